@@ -1,0 +1,69 @@
+//! Which instructions this processor has: asked once, at the first use.
+//!
+//! Levels are ordered; each includes those below it. `RAGSTONE_ISA=scalar|avx2|avx512` forces a lower level, so that
+//! every path can be tested and compared on one machine; a level that the processor lacks is never used.
+
+use std::sync::OnceLock;
+
+/// A level of vector instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Isa {
+    /// Portable code: the reference of every kernel.
+    Scalar,
+    /// AVX2 with FMA and F16C.
+    Avx2,
+    /// AVX-512 F, BW, DQ and VL.
+    Avx512,
+}
+
+/// The environment variable that forces a lower level.
+pub const ISA_VARIABLE: &str = "RAGSTONE_ISA";
+
+impl Isa {
+    /// The level that every kernel of this process uses.
+    pub fn current() -> Isa {
+        static CURRENT: OnceLock<Isa> = OnceLock::new();
+        *CURRENT.get_or_init(|| {
+            let detected = Isa::detected();
+            std::env::var(ISA_VARIABLE)
+                .ok()
+                .and_then(|name| Isa::parse(&name))
+                .map_or(detected, |wanted| wanted.min(detected))
+        })
+    }
+
+    /// The highest level that this processor has.
+    pub fn detected() -> Isa {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::is_x86_feature_detected as has;
+            let avx2 = has!("avx2") && has!("fma") && has!("f16c");
+            if avx2 && has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
+                return Isa::Avx512;
+            }
+            if avx2 {
+                return Isa::Avx2;
+            }
+        }
+        Isa::Scalar
+    }
+
+    /// Every level that this processor has, lowest first.
+    pub fn available() -> impl Iterator<Item = Isa> {
+        [Isa::Scalar, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| *isa <= Isa::detected())
+    }
+
+    /// A level by its name; `None` for an unknown one.
+    pub fn parse(name: &str) -> Option<Isa> {
+        [Isa::Scalar, Isa::Avx2, Isa::Avx512].into_iter().find(|isa| isa.name() == name)
+    }
+
+    /// The level's name, as the environment variable takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Scalar => "scalar",
+            Isa::Avx2 => "avx2",
+            Isa::Avx512 => "avx512",
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The kernels of Ragstone: what needs the processor's own instructions, or memory shared without locks.
+//!
+//! Every kernel has a scalar reference, one algorithm, thin files per instruction set and one dispatch; all
+//! levels that a processor has ([`Isa::available`]) can be chosen by the caller and are tested against the
+//! reference. This crate and the engine's memory map are the only places of the workspace with `unsafe` code.
+#![expect(
+    unsafe_code,
+    reason = "intrinsics and shared memory are this crate's purpose; each block has its SAFETY"
+)]
+
+mod arena;
+mod distance;
+mod isa;
+pub mod matrix;
+mod prefetch;
+
+pub use arena::RowArena;
+pub use distance::{DistanceF32, KernelF32, norm};
+pub use isa::{ISA_VARIABLE, Isa};
+pub use prefetch::prefetch;

@@ -1,0 +1,88 @@
+//! The threads of a database: one seals, one merges.
+//!
+//! Two, because a merge of large segments takes long and a seal must not wait for it: writers wait for seals. Each
+//! looks through the collections, sleeps until something is due, and looks again; first of all when the database is
+//! opened, since the log may hold more than one segment.
+//!
+//! A segment that could not be written (a full disk) leaves nothing unknown: its file is removed, the thread waits
+//! twice as long as the last time, and tries again. A failure that poisoned the store ends the thread, and so does a
+//! panic, which poisons it: nobody would do the work that writers wait for.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::dir::io_error;
+use crate::error::Result;
+use crate::store::Store;
+
+/// What one thread does.
+#[derive(Clone, Copy)]
+struct Duty {
+    name: &'static str,
+    work: fn(&Store) -> Result<()>,
+    /// How long it waits after its first failure, and at most.
+    delays: (Duration, Duration),
+}
+
+const SEAL: Duty = Duty {
+    name: "ragstone-seal",
+    work: Store::seal_due,
+    delays: (Duration::from_millis(500), Duration::from_secs(30)),
+};
+/// Merges can wait; each attempt may write as much as the disk still takes.
+const MERGE: Duty = Duty {
+    name: "ragstone-merge",
+    work: Store::merge_due,
+    delays: (Duration::from_secs(10), Duration::from_secs(600)),
+};
+
+/// Starts the threads; they end after [`Store::stop`].
+pub(crate) fn start(store: &Arc<Store>) -> Result<Vec<JoinHandle<()>>> {
+    let start_one = |duty: Duty| {
+        let thread_store = store.clone();
+        thread::Builder::new()
+            .name(duty.name.into())
+            .spawn(move || run(&thread_store, duty))
+            .map_err(|source| io_error("start a thread for", store.dir.path(), source))
+    };
+    let sealer = start_one(SEAL)?;
+    match start_one(MERGE) {
+        Ok(merger) => Ok(vec![sealer, merger]),
+        Err(error) => {
+            store.stop();
+            // It was only just started, and ends without having worked or after one seal.
+            let _ = sealer.join();
+            Err(error)
+        }
+    }
+}
+
+fn run(store: &Store, duty: Duty) {
+    let Duty { name, work, delays: (first, longest) } = duty;
+    let (mut next, mut delay) = (Some(0), first);
+    while let Some(seen) = next {
+        // What a panic leaves half-done is in memory only, and no write is taken after it.
+        match catch_unwind(AssertUnwindSafe(|| work(store))) {
+            Ok(Ok(())) => {
+                delay = first;
+                next = store.signal.next_work(seen);
+            }
+            Ok(Err(error)) if store.log.check().is_ok() => {
+                tracing::warn!(%error, thread = name, ?delay, "background work failed; trying again later");
+                next = store.signal.pause(delay);
+                delay = (delay * 2).min(longest);
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, thread = name, "background work failed; reopen the database to write");
+                return;
+            }
+            Err(_) => {
+                tracing::error!(thread = name, "background work panicked; reopen the database to write");
+                store.poison(&format!("the thread {name} panicked"));
+                return;
+            }
+        }
+    }
+}

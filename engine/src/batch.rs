@@ -1,0 +1,181 @@
+//! A batch on its way: checked, then logged, then applied.
+//!
+//! [`PreparedBatch`] is what the log carries: ids, vectors as they are stored (unit length under cosine) and payload
+//! values, with the batch's own list of field names and types. Applying one needs nothing but the rows before it.
+//!
+//! ```text
+//! batch  = kind u8 = 1 | count u16 (name str | type u8)* | count u32 | change*
+//! change = 1 u8 | id | has-vector u8 | f32 * dimension, if it has | count u16 (field u16 | value)*
+//!        | 2 u8 | id
+//! id     = 0 u8 | u64  |  1 u8 | str
+//! value  = bool: u8;  int, float: u64 (the bits);  string: str
+//! str    = length u32 | UTF-8
+//! ```
+//! `field` is an index into the batch's list.
+
+use crate::codec::{Decoded, Decoder, Encoder};
+use crate::manifest::decode_field_type;
+use crate::payload::{FieldType, Value};
+use crate::point::PointId;
+
+const KIND_BATCH: u8 = 1;
+const CHANGE_UPSERT: u8 = 1;
+const CHANGE_DELETE: u8 = 2;
+
+/// A field that a batch uses.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct BatchField {
+    pub(crate) name: String,
+    pub(crate) field_type: FieldType,
+    /// The first operation that uses it, for messages; not logged.
+    pub(crate) first: usize,
+}
+
+/// A point as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) id: PointId,
+    pub(crate) vector: Option<Vec<f32>>,
+    /// Values, each with the index of its field in the batch.
+    pub(crate) values: Vec<(u16, Value)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Change {
+    Upsert(Row),
+    Delete(PointId),
+}
+
+impl Change {
+    pub(crate) fn id(&self) -> &PointId {
+        match self {
+            Change::Upsert(row) => &row.id,
+            Change::Delete(id) => id,
+        }
+    }
+}
+
+/// A batch that can be applied.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct PreparedBatch {
+    pub(crate) fields: Vec<BatchField>,
+    pub(crate) changes: Vec<Change>,
+}
+
+impl PreparedBatch {
+    /// The body of its log record.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Encoder::new();
+        out.u8(KIND_BATCH);
+        out.u16(self.fields.len() as u16);
+        for field in &self.fields {
+            out.str(&field.name);
+            out.u8(field.field_type.code());
+        }
+        out.u32(self.changes.len() as u32);
+        for change in &self.changes {
+            match change {
+                Change::Upsert(row) => {
+                    out.u8(CHANGE_UPSERT);
+                    encode_row(row, &mut out);
+                }
+                Change::Delete(id) => {
+                    out.u8(CHANGE_DELETE);
+                    out.id(id);
+                }
+            }
+        }
+        out.into_bytes()
+    }
+
+    /// Reads the body of a log record of a collection.
+    pub(crate) fn decode(bytes: &[u8], dimension: usize) -> Decoded<Self> {
+        let mut decoder = Decoder::new(bytes);
+        match decoder.u8()? {
+            KIND_BATCH => {}
+            other => return decoder.error(format!("unknown kind of log record {other}")),
+        }
+        let count = decoder.u16()?;
+        let mut fields = Vec::new();
+        for _ in 0..count {
+            let name = decoder.str()?.to_owned();
+            fields.push(BatchField { name, field_type: decode_field_type(&mut decoder)?, first: 0 });
+        }
+        let mut changes = Vec::new();
+        for _ in 0..decoder.count(6)? {
+            changes.push(match decoder.u8()? {
+                CHANGE_UPSERT => Change::Upsert(decode_row(&mut decoder, &fields, dimension)?),
+                CHANGE_DELETE => Change::Delete(decoder.id()?),
+                other => return decoder.error(format!("unknown kind of change {other}")),
+            });
+        }
+        decoder.finish()?;
+        Ok(Self { fields, changes })
+    }
+}
+
+fn encode_row(row: &Row, out: &mut Encoder) {
+    out.id(&row.id);
+    out.u8(u8::from(row.vector.is_some()));
+    if let Some(vector) = &row.vector {
+        out.f32s(vector);
+    }
+    out.u16(row.values.len() as u16);
+    for (field, value) in &row.values {
+        out.u16(*field);
+        match value {
+            Value::Bool(value) => out.u8(u8::from(*value)),
+            Value::Int(value) => out.u64(value.cast_unsigned()),
+            Value::Float(value) => out.u64(value.to_bits()),
+            Value::String(text) => out.str(text),
+        }
+    }
+}
+
+fn decode_row(decoder: &mut Decoder<'_>, fields: &[BatchField], dimension: usize) -> Decoded<Row> {
+    let id = decoder.id()?;
+    let vector = if decoder.bool()? { Some(decoder.f32s(dimension)?) } else { None };
+    let count = decoder.u16()?;
+    let mut values = Vec::new();
+    for _ in 0..count {
+        let index = decoder.u16()?;
+        let Some(field) = fields.get(usize::from(index)) else {
+            return decoder.error(format!("field {index} of {}", fields.len()));
+        };
+        let value = match field.field_type {
+            FieldType::Bool => Value::Bool(decoder.bool()?),
+            FieldType::Int => Value::Int(decoder.u64()?.cast_signed()),
+            FieldType::Float => Value::Float(f64::from_bits(decoder.u64()?)),
+            FieldType::String => Value::String(decoder.str()?.to_owned()),
+        };
+        values.push((index, value));
+    }
+    Ok(Row { id, vector, values })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_comes_back_and_no_prefix_of_it_is_one() {
+        let field = |name: &str, field_type| BatchField { name: name.into(), field_type, first: 0 };
+        let batch = PreparedBatch {
+            fields: vec![field("a", FieldType::Float), field("b", FieldType::String)],
+            changes: vec![
+                Change::Upsert(Row {
+                    id: PointId::Str("x".into()),
+                    vector: Some(vec![1.0, 2.0]),
+                    values: vec![(0, Value::Float(0.5)), (1, Value::String("t".into()))],
+                }),
+                Change::Delete(PointId::Num(3)),
+                Change::Upsert(Row { id: PointId::Num(4), vector: None, values: vec![] }),
+            ],
+        };
+        let bytes = batch.encode();
+        assert_eq!(PreparedBatch::decode(&bytes, 2).unwrap(), batch);
+        for length in 0..bytes.len() {
+            assert!(PreparedBatch::decode(&bytes[..length], 2).is_err(), "{length}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Applying a batch: rows for the growing segment, deaths in all of them, and the next view.
+//!
+//! Deterministic: what it does depends on the rows before it and the batch alone. It cannot fail: everything that can
+//! be wrong with a batch was found before it was logged.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::WriteReceipt;
+use super::state::{Apply, CollectionCore, ViewState};
+use crate::batch::{BatchField, Change, PreparedBatch, Row};
+use crate::db::Store;
+use crate::payload::{FieldId, FieldTable};
+use crate::point::PointId;
+use crate::segment::{GrowingRow, GrowingSegment, Segment, SegmentView};
+use crate::vectors::Slot;
+
+/// Replayed rows that become nodes when a database is opened; more are sealed.
+const LINKED_AT_OPENING_MAX: u32 = 2_048;
+
+impl CollectionCore {
+    /// Applies a batch, publishes the next view, and freezes the growing segment if it is large enough.
+    pub(super) fn apply_batch(
+        &self,
+        apply: &mut Apply,
+        store: &Store,
+        seq: u64,
+        batch: PreparedBatch,
+    ) -> WriteReceipt {
+        let mut next = ViewState::clone(&self.view.load());
+        next.seq = seq;
+        let numbers = number_fields(&batch.fields, &mut next.fields);
+        let outcome = Outcome::of(&batch.changes, &next);
+        let receipt = WriteReceipt { seq, upserted: outcome.upserted, deleted: outcome.deleted };
+        for (index, slots) in outcome.deaths {
+            let segment = &mut next.segments[index];
+            let has_vector: Vec<bool> = slots.iter().map(|slot| segment.has_vector(*slot)).collect();
+            // A copy of the bitmap: the views before still show these rows.
+            let dead = Arc::make_mut(&mut segment.dead);
+            slots.into_iter().zip(has_vector).for_each(|(slot, has_vector)| dead.insert(slot, has_vector));
+        }
+        let changes = batch.changes.into_iter().zip(outcome.is_last);
+        let rows: Vec<Row> = changes
+            .filter_map(|(change, is_last)| match change {
+                Change::Upsert(row) if is_last => Some(row),
+                _ => None,
+            })
+            .collect();
+        if !rows.is_empty() {
+            let segment = self.growing_segment(store, &mut next);
+            let nodes = append(&segment, &mut next, rows, &numbers);
+            if apply.links {
+                segment.link(&nodes, &store.pools);
+            }
+            segment.count_memory();
+        }
+        if apply.links
+            // Not of a frozen one: its graph may be on its way into a file.
+            && let Some(SegmentView { segment: Segment::Growing(segment), dead, frozen_at: None, .. }) =
+                next.segments.last()
+        {
+            segment.repair_if_decayed(dead);
+        }
+        apply.seq = seq;
+        freeze_if_large(&mut next, store);
+        self.view.store(Arc::new(next));
+        receipt
+    }
+
+    /// The segment that takes rows, which is made if there is none: the last of the view.
+    fn growing_segment(&self, store: &Store, next: &mut ViewState) -> Arc<GrowingSegment> {
+        if let Some(SegmentView { segment: Segment::Growing(segment), frozen_at: None, .. }) =
+            next.segments.last()
+        {
+            return segment.clone();
+        }
+        let total = store.growing_bytes.clone();
+        let segment = Arc::new(GrowingSegment::new(&self.schema, self.encoding.clone(), total));
+        next.segments.push(SegmentView::growing(segment.clone()));
+        segment
+    }
+
+    /// Ends a replay: from now on rows become nodes as they come.
+    ///
+    /// A few replayed rows become nodes now. Many are frozen instead: their graph is built once, by the seal that this
+    /// makes due, not at every opening; until then a search compares all of them. So opening takes no longer than
+    /// reading the log.
+    pub(crate) fn end_replay(&self, store: &Store) {
+        let mut apply = super::state::lock(&self.apply);
+        apply.links = true;
+        let mut next = ViewState::clone(&self.view.load());
+        let Some(view) = next.segments.last_mut() else { return };
+        let Segment::Growing(segment) = &view.segment else { return };
+        if view.frozen_at.is_some() {
+            return;
+        }
+        if view.rows <= LINKED_AT_OPENING_MAX {
+            let live = view.candidates(None).bits;
+            let slots: Vec<Slot> = live.ones().map(|slot| Slot(slot as u32)).collect();
+            segment.link(&slots, &store.pools);
+            segment.count_memory();
+        } else {
+            view.frozen_at = Some(apply.seq);
+            self.view.store(Arc::new(next));
+        }
+    }
+}
+
+/// Appends rows to the growing segment, the last of the view, and returns those with a vector.
+fn append(segment: &GrowingSegment, next: &mut ViewState, rows: Vec<Row>, numbers: &[FieldId]) -> Vec<Slot> {
+    let (mut slots, mut nodes, mut vectorless) = (Vec::with_capacity(rows.len()), Vec::new(), Vec::new());
+    for row in rows {
+        let mut values: Vec<_> =
+            row.values.into_iter().map(|(index, value)| (numbers[usize::from(index)], value)).collect();
+        values.sort_unstable_by_key(|(field, _)| *field);
+        let has_vector = row.vector.is_some();
+        let stored = GrowingRow { id: row.id, values: values.into() };
+        let slot = segment.push(stored, row.vector.as_deref());
+        slots.push(slot.0);
+        if has_vector { nodes.push(slot) } else { vectorless.push(slot.index()) }
+    }
+    if let Some(view) = next.segments.last_mut() {
+        view.rows += slots.len() as u32;
+        view.ids = view.ids.with(&segment.rows, slots);
+        if let Some(&last) = vectorless.last() {
+            let bits = Arc::make_mut(&mut view.vectorless);
+            bits.grow(last + 1);
+            vectorless.into_iter().for_each(|slot| bits.insert(slot));
+        }
+    }
+    nodes
+}
+
+/// The collection's numbers of a batch's fields; new ones are added.
+fn number_fields(batch: &[BatchField], fields: &mut Arc<FieldTable>) -> Vec<FieldId> {
+    batch
+        .iter()
+        .map(|field| match fields.find(&field.name) {
+            Some((number, _)) => number,
+            None => Arc::make_mut(fields).add(&field.name, field.field_type),
+        })
+        .collect()
+}
+
+/// Freezes the growing segment if it reached its bounds.
+fn freeze_if_large(next: &mut ViewState, store: &Store) {
+    let seq = next.seq;
+    if let Some(view) = next.segments.last_mut()
+        && let Segment::Growing(segment) = &view.segment
+        && view.frozen_at.is_none()
+        && (view.rows as usize >= store.options.seal_rows || segment.size_bytes() >= store.options.seal_bytes)
+    {
+        view.frozen_at = Some(seq);
+    }
+}
+
+/// What a batch does to the rows before it.
+struct Outcome {
+    upserted: usize,
+    deleted: usize,
+    /// Rows that die, by segment.
+    deaths: Vec<(usize, Vec<u32>)>,
+    /// Whether no later change of the batch has the same id.
+    is_last: Vec<bool>,
+}
+
+impl Outcome {
+    fn of(changes: &[Change], view: &ViewState) -> Self {
+        let (mut upserted, mut deleted) = (0, 0);
+        let mut deaths: Vec<Vec<u32>> = vec![Vec::new(); view.segments.len()];
+        let mut is_last = vec![false; changes.len()];
+        // By id: whether the point exists after the changes so far, and the last of them.
+        let mut seen: HashMap<&PointId, (bool, usize)> = HashMap::with_capacity(changes.len());
+        for (index, change) in changes.iter().enumerate() {
+            let existed = match seen.get(change.id()) {
+                Some((exists, _)) => *exists,
+                None => match view.locate(change.id()) {
+                    Some((segment, slot)) => {
+                        deaths[segment].push(slot);
+                        true
+                    }
+                    None => false,
+                },
+            };
+            let is_upsert = matches!(change, Change::Upsert(_));
+            upserted += usize::from(is_upsert);
+            deleted += usize::from(!is_upsert && existed);
+            seen.insert(change.id(), (is_upsert, index));
+        }
+        seen.values().for_each(|(_, index)| is_last[*index] = true);
+        let deaths = deaths.into_iter().enumerate().filter(|(_, slots)| !slots.is_empty()).collect();
+        Self { upserted, deleted, deaths, is_last }
+    }
+}

@@ -1,0 +1,225 @@
+//! Freezing, sealing, merging; and committing all of it to the manifest.
+//!
+//! A seal: the growing segment is frozen and a new one takes its place; the frozen one is written and synced as a
+//! sealed segment; the next view shows that instead, with the deaths since; the manifest is brought up to that view;
+//! the log is cut. A merge is the same with sealed segments as its sources.
+//!
+//! **Why the order is safe.** Let a segment be frozen after write F. The sealed file holds the rows alive at some later
+//! moment T; the manifest then says that everything up to F is stored. A crash replays the writes after F. Those
+//! between F and T had their effect already, and have it again: each sets the final state of the ids that it names, so
+//! the outcome is the same. Tombstones are of a view, so of applied and hence durable writes; for the same reason it
+//! does no harm that they may be newer than F.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::state::{CollectionCore, Committed, ViewState, lock};
+use crate::db::Store;
+use crate::dir::Dir;
+use crate::error::Result;
+use crate::manifest::SegmentEntry;
+use crate::segment::merge_policy::{self, SegmentSize};
+use crate::segment::{
+    DeadRows, SealRequest, SealedFrom, Segment, SegmentView, seal, segment_file, tombstone_file, tombstones,
+};
+use crate::threads::Work;
+
+impl CollectionCore {
+    /// Freezes the growing segment, if there is one; the number of the last write up to now.
+    pub(crate) fn freeze(&self) -> u64 {
+        let apply = lock(&self.apply);
+        let mut next = ViewState::clone(&self.view.load());
+        if let Some(view) = next.segments.last_mut()
+            && matches!(view.segment, Segment::Growing(_))
+            && view.frozen_at.is_none()
+        {
+            view.frozen_at = Some(apply.seq);
+            self.view.store(Arc::new(next));
+        }
+        apply.seq
+    }
+
+    /// Memory of its growing segments.
+    pub(crate) fn growing_bytes(&self) -> u64 {
+        let of_segment = |view: &SegmentView| match &view.segment {
+            Segment::Growing(segment) => segment.size_bytes(),
+            Segment::Sealed(_) => 0,
+        };
+        self.view().segments.iter().map(of_segment).sum()
+    }
+
+    /// Stores everything up to now in segments, and says how many it sealed.
+    pub(crate) fn flush(&self, store: &Store, work: Work) -> Result<usize> {
+        let seq = self.freeze();
+        let sealed = self.seal_frozen(store, work)?;
+        if store.stored_seq(self.id) < seq {
+            self.commit(store, seq)?;
+        }
+        Ok(sealed)
+    }
+
+    /// Seals every frozen segment, oldest first, and says how many.
+    pub(crate) fn seal_frozen(&self, store: &Store, work: Work) -> Result<usize> {
+        let _sealing = lock(&self.sealing);
+        for sealed in 0.. {
+            let view = self.view();
+            let Some(frozen) = view.frozen().next() else { return Ok(sealed) };
+            let seq = frozen.frozen_at.unwrap_or(view.seq);
+            self.rewrite(store, work, std::slice::from_ref(frozen), &view)?;
+            self.commit(store, seq)?;
+        }
+        unreachable!("each round seals a segment, of which there are not that many")
+    }
+
+    /// Rewrites segments until the policy is content, or until asked to stop.
+    pub(crate) fn merge(&self, store: &Store, work: Work) -> Result<()> {
+        let _merging = lock(&self.merging);
+        while !store.is_stopping() && !self.is_deleted() {
+            let view = self.view();
+            let sealed: Vec<&SegmentView> =
+                view.segments.iter().filter(|segment| segment.as_sealed().is_some()).collect();
+            let sizes: Vec<SegmentSize> = sealed.iter().map(|segment| size_of(segment)).collect();
+            let Some(chosen) = merge_policy::choose(&sizes) else { return Ok(()) };
+            let sources: Vec<SegmentView> = chosen.into_iter().map(|index| sealed[index].clone()).collect();
+            self.rewrite(store, work, &sources, &view)?;
+            self.commit(store, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Whether more segments than when last asked have so many dead rows that they are due to be rewritten.
+    pub(crate) fn has_newly_decayed(&self) -> bool {
+        let view = self.view.load();
+        let sealed = view.segments.iter().filter(|segment| segment.as_sealed().is_some());
+        let decayed = sealed.filter(|segment| merge_policy::is_decayed(size_of(segment))).count();
+        self.decayed.swap(decayed, Ordering::Relaxed) < decayed
+    }
+
+    /// Writes the live rows of the sources as one sealed segment, which takes their place in the view. After an error
+    /// everything is as it was.
+    fn rewrite(&self, store: &Store, work: Work, sources: &[SegmentView], view: &ViewState) -> Result<()> {
+        let request = SealRequest {
+            id: store.next_segment_id(),
+            sources,
+            schema: &self.schema,
+            fields: &view.fields,
+            encoding: &*self.encoding,
+        };
+        let sealed = store.pools.run(work, || seal(&*store.dir, &request))?;
+        let _apply = lock(&self.apply);
+        let mut next = ViewState::clone(&self.view.load());
+        replace(&mut next, sources, sealed.as_ref());
+        self.view.store(Arc::new(next));
+        for source in sources {
+            if let Segment::Growing(segment) = &source.segment {
+                segment.release();
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the manifest up to the view: its sealed segments, their tombstones, and that every write up to
+    /// `stored_seq` is in them. Then removes what is not needed any more.
+    ///
+    /// A failure poisons the store: which manifest the disk has is unknown then.
+    fn commit(&self, store: &Store, stored_seq: u64) -> Result<()> {
+        store.poison_on_error(self.try_commit(store, stored_seq))
+    }
+
+    fn try_commit(&self, store: &Store, stored_seq: u64) -> Result<()> {
+        let mut committed = lock(&self.committed);
+        let view = self.view();
+        let (mut entries, mut next) = (Vec::new(), BTreeMap::new());
+        for segment in &view.segments {
+            let Some(sealed) = segment.as_sealed() else { continue };
+            let mut state = committed.get(&sealed.id).copied().unwrap_or_default();
+            if state.dead < segment.dead.count {
+                state = Committed { generation: state.generation + 1, dead: segment.dead.count };
+                let name = tombstone_file(sealed.id, state.generation);
+                tombstones::write(&*store.dir, &name, sealed.id, segment.rows, &segment.dead)?;
+            }
+            entries.push(SegmentEntry { id: sealed.id, tombstones: state.generation });
+            next.insert(sealed.id, state);
+        }
+        store.dir.sync()?;
+        let next_segment = store.segment_ids_given();
+        let is_there = store.manifest.update(|manifest| {
+            manifest.next_segment = next_segment.max(manifest.next_segment);
+            let Some(entry) = manifest.collections.get_mut(&self.id) else { return Ok(false) };
+            entry.segments = entries;
+            entry.fields = (*view.fields).clone();
+            entry.schema.fields = entry.fields.to_map();
+            entry.stored_seq = entry.stored_seq.max(stored_seq);
+            Ok(true)
+        })?;
+        if !is_there {
+            next.clear();
+        }
+        remove_obsolete(&*store.dir, &committed, &next, &view);
+        *committed = next;
+        drop(committed);
+        store.cut_log()
+    }
+
+    /// Removes the files of a collection that the manifest names no more, and forgets its memory.
+    pub(crate) fn remove_files(&self, store: &Store) {
+        let mut committed = lock(&self.committed);
+        remove_obsolete(&*store.dir, &committed, &BTreeMap::new(), &self.view());
+        committed.clear();
+        for view in &self.view().segments {
+            if let Segment::Growing(segment) = &view.segment {
+                segment.release();
+            }
+        }
+    }
+}
+
+fn size_of(segment: &SegmentView) -> SegmentSize {
+    SegmentSize { rows: segment.rows as usize, live: segment.live() }
+}
+
+/// Puts a new segment in the place of its sources, with the rows that died since dead in it.
+fn replace(next: &mut ViewState, sources: &[SegmentView], sealed: Option<&SealedFrom>) {
+    let now = |source: &SegmentView| next.segments.iter().find(|segment| segment.is_same(source)).cloned();
+    let sources_now: Vec<SegmentView> = sources.iter().filter_map(now).collect();
+    let place = next.segments.iter().position(|segment| sources.iter().any(|source| source.is_same(segment)));
+    next.segments.retain(|segment| !sources.iter().any(|source| source.is_same(segment)));
+    if let Some(sealed) = sealed {
+        let dead: DeadRows = sealed.carried_over(&sources_now);
+        let view = SegmentView::sealed(sealed.segment.clone(), dead);
+        next.segments.insert(place.unwrap_or(0), view);
+    }
+}
+
+/// Removes files that the manifest named before and does not now. Failing is harmless: what is left is removed when
+/// the database is opened.
+fn remove_obsolete(
+    dir: &dyn Dir,
+    before: &BTreeMap<u64, Committed>,
+    now: &BTreeMap<u64, Committed>,
+    view: &ViewState,
+) {
+    let mut names = Vec::new();
+    for (id, state) in before {
+        let kept = now.get(id);
+        if kept.is_none() {
+            names.push(segment_file(*id));
+        }
+        if state.generation > 0 && kept.is_none_or(|kept| kept.generation != state.generation) {
+            names.push(tombstone_file(*id, state.generation));
+        }
+    }
+    if now.is_empty() {
+        // A deleted collection: segments that were sealed meanwhile were never committed.
+        let sealed = view.segments.iter().filter_map(SegmentView::as_sealed);
+        names.extend(
+            sealed.filter(|sealed| !before.contains_key(&sealed.id)).map(|sealed| segment_file(sealed.id)),
+        );
+    }
+    for name in names {
+        if let Err(error) = dir.remove(&name) {
+            tracing::debug!(%error, "left an obsolete file for the next opening");
+        }
+    }
+}

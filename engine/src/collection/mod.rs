@@ -1,0 +1,249 @@
+//! A collection of points: the handle that users hold, and what is behind it.
+//!
+//! - `state.rs`: what one view is made of, and the core that owns the current one;
+//! - `apply.rs`: a batch becomes rows, deaths and the next view;
+//! - `maintain.rs`: freezing, sealing, merging, and committing them to the manifest;
+//! - `read.rs`: points by id, pages, counts (searching is in `search/`).
+
+mod apply;
+mod maintain;
+mod read;
+mod state;
+
+use std::sync::Arc;
+
+use crate::db::DbHandle;
+use crate::error::Result;
+use crate::payload::Filter;
+use crate::point::{Batch, Op, Point, PointId};
+use crate::schema::Schema;
+use crate::search::{self, SearchRequest, SearchResponse};
+use crate::validate;
+
+pub(crate) use state::{CollectionCore, ViewState};
+
+/// A named set of points under one schema; cheap to clone, shared between threads.
+///
+/// A handle keeps its database open, like a [`Db`](crate::Db) does. Every call blocks until it is done; reads never
+/// wait for writes.
+///
+/// ```
+/// # let directory = tempfile::tempdir()?;
+/// use ragstone::{Db, Filter, Point, Schema, SearchRequest};
+///
+/// let db = Db::open(directory.path())?;
+/// let notes = db.create_collection("notes", Schema::new(3)?)?;
+/// notes.upsert(vec![
+///     Point::new(1, [1.0, 0.0, 0.0]).with("language", "en"),
+///     Point::new(2, [0.9, 0.1, 0.0]).with("language", "de"),
+/// ])?;
+/// let english = SearchRequest::new([1.0, 0.0, 0.0], 10).filter(Filter::eq("language", "en"));
+/// assert_eq!(notes.search(&english)?.hits.len(), 1);
+/// assert_eq!(notes.delete(&[1.into()])?.deleted, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Collection {
+    core: Arc<CollectionCore>,
+    db: Arc<DbHandle>,
+}
+
+impl std::fmt::Debug for Collection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Collection").field("name", &self.core.name).finish_non_exhaustive()
+    }
+}
+
+/// One consistent state of a collection: what it shows never changes, and it never waits for a writer.
+///
+/// A view keeps the rows that it shows in memory or on disk for as long as it lives, also rows deleted since. It does
+/// not keep the database open.
+#[derive(Clone, Debug)]
+pub struct View {
+    state: Arc<ViewState>,
+}
+
+/// What a collection holds now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CollectionInfo {
+    /// The name.
+    pub name: String,
+    /// The schema, with the fields that writes added.
+    pub schema: Schema,
+    /// Live rows.
+    pub points: u64,
+    /// Live rows that have a vector.
+    pub vectors: u64,
+    /// Segments, the growing one included.
+    pub segments: usize,
+    /// Number of the last applied write.
+    pub seq: u64,
+}
+
+/// An acknowledged write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteReceipt {
+    /// The write's number in the log; that of the write before it for an empty batch.
+    pub seq: u64,
+    /// Points inserted or replaced, counted by operations.
+    pub upserted: usize,
+    /// Points that existed and were removed.
+    pub deleted: usize,
+}
+
+/// Asks for rows in the order of their ids.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScrollRequest {
+    /// Only rows that pass.
+    pub filter: Option<Filter>,
+    /// Only rows with a greater id.
+    pub after: Option<PointId>,
+    /// Rows of the page, 1 to [`K_MAX`](crate::limits::K_MAX).
+    pub limit: usize,
+    /// Return vectors too.
+    pub with_vectors: bool,
+    /// Return only these fields; all of them when `None`.
+    pub fields: Option<Vec<String>>,
+}
+
+/// Rows in the order of their ids.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// The rows.
+    pub points: Vec<Point>,
+    /// Where the next page starts (`ScrollRequest::after`), if there are more rows.
+    pub next: Option<PointId>,
+}
+
+impl Collection {
+    pub(crate) fn new(core: Arc<CollectionCore>, db: Arc<DbHandle>) -> Self {
+        Self { core, db }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.core.name
+    }
+
+    /// The schema, with the fields that writes added.
+    pub fn schema(&self) -> Schema {
+        self.core.view().schema_with_fields()
+    }
+
+    /// What it holds now.
+    pub fn info(&self) -> CollectionInfo {
+        self.core.info()
+    }
+
+    /// Applies a batch, all of it or nothing; durable when it returns. Of several operations on one id the last wins.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid), [`Error::Limit`](crate::Error::Limit),
+    /// [`Error::FieldType`](crate::Error::FieldType) or [`Error::UnknownField`](crate::Error::UnknownField) name the
+    /// operation as `points[i]`; nothing of the batch is written then, nor after an [`Error::Io`](crate::Error::Io)
+    /// that says that a segment could not be sealed: memory is full, and writes are taken again once a seal succeeds.
+    /// After any other [`Error::Io`](crate::Error::Io) it is unknown until the database is reopened whether the batch
+    /// was written; every write until then is [`Error::Poisoned`](crate::Error::Poisoned).
+    pub fn write(&self, batch: Batch) -> Result<WriteReceipt> {
+        self.core.write(self.db.store(), batch)
+    }
+
+    /// Inserts or replaces points, as one batch.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn upsert(&self, points: Vec<Point>) -> Result<WriteReceipt> {
+        self.write(Batch { ops: points.into_iter().map(Op::Upsert).collect() })
+    }
+
+    /// Removes points by id, as one batch. Ids that no point has are ignored.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), but naming `ids[i]`.
+    pub fn delete(&self, ids: &[PointId]) -> Result<WriteReceipt> {
+        for (index, id) in ids.iter().enumerate() {
+            validate::id(&format!("ids[{index}]"), id)?;
+        }
+        self.write(Batch { ops: ids.iter().cloned().map(Op::Delete).collect() })
+    }
+
+    /// The current state.
+    pub fn view(&self) -> View {
+        View { state: self.core.view() }
+    }
+
+    /// [`View::search`] on the current state.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn search(&self, request: &SearchRequest) -> Result<SearchResponse> {
+        self.view().search(request)
+    }
+
+    /// [`View::get`] on the current state.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get(&self, ids: &[PointId]) -> Result<Vec<Option<Point>>> {
+        self.view().get(ids)
+    }
+
+    /// [`View::scroll`] on the current state.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn scroll(&self, request: &ScrollRequest) -> Result<Page> {
+        self.view().scroll(request)
+    }
+
+    /// [`View::count`] on the current state.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn count(&self, filter: Option<&Filter>) -> Result<u64> {
+        self.view().count(filter)
+    }
+}
+
+impl View {
+    /// Number of the last write that this state includes.
+    pub fn seq(&self) -> u64 {
+        self.state.seq
+    }
+
+    /// The nearest rows, nearest first: `k` of them if so many rows match, filter or not.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) and [`Error::Limit`](crate::Error::Limit) name `vector`, `k`, `ef` or
+    /// a place in the filter; [`Error::UnknownField`](crate::Error::UnknownField) and
+    /// [`Error::FieldType`](crate::Error::FieldType) name the condition, as `filter.and[1].year`.
+    pub fn search(&self, request: &SearchRequest) -> Result<SearchResponse> {
+        search::search(&self.state, request)
+    }
+
+    /// Points by id, in the order asked; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) or [`Error::Limit`](crate::Error::Limit), naming `ids[i]`; more than
+    /// [`BATCH_OPS_MAX`](crate::limits::BATCH_OPS_MAX) ids are refused.
+    pub fn get(&self, ids: &[PointId]) -> Result<Vec<Option<Point>>> {
+        read::get(&self.state, ids)
+    }
+
+    /// A page of rows in the order of their ids.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) or [`Error::Limit`](crate::Error::Limit) name `limit` or `after`;
+    /// fields and filters fail as in [`search`](Self::search).
+    pub fn scroll(&self, request: &ScrollRequest) -> Result<Page> {
+        read::scroll(&self.state, request)
+    }
+
+    /// How many rows pass.
+    ///
+    /// # Errors
+    /// Filters fail as in [`search`](Self::search).
+    pub fn count(&self, filter: Option<&Filter>) -> Result<u64> {
+        read::count(&self.state, filter)
+    }
+}

@@ -1,0 +1,127 @@
+//! Reading a view without searching it: points by id, pages in the order of the ids, counts.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use fixedbitset::FixedBitSet;
+
+use super::{Page, ScrollRequest, ViewState};
+use crate::error::{Error, Result};
+use crate::limits::{BATCH_OPS_MAX, K_MAX, check_limit};
+use crate::payload::{CompiledFilter, FieldId, Filter};
+use crate::point::{Point, PointId};
+use crate::segment::SegmentView;
+use crate::validate;
+
+/// Points by id, in the order asked.
+pub(super) fn get(view: &ViewState, ids: &[PointId]) -> Result<Vec<Option<Point>>> {
+    check_limit("ids", "BATCH_OPS_MAX", BATCH_OPS_MAX, ids.len())?;
+    ids.iter()
+        .enumerate()
+        .map(|(index, id)| {
+            validate::id(&format!("ids[{index}]"), id)?;
+            let found = view.locate(id);
+            Ok(found.map(|(index, slot)| {
+                let segment = &view.segments[index];
+                Point {
+                    id: id.clone(),
+                    vector: segment.vector(slot).map(<[f32]>::to_vec),
+                    payload: segment.payload(slot, &view.fields, None),
+                }
+            }))
+        })
+        .collect()
+}
+
+/// How many rows pass.
+pub(super) fn count(view: &ViewState, filter: Option<&Filter>) -> Result<u64> {
+    let filter = compile(view, filter)?;
+    let of_segment = |segment: &SegmentView| match &filter {
+        None => segment.live(),
+        Some(filter) => segment.matching(Some(filter)).count_ones(..),
+    };
+    Ok(view.segments.iter().map(|segment| of_segment(segment) as u64).sum())
+}
+
+fn compile(view: &ViewState, filter: Option<&Filter>) -> Result<Option<CompiledFilter>> {
+    filter.map(|filter| CompiledFilter::new(filter, &view.fields)).transpose()
+}
+
+/// A page of rows: the walks of all segments in the order of the ids, merged.
+pub(super) fn scroll(view: &ViewState, request: &ScrollRequest) -> Result<Page> {
+    if request.limit == 0 {
+        return Err(Error::invalid("limit", "a page has at least one row"));
+    }
+    check_limit("limit", "K_MAX", K_MAX, request.limit)?;
+    let after = request.after.as_ref();
+    after.map_or(Ok(()), |after| validate::id("after", after))?;
+    let filter = compile(view, request.filter.as_ref())?;
+    let fields = request.fields.as_ref().map(|names| wanted_fields(view, names)).transpose()?;
+
+    let matching: Vec<FixedBitSet> =
+        view.segments.iter().map(|segment| segment.matching(filter.as_ref())).collect();
+    let mut merged = Merged::new(view, &matching, after);
+    let mut points = Vec::new();
+    while points.len() < request.limit
+        && let Some((id, index, slot)) = merged.next()
+    {
+        let segment = &view.segments[index];
+        let vector = if request.with_vectors { segment.vector(slot).map(<[f32]>::to_vec) } else { None };
+        points.push(Point { id, vector, payload: segment.payload(slot, &view.fields, fields.as_deref()) });
+    }
+    let more = merged.next().is_some();
+    let next = points.last().filter(|_| more).map(|last| last.id.clone());
+    Ok(Page { points, next })
+}
+
+fn wanted_fields(view: &ViewState, names: &[String]) -> Result<Vec<FieldId>> {
+    names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| match view.fields.find(name) {
+            Some((field, _)) => Ok(field),
+            None => Err(Error::UnknownField { field: format!("fields[{index}].{name}") }),
+        })
+        .collect()
+}
+
+/// The head of a walk: its next matching row, and which walk it is of.
+type Head = Reverse<(PointId, usize, u32)>;
+
+/// The matching rows of all segments in the order of their ids. A live row is in one walk alone.
+struct Merged<'a> {
+    view: &'a ViewState,
+    matching: &'a [FixedBitSet],
+    walks: Vec<(usize, Box<dyn Iterator<Item = u32> + 'a>)>,
+    heads: BinaryHeap<Head>,
+}
+
+impl<'a> Merged<'a> {
+    fn new(view: &'a ViewState, matching: &'a [FixedBitSet], after: Option<&PointId>) -> Self {
+        let walks: Vec<_> = view
+            .segments
+            .iter()
+            .enumerate()
+            .flat_map(|(index, segment)| segment.id_walks(after).into_iter().map(move |walk| (index, walk)))
+            .collect();
+        let mut merged = Self { view, matching, walks, heads: BinaryHeap::new() };
+        (0..merged.walks.len()).for_each(|walk| merged.advance(walk));
+        merged
+    }
+
+    /// Brings the next matching row of a walk to its head.
+    fn advance(&mut self, walk: usize) {
+        let (index, slots) = &mut self.walks[walk];
+        let matching = &self.matching[*index];
+        if let Some(slot) = slots.find(|slot| matching.contains(*slot as usize)) {
+            self.heads.push(Reverse((self.view.segments[*index].id(slot), walk, slot)));
+        }
+    }
+
+    /// The next row: id, segment, slot.
+    fn next(&mut self) -> Option<(PointId, usize, u32)> {
+        let Reverse((id, walk, slot)) = self.heads.pop()?;
+        self.advance(walk);
+        Some((id, self.walks[walk].0, slot))
+    }
+}

@@ -1,0 +1,305 @@
+//! What a view is made of, and the core of a collection: the owner of the current view.
+//!
+//! **Order of a write.** Checked without a lock; numbered and queued for the log under `submit`; durable; then applied
+//! under `apply`, in the order of the numbers. So many writers share a sync, and the rows come out the same on every
+//! replay. Readers take the current view from an atomic pointer and hold no lock at all.
+//!
+//! **Order of the locks**, where more than one is held: `maintenance`, `committed`, `apply`; `submit` stands alone (but in
+//! a replay, which one thread does).
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use super::{CollectionInfo, WriteReceipt};
+use crate::batch::PreparedBatch;
+use crate::db::Store;
+use crate::error::{Error, Result};
+use crate::limits::{BATCH_BYTES_MAX, check_limit};
+use crate::manifest::CollectionEntry;
+use crate::payload::FieldTable;
+use crate::point::{Batch, PointId};
+use crate::schema::Schema;
+use crate::segment::SegmentView;
+use crate::validate;
+use crate::vectors::{self, Encoding};
+use crate::wal::Record;
+
+/// Frozen segments that may wait for their seal before writers wait too.
+const FROZEN_MAX: usize = 2;
+
+/// One consistent state.
+#[derive(Clone, Debug)]
+pub(crate) struct ViewState {
+    /// The last write in it.
+    pub(crate) seq: u64,
+    /// As the collection was created.
+    pub(crate) schema: Arc<Schema>,
+    /// Every field, the written ones too.
+    pub(crate) fields: Arc<FieldTable>,
+    pub(crate) encoding: Arc<dyn Encoding>,
+    /// Oldest first. A live id is in one of them.
+    pub(crate) segments: Vec<SegmentView>,
+}
+
+impl ViewState {
+    /// Segment and slot of a live row.
+    pub(crate) fn locate(&self, id: &PointId) -> Option<(usize, u32)> {
+        let segments = self.segments.iter().enumerate().rev();
+        segments
+            .filter(|(_, segment)| segment.rows > 0)
+            .find_map(|(index, segment)| Some((index, segment.find(id)?)))
+    }
+
+    pub(crate) fn schema_with_fields(&self) -> Schema {
+        Schema { fields: self.fields.to_map(), ..(*self.schema).clone() }
+    }
+
+    /// Segments that take no more rows and are not sealed yet.
+    pub(crate) fn frozen(&self) -> impl Iterator<Item = &SegmentView> {
+        self.segments.iter().filter(|segment| segment.frozen_at.is_some())
+    }
+}
+
+/// What writers agree on before the log.
+#[derive(Debug)]
+struct Submit {
+    /// The fields as of the last queued write.
+    fields: FieldTable,
+    next_seq: u64,
+    is_deleted: bool,
+}
+
+/// The writer's side of applying.
+#[derive(Debug)]
+pub(super) struct Apply {
+    /// The last applied write.
+    pub(super) seq: u64,
+    /// Whether rows become nodes at once; while the log is replayed they wait for its end.
+    pub(super) links: bool,
+}
+
+/// What the manifest says of a sealed segment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Committed {
+    /// Generation of the tombstone file, 0 without one.
+    pub(super) generation: u64,
+    /// Dead rows in it.
+    pub(super) dead: usize,
+}
+
+/// A collection.
+#[derive(Debug)]
+pub(crate) struct CollectionCore {
+    /// Its log id too.
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(super) schema: Arc<Schema>,
+    pub(super) encoding: Arc<dyn Encoding>,
+    /// Numbers writes and queues them: the order of the log is the order of the numbers.
+    submit: Mutex<Submit>,
+    /// Held while one batch is applied or a segment is swapped: each view is made from the one before.
+    pub(super) apply: Mutex<Apply>,
+    applied: Condvar,
+    pub(super) view: ArcSwap<ViewState>,
+    /// Held by whoever seals, so that a flush and the background do not seal the same segment twice.
+    pub(super) sealing: Mutex<()>,
+    /// Held by whoever merges, likewise.
+    pub(super) merging: Mutex<()>,
+    /// Segments that were due to be rewritten when last counted.
+    pub(super) decayed: AtomicUsize,
+    /// Held while the manifest is brought up to the view.
+    pub(super) committed: Mutex<BTreeMap<u64, Committed>>,
+}
+
+/// A lock whose value stays sound when its holder panics.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl CollectionCore {
+    /// A collection as the manifest has it, with its opened segments and their tombstone generations.
+    pub(crate) fn open(id: u64, entry: &CollectionEntry, segments: Vec<(SegmentView, u64)>) -> Self {
+        let schema = Arc::new(entry.schema.clone());
+        let encoding = vectors::encoding(schema.encoding, schema.metric);
+        let committed = segments
+            .iter()
+            .filter_map(|(segment, generation)| {
+                let committed = Committed { generation: *generation, dead: segment.dead.count };
+                Some((segment.as_sealed()?.id, committed))
+            })
+            .collect();
+        let view = ViewState {
+            seq: entry.stored_seq,
+            schema: schema.clone(),
+            fields: Arc::new(entry.fields.clone()),
+            encoding: encoding.clone(),
+            segments: segments.into_iter().map(|(segment, _)| segment).collect(),
+        };
+        let submit =
+            Submit { fields: entry.fields.clone(), next_seq: entry.stored_seq + 1, is_deleted: false };
+        Self {
+            id,
+            name: entry.name.clone(),
+            schema,
+            encoding,
+            submit: Mutex::new(submit),
+            apply: Mutex::new(Apply { seq: entry.stored_seq, links: false }),
+            applied: Condvar::new(),
+            view: ArcSwap::from_pointee(view),
+            sealing: Mutex::new(()),
+            merging: Mutex::new(()),
+            decayed: AtomicUsize::new(0),
+            committed: Mutex::new(committed),
+        }
+    }
+
+    /// The current view.
+    pub(crate) fn view(&self) -> Arc<ViewState> {
+        self.view.load_full()
+    }
+
+    pub(crate) fn info(&self) -> CollectionInfo {
+        let view = self.view();
+        CollectionInfo {
+            name: self.name.clone(),
+            schema: view.schema_with_fields(),
+            points: view.segments.iter().map(|segment| segment.live() as u64).sum(),
+            vectors: view.segments.iter().map(|segment| segment.live_vectors() as u64).sum(),
+            segments: view.segments.len(),
+            seq: view.seq,
+        }
+    }
+
+    /// Checks, logs and applies a batch.
+    pub(crate) fn write(&self, store: &Store, batch: Batch) -> Result<WriteReceipt> {
+        store.log.check()?;
+        let prepared = validate::prepare(batch, &self.schema)?;
+        if prepared.changes.is_empty() {
+            return Ok(WriteReceipt { seq: self.view().seq, upserted: 0, deleted: 0 });
+        }
+        let body = prepared.encode();
+        check_limit("points", "BATCH_BYTES_MAX", BATCH_BYTES_MAX, body.len())?;
+        self.wait_for_room(store)?;
+        let (seq, ticket) = {
+            let mut submit = lock(&self.submit);
+            if submit.is_deleted {
+                return Err(Error::CollectionNotFound { name: self.name.clone() });
+            }
+            validate::resolve_fields(&prepared, &mut submit.fields, self.schema.strict)?;
+            let seq = submit.next_seq;
+            let ticket = store.log.submit(Record { log_id: self.id, seq, body: &body })?;
+            submit.next_seq += 1;
+            (seq, ticket)
+        };
+        store.log.wait(ticket)?;
+        let receipt = self.apply_in_turn(store, seq, prepared)?;
+        store.after_write(self)?;
+        Ok(receipt)
+    }
+
+    /// Applies a durable batch after the one before it.
+    fn apply_in_turn(&self, store: &Store, seq: u64, batch: PreparedBatch) -> Result<WriteReceipt> {
+        /// Wakes the writers after this one. If applying panics, they find the lock poisoned, and so must the log be:
+        /// it would go on storing writes that can no more be applied.
+        struct Wake<'a>(&'a Condvar, &'a Store);
+        impl Drop for Wake<'_> {
+            fn drop(&mut self) {
+                if std::thread::panicking() {
+                    self.1.poison("applying an earlier write panicked");
+                }
+                self.0.notify_all();
+            }
+        }
+        let panicked = || Error::Poisoned { cause: "applying an earlier write panicked".into() };
+        let _wake = Wake(&self.applied, store);
+        let mut apply = self.apply.lock().map_err(|_| panicked())?;
+        while apply.seq + 1 < seq {
+            // A write is durable only together with all before it, so those are on their way here.
+            apply = self.applied.wait(apply).map_err(|_| panicked())?;
+        }
+        Ok(self.apply_batch(&mut apply, store, seq, batch))
+    }
+
+    /// Applies a record of the log that is being replayed; one that the segments have already changes nothing.
+    ///
+    /// The error is what is wrong with the record.
+    pub(crate) fn replay(&self, store: &Store, record: &Record<'_>) -> Result<(), String> {
+        let mut apply = lock(&self.apply);
+        if record.seq <= apply.seq {
+            return Ok(());
+        }
+        if record.seq != apply.seq + 1 {
+            return Err(format!("write {} follows write {}: some are missing", record.seq, apply.seq));
+        }
+        let batch = PreparedBatch::decode(record.body, self.schema.dimension)
+            .map_err(|error| format!("byte {} of the record: {}", error.offset, error.reason))?;
+        let mut submit = lock(&self.submit);
+        validate::resolve_fields(&batch, &mut submit.fields, false).map_err(|error| error.to_string())?;
+        submit.next_seq = record.seq + 1;
+        drop(submit);
+        self.apply_batch(&mut apply, store, record.seq, batch);
+        Ok(())
+    }
+
+    /// Refuses writes from now on.
+    pub(crate) fn mark_deleted(&self) {
+        lock(&self.submit).is_deleted = true;
+    }
+
+    pub(crate) fn is_deleted(&self) -> bool {
+        lock(&self.submit).is_deleted
+    }
+
+    /// Waits while too much is in memory that should be on disk.
+    fn wait_for_room(&self, store: &Store) -> Result<()> {
+        store.wait_for_room(|| self.view.load().frozen().count() < FROZEN_MAX && !store.is_memory_full())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::db::DbOptions;
+    use crate::dir::memory::MemoryDir;
+    use crate::point::Point;
+
+    fn prepared(dimension: usize) -> PreparedBatch {
+        let batch = Batch::new().upsert(Point::new(1, vec![1.0; dimension]));
+        validate::prepare(batch, &Schema::new(dimension).unwrap()).unwrap()
+    }
+
+    fn opened(dir: &MemoryDir) -> (Store, Arc<CollectionCore>) {
+        let options = DbOptions { background: false, ..DbOptions::default() };
+        let store = Store::open(Arc::new(dir.clone()), options).unwrap();
+        let core = store.create_collection("c", Schema::new(2).unwrap()).unwrap();
+        (store, core)
+    }
+
+    #[test]
+    fn after_a_panic_nothing_is_logged_that_cannot_be_applied() {
+        let dir = MemoryDir::new();
+        let (store, core) = opened(&dir);
+        // A vector that no check would let through panics where it is stored.
+        catch_unwind(AssertUnwindSafe(|| core.apply_in_turn(&store, 1, prepared(3)))).unwrap_err();
+        let calls = dir.calls();
+        let batch = Batch::new().upsert(Point::new(1, [1.0, 0.0]));
+        assert!(matches!(core.write(&store, batch), Err(Error::Poisoned { .. })));
+        assert_eq!(dir.calls(), calls, "nothing was written");
+    }
+
+    #[test]
+    fn a_write_that_comes_after_the_deletion_leaves_no_memory_counted() {
+        let (store, core) = opened(&MemoryDir::new());
+        store.delete_collection("c").unwrap();
+        core.apply_in_turn(&store, 1, prepared(2)).unwrap();
+        assert!(store.growing_bytes.load(Ordering::Relaxed) > 0);
+        drop(core);
+        assert_eq!(store.growing_bytes.load(Ordering::Relaxed), 0);
+    }
+}

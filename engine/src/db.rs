@@ -1,0 +1,174 @@
+//! A directory of collections: opening it, and the handle on it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::background;
+use crate::collection::{Collection, CollectionInfo};
+use crate::dir::{Dir, RealDir};
+use crate::error::Result;
+use crate::schema::Schema;
+
+pub(crate) use crate::store::Store;
+
+/// How a database is opened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DbOptions {
+    /// Rows after which a growing segment is sealed.
+    pub seal_rows: usize,
+    /// Bytes of memory after which a growing segment is sealed.
+    pub seal_bytes: u64,
+    /// Bytes of memory that all growing segments together take before the largest is sealed; writers wait at twice
+    /// as much.
+    pub growing_bytes_max: u64,
+    /// Bytes of the log beyond which the collections that hold it up are sealed.
+    pub log_bytes_max: u64,
+    /// Bytes after which a new log file is begun.
+    pub log_file_bytes: u64,
+    /// Whether threads of the database seal and merge. Without them, a write that fills a segment seals it, and only
+    /// [`Db::flush`] merges.
+    pub background: bool,
+}
+
+impl Default for DbOptions {
+    fn default() -> Self {
+        Self {
+            seal_rows: 65_536,
+            seal_bytes: 256 << 20,
+            growing_bytes_max: 1 << 30,
+            log_bytes_max: 2 << 30,
+            log_file_bytes: 64 << 20,
+            background: true,
+        }
+    }
+}
+
+/// An open database directory; cheap to clone, shared between threads.
+///
+/// The directory is locked for as long as a `Db` or a [`Collection`] of it lives. Dropping the last of them ends the
+/// background threads; nothing is lost, since every acknowledged write is in the log.
+///
+/// ```
+/// # let directory = tempfile::tempdir()?;
+/// use ragstone::{Db, Error, Schema};
+///
+/// let db = Db::open(directory.path())?;
+/// db.create_collection("notes", Schema::new(384)?)?;
+/// assert!(matches!(Db::open(directory.path()), Err(Error::Locked { .. })));
+/// drop(db);
+/// assert_eq!(Db::open(directory.path())?.collections()[0].name, "notes");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Db {
+    handle: Arc<DbHandle>,
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Db").field("path", &self.path()).finish_non_exhaustive()
+    }
+}
+
+/// What every handle shares: the store and the threads that work on it.
+pub(crate) struct DbHandle {
+    store: Arc<Store>,
+    path: PathBuf,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl DbHandle {
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl Drop for DbHandle {
+    fn drop(&mut self) {
+        self.store.stop();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a background thread of the database panicked");
+            }
+        }
+    }
+}
+
+impl Db {
+    /// Opens a directory, made if absent.
+    ///
+    /// # Errors
+    /// [`Error::Locked`](crate::Error::Locked) if it is open already, [`Error::Corrupt`](crate::Error::Corrupt) with
+    /// file and offset if its bytes are damaged, [`Error::Io`](crate::Error::Io) if the system refuses.
+    pub fn open(path: impl AsRef<Path>) -> Result<Db> {
+        Self::open_with(path, DbOptions::default())
+    }
+
+    /// Opens a directory with options.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(path: impl AsRef<Path>, options: DbOptions) -> Result<Db> {
+        Self::open_in(Arc::new(RealDir::open(path.as_ref())?), options)
+    }
+
+    /// Opens a database in a directory of any kind.
+    pub(crate) fn open_in(dir: Arc<dyn Dir>, options: DbOptions) -> Result<Db> {
+        let path = dir.path().to_owned();
+        let in_background = options.background;
+        let store = Arc::new(Store::open(dir, options)?);
+        let threads = if in_background { background::start(&store)? } else { Vec::new() };
+        Ok(Db { handle: Arc::new(DbHandle { store, path, threads }) })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.handle.path
+    }
+
+    /// Makes a collection; durable when it returns.
+    ///
+    /// # Errors
+    /// [`Error::CollectionExists`](crate::Error::CollectionExists); [`Error::Invalid`](crate::Error::Invalid) or
+    /// [`Error::Limit`](crate::Error::Limit) for the name or for one collection too many.
+    pub fn create_collection(&self, name: &str, schema: Schema) -> Result<Collection> {
+        let core = self.handle.store.create_collection(name, schema)?;
+        Ok(Collection::new(core, self.handle.clone()))
+    }
+
+    /// Finds a collection.
+    ///
+    /// # Errors
+    /// [`Error::CollectionNotFound`](crate::Error::CollectionNotFound).
+    pub fn collection(&self, name: &str) -> Result<Collection> {
+        let core = self.handle.store.collection(name)?;
+        Ok(Collection::new(core, self.handle.clone()))
+    }
+
+    /// Every collection, by name.
+    pub fn collections(&self) -> Vec<CollectionInfo> {
+        self.handle.store.collections().iter().map(|core| core.info()).collect()
+    }
+
+    /// Removes a collection and its rows; durable when it returns. Views of it stay as they are; writes through older
+    /// handles fail.
+    ///
+    /// # Errors
+    /// [`Error::CollectionNotFound`](crate::Error::CollectionNotFound).
+    pub fn delete_collection(&self, name: &str) -> Result<()> {
+        self.handle.store.delete_collection(name)
+    }
+
+    /// Writes what is still only in the log into segments, and merges segments as far as that is due. Never needed for
+    /// durability: it makes searches faster and the next opening quicker.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if the disk refuses. If it was a segment that could not be written, on a full disk
+    /// say, nothing changed and writes go on; after any other failure they are [`Error::Poisoned`](crate::Error::Poisoned)
+    /// until the database is reopened.
+    pub fn flush(&self) -> Result<()> {
+        self.handle.store.flush()
+    }
+}

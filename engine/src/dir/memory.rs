@@ -1,0 +1,282 @@
+//! A directory in memory that crashes where a test wants it to.
+//!
+//! It counts the calls that change something (write, sync, create, rename, remove, truncate). A test gives the number
+//! of the call at which the machine dies: that call and all later ones fail. [`MemoryDir::recovered`] then gives the
+//! directory as a disk may have it after the power came back: what was synced, and of the rest an arbitrary part,
+//! chosen by a seed. An error can be injected too, once, with the system's own number (EIO, ENOSPC).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::{Blob, Dir, DirFile, DirLock, io_error};
+use crate::error::{Error, Result};
+
+/// A file's bytes: those that survive a crash, and all of them.
+#[derive(Clone, Debug, Default)]
+struct Node {
+    synced: Vec<u8>,
+    bytes: Vec<u8>,
+}
+
+type NodeId = u64;
+
+/// A change of names that is not synced yet.
+#[derive(Clone, Debug)]
+enum NameChange {
+    Set(String, NodeId),
+    Remove(String),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    nodes: BTreeMap<NodeId, Node>,
+    names: BTreeMap<String, NodeId>,
+    synced_names: BTreeMap<String, NodeId>,
+    /// Since the last sync of the directory, oldest first.
+    pending: Vec<NameChange>,
+    next_node: NodeId,
+    calls: u64,
+    crash_at: Option<u64>,
+    fail_at: Option<(u64, i32)>,
+}
+
+/// The directory.
+#[derive(Clone, Debug)]
+pub(crate) struct MemoryDir {
+    path: PathBuf,
+    state: Arc<Mutex<State>>,
+    locked: Arc<AtomicBool>,
+}
+
+/// A small deterministic generator (Steele, Lea and Flood 2014).
+pub(crate) struct SplitMix64(pub(crate) u64);
+
+impl SplitMix64 {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+}
+
+impl MemoryDir {
+    pub(crate) fn new() -> Self {
+        Self { path: "/memory".into(), state: Arc::default(), locked: Arc::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Changing calls so far.
+    pub(crate) fn calls(&self) -> u64 {
+        self.state().calls
+    }
+
+    /// The machine dies at the changing call with this number.
+    pub(crate) fn crash_at(&self, call: u64) {
+        self.state().crash_at = Some(call);
+    }
+
+    /// The changing call with this number fails with a system error, once.
+    pub(crate) fn fail_at(&self, call: u64, errno: i32) {
+        self.state().fail_at = Some((call, errno));
+    }
+
+    /// Changes one byte of a file, as a bad disk does.
+    pub(crate) fn flip(&self, name: &str, offset: usize) {
+        let mut state = self.state();
+        let node = state.names[name];
+        state.nodes.get_mut(&node).unwrap().bytes[offset] ^= 0x40;
+    }
+
+    /// Length of a file.
+    pub(crate) fn length(&self, name: &str) -> usize {
+        let state = self.state();
+        state.nodes[&state.names[name]].bytes.len()
+    }
+
+    /// A copy that shares nothing.
+    pub(crate) fn copied(&self) -> Self {
+        let state = self.state();
+        let nodes = state.nodes.clone();
+        let copy = State {
+            synced_names: state.names.clone(),
+            names: state.names.clone(),
+            nodes,
+            next_node: state.next_node,
+            ..State::default()
+        };
+        Self { path: self.path.clone(), state: Arc::new(Mutex::new(copy)), locked: Arc::default() }
+    }
+
+    /// The directory after the crash: synced names and bytes, and an arbitrary part of the others.
+    pub(crate) fn recovered(&self, seed: u64) -> Self {
+        let mut random = SplitMix64(seed);
+        let state = self.state();
+        let mut names = state.synced_names.clone();
+        // Names change in order: a journal is cut somewhere.
+        for change in &state.pending[..random.below(state.pending.len() + 1)] {
+            match change {
+                NameChange::Set(name, node) => drop(names.insert(name.clone(), *node)),
+                NameChange::Remove(name) => drop(names.remove(name)),
+            }
+        }
+        let mut nodes = BTreeMap::new();
+        for node in names.values() {
+            let bytes = torn(&state.nodes[node], &mut random);
+            nodes.insert(*node, Node { synced: bytes.clone(), bytes });
+        }
+        let next_node = state.next_node;
+        let recovered = State { nodes, synced_names: names.clone(), names, next_node, ..State::default() };
+        Self { path: self.path.clone(), state: Arc::new(Mutex::new(recovered)), locked: Arc::default() }
+    }
+
+    /// Counts a changing call; fails if it is the one to fail, or the machine is dead.
+    fn change(&self, operation: &'static str, name: &str) -> Result<MutexGuard<'_, State>> {
+        let mut state = self.state();
+        let call = state.calls;
+        state.calls += 1;
+        let failure =
+            |errno| io_error(operation, &self.path.join(name), std::io::Error::from_raw_os_error(errno));
+        if state.crash_at.is_some_and(|crash| call >= crash) {
+            return Err(failure(5));
+        }
+        match state.fail_at {
+            Some((fail, errno)) if fail == call => Err(failure(errno)),
+            _ => Ok(state),
+        }
+    }
+
+    fn missing(&self, operation: &'static str, name: &str) -> Error {
+        io_error(operation, &self.path.join(name), std::io::Error::from_raw_os_error(2))
+    }
+}
+
+/// What a crash leaves of a file: blocks that were not synced are there, missing (the file ends before), or zero.
+fn torn(node: &Node, random: &mut SplitMix64) -> Vec<u8> {
+    let synced = node.synced.len();
+    let mut bytes = node.bytes.clone();
+    if bytes.len() <= synced {
+        return node.synced.clone();
+    }
+    bytes[..synced].copy_from_slice(&node.synced);
+    bytes.truncate(synced + random.below(bytes.len() - synced + 1));
+    for block in bytes[synced..].chunks_mut(16) {
+        if random.below(4) == 0 {
+            block.fill(0);
+        }
+    }
+    bytes
+}
+
+impl Dir for MemoryDir {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn lock(&self) -> Result<Box<dyn DirLock>> {
+        if self.locked.swap(true, Ordering::SeqCst) {
+            return Err(Error::Locked { path: self.path.clone() });
+        }
+        Ok(Box::new(MemoryLock(self.locked.clone())))
+    }
+
+    fn list(&self) -> Result<Vec<String>> {
+        Ok(self.state().names.keys().cloned().collect())
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>> {
+        let state = self.state();
+        let node = state.names.get(name).ok_or_else(|| self.missing("read", name))?;
+        Ok(state.nodes[node].bytes.clone())
+    }
+
+    fn map(&self, name: &str) -> Result<Blob> {
+        Ok(Arc::new(self.read(name)?))
+    }
+
+    fn create(&self, name: &str) -> Result<Box<dyn DirFile>> {
+        let mut state = self.change("create", name)?;
+        let node = state.next_node;
+        state.next_node += 1;
+        state.nodes.insert(node, Node::default());
+        state.names.insert(name.to_owned(), node);
+        state.pending.push(NameChange::Set(name.to_owned(), node));
+        Ok(Box::new(MemoryFile { dir: self.clone(), name: name.to_owned(), node }))
+    }
+
+    fn truncate(&self, name: &str, length_bytes: u64) -> Result<()> {
+        let mut state = self.change("truncate", name)?;
+        let node = *state.names.get(name).ok_or_else(|| self.missing("truncate", name))?;
+        if let Some(node) = state.nodes.get_mut(&node) {
+            node.bytes.truncate(length_bytes as usize);
+            node.synced = node.bytes.clone();
+        }
+        Ok(())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        let mut state = self.change("rename", from)?;
+        let node = state.names.remove(from).ok_or_else(|| self.missing("rename", from))?;
+        state.names.insert(to.to_owned(), node);
+        // One step, as a journal has it: the target's name is never missing.
+        state.pending.push(NameChange::Set(to.to_owned(), node));
+        state.pending.push(NameChange::Remove(from.to_owned()));
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        let mut state = self.change("remove", name)?;
+        state.names.remove(name).ok_or_else(|| self.missing("remove", name))?;
+        state.pending.push(NameChange::Remove(name.to_owned()));
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<()> {
+        let mut state = self.change("sync", "")?;
+        state.synced_names = state.names.clone();
+        state.pending.clear();
+        Ok(())
+    }
+}
+
+struct MemoryLock(Arc<AtomicBool>);
+
+impl DirLock for MemoryLock {}
+
+impl Drop for MemoryLock {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+struct MemoryFile {
+    dir: MemoryDir,
+    name: String,
+    node: NodeId,
+}
+
+impl DirFile for MemoryFile {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut state = self.dir.change("write", &self.name)?;
+        state.nodes.entry(self.node).or_default().bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        let mut state = self.dir.change("sync", &self.name)?;
+        let node = state.nodes.entry(self.node).or_default();
+        node.synced = node.bytes.clone();
+        Ok(())
+    }
+}

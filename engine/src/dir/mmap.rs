@@ -1,0 +1,37 @@
+//! Memory maps: the only `unsafe` of the engine crate.
+//!
+//! A sealed segment is read through a map, so that the operating system decides which of it is in memory.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+use super::{Blob, io_error};
+use crate::error::Result;
+
+/// A mapped file.
+struct Mapped(Mmap);
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Maps a whole file for reading. An empty file gives an empty blob.
+#[expect(unsafe_code, reason = "a map is only as constant as its file; see SAFETY")]
+pub(super) fn map(path: &Path) -> Result<Blob> {
+    let file = File::open(path).map_err(|source| io_error("open", path, source))?;
+    let length_bytes = file.metadata().map_err(|source| io_error("stat", path, source))?.len();
+    if length_bytes == 0 {
+        return Ok(Arc::new(Vec::new()));
+    }
+    // SAFETY: the map must not see its bytes change. Only this process writes in the directory, which it holds
+    // locked; the engine writes each mapped byte once, before it is mapped, only ever appends after it, and never
+    // truncates a file that it maps (only log files are truncated, and those are read, not mapped). Another program
+    // that ignores the lock and rewrites the files breaks this, as it would break any database.
+    let map = unsafe { Mmap::map(&file) }.map_err(|source| io_error("map", path, source))?;
+    Ok(Arc::new(Mapped(map)))
+}

@@ -1,0 +1,91 @@
+//! The file-system seam: everything that the engine asks of a directory, and nothing else.
+//!
+//! A database is one flat directory. The engine reaches it through [`Dir`] only, so that a twin in memory
+//! (`memory.rs`, in tests) can stand for a disk that loses power between any two calls, tears what was not synced,
+//! and runs full.
+//!
+//! What an implementation promises, and all that recovery relies on:
+//! - after `DirFile::sync` returned, the bytes written to that file survive a crash;
+//! - after `Dir::sync` returned, the creations, renames and removals before it survive a crash;
+//! - without them, any part may be lost: of a file's unsynced bytes, any may be missing or torn, in any order;
+//! - `rename` replaces its target atomically: after a crash the name leads to the old file or the new one.
+
+#[cfg(test)]
+pub(crate) mod hooked;
+#[cfg(test)]
+pub(crate) mod memory;
+mod mmap;
+mod real;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+
+pub(crate) use real::RealDir;
+
+/// Bytes of a file that never changes, mapped or read.
+pub(crate) type Blob = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// Keeps the directory locked while it lives.
+pub(crate) trait DirLock: Send + Sync {}
+
+/// A directory that holds one database.
+pub(crate) trait Dir: Send + Sync + std::fmt::Debug {
+    /// Where it is, for messages.
+    fn path(&self) -> &Path;
+
+    /// Takes the directory for this `Db` alone.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if another process, or another `Db` of this one, has it.
+    fn lock(&self) -> Result<Box<dyn DirLock>>;
+
+    /// Names of the files in it, sorted.
+    fn list(&self) -> Result<Vec<String>>;
+
+    /// Reads a whole file into memory.
+    fn read(&self, name: &str) -> Result<Vec<u8>>;
+
+    /// The bytes of a file, mapped where that is possible. The caller promises that they will not change.
+    fn map(&self, name: &str) -> Result<Blob>;
+
+    /// Makes an empty file, replacing one of that name, to be written from the start.
+    fn create(&self, name: &str) -> Result<Box<dyn DirFile>>;
+
+    /// Cuts a file to `length_bytes` and syncs it.
+    fn truncate(&self, name: &str, length_bytes: u64) -> Result<()>;
+
+    /// Gives a file another name, replacing one that has it.
+    fn rename(&self, from: &str, to: &str) -> Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, name: &str) -> Result<()>;
+
+    /// Makes creations, renames and removals durable.
+    fn sync(&self) -> Result<()>;
+
+    /// The path of a file, for messages.
+    fn file_path(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+}
+
+/// A file being written, from its start to its end.
+pub(crate) trait DirFile: Send {
+    /// Appends bytes.
+    fn write(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Makes everything written so far durable.
+    fn sync(&mut self) -> Result<()>;
+}
+
+/// An [`Error::Io`] of an operation on a path.
+pub(crate) fn io_error(operation: &'static str, path: &Path, source: std::io::Error) -> Error {
+    Error::Io { operation, path: path.to_owned(), source }
+}
+
+/// An [`Error::Corrupt`] of a file.
+pub(crate) fn corrupt(dir: &dyn Dir, name: &str, offset: u64, reason: impl Into<String>) -> Error {
+    Error::Corrupt { file: dir.file_path(name), offset, reason: reason.into() }
+}

@@ -1,0 +1,101 @@
+//! What can go wrong, each kind apart: misuse, limits, absence, corruption and I/O.
+
+use std::path::PathBuf;
+
+use crate::payload::FieldType;
+
+/// The result of an engine operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation failed. Nothing of a failed write is stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An argument is not acceptable, whatever the store holds.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// The argument, as a path: `points[3].vector`.
+        field: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An argument is beyond a named limit of [`limits`](crate::limits).
+    #[error("{field}: {actual} is beyond the limit {limit} = {max}")]
+    Limit {
+        /// The argument, as a path.
+        field: String,
+        /// The limit's name.
+        limit: &'static str,
+        /// The largest value allowed.
+        max: u64,
+        /// The value given.
+        actual: u64,
+    },
+    /// No collection has this name.
+    #[error("collection `{name}` does not exist")]
+    CollectionNotFound {
+        /// The name asked for.
+        name: String,
+    },
+    /// A collection of this name exists already.
+    #[error("collection `{name}` exists already")]
+    CollectionExists {
+        /// The name asked for.
+        name: String,
+    },
+    /// A filter or a strict write names a field that the collection does not have.
+    #[error("{field}: the collection has no such payload field")]
+    UnknownField {
+        /// The field, as a path in the request.
+        field: String,
+    },
+    /// A value or a filter is of another type than the field.
+    #[error("{field}: the field is {expected}, the value is {actual}")]
+    FieldType {
+        /// The field, as a path in the request.
+        field: String,
+        /// The type that the collection has for the field.
+        expected: FieldType,
+        /// The type given.
+        actual: FieldType,
+    },
+    /// Another process, or another [`Db`](crate::Db) of this one, has the directory open.
+    #[error("{} is in use by another process or another Db", path.display())]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Bytes on disk are not what was written.
+    #[error("{} is damaged at byte {offset}: {reason}", file.display())]
+    Corrupt {
+        /// The file.
+        file: PathBuf,
+        /// The first byte of the record or block that is wrong.
+        offset: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The operating system refused an operation.
+    #[error("cannot {operation} {}: {source}", path.display())]
+    Io {
+        /// What was tried: `write`, `sync`, `open` …
+        operation: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// An earlier write or sync failed, so that the log's tail is uncertain; reopen the database.
+    #[error("the store accepts no writes since an earlier failure ({cause}); reopen it")]
+    Poisoned {
+        /// The failure.
+        cause: String,
+    },
+}
+
+impl Error {
+    /// An [`Error::Invalid`].
+    pub(crate) fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Error::Invalid { field: field.into(), reason: reason.into() }
+    }
+}

@@ -1,0 +1,69 @@
+//! Building the graph of rows that are all there: for a seal or a merge.
+//!
+//! The rows are inserted into a growing graph, the first few by one thread (there is no graph yet to be found
+//! by), the rest by every thread of the current rayon pool; what came of it is sealed. Where a growing graph
+//! of the same rows is at hand, sealing that ([`GrowingGraph::seal_as`]) saves the inserts.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+use super::growing::GrowingGraph;
+use crate::schema::GraphOptions;
+use crate::vectors::{PairScorer, Slot};
+
+/// Nodes of a graph before several threads insert at once: until then there is too little to be found by.
+const SERIAL: usize = 256;
+/// Nodes that a thread takes at a time.
+const TAKEN: usize = 16;
+
+/// What to build a graph of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BuildRequest {
+    /// Rows, all of which become nodes.
+    pub(crate) rows: usize,
+    /// The shape.
+    pub(crate) options: GraphOptions,
+    /// Decides the layers of each slot.
+    pub(crate) seed: u64,
+}
+
+/// A graph that is ready to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BuiltGraph {
+    pub(super) words: Vec<u32>,
+}
+
+impl BuiltGraph {
+    /// The bytes, in the layout of [`SealedGraph`](super::SealedGraph).
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.words)
+    }
+}
+
+/// Builds a graph with every thread of the current rayon pool. `pairs` knows all rows.
+pub(crate) fn build(request: &BuildRequest, pairs: &dyn PairScorer) -> BuiltGraph {
+    let graph = GrowingGraph::new(request.options, request.seed);
+    let slots: Vec<Slot> = (0..request.rows as u32).map(Slot).collect();
+    graph.insert_all(&slots, pairs);
+    graph.seal(&slots, pairs)
+}
+
+impl GrowingGraph {
+    /// Inserts many slots, in order, with every thread of the current rayon pool; see [`insert`](Self::insert).
+    pub(crate) fn insert_all(&self, slots: &[Slot], pairs: &dyn PairScorer) {
+        let (first, rest) = slots.split_at(slots.len().min(SERIAL.saturating_sub(self.len())));
+        first.iter().for_each(|slot| self.insert(*slot, pairs));
+        let next = AtomicUsize::new(0);
+        let threads = rayon::current_num_threads().min(rest.len().div_ceil(TAKEN));
+        (0..threads).into_par_iter().for_each(|_| {
+            // A few at a time, so that all threads work at the same end of the slots.
+            while let Some(taken) = rest.get(next.fetch_add(TAKEN, Ordering::Relaxed)..) {
+                if taken.is_empty() {
+                    break;
+                }
+                taken.iter().take(TAKEN).for_each(|slot| self.insert(*slot, pairs));
+            }
+        });
+    }
+}

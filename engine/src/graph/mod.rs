@@ -1,0 +1,124 @@
+//! HNSW: the graph that a search walks towards its nearest rows. It knows slots, never vectors.
+//!
+//! **Problem.** The nearest of a million rows without a million distances, while rows come and go.
+//!
+//! **Idea** (Malkov and Yashunin 2016; pruning after Subramanya et al. 2019, "DiskANN"). Every row is a node
+//! with links to a few dozen rows that are near *and lie in different directions*. A search holds a pool of
+//! the nearest nodes seen, takes the nearest one not yet expanded, compares the query with its unvisited
+//! neighbours in one batch, and stops when all of the pool is expanded. Thin upper layers, each a
+//! thirty-second of the one below, give the start.
+//!
+//! **Shape.** `links` holds lists that many read while one changes them; `growing` is the graph that takes
+//! inserts and repairs, of which `seal` makes the immutable bytes that `sealed` reads from a memory map;
+//! `build` does both for rows that are all there. `walk` is the one routine that searches any of them,
+//! `select` the one pruning rule.
+//!
+//! **Invariants**, which `check` proves in tests:
+//! - a list holds no node twice and never its own; every link leads to a node that was fully written before;
+//! - *tree edges*: each node but the first is bound to an earlier one by a pair of links, there and back,
+//!   which pruning never drops. They make a spanning tree, so every live node can be reached from every other
+//!   at any time. A node has few tree edges (half its links), so the rule costs nothing in practice: the
+//!   nearest neighbour is nearly always kept anyway;
+//! - a row that is not admitted (deleted, newer than the reader's view, filtered out) still routes.
+//!
+//! **Cost.** Base layer: 4 bytes a link, flat, of fixed stride. Upper layers: 3 % more. A walk of width `ef`
+//! compares about `20 ef` rows at degree 32 (measured on 60,000 text embeddings, `ef` 32 to 128).
+
+mod build;
+#[cfg(test)]
+mod check;
+mod growing;
+mod insert;
+mod links;
+mod pool;
+mod repair;
+mod scratch;
+mod seal;
+mod sealed;
+mod select;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use fixedbitset::FixedBitSet;
+
+pub(crate) use build::{BuildRequest, BuiltGraph, build};
+pub(crate) use growing::GrowingGraph;
+pub(crate) use sealed::SealedGraph;
+
+use crate::vectors::Slot;
+
+/// What a search asks of a graph.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WalkRequest<'a> {
+    /// Width of the walk: how many candidates it holds, at least one. More find more of the true neighbours.
+    /// The pool is a sorted array, so widths of tens of thousands cost more than they compare: scan instead.
+    pub(crate) ef: usize,
+    /// Slots at or beyond this are not candidates: rows that came after the reader's view.
+    pub(crate) visible: u32,
+    /// Only these slots are candidates; slots beyond its length are not. All of them when `None`.
+    pub(crate) admit: Option<&'a FixedBitSet>,
+    /// The walk ends after this many distances, and says so.
+    pub(crate) distances_max: u64,
+}
+
+impl WalkRequest<'_> {
+    /// All rows, no limit.
+    #[cfg(test)]
+    pub(crate) fn new(ef: usize) -> Self {
+        Self { ef, visible: u32::MAX, admit: None, distances_max: u64::MAX }
+    }
+
+    fn admits(&self, slot: Slot) -> bool {
+        slot.0 < self.visible && self.admit.is_none_or(|admitted| admitted.contains(slot.index()))
+    }
+}
+
+/// What a walk found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Walk {
+    /// Admitted rows, nearest first, at most `ef`; with the distances of the scorer.
+    pub(crate) candidates: Vec<(f32, Slot)>,
+    /// Rows compared.
+    pub(crate) distances: u64,
+    /// Whether the walk ended at `distances_max`, so that nearer rows may have been missed.
+    pub(crate) cut: bool,
+}
+
+/// The highest layer above the base; with one node in 32 on each next layer, no segment needs more.
+const LAYERS_MAX: usize = 6;
+
+/// The numbers of a graph, resolved once from [`GraphOptions`](crate::GraphOptions).
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    /// Links of a base node after pruning.
+    degree: usize,
+    /// Links at which a base list is pruned, so that pruning is paid once for several inserts.
+    capacity: usize,
+    /// Tree edges of a base node.
+    tree_edges_max: usize,
+    /// Links of an upper node after pruning, and where it is pruned.
+    upper_degree: usize,
+    upper_capacity: usize,
+    /// Widths of the walks that find a new node's neighbours.
+    ef_construction: usize,
+    upper_ef: usize,
+}
+
+impl Shape {
+    fn new(options: crate::GraphOptions) -> Self {
+        // A schema has checked its options already; a graph of degree one could not hold a tree and a
+        // neighbour.
+        let degree = options.degree.clamp(4, crate::limits::GRAPH_DEGREE_MAX);
+        let upper_degree = (degree / 2).max(4);
+        Self {
+            degree,
+            capacity: degree + degree.div_ceil(4),
+            tree_edges_max: degree / 2,
+            upper_degree,
+            upper_capacity: upper_degree + upper_degree.div_ceil(4),
+            ef_construction: options.ef_construction.clamp(1, crate::limits::EF_MAX),
+            upper_ef: (options.ef_construction / 4).clamp(16, 64),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Taking dead nodes out of a growing graph.
+//!
+//! Until then they route like others and are merely not admitted. But they take places in the lists of the
+//! living, and with every one the walk works for fewer results. So, now and then:
+//!
+//! 1. every node that links to a dead one, *each* of them, chooses its links anew, among its living
+//!    neighbours and those that the dead ones led to; new neighbours link back. Dead nodes do so too: old
+//!    searches, and the entry, may stand on one;
+//! 2. the spanning tree has lost edges: the parts are found and bound together again, each by an edge to the
+//!    nearest node of the largest part that has room.
+//!
+//! Upper layers keep their dead: they route, and are few. A scan of all lists, a few milliseconds for 60,000
+//! nodes; run it when a tenth of the nodes has died. Beyond a third, building anew is better.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use fixedbitset::FixedBitSet;
+
+use super::growing::{ABSENT, GrowingGraph, LIVE, REMOVED};
+use super::insert::{FromRow, ranked};
+use super::links::{Link, links, rewrite};
+use super::scratch::Scratch;
+use super::select::select;
+use super::walk::{Layers, Plan, descend, walk};
+use crate::vectors::{PairScorer, Slot};
+
+/// Nodes looked at beyond the dead when a list is chosen anew, at most.
+const CANDIDATES_MAX: usize = 256;
+
+impl GrowingGraph {
+    /// Removes the nodes of `dead`; slots that are no nodes are ignored. Searches run on; those that began
+    /// before may still find a removed row, those after find it never, also where a reader's older view
+    /// admits it. Returns how many nodes were removed.
+    pub(crate) fn repair(&self, dead: &FixedBitSet, pairs: &dyn PairScorer) -> usize {
+        let _alone = self.structure.write().unwrap_or_else(PoisonError::into_inner);
+        let mut removed = 0;
+        for slot in dead.ones().take_while(|slot| *slot < self.reach()) {
+            if self.state(slot as u32) == LIVE {
+                self.base.get(slot)[0].store(REMOVED, Ordering::Release);
+                removed += 1;
+            }
+        }
+        if removed == 0 {
+            return 0;
+        }
+        self.live.fetch_sub(removed, Ordering::AcqRel);
+        self.scratch.with(|scratch| {
+            for node in 0..self.reach() as u32 {
+                if self.state(node) != ABSENT
+                    && links(self.list(node)).any(|link| self.state(link.node) != LIVE)
+                {
+                    self.choose_anew(node, pairs, scratch);
+                }
+            }
+            self.bind_parts(pairs, scratch);
+        });
+        removed
+    }
+
+    /// Replaces the links of a node that has lost some.
+    fn choose_anew(&self, node: u32, pairs: &dyn PairScorer, scratch: &mut Scratch) {
+        let old: Vec<Link> = links(self.list(node)).collect();
+        let kept = old.iter().copied().filter(|link| self.state(link.node) == LIVE);
+        let near = self.living_near(node);
+        let edge = |slot: u32| old.iter().any(|link| link.tree && link.node == slot);
+        let mut candidates =
+            ranked(Slot(node), near.iter().map(|slot| (Slot(*slot), *slot, edge(*slot))), pairs);
+        select(pairs, &mut candidates, self.shape.degree, &mut scratch.select);
+        let mut list: Vec<Link> = kept.clone().filter(|link| link.tree).collect();
+        let others = candidates.iter().filter(|candidate| !candidate.tree);
+        list.extend(others.map(|candidate| Link { node: candidate.node, tree: false }));
+        if self.state(node) == REMOVED {
+            list.iter_mut().for_each(|link| link.tree = false);
+        }
+        rewrite(self.list(node), &list);
+        if self.state(node) == LIVE {
+            for link in list.iter().filter(|link| !kept.clone().any(|old| old.node == link.node)) {
+                self.link_back(link.node, Slot(node), pairs, scratch);
+            }
+        }
+    }
+
+    /// The living among a node's neighbours, and those that its dead neighbours lead to, through other dead
+    /// ones if need be.
+    fn living_near(&self, node: u32) -> Vec<u32> {
+        let (mut living, mut seen) = (Vec::new(), HashSet::from([node]));
+        let mut waiting = VecDeque::from([node]);
+        while let Some(through) = waiting.pop_front() {
+            for link in links(self.list(through)) {
+                if !seen.insert(link.node) {
+                    continue;
+                }
+                if self.state(link.node) == LIVE {
+                    living.push(link.node);
+                } else {
+                    waiting.push_back(link.node);
+                }
+            }
+            if living.len() >= CANDIDATES_MAX {
+                break;
+            }
+        }
+        living
+    }
+
+    /// Makes the tree edges span all living nodes again.
+    fn bind_parts(&self, pairs: &dyn PairScorer, scratch: &mut Scratch) {
+        let mut parts = self.parts();
+        // The largest part is the one that the others are bound to: most walks end there.
+        let Some(largest) = (0..parts.len()).max_by_key(|part| parts[*part].len()) else {
+            return;
+        };
+        let mut bound = FixedBitSet::with_capacity(self.reach());
+        parts.swap(0, largest);
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                self.bind(part, &bound, parts[0][0], (pairs, scratch));
+            }
+            bound.extend(part.iter().map(|node| *node as usize));
+        }
+        self.lead_dead_ends_to(parts[0][0]);
+    }
+
+    /// A removed node whose neighbours, and theirs, have all died has nowhere to lead; a walk may still begin
+    /// there.
+    fn lead_dead_ends_to(&self, node: u32) {
+        for removed in (0..self.reach() as u32).filter(|node| self.state(*node) == REMOVED) {
+            if links(self.list(removed)).next().is_none() {
+                rewrite(self.list(removed), &[Link { node, tree: false }]);
+            }
+        }
+    }
+
+    /// The connected parts of the living under tree edges.
+    fn parts(&self) -> Vec<Vec<u32>> {
+        let mut seen = FixedBitSet::with_capacity(self.reach());
+        let mut parts = Vec::new();
+        for first in (0..self.reach() as u32).filter(|node| self.state(*node) == LIVE) {
+            if seen.put(first as usize) {
+                continue;
+            }
+            let mut part = vec![first];
+            let mut next = 0;
+            while let Some(node) = part.get(next).copied() {
+                next += 1;
+                for link in links(self.list(node)).filter(|link| link.tree) {
+                    if !seen.put(link.node as usize) {
+                        part.push(link.node);
+                    }
+                }
+            }
+            parts.push(part);
+        }
+        parts
+    }
+
+    /// Binds a part to what is bound already. Inserts are kept out, so a node found to have room keeps it.
+    fn bind(
+        &self,
+        part: &[u32],
+        bound: &FixedBitSet,
+        fallback: u32,
+        (pairs, scratch): (&dyn PairScorer, &mut Scratch),
+    ) {
+        let has_room =
+            |node: u32| links(self.list(node)).filter(|link| link.tree).count() < self.shape.tree_edges_max;
+        // A finite tree has leaves, which have room.
+        let Some(child) = part.iter().copied().find(|node| has_room(*node)) else {
+            return;
+        };
+        let scorer = FromRow { pairs, from: Slot(child) };
+        let mut parent = None;
+        if let Some(entry) = self.entry() {
+            let (start, _) = descend(self, &scorer, (entry, 0), scratch);
+            let plan = Plan {
+                start,
+                ef: 16,
+                admits: |slot: Slot| bound.contains(slot.index()) && has_room(slot.0),
+                distances_max: 4096,
+            };
+            walk(&self.base(), &scorer, &plan, scratch);
+            parent = scratch.pool.admitted().next().map(|(_, slot)| slot.0);
+        }
+        let parent = parent.or_else(|| bound.ones().map(|slot| slot as u32).find(|node| has_room(*node)));
+        let parent = parent.unwrap_or(fallback);
+        self.adopt(parent, Slot(child), pairs, scratch);
+        self.adopt(child, Slot(parent), pairs, scratch);
+    }
+}

@@ -1,0 +1,60 @@
+//! An embedded vector database for retrieval-augmented generation.
+//!
+//! Points with a vector and typed fields live in collections; a search gives the nearest ones, filtered if wanted. The
+//! database is a directory that this process opens: no server, no set-up. What a write acknowledged survives a kill
+//! and a power loss; searches run beside writes and never wait for them.
+//!
+//! ```
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path();
+//! use ragstone::{Db, Filter, Point, Schema, SearchRequest};
+//!
+//! let db = Db::open(path)?;
+//! let notes = db.create_collection("notes", Schema::new(3)?)?;
+//! notes.upsert(vec![
+//!     Point::new("tea", [0.9, 0.1, 0.0]).with("title", "Tea").with("year", 2024),
+//!     Point::new("sun", [0.0, 0.2, 0.9]).with("title", "Sun").with("year", 2025),
+//! ])?;
+//! let found = notes.search(&SearchRequest::new([1.0, 0.0, 0.0], 1).filter(Filter::eq("year", 2024)))?;
+//! assert_eq!(found.hits[0].id, "tea".into());
+//! println!("{:?} scores {}", found.hits[0].payload["title"], found.hits[0].score);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The parts
+//! A [`Db`] holds [`Collection`]s, each under a [`Schema`]. Changes go in as a [`Batch`] of [`Op`]s, all of it or
+//! nothing. A [`View`] is one consistent state; it answers a [`SearchRequest`], gives [`Point`]s by id and in pages, and
+//! counts. A [`Filter`] is a tree of conditions on payload fields. [`limits`] names every limit; [`Error`] says what is
+//! wrong and where. The bytes on disk are described in `FORMAT.md` beside this crate.
+
+mod background;
+mod batch;
+mod codec;
+mod collection;
+mod db;
+mod dir;
+mod error;
+mod graph;
+pub mod limits;
+mod manifest;
+mod payload;
+mod point;
+mod schema;
+mod search;
+mod segment;
+mod signal;
+mod store;
+#[cfg(test)]
+mod tests;
+mod threads;
+mod validate;
+mod vectors;
+mod wal;
+
+pub use collection::{Collection, CollectionInfo, Page, ScrollRequest, View, WriteReceipt};
+pub use db::{Db, DbOptions};
+pub use error::{Error, Result};
+pub use payload::{FieldType, Filter, Payload, Range, Value};
+pub use point::{Batch, Op, Point, PointId};
+pub use schema::{EncodingKind, GraphOptions, Metric, Schema, SchemaBuilder};
+pub use search::{Hit, SearchRequest, SearchResponse, SearchStats};

@@ -1,0 +1,50 @@
+//! Every limit of the engine, by name. A request beyond one gets [`Error::Limit`](crate::Error::Limit), which
+//! carries the limit's name and value; nothing of it is written.
+
+/// Bytes of a collection's name.
+pub const COLLECTION_NAME_BYTES_MAX: usize = 128;
+/// Collections in one database.
+pub const COLLECTIONS_MAX: usize = 10_000;
+/// Components of a vector.
+pub const DIMENSION_MAX: usize = 8_192;
+/// Bytes of a string id.
+pub const ID_BYTES_MAX: usize = 512;
+/// Operations in one atomic batch.
+pub const BATCH_OPS_MAX: usize = 100_000;
+/// Bytes of one atomic batch as the log encodes it.
+pub const BATCH_BYTES_MAX: usize = 256 << 20;
+/// Bytes of one point's payload, names and values together.
+pub const PAYLOAD_BYTES_MAX: usize = 32 << 20;
+/// Bytes of a field's name.
+pub const FIELD_NAME_BYTES_MAX: usize = 128;
+/// Fields of one collection.
+pub const FIELDS_MAX: usize = 256;
+/// Results of one search or one page.
+pub const K_MAX: usize = 10_000;
+/// Width of a graph walk (`ef`).
+pub const EF_MAX: usize = 100_000;
+/// Links of a graph node on the base layer.
+pub const GRAPH_DEGREE_MAX: usize = 256;
+/// Levels of a filter tree.
+pub const FILTER_DEPTH_MAX: usize = 32;
+/// Nodes and values of a filter tree.
+pub const FILTER_TERMS_MAX: usize = 10_000;
+/// Bytes of one schema attribute's value.
+pub const ATTRIBUTE_BYTES_MAX: usize = 64 << 10;
+/// Attributes of one schema.
+pub const ATTRIBUTES_MAX: usize = 256;
+/// Fewest links of a graph node on the base layer.
+pub const GRAPH_DEGREE_MIN: usize = 4;
+
+/// Refuses what is beyond a limit; `field` is the path of the argument.
+pub(crate) fn check_limit(field: &str, limit: &'static str, max: usize, actual: usize) -> crate::Result<()> {
+    if actual <= max {
+        return Ok(());
+    }
+    // A path may carry the user's own oversized name.
+    let field = match field.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &field[..end]),
+        None => field.to_owned(),
+    };
+    Err(crate::Error::Limit { field, limit, max: max as u64, actual: actual as u64 })
+}

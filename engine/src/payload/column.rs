@@ -1,0 +1,260 @@
+//! A field of a sealed segment as a column.
+//!
+//! ```text
+//! column  = present u64 * words | before u32 * words | pad to 8 | values        words = rows / 64, rounded up
+//! values  = bool: u8 * count;  int: i64 * count;  float: f64 * count
+//!         | string: end u64 * count | UTF-8 bytes                               count = rows that have the field
+//! ```
+//! Bit `row % 64` of word `row / 64` of `present` says whether a row has the field. Only those rows have a value, in
+//! the order of the rows; `before[w]` counts the values before word `w`, so that the value of one row is found by
+//! counting bits in one word. `end[i]` is where the i-th text ends among the bytes.
+//!
+//! A filter reads one column from front to back; the payload of a hit reads one value of each column. Nothing is
+//! decoded when a segment opens, and nothing lies on the heap.
+
+use std::ops::Range;
+
+use fixedbitset::FixedBitSet;
+
+use super::compile::Test;
+use super::{FieldType, ValueRef};
+use crate::codec::{u32_at, u64_at};
+
+/// Where a column lies in its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ColumnEntry {
+    pub(crate) field_type: FieldType,
+    pub(crate) offset: u64,
+    pub(crate) length_bytes: u64,
+    /// Rows that have the field.
+    pub(crate) count: u32,
+}
+
+/// A column in a mapped file. Its methods take the bytes of the file that it was opened on.
+#[derive(Debug)]
+pub(crate) struct Column {
+    field_type: FieldType,
+    rows: usize,
+    present: Range<usize>,
+    before: Range<usize>,
+    /// The values, or the ends of the texts.
+    values: Range<usize>,
+    text: Range<usize>,
+}
+
+impl Column {
+    /// Finds the parts of a column in its file; `None` if they do not fit into it, or its counts are wrong: reading
+    /// values relies on them.
+    pub(crate) fn open(entry: &ColumnEntry, rows: usize, file: &[u8]) -> Option<Self> {
+        let start = usize::try_from(entry.offset).ok()?;
+        let end = start.checked_add(usize::try_from(entry.length_bytes).ok()?)?;
+        let (words, count) = (rows.div_ceil(64), entry.count as usize);
+        let present = start..start + words * 8;
+        let before = present.end..present.end + words * 4;
+        let values_start = start + (words * 12).next_multiple_of(8);
+        let values = values_start..values_start + count * value_bytes(entry.field_type);
+        let text = values.end..end;
+        let fits = values.end <= end && (entry.field_type == FieldType::String || text.is_empty());
+        let column = Self { field_type: entry.field_type, rows, present, before, values, text };
+        (fits && column.counts(file)? == count).then_some(column)
+    }
+
+    /// Rows that have the field; `None` if the parts disagree.
+    fn counts(&self, file: &[u8]) -> Option<usize> {
+        let (present, before) = (file.get(self.present.clone())?, file.get(self.before.clone())?);
+        let mut total = 0;
+        for word in 0..self.rows.div_ceil(64) {
+            let bits = u64_at(present, word);
+            let beyond = u64::MAX.checked_shl((self.rows - word * 64) as u32).unwrap_or(0);
+            if bits & beyond != 0 || u32_at(before, word) != total {
+                return None;
+            }
+            total += bits.count_ones();
+        }
+        Some(total as usize)
+    }
+
+    /// The value of a row, if it has one.
+    pub(crate) fn get<'a>(&self, file: &'a [u8], row: usize) -> Option<ValueRef<'a>> {
+        let (word, bit) = (row / 64, row % 64);
+        let present = u64_at(&file[self.present.clone()], word);
+        if present >> bit & 1 == 0 {
+            return None;
+        }
+        let within = (present & ((1 << bit) - 1)).count_ones();
+        let index = u32_at(&file[self.before.clone()], word) + within;
+        Some(self.value(file, index as usize))
+    }
+
+    /// Sets the bits of the rows whose value passes.
+    pub(crate) fn select(&self, file: &[u8], test: &Test, out: &mut FixedBitSet) {
+        let present = &file[self.present.clone()];
+        let mut index = 0;
+        for word in 0..self.rows.div_ceil(64) {
+            let mut bits = u64_at(present, word);
+            while bits != 0 {
+                let row = word * 64 + bits.trailing_zeros() as usize;
+                if test.passes(self.value(file, index)) {
+                    out.insert(row);
+                }
+                index += 1;
+                bits &= bits - 1;
+            }
+        }
+    }
+
+    #[inline]
+    fn value<'a>(&self, file: &'a [u8], index: usize) -> ValueRef<'a> {
+        let values = &file[self.values.clone()];
+        match self.field_type {
+            FieldType::Bool => ValueRef::Bool(values[index] != 0),
+            FieldType::Int => ValueRef::Int(u64_at(values, index).cast_signed()),
+            FieldType::Float => ValueRef::Float(f64::from_bits(u64_at(values, index))),
+            FieldType::String => {
+                let start = if index == 0 { 0 } else { u64_at(values, index - 1) as usize };
+                let end = u64_at(values, index) as usize;
+                ValueRef::Text(file[self.text.clone()].get(start..end).unwrap_or_default())
+            }
+        }
+    }
+}
+
+fn value_bytes(field_type: FieldType) -> usize {
+    match field_type {
+        FieldType::Bool => 1,
+        FieldType::Int | FieldType::Float | FieldType::String => 8,
+    }
+}
+
+/// Writes a column, row by row.
+#[derive(Debug)]
+pub(crate) struct ColumnBuilder {
+    field_type: FieldType,
+    present: Vec<u64>,
+    before: Vec<u32>,
+    count: u32,
+    values: Vec<u8>,
+    text: Vec<u8>,
+}
+
+impl ColumnBuilder {
+    pub(crate) fn new(field_type: FieldType, rows: usize) -> Self {
+        let words = rows.div_ceil(64);
+        let (present, before) = (vec![0; words], vec![0; words]);
+        Self { field_type, present, before, count: 0, values: Vec::new(), text: Vec::new() }
+    }
+
+    /// Adds the value of a row; rows come in ascending order.
+    pub(crate) fn push(&mut self, row: usize, value: ValueRef<'_>) {
+        self.present[row / 64] |= 1 << (row % 64);
+        self.count += 1;
+        match value {
+            ValueRef::Bool(value) => self.values.push(u8::from(value)),
+            ValueRef::Int(value) => self.values.extend_from_slice(&value.to_le_bytes()),
+            ValueRef::Float(value) => self.values.extend_from_slice(&value.to_bits().to_le_bytes()),
+            ValueRef::Text(text) => {
+                self.text.extend_from_slice(text);
+                self.values.extend_from_slice(&(self.text.len() as u64).to_le_bytes());
+            }
+        }
+    }
+
+    /// The bytes of the column, if any row has the field; its entry lacks only the offset.
+    pub(crate) fn finish(mut self) -> Option<(ColumnEntry, Vec<u8>)> {
+        if self.count == 0 {
+            return None;
+        }
+        let mut total = 0;
+        for (before, present) in self.before.iter_mut().zip(&self.present) {
+            *before = total;
+            total += present.count_ones();
+        }
+        let mut bytes: Vec<u8> = self.present.iter().flat_map(|word| word.to_le_bytes()).collect();
+        bytes.extend(self.before.iter().flat_map(|count| count.to_le_bytes()));
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes.append(&mut self.values);
+        bytes.append(&mut self.text);
+        let entry = ColumnEntry {
+            field_type: self.field_type,
+            offset: 0,
+            length_bytes: bytes.len() as u64,
+            count: self.count,
+        };
+        Some((entry, bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payload::{CompiledFilter, FieldId, FieldSource, FieldTable, Filter, Value};
+
+    fn round_trip(values: &[Option<Value>], field_type: FieldType) -> (Column, Vec<u8>) {
+        let mut builder = ColumnBuilder::new(field_type, values.len());
+        for (row, value) in values.iter().enumerate() {
+            if let Some(value) = value {
+                builder.push(row, value.as_ref());
+            }
+        }
+        let (mut entry, bytes) = builder.finish().unwrap();
+        // Not at the start of the file, as in a segment.
+        entry.offset = 64;
+        let mut file = vec![0xAA; 64];
+        file.extend(bytes);
+        let column = Column::open(&entry, values.len(), &file).unwrap();
+        assert!(
+            Column::open(&ColumnEntry { count: entry.count - 1, ..entry.clone() }, values.len(), &file)
+                .is_none()
+        );
+        for damaged in [64 + (values.len() - 1) / 8, 64 + values.len().div_ceil(64) * 8] {
+            let mut file = file.clone();
+            file[damaged] ^= 0x80;
+            assert!(Column::open(&entry, values.len(), &file).is_none(), "byte {damaged}");
+        }
+        (column, file)
+    }
+
+    #[test]
+    fn every_value_comes_back() {
+        let make = |field_type, i: i64| match field_type {
+            FieldType::Bool => Value::Bool(i % 2 == 0),
+            FieldType::Int => Value::Int(-i),
+            FieldType::Float => Value::Float(i as f64 / 4.0),
+            FieldType::String => Value::String("ä".repeat(i as usize % 5)),
+        };
+        for field_type in [FieldType::Bool, FieldType::Int, FieldType::Float, FieldType::String] {
+            let values: Vec<_> = (0..201).map(|i| (i % 3 != 1).then(|| make(field_type, i))).collect();
+            let (column, file) = round_trip(&values, field_type);
+            for (row, value) in values.iter().enumerate() {
+                assert_eq!(column.get(&file, row).map(ValueRef::to_value), *value);
+            }
+        }
+    }
+
+    #[test]
+    fn a_filter_selects_the_rows_that_pass() {
+        struct One(Column, Vec<u8>);
+        impl FieldSource for One {
+            fn rows(&self) -> usize {
+                self.0.rows
+            }
+            fn select(&self, _: FieldId, test: &Test, out: &mut FixedBitSet) {
+                self.0.select(&self.1, test, out);
+            }
+        }
+        let values: Vec<_> = (0..130).map(|i| (i % 2 == 0).then_some(Value::Int(i % 10))).collect();
+        let (column, file) = round_trip(&values, FieldType::Int);
+        let mut fields = FieldTable::default();
+        fields.add("n", FieldType::Int);
+        let source = One(column, file);
+        let rows = |filter: Filter| -> Vec<usize> {
+            CompiledFilter::new(&filter, &fields).unwrap().run(&source).ones().collect()
+        };
+        assert_eq!(rows(Filter::eq("n", 4i64)), (0..130).filter(|i| i % 10 == 4).collect::<Vec<_>>());
+        // A row without the field fails the condition and so passes its negation.
+        let not = rows(Filter::Not(Box::new(Filter::eq("n", 4i64))));
+        assert_eq!(not, (0..130).filter(|i| i % 10 != 4).collect::<Vec<_>>());
+        assert_eq!(rows(Filter::And(vec![])).len(), 130);
+        assert_eq!(rows(Filter::Or(vec![])).len(), 0);
+    }
+}

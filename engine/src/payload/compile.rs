@@ -1,0 +1,387 @@
+//! A filter against the fields of a collection: checked once, then run over each segment.
+//!
+//! Compiling resolves names to field numbers, checks each value's type against its field's, and bounds depth and
+//! size. What it gives cannot fail any more. Running it over a segment makes one bitmap per leaf and combines them by
+//! words; the count is exact, which is what plans are made from.
+
+use std::ops::Bound;
+
+use fixedbitset::FixedBitSet;
+
+use super::{FieldId, FieldTable, FieldType, Filter, Range, Value, ValueRef};
+use crate::error::{Error, Result};
+use crate::limits::{FILTER_DEPTH_MAX, FILTER_TERMS_MAX, check_limit};
+
+/// A filter that fits its collection.
+#[derive(Debug)]
+pub(crate) struct CompiledFilter {
+    root: Node,
+}
+
+#[derive(Debug)]
+enum Node {
+    Leaf(FieldId, Test),
+    And(Vec<Node>),
+    Or(Vec<Node>),
+    Not(Box<Node>),
+}
+
+/// A condition on one value. Each variant is for one field type; a value of another never meets it.
+#[derive(Debug)]
+pub(crate) enum Test {
+    Bool {
+        accepts: [bool; 2],
+    },
+    /// Sorted.
+    IntIn(Vec<i64>),
+    IntRange(Bound<i64>, Bound<i64>),
+    /// Sorted, without negative zeros.
+    FloatIn(Vec<f64>),
+    FloatRange(Bound<f64>, Bound<f64>),
+    /// Sorted.
+    TextIn(Vec<Box<[u8]>>),
+    TextRange(Bound<Box<[u8]>>, Bound<Box<[u8]>>),
+}
+
+/// Where a filter finds the values of a segment.
+pub(crate) trait FieldSource {
+    /// How many rows there are.
+    fn rows(&self) -> usize;
+
+    /// Sets the bits of the rows that have the field and whose value passes; `out` is empty and has room for
+    /// [`rows`](Self::rows).
+    fn select(&self, field: FieldId, test: &Test, out: &mut FixedBitSet);
+}
+
+impl CompiledFilter {
+    /// Checks a filter against the fields.
+    ///
+    /// # Errors
+    /// [`Error::UnknownField`], [`Error::FieldType`], [`Error::Invalid`] or [`Error::Limit`], with the path of the
+    /// condition: `filter.and[1].year`.
+    pub(crate) fn new(filter: &Filter, fields: &FieldTable) -> Result<Self> {
+        let mut compiler = Compiler { fields, terms: 0 };
+        Ok(Self { root: compiler.node(filter, "filter", 1)? })
+    }
+
+    /// The rows that pass.
+    pub(crate) fn run(&self, source: &dyn FieldSource) -> FixedBitSet {
+        self.root.run(source)
+    }
+}
+
+impl Node {
+    fn run(&self, source: &dyn FieldSource) -> FixedBitSet {
+        let rows = source.rows();
+        match self {
+            Node::Leaf(field, test) => {
+                let mut out = FixedBitSet::with_capacity(rows);
+                source.select(*field, test, &mut out);
+                out
+            }
+            Node::And(nodes) => {
+                let mut out = FixedBitSet::with_capacity(rows);
+                out.insert_range(..);
+                for node in nodes {
+                    out.intersect_with(&node.run(source));
+                }
+                out
+            }
+            Node::Or(nodes) => {
+                let mut out = FixedBitSet::with_capacity(rows);
+                for node in nodes {
+                    out.union_with(&node.run(source));
+                }
+                out
+            }
+            Node::Not(node) => {
+                let mut out = node.run(source);
+                out.toggle_range(..);
+                out
+            }
+        }
+    }
+}
+
+impl Test {
+    /// Whether a value passes.
+    #[inline]
+    pub(crate) fn passes(&self, value: ValueRef<'_>) -> bool {
+        match (self, value) {
+            (Test::Bool { accepts }, ValueRef::Bool(value)) => accepts[usize::from(value)],
+            (Test::IntIn(values), ValueRef::Int(value)) => contains(values, |v| v.cmp(&value)),
+            (Test::IntRange(low, high), ValueRef::Int(value)) => within(&value, low, high),
+            // Adding zero turns a negative zero into the positive one, its equal.
+            (Test::FloatIn(values), ValueRef::Float(value)) => {
+                contains(values, |v| v.total_cmp(&(value + 0.0)))
+            }
+            (Test::FloatRange(low, high), ValueRef::Float(value)) => within(&value, low, high),
+            (Test::TextIn(values), ValueRef::Text(value)) => contains(values, |v| (**v).cmp(value)),
+            (Test::TextRange(low, high), ValueRef::Text(value)) => within(value, &borrow(low), &borrow(high)),
+            _ => false,
+        }
+    }
+}
+
+#[inline]
+fn contains<T>(sorted: &[T], order: impl FnMut(&T) -> std::cmp::Ordering) -> bool {
+    let mut order = order;
+    match sorted {
+        [one] => order(one).is_eq(),
+        _ => sorted.binary_search_by(order).is_ok(),
+    }
+}
+
+fn borrow(bound: &Bound<Box<[u8]>>) -> Bound<&[u8]> {
+    bound.as_ref().map(|bytes| &**bytes)
+}
+
+trait Borrowed<T: ?Sized> {
+    fn bound(&self) -> Bound<&T>;
+}
+
+impl<T> Borrowed<T> for Bound<T> {
+    fn bound(&self) -> Bound<&T> {
+        self.as_ref()
+    }
+}
+
+impl Borrowed<[u8]> for Bound<&[u8]> {
+    fn bound(&self) -> Bound<&[u8]> {
+        *self
+    }
+}
+
+#[inline]
+fn within<T: PartialOrd + ?Sized>(value: &T, low: &impl Borrowed<T>, high: &impl Borrowed<T>) -> bool {
+    (match low.bound() {
+        Bound::Included(low) => value >= low,
+        Bound::Excluded(low) => value > low,
+        Bound::Unbounded => true,
+    }) && match high.bound() {
+        Bound::Included(high) => value <= high,
+        Bound::Excluded(high) => value < high,
+        Bound::Unbounded => true,
+    }
+}
+
+/// Walks over the tree with its path.
+struct Compiler<'a> {
+    fields: &'a FieldTable,
+    terms: usize,
+}
+
+impl Compiler<'_> {
+    fn node(&mut self, filter: &Filter, path: &str, depth: usize) -> Result<Node> {
+        check_limit(path, "FILTER_DEPTH_MAX", FILTER_DEPTH_MAX, depth)?;
+        self.count(1)?;
+        match filter {
+            Filter::Eq(name, value) => self.values(name, std::slice::from_ref(value), path, false),
+            Filter::In(name, values) => self.values(name, values, path, true),
+            Filter::Range(name, range) => self.range(name, range, path),
+            Filter::And(filters) => Ok(Node::And(self.nodes(filters, &format!("{path}.and"), depth)?)),
+            Filter::Or(filters) => Ok(Node::Or(self.nodes(filters, &format!("{path}.or"), depth)?)),
+            Filter::Not(filter) => {
+                Ok(Node::Not(Box::new(self.node(filter, &format!("{path}.not"), depth + 1)?)))
+            }
+        }
+    }
+
+    fn nodes(&mut self, filters: &[Filter], path: &str, depth: usize) -> Result<Vec<Node>> {
+        filters
+            .iter()
+            .enumerate()
+            .map(|(index, filter)| self.node(filter, &format!("{path}[{index}]"), depth + 1))
+            .collect()
+    }
+
+    fn count(&mut self, terms: usize) -> Result<()> {
+        self.terms += terms;
+        check_limit("filter", "FILTER_TERMS_MAX", FILTER_TERMS_MAX, self.terms)
+    }
+
+    fn field(&self, name: &str, path: &str) -> Result<(FieldId, FieldType, String)> {
+        let path = format!("{path}.{name}");
+        match self.fields.find(name) {
+            Some((field, field_type)) => Ok((field, field_type, path)),
+            None => Err(Error::UnknownField { field: path }),
+        }
+    }
+
+    fn values(&mut self, name: &str, values: &[Value], path: &str, is_list: bool) -> Result<Node> {
+        let (field, expected, path) = self.field(name, path)?;
+        self.count(values.len())?;
+        for (index, value) in values.iter().enumerate() {
+            let path = || if is_list { format!("{path}[{index}]") } else { path.clone() };
+            check_value(value, expected, path)?;
+        }
+        Ok(Node::Leaf(field, in_test(values, expected)))
+    }
+
+    fn range(&mut self, name: &str, range: &Range, path: &str) -> Result<Node> {
+        let (field, expected, path) = self.field(name, path)?;
+        let bounds = [("gt", &range.gt), ("gte", &range.gte), ("lt", &range.lt), ("lte", &range.lte)];
+        let given: Vec<_> =
+            bounds.iter().filter_map(|(kind, bound)| Some((kind, (*bound).as_ref()?))).collect();
+        if given.is_empty() {
+            return Err(Error::invalid(path, "a range has at least one bound"));
+        }
+        self.count(given.len())?;
+        for (kind, value) in given {
+            check_value(value, expected, || format!("{path}.{kind}"))?;
+        }
+        // Of two lower or two upper bounds both hold: two leaves.
+        let mut leaves = Vec::new();
+        for (low, high) in [
+            (bound(&range.gt, &None), bound(&range.lt, &None)),
+            (bound(&None, &range.gte), bound(&None, &range.lte)),
+        ] {
+            if matches!((&low, &high), (Bound::Unbounded, Bound::Unbounded)) {
+                continue;
+            }
+            match range_test(low, high, expected) {
+                Some(test) => leaves.push(Node::Leaf(field, test)),
+                None => {
+                    return Err(Error::invalid(
+                        path,
+                        "a range is over ints, floats or strings; this field is bool",
+                    ));
+                }
+            }
+        }
+        Ok(Node::And(leaves))
+    }
+}
+
+fn bound<'a>(excluded: &'a Option<Value>, included: &'a Option<Value>) -> Bound<&'a Value> {
+    match (excluded, included) {
+        (Some(value), _) => Bound::Excluded(value),
+        (None, Some(value)) => Bound::Included(value),
+        (None, None) => Bound::Unbounded,
+    }
+}
+
+fn check_value(value: &Value, expected: FieldType, path: impl Fn() -> String) -> Result<()> {
+    let actual = value.field_type();
+    if actual != expected {
+        return Err(Error::FieldType { field: path(), expected, actual });
+    }
+    match value {
+        Value::Float(number) if !number.is_finite() => {
+            Err(Error::invalid(path(), format!("{number} is not a finite number")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn in_test(values: &[Value], field_type: FieldType) -> Test {
+    match field_type {
+        FieldType::Bool => {
+            let mut accepts = [false; 2];
+            for value in values {
+                if let Value::Bool(value) = value {
+                    accepts[usize::from(*value)] = true;
+                }
+            }
+            Test::Bool { accepts }
+        }
+        FieldType::Int => {
+            let mut values: Vec<i64> = values.iter().filter_map(Value::as_int).collect();
+            values.sort_unstable();
+            Test::IntIn(values)
+        }
+        FieldType::Float => {
+            let mut values: Vec<f64> = values.iter().filter_map(as_float).map(|value| value + 0.0).collect();
+            values.sort_unstable_by(f64::total_cmp);
+            Test::FloatIn(values)
+        }
+        FieldType::String => {
+            let mut values: Vec<Box<[u8]>> =
+                values.iter().filter_map(Value::as_str).map(|text| text.as_bytes().into()).collect();
+            values.sort_unstable();
+            Test::TextIn(values)
+        }
+    }
+}
+
+fn as_float(value: &Value) -> Option<f64> {
+    match value {
+        Value::Float(number) => Some(*number),
+        _ => None,
+    }
+}
+
+/// `None` for a type without an order.
+fn range_test(low: Bound<&Value>, high: Bound<&Value>, field_type: FieldType) -> Option<Test> {
+    // The bounds' types were checked, so each conversion finds its value.
+    let int = |bound: Bound<&Value>| bound.map(|value| value.as_int().unwrap_or_default());
+    let float = |bound: Bound<&Value>| bound.map(|value| as_float(value).unwrap_or_default());
+    let text = |bound: Bound<&Value>| bound.map(|value| value.as_str().unwrap_or_default().as_bytes().into());
+    match field_type {
+        FieldType::Bool => None,
+        FieldType::Int => Some(Test::IntRange(int(low), int(high))),
+        FieldType::Float => Some(Test::FloatRange(float(low), float(high))),
+        FieldType::String => Some(Test::TextRange(text(low), text(high))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields() -> FieldTable {
+        let mut fields = FieldTable::default();
+        fields.add("year", FieldType::Int);
+        fields.add("text", FieldType::String);
+        fields.add("score", FieldType::Float);
+        fields.add("draft", FieldType::Bool);
+        fields
+    }
+
+    fn error(filter: Filter) -> String {
+        CompiledFilter::new(&filter, &fields()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn errors_name_the_path() {
+        let nested = Filter::And(vec![Filter::eq("draft", true), Filter::eq("year", "x")]);
+        assert_eq!(error(nested), "filter.and[1].year: the field is int, the value is string");
+        let unknown = Filter::Not(Box::new(Filter::Or(vec![Filter::eq("nope", 1i64)])));
+        assert_eq!(error(unknown), "filter.not.or[0].nope: the collection has no such payload field");
+        let list = Filter::In("year".into(), vec![Value::Int(1), Value::Bool(true)]);
+        assert_eq!(error(list), "filter.year[1]: the field is int, the value is bool");
+        assert!(error(Filter::Range("year".into(), Range::default())).contains("at least one bound"));
+        let bool_range = Range { gt: Some(Value::Bool(true)), ..Range::default() };
+        assert!(error(Filter::Range("draft".into(), bool_range)).contains("this field is bool"));
+        assert!(error(Filter::eq("score", f64::NAN)).contains("not a finite number"));
+    }
+
+    #[test]
+    fn depth_and_size_are_bounded() {
+        let mut deep = Filter::eq("year", 1i64);
+        for _ in 0..FILTER_DEPTH_MAX {
+            deep = Filter::Not(Box::new(deep));
+        }
+        assert!(error(deep).contains("FILTER_DEPTH_MAX"));
+        let wide = Filter::In("year".into(), (0..FILTER_TERMS_MAX as i64).map(Value::Int).collect());
+        assert!(error(wide).contains("FILTER_TERMS_MAX"));
+    }
+
+    #[test]
+    fn tests_pass_what_they_say() {
+        let value = |n: f64| ValueRef::Float(n);
+        let test = in_test(&[Value::Float(-0.0), Value::Float(2.5)], FieldType::Float);
+        assert!(test.passes(value(0.0)) && test.passes(value(-0.0)) && test.passes(value(2.5)));
+        assert!(!test.passes(value(1.0)) && !test.passes(ValueRef::Int(0)));
+        let (low, high) = (Value::from("b"), Value::from("d"));
+        let test = range_test(Bound::Excluded(&low), Bound::Included(&high), FieldType::String).unwrap();
+        let passing: Vec<&str> = ["a", "b", "ba", "c", "d", "da"]
+            .into_iter()
+            .filter(|t| test.passes(ValueRef::Text(t.as_bytes())))
+            .collect();
+        assert_eq!(passing, ["ba", "c", "d"]);
+        let max = Value::Int(i64::MAX);
+        let test = range_test(Bound::Excluded(&max), Bound::Unbounded, FieldType::Int).unwrap();
+        assert!(!test.passes(ValueRef::Int(i64::MAX)));
+    }
+}

@@ -1,0 +1,57 @@
+//! The filter tree.
+
+use super::Value;
+
+/// A condition on payload fields. A row that lacks a field fails every condition on it, and so passes its negation.
+///
+/// Values and bounds are of the field's type; a field that the collection does not have is an error, not an empty result.
+/// A tree has at most [`FILTER_DEPTH_MAX`](crate::limits::FILTER_DEPTH_MAX) levels and
+/// [`FILTER_TERMS_MAX`](crate::limits::FILTER_TERMS_MAX) nodes and values.
+///
+/// ```
+/// use ragstone::{Filter, Range};
+///
+/// // Recent, in one of two languages, and no draft.
+/// let recent = Range { gte: Some(2024.into()), ..Range::default() };
+/// let filter = Filter::And(vec![
+///     Filter::Range("year".into(), recent),
+///     Filter::In("language".into(), vec!["en".into(), "de".into()]),
+///     Filter::Not(Box::new(Filter::eq("draft", true))),
+/// ]);
+/// # let _ = filter;
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub enum Filter {
+    /// The field has exactly this value.
+    Eq(String, Value),
+    /// The field has one of these values; of none, nothing passes.
+    In(String, Vec<Value>),
+    /// The field, an int, float or string, lies in a range.
+    Range(String, Range),
+    /// Every condition holds; of none, everything passes.
+    And(Vec<Filter>),
+    /// At least one condition holds; of none, nothing passes.
+    Or(Vec<Filter>),
+    /// The condition does not hold.
+    Not(Box<Filter>),
+}
+
+impl Filter {
+    /// `field = value`.
+    pub fn eq(field: impl Into<String>, value: impl Into<Value>) -> Self {
+        Filter::Eq(field.into(), value.into())
+    }
+}
+
+/// The bounds of a [`Filter::Range`]; at least one is set, and all are of the field's type.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Range {
+    /// Greater than.
+    pub gt: Option<Value>,
+    /// Greater than or equal.
+    pub gte: Option<Value>,
+    /// Less than.
+    pub lt: Option<Value>,
+    /// Less than or equal.
+    pub lte: Option<Value>,
+}

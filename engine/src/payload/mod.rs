@@ -1,0 +1,19 @@
+//! Typed payload fields and the filters over them.
+//!
+//! Values reach this module with a point (`value.rs`), get the number of their field (`fields.rs`), and lie in rows
+//! while a segment grows and in columns once it is sealed (`column.rs`). A [`Filter`] is compiled once per request
+//! against the fields of the view (`compile.rs`), where its types and limits are checked, and then run over each
+//! segment to a bitmap with an exact count.
+
+mod column;
+mod compile;
+mod fields;
+mod filter;
+mod value;
+
+pub(crate) use column::{Column, ColumnBuilder, ColumnEntry};
+pub(crate) use compile::{CompiledFilter, FieldSource, Test};
+pub(crate) use fields::{FieldId, FieldTable};
+pub use filter::{Filter, Range};
+pub(crate) use value::ValueRef;
+pub use value::{FieldType, Payload, Value};

@@ -1,0 +1,196 @@
+//! Searching one view: each segment by its plan, then one list of all.
+//!
+//! A walk that found fewer rows than there are to find (a filter that the graph cannot be walked under, or rows that
+//! came while it walked) is followed by a scan: a filtered search returns `k` rows if `k` rows match.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use super::plan::{self, Counts, Plan, Wanted};
+use super::{Hit, SearchRequest, SearchResponse, SearchStats};
+use crate::collection::ViewState;
+use crate::error::{Error, Result};
+use crate::graph::WalkRequest;
+use crate::limits::{EF_MAX, K_MAX, check_limit};
+use crate::payload::{CompiledFilter, Payload};
+use crate::segment::{Candidates, Segment, SegmentView};
+use crate::validate;
+use crate::vectors::{Encoding, Slot};
+
+/// Rows scored with one call.
+const SCAN_BLOCK: usize = 256;
+
+/// A request that fits its collection.
+struct Query {
+    vector: Vec<f32>,
+    filter: Option<CompiledFilter>,
+    wanted: Wanted,
+}
+
+impl Query {
+    fn new(view: &ViewState, request: &SearchRequest) -> Result<Self> {
+        if request.k == 0 {
+            return Err(Error::invalid("k", "a search asks for at least one row"));
+        }
+        check_limit("k", "K_MAX", K_MAX, request.k)?;
+        let ef = request.ef.unwrap_or_else(|| plan::default_ef(request.k));
+        if ef == 0 {
+            return Err(Error::invalid("ef", "a walk has a width of at least one"));
+        }
+        check_limit("ef", "EF_MAX", EF_MAX, ef)?;
+        let vector = validate::vector("vector", request.vector.clone(), &view.schema)?;
+        let filter =
+            request.filter.as_ref().map(|filter| CompiledFilter::new(filter, &view.fields)).transpose()?;
+        let wanted = Wanted { k: request.k, ef: ef.max(request.k), exact: request.exact };
+        Ok(Self { vector, filter, wanted })
+    }
+}
+
+/// Searches a view.
+pub(crate) fn search(view: &ViewState, request: &SearchRequest) -> Result<SearchResponse> {
+    let query = Query::new(view, request)?;
+    let mut stats = SearchStats { segments: 0, distances: 0, exact: true };
+    let mut found: Vec<(f32, usize, Slot)> = Vec::new();
+    for (index, segment) in view.segments.iter().enumerate() {
+        stats.segments += 1;
+        let searching =
+            Searching { segment, query: &query, encoding: &*view.encoding, degree: view.schema.graph.degree };
+        let nearest = searching.run(&mut stats);
+        found.extend(nearest.into_iter().map(|(distance, slot)| (distance, index, slot)));
+    }
+    found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+    found.truncate(request.k);
+    let hits = found
+        .into_iter()
+        .map(|(distance, index, slot)| {
+            let segment = &view.segments[index];
+            let payload = if request.with_payload {
+                segment.payload(slot.0, &view.fields, None)
+            } else {
+                Payload::new()
+            };
+            Hit { id: segment.id(slot.0), score: view.encoding.score(distance), payload }
+        })
+        .collect();
+    Ok(SearchResponse { hits, stats })
+}
+
+struct Searching<'a> {
+    segment: &'a SegmentView,
+    query: &'a Query,
+    encoding: &'a dyn Encoding,
+    degree: usize,
+}
+
+impl Searching<'_> {
+    /// The nearest rows of the segment, at most `k`, nearest first.
+    fn run(&self, stats: &mut SearchStats) -> Vec<(f32, Slot)> {
+        let vectors = self.segment.vector_count();
+        // Without a filter and without deaths every vector is a candidate, and no bitmap is needed to say so.
+        let is_whole = self.query.filter.is_none() && self.segment.dead.vectors == 0;
+        let candidates = (!is_whole).then(|| self.segment.candidates(self.query.filter.as_ref()));
+        let count = candidates.as_ref().map_or(vectors, |candidates| candidates.count);
+        let counts = Counts { vectors, candidates: count, degree: self.degree };
+        match plan::choose(&counts, &self.query.wanted) {
+            Plan::Skip => Vec::new(),
+            Plan::Scan => self.scan(candidates, stats),
+            Plan::Walk { distances_max } => {
+                let nearest = self.walk(candidates.as_ref(), distances_max, stats);
+                if nearest.len() >= self.query.wanted.k.min(count) {
+                    stats.exact = false;
+                    return nearest;
+                }
+                self.scan(candidates, stats)
+            }
+        }
+    }
+
+    /// What the graph leads to; nothing if it took too long.
+    fn walk(
+        &self,
+        candidates: Option<&Candidates>,
+        distances_max: u64,
+        stats: &mut SearchStats,
+    ) -> Vec<(f32, Slot)> {
+        let Wanted { k, ef, .. } = self.query.wanted;
+        let (rows, query) = (self.segment.vectors(), &self.query.vector);
+        let scorer = self.encoding.scorer(query, rows);
+        let admit = candidates.map(|candidates| &candidates.bits);
+        let request = WalkRequest { ef, visible: self.segment.rows, admit, distances_max };
+        let walk = match &self.segment.segment {
+            Segment::Growing(segment) => segment.graph.search(&*scorer, &request),
+            Segment::Sealed(segment) => segment.graph.search(&*scorer, &request),
+        };
+        stats.distances += walk.distances;
+        if walk.cut {
+            return Vec::new();
+        }
+        let mut nearest = walk.candidates;
+        if let Some(count) = self.encoding.rerank(k, ef) {
+            nearest.truncate(count);
+            let slots: Vec<Slot> = nearest.iter().map(|(_, slot)| *slot).collect();
+            let mut distances = vec![0.0; slots.len()];
+            self.encoding.exact_scorer(query, rows).score(&slots, &mut distances);
+            stats.distances += slots.len() as u64;
+            nearest = distances.into_iter().zip(slots).collect();
+            nearest.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        }
+        nearest.truncate(k);
+        nearest
+    }
+
+    /// The nearest of all candidates.
+    fn scan(&self, candidates: Option<Candidates>, stats: &mut SearchStats) -> Vec<(f32, Slot)> {
+        let candidates = candidates.unwrap_or_else(|| self.segment.candidates(None));
+        let scorer = self.encoding.exact_scorer(&self.query.vector, self.segment.vectors());
+        let k = self.query.wanted.k;
+        let mut nearest: BinaryHeap<Found> = BinaryHeap::with_capacity(k.min(candidates.count) + 1);
+        let mut distances = [0.0; SCAN_BLOCK];
+        let mut slots = Vec::with_capacity(SCAN_BLOCK);
+        let mut ones = candidates.bits.ones().map(|slot| Slot(slot as u32));
+        loop {
+            slots.clear();
+            slots.extend(ones.by_ref().take(SCAN_BLOCK));
+            if slots.is_empty() {
+                break;
+            }
+            let distances = &mut distances[..slots.len()];
+            scorer.score(&slots, distances);
+            for (&distance, &slot) in distances.iter().zip(&slots) {
+                let found = Found(distance, slot);
+                if nearest.len() < k {
+                    nearest.push(found);
+                } else if nearest.peek().is_some_and(|farthest| found < *farthest) {
+                    nearest.pop();
+                    nearest.push(found);
+                }
+            }
+        }
+        stats.distances += candidates.count as u64;
+        nearest.into_sorted_vec().into_iter().map(|Found(distance, slot)| (distance, slot)).collect()
+    }
+}
+
+/// A row and its distance, in the order of both.
+#[derive(Clone, Copy, Debug)]
+struct Found(f32, Slot);
+
+impl Ord for Found {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0).then(self.1.cmp(&other.1))
+    }
+}
+
+impl PartialOrd for Found {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Found {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Found {}

@@ -1,0 +1,99 @@
+//! Searching: request and response; the plan of each segment (`plan.rs`, pure) and its execution (`execute.rs`).
+
+mod execute;
+mod plan;
+
+pub(crate) use execute::search;
+
+use crate::payload::{Filter, Payload};
+use crate::point::PointId;
+
+/// Asks for the `k` rows nearest to a vector.
+///
+/// ```
+/// # let directory = tempfile::tempdir()?;
+/// use ragstone::{Db, Filter, Point, Schema, SearchRequest};
+///
+/// let db = Db::open(directory.path())?;
+/// let notes = db.create_collection("notes", Schema::new(2)?)?;
+/// notes.upsert(vec![Point::new(1, [1.0, 0.2]).with("year", 2024), Point::new(2, [0.9, 0.1]).with("year", 2025)])?;
+/// let request = SearchRequest::new([1.0, 0.0], 10).filter(Filter::eq("year", 2024)).ef(100);
+/// let response = notes.search(&request)?;
+/// assert_eq!(response.hits.len(), 1);
+/// assert!(response.stats.exact, "so few rows are simply compared");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchRequest {
+    /// As many components as the collection's dimension.
+    pub vector: Vec<f32>,
+    /// How many rows to return, 1 to [`K_MAX`](crate::limits::K_MAX).
+    pub k: usize,
+    /// Only rows that pass.
+    pub filter: Option<Filter>,
+    /// Width of the walk; larger finds more of the true neighbours and takes longer. By default derived from `k`.
+    pub ef: Option<usize>,
+    /// Compare with every row instead of walking the graph.
+    pub exact: bool,
+    /// Return the fields of each hit (default) or only ids and scores.
+    pub with_payload: bool,
+}
+
+impl SearchRequest {
+    /// The `k` nearest rows, everything else by default.
+    pub fn new(vector: impl Into<Vec<f32>>, k: usize) -> Self {
+        Self { vector: vector.into(), k, filter: None, ef: None, exact: false, with_payload: true }
+    }
+
+    /// Only rows that pass the filter.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// Sets the width of the walk.
+    #[must_use]
+    pub fn ef(mut self, ef: usize) -> Self {
+        self.ef = Some(ef);
+        self
+    }
+
+    /// Compares with every row.
+    #[must_use]
+    pub fn exact(mut self) -> Self {
+        self.exact = true;
+        self
+    }
+}
+
+/// A row found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// The row's id.
+    pub id: PointId,
+    /// By the metric: cosine or inner product (larger is nearer), or Euclidean distance (smaller is nearer).
+    pub score: f32,
+    /// The row's fields, empty if not asked for.
+    pub payload: Payload,
+}
+
+/// What a search found and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchResponse {
+    /// Nearest first; fewer than `k` only if fewer rows match.
+    pub hits: Vec<Hit>,
+    /// How it was found.
+    pub stats: SearchStats,
+}
+
+/// How a search was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SearchStats {
+    /// Segments looked at.
+    pub segments: usize,
+    /// Vectors compared.
+    pub distances: u64,
+    /// Whether every matching row was compared, so that the answer is exact.
+    pub exact: bool,
+}

@@ -1,0 +1,152 @@
+//! The segment that takes writes: rows in memory, appended while others read.
+//!
+//! A row gets a slot in three places at once: the vector in [`GrowingRows`], id and payload in an [`AppendVec`], and, if
+//! it has a vector, a node in the graph. Nobody sees it until a view is published that counts it. A row without a
+//! vector has zeros in its place, is no node, and is kept out of every comparison by the view. A row that died stays a
+//! node, which others are reached by, until so many have died that the graph is repaired around them.
+//!
+//! One thread appends at a time (the collection's apply lock); any number read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use super::DeadRows;
+use super::append::AppendVec;
+use crate::graph::GrowingGraph;
+use crate::payload::{FieldId, Value, ValueRef};
+use crate::point::PointId;
+use crate::schema::Schema;
+use crate::threads::{Pools, Work};
+use crate::vectors::{Encoding, GrowingRows, Rows, Slot};
+
+/// Growing graphs are alike: the layers of a slot are the same in each.
+const GRAPH_SEED: u64 = 0x7261_6773_746f_6e65;
+/// Deaths below which repairing the graph is not worth its scan of all lists.
+const REPAIRS_MIN: usize = 256;
+/// Stands for a count that is taken back.
+const RELEASED: u64 = u64::MAX;
+/// Inserts below which threads cost more than they save.
+const PARALLEL_INSERTS_MIN: usize = 16;
+
+/// A row without its vector.
+#[derive(Debug)]
+pub(crate) struct GrowingRow {
+    pub(crate) id: PointId,
+    /// Sorted by field.
+    pub(crate) values: Box<[(FieldId, Value)]>,
+}
+
+impl GrowingRow {
+    pub(crate) fn value(&self, field: FieldId) -> Option<ValueRef<'_>> {
+        let at = self.values.binary_search_by_key(&field, |(field, _)| *field).ok()?;
+        Some(self.values[at].1.as_ref())
+    }
+
+    /// Roughly what it takes in memory, without the vector.
+    fn size_bytes(&self) -> usize {
+        let id = if let PointId::Str(text) = &self.id { text.len() } else { 0 };
+        let values: usize =
+            self.values.iter().map(|(_, value)| size_of_val(value) + 8 + value.size_bytes()).sum();
+        size_of::<Self>() + id + values
+    }
+}
+
+/// A segment in memory.
+pub(crate) struct GrowingSegment {
+    pub(crate) rows: AppendVec<GrowingRow>,
+    pub(crate) vectors: GrowingRows,
+    pub(crate) graph: GrowingGraph,
+    encoding: Arc<dyn Encoding>,
+    zeros: Vec<f32>,
+    /// Ids and payload.
+    row_bytes: AtomicU64,
+    /// What of this segment `total_bytes` counts; [`RELEASED`] once it counts it no more.
+    counted_bytes: AtomicU64,
+    /// Dead nodes when the graph was last repaired.
+    repaired: AtomicUsize,
+    /// Of every growing segment of the database together.
+    total_bytes: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for GrowingSegment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GrowingSegment").field("rows", &self.vectors.len()).finish_non_exhaustive()
+    }
+}
+
+impl GrowingSegment {
+    /// An empty segment; `total_bytes` counts its memory together with that of others.
+    pub(crate) fn new(schema: &Schema, encoding: Arc<dyn Encoding>, total_bytes: Arc<AtomicU64>) -> Self {
+        Self {
+            rows: AppendVec::new(),
+            vectors: GrowingRows::new(schema.dimension),
+            graph: GrowingGraph::new(schema.graph, GRAPH_SEED),
+            encoding,
+            zeros: vec![0.0; schema.dimension],
+            row_bytes: AtomicU64::new(0),
+            counted_bytes: AtomicU64::new(0),
+            repaired: AtomicUsize::new(0),
+            total_bytes,
+        }
+    }
+
+    /// Appends a row; not yet a node of the graph.
+    pub(crate) fn push(&self, row: GrowingRow, vector: Option<&[f32]>) -> Slot {
+        self.row_bytes.fetch_add(row.size_bytes() as u64, Ordering::Relaxed);
+        let slot = self.vectors.push(vector.unwrap_or(&self.zeros));
+        let index = self.rows.push(row);
+        debug_assert_eq!(slot.0, index, "one thread appends at a time, so both places agree");
+        slot
+    }
+
+    /// Makes rows nodes of the graph.
+    pub(crate) fn link(&self, slots: &[Slot], pools: &Pools) {
+        let pairs = self.encoding.pair_scorer(&self.vectors);
+        // A caller that is a thread of someone's pool has work for the other threads already.
+        if slots.len() < PARALLEL_INSERTS_MIN || rayon::current_thread_index().is_some() {
+            slots.iter().for_each(|slot| self.graph.insert(*slot, &*pairs));
+        } else {
+            pools.run(Work::Link, || self.graph.insert_all(slots, &*pairs));
+        }
+    }
+
+    /// Takes dead nodes out of the graph when they have become many. Older views lose some recall by it, never rows: a
+    /// walk that finds too few is followed by a scan.
+    pub(crate) fn repair_if_decayed(&self, dead: &DeadRows) {
+        let newly_dead = dead.vectors.saturating_sub(self.repaired.load(Ordering::Relaxed));
+        if newly_dead >= REPAIRS_MIN.max(self.graph.len() / 10) {
+            self.graph.repair(&dead.bits, &*self.encoding.pair_scorer(&self.vectors));
+            self.repaired.store(dead.vectors, Ordering::Relaxed);
+        }
+    }
+
+    /// Memory of ids, payload, vectors and graph.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.row_bytes.load(Ordering::Relaxed) + (self.vectors.bytes() + self.graph.bytes()) as u64
+    }
+
+    /// Brings the common count up to what the segment takes now; for the thread that appends.
+    pub(crate) fn count_memory(&self) {
+        let (before, now) = (self.counted_bytes.load(Ordering::Relaxed), self.size_bytes());
+        let exchanged = before != RELEASED
+            && self.counted_bytes.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if exchanged {
+            self.total_bytes.fetch_add(now.saturating_sub(before), Ordering::Relaxed);
+        }
+    }
+
+    /// Counts its memory no longer: it is sealed or deleted, and lives only as long as views show it.
+    pub(crate) fn release(&self) {
+        let counted = self.counted_bytes.swap(RELEASED, Ordering::Relaxed);
+        if counted != RELEASED {
+            self.total_bytes.fetch_sub(counted, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A write that was on its way when its collection was deleted makes a segment that nobody seals or deletes.
+impl Drop for GrowingSegment {
+    fn drop(&mut self) {
+        self.release();
+    }
+}

@@ -1,0 +1,227 @@
+//! Segments in, one sealed segment out: the writer of seals and merges alike.
+//!
+//! It takes the live rows of its sources as of one view, those with a vector first, in the order of sources and slots,
+//! and writes them as a new file. A growing segment's graph goes on, renumbered and repaired around the dead; of sealed
+//! sources a new one is built. Rows that die while it works are carried over by the caller, who
+//! gets the new slot of each old one.
+
+use std::sync::Arc;
+
+use super::blocks::BlockWriter;
+use super::sealed::{Meta, SealedSegment, Section, key_of_id};
+use super::{DeadRows, Segment, SegmentView, segment_file};
+use crate::dir::Dir;
+use crate::error::Result;
+use crate::graph::{BuildRequest, BuiltGraph, build};
+use crate::payload::{ColumnBuilder, FieldTable};
+use crate::schema::Schema;
+use crate::vectors::{Encoding, SealedRows, Slot};
+
+/// What to write.
+pub(crate) struct SealRequest<'a> {
+    /// The number of the new segment.
+    pub(crate) id: u64,
+    pub(crate) sources: &'a [SegmentView],
+    pub(crate) schema: &'a Schema,
+    pub(crate) fields: &'a FieldTable,
+    pub(crate) encoding: &'a dyn Encoding,
+}
+
+/// A segment and where its rows come from.
+pub(crate) struct SealedFrom {
+    pub(crate) segment: Arc<SealedSegment>,
+    sources: Vec<SegmentView>,
+    /// For each source, for each of its slots, the new slot.
+    slots: Vec<Vec<Option<u32>>>,
+}
+
+impl SealedFrom {
+    /// The rows that died since, by the sources as they are now.
+    pub(crate) fn carried_over(&self, now: &[SegmentView]) -> DeadRows {
+        let mut dead = DeadRows::default();
+        for ((then, slots), now) in self.sources.iter().zip(&self.slots).zip(now) {
+            for old in now.dead.bits.difference(&then.dead.bits) {
+                // Rows beyond the source's were not there to be written; a source takes no more rows.
+                if let Some(new) = slots.get(old).copied().flatten() {
+                    dead.insert(new, new < self.segment.vectors());
+                }
+            }
+        }
+        dead
+    }
+}
+
+/// Writes, syncs and opens a segment. `None` if no row is alive. An error leaves nothing behind.
+pub(crate) fn seal(dir: &dyn Dir, request: &SealRequest<'_>) -> Result<Option<SealedFrom>> {
+    let rows = live_rows(request.sources);
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let segment = Writing { dir, request, rows: &rows }.write_and_open().inspect_err(|_| {
+        // No manifest names the file, so nothing is unknown without it; it is what fills the disk, perhaps.
+        if let Err(error) = dir.remove(&segment_file(request.id)) {
+            tracing::debug!(%error, "left an unfinished segment for the next opening");
+        }
+    })?;
+    let mut slots: Vec<Vec<Option<u32>>> =
+        request.sources.iter().map(|source| vec![None; source.rows as usize]).collect();
+    for (new, row) in rows.iter().enumerate() {
+        slots[row.source][row.slot as usize] = Some(new as u32);
+    }
+    Ok(Some(SealedFrom { segment, sources: request.sources.to_vec(), slots }))
+}
+
+/// A row of a source.
+#[derive(Clone, Copy)]
+struct LiveRow {
+    source: usize,
+    slot: u32,
+    has_vector: bool,
+}
+
+/// Live rows, those with a vector first.
+fn live_rows(sources: &[SegmentView]) -> Vec<LiveRow> {
+    let mut rows = Vec::with_capacity(sources.iter().map(SegmentView::live).sum());
+    for has_vector in [true, false] {
+        for (index, source) in sources.iter().enumerate() {
+            let live = source.matching(None);
+            let of_kind =
+                live.ones().map(|slot| slot as u32).filter(|slot| source.has_vector(*slot) == has_vector);
+            rows.extend(of_kind.map(|slot| LiveRow { source: index, slot, has_vector }));
+        }
+    }
+    rows
+}
+
+struct Writing<'a> {
+    dir: &'a dyn Dir,
+    request: &'a SealRequest<'a>,
+    rows: &'a [LiveRow],
+}
+
+impl Writing<'_> {
+    fn write_and_open(&self) -> Result<Arc<SealedSegment>> {
+        self.write()?;
+        self.dir.sync()?;
+        Ok(Arc::new(SealedSegment::open(self.dir, self.request.id, self.request.schema)?))
+    }
+
+    fn write(&self) -> Result<()> {
+        let SealRequest { id, schema, .. } = *self.request;
+        let name = segment_file(id);
+        let mut out = BlockWriter::create(self.dir, &name)?;
+        let vectors = self.rows.iter().take_while(|row| row.has_vector).count();
+        let vector_rows = section(&mut out, |out| self.write_vectors(out, vectors))?;
+        out.flush()?;
+        let graph = section(&mut out, |out| self.write_graph(out, &name, vector_rows, vectors))?;
+        let (order, id_ends, ids) = self.write_ids(&mut out)?;
+        let columns = self.write_columns(&mut out)?;
+        let meta = Meta {
+            segment: id,
+            rows: self.rows.len() as u32,
+            vectors: vectors as u32,
+            dimension: schema.dimension as u32,
+            metric: schema.metric,
+            encoding: schema.encoding,
+            vector_rows,
+            graph,
+            order,
+            id_ends,
+            ids,
+            columns,
+        };
+        out.finish(&meta.encode())
+    }
+
+    fn source(&self, row: &LiveRow) -> &SegmentView {
+        &self.request.sources[row.source]
+    }
+
+    fn write_vectors(&self, out: &mut BlockWriter, vectors: usize) -> Result<()> {
+        let mut bytes = Vec::with_capacity(self.request.schema.dimension * 4);
+        for row in &self.rows[..vectors] {
+            bytes.clear();
+            let vector = self.source(row).vector(row.slot).unwrap_or_default();
+            bytes.extend(vector.iter().flat_map(|component| component.to_le_bytes()));
+            out.write(&bytes)?;
+        }
+        Ok(())
+    }
+
+    fn write_graph(&self, out: &mut BlockWriter, name: &str, rows: Section, vectors: usize) -> Result<()> {
+        let graph = match self.grown_graph(vectors) {
+            Some(graph) => graph,
+            None => self.built_graph(name, rows, vectors)?,
+        };
+        out.write(graph.as_bytes())
+    }
+
+    /// The graph that a growing segment has already, of the rows that live. `None` of other sources, of a segment
+    /// whose rows never became nodes (a long replay), and if so many died that building anew is better.
+    fn grown_graph(&self, vectors: usize) -> Option<BuiltGraph> {
+        let [SegmentView { segment: Segment::Growing(segment), .. }] = self.request.sources else {
+            return None;
+        };
+        let order: Vec<Slot> = self.rows[..vectors].iter().map(|row| Slot(row.slot)).collect();
+        if order.is_empty() || !order.iter().all(|slot| segment.graph.contains(*slot)) {
+            return None;
+        }
+        segment.graph.seal_as(&order, &*self.request.encoding.pair_scorer(&segment.vectors))
+    }
+
+    /// Builds the graph on the vectors as the file has them, so that memory holds them once.
+    fn built_graph(&self, name: &str, rows: Section, vectors: usize) -> Result<BuiltGraph> {
+        let SealRequest { id, schema, encoding, .. } = *self.request;
+        let blob = self.dir.map(name)?;
+        let range = rows.offset as usize..(rows.offset + rows.length_bytes) as usize;
+        let rows = SealedRows::new(blob, range.clone(), schema.dimension)
+            .map_err(|error| crate::dir::corrupt(self.dir, name, range.start as u64, error.to_string()))?;
+        let request = BuildRequest { rows: vectors, options: schema.graph, seed: id };
+        Ok(build(&request, &*encoding.pair_scorer(&rows)))
+    }
+
+    fn write_ids(&self, out: &mut BlockWriter) -> Result<(Section, Section, Section)> {
+        let keys: Vec<Vec<u8>> =
+            self.rows.iter().map(|row| key_of_id(&self.source(row).id(row.slot))).collect();
+        let mut slots: Vec<u32> = (0..keys.len() as u32).collect();
+        slots.sort_unstable_by(|a, b| keys[*a as usize].cmp(&keys[*b as usize]));
+        let order = section(out, |out| slots.iter().try_for_each(|slot| out.write(&slot.to_le_bytes())))?;
+        let mut end = 0u64;
+        let id_ends = section(out, |out| {
+            keys.iter().try_for_each(|key| {
+                end += key.len() as u64;
+                out.write(&end.to_le_bytes())
+            })
+        })?;
+        let ids = section(out, |out| keys.iter().try_for_each(|key| out.write(key)))?;
+        Ok((order, id_ends, ids))
+    }
+
+    fn write_columns(
+        &self,
+        out: &mut BlockWriter,
+    ) -> Result<std::collections::BTreeMap<u16, crate::payload::ColumnEntry>> {
+        let mut columns = std::collections::BTreeMap::new();
+        for (field, (_, field_type)) in (0u16..).zip(self.request.fields.iter()) {
+            let mut builder = ColumnBuilder::new(field_type, self.rows.len());
+            for (new, row) in self.rows.iter().enumerate() {
+                if let Some(value) = self.source(row).value(row.slot, field) {
+                    builder.push(new, value);
+                }
+            }
+            if let Some((mut entry, bytes)) = builder.finish() {
+                entry.offset = section(out, |out| out.write(&bytes))?.offset;
+                columns.insert(field, entry);
+            }
+        }
+        Ok(columns)
+    }
+}
+
+/// Writes one aligned section.
+fn section(out: &mut BlockWriter, write: impl FnOnce(&mut BlockWriter) -> Result<()>) -> Result<Section> {
+    out.align()?;
+    let offset = out.position();
+    write(out)?;
+    Ok(Section { offset, length_bytes: out.position() - offset })
+}

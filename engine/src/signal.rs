@@ -1,0 +1,119 @@
+//! What threads of a database tell each other: that there may be work, that there may be room, that it is over.
+
+use std::path::Path;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::dir::io_error;
+use crate::error::{Error, Result};
+
+/// Wakes background threads for work, and writers that wait for room.
+#[derive(Debug, Default)]
+pub(crate) struct Signal {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Counts the changes, so that none is missed between looking and sleeping.
+    changes: u64,
+    is_stopping: bool,
+    /// Why the last seal failed, until one succeeds.
+    stall: Option<Stall>,
+}
+
+/// A failed seal, as every writer that has no room is told of it.
+#[derive(Debug)]
+struct Stall {
+    kind: std::io::ErrorKind,
+    message: String,
+}
+
+impl Signal {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A few values that no panic leaves half-changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something became due.
+    pub(crate) fn notify(&self) {
+        self.lock().changes += 1;
+        self.changed.notify_all();
+    }
+
+    /// Wakes writers that wait for room; it is no work for the threads.
+    pub(crate) fn notify_waiters(&self) {
+        // Through the lock, so that no writer is between looking and sleeping.
+        drop(self.lock());
+        self.changed.notify_all();
+    }
+
+    /// Remembers how a seal ended, for the writers without room.
+    pub(crate) fn note_seal(&self, result: &Result<()>) {
+        self.lock().stall = result.as_ref().err().map(|error| Stall {
+            kind: if let Error::Io { source, .. } = error {
+                source.kind()
+            } else {
+                std::io::ErrorKind::Other
+            },
+            message: error.to_string(),
+        });
+        self.changed.notify_all();
+    }
+
+    /// Waits until there is room, a check fails, or the last seal failed. `path` is the database's, for the message.
+    pub(crate) fn wait_for_room(
+        &self,
+        path: &Path,
+        has_room: impl Fn() -> bool,
+        check: impl Fn() -> Result<()>,
+    ) -> Result<()> {
+        let mut state = self.lock();
+        while !has_room() {
+            check()?;
+            if let Some(Stall { kind, message }) = &state.stall {
+                return Err(io_error("seal a segment of", path, std::io::Error::new(*kind, message.clone())));
+            }
+            state = self.wait(state);
+        }
+        Ok(())
+    }
+
+    /// The count of changes, once it is another than `seen`; `None` when the database is closed.
+    pub(crate) fn next_work(&self, seen: u64) -> Option<u64> {
+        let mut state = self.lock();
+        while state.changes == seen && !state.is_stopping {
+            state = self.wait(state);
+        }
+        (!state.is_stopping).then_some(state.changes)
+    }
+
+    /// Sleeps, whatever changes; then the count of changes, or `None` as soon as the database is closed.
+    pub(crate) fn pause(&self, delay: Duration) -> Option<u64> {
+        let end = Instant::now() + delay;
+        let mut state = self.lock();
+        while !state.is_stopping {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Some(state.changes);
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        None
+    }
+
+    /// Ends the background threads at their next pause.
+    pub(crate) fn stop(&self) {
+        self.lock().is_stopping = true;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.lock().is_stopping
+    }
+}

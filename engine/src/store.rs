@@ -1,0 +1,370 @@
+//! What an open database is made of: directory, log, manifest and collections, and the rules between them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use rayon::prelude::*;
+
+use crate::collection::CollectionCore;
+use crate::db::DbOptions;
+use crate::dir::{Dir, DirLock, corrupt};
+use crate::error::{Error, Result};
+use crate::limits::{COLLECTIONS_MAX, check_limit};
+use crate::manifest::{CollectionEntry, MANIFEST_FILE, MANIFEST_NEW_FILE, Manifest, ManifestStore};
+use crate::payload::FieldTable;
+use crate::schema::Schema;
+use crate::segment::{self, DeadRows, SealedSegment, SegmentView, tombstone_file, tombstones};
+use crate::signal::Signal;
+use crate::threads::{Pools, Work};
+use crate::validate;
+use crate::wal::{self, FileLog, Log, LogOptions};
+
+/// An open database.
+pub(crate) struct Store {
+    pub(crate) dir: Arc<dyn Dir>,
+    pub(crate) log: Box<dyn Log>,
+    pub(crate) manifest: ManifestStore,
+    pub(crate) options: DbOptions,
+    /// Memory of all growing segments together.
+    pub(crate) growing_bytes: Arc<AtomicU64>,
+    next_segment: AtomicU64,
+    /// Held for looking up and swapping, never while a collection works.
+    collections: RwLock<BTreeMap<String, Arc<CollectionCore>>>,
+    /// Held while a collection is made or removed: looked up first, then written to the manifest.
+    changing: Mutex<()>,
+    pub(crate) signal: Signal,
+    pub(crate) pools: Pools,
+    _lock: Box<dyn DirLock>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+/// A log that takes nothing: while the real one is being read there is none to write to.
+#[derive(Debug)]
+struct ClosedLog;
+
+impl Log for ClosedLog {
+    fn submit(&self, _: wal::Record<'_>) -> Result<wal::Ticket> {
+        self.check().map(|()| wal::Ticket(0))
+    }
+    fn wait(&self, _: wal::Ticket) -> Result<()> {
+        self.check()
+    }
+    fn poison(&self, _: &str) {}
+    fn check(&self) -> Result<()> {
+        Err(Error::Poisoned { cause: "the log is being read".into() })
+    }
+    fn cut(&self, _: &dyn Fn(u64) -> u64) -> Result<()> {
+        Ok(())
+    }
+    fn size_bytes(&self) -> u64 {
+        0
+    }
+    fn oldest(&self) -> Vec<u64> {
+        Vec::new()
+    }
+}
+
+impl Store {
+    /// Opens a database: locks the directory, checks every file, replays the log.
+    pub(crate) fn open(dir: Arc<dyn Dir>, options: DbOptions) -> Result<Self> {
+        let lock = dir.lock()?;
+        let names = dir.list()?;
+        let is_fresh = is_fresh(&*dir, &names)?;
+        let manifest = ManifestStore::open(dir.clone(), is_fresh)?;
+        let root = manifest.current();
+        if !is_fresh {
+            remove_leftovers(&*dir, &names, &root)?;
+        }
+        let cores = open_collections(&*dir, &root)?;
+        let mut store = Self {
+            log: Box::new(ClosedLog),
+            manifest,
+            growing_bytes: Arc::default(),
+            next_segment: AtomicU64::new(root.next_segment),
+            collections: RwLock::new(cores.values().map(|core| (core.name.clone(), core.clone())).collect()),
+            changing: Mutex::new(()),
+            signal: Signal::default(),
+            pools: Pools::new(),
+            _lock: lock,
+            dir,
+            options,
+        };
+        store.log = Box::new(store.replay(&cores, root.next_collection)?);
+        cores.values().for_each(|core| core.end_replay(&store));
+        Ok(store)
+    }
+
+    /// Reads the log into the collections.
+    fn replay(&self, cores: &BTreeMap<u64, Arc<CollectionCore>>, next_collection: u64) -> Result<FileLog> {
+        let options = LogOptions { file_bytes: self.options.log_file_bytes, ..LogOptions::default() };
+        FileLog::open(self.dir.clone(), options, &mut |file, offset, record| {
+            let fault = |reason: String| corrupt(&*self.dir, file, offset as u64, reason);
+            match cores.get(&record.log_id) {
+                Some(core) => core.replay(self, &record).map_err(fault),
+                // Of a deleted collection.
+                None if record.log_id < next_collection => Ok(()),
+                None => Err(fault(format!("the record is of collection {}, which never was", record.log_id))),
+            }
+        })
+    }
+
+    pub(crate) fn collection(&self, name: &str) -> Result<Arc<CollectionCore>> {
+        let collections = self.collections.read().unwrap_or_else(PoisonError::into_inner);
+        collections.get(name).cloned().ok_or_else(|| Error::CollectionNotFound { name: name.to_owned() })
+    }
+
+    /// Every collection, by name.
+    pub(crate) fn collections(&self) -> Vec<Arc<CollectionCore>> {
+        self.collections.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    pub(crate) fn create_collection(&self, name: &str, schema: Schema) -> Result<Arc<CollectionCore>> {
+        validate::collection_name(name)?;
+        self.log.check()?;
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.collection(name).is_ok() {
+            return Err(Error::CollectionExists { name: name.to_owned() });
+        }
+        check_limit("collections", "COLLECTIONS_MAX", COLLECTIONS_MAX, self.collections().len() + 1)?;
+        let fields = FieldTable::declared(&schema.fields);
+        let entry =
+            CollectionEntry { name: name.to_owned(), schema, fields, stored_seq: 0, segments: Vec::new() };
+        let added = self.manifest.update(|manifest| {
+            let id = manifest.next_collection;
+            manifest.next_collection += 1;
+            manifest.collections.insert(id, entry.clone());
+            Ok(id)
+        });
+        let core = Arc::new(CollectionCore::open(self.poison_on_error(added)?, &entry, Vec::new()));
+        core.end_replay(self);
+        let mut collections = self.collections.write().unwrap_or_else(PoisonError::into_inner);
+        collections.insert(name.to_owned(), core.clone());
+        Ok(core)
+    }
+
+    pub(crate) fn delete_collection(&self, name: &str) -> Result<()> {
+        self.log.check()?;
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let core = self.collection(name)?;
+        core.mark_deleted();
+        let removed = self.manifest.update(|manifest| {
+            manifest.collections.remove(&core.id);
+            Ok(())
+        });
+        self.poison_on_error(removed)?;
+        self.collections.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        core.remove_files(self);
+        let cut = self.cut_log();
+        self.signal.notify();
+        self.poison_on_error(cut)
+    }
+
+    /// Seals everything and merges what is due.
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.log.check()?;
+        for core in self.collections() {
+            core.flush(self, Work::Flush)?;
+            core.merge(self, Work::Flush)?;
+        }
+        self.signal.note_seal(&Ok(()));
+        self.signal.notify();
+        Ok(())
+    }
+
+    /// Remembers a failure that leaves the disk's state unknown.
+    pub(crate) fn poison_on_error<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            self.poison(&error.to_string());
+        }
+        result
+    }
+
+    /// Refuses writes until the database is reopened, and tells whoever waits.
+    pub(crate) fn poison(&self, cause: &str) {
+        self.log.poison(cause);
+        self.signal.notify();
+    }
+
+    /// Removes log files that no collection needs.
+    pub(crate) fn cut_log(&self) -> Result<()> {
+        let manifest = self.manifest.current();
+        let stored = |log_id| manifest.collections.get(&log_id).map_or(u64::MAX, |entry| entry.stored_seq);
+        self.log.cut(&stored)
+    }
+
+    /// The last write of a collection that is in segments; all of them if it is deleted.
+    pub(crate) fn stored_seq(&self, id: u64) -> u64 {
+        self.manifest.current().collections.get(&id).map_or(u64::MAX, |entry| entry.stored_seq)
+    }
+
+    /// A number for a new segment.
+    pub(crate) fn next_segment_id(&self) -> u64 {
+        self.next_segment.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Numbers below this were given to segments.
+    pub(crate) fn segment_ids_given(&self) -> u64 {
+        self.next_segment.load(Ordering::Relaxed)
+    }
+
+    /// Sees to it that what a write made due is done.
+    pub(crate) fn after_write(&self, core: &CollectionCore) -> Result<()> {
+        let is_due = core.view().frozen().next().is_some() || self.is_memory_high() || self.is_log_long();
+        if self.options.background {
+            if core.has_newly_decayed() || is_due {
+                self.signal.notify();
+            }
+            return Ok(());
+        }
+        if !is_due {
+            return Ok(());
+        }
+        match self.seal_due() {
+            Err(error) if self.log.check().is_ok() => {
+                // The write is in the log and in memory; the next one tries again.
+                tracing::warn!(%error, "could not seal a segment");
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn is_memory_high(&self) -> bool {
+        self.growing_bytes.load(Ordering::Relaxed) > self.options.growing_bytes_max
+    }
+
+    /// Whether so much is in memory that writers wait.
+    pub(crate) fn is_memory_full(&self) -> bool {
+        self.growing_bytes.load(Ordering::Relaxed) > 2 * self.options.growing_bytes_max
+    }
+
+    fn is_log_long(&self) -> bool {
+        self.log.size_bytes() > self.options.log_bytes_max
+    }
+
+    /// Seals what is frozen, and what holds up memory or the log. Then there may be something to merge.
+    pub(crate) fn seal_due(&self) -> Result<()> {
+        // Without background threads a writer waits for it.
+        let work = if self.options.background { Work::Seal } else { Work::Flush };
+        let mut sealed = 0;
+        let result = self.seal_due_counting(work, &mut sealed);
+        self.signal.note_seal(&result);
+        if sealed > 0 {
+            self.signal.notify();
+        }
+        result
+    }
+
+    fn seal_due_counting(&self, work: Work, sealed: &mut usize) -> Result<()> {
+        for core in self.collections() {
+            *sealed += core.seal_frozen(self, work)?;
+            self.signal.notify_waiters();
+        }
+        while self.is_memory_high()
+            && let Some(largest) = self.collections().iter().max_by_key(|core| core.growing_bytes())
+            && largest.growing_bytes() > 0
+        {
+            *sealed += largest.flush(self, work)?;
+            self.signal.notify_waiters();
+        }
+        if self.is_log_long() {
+            let oldest = self.log.oldest();
+            for core in self.collections().iter().filter(|core| oldest.contains(&core.id)) {
+                *sealed += core.flush(self, work)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges what the policy says.
+    pub(crate) fn merge_due(&self) -> Result<()> {
+        self.collections().iter().try_for_each(|core| core.merge(self, Work::Merge))
+    }
+
+    /// Waits for what background work brings about. Without background threads, does that work.
+    ///
+    /// # Errors
+    /// The log's, and [`Error::Io`] if the last seal failed: waiting for it could take for ever.
+    pub(crate) fn wait_for_room(&self, has_room: impl Fn() -> bool) -> Result<()> {
+        if !self.options.background {
+            return if has_room() { Ok(()) } else { self.seal_due() };
+        }
+        self.signal.wait_for_room(self.dir.path(), has_room, || self.log.check())
+    }
+
+    /// Ends the background threads at their next pause.
+    pub(crate) fn stop(&self) {
+        self.signal.stop();
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.signal.is_stopping()
+    }
+}
+
+/// Whether the directory holds no database yet.
+fn is_fresh(dir: &dyn Dir, names: &[String]) -> Result<bool> {
+    if names.iter().any(|name| name == MANIFEST_FILE) {
+        return Ok(false);
+    }
+    let of_ours = names.iter().find(|name| wal::is_log_file(name) || segment::parse_file(name).is_some());
+    match of_ours {
+        None => Ok(true),
+        Some(name) => {
+            Err(corrupt(dir, MANIFEST_FILE, 0, format!("the file is missing, but {name} is there")))
+        }
+    }
+}
+
+/// Removes the files that a crash left and the manifest does not name. Names of other kinds are left alone.
+fn remove_leftovers(dir: &dyn Dir, names: &[String], root: &Manifest) -> Result<()> {
+    let named = root.segments();
+    let mut removed = false;
+    for name in names {
+        let is_leftover = match segment::parse_file(name) {
+            Some((id, None)) => !named.iter().any(|(segment, _)| *segment == id),
+            Some((id, Some(generation))) => !named.contains(&(id, generation)),
+            None => name == MANIFEST_NEW_FILE,
+        };
+        if is_leftover {
+            dir.remove(name)?;
+            removed = true;
+        }
+    }
+    if removed { dir.sync() } else { Ok(()) }
+}
+
+/// Opens every segment, in parallel, and makes the collections of them.
+fn open_collections(dir: &dyn Dir, root: &Manifest) -> Result<BTreeMap<u64, Arc<CollectionCore>>> {
+    root.collections
+        .par_iter()
+        .map(|(id, entry)| {
+            let segments = entry
+                .segments
+                .par_iter()
+                .map(|segment| {
+                    let sealed = Arc::new(SealedSegment::open(dir, segment.id, &entry.schema)?);
+                    if !sealed.has_only(&entry.fields) {
+                        let reason = "a column is of a field that the collection does not have";
+                        return Err(corrupt(dir, &segment::segment_file(segment.id), 0, reason));
+                    }
+                    let dead = match segment.tombstones {
+                        0 => DeadRows::default(),
+                        generation => {
+                            let name = tombstone_file(segment.id, generation);
+                            tombstones::read(dir, &name, segment.id, sealed.rows(), sealed.vectors())?
+                        }
+                    };
+                    Ok((SegmentView::sealed(sealed, dead), segment.tombstones))
+                })
+                .collect::<Result<Vec<_>>>()?;
+            Ok((*id, Arc::new(CollectionCore::open(*id, entry, segments))))
+        })
+        .collect()
+}

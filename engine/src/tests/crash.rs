@@ -1,0 +1,163 @@
+//! The machine dies at every call that changes the disk, one after the other.
+//!
+//! A fixed scenario runs until the call at which the machine dies. The disk then has what was synced and an arbitrary
+//! part of the rest. Reopened, the database must hold what the scenario had when its last acknowledged step returned,
+//! or that and the whole of the step that was under way: everything acknowledged, no batch by half. The same holds if
+//! the machine dies again while it recovers, and if a call fails instead with EIO or ENOSPC.
+
+use super::{Contents, Step, contents, open};
+use crate::Error;
+use crate::dir::memory::{MemoryDir, SplitMix64};
+
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+
+fn scenario() -> Vec<Step> {
+    let write =
+        |ids: std::ops::Range<u64>, version| Step::Write("a", ids.map(|id| (id, Some(version))).collect());
+    let delete = |ids: std::ops::Range<u64>| Step::Write("a", ids.map(|id| (id, None)).collect());
+    vec![
+        Step::Create("a"),
+        write(0..3, 1),
+        write(2..7, 2),
+        Step::Create("b"),
+        Step::Write("b", vec![(1, Some(1)), (2, Some(1)), (1, None)]),
+        // Fills a segment, which this write seals.
+        write(5..12, 3),
+        delete(0..2),
+        Step::Write("a", vec![(3, Some(4)), (20, Some(4)), (20, None), (4, None)]),
+        Step::Flush,
+        write(10..14, 5),
+        Step::Drop("b"),
+        write(0..12, 6),
+        delete(6..9),
+        Step::Create("b"),
+        Step::Write("b", vec![(7, Some(7))]),
+        write(9..11, 8),
+        Step::Flush,
+        // A third of what lives: a merge rewrites it.
+        delete(0..5),
+        Step::Flush,
+        write(3..4, 9),
+    ]
+}
+
+/// Runs the scenario as far as it goes: the contents after the last acknowledged step, and with the step after it.
+fn run(dir: &MemoryDir) -> (Contents, Contents) {
+    let mut acknowledged = Contents::new();
+    let Ok(db) = open(dir) else { return (acknowledged.clone(), acknowledged) };
+    for step in scenario() {
+        let mut after = acknowledged.clone();
+        step.apply(&mut after);
+        if step.run(&db).is_err() {
+            // A segment that could not be written leaves nothing unknown.
+            if matches!(step, Step::Flush) && step.run(&db).is_ok() {
+                assert_eq!(contents(&db), acknowledged, "after {step:?} at the second time");
+                continue;
+            }
+            assert!(
+                Step::Create("c").run(&db).is_err(),
+                "after a failure of the disk nothing is acknowledged until the database is reopened"
+            );
+            return (acknowledged, after);
+        }
+        acknowledged = after;
+        assert_eq!(contents(&db), acknowledged, "after {step:?}");
+    }
+    (acknowledged.clone(), acknowledged)
+}
+
+fn check(dir: &MemoryDir, (acknowledged, after): &(Contents, Contents), story: &str) {
+    let db = open(dir).unwrap_or_else(|error| panic!("{story}: {error}"));
+    let found = contents(&db);
+    assert!(
+        found == *acknowledged || found == *after,
+        "{story}: found {found:?}\nacknowledged {acknowledged:?}\nor {after:?}"
+    );
+    // It takes writes again, and keeps them.
+    if found.contains_key("a") {
+        let step = Step::Write("a", (0..9).map(|id| (id, Some(99))).collect());
+        step.run(&db).unwrap();
+        let mut expected = found;
+        step.apply(&mut expected);
+        drop(db);
+        assert_eq!(contents(&open(dir).unwrap()), expected, "{story}");
+    }
+}
+
+fn calls_of_scenario() -> u64 {
+    let dir = MemoryDir::new();
+    run(&dir);
+    dir.calls()
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_wherever_the_machine_dies() {
+    let calls = calls_of_scenario();
+    assert!(calls > 100, "the scenario does something: {calls} calls");
+    for call in 0..=calls {
+        for seed in 0..4 {
+            let dir = MemoryDir::new();
+            dir.crash_at(call);
+            let expected = run(&dir);
+            check(&dir.recovered(seed), &expected, &format!("crash at call {call}, seed {seed}"));
+        }
+    }
+}
+
+#[test]
+fn nothing_is_lost_when_it_dies_again_while_recovering() {
+    let calls = calls_of_scenario();
+    let mut random = SplitMix64(1);
+    for call in 0..=calls {
+        let dir = MemoryDir::new();
+        dir.crash_at(call);
+        let expected = run(&dir);
+        let recovered = dir.recovered(random.next());
+        let needed = {
+            let counting = recovered.copied();
+            drop(open(&counting));
+            counting.calls()
+        };
+        for again in 0..needed {
+            let dir = recovered.copied();
+            dir.crash_at(again);
+            drop(open(&dir));
+            let story = format!("crash at call {call}, then at call {again} of the recovery");
+            check(&dir.recovered(random.next()), &expected, &story);
+        }
+    }
+}
+
+#[test]
+fn a_failing_call_is_an_error_and_loses_nothing() {
+    for call in 0..calls_of_scenario() {
+        for errno in [EIO, ENOSPC] {
+            let dir = MemoryDir::new();
+            dir.fail_at(call, errno);
+            let expected = run(&dir);
+            let story = format!("error {errno} at call {call}");
+            check(&dir.copied(), &expected, &story);
+            check(&dir.recovered(call), &expected, &story);
+        }
+    }
+}
+
+#[test]
+fn a_failed_sync_poisons_the_store_and_says_why() {
+    let dir = MemoryDir::new();
+    let db = open(&dir).unwrap();
+    Step::Create("a").run(&db).unwrap();
+    let write = Step::Write("a", vec![(1, Some(1))]);
+    dir.fail_at(dir.calls(), ENOSPC);
+    match write.run(&db).unwrap_err() {
+        Error::Io { operation, path, source } => {
+            assert_eq!((operation, source.raw_os_error()), ("create", Some(ENOSPC)));
+            assert!(path.ends_with("log-0000000000000001"), "{path:?}");
+        }
+        other => panic!("{other}"),
+    }
+    assert!(matches!(write.run(&db).unwrap_err(), Error::Poisoned { .. }));
+    assert!(matches!(db.flush().unwrap_err(), Error::Poisoned { .. }));
+    assert_eq!(contents(&db)["a"].len(), 0, "reads go on");
+}

@@ -1,0 +1,163 @@
+//! What fails or panics in the background, and what writers hear of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
+
+use super::{Step, contents, options, schema};
+use crate::dir::hooked::HookedDir;
+use crate::dir::memory::MemoryDir;
+use crate::dir::{Dir, io_error};
+use crate::{Db, DbOptions, Error, Point, PointId};
+
+/// A disk that has no room for segments while the switch is on.
+fn full_for_segments() -> (HookedDir, Arc<AtomicBool>) {
+    let full = Arc::new(AtomicBool::new(false));
+    let switch = full.clone();
+    let dir = HookedDir::new(move |operation, name| {
+        if switch.load(Ordering::SeqCst) && operation == "write" && name.starts_with("segment-") {
+            return Err(io_error("write", name.as_ref(), std::io::Error::from_raw_os_error(28)));
+        }
+        Ok(())
+    });
+    (dir, full)
+}
+
+fn open(dir: &HookedDir) -> Db {
+    Db::open_in(Arc::new(dir.clone()), options()).unwrap()
+}
+
+/// Nine new points, so that no segment can go away because all in it is dead.
+fn write_new(db: &Db, version: i64) -> crate::Result<()> {
+    let first = version as u64 * 9;
+    Step::Write("a", (first..first + 9).map(|id| (id, Some(version))).collect()).run(db)
+}
+
+fn segments(dir: &HookedDir) -> Vec<String> {
+    dir.list().unwrap().into_iter().filter(|name| name.starts_with("segment-")).collect()
+}
+
+/// Tries until it holds; a test that waits for ten seconds waits for ever.
+fn soon(story: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < end, "{story}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_merge_on_a_full_disk_fails_alone() {
+    let (dir, full) = full_for_segments();
+    let db = open(&dir);
+    Step::Create("a").run(&db).unwrap();
+    Step::Write("a", (0..7).map(|id| (id, Some(1))).collect()).run(&db).unwrap();
+    Step::Flush.run(&db).unwrap();
+    let before = segments(&dir);
+    full.store(true, Ordering::SeqCst);
+    // So many deaths that the segment is to be rewritten.
+    Step::Write("a", (0..5).map(|id| (id, None)).collect()).run(&db).unwrap();
+    assert!(matches!(Step::Flush.run(&db).unwrap_err(), Error::Io { operation: "write", .. }));
+    assert_eq!(segments(&dir), before, "the unfinished segment is gone");
+    Step::Write("a", vec![(1, Some(2))]).run(&db).unwrap();
+    Step::Flush.run(&db).unwrap_err();
+    Step::Create("b").run(&db).unwrap();
+    let expected = contents(&db);
+    drop(db);
+    let db = open(&dir);
+    assert_eq!(contents(&db), expected);
+    full.store(false, Ordering::SeqCst);
+    Step::Flush.run(&db).unwrap();
+    assert_eq!(contents(&db), expected);
+    assert!(!segments(&dir).contains(&before[0]), "merged after all");
+}
+
+#[test]
+fn a_writer_that_seals_goes_on_until_memory_is_full() {
+    let (dir, full) = full_for_segments();
+    let options = DbOptions { growing_bytes_max: 20_000, ..options() };
+    let db = Db::open_in(Arc::new(dir.clone()), options).unwrap();
+    Step::Create("a").run(&db).unwrap();
+    full.store(true, Ordering::SeqCst);
+    let write = |version: i64| write_new(&db, version);
+    let (refused, error) = (0..100).find_map(|version| Some((version, write(version).err()?))).unwrap();
+    assert!(refused > 0 && matches!(error, Error::Io { .. }), "write {refused}: {error}");
+    assert_eq!(contents(&db)["a"].len() as i64, refused * 9, "reads go on");
+    full.store(false, Ordering::SeqCst);
+    write(100).unwrap();
+    assert_eq!(contents(&db)["a"].len() as i64, refused * 9 + 9);
+}
+
+#[test]
+fn writers_behind_a_failing_seal_are_told_and_go_on_when_there_is_room() {
+    let (dir, full) = full_for_segments();
+    let options = DbOptions { background: true, ..options() };
+    let db = Db::open_in(Arc::new(dir), options).unwrap();
+    Step::Create("a").run(&db).unwrap();
+    full.store(true, Ordering::SeqCst);
+    let write = |version: i64| write_new(&db, version);
+    let error = (0..100).find_map(|version| write(version).err()).unwrap().to_string();
+    assert!(error.contains("cannot seal a segment of") && error.contains("cannot write segment-"), "{error}");
+    assert!(contents(&db)["a"].len() >= 9, "reads go on");
+    full.store(false, Ordering::SeqCst);
+    soon("the seal is tried again", || write(100).is_ok());
+    assert_eq!(contents(&db)["a"][&PointId::Num(901)], 100);
+}
+
+#[test]
+fn a_panic_in_the_background_is_told_to_writers() {
+    let dir = HookedDir::new(|operation, name| {
+        assert!(operation != "create" || !name.starts_with("segment-"), "a panic on purpose");
+        Ok(())
+    });
+    let db = Db::open_in(Arc::new(dir), DbOptions { background: true, ..options() }).unwrap();
+    Step::Create("a").run(&db).unwrap();
+    let write = |version: i64| write_new(&db, version);
+    let error = (0..100).find_map(|version| write(version).err()).unwrap();
+    assert!(
+        matches!(&error, Error::Poisoned { cause } if cause == "the thread ragstone-seal panicked"),
+        "{error}"
+    );
+    assert!(contents(&db)["a"].len() >= 9, "reads go on");
+}
+
+/// A write that links rows in parallel waits as a rayon worker. It must not take up another write meanwhile: that one
+/// would want the lock which its thread holds.
+#[test]
+fn tasks_of_a_pool_may_write() {
+    for background in [false, true] {
+        let options = DbOptions { background, seal_rows: 300, ..options() };
+        let db = Db::open_in(Arc::new(MemoryDir::new()), options).unwrap();
+        let collection = db.create_collection("c", schema()).unwrap();
+        let callers = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+        callers.install(|| {
+            (0..60u64).into_par_iter().for_each(|task| {
+                let point = |i| Point::new(task * 40 + i, [task as f32, i as f32]);
+                collection.upsert((0..40).map(point).collect()).unwrap();
+                if task % 16 == 0 {
+                    db.flush().unwrap();
+                }
+            });
+        });
+        assert_eq!(collection.info().points, 2_400);
+    }
+}
+
+#[test]
+fn seals_and_deaths_wake_merges() {
+    let dir = HookedDir::new(|_, _| Ok(()));
+    let options = DbOptions { background: true, seal_rows: 100, ..options() };
+    let db = Db::open_in(Arc::new(dir.clone()), options).unwrap();
+    let collection = db.create_collection("c", schema()).unwrap();
+    let point = |id: u64| Point::new(id, [id as f32, 1.0]);
+    for batch in 0..4 {
+        collection.upsert((0..100).map(|i| point(batch * 100 + i)).collect()).unwrap();
+    }
+    // No write comes after the fourth seal that could set the merge off.
+    soon("four segments become one", || collection.info().segments == 1 && segments(&dir).len() == 1);
+    let before = segments(&dir);
+    collection.delete(&(0..200).map(PointId::Num).collect::<Vec<_>>()).unwrap();
+    soon("a decayed segment is rewritten", || segments(&dir).len() == 1 && segments(&dir) != before);
+}

@@ -1,0 +1,128 @@
+//! Tests of the whole engine over a directory that crashes, fails and rots where it is told to.
+
+mod concurrency;
+mod corruption;
+mod crash;
+mod faults;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::dir::memory::MemoryDir;
+use crate::{Batch, Db, DbOptions, Filter, Op, Point, PointId, Result, Schema, ScrollRequest, Value};
+
+/// What a database holds: collections, points, and the version written last.
+type Contents = BTreeMap<String, BTreeMap<PointId, i64>>;
+
+/// One step of a scenario.
+#[derive(Clone, Debug)]
+enum Step {
+    Create(&'static str),
+    Drop(&'static str),
+    /// Points get a version, or are deleted.
+    Write(&'static str, Vec<(u64, Option<i64>)>),
+    Flush,
+}
+
+/// Small segments, sealed by the writer itself, so that every run makes the same calls.
+fn options() -> DbOptions {
+    DbOptions { seal_rows: 8, log_file_bytes: 600, background: false, ..DbOptions::default() }
+}
+
+fn open(dir: &MemoryDir) -> Result<Db> {
+    Db::open_in(Arc::new(dir.clone()), options())
+}
+
+/// A point whose every part tells its version. Each fifth has no vector.
+fn point(id: u64, version: i64) -> Point {
+    let mut point = Point::new(id_of(id), [version as f32 + 1.0, id as f32])
+        .with("version", version)
+        .with("text", format!("{id}/{version}"));
+    if id % 5 == 4 {
+        point.vector = None;
+    }
+    point
+}
+
+/// Numbers and texts.
+fn id_of(id: u64) -> PointId {
+    if id.is_multiple_of(3) { PointId::Str(format!("p{id}")) } else { PointId::Num(id) }
+}
+
+impl Step {
+    fn run(&self, db: &Db) -> Result<()> {
+        match self {
+            Step::Create(name) => drop(db.create_collection(name, schema())?),
+            Step::Drop(name) => db.delete_collection(name)?,
+            Step::Write(name, changes) => {
+                let ops = changes.iter().map(|(id, version)| match version {
+                    Some(version) => Op::Upsert(point(*id, *version)),
+                    None => Op::Delete(id_of(*id)),
+                });
+                db.collection(name)?.write(Batch { ops: ops.collect() })?;
+            }
+            Step::Flush => db.flush()?,
+        }
+        Ok(())
+    }
+
+    fn apply(&self, contents: &mut Contents) {
+        match self {
+            Step::Create(name) => drop(contents.insert((*name).into(), BTreeMap::new())),
+            Step::Drop(name) => drop(contents.remove(*name)),
+            Step::Write(name, changes) => {
+                let points = contents.get_mut(*name).unwrap();
+                for (id, version) in changes {
+                    match version {
+                        Some(version) => drop(points.insert(id_of(*id), *version)),
+                        None => drop(points.remove(&id_of(*id))),
+                    }
+                }
+            }
+            Step::Flush => {}
+        }
+    }
+}
+
+fn schema() -> Schema {
+    Schema::builder(2).metric(crate::Metric::L2).build().unwrap()
+}
+
+/// Reads everything, by every way there is, and checks that they agree.
+fn contents(db: &Db) -> Contents {
+    db.collections()
+        .into_iter()
+        .map(|info| {
+            let collection = db.collection(&info.name).unwrap();
+            let view = collection.view();
+            let request = ScrollRequest { limit: 1_000, with_vectors: true, ..ScrollRequest::default() };
+            let page = view.scroll(&request).unwrap();
+            assert_eq!(page.points.len() as u64, info.points);
+            assert!(page.points.is_sorted_by(|a, b| a.id < b.id), "a page is in the order of the ids");
+            let ids: Vec<PointId> = page.points.iter().map(|point| point.id.clone()).collect();
+            let by_id: Vec<Point> = view.get(&ids).unwrap().into_iter().flatten().collect();
+            assert_eq!(by_id, page.points);
+            let points: BTreeMap<PointId, i64> =
+                page.points.iter().map(|point| (point.id.clone(), version(point))).collect();
+            for (id, version) in &points {
+                let found = view.count(Some(&Filter::eq("text", text(id, *version)))).unwrap();
+                assert_eq!(found, 1, "{id} {version}");
+            }
+            let vectors = page.points.iter().filter(|point| point.vector.is_some()).count();
+            assert_eq!(info.vectors, vectors as u64);
+            (info.name, points)
+        })
+        .collect()
+}
+
+fn text(id: &PointId, version: i64) -> String {
+    format!("{}/{version}", id.to_string().trim_start_matches('p'))
+}
+
+/// The version of a point, all of whose parts have it.
+fn version(found: &Point) -> i64 {
+    let Value::Int(version) = found.payload["version"] else { panic!("{found:?}") };
+    let id: u64 = found.id.to_string().trim_start_matches('p').parse().unwrap();
+    assert_eq!(*found, point(id, version));
+    version
+}

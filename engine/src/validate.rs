@@ -1,0 +1,269 @@
+//! Everything that can be wrong with a request, found before anything of it is logged.
+//!
+//! Checks come in two steps. What depends on the schema alone is checked without a lock ([`prepare`]). What depends
+//! on the fields that earlier writes brought is checked in the order of the log ([`resolve_fields`]). Nothing that
+//! passed can fail later: applying is infallible.
+
+use std::collections::HashMap;
+
+use crate::batch::{BatchField, Change, PreparedBatch, Row};
+use crate::error::{Error, Result};
+use crate::limits::{
+    BATCH_OPS_MAX, COLLECTION_NAME_BYTES_MAX, FIELDS_MAX, ID_BYTES_MAX, PAYLOAD_BYTES_MAX, check_limit,
+};
+use crate::payload::{FieldTable, FieldType, Payload, Value};
+use crate::point::{Batch, Op, Point, PointId};
+use crate::schema::{Metric, Schema, check_field_name};
+
+/// Checks the name of a collection: `[A-Za-z0-9][A-Za-z0-9_.-]*`.
+pub(crate) fn collection_name(name: &str) -> Result<()> {
+    let reason = "a collection's name starts with a letter or digit, and goes on with letters, digits, `_`, `.` and `-`";
+    check_limit("name", "COLLECTION_NAME_BYTES_MAX", COLLECTION_NAME_BYTES_MAX, name.len())?;
+    let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !starts_well || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')) {
+        return Err(Error::invalid("name", reason));
+    }
+    Ok(())
+}
+
+/// Checks an id.
+pub(crate) fn id(path: &str, id: &PointId) -> Result<()> {
+    match id {
+        PointId::Num(_) => Ok(()),
+        PointId::Str(text) if text.is_empty() => Err(Error::invalid(path, "an id is not empty")),
+        PointId::Str(text) => check_limit(path, "ID_BYTES_MAX", ID_BYTES_MAX, text.len()),
+    }
+}
+
+/// The length of a vector that is not brought to unit length. The square of the distance of two, four times the square
+/// of this at most, stays below half of the largest 32-bit float.
+const LENGTH_MAX: f64 = 6e18;
+
+/// Checks a vector and brings it to the form that is stored: unit length under cosine.
+pub(crate) fn vector(path: &str, mut vector: Vec<f32>, schema: &Schema) -> Result<Vec<f32>> {
+    if vector.len() != schema.dimension {
+        return Err(Error::invalid(
+            path,
+            format!(
+                "the collection has vectors of {} components, this has {}",
+                schema.dimension,
+                vector.len()
+            ),
+        ));
+    }
+    if let Some(index) = vector.iter().position(|component| !component.is_finite()) {
+        return Err(Error::invalid(
+            path,
+            format!("component {index} is {}, not a finite number", vector[index]),
+        ));
+    }
+    // In 64 bits no sum of squares of 32-bit floats overflows or vanishes.
+    let length = vector.iter().map(|&component| f64::from(component).powi(2)).sum::<f64>().sqrt();
+    if schema.metric == Metric::Cosine {
+        if length == 0.0 {
+            return Err(Error::invalid(
+                path,
+                "a zero vector has no direction, which the cosine metric needs",
+            ));
+        }
+        for component in &mut vector {
+            *component = (f64::from(*component) / length) as f32;
+        }
+    } else if length > LENGTH_MAX {
+        let reason = format!("a length of {length:.1e} is beyond {LENGTH_MAX:e}, where distances overflow");
+        return Err(Error::invalid(path, reason));
+    }
+    Ok(vector)
+}
+
+/// Checks a batch against a schema, and finds the fields that it uses.
+pub(crate) fn prepare(batch: Batch, schema: &Schema) -> Result<PreparedBatch> {
+    check_limit("points", "BATCH_OPS_MAX", BATCH_OPS_MAX, batch.ops.len())?;
+    let mut prepared = Preparing { schema, fields: Vec::new(), numbers: HashMap::new() };
+    let changes = batch
+        .ops
+        .into_iter()
+        .enumerate()
+        .map(|(index, op)| match op {
+            Op::Upsert(point) => Ok(Change::Upsert(prepared.point(index, point)?)),
+            Op::Delete(point_id) => {
+                id(&format!("points[{index}].id"), &point_id)?;
+                Ok(Change::Delete(point_id))
+            }
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(PreparedBatch { fields: prepared.fields, changes })
+}
+
+struct Preparing<'a> {
+    schema: &'a Schema,
+    fields: Vec<BatchField>,
+    numbers: HashMap<String, u16>,
+}
+
+impl Preparing<'_> {
+    fn point(&mut self, index: usize, point: Point) -> Result<Row> {
+        id(&format!("points[{index}].id"), &point.id)?;
+        let vector = match point.vector {
+            Some(components) => Some(vector(&format!("points[{index}].vector"), components, self.schema)?),
+            None => None,
+        };
+        check_payload_size(index, &point.payload)?;
+        let mut values = Vec::with_capacity(point.payload.len());
+        for (name, value) in point.payload {
+            values.push((self.field(index, &name, &value)?, value));
+        }
+        Ok(Row { id: point.id, vector, values })
+    }
+
+    /// The batch's number of a field.
+    fn field(&mut self, index: usize, name: &str, value: &Value) -> Result<u16> {
+        let path = || field_path(index, name);
+        if let Value::Float(number) = value
+            && !number.is_finite()
+        {
+            return Err(Error::invalid(path(), format!("{number} is not a finite number")));
+        }
+        let actual = value.field_type();
+        if let Some(&number) = self.numbers.get(name) {
+            let expected = self.fields[usize::from(number)].field_type;
+            if expected != actual {
+                return Err(Error::FieldType { field: path(), expected, actual });
+            }
+            return Ok(number);
+        }
+        check_field_name(&path(), name)?;
+        check_limit("points", "FIELDS_MAX", FIELDS_MAX, self.fields.len() + 1)?;
+        let number = self.fields.len() as u16;
+        self.fields.push(BatchField { name: name.to_owned(), field_type: actual, first: index });
+        self.numbers.insert(name.to_owned(), number);
+        Ok(number)
+    }
+}
+
+fn field_path(index: usize, name: &str) -> String {
+    format!("points[{index}].payload.{name}")
+}
+
+fn check_payload_size(index: usize, payload: &Payload) -> Result<()> {
+    let size_bytes = payload.iter().map(|(name, value)| name.len() + value.size_bytes()).sum();
+    if size_bytes > PAYLOAD_BYTES_MAX {
+        check_limit(&format!("points[{index}].payload"), "PAYLOAD_BYTES_MAX", PAYLOAD_BYTES_MAX, size_bytes)?;
+    }
+    Ok(())
+}
+
+/// Checks the fields of a batch against those of the collection, and adds the new ones. An error adds none.
+pub(crate) fn resolve_fields(batch: &PreparedBatch, fields: &mut FieldTable, strict: bool) -> Result<()> {
+    let mut added: Vec<(&str, FieldType)> = Vec::new();
+    for BatchField { name, field_type, first } in &batch.fields {
+        match fields.find(name) {
+            Some((_, expected)) if expected != *field_type => {
+                return Err(Error::FieldType {
+                    field: field_path(*first, name),
+                    expected,
+                    actual: *field_type,
+                });
+            }
+            Some(_) => {}
+            None if strict => return Err(Error::UnknownField { field: field_path(*first, name) }),
+            None => {
+                added.push((name, *field_type));
+                let total = fields.len() + added.len();
+                check_limit(&field_path(*first, name), "FIELDS_MAX", FIELDS_MAX, total)?;
+            }
+        }
+    }
+    for (name, field_type) in added {
+        fields.add(name, field_type);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(batch: Batch) -> String {
+        prepare(batch, &Schema::new(2).unwrap()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn errors_name_the_place_and_the_limit() {
+        let good = || Point::new(1, [1.0, 0.0]);
+        let at_one = |point: Point| refused(Batch::new().upsert(good()).upsert(point));
+        let cases = [
+            (
+                Point::new(1, [1.0]),
+                "points[1].vector: the collection has vectors of 2 components, this has 1",
+            ),
+            (Point::new(1, [1.0, f32::NAN]), "points[1].vector: component 1 is NaN, not a finite number"),
+            (Point::new(1, [f32::INFINITY, 0.0]), "points[1].vector: component 0 is inf"),
+            (Point::new(1, [0.0, -0.0]), "points[1].vector: a zero vector"),
+            (Point::new("", [1.0, 0.0]), "points[1].id: an id is not empty"),
+            (
+                Point::new("x".repeat(10 << 20), [1.0, 0.0]),
+                "points[1].id: 10485760 is beyond the limit ID_BYTES_MAX = 512",
+            ),
+            (good().with("a", f64::NAN), "points[1].payload.a: NaN is not a finite number"),
+            (good().with("", true), "points[1].payload.: a field's name is not empty"),
+            (
+                good().with("t", "x".repeat(PAYLOAD_BYTES_MAX)),
+                "points[1].payload: 33554433 is beyond the limit PAYLOAD_BYTES_MAX",
+            ),
+        ];
+        for (point, expected) in cases {
+            let message = at_one(point);
+            assert!(message.starts_with(expected), "{message}");
+        }
+        let mixed = Batch::new().upsert(good().with("a", 1i64)).upsert(good().with("a", "x"));
+        assert_eq!(refused(mixed), "points[1].payload.a: the field is int, the value is string");
+        let many = Batch { ops: vec![Op::Delete(PointId::Num(1)); BATCH_OPS_MAX + 1] };
+        assert!(refused(many).contains("BATCH_OPS_MAX"));
+    }
+
+    #[test]
+    fn collection_names() {
+        for name in ["a", "0.x-y_Z", "docs"] {
+            assert!(collection_name(name).is_ok(), "{name}");
+        }
+        for name in ["", ".a", "-a", "a/b", "a b", "ä", "..", "a\0"] {
+            assert!(collection_name(name).is_err(), "{name}");
+        }
+        assert!(collection_name(&"x".repeat(COLLECTION_NAME_BYTES_MAX + 1)).is_err());
+    }
+
+    #[test]
+    fn unit_length_at_any_magnitude() {
+        let schema = Schema::new(2).unwrap();
+        for scale in [1e-44f32, 1e-20, 1.0, 1e30, 3e38] {
+            let unit = vector("v", vec![scale, scale], &schema).unwrap();
+            assert!((unit[0] - 0.5f32.sqrt()).abs() < 1e-6, "{scale}: {unit:?}");
+        }
+    }
+
+    /// Two vectors of infinite length have no distance, only a NaN, and a graph of them no order.
+    #[test]
+    fn a_length_whose_square_overflows_is_refused() {
+        for metric in [Metric::Dot, Metric::L2] {
+            let schema = Schema::builder(2).metric(metric).build().unwrap();
+            let error = vector("query", vec![2e19, 0.0], &schema).unwrap_err().to_string();
+            assert!(error.starts_with("query: a length of 2.0e19 is beyond 6e18"), "{error}");
+            assert!(vector("query", vec![4e18, -4e18], &schema).is_ok());
+        }
+        assert!((4.0 * LENGTH_MAX * LENGTH_MAX) < f64::from(f32::MAX) / 2.0);
+    }
+
+    #[test]
+    fn a_refused_batch_adds_no_field() {
+        let mut fields = FieldTable::default();
+        fields.add("b", FieldType::Int);
+        let schema = Schema::new(2).unwrap();
+        let point = Point::new(1, [1.0, 0.0]).with("a", true).with("b", "text");
+        let batch = prepare(Batch::new().upsert(point), &schema).unwrap();
+        let error = resolve_fields(&batch, &mut fields, false).unwrap_err().to_string();
+        assert_eq!(error, "points[0].payload.b: the field is int, the value is string");
+        assert_eq!(fields.len(), 1);
+        assert!(matches!(resolve_fields(&batch, &mut fields, true), Err(Error::UnknownField { .. })));
+    }
+}

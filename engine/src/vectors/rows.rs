@@ -1,0 +1,217 @@
+//! Exact rows: appended in memory while a segment grows, read from immutable bytes once it is sealed.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use ragstone_kernels::RowArena;
+
+use super::{SLOTS_MAX, Slot};
+
+/// Immutable bytes that several owners share: a memory map or a buffer.
+pub(crate) type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// The exact vectors of a segment, by slot.
+pub(crate) trait Rows: Send + Sync {
+    /// Components of a row.
+    fn dimension(&self) -> usize;
+
+    /// How many rows there are. Growing rows only become more; a slot below `len` stays what it is.
+    fn len(&self) -> usize;
+
+    /// A row. Panics if `slot` is not below [`len`](Self::len): slots come from the segment itself, which
+    /// checks what it reads from disk when it opens.
+    fn row(&self, slot: Slot) -> &[f32];
+
+    /// Finds many rows with one virtual call; `out` is as long as `slots`. Panics as [`row`](Self::row) does.
+    fn gather<'a>(&'a self, slots: &[Slot], out: &mut [&'a [f32]]);
+
+    /// The squared lengths of many rows; `out` is as long as `slots`. Panics as [`row`](Self::row) does.
+    fn squared_lengths(&self, slots: &[Slot], out: &mut [f32]);
+
+    /// The mean of all squared lengths; zero without rows.
+    fn mean_squared_length(&self) -> f32;
+}
+
+fn squared_length(row: &[f32]) -> f32 {
+    let length = ragstone_kernels::norm(row);
+    length * length
+}
+
+/// Rows in memory, appended while others read.
+///
+/// Writers that come at once take turns; readers never wait. A row that [`push`](Self::push) returned a slot
+/// for can be read by whoever learns of the slot.
+#[derive(Debug)]
+pub(crate) struct GrowingRows {
+    arena: RowArena<f32>,
+    /// Of each row, appended before the row: who sees a row finds its length.
+    squared_lengths: RowArena<f32>,
+    /// The sum of squared lengths. Held while a row is appended, so that both arenas number it alike.
+    sum: Mutex<f64>,
+}
+
+impl GrowingRows {
+    /// No rows, of `dimension` components each.
+    pub(crate) fn new(dimension: usize) -> Self {
+        Self { arena: RowArena::new(dimension), squared_lengths: RowArena::new(1), sum: Mutex::new(0.0) }
+    }
+
+    /// Appends a row of the right dimension. Panics beyond [`SLOTS_MAX`], which segments are sealed long
+    /// before.
+    pub(crate) fn push(&self, row: &[f32]) -> Slot {
+        assert!(row.len() == self.arena.width(), "{} components, not {}", row.len(), self.arena.width());
+        let squared = squared_length(row);
+        let mut sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(self.arena.len() < SLOTS_MAX, "a segment holds {SLOTS_MAX} rows at most");
+        *sum += f64::from(squared);
+        self.squared_lengths.push(&[squared]);
+        Slot(self.arena.push(row) as u32)
+    }
+
+    /// Bytes of memory that the rows take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.arena.bytes() + self.squared_lengths.bytes()
+    }
+}
+
+impl Rows for GrowingRows {
+    fn dimension(&self) -> usize {
+        self.arena.width()
+    }
+
+    fn len(&self) -> usize {
+        self.arena.len()
+    }
+
+    #[inline]
+    fn row(&self, slot: Slot) -> &[f32] {
+        self.arena.row(slot.index())
+    }
+
+    fn gather<'a>(&'a self, slots: &[Slot], out: &mut [&'a [f32]]) {
+        for (slot, row) in slots.iter().zip(out) {
+            *row = self.arena.row(slot.index());
+        }
+    }
+
+    fn squared_lengths(&self, slots: &[Slot], out: &mut [f32]) {
+        for (slot, squared) in slots.iter().zip(out) {
+            *squared = self.squared_lengths.row(slot.index())[0];
+        }
+    }
+
+    fn mean_squared_length(&self) -> f32 {
+        let sum = *self.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        (sum / self.squared_lengths.len().max(1) as f64) as f32
+    }
+}
+
+/// Why bytes are not rows.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum RowsError {
+    /// The range does not lie within the bytes.
+    #[error("rows at bytes {start}..{end} of {len}")]
+    Range { start: usize, end: usize, len: usize },
+    /// The range is not a whole number of rows.
+    #[error("{len} bytes are no whole number of rows of {row_bytes} bytes")]
+    Length { len: usize, row_bytes: usize },
+    /// The first row does not lie at a multiple of four bytes in memory.
+    #[error("rows at byte {start} are not aligned to 4 bytes in memory")]
+    Alignment { start: usize },
+    /// More rows than a segment can have.
+    #[error("{rows} rows are beyond the limit {SLOTS_MAX}")]
+    Count { rows: usize },
+}
+
+/// Rows in immutable bytes.
+///
+/// # Bytes
+/// ```text
+/// row * rows        row = dimension little-endian IEEE 754 binary32 values; no gaps, no header
+/// ```
+/// The first row lies at a multiple of four bytes in memory; 64 keeps rows of whole cache lines on cache
+/// lines.
+#[derive(Clone)]
+pub(crate) struct SealedRows {
+    bytes: SharedBytes,
+    range: Range<usize>,
+    dimension: usize,
+    len: usize,
+    /// Made when first asked for: only building a graph under the inner product does.
+    squared_lengths: Arc<OnceLock<Vec<f32>>>,
+}
+
+impl SealedRows {
+    /// Rows of `dimension` components in `bytes[range]`.
+    pub(crate) fn new(bytes: SharedBytes, range: Range<usize>, dimension: usize) -> Result<Self, RowsError> {
+        let all = (*bytes).as_ref();
+        let outside = RowsError::Range { start: range.start, end: range.end, len: all.len() };
+        let part = all.get(range.clone()).ok_or(outside)?;
+        let row_bytes = dimension * size_of::<f32>();
+        if row_bytes == 0 || part.len() % row_bytes != 0 {
+            return Err(RowsError::Length { len: part.len(), row_bytes });
+        }
+        if bytemuck::try_cast_slice::<u8, f32>(part).is_err() {
+            return Err(RowsError::Alignment { start: range.start });
+        }
+        let len = part.len() / row_bytes;
+        if len > SLOTS_MAX {
+            return Err(RowsError::Count { rows: len });
+        }
+        Ok(Self { bytes, range, dimension, len, squared_lengths: Arc::default() })
+    }
+
+    /// All components, row after row.
+    #[inline]
+    fn components(&self) -> &[f32] {
+        bytemuck::cast_slice(&(*self.bytes).as_ref()[self.range.clone()])
+    }
+
+    fn all_squared_lengths(&self) -> &[f32] {
+        self.squared_lengths
+            .get_or_init(|| self.components().chunks_exact(self.dimension).map(squared_length).collect())
+    }
+}
+
+impl std::fmt::Debug for SealedRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SealedRows")
+            .field("range", &self.range)
+            .field("dimension", &self.dimension)
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Rows for SealedRows {
+    fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    fn row(&self, slot: Slot) -> &[f32] {
+        &self.components()[slot.index() * self.dimension..][..self.dimension]
+    }
+
+    fn gather<'a>(&'a self, slots: &[Slot], out: &mut [&'a [f32]]) {
+        let components = self.components();
+        for (slot, row) in slots.iter().zip(out) {
+            *row = &components[slot.index() * self.dimension..][..self.dimension];
+        }
+    }
+    fn squared_lengths(&self, slots: &[Slot], out: &mut [f32]) {
+        let all = self.all_squared_lengths();
+        for (slot, squared) in slots.iter().zip(out) {
+            *squared = all[slot.index()];
+        }
+    }
+
+    fn mean_squared_length(&self) -> f32 {
+        let sum: f64 = self.all_squared_lengths().iter().map(|squared| f64::from(*squared)).sum();
+        (sum / self.len.max(1) as f64) as f32
+    }
+}

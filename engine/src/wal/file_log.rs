@@ -1,0 +1,315 @@
+//! The log as files of the database directory: opening, group commit, rotation, cutting.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::frame::{self, Fault};
+use super::{Log, Record, Ticket};
+use crate::dir::{Dir, DirFile, corrupt};
+use crate::error::{Error, Result};
+
+/// How the log behaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogOptions {
+    /// Bytes after which a new file is begun.
+    pub(crate) file_bytes: u64,
+    /// Bytes that may be queued for the disk; a writer waits beyond them.
+    pub(crate) queue_bytes: usize,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self { file_bytes: 64 << 20, queue_bytes: 256 << 20 }
+    }
+}
+
+/// The number in the name of a log file.
+pub(super) fn file_number(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("log-")?;
+    (digits.len() == 16).then(|| u64::from_str_radix(digits, 16).ok()).flatten()
+}
+
+fn file_name(number: u64) -> String {
+    format!("log-{number:016x}")
+}
+
+/// A file with records.
+#[derive(Debug)]
+struct LogFile {
+    number: u64,
+    size_bytes: u64,
+    /// The last sequence number of each log id in it.
+    last: BTreeMap<u64, u64>,
+}
+
+/// What is queued for the next frame.
+#[derive(Debug, Default)]
+struct Queue {
+    records: Vec<u8>,
+    last: BTreeMap<u64, u64>,
+}
+
+/// The file that frames are appended to.
+struct Tail {
+    file: Box<dyn DirFile>,
+    number: u64,
+    size_bytes: u64,
+    frames: u64,
+}
+
+struct State {
+    queue: Queue,
+    /// Tickets given out.
+    submitted: u64,
+    /// Tickets durable.
+    durable: u64,
+    /// Whether a leader is writing; it has the tail then.
+    leading: bool,
+    tail: Option<Tail>,
+    files: VecDeque<LogFile>,
+    next_number: u64,
+    poison: Option<String>,
+}
+
+/// One log in the files `log-<number>` of a directory.
+pub(crate) struct FileLog {
+    dir: Arc<dyn Dir>,
+    options: LogOptions,
+    /// Held for queueing and book-keeping, never while the disk works.
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl std::fmt::Debug for FileLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileLog").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+impl FileLog {
+    /// Reads every record, oldest first, cuts a torn tail, and is then ready for new ones.
+    ///
+    /// `replay` gets each record with the name of its file and its offset there.
+    pub(crate) fn open(
+        dir: Arc<dyn Dir>,
+        options: LogOptions,
+        replay: &mut dyn FnMut(&str, usize, Record<'_>) -> Result<()>,
+    ) -> Result<Self> {
+        let numbers: Vec<u64> = dir.list()?.iter().filter_map(|name| file_number(name)).collect();
+        let mut files = VecDeque::new();
+        for (index, &number) in numbers.iter().enumerate() {
+            let is_last = index + 1 == numbers.len();
+            files.extend(Self::open_file(&dir, number, is_last, replay)?);
+        }
+        let state = State {
+            queue: Queue::default(),
+            submitted: 0,
+            durable: 0,
+            leading: false,
+            tail: None,
+            files,
+            next_number: numbers.last().map_or(1, |last| last + 1),
+            poison: None,
+        };
+        Ok(Self { dir, options, state: Mutex::new(state), changed: Condvar::new() })
+    }
+
+    /// Replays one file; `None` if it held nothing and was removed.
+    fn open_file(
+        dir: &Arc<dyn Dir>,
+        number: u64,
+        is_last: bool,
+        replay: &mut dyn FnMut(&str, usize, Record<'_>) -> Result<()>,
+    ) -> Result<Option<LogFile>> {
+        let name = file_name(number);
+        let bytes = dir.read(&name)?;
+        let mut last = BTreeMap::new();
+        let fault = frame::read_file(&bytes, number, |offset, record| {
+            last.insert(record.log_id, record.seq);
+            replay(&name, offset, record)
+        })?;
+        let mut size_bytes = bytes.len() as u64;
+        match fault {
+            None => {}
+            Some(Fault { offset, torn: true, reason }) if is_last => {
+                tracing::warn!(file = %name, offset, reason, "cut the torn tail of the log");
+                size_bytes = offset as u64;
+                if offset >= frame::FILE_HEADER_BYTES {
+                    dir.truncate(&name, size_bytes)?;
+                }
+            }
+            Some(Fault { offset, reason, .. }) => return Err(corrupt(&**dir, &name, offset as u64, reason)),
+        }
+        if last.is_empty() {
+            dir.remove(&name)?;
+            dir.sync()?;
+            return Ok(None);
+        }
+        Ok(Some(LogFile { number, size_bytes, last }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock was held would have to come from the book-keeping below, which does not panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refusal(state: &State) -> Result<()> {
+        match &state.poison {
+            Some(cause) => Err(Error::Poisoned { cause: cause.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes and syncs one frame; only the leader is here.
+    fn write_frame(&self, tail: Option<Tail>, next_number: u64, records: &[u8]) -> Result<Tail> {
+        let mut tail = match tail {
+            Some(tail) if tail.size_bytes < self.options.file_bytes => tail,
+            _ => self.begin_file(next_number)?,
+        };
+        let length_bytes = u32::try_from(records.len()).expect("the queue is bounded below 4 GiB");
+        let header = frame::frame_header(tail.frames, length_bytes);
+        // One call, so that a small frame is one write for the system.
+        let mut bytes = header;
+        bytes.extend_from_slice(records);
+        tail.file.write(&bytes)?;
+        tail.file.sync()?;
+        tail.size_bytes += bytes.len() as u64;
+        tail.frames += 1;
+        Ok(tail)
+    }
+
+    fn begin_file(&self, number: u64) -> Result<Tail> {
+        let mut file = self.dir.create(&file_name(number))?;
+        let header = frame::file_header(number);
+        file.write(&header)?;
+        file.sync()?;
+        self.dir.sync()?;
+        Ok(Tail { file, number, size_bytes: header.len() as u64, frames: 0 })
+    }
+
+    /// Writes what is queued, for every writer that waits.
+    fn lead<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, Result<()>) {
+        state.leading = true;
+        let queue = std::mem::take(&mut state.queue);
+        let tail = state.tail.take();
+        let (up_to, next_number) = (state.submitted, state.next_number);
+        drop(state);
+        let written = self.write_frame(tail, next_number, &queue.records);
+        let mut state = self.state();
+        state.leading = false;
+        let result = match written {
+            Ok(tail) => {
+                state.durable = up_to;
+                state.note_frame(&tail, queue.last);
+                state.tail = Some(tail);
+                Ok(())
+            }
+            Err(error) => {
+                state.poison.get_or_insert_with(|| error.to_string());
+                Err(error)
+            }
+        };
+        self.changed.notify_all();
+        (state, result)
+    }
+}
+
+impl State {
+    fn note_frame(&mut self, tail: &Tail, last: BTreeMap<u64, u64>) {
+        if tail.number == self.next_number {
+            self.next_number += 1;
+            self.files.push_back(LogFile { number: tail.number, size_bytes: 0, last: BTreeMap::new() });
+        }
+        if let Some(file) = self.files.back_mut() {
+            file.size_bytes = tail.size_bytes;
+            file.last.extend(last);
+        }
+    }
+}
+
+impl Log for FileLog {
+    fn submit(&self, record: Record<'_>) -> Result<Ticket> {
+        let bytes = frame::encode_record(&record);
+        let mut state = self.state();
+        loop {
+            Self::refusal(&state)?;
+            let queued = state.queue.records.len();
+            if queued == 0 || queued + bytes.len() <= self.options.queue_bytes {
+                break;
+            }
+            // Whoever queued the rest is about to wait for it, and so will lead or be led.
+            if state.leading {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            } else {
+                let (relocked, result) = self.lead(state);
+                result?;
+                state = relocked;
+            }
+        }
+        state.queue.records.extend_from_slice(&bytes);
+        state.queue.last.insert(record.log_id, record.seq);
+        state.submitted += 1;
+        Ok(Ticket(state.submitted))
+    }
+
+    fn wait(&self, ticket: Ticket) -> Result<()> {
+        let mut state = self.state();
+        while state.durable < ticket.0 {
+            // A frame under way decides before a poison does: it may make this ticket durable, and the writers after
+            // it in the frame wait for this one to be applied.
+            if state.leading {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            Self::refusal(&state)?;
+            let (relocked, result) = self.lead(state);
+            result?;
+            state = relocked;
+        }
+        Ok(())
+    }
+
+    fn poison(&self, cause: &str) {
+        self.state().poison.get_or_insert_with(|| cause.to_owned());
+        self.changed.notify_all();
+    }
+
+    fn check(&self) -> Result<()> {
+        Self::refusal(&self.state())
+    }
+
+    fn cut(&self, stored: &dyn Fn(u64) -> u64) -> Result<()> {
+        let mut removable = Vec::new();
+        {
+            let mut state = self.state();
+            while let Some(file) = state.files.front() {
+                let is_tail = state.files.len() == 1;
+                // The leader is appending to the last file.
+                if (is_tail && state.leading) || file.last.iter().any(|(&log_id, &seq)| seq > stored(log_id))
+                {
+                    break;
+                }
+                removable.push(file.number);
+                state.files.pop_front();
+                if is_tail {
+                    state.tail = None;
+                }
+            }
+        }
+        for number in &removable {
+            self.dir.remove(&file_name(*number))?;
+        }
+        if removable.is_empty() { Ok(()) } else { self.dir.sync() }
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.state().files.iter().map(|file| file.size_bytes).sum()
+    }
+
+    fn oldest(&self) -> Vec<u64> {
+        self.state().files.front().map(|file| file.last.keys().copied().collect()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

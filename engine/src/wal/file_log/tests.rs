@@ -1,0 +1,96 @@
+//! What writers are told, and what is left of the files.
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::*;
+use crate::dir::hooked::HookedDir;
+use crate::dir::memory::MemoryDir;
+
+fn open(dir: &MemoryDir) -> (FileLog, Vec<(u64, u64)>) {
+    let mut seen = Vec::new();
+    let options = LogOptions { file_bytes: 100, queue_bytes: 1 << 20 };
+    let log = FileLog::open(Arc::new(dir.clone()), options, &mut |_, _, record| {
+        seen.push((record.log_id, record.seq));
+        Ok(())
+    });
+    (log.unwrap(), seen)
+}
+
+fn submit(log: &FileLog, log_id: u64, seq: u64) -> Ticket {
+    log.submit(Record { log_id, seq, body: b"body" }).unwrap()
+}
+
+#[test]
+fn writers_share_a_sync() {
+    let dir = MemoryDir::new();
+    let (log, _) = open(&dir);
+    let tickets: Vec<Ticket> = (1..=50).map(|seq| submit(&log, 1, seq)).collect();
+    tickets.iter().rev().for_each(|ticket| log.wait(*ticket).unwrap());
+    // Create, write and sync the file; sync its name; write and sync one frame of fifty records.
+    assert_eq!(dir.calls(), 6);
+}
+
+#[test]
+fn files_rotate_and_are_cut_when_all_of_them_is_stored() {
+    let dir = MemoryDir::new();
+    let (log, _) = open(&dir);
+    for seq in 1..=6 {
+        // Two log ids take turns; two frames fill a file.
+        log.wait(submit(&log, seq % 2, seq.div_ceil(2))).unwrap();
+    }
+    assert_eq!(dir.list().unwrap().len(), 3);
+    log.cut(&|log_id| if log_id == 0 { 3 } else { 1 }).unwrap();
+    assert_eq!(dir.list().unwrap().len(), 2, "the second file has write 2 of log id 1");
+    assert_eq!(log.oldest(), [0, 1]);
+    drop(log);
+    let (log, seen) = open(&dir);
+    assert_eq!(seen, [(1, 2), (0, 2), (1, 3), (0, 3)]);
+    log.cut(&|_| 3).unwrap();
+    assert!(dir.list().unwrap().is_empty());
+    log.wait(submit(&log, 1, 4)).unwrap();
+    assert_eq!(open(&dir).1, [(1, 4)]);
+}
+
+#[test]
+fn a_failed_sync_fails_every_writer_until_the_log_is_reopened() {
+    let dir = MemoryDir::new();
+    let (log, _) = open(&dir);
+    log.wait(submit(&log, 1, 1)).unwrap();
+    let (second, third) = (submit(&log, 1, 2), submit(&log, 1, 3));
+    dir.fail_at(dir.calls() + 1, 5);
+    assert!(matches!(log.wait(second), Err(Error::Io { operation: "sync", .. })));
+    assert!(matches!(log.wait(third), Err(Error::Poisoned { .. })));
+    assert!(matches!(log.submit(Record { log_id: 1, seq: 4, body: b"" }), Err(Error::Poisoned { .. })));
+    assert_eq!(open(&dir).1[0], (1, 1));
+}
+
+/// Two writers share a frame; while it is being synced, something else poisons the log. The frame succeeds, so both
+/// writes are durable: the first of them must not be told otherwise, or the second waits for it to be applied for ever.
+#[test]
+fn a_frame_under_way_decides_before_a_poison() {
+    let (met, is_first) = (Arc::new(Barrier::new(2)), AtomicBool::new(true));
+    let in_sync = met.clone();
+    let dir = HookedDir::new(move |operation, name| {
+        if operation == "sync" && name.starts_with("log-") && is_first.swap(false, Ordering::SeqCst) {
+            in_sync.wait();
+            in_sync.wait();
+        }
+        Ok(())
+    });
+    let log = FileLog::open(Arc::new(dir), LogOptions::default(), &mut |_, _, _| Ok(())).unwrap();
+    let (first, second) = (submit(&log, 1, 1), submit(&log, 1, 2));
+    std::thread::scope(|scope| {
+        let leader = scope.spawn(|| log.wait(second));
+        met.wait();
+        log.poison("elsewhere");
+        let led = scope.spawn(|| log.wait(first));
+        // Time for it to give up, if it would.
+        std::thread::sleep(Duration::from_millis(50));
+        met.wait();
+        led.join().unwrap().unwrap();
+        leader.join().unwrap().unwrap();
+    });
+    assert!(matches!(log.submit(Record { log_id: 1, seq: 3, body: b"" }), Err(Error::Poisoned { .. })));
+}

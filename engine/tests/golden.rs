@@ -1,0 +1,148 @@
+//! Databases that earlier builds wrote, and damaged ones: this build opens the former and refuses the latter.
+//!
+//! `golden/v1` was written by the first build of format version 1; the cases below damage copies of it. When a format
+//! version changes, its folder stays, and a new one is written by
+//! `RAGSTONE_WRITE_GOLDEN=1 cargo test -p ragstone --test golden` after [`VERSION_FOLDER`] was changed (and its `LOCK`
+//! removed). `golden/v1-corrupt` is `v1` with byte 100 of its first segment changed.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ragstone::{Db, DbOptions, Error, Filter, Metric, Point, PointId, Schema, ScrollRequest, SearchRequest};
+
+const VERSION_FOLDER: &str = "v1";
+
+fn golden(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder)
+}
+
+fn open(path: &Path) -> Result<Db, Error> {
+    let mut options = DbOptions::default();
+    options.background = false;
+    Db::open_with(path, options)
+}
+
+/// A copy that a test may change.
+fn copy_of(folder: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(golden(folder)).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), directory.path().join(entry.file_name())).unwrap();
+    }
+    directory
+}
+
+/// Every kind of file, value, id and metric.
+fn write(path: &Path) {
+    let db = open(path).unwrap();
+    for (name, metric) in [("cosine", Metric::Cosine), ("dot", Metric::Dot), ("l2", Metric::L2)] {
+        let schema = Schema::builder(4).metric(metric).attribute("made-for", "golden").build().unwrap();
+        let collection = db.create_collection(name, schema).unwrap();
+        collection.upsert((0..12).map(|id| point(id, 1)).collect()).unwrap();
+        db.flush().unwrap();
+        collection.upsert(vec![point(3, 2)]).unwrap();
+        collection.delete(&[id_of(4), id_of(5)]).unwrap();
+        db.flush().unwrap();
+        collection.upsert(vec![point(6, 3), point(20, 3)]).unwrap();
+        collection.delete(&[id_of(7)]).unwrap();
+    }
+}
+
+fn id_of(id: u64) -> PointId {
+    if id.is_multiple_of(2) { PointId::Num(id) } else { PointId::Str(format!("é{id}")) }
+}
+
+fn point(id: u64, version: i64) -> Point {
+    let mut point = Point::new(id_of(id), [1.0, 0.0, id as f32, 0.5])
+        .with("version", version)
+        .with("half", version as f64 / 2.0)
+        .with("even", id.is_multiple_of(2))
+        .with("text", format!("Grüße {id}"));
+    if id == 9 {
+        point.vector = None;
+    }
+    point
+}
+
+#[test]
+fn what_version_1_wrote_is_read() {
+    if std::env::var_os("RAGSTONE_WRITE_GOLDEN").is_some() {
+        let path = golden(VERSION_FOLDER);
+        fs::create_dir_all(&path).unwrap();
+        write(&path);
+    }
+    let directory = copy_of("v1");
+    let db = open(directory.path()).unwrap();
+    let expected: Vec<(u64, i64)> = (0..12)
+        .filter(|id| ![4, 5, 7].contains(id))
+        .map(|id| {
+            (
+                id,
+                match id {
+                    3 => 2,
+                    6 => 3,
+                    _ => 1,
+                },
+            )
+        })
+        .chain([(20, 3)])
+        .collect();
+    assert_eq!(db.collections().len(), 3);
+    for info in db.collections() {
+        assert_eq!((info.points, info.seq), (expected.len() as u64, 5), "{}", info.name);
+        assert_eq!(info.schema.attributes()["made-for"], "golden");
+        let collection = db.collection(&info.name).unwrap();
+        for (id, version) in &expected {
+            let mut found = collection.get(&[id_of(*id)]).unwrap().remove(0).unwrap();
+            let expected = point(*id, *version);
+            if info.schema.metric() == Metric::Cosine {
+                assert_eq!(found.vector.is_some(), expected.vector.is_some());
+                found.vector = expected.vector.clone();
+            }
+            assert_eq!(found, expected, "{}", info.name);
+        }
+        let page = collection.scroll(&ScrollRequest { limit: 100, ..ScrollRequest::default() }).unwrap();
+        assert_eq!(page.points.len(), expected.len());
+        let request = SearchRequest::new([1.0, 0.0, 8.0, 0.5], 1).filter(Filter::eq("text", "Grüße 8"));
+        assert_eq!(collection.search(&request).unwrap().hits[0].id, id_of(8));
+    }
+}
+
+#[test]
+fn damaged_ones_are_refused_by_file_and_offset() {
+    let names: Vec<String> = fs::read_dir(golden("v1"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "LOCK")
+        .collect();
+    for kind in ["MANIFEST", "segment-", "dead-", "log-"] {
+        let name =
+            names.iter().find(|name| name.starts_with(kind)).unwrap_or_else(|| panic!("{kind}: {names:?}"));
+        let directory = copy_of("v1");
+        let file = directory.path().join(name);
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[30] ^= 1;
+        fs::write(&file, bytes).unwrap();
+        match open(directory.path()) {
+            Err(Error::Corrupt { file: found, offset, .. }) => {
+                assert!(found.ends_with(name), "{name}: {}", found.display());
+                assert!(offset <= 30, "{name}: {offset}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_committed_corrupt_database_is_refused() {
+    let directory = copy_of("v1-corrupt");
+    match open(directory.path()) {
+        Err(error @ Error::Corrupt { .. }) => {
+            let message = error.to_string();
+            assert!(message.contains("segment-0000000000000002 is damaged at byte 0: "), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
