@@ -1,0 +1,320 @@
+//! Models that run in this process: any sentence-transformers directory of the BERT family.
+
+mod attention;
+mod config;
+mod directory;
+mod encoder;
+mod files;
+mod pool;
+mod text;
+mod weights;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use ragstone_kernels::Isa;
+use ragstone_kernels::matrix::{Kernels, Precision};
+use rayon::prelude::*;
+
+use super::{Embedder, Embeddings, ModelInfo, Overflow, Role};
+use crate::error::{Error, Result};
+use crate::limits::TEXT_BYTES_MAX;
+use config::Architecture;
+use directory::{Recipe, Step, StepSettings};
+use encoder::{Encoder, Scratch};
+pub(in crate::embed) use files::invalid;
+use text::{TextReader, Tokens};
+use weights::Weights;
+
+/// Fewest tokens that are worth a task of their own: below, products are shared instead.
+const TASK_TOKENS_MIN: usize = 48;
+/// Most tokens of one task: their states stay in the cache, and tasks end together.
+const TASK_TOKENS_MAX: usize = 512;
+
+/// A model of the BERT family, loaded from a directory.
+pub struct LocalEmbedder {
+    info: ModelInfo,
+    directory: PathBuf,
+    kernels: Kernels,
+    encoder: Encoder,
+    reader: TextReader,
+    steps: Vec<Step>,
+    pool_prefix: bool,
+    /// Memory of passes that are over. The lock is held to take or give back one, never during a pass.
+    scratch: Mutex<Vec<Scratch>>,
+}
+
+/// How a model is loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadOptions {
+    /// How the weights of the products are kept.
+    pub precision: Precision,
+    /// The level of vector instructions.
+    pub isa: Isa,
+}
+
+impl Default for LoadOptions {
+    fn default() -> LoadOptions {
+        LoadOptions { precision: Precision::Half, isa: Isa::current() }
+    }
+}
+
+/// A directory's settings.
+struct Opened {
+    architecture: Architecture,
+    recipe: Recipe,
+    /// Tokens that the model reads.
+    max_tokens: usize,
+}
+
+impl Opened {
+    fn read(directory: &Path) -> Result<Opened> {
+        let recipe = directory::read(directory)?;
+        let architecture = config::read(&recipe.encoder)?;
+        if let Some(pooled) = recipe.pooled.filter(|pooled| *pooled != architecture.hidden) {
+            let reason = format!(
+                "the pooling's word_embedding_dimension is {pooled}, hidden_size is {}",
+                architecture.hidden
+            );
+            return Err(invalid(directory, reason));
+        }
+        let tokens_max = architecture.tokens_max();
+        let max_tokens = match recipe.max_tokens {
+            Some(max) => max,
+            None => tokenizer_max(&recipe.encoder)?.unwrap_or(tokens_max),
+        };
+        Ok(Opened { architecture, recipe, max_tokens: max_tokens.min(tokens_max) })
+    }
+
+    fn info(&self, name: &str, sha256: Option<String>) -> ModelInfo {
+        let steps = &self.recipe.steps;
+        ModelInfo {
+            name: name.to_owned(),
+            sha256,
+            dimension: steps.iter().fold(self.architecture.hidden, |width, step| step.outputs(width)),
+            max_tokens: self.max_tokens,
+            pooling: self.recipe.pooling,
+            normalize: matches!(steps.last(), Some(StepSettings::Normalize)),
+            query_prefix: self.recipe.query_prefix.clone(),
+            passage_prefix: self.recipe.passage_prefix.clone(),
+        }
+    }
+}
+
+/// `model_max_length` of `tokenizer_config.json`; a number beyond any model stands for none.
+fn tokenizer_max(directory: &Path) -> Result<Option<usize>> {
+    #[derive(serde::Deserialize)]
+    struct TokenizerFile {
+        model_max_length: Option<f64>,
+    }
+    let file: Option<TokenizerFile> = files::read_json_optional(&directory.join("tokenizer_config.json"))?;
+    let max = file.and_then(|file| file.model_max_length);
+    Ok(max.filter(|max| (1.0..1e9).contains(max)).map(|max| max as usize))
+}
+
+/// The contract of the model in a directory; its large files are not read, but must be there.
+pub(super) fn describe(directory: &Path, name: &str, sha256: Option<String>) -> Result<ModelInfo> {
+    let opened = Opened::read(directory)?;
+    let encoder = &opened.recipe.encoder;
+    let weights = encoder.join("model.safetensors");
+    if !encoder.join("tokenizer.json").exists() {
+        return Err(files::missing(&encoder.join("tokenizer.json")));
+    }
+    if !weights.exists() && !encoder.join("model.safetensors.index.json").exists() {
+        return Err(files::missing(&weights));
+    }
+    Ok(opened.info(name, sha256))
+}
+
+/// SHA-256 of the weights in a directory, in hex, as [`ModelInfo`] has it.
+pub(super) fn weights_sha256(directory: &Path) -> Result<String> {
+    Ok(Weights::read(&directory::read(directory)?.encoder)?.sha256())
+}
+
+impl LocalEmbedder {
+    /// Loads the model of a directory; `name` is how it was asked for.
+    ///
+    /// # Errors
+    /// [`Error::ModelInvalid`] naming the file that is missing, damaged or of an unsupported kind.
+    pub fn load(directory: &Path, name: &str, options: LoadOptions) -> Result<LocalEmbedder> {
+        let opened = Opened::read(directory)?;
+        let weights = Weights::read(&opened.recipe.encoder)?;
+        let sha256 = weights.sha256();
+        let kernels = Kernels::new(options.isa);
+        let (mut dimension, mut steps) = (opened.architecture.hidden, Vec::new());
+        for step in &opened.recipe.steps {
+            steps.push(step.load(kernels, dimension)?);
+            dimension = step.outputs(dimension);
+        }
+        let info = opened.info(name, Some(sha256));
+        let Opened { architecture, recipe, max_tokens } = opened;
+        let reader = TextReader::read(&recipe.encoder, max_tokens, recipe.lower_case)?;
+        let encoder = Encoder::load(architecture, weights, kernels, max_tokens, options.precision)?;
+        Ok(LocalEmbedder {
+            info,
+            directory: directory.to_owned(),
+            kernels,
+            encoder,
+            reader,
+            steps,
+            pool_prefix: recipe.pool_prefix,
+            scratch: Mutex::new(Vec::new()),
+        })
+    }
+
+    fn prefix(&self, role: Role) -> &str {
+        match role {
+            Role::Query => &self.info.query_prefix,
+            Role::Passage => &self.info.passage_prefix,
+            Role::Plain => "",
+        }
+    }
+
+    fn read(&self, index: usize, text: &str, role: Role, overflow: Overflow) -> Result<Tokens> {
+        let field = || format!("texts[{index}]");
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(Error::Limit {
+                field: field(),
+                limit: "TEXT_BYTES_MAX",
+                max: TEXT_BYTES_MAX as u64,
+                actual: text.len() as u64,
+            });
+        }
+        let prefix = self.prefix(role);
+        let refuse = |tokens| Error::TokenLimit {
+            field: field(),
+            model: self.info.name.clone(),
+            tokens,
+            max: self.info.max_tokens,
+        };
+        let mut tokens = self.reader.read_text((prefix, text), overflow, refuse)?;
+        if tokens.ids.is_empty() {
+            let reason = "no token is left of it, and the model adds none of its own".to_owned();
+            return Err(Error::Invalid { field: field(), reason });
+        }
+        if !self.pool_prefix {
+            tokens.skip = self.reader.prefix_tokens(prefix).min(tokens.ids.len() - 1);
+        }
+        Ok(tokens)
+    }
+
+    /// The vectors of some texts, computed together.
+    fn run(&self, texts: &[&Tokens], tasks: usize) -> Result<Vec<Vec<f32>>> {
+        let lock = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scratch = lock().pop().unwrap_or_default();
+        let width = self.encoder.hidden();
+        let states = self.encoder.run(texts, tasks, &mut scratch).map_err(|id| {
+            let reason = format!("the tokenizer gives token {id}, which the model has no embedding for");
+            invalid(&self.directory, reason)
+        })?;
+        let (mut rest, mut vectors) = (states, Vec::with_capacity(texts.len()));
+        for text in texts {
+            let (own, behind) = rest.split_at(text.ids.len() * width);
+            rest = behind;
+            let pooled = pool::pool(self.info.pooling, &own[text.skip * width..], width);
+            let vector =
+                self.steps.iter().fold(pooled, |vector, step| pool::step(self.kernels, step, vector));
+            if !vector.iter().all(|x| x.is_finite()) {
+                return Err(invalid(&self.directory, "the model's output is not finite"));
+            }
+            vectors.push(vector);
+        }
+        lock().push(scratch);
+        Ok(vectors)
+    }
+}
+
+impl Embedder for LocalEmbedder {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn embed(&self, texts: &[&str], role: Role, overflow: Overflow) -> Result<Embeddings> {
+        // One hop into the pool; from there on, tasks are cheap.
+        rayon::scope(|_| self.embed_in_pool(texts, role, overflow))
+    }
+
+    fn count_tokens(&self, text: &str) -> usize {
+        self.reader.count(text)
+    }
+
+    fn overhead_tokens(&self, role: Role) -> usize {
+        let special = self.reader.special_tokens();
+        match self.prefix(role) {
+            "" => special,
+            // A tokenizer that marks the beginnings of words may split the first one otherwise behind a prefix.
+            prefix => special + self.reader.count(prefix) + 1,
+        }
+    }
+}
+
+impl LocalEmbedder {
+    fn embed_in_pool(&self, texts: &[&str], role: Role, overflow: Overflow) -> Result<Embeddings> {
+        let read = |(index, text): (usize, &&str)| self.read(index, text, role, overflow);
+        let tokens: Vec<Tokens> = texts.par_iter().enumerate().map(read).collect::<Result<_>>()?;
+        let lengths: Vec<usize> = tokens.iter().map(|tokens| tokens.ids.len()).collect();
+        let threads = rayon::current_num_threads();
+        let groups = groups(&lengths, threads);
+        // With work for all, a group is one task; with less, its products are shared as well.
+        let tasks = if groups.len() < 2 * threads { threads } else { 1 };
+        let run = |group: &Vec<usize>| {
+            let texts: Vec<&Tokens> = group.iter().map(|index| &tokens[*index]).collect();
+            self.run(&texts, tasks)
+        };
+        let computed: Vec<Vec<Vec<f32>>> = groups.par_iter().map(run).collect::<Result<_>>()?;
+        let mut vectors = vec![Vec::new(); texts.len()];
+        for (index, vector) in groups.into_iter().flatten().zip(computed.into_iter().flatten()) {
+            vectors[index] = vector;
+        }
+        let truncated = tokens.iter().map(|tokens| tokens.truncated).collect();
+        Ok(Embeddings { vectors, token_counts: lengths, truncated })
+    }
+}
+
+/// Texts of these lengths in groups of nearly equal work, a multiple of the threads where there is enough: the longest
+/// first, each to the group that has least.
+fn groups(lengths: &[usize], threads: usize) -> Vec<Vec<usize>> {
+    let total: usize = lengths.iter().sum();
+    let share = total.div_ceil(threads).clamp(TASK_TOKENS_MIN, TASK_TOKENS_MAX);
+    let wanted = total.div_ceil(share);
+    let count = if wanted > threads { wanted.next_multiple_of(threads) } else { wanted };
+    let count = count.min(lengths.len());
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
+    order.sort_by_key(|index| std::cmp::Reverse(lengths[*index]));
+    let mut groups = vec![Vec::new(); count];
+    let mut least: std::collections::BinaryHeap<_> =
+        (0..count).map(|group| std::cmp::Reverse((0, group))).collect();
+    for index in order {
+        if let Some(mut top) = least.peek_mut() {
+            let std::cmp::Reverse((work, group)) = *top;
+            groups[group].push(index);
+            *top = std::cmp::Reverse((work + lengths[index], group));
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::groups;
+
+    #[test]
+    fn groups_are_even_and_hold_every_text_once() {
+        for threads in [1, 2, 16] {
+            for lengths in [vec![], vec![5], vec![256; 9], (1..200).collect::<Vec<_>>()] {
+                let groups = groups(&lengths, threads);
+                let mut all: Vec<usize> = groups.concat();
+                all.sort();
+                assert_eq!(all, (0..lengths.len()).collect::<Vec<_>>());
+                let work = |group: &Vec<usize>| group.iter().map(|index| lengths[*index]).sum::<usize>();
+                let most = groups.iter().map(work).max().unwrap_or(0);
+                let least = groups.iter().map(work).min().unwrap_or(0);
+                let longest = lengths.iter().max().copied().unwrap_or(0);
+                assert!(most - least <= longest, "{threads} threads, {lengths:?}: {least} to {most}");
+                assert!(groups.iter().all(|group| !group.is_empty()));
+            }
+        }
+        assert_eq!(groups(&[64; 32], 2).len(), 4);
+        assert_eq!(groups(&[16], 2).len(), 1);
+    }
+}

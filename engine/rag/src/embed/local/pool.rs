@@ -1,0 +1,88 @@
+//! The states of a text's tokens become one vector.
+
+use ragstone_kernels::matrix::{Activation, Kernels, Packed, Product, Rows, RowsMut};
+
+use super::directory::Step;
+use crate::embed::Pooling;
+
+/// Lengths below this are taken for it, as PyTorch's `normalize` does: a vector of zeros stays one.
+const LENGTH_MIN: f32 = 1e-12;
+
+/// Pools rows of `width` numbers, of which there is at least one.
+pub(super) fn pool(pooling: Pooling, states: &[f32], width: usize) -> Vec<f32> {
+    let rows = || states.chunks_exact(width);
+    let tokens = states.len() / width;
+    let weighted = |weight: &dyn Fn(usize) -> f32, divisor: f32| {
+        let mut sum = vec![0.0; width];
+        for (index, row) in rows().enumerate() {
+            let weight = weight(index);
+            sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += weight * x);
+        }
+        sum.iter_mut().for_each(|sum| *sum /= divisor);
+        sum
+    };
+    let tokens_f32 = tokens as f32;
+    match pooling {
+        Pooling::Cls => states[..width].to_vec(),
+        Pooling::LastToken => states[states.len() - width..].to_vec(),
+        // A remote service pools itself; what reaches here is a plain mean.
+        Pooling::Mean | Pooling::Remote => weighted(&|_| 1.0, tokens_f32),
+        Pooling::MeanSqrtLen => weighted(&|_| 1.0, tokens_f32.sqrt()),
+        Pooling::WeightedMean => weighted(&|index| (index + 1) as f32, tokens_f32 * (tokens_f32 + 1.0) / 2.0),
+        Pooling::Max => {
+            let mut most = states[..width].to_vec();
+            for row in rows().skip(1) {
+                most.iter_mut().zip(row).for_each(|(most, x)| *most = most.max(*x));
+            }
+            most
+        }
+    }
+}
+
+/// Takes a step behind the pooling.
+pub(super) fn step(kernels: Kernels, step: &Step, vector: Vec<f32>) -> Vec<f32> {
+    match step {
+        Step::Normalize => normalize(vector),
+        Step::Dense(weights, activation) => dense(kernels, weights, *activation, &vector),
+    }
+}
+
+fn dense(kernels: Kernels, weights: &Packed, activation: Activation, vector: &[f32]) -> Vec<f32> {
+    let mut out = vec![0.0; weights.outputs()];
+    let outputs = out.len();
+    let product = Product { activation, ..Product::new(weights) };
+    let into = RowsMut::new(&mut out, 1, outputs, outputs);
+    kernels.multiply(Rows::new(vector, 1, vector.len(), vector.len()), &product, into);
+    out
+}
+
+/// To unit length.
+fn normalize(mut vector: Vec<f32>) -> Vec<f32> {
+    let length = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt() as f32;
+    let scale = 1.0 / length.max(LENGTH_MIN);
+    vector.iter_mut().for_each(|x| *x *= scale);
+    vector
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mode_pools_as_named() {
+        let states = [1.0, -4.0, 3.0, 2.0, 5.0, 2.0, 7.0, 8.0];
+        let expected = [
+            (Pooling::Cls, [1.0, -4.0]),
+            (Pooling::LastToken, [7.0, 8.0]),
+            (Pooling::Mean, [4.0, 2.0]),
+            (Pooling::MeanSqrtLen, [8.0, 4.0]),
+            (Pooling::Max, [7.0, 8.0]),
+            (Pooling::WeightedMean, [5.0, 3.8]),
+        ];
+        for (pooling, vector) in expected {
+            assert_eq!(pool(pooling, &states, 2), vector, "{pooling:?}");
+        }
+        assert_eq!(normalize(vec![3.0, 4.0]), [0.6, 0.8]);
+        assert_eq!(normalize(vec![0.0, 0.0]), [0.0, 0.0]);
+    }
+}

@@ -1,0 +1,173 @@
+//! The client against a server that answers as services do, well and badly.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::embed::stand_in::{Answer, Request, StandIn};
+
+/// The vector that the stand-in gives a text.
+fn vector(text: &str) -> Vec<f32> {
+    vec![text.len() as f32, 1.0, -0.5]
+}
+
+/// A right answer, its embeddings in reverse order.
+fn answer(request: &Request) -> Answer {
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    let texts: Vec<&str> =
+        body["input"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    let item = |(index, text): (usize, &&str)| json!({"index": index, "embedding": vector(text)});
+    let data: Vec<Value> = texts.iter().enumerate().map(item).rev().collect();
+    Answer::new(200, json!({"data": data, "usage": {"prompt_tokens": 7 * texts.len()}}).to_string())
+}
+
+fn connect(server: &StandIn) -> Result<RemoteEmbedder> {
+    RemoteEmbedder::connect_with_key(&format!("{}/v1#small", server.url), Some("secret".to_owned()))
+}
+
+fn reason(result: Result<impl Sized>) -> String {
+    match result {
+        Ok(_) => panic!("was accepted"),
+        Err(Error::Remote { url, reason }) => format!("{url}: {reason}"),
+        Err(error) => panic!("not Remote: {error}"),
+    }
+}
+
+#[test]
+fn texts_are_sent_in_batches_and_come_back_in_order() {
+    let server = StandIn::start(answer);
+    let embedder = connect(&server).unwrap();
+    assert_eq!((embedder.info().dimension, embedder.info().normalize), (3, false));
+    assert_eq!(embedder.info().pooling, Pooling::Remote);
+
+    let texts: Vec<String> = (0..300).map(|len| "x".repeat(len)).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let made = embedder.embed(&texts, Role::Query, Overflow::Error).unwrap();
+    assert_eq!(made.vectors[0], vector(" "), "an empty text goes as a space");
+    for (made, text) in made.vectors.iter().zip(&texts).skip(1) {
+        assert_eq!(*made, vector(text));
+    }
+    assert_eq!((made.token_counts.len(), made.truncated.len()), (300, 300));
+    let requests = server.requests();
+    assert_eq!(requests.len(), 1 + 3, "the probe and three batches");
+    for request in requests {
+        assert_eq!(request.path, "/v1/embeddings");
+        assert_eq!(request.headers["authorization"], "Bearer secret");
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        assert_eq!((&body["model"], &body["encoding_format"]), (&json!("small"), &json!("float")));
+    }
+    let one = embedder.embed(&["one"], Role::Plain, Overflow::Error).unwrap();
+    assert_eq!(one.token_counts, [7], "the service's own count");
+    assert_eq!(embedder.embed(&[], Role::Plain, Overflow::Error).unwrap(), Embeddings::default());
+    let huge = "x".repeat(TEXT_BYTES_MAX + 1);
+    let error = embedder.embed(&["", &huge], Role::Plain, Overflow::Error).unwrap_err();
+    assert!(error.to_string().starts_with("texts[1]: "), "{error}");
+}
+
+#[test]
+fn stated_dimensions_spare_the_probe_and_are_asked_for() {
+    let server = StandIn::start(answer);
+    let name = format!("{}/v1/?dimensions=3&max_tokens=512#small", server.url);
+    let embedder = RemoteEmbedder::connect_with_key(&name, None).unwrap();
+    assert!(server.requests().is_empty());
+    assert_eq!((embedder.info().dimension, embedder.info().max_tokens), (3, 512));
+    embedder.embed(&["a"], Role::Plain, Overflow::Error).unwrap();
+    let request = &server.requests()[0];
+    assert_eq!(request.path, "/v1/embeddings");
+    assert!(!request.headers.contains_key("authorization"));
+    assert_eq!(serde_json::from_slice::<Value>(&request.body).unwrap()["dimensions"], json!(3));
+}
+
+#[test]
+fn what_may_pass_is_tried_again() {
+    let mut answers = [429, 503].into_iter();
+    let server = StandIn::start(move |request| match answers.next() {
+        Some(status) => {
+            Answer { headers: vec![("retry-after", "0".to_owned())], ..Answer::new(status, "later") }
+        }
+        None => answer(request),
+    });
+    connect(&server).unwrap();
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[test]
+fn waiting_is_bounded() {
+    let server = StandIn::start(|_| Answer {
+        headers: vec![("retry-after", "3600".to_owned())],
+        ..Answer::new(429, r#"{"error":{"message":"slow down"}}"#)
+    });
+    let reason = reason(connect(&server));
+    assert!(reason.contains("HTTP 429") && reason.ends_with("slow down"), "{reason}");
+    assert_eq!(server.requests().len(), 1, "an hour is beyond the bound");
+}
+
+#[test]
+fn a_refusal_is_reported_in_the_services_words() {
+    let bodies = [
+        (r#"{"error":{"message":"no such key"}}"#, "no such key"),
+        (r#"{"detail":"no such key"}"#, "no such key"),
+        ("plain words", "plain words"),
+        ("", "no message"),
+    ];
+    for (body, words) in bodies {
+        let server = StandIn::start(move |_| Answer::new(401, body));
+        let reason = reason(connect(&server));
+        assert!(reason.contains("/v1/embeddings: HTTP 401") && reason.ends_with(words), "{reason}");
+        assert_eq!(server.requests().len(), 1, "a refusal is final");
+    }
+}
+
+#[test]
+fn a_wrong_answer_is_refused() {
+    let answers = [
+        ("[1]", "is no list of embeddings"),
+        (r#"{"data":[]}"#, "0 embeddings for 1 texts"),
+        (r#"{"data":[{"embedding":[]}]}"#, "0 components"),
+        (r#"{"data":[{"embedding":[1e39]}]}"#, "not finite"),
+        (r#"{"data":[{"index":1,"embedding":[1]}]}"#, "index 1 is out of range"),
+    ];
+    for (body, words) in answers {
+        let server = StandIn::start(move |_| Answer::new(200, body));
+        let reason = reason(connect(&server));
+        assert!(reason.contains(words), "{body}: {reason}");
+    }
+    let twice = r#"{"data":[{"index":0,"embedding":[1]},{"index":0,"embedding":[1]}]}"#;
+    let uneven = r#"{"data":[{"index":0,"embedding":[1]},{"index":1,"embedding":[1,2]}]}"#;
+    for (body, words) in [(twice, "there twice"), (uneven, "has 2 components, expected are 1")] {
+        let response = serde_json::from_str(body).unwrap();
+        let error = check(response, 2, None).unwrap_err();
+        assert!(error.contains(words), "{error}");
+    }
+    let server = StandIn::start(answer);
+    let name = format!("{}/v1?dimensions=4#small", server.url);
+    let embedder = RemoteEmbedder::connect_with_key(&name, None).unwrap();
+    let reason = reason(embedder.embed(&["a"], Role::Plain, Overflow::Error));
+    assert!(reason.contains("has 3 components, expected are 4"), "{reason}");
+}
+
+#[test]
+fn names_are_understood_or_refused() {
+    let name = Name::parse("https://host:1/v1/?dimensions=8#a/b").unwrap();
+    let expected = Name { base: "https://host:1/v1", model: "a/b", dimensions: Some(8), max_tokens: 8_191 };
+    assert_eq!(name, expected);
+    let refused = [
+        ("https://host/v1", "names no model"),
+        ("https://host/v1#", "names no model"),
+        ("https:///v1#m", "has no host"),
+        ("https://host?dimensions=0#m", "no positive number"),
+        ("https://host?dimensions=70000#m", "more than 65536"),
+        ("https://host?colour=1#m", "unknown setting colour"),
+    ];
+    for (name, words) in refused {
+        let error = Name::parse(name).unwrap_err().to_string();
+        assert!(error.contains(words), "{name}: {error}");
+    }
+}
+
+#[test]
+fn estimates_are_rather_high() {
+    let cases = [("", 0), ("a", 1), ("hello world", 4), ("3.14", 4), ("日本", 6), ("a  b", 3)];
+    for (text, tokens) in cases {
+        assert_eq!(estimate_tokens(text), tokens, "{text}");
+    }
+}

@@ -1,0 +1,136 @@
+//! What can go wrong between text and prompt.
+
+use std::path::PathBuf;
+
+/// The result of a RAG operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// One place that a model was looked for in, and why it was not had from there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFailure {
+    /// The place: `cache /home/me/.cache/…`, `Hugging Face hub https://…`, `pip download …`.
+    pub source: String,
+    /// Why it failed.
+    pub reason: String,
+}
+
+/// Why an operation failed. Nothing of a failed write is stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The engine refused.
+    #[error(transparent)]
+    Engine(#[from] ragstone::Error),
+    /// An argument is not acceptable, whatever is stored.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// The argument, as a path.
+        field: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An argument is beyond a named limit of [`limits`](crate::limits).
+    #[error("{field}: {actual} is beyond the limit {limit} = {max}")]
+    Limit {
+        /// The argument, as a path.
+        field: String,
+        /// The limit's name.
+        limit: &'static str,
+        /// The largest value allowed.
+        max: u64,
+        /// The value given.
+        actual: u64,
+    },
+    /// A text has more tokens than the model reads.
+    #[error(
+        "{field}: {tokens} tokens are beyond the {max} that model {model} reads; shorten it or ask to truncate"
+    )]
+    TokenLimit {
+        /// The argument, as a path: `texts[2]`.
+        field: String,
+        /// The model.
+        model: String,
+        /// Tokens of the text, special tokens included.
+        tokens: usize,
+        /// Tokens that the model reads.
+        max: usize,
+    },
+    /// A model could be had from nowhere.
+    #[error("model {model} is not to be had:{}", list(sources))]
+    ModelNotFound {
+        /// The model.
+        model: String,
+        /// Every place tried.
+        sources: Vec<SourceFailure>,
+    },
+    /// A model's files are incomplete, damaged or of an unknown kind.
+    #[error("model directory {}: {reason}", path.display())]
+    ModelInvalid {
+        /// The directory or file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A collection belongs to another model.
+    #[error("collection `{collection}` was made with {expected}; {actual} does not fit it")]
+    ModelMismatch {
+        /// The collection.
+        collection: String,
+        /// The model that it was made with.
+        expected: String,
+        /// The model offered.
+        actual: String,
+    },
+    /// The collection holds vectors that the user supplies; it has no model to embed text with.
+    #[error(
+        "collection `{collection}` has no embedding model; search it by vector, or create it with a model"
+    )]
+    NoModel {
+        /// The collection.
+        collection: String,
+    },
+    /// No such document.
+    #[error("document `{document}` does not exist in collection `{collection}`")]
+    DocumentNotFound {
+        /// The collection.
+        collection: String,
+        /// The document's id.
+        document: String,
+    },
+    /// A document is not text of a kind that is understood.
+    #[error("document `{document}`: {reason}")]
+    NotText {
+        /// The document's id.
+        document: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A prompt template does not parse or render.
+    #[error("template: {reason}")]
+    Template {
+        /// The template engine's message.
+        reason: String,
+    },
+    /// A remote endpoint failed.
+    #[error("{url}: {reason}")]
+    Remote {
+        /// The endpoint.
+        url: String,
+        /// What it answered, or why it could not be reached.
+        reason: String,
+    },
+    /// The operating system refused an operation.
+    #[error("cannot {operation} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+}
+
+fn list(sources: &[SourceFailure]) -> String {
+    sources.iter().map(|failure| format!("\n  - {}: {}", failure.source, failure.reason)).collect()
+}

@@ -1,0 +1,107 @@
+//! Bytes to text.
+//!
+//! Only UTF-8 is read: guessing an encoding corrupts text in silence, while an error names the first byte that does not
+//! fit. A byte order mark is not part of the text. A NUL byte is taken for proof that the file is binary.
+
+use super::{MediaType, html};
+use crate::error::{Error, Result};
+use crate::limits::DOCUMENT_BYTES_MAX;
+
+/// Changes when the same bytes would give another text, so that stored documents are extracted anew.
+pub(crate) const EXTRACT_VERSION: u32 = 1;
+
+/// The text that is stored for a document.
+///
+/// # Errors
+/// [`Error::NotText`], naming the first offending byte; [`Error::Limit`], if HTML renders to too long a text.
+pub(crate) fn text(document: &str, media_type: MediaType, content: &[u8]) -> Result<String> {
+    let source = decode(content, media_type)
+        .map_err(|reason| Error::NotText { document: document.to_owned(), reason })?;
+    let text = match media_type {
+        MediaType::Text | MediaType::Markdown => source.to_owned(),
+        MediaType::Html => html::to_markdown(source)
+            .map_err(|reason| Error::NotText { document: document.to_owned(), reason })?,
+    };
+    if text.len() > DOCUMENT_BYTES_MAX {
+        return Err(Error::Limit {
+            field: "content (as text)".to_owned(),
+            limit: "DOCUMENT_BYTES_MAX",
+            max: DOCUMENT_BYTES_MAX as u64,
+            actual: text.len() as u64,
+        });
+    }
+    Ok(text)
+}
+
+/// How the names of charsets begin whose bytes are valid UTF-8 but mean something else.
+const SEVEN_BIT_CHARSETS: [&str; 3] = ["iso-2022", "hz", "utf-7"];
+
+fn decode(content: &[u8], media_type: MediaType) -> Result<&str, String> {
+    if content.starts_with(&[0xff, 0xfe]) || content.starts_with(&[0xfe, 0xff]) {
+        return Err("it begins with the byte order mark of UTF-16; convert it to UTF-8".to_owned());
+    }
+    let mark = if content.starts_with(&[0xef, 0xbb, 0xbf]) { 3 } else { 0 };
+    let body = &content[mark..];
+    if let Some(at) = body.iter().position(|byte| *byte == 0) {
+        return Err(format!("byte {} is NUL, so this is a binary file", at + mark));
+    }
+    if media_type == MediaType::Html
+        && let Some(charset) = html::declared_charset(content)
+        && SEVEN_BIT_CHARSETS.iter().any(|start| charset.to_ascii_lowercase().starts_with(start))
+    {
+        return Err(format!(
+            "the page declares charset {charset}, whose bytes only look like text; convert it to UTF-8"
+        ));
+    }
+    std::str::from_utf8(body).map_err(|error| {
+        let at = error.valid_up_to() + mark;
+        let declared = match media_type {
+            MediaType::Html => html::declared_charset(content),
+            MediaType::Text | MediaType::Markdown => None,
+        };
+        match declared {
+            Some(charset) if !charset.eq_ignore_ascii_case("utf-8") => {
+                format!("byte {at} is not UTF-8; the page declares charset {charset}: convert it to UTF-8")
+            }
+            _ => format!("byte {at} is not UTF-8, so this is not text or in another encoding"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(media_type: MediaType, content: &[u8]) -> String {
+        match text("d", media_type, content) {
+            Err(Error::NotText { document, reason }) => {
+                assert_eq!(document, "d");
+                reason
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn text_and_markdown_are_kept_verbatim() {
+        for source in ["", "a\r\nb\n\n  c\u{a0}\t", "# T\n\nπ\u{1f600}"] {
+            assert_eq!(text("d", MediaType::Text, source.as_bytes()).unwrap(), source);
+            assert_eq!(text("d", MediaType::Markdown, source.as_bytes()).unwrap(), source);
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_not_text() {
+        assert_eq!(text("d", MediaType::Text, b"\xef\xbb\xbfa").unwrap(), "a");
+    }
+
+    #[test]
+    fn offsets_of_bad_bytes_count_from_the_start_of_the_file() {
+        assert!(reason(MediaType::Text, b"ab\0").contains("byte 2 is NUL"));
+        assert!(reason(MediaType::Text, b"\xef\xbb\xbfa\0").contains("byte 4 is NUL"));
+        assert!(reason(MediaType::Markdown, b"\xef\xbb\xbfab\xff").contains("byte 5 is not UTF-8"));
+        assert!(reason(MediaType::Text, b"\xff\xfea\0").contains("UTF-16"));
+        let latin1 = b"<meta charset=\"ISO-8859-1\"><p>caf\xe9</p>";
+        assert!(reason(MediaType::Html, latin1).contains("declares charset iso-8859-1"));
+    }
+}

@@ -1,0 +1,209 @@
+//! HTML to Markdown.
+//!
+//! The text of a page is what a reader reads: scripts, styles, navigation, footers and form controls are left out. The
+//! title becomes a heading of the first level unless the page has one that says the same.
+//!
+//! HTML that was made to exhaust a server is refused. The parser's time grows with the square of the depth of nesting and
+//! of the number of an element's attributes; so the page is parsed in pieces, and between two of them depth and time are
+//! looked at. The converter walks the tree recursively and indents nested lists, so depth costs stack, and depth times
+//! lines costs memory; both are bounded before it is called. Real pages stay far below every bound.
+
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use htmd::element_handler::Handlers;
+use htmd::{Element, HtmlToMarkdown, Node};
+use html5ever::tendril::{StrTendril, TendrilSink};
+use html5ever::{ParseOpts, parse_document};
+use markup5ever_rcdom::RcDom;
+
+/// Elements inside one another, at most.
+const DEPTH_MAX: usize = 256;
+/// (Nodes + lines) x depth, at most; the converted text is no longer than the page plus a few bytes for each.
+const INDENTED_LINES_MAX: usize = 64 << 20;
+/// Bytes that are parsed between two looks at what it costs.
+const PIECE_BYTES: usize = 64 << 10;
+/// Time to parse a page in; a page of the largest size takes about a second.
+const PARSE_TIME_MAX: Duration = Duration::from_secs(20);
+/// Where a page has to declare its encoding, by the HTML standard.
+const CHARSET_WITHIN_BYTES: usize = 1024;
+
+/// Elements whose content is not the page's text.
+const SKIPPED: [&str; 17] = [
+    "script", "style", "noscript", "template", "nav", "footer", "iframe", "svg", "canvas", "object", "embed",
+    "audio", "video", "button", "select", "textarea", "input",
+];
+
+/// The page as Markdown, or why it is not converted.
+pub(super) fn to_markdown(html: &str) -> Result<String, String> {
+    let title = Arc::new(Mutex::new(None::<String>));
+    let seen = Arc::clone(&title);
+    let converter = HtmlToMarkdown::builder()
+        .skip_tags(SKIPPED.to_vec())
+        .add_handler(vec!["title"], move |handlers: &dyn Handlers, element: Element<'_>| {
+            let text = handlers.walk_children(element.node).content;
+            seen.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text);
+            None
+        })
+        .add_handler(vec!["img"], |handlers: &dyn Handlers, element: Element<'_>| {
+            // An image inside the page is megabytes of base64; only its description is text.
+            let value = |name: &str| {
+                element
+                    .attrs
+                    .iter()
+                    .find(|attribute| &*attribute.name.local == name)
+                    .map(|found| &*found.value)
+            };
+            if value("src").is_some_and(|source| source.trim_start().starts_with("data:")) {
+                return value("alt").map(Into::into);
+            }
+            handlers.fallback(element)
+        })
+        .build();
+    let body = converter.tree_to_markdown(&parse(html)?);
+    let title = title.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Ok(with_title(title.as_deref().unwrap_or_default(), body))
+}
+
+fn with_title(title: &str, body: String) -> String {
+    let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
+    let heading = body.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or_default().trim();
+    if title.is_empty() || (!heading.is_empty() && title.to_lowercase().contains(&heading.to_lowercase())) {
+        return body;
+    }
+    if body.is_empty() { format!("# {title}") } else { format!("# {title}\n\n{body}") }
+}
+
+fn parse(html: &str) -> Result<Rc<Node>, String> {
+    let began = Instant::now();
+    let mut parser = parse_document(RcDom::default(), ParseOpts::default());
+    let mut done = 0;
+    while done < html.len() {
+        let end = html.ceil_char_boundary(done + PIECE_BYTES);
+        parser.process(StrTendril::from_slice(&html[done..end]));
+        done = end;
+        shape(&parser.tokenizer.sink.sink.document)?;
+        if began.elapsed() > PARSE_TIME_MAX {
+            return Err(format!(
+                "{done} of its {} bytes took too long to parse; it is malformed",
+                html.len()
+            ));
+        }
+    }
+    let tree = parser.finish().document;
+    let (nodes, depth) = shape(&tree)?;
+    let lines = nodes + html.bytes().filter(|byte| *byte == b'\n').count();
+    if lines.saturating_mul(depth) > INDENTED_LINES_MAX {
+        return Err(format!("its {lines} nodes and lines are nested too deep ({depth} levels) for its size"));
+    }
+    Ok(tree)
+}
+
+/// How many nodes a tree has and how deep they are nested.
+fn shape(tree: &Rc<Node>) -> Result<(usize, usize), String> {
+    let (mut nodes, mut depth) = (0usize, 0usize);
+    let mut open = vec![(Rc::clone(tree), 0usize)];
+    while let Some((node, level)) = open.pop() {
+        nodes += 1;
+        depth = depth.max(level);
+        open.extend(node.children.borrow().iter().map(|child| (Rc::clone(child), level + 1)));
+    }
+    if depth > DEPTH_MAX {
+        return Err(format!("its elements are nested {depth} deep; {DEPTH_MAX} is the limit"));
+    }
+    Ok((nodes, depth))
+}
+
+/// The `charset=` of the page's first kilobyte.
+pub(super) fn declared_charset(content: &[u8]) -> Option<String> {
+    let head =
+        String::from_utf8_lossy(&content[..content.len().min(CHARSET_WITHIN_BYTES)]).to_ascii_lowercase();
+    let at = head.find("charset=")? + "charset=".len();
+    let value = head[at..].trim_start_matches(['"', '\'']);
+    let end = value.find(|c: char| !(c.is_ascii_alphanumeric() || "-_:.".contains(c))).unwrap_or(value.len());
+    (end > 0).then(|| value[..end].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn structure_survives_and_junk_does_not() {
+        let page =
+            "<!doctype html><html><head><title>Guide</title><style>p{}</style><script>evil()</script></head>
+            <body><nav><a href=/>Home</a></nav><h1>Guide</h1><p>Read <b>this</b> &amp; that.</p>
+            <h2>List</h2><ul><li>one</li><li>two</li></ul><img alt='A chart' src='data:image/png;base64,AAAA'>
+            <pre><code>let x = 1;
+let y = 2;</code></pre><footer>Imprint</footer></body></html>";
+        let text = to_markdown(page).unwrap();
+        assert!(text.starts_with("# Guide\n\nRead **this** & that."), "{text}");
+        for kept in ["## List", "one", "two", "A chart", "let x = 1;\nlet y = 2;"] {
+            assert!(text.contains(kept), "{kept} is missing: {text}");
+        }
+        for gone in ["evil", "p{}", "Home", "Imprint", "base64"] {
+            assert!(!text.contains(gone), "{gone} is there: {text}");
+        }
+    }
+
+    #[test]
+    fn the_title_is_a_heading_unless_the_page_has_it() {
+        assert_eq!(to_markdown("<title> A\n B </title><p>x").unwrap(), "# A B\n\nx");
+        assert_eq!(to_markdown("<title>B - Site</title><h1>b</h1><p>x").unwrap(), "# b\n\nx");
+        assert_eq!(to_markdown("<title>A</title>").unwrap(), "# A");
+        assert_eq!(to_markdown("").unwrap(), "");
+    }
+
+    #[test]
+    fn depth_is_bounded_before_the_converter_recurses() {
+        let deep = format!("{}x{}", "<div>".repeat(100_000), "</div>".repeat(100_000));
+        assert!(to_markdown(&deep).unwrap_err().contains("limit"));
+        let allowed = format!("{}x{}", "<div>".repeat(DEPTH_MAX - 10), "</div>".repeat(DEPTH_MAX - 10));
+        assert_eq!(to_markdown(&allowed).unwrap(), "x");
+        let quotes = format!("{}x", "<ul><li><blockquote>".repeat((DEPTH_MAX - 10) / 3));
+        assert!(to_markdown(&quotes).unwrap().ends_with('x'));
+    }
+
+    #[test]
+    fn indentation_times_lines_is_bounded() {
+        let page = format!("{}{}", "<ul><li>".repeat(100), "<li>x".repeat(400_000));
+        assert!(to_markdown(&page).unwrap_err().contains("too deep"));
+    }
+
+    #[test]
+    fn the_charset_is_found_where_pages_declare_it() {
+        assert_eq!(declared_charset(b"<meta charset=utf-8>").as_deref(), Some("utf-8"));
+        let content = b"<meta http-equiv='Content-Type' content='text/html; charset=windows-1252'>";
+        assert_eq!(declared_charset(content).as_deref(), Some("windows-1252"));
+        assert_eq!(declared_charset(b"<p>plain"), None);
+    }
+
+    fn soup() -> impl Strategy<Value = String> {
+        let tags = "html head body title p div span table thead tbody tr td th caption ul ol li dl dt a b i em code pre br \
+                    hr img h1 h2 h6 blockquote svg math template script style textarea select option form frameset iframe";
+        let name = proptest::sample::select(tags.split_whitespace().collect::<Vec<_>>());
+        let piece = prop_oneof![
+            3 => name.clone().prop_map(|name| format!("<{name}>")),
+            2 => name.clone().prop_map(|name| format!("</{name}>")),
+            1 => (name, "[a-z='\" /]{0,12}").prop_map(|(name, rest)| format!("<{name} {rest}>")),
+            3 => "[a-z 0-9.*_#|`\n-]{0,12}",
+            1 => "\\PC{0,8}",
+            1 => proptest::sample::select(vec!["<!--", "-->", "<![CDATA[", "]]>", "<?x?>", "<!doctype html>", "&amp;", "&#0;", "<", "&"])
+                .prop_map(str::to_owned),
+        ];
+        proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        #[test]
+        fn any_soup_of_tags_gives_text_or_a_reason(html in soup()) {
+            let first = to_markdown(&html);
+            prop_assert_eq!(&first, &to_markdown(&html), "conversion is deterministic");
+        }
+    }
+}

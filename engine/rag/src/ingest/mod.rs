@@ -1,0 +1,140 @@
+//! Documents to chunks.
+//!
+//! Bytes become text ([`MediaType`] says how), text becomes chunks that an embedding model can read whole, and every
+//! chunk remembers where it stands. The stored text of Markdown and plain text is the source itself, line endings
+//! included, less a byte order mark; that of HTML is its Markdown rendering. `start` and `end` of a [`Chunk`] count code
+//! points (Unicode scalar values) of that stored text.
+//!
+//! Three things hold for every document: a chunk's `text` is exactly the slice from `start` to `end`; every character
+//! that is not white space is in a chunk; and what is embedded for a chunk, its headings included, never has more
+//! tokens than the model reads.
+//!
+//! [`folder`] finds the documents of a folder and tells what a second look at it has to change; it knows neither a
+//! database nor a server, so that both are fed by the same code.
+
+pub(crate) mod extract;
+pub mod folder;
+mod html;
+mod media;
+mod outline;
+pub(crate) mod split;
+mod tokens;
+
+use ragstone::Payload;
+use sha2::{Digest, Sha256};
+
+/// SHA-256 of a document's bytes in hex, as [`Document::content_sha256`] has it.
+pub fn content_sha256(content: &[u8]) -> String {
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a document's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaType {
+    /// Plain text.
+    Text,
+    /// Markdown.
+    Markdown,
+    /// HTML; its text is stored as Markdown.
+    Html,
+}
+
+/// A document as it is given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DocumentInput {
+    /// Names it within its collection; a path, for files.
+    pub id: String,
+    /// What it belongs to (the folder that is kept in step); may be empty.
+    pub source: String,
+    /// What the bytes are; by the id's extension when `None`.
+    pub media_type: Option<MediaType>,
+    /// The bytes.
+    pub content: Vec<u8>,
+    /// Fields that every chunk gets, for filters; names starting with `_` are kept for Ragstone.
+    pub metadata: Payload,
+}
+
+impl DocumentInput {
+    /// A document without source and metadata, of the kind that its id's extension says.
+    pub fn new(id: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
+        Self {
+            id: id.into(),
+            source: String::new(),
+            media_type: None,
+            content: content.into(),
+            metadata: Payload::new(),
+        }
+    }
+}
+
+/// What became of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IngestStatus {
+    /// It is new.
+    Added,
+    /// Its content, metadata or source differed; the old version is gone.
+    Replaced,
+    /// The same content is stored already; nothing was done.
+    Unchanged,
+}
+
+/// What an ingestion did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IngestReport {
+    /// What became of the document.
+    pub status: IngestStatus,
+    /// Chunks stored now.
+    pub chunks: usize,
+    /// Tokens embedded.
+    pub tokens: usize,
+    /// Milliseconds of each stage: `extract`, `split`, `embed`, `store`; of an unchanged document `compare` alone, or
+    /// last, if another writer stored the same meanwhile.
+    pub timings_ms: Vec<(&'static str, f64)>,
+}
+
+/// A document as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// Its id.
+    pub id: String,
+    /// What it belongs to.
+    pub source: String,
+    /// What its bytes were.
+    pub media_type: MediaType,
+    /// SHA-256 of the bytes, in hex.
+    pub content_sha256: String,
+    /// The extracted text, which the chunks' `start` and `end` count in code points; empty in listings.
+    pub text: String,
+    /// How many chunks it has.
+    pub chunks: usize,
+    /// The fields given with it.
+    pub metadata: Payload,
+}
+
+/// A piece of a document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chunk {
+    /// The document's id.
+    pub document: String,
+    /// The chunk's place among the document's chunks, from 0.
+    pub ordinal: usize,
+    /// The headings above it, outermost first, joined by ` > `.
+    pub heading: String,
+    /// First code point in the document's text.
+    pub start: usize,
+    /// One past the last code point.
+    pub end: usize,
+    /// Exactly that slice of the document's text.
+    pub text: String,
+    /// Tokens of the text.
+    pub tokens: usize,
+}
+
+/// Documents in the order of their ids.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DocumentPage {
+    /// The documents, without their text.
+    pub documents: Vec<Document>,
+    /// Where the next page starts, if there are more.
+    pub next: Option<String>,
+}

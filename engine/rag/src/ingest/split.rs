@@ -1,0 +1,364 @@
+//! A text to chunks.
+//!
+//! What a model embeds well is one thought, whole, with its place in the document. So a chunk is, from the best to the
+//! last resort: a section with everything under it; a section's own text; a run of its paragraphs, sentences, words,
+//! characters. Neighbouring pieces too small to say much are joined, but never across a heading of the document's top
+//! level. Pieces cut out of one long text overlap a little, so that a sentence at a cut is whole in one of them.
+//!
+//! Paragraphs that are wrapped at a column would be cut at line ends, in the middle of sentences. The text that is
+//! split is therefore a copy in which line ends inside prose are spaces: as many bytes, so that every place in the copy
+//! is the same place in the text.
+//!
+//! Sizes are estimated while splitting ([`TokenIndex`]) and exact at the end: a piece that does not fit is halved until
+//! it does, and the headings put before a chunk when it is embedded are left out, outermost first, where they do not
+//! fit. Cost: linear in the text but for the windows of [`WINDOW_BYTES_MAX`] that the sentence splitter works on.
+
+use std::ops::Range;
+
+use text_splitter::{ChunkConfig, TextSplitter};
+
+use super::outline::Outline;
+pub(crate) use super::outline::PATH_SEPARATOR as HEADING_SEPARATOR;
+use super::tokens::TokenIndex;
+use super::{Chunk, MediaType};
+use crate::embed::{Embedder, Role};
+use crate::error::{Error, Result};
+use crate::limits::DOCUMENT_CHUNKS_MAX;
+
+/// Changes when the same text would give other chunks, so that stored documents are split anew.
+pub(crate) const SPLIT_VERSION: u32 = 1;
+/// Tokens of a chunk, at most; fewer where the model reads less.
+pub(crate) const CHUNK_TOKENS_MAX: usize = 200;
+/// Neighbours are joined while one of them has fewer tokens.
+const JOIN_BELOW_TOKENS: usize = 64;
+/// Tokens that pieces cut out of one long text share.
+pub(crate) const OVERLAP_TOKENS: usize = 24;
+/// Models that read less are of no use for documents.
+const MODEL_TOKENS_MIN: usize = 16;
+/// Bytes that the sentence splitter is given at a time; its cost grows with their square.
+const WINDOW_BYTES_MAX: usize = 16 << 10;
+/// Bytes of the white space between two chunks that is kept with the second, so that they can be put together again.
+const GAP_BYTES_MAX: usize = 64;
+/// A line at least this long that is followed by a plain line is wrapped prose.
+const WRAPPED_LINE_BYTES_MIN: usize = 48;
+
+/// A chunk as it is stored and embedded.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Passage {
+    pub(crate) chunk: Chunk,
+    /// The white space between the previous chunk and this one, unless they overlap or it is long.
+    pub(crate) gap: Option<String>,
+    /// Headings that are put before the text when it is embedded; may be empty.
+    pub(crate) context: String,
+}
+
+impl Passage {
+    /// What the model reads.
+    pub(crate) fn embedded(&self) -> String {
+        with_context(&self.context, &self.chunk.text)
+    }
+}
+
+/// Splits a document's text for a model.
+///
+/// # Errors
+/// [`Error::Limit`] with more than [`DOCUMENT_CHUNKS_MAX`] chunks; [`Error::Invalid`] for a model that reads too few
+/// tokens.
+pub(crate) fn split(
+    document: &str,
+    text: &str,
+    media_type: MediaType,
+    embedder: &dyn Embedder,
+) -> Result<Vec<Passage>> {
+    let info = embedder.info();
+    let capacity = info.max_tokens.saturating_sub(embedder.overhead_tokens(Role::Passage));
+    if capacity < MODEL_TOKENS_MIN {
+        return Err(Error::Invalid {
+            field: "model".to_owned(),
+            reason: format!(
+                "model {} reads {capacity} tokens of a passage; documents need {MODEL_TOKENS_MIN}",
+                info.name
+            ),
+        });
+    }
+    let outline = match media_type {
+        MediaType::Text => Outline::flat(text),
+        MediaType::Markdown | MediaType::Html => Outline::markdown(text),
+    };
+    let flow = unwrapped(text);
+    let index = TokenIndex::new(&flow, embedder);
+    // A fifth of what the model reads is left to the headings.
+    let size = CHUNK_TOKENS_MAX.min(capacity - capacity / 5);
+    let splitter = Splitter { flow: &flow, outline: &outline, index: &index, size };
+    let pieces = splitter.join(splitter.cut());
+    let fitting =
+        pieces.into_iter().flat_map(|piece| fit(text, piece, embedder, capacity)).collect::<Vec<_>>();
+    if fitting.len() > DOCUMENT_CHUNKS_MAX {
+        return Err(Error::Limit {
+            field: "content".to_owned(),
+            limit: "DOCUMENT_CHUNKS_MAX",
+            max: DOCUMENT_CHUNKS_MAX as u64,
+            actual: fitting.len() as u64,
+        });
+    }
+    let passages = Passages { document, text, outline: &outline, embedder, capacity };
+    Ok(passages.of(fitting))
+}
+
+/// A part of the text that is to become a chunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Piece {
+    range: Range<usize>,
+    /// The innermost section that holds it; none, if it lies in several without a common heading.
+    section: Option<usize>,
+    /// Its top-level section.
+    top: usize,
+}
+
+struct Splitter<'a> {
+    flow: &'a str,
+    outline: &'a Outline,
+    index: &'a TokenIndex<'a>,
+    size: usize,
+}
+
+impl Splitter<'_> {
+    /// Sections with all that is under them where they fit, else their own text, else pieces of it.
+    fn cut(&self) -> Vec<Piece> {
+        let sections = &self.outline.sections;
+        let top_level = self.outline.top_level();
+        let (mut pieces, mut at, mut top, mut start) = (Vec::new(), 0, 0, None);
+        while at < sections.len() {
+            let section = &sections[at];
+            if section.level == top_level {
+                top = at;
+            }
+            let from = start.take().unwrap_or(section.range.start);
+            let whole = from..sections[section.subtree_end - 1].range.end;
+            if self.units(&whole) <= self.size {
+                pieces.push(Piece { range: whole, section: Some(at), top });
+                at = section.subtree_end;
+                continue;
+            }
+            let bare = self.flow[section.body..section.range.end].trim().is_empty();
+            if bare && at + 1 < section.subtree_end {
+                // A heading alone says nothing: it goes with what follows under it.
+                start = Some(from);
+            } else {
+                let own = from..section.range.end;
+                pieces.extend(self.sentences(own).map(|range| Piece { range, section: Some(at), top }));
+            }
+            at += 1;
+        }
+        pieces
+    }
+
+    /// A text in pieces that fit, cut between paragraphs, else sentences, else words.
+    fn sentences(&self, range: Range<usize>) -> impl Iterator<Item = Range<usize>> + '_ {
+        windows(self.flow, range).into_iter().flat_map(move |window| {
+            if self.units(&window) <= self.size {
+                return vec![window];
+            }
+            let config = ChunkConfig::new(self.size).with_sizer(self.index);
+            let config = match config.with_overlap(OVERLAP_TOKENS.min(self.size / 8)) {
+                Ok(config) => config,
+                // Refused only where the overlap is not below the size, and it is an eighth of it at most.
+                Err(_) => ChunkConfig::new(self.size).with_sizer(self.index),
+            };
+            TextSplitter::new(config)
+                .chunk_indices(&self.flow[window.clone()])
+                .map(|(at, chunk)| window.start + at..window.start + at + chunk.len())
+                .collect()
+        })
+    }
+
+    /// Joins small pieces to their neighbours where both fit and no top-level heading lies between.
+    fn join(&self, pieces: Vec<Piece>) -> Vec<Piece> {
+        let mut joined: Vec<Piece> = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            if self.flow[piece.range.clone()].trim().is_empty() {
+                continue;
+            }
+            if let Some(last) = joined.last_mut() {
+                let both = last.range.start..piece.range.end.max(last.range.end);
+                let small = JOIN_BELOW_TOKENS.min(self.size / 2);
+                if last.top == piece.top
+                    && (self.units(&last.range) < small || self.units(&piece.range) < small)
+                    && self.units(&both) <= self.size
+                {
+                    last.range = both;
+                    last.section = match (last.section, piece.section) {
+                        (Some(a), Some(b)) => self.outline.common_ancestor(a, b),
+                        _ => None,
+                    };
+                    continue;
+                }
+            }
+            joined.push(piece);
+        }
+        joined
+    }
+
+    fn units(&self, range: &Range<usize>) -> usize {
+        self.index.units(range.start, range.end)
+    }
+}
+
+/// Trims a piece and halves it until it has no more tokens than the model reads.
+fn fit(text: &str, piece: Piece, embedder: &dyn Embedder, capacity: usize) -> Vec<Piece> {
+    let (mut open, mut fitting) = (vec![piece.range.clone()], Vec::new());
+    while let Some(range) = open.pop() {
+        let range = trimmed(text, range);
+        if range.is_empty() {
+            continue;
+        }
+        let slice = &text[range.clone()];
+        match middle(slice) {
+            Some(half) if embedder.count_tokens(slice) > capacity => {
+                open.push(range.start + half..range.end);
+                open.push(range.start..range.start + half);
+            }
+            _ => fitting.push(Piece { range, ..piece }),
+        }
+    }
+    fitting
+}
+
+/// The last white space before the middle of a text, else the character boundary nearest to it; none in a single
+/// character.
+fn middle(text: &str) -> Option<usize> {
+    let boundary = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= text.len() / 2).last()?;
+    let space = text[..boundary].rfind(char::is_whitespace).filter(|at| *at > 0);
+    space.or(Some(boundary).filter(|at| *at > 0)).or_else(|| text.char_indices().nth(1).map(|(at, _)| at))
+}
+
+fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
+    let slice = &text[range.clone()];
+    let end = range.start + slice.trim_end().len();
+    // Indentation is kept where it relates the first line to those below it.
+    let blank = slice.len() - slice.trim_start().len();
+    let line = match slice[..blank].rfind('\n') {
+        Some(at) => Some(at + 1),
+        None => (range.start == 0 || text[..range.start].ends_with('\n')).then_some(0),
+    };
+    let start = line.filter(|_| slice.trim().contains('\n')).unwrap_or(blank);
+    range.start + start.min(end - range.start)..end
+}
+
+struct Passages<'a> {
+    document: &'a str,
+    text: &'a str,
+    outline: &'a Outline,
+    embedder: &'a dyn Embedder,
+    capacity: usize,
+}
+
+impl Passages<'_> {
+    fn of(&self, pieces: Vec<Piece>) -> Vec<Passage> {
+        let mut position = Position::default();
+        let mut previous_end = 0;
+        let mut passages = Vec::with_capacity(pieces.len());
+        for (ordinal, piece) in pieces.into_iter().enumerate() {
+            let text = &self.text[piece.range.clone()];
+            let start = position.advance(self.text, piece.range.start);
+            let gap = self.text.get(previous_end..piece.range.start).filter(|gap| gap.len() <= GAP_BYTES_MAX);
+            let chunk = Chunk {
+                document: self.document.to_owned(),
+                ordinal,
+                heading: self.outline.titles(piece.section).join(HEADING_SEPARATOR),
+                start,
+                end: start + text.chars().count(),
+                text: text.to_owned(),
+                tokens: self.embedder.count_tokens(text),
+            };
+            let context = self.context(&piece, &chunk);
+            passages.push(Passage { chunk, gap: gap.filter(|_| ordinal > 0).map(str::to_owned), context });
+            previous_end = piece.range.end;
+        }
+        passages
+    }
+
+    /// As many of the headings above the piece as fit, innermost first to stay; its own heading stands in its text.
+    fn context(&self, piece: &Piece, chunk: &Chunk) -> String {
+        let mut titles = self.outline.titles(piece.section);
+        if piece.section.is_some_and(|at| self.outline.sections[at].range.start >= piece.range.start) {
+            titles.pop();
+        }
+        (0..titles.len())
+            .map(|skipped| titles[skipped..].join(HEADING_SEPARATOR))
+            .find(|context| self.embedder.count_tokens(&with_context(context, &chunk.text)) <= self.capacity)
+            .unwrap_or_default()
+    }
+}
+
+fn with_context(context: &str, text: &str) -> String {
+    if context.is_empty() { text.to_owned() } else { format!("{context}\n\n{text}") }
+}
+
+/// Code points before a byte, for bytes that mostly ascend.
+#[derive(Default)]
+struct Position {
+    byte: usize,
+    chars: usize,
+}
+
+impl Position {
+    fn advance(&mut self, text: &str, byte: usize) -> usize {
+        if byte >= self.byte {
+            self.chars += text[self.byte..byte].chars().count();
+        } else {
+            self.chars -= text[byte..self.byte].chars().count();
+        }
+        self.byte = byte;
+        self.chars
+    }
+}
+
+/// Cuts a range into windows, after a blank line, a line or a word where there is one in the second half.
+fn windows(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
+    let (mut windows, mut start) = (Vec::new(), range.start);
+    while range.end - start > WINDOW_BYTES_MAX {
+        let limit = text.floor_char_boundary(start + WINDOW_BYTES_MAX);
+        let half = text.floor_char_boundary(start + WINDOW_BYTES_MAX / 2);
+        let second = &text[half..limit];
+        let after = |separator: &str| second.rfind(separator).map(|at| half + at + separator.len());
+        let end = after("\n\n").or_else(|| after("\n")).or_else(|| after(" ")).unwrap_or(limit);
+        windows.push(start..end);
+        start = end;
+    }
+    windows.push(start..range.end);
+    windows
+}
+
+/// The text with a space for every byte of a line end that only wraps a paragraph.
+fn unwrapped(text: &str) -> String {
+    let mut flow = String::with_capacity(text.len());
+    let mut lines = text.split_inclusive('\n').peekable();
+    while let Some(line) = lines.next() {
+        let content = line.trim_end_matches(['\n', '\r']);
+        let wraps = content.len() >= WRAPPED_LINE_BYTES_MIN
+            && !content.ends_with(['.', ':', '!', '?', '|', ';', '{', '}', ' ', '\\', '>'])
+            && lines.peek().is_some_and(|next| {
+                next.starts_with(|c: char| c.is_alphanumeric() || "\"'(`*_[".contains(c))
+            })
+            && !lines.peek().is_some_and(|next| is_item(next));
+        flow.push_str(content);
+        if wraps {
+            flow.extend(std::iter::repeat_n(' ', line.len() - content.len()));
+        } else {
+            flow.push_str(&line[content.len()..]);
+        }
+    }
+    flow
+}
+
+/// Whether a line begins a list item: `* x`, `1. x`.
+fn is_item(line: &str) -> bool {
+    let digits = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    line.starts_with("* ")
+        || (digits.len() < line.len() && (digits.starts_with(". ") || digits.starts_with(") ")))
+}
+
+#[cfg(test)]
+#[path = "split_tests.rs"]
+mod tests;

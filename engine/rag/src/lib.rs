@@ -1,0 +1,119 @@
+//! Text in, grounded prompt out.
+//!
+//! Ragstone stores documents as chunks with the vectors of an embedding model, finds those that a question is about, and
+//! makes the question answerable: a prompt with the right passages, each cited by document, heading and place. This
+//! crate is that path, embedded in a process; the server offers the same over the network. The database below it, for
+//! vectors of one's own, is the crate [`ragstone`].
+//!
+//! With the default model (all-MiniLM-L6-v2, fetched once and kept in a cache) it takes ten lines:
+//!
+//! ```no_run
+//! use ragstone_rag::embed::DEFAULT_MODEL;
+//! use ragstone_rag::ingest::folder;
+//! use ragstone_rag::progress::Silent;
+//! use ragstone_rag::prompt::EnrichRequest;
+//! use ragstone_rag::{CollectionSpec, Rag};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let rag = Rag::open("my-data")?;
+//!     rag.create_collection("default", CollectionSpec::with_model(DEFAULT_MODEL))?;
+//!     for file in folder::scan(&["docs".into()], &Silent)?.files {
+//!         rag.ingest("default", file.read()?)?;
+//!     }
+//!     let enriched = rag.enrich("default", &EnrichRequest::new("How do I install it?"))?;
+//!     println!("{}", enriched.prompt);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Any [`embed::Embedder`] serves as well. This one counts letters, which is enough to show the whole path:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use ragstone_rag::embed::{Embedder, Embeddings, ModelInfo, ModelOptions, Models, Overflow, Pooling, Role};
+//! use ragstone_rag::ingest::{DocumentInput, IngestStatus};
+//! use ragstone_rag::progress::Silent;
+//! use ragstone_rag::prompt::EnrichRequest;
+//! use ragstone_rag::{CollectionSpec, Rag, Result};
+//!
+//! struct Letters(ModelInfo);
+//!
+//! impl Embedder for Letters {
+//!     fn info(&self) -> &ModelInfo {
+//!         &self.0
+//!     }
+//!     fn embed(&self, texts: &[&str], role: Role, _: Overflow) -> Result<Embeddings> {
+//!         let mut embeddings = Embeddings::default();
+//!         for text in texts {
+//!             let mut vector = vec![0.01; 26];
+//!             for letter in text.bytes().filter(u8::is_ascii_alphabetic) {
+//!                 vector[usize::from(letter.to_ascii_lowercase() - b'a')] += 1.0;
+//!             }
+//!             embeddings.vectors.push(vector);
+//!             embeddings.token_counts.push(self.count_tokens(text) + self.overhead_tokens(role));
+//!             embeddings.truncated.push(false);
+//!         }
+//!         Ok(embeddings)
+//!     }
+//!     fn count_tokens(&self, text: &str) -> usize {
+//!         text.split_whitespace().count()
+//!     }
+//!     fn overhead_tokens(&self, _: Role) -> usize {
+//!         0
+//!     }
+//! }
+//!
+//! let model = Letters(ModelInfo {
+//!     name: "letters".into(),
+//!     sha256: None,
+//!     dimension: 26,
+//!     max_tokens: 256,
+//!     pooling: Pooling::Mean,
+//!     normalize: false,
+//!     query_prefix: String::new(),
+//!     passage_prefix: String::new(),
+//! });
+//! # let folder = tempfile::tempdir()?;
+//! # let directory = folder.path();
+//! let options = ModelOptions { cache_dir: directory.join("models"), offline: true, progress: Arc::new(Silent) };
+//! let models = Models::new(options);
+//! models.insert(Arc::new(model));
+//!
+//! let rag = Rag::new(ragstone::Db::open(directory.join("data"))?, models);
+//! rag.create_collection("default", CollectionSpec::with_model("letters"))?;
+//! let guide = |text: &str| DocumentInput::new("guide.md", text);
+//! rag.ingest("default", guide("# Ports\n\nThe server listens on port 6733."))?;
+//!
+//! // The same bytes again are recognised; other bytes replace the document in one atomic step.
+//! let again = rag.ingest("default", guide("# Ports\n\nThe server listens on port 6733."))?;
+//! assert_eq!(again.status, IngestStatus::Unchanged);
+//!
+//! let enriched = rag.enrich("default", &EnrichRequest::new("Which port does the server use?"))?;
+//! let citation = &enriched.citations[0];
+//! assert_eq!((citation.document.as_str(), citation.heading.as_str()), ("guide.md", "Ports"));
+//! assert!(enriched.prompt.contains("[1] guide.md > Ports"));
+//! // `start` and `end` count code points of the stored text.
+//! let text = rag.document("default", "guide.md")?.text;
+//! let slice: String = text.chars().skip(citation.start).take(citation.end - citation.start).collect();
+//! assert_eq!(citation.text, slice);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The rooms: [`embed`] turns text to vectors, [`ingest`] documents to chunks, [`prompt`] hits to a prompt; [`Rag`] is the
+//! facade over a database and its models. [`reserved`] says how documents lie in a collection, [`limits`] what is refused
+//! for its size.
+
+pub mod embed;
+mod error;
+pub mod ingest;
+pub mod limits;
+pub mod progress;
+pub mod prompt;
+mod rag;
+pub mod reserved;
+#[cfg(test)]
+mod testing;
+
+pub use error::{Error, Result, SourceFailure};
+pub use rag::{CollectionSpec, Rag, TextQuery};

@@ -1,0 +1,24 @@
+//! Every limit of ingestion, embedding and enrichment, by name; those of the engine are in [`ragstone::limits`].
+
+/// Bytes of one document as it is given, and of its text.
+pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
+/// Bytes of a document's id, and of the name of its source.
+pub const DOCUMENT_ID_BYTES_MAX: usize = 400;
+/// Bytes of the fields given with a document, names and values together: every chunk gets a copy of them.
+pub const METADATA_BYTES_MAX: usize = 16 << 10;
+/// Chunks of one document. A document is replaced in one atomic batch of the engine, which bounds them.
+pub const DOCUMENT_CHUNKS_MAX: usize = 49_999;
+/// Bytes of one text to embed, and of a question.
+pub const TEXT_BYTES_MAX: usize = 1 << 20;
+/// Texts of one embedding call.
+pub const EMBED_TEXTS_MAX: usize = 2_048;
+/// Tokens of one enriched prompt's context.
+pub const CONTEXT_TOKENS_MAX: usize = 1_000_000;
+/// Bytes of a prompt template.
+pub const TEMPLATE_BYTES_MAX: usize = 64 << 10;
+/// Instructions that rendering a prompt template may take.
+pub const TEMPLATE_FUEL_MAX: u64 = 200_000;
+/// Bytes that the filters of a prompt template may read.
+pub const TEMPLATE_FILTER_BYTES_MAX: u64 = 256 << 20;
+/// Bytes of one enriched prompt.
+pub const PROMPT_BYTES_MAX: usize = 32 << 20;

@@ -1,0 +1,277 @@
+//! The facade: a database and its models.
+
+mod contract;
+mod documents;
+mod rows;
+mod timing;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ragstone::{
+    Collection, CollectionInfo, Db, FieldType, Filter, Metric, Schema, SearchRequest, SearchResponse,
+};
+
+use self::timing::Stages;
+use crate::embed::{DEFAULT_MODEL, Embedder, Embeddings, ModelInfo, ModelOptions, Models, Overflow, Role};
+use crate::error::{Error, Result};
+use crate::limits::{EMBED_TEXTS_MAX, TEXT_BYTES_MAX};
+use crate::progress::Silent;
+use crate::prompt::pack::{Retrieved, pack};
+use crate::prompt::render::{Template, random_delimiters};
+use crate::prompt::{EnrichRequest, Enriched, check_max, check_text};
+use crate::reserved;
+
+/// How a collection is made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CollectionSpec {
+    /// The embedding model; its contract is kept with the collection. Without one, vectors are the user's.
+    pub model: Option<String>,
+    /// Components of a vector; only without a model.
+    pub dimension: Option<usize>,
+    /// The metric; cosine by default. With a model cosine or dot, which is the same for vectors of unit length.
+    pub metric: Metric,
+    /// Declared fields; names starting with `_` are kept for Ragstone.
+    pub fields: Vec<(String, FieldType)>,
+    /// Refuse undeclared fields.
+    pub strict: bool,
+}
+
+impl CollectionSpec {
+    /// For text, embedded with a model; everything else by default.
+    pub fn with_model(model: impl Into<String>) -> Self {
+        Self { model: Some(model.into()), ..Self::default() }
+    }
+
+    /// For vectors of the user's own; everything else by default.
+    pub fn with_dimension(dimension: usize) -> Self {
+        Self { dimension: Some(dimension), ..Self::default() }
+    }
+}
+
+/// Searches by text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextQuery {
+    /// The text, embedded as a query.
+    pub text: String,
+    /// How many rows to return.
+    pub k: usize,
+    /// Only rows that pass.
+    pub filter: Option<Filter>,
+    /// Width of the walk.
+    pub ef: Option<usize>,
+    /// Compare with every row.
+    pub exact: bool,
+}
+
+impl TextQuery {
+    /// The `k` nearest rows, everything else by default.
+    pub fn new(text: impl Into<String>, k: usize) -> Self {
+        Self { text: text.into(), k, filter: None, ef: None, exact: false }
+    }
+}
+
+/// A database and its models; cheap to clone. Every call blocks.
+#[derive(Clone)]
+pub struct Rag {
+    db: Db,
+    models: Models,
+}
+
+impl Rag {
+    /// Over an open database.
+    pub fn new(db: Db, models: Models) -> Rag {
+        Rag { db, models }
+    }
+
+    /// Opens a directory, made if absent, with models from the default cache and sources.
+    ///
+    /// # Errors
+    /// The engine's errors, such as a directory that is in use or damaged.
+    pub fn open(path: impl AsRef<Path>) -> Result<Rag> {
+        let options = ModelOptions {
+            cache_dir: Models::default_cache_dir(),
+            offline: false,
+            progress: Arc::new(Silent),
+        };
+        Ok(Rag::new(Db::open(path)?, Models::new(options)))
+    }
+
+    /// The database.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// The models.
+    pub fn models(&self) -> &Models {
+        &self.models
+    }
+
+    /// Makes a collection. With a model, it is loaded, and its contract is kept.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a spec with neither model nor dimension, with both, with L2 and a model, or with a
+    /// reserved field; what loading the model gives; the engine's errors.
+    pub fn create_collection(&self, name: &str, spec: CollectionSpec) -> Result<CollectionInfo> {
+        for (at, (field, _)) in spec.fields.iter().enumerate() {
+            reserved::check_field(&format!("fields[{at}]"), field)?;
+        }
+        let mut builder = match (&spec.model, spec.dimension) {
+            (None, Some(dimension)) => Schema::builder(dimension),
+            (Some(model), None) => self.schema_for(model, spec.metric)?,
+            (None, None) => {
+                return Err(invalid(
+                    "dimension",
+                    "a collection needs a model or the dimension of its vectors",
+                ));
+            }
+            (Some(_), Some(_)) => {
+                return Err(invalid(
+                    "dimension",
+                    "the model decides it; give a model or a dimension, not both",
+                ));
+            }
+        };
+        builder = builder.metric(spec.metric).strict(spec.strict);
+        for (field, field_type) in spec.fields {
+            builder = builder.field(field, field_type);
+        }
+        Ok(self.db.create_collection(name, builder.build()?)?.info())
+    }
+
+    /// The contract of a collection's model, if it has one.
+    ///
+    /// # Errors
+    /// The engine's errors, such as an unknown collection.
+    pub fn collection_model(&self, name: &str) -> Result<Option<ModelInfo>> {
+        contract::read(name, &self.db.collection(name)?.schema())
+    }
+
+    /// Searches by text; the milliseconds of `embed` and `search` come second. Finds every row with a vector, chunks
+    /// and points of the user's own.
+    ///
+    /// # Errors
+    /// [`Error::NoModel`]; [`Error::Invalid`], [`Error::Limit`] and [`Error::TokenLimit`], naming `text`;
+    /// [`Error::ModelMismatch`] and what else loading the model gives; the engine's errors.
+    pub fn search(
+        &self,
+        collection: &str,
+        query: &TextQuery,
+    ) -> Result<(SearchResponse, Vec<(&'static str, f64)>)> {
+        check_text("text", &query.text)?;
+        let (rows, embedder) = self.text_collection_and_model(collection)?;
+        let mut stages = Stages::begin();
+        let vector = embed_query(embedder.as_ref(), "text", &query.text)?;
+        stages.end("embed");
+        let mut request = SearchRequest::new(vector, query.k);
+        request.filter = query.filter.clone();
+        request.ef = query.ef;
+        request.exact = query.exact;
+        let response = rows.search(&request)?;
+        stages.end("search");
+        Ok((response, stages.finish()))
+    }
+
+    /// Makes a question answerable: retrieves chunks, packs them into the budget, renders the prompt.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::Limit`] and [`Error::TokenLimit`], naming the part of the request;
+    /// [`Error::Template`]; otherwise as [`search`](Rag::search).
+    pub fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<Enriched> {
+        request.validate()?;
+        let template = Template::new(request.template.as_deref())?;
+        let (rows, embedder) = self.text_collection_and_model(collection)?;
+        let mut stages = Stages::begin();
+        let vector = embed_query(embedder.as_ref(), "question", &request.question)?;
+        stages.end("embed");
+        let filter = reserved::only_chunks(request.filter.clone());
+        let found =
+            rows.search(&SearchRequest::new(vector, request.k).filter(filter)).map_err(reserved::as_given)?;
+        stages.end("search");
+        let hits = found.hits.into_iter().map(|hit| {
+            let (chunk, gap) = rows::chunk(hit.id, hit.payload)?;
+            Ok(Retrieved { chunk, gap, score: hit.score })
+        });
+        let hits = hits.collect::<Result<Vec<_>>>()?;
+        let packed = pack(hits, request.token_budget, &|text| embedder.count_tokens(text));
+        stages.end("pack");
+        let prompt = template.render(&request.question, &packed.citations, random_delimiters())?;
+        let prompt_tokens = embedder.count_tokens(&prompt);
+        stages.end("render");
+        Ok(Enriched {
+            prompt,
+            citations: packed.citations,
+            dropped: packed.dropped,
+            prompt_tokens,
+            timings_ms: stages.finish_with_total(),
+        })
+    }
+
+    /// Embeds texts with a model, the default one when `None`.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] beyond [`EMBED_TEXTS_MAX`] texts or [`TEXT_BYTES_MAX`] bytes of one; [`Error::TokenLimit`];
+    /// what loading the model gives.
+    pub fn embed(
+        &self,
+        model: Option<&str>,
+        texts: &[&str],
+        role: Role,
+        overflow: Overflow,
+    ) -> Result<Embeddings> {
+        check_max("texts", texts.len(), "EMBED_TEXTS_MAX", EMBED_TEXTS_MAX)?;
+        for (at, text) in texts.iter().enumerate() {
+            check_max(&format!("texts[{at}]"), text.len(), "TEXT_BYTES_MAX", TEXT_BYTES_MAX)?;
+        }
+        self.models.load(model.unwrap_or(DEFAULT_MODEL))?.embed(texts, role, overflow)
+    }
+
+    fn schema_for(&self, model: &str, metric: Metric) -> Result<ragstone::SchemaBuilder> {
+        if metric == Metric::L2 {
+            return Err(invalid("metric", "with a model it is cosine or dot"));
+        }
+        let embedder = self.models.load(model)?;
+        let info = embedder.info();
+        let builder = Schema::builder(info.dimension).attribute(contract::ATTRIBUTE, contract::write(info)?);
+        Ok(reserved::FIELDS.iter().fold(builder, |builder, (field, kind)| builder.field(*field, *kind)))
+    }
+
+    /// A collection that holds text, and its contract.
+    fn text_collection(&self, name: &str) -> Result<(Collection, ModelInfo)> {
+        let collection = self.db.collection(name)?;
+        match contract::read(name, &collection.schema())? {
+            Some(model) => Ok((collection, model)),
+            None => Err(Error::NoModel { collection: name.to_owned() }),
+        }
+    }
+
+    fn text_collection_and_model(&self, name: &str) -> Result<(Collection, Arc<dyn Embedder>)> {
+        let (collection, model) = self.text_collection(name)?;
+        let embedder = self.load(name, &model)?;
+        Ok((collection, embedder))
+    }
+
+    /// The model of a collection's contract, checked against it.
+    fn load(&self, collection: &str, model: &ModelInfo) -> Result<Arc<dyn Embedder>> {
+        let embedder = self.models.load(&model.name)?;
+        contract::check(collection, model, embedder.as_ref())?;
+        Ok(embedder)
+    }
+}
+
+fn embed_query(embedder: &dyn Embedder, field: &str, text: &str) -> Result<Vec<f32>> {
+    let embeddings = embedder.embed(&[text], Role::Query, Overflow::Error).map_err(|error| match error {
+        Error::TokenLimit { model, tokens, max, .. } => {
+            Error::TokenLimit { field: field.to_owned(), model, tokens, max }
+        }
+        other => other,
+    })?;
+    Ok(embeddings.vectors.into_iter().next().unwrap_or_default())
+}
+
+fn invalid(field: &str, reason: &str) -> Error {
+    Error::Invalid { field: field.to_owned(), reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! The contract between a collection and its embedding model.
+//!
+//! Vectors of two models do not compare, nor do those of one model read in two ways. So a collection keeps what its
+//! vectors were made with, as JSON in a schema attribute, and a model that differs in anything but its name is refused:
+//! by the hash of its weights it is the same model wherever its files lie. A remote model has no hash; there the name
+//! must be the same.
+
+use ragstone::Schema;
+
+use crate::embed::{Embedder, ModelInfo};
+use crate::error::{Error, Result};
+
+/// The schema attribute that keeps the contract.
+pub(super) const ATTRIBUTE: &str = "ragstone.model";
+
+/// The contract kept in a schema.
+pub(super) fn read(collection: &str, schema: &Schema) -> Result<Option<ModelInfo>> {
+    schema.attributes().get(ATTRIBUTE).map(|json| serde_json::from_str(json)).transpose().map_err(|error| {
+        Error::Invalid {
+            field: format!("collection `{collection}`, attribute `{ATTRIBUTE}`"),
+            reason: format!("it is not a model's contract: {error}"),
+        }
+    })
+}
+
+/// The contract as it is kept.
+pub(super) fn write(info: &ModelInfo) -> Result<String> {
+    serde_json::to_string(info)
+        .map_err(|error| Error::Invalid { field: "model".to_owned(), reason: error.to_string() })
+}
+
+/// Refuses a model that is not the contract's.
+pub(super) fn check(collection: &str, contract: &ModelInfo, embedder: &dyn Embedder) -> Result<()> {
+    let offered = embedder.info();
+    let same_weights = match (&contract.sha256, &offered.sha256) {
+        (Some(a), Some(b)) => a == b,
+        (None, None) => contract.name == offered.name,
+        _ => false,
+    };
+    let read_alike = ModelInfo { name: String::new(), sha256: None, ..contract.clone() }
+        == ModelInfo { name: String::new(), sha256: None, ..offered.clone() };
+    if same_weights && read_alike {
+        return Ok(());
+    }
+    Err(Error::ModelMismatch {
+        collection: collection.to_owned(),
+        expected: described(contract),
+        actual: described(offered),
+    })
+}
+
+fn described(info: &ModelInfo) -> String {
+    let weights = match &info.sha256 {
+        Some(sha256) => format!("weights {}…", sha256.chars().take(12).collect::<String>()),
+        None => "remote".to_owned(),
+    };
+    format!(
+        "model {} ({weights}, {} components, {:?} pooling, {}, {} tokens, prefixes {:?} and {:?})",
+        info.name,
+        info.dimension,
+        info.pooling,
+        if info.normalize { "normalised" } else { "not normalised" },
+        info.max_tokens,
+        info.query_prefix,
+        info.passage_prefix,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embed::Pooling;
+    use crate::testing::BagOfWords;
+
+    #[test]
+    fn anything_but_the_name_matters() {
+        let info = BagOfWords::new("m", 256).info().clone();
+        let remote = ModelInfo { sha256: None, ..info.clone() };
+        let cases = [
+            (&info, info.clone(), true),
+            (&info, ModelInfo { name: "/elsewhere/m".into(), ..info.clone() }, true),
+            (&info, ModelInfo { sha256: Some("11".repeat(32)), ..info.clone() }, false),
+            (&info, ModelInfo { sha256: None, ..info.clone() }, false),
+            (&info, ModelInfo { dimension: 3, ..info.clone() }, false),
+            (&info, ModelInfo { pooling: Pooling::Cls, ..info.clone() }, false),
+            (&info, ModelInfo { normalize: false, ..info.clone() }, false),
+            (&info, ModelInfo { max_tokens: 128, ..info.clone() }, false),
+            (&info, ModelInfo { query_prefix: "query: ".into(), ..info.clone() }, false),
+            (&info, ModelInfo { passage_prefix: "passage: ".into(), ..info.clone() }, false),
+            (&remote, remote.clone(), true),
+            (&remote, ModelInfo { name: "other".into(), ..remote.clone() }, false),
+        ];
+        for (contract, offered, fits) in cases {
+            let outcome = check("c", contract, &BagOfWords::with_info(offered.clone()));
+            assert_eq!(outcome.is_ok(), fits, "{offered:?}");
+            assert!(fits || matches!(outcome, Err(Error::ModelMismatch { .. })));
+        }
+    }
+}

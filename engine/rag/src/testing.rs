@@ -1,0 +1,95 @@
+//! A small deterministic embedder for tests: a hashed bag of words, so that texts that share words are near.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::embed::{Embedder, Embeddings, ModelInfo, Overflow, Pooling, Role};
+use crate::error::{Error, Result};
+
+pub(crate) const DIMENSION: usize = 256;
+
+/// Words (runs of letters and digits) and every other visible character are a token each.
+pub(crate) struct BagOfWords {
+    info: ModelInfo,
+}
+
+impl BagOfWords {
+    pub(crate) fn new(name: &str, max_tokens: usize) -> BagOfWords {
+        BagOfWords {
+            info: ModelInfo {
+                name: name.to_owned(),
+                sha256: Some("00".repeat(32)),
+                dimension: DIMENSION,
+                max_tokens,
+                pooling: Pooling::Mean,
+                normalize: true,
+                query_prefix: String::new(),
+                passage_prefix: String::new(),
+            },
+        }
+    }
+
+    pub(crate) fn with_info(info: ModelInfo) -> BagOfWords {
+        BagOfWords { info }
+    }
+}
+
+fn words(text: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    for c in text.chars() {
+        if c.is_alphanumeric() {
+            if let Some(word) = words.last_mut() {
+                word.extend(c.to_lowercase());
+            }
+        } else {
+            if !c.is_whitespace() {
+                words.push(c.to_string());
+            }
+            words.push(String::new());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+impl Embedder for BagOfWords {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn embed(&self, texts: &[&str], role: Role, overflow: Overflow) -> Result<Embeddings> {
+        let mut embeddings = Embeddings::default();
+        for (at, text) in texts.iter().enumerate() {
+            let words = words(text);
+            let tokens = words.len() + self.overhead_tokens(role);
+            if tokens > self.info.max_tokens && overflow == Overflow::Error {
+                return Err(Error::TokenLimit {
+                    field: format!("texts[{at}]"),
+                    model: self.info.name.clone(),
+                    tokens,
+                    max: self.info.max_tokens,
+                });
+            }
+            let mut vector = vec![0.0f32; DIMENSION];
+            vector[0] = 0.01;
+            for word in words.iter().take(self.info.max_tokens) {
+                let mut hasher = DefaultHasher::new();
+                word.hash(&mut hasher);
+                vector[1 + hasher.finish() as usize % (DIMENSION - 1)] += 1.0;
+            }
+            let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+            vector.iter_mut().for_each(|x| *x /= length);
+            embeddings.vectors.push(vector);
+            embeddings.token_counts.push(tokens.min(self.info.max_tokens));
+            embeddings.truncated.push(tokens > self.info.max_tokens);
+        }
+        Ok(embeddings)
+    }
+
+    fn count_tokens(&self, text: &str) -> usize {
+        words(text).len()
+    }
+
+    fn overhead_tokens(&self, _role: Role) -> usize {
+        2
+    }
+}
