@@ -1,0 +1,154 @@
+//! Collections.
+
+use std::collections::BTreeMap;
+
+use ragstone_proto::v1;
+
+use crate::error::{Error, Result};
+use crate::inference::ModelInfo;
+use crate::point::FieldType;
+
+/// How near two vectors are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Metric {
+    /// Cosine of the angle, -1 to 1, larger is nearer. Vectors are stored (and returned) at unit length; a zero vector is
+    /// refused.
+    #[default]
+    Cosine,
+    /// Inner product, larger is nearer.
+    Dot,
+    /// Euclidean distance, smaller is nearer.
+    L2,
+}
+
+impl std::fmt::Display for Metric {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Metric::Cosine => "cosine",
+            Metric::Dot => "dot",
+            Metric::L2 => "l2",
+        })
+    }
+}
+
+impl Metric {
+    fn into_wire(self) -> v1::Metric {
+        match self {
+            Metric::Cosine => v1::Metric::Cosine,
+            Metric::Dot => v1::Metric::Dot,
+            Metric::L2 => v1::Metric::L2,
+        }
+    }
+
+    fn from_wire(wire: i32) -> Result<Metric> {
+        match v1::Metric::try_from(wire) {
+            Ok(v1::Metric::Cosine) => Ok(Metric::Cosine),
+            Ok(v1::Metric::Dot) => Ok(Metric::Dot),
+            Ok(v1::Metric::L2) => Ok(Metric::L2),
+            Ok(v1::Metric::Unspecified) | Err(_) => Err(Error::missing("metric")),
+        }
+    }
+}
+
+/// A named set of points under one schema, as it is now.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Collection {
+    /// Its name.
+    pub name: String,
+    /// How near two vectors are.
+    pub metric: Metric,
+    /// Components of a vector.
+    pub dimension: usize,
+    /// The embedding model's contract; none if vectors are the user's own.
+    pub model: Option<ModelInfo>,
+    /// The payload fields, declared or written, with their types.
+    pub fields: BTreeMap<String, FieldType>,
+    /// Whether a write with an undeclared field is refused.
+    pub strict: bool,
+    /// Live points, documents and chunks included.
+    pub points: u64,
+    /// Live points that have a vector.
+    pub vectors: u64,
+    /// Segments, the growing one included.
+    pub segments: usize,
+    /// Number of the last applied write.
+    pub seq: u64,
+}
+
+impl Collection {
+    pub(crate) fn from_wire(wire: Option<v1::Collection>) -> Result<Collection> {
+        let wire = wire.ok_or_else(|| Error::missing("collection"))?;
+        Ok(Collection {
+            metric: Metric::from_wire(wire.metric)?,
+            name: wire.name,
+            dimension: wire.dimension as usize,
+            model: wire.model.map(ModelInfo::from_wire).transpose()?,
+            fields: wire
+                .fields
+                .into_iter()
+                .map(|(name, field_type)| Ok((name, FieldType::from_wire(field_type)?)))
+                .collect::<Result<_>>()?,
+            strict: wire.strict,
+            points: wire.points,
+            vectors: wire.vectors,
+            segments: wire.segments as usize,
+            seq: wire.seq,
+        })
+    }
+}
+
+/// A collection to make.
+///
+/// ```
+/// use ragstone_client::{CreateCollection, FieldType, Metric};
+///
+/// let documents = CreateCollection::with_model("notes", "all-MiniLM-L6-v2");
+/// let vectors = CreateCollection::with_dimension("images", 512).metric(Metric::Dot).field("year", FieldType::Int);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateCollection {
+    wire: v1::CreateCollectionRequest,
+}
+
+impl CreateCollection {
+    /// Vectors are made from text by this model; empty for the server's default one.
+    pub fn with_model(name: impl Into<String>, model: impl Into<String>) -> Self {
+        Self::new(name.into(), v1::create_collection_request::Vectors::Model(model.into()))
+    }
+
+    /// Vectors are the user's own, of 1 to 8,192 components.
+    pub fn with_dimension(name: impl Into<String>, dimension: u32) -> Self {
+        Self::new(name.into(), v1::create_collection_request::Vectors::Dimension(dimension))
+    }
+
+    fn new(name: String, vectors: v1::create_collection_request::Vectors) -> Self {
+        Self { wire: v1::CreateCollectionRequest { name, vectors: Some(vectors), ..Default::default() } }
+    }
+
+    /// Sets the metric; cosine by default.
+    #[must_use]
+    pub fn metric(mut self, metric: Metric) -> Self {
+        self.wire.metric = metric.into_wire().into();
+        self
+    }
+
+    /// Declares a payload field; other writes may add fields unless the collection is strict.
+    #[must_use]
+    pub fn field(mut self, name: impl Into<String>, field_type: FieldType) -> Self {
+        self.wire.fields.insert(name.into(), field_type.into_wire().into());
+        self
+    }
+
+    /// Refuses writes with undeclared fields.
+    #[must_use]
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.wire.strict = strict;
+        self
+    }
+
+    pub(crate) fn into_wire(self) -> v1::CreateCollectionRequest {
+        self.wire
+    }
+}

@@ -1,0 +1,58 @@
+//! Async, typed client of a Ragstone server.
+//!
+//! ```no_run
+//! use ragstone_client::{Client, CreateCollection, Enrich, IngestDocument};
+//!
+//! # async fn run() -> Result<(), ragstone_client::Error> {
+//! let client = Client::connect("http://127.0.0.1:6733").await?;
+//! client.create_collection(CreateCollection::with_model("notes", "all-MiniLM-L6-v2")).await?;
+//! client.ingest_document(IngestDocument::new("notes", "moon.md", "# Moon\n\nIt is 384,400 km away.")).await?;
+//! let enriched = client.enrich(Enrich::new("notes", "How far is the moon?")).await?;
+//! println!("{}", enriched.prompt);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Deadlines
+//! Every call has one, told to the server (`grpc-timeout`) and kept here too, its retries included:
+//! [`ClientBuilder::timeout`] or [`Client::with_timeout`], else the call's own default, stated in its description. A
+//! write whose deadline passed may nevertheless have been applied.
+//!
+//! # Retries
+//! A call is repeated, after a pause that doubles and is jittered, only where that is safe:
+//!
+//! * any call, when the server says that it was not begun (the error carries `google.rpc.RetryInfo`: too many requests at
+//!   once, a model that is still being loaded); the server's pause is honoured;
+//! * any call, when no connection to the server could be made;
+//! * reads (and the fetching of a model), whenever the server was not to be had (`UNAVAILABLE`).
+//!
+//! A write whose connection broke under way is not repeated: whether it was applied is not known. Made twice, an upsert or
+//! an ingestion could undo what another client wrote in between, a removal would count nothing, and a collection would
+//! "exist already". The error is `UNAVAILABLE` then; who is the only writer of a row may simply write it again.
+//!
+//! # Errors
+//! Every call returns [`Error`]: the gRPC [`Code`], the server's reason for programs, and the fields that were wrong.
+
+mod call;
+mod client;
+mod collection;
+mod document;
+mod enrich;
+mod error;
+mod filter;
+mod inference;
+mod point;
+mod retry;
+mod search;
+
+pub use client::{Client, ClientBuilder, DEFAULT_URL, MESSAGE_BYTES_MAX};
+pub use collection::{Collection, CreateCollection, Metric};
+pub use document::{
+    Chunk, Document, IngestDocument, IngestReport, IngestStatus, ListChunks, ListDocuments, MediaType,
+};
+pub use enrich::{Citation, DropReason, DroppedChunk, Enrich, Enriched};
+pub use error::{Code, Error, FieldViolation, Result};
+pub use filter::{Filter, Range};
+pub use inference::{Embed, Embeddings, Model, ModelInfo, OnOverflow, Pooling, PulledModel, TextRole};
+pub use point::{FieldType, Page, Payload, Point, PointId, StageTiming, Value, WriteReceipt};
+pub use search::{Hit, Query, QueryResult, QueryStats};

@@ -1,0 +1,273 @@
+//! Points, their ids and their typed fields.
+
+use std::collections::BTreeMap;
+
+use ragstone_proto::v1;
+
+use crate::error::{Error, Result};
+
+/// The fields of a point, by name.
+pub type Payload = BTreeMap<String, Value>;
+
+/// The value of a payload field.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A signed 64-bit integer.
+    Int(i64),
+    /// A finite 64-bit floating-point number.
+    Float(f64),
+    /// UTF-8 text.
+    String(String),
+}
+
+impl Value {
+    /// The text of a string value.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The number of an integer value.
+    pub fn as_int(&self) -> Option<i64> {
+        match self {
+            Value::Int(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn into_wire(self) -> v1::Value {
+        let kind = match self {
+            Value::Bool(value) => v1::value::Kind::BoolValue(value),
+            Value::Int(value) => v1::value::Kind::IntValue(value),
+            Value::Float(value) => v1::value::Kind::FloatValue(value),
+            Value::String(value) => v1::value::Kind::StringValue(value),
+        };
+        v1::Value { kind: Some(kind) }
+    }
+
+    pub(crate) fn from_wire(wire: v1::Value) -> Result<Value> {
+        Ok(match wire.kind.ok_or_else(|| Error::missing("value.kind"))? {
+            v1::value::Kind::BoolValue(value) => Value::Bool(value),
+            v1::value::Kind::IntValue(value) => Value::Int(value),
+            v1::value::Kind::FloatValue(value) => Value::Float(value),
+            v1::value::Kind::StringValue(value) => Value::String(value),
+        })
+    }
+}
+
+macro_rules! value_from {
+    ($($source:ty => $variant:ident),* $(,)?) => {
+        $(impl From<$source> for Value {
+            fn from(value: $source) -> Self {
+                Value::$variant(value.into())
+            }
+        })*
+    };
+}
+
+value_from!(bool => Bool, i32 => Int, u32 => Int, i64 => Int, f32 => Float, f64 => Float, &str => String, String => String);
+
+pub(crate) fn payload_into_wire(payload: Payload) -> BTreeMap<String, v1::Value> {
+    payload.into_iter().map(|(name, value)| (name, value.into_wire())).collect()
+}
+
+pub(crate) fn payload_from_wire(wire: BTreeMap<String, v1::Value>) -> Result<Payload> {
+    wire.into_iter().map(|(name, value)| Ok((name, Value::from_wire(value)?))).collect()
+}
+
+/// The type of a payload field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FieldType {
+    /// [`Value::Bool`].
+    Bool,
+    /// [`Value::Int`].
+    Int,
+    /// [`Value::Float`].
+    Float,
+    /// [`Value::String`].
+    String,
+}
+
+impl FieldType {
+    pub(crate) fn into_wire(self) -> v1::FieldType {
+        match self {
+            FieldType::Bool => v1::FieldType::Bool,
+            FieldType::Int => v1::FieldType::Int,
+            FieldType::Float => v1::FieldType::Float,
+            FieldType::String => v1::FieldType::String,
+        }
+    }
+
+    pub(crate) fn from_wire(wire: i32) -> Result<FieldType> {
+        match v1::FieldType::try_from(wire) {
+            Ok(v1::FieldType::Bool) => Ok(FieldType::Bool),
+            Ok(v1::FieldType::Int) => Ok(FieldType::Int),
+            Ok(v1::FieldType::Float) => Ok(FieldType::Float),
+            Ok(v1::FieldType::String) => Ok(FieldType::String),
+            Ok(v1::FieldType::Unspecified) | Err(_) => Err(Error::missing("field_type")),
+        }
+    }
+}
+
+impl std::fmt::Display for FieldType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            FieldType::Bool => "bool",
+            FieldType::Int => "int",
+            FieldType::Float => "float",
+            FieldType::String => "string",
+        })
+    }
+}
+
+/// Names a point: an unsigned integer or a string of 1 to 512 bytes. The two never compare equal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PointId {
+    /// An unsigned integer.
+    Num(u64),
+    /// A string.
+    Str(String),
+}
+
+impl PointId {
+    pub(crate) fn into_wire(self) -> v1::PointId {
+        let id = match self {
+            PointId::Num(number) => v1::point_id::Id::Number(number),
+            PointId::Str(text) => v1::point_id::Id::Text(text),
+        };
+        v1::PointId { id: Some(id) }
+    }
+
+    pub(crate) fn from_wire(wire: Option<v1::PointId>) -> Result<PointId> {
+        match wire.and_then(|wire| wire.id).ok_or_else(|| Error::missing("id"))? {
+            v1::point_id::Id::Number(number) => Ok(PointId::Num(number)),
+            v1::point_id::Id::Text(text) => Ok(PointId::Str(text)),
+        }
+    }
+}
+
+impl From<u64> for PointId {
+    fn from(id: u64) -> Self {
+        PointId::Num(id)
+    }
+}
+
+impl From<&str> for PointId {
+    fn from(id: &str) -> Self {
+        PointId::Str(id.to_owned())
+    }
+}
+
+impl From<String> for PointId {
+    fn from(id: String) -> Self {
+        PointId::Str(id)
+    }
+}
+
+impl std::fmt::Display for PointId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            PointId::Num(id) => id.fmt(f),
+            PointId::Str(id) => id.fmt(f),
+        }
+    }
+}
+
+/// A row: an id, a vector and typed fields.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// The row's name; an upsert replaces the row that has it. Strings that start with `doc:` or
+    /// `doc#` are kept for documents.
+    pub id: PointId,
+    /// As many finite components as the collection's dimension; a row without one is never found by similarity.
+    pub vector: Option<Vec<f32>>,
+    /// Typed fields; names that start with `_` are kept for Ragstone.
+    pub payload: Payload,
+}
+
+impl Point {
+    /// A point with a vector and no fields.
+    pub fn new(id: impl Into<PointId>, vector: impl Into<Vec<f32>>) -> Self {
+        Self { id: id.into(), vector: Some(vector.into()), payload: Payload::new() }
+    }
+
+    /// A point without a vector: found by id and filter, never by similarity.
+    pub fn without_vector(id: impl Into<PointId>) -> Self {
+        Self { id: id.into(), vector: None, payload: Payload::new() }
+    }
+
+    /// The same point with one more field.
+    #[must_use]
+    pub fn with(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.payload.insert(field.into(), value.into());
+        self
+    }
+
+    pub(crate) fn into_wire(self) -> v1::Point {
+        v1::Point {
+            id: Some(self.id.into_wire()),
+            vector: self.vector.map(|values| v1::Vector { values }),
+            payload: payload_into_wire(self.payload),
+        }
+    }
+
+    pub(crate) fn from_wire(wire: v1::Point) -> Result<Point> {
+        Ok(Point {
+            id: PointId::from_wire(wire.id)?,
+            vector: wire.vector.map(|vector| vector.values),
+            payload: payload_from_wire(wire.payload)?,
+        })
+    }
+}
+
+/// An acknowledged write: durable on the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteReceipt {
+    /// The write's number in the server's log; a later write has a greater one.
+    pub seq: u64,
+    /// Points inserted or replaced, or points that existed and were removed.
+    pub points: usize,
+}
+
+/// How long one stage of a call took on the server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageTiming {
+    /// The stage: `embed`, `search`, `split` …
+    pub stage: String,
+    /// Wall-clock milliseconds.
+    pub milliseconds: f64,
+}
+
+pub(crate) fn timings_from_wire(wire: Vec<v1::StageTiming>) -> Vec<StageTiming> {
+    wire.into_iter()
+        .map(|timing| StageTiming { stage: timing.stage, milliseconds: timing.milliseconds })
+        .collect()
+}
+
+/// Some of many, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// What is on the page.
+    pub items: Vec<T>,
+    /// Asks for the next page; none on the last.
+    pub next_page_token: Option<String>,
+}
+
+impl<T> Page<T> {
+    pub(crate) fn from_wire<W>(
+        items: Vec<W>,
+        next_page_token: String,
+        convert: impl FnMut(W) -> Result<T>,
+    ) -> Result<Page<T>> {
+        Ok(Page {
+            items: items.into_iter().map(convert).collect::<Result<_>>()?,
+            next_page_token: Some(next_page_token).filter(|token| !token.is_empty()),
+        })
+    }
+}

@@ -1,0 +1,21 @@
+//! The wire API of Ragstone: messages, clients and servers generated from `ragstone/v1/*.proto`, where every call and
+//! field is described with its shape, unit, limit and errors.
+//!
+//! Nothing here is written by hand, and nothing else in Ragstone names a wire type except the server's `convert.rs` and
+//! handlers and the inside of `ragstone-client`.
+
+/// Package `ragstone.v1`.
+#[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    reason = "generated; the descriptions stand in the .proto files, oneofs and service plumbing have none"
+)]
+pub mod v1 {
+    tonic::include_proto!("ragstone.v1");
+
+    /// The encoded `FileDescriptorSet` of the package, for server reflection.
+    pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("ragstone_v1");
+
+    /// The domain of every `google.rpc.ErrorInfo` that Ragstone gives.
+    pub const ERROR_DOMAIN: &str = "ragstone";
+}

@@ -1,0 +1,377 @@
+//! The arguments of every command, with the help that teaches them.
+
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use ragstone::Metric;
+use ragstone_rag::embed::{DEFAULT_MODEL, Overflow, Role};
+use ragstone_server::DEFAULT_LISTEN;
+
+const EXAMPLES: &str = "\
+Examples:
+  ragstone demo                                    the whole path on this project's own Markdown
+  ragstone ingest docs/                            keep a folder's documents in step with the store
+  ragstone ask 'How are snapshots restored?'       print the prompt, enriched with cited context
+  ragstone serve --data /var/lib/ragstone          serve gRPC on 127.0.0.1:6733
+  ragstone --url http://127.0.0.1:6733 search 'node pools'   the same commands, on a server";
+
+/// The vector database for retrieval-augmented generation.
+#[derive(Debug, Parser)]
+#[command(name = "ragstone", version, after_help = EXAMPLES, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Print one JSON document instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Show no progress.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl Arguments {
+    /// The arguments of this process; ends it with a message and exit code 2 where they make no sense.
+    pub(crate) fn of_process() -> Self {
+        let matches = Self::command().get_matches();
+        let parsed = Self::from_arg_matches(&matches).and_then(|arguments| arguments.settled(&matches));
+        parsed.unwrap_or_else(|error| error.exit())
+    }
+
+    /// Settles which place is meant: what is typed wins over the environment, and two places typed are a mistake.
+    fn settled(mut self, matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let is_typed = |name| source(matches, name) == Some(ValueSource::CommandLine);
+        let conflict = |text: &str| Err(Self::command().error(ErrorKind::ArgumentConflict, text));
+        match (is_typed("url"), is_typed("data"), &self.command) {
+            (true, true, _) => return conflict("--url and --data are two places: give one of them"),
+            (true, _, Command::Serve(_)) => {
+                return conflict("serve works on a directory: give --data, not --url");
+            }
+            (false, true, _) => self.place.url = None,
+            _ => {}
+        }
+        // A variable that is set to nothing is as good as unset.
+        self.place.url = self.place.url.filter(|url| !url.is_empty());
+        Ok(self)
+    }
+}
+
+/// Where a global argument's value comes from, be it given before or after the command.
+fn source(matches: &ArgMatches, name: &str) -> Option<ValueSource> {
+    let own = matches.value_source(name);
+    let inner = matches.subcommand().and_then(|(_, inner)| source(inner, name));
+    if inner == Some(ValueSource::CommandLine) { inner } else { own }
+}
+
+/// Where the data is.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// Work on this local directory.
+    #[arg(long, global = true, value_name = "DIR", env = "RAGSTONE_DATA", default_value = "ragstone-data")]
+    pub(crate) data: PathBuf,
+    /// Work on this server instead, for instance http://127.0.0.1:6733.
+    #[arg(long, global = true, value_name = "URL", env = "RAGSTONE_URL")]
+    pub(crate) url: Option<String>,
+    /// Fetch no model: use only what the cache or a directory has.
+    #[arg(long, global = true, env = "RAGSTONE_OFFLINE", value_parser = FalseyValueParser::new())]
+    pub(crate) offline: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the gRPC API over the data directory.
+    Serve(ServeArgs),
+    /// Run the whole path once: fetch the model, index a folder, answer three questions.
+    Demo(DemoArgs),
+    /// Turn texts into vectors.
+    Embed(EmbedArgs),
+    /// Store documents (Markdown, text, HTML): split, embedded and indexed.
+    Ingest(IngestArgs),
+    /// Find the chunks nearest to a text.
+    Search(SearchArgs),
+    /// Enrich a question with cited context; with --llm, stream the answer too.
+    Ask(AskArgs),
+    /// List, make, describe and delete collections.
+    #[command(subcommand)]
+    Collection(CollectionCommand),
+    /// List and fetch embedding models.
+    #[command(subcommand)]
+    Model(ModelCommand),
+}
+
+/// The collection that a command works on.
+#[derive(Debug, Args)]
+pub(crate) struct InCollection {
+    /// The collection.
+    #[arg(long, short, default_value = "default", value_name = "NAME")]
+    pub(crate) collection: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Accept connections here; port 0 takes a free one, which the log names.
+    #[arg(long, value_name = "ADDR", env = "RAGSTONE_LISTEN", default_value = DEFAULT_LISTEN)]
+    pub(crate) listen: String,
+    /// The model to load at the start: a name, an org/name of the Hugging Face hub, a directory, or https://host/v1#name.
+    #[arg(long, value_name = "MODEL", default_value = DEFAULT_MODEL)]
+    pub(crate) model: String,
+    /// Let requests name any model: of the Hugging Face hub, a directory of this machine, a URL. Otherwise only the default
+    /// model and those in the cache (`ragstone model pull`).
+    #[arg(long)]
+    pub(crate) allow_any_model: bool,
+    /// How log lines are written; RUST_LOG sets what is logged.
+    #[arg(long, value_enum, default_value = "text", env = "RAGSTONE_LOG_FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Index this folder of Markdown, text and HTML instead of the project's own Markdown.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) docs: Option<PathBuf>,
+    /// Ask this instead of the demo's own three questions; may be repeated.
+    #[arg(long = "question", value_name = "QUESTION")]
+    pub(crate) questions: Vec<String>,
+    /// The embedding model; all-MiniLM-L6-v2, or the server's own, by default.
+    #[arg(long, value_name = "MODEL", default_value = "", hide_default_value = true)]
+    pub(crate) model: String,
+    /// The collection; `demo` for the project's own Markdown, `default` for a folder of yours.
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) collection: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EmbedArgs {
+    /// The texts.
+    #[arg(required = true, value_name = "TEXT")]
+    pub(crate) texts: Vec<String>,
+    /// The model: a name, an org/name of the Hugging Face hub, a directory, or https://host/v1#name.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// What to do with a text over the model's token limit.
+    #[arg(long, value_enum, default_value = "error")]
+    pub(crate) on_overflow: OnOverflow,
+    /// What the texts are; a model may put a prefix before a query or a passage.
+    #[arg(long, value_enum, default_value = "plain")]
+    pub(crate) role: TextRole,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OnOverflow {
+    /// Fail.
+    Error,
+    /// Cut the text at the limit.
+    Truncate,
+}
+
+impl From<OnOverflow> for Overflow {
+    fn from(value: OnOverflow) -> Self {
+        match value {
+            OnOverflow::Error => Overflow::Error,
+            OnOverflow::Truncate => Overflow::Truncate,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TextRole {
+    /// A question.
+    Query,
+    /// A piece of a document.
+    Passage,
+    /// Neither.
+    Plain,
+}
+
+impl From<TextRole> for Role {
+    fn from(value: TextRole) -> Self {
+        match value {
+            TextRole::Query => Role::Query,
+            TextRole::Passage => Role::Passage,
+            TextRole::Plain => Role::Plain,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IngestArgs {
+    /// Files and folders. A folder is kept in step: what vanished from it is removed from the collection.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) collection: InCollection,
+    /// The model of the collection, if it is made by this command; all-MiniLM-L6-v2, or the server's own, by default.
+    #[arg(long, value_name = "MODEL", default_value = "", hide_default_value = true)]
+    pub(crate) model: String,
+    /// A field that every chunk gets, for filters; may be repeated. true, false and numbers are typed.
+    #[arg(long = "field", value_name = "NAME=VALUE")]
+    pub(crate) fields: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    /// The text to search by.
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: String,
+    #[command(flatten)]
+    pub(crate) collection: InCollection,
+    /// How many results.
+    #[arg(short, default_value_t = 10)]
+    pub(crate) k: usize,
+    /// Only rows whose field has this value; may be repeated, all must hold.
+    #[arg(long = "where", value_name = "NAME=VALUE")]
+    pub(crate) conditions: Vec<String>,
+    /// Width of the graph walk; larger finds more of the true neighbours and takes longer.
+    #[arg(long)]
+    pub(crate) ef: Option<usize>,
+    /// Compare with every row instead of walking the graph.
+    #[arg(long)]
+    pub(crate) exact: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AskArgs {
+    /// The question.
+    #[arg(value_name = "QUESTION")]
+    pub(crate) question: String,
+    #[command(flatten)]
+    pub(crate) collection: InCollection,
+    /// How many chunks to retrieve.
+    #[arg(short, default_value_t = 8)]
+    pub(crate) k: usize,
+    /// Tokens that the context may take, counted with the embedding model's tokenizer.
+    #[arg(long, default_value_t = 2_000)]
+    pub(crate) token_budget: usize,
+    /// Only chunks whose field has this value; may be repeated, all must hold.
+    #[arg(long = "where", value_name = "NAME=VALUE")]
+    pub(crate) conditions: Vec<String>,
+    /// Render this minijinja template instead of the built-in one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) template: Option<PathBuf>,
+    /// Send the prompt to this OpenAI-compatible endpoint, for instance http://127.0.0.1:11434/v1, and stream its answer.
+    /// The key, if it wants one, is read from RAGSTONE_LLM_API_KEY.
+    #[arg(long, value_name = "URL", requires = "llm_model")]
+    pub(crate) llm: Option<String>,
+    /// The endpoint's model.
+    #[arg(long, value_name = "NAME", requires = "llm")]
+    pub(crate) llm_model: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CollectionCommand {
+    /// List the collections.
+    List,
+    /// Make a collection.
+    Create(CreateArgs),
+    /// Delete a collection with everything in it.
+    Delete {
+        /// Its name.
+        name: String,
+    },
+    /// Describe a collection.
+    Info {
+        /// Its name.
+        #[arg(default_value = "default")]
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// Its name.
+    pub(crate) name: String,
+    /// The embedding model; the default one, unless --dimension is given.
+    #[arg(long, value_name = "MODEL", conflicts_with = "dimension")]
+    pub(crate) model: Option<String>,
+    /// Components of the vectors that you supply yourself; such a collection has no model.
+    #[arg(long)]
+    pub(crate) dimension: Option<usize>,
+    /// How near two vectors are.
+    #[arg(long, value_enum, default_value = "cosine")]
+    pub(crate) metric: MetricName,
+    /// A payload field, as NAME=bool|int|float|string; may be repeated.
+    #[arg(long = "field", value_name = "NAME=TYPE")]
+    pub(crate) fields: Vec<String>,
+    /// Refuse fields that are not declared.
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum MetricName {
+    /// The cosine of the angle.
+    Cosine,
+    /// The inner product.
+    Dot,
+    /// The Euclidean distance.
+    L2,
+}
+
+impl From<MetricName> for Metric {
+    fn from(value: MetricName) -> Self {
+        match value {
+            MetricName::Cosine => Metric::Cosine,
+            MetricName::Dot => Metric::Dot,
+            MetricName::L2 => Metric::L2,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// List the models that are here.
+    List,
+    /// Fetch a model into the cache and verify it.
+    Pull {
+        /// A name, or an org/name of the Hugging Face hub; the default model if left out.
+        #[arg(default_value = "", hide_default_value = true)]
+        name: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &[&str]) -> Result<Arguments, clap::Error> {
+        let words = [&["ragstone"], words].concat();
+        let matches = Arguments::command().try_get_matches_from(words)?;
+        Arguments::from_arg_matches(&matches)?.settled(&matches)
+    }
+
+    #[test]
+    fn arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn one_place_is_meant() {
+        assert_eq!(
+            parsed(&["--url", "http://a:1", "model", "list"]).unwrap().place.url.as_deref(),
+            Some("http://a:1")
+        );
+        assert_eq!(
+            parsed(&["model", "list", "--url", "http://a:1"]).unwrap().place.url.as_deref(),
+            Some("http://a:1")
+        );
+        for words in [
+            ["--url", "http://a:1", "--data", "d", "model", "list"],
+            ["--url", "http://a:1", "model", "list", "--data", "d"],
+        ] {
+            assert!(parsed(&words).unwrap_err().to_string().contains("two places"));
+        }
+        assert!(parsed(&["serve", "--url", "http://a:1"]).unwrap_err().to_string().contains("--data"));
+    }
+}

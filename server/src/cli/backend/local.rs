@@ -1,0 +1,250 @@
+//! The backend over a local directory.
+
+use std::cell::OnceCell;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use ragstone::{CollectionInfo, Db, Payload, PointId, Value};
+use ragstone_rag::embed::{DEFAULT_MODEL, ModelOptions, Models, Overflow, Role};
+use ragstone_rag::ingest::{Document, DocumentInput};
+use ragstone_rag::progress::Progress;
+use ragstone_rag::prompt::{DropReason, EnrichRequest};
+use ragstone_rag::{CollectionSpec, Error, Rag, TextQuery};
+use serde_json::json;
+
+use super::{
+    Backend, CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, HitView, Ingested,
+    ModelView, PulledView, SearchView, StoredDocument,
+};
+use crate::cli::args::Place;
+
+/// Documents that one page of a listing has.
+const PAGE_DOCUMENTS: usize = 1_000;
+
+/// A directory, opened at the first operation that needs it: embedding a text locks no database.
+pub(super) struct Local {
+    data: PathBuf,
+    models: Models,
+    rag: OnceCell<Rag>,
+}
+
+impl Local {
+    pub(super) fn new(place: &Place, progress: Arc<dyn Progress>) -> Self {
+        let options =
+            ModelOptions { cache_dir: Models::default_cache_dir(), offline: place.offline, progress };
+        Self { data: place.data.clone(), models: Models::new(options), rag: OnceCell::new() }
+    }
+
+    /// The open database. Only operations that write may make the directory: a mistyped `--data` is an error.
+    fn rag(&self, create: bool) -> Result<&Rag> {
+        if let Some(rag) = self.rag.get() {
+            return Ok(rag);
+        }
+        if !create && !self.data.is_dir() {
+            bail!(
+                "--data {}: there is no such directory; `ragstone ingest PATH` makes one",
+                self.data.display()
+            );
+        }
+        let db = Db::open(&self.data).map_err(|error| match error {
+            ragstone::Error::Locked { .. } => anyhow::Error::new(error).context(
+                "the data directory is open elsewhere; if a server runs on it, use --url, for instance --url http://127.0.0.1:6733",
+            ),
+            error => anyhow::Error::new(error).context(format!("--data {}", self.data.display())),
+        })?;
+        Ok(self.rag.get_or_init(|| Rag::new(db, self.models.clone())))
+    }
+
+    fn view(&self, rag: &Rag, info: CollectionInfo) -> Result<CollectionView> {
+        Ok(CollectionView {
+            model: rag.collection_model(&info.name)?.map(|model| model.name),
+            name: info.name,
+            points: info.points,
+            vectors: info.vectors,
+            dimension: info.schema.dimension() as u64,
+            metric: info.schema.metric().to_string(),
+            fields: info
+                .schema
+                .fields()
+                .iter()
+                .map(|(name, kind)| (name.clone(), kind.to_string()))
+                .collect(),
+        })
+    }
+}
+
+impl Backend for Local {
+    fn place(&self) -> String {
+        self.data.display().to_string()
+    }
+
+    fn create_collection(&self, name: &str, spec: CollectionSpec) -> Result<CollectionView> {
+        let rag = self.rag(true)?;
+        let model = spec.model.map(|model| or_default(&model).to_owned());
+        let info = rag.create_collection(name, CollectionSpec { model, ..spec })?;
+        self.view(rag, info)
+    }
+
+    fn collections(&self) -> Result<Vec<CollectionView>> {
+        let rag = self.rag(false)?;
+        rag.db().collections().into_iter().map(|info| self.view(rag, info)).collect()
+    }
+
+    fn collection(&self, name: &str) -> Result<Option<CollectionView>> {
+        if self.rag.get().is_none() && !self.data.is_dir() {
+            return Ok(None);
+        }
+        let rag = self.rag(false)?;
+        match rag.db().collection(name) {
+            Ok(collection) => self.view(rag, collection.info()).map(Some),
+            Err(ragstone::Error::CollectionNotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn delete_collection(&self, name: &str) -> Result<()> {
+        Ok(self.rag(false)?.db().delete_collection(name)?)
+    }
+
+    fn ingest(&self, collection: &str, document: DocumentInput) -> Result<Ingested> {
+        let report = self.rag(true)?.ingest(collection, document)?;
+        Ok(Ingested { status: report.status, chunks: report.chunks as u64, tokens: report.tokens as u64 })
+    }
+
+    fn is_about_document(&self, error: &anyhow::Error) -> bool {
+        matches!(
+            error.downcast_ref::<Error>(),
+            Some(Error::NotText { .. } | Error::Limit { .. } | Error::TokenLimit { .. })
+        )
+    }
+
+    fn documents(&self, collection: &str) -> Result<Vec<StoredDocument>> {
+        let rag = self.rag(false)?;
+        let (mut all, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let page = rag.documents(collection, None, after.as_deref(), PAGE_DOCUMENTS)?;
+            all.extend(page.documents.into_iter().map(stored));
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    fn delete_document(&self, collection: &str, id: &str) -> Result<()> {
+        self.rag(false)?.delete_document(collection, id)?;
+        Ok(())
+    }
+
+    fn search(&self, collection: &str, query: &TextQuery) -> Result<SearchView> {
+        let (response, timings) = self.rag(false)?.search(collection, query)?;
+        let hits = response.hits.into_iter();
+        Ok(SearchView {
+            hits: hits
+                .map(|hit| HitView { id: id(&hit.id), score: hit.score, payload: payload(hit.payload) })
+                .collect(),
+            timings_ms: timings.into_iter().collect(),
+        })
+    }
+
+    fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<EnrichedView> {
+        let enriched = self.rag(false)?.enrich(collection, request)?;
+        let citations = enriched.citations.into_iter().map(|citation| CitationView {
+            index: citation.index as u64,
+            document: citation.document,
+            heading: citation.heading,
+            start: citation.start as u64,
+            end: citation.end as u64,
+            score: citation.score,
+            text: citation.text,
+        });
+        let dropped = enriched.dropped.into_iter().map(|dropped| DroppedView {
+            document: dropped.document,
+            start: dropped.start as u64,
+            end: dropped.end as u64,
+            score: dropped.score,
+            tokens: dropped.tokens as u64,
+            reason: match dropped.reason {
+                DropReason::Budget => "budget".to_owned(),
+                DropReason::Duplicate => "duplicate".to_owned(),
+            },
+        });
+        Ok(EnrichedView {
+            prompt: enriched.prompt,
+            prompt_tokens: enriched.prompt_tokens as u64,
+            citations: citations.collect(),
+            dropped: dropped.collect(),
+            timings_ms: enriched.timings_ms.into_iter().collect(),
+        })
+    }
+
+    fn embed(
+        &self,
+        model: Option<&str>,
+        texts: &[&str],
+        role: Role,
+        overflow: Overflow,
+    ) -> Result<EmbeddingsView> {
+        let embedder = self.models.load(or_default(model.unwrap_or_default()))?;
+        let embeddings = embedder.embed(texts, role, overflow)?;
+        Ok(EmbeddingsView {
+            model: embedder.info().name.clone(),
+            dimension: embedder.info().dimension,
+            vectors: embeddings.vectors,
+            token_counts: embeddings.token_counts.into_iter().map(|count| count as u64).collect(),
+            truncated: embeddings.truncated,
+        })
+    }
+
+    fn models(&self) -> Result<Vec<ModelView>> {
+        let entries = self.models.list().context("the model cache")?;
+        Ok(entries
+            .into_iter()
+            .map(|entry| ModelView {
+                name: entry.name,
+                loaded: entry.loaded,
+                default: entry.default,
+                dimension: entry.info.as_ref().map(|info| info.dimension as u64),
+                max_tokens: entry.info.as_ref().map(|info| info.max_tokens as u64),
+                sha256: entry.info.and_then(|info| info.sha256),
+                path: entry.path.map(|path| path.display().to_string()),
+            })
+            .collect())
+    }
+
+    fn pull_model(&self, name: &str) -> Result<PulledView> {
+        let pulled = self.models.pull(or_default(name))?;
+        Ok(PulledView {
+            name: pulled.name,
+            source: pulled.source,
+            path: Some(pulled.path.display().to_string()),
+            sha256: pulled.sha256,
+        })
+    }
+}
+
+fn or_default(model: &str) -> &str {
+    if model.is_empty() { DEFAULT_MODEL } else { model }
+}
+
+fn stored(document: Document) -> StoredDocument {
+    StoredDocument { id: document.id, source: document.source }
+}
+
+fn id(id: &PointId) -> serde_json::Value {
+    match id {
+        PointId::Num(number) => json!(number),
+        PointId::Str(text) => json!(text),
+    }
+}
+
+fn payload(payload: Payload) -> serde_json::Map<String, serde_json::Value> {
+    let value = |value| match value {
+        Value::Bool(value) => json!(value),
+        Value::Int(value) => json!(value),
+        Value::Float(value) => json!(value),
+        Value::String(value) => json!(value),
+    };
+    payload.into_iter().map(|(name, field)| (name, value(field))).collect()
+}

@@ -1,0 +1,108 @@
+//! `ragstone demo`: the whole path once, as a newcomer would walk it by hand with `model pull`, `ingest` and `ask`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use ragstone_rag::prompt::EnrichRequest;
+use serde_json::json;
+
+use super::Session;
+use super::ingest::Sync;
+use crate::cli::args::DemoArgs;
+use crate::cli::output;
+
+/// What the demo asks this project's own Markdown.
+const QUESTIONS: [&str; 3] = [
+    "What happens to an acknowledged write when the power fails?",
+    "Where does the embedding model come from, and how is it verified?",
+    "In which files may unsafe code stand?",
+];
+/// What it asks a folder that it does not know.
+const GENERAL_QUESTIONS: [&str; 3] = [
+    "What is this about, in short?",
+    "How does one get started?",
+    "What are the limits and what should one be careful about?",
+];
+/// How many chunks and tokens an answer of the demo gets: enough to see, short enough to read.
+const CHUNKS: usize = 4;
+const TOKEN_BUDGET: usize = 700;
+
+pub(super) fn run(session: &Session, args: DemoArgs) -> Result<()> {
+    let started = Instant::now();
+    let (docs, own) = match &args.docs {
+        Some(docs) => (docs.clone(), false),
+        None => (project_root()?, true),
+    };
+    if !docs.is_dir() {
+        bail!("--docs {}: there is no such folder", docs.display());
+    }
+    let say = |line: String| {
+        if !session.json {
+            println!("{line}");
+        }
+    };
+    // A model behind a URL has no files to fetch.
+    let pulled =
+        if args.model.contains("://") { None } else { Some(session.backend.pull_model(&args.model)?) };
+    match &pulled {
+        Some(pulled) => {
+            let short: String = pulled.sha256.chars().take(12).collect();
+            say(format!("Model      {} from {}, SHA-256 {short}… verified", pulled.name, pulled.source));
+        }
+        None => say(format!("Model      {}", args.model)),
+    }
+
+    let collection = args.collection.as_deref().unwrap_or(if own { "demo" } else { "default" });
+    let accept: fn(&Path) -> bool = if own { is_markdown } else { |_| true };
+    let paths = [docs.clone()];
+    let sync = Sync { collection, model: &args.model, paths: &paths, fields: Default::default(), accept };
+    let summary = sync.run(session)?;
+    if summary.chunks == 0 {
+        bail!("{}: no Markdown, text or HTML with anything in it", docs.display());
+    }
+    say(format!("Store      {}, collection {collection}", session.backend.place()));
+    say(format!("Documents  {}: {}", docs.display(), summary.line()));
+    if summary.added + summary.replaced == 0 {
+        say("           every document is stored already and is re-used".to_owned());
+    }
+
+    let questions: Vec<String> = match (args.questions.is_empty(), own) {
+        (false, _) => args.questions,
+        (true, true) => QUESTIONS.map(str::to_owned).to_vec(),
+        (true, false) => GENERAL_QUESTIONS.map(str::to_owned).to_vec(),
+    };
+    let mut answers = Vec::new();
+    for question in &questions {
+        let request = EnrichRequest { k: CHUNKS, token_budget: TOKEN_BUDGET, ..EnrichRequest::new(question) };
+        let enriched = session.backend.enrich(collection, &request)?;
+        say(format!("\nQuestion   {question}"));
+        if session.json {
+            answers.push(json!({ "question": question, "enriched": enriched }));
+        } else {
+            output::enriched(&enriched)?;
+        }
+    }
+    if session.json {
+        return output::json(&json!({ "model": pulled, "documents": summary, "answers": answers }));
+    }
+    say(format!(
+        "\nDone in {:.1} s. Ask on: ragstone ask -c {collection} 'YOUR QUESTION'",
+        started.elapsed().as_secs_f64()
+    ));
+    Ok(())
+}
+
+fn is_markdown(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("md"))
+}
+
+/// The checkout of Ragstone that the working directory lies in.
+fn project_root() -> Result<PathBuf> {
+    let here = std::env::current_dir().context("the working directory")?;
+    let root = here
+        .ancestors()
+        .find(|folder| folder.join("engine/FORMAT.md").is_file() && folder.join("README.md").is_file());
+    root.map(Path::to_path_buf)
+        .context("the working directory is in no checkout of Ragstone: name a folder with --docs DIR")
+}

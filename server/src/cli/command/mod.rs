@@ -1,0 +1,99 @@
+//! One file a command: each turns its arguments into calls of the backend and prints what they return.
+
+mod ask;
+mod collection;
+mod demo;
+mod embed;
+mod ingest;
+mod model;
+mod search;
+mod serve;
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use ragstone::{Filter, Value};
+use ragstone_rag::progress::Progress;
+
+use super::args::{Arguments, Command};
+use super::backend::{self, Backend};
+use super::progress::Bars;
+
+/// What every command gets.
+pub(super) struct Session {
+    pub(super) backend: Box<dyn Backend>,
+    pub(super) progress: Arc<dyn Progress>,
+    pub(super) json: bool,
+}
+
+/// Runs the command that the arguments name.
+pub(super) fn run(arguments: Arguments) -> Result<()> {
+    let Arguments { place, json, quiet, command } = arguments;
+    if let Command::Serve(args) = command {
+        return serve::run(&place, args);
+    }
+    let progress: Arc<dyn Progress> = Arc::new(Bars::new(quiet));
+    let session = Session { backend: backend::open(&place, progress.clone())?, progress, json };
+    match command {
+        Command::Serve(_) => unreachable!("served above"),
+        Command::Demo(args) => demo::run(&session, args),
+        Command::Embed(args) => embed::run(&session, &args),
+        Command::Ingest(args) => ingest::run(&session, &args),
+        Command::Search(args) => search::run(&session, args),
+        Command::Ask(args) => ask::run(&session, args),
+        Command::Collection(args) => collection::run(&session, args),
+        Command::Model(args) => model::run(&session, &args),
+    }
+}
+
+/// `NAME=VALUE` with the value typed as it looks: `true`, `12`, `1.5`, anything else a string; quotes force a string.
+fn assignment(flag: &str, text: &str) -> Result<(String, Value)> {
+    let (name, value) =
+        text.split_once('=').with_context(|| format!("{flag} {text}: write it as NAME=VALUE"))?;
+    if name.is_empty() {
+        bail!("{flag} {text}: the name is empty; write it as NAME=VALUE");
+    }
+    let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let value = match (quoted, value) {
+        (Some(text), _) => Value::from(text),
+        (None, "true") => Value::Bool(true),
+        (None, "false") => Value::Bool(false),
+        (None, text) => match (text.parse::<i64>(), text.parse::<f64>()) {
+            (Ok(number), _) => Value::Int(number),
+            (_, Ok(number)) if number.is_finite() => Value::Float(number),
+            _ => Value::from(text),
+        },
+    };
+    Ok((name.to_owned(), value))
+}
+
+/// The filter under which every `--where` holds.
+fn conditions(texts: &[String]) -> Result<Option<Filter>> {
+    let terms =
+        texts.iter().map(|text| assignment("--where", text).map(|(name, value)| Filter::Eq(name, value)));
+    let mut terms = terms.collect::<Result<Vec<_>>>()?;
+    Ok(match terms.len() {
+        0 => None,
+        1 => terms.pop(),
+        _ => Some(Filter::And(terms)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assignments_are_typed_as_they_look() {
+        let typed = |text: &str| assignment("--field", text).unwrap().1;
+        assert_eq!(typed("a=true"), Value::Bool(true));
+        assert_eq!(typed("a=-12"), Value::Int(-12));
+        assert_eq!(typed("a=1.5"), Value::Float(1.5));
+        assert_eq!(typed("a=nan"), Value::from("nan"));
+        assert_eq!(typed("a=\"12\""), Value::from("12"));
+        assert_eq!(typed("a=b=c"), Value::from("b=c"));
+        assert_eq!(typed("a="), Value::from(""));
+        assert!(assignment("--field", "a").is_err());
+        assert!(assignment("--field", "=b").is_err());
+    }
+}

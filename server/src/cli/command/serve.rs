@@ -1,0 +1,67 @@
+//! `ragstone serve`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use ragstone::Db;
+use ragstone_rag::Rag;
+use ragstone_rag::embed::{ModelOptions, Models};
+use ragstone_rag::progress::Progress;
+use ragstone_server::{ServerConfig, bind, init_logs, serve, shutdown_signal};
+
+use crate::cli::args::{LogFormat, Place, ServeArgs};
+
+/// How long threads that are still busy are waited for at the end.
+const SHUTDOWN_WAIT: Duration = Duration::from_millis(200);
+
+pub(super) fn run(place: &Place, args: ServeArgs) -> Result<()> {
+    init_logs(match args.log_format {
+        LogFormat::Text => ragstone_server::LogFormat::Text,
+        LogFormat::Json => ragstone_server::LogFormat::Json,
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime")?;
+    let served = runtime.block_on(async {
+        // Listening comes first: a port that is taken is found out before a large directory is opened.
+        let listener = bind(&args.listen).await?;
+        let shutdown = shutdown_signal()?;
+        let data = place.data.clone();
+        let db = tokio::task::spawn_blocking(move || Db::open(data))
+            .await
+            .context("opening the data directory")?;
+        let db = db.with_context(|| format!("--data {}", place.data.display()))?;
+        let options = ModelOptions {
+            cache_dir: Models::default_cache_dir(),
+            offline: place.offline,
+            progress: Arc::new(LogProgress),
+        };
+        let config = ServerConfig {
+            default_model: args.model,
+            allow_any_model: args.allow_any_model,
+            ..ServerConfig::default()
+        };
+        serve(config, Rag::new(db, Models::new(options)), listener, shutdown).await?;
+        Ok(())
+    });
+    // The database is flushed. A model that is still being fetched would otherwise keep the process until it is here; a
+    // fetch that is cut off leaves nothing in the cache.
+    runtime.shutdown_timeout(SHUTDOWN_WAIT);
+    served
+}
+
+/// Progress as log lines: a server has no terminal.
+struct LogProgress;
+
+impl Progress for LogProgress {
+    fn begin(&self, what: &str, total: Option<u64>, unit: &'static str) {
+        tracing::info!(task = what, total, unit, "began");
+    }
+
+    fn advance(&self, _amount: u64) {}
+
+    fn end(&self) {}
+
+    fn note(&self, line: &str) {
+        tracing::info!("{line}");
+    }
+}

@@ -1,0 +1,29 @@
+//! The command line: arguments in, one command run, an exit code out.
+//!
+//! Every command works on a local directory (`--data`) or on a server (`--url`) through the one trait
+//! [`backend::Backend`]; a command never asks which it has. Answers go to standard output, everything about the work
+//! itself (progress, skipped files, errors) to standard error, so that `--json` output can be piped.
+//!
+//! Exit codes: 0 done, 1 failed (the reason is on standard error), 2 arguments that make no sense.
+
+mod args;
+mod backend;
+mod command;
+mod llm;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+/// Parses the arguments and runs the command.
+pub(crate) fn main() -> ExitCode {
+    let arguments = args::Arguments::of_process();
+    match command::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ragstone: {}", output::causes(&error));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! How answers look to a person, and as JSON.
+
+use std::io::{ErrorKind, Write};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::backend::{CitationView, EnrichedView, Timings};
+
+/// Code points of a chunk that a listing shows.
+const SNIPPET_CHARS: usize = 160;
+/// A line between parts.
+const RULE: &str = "────────────────────────────────────────────────────────────────────────────";
+
+/// Prints one JSON document and a line break.
+pub(crate) fn json(value: &impl Serialize) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer(&mut out, value)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+/// Prints an enriched prompt, its citations and its timings.
+pub(crate) fn enriched(enriched: &EnrichedView) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{RULE}\n{}\n{RULE}", enriched.prompt.trim_end())?;
+    if enriched.citations.is_empty() {
+        writeln!(out, "Citations: none; nothing stored fits the question")?;
+    } else {
+        writeln!(out, "Citations ({} tokens of prompt)", enriched.prompt_tokens)?;
+    }
+    for citation in &enriched.citations {
+        writeln!(out, "  {}", citation_line(citation))?;
+    }
+    for dropped in &enriched.dropped {
+        let (document, start, end) = (&dropped.document, dropped.start, dropped.end);
+        writeln!(
+            out,
+            "  left out ({}): {document} [{start}..{end}] score {:.3}",
+            dropped.reason, dropped.score
+        )?;
+    }
+    writeln!(out, "Timings: {}", timings(&enriched.timings_ms))?;
+    Ok(())
+}
+
+fn citation_line(citation: &CitationView) -> String {
+    let heading = if citation.heading.is_empty() { "(no heading)" } else { &citation.heading };
+    let (index, document) = (citation.index, &citation.document);
+    format!(
+        "[{index}] {document} · {heading} · characters {}..{} · score {:.3}",
+        citation.start, citation.end, citation.score
+    )
+}
+
+/// `embed 2.1 ms, search 0.3 ms, total 2.6 ms`.
+pub(crate) fn timings(timings: &Timings) -> String {
+    let parts: Vec<String> = timings.0.iter().map(|(stage, ms)| format!("{stage} {ms:.1} ms")).collect();
+    parts.join(", ")
+}
+
+/// The start of a text on one line.
+pub(crate) fn snippet(text: &str) -> String {
+    let line = harmless(&text.split_whitespace().collect::<Vec<_>>().join(" "));
+    match line.char_indices().nth(SNIPPET_CHARS) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None => line,
+    }
+}
+
+/// An error and its causes in one line, each said once: some errors have their cause in their own text already.
+pub(crate) fn causes(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| {
+        let cause = cause.to_string();
+        match said.is_empty() {
+            true => cause,
+            false if said.contains(&cause) => said,
+            false => format!("{said}: {cause}"),
+        }
+    })
+}
+
+/// A text of somebody else's with its control characters made visible: they could steer the terminal.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+}
+
+/// Whether the reader of our output went away (`ragstone … | head`): the end of the work, not a failure of it.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        let json = cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+        io.or(json) == Some(ErrorKind::BrokenPipe)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snippet_is_one_short_line() {
+        assert_eq!(snippet("a\n  b\tc"), "a b c");
+        let long = "ä".repeat(SNIPPET_CHARS + 5);
+        assert_eq!(snippet(&long).chars().count(), SNIPPET_CHARS + 1);
+    }
+
+    #[test]
+    fn causes_are_said_once_and_texts_do_not_steer_the_terminal() {
+        let inner = std::io::Error::other("no space");
+        let error = anyhow::Error::new(inner).context("cannot write f: no space").context("ingesting f");
+        assert_eq!(causes(&error), "ingesting f: cannot write f: no space");
+        assert_eq!(snippet("a\u{1b}[2Jb"), "a\u{fffd}[2Jb");
+    }
+
+    #[test]
+    fn stages_stand_in_their_order() {
+        let stages: Timings = [("search", 1.0), ("embed", 2.0)].into_iter().collect();
+        assert_eq!(timings(&stages), "search 1.0 ms, embed 2.0 ms");
+        assert_eq!(serde_json::to_string(&stages).unwrap(), r#"{"search":1.0,"embed":2.0}"#);
+    }
+}

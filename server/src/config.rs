@@ -1,0 +1,72 @@
+//! How a server runs.
+
+use std::time::Duration;
+
+use ragstone_rag::embed::DEFAULT_MODEL;
+
+use crate::limits;
+
+/// Where a server listens by default: reachable from this machine only.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:6733";
+
+/// How a server runs; every part has a default.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The model that is used where a request names none.
+    pub default_model: String,
+    /// Whether the default model is loaded (fetched first, if need be) as soon as the server is up, rather than by the
+    /// first request that needs it. Until it is loaded, the health of InferenceService is NOT_SERVING.
+    pub load_default_model: bool,
+    /// Whether a request may name any model. Off by default: only the default model and those that are here already
+    /// (loaded, or in the cache) may be named, since any other name makes the server fetch from the hub, read a directory
+    /// of this machine or call a URL.
+    pub allow_any_model: bool,
+    /// Bytes of one request's message.
+    pub request_bytes_max: usize,
+    /// Bytes of one response's message.
+    pub response_bytes_max: usize,
+    /// Requests of a kind (reads; writes; fetches of models) that arrive, wait for a thread or are being worked on. Times
+    /// [`request_bytes_max`](Self::request_bytes_max), it bounds the memory of what arrives.
+    pub concurrent_requests_max: usize,
+    /// Requests of a kind that are being worked on: threads that compute, or wait for the disk.
+    pub worker_threads_max: usize,
+    /// After how long a request is given up, whatever deadline its caller set.
+    pub request_timeout: Duration,
+    /// How long shutting down waits for the requests that are being worked on.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            default_model: DEFAULT_MODEL.to_owned(),
+            load_default_model: true,
+            allow_any_model: false,
+            request_bytes_max: limits::REQUEST_BYTES_MAX,
+            response_bytes_max: limits::RESPONSE_BYTES_MAX,
+            concurrent_requests_max: limits::CONCURRENT_REQUESTS_MAX,
+            // Writers wait for the disk together (one fsync serves them all), so there are more of them than cores.
+            worker_threads_max: (4 * cores).max(16),
+            request_timeout: Duration::from_secs(limits::REQUEST_SECONDS_MAX),
+            shutdown_grace: Duration::from_secs(30),
+        }
+    }
+}
+
+impl ServerConfig {
+    /// The first part that is not acceptable, and why.
+    pub(crate) fn problem(&self) -> Option<(&'static str, &'static str)> {
+        if self.default_model.is_empty() {
+            return Some(("default_model", "is empty"));
+        }
+        let positive = [
+            ("request_bytes_max", self.request_bytes_max),
+            ("response_bytes_max", self.response_bytes_max),
+            ("concurrent_requests_max", self.concurrent_requests_max),
+            ("worker_threads_max", self.worker_threads_max),
+            ("request_timeout", self.request_timeout.as_millis().min(1) as usize),
+        ];
+        positive.into_iter().find(|(_, value)| *value == 0).map(|(name, _)| (name, "is 0"))
+    }
+}

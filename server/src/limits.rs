@@ -1,0 +1,88 @@
+//! Every limit of the server, by name. Those of the engine and of text are the same whether embedded or served, and are
+//! here again so that there is one table. A request beyond a limit gets an error with the limit's name, its largest value
+//! and the value given (`google.rpc.ErrorInfo`, metadata `limit`, `max`, `actual`); nothing of it is stored.
+//!
+//! | limit | value | error |
+//! |---|---|---|
+//! | [`REQUEST_BYTES_MAX`] | 32 MiB (by default) | RESOURCE_EXHAUSTED |
+//! | [`RESPONSE_BYTES_MAX`] | 64 MiB (by default) | RESOURCE_EXHAUSTED |
+//! | [`CONCURRENT_REQUESTS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`REQUEST_SECONDS_MAX`] | 1,800 s (by default) | DEADLINE_EXCEEDED |
+//! | [`BODY_IDLE_SECONDS_MAX`] | 20 s | DEADLINE_EXCEEDED |
+//! | [`HEADER_BYTES_MAX`] | 16 KiB | the HTTP/2 stream is refused |
+//! | [`STREAMS_PER_CONNECTION_MAX`] | 1,024 | the client waits |
+//! | [`PAGE_SIZE_MAX`] | 1,000 | INVALID_ARGUMENT |
+//! | [`GET_IDS_MAX`] | 10,000 | INVALID_ARGUMENT |
+//! | [`COLLECTION_NAME_BYTES_MAX`] | 128 bytes | INVALID_ARGUMENT |
+//! | [`COLLECTIONS_MAX`] | 10,000 | RESOURCE_EXHAUSTED |
+//! | [`DIMENSION_MAX`] | 8,192 components | INVALID_ARGUMENT |
+//! | [`ID_BYTES_MAX`] | 512 bytes | INVALID_ARGUMENT |
+//! | [`BATCH_OPS_MAX`] | 100,000 points or ids | INVALID_ARGUMENT |
+//! | [`BATCH_BYTES_MAX`] | 256 MiB | INVALID_ARGUMENT |
+//! | [`PAYLOAD_BYTES_MAX`] | 32 MiB | INVALID_ARGUMENT |
+//! | [`FIELD_NAME_BYTES_MAX`] | 128 bytes | INVALID_ARGUMENT |
+//! | [`FIELDS_MAX`] | 256 in a collection | INVALID_ARGUMENT |
+//! | [`K_MAX`] | 10,000 | INVALID_ARGUMENT |
+//! | [`EF_MAX`] | 100,000 | INVALID_ARGUMENT |
+//! | [`FILTER_DEPTH_MAX`] | 32 levels | INVALID_ARGUMENT |
+//! | [`FILTER_TERMS_MAX`] | 10,000 nodes and values | INVALID_ARGUMENT |
+//! | [`DOCUMENT_BYTES_MAX`] | 16 MiB | INVALID_ARGUMENT |
+//! | [`DOCUMENT_ID_BYTES_MAX`] | 400 bytes | INVALID_ARGUMENT |
+//! | [`TEXT_BYTES_MAX`] | 1 MiB | INVALID_ARGUMENT |
+//! | [`EMBED_TEXTS_MAX`] | 2,048 texts | INVALID_ARGUMENT |
+//! | [`DOCUMENT_CHUNKS_MAX`] | 49,999 | INVALID_ARGUMENT |
+//! | [`TEMPLATE_BYTES_MAX`] | 64 KiB | INVALID_ARGUMENT |
+//! | [`TEMPLATE_FUEL_MAX`] | 1,000,000 instructions | INVALID_ARGUMENT |
+//! | [`PROMPT_BYTES_MAX`] | 32 MiB | INVALID_ARGUMENT |
+//! | [`CONTEXT_TOKENS_MAX`] | 1,000,000 tokens | INVALID_ARGUMENT |
+//! | tokens of a text | the model's own | INVALID_ARGUMENT |
+
+use std::time::Duration;
+
+use tonic::Status;
+
+pub use ragstone::limits::*;
+pub use ragstone_rag::limits::*;
+
+use crate::status;
+
+/// Bytes of one request's message, by default.
+pub const REQUEST_BYTES_MAX: usize = 32 << 20;
+/// Bytes of one response's message, by default.
+pub const RESPONSE_BYTES_MAX: usize = 64 << 20;
+/// Requests of a kind (reads, writes, fetches of models) that arrive, wait for a thread or are being worked on, by default;
+/// one more is refused before its body is read.
+pub const CONCURRENT_REQUESTS_MAX: usize = 256;
+/// Seconds after which a request is given up, by default, whatever deadline its caller set.
+pub const REQUEST_SECONDS_MAX: u64 = 1_800;
+/// Seconds for which the body of a request may rest while it arrives.
+pub const BODY_IDLE_SECONDS_MAX: u64 = 20;
+/// Bytes of one request's headers.
+pub const HEADER_BYTES_MAX: u32 = 16 << 10;
+/// Requests of one connection at a time; a client keeps the others back.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 1_024;
+/// Items of a page where none is asked for.
+pub const PAGE_SIZE_DEFAULT: usize = 100;
+/// Items of a page.
+pub const PAGE_SIZE_MAX: usize = 1_000;
+/// Ids of one look-up.
+pub const GET_IDS_MAX: usize = K_MAX;
+
+/// Bytes of an error's message. Errors travel in headers, which clients take up to 16 KiB of, percent-encoded (three bytes
+/// for one, at worst) and once more, with the details, in base64.
+pub(crate) const ERROR_MESSAGE_BYTES_MAX: usize = 2_048;
+/// Bytes of one text among an error's details.
+pub(crate) const ERROR_DETAIL_BYTES_MAX: usize = 512;
+/// How long a request waits for its model to be loaded before it is told to come back.
+pub(crate) const MODEL_WAIT: Duration = Duration::from_secs(5);
+/// Models loaded at the same time.
+pub(crate) const MODEL_LOADS_MAX: usize = 2;
+
+/// Refuses too many items before anything is made of them: on the wire an empty one takes two bytes.
+pub(crate) fn check_count(
+    field: &str,
+    actual: usize,
+    (limit, max): (&'static str, usize),
+) -> Result<(), Status> {
+    if actual > max { Err(status::beyond_limit(field, limit, max as u64, actual as u64)) } else { Ok(()) }
+}

@@ -1,0 +1,7 @@
+//! The `ragstone` binary: the server and the command line.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,164 @@
+//! Which models requests may name, and their loading.
+//!
+//! Loading takes seconds, fetching minutes, and neither may hold a worker thread or a caller for that long. So a model is
+//! loaded once, in the background, whoever asks first; requests that need it wait a little and are then told to come
+//! back (UNAVAILABLE with RetryInfo). A load that failed fails the requests that waited for it; the next one tries again.
+//! Fetches that a request asks for take turns with the loads, so that there are never more than a few of both.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ragstone_rag::embed::{Models, PulledModel};
+use tokio::sync::{Semaphore, watch};
+use tonic::Status;
+
+use crate::config::ServerConfig;
+use crate::health::Health;
+use crate::limits::{MODEL_LOADS_MAX, MODEL_WAIT};
+use crate::status;
+
+/// Pauses between attempts to load the default model: the first, and the longest.
+const RETRY_FIRST: Duration = Duration::from_secs(5);
+const RETRY_MAX: Duration = Duration::from_secs(300);
+
+/// How far a load is.
+type Load = Option<Result<(), Status>>;
+
+/// Loads models; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Loader {
+    models: Models,
+    default_model: Arc<str>,
+    allow_any_model: bool,
+    /// The loads under way, by model. Locked for a look-up or an insertion, never while loading.
+    loads: Arc<Mutex<HashMap<String, watch::Receiver<Load>>>>,
+    turns: Arc<Semaphore>,
+}
+
+impl Loader {
+    pub(crate) fn new(models: Models, config: &ServerConfig) -> Loader {
+        Loader {
+            models,
+            default_model: config.default_model.as_str().into(),
+            allow_any_model: config.allow_any_model,
+            loads: Arc::default(),
+            turns: Arc::new(Semaphore::new(MODEL_LOADS_MAX)),
+        }
+    }
+
+    /// The model that is used where none is named.
+    pub(crate) fn default_model(&self) -> &str {
+        &self.default_model
+    }
+
+    /// The model that a request names, if it may: the default one, or one that is here already (loaded, or in the cache).
+    /// Any other would make the server fetch what its caller chose, read a directory or call a URL, and is the
+    /// operator's to allow.
+    ///
+    /// # Errors
+    /// PERMISSION_DENIED, with what the operator can do.
+    pub(crate) async fn named(&self, name: String) -> Result<String, Status> {
+        if name.is_empty() {
+            return Ok(self.default_model.to_string());
+        }
+        if self.allow_any_model || name == *self.default_model || self.models.loaded(&name).is_some() {
+            return Ok(name);
+        }
+        let (models, wanted) = (self.models.clone(), name.clone());
+        match tokio::task::spawn_blocking(move || models.is_cached(&wanted)).await {
+            Ok(true) => Ok(name),
+            Ok(false) => Err(status::model_not_allowed(&name)),
+            Err(_) => Err(status::fault()),
+        }
+    }
+
+    /// Fetches a model in its turn, which the fetch keeps though its caller may leave.
+    pub(crate) async fn pull(&self, name: String) -> Result<PulledModel, Status> {
+        let turns = Arc::clone(&self.turns);
+        let turn = turns.acquire_owned().await.map_err(|_| status::shutting_down())?;
+        let models = self.models.clone();
+        let pulled = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            models.pull(&name)
+        });
+        pulled.await.map_err(|_| status::fault())?.map_err(status::rag)
+    }
+
+    /// Returns when the model is loaded.
+    ///
+    /// # Errors
+    /// UNAVAILABLE while it is not; what the load failed with.
+    pub(crate) async fn require(&self, name: &str) -> Result<(), Status> {
+        if self.models.loaded(name).is_some() {
+            return Ok(());
+        }
+        let mut load = self.load(name);
+        let outcome = match tokio::time::timeout(MODEL_WAIT, load.wait_for(Option::is_some)).await {
+            Ok(Ok(outcome)) => outcome.clone(),
+            // The loading task is gone: the server is shutting down.
+            Ok(Err(_)) => return Err(status::shutting_down()),
+            Err(_) => return Err(status::model_loading(name)),
+        };
+        outcome.unwrap_or_else(|| Err(status::model_loading(name)))
+    }
+
+    /// Joins the load of this model that is under way, or begins one.
+    fn load(&self, name: &str) -> watch::Receiver<Load> {
+        let mut loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(load) = loads.get(name) {
+            return load.clone();
+        }
+        let (sender, receiver) = watch::channel(None);
+        loads.insert(name.to_owned(), receiver.clone());
+        tokio::spawn({
+            let (loader, name) = (self.clone(), name.to_owned());
+            async move {
+                let outcome = loader.load_now(&name).await;
+                loader.loads.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+                sender.send_replace(Some(outcome));
+            }
+        });
+        receiver
+    }
+
+    async fn load_now(&self, name: &str) -> Result<(), Status> {
+        let _turn = self.turns.acquire().await.map_err(|_| status::shutting_down())?;
+        let started = std::time::Instant::now();
+        let (models, model) = (self.models.clone(), name.to_owned());
+        let loaded = tokio::task::spawn_blocking(move || models.load(&model).map(drop)).await;
+        let latency_ms = started.elapsed().as_secs_f64() * 1e3;
+        match loaded {
+            Ok(Ok(())) => {
+                tracing::info!(model = name, latency_ms, "model loaded");
+                Ok(())
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(model = name, latency_ms, %error, "model not loaded");
+                Err(status::rag(error))
+            }
+            Err(_) => Err(status::fault()),
+        }
+    }
+
+    /// Loads the default model, again and again until it is there, and reports it.
+    pub(crate) async fn keep_default(self, load: bool, health: Health) {
+        let mut pause = RETRY_FIRST;
+        loop {
+            let wanted = load || self.models.loaded(&self.default_model).is_some();
+            if wanted && self.require(&self.default_model).await.is_ok() {
+                health.inference_ready().await;
+                return;
+            }
+            // Without `load`, or while a fetch is under way, look again soon; after a failure, ever later.
+            let under_way =
+                self.loads.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&*self.default_model);
+            if under_way || !load {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            } else {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(RETRY_MAX);
+            }
+        }
+    }
+}

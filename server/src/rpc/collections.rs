@@ -1,0 +1,84 @@
+//! CollectionsService.
+
+use ragstone_proto::v1::collections_service_server::CollectionsService;
+use ragstone_proto::v1::{
+    CreateCollectionRequest, CreateCollectionResponse, DeleteCollectionRequest, DeleteCollectionResponse,
+    GetCollectionRequest, GetCollectionResponse, ListCollectionsRequest, ListCollectionsResponse,
+};
+use ragstone_rag::Rag;
+use tonic::{Request, Response, Status};
+
+use super::Services;
+use crate::{convert, page};
+
+#[tonic::async_trait]
+impl CollectionsService for Services {
+    async fn create_collection(
+        &self,
+        request: Request<CreateCollectionRequest>,
+    ) -> Result<Response<CreateCollectionResponse>, Status> {
+        let (name, mut spec) = convert::collection_spec(request.into_inner())?;
+        if let Some(model) = spec.model.take() {
+            let model = self.loader().named(model).await?;
+            self.loader().require(&model).await?;
+            spec.model = Some(model);
+        }
+        let create = move |rag: &Rag| {
+            let info = rag.create_collection(&name, spec)?;
+            let model = rag.collection_model(&name)?;
+            Ok(CreateCollectionResponse { collection: Some(convert::collection((info, model))) })
+        };
+        self.answer(create).await
+    }
+
+    async fn get_collection(
+        &self,
+        request: Request<GetCollectionRequest>,
+    ) -> Result<Response<GetCollectionResponse>, Status> {
+        let name = request.into_inner().name;
+        let get = move |rag: &Rag| {
+            let info = rag.db().collection(&name)?.info();
+            let model = rag.collection_model(&name)?;
+            Ok(GetCollectionResponse { collection: Some(convert::collection((info, model))) })
+        };
+        self.answer(get).await
+    }
+
+    async fn list_collections(
+        &self,
+        request: Request<ListCollectionsRequest>,
+    ) -> Result<Response<ListCollectionsResponse>, Status> {
+        let request = request.into_inner();
+        let list = page::List::new(&["ListCollections"]);
+        let (size, after) = (page::size(request.page_size)?, list.key(&request.page_token)?);
+        let mut budget = self.budget();
+        let get = move |rag: &Rag| {
+            let (infos, next) =
+                page::cut(rag.db().collections(), after.as_deref(), size, |info| info.name.as_str());
+            let mut collections = Vec::with_capacity(infos.len());
+            for info in infos {
+                match rag.collection_model(&info.name) {
+                    Ok(model) => collections.push(budget.spend(convert::collection((info, model)))?),
+                    // Removed since the names were read.
+                    Err(ragstone_rag::Error::Engine(ragstone::Error::CollectionNotFound { .. })) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let next_page_token = next.map(|key| list.token(&key)).unwrap_or_default();
+            Ok(ListCollectionsResponse { collections, next_page_token })
+        };
+        self.answer(get).await
+    }
+
+    async fn delete_collection(
+        &self,
+        request: Request<DeleteCollectionRequest>,
+    ) -> Result<Response<DeleteCollectionResponse>, Status> {
+        let name = request.into_inner().name;
+        let delete = move |rag: &Rag| {
+            rag.db().delete_collection(&name)?;
+            Ok(DeleteCollectionResponse {})
+        };
+        self.answer(delete).await
+    }
+}

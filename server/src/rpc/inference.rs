@@ -1,0 +1,59 @@
+//! InferenceService.
+
+use ragstone_proto::v1::inference_service_server::InferenceService;
+use ragstone_proto::v1::{
+    EmbedRequest, EmbedResponse, ListModelsRequest, ListModelsResponse, PullModelRequest, PullModelResponse,
+};
+use ragstone_rag::Rag;
+use tonic::{Request, Response, Status};
+
+use super::Services;
+use crate::{convert, page};
+
+#[tonic::async_trait]
+impl InferenceService for Services {
+    async fn embed(&self, request: Request<EmbedRequest>) -> Result<Response<EmbedResponse>, Status> {
+        let request = request.into_inner();
+        let (role, overflow) = convert::embed_options(&request)?;
+        let model = self.loader().named(request.model).await?;
+        self.loader().require(&model).await?;
+        let texts = request.texts;
+        let embed = move |rag: &Rag| {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let embeddings = rag.embed(Some(&model), &texts, role, overflow)?;
+            let info = rag.models().load(&model)?.info().clone();
+            Ok(convert::embed_response(embeddings, info))
+        };
+        self.answer(embed).await
+    }
+
+    async fn list_models(
+        &self,
+        request: Request<ListModelsRequest>,
+    ) -> Result<Response<ListModelsResponse>, Status> {
+        let request = request.into_inner();
+        let list = page::List::new(&["ListModels"]);
+        let (size, after) = (page::size(request.page_size)?, list.key(&request.page_token)?);
+        let default = self.loader().default_model().to_owned();
+        let get = move |rag: &Rag| {
+            let mut models = rag.models().list()?;
+            models.sort_by(|one, other| one.name.cmp(&other.name));
+            let (models, next) = page::cut(models, after.as_deref(), size, |model| model.name.as_str());
+            Ok(ListModelsResponse {
+                models: models.into_iter().map(|model| convert::model(model, &default)).collect(),
+                next_page_token: next.map(|key| list.token(&key)).unwrap_or_default(),
+            })
+        };
+        self.answer(get).await
+    }
+
+    async fn pull_model(
+        &self,
+        request: Request<PullModelRequest>,
+    ) -> Result<Response<PullModelResponse>, Status> {
+        let model = self.loader().named(request.into_inner().model).await?;
+        let pulled = self.loader().pull(model).await?;
+        let (name, source, sha256) = (pulled.name, pulled.source, pulled.sha256);
+        Ok(Response::new(PullModelResponse { name, source, sha256 }))
+    }
+}

@@ -1,0 +1,112 @@
+//! The services of `ragstone.v1`, a file each; a handler is parse -> apply -> respond.
+
+mod answer;
+mod collections;
+mod documents;
+mod inference;
+mod points;
+mod rag;
+mod search;
+
+use std::sync::Arc;
+
+use prost::Message;
+use ragstone_proto::v1::collections_service_server::CollectionsServiceServer;
+use ragstone_proto::v1::documents_service_server::DocumentsServiceServer;
+use ragstone_proto::v1::inference_service_server::InferenceServiceServer;
+use ragstone_proto::v1::points_service_server::PointsServiceServer;
+use ragstone_proto::v1::rag_service_server::RagServiceServer;
+use ragstone_proto::v1::search_service_server::SearchServiceServer;
+use ragstone_rag::Rag;
+use tonic::transport::server::Router;
+use tonic::{Response, Status};
+
+use self::answer::{Budget, Refused};
+use crate::config::ServerConfig;
+use crate::models::Loader;
+use crate::status;
+use crate::work::Work;
+
+/// Rows fetched at a time where many are asked for: what is fetched and does not fit the response is at most so much.
+const READ_SLICE: usize = 100;
+
+/// What every handler works with; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Services {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    rag: Rag,
+    work: Work,
+    loader: Loader,
+    response_bytes_max: usize,
+}
+
+impl Services {
+    pub(crate) fn new(config: &ServerConfig, rag: Rag) -> Services {
+        let loader = Loader::new(rag.models().clone(), config);
+        let response_bytes_max = config.response_bytes_max;
+        Services { shared: Arc::new(Shared { rag, work: Work::new(config), loader, response_bytes_max }) }
+    }
+
+    pub(crate) fn loader(&self) -> &Loader {
+        &self.shared.loader
+    }
+
+    pub(crate) fn work(&self) -> &Work {
+        &self.shared.work
+    }
+
+    /// The services behind a router. The codec's limit stands behind the layer's, for later messages of a stream.
+    pub(crate) fn add_to<L: Clone>(&self, router: Router<L>, config: &ServerConfig) -> Router<L> {
+        let bytes = config.request_bytes_max;
+        router
+            .add_service(CollectionsServiceServer::new(self.clone()).max_decoding_message_size(bytes))
+            .add_service(PointsServiceServer::new(self.clone()).max_decoding_message_size(bytes))
+            .add_service(SearchServiceServer::new(self.clone()).max_decoding_message_size(bytes))
+            .add_service(DocumentsServiceServer::new(self.clone()).max_decoding_message_size(bytes))
+            .add_service(RagServiceServer::new(self.clone()).max_decoding_message_size(bytes))
+            .add_service(InferenceServiceServer::new(self.clone()).max_decoding_message_size(bytes))
+    }
+
+    /// Applies a request on a thread that may block.
+    async fn apply<T, F>(&self, operation: F) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Rag) -> ragstone_rag::Result<T> + Send + 'static,
+    {
+        let rag = self.shared.rag.clone();
+        self.shared.work.run(move || operation(&rag)).await?.map_err(status::rag)
+    }
+
+    /// Returns when the model of a collection, if it has one, is loaded.
+    async fn require_model_of(&self, collection: &str) -> Result<(), Status> {
+        let name = collection.to_owned();
+        match self.apply(move |rag| rag.collection_model(&name)).await? {
+            Some(model) => self.loader().require(&model.name).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Answers a request, all of it on a thread that may block: what is converted and measured can be large. The answer is
+    /// refused when it is larger than a response may be; a closure whose answer has many items counts them as it goes
+    /// ([`Services::budget`]).
+    async fn answer<M, F>(&self, operation: F) -> Result<Response<M>, Status>
+    where
+        M: Message + Send + 'static,
+        F: FnOnce(&Rag) -> Result<M, Refused> + Send + 'static,
+    {
+        let (rag, mut whole) = (self.shared.rag.clone(), self.budget());
+        let answered = self.shared.work.run(move || {
+            let message = operation(&rag).map_err(|refused| refused.0)?;
+            whole.spend(message)
+        });
+        answered.await?.map(Response::new)
+    }
+
+    /// What a response may hold.
+    fn budget(&self) -> Budget {
+        Budget::new(self.shared.response_bytes_max)
+    }
+}

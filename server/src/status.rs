@@ -1,0 +1,398 @@
+//! Errors to `tonic::Status`, with `google.rpc` details.
+//!
+//! | what happened | code |
+//! |---|---|
+//! | a field is wrong, whatever is stored | INVALID_ARGUMENT, the field named in BadRequest |
+//! | there is none, there is one already | NOT_FOUND, ALREADY_EXISTS |
+//! | what is stored does not fit (another model, no model) | FAILED_PRECONDITION |
+//! | too much at once, too large, disk full | RESOURCE_EXHAUSTED, with QuotaFailure |
+//! | not yet (model loading), no longer (shutting down) | UNAVAILABLE, with RetryInfo where nothing was begun |
+//! | too late | DEADLINE_EXCEEDED |
+//! | bytes on disk are damaged | DATA_LOSS |
+//! | a fault of the machine or of ours | INTERNAL, and a line in the log |
+//!
+//! Messages and details are cut: they travel in headers, and may quote what a request holds.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use ragstone_proto::v1::{ERROR_DOMAIN, ErrorReason};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::limits::{ERROR_DETAIL_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX};
+
+/// When a refused request may come back.
+const BUSY_RETRY: Duration = Duration::from_millis(100);
+/// When a request that met a model being loaded may come back.
+const LOADING_RETRY: Duration = Duration::from_secs(1);
+
+/// Limits of the whole server rather than of one request.
+const SERVER_LIMITS: [&str; 1] = ["COLLECTIONS_MAX"];
+
+/// A status under construction.
+struct Problem {
+    code: Code,
+    reason: ErrorReason,
+    message: String,
+    metadata: HashMap<String, String>,
+    details: ErrorDetails,
+}
+
+impl Problem {
+    fn new(code: Code, reason: ErrorReason, message: impl Into<String>) -> Problem {
+        let message = cut(message.into(), ERROR_MESSAGE_BYTES_MAX);
+        Problem { code, reason, message, metadata: HashMap::new(), details: ErrorDetails::new() }
+    }
+
+    fn with(mut self, name: &str, value: impl ToString) -> Problem {
+        self.metadata.insert(name.to_owned(), detail(value.to_string()));
+        self
+    }
+
+    /// Names the field that is wrong.
+    fn field(mut self, field: impl Into<String>, description: impl Into<String>) -> Problem {
+        self.details.add_bad_request_violation(detail(field.into()), detail(description.into()));
+        self
+    }
+
+    fn quota(mut self, subject: &str, description: impl Into<String>) -> Problem {
+        self.details.add_quota_failure_violation(subject, detail(description.into()));
+        self
+    }
+
+    fn retry(mut self, after: Duration) -> Problem {
+        self.details.set_retry_info(Some(after));
+        self
+    }
+
+    fn status(mut self) -> Status {
+        let reason = self.reason.as_str_name();
+        let reason = reason.strip_prefix("ERROR_REASON_").unwrap_or(reason);
+        self.details.set_error_info(reason, ERROR_DOMAIN, self.metadata);
+        Status::with_error_details(self.code, self.message, self.details)
+    }
+}
+
+fn detail(text: String) -> String {
+    cut(text, ERROR_DETAIL_BYTES_MAX)
+}
+
+/// The text, cut at a character's boundary.
+fn cut(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max));
+        text.push('…');
+    }
+    text
+}
+
+fn invalid_with(reason: ErrorReason, field: &str, description: &str) -> Problem {
+    let field = wire_path(field);
+    Problem::new(Code::InvalidArgument, reason, format!("{field}: {description}")).field(field, description)
+}
+
+/// The engine's path of a field, as the wire has it: a schema's parts are the request's own there.
+fn wire_path(field: &str) -> &str {
+    field.strip_prefix("schema.").unwrap_or(field)
+}
+
+/// A field of the request is wrong.
+pub(crate) fn invalid(field: &str, description: &str) -> Status {
+    invalid_with(ErrorReason::InvalidField, field, description).status()
+}
+
+/// A field of the request is beyond a limit.
+pub(crate) fn beyond_limit(field: &str, limit: &'static str, max: u64, actual: u64) -> Status {
+    let description = format!("{actual} is beyond the limit {limit} = {max}");
+    let problem = if SERVER_LIMITS.contains(&limit) {
+        Problem::new(Code::ResourceExhausted, ErrorReason::LimitExceeded, format!("{field}: {description}"))
+            .quota(limit, description)
+    } else {
+        invalid_with(ErrorReason::LimitExceeded, field, &description)
+    };
+    problem.with("limit", limit).with("max", max).with("actual", actual).status()
+}
+
+/// An id or a payload field's name is kept for Ragstone, says a check of [`ragstone_rag::reserved`].
+pub(crate) fn reserved(error: ragstone_rag::Error) -> Status {
+    match error {
+        ragstone_rag::Error::Invalid { field, reason } => {
+            invalid_with(ErrorReason::ReservedName, &field, &reason).status()
+        }
+        other => rag(other),
+    }
+}
+
+/// Every thread is taken and the queue is full.
+pub(crate) fn too_many_requests(max: usize) -> Status {
+    let message = format!("the server works on CONCURRENT_REQUESTS_MAX = {max} requests already; try again");
+    Problem::new(Code::ResourceExhausted, ErrorReason::TooManyRequests, message.clone())
+        .with("limit", "CONCURRENT_REQUESTS_MAX")
+        .with("max", max)
+        .quota("CONCURRENT_REQUESTS_MAX", message)
+        .retry(BUSY_RETRY)
+        .status()
+}
+
+/// The request's message is larger than the server takes.
+pub(crate) fn request_too_large(max: usize, actual: u64) -> Status {
+    too_large(
+        ErrorReason::RequestTooLarge,
+        "REQUEST_BYTES_MAX",
+        (max, actual),
+        "the request; send less at once",
+    )
+}
+
+/// The answer would be larger than the server gives.
+pub(crate) fn response_too_large(max: usize, actual: u64) -> Status {
+    too_large(
+        ErrorReason::ResponseTooLarge,
+        "RESPONSE_BYTES_MAX",
+        (max, actual),
+        "the response; ask for fewer items, or without vectors and payload",
+    )
+}
+
+fn too_large(reason: ErrorReason, limit: &str, (max, actual): (usize, u64), what: &str) -> Status {
+    let message = format!("{actual} bytes are beyond the limit {limit} = {max} of {what}");
+    Problem::new(Code::ResourceExhausted, reason, message.clone())
+        .with("limit", limit)
+        .with("max", max)
+        .with("actual", actual)
+        .quota(limit, message)
+        .status()
+}
+
+/// The request's deadline has passed; what it began may yet be completed.
+pub(crate) fn deadline_exceeded(after: Duration) -> Status {
+    let message = format!("the deadline of {} ms has passed; a write may yet be applied", after.as_millis());
+    Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
+}
+
+/// The request's body stopped arriving.
+pub(crate) fn body_stalled(after: Duration) -> Status {
+    let message = format!(
+        "nothing of the request came for BODY_IDLE_SECONDS_MAX = {} s; nothing was begun",
+        after.as_secs()
+    );
+    Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
+}
+
+/// The server has no such method.
+pub(crate) fn unknown_method() -> Status {
+    Problem::new(Code::Unimplemented, ErrorReason::UnknownMethod, "the server has no such service or method")
+        .status()
+}
+
+/// The bytes of the request are not a message of its type, or are nested too deeply.
+pub(crate) fn malformed(complaint: &str) -> Status {
+    Problem::new(Code::InvalidArgument, ErrorReason::MalformedMessage, complaint).status()
+}
+
+/// The server stops before the request is done.
+pub(crate) fn shutting_down() -> Status {
+    Problem::new(Code::Unavailable, ErrorReason::ShuttingDown, "the server is shutting down").status()
+}
+
+/// The request panicked.
+pub(crate) fn fault() -> Status {
+    Problem::new(Code::Internal, ErrorReason::Fault, "a fault of the server; its log says more").status()
+}
+
+/// The model is being loaded; nothing was begun.
+pub(crate) fn model_loading(model: &str) -> Status {
+    Problem::new(
+        Code::Unavailable,
+        ErrorReason::ModelLoading,
+        format!("model {model} is being loaded; try again"),
+    )
+    .with("model", model)
+    .retry(LOADING_RETRY)
+    .status()
+}
+
+/// A model that is neither the default one nor here already.
+pub(crate) fn model_not_allowed(model: &str) -> Status {
+    let message = format!(
+        "model {model}: this server fetches and opens no models that its callers name; its operator can fetch it with \
+         `ragstone model pull`, or start the server with --allow-any-model"
+    );
+    Problem::new(Code::PermissionDenied, ErrorReason::ModelNotAllowed, message).with("model", model).status()
+}
+
+/// The engine refused or failed.
+pub(crate) fn engine(error: ragstone::Error) -> Status {
+    use ragstone::Error;
+    let message = error.to_string();
+    match error {
+        Error::Invalid { field, reason } => invalid(&field, &reason),
+        Error::Limit { field, limit, max, actual } => beyond_limit(&field, limit, max, actual),
+        Error::CollectionNotFound { name } => {
+            Problem::new(Code::NotFound, ErrorReason::CollectionNotFound, message)
+                .with("collection", name)
+                .status()
+        }
+        Error::CollectionExists { name } => {
+            Problem::new(Code::AlreadyExists, ErrorReason::CollectionExists, message)
+                .with("collection", name)
+                .status()
+        }
+        Error::UnknownField { field } => {
+            invalid_with(ErrorReason::UnknownPayloadField, &field, "the collection has no such payload field")
+                .status()
+        }
+        Error::FieldType { field, expected, actual } => {
+            let description = format!("the field is {expected}, the value is {actual}");
+            invalid_with(ErrorReason::PayloadFieldType, &field, &description)
+                .with("expected", expected)
+                .with("actual", actual)
+                .status()
+        }
+        Error::Locked { .. } => {
+            Problem::new(Code::FailedPrecondition, ErrorReason::StoreLocked, message).status()
+        }
+        Error::Corrupt { offset, .. } => {
+            tracing::error!(error = %message, "stored data is damaged");
+            Problem::new(Code::DataLoss, ErrorReason::StoreCorrupt, message).with("offset", offset).status()
+        }
+        Error::Io { source, .. } => io(source.kind(), message),
+        Error::Poisoned { .. } => {
+            tracing::error!(error = %message, "the store accepts no writes");
+            Problem::new(Code::FailedPrecondition, ErrorReason::StorePoisoned, message).status()
+        }
+        _ => unknown(message),
+    }
+}
+
+/// Text, model or prompt: something between the request and the engine refused or failed.
+pub(crate) fn rag(error: ragstone_rag::Error) -> Status {
+    use ragstone_rag::Error;
+    let message = error.to_string();
+    match error {
+        Error::Engine(error) => engine(error),
+        Error::Invalid { field, reason } => invalid(&field, &reason),
+        Error::Limit { field, limit, max, actual } => beyond_limit(&field, limit, max, actual),
+        Error::TokenLimit { field, model, tokens, max } => {
+            let description = format!("{tokens} tokens are beyond the {max} that model {model} reads");
+            invalid_with(ErrorReason::TokenLimit, &field, &description)
+                .with("model", model)
+                .with("max", max)
+                .with("actual", tokens)
+                .status()
+        }
+        Error::ModelNotFound { model, .. } => {
+            Problem::new(Code::NotFound, ErrorReason::ModelNotFound, message).with("model", model).status()
+        }
+        Error::ModelInvalid { .. } => {
+            Problem::new(Code::FailedPrecondition, ErrorReason::ModelInvalid, message).status()
+        }
+        Error::ModelMismatch { collection, expected, actual } => {
+            Problem::new(Code::FailedPrecondition, ErrorReason::ModelMismatch, message)
+                .with("collection", collection)
+                .with("expected", expected)
+                .with("actual", actual)
+                .status()
+        }
+        Error::NoModel { collection } => {
+            Problem::new(Code::FailedPrecondition, ErrorReason::CollectionWithoutModel, message)
+                .with("collection", collection)
+                .status()
+        }
+        Error::DocumentNotFound { collection, document } => {
+            Problem::new(Code::NotFound, ErrorReason::DocumentNotFound, message)
+                .with("collection", collection)
+                .with("document", document)
+                .status()
+        }
+        Error::NotText { document, reason } => {
+            invalid_with(ErrorReason::NotText, "content", &reason).with("document", document).status()
+        }
+        Error::Template { reason } => {
+            invalid_with(ErrorReason::TemplateInvalid, "template", &reason).status()
+        }
+        Error::Remote { url, .. } => {
+            Problem::new(Code::Unavailable, ErrorReason::RemoteModelFailed, message).with("url", url).status()
+        }
+        Error::Io { source, .. } => io(source.kind(), message),
+        _ => unknown(message),
+    }
+}
+
+fn io(kind: ErrorKind, message: String) -> Status {
+    tracing::error!(error = %message, "the operating system refused an operation");
+    match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Problem::new(Code::ResourceExhausted, ErrorReason::StoreIo, message.clone())
+                .quota("disk", message)
+                .status()
+        }
+        _ => Problem::new(Code::Internal, ErrorReason::StoreIo, message).status(),
+    }
+}
+
+/// The engine's errors are open-ended; one that this table does not know yet is ours to add.
+fn unknown(message: String) -> Status {
+    tracing::error!(error = %message, "an error without a code of its own");
+    Problem::new(Code::Internal, ErrorReason::Fault, message).status()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_name_reason_field_and_limit() {
+        let status = engine(ragstone::Error::Limit {
+            field: "k".into(),
+            limit: "K_MAX",
+            max: 10_000,
+            actual: 1_000_000,
+        });
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(status.message(), "k: 1000000 is beyond the limit K_MAX = 10000");
+        let details = status.get_error_details();
+        let info = details.error_info().unwrap();
+        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("LIMIT_EXCEEDED", "ragstone"));
+        assert_eq!(info.metadata["limit"], "K_MAX");
+        assert_eq!(info.metadata["max"], "10000");
+        assert_eq!(info.metadata["actual"], "1000000");
+        assert_eq!(details.bad_request().unwrap().field_violations[0].field, "k");
+    }
+
+    #[test]
+    fn long_names_are_cut_at_a_character() {
+        let name = "ü".repeat(5 << 20);
+        let status = engine(ragstone::Error::CollectionNotFound { name });
+        assert!(status.message().len() <= ERROR_MESSAGE_BYTES_MAX + '…'.len_utf8());
+        // What clients take: 16 KiB of headers.
+        assert!(status.message().len() * 3 + status.details().len() * 4 / 3 < 15 << 10);
+    }
+
+    #[test]
+    fn a_full_disk_is_exhaustion_and_the_rest_is_ours() {
+        let error = |kind: ErrorKind| ragstone::Error::Io {
+            operation: "sync",
+            path: "wal".into(),
+            source: std::io::Error::from(kind),
+        };
+        assert_eq!(engine(error(ErrorKind::StorageFull)).code(), Code::ResourceExhausted);
+        assert_eq!(engine(error(ErrorKind::PermissionDenied)).code(), Code::Internal);
+        let corrupt = ragstone::Error::Corrupt { file: "wal".into(), offset: 7, reason: "checksum".into() };
+        let status = engine(corrupt);
+        assert_eq!(status.code(), Code::DataLoss);
+        assert_eq!(status.get_error_details().error_info().unwrap().metadata["offset"], "7");
+    }
+
+    #[test]
+    fn what_may_come_back_says_when() {
+        for status in [too_many_requests(8), model_loading("m")] {
+            assert!(status.get_error_details().retry_info().unwrap().retry_delay.is_some());
+        }
+        for status in [shutting_down(), request_too_large(1, 2), deadline_exceeded(Duration::from_secs(1))] {
+            assert!(status.get_error_details().retry_info().is_none());
+        }
+    }
+}

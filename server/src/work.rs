@@ -1,0 +1,241 @@
+//! Where requests compute and wait for the disk: threads of the blocking pool, behind two gates.
+//!
+//! The problem: a search or an fsync on a thread of the async runtime stops every connection that this thread serves; and
+//! a queue without a bound turns overload into memory and latency without bound. So a request first takes a place
+//! ([`Work::admit`]: refused at once when there is none), before its body is read, so that bodies are bounded too; then
+//! waits for a turn (`running`), then gets a thread of its own. It keeps both until its work is done, even when its caller
+//! has left: what the gates count is work, not callers.
+//!
+//! Reads, writes and fetches of models have gates of their own: writers that wait for a slow disk, and downloads that
+//! wait for the network, leave search alive.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::Status;
+
+use crate::config::ServerConfig;
+use crate::status;
+
+/// What a request does, which decides the gates that it passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Read,
+    Write,
+    /// Fetches a model: minutes at the network.
+    Fetch,
+}
+
+impl Kind {
+    /// By the path of a call, `/ragstone.v1.PointsService/UpsertPoints`; none for health and reflection, which do no
+    /// work and must answer however busy the server is.
+    pub(crate) fn of(path: &str) -> Option<Kind> {
+        let (_, method) = path.strip_prefix("/ragstone.")?.split_once('/')?;
+        Some(match method {
+            "UpsertPoints" | "DeletePoints" | "IngestDocument" | "DeleteDocument" | "CreateCollection"
+            | "DeleteCollection" => Kind::Write,
+            "PullModel" => Kind::Fetch,
+            _ => Kind::Read,
+        })
+    }
+}
+
+/// The two gates of a kind.
+#[derive(Clone, Debug)]
+struct Gates {
+    admitted: Arc<Semaphore>,
+    running: Arc<Semaphore>,
+}
+
+impl Gates {
+    fn new(admitted: usize, running: usize) -> Gates {
+        Gates { admitted: Arc::new(Semaphore::new(admitted)), running: Arc::new(Semaphore::new(running)) }
+    }
+}
+
+/// A request's place. Work that has begun shares it, so that it is free when the last of both has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    kind: Kind,
+    _admitted: Arc<OwnedSemaphorePermit>,
+}
+
+tokio::task_local! {
+    /// The place of the request that the task answers. Handlers are tonic's to call, and pass nothing on.
+    static PLACE: Place;
+}
+
+impl Place {
+    /// The future, its place held, and known to what it runs.
+    pub(crate) fn hold<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+        PLACE.scope(self, future)
+    }
+}
+
+/// The gates; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    reads: Gates,
+    writes: Gates,
+    fetches: Gates,
+    concurrent_requests_max: usize,
+}
+
+impl Work {
+    pub(crate) fn new(config: &ServerConfig) -> Work {
+        let concurrent_requests_max = config.concurrent_requests_max.min(Semaphore::MAX_PERMITS);
+        let gates =
+            || Gates::new(concurrent_requests_max, config.worker_threads_max.min(Semaphore::MAX_PERMITS));
+        Work { reads: gates(), writes: gates(), fetches: gates(), concurrent_requests_max }
+    }
+
+    fn gates(&self, kind: Kind) -> &Gates {
+        match kind {
+            Kind::Read => &self.reads,
+            Kind::Write => &self.writes,
+            Kind::Fetch => &self.fetches,
+        }
+    }
+
+    /// Takes a place.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED when there is none.
+    pub(crate) fn admit(&self, kind: Kind) -> Result<Place, Status> {
+        match Arc::clone(&self.gates(kind).admitted).try_acquire_owned() {
+            Ok(permit) => Ok(Place { kind, _admitted: Arc::new(permit) }),
+            Err(_) => Err(status::too_many_requests(self.concurrent_requests_max)),
+        }
+    }
+
+    /// Does the job on a thread that may block; the request's place ([`Place::hold`]) is held until it is done.
+    ///
+    /// # Errors
+    /// INTERNAL when the job panics.
+    pub(crate) async fn run<T, F>(&self, job: F) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let place = PLACE.try_with(Place::clone).or_else(|_| self.admit(Kind::Read))?;
+        let running = Arc::clone(&self.gates(place.kind).running);
+        let running = running.acquire_owned().await.map_err(|_| status::shutting_down())?;
+        let span = tracing::Span::current();
+        let job = tokio::task::spawn_blocking(move || {
+            let _gates = (place, running);
+            span.in_scope(job)
+        });
+        job.await.map_err(|error| if error.is_panic() { status::fault() } else { status::shutting_down() })
+    }
+
+    /// Returns when nothing is being worked on.
+    pub(crate) async fn idle(&self) {
+        let places = u32::try_from(self.concurrent_requests_max).unwrap_or(u32::MAX);
+        for gates in [&self.reads, &self.writes, &self.fetches] {
+            // An error means that the gate is closed for good, which it never is; then there is nothing to wait for.
+            let _ = gates.admitted.acquire_many(places).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use tonic::Code;
+
+    use super::*;
+
+    fn work(concurrent_requests_max: usize, worker_threads_max: usize) -> Work {
+        Work::new(&ServerConfig { concurrent_requests_max, worker_threads_max, ..ServerConfig::default() })
+    }
+
+    #[tokio::test]
+    async fn one_more_than_there_is_room_for_is_refused_and_the_rest_is_done() {
+        let work = work(2, 1);
+        let (release, held) = mpsc::channel::<()>();
+        let first = tokio::spawn({
+            let work = work.clone();
+            async move { work.run(move || held.recv().is_ok()).await }
+        });
+        while work.reads.admitted.available_permits() > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let second = tokio::spawn({
+            let work = work.clone();
+            async move { work.run(|| 2).await }
+        });
+        while work.reads.admitted.available_permits() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let refused = work.run(|| 3).await.unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        release.send(()).unwrap();
+        assert!(first.await.unwrap().unwrap());
+        assert_eq!(second.await.unwrap().unwrap(), 2);
+        work.idle().await;
+        assert_eq!(work.run(|| 4).await.unwrap(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_and_gives_its_place_back() {
+        let work = work(1, 1);
+        let status = work.run(|| -> u32 { panic!("deliberate") }).await.unwrap_err();
+        assert_eq!(status.code(), Code::Internal);
+        assert_eq!(work.run(|| 1).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn writes_that_stall_leave_reads_alive() {
+        let work = work(1, 1);
+        let (release, held) = mpsc::channel::<()>();
+        let write = work.admit(Kind::Write).unwrap();
+        let stalled = tokio::spawn({
+            let work = work.clone();
+            write.hold(async move { work.run(move || held.recv().is_ok()).await })
+        });
+        assert_eq!(work.admit(Kind::Write).unwrap_err().code(), Code::ResourceExhausted);
+        let read = work.admit(Kind::Read).unwrap();
+        assert_eq!(read.hold(work.run(|| 1)).await.unwrap(), 1);
+        release.send(()).unwrap();
+        assert!(stalled.await.unwrap().unwrap());
+        work.idle().await;
+    }
+
+    #[tokio::test]
+    async fn a_place_is_kept_until_the_work_is_done_though_its_caller_has_left() {
+        let work = work(1, 1);
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (release, held) = mpsc::channel::<()>();
+        let place = work.admit(Kind::Read).unwrap();
+        let caller = tokio::spawn({
+            let work = work.clone();
+            place.hold(async move {
+                let job = move || {
+                    begin.send(()).unwrap();
+                    held.recv().is_ok()
+                };
+                work.run(job).await
+            })
+        });
+        begun.await.unwrap();
+        caller.abort();
+        assert!(caller.await.unwrap_err().is_cancelled());
+        assert!(work.admit(Kind::Read).is_err());
+        release.send(()).unwrap();
+        work.idle().await;
+        assert!(work.admit(Kind::Read).is_ok());
+    }
+
+    #[test]
+    fn every_call_has_its_kind() {
+        let of = |service: &str, method: &str| Kind::of(&format!("/ragstone.v1.{service}/{method}"));
+        assert_eq!(of("PointsService", "UpsertPoints"), Some(Kind::Write));
+        assert_eq!(of("SearchService", "Query"), Some(Kind::Read));
+        assert_eq!(of("InferenceService", "PullModel"), Some(Kind::Fetch));
+        assert_eq!(Kind::of("/grpc.health.v1.Health/Check"), None);
+        assert_eq!(Kind::of("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"), None);
+    }
+}
