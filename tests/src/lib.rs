@@ -1,0 +1,13 @@
+//! Tests across the crates of Ragstone; the crate itself holds what they share.
+//!
+//! - `src/bin/crash_writer.rs`, `tests/crash.rs`: a process that writes and is killed, again and again.
+//! - `tests/server/`: the server through a real client over a real socket.
+//! - `tests/cli.rs`, `tests/demo.rs`: the command line as a process, and the README's first command.
+//! - `tests/tidy.rs`: the checks of shape.
+
+pub mod crash;
+
+/// The examples of the README compile, and those that need no server and no model run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -1,0 +1,197 @@
+//! The command line as a process, on a local directory and on a server, with the default model.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use serde_json::Value;
+use support::{Scratch, Server, model};
+
+const LEASE: &str =
+    "# Lease\n\nThe lease ends on 31 May.\n\n## Deposit\n\nThe deposit is three rents — 2,400 € in all.\n";
+const GARDEN: &str = "<html><head><title>Garden</title></head><body><h1>Garden</h1><p>The roses are cut in March.</p></body></html>";
+
+/// A folder with two documents that are text and one file that is not.
+fn notes(scratch: &Scratch) -> String {
+    scratch.write("notes/lease.md", LEASE.as_bytes());
+    scratch.write("notes/sub/garden.html", GARDEN.as_bytes());
+    scratch.write("notes/broken.txt", b"abc\0\xff\xfe");
+    scratch.path("notes")
+}
+
+fn slice(text: &str, start: u64, end: u64) -> String {
+    text.chars().skip(start as usize).take((end - start) as usize).collect()
+}
+
+/// Both places that a command can work on: a directory of its own and a server.
+fn in_both_places(test: impl Fn(&Scratch, &[&str])) {
+    let scratch = Scratch::new();
+    let data = scratch.path("data");
+    test(&scratch, &["--data", &data]);
+    model();
+    let scratch = Scratch::new();
+    let server = Server::start(&scratch.path("served"));
+    test(&scratch, &["--url", &server.url()]);
+}
+
+#[test]
+fn ingest_then_ask_then_change_the_folder() {
+    in_both_places(|scratch, place| {
+        let folder = notes(scratch);
+        let ingest = || scratch.json(place, &["ingest", &folder, "--model", model(), "--field", "year=2026"]);
+        let first = ingest();
+        assert_eq!((&first["added"], &first["unchanged"]), (&2.into(), &0.into()), "{first}");
+        assert_eq!(first["skipped"].as_array().unwrap().len(), 1, "{first}");
+        assert!(first["skipped"][0]["path"].as_str().unwrap().ends_with("broken.txt"), "{first}");
+
+        let asked = scratch.json(place, &["ask", "When does the lease end?"]);
+        let citations = asked["citations"].as_array().unwrap();
+        assert!(!citations.is_empty());
+        for (place, citation) in citations.iter().enumerate() {
+            assert_eq!(citation["index"], place as u64 + 1);
+            let text = citation["text"].as_str().unwrap();
+            assert!(asked["prompt"].as_str().unwrap().contains(text));
+            if citation["document"] == "lease.md" {
+                let (start, end) = (citation["start"].as_u64().unwrap(), citation["end"].as_u64().unwrap());
+                assert_eq!(slice(LEASE, start, end), text);
+                assert!(citation["heading"].as_str().unwrap().starts_with("Lease"));
+            }
+        }
+        assert!(asked["timings_ms"]["total"].as_f64().unwrap() > 0.0);
+        assert!(asked["dropped"].is_array());
+
+        scratch.write("notes/lease.md", LEASE.replace("May", "June").as_bytes());
+        std::fs::remove_file(scratch.path("notes/sub/garden.html")).unwrap();
+        let second = ingest();
+        let counts = ["added", "replaced", "unchanged", "removed"].map(|name| second[name].as_u64().unwrap());
+        assert_eq!(counts, [0, 1, 0, 1], "{second}");
+        let third = ingest();
+        let counts = ["added", "replaced", "unchanged", "removed"].map(|name| third[name].as_u64().unwrap());
+        assert_eq!(counts, [0, 0, 1, 0], "{third}");
+
+        let found = scratch.json(place, &["search", "lease", "-k", "50"]);
+        let hits = found["hits"].as_array().unwrap();
+        assert!(hits.iter().all(|hit| hit["payload"]["_document"] == "lease.md"), "{found}");
+        assert!(hits.iter().any(|hit| hit["payload"]["_text"].as_str().unwrap().contains("June")), "{found}");
+        let none = scratch.json(place, &["search", "lease", "--where", "year=1999"]);
+        assert_eq!(none["hits"].as_array().unwrap().len(), 0);
+    });
+}
+
+#[test]
+fn collections_are_made_listed_described_and_deleted() {
+    in_both_places(|scratch, place| {
+        let make = [
+            "collection",
+            "create",
+            "vectors",
+            "--dimension",
+            "4",
+            "--metric",
+            "l2",
+            "--field",
+            "lang=string",
+        ];
+        let made = scratch.json(place, &make);
+        assert_eq!(
+            (&made["dimension"], &made["metric"], &made["model"]),
+            (&4.into(), &"l2".into(), &Value::Null)
+        );
+        scratch.fails(place, &make, &["vectors", "exists"]);
+        let listed = scratch.json(place, &["collection", "list"]);
+        assert_eq!(listed["collections"][0]["name"], "vectors");
+        assert_eq!(scratch.json(place, &["collection", "info", "vectors"])["fields"]["lang"], "string");
+        scratch.fails(place, &["search", "a text", "-c", "vectors"], &["vectors", "model"]);
+        scratch.json(place, &["collection", "delete", "vectors"]);
+        scratch.fails(place, &["collection", "info", "vectors"], &["vectors", "does not exist"]);
+        scratch.fails(place, &["collection", "delete", "vectors"], &["vectors", "does not exist"]);
+    });
+}
+
+#[test]
+fn bad_input_is_a_clear_error() {
+    in_both_places(|scratch, place| {
+        let folder = notes(scratch);
+        scratch.json(place, &["ingest", &folder, "--model", model()]);
+        scratch.fails(place, &["ask", "  "], &["question"]);
+        scratch.fails(place, &["search", "x", "-k", "0"], &["k"]);
+        scratch.fails(place, &["search", "x", "-k", "1000000"], &["k", "1000000"]);
+        scratch.fails(place, &["search", "x", "-c", "absent"], &["absent"]);
+        scratch.fails(place, &["search", "x", "--where", "nofield=1"], &["nofield"]);
+        scratch.fails(place, &["search", "x", "--where", "_document=7"], &["_document", "string", "int"]);
+        scratch.fails(place, &["ask", "x", "--token-budget", "0"], &["token_budget"]);
+        scratch.fails(place, &["ask", &"word ".repeat(20_000)], &["question", "tokens"]);
+        scratch.fails(place, &["collection", "create", "bad name"], &["name"]);
+        scratch.fails(place, &["collection", "create", "big", "--dimension", "10000000"], &["dimension"]);
+        scratch.fails(place, &["ingest", &scratch.path("absent")], &["absent"]);
+        scratch.write("template.txt", b"{{ absent_variable }}");
+        scratch.fails(place, &["ask", "x", "--template", &scratch.path("template.txt")], &["template"]);
+        scratch.fails(place, &["ingest", &folder, "--field", "_kind=x"], &["_kind"]);
+    });
+}
+
+#[test]
+fn embed_prints_vectors_and_token_counts() {
+    let scratch = Scratch::new();
+    let printed = scratch.json(&[], &["embed", "--model", model(), "a lease", ""]);
+    let dimension = printed["dimension"].as_u64().unwrap();
+    assert_eq!(printed["vectors"].as_array().unwrap().len(), 2);
+    assert_eq!(printed["vectors"][0].as_array().unwrap().len() as u64, dimension);
+    assert_eq!(printed["token_counts"].as_array().unwrap().len(), 2);
+    let long = "word ".repeat(2_000);
+    scratch.fails(&[], &["embed", "--model", model(), &long], &["texts[0]", "tokens"]);
+    let cut = scratch.json(&[], &["embed", "--model", model(), "--on-overflow", "truncate", &long]);
+    assert_eq!(cut["truncated"][0], true);
+}
+
+#[test]
+fn an_incomplete_model_directory_is_named() {
+    let scratch = Scratch::new();
+    scratch.write("model/config.json", b"{}");
+    let model = scratch.path("model");
+    scratch.fails(&[], &["embed", "x", "--model", &model], &["model"]);
+    scratch.fails(
+        &[],
+        &["embed", "x", "--offline", "--model", "nobody/nothing"],
+        &["nobody/nothing", "cache"],
+    );
+}
+
+#[test]
+fn a_mistyped_data_directory_is_not_made() {
+    let scratch = Scratch::new();
+    let absent = scratch.path("absent");
+    scratch.fails(&["--data", &absent], &["search", "x"], &["absent"]);
+    assert!(!std::path::Path::new(&absent).exists());
+}
+
+#[test]
+fn a_directory_that_a_server_has_open_says_so() {
+    let scratch = Scratch::new();
+    let data = scratch.path("data");
+    let _server = Server::start(&data);
+    scratch.fails(&["--data", &data], &["collection", "list"], &["--url"]);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named() {
+    let scratch = Scratch::new();
+    scratch.fails(&["--url", "http://127.0.0.1:9"], &["collection", "list"], &["127.0.0.1:9"]);
+}
+
+#[test]
+fn an_answer_is_streamed_from_an_openai_compatible_endpoint() {
+    let scratch = Scratch::new();
+    let folder = notes(&scratch);
+    let data = scratch.path("data");
+    let place = ["--data", data.as_str()];
+    scratch.json(&place, &["ingest", &folder, "--model", model()]);
+    let endpoint = support::ChatEndpoint::start(&["It ends ", "on 31 May [1]."]);
+    let url = format!("{}/v1", endpoint.url());
+    let asked = scratch.json(&place, &["ask", "When?", "--llm", &url, "--llm-model", "stand-in"]);
+    assert_eq!(asked["answer"], "It ends on 31 May [1].");
+    let request = endpoint.request();
+    assert_eq!(request["model"], "stand-in");
+    assert_eq!(request["messages"][0]["role"], "user");
+    assert_eq!(request["messages"][0]["content"], asked["prompt"]);
+}

@@ -1,0 +1,13 @@
+//! The server, from outside: a real socket, the Rust client, and a generated client for what the Rust client hides.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod calls;
+mod errors;
+mod fixture;
+mod health;
+mod limits;
+mod load;
+mod models;
+mod reflection;
+mod retries;
+mod shutdown;

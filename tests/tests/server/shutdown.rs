@@ -1,0 +1,98 @@
+//! Stopping while clients write.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ragstone_client::{Code, CreateCollection, Embed, Point};
+use ragstone_server::ServerConfig;
+
+use crate::fixture::{Server, WAIT, config, eventually};
+
+/// Writers go on until they are turned away; every write that was acknowledged is there afterwards, and none other than
+/// those that were sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost() {
+    let mut server = Server::start().await;
+    let client = server.client().await.with_retries(0);
+    client.create_collection(CreateCollection::with_dimension("c", 2)).await.unwrap();
+    let (progress, mut seen) = tokio::sync::watch::channel(0u64);
+    let writers: Vec<_> = (0..4u64)
+        .map(|writer| {
+            let (client, progress) = (client.clone(), progress.clone());
+            tokio::spawn(async move {
+                let mut acknowledged = BTreeSet::new();
+                for number in 0.. {
+                    let id = number * 4 + writer;
+                    match client.upsert_points("c", [Point::new(id, [1.0, id as f32])]).await {
+                        Ok(_) => acknowledged.insert(id),
+                        Err(error) => {
+                            assert_eq!(error.code(), Code::Unavailable, "{error:?}");
+                            return (acknowledged, number);
+                        }
+                    };
+                    progress.send_modify(|count| *count += 1);
+                }
+                unreachable!("the server stops")
+            })
+        })
+        .collect();
+    seen.wait_for(|count| *count >= 40).await.unwrap();
+    server.ask_to_stop();
+    let mut acknowledged = BTreeSet::new();
+    let mut sent = 0;
+    for writer in writers {
+        let (ids, number) = writer.await.unwrap();
+        acknowledged.extend(ids);
+        sent += number + 1;
+    }
+    drop(client);
+    server.ended().await.unwrap();
+    assert!(acknowledged.len() >= 40);
+
+    let server = Server::start_over(server.directory.take().unwrap(), config()).await;
+    let client = server.client().await;
+    let ids: Vec<u64> = acknowledged.iter().copied().collect();
+    for some in ids.chunks(1_000) {
+        let found = client.get_points("c", some.iter().copied()).await.unwrap();
+        assert_eq!(found.len(), some.len());
+    }
+    assert!(client.get_collection("c").await.unwrap().points <= sent);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn requests_under_way_are_completed() {
+    let mut server = Server::start().await;
+    let client = server.client().await.with_retries(0);
+    let request = tokio::spawn({
+        let client = client.clone();
+        async move { client.embed(Embed::new([WAIT])).await }
+    });
+    eventually("the request's work", || server.gate.waiting() == 1).await;
+    server.ask_to_stop();
+    // Nothing new is accepted.
+    let url = server.url();
+    for _ in 0..1_000 {
+        if ragstone_client::Client::connect(&url).await.is_err() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(ragstone_client::Client::connect(&url).await.unwrap_err().code(), Code::Unavailable);
+    server.gate.open();
+    assert_eq!(request.await.unwrap().unwrap().vectors.len(), 1);
+    server.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn after_the_grace_period_requests_are_given_up() {
+    let config = ServerConfig { shutdown_grace: Duration::from_millis(200), ..config() };
+    let mut server = Server::start_with(config).await;
+    let client = server.client().await.with_retries(0);
+    let request = tokio::spawn(async move { client.embed(Embed::new([WAIT])).await });
+    eventually("the request's work", || server.gate.waiting() == 1).await;
+    server.ask_to_stop();
+    let error = request.await.unwrap().unwrap_err();
+    assert_eq!((error.code(), error.reason()), (Code::Unavailable, Some("SHUTTING_DOWN")), "{error:?}");
+    server.ended().await.unwrap();
+}

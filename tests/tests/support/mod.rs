@@ -1,0 +1,177 @@
+//! Processes and scratch directories for the tests of the command line.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Once, mpsc};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// How long a server may take to start or to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The `ragstone` binary beside this test's own; `cargo xtask test` builds it first.
+pub(crate) fn binary() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    let binary = profile.join(format!("ragstone{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        binary.is_file(),
+        "{} is not built; run `cargo build -p ragstone-server` first",
+        binary.display()
+    );
+    binary
+}
+
+/// The default model's name, once it is in the cache: it is fetched as it is for any user, where it is not there yet.
+pub(crate) fn model() -> &'static str {
+    static PULLED: Once = Once::new();
+    PULLED.call_once(|| {
+        let output = Command::new(binary()).args(["model", "pull"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    });
+    "all-MiniLM-L6-v2"
+}
+
+/// A directory that goes when the test ends.
+pub(crate) struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.0.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    pub(crate) fn run(&self, place: &[&str], arguments: &[&str]) -> Output {
+        let mut command = Command::new(binary());
+        command.current_dir(self.0.path()).args(place).args(arguments);
+        for variable in ["RAGSTONE_URL", "RAGSTONE_DATA", "RAGSTONE_OFFLINE"] {
+            command.env_remove(variable);
+        }
+        command.output().unwrap()
+    }
+
+    /// Runs with `--json`; the one document that it prints.
+    pub(crate) fn json(&self, place: &[&str], arguments: &[&str]) -> Value {
+        let output = self.run(place, &[&["--json"], arguments].concat());
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{arguments:?} failed:\n{out}\n{err}");
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments:?}: {error}:\n{out}"))
+    }
+
+    /// Runs something that must fail in good order, with an error that has every one of these words.
+    pub(crate) fn fails(&self, place: &[&str], arguments: &[&str], words: &[&str]) {
+        let output = self.run(place, arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+        assert!(!error.contains("panicked"), "{arguments:?}: {error}");
+        for word in words {
+            assert!(error.contains(word), "{arguments:?}: the error does not name {word:?}: {error}");
+        }
+    }
+}
+
+/// A server process on a free port.
+pub(crate) struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    pub(crate) fn start(data: &str) -> Self {
+        let mut command = Command::new(binary());
+        command.args([
+            "--data",
+            data,
+            "--offline",
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--log-format",
+            "json",
+        ]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (sender, receiver) = mpsc::channel();
+        // Reads on after the first line, so that the server never waits for a full pipe.
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let entry: Value = serde_json::from_str(&line).unwrap_or(Value::Null);
+                if let Some(address) = entry["address"].as_str() {
+                    let _ = sender.send(address.to_owned());
+                }
+            }
+        });
+        let address = receiver.recv_timeout(PATIENCE).expect("the server names its address");
+        Self { child, address }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An OpenAI-compatible chat endpoint that streams a fixed answer to one request.
+pub(crate) struct ChatEndpoint {
+    address: String,
+    request: mpsc::Receiver<Value>,
+}
+
+impl ChatEndpoint {
+    pub(crate) fn start(pieces: &[&str]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let events: String = pieces
+            .iter()
+            .map(|piece| {
+                format!("data: {}\n\n", serde_json::json!({"choices": [{"delta": {"content": piece}}]}))
+            })
+            .collect();
+        let (sender, request) = mpsc::channel();
+        std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut length = 0;
+            for line in reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()) {
+                let (name, value) = line.split_once(':').unwrap_or_default();
+                if name.eq_ignore_ascii_case("content-length") {
+                    length = value.trim().parse().unwrap();
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            sender.send(serde_json::from_slice(&body).unwrap()).unwrap();
+            let mut stream = stream;
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+            write!(stream, "{head}{events}data: [DONE]\n\n").unwrap();
+        });
+        Self { address, request }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What the client sent.
+    pub(crate) fn request(&self) -> Value {
+        self.request.recv_timeout(PATIENCE).unwrap()
+    }
+}

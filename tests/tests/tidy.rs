@@ -1,0 +1,293 @@
+//! The checks of shape: what ARCHITECTURE.md and CONTRIBUTING.md promise about the tree is read off the tree.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Lines that no source file may exceed.
+const FILE_LINES_MAX: usize = 800;
+/// Lines above which a file needs an entry in [`LONG_FILES`].
+const FILE_LINES_QUESTIONED: usize = 400;
+/// Files that are long for a reason, with a ceiling that only goes down.
+const LONG_FILES: &[(&str, usize)] = &[
+    // One method a call of the API, each with its errors and its deadline.
+    ("clients/rust/src/client.rs", 480),
+    // Many small tests of one subject; splitting them would hide their common fixture.
+    ("engine/src/graph/tests.rs", 500),
+    // By rule the only place where wire and engine types meet.
+    ("server/src/convert.rs", 490),
+    // A row for every refusal of the API.
+    ("tests/tests/server/errors.rs", 470),
+];
+
+/// Who may depend on whom inside the workspace, apart from tests and benches, which may use anything.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("ragstone-kernels", &[]),
+    ("ragstone", &["ragstone-kernels"]),
+    ("ragstone-rag", &["ragstone", "ragstone-kernels"]),
+    ("ragstone-proto", &[]),
+    ("ragstone-client", &["ragstone-proto"]),
+    ("ragstone-server", &["ragstone", "ragstone-rag", "ragstone-proto", "ragstone-client"]),
+    ("xtask", &[]),
+];
+
+/// What stands at the top of the tree, apart from files.
+const TOP_FOLDERS: &[&str] = &["benches", "clients", "engine", "operator", "proto", "server", "tests"];
+
+/// The places where `unsafe` may stand.
+const UNSAFE_PLACES: &[&str] = &["engine/kernels/", "engine/src/dir/mmap.rs"];
+
+fn root() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().expect("tests/ lies in the workspace").to_path_buf()
+}
+
+/// Every file of the tree that git would track, as (path from the root, absolute path).
+fn files() -> Vec<(String, PathBuf)> {
+    let root = root();
+    let walk = ignore::WalkBuilder::new(&root)
+        .hidden(false)
+        .require_git(false)
+        .filter_entry(|entry| entry.file_name() != ".git")
+        .build();
+    let mut files = Vec::new();
+    for entry in walk {
+        let entry = entry.unwrap();
+        if entry.file_type().is_some_and(|kind| kind.is_file()) {
+            let relative = entry.path().strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
+            files.push((relative, entry.path().to_path_buf()));
+        }
+    }
+    assert!(files.len() > 50, "the walk found only {} files", files.len());
+    files.sort();
+    files
+}
+
+/// The text files among them, with their text.
+fn texts(endings: &[&str]) -> Vec<(String, String)> {
+    let matching =
+        files().into_iter().filter(|(name, _)| endings.iter().any(|ending| name.ends_with(ending)));
+    matching.filter_map(|(name, path)| Some((name, std::fs::read_to_string(path).ok()?))).collect()
+}
+
+fn fail_on(what: &str, found: &[String]) {
+    assert!(found.is_empty(), "{what}:\n  {}", found.join("\n  "));
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(root());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let ours: BTreeSet<&str> = packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
+    let arrows: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for package in packages {
+        let name = package["name"].as_str().unwrap();
+        if matches!(name, "ragstone-tests" | "ragstone-benches") {
+            continue;
+        }
+        let Some(allowed) = arrows.get(name) else {
+            wrong.push(format!("{name} has no entry in ARROWS"));
+            continue;
+        };
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let on = dependency["name"].as_str().unwrap();
+            if ours.contains(on) && !allowed.contains(&on) {
+                wrong.push(format!("{name} -> {on}"));
+            }
+        }
+    }
+    fail_on("arrows that ARCHITECTURE.md does not have", &wrong);
+}
+
+#[test]
+fn the_top_level_is_the_documented_one() {
+    let mut tops = BTreeSet::new();
+    for (name, _) in files() {
+        if let Some((top, _)) = name.split_once('/') {
+            tops.insert(top.to_owned());
+        }
+    }
+    let odd: Vec<String> = tops
+        .into_iter()
+        .filter(|top| !top.starts_with('.') && !TOP_FOLDERS.contains(&top.as_str()))
+        .collect();
+    fail_on("folders at the top that ARCHITECTURE.md does not have", &odd);
+}
+
+/// The code of a Rust line: without its comment and without string literals.
+fn code_of(line: &str) -> String {
+    let (mut code, mut in_string, mut escaped) = (String::new(), false, false);
+    let mut characters = line.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' if in_string => escaped = true,
+            '"' => in_string = !in_string,
+            '/' if !in_string && characters.peek() == Some(&'/') => break,
+            _ if !in_string => code.push(character),
+            _ => {}
+        }
+    }
+    code
+}
+
+fn has_word(code: &str, word: &str) -> bool {
+    code.split(|character: char| !character.is_alphanumeric() && character != '_').any(|part| part == word)
+}
+
+#[test]
+fn unsafe_stands_only_where_it_may() {
+    let mut wrong = Vec::new();
+    for (name, text) in texts(&[".rs"]) {
+        if UNSAFE_PLACES.iter().any(|place| name.starts_with(place)) {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            if has_word(&code_of(line), "unsafe") {
+                wrong.push(format!("{name}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    fail_on("`unsafe` outside of engine/kernels and engine/src/dir/mmap.rs", &wrong);
+}
+
+#[test]
+fn source_files_can_be_read_in_one_sitting() {
+    let ceilings: BTreeMap<&str, usize> = LONG_FILES.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for (name, text) in texts(&[".rs", ".proto"]) {
+        let lines = text.lines().count();
+        let ceiling = ceilings.get(name.as_str()).copied().unwrap_or(FILE_LINES_QUESTIONED);
+        if lines > ceiling.min(FILE_LINES_MAX) {
+            wrong.push(format!("{name}: {lines} lines, {ceiling} allowed"));
+        }
+    }
+    for (name, ceiling) in LONG_FILES {
+        if !root().join(name).is_file() {
+            wrong.push(format!("{name} is in LONG_FILES ({ceiling} lines) but gone"));
+        }
+    }
+    fail_on("files to split", &wrong);
+}
+
+#[test]
+fn nothing_names_a_machine() {
+    // Written in pieces, so that this file does not find itself.
+    let places = ["work", "root", "home", "Users"].map(|place| format!("/{place}/"));
+    let mut wrong = Vec::new();
+    let endings = [".rs", ".md", ".toml", ".proto", ".py", ".yaml", ".yml", ".json", ".sh", "run"];
+    for (name, text) in texts(&endings) {
+        for (number, line) in text.lines().enumerate() {
+            if places.iter().any(|place| names_a_path(line, place)) {
+                wrong.push(format!("{name}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    fail_on("paths of somebody's machine", &wrong);
+}
+
+/// Whether a path that starts with the place stands in the line. The home of `me` is everybody's in examples.
+fn names_a_path(line: &str, place: &str) -> bool {
+    line.match_indices(place).any(|(at, _)| {
+        let goes_on =
+            |before: char| before.is_alphanumeric() || matches!(before, '.' | '_' | '-' | '}' | '/' | '*');
+        !line[..at].ends_with(goes_on) && !line[at + place.len()..].starts_with("me/")
+    })
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let words = [
+        "TO".to_owned() + "DO",
+        "FIX".to_owned() + "ME",
+        "unimpl".to_owned() + "emented",
+        "XX".to_owned() + "X",
+    ];
+    let mut wrong = Vec::new();
+    for (name, text) in texts(&[".rs", ".proto", ".md", ".py"]) {
+        for (number, line) in text.lines().enumerate() {
+            if words.iter().any(|word| has_word(line, word)) {
+                wrong.push(format!("{name}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    fail_on("unfinished work", &wrong);
+}
+
+/// GitHub's anchor of a heading: lower case, spaces to hyphens, punctuation dropped.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase();
+    let kept =
+        kept.chars().filter(|character| character.is_alphanumeric() || matches!(character, ' ' | '-' | '_'));
+    kept.map(|character| if character == ' ' { '-' } else { character }).collect()
+}
+
+#[test]
+fn links_in_documents_lead_somewhere() {
+    let documents: BTreeMap<String, String> = texts(&[".md"]).into_iter().collect();
+    let anchors: BTreeMap<&str, BTreeSet<String>> = documents
+        .iter()
+        .map(|(name, text)| {
+            let headings = text.lines().filter(|line| line.starts_with('#'));
+            (name.as_str(), headings.map(|line| anchor(line.trim_start_matches('#'))).collect())
+        })
+        .collect();
+    let mut wrong = Vec::new();
+    for (name, text) in &documents {
+        if name.contains("/data/") {
+            continue;
+        }
+        let folder = Path::new(name).parent().unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            let (file, fragment) = target.split_once('#').unwrap_or((target, ""));
+            let path = if file.is_empty() { PathBuf::from(name) } else { folder.join(file) };
+            let normal = normalised(&path);
+            if !root().join(&normal).exists() {
+                wrong.push(format!("{name}: {target}"));
+            } else if !fragment.is_empty() {
+                let known = anchors.get(normal.as_str()).is_some_and(|anchors| anchors.contains(fragment));
+                if !known {
+                    wrong.push(format!("{name}: {target}: no such heading"));
+                }
+            }
+        }
+    }
+    fail_on("broken links", &wrong);
+}
+
+fn normalised(path: &Path) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.to_str().unwrap().split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+#[test]
+fn the_checks_themselves_see_what_they_look_for() {
+    assert!(has_word(&code_of("    unsafe { f() }"), "unsafe"));
+    assert!(!has_word(&code_of("    // unsafe is not allowed"), "unsafe"));
+    assert!(!has_word(&code_of("    let text = \"unsafe\";"), "unsafe"));
+    assert!(!has_word("unsafe_code", "unsafe"));
+    let place = "/".to_owned() + "root/";
+    assert!(names_a_path(&format!("open({place}x)"), &place) && !names_a_path(&format!("a{place}x"), &place));
+    assert_eq!(anchor(" What it is, and isn't"), "what-it-is-and-isnt");
+    assert_eq!(normalised(Path::new("engine/../proto/./a.md")), "proto/a.md");
+}
