@@ -37,7 +37,12 @@ impl Remote {
     }
 
     fn call<T>(&self, call: impl Future<Output = client::Result<T>>) -> Result<T> {
-        Ok(self.runtime.block_on(call)?)
+        self.runtime.block_on(call).map_err(|error| {
+            let is_away = error.code() == Code::Unavailable;
+            let error = anyhow::Error::new(error);
+            // Of a server that is away, the message knows only the connection.
+            if is_away { error.context(format!("--url {}", self.url)) } else { error }
+        })
     }
 }
 
