@@ -7,7 +7,7 @@
 //! ```text
 //! MANIFEST   = magic "RAGSMAN\0" | version u32 | length u64 | body | crc u32     (crc over everything before it)
 //! body       = generation u64 | next-collection u64 | next-segment u64 | count u32 | collection*
-//! collection = id u64 | name str | dimension u32 | metric u8 | encoding u8 | degree u32 | ef-construction u32
+//! collection = id u64 | name str | dimension u32 | metric u8 | encoding u8 | walk-dimension u32 | degree u32 | ef-construction u32
 //!            | strict u8 | count u32 (name str | type u8)* | count u32 (attribute str | value str)*
 //!            | stored-seq u64 | count u32 | segment*
 //! segment    = id u64 | tombstones u64                     (generation of the tombstone file, 0 without one)
@@ -31,7 +31,9 @@ pub(crate) const MANIFEST_FILE: &str = "MANIFEST";
 /// The name under which a new one is written.
 pub(crate) const MANIFEST_NEW_FILE: &str = "MANIFEST.new";
 const MAGIC: &[u8; 8] = b"RAGSMAN\0";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The version before, in which collections had no walk dimension and one encoding.
+const VERSION_1: u32 = 1;
 const HEADER_BYTES: usize = 20;
 
 /// A segment that belongs to a collection.
@@ -100,27 +102,31 @@ impl Manifest {
             return Err((0, "the checksum does not match".into()));
         }
         let version = crate::codec::u32_at(&content[8..12], 0);
-        if version != VERSION {
-            return Err((8, format!("manifest format version {version}, this program reads {VERSION}")));
+        if ![VERSION_1, VERSION].contains(&version) {
+            let reason =
+                format!("manifest format version {version}, this program reads {VERSION_1} and {VERSION}");
+            return Err((8, reason));
         }
         let body = &content[HEADER_BYTES..];
         if crate::codec::u64_at(&content[12..20], 0) != body.len() as u64 {
             return Err((12, "the length does not match".into()));
         }
         let mut decoder = Decoder::new(body);
-        Self::decode_body(&mut decoder)
+        Self::decode_body(&mut decoder, version)
             .and_then(|manifest| decoder.finish().map(|()| manifest))
             .map_err(|error| (HEADER_BYTES + error.offset, error.reason))
     }
 
-    fn decode_body(decoder: &mut Decoder<'_>) -> Decoded<Self> {
+    fn decode_body(decoder: &mut Decoder<'_>, version: u32) -> Decoded<Self> {
         let generation = decoder.u64()?;
         let next_collection = decoder.u64()?;
         let next_segment = decoder.u64()?;
         let mut collections = BTreeMap::new();
         for _ in 0..decoder.count(8)? {
             let id = decoder.u64()?;
-            if id >= next_collection || collections.insert(id, CollectionEntry::decode(decoder)?).is_some() {
+            if id >= next_collection
+                || collections.insert(id, CollectionEntry::decode(decoder, version)?).is_some()
+            {
                 return decoder.error(format!("collection id {id} is used twice or was never given out"));
             }
         }
@@ -140,6 +146,7 @@ impl CollectionEntry {
         out.u32(self.schema.dimension as u32);
         out.u8(metric_code(self.schema.metric));
         out.u8(encoding_code(self.schema.encoding));
+        out.u32(self.schema.walk_dimension() as u32);
         out.u32(self.schema.graph.degree as u32);
         out.u32(self.schema.graph.ef_construction as u32);
         out.u8(u8::from(self.schema.strict));
@@ -161,11 +168,16 @@ impl CollectionEntry {
         }
     }
 
-    fn decode(decoder: &mut Decoder<'_>) -> Decoded<Self> {
+    fn decode(decoder: &mut Decoder<'_>, version: u32) -> Decoded<Self> {
         let name = decoder.str()?.to_owned();
         let dimension = decoder.u32()? as usize;
         let metric = decode_metric(decoder)?;
         let encoding = decode_encoding(decoder)?;
+        let walked = if version == VERSION_1 { dimension } else { decoder.u32()? as usize };
+        if walked == 0 || walked > dimension {
+            return decoder.error(format!("a walk dimension of {walked} for vectors of {dimension}"));
+        }
+        let walk_dimension = (walked < dimension).then_some(walked);
         let graph =
             GraphOptions { degree: decoder.u32()? as usize, ef_construction: decoder.u32()? as usize };
         let strict = decoder.bool()?;
@@ -184,8 +196,16 @@ impl CollectionEntry {
         let segments = (0..count)
             .map(|_| Ok(SegmentEntry { id: decoder.u64()?, tombstones: decoder.u64()? }))
             .collect::<Decoded<Vec<_>>>()?;
-        let schema =
-            Schema { dimension, metric, encoding, graph, fields: fields.to_map(), strict, attributes };
+        let schema = Schema {
+            dimension,
+            metric,
+            encoding,
+            walk_dimension,
+            graph,
+            fields: fields.to_map(),
+            strict,
+            attributes,
+        };
         Ok(Self { name, schema, fields, stored_seq, segments })
     }
 }
@@ -210,12 +230,16 @@ pub(crate) fn decode_metric(decoder: &mut Decoder<'_>) -> Decoded<Metric> {
 pub(crate) fn encoding_code(encoding: EncodingKind) -> u8 {
     match encoding {
         EncodingKind::F32 => 0,
+        EncodingKind::Int8 => 1,
+        EncodingKind::Int4 => 2,
     }
 }
 
 pub(crate) fn decode_encoding(decoder: &mut Decoder<'_>) -> Decoded<EncodingKind> {
     match decoder.u8()? {
         0 => Ok(EncodingKind::F32),
+        1 => Ok(EncodingKind::Int8),
+        2 => Ok(EncodingKind::Int4),
         other => decoder.error(format!("unknown encoding {other}")),
     }
 }

@@ -32,13 +32,18 @@ impl std::fmt::Display for Metric {
     }
 }
 
-/// How vectors are kept for the walk.
+/// How vectors are kept for the walk. Whatever it is, the vectors are stored exactly besides, and decide on the order
+/// of the results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodingKind {
-    /// 32-bit floats, four bytes a component.
-    #[default]
+    /// 32-bit floats: four bytes a component, nothing but the vectors themselves.
     F32,
+    /// One byte a component.
+    Int8,
+    /// Half a byte a component: the fastest.
+    #[default]
+    Int4,
 }
 
 /// The shape of the graph.
@@ -62,6 +67,8 @@ pub struct Schema {
     pub(crate) dimension: usize,
     pub(crate) metric: Metric,
     pub(crate) encoding: EncodingKind,
+    /// Components that a walk compares, if not all.
+    pub(crate) walk_dimension: Option<usize>,
     pub(crate) graph: GraphOptions,
     pub(crate) fields: BTreeMap<String, FieldType>,
     pub(crate) strict: bool,
@@ -76,6 +83,7 @@ impl Schema {
                 dimension,
                 metric: Metric::default(),
                 encoding: EncodingKind::default(),
+                walk_dimension: None,
                 graph: GraphOptions::default(),
                 fields: BTreeMap::new(),
                 strict: false,
@@ -84,7 +92,7 @@ impl Schema {
         }
     }
 
-    /// A schema with every default: cosine, f32, no declared fields.
+    /// A schema with every default: cosine, int4, no declared fields.
     pub fn new(dimension: usize) -> Result<Schema> {
         Self::builder(dimension).build()
     }
@@ -102,6 +110,11 @@ impl Schema {
     /// How vectors are kept for the walk.
     pub fn encoding(&self) -> EncodingKind {
         self.encoding
+    }
+
+    /// Components that a walk compares: all of them, or the first ones.
+    pub fn walk_dimension(&self) -> usize {
+        self.walk_dimension.unwrap_or(self.dimension)
     }
 
     /// The shape of the graph.
@@ -139,10 +152,18 @@ impl SchemaBuilder {
         self
     }
 
-    /// Sets the encoding of the walk; f32 by default.
+    /// Sets the encoding of the walk; int4 by default.
     #[must_use]
     pub fn encoding(mut self, encoding: EncodingKind) -> Self {
         self.schema.encoding = encoding;
+        self
+    }
+
+    /// Walks on the first components only, and compares the candidates on all: for models whose vectors may be cut
+    /// ("Matryoshka"; Kusupati et al. 2022). All by default.
+    #[must_use]
+    pub fn walk_dimension(mut self, components: usize) -> Self {
+        self.schema.walk_dimension = Some(components);
         self
     }
 
@@ -179,11 +200,21 @@ impl SchemaBuilder {
     /// # Errors
     /// [`Error::Invalid`] or [`Error::Limit`], naming the part.
     pub fn build(self) -> Result<Schema> {
-        let schema = self.schema;
+        let mut schema = self.schema;
         if schema.dimension == 0 {
             return Err(Error::invalid("schema.dimension", "a vector has at least one component"));
         }
         check_limit("schema.dimension", "DIMENSION_MAX", DIMENSION_MAX, schema.dimension)?;
+        if let Some(components) = schema.walk_dimension {
+            if components == 0 {
+                return Err(Error::invalid(
+                    "schema.walk_dimension",
+                    "a walk compares at least one component",
+                ));
+            }
+            check_limit("schema.walk_dimension", "schema.dimension", schema.dimension, components)?;
+            schema.walk_dimension = Some(components).filter(|components| *components < schema.dimension);
+        }
         check_graph(&schema.graph)?;
         check_limit("schema.fields", "FIELDS_MAX", FIELDS_MAX, schema.fields.len())?;
         for name in schema.fields.keys() {
@@ -238,6 +269,8 @@ mod tests {
         let cases = [
             (Schema::builder(0), "schema.dimension"),
             (Schema::builder(DIMENSION_MAX + 1), "schema.dimension"),
+            (Schema::builder(4).walk_dimension(0), "schema.walk_dimension"),
+            (Schema::builder(4).walk_dimension(5), "schema.walk_dimension"),
             (Schema::builder(4).graph(graph(3, 100)), "schema.graph.degree"),
             (Schema::builder(4).graph(graph(GRAPH_DEGREE_MAX + 1, 100)), "schema.graph.degree"),
             (Schema::builder(4).graph(graph(16, 0)), "schema.graph.ef_construction"),

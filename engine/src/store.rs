@@ -18,6 +18,7 @@ use crate::segment::{self, DeadRows, SealedSegment, SegmentView, tombstone_file,
 use crate::signal::Signal;
 use crate::threads::{Pools, Work};
 use crate::validate;
+use crate::vectors::Encodings;
 use crate::wal::{self, FileLog, Log, LogOptions};
 
 /// An open database.
@@ -345,11 +346,12 @@ fn open_collections(dir: &dyn Dir, root: &Manifest) -> Result<BTreeMap<u64, Arc<
     root.collections
         .par_iter()
         .map(|(id, entry)| {
+            let encodings = Encodings::new(&entry.schema);
             let segments = entry
                 .segments
                 .par_iter()
                 .map(|segment| {
-                    let sealed = Arc::new(SealedSegment::open(dir, segment.id, &entry.schema)?);
+                    let sealed = Arc::new(SealedSegment::open(dir, segment.id, &entry.schema, &encodings)?);
                     if !sealed.has_only(&entry.fields) {
                         let reason = "a column is of a field that the collection does not have";
                         return Err(corrupt(dir, &segment::segment_file(segment.id), 0, reason));

@@ -40,7 +40,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1, value_name = "N")]
     search_threads: usize,
     /// Encodings of the walk, each an index of its own.
-    #[arg(long, num_args = 1.., value_name = "NAME", default_values = ["f32"])]
+    #[arg(long, num_args = 1.., value_name = "NAME", default_values = ["int4"])]
     encoding: Vec<Encoding>,
     /// Which library.
     #[arg(long, default_value = "ragstone", value_name = "NAME")]
@@ -72,18 +72,26 @@ enum Index {
 enum Encoding {
     /// 32-bit floats.
     F32,
+    /// A byte a component.
+    Int8,
+    /// Half a byte a component.
+    Int4,
 }
 
 impl Encoding {
     fn name(self) -> &'static str {
         match self {
             Encoding::F32 => "f32",
+            Encoding::Int8 => "int8",
+            Encoding::Int4 => "int4",
         }
     }
 
     fn kind(self) -> EncodingKind {
         match self {
             Encoding::F32 => EncodingKind::F32,
+            Encoding::Int8 => EncodingKind::Int8,
+            Encoding::Int4 => EncodingKind::Int4,
         }
     }
 
@@ -91,6 +99,8 @@ impl Encoding {
     fn row_bytes(self, dimension: usize) -> usize {
         match self {
             Encoding::F32 => dimension * 4,
+            Encoding::Int8 => dimension.next_multiple_of(64) + 12,
+            Encoding::Int4 => dimension.next_multiple_of(128) / 2 + 4,
         }
     }
 }

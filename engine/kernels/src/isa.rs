@@ -1,6 +1,6 @@
 //! Which instructions this processor has: asked once, at the first use.
 //!
-//! Levels are ordered; each includes those below it. `RAGSTONE_ISA=scalar|avx2|avx512` forces a lower level, so that
+//! Levels are ordered; each includes those below it. `RAGSTONE_ISA=scalar|avx2|avx512|avx512vnni` forces a lower level, so that
 //! every path can be tested and compared on one machine; a level that the processor lacks is never used.
 
 use std::sync::OnceLock;
@@ -14,6 +14,8 @@ pub enum Isa {
     Avx2,
     /// AVX-512 F, BW, DQ and VL.
     Avx512,
+    /// The same with VNNI: products of bytes.
+    Avx512Vnni,
 }
 
 /// The environment variable that forces a lower level.
@@ -39,7 +41,7 @@ impl Isa {
             use std::arch::is_x86_feature_detected as has;
             let avx2 = has!("avx2") && has!("fma") && has!("f16c");
             if avx2 && has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
-                return Isa::Avx512;
+                return if has!("avx512vnni") { Isa::Avx512Vnni } else { Isa::Avx512 };
             }
             if avx2 {
                 return Isa::Avx2;
@@ -48,14 +50,16 @@ impl Isa {
         Isa::Scalar
     }
 
+    const ALL: [Isa; 4] = [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Avx512Vnni];
+
     /// Every level that this processor has, lowest first.
     pub fn available() -> impl Iterator<Item = Isa> {
-        [Isa::Scalar, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| *isa <= Isa::detected())
+        Self::ALL.into_iter().filter(|isa| *isa <= Isa::detected())
     }
 
     /// A level by its name; `None` for an unknown one.
     pub fn parse(name: &str) -> Option<Isa> {
-        [Isa::Scalar, Isa::Avx2, Isa::Avx512].into_iter().find(|isa| isa.name() == name)
+        Self::ALL.into_iter().find(|isa| isa.name() == name)
     }
 
     /// The level's name, as the environment variable takes it.
@@ -64,6 +68,7 @@ impl Isa {
             Isa::Scalar => "scalar",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
+            Isa::Avx512Vnni => "avx512vnni",
         }
     }
 }

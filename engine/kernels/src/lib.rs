@@ -9,12 +9,16 @@
 )]
 
 mod arena;
+mod codes;
 mod distance;
 mod isa;
 pub mod matrix;
+mod pool;
 mod prefetch;
 
 pub use arena::RowArena;
+pub use codes::{INT4_BLOCK, KernelInt4, KernelInt8, pack_int4};
 pub use distance::{DistanceF32, KernelF32, norm};
 pub use isa::{ISA_VARIABLE, Isa};
+pub use pool::{CandidatePool, POOL_NODES_MAX};
 pub use prefetch::prefetch;

@@ -75,7 +75,7 @@ impl CollectionCore {
             return segment.clone();
         }
         let total = store.growing_bytes.clone();
-        let segment = Arc::new(GrowingSegment::new(&self.schema, self.encoding.clone(), total));
+        let segment = Arc::new(GrowingSegment::new(&self.schema, self.encodings.growing.clone(), total));
         next.segments.push(SegmentView::growing(segment.clone()));
         segment
     }

@@ -104,7 +104,7 @@ impl CollectionCore {
             sources,
             schema: &self.schema,
             fields: &view.fields,
-            encoding: &*self.encoding,
+            encodings: &self.encodings,
         };
         let sealed = store.pools.run(work, || seal(&*store.dir, &request))?;
         let _apply = lock(&self.apply);

@@ -24,7 +24,7 @@ use crate::point::{Batch, PointId};
 use crate::schema::Schema;
 use crate::segment::SegmentView;
 use crate::validate;
-use crate::vectors::{self, Encoding};
+use crate::vectors::Encodings;
 use crate::wal::Record;
 
 /// Frozen segments that may wait for their seal before writers wait too.
@@ -39,7 +39,7 @@ pub(crate) struct ViewState {
     pub(crate) schema: Arc<Schema>,
     /// Every field, the written ones too.
     pub(crate) fields: Arc<FieldTable>,
-    pub(crate) encoding: Arc<dyn Encoding>,
+    pub(crate) encodings: Arc<Encodings>,
     /// Oldest first. A live id is in one of them.
     pub(crate) segments: Vec<SegmentView>,
 }
@@ -97,7 +97,7 @@ pub(crate) struct CollectionCore {
     pub(crate) id: u64,
     pub(crate) name: String,
     pub(super) schema: Arc<Schema>,
-    pub(super) encoding: Arc<dyn Encoding>,
+    pub(super) encodings: Arc<Encodings>,
     /// Numbers writes and queues them: the order of the log is the order of the numbers.
     submit: Mutex<Submit>,
     /// Held while one batch is applied or a segment is swapped: each view is made from the one before.
@@ -123,7 +123,7 @@ impl CollectionCore {
     /// A collection as the manifest has it, with its opened segments and their tombstone generations.
     pub(crate) fn open(id: u64, entry: &CollectionEntry, segments: Vec<(SegmentView, u64)>) -> Self {
         let schema = Arc::new(entry.schema.clone());
-        let encoding = vectors::encoding(schema.encoding, schema.metric);
+        let encodings = Arc::new(Encodings::new(&schema));
         let committed = segments
             .iter()
             .filter_map(|(segment, generation)| {
@@ -135,7 +135,7 @@ impl CollectionCore {
             seq: entry.stored_seq,
             schema: schema.clone(),
             fields: Arc::new(entry.fields.clone()),
-            encoding: encoding.clone(),
+            encodings: encodings.clone(),
             segments: segments.into_iter().map(|(segment, _)| segment).collect(),
         };
         let submit =
@@ -144,7 +144,7 @@ impl CollectionCore {
             id,
             name: entry.name.clone(),
             schema,
-            encoding,
+            encodings,
             submit: Mutex::new(submit),
             apply: Mutex::new(Apply { seq: entry.stored_seq, links: false }),
             applied: Condvar::new(),

@@ -260,12 +260,7 @@ impl GrowingGraph {
 
 /// The pool's admitted nodes as candidates.
 fn found(scratch: &Scratch, slot_of: impl Fn(u32) -> Slot) -> Vec<Candidate> {
-    let candidate = |(distance, node): (f32, Slot)| Candidate {
-        distance,
-        slot: slot_of(node.0),
-        node: node.0,
-        tree: false,
-    };
+    let candidate = |(distance, node)| Candidate { distance, slot: slot_of(node), node, tree: false };
     scratch.pool.admitted().map(candidate).collect()
 }
 

@@ -30,7 +30,6 @@ mod check;
 mod growing;
 mod insert;
 mod links;
-mod pool;
 mod repair;
 mod scratch;
 mod seal;

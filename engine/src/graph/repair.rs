@@ -181,7 +181,7 @@ impl GrowingGraph {
                 distances_max: 4096,
             };
             walk(&self.base(), &scorer, &plan, scratch);
-            parent = scratch.pool.admitted().next().map(|(_, slot)| slot.0);
+            parent = scratch.pool.admitted().next().map(|(_, node)| node);
         }
         let parent = parent.or_else(|| bound.ones().map(|slot| slot as u32).find(|node| has_room(*node)));
         let parent = parent.unwrap_or(fallback);

@@ -2,42 +2,66 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::pool::Pool;
+use ragstone_kernels::CandidatePool;
+
 use super::select::SelectScratch;
 use crate::vectors::Slot;
 
-/// Which nodes a walk has seen: a byte each that holds the number of the walk. A new walk takes the next
-/// number, so that nothing is cleared but once in 255 walks, and the set of 60,000 nodes stays in the
-/// second-level cache.
+/// Which nodes a walk has seen: a bit each, so that the set of 60,000 nodes stays in the first-level cache; and the
+/// nodes seen, in order, which also say what to clear afterwards.
 #[derive(Debug, Default)]
 pub(super) struct Visited {
-    tags: Vec<u8>,
-    epoch: u8,
-    limit: usize,
+    bits: Vec<u64>,
+    limit: u32,
+    /// The nodes seen, as far as `len`.
+    nodes: Vec<u32>,
+    len: usize,
 }
 
 impl Visited {
     /// Starts a walk over nodes below `limit`.
     pub(super) fn begin(&mut self, limit: usize) {
-        self.limit = limit;
-        if self.tags.len() < limit {
-            // Room to spare, so that a growing graph does not grow this for every insert.
-            self.tags.resize(limit.next_power_of_two().max(1024), 0);
+        // Whatever touches fewer words.
+        if self.len < self.bits.len() / 8 {
+            for node in &self.nodes[..self.len] {
+                self.bits[*node as usize / 64] = 0;
+            }
+        } else {
+            self.bits.fill(0);
         }
-        self.epoch = self.epoch.wrapping_add(1);
-        if self.epoch == 0 {
-            self.tags.fill(0);
-            self.epoch = 1;
+        self.len = 0;
+        self.limit = limit as u32;
+        if self.bits.len() * 64 < limit {
+            // Room to spare, so that a growing graph does not grow this for every insert.
+            self.bits.resize(limit.next_power_of_two().max(1024) / 64, 0);
         }
     }
 
-    /// Marks a node; whether it was new. Nodes that came after the walk began count as seen.
+    /// Adds those of some nodes that were not seen; the first of them stands at the returned place. Nodes that came
+    /// after the walk began count as seen.
     #[inline]
-    pub(super) fn insert(&mut self, node: u32) -> bool {
-        match self.tags[..self.limit].get_mut(node as usize) {
-            Some(tag) => std::mem::replace(tag, self.epoch) != self.epoch,
-            None => false,
+    pub(super) fn insert_all(&mut self, nodes: impl Iterator<Item = u32>) -> usize {
+        let first = self.len;
+        for node in nodes {
+            if node >= self.limit {
+                continue;
+            }
+            if self.nodes.len() <= self.len {
+                self.nodes.resize(self.len + 1024, 0);
+            }
+            // Whether it is new cannot be predicted, so it is no branch: what was seen is written over.
+            let (word, bit) = (&mut self.bits[node as usize / 64], node % 64);
+            self.nodes[self.len] = node;
+            self.len += usize::from((*word >> bit) & 1 == 0);
+            *word |= 1 << bit;
         }
+        first
+    }
+
+    /// The nodes seen, from a place on.
+    #[inline]
+    pub(super) fn since(&self, first: usize) -> &[u32] {
+        &self.nodes[first..self.len]
     }
 }
 
@@ -45,9 +69,8 @@ impl Visited {
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub(super) visited: Visited,
-    pub(super) pool: Pool,
-    /// The batch: unvisited neighbours, their rows, their distances.
-    pub(super) nodes: Vec<u32>,
+    pub(super) pool: CandidatePool,
+    /// Rows and distances of the batch.
     pub(super) slots: Vec<Slot>,
     pub(super) distances: Vec<f32>,
     pub(super) select: SelectScratch,
@@ -77,14 +100,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_walk_has_seen_nothing_across_every_epoch() {
+    fn a_new_walk_has_seen_nothing() {
         let mut visited = Visited::default();
-        for round in 0..600 {
-            visited.begin(10 + round);
-            assert!(visited.insert(3), "round {round}");
-            assert!(!visited.insert(3));
-            assert!(visited.insert(9));
-            assert!(!visited.insert(10 + round as u32), "beyond the limit");
+        for round in 0..600_u32 {
+            visited.begin(10 + 40 * round as usize);
+            let beyond = 10 + 40 * round;
+            let first = visited.insert_all([3, 9, 3, beyond, 9].into_iter());
+            assert_eq!(visited.since(first), [3, 9], "round {round}");
+            let first = visited.insert_all([9, 0, 3].into_iter());
+            assert_eq!(visited.since(first), [0]);
+            // Many nodes, so that both ways of clearing are used.
+            visited.insert_all(0..10 + round * 13);
         }
     }
 }

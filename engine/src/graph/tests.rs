@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::sealed::GraphError;
 use super::*;
-use crate::schema::{EncodingKind, GraphOptions, Metric};
-use crate::vectors::{Encoding, GrowingRows, PairScorer, Rows, encoding};
+use crate::schema::{EncodingKind, GraphOptions, Metric, Schema};
+use crate::vectors::{Encodings, GrowingRows, PairScorer, Rows};
 
 /// SplitMix64 as a stream.
 struct Random(u64);
@@ -55,8 +55,14 @@ fn clustered(rows: usize, dimension: usize, metric: Metric, random: &mut Random)
     (0..rows).map(|_| row()).collect()
 }
 
+/// The encodings of exact rows, which depend on no dimension.
+fn exact_encodings(metric: Metric) -> Encodings {
+    let schema = Schema::builder(8).metric(metric).encoding(EncodingKind::F32).build().unwrap();
+    Encodings::new(&schema)
+}
+
 fn stored(vectors: &[Vec<f32>]) -> GrowingRows {
-    let rows = GrowingRows::new(vectors[0].len());
+    let rows = GrowingRows::new(vectors[0].len(), None);
     vectors.iter().for_each(|vector| {
         rows.push(vector);
     });
@@ -64,7 +70,7 @@ fn stored(vectors: &[Vec<f32>]) -> GrowingRows {
 }
 
 fn exact(
-    encoding: &dyn Encoding,
+    encoding: &Encodings,
     query: &[f32],
     rows: &dyn Rows,
     admits: impl Fn(Slot) -> bool,
@@ -115,28 +121,28 @@ fn finds_what_brute_force_finds_under_every_metric() {
         let mut random = Random(11);
         let vectors = clustered(3_000, 24, metric, &mut random);
         let queries = clustered(100, 24, metric, &mut random);
-        let (rows, encoding) = (stored(&vectors), encoding(EncodingKind::F32, metric));
-        let pairs = encoding.pair_scorer(&rows);
+        let (rows, encoding) = (stored(&vectors), exact_encodings(metric));
+        let pairs = encoding.growing.pair_scorer(&rows);
         let options = GraphOptions { degree: 24, ef_construction: 100 };
         let request = BuildRequest { rows: rows.len(), options, seed: 1 };
         let graph = opened(&build(&request, &*pairs)).unwrap();
         assert_sound(check::sealed(&graph));
         let mut found = 0;
         for query in &queries {
-            let walk = graph.search(&*encoding.scorer(query, &rows), &WalkRequest::new(64));
+            let walk = graph.search(&*encoding.growing.scorer(query, &rows), &WalkRequest::new(64));
             assert!(walk.candidates.is_sorted_by(|a, b| a.0 <= b.0));
             assert_eq!(walk.candidates.len(), 64);
             assert!(walk.distances < 1_500, "{} distances", walk.distances);
-            found += overlap(&walk, &exact(&*encoding, query, &rows, |_| true, 10));
+            found += overlap(&walk, &exact(&encoding, query, &rows, |_| true, 10));
         }
         assert!(found >= 950, "recall of {metric:?}: {found} of 1000");
     }
 }
 
 /// A growing graph over all of `vectors`, inserted one after another.
-fn grown(rows: &GrowingRows, encoding: &dyn Encoding, options: GraphOptions) -> GrowingGraph {
+fn grown(rows: &GrowingRows, encoding: &Encodings, options: GraphOptions) -> GrowingGraph {
     let graph = GrowingGraph::new(options, 7);
-    let pairs = encoding.pair_scorer(rows);
+    let pairs = encoding.growing.pair_scorer(rows);
     (0..rows.len() as u32).for_each(|slot| graph.insert(Slot(slot), &*pairs));
     graph
 }
@@ -146,22 +152,22 @@ fn a_growing_graph_finds_what_brute_force_finds_and_hides_what_is_not_admitted()
     let mut random = Random(5);
     let vectors = clustered(2_500, 20, Metric::Cosine, &mut random);
     let queries = clustered(60, 20, Metric::Cosine, &mut random);
-    let (rows, encoding) = (stored(&vectors), encoding(EncodingKind::F32, Metric::Cosine));
-    let graph = grown(&rows, &*encoding, small());
+    let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::Cosine));
+    let graph = grown(&rows, &encoding, small());
     assert_sound(check::growing(&graph));
     let admit: FixedBitSet = (0..2_500).filter(|slot| slot % 5 < 2).collect();
     let (mut found, mut found_admitted) = (0, 0);
     for query in &queries {
-        let scorer = encoding.scorer(query, &rows);
+        let scorer = encoding.growing.scorer(query, &rows);
         let walk = graph.search(&*scorer, &WalkRequest::new(64));
-        found += overlap(&walk, &exact(&*encoding, query, &rows, |_| true, 10));
+        found += overlap(&walk, &exact(&encoding, query, &rows, |_| true, 10));
 
         let request = WalkRequest { visible: 2_000, admit: Some(&admit), ..WalkRequest::new(40) };
         let walk = graph.search(&*scorer, &request);
         let admits = |slot: Slot| slot.0 < 2_000 && slot.0 % 5 < 2;
         assert_eq!(walk.candidates.len(), 40, "as many as asked for, whatever is refused");
         assert!(walk.candidates.iter().all(|x| admits(x.1)));
-        found_admitted += overlap(&walk, &exact(&*encoding, query, &rows, admits, 10));
+        found_admitted += overlap(&walk, &exact(&encoding, query, &rows, admits, 10));
     }
     assert!(found >= 570, "recall {found} of 600");
     assert!(found_admitted >= 570, "recall among the admitted {found_admitted} of 600");
@@ -171,10 +177,10 @@ fn a_growing_graph_finds_what_brute_force_finds_and_hides_what_is_not_admitted()
 fn a_walk_ends_at_its_limit_and_says_so() {
     let mut random = Random(6);
     let vectors = clustered(1_500, 16, Metric::L2, &mut random);
-    let (rows, encoding) = (stored(&vectors), encoding(EncodingKind::F32, Metric::L2));
-    let graph = grown(&rows, &*encoding, small());
+    let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::L2));
+    let graph = grown(&rows, &encoding, small());
     let nobody = FixedBitSet::new();
-    let scorer = encoding.scorer(&vectors[0], &rows);
+    let scorer = encoding.growing.scorer(&vectors[0], &rows);
     let request = WalkRequest { admit: Some(&nobody), ..WalkRequest::new(10) };
     let all = graph.search(&*scorer, &request);
     assert!(all.candidates.is_empty() && !all.cut);
@@ -185,20 +191,20 @@ fn a_walk_ends_at_its_limit_and_says_so() {
 
 #[test]
 fn graphs_of_nothing_of_one_and_of_equals() {
-    let encoding = encoding(EncodingKind::F32, Metric::L2);
+    let encoding = exact_encodings(Metric::L2);
     for count in [0, 1, 2, 3, 40, 700] {
         let vectors = vec![vec![1.0, 2.0, 3.0]; count];
-        let rows = GrowingRows::new(3);
+        let rows = GrowingRows::new(3, None);
         vectors.iter().for_each(|vector| {
             rows.push(vector);
         });
-        let graph = grown(&rows, &*encoding, small());
+        let graph = grown(&rows, &encoding, small());
         assert_sound(check::growing(&graph));
         let request = BuildRequest { rows: count, options: small(), seed: 3 };
-        let sealed = opened(&build(&request, &*encoding.pair_scorer(&rows))).unwrap();
+        let sealed = opened(&build(&request, &*encoding.growing.pair_scorer(&rows))).unwrap();
         assert_sound(check::sealed(&sealed));
         let query = [1.0, 2.0, 2.0];
-        let scorer = encoding.scorer(&query, &rows);
+        let scorer = encoding.growing.scorer(&query, &rows);
         let request = WalkRequest::new(count.max(1));
         assert_eq!(graph.search(&*scorer, &request).candidates.len(), count);
         assert_eq!(sealed.search(&*scorer, &request).candidates.len(), count);
@@ -217,12 +223,12 @@ fn build_of(nodes: &FixedBitSet, rows: u32, pairs: &dyn PairScorer) -> BuiltGrap
 fn rows_without_a_vector_are_no_nodes() {
     let mut random = Random(8);
     let vectors = clustered(900, 12, Metric::L2, &mut random);
-    let (rows, encoding) = (stored(&vectors), encoding(EncodingKind::F32, Metric::L2));
+    let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::L2));
     let nodes: FixedBitSet = (0..900).filter(|slot| slot % 3 == 1).collect();
-    let graph = opened(&build_of(&nodes, 900, &*encoding.pair_scorer(&rows))).unwrap();
+    let graph = opened(&build_of(&nodes, 900, &*encoding.growing.pair_scorer(&rows))).unwrap();
     assert_sound(check::sealed(&graph));
     assert_eq!((graph.len(), graph.rows()), (300, 900));
-    let walk = graph.search(&*encoding.scorer(&vectors[0], &rows), &WalkRequest::new(900));
+    let walk = graph.search(&*encoding.growing.scorer(&vectors[0], &rows), &WalkRequest::new(900));
     assert_eq!(walk.candidates.len(), 300);
     assert!(walk.candidates.iter().all(|x| x.1.0 % 3 == 1));
 }
@@ -231,14 +237,14 @@ fn rows_without_a_vector_are_no_nodes() {
 fn searches_beside_inserts_find_what_was_there_before() {
     let mut random = Random(9);
     let vectors = clustered(4_000, 16, Metric::Cosine, &mut random);
-    let encoding = encoding(EncodingKind::F32, Metric::Cosine);
+    let encoding = exact_encodings(Metric::Cosine);
     let rows = stored(&vectors);
     let graph = GrowingGraph::new(small(), 1);
     let (next, inserted) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                let pairs = encoding.pair_scorer(&rows);
+                let pairs = encoding.growing.pair_scorer(&rows);
                 loop {
                     let slot = next.fetch_add(1, Ordering::Relaxed);
                     if slot >= vectors.len() {
@@ -259,7 +265,7 @@ fn searches_beside_inserts_find_what_was_there_before() {
                 if visible > 0 {
                     let own = random.below(visible as usize);
                     let request = WalkRequest { visible, ..WalkRequest::new(32) };
-                    let walk = graph.search(&*encoding.scorer(&vectors[own], &rows), &request);
+                    let walk = graph.search(&*encoding.growing.scorer(&vectors[own], &rows), &request);
                     assert!(walk.candidates.iter().all(|x| x.1.0 < visible));
                     hits += usize::from(walk.candidates.iter().any(|x| x.1.index() == own));
                     asked += 1;
@@ -280,8 +286,8 @@ fn repair_removes_the_dead_and_keeps_recall_and_reach() {
     let mut random = Random(12);
     let vectors = clustered(2_400, 20, Metric::Cosine, &mut random);
     let queries = clustered(60, 20, Metric::Cosine, &mut random);
-    let (rows, encoding) = (stored(&vectors), encoding(EncodingKind::F32, Metric::Cosine));
-    let pairs = encoding.pair_scorer(&rows);
+    let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::Cosine));
+    let pairs = encoding.growing.pair_scorer(&rows);
     let graph = GrowingGraph::new(small(), 7);
     let mut dead = FixedBitSet::with_capacity(vectors.len());
     for slot in 0..1_800 {
@@ -293,7 +299,7 @@ fn repair_removes_the_dead_and_keeps_recall_and_reach() {
             dead.insert(random.below(1_800 + round * 150));
         }
         let centre = random.below(1_800);
-        dead.extend(exact(&*encoding, &vectors[centre], &rows, |_| true, 80).iter().map(|slot| slot.index()));
+        dead.extend(exact(&encoding, &vectors[centre], &rows, |_| true, 80).iter().map(|slot| slot.index()));
         dead.remove_range_from(1_800 + round * 150);
         graph.repair(&dead, &*pairs);
         assert_sound(check::growing(&graph));
@@ -306,9 +312,9 @@ fn repair_removes_the_dead_and_keeps_recall_and_reach() {
     assert_eq!(graph.repair(&dead, &*pairs), 0, "they are gone already");
     let mut found = 0;
     for query in &queries {
-        let walk = graph.search(&*encoding.scorer(query, &rows), &WalkRequest::new(64));
+        let walk = graph.search(&*encoding.growing.scorer(query, &rows), &WalkRequest::new(64));
         assert!(walk.candidates.iter().all(|x| !dead.contains(x.1.index())));
-        found += overlap(&walk, &exact(&*encoding, query, &rows, |slot| !dead.contains(slot.index()), 10));
+        found += overlap(&walk, &exact(&encoding, query, &rows, |slot| !dead.contains(slot.index()), 10));
     }
     assert!(found >= 570, "recall {found} of 600 after repairs");
 }
@@ -327,13 +333,13 @@ impl RemoveRangeFrom for FixedBitSet {
 fn a_graph_whose_nodes_all_died_begins_anew() {
     let mut random = Random(13);
     let vectors = clustered(900, 8, Metric::L2, &mut random);
-    let (rows, encoding) = (stored(&vectors), encoding(EncodingKind::F32, Metric::L2));
-    let pairs = encoding.pair_scorer(&rows);
+    let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::L2));
+    let pairs = encoding.growing.pair_scorer(&rows);
     let graph = GrowingGraph::new(small(), 7);
     (0..600).for_each(|slot| graph.insert(Slot(slot), &*pairs));
     let dead: FixedBitSet = (0..600).collect();
     assert_eq!(graph.repair(&dead, &*pairs), 600);
-    let scorer = encoding.scorer(&vectors[0], &rows);
+    let scorer = encoding.growing.scorer(&vectors[0], &rows);
     assert!(
         graph
             .search(&*scorer, &WalkRequest { admit: Some(&FixedBitSet::new()), ..WalkRequest::new(5) })
@@ -350,10 +356,10 @@ fn a_graph_whose_nodes_all_died_begins_anew() {
 fn bytes_survive_a_round_trip_and_give_the_same_walks() {
     let mut random = Random(14);
     let vectors = clustered(1_200, 16, Metric::Dot, &mut random);
-    let (rows, encoding) = (stored(&vectors), encoding(EncodingKind::F32, Metric::Dot));
+    let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::Dot));
     let request = BuildRequest { rows: 1_200, options: small(), seed: 3 };
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    let pairs = encoding.pair_scorer(&rows);
+    let pairs = encoding.growing.pair_scorer(&rows);
     let (first, second) = one.install(|| (build(&request, &*pairs), build(&request, &*pairs)));
     assert_eq!(first, second, "one thread and one seed give the same bytes");
     let written = first.as_bytes().to_vec();
@@ -363,7 +369,7 @@ fn bytes_survive_a_round_trip_and_give_the_same_walks() {
     bytemuck::cast_slice_mut(&mut words)[..framed.len()].copy_from_slice(&framed);
     let part = SealedGraph::open(Arc::new(Aligned(words)), 64..64 + written.len()).unwrap();
     for vector in vectors.iter().step_by(100) {
-        let scorer = encoding.scorer(vector, &rows);
+        let scorer = encoding.growing.scorer(vector, &rows);
         let request = WalkRequest::new(20);
         assert_eq!(whole.search(&*scorer, &request), part.search(&*scorer, &request));
     }
@@ -374,8 +380,8 @@ fn a_growing_graph_is_sealed_without_its_dead_and_in_another_order() {
     let mut random = Random(17);
     let vectors = clustered(2_000, 16, Metric::Cosine, &mut random);
     let queries = clustered(60, 16, Metric::Cosine, &mut random);
-    let (rows, encoding) = (stored(&vectors), encoding(EncodingKind::F32, Metric::Cosine));
-    let pairs = encoding.pair_scorer(&rows);
+    let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::Cosine));
+    let pairs = encoding.growing.pair_scorer(&rows);
     let graph = GrowingGraph::new(small(), 7);
     // Every seventh row has no vector.
     (0..2_000_u32).filter(|slot| !slot.is_multiple_of(7)).for_each(|slot| graph.insert(Slot(slot), &*pairs));
@@ -391,10 +397,10 @@ fn a_growing_graph_is_sealed_without_its_dead_and_in_another_order() {
     let rows = stored(&ordered);
     let mut found = 0;
     for query in &queries {
-        let walk = sealed.search(&*encoding.scorer(query, &rows), &WalkRequest::new(64));
+        let walk = sealed.search(&*encoding.growing.scorer(query, &rows), &WalkRequest::new(64));
         found += overlap(
             &walk,
-            &exact(&*encoding, query, &rows, |slot| !order[slot.index()].0.is_multiple_of(7), 10),
+            &exact(&encoding, query, &rows, |slot| !order[slot.index()].0.is_multiple_of(7), 10),
         );
     }
     assert!(found >= 570, "recall {found} of 600");
@@ -409,9 +415,9 @@ fn a_growing_graph_is_sealed_without_its_dead_and_in_another_order() {
 fn damage_is_refused_with_its_place() {
     let mut random = Random(15);
     let vectors = clustered(400, 8, Metric::L2, &mut random);
-    let (rows, encoding) = (stored(&vectors), encoding(EncodingKind::F32, Metric::L2));
+    let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::L2));
     let nodes: FixedBitSet = (0..400).filter(|slot| *slot != 5).collect();
-    let bytes = build_of(&nodes, 400, &*encoding.pair_scorer(&rows)).as_bytes().to_vec();
+    let bytes = build_of(&nodes, 400, &*encoding.growing.pair_scorer(&rows)).as_bytes().to_vec();
     assert!(open_bytes(bytes.clone()).is_ok());
     let with_word = |word: usize, value: u32| {
         let mut bytes = bytes.clone();
@@ -445,11 +451,11 @@ proptest! {
     #[test]
     fn damaged_bytes_never_panic(changes in prop::collection::vec((any::<u32>(), any::<u32>()), 1..6), cut in any::<u32>()) {
         static BYTES: std::sync::OnceLock<(Vec<u8>, Vec<Vec<f32>>)> = std::sync::OnceLock::new();
-        let encoding = encoding(EncodingKind::F32, Metric::L2);
+        let encoding = exact_encodings(Metric::L2);
         let (bytes, vectors) = BYTES.get_or_init(|| {
             let vectors = clustered(300, 8, Metric::L2, &mut Random(16));
             let request = BuildRequest { rows: 300, options: small(), seed: 3 };
-            let built = build(&request, &*encoding.pair_scorer(&stored(&vectors)));
+            let built = build(&request, &*encoding.growing.pair_scorer(&stored(&vectors)));
             (built.as_bytes().to_vec(), vectors)
         });
         let mut bytes = bytes.clone();
@@ -466,14 +472,14 @@ proptest! {
         }
         if let Ok(graph) = open_bytes(bytes) && graph.rows() <= vectors.len() {
             let rows = stored(vectors);
-            graph.search(&*encoding.scorer(&vectors[0], &rows), &WalkRequest::new(400));
+            graph.search(&*encoding.growing.scorer(&vectors[0], &rows), &WalkRequest::new(400));
         }
     }
 
     /// Any order of inserts and repairs leaves a sound graph that shows exactly the living.
     #[test]
     fn any_history_leaves_a_sound_graph(steps in prop::collection::vec((0_usize..30, any::<u64>(), 1_usize..3), 1..8)) {
-        let (rows, encoding) = (GrowingRows::new(4), encoding(EncodingKind::F32, Metric::L2));
+        let (rows, encoding) = (GrowingRows::new(4, None), exact_encodings(Metric::L2));
         let graph = GrowingGraph::new(GraphOptions { degree: 4, ef_construction: 16 }, 2);
         let mut dead = FixedBitSet::new();
         for (inserts, seed, kinds) in steps {
@@ -482,15 +488,15 @@ proptest! {
                 // Few distinct values: equal rows are the hard case.
                 let row: Vec<f32> = (0..4).map(|_| random.below(kinds * 2) as f32).collect();
                 let slot = rows.push(&row);
-                graph.insert(slot, &*encoding.pair_scorer(&rows));
+                graph.insert(slot, &*encoding.growing.pair_scorer(&rows));
             }
             dead.grow(rows.len());
             let chance = random.below(4);
             (0..rows.len()).filter(|_| random.below(4) < chance).collect::<Vec<_>>().into_iter().for_each(|slot| dead.insert(slot));
-            graph.repair(&dead, &*encoding.pair_scorer(&rows));
+            graph.repair(&dead, &*encoding.growing.pair_scorer(&rows));
             let wrong = check::growing(&graph);
             prop_assert!(wrong.is_empty(), "{:?}", wrong);
-            let walk = graph.search(&*encoding.scorer(&[0.0; 4], &rows), &WalkRequest::new(1_000));
+            let walk = graph.search(&*encoding.growing.scorer(&[0.0; 4], &rows), &WalkRequest::new(1_000));
             let mut living: Vec<usize> = walk.candidates.iter().map(|x| x.1.index()).filter(|slot| !dead.contains(*slot)).collect();
             living.sort_unstable();
             let expected: Vec<usize> = (0..rows.len()).filter(|slot| !dead.contains(*slot)).collect();

@@ -45,37 +45,38 @@ pub(super) trait Layers {
 
 /// Walks one layer from `start`; the result is in the pool. Returns how many rows were compared and whether
 /// the walk was cut at `distances_max`.
-pub(super) fn walk(
-    layer: &impl Layer,
+pub(super) fn walk<L: Layer>(
+    layer: &L,
     scorer: &dyn Scorer,
     plan: &Plan<impl Fn(Slot) -> bool>,
     scratch: &mut Scratch,
 ) -> (u64, bool) {
-    scratch.visited.begin(layer.limit());
-    scratch.pool.reset(plan.ef);
+    let Scratch { visited, pool, slots, distances, .. } = scratch;
+    visited.begin(layer.limit());
+    pool.reset(plan.ef);
     let mut compared = 0;
-    scratch.nodes.clear();
-    if scratch.visited.insert(plan.start) {
-        scratch.nodes.push(plan.start);
-    }
+    let mut first = visited.insert_all(std::iter::once(plan.start));
     loop {
-        compare(layer, scorer, plan, scratch);
-        compared += scratch.nodes.len() as u64;
-        if compared >= plan.distances_max {
-            return (compared, scratch.pool.peek_next().is_some());
+        let nodes = visited.since(first);
+        slots.clear();
+        slots.extend(nodes.iter().map(|node| layer.slot(*node)));
+        if distances.len() < slots.len() {
+            distances.resize(slots.len(), 0.0);
         }
-        let Some(node) = scratch.pool.expand_next() else {
+        scorer.score(slots, &mut distances[..slots.len()]);
+        // A node that comes to the front is expanded next, so its list is wanted at once.
+        pool.offer(nodes, distances, |node| (plan.admits)(layer.slot(node)), |node| layer.prefetch(node));
+        compared += nodes.len() as u64;
+        if compared >= plan.distances_max {
+            return (compared, pool.peek_next().is_some());
+        }
+        let Some((_, node)) = pool.expand_next() else {
             return (compared, false);
         };
-        if let Some(next) = scratch.pool.peek_next() {
+        if let Some(next) = pool.peek_next() {
             layer.prefetch(next);
         }
-        scratch.nodes.clear();
-        for neighbour in layer.links(node) {
-            if scratch.visited.insert(neighbour) {
-                scratch.nodes.push(neighbour);
-            }
-        }
+        first = visited.insert_all(layer.links(node));
     }
 }
 
@@ -85,30 +86,6 @@ pub(super) struct Plan<A> {
     pub(super) ef: usize,
     pub(super) admits: A,
     pub(super) distances_max: u64,
-}
-
-/// Scores the batch and puts it into the pool.
-#[inline]
-fn compare(
-    layer: &impl Layer,
-    scorer: &dyn Scorer,
-    plan: &Plan<impl Fn(Slot) -> bool>,
-    scratch: &mut Scratch,
-) {
-    let Scratch { pool, nodes, slots, distances, .. } = scratch;
-    if nodes.is_empty() {
-        return;
-    }
-    slots.clear();
-    slots.extend(nodes.iter().map(|node| layer.slot(*node)));
-    if distances.len() < slots.len() {
-        distances.resize(slots.len(), 0.0);
-    }
-    let distances = &mut distances[..slots.len()];
-    scorer.score(slots, distances);
-    for ((node, slot), distance) in nodes.iter().zip(slots.iter()).zip(distances) {
-        pool.insert(*distance, *node, || (plan.admits)(*slot));
-    }
 }
 
 /// Walks down from `entry` to `layer`, one nearest node at a time. Returns the node of `layer` to start from
@@ -146,5 +123,6 @@ pub(super) fn search(
         distances_max: request.distances_max,
     };
     let (compared, cut) = walk(&layers.base(), scorer, &plan, scratch);
-    Walk { candidates: scratch.pool.admitted().collect(), distances: above + compared, cut }
+    let candidates = scratch.pool.admitted().map(|(distance, node)| (distance, Slot(node))).collect();
+    Walk { candidates, distances: above + compared, cut }
 }

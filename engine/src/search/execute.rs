@@ -15,7 +15,7 @@ use crate::limits::{EF_MAX, K_MAX, check_limit};
 use crate::payload::{CompiledFilter, Payload};
 use crate::segment::{Candidates, Segment, SegmentView};
 use crate::validate;
-use crate::vectors::{Encoding, Slot};
+use crate::vectors::{Encodings, Slot};
 
 /// Rows scored with one call.
 const SCAN_BLOCK: usize = 256;
@@ -53,8 +53,12 @@ pub(crate) fn search(view: &ViewState, request: &SearchRequest) -> Result<Search
     let mut found: Vec<(f32, usize, Slot)> = Vec::new();
     for (index, segment) in view.segments.iter().enumerate() {
         stats.segments += 1;
-        let searching =
-            Searching { segment, query: &query, encoding: &*view.encoding, degree: view.schema.graph.degree };
+        let searching = Searching {
+            segment,
+            query: &query,
+            encodings: &view.encodings,
+            degree: view.schema.graph.degree,
+        };
         let nearest = searching.run(&mut stats);
         found.extend(nearest.into_iter().map(|(distance, slot)| (distance, index, slot)));
     }
@@ -69,7 +73,7 @@ pub(crate) fn search(view: &ViewState, request: &SearchRequest) -> Result<Search
             } else {
                 Payload::new()
             };
-            Hit { id: segment.id(slot.0), score: view.encoding.score(distance), payload }
+            Hit { id: segment.id(slot.0), score: view.encodings.score(distance), payload }
         })
         .collect();
     Ok(SearchResponse { hits, stats })
@@ -78,7 +82,7 @@ pub(crate) fn search(view: &ViewState, request: &SearchRequest) -> Result<Search
 struct Searching<'a> {
     segment: &'a SegmentView,
     query: &'a Query,
-    encoding: &'a dyn Encoding,
+    encodings: &'a Encodings,
     degree: usize,
 }
 
@@ -114,7 +118,7 @@ impl Searching<'_> {
     ) -> Vec<(f32, Slot)> {
         let Wanted { k, ef, .. } = self.query.wanted;
         let (rows, query) = (self.segment.vectors(), &self.query.vector);
-        let scorer = self.encoding.scorer(query, rows);
+        let scorer = self.segment.encoding(self.encodings).scorer(query, rows);
         let admit = candidates.map(|candidates| &candidates.bits);
         let request = WalkRequest { ef, visible: self.segment.rows, admit, distances_max };
         let walk = match &self.segment.segment {
@@ -125,24 +129,54 @@ impl Searching<'_> {
         if walk.cut {
             return Vec::new();
         }
-        let mut nearest = walk.candidates;
-        if let Some(count) = self.encoding.rerank(k, ef) {
-            nearest.truncate(count);
-            let slots: Vec<Slot> = nearest.iter().map(|(_, slot)| *slot).collect();
-            let mut distances = vec![0.0; slots.len()];
-            self.encoding.exact_scorer(query, rows).score(&slots, &mut distances);
-            stats.distances += slots.len() as u64;
-            nearest = distances.into_iter().zip(slots).collect();
-            nearest.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        }
+        let mut nearest = match scorer.margin() {
+            0.0 => walk.candidates,
+            margin => self.reranked(walk.candidates, margin, stats),
+        };
         nearest.truncate(k);
         nearest
+    }
+
+    /// Candidates in the order of their exact distances, as far as their scores leave it in doubt whether they are
+    /// among the `k` nearest.
+    fn reranked(
+        &self,
+        mut candidates: Vec<(f32, Slot)>,
+        margin: f32,
+        stats: &mut SearchStats,
+    ) -> Vec<(f32, Slot)> {
+        let k = self.query.wanted.k;
+        let exact = self.encodings.exact_scorer(&self.query.vector, self.segment.vectors());
+        let mut compare = |candidates: &mut [(f32, Slot)]| {
+            let slots: Vec<Slot> = candidates.iter().map(|(_, slot)| *slot).collect();
+            let mut distances = vec![0.0; slots.len()];
+            exact.score(&slots, &mut distances);
+            stats.distances += slots.len() as u64;
+            candidates.iter_mut().zip(distances).for_each(|(candidate, distance)| candidate.0 = distance);
+        };
+        // Whoever could be nearer than the k-th is likely to be, so they are compared at once.
+        let doubtful = |candidates: &[(f32, Slot)], kth: f32| {
+            candidates.partition_point(|(distance, _)| *distance - margin <= kth)
+        };
+        let kth = candidates.get(k - 1).map_or(f32::INFINITY, |candidate| candidate.0);
+        let first = doubtful(&candidates, kth);
+        compare(&mut candidates[..first]);
+        candidates[..first].sort_unstable_by(by_distance);
+        // If the k-th turned out farther than its score had it, some more are in doubt.
+        let kth = candidates.get(k - 1).map_or(f32::INFINITY, |candidate| candidate.0);
+        let all = first + doubtful(&candidates[first..], kth);
+        if all > first {
+            compare(&mut candidates[first..all]);
+            candidates[..all].sort_unstable_by(by_distance);
+        }
+        candidates.truncate(all);
+        candidates
     }
 
     /// The nearest of all candidates.
     fn scan(&self, candidates: Option<Candidates>, stats: &mut SearchStats) -> Vec<(f32, Slot)> {
         let candidates = candidates.unwrap_or_else(|| self.segment.candidates(None));
-        let scorer = self.encoding.exact_scorer(&self.query.vector, self.segment.vectors());
+        let scorer = self.encodings.exact_scorer(&self.query.vector, self.segment.vectors());
         let k = self.query.wanted.k;
         let mut nearest: BinaryHeap<Found> = BinaryHeap::with_capacity(k.min(candidates.count) + 1);
         let mut distances = [0.0; SCAN_BLOCK];
@@ -169,6 +203,10 @@ impl Searching<'_> {
         stats.distances += candidates.count as u64;
         nearest.into_sorted_vec().into_iter().map(|Found(distance, slot)| (distance, slot)).collect()
     }
+}
+
+fn by_distance(a: &(f32, Slot), b: &(f32, Slot)) -> Ordering {
+    a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
 }
 
 /// A row and its distance, in the order of both.

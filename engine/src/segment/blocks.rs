@@ -18,7 +18,9 @@ use crate::dir::{Blob, Dir, DirFile, corrupt};
 use crate::error::Result;
 
 const MAGIC: &[u8; 8] = b"RAGSSEG\0";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The version before, in which rows had no codes.
+pub(super) const VERSION_1: u32 = 1;
 const BLOCK_BYTES: usize = 64 << 10;
 const FOOTER_BYTES: usize = 40;
 /// Bytes collected before they are written.
@@ -110,8 +112,16 @@ impl BlockWriter {
     }
 }
 
-/// Opens a segment file, checks every byte of it, and says where its meta section lies.
-pub(crate) fn open(dir: &dyn Dir, name: &str) -> Result<(Blob, std::ops::Range<usize>)> {
+/// A segment file whose bytes are sound.
+pub(crate) struct Opened {
+    pub(crate) blob: Blob,
+    pub(crate) version: u32,
+    /// Where the meta section lies.
+    pub(crate) meta: std::ops::Range<usize>,
+}
+
+/// Opens a segment file and checks every byte of it.
+pub(crate) fn open(dir: &dyn Dir, name: &str) -> Result<Opened> {
     let blob = dir.map(name)?;
     let bytes = (*blob).as_ref();
     let fault = |offset: usize, reason: &str| Err(corrupt(dir, name, offset as u64, reason));
@@ -124,8 +134,9 @@ pub(crate) fn open(dir: &dyn Dir, name: &str) -> Result<(Blob, std::ops::Range<u
         return fault(footer_start, "the segment's footer is damaged or missing");
     }
     let version = u32_at(&footer[24..28], 0);
-    if version != VERSION {
-        let reason = format!("segment format version {version}, this program reads {VERSION}");
+    if ![VERSION_1, VERSION].contains(&version) {
+        let reason =
+            format!("segment format version {version}, this program reads {VERSION_1} and {VERSION}");
         return fault(footer_start + 24, &reason);
     }
     let (body_bytes, meta_offset) = (u64_at(footer, 0), u64_at(footer, 1));
@@ -149,5 +160,5 @@ pub(crate) fn open(dir: &dyn Dir, name: &str) -> Result<(Blob, std::ops::Range<u
     if let Some((index, _)) = damaged {
         return fault(index * block_bytes, "the checksum of a block does not match");
     }
-    Ok((blob, meta_offset as usize..body_bytes))
+    Ok(Opened { blob, version, meta: meta_offset as usize..body_bytes })
 }

@@ -17,7 +17,7 @@ use crate::payload::{FieldId, Value, ValueRef};
 use crate::point::PointId;
 use crate::schema::Schema;
 use crate::threads::{Pools, Work};
-use crate::vectors::{Encoding, GrowingRows, Rows, Slot};
+use crate::vectors::{GrowingRows, PairEncoding, Rows, Slot};
 
 /// Growing graphs are alike: the layers of a slot are the same in each.
 const GRAPH_SEED: u64 = 0x7261_6773_746f_6e65;
@@ -56,7 +56,7 @@ pub(crate) struct GrowingSegment {
     pub(crate) rows: AppendVec<GrowingRow>,
     pub(crate) vectors: GrowingRows,
     pub(crate) graph: GrowingGraph,
-    encoding: Arc<dyn Encoding>,
+    encoding: Arc<dyn PairEncoding>,
     zeros: Vec<f32>,
     /// Ids and payload.
     row_bytes: AtomicU64,
@@ -76,10 +76,10 @@ impl std::fmt::Debug for GrowingSegment {
 
 impl GrowingSegment {
     /// An empty segment; `total_bytes` counts its memory together with that of others.
-    pub(crate) fn new(schema: &Schema, encoding: Arc<dyn Encoding>, total_bytes: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(schema: &Schema, encoding: Arc<dyn PairEncoding>, total_bytes: Arc<AtomicU64>) -> Self {
         Self {
             rows: AppendVec::new(),
-            vectors: GrowingRows::new(schema.dimension),
+            vectors: GrowingRows::new(schema.dimension, encoding.codec()),
             graph: GrowingGraph::new(schema.graph, GRAPH_SEED),
             encoding,
             zeros: vec![0.0; schema.dimension],

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! vectors = f32 * dimension * vectors      rows 0 .. vectors, those that have a vector
+//! codes, factors, parameters               of the same rows, as `vectors/codes.rs` says; empty where the walk
+//!                                          compares the vectors
 //! graph   = as `graph/sealed.rs` says, over the same rows
 //! order   = u32 * rows                     slots in the order of their ids
 //! id-ends = u64 * rows                     where the id of a slot ends among `ids`
 //! ids     = key *                          by slot; key = 0 u8 | number u64 big-endian  |  1 u8 | UTF-8
 //! columns = as `payload/column.rs` says, one for each field that some row has
-//! meta    = segment u64 | rows u32 | vectors u32 | dimension u32 | metric u8 | encoding u8 | section * 5
-//!         | count u32 (field u16 | type u8 | count u32 | section)*
+//! meta    = segment u64 | rows u32 | vectors u32 | dimension u32 | metric u8 | encoding u8
+//!         | walk-dimension u32 | section * 8 | count u32 (field u16 | type u8 | count u32 | section)*
 //! section = offset u64 | length u64        in the order above
 //! ```
 //! Keys compare as bytes like ids do. A row is found by binary search through `order`: no index lies on the heap, and
@@ -17,8 +19,10 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::{blocks, segment_file};
+use super::blocks::{self, VERSION_1};
+use super::segment_file;
 use crate::codec::{Decoded, Decoder, Encoder, u32_at, u64_at};
 use crate::dir::{Blob, Dir, corrupt};
 use crate::error::Result;
@@ -27,13 +31,21 @@ use crate::manifest::{decode_encoding, decode_field_type, decode_metric, encodin
 use crate::payload::{Column, ColumnEntry, FieldId, FieldTable, ValueRef};
 use crate::point::PointId;
 use crate::schema::{EncodingKind, Metric, Schema};
-use crate::vectors::SealedRows;
+use crate::vectors::{Codec, Encodings, RowsError, SealedCodes, SealedRows};
 
 /// Where a section lies in its file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Section {
     pub(super) offset: u64,
     pub(super) length_bytes: u64,
+}
+
+/// Where the codes of the rows lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct CodeSections {
+    pub(super) codes: Section,
+    pub(super) factors: Section,
+    pub(super) parameters: Section,
 }
 
 /// The meta section.
@@ -45,7 +57,9 @@ pub(super) struct Meta {
     pub(super) dimension: u32,
     pub(super) metric: Metric,
     pub(super) encoding: EncodingKind,
+    pub(super) walk_dimension: u32,
     pub(super) vector_rows: Section,
+    pub(super) codes: CodeSections,
     pub(super) graph: Section,
     pub(super) order: Section,
     pub(super) id_ends: Section,
@@ -62,7 +76,10 @@ impl Meta {
         out.u32(self.dimension);
         out.u8(metric_code(self.metric));
         out.u8(encoding_code(self.encoding));
-        for section in [self.vector_rows, self.graph, self.order, self.id_ends, self.ids] {
+        out.u32(self.walk_dimension);
+        let CodeSections { codes, factors, parameters } = self.codes;
+        let of_rows = [self.vector_rows, codes, factors, parameters];
+        for section in of_rows.into_iter().chain([self.graph, self.order, self.id_ends, self.ids]) {
             out.u64(section.offset);
             out.u64(section.length_bytes);
         }
@@ -77,15 +94,21 @@ impl Meta {
         out.into_bytes()
     }
 
-    fn decode(bytes: &[u8]) -> Decoded<Self> {
+    fn decode(bytes: &[u8], version: u32) -> Decoded<Self> {
         let mut decoder = Decoder::new(bytes);
         let input = &mut decoder;
         let segment = input.u64()?;
         let (rows, vectors, dimension) = (input.u32()?, input.u32()?, input.u32()?);
         let (metric, encoding) = (decode_metric(input)?, decode_encoding(input)?);
+        let walk_dimension = if version == VERSION_1 { dimension } else { input.u32()? };
         let mut section =
             || -> Decoded<Section> { Ok(Section { offset: input.u64()?, length_bytes: input.u64()? }) };
-        let (vector_rows, graph) = (section()?, section()?);
+        let vector_rows = section()?;
+        let codes = match version {
+            VERSION_1 => CodeSections::default(),
+            _ => CodeSections { codes: section()?, factors: section()?, parameters: section()? },
+        };
+        let graph = section()?;
         let (order, id_ends, ids) = (section()?, section()?, section()?);
         let mut columns = BTreeMap::new();
         for _ in 0..input.count(23)? {
@@ -103,7 +126,9 @@ impl Meta {
             dimension,
             metric,
             encoding,
+            walk_dimension,
             vector_rows,
+            codes,
             graph,
             order,
             id_ends,
@@ -139,16 +164,17 @@ impl std::fmt::Debug for SealedSegment {
 
 impl SealedSegment {
     /// Opens a segment of a collection with this schema and checks all of it.
-    pub(crate) fn open(dir: &dyn Dir, id: u64, schema: &Schema) -> Result<Self> {
+    pub(crate) fn open(dir: &dyn Dir, id: u64, schema: &Schema, encodings: &Encodings) -> Result<Self> {
         let name = segment_file(id);
-        let (blob, meta_range) = blocks::open(dir, &name)?;
+        let blocks::Opened { blob, version, meta: meta_range } = blocks::open(dir, &name)?;
         let fault = |offset: usize, reason: String| corrupt(dir, &name, offset as u64, reason);
-        let meta = Meta::decode(&(*blob).as_ref()[meta_range.clone()])
+        let meta = Meta::decode(&(*blob).as_ref()[meta_range.clone()], version)
             .map_err(|error| fault(meta_range.start + error.offset, error.reason))?;
         let fits = meta.segment == id
             && meta.dimension as usize == schema.dimension
             && meta.metric == schema.metric
             && meta.encoding == schema.encoding
+            && meta.walk_dimension as usize == schema.walk_dimension()
             && meta.vectors <= meta.rows;
         if !fits {
             return Err(fault(
@@ -156,10 +182,11 @@ impl SealedSegment {
                 "the segment belongs to another collection or number".into(),
             ));
         }
-        Self::from_meta(blob, &meta).map_err(|(offset, reason)| fault(offset, reason))
+        Self::from_meta(blob, &meta, encodings.sealed.codec())
+            .map_err(|(offset, reason)| fault(offset, reason))
     }
 
-    fn from_meta(blob: Blob, meta: &Meta) -> Result<Self, (usize, String)> {
+    fn from_meta(blob: Blob, meta: &Meta, codec: Option<Arc<dyn Codec>>) -> Result<Self, (usize, String)> {
         let length = (*blob).as_ref().len();
         let range = |section: Section, expected: Option<usize>| {
             let start = usize::try_from(section.offset).unwrap_or(usize::MAX);
@@ -175,6 +202,16 @@ impl SealedSegment {
         let vectors_range = range(meta.vector_rows, Some(vector_bytes))?;
         let vector_rows = SealedRows::new(blob.clone(), vectors_range.clone(), meta.dimension as usize)
             .map_err(|error| (vectors_range.start, error.to_string()))?;
+        let vector_rows = match codec {
+            None => vector_rows,
+            Some(codec) => {
+                let CodeSections { codes, factors, parameters } = meta.codes;
+                let ranges = [range(codes, None)?, range(factors, None)?, range(parameters, None)?];
+                let start = ranges[0].start;
+                let codes = SealedCodes::new(blob.clone(), ranges, codec.layout(), meta.vectors as usize);
+                vector_rows.with_codes(codes.map_err(|error: RowsError| (start, error.to_string()))?)
+            }
+        };
         let graph_range = range(meta.graph, None)?;
         let graph = SealedGraph::open(blob.clone(), graph_range.clone())
             .map_err(|error| (graph_range.start + error.offset(), error.to_string()))?;

@@ -8,7 +8,7 @@ use super::ids::IdRuns;
 use super::{DeadRows, GrowingSegment, SealedSegment};
 use crate::payload::{CompiledFilter, FieldId, FieldSource, FieldTable, Payload, Test, ValueRef};
 use crate::point::PointId;
-use crate::vectors::{Rows, Slot};
+use crate::vectors::{Encoding, Encodings, Rows, Slot};
 
 /// A segment, wherever it lies.
 #[derive(Clone, Debug)]
@@ -105,6 +105,14 @@ impl SegmentView {
         match &self.segment {
             Segment::Growing(segment) => &segment.vectors,
             Segment::Sealed(segment) => &segment.vector_rows,
+        }
+    }
+
+    /// What a walk over the segment compares.
+    pub(crate) fn encoding<'a>(&self, encodings: &'a Encodings) -> &'a dyn Encoding {
+        match &self.segment {
+            Segment::Growing(_) => &*encodings.growing,
+            Segment::Sealed(_) => &*encodings.sealed,
         }
     }
 

@@ -8,14 +8,17 @@
 use std::sync::Arc;
 
 use super::blocks::BlockWriter;
-use super::sealed::{Meta, SealedSegment, Section, key_of_id};
+use super::sealed::{CodeSections, Meta, SealedSegment, Section, key_of_id};
 use super::{DeadRows, Segment, SegmentView, segment_file};
 use crate::dir::Dir;
 use crate::error::Result;
 use crate::graph::{BuildRequest, BuiltGraph, build};
 use crate::payload::{ColumnBuilder, FieldTable};
 use crate::schema::Schema;
-use crate::vectors::{Encoding, SealedRows, Slot};
+use crate::vectors::{Encodings, GrowingCodes, Rows, SealedRows, Slot};
+
+/// Rows that a codec is trained on.
+const TRAINED_ROWS_MAX: usize = 1024;
 
 /// What to write.
 pub(crate) struct SealRequest<'a> {
@@ -24,7 +27,7 @@ pub(crate) struct SealRequest<'a> {
     pub(crate) sources: &'a [SegmentView],
     pub(crate) schema: &'a Schema,
     pub(crate) fields: &'a FieldTable,
-    pub(crate) encoding: &'a dyn Encoding,
+    pub(crate) encodings: &'a Encodings,
 }
 
 /// A segment and where its rows come from.
@@ -103,7 +106,8 @@ impl Writing<'_> {
     fn write_and_open(&self) -> Result<Arc<SealedSegment>> {
         self.write()?;
         self.dir.sync()?;
-        Ok(Arc::new(SealedSegment::open(self.dir, self.request.id, self.request.schema)?))
+        let SealRequest { id, schema, encodings, .. } = *self.request;
+        Ok(Arc::new(SealedSegment::open(self.dir, id, schema, encodings)?))
     }
 
     fn write(&self) -> Result<()> {
@@ -113,7 +117,10 @@ impl Writing<'_> {
         let vectors = self.rows.iter().take_while(|row| row.has_vector).count();
         let vector_rows = section(&mut out, |out| self.write_vectors(out, vectors))?;
         out.flush()?;
-        let graph = section(&mut out, |out| self.write_graph(out, &name, vector_rows, vectors))?;
+        // What follows is made of the vectors as the file has them, so that memory holds them once.
+        let written = self.written_rows(&name, vector_rows)?;
+        let codes = self.write_codes(&mut out, &written)?;
+        let graph = section(&mut out, |out| self.write_graph(out, written, vectors))?;
         let (order, id_ends, ids) = self.write_ids(&mut out)?;
         let columns = self.write_columns(&mut out)?;
         let meta = Meta {
@@ -123,7 +130,9 @@ impl Writing<'_> {
             dimension: schema.dimension as u32,
             metric: schema.metric,
             encoding: schema.encoding,
+            walk_dimension: schema.walk_dimension() as u32,
             vector_rows,
+            codes,
             graph,
             order,
             id_ends,
@@ -148,10 +157,37 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn write_graph(&self, out: &mut BlockWriter, name: &str, rows: Section, vectors: usize) -> Result<()> {
+    fn written_rows(&self, name: &str, section: Section) -> Result<SealedRows> {
+        let blob = self.dir.map(name)?;
+        let range = section.offset as usize..(section.offset + section.length_bytes) as usize;
+        SealedRows::new(blob, range.clone(), self.request.schema.dimension)
+            .map_err(|error| crate::dir::corrupt(self.dir, name, range.start as u64, error.to_string()))
+    }
+
+    /// Trains the codec on a sample of the rows and writes their codes.
+    fn write_codes(&self, out: &mut BlockWriter, rows: &SealedRows) -> Result<CodeSections> {
+        let Some(codec) = self.request.encodings.sealed.codec().filter(|_| rows.len() > 0) else {
+            return Ok(CodeSections::default());
+        };
+        let step = rows.len().div_ceil(TRAINED_ROWS_MAX);
+        let sample: Vec<&[f32]> =
+            (0..rows.len()).step_by(step).map(|row| rows.row(Slot(row as u32))).collect();
+        let codes = GrowingCodes::of(codec.clone(), codec.train(&sample), rows);
+        let slots = || (0..rows.len() as u32).map(Slot);
+        let floats = |out: &mut BlockWriter, floats: &[f32]| {
+            floats.iter().try_for_each(|value| out.write(&value.to_le_bytes()))
+        };
+        Ok(CodeSections {
+            codes: section(out, |out| slots().try_for_each(|slot| out.write(codes.code(slot))))?,
+            factors: section(out, |out| slots().try_for_each(|slot| floats(out, codes.factors(slot))))?,
+            parameters: section(out, |out| floats(out, codes.parameters()))?,
+        })
+    }
+
+    fn write_graph(&self, out: &mut BlockWriter, rows: SealedRows, vectors: usize) -> Result<()> {
         let graph = match self.grown_graph(vectors) {
             Some(graph) => graph,
-            None => self.built_graph(name, rows, vectors)?,
+            None => self.built_graph(rows, vectors),
         };
         out.write(graph.as_bytes())
     }
@@ -166,18 +202,14 @@ impl Writing<'_> {
         if order.is_empty() || !order.iter().all(|slot| segment.graph.contains(*slot)) {
             return None;
         }
-        segment.graph.seal_as(&order, &*self.request.encoding.pair_scorer(&segment.vectors))
+        segment.graph.seal_as(&order, &*self.request.encodings.growing.pair_scorer(&segment.vectors))
     }
 
-    /// Builds the graph on the vectors as the file has them, so that memory holds them once.
-    fn built_graph(&self, name: &str, rows: Section, vectors: usize) -> Result<BuiltGraph> {
-        let SealRequest { id, schema, encoding, .. } = *self.request;
-        let blob = self.dir.map(name)?;
-        let range = rows.offset as usize..(rows.offset + rows.length_bytes) as usize;
-        let rows = SealedRows::new(blob, range.clone(), schema.dimension)
-            .map_err(|error| crate::dir::corrupt(self.dir, name, range.start as u64, error.to_string()))?;
+    fn built_graph(&self, rows: SealedRows, vectors: usize) -> BuiltGraph {
+        let SealRequest { id, schema, encodings, .. } = *self.request;
+        let rows = rows.encoded(encodings.growing.codec());
         let request = BuildRequest { rows: vectors, options: schema.graph, seed: id };
-        Ok(build(&request, &*encoding.pair_scorer(&rows)))
+        build(&request, &*encodings.growing.pair_scorer(&rows))
     }
 
     fn write_ids(&self, out: &mut BlockWriter) -> Result<(Section, Section, Section)> {

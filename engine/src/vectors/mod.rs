@@ -1,25 +1,38 @@
 //! Vectors and how they are compared: what a graph walks on without knowing it.
 //!
-//! A segment numbers its rows; a [`Slot`] is such a number. [`Rows`] gives the exact components of a slot. An
-//! [`Encoding`] decides what the walk compares: it makes a [`Scorer`] for a query and a [`PairScorer`] for
-//! building. The graph sees only those two, in blocks: one virtual call for all the neighbours of a node,
-//! with SIMD and prefetching inside. This module is the only place that matches on [`EncodingKind`].
+//! A segment numbers its rows; a [`Slot`] is such a number. [`Rows`] gives the exact components of a slot, and its
+//! code where the segment keeps codes. An [`Encoding`] decides what the walk compares: it makes a [`Scorer`] for a
+//! query and a [`PairScorer`] for building. The graph sees only those two, in blocks: one virtual call for all the
+//! neighbours of a node, with SIMD and prefetching inside. This module is the only place that matches on
+//! [`EncodingKind`].
+//!
+//! **Two encodings a collection.** A graph is built on distances between rows, which eight bits keep well and fewer do
+//! not; and a quantiser should be trained on the rows it is for, which are not there while a segment grows. So
+//! growing segments walk on `int8` (a scale for each row, nothing to train) whatever the schema says, but for `f32`;
+//! sealed ones on the schema's encoding, trained on their rows when they are sealed. A quantiser is never older than
+//! its segment.
 //!
 //! Distances: smaller is nearer under every metric. Cosine and dot give the negated inner product (under
 //! cosine both sides have unit length), L2 the squared Euclidean distance; [`Encoding::score`] turns one into
 //! the metric's score.
 //!
-//! An encoding that walks on codes (integers, bits) keeps them beside the rows, gives scorers over the codes
-//! and says in [`Encoding::rerank`] how many candidates to compare again with [`Encoding::exact_scorer`].
+//! A walk on codes ends with a second look at its nearest candidates on the exact rows: at as many as the
+//! [`Scorer::margin`] leaves in doubt.
 
+mod codes;
 mod exact;
+mod int4;
+mod int8;
+mod lift;
+mod quantise;
 mod rows;
 
 use std::sync::Arc;
 
-pub(crate) use rows::{GrowingRows, Rows, SealedRows, SharedBytes};
+pub(crate) use codes::{Codec, CodesRef, GrowingCodes, SealedCodes};
+pub(crate) use rows::{GrowingRows, Rows, RowsError, SealedRows, SharedBytes};
 
-use crate::schema::{EncodingKind, Metric};
+use crate::schema::{EncodingKind, Metric, Schema};
 
 /// The number of a row within its segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +41,9 @@ pub(crate) struct Slot(pub(crate) u32);
 
 /// Rows of one segment at most: two bits of a slot are the graph's.
 pub(crate) const SLOTS_MAX: usize = 1 << 30;
+
+/// Rows gathered at a time: enough for the longest usual list of neighbours, small enough for the stack.
+const BLOCK: usize = 64;
 
 impl Slot {
     /// As an index into arrays over all rows.
@@ -42,13 +58,18 @@ pub(crate) trait Scorer {
     /// Writes the distance of each of `slots` to `out`, which is as long. Every slot is one of the rows that
     /// the scorer was made for. Order does not matter and slots may repeat. A result is never NaN.
     fn score(&self, slots: &[Slot], out: &mut [f32]);
+
+    /// How far an exact distance may be from the score, but for one in some hundred; zero where scores are exact.
+    fn margin(&self) -> f32 {
+        0.0
+    }
 }
 
 /// Compares rows with rows: the distance that the graph is built on.
 ///
 /// Under every metric it is a squared Euclidean distance, so it is symmetric, never negative and zero between
 /// equal rows, which pruning relies on. On unit vectors that is twice the cosine distance. For the inner
-/// product see `exact`.
+/// product see `lift`.
 pub(crate) trait PairScorer: Send + Sync {
     /// Writes the distance from row `from` to each of `slots` to `out`, which is as long.
     fn score(&self, from: Slot, slots: &[Slot], out: &mut [f32]);
@@ -56,26 +77,61 @@ pub(crate) trait PairScorer: Send + Sync {
 
 /// A way to keep vectors for the walk.
 pub(crate) trait Encoding: Send + Sync + std::fmt::Debug {
+    /// What makes the codes that rows of this encoding carry; `None` where the walk compares the exact rows.
+    fn codec(&self) -> Option<Arc<dyn Codec>>;
+
     /// A scorer on what the walk compares. `query` has the rows' dimension; under cosine it has unit length.
+    /// The rows carry the codes of this encoding, if it has some.
     fn scorer<'a>(&'a self, query: &'a [f32], rows: &'a dyn Rows) -> Box<dyn Scorer + 'a>;
-
-    /// A scorer on the exact rows: for scans, and for the second look at a walk's candidates.
-    fn exact_scorer<'a>(&'a self, query: &'a [f32], rows: &'a dyn Rows) -> Box<dyn Scorer + 'a>;
-
-    /// The symmetric scorer that a graph over these rows is built on.
-    fn pair_scorer<'a>(&'a self, rows: &'a dyn Rows) -> Box<dyn PairScorer + 'a>;
-
-    /// How many of a walk's candidates to compare again exactly for `k` results after a walk of width `ef`;
-    /// `None` where the walk's distances are exact already.
-    fn rerank(&self, k: usize, ef: usize) -> Option<usize>;
-
-    /// The metric's score of an exact distance, as a [`Hit`](crate::Hit) carries it.
-    fn score(&self, distance: f32) -> f32;
 }
 
-/// The encoding of a collection.
-pub(crate) fn encoding(kind: EncodingKind, metric: Metric) -> Arc<dyn Encoding> {
-    match kind {
-        EncodingKind::F32 => Arc::new(exact::Exact::new(metric)),
+/// An encoding that keeps rows well enough to build graphs on.
+pub(crate) trait PairEncoding: Encoding {
+    /// The symmetric scorer that a graph over these rows is built on.
+    fn pair_scorer<'a>(&'a self, rows: &'a dyn Rows) -> Box<dyn PairScorer + 'a>;
+}
+
+/// The encodings of a collection.
+#[derive(Debug)]
+pub(crate) struct Encodings {
+    metric: Metric,
+    /// Exact rows: for scans, and for the second look at a walk's candidates.
+    exact: exact::Exact,
+    /// Of segments that grow, and what graphs are built on.
+    pub(crate) growing: Arc<dyn PairEncoding>,
+    /// Of sealed segments.
+    pub(crate) sealed: Arc<dyn Encoding>,
+}
+
+impl Encodings {
+    /// The encodings that a schema asks for.
+    pub(crate) fn new(schema: &Schema) -> Self {
+        let (metric, dimension) = (schema.metric, schema.dimension);
+        let walked = schema.walk_dimension();
+        let int8 = || Arc::new(int8::Int8::new(metric, walked));
+        let (growing, sealed): (Arc<dyn PairEncoding>, Arc<dyn Encoding>) = match schema.encoding {
+            EncodingKind::F32 if walked == dimension => {
+                let exact = Arc::new(exact::Exact::new(metric));
+                (exact.clone(), exact)
+            }
+            EncodingKind::F32 => (int8(), Arc::new(exact::Exact::prefix(metric, walked))),
+            EncodingKind::Int8 => (int8(), int8()),
+            EncodingKind::Int4 => (int8(), Arc::new(int4::Int4::new(metric, walked))),
+        };
+        Self { metric, exact: exact::Exact::new(metric), growing, sealed }
+    }
+
+    /// A scorer on the exact rows.
+    pub(crate) fn exact_scorer<'a>(&'a self, query: &'a [f32], rows: &'a dyn Rows) -> Box<dyn Scorer + 'a> {
+        self.exact.scorer(query, rows)
+    }
+
+    /// The metric's score of an exact distance, as a [`Hit`](crate::Hit) carries it.
+    pub(crate) fn score(&self, distance: f32) -> f32 {
+        match self.metric {
+            // Adding zero turns -0.0 into 0.0.
+            Metric::Cosine | Metric::Dot => -distance + 0.0,
+            Metric::L2 => distance.max(0.0).sqrt(),
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ragstone_kernels::RowArena;
 
+use super::codes::{Codec, CodesRef, GrowingCodes, SealedCodes};
 use super::{SLOTS_MAX, Slot};
 
 /// Immutable bytes that several owners share: a memory map or a buffer.
@@ -30,6 +31,9 @@ pub(crate) trait Rows: Send + Sync {
 
     /// The mean of all squared lengths; zero without rows.
     fn mean_squared_length(&self) -> f32;
+
+    /// The codes of the rows; empty where the encoding has none.
+    fn codes(&self) -> CodesRef<'_>;
 }
 
 fn squared_length(row: &[f32]) -> f32 {
@@ -46,14 +50,21 @@ pub(crate) struct GrowingRows {
     arena: RowArena<f32>,
     /// Of each row, appended before the row: who sees a row finds its length.
     squared_lengths: RowArena<f32>,
-    /// The sum of squared lengths. Held while a row is appended, so that both arenas number it alike.
+    /// Likewise of each row.
+    codes: Option<GrowingCodes>,
+    /// The sum of squared lengths. Held while a row is appended, so that all arenas number it alike.
     sum: Mutex<f64>,
 }
 
 impl GrowingRows {
-    /// No rows, of `dimension` components each.
-    pub(crate) fn new(dimension: usize) -> Self {
-        Self { arena: RowArena::new(dimension), squared_lengths: RowArena::new(1), sum: Mutex::new(0.0) }
+    /// No rows, of `dimension` components each, to be encoded by `codec`, which needs no training.
+    pub(crate) fn new(dimension: usize, codec: Option<Arc<dyn Codec>>) -> Self {
+        Self {
+            arena: RowArena::new(dimension),
+            squared_lengths: RowArena::new(1),
+            codes: codec.map(|codec| GrowingCodes::new(codec, Vec::new())),
+            sum: Mutex::new(0.0),
+        }
     }
 
     /// Appends a row of the right dimension. Panics beyond [`SLOTS_MAX`], which segments are sealed long
@@ -65,12 +76,16 @@ impl GrowingRows {
         assert!(self.arena.len() < SLOTS_MAX, "a segment holds {SLOTS_MAX} rows at most");
         *sum += f64::from(squared);
         self.squared_lengths.push(&[squared]);
+        if let Some(codes) = &self.codes {
+            codes.push(row);
+        }
         Slot(self.arena.push(row) as u32)
     }
 
     /// Bytes of memory that the rows take.
     pub(crate) fn bytes(&self) -> usize {
-        self.arena.bytes() + self.squared_lengths.bytes()
+        let codes = self.codes.as_ref().map_or(0, GrowingCodes::bytes);
+        self.arena.bytes() + self.squared_lengths.bytes() + codes
     }
 }
 
@@ -103,6 +118,10 @@ impl Rows for GrowingRows {
     fn mean_squared_length(&self) -> f32 {
         let sum = *self.sum.lock().unwrap_or_else(PoisonError::into_inner);
         (sum / self.squared_lengths.len().max(1) as f64) as f32
+    }
+
+    fn codes(&self) -> CodesRef<'_> {
+        self.codes.as_ref().map_or(CodesRef::NONE, CodesRef::Growing)
     }
 }
 
@@ -137,8 +156,19 @@ pub(crate) struct SealedRows {
     range: Range<usize>,
     dimension: usize,
     len: usize,
+    codes: RowCodes,
     /// Made when first asked for: only building a graph under the inner product does.
     squared_lengths: Arc<OnceLock<Vec<f32>>>,
+}
+
+/// Where the codes of sealed rows are.
+#[derive(Clone)]
+enum RowCodes {
+    None,
+    /// Beside the rows.
+    Sealed(SealedCodes),
+    /// In memory, while a graph is built on them.
+    Made(Arc<GrowingCodes>),
 }
 
 impl SealedRows {
@@ -158,7 +188,18 @@ impl SealedRows {
         if len > SLOTS_MAX {
             return Err(RowsError::Count { rows: len });
         }
-        Ok(Self { bytes, range, dimension, len, squared_lengths: Arc::default() })
+        Ok(Self { bytes, range, dimension, len, codes: RowCodes::None, squared_lengths: Arc::default() })
+    }
+
+    /// The rows with their codes.
+    pub(crate) fn with_codes(self, codes: SealedCodes) -> Self {
+        Self { codes: RowCodes::Sealed(codes), ..self }
+    }
+
+    /// The rows with codes made now, in memory, by every thread of the current rayon pool; `codec` needs no training.
+    pub(crate) fn encoded(self, codec: Option<Arc<dyn Codec>>) -> Self {
+        let codes = codec.map(|codec| Arc::new(GrowingCodes::of(codec, Vec::new(), &self)));
+        Self { codes: codes.map_or(RowCodes::None, RowCodes::Made), ..self }
     }
 
     /// All components, row after row.
@@ -213,5 +254,13 @@ impl Rows for SealedRows {
     fn mean_squared_length(&self) -> f32 {
         let sum: f64 = self.all_squared_lengths().iter().map(|squared| f64::from(*squared)).sum();
         (sum / self.len.max(1) as f64) as f32
+    }
+
+    fn codes(&self) -> CodesRef<'_> {
+        match &self.codes {
+            RowCodes::None => CodesRef::NONE,
+            RowCodes::Sealed(codes) => codes.view(),
+            RowCodes::Made(codes) => CodesRef::Growing(codes),
+        }
     }
 }

@@ -162,7 +162,7 @@ macro_rules! dispatch {
         match $isa {
             // SAFETY: a level in `Kernels` or `Packed` is at most the processor's.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { avx512::$function($($argument),*) },
+            Isa::Avx512 | Isa::Avx512Vnni => unsafe { avx512::$function($($argument),*) },
             // SAFETY: a level in `Kernels` or `Packed` is at most the processor's.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe { avx2::$function($($argument),*) },
@@ -187,7 +187,7 @@ impl Kernels {
     pub fn packed(&self) -> Packed {
         let panel_columns = match self.isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => avx512::PANEL_COLUMNS,
+            Isa::Avx512 | Isa::Avx512Vnni => avx512::PANEL_COLUMNS,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => avx2::PANEL_COLUMNS,
             _ => scalar::PANEL_COLUMNS,

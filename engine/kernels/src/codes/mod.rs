@@ -1,0 +1,184 @@
+//! Inner products of a query of signed bytes with rows of small integer codes.
+//!
+//! A walk waits for memory, so rows are kept in few bytes: eight bits a component ([`KernelInt8`]) or four
+//! ([`KernelInt4`]). The products are integers, hence *the same on every instruction set*, to the last bit.
+//!
+//! Codes are unsigned, as the instruction for it (`VPDPBUSD`, unsigned times signed bytes) wants them; what
+//! the offset adds is the caller's to subtract (`offset * sum of the query`).
+//!
+//! ```text
+//! int8 row: a byte a component
+//! int4 row: blocks of 64 bytes for 128 components: byte b of block i holds component 128 i + b in its low
+//!           half and component 128 i + 64 + b in its high half
+//! ```
+//! The layers are those of the float distances: [`scalar`] is the reference, the other files one instruction
+//! set each, [`KernelInt8`] and [`KernelInt4`] the dispatch. A batch is computed four rows at a time, the
+//! query's block loaded once for the four, and rows further on are prefetched meanwhile.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod vnni;
+
+use crate::isa::Isa;
+use crate::prefetch::prefetch;
+
+/// Components in a block of [`KernelInt4`]: rows are padded to it.
+pub const INT4_BLOCK: usize = 128;
+
+/// Rows that are on their way to the cache while four are computed.
+const AHEAD: usize = 12;
+
+type Many = fn(&[i8], &[&[u8]], &mut [i32]);
+
+type ManyOfRow = fn(&[u8], &[&[u8]], &mut [i32]);
+
+/// Products with rows of one byte a component.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelInt8 {
+    many: Many,
+    many_of_row: ManyOfRow,
+}
+
+impl KernelInt8 {
+    /// The kernel for this processor.
+    pub fn new() -> Self {
+        Self::with_isa(Isa::current())
+    }
+
+    /// The kernel of a given level, lowered to what the processor has.
+    pub fn with_isa(isa: Isa) -> Self {
+        let (many, many_of_row) = match isa.min(Isa::detected()) {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => (vnni::int8 as Many, vnni::int8_of_row as ManyOfRow),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => (avx512::int8 as Many, avx512::int8_of_row as ManyOfRow),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => (avx2::int8 as Many, avx2::int8_of_row as ManyOfRow),
+            _ => (scalar::int8 as Many, scalar::int8_of_row as ManyOfRow),
+        };
+        Self { many, many_of_row }
+    }
+
+    /// `sum of query[i] * row[i]` for each of `rows`, in `out`.
+    ///
+    /// # Panics
+    /// If a row differs in length from the query, or `out` from `rows`, or there are more than 65,536
+    /// components, of which the sum may overflow.
+    #[inline]
+    pub fn many(&self, query: &[i8], rows: &[&[u8]], out: &mut [i32]) {
+        check(query.len(), rows, out, query.len());
+        (self.many)(query, rows, out);
+    }
+
+    /// The same where the query is a row itself, whose bytes stand for 128 less: `sum of (from[i] - 128) * row[i]`.
+    ///
+    /// # Panics
+    /// As [`many`](Self::many) does.
+    #[inline]
+    pub fn many_of_row(&self, from: &[u8], rows: &[&[u8]], out: &mut [i32]) {
+        check(from.len(), rows, out, from.len());
+        (self.many_of_row)(from, rows, out);
+    }
+}
+
+impl Default for KernelInt8 {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Products with rows of half a byte a component.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelInt4 {
+    many: Many,
+}
+
+impl KernelInt4 {
+    /// The kernel for this processor.
+    pub fn new() -> Self {
+        Self::with_isa(Isa::current())
+    }
+
+    /// The kernel of a given level, lowered to what the processor has.
+    pub fn with_isa(isa: Isa) -> Self {
+        let many = match isa.min(Isa::detected()) {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => vnni::int4,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => avx512::int4,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => avx2::int4,
+            _ => scalar::int4,
+        };
+        Self { many }
+    }
+
+    /// `sum of query[i] * row[i]` for each of `rows`, whose components lie in halves of bytes, in `out`.
+    ///
+    /// # Panics
+    /// If the query is no multiple of [`INT4_BLOCK`] long or longer than 65,536, a row is not half as long as
+    /// the query, or `out` not as long as `rows`.
+    #[inline]
+    pub fn many(&self, query: &[i8], rows: &[&[u8]], out: &mut [i32]) {
+        assert!(query.len().is_multiple_of(INT4_BLOCK), "{} components are no whole blocks", query.len());
+        check(query.len(), rows, out, query.len() / 2);
+        (self.many)(query, rows, out);
+    }
+}
+
+impl Default for KernelInt4 {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Packs components of 0 to 15, a multiple of [`INT4_BLOCK`] of them, into half as many bytes.
+///
+/// # Panics
+/// If the lengths are not such.
+pub fn pack_int4(components: &[u8], out: &mut [u8]) {
+    let (blocks, rest) = components.as_chunks::<INT4_BLOCK>();
+    assert!(rest.is_empty() && out.len() * 2 == components.len(), "whole blocks, two components a byte");
+    for (block, out) in blocks.iter().zip(out.chunks_exact_mut(INT4_BLOCK / 2)) {
+        let (low, high) = block.split_at(INT4_BLOCK / 2);
+        for ((byte, low), high) in out.iter_mut().zip(low).zip(high) {
+            *byte = (low & 15) | high << 4;
+        }
+    }
+}
+
+/// One check for all the kernels, so that the loops behind it need none.
+#[inline(always)]
+fn check(components: usize, rows: &[&[u8]], out: &[i32], row_bytes: usize) {
+    assert!(components <= 1 << 16, "{components} components");
+    assert!(rows.len() == out.len(), "{} rows, {} places for products", rows.len(), out.len());
+    for row in rows {
+        assert!(row.len() == row_bytes, "rows of {} and {row_bytes} bytes", row.len());
+    }
+}
+
+/// Calls `four` for each group of four rows, the last one filled up with its first row, while rows further on
+/// are prefetched.
+#[inline(always)]
+fn in_fours(rows: &[&[u8]], out: &mut [i32], four: impl Fn(&[&[u8]; 4]) -> [i32; 4]) {
+    rows.iter().take(AHEAD).for_each(|row| prefetch(row));
+    let mut groups = rows.chunks_exact(4);
+    let mut outs = out.chunks_exact_mut(4);
+    let mut at = AHEAD;
+    for (group, out) in groups.by_ref().zip(outs.by_ref()) {
+        for row in rows.get(at..(at + 4).min(rows.len())).unwrap_or_default() {
+            prefetch(row);
+        }
+        at += 4;
+        out.copy_from_slice(&four(&[group[0], group[1], group[2], group[3]]));
+    }
+    let (rest, out) = (groups.remainder(), outs.into_remainder());
+    if let Some(first) = rest.first() {
+        let products = four(&std::array::from_fn(|i| *rest.get(i).unwrap_or(first)));
+        out.copy_from_slice(&products[..rest.len()]);
+    }
+}

@@ -1,0 +1,29 @@
+//! The reference, and what runs where there is no vector unit that we know.
+
+use super::INT4_BLOCK;
+
+pub(super) fn int8(query: &[i8], rows: &[&[u8]], out: &mut [i32]) {
+    for (row, product) in rows.iter().zip(out) {
+        *product = query.iter().zip(*row).map(|(q, c)| i32::from(*q) * i32::from(*c)).sum();
+    }
+}
+
+pub(super) fn int8_of_row(from: &[u8], rows: &[&[u8]], out: &mut [i32]) {
+    for (row, product) in rows.iter().zip(out) {
+        *product = from.iter().zip(*row).map(|(f, c)| (i32::from(*f) - 128) * i32::from(*c)).sum();
+    }
+}
+
+pub(super) fn int4(query: &[i8], rows: &[&[u8]], out: &mut [i32]) {
+    const HALF: usize = INT4_BLOCK / 2;
+    for (row, product) in rows.iter().zip(out) {
+        let mut sum = 0;
+        for (query, row) in query.chunks_exact(INT4_BLOCK).zip(row.chunks_exact(HALF)) {
+            let (low, high) = query.split_at(HALF);
+            for ((byte, low), high) in row.iter().zip(low).zip(high) {
+                sum += i32::from(*low) * i32::from(byte & 15) + i32::from(*high) * i32::from(byte >> 4);
+            }
+        }
+        *product = sum;
+    }
+}

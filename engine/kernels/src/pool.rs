@@ -1,0 +1,345 @@
+//! The pool of a walk: the nearest nodes seen, nearest first.
+//!
+//! **Problem.** A walk offers its pool hundreds of distances, of which a third enter. With two heaps (as the HNSW
+//! paper has it) or a sorted array with binary search, most of that time goes into branches that cannot be
+//! predicted: as much as into the distances themselves.
+//!
+//! **Idea.** Distances and nodes lie in two sorted arrays, in blocks of sixteen, filled up with infinity. A batch is
+//! compared with the farthest entry at once. The place of what enters is the *count* of smaller distances, and what is
+//! behind moves by one: both by whole blocks, without a branch on the data. That is linear in the width, and up to
+//! some thousand entries faster than anything logarithmic.
+//!
+//! The array holds the `width` nearest *admitted* nodes and, among them, the nodes that are not admitted but nearer than
+//! the farthest of those: they are expanded like the others and returned never. So a walk under a filter explores
+//! exactly as far as one without until `width` admitted nodes are found.
+//!
+//! It is one algorithm in safe code, compiled once for each instruction set. Measured on 60,000 text embeddings, width
+//! 32 to 128: 5 to 7 ns a distance offered, against 10 to 12 for binary search and `Vec::insert`.
+
+use crate::isa::Isa;
+
+const EXPANDED: u32 = 1 << 31;
+const REFUSED: u32 = 1 << 30;
+/// Entries that are compared and moved at once.
+const BLOCK: usize = 16;
+
+/// Nodes are below this.
+pub const POOL_NODES_MAX: u32 = REFUSED;
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct CandidatePool {
+    isa: Isa,
+    /// Sorted up to `len`, infinite from there on; whole blocks, one more than needed.
+    distances: Vec<f32>,
+    /// The node of each distance, with the two marks.
+    tagged: Vec<u32>,
+    len: usize,
+    width: usize,
+    /// Entries that are admitted.
+    admitted: usize,
+    /// The first entry not expanded yet; `len` if there is none.
+    cursor: usize,
+}
+
+impl Default for CandidatePool {
+    fn default() -> Self {
+        Self::with_isa(Isa::current())
+    }
+}
+
+impl CandidatePool {
+    /// An empty pool of width one, on a given level lowered to what the processor has.
+    pub fn with_isa(isa: Isa) -> Self {
+        let isa = isa.min(Isa::detected());
+        let mut pool =
+            Self { isa, distances: Vec::new(), tagged: Vec::new(), len: 0, width: 1, admitted: 0, cursor: 0 };
+        pool.reset(1);
+        pool
+    }
+
+    /// Empties it for a walk that wants `width >= 1` nodes.
+    pub fn reset(&mut self, width: usize) {
+        self.distances[..self.len].fill(f32::INFINITY);
+        self.len = 0;
+        self.width = width.max(1);
+        self.admitted = 0;
+        self.cursor = 0;
+        self.make_room();
+    }
+
+    /// Whole blocks for one entry more, and one block for what moves beyond.
+    #[inline(always)]
+    fn make_room(&mut self) {
+        let needed = (self.len.max(self.width) / BLOCK + 2) * BLOCK;
+        if self.distances.len() < needed {
+            self.distances.resize(needed, f32::INFINITY);
+            self.tagged.resize(needed, 0);
+        }
+    }
+
+    /// Entries, the refused ones included.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Only nodes nearer than this enter.
+    #[inline]
+    pub fn bound(&self) -> f32 {
+        // With `width` admitted entries the last one is admitted: what lay behind it was dropped.
+        if self.admitted == self.width { self.distances[self.len - 1] } else { f32::INFINITY }
+    }
+
+    /// The distance of an entry by its place; infinite beyond the last.
+    #[inline]
+    pub fn distance(&self, place: usize) -> f32 {
+        self.distances.get(place).copied().unwrap_or(f32::INFINITY)
+    }
+
+    /// Takes in those of a batch of nodes, none seen before, that are near enough; only of those asks whether they are
+    /// admitted. `first` is told a node that became the one to expand next, so that its links can be asked for.
+    ///
+    /// Infinite distances and NaN do not enter.
+    ///
+    /// # Panics
+    /// If there are fewer distances than nodes, or a node is not below [`POOL_NODES_MAX`].
+    #[inline]
+    pub fn offer(
+        &mut self,
+        nodes: &[u32],
+        distances: &[f32],
+        admits: impl Fn(u32) -> bool,
+        first: impl Fn(u32),
+    ) {
+        match self.isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 | Isa::Avx512Vnni => {
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,popcnt,lzcnt")]
+                fn inner(
+                    pool: &mut CandidatePool,
+                    batch: (&[u32], &[f32]),
+                    admits: impl Fn(u32) -> bool,
+                    first: impl Fn(u32),
+                ) {
+                    pool.offer_all(batch, admits, first);
+                }
+                // SAFETY: `with_isa` has asked the processor; every one with AVX-512 has the bit instructions.
+                unsafe { inner(self, (nodes, distances), admits, first) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => {
+                #[target_feature(enable = "avx2,fma")]
+                fn inner(
+                    pool: &mut CandidatePool,
+                    batch: (&[u32], &[f32]),
+                    admits: impl Fn(u32) -> bool,
+                    first: impl Fn(u32),
+                ) {
+                    pool.offer_all(batch, admits, first);
+                }
+                // SAFETY: `with_isa` has asked the processor.
+                unsafe { inner(self, (nodes, distances), admits, first) }
+            }
+            _ => self.offer_all((nodes, distances), admits, first),
+        }
+    }
+
+    #[inline(always)]
+    fn offer_all(
+        &mut self,
+        (nodes, distances): (&[u32], &[f32]),
+        admits: impl Fn(u32) -> bool,
+        first: impl Fn(u32),
+    ) {
+        let distances = &distances[..nodes.len()];
+        let (blocks, rest) = distances.as_chunks::<BLOCK>();
+        let mut padded = [f32::INFINITY; BLOCK];
+        padded[..rest.len()].copy_from_slice(rest);
+        for (index, block) in blocks.iter().chain([&padded]).enumerate() {
+            let bound = self.bound();
+            let mut near = 0_u32;
+            for (i, distance) in block.iter().enumerate() {
+                near |= u32::from(*distance < bound) << i;
+            }
+            while near != 0 {
+                let i = near.trailing_zeros() as usize;
+                near &= near - 1;
+                if block[i] < self.bound() {
+                    let node = nodes[index * BLOCK + i];
+                    self.insert(block[i], node, admits(node));
+                    if self.peek_next() == Some(node) {
+                        first(node);
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn insert(&mut self, distance: f32, node: u32, admitted: bool) {
+        assert!(node < POOL_NODES_MAX, "node {node}");
+        let blocks = self.len / BLOCK + 1;
+        let (whole, _) = self.distances[..blocks * BLOCK].as_chunks::<BLOCK>();
+        let smaller = |block: &[f32; BLOCK]| block.iter().map(|x| u32::from(*x <= distance)).sum::<u32>();
+        let place = (whole.iter().map(smaller).sum::<u32>() as usize).min(self.len);
+        let tag = if admitted { 0 } else { REFUSED };
+        move_up(&mut self.distances, place, blocks);
+        move_up(&mut self.tagged, place, blocks);
+        self.distances[place] = distance;
+        self.tagged[place] = node | tag;
+        self.len += 1;
+        self.cursor = self.cursor.min(place);
+        self.admitted += usize::from(admitted);
+        if self.admitted > self.width {
+            self.admitted -= 1;
+            self.drop_last();
+        }
+        if self.admitted == self.width {
+            while self.tagged[self.len - 1] & REFUSED != 0 {
+                self.drop_last();
+            }
+        }
+        self.make_room();
+    }
+
+    #[inline(always)]
+    fn drop_last(&mut self) {
+        self.len -= 1;
+        self.distances[self.len] = f32::INFINITY;
+        self.cursor = self.cursor.min(self.len);
+    }
+
+    /// The nearest node not expanded yet and its distance; it counts as expanded from now on.
+    #[inline]
+    pub fn expand_next(&mut self) -> Option<(f32, u32)> {
+        if self.cursor >= self.len {
+            return None;
+        }
+        let place = self.cursor;
+        self.tagged[place] |= EXPANDED;
+        self.cursor += 1;
+        while self.cursor < self.len && self.tagged[self.cursor] & EXPANDED != 0 {
+            self.cursor += 1;
+        }
+        Some((self.distances[place], self.tagged[place] & !(EXPANDED | REFUSED)))
+    }
+
+    /// The node that [`expand_next`](Self::expand_next) would give.
+    #[inline]
+    pub fn peek_next(&self) -> Option<u32> {
+        (self.cursor < self.len).then(|| self.tagged[self.cursor] & !REFUSED)
+    }
+
+    /// The nearest node, admitted or not.
+    pub fn nearest(&self) -> Option<u32> {
+        self.tagged[..self.len].first().map(|tag| tag & !(EXPANDED | REFUSED))
+    }
+
+    /// The admitted nodes, nearest first.
+    pub fn admitted(&self) -> impl Iterator<Item = (f32, u32)> + '_ {
+        let entries = self.distances[..self.len].iter().zip(&self.tagged);
+        entries
+            .filter(|(_, tag)| **tag & REFUSED == 0)
+            .map(|(distance, tag)| (*distance, tag & !(EXPANDED | REFUSED)))
+    }
+}
+
+/// Moves what lies from `place` to the end of the blocks up by one. There is a block more.
+#[inline(always)]
+fn move_up<T: Copy>(entries: &mut [T], place: usize, blocks: usize) {
+    let own = place / BLOCK;
+    for block in (own + 1..blocks).rev() {
+        let from = block * BLOCK;
+        if let Some((moved, _)) = entries[from..].split_first_chunk::<BLOCK>() {
+            let moved = *moved;
+            entries[from + 1..from + 1 + BLOCK].copy_from_slice(&moved);
+        }
+    }
+    let from = own * BLOCK;
+    let Some(window) = entries[from..].first_chunk_mut::<{ BLOCK + 1 }>() else {
+        return;
+    };
+    let old = *window;
+    for i in 0..BLOCK {
+        window[i + 1] = if from + i >= place { old[i] } else { old[i + 1] };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Against the definition: sort everything, cut behind the `width`-th admitted node.
+        #[test]
+        fn holds_the_nearest_admitted_and_what_lies_between(
+            width in 1_usize..70,
+            batches in prop::collection::vec(prop::collection::vec((0_u32..1000, any::<bool>()), 0..40), 0..12),
+        ) {
+            for isa in Isa::available() {
+                let mut pool = CandidatePool::with_isa(isa);
+                // What another walk left behind does not matter.
+                pool.reset(3);
+                pool.offer(&[1, 2, 3, 4, 5], &[5.0, 4.0, 3.0, 2.0, 1.0], |node| node % 2 == 0, |_| {});
+                pool.reset(width);
+                let mut all = Vec::new();
+                for batch in &batches {
+                    let from = all.len() as u32;
+                    // Distinct distances: among equals the order of arrival decides.
+                    for (i, (distance, admitted)) in batch.iter().enumerate() {
+                        let node = from + i as u32;
+                        let distance = if *distance > 990 { f32::INFINITY } else { *distance as f32 + node as f32 / 1000.0 };
+                        all.push((distance, node, *admitted));
+                    }
+                    let offered = &all[from as usize..];
+                    let nodes: Vec<u32> = offered.iter().map(|x| x.1).collect();
+                    let distances: Vec<f32> = offered.iter().map(|x| x.0).collect();
+                    pool.offer(&nodes, &distances, |node| all[node as usize].2, |_| {});
+                }
+                let mut finite: Vec<_> = all.iter().filter(|x| x.0.is_finite()).collect();
+                finite.sort_by(|a, b| a.0.total_cmp(&b.0));
+                let wanted: Vec<_> = finite.iter().filter(|x| x.2).take(width).map(|x| (x.0, x.1)).collect();
+                let found: Vec<_> = pool.admitted().filter(|x| x.0.is_finite()).collect();
+                prop_assert_eq!(&found, &wanted);
+                let edge = if wanted.len() == width { wanted[width - 1].0 } else { f32::MAX };
+                let expected: Vec<u32> = finite.iter().filter(|x| x.0 <= edge).map(|x| x.1).collect();
+                let mut expanded = Vec::new();
+                loop {
+                    let peeked = pool.peek_next();
+                    let next = pool.expand_next();
+                    prop_assert_eq!(peeked, next.map(|x| x.1));
+                    let Some((distance, node)) = next else { break };
+                    prop_assert_eq!(distance, all[node as usize].0);
+                    if distance.is_finite() {
+                        expanded.push(node);
+                    }
+                }
+                prop_assert_eq!(expanded, expected);
+            }
+        }
+
+        #[test]
+        fn tells_which_node_comes_next(distances in prop::collection::vec(0.0_f32..1.0, 1..60)) {
+            let told = std::cell::Cell::new(None);
+            let mut pool = CandidatePool::default();
+            pool.reset(20);
+            for (node, distance) in (0_u32..).zip(&distances) {
+                told.set(None);
+                let before = pool.peek_next();
+                pool.offer(&[node], &[*distance], |_| true, |node| told.set(Some(node)));
+                if pool.peek_next() != before {
+                    prop_assert_eq!(told.get(), pool.peek_next());
+                }
+                if node % 3 == 0 {
+                    pool.expand_next();
+                }
+            }
+        }
+    }
+}

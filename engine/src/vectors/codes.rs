@@ -1,0 +1,262 @@
+//! Codes of rows, by slot: appended in memory while a segment grows, read from immutable bytes once it is sealed.
+//!
+//! A code is a row's components in fewer bits, padded to whole cache lines, and apart from it some *factors*: the few
+//! floats that turn a product of codes into a distance. They lie in arrays of their own so that codes stay on cache
+//! lines. What a codec learned from the rows are its *parameters*, the same for a segment.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use ragstone_kernels::RowArena;
+use rayon::prelude::*;
+
+use super::rows::{Rows, RowsError, SharedBytes};
+use super::{BLOCK, Slot};
+
+/// Rows encoded at a time by a thread.
+const ENCODED: usize = 256;
+
+/// What a code takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CodeLayout {
+    /// Bytes of a code, whole cache lines.
+    pub(crate) bytes: usize,
+    /// Floats beside it.
+    pub(crate) factors: usize,
+}
+
+/// Bytes of a code of `bytes` with its padding.
+pub(super) fn padded(bytes: usize) -> usize {
+    bytes.next_multiple_of(64)
+}
+
+/// Makes codes of rows. Deterministic: the same row and parameters give the same code on every processor.
+pub(crate) trait Codec: Send + Sync + std::fmt::Debug {
+    fn layout(&self) -> CodeLayout;
+
+    /// Learns parameters from a sample of the rows to be encoded, at least one.
+    fn train(&self, sample: &Sample<'_>) -> Vec<f32>;
+
+    /// Writes the code and the factors of a row. `code` is zeroed, both have the lengths of the layout.
+    fn encode(&self, row: &[f32], parameters: &[f32], code: &mut [u8], factors: &mut [f32]);
+}
+
+/// Rows to learn from.
+pub(crate) type Sample<'a> = [&'a [f32]];
+
+/// Codes in memory, appended while others read.
+#[derive(Debug)]
+pub(crate) struct GrowingCodes {
+    codec: Arc<dyn Codec>,
+    parameters: Vec<f32>,
+    codes: RowArena<u8>,
+    factors: RowArena<f32>,
+}
+
+impl GrowingCodes {
+    /// No codes yet, to be made with these parameters.
+    pub(crate) fn new(codec: Arc<dyn Codec>, parameters: Vec<f32>) -> Self {
+        let layout = codec.layout();
+        let (codes, factors) = (RowArena::new(layout.bytes), RowArena::new(layout.factors));
+        Self { codec, parameters, codes, factors }
+    }
+
+    /// The codes of rows that are all there, made by every thread of the current rayon pool.
+    pub(crate) fn of(codec: Arc<dyn Codec>, parameters: Vec<f32>, rows: &dyn Rows) -> Self {
+        let made = Self::new(codec, parameters);
+        let layout = made.codec.layout();
+        let at_once = ENCODED * rayon::current_num_threads();
+        for start in (0..rows.len()).step_by(at_once) {
+            let slots: Vec<usize> = (start..(start + at_once).min(rows.len())).collect();
+            let encoded: Vec<(Vec<u8>, Vec<f32>)> = slots
+                .par_chunks(ENCODED)
+                .map(|slots| {
+                    let mut codes = vec![0; slots.len() * layout.bytes];
+                    let mut factors = vec![0.0; slots.len() * layout.factors];
+                    let outs =
+                        codes.chunks_exact_mut(layout.bytes).zip(factors.chunks_exact_mut(layout.factors));
+                    for (slot, (code, factors)) in slots.iter().zip(outs) {
+                        made.codec.encode(rows.row(Slot(*slot as u32)), &made.parameters, code, factors);
+                    }
+                    (codes, factors)
+                })
+                .collect();
+            for (codes, factors) in encoded {
+                for (code, factors) in
+                    codes.chunks_exact(layout.bytes).zip(factors.chunks_exact(layout.factors))
+                {
+                    made.codes.push(code);
+                    made.factors.push(factors);
+                }
+            }
+        }
+        made
+    }
+
+    /// Appends the code of a row; the caller sees to one thread at a time.
+    pub(super) fn push(&self, row: &[f32]) {
+        let layout = self.codec.layout();
+        let (mut code, mut factors) = (vec![0; layout.bytes], vec![0.0; layout.factors]);
+        self.codec.encode(row, &self.parameters, &mut code, &mut factors);
+        self.codes.push(&code);
+        self.factors.push(&factors);
+    }
+
+    /// The code of a row. Panics if `slot` is no row's.
+    pub(crate) fn code(&self, slot: Slot) -> &[u8] {
+        self.codes.row(slot.index())
+    }
+
+    /// The factors of a row. Panics if `slot` is no row's.
+    #[inline]
+    pub(crate) fn factors(&self, slot: Slot) -> &[f32] {
+        self.factors.row(slot.index())
+    }
+
+    /// What the codec learned.
+    pub(crate) fn parameters(&self) -> &[f32] {
+        &self.parameters
+    }
+
+    /// Bytes of memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.codes.bytes() + self.factors.bytes()
+    }
+}
+
+/// Codes in immutable bytes.
+///
+/// # Bytes
+/// ```text
+/// codes      = code * rows       code = as its encoding says, padded to a multiple of 64 bytes
+/// factors    = f32 * factors * rows
+/// parameters = f32 *
+/// ```
+#[derive(Clone)]
+pub(crate) struct SealedCodes {
+    bytes: SharedBytes,
+    codes: Range<usize>,
+    factors: Range<usize>,
+    parameters: Vec<f32>,
+    layout: CodeLayout,
+}
+
+impl SealedCodes {
+    /// The codes of `rows` rows in the given ranges.
+    pub(crate) fn new(
+        bytes: SharedBytes,
+        [codes, factors, parameters]: [Range<usize>; 3],
+        layout: CodeLayout,
+        rows: usize,
+    ) -> Result<Self, RowsError> {
+        let all = (*bytes).as_ref();
+        let part = |range: &Range<usize>| {
+            all.get(range.clone()).ok_or(RowsError::Range {
+                start: range.start,
+                end: range.end,
+                len: all.len(),
+            })
+        };
+        let length = |bytes: &[u8], row_bytes: usize| match bytes.len() == rows * row_bytes {
+            true => Ok(()),
+            false => Err(RowsError::Length { len: bytes.len(), row_bytes }),
+        };
+        length(part(&codes)?, layout.bytes)?;
+        length(part(&factors)?, layout.factors * size_of::<f32>())?;
+        let floats = |range: &Range<usize>| {
+            bytemuck::try_cast_slice::<u8, f32>(part(range)?)
+                .map_err(|_| RowsError::Alignment { start: range.start })
+        };
+        floats(&factors)?;
+        let parameters = floats(&parameters)?.to_vec();
+        Ok(Self { bytes, codes, factors, parameters, layout })
+    }
+
+    pub(super) fn view(&self) -> CodesRef<'_> {
+        let all = (*self.bytes).as_ref();
+        CodesRef::Packed {
+            codes: &all[self.codes.clone()],
+            factors: bytemuck::cast_slice(&all[self.factors.clone()]),
+            parameters: &self.parameters,
+            layout: self.layout,
+        }
+    }
+}
+
+/// The codes of a segment, wherever they lie.
+#[derive(Clone, Copy)]
+pub(crate) enum CodesRef<'a> {
+    Growing(&'a GrowingCodes),
+    Packed { codes: &'a [u8], factors: &'a [f32], parameters: &'a [f32], layout: CodeLayout },
+}
+
+impl CodesRef<'_> {
+    /// The codes of rows that have none.
+    pub(super) const NONE: Self = CodesRef::Packed {
+        codes: &[],
+        factors: &[],
+        parameters: &[],
+        layout: CodeLayout { bytes: 0, factors: 0 },
+    };
+}
+
+impl<'a> CodesRef<'a> {
+    /// What the codec learned.
+    pub(crate) fn parameters(self) -> &'a [f32] {
+        match self {
+            CodesRef::Growing(codes) => &codes.parameters,
+            CodesRef::Packed { parameters, .. } => parameters,
+        }
+    }
+
+    pub(crate) fn layout(self) -> CodeLayout {
+        match self {
+            CodesRef::Growing(codes) => codes.codec.layout(),
+            CodesRef::Packed { layout, .. } => layout,
+        }
+    }
+
+    /// Finds many codes; `out` is as long as `slots`. Panics if a slot is no row's.
+    #[inline]
+    pub(crate) fn gather(self, slots: &[Slot], out: &mut [&'a [u8]]) {
+        match self {
+            CodesRef::Growing(growing) => {
+                for (slot, code) in slots.iter().zip(out) {
+                    *code = growing.code(*slot);
+                }
+            }
+            CodesRef::Packed { codes, layout, .. } => {
+                for (slot, code) in slots.iter().zip(out) {
+                    *code = &codes[slot.index() * layout.bytes..][..layout.bytes];
+                }
+            }
+        }
+    }
+
+    /// The factors of a row.
+    #[inline]
+    pub(crate) fn factors(self, slot: Slot) -> &'a [f32] {
+        match self {
+            CodesRef::Growing(growing) => growing.factors(slot),
+            CodesRef::Packed { factors, layout, .. } => {
+                &factors[slot.index() * layout.factors..][..layout.factors]
+            }
+        }
+    }
+
+    /// Calls `score` with blocks of slots, their codes, and the place for their distances.
+    #[inline(always)]
+    pub(crate) fn in_blocks(
+        self,
+        slots: &[Slot],
+        out: &mut [f32],
+        mut score: impl FnMut(&[Slot], &[&[u8]], &mut [f32]),
+    ) {
+        let mut gathered: [&[u8]; BLOCK] = [&[]; BLOCK];
+        for (slots, out) in slots.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+            let gathered = &mut gathered[..slots.len()];
+            self.gather(slots, gathered);
+            score(slots, gathered, out);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A byte a component, with a scale for each row.
+//!
+//! ```text
+//! scale = greatest magnitude / 127      code = round(x / scale) + 128, padded with 128
+//! factors: scale | squared length of what the code stands for | sum of the codes less 128
+//! ```
+//! The scale is the row's own, so there is nothing to train and nothing to become stale: a row that is unlike all
+//! others is kept as well as they are. Products are of integers, and what follows is scalar and without fused steps:
+//! graphs built by one thread are the same on every processor.
+//!
+//! Error of an inner product of unit vectors of 384 components: .0008 (measured on text embeddings, standard
+//! deviation), of which a quarter of a step in each component of both sides is the cause.
+
+use std::sync::Arc;
+
+use ragstone_kernels::KernelInt8;
+
+use super::codes::{CodeLayout, Sample, padded};
+use super::lift::Lift;
+use super::quantise::{Quantised, component_of, quantise, scale_of};
+use super::{BLOCK, Codec, CodesRef, Encoding, PairEncoding, PairScorer, Rows, Scorer, Slot};
+use crate::schema::Metric;
+
+/// What codes are above the components.
+const OFFSET: i32 = 128;
+/// Standard deviations of a product's error that count as doubt.
+const DOUBT: f32 = 3.0;
+
+/// The encoding.
+#[derive(Debug)]
+pub(super) struct Int8 {
+    metric: Metric,
+    kernel: KernelInt8,
+    codec: Arc<Int8Codec>,
+}
+
+#[derive(Debug)]
+struct Int8Codec {
+    /// Components that are encoded: all, or the first ones.
+    components: usize,
+}
+
+impl Int8 {
+    pub(super) fn new(metric: Metric, components: usize) -> Self {
+        Self { metric, kernel: KernelInt8::new(), codec: Arc::new(Int8Codec { components }) }
+    }
+}
+
+impl Codec for Int8Codec {
+    fn layout(&self) -> CodeLayout {
+        CodeLayout { bytes: padded(self.components), factors: 3 }
+    }
+
+    fn train(&self, _sample: &Sample<'_>) -> Vec<f32> {
+        Vec::new()
+    }
+
+    fn encode(&self, row: &[f32], _parameters: &[f32], code: &mut [u8], factors: &mut [f32]) {
+        let row = &row[..self.components];
+        let scale = scale_of(row);
+        let (mut squares, mut sum) = (0_i64, 0);
+        for (byte, x) in code.iter_mut().zip(row) {
+            let component = component_of(*x, scale);
+            squares += i64::from(component * component);
+            sum += component;
+            *byte = (component + OFFSET) as u8;
+        }
+        code[row.len()..].fill(OFFSET as u8);
+        factors.copy_from_slice(&[scale, (scale * scale) * squares as f32, sum as f32]);
+    }
+}
+
+impl Encoding for Int8 {
+    fn codec(&self) -> Option<Arc<dyn Codec>> {
+        Some(self.codec.clone())
+    }
+
+    fn scorer<'a>(&'a self, query: &'a [f32], rows: &'a dyn Rows) -> Box<dyn Scorer + 'a> {
+        let query = &query[..self.codec.components];
+        let codes = rows.codes();
+        let length = codes.layout().bytes;
+        let squared_length = query.iter().map(|x| x * x).sum::<f32>();
+        let query = quantise(query, length);
+        let whole = self.codec.components == rows.dimension();
+        Box::new(QueryScorer {
+            metric: self.metric,
+            kernel: self.kernel,
+            query,
+            squared_length,
+            codes,
+            whole,
+        })
+    }
+}
+
+impl PairEncoding for Int8 {
+    fn pair_scorer<'a>(&'a self, rows: &'a dyn Rows) -> Box<dyn PairScorer + 'a> {
+        Box::new(RowScorer {
+            kernel: self.kernel,
+            codes: rows.codes(),
+            rows,
+            lift: Lift::new(self.metric, rows),
+        })
+    }
+}
+
+struct QueryScorer<'a> {
+    metric: Metric,
+    kernel: KernelInt8,
+    query: Quantised,
+    squared_length: f32,
+    codes: CodesRef<'a>,
+    whole: bool,
+}
+
+impl Scorer for QueryScorer<'_> {
+    fn score(&self, slots: &[Slot], out: &mut [f32]) {
+        let offset = OFFSET * self.query.sum;
+        let mut products = [0; BLOCK];
+        self.codes.in_blocks(slots, out, |slots, codes, out| {
+            let products = &mut products[..slots.len()];
+            self.kernel.many(&self.query.components, codes, products);
+            for ((slot, product), distance) in slots.iter().zip(products).zip(out) {
+                let factors = self.codes.factors(*slot);
+                let inner = (self.query.scale * factors[0]) * (*product - offset) as f32;
+                *distance = match self.metric {
+                    Metric::Cosine | Metric::Dot => -inner,
+                    Metric::L2 => (self.squared_length + factors[1]) - 2.0 * inner,
+                };
+            }
+        });
+    }
+
+    fn margin(&self) -> f32 {
+        if !self.whole {
+            return f32::INFINITY;
+        }
+        // Steps of the query's size on both sides, uniformly off.
+        let length = self.squared_length.sqrt();
+        let error = length * self.query.scale / 6.0_f32.sqrt();
+        DOUBT * if self.metric == Metric::L2 { 2.0 * error } else { error }
+    }
+}
+
+struct RowScorer<'a> {
+    kernel: KernelInt8,
+    codes: CodesRef<'a>,
+    rows: &'a dyn Rows,
+    lift: Option<Lift>,
+}
+
+impl PairScorer for RowScorer<'_> {
+    fn score(&self, from: Slot, slots: &[Slot], out: &mut [f32]) {
+        let mut own: [&[u8]; 1] = [&[]];
+        self.codes.gather(&[from], &mut own);
+        let factors = self.codes.factors(from);
+        let (scale, squared) = (factors[0], factors[1]);
+        let sum = factors[2] as i32;
+        let mut products = [0; BLOCK];
+        self.codes.in_blocks(slots, out, |slots, codes, out| {
+            let products = &mut products[..slots.len()];
+            self.kernel.many_of_row(own[0], codes, products);
+            for ((slot, product), distance) in slots.iter().zip(products).zip(out) {
+                let factors = self.codes.factors(*slot);
+                let inner = (scale * factors[0]) * (*product - OFFSET * sum) as f32;
+                // Rounding may bring it below zero.
+                *distance = ((squared + factors[1]) - 2.0 * inner).max(0.0);
+            }
+        });
+        if let Some(lift) = self.lift {
+            lift.add(self.rows, from, slots, out);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! A query of signed bytes, as products of codes want it.
+//!
+//! ```text
+//! scale = greatest magnitude / 127      component = round(x / scale)
+//! ```
+//! The arithmetic is scalar and without fused steps, so that every processor makes the same bytes.
+
+/// A vector in signed bytes.
+#[derive(Debug)]
+pub(super) struct Quantised {
+    /// Components, padded with zeros.
+    pub(super) components: Vec<i8>,
+    /// What a component of one stands for.
+    pub(super) scale: f32,
+    /// The sum of all components.
+    pub(super) sum: i32,
+}
+
+/// The scale of a vector: one for a vector of zeros, whose components are zero at any scale.
+pub(super) fn scale_of(vector: &[f32]) -> f32 {
+    let greatest = vector.iter().fold(0.0_f32, |greatest, x| greatest.max(x.abs()));
+    // Of a subnormal magnitude the quotient would be zero, or its inverse infinite.
+    if greatest / 127.0 >= f32::MIN_POSITIVE { greatest / 127.0 } else { 1.0 }
+}
+
+/// One component in signed bytes, -127 to 127.
+#[inline]
+pub(super) fn component_of(x: f32, scale: f32) -> i32 {
+    (x / scale).round().clamp(-127.0, 127.0) as i32
+}
+
+/// Quantises a query, padded to `length` components.
+pub(super) fn quantise(query: &[f32], length: usize) -> Quantised {
+    let scale = scale_of(query);
+    let mut components = Vec::with_capacity(length);
+    components.extend(query.iter().map(|x| component_of(*x, scale) as i8));
+    components.resize(length, 0);
+    let sum = components.iter().map(|component| i32::from(*component)).sum();
+    Quantised { components, scale, sum }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_component_is_off_by_half_a_step_at_most(query in prop::collection::vec(-1e30_f32..1e30, 1..100)) {
+            let made = quantise(&query, 128);
+            for (x, component) in query.iter().zip(&made.components) {
+                prop_assert!((x - f32::from(*component) * made.scale).abs() <= made.scale * 0.5001);
+            }
+            prop_assert_eq!(made.components.len(), 128);
+        }
+    }
+
+    #[test]
+    fn extremes_have_a_scale() {
+        for query in [vec![0.0; 3], vec![1e-45, -1e-45], vec![f32::MAX, f32::MIN], vec![f32::MIN_POSITIVE]] {
+            let made = quantise(&query, 4);
+            assert!(made.scale.is_finite() && made.scale > 0.0, "{query:?} {made:?}");
+        }
+        assert_eq!(quantise(&[f32::MAX, f32::MIN], 2).components, [127, -127]);
+    }
+}
