@@ -1,6 +1,6 @@
 //! The graph that grows: inserts, repairs and searches at once.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, RwLock};
 
 use super::links::{LinkArena, Stripes, nodes};
@@ -25,6 +25,8 @@ pub(crate) struct GrowingGraph {
     reach: AtomicUsize,
     /// Nodes inserted and not removed.
     pub(super) live: AtomicUsize,
+    /// Whether some were removed.
+    pub(super) has_removed: AtomicBool,
     pub(super) stripes: Stripes,
     /// Inserts share it, a repair has it alone: it rebuilds the spanning tree, which inserts extend.
     pub(super) structure: RwLock<()>,
@@ -67,6 +69,7 @@ impl GrowingGraph {
             entry: AtomicU64::new(NO_ENTRY),
             reach: AtomicUsize::new(0),
             live: AtomicUsize::new(0),
+            has_removed: AtomicBool::new(false),
             stripes: Stripes::new(),
             structure: RwLock::new(()),
             summit: Mutex::new(()),
@@ -152,7 +155,9 @@ impl Layers for GrowingGraph {
 
     #[inline]
     fn is_live(&self, slot: Slot) -> bool {
-        self.contains(slot)
+        // Whatever is linked to was live, and is unless some were removed: the state lies on a cache line of its own,
+        // which is worth not to be asked for.
+        !self.has_removed.load(Ordering::Acquire) || self.contains(slot)
     }
 
     fn below(&self, layer: usize, node: u32) -> u32 {

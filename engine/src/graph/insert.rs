@@ -90,7 +90,7 @@ impl GrowingGraph {
         let plan = Plan {
             start,
             ef: self.shape.ef_construction,
-            admits: |slot: Slot| self.state(slot.0) == LIVE,
+            admits: |slot: Slot| self.is_live(slot),
             distances_max: u64::MAX,
         };
         walk(&self.base(), &scorer, &plan, scratch);

@@ -35,6 +35,7 @@ impl GrowingGraph {
     /// admits it. Returns how many nodes were removed.
     pub(crate) fn repair(&self, dead: &FixedBitSet, pairs: &dyn PairScorer) -> usize {
         let _alone = self.structure.write().unwrap_or_else(PoisonError::into_inner);
+        self.has_removed.store(true, Ordering::Release);
         let mut removed = 0;
         for slot in dead.ones().take_while(|slot| *slot < self.reach()) {
             if self.state(slot as u32) == LIVE {

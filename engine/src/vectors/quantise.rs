@@ -26,7 +26,8 @@ pub(super) fn scale_of(vector: &[f32]) -> f32 {
 /// One component in signed bytes, -127 to 127.
 #[inline]
 pub(super) fn component_of(x: f32, scale: f32) -> i32 {
-    (x / scale).round().clamp(-127.0, 127.0) as i32
+    // Rounds half up, by a conversion that cuts: every processor has that as one instruction.
+    ((x / scale).clamp(-127.0, 127.0) + 127.5) as i32 - 127
 }
 
 /// Quantises a query, padded to `length` components.
