@@ -29,6 +29,10 @@ impl Scorer for FromRow<'_> {
     fn score(&self, slots: &[Slot], out: &mut [f32]) {
         self.pairs.score(self.from, slots, out);
     }
+
+    fn prefetch(&self, slots: &[Slot]) {
+        self.pairs.prefetch(slots);
+    }
 }
 
 impl GrowingGraph {

@@ -1,5 +1,6 @@
 //! What a walk needs and the next one can use again: memory proportional to the graph, never cleared.
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use ragstone_kernels::CandidatePool;
@@ -37,10 +38,10 @@ impl Visited {
         }
     }
 
-    /// Adds those of some nodes that were not seen; the first of them stands at the returned place. Nodes that came
-    /// after the walk began count as seen.
+    /// Adds those of some nodes that were not seen; they stand at the returned places. Nodes that came after the walk
+    /// began count as seen.
     #[inline]
-    pub(super) fn insert_all(&mut self, nodes: impl Iterator<Item = u32>) -> usize {
+    pub(super) fn insert_all(&mut self, nodes: impl Iterator<Item = u32>) -> Range<usize> {
         let first = self.len;
         for node in nodes {
             if node >= self.limit {
@@ -55,13 +56,13 @@ impl Visited {
             self.len += usize::from((*word >> bit) & 1 == 0);
             *word |= 1 << bit;
         }
-        first
+        first..self.len
     }
 
-    /// The nodes seen, from a place on.
+    /// The nodes seen, by their places.
     #[inline]
-    pub(super) fn since(&self, first: usize) -> &[u32] {
-        &self.nodes[first..self.len]
+    pub(super) fn at(&self, places: &Range<usize>) -> &[u32] {
+        &self.nodes[places.clone()]
     }
 }
 
@@ -106,9 +107,9 @@ mod tests {
             visited.begin(10 + 40 * round as usize);
             let beyond = 10 + 40 * round;
             let first = visited.insert_all([3, 9, 3, beyond, 9].into_iter());
-            assert_eq!(visited.since(first), [3, 9], "round {round}");
+            assert_eq!(visited.at(&first), [3, 9], "round {round}");
             let first = visited.insert_all([9, 0, 3].into_iter());
-            assert_eq!(visited.since(first), [0]);
+            assert_eq!(visited.at(&first), [0]);
             // Many nodes, so that both ways of clearing are used.
             visited.insert_all(0..10 + round * 13);
         }

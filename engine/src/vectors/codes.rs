@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use ragstone_kernels::RowArena;
+use ragstone_kernels::{RowArena, prefetch};
 use rayon::prelude::*;
 
 use super::rows::{Rows, RowsError, SharedBytes};
@@ -233,13 +233,47 @@ impl<'a> CodesRef<'a> {
         }
     }
 
-    /// The factors of a row.
+    /// The factors of a row. Panics if `slot` is no row's.
     #[inline]
     pub(crate) fn factors(self, slot: Slot) -> &'a [f32] {
         match self {
             CodesRef::Growing(growing) => growing.factors(slot),
             CodesRef::Packed { factors, layout, .. } => {
                 &factors[slot.index() * layout.factors..][..layout.factors]
+            }
+        }
+    }
+
+    /// The first factor of many rows; `out` is as long as `slots`.
+    #[inline]
+    pub(crate) fn first_factors(self, slots: &[Slot], out: &mut [f32]) {
+        match self {
+            CodesRef::Growing(growing) => {
+                for (slot, factor) in slots.iter().zip(out) {
+                    *factor = growing.factors(*slot)[0];
+                }
+            }
+            CodesRef::Packed { factors, layout, .. } => {
+                for (slot, factor) in slots.iter().zip(out) {
+                    *factor = factors[slot.index() * layout.factors];
+                }
+            }
+        }
+    }
+
+    /// Asks for the codes and factors of rows that will be wanted soon.
+    #[inline]
+    pub(crate) fn prefetch(self, slots: &[Slot]) {
+        for slot in slots {
+            match self {
+                CodesRef::Growing(growing) => {
+                    prefetch(growing.code(*slot));
+                    prefetch(growing.factors(*slot));
+                }
+                CodesRef::Packed { codes, factors, layout, .. } => {
+                    prefetch(&codes[slot.index() * layout.bytes..][..layout.bytes]);
+                    prefetch(&factors[slot.index() * layout.factors..][..1]);
+                }
             }
         }
     }

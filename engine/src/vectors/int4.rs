@@ -203,19 +203,24 @@ struct QueryScorer<'a> {
 
 impl Scorer for QueryScorer<'_> {
     fn score(&self, slots: &[Slot], out: &mut [f32]) {
-        let mut products = [0; BLOCK];
+        let (mut products, mut factors) = ([0; BLOCK], [0.0; BLOCK]);
         self.codes.in_blocks(slots, out, |slots, codes, out| {
-            let products = &mut products[..slots.len()];
+            let (products, factors) = (&mut products[..slots.len()], &mut factors[..slots.len()]);
             self.kernel.many(&self.query.components, codes, products);
-            for ((slot, product), distance) in slots.iter().zip(products).zip(out) {
-                let factors = self.codes.factors(*slot);
-                let inner = inner(&self.query, *product, factors[0]);
-                *distance = match self.metric {
-                    Metric::Cosine | Metric::Dot => -inner,
-                    Metric::L2 => (self.squared_length + factors[1]) - 2.0 * inner,
-                };
+            self.codes.first_factors(slots, factors);
+            for ((product, factor), distance) in products.iter().zip(factors).zip(out.iter_mut()) {
+                *distance = -(inner(&self.query, *product, *factor));
+            }
+            if self.metric == Metric::L2 {
+                for (slot, distance) in slots.iter().zip(out) {
+                    *distance = (self.squared_length + self.codes.factors(*slot)[1]) + 2.0 * *distance;
+                }
             }
         });
+    }
+
+    fn prefetch(&self, slots: &[Slot]) {
+        self.codes.prefetch(slots);
     }
 
     fn margin(&self) -> f32 {

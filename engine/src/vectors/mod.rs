@@ -59,6 +59,9 @@ pub(crate) trait Scorer {
     /// the scorer was made for. Order does not matter and slots may repeat. A result is never NaN.
     fn score(&self, slots: &[Slot], out: &mut [f32]);
 
+    /// Asks for what `score` will read of these slots, which are those of the next call.
+    fn prefetch(&self, _slots: &[Slot]) {}
+
     /// How far an exact distance may be from the score, but for one in some hundred; zero where scores are exact.
     fn margin(&self) -> f32 {
         0.0
@@ -73,6 +76,9 @@ pub(crate) trait Scorer {
 pub(crate) trait PairScorer: Send + Sync {
     /// Writes the distance from row `from` to each of `slots` to `out`, which is as long.
     fn score(&self, from: Slot, slots: &[Slot], out: &mut [f32]);
+
+    /// Asks for what `score` will read of these slots, which are those of the next call.
+    fn prefetch(&self, _slots: &[Slot]) {}
 }
 
 /// A way to keep vectors for the walk.

@@ -24,13 +24,9 @@ mod scalar;
 mod vnni;
 
 use crate::isa::Isa;
-use crate::prefetch::prefetch;
 
 /// Components in a block of [`KernelInt4`]: rows are padded to it.
 pub const INT4_BLOCK: usize = 128;
-
-/// Rows that are on their way to the cache while four are computed.
-const AHEAD: usize = 12;
 
 type Many = fn(&[i8], &[&[u8]], &mut [i32]);
 
@@ -161,22 +157,14 @@ fn check(components: usize, rows: &[&[u8]], out: &[i32], row_bytes: usize) {
     }
 }
 
-/// Calls `four` for each group of four rows, the last one filled up with its first row, while rows further on
-/// are prefetched.
+/// Calls `four` for each group of four rows, the last one filled up with its first row.
 #[inline(always)]
 fn in_fours(rows: &[&[u8]], out: &mut [i32], four: impl Fn(&[&[u8]; 4]) -> [i32; 4]) {
-    rows.iter().take(AHEAD).for_each(|row| prefetch(row));
-    let mut groups = rows.chunks_exact(4);
-    let mut outs = out.chunks_exact_mut(4);
-    let mut at = AHEAD;
-    for (group, out) in groups.by_ref().zip(outs.by_ref()) {
-        for row in rows.get(at..(at + 4).min(rows.len())).unwrap_or_default() {
-            prefetch(row);
-        }
-        at += 4;
-        out.copy_from_slice(&four(&[group[0], group[1], group[2], group[3]]));
+    let (groups, rest) = rows.as_chunks::<4>();
+    let (outs, out) = out.as_chunks_mut::<4>();
+    for (group, out) in groups.iter().zip(outs) {
+        *out = four(group);
     }
-    let (rest, out) = (groups.remainder(), outs.into_remainder());
     if let Some(first) = rest.first() {
         let products = four(&std::array::from_fn(|i| *rest.get(i).unwrap_or(first)));
         out.copy_from_slice(&products[..rest.len()]);
