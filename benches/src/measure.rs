@@ -82,7 +82,8 @@ fn run(queries: usize, threads: usize, search: &(impl Fn(usize) -> Vec<u64> + Sy
     found
 }
 
-fn overlap(found: &[u64], truth: &[u32]) -> usize {
+/// How many of the true [`K`] nearest rows are among the first [`K`] found.
+pub fn overlap(found: &[u64], truth: &[u32]) -> usize {
     let truth = &truth[..truth.len().min(K)];
     found.iter().take(K).filter(|id| truth.iter().any(|row| u64::from(*row) == **id)).count()
 }
