@@ -131,11 +131,7 @@ pub fn spacing(set: &Matrix<f32>, first: usize, queries: &Matrix<f32>, sample: u
     let rows = Matrix { columns: set.columns, elements };
     let of_rows = exact::nearest(set, &rows, 11, None);
     let of_queries = exact::nearest(set, queries, 10, None);
-    Spacing {
-        to_nearest: at(&of_rows, 1),
-        to_tenth: at(&of_rows, 10),
-        query_to_tenth: at(&of_queries, 9),
-    }
+    Spacing { to_nearest: at(&of_rows, 1), to_tenth: at(&of_rows, 10), query_to_tenth: at(&of_queries, 9) }
 }
 
 /// The quantiles of the distance to the neighbour at a rank.

@@ -49,11 +49,8 @@ impl Index {
         };
         let db = Db::open_with(directory.path(), options(arguments.segment_rows))?;
         let graph = GraphOptions { degree: arguments.degree, ef_construction: arguments.ef_construction };
-        let schema = Schema::builder(dimension)
-            .metric(Metric::Dot)
-            .encoding(encoding.kind())
-            .graph(graph)
-            .build()?;
+        let schema =
+            Schema::builder(dimension).metric(Metric::Dot).encoding(encoding.kind()).graph(graph).build()?;
         let collection = db.create_collection("bench", schema)?;
         Ok(Self {
             collection,

@@ -258,7 +258,9 @@ mod tests {
             Filter::And(all) => all.iter().all(|filter| passes(filter, payload)),
             Filter::Not(filter) => !passes(filter, payload),
             Filter::In(field, values) => values.contains(&payload[field]),
-            Filter::Range(field, range) => payload[field].as_int() < range.lt.as_ref().and_then(Value::as_int),
+            Filter::Range(field, range) => {
+                payload[field].as_int() < range.lt.as_ref().and_then(Value::as_int)
+            }
             other => panic!("no selection makes {other:?}"),
         }
     }

@@ -113,9 +113,8 @@ fn sample(all: &Matrix<f32>, count: usize, seed: u64) -> Result<Matrix<f32>, Fai
 }
 
 fn say(set: &str, rows: &Matrix<f32>, spacing: &Spacing) {
-    let quantiles = |distances: &[f64]| {
-        distances.iter().map(|distance| rounded(*distance, 3)).collect::<Vec<_>>()
-    };
+    let quantiles =
+        |distances: &[f64]| distances.iter().map(|distance| rounded(*distance, 3)).collect::<Vec<_>>();
     let line = json!({
         "set": set,
         "rows": rows.len(),

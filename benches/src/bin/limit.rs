@@ -59,7 +59,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     for encoding in &arguments.index.encoding {
         let (qps, distances) = measured(arguments, *encoding, &data)?;
         if !(qps > 0.0 && (1.0..=1e9).contains(&distances)) {
-            return Err(format!("{distances} distances a query at {qps} queries a second make no sense").into());
+            return Err(
+                format!("{distances} distances a query at {qps} queries a second make no sense").into()
+            );
         }
         let picks = Picks::new(data.base.len(), data.query.len(), distances.round() as usize);
         let seconds = (0..arguments.rounds.max(1))
