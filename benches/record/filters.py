@@ -30,7 +30,7 @@ def arguments():
     parser.add_argument("--data", required=True, metavar="DIR", help="the data set")
     parser.add_argument("--queries", type=int, default=1_000, metavar="N", help="queries of ours (default: %(default)s)")
     parser.add_argument("--rival-queries", type=int, default=300, metavar="N", help="queries of Faiss (default: %(default)s)")
-    parser.add_argument("--function-queries", type=int, default=30, metavar="N", help="queries of hnswlib (default: %(default)s)")
+    parser.add_argument("--function-queries", type=int, default=100, metavar="N", help="queries of hnswlib (default: %(default)s)")
     parser.add_argument("--selectivity", type=float, nargs="+", default=[], metavar="SHARE", help="shares of the rows; by default the program's")
     parser.add_argument("--rivals", nargs="*", default=RIVALS, choices=RIVALS, metavar="NAME", help="of %(default)s")
     parser.add_argument("--encoding", nargs="+", default=[], metavar="NAME", help="encodings of ours; by default the program's default")

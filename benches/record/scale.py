@@ -113,7 +113,7 @@ def plot(record, path):
     figure, axes = pyplot.subplots(2, 3, figsize=(16, 9))
     sets = [entry for entry in record["sets"] if entry["grown_from"] == "all"]
     indexes = sorted({index for entry in sets for index in entry["indexes"]})
-    panels = [("build_s", "build, seconds (two logarithmic axes)"), ("qps_at", f"queries per second at recall@10 = {RECALL}"),
+    panels = [("build_s", "build, seconds"), ("qps_at", f"queries per second at recall@10 = {RECALL}"),
               ("distances_at", f"distances per query at recall@10 = {RECALL}"), ("resident_bytes_per_vector", "resident (and hot, dashed) bytes per row")]
     for axis, (key, title) in zip(axes.flat, panels):
         for number, index in enumerate(indexes):
@@ -137,6 +137,8 @@ def plot(record, path):
             label = f"{entry['rows']:,}" + ("" if entry["grown_from"] == "all" else f" grown from {entry['grown_from']:,}")
             axis.plot([point["ef"] for point in curve], [point["recall_at_10"] for point in curve], kind, label=label)
         axis.set(title=f"recall@10 against ef: {index}", xscale="log", xlabel="ef")
+        axis.set_xticks(EFS[::2], labels=map(str, EFS[::2]), minor=False)
+        axis.minorticks_off()
         axis.grid(alpha=0.3)
         axis.legend(title="rows")
     figure.suptitle(f"{record['machine']['processor']}, {record['threads']} build threads, 1 search thread, {record['date']}")
