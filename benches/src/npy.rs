@@ -1,4 +1,4 @@
-//! Reading NumPy's `.npy` arrays of two dimensions: float32, float16 and uint32, little-endian, row by row.
+//! Reading and writing NumPy's `.npy` arrays of two dimensions: float32, float16 and uint32, little-endian, row by row.
 //!
 //! ```text
 //! file   = "\x93NUMPY" major minor length header data
@@ -6,6 +6,7 @@
 //! header = a Python dict as text: {'descr': '<f4', 'fortran_order': False, 'shape': (60000, 384), }
 //! ```
 
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// Rows of equal length.
@@ -31,6 +32,11 @@ impl<T> Matrix<T> {
     /// All rows.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[T]> {
         self.elements.chunks_exact(self.columns.max(1))
+    }
+
+    /// Keeps the first rows only.
+    pub fn truncate(&mut self, rows: usize) {
+        self.elements.truncate(rows * self.columns);
     }
 
     /// One row.
@@ -66,6 +72,53 @@ pub fn read_ids(path: &Path) -> Result<Matrix<u32>, String> {
         return Err(format!("{}: elements are {}, not <u4", path.display(), header.kind));
     }
     header.matrix(path, words(&data).map(u32::from_le_bytes).collect())
+}
+
+/// Writes rows as float32.
+///
+/// # Errors
+/// The file and what the system says.
+pub fn write_floats(path: &Path, matrix: &Matrix<f32>) -> Result<(), String> {
+    write(path, "<f4", matrix, |value| value.to_le_bytes())
+}
+
+/// Writes rows as float16, each number rounded to the nearest.
+///
+/// # Errors
+/// The file and what the system says.
+pub fn write_halves(path: &Path, matrix: &Matrix<f32>) -> Result<(), String> {
+    write(path, "<f2", matrix, |value| half::f16::from_f32(*value).to_le_bytes())
+}
+
+/// Writes rows as uint32.
+///
+/// # Errors
+/// The file and what the system says.
+pub fn write_ids(path: &Path, matrix: &Matrix<u32>) -> Result<(), String> {
+    write(path, "<u4", matrix, |id| id.to_le_bytes())
+}
+
+fn write<T, const N: usize>(
+    path: &Path,
+    kind: &str,
+    matrix: &Matrix<T>,
+    bytes: impl Fn(&T) -> [u8; N],
+) -> Result<(), String> {
+    let (rows, columns) = (matrix.len(), matrix.columns);
+    let dict = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
+    // Ten bytes stand before the header; spaces bring the data to a multiple of 64, and a line feed ends it.
+    let length = (dict.len() + 1 + 10).next_multiple_of(64) - 10;
+    let written = || {
+        let mut file = BufWriter::new(std::fs::File::create(path)?);
+        file.write_all(b"\x93NUMPY\x01\x00")?;
+        file.write_all(&(length as u16).to_le_bytes())?;
+        writeln!(file, "{dict:<width$}", width = length - 1)?;
+        for element in &matrix.elements {
+            file.write_all(&bytes(element))?;
+        }
+        file.flush()
+    };
+    written().map_err(|error: std::io::Error| format!("cannot write {}: {error}", path.display()))
 }
 
 struct Header {
@@ -138,6 +191,23 @@ mod tests {
         assert_eq!(read_floats(halves.path()).unwrap().elements, [1.0, 2.0_f32.powi(-24)]);
         let ids = file("<u4", "(1, 2)", &[1, 0, 0, 0, 2, 1, 0, 0]);
         assert_eq!(read_ids(ids.path()).unwrap().row(0), [1, 258]);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let floats = Matrix { columns: 3, elements: vec![1.0, -2.5, 0.1, 4.0, 0.0, 6.5] };
+        write_floats(file.path(), &floats).unwrap();
+        assert_eq!(read_floats(file.path()).unwrap(), floats);
+        write_halves(file.path(), &floats).unwrap();
+        let halves = read_floats(file.path()).unwrap();
+        assert_eq!((halves.elements[1], halves.elements[2]), (-2.5, 0.099_975_586));
+        let ids = Matrix { columns: 1, elements: vec![7, u32::MAX] };
+        write_ids(file.path(), &ids).unwrap();
+        assert_eq!(read_ids(file.path()).unwrap(), ids);
+        let bytes = std::fs::read(file.path()).unwrap();
+        assert_eq!((bytes.len() - 8) % 64, 0, "the data are aligned");
+        assert!(write_ids(Path::new("absent/ids.npy"), &ids).unwrap_err().contains("absent"));
     }
 
     #[test]

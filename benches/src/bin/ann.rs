@@ -1,20 +1,17 @@
 //! Recall against queries per second, through the public interface: one `search` a query, ids and scores
 //! back.
 
-use std::error::Error;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use hnsw_rs::anndists::dist::DistDot;
 use hnsw_rs::hnsw::Hnsw;
-use ragstone::{Collection, Db, EncodingKind, GraphOptions, Metric, Point, PointId, Schema, SearchRequest};
+use ragstone_benches::Failure;
+use ragstone_benches::arguments::{self, DataArguments, EFS, IndexArguments};
+use ragstone_benches::data::Data;
+use ragstone_benches::index::{Index, Setting, rounded};
 use ragstone_benches::measure::{self, Cost, K};
-use ragstone_benches::npy::{Matrix, read_floats, read_ids};
 use serde_json::json;
-
-/// Points of one upsert.
-const BATCH: usize = 5_000;
 
 /// Measures recall@10 and speed of approximate search under the inner product; prints JSON lines.
 ///
@@ -24,43 +21,23 @@ const BATCH: usize = 5_000;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Rows to index: a .npy array of float32 or float16.
-    #[arg(long, value_name = "FILE")]
-    base: PathBuf,
-    /// Queries: a .npy array of float32 or float16.
-    #[arg(long, value_name = "FILE")]
-    query: PathBuf,
-    /// The true nearest rows of each query, nearest first: a .npy array of uint32 with ten columns or more.
-    #[arg(long, value_name = "FILE")]
-    truth: PathBuf,
-    /// Threads that build.
-    #[arg(long, default_value_t = 2, value_name = "N")]
-    build_threads: usize,
+    #[command(flatten)]
+    data: DataArguments,
+    #[command(flatten)]
+    index: IndexArguments,
+    /// Which library.
+    #[arg(long = "index", default_value = "ragstone", value_name = "NAME")]
+    library: Library,
     /// Threads that search.
     #[arg(long, default_value_t = 1, value_name = "N")]
     search_threads: usize,
-    /// Encodings of the walk, each an index of its own.
-    #[arg(long, num_args = 1.., value_name = "NAME", default_values = ["int4"])]
-    encoding: Vec<Encoding>,
-    /// Which library.
-    #[arg(long, default_value = "ragstone", value_name = "NAME")]
-    index: Index,
-    /// Links of a node on the base layer.
-    #[arg(long, default_value_t = GraphOptions::default().degree, value_name = "N")]
-    degree: usize,
-    /// Width of the walk that finds a new node's neighbours.
-    #[arg(long, default_value_t = GraphOptions::default().ef_construction, value_name = "N")]
-    ef_construction: usize,
     /// Widths of the walk (`ef`) to measure.
-    #[arg(long, num_args = 1.., value_name = "N", default_values_t = [12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384])]
+    #[arg(long, num_args = 1.., value_name = "N", default_values_t = EFS)]
     ef: Vec<usize>,
-    /// Where the database is made and removed again; the system's temporary directory by default.
-    #[arg(long, value_name = "DIR")]
-    scratch: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Index {
+enum Library {
     /// This project.
     Ragstone,
     /// The crate hnsw_rs.
@@ -68,153 +45,31 @@ enum Index {
     HnswRs,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Encoding {
-    /// 32-bit floats.
-    F32,
-    /// A byte a component.
-    Int8,
-    /// Half a byte a component.
-    Int4,
-}
-
-impl Encoding {
-    fn name(self) -> &'static str {
-        match self {
-            Encoding::F32 => "f32",
-            Encoding::Int8 => "int8",
-            Encoding::Int4 => "int4",
-        }
-    }
-
-    fn kind(self) -> EncodingKind {
-        match self {
-            Encoding::F32 => EncodingKind::F32,
-            Encoding::Int8 => EncodingKind::Int8,
-            Encoding::Int4 => EncodingKind::Int4,
-        }
-    }
-
-    /// Bytes that a walk compares of one row.
-    fn row_bytes(self, dimension: usize) -> usize {
-        match self {
-            Encoding::F32 => dimension * 4,
-            Encoding::Int8 => dimension.next_multiple_of(64) + 12,
-            Encoding::Int4 => dimension.next_multiple_of(128) / 2 + 4,
-        }
-    }
-}
-
-struct Data {
-    base: Matrix<f32>,
-    query: Matrix<f32>,
-    truth: Matrix<u32>,
-}
-
-impl Data {
-    fn read(arguments: &Arguments) -> Result<Self, Box<dyn Error>> {
-        let (base, mut query) = (read_floats(&arguments.base)?, read_floats(&arguments.query)?);
-        let mut truth = read_ids(&arguments.truth)?;
-        if base.columns != query.columns {
-            return Err(
-                format!("the base has {} columns, the queries {}", base.columns, query.columns).into()
-            );
-        }
-        if truth.columns < K {
-            return Err(format!("the truth has {} columns, not {K}", truth.columns).into());
-        }
-        let both = query.len().min(truth.len());
-        query.elements.truncate(both * query.columns);
-        truth.elements.truncate(both * truth.columns);
-        Ok(Self { base, query, truth })
-    }
-}
-
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    arguments::run(run)
 }
 
-fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+fn run(arguments: &Arguments) -> Result<(), Failure> {
     // Every thread that builds, in either library, is one of rayon's.
-    rayon::ThreadPoolBuilder::new().num_threads(arguments.build_threads).build_global()?;
-    let data = Data::read(arguments)?;
-    match arguments.index {
-        Index::Ragstone => {
-            arguments.encoding.iter().try_for_each(|encoding| ragstone(arguments, *encoding, &data))
-        }
-        Index::HnswRs => {
+    arguments.index.start_threads()?;
+    let data = Data::read(&arguments.data)?;
+    match arguments.library {
+        Library::Ragstone => ragstone(arguments, &data),
+        Library::HnswRs => {
             hnsw_rs(arguments, &data);
             Ok(())
         }
     }
 }
 
-fn ragstone(arguments: &Arguments, encoding: Encoding, data: &Data) -> Result<(), Box<dyn Error>> {
-    let name = format!("ragstone-{}", encoding.name());
-    let scratch = match &arguments.scratch {
-        Some(directory) => tempfile::tempdir_in(directory)?,
-        None => tempfile::tempdir()?,
-    };
-    let (made, cost) = measure::build(|| fill(arguments, encoding, data, scratch.path()));
-    let collection = made?;
-    let hot_bytes = encoding.row_bytes(data.base.columns) + arguments.degree * 4;
-    print_cost(&name, &cost, hot_bytes, data);
-    for ef in &arguments.ef {
-        let requests: Vec<SearchRequest> = data.query.rows().map(|query| request(query, *ef)).collect();
-        // The first error shows itself before the measurement, in which a query that failed would find
-        // nothing.
-        collection.search(requests.first().ok_or("there are no queries")?)?;
-        let point = measure::point(&data.truth, arguments.search_threads, |query| {
-            let response = collection.search(&requests[query]);
-            response
-                .map(|response| response.hits.iter().filter_map(|hit| number(&hit.id)).collect())
-                .unwrap_or_default()
-        });
-        print_point(&name, *ef, point);
+fn ragstone(arguments: &Arguments, data: &Data) -> Result<(), Failure> {
+    for encoding in &arguments.index.encoding {
+        let index = Index::build(&arguments.index, *encoding, &data.base)?;
+        println!("{}", index.cost_line());
+        let say = |setting: &Setting| println!("{}", setting.line());
+        index.sweep(data, &arguments.ef, arguments.search_threads, say)?;
     }
     Ok(())
-}
-
-fn fill(
-    arguments: &Arguments,
-    encoding: Encoding,
-    data: &Data,
-    directory: &Path,
-) -> Result<Collection, ragstone::Error> {
-    let db = Db::open(directory)?;
-    let graph = GraphOptions { degree: arguments.degree, ef_construction: arguments.ef_construction };
-    let schema = Schema::builder(data.base.columns)
-        .metric(Metric::Dot)
-        .encoding(encoding.kind())
-        .graph(graph)
-        .build()?;
-    let collection = db.create_collection("ann", schema)?;
-    let mut rows = (0_u64..).zip(data.base.rows()).peekable();
-    while rows.peek().is_some() {
-        collection.upsert(rows.by_ref().take(BATCH).map(|(id, row)| Point::new(id, row)).collect())?;
-    }
-    db.flush()?;
-    Ok(collection)
-}
-
-fn request(query: &[f32], ef: usize) -> SearchRequest {
-    let mut request = SearchRequest::new(query, K).ef(ef);
-    request.with_payload = false;
-    request
-}
-
-fn number(id: &PointId) -> Option<u64> {
-    match id {
-        PointId::Num(number) => Some(*number),
-        PointId::Str(_) => None,
-    }
 }
 
 /// The rival. Its inner product insists on rows of unit length to the sixth digit, which half floats are not:
@@ -227,14 +82,14 @@ fn hnsw_rs(arguments: &Arguments, data: &Data) {
     let (index, cost) = measure::build(|| {
         let rows: Vec<Vec<f32>> = data.base.rows().map(unit).collect();
         // As many links on the base layer as the others have: twice its `M`.
-        let (links, layers) = (arguments.degree / 2, 16);
+        let (links, layers) = (arguments.index.degree / 2, 16);
         let mut index =
-            Hnsw::<f32, DistDot>::new(links, rows.len(), layers, arguments.ef_construction, DistDot);
+            Hnsw::<f32, DistDot>::new(links, rows.len(), layers, arguments.index.ef_construction, DistDot);
         index.parallel_insert(&rows.iter().zip(0..).collect::<Vec<_>>());
         index.set_searching_mode(true);
         index
     });
-    print_cost("hnsw_rs", &cost, data.base.columns * 4 + arguments.degree * 40, data);
+    print_cost("hnsw_rs", &cost, data.base.columns * 4 + arguments.index.degree * 40, data);
     let queries: Vec<Vec<f32>> = data.query.rows().map(unit).collect();
     for ef in &arguments.ef {
         let point = measure::point(&data.truth, arguments.search_threads, |query| {
@@ -247,7 +102,7 @@ fn hnsw_rs(arguments: &Arguments, data: &Data) {
 fn print_cost(index: &str, cost: &Cost, hot_bytes: usize, data: &Data) {
     let line = json!({
         "index": index,
-        "build_s": (cost.build_s * 100.0).round() / 100.0,
+        "build_s": rounded(cost.build_s, 2),
         "resident_bytes_per_vector": cost.resident_bytes / data.base.len().max(1) as u64,
         "hot_bytes_per_vector": hot_bytes,
     });
@@ -258,7 +113,7 @@ fn print_point(index: &str, ef: usize, point: measure::Point) {
     let line = json!({
         "index": index,
         "setting": ef.to_string(),
-        "recall_at_10": (point.recall * 1e4).round() / 1e4,
+        "recall_at_10": rounded(point.recall, 4),
         "qps": point.qps.round(),
     });
     println!("{line}");

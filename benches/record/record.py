@@ -1,0 +1,30 @@
+"""Runs one of our programs and keeps what it prints, with machine, date, revision and command.
+
+usage: record.py PROGRAM --data DIR [--out FILE] [-- arguments of the program]
+For `churn` and `limit`, which have no rival beside them. By default the record is PROGRAM.json beside this script.
+"""
+import argparse
+import pathlib
+import sys
+
+import common
+
+
+def run():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program", choices=["churn", "limit", "ann"], help="which one")
+    parser.add_argument("--data", required=True, metavar="DIR", help="the data set")
+    parser.add_argument("--out", metavar="FILE", help="the record")
+    parser.add_argument("--bin-dir", metavar="DIR", help="where our programs lie; by default cargo builds and runs them")
+    # What follows `--` is the program's own.
+    own = sys.argv[1:]
+    at = own.index("--") if "--" in own else len(own)
+    options, passed_on = parser.parse_args(own[:at]), own[at + 1:]
+    record = common.provenance()
+    command = common.program(options.program, options.bin_dir) + common.data_set(common.absolute(options.data))
+    record["lines"] = common.json_lines(command + passed_on)
+    common.save(options.out or pathlib.Path(__file__).parent / f"{options.program}.json", record)
+
+
+if __name__ == "__main__":
+    common.main(run)
