@@ -13,6 +13,7 @@ mod distance;
 mod isa;
 pub mod matrix;
 mod prefetch;
+pub mod sync;
 
 pub use arena::RowArena;
 pub use distance::{DistanceF32, KernelF32, norm};
