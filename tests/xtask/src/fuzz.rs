@@ -20,7 +20,14 @@ pub(crate) fn readers() -> Result<(), String> {
     command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", FLAGS);
     command.args(["run", "--release", "--locked", "-p", "ragstone-fuzz", "--features", "libfuzzer"]);
     command.args(["--bin", "fuzz-readers", "--target", &host()?, "--target-dir"]).arg(target("fuzz"));
-    command.args(["--", "-timeout=20", "-max_len=64", "-rss_limit_mb=4096"]);
+    command.args([
+        "--",
+        "-timeout=20",
+        "-max_len=64",
+        "-len_control=0",
+        "-rss_limit_mb=4096",
+        "-detect_leaks=0",
+    ]);
     command.arg(format!("-artifact_prefix={}/", target("fuzz").display()));
     match std::env::args().nth(2) {
         Some(input) if input.parse::<u32>().is_err() => command.arg(input),
