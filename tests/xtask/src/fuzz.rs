@@ -4,6 +4,7 @@
 //! and where it goes on; an input that breaks something is written there as `crash-*`, and its damage is repeated by
 //! `cargo xtask fuzz PATH-OF-THE-INPUT`.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::command::{host, run, target};
@@ -29,6 +30,10 @@ pub(crate) fn readers() -> Result<(), String> {
         "-detect_leaks=0",
     ]);
     command.arg(format!("-artifact_prefix={}/", target("fuzz").display()));
+    // Every run is a directory of files, some of which are synced: better in memory.
+    if Path::new("/dev/shm").is_dir() {
+        command.env("TMPDIR", "/dev/shm");
+    }
     match std::env::args().nth(2) {
         Some(input) if input.parse::<u32>().is_err() => command.arg(input),
         seconds => {
