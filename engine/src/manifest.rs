@@ -35,6 +35,8 @@ const VERSION: u32 = 2;
 /// The version before, in which collections had no walk dimension and one encoding.
 const VERSION_1: u32 = 1;
 const HEADER_BYTES: usize = 20;
+/// Nothing that is counted one by one comes this far, so whoever counts on need not look for the end of a u64.
+const COUNT_MAX: u64 = 1 << 62;
 
 /// A segment that belongs to a collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,9 +120,9 @@ impl Manifest {
     }
 
     fn decode_body(decoder: &mut Decoder<'_>, version: u32) -> Decoded<Self> {
-        let generation = decoder.u64()?;
-        let next_collection = decoder.u64()?;
-        let next_segment = decoder.u64()?;
+        let generation = decode_count(decoder)?;
+        let next_collection = decode_count(decoder)?;
+        let next_segment = decode_count(decoder)?;
         let mut collections = BTreeMap::new();
         for _ in 0..decoder.count(8)? {
             let id = decoder.u64()?;
@@ -130,7 +132,16 @@ impl Manifest {
                 return decoder.error(format!("collection id {id} is used twice or was never given out"));
             }
         }
-        Ok(Self { generation, next_collection, next_segment, collections })
+        let manifest = Self { generation, next_collection, next_segment, collections };
+        // A seal would write its file over one that is mapped.
+        let entries = manifest.collections.values().flat_map(|collection| &collection.segments);
+        let mut ids = BTreeSet::new();
+        for SegmentEntry { id, .. } in entries {
+            if *id >= next_segment || !ids.insert(id) {
+                return decoder.error(format!("segment id {id} is used twice or was never given out"));
+            }
+        }
+        Ok(manifest)
     }
 
     /// Every file that the root names, by its segment.
@@ -191,10 +202,10 @@ impl CollectionEntry {
         for _ in 0..decoder.count(8)? {
             attributes.insert(decoder.str()?.to_owned(), decoder.str()?.to_owned());
         }
-        let stored_seq = decoder.u64()?;
+        let stored_seq = decode_count(decoder)?;
         let count = decoder.count(16)?;
         let segments = (0..count)
-            .map(|_| Ok(SegmentEntry { id: decoder.u64()?, tombstones: decoder.u64()? }))
+            .map(|_| Ok(SegmentEntry { id: decoder.u64()?, tombstones: decode_count(decoder)? }))
             .collect::<Decoded<Vec<_>>>()?;
         let schema = Schema {
             dimension,
@@ -207,6 +218,14 @@ impl CollectionEntry {
             attributes,
         };
         Ok(Self { name, schema, fields, stored_seq, segments })
+    }
+}
+
+/// How often something happened.
+fn decode_count(decoder: &mut Decoder<'_>) -> Decoded<u64> {
+    match decoder.u64()? {
+        count if count <= COUNT_MAX => Ok(count),
+        count => decoder.error(format!("nothing was counted up to {count}")),
     }
 }
 
@@ -340,6 +359,31 @@ mod tests {
             damaged[at] ^= 1;
             assert!(Manifest::decode(&damaged).is_err(), "{at}");
         }
+    }
+
+    #[test]
+    fn numbers_that_were_never_given_out_are_refused() {
+        let refused = |change: fn(&mut Manifest)| {
+            let mut manifest = example();
+            change(&mut manifest);
+            Manifest::decode(&manifest.encode()).unwrap_err().1
+        };
+        let never = "is used twice or was never given out";
+        // A seal would have written its file over that of a segment in use.
+        assert!(refused(|manifest| manifest.next_segment = 5).contains(never));
+        assert!(refused(|manifest| manifest.next_collection = 8).contains(never));
+        let twice = |manifest: &mut Manifest| {
+            let collection = manifest.collections.get_mut(&8).unwrap();
+            collection.segments[1].id = collection.segments[0].id;
+        };
+        assert!(refused(twice).contains(never));
+        // The next change would have counted beyond the end.
+        assert!(refused(|manifest| manifest.generation = u64::MAX).contains("counted"));
+        assert!(refused(|manifest| manifest.next_segment = u64::MAX).contains("counted"));
+        assert!(
+            refused(|manifest| manifest.collections.get_mut(&8).unwrap().stored_seq = u64::MAX)
+                .contains("counted")
+        );
     }
 
     #[test]

@@ -11,17 +11,19 @@
 //! row's last byte and loaded (acquire) before a row is handed out.
 
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use bytemuck::Pod;
 use memmap2::{MmapMut, MmapRaw};
 
-/// Rows of the first chunk, a power of two.
+use crate::sync::{AtomicUsize, Mutex, OnceLock, RaceWitness};
+
+/// Rows of the first chunk, a power of two. Under loom small, so that its tests come to a second chunk.
 const FIRST_ROWS: usize = 1 << FIRST_ROWS_LOG2;
-const FIRST_ROWS_LOG2: u32 = 10;
+const FIRST_ROWS_LOG2: u32 = if cfg!(ragstone_loom) { 1 } else { 10 };
 /// Chunks together hold `FIRST_ROWS * (2^CHUNKS - 1)` rows.
-const CHUNKS: usize = 22;
+const CHUNKS: usize = if cfg!(ragstone_loom) { 3 } else { 22 };
 #[cfg(target_os = "linux")]
 const HUGE_PAGE_BYTES: usize = 2 << 20;
 
@@ -32,8 +34,14 @@ pub struct RowArena<T> {
     len: AtomicUsize,
     /// Held while a row is written: the type promises one writer at a time, so it sees to it itself.
     writer: Mutex<()>,
-    chunks: [OnceLock<MmapRaw>; CHUNKS],
+    chunks: [OnceLock<Chunk>; CHUNKS],
     elements: PhantomData<T>,
+}
+
+/// Memory of rows, and who tells the checker of their accesses.
+struct Chunk {
+    memory: MmapRaw,
+    rows: RaceWitness,
 }
 
 impl<T: Pod> RowArena<T> {
@@ -84,9 +92,10 @@ impl<T: Pod> RowArena<T> {
         let index = self.len.load(Ordering::Relaxed);
         assert!(index < Self::ROWS_MAX, "the arena is full with {index} rows");
         let (chunk, offset) = place(index);
-        let memory = self.chunks[chunk].get_or_init(|| self.allocate(chunk));
+        let Chunk { memory, rows } = self.chunks[chunk].get_or_init(|| self.allocate(chunk));
         let from = offset * self.width;
         assert!((from + self.width) * size_of::<T>() <= memory.len(), "row {index} lies within its chunk");
+        rows.write(offset);
         // SAFETY: the range lies within the chunk, which is aligned to a page. It belongs to row `index >=
         // len`: no reader has a reference to it, `writer` keeps other writers away, and `row` cannot overlap
         // memory that was never lent.
@@ -107,10 +116,11 @@ impl<T: Pod> RowArena<T> {
         let len = self.len();
         assert!(index < len, "row {index} of {len}");
         let (chunk, offset) = place(index);
-        let Some(memory) = self.chunks[chunk].get() else {
+        let Some(Chunk { memory, rows }) = self.chunks[chunk].get() else {
             unreachable!("row {index} is below the length, so its chunk is allocated")
         };
         debug_assert!((offset + 1) * self.width * size_of::<T>() <= memory.len());
+        rows.read(offset);
         // SAFETY: `push` has checked that the row lies within its chunk, which is aligned to a page and lives
         // as long as `self`. `index < len` was read with acquire ordering, so the row was written before and
         // is never written again. Every bit pattern is a `T`.
@@ -120,7 +130,7 @@ impl<T: Pod> RowArena<T> {
     }
 
     /// Fresh memory for a chunk; no page of it is there before it is written.
-    fn allocate(&self, chunk: usize) -> MmapRaw {
+    fn allocate(&self, chunk: usize) -> Chunk {
         let bytes = ((FIRST_ROWS << chunk) * self.width * size_of::<T>()).max(1);
         let map = match MmapMut::map_anon(bytes) {
             Ok(map) => map,
@@ -132,7 +142,7 @@ impl<T: Pod> RowArena<T> {
             // A wish: a kernel without huge pages refuses it, and all works on small ones.
             let _ = map.advise(memmap2::Advice::HugePage);
         }
-        MmapRaw::from(map)
+        Chunk { memory: MmapRaw::from(map), rows: RaceWitness::new(FIRST_ROWS << chunk) }
     }
 }
 
@@ -149,6 +159,9 @@ fn place(index: usize) -> (usize, usize) {
     let chunk = (shifted.ilog2() - FIRST_ROWS_LOG2) as usize;
     (chunk, shifted - (FIRST_ROWS << chunk))
 }
+
+#[cfg(all(test, ragstone_loom))]
+mod interleavings;
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,7 @@ mod isa;
 pub mod matrix;
 mod pool;
 mod prefetch;
+pub mod sync;
 
 pub use arena::RowArena;
 pub use codes::{INT4_BLOCK, KernelInt4, KernelInt8, pack_int4};

@@ -1,7 +1,8 @@
 //! The graph that grows: inserts, repairs and searches at once.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, RwLock};
+use std::sync::atomic::Ordering;
+
+use ragstone_kernels::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Mutex, RwLock};
 
 use super::links::{LinkArena, Stripes, nodes};
 use super::scratch::ScratchPool;
@@ -125,9 +126,13 @@ impl GrowingGraph {
     /// The highest layer of a slot: one in `32` of each layer's nodes are on the next, by a hash of the slot,
     /// so that the layers do not depend on the order in which threads insert.
     pub(super) fn layer_of(&self, slot: Slot) -> usize {
-        let hash = split_mix(self.seed ^ split_mix(u64::from(slot.0)));
-        ((hash.trailing_zeros() / 5) as usize).min(LAYERS_MAX)
+        layer_of(self.seed, slot)
     }
+}
+
+pub(super) fn layer_of(seed: u64, slot: Slot) -> usize {
+    let hash = split_mix(seed ^ split_mix(u64::from(slot.0)));
+    ((hash.trailing_zeros() / 5) as usize).min(LAYERS_MAX)
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea and Flood 2014): every bit depends on every bit.

@@ -9,8 +9,10 @@
 //! ```
 //! Nothing links to a node before its list is written, so no reader meets a half-made one.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
-use std::sync::{MutexGuard, PoisonError};
+
+use ragstone_kernels::sync::MutexGuard;
 
 use super::growing::{BASE_HEAD, GrowingGraph, LIVE, UPPER_HEAD};
 use super::links::{Link, append, links, rewrite};

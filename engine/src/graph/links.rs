@@ -10,12 +10,17 @@
 //! Writers hold the list's lock (`Stripes`). Words are stored with release and loaded with acquire ordering:
 //! who sees a link sees the record it leads to.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
-const FIRST_RECORDS_LOG2: u32 = 10;
+use ragstone_kernels::sync::{AtomicU32, Mutex, MutexGuard, OnceLock, zeroed_words};
+
+// Under loom small, so that its tests come to a second chunk.
+const FIRST_RECORDS_LOG2: u32 = if cfg!(ragstone_loom) { 1 } else { 10 };
 const FIRST_RECORDS: usize = 1 << FIRST_RECORDS_LOG2;
-const CHUNKS: usize = 21;
+const CHUNKS: usize = if cfg!(ragstone_loom) { 3 } else { 21 };
+/// Locks of [`Stripes`].
+const STRIPES: usize = if cfg!(ragstone_loom) { 4 } else { 1024 };
 
 /// Marks a tree edge in a stored word.
 const TREE: u32 = 1 << 31;
@@ -63,9 +68,7 @@ impl LinkArena {
     /// A record, with the memory for it.
     pub(super) fn make(&self, index: usize) -> &[AtomicU32] {
         let (chunk, offset) = place(index);
-        // Zeroed by the allocator: pages that no record uses are never touched.
-        let words = self.chunks[chunk]
-            .get_or_init(|| bytemuck::allocation::zeroed_slice_box((FIRST_RECORDS << chunk) * self.width));
+        let words = self.chunks[chunk].get_or_init(|| zeroed_words((FIRST_RECORDS << chunk) * self.width));
         &words[offset * self.width..][..self.width]
     }
 }
@@ -128,7 +131,7 @@ pub(super) struct Stripes {
 
 impl Stripes {
     pub(super) fn new() -> Self {
-        Self { locks: (0..1024).map(|_| Mutex::new(())).collect() }
+        Self { locks: (0..STRIPES).map(|_| Mutex::new(())).collect() }
     }
 
     /// Excludes other writers of a list. Never lock a second list while holding one: two nodes may share a

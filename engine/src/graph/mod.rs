@@ -29,6 +29,8 @@ mod build;
 mod check;
 mod growing;
 mod insert;
+#[cfg(all(test, ragstone_loom))]
+mod interleavings;
 mod links;
 mod repair;
 mod scratch;

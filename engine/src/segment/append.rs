@@ -4,11 +4,13 @@
 //! segment can have, and an empty vector allocates nothing. An element is written once and then only read, so a
 //! reader needs no lock: only the knowledge, from the view, of how many there are.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
-const FIRST_CHUNK_BITS: u32 = 8;
-const CHUNKS: usize = 24;
+use ragstone_kernels::sync::{AtomicU32, OnceLock};
+
+// Under loom small, so that its tests come to a second chunk.
+const FIRST_CHUNK_BITS: u32 = if cfg!(ragstone_loom) { 1 } else { 8 };
+const CHUNKS: usize = if cfg!(ragstone_loom) { 3 } else { 24 };
 
 /// Append-only elements with stable places.
 pub(crate) struct AppendVec<T> {
@@ -18,7 +20,7 @@ pub(crate) struct AppendVec<T> {
 
 impl<T> AppendVec<T> {
     pub(crate) fn new() -> Self {
-        Self { chunks: [const { OnceLock::new() }; CHUNKS], len: AtomicU32::new(0) }
+        Self { chunks: std::array::from_fn(|_| OnceLock::new()), len: AtomicU32::new(0) }
     }
 
     /// Chunk and place of an index.
@@ -47,6 +49,9 @@ impl<T> AppendVec<T> {
         self.chunks.get(chunk)?.get()?.get(place)?.get()
     }
 }
+
+#[cfg(all(test, ragstone_loom))]
+mod interleavings;
 
 #[cfg(test)]
 mod tests {

@@ -4,8 +4,15 @@
 //! needs beyond the Rust toolchain (Node.js for `buf`, Python's pip for the model's wheel) is installed first where the
 //! machine's package manager allows it, and named clearly where it does not.
 
-use std::process::{Command, ExitCode, Stdio};
+mod asan;
+mod command;
+mod fuzz;
+mod loom;
+
+use std::process::{Command, ExitCode};
 use std::time::Instant;
+
+use command::{cargo, need, run};
 
 /// The linter of the .proto files, from npm.
 const BUF: &str = "@bufbuild/buf@1.75.0";
@@ -13,23 +20,39 @@ const BUF: &str = "@bufbuild/buf@1.75.0";
 const HELP: &str = "\
 cargo xtask TASK
 
-  test     everything below, in this order; what CI runs
+  test     the next seven, in this order; what CI runs
   fmt      the code is formatted
   clippy   no lint warns
   doc      the documentation builds without a warning
   proto    buf's STANDARD rules hold for proto/
   unit     every test and doc-test
+  loom     lock-free structures keep their promises in every interleaving
+  asan-kernels
+           the kernels' tests under AddressSanitizer, which run every instruction set that the machine has
+
+Not part of `test`, as they take longer:
+
+  asan     asan-kernels, and the engine's graph, vectors and segments on each instruction set
+  loom-mutants
+           the loom tests fail when an ordering or an order of stores is made wrong
+  fuzz [SECONDS]
+           damaged database files, led by coverage; 60 seconds unless told
 ";
 
 fn main() -> ExitCode {
     let task = std::env::args().nth(1).unwrap_or_default();
     let steps: &[fn() -> Result<(), String>] = match task.as_str() {
-        "test" => &[fmt, clippy, doc, proto, unit],
+        "test" => &[fmt, clippy, doc, proto, unit, loom::check, asan::kernels],
         "fmt" => &[fmt],
         "clippy" => &[clippy],
         "doc" => &[doc],
         "proto" => &[proto],
         "unit" => &[unit],
+        "loom" => &[loom::check],
+        "loom-mutants" => &[loom::mutants],
+        "asan" => &[asan::kernels, asan::engine],
+        "asan-kernels" => &[asan::kernels],
+        "fuzz" => &[fuzz::readers],
         "" | "--help" | "-h" | "help" => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
@@ -74,38 +97,4 @@ fn unit() -> Result<(), String> {
     need("pip3", "python3-pip")?;
     cargo(&["build", "--workspace", "--bins", "--locked"])?;
     cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])
-}
-
-fn cargo(arguments: &[&str]) -> Result<(), String> {
-    run(Command::new("cargo").args(arguments))
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    println!("\n$ {}", line(command));
-    let status = command.status().map_err(|error| format!("{}: {error}", line(command)))?;
-    if status.success() { Ok(()) } else { Err(format!("{}: {status}", line(command))) }
-}
-
-fn line(command: &Command) -> String {
-    let arguments = command.get_args().map(|argument| argument.to_string_lossy());
-    let words: Vec<_> = std::iter::once(command.get_program().to_string_lossy()).chain(arguments).collect();
-    words.join(" ")
-}
-
-/// Installs a Debian package where a program is missing and that is possible here.
-fn need(program: &str, package: &str) -> Result<(), String> {
-    if exists(program) {
-        return Ok(());
-    }
-    if exists("apt-get") {
-        run(Command::new("apt-get").args(["update", "-q"]))?;
-        run(Command::new("apt-get").args(["install", "-q", "-y", "--no-install-recommends", package]))?;
-    }
-    if exists(program) { Ok(()) } else { Err(format!("`{program}` is needed; install {package}")) }
-}
-
-fn exists(program: &str) -> bool {
-    let mut command = Command::new(program);
-    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
 }

@@ -1,0 +1,109 @@
+//! Reading a database in every way there is.
+
+use std::path::Path;
+
+use ragstone::{
+    Collection, Db, Error, FieldType, Filter, PointId, Range, ScrollRequest, SearchRequest, Value,
+};
+
+use crate::sample::{id_of, options, point};
+
+/// Rows of a page: small, so that scrolling starts in the middle too.
+const PAGE: usize = 30;
+/// Pages read at most: damage may lead in circles.
+const PAGES_MAX: usize = 8;
+
+/// What became of a damaged database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Opening it was an error.
+    Refused,
+    /// It opened, and so many rows were read.
+    Read(usize),
+}
+
+/// Opens a database, and reads all of it if that succeeds: pages, points by id, searches with and without filters,
+/// counts; and writes to it and seals it, if so asked.
+///
+/// # Panics
+/// If the engine does, or if it refuses the files with an error that does not speak of files.
+pub fn exercise(directory: &Path, writes: bool) -> Outcome {
+    let db = match Db::open_with(directory, options()) {
+        Ok(db) => db,
+        Err(Error::Corrupt { .. } | Error::Io { .. }) => return Outcome::Refused,
+        Err(other) => panic!("opening damaged files: {other}"),
+    };
+    let mut rows = 0;
+    for info in db.collections() {
+        let Ok(collection) = db.collection(&info.name) else { continue };
+        rows += read(&collection);
+        if writes {
+            // Any error is an answer.
+            let _ = collection.upsert((0..20).map(|id| point(id, 4)).collect());
+            let _ = collection.delete(&[id_of(11), id_of(12)]);
+        }
+    }
+    if writes {
+        let _ = db.flush();
+        db.collections().iter().filter_map(|info| db.collection(&info.name).ok()).for_each(|collection| {
+            read(&collection);
+        });
+    }
+    Outcome::Read(rows)
+}
+
+/// Reads a collection; the number of its rows on pages.
+fn read(collection: &Collection) -> usize {
+    let filters = filters(collection);
+    search(collection, &filters);
+    let mut rows = 0;
+    let mut request = ScrollRequest { limit: PAGE, with_vectors: true, ..ScrollRequest::default() };
+    for _ in 0..PAGES_MAX {
+        let Ok(page) = collection.scroll(&request) else { break };
+        rows += page.points.len();
+        let ids: Vec<PointId> = page.points.iter().map(|point| point.id.clone()).collect();
+        // Ids that nobody could have written are refused one and all.
+        let _ = collection.get(&ids);
+        for id in ids {
+            let _ = collection.get(&[id]);
+        }
+        let Some(next) = page.next else { break };
+        request.after = Some(next);
+    }
+    let known: Vec<PointId> = (0..20).map(id_of).collect();
+    let _ = collection.get(&known);
+    for filter in &filters {
+        let _ = collection.view().count(Some(filter));
+        let _ = collection.scroll(&ScrollRequest {
+            filter: Some(filter.clone()),
+            limit: PAGE,
+            ..request.clone()
+        });
+    }
+    rows
+}
+
+fn search(collection: &Collection, filters: &[Filter]) {
+    let dimension = collection.schema().dimension();
+    let vector: Vec<f32> = (0..dimension).map(|component| 1.0 / (component + 1) as f32).collect();
+    for k in [1, 10, 200] {
+        let _ = collection.search(&SearchRequest::new(vector.clone(), k));
+    }
+    for filter in filters {
+        let _ = collection.search(&SearchRequest::new(vector.clone(), 10).filter(filter.clone()));
+    }
+}
+
+/// A condition on every field that the collection says it has, of its type.
+fn filters(collection: &Collection) -> Vec<Filter> {
+    let schema = collection.schema();
+    let of_field = |(name, field_type): (&String, &FieldType)| match field_type {
+        FieldType::Bool => Filter::eq(name, true),
+        FieldType::Int => Filter::eq(name, 1i64),
+        FieldType::Float => {
+            Filter::Range(name.clone(), Range { gte: Some(Value::Float(0.0)), ..Range::default() })
+        }
+        FieldType::String => Filter::eq(name, "Grüße 1"),
+    };
+    schema.fields().iter().map(of_field).collect()
+}

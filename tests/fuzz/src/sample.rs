@@ -1,0 +1,93 @@
+//! A small real database with every kind of file, id, value and metric.
+
+use std::path::Path;
+
+use ragstone::{Db, DbOptions, GraphOptions, Metric, Point, PointId, Schema};
+
+/// The files of a database directory, by name.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Names and bytes, sorted by name.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
+/// Rows of the first segment of each collection: enough for a layer above the base.
+const ROWS: u64 = 80;
+
+impl Sample {
+    /// Writes the database and reads its files.
+    ///
+    /// # Panics
+    /// If the disk refuses.
+    pub fn write() -> Self {
+        let directory = tempfile::tempdir().expect("a scratch directory");
+        let db = Db::open_with(directory.path(), options()).expect("a fresh database opens");
+        for (name, metric) in [("l2", Metric::L2), ("cosine", Metric::Cosine)] {
+            let graph = GraphOptions { degree: 4, ef_construction: 16 };
+            let schema = Schema::builder(3).metric(metric).graph(graph).attribute("of", "fuzz").build();
+            let collection = db.create_collection(name, schema.expect("the schema is valid")).expect(name);
+            collection.upsert((0..ROWS).map(|id| point(id, 1)).collect()).expect("rows are written");
+            db.flush().expect("a segment is sealed");
+            collection.upsert((3..6).map(|id| point(id, 2)).collect()).expect("rows are replaced");
+            collection.delete(&[id_of(7), id_of(8)]).expect("rows are deleted");
+            db.flush().expect("tombstones are written");
+            collection.upsert(vec![point(9, 3), point(ROWS, 3)]).expect("the log takes rows");
+            collection.delete(&[id_of(10)]).expect("the log takes deletions");
+        }
+        drop(db);
+        Self::read(directory.path())
+    }
+
+    fn read(directory: &Path) -> Self {
+        let entries = std::fs::read_dir(directory).expect("the directory can be read");
+        let mut files: Vec<(String, Vec<u8>)> = entries
+            .map(|entry| {
+                let entry = entry.expect("an entry");
+                let bytes = std::fs::read(entry.path()).expect("a file can be read");
+                (entry.file_name().into_string().expect("names are ASCII"), bytes)
+            })
+            .filter(|(name, _)| name != "LOCK")
+            .collect();
+        files.sort();
+        Self { files }
+    }
+
+    /// Writes the files into a directory.
+    ///
+    /// # Panics
+    /// If the disk refuses.
+    pub fn store(&self, directory: &Path) {
+        for (name, bytes) in &self.files {
+            std::fs::write(directory.join(name), bytes).expect("a file can be written");
+        }
+    }
+}
+
+/// Nothing runs beside the fuzzer.
+pub(crate) fn options() -> DbOptions {
+    let mut options = DbOptions::default();
+    options.background = false;
+    options
+}
+
+/// Numbers and texts.
+pub(crate) fn id_of(id: u64) -> PointId {
+    if id.is_multiple_of(3) { PointId::Str(format!("é{id}")) } else { PointId::Num(id) }
+}
+
+/// Every kind of value; each seventh has no vector, each fifth no values.
+pub(crate) fn point(id: u64, version: i64) -> Point {
+    let angle = id as f32;
+    let mut point = Point::new(id_of(id), [angle.sin(), angle.cos(), 0.1 * angle]);
+    if !id.is_multiple_of(5) {
+        point = point
+            .with("version", version)
+            .with("half", version as f64 / 2.0)
+            .with("even", id.is_multiple_of(2))
+            .with("text", format!("Grüße {id}"));
+    }
+    if id.is_multiple_of(7) {
+        point.vector = None;
+    }
+    point
+}
