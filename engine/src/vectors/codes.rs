@@ -44,73 +44,79 @@ pub(crate) trait Codec: Send + Sync + std::fmt::Debug {
 /// Rows to learn from.
 pub(crate) type Sample<'a> = [&'a [f32]];
 
-/// Codes in memory, appended while others read.
+/// Codes in memory, appended while others read. A row's factors follow its code: it is found once for both.
 #[derive(Debug)]
 pub(crate) struct GrowingCodes {
     codec: Arc<dyn Codec>,
     parameters: Vec<f32>,
-    codes: RowArena<u8>,
-    factors: RowArena<f32>,
+    layout: CodeLayout,
+    records: RowArena<u8>,
 }
 
 impl GrowingCodes {
     /// No codes yet, to be made with these parameters.
     pub(crate) fn new(codec: Arc<dyn Codec>, parameters: Vec<f32>) -> Self {
         let layout = codec.layout();
-        let (codes, factors) = (RowArena::new(layout.bytes), RowArena::new(layout.factors));
-        Self { codec, parameters, codes, factors }
+        let record_bytes = padded(layout.bytes + layout.factors * size_of::<f32>());
+        Self { codec, parameters, layout, records: RowArena::new(record_bytes) }
     }
 
     /// The codes of rows that are all there, made by every thread of the current rayon pool.
     pub(crate) fn of(codec: Arc<dyn Codec>, parameters: Vec<f32>, rows: &dyn Rows) -> Self {
         let made = Self::new(codec, parameters);
-        let layout = made.codec.layout();
+        let width = made.records.width();
         let at_once = ENCODED * rayon::current_num_threads();
         for start in (0..rows.len()).step_by(at_once) {
             let slots: Vec<usize> = (start..(start + at_once).min(rows.len())).collect();
-            let encoded: Vec<(Vec<u8>, Vec<f32>)> = slots
+            let encoded: Vec<Vec<u8>> = slots
                 .par_chunks(ENCODED)
                 .map(|slots| {
-                    let mut codes = vec![0; slots.len() * layout.bytes];
-                    let mut factors = vec![0.0; slots.len() * layout.factors];
-                    let outs =
-                        codes.chunks_exact_mut(layout.bytes).zip(factors.chunks_exact_mut(layout.factors));
-                    for (slot, (code, factors)) in slots.iter().zip(outs) {
-                        made.codec.encode(rows.row(Slot(*slot as u32)), &made.parameters, code, factors);
+                    let mut records = vec![0; slots.len() * width];
+                    for (slot, record) in slots.iter().zip(records.chunks_exact_mut(width)) {
+                        made.encode(rows.row(Slot(*slot as u32)), record);
                     }
-                    (codes, factors)
+                    records
                 })
                 .collect();
-            for (codes, factors) in encoded {
-                for (code, factors) in
-                    codes.chunks_exact(layout.bytes).zip(factors.chunks_exact(layout.factors))
-                {
-                    made.codes.push(code);
-                    made.factors.push(factors);
-                }
+            for record in encoded.iter().flat_map(|records| records.chunks_exact(width)) {
+                made.records.push(record);
             }
         }
         made
     }
 
+    fn encode(&self, row: &[f32], record: &mut [u8]) {
+        let (code, rest) = record.split_at_mut(self.layout.bytes);
+        let mut factors = vec![0.0; self.layout.factors];
+        self.codec.encode(row, &self.parameters, code, &mut factors);
+        rest[..factors.len() * size_of::<f32>()].copy_from_slice(bytemuck::cast_slice(&factors));
+    }
+
     /// Appends the code of a row; the caller sees to one thread at a time.
     pub(super) fn push(&self, row: &[f32]) {
-        let layout = self.codec.layout();
-        let (mut code, mut factors) = (vec![0; layout.bytes], vec![0.0; layout.factors]);
-        self.codec.encode(row, &self.parameters, &mut code, &mut factors);
-        self.codes.push(&code);
-        self.factors.push(&factors);
+        let mut record = vec![0; self.records.width()];
+        self.encode(row, &mut record);
+        self.records.push(&record);
+    }
+
+    /// The code of a row and behind it its factors. Panics if `slot` is no row's.
+    #[inline]
+    fn record(&self, slot: Slot) -> &[u8] {
+        self.records.row(slot.index())
     }
 
     /// The code of a row. Panics if `slot` is no row's.
+    #[inline]
     pub(crate) fn code(&self, slot: Slot) -> &[u8] {
-        self.codes.row(slot.index())
+        &self.record(slot)[..self.layout.bytes]
     }
 
     /// The factors of a row. Panics if `slot` is no row's.
     #[inline]
     pub(crate) fn factors(&self, slot: Slot) -> &[f32] {
-        self.factors.row(slot.index())
+        let factors = &self.record(slot)[self.layout.bytes..][..self.layout.factors * size_of::<f32>()];
+        // Records are whole cache lines from the start of a page on, and so are codes.
+        bytemuck::cast_slice(factors)
     }
 
     /// What the codec learned.
@@ -120,7 +126,7 @@ impl GrowingCodes {
 
     /// Bytes of memory.
     pub(super) fn bytes(&self) -> usize {
-        self.codes.bytes() + self.factors.bytes()
+        self.records.bytes()
     }
 }
 
@@ -211,7 +217,7 @@ impl<'a> CodesRef<'a> {
 
     pub(crate) fn layout(self) -> CodeLayout {
         match self {
-            CodesRef::Growing(codes) => codes.codec.layout(),
+            CodesRef::Growing(codes) => codes.layout,
             CodesRef::Packed { layout, .. } => layout,
         }
     }
@@ -266,10 +272,7 @@ impl<'a> CodesRef<'a> {
     pub(crate) fn prefetch(self, slots: &[Slot]) {
         for slot in slots {
             match self {
-                CodesRef::Growing(growing) => {
-                    prefetch(growing.code(*slot));
-                    prefetch(growing.factors(*slot));
-                }
+                CodesRef::Growing(growing) => prefetch(growing.record(*slot)),
                 CodesRef::Packed { codes, factors, layout, .. } => {
                     prefetch(&codes[slot.index() * layout.bytes..][..layout.bytes]);
                     prefetch(&factors[slot.index() * layout.factors..][..1]);

@@ -28,7 +28,8 @@ impl Lift {
     pub(super) fn new(metric: Metric, rows: &dyn Rows) -> Option<Self> {
         // Rows of databases from before lengths were bounded may be infinitely long on average, and infinity minus
         // infinity has no order.
-        (metric == Metric::Dot).then(|| Self((LIFT * rows.mean_squared_length()).min(f32::MAX)))
+        let lengths = (metric == Metric::Dot).then(|| rows.lengths())?;
+        (!lengths.are_equal()).then(|| Self((LIFT * lengths.mean_squared()).min(f32::MAX)))
     }
 
     /// Adds what the lift adds to the distances from a row.

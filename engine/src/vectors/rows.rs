@@ -29,11 +29,43 @@ pub(crate) trait Rows: Send + Sync {
     /// The squared lengths of many rows; `out` is as long as `slots`. Panics as [`row`](Self::row) does.
     fn squared_lengths(&self, slots: &[Slot], out: &mut [f32]);
 
-    /// The mean of all squared lengths; zero without rows.
-    fn mean_squared_length(&self) -> f32;
+    /// How long the rows are.
+    fn lengths(&self) -> Lengths;
 
     /// The codes of the rows; empty where the encoding has none.
     fn codes(&self) -> CodesRef<'_>;
+}
+
+/// What is known of the squared lengths of some rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Lengths {
+    count: usize,
+    sum: f64,
+    least: f32,
+    greatest: f32,
+}
+
+impl Lengths {
+    const NONE: Self = Self { count: 0, sum: 0.0, least: f32::INFINITY, greatest: 0.0 };
+
+    fn with(self, squared: f32) -> Self {
+        Self {
+            count: self.count + 1,
+            sum: self.sum + f64::from(squared),
+            least: self.least.min(squared),
+            greatest: self.greatest.max(squared),
+        }
+    }
+
+    /// The mean of all squared lengths; zero without rows.
+    pub(crate) fn mean_squared(self) -> f32 {
+        (self.sum / self.count.max(1) as f64) as f32
+    }
+
+    /// Whether all rows are of one length, but for what half floats round.
+    pub(crate) fn are_equal(self) -> bool {
+        self.greatest <= self.least * 1.01
+    }
 }
 
 fn squared_length(row: &[f32]) -> f32 {
@@ -52,8 +84,8 @@ pub(crate) struct GrowingRows {
     squared_lengths: RowArena<f32>,
     /// Likewise of each row.
     codes: Option<GrowingCodes>,
-    /// The sum of squared lengths. Held while a row is appended, so that all arenas number it alike.
-    sum: Mutex<f64>,
+    /// Held while a row is appended, so that all arenas number it alike.
+    lengths: Mutex<Lengths>,
 }
 
 impl GrowingRows {
@@ -63,7 +95,7 @@ impl GrowingRows {
             arena: RowArena::new(dimension),
             squared_lengths: RowArena::new(1),
             codes: codec.map(|codec| GrowingCodes::new(codec, Vec::new())),
-            sum: Mutex::new(0.0),
+            lengths: Mutex::new(Lengths::NONE),
         }
     }
 
@@ -72,9 +104,9 @@ impl GrowingRows {
     pub(crate) fn push(&self, row: &[f32]) -> Slot {
         assert!(row.len() == self.arena.width(), "{} components, not {}", row.len(), self.arena.width());
         let squared = squared_length(row);
-        let mut sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lengths = self.lengths.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(self.arena.len() < SLOTS_MAX, "a segment holds {SLOTS_MAX} rows at most");
-        *sum += f64::from(squared);
+        *lengths = lengths.with(squared);
         self.squared_lengths.push(&[squared]);
         if let Some(codes) = &self.codes {
             codes.push(row);
@@ -115,9 +147,8 @@ impl Rows for GrowingRows {
         }
     }
 
-    fn mean_squared_length(&self) -> f32 {
-        let sum = *self.sum.lock().unwrap_or_else(PoisonError::into_inner);
-        (sum / self.squared_lengths.len().max(1) as f64) as f32
+    fn lengths(&self) -> Lengths {
+        *self.lengths.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn codes(&self) -> CodesRef<'_> {
@@ -251,9 +282,8 @@ impl Rows for SealedRows {
         }
     }
 
-    fn mean_squared_length(&self) -> f32 {
-        let sum: f64 = self.all_squared_lengths().iter().map(|squared| f64::from(*squared)).sum();
-        (sum / self.len.max(1) as f64) as f32
+    fn lengths(&self) -> Lengths {
+        self.all_squared_lengths().iter().fold(Lengths::NONE, |lengths, squared| lengths.with(*squared))
     }
 
     fn codes(&self) -> CodesRef<'_> {
