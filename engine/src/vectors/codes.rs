@@ -114,9 +114,15 @@ impl GrowingCodes {
     /// The factors of a row. Panics if `slot` is no row's.
     #[inline]
     pub(crate) fn factors(&self, slot: Slot) -> &[f32] {
-        let factors = &self.record(slot)[self.layout.bytes..][..self.layout.factors * size_of::<f32>()];
+        self.split(self.record(slot)).1
+    }
+
+    /// Code and factors of a record.
+    #[inline]
+    fn split<'a>(&self, record: &'a [u8]) -> (&'a [u8], &'a [f32]) {
+        let (code, rest) = record.split_at(self.layout.bytes);
         // Records are whole cache lines from the start of a page on, and so are codes.
-        bytemuck::cast_slice(factors)
+        (code, bytemuck::cast_slice(&rest[..self.layout.factors * size_of::<f32>()]))
     }
 
     /// What the codec learned.
@@ -222,20 +228,12 @@ impl<'a> CodesRef<'a> {
         }
     }
 
-    /// Finds many codes; `out` is as long as `slots`. Panics if a slot is no row's.
+    /// The code of a row. Panics if `slot` is no row's.
     #[inline]
-    pub(crate) fn gather(self, slots: &[Slot], out: &mut [&'a [u8]]) {
+    pub(crate) fn code(self, slot: Slot) -> &'a [u8] {
         match self {
-            CodesRef::Growing(growing) => {
-                for (slot, code) in slots.iter().zip(out) {
-                    *code = growing.code(*slot);
-                }
-            }
-            CodesRef::Packed { codes, layout, .. } => {
-                for (slot, code) in slots.iter().zip(out) {
-                    *code = &codes[slot.index() * layout.bytes..][..layout.bytes];
-                }
-            }
+            CodesRef::Growing(growing) => growing.code(slot),
+            CodesRef::Packed { codes, layout, .. } => &codes[slot.index() * layout.bytes..][..layout.bytes],
         }
     }
 
@@ -250,18 +248,19 @@ impl<'a> CodesRef<'a> {
         }
     }
 
-    /// The first factor of many rows; `out` is as long as `slots`.
+    /// Finds the codes and factors of many rows; both are as long as `slots`. Panics if a slot is no row's.
     #[inline]
-    pub(crate) fn first_factors(self, slots: &[Slot], out: &mut [f32]) {
+    fn gather(self, slots: &[Slot], codes: &mut [&'a [u8]], factors: &mut [&'a [f32]]) {
         match self {
             CodesRef::Growing(growing) => {
-                for (slot, factor) in slots.iter().zip(out) {
-                    *factor = growing.factors(*slot)[0];
+                for ((slot, code), factors) in slots.iter().zip(codes).zip(factors) {
+                    (*code, *factors) = growing.split(growing.record(*slot));
                 }
             }
-            CodesRef::Packed { factors, layout, .. } => {
-                for (slot, factor) in slots.iter().zip(out) {
-                    *factor = factors[slot.index() * layout.factors];
+            CodesRef::Packed { codes: all_codes, factors: all_factors, layout, .. } => {
+                for ((slot, code), factors) in slots.iter().zip(codes).zip(factors) {
+                    *code = &all_codes[slot.index() * layout.bytes..][..layout.bytes];
+                    *factors = &all_factors[slot.index() * layout.factors..][..layout.factors];
                 }
             }
         }
@@ -281,19 +280,20 @@ impl<'a> CodesRef<'a> {
         }
     }
 
-    /// Calls `score` with blocks of slots, their codes, and the place for their distances.
+    /// Calls `score` with the codes and factors of blocks of rows, and the place for their distances.
     #[inline(always)]
     pub(crate) fn in_blocks(
         self,
         slots: &[Slot],
         out: &mut [f32],
-        mut score: impl FnMut(&[Slot], &[&[u8]], &mut [f32]),
+        mut score: impl FnMut(&[&[u8]], &[&[f32]], &mut [f32]),
     ) {
-        let mut gathered: [&[u8]; BLOCK] = [&[]; BLOCK];
+        let mut codes: [&[u8]; BLOCK] = [&[]; BLOCK];
+        let mut factors: [&[f32]; BLOCK] = [&[]; BLOCK];
         for (slots, out) in slots.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
-            let gathered = &mut gathered[..slots.len()];
-            self.gather(slots, gathered);
-            score(slots, gathered, out);
+            let (codes, factors) = (&mut codes[..slots.len()], &mut factors[..slots.len()]);
+            self.gather(slots, codes, factors);
+            score(codes, factors, out);
         }
     }
 }

@@ -203,17 +203,16 @@ struct QueryScorer<'a> {
 
 impl Scorer for QueryScorer<'_> {
     fn score(&self, slots: &[Slot], out: &mut [f32]) {
-        let (mut products, mut factors) = ([0; BLOCK], [0.0; BLOCK]);
-        self.codes.in_blocks(slots, out, |slots, codes, out| {
-            let (products, factors) = (&mut products[..slots.len()], &mut factors[..slots.len()]);
+        let mut products = [0; BLOCK];
+        self.codes.in_blocks(slots, out, |codes, factors, out| {
+            let products = &mut products[..codes.len()];
             self.kernel.many(&self.query.components, codes, products);
-            self.codes.first_factors(slots, factors);
-            for ((product, factor), distance) in products.iter().zip(factors).zip(out.iter_mut()) {
-                *distance = -(inner(&self.query, *product, *factor));
+            for ((product, factors), distance) in products.iter().zip(factors).zip(out.iter_mut()) {
+                *distance = -inner(&self.query, *product, factors[0]);
             }
             if self.metric == Metric::L2 {
-                for (slot, distance) in slots.iter().zip(out) {
-                    *distance = (self.squared_length + self.codes.factors(*slot)[1]) + 2.0 * *distance;
+                for (factors, distance) in factors.iter().zip(out) {
+                    *distance = (self.squared_length + factors[1]) + 2.0 * *distance;
                 }
             }
         });

@@ -116,17 +116,16 @@ struct QueryScorer<'a> {
 impl Scorer for QueryScorer<'_> {
     fn score(&self, slots: &[Slot], out: &mut [f32]) {
         let offset = OFFSET * self.query.sum;
-        let (mut products, mut factors) = ([0; BLOCK], [0.0; BLOCK]);
-        self.codes.in_blocks(slots, out, |slots, codes, out| {
-            let (products, factors) = (&mut products[..slots.len()], &mut factors[..slots.len()]);
+        let mut products = [0; BLOCK];
+        self.codes.in_blocks(slots, out, |codes, factors, out| {
+            let products = &mut products[..codes.len()];
             self.kernel.many(&self.query.components, codes, products);
-            self.codes.first_factors(slots, factors);
-            for ((product, factor), distance) in products.iter().zip(factors).zip(out.iter_mut()) {
-                *distance = -((self.query.scale * *factor) * (*product - offset) as f32);
+            for ((product, factors), distance) in products.iter().zip(factors).zip(out.iter_mut()) {
+                *distance = -((self.query.scale * factors[0]) * (*product - offset) as f32);
             }
             if self.metric == Metric::L2 {
-                for (slot, distance) in slots.iter().zip(out) {
-                    *distance = (self.squared_length + self.codes.factors(*slot)[1]) + 2.0 * *distance;
+                for (factors, distance) in factors.iter().zip(out) {
+                    *distance = (self.squared_length + factors[1]) + 2.0 * *distance;
                 }
             }
         });
@@ -156,18 +155,17 @@ struct RowScorer<'a> {
 
 impl PairScorer for RowScorer<'_> {
     fn score(&self, from: Slot, slots: &[Slot], out: &mut [f32]) {
-        let mut own: [&[u8]; 1] = [&[]];
-        self.codes.gather(&[from], &mut own);
-        let factors = self.codes.factors(from);
-        let (scale, squared) = (factors[0], factors[1]);
-        let sum = factors[2] as i32;
+        let own = self.codes.code(from);
+        let [scale, squared, sum] = *self.codes.factors(from) else {
+            unreachable!("the layout has three factors")
+        };
+        let offset = OFFSET * sum as i32;
         let mut products = [0; BLOCK];
-        self.codes.in_blocks(slots, out, |slots, codes, out| {
-            let products = &mut products[..slots.len()];
-            self.kernel.many_of_row(own[0], codes, products);
-            for ((slot, product), distance) in slots.iter().zip(products).zip(out) {
-                let factors = self.codes.factors(*slot);
-                let inner = (scale * factors[0]) * (*product - OFFSET * sum) as f32;
+        self.codes.in_blocks(slots, out, |codes, factors, out| {
+            let products = &mut products[..codes.len()];
+            self.kernel.many_of_row(own, codes, products);
+            for ((product, factors), distance) in products.iter().zip(factors).zip(out) {
+                let inner = (scale * factors[0]) * (*product - offset) as f32;
                 // Rounding may bring it below zero.
                 *distance = ((squared + factors[1]) - 2.0 * inner).max(0.0);
             }
