@@ -85,7 +85,7 @@ impl GrowingGraph {
         let mut upper = Vec::new();
         let (mut start, _) = descend(self, &scorer, (entry, top.min(entry.layer)), scratch);
         for layer in (1..=top.min(entry.layer)).rev() {
-            let plan = Plan { start, ef: self.shape.upper_ef, admits: |_| true, distances_max: u64::MAX };
+            let plan = Plan::new(start, self.shape.upper_ef, |_| true);
             walk(&self.upper(layer), &scorer, &plan, scratch);
             start = self.below(layer, scratch.pool.nearest().unwrap_or(start));
             let mut chosen = found(scratch, |node| self.upper_slot(layer, node));
@@ -93,12 +93,7 @@ impl GrowingGraph {
             upper.push(chosen);
         }
         upper.reverse();
-        let plan = Plan {
-            start,
-            ef: self.shape.ef_construction,
-            admits: |slot: Slot| self.is_live(slot),
-            distances_max: u64::MAX,
-        };
+        let plan = Plan::new(start, self.shape.ef_construction, |slot: Slot| self.is_live(slot));
         walk(&self.base(), &scorer, &plan, scratch);
         self.connect_base(slot, pairs, scratch);
         let node = self.raise(slot, top, upper.iter().map(|chosen| encode(chosen)).collect());

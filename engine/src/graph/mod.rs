@@ -61,13 +61,41 @@ pub(crate) struct WalkRequest<'a> {
     pub(crate) admit: Option<&'a FixedBitSet>,
     /// The walk ends after this many distances, and says so.
     pub(crate) distances_max: u64,
+    /// When the walk may end before its pool is expanded.
+    pub(crate) stop: Option<Stop>,
+}
+
+/// A walk that wants `k` rows ends when the next node is much farther than the `k`-th nearest so far: its neighbours would
+/// have to be much nearer than it to matter.
+///
+/// "Much" is a factor on distances (Al-Jazzazi et al. 2025, "Distance Adaptive Beam Search"), greater for wider walks,
+/// which want more certainty: 1.14 for squared distances at widths up to 48, 1.21 at 128, 1.32 at 384. Measured on two
+/// sets of text embeddings, that saves 5 % of the distances at a recall of .95 and 20 % at .99, at equal recall.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stop {
+    /// How many rows are wanted.
+    pub(crate) k: usize,
+    /// What makes squared distances of the scorer's.
+    pub(crate) shift: f32,
+}
+
+impl Stop {
+    /// Whether a node so far away ends a walk of width `ef` whose `k`-th nearest is so near.
+    fn ends(self, factor: f32, distance: f32, kth: f32) -> bool {
+        let kth = kth + self.shift;
+        kth > 0.0 && distance + self.shift > factor * kth
+    }
+
+    fn factor(ef: usize) -> f32 {
+        1.0 + 0.14 * (ef as f32 / 48.0).max(1.0).powf(0.4)
+    }
 }
 
 impl WalkRequest<'_> {
     /// All rows, no limit.
     #[cfg(test)]
     pub(crate) fn new(ef: usize) -> Self {
-        Self { ef, visible: u32::MAX, admit: None, distances_max: u64::MAX }
+        Self { ef, visible: u32::MAX, admit: None, distances_max: u64::MAX, stop: None }
     }
 
     fn admits(&self, slot: Slot) -> bool {

@@ -12,8 +12,10 @@
 //! So a node is chosen without knowledge of the last batch. At equal width that compares some per cent more rows and
 //! finds more; at equal recall it is 5 to 10 % faster, as nothing waits for rows (measured on 60,000 text embeddings).
 
+use ragstone_kernels::CandidatePool;
+
 use super::scratch::Scratch;
-use super::{Walk, WalkRequest};
+use super::{Stop, Walk, WalkRequest};
 use crate::vectors::{Scorer, Slot};
 
 /// Nodes and links of one layer. On the base layer a node is a slot; above it is a position within the layer.
@@ -60,6 +62,12 @@ pub(super) fn walk<L: Layer>(
     let admits = |node| (plan.admits)(layer.slot(node));
     // A node that comes to the front is expanded next, so its list is wanted at once.
     let is_first = |node| layer.prefetch(node);
+    let factor = Stop::factor(plan.ef);
+    let take_next = |pool: &mut CandidatePool| {
+        let (distance, node) = pool.expand_next()?;
+        let ends = |stop: Stop| pool.len() > stop.k && stop.ends(factor, distance, pool.distance(stop.k - 1));
+        (!plan.stop.is_some_and(ends)).then_some(node)
+    };
     let mut compared = 0;
     // The batch compared last, by its places among the nodes seen; its distances are in `distances`.
     let mut batch = 0..0;
@@ -69,7 +77,7 @@ pub(super) fn walk<L: Layer>(
             // What was compared last decides whether there is more.
             pool.offer(visited.at(&batch), distances, admits, is_first);
             batch = 0..0;
-            next = pool.expand_next().map(|(_, node)| node);
+            next = take_next(pool);
         }
         let Some(node) = next else {
             return (compared, false);
@@ -95,7 +103,7 @@ pub(super) fn walk<L: Layer>(
             pool.offer(visited.at(&batch), distances, admits, is_first);
             return (compared, pool.peek_next().is_some());
         }
-        next = pool.expand_next().map(|(_, node)| node);
+        next = take_next(pool);
     }
 }
 
@@ -105,6 +113,14 @@ pub(super) struct Plan<A> {
     pub(super) ef: usize,
     pub(super) admits: A,
     pub(super) distances_max: u64,
+    pub(super) stop: Option<Stop>,
+}
+
+impl<A> Plan<A> {
+    /// A walk that ends when its pool is expanded.
+    pub(super) fn new(start: u32, ef: usize, admits: A) -> Self {
+        Self { start, ef, admits, distances_max: u64::MAX, stop: None }
+    }
 }
 
 /// Walks down from `entry` to `layer`, one nearest node at a time. Returns the node of `layer` to start from
@@ -117,7 +133,7 @@ pub(super) fn descend(
 ) -> (u32, u64) {
     let (mut node, mut compared) = (entry.node, 0);
     for above in (layer + 1..=entry.layer).rev() {
-        let plan = Plan { start: node, ef: 1, admits: |_| true, distances_max: u64::MAX };
+        let plan = Plan::new(node, 1, |_| true);
         compared += walk(&layers.upper(above), scorer, &plan, scratch).0;
         node = layers.below(above, scratch.pool.nearest().unwrap_or(node));
     }
@@ -140,6 +156,7 @@ pub(super) fn search(
         ef: request.ef,
         admits: |slot| request.admits(slot) && layers.is_live(slot),
         distances_max: request.distances_max,
+        stop: request.stop,
     };
     let (compared, cut) = walk(&layers.base(), scorer, &plan, scratch);
     let candidates = scratch.pool.admitted().map(|(distance, node)| (distance, Slot(node))).collect();

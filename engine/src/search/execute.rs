@@ -10,7 +10,7 @@ use super::plan::{self, Counts, Plan, Wanted};
 use super::{Hit, SearchRequest, SearchResponse, SearchStats};
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
-use crate::graph::WalkRequest;
+use crate::graph::{Stop, WalkRequest};
 use crate::limits::{EF_MAX, K_MAX, check_limit};
 use crate::payload::{CompiledFilter, Payload};
 use crate::segment::{Candidates, Segment, SegmentView};
@@ -120,7 +120,8 @@ impl Searching<'_> {
         let (rows, query) = (self.segment.vectors(), &self.query.vector);
         let scorer = self.segment.encoding(self.encodings).scorer(query, rows);
         let admit = candidates.map(|candidates| &candidates.bits);
-        let request = WalkRequest { ef, visible: self.segment.rows, admit, distances_max };
+        let stop = scorer.shift().filter(|_| admit.is_none()).map(|shift| Stop { k, shift });
+        let request = WalkRequest { ef, visible: self.segment.rows, admit, distances_max, stop };
         let walk = match &self.segment.segment {
             Segment::Growing(segment) => segment.graph.search(&*scorer, &request),
             Segment::Sealed(segment) => segment.graph.search(&*scorer, &request),

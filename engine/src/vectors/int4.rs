@@ -3,7 +3,7 @@
 //! ```text
 //! code    = floor(x / step) + 8, 0 to 15, which stands for 2 code - 15 halves of a step; packed as the kernel wants it
 //! factors = |x|^2 / <what the code stands for, x> | under L2 also |x|^2
-//! parameters = error | mean length of the rows
+//! parameters = error | mean length of the rows | length of the longest one
 //! ```
 //! The step is the one of a dozen that leaves the smallest angle between the row and its code; the first factor then
 //! makes products right on average (Gao et al. 2024, "RaBitQ: Practical and Asymptotically Optimal Quantization of
@@ -20,7 +20,7 @@ use ragstone_kernels::{INT4_BLOCK, KernelInt4, pack_int4};
 
 use super::codes::{CodeLayout, Sample, padded};
 use super::quantise::{Quantised, quantise};
-use super::{BLOCK, Codec, CodesRef, Encoding, Rows, Scorer, Slot};
+use super::{BLOCK, Codec, CodesRef, Encoding, Rows, Scorer, Slot, greatest_length, shift};
 use crate::schema::Metric;
 
 /// Steps that are tried, in standard deviations of the row's components: around the best for a normal distribution,
@@ -137,7 +137,7 @@ impl Codec for Int4Codec {
             }
         }
         let lengths: f32 = sample.iter().map(|row| length(row)).sum();
-        vec![(squares / pairs.max(1) as f64).sqrt() as f32, lengths / sample.len() as f32]
+        vec![(squares / pairs.max(1) as f64).sqrt() as f32, lengths / sample.len() as f32, greatest_length(sample)]
     }
 
     fn encode(&self, row: &[f32], _parameters: &[f32], code: &mut [u8], factors: &mut [f32]) {
@@ -175,7 +175,7 @@ impl Encoding for Int4 {
         let squared_length = query.iter().map(|x| x * x).sum::<f32>();
         let codes = rows.codes();
         let (error, row_length) = match codes.parameters() {
-            [error, row_length] => (*error, *row_length),
+            [error, row_length, ..] => (*error, *row_length),
             _ => (f32::INFINITY, 1.0),
         };
         let query = quantise(&query[..self.codec.components], codes.layout().bytes * 2);
@@ -220,6 +220,10 @@ impl Scorer for QueryScorer<'_> {
 
     fn prefetch(&self, slots: &[Slot]) {
         self.codes.prefetch(slots);
+    }
+
+    fn shift(&self) -> Option<f32> {
+        shift(self.metric, self.squared_length.sqrt(), self.codes.parameters().get(2).copied())
     }
 
     fn margin(&self) -> f32 {

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! scale = greatest magnitude / 127      code = round(x / scale) + 128, padded with 128
-//! factors: scale | squared length of what the code stands for | sum of the codes less 128
+//! factors    = scale | squared length of what the code stands for | sum of the codes less 128
+//! parameters = length of the longest row, of a sealed segment
 //! ```
 //! The scale is the row's own, so there is nothing to train and nothing to become stale: a row that is unlike all
 //! others is kept as well as they are. Products are of integers, and what follows is scalar and without fused steps:
@@ -18,7 +19,7 @@ use ragstone_kernels::KernelInt8;
 use super::codes::{CodeLayout, Sample, padded};
 use super::lift::Lift;
 use super::quantise::{Quantised, component_of, quantise, scale_of};
-use super::{BLOCK, Codec, CodesRef, Encoding, PairEncoding, PairScorer, Rows, Scorer, Slot};
+use super::{BLOCK, Codec, CodesRef, Encoding, PairEncoding, PairScorer, Rows, Scorer, Slot, greatest_length, shift};
 use crate::schema::Metric;
 
 /// What codes are above the components.
@@ -51,8 +52,8 @@ impl Codec for Int8Codec {
         CodeLayout { bytes: padded(self.components), factors: 3 }
     }
 
-    fn train(&self, _sample: &Sample<'_>) -> Vec<f32> {
-        Vec::new()
+    fn train(&self, sample: &Sample<'_>) -> Vec<f32> {
+        vec![greatest_length(sample)]
     }
 
     fn encode(&self, row: &[f32], _parameters: &[f32], code: &mut [u8], factors: &mut [f32]) {
@@ -133,6 +134,10 @@ impl Scorer for QueryScorer<'_> {
 
     fn prefetch(&self, slots: &[Slot]) {
         self.codes.prefetch(slots);
+    }
+
+    fn shift(&self) -> Option<f32> {
+        shift(self.metric, self.squared_length.sqrt(), self.codes.parameters().first().copied())
     }
 
     fn margin(&self) -> f32 {

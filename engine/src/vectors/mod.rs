@@ -29,7 +29,7 @@ mod rows;
 
 use std::sync::Arc;
 
-pub(crate) use codes::{Codec, CodesRef, GrowingCodes, SealedCodes};
+pub(crate) use codes::{Codec, CodesRef, GrowingCodes, Sample, SealedCodes};
 pub(crate) use rows::{GrowingRows, Rows, RowsError, SealedRows, SharedBytes};
 
 use crate::schema::{EncodingKind, Metric, Schema};
@@ -61,6 +61,11 @@ pub(crate) trait Scorer {
 
     /// Asks for what `score` will read of these slots, which are those of the next call.
     fn prefetch(&self, _slots: &[Slot]) {}
+
+    /// What makes squared distances of scores, or multiples of them: `score + shift`. `None` where nothing does.
+    fn shift(&self) -> Option<f32> {
+        None
+    }
 
     /// How far an exact distance may be from the score, but for one in some hundred; zero where scores are exact.
     fn margin(&self) -> f32 {
@@ -95,6 +100,24 @@ pub(crate) trait Encoding: Send + Sync + std::fmt::Debug {
 pub(crate) trait PairEncoding: Encoding {
     /// The symmetric scorer that a graph over these rows is built on.
     fn pair_scorer<'a>(&'a self, rows: &'a dyn Rows) -> Box<dyn PairScorer + 'a>;
+}
+
+/// The shift of a scorer of this metric for a query of this length, among rows of which the longest is so long, if that
+/// is known.
+fn shift(metric: Metric, query_length: f32, greatest_length: Option<f32>) -> Option<f32> {
+    match metric {
+        // |x - y|^2 = 2 (1 - <x, y>) on the unit sphere.
+        Metric::Cosine => Some(1.0),
+        // Among rows of one length the same. Rows that are shorter count as farther, which ends walks later.
+        Metric::Dot => greatest_length.map(|length| query_length * length),
+        Metric::L2 => Some(0.0),
+    }
+}
+
+/// The length of the longest row.
+fn greatest_length(sample: &Sample<'_>) -> f32 {
+    let squared = |row: &&[f32]| row.iter().map(|x| x * x).sum::<f32>();
+    sample.iter().map(squared).fold(0.0, f32::max).sqrt()
 }
 
 /// The encodings of a collection.
