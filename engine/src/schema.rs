@@ -57,7 +57,7 @@ pub struct GraphOptions {
 
 impl Default for GraphOptions {
     fn default() -> Self {
-        Self { degree: 32, ef_construction: 200 }
+        Self { degree: 32, ef_construction: 128 }
     }
 }
 

@@ -65,7 +65,10 @@ pub(super) fn walk<L: Layer>(
     let factor = Stop::factor(plan.ef);
     let take_next = |pool: &mut CandidatePool| {
         let (distance, node) = pool.expand_next()?;
-        let ends = |stop: Stop| pool.len() > stop.k && stop.ends(factor, distance, pool.distance(stop.k - 1));
+        let ends = |stop: Stop| {
+            let is_settled = pool.frontier() > stop.k.max(plan.ef / 3);
+            is_settled && stop.ends(factor, distance, pool.distance(stop.k - 1))
+        };
         (!plan.stop.is_some_and(ends)).then_some(node)
     };
     let mut compared = 0;

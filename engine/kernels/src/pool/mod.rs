@@ -256,6 +256,12 @@ impl CandidatePool {
         (self.cursor < self.len).then(|| self.tagged[self.cursor] & !REFUSED)
     }
 
+    /// How many of the nearest entries are expanded without a gap.
+    #[inline]
+    pub fn frontier(&self) -> usize {
+        self.cursor
+    }
+
     /// The nearest node, admitted or not.
     pub fn nearest(&self) -> Option<u32> {
         self.tagged[..self.len].first().map(|tag| tag & !(EXPANDED | REFUSED))
