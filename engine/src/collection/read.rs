@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
 
@@ -58,7 +59,7 @@ pub(super) fn scroll(view: &ViewState, request: &ScrollRequest) -> Result<Page> 
     let filter = compile(view, request.filter.as_ref())?;
     let fields = request.fields.as_ref().map(|names| wanted_fields(view, names)).transpose()?;
 
-    let matching: Vec<FixedBitSet> =
+    let matching: Vec<Arc<FixedBitSet>> =
         view.segments.iter().map(|segment| segment.matching(filter.as_ref())).collect();
     let mut merged = Merged::new(view, &matching, after);
     let mut points = Vec::new();
@@ -91,13 +92,13 @@ type Head = Reverse<(PointId, usize, u32)>;
 /// The matching rows of all segments in the order of their ids. A live row is in one walk alone.
 struct Merged<'a> {
     view: &'a ViewState,
-    matching: &'a [FixedBitSet],
+    matching: &'a [Arc<FixedBitSet>],
     walks: Vec<(usize, Box<dyn Iterator<Item = u32> + 'a>)>,
     heads: BinaryHeap<Head>,
 }
 
 impl<'a> Merged<'a> {
-    fn new(view: &'a ViewState, matching: &'a [FixedBitSet], after: Option<&PointId>) -> Self {
+    fn new(view: &'a ViewState, matching: &'a [Arc<FixedBitSet>], after: Option<&PointId>) -> Self {
         let walks: Vec<_> = view
             .segments
             .iter()

@@ -11,7 +11,7 @@
 //! **Shape.** `links` holds lists that many read while one changes them; `growing` is the graph that takes
 //! inserts and repairs, of which `seal` makes the immutable bytes that `sealed` reads from a memory map;
 //! `build` does both for rows that are all there. `walk` is the one routine that searches any of them,
-//! `select` the one pruning rule.
+//! `admitted` its variant under a filter, `select` the one pruning rule.
 //!
 //! **Invariants**, which `check` proves in tests:
 //! - a list holds no node twice and never its own; every link leads to a node that was fully written before;
@@ -24,6 +24,7 @@
 //! **Cost.** Base layer: 4 bytes a link, flat, of fixed stride. Upper layers: 3 % more. A walk of width `ef`
 //! compares about `20 ef` rows at degree 32 (measured on 60,000 text embeddings, `ef` 32 to 128).
 
+mod admitted;
 mod build;
 #[cfg(test)]
 mod check;
@@ -59,6 +60,9 @@ pub(crate) struct WalkRequest<'a> {
     pub(crate) visible: u32,
     /// Only these slots are candidates; slots beyond its length are not. All of them when `None`.
     pub(crate) admit: Option<&'a FixedBitSet>,
+    /// Whether the walk keeps to candidates (see `admitted`) instead of expanding whatever is near: better where many
+    /// rows are none.
+    pub(crate) among_admitted: bool,
     /// The walk ends after this many distances, and says so.
     pub(crate) distances_max: u64,
     /// When the walk may end before its pool is expanded.
@@ -97,7 +101,14 @@ impl WalkRequest<'_> {
     /// All rows, no limit.
     #[cfg(test)]
     pub(crate) fn new(ef: usize) -> Self {
-        Self { ef, visible: u32::MAX, admit: None, distances_max: u64::MAX, stop: None }
+        Self {
+            ef,
+            visible: u32::MAX,
+            admit: None,
+            among_admitted: false,
+            distances_max: u64::MAX,
+            stop: None,
+        }
     }
 
     fn admits(&self, slot: Slot) -> bool {

@@ -70,6 +70,9 @@ impl Visited {
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub(super) visited: Visited,
+    /// Nodes that are not admitted and were passed through, of a walk among admitted ones.
+    pub(super) passed: Visited,
+    pub(super) through: Vec<u32>,
     pub(super) pool: CandidatePool,
     /// Rows and distances of the batch.
     pub(super) slots: Vec<Slot>,

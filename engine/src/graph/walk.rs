@@ -14,6 +14,7 @@
 
 use ragstone_kernels::CandidatePool;
 
+use super::admitted::{Among, walk_among};
 use super::scratch::Scratch;
 use super::{Stop, Walk, WalkRequest};
 use crate::vectors::{Scorer, Slot};
@@ -63,14 +64,7 @@ pub(super) fn walk<L: Layer>(
     // A node that comes to the front is expanded next, so its list is wanted at once.
     let is_first = |node| layer.prefetch(node);
     let factor = Stop::factor(plan.ef);
-    let take_next = |pool: &mut CandidatePool| {
-        let (distance, node) = pool.expand_next()?;
-        let ends = |stop: Stop| {
-            let is_settled = pool.frontier() > stop.k.max(plan.ef / 3);
-            is_settled && stop.ends(factor, distance, pool.distance(stop.k - 1))
-        };
-        (!plan.stop.is_some_and(ends)).then_some(node)
-    };
+    let take_next = |pool: &mut CandidatePool| next(pool, plan.stop, (plan.ef, factor));
     let mut compared = 0;
     // The batch compared last, by its places among the nodes seen; its distances are in `distances`.
     let mut batch = 0..0;
@@ -108,6 +102,17 @@ pub(super) fn walk<L: Layer>(
         }
         next = take_next(pool);
     }
+}
+
+/// The node to expand next, unless the walk ends here.
+#[inline]
+pub(super) fn next(pool: &mut CandidatePool, stop: Option<Stop>, (ef, factor): (usize, f32)) -> Option<u32> {
+    let (distance, node) = pool.expand_next()?;
+    let ends = |stop: Stop| {
+        let is_settled = pool.frontier() > stop.k.max(ef / 3);
+        is_settled && stop.ends(factor, distance, pool.distance(stop.k - 1))
+    };
+    (!stop.is_some_and(ends)).then_some(node)
 }
 
 /// How to walk a layer.
@@ -154,6 +159,11 @@ pub(super) fn search(
         return Walk::default();
     };
     let (start, above) = descend(layers, scorer, (entry, 0), scratch);
+    if let Some(admit) = request.admit.filter(|_| request.among_admitted) {
+        let among = Among { start, admit, request };
+        let (compared, cut) = walk_among(&layers.base(), scorer, &among, scratch);
+        return found(scratch, above + compared, cut);
+    }
     let plan = Plan {
         start,
         ef: request.ef,
@@ -162,6 +172,10 @@ pub(super) fn search(
         stop: request.stop,
     };
     let (compared, cut) = walk(&layers.base(), scorer, &plan, scratch);
+    found(scratch, above + compared, cut)
+}
+
+fn found(scratch: &Scratch, distances: u64, cut: bool) -> Walk {
     let candidates = scratch.pool.admitted().map(|(distance, node)| (distance, Slot(node))).collect();
-    Walk { candidates, distances: above + compared, cut }
+    Walk { candidates, distances, cut }
 }

@@ -187,6 +187,8 @@ impl ColumnBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
     use crate::payload::{CompiledFilter, FieldId, FieldSource, FieldTable, Filter, Value};
 
     fn round_trip(values: &[Option<Value>], field_type: FieldType) -> (Column, Vec<u8>) {
@@ -238,8 +240,10 @@ mod tests {
             fn rows(&self) -> usize {
                 self.0.rows
             }
-            fn select(&self, _: FieldId, test: &Test, out: &mut FixedBitSet) {
-                self.0.select(&self.1, test, out);
+            fn select(&self, _: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet> {
+                let mut out = FixedBitSet::with_capacity(self.0.rows);
+                self.0.select(&self.1, test, &mut out);
+                Arc::new(out)
             }
         }
         let values: Vec<_> = (0..130).map(|i| (i % 2 == 0).then_some(Value::Int(i % 10))).collect();

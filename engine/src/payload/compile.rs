@@ -5,6 +5,7 @@
 //! words; the count is exact, which is what plans are made from.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
 
@@ -20,14 +21,14 @@ pub(crate) struct CompiledFilter {
 
 #[derive(Debug)]
 enum Node {
-    Leaf(FieldId, Test),
+    Leaf(FieldId, Arc<Test>),
     And(Vec<Node>),
     Or(Vec<Node>),
     Not(Box<Node>),
 }
 
 /// A condition on one value. Each variant is for one field type; a value of another never meets it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Test {
     Bool {
         accepts: [bool; 2],
@@ -48,9 +49,8 @@ pub(crate) trait FieldSource {
     /// How many rows there are.
     fn rows(&self) -> usize;
 
-    /// Sets the bits of the rows that have the field and whose value passes; `out` is empty and has room for
-    /// [`rows`](Self::rows).
-    fn select(&self, field: FieldId, test: &Test, out: &mut FixedBitSet);
+    /// The rows that have the field and whose value passes, as a set of [`rows`](Self::rows) bits.
+    fn select(&self, field: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet>;
 }
 
 impl CompiledFilter {
@@ -65,38 +65,34 @@ impl CompiledFilter {
     }
 
     /// The rows that pass.
-    pub(crate) fn run(&self, source: &dyn FieldSource) -> FixedBitSet {
+    pub(crate) fn run(&self, source: &dyn FieldSource) -> Arc<FixedBitSet> {
         self.root.run(source)
     }
 }
 
 impl Node {
-    fn run(&self, source: &dyn FieldSource) -> FixedBitSet {
+    fn run(&self, source: &dyn FieldSource) -> Arc<FixedBitSet> {
         let rows = source.rows();
+        let combined = |nodes: &[Node], combine: fn(&mut FixedBitSet, &FixedBitSet)| {
+            let (first, rest) = nodes.split_first()?;
+            let mut out = first.run(source);
+            for node in rest {
+                combine(Arc::make_mut(&mut out), &node.run(source));
+            }
+            Some(out)
+        };
         match self {
-            Node::Leaf(field, test) => {
-                let mut out = FixedBitSet::with_capacity(rows);
-                source.select(*field, test, &mut out);
-                out
-            }
-            Node::And(nodes) => {
-                let mut out = FixedBitSet::with_capacity(rows);
-                out.insert_range(..);
-                for node in nodes {
-                    out.intersect_with(&node.run(source));
-                }
-                out
-            }
-            Node::Or(nodes) => {
-                let mut out = FixedBitSet::with_capacity(rows);
-                for node in nodes {
-                    out.union_with(&node.run(source));
-                }
-                out
-            }
+            Node::Leaf(field, test) => source.select(*field, test),
+            Node::And(nodes) => combined(nodes, FixedBitSet::intersect_with).unwrap_or_else(|| {
+                let mut all = FixedBitSet::with_capacity(rows);
+                all.insert_range(..);
+                Arc::new(all)
+            }),
+            Node::Or(nodes) => combined(nodes, FixedBitSet::union_with)
+                .unwrap_or_else(|| Arc::new(FixedBitSet::with_capacity(rows))),
             Node::Not(node) => {
                 let mut out = node.run(source);
-                out.toggle_range(..);
+                Arc::make_mut(&mut out).toggle_range(..);
                 out
             }
         }
@@ -104,6 +100,21 @@ impl Node {
 }
 
 impl Test {
+    /// Roughly the bytes of its values.
+    pub(crate) fn size_bytes(&self) -> usize {
+        let of_bound = |bound: &Bound<Box<[u8]>>| match bound {
+            Bound::Included(text) | Bound::Excluded(text) => text.len(),
+            Bound::Unbounded => 0,
+        };
+        match self {
+            Test::Bool { .. } | Test::IntRange(..) | Test::FloatRange(..) => 16,
+            Test::IntIn(values) => values.len() * 8,
+            Test::FloatIn(values) => values.len() * 8,
+            Test::TextIn(values) => values.iter().map(|value| 16 + value.len()).sum(),
+            Test::TextRange(low, high) => of_bound(low) + of_bound(high),
+        }
+    }
+
     /// Whether a value passes.
     #[inline]
     pub(crate) fn passes(&self, value: ValueRef<'_>) -> bool {
@@ -215,7 +226,7 @@ impl Compiler<'_> {
             let path = || if is_list { format!("{path}[{index}]") } else { path.clone() };
             check_value(value, expected, path)?;
         }
-        Ok(Node::Leaf(field, in_test(values, expected)))
+        Ok(Node::Leaf(field, Arc::new(in_test(values, expected))))
     }
 
     fn range(&mut self, name: &str, range: &Range, path: &str) -> Result<Node> {
@@ -240,7 +251,7 @@ impl Compiler<'_> {
                 continue;
             }
             match range_test(low, high, expected) {
-                Some(test) => leaves.push(Node::Leaf(field, test)),
+                Some(test) => leaves.push(Node::Leaf(field, Arc::new(test))),
                 None => {
                     return Err(Error::invalid(
                         path,

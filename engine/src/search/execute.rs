@@ -15,10 +15,10 @@ use crate::limits::{EF_MAX, K_MAX, check_limit};
 use crate::payload::{CompiledFilter, Payload};
 use crate::segment::{Candidates, Segment, SegmentView};
 use crate::validate;
-use crate::vectors::{Encodings, Slot};
+use crate::vectors::{Encodings, Scorer, Slot};
 
-/// Rows scored with one call.
-const SCAN_BLOCK: usize = 256;
+/// Rows scored with one call, while the next ones are on their way.
+const SCAN_BLOCK: usize = 32;
 
 /// A request that fits its collection.
 struct Query {
@@ -94,12 +94,13 @@ impl Searching<'_> {
         let is_whole = self.query.filter.is_none() && self.segment.dead.vectors == 0;
         let candidates = (!is_whole).then(|| self.segment.candidates(self.query.filter.as_ref()));
         let count = candidates.as_ref().map_or(vectors, |candidates| candidates.count);
-        let counts = Counts { vectors, candidates: count, degree: self.degree };
+        let filtered = self.query.filter.is_some();
+        let counts = Counts { vectors, candidates: count, degree: self.degree, filtered };
         match plan::choose(&counts, &self.query.wanted) {
             Plan::Skip => Vec::new(),
             Plan::Scan => self.scan(candidates, stats),
-            Plan::Walk { distances_max } => {
-                let nearest = self.walk(candidates.as_ref(), distances_max, stats);
+            Plan::Walk { distances_max, among_admitted } => {
+                let nearest = self.walk(candidates.as_ref(), (distances_max, among_admitted), stats);
                 if nearest.len() >= self.query.wanted.k.min(count) {
                     stats.exact = false;
                     return nearest;
@@ -113,15 +114,18 @@ impl Searching<'_> {
     fn walk(
         &self,
         candidates: Option<&Candidates>,
-        distances_max: u64,
+        (distances_max, among_admitted): (u64, bool),
         stats: &mut SearchStats,
     ) -> Vec<(f32, Slot)> {
         let Wanted { k, ef, .. } = self.query.wanted;
         let (rows, query) = (self.segment.vectors(), &self.query.vector);
         let scorer = self.segment.encoding(self.encodings).scorer(query, rows);
-        let admit = candidates.map(|candidates| &candidates.bits);
-        let stop = scorer.shift().filter(|_| admit.is_none()).map(|shift| Stop { k, shift });
-        let request = WalkRequest { ef, visible: self.segment.rows, admit, distances_max, stop };
+        let admit = candidates.map(|candidates| &*candidates.bits);
+        // Among rows that are not admitted the k-th nearest says nothing.
+        let is_plain = admit.is_none() || among_admitted;
+        let stop = scorer.shift().filter(|_| is_plain).map(|shift| Stop { k, shift });
+        let visible = self.segment.rows;
+        let request = WalkRequest { ef, visible, admit, among_admitted, distances_max, stop };
         let walk = match &self.segment.segment {
             Segment::Growing(segment) => segment.graph.search(&*scorer, &request),
             Segment::Sealed(segment) => segment.graph.search(&*scorer, &request),
@@ -174,36 +178,54 @@ impl Searching<'_> {
         candidates
     }
 
-    /// The nearest of all candidates.
+    /// The nearest of all candidates: by their codes, if there are some and nothing exact is asked, with a second look at
+    /// those in doubt.
     fn scan(&self, candidates: Option<Candidates>, stats: &mut SearchStats) -> Vec<(f32, Slot)> {
         let candidates = candidates.unwrap_or_else(|| self.segment.candidates(None));
-        let scorer = self.encodings.exact_scorer(&self.query.vector, self.segment.vectors());
-        let k = self.query.wanted.k;
-        let mut nearest: BinaryHeap<Found> = BinaryHeap::with_capacity(k.min(candidates.count) + 1);
-        let mut distances = [0.0; SCAN_BLOCK];
-        let mut slots = Vec::with_capacity(SCAN_BLOCK);
-        let mut ones = candidates.bits.ones().map(|slot| Slot(slot as u32));
-        loop {
-            slots.clear();
-            slots.extend(ones.by_ref().take(SCAN_BLOCK));
-            if slots.is_empty() {
-                break;
-            }
-            let distances = &mut distances[..slots.len()];
-            scorer.score(&slots, distances);
-            for (&distance, &slot) in distances.iter().zip(&slots) {
-                let found = Found(distance, slot);
-                if nearest.len() < k {
-                    nearest.push(found);
-                } else if nearest.peek().is_some_and(|farthest| found < *farthest) {
-                    nearest.pop();
-                    nearest.push(found);
-                }
+        let (rows, vector) = (self.segment.vectors(), &self.query.vector);
+        let Wanted { k, ef, exact } = self.query.wanted;
+        stats.distances += candidates.count as u64;
+        let scorer = self.segment.encoding(self.encodings).scorer(vector, rows);
+        let margin = scorer.margin();
+        let mut nearest = if exact || margin == 0.0 || margin.is_infinite() || candidates.count <= ef {
+            nearest_of(&candidates, &*self.encodings.exact_scorer(vector, rows), k)
+        } else {
+            stats.exact = false;
+            let found = nearest_of(&candidates, &*scorer, ef.max(2 * k));
+            self.reranked(found, margin, stats)
+        };
+        nearest.truncate(k);
+        nearest
+    }
+}
+
+/// The `count` candidates with the least distances, nearest first.
+fn nearest_of(candidates: &Candidates, scorer: &dyn Scorer, count: usize) -> Vec<(f32, Slot)> {
+    let mut nearest: BinaryHeap<Found> = BinaryHeap::with_capacity(count.min(candidates.count) + 1);
+    let mut distances = [0.0; SCAN_BLOCK];
+    let mut ones = candidates.bits.ones().map(|slot| Slot(slot as u32));
+    let mut block = Vec::with_capacity(SCAN_BLOCK);
+    let mut ahead: Vec<Slot> = ones.by_ref().take(SCAN_BLOCK).collect();
+    let mut bound = f32::INFINITY;
+    while !ahead.is_empty() {
+        std::mem::swap(&mut block, &mut ahead);
+        ahead.clear();
+        ahead.extend(ones.by_ref().take(SCAN_BLOCK));
+        scorer.prefetch(&ahead);
+        let distances = &mut distances[..block.len()];
+        scorer.score(&block, distances);
+        for (&distance, &slot) in distances.iter().zip(&block) {
+            let found = Found(distance, slot);
+            if nearest.len() < count {
+                nearest.push(found);
+            } else if distance <= bound && nearest.peek().is_some_and(|farthest| found < *farthest) {
+                nearest.pop();
+                nearest.push(found);
+                bound = nearest.peek().map_or(bound, |farthest| farthest.0);
             }
         }
-        stats.distances += candidates.count as u64;
-        nearest.into_sorted_vec().into_iter().map(|Found(distance, slot)| (distance, slot)).collect()
     }
+    nearest.into_sorted_vec().into_iter().map(|Found(distance, slot)| (distance, slot)).collect()
 }
 
 fn by_distance(a: &(f32, Slot), b: &(f32, Slot)) -> Ordering {

@@ -21,6 +21,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use fixedbitset::FixedBitSet;
+
 use super::blocks::{self, VERSION_1};
 use super::segment_file;
 use crate::codec::{Decoded, Decoder, Encoder, u32_at, u64_at};
@@ -28,7 +30,7 @@ use crate::dir::{Blob, Dir, corrupt};
 use crate::error::Result;
 use crate::graph::SealedGraph;
 use crate::manifest::{decode_encoding, decode_field_type, decode_metric, encoding_code, metric_code};
-use crate::payload::{Column, ColumnEntry, FieldId, FieldTable, ValueRef};
+use crate::payload::{Column, ColumnEntry, FieldId, FieldTable, FilterCache, Test, ValueRef};
 use crate::point::PointId;
 use crate::schema::{EncodingKind, Metric, Schema};
 use crate::vectors::{Codec, Encodings, RowsError, SealedCodes, SealedRows};
@@ -151,6 +153,7 @@ pub(crate) struct SealedSegment {
     id_ends: Range<usize>,
     ids: Range<usize>,
     columns: BTreeMap<FieldId, Column>,
+    filters: FilterCache,
 }
 
 impl std::fmt::Debug for SealedSegment {
@@ -244,6 +247,7 @@ impl SealedSegment {
             id_ends,
             ids,
             columns,
+            filters: FilterCache::default(),
             blob,
         })
     }
@@ -312,9 +316,15 @@ impl SealedSegment {
         self.columns.get(&field)?.get(self.bytes(), slot as usize)
     }
 
-    /// The column of a field with the bytes it reads, if any row has the field.
-    pub(crate) fn column(&self, field: FieldId) -> Option<(&Column, &[u8])> {
-        Some((self.columns.get(&field)?, self.bytes()))
+    /// The rows that have a field whose value passes.
+    pub(crate) fn select(&self, field: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet> {
+        self.filters.get(field, test, || {
+            let mut out = FixedBitSet::with_capacity(self.rows as usize);
+            if let Some(column) = self.columns.get(&field) {
+                column.select(self.bytes(), test, &mut out);
+            }
+            out
+        })
     }
 
     /// Whether every column is of a field that the collection has.

@@ -36,7 +36,7 @@ pub(crate) struct SegmentView {
 #[derive(Debug)]
 pub(crate) struct Candidates {
     /// Alive, with a vector, and passing the filter.
-    pub(crate) bits: FixedBitSet,
+    pub(crate) bits: Arc<FixedBitSet>,
     pub(crate) count: usize,
 }
 
@@ -172,16 +172,18 @@ impl SegmentView {
     }
 
     /// The live rows that pass.
-    pub(crate) fn matching(&self, filter: Option<&CompiledFilter>) -> FixedBitSet {
+    pub(crate) fn matching(&self, filter: Option<&CompiledFilter>) -> Arc<FixedBitSet> {
         let mut bits = match filter {
             Some(filter) => filter.run(self),
             None => {
                 let mut bits = FixedBitSet::with_capacity(self.rows as usize);
                 bits.insert_range(..);
-                bits
+                Arc::new(bits)
             }
         };
-        bits.difference_with(&self.dead.bits);
+        if self.dead.count > 0 {
+            Arc::make_mut(&mut bits).difference_with(&self.dead.bits);
+        }
         bits
     }
 
@@ -189,10 +191,12 @@ impl SegmentView {
     pub(crate) fn candidates(&self, filter: Option<&CompiledFilter>) -> Candidates {
         let mut bits = self.matching(filter);
         match &self.segment {
-            Segment::Growing(_) => bits.difference_with(&self.vectorless),
+            Segment::Growing(_) if self.vectorless.is_clear() => {}
+            Segment::Growing(_) => Arc::make_mut(&mut bits).difference_with(&self.vectorless),
+            Segment::Sealed(segment) if segment.vectors() == segment.rows() => {}
             Segment::Sealed(segment) => {
                 let first = (segment.vectors() as usize).min(bits.len());
-                bits.remove_range(first..);
+                Arc::make_mut(&mut bits).remove_range(first..);
             }
         }
         let count = bits.count_ones(..);
@@ -220,21 +224,19 @@ impl FieldSource for SegmentView {
         self.rows as usize
     }
 
-    fn select(&self, field: FieldId, test: &Test, out: &mut FixedBitSet) {
+    fn select(&self, field: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet> {
         match &self.segment {
             Segment::Growing(segment) => {
+                let mut out = FixedBitSet::with_capacity(self.rows as usize);
                 for slot in 0..self.rows {
                     let value = segment.rows.get(slot).and_then(|row| row.value(field));
                     if value.is_some_and(|value| test.passes(value)) {
                         out.insert(slot as usize);
                     }
                 }
+                Arc::new(out)
             }
-            Segment::Sealed(segment) => {
-                if let Some((column, file)) = segment.column(field) {
-                    column.select(file, test, out);
-                }
-            }
+            Segment::Sealed(segment) => segment.select(field, test),
         }
     }
 }

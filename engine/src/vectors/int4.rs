@@ -137,7 +137,11 @@ impl Codec for Int4Codec {
             }
         }
         let lengths: f32 = sample.iter().map(|row| length(row)).sum();
-        vec![(squares / pairs.max(1) as f64).sqrt() as f32, lengths / sample.len() as f32, greatest_length(sample)]
+        vec![
+            (squares / pairs.max(1) as f64).sqrt() as f32,
+            lengths / sample.len() as f32,
+            greatest_length(sample),
+        ]
     }
 
     fn encode(&self, row: &[f32], _parameters: &[f32], code: &mut [u8], factors: &mut [f32]) {

@@ -19,7 +19,9 @@ use ragstone_kernels::KernelInt8;
 use super::codes::{CodeLayout, Sample, padded};
 use super::lift::Lift;
 use super::quantise::{Quantised, component_of, quantise, scale_of};
-use super::{BLOCK, Codec, CodesRef, Encoding, PairEncoding, PairScorer, Rows, Scorer, Slot, greatest_length, shift};
+use super::{
+    BLOCK, Codec, CodesRef, Encoding, PairEncoding, PairScorer, Rows, Scorer, Slot, greatest_length, shift,
+};
 use crate::schema::Metric;
 
 /// What codes are above the components.
