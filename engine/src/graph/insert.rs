@@ -79,7 +79,13 @@ impl GrowingGraph {
         let mut upper = Vec::new();
         let (mut start, _) = descend(self, &scorer, (entry, top.min(entry.layer)), scratch);
         for layer in (1..=top.min(entry.layer)).rev() {
-            let plan = Plan { start, ef: self.shape.upper_ef, admits: |_| true, distances_max: u64::MAX };
+            let plan = Plan {
+                start,
+                ef: self.shape.upper_ef,
+                admits: |_| true,
+                distances_max: u64::MAX,
+                watch: None,
+            };
             walk(&self.upper(layer), &scorer, &plan, scratch);
             start = self.below(layer, scratch.pool.nearest().unwrap_or(start));
             let mut chosen = found(scratch, |node| self.upper_slot(layer, node));
@@ -92,6 +98,7 @@ impl GrowingGraph {
             ef: self.shape.ef_construction,
             admits: |slot: Slot| self.state(slot.0) == LIVE,
             distances_max: u64::MAX,
+            watch: None,
         };
         walk(&self.base(), &scorer, &plan, scratch);
         self.connect_base(slot, pairs, scratch);

@@ -45,6 +45,7 @@ pub(crate) use build::{BuildRequest, BuiltGraph, build};
 pub(crate) use growing::GrowingGraph;
 pub(crate) use sealed::SealedGraph;
 
+use crate::interrupt::Watch;
 use crate::vectors::Slot;
 
 /// What a search asks of a graph.
@@ -59,13 +60,15 @@ pub(crate) struct WalkRequest<'a> {
     pub(crate) admit: Option<&'a FixedBitSet>,
     /// The walk ends after this many distances, and says so.
     pub(crate) distances_max: u64,
+    /// The walk ends when this is interrupted, and says so.
+    pub(crate) watch: Option<&'a Watch>,
 }
 
 impl WalkRequest<'_> {
     /// All rows, no limit.
     #[cfg(test)]
     pub(crate) fn new(ef: usize) -> Self {
-        Self { ef, visible: u32::MAX, admit: None, distances_max: u64::MAX }
+        Self { ef, visible: u32::MAX, admit: None, distances_max: u64::MAX, watch: None }
     }
 
     fn admits(&self, slot: Slot) -> bool {
@@ -80,7 +83,7 @@ pub(crate) struct Walk {
     pub(crate) candidates: Vec<(f32, Slot)>,
     /// Rows compared.
     pub(crate) distances: u64,
-    /// Whether the walk ended at `distances_max`, so that nearer rows may have been missed.
+    /// Whether the walk ended at `distances_max` or was interrupted, so that nearer rows may have been missed.
     pub(crate) cut: bool,
 }
 

@@ -179,6 +179,7 @@ impl GrowingGraph {
                 ef: 16,
                 admits: |slot: Slot| bound.contains(slot.index()) && has_room(slot.0),
                 distances_max: 4096,
+                watch: None,
             };
             walk(&self.base(), &scorer, &plan, scratch);
             parent = scratch.pool.admitted().next().map(|(_, node)| node);

@@ -11,6 +11,7 @@
 
 use super::scratch::Scratch;
 use super::{Walk, WalkRequest};
+use crate::interrupt::{POLL_DISTANCES, Watch};
 use crate::vectors::{Scorer, Slot};
 
 /// Nodes and links of one layer. On the base layer a node is a slot; above it is a position within the layer.
@@ -44,17 +45,18 @@ pub(super) trait Layers {
 }
 
 /// Walks one layer from `start`; the result is in the pool. Returns how many rows were compared and whether
-/// the walk was cut at `distances_max`.
+/// the walk was cut: at `distances_max`, or because its watch was interrupted.
 pub(super) fn walk<L: Layer>(
     layer: &L,
     scorer: &dyn Scorer,
-    plan: &Plan<impl Fn(Slot) -> bool>,
+    plan: &Plan<'_, impl Fn(Slot) -> bool>,
     scratch: &mut Scratch,
 ) -> (u64, bool) {
     let Scratch { visited, pool, slots, distances, .. } = scratch;
     visited.begin(layer.limit());
     pool.reset(plan.ef);
     let mut compared = 0;
+    let mut check_at = plan.next_check(0);
     let mut first = visited.insert_all(std::iter::once(plan.start));
     loop {
         let nodes = visited.since(first);
@@ -67,8 +69,11 @@ pub(super) fn walk<L: Layer>(
         // A node that comes to the front is expanded next, so its list is wanted at once.
         pool.offer(nodes, distances, |node| (plan.admits)(layer.slot(node)), |node| layer.prefetch(node));
         compared += nodes.len() as u64;
-        if compared >= plan.distances_max {
-            return (compared, pool.peek_next().is_some());
+        if compared >= check_at {
+            if plan.ends_at(compared) {
+                return (compared, pool.peek_next().is_some());
+            }
+            check_at = plan.next_check(compared);
         }
         let Some((_, node)) = pool.expand_next() else {
             return (compared, false);
@@ -81,11 +86,26 @@ pub(super) fn walk<L: Layer>(
 }
 
 /// How to walk a layer.
-pub(super) struct Plan<A> {
+pub(super) struct Plan<'a, A> {
     pub(super) start: u32,
     pub(super) ef: usize,
     pub(super) admits: A,
     pub(super) distances_max: u64,
+    pub(super) watch: Option<&'a Watch>,
+}
+
+impl<A> Plan<'_, A> {
+    /// The number of distances at which to ask [`ends_at`](Self::ends_at) next.
+    #[inline]
+    fn next_check(&self, compared: u64) -> u64 {
+        self.watch.map_or(self.distances_max, |_| self.distances_max.min(compared + POLL_DISTANCES))
+    }
+
+    /// Whether the walk is over, though it could go on.
+    #[cold]
+    fn ends_at(&self, compared: u64) -> bool {
+        compared >= self.distances_max || self.watch.is_some_and(Watch::poll)
+    }
 }
 
 /// Walks down from `entry` to `layer`, one nearest node at a time. Returns the node of `layer` to start from
@@ -98,7 +118,7 @@ pub(super) fn descend(
 ) -> (u32, u64) {
     let (mut node, mut compared) = (entry.node, 0);
     for above in (layer + 1..=entry.layer).rev() {
-        let plan = Plan { start: node, ef: 1, admits: |_| true, distances_max: u64::MAX };
+        let plan = Plan { start: node, ef: 1, admits: |_| true, distances_max: u64::MAX, watch: None };
         compared += walk(&layers.upper(above), scorer, &plan, scratch).0;
         node = layers.below(above, scratch.pool.nearest().unwrap_or(node));
     }
@@ -121,6 +141,7 @@ pub(super) fn search(
         ef: request.ef,
         admits: |slot| request.admits(slot) && layers.is_live(slot),
         distances_max: request.distances_max,
+        watch: request.watch,
     };
     let (compared, cut) = walk(&layers.base(), scorer, &plan, scratch);
     let candidates = scratch.pool.admitted().map(|(distance, node)| (distance, Slot(node))).collect();

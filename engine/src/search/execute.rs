@@ -1,7 +1,9 @@
 //! Searching one view: each segment by its plan, then one list of all.
 //!
 //! A walk that found fewer rows than there are to find (a filter that the graph cannot be walked under, or rows that
-//! came while it walked) is followed by a scan: a filtered search returns `k` rows if `k` rows match.
+//! came while it walked) is followed by a scan: a filtered search returns `k` rows if `k` rows match. Only an interrupted
+//! search returns fewer: it keeps what the walk or scan under way has found, in exact order, and looks at no further
+//! segment.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -10,25 +12,27 @@ use super::plan::{self, Counts, Plan, Wanted};
 use super::{Hit, SearchRequest, SearchResponse, SearchStats};
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
-use crate::graph::WalkRequest;
+use crate::graph::{Walk, WalkRequest};
+use crate::interrupt::{POLL_DISTANCES, Watch};
 use crate::limits::{EF_MAX, K_MAX, check_limit};
 use crate::payload::{CompiledFilter, Payload};
 use crate::segment::{Candidates, Segment, SegmentView};
 use crate::validate;
-use crate::vectors::{Encodings, Slot};
+use crate::vectors::{Encodings, Scorer, Slot};
 
 /// Rows scored with one call.
 const SCAN_BLOCK: usize = 256;
 
 /// A request that fits its collection.
-struct Query {
+pub(super) struct Query {
     vector: Vec<f32>,
     filter: Option<CompiledFilter>,
     wanted: Wanted,
+    with_payload: bool,
 }
 
 impl Query {
-    fn new(view: &ViewState, request: &SearchRequest) -> Result<Self> {
+    pub(super) fn new(view: &ViewState, request: &SearchRequest) -> Result<Self> {
         if request.k == 0 {
             return Err(Error::invalid("k", "a search asks for at least one row"));
         }
@@ -42,41 +46,85 @@ impl Query {
         let filter =
             request.filter.as_ref().map(|filter| CompiledFilter::new(filter, &view.fields)).transpose()?;
         let wanted = Wanted { k: request.k, ef: ef.max(request.k), exact: request.exact };
-        Ok(Self { vector, filter, wanted })
+        Ok(Self { vector, filter, wanted, with_payload: request.with_payload })
     }
 }
 
 /// Searches a view.
 pub(crate) fn search(view: &ViewState, request: &SearchRequest) -> Result<SearchResponse> {
-    let query = Query::new(view, request)?;
-    let mut stats = SearchStats { segments: 0, distances: 0, exact: true };
-    let mut found: Vec<(f32, usize, Slot)> = Vec::new();
+    let watch = Watch::new(request.budget, request.cancel.as_ref());
+    Ok(answer(view, &Query::new(view, request)?, &watch))
+}
+
+/// Answers a query that was checked.
+pub(super) fn answer(view: &ViewState, query: &Query, watch: &Watch) -> SearchResponse {
+    let mut stats = SearchStats { exact: true, ..SearchStats::default() };
+    let mut found: Vec<Ranked> = Vec::new();
     for (index, segment) in view.segments.iter().enumerate() {
+        if watch.poll() {
+            break;
+        }
         stats.segments += 1;
-        let searching = Searching {
-            segment,
-            query: &query,
-            encodings: &view.encodings,
-            degree: view.schema.graph.degree,
-        };
+        let searching =
+            Searching { segment, query, encodings: &view.encodings, degree: view.schema.graph.degree, watch };
         let nearest = searching.run(&mut stats);
         found.extend(nearest.into_iter().map(|(distance, slot)| (distance, index, slot)));
     }
-    found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
-    found.truncate(request.k);
-    let hits = found
-        .into_iter()
-        .map(|(distance, index, slot)| {
-            let segment = &view.segments[index];
-            let payload = if request.with_payload {
-                segment.payload(slot.0, &view.fields, None)
-            } else {
-                Payload::new()
-            };
-            Hit { id: segment.id(slot.0), score: view.encodings.score(distance), payload }
-        })
-        .collect();
-    Ok(SearchResponse { hits, stats })
+    found.sort_unstable_by(by_rank);
+    found.truncate(query.wanted.k);
+    stats.interrupted = watch.interrupted();
+    stats.exact &= stats.interrupted.is_none();
+    SearchResponse { hits: hits(view, found, query.with_payload), stats }
+}
+
+/// A row of a view: its exact distance, its segment, its slot.
+pub(super) type Ranked = (f32, usize, Slot);
+
+/// The order of results.
+pub(super) fn by_rank(a: &Ranked, b: &Ranked) -> Ordering {
+    a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2)))
+}
+
+/// What a caller gets of rows found.
+pub(super) fn hits(view: &ViewState, found: Vec<Ranked>, with_payload: bool) -> Vec<Hit> {
+    let hit = |(distance, index, slot): Ranked| {
+        let segment = &view.segments[index];
+        let payload = if with_payload { segment.payload(slot.0, &view.fields, None) } else { Payload::new() };
+        Hit { id: segment.id(slot.0), score: view.encodings.score(distance), payload }
+    };
+    found.into_iter().map(hit).collect()
+}
+
+/// Walks the graph of a segment.
+pub(super) fn walk(segment: &SegmentView, scorer: &dyn Scorer, request: &WalkRequest<'_>) -> Walk {
+    match &segment.segment {
+        Segment::Growing(segment) => segment.graph.search(scorer, request),
+        Segment::Sealed(segment) => segment.graph.search(scorer, request),
+    }
+}
+
+/// Compares candidates until all are or the watch says to end. Returns how many were compared.
+pub(super) fn scan(
+    candidates: &Candidates,
+    scorer: &dyn Scorer,
+    watch: &Watch,
+    mut each: impl FnMut(f32, Slot),
+) -> u64 {
+    let mut distances = [0.0; SCAN_BLOCK];
+    let mut slots = Vec::with_capacity(SCAN_BLOCK);
+    let mut ones = candidates.bits.ones().map(|slot| Slot(slot as u32));
+    let mut compared = 0;
+    loop {
+        slots.clear();
+        slots.extend(ones.by_ref().take(SCAN_BLOCK));
+        if slots.is_empty() || (compared % POLL_DISTANCES == 0 && watch.poll()) {
+            return compared;
+        }
+        let distances = &mut distances[..slots.len()];
+        scorer.score(&slots, distances);
+        compared += slots.len() as u64;
+        distances.iter().zip(&slots).for_each(|(distance, slot)| each(*distance, *slot));
+    }
 }
 
 struct Searching<'a> {
@@ -84,6 +132,7 @@ struct Searching<'a> {
     query: &'a Query,
     encodings: &'a Encodings,
     degree: usize,
+    watch: &'a Watch,
 }
 
 impl Searching<'_> {
@@ -99,42 +148,52 @@ impl Searching<'_> {
             Plan::Skip => Vec::new(),
             Plan::Scan => self.scan(candidates, stats),
             Plan::Walk { distances_max } => {
-                let nearest = self.walk(candidates.as_ref(), distances_max, stats);
-                if nearest.len() >= self.query.wanted.k.min(count) {
+                let (nearest, is_cut) = self.walk(candidates.as_ref(), distances_max, stats);
+                let is_enough = !is_cut && nearest.len() >= self.query.wanted.k.min(count);
+                if is_enough || self.watch.interrupted().is_some() {
                     stats.exact = false;
                     return nearest;
                 }
-                self.scan(candidates, stats)
+                let scanned = self.scan(candidates, stats);
+                match self.watch.interrupted() {
+                    None => scanned,
+                    Some(_) => self.either(nearest, scanned),
+                }
             }
         }
     }
 
-    /// What the graph leads to; nothing if it took too long.
+    /// What the graph leads to, and whether the walk was cut short.
     fn walk(
         &self,
         candidates: Option<&Candidates>,
         distances_max: u64,
         stats: &mut SearchStats,
-    ) -> Vec<(f32, Slot)> {
+    ) -> (Vec<(f32, Slot)>, bool) {
         let Wanted { k, ef, .. } = self.query.wanted;
         let (rows, query) = (self.segment.vectors(), &self.query.vector);
         let scorer = self.segment.encoding(self.encodings).scorer(query, rows);
         let admit = candidates.map(|candidates| &candidates.bits);
-        let request = WalkRequest { ef, visible: self.segment.rows, admit, distances_max };
-        let walk = match &self.segment.segment {
-            Segment::Growing(segment) => segment.graph.search(&*scorer, &request),
-            Segment::Sealed(segment) => segment.graph.search(&*scorer, &request),
-        };
+        let visible = self.segment.rows;
+        let request = WalkRequest { ef, visible, admit, distances_max, watch: Some(self.watch) };
+        let walk = walk(self.segment, &*scorer, &request);
         stats.distances += walk.distances;
-        if walk.cut {
-            return Vec::new();
-        }
         let mut nearest = match scorer.margin() {
             0.0 => walk.candidates,
             margin => self.reranked(walk.candidates, margin, stats),
         };
         nearest.truncate(k);
-        nearest
+        (nearest, walk.cut)
+    }
+
+    /// The nearest of what a walk and an interrupted scan have found.
+    fn either(&self, mut walked: Vec<(f32, Slot)>, scanned: Vec<(f32, Slot)>) -> Vec<(f32, Slot)> {
+        walked.extend(scanned);
+        walked.sort_unstable_by_key(|(_, slot)| *slot);
+        walked.dedup_by_key(|(_, slot)| *slot);
+        walked.sort_unstable_by(by_distance);
+        walked.truncate(self.query.wanted.k);
+        walked
     }
 
     /// Candidates in the order of their exact distances, as far as their scores leave it in doubt whether they are
@@ -179,28 +238,15 @@ impl Searching<'_> {
         let scorer = self.encodings.exact_scorer(&self.query.vector, self.segment.vectors());
         let k = self.query.wanted.k;
         let mut nearest: BinaryHeap<Found> = BinaryHeap::with_capacity(k.min(candidates.count) + 1);
-        let mut distances = [0.0; SCAN_BLOCK];
-        let mut slots = Vec::with_capacity(SCAN_BLOCK);
-        let mut ones = candidates.bits.ones().map(|slot| Slot(slot as u32));
-        loop {
-            slots.clear();
-            slots.extend(ones.by_ref().take(SCAN_BLOCK));
-            if slots.is_empty() {
-                break;
+        stats.distances += scan(&candidates, &*scorer, self.watch, |distance, slot| {
+            let found = Found(distance, slot);
+            if nearest.len() < k {
+                nearest.push(found);
+            } else if nearest.peek().is_some_and(|farthest| found < *farthest) {
+                nearest.pop();
+                nearest.push(found);
             }
-            let distances = &mut distances[..slots.len()];
-            scorer.score(&slots, distances);
-            for (&distance, &slot) in distances.iter().zip(&slots) {
-                let found = Found(distance, slot);
-                if nearest.len() < k {
-                    nearest.push(found);
-                } else if nearest.peek().is_some_and(|farthest| found < *farthest) {
-                    nearest.pop();
-                    nearest.push(found);
-                }
-            }
-        }
-        stats.distances += candidates.count as u64;
+        });
         nearest.into_sorted_vec().into_iter().map(|Found(distance, slot)| (distance, slot)).collect()
     }
 }
