@@ -21,7 +21,7 @@
 //! # What can be set
 //! | name | elsewhere called | set in | default | changes |
 //! |---|---|---|---|---|
-//! | `ef` | efSearch, search list, beam width | [`SearchRequest::ef`](crate::SearchRequest::ef), each search | the greater of 64 and 2 `k` | recall against time of a search |
+//! | `ef` | efSearch, search list, beam width | [`SearchRequest::ef`](crate::SearchRequest::ef), each search | 64 for `k` = 10, 200 for 100 | recall against time of a search |
 //! | `degree` | 2 M, max links | [`GraphOptions`](crate::GraphOptions), once | 32 (M = 16) | recall, memory, time to build |
 //! | `ef_construction` | efConstruction, build window | [`GraphOptions`](crate::GraphOptions), once | 200 | quality of the graph against time to build |
 //! | encoding | quantisation, SQ8, SQ4 | [`SchemaBuilder::encoding`](crate::SchemaBuilder::encoding), once | int4 | memory and speed |
@@ -30,7 +30,19 @@
 //! ## `ef`, the width of the walk
 //! The length of the list that a walk keeps. It is the one thing to turn: a wider walk compares more rows (about 20 for
 //! each unit of `ef` at degree 32) and misses fewer. It costs nothing but time, and each search may set its own.
-//! It is never less than `k`. Measured on EF_TABLE
+//! It is never less than `k`. Measured on 60,000 text embeddings of 384 components, everything else by default:
+//!
+//! | `ef` | rows compared | recall@10 | recall@50 | recall@100 |
+//! |---|---|---|---|---|
+//! | 32 | 800 | 0.955 | | |
+//! | 64 | 1,330 | **0.982** | 0.953 | |
+//! | 100 | 1,920 | 0.990 | **0.976** | 0.925 |
+//! | 128 | 2,250 | 0.993 | 0.984 | 0.967 |
+//! | 200 | 3,200 | 0.997 | 0.992 | **0.984** |
+//! | 400 | 5,350 | 0.999 | 0.998 | 0.995 |
+//!
+//! In bold is what the default gives. An `ef` near `k` is too small: the list has to hold more than it returns. Data
+//! differ, so take the table as a shape, and measure.
 //!
 //! ## `degree` and `ef_construction`, the shape of the graph
 //! More links a row give a walk more ways to turn: fewer rows are missed at the same `ef`, but each step compares more.
@@ -155,6 +167,7 @@
 
 #[cfg(test)]
 mod tests {
+    use crate::search::default_ef;
     use crate::vectors::Encodings;
     use crate::{EncodingKind, GraphOptions, Schema};
 
@@ -191,6 +204,8 @@ mod tests {
         let row_of =
             |name: &str| text.lines().find(|line| line.starts_with(&format!("//! | `{name}` |"))).unwrap();
         let graph = GraphOptions::default();
+        let widths = format!("| {} for `k` = 10, {} for 100 |", default_ef(10), default_ef(100));
+        assert!(row_of("ef").contains(&widths));
         assert!(row_of("degree").contains(&format!("| {} (M = {}) |", graph.degree, graph.degree / 2)));
         assert!(row_of("ef_construction").contains(&format!("| {} |", graph.ef_construction)));
     }

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 pub(crate) use batch::search_batch;
 pub(crate) use execute::search;
+#[cfg(test)]
+pub(crate) use plan::default_ef;
 pub(crate) use range::search_range;
 pub use range::{RangeRequest, RangeResponse};
 
