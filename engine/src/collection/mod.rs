@@ -240,7 +240,10 @@ impl View {
 
     /// Many searches at once, answered in the order asked, all on this state.
     ///
-    /// The searches share the threads of the caller's rayon pool, one thread each. BATCH_FIGURES
+    /// Each search is done by one thread of the caller's rayon pool. On two busy cores and 60,000 text embeddings that
+    /// answers 1.7 times as many searches a second as one thread does (32 µs a search, 55 µs), for no more processor time.
+    /// Splitting each search over its segments was measured too, over four of 15,000 rows: 202 µs a search, which is no
+    /// gain over one thread's 203 µs and a fifth more processor time, against 132 µs for whole searches side by side.
     ///
     /// Each search has its own time budget, counted from this call: one that waits for a thread spends it.
     ///

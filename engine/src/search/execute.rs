@@ -157,7 +157,7 @@ impl Searching<'_> {
                 let scanned = self.scan(candidates, stats);
                 match self.watch.interrupted() {
                     None => scanned,
-                    Some(_) => self.either(nearest, scanned),
+                    Some(_) => nearest_of_both(nearest, scanned, self.query.wanted.k),
                 }
             }
         }
@@ -184,16 +184,6 @@ impl Searching<'_> {
         };
         nearest.truncate(k);
         (nearest, walk.cut)
-    }
-
-    /// The nearest of what a walk and an interrupted scan have found.
-    fn either(&self, mut walked: Vec<(f32, Slot)>, scanned: Vec<(f32, Slot)>) -> Vec<(f32, Slot)> {
-        walked.extend(scanned);
-        walked.sort_unstable_by_key(|(_, slot)| *slot);
-        walked.dedup_by_key(|(_, slot)| *slot);
-        walked.sort_unstable_by(by_distance);
-        walked.truncate(self.query.wanted.k);
-        walked
     }
 
     /// Candidates in the order of their exact distances, as far as their scores leave it in doubt whether they are
@@ -251,6 +241,17 @@ impl Searching<'_> {
     }
 }
 
+/// The `k` nearest of what a walk and an interrupted scan have found, with exact distances both.
+fn nearest_of_both(mut walked: Vec<(f32, Slot)>, scanned: Vec<(f32, Slot)>, k: usize) -> Vec<(f32, Slot)> {
+    walked.extend(scanned);
+    // By slot: rounding may depend on which rows are compared in one call.
+    walked.sort_unstable_by_key(|(_, slot)| *slot);
+    walked.dedup_by_key(|(_, slot)| *slot);
+    walked.sort_unstable_by(by_distance);
+    walked.truncate(k);
+    walked
+}
+
 fn by_distance(a: &(f32, Slot), b: &(f32, Slot)) -> Ordering {
     a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
 }
@@ -278,3 +279,20 @@ impl PartialEq for Found {
 }
 
 impl Eq for Found {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_a_walk_and_a_scan_found_comes_once() {
+        let rows =
+            |rows: &[(f32, u32)]| rows.iter().map(|(distance, slot)| (*distance, Slot(*slot))).collect();
+        let (walked, scanned) =
+            (rows(&[(1.0, 7), (2.0, 1), (4.0, 3)]), rows(&[(1.5, 0), (2.000_1, 1), (5.0, 2)]));
+        let both = nearest_of_both(walked, scanned, 4);
+        let slots: Vec<u32> = both.iter().map(|(_, slot)| slot.0).collect();
+        assert_eq!(slots, [7, 0, 1, 3]);
+        assert_eq!(nearest_of_both(both, Vec::new(), 2).len(), 2);
+    }
+}
