@@ -54,23 +54,23 @@ fn cancelled_at(poll: u64) -> CancelToken {
     token
 }
 
-/// Runs a search with tokens that are cancelled ever later, until it is done first. Returns how often it was not, and how
-/// many hits it had at most then.
+/// Runs a search with tokens that are cancelled ever later, until it is done first. Returns how many hits it had each time
+/// before.
 fn interrupted(
     fixture: &Fixture,
     query: &[f32],
     search: impl Fn(CancelToken) -> (Vec<Hit>, SearchStats),
-) -> (u64, usize) {
-    let mut hits_max = 0;
+) -> Vec<usize> {
+    let mut hits_by_poll = Vec::new();
     for poll in 1.. {
         let (hits, stats) = search(cancelled_at(poll));
         fixture.check(query, &hits);
         if stats.interrupted.is_none() {
-            return (poll - 1, hits_max);
+            return hits_by_poll;
         }
         assert_eq!(stats.interrupted, Some(Interrupted::Cancelled));
         assert!(!stats.exact);
-        hits_max = hits_max.max(hits.len());
+        hits_by_poll.push(hits.len());
     }
     unreachable!("the polls have no end")
 }
@@ -89,11 +89,13 @@ fn a_search_that_is_cancelled_keeps_what_it_has() {
         let request = SearchRequest::new(query.clone(), 100);
         let exact = request.clone().exact();
         let live = fixture.live.len() as u64;
-        let polls = interrupted(&fixture, &query, |token| search(&exact, token));
-        assert_eq!(polls, (segments + live.div_ceil(512), 100), "every 512 rows of a scan");
+        let hits = interrupted(&fixture, &query, |token| search(&exact, token));
+        assert_eq!(hits.len() as u64, segments + live.div_ceil(512), "every 512 rows of a scan");
+        assert!(hits.is_sorted() && hits.last() == Some(&100), "{hits:?}");
         let wide = request.clone().ef(300);
-        let (polls, hits) = interrupted(&fixture, &query, |token| search(&wide, token));
-        assert!(polls > segments + 1 && hits == 100, "{polls} polls of a walk, {hits} hits");
+        let hits = interrupted(&fixture, &query, |token| search(&wide, token));
+        assert!(hits.len() as u64 > segments + 1, "a walk is polled");
+        assert!(hits.is_sorted() && hits.last() == Some(&100), "{hits:?}");
         // A filter that one row in ten passes promises `k` rows, unless it is interrupted.
         let filtered = request.filter(Filter::eq("group", 4));
         let (hits, stats) = search(&filtered, cancelled_at(segments + 1));
@@ -110,11 +112,16 @@ fn a_range_that_is_cancelled_keeps_what_it_has() {
         let query = queries(1).remove(0);
         // So many rows that two walks are too narrow and a scan follows.
         let request = RangeRequest::new(query.clone(), between(&fixture.ranked(&query, |_| true), 600));
-        let (polls, hits) = interrupted(&fixture, &query, |token| {
+        let hits = interrupted(&fixture, &query, |token| {
             let response = fixture.rows.search_range(&request.clone().cancel(token)).unwrap();
             (response.hits, response.stats)
         });
-        assert!(polls > 6 && (300..600).contains(&hits), "{polls} polls, {hits} hits");
+        // Three walks and eight blocks of a scan. What a walk found stays, though the next one and the scan begin anew.
+        assert!(hits.len() > 10 && hits.first() == Some(&0), "{hits:?}");
+        assert!(hits.windows(2).all(|pair| pair[1] * 10 >= pair[0] * 9), "{hits:?}");
+        let scan_polls = fixture.live.len().div_ceil(512);
+        assert!(hits[hits.len() - scan_polls] > 400, "the scan begins with what was walked to: {hits:?}");
+        assert!(hits.last().is_some_and(|last| *last > 500), "{hits:?}");
     }
 }
 
