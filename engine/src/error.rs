@@ -98,4 +98,16 @@ impl Error {
     pub(crate) fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Error::Invalid { field: field.into(), reason: reason.into() }
     }
+
+    /// The error of an argument that is part of a larger one: its path now starts there.
+    pub(crate) fn within(mut self, path: &str) -> Self {
+        if let Error::Invalid { field, .. }
+        | Error::Limit { field, .. }
+        | Error::UnknownField { field }
+        | Error::FieldType { field, .. } = &mut self
+        {
+            *field = format!("{path}.{field}");
+        }
+        self
+    }
 }

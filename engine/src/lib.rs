@@ -23,9 +23,12 @@
 //!
 //! # The parts
 //! A [`Db`] holds [`Collection`]s, each under a [`Schema`]. Changes go in as a [`Batch`] of [`Op`]s, all of it or
-//! nothing. A [`View`] is one consistent state; it answers a [`SearchRequest`], gives [`Point`]s by id and in pages, and
-//! counts. A [`Filter`] is a tree of conditions on payload fields. [`limits`] names every limit; [`Error`] says what is
-//! wrong and where. The bytes on disk are described in `FORMAT.md` beside this crate.
+//! nothing. A [`View`] is one consistent state; it answers a [`SearchRequest`], many of them at once, or a
+//! [`RangeRequest`], gives [`Point`]s by id and in pages, and counts. A [`Filter`] is a tree of conditions on payload
+//! fields. [`limits`] names every limit; [`Error`] says what is wrong and where. The bytes on disk are described in
+//! `FORMAT.md` beside this crate.
+//!
+//! The [`guide`] explains the index and what can be set: width, degree, encoding, memory, and how to measure recall.
 
 mod background;
 mod batch;
@@ -35,6 +38,8 @@ mod db;
 mod dir;
 mod error;
 mod graph;
+pub mod guide;
+mod interrupt;
 pub mod limits;
 mod manifest;
 mod payload;
@@ -54,7 +59,8 @@ mod wal;
 pub use collection::{Collection, CollectionInfo, Page, ScrollRequest, View, WriteReceipt};
 pub use db::{Db, DbOptions};
 pub use error::{Error, Result};
+pub use interrupt::{CancelToken, Interrupted};
 pub use payload::{FieldType, Filter, Payload, Range, Value};
 pub use point::{Batch, Op, Point, PointId};
 pub use schema::{EncodingKind, GraphOptions, Metric, Schema, SchemaBuilder};
-pub use search::{Hit, SearchRequest, SearchResponse, SearchStats};
+pub use search::{Hit, RangeRequest, RangeResponse, SearchRequest, SearchResponse, SearchStats};

@@ -21,6 +21,12 @@ pub const FIELD_NAME_BYTES_MAX: usize = 128;
 pub const FIELDS_MAX: usize = 256;
 /// Results of one search or one page.
 pub const K_MAX: usize = 10_000;
+/// Rows of one range search.
+pub const RANGE_ROWS_MAX: usize = 100_000;
+/// Searches of one batch.
+pub const SEARCH_BATCH_MAX: usize = 10_000;
+/// Results that the searches of one batch ask for together.
+pub const SEARCH_BATCH_ROWS_MAX: usize = 1_000_000;
 /// Width of a graph walk (`ef`).
 pub const EF_MAX: usize = 100_000;
 /// Links of a graph node on the base layer.

@@ -9,8 +9,8 @@
 use std::collections::BTreeMap;
 
 use ragstone::{
-    Batch, Db, DbOptions, FieldType, Filter, GraphOptions, Metric, Op, Point, PointId, Range, Schema,
-    ScrollRequest, SearchRequest, Value,
+    Batch, Db, DbOptions, FieldType, Filter, GraphOptions, Metric, Op, Point, PointId, Range, RangeRequest,
+    Schema, ScrollRequest, SearchRequest, Value,
 };
 
 const DIMENSION: usize = 8;
@@ -232,6 +232,7 @@ impl Run {
         for _ in 0..3 {
             self.check_search();
         }
+        self.check_range();
     }
 
     fn check_reads(&mut self) {
@@ -283,6 +284,32 @@ impl Run {
             self.found += usize::from(expected.iter().any(|(_, id)| **id == hit.id));
         }
         self.wanted += expected.len();
+    }
+
+    fn check_range(&mut self) {
+        let view = self.db().collection("c").unwrap().view();
+        let filter = if self.random.below(3) == 0 { None } else { Some(self.random.filter(2)) };
+        let vector = self.random.vector();
+        let truth = self.oracle.scores(&vector, filter.as_ref());
+        // A threshold between two rows that rounding cannot swap.
+        let rows = self.random.below(1 + truth.len() as u64) as usize;
+        let Some([(last, _), (next, _)]) = truth.get(rows.wrapping_sub(1)..rows + 1) else { return };
+        if (last - next).abs() < 1e-4 {
+            return;
+        }
+        let mut expected: Vec<&PointId> = truth[..rows].iter().map(|(_, id)| *id).collect();
+        expected.sort();
+        let mut request = RangeRequest::new(vector, (last + next) / 2.0);
+        request.filter.clone_from(&filter);
+        let walked = view.search_range(&request).unwrap();
+        assert!(!walked.truncated);
+        assert!(walked.hits.iter().all(|hit| expected.binary_search(&&hit.id).is_ok()));
+        self.found += walked.hits.len();
+        self.wanted += expected.len();
+        let exact = view.search_range(&request.exact()).unwrap();
+        let mut found: Vec<&PointId> = exact.hits.iter().map(|hit| &hit.id).collect();
+        found.sort();
+        assert_eq!(found, expected);
     }
 }
 

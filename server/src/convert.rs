@@ -275,7 +275,8 @@ pub(crate) fn query(wire: v1::QueryRequest) -> Result<(String, Query), Status> {
     let with_payload = !wire.without_payload;
     let query = match wire.query {
         Some(v1::query_request::Query::Vector(vector)) => {
-            Query::Vector(SearchRequest { vector: vector.values, k, filter, ef, exact, with_payload })
+            let request = SearchRequest::new(vector.values, k);
+            Query::Vector(SearchRequest { filter, ef, exact, with_payload, ..request })
         }
         Some(v1::query_request::Query::Text(text)) => {
             Query::Text { query: TextQuery { text, k, filter, ef, exact }, with_payload }

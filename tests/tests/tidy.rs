@@ -280,9 +280,16 @@ fn normalised(path: &Path) -> String {
     parts.join("/")
 }
 
-/// Limits of a schema that the wire does not let anyone set.
-const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 4] =
-    ["ATTRIBUTES_MAX", "ATTRIBUTE_BYTES_MAX", "GRAPH_DEGREE_MAX", "GRAPH_DEGREE_MIN"];
+/// Limits of what the wire does not offer.
+const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 7] = [
+    "ATTRIBUTES_MAX",
+    "ATTRIBUTE_BYTES_MAX",
+    "GRAPH_DEGREE_MAX",
+    "GRAPH_DEGREE_MIN",
+    "RANGE_ROWS_MAX",
+    "SEARCH_BATCH_MAX",
+    "SEARCH_BATCH_ROWS_MAX",
+];
 
 #[test]
 fn every_limit_stands_in_the_one_table_with_its_value() {

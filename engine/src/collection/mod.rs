@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::payload::Filter;
 use crate::point::{Batch, Op, Point, PointId};
 use crate::schema::Schema;
-use crate::search::{self, SearchRequest, SearchResponse};
+use crate::search::{self, RangeRequest, RangeResponse, SearchRequest, SearchResponse};
 use crate::validate;
 
 pub(crate) use state::{CollectionCore, ViewState};
@@ -180,6 +180,22 @@ impl Collection {
         self.view().search(request)
     }
 
+    /// [`View::search_batch`] on the current state.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn search_batch(&self, requests: &[SearchRequest]) -> Result<Vec<SearchResponse>> {
+        self.view().search_batch(requests)
+    }
+
+    /// [`View::search_range`] on the current state.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn search_range(&self, request: &RangeRequest) -> Result<RangeResponse> {
+        self.view().search_range(request)
+    }
+
     /// [`View::get`] on the current state.
     ///
     /// # Errors
@@ -211,7 +227,8 @@ impl View {
         self.state.seq
     }
 
-    /// The nearest rows, nearest first: `k` of them if so many rows match, filter or not.
+    /// The nearest rows, nearest first: `k` of them if so many rows match, filter or not. Only a search that its
+    /// [`budget`](SearchRequest::budget) or its [token](SearchRequest::cancel) ended returns fewer, and says so.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) and [`Error::Limit`](crate::Error::Limit) name `vector`, `k`, `ef` or
@@ -219,6 +236,32 @@ impl View {
     /// [`Error::FieldType`](crate::Error::FieldType) name the condition, as `filter.and[1].year`.
     pub fn search(&self, request: &SearchRequest) -> Result<SearchResponse> {
         search::search(&self.state, request)
+    }
+
+    /// Many searches at once, answered in the order asked, all on this state.
+    ///
+    /// Each search is done by one thread of the caller's rayon pool. On two busy cores and 60,000 text embeddings that
+    /// answers 1.7 times as many searches a second as one thread does (32 µs a search, 55 µs), for no more processor time.
+    /// Splitting each search over its segments was measured too, over four of 15,000 rows: 202 µs a search, which is no
+    /// gain over one thread's 203 µs and a fifth more processor time, against 132 µs for whole searches side by side.
+    ///
+    /// Each search has its own time budget, counted from this call: one that waits for a thread spends it.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search), naming `requests[i].vector` and so on, before any is searched. More requests than
+    /// [`SEARCH_BATCH_MAX`](crate::limits::SEARCH_BATCH_MAX) are refused, and more results together than
+    /// [`SEARCH_BATCH_ROWS_MAX`](crate::limits::SEARCH_BATCH_ROWS_MAX).
+    pub fn search_batch(&self, requests: &[SearchRequest]) -> Result<Vec<SearchResponse>> {
+        search::search_batch(&self.state, requests)
+    }
+
+    /// All rows at least as near as a threshold, nearest first, as far as the graph leads to them: see
+    /// [`RangeRequest`].
+    ///
+    /// # Errors
+    /// As [`search`](Self::search), naming `vector`, `threshold`, `limit` or a place in the filter.
+    pub fn search_range(&self, request: &RangeRequest) -> Result<RangeResponse> {
+        search::search_range(&self.state, request)
     }
 
     /// Points by id, in the order asked; `None` where there is none.

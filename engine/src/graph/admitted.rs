@@ -53,7 +53,7 @@ pub(super) fn walk_among<L: Layer>(
     let mut batch = first.start
         ..scratch.visited.insert_all(Some(among.start).into_iter().filter(|node| admits(*node))).end;
     batch.end = collect(layer, among.start, &admits, scratch).end;
-    let mut compared = 0;
+    let (mut compared, mut check_at) = (0, request.next_check(0));
     loop {
         let Scratch { visited, pool, slots, distances, .. } = scratch;
         let nodes = visited.at(&batch);
@@ -66,8 +66,11 @@ pub(super) fn walk_among<L: Layer>(
         scorer.score(slots, &mut distances[..slots.len()]);
         pool.offer(nodes, distances, |_| true, |node| layer.prefetch(node));
         compared += slots.len() as u64;
-        if compared >= request.distances_max {
-            return (compared, pool.peek_next().is_some());
+        if compared >= check_at {
+            if request.ends_at(compared) {
+                return (compared, pool.peek_next().is_some());
+            }
+            check_at = request.next_check(compared);
         }
         let Some(node) = next(pool, request.stop, (request.ef, factor)) else {
             return (compared, false);

@@ -48,6 +48,7 @@ pub(crate) use build::{BuildRequest, BuiltGraph, build};
 pub(crate) use growing::GrowingGraph;
 pub(crate) use sealed::SealedGraph;
 
+use crate::interrupt::{POLL_DISTANCES, Watch};
 use crate::vectors::Slot;
 
 /// What a search asks of a graph.
@@ -65,6 +66,8 @@ pub(crate) struct WalkRequest<'a> {
     pub(crate) among_admitted: bool,
     /// The walk ends after this many distances, and says so.
     pub(crate) distances_max: u64,
+    /// The walk ends when this is interrupted, and says so.
+    pub(crate) watch: Option<&'a Watch>,
     /// When the walk may end before its pool is expanded.
     pub(crate) stop: Option<Stop>,
 }
@@ -98,8 +101,19 @@ impl Stop {
 }
 
 impl WalkRequest<'_> {
+    /// The number of distances at which to ask [`ends_at`](Self::ends_at) next.
+    #[inline]
+    fn next_check(&self, compared: u64) -> u64 {
+        self.watch.map_or(self.distances_max, |_| self.distances_max.min(compared + POLL_DISTANCES))
+    }
+
+    /// Whether the walk is over, though it could go on.
+    #[cold]
+    fn ends_at(&self, compared: u64) -> bool {
+        compared >= self.distances_max || self.watch.is_some_and(Watch::poll)
+    }
+
     /// All rows, no limit.
-    #[cfg(test)]
     pub(crate) fn new(ef: usize) -> Self {
         Self {
             ef,
@@ -107,6 +121,7 @@ impl WalkRequest<'_> {
             admit: None,
             among_admitted: false,
             distances_max: u64::MAX,
+            watch: None,
             stop: None,
         }
     }

@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 
 use fixedbitset::FixedBitSet;
 
+use super::WalkRequest;
 use super::growing::{ABSENT, GrowingGraph, LIVE, REMOVED};
 use super::insert::{FromRow, ranked};
 use super::links::{Link, links, rewrite};
@@ -175,13 +176,9 @@ impl GrowingGraph {
         let mut parent = None;
         if let Some(entry) = self.entry() {
             let (start, _) = descend(self, &scorer, (entry, 0), scratch);
-            let plan = Plan {
-                start,
-                ef: 16,
-                admits: |slot: Slot| bound.contains(slot.index()) && has_room(slot.0),
-                distances_max: 4096,
-                stop: None,
-            };
+            let admits = |slot: Slot| bound.contains(slot.index()) && has_room(slot.0);
+            let request = WalkRequest { distances_max: 4096, ..WalkRequest::new(16) };
+            let plan = Plan { start, admits, request };
             walk(&self.base(), &scorer, &plan, scratch);
             parent = scratch.pool.admitted().next().map(|(_, node)| node);
         }

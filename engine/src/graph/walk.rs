@@ -54,18 +54,19 @@ pub(super) trait Layers {
 pub(super) fn walk<L: Layer>(
     layer: &L,
     scorer: &dyn Scorer,
-    plan: &Plan<impl Fn(Slot) -> bool>,
+    plan: &Plan<'_, impl Fn(Slot) -> bool>,
     scratch: &mut Scratch,
 ) -> (u64, bool) {
     let Scratch { visited, pool, slots, distances, .. } = scratch;
     visited.begin(layer.limit());
-    pool.reset(plan.ef);
+    let request = &plan.request;
+    pool.reset(request.ef);
     let admits = |node| (plan.admits)(layer.slot(node));
     // A node that comes to the front is expanded next, so its list is wanted at once.
     let is_first = |node| layer.prefetch(node);
-    let factor = Stop::factor(plan.ef);
-    let take_next = |pool: &mut CandidatePool| next(pool, plan.stop, (plan.ef, factor));
-    let mut compared = 0;
+    let factor = Stop::factor(request.ef);
+    let take_next = |pool: &mut CandidatePool| next(pool, request.stop, (request.ef, factor));
+    let (mut compared, mut check_at) = (0, request.next_check(0));
     // The batch compared last, by its places among the nodes seen; its distances are in `distances`.
     let mut batch = 0..0;
     let mut next = Some(plan.start);
@@ -96,9 +97,12 @@ pub(super) fn walk<L: Layer>(
         scorer.score(slots, &mut distances[..slots.len()]);
         compared += slots.len() as u64;
         batch = collected;
-        if compared >= plan.distances_max {
-            pool.offer(visited.at(&batch), distances, admits, is_first);
-            return (compared, pool.peek_next().is_some());
+        if compared >= check_at {
+            if request.ends_at(compared) {
+                pool.offer(visited.at(&batch), distances, admits, is_first);
+                return (compared, pool.peek_next().is_some());
+            }
+            check_at = request.next_check(compared);
         }
         next = take_next(pool);
     }
@@ -116,18 +120,18 @@ pub(super) fn next(pool: &mut CandidatePool, stop: Option<Stop>, (ef, factor): (
 }
 
 /// How to walk a layer.
-pub(super) struct Plan<A> {
+pub(super) struct Plan<'a, A> {
     pub(super) start: u32,
-    pub(super) ef: usize,
+    /// Who is admitted; what the request says of that counts besides.
     pub(super) admits: A,
-    pub(super) distances_max: u64,
-    pub(super) stop: Option<Stop>,
+    /// Width and limits.
+    pub(super) request: WalkRequest<'a>,
 }
 
-impl<A> Plan<A> {
+impl<A> Plan<'_, A> {
     /// A walk that ends when its pool is expanded.
     pub(super) fn new(start: u32, ef: usize, admits: A) -> Self {
-        Self { start, ef, admits, distances_max: u64::MAX, stop: None }
+        Self { start, admits, request: WalkRequest::new(ef) }
     }
 }
 
@@ -164,13 +168,8 @@ pub(super) fn search(
         let (compared, cut) = walk_among(&layers.base(), scorer, &among, scratch);
         return found(scratch, above + compared, cut);
     }
-    let plan = Plan {
-        start,
-        ef: request.ef,
-        admits: |slot| request.admits(slot) && layers.is_live(slot),
-        distances_max: request.distances_max,
-        stop: request.stop,
-    };
+    let admits = |slot| request.admits(slot) && layers.is_live(slot);
+    let plan = Plan { start, admits, request: *request };
     let (compared, cut) = walk(&layers.base(), scorer, &plan, scratch);
     found(scratch, above + compared, cut)
 }

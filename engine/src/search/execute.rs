@@ -1,7 +1,9 @@
 //! Searching one view: each segment by its plan, then one list of all.
 //!
 //! A walk that found fewer rows than there are to find (a filter that the graph cannot be walked under, or rows that
-//! came while it walked) is followed by a scan: a filtered search returns `k` rows if `k` rows match.
+//! came while it walked) is followed by a scan: a filtered search returns `k` rows if `k` rows match. Only an interrupted
+//! search returns fewer: it keeps what the walk or scan under way has found, in exact order, and looks at no further
+//! segment.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -10,7 +12,8 @@ use super::plan::{self, Counts, Plan, Wanted};
 use super::{Hit, SearchRequest, SearchResponse, SearchStats};
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
-use crate::graph::{Stop, WalkRequest};
+use crate::graph::{Stop, Walk, WalkRequest};
+use crate::interrupt::{POLL_DISTANCES, Watch};
 use crate::limits::{EF_MAX, K_MAX, check_limit};
 use crate::payload::{CompiledFilter, Payload};
 use crate::segment::{Candidates, Segment, SegmentView};
@@ -21,14 +24,15 @@ use crate::vectors::{Encodings, Scorer, Slot};
 const SCAN_BLOCK: usize = 32;
 
 /// A request that fits its collection.
-struct Query {
+pub(super) struct Query {
     vector: Vec<f32>,
     filter: Option<CompiledFilter>,
     wanted: Wanted,
+    with_payload: bool,
 }
 
 impl Query {
-    fn new(view: &ViewState, request: &SearchRequest) -> Result<Self> {
+    pub(super) fn new(view: &ViewState, request: &SearchRequest) -> Result<Self> {
         if request.k == 0 {
             return Err(Error::invalid("k", "a search asks for at least one row"));
         }
@@ -42,41 +46,89 @@ impl Query {
         let filter =
             request.filter.as_ref().map(|filter| CompiledFilter::new(filter, &view.fields)).transpose()?;
         let wanted = Wanted { k: request.k, ef: ef.max(request.k), exact: request.exact };
-        Ok(Self { vector, filter, wanted })
+        Ok(Self { vector, filter, wanted, with_payload: request.with_payload })
     }
 }
 
 /// Searches a view.
 pub(crate) fn search(view: &ViewState, request: &SearchRequest) -> Result<SearchResponse> {
-    let query = Query::new(view, request)?;
-    let mut stats = SearchStats { segments: 0, distances: 0, exact: true };
-    let mut found: Vec<(f32, usize, Slot)> = Vec::new();
+    let watch = Watch::new(request.budget, request.cancel.as_ref());
+    Ok(answer(view, &Query::new(view, request)?, &watch))
+}
+
+/// Answers a query that was checked.
+pub(super) fn answer(view: &ViewState, query: &Query, watch: &Watch) -> SearchResponse {
+    let mut stats = SearchStats { exact: true, ..SearchStats::default() };
+    let mut found: Vec<Ranked> = Vec::new();
     for (index, segment) in view.segments.iter().enumerate() {
+        if watch.poll() {
+            break;
+        }
         stats.segments += 1;
-        let searching = Searching {
-            segment,
-            query: &query,
-            encodings: &view.encodings,
-            degree: view.schema.graph.degree,
-        };
+        let searching =
+            Searching { segment, query, encodings: &view.encodings, degree: view.schema.graph.degree, watch };
         let nearest = searching.run(&mut stats);
         found.extend(nearest.into_iter().map(|(distance, slot)| (distance, index, slot)));
     }
-    found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
-    found.truncate(request.k);
-    let hits = found
-        .into_iter()
-        .map(|(distance, index, slot)| {
-            let segment = &view.segments[index];
-            let payload = if request.with_payload {
-                segment.payload(slot.0, &view.fields, None)
-            } else {
-                Payload::new()
-            };
-            Hit { id: segment.id(slot.0), score: view.encodings.score(distance), payload }
-        })
-        .collect();
-    Ok(SearchResponse { hits, stats })
+    found.sort_unstable_by(by_rank);
+    found.truncate(query.wanted.k);
+    stats.interrupted = watch.interrupted();
+    stats.exact &= stats.interrupted.is_none();
+    SearchResponse { hits: hits(view, found, query.with_payload), stats }
+}
+
+/// A row of a view: its exact distance, its segment, its slot.
+pub(super) type Ranked = (f32, usize, Slot);
+
+/// The order of results.
+pub(super) fn by_rank(a: &Ranked, b: &Ranked) -> Ordering {
+    a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2)))
+}
+
+/// What a caller gets of rows found.
+pub(super) fn hits(view: &ViewState, found: Vec<Ranked>, with_payload: bool) -> Vec<Hit> {
+    let hit = |(distance, index, slot): Ranked| {
+        let segment = &view.segments[index];
+        let payload = if with_payload { segment.payload(slot.0, &view.fields, None) } else { Payload::new() };
+        Hit { id: segment.id(slot.0), score: view.encodings.score(distance), payload }
+    };
+    found.into_iter().map(hit).collect()
+}
+
+/// Walks the graph of a segment.
+pub(super) fn walk(segment: &SegmentView, scorer: &dyn Scorer, request: &WalkRequest<'_>) -> Walk {
+    match &segment.segment {
+        Segment::Growing(segment) => segment.graph.search(scorer, request),
+        Segment::Sealed(segment) => segment.graph.search(scorer, request),
+    }
+}
+
+/// Compares candidates until all are or the watch says to end. Returns how many were compared.
+pub(super) fn scan(
+    candidates: &Candidates,
+    scorer: &dyn Scorer,
+    watch: &Watch,
+    mut each: impl FnMut(f32, Slot),
+) -> u64 {
+    let mut distances = [0.0; SCAN_BLOCK];
+    let mut ones = candidates.bits.ones().map(|slot| Slot(slot as u32));
+    let mut block = Vec::with_capacity(SCAN_BLOCK);
+    let mut ahead: Vec<Slot> = ones.by_ref().take(SCAN_BLOCK).collect();
+    let mut compared = 0;
+    while !ahead.is_empty() {
+        if compared % POLL_DISTANCES == 0 && watch.poll() {
+            break;
+        }
+        std::mem::swap(&mut block, &mut ahead);
+        ahead.clear();
+        ahead.extend(ones.by_ref().take(SCAN_BLOCK));
+        scorer.prefetch(&ahead);
+        let distances = &mut distances[..block.len()];
+        scorer.score(&block, distances);
+        compared += block.len() as u64;
+        distances.iter().zip(&block).for_each(|(distance, slot)| each(*distance, *slot));
+    }
+    compared
 }
 
 struct Searching<'a> {
@@ -84,6 +136,7 @@ struct Searching<'a> {
     query: &'a Query,
     encodings: &'a Encodings,
     degree: usize,
+    watch: &'a Watch,
 }
 
 impl Searching<'_> {
@@ -95,28 +148,35 @@ impl Searching<'_> {
         let candidates = (!is_whole).then(|| self.segment.candidates(self.query.filter.as_ref()));
         let count = candidates.as_ref().map_or(vectors, |candidates| candidates.count);
         let filtered = self.query.filter.is_some();
-        let counts = Counts { vectors, candidates: count, degree: self.degree, filtered };
+        let has_codes = self.segment.encoding(self.encodings).codec().is_some();
+        let counts = Counts { vectors, candidates: count, degree: self.degree, filtered, has_codes };
         match plan::choose(&counts, &self.query.wanted) {
             Plan::Skip => Vec::new(),
             Plan::Scan => self.scan(candidates, stats),
             Plan::Walk { distances_max, among_admitted } => {
-                let nearest = self.walk(candidates.as_ref(), (distances_max, among_admitted), stats);
-                if nearest.len() >= self.query.wanted.k.min(count) {
+                let (nearest, is_cut) =
+                    self.walk(candidates.as_ref(), (distances_max, among_admitted), stats);
+                let is_enough = !is_cut && nearest.len() >= self.query.wanted.k.min(count);
+                if is_enough || self.watch.interrupted().is_some() {
                     stats.exact = false;
                     return nearest;
                 }
-                self.scan(candidates, stats)
+                let scanned = self.scan(candidates, stats);
+                match self.watch.interrupted() {
+                    None => scanned,
+                    Some(_) => nearest_of_both(nearest, scanned, self.query.wanted.k),
+                }
             }
         }
     }
 
-    /// What the graph leads to; nothing if it took too long.
+    /// What the graph leads to, and whether the walk was cut short.
     fn walk(
         &self,
         candidates: Option<&Candidates>,
         (distances_max, among_admitted): (u64, bool),
         stats: &mut SearchStats,
-    ) -> Vec<(f32, Slot)> {
+    ) -> (Vec<(f32, Slot)>, bool) {
         let Wanted { k, ef, .. } = self.query.wanted;
         let (rows, query) = (self.segment.vectors(), &self.query.vector);
         let scorer = self.segment.encoding(self.encodings).scorer(query, rows);
@@ -125,21 +185,16 @@ impl Searching<'_> {
         let is_plain = admit.is_none() || among_admitted;
         let stop = scorer.shift().filter(|_| is_plain).map(|shift| Stop { k, shift });
         let visible = self.segment.rows;
-        let request = WalkRequest { ef, visible, admit, among_admitted, distances_max, stop };
-        let walk = match &self.segment.segment {
-            Segment::Growing(segment) => segment.graph.search(&*scorer, &request),
-            Segment::Sealed(segment) => segment.graph.search(&*scorer, &request),
-        };
+        let watch = Some(self.watch);
+        let request = WalkRequest { ef, visible, admit, among_admitted, distances_max, watch, stop };
+        let walk = walk(self.segment, &*scorer, &request);
         stats.distances += walk.distances;
-        if walk.cut {
-            return Vec::new();
-        }
         let mut nearest = match scorer.margin() {
             0.0 => walk.candidates,
             margin => self.reranked(walk.candidates, margin, stats),
         };
         nearest.truncate(k);
-        nearest
+        (nearest, walk.cut)
     }
 
     /// Candidates in the order of their exact distances, as far as their scores leave it in doubt whether they are
@@ -184,37 +239,29 @@ impl Searching<'_> {
         let candidates = candidates.unwrap_or_else(|| self.segment.candidates(None));
         let (rows, vector) = (self.segment.vectors(), &self.query.vector);
         let Wanted { k, ef, exact } = self.query.wanted;
-        stats.distances += candidates.count as u64;
         let scorer = self.segment.encoding(self.encodings).scorer(vector, rows);
         let margin = scorer.margin();
-        let mut nearest = if exact || margin == 0.0 || margin.is_infinite() || candidates.count <= ef {
-            nearest_of(&candidates, &*self.encodings.exact_scorer(vector, rows), k)
-        } else {
-            stats.exact = false;
-            let found = nearest_of(&candidates, &*scorer, ef.max(2 * k));
-            self.reranked(found, margin, stats)
-        };
+        if exact || margin == 0.0 || margin.is_infinite() || candidates.count <= ef {
+            return self.nearest_of(&candidates, &*self.encodings.exact_scorer(vector, rows), k, stats);
+        }
+        stats.exact = false;
+        let found = self.nearest_of(&candidates, &*scorer, ef.max(2 * k), stats);
+        let mut nearest = self.reranked(found, margin, stats);
         nearest.truncate(k);
         nearest
     }
-}
 
-/// The `count` candidates with the least distances, nearest first.
-fn nearest_of(candidates: &Candidates, scorer: &dyn Scorer, count: usize) -> Vec<(f32, Slot)> {
-    let mut nearest: BinaryHeap<Found> = BinaryHeap::with_capacity(count.min(candidates.count) + 1);
-    let mut distances = [0.0; SCAN_BLOCK];
-    let mut ones = candidates.bits.ones().map(|slot| Slot(slot as u32));
-    let mut block = Vec::with_capacity(SCAN_BLOCK);
-    let mut ahead: Vec<Slot> = ones.by_ref().take(SCAN_BLOCK).collect();
-    let mut bound = f32::INFINITY;
-    while !ahead.is_empty() {
-        std::mem::swap(&mut block, &mut ahead);
-        ahead.clear();
-        ahead.extend(ones.by_ref().take(SCAN_BLOCK));
-        scorer.prefetch(&ahead);
-        let distances = &mut distances[..block.len()];
-        scorer.score(&block, distances);
-        for (&distance, &slot) in distances.iter().zip(&block) {
+    /// The `count` candidates with the least scores, nearest first.
+    fn nearest_of(
+        &self,
+        candidates: &Candidates,
+        scorer: &dyn Scorer,
+        count: usize,
+        stats: &mut SearchStats,
+    ) -> Vec<(f32, Slot)> {
+        let mut nearest: BinaryHeap<Found> = BinaryHeap::with_capacity(count.min(candidates.count) + 1);
+        let mut bound = f32::INFINITY;
+        stats.distances += scan(candidates, scorer, self.watch, |distance, slot| {
             let found = Found(distance, slot);
             if nearest.len() < count {
                 nearest.push(found);
@@ -223,9 +270,20 @@ fn nearest_of(candidates: &Candidates, scorer: &dyn Scorer, count: usize) -> Vec
                 nearest.push(found);
                 bound = nearest.peek().map_or(bound, |farthest| farthest.0);
             }
-        }
+        });
+        nearest.into_sorted_vec().into_iter().map(|Found(distance, slot)| (distance, slot)).collect()
     }
-    nearest.into_sorted_vec().into_iter().map(|Found(distance, slot)| (distance, slot)).collect()
+}
+
+/// The `k` nearest of what a walk and an interrupted scan have found, with exact distances both.
+fn nearest_of_both(mut walked: Vec<(f32, Slot)>, scanned: Vec<(f32, Slot)>, k: usize) -> Vec<(f32, Slot)> {
+    walked.extend(scanned);
+    // By slot: rounding may depend on which rows are compared in one call.
+    walked.sort_unstable_by_key(|(_, slot)| *slot);
+    walked.dedup_by_key(|(_, slot)| *slot);
+    walked.sort_unstable_by(by_distance);
+    walked.truncate(k);
+    walked
 }
 
 fn by_distance(a: &(f32, Slot), b: &(f32, Slot)) -> Ordering {
@@ -255,3 +313,20 @@ impl PartialEq for Found {
 }
 
 impl Eq for Found {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_a_walk_and_a_scan_found_comes_once() {
+        let rows =
+            |rows: &[(f32, u32)]| rows.iter().map(|(distance, slot)| (*distance, Slot(*slot))).collect();
+        let (walked, scanned) =
+            (rows(&[(1.0, 7), (2.0, 1), (4.0, 3)]), rows(&[(1.5, 0), (2.000_1, 1), (5.0, 2)]));
+        let both = nearest_of_both(walked, scanned, 4);
+        let slots: Vec<u32> = both.iter().map(|(_, slot)| slot.0).collect();
+        assert_eq!(slots, [7, 0, 1, 3]);
+        assert_eq!(nearest_of_both(both, Vec::new(), 2).len(), 2);
+    }
+}

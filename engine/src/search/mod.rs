@@ -1,10 +1,23 @@
-//! Searching: request and response; the plan of each segment (`plan.rs`, pure) and its execution (`execute.rs`).
+//! Searching: request and response; the plan of each segment (`plan.rs`, pure) and its execution (`execute.rs`); many
+//! searches at once (`batch.rs`) and searches without a `k` (`range.rs`).
 
+mod batch;
 mod execute;
 mod plan;
+mod range;
+#[cfg(test)]
+mod tests;
 
+use std::time::Duration;
+
+pub(crate) use batch::search_batch;
 pub(crate) use execute::search;
+#[cfg(test)]
+pub(crate) use plan::default_ef;
+pub(crate) use range::search_range;
+pub use range::{RangeRequest, RangeResponse};
 
+use crate::interrupt::{CancelToken, Interrupted};
 use crate::payload::{Filter, Payload};
 use crate::point::PointId;
 
@@ -37,12 +50,25 @@ pub struct SearchRequest {
     pub exact: bool,
     /// Return the fields of each hit (default) or only ids and scores.
     pub with_payload: bool,
+    /// Time after which to return what was found until then; as long as it takes by default.
+    pub budget: Option<Duration>,
+    /// Returns what was found until this is cancelled.
+    pub cancel: Option<CancelToken>,
 }
 
 impl SearchRequest {
     /// The `k` nearest rows, everything else by default.
     pub fn new(vector: impl Into<Vec<f32>>, k: usize) -> Self {
-        Self { vector: vector.into(), k, filter: None, ef: None, exact: false, with_payload: true }
+        Self {
+            vector: vector.into(),
+            k,
+            filter: None,
+            ef: None,
+            exact: false,
+            with_payload: true,
+            budget: None,
+            cancel: None,
+        }
     }
 
     /// Only rows that pass the filter.
@@ -65,6 +91,24 @@ impl SearchRequest {
         self.exact = true;
         self
     }
+
+    /// Ends the search after so much time, counted from the call, and returns what it has:
+    /// [`SearchStats::interrupted`] says so.
+    ///
+    /// The time is looked at between segments, and every few hundred comparisons within them. What is done in one go goes
+    /// beyond it: evaluating the filter on a segment, and reading the hits' fields.
+    #[must_use]
+    pub fn budget(mut self, budget: Duration) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Lets the search be ended from another thread, like [`budget`](Self::budget) does.
+    #[must_use]
+    pub fn cancel(mut self, token: CancelToken) -> Self {
+        self.cancel = Some(token);
+        self
+    }
 }
 
 /// A row found.
@@ -81,7 +125,7 @@ pub struct Hit {
 /// What a search found and how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchResponse {
-    /// Nearest first; fewer than `k` only if fewer rows match.
+    /// Nearest first, by exact scores; fewer than `k` only if fewer rows match, or the search was interrupted.
     pub hits: Vec<Hit>,
     /// How it was found.
     pub stats: SearchStats,
@@ -96,4 +140,7 @@ pub struct SearchStats {
     pub distances: u64,
     /// Whether every matching row was compared, so that the answer is exact.
     pub exact: bool,
+    /// Why the search ended early, if it did. Then nearer rows may be missing, and there may be fewer than asked for
+    /// although more match; those that are there have exact scores and the right order.
+    pub interrupted: Option<Interrupted>,
 }

@@ -6,7 +6,7 @@
 //! with four bits (23 ns), and the cheapest is taken.
 //!
 //! ```text
-//! scan             = 0.25 a candidate                   rows come in order, so memory is no obstacle
+//! scan of codes    = 0.25 a candidate                   rows come in order, so memory is no obstacle
 //! exact scan       = 1 a candidate
 //! walk             = ef * degree / 3 / share            of rows that are candidates
 //! walk among       = ef * (degree / 3 + 1.7 a list that is read to find 24 candidates of a step)
@@ -18,8 +18,8 @@
 const SCAN_ALWAYS: usize = 256;
 /// Width of a walk at which keeping its pool in order costs more than comparing.
 const WALK_EF_MAX: usize = 10_000;
-/// What a candidate of a scan costs.
-const SCAN_COST: f64 = 0.25;
+/// What a candidate of a scan of codes costs.
+const CODE_SCAN_COST: f64 = 0.25;
 /// What a list costs that is read to get past a refused row.
 const LIST_COST: f64 = 1.7;
 /// Candidates of a step among admitted rows.
@@ -38,6 +38,8 @@ pub(crate) struct Counts {
     pub(crate) degree: usize,
     /// Whether a filter chose the candidates; else they are what lives.
     pub(crate) filtered: bool,
+    /// Whether a scan compares codes.
+    pub(crate) has_codes: bool,
 }
 
 /// What is asked.
@@ -72,7 +74,7 @@ pub(crate) fn default_ef(k: usize) -> usize {
 
 /// Chooses the way through one segment.
 pub(crate) fn choose(counts: &Counts, wanted: &Wanted) -> Plan {
-    let Counts { vectors, candidates, degree, filtered } = *counts;
+    let Counts { vectors, candidates, degree, filtered, has_codes } = *counts;
     if candidates == 0 {
         return Plan::Skip;
     }
@@ -88,7 +90,8 @@ pub(crate) fn choose(counts: &Counts, wanted: &Wanted) -> Plan {
     } else {
         ef * degree / 3.0 / share
     };
-    if walk_cost >= candidates as f64 * SCAN_COST {
+    let scan_cost = if has_codes { CODE_SCAN_COST } else { 1.0 };
+    if walk_cost >= candidates as f64 * scan_cost {
         return Plan::Scan;
     }
     let distances_max = if candidates == vectors { u64::MAX } else { candidates as u64 };
@@ -125,9 +128,12 @@ mod tests {
             ((10_000_000, 10_000_000, false, 5_001, 10_002, false), Plan::Scan),
         ];
         for ((vectors, candidates, filtered, k, ef, exact), expected) in cases {
-            let counts = Counts { vectors, candidates, degree: 32, filtered };
+            let counts = Counts { vectors, candidates, degree: 32, filtered, has_codes: true };
             assert_eq!(choose(&counts, &Wanted { k, ef, exact }), expected, "{counts:?} k={k} ef={ef}");
         }
+        let exact_rows =
+            Counts { vectors: 2_000, candidates: 2_000, degree: 32, filtered: false, has_codes: false };
+        assert_eq!(choose(&exact_rows, &Wanted { k: 10, ef: 64, exact: false }), free);
     }
 
     #[test]

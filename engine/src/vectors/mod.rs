@@ -163,4 +163,23 @@ impl Encodings {
             Metric::L2 => distance.max(0.0).sqrt(),
         }
     }
+
+    /// The greatest distance whose [`score`](Self::score) is at least as near as this finite one, which is not negative
+    /// under L2.
+    pub(crate) fn reach(&self, score: f32) -> f32 {
+        match self.metric {
+            Metric::Cosine | Metric::Dot => -score,
+            Metric::L2 => {
+                // A square and its root are both rounded: a few steps at most from here.
+                let mut distance = score * score;
+                while distance.sqrt() > score {
+                    distance = distance.next_down();
+                }
+                while distance.next_up().sqrt() <= score {
+                    distance = distance.next_up();
+                }
+                distance
+            }
+        }
+    }
 }

@@ -1,0 +1,166 @@
+//! Ending a search early: because its caller no longer wants the answer, or wanted it sooner.
+//!
+//! A search blocks its thread, so nothing from outside can end it: it has to look up now and then. What it looks at is a
+//! [`Watch`]: an atomic flag that the caller shares, and the clock. Walks and scans ask it every [`POLL_DISTANCES`]
+//! distances, some microseconds; asking takes as long as two distances (25 ns, nearly all of it the clock's). Reaching
+//! the count is the same comparison that ends a walk at its greatest number of distances, so a search without a
+//! watch pays nothing.
+//!
+//! An interrupted search is no error. It returns what it has, and [`SearchStats`](crate::SearchStats) says so.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Distances between two looks at the watch.
+pub(crate) const POLL_DISTANCES: u64 = 512;
+
+/// Ends the searches that carry it. Clones are one token, which any thread may cancel, once and for all.
+///
+/// ```
+/// # let directory = tempfile::tempdir()?;
+/// use ragstone::{CancelToken, Db, Interrupted, Point, Schema, SearchRequest};
+///
+/// let db = Db::open(directory.path())?;
+/// let notes = db.create_collection("notes", Schema::new(2)?)?;
+/// notes.upsert(vec![Point::new(1, [1.0, 0.0])])?;
+/// let token = CancelToken::new();
+/// let request = SearchRequest::new([1.0, 0.0], 10).cancel(token.clone());
+/// assert_eq!(notes.search(&request)?.hits.len(), 1);
+/// token.cancel(); // from this thread or another
+/// let response = notes.search(&request)?;
+/// assert_eq!(response.stats.interrupted, Some(Interrupted::Cancelled));
+/// assert!(response.hits.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    is_cancelled: AtomicBool,
+    /// Called by each look at the token, before it looks.
+    #[cfg(test)]
+    on_poll: Option<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("is_cancelled", &self.is_cancelled).finish_non_exhaustive()
+    }
+}
+
+impl CancelToken {
+    /// A token that is not cancelled.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends the searches that carry the token, those under way within microseconds and later ones at once.
+    pub fn cancel(&self) {
+        // Nothing is handed over with the flag, so no order is needed.
+        self.0.is_cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled.load(Ordering::Relaxed)
+    }
+
+    /// A token that calls `on_poll` whenever a search looks at it, before it looks.
+    #[cfg(test)]
+    pub(crate) fn polled(on_poll: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Shared { on_poll: Some(Box::new(on_poll)), ..Shared::default() }))
+    }
+}
+
+/// Tokens are equal when cancelling one cancels the other.
+impl PartialEq for CancelToken {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for CancelToken {}
+
+/// Why a search ended before it was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Interrupted {
+    /// Its [`CancelToken`] was cancelled.
+    Cancelled,
+    /// Its time budget was spent.
+    OutOfTime,
+}
+
+/// What one search looks at to learn whether to go on. Once interrupted it stays so.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    token: Option<CancelToken>,
+    deadline: Option<Instant>,
+    interrupted: Cell<Option<Interrupted>>,
+}
+
+impl Watch {
+    /// The budget counts from now; one that ends beyond the clock's range has no end.
+    pub(crate) fn new(budget: Option<Duration>, token: Option<&CancelToken>) -> Self {
+        let deadline = budget.and_then(|budget| Instant::now().checked_add(budget));
+        Self { token: token.cloned(), deadline, interrupted: Cell::new(None) }
+    }
+
+    /// Whether to end now.
+    pub(crate) fn poll(&self) -> bool {
+        if self.interrupted.get().is_none() {
+            self.interrupted.set(self.look());
+        }
+        self.interrupted.get().is_some()
+    }
+
+    fn look(&self) -> Option<Interrupted> {
+        if let Some(token) = &self.token {
+            #[cfg(test)]
+            token.0.on_poll.iter().for_each(|on_poll| on_poll());
+            if token.is_cancelled() {
+                return Some(Interrupted::Cancelled);
+            }
+        }
+        self.deadline.filter(|deadline| Instant::now() >= *deadline).map(|_| Interrupted::OutOfTime)
+    }
+
+    /// What the last look found.
+    pub(crate) fn interrupted(&self) -> Option<Interrupted> {
+        self.interrupted.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_comes_before_the_clock_and_the_first_cause_stays() {
+        let token = CancelToken::new();
+        let forever = Watch::new(Some(Duration::MAX), Some(&token));
+        assert!(!forever.poll() && forever.interrupted().is_none());
+        let spent = Watch::new(Some(Duration::ZERO), Some(&token));
+        assert!(spent.poll());
+        token.clone().cancel();
+        assert!(spent.poll());
+        assert_eq!(spent.interrupted(), Some(Interrupted::OutOfTime));
+        assert_eq!(forever.interrupted(), None, "it has not looked yet");
+        assert!(forever.poll());
+        assert_eq!(forever.interrupted(), Some(Interrupted::Cancelled));
+        let both = Watch::new(Some(Duration::ZERO), Some(&token));
+        assert!(both.poll());
+        assert_eq!(both.interrupted(), Some(Interrupted::Cancelled));
+        assert!(!Watch::default().poll());
+    }
+
+    #[test]
+    fn clones_are_one_token() {
+        let token = CancelToken::new();
+        assert_eq!(token, token.clone());
+        assert_ne!(token, CancelToken::new());
+    }
+}

@@ -1,0 +1,362 @@
+//! Range search: all rows nearer than a threshold, however many that are.
+//!
+//! **Problem.** A walk has a width, and how wide it has to be depends on how many rows there are to find, which nobody
+//! knows before.
+//!
+//! **Idea.** Walk with a small width and double it until it was wide enough: the farthest candidate is beyond the
+//! threshold by more than scores may be off, and the walk was as wide as a search for so many rows is by default, so the
+//! rows within the threshold are found as surely as the `k` of a search. Candidates whose score leaves it in doubt on
+//! which side they are get exact distances. Where so wide a walk would compare as many rows as a scan (the same cost
+//! that plans a search), the segment is scanned instead, which is exact.
+//!
+//! **Invariants.** Every returned row is within the threshold, by its exact score; approximate means that some are
+//! missing. Which ones were kept when there are more than the limit: the nearest of those found.
+//!
+//! **Cost.** All walks together compare at most about twice as much as the last one, because each is half as wide as the
+//! next. Walking on with one pool that grows would save that, at the price of a walk that knows of thresholds; it
+//! was not done.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::execute::{Ranked, by_rank, hits, scan, walk};
+use super::plan::{self, Counts, Plan, Wanted};
+use super::{Hit, SearchStats};
+use crate::collection::ViewState;
+use crate::error::{Error, Result};
+use crate::graph::WalkRequest;
+use crate::interrupt::{CancelToken, Watch};
+use crate::limits::{RANGE_ROWS_MAX, check_limit};
+use crate::payload::{CompiledFilter, Filter};
+use crate::schema::Metric;
+use crate::segment::{Candidates, SegmentView};
+use crate::validate;
+use crate::vectors::{Encodings, Slot};
+
+/// Asks for all rows at least as near as a threshold.
+///
+/// Without [`exact`](Self::exact) the rows are found by walking the graph, and a few of them may be missing: about as many
+/// as a search of that many rows by default misses (one in a hundred on text embeddings), most of them close to the
+/// threshold. No row beyond the threshold is ever returned, and scores are exact.
+///
+/// ```
+/// # let directory = tempfile::tempdir()?;
+/// use ragstone::{Db, Point, RangeRequest, Schema};
+///
+/// let db = Db::open(directory.path())?;
+/// let notes = db.create_collection("notes", Schema::new(2)?)?;
+/// notes.upsert(vec![Point::new(1, [1.0, 0.0]), Point::new(2, [0.8, 0.6]), Point::new(3, [0.0, 1.0])])?;
+/// let near = notes.search_range(&RangeRequest::new([1.0, 0.1], 0.7))?;
+/// let ids: Vec<_> = near.hits.iter().map(|hit| hit.id.clone()).collect();
+/// assert_eq!(ids, [1.into(), 2.into()]);
+/// assert!(!near.truncated);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct RangeRequest {
+    /// As many components as the collection's dimension.
+    pub vector: Vec<f32>,
+    /// The score of the farthest row wanted, as the metric has it: at least this cosine or inner product, at most this
+    /// Euclidean distance.
+    pub threshold: f32,
+    /// Only rows that pass.
+    pub filter: Option<Filter>,
+    /// How many rows to return at most, the nearest ones; 1 to, by default,
+    /// [`RANGE_ROWS_MAX`](crate::limits::RANGE_ROWS_MAX).
+    pub limit: usize,
+    /// Compare with every row instead of walking the graph.
+    pub exact: bool,
+    /// Return the fields of each hit (default) or only ids and scores.
+    pub with_payload: bool,
+    /// Time after which to return what was found until then; as long as it takes by default.
+    pub budget: Option<Duration>,
+    /// Returns what was found until this is cancelled.
+    pub cancel: Option<CancelToken>,
+}
+
+impl RangeRequest {
+    /// All rows at least as near as the threshold, everything else by default.
+    pub fn new(vector: impl Into<Vec<f32>>, threshold: f32) -> Self {
+        Self {
+            vector: vector.into(),
+            threshold,
+            filter: None,
+            limit: RANGE_ROWS_MAX,
+            exact: false,
+            with_payload: true,
+            budget: None,
+            cancel: None,
+        }
+    }
+
+    /// Only rows that pass the filter.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// Only so many rows, the nearest ones.
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Compares with every row.
+    #[must_use]
+    pub fn exact(mut self) -> Self {
+        self.exact = true;
+        self
+    }
+
+    /// Ends the search after so much time, as [`SearchRequest::budget`](crate::SearchRequest::budget) does.
+    #[must_use]
+    pub fn budget(mut self, budget: Duration) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Lets the search be ended from another thread, as [`SearchRequest::cancel`](crate::SearchRequest::cancel) does.
+    #[must_use]
+    pub fn cancel(mut self, token: CancelToken) -> Self {
+        self.cancel = Some(token);
+        self
+    }
+}
+
+/// The rows of a range.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RangeResponse {
+    /// Nearest first, by exact scores.
+    pub hits: Vec<Hit>,
+    /// Whether more rows than `limit` were found, so that the farthest were left out.
+    pub truncated: bool,
+    /// How they were found, and whether the search was interrupted.
+    pub stats: SearchStats,
+}
+
+/// Rows within the reach, of which the nearest are kept.
+pub(super) struct Nearest {
+    /// Rows farther than this are not wanted. Falls when there are too many.
+    reach: f32,
+    limit: usize,
+    found: Vec<Ranked>,
+    truncated: bool,
+}
+
+impl Nearest {
+    pub(super) fn new(reach: f32, limit: usize) -> Self {
+        Self { reach, limit, found: Vec::new(), truncated: false }
+    }
+
+    pub(super) fn offer(&mut self, row: Ranked) {
+        if row.0 > self.reach {
+            return;
+        }
+        self.found.push(row);
+        // Twice the limit, so that choosing the nearest is paid by as many rows as it looks at.
+        if self.found.len() > 2 * self.limit {
+            self.cut();
+        }
+    }
+
+    /// Keeps the nearest, unsorted.
+    fn cut(&mut self) {
+        if self.found.len() > self.limit {
+            let (_, last, _) = self.found.select_nth_unstable_by(self.limit - 1, by_rank);
+            self.reach = last.0;
+            self.found.truncate(self.limit);
+            self.truncated = true;
+        }
+    }
+
+    /// The rows, nearest first, and whether there were more.
+    pub(super) fn finish(mut self) -> (Vec<Ranked>, bool) {
+        self.cut();
+        self.found.sort_unstable_by(by_rank);
+        (self.found, self.truncated)
+    }
+}
+
+/// A request that fits its collection, and how far it has come.
+struct Ranging<'a> {
+    vector: Vec<f32>,
+    filter: Option<CompiledFilter>,
+    exact: bool,
+    encodings: &'a Encodings,
+    degree: usize,
+    watch: Watch,
+    nearest: Nearest,
+    stats: SearchStats,
+}
+
+/// Finds the rows of a range.
+pub(crate) fn search_range(view: &ViewState, request: &RangeRequest) -> Result<RangeResponse> {
+    let mut ranging = Ranging::new(view, request)?;
+    for (index, segment) in view.segments.iter().enumerate() {
+        if ranging.watch.poll() {
+            break;
+        }
+        ranging.stats.segments += 1;
+        ranging.run(index, segment);
+    }
+    let Ranging { watch, nearest, mut stats, .. } = ranging;
+    let (found, truncated) = nearest.finish();
+    stats.interrupted = watch.interrupted();
+    stats.exact &= stats.interrupted.is_none();
+    Ok(RangeResponse { hits: hits(view, found, request.with_payload), truncated, stats })
+}
+
+impl<'a> Ranging<'a> {
+    fn new(view: &'a ViewState, request: &RangeRequest) -> Result<Self> {
+        let watch = Watch::new(request.budget, request.cancel.as_ref());
+        let threshold = request.threshold;
+        if !threshold.is_finite() {
+            return Err(Error::invalid("threshold", format!("{threshold} is not a finite number")));
+        }
+        if view.schema.metric == Metric::L2 && threshold < 0.0 {
+            return Err(Error::invalid(
+                "threshold",
+                format!("no Euclidean distance is below zero, as {threshold} is"),
+            ));
+        }
+        if request.limit == 0 {
+            return Err(Error::invalid("limit", "a search asks for at least one row"));
+        }
+        check_limit("limit", "RANGE_ROWS_MAX", RANGE_ROWS_MAX, request.limit)?;
+        let reach = view.encodings.reach(threshold);
+        Ok(Self {
+            vector: validate::vector("vector", request.vector.clone(), &view.schema)?,
+            filter: request
+                .filter
+                .as_ref()
+                .map(|filter| CompiledFilter::new(filter, &view.fields))
+                .transpose()?,
+            exact: request.exact,
+            encodings: &view.encodings,
+            degree: view.schema.graph.degree,
+            watch,
+            nearest: Nearest::new(reach, request.limit),
+            stats: SearchStats { exact: true, ..SearchStats::default() },
+        })
+    }
+
+    /// Adds the rows of a segment.
+    fn run(&mut self, index: usize, segment: &SegmentView) {
+        let vectors = segment.vector_count();
+        let is_whole = self.filter.is_none() && segment.dead.vectors == 0;
+        let candidates = (!is_whole).then(|| segment.candidates(self.filter.as_ref()));
+        let count = candidates.as_ref().map_or(vectors, |candidates| candidates.count);
+        let filtered = self.filter.is_some();
+        // Its scans compare exact rows: what is within reach is returned, however many.
+        let counts = Counts { vectors, candidates: count, degree: self.degree, filtered, has_codes: false };
+        let mut seen = Vec::new();
+        let mut ef = plan::default_ef(1);
+        let must_scan = loop {
+            let way = match plan::choose(&counts, &Wanted { k: 1, ef, exact: self.exact }) {
+                Plan::Skip => return,
+                Plan::Scan => break true,
+                Plan::Walk { distances_max, among_admitted } => (distances_max, among_admitted),
+            };
+            match self.walk(segment, candidates.as_ref(), (ef.min(count), way), &mut seen) {
+                Walked::Whole(rows) => {
+                    self.stats.exact = false;
+                    rows.into_iter().for_each(|(distance, slot)| self.nearest.offer((distance, index, slot)));
+                    return;
+                }
+                Walked::Narrow => ef *= 2,
+                Walked::Costly => break true,
+                Walked::Interrupted => break false,
+            }
+        };
+        if must_scan {
+            let candidates = candidates.unwrap_or_else(|| segment.candidates(None));
+            let scorer = self.encodings.exact_scorer(&self.vector, segment.vectors());
+            let nearest = &mut self.nearest;
+            self.stats.distances += scan(&candidates, &*scorer, &self.watch, |distance, slot| {
+                nearest.offer((distance, index, slot));
+            });
+        }
+        if self.watch.interrupted().is_some() {
+            self.keep(index, segment, seen);
+        }
+    }
+
+    /// One walk, and whether it was wide enough. `seen` are the rows that the walks before left in doubt, and then those
+    /// that this one does.
+    fn walk(
+        &mut self,
+        segment: &SegmentView,
+        candidates: Option<&Candidates>,
+        (ef, (distances_max, among_admitted)): (usize, (u64, bool)),
+        seen: &mut Vec<Slot>,
+    ) -> Walked {
+        let rows = segment.vectors();
+        let scorer = segment.encoding(self.encodings).scorer(&self.vector, rows);
+        let (margin, reach) = (scorer.margin(), self.nearest.reach);
+        let admit = candidates.map(|candidates| &*candidates.bits);
+        let request = WalkRequest {
+            visible: segment.rows,
+            admit,
+            among_admitted,
+            distances_max,
+            watch: Some(&self.watch),
+            ..WalkRequest::new(ef)
+        };
+        let walk = walk(segment, &*scorer, &request);
+        self.stats.distances += walk.distances;
+        let is_all_of_the_graph = walk.candidates.len() < ef;
+        let farthest = walk.candidates.last().map_or(f32::INFINITY, |row| row.0);
+        let mut found = walk.candidates;
+        found.truncate(found.partition_point(|row| row.0 - margin <= reach));
+        let slots: Vec<Slot> = found.iter().map(|row| row.1).collect();
+        if self.watch.interrupted().is_some() {
+            // It is wider than those before it, but did not come as far.
+            seen.extend(slots);
+            return Walked::Interrupted;
+        }
+        seen.clone_from(&slots);
+        if walk.cut || is_all_of_the_graph {
+            return Walked::Costly;
+        }
+        // As wide as a search for so many rows is by default; more than the limit need not be found.
+        let is_wide_for = |rows: usize| plan::default_ef(rows.min(self.nearest.limit)) <= ef;
+        // Where a margin says nothing of distances, only the number of rows counts.
+        let is_beyond = farthest - margin > reach || margin.is_infinite();
+        if !is_beyond && !is_wide_for(ef) {
+            return Walked::Narrow;
+        }
+        if margin > 0.0 {
+            let mut distances = vec![0.0; slots.len()];
+            self.encodings.exact_scorer(&self.vector, rows).score(&slots, &mut distances);
+            self.stats.distances += slots.len() as u64;
+            found = distances.into_iter().zip(slots).filter(|row| row.0 <= reach).collect();
+        }
+        if is_wide_for(found.len()) { Walked::Whole(found) } else { Walked::Narrow }
+    }
+
+    /// Adds the rows that walks have seen before the interruption, and that were not added since.
+    fn keep(&mut self, index: usize, segment: &SegmentView, mut seen: Vec<Slot>) {
+        let added = self.nearest.found.iter().filter(|row| row.1 == index);
+        let mut known: HashSet<Slot> = added.map(|row| row.2).collect();
+        seen.retain(|slot| known.insert(*slot));
+        let mut distances = vec![0.0; seen.len()];
+        self.encodings.exact_scorer(&self.vector, segment.vectors()).score(&seen, &mut distances);
+        self.stats.distances += seen.len() as u64;
+        for (distance, slot) in distances.into_iter().zip(seen) {
+            self.nearest.offer((distance, index, slot));
+        }
+    }
+}
+
+/// What came of a walk.
+enum Walked {
+    /// It was wide enough: the rows within the reach, with their exact distances.
+    Whole(Vec<(f32, Slot)>),
+    /// A wider one may find more.
+    Narrow,
+    /// It compared more than a scan would, or the graph led it to fewer rows than there are.
+    Costly,
+    Interrupted,
+}
