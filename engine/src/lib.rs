@@ -49,6 +49,7 @@ mod tests;
 mod threads;
 mod validate;
 mod vectors;
+mod verify;
 mod wal;
 
 pub use collection::{Collection, CollectionInfo, Page, ScrollRequest, View, WriteReceipt};
@@ -58,3 +59,4 @@ pub use payload::{FieldType, Filter, Payload, Range, Value};
 pub use point::{Batch, Op, Point, PointId};
 pub use schema::{EncodingKind, GraphOptions, Metric, Schema, SchemaBuilder};
 pub use search::{Hit, SearchRequest, SearchResponse, SearchStats};
+pub use verify::{Damage, Storage, Verify, VerifyProgress, VerifyReport};

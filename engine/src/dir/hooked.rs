@@ -46,6 +46,9 @@ impl Dir for HookedDir {
     fn map(&self, name: &str) -> Result<Blob> {
         self.inner.map(name)
     }
+    fn load(&self, name: &str) -> Result<Blob> {
+        self.inner.load(name)
+    }
     fn create(&self, name: &str) -> Result<Box<dyn DirFile>> {
         (self.hook)("create", name)?;
         let file = self.inner.create(name)?;

@@ -205,6 +205,10 @@ impl Dir for MemoryDir {
         Ok(Arc::new(self.read(name)?))
     }
 
+    fn load(&self, name: &str) -> Result<Blob> {
+        self.map(name)
+    }
+
     fn create(&self, name: &str) -> Result<Box<dyn DirFile>> {
         let mut state = self.change("create", name)?;
         let node = state.next_node;

@@ -16,6 +16,7 @@ pub(crate) mod hooked;
 pub(crate) mod memory;
 mod mmap;
 mod real;
+mod resident;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,6 +50,9 @@ pub(crate) trait Dir: Send + Sync + std::fmt::Debug {
 
     /// The bytes of a file, mapped where that is possible. The caller promises that they will not change.
     fn map(&self, name: &str) -> Result<Blob>;
+
+    /// The bytes of a file in memory of this process, whatever happens to the file later.
+    fn load(&self, name: &str) -> Result<Blob>;
 
     /// Makes an empty file, replacing one of that name, to be written from the start.
     fn create(&self, name: &str) -> Result<Box<dyn DirFile>>;

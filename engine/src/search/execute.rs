@@ -49,6 +49,7 @@ impl Query {
 /// Searches a view.
 pub(crate) fn search(view: &ViewState, request: &SearchRequest) -> Result<SearchResponse> {
     let query = Query::new(view, request)?;
+    view.check()?;
     let mut stats = SearchStats { segments: 0, distances: 0, exact: true };
     let mut found: Vec<(f32, usize, Slot)> = Vec::new();
     for (index, segment) in view.segments.iter().enumerate() {
