@@ -28,6 +28,15 @@ pub(crate) use real::RealDir;
 /// Bytes of a file that never changes, mapped or read.
 pub(crate) type Blob = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
+/// How the bytes of a map are going to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Much of what lies around a byte too: a missing page brings its neighbours.
+    Near,
+    /// Here and there: a missing page comes alone.
+    Scattered,
+}
+
 /// Keeps the directory locked while it lives.
 pub(crate) trait DirLock: Send + Sync {}
 
@@ -49,7 +58,7 @@ pub(crate) trait Dir: Send + Sync + std::fmt::Debug {
     fn read(&self, name: &str) -> Result<Vec<u8>>;
 
     /// The bytes of a file, mapped where that is possible. The caller promises that they will not change.
-    fn map(&self, name: &str) -> Result<Blob>;
+    fn map(&self, name: &str, access: Access) -> Result<Blob>;
 
     /// The bytes of a file in memory of this process, whatever happens to the file later.
     fn load(&self, name: &str) -> Result<Blob>;

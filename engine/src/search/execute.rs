@@ -118,7 +118,7 @@ impl Searching<'_> {
         stats: &mut SearchStats,
     ) -> Vec<(f32, Slot)> {
         let Wanted { k, ef, .. } = self.query.wanted;
-        let (rows, query) = (self.segment.vectors(), &self.query.vector);
+        let (rows, query) = (self.segment.picked_vectors(), &self.query.vector);
         let scorer = self.segment.encoding(self.encodings).scorer(query, rows);
         let admit = candidates.map(|candidates| &candidates.bits);
         let request = WalkRequest { ef, visible: self.segment.rows, admit, distances_max };
@@ -147,7 +147,7 @@ impl Searching<'_> {
         stats: &mut SearchStats,
     ) -> Vec<(f32, Slot)> {
         let k = self.query.wanted.k;
-        let exact = self.encodings.exact_scorer(&self.query.vector, self.segment.vectors());
+        let exact = self.encodings.exact_scorer(&self.query.vector, self.segment.picked_vectors());
         let mut compare = |candidates: &mut [(f32, Slot)]| {
             let slots: Vec<Slot> = candidates.iter().map(|(_, slot)| *slot).collect();
             let mut distances = vec![0.0; slots.len()];

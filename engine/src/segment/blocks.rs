@@ -16,7 +16,7 @@ use crc32fast::Hasher;
 use rayon::prelude::*;
 
 use crate::codec::{Encoder, u32_at, u64_at};
-use crate::dir::{Blob, Dir, DirFile, corrupt};
+use crate::dir::{Access, Blob, Dir, DirFile, corrupt};
 use crate::error::Result;
 use crate::verify::Storage;
 
@@ -137,7 +137,7 @@ pub(crate) struct Blocks {
 /// Opens a segment file.
 pub(crate) fn open(dir: &dyn Dir, name: &str, storage: Storage) -> Result<Opened> {
     let blob = match storage {
-        Storage::Mapped => dir.map(name)?,
+        Storage::Mapped => dir.map(name, Access::Near)?,
         Storage::Resident => dir.load(name)?,
     };
     let file = (*blob).as_ref();

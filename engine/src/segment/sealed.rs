@@ -26,7 +26,7 @@ use super::integrity::Integrity;
 use super::meta::{CodeSections, Meta, Section};
 use super::segment_file;
 use crate::codec::{u32_at, u64_at};
-use crate::dir::{Blob, Dir, corrupt};
+use crate::dir::{Access, Blob, Dir, corrupt};
 use crate::error::Result;
 use crate::graph::{GRAPH_HEADER_BYTES, SealedGraph};
 use crate::limits::ID_BYTES_MAX;
@@ -57,6 +57,14 @@ pub(crate) struct Opening<'a> {
     pub(crate) check: Check,
 }
 
+/// What opening a file gives.
+struct Found {
+    opened: blocks::Opened,
+    /// The file mapped once more, for scattered reads.
+    scattered: Blob,
+    integrity: Integrity,
+}
+
 /// A segment in a file.
 pub(crate) struct SealedSegment {
     pub(crate) id: u64,
@@ -65,8 +73,11 @@ pub(crate) struct SealedSegment {
     blob: Blob,
     pub(super) blocks: Blocks,
     pub(super) integrity: Integrity,
-    /// Rows `0..vectors`.
+    /// Rows `0..vectors`, for whoever reads them one after the other.
     pub(crate) vector_rows: SealedRows,
+    /// The same rows and their codes for whoever picks some: the rows through a map of their own, where a missing page
+    /// comes alone. With the pages around it, each pick of a cold row would drive 31 others out of a full memory.
+    pub(crate) picked_rows: SealedRows,
     pub(crate) graph: SealedGraph,
     pub(super) graph_range: Range<usize>,
     pub(super) order: Range<usize>,
@@ -98,7 +109,12 @@ impl SealedSegment {
             return Err(fault((start, reason.into())));
         }
         let integrity = Integrity::new(dir.file_path(&name), opening.check != Check::Headers);
-        let segment = Self::from_meta(opened, integrity, &meta, opening.encodings).map_err(fault)?;
+        let scattered = match opening.storage {
+            Storage::Mapped => dir.map(&name, Access::Scattered)?,
+            Storage::Resident => opened.blob.clone(),
+        };
+        let found = Found { opened, scattered, integrity };
+        let segment = Self::from_meta(found, &meta, opening.encodings).map_err(fault)?;
         if opening.check == Check::Everything {
             segment.check_everything().map_err(fault)?;
         }
@@ -107,8 +123,7 @@ impl SealedSegment {
 
     /// Finds the sections, checks their lengths, and the blocks of those that are read right away.
     fn from_meta(
-        opened: blocks::Opened,
-        integrity: Integrity,
+        Found { opened, scattered, integrity }: Found,
         meta: &Meta,
         encodings: &Encodings,
     ) -> Result<Self, Fault> {
@@ -126,10 +141,13 @@ impl SealedSegment {
         let rows = meta.rows as usize;
         let vector_bytes = (meta.vectors as usize).saturating_mul(meta.dimension as usize).saturating_mul(4);
         let vectors_range = range(meta.vector_rows, Some(vector_bytes))?;
-        let vector_rows = SealedRows::new(blob.clone(), vectors_range.clone(), meta.dimension as usize)
-            .map_err(|error| (vectors_range.start, error.to_string()))?;
-        let vector_rows = match encodings.sealed.codec() {
-            None => vector_rows,
+        let rows_of = |bytes: &Blob| {
+            SealedRows::new(bytes.clone(), vectors_range.clone(), meta.dimension as usize)
+                .map_err(|error| (vectors_range.start, error.to_string()))
+        };
+        let (vector_rows, picked_rows) = (rows_of(&blob)?, rows_of(&scattered)?);
+        let picked_rows = match encodings.sealed.codec() {
+            None => picked_rows,
             Some(codec) => {
                 let CodeSections { codes, factors, parameters } = meta.codes;
                 let ranges = [range(codes, None)?, range(factors, None)?, range(parameters, None)?];
@@ -137,7 +155,7 @@ impl SealedSegment {
                 // The parameters are copied now.
                 blocks.check((*blob).as_ref(), ranges[2].clone())?;
                 let codes = SealedCodes::new(blob.clone(), ranges, codec.layout(), meta.vectors as usize);
-                vector_rows.with_codes(codes.map_err(|error: RowsError| (start, error.to_string()))?)
+                picked_rows.with_codes(codes.map_err(|error: RowsError| (start, error.to_string()))?)
             }
         };
         let graph_range = range(meta.graph, None)?;
@@ -166,6 +184,7 @@ impl SealedSegment {
             blocks,
             integrity,
             vector_rows,
+            picked_rows,
             graph,
             graph_range,
             order,

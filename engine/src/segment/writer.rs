@@ -11,7 +11,7 @@ use super::blocks::BlockWriter;
 use super::meta::{CodeSections, Meta, Section};
 use super::sealed::{Check, Opening, SealedSegment, key_of_id};
 use super::{DeadRows, Segment, SegmentView, segment_file};
-use crate::dir::Dir;
+use crate::dir::{Access, Dir};
 use crate::error::Result;
 use crate::graph::{BuildRequest, BuiltGraph, build};
 use crate::payload::{ColumnBuilder, FieldTable};
@@ -166,7 +166,7 @@ impl Writing<'_> {
     }
 
     fn written_rows(&self, name: &str, section: Section) -> Result<SealedRows> {
-        let blob = self.dir.map(name)?;
+        let blob = self.dir.map(name, Access::Near)?;
         let range = section.offset as usize..(section.offset + section.length_bytes) as usize;
         SealedRows::new(blob, range.clone(), self.request.schema.dimension)
             .map_err(|error| crate::dir::corrupt(self.dir, name, range.start as u64, error.to_string()))

@@ -320,9 +320,9 @@ impl Log for FileLog {
             let Some(durable) = bytes.get(..size_bytes as usize) else {
                 return Err(fault(bytes.len(), format!("the file had {size_bytes} bytes and was cut")));
             };
-            match frame::read_file(durable, number, |_, _| Ok::<(), Error>(()))? {
-                Some(Fault { offset, reason, .. }) => return Err(fault(offset, reason)),
-                None => {}
+            let found = frame::read_file(durable, number, |_, _| Ok::<(), Error>(()))?;
+            if let Some(Fault { offset, reason, .. }) = found {
+                return Err(fault(offset, reason));
             }
         }
         Ok(())
