@@ -30,10 +30,10 @@ echo "{\"limit_bytes\":$limit_bytes,\"database_bytes\":$database_bytes}"
 if [ -d /run/systemd/system ]; then
     exec systemd-run --quiet --scope -p MemoryMax="$limit_bytes" -p MemorySwapMax=0 $run
 elif [ -f /sys/fs/cgroup/cgroup.controllers ]; then
-    group=/sys/fs/cgroup/ragstone-bench limit=memory.max
+    group=/sys/fs/cgroup/ragstone-bench-$$ limit=memory.max
     echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 else
-    group=/sys/fs/cgroup/memory/ragstone-bench limit=memory.limit_in_bytes
+    group=/sys/fs/cgroup/memory/ragstone-bench-$$ limit=memory.limit_in_bytes
 fi
 mkdir "$group"
 trap 'rmdir "$group"' EXIT
