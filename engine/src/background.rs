@@ -1,4 +1,4 @@
-//! The threads of a database: one seals, one merges.
+//! The threads of a database: one seals, one merges, one verifies.
 //!
 //! Two, because a merge of large segments takes long and a seal must not wait for it: writers wait for seals. Each
 //! looks through the collections, sleeps until something is due, and looks again; first of all when the database is
@@ -57,6 +57,21 @@ pub(crate) fn start(store: &Arc<Store>) -> Result<Vec<JoinHandle<()>>> {
             Err(error)
         }
     }
+}
+
+/// Starts the thread that verifies what was opened unverified, if anything was; it ends when that is done, or after
+/// [`Store::stop`].
+pub(crate) fn start_verifier(store: &Arc<Store>) -> Result<Option<JoinHandle<()>>> {
+    let segments = store.unverified();
+    if segments.is_empty() {
+        return Ok(None);
+    }
+    let thread_store = store.clone();
+    thread::Builder::new()
+        .name("ragstone-verify".into())
+        .spawn(move || thread_store.verify_slowly(&segments))
+        .map(Some)
+        .map_err(|source| io_error("start a thread for", store.dir.path(), source))
 }
 
 fn run(store: &Store, duty: Duty) {

@@ -1,5 +1,6 @@
 //! A directory of collections: opening it, and the handle on it.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -9,6 +10,7 @@ use crate::collection::{Collection, CollectionInfo};
 use crate::dir::{Dir, RealDir};
 use crate::error::Result;
 use crate::schema::Schema;
+use crate::verify::{Storage, Verify, VerifyProgress, VerifyReport};
 
 pub(crate) use crate::store::Store;
 
@@ -30,6 +32,10 @@ pub struct DbOptions {
     /// Whether threads of the database seal and merge. Without them, a write that fills a segment seals it, and only
     /// [`Db::flush`] merges.
     pub background: bool,
+    /// When segments are compared with their checksums.
+    pub verify: Verify,
+    /// Where segments are while the database is open.
+    pub storage: Storage,
 }
 
 impl Default for DbOptions {
@@ -41,6 +47,8 @@ impl Default for DbOptions {
             log_bytes_max: 2 << 30,
             log_file_bytes: 64 << 20,
             background: true,
+            verify: Verify::default(),
+            storage: Storage::default(),
         }
     }
 }
@@ -97,7 +105,10 @@ impl Drop for DbHandle {
 }
 
 impl Db {
-    /// Opens a directory, made if absent.
+    /// Opens a directory, made if absent. That takes milliseconds, however large it is, and as long as reading the log:
+    /// at most [`DbOptions::log_bytes_max`] and what is being written.
+    ///
+    /// Segments are compared with their checksums later, by a thread of the database ([`DbOptions::verify`]).
     ///
     /// # Errors
     /// [`Error::Locked`](crate::Error::Locked) if it is open already, [`Error::Corrupt`](crate::Error::Corrupt) with
@@ -117,10 +128,17 @@ impl Db {
     /// Opens a database in a directory of any kind.
     pub(crate) fn open_in(dir: Arc<dyn Dir>, options: DbOptions) -> Result<Db> {
         let path = dir.path().to_owned();
-        let in_background = options.background;
+        let (in_background, verify) = (options.background, options.verify);
         let store = Arc::new(Store::open(dir, options)?);
-        let threads = if in_background { background::start(&store)? } else { Vec::new() };
-        Ok(Db { handle: Arc::new(DbHandle { store, path, threads }) })
+        // The handle first: if a thread cannot be started, its end is that of the others.
+        let mut handle = DbHandle { store, path, threads: Vec::new() };
+        if in_background {
+            handle.threads = background::start(&handle.store)?;
+        }
+        if verify == Verify::Background {
+            handle.threads.extend(background::start_verifier(&handle.store)?);
+        }
+        Ok(Db { handle: Arc::new(handle) })
     }
 
     /// The directory.
@@ -170,5 +188,35 @@ impl Db {
     /// until the database is reopened.
     pub fn flush(&self) -> Result<()> {
         self.handle.store.flush()
+    }
+    /// Reads every file and compares it with its checksums: manifest, log, tombstones and segments. It goes on beside
+    /// reads and writes and covers what was there when it began.
+    ///
+    /// `progress` is called after about each megabyte; when it returns `Break`, the verification ends early and the
+    /// report says so.
+    ///
+    /// Damage is in the report. Reads and writes of a collection with a damaged segment fail from then on, until the
+    /// database is opened again with sound files.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// use std::ops::ControlFlow;
+    ///
+    /// let db = ragstone::Db::open(directory.path())?;
+    /// let report = db.verify(|progress| {
+    ///     println!("{} of {} bytes", progress.bytes, progress.bytes_total);
+    ///     ControlFlow::Continue(())
+    /// })?;
+    /// assert!(report.damaged.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if a file cannot be read.
+    pub fn verify(
+        &self,
+        mut progress: impl FnMut(VerifyProgress) -> ControlFlow<()>,
+    ) -> Result<VerifyReport> {
+        self.handle.store.verify(&mut progress)
     }
 }

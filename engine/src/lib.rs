@@ -54,6 +54,7 @@ mod tests;
 mod threads;
 mod validate;
 mod vectors;
+mod verify;
 mod wal;
 
 pub use collection::{Collection, CollectionInfo, Page, ScrollRequest, View, WriteReceipt};
@@ -64,3 +65,4 @@ pub use payload::{FieldType, Filter, Payload, Range, Value};
 pub use point::{Batch, Op, Point, PointId};
 pub use schema::{EncodingKind, GraphOptions, Metric, Schema, SchemaBuilder};
 pub use search::{Hit, RangeRequest, RangeResponse, SearchRequest, SearchResponse, SearchStats};
+pub use verify::{Damage, Storage, Verify, VerifyProgress, VerifyReport};

@@ -25,6 +25,7 @@ use crate::dir::{Dir, corrupt};
 use crate::error::Result;
 use crate::payload::{FieldTable, FieldType};
 use crate::schema::{EncodingKind, GraphOptions, Metric, Schema};
+use crate::verify::differs;
 
 /// The name of the file.
 pub(crate) const MANIFEST_FILE: &str = "MANIFEST";
@@ -292,6 +293,15 @@ impl ManifestStore {
         let manifest = Manifest::decode(&bytes)
             .map_err(|(offset, reason)| corrupt(&*dir, MANIFEST_FILE, offset as u64, reason))?;
         Ok(Self { dir, current: Mutex::new(manifest) })
+    }
+
+    /// Compares the file with what the root says.
+    pub(crate) fn verify(&self) -> Result<()> {
+        let current = self.lock();
+        let bytes = self.dir.read(MANIFEST_FILE)?;
+        let manifest = Manifest::decode(&bytes)
+            .map_err(|(offset, reason)| corrupt(&*self.dir, MANIFEST_FILE, offset as u64, reason))?;
+        if manifest == *current { Ok(()) } else { Err(differs(&*self.dir, MANIFEST_FILE)) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Manifest> {

@@ -14,11 +14,14 @@ use crate::limits::{COLLECTIONS_MAX, check_limit};
 use crate::manifest::{CollectionEntry, MANIFEST_FILE, MANIFEST_NEW_FILE, Manifest, ManifestStore};
 use crate::payload::FieldTable;
 use crate::schema::Schema;
-use crate::segment::{self, DeadRows, SealedSegment, SegmentView, tombstone_file, tombstones};
+use crate::segment::{
+    self, Check, DeadRows, Opening, SealedSegment, SegmentView, tombstone_file, tombstones,
+};
 use crate::signal::Signal;
 use crate::threads::{Pools, Work};
 use crate::validate;
 use crate::vectors::Encodings;
+use crate::verify::{Storage, Verify};
 use crate::wal::{self, FileLog, Log, LogOptions};
 
 /// An open database.
@@ -63,6 +66,9 @@ impl Log for ClosedLog {
     fn cut(&self, _: &dyn Fn(u64) -> u64) -> Result<()> {
         Ok(())
     }
+    fn verify(&self) -> Result<()> {
+        self.check()
+    }
     fn size_bytes(&self) -> u64 {
         0
     }
@@ -72,7 +78,7 @@ impl Log for ClosedLog {
 }
 
 impl Store {
-    /// Opens a database: locks the directory, checks every file, replays the log.
+    /// Opens a database: locks the directory, checks every file as far as the options say, replays the log.
     pub(crate) fn open(dir: Arc<dyn Dir>, options: DbOptions) -> Result<Self> {
         let lock = dir.lock()?;
         let names = dir.list()?;
@@ -82,7 +88,7 @@ impl Store {
         if !is_fresh {
             remove_leftovers(&*dir, &names, &root)?;
         }
-        let cores = open_collections(&*dir, &root)?;
+        let cores = open_collections(&*dir, &root, &options)?;
         let mut store = Self {
             log: Box::new(ClosedLog),
             manifest,
@@ -342,16 +348,26 @@ fn remove_leftovers(dir: &dyn Dir, names: &[String], root: &Manifest) -> Result<
 }
 
 /// Opens every segment, in parallel, and makes the collections of them.
-fn open_collections(dir: &dyn Dir, root: &Manifest) -> Result<BTreeMap<u64, Arc<CollectionCore>>> {
+fn open_collections(
+    dir: &dyn Dir,
+    root: &Manifest,
+    options: &DbOptions,
+) -> Result<BTreeMap<u64, Arc<CollectionCore>>> {
+    let check = match (options.storage, options.verify) {
+        (Storage::Resident, _) | (_, Verify::OnOpen) => Check::Everything,
+        (Storage::Mapped, Verify::Background | Verify::OnDemand) => Check::Headers,
+    };
     root.collections
         .par_iter()
         .map(|(id, entry)| {
             let encodings = Encodings::new(&entry.schema);
+            let opening =
+                Opening { schema: &entry.schema, encodings: &encodings, storage: options.storage, check };
             let segments = entry
                 .segments
                 .par_iter()
                 .map(|segment| {
-                    let sealed = Arc::new(SealedSegment::open(dir, segment.id, &entry.schema, &encodings)?);
+                    let sealed = Arc::new(SealedSegment::open(dir, segment.id, &opening)?);
                     if !sealed.has_only(&entry.fields) {
                         let reason = "a column is of a field that the collection does not have";
                         return Err(corrupt(dir, &segment::segment_file(segment.id), 0, reason));

@@ -1,7 +1,7 @@
 //! Databases that earlier builds wrote, and damaged ones: this build opens the former and refuses the latter.
 //!
-//! `golden/v1` was written by the first build of format version 1; the cases below damage copies of it. When a format
-//! version changes, its folder stays, and a new one is written by
+//! `golden/v1` was written by the first build of format version 1, `golden/v2` by the first of version 2 (codes beside the
+//! rows); the cases below damage copies of them. When a format version changes, its folder stays, and a new one is written by
 //! `RAGSTONE_WRITE_GOLDEN=1 cargo test -p ragstone --test golden` after [`VERSION_FOLDER`] was changed (and its `LOCK`
 //! removed). `golden/v1-corrupt` is `v1` with byte 100 of its first segment changed.
 
@@ -10,9 +10,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ragstone::{Db, DbOptions, Error, Filter, Metric, Point, PointId, Schema, ScrollRequest, SearchRequest};
+use ragstone::{
+    Db, DbOptions, Error, Filter, Metric, Point, PointId, Schema, ScrollRequest, SearchRequest, Storage,
+};
 
-const VERSION_FOLDER: &str = "v1";
+const VERSION_FOLDER: &str = "v2";
+const VERSIONS: [&str; 2] = ["v1", "v2"];
 
 fn golden(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder)
@@ -67,14 +70,23 @@ fn point(id: u64, version: i64) -> Point {
 }
 
 #[test]
-fn what_version_1_wrote_is_read() {
+fn what_earlier_versions_wrote_is_read() {
     if std::env::var_os("RAGSTONE_WRITE_GOLDEN").is_some() {
         let path = golden(VERSION_FOLDER);
         fs::create_dir_all(&path).unwrap();
         write(&path);
     }
-    let directory = copy_of("v1");
-    let db = open(directory.path()).unwrap();
+    for version in VERSIONS {
+        for storage in [Storage::Mapped, Storage::Resident] {
+            let directory = copy_of(version);
+            let mut options = DbOptions::default();
+            options.storage = storage;
+            assert_golden(&Db::open_with(directory.path(), options).unwrap());
+        }
+    }
+}
+
+fn assert_golden(db: &Db) {
     let expected: Vec<(u64, i64)> = (0..12)
         .filter(|id| ![4, 5, 7].contains(id))
         .map(|id| {
@@ -112,7 +124,11 @@ fn what_version_1_wrote_is_read() {
 
 #[test]
 fn damaged_ones_are_refused_by_file_and_offset() {
-    let names: Vec<String> = fs::read_dir(golden("v1"))
+    VERSIONS.into_iter().for_each(assert_damage_is_refused);
+}
+
+fn assert_damage_is_refused(version: &str) {
+    let names: Vec<String> = fs::read_dir(golden(version))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name != "LOCK")
@@ -120,7 +136,7 @@ fn damaged_ones_are_refused_by_file_and_offset() {
     for kind in ["MANIFEST", "segment-", "dead-", "log-"] {
         let name =
             names.iter().find(|name| name.starts_with(kind)).unwrap_or_else(|| panic!("{kind}: {names:?}"));
-        let directory = copy_of("v1");
+        let directory = copy_of(version);
         let file = directory.path().join(name);
         let mut bytes = fs::read(&file).unwrap();
         bytes[30] ^= 1;

@@ -54,6 +54,7 @@ impl CollectionCore {
         let seq = self.freeze();
         let sealed = self.seal_frozen(store, work)?;
         if store.stored_seq(self.id) < seq {
+            self.view().verify_ids()?;
             self.commit(store, seq)?;
         }
         Ok(sealed)
@@ -99,12 +100,14 @@ impl CollectionCore {
     /// Writes the live rows of the sources as one sealed segment, which takes their place in the view. After an error
     /// everything is as it was.
     fn rewrite(&self, store: &Store, work: Work, sources: &[SegmentView], view: &ViewState) -> Result<()> {
+        view.verify_ids()?;
         let request = SealRequest {
             id: store.next_segment_id(),
             sources,
             schema: &self.schema,
             fields: &view.fields,
             encodings: &self.encodings,
+            storage: store.options.storage,
         };
         let sealed = store.pools.run(work, || seal(&*store.dir, &request))?;
         let _apply = lock(&self.apply);

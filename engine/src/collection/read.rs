@@ -17,6 +17,7 @@ use crate::validate;
 /// Points by id, in the order asked.
 pub(super) fn get(view: &ViewState, ids: &[PointId]) -> Result<Vec<Option<Point>>> {
     check_limit("ids", "BATCH_OPS_MAX", BATCH_OPS_MAX, ids.len())?;
+    view.check()?;
     ids.iter()
         .enumerate()
         .map(|(index, id)| {
@@ -36,6 +37,7 @@ pub(super) fn get(view: &ViewState, ids: &[PointId]) -> Result<Vec<Option<Point>
 
 /// How many rows pass.
 pub(super) fn count(view: &ViewState, filter: Option<&Filter>) -> Result<u64> {
+    view.check()?;
     let filter = compile(view, filter)?;
     let of_segment = |segment: &SegmentView| match &filter {
         None => segment.live(),
@@ -56,6 +58,7 @@ pub(super) fn scroll(view: &ViewState, request: &ScrollRequest) -> Result<Page> 
     check_limit("limit", "K_MAX", K_MAX, request.limit)?;
     let after = request.after.as_ref();
     after.map_or(Ok(()), |after| validate::id("after", after))?;
+    view.check()?;
     let filter = compile(view, request.filter.as_ref())?;
     let fields = request.fields.as_ref().map(|names| wanted_fields(view, names)).transpose()?;
 
@@ -90,11 +93,15 @@ fn wanted_fields(view: &ViewState, names: &[String]) -> Result<Vec<FieldId>> {
 type Head = Reverse<(PointId, usize, u32)>;
 
 /// The matching rows of all segments in the order of their ids. A live row is in one walk alone.
+///
+/// Every id is greater than the one before, also where the order of a segment that nobody verified yet is damaged: rows
+/// out of order are left out, so that whoever turns page after page comes to an end.
 struct Merged<'a> {
     view: &'a ViewState,
     matching: &'a [Arc<FixedBitSet>],
     walks: Vec<(usize, Box<dyn Iterator<Item = u32> + 'a>)>,
     heads: BinaryHeap<Head>,
+    last: Option<PointId>,
 }
 
 impl<'a> Merged<'a> {
@@ -105,7 +112,7 @@ impl<'a> Merged<'a> {
             .enumerate()
             .flat_map(|(index, segment)| segment.id_walks(after).into_iter().map(move |walk| (index, walk)))
             .collect();
-        let mut merged = Self { view, matching, walks, heads: BinaryHeap::new() };
+        let mut merged = Self { view, matching, walks, heads: BinaryHeap::new(), last: after.cloned() };
         (0..merged.walks.len()).for_each(|walk| merged.advance(walk));
         merged
     }
@@ -121,8 +128,13 @@ impl<'a> Merged<'a> {
 
     /// The next row: id, segment, slot.
     fn next(&mut self) -> Option<(PointId, usize, u32)> {
-        let Reverse((id, walk, slot)) = self.heads.pop()?;
-        self.advance(walk);
-        Some((id, self.walks[walk].0, slot))
+        loop {
+            let Reverse((id, walk, slot)) = self.heads.pop()?;
+            self.advance(walk);
+            if self.last.as_ref().is_none_or(|last| id > *last) {
+                self.last = Some(id.clone());
+                return Some((id, self.walks[walk].0, slot));
+            }
+        }
     }
 }

@@ -16,15 +16,17 @@ use arc_swap::ArcSwap;
 use super::{CollectionInfo, WriteReceipt};
 use crate::batch::PreparedBatch;
 use crate::db::Store;
+use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::limits::{BATCH_BYTES_MAX, check_limit};
 use crate::manifest::CollectionEntry;
 use crate::payload::FieldTable;
 use crate::point::{Batch, PointId};
 use crate::schema::Schema;
-use crate::segment::SegmentView;
+use crate::segment::{Check, Opening, SealedSegment, SegmentView, tombstone_file, tombstones};
 use crate::validate;
 use crate::vectors::Encodings;
+use crate::verify::{Storage, differs};
 use crate::wal::Record;
 
 /// Frozen segments that may wait for their seal before writers wait too.
@@ -55,6 +57,22 @@ impl ViewState {
 
     pub(crate) fn schema_with_fields(&self) -> Schema {
         Schema { fields: self.fields.to_map(), ..(*self.schema).clone() }
+    }
+
+    /// The sealed segments.
+    pub(crate) fn sealed(&self) -> impl Iterator<Item = &Arc<SealedSegment>> {
+        self.segments.iter().filter_map(SegmentView::as_sealed)
+    }
+
+    /// Fails if damage was found in a segment: an answer without its rows would be a wrong one.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.sealed().try_for_each(|sealed| sealed.check())
+    }
+
+    /// Sees to it that the ids of all segments were verified: a commit stores which rows died, and by these ids they
+    /// were found.
+    pub(crate) fn verify_ids(&self) -> Result<()> {
+        self.sealed().try_for_each(|sealed| sealed.verify_ids_once())
     }
 
     /// Segments that take no more rows and are not sealed yet.
@@ -161,6 +179,33 @@ impl CollectionCore {
         self.view.load_full()
     }
 
+    /// The sealed segments, as of now.
+    pub(crate) fn sealed_segments(&self) -> Vec<Arc<SealedSegment>> {
+        self.view.load().sealed().cloned().collect()
+    }
+
+    /// How its segments are opened.
+    pub(crate) fn opening(&self, storage: Storage, check: Check) -> Opening<'_> {
+        Opening { schema: &self.schema, encodings: &self.encodings, storage, check }
+    }
+
+    /// Compares the tombstone files that the manifest names with what they were when they were written or read.
+    pub(crate) fn verify_tombstones(&self, dir: &dyn Dir) -> Result<()> {
+        // Held, so that no commit replaces a file meanwhile.
+        let committed = lock(&self.committed);
+        for sealed in self.sealed_segments() {
+            let Some(state) = committed.get(&sealed.id).filter(|state| state.generation > 0) else {
+                continue;
+            };
+            let name = tombstone_file(sealed.id, state.generation);
+            let dead = tombstones::read(dir, &name, sealed.id, sealed.rows(), sealed.vectors())?;
+            if dead.count != state.dead {
+                return Err(differs(dir, &name));
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn info(&self) -> CollectionInfo {
         let view = self.view();
         CollectionInfo {
@@ -176,6 +221,8 @@ impl CollectionCore {
     /// Checks, logs and applies a batch.
     pub(crate) fn write(&self, store: &Store, batch: Batch) -> Result<WriteReceipt> {
         store.log.check()?;
+        // What a write replaces is looked up in every segment.
+        self.view.load().check()?;
         let prepared = validate::prepare(batch, &self.schema)?;
         if prepared.changes.is_empty() {
             return Ok(WriteReceipt { seq: self.view().seq, upserted: 0, deleted: 0 });

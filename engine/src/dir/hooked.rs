@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::memory::MemoryDir;
-use super::{Blob, Dir, DirFile, DirLock};
+use super::{Access, Blob, Dir, DirFile, DirLock};
 use crate::error::Result;
 
 /// Gets the operation and the file's name; of `sync` of the directory, the empty one.
@@ -43,8 +43,11 @@ impl Dir for HookedDir {
     fn read(&self, name: &str) -> Result<Vec<u8>> {
         self.inner.read(name)
     }
-    fn map(&self, name: &str) -> Result<Blob> {
-        self.inner.map(name)
+    fn map(&self, name: &str, access: Access) -> Result<Blob> {
+        self.inner.map(name, access)
+    }
+    fn load(&self, name: &str) -> Result<Blob> {
+        self.inner.load(name)
     }
     fn create(&self, name: &str) -> Result<Box<dyn DirFile>> {
         (self.hook)("create", name)?;

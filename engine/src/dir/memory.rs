@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Blob, Dir, DirFile, DirLock, io_error};
+use super::{Access, Blob, Dir, DirFile, DirLock, io_error};
 use crate::error::{Error, Result};
 
 /// A file's bytes: those that survive a crash, and all of them.
@@ -201,8 +201,12 @@ impl Dir for MemoryDir {
         Ok(state.nodes[node].bytes.clone())
     }
 
-    fn map(&self, name: &str) -> Result<Blob> {
+    fn map(&self, name: &str, _: Access) -> Result<Blob> {
         Ok(Arc::new(self.read(name)?))
+    }
+
+    fn load(&self, name: &str) -> Result<Blob> {
+        self.map(name, Access::Near)
     }
 
     fn create(&self, name: &str) -> Result<Box<dyn DirFile>> {

@@ -1,6 +1,10 @@
 //! Memory maps: the only `unsafe` of the engine crate.
 //!
 //! A sealed segment is read through a map, so that the operating system decides which of it is in memory.
+//!
+//! What a map cannot do is report an error: when a page cannot be read, because another program cut the file or because
+//! the disk fails, the system ends the process with `SIGBUS`. Who cannot have that opens the database with
+//! [`Storage::Resident`](crate::Storage::Resident), which does without maps of files (`resident.rs`).
 
 use std::fs::File;
 use std::path::Path;
@@ -8,7 +12,7 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
-use super::{Blob, io_error};
+use super::{Access, Blob, io_error};
 use crate::error::Result;
 
 /// A mapped file.
@@ -22,7 +26,7 @@ impl AsRef<[u8]> for Mapped {
 
 /// Maps a whole file for reading. An empty file gives an empty blob.
 #[expect(unsafe_code, reason = "a map is only as constant as its file; see SAFETY")]
-pub(super) fn map(path: &Path) -> Result<Blob> {
+pub(super) fn map(path: &Path, access: Access) -> Result<Blob> {
     let file = File::open(path).map_err(|source| io_error("open", path, source))?;
     let length_bytes = file.metadata().map_err(|source| io_error("stat", path, source))?.len();
     if length_bytes == 0 {
@@ -33,5 +37,12 @@ pub(super) fn map(path: &Path) -> Result<Blob> {
     // truncates a file that it maps (only log files are truncated, and those are read, not mapped). Another program
     // that ignores the lock and rewrites the files breaks this, as it would break any database.
     let map = unsafe { Mmap::map(&file) }.map_err(|source| io_error("map", path, source))?;
+    #[cfg(unix)]
+    if access == Access::Scattered {
+        // A wish: what is read is the same without it.
+        let _ = map.advise(memmap2::Advice::Random);
+    }
+    #[cfg(not(unix))]
+    let _ = access;
     Ok(Arc::new(Mapped(map)))
 }

@@ -16,6 +16,7 @@ pub(crate) mod hooked;
 pub(crate) mod memory;
 mod mmap;
 mod real;
+mod resident;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +27,15 @@ pub(crate) use real::RealDir;
 
 /// Bytes of a file that never changes, mapped or read.
 pub(crate) type Blob = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// How the bytes of a map are going to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Much of what lies around a byte too: a missing page brings its neighbours.
+    Near,
+    /// Here and there: a missing page comes alone.
+    Scattered,
+}
 
 /// Keeps the directory locked while it lives.
 pub(crate) trait DirLock: Send + Sync {}
@@ -48,7 +58,10 @@ pub(crate) trait Dir: Send + Sync + std::fmt::Debug {
     fn read(&self, name: &str) -> Result<Vec<u8>>;
 
     /// The bytes of a file, mapped where that is possible. The caller promises that they will not change.
-    fn map(&self, name: &str) -> Result<Blob>;
+    fn map(&self, name: &str, access: Access) -> Result<Blob>;
+
+    /// The bytes of a file in memory of this process, whatever happens to the file later.
+    fn load(&self, name: &str) -> Result<Blob>;
 
     /// Makes an empty file, replacing one of that name, to be written from the start.
     fn create(&self, name: &str) -> Result<Box<dyn DirFile>>;

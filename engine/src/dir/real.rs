@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::{Blob, Dir, DirFile, DirLock, io_error, mmap};
+use super::{Access, Blob, Dir, DirFile, DirLock, io_error, mmap, resident};
 use crate::error::{Error, Result};
 
 /// The file whose lock is the directory's lock. It stays when the lock is given back: removing it would let two
@@ -73,8 +73,12 @@ impl Dir for RealDir {
         fs::read(&path).map_err(|source| io_error("read", &path, source))
     }
 
-    fn map(&self, name: &str) -> Result<Blob> {
-        mmap::map(&self.at(name))
+    fn map(&self, name: &str, access: Access) -> Result<Blob> {
+        mmap::map(&self.at(name), access)
+    }
+
+    fn load(&self, name: &str) -> Result<Blob> {
+        resident::load(&self.at(name))
     }
 
     fn create(&self, name: &str) -> Result<Box<dyn DirFile>> {

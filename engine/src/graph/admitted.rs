@@ -96,7 +96,8 @@ fn collect<L: Layer>(
         let is_admitted = admits(*link);
         if is_admitted {
             admitted += 1;
-        } else {
+        } else if (*link as usize) < layer.limit() {
+            // A damaged list may lead anywhere.
             through.push(*link);
         }
         is_admitted

@@ -40,13 +40,14 @@ mod sealed;
 mod select;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod walk;
 
 use fixedbitset::FixedBitSet;
 
 pub(crate) use build::{BuildRequest, BuiltGraph, build};
 pub(crate) use growing::GrowingGraph;
-pub(crate) use sealed::SealedGraph;
+pub(crate) use sealed::{GRAPH_HEADER_BYTES, SealedGraph};
 
 use crate::interrupt::{POLL_DISTANCES, Watch};
 use crate::vectors::Slot;

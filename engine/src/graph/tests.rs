@@ -97,7 +97,12 @@ fn small() -> GraphOptions {
 }
 
 fn opened(built: &BuiltGraph) -> Result<SealedGraph, GraphError> {
-    open_bytes(built.as_bytes().to_vec())
+    open_verified(built.as_bytes().to_vec())
+}
+
+fn open_verified(bytes: Vec<u8>) -> Result<SealedGraph, GraphError> {
+    let graph = open_bytes(bytes)?;
+    graph.verify().map(|()| graph)
 }
 
 /// Bytes at a multiple of four, as a memory map's are.
@@ -418,11 +423,11 @@ fn damage_is_refused_with_its_place() {
     let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::L2));
     let nodes: FixedBitSet = (0..400).filter(|slot| *slot != 5).collect();
     let bytes = build_of(&nodes, 400, &*encoding.growing.pair_scorer(&rows)).as_bytes().to_vec();
-    assert!(open_bytes(bytes.clone()).is_ok());
+    assert!(open_verified(bytes.clone()).is_ok());
     let with_word = |word: usize, value: u32| {
         let mut bytes = bytes.clone();
         bytes[word * 4..][..4].copy_from_slice(&value.to_le_bytes());
-        open_bytes(bytes).map(|_| ()).map_err(|error| error.offset())
+        open_verified(bytes).map(|_| ()).map_err(|error| error.offset())
     };
     let list = 16 + 7 * 16;
     assert_eq!(with_word(0, 9), Err(0), "the version");
@@ -447,7 +452,8 @@ fn damage_is_refused_with_its_place() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Whatever is damaged, opening fails or gives a graph that can be walked; nothing panics, nothing hangs.
+    /// Whatever is damaged, opening fails or gives a graph that can be walked, verified or not; nothing panics, nothing
+    /// hangs.
     #[test]
     fn damaged_bytes_never_panic(changes in prop::collection::vec((any::<u32>(), any::<u32>()), 1..6), cut in any::<u32>()) {
         static BYTES: std::sync::OnceLock<(Vec<u8>, Vec<Vec<f32>>)> = std::sync::OnceLock::new();

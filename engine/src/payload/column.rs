@@ -10,7 +10,8 @@
 //! counting bits in one word. `end[i]` is where the i-th text ends among the bytes.
 //!
 //! A filter reads one column from front to back; the payload of a hit reads one value of each column. Nothing is
-//! decoded when a segment opens, and nothing lies on the heap.
+//! decoded when a segment opens, and nothing lies on the heap. Nothing read is trusted either: where counts or ends lead
+//! out of the column, a row has no value or an empty text.
 
 use std::ops::Range;
 
@@ -19,6 +20,7 @@ use fixedbitset::FixedBitSet;
 use super::compile::Test;
 use super::{FieldType, ValueRef};
 use crate::codec::{u32_at, u64_at};
+use crate::limits::PAYLOAD_BYTES_MAX;
 
 /// Where a column lies in its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub(crate) struct ColumnEntry {
 pub(crate) struct Column {
     field_type: FieldType,
     rows: usize,
+    /// Rows that have the field.
+    count: usize,
     present: Range<usize>,
     before: Range<usize>,
     /// The values, or the ends of the texts.
@@ -43,9 +47,8 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    /// Finds the parts of a column in its file; `None` if they do not fit into it, or its counts are wrong: reading
-    /// values relies on them.
-    pub(crate) fn open(entry: &ColumnEntry, rows: usize, file: &[u8]) -> Option<Self> {
+    /// Finds the parts of a column, which lies within its file; `None` if they do not fit into it.
+    pub(crate) fn open(entry: &ColumnEntry, rows: usize) -> Option<Self> {
         let start = usize::try_from(entry.offset).ok()?;
         let end = start.checked_add(usize::try_from(entry.length_bytes).ok()?)?;
         let (words, count) = (rows.div_ceil(64), entry.count as usize);
@@ -55,8 +58,17 @@ impl Column {
         let values = values_start..values_start + count * value_bytes(entry.field_type);
         let text = values.end..end;
         let fits = values.end <= end && (entry.field_type == FieldType::String || text.is_empty());
-        let column = Self { field_type: entry.field_type, rows, present, before, values, text };
-        (fits && column.counts(file)? == count).then_some(column)
+        fits.then_some(Self { field_type: entry.field_type, rows, count, present, before, values, text })
+    }
+
+    /// Where the column starts.
+    pub(crate) fn start(&self) -> usize {
+        self.present.start
+    }
+
+    /// Whether every count is what it counts.
+    pub(crate) fn has_right_counts(&self, file: &[u8]) -> bool {
+        self.counts(file) == Some(self.count)
     }
 
     /// Rows that have the field; `None` if the parts disagree.
@@ -65,13 +77,17 @@ impl Column {
         let mut total = 0;
         for word in 0..self.rows.div_ceil(64) {
             let bits = u64_at(present, word);
-            let beyond = u64::MAX.checked_shl((self.rows - word * 64) as u32).unwrap_or(0);
-            if bits & beyond != 0 || u32_at(before, word) != total {
+            if bits & !self.rows_of(word) != 0 || u32_at(before, word) != total {
                 return None;
             }
             total += bits.count_ones();
         }
         Some(total as usize)
+    }
+
+    /// The bits of a word that stand for rows.
+    fn rows_of(&self, word: usize) -> u64 {
+        !u64::MAX.checked_shl((self.rows - word * 64) as u32).unwrap_or(0)
     }
 
     /// The value of a row, if it has one.
@@ -82,8 +98,8 @@ impl Column {
             return None;
         }
         let within = (present & ((1 << bit) - 1)).count_ones();
-        let index = u32_at(&file[self.before.clone()], word) + within;
-        Some(self.value(file, index as usize))
+        let index = u32_at(&file[self.before.clone()], word) as usize + within as usize;
+        self.value(file, index)
     }
 
     /// Sets the bits of the rows whose value passes.
@@ -91,10 +107,10 @@ impl Column {
         let present = &file[self.present.clone()];
         let mut index = 0;
         for word in 0..self.rows.div_ceil(64) {
-            let mut bits = u64_at(present, word);
+            let mut bits = u64_at(present, word) & self.rows_of(word);
             while bits != 0 {
                 let row = word * 64 + bits.trailing_zeros() as usize;
-                if test.passes(self.value(file, index)) {
+                if self.value(file, index).is_some_and(|value| test.passes(value)) {
                     out.insert(row);
                 }
                 index += 1;
@@ -104,18 +120,22 @@ impl Column {
     }
 
     #[inline]
-    fn value<'a>(&self, file: &'a [u8], index: usize) -> ValueRef<'a> {
+    fn value<'a>(&self, file: &'a [u8], index: usize) -> Option<ValueRef<'a>> {
+        if index >= self.count {
+            return None;
+        }
         let values = &file[self.values.clone()];
-        match self.field_type {
+        Some(match self.field_type {
             FieldType::Bool => ValueRef::Bool(values[index] != 0),
             FieldType::Int => ValueRef::Int(u64_at(values, index).cast_signed()),
             FieldType::Float => ValueRef::Float(f64::from_bits(u64_at(values, index))),
             FieldType::String => {
                 let start = if index == 0 { 0 } else { u64_at(values, index - 1) as usize };
                 let end = u64_at(values, index) as usize;
-                ValueRef::Text(file[self.text.clone()].get(start..end).unwrap_or_default())
+                let text = file[self.text.clone()].get(start..end);
+                ValueRef::Text(text.filter(|text| text.len() <= PAYLOAD_BYTES_MAX).unwrap_or_default())
             }
-        }
+        })
     }
 }
 
@@ -203,15 +223,20 @@ mod tests {
         entry.offset = 64;
         let mut file = vec![0xAA; 64];
         file.extend(bytes);
-        let column = Column::open(&entry, values.len(), &file).unwrap();
-        assert!(
-            Column::open(&ColumnEntry { count: entry.count - 1, ..entry.clone() }, values.len(), &file)
-                .is_none()
-        );
-        for damaged in [64 + (values.len() - 1) / 8, 64 + values.len().div_ceil(64) * 8] {
+        let column = Column::open(&entry, values.len()).unwrap();
+        assert!(column.has_right_counts(&file));
+        let one_less = ColumnEntry { count: entry.count - 1, ..entry.clone() };
+        let lies = Column::open(&one_less, values.len());
+        assert!(lies.is_none_or(|column| !column.has_right_counts(&file)));
+        // Presence and counts.
+        for damaged in 64..64 + values.len().div_ceil(64) * 12 {
             let mut file = file.clone();
             file[damaged] ^= 0x80;
-            assert!(Column::open(&entry, values.len(), &file).is_none(), "byte {damaged}");
+            assert!(!column.has_right_counts(&file), "byte {damaged}");
+            // Reading goes on, with whatever values.
+            assert!((0..values.len()).filter_map(|row| column.get(&file, row)).count() <= values.len());
+            let mut out = FixedBitSet::with_capacity(values.len());
+            column.select(&file, &Test::Bool { accepts: [true, true] }, &mut out);
         }
         (column, file)
     }

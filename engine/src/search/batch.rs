@@ -15,6 +15,7 @@ use crate::limits::{SEARCH_BATCH_MAX, SEARCH_BATCH_ROWS_MAX, check_limit};
 
 /// Searches a view many times, by the threads of the current rayon pool.
 pub(crate) fn search_batch(view: &ViewState, requests: &[SearchRequest]) -> Result<Vec<SearchResponse>> {
+    view.check()?;
     check_limit("requests", "SEARCH_BATCH_MAX", SEARCH_BATCH_MAX, requests.len())?;
     let rows = requests.iter().fold(0_usize, |rows, request| rows.saturating_add(request.k));
     let watched: Vec<Watch> =

@@ -52,6 +52,7 @@ impl Query {
 
 /// Searches a view.
 pub(crate) fn search(view: &ViewState, request: &SearchRequest) -> Result<SearchResponse> {
+    view.check()?;
     let watch = Watch::new(request.budget, request.cancel.as_ref());
     Ok(answer(view, &Query::new(view, request)?, &watch))
 }
@@ -178,7 +179,7 @@ impl Searching<'_> {
         stats: &mut SearchStats,
     ) -> (Vec<(f32, Slot)>, bool) {
         let Wanted { k, ef, .. } = self.query.wanted;
-        let (rows, query) = (self.segment.vectors(), &self.query.vector);
+        let (rows, query) = (self.segment.picked_vectors(), &self.query.vector);
         let scorer = self.segment.encoding(self.encodings).scorer(query, rows);
         let admit = candidates.map(|candidates| &*candidates.bits);
         // Among rows that are not admitted the k-th nearest says nothing.
@@ -206,7 +207,7 @@ impl Searching<'_> {
         stats: &mut SearchStats,
     ) -> Vec<(f32, Slot)> {
         let k = self.query.wanted.k;
-        let exact = self.encodings.exact_scorer(&self.query.vector, self.segment.vectors());
+        let exact = self.encodings.exact_scorer(&self.query.vector, self.segment.picked_vectors());
         let mut compare = |candidates: &mut [(f32, Slot)]| {
             let slots: Vec<Slot> = candidates.iter().map(|(_, slot)| *slot).collect();
             let mut distances = vec![0.0; slots.len()];

@@ -193,6 +193,7 @@ struct Ranging<'a> {
 
 /// Finds the rows of a range.
 pub(crate) fn search_range(view: &ViewState, request: &RangeRequest) -> Result<RangeResponse> {
+    view.check()?;
     let mut ranging = Ranging::new(view, request)?;
     for (index, segment) in view.segments.iter().enumerate() {
         if ranging.watch.poll() {
@@ -292,7 +293,7 @@ impl<'a> Ranging<'a> {
         (ef, (distances_max, among_admitted)): (usize, (u64, bool)),
         seen: &mut Vec<Slot>,
     ) -> Walked {
-        let rows = segment.vectors();
+        let rows = segment.picked_vectors();
         let scorer = segment.encoding(self.encodings).scorer(&self.vector, rows);
         let (margin, reach) = (scorer.margin(), self.nearest.reach);
         let admit = candidates.map(|candidates| &*candidates.bits);
@@ -342,7 +343,7 @@ impl<'a> Ranging<'a> {
         let mut known: HashSet<Slot> = added.map(|row| row.2).collect();
         seen.retain(|slot| known.insert(*slot));
         let mut distances = vec![0.0; seen.len()];
-        self.encodings.exact_scorer(&self.vector, segment.vectors()).score(&seen, &mut distances);
+        self.encodings.exact_scorer(&self.vector, segment.picked_vectors()).score(&seen, &mut distances);
         self.stats.distances += seen.len() as u64;
         for (distance, slot) in distances.into_iter().zip(seen) {
             self.nearest.offer((distance, index, slot));

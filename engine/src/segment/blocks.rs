@@ -6,16 +6,19 @@
 //! footer = body-bytes u64 | meta-offset u64 | block-bytes u32 | crc u32 of the table | version u32
 //!        | magic "RAGSSEG\0" | crc u32 of the footer before it                                       (40 bytes)
 //! ```
-//! The body is checked in blocks of `block-bytes`, the last one shorter. So damage is told to within a block, blocks
-//! can be checked in parallel, and a later reader can check them one by one as it touches them. All of it is checked
-//! when a file is opened.
+//! The body is checksummed in blocks of `block-bytes`, the last one shorter. So damage is told to within a block, blocks
+//! can be checked in parallel, and not all of them have to be when a file is opened: that takes the footer, the table
+//! and the blocks of the headers, so it costs 4 bytes for every 64 KiB of the file and a few blocks.
+
+use std::ops::{ControlFlow, Range};
 
 use crc32fast::Hasher;
 use rayon::prelude::*;
 
 use crate::codec::{Encoder, u32_at, u64_at};
-use crate::dir::{Blob, Dir, DirFile, corrupt};
+use crate::dir::{Access, Blob, Dir, DirFile, corrupt};
 use crate::error::Result;
+use crate::verify::Storage;
 
 const MAGIC: &[u8; 8] = b"RAGSSEG\0";
 const VERSION: u32 = 2;
@@ -95,70 +98,191 @@ impl BlockWriter {
         if !self.position.is_multiple_of(BLOCK_BYTES as u64) {
             self.end_block();
         }
-        let mut footer = Encoder::new();
-        footer.u64(self.position);
-        footer.u64(meta_offset);
-        footer.u32(BLOCK_BYTES as u32);
-        footer.u32(crc32fast::hash(&self.table));
-        footer.u32(VERSION);
-        footer.raw(MAGIC);
-        let mut footer = footer.into_bytes();
-        let crc = crc32fast::hash(&footer);
-        footer.extend_from_slice(&crc.to_le_bytes());
+        let blocks = Blocks {
+            body_bytes: self.position as usize,
+            block_bytes: BLOCK_BYTES,
+            table_crc: crc32fast::hash(&self.table),
+            meta_offset: meta_offset as usize,
+            version: VERSION,
+        };
         self.buffer.extend_from_slice(&self.table);
-        self.buffer.extend_from_slice(&footer);
+        self.buffer.extend_from_slice(&blocks.footer());
         self.flush()?;
         self.file.sync()
     }
 }
 
-/// A segment file whose bytes are sound.
+/// A segment file whose footer, table, first block and meta section are sound.
 pub(crate) struct Opened {
     pub(crate) blob: Blob,
     pub(crate) version: u32,
     /// Where the meta section lies.
-    pub(crate) meta: std::ops::Range<usize>,
+    pub(crate) meta: Range<usize>,
+    pub(crate) blocks: Blocks,
 }
 
-/// Opens a segment file and checks every byte of it.
-pub(crate) fn open(dir: &dyn Dir, name: &str) -> Result<Opened> {
-    let blob = dir.map(name)?;
-    let bytes = (*blob).as_ref();
-    let fault = |offset: usize, reason: &str| Err(corrupt(dir, name, offset as u64, reason));
-    let Some(footer_start) = bytes.len().checked_sub(FOOTER_BYTES + 64) else {
-        return fault(0, "the file is too short for a segment");
+/// The first wrong byte, or the start of its block, and what is wrong.
+pub(crate) type Fault = (usize, String);
+
+/// The checksums of a file's blocks. Its methods take the bytes of that file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Blocks {
+    body_bytes: usize,
+    block_bytes: usize,
+    table_crc: u32,
+    meta_offset: usize,
+    version: u32,
+}
+
+/// Opens a segment file.
+pub(crate) fn open(dir: &dyn Dir, name: &str, storage: Storage) -> Result<Opened> {
+    let blob = match storage {
+        Storage::Mapped => dir.map(name, Access::Near)?,
+        Storage::Resident => dir.load(name)?,
     };
-    let footer_start = footer_start + 64;
-    let (footer, crc) = bytes[footer_start..].split_at(FOOTER_BYTES - 4);
-    if crc32fast::hash(footer).to_le_bytes() != crc || !footer.ends_with(MAGIC) {
-        return fault(footer_start, "the segment's footer is damaged or missing");
+    let file = (*blob).as_ref();
+    let open = || {
+        let blocks = Blocks::read(file)?;
+        let meta = blocks.meta_offset..blocks.body_bytes;
+        blocks.check_table(file)?;
+        blocks.check(file, 0..1)?;
+        blocks.check(file, meta.clone())?;
+        Ok((blocks, meta))
+    };
+    let (blocks, meta) =
+        open().map_err(|(offset, reason): Fault| corrupt(dir, name, offset as u64, reason))?;
+    Ok(Opened { version: blocks.version, meta, blocks, blob })
+}
+
+impl Blocks {
+    fn footer(&self) -> Vec<u8> {
+        let mut footer = Encoder::new();
+        footer.u64(self.body_bytes as u64);
+        footer.u64(self.meta_offset as u64);
+        footer.u32(self.block_bytes as u32);
+        footer.u32(self.table_crc);
+        footer.u32(self.version);
+        footer.raw(MAGIC);
+        let mut footer = footer.into_bytes();
+        let crc = crc32fast::hash(&footer);
+        footer.extend_from_slice(&crc.to_le_bytes());
+        footer
     }
-    let version = u32_at(&footer[24..28], 0);
-    if ![VERSION_1, VERSION].contains(&version) {
-        let reason =
-            format!("segment format version {version}, this program reads {VERSION_1} and {VERSION}");
-        return fault(footer_start + 24, &reason);
+
+    /// Reads the footer.
+    fn read(file: &[u8]) -> Result<Self, Fault> {
+        let fault = |offset: usize, reason: &str| Err((offset, reason.to_owned()));
+        if file.len() < FOOTER_BYTES + SECTION_ALIGNMENT as usize {
+            return fault(0, "the file is too short for a segment");
+        }
+        let start = file.len() - FOOTER_BYTES;
+        let (footer, crc) = file[start..].split_at(FOOTER_BYTES - 4);
+        if crc32fast::hash(footer).to_le_bytes() != crc || !footer.ends_with(MAGIC) {
+            return fault(start, "the segment's footer is damaged or missing");
+        }
+        let version = u32_at(&footer[24..28], 0);
+        if ![VERSION_1, VERSION].contains(&version) {
+            let reason =
+                format!("segment format version {version}, this program reads {VERSION_1} and {VERSION}");
+            return Err((start + 24, reason));
+        }
+        let field = |index| usize::try_from(u64_at(footer, index)).unwrap_or(usize::MAX);
+        let (body_bytes, meta_offset) = (field(0), field(1));
+        let block_bytes = u32_at(&footer[16..20], 0) as usize;
+        let blocks = (block_bytes > 0).then(|| body_bytes.div_ceil(block_bytes));
+        let table_end = blocks.and_then(|blocks| blocks.checked_mul(4)?.checked_add(body_bytes));
+        if table_end != Some(start) || meta_offset > body_bytes {
+            return fault(start, "the lengths in the segment's footer do not fit the file");
+        }
+        let table_crc = u32_at(&footer[20..24], 0);
+        Ok(Self { body_bytes, block_bytes, table_crc, meta_offset, version })
     }
-    let (body_bytes, meta_offset) = (u64_at(footer, 0), u64_at(footer, 1));
-    let block_bytes = u32_at(&footer[16..20], 0) as usize;
-    let body_bytes = usize::try_from(body_bytes).unwrap_or(usize::MAX);
-    let blocks = if block_bytes == 0 { 0 } else { body_bytes.div_ceil(block_bytes) };
-    if block_bytes == 0
-        || blocks.checked_mul(4).and_then(|table| table.checked_add(body_bytes)) != Some(footer_start)
-        || meta_offset > body_bytes as u64
-    {
-        return fault(footer_start, "the lengths in the segment's footer do not fit the file");
+
+    fn table<'a>(&self, file: &'a [u8]) -> &'a [u8] {
+        &file[self.body_bytes..file.len() - FOOTER_BYTES]
     }
-    let table = &bytes[body_bytes..footer_start];
-    if crc32fast::hash(table) != u32_at(&footer[20..24], 0) {
-        return fault(body_bytes, "the segment's table of checksums is damaged");
+
+    fn check_table(&self, file: &[u8]) -> Result<(), Fault> {
+        if crc32fast::hash(self.table(file)) == self.table_crc {
+            return Ok(());
+        }
+        Err((self.body_bytes, "the segment's table of checksums is damaged".into()))
     }
-    let damaged = bytes[..body_bytes]
-        .par_chunks(block_bytes)
-        .enumerate()
-        .find_first(|(index, block)| crc32fast::hash(block) != u32_at(table, *index));
-    if let Some((index, _)) = damaged {
-        return fault(index * block_bytes, "the checksum of a block does not match");
+
+    /// How many blocks there are.
+    pub(crate) fn count(&self) -> usize {
+        self.body_bytes.div_ceil(self.block_bytes)
     }
-    Ok(Opened { blob, version, meta: meta_offset as usize..body_bytes })
+
+    /// The bytes of a block.
+    pub(crate) fn range(&self, block: usize) -> Range<usize> {
+        let start = block * self.block_bytes;
+        start..(start + self.block_bytes).min(self.body_bytes)
+    }
+
+    fn is_sound(&self, file: &[u8], block: usize) -> bool {
+        crc32fast::hash(&file[self.range(block)]) == u32_at(self.table(file), block)
+    }
+
+    fn fault(&self, first: usize, blocks: usize) -> Fault {
+        let reason = match blocks {
+            1 => "the checksum of a block does not match".to_owned(),
+            _ => format!("the checksums of {blocks} blocks in a row do not match"),
+        };
+        (self.range(first).start, reason)
+    }
+
+    /// Checks the blocks in which a range of the body lies; the error is the first that is damaged.
+    pub(crate) fn check(&self, file: &[u8], range: Range<usize>) -> Result<(), Fault> {
+        let end = range.end.min(self.body_bytes).div_ceil(self.block_bytes);
+        let mut blocks = range.start / self.block_bytes..end;
+        blocks.find(|block| !self.is_sound(file, *block)).map_or(Ok(()), |block| Err(self.fault(block, 1)))
+    }
+
+    /// Checks all blocks with every thread of the current rayon pool; the error is the first that is damaged.
+    pub(crate) fn check_all(&self, file: &[u8]) -> Result<(), Fault> {
+        let damaged = (0..self.count()).into_par_iter().find_first(|block| !self.is_sound(file, *block));
+        damaged.map_or(Ok(()), |block| Err(self.fault(block, 1)))
+    }
+
+    /// Checks everything once more, the footer and the table too, one block after the other, and finds every damaged
+    /// place. `pace` gets the bytes of each block that was read and may end it early.
+    pub(crate) fn find_damage(
+        &self,
+        file: &[u8],
+        pace: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> ControlFlow<(), Vec<Fault>> {
+        let header = Self::read(file).and_then(|read| match read == *self {
+            true => self.check_table(file),
+            false => Err((file.len() - FOOTER_BYTES, "the segment's footer has changed".into())),
+        });
+        if let Err(fault) = header {
+            return ControlFlow::Continue(vec![fault]);
+        }
+        // Damaged blocks that follow one another are one place.
+        let mut places: Vec<Range<usize>> = Vec::new();
+        for block in 0..self.count() {
+            if !self.is_sound(file, block) {
+                match places.last_mut() {
+                    Some(place) if place.end == block => place.end += 1,
+                    _ => places.push(block..block + 1),
+                }
+            }
+            pace(self.range(block).len())?;
+        }
+        ControlFlow::Continue(places.into_iter().map(|place| self.fault(place.start, place.len())).collect())
+    }
+}
+
+/// The same file with blocks of another length: small ones let a test damage what opening does not check.
+#[cfg(test)]
+pub(crate) fn with_block_bytes(file: &[u8], block_bytes: usize) -> Vec<u8> {
+    let old = Blocks::read(file).unwrap();
+    let mut new = file[..old.body_bytes].to_vec();
+    let table: Vec<u8> =
+        new.chunks(block_bytes).flat_map(|block| crc32fast::hash(block).to_le_bytes()).collect();
+    new.extend_from_slice(&table);
+    let blocks = Blocks { block_bytes, table_crc: crc32fast::hash(&table), ..old };
+    new.extend(blocks.footer());
+    new
 }

@@ -14,14 +14,18 @@ mod append;
 mod blocks;
 mod growing;
 mod ids;
+mod integrity;
 pub(crate) mod merge_policy;
+mod meta;
 mod sealed;
 pub(crate) mod tombstones;
 mod view;
 mod writer;
 
+#[cfg(test)]
+pub(crate) use blocks::with_block_bytes;
 pub(crate) use growing::{GrowingRow, GrowingSegment};
-pub(crate) use sealed::SealedSegment;
+pub(crate) use sealed::{Check, Opening, SealedSegment};
 pub(crate) use tombstones::DeadRows;
 pub(crate) use view::{Candidates, Segment, SegmentView};
 pub(crate) use writer::{SealRequest, SealedFrom, seal};

@@ -1,4 +1,4 @@
-//! A sealed segment: an immutable, memory-mapped file.
+//! A sealed segment: an immutable file, mapped or in memory.
 //!
 //! ```text
 //! vectors = f32 * dimension * vectors      rows 0 .. vectors, those that have a vector
@@ -9,12 +9,13 @@
 //! id-ends = u64 * rows                     where the id of a slot ends among `ids`
 //! ids     = key *                          by slot; key = 0 u8 | number u64 big-endian  |  1 u8 | UTF-8
 //! columns = as `payload/column.rs` says, one for each field that some row has
-//! meta    = segment u64 | rows u32 | vectors u32 | dimension u32 | metric u8 | encoding u8
-//!         | walk-dimension u32 | section * 8 | count u32 (field u16 | type u8 | count u32 | section)*
-//! section = offset u64 | length u64        in the order above
+//! meta    = as `meta.rs` says
 //! ```
 //! Keys compare as bytes like ids do. A row is found by binary search through `order`: no index lies on the heap, and
-//! opening decodes nothing but the meta section.
+//! opening decodes nothing but the meta section, so it takes as long for a large file as for a small one.
+//!
+//! **Nothing read is trusted**, as it may not have been verified yet (`integrity.rs`): a slot that is no row's, an end
+//! beyond the ids or a key that is too long for an id stand for a row that is not there.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -23,136 +24,69 @@ use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
 
-use super::blocks::{self, VERSION_1};
+use super::blocks::{self, Blocks, Fault};
+use super::integrity::Integrity;
+use super::meta::{CodeSections, Meta, Section};
 use super::segment_file;
-use crate::codec::{Decoded, Decoder, Encoder, u32_at, u64_at};
-use crate::dir::{Blob, Dir, corrupt};
+use crate::codec::{u32_at, u64_at};
+use crate::dir::{Access, Blob, Dir, corrupt};
 use crate::error::Result;
-use crate::graph::SealedGraph;
-use crate::manifest::{decode_encoding, decode_field_type, decode_metric, encoding_code, metric_code};
-use crate::payload::{Column, ColumnEntry, FieldId, FieldTable, FilterCache, Test, ValueRef};
+use crate::graph::{GRAPH_HEADER_BYTES, SealedGraph};
+use crate::limits::ID_BYTES_MAX;
+use crate::payload::{Column, FieldId, FieldTable, FilterCache, Test, ValueRef};
 use crate::point::PointId;
-use crate::schema::{EncodingKind, Metric, Schema};
-use crate::vectors::{Codec, Encodings, RowsError, SealedCodes, SealedRows};
+use crate::schema::Schema;
+use crate::vectors::{Encodings, RowsError, SealedCodes, SealedRows};
+use crate::verify::Storage;
 
-/// Where a section lies in its file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Section {
-    pub(super) offset: u64,
-    pub(super) length_bytes: u64,
+/// How much of a file is checked before it is open. Footer, table of checksums and headers always are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// All of it.
+    Everything,
+    /// Nothing more.
+    Headers,
+    /// Nothing more, and nothing later: this process has just written it.
+    Written,
 }
 
-/// Where the codes of the rows lie.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct CodeSections {
-    pub(super) codes: Section,
-    pub(super) factors: Section,
-    pub(super) parameters: Section,
+/// How a segment is opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening<'a> {
+    /// Of the collection.
+    pub(crate) schema: &'a Schema,
+    pub(crate) encodings: &'a Encodings,
+    pub(crate) storage: Storage,
+    pub(crate) check: Check,
 }
 
-/// The meta section.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Meta {
-    pub(super) segment: u64,
-    pub(super) rows: u32,
-    pub(super) vectors: u32,
-    pub(super) dimension: u32,
-    pub(super) metric: Metric,
-    pub(super) encoding: EncodingKind,
-    pub(super) walk_dimension: u32,
-    pub(super) vector_rows: Section,
-    pub(super) codes: CodeSections,
-    pub(super) graph: Section,
-    pub(super) order: Section,
-    pub(super) id_ends: Section,
-    pub(super) ids: Section,
-    pub(super) columns: BTreeMap<FieldId, ColumnEntry>,
+/// What opening a file gives.
+struct Found {
+    opened: blocks::Opened,
+    /// The file mapped once more, for scattered reads.
+    scattered: Blob,
+    integrity: Integrity,
 }
 
-impl Meta {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = Encoder::new();
-        out.u64(self.segment);
-        out.u32(self.rows);
-        out.u32(self.vectors);
-        out.u32(self.dimension);
-        out.u8(metric_code(self.metric));
-        out.u8(encoding_code(self.encoding));
-        out.u32(self.walk_dimension);
-        let CodeSections { codes, factors, parameters } = self.codes;
-        let of_rows = [self.vector_rows, codes, factors, parameters];
-        for section in of_rows.into_iter().chain([self.graph, self.order, self.id_ends, self.ids]) {
-            out.u64(section.offset);
-            out.u64(section.length_bytes);
-        }
-        out.u32(self.columns.len() as u32);
-        for (field, column) in &self.columns {
-            out.u16(*field);
-            out.u8(column.field_type.code());
-            out.u32(column.count);
-            out.u64(column.offset);
-            out.u64(column.length_bytes);
-        }
-        out.into_bytes()
-    }
-
-    fn decode(bytes: &[u8], version: u32) -> Decoded<Self> {
-        let mut decoder = Decoder::new(bytes);
-        let input = &mut decoder;
-        let segment = input.u64()?;
-        let (rows, vectors, dimension) = (input.u32()?, input.u32()?, input.u32()?);
-        let (metric, encoding) = (decode_metric(input)?, decode_encoding(input)?);
-        let walk_dimension = if version == VERSION_1 { dimension } else { input.u32()? };
-        let mut section =
-            || -> Decoded<Section> { Ok(Section { offset: input.u64()?, length_bytes: input.u64()? }) };
-        let vector_rows = section()?;
-        let codes = match version {
-            VERSION_1 => CodeSections::default(),
-            _ => CodeSections { codes: section()?, factors: section()?, parameters: section()? },
-        };
-        let graph = section()?;
-        let (order, id_ends, ids) = (section()?, section()?, section()?);
-        let mut columns = BTreeMap::new();
-        for _ in 0..input.count(23)? {
-            let field = input.u16()?;
-            let field_type = decode_field_type(input)?;
-            let count = input.u32()?;
-            let (offset, length_bytes) = (input.u64()?, input.u64()?);
-            columns.insert(field, ColumnEntry { field_type, offset, length_bytes, count });
-        }
-        decoder.finish()?;
-        Ok(Self {
-            segment,
-            rows,
-            vectors,
-            dimension,
-            metric,
-            encoding,
-            walk_dimension,
-            vector_rows,
-            codes,
-            graph,
-            order,
-            id_ends,
-            ids,
-            columns,
-        })
-    }
-}
-
-/// A segment in a mapped file.
+/// A segment in a file.
 pub(crate) struct SealedSegment {
     pub(crate) id: u64,
     rows: u32,
     vectors: u32,
     blob: Blob,
-    /// Rows `0..vectors`.
+    pub(super) blocks: Blocks,
+    pub(super) integrity: Integrity,
+    /// Rows `0..vectors`, for whoever reads them one after the other.
     pub(crate) vector_rows: SealedRows,
+    /// The same rows and their codes for whoever picks some: the rows through a map of their own, where a missing page
+    /// comes alone. With the pages around it, each pick of a cold row would drive 31 others out of a full memory.
+    pub(crate) picked_rows: SealedRows,
     pub(crate) graph: SealedGraph,
-    order: Range<usize>,
-    id_ends: Range<usize>,
-    ids: Range<usize>,
-    columns: BTreeMap<FieldId, Column>,
+    pub(super) graph_range: Range<usize>,
+    pub(super) order: Range<usize>,
+    pub(super) id_ends: Range<usize>,
+    pub(super) ids: Range<usize>,
+    pub(super) columns: BTreeMap<FieldId, Column>,
     filters: FilterCache,
 }
 
@@ -166,31 +100,39 @@ impl std::fmt::Debug for SealedSegment {
 }
 
 impl SealedSegment {
-    /// Opens a segment of a collection with this schema and checks all of it.
-    pub(crate) fn open(dir: &dyn Dir, id: u64, schema: &Schema, encodings: &Encodings) -> Result<Self> {
+    /// Opens a segment.
+    pub(crate) fn open(dir: &dyn Dir, id: u64, opening: &Opening<'_>) -> Result<Self> {
         let name = segment_file(id);
-        let blocks::Opened { blob, version, meta: meta_range } = blocks::open(dir, &name)?;
-        let fault = |offset: usize, reason: String| corrupt(dir, &name, offset as u64, reason);
-        let meta = Meta::decode(&(*blob).as_ref()[meta_range.clone()], version)
-            .map_err(|error| fault(meta_range.start + error.offset, error.reason))?;
-        let fits = meta.segment == id
-            && meta.dimension as usize == schema.dimension
-            && meta.metric == schema.metric
-            && meta.encoding == schema.encoding
-            && meta.walk_dimension as usize == schema.walk_dimension()
-            && meta.vectors <= meta.rows;
-        if !fits {
-            return Err(fault(
-                meta_range.start,
-                "the segment belongs to another collection or number".into(),
-            ));
+        let opened = blocks::open(dir, &name, opening.storage)?;
+        let fault = |(offset, reason): Fault| corrupt(dir, &name, offset as u64, reason);
+        let start = opened.meta.start;
+        let meta = Meta::decode(&(*opened.blob).as_ref()[opened.meta.clone()], opened.version)
+            .map_err(|error| fault((start + error.offset, error.reason)))?;
+        if !meta.belongs_to(id, opening.schema) {
+            let reason = "the segment belongs to another collection or number";
+            return Err(fault((start, reason.into())));
         }
-        Self::from_meta(blob, &meta, encodings.sealed.codec())
-            .map_err(|(offset, reason)| fault(offset, reason))
+        let integrity = Integrity::new(dir.file_path(&name), opening.check != Check::Headers);
+        let scattered = match opening.storage {
+            Storage::Mapped => dir.map(&name, Access::Scattered)?,
+            Storage::Resident => opened.blob.clone(),
+        };
+        let found = Found { opened, scattered, integrity };
+        let segment = Self::from_meta(found, &meta, opening.encodings).map_err(fault)?;
+        if opening.check == Check::Everything {
+            segment.check_everything().map_err(fault)?;
+        }
+        Ok(segment)
     }
 
-    fn from_meta(blob: Blob, meta: &Meta, codec: Option<Arc<dyn Codec>>) -> Result<Self, (usize, String)> {
-        let length = (*blob).as_ref().len();
+    /// Finds the sections, checks their lengths, and the blocks of those that are read right away.
+    fn from_meta(
+        Found { opened, scattered, integrity }: Found,
+        meta: &Meta,
+        encodings: &Encodings,
+    ) -> Result<Self, Fault> {
+        let blocks::Opened { blob, blocks, meta: meta_range, .. } = opened;
+        let length = meta_range.start;
         let range = |section: Section, expected: Option<usize>| {
             let start = usize::try_from(section.offset).unwrap_or(usize::MAX);
             let bytes = usize::try_from(section.length_bytes).unwrap_or(usize::MAX);
@@ -201,21 +143,28 @@ impl SealedSegment {
             }
         };
         let rows = meta.rows as usize;
-        let vector_bytes = meta.vectors as usize * meta.dimension as usize * 4;
+        let vector_bytes = (meta.vectors as usize).saturating_mul(meta.dimension as usize).saturating_mul(4);
         let vectors_range = range(meta.vector_rows, Some(vector_bytes))?;
-        let vector_rows = SealedRows::new(blob.clone(), vectors_range.clone(), meta.dimension as usize)
-            .map_err(|error| (vectors_range.start, error.to_string()))?;
-        let vector_rows = match codec {
-            None => vector_rows,
+        let rows_of = |bytes: &Blob| {
+            SealedRows::new(bytes.clone(), vectors_range.clone(), meta.dimension as usize)
+                .map_err(|error| (vectors_range.start, error.to_string()))
+        };
+        let (vector_rows, picked_rows) = (rows_of(&blob)?, rows_of(&scattered)?);
+        let picked_rows = match encodings.sealed.codec() {
+            None => picked_rows,
             Some(codec) => {
                 let CodeSections { codes, factors, parameters } = meta.codes;
                 let ranges = [range(codes, None)?, range(factors, None)?, range(parameters, None)?];
                 let start = ranges[0].start;
+                // The parameters are copied now.
+                blocks.check((*blob).as_ref(), ranges[2].clone())?;
                 let codes = SealedCodes::new(blob.clone(), ranges, codec.layout(), meta.vectors as usize);
-                vector_rows.with_codes(codes.map_err(|error: RowsError| (start, error.to_string()))?)
+                picked_rows.with_codes(codes.map_err(|error: RowsError| (start, error.to_string()))?)
             }
         };
         let graph_range = range(meta.graph, None)?;
+        let header_end = graph_range.end.min(graph_range.start + GRAPH_HEADER_BYTES);
+        blocks.check((*blob).as_ref(), graph_range.start..header_end)?;
         let graph = SealedGraph::open(blob.clone(), graph_range.clone())
             .map_err(|error| (graph_range.start + error.offset(), error.to_string()))?;
         if graph.rows() != meta.vectors as usize || graph.len() != graph.rows() {
@@ -224,25 +173,24 @@ impl SealedSegment {
         let mut columns = BTreeMap::new();
         for (field, entry) in &meta.columns {
             let section = Section { offset: entry.offset, length_bytes: entry.length_bytes };
-            let column_range = range(section, None)?;
-            let column = Column::open(entry, rows, (*blob).as_ref())
-                .ok_or((column_range.start, "a column does not fit its counts".to_owned()))?;
+            let start = range(section, None)?.start;
+            let column =
+                Column::open(entry, rows).ok_or((start, "a column does not fit its counts".to_owned()))?;
             columns.insert(*field, column);
         }
         let order = range(meta.order, Some(rows * 4))?;
         let id_ends = range(meta.id_ends, Some(rows * 8))?;
         let ids = range(meta.ids, None)?;
-        let bytes = (*blob).as_ref();
-        check_order(&bytes[order.clone()], rows)
-            .map_err(|at| (order.start + at, "no row's slot".to_owned()))?;
-        check_ends(&bytes[id_ends.clone()], rows, ids.len())
-            .map_err(|at| (id_ends.start + at, "an id does not fit among the ids".to_owned()))?;
         Ok(Self {
             id: meta.segment,
             rows: meta.rows,
             vectors: meta.vectors,
+            blocks,
+            integrity,
             vector_rows,
+            picked_rows,
             graph,
+            graph_range,
             order,
             id_ends,
             ids,
@@ -262,15 +210,21 @@ impl SealedSegment {
         self.vectors
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         (*self.blob).as_ref()
     }
 
+    /// The key of a row; empty if the bytes do not give one.
     fn key(&self, slot: u32) -> &[u8] {
+        if slot >= self.rows {
+            return &[];
+        }
         let ends = &self.bytes()[self.id_ends.clone()];
         let start = if slot == 0 { 0 } else { u64_at(ends, slot as usize - 1) as usize };
         let end = u64_at(ends, slot as usize) as usize;
-        self.bytes()[self.ids.clone()].get(start..end).unwrap_or_default()
+        let key = self.bytes()[self.ids.clone()].get(start..end).unwrap_or_default();
+        // Damage must not make an id of a gigabyte.
+        if key.len() <= 1 + ID_BYTES_MAX { key } else { &[] }
     }
 
     /// The id of a row.
@@ -287,7 +241,9 @@ impl SealedSegment {
 
     /// The row at a place in the order of the ids.
     pub(crate) fn slot_at(&self, position: u32) -> Option<u32> {
-        (position < self.rows).then(|| u32_at(&self.bytes()[self.order.clone()], position as usize))
+        let slot =
+            (position < self.rows).then(|| u32_at(&self.bytes()[self.order.clone()], position as usize))?;
+        (slot < self.rows).then_some(slot)
     }
 
     /// The place of the first id greater than `after`; of the first of all for `None`.
@@ -338,24 +294,6 @@ impl SealedSegment {
     }
 }
 
-/// Checks that every slot is a row's; the error is where one is not.
-fn check_order(order: &[u8], rows: usize) -> Result<(), usize> {
-    (0..rows).find(|&at| u32_at(order, at) as usize >= rows).map_or(Ok(()), |at| Err(at * 4))
-}
-
-/// Checks that no end comes before the one before it, and the last is that of all; the error is where that is not so.
-fn check_ends(ends: &[u8], rows: usize, length: usize) -> Result<(), usize> {
-    let mut start = 0;
-    for at in 0..rows {
-        let end = u64_at(ends, at);
-        if end < start || end > length as u64 {
-            return Err(at * 8);
-        }
-        start = end;
-    }
-    if start == length as u64 { Ok(()) } else { Err(rows.saturating_sub(1) * 8) }
-}
-
 /// The key of an id: compares as bytes like ids compare.
 pub(super) fn key_of_id(id: &PointId) -> Vec<u8> {
     match id {
@@ -375,15 +313,6 @@ fn id_of_key(key: &[u8]) -> PointId {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sections_that_lead_out_of_the_segment_are_refused() {
-        let order = |slots: [u32; 3]| check_order(&slots.map(u32::to_le_bytes).concat(), 3);
-        assert_eq!((order([2, 0, 1]), order([2, 3, 1]), order([0, 1, u32::MAX])), (Ok(()), Err(4), Err(8)));
-        let ends = |ends: [u64; 3]| check_ends(&ends.map(u64::to_le_bytes).concat(), 3, 9);
-        assert_eq!((ends([3, 3, 9]), ends([4, 3, 9]), ends([3, 10, 9])), (Ok(()), Err(8), Err(8)));
-        assert_eq!((ends([3, 3, 8]), ends([u64::MAX, 3, 9])), (Err(16), Err(0)));
-    }
 
     #[test]
     fn keys_compare_like_ids() {

@@ -100,7 +100,15 @@ impl SegmentView {
         self.vector_count() - self.dead.vectors
     }
 
-    /// The exact vectors, by slot.
+    /// The exact vectors and their codes, for whoever picks some.
+    pub(crate) fn picked_vectors(&self) -> &dyn Rows {
+        match &self.segment {
+            Segment::Growing(segment) => &segment.vectors,
+            Segment::Sealed(segment) => &segment.picked_rows,
+        }
+    }
+
+    /// The exact vectors, by slot, for whoever reads many in order.
     pub(crate) fn vectors(&self) -> &dyn Rows {
         match &self.segment {
             Segment::Growing(segment) => &segment.vectors,

@@ -8,14 +8,16 @@
 use std::sync::Arc;
 
 use super::blocks::BlockWriter;
-use super::sealed::{CodeSections, Meta, SealedSegment, Section, key_of_id};
+use super::meta::{CodeSections, Meta, Section};
+use super::sealed::{Check, Opening, SealedSegment, key_of_id};
 use super::{DeadRows, Segment, SegmentView, segment_file};
-use crate::dir::Dir;
+use crate::dir::{Access, Dir};
 use crate::error::Result;
 use crate::graph::{BuildRequest, BuiltGraph, build};
 use crate::payload::{ColumnBuilder, FieldTable};
 use crate::schema::Schema;
 use crate::vectors::{Encodings, GrowingCodes, Rows, SealedRows, Slot};
+use crate::verify::Storage;
 
 /// Rows that a codec is trained on.
 const TRAINED_ROWS_MAX: usize = 1024;
@@ -28,6 +30,8 @@ pub(crate) struct SealRequest<'a> {
     pub(crate) schema: &'a Schema,
     pub(crate) fields: &'a FieldTable,
     pub(crate) encodings: &'a Encodings,
+    /// Where the new segment is to be.
+    pub(crate) storage: Storage,
 }
 
 /// A segment and where its rows come from.
@@ -55,7 +59,10 @@ impl SealedFrom {
 }
 
 /// Writes, syncs and opens a segment. `None` if no row is alive. An error leaves nothing behind.
+///
+/// Sealed sources are verified first, if they were not yet: copied damage would have right checksums.
 pub(crate) fn seal(dir: &dyn Dir, request: &SealRequest<'_>) -> Result<Option<SealedFrom>> {
+    request.sources.iter().filter_map(SegmentView::as_sealed).try_for_each(|sealed| sealed.verify_once())?;
     let rows = live_rows(request.sources);
     if rows.is_empty() {
         return Ok(None);
@@ -106,8 +113,9 @@ impl Writing<'_> {
     fn write_and_open(&self) -> Result<Arc<SealedSegment>> {
         self.write()?;
         self.dir.sync()?;
-        let SealRequest { id, schema, encodings, .. } = *self.request;
-        Ok(Arc::new(SealedSegment::open(self.dir, id, schema, encodings)?))
+        let SealRequest { id, schema, encodings, storage, .. } = *self.request;
+        let opening = Opening { schema, encodings, storage, check: Check::Written };
+        Ok(Arc::new(SealedSegment::open(self.dir, id, &opening)?))
     }
 
     fn write(&self) -> Result<()> {
@@ -158,7 +166,7 @@ impl Writing<'_> {
     }
 
     fn written_rows(&self, name: &str, section: Section) -> Result<SealedRows> {
-        let blob = self.dir.map(name)?;
+        let blob = self.dir.map(name, Access::Near)?;
         let range = section.offset as usize..(section.offset + section.length_bytes) as usize;
         SealedRows::new(blob, range.clone(), self.request.schema.dimension)
             .map_err(|error| crate::dir::corrupt(self.dir, name, range.start as u64, error.to_string()))

@@ -1,13 +1,15 @@
 //! A disk that rots: one byte of one file changes. Opening says which file, or, in the last frame of the log, cuts the
 //! write that was never whole as far as anyone can tell.
 
-use super::{Step, contents, open};
-use crate::Error;
+use std::sync::Arc;
+
+use super::{Step, contents, open, options};
 use crate::dir::Dir;
 use crate::dir::memory::MemoryDir;
+use crate::{Db, DbOptions, Error, Verify};
 
 /// A database with every kind of file, and a log of several frames.
-fn every_file() -> MemoryDir {
+pub(super) fn every_file() -> MemoryDir {
     let dir = MemoryDir::new();
     let db = open(&dir).unwrap();
     Step::Create("a").run(&db).unwrap();
@@ -77,11 +79,15 @@ fn every_truncation_is_seen() {
         for length in 0..whole.length(name) {
             let dir = whole.copied();
             dir.truncate(name, length as u64).unwrap();
-            match open(&dir) {
-                Err(Error::Corrupt { file, .. }) => {
-                    assert!(file.ends_with(name), "{name}: {}", file.display())
+            // Lengths and headers are checked whatever is asked for.
+            for verify in [Verify::OnOpen, Verify::OnDemand] {
+                let opened = Db::open_in(Arc::new(dir.copied()), DbOptions { verify, ..options() });
+                match opened {
+                    Err(Error::Corrupt { file, .. }) => {
+                        assert!(file.ends_with(name), "{name}: {}", file.display())
+                    }
+                    other => panic!("{name} cut to {length} bytes: {other:?}"),
                 }
-                other => panic!("{name} cut to {length} bytes: {other:?}"),
             }
         }
     }

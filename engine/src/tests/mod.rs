@@ -4,12 +4,13 @@ mod concurrency;
 mod corruption;
 mod crash;
 mod faults;
+mod lazy;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::dir::memory::MemoryDir;
-use crate::{Batch, Db, DbOptions, Filter, Op, Point, PointId, Result, Schema, ScrollRequest, Value};
+use crate::{Batch, Db, DbOptions, Filter, Op, Point, PointId, Result, Schema, ScrollRequest, Value, Verify};
 
 /// What a database holds: collections, points, and the version written last.
 type Contents = BTreeMap<String, BTreeMap<PointId, i64>>;
@@ -26,9 +27,11 @@ enum Step {
 
 /// Small segments, sealed by the writer itself, so that every run makes the same calls.
 fn options() -> DbOptions {
-    DbOptions { seal_rows: 8, log_file_bytes: 600, background: false, ..DbOptions::default() }
+    let verify = Verify::OnOpen;
+    DbOptions { seal_rows: 8, log_file_bytes: 600, background: false, verify, ..DbOptions::default() }
 }
 
+/// Opens and checks everything.
 fn open(dir: &MemoryDir) -> Result<Db> {
     Db::open_in(Arc::new(dir.clone()), options())
 }

@@ -302,6 +302,32 @@ impl Log for FileLog {
         if removable.is_empty() { Ok(()) } else { self.dir.sync() }
     }
 
+    fn verify(&self) -> Result<()> {
+        let files: Vec<(u64, u64)> =
+            self.state().files.iter().map(|file| (file.number, file.size_bytes)).collect();
+        for (number, size_bytes) in files {
+            let name = file_name(number);
+            let bytes = match self.dir.read(&name) {
+                Ok(bytes) => bytes,
+                Err(error) if self.state().files.iter().any(|file| file.number == number) => {
+                    return Err(error);
+                }
+                // It was cut meanwhile.
+                Err(_) => continue,
+            };
+            let fault = |offset: usize, reason: String| corrupt(&*self.dir, &name, offset as u64, reason);
+            // Beyond its size a frame may be on its way.
+            let Some(durable) = bytes.get(..size_bytes as usize) else {
+                return Err(fault(bytes.len(), format!("the file had {size_bytes} bytes and was cut")));
+            };
+            let found = frame::read_file(durable, number, |_, _| Ok::<(), Error>(()))?;
+            if let Some(Fault { offset, reason, .. }) = found {
+                return Err(fault(offset, reason));
+            }
+        }
+        Ok(())
+    }
+
     fn size_bytes(&self) -> u64 {
         self.state().files.iter().map(|file| file.size_bytes).sum()
     }

@@ -62,6 +62,9 @@ pub(crate) trait Log: Send + Sync + std::fmt::Debug {
     /// `stored(log_id)`.
     fn cut(&self, stored: &dyn Fn(u64) -> u64) -> Result<()>;
 
+    /// Reads everything that is durable once more and compares it with its checksums.
+    fn verify(&self) -> Result<()>;
+
     /// Bytes of its files.
     fn size_bytes(&self) -> u64;
 

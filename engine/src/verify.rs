@@ -1,0 +1,205 @@
+//! Is what is on disk what was written? How a database's files are kept, when they are verified, and doing it.
+//!
+//! **Problem.** Reading every byte at opening takes as long as the disk takes: a minute for a hundred gigabytes. Never
+//! reading them means that a disk that rots gives wrong answers.
+//!
+//! **Idea.** Opening checks what is small: the manifest, the log, the tombstones, and of each segment the footer, the
+//! table of checksums and the headers. The large rest is compared with its checksums by a thread behind the first
+//! searches, once; or when asked. Until then nothing read from it is trusted to be in bounds, so damage can cost
+//! answers, never memory. Once damage is found, reads and writes of the collection fail with the file and the offset.
+//!
+//! **Cost.** Verifying reads a segment once from front to back. In the background it rests as long as it works, so that
+//! it takes half of a core and half of the disk at most.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::collection::CollectionCore;
+use crate::dir::{Dir, corrupt};
+use crate::error::{Error, Result};
+use crate::segment::{Check, SealedSegment};
+use crate::store::Store;
+
+/// When the segments of a database are compared with their checksums. The headers always are, and so are manifest, log
+/// and tombstones, when it is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Before opening returns: opening takes as long as reading everything, and fails if anything is damaged.
+    OnOpen,
+    /// By a thread that starts when the database was opened, reads everything once, at rest for half of the time, and
+    /// ends. Until it came by, a search may meet damaged bytes and give a wrong answer; afterwards it fails.
+    #[default]
+    Background,
+    /// Only by [`Db::verify`](crate::Db::verify), and where rows are copied to new segments.
+    OnDemand,
+}
+
+/// Where sealed segments are while a database is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Storage {
+    /// In their files, which are mapped: the operating system keeps in memory what is used, so a database may be larger
+    /// than memory and opens in milliseconds. A file that another program cuts, or that the disk fails to deliver, ends
+    /// the process with a signal (`SIGBUS`) when a search touches what is gone.
+    #[default]
+    Mapped,
+    /// In memory, on huge pages where the system has them. Opening reads and verifies everything, whatever
+    /// [`Verify`] says; afterwards no search waits for the disk, and nothing that happens to a file harms it.
+    Resident,
+}
+
+/// A place in a file where the bytes are not what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Damage {
+    /// The file.
+    pub file: PathBuf,
+    /// The first byte of the record or block that is wrong.
+    pub offset: u64,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl From<Damage> for Error {
+    fn from(Damage { file, offset, reason }: Damage) -> Self {
+        Error::Corrupt { file, offset, reason }
+    }
+}
+
+/// How far a verification is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifyProgress {
+    /// Bytes of segments read so far.
+    pub bytes: u64,
+    /// Bytes of segments there are to read.
+    pub bytes_total: u64,
+}
+
+/// What a verification found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifyReport {
+    /// Bytes of segments that were read.
+    pub bytes: u64,
+    /// Every damaged place; empty if all is well.
+    pub damaged: Vec<Damage>,
+    /// Whether the progress callback ended it before everything was read.
+    pub cancelled: bool,
+}
+
+/// Bytes between two reports of progress.
+const STEP_BYTES: usize = 1 << 20;
+/// Between two rests in the background.
+const WORKED: Duration = Duration::from_millis(2);
+
+impl Store {
+    /// Verifies manifest, log, tombstones and segments, as of now.
+    pub(crate) fn verify(
+        &self,
+        progress: &mut dyn FnMut(VerifyProgress) -> ControlFlow<()>,
+    ) -> Result<VerifyReport> {
+        let mut report = VerifyReport::default();
+        report.note(self.manifest.verify())?;
+        report.note(self.log.verify())?;
+        let cores = self.collections();
+        let mut segments = Vec::new();
+        for core in &cores {
+            report.note(core.verify_tombstones(&*self.dir))?;
+            segments.extend(core.sealed_segments().into_iter().map(|segment| (core, segment)));
+        }
+        let bytes_total = segments.iter().map(|(_, segment)| segment.size_bytes()).sum();
+        for (core, segment) in segments {
+            let Some(segment) = report.note(self.as_on_disk(core, segment))?.flatten() else { continue };
+            let (mut bytes, mut reported) = (report.bytes, report.bytes);
+            let found = segment.verify(&mut |read| {
+                bytes += read as u64;
+                if bytes - reported < STEP_BYTES as u64 {
+                    return ControlFlow::Continue(());
+                }
+                reported = bytes;
+                progress(VerifyProgress { bytes, bytes_total })
+            });
+            report.bytes = bytes;
+            match found {
+                ControlFlow::Continue(damaged) => report.damaged.extend(damaged),
+                ControlFlow::Break(()) => {
+                    report.cancelled = true;
+                    return Ok(report);
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    /// What is to be verified of a segment: itself, or of one in memory its file, if that is still there.
+    fn as_on_disk(
+        &self,
+        core: &CollectionCore,
+        segment: Arc<SealedSegment>,
+    ) -> Result<Option<Arc<SealedSegment>>> {
+        if self.options.storage == Storage::Mapped {
+            return Ok(Some(segment));
+        }
+        let opening = core.opening(Storage::Mapped, Check::Headers);
+        match SealedSegment::open(&*self.dir, segment.id, &opening) {
+            Ok(mapped) => Ok(Some(Arc::new(mapped))),
+            // Merged away meanwhile.
+            Err(Error::Io { .. }) if !core.sealed_segments().iter().any(|now| now.id == segment.id) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Segments of which only the headers were checked.
+    pub(crate) fn unverified(&self) -> Vec<Weak<SealedSegment>> {
+        let all = self.collections().into_iter().flat_map(|core| core.sealed_segments());
+        all.filter(|segment| !segment.is_verified()).map(|segment| Arc::downgrade(&segment)).collect()
+    }
+
+    /// Verifies segments one after the other, resting as long as it works, until all are or the database is closed.
+    pub(crate) fn verify_slowly(&self, segments: &[Weak<SealedSegment>]) {
+        for segment in segments {
+            // One that is not there any more was merged, after a verification of its own.
+            let Some(segment) = segment.upgrade().filter(|segment| !segment.is_verified()) else { continue };
+            let mut start = Instant::now();
+            let found = segment.verify(&mut |_| {
+                let worked = start.elapsed();
+                if worked < WORKED {
+                    return ControlFlow::Continue(());
+                }
+                let goes_on = self.signal.pause(worked).is_some();
+                start = Instant::now();
+                if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            match found {
+                ControlFlow::Continue(damaged) => damaged.into_iter().for_each(|damage| {
+                    let error = Error::from(damage);
+                    tracing::error!(%error, "a segment is damaged; its collection can be neither read nor written");
+                }),
+                ControlFlow::Break(()) => return,
+            }
+        }
+    }
+}
+
+impl VerifyReport {
+    /// Takes damage into the report; other errors end the verification.
+    fn note<T>(&mut self, checked: Result<T>) -> Result<Option<T>> {
+        match checked {
+            Ok(value) => Ok(Some(value)),
+            Err(Error::Corrupt { file, offset, reason }) => {
+                self.damaged.push(Damage { file, offset, reason });
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// An error about a file that differs from what this process holds of it.
+pub(crate) fn differs(dir: &dyn Dir, name: &str) -> Error {
+    corrupt(dir, name, 0, "the file is not what this process wrote or read")
+}
