@@ -1,7 +1,7 @@
 //! Inner products of a query of signed bytes with rows of small integer codes.
 //!
 //! A walk waits for memory, so rows are kept in few bytes: eight bits a component ([`KernelInt8`]) or four
-//! ([`KernelInt4`]). The products are integers, hence *the same on every instruction set*, to the last bit.
+//! ([`KernelInt4`]), or one ([`bit1`]). The products are integers, hence *the same on every instruction set*, to the last bit.
 //!
 //! Codes are unsigned, as the instruction for it (`VPDPBUSD`, unsigned times signed bytes) wants them; what
 //! the offset adds is the caller's to subtract (`offset * sum of the query`).
@@ -19,9 +19,12 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bit1;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
+
+pub use bit1::{BIT1_BLOCK, KernelBit1, pack_planes, pack_signs};
 
 use crate::isa::Isa;
 use crate::prefetch::prefetch;

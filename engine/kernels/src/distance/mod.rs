@@ -91,8 +91,11 @@ impl KernelF32 {
 }
 
 /// The Euclidean length of a row, right also where the squares of its components overflow or vanish.
+///
+/// The same on every processor, to the last bit: graphs are built on lengths, and a graph does not depend on where it
+/// is built. So it has one path, summed in a fixed order.
 pub fn norm(row: &[f32]) -> f32 {
-    let squares = -KernelF32::new(DistanceF32::NegatedDot).one(row, row);
+    let squares = scalar::squares(row);
     // Between these bounds no partial sum can have lost more than rounding.
     if squares.is_finite() && squares > 1e-30 {
         return squares.sqrt();
