@@ -34,6 +34,8 @@ use crate::schema::Metric;
 
 /// Query components in four bits: -7 to 7.
 const QUERY_MAX: f32 = 7.0;
+/// What sums of 32 bits may lose, as a part of what is summed, made as large beside the error of a bit as it is of theirs.
+const ROUNDING: f32 = 4e-6;
 
 /// The encoding.
 #[derive(Debug)]
@@ -126,7 +128,18 @@ impl Bit1Codec {
                 (-across, -share, 1.0)
             }
         };
-        Query { planes, sum, step, length, constant, weight, gain }
+        let whole_length = if self.metric == Metric::L2 { length } else { norm(query) };
+        Query { planes, sum, step, length, whole_length, constant, weight, gain }
+    }
+
+    /// What errors of distances grow with, for rows with so long a rest; and, where the query has nothing left, with what
+    /// is subtracted.
+    fn reach(&self, query: &Query, row_length: f32, centroid_length: f32) -> f32 {
+        let subtracted = match self.metric {
+            Metric::L2 => (query.whole_length + row_length) * (query.whole_length + row_length),
+            Metric::Cosine | Metric::Dot => query.whole_length * (row_length + centroid_length),
+        };
+        query.gain * query.length * row_length + ROUNDING * subtracted
     }
 }
 
@@ -140,6 +153,8 @@ struct Query {
     step: f32,
     /// Of what is left of the query.
     length: f32,
+    /// Of what stands in the sums.
+    whole_length: f32,
     constant: f32,
     weight: f32,
     gain: f32,
@@ -173,6 +188,7 @@ impl Codec for Bit1Codec {
             lengths.push(self.rest(row, 1.0, &centroid).1);
         }
         let kernel = KernelBit1::new();
+        let centroid_length = norm(&centroid);
         let errors = doubt::pairs(rows.len()).map(|(from, to)| {
             let query = self.query(rows[from], &centroid);
             let (code, factors) = &encoded[to];
@@ -182,7 +198,7 @@ impl Codec for Bit1Codec {
                 Metric::Cosine | Metric::Dot => -inner(rows[from], rows[to]),
                 Metric::L2 => rows[from].iter().zip(rows[to]).map(|(x, y)| (x - y) * (x - y)).sum(),
             };
-            (query.distance(product[0], factors) - exact) / (query.gain * query.length * lengths[to])
+            (query.distance(product[0], factors) - exact) / self.reach(&query, lengths[to], centroid_length)
         });
         parameters[0] = doubt::root_mean_square(errors);
         parameters[1] = doubt::usual_length(lengths);
@@ -191,7 +207,8 @@ impl Codec for Bit1Codec {
 
     fn encode(&self, row: &[f32], parameters: &[f32], code: &mut [u8], factors: &mut [f32]) {
         let row = &row[..self.components];
-        let centroid = Parameters::of(parameters, self.components).map_or(&[][..], |learned| learned.centroid);
+        let centroid =
+            Parameters::of(parameters, self.components).map_or(&[][..], |learned| learned.centroid);
         let (rest, length) = self.rest(row, 1.0, centroid);
         pack_signs(&rest, code);
         let squared = length * length;
@@ -214,7 +231,7 @@ impl Encoding for Bit1 {
         let query = self.codec.query(&query[..self.codec.components], centroid);
         let margin = match learned {
             Some(Parameters { error, length, .. }) if self.codec.components == rows.dimension() => {
-                doubt::margin(query.gain * error * query.length * length)
+                doubt::margin(error * self.codec.reach(&query, length, norm(centroid)))
             }
             // Nothing is known of the components left out, so every candidate is in doubt.
             _ => f32::INFINITY,

@@ -24,9 +24,8 @@ pub(super) fn pairs(rows: usize) -> impl Iterator<Item = (usize, usize)> {
 /// The root of the mean square of relative errors; those that are no number (rows of length zero) do not count.
 pub(super) fn root_mean_square(errors: impl Iterator<Item = f32>) -> f32 {
     let finite = errors.filter(|error| error.is_finite());
-    let (sum, count) = finite.fold((0.0_f64, 0), |(sum, count), error| {
-        (sum + f64::from(error) * f64::from(error), count + 1)
-    });
+    let (sum, count) = finite
+        .fold((0.0_f64, 0), |(sum, count), error| (sum + f64::from(error) * f64::from(error), count + 1));
     (sum / f64::from(count.max(1))).sqrt() as f32
 }
 

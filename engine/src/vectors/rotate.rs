@@ -130,6 +130,6 @@ mod tests {
     fn the_rotation_is_part_of_the_format() {
         let signs: String =
             rotated(&[1.0], 512)[..32].iter().map(|x| if *x >= 0.0 { '+' } else { '-' }).collect();
-        assert_eq!(signs, "SIGNS");
+        assert_eq!(signs, "-++++---+++-++--+++-+---+--+-+++");
     }
 }

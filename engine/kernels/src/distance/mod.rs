@@ -100,7 +100,7 @@ pub fn norm(row: &[f32]) -> f32 {
     if squares.is_finite() && squares > 1e-30 {
         return squares.sqrt();
     }
-    let wide: f64 = row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+    let wide = row.iter().fold(0.0, |sum, x| sum + f64::from(*x) * f64::from(*x));
     wide.sqrt() as f32
 }
 

@@ -69,7 +69,11 @@ impl KernelBit1 {
     #[inline]
     pub fn many(&self, planes: &[u8], rows: &[&[u8]], out: &mut [i32]) {
         let row_bytes = planes.len() / PLANES;
-        assert!(planes.len().is_multiple_of(BLOCK_BYTES * PLANES), "{} bytes are no whole blocks", planes.len());
+        assert!(
+            planes.len().is_multiple_of(BLOCK_BYTES * PLANES),
+            "{} bytes are no whole blocks",
+            planes.len()
+        );
         super::check(row_bytes * 8, rows, out, row_bytes);
         (self.many)(planes, rows, out);
     }

@@ -8,7 +8,9 @@ pub(super) fn counting(planes: &[u8], rows: &[&[u8]], out: &mut [i32]) {
     for (row, product) in rows.iter().zip(out) {
         let blocks = planes.chunks_exact(BLOCK_BYTES * PLANES).zip(row.chunks_exact(BLOCK_BYTES));
         *product = blocks
-            .flat_map(|(planes, block)| planes.chunks_exact(BLOCK_BYTES).zip(WEIGHTS).map(move |of| (block, of)))
+            .flat_map(|(planes, block)| {
+                planes.chunks_exact(BLOCK_BYTES).zip(WEIGHTS).map(move |of| (block, of))
+            })
             .map(|(block, (plane, weight))| weight * common_ones(block, plane) as i32)
             .sum();
     }
