@@ -5,7 +5,7 @@
 
 use ragstone::{Db, DbOptions, EncodingKind, Metric, Point, PointId, Schema, SearchRequest};
 
-const ROWS: usize = 2_000;
+const ROWS: usize = 2_500;
 const QUERIES: usize = 40;
 const DIMENSION: usize = 96;
 const K: usize = 10;
@@ -30,7 +30,7 @@ impl Random {
 /// Points around centres; the first components tell most, as in vectors that may be cut.
 fn clustered(random: &mut Random) -> Vec<Vec<f32>> {
     let weight = |component: usize| 1.0 / (1.0 + component as f32 / 12.0);
-    let centres: Vec<Vec<f32>> = (0..50).map(|_| (0..DIMENSION).map(|_| random.normal()).collect()).collect();
+    let centres: Vec<Vec<f32>> = (0..15).map(|_| (0..DIMENSION).map(|_| random.normal()).collect()).collect();
     let rows = (0..ROWS + QUERIES).map(|row| {
         let of = |(component, x): (usize, &f32)| (x + 0.8 * random.normal()) * weight(component);
         let row: Vec<f32> = centres[row % centres.len()].iter().enumerate().map(of).collect();
@@ -95,9 +95,9 @@ fn recall(schema: Schema, vectors: &[Vec<f32>], ef: usize) -> f64 {
     found as f64 / (QUERIES * K) as f64
 }
 
-fn check(kind: EncodingKind, walked: usize, ef: usize, bounds: [f64; 3]) {
+fn check(kind: EncodingKind, walked: usize, ef: usize, bound: f64) {
     let vectors = clustered(&mut Random(17));
-    for (metric, bound) in [Metric::Cosine, Metric::Dot, Metric::L2].into_iter().zip(bounds) {
+    for metric in [Metric::Cosine, Metric::Dot, Metric::L2] {
         let schema =
             Schema::builder(DIMENSION).metric(metric).encoding(kind).walk_dimension(walked).build().unwrap();
         let recall = recall(schema, &vectors, ef);
@@ -108,33 +108,42 @@ fn check(kind: EncodingKind, walked: usize, ef: usize, bounds: [f64; 3]) {
 
 #[test]
 fn f32_finds_the_nearest() {
-    check(EncodingKind::F32, DIMENSION, 96, [0.97, 0.97, 0.97]);
+    check(EncodingKind::F32, DIMENSION, 16, 0.96);
 }
 
 #[test]
 fn f16_finds_the_nearest() {
-    check(EncodingKind::F16, DIMENSION, 96, [0.97, 0.97, 0.97]);
+    check(EncodingKind::F16, DIMENSION, 16, 0.96);
 }
 
 #[test]
 fn int8_finds_the_nearest() {
-    check(EncodingKind::Int8, DIMENSION, 96, [0.97, 0.97, 0.97]);
+    check(EncodingKind::Int8, DIMENSION, 16, 0.96);
 }
 
 #[test]
-fn int4_finds_the_nearest() {
-    check(EncodingKind::Int4, DIMENSION, 96, [0.97, 0.97, 0.97]);
+fn int4_finds_the_nearest_with_a_walk_a_little_wider() {
+    check(EncodingKind::Int4, DIMENSION, 24, 0.94);
 }
 
 #[test]
-fn bit1_finds_the_nearest() {
-    check(EncodingKind::Bit1, DIMENSION, 150, [0.95, 0.95, 0.95]);
+fn bit1_finds_the_nearest_with_a_wide_walk() {
+    check(EncodingKind::Bit1, DIMENSION, 40, 0.97);
 }
 
 #[test]
-fn all_find_the_nearest_on_half_of_the_components() {
-    for kind in [EncodingKind::F32, EncodingKind::F16, EncodingKind::Int8, EncodingKind::Int4] {
-        check(kind, DIMENSION / 2, 150, [0.95, 0.95, 0.95]);
-    }
-    check(EncodingKind::Bit1, DIMENSION / 2, 150, [0.9, 0.9, 0.9]);
+fn floats_find_the_nearest_on_half_of_the_components() {
+    check(EncodingKind::F32, DIMENSION / 2, 24, 0.96);
+    check(EncodingKind::F16, DIMENSION / 2, 24, 0.96);
+}
+
+#[test]
+fn integers_find_the_nearest_on_half_of_the_components() {
+    check(EncodingKind::Int8, DIMENSION / 2, 24, 0.96);
+    check(EncodingKind::Int4, DIMENSION / 2, 24, 0.94);
+}
+
+#[test]
+fn bit1_finds_the_nearest_on_half_of_the_components() {
+    check(EncodingKind::Bit1, DIMENSION / 2, 48, 0.96);
 }
