@@ -62,7 +62,7 @@ struct Rows<T> {
     order: Vec<usize>,
 }
 
-impl<T: Clone> Rows<T> {
+impl<T: Copy> Rows<T> {
     /// Copies of a row, as many as fill `bytes`.
     fn new(row: &[T], bytes: usize, compared: usize) -> Self {
         let count = (bytes / size_of_val(row)).max(BLOCK);
@@ -97,14 +97,12 @@ impl Bench<'_> {
     }
 
     /// Measures both on the rows of each size; each gets a row in its own form.
-    fn both<T: Clone, U: Clone>(
+    fn both<T: Copy, U: Copy>(
         &self,
         kernel: &str,
         (own_row, mut own): (&[T], impl FnMut(&[&[T]])),
-        (their_row, mut theirs): (&[U], impl FnMut(&U, &[U])),
-    ) where
-        U: Copy,
-    {
+        (their_row, mut theirs): (&[U], impl FnMut(&[U])),
+    ) {
         for (place, bytes) in [("cache", self.arguments.cache_bytes), ("memory", self.arguments.memory_bytes)]
         {
             let print = |by: &str, ns: f64| {
@@ -117,7 +115,7 @@ impl Bench<'_> {
             print("ragstone", rows.time(&mut own));
             drop(rows);
             let rows = Rows::new(their_row, bytes, self.arguments.compared);
-            print("simsimd", rows.time(|block| block.iter().for_each(|row| theirs(&row[0], row))));
+            print("simsimd", rows.time(|block| block.iter().for_each(|row| theirs(row))));
         }
     }
 
@@ -131,7 +129,7 @@ impl Bench<'_> {
             self.both(
                 name,
                 (&row, |rows: &[&[f32]]| kernel.many(black_box(&query), rows, black_box(&mut out))),
-                (&row, |_: &f32, row: &[f32]| {
+                (&row, |row: &[f32]| {
                     black_box(match distance {
                         DistanceF32::NegatedDot => f32::dot(black_box(&query), row),
                         DistanceF32::SquaredEuclidean => f32::sqeuclidean(black_box(&query), row),
@@ -158,7 +156,7 @@ impl Bench<'_> {
                 (&code, |rows: &[&[u8]]| {
                     kernel.many(black_box(&query), rows, &[1.0; BLOCK], black_box(&mut out))
                 }),
-                (&their_row, |_: &simsimd::f16, row: &[simsimd::f16]| {
+                (&their_row, |row: &[simsimd::f16]| {
                     black_box(match distance {
                         DistanceF32::NegatedDot => simsimd::f16::dot(black_box(&their_query), row),
                         DistanceF32::SquaredEuclidean => {
@@ -175,7 +173,7 @@ impl Bench<'_> {
         let bytes: Vec<u8> = (0..self.dimension).map(|_| self.random.next() as u8).collect();
         let query: Vec<i8> = bytes.iter().rev().map(|byte| *byte as i8).collect();
         let signed: Vec<i8> = bytes.iter().map(|byte| (byte ^ 128) as i8).collect();
-        let simsimd = |_: &i8, row: &[i8]| {
+        let simsimd = |row: &[i8]| {
             black_box(i8::dot(black_box(&query), row));
         };
         let mut out = [0; BLOCK];
@@ -209,7 +207,7 @@ impl Bench<'_> {
         self.both(
             "bit1 dot",
             (&code, |rows: &[&[u8]]| kernel.many(black_box(&planes), rows, black_box(&mut out))),
-            (&code, |_: &u8, row: &[u8]| {
+            (&code, |row: &[u8]| {
                 for plane in black_box(&planes).chunks_exact(row.len()) {
                     black_box(u8::hamming(plane, row));
                 }

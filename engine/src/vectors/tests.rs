@@ -224,3 +224,23 @@ fn one_bit_is_relative_to_the_centroid() {
         assert!((near - far).abs() < near_margin, "{near} {far}");
     }
 }
+
+/// Codes whose parameters are not those of the codec (a segment of another version) are compared all the same, with
+/// everything in doubt where the parameters would have said how much.
+#[test]
+fn codes_without_parameters_leave_every_candidate_in_doubt() {
+    let mut random = Random(2);
+    for (kind, metric) in CODED.iter().flat_map(|kind| METRICS.map(|metric| (*kind, metric))) {
+        let vectors = clustered(50, 20, metric, &mut random);
+        let encodings = encodings(20, metric, kind, 20);
+        let mut rows = Coded::new(&vectors, &encodings);
+        let codec = encodings.sealed.codec().unwrap();
+        rows.codes = Some(GrowingCodes::of(codec, Vec::new(), &rows.rows));
+        let (estimates, exact, margin) = compared(&rows, &vectors[0], &encodings);
+        assert!(margin == f32::INFINITY || kind == EncodingKind::Int8, "{kind:?} {metric:?}: {margin}");
+        let scale = exact.iter().fold(0.0_f32, |scale, distance| scale.max(distance.abs()));
+        for (estimate, exact) in estimates.iter().zip(&exact) {
+            assert!((estimate - exact).abs() <= 0.5 * scale, "{kind:?} {metric:?}: {estimate} for {exact}");
+        }
+    }
+}

@@ -14,6 +14,15 @@
 //! The layers are those of the float distances: [`scalar`] is the reference, the other files one instruction
 //! set each, [`KernelInt8`] and [`KernelInt4`] the dispatch. A batch is computed four rows at a time, the
 //! query's block loaded once for the four, and rows further on are prefetched meanwhile.
+//!
+//! Nanoseconds for a row, int8 and int4 / simsimd's product of signed bytes (a pair a call, without prefetching), with
+//! VNNI (`benches/src/bin/kernels.rs` on an AMD Zen 5, one core of two busy):
+//!
+//! | components | cache | memory |
+//! |---|---|---|
+//! | 384 | 4.0 and 3.1 / 11.3 | 26 and 24 / 113 |
+//! | 768 | 7.1 and 5.0 / 19.6 | 41 and 30 / 174 |
+//! | 1536 | 15.7 and 8.8 / 38.9 | 74 and 49 / 315 |
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

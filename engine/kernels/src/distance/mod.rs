@@ -9,6 +9,15 @@
 //! trait of a dozen operations; `avx2` and `avx512` implement that trait and instantiate the algorithm;
 //! [`KernelF32`] is the one dispatch, made once. All of them sum in 32 bits: results of two levels differ by
 //! rounding, never more.
+//!
+//! Nanoseconds for a row, ours / simsimd's (a pair a call, without prefetching), with AVX-512
+//! (`benches/src/bin/kernels.rs` on an AMD Zen 5, one core of two busy):
+//!
+//! | components | dot, cache | dot, memory | L2, cache | L2, memory |
+//! |---|---|---|---|---|
+//! | 384 | 17.3 / 31.0 | 80 / 423 | 17.6 / 29.3 | 70 / 191 |
+//! | 768 | 26.4 / 41.1 | 109 / 250 | 26.2 / 41.0 | 114 / 271 |
+//! | 1536 | 55.3 / 77.8 | 197 / 483 | 54.2 / 79.2 | 224 / 524 |
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -11,7 +11,14 @@
 //! ```
 //! Four rows at a time, as the other kernels; rows further on are prefetched meanwhile.
 //!
-//! FIGURES
+//! Nanoseconds for a row, ours / simsimd's (which compares half floats with half floats, a pair a call, without
+//! prefetching), `benches/src/bin/kernels.rs` on an AMD Zen 5 with AVX-512, one core of two busy:
+//!
+//! | components | dot, cache | dot, memory | L2, cache | L2, memory |
+//! |---|---|---|---|---|
+//! | 384 | 9.7 / 39.6 | 55 / 323 | 11.2 / 42.4 | 60 / 345 |
+//! | 768 | 21.9 / 79.7 | 98 / 444 | 25.1 / 86.0 | 103 / 486 |
+//! | 1536 | 43.7 / 180 | 201 / 706 | 47.2 / 186 | 215 / 722 |
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -14,7 +14,13 @@
 //! Counting takes `VPOPCNTD` where the processor has it (AVX512_VPOPCNTDQ: Ice Lake, Zen 4 and later), otherwise
 //! tables of sixteen counts in registers (`VPSHUFB`; Mula, Kurz and Lemire 2018), 64 or 32 bytes at a time.
 //!
-//! FIGURES
+//! The other way, the query in bytes and a `VPDPBUSD` under the mask of the row's bits, took 4.3 ns for a row of 512 bits
+//! where this takes 3.2, and 6.7 where this takes 4.4 for 1024; it would keep four more bits of the query, which add
+//! nothing to the precision of a row's one.
+//!
+//! Nanoseconds for a row, ours / four calls of simsimd's Hamming distance, which together tell the same, of rows in cache
+//! and in memory (`benches/src/bin/kernels.rs` on an AMD Zen 5 with AVX-512, one core of two busy): 512 bits 2.7 / 11.5
+//! and 25 / 128; 1024 bits 3.7 / 13.5 and 33 / 134; 1536 bits 4.7 / 14.5 and 31 / 148.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
