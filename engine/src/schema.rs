@@ -46,7 +46,8 @@ pub enum EncodingKind {
     /// Half a byte a component: the fastest.
     #[default]
     Int4,
-    /// A bit a component, 64 bytes for each 512 of them: the least memory, for searches with a wide walk.
+    /// A bit a component, 64 bytes for each 512 of them: the least memory. Give `ef` half as much again for the recall of
+    /// the others; all `ef` candidates are compared exactly.
     Bit1,
 }
 

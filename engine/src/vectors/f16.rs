@@ -9,7 +9,8 @@
 //! and components down to a 2^28th of the greatest keep all eleven bits, whatever the length of the row.
 //!
 //! For who wants to walk on nearly exact distances in half the memory: a product of unit vectors of 384 components is off
-//! by about .00001, where `int8` is off by .0008, so hardly more than `k` rows are compared exactly.
+//! by about .00001, where `int8` is off by .0008, so hardly more than `k` rows are compared exactly. On 60,000 text embeddings recall
+//! is that of `f32` at any width, at 1.6 times its speed (ef 64: .983, 13,700 queries a second of one thread against 8,600).
 
 use std::sync::Arc;
 

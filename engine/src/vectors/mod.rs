@@ -13,7 +13,7 @@
 //! its segment.
 //!
 //! Distances: smaller is nearer under every metric. Cosine and dot give the negated inner product (under
-//! cosine both sides have unit length), L2 the squared Euclidean distance; [`Encoding::score`] turns one into
+//! cosine both sides have unit length), L2 the squared Euclidean distance; [`Encodings::score`] turns one into
 //! the metric's score.
 //!
 //! A walk on codes ends with a second look at its nearest candidates on the exact rows: at as many as the
