@@ -8,11 +8,15 @@ use ragstone::EncodingKind;
 pub enum Encoding {
     /// 32-bit floats.
     F32,
+    /// 16-bit floats.
+    F16,
     /// A byte a component.
     Int8,
     /// Half a byte a component.
     #[default]
     Int4,
+    /// A bit a component.
+    Bit1,
 }
 
 impl Encoding {
@@ -22,6 +26,8 @@ impl Encoding {
             Encoding::F32 => "f32",
             Encoding::Int8 => "int8",
             Encoding::Int4 => "int4",
+            Encoding::F16 => "f16",
+            Encoding::Bit1 => "bit1",
         }
     }
 
@@ -31,6 +37,8 @@ impl Encoding {
             Encoding::F32 => EncodingKind::F32,
             Encoding::Int8 => EncodingKind::Int8,
             Encoding::Int4 => EncodingKind::Int4,
+            Encoding::F16 => EncodingKind::F16,
+            Encoding::Bit1 => EncodingKind::Bit1,
         }
     }
 
@@ -40,6 +48,8 @@ impl Encoding {
             Encoding::F32 => dimension * 4,
             Encoding::Int8 => dimension.next_multiple_of(64) + 12,
             Encoding::Int4 => dimension.next_multiple_of(128) / 2 + 4,
+            Encoding::F16 => dimension.next_multiple_of(32) * 2 + 4,
+            Encoding::Bit1 => dimension.next_multiple_of(512) / 8 + 8,
         }
     }
 

@@ -252,6 +252,8 @@ pub(crate) fn encoding_code(encoding: EncodingKind) -> u8 {
         EncodingKind::F32 => 0,
         EncodingKind::Int8 => 1,
         EncodingKind::Int4 => 2,
+        EncodingKind::F16 => 3,
+        EncodingKind::Bit1 => 4,
     }
 }
 
@@ -260,6 +262,8 @@ pub(crate) fn decode_encoding(decoder: &mut Decoder<'_>) -> Decoded<EncodingKind
         0 => Ok(EncodingKind::F32),
         1 => Ok(EncodingKind::Int8),
         2 => Ok(EncodingKind::Int4),
+        3 => Ok(EncodingKind::F16),
+        4 => Ok(EncodingKind::Bit1),
         other => decoder.error(format!("unknown encoding {other}")),
     }
 }

@@ -39,11 +39,16 @@ impl std::fmt::Display for Metric {
 pub enum EncodingKind {
     /// 32-bit floats: four bytes a component, nothing but the vectors themselves.
     F32,
+    /// 16-bit floats: two bytes a component, off by their last digit only.
+    F16,
     /// One byte a component.
     Int8,
     /// Half a byte a component: the fastest.
     #[default]
     Int4,
+    /// A bit a component, 64 bytes for each 512 of them: the least memory. Give `ef` half as much again for the recall of
+    /// the others; all `ef` candidates are compared exactly.
+    Bit1,
 }
 
 /// The shape of the graph.

@@ -12,7 +12,10 @@ use ragstone_benches::encoding::Encoding;
 use ragstone_benches::index::{Index, at_recall, rounded};
 use ragstone_benches::npy::Matrix;
 use ragstone_benches::random::{Random, hash};
-use ragstone_kernels::{DistanceF32, INT4_BLOCK, KernelF32, KernelInt4, KernelInt8, prefetch};
+use ragstone_kernels::{
+    BIT1_BLOCK, DistanceF32, INT4_BLOCK, KernelBit1, KernelF16, KernelF32, KernelInt4, KernelInt8,
+    pack_planes, prefetch,
+};
 use serde_json::json;
 
 /// Rows scored with one call, as many as a node has links.
@@ -123,6 +126,26 @@ fn distances_alone(encoding: Encoding, data: &Data, picks: &Picks) -> f64 {
         Encoding::F32 => {
             let kernel = KernelF32::new(DistanceF32::NegatedDot);
             timed(&data.base, &data.query, picks, |query, rows, out| kernel.many(query, rows, out))
+        }
+        Encoding::F16 => {
+            let kernel = KernelF16::new(DistanceF32::NegatedDot);
+            let (rows, _) = codes(data, data.base.columns.next_multiple_of(32) * 2, 1);
+            let (width, scales) = (rows.columns / 2, [1.0; BLOCK]);
+            let mut elements = vec![0.0_f32; data.query.len() * width];
+            for (out, query) in elements.chunks_exact_mut(width).zip(data.query.rows()) {
+                out[..query.len()].copy_from_slice(query);
+            }
+            let queries = Matrix { columns: width, elements };
+            timed(&rows, &queries, picks, |query, rows, out| {
+                kernel.many(query, rows, &scales[..rows.len()], out);
+            })
+        }
+        Encoding::Bit1 => {
+            let kernel = KernelBit1::new();
+            let (rows, queries) = codes(data, data.base.columns.next_multiple_of(BIT1_BLOCK) / 8, 8);
+            let mut planes = vec![0; queries.columns / 2];
+            pack_planes(queries.row(0), &mut planes);
+            timed(&rows, &queries, picks, |_, rows, out| kernel.many(&planes, rows, out))
         }
         Encoding::Int8 => {
             let kernel = KernelInt8::new();

@@ -11,6 +11,7 @@
 mod arena;
 mod codes;
 mod distance;
+mod halves;
 mod isa;
 pub mod matrix;
 mod pool;
@@ -18,8 +19,11 @@ mod prefetch;
 pub mod sync;
 
 pub use arena::RowArena;
-pub use codes::{INT4_BLOCK, KernelInt4, KernelInt8, pack_int4};
+pub use codes::{
+    BIT1_BLOCK, INT4_BLOCK, KernelBit1, KernelInt4, KernelInt8, pack_int4, pack_planes, pack_signs,
+};
 pub use distance::{DistanceF32, KernelF32, norm};
+pub use halves::{KernelF16, pack_f16};
 pub use isa::{ISA_VARIABLE, Isa};
 pub use pool::{CandidatePool, POOL_NODES_MAX};
 pub use prefetch::prefetch;

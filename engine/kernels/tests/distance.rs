@@ -134,3 +134,19 @@ fn a_level_that_the_processor_lacks_is_lowered() {
 fn rows_of_different_lengths_are_refused() {
     KernelF32::new(DistanceF32::NegatedDot).many(&[1.0; 8], &[&[1.0; 8], &[1.0; 7]], &mut [0.0; 2]);
 }
+
+/// A length decides about links, so it is the same number wherever a graph is built. These were computed by the
+/// definition: sixteen sums, then halves onto halves, without fused steps.
+#[test]
+fn a_norm_is_one_order_of_additions() {
+    for length in [0_usize, 1, 3, 15, 16, 17, 63, 384, 777] {
+        let row: Vec<f32> = (0..length).map(|i| ((i * 7919) % 1000) as f32 / 487.0 - 1.0).collect();
+        let mut sums = [0.0_f32; 16];
+        row.iter().enumerate().for_each(|(i, x)| sums[i % 16] += x * x);
+        for half in [8, 4, 2, 1] {
+            (0..half).for_each(|i| sums[i] += sums[i + half]);
+        }
+        let squares = sums[0];
+        assert_eq!(norm(&row).to_bits(), squares.sqrt().to_bits(), "{length}");
+    }
+}

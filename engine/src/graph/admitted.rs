@@ -10,6 +10,10 @@
 //! the walk begins at the node nearest to the query *and* at some admitted nodes drawn from all of them, so that it has a
 //! foot in the region that the filter leaves, wherever that is.
 //!
+//! Where the filter refuses just what is near the query, the nearest admitted rows lie on the rim of all the others, in
+//! every direction: a walk of the usual width ends in the first bay that it comes to. It shows at the start, where fewer
+//! rows are admitted than elsewhere. Then the walk is [`FAR_WIDER`] times as wide.
+//!
 //! **Cost.** A distance less for each refused row; a list of links more, 128 bytes, for each one passed through. Which
 //! is worth it, and when comparing all that is admitted is cheaper still, `search/plan.rs` says.
 
@@ -24,6 +28,12 @@ use crate::vectors::Scorer;
 const SEEDS: usize = 32;
 /// Candidates of a step, if the lists within two links give so many.
 const WANTED: usize = 24;
+/// How much wider a walk is whose filter refuses what is near.
+const FAR_WIDER: usize = 8;
+/// What is near is refused if its share of admitted rows is so many times less than the whole's.
+const FAR_SHARE: usize = 4;
+/// Nodes around the start that are looked at for that.
+const AROUND: usize = 256;
 /// Lists asked for before they are read.
 const AHEAD: usize = 6;
 
@@ -32,6 +42,8 @@ pub(super) struct Among<'a> {
     /// The node of the base nearest to the query, admitted or not.
     pub(super) start: u32,
     pub(super) admit: &'a FixedBitSet,
+    /// How many are admitted.
+    pub(super) matches: usize,
     pub(super) request: &'a WalkRequest<'a>,
 }
 
@@ -46,9 +58,11 @@ pub(super) fn walk_among<L: Layer>(
     let request = among.request;
     scratch.visited.begin(layer.limit());
     scratch.passed.begin(layer.limit());
-    scratch.pool.reset(request.ef);
     let admits = |node: u32| request.admits(layer.slot(node));
-    let factor = Stop::factor(request.ef);
+    let far = is_far(layer, among, &admits);
+    let ef = if far { request.ef * FAR_WIDER } else { request.ef };
+    scratch.pool.reset(ef);
+    let factor = Stop::factor(ef);
     let first = scratch.visited.insert_all(seeds(among.admit).filter(|node| admits(*node)));
     let mut batch = first.start
         ..scratch.visited.insert_all(Some(among.start).into_iter().filter(|node| admits(*node))).end;
@@ -72,7 +86,7 @@ pub(super) fn walk_among<L: Layer>(
             }
             check_at = request.next_check(compared);
         }
-        let Some(node) = next(pool, request.stop, (request.ef, factor)) else {
+        let Some(node) = next(pool, request.stop, (ef, factor)) else {
             return (compared, false);
         };
         if let Some(after) = pool.peek_next() {
@@ -80,6 +94,19 @@ pub(super) fn walk_among<L: Layer>(
         }
         batch = collect(layer, node, &admits, scratch);
     }
+}
+
+/// Whether the filter refuses what is near the start: within two links of it, the share of admitted nodes is much less
+/// than that of all.
+fn is_far<L: Layer>(layer: &L, among: &Among<'_>, admits: &impl Fn(u32) -> bool) -> bool {
+    let own = layer.links(among.start).filter(|node| (*node as usize) < layer.limit());
+    let (mut near, mut admitted) = (0, 0);
+    for node in own.flat_map(|node| layer.links(node)).take(AROUND) {
+        near += 1;
+        admitted += usize::from(admits(node));
+    }
+    // admitted / near < matches / limit / FAR_SHARE, in integers.
+    admitted * layer.limit() * FAR_SHARE < among.matches * near
 }
 
 /// The admitted nodes not seen yet within one link of a node, and as far as there are too few, within two.

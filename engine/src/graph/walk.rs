@@ -164,7 +164,7 @@ pub(super) fn search(
     };
     let (start, above) = descend(layers, scorer, (entry, 0), scratch);
     if let Some(admit) = request.admit.filter(|_| request.among_admitted) {
-        let among = Among { start, admit, request };
+        let among = Among { start, admit, matches: admit.count_ones(..), request };
         let (compared, cut) = walk_among(&layers.base(), scorer, &among, scratch);
         return found(scratch, above + compared, cut);
     }

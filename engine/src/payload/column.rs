@@ -15,9 +15,6 @@
 
 use std::ops::Range;
 
-use fixedbitset::FixedBitSet;
-
-use super::compile::Test;
 use super::{FieldType, ValueRef};
 use crate::codec::{u32_at, u64_at};
 use crate::limits::PAYLOAD_BYTES_MAX;
@@ -102,16 +99,15 @@ impl Column {
         self.value(file, index)
     }
 
-    /// Sets the bits of the rows whose value passes.
-    pub(crate) fn select(&self, file: &[u8], test: &Test, out: &mut FixedBitSet) {
+    /// Calls `each` with every row that has a value, in order.
+    pub(crate) fn each<'a>(&self, file: &'a [u8], mut each: impl FnMut(usize, ValueRef<'a>)) {
         let present = &file[self.present.clone()];
         let mut index = 0;
         for word in 0..self.rows.div_ceil(64) {
             let mut bits = u64_at(present, word) & self.rows_of(word);
             while bits != 0 {
-                let row = word * 64 + bits.trailing_zeros() as usize;
-                if self.value(file, index).is_some_and(|value| test.passes(value)) {
-                    out.insert(row);
+                if let Some(value) = self.value(file, index) {
+                    each(word * 64 + bits.trailing_zeros() as usize, value);
                 }
                 index += 1;
                 bits &= bits - 1;
@@ -209,7 +205,11 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    use crate::payload::{CompiledFilter, FieldId, FieldSource, FieldTable, Filter, Value};
+    use fixedbitset::FixedBitSet;
+
+    use crate::payload::{
+        ColumnIndex, CompiledFilter, FieldId, FieldSource, FieldTable, Filter, Range, Test, Value,
+    };
 
     fn round_trip(values: &[Option<Value>], field_type: FieldType) -> (Column, Vec<u8>) {
         let mut builder = ColumnBuilder::new(field_type, values.len());
@@ -235,8 +235,8 @@ mod tests {
             assert!(!column.has_right_counts(&file), "byte {damaged}");
             // Reading goes on, with whatever values.
             assert!((0..values.len()).filter_map(|row| column.get(&file, row)).count() <= values.len());
-            let mut out = FixedBitSet::with_capacity(values.len());
-            column.select(&file, &Test::Bool { accepts: [true, true] }, &mut out);
+            let every = Test::Bool { accepts: [true, true] };
+            ColumnIndex::new(&column, &file).select(&column, &file, &every, values.len());
         }
         (column, file)
     }
@@ -266,9 +266,12 @@ mod tests {
                 self.0.rows
             }
             fn select(&self, _: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet> {
-                let mut out = FixedBitSet::with_capacity(self.0.rows);
-                self.0.select(&self.1, test, &mut out);
-                Arc::new(out)
+                let index = ColumnIndex::new(&self.0, &self.1);
+                let found = index.select(&self.0, &self.1, test, self.0.rows);
+                let mut tested = FixedBitSet::with_capacity(self.0.rows);
+                self.0.each(&self.1, |row, value| tested.set(row, test.passes(value)));
+                assert_eq!(found, tested, "{test:?}");
+                Arc::new(found)
             }
         }
         let values: Vec<_> = (0..130).map(|i| (i % 2 == 0).then_some(Value::Int(i % 10))).collect();
@@ -283,6 +286,13 @@ mod tests {
         // A row without the field fails the condition and so passes its negation.
         let not = rows(Filter::Not(Box::new(Filter::eq("n", 4i64))));
         assert_eq!(not, (0..130).filter(|i| i % 10 != 4).collect::<Vec<_>>());
+        let range = |gte: Option<i64>, lt: Option<i64>| {
+            let (gte, lt) = (gte.map(Value::Int), lt.map(Value::Int));
+            rows(Filter::Range("n".into(), Range { gte, lt, ..Range::default() })).len()
+        };
+        assert_eq!([range(Some(2), None), range(None, Some(9)), range(Some(3), Some(4))], [52, 65, 0]);
+        let twice = Filter::In("n".into(), [8i64, 2, 8, 7, 0, 4].map(Value::Int).into());
+        assert_eq!(rows(twice).len(), 52);
         assert_eq!(rows(Filter::And(vec![])).len(), 130);
         assert_eq!(rows(Filter::Or(vec![])).len(), 0);
     }

@@ -115,6 +115,48 @@ impl Test {
         }
     }
 
+    /// The runs of equal values that pass, among runs in the order of their values, as pairs of first and end. `first`
+    /// gives the place of the first run whose value is not before something.
+    pub(crate) fn places(
+        &self,
+        first: &dyn Fn(&dyn Fn(ValueRef<'_>) -> bool) -> usize,
+    ) -> Vec<(usize, usize)> {
+        let before = |bound: ValueRef<'_>| first(&|value| value.order(bound).is_lt());
+        let through = |bound: ValueRef<'_>| first(&|value| value.order(bound).is_le());
+        let one = |value: ValueRef<'_>| (before(value), through(value));
+        let range = |low: Bound<ValueRef<'_>>, high: Bound<ValueRef<'_>>| {
+            let start = match low {
+                Bound::Included(low) => before(low),
+                Bound::Excluded(low) => through(low),
+                Bound::Unbounded => 0,
+            };
+            let end = match high {
+                Bound::Included(high) => through(high),
+                Bound::Excluded(high) => before(high),
+                Bound::Unbounded => first(&|_| true),
+            };
+            vec![(start, end)]
+        };
+        let mut places = match self {
+            Test::Bool { accepts } => [false, true]
+                .into_iter()
+                .filter(|value| accepts[usize::from(*value)])
+                .map(|value| one(ValueRef::Bool(value)))
+                .collect(),
+            Test::IntIn(values) => values.iter().map(|value| one(ValueRef::Int(*value))).collect(),
+            Test::FloatIn(values) => values.iter().map(|value| one(ValueRef::Float(*value))).collect(),
+            Test::TextIn(values) => values.iter().map(|value| one(ValueRef::Text(value))).collect(),
+            Test::IntRange(low, high) => range(low.map(ValueRef::Int), high.map(ValueRef::Int)),
+            Test::FloatRange(low, high) => range(low.map(ValueRef::Float), high.map(ValueRef::Float)),
+            Test::TextRange(low, high) => {
+                range(borrow(low).map(ValueRef::Text), borrow(high).map(ValueRef::Text))
+            }
+        };
+        // A value may be given twice.
+        places.dedup();
+        places
+    }
+
     /// Whether a value passes.
     #[inline]
     pub(crate) fn passes(&self, value: ValueRef<'_>) -> bool {

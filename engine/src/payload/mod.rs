@@ -3,13 +3,14 @@
 //! Values reach this module with a point (`value.rs`), get the number of their field (`fields.rs`), and lie in rows
 //! while a segment grows and in columns once it is sealed (`column.rs`). A [`Filter`] is compiled once per request
 //! against the fields of the view (`compile.rs`), where its types and limits are checked, and then run over each
-//! segment to a bitmap with an exact count (`cache.rs` keeps what sealed segments answered).
+//! segment to a bitmap with an exact count (through `index.rs` in sealed segments; `cache.rs` keeps their answers).
 
 mod cache;
 mod column;
 mod compile;
 mod fields;
 mod filter;
+mod index;
 mod value;
 
 pub(crate) use cache::FilterCache;
@@ -17,5 +18,6 @@ pub(crate) use column::{Column, ColumnBuilder, ColumnEntry};
 pub(crate) use compile::{CompiledFilter, FieldSource, Test};
 pub(crate) use fields::{FieldId, FieldTable};
 pub use filter::{Filter, Range};
+pub(crate) use index::ColumnIndex;
 pub(crate) use value::ValueRef;
 pub use value::{FieldType, Payload, Value};

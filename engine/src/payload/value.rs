@@ -119,6 +119,17 @@ pub(crate) enum ValueRef<'a> {
 }
 
 impl ValueRef<'_> {
+    /// The order of values of one type, in which both zeros are equal; values of two types have none and count as equal.
+    pub(crate) fn order(self, other: ValueRef<'_>) -> std::cmp::Ordering {
+        match (self, other) {
+            (ValueRef::Bool(a), ValueRef::Bool(b)) => a.cmp(&b),
+            (ValueRef::Int(a), ValueRef::Int(b)) => a.cmp(&b),
+            (ValueRef::Float(a), ValueRef::Float(b)) => (a + 0.0).total_cmp(&(b + 0.0)),
+            (ValueRef::Text(a), ValueRef::Text(b)) => a.cmp(b),
+            _ => std::cmp::Ordering::Equal,
+        }
+    }
+
     /// The value itself.
     pub(crate) fn to_value(self) -> Value {
         match self {

@@ -6,7 +6,7 @@
 //! with four bits (23 ns), and the cheapest is taken.
 //!
 //! ```text
-//! scan of codes    = 0.25 a candidate                   rows come in order, so memory is no obstacle
+//! scan of codes    = 0.5 a candidate                    rows come in order, so memory is no obstacle
 //! exact scan       = 1 a candidate
 //! walk             = ef * degree / 3 / share            of rows that are candidates
 //! walk among       = ef * (degree / 3 + 1.7 a list that is read to find 24 candidates of a step)
@@ -19,7 +19,7 @@ const SCAN_ALWAYS: usize = 256;
 /// Width of a walk at which keeping its pool in order costs more than comparing.
 const WALK_EF_MAX: usize = 10_000;
 /// What a candidate of a scan of codes costs.
-const CODE_SCAN_COST: f64 = 0.25;
+const CODE_SCAN_COST: f64 = 0.5;
 /// What a list costs that is read to get past a refused row.
 const LIST_COST: f64 = 1.7;
 /// Candidates of a step among admitted rows.
@@ -113,16 +113,17 @@ mod tests {
             ((100_000, 100_000, false, 10, 64, true), Plan::Scan),
             ((100_000, 100_000, false, 10, 64, false), free),
             ((256, 256, false, 10, 64, false), Plan::Scan),
-            ((2_000, 2_000, false, 10, 64, false), Plan::Scan),
+            ((1_000, 1_000, false, 10, 64, false), Plan::Scan),
             ((4_000, 4_000, false, 10, 64, false), free),
             ((100_000, 90_000, false, 10, 64, false), walk(90_000, false)),
             ((100_000, 90_000, true, 10, 64, false), walk(90_000, true)),
             ((100_000, 50_000, false, 10, 64, false), walk(50_000, true)),
             ((100_000, 20_000, true, 10, 64, false), walk(20_000, true)),
-            ((100_000, 5_000, true, 10, 64, false), Plan::Scan),
+            ((100_000, 5_000, true, 10, 64, false), walk(5_000, true)),
+            ((100_000, 3_000, true, 10, 64, false), Plan::Scan),
             ((100_000, 1_000, true, 10, 64, false), Plan::Scan),
             ((1_000_000, 20_000, true, 10, 64, false), walk(20_000, true)),
-            ((1_000_000, 10_000, true, 10, 64, false), Plan::Scan),
+            ((1_000_000, 5_000, true, 10, 64, false), Plan::Scan),
             ((100_000, 100_000, false, 5_000, 10_000, false), Plan::Scan),
             ((10_000_000, 10_000_000, false, 5_000, 10_000, false), free),
             ((10_000_000, 10_000_000, false, 5_001, 10_002, false), Plan::Scan),

@@ -20,7 +20,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use fixedbitset::FixedBitSet;
 
@@ -33,7 +33,7 @@ use crate::dir::{Access, Blob, Dir, corrupt};
 use crate::error::Result;
 use crate::graph::{GRAPH_HEADER_BYTES, SealedGraph};
 use crate::limits::ID_BYTES_MAX;
-use crate::payload::{Column, FieldId, FieldTable, FilterCache, Test, ValueRef};
+use crate::payload::{Column, ColumnIndex, FieldId, FieldTable, FilterCache, Test, ValueRef};
 use crate::point::PointId;
 use crate::schema::Schema;
 use crate::vectors::{Encodings, RowsError, SealedCodes, SealedRows};
@@ -87,6 +87,8 @@ pub(crate) struct SealedSegment {
     pub(super) id_ends: Range<usize>,
     pub(super) ids: Range<usize>,
     pub(super) columns: BTreeMap<FieldId, Column>,
+    /// Of each column, once it is filtered by.
+    indexes: BTreeMap<FieldId, OnceLock<ColumnIndex>>,
     filters: FilterCache,
 }
 
@@ -178,6 +180,7 @@ impl SealedSegment {
                 Column::open(entry, rows).ok_or((start, "a column does not fit its counts".to_owned()))?;
             columns.insert(*field, column);
         }
+        let indexes = columns.keys().map(|field| (*field, OnceLock::new())).collect();
         let order = range(meta.order, Some(rows * 4))?;
         let id_ends = range(meta.id_ends, Some(rows * 8))?;
         let ids = range(meta.ids, None)?;
@@ -195,6 +198,7 @@ impl SealedSegment {
             id_ends,
             ids,
             columns,
+            indexes,
             filters: FilterCache::default(),
             blob,
         })
@@ -275,11 +279,13 @@ impl SealedSegment {
     /// The rows that have a field whose value passes.
     pub(crate) fn select(&self, field: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet> {
         self.filters.get(field, test, || {
-            let mut out = FixedBitSet::with_capacity(self.rows as usize);
-            if let Some(column) = self.columns.get(&field) {
-                column.select(self.bytes(), test, &mut out);
-            }
-            out
+            let rows = self.rows as usize;
+            let Some(column) = self.columns.get(&field) else { return FixedBitSet::with_capacity(rows) };
+            let index = self
+                .indexes
+                .get(&field)
+                .map(|index| index.get_or_init(|| ColumnIndex::new(column, self.bytes())));
+            index.map_or_else(FixedBitSet::default, |index| index.select(column, self.bytes(), test, rows))
         })
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! code    = floor(x / step) + 8, 0 to 15, which stands for 2 code - 15 halves of a step; packed as the kernel wants it
 //! factors = |x|^2 / <what the code stands for, x> | under L2 also |x|^2
-//! parameters = error | mean length of the rows | length of the longest one
+//! parameters = error | usual length of the rows | length of the longest one
 //! ```
 //! The step is the one of a dozen that leaves the smallest angle between the row and its code; the first factor then
 //! makes products right on average (Gao et al. 2024, "RaBitQ: Practical and Asymptotically Optimal Quantization of
@@ -20,7 +20,7 @@ use ragstone_kernels::{INT4_BLOCK, KernelInt4, pack_int4};
 
 use super::codes::{CodeLayout, Sample, padded};
 use super::quantise::{Quantised, quantise};
-use super::{BLOCK, Codec, CodesRef, Encoding, Rows, Scorer, Slot, greatest_length, shift};
+use super::{BLOCK, Codec, CodesRef, Encoding, Rows, Scorer, Slot, doubt, greatest_length, shift};
 use crate::schema::Metric;
 
 /// Steps that are tried, in standard deviations of the row's components: around the best for a normal distribution,
@@ -28,8 +28,6 @@ use crate::schema::Metric;
 const STEPS: std::ops::Range<u32> = 0..12;
 const STEP_MIN: f32 = 0.22;
 const STEP_GROWTH: f32 = 0.02;
-/// Standard deviations of a product's error that count as doubt.
-const DOUBT: f32 = 3.0;
 /// Pairs of rows that the error is measured on.
 const PAIRS_MAX: usize = 4096;
 
@@ -136,12 +134,8 @@ impl Codec for Int4Codec {
                 pairs += 1;
             }
         }
-        let lengths: f32 = sample.iter().map(|row| length(row)).sum();
-        vec![
-            (squares / pairs.max(1) as f64).sqrt() as f32,
-            lengths / sample.len() as f32,
-            greatest_length(sample),
-        ]
+        let row_length = doubt::usual_length(sample.iter().map(|row| length(row)).collect());
+        vec![(squares / pairs.max(1) as f64).sqrt() as f32, row_length, greatest_length(sample)]
     }
 
     fn encode(&self, row: &[f32], _parameters: &[f32], code: &mut [u8], factors: &mut [f32]) {
@@ -183,8 +177,8 @@ impl Encoding for Int4 {
             _ => (f32::INFINITY, 1.0),
         };
         let query = quantise(&query[..self.codec.components], codes.layout().bytes * 2);
-        let margin = DOUBT * error * squared_length.sqrt() * row_length;
-        let margin = if self.metric == Metric::L2 { 2.0 * margin } else { margin };
+        let error = error * squared_length.sqrt() * row_length;
+        let margin = doubt::margin(if self.metric == Metric::L2 { 2.0 * error } else { error });
         Box::new(QueryScorer {
             metric: self.metric,
             kernel: self.kernel,

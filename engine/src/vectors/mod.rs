@@ -13,19 +13,25 @@
 //! its segment.
 //!
 //! Distances: smaller is nearer under every metric. Cosine and dot give the negated inner product (under
-//! cosine both sides have unit length), L2 the squared Euclidean distance; [`Encoding::score`] turns one into
+//! cosine both sides have unit length), L2 the squared Euclidean distance; [`Encodings::score`] turns one into
 //! the metric's score.
 //!
 //! A walk on codes ends with a second look at its nearest candidates on the exact rows: at as many as the
 //! [`Scorer::margin`] leaves in doubt.
 
+mod bit1;
 mod codes;
+mod doubt;
 mod exact;
+mod f16;
 mod int4;
 mod int8;
 mod lift;
 mod quantise;
+mod rotate;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -144,8 +150,10 @@ impl Encodings {
                 (exact.clone(), exact)
             }
             EncodingKind::F32 => (int8(), Arc::new(exact::Exact::prefix(metric, walked))),
+            EncodingKind::F16 => (int8(), Arc::new(f16::F16::new(metric, walked))),
             EncodingKind::Int8 => (int8(), int8()),
             EncodingKind::Int4 => (int8(), Arc::new(int4::Int4::new(metric, walked))),
+            EncodingKind::Bit1 => (int8(), Arc::new(bit1::Bit1::new(metric, walked))),
         };
         Self { metric, exact: exact::Exact::new(metric), growing, sealed }
     }

@@ -102,7 +102,7 @@ unsafe fn four_int4(query: &[i8], rows: &[&[u8]; 4]) -> [i32; 4] {
 /// The sums of four vectors.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn sum_lanes(sums: [__m256i; 4]) -> [i32; 4] {
+pub(super) fn sum_lanes(sums: [__m256i; 4]) -> [i32; 4] {
     let [a, b, c, d] = sums;
     let all = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
     let four = _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256::<1>(all));

@@ -9,6 +9,15 @@
 //! trait of a dozen operations; `avx2` and `avx512` implement that trait and instantiate the algorithm;
 //! [`KernelF32`] is the one dispatch, made once. All of them sum in 32 bits: results of two levels differ by
 //! rounding, never more.
+//!
+//! Nanoseconds for a row, ours / simsimd's (a pair a call, without prefetching), with AVX-512
+//! (`benches/src/bin/kernels.rs` on an AMD Zen 5, one core of two busy):
+//!
+//! | components | dot, cache | dot, memory | L2, cache | L2, memory |
+//! |---|---|---|---|---|
+//! | 384 | 17.3 / 31.0 | 80 / 423 | 17.6 / 29.3 | 70 / 191 |
+//! | 768 | 26.4 / 41.1 | 109 / 250 | 26.2 / 41.0 | 114 / 271 |
+//! | 1536 | 55.3 / 77.8 | 197 / 483 | 54.2 / 79.2 | 224 / 524 |
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -91,13 +100,16 @@ impl KernelF32 {
 }
 
 /// The Euclidean length of a row, right also where the squares of its components overflow or vanish.
+///
+/// The same on every processor, to the last bit: graphs are built on lengths, and a graph does not depend on where it
+/// is built. So it has one path, summed in a fixed order.
 pub fn norm(row: &[f32]) -> f32 {
-    let squares = -KernelF32::new(DistanceF32::NegatedDot).one(row, row);
+    let squares = scalar::squares(row);
     // Between these bounds no partial sum can have lost more than rounding.
     if squares.is_finite() && squares > 1e-30 {
         return squares.sqrt();
     }
-    let wide: f64 = row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+    let wide = row.iter().fold(0.0, |sum, x| sum + f64::from(*x) * f64::from(*x));
     wide.sqrt() as f32
 }
 

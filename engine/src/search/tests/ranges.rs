@@ -52,7 +52,9 @@ fn a_range_has_nearly_all_rows_and_an_exact_one_all() {
             }
         }
         assert!(found as f64 >= 0.95 * wanted as f64, "{schema:?} sealed {is_sealed}: {found} of {wanted}");
-        assert!(walks >= 30, "only {walks} of 72 ranges were walked: {schema:?} sealed {is_sealed}");
+        // A walk that sees a part of the components is less sure, so more of its ranges end as scans.
+        let least = if schema.walk_dimension() < schema.dimension() { 10 } else { 30 };
+        assert!(walks >= least, "only {walks} of 72 ranges were walked: {schema:?} sealed {is_sealed}");
         drop(fixture.db);
     }
 }
