@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::codec::{Decoded, Decoder, Encoder};
 use crate::dir::{Dir, corrupt};
 use crate::error::Result;
+use crate::limits::DIMENSION_MAX;
 use crate::payload::{FieldTable, FieldType};
 use crate::schema::{EncodingKind, GraphOptions, Metric, Schema};
 use crate::verify::differs;
@@ -186,6 +187,9 @@ impl CollectionEntry {
         let metric = decode_metric(decoder)?;
         let encoding = decode_encoding(decoder)?;
         let walked = if version == VERSION_1 { dimension } else { decoder.u32()? as usize };
+        if dimension > DIMENSION_MAX {
+            return decoder.error(format!("vectors of {dimension} components, the limit is {DIMENSION_MAX}"));
+        }
         if walked == 0 || walked > dimension {
             return decoder.error(format!("a walk dimension of {walked} for vectors of {dimension}"));
         }

@@ -59,7 +59,7 @@ impl CollectionCore {
             && let Some(SegmentView { segment: Segment::Growing(segment), dead, frozen_at: None, .. }) =
                 next.segments.last()
         {
-            segment.repair_if_decayed(dead);
+            segment.repair_if_decayed(dead, &store.pools);
         }
         apply.seq = seq;
         freeze_if_large(&mut next, store);

@@ -5,7 +5,8 @@
 //! zeroed memory is an empty list, with the top bit marking tree edges. Readers take no lock: they read words
 //! until the first zero. A reader beside a writer sees a mixture of the old and the new list, each word of
 //! which is a link that was valid when it was stored; it may see a link twice or miss one that moves, which a
-//! walk tolerates. Tree edges stand in front and do not move, so those it never misses.
+//! walk tolerates. Tree edges stand in front and do not move, so those it never
+//! misses, but beside a repair, which takes the dead ones out and moves the rest up.
 //!
 //! Writers hold the list's lock (`Stripes`). Words are stored with release and loaded with acquire ordering:
 //! who sees a link sees the record it leads to.

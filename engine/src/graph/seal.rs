@@ -14,6 +14,7 @@ use super::LAYERS_MAX;
 use super::build::BuiltGraph;
 use super::growing::{GrowingGraph, LIVE, UPPER_HEAD};
 use super::links::{Link, links, nodes, rewrite};
+use super::reach;
 use super::sealed::{ABSENT_LINK, Header, NO_LINK, UPPER_RECORD_HEAD, VERSION};
 use super::walk::{Entry, Layers};
 use crate::vectors::{PairScorer, Slot};
@@ -61,34 +62,19 @@ impl GrowingGraph {
     /// Tree edges see to it that every node can be reached. Should one be missing after all, an edge from the
     /// node that was reached last closes the gap, and the log says so.
     fn connect_unreached(&self, pairs: &dyn PairScorer) {
-        let Some(mut entry) = self.entry() else {
+        let Some(start) = reach::start(self) else {
             return;
         };
-        while entry.layer > 0 {
-            entry.node = self.below(entry.layer, entry.node);
-            entry.layer -= 1;
-        }
         let mut reached = FixedBitSet::with_capacity(self.reach());
-        let mut last = self.flood(entry.node, &mut reached);
+        let mut last = reach::flood(&self.base(), start, &mut reached);
         for node in (0..self.reach() as u32).filter(|node| self.state(*node) == LIVE) {
             if reached.contains(node as usize) {
                 continue;
             }
             tracing::warn!(slot = node, "a node of the new graph could not be reached; linking it");
             self.scratch.with(|scratch| self.adopt(last, Slot(node), pairs, scratch));
-            last = self.flood(node, &mut reached);
+            last = reach::flood(&self.base(), node, &mut reached);
         }
-    }
-
-    /// Marks all that can be reached from a node; returns the last one found.
-    fn flood(&self, from: u32, reached: &mut FixedBitSet) -> u32 {
-        let (mut waiting, mut last) = (vec![from], from);
-        reached.insert(from as usize);
-        while let Some(node) = waiting.pop() {
-            last = node;
-            waiting.extend(nodes(self.list(node)).filter(|next| !reached.put(*next as usize)));
-        }
-        last
     }
 
     fn encode(&self, order: &[Slot]) -> BuiltGraph {

@@ -1,10 +1,15 @@
-//! The words of a sealed graph, all of them: that each link leads to a node, and each upper node to its row.
+//! The words of a sealed graph, all of them: that each link leads to a node, each upper node to
+//! its row, and something to every node.
 //!
 //! A walk does not rely on it: it skips what leads nowhere. But a walk over a damaged graph gives a wrong answer, and
 //! this is what finds the damage that checksums cannot, that of the program which wrote them. It reads the lists from
 //! front to back, at the speed of memory, where every row is a node; else it also looks up what each link leads to.
 
+use fixedbitset::FixedBitSet;
+
+use super::reach;
 use super::sealed::{ABSENT_LINK, GraphError, NO_LINK, UPPER_RECORD_HEAD, View};
+use super::walk::Layers;
 
 /// Checks every list and record.
 pub(super) fn check(view: &View<'_>) -> Result<(), GraphError> {
@@ -36,7 +41,14 @@ pub(super) fn check(view: &View<'_>) -> Result<(), GraphError> {
     if header.layers == 0 && nodes > 0 && is_absent(header.entry) {
         return Err(wrong(6, "the entry", header.entry));
     }
-    Ok(())
+    let mut reached = FixedBitSet::with_capacity(header.rows as usize);
+    if let Some(start) = reach::start(view) {
+        reach::flood(&view.base(), start, &mut reached);
+    }
+    let unreached = (0..header.rows).find(|slot| !is_absent(*slot) && !reached.contains(*slot as usize));
+    unreached.map_or(Ok(()), |slot| {
+        Err(wrong(base.start + slot as usize * header.degree as usize, "a node that nothing leads to", slot))
+    })
 }
 
 fn check_upper(view: &View<'_>, layer: usize) -> Result<(), GraphError> {

@@ -23,6 +23,8 @@ use crate::vectors::{GrowingRows, PairEncoding, Rows, Slot};
 const GRAPH_SEED: u64 = 0x7261_6773_746f_6e65;
 /// Deaths below which repairing the graph is not worth its scan of all lists.
 const REPAIRS_MIN: usize = 256;
+/// Of so many nodes one may have died since the last repair: each repair goes through nearly all lists.
+const DEAD_ONE_IN: usize = 5;
 /// Stands for a count that is taken back.
 const RELEASED: u64 = u64::MAX;
 /// Inserts below which threads cost more than they save.
@@ -112,10 +114,11 @@ impl GrowingSegment {
 
     /// Takes dead nodes out of the graph when they have become many. Older views lose some recall by it, never rows: a
     /// walk that finds too few is followed by a scan.
-    pub(crate) fn repair_if_decayed(&self, dead: &DeadRows) {
+    pub(crate) fn repair_if_decayed(&self, dead: &DeadRows, pools: &Pools) {
         let newly_dead = dead.vectors.saturating_sub(self.repaired.load(Ordering::Relaxed));
-        if newly_dead >= REPAIRS_MIN.max(self.graph.len() / 10) {
-            self.graph.repair(&dead.bits, &*self.encoding.pair_scorer(&self.vectors));
+        if newly_dead >= REPAIRS_MIN.max(self.graph.len() / DEAD_ONE_IN) {
+            let pairs = self.encoding.pair_scorer(&self.vectors);
+            pools.run(Work::Link, || self.graph.repair(&dead.bits, &*pairs));
             self.repaired.store(dead.vectors, Ordering::Relaxed);
         }
     }
