@@ -14,9 +14,9 @@
 //! `field` is an index into the batch's list.
 
 use crate::codec::{Decoded, Decoder, Encoder};
-use crate::manifest::decode_field_type;
 use crate::payload::{FieldType, Value};
 use crate::point::PointId;
+use crate::schema_codes::decode_field_type;
 
 const KIND_BATCH: u8 = 1;
 const CHANGE_UPSERT: u8 = 1;

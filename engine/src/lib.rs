@@ -45,6 +45,7 @@ mod manifest;
 mod payload;
 mod point;
 mod schema;
+mod schema_codes;
 mod search;
 mod segment;
 mod signal;

@@ -24,8 +24,9 @@ use crate::codec::{Decoded, Decoder, Encoder};
 use crate::dir::{Dir, corrupt};
 use crate::error::Result;
 use crate::limits::DIMENSION_MAX;
-use crate::payload::{FieldTable, FieldType};
-use crate::schema::{EncodingKind, GraphOptions, Metric, Schema};
+use crate::payload::FieldTable;
+use crate::schema::{GraphOptions, Schema};
+use crate::schema_codes::{decode_encoding, decode_field_type, decode_metric, encoding_code, metric_code};
 use crate::verify::differs;
 
 /// The name of the file.
@@ -234,53 +235,6 @@ fn decode_count(decoder: &mut Decoder<'_>) -> Decoded<u64> {
     }
 }
 
-pub(crate) fn metric_code(metric: Metric) -> u8 {
-    match metric {
-        Metric::Cosine => 0,
-        Metric::Dot => 1,
-        Metric::L2 => 2,
-    }
-}
-
-pub(crate) fn decode_metric(decoder: &mut Decoder<'_>) -> Decoded<Metric> {
-    match decoder.u8()? {
-        0 => Ok(Metric::Cosine),
-        1 => Ok(Metric::Dot),
-        2 => Ok(Metric::L2),
-        other => decoder.error(format!("unknown metric {other}")),
-    }
-}
-
-pub(crate) fn encoding_code(encoding: EncodingKind) -> u8 {
-    match encoding {
-        EncodingKind::F32 => 0,
-        EncodingKind::Int8 => 1,
-        EncodingKind::Int4 => 2,
-        EncodingKind::F16 => 3,
-        EncodingKind::Bit1 => 4,
-    }
-}
-
-pub(crate) fn decode_encoding(decoder: &mut Decoder<'_>) -> Decoded<EncodingKind> {
-    match decoder.u8()? {
-        0 => Ok(EncodingKind::F32),
-        1 => Ok(EncodingKind::Int8),
-        2 => Ok(EncodingKind::Int4),
-        3 => Ok(EncodingKind::F16),
-        4 => Ok(EncodingKind::Bit1),
-        other => decoder.error(format!("unknown encoding {other}")),
-    }
-}
-
-/// A field's type from its code.
-pub(crate) fn decode_field_type(decoder: &mut Decoder<'_>) -> Decoded<FieldType> {
-    let code = decoder.u8()?;
-    match FieldType::from_code(code) {
-        Some(field_type) => Ok(field_type),
-        None => decoder.error(format!("unknown field type {code}")),
-    }
-}
-
 /// The root on disk and in memory.
 #[derive(Debug)]
 pub(crate) struct ManifestStore {
@@ -347,6 +301,8 @@ fn write(dir: &dyn Dir, manifest: &Manifest) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payload::FieldType;
+    use crate::schema::Metric;
 
     fn example() -> Manifest {
         let mut fields = FieldTable::default();

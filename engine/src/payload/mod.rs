@@ -8,6 +8,7 @@
 mod cache;
 mod column;
 mod compile;
+mod condition;
 mod fields;
 mod filter;
 mod index;
@@ -15,7 +16,8 @@ mod value;
 
 pub(crate) use cache::FilterCache;
 pub(crate) use column::{Column, ColumnBuilder, ColumnEntry};
-pub(crate) use compile::{CompiledFilter, FieldSource, Test};
+pub(crate) use compile::{CompiledFilter, FieldSource};
+pub(crate) use condition::Test;
 pub(crate) use fields::{FieldId, FieldTable};
 pub use filter::{Filter, Range};
 pub(crate) use index::ColumnIndex;

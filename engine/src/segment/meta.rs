@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 
 use super::blocks::VERSION_1;
 use crate::codec::{Decoded, Decoder, Encoder};
-use crate::manifest::{decode_encoding, decode_field_type, decode_metric, encoding_code, metric_code};
 use crate::payload::{ColumnEntry, FieldId};
 use crate::schema::{EncodingKind, Metric, Schema};
+use crate::schema_codes::{decode_encoding, decode_field_type, decode_metric, encoding_code, metric_code};
 
 /// Where a section lies in its file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
