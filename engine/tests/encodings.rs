@@ -147,3 +147,38 @@ fn integers_find_the_nearest_on_half_of_the_components() {
 fn bit1_finds_the_nearest_on_half_of_the_components() {
     check(EncodingKind::Bit1, DIMENSION / 2, 48, 0.96);
 }
+
+/// A sealed segment so small, or a filter so sharp, that its codes are compared one by one instead of walked.
+#[test]
+fn scans_of_codes_find_the_nearest_under_every_encoding_and_metric() {
+    use EncodingKind::{Bit1, F16, F32, Int4, Int8};
+    let mut random = Random(23);
+    let vectors: Vec<Vec<f32>> = clustered(&mut random).into_iter().take(700).collect();
+    for kind in [F32, F16, Int8, Int4, Bit1] {
+        for metric in [Metric::Cosine, Metric::Dot, Metric::L2] {
+            let directory = tempfile::tempdir().unwrap();
+            let db = Db::open(directory.path()).unwrap();
+            let schema = Schema::builder(DIMENSION).metric(metric).encoding(kind).build().unwrap();
+            let rows = db.create_collection("rows", schema).unwrap();
+            let point = |(id, row): (u64, &Vec<f32>)| Point::new(id, row.clone()).with("even", id % 2 == 0);
+            rows.upsert((0..).zip(&vectors).map(point).collect()).unwrap();
+            db.flush().unwrap();
+            let (mut found, mut wanted) = (0, 0);
+            for query in vectors.iter().step_by(35) {
+                for filter in [None, Some(ragstone::Filter::eq("even", true))] {
+                    let request = SearchRequest { filter, ..SearchRequest::new(query.clone(), 10).ef(100) };
+                    let truth = rows.search(&request.clone().exact()).unwrap().hits;
+                    let hits = rows.search(&request).unwrap().hits;
+                    assert_eq!(hits.len(), 10, "{kind:?} {metric}");
+                    wanted += truth.len();
+                    found += hits.iter().filter(|hit| truth.iter().any(|row| row.id == hit.id)).count();
+                }
+            }
+            assert!(found * 100 >= wanted * 97, "{kind:?} {metric}: {found} of {wanted}");
+            if metric != Metric::Cosine {
+                let zero = rows.search(&SearchRequest::new(vec![0.0; DIMENSION], 10)).unwrap();
+                assert_eq!(zero.hits.len(), 10, "{kind:?} {metric}, a query of zeros");
+            }
+        }
+    }
+}

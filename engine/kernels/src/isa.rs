@@ -12,7 +12,7 @@ pub enum Isa {
     Scalar,
     /// AVX2 with FMA and F16C.
     Avx2,
-    /// AVX-512 F, BW, DQ and VL.
+    /// AVX-512 F, BW, DQ and VL, with the bit instructions BMI1, BMI2, POPCNT and LZCNT.
     Avx512,
     /// The same with VNNI: products of bytes.
     Avx512Vnni,
@@ -40,7 +40,9 @@ impl Isa {
         {
             use std::arch::is_x86_feature_detected as has;
             let avx2 = has!("avx2") && has!("fma") && has!("f16c");
-            if avx2 && has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
+            let avx512 = has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl");
+            let bits = has!("bmi1") && has!("bmi2") && has!("popcnt") && has!("lzcnt");
+            if avx2 && avx512 && bits {
                 return if has!("avx512vnni") { Isa::Avx512Vnni } else { Isa::Avx512 };
             }
             if avx2 {

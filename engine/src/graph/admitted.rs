@@ -30,6 +30,12 @@ const SEEDS: usize = 32;
 const WANTED: usize = 24;
 /// How much wider a walk is whose filter refuses what is near.
 const FAR_WIDER: usize = 8;
+/// Width beyond which it gets no wider: keeping the pool in order would cost more than comparing.
+const FAR_WIDTH_MAX: usize = 10_000;
+/// Rows compared for each unit of a walk's width, or so.
+const STEP: usize = 10;
+/// Admitted nodes expected around the start for their absence to say something.
+const EXPECTED_MIN: usize = 8;
 /// What is near is refused if its share of admitted rows is so many times less than the whole's.
 const FAR_SHARE: usize = 4;
 /// Nodes around the start that are looked at for that.
@@ -59,8 +65,16 @@ pub(super) fn walk_among<L: Layer>(
     scratch.visited.begin(layer.limit());
     scratch.passed.begin(layer.limit());
     let admits = |node: u32| request.admits(layer.slot(node));
-    let far = is_far(layer, among, &admits);
-    let ef = if far { request.ef * FAR_WIDER } else { request.ef };
+    scratch.pool.reset(request.ef);
+    if among.start as usize >= layer.limit() {
+        // A damaged graph leads nowhere: the scan that follows does without it.
+        return (0, true);
+    }
+    let is_far = is_far(layer, among, &admits);
+    let ef = if is_far { (request.ef * FAR_WIDER).min(FAR_WIDTH_MAX.max(request.ef)) } else { request.ef };
+    if is_far && (ef * STEP) as u64 > request.distances_max {
+        return (0, true);
+    }
     scratch.pool.reset(ef);
     let factor = Stop::factor(ef);
     let first = scratch.visited.insert_all(seeds(among.admit).filter(|node| admits(*node)));
@@ -106,7 +120,8 @@ fn is_far<L: Layer>(layer: &L, among: &Among<'_>, admits: &impl Fn(u32) -> bool)
         admitted += usize::from(admits(node));
     }
     // admitted / near < matches / limit / FAR_SHARE, in integers.
-    admitted * layer.limit() * FAR_SHARE < among.matches * near
+    let is_telling = among.matches * near >= EXPECTED_MIN * layer.limit();
+    is_telling && admitted * layer.limit() * FAR_SHARE < among.matches * near
 }
 
 /// The admitted nodes not seen yet within one link of a node, and as far as there are too few, within two.

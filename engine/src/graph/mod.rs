@@ -5,7 +5,8 @@
 //! **Idea** (Malkov and Yashunin 2016; pruning after Subramanya et al. 2019, "DiskANN"). Every row is a node
 //! with links to a few dozen rows that are near *and lie in different directions*. A search holds a pool of
 //! the nearest nodes seen, takes the nearest one not yet expanded, compares the query with its unvisited
-//! neighbours in one batch, and stops when all of the pool is expanded. Thin upper layers, each a
+//! neighbours in one batch, and stops when all of the pool is expanded, or what is left of it is
+//! far beyond what is wanted ([`Stop`]). Thin upper layers, each a
 //! thirty-second of the one below, give the start.
 //!
 //! **Shape.** `links` holds lists that many read while one changes them; `growing` is the graph that takes

@@ -50,11 +50,13 @@ impl GrowingGraph {
             return 0;
         }
         self.live.fetch_sub(removed, Ordering::AcqRel);
-        (0..self.reach() as u32).into_par_iter().for_each(|node| {
-            if self.state(node) != ABSENT && links(self.list(node)).any(|link| self.state(link.node) != LIVE)
-            {
-                self.scratch.with(|scratch| self.choose_anew(node, pairs, scratch));
-            }
+        // All of them before the first is changed: who reads a list beside its writer may miss a link that moves.
+        let has_lost = |node: &u32| {
+            self.state(*node) != ABSENT && links(self.list(*node)).any(|link| self.state(link.node) != LIVE)
+        };
+        let broken: Vec<u32> = (0..self.reach() as u32).into_par_iter().filter(has_lost).collect();
+        broken.into_par_iter().for_each(|node| {
+            self.scratch.with(|scratch| self.choose_anew(node, pairs, scratch));
         });
         self.scratch.with(|scratch| self.bind_parts(pairs, scratch));
         removed

@@ -101,7 +101,8 @@ impl GrowingGraph {
         for slot in order {
             let end = words.len() + self.shape.degree;
             if self.contains(*slot) {
-                words.extend(nodes(self.list(slot.0)).map(|node| numbers[node as usize]));
+                let linked = nodes(self.list(slot.0)).map(|node| numbers[node as usize]);
+                words.extend(linked.filter(|node| *node != NO_LINK));
                 words.resize(end, NO_LINK);
             } else {
                 words.resize(end, ABSENT_LINK);

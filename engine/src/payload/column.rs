@@ -87,6 +87,11 @@ impl Column {
         !u64::MAX.checked_shl((self.rows - word * 64) as u32).unwrap_or(0)
     }
 
+    /// The type of its values.
+    pub(crate) fn field_type(&self) -> FieldType {
+        self.field_type
+    }
+
     /// The value of a row, if it has one.
     pub(crate) fn get<'a>(&self, file: &'a [u8], row: usize) -> Option<ValueRef<'a>> {
         let (word, bit) = (row / 64, row % 64);

@@ -21,7 +21,21 @@ pub(crate) enum Test {
     TextRange(Bound<Box<[u8]>>, Bound<Box<[u8]>>),
 }
 
+/// Gives the first of some ordered runs whose value is not before something.
+type FirstRun<'a> = dyn Fn(&dyn Fn(ValueRef<'_>) -> bool) -> usize + 'a;
+
 impl Test {
+    /// Whether it is on values of a type.
+    pub(crate) fn is_of(&self, field_type: FieldType) -> bool {
+        field_type
+            == match self {
+                Test::Bool { .. } => FieldType::Bool,
+                Test::IntIn(_) | Test::IntRange(..) => FieldType::Int,
+                Test::FloatIn(_) | Test::FloatRange(..) => FieldType::Float,
+                Test::TextIn(_) | Test::TextRange(..) => FieldType::String,
+            }
+    }
+
     /// Roughly the bytes of its values.
     pub(crate) fn size_bytes(&self) -> usize {
         let of_bound = |bound: &Bound<Box<[u8]>>| match bound {
@@ -39,10 +53,7 @@ impl Test {
 
     /// The runs of equal values that pass, among runs in the order of their values, as pairs of first and end. `first`
     /// gives the place of the first run whose value is not before something.
-    pub(crate) fn places(
-        &self,
-        first: &dyn Fn(&dyn Fn(ValueRef<'_>) -> bool) -> usize,
-    ) -> Vec<(usize, usize)> {
+    pub(crate) fn places(&self, first: &FirstRun<'_>) -> Vec<(usize, usize)> {
         let before = |bound: ValueRef<'_>| first(&|value| value.order(bound).is_lt());
         let through = |bound: ValueRef<'_>| first(&|value| value.order(bound).is_le());
         let one = |value: ValueRef<'_>| (before(value), through(value));

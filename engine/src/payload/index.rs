@@ -62,7 +62,7 @@ impl ColumnIndex {
         }
     }
 
-    /// The runs of rows that pass, in order, none adjacent or overlapping out of order.
+    /// The runs of rows that pass, in order.
     fn runs(&self, column: &Column, file: &[u8], test: &Test) -> Vec<(u32, u32)> {
         let runs = self.starts.len() - 1;
         let value = |run: usize| column.get(file, self.rows[self.starts[run] as usize] as usize);

@@ -66,8 +66,14 @@ pub(super) fn answer(view: &ViewState, query: &Query, watch: &Watch) -> SearchRe
             break;
         }
         stats.segments += 1;
-        let searching =
-            Searching { segment, query, encodings: &view.encodings, degree: view.schema.graph.degree, watch };
+        let searching = Searching {
+            segment,
+            query,
+            encodings: &view.encodings,
+            degree: view.schema.graph.degree,
+            scans_codes: view.schema.walk_dimension() == view.schema.dimension,
+            watch,
+        };
         let nearest = searching.run(&mut stats);
         found.extend(nearest.into_iter().map(|(distance, slot)| (distance, index, slot)));
     }
@@ -137,6 +143,8 @@ struct Searching<'a> {
     query: &'a Query,
     encodings: &'a Encodings,
     degree: usize,
+    /// Whether codes are of all components, so that a scan can do with them.
+    scans_codes: bool,
     watch: &'a Watch,
 }
 
@@ -149,7 +157,7 @@ impl Searching<'_> {
         let candidates = (!is_whole).then(|| self.segment.candidates(self.query.filter.as_ref()));
         let count = candidates.as_ref().map_or(vectors, |candidates| candidates.count);
         let filtered = self.query.filter.is_some();
-        let has_codes = self.segment.encoding(self.encodings).codec().is_some();
+        let has_codes = self.scans_codes && self.segment.encoding(self.encodings).codec().is_some();
         let counts = Counts { vectors, candidates: count, degree: self.degree, filtered, has_codes };
         match plan::choose(&counts, &self.query.wanted) {
             Plan::Skip => Vec::new(),
@@ -182,9 +190,7 @@ impl Searching<'_> {
         let (rows, query) = (self.segment.picked_vectors(), &self.query.vector);
         let scorer = self.segment.encoding(self.encodings).scorer(query, rows);
         let admit = candidates.map(|candidates| &*candidates.bits);
-        // Among rows that are not admitted the k-th nearest says nothing.
-        let is_plain = admit.is_none() || among_admitted;
-        let stop = scorer.shift().filter(|_| is_plain).map(|shift| Stop { k, shift });
+        let stop = self.stop(&*scorer, candidates, among_admitted);
         let visible = self.segment.rows;
         let watch = Some(self.watch);
         let request = WalkRequest { ef, visible, admit, among_admitted, distances_max, watch, stop };
@@ -196,6 +202,27 @@ impl Searching<'_> {
         };
         nearest.truncate(k);
         (nearest, walk.cut)
+    }
+
+    /// When a walk may end early: not where codes leave every candidate in doubt, nor in a view that does not see all nodes.
+    fn stop(
+        &self,
+        scorer: &dyn Scorer,
+        candidates: Option<&Candidates>,
+        among_admitted: bool,
+    ) -> Option<Stop> {
+        let sees_all = match &self.segment.segment {
+            Segment::Growing(segment) => self.segment.rows as usize >= segment.rows_ever(),
+            Segment::Sealed(_) => true,
+        };
+        let shift = scorer.shift().filter(|_| sees_all && scorer.margin().is_finite())?;
+        let k = self.query.wanted.k;
+        let k = match candidates {
+            // Among nodes of which some are dead, the k-th that lives is farther back.
+            Some(live) if !among_admitted => (k * self.segment.vector_count()).div_ceil(live.count.max(1)),
+            _ => k,
+        };
+        Some(Stop { k, shift })
     }
 
     /// Candidates in the order of their exact distances, as far as their scores leave it in doubt whether they are

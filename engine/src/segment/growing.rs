@@ -123,6 +123,11 @@ impl GrowingSegment {
         }
     }
 
+    /// Rows appended up to now, more than any view may show.
+    pub(crate) fn rows_ever(&self) -> usize {
+        self.vectors.len()
+    }
+
     /// Memory of ids, payload, vectors and graph.
     pub(crate) fn size_bytes(&self) -> u64 {
         self.row_bytes.load(Ordering::Relaxed) + (self.vectors.bytes() + self.graph.bytes()) as u64

@@ -152,8 +152,8 @@ impl SealedSegment {
                 .map_err(|error| (vectors_range.start, error.to_string()))
         };
         let (vector_rows, picked_rows) = (rows_of(&blob)?, rows_of(&scattered)?);
-        let picked_rows = match encodings.sealed.codec() {
-            None => picked_rows,
+        let (vector_rows, picked_rows) = match encodings.sealed.codec() {
+            None => (vector_rows, picked_rows),
             Some(codec) => {
                 let CodeSections { codes, factors, parameters } = meta.codes;
                 let ranges = [range(codes, None)?, range(factors, None)?, range(parameters, None)?];
@@ -161,7 +161,8 @@ impl SealedSegment {
                 // The parameters are copied now.
                 blocks.check((*blob).as_ref(), ranges[2].clone())?;
                 let codes = SealedCodes::new(blob.clone(), ranges, codec.layout(), meta.vectors as usize);
-                picked_rows.with_codes(codes.map_err(|error: RowsError| (start, error.to_string()))?)
+                let codes = codes.map_err(|error: RowsError| (start, error.to_string()))?;
+                (vector_rows.with_codes(codes.clone()), picked_rows.with_codes(codes))
             }
         };
         let graph_range = range(meta.graph, None)?;
@@ -280,7 +281,10 @@ impl SealedSegment {
     pub(crate) fn select(&self, field: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet> {
         self.filters.get(field, test, || {
             let rows = self.rows as usize;
-            let Some(column) = self.columns.get(&field) else { return FixedBitSet::with_capacity(rows) };
+            let Some(column) = self.columns.get(&field).filter(|column| test.is_of(column.field_type()))
+            else {
+                return FixedBitSet::with_capacity(rows);
+            };
             let index = self
                 .indexes
                 .get(&field)

@@ -264,10 +264,6 @@ impl Scorer for QueryScorer<'_> {
             self.kernel.many(&self.query.planes, codes, products);
             for ((factors, product), distance) in factors.iter().zip(products).zip(out) {
                 *distance = self.query.distance(*product, factors);
-                // Of rows and queries near the end of what a float can hold, it may be no number.
-                if distance.is_nan() {
-                    *distance = f32::INFINITY;
-                }
             }
         });
     }

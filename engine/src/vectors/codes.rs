@@ -294,6 +294,12 @@ impl<'a> CodesRef<'a> {
             let (codes, factors) = (&mut codes[..slots.len()], &mut factors[..slots.len()]);
             self.gather(slots, codes, factors);
             score(codes, factors, out);
+            for distance in out {
+                // Of rows and queries near the end of what a float can hold, or of damaged factors, it may be no number.
+                if distance.is_nan() {
+                    *distance = f32::INFINITY;
+                }
+            }
         }
     }
 }

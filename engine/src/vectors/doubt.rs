@@ -40,7 +40,8 @@ pub(super) fn usual_length(mut lengths: Vec<f32>) -> f32 {
 /// The margin of a scorer whose error has this root of the mean square. Never zero, which would say that scores are
 /// exact.
 pub(super) fn margin(error: f32) -> f32 {
-    (DEVIATIONS * error).max(f32::MIN_POSITIVE)
+    // An error that is no number says nothing, so everything is in doubt.
+    if error.is_nan() { f32::INFINITY } else { (DEVIATIONS * error).max(f32::MIN_POSITIVE) }
 }
 
 #[cfg(test)]

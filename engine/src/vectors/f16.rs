@@ -139,12 +139,6 @@ impl Scorer for QueryScorer<'_> {
                 *scale = factors[0];
             }
             self.kernel.many(&self.query, codes, scales, out);
-            for distance in out.iter_mut() {
-                // Of rows and queries near the end of what a float can hold, products may be no number.
-                if distance.is_nan() {
-                    *distance = f32::INFINITY;
-                }
-            }
         });
     }
 

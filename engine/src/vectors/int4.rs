@@ -3,7 +3,7 @@
 //! ```text
 //! code    = floor(x / step) + 8, 0 to 15, which stands for 2 code - 15 halves of a step; packed as the kernel wants it
 //! factors = |x|^2 / <what the code stands for, x> | under L2 also |x|^2
-//! parameters = error | usual length of the rows | length of the longest one
+//! parameters = error | usual length of the rows, under the inner product that of the longest | their length if it is one
 //! ```
 //! The step is the one of a dozen that leaves the smallest angle between the row and its code; the first factor then
 //! makes products right on average (Gao et al. 2024, "RaBitQ: Practical and Asymptotically Optimal Quantization of
@@ -16,11 +16,11 @@
 
 use std::sync::Arc;
 
-use ragstone_kernels::{INT4_BLOCK, KernelInt4, pack_int4};
+use ragstone_kernels::{INT4_BLOCK, KernelInt4, norm, pack_int4};
 
 use super::codes::{CodeLayout, Sample, padded};
 use super::quantise::{Quantised, quantise};
-use super::{BLOCK, Codec, CodesRef, Encoding, Rows, Scorer, Slot, doubt, greatest_length, shift};
+use super::{BLOCK, Codec, CodesRef, Encoding, Rows, Scorer, Slot, doubt, equal_length, row_length, shift};
 use crate::schema::Metric;
 
 /// Steps that are tried, in standard deviations of the row's components: around the best for a normal distribution,
@@ -28,8 +28,6 @@ use crate::schema::Metric;
 const STEPS: std::ops::Range<u32> = 0..12;
 const STEP_MIN: f32 = 0.22;
 const STEP_GROWTH: f32 = 0.02;
-/// Pairs of rows that the error is measured on.
-const PAIRS_MAX: usize = 4096;
 
 /// The encoding.
 #[derive(Debug)]
@@ -114,28 +112,18 @@ impl Codec for Int4Codec {
     fn train(&self, sample: &Sample<'_>) -> Vec<f32> {
         let layout = self.layout();
         let kernel = KernelInt4::new();
-        let (mut squares, mut pairs) = (0.0_f64, 0);
-        for (index, row) in sample.iter().enumerate() {
+        let errors = doubt::pairs(sample.len()).map(|(from, to)| {
+            let (row, other) = (sample[from], sample[to]);
             let (mut code, mut factors) = (vec![0; layout.bytes], vec![0.0; layout.factors]);
             self.encode(row, &[], &mut code, &mut factors);
-            let others = (1..=16).map(|step| sample[(index + step * step) % sample.len()]);
-            for other in others {
-                let lengths = length(row) * length(other);
-                if lengths == 0.0 || pairs >= PAIRS_MAX {
-                    continue;
-                }
-                let query = quantise(&other[..self.components], self.padded_components());
-                let mut product = [0];
-                kernel.many(&query.components, &[&code], &mut product);
-                let estimate = inner(&query, product[0], factors[0]);
-                let exact: f32 = row.iter().zip(other).map(|(a, b)| a * b).sum();
-                let error = (estimate - exact) / lengths;
-                squares += f64::from(error * error);
-                pairs += 1;
-            }
-        }
-        let row_length = doubt::usual_length(sample.iter().map(|row| length(row)).collect());
-        vec![(squares / pairs.max(1) as f64).sqrt() as f32, row_length, greatest_length(sample)]
+            let query = quantise(&other[..self.components], self.padded_components());
+            let mut product = [0];
+            kernel.many(&query.components, &[&code], &mut product);
+            let exact: f32 = row.iter().zip(other).map(|(a, b)| a * b).sum();
+            (inner(&query, product[0], factors[0]) - exact) / (norm(row) * norm(other))
+        });
+        let error = doubt::root_mean_square(errors);
+        vec![error, row_length(self.metric, sample), equal_length(sample)]
     }
 
     fn encode(&self, row: &[f32], _parameters: &[f32], code: &mut [u8], factors: &mut [f32]) {
@@ -154,10 +142,6 @@ impl Codec for Int4Codec {
     }
 }
 
-fn length(row: &[f32]) -> f32 {
-    row.iter().map(|x| x * x).sum::<f32>().sqrt()
-}
-
 /// The inner product that a product of codes stands for.
 #[inline(always)]
 fn inner(query: &Quantised, product: i32, factor: f32) -> f32 {
@@ -170,15 +154,19 @@ impl Encoding for Int4 {
     }
 
     fn scorer<'a>(&'a self, query: &'a [f32], rows: &'a dyn Rows) -> Box<dyn Scorer + 'a> {
+        let query = &query[..self.codec.components];
         let squared_length = query.iter().map(|x| x * x).sum::<f32>();
         let codes = rows.codes();
         let (error, row_length) = match codes.parameters() {
             [error, row_length, ..] => (*error, *row_length),
             _ => (f32::INFINITY, 1.0),
         };
-        let query = quantise(&query[..self.codec.components], codes.layout().bytes * 2);
+        let query = quantise(query, codes.layout().bytes * 2);
         let error = error * squared_length.sqrt() * row_length;
         let margin = doubt::margin(if self.metric == Metric::L2 { 2.0 * error } else { error });
+        // Nothing is known of the components left out, so every candidate is in doubt.
+        let is_whole = self.codec.components == rows.dimension();
+        let margin = if is_whole { margin } else { f32::INFINITY };
         Box::new(QueryScorer {
             metric: self.metric,
             kernel: self.kernel,

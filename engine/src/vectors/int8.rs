@@ -3,7 +3,8 @@
 //! ```text
 //! scale = greatest magnitude / 127      code = round(x / scale) + 128, padded with 128
 //! factors    = scale | squared length of what the code stands for | sum of the codes less 128
-//! parameters = usual length of the rows | length of the longest one, of sealed segments
+//! parameters = usual length of the rows, under the inner product that of the longest | their length if it is one; of
+//!              sealed segments
 //! ```
 //! The scale is the row's own, so codes need no training and nothing becomes stale: a row that is unlike all others is
 //! kept as well as they are. Products are of integers, and what follows is scalar and without fused steps:
@@ -14,14 +15,14 @@
 
 use std::sync::Arc;
 
-use ragstone_kernels::{KernelInt8, norm};
+use ragstone_kernels::KernelInt8;
 
 use super::codes::{CodeLayout, Sample, padded};
 use super::lift::Lift;
 use super::quantise::{Quantised, component_of, quantise, scale_of};
 use super::{
-    BLOCK, Codec, CodesRef, Encoding, PairEncoding, PairScorer, Rows, Scorer, Slot, doubt, greatest_length,
-    shift,
+    BLOCK, Codec, CodesRef, Encoding, PairEncoding, PairScorer, Rows, Scorer, Slot, doubt, equal_length,
+    row_length, shift,
 };
 use crate::schema::Metric;
 
@@ -38,13 +39,14 @@ pub(super) struct Int8 {
 
 #[derive(Debug)]
 struct Int8Codec {
+    metric: Metric,
     /// Components that are encoded: all, or the first ones.
     components: usize,
 }
 
 impl Int8 {
     pub(super) fn new(metric: Metric, components: usize) -> Self {
-        Self { metric, kernel: KernelInt8::new(), codec: Arc::new(Int8Codec { components }) }
+        Self { metric, kernel: KernelInt8::new(), codec: Arc::new(Int8Codec { metric, components }) }
     }
 }
 
@@ -54,9 +56,7 @@ impl Codec for Int8Codec {
     }
 
     fn train(&self, sample: &Sample<'_>) -> Vec<f32> {
-        let row_length =
-            doubt::usual_length(sample.iter().map(|row| norm(&row[..self.components])).collect());
-        vec![row_length, greatest_length(sample)]
+        vec![row_length(self.metric, sample), equal_length(sample)]
     }
 
     fn encode(&self, row: &[f32], _parameters: &[f32], code: &mut [u8], factors: &mut [f32]) {
@@ -88,7 +88,7 @@ impl Encoding for Int8 {
         let whole = self.codec.components == rows.dimension();
         let row_length = match codes.parameters() {
             [length, ..] => *length,
-            _ => rows.lengths().mean_squared().sqrt(),
+            _ => rows.greatest_length(),
         };
         Box::new(QueryScorer {
             metric: self.metric,

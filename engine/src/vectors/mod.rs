@@ -35,6 +35,8 @@ mod tests;
 
 use std::sync::Arc;
 
+use ragstone_kernels::norm;
+
 pub(crate) use codes::{Codec, CodesRef, GrowingCodes, Sample, SealedCodes};
 pub(crate) use rows::{GrowingRows, Rows, RowsError, SealedRows, SharedBytes};
 
@@ -108,22 +110,33 @@ pub(crate) trait PairEncoding: Encoding {
     fn pair_scorer<'a>(&'a self, rows: &'a dyn Rows) -> Box<dyn PairScorer + 'a>;
 }
 
-/// The shift of a scorer of this metric for a query of this length, among rows of which the longest is so long, if that
-/// is known.
-fn shift(metric: Metric, query_length: f32, greatest_length: Option<f32>) -> Option<f32> {
+/// The shift of a scorer of this metric for a query of this length. `equal_length` is that of all rows, zero if they
+/// differ.
+fn shift(metric: Metric, query_length: f32, equal_length: Option<f32>) -> Option<f32> {
     match metric {
         // |x - y|^2 = 2 (1 - <x, y>) on the unit sphere.
         Metric::Cosine => Some(1.0),
-        // Among rows of one length the same. Rows that are shorter count as farther, which ends walks later.
-        Metric::Dot => greatest_length.map(|length| query_length * length),
+        // Among rows of one length the same.
+        Metric::Dot => equal_length.filter(|length| *length > 0.0).map(|length| query_length * length),
         Metric::L2 => Some(0.0),
     }
 }
 
-/// The length of the longest row.
-fn greatest_length(sample: &Sample<'_>) -> f32 {
-    let squared = |row: &&[f32]| row.iter().map(|x| x * x).sum::<f32>();
-    sample.iter().map(squared).fold(0.0, f32::max).sqrt()
+/// The length that errors in products with rows are estimated by: few rows are longer; none under the inner product, where
+/// the longest are the answers.
+fn row_length(metric: Metric, sample: &Sample<'_>) -> f32 {
+    let lengths: Vec<f32> = sample.iter().map(|row| norm(row)).collect();
+    match metric {
+        Metric::Dot => lengths.into_iter().fold(0.0, f32::max),
+        Metric::Cosine | Metric::L2 => doubt::usual_length(lengths),
+    }
+}
+
+/// The length of the rows, but for what half floats round; zero if they differ.
+fn equal_length(sample: &Sample<'_>) -> f32 {
+    let lengths = || sample.iter().map(|row| norm(row));
+    let (least, greatest) = (lengths().fold(f32::INFINITY, f32::min), lengths().fold(0.0, f32::max));
+    if greatest <= least * 1.005 { greatest } else { 0.0 }
 }
 
 /// The encodings of a collection.

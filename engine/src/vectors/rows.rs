@@ -1,6 +1,7 @@
 //! Exact rows: appended in memory while a segment grows, read from immutable bytes once it is sealed.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ragstone_kernels::RowArena;
@@ -20,7 +21,7 @@ pub(crate) trait Rows: Send + Sync {
     fn len(&self) -> usize;
 
     /// A row. Panics if `slot` is not below [`len`](Self::len): slots come from the segment itself, which
-    /// checks what it reads from disk when it opens.
+    /// bounds what it reads from disk.
     fn row(&self, slot: Slot) -> &[f32];
 
     /// Finds many rows with one virtual call; `out` is as long as `slots`. Panics as [`row`](Self::row) does.
@@ -29,8 +30,11 @@ pub(crate) trait Rows: Send + Sync {
     /// The squared lengths of many rows; `out` is as long as `slots`. Panics as [`row`](Self::row) does.
     fn squared_lengths(&self, slots: &[Slot], out: &mut [f32]);
 
-    /// How long the rows are.
+    /// How long the rows are. For builders: growing rows lock for it.
     fn lengths(&self) -> Lengths;
+
+    /// The length of the longest row; waits for nobody.
+    fn greatest_length(&self) -> f32;
 
     /// The codes of the rows; empty where the encoding has none.
     fn codes(&self) -> CodesRef<'_>;
@@ -86,6 +90,8 @@ pub(crate) struct GrowingRows {
     codes: Option<GrowingCodes>,
     /// Held while a row is appended, so that all arenas number it alike.
     lengths: Mutex<Lengths>,
+    /// The greatest squared length, for searches, which take no lock.
+    greatest_squared: AtomicU32,
 }
 
 impl GrowingRows {
@@ -96,6 +102,7 @@ impl GrowingRows {
             squared_lengths: RowArena::new(1),
             codes: codec.map(|codec| GrowingCodes::new(codec, Vec::new())),
             lengths: Mutex::new(Lengths::NONE),
+            greatest_squared: AtomicU32::new(0),
         }
     }
 
@@ -107,6 +114,7 @@ impl GrowingRows {
         let mut lengths = self.lengths.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(self.arena.len() < SLOTS_MAX, "a segment holds {SLOTS_MAX} rows at most");
         *lengths = lengths.with(squared);
+        self.greatest_squared.store(lengths.greatest.to_bits(), Ordering::Relaxed);
         self.squared_lengths.push(&[squared]);
         if let Some(codes) = &self.codes {
             codes.push(row);
@@ -149,6 +157,10 @@ impl Rows for GrowingRows {
 
     fn lengths(&self) -> Lengths {
         *self.lengths.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn greatest_length(&self) -> f32 {
+        f32::from_bits(self.greatest_squared.load(Ordering::Relaxed)).sqrt()
     }
 
     fn codes(&self) -> CodesRef<'_> {
@@ -284,6 +296,10 @@ impl Rows for SealedRows {
 
     fn lengths(&self) -> Lengths {
         self.all_squared_lengths().iter().fold(Lengths::NONE, |lengths, squared| lengths.with(*squared))
+    }
+
+    fn greatest_length(&self) -> f32 {
+        self.lengths().greatest.sqrt()
     }
 
     fn codes(&self) -> CodesRef<'_> {

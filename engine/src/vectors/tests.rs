@@ -85,6 +85,9 @@ impl Rows for Coded {
     fn lengths(&self) -> super::rows::Lengths {
         self.rows.lengths()
     }
+    fn greatest_length(&self) -> f32 {
+        self.rows.greatest_length()
+    }
     fn codes(&self) -> CodesRef<'_> {
         self.codes.as_ref().map_or(CodesRef::NONE, CodesRef::Growing)
     }

@@ -147,7 +147,7 @@ impl CandidatePool {
                     // SAFETY: this function has the instruction set.
                     unsafe { pool.offer_all::<avx512::Avx512>(batch, admits, first) }
                 }
-                // SAFETY: `with_isa` has asked the processor; every one with AVX-512 has the bit instructions.
+                // SAFETY: `with_isa` has asked the processor.
                 unsafe { inner(self, (nodes, distances), admits, first) }
             }
             #[cfg(target_arch = "x86_64")]

@@ -64,7 +64,11 @@ proptest! {
         }
         if let Ok(graph) = open_bytes(bytes) && graph.rows() <= vectors.len() {
             let rows = stored(vectors);
-            graph.search(&*encoding.growing.scorer(&vectors[0], &rows), &WalkRequest::new(400));
+            let scorer = encoding.growing.scorer(&vectors[0], &rows);
+            graph.search(&*scorer, &WalkRequest::new(400));
+            let admit: FixedBitSet = (0..300).step_by(3).collect();
+            let filtered = WalkRequest { admit: Some(&admit), among_admitted: true, ..WalkRequest::new(40) };
+            graph.search(&*scorer, &filtered);
         }
     }
 }
