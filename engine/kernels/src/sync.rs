@@ -60,7 +60,6 @@ mod checked {
     use std::sync::atomic::Ordering;
 
     use loom::cell::UnsafeCell;
-    use loom::sync::atomic::AtomicBool;
 
     /// Runs a test in every interleaving with at most so many preemptions: switches away from a thread that could
     /// go on. Bugs of ordering show with one or two (Musuvathi and Qadeer 2007), and the number of interleavings
