@@ -5,15 +5,14 @@
 //! **Idea** (Malkov and Yashunin 2016; pruning after Subramanya et al. 2019, "DiskANN"). Every row is a node
 //! with links to a few dozen rows that are near *and lie in different directions*. A search holds a pool of
 //! the nearest nodes seen, takes the nearest one not yet expanded, compares the query with its unvisited
-//! neighbours in one batch, and stops when all of the pool is expanded, or what is left of it is
-//! far beyond what is wanted ([`Stop`]). Thin upper layers, each a
-//! thirty-second of the one below, give the start.
+//! neighbours in one batch, and stops when all of the pool is expanded, or what is left of it is far beyond
+//! what is wanted ([`Stop`]). Thin upper layers, each a thirty-second of the one below, give the start.
 //!
 //! **Shape.** `links` holds lists that many read while one changes them; `growing` is the graph that takes
 //! inserts and repairs, of which `seal` makes the immutable bytes that `sealed` reads from a memory map;
 //! `build` does both for rows that are all there. `walk` is the one routine that searches any of them,
-//! `admitted` its variant under a filter, `select` the one pruning rule,
-//! `reach` the one check that every node can be come to.
+//! `admitted` its variant under a filter, `select` the one pruning rule, `reach` the one check that every node
+//! can be come to.
 //!
 //! **Invariants**, which `check` proves in tests:
 //! - a list holds no node twice and never its own; every link leads to a node that was fully written before;
@@ -23,8 +22,8 @@
 //!   nearest neighbour is nearly always kept anyway;
 //! - a row that is not admitted (deleted, newer than the reader's view, filtered out) still routes.
 //!
-//! **Cost.** Base layer: 4 bytes a link, flat, of fixed stride. Upper layers: 3 % more. A walk of width `ef`
-//! compares about `20 ef` rows at degree 32 (measured on 60,000 text embeddings, `ef` 32 to 128).
+//! **Cost.** Base layer: 4 bytes a link, flat, of fixed stride. Upper layers: 3 % more. A walk
+//! compares 750 rows at width 32, 1,030 at 64 and 1,600 at 128 (degree 32, ten rows wanted, 60,000 text embeddings).
 
 mod admitted;
 mod build;
@@ -142,7 +141,7 @@ pub(crate) struct Walk {
     pub(crate) candidates: Vec<(f32, Slot)>,
     /// Rows compared.
     pub(crate) distances: u64,
-    /// Whether the walk ended at `distances_max`, so that nearer rows may have been missed.
+    /// Whether the walk ended at `distances_max` or was interrupted, so that nearer rows may have been missed.
     pub(crate) cut: bool,
 }
 

@@ -3,7 +3,8 @@
 //!
 //! A walk does not rely on it: it skips what leads nowhere. But a walk over a damaged graph gives a wrong answer, and
 //! this is what finds the damage that checksums cannot, that of the program which wrote them. It reads the lists from
-//! front to back, at the speed of memory, where every row is a node; else it also looks up what each link leads to.
+//! front to back, then follows all links from where walks begin, which in a graph larger than memory is a read for each
+//! list.
 
 use fixedbitset::FixedBitSet;
 

@@ -8,6 +8,7 @@
 //!     prefetch their rows
 //!     put the batch compared before into the pool     (while the rows are on their way)
 //!     compare the neighbours in one batch
+//!     end if the next node is far beyond what is wanted                    (`Stop`)
 //! ```
 //! So a node is chosen without knowledge of the last batch. At equal width that compares some per cent more rows and
 //! finds more; at equal recall it is 5 to 10 % faster, as nothing waits for rows (measured on 60,000 text embeddings).
@@ -50,7 +51,7 @@ pub(super) trait Layers {
 }
 
 /// Walks one layer from `start`; the result is in the pool. Returns how many rows were compared and whether
-/// the walk was cut at `distances_max`.
+/// the walk was cut: at `distances_max`, or by whoever watches it.
 pub(super) fn walk<L: Layer>(
     layer: &L,
     scorer: &dyn Scorer,

@@ -9,8 +9,8 @@
 //! the order of the rows; `before[w]` counts the values before word `w`, so that the value of one row is found by
 //! counting bits in one word. `end[i]` is where the i-th text ends among the bytes.
 //!
-//! A filter reads one column from front to back; the payload of a hit reads one value of each column. Nothing is
-//! decoded when a segment opens, and nothing lies on the heap. Nothing read is trusted either: where counts or ends lead
+//! The first filter on a column reads it from front to back (`index.rs`); the payload of a hit reads one value of each
+//! column. Nothing is decoded when a segment opens. Nothing read is trusted either: where counts or ends lead
 //! out of the column, a row has no value or an empty text.
 
 use std::ops::Range;
