@@ -21,14 +21,15 @@ use crate::store::Store;
 #[derive(Clone, Copy)]
 struct Duty {
     name: &'static str,
-    work: fn(&Store) -> Result<()>,
+    /// Does what is due, and says in what time at the latest there may be more.
+    work: fn(&Store) -> Result<Option<Duration>>,
     /// How long it waits after its first failure, and at most.
     delays: (Duration, Duration),
 }
 
 const SEAL: Duty = Duty {
     name: "ragstone-seal",
-    work: Store::seal_due,
+    work: |store| store.seal_due().map(|()| None),
     delays: (Duration::from_millis(500), Duration::from_secs(30)),
 };
 /// Merges can wait; each attempt may write as much as the disk still takes.
@@ -80,9 +81,9 @@ fn run(store: &Store, duty: Duty) {
     while let Some(seen) = next {
         // What a panic leaves half-done is in memory only, and no write is taken after it.
         match catch_unwind(AssertUnwindSafe(|| work(store))) {
-            Ok(Ok(())) => {
+            Ok(Ok(latest)) => {
                 delay = first;
-                next = store.signal.next_work(seen);
+                next = store.signal.next_work(seen, latest);
             }
             Ok(Err(error)) if store.log.check().is_ok() => {
                 tracing::warn!(%error, thread = name, ?delay, "background work failed; trying again later");

@@ -84,11 +84,21 @@ impl Signal {
         Ok(())
     }
 
-    /// The count of changes, once it is another than `seen`; `None` when the database is closed.
-    pub(crate) fn next_work(&self, seen: u64) -> Option<u64> {
+    /// The count of changes, once it is another than `seen` or the time is over, if one is given; `None` when the
+    /// database is closed.
+    pub(crate) fn next_work(&self, seen: u64, latest: Option<Duration>) -> Option<u64> {
+        let end = latest.map(|latest| Instant::now() + latest);
         let mut state = self.lock();
         while state.changes == seen && !state.is_stopping {
-            state = self.wait(state);
+            let Some(end) = end else {
+                state = self.wait(state);
+                continue;
+            };
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         (!state.is_stopping).then_some(state.changes)
     }

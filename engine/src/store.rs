@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use rayon::prelude::*;
 
-use crate::collection::CollectionCore;
+use crate::collection::{CollectionCore, REST};
 use crate::db::DbOptions;
 use crate::dir::{Dir, DirLock, corrupt};
 use crate::error::{Error, Result};
@@ -184,6 +185,15 @@ impl Store {
         Ok(())
     }
 
+    /// Seals everything and merges it into as few segments as there can be.
+    pub(crate) fn compact(&self) -> Result<()> {
+        self.log.check()?;
+        self.collections().iter().try_for_each(|core| core.compact(self))?;
+        self.signal.note_seal(&Ok(()));
+        self.signal.notify();
+        Ok(())
+    }
+
     /// Remembers a failure that leaves the disk's state unknown.
     pub(crate) fn poison_on_error<T>(&self, result: Result<T>) -> Result<T> {
         if let Err(error) = &result {
@@ -224,7 +234,7 @@ impl Store {
     pub(crate) fn after_write(&self, core: &CollectionCore) -> Result<()> {
         let is_due = core.view().frozen().next().is_some() || self.is_memory_high() || self.is_log_long();
         if self.options.background {
-            if core.has_newly_decayed() || is_due {
+            if core.has_newly_decayed() | core.unsettles() || is_due {
                 self.signal.notify();
             }
             return Ok(());
@@ -289,9 +299,15 @@ impl Store {
         Ok(())
     }
 
-    /// Merges what the policy says.
-    pub(crate) fn merge_due(&self) -> Result<()> {
-        self.collections().iter().try_for_each(|core| core.merge(self, Work::Merge))
+    /// Merges what is due, and what is left where nobody writes. Says when to look again at the latest.
+    pub(crate) fn merge_due(&self) -> Result<Option<Duration>> {
+        let collections = self.collections();
+        collections.iter().try_for_each(|core| core.merge(self, Work::Merge))?;
+        let mut look_again = false;
+        for core in &collections {
+            look_again |= core.settle(self)?;
+        }
+        Ok(look_again.then_some(REST))
     }
 
     /// Waits for what background work brings about. Without background threads, does that work.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use ragstone::{Point, PointId};
@@ -21,9 +21,9 @@ use serde_json::json;
 ///
 /// Half of the rows are in the collection at a time. In a turnover, writers share the ids: each takes a batch of them,
 /// deletes these and inserts them again with other vectors (which of the rows an id has follows from the seed), while
-/// searchers go on without a pause. At last the collection is flushed and measured beside one that is built from the same
+/// searchers go on without a pause. At last the collection is left alone until it has come to rest, and is measured beside one that is built from the same
 /// final rows at once, width by width. Prints JSON lines: a line for each turnover (rows written per second, latency of
-/// searches meanwhile, answers that were short of k), the cost of both, and for each width recall and speed of both, their
+/// searches meanwhile, answers that were short of k), the seconds until rest, the cost of both, and for each width recall and speed of both, their
 /// difference and ratio. At last, how many rows are not found by their own vector with the largest width: a row that no
 /// walk reaches is among them. Metric: inner product of unit vectors.
 #[derive(Debug, Parser)]
@@ -57,6 +57,9 @@ struct Arguments {
     /// Rows that are looked for by their own vector, spread over all of them.
     #[arg(long, default_value_t = 20_000, value_name = "N")]
     probes: usize,
+    /// Seconds, at most, until the database has merged its segments after the last write, unasked.
+    #[arg(long, default_value_t = 120, value_name = "S")]
+    rest_s: u64,
     /// Another seed, other vectors.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
@@ -98,8 +101,14 @@ impl Churn<'_> {
             self.turn_over(&churned, turnover)?;
         }
         let start = Instant::now();
-        churned.db.flush()?;
-        println!("{}", json!({ "flush_s": rounded(start.elapsed().as_secs_f64(), 2) }));
+        while churned.collection.info().segments > 1 && start.elapsed() < self.rest() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let segments = churned.collection.info().segments;
+        println!(
+            "{}",
+            json!({ "at_rest_s": rounded(start.elapsed().as_secs_f64(), 2), "segments": segments })
+        );
 
         let base = self.turnovers.vectors(&self.data.base, self.arguments.turnovers);
         let truth = exact::truth(&base, &self.data.query, K, None)?;
@@ -114,6 +123,11 @@ impl Churn<'_> {
         self.compare(&churned, &fresh, &last)?;
         self.probe(&churned, "churned", &last.base)?;
         self.probe(&fresh, "fresh", &last.base)
+    }
+
+    /// How long the database may take to come to rest.
+    fn rest(&self) -> Duration {
+        Duration::from_secs(self.arguments.rest_s)
     }
 
     /// One turnover: writers until all ids have their new vectors, searchers until the writers are done.

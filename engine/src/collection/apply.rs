@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::WriteReceipt;
 use super::state::{Apply, CollectionCore, ViewState};
@@ -62,6 +63,7 @@ impl CollectionCore {
             segment.repair_if_decayed(dead, &store.pools);
         }
         apply.seq = seq;
+        apply.applied_at = Instant::now();
         freeze_if_large(&mut next, store);
         self.view.store(Arc::new(next));
         receipt

@@ -13,17 +13,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::state::{CollectionCore, Committed, ViewState, lock};
 use crate::db::Store;
 use crate::dir::Dir;
 use crate::error::Result;
 use crate::manifest::SegmentEntry;
-use crate::segment::merge_policy::{self, SegmentSize};
+use crate::segment::merge_policy::{self, Aim, EARNED, SegmentSize};
 use crate::segment::{
     DeadRows, SealRequest, SealedFrom, Segment, SegmentView, seal, segment_file, tombstone_file, tombstones,
 };
 use crate::threads::Work;
+
+/// A collection to which nobody wrote for so long is at rest.
+pub(crate) const REST: Duration = Duration::from_secs(1);
+/// A collection that is all in memory is sealed at rest if it has so many rows: walks on the codes of sealed segments are
+/// faster.
+const SEALED_AT_REST_MIN: usize = 4_096;
 
 impl CollectionCore {
     /// Freezes the growing segment, if there is one; the number of the last write up to now.
@@ -73,15 +80,55 @@ impl CollectionCore {
         unreachable!("each round seals a segment, of which there are not that many")
     }
 
-    /// Rewrites segments until the policy is content, or until asked to stop.
+    /// Rewrites what is due, or until asked to stop.
     pub(crate) fn merge(&self, store: &Store, work: Work) -> Result<()> {
+        self.merge_to(store, work, || Aim::Due)
+    }
+
+    /// Makes of all rows as few segments as there can be.
+    pub(crate) fn compact(&self, store: &Store) -> Result<()> {
+        self.flush(store, Work::Flush)?;
+        self.merge_to(store, Work::Flush, || Aim::Fewest)
+    }
+
+    /// While nobody writes, merges what the rows have earned. Says whether to look again, after [`REST`]: now somebody
+    /// writes.
+    pub(crate) fn settle(&self, store: &Store) -> Result<bool> {
+        // First, so that a write from now on is either seen here or wakes whoever settles.
+        self.is_settled.store(true, Ordering::SeqCst);
+        // Whoever holds the lock writes.
+        let is_at_rest = self.apply.try_lock().is_ok_and(|apply| apply.applied_at.elapsed() >= REST);
+        if !is_at_rest {
+            self.is_settled.store(false, Ordering::SeqCst);
+            return Ok(true);
+        }
+        let view = self.view();
+        let growing = view.segments.iter().filter(|segment| segment.as_sealed().is_none());
+        let growing: usize = growing.map(SegmentView::live).sum();
+        let live: usize = view.segments.iter().map(SegmentView::live).sum();
+        // Rows in memory earn their rewrites by being sealed.
+        let earned = self.earned.load(Ordering::Relaxed) + EARNED * growing;
+        let is_alone = growing == live && growing >= SEALED_AT_REST_MIN;
+        if is_alone || ((1..live).contains(&growing) && live <= earned) {
+            self.flush(store, Work::Seal)?;
+        }
+        self.merge_to(store, Work::Merge, || Aim::Settled { earned: self.earned.load(Ordering::Relaxed) })?;
+        Ok(false)
+    }
+
+    /// Whether this write is the first since the collection was settled.
+    pub(crate) fn unsettles(&self) -> bool {
+        self.is_settled.swap(false, Ordering::SeqCst)
+    }
+
+    fn merge_to(&self, store: &Store, work: Work, aim: impl Fn() -> Aim) -> Result<()> {
         let _merging = lock(&self.merging);
         while !store.is_stopping() && !self.is_deleted() {
             let view = self.view();
             let sealed: Vec<&SegmentView> =
                 view.segments.iter().filter(|segment| segment.as_sealed().is_some()).collect();
             let sizes: Vec<SegmentSize> = sealed.iter().map(|segment| size_of(segment)).collect();
-            let Some(chosen) = merge_policy::choose(&sizes) else { return Ok(()) };
+            let Some(chosen) = merge_policy::choose(&sizes, aim()) else { return Ok(()) };
             let sources: Vec<SegmentView> = chosen.into_iter().map(|index| sealed[index].clone()).collect();
             self.rewrite(store, work, &sources, &view)?;
             self.commit(store, 0)?;
@@ -110,6 +157,7 @@ impl CollectionCore {
             storage: store.options.storage,
         };
         let sealed = store.pools.run(work, || seal(&*store.dir, &request))?;
+        self.count_rewrite(sources, sealed.as_ref());
         let _apply = lock(&self.apply);
         let mut next = ViewState::clone(&self.view.load());
         replace(&mut next, sources, sealed.as_ref());
@@ -120,6 +168,18 @@ impl CollectionCore {
             }
         }
         Ok(())
+    }
+
+    /// Rows from memory earn rewrites, others spend them.
+    fn count_rewrite(&self, sources: &[SegmentView], sealed: Option<&SealedFrom>) {
+        let rows = sealed.map_or(0, |sealed| sealed.segment.rows() as usize);
+        let is_seal = sources.iter().all(|source| source.as_sealed().is_none());
+        let count = |earned: usize| match is_seal {
+            true => earned.saturating_add(EARNED * rows),
+            false => earned.saturating_sub(rows),
+        };
+        // Never fails: the closure always has an answer.
+        let _ = self.earned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |earned| Some(count(earned)));
     }
 
     /// Brings the manifest up to the view: its sealed segments, their tombstones, and that every write up to

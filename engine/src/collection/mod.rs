@@ -20,6 +20,7 @@ use crate::schema::Schema;
 use crate::search::{self, RangeRequest, RangeResponse, SearchRequest, SearchResponse};
 use crate::validate;
 
+pub(crate) use maintain::REST;
 pub(crate) use state::{CollectionCore, ViewState};
 
 /// A named set of points under one schema; cheap to clone, shared between threads.

@@ -8,8 +8,9 @@
 //! a replay, which one thread does).
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
@@ -23,6 +24,7 @@ use crate::manifest::CollectionEntry;
 use crate::payload::FieldTable;
 use crate::point::{Batch, PointId};
 use crate::schema::Schema;
+use crate::segment::merge_policy::EARNED;
 use crate::segment::{Check, Opening, SealedSegment, SegmentView, tombstone_file, tombstones};
 use crate::validate;
 use crate::vectors::Encodings;
@@ -97,6 +99,8 @@ pub(super) struct Apply {
     pub(super) seq: u64,
     /// Whether rows become nodes at once; while the log is replayed they wait for its end.
     pub(super) links: bool,
+    /// When that write was applied.
+    pub(super) applied_at: Instant,
 }
 
 /// What the manifest says of a sealed segment.
@@ -128,6 +132,10 @@ pub(crate) struct CollectionCore {
     pub(super) merging: Mutex<()>,
     /// Segments that were due to be rewritten when last counted.
     pub(super) decayed: AtomicUsize,
+    /// Rows that may be rewritten while nobody writes.
+    pub(super) earned: AtomicUsize,
+    /// Whether all that writes left to merge is merged, so that the next write is news to the thread that merges.
+    pub(super) is_settled: AtomicBool,
     /// Held while the manifest is brought up to the view.
     pub(super) committed: Mutex<BTreeMap<u64, Committed>>,
 }
@@ -149,6 +157,10 @@ impl CollectionCore {
                 Some((segment.as_sealed()?.id, committed))
             })
             .collect();
+        // How often they were rewritten is not known; rows beside the largest segment are as good as new.
+        let live = |(segment, _): &(SegmentView, u64)| segment.live();
+        let largest = segments.iter().map(live).max().unwrap_or_default();
+        let earned = EARNED * (segments.iter().map(live).sum::<usize>() - largest);
         let view = ViewState {
             seq: entry.stored_seq,
             schema: schema.clone(),
@@ -164,12 +176,14 @@ impl CollectionCore {
             schema,
             encodings,
             submit: Mutex::new(submit),
-            apply: Mutex::new(Apply { seq: entry.stored_seq, links: false }),
+            apply: Mutex::new(Apply { seq: entry.stored_seq, links: false, applied_at: Instant::now() }),
             applied: Condvar::new(),
             view: ArcSwap::from_pointee(view),
             sealing: Mutex::new(()),
             merging: Mutex::new(()),
             decayed: AtomicUsize::new(0),
+            earned: AtomicUsize::new(earned),
+            is_settled: AtomicBool::new(false),
             committed: Mutex::new(committed),
         }
     }

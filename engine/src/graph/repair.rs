@@ -4,8 +4,8 @@
 //! living, and with every one the walk works for fewer results. So, now and then:
 //!
 //! 1. every node that links to a dead one, *each* of them, chooses its links anew, among its living
-//!    neighbours and those that the dead ones led to; new neighbours link back. Dead nodes do so too: old
-//!    searches, and the entry, may stand on one;
+//!    neighbours and those that the dead ones led to; new neighbours link back. A dead node that was met
+//!    until now, or is from above, leads to living ones too: old searches, and the entry, may stand on it;
 //! 2. the spanning tree has lost edges: the parts are found and bound together again, each by an edge to the
 //!    nearest node of the largest part that has room.
 //!
@@ -21,7 +21,7 @@ use fixedbitset::FixedBitSet;
 use rayon::prelude::*;
 
 use super::WalkRequest;
-use super::growing::{ABSENT, GrowingGraph, LIVE, REMOVED};
+use super::growing::{GrowingGraph, LIVE, REMOVED};
 use super::insert::{FromRow, ranked};
 use super::links::{Link, links, rewrite};
 use super::scratch::Scratch;
@@ -29,8 +29,11 @@ use super::select::select;
 use super::walk::{Layers, Plan, descend, walk};
 use crate::vectors::{PairScorer, Slot};
 
-/// Nodes looked at beyond the dead when a list is chosen anew, at most.
-const CANDIDATES_MAX: usize = 256;
+/// Nodes that are compared when a list is chosen anew, at most.
+const COMPARED_MAX: usize = 256;
+/// So many times the degree, nearest first, are then chosen among: what lies farther is rarely taken, and choosing is what
+/// a repair's time goes into.
+const CHOSEN_AMONG: usize = 2;
 
 impl GrowingGraph {
     /// Removes the nodes of `dead`; slots that are no nodes are ignored. Searches run on; those that began
@@ -39,59 +42,82 @@ impl GrowingGraph {
     pub(crate) fn repair(&self, dead: &FixedBitSet, pairs: &dyn PairScorer) -> usize {
         let _alone = self.structure.write().unwrap_or_else(PoisonError::into_inner);
         self.has_removed.store(true, Ordering::Release);
-        let mut removed = 0;
+        let mut removed = FixedBitSet::with_capacity(self.reach());
         for slot in dead.ones().take_while(|slot| *slot < self.reach()) {
             if self.state(slot as u32) == LIVE {
                 self.base.get(slot)[0].store(REMOVED, Ordering::Release);
-                removed += 1;
+                removed.insert(slot);
             }
         }
-        if removed == 0 {
+        let count = removed.count_ones(..);
+        if count == 0 {
             return 0;
         }
-        self.live.fetch_sub(removed, Ordering::AcqRel);
-        // All of them before the first is changed: who reads a list beside its writer may miss a link that moves.
-        let has_lost = |node: &u32| {
-            self.state(*node) != ABSENT && links(self.list(*node)).any(|link| self.state(link.node) != LIVE)
+        self.live.fetch_sub(count, Ordering::AcqRel);
+        // Of those removed before, none is met any more but where a walk begins or comes down.
+        let entry = self.entry().filter(|entry| entry.layer == 0).map(|entry| entry.node);
+        let is_met = |node: u32| match self.state(node) {
+            LIVE => true,
+            REMOVED => {
+                removed.contains(node as usize) || self.layer_of(Slot(node)) > 0 || entry == Some(node)
+            }
+            _ => false,
         };
+        // All of them before the first is changed: who reads a list beside its writer may miss a link that moves.
+        let has_lost =
+            |node: &u32| is_met(*node) && links(self.list(*node)).any(|link| self.state(link.node) != LIVE);
         let broken: Vec<u32> = (0..self.reach() as u32).into_par_iter().filter(has_lost).collect();
         broken.into_par_iter().for_each(|node| {
-            self.scratch.with(|scratch| self.choose_anew(node, pairs, scratch));
+            if self.state(node) == LIVE {
+                self.scratch.with(|scratch| self.choose_anew(node, pairs, scratch));
+            } else {
+                self.lead_on(node);
+            }
         });
         self.scratch.with(|scratch| self.bind_parts(pairs, scratch));
-        removed
+        count
     }
 
-    /// Replaces the links of a node that has lost some.
+    /// Replaces the links of a removed node by living ones near it. Which of them matters little: a walk at most begins
+    /// here.
+    fn lead_on(&self, node: u32) {
+        let near = self.living_near(node, self.shape.degree);
+        let list: Vec<Link> =
+            near.into_iter().take(self.shape.degree).map(|node| Link { node, tree: false }).collect();
+        let _lock = self.stripes.lock(0, node);
+        rewrite(self.list(node), &list);
+    }
+
+    /// Replaces the links of a living node that has lost some.
     fn choose_anew(&self, node: u32, pairs: &dyn PairScorer, scratch: &mut Scratch) {
         let old: Vec<Link> = links(self.list(node)).collect();
         let kept = old.iter().copied().filter(|link| self.state(link.node) == LIVE);
-        let near = self.living_near(node);
+        let near = self.living_near(node, COMPARED_MAX);
         let edge = |slot: u32| old.iter().any(|link| link.tree && link.node == slot);
         let mut candidates =
             ranked(Slot(node), near.iter().map(|slot| (Slot(*slot), *slot, edge(*slot))), pairs);
+        let mut place = 0;
+        candidates.retain(|candidate| {
+            place += 1;
+            candidate.tree || place <= CHOSEN_AMONG * self.shape.degree
+        });
         select(pairs, &mut candidates, self.shape.degree, &mut scratch.select);
         let mut list: Vec<Link> = kept.clone().filter(|link| link.tree).collect();
         let others = candidates.iter().filter(|candidate| !candidate.tree);
         list.extend(others.map(|candidate| Link { node: candidate.node, tree: false }));
-        if self.state(node) == REMOVED {
-            list.iter_mut().for_each(|link| link.tree = false);
-        }
         {
             // Another thread may link this node back meanwhile; a link that it added and that is lost here is one of many.
             let _lock = self.stripes.lock(0, node);
             rewrite(self.list(node), &list);
         }
-        if self.state(node) == LIVE {
-            for link in list.iter().filter(|link| !kept.clone().any(|old| old.node == link.node)) {
-                self.link_back(link.node, Slot(node), pairs, scratch);
-            }
+        for link in list.iter().filter(|link| !kept.clone().any(|old| old.node == link.node)) {
+            self.link_back(link.node, Slot(node), pairs, scratch);
         }
     }
 
     /// The living among a node's neighbours, and those that its dead neighbours lead to, through other dead
-    /// ones if need be.
-    fn living_near(&self, node: u32) -> Vec<u32> {
+    /// ones if need be; about so many.
+    fn living_near(&self, node: u32, wanted: usize) -> Vec<u32> {
         let (mut living, mut seen) = (Vec::new(), HashSet::from([node]));
         let mut waiting = VecDeque::from([node]);
         while let Some(through) = waiting.pop_front() {
@@ -105,7 +131,7 @@ impl GrowingGraph {
                     waiting.push_back(link.node);
                 }
             }
-            if living.len() >= CANDIDATES_MAX {
+            if living.len() >= wanted {
                 break;
             }
         }
