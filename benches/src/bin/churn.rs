@@ -125,11 +125,6 @@ impl Churn<'_> {
         self.probe(&fresh, "fresh", &last.base)
     }
 
-    /// How long the database may take to come to rest.
-    fn rest(&self) -> Duration {
-        Duration::from_secs(self.arguments.rest_s)
-    }
-
     /// One turnover: writers until all ids have their new vectors, searchers until the writers are done.
     fn turn_over(&self, index: &Index, turnover: usize) -> Result<(), Failure> {
         let vectors = self.turnovers.vectors(&self.data.base, turnover);

@@ -77,6 +77,8 @@ pub struct CollectionInfo {
     pub vectors: u64,
     /// Segments, the growing one included.
     pub segments: usize,
+    /// Live rows that are in memory and in the log, and not in a sealed segment yet.
+    pub growing: u64,
     /// Number of the last applied write.
     pub seq: u64,
 }

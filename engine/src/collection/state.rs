@@ -222,12 +222,14 @@ impl CollectionCore {
 
     pub(crate) fn info(&self) -> CollectionInfo {
         let view = self.view();
+        let growing = view.segments.iter().filter(|segment| segment.as_sealed().is_none());
         CollectionInfo {
             name: self.name.clone(),
             schema: view.schema_with_fields(),
             points: view.segments.iter().map(|segment| segment.live() as u64).sum(),
             vectors: view.segments.iter().map(|segment| segment.live_vectors() as u64).sum(),
             segments: view.segments.len(),
+            growing: growing.map(|segment| segment.live() as u64).sum(),
             seq: view.seq,
         }
     }

@@ -161,3 +161,28 @@ fn seals_and_deaths_wake_merges() {
     collection.delete(&(0..200).map(PointId::Num).collect::<Vec<_>>()).unwrap();
     soon("a decayed segment is rewritten", || segments(&dir).len() == 1 && segments(&dir) != before);
 }
+
+#[test]
+fn at_rest_segments_become_one_if_their_rows_earned_it() {
+    let options = DbOptions { background: true, seal_rows: 300, ..options() };
+    let db = Db::open_in(Arc::new(MemoryDir::new()), options).unwrap();
+    let collection = db.create_collection("c", schema()).unwrap();
+    let points = |ids: std::ops::Range<u64>| ids.map(|id| Point::new(id, [id as f32, 1.0])).collect();
+    let is_at_rest = |points| {
+        let info = collection.info();
+        (info.segments, info.growing, info.points) == (1, 0, points)
+    };
+    // One sealed, and one in memory which is too small to be due.
+    collection.upsert(points(0..300)).unwrap();
+    collection.upsert(points(300..360)).unwrap();
+    soon("all is in one segment", || is_at_rest(360));
+    // They earned 2,160 rewrites, of which each compaction spends more than 360.
+    for more in 360..370 {
+        collection.upsert(points(more..more + 1)).unwrap();
+        db.compact().unwrap();
+        assert!(is_at_rest(more + 1));
+    }
+    collection.upsert(points(370..371)).unwrap();
+    std::thread::sleep(crate::collection::REST * 2);
+    assert!(!is_at_rest(371), "what was earned is spent");
+}
