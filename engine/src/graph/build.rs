@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
+use super::Resumed;
 use super::growing::GrowingGraph;
 use crate::schema::GraphOptions;
 use crate::vectors::{PairScorer, Slot};
@@ -46,6 +47,15 @@ pub(crate) fn build(request: &BuildRequest, pairs: &dyn PairScorer) -> BuiltGrap
     let graph = GrowingGraph::new(request.options, request.seed);
     let slots: Vec<Slot> = (0..request.rows as u32).map(Slot).collect();
     graph.insert_all(&slots, pairs);
+    graph.seal(&slots, pairs)
+}
+
+/// The same on the graph that some of the rows have already.
+pub(crate) fn build_on(request: &BuildRequest, resumed: Resumed<'_>, pairs: &dyn PairScorer) -> BuiltGraph {
+    let graph = GrowingGraph::resume(request.options, request.seed, resumed, pairs);
+    let slots: Vec<Slot> = (0..request.rows as u32).map(Slot).collect();
+    let missing: Vec<Slot> = slots.iter().copied().filter(|slot| !graph.contains(*slot)).collect();
+    graph.insert_all(&missing, pairs);
     graph.seal(&slots, pairs)
 }
 

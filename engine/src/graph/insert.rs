@@ -81,6 +81,35 @@ impl GrowingGraph {
         pairs: &dyn PairScorer,
         scratch: &mut Scratch,
     ) {
+        let (start, upper) = self.choose_above((slot, top), entry, pairs, scratch);
+        let plan = Plan::new(start, self.shape.ef_construction, |slot: Slot| self.is_live(slot));
+        walk(&self.base(), &FromRow { pairs, from: slot }, &plan, scratch);
+        self.connect_base(slot, pairs, scratch);
+        self.connect_above((slot, top), &upper, pairs, scratch);
+    }
+
+    /// Inserts a node of the base into the layers above it; one thread at a time.
+    pub(super) fn insert_above(
+        &self,
+        (slot, top): (Slot, usize),
+        pairs: &dyn PairScorer,
+        scratch: &mut Scratch,
+    ) {
+        let upper = match self.entry() {
+            Some(entry) => self.choose_above((slot, top), entry, pairs, scratch).1,
+            None => Vec::new(),
+        };
+        self.connect_above((slot, top), &upper, pairs, scratch);
+    }
+
+    /// Where the walk on the base begins, and a node's neighbours on each layer above it, lowest first.
+    fn choose_above(
+        &self,
+        (slot, top): (Slot, usize),
+        entry: Entry,
+        pairs: &dyn PairScorer,
+        scratch: &mut Scratch,
+    ) -> (u32, Vec<Vec<Candidate>>) {
         let scorer = FromRow { pairs, from: slot };
         let mut upper = Vec::new();
         let (mut start, _) = descend(self, &scorer, (entry, top.min(entry.layer)), scratch);
@@ -93,12 +122,20 @@ impl GrowingGraph {
             upper.push(chosen);
         }
         upper.reverse();
-        let plan = Plan::new(start, self.shape.ef_construction, |slot: Slot| self.is_live(slot));
-        walk(&self.base(), &scorer, &plan, scratch);
-        self.connect_base(slot, pairs, scratch);
+        (start, upper)
+    }
+
+    /// Writes and links a node's lists above the base. Higher than all others, it becomes the entry.
+    fn connect_above(
+        &self,
+        (slot, top): (Slot, usize),
+        upper: &[Vec<Candidate>],
+        pairs: &dyn PairScorer,
+        scratch: &mut Scratch,
+    ) {
         let node = self.raise(slot, top, upper.iter().map(|chosen| encode(chosen)).collect());
-        self.link_upper(slot, top, node, &upper, (pairs, scratch));
-        if top > entry.layer {
+        self.link_upper(slot, top, node, upper, (pairs, scratch));
+        if self.entry().is_none_or(|entry| top > entry.layer) {
             self.set_entry(Entry { layer: top, node });
         }
     }

@@ -36,6 +36,7 @@ mod interleavings;
 mod links;
 mod reach;
 mod repair;
+mod resume;
 mod scratch;
 mod seal;
 mod sealed;
@@ -47,8 +48,9 @@ mod walk;
 
 use fixedbitset::FixedBitSet;
 
-pub(crate) use build::{BuildRequest, BuiltGraph, build};
+pub(crate) use build::{BuildRequest, BuiltGraph, build, build_on};
 pub(crate) use growing::GrowingGraph;
+pub(crate) use resume::Resumed;
 pub(crate) use sealed::{GRAPH_HEADER_BYTES, SealedGraph};
 
 use crate::interrupt::{POLL_DISTANCES, Watch};

@@ -25,7 +25,7 @@ use super::growing::{GrowingGraph, LIVE, REMOVED};
 use super::insert::{FromRow, ranked};
 use super::links::{Link, links, rewrite};
 use super::scratch::Scratch;
-use super::select::select;
+use super::select::{Candidate, select};
 use super::walk::{Layers, Plan, descend, walk};
 use crate::vectors::{PairScorer, Slot};
 
@@ -81,9 +81,8 @@ impl GrowingGraph {
     /// Replaces the links of a removed node by living ones near it. Which of them matters little: a walk at most begins
     /// here.
     fn lead_on(&self, node: u32) {
-        let near = self.living_near(node, self.shape.degree);
-        let list: Vec<Link> =
-            near.into_iter().take(self.shape.degree).map(|node| Link { node, tree: false }).collect();
+        let near = self.living_near(node).into_iter().take(self.shape.degree);
+        let list: Vec<Link> = near.map(|node| Link { node, tree: false }).collect();
         let _lock = self.stripes.lock(0, node);
         rewrite(self.list(node), &list);
     }
@@ -92,16 +91,9 @@ impl GrowingGraph {
     fn choose_anew(&self, node: u32, pairs: &dyn PairScorer, scratch: &mut Scratch) {
         let old: Vec<Link> = links(self.list(node)).collect();
         let kept = old.iter().copied().filter(|link| self.state(link.node) == LIVE);
-        let near = self.living_near(node, COMPARED_MAX);
         let edge = |slot: u32| old.iter().any(|link| link.tree && link.node == slot);
-        let mut candidates =
-            ranked(Slot(node), near.iter().map(|slot| (Slot(*slot), *slot, edge(*slot))), pairs);
-        let mut place = 0;
-        candidates.retain(|candidate| {
-            place += 1;
-            candidate.tree || place <= CHOSEN_AMONG * self.shape.degree
-        });
-        select(pairs, &mut candidates, self.shape.degree, &mut scratch.select);
+        let near = self.living_near(node).into_iter().map(|slot| (slot, edge(slot)));
+        let candidates = self.choose_among(Slot(node), near, pairs, scratch);
         let mut list: Vec<Link> = kept.clone().filter(|link| link.tree).collect();
         let others = candidates.iter().filter(|candidate| !candidate.tree);
         list.extend(others.map(|candidate| Link { node: candidate.node, tree: false }));
@@ -115,31 +107,34 @@ impl GrowingGraph {
         }
     }
 
-    /// The living among a node's neighbours, and those that its dead neighbours lead to, through other dead
-    /// ones if need be; about so many.
-    fn living_near(&self, node: u32, wanted: usize) -> Vec<u32> {
-        let (mut living, mut seen) = (Vec::new(), HashSet::from([node]));
-        let mut waiting = VecDeque::from([node]);
-        while let Some(through) = waiting.pop_front() {
-            for link in links(self.list(through)) {
-                if !seen.insert(link.node) {
-                    continue;
-                }
-                if self.state(link.node) == LIVE {
-                    living.push(link.node);
-                } else {
-                    waiting.push_back(link.node);
-                }
-            }
-            if living.len() >= wanted {
-                break;
-            }
-        }
-        living
+    fn living_near(&self, node: u32) -> Vec<u32> {
+        living_near(
+            node,
+            |through| links(self.list(through)).map(|link| link.node),
+            |slot| self.state(slot) == LIVE,
+        )
+    }
+
+    /// Chooses the links of a node among others; with each of them goes whether it is a tree edge.
+    pub(super) fn choose_among(
+        &self,
+        node: Slot,
+        near: impl Iterator<Item = (u32, bool)>,
+        pairs: &dyn PairScorer,
+        scratch: &mut Scratch,
+    ) -> Vec<Candidate> {
+        let mut candidates = ranked(node, near.map(|(slot, edge)| (Slot(slot), slot, edge)), pairs);
+        let mut place = 0;
+        candidates.retain(|candidate| {
+            place += 1;
+            candidate.tree || place <= CHOSEN_AMONG * self.shape.degree
+        });
+        select(pairs, &mut candidates, self.shape.degree, &mut scratch.select);
+        candidates
     }
 
     /// Makes the tree edges span all living nodes again.
-    fn bind_parts(&self, pairs: &dyn PairScorer, scratch: &mut Scratch) {
+    pub(super) fn bind_parts(&self, pairs: &dyn PairScorer, scratch: &mut Scratch) {
         let mut parts = self.parts();
         // The largest part is the one that the others are bound to: most walks end there.
         let Some(largest) = (0..parts.len()).max_by_key(|part| parts[*part].len()) else {
@@ -218,4 +213,31 @@ impl GrowingGraph {
         self.adopt(parent, Slot(child), pairs, scratch);
         self.adopt(child, Slot(parent), pairs, scratch);
     }
+}
+
+/// The living among a node's neighbours, and those that its dead neighbours lead to, through other dead ones if need be;
+/// about [`COMPARED_MAX`], nearest by links first.
+pub(super) fn living_near<I: Iterator<Item = u32>>(
+    node: u32,
+    links_of: impl Fn(u32) -> I,
+    is_live: impl Fn(u32) -> bool,
+) -> Vec<u32> {
+    let (mut living, mut seen) = (Vec::new(), HashSet::from([node]));
+    let mut waiting = VecDeque::from([node]);
+    while let Some(through) = waiting.pop_front() {
+        for link in links_of(through) {
+            if !seen.insert(link) {
+                continue;
+            }
+            if is_live(link) {
+                living.push(link);
+            } else {
+                waiting.push_back(link);
+            }
+        }
+        if living.len() >= COMPARED_MAX {
+            break;
+        }
+    }
+    living
 }

@@ -1,6 +1,7 @@
 //! Graphs against brute force, against concurrency and against damage.
 
 mod damage;
+mod resumed;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -2,7 +2,7 @@
 //!
 //! It takes the live rows of its sources as of one view, those with a vector first, in the order of sources and slots,
 //! and writes them as a new file. A growing segment's graph goes on, renumbered and repaired around the dead; of sealed
-//! sources a new one is built. Rows that die while it works are carried over by the caller, who
+//! sources the largest one's does, if it has enough of the rows, and the others' rows are inserted. Rows that die while it works are carried over by the caller, who
 //! gets the new slot of each old one.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::sealed::{Check, Opening, SealedSegment, key_of_id};
 use super::{DeadRows, Segment, SegmentView, segment_file};
 use crate::dir::{Access, Dir};
 use crate::error::Result;
-use crate::graph::{BuildRequest, BuiltGraph, build};
+use crate::graph::{BuildRequest, BuiltGraph, Resumed, build, build_on};
 use crate::payload::{ColumnBuilder, FieldTable};
 use crate::schema::Schema;
 use crate::vectors::{Encodings, GrowingCodes, Rows, SealedRows, Slot};
@@ -21,6 +21,11 @@ use crate::verify::Storage;
 
 /// Rows that a codec is trained on.
 const TRAINED_ROWS_MAX: usize = 1024;
+
+/// A graph is gone on with if one row in so many is of it,
+const TAKEN_ONE_IN: usize = 4;
+/// and if no more than one died for so many that live.
+const DIED_ONE_IN: usize = 2;
 
 /// What to write.
 pub(crate) struct SealRequest<'a> {
@@ -216,8 +221,35 @@ impl Writing<'_> {
     fn built_graph(&self, rows: SealedRows, vectors: usize) -> BuiltGraph {
         let SealRequest { id, schema, encodings, .. } = *self.request;
         let rows = rows.encoded(encodings.growing.codec());
+        let pairs = encodings.growing.pair_scorer(&rows);
         let request = BuildRequest { rows: vectors, options: schema.graph, seed: id };
-        build(&request, &*encodings.growing.pair_scorer(&rows))
+        match self.resumable(vectors) {
+            Some((sealed, numbers)) => {
+                let resumed = Resumed { graph: &sealed.graph, numbers: &numbers };
+                build_on(&request, resumed, &*pairs)
+            }
+            None => build(&request, &*pairs),
+        }
+    }
+
+    /// The sealed source that most rows come from, and the new numbers of its rows, if going on with its graph is less
+    /// work than building anew.
+    fn resumable(&self, vectors: usize) -> Option<(&SealedSegment, Vec<Option<u32>>)> {
+        let sources = self.request.sources.iter().enumerate();
+        let sealed = sources.filter_map(|(index, source)| Some((index, source.as_sealed()?)));
+        let rows = &self.rows[..vectors];
+        let count = |index: usize| rows.iter().filter(|row| row.source == index).count();
+        let (taken, source, sealed) =
+            sealed.map(|(index, sealed)| (count(index), index, sealed)).max_by_key(|(taken, ..)| *taken)?;
+        let died = sealed.vectors() as usize - taken;
+        if taken * TAKEN_ONE_IN < vectors || died * DIED_ONE_IN > taken {
+            return None;
+        }
+        let mut numbers = vec![None; sealed.rows() as usize];
+        for (number, row) in (0..).zip(rows).filter(|(_, row)| row.source == source) {
+            numbers[row.slot as usize] = Some(number);
+        }
+        Some((sealed, numbers))
     }
 
     fn write_ids(&self, out: &mut BlockWriter) -> Result<(Section, Section, Section)> {
