@@ -1,6 +1,6 @@
 //! What an open database is made of: directory, log, manifest and collections, and the rules between them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -39,6 +39,10 @@ pub(crate) struct Store {
     /// Held while a collection is made or removed: looked up first, then written to the manifest.
     changing: Mutex<()>,
     pub(crate) signal: Signal,
+    /// Tells the thread that links of new rows.
+    pub(crate) link_signal: Signal,
+    /// Collections with rows that are not nodes yet.
+    to_link: Mutex<VecDeque<Arc<CollectionCore>>>,
     pub(crate) pools: Pools,
     _lock: Box<dyn DirLock>,
 }
@@ -98,6 +102,8 @@ impl Store {
             collections: RwLock::new(cores.values().map(|core| (core.name.clone(), core.clone())).collect()),
             changing: Mutex::new(()),
             signal: Signal::default(),
+            link_signal: Signal::default(),
+            to_link: Mutex::default(),
             pools: Pools::new(),
             _lock: lock,
             dir,
@@ -231,9 +237,11 @@ impl Store {
     }
 
     /// Sees to it that what a write made due is done.
-    pub(crate) fn after_write(&self, core: &CollectionCore) -> Result<()> {
+    pub(crate) fn after_write(&self, core: &Arc<CollectionCore>) -> Result<()> {
         let is_due = core.view().frozen().next().is_some() || self.is_memory_high() || self.is_log_long();
         if self.options.background {
+            self.put_to_link(core.clone());
+            self.link_signal.notify();
             if core.has_newly_decayed() | core.unsettles() || is_due {
                 self.signal.notify();
             }
@@ -299,6 +307,26 @@ impl Store {
         Ok(())
     }
 
+    /// Makes rows nodes of their graphs, in turns of the collections that have some, until there are none left.
+    pub(crate) fn link_due(&self) {
+        while !self.is_stopping() {
+            let next = self.to_link.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some(core) = next else { return };
+            // First, so that a write from now on puts it in again.
+            core.is_to_link.store(false, Ordering::SeqCst);
+            if core.link_some(self) {
+                self.put_to_link(core);
+            }
+        }
+    }
+
+    /// Has a collection's rows made nodes.
+    fn put_to_link(&self, core: Arc<CollectionCore>) {
+        if !core.is_to_link.swap(true, Ordering::SeqCst) {
+            self.to_link.lock().unwrap_or_else(PoisonError::into_inner).push_back(core);
+        }
+    }
+
     /// Merges what is due, and what is left where nobody writes. Says when to look again at the latest.
     pub(crate) fn merge_due(&self) -> Result<Option<Duration>> {
         let collections = self.collections();
@@ -323,6 +351,7 @@ impl Store {
 
     /// Ends the background threads at their next pause.
     pub(crate) fn stop(&self) {
+        self.link_signal.stop();
         self.signal.stop();
     }
 

@@ -136,6 +136,8 @@ pub(crate) struct CollectionCore {
     pub(super) earned: AtomicUsize,
     /// Whether all that writes left to merge is merged, so that the next write is news to the thread that merges.
     pub(super) is_settled: AtomicBool,
+    /// Whether it waits for its rows to become nodes.
+    pub(crate) is_to_link: AtomicBool,
     /// Held while the manifest is brought up to the view.
     pub(super) committed: Mutex<BTreeMap<u64, Committed>>,
 }
@@ -184,6 +186,7 @@ impl CollectionCore {
             decayed: AtomicUsize::new(0),
             earned: AtomicUsize::new(earned),
             is_settled: AtomicBool::new(false),
+            is_to_link: AtomicBool::new(false),
             committed: Mutex::new(committed),
         }
     }
@@ -235,7 +238,7 @@ impl CollectionCore {
     }
 
     /// Checks, logs and applies a batch.
-    pub(crate) fn write(&self, store: &Store, batch: Batch) -> Result<WriteReceipt> {
+    pub(crate) fn write(self: &Arc<Self>, store: &Store, batch: Batch) -> Result<WriteReceipt> {
         store.log.check()?;
         // What a write replaces is looked up in every segment.
         self.view.load().check()?;

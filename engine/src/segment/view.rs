@@ -23,6 +23,8 @@ pub(crate) struct SegmentView {
     pub(crate) segment: Segment,
     /// Rows that the view counts; later ones are not there.
     pub(crate) rows: u32,
+    /// Rows of the view that belong to another part of it ([`split`](Self::split)): those below this.
+    pub(crate) from: u32,
     /// The ids of a growing segment's rows.
     pub(crate) ids: IdRuns,
     pub(crate) dead: Arc<DeadRows>,
@@ -45,6 +47,7 @@ impl SegmentView {
     pub(crate) fn sealed(segment: Arc<SealedSegment>, dead: DeadRows) -> Self {
         Self {
             rows: segment.rows(),
+            from: 0,
             segment: Segment::Sealed(segment),
             ids: IdRuns::default(),
             dead: Arc::new(dead),
@@ -57,12 +60,26 @@ impl SegmentView {
     pub(crate) fn growing(segment: Arc<GrowingSegment>) -> Self {
         Self {
             rows: 0,
+            from: 0,
             segment: Segment::Growing(segment),
             ids: IdRuns::default(),
             dead: Arc::default(),
             vectorless: Arc::default(),
             frozen_at: None,
         }
+    }
+
+    /// The part whose rows are nodes of the graph, and the part whose rows are not yet, if there are some.
+    pub(crate) fn split(&self) -> Option<(SegmentView, SegmentView)> {
+        let Segment::Growing(segment) = &self.segment else { return None };
+        let linked = segment.linked() as u32;
+        let part = |from, rows| SegmentView { from, rows, ..self.clone() };
+        (linked < self.rows).then(|| (part(0, linked), part(linked, self.rows)))
+    }
+
+    /// Whether its rows can be walked to.
+    pub(crate) fn has_graph(&self) -> bool {
+        self.from == 0
     }
 
     /// Whether both show the same segment, at whatever moments.
@@ -90,7 +107,11 @@ impl SegmentView {
     /// Rows with a vector, dead ones included.
     pub(crate) fn vector_count(&self) -> usize {
         match &self.segment {
-            Segment::Growing(_) => self.rows as usize - self.vectorless.count_ones(..),
+            Segment::Growing(_) => {
+                let (from, rows) = (self.from as usize, self.rows as usize);
+                let known = self.vectorless.len();
+                rows - from - self.vectorless.count_ones(from.min(known)..rows.min(known))
+            }
             Segment::Sealed(segment) => segment.vectors() as usize,
         }
     }
@@ -189,6 +210,9 @@ impl SegmentView {
                 Arc::new(bits)
             }
         };
+        if self.from > 0 {
+            Arc::make_mut(&mut bits).remove_range(..self.from as usize);
+        }
         if self.dead.count > 0 {
             Arc::make_mut(&mut bits).difference_with(&self.dead.bits);
         }
@@ -236,7 +260,7 @@ impl FieldSource for SegmentView {
         match &self.segment {
             Segment::Growing(segment) => {
                 let mut out = FixedBitSet::with_capacity(self.rows as usize);
-                for slot in 0..self.rows {
+                for slot in self.from..self.rows {
                     let value = segment.rows.get(slot).and_then(|row| row.value(field));
                     if value.is_some_and(|value| test.passes(value)) {
                         out.insert(slot as usize);

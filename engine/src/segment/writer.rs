@@ -205,16 +205,14 @@ impl Writing<'_> {
         out.write(graph.as_bytes())
     }
 
-    /// The graph that a growing segment has already, of the rows that live. `None` of other sources, of a segment
-    /// whose rows never became nodes (a long replay), and if so many died that building anew is better.
+    /// The graph of a growing segment, of the rows that live. `None` of other sources, and if so many died that building
+    /// anew is better.
     fn grown_graph(&self, vectors: usize) -> Option<BuiltGraph> {
-        let [SegmentView { segment: Segment::Growing(segment), .. }] = self.request.sources else {
+        let [view @ SegmentView { segment: Segment::Growing(segment), .. }] = self.request.sources else {
             return None;
         };
+        segment.link_rest(view);
         let order: Vec<Slot> = self.rows[..vectors].iter().map(|row| Slot(row.slot)).collect();
-        if order.is_empty() || !order.iter().all(|slot| segment.graph.contains(*slot)) {
-            return None;
-        }
         segment.graph.seal_as(&order, &*self.request.encodings.growing.pair_scorer(&segment.vectors))
     }
 
