@@ -19,8 +19,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::execute::{Ranked, by_rank, hits, scan, walk};
+use super::execute::{Ranked, by_rank, hits, walk};
 use super::plan::{self, Counts, Plan, Wanted};
+use super::scan::Scan;
 use super::{Hit, SearchStats};
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
@@ -274,9 +275,11 @@ impl<'a> Ranging<'a> {
         if must_scan {
             let candidates = candidates.unwrap_or_else(|| segment.candidates(None));
             let scorer = self.encodings.exact_scorer(&self.vector, segment.vectors());
+            let scan = Scan { candidates: &candidates, scorer: &*scorer, sieve: None, watch: &self.watch };
             let nearest = &mut self.nearest;
-            self.stats.distances += scan(&candidates, &*scorer, &self.watch, |distance, slot| {
+            self.stats.distances += scan.run(|distance, slot| {
                 nearest.offer((distance, index, slot));
+                nearest.reach
             });
         }
         if self.watch.interrupted().is_some() {

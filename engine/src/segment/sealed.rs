@@ -4,6 +4,7 @@
 //! vectors = f32 * dimension * vectors      rows 0 .. vectors, those that have a vector
 //! codes, factors, parameters               of the same rows, as `vectors/codes.rs` says; empty where the walk
 //!                                          compares the vectors
+//! sketches, factors, parameters            likewise, as `vectors/sketch.rs` says; empty where there are none
 //! graph   = as `graph/sealed.rs` says, over the same rows
 //! order   = u32 * rows                     slots in the order of their ids
 //! id-ends = u64 * rows                     where the id of a slot ends among `ids`
@@ -36,7 +37,7 @@ use crate::limits::ID_BYTES_MAX;
 use crate::payload::{Column, ColumnIndex, FieldId, FieldTable, FilterCache, Test, ValueRef};
 use crate::point::PointId;
 use crate::schema::Schema;
-use crate::vectors::{Encodings, RowsError, SealedCodes, SealedRows};
+use crate::vectors::{Encodings, RowsError, SealedCodes, SealedRows, SealedSketches};
 use crate::verify::Storage;
 
 /// How much of a file is checked before it is open. Footer, table of checksums and headers always are.
@@ -163,6 +164,17 @@ impl SealedSegment {
                 let codes = SealedCodes::new(blob.clone(), ranges, codec.layout(), meta.vectors as usize);
                 let codes = codes.map_err(|error: RowsError| (start, error.to_string()))?;
                 (vector_rows.with_codes(codes.clone()), picked_rows.with_codes(codes))
+            }
+        };
+        let vector_rows = match &encodings.sketcher {
+            None => vector_rows,
+            Some(sketcher) => {
+                let CodeSections { codes, factors, parameters } = meta.sketches;
+                let ranges = [range(codes, None)?, range(factors, None)?, range(parameters, None)?];
+                let start = ranges[0].start;
+                blocks.check((*blob).as_ref(), ranges[2].clone())?;
+                let sketches = SealedSketches::new(blob.clone(), ranges, sketcher, meta.vectors as usize);
+                vector_rows.with_sketches(sketches.map_err(|error: RowsError| (start, error.to_string()))?)
             }
         };
         let graph_range = range(meta.graph, None)?;
