@@ -7,7 +7,7 @@
 
 use std::cmp::Ordering;
 
-use super::plan::{self, Counts, Plan, Wanted};
+use super::plan::{self, Counts, Plan, Wanted, Way};
 use super::{Hit, SearchRequest, SearchResponse, SearchStats};
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
@@ -127,19 +127,20 @@ impl Searching<'_> {
         let count = candidates.as_ref().map_or(vectors, |candidates| candidates.count);
         let filtered = self.query.filter.is_some();
         let has_codes = self.scans_codes && self.segment.encoding(self.encodings).codec().is_some();
-        let counts = Counts { vectors, candidates: count, degree: self.degree, filtered, has_codes };
+        let blocks = self.blocks(candidates.as_ref());
+        let counts = Counts { vectors, candidates: count, degree: self.degree, filtered, has_codes, blocks };
+        let scan_by = plan::cheapest_scan(&counts, &self.query.wanted).0;
         match plan::choose(&counts, &self.query.wanted) {
             Plan::Skip => Vec::new(),
-            Plan::Scan => self.scan(candidates, stats),
-            Plan::Walk { distances_max, among_admitted } => {
-                let (nearest, is_cut) =
-                    self.walk(candidates.as_ref(), (distances_max, among_admitted), stats);
+            Plan::Scan => self.scan(candidates, scan_by, stats),
+            Plan::Walk(way) => {
+                let (nearest, is_cut) = self.walk(candidates.as_ref(), way, stats);
                 let is_enough = !is_cut && nearest.len() >= self.query.wanted.k.min(count);
                 if is_enough || self.watch.interrupted().is_some() {
                     stats.exact = false;
                     return nearest;
                 }
-                let scanned = self.scan(candidates, stats);
+                let scanned = self.scan(candidates, scan_by, stats);
                 match self.watch.interrupted() {
                     None => scanned,
                     Some(_) => nearest_of_both(nearest, scanned, self.query.wanted.k),
@@ -152,13 +153,14 @@ impl Searching<'_> {
     fn walk(
         &self,
         candidates: Option<&Candidates>,
-        (distances_max, among_admitted): (u64, bool),
+        way: Way,
         stats: &mut SearchStats,
     ) -> (Vec<(f32, Slot)>, bool) {
         let Wanted { k, ef, .. } = self.query.wanted;
         let (rows, query) = (self.segment.picked_vectors(), &self.query.vector);
         let scorer = self.segment.encoding(self.encodings).scorer(query, rows);
         let admit = candidates.map(|candidates| &*candidates.bits);
+        let Way { distances_max, among_admitted } = way;
         let stop = self.stop(&*scorer, candidates, among_admitted);
         let visible = self.segment.rows;
         let watch = Some(self.watch);

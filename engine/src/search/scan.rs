@@ -12,8 +12,10 @@
 //! prefix, by the exact rows.
 
 use super::SearchStats;
+use ragstone_kernels::SKETCH_BLOCK;
+
 use super::execute::{Searching, by_distance};
-use super::plan::Wanted;
+use super::plan::{ScanBy, Wanted};
 use crate::interrupt::{POLL_DISTANCES, Watch};
 use crate::segment::Candidates;
 use crate::vectors::{Scorer, Sieve, Slot};
@@ -137,17 +139,34 @@ impl Nearest {
 }
 
 impl Searching<'_> {
+    /// Blocks of sketches that have a candidate; `None` where there are no sketches.
+    pub(super) fn blocks(&self, candidates: Option<&Candidates>) -> Option<usize> {
+        self.segment.vectors().sketches()?;
+        let blocks_of = |word: &usize| {
+            const LOWEST: usize = usize::MAX / 255;
+            let halves = word | word >> 4;
+            let quarters = halves | halves >> 2;
+            ((quarters | quarters >> 1) & LOWEST).count_ones() as usize
+        };
+        let all = || self.segment.vector_count().div_ceil(SKETCH_BLOCK);
+        Some(candidates.map_or_else(all, |found| found.bits.as_slice().iter().map(blocks_of).sum()))
+    }
+
     /// The nearest of all candidates: by their sketches and codes, if there are some and nothing exact is asked, with a second
     /// look at those in doubt.
-    pub(super) fn scan(&self, candidates: Option<Candidates>, stats: &mut SearchStats) -> Vec<(f32, Slot)> {
+    pub(super) fn scan(
+        &self,
+        candidates: Option<Candidates>,
+        by: ScanBy,
+        stats: &mut SearchStats,
+    ) -> Vec<(f32, Slot)> {
         let candidates = &candidates.unwrap_or_else(|| self.segment.candidates(None));
         let (rows, vector, watch) = (self.segment.vectors(), &self.query.vector, self.watch);
-        let Wanted { k, ef, exact } = self.query.wanted;
-        let is_short = exact || candidates.count <= ef;
+        let Wanted { k, ef, .. } = self.query.wanted;
         let coded = self.segment.encoding(self.encodings).scorer(vector, rows);
         let margin = coded.margin();
-        let is_coded = !is_short && margin > 0.0 && margin.is_finite();
-        let sieve = if is_short { None } else { self.encodings.sieve(vector, rows) };
+        let is_coded = by != ScanBy::Rows && margin > 0.0 && margin.is_finite();
+        let sieve = if by == ScanBy::Sketches { self.encodings.sieve(vector, rows) } else { None };
         stats.exact &= !is_coded && sieve.is_none();
         let scorer = if is_coded { coded } else { self.encodings.exact_scorer(vector, rows) };
         let scan = Scan { candidates, scorer: &*scorer, sieve, watch };

@@ -21,7 +21,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
 
@@ -34,7 +34,7 @@ use crate::dir::{Access, Blob, Dir, corrupt};
 use crate::error::Result;
 use crate::graph::{GRAPH_HEADER_BYTES, SealedGraph};
 use crate::limits::ID_BYTES_MAX;
-use crate::payload::{Column, ColumnIndex, FieldId, FieldTable, FilterCache, Test, ValueRef};
+use crate::payload::{Column, ColumnIndex, FieldId, FieldTable, FilterCache, Sorted, Test, ValueRef};
 use crate::point::PointId;
 use crate::schema::Schema;
 use crate::vectors::{Encodings, RowsError, SealedCodes, SealedRows, SealedSketches};
@@ -89,7 +89,7 @@ pub(crate) struct SealedSegment {
     pub(super) ids: Range<usize>,
     pub(super) columns: BTreeMap<FieldId, Column>,
     /// Of each column, once it is filtered by.
-    indexes: BTreeMap<FieldId, OnceLock<ColumnIndex>>,
+    indexes: BTreeMap<FieldId, Sorted>,
     filters: FilterCache,
 }
 
@@ -193,7 +193,7 @@ impl SealedSegment {
                 Column::open(entry, rows).ok_or((start, "a column does not fit its counts".to_owned()))?;
             columns.insert(*field, column);
         }
-        let indexes = columns.keys().map(|field| (*field, OnceLock::new())).collect();
+        let indexes = columns.keys().map(|field| (*field, Sorted::default())).collect();
         let order = range(meta.order, Some(rows * 4))?;
         let id_ends = range(meta.id_ends, Some(rows * 8))?;
         let ids = range(meta.ids, None)?;
@@ -212,7 +212,7 @@ impl SealedSegment {
             ids,
             columns,
             indexes,
-            filters: FilterCache::default(),
+            filters: FilterCache::new(rows),
             blob,
         })
     }
@@ -297,11 +297,13 @@ impl SealedSegment {
             else {
                 return FixedBitSet::with_capacity(rows);
             };
-            let index = self
-                .indexes
-                .get(&field)
-                .map(|index| index.get_or_init(|| ColumnIndex::new(column, self.bytes())));
-            index.map_or_else(FixedBitSet::default, |index| index.select(column, self.bytes(), test, rows))
+            let Some(sorted) = self.indexes.get(&field) else {
+                return FixedBitSet::with_capacity(rows);
+            };
+            match sorted.get(|| ColumnIndex::new(column, self.bytes(), rows)) {
+                Some(index) => index.select(column, self.bytes(), test, rows),
+                None => column.tested(self.bytes(), test, rows),
+            }
         })
     }
 
