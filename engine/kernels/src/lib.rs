@@ -16,6 +16,7 @@ mod isa;
 pub mod matrix;
 mod pool;
 mod prefetch;
+mod sketch;
 pub mod sync;
 
 pub use arena::RowArena;
@@ -27,3 +28,7 @@ pub use halves::{KernelF16, pack_f16};
 pub use isa::{ISA_VARIABLE, Isa};
 pub use pool::{CandidatePool, POOL_NODES_MAX};
 pub use prefetch::prefetch;
+pub use sketch::{
+    KernelSketch, SKETCH_BLOCK, SKETCH_PLANES, SKETCH_WORD, SketchBound, SketchQuery, SketchRows,
+    pack_factors, pack_sketch, sketch_bytes, unpack_factors,
+};
