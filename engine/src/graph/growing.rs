@@ -101,7 +101,7 @@ impl GrowingGraph {
     }
 
     /// Slots below this may be nodes.
-    pub(super) fn reach(&self) -> usize {
+    pub(crate) fn reach(&self) -> usize {
         self.reach.load(Ordering::Acquire)
     }
 

@@ -15,9 +15,12 @@ use crate::graph::{Stop, Walk, WalkRequest};
 use crate::interrupt::Watch;
 use crate::limits::{EF_MAX, K_MAX, check_limit};
 use crate::payload::{CompiledFilter, Payload};
-use crate::segment::{Candidates, Segment, SegmentView};
+use crate::segment::{Candidates, Parts, Segment, SegmentView};
 use crate::validate;
 use crate::vectors::{Encodings, Scorer, Slot};
+
+/// A walk ends early if of so many nodes at most one came after its view.
+const UNSEEN_ONE_IN: usize = 8;
 
 /// A request that fits its collection.
 pub(super) struct Query {
@@ -62,16 +65,18 @@ pub(super) fn answer(view: &ViewState, query: &Query, watch: &Watch) -> SearchRe
             break;
         }
         stats.segments += 1;
-        let searching = Searching {
-            segment,
-            query,
-            encodings: &view.encodings,
-            degree: view.schema.graph.degree,
-            scans_codes: view.schema.walk_dimension() == view.schema.dimension,
-            watch,
-        };
-        let nearest = searching.run(&mut stats);
-        found.extend(nearest.into_iter().map(|(distance, slot)| (distance, index, slot)));
+        for part in Parts::of(segment).iter() {
+            let searching = Searching {
+                segment: part,
+                query,
+                encodings: &view.encodings,
+                degree: view.schema.graph.degree,
+                scans_codes: view.schema.walk_dimension() == view.schema.dimension,
+                watch,
+            };
+            let nearest = searching.run(&mut stats);
+            found.extend(nearest.into_iter().map(|(distance, slot)| (distance, index, slot)));
+        }
     }
     found.sort_unstable_by(by_rank);
     found.truncate(query.wanted.k);
@@ -130,7 +135,11 @@ impl Searching<'_> {
         let blocks = self.blocks(candidates.as_ref());
         let counts = Counts { vectors, candidates: count, degree: self.degree, filtered, has_codes, blocks };
         let scan_by = plan::cheapest_scan(&counts, &self.query.wanted).0;
-        match plan::choose(&counts, &self.query.wanted) {
+        let plan = match plan::choose(&counts, &self.query.wanted) {
+            Plan::Walk(_) if !self.segment.has_graph() => Plan::Scan,
+            plan => plan,
+        };
+        match plan {
             Plan::Skip => Vec::new(),
             Plan::Scan => self.scan(candidates, scan_by, stats),
             Plan::Walk(way) => {
@@ -175,7 +184,8 @@ impl Searching<'_> {
         (nearest, walk.cut)
     }
 
-    /// When a walk may end early: not where codes leave every candidate in doubt, nor in a view that does not see all nodes.
+    /// When a walk may end early: not where codes leave every candidate in doubt, nor in a view that does not see many of
+    /// the nodes.
     fn stop(
         &self,
         scorer: &dyn Scorer,
@@ -183,7 +193,11 @@ impl Searching<'_> {
         among_admitted: bool,
     ) -> Option<Stop> {
         let sees_all = match &self.segment.segment {
-            Segment::Growing(segment) => self.segment.rows as usize >= segment.rows_ever(),
+            // A few that it does not see take no room to speak of.
+            Segment::Growing(segment) => {
+                let rows = self.segment.rows as usize;
+                segment.nodes_end().saturating_sub(rows) * UNSEEN_ONE_IN <= rows
+            }
             Segment::Sealed(_) => true,
         };
         let shift = scorer.shift().filter(|_| sees_all && scorer.margin().is_finite())?;

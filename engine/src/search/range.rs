@@ -30,7 +30,7 @@ use crate::interrupt::{CancelToken, Watch};
 use crate::limits::{RANGE_ROWS_MAX, check_limit};
 use crate::payload::{CompiledFilter, Filter};
 use crate::schema::Metric;
-use crate::segment::{Candidates, SegmentView};
+use crate::segment::{Candidates, Parts, SegmentView};
 use crate::validate;
 use crate::vectors::{Encodings, Slot};
 
@@ -201,7 +201,7 @@ pub(crate) fn search_range(view: &ViewState, request: &RangeRequest) -> Result<R
             break;
         }
         ranging.stats.segments += 1;
-        ranging.run(index, segment);
+        Parts::of(segment).iter().for_each(|part| ranging.run(index, part));
     }
     let Ranging { watch, nearest, mut stats, .. } = ranging;
     let (found, truncated) = nearest.finish();
@@ -266,6 +266,7 @@ impl<'a> Ranging<'a> {
             let way = match plan::choose(&counts, &Wanted { k: 1, ef, exact: self.exact }) {
                 Plan::Skip => return,
                 Plan::Scan => break true,
+                Plan::Walk(_) if !segment.has_graph() => break true,
                 Plan::Walk(way) => way,
             };
             match self.walk(segment, candidates.as_ref(), (ef.min(count), way), &mut seen) {

@@ -14,8 +14,8 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{DeadRows, SegmentView};
 use super::append::AppendVec;
+use super::{DeadRows, SegmentView};
 use crate::graph::GrowingGraph;
 use crate::payload::{FieldId, Value, ValueRef};
 use crate::point::PointId;
@@ -180,9 +180,9 @@ impl GrowingSegment {
         }
     }
 
-    /// Rows appended up to now, more than any view may show.
-    pub(crate) fn rows_ever(&self) -> usize {
-        self.vectors.len()
+    /// Slots below this may be nodes.
+    pub(crate) fn nodes_end(&self) -> usize {
+        self.graph.reach()
     }
 
     /// Memory of ids, payload, vectors and graph.

@@ -27,7 +27,7 @@ pub(crate) use blocks::with_block_bytes;
 pub(crate) use growing::{GrowingRow, GrowingSegment};
 pub(crate) use sealed::{Check, Opening, SealedSegment};
 pub(crate) use tombstones::DeadRows;
-pub(crate) use view::{Candidates, Segment, SegmentView};
+pub(crate) use view::{Candidates, Parts, Segment, SegmentView};
 pub(crate) use writer::{SealRequest, SealedFrom, seal};
 
 /// The name of a segment file.

@@ -23,7 +23,7 @@ pub(crate) struct SegmentView {
     pub(crate) segment: Segment,
     /// Rows that the view counts; later ones are not there.
     pub(crate) rows: u32,
-    /// Rows of the view that belong to another part of it ([`split`](Self::split)): those below this.
+    /// Rows below this belong to another of its [`Parts`].
     pub(crate) from: u32,
     /// The ids of a growing segment's rows.
     pub(crate) ids: IdRuns,
@@ -67,14 +67,6 @@ impl SegmentView {
             vectorless: Arc::default(),
             frozen_at: None,
         }
-    }
-
-    /// The part whose rows are nodes of the graph, and the part whose rows are not yet, if there are some.
-    pub(crate) fn split(&self) -> Option<(SegmentView, SegmentView)> {
-        let Segment::Growing(segment) = &self.segment else { return None };
-        let linked = segment.linked() as u32;
-        let part = |from, rows| SegmentView { from, rows, ..self.clone() };
-        (linked < self.rows).then(|| (part(0, linked), part(linked, self.rows)))
     }
 
     /// Whether its rows can be walked to.
@@ -247,6 +239,37 @@ impl SegmentView {
                 let positions = segment.position_after(after)..segment.rows();
                 vec![Box::new(positions.filter_map(|position| segment.slot_at(position)))]
             }
+        }
+    }
+}
+
+/// What a search looks at in a segment: its rows that are nodes of its graph, and those that are not yet.
+#[derive(Debug)]
+pub(crate) enum Parts<'a> {
+    One(&'a SegmentView),
+    Two([SegmentView; 2]),
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) fn of(view: &'a SegmentView) -> Self {
+        let linked = match &view.segment {
+            Segment::Growing(segment) => view.rows.min(segment.linked() as u32),
+            Segment::Sealed(_) => view.rows,
+        };
+        if linked == view.rows {
+            return Parts::One(view);
+        }
+        Parts::Two([(0, linked), (linked, view.rows)].map(|(from, rows)| SegmentView {
+            from,
+            rows,
+            ..view.clone()
+        }))
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, SegmentView> {
+        match self {
+            Parts::One(view) => std::slice::from_ref(*view).iter(),
+            Parts::Two(views) => views.iter(),
         }
     }
 }
