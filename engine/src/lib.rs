@@ -44,6 +44,7 @@ pub mod limits;
 mod manifest;
 mod payload;
 mod point;
+mod random;
 mod schema;
 mod schema_codes;
 mod search;

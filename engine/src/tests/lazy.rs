@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::corruption::every_file;
 use super::{Step, contents, id_of, options};
 use crate::dir::Dir;
-use crate::dir::memory::{MemoryDir, SplitMix64};
+use crate::dir::memory::MemoryDir;
+use crate::random::SplitMix64;
 use crate::segment::with_block_bytes;
 use crate::{
     Collection, Damage, Db, DbOptions, Error, Filter, Metric, Point, PointId, Result, Schema, ScrollRequest,
