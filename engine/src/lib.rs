@@ -42,6 +42,7 @@ pub mod guide;
 mod interrupt;
 pub mod limits;
 mod manifest;
+mod pace;
 mod payload;
 mod point;
 mod random;

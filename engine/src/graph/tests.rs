@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::sealed::GraphError;
 use super::*;
+use crate::pace::at_once;
 use crate::random::SplitMix64;
 use crate::schema::{EncodingKind, GraphOptions, Metric, Schema};
 use crate::vectors::{Encodings, GrowingRows, PairScorer, Rows};
@@ -83,7 +84,7 @@ fn opened(built: &BuiltGraph) -> Result<SealedGraph, GraphError> {
 
 fn open_verified(bytes: Vec<u8>) -> Result<SealedGraph, GraphError> {
     let graph = open_bytes(bytes)?;
-    graph.verify().map(|()| graph)
+    at_once(|pace| graph.verify(pace)).map(|()| graph)
 }
 
 /// Bytes at a multiple of four, as a memory map's are.
