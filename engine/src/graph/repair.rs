@@ -9,6 +9,10 @@
 //! 2. the spanning tree has lost edges: the parts are found and bound together again, each by an edge to the
 //!    nearest node of the largest part that has room.
 //!
+//! Searches run beside it. Rows are marked as removed before the number of nodes falls, so who sees that number finds none
+//! of them. Lists change in place and are never empty on the way: a walk gets on from wherever it stands, also from a dead
+//! entry, but it may miss a row whose link moves up in a list while that is read.
+//!
 //! Upper layers keep their dead: they route, and are few. Every thread of the current rayon pool works on it.
 //! When a fifth of 60,000 nodes has died that is nearly every list, and takes about a second of two threads; run it
 //! then. Beyond a third, building anew is better.
@@ -18,6 +22,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use fixedbitset::FixedBitSet;
+#[cfg(not(ragstone_loom))]
 use rayon::prelude::*;
 
 use super::WalkRequest;
@@ -32,12 +37,38 @@ use crate::vectors::{PairScorer, Slot};
 /// Nodes looked at beyond the dead when a list is chosen anew, at most.
 const CANDIDATES_MAX: usize = 256;
 
+/// Under loom, which follows no threads but its own, one after the other.
+#[cfg(ragstone_loom)]
+trait IntoParallelIterator: IntoIterator + Sized {
+    fn into_par_iter(self) -> Self::IntoIter {
+        self.into_iter()
+    }
+}
+
+#[cfg(ragstone_loom)]
+impl<I: IntoIterator> IntoParallelIterator for I {}
+
 impl GrowingGraph {
     /// Removes the nodes of `dead`; slots that are no nodes are ignored. Searches run on; those that began
-    /// before may still find a removed row, those after find it never, also where a reader's older view
-    /// admits it. Returns how many nodes were removed.
+    /// before may still find a removed row and miss others, those after find it never, also where a reader's
+    /// older view admits it. Returns how many nodes were removed.
     pub(crate) fn repair(&self, dead: &FixedBitSet, pairs: &dyn PairScorer) -> usize {
         let _alone = self.structure.write().unwrap_or_else(PoisonError::into_inner);
+        let removed = self.remove(dead);
+        if removed == 0 {
+            return 0;
+        }
+        // All of them before the first is changed: who reads a list beside its writer may miss a link that moves.
+        let broken = self.broken();
+        broken.into_par_iter().for_each(|node| {
+            self.scratch.with(|scratch| self.choose_anew(node, pairs, scratch));
+        });
+        self.scratch.with(|scratch| self.bind_parts(pairs, scratch));
+        removed
+    }
+
+    /// Marks nodes as removed; returns how many were not.
+    pub(super) fn remove(&self, dead: &FixedBitSet) -> usize {
         self.has_removed.store(true, Ordering::Release);
         let mut removed = 0;
         for slot in dead.ones().take_while(|slot| *slot < self.reach()) {
@@ -46,24 +77,20 @@ impl GrowingGraph {
                 removed += 1;
             }
         }
-        if removed == 0 {
-            return 0;
-        }
         self.live.fetch_sub(removed, Ordering::AcqRel);
-        // All of them before the first is changed: who reads a list beside its writer may miss a link that moves.
-        let has_lost = |node: &u32| {
-            self.state(*node) != ABSENT && links(self.list(*node)).any(|link| self.state(link.node) != LIVE)
-        };
-        let broken: Vec<u32> = (0..self.reach() as u32).into_par_iter().filter(has_lost).collect();
-        broken.into_par_iter().for_each(|node| {
-            self.scratch.with(|scratch| self.choose_anew(node, pairs, scratch));
-        });
-        self.scratch.with(|scratch| self.bind_parts(pairs, scratch));
         removed
     }
 
+    /// The nodes that link to removed ones.
+    pub(super) fn broken(&self) -> Vec<u32> {
+        let has_lost = |node: &u32| {
+            self.state(*node) != ABSENT && links(self.list(*node)).any(|link| self.state(link.node) != LIVE)
+        };
+        (0..self.reach() as u32).into_par_iter().filter(has_lost).collect()
+    }
+
     /// Replaces the links of a node that has lost some.
-    fn choose_anew(&self, node: u32, pairs: &dyn PairScorer, scratch: &mut Scratch) {
+    pub(super) fn choose_anew(&self, node: u32, pairs: &dyn PairScorer, scratch: &mut Scratch) {
         let old: Vec<Link> = links(self.list(node)).collect();
         let kept = old.iter().copied().filter(|link| self.state(link.node) == LIVE);
         let near = self.living_near(node);
@@ -113,7 +140,7 @@ impl GrowingGraph {
     }
 
     /// Makes the tree edges span all living nodes again.
-    fn bind_parts(&self, pairs: &dyn PairScorer, scratch: &mut Scratch) {
+    pub(super) fn bind_parts(&self, pairs: &dyn PairScorer, scratch: &mut Scratch) {
         let mut parts = self.parts();
         // The largest part is the one that the others are bound to: most walks end there.
         let Some(largest) = (0..parts.len()).max_by_key(|part| parts[*part].len()) else {
