@@ -5,7 +5,7 @@
 //! r    = rotated(x - centroid), padded with zeros to whole cache lines of bits before the rotation
 //! code = the signs of r                              s = those signs as +1 and -1
 //! factors    = |r|^2 / <s, r> | under L2 |r|^2, else <x, centroid>
-//! parameters = error | usual length of r | centroid
+//! parameters = error | usual length of r | length of the rows if it is one | centroid
 //! ```
 //! `<r, q> ~ factor <s, q>` is right on average over rotations, whatever the row; its error is `.75 |r| |q| / sqrt(bits)`,
 //! in the root of the mean square. All bits of a cache line are used: rows of 384 components become 512 bits, which costs
@@ -38,7 +38,7 @@ use ragstone_kernels::{BIT1_BLOCK, KernelBit1, norm, pack_planes, pack_signs};
 
 use super::codes::{CodeLayout, Sample};
 use super::rotate::Rotation;
-use super::{BLOCK, Codec, CodesRef, Encoding, Rows, Scorer, Slot, doubt};
+use super::{BLOCK, Codec, CodesRef, Encoding, Rows, Scorer, Slot, doubt, equal_length, shift};
 use crate::schema::Metric;
 
 /// Query components in four bits: -7 to 7.
@@ -74,6 +74,7 @@ impl Bit1 {
 struct Parameters<'a> {
     error: f32,
     length: f32,
+    equal_length: f32,
     centroid: &'a [f32],
 }
 
@@ -81,8 +82,8 @@ impl<'a> Parameters<'a> {
     /// `None` if these are not the parameters of rows of so many components.
     fn of(parameters: &'a [f32], components: usize) -> Option<Self> {
         match parameters {
-            [error, length, centroid @ ..] if centroid.len() == components => {
-                Some(Self { error: *error, length: *length, centroid })
+            [error, length, equal_length, centroid @ ..] if centroid.len() == components => {
+                Some(Self { error: *error, length: *length, equal_length: *equal_length, centroid })
             }
             _ => None,
         }
@@ -185,7 +186,7 @@ impl Codec for Bit1Codec {
     fn train(&self, sample: &Sample<'_>) -> Vec<f32> {
         let rows: Vec<&[f32]> = sample.iter().map(|row| &row[..self.components]).collect();
         let centroid = centroid(&rows);
-        let mut parameters = vec![0.0, 0.0];
+        let mut parameters = vec![0.0, 0.0, equal_length(sample)];
         parameters.extend(&centroid);
         let layout = self.layout();
         let (mut code, mut factors) = (vec![0; layout.bytes], [0.0; 2]);
@@ -245,7 +246,11 @@ impl Encoding for Bit1 {
             // Nothing is known of the components left out, so every candidate is in doubt.
             _ => f32::INFINITY,
         };
-        Box::new(QueryScorer { kernel: self.kernel, query, codes, margin })
+        // The nearest estimates are those that erred most to that side, and a ratio to one that is all error means nothing: so
+        // distances count as far as they may be. That costs a third of what stopping early saves, and no recall.
+        let equal_length = learned.map(|learned| learned.equal_length);
+        let shift = shift(self.codec.metric, query.whole_length, equal_length).map(|shift| shift + margin);
+        Box::new(QueryScorer { kernel: self.kernel, query, codes, shift, margin })
     }
 }
 
@@ -253,6 +258,7 @@ struct QueryScorer<'a> {
     kernel: KernelBit1,
     query: Query,
     codes: CodesRef<'a>,
+    shift: Option<f32>,
     margin: f32,
 }
 
@@ -270,6 +276,10 @@ impl Scorer for QueryScorer<'_> {
 
     fn prefetch(&self, slots: &[Slot]) {
         self.codes.prefetch(slots);
+    }
+
+    fn shift(&self) -> Option<f32> {
+        self.shift
     }
 
     fn margin(&self) -> f32 {

@@ -116,6 +116,41 @@ fn estimates_are_within_the_margin() {
     }
 }
 
+/// A walk ends early by the ratio of distances, so a score and the shift have to make a squared distance, or a multiple of
+/// one. Where rows of several lengths are compared by products, nothing does.
+#[test]
+fn shifted_scores_are_squared_distances() {
+    let dimension = 129;
+    for (kind, metric) in CODED.iter().flat_map(|kind| METRICS.map(|metric| (*kind, metric))) {
+        let mut vectors = clustered(400, dimension, metric, &mut SplitMix64(4));
+        let query = vectors.pop().unwrap();
+        let encodings = encodings(dimension, metric, kind, dimension);
+        if metric == Metric::Dot {
+            let rows = Coded::new(&vectors, &encodings);
+            assert_eq!(encodings.sealed.scorer(&query, &rows).shift(), None, "{kind:?}");
+            for row in &mut vectors {
+                let length = ragstone_kernels::norm(row);
+                row.iter_mut().for_each(|x| *x *= 1.7 / length);
+            }
+        }
+        let rows = Coded::new(&vectors, &encodings);
+        let shift = encodings.sealed.scorer(&query, &rows).shift().unwrap();
+        let (estimates, _, margin) = compared(&rows, &query, &encodings);
+        let query_length = ragstone_kernels::norm(&query);
+        let expected = vectors.iter().map(|row| {
+            // Of unit vectors, times half the product of the lengths that they had.
+            let lengths =
+                if metric == Metric::L2 { (1.0, 1.0) } else { (ragstone_kernels::norm(row), query_length) };
+            let differences = row.iter().zip(&query).map(|(x, y)| x / lengths.0 - y / lengths.1);
+            let squared: f32 = differences.map(|difference| difference * difference).sum();
+            if metric == Metric::L2 { squared } else { squared * lengths.0 * lengths.1 / 2.0 }
+        });
+        let is_near = |(estimate, expected): (&f32, f32)| (estimate + shift - expected).abs() <= 2.0 * margin;
+        let near = estimates.iter().zip(expected).filter(|pair| is_near(*pair)).count();
+        assert!(near >= 391, "{kind:?} {metric:?}: {near} of 399");
+    }
+}
+
 /// How large errors are, relative to the lengths of row and query: the figures that the modules state.
 #[test]
 fn errors_are_as_small_as_the_bits_allow() {
