@@ -115,12 +115,6 @@ const MUTANTS: &[Mutant] = &[
         from: "let _alone = self.structure.write()",
         to: "let _ = self.structure.write()",
     },
-    Mutant {
-        what: "threads of a repair write to a list without its lock",
-        file: "engine/src/graph/repair.rs",
-        from: "            let _lock = self.stripes.lock(0, node);",
-        to: "            let _ = self.stripes.lock(0, node);",
-    },
 ];
 
 /// Runs the tests.
