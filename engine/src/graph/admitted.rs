@@ -208,7 +208,7 @@ fn collect<L: Layer>(
 /// Admitted slots, drawn at random with a fixed seed; the same may come twice.
 fn seeds(admit: &FixedBitSet) -> impl Iterator<Item = u32> + '_ {
     (0..SEEDS as u64).filter_map(|number| {
-        let from = super::growing::split_mix(number) as usize % admit.len().max(1);
+        let from = crate::random::split_mix(number) as usize % admit.len().max(1);
         let found = next_one(admit, from).or_else(|| next_one(admit, 0));
         found.map(|slot| slot as u32)
     })

@@ -8,6 +8,7 @@ use super::links::{LinkArena, Stripes, nodes};
 use super::scratch::ScratchPool;
 use super::walk::{Entry, Layer, Layers, search};
 use super::{LAYERS_MAX, Shape, Walk, WalkRequest};
+pub(super) use crate::random::split_mix;
 use crate::schema::GraphOptions;
 use crate::vectors::{Scorer, Slot};
 
@@ -133,14 +134,6 @@ impl GrowingGraph {
 pub(super) fn layer_of(seed: u64, slot: Slot) -> usize {
     let hash = split_mix(seed ^ split_mix(u64::from(slot.0)));
     ((hash.trailing_zeros() / 5) as usize).min(LAYERS_MAX)
-}
-
-/// The finaliser of SplitMix64 (Steele, Lea and Flood 2014): every bit depends on every bit.
-pub(super) fn split_mix(x: u64) -> u64 {
-    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
 
 impl Layers for GrowingGraph {

@@ -51,7 +51,7 @@ use fixedbitset::FixedBitSet;
 pub(crate) use build::{BuildRequest, BuiltGraph, build, build_on};
 pub(crate) use growing::GrowingGraph;
 pub(crate) use resume::Resumed;
-pub(crate) use sealed::{GRAPH_HEADER_BYTES, SealedGraph};
+pub(crate) use sealed::{GRAPH_HEADER_BYTES, GraphError, SealedGraph};
 
 use crate::interrupt::{POLL_DISTANCES, Watch};
 use crate::vectors::Slot;

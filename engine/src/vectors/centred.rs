@@ -44,7 +44,7 @@ pub(super) struct QueryRest {
     /// Of what is left.
     pub(super) length: f32,
     /// Of what stands in the sums.
-    whole_length: f32,
+    pub(super) whole_length: f32,
     pub(super) constant: f32,
     pub(super) weight: f32,
     pub(super) gain: f32,
