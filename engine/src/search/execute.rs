@@ -136,7 +136,7 @@ impl Searching<'_> {
         let counts = Counts { vectors, candidates: count, degree: self.degree, filtered, has_codes, blocks };
         let scan_by = plan::cheapest_scan(&counts, &self.query.wanted).0;
         let plan = match plan::choose(&counts, &self.query.wanted) {
-            Plan::Walk(_) if !self.segment.has_graph() => Plan::Scan,
+            Plan::Walk(_) if !self.segment.has_graph => Plan::Scan,
             plan => plan,
         };
         match plan {

@@ -266,7 +266,7 @@ impl<'a> Ranging<'a> {
             let way = match plan::choose(&counts, &Wanted { k: 1, ef, exact: self.exact }) {
                 Plan::Skip => return,
                 Plan::Scan => break true,
-                Plan::Walk(_) if !segment.has_graph() => break true,
+                Plan::Walk(_) if !segment.has_graph => break true,
                 Plan::Walk(way) => way,
             };
             match self.walk(segment, candidates.as_ref(), (ef.min(count), way), &mut seen) {

@@ -82,6 +82,8 @@ pub(crate) struct GrowingSegment {
     repaired: AtomicUsize,
     /// Slots below this are nodes, or never will be: they have no vector, or died before.
     linked: AtomicUsize,
+    /// How many rows had died when some of them were last left out of the graph.
+    left_out: AtomicUsize,
     /// Held by whoever makes rows nodes or removes some; `true` once that is over.
     linking: Mutex<bool>,
     /// Of every growing segment of the database together.
@@ -107,6 +109,7 @@ impl GrowingSegment {
             counted_bytes: AtomicU64::new(0),
             repaired: AtomicUsize::new(0),
             linked: AtomicUsize::new(0),
+            left_out: AtomicUsize::new(0),
             linking: Mutex::new(false),
             total_bytes,
         }
@@ -121,8 +124,17 @@ impl GrowingSegment {
         slot
     }
 
-    /// Slots below this need not be compared by who walks the graph.
-    pub(crate) fn linked(&self) -> usize {
+    /// Rows of a view below this need not be compared by who walks the graph: none of a view that shows rows which the graph
+    /// does without, as they died after it.
+    pub(crate) fn linked_for(&self, view: &SegmentView) -> u32 {
+        // Rows only ever die, so of two views the one with more dead has all dead of the other.
+        if view.dead.count < self.left_out.load(Ordering::Acquire) {
+            return 0;
+        }
+        view.rows.min(self.linked() as u32)
+    }
+
+    fn linked(&self) -> usize {
         self.linked.load(Ordering::Acquire)
     }
 
@@ -150,6 +162,7 @@ impl GrowingSegment {
     /// on, as its graph is on its way into a file.
     pub(crate) fn link_rest(&self, view: &SegmentView) {
         *self.linking.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.leave_out(&view.dead);
         while self.linked() < view.rows as usize {
             let next = self.next(view);
             self.insert_all(&next);
@@ -162,18 +175,26 @@ impl GrowingSegment {
         let from = self.linked();
         let end = (view.rows as usize).min(from + LINKED_AT_ONCE).max(from);
         let is_node = |slot: &u32| view.has_vector(*slot) && !view.dead.contains(*slot);
+        if view.dead.count > 0 {
+            self.leave_out(&view.dead);
+        }
         Next { slots: (from as u32..end as u32).filter(is_node).map(Slot).collect(), end }
+    }
+
+    /// Has views that show some of these rows compare instead of walking.
+    fn leave_out(&self, dead: &DeadRows) {
+        self.left_out.fetch_max(dead.count, Ordering::AcqRel);
     }
 
     fn insert_all(&self, next: &Next) {
         self.graph.insert_all(&next.slots, &*self.encoding.pair_scorer(&self.vectors));
     }
 
-    /// Takes dead nodes out of the graph when they have become many. Older views lose some recall by it, never rows: a
-    /// walk that finds too few is followed by a scan.
+    /// Takes dead nodes out of the graph when they have become many.
     fn repair_if_decayed(&self, dead: &DeadRows, pools: &Pools) {
         let newly_dead = dead.vectors.saturating_sub(self.repaired.load(Ordering::Relaxed));
         if newly_dead >= REPAIRS_MIN.max(self.graph.len() / DEAD_ONE_IN) {
+            self.leave_out(dead);
             let pairs = self.encoding.pair_scorer(&self.vectors);
             pools.run(Work::Link, || self.graph.repair(&dead.bits, &*pairs));
             self.repaired.store(dead.vectors, Ordering::Relaxed);

@@ -25,6 +25,8 @@ pub(crate) struct SegmentView {
     pub(crate) rows: u32,
     /// Rows below this belong to another of its [`Parts`].
     pub(crate) from: u32,
+    /// Whether its rows can be walked to.
+    pub(crate) has_graph: bool,
     /// The ids of a growing segment's rows.
     pub(crate) ids: IdRuns,
     pub(crate) dead: Arc<DeadRows>,
@@ -48,6 +50,7 @@ impl SegmentView {
         Self {
             rows: segment.rows(),
             from: 0,
+            has_graph: true,
             segment: Segment::Sealed(segment),
             ids: IdRuns::default(),
             dead: Arc::new(dead),
@@ -61,17 +64,13 @@ impl SegmentView {
         Self {
             rows: 0,
             from: 0,
+            has_graph: true,
             segment: Segment::Growing(segment),
             ids: IdRuns::default(),
             dead: Arc::default(),
             vectorless: Arc::default(),
             frozen_at: None,
         }
-    }
-
-    /// Whether its rows can be walked to.
-    pub(crate) fn has_graph(&self) -> bool {
-        self.from == 0
     }
 
     /// Whether both show the same segment, at whatever moments.
@@ -253,17 +252,14 @@ pub(crate) enum Parts<'a> {
 impl<'a> Parts<'a> {
     pub(crate) fn of(view: &'a SegmentView) -> Self {
         let linked = match &view.segment {
-            Segment::Growing(segment) => view.rows.min(segment.linked() as u32),
+            Segment::Growing(segment) => segment.linked_for(view),
             Segment::Sealed(_) => view.rows,
         };
         if linked == view.rows {
             return Parts::One(view);
         }
-        Parts::Two([(0, linked), (linked, view.rows)].map(|(from, rows)| SegmentView {
-            from,
-            rows,
-            ..view.clone()
-        }))
+        let part = |from, rows, has_graph| SegmentView { from, rows, has_graph, ..view.clone() };
+        Parts::Two([part(0, linked, true), part(linked, view.rows, false)])
     }
 
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, SegmentView> {
