@@ -76,6 +76,8 @@ pub(super) struct Scratch {
     pub(super) pool: CandidatePool,
     /// Rows and distances of the batch.
     pub(super) slots: Vec<Slot>,
+    /// Rows of the batch after it.
+    pub(super) ahead: Vec<Slot>,
     pub(super) distances: Vec<f32>,
     pub(super) select: SelectScratch,
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use ragstone_kernels::KernelInt8;
 
-use super::codes::{CodeLayout, Sample, padded};
+use super::codes::{CodeLayout, CodesAt, Sample, number_or_infinite, padded};
 use super::lift::Lift;
 use super::quantise::{Quantised, component_of, quantise, scale_of};
 use super::{
@@ -28,6 +28,8 @@ use crate::schema::Metric;
 
 /// What codes are above the components.
 const OFFSET: i32 = 128;
+/// Why a row's factors cannot be others.
+const THREE_FACTORS: &str = "the layout has three factors";
 
 /// The encoding.
 #[derive(Debug)]
@@ -123,22 +125,32 @@ struct QueryScorer<'a> {
     whole: bool,
 }
 
-impl Scorer for QueryScorer<'_> {
-    fn score(&self, slots: &[Slot], out: &mut [f32]) {
+impl<'a> QueryScorer<'a> {
+    #[inline(always)]
+    fn compare(&self, codes: impl CodesAt<'a>, slots: &[Slot], out: &mut [f32]) {
         let offset = OFFSET * self.query.sum;
         let mut products = [0; BLOCK];
-        self.codes.in_blocks(slots, out, |codes, factors, out| {
-            let products = &mut products[..codes.len()];
-            self.kernel.many(&self.query.components, codes, products);
-            for ((product, factors), distance) in products.iter().zip(factors).zip(out.iter_mut()) {
-                *distance = -((self.query.scale * factors[0]) * (*product - offset) as f32);
-            }
-            if self.metric == Metric::L2 {
-                for (factors, distance) in factors.iter().zip(out) {
-                    *distance = (self.squared_length + factors[1]) + 2.0 * *distance;
+        for (slots, out) in slots.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+            let products = &mut products[..slots.len()];
+            self.kernel.many_by(&self.query.components, |i| codes.code(slots[i]), products);
+            for ((product, slot), distance) in products.iter().zip(slots).zip(out.iter_mut()) {
+                let [scale, squared, ..] = codes.factors(*slot) else { unreachable!("{THREE_FACTORS}") };
+                *distance = -((self.query.scale * scale) * (*product - offset) as f32);
+                if self.metric == Metric::L2 {
+                    *distance = (self.squared_length + squared) + 2.0 * *distance;
                 }
             }
-        });
+            number_or_infinite(out);
+        }
+    }
+}
+
+impl Scorer for QueryScorer<'_> {
+    fn score(&self, slots: &[Slot], out: &mut [f32]) {
+        match self.codes {
+            CodesRef::Growing(codes) => self.compare(codes, slots, out),
+            CodesRef::Packed(codes) => self.compare(codes, slots, out),
+        }
     }
 
     fn prefetch(&self, slots: &[Slot]) {
@@ -166,23 +178,35 @@ struct RowScorer<'a> {
     lift: Option<Lift>,
 }
 
-impl PairScorer for RowScorer<'_> {
-    fn score(&self, from: Slot, slots: &[Slot], out: &mut [f32]) {
-        let own = self.codes.code(from);
-        let [scale, squared, sum] = *self.codes.factors(from) else {
-            unreachable!("the layout has three factors")
-        };
+impl<'a> RowScorer<'a> {
+    #[inline(always)]
+    fn compare(&self, codes: impl CodesAt<'a>, from: Slot, slots: &[Slot], out: &mut [f32]) {
+        let own = codes.code(from);
+        let [scale, squared, sum] = *codes.factors(from) else { unreachable!("{THREE_FACTORS}") };
         let offset = OFFSET * sum as i32;
         let mut products = [0; BLOCK];
-        self.codes.in_blocks(slots, out, |codes, factors, out| {
-            let products = &mut products[..codes.len()];
-            self.kernel.many_of_row(own, codes, products);
-            for ((product, factors), distance) in products.iter().zip(factors).zip(out) {
-                let inner = (scale * factors[0]) * (*product - offset) as f32;
+        for (slots, out) in slots.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+            let products = &mut products[..slots.len()];
+            self.kernel.many_of_row_by(own, |i| codes.code(slots[i]), products);
+            for ((product, slot), distance) in products.iter().zip(slots).zip(out.iter_mut()) {
+                let [other_scale, other_squared, ..] = codes.factors(*slot) else {
+                    unreachable!("{THREE_FACTORS}")
+                };
+                let inner = (scale * other_scale) * (*product - offset) as f32;
                 // Rounding may bring it below zero.
-                *distance = ((squared + factors[1]) - 2.0 * inner).max(0.0);
+                *distance = ((squared + other_squared) - 2.0 * inner).max(0.0);
             }
-        });
+            number_or_infinite(out);
+        }
+    }
+}
+
+impl PairScorer for RowScorer<'_> {
+    fn score(&self, from: Slot, slots: &[Slot], out: &mut [f32]) {
+        match self.codes {
+            CodesRef::Growing(codes) => self.compare(codes, from, slots, out),
+            CodesRef::Packed(codes) => self.compare(codes, from, slots, out),
+        }
         if let Some(lift) = self.lift {
             lift.add(self.rows, from, slots, out);
         }
