@@ -35,6 +35,10 @@ impl Scorer for FromRow<'_> {
     fn prefetch(&self, slots: &[Slot]) {
         self.pairs.prefetch(slots);
     }
+
+    fn score_ahead(&self, slots: &[Slot], ahead: &[Slot], out: &mut [f32]) {
+        self.pairs.score_ahead(self.from, slots, ahead, out);
+    }
 }
 
 impl GrowingGraph {

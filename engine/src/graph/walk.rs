@@ -5,8 +5,8 @@
 //! while there is a batch:
 //!     put the batch compared before into the pool
 //!     take the nearest node not yet expanded, unless it is far beyond what is wanted     (`Stop`)
-//!     if its list is here:   collect its neighbours not yet visited, prefetch their rows
-//!     compare the batch
+//!     if its list is here:   collect its neighbours not yet visited
+//!     compare the batch, prefetching the rows of what was collected
 //!     if its list is not here yet, which the pool asked for just now:   collect and prefetch now
 //!     what was collected is the next batch
 //! ```
@@ -81,7 +81,6 @@ pub(super) fn walk<L: Layer>(
         let batch = visited.insert_all(layer.links(node));
         slots.clear();
         slots.extend(visited.at(&batch).iter().map(|node| layer.slot(*node)));
-        scorer.prefetch(slots);
         batch
     };
     let (mut compared, mut check_at) = (0, request.next_check(0));
@@ -94,12 +93,13 @@ pub(super) fn walk<L: Layer>(
         came.set(false);
         pool.offer(visited.at(&last), distances, admits, is_first);
         let mut next = take_next(pool);
-        // A list that was asked for long ago is here: so its rows can be asked for before this batch is compared.
+        // A list that was asked for long ago is here: so its rows can be asked for while this batch is compared.
         let early = next.filter(|_| !came.get()).map(|node| collect(visited, pool, node, ahead));
         if distances.len() < slots.len() {
             distances.resize(slots.len(), 0.0);
         }
-        scorer.score(slots, &mut distances[..slots.len()]);
+        let rows_ahead = if early.is_some() { &ahead[..] } else { &[] };
+        scorer.score_ahead(slots, rows_ahead, &mut distances[..slots.len()]);
         compared += slots.len() as u64;
         last = batch;
         if compared >= check_at {
@@ -118,7 +118,11 @@ pub(super) fn walk<L: Layer>(
         let Some(node) = next else {
             return (compared, false);
         };
-        batch = early.unwrap_or_else(|| collect(visited, pool, node, ahead));
+        batch = early.unwrap_or_else(|| {
+            let batch = collect(visited, pool, node, ahead);
+            scorer.prefetch(ahead);
+            batch
+        });
         std::mem::swap(slots, ahead);
     }
 }

@@ -219,6 +219,20 @@ pub(super) trait CodesAt<'a>: Copy {
     fn factors(self, slot: Slot) -> &'a [f32];
     /// Asks for both.
     fn prefetch(self, slot: Slot);
+
+    /// Gives the code of one of `slots` by its place, and asks for one of `ahead` meanwhile, of which it takes off as many
+    /// as there are slots.
+    #[inline(always)]
+    fn finder(self, slots: &[Slot], ahead: &mut &[Slot]) -> impl Fn(usize) -> &'a [u8] {
+        let (now, later) = ahead.split_at(ahead.len().min(slots.len()));
+        *ahead = later;
+        move |place| {
+            if let Some(slot) = now.get(place) {
+                self.prefetch(*slot);
+            }
+            self.code(slots[place])
+        }
+    }
 }
 
 impl<'a> CodesAt<'a> for &'a GrowingCodes {

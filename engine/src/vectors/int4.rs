@@ -19,7 +19,7 @@ use std::sync::Arc;
 use ragstone_kernels::{INT4_BLOCK, KernelInt4, norm, pack_int4};
 
 use super::codes::{CodeLayout, CodesAt, Sample, number_or_infinite, padded};
-use super::quantise::{Quantised, quantise};
+use super::quantise::{Quantised, quantise, squared_length};
 use super::{BLOCK, Codec, CodesRef, Encoding, Rows, Scorer, Slot, doubt, equal_length, row_length, shift};
 use crate::schema::Metric;
 
@@ -155,7 +155,7 @@ impl Encoding for Int4 {
 
     fn scorer<'a>(&'a self, query: &'a [f32], rows: &'a dyn Rows) -> Box<dyn Scorer + 'a> {
         let query = &query[..self.codec.components];
-        let squared_length = query.iter().map(|x| x * x).sum::<f32>();
+        let squared_length = squared_length(query);
         let codes = rows.codes();
         let (error, row_length) = match codes.parameters() {
             [error, row_length, ..] => (*error, *row_length),
@@ -189,11 +189,12 @@ struct QueryScorer<'a> {
 
 impl<'a> QueryScorer<'a> {
     #[inline(always)]
-    fn compare(&self, codes: impl CodesAt<'a>, slots: &[Slot], out: &mut [f32]) {
+    fn compare(&self, codes: impl CodesAt<'a>, (slots, mut ahead): (&[Slot], &[Slot]), out: &mut [f32]) {
         let (mut products, mut factors) = ([0; BLOCK], [0.0; BLOCK]);
         for (slots, out) in slots.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
             let (products, factors) = (&mut products[..slots.len()], &mut factors[..slots.len()]);
-            self.kernel.many_by(&self.query.components, |i| codes.code(slots[i]), products);
+            let find = codes.finder(slots, &mut ahead);
+            self.kernel.many_by(&self.query.components, find, products);
             for (factor, slot) in factors.iter_mut().zip(slots) {
                 *factor = codes.factors(*slot)[0];
             }
@@ -207,14 +208,19 @@ impl<'a> QueryScorer<'a> {
             }
             number_or_infinite(out);
         }
+        ahead.iter().for_each(|slot| codes.prefetch(*slot));
     }
 }
 
 impl Scorer for QueryScorer<'_> {
     fn score(&self, slots: &[Slot], out: &mut [f32]) {
+        self.score_ahead(slots, &[], out);
+    }
+
+    fn score_ahead(&self, slots: &[Slot], ahead: &[Slot], out: &mut [f32]) {
         match self.codes {
-            CodesRef::Growing(codes) => self.compare(codes, slots, out),
-            CodesRef::Packed(codes) => self.compare(codes, slots, out),
+            CodesRef::Growing(codes) => self.compare(codes, (slots, ahead), out),
+            CodesRef::Packed(codes) => self.compare(codes, (slots, ahead), out),
         }
     }
 

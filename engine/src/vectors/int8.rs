@@ -19,7 +19,7 @@ use ragstone_kernels::KernelInt8;
 
 use super::codes::{CodeLayout, CodesAt, Sample, number_or_infinite, padded};
 use super::lift::Lift;
-use super::quantise::{Quantised, component_of, quantise, scale_of};
+use super::quantise::{Quantised, component_of, quantise, scale_of, squared_length};
 use super::{
     BLOCK, Codec, CodesRef, Encoding, PairEncoding, PairScorer, Rows, Scorer, Slot, doubt, equal_length,
     row_length, shift,
@@ -85,7 +85,7 @@ impl Encoding for Int8 {
         let query = &query[..self.codec.components];
         let codes = rows.codes();
         let length = codes.layout().bytes;
-        let squared_length = query.iter().map(|x| x * x).sum::<f32>();
+        let squared_length = squared_length(query);
         let query = quantise(query, length);
         let whole = self.codec.components == rows.dimension();
         let row_length = match codes.parameters() {
@@ -127,12 +127,13 @@ struct QueryScorer<'a> {
 
 impl<'a> QueryScorer<'a> {
     #[inline(always)]
-    fn compare(&self, codes: impl CodesAt<'a>, slots: &[Slot], out: &mut [f32]) {
+    fn compare(&self, codes: impl CodesAt<'a>, (slots, mut ahead): (&[Slot], &[Slot]), out: &mut [f32]) {
         let offset = OFFSET * self.query.sum;
         let mut products = [0; BLOCK];
         for (slots, out) in slots.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
             let products = &mut products[..slots.len()];
-            self.kernel.many_by(&self.query.components, |i| codes.code(slots[i]), products);
+            let find = codes.finder(slots, &mut ahead);
+            self.kernel.many_by(&self.query.components, find, products);
             for ((product, slot), distance) in products.iter().zip(slots).zip(out.iter_mut()) {
                 let [scale, squared, ..] = codes.factors(*slot) else { unreachable!("{THREE_FACTORS}") };
                 *distance = -((self.query.scale * scale) * (*product - offset) as f32);
@@ -142,14 +143,19 @@ impl<'a> QueryScorer<'a> {
             }
             number_or_infinite(out);
         }
+        ahead.iter().for_each(|slot| codes.prefetch(*slot));
     }
 }
 
 impl Scorer for QueryScorer<'_> {
     fn score(&self, slots: &[Slot], out: &mut [f32]) {
+        self.score_ahead(slots, &[], out);
+    }
+
+    fn score_ahead(&self, slots: &[Slot], ahead: &[Slot], out: &mut [f32]) {
         match self.codes {
-            CodesRef::Growing(codes) => self.compare(codes, slots, out),
-            CodesRef::Packed(codes) => self.compare(codes, slots, out),
+            CodesRef::Growing(codes) => self.compare(codes, (slots, ahead), out),
+            CodesRef::Packed(codes) => self.compare(codes, (slots, ahead), out),
         }
     }
 
@@ -180,14 +186,21 @@ struct RowScorer<'a> {
 
 impl<'a> RowScorer<'a> {
     #[inline(always)]
-    fn compare(&self, codes: impl CodesAt<'a>, from: Slot, slots: &[Slot], out: &mut [f32]) {
+    fn compare(
+        &self,
+        codes: impl CodesAt<'a>,
+        from: Slot,
+        (slots, mut ahead): (&[Slot], &[Slot]),
+        out: &mut [f32],
+    ) {
         let own = codes.code(from);
         let [scale, squared, sum] = *codes.factors(from) else { unreachable!("{THREE_FACTORS}") };
         let offset = OFFSET * sum as i32;
         let mut products = [0; BLOCK];
         for (slots, out) in slots.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
             let products = &mut products[..slots.len()];
-            self.kernel.many_of_row_by(own, |i| codes.code(slots[i]), products);
+            let find = codes.finder(slots, &mut ahead);
+            self.kernel.many_of_row_by(own, find, products);
             for ((product, slot), distance) in products.iter().zip(slots).zip(out.iter_mut()) {
                 let [other_scale, other_squared, ..] = codes.factors(*slot) else {
                     unreachable!("{THREE_FACTORS}")
@@ -198,14 +211,19 @@ impl<'a> RowScorer<'a> {
             }
             number_or_infinite(out);
         }
+        ahead.iter().for_each(|slot| codes.prefetch(*slot));
     }
 }
 
 impl PairScorer for RowScorer<'_> {
     fn score(&self, from: Slot, slots: &[Slot], out: &mut [f32]) {
+        self.score_ahead(from, slots, &[], out);
+    }
+
+    fn score_ahead(&self, from: Slot, slots: &[Slot], ahead: &[Slot], out: &mut [f32]) {
         match self.codes {
-            CodesRef::Growing(codes) => self.compare(codes, from, slots, out),
-            CodesRef::Packed(codes) => self.compare(codes, from, slots, out),
+            CodesRef::Growing(codes) => self.compare(codes, from, (slots, ahead), out),
+            CodesRef::Packed(codes) => self.compare(codes, from, (slots, ahead), out),
         }
         if let Some(lift) = self.lift {
             lift.add(self.rows, from, slots, out);
