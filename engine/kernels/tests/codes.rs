@@ -41,7 +41,7 @@ proptest! {
             KernelInt8::with_isa(isa).many(query, &rows, &mut out);
             prop_assert_eq!(&out, &expected, "{}", isa.name());
             let from: Vec<u8> = query.iter().map(|component| *component as u8 ^ 128).collect();
-            KernelInt8::with_isa(isa).many_of_row_by(&from, |i| rows[i], &mut out);
+            KernelInt8::with_isa(isa).many_of_row(&from, &rows, &mut out);
             prop_assert_eq!(&out, &expected, "{} of a row", isa.name());
         }
     }

@@ -89,7 +89,7 @@ impl GrowingGraph {
         let mut upper = Vec::new();
         let (mut start, _) = descend(self, &scorer, (entry, top.min(entry.layer)), scratch);
         for layer in (1..=top.min(entry.layer)).rev() {
-            let plan = Plan::new(start, self.shape.upper_ef, |_| true);
+            let plan = Plan::new(start, self.shape.upper_ef, |_| true).admitting_all();
             walk(&self.upper(layer), &scorer, &plan, scratch);
             start = self.below(layer, scratch.pool.nearest().unwrap_or(start));
             let mut chosen = found(scratch, |node| self.upper_slot(layer, node));
@@ -98,6 +98,8 @@ impl GrowingGraph {
         }
         upper.reverse();
         let plan = Plan::new(start, self.shape.ef_construction, |slot: Slot| self.is_live(slot));
+        // A row that dies from now on might have died after the walk as well.
+        let plan = if self.are_live() { plan.admitting_all() } else { plan };
         walk(&self.base(), &scorer, &plan, scratch);
         self.connect_base(slot, pairs, scratch);
         let node = self.raise(slot, top, upper.iter().map(|chosen| encode(chosen)).collect());

@@ -49,6 +49,8 @@ pub(super) trait Layers {
     fn upper(&self, layer: usize) -> impl Layer;
     /// Whether a slot is a node to be found. Nothing links to one that is not, but a walk may begin there.
     fn is_live(&self, slot: Slot) -> bool;
+    /// Whether all slots are live now.
+    fn are_live(&self) -> bool;
     /// The node of the layer below that is the same row.
     fn below(&self, layer: usize, node: u32) -> u32;
 }
@@ -72,6 +74,13 @@ pub(super) fn walk<L: Layer>(
         layer.prefetch(node);
         came.set(true);
     };
+    let offer = |pool: &mut CandidatePool, nodes: &[u32], distances: &[f32]| {
+        if plan.admits_all {
+            pool.offer_admitted(nodes, distances, is_first);
+        } else {
+            pool.offer(nodes, distances, admits, is_first);
+        }
+    };
     let factor = Stop::factor(request.ef);
     let take_next = |pool: &mut CandidatePool| next(pool, request.stop, (request.ef, factor));
     let collect = |visited: &mut Visited, pool: &CandidatePool, node, slots: &mut Vec<Slot>| {
@@ -91,7 +100,7 @@ pub(super) fn walk<L: Layer>(
     slots.extend(visited.at(&batch).iter().map(|node| layer.slot(*node)));
     loop {
         came.set(false);
-        pool.offer(visited.at(&last), distances, admits, is_first);
+        offer(pool, visited.at(&last), distances);
         let mut next = take_next(pool);
         // A list that was asked for long ago is here: so its rows can be asked for while this batch is compared.
         let early = next.filter(|_| !came.get()).map(|node| collect(visited, pool, node, ahead));
@@ -104,14 +113,14 @@ pub(super) fn walk<L: Layer>(
         last = batch;
         if compared >= check_at {
             if request.ends_at(compared) {
-                pool.offer(visited.at(&last), distances, admits, is_first);
+                offer(pool, visited.at(&last), distances);
                 return (compared, next.is_some() || pool.peek_next().is_some());
             }
             check_at = request.next_check(compared);
         }
         if next.is_none() {
             // What was compared last decides whether there is more.
-            pool.offer(visited.at(&last), distances, admits, is_first);
+            offer(pool, visited.at(&last), distances);
             last = 0..0;
             next = take_next(pool);
         }
@@ -143,6 +152,8 @@ pub(super) struct Plan<'a, A> {
     pub(super) start: u32,
     /// Who is admitted; what the request says of that counts besides.
     pub(super) admits: A,
+    /// Whether that is everyone, which is known beforehand.
+    pub(super) admits_all: bool,
     /// Width and limits.
     pub(super) request: WalkRequest<'a>,
 }
@@ -150,7 +161,12 @@ pub(super) struct Plan<'a, A> {
 impl<A> Plan<'_, A> {
     /// A walk that ends when its pool is expanded.
     pub(super) fn new(start: u32, ef: usize, admits: A) -> Self {
-        Self { start, admits, request: WalkRequest::new(ef) }
+        Self { start, admits, admits_all: false, request: WalkRequest::new(ef) }
+    }
+
+    /// The same where `admits` never says no.
+    pub(super) fn admitting_all(self) -> Self {
+        Self { admits_all: true, ..self }
     }
 }
 
@@ -164,7 +180,7 @@ pub(super) fn descend(
 ) -> (u32, u64) {
     let (mut node, mut compared) = (entry.node, 0);
     for above in (layer + 1..=entry.layer).rev() {
-        let plan = Plan::new(node, 1, |_| true);
+        let plan = Plan::new(node, 1, |_| true).admitting_all();
         compared += walk(&layers.upper(above), scorer, &plan, scratch).0;
         node = layers.below(above, scratch.pool.nearest().unwrap_or(node));
     }
@@ -188,8 +204,11 @@ pub(super) fn search(
         return found(scratch, above + compared, cut);
     }
     let admits = |slot| request.admits(slot) && layers.is_live(slot);
-    let plan = Plan { start, admits, request: *request };
-    let (compared, cut) = walk(&layers.base(), scorer, &plan, scratch);
+    let base = layers.base();
+    let sees_all = base.limit() <= request.visible as usize;
+    let admits_all = request.admit.is_none() && sees_all && layers.are_live();
+    let plan = Plan { start, admits, admits_all, request: *request };
+    let (compared, cut) = walk(&base, scorer, &plan, scratch);
     found(scratch, above + compared, cut)
 }
 

@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use ragstone_kernels::{RowArena, prefetch};
+use ragstone_kernels::{FindRow, RowArena, prefetch};
 use rayon::prelude::*;
 
 use super::rows::{Rows, RowsError, SharedBytes};
@@ -220,18 +220,30 @@ pub(super) trait CodesAt<'a>: Copy {
     /// Asks for both.
     fn prefetch(self, slot: Slot);
 
-    /// Gives the code of one of `slots` by its place, and asks for one of `ahead` meanwhile, of which it takes off as many
-    /// as there are slots.
+    /// The codes of `slots`, by their places; whoever finds one asks for one of `ahead`, of which this takes off as many as
+    /// there are slots.
     #[inline(always)]
-    fn finder(self, slots: &[Slot], ahead: &mut &[Slot]) -> impl Fn(usize) -> &'a [u8] {
+    fn finder<'b>(self, slots: &'b [Slot], ahead: &mut &'b [Slot]) -> Finder<'b, Self> {
         let (now, later) = ahead.split_at(ahead.len().min(slots.len()));
         *ahead = later;
-        move |place| {
-            if let Some(slot) = now.get(place) {
-                self.prefetch(*slot);
-            }
-            self.code(slots[place])
+        Finder { codes: self, slots, ahead: now }
+    }
+}
+
+/// See [`CodesAt::finder`].
+pub(super) struct Finder<'b, C> {
+    codes: C,
+    slots: &'b [Slot],
+    ahead: &'b [Slot],
+}
+
+impl<'a, C: CodesAt<'a>> FindRow<'a> for Finder<'_, C> {
+    #[inline(always)]
+    fn find(&self, place: usize) -> &'a [u8] {
+        if let Some(slot) = self.ahead.get(place) {
+            self.codes.prefetch(*slot);
         }
+        self.codes.code(self.slots[place])
     }
 }
 

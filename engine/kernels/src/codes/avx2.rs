@@ -3,44 +3,44 @@
 
 use std::arch::x86_64::*;
 
-use super::in_fours;
+use super::{FindRow, in_fours};
 
 #[inline]
-pub(super) fn int8<'a>(query: &[i8], row: impl Fn(usize) -> &'a [u8], out: &mut [i32]) {
+pub(super) fn int8<'a>(query: &[i8], rows: impl FindRow<'a>, out: &mut [i32]) {
     #[target_feature(enable = "avx2,fma")]
-    fn inner<'a>(query: &[i8], row: impl Fn(usize) -> &'a [u8], out: &mut [i32]) {
+    fn inner<'a>(query: &[i8], rows: impl FindRow<'a>, out: &mut [i32]) {
         // SAFETY: this function has the instruction set; rows are as long as the query.
-        in_fours((query.len(), row), out, |rows| unsafe {
+        in_fours((query.len(), rows), out, |rows| unsafe {
             four_int8::<0>(query.as_ptr().cast(), query.len(), rows)
         });
     }
     // SAFETY: the dispatch has asked the processor.
-    unsafe { inner(query, row, out) }
+    unsafe { inner(query, rows, out) }
 }
 
 #[inline]
-pub(super) fn int8_of_row<'a>(from: &[u8], row: impl Fn(usize) -> &'a [u8], out: &mut [i32]) {
+pub(super) fn int8_of_row<'a>(from: &[u8], rows: impl FindRow<'a>, out: &mut [i32]) {
     #[target_feature(enable = "avx2,fma")]
-    fn inner<'a>(from: &[u8], row: impl Fn(usize) -> &'a [u8], out: &mut [i32]) {
+    fn inner<'a>(from: &[u8], rows: impl FindRow<'a>, out: &mut [i32]) {
         // SAFETY: this function has the instruction set; rows are as long as `from`.
-        in_fours((from.len(), row), out, |rows| unsafe {
+        in_fours((from.len(), rows), out, |rows| unsafe {
             four_int8::<-128>(from.as_ptr(), from.len(), rows)
         });
     }
     // SAFETY: the dispatch has asked the processor.
-    unsafe { inner(from, row, out) }
+    unsafe { inner(from, rows, out) }
 }
 
 #[inline]
-pub(super) fn int4<'a>(query: &[i8], row: impl Fn(usize) -> &'a [u8], out: &mut [i32]) {
+pub(super) fn int4<'a>(query: &[i8], rows: impl FindRow<'a>, out: &mut [i32]) {
     #[target_feature(enable = "avx2,fma")]
-    fn inner<'a>(query: &[i8], row: impl Fn(usize) -> &'a [u8], out: &mut [i32]) {
+    fn inner<'a>(query: &[i8], rows: impl FindRow<'a>, out: &mut [i32]) {
         // SAFETY: this function has the instruction set; the dispatch has checked that the query is whole blocks;
         // rows are half as long.
-        in_fours((query.len() / 2, row), out, |rows| unsafe { four_int4(query, rows) });
+        in_fours((query.len() / 2, rows), out, |rows| unsafe { four_int4(query, rows) });
     }
     // SAFETY: the dispatch has asked the processor.
-    unsafe { inner(query, row, out) }
+    unsafe { inner(query, rows, out) }
 }
 
 /// `FLIP` is -128 for a query of unsigned bytes that stand for 128 less, zero for one of signed bytes: flipping

@@ -41,6 +41,23 @@ use crate::isa::Isa;
 /// Components in a block of [`KernelInt4`]: rows are padded to it.
 pub const INT4_BLOCK: usize = 128;
 
+/// Finds rows by their number. Not a closure: a method can be `#[inline(always)]`, and a call for each row is what it costs
+/// to leave one out of a function of another instruction set.
+pub trait FindRow<'a> {
+    /// The row of a number.
+    fn find(&self, number: usize) -> &'a [u8];
+}
+
+/// Rows in a list.
+struct Listed<'a, 'b>(&'b [&'a [u8]]);
+
+impl<'a> FindRow<'a> for Listed<'a, '_> {
+    #[inline(always)]
+    fn find(&self, number: usize) -> &'a [u8] {
+        self.0[number]
+    }
+}
+
 /// Products with rows of one byte a component.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelInt8 {
@@ -65,7 +82,7 @@ impl KernelInt8 {
     /// components, of which the sum may overflow.
     pub fn many(&self, query: &[i8], rows: &[&[u8]], out: &mut [i32]) {
         check_count(rows, out);
-        self.many_by(query, |i| rows[i], out);
+        self.many_by(query, Listed(rows), out);
     }
 
     /// The same with rows that are found by their number, as many as `out` has places: inlined, so that no list of them
@@ -74,16 +91,16 @@ impl KernelInt8 {
     /// # Panics
     /// As [`many`](Self::many) does.
     #[inline]
-    pub fn many_by<'a>(&self, query: &[i8], row: impl Fn(usize) -> &'a [u8], out: &mut [i32]) {
+    pub fn many_by<'a>(&self, query: &[i8], rows: impl FindRow<'a>, out: &mut [i32]) {
         check_components(query.len());
         match self.isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => vnni::int8(query, row, out),
+            Isa::Avx512Vnni => vnni::int8(query, rows, out),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => avx512::int8(query, row, out),
+            Isa::Avx512 => avx512::int8(query, rows, out),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => avx2::int8(query, row, out),
-            _ => scalar::int8(query, row, out),
+            Isa::Avx2 => avx2::int8(query, rows, out),
+            _ => scalar::int8(query, rows, out),
         }
     }
 
@@ -91,17 +108,26 @@ impl KernelInt8 {
     ///
     /// # Panics
     /// As [`many`](Self::many) does.
+    pub fn many_of_row(&self, from: &[u8], rows: &[&[u8]], out: &mut [i32]) {
+        check_count(rows, out);
+        self.many_of_row_by(from, Listed(rows), out);
+    }
+
+    /// The same with rows that are found by their number, as many as `out` has places.
+    ///
+    /// # Panics
+    /// As [`many`](Self::many) does.
     #[inline]
-    pub fn many_of_row_by<'a>(&self, from: &[u8], row: impl Fn(usize) -> &'a [u8], out: &mut [i32]) {
+    pub fn many_of_row_by<'a>(&self, from: &[u8], rows: impl FindRow<'a>, out: &mut [i32]) {
         check_components(from.len());
         match self.isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => vnni::int8_of_row(from, row, out),
+            Isa::Avx512Vnni => vnni::int8_of_row(from, rows, out),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => avx512::int8_of_row(from, row, out),
+            Isa::Avx512 => avx512::int8_of_row(from, rows, out),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => avx2::int8_of_row(from, row, out),
-            _ => scalar::int8_of_row(from, row, out),
+            Isa::Avx2 => avx2::int8_of_row(from, rows, out),
+            _ => scalar::int8_of_row(from, rows, out),
         }
     }
 }
@@ -136,7 +162,7 @@ impl KernelInt4 {
     /// the query, or `out` not as long as `rows`.
     pub fn many(&self, query: &[i8], rows: &[&[u8]], out: &mut [i32]) {
         check_count(rows, out);
-        self.many_by(query, |i| rows[i], out);
+        self.many_by(query, Listed(rows), out);
     }
 
     /// The same with rows that are found by their number, as many as `out` has places.
@@ -144,17 +170,17 @@ impl KernelInt4 {
     /// # Panics
     /// As [`many`](Self::many) does.
     #[inline]
-    pub fn many_by<'a>(&self, query: &[i8], row: impl Fn(usize) -> &'a [u8], out: &mut [i32]) {
+    pub fn many_by<'a>(&self, query: &[i8], rows: impl FindRow<'a>, out: &mut [i32]) {
         assert!(query.len().is_multiple_of(INT4_BLOCK), "{} components are no whole blocks", query.len());
         check_components(query.len());
         match self.isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => vnni::int4(query, row, out),
+            Isa::Avx512Vnni => vnni::int4(query, rows, out),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => avx512::int4(query, row, out),
+            Isa::Avx512 => avx512::int4(query, rows, out),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => avx2::int4(query, row, out),
-            _ => scalar::int4(query, row, out),
+            Isa::Avx2 => avx2::int4(query, rows, out),
+            _ => scalar::int4(query, rows, out),
         }
     }
 }
@@ -198,10 +224,10 @@ fn checked(row: &[u8], row_bytes: usize) -> &[u8] {
 
 /// Calls `four` for each group of four rows, all of them of `row_bytes`, the last one filled up with its last row.
 ///
-/// Each closure is called from one place only: else the compiler would leave it a function of another instruction set.
+/// `four` is called from one place only: else the compiler would leave it a function of another instruction set.
 #[inline(always)]
 fn in_fours<'a>(
-    (row_bytes, row): (usize, impl Fn(usize) -> &'a [u8]),
+    (row_bytes, found): (usize, impl FindRow<'a>),
     out: &mut [i32],
     four: impl Fn(&[&[u8]; 4]) -> [i32; 4],
 ) {
@@ -211,7 +237,7 @@ fn in_fours<'a>(
     for first in (0..=last).step_by(4) {
         let mut rows: [&[u8]; 4] = [&[]; 4];
         for (i, place) in rows.iter_mut().enumerate() {
-            *place = checked(row((first + i).min(last)), row_bytes);
+            *place = checked(found.find((first + i).min(last)), row_bytes);
         }
         let products = four(&rows);
         match out[first..].first_chunk_mut::<4>() {
