@@ -21,7 +21,7 @@ pub mod sync;
 
 pub use arena::RowArena;
 pub use codes::{
-    BIT1_BLOCK, INT4_BLOCK, KernelBit1, KernelInt4, KernelInt8, pack_int4, pack_planes, pack_signs,
+    BIT1_BLOCK, FindRow, INT4_BLOCK, KernelBit1, KernelInt4, KernelInt8, pack_int4, pack_planes, pack_signs,
 };
 pub use distance::{DistanceF32, KernelF32, norm};
 pub use halves::{KernelF16, pack_f16};

@@ -162,7 +162,7 @@ fn walk_plainly<L: Layer>(
     let stop = among.request.stop.map(|stop| Stop { k: farther(stop.k), ..stop });
     let request = WalkRequest { stop, ..*among.request };
     let admits = |slot| among.request.admits(slot);
-    walk(layer, scorer, &Plan { start: among.start, admits, request }, scratch)
+    walk(layer, scorer, &Plan { start: among.start, admits, admits_all: false, request }, scratch)
 }
 
 /// The admitted nodes not seen yet within one link of a node, and as far as there are too few, within two.

@@ -158,6 +158,11 @@ impl Layers for GrowingGraph {
         !self.has_removed.load(Ordering::Acquire) || self.contains(slot)
     }
 
+    #[inline]
+    fn are_live(&self) -> bool {
+        !self.has_removed.load(Ordering::Acquire)
+    }
+
     fn below(&self, layer: usize, node: u32) -> u32 {
         self.upper[layer - 1].records.get(node as usize)[1].load(Ordering::Acquire)
     }

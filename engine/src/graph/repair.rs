@@ -230,7 +230,7 @@ impl GrowingGraph {
             let (start, _) = descend(self, &scorer, (entry, 0), scratch);
             let admits = |slot: Slot| bound.contains(slot.index()) && has_room(slot.0);
             let request = WalkRequest { distances_max: 4096, ..WalkRequest::new(16) };
-            let plan = Plan { start, admits, request };
+            let plan = Plan { start, admits, admits_all: false, request };
             walk(&self.base(), &scorer, &plan, scratch);
             parent = scratch.pool.admitted().next().map(|(_, node)| node);
         }

@@ -271,6 +271,11 @@ impl Layers for View<'_> {
         true
     }
 
+    #[inline]
+    fn are_live(&self) -> bool {
+        true
+    }
+
     fn below(&self, layer: usize, node: u32) -> u32 {
         let upper = self.upper_layer(layer);
         // Of no node there is none below: nothing starts from there.

@@ -100,6 +100,9 @@ pub(super) fn hits(view: &ViewState, found: Vec<Ranked>, with_payload: bool) -> 
         let payload = if with_payload { segment.payload(slot.0, &view.fields, None) } else { Payload::new() };
         Hit { id: segment.id(slot.0), score: view.encodings.score(distance), payload }
     };
+    for (_, index, slot) in &found {
+        view.segments[*index].prefetch_id(slot.0);
+    }
     found.into_iter().map(hit).collect()
 }
 
@@ -233,6 +236,8 @@ impl Searching<'_> {
         };
         let kth = candidates.get(k - 1).map_or(f32::INFINITY, |candidate| candidate.0);
         let first = doubtful(&candidates, kth);
+        // Most of them are hits, whose ids are read next.
+        candidates[..first].iter().for_each(|(_, slot)| self.segment.prefetch_id_end(slot.0));
         compare(&mut candidates[..first]);
         candidates[..first].sort_unstable_by(by_distance);
         // If the k-th turned out farther than its score had it, some more are in doubt.

@@ -165,6 +165,20 @@ impl SegmentView {
         }
     }
 
+    /// Asks for what says where the id of a row is; soon after it [`prefetch_id`](Self::prefetch_id), then [`id`](Self::id).
+    pub(crate) fn prefetch_id_end(&self, slot: u32) {
+        if let Segment::Sealed(segment) = &self.segment {
+            segment.prefetch_id_end(slot);
+        }
+    }
+
+    /// Asks for the id of a row.
+    pub(crate) fn prefetch_id(&self, slot: u32) {
+        if let Segment::Sealed(segment) = &self.segment {
+            segment.prefetch_id(slot);
+        }
+    }
+
     pub(crate) fn value(&self, slot: u32, field: FieldId) -> Option<ValueRef<'_>> {
         match &self.segment {
             Segment::Growing(segment) => segment.rows.get(slot)?.value(field),

@@ -73,6 +73,13 @@ pub(crate) trait Scorer {
     /// Asks for what `score` will read of these slots, which are those of the next call.
     fn prefetch(&self, _slots: &[Slot]) {}
 
+    /// [`score`](Self::score) of some slots, and [`prefetch`](Self::prefetch) of others meanwhile: a processor waits when it is
+    /// asked for many lines at once.
+    fn score_ahead(&self, slots: &[Slot], ahead: &[Slot], out: &mut [f32]) {
+        self.prefetch(ahead);
+        self.score(slots, out);
+    }
+
     /// What makes squared distances of scores, or multiples of them: `score + shift`. `None` where nothing does.
     fn shift(&self) -> Option<f32> {
         None
@@ -95,6 +102,12 @@ pub(crate) trait PairScorer: Send + Sync {
 
     /// Asks for what `score` will read of these slots, which are those of the next call.
     fn prefetch(&self, _slots: &[Slot]) {}
+
+    /// [`score`](Self::score) of some slots, and [`prefetch`](Self::prefetch) of others meanwhile.
+    fn score_ahead(&self, from: Slot, slots: &[Slot], ahead: &[Slot], out: &mut [f32]) {
+        self.prefetch(ahead);
+        self.score(from, slots, out);
+    }
 }
 
 /// A way to keep vectors for the walk.
