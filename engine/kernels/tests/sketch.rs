@@ -2,10 +2,12 @@
 
 use proptest::prelude::*;
 use ragstone_kernels::{
-    Isa, KernelSketch, SKETCH_BLOCK, SKETCH_WORD, SketchBound, SketchQuery, SketchRows, pack_factors,
-    pack_sketch, sketch_bytes, unpack_factors,
+    Isa, KernelSketch, SKETCH_BLOCK, SKETCH_PLANES, SKETCH_WORD, SketchBound, SketchQuery, SketchRows,
+    pack_factors, pack_sketch, sketch_bytes, unpack_factors,
 };
 
+/// Values of a component of a query.
+const LEVELS: u64 = 1 << SKETCH_PLANES;
 const WORD_BITS: usize = usize::BITS as usize;
 
 fn random(state: &mut u64) -> u64 {
@@ -29,7 +31,7 @@ impl Case {
         Self {
             signs: (0..rows).map(|_| (0..bits).map(|_| real(state)).collect()).collect(),
             factors: (0..rows).map(|_| pack_factors(real(state).abs(), real(state))).collect(),
-            components: (0..bits).map(|_| (random(state) % 8) as i8 * 2 - 7).collect(),
+            components: (0..bits).map(|_| (random(state) % LEVELS) as i8 * 2 + 1 - LEVELS as i8).collect(),
             bound: SketchBound {
                 constant: real(state),
                 weight: real(state),

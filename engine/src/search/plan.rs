@@ -6,11 +6,11 @@
 //! ten rows are dead, as merges leave no more.
 //!
 //! ```text
-//! scan by sketches = 5,000 + 8 a block of eight rows with a candidate + .3 a candidate
+//! scan by sketches = 5,000 + 6.5 a block of eight rows with a candidate + .3 a candidate
 //! scan by codes    = 8 a candidate                      rows come in order, so memory is no obstacle
 //! exact scan       = 25 a candidate
 //! walk             = 25 a distance     of ef * degree / 3.7 + degree * log2(rows) * .9, over the share of candidates
-//! walk among       = the same, undivided, and 1.6 distances more a list that is read to find 24 candidates of a step
+//! walk among       = the same, undivided, 45 each, and 1.6 more a list that is read to find 24 candidates of a step
 //! ```
 //! Measured with `benches/src/bin/filters.rs` on 60,000 text embeddings of 384 components with four bits (one core of two of
 //! an AMD Zen 5), as differences of mean latencies between selectivities and widths; what a block takes by
@@ -27,7 +27,7 @@ const WALK_EF_MAX: usize = 10_000;
 /// Preparing a query for sketches.
 const SKETCHES_NS: f64 = 5_000.0;
 /// A block of sketches of which a row is a candidate.
-const BLOCK_NS: f64 = 8.0;
+const BLOCK_NS: f64 = 6.5;
 /// Comparing codes of those that sketches leave, spread over all candidates.
 const LEFT_NS: f64 = 0.3;
 /// A candidate of a scan of codes.
@@ -36,6 +36,8 @@ const CODE_NS: f64 = 8.0;
 const ROW_NS: f64 = 25.0;
 /// A distance of a walk, with all that belongs to it.
 const DISTANCE_NS: f64 = 25.0;
+/// The same among admitted rows, whose lists are filtered and whose rows nobody asked for ahead.
+const AMONG_NS: f64 = 45.0;
 /// Distances of a walk for each unit of width and link.
 const WIDTH_DISTANCES: f64 = 1.0 / 3.7;
 /// Distances of a walk on its way, for each link and halving of the rows.
@@ -133,14 +135,14 @@ pub(crate) fn choose(counts: &Counts, wanted: &Wanted) -> Plan {
     let among_admitted = filtered || share < PLAIN_SHARE_MIN;
     let (ef, degree) = (wanted.ef as f64, degree as f64);
     let distances = ef * degree * WIDTH_DISTANCES + degree * (vectors as f64).log2() * WAY_DISTANCES;
-    let walk_distances = if among_admitted {
+    let walk_ns = if among_admitted {
         let lists = ((STEP / (degree * share)) - 1.0).clamp(0.0, degree * (1.0 - share));
-        distances + ef * LIST_DISTANCES * lists
+        (distances + ef * LIST_DISTANCES * lists) * AMONG_NS
     } else {
-        distances / share
+        distances / share * DISTANCE_NS
     };
     let (_, scan_ns) = cheapest_scan(counts, wanted);
-    if walk_distances * DISTANCE_NS >= scan_ns {
+    if walk_ns >= scan_ns {
         return Plan::Scan;
     }
     let distances_max = if candidates == vectors { u64::MAX } else { (scan_ns / DISTANCE_NS) as u64 };
