@@ -287,3 +287,103 @@ impl SealedSketches {
         SketchesRef { rows, parameters: &self.parameters }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::vectors::{Encodings, SealedRows};
+
+    const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Dot, Metric::L2];
+
+    /// SplitMix64 as a stream of numbers between -1 and 1.
+    fn random(state: &mut u64) -> f32 {
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((x ^ (x >> 31)) >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    /// Rows off the origin, of one length under cosine and of several else.
+    fn rows_of(count: usize, dimension: usize, metric: Metric) -> Vec<f32> {
+        let state = &mut (dimension as u64);
+        let mut rows: Vec<f32> =
+            (0..count * dimension).map(|i| random(state) + (i % dimension % 3) as f32 * 0.2).collect();
+        for (number, row) in rows.chunks_exact_mut(dimension).enumerate() {
+            let length = if metric == Metric::Cosine { 1.0 } else { 0.5 + (number % 8) as f32 };
+            let factor = length / norm(row);
+            row.iter_mut().for_each(|x| *x *= factor);
+        }
+        rows
+    }
+
+    fn sealed(rows: &[f32], dimension: usize, sketcher: &Sketcher) -> SealedRows {
+        let bytes: SharedBytes = Arc::new(bytemuck::cast_slice::<f32, u8>(rows).to_vec());
+        let length = rows.len() * 4;
+        let plain = SealedRows::new(bytes, 0..length, dimension).unwrap();
+        let sample: Vec<&[f32]> = rows.chunks_exact(dimension).collect();
+        let made = sketcher.make(&sample, &plain);
+        let mut all = made.codes;
+        let codes = 0..all.len();
+        all.extend(made.factors.iter().flat_map(|factors| factors.to_le_bytes()));
+        let factors = codes.end..all.len();
+        all.extend(made.parameters.iter().flat_map(|value| value.to_le_bytes()));
+        let parameters = factors.end..all.len();
+        let all: SharedBytes = Arc::new(all);
+        for wrong in [
+            [codes.start..codes.end - 64, factors.clone(), parameters.clone()],
+            [codes.clone(), factors.start..factors.end - 4, parameters.clone()],
+            [codes.clone(), factors.clone(), parameters.start..parameters.end + 4],
+            [codes.clone(), factors.clone(), parameters.start + 1..parameters.end],
+        ] {
+            assert!(SealedSketches::new(all.clone(), wrong, sketcher, plain.len()).is_err());
+        }
+        let sketches = SealedSketches::new(all, [codes, factors, parameters], sketcher, plain.len());
+        plain.with_sketches(sketches.unwrap())
+    }
+
+    /// Of the rows within a distance nearly all stay, and most others go.
+    #[test]
+    fn near_rows_stay_under_every_metric() {
+        for metric in METRICS {
+            for dimension in [129, 200, 384] {
+                let schema = Schema::builder(dimension).metric(metric).build().unwrap();
+                let encodings = Encodings::new(&schema);
+                let all = rows_of(1_003, dimension, metric);
+                let rows = sealed(&all, dimension, encodings.sketcher.as_ref().unwrap());
+                let slots: Vec<Slot> = (0..rows.len() as u32).map(Slot).collect();
+                let bits: Vec<usize> = (0..rows.len().div_ceil(64))
+                    .map(
+                        |word| {
+                            if word == rows.len() / 64 { (1 << (rows.len() % 64)) - 1 } else { usize::MAX }
+                        },
+                    )
+                    .collect();
+                let (mut near, mut stayed, mut kept) = (0, 0, 0);
+                for query in all.chunks_exact(dimension).step_by(50) {
+                    let mut distances = vec![0.0; rows.len()];
+                    encodings.exact_scorer(query, &rows).score(&slots, &mut distances);
+                    let mut sorted = distances.clone();
+                    sorted.sort_unstable_by(f32::total_cmp);
+                    let mut out = Vec::new();
+                    encodings.sieve(query, &rows).unwrap().sift((&bits, 0), sorted[20], &mut out);
+                    kept += out.len();
+                    near += 20;
+                    stayed += out.iter().filter(|slot| distances[**slot as usize] < sorted[20]).count();
+                }
+                assert!(stayed * 100 >= near * 96, "{metric:?} {dimension}: {stayed} of {near}");
+                assert!(kept * 10 < rows.len() * 21 * 7, "{metric:?} {dimension}: {kept}");
+            }
+        }
+    }
+
+    #[test]
+    fn sketches_are_where_they_help() {
+        let has = |schema: crate::schema::SchemaBuilder| Sketcher::new(&schema.build().unwrap()).is_some();
+        assert!(has(Schema::builder(129)) && !has(Schema::builder(128)));
+        assert!(!has(Schema::builder(384).encoding(EncodingKind::F32)));
+        assert!(has(Schema::builder(384).encoding(EncodingKind::F32).walk_dimension(64)));
+        assert!(!has(Schema::builder(384).encoding(EncodingKind::Bit1)));
+    }
+}
