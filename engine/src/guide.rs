@@ -86,24 +86,28 @@
 //! code of f16      = 2 * components, in whole 64 bytes, + 4
 //! code of bit1     = components / 8, in whole 64 bytes, + 8
 //! code of f32      = 4 * components, and these are the stored vectors
-//! disk bytes a row = hot + 4 * components (but for f32) + the id + payload
+//! sketch           = components / 8, in whole 8 bytes, + 4         none for bit1, f32, and up to 128 components
+//! disk bytes a row = hot + sketch + 4 * components (but for f32) + the id + payload
 //! ```
 //! Where `walk_dimension` is set, it takes the place of the components in a code. At degree 32, under cosine or the
 //! inner product, in bytes a row, hot and on disk:
 //!
 //! | components | bit1 hot | bit1 disk | int4 hot | int4 disk | int8 hot | int8 disk | f16 hot | f16 disk | f32 hot | f32 disk |
 //! |---|---|---|---|---|---|---|---|---|---|---|
-//! | 384 | 200 | 1,736 | 324 | 1,860 | 524 | 2,060 | 900 | 2,436 | 1,664 | 1,664 |
-//! | 768 | 264 | 3,336 | 516 | 3,588 | 908 | 3,980 | 1,668 | 4,740 | 3,200 | 3,200 |
-//! | 1,024 | 264 | 4,360 | 644 | 4,740 | 1,164 | 5,260 | 2,180 | 6,276 | 4,224 | 4,224 |
-//! | 1,536 | 328 | 6,472 | 900 | 7,044 | 1,676 | 7,820 | 3,204 | 9,348 | 6,272 | 6,272 |
+//! | 384 | 200 | 1,736 | 324 | 1,912 | 524 | 2,112 | 900 | 2,488 | 1,664 | 1,664 |
+//! | 768 | 264 | 3,336 | 516 | 3,688 | 908 | 4,080 | 1,668 | 4,840 | 3,200 | 3,200 |
+//! | 1,024 | 264 | 4,360 | 644 | 4,872 | 1,164 | 5,392 | 2,180 | 6,408 | 4,224 | 4,224 |
+//! | 1,536 | 328 | 6,472 | 900 | 7,240 | 1,676 | 8,016 | 3,204 | 9,544 | 6,272 | 6,272 |
 //!
-//! A million rows of 768 components so take half a gigabyte of memory and 3.6 gigabytes of disk by default. Rows that
+//! A million rows of 768 components so take half a gigabyte of memory and 3.7 gigabytes of disk by default. Rows that
 //! were written last are in memory whole, vectors, int8 codes and links, until their segment is sealed
 //! ([`DbOptions::seal_rows`](crate::DbOptions::seal_rows)); all of them together are bounded by
 //! [`DbOptions::growing_bytes_max`](crate::DbOptions::growing_bytes_max).
 //!
-//! A field that is filtered by takes four to eight bytes a row of memory besides, from the first such filter on, and at
+//! Searches whose filter leaves thousands of rows, but hardly any near the query, compare sketches, a bit a component, of
+//! all that it leaves: where such filters are usual, sketches should be in memory as well.
+//!
+//! A field that is filtered by takes eight to 24 bytes a row of memory besides, from the first such filter on, and at
 //! most 4 MiB a segment for conditions that come again.
 //!
 //! # What to choose

@@ -35,8 +35,9 @@ const WANTED: usize = 24;
 const FAR_WIDER: usize = 8;
 /// Width beyond which it gets no wider: keeping the pool in order would cost more than comparing.
 const FAR_WIDTH_MAX: usize = 10_000;
-/// Rows compared for each unit of a walk's width, or so.
-const STEP: usize = 10;
+/// Distances that such a walk costs for each unit of its width: with a wide pool, and lists that are read in vain, one costs
+/// as much as four.
+const STEP: usize = 40;
 /// Admitted nodes expected around the start for their absence to say something.
 const EXPECTED_MIN: usize = 8;
 /// What is near is refused if its share of admitted rows is so many times less than the whole's.

@@ -6,11 +6,11 @@
 //! ten rows are dead, as merges leave no more.
 //!
 //! ```text
-//! scan by sketches = 5,000 + 8 a block of eight rows with a candidate + .3 a candidate
-//! scan by codes    = 8 a candidate                      rows come in order, so memory is no obstacle
+//! scan by sketches = 12,000 + 9 a block of eight rows with a candidate + .8 a candidate
+//! scan by codes    = 9 a candidate                      rows come in order, so memory is no obstacle
 //! exact scan       = 25 a candidate
 //! walk             = 25 a distance     of ef * degree / 3.7 + degree * log2(rows) * .9, over the share of candidates
-//! walk among       = the same, undivided, and 1.6 distances more a list that is read to find 24 candidates of a step
+//! walk among       = the same, undivided, 45 each, and 1.6 more a list that is read to find 24 candidates of a step
 //! ```
 //! Measured with `benches/src/bin/filters.rs` on 60,000 text embeddings of 384 components with four bits (one core of two of
 //! an AMD Zen 5), as differences of mean latencies between selectivities and widths; what a block takes by
@@ -25,17 +25,19 @@ const SCAN_ALWAYS: usize = 256;
 /// Width of a walk at which keeping its pool in order costs more than comparing.
 const WALK_EF_MAX: usize = 10_000;
 /// Preparing a query for sketches.
-const SKETCHES_NS: f64 = 5_000.0;
+const SKETCHES_NS: f64 = 12_000.0;
 /// A block of sketches of which a row is a candidate.
-const BLOCK_NS: f64 = 8.0;
+const BLOCK_NS: f64 = 9.0;
 /// Comparing codes of those that sketches leave, spread over all candidates.
-const LEFT_NS: f64 = 0.3;
+const LEFT_NS: f64 = 0.8;
 /// A candidate of a scan of codes.
-const CODE_NS: f64 = 8.0;
+const CODE_NS: f64 = 9.0;
 /// A candidate of an exact scan.
 const ROW_NS: f64 = 25.0;
 /// A distance of a walk, with all that belongs to it.
 const DISTANCE_NS: f64 = 25.0;
+/// The same among admitted rows, whose lists are filtered and whose rows nobody asked for ahead.
+const AMONG_NS: f64 = 45.0;
 /// Distances of a walk for each unit of width and link.
 const WIDTH_DISTANCES: f64 = 1.0 / 3.7;
 /// Distances of a walk on its way, for each link and halving of the rows.
@@ -133,14 +135,14 @@ pub(crate) fn choose(counts: &Counts, wanted: &Wanted) -> Plan {
     let among_admitted = filtered || share < PLAIN_SHARE_MIN;
     let (ef, degree) = (wanted.ef as f64, degree as f64);
     let distances = ef * degree * WIDTH_DISTANCES + degree * (vectors as f64).log2() * WAY_DISTANCES;
-    let walk_distances = if among_admitted {
+    let walk_ns = if among_admitted {
         let lists = ((STEP / (degree * share)) - 1.0).clamp(0.0, degree * (1.0 - share));
-        distances + ef * LIST_DISTANCES * lists
+        (distances + ef * LIST_DISTANCES * lists) * AMONG_NS
     } else {
-        distances / share
+        distances / share * DISTANCE_NS
     };
     let (_, scan_ns) = cheapest_scan(counts, wanted);
-    if walk_distances * DISTANCE_NS >= scan_ns {
+    if walk_ns >= scan_ns {
         return Plan::Scan;
     }
     let distances_max = if candidates == vectors { u64::MAX } else { (scan_ns / DISTANCE_NS) as u64 };
@@ -164,13 +166,14 @@ mod tests {
             ((256, 256, false, 10, 64, false), Plan::Scan),
             ((1_000, 1_000, false, 10, 64, false), Plan::Scan),
             ((4_000, 4_000, false, 10, 64, false), free),
-            ((100_000, 90_000, false, 10, 64, false), walk(28_800, false)),
-            ((100_000, 90_000, true, 10, 64, false), walk(28_800, true)),
-            ((100_000, 50_000, false, 10, 64, false), walk(16_000, true)),
-            ((100_000, 20_000, true, 10, 64, false), walk(6_400, true)),
+            ((100_000, 90_000, false, 10, 64, false), walk(32_400, false)),
+            ((100_000, 90_000, true, 10, 64, false), walk(32_400, true)),
+            ((100_000, 50_000, false, 10, 64, false), walk(18_000, true)),
+            ((100_000, 20_000, true, 10, 64, false), walk(7_200, true)),
             ((100_000, 5_000, true, 10, 64, false), Plan::Scan),
             ((100_000, 1_000, true, 10, 64, false), Plan::Scan),
-            ((1_000_000, 20_000, true, 10, 64, false), walk(6_400, true)),
+            ((1_000_000, 40_000, true, 10, 64, false), walk(14_400, true)),
+            ((1_000_000, 20_000, true, 10, 64, false), Plan::Scan),
             ((1_000_000, 5_000, true, 10, 64, false), Plan::Scan),
             ((100_000, 100_000, false, 5_000, 10_000, false), Plan::Scan),
             ((10_000_000, 10_000_000, false, 5_000, 10_000, false), free),
@@ -212,7 +215,7 @@ mod tests {
             assert_eq!(cheapest_scan(&counts, &wanted).0, expected, "{counts:?}");
             assert_eq!(cheapest_scan(&counts, &Wanted { exact: true, ..wanted }).0, ScanBy::Rows);
         }
-        // Half of the rows in every block: a walk is ended when it took the time of the scan, 5 + 60 + 9 us.
+        // Half of the rows in every block: a walk is ended when it took the time of the scan, 12 + 67.5 + 24 us.
         let counts = Counts {
             vectors: 60_000,
             candidates: 30_000,
@@ -221,7 +224,7 @@ mod tests {
             has_codes: true,
             blocks: Some(7_500),
         };
-        assert_eq!(choose(&counts, &wanted), Plan::Walk(Way { distances_max: 2_960, among_admitted: true }));
+        assert_eq!(choose(&counts, &wanted), Plan::Walk(Way { distances_max: 4_140, among_admitted: true }));
     }
 
     #[test]

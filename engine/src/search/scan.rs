@@ -7,8 +7,9 @@
 //! exact rows decide on those that codes leave in doubt                                            (`reranked`)
 //! ```
 //! The bound is the `k`-th least distance of codes found so far, and the margin that the codes leave; it falls as the scan
-//! goes on, so blocks are small at first. Sketches leave out one in a thousand of the rows that belong to the result, codes
-//! likewise. Where there are no sketches all candidates are compared by codes, and where there are no codes, or codes of a
+//! goes on. Neighbours often follow each other (the pieces of a document), so one word of the bitmap in 32 is looked at
+//! first, which tells how near rows are on the whole: of the 30,000 farthest of 60,000 rows, three in a hundred have their
+//! codes compared then. Where there are no sketches all candidates are compared by codes, and where there are no codes, or codes of a
 //! prefix, by the exact rows.
 
 use super::SearchStats;
@@ -22,8 +23,8 @@ use crate::vectors::{Scorer, Sieve, Slot};
 
 /// Rows scored with one call, while the next ones are on their way.
 const SCORED: usize = 32;
-/// Candidates of the first block; those that follow are each twice as large, up to a look at the watch.
-const FIRST_BLOCK: usize = 128;
+/// One word of the bitmap in so many is looked at first.
+const STRIDE: usize = 32;
 const WORD_BITS: usize = usize::BITS as usize;
 
 /// How to compare candidates.
@@ -39,44 +40,59 @@ impl Scan<'_> {
     /// Gives candidates and their distances to `each`, until all are compared or the watch says to end: those that are not
     /// ruled out by what `each` returned last, a distance beyond which no row is wanted. Returns how many were looked at.
     pub(super) fn run(&self, mut each: impl FnMut(f32, Slot) -> f32) -> u64 {
-        let words = self.candidates.bits.as_slice();
-        let (mut slots, mut sifted) = (Vec::new(), Vec::new());
-        let mut distances = [0.0; SCORED];
         let mut bound = f32::INFINITY;
-        let (mut at, mut looked_at, mut block) = (0, 0, FIRST_BLOCK);
-        while at < words.len() {
-            if self.watch.poll() {
-                break;
+        let mut block = Block::default();
+        for words in in_order(self.candidates.bits.as_slice()) {
+            if block.polled_at.is_none_or(|at| block.looked_at - at >= POLL_DISTANCES) {
+                block.polled_at = Some(block.looked_at);
+                if self.watch.poll() {
+                    break;
+                }
             }
-            let (mut end, mut count) = (at, 0);
-            while end < words.len() && count < block {
-                count += words[end].count_ones() as usize;
-                end += 1;
-            }
-            slots.clear();
+            block.looked_at += words.1.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+            block.slots.clear();
             match &self.sieve {
                 Some(sieve) => {
-                    sifted.clear();
-                    sieve.sift((&words[at..end], at * WORD_BITS), bound, &mut sifted);
-                    slots.extend(sifted.iter().map(|slot| Slot(*slot)));
+                    block.sifted.clear();
+                    sieve.sift((words.1, words.0 * WORD_BITS), bound, &mut block.sifted);
+                    block.slots.extend(block.sifted.iter().map(|slot| Slot(*slot)));
                 }
-                None => list_ones(&words[at..end], at * WORD_BITS, &mut slots),
+                None => list_ones(words.1, words.0 * WORD_BITS, &mut block.slots),
             }
-            let mut ahead = slots.chunks(SCORED);
+            let mut ahead = block.slots.chunks(SCORED);
             self.scorer.prefetch(ahead.next().unwrap_or_default());
-            for slots in slots.chunks(SCORED) {
+            for slots in block.slots.chunks(SCORED) {
                 self.scorer.prefetch(ahead.next().unwrap_or_default());
-                let distances = &mut distances[..slots.len()];
+                let distances = &mut block.distances[..slots.len()];
                 self.scorer.score(slots, distances);
                 for (distance, slot) in distances.iter().zip(slots) {
                     bound = each(*distance, *slot);
                 }
             }
-            looked_at += count as u64;
-            (at, block) = (end, (2 * block).min(POLL_DISTANCES as usize));
         }
-        looked_at
+        block.looked_at
     }
+}
+
+/// What a scan has at hand.
+#[derive(Default)]
+struct Block {
+    /// Candidates so far.
+    looked_at: u64,
+    /// How many of them there were at the last look at the watch.
+    polled_at: Option<u64>,
+    sifted: Vec<u32>,
+    slots: Vec<Slot>,
+    distances: [f32; SCORED],
+}
+
+/// The words of a bitmap, some at a time with the place of the first: at first one of each [`STRIDE`], then what is between
+/// them.
+fn in_order(words: &[usize]) -> impl Iterator<Item = (usize, &[usize])> {
+    let first = (0..words.len()).step_by(STRIDE).map(|at| (at, &words[at..=at]));
+    let between = (0..words.len()).step_by(STRIDE);
+    let between = between.filter_map(|at| Some((at + 1, words.get(at + 1..(at + STRIDE).min(words.len()))?)));
+    first.chain(between)
 }
 
 /// Appends the places of the ones of some words, of which the first bit is `first`.
@@ -202,6 +218,24 @@ mod tests {
             let least = all.partition_point(|row| row.0 <= all[k - 1].0 + margin).min(width);
             assert!(found.len() >= least && found.len() <= width, "{k} {width}: {} {least}", found.len());
             assert_eq!(found[..least], all[..least], "{k} {width}");
+        }
+    }
+
+    #[test]
+    fn every_word_comes_once() {
+        for length in [0, 1, 2, 7, 8, 9, 31, 32, 33, 34, 64, 65, 300] {
+            let words: Vec<usize> = (1..=length).collect();
+            let mut seen: Vec<usize> = in_order(&words)
+                .flat_map(|(at, part)| {
+                    part.iter().enumerate().map(move |(place, word)| {
+                        assert_eq!(*word, at + place + 1);
+                        *word
+                    })
+                })
+                .collect();
+            assert!(seen.starts_with(&(1..=length).step_by(STRIDE).collect::<Vec<_>>()));
+            seen.sort_unstable();
+            assert_eq!(seen, words);
         }
     }
 
