@@ -198,12 +198,14 @@ mod tests {
             let mut row = format!("//! | {} |", grouped(components));
             for encoding in [Bit1, Int4, Int8, F16, F32] {
                 let schema = Schema::builder(components).encoding(encoding).build().unwrap();
-                let codec = Encodings::new(&schema).sealed.codec();
+                let encodings = Encodings::new(&schema);
+                let codec = encodings.sealed.codec();
                 let vector = components * 4;
                 let code =
                     codec.as_ref().map_or(vector, |codec| codec.layout().bytes + codec.layout().factors * 4);
                 let hot = code + 4 * GraphOptions::default().degree;
-                let disk = hot + if codec.is_some() { vector } else { 0 };
+                let sketch = encodings.sketcher.as_ref().map_or(0, |sketcher| sketcher.row_bytes());
+                let disk = hot + sketch + if codec.is_some() { vector } else { 0 };
                 row += &format!(" {} | {} |", grouped(hot), grouped(disk));
             }
             assert!(text.lines().any(|line| line == row), "the table has no row {row}");

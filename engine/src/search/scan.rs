@@ -87,11 +87,15 @@ struct Block {
 }
 
 /// The words of a bitmap, some at a time with the place of the first: at first one of each [`STRIDE`], then what is between
-/// them.
+/// them, as much as there may be between two looks at the watch.
 fn in_order(words: &[usize]) -> impl Iterator<Item = (usize, &[usize])> {
     let first = (0..words.len()).step_by(STRIDE).map(|at| (at, &words[at..=at]));
-    let between = (0..words.len()).step_by(STRIDE);
-    let between = between.filter_map(|at| Some((at + 1, words.get(at + 1..(at + STRIDE).min(words.len()))?)));
+    let between = (0..words.len()).step_by(STRIDE).flat_map(|at| {
+        let rest = words.get(at + 1..(at + STRIDE).min(words.len())).unwrap_or_default();
+        let ones: u64 = rest.iter().map(|word| u64::from(word.count_ones())).sum();
+        let part = if ones > POLL_DISTANCES { POLL_DISTANCES as usize / WORD_BITS } else { STRIDE };
+        rest.chunks(part).enumerate().map(move |(number, words)| (at + 1 + number * part, words))
+    });
     first.chain(between)
 }
 

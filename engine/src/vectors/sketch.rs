@@ -109,6 +109,12 @@ impl Sketcher {
         Some(Self { centred, kernel: KernelSketch::new(), bits })
     }
 
+    /// What a row takes.
+    #[cfg(test)]
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.bits / 8 + size_of::<u32>()
+    }
+
     fn words(&self) -> usize {
         self.bits / SKETCH_WORD
     }
