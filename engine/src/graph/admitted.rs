@@ -8,7 +8,8 @@
 //! admitted neighbours, the neighbours of the refused ones stand in: their lists are read until there are as many
 //! candidates as a list is long, which takes one list or two under a mild filter and a dozen under a sharp one. And
 //! the walk begins at the node nearest to the query *and* at some admitted nodes drawn from all of them, so that it has a
-//! foot in the region that the filter leaves, wherever that is.
+//! foot in the region that the filter leaves, wherever that is. The steps are those of the plain walk, with rows and lists
+//! asked for ahead (`walk::pursue`); which of a list are admitted cannot be predicted, so no branch depends on it.
 //!
 //! Where the filter refuses just what is near the query, the nearest admitted rows lie on the rim of all the others, in
 //! every direction: a walk of the usual width ends in the first bay that it comes to. It shows at the start, where fewer

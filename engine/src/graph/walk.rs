@@ -18,7 +18,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use ragstone_kernels::CandidatePool;
+use ragstone_kernels::{CandidatePool, KernelBits};
 
 use super::admitted::{Among, walk_among};
 use super::scratch::{Batches, Scratch, Visited};
@@ -255,7 +255,8 @@ pub(super) fn search(
     };
     let (start, above) = descend(layers, scorer, (entry, 0), scratch);
     if let Some(admit) = request.admit.filter(|_| request.among_admitted) {
-        let among = Among { start, admit, matches: admit.count_ones(..), request };
+        let matches = KernelBits::new().count_ones(admit.as_slice());
+        let among = Among { start, admit, matches, request };
         let (compared, cut) = walk_among(&layers.base(), scorer, &among, scratch);
         return found(scratch, above + compared, cut);
     }
