@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::state::{CollectionCore, Committed, ViewState, lock};
+use super::state::{CollectionCore, Committed, FROZEN_MAX, ViewState, lock};
 use crate::db::Store;
 use crate::dir::Dir;
 use crate::error::Result;
@@ -85,6 +85,9 @@ impl CollectionCore {
             let view = self.view();
             let Some(frozen) = view.frozen().next() else { return Ok(sealed) };
             let seq = frozen.frozen_at.unwrap_or(view.seq);
+            // Whoever waits for room waits for this.
+            let is_awaited = view.frozen().count() >= FROZEN_MAX;
+            let work = if is_awaited && work == Work::Seal { Work::Flush } else { work };
             self.rewrite(store, work, std::slice::from_ref(frozen), &view)?;
             self.commit(store, seq)?;
         }

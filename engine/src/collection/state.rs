@@ -32,7 +32,7 @@ use crate::verify::{Storage, differs};
 use crate::wal::Record;
 
 /// Frozen segments that may wait for their seal before writers wait too.
-const FROZEN_MAX: usize = 2;
+pub(super) const FROZEN_MAX: usize = 2;
 
 /// One consistent state.
 #[derive(Clone, Debug)]

@@ -35,14 +35,14 @@ const WORD_BITS: usize = usize::BITS as usize;
 /// Admitted nodes that a walk begins at.
 const SEEDS: usize = 32;
 /// Candidates of a step, if the lists within two links give so many.
-const WANTED: usize = 24;
+const WANTED: usize = 32;
 /// How much wider a walk is whose filter refuses what is near.
 const FAR_WIDER: usize = 8;
 /// Width beyond which it gets no wider: keeping the pool in order would cost more than comparing.
 const FAR_WIDTH_MAX: usize = 10_000;
-/// Distances that such a walk costs for each unit of its width: with a wide pool, and lists that are read in vain, one costs
-/// as much as four.
-const STEP: usize = 40;
+/// Distances that such a walk is taken to cost for each unit of its width. With a wide pool, and lists that are read in vain,
+/// one costs as much as four; and as it finds less than a scan does, it is to cost half of that.
+const STEP: usize = 80;
 /// Admitted nodes expected around the start for their absence to say something.
 const EXPECTED_MIN: usize = 8;
 /// What is near is refused if its share of admitted rows is so many times less than the whole's.
