@@ -37,6 +37,10 @@ mod collection;
 mod db;
 mod dir;
 mod error;
+#[cfg(feature = "faults")]
+pub mod faults;
+#[cfg(not(feature = "faults"))]
+mod faults;
 mod graph;
 pub mod guide;
 mod interrupt;

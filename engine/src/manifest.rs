@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::codec::{Decoded, Decoder, Encoder};
 use crate::dir::{Dir, corrupt};
 use crate::error::Result;
+use crate::faults::{self, Mutant};
 use crate::limits::DIMENSION_MAX;
 use crate::payload::FieldTable;
 use crate::schema::{GraphOptions, Schema};
@@ -294,7 +295,12 @@ fn write(dir: &dyn Dir, manifest: &Manifest) -> Result<()> {
     file.write(&manifest.encode())?;
     file.sync()?;
     drop(file);
+    faults::point("manifest.written");
     dir.rename(MANIFEST_NEW_FILE, MANIFEST_FILE)?;
+    faults::point("manifest.renamed");
+    if faults::is(Mutant::ManifestWithoutDirectorySync) {
+        return Ok(());
+    }
     dir.sync()
 }
 

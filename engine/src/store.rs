@@ -11,6 +11,7 @@ use crate::collection::{CollectionCore, REST};
 use crate::db::DbOptions;
 use crate::dir::{Dir, DirLock, corrupt};
 use crate::error::{Error, Result};
+use crate::faults;
 use crate::limits::{COLLECTIONS_MAX, check_limit};
 use crate::manifest::{CollectionEntry, MANIFEST_FILE, MANIFEST_NEW_FILE, Manifest, ManifestStore};
 use crate::payload::FieldTable;
@@ -82,14 +83,17 @@ impl Store {
     /// Opens a database: locks the directory, checks every file as far as the options say, replays the log.
     pub(crate) fn open(dir: Arc<dyn Dir>, options: DbOptions) -> Result<Self> {
         let lock = dir.lock()?;
+        faults::point("recovery.locked");
         let names = dir.list()?;
         let is_fresh = is_fresh(&*dir, &names)?;
         let manifest = ManifestStore::open(dir.clone(), is_fresh)?;
         let root = manifest.current();
+        faults::point("recovery.manifest");
         if !is_fresh {
             remove_leftovers(&*dir, &names, &root)?;
         }
         let cores = open_collections(&*dir, &root, &options)?;
+        faults::point("recovery.segments");
         let mut store = Self {
             log: Box::new(ClosedLog),
             manifest,
@@ -105,6 +109,7 @@ impl Store {
         };
         store.log = Box::new(store.replay(&cores, root.next_collection)?);
         cores.values().for_each(|core| core.end_replay(&store));
+        faults::point("recovery.end");
         Ok(store)
     }
 
@@ -114,7 +119,10 @@ impl Store {
         FileLog::open(self.dir.clone(), options, &mut |file, offset, record| {
             let fault = |reason: String| corrupt(&*self.dir, file, offset as u64, reason);
             match cores.get(&record.log_id) {
-                Some(core) => core.replay(self, &record).map_err(fault),
+                Some(core) => {
+                    faults::point("recovery.record");
+                    core.replay(self, &record).map_err(fault)
+                }
                 // Of a deleted collection.
                 None if record.log_id < next_collection => Ok(()),
                 None => Err(fault(format!("the record is of collection {}, which never was", record.log_id))),
@@ -143,6 +151,7 @@ impl Store {
         let fields = FieldTable::declared(&schema.fields);
         let entry =
             CollectionEntry { name: name.to_owned(), schema, fields, stored_seq: 0, segments: Vec::new() };
+        faults::point("write.create");
         let added = self.manifest.update(|manifest| {
             let id = manifest.next_collection;
             manifest.next_collection += 1;
@@ -161,6 +170,7 @@ impl Store {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let core = self.collection(name)?;
         core.mark_deleted();
+        faults::point("write.remove");
         let removed = self.manifest.update(|manifest| {
             manifest.collections.remove(&core.id);
             Ok(())
@@ -356,6 +366,7 @@ fn remove_leftovers(dir: &dyn Dir, names: &[String], root: &Manifest) -> Result<
             None => name == MANIFEST_NEW_FILE,
         };
         if is_leftover {
+            faults::point("recovery.leftover");
             dir.remove(name)?;
             removed = true;
         }

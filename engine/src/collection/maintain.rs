@@ -19,6 +19,7 @@ use super::state::{CollectionCore, Committed, ViewState, lock};
 use crate::db::Store;
 use crate::dir::Dir;
 use crate::error::Result;
+use crate::faults::{self, Mutant};
 use crate::manifest::SegmentEntry;
 use crate::segment::merge_policy::{self, Aim, EARNED, SegmentSize};
 use crate::segment::{
@@ -74,8 +75,11 @@ impl CollectionCore {
             let view = self.view();
             let Some(frozen) = view.frozen().next() else { return Ok(sealed) };
             let seq = frozen.frozen_at.unwrap_or(view.seq);
+            faults::point("seal.begin");
             self.rewrite(store, work, std::slice::from_ref(frozen), &view)?;
+            faults::point("seal.written");
             self.commit(store, seq)?;
+            faults::point("seal.end");
         }
         unreachable!("each round seals a segment, of which there are not that many")
     }
@@ -130,8 +134,11 @@ impl CollectionCore {
             let sizes: Vec<SegmentSize> = sealed.iter().map(|segment| size_of(segment)).collect();
             let Some(chosen) = merge_policy::choose(&sizes, aim()) else { return Ok(()) };
             let sources: Vec<SegmentView> = chosen.into_iter().map(|index| sealed[index].clone()).collect();
+            faults::point("merge.begin");
             self.rewrite(store, work, &sources, &view)?;
+            faults::point("merge.written");
             self.commit(store, 0)?;
+            faults::point("merge.end");
         }
         Ok(())
     }
@@ -205,7 +212,13 @@ impl CollectionCore {
             entries.push(SegmentEntry { id: sealed.id, tombstones: state.generation });
             next.insert(sealed.id, state);
         }
+        faults::point("commit.tombstones");
         store.dir.sync()?;
+        if faults::is(Mutant::CutLogBeforeManifest) {
+            let of_this = |id| if id == self.id { stored_seq } else { store.stored_seq(id) };
+            store.log.cut(&of_this)?;
+        }
+        faults::point("commit.files");
         let next_segment = store.segment_ids_given();
         let is_there = store.manifest.update(|manifest| {
             manifest.next_segment = next_segment.max(manifest.next_segment);
@@ -219,7 +232,9 @@ impl CollectionCore {
         if !is_there {
             next.clear();
         }
+        faults::point("commit.manifest");
         remove_obsolete(&*store.dir, &committed, &next, &view);
+        faults::point("commit.removed");
         *committed = next;
         drop(committed);
         store.cut_log()
@@ -249,7 +264,10 @@ fn replace(next: &mut ViewState, sources: &[SegmentView], sealed: Option<&Sealed
     let place = next.segments.iter().position(|segment| sources.iter().any(|source| source.is_same(segment)));
     next.segments.retain(|segment| !sources.iter().any(|source| source.is_same(segment)));
     if let Some(sealed) = sealed {
-        let dead: DeadRows = sealed.carried_over(&sources_now);
+        let mut dead: DeadRows = sealed.carried_over(&sources_now);
+        if faults::is(Mutant::ForgetTombstonesOnMerge) {
+            dead = DeadRows::default();
+        }
         let view = SegmentView::sealed(sealed.segment.clone(), dead);
         next.segments.insert(place.unwrap_or(0), view);
     }

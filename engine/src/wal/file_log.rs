@@ -7,6 +7,7 @@ use super::frame::{self, Fault};
 use super::{Log, Record, Ticket};
 use crate::dir::{Dir, DirFile, corrupt};
 use crate::error::{Error, Result};
+use crate::faults::{self, Mutant};
 
 /// How the log behaves.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +123,10 @@ impl FileLog {
         replay: &mut dyn FnMut(&str, usize, Record<'_>) -> Result<()>,
     ) -> Result<Option<LogFile>> {
         let name = file_name(number);
-        let bytes = dir.read(&name)?;
+        let mut bytes = dir.read(&name)?;
+        if is_last && faults::is(Mutant::DropLastFrame) {
+            bytes.pop();
+        }
         let mut last = BTreeMap::new();
         let fault = frame::read_file(&bytes, number, |offset, record| {
             last.insert(record.log_id, record.seq);
@@ -134,6 +138,7 @@ impl FileLog {
             Some(Fault { offset, torn: true, reason }) if is_last => {
                 tracing::warn!(file = %name, offset, reason, "cut the torn tail of the log");
                 size_bytes = offset as u64;
+                faults::point("recovery.torn");
                 if offset >= frame::FILE_HEADER_BYTES {
                     dir.truncate(&name, size_bytes)?;
                 }
@@ -171,8 +176,13 @@ impl FileLog {
         // One call, so that a small frame is one write for the system.
         let mut bytes = header;
         bytes.extend_from_slice(records);
+        faults::point("write.frame");
         tail.file.write(&bytes)?;
-        tail.file.sync()?;
+        faults::point("write.written");
+        if !faults::is(Mutant::AcknowledgeBeforeSync) {
+            tail.file.sync()?;
+        }
+        faults::point("write.synced");
         tail.size_bytes += bytes.len() as u64;
         tail.frames += 1;
         Ok(tail)
@@ -183,6 +193,7 @@ impl FileLog {
         let header = frame::file_header(number);
         file.write(&header)?;
         file.sync()?;
+        faults::point("write.file");
         self.dir.sync()?;
         Ok(Tail { file, number, size_bytes: header.len() as u64, frames: 0 })
     }
@@ -254,6 +265,9 @@ impl Log for FileLog {
 
     fn wait(&self, ticket: Ticket) -> Result<()> {
         let mut state = self.state();
+        if faults::is(Mutant::AcknowledgeBeforeLog) && state.queue.records.len() < 8 << 10 {
+            return Ok(());
+        }
         while state.durable < ticket.0 {
             // A frame under way decides before a poison does: it may make this ticket durable, and the writers after
             // it in the frame wait for this one to be applied.
@@ -297,6 +311,7 @@ impl Log for FileLog {
             }
         }
         for number in &removable {
+            faults::point("commit.cut");
             self.dir.remove(&file_name(*number))?;
         }
         if removable.is_empty() { Ok(()) } else { self.dir.sync() }
