@@ -99,6 +99,14 @@ impl Error {
         Error::Invalid { field: field.into(), reason: reason.into() }
     }
 
+    /// Whether the disk had no room for bytes that nobody relies on yet: nothing is unknown then, and what was refused may
+    /// be tried again.
+    pub(crate) fn is_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Error::Io { operation: "create" | "write", source, .. }
+            if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+
     /// The error of an argument that is part of a larger one: its path now starts there.
     pub(crate) fn within(mut self, path: &str) -> Self {
         if let Error::Invalid { field, .. }

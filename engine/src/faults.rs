@@ -18,7 +18,7 @@
 
 /// A mistake made on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(any(test, feature = "faults")), expect(dead_code, reason = "nobody can choose one"))]
+#[cfg_attr(not(feature = "faults"), expect(unreachable_pub, reason = "public where it can be chosen"))]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Mutant {
@@ -39,7 +39,7 @@ pub enum Mutant {
     ManifestWithoutDirectorySync,
 }
 
-#[cfg(any(test, feature = "faults"))]
+#[cfg(feature = "faults")]
 impl Mutant {
     /// All of them.
     pub const ALL: [Mutant; 7] = [

@@ -169,13 +169,13 @@ impl Store {
         self.log.check()?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let core = self.collection(name)?;
-        core.mark_deleted();
+        core.mark_deleted(true);
         faults::point("write.remove");
         let removed = self.manifest.update(|manifest| {
             manifest.collections.remove(&core.id);
             Ok(())
         });
-        self.poison_on_error(removed)?;
+        self.poison_on_error(removed).inspect_err(|_| core.mark_deleted(false))?;
         self.collections.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         core.remove_files(self);
         let cut = self.cut_log();
@@ -204,9 +204,12 @@ impl Store {
         Ok(())
     }
 
-    /// Remembers a failure that leaves the disk's state unknown.
+    /// Remembers a failure that leaves the disk's state unknown. A full disk does not: what it refuses are files that no
+    /// manifest names.
     pub(crate) fn poison_on_error<T>(&self, result: Result<T>) -> Result<T> {
-        if let Err(error) = &result {
+        if let Err(error) = &result
+            && !error.is_full()
+        {
             self.poison(&error.to_string());
         }
         result

@@ -71,6 +71,7 @@ impl CollectionCore {
     /// Seals every frozen segment, oldest first, and says how many.
     pub(crate) fn seal_frozen(&self, store: &Store, work: Work) -> Result<usize> {
         let _sealing = lock(&self.sealing);
+        self.commit_owed(store)?;
         for sealed in 0.. {
             let view = self.view();
             let Some(frozen) = view.frozen().next() else { return Ok(sealed) };
@@ -127,6 +128,7 @@ impl CollectionCore {
 
     fn merge_to(&self, store: &Store, work: Work, aim: impl Fn() -> Aim) -> Result<()> {
         let _merging = lock(&self.merging);
+        self.commit_owed(store)?;
         while !store.is_stopping() && !self.is_deleted() {
             let view = self.view();
             let sealed: Vec<&SegmentView> =
@@ -192,9 +194,26 @@ impl CollectionCore {
     /// Brings the manifest up to the view: its sealed segments, their tombstones, and that every write up to
     /// `stored_seq` is in them. Then removes what is not needed any more.
     ///
-    /// A failure poisons the store: which manifest the disk has is unknown then.
+    /// A failure poisons the store: which manifest the disk has is unknown then. But on a full disk the manifest stays as
+    /// it was, and is brought up to the view before anything else is rewritten.
     fn commit(&self, store: &Store, stored_seq: u64) -> Result<()> {
-        store.poison_on_error(self.try_commit(store, stored_seq))
+        let stored_seq = stored_seq.max(self.owed.load(Ordering::SeqCst).saturating_sub(1));
+        let result = store.poison_on_error(self.try_commit(store, stored_seq));
+        match &result {
+            Ok(()) => {
+                // More may be owed by now.
+                let _ = self.owed.compare_exchange(stored_seq + 1, 0, Ordering::SeqCst, Ordering::SeqCst);
+            }
+            Err(_) => drop(self.owed.fetch_max(stored_seq + 1, Ordering::SeqCst)),
+        }
+        result
+    }
+
+    fn commit_owed(&self, store: &Store) -> Result<()> {
+        match self.owed.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            _ => self.commit(store, 0),
+        }
     }
 
     fn try_commit(&self, store: &Store, stored_seq: u64) -> Result<()> {

@@ -8,7 +8,7 @@
 //! a replay, which one thread does).
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -136,6 +136,8 @@ pub(crate) struct CollectionCore {
     pub(super) earned: AtomicUsize,
     /// Whether all that writes left to merge is merged, so that the next write is news to the thread that merges.
     pub(super) is_settled: AtomicBool,
+    /// One more than the `stored_seq` of a commit that a full disk refused, which is to be made up for; 0 if none was.
+    pub(super) owed: AtomicU64,
     /// Held while the manifest is brought up to the view.
     pub(super) committed: Mutex<BTreeMap<u64, Committed>>,
 }
@@ -184,6 +186,7 @@ impl CollectionCore {
             decayed: AtomicUsize::new(0),
             earned: AtomicUsize::new(earned),
             is_settled: AtomicBool::new(false),
+            owed: AtomicU64::new(0),
             committed: Mutex::new(committed),
         }
     }
@@ -257,7 +260,13 @@ impl CollectionCore {
             submit.next_seq += 1;
             (seq, ticket)
         };
-        store.log.wait(ticket)?;
+        if let Err(error) = store.log.wait(ticket) {
+            if error.is_full() {
+                // Its number stands for nothing, and comes in its turn.
+                self.apply_in_turn(store, seq, PreparedBatch::default())?;
+            }
+            return Err(error);
+        }
         let receipt = self.apply_in_turn(store, seq, prepared)?;
         store.after_write(self)?;
         Ok(receipt)
@@ -307,9 +316,9 @@ impl CollectionCore {
         Ok(())
     }
 
-    /// Refuses writes from now on.
-    pub(crate) fn mark_deleted(&self) {
-        lock(&self.submit).is_deleted = true;
+    /// Refuses writes from now on, or takes them again.
+    pub(crate) fn mark_deleted(&self, is_deleted: bool) {
+        lock(&self.submit).is_deleted = is_deleted;
     }
 
     pub(crate) fn is_deleted(&self) -> bool {

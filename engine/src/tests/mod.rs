@@ -4,7 +4,9 @@ mod concurrency;
 mod corruption;
 mod crash;
 mod faults;
+mod full;
 mod lazy;
+mod mutants;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

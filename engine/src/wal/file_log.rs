@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use self::refused::Refused;
 use super::frame::{self, Fault};
 use super::{Log, Record, Ticket};
 use crate::dir::{Dir, DirFile, corrupt};
@@ -47,7 +48,8 @@ struct LogFile {
 #[derive(Debug, Default)]
 struct Queue {
     records: Vec<u8>,
-    last: BTreeMap<u64, u64>,
+    /// Log id and number of each.
+    numbers: Vec<(u64, u64)>,
 }
 
 /// The file that frames are appended to.
@@ -70,6 +72,7 @@ struct State {
     files: VecDeque<LogFile>,
     next_number: u64,
     poison: Option<String>,
+    refused: Refused,
 }
 
 /// One log in the files `log-<number>` of a directory.
@@ -111,6 +114,7 @@ impl FileLog {
             files,
             next_number: numbers.last().map_or(1, |last| last + 1),
             poison: None,
+            refused: Refused::default(),
         };
         Ok(Self { dir, options, state: Mutex::new(state), changed: Condvar::new() })
     }
@@ -168,8 +172,8 @@ impl FileLog {
     /// Writes and syncs one frame; only the leader is here.
     fn write_frame(&self, tail: Option<Tail>, next_number: u64, records: &[u8]) -> Result<Tail> {
         let mut tail = match tail {
-            Some(tail) if tail.size_bytes < self.options.file_bytes => tail,
-            _ => self.begin_file(next_number)?,
+            Some(tail) => tail,
+            None => self.begin_file(next_number)?,
         };
         let length_bytes = u32::try_from(records.len()).expect("the queue is bounded below 4 GiB");
         let header = frame::frame_header(tail.frames, length_bytes);
@@ -202,18 +206,36 @@ impl FileLog {
     fn lead<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, Result<()>) {
         state.leading = true;
         let queue = std::mem::take(&mut state.queue);
-        let tail = state.tail.take();
+        let tail = state.tail.take().filter(|tail| tail.size_bytes < self.options.file_bytes);
         let (up_to, next_number) = (state.submitted, state.next_number);
+        let voids = state.refused.voids.len();
+        let mut records = state.refused.records();
+        records.extend_from_slice(&queue.records);
+        let torn = state.refused.torn.or(tail.as_ref().map(|tail| (tail.number, tail.size_bytes)));
+        let cut = state.refused.torn;
         drop(state);
-        let written = self.write_frame(tail, next_number, &queue.records);
+        let written = cut
+            .map_or(Ok(()), |(number, size_bytes)| self.dir.truncate(&file_name(number), size_bytes))
+            .and_then(|()| self.write_frame(tail, next_number, &records));
         let mut state = self.state();
         state.leading = false;
         let result = match written {
             Ok(tail) => {
                 state.durable = up_to;
-                state.note_frame(&tail, queue.last);
+                let voids: Vec<(u64, u64)> = state.refused.voids.drain(..voids).collect();
+                state.refused.torn = None;
+                state.note_frame(&tail, voids.into_iter().chain(queue.numbers));
                 state.tail = Some(tail);
                 Ok(())
+            }
+            Err(error) if error.is_full() => {
+                // Together with what was queued meanwhile, so that the numbers without a record are the last ones.
+                let late = std::mem::take(&mut state.queue).numbers;
+                state.refused.voids.extend(queue.numbers.into_iter().chain(late));
+                state.refused.torn = torn;
+                let State { durable, submitted, refused, .. } = &mut *state;
+                refused.note(*durable, *submitted, &error);
+                Err(error)
             }
             Err(error) => {
                 state.poison.get_or_insert_with(|| error.to_string());
@@ -226,14 +248,14 @@ impl FileLog {
 }
 
 impl State {
-    fn note_frame(&mut self, tail: &Tail, last: BTreeMap<u64, u64>) {
+    fn note_frame(&mut self, tail: &Tail, numbers: impl Iterator<Item = (u64, u64)>) {
         if tail.number == self.next_number {
             self.next_number += 1;
             self.files.push_back(LogFile { number: tail.number, size_bytes: 0, last: BTreeMap::new() });
         }
         if let Some(file) = self.files.back_mut() {
             file.size_bytes = tail.size_bytes;
-            file.last.extend(last);
+            file.last.extend(numbers);
         }
     }
 }
@@ -245,7 +267,8 @@ impl Log for FileLog {
         loop {
             Self::refusal(&state)?;
             let queued = state.queue.records.len();
-            if queued == 0 || queued + bytes.len() <= self.options.queue_bytes {
+            let has_room = queued == 0 || queued + bytes.len() <= self.options.queue_bytes;
+            if has_room && state.refused.voids.is_empty() {
                 break;
             }
             // Whoever queued the rest is about to wait for it, and so will lead or be led.
@@ -258,7 +281,7 @@ impl Log for FileLog {
             }
         }
         state.queue.records.extend_from_slice(&bytes);
-        state.queue.last.insert(record.log_id, record.seq);
+        state.queue.numbers.push((record.log_id, record.seq));
         state.submitted += 1;
         Ok(Ticket(state.submitted))
     }
@@ -268,7 +291,13 @@ impl Log for FileLog {
         if faults::is(Mutant::AcknowledgeBeforeLog) && state.queue.records.len() < 8 << 10 {
             return Ok(());
         }
-        while state.durable < ticket.0 {
+        loop {
+            if let Some(error) = state.refused.tell(ticket.0) {
+                return Err(error);
+            }
+            if state.durable >= ticket.0 {
+                return Ok(());
+            }
             // A frame under way decides before a poison does: it may make this ticket durable, and the writers after
             // it in the frame wait for this one to be applied.
             if state.leading {
@@ -277,10 +306,10 @@ impl Log for FileLog {
             }
             Self::refusal(&state)?;
             let (relocked, result) = self.lead(state);
-            result?;
             state = relocked;
+            // If the disk is full, this ticket is told so like the others.
+            result.or_else(|error| if error.is_full() { Ok(()) } else { Err(error) })?;
         }
-        Ok(())
     }
 
     fn poison(&self, cause: &str) {
@@ -303,7 +332,9 @@ impl Log for FileLog {
                 {
                     break;
                 }
-                removable.push(file.number);
+                let number = file.number;
+                removable.push(number);
+                state.refused.torn = state.refused.torn.filter(|(torn, _)| *torn != number);
                 state.files.pop_front();
                 if is_tail {
                     state.tail = None;
@@ -352,5 +383,6 @@ impl Log for FileLog {
     }
 }
 
+mod refused;
 #[cfg(test)]
 mod tests;
