@@ -10,7 +10,7 @@ use crate::collection::{Collection, CollectionInfo};
 use crate::dir::{Dir, RealDir};
 use crate::error::Result;
 use crate::schema::Schema;
-use crate::verify::{Storage, Verify, VerifyProgress, VerifyReport};
+use crate::verify::{Damage, OnDamage, Storage, Verify, VerifyProgress, VerifyReport};
 
 pub(crate) use crate::store::Store;
 
@@ -36,6 +36,8 @@ pub struct DbOptions {
     pub verify: Verify,
     /// Where segments are while the database is open.
     pub storage: Storage,
+    /// What opening does about a damaged collection.
+    pub on_damage: OnDamage,
 }
 
 impl Default for DbOptions {
@@ -49,6 +51,7 @@ impl Default for DbOptions {
             background: true,
             verify: Verify::default(),
             storage: Storage::default(),
+            on_damage: OnDamage::default(),
         }
     }
 }
@@ -112,7 +115,7 @@ impl Db {
     ///
     /// # Errors
     /// [`Error::Locked`](crate::Error::Locked) if it is open already, [`Error::Corrupt`](crate::Error::Corrupt) with
-    /// file and offset if its bytes are damaged, [`Error::Io`](crate::Error::Io) if the system refuses.
+    /// file and offset if manifest or log are damaged (of segments, see [`OnDamage`]), [`Error::Io`](crate::Error::Io) if the system refuses.
     pub fn open(path: impl AsRef<Path>) -> Result<Db> {
         Self::open_with(path, DbOptions::default())
     }
@@ -159,7 +162,8 @@ impl Db {
     /// Finds a collection.
     ///
     /// # Errors
-    /// [`Error::CollectionNotFound`](crate::Error::CollectionNotFound).
+    /// [`Error::CollectionNotFound`](crate::Error::CollectionNotFound); [`Error::Corrupt`](crate::Error::Corrupt) if it
+    /// could not be opened.
     pub fn collection(&self, name: &str) -> Result<Collection> {
         let core = self.handle.store.collection(name)?;
         Ok(Collection::new(core, self.handle.clone()))
@@ -168,6 +172,12 @@ impl Db {
     /// Every collection, by name.
     pub fn collections(&self) -> Vec<CollectionInfo> {
         self.handle.store.collections().iter().map(|core| core.info()).collect()
+    }
+
+    /// Collections that could not be opened, and what is wrong with each ([`OnDamage::Isolate`]). They can be deleted, and
+    /// nothing else, until [`repair`](crate::repair) made them good.
+    pub fn damaged(&self) -> Vec<(String, Damage)> {
+        self.handle.store.damaged()
     }
 
     /// Removes a collection and its rows; durable when it returns. Views of it stay as they are; writes through older
@@ -221,8 +231,8 @@ impl Db {
     /// `progress` is called after about each megabyte; when it returns `Break`, the verification ends early and the
     /// report says so.
     ///
-    /// Damage is in the report. Reads and writes of a collection with a damaged segment fail from then on, until the
-    /// database is opened again with sound files.
+    /// Damage is in the report. Of a collection with a damaged segment, searches, pages, counts and writes fail from then
+    /// on, until the database is opened again with sound files; rows by id are still read from the sound segments.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;

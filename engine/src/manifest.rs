@@ -2,7 +2,8 @@
 //!
 //! **Idea.** One small file, replaced as a whole: written beside, synced, renamed over the old one, the directory
 //! synced. A crash leaves the old root or the new one, never a mixture; files that the root does not name are
-//! left-overs and are removed when the database is opened.
+//! left-overs and are removed when the database is opened. Then the same bytes are written to a copy, from which a repair
+//! takes them should the disk damage the root.
 //!
 //! ```text
 //! MANIFEST   = magic "RAGSMAN\0" | version u32 | length u64 | body | crc u32     (crc over everything before it)
@@ -34,6 +35,8 @@ use crate::verify::differs;
 pub(crate) const MANIFEST_FILE: &str = "MANIFEST";
 /// The name under which a new one is written.
 pub(crate) const MANIFEST_NEW_FILE: &str = "MANIFEST.new";
+/// The same bytes once more, for [`repair`](crate::repair): nothing else reads them.
+pub(crate) const MANIFEST_COPY_FILE: &str = "MANIFEST.copy";
 const MAGIC: &[u8; 8] = b"RAGSMAN\0";
 const VERSION: u32 = 2;
 /// The version before, in which collections had no walk dimension and one encoding.
@@ -99,7 +102,7 @@ impl Manifest {
     }
 
     /// Reads a root; the error is the offset and what is wrong there.
-    fn decode(bytes: &[u8]) -> Result<Self, (usize, String)> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, (usize, String)> {
         if bytes.len() < HEADER_BYTES + 4 || !bytes.starts_with(MAGIC) {
             return Err((0, "this is not a manifest".into()));
         }
@@ -255,7 +258,16 @@ impl ManifestStore {
         let bytes = dir.read(MANIFEST_FILE)?;
         let manifest = Manifest::decode(&bytes)
             .map_err(|(offset, reason)| corrupt(&*dir, MANIFEST_FILE, offset as u64, reason))?;
+        // A crash may have come before the copy, or amid it.
+        if dir.read(MANIFEST_COPY_FILE).ok().as_deref() != Some(&bytes) {
+            write_copy(&*dir, &bytes);
+        }
         Ok(Self { dir, current: Mutex::new(manifest) })
+    }
+
+    /// Puts a root in the place of whatever there is.
+    pub(crate) fn replace(dir: &dyn Dir, manifest: &Manifest) -> Result<()> {
+        write(dir, manifest)
     }
 
     /// Compares the file with what the root says.
@@ -264,7 +276,14 @@ impl ManifestStore {
         let bytes = self.dir.read(MANIFEST_FILE)?;
         let manifest = Manifest::decode(&bytes)
             .map_err(|(offset, reason)| corrupt(&*self.dir, MANIFEST_FILE, offset as u64, reason))?;
-        if manifest == *current { Ok(()) } else { Err(differs(&*self.dir, MANIFEST_FILE)) }
+        if manifest != *current {
+            return Err(differs(&*self.dir, MANIFEST_FILE));
+        }
+        // That there is no copy is not damage.
+        match self.dir.read(MANIFEST_COPY_FILE) {
+            Ok(copy) if copy != bytes => Err(differs(&*self.dir, MANIFEST_COPY_FILE)),
+            _ => Ok(()),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Manifest> {
@@ -291,8 +310,9 @@ impl ManifestStore {
 }
 
 fn write(dir: &dyn Dir, manifest: &Manifest) -> Result<()> {
+    let bytes = manifest.encode();
     let mut file = dir.create(MANIFEST_NEW_FILE)?;
-    file.write(&manifest.encode())?;
+    file.write(&bytes)?;
     file.sync()?;
     drop(file);
     faults::point("manifest.written");
@@ -301,7 +321,22 @@ fn write(dir: &dyn Dir, manifest: &Manifest) -> Result<()> {
     if faults::is(Mutant::ManifestWithoutDirectorySync) {
         return Ok(());
     }
-    dir.sync()
+    dir.sync()?;
+    write_copy(dir, &bytes);
+    Ok(())
+}
+
+/// Writes the copy. No answer depends on it: without it, a damaged manifest cannot be made good, that is all.
+fn write_copy(dir: &dyn Dir, bytes: &[u8]) {
+    let written = dir.create(MANIFEST_COPY_FILE).and_then(|mut file| {
+        file.write(bytes)?;
+        file.sync()
+    });
+    if let Err(error) = written {
+        tracing::warn!(%error, "the manifest has no copy");
+        // Half of one would look like damage.
+        let _ = dir.remove(MANIFEST_COPY_FILE);
+    }
 }
 
 #[cfg(test)]

@@ -5,25 +5,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use rayon::prelude::*;
-
 use crate::collection::{CollectionCore, REST};
 use crate::db::DbOptions;
 use crate::dir::{Dir, DirLock, corrupt};
 use crate::error::{Error, Result};
 use crate::faults;
 use crate::limits::{COLLECTIONS_MAX, check_limit};
-use crate::manifest::{CollectionEntry, MANIFEST_FILE, MANIFEST_NEW_FILE, Manifest, ManifestStore};
+use crate::manifest::{CollectionEntry, ManifestStore};
+use crate::opening::{is_fresh, open_collections, remove_leftovers};
 use crate::payload::FieldTable;
 use crate::schema::Schema;
-use crate::segment::{
-    self, Check, DeadRows, Opening, SealedSegment, SegmentView, tombstone_file, tombstones,
-};
 use crate::signal::Signal;
 use crate::threads::{Pools, Work};
 use crate::validate;
-use crate::vectors::Encodings;
-use crate::verify::{Storage, Verify};
+use crate::verify::Damage;
 use crate::wal::{self, FileLog, Log, LogOptions};
 
 /// An open database.
@@ -37,6 +32,8 @@ pub(crate) struct Store {
     next_segment: AtomicU64,
     /// Held for looking up and swapping, never while a collection works.
     collections: RwLock<BTreeMap<String, Arc<CollectionCore>>>,
+    /// Collections that could not be opened: their ids and what is wrong.
+    damaged: RwLock<BTreeMap<String, (u64, Damage)>>,
     /// Held while a collection is made or removed: looked up first, then written to the manifest.
     changing: Mutex<()>,
     pub(crate) signal: Signal,
@@ -92,7 +89,7 @@ impl Store {
         if !is_fresh {
             remove_leftovers(&*dir, &names, &root)?;
         }
-        let cores = open_collections(&*dir, &root, &options)?;
+        let (cores, damaged) = open_collections(&*dir, &root, &options)?;
         faults::point("recovery.segments");
         let mut store = Self {
             log: Box::new(ClosedLog),
@@ -100,6 +97,7 @@ impl Store {
             growing_bytes: Arc::default(),
             next_segment: AtomicU64::new(root.next_segment),
             collections: RwLock::new(cores.values().map(|core| (core.name.clone(), core.clone())).collect()),
+            damaged: RwLock::new(damaged),
             changing: Mutex::new(()),
             signal: Signal::default(),
             pools: Pools::new(),
@@ -123,7 +121,7 @@ impl Store {
                     faults::point("recovery.record");
                     core.replay(self, &record).map_err(fault)
                 }
-                // Of a deleted collection.
+                // Of a deleted collection, or of a damaged one, for which the log is kept.
                 None if record.log_id < next_collection => Ok(()),
                 None => Err(fault(format!("the record is of collection {}, which never was", record.log_id))),
             }
@@ -132,7 +130,20 @@ impl Store {
 
     pub(crate) fn collection(&self, name: &str) -> Result<Arc<CollectionCore>> {
         let collections = self.collections.read().unwrap_or_else(PoisonError::into_inner);
-        collections.get(name).cloned().ok_or_else(|| Error::CollectionNotFound { name: name.to_owned() })
+        if let Some(core) = collections.get(name) {
+            return Ok(core.clone());
+        }
+        let damaged = self.damaged.read().unwrap_or_else(PoisonError::into_inner);
+        Err(match damaged.get(name) {
+            Some((_, damage)) => damage.clone().into(),
+            None => Error::CollectionNotFound { name: name.to_owned() },
+        })
+    }
+
+    /// Collections that could not be opened, and why.
+    pub(crate) fn damaged(&self) -> Vec<(String, Damage)> {
+        let damaged = self.damaged.read().unwrap_or_else(PoisonError::into_inner);
+        damaged.iter().map(|(name, (_, damage))| (name.clone(), damage.clone())).collect()
     }
 
     /// Every collection, by name.
@@ -144,7 +155,7 @@ impl Store {
         validate::collection_name(name)?;
         self.log.check()?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.collection(name).is_ok() {
+        if matches!(self.collection(name), Ok(_) | Err(Error::Corrupt { .. })) {
             return Err(Error::CollectionExists { name: name.to_owned() });
         }
         check_limit("collections", "COLLECTIONS_MAX", COLLECTIONS_MAX, self.collections().len() + 1)?;
@@ -168,6 +179,10 @@ impl Store {
     pub(crate) fn delete_collection(&self, name: &str) -> Result<()> {
         self.log.check()?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((id, _)) = self.damaged.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        {
+            return self.delete_damaged(name, id);
+        }
         let core = self.collection(name)?;
         core.mark_deleted(true);
         faults::point("write.remove");
@@ -181,6 +196,17 @@ impl Store {
         let cut = self.cut_log();
         self.signal.notify();
         self.poison_on_error(cut)
+    }
+
+    /// Forgets a collection that could not be opened; the next opening removes its files.
+    fn delete_damaged(&self, name: &str, id: u64) -> Result<()> {
+        let removed = self.manifest.update(|manifest| {
+            manifest.collections.remove(&id);
+            Ok(())
+        });
+        self.poison_on_error(removed)?;
+        self.damaged.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.poison_on_error(self.cut_log())
     }
 
     /// Seals everything and merges what is due.
@@ -342,77 +368,4 @@ impl Store {
     pub(crate) fn is_stopping(&self) -> bool {
         self.signal.is_stopping()
     }
-}
-
-/// Whether the directory holds no database yet.
-fn is_fresh(dir: &dyn Dir, names: &[String]) -> Result<bool> {
-    if names.iter().any(|name| name == MANIFEST_FILE) {
-        return Ok(false);
-    }
-    let of_ours = names.iter().find(|name| wal::is_log_file(name) || segment::parse_file(name).is_some());
-    match of_ours {
-        None => Ok(true),
-        Some(name) => {
-            Err(corrupt(dir, MANIFEST_FILE, 0, format!("the file is missing, but {name} is there")))
-        }
-    }
-}
-
-/// Removes the files that a crash left and the manifest does not name. Names of other kinds are left alone.
-fn remove_leftovers(dir: &dyn Dir, names: &[String], root: &Manifest) -> Result<()> {
-    let named = root.segments();
-    let mut removed = false;
-    for name in names {
-        let is_leftover = match segment::parse_file(name) {
-            Some((id, None)) => !named.iter().any(|(segment, _)| *segment == id),
-            Some((id, Some(generation))) => !named.contains(&(id, generation)),
-            None => name == MANIFEST_NEW_FILE,
-        };
-        if is_leftover {
-            faults::point("recovery.leftover");
-            dir.remove(name)?;
-            removed = true;
-        }
-    }
-    if removed { dir.sync() } else { Ok(()) }
-}
-
-/// Opens every segment, in parallel, and makes the collections of them.
-fn open_collections(
-    dir: &dyn Dir,
-    root: &Manifest,
-    options: &DbOptions,
-) -> Result<BTreeMap<u64, Arc<CollectionCore>>> {
-    let check = match (options.storage, options.verify) {
-        (Storage::Resident, _) | (_, Verify::OnOpen) => Check::Everything,
-        (Storage::Mapped, Verify::Background | Verify::OnDemand) => Check::Headers,
-    };
-    root.collections
-        .par_iter()
-        .map(|(id, entry)| {
-            let encodings = Encodings::new(&entry.schema);
-            let opening =
-                Opening { schema: &entry.schema, encodings: &encodings, storage: options.storage, check };
-            let segments = entry
-                .segments
-                .par_iter()
-                .map(|segment| {
-                    let sealed = Arc::new(SealedSegment::open(dir, segment.id, &opening)?);
-                    if !sealed.has_only(&entry.fields) {
-                        let reason = "a column is of a field that the collection does not have";
-                        return Err(corrupt(dir, &segment::segment_file(segment.id), 0, reason));
-                    }
-                    let dead = match segment.tombstones {
-                        0 => DeadRows::default(),
-                        generation => {
-                            let name = tombstone_file(segment.id, generation);
-                            tombstones::read(dir, &name, segment.id, sealed.rows(), sealed.vectors())?
-                        }
-                    };
-                    Ok((SegmentView::sealed(sealed, dead), segment.tombstones))
-                })
-                .collect::<Result<Vec<_>>>()?;
-            Ok((*id, Arc::new(CollectionCore::open(*id, entry, segments))))
-        })
-        .collect()
 }

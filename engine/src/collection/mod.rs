@@ -270,6 +270,7 @@ impl View {
     /// Points by id, in the order asked; `None` where there is none.
     ///
     /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if a segment is damaged and a point is in none of the others.
     /// [`Error::Invalid`](crate::Error::Invalid) or [`Error::Limit`](crate::Error::Limit), naming `ids[i]`; more than
     /// [`BATCH_OPS_MAX`](crate::limits::BATCH_OPS_MAX) ids are refused.
     pub fn get(&self, ids: &[PointId]) -> Result<Vec<Option<Point>>> {

@@ -57,6 +57,20 @@ impl ViewState {
             .find_map(|(index, segment)| Some((index, segment.find(id)?)))
     }
 
+    /// Segment and slot of a live row, looked for in sound segments alone; fails if it may be in a damaged one.
+    pub(crate) fn locate_sound(&self, id: &PointId) -> Result<Option<(usize, u32)>> {
+        let is_sound =
+            |segment: &SegmentView| segment.as_sealed().is_none_or(|sealed| sealed.check().is_ok());
+        let segments = self.segments.iter().enumerate().rev();
+        let found = segments
+            .filter(|(_, segment)| segment.rows > 0 && is_sound(segment))
+            .find_map(|(index, segment)| Some((index, segment.find(id)?)));
+        if found.is_none() {
+            self.check()?;
+        }
+        Ok(found)
+    }
+
     pub(crate) fn schema_with_fields(&self) -> Schema {
         Schema { fields: self.fields.to_map(), ..(*self.schema).clone() }
     }

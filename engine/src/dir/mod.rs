@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
-pub(crate) use real::RealDir;
+pub(crate) use real::{RealDir, sync_directory};
 
 /// Bytes of a file that never changes, mapped or read.
 pub(crate) type Blob = Arc<dyn AsRef<[u8]> + Send + Sync>;

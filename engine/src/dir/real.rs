@@ -122,7 +122,7 @@ fn parent_of(path: &Path) -> Option<&Path> {
 }
 
 /// Makes the names in a directory durable. Windows has no such call: there, metadata is journaled in order.
-fn sync_directory(path: &Path) -> Result<()> {
+pub(crate) fn sync_directory(path: &Path) -> Result<()> {
     if cfg!(unix) {
         File::open(path)
             .and_then(|directory| directory.sync_all())

@@ -312,7 +312,7 @@ pub(super) fn key_of_id(id: &PointId) -> Vec<u8> {
     }
 }
 
-fn id_of_key(key: &[u8]) -> PointId {
+pub(super) fn id_of_key(key: &[u8]) -> PointId {
     match key.split_first() {
         Some((0, number)) => PointId::Num(number.iter().fold(0, |value, &byte| value << 8 | u64::from(byte))),
         Some((_, text)) => PointId::Str(String::from_utf8_lossy(text).into_owned()),

@@ -12,13 +12,14 @@
 //! **Torn or damaged?** A frame is written only after the frame before it was synced. So a frame that fails its
 //! checks was torn by a crash (and never acknowledged) only if nothing whole follows: it is in the last file, and no
 //! frame with a sound header and a higher number comes after it. Then it is cut. Otherwise something acknowledged is
-//! damaged, and that is an error with its place. What cannot be told apart: damage to the very last frame looks like
-//! a torn one.
+//! damaged, and that is an error with its place. So is a last frame that is all there but for one flipped bit, which
+//! crashes do not do. What cannot be told apart: larger damage to the very last frame looks like a torn one.
 
 use crc32fast::Hasher;
 
 use super::Record;
 use crate::codec::{Decoder, Encoder};
+use crate::mend::bits;
 
 /// Version of the log format.
 pub(super) const VERSION: u32 = 1;
@@ -26,7 +27,9 @@ const FILE_MAGIC: &[u8; 8] = b"RAGSLOG\0";
 const FRAME_MAGIC: &[u8; 4] = b"RFRM";
 pub(super) const FILE_HEADER_BYTES: usize = 24;
 pub(super) const FRAME_HEADER_BYTES: usize = 20;
-const RECORD_HEADER_BYTES: usize = 24;
+pub(super) const RECORD_HEADER_BYTES: usize = 24;
+/// A record whose length is damaged is looked for up to this length: each bit of it is tried.
+const OTHER_LENGTHS_BYTES_MAX: usize = 1 << 20;
 
 /// The header of a file.
 pub(super) fn file_header(number: u64) -> Vec<u8> {
@@ -71,11 +74,11 @@ pub(super) fn encode_record(record: &Record<'_>) -> Vec<u8> {
 
 /// What is wrong with a file, and from which byte on.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) offset: usize,
-    pub(super) reason: String,
+pub(crate) struct Fault {
+    pub(crate) offset: usize,
+    pub(crate) reason: String,
     /// Whether a crash explains it: nothing whole follows. Holds for the last file only.
-    pub(super) torn: bool,
+    pub(crate) torn: bool,
 }
 
 /// Walks over the records of a file's sound frames.
@@ -94,7 +97,7 @@ pub(super) fn read_file<E>(
         let records = match sound_frame(bytes, offset, frame) {
             Ok(records) => records,
             Err(reason) => {
-                let torn = !frame_follows(bytes, offset, frame);
+                let torn = !frame_follows(bytes, offset, frame) && !is_one_bit_off(bytes, offset, frame);
                 return Ok(Some(Fault { offset, reason, torn }));
             }
         };
@@ -129,12 +132,12 @@ fn header_fault(bytes: &[u8]) -> Fault {
     }
 }
 
-fn frame_length(bytes: &[u8], offset: usize) -> usize {
+pub(super) fn frame_length(bytes: &[u8], offset: usize) -> usize {
     crate::codec::u32_at(&bytes[offset + 12..offset + 16], 0) as usize
 }
 
 /// Whether a frame header with this number stands at an offset, its checksum right.
-fn is_frame_header(bytes: &[u8], offset: usize) -> Option<u64> {
+pub(super) fn is_frame_header(bytes: &[u8], offset: usize) -> Option<u64> {
     let header = bytes.get(offset..offset + FRAME_HEADER_BYTES)?;
     let (content, crc) = header.split_at(FRAME_HEADER_BYTES - 4);
     (content.starts_with(FRAME_MAGIC) && crc32fast::hash(content).to_le_bytes() == crc)
@@ -163,7 +166,7 @@ fn sound_frame(bytes: &[u8], offset: usize, number: u64) -> Result<Vec<(usize, R
     Ok(records)
 }
 
-fn read_record(bytes: &[u8]) -> Result<Record<'_>, String> {
+pub(super) fn read_record(bytes: &[u8]) -> Result<Record<'_>, String> {
     let broken = |_| "a log record is cut short".to_owned();
     let mut decoder = Decoder::new(bytes);
     let log_id = decoder.u64().map_err(broken)?;
@@ -178,6 +181,56 @@ fn read_record(bytes: &[u8]) -> Result<Record<'_>, String> {
         return Err("the checksum of a log record does not match".into());
     }
     Ok(Record { log_id, seq, body })
+}
+
+/// Whether a frame is all there, but for one flipped bit. A crash does not do that, a disk does.
+fn is_one_bit_off(bytes: &[u8], offset: usize, number: u64) -> bool {
+    let mut frame = bytes[offset..].to_vec();
+    if is_frame_header(&frame, 0).is_none() {
+        let Some(header) = frame.get_mut(..FRAME_HEADER_BYTES) else { return false };
+        return bits::correct(header) == Some(true) && sound_frame(&frame, 0, number).is_ok();
+    }
+    let content = FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + frame_length(&frame, 0);
+    let Some(content) = frame.get(content) else { return false };
+    let mut at = 0;
+    while let Ok(record) = read_record(&content[at..]) {
+        at += RECORD_HEADER_BYTES + record.body.len();
+    }
+    mended(&content[at..]).is_some()
+}
+
+/// The record at the start of these bytes with one bit turned back, if that makes it good, and how long it is.
+pub(super) fn mended(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+    // The length may be what is wrong: as it is, then with each of its bits turned.
+    let length = crate::codec::u32_at(bytes.get(16..RECORD_HEADER_BYTES)?, 0);
+    let lengths = std::iter::once(length).chain((0..32).map(|bit| length ^ 1 << bit));
+    for other in lengths {
+        let end = RECORD_HEADER_BYTES + other as usize;
+        let Some(mut record) = bytes.get(..end).map(<[u8]>::to_vec) else { continue };
+        if other != length && end > OTHER_LENGTHS_BYTES_MAX {
+            continue;
+        }
+        // The checksum stands between what it covers.
+        let stored = crate::codec::u32_at(&record[20..24], 0);
+        let covered = [&record[..20], &record[24..]].concat();
+        match bits::flipped(&covered, stored) {
+            Some(bits::Flip::Content(at, mask)) => record[if at < 20 { at } else { at + 4 }] ^= mask,
+            Some(bits::Flip::Checksum) => {
+                record[20..24].copy_from_slice(&crc32fast::hash(&covered).to_le_bytes());
+            }
+            None => continue,
+        }
+        if read_record(&record).is_ok_and(|read| read.body.len() + RECORD_HEADER_BYTES == end) {
+            return Some((record, end));
+        }
+    }
+    None
+}
+
+/// Whether most of a frame's magic stands at the start of these bytes.
+pub(super) fn looks_like_header(bytes: &[u8]) -> bool {
+    let same = bytes.iter().zip(FRAME_MAGIC).filter(|(byte, magic)| byte == magic).count();
+    same + 1 >= FRAME_MAGIC.len()
 }
 
 /// Whether a later frame's header stands somewhere after a frame that is not sound.
@@ -262,14 +315,19 @@ mod tests {
     }
 
     #[test]
-    fn a_flipped_byte_in_the_last_frame_is_cut_like_a_torn_one() {
-        let (bytes, offsets) = file(&[&[b"a"], &[b"bb"]]);
+    fn one_flipped_bit_in_the_last_frame_is_damage_and_more_looks_torn() {
+        let (bytes, offsets) = file(&[&[b"a"], &[b"bb", b"ccc"]]);
         for at in offsets[1]..bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 0x10;
-            let (seqs, fault) = read(&damaged);
-            assert_eq!(seqs, [1]);
-            assert!(fault.is_some_and(|fault| fault.torn && fault.offset == offsets[1]));
+            for (mask, torn) in [(0x10, false), (0x01, false), (0x55, true)] {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= mask;
+                let (seqs, fault) = read(&damaged);
+                assert_eq!(seqs, [1]);
+                assert!(
+                    fault.is_some_and(|fault| fault.torn == torn && fault.offset == offsets[1]),
+                    "{at} {mask}"
+                );
+            }
         }
     }
 

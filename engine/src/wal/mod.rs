@@ -19,14 +19,30 @@
 
 mod file_log;
 mod frame;
+mod salvage;
 
 use crate::error::Result;
 
 pub(crate) use file_log::{FileLog, LogOptions};
+pub(crate) use salvage::Salvaged;
 
 /// Tells whether a file name is that of a log file.
 pub(crate) fn is_log_file(name: &str) -> bool {
     file_log::file_number(name).is_some()
+}
+
+/// Reads the file with this name by itself: its records with their offsets, and what is wrong with it.
+pub(crate) fn read_log_file(
+    bytes: &[u8],
+    name: &str,
+    mut visit: impl FnMut(usize, Record<'_>),
+) -> Option<frame::Fault> {
+    let number = file_log::file_number(name).unwrap_or_default();
+    let visited = frame::read_file(bytes, number, |offset, record| {
+        visit(offset, record);
+        Ok::<(), std::convert::Infallible>(())
+    });
+    visited.unwrap_or_else(|never| match never {})
 }
 
 /// A record as the log gives it back.

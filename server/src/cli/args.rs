@@ -48,8 +48,8 @@ impl Arguments {
         let conflict = |text: &str| Err(Self::command().error(ErrorKind::ArgumentConflict, text));
         match (is_typed("url"), is_typed("data"), &self.command) {
             (true, true, _) => return conflict("--url and --data are two places: give one of them"),
-            (true, _, Command::Serve(_)) => {
-                return conflict("serve works on a directory: give --data, not --url");
+            (true, _, Command::Serve(_) | Command::Check | Command::Repair(_)) => {
+                return conflict("this command works on a directory: give --data, not --url");
             }
             (false, true, _) => self.place.url = None,
             _ => {}
@@ -87,6 +87,10 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Run the whole path once: fetch the model, index a folder, answer three questions.
     Demo(DemoArgs),
+    /// Verify every file of a data directory that nobody has open; exit code 1 if anything is damaged.
+    Check,
+    /// Make good what is damaged in a data directory, and say what was lost.
+    Repair(RepairArgs),
     /// Turn texts into vectors.
     Embed(EmbedArgs),
     /// Store documents (Markdown, text, HTML): split, embedded and indexed.
@@ -134,6 +138,13 @@ pub(crate) enum LogFormat {
     Text,
     /// A JSON object a line.
     Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepairArgs {
+    /// Say what would be done, and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -372,6 +383,7 @@ mod tests {
         ] {
             assert!(parsed(&words).unwrap_err().to_string().contains("two places"));
         }
+        assert!(parsed(&["check", "--url", "http://a:1"]).unwrap_err().to_string().contains("--data"));
         assert!(parsed(&["serve", "--url", "http://a:1"]).unwrap_err().to_string().contains("--data"));
     }
 }
