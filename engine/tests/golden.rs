@@ -11,7 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ragstone::{
-    Db, DbOptions, Error, Filter, Metric, Point, PointId, Schema, ScrollRequest, SearchRequest, Storage,
+    Db, DbOptions, Error, Filter, Metric, OnDamage, Point, PointId, Schema, ScrollRequest, SearchRequest,
+    Storage,
 };
 
 const VERSION_FOLDER: &str = "v2";
@@ -23,7 +24,7 @@ fn golden(folder: &str) -> PathBuf {
 
 fn open(path: &Path) -> Result<Db, Error> {
     let mut options = DbOptions::default();
-    options.background = false;
+    (options.background, options.on_damage) = (false, OnDamage::Refuse);
     Db::open_with(path, options)
 }
 

@@ -100,7 +100,7 @@ fn any_flipped_bit_is_named_and_turned_back() {
         assert!(before.keys().any(|name| name.starts_with(kind)), "{kind}");
     }
     for (name, bytes) in &before {
-        for offset in (0..bytes.len()).step_by(1 + bytes.len() / 40) {
+        for offset in (0..bytes.len()).step_by(1 + bytes.len() / 14) {
             let story = format!("byte {offset} of {name}");
             let mut damaged = before.clone();
             damaged.get_mut(name).unwrap()[offset] ^= 1 << (offset % 8);

@@ -106,15 +106,19 @@ fn a_failing_read_is_an_error_and_changes_nothing() {
         counting.reads()
     };
     assert!(needed >= 8, "{needed} reads");
+    let mut tolerated = 0;
     for call in 0..needed {
         let dir = whole.copied();
         dir.fail_read_at(call, EIO);
-        match open(&dir).map(drop).unwrap_err() {
-            Error::Io { operation: "read" | "list", source, .. } => {
+        match open(&dir).map(drop).err() {
+            // The copy of the manifest is written anew.
+            None => tolerated += 1,
+            Some(Error::Io { operation: "read" | "list", source, .. }) => {
                 assert_eq!(source.raw_os_error(), Some(EIO), "read {call}");
             }
-            other => panic!("read {call}: {other}"),
+            Some(other) => panic!("read {call}: {other}"),
         }
         assert_eq!(contents(&open(&dir).unwrap()), expected, "read {call}");
     }
+    assert_eq!(tolerated, 1);
 }

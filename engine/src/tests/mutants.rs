@@ -39,8 +39,3 @@ fn cutting_the_log_before_the_manifest_is_found_out() {
 fn dropping_the_last_frame_is_found_out() {
     assert!(with(Mutant::DropLastFrame, losses) > 0);
 }
-
-#[test]
-fn a_store_that_is_right_is_not() {
-    assert_eq!(losses(), 0);
-}
