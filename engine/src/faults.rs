@@ -84,32 +84,6 @@ mod chosen {
     }
 }
 
-/// In tests of this crate, which run side by side: a mutant is that of one thread.
-#[cfg(test)]
-mod chosen {
-    use std::cell::Cell;
-
-    use super::Mutant;
-
-    thread_local! {
-        static CHOSEN: Cell<Option<Mutant>> = const { Cell::new(None) };
-    }
-
-    pub(crate) fn point(_name: &'static str) {}
-
-    pub(crate) fn is(mutant: Mutant) -> bool {
-        CHOSEN.get() == Some(mutant)
-    }
-
-    /// Makes this thread's stores wrong while the function runs.
-    pub(crate) fn with<T>(mutant: Mutant, run: impl FnOnce() -> T) -> T {
-        CHOSEN.set(Some(mutant));
-        let result = run();
-        CHOSEN.set(None);
-        result
-    }
-}
-
 #[cfg(all(feature = "faults", not(test)))]
 mod chosen {
     use std::sync::OnceLock;
@@ -148,3 +122,29 @@ pub(crate) use chosen::with;
 #[cfg(all(feature = "faults", not(test)))]
 pub use chosen::{choose, on_point};
 pub(crate) use chosen::{is, point};
+
+/// In tests of this crate, which run side by side: a mutant is that of one thread.
+#[cfg(test)]
+mod chosen {
+    use std::cell::Cell;
+
+    use super::Mutant;
+
+    thread_local! {
+        static CHOSEN: Cell<Option<Mutant>> = const { Cell::new(None) };
+    }
+
+    pub(crate) fn point(_name: &'static str) {}
+
+    pub(crate) fn is(mutant: Mutant) -> bool {
+        CHOSEN.get() == Some(mutant)
+    }
+
+    /// Makes this thread's stores wrong while the function runs.
+    pub(crate) fn with<T>(mutant: Mutant, run: impl FnOnce() -> T) -> T {
+        CHOSEN.set(Some(mutant));
+        let result = run();
+        CHOSEN.set(None);
+        result
+    }
+}

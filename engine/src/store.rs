@@ -179,8 +179,9 @@ impl Store {
     pub(crate) fn delete_collection(&self, name: &str) -> Result<()> {
         self.log.check()?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((id, _)) = self.damaged.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
-        {
+        let damaged =
+            self.damaged.read().unwrap_or_else(PoisonError::into_inner).get(name).map(|(id, _)| *id);
+        if let Some(id) = damaged {
             return self.delete_damaged(name, id);
         }
         let core = self.collection(name)?;
