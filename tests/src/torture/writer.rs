@@ -84,14 +84,18 @@ impl Writer {
         }
         let db = Db::open_with(&self.dir, options())?;
         say("open");
-        while only_opens {
-            std::thread::park();
+        if only_opens {
+            stay();
         }
         let workload = Workload { seed: self.seed };
         std::thread::scope(|scope| {
             for thread in 0..THREADS {
                 let (db, first) = (&db, self.first[thread as usize]);
-                scope.spawn(move || (first..).for_each(|number| step(db, workload, thread, number)));
+                scope.spawn(move || {
+                    for number in first.. {
+                        step(db, workload, thread, number);
+                    }
+                });
             }
         });
         Ok(())
@@ -108,11 +112,16 @@ fn stop_at(work: String, count: i64) {
         }
         if WORK.get() == work && left.fetch_sub(1, Ordering::SeqCst) == 1 {
             say(&format!("p {name}"));
-            loop {
-                std::thread::park();
-            }
+            stay();
         }
     });
+}
+
+/// Waits to be killed.
+fn stay() -> ! {
+    loop {
+        std::thread::park();
+    }
 }
 
 fn step(db: &Db, workload: Workload, thread: u64, number: u64) {
