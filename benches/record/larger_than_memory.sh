@@ -4,14 +4,14 @@
 #   larger_than_memory.sh OPEN DIRECTORY QUERY TRUTH [PARTS] [ARGUMENT...]
 #
 # OPEN is the benchmark's binary (`cargo build --release -p ragstone-benches --bin open`), DIRECTORY a database that
-# `OPEN build` made, QUERY and TRUTH arrays as its help says. The limit is the database's size divided by PARTS (4), and
-# 16 MB for the program itself with its queries. It needs systemd, or root and a cgroup file system of either version.
+# `OPEN build` made, QUERY and TRUTH arrays as its help says. The limit is the database's size divided by PARTS (4), the
+# program and its queries included. It needs systemd, or root and a cgroup file system of either version.
 set -eu
 open=$1 directory=$2 query=$3 truth=$4 parts=${5:-4}
 [ $# -gt 5 ] && shift 5 || shift $#
 
 database_bytes=$(du -sb "$directory" | cut -f1)
-limit_bytes=$((database_bytes / parts + 16 * 1024 * 1024))
+limit_bytes=$((database_bytes / parts))
 
 # What the page cache has of the files is charged to whoever read them first: it has to go.
 cold() {

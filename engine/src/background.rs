@@ -1,6 +1,6 @@
-//! The threads of a database: one seals, one merges, one verifies.
+//! The threads of a database: one links, one seals, one merges, one verifies.
 //!
-//! Two, because a merge of large segments takes long and a seal must not wait for it: writers wait for seals. Each
+//! The first makes written rows nodes of their graphs. Of the others there are two, because a merge of large segments takes long and a seal must not wait for it: writers wait for seals. Each
 //! looks through the collections, sleeps until something is due, and looks again; first of all when the database is
 //! opened, since the log may hold more than one segment.
 //!
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::dir::io_error;
 use crate::error::Result;
+use crate::signal::Signal;
 use crate::store::Store;
 
 /// What one thread does.
@@ -23,19 +24,34 @@ struct Duty {
     name: &'static str,
     /// Does what is due, and says in what time at the latest there may be more.
     work: fn(&Store) -> Result<Option<Duration>>,
+    /// What it is woken by.
+    signal: fn(&Store) -> &Signal,
     /// How long it waits after its first failure, and at most.
     delays: (Duration, Duration),
 }
 
+/// It touches no disk and cannot fail.
+const LINK: Duty = Duty {
+    name: "ragstone-link",
+    work: |store| {
+        store.link_due();
+        Ok(None)
+    },
+    signal: |store| &store.link_signal,
+    delays: (Duration::ZERO, Duration::ZERO),
+};
+
 const SEAL: Duty = Duty {
     name: "ragstone-seal",
     work: |store| store.seal_due().map(|()| None),
+    signal: |store| &store.signal,
     delays: (Duration::from_millis(500), Duration::from_secs(30)),
 };
 /// Merges can wait; each attempt may write as much as the disk still takes.
 const MERGE: Duty = Duty {
     name: "ragstone-merge",
     work: Store::merge_due,
+    signal: |store| &store.signal,
     delays: (Duration::from_secs(10), Duration::from_secs(600)),
 };
 
@@ -48,16 +64,21 @@ pub(crate) fn start(store: &Arc<Store>) -> Result<Vec<JoinHandle<()>>> {
             .spawn(move || run(&thread_store, duty))
             .map_err(|source| io_error("start a thread for", store.dir.path(), source))
     };
-    let sealer = start_one(SEAL)?;
-    match start_one(MERGE) {
-        Ok(merger) => Ok(vec![sealer, merger]),
-        Err(error) => {
-            store.stop();
-            // It was only just started, and ends without having worked or after one seal.
-            let _ = sealer.join();
-            Err(error)
+    let mut threads = Vec::new();
+    for duty in [LINK, SEAL, MERGE] {
+        match start_one(duty) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => {
+                store.stop();
+                for thread in threads {
+                    // It was only just started, and ends without having worked or after one turn.
+                    let _ = thread.join();
+                }
+                return Err(error);
+            }
         }
     }
+    Ok(threads)
 }
 
 /// Starts the thread that verifies what was opened unverified, if anything was; it ends when that is done, or after
@@ -76,18 +97,18 @@ pub(crate) fn start_verifier(store: &Arc<Store>) -> Result<Option<JoinHandle<()>
 }
 
 fn run(store: &Store, duty: Duty) {
-    let Duty { name, work, delays: (first, longest) } = duty;
+    let Duty { name, work, signal, delays: (first, longest) } = duty;
     let (mut next, mut delay) = (Some(0), first);
     while let Some(seen) = next {
         // What a panic leaves half-done is in memory only, and no write is taken after it.
         match catch_unwind(AssertUnwindSafe(|| work(store))) {
             Ok(Ok(latest)) => {
                 delay = first;
-                next = store.signal.next_work(seen, latest);
+                next = signal(store).next_work(seen, latest);
             }
             Ok(Err(error)) if store.log.check().is_ok() => {
                 tracing::warn!(%error, thread = name, ?delay, "background work failed; trying again later");
-                next = store.signal.pause(delay);
+                next = signal(store).pause(delay);
                 delay = (delay * 2).min(longest);
             }
             Ok(Err(error)) => {

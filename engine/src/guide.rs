@@ -86,25 +86,44 @@
 //! code of f16      = 2 * components, in whole 64 bytes, + 4
 //! code of bit1     = components / 8, in whole 64 bytes, + 8
 //! code of f32      = 4 * components, and these are the stored vectors
-//! disk bytes a row = hot + 4 * components (but for f32) + the id + payload
+//! sketch           = components / 8, in whole 8 bytes, + 4         none for bit1, f32, and up to 128 components
+//! disk bytes a row = hot + sketch + 4 * components (but for f32) + the id + payload
 //! ```
 //! Where `walk_dimension` is set, it takes the place of the components in a code. At degree 32, under cosine or the
 //! inner product, in bytes a row, hot and on disk:
 //!
 //! | components | bit1 hot | bit1 disk | int4 hot | int4 disk | int8 hot | int8 disk | f16 hot | f16 disk | f32 hot | f32 disk |
 //! |---|---|---|---|---|---|---|---|---|---|---|
-//! | 384 | 200 | 1,736 | 324 | 1,860 | 524 | 2,060 | 900 | 2,436 | 1,664 | 1,664 |
-//! | 768 | 264 | 3,336 | 516 | 3,588 | 908 | 3,980 | 1,668 | 4,740 | 3,200 | 3,200 |
-//! | 1,024 | 264 | 4,360 | 644 | 4,740 | 1,164 | 5,260 | 2,180 | 6,276 | 4,224 | 4,224 |
-//! | 1,536 | 328 | 6,472 | 900 | 7,044 | 1,676 | 7,820 | 3,204 | 9,348 | 6,272 | 6,272 |
+//! | 384 | 200 | 1,736 | 324 | 1,912 | 524 | 2,112 | 900 | 2,488 | 1,664 | 1,664 |
+//! | 768 | 264 | 3,336 | 516 | 3,688 | 908 | 4,080 | 1,668 | 4,840 | 3,200 | 3,200 |
+//! | 1,024 | 264 | 4,360 | 644 | 4,872 | 1,164 | 5,392 | 2,180 | 6,408 | 4,224 | 4,224 |
+//! | 1,536 | 328 | 6,472 | 900 | 7,240 | 1,676 | 8,016 | 3,204 | 9,544 | 6,272 | 6,272 |
 //!
-//! A million rows of 768 components so take half a gigabyte of memory and 3.6 gigabytes of disk by default. Rows that
+//! A million rows of 768 components so take half a gigabyte of memory and 3.7 gigabytes of disk by default. Rows that
 //! were written last are in memory whole, vectors, int8 codes and links, until their segment is sealed
 //! ([`DbOptions::seal_rows`](crate::DbOptions::seal_rows)); all of them together are bounded by
 //! [`DbOptions::growing_bytes_max`](crate::DbOptions::growing_bytes_max).
 //!
-//! A field that is filtered by takes four to eight bytes a row of memory besides, from the first such filter on, and at
+//! Searches whose filter leaves thousands of rows, but hardly any near the query, compare sketches, a bit a component, of
+//! all that it leaves: where such filters are usual, sketches should be in memory as well.
+//!
+//! A field that is filtered by takes eight to 24 bytes a row of memory besides, from the first such filter on, and at
 //! most 4 MiB a segment for conditions that come again.
+//!
+//! # Segments
+//! Rows are written to the log and to memory, and a write returns when the log is on disk. The rows are found from then on:
+//! a thread of the database makes them nodes of a graph, thousands a second, and until it has come to a row, searches
+//! compare with it. At [`DbOptions::seal_rows`](crate::DbOptions::seal_rows) the rows in memory become a sealed segment, a
+//! file with a graph of its own.
+//!
+//! A search looks into every segment, so two of them cost nearly twice as much as one of all rows. They are merged by
+//! themselves: small ones into the large one when they have a quarter of its rows, and all of them soon after the last write,
+//! as long as the rows have not been rewritten too often. A merge goes on with the graph of the largest. After a bulk load
+//! [`Db::compact`](crate::Db::compact) does the same at once and says when it is done. No segment becomes larger than two
+//! million rows. What a collection has now, [`CollectionInfo`](crate::CollectionInfo) says.
+//!
+//! Deleted rows are left out of searches at once, and out of the graph when a fifth of a growing segment or 30 % of a sealed
+//! one has died.
 //!
 //! # What to choose
 //! | you | set |
@@ -194,12 +213,14 @@ mod tests {
             let mut row = format!("//! | {} |", grouped(components));
             for encoding in [Bit1, Int4, Int8, F16, F32] {
                 let schema = Schema::builder(components).encoding(encoding).build().unwrap();
-                let codec = Encodings::new(&schema).sealed.codec();
+                let encodings = Encodings::new(&schema);
+                let codec = encodings.sealed.codec();
                 let vector = components * 4;
                 let code =
                     codec.as_ref().map_or(vector, |codec| codec.layout().bytes + codec.layout().factors * 4);
                 let hot = code + 4 * GraphOptions::default().degree;
-                let disk = hot + if codec.is_some() { vector } else { 0 };
+                let sketch = encodings.sketcher.as_ref().map_or(0, |sketcher| sketcher.row_bytes());
+                let disk = hot + sketch + if codec.is_some() { vector } else { 0 };
                 row += &format!(" {} | {} |", grouped(hot), grouped(disk));
             }
             assert!(text.lines().any(|line| line == row), "the table has no row {row}");

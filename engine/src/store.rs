@@ -1,11 +1,12 @@
 //! What an open database is made of: directory, log, manifest and collections, and the rules between them.
 
-use std::collections::BTreeMap;
+mod due;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
 
-use crate::collection::{CollectionCore, REST};
+use crate::collection::CollectionCore;
 use crate::db::DbOptions;
 use crate::dir::{Dir, DirLock, corrupt};
 use crate::error::{Error, Result};
@@ -37,6 +38,10 @@ pub(crate) struct Store {
     /// Held while a collection is made or removed: looked up first, then written to the manifest.
     changing: Mutex<()>,
     pub(crate) signal: Signal,
+    /// Tells the thread that links of new rows.
+    pub(crate) link_signal: Signal,
+    /// Collections with rows that are not nodes yet.
+    to_link: Mutex<VecDeque<Arc<CollectionCore>>>,
     pub(crate) pools: Pools,
     _lock: Box<dyn DirLock>,
 }
@@ -100,6 +105,8 @@ impl Store {
             damaged: RwLock::new(damaged),
             changing: Mutex::new(()),
             signal: Signal::default(),
+            link_signal: Signal::default(),
+            to_link: Mutex::default(),
             pools: Pools::new(),
             _lock: lock,
             dir,
@@ -270,86 +277,6 @@ impl Store {
         self.next_segment.load(Ordering::Relaxed)
     }
 
-    /// Sees to it that what a write made due is done.
-    pub(crate) fn after_write(&self, core: &CollectionCore) -> Result<()> {
-        let is_due = core.view().frozen().next().is_some() || self.is_memory_high() || self.is_log_long();
-        if self.options.background {
-            if core.has_newly_decayed() | core.unsettles() || is_due {
-                self.signal.notify();
-            }
-            return Ok(());
-        }
-        if !is_due {
-            return Ok(());
-        }
-        match self.seal_due() {
-            Err(error) if self.log.check().is_ok() => {
-                // The write is in the log and in memory; the next one tries again.
-                tracing::warn!(%error, "could not seal a segment");
-                Ok(())
-            }
-            result => result,
-        }
-    }
-
-    fn is_memory_high(&self) -> bool {
-        self.growing_bytes.load(Ordering::Relaxed) > self.options.growing_bytes_max
-    }
-
-    /// Whether so much is in memory that writers wait.
-    pub(crate) fn is_memory_full(&self) -> bool {
-        self.growing_bytes.load(Ordering::Relaxed) > 2 * self.options.growing_bytes_max
-    }
-
-    fn is_log_long(&self) -> bool {
-        self.log.size_bytes() > self.options.log_bytes_max
-    }
-
-    /// Seals what is frozen, and what holds up memory or the log. Then there may be something to merge.
-    pub(crate) fn seal_due(&self) -> Result<()> {
-        // Without background threads a writer waits for it.
-        let work = if self.options.background { Work::Seal } else { Work::Flush };
-        let mut sealed = 0;
-        let result = self.seal_due_counting(work, &mut sealed);
-        self.signal.note_seal(&result);
-        if sealed > 0 {
-            self.signal.notify();
-        }
-        result
-    }
-
-    fn seal_due_counting(&self, work: Work, sealed: &mut usize) -> Result<()> {
-        for core in self.collections() {
-            *sealed += core.seal_frozen(self, work)?;
-            self.signal.notify_waiters();
-        }
-        while self.is_memory_high()
-            && let Some(largest) = self.collections().iter().max_by_key(|core| core.growing_bytes())
-            && largest.growing_bytes() > 0
-        {
-            *sealed += largest.flush(self, work)?;
-            self.signal.notify_waiters();
-        }
-        if self.is_log_long() {
-            let oldest = self.log.oldest();
-            for core in self.collections().iter().filter(|core| oldest.contains(&core.id)) {
-                *sealed += core.flush(self, work)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Merges what is due, and what is left where nobody writes. Says when to look again at the latest.
-    pub(crate) fn merge_due(&self) -> Result<Option<Duration>> {
-        let collections = self.collections();
-        collections.iter().try_for_each(|core| core.merge(self, Work::Merge))?;
-        let mut look_again = false;
-        for core in &collections {
-            look_again |= core.settle(self)?;
-        }
-        Ok(look_again.then_some(REST))
-    }
-
     /// Waits for what background work brings about. Without background threads, does that work.
     ///
     /// # Errors
@@ -363,6 +290,7 @@ impl Store {
 
     /// Ends the background threads at their next pause.
     pub(crate) fn stop(&self) {
+        self.link_signal.stop();
         self.signal.stop();
     }
 

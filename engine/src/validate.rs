@@ -39,6 +39,17 @@ pub(crate) fn id(path: &str, id: &PointId) -> Result<()> {
 /// of this at most, stays below half of the largest 32-bit float.
 const LENGTH_MAX: f64 = 6e18;
 
+/// In four sums, as one alone would wait for every step before it.
+fn squared_length(vector: &[f32]) -> f64 {
+    let square = |component: &f32| f64::from(*component).powi(2);
+    let (blocks, rest) = vector.as_chunks::<4>();
+    let mut sums = [0.0; 4];
+    for block in blocks {
+        sums.iter_mut().zip(block).for_each(|(sum, component)| *sum += square(component));
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(square).sum::<f64>()
+}
+
 /// Checks a vector and brings it to the form that is stored: unit length under cosine.
 pub(crate) fn vector(path: &str, mut vector: Vec<f32>, schema: &Schema) -> Result<Vec<f32>> {
     if vector.len() != schema.dimension {
@@ -58,7 +69,7 @@ pub(crate) fn vector(path: &str, mut vector: Vec<f32>, schema: &Schema) -> Resul
         ));
     }
     // In 64 bits no sum of squares of 32-bit floats overflows or vanishes.
-    let length = vector.iter().map(|&component| f64::from(component).powi(2)).sum::<f64>().sqrt();
+    let length = squared_length(&vector).sqrt();
     if schema.metric == Metric::Cosine {
         if length == 0.0 {
             return Err(Error::invalid(

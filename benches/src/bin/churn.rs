@@ -101,14 +101,16 @@ impl Churn<'_> {
             self.turn_over(&churned, turnover)?;
         }
         let start = Instant::now();
-        while churned.collection.info().segments > 1 && start.elapsed() < self.rest() {
+        let is_at_rest = || {
+            let info = churned.collection.info();
+            info.segments == 1 && info.growing == 0
+        };
+        while !is_at_rest() && start.elapsed() < Duration::from_secs(self.arguments.rest_s) {
             std::thread::sleep(Duration::from_millis(50));
         }
-        let segments = churned.collection.info().segments;
-        println!(
-            "{}",
-            json!({ "at_rest_s": rounded(start.elapsed().as_secs_f64(), 2), "segments": segments })
-        );
+        let (seconds, segments) = (start.elapsed().as_secs_f64(), churned.collection.info().segments);
+        let line = json!({ "at_rest": is_at_rest(), "seconds": rounded(seconds, 2), "segments": segments });
+        println!("{line}");
 
         let base = self.turnovers.vectors(&self.data.base, self.arguments.turnovers);
         let truth = exact::truth(&base, &self.data.query, K, None)?;

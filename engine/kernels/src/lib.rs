@@ -16,14 +16,19 @@ mod isa;
 pub mod matrix;
 mod pool;
 mod prefetch;
+mod sketch;
 pub mod sync;
 
 pub use arena::RowArena;
 pub use codes::{
-    BIT1_BLOCK, INT4_BLOCK, KernelBit1, KernelInt4, KernelInt8, pack_int4, pack_planes, pack_signs,
+    BIT1_BLOCK, FindRow, INT4_BLOCK, KernelBit1, KernelInt4, KernelInt8, pack_int4, pack_planes, pack_signs,
 };
 pub use distance::{DistanceF32, KernelF32, norm};
 pub use halves::{KernelF16, pack_f16};
 pub use isa::{ISA_VARIABLE, Isa};
 pub use pool::{CandidatePool, POOL_NODES_MAX};
 pub use prefetch::prefetch;
+pub use sketch::{
+    KernelSketch, SKETCH_BLOCK, SKETCH_PLANES, SKETCH_WORD, SketchBound, SketchQuery, SketchRows,
+    pack_factors, pack_sketch, sketch_bytes, unpack_factors,
+};

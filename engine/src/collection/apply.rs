@@ -14,7 +14,6 @@ use crate::db::Store;
 use crate::payload::{FieldId, FieldTable};
 use crate::point::PointId;
 use crate::segment::{GrowingRow, GrowingSegment, Segment, SegmentView};
-use crate::vectors::Slot;
 
 /// Replayed rows that become nodes when a database is opened; more are sealed.
 const LINKED_AT_OPENING_MAX: u32 = 2_048;
@@ -49,18 +48,12 @@ impl CollectionCore {
             .collect();
         if !rows.is_empty() {
             let segment = self.growing_segment(store, &mut next);
-            let nodes = append(&segment, &mut next, rows, &numbers);
-            if apply.links {
-                segment.link(&nodes, &store.pools);
-            }
+            append(&segment, &mut next, rows, &numbers);
             segment.count_memory();
         }
-        if apply.links
-            // Not of a frozen one: its graph may be on its way into a file.
-            && let Some(SegmentView { segment: Segment::Growing(segment), dead, frozen_at: None, .. }) =
-                next.segments.last()
-        {
-            segment.repair_if_decayed(dead, &store.pools);
+        // In the background a thread does it.
+        if apply.links && !store.options.background {
+            link_all(&next, store);
         }
         apply.seq = seq;
         apply.applied_at = Instant::now();
@@ -82,24 +75,18 @@ impl CollectionCore {
         segment
     }
 
-    /// Ends a replay: from now on rows become nodes as they come.
+    /// Ends a replay: from now on rows become nodes.
     ///
-    /// A few replayed rows become nodes now. Many are frozen instead: their graph is built once, by the seal that this
-    /// makes due, not at every opening; until then a search compares all of them. So opening takes no longer than
-    /// reading the log.
+    /// A few replayed rows become nodes now. Many are frozen instead: they become nodes once, by the seal that this makes
+    /// due, not at every opening; until then a search compares them. So opening takes no longer than reading the log.
     pub(crate) fn end_replay(&self, store: &Store) {
         let mut apply = super::state::lock(&self.apply);
         apply.links = true;
         let mut next = ViewState::clone(&self.view.load());
-        let Some(view) = next.segments.last_mut() else { return };
-        let Segment::Growing(segment) = &view.segment else { return };
-        if view.frozen_at.is_some() {
-            return;
-        }
+        let Some(view) = next.segments.last_mut().filter(|view| view.frozen_at.is_none()) else { return };
+        let Segment::Growing(segment) = view.segment.clone() else { return };
         if view.rows <= LINKED_AT_OPENING_MAX {
-            let live = view.candidates(None).bits;
-            let slots: Vec<Slot> = live.ones().map(|slot| Slot(slot as u32)).collect();
-            segment.link(&slots, &store.pools);
+            link_all(&next, store);
             segment.count_memory();
         } else {
             view.frozen_at = Some(apply.seq);
@@ -108,9 +95,18 @@ impl CollectionCore {
     }
 }
 
-/// Appends rows to the growing segment, the last of the view, and returns those with a vector.
-fn append(segment: &GrowingSegment, next: &mut ViewState, rows: Vec<Row>, numbers: &[FieldId]) -> Vec<Slot> {
-    let (mut slots, mut nodes, mut vectorless) = (Vec::with_capacity(rows.len()), Vec::new(), Vec::new());
+/// Makes all rows of the growing segment nodes.
+fn link_all(view: &ViewState, store: &Store) {
+    if let Some(view @ SegmentView { segment: Segment::Growing(segment), frozen_at: None, .. }) =
+        view.segments.last()
+    {
+        while segment.link_some(view, &store.pools) {}
+    }
+}
+
+/// Appends rows to the growing segment, the last of the view.
+fn append(segment: &GrowingSegment, next: &mut ViewState, rows: Vec<Row>, numbers: &[FieldId]) {
+    let (mut slots, mut vectorless) = (Vec::with_capacity(rows.len()), Vec::new());
     for row in rows {
         let mut values: Vec<_> =
             row.values.into_iter().map(|(index, value)| (numbers[usize::from(index)], value)).collect();
@@ -119,7 +115,9 @@ fn append(segment: &GrowingSegment, next: &mut ViewState, rows: Vec<Row>, number
         let stored = GrowingRow { id: row.id, values: values.into() };
         let slot = segment.push(stored, row.vector.as_deref());
         slots.push(slot.0);
-        if has_vector { nodes.push(slot) } else { vectorless.push(slot.index()) }
+        if !has_vector {
+            vectorless.push(slot.index());
+        }
     }
     if let Some(view) = next.segments.last_mut() {
         view.rows += slots.len() as u32;
@@ -130,7 +128,6 @@ fn append(segment: &GrowingSegment, next: &mut ViewState, rows: Vec<Row>, number
             vectorless.into_iter().for_each(|slot| bits.insert(slot));
         }
     }
-    nodes
 }
 
 /// The collection's numbers of a batch's fields; new ones are added.

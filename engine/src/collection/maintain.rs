@@ -48,6 +48,17 @@ impl CollectionCore {
         apply.seq
     }
 
+    /// Makes some rows of the growing segment nodes of its graph; says whether there are more.
+    pub(crate) fn link_some(&self, store: &Store) -> bool {
+        let view = self.view();
+        match view.segments.last() {
+            Some(view @ SegmentView { segment: Segment::Growing(segment), frozen_at: None, .. }) => {
+                segment.link_some(view, &store.pools)
+            }
+            _ => false,
+        }
+    }
+
     /// Memory of its growing segments.
     pub(crate) fn growing_bytes(&self) -> u64 {
         let of_segment = |view: &SegmentView| match &view.segment {

@@ -152,6 +152,8 @@ pub(crate) struct CollectionCore {
     pub(super) is_settled: AtomicBool,
     /// One more than the `stored_seq` of a commit that a full disk refused, which is to be made up for; 0 if none was.
     pub(super) owed: AtomicU64,
+    /// Whether it waits for its rows to become nodes.
+    pub(crate) is_to_link: AtomicBool,
     /// Held while the manifest is brought up to the view.
     pub(super) committed: Mutex<BTreeMap<u64, Committed>>,
 }
@@ -201,6 +203,7 @@ impl CollectionCore {
             earned: AtomicUsize::new(earned),
             is_settled: AtomicBool::new(false),
             owed: AtomicU64::new(0),
+            is_to_link: AtomicBool::new(false),
             committed: Mutex::new(committed),
         }
     }
@@ -252,7 +255,7 @@ impl CollectionCore {
     }
 
     /// Checks, logs and applies a batch.
-    pub(crate) fn write(&self, store: &Store, batch: Batch) -> Result<WriteReceipt> {
+    pub(crate) fn write(self: &Arc<Self>, store: &Store, batch: Batch) -> Result<WriteReceipt> {
         store.log.check()?;
         // What a write replaces is looked up in every segment.
         self.view.load().check()?;

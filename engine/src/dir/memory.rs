@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{Access, Blob, Dir, DirFile, DirLock, io_error};
 use crate::error::{Error, Result};
+use crate::random::SplitMix64;
 
 /// A file's bytes: those that survive a crash, and all of them.
 #[derive(Clone, Debug, Default)]
@@ -73,24 +74,6 @@ pub(crate) struct MemoryDir {
     path: PathBuf,
     state: Arc<Mutex<State>>,
     locked: Arc<AtomicBool>,
-}
-
-/// A small deterministic generator (Steele, Lea and Flood 2014).
-pub(crate) struct SplitMix64(pub(crate) u64);
-
-impl SplitMix64 {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `bound`.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
 }
 
 impl MemoryDir {

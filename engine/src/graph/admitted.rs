@@ -14,13 +14,16 @@
 //! every direction: a walk of the usual width ends in the first bay that it comes to. It shows at the start, where fewer
 //! rows are admitted than elsewhere. Then the walk is [`FAR_WIDER`] times as wide.
 //!
+//! And where it refuses little of what is near, as of filters that agree with the query or leave most rows, the plain walk
+//! through the refused is faster: it needs not look for neighbours of neighbours.
+//!
 //! **Cost.** A distance less for each refused row; a list of links more, 128 bytes, for each one passed through. Which
 //! is worth it, and when comparing all that is admitted is cheaper still, `search/plan.rs` says.
 
 use fixedbitset::FixedBitSet;
 
 use super::scratch::Scratch;
-use super::walk::{Layer, next};
+use super::walk::{Layer, Plan, next, walk};
 use super::{Stop, WalkRequest};
 use crate::vectors::Scorer;
 
@@ -32,12 +35,15 @@ const WANTED: usize = 24;
 const FAR_WIDER: usize = 8;
 /// Width beyond which it gets no wider: keeping the pool in order would cost more than comparing.
 const FAR_WIDTH_MAX: usize = 10_000;
-/// Rows compared for each unit of a walk's width, or so.
-const STEP: usize = 10;
+/// Distances that such a walk costs for each unit of its width: with a wide pool, and lists that are read in vain, one costs
+/// as much as four.
+const STEP: usize = 40;
 /// Admitted nodes expected around the start for their absence to say something.
 const EXPECTED_MIN: usize = 8;
 /// What is near is refused if its share of admitted rows is so many times less than the whole's.
 const FAR_SHARE: usize = 4;
+/// From this share of admitted nodes around the start on, in so many, the plain walk is taken.
+const PLAIN_SHARE: (usize, usize) = (6, 10);
 /// Nodes around the start that are looked at for that.
 const AROUND: usize = 256;
 /// Lists asked for before they are read.
@@ -70,7 +76,11 @@ pub(super) fn walk_among<L: Layer>(
         // A damaged graph leads nowhere: the scan that follows does without it.
         return (0, true);
     }
-    let is_far = is_far(layer, among, &admits);
+    let around = Around::new(layer, among.start, &admits);
+    if around.are_most_admitted() {
+        return walk_plainly(layer, scorer, (among, &around), scratch);
+    }
+    let is_far = around.is_far(among.matches, layer.limit());
     let ef = if is_far { (request.ef * FAR_WIDER).min(FAR_WIDTH_MAX.max(request.ef)) } else { request.ef };
     if is_far && (ef * STEP) as u64 > request.distances_max {
         return (0, true);
@@ -110,18 +120,50 @@ pub(super) fn walk_among<L: Layer>(
     }
 }
 
-/// Whether the filter refuses what is near the start: within two links of it, the share of admitted nodes is much less
-/// than that of all.
-fn is_far<L: Layer>(layer: &L, among: &Among<'_>, admits: &impl Fn(u32) -> bool) -> bool {
-    let own = layer.links(among.start).filter(|node| (*node as usize) < layer.limit());
-    let (mut near, mut admitted) = (0, 0);
-    for node in own.flat_map(|node| layer.links(node)).take(AROUND) {
-        near += 1;
-        admitted += usize::from(admits(node));
+/// What the filter leaves within two links of the start.
+struct Around {
+    nodes: usize,
+    admitted: usize,
+}
+
+impl Around {
+    fn new<L: Layer>(layer: &L, start: u32, admits: &impl Fn(u32) -> bool) -> Self {
+        let own = layer.links(start).filter(|node| (*node as usize) < layer.limit());
+        let (mut nodes, mut admitted) = (0, 0);
+        for node in own.flat_map(|node| layer.links(node)).take(AROUND) {
+            nodes += 1;
+            admitted += usize::from(admits(node));
+        }
+        Self { nodes, admitted }
     }
-    // admitted / near < matches / limit / FAR_SHARE, in integers.
-    let is_telling = among.matches * near >= EXPECTED_MIN * layer.limit();
-    is_telling && admitted * layer.limit() * FAR_SHARE < among.matches * near
+
+    /// Whether the filter refuses what is near: the share of admitted nodes is much less than that of all.
+    fn is_far(&self, matches: usize, limit: usize) -> bool {
+        // admitted / nodes < matches / limit / FAR_SHARE, in integers.
+        let is_telling = matches * self.nodes >= EXPECTED_MIN * limit;
+        is_telling && self.admitted * limit * FAR_SHARE < matches * self.nodes
+    }
+
+    /// Whether it refuses so little of what is near that walking through the refused costs less than around them.
+    fn are_most_admitted(&self) -> bool {
+        let (share, of) = PLAIN_SHARE;
+        self.nodes > 0 && self.admitted * of >= self.nodes * share
+    }
+}
+
+/// The plain walk from the start, which expands the refused as well.
+fn walk_plainly<L: Layer>(
+    layer: &L,
+    scorer: &dyn Scorer,
+    (among, around): (&Among<'_>, &Around),
+    scratch: &mut Scratch,
+) -> (u64, bool) {
+    // Among nodes of which some are refused, the k-th admitted one is farther back.
+    let farther = |k: usize| (k * around.nodes).div_ceil(around.admitted.max(1));
+    let stop = among.request.stop.map(|stop| Stop { k: farther(stop.k), ..stop });
+    let request = WalkRequest { stop, ..*among.request };
+    let admits = |slot| among.request.admits(slot);
+    walk(layer, scorer, &Plan { start: among.start, admits, admits_all: false, request }, scratch)
 }
 
 /// The admitted nodes not seen yet within one link of a node, and as far as there are too few, within two.
@@ -167,7 +209,7 @@ fn collect<L: Layer>(
 /// Admitted slots, drawn at random with a fixed seed; the same may come twice.
 fn seeds(admit: &FixedBitSet) -> impl Iterator<Item = u32> + '_ {
     (0..SEEDS as u64).filter_map(|number| {
-        let from = super::growing::split_mix(number) as usize % admit.len().max(1);
+        let from = crate::random::split_mix(number) as usize % admit.len().max(1);
         let found = next_one(admit, from).or_else(|| next_one(admit, 0));
         found.map(|slot| slot as u32)
     })

@@ -8,6 +8,7 @@ use super::links::{LinkArena, Stripes, nodes};
 use super::scratch::ScratchPool;
 use super::walk::{Entry, Layer, Layers, search};
 use super::{LAYERS_MAX, Shape, Walk, WalkRequest};
+pub(super) use crate::random::split_mix;
 use crate::schema::GraphOptions;
 use crate::vectors::{Scorer, Slot};
 
@@ -101,7 +102,7 @@ impl GrowingGraph {
     }
 
     /// Slots below this may be nodes.
-    pub(super) fn reach(&self) -> usize {
+    pub(crate) fn reach(&self) -> usize {
         self.reach.load(Ordering::Acquire)
     }
 
@@ -135,14 +136,6 @@ pub(super) fn layer_of(seed: u64, slot: Slot) -> usize {
     ((hash.trailing_zeros() / 5) as usize).min(LAYERS_MAX)
 }
 
-/// The finaliser of SplitMix64 (Steele, Lea and Flood 2014): every bit depends on every bit.
-pub(super) fn split_mix(x: u64) -> u64 {
-    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
-}
-
 impl Layers for GrowingGraph {
     fn entry(&self) -> Option<Entry> {
         let packed = self.entry.load(Ordering::Acquire);
@@ -163,6 +156,11 @@ impl Layers for GrowingGraph {
         // Whatever is linked to was live, and is unless some were removed: the state lies on a cache line of its own,
         // which is worth not to be asked for.
         !self.has_removed.load(Ordering::Acquire) || self.contains(slot)
+    }
+
+    #[inline]
+    fn are_live(&self) -> bool {
+        !self.has_removed.load(Ordering::Acquire)
     }
 
     fn below(&self, layer: usize, node: u32) -> u32 {

@@ -35,6 +35,10 @@ impl Scorer for FromRow<'_> {
     fn prefetch(&self, slots: &[Slot]) {
         self.pairs.prefetch(slots);
     }
+
+    fn score_ahead(&self, slots: &[Slot], ahead: &[Slot], out: &mut [f32]) {
+        self.pairs.score_ahead(self.from, slots, ahead, out);
+    }
 }
 
 impl GrowingGraph {
@@ -83,6 +87,8 @@ impl GrowingGraph {
     ) {
         let (start, upper) = self.choose_above((slot, top), entry, pairs, scratch);
         let plan = Plan::new(start, self.shape.ef_construction, |slot: Slot| self.is_live(slot));
+        // A row that dies from now on might have died after the walk as well.
+        let plan = if self.are_live() { plan.admitting_all() } else { plan };
         walk(&self.base(), &FromRow { pairs, from: slot }, &plan, scratch);
         self.connect_base(slot, pairs, scratch);
         self.connect_above((slot, top), &upper, pairs, scratch);
@@ -114,7 +120,7 @@ impl GrowingGraph {
         let mut upper = Vec::new();
         let (mut start, _) = descend(self, &scorer, (entry, top.min(entry.layer)), scratch);
         for layer in (1..=top.min(entry.layer)).rev() {
-            let plan = Plan::new(start, self.shape.upper_ef, |_| true);
+            let plan = Plan::new(start, self.shape.upper_ef, |_| true).admitting_all();
             walk(&self.upper(layer), &scorer, &plan, scratch);
             start = self.below(layer, scratch.pool.nearest().unwrap_or(start));
             let mut chosen = found(scratch, |node| self.upper_slot(layer, node));

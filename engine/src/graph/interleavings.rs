@@ -1,11 +1,13 @@
 //! What a search relies on beside inserts, in every interleaving (see `ragstone_kernels::sync`): a link leads to a
 //! node that is wholly written and to a row that can be read; tree edges are never missed, so all that was inserted
-//! before a search began is reached by it; and whatever order inserts come in, the graph keeps its invariants.
+//! before a search began is reached by it; and whatever order inserts and repairs come in, the graph keeps its
+//! invariants. Beside a repair a search gets on, and finds nothing that it could know to be removed.
 //!
 //! Lists have five places here, and a chunk two records.
 
 use std::sync::atomic::Ordering;
 
+use fixedbitset::FixedBitSet;
 use ragstone_kernels::RowArena;
 use ragstone_kernels::sync::{Arc, AtomicU32, in_every_interleaving, thread};
 
@@ -21,6 +23,10 @@ fn edge(node: u32) -> Link {
 
 fn link(node: u32) -> Link {
     Link { node, tree: false }
+}
+
+fn only(slot: u32) -> FixedBitSet {
+    FixedBitSet::from_iter([slot as usize])
 }
 
 /// A list of `width` places.
@@ -63,9 +69,12 @@ fn pruning_hides_no_tree_edge() {
 
 /// Where rows lie on a line: the third links to both before it, one as its parent.
 const PLACES: [f32; 3] = [1.0, 3.0, 2.1];
+/// Where the second alone leads from the first to the third.
+const IN_ORDER: [f32; 3] = [1.0, 2.0, 3.0];
 
 /// Rows on a line; a row and its slot are appended before the slot is inserted, as a segment does it.
 struct Line {
+    places: [f32; 3],
     rows: RowArena<f32>,
     graph: GrowingGraph,
 }
@@ -92,10 +101,14 @@ impl Scorer for FromZero<'_> {
 impl Line {
     /// A line whose slots reach these layers, the first of which are nodes already.
     fn new(tops: &[usize], nodes: usize) -> Arc<Self> {
+        Self::of(PLACES, tops, nodes)
+    }
+
+    fn of(places: [f32; 3], tops: &[usize], nodes: usize) -> Arc<Self> {
         let reaches = |seed: &u64| (0..).zip(tops).all(|(slot, top)| layer_of(*seed, Slot(slot)) == *top);
         let Some(seed) = (0..1_000_000).find(reaches) else { panic!("no seed gives {tops:?}") };
         let graph = GrowingGraph::new(GraphOptions { degree: 4, ef_construction: 4 }, seed);
-        let line = Self { rows: RowArena::new(1), graph };
+        let line = Self { places, rows: RowArena::new(1), graph };
         (0..nodes).for_each(|_| line.append());
         Arc::new(line)
     }
@@ -107,7 +120,7 @@ impl Line {
     }
 
     fn push(&self) -> Slot {
-        Slot(self.rows.push(&[PLACES[self.rows.len()]]) as u32)
+        Slot(self.rows.push(&[self.places[self.rows.len()]]) as u32)
     }
 
     /// The nodes that a wide search finds.
@@ -136,8 +149,21 @@ impl Line {
     }
 
     fn is_sound(&self, nodes: u32) {
+        self.shows((0..nodes).collect());
+    }
+
+    /// Fails unless the graph is sound and a search finds exactly these.
+    fn shows(&self, living: Vec<u32>) {
         assert_eq!(check::growing(&self.graph), Vec::<String>::new());
-        assert_eq!(self.found(), (0..nodes).collect::<Vec<_>>());
+        assert_eq!(self.found(), living);
+    }
+
+    fn choose_anew(&self, node: u32) {
+        self.graph.scratch.with(|scratch| self.graph.choose_anew(node, &self.rows, scratch));
+    }
+
+    fn repair(&self, dead: u32) {
+        assert_eq!(self.graph.repair(&only(dead), &self.rows), 1);
     }
 }
 
@@ -231,5 +257,75 @@ fn who_is_told_of_a_node_finds_it() {
         line.append();
         visible.store(2, Ordering::Release);
         reader.join().unwrap();
+    });
+}
+
+/// Takes one of three nodes out of a line while another thread reads it, in every interleaving.
+fn beside_a_repair(dead: u32, read: fn(&Line)) {
+    in_every_interleaving(2, move || {
+        let line = Line::new(&[0, 0, 0], 3);
+        let reader = line.clone();
+        let reader = thread::spawn(move || read(&reader));
+        line.repair(dead);
+        reader.join().unwrap();
+        line.shows((0..3).filter(|node| *node != dead).collect());
+    });
+}
+
+#[test]
+fn a_search_that_begins_at_a_node_being_removed_gets_on() {
+    beside_a_repair(0, |line| {
+        let found = line.found();
+        assert!(found.contains(&1) || found.contains(&2), "{found:?}");
+    });
+}
+
+#[test]
+fn a_search_beside_a_repair_finds_all_whose_links_stay() {
+    beside_a_repair(2, |line| {
+        let found = line.found();
+        assert!(found.starts_with(&[0, 1]), "{found:?}");
+    });
+}
+
+#[test]
+fn who_sees_the_number_of_nodes_fall_finds_none_of_the_removed() {
+    beside_a_repair(1, |line| {
+        let is_removed = line.graph.len() == 2;
+        let found = line.found();
+        assert!(found.contains(&0) && !(is_removed && found.contains(&1)), "{found:?}");
+    });
+}
+
+#[test]
+fn an_insert_beside_a_repair_leaves_a_sound_graph() {
+    for dead in [0, 1] {
+        in_every_interleaving(3, move || {
+            let line = Line::new(&[0, 0, 0], 2);
+            let slot = line.push();
+            let other = line.clone();
+            let other = thread::spawn(move || other.graph.insert(slot, &other.rows));
+            line.repair(dead);
+            other.join().unwrap();
+            line.shows((0..3).filter(|node| *node != dead).collect());
+        });
+    }
+}
+
+/// The threads of a repair are rayon's, of which loom knows nothing: so here its parallel part is done by two of loom's. Each
+/// chooses the other's node and links it back.
+#[test]
+fn the_threads_of_a_repair_leave_a_sound_graph() {
+    in_every_interleaving(3, || {
+        let line = Line::of(IN_ORDER, &[0, 0, 0], 3);
+        let removed = line.graph.remove(&only(1));
+        assert_eq!(removed.ones().collect::<Vec<_>>(), [1]);
+        assert_eq!(line.graph.broken(&removed), [0, 2]);
+        let other = line.clone();
+        let other = thread::spawn(move || other.choose_anew(2));
+        line.choose_anew(0);
+        other.join().unwrap();
+        line.graph.scratch.with(|scratch| line.graph.bind_parts(&line.rows, scratch));
+        line.shows(vec![0, 2]);
     });
 }

@@ -51,7 +51,7 @@ use fixedbitset::FixedBitSet;
 pub(crate) use build::{BuildRequest, BuiltGraph, build, build_on};
 pub(crate) use growing::GrowingGraph;
 pub(crate) use resume::Resumed;
-pub(crate) use sealed::{GRAPH_HEADER_BYTES, SealedGraph};
+pub(crate) use sealed::{GRAPH_HEADER_BYTES, GraphError, SealedGraph};
 
 use crate::interrupt::{POLL_DISTANCES, Watch};
 use crate::vectors::Slot;
@@ -91,12 +91,14 @@ pub(crate) struct Stop {
     pub(crate) k: usize,
     /// What makes squared distances of the scorer's.
     pub(crate) shift: f32,
+    /// A distance within which as many rows were found already, in other graphs.
+    pub(crate) bound: f32,
 }
 
 impl Stop {
     /// Whether a node so far away ends a walk of width `ef` whose `k`-th nearest is so near.
     fn ends(self, factor: f32, distance: f32, kth: f32) -> bool {
-        let kth = kth + self.shift;
+        let kth = kth.min(self.bound) + self.shift;
         kth > 0.0 && distance + self.shift > factor * kth
     }
 

@@ -9,6 +9,10 @@
 //! 2. the spanning tree has lost edges: the parts are found and bound together again, each by an edge to the
 //!    nearest node of the largest part that has room.
 //!
+//! Searches run beside it. Rows are marked as removed before the number of nodes falls, so who sees that number finds none
+//! of them. Lists change in place and are never empty on the way: a walk gets on from wherever it stands, also from a dead
+//! entry, but it may miss a row whose link moves up in a list while that is read.
+//!
 //! Upper layers keep their dead: they route, and are few. Every thread of the current rayon pool works on it.
 //! When a fifth of 60,000 nodes has died that is nearly every list, and takes about a second of two threads; run it
 //! then. Beyond a third, building anew is better.
@@ -18,6 +22,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use fixedbitset::FixedBitSet;
+#[cfg(not(ragstone_loom))]
 use rayon::prelude::*;
 
 use super::WalkRequest;
@@ -35,38 +40,29 @@ const COMPARED_MAX: usize = 256;
 /// a repair's time goes into.
 const CHOSEN_AMONG: usize = 2;
 
+/// Under loom, which follows no threads but its own, one after the other.
+#[cfg(ragstone_loom)]
+trait IntoParallelIterator: IntoIterator + Sized {
+    fn into_par_iter(self) -> Self::IntoIter {
+        self.into_iter()
+    }
+}
+
+#[cfg(ragstone_loom)]
+impl<I: IntoIterator> IntoParallelIterator for I {}
+
 impl GrowingGraph {
     /// Removes the nodes of `dead`; slots that are no nodes are ignored. Searches run on; those that began
-    /// before may still find a removed row, those after find it never, also where a reader's older view
-    /// admits it. Returns how many nodes were removed.
+    /// before may still find a removed row and miss others, those after find it never, also where a reader's
+    /// older view admits it. Returns how many nodes were removed.
     pub(crate) fn repair(&self, dead: &FixedBitSet, pairs: &dyn PairScorer) -> usize {
         let _alone = self.structure.write().unwrap_or_else(PoisonError::into_inner);
-        self.has_removed.store(true, Ordering::Release);
-        let mut removed = FixedBitSet::with_capacity(self.reach());
-        for slot in dead.ones().take_while(|slot| *slot < self.reach()) {
-            if self.state(slot as u32) == LIVE {
-                self.base.get(slot)[0].store(REMOVED, Ordering::Release);
-                removed.insert(slot);
-            }
-        }
-        let count = removed.count_ones(..);
-        if count == 0 {
+        let removed = self.remove(dead);
+        if removed.is_clear() {
             return 0;
         }
-        self.live.fetch_sub(count, Ordering::AcqRel);
-        // Of those removed before, none is met any more but where a walk begins or comes down.
-        let entry = self.entry().filter(|entry| entry.layer == 0).map(|entry| entry.node);
-        let is_met = |node: u32| match self.state(node) {
-            LIVE => true,
-            REMOVED => {
-                removed.contains(node as usize) || self.layer_of(Slot(node)) > 0 || entry == Some(node)
-            }
-            _ => false,
-        };
         // All of them before the first is changed: who reads a list beside its writer may miss a link that moves.
-        let has_lost =
-            |node: &u32| is_met(*node) && links(self.list(*node)).any(|link| self.state(link.node) != LIVE);
-        let broken: Vec<u32> = (0..self.reach() as u32).into_par_iter().filter(has_lost).collect();
+        let broken = self.broken(&removed);
         broken.into_par_iter().for_each(|node| {
             if self.state(node) == LIVE {
                 self.scratch.with(|scratch| self.choose_anew(node, pairs, scratch));
@@ -75,7 +71,37 @@ impl GrowingGraph {
             }
         });
         self.scratch.with(|scratch| self.bind_parts(pairs, scratch));
-        count
+        removed.count_ones(..)
+    }
+
+    /// Marks nodes as removed; returns those that were not.
+    pub(super) fn remove(&self, dead: &FixedBitSet) -> FixedBitSet {
+        self.has_removed.store(true, Ordering::Release);
+        let mut removed = FixedBitSet::with_capacity(self.reach());
+        for slot in dead.ones().take_while(|slot| *slot < self.reach()) {
+            if self.state(slot as u32) == LIVE {
+                self.base.get(slot)[0].store(REMOVED, Ordering::Release);
+                removed.insert(slot);
+            }
+        }
+        self.live.fetch_sub(removed.count_ones(..), Ordering::AcqRel);
+        removed
+    }
+
+    /// The nodes that link to removed ones. Of those removed before, only where a walk begins or comes down: none is met
+    /// elsewhere.
+    pub(super) fn broken(&self, removed: &FixedBitSet) -> Vec<u32> {
+        let entry = self.entry().filter(|entry| entry.layer == 0).map(|entry| entry.node);
+        let is_met = |node: u32| match self.state(node) {
+            LIVE => true,
+            REMOVED => {
+                removed.contains(node as usize) || self.layer_of(Slot(node)) > 0 || entry == Some(node)
+            }
+            _ => false,
+        };
+        let has_lost =
+            |node: &u32| is_met(*node) && links(self.list(*node)).any(|link| self.state(link.node) != LIVE);
+        (0..self.reach() as u32).into_par_iter().filter(has_lost).collect()
     }
 
     /// Replaces the links of a removed node by living ones near it. Which of them matters little: a walk at most begins
@@ -88,7 +114,7 @@ impl GrowingGraph {
     }
 
     /// Replaces the links of a living node that has lost some.
-    fn choose_anew(&self, node: u32, pairs: &dyn PairScorer, scratch: &mut Scratch) {
+    pub(super) fn choose_anew(&self, node: u32, pairs: &dyn PairScorer, scratch: &mut Scratch) {
         let old: Vec<Link> = links(self.list(node)).collect();
         let kept = old.iter().copied().filter(|link| self.state(link.node) == LIVE);
         let edge = |slot: u32| old.iter().any(|link| link.tree && link.node == slot);
@@ -204,7 +230,7 @@ impl GrowingGraph {
             let (start, _) = descend(self, &scorer, (entry, 0), scratch);
             let admits = |slot: Slot| bound.contains(slot.index()) && has_room(slot.0);
             let request = WalkRequest { distances_max: 4096, ..WalkRequest::new(16) };
-            let plan = Plan { start, admits, request };
+            let plan = Plan { start, admits, admits_all: false, request };
             walk(&self.base(), &scorer, &plan, scratch);
             parent = scratch.pool.admitted().next().map(|(_, node)| node);
         }

@@ -43,20 +43,23 @@ impl Visited {
     #[inline]
     pub(super) fn insert_all(&mut self, nodes: impl Iterator<Item = u32>) -> Range<usize> {
         let first = self.len;
+        // Each step waits for the length that the one before leaves: it is not to go through memory.
+        let (mut len, limit, bits) = (first, self.limit, &mut *self.bits);
         for node in nodes {
-            if node >= self.limit {
+            if node >= limit {
                 continue;
             }
-            if self.nodes.len() <= self.len {
-                self.nodes.resize(self.len + 1024, 0);
+            if self.nodes.len() <= len {
+                make_room(&mut self.nodes);
             }
             // Whether it is new cannot be predicted, so it is no branch: what was seen is written over.
-            let (word, bit) = (&mut self.bits[node as usize / 64], node % 64);
-            self.nodes[self.len] = node;
-            self.len += usize::from((*word >> bit) & 1 == 0);
+            let (word, bit) = (&mut bits[node as usize / 64], node % 64);
+            self.nodes[len] = node;
+            len += usize::from((*word >> bit) & 1 == 0);
             *word |= 1 << bit;
         }
-        first..self.len
+        self.len = len;
+        first..len
     }
 
     /// The nodes seen, by their places.
@@ -64,6 +67,11 @@ impl Visited {
     pub(super) fn at(&self, places: &Range<usize>) -> &[u32] {
         &self.nodes[places.clone()]
     }
+}
+
+#[cold]
+fn make_room(nodes: &mut Vec<u32>) {
+    nodes.resize(nodes.len() + 1024, 0);
 }
 
 /// The working memory of one walk or insert at a time.
@@ -76,6 +84,8 @@ pub(super) struct Scratch {
     pub(super) pool: CandidatePool,
     /// Rows and distances of the batch.
     pub(super) slots: Vec<Slot>,
+    /// Rows of the batch after it.
+    pub(super) ahead: Vec<Slot>,
     pub(super) distances: Vec<f32>,
     pub(super) select: SelectScratch,
 }

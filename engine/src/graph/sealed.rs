@@ -6,6 +6,7 @@ use super::scratch::ScratchPool;
 use super::walk::{Entry, Layer, Layers, search};
 use super::{LAYERS_MAX, Walk, WalkRequest, verify};
 use crate::limits::GRAPH_DEGREE_MAX;
+use crate::pace::{Halt, Pace};
 use crate::vectors::{SLOTS_MAX, Scorer, SharedBytes, Slot};
 
 #[cfg(target_endian = "big")]
@@ -194,8 +195,8 @@ impl SealedGraph {
     }
 
     /// Checks every word.
-    pub(crate) fn verify(&self) -> Result<(), GraphError> {
-        verify::check(&self.view())
+    pub(crate) fn verify(&self, pace: &mut Pace<'_>) -> Result<(), Halt<GraphError>> {
+        verify::check(&self.view(), pace)
     }
 
     /// Rows that are in the graph.
@@ -267,6 +268,11 @@ impl Layers for View<'_> {
 
     #[inline]
     fn is_live(&self, _slot: Slot) -> bool {
+        true
+    }
+
+    #[inline]
+    fn are_live(&self) -> bool {
         true
     }
 

@@ -11,33 +11,13 @@ use proptest::prelude::*;
 
 use super::sealed::GraphError;
 use super::*;
+use crate::pace::at_once;
+use crate::random::SplitMix64;
 use crate::schema::{EncodingKind, GraphOptions, Metric, Schema};
 use crate::vectors::{Encodings, GrowingRows, PairScorer, Rows};
 
-/// SplitMix64 as a stream.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
-    }
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-    fn uniform(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1 << 24) as f32
-    }
-    /// Near enough to normal: a sum of uniforms.
-    fn normal(&mut self) -> f32 {
-        (0..6).map(|_| self.uniform()).sum::<f32>() - 3.0
-    }
-}
-
 /// Points around a few dozen centres, as embeddings are; under dot their lengths differ.
-fn clustered(rows: usize, dimension: usize, metric: Metric, random: &mut Random) -> Vec<Vec<f32>> {
+fn clustered(rows: usize, dimension: usize, metric: Metric, random: &mut SplitMix64) -> Vec<Vec<f32>> {
     let centres: Vec<Vec<f32>> = (0..40).map(|_| (0..dimension).map(|_| random.normal()).collect()).collect();
     let mut row = || {
         let centre = &centres[random.below(centres.len())];
@@ -105,7 +85,7 @@ fn opened(built: &BuiltGraph) -> Result<SealedGraph, GraphError> {
 
 fn open_verified(bytes: Vec<u8>) -> Result<SealedGraph, GraphError> {
     let graph = open_bytes(bytes)?;
-    graph.verify().map(|()| graph)
+    at_once(|pace| graph.verify(pace)).map(|()| graph)
 }
 
 /// Bytes at a multiple of four, as a memory map's are.
@@ -126,7 +106,7 @@ fn open_bytes(bytes: Vec<u8>) -> Result<SealedGraph, GraphError> {
 #[test]
 fn finds_what_brute_force_finds_under_every_metric() {
     for metric in [Metric::Cosine, Metric::Dot, Metric::L2] {
-        let mut random = Random(11);
+        let mut random = SplitMix64(11);
         let vectors = clustered(3_000, 24, metric, &mut random);
         let queries = clustered(100, 24, metric, &mut random);
         let (rows, encoding) = (stored(&vectors), exact_encodings(metric));
@@ -157,7 +137,7 @@ fn grown(rows: &GrowingRows, encoding: &Encodings, options: GraphOptions) -> Gro
 
 #[test]
 fn a_growing_graph_finds_what_brute_force_finds_and_hides_what_is_not_admitted() {
-    let mut random = Random(5);
+    let mut random = SplitMix64(5);
     let vectors = clustered(2_500, 20, Metric::Cosine, &mut random);
     let queries = clustered(60, 20, Metric::Cosine, &mut random);
     let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::Cosine));
@@ -183,7 +163,7 @@ fn a_growing_graph_finds_what_brute_force_finds_and_hides_what_is_not_admitted()
 
 #[test]
 fn a_walk_ends_at_its_limit_and_says_so() {
-    let mut random = Random(6);
+    let mut random = SplitMix64(6);
     let vectors = clustered(1_500, 16, Metric::L2, &mut random);
     let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::L2));
     let graph = grown(&rows, &encoding, small());
@@ -229,7 +209,7 @@ fn build_of(nodes: &FixedBitSet, rows: u32, pairs: &dyn PairScorer) -> BuiltGrap
 
 #[test]
 fn rows_without_a_vector_are_no_nodes() {
-    let mut random = Random(8);
+    let mut random = SplitMix64(8);
     let vectors = clustered(900, 12, Metric::L2, &mut random);
     let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::L2));
     let nodes: FixedBitSet = (0..900).filter(|slot| slot % 3 == 1).collect();
@@ -243,7 +223,7 @@ fn rows_without_a_vector_are_no_nodes() {
 
 #[test]
 fn searches_beside_inserts_find_what_was_there_before() {
-    let mut random = Random(9);
+    let mut random = SplitMix64(9);
     let vectors = clustered(4_000, 16, Metric::Cosine, &mut random);
     let encoding = exact_encodings(Metric::Cosine);
     let rows = stored(&vectors);
@@ -264,7 +244,7 @@ fn searches_beside_inserts_find_what_was_there_before() {
             });
         }
         scope.spawn(|| {
-            let mut random = Random(10);
+            let mut random = SplitMix64(10);
             let (mut hits, mut asked) = (0, 0);
             loop {
                 let before = inserted.load(Ordering::Acquire);
@@ -291,7 +271,7 @@ fn searches_beside_inserts_find_what_was_there_before() {
 
 #[test]
 fn repair_removes_the_dead_and_keeps_recall_and_reach() {
-    let mut random = Random(12);
+    let mut random = SplitMix64(12);
     let vectors = clustered(2_400, 20, Metric::Cosine, &mut random);
     let queries = clustered(60, 20, Metric::Cosine, &mut random);
     let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::Cosine));
@@ -339,7 +319,7 @@ impl RemoveRangeFrom for FixedBitSet {
 
 #[test]
 fn a_graph_whose_nodes_all_died_begins_anew() {
-    let mut random = Random(13);
+    let mut random = SplitMix64(13);
     let vectors = clustered(900, 8, Metric::L2, &mut random);
     let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::L2));
     let pairs = encoding.growing.pair_scorer(&rows);
@@ -362,7 +342,7 @@ fn a_graph_whose_nodes_all_died_begins_anew() {
 
 #[test]
 fn bytes_survive_a_round_trip_and_give_the_same_walks() {
-    let mut random = Random(14);
+    let mut random = SplitMix64(14);
     let vectors = clustered(1_200, 16, Metric::Dot, &mut random);
     let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::Dot));
     let request = BuildRequest { rows: 1_200, options: small(), seed: 3 };
@@ -385,7 +365,7 @@ fn bytes_survive_a_round_trip_and_give_the_same_walks() {
 
 #[test]
 fn a_growing_graph_is_sealed_without_its_dead_and_in_another_order() {
-    let mut random = Random(17);
+    let mut random = SplitMix64(17);
     let vectors = clustered(2_000, 16, Metric::Cosine, &mut random);
     let queries = clustered(60, 16, Metric::Cosine, &mut random);
     let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::Cosine));
@@ -429,7 +409,7 @@ proptest! {
         let graph = GrowingGraph::new(GraphOptions { degree: 4, ef_construction: 16 }, 2);
         let mut dead = FixedBitSet::new();
         for (inserts, seed, kinds) in steps {
-            let mut random = Random(seed);
+            let mut random = SplitMix64(seed);
             for _ in 0..inserts {
                 // Few distinct values: equal rows are the hard case.
                 let row: Vec<f32> = (0..4).map(|_| random.below(kinds * 2) as f32).collect();

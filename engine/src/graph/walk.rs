@@ -1,22 +1,25 @@
 //! The walk: one routine for every layer of every graph, searches and inserts alike.
 //!
 //! ```text
-//! compare the start
-//! while the pool has a node not yet expanded: take the nearest one
-//!     prefetch the list of the one after it
-//!     collect its neighbours not yet visited          (the list was prefetched earlier)
-//!     prefetch their rows
-//!     put the batch compared before into the pool     (while the rows are on their way)
-//!     compare the neighbours in one batch
-//!     end if the next node is far beyond what is wanted                    (`Stop`)
+//! the start is the first batch
+//! while there is a batch:
+//!     put the batch compared before into the pool
+//!     take the nearest node not yet expanded, unless it is far beyond what is wanted     (`Stop`)
+//!     if its list is here:   collect its neighbours not yet visited
+//!     compare the batch, prefetching the rows of what was collected
+//!     if its list is not here yet, which the pool asked for just now:   collect and prefetch now
+//!     what was collected is the next batch
 //! ```
 //! So a node is chosen without knowledge of the last batch. At equal width that compares some per cent more rows and
-//! finds more; at equal recall it is 5 to 10 % faster, as nothing waits for rows (measured on 60,000 text embeddings).
+//! finds more; at equal recall it is 5 to 10 % faster, as nothing waits for rows (measured on 60,000 text embeddings). When
+//! neighbours are collected, before or after a comparison, makes no difference to what is found.
+
+use std::cell::Cell;
 
 use ragstone_kernels::CandidatePool;
 
 use super::admitted::{Among, walk_among};
-use super::scratch::Scratch;
+use super::scratch::{Scratch, Visited};
 use super::{Stop, Walk, WalkRequest};
 use crate::vectors::{Scorer, Slot};
 
@@ -46,6 +49,8 @@ pub(super) trait Layers {
     fn upper(&self, layer: usize) -> impl Layer;
     /// Whether a slot is a node to be found. Nothing links to one that is not, but a walk may begin there.
     fn is_live(&self, slot: Slot) -> bool;
+    /// Whether all slots are live now.
+    fn are_live(&self) -> bool;
     /// The node of the layer below that is the same row.
     fn below(&self, layer: usize, node: u32) -> u32;
 }
@@ -58,54 +63,76 @@ pub(super) fn walk<L: Layer>(
     plan: &Plan<'_, impl Fn(Slot) -> bool>,
     scratch: &mut Scratch,
 ) -> (u64, bool) {
-    let Scratch { visited, pool, slots, distances, .. } = scratch;
+    let Scratch { visited, pool, slots, ahead, distances, .. } = scratch;
     visited.begin(layer.limit());
     let request = &plan.request;
     pool.reset(request.ef);
     let admits = |node| (plan.admits)(layer.slot(node));
-    // A node that comes to the front is expanded next, so its list is wanted at once.
-    let is_first = |node| layer.prefetch(node);
+    // A node that comes to the front is expanded next, so its list is wanted at once, and takes a while.
+    let came = Cell::new(false);
+    let is_first = |node| {
+        layer.prefetch(node);
+        came.set(true);
+    };
+    let offer = |pool: &mut CandidatePool, nodes: &[u32], distances: &[f32]| {
+        if plan.admits_all {
+            pool.offer_admitted(nodes, distances, is_first);
+        } else {
+            pool.offer(nodes, distances, admits, is_first);
+        }
+    };
     let factor = Stop::factor(request.ef);
     let take_next = |pool: &mut CandidatePool| next(pool, request.stop, (request.ef, factor));
+    let collect = |visited: &mut Visited, pool: &CandidatePool, node, slots: &mut Vec<Slot>| {
+        if let Some(after) = pool.peek_next() {
+            layer.prefetch(after);
+        }
+        let batch = visited.insert_all(layer.links(node));
+        slots.clear();
+        slots.extend(visited.at(&batch).iter().map(|node| layer.slot(*node)));
+        batch
+    };
     let (mut compared, mut check_at) = (0, request.next_check(0));
-    // The batch compared last, by its places among the nodes seen; its distances are in `distances`.
-    let mut batch = 0..0;
-    let mut next = Some(plan.start);
+    // Batches are places among the nodes seen: of the one to be compared, whose rows are in `slots`, and of the one compared
+    // last, whose distances are in `distances`.
+    let (mut batch, mut last) = (visited.insert_all(std::iter::once(plan.start)), 0..0);
+    slots.clear();
+    slots.extend(visited.at(&batch).iter().map(|node| layer.slot(*node)));
     loop {
+        came.set(false);
+        offer(pool, visited.at(&last), distances);
+        let mut next = take_next(pool);
+        // A list that was asked for long ago is here: so its rows can be asked for while this batch is compared.
+        let early = next.filter(|_| !came.get()).map(|node| collect(visited, pool, node, ahead));
+        if distances.len() < slots.len() {
+            distances.resize(slots.len(), 0.0);
+        }
+        let rows_ahead = if early.is_some() { &ahead[..] } else { &[] };
+        scorer.score_ahead(slots, rows_ahead, &mut distances[..slots.len()]);
+        compared += slots.len() as u64;
+        last = batch;
+        if compared >= check_at {
+            if request.ends_at(compared) {
+                offer(pool, visited.at(&last), distances);
+                return (compared, next.is_some() || pool.peek_next().is_some());
+            }
+            check_at = request.next_check(compared);
+        }
         if next.is_none() {
             // What was compared last decides whether there is more.
-            pool.offer(visited.at(&batch), distances, admits, is_first);
-            batch = 0..0;
+            offer(pool, visited.at(&last), distances);
+            last = 0..0;
             next = take_next(pool);
         }
         let Some(node) = next else {
             return (compared, false);
         };
-        if let Some(after) = pool.peek_next() {
-            layer.prefetch(after);
-        }
-        let collected = match compared {
-            0 => visited.insert_all(std::iter::once(node)),
-            _ => visited.insert_all(layer.links(node)),
-        };
-        slots.clear();
-        slots.extend(visited.at(&collected).iter().map(|node| layer.slot(*node)));
-        scorer.prefetch(slots);
-        pool.offer(visited.at(&batch), distances, admits, is_first);
-        if distances.len() < slots.len() {
-            distances.resize(slots.len(), 0.0);
-        }
-        scorer.score(slots, &mut distances[..slots.len()]);
-        compared += slots.len() as u64;
-        batch = collected;
-        if compared >= check_at {
-            if request.ends_at(compared) {
-                pool.offer(visited.at(&batch), distances, admits, is_first);
-                return (compared, pool.peek_next().is_some());
-            }
-            check_at = request.next_check(compared);
-        }
-        next = take_next(pool);
+        batch = early.unwrap_or_else(|| {
+            let batch = collect(visited, pool, node, ahead);
+            scorer.prefetch(ahead);
+            batch
+        });
+        std::mem::swap(slots, ahead);
     }
 }
 
@@ -125,6 +152,8 @@ pub(super) struct Plan<'a, A> {
     pub(super) start: u32,
     /// Who is admitted; what the request says of that counts besides.
     pub(super) admits: A,
+    /// Whether that is everyone, which is known beforehand.
+    pub(super) admits_all: bool,
     /// Width and limits.
     pub(super) request: WalkRequest<'a>,
 }
@@ -132,7 +161,12 @@ pub(super) struct Plan<'a, A> {
 impl<A> Plan<'_, A> {
     /// A walk that ends when its pool is expanded.
     pub(super) fn new(start: u32, ef: usize, admits: A) -> Self {
-        Self { start, admits, request: WalkRequest::new(ef) }
+        Self { start, admits, admits_all: false, request: WalkRequest::new(ef) }
+    }
+
+    /// The same where `admits` never says no.
+    pub(super) fn admitting_all(self) -> Self {
+        Self { admits_all: true, ..self }
     }
 }
 
@@ -146,7 +180,7 @@ pub(super) fn descend(
 ) -> (u32, u64) {
     let (mut node, mut compared) = (entry.node, 0);
     for above in (layer + 1..=entry.layer).rev() {
-        let plan = Plan::new(node, 1, |_| true);
+        let plan = Plan::new(node, 1, |_| true).admitting_all();
         compared += walk(&layers.upper(above), scorer, &plan, scratch).0;
         node = layers.below(above, scratch.pool.nearest().unwrap_or(node));
     }
@@ -170,8 +204,11 @@ pub(super) fn search(
         return found(scratch, above + compared, cut);
     }
     let admits = |slot| request.admits(slot) && layers.is_live(slot);
-    let plan = Plan { start, admits, request: *request };
-    let (compared, cut) = walk(&layers.base(), scorer, &plan, scratch);
+    let base = layers.base();
+    let sees_all = base.limit() <= request.visible as usize;
+    let admits_all = request.admit.is_none() && sees_all && layers.are_live();
+    let plan = Plan { start, admits, admits_all, request: *request };
+    let (compared, cut) = walk(&base, scorer, &plan, scratch);
     found(scratch, above + compared, cut)
 }
 

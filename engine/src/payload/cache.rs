@@ -1,22 +1,31 @@
 //! Answers to conditions on the columns of a sealed segment.
 //!
-//! **Problem.** A condition is tested on every row of a segment, which at 60,000 rows costs more than the walk it is
-//! for; and applications ask with the same few conditions (a tenant, a language, a year) again and again.
+//! **Problem.** Applications ask with the same few conditions (a tenant, a language, a year) again and again, and finding
+//! the rows of one costs some microseconds.
 //!
 //! **Idea.** A sealed segment never changes, so the rows that meet a condition are the same for ever: the answers to the
 //! last conditions asked are kept. Deletes do not concern them: they come in afterwards. Conditions are kept one by one,
 //! so whatever combines known ones costs a few operations on words.
 //!
+//! A condition has [`WAYS`] places, given by its hash, each an atomic pointer: searches read and replace them without a
+//! lock. A new answer takes the place among its own that was not asked for the longest; two at once may take the same, and one
+//! is not kept then, which costs finding it again.
+//!
 //! **Cost.** A bit for each row and kept answer, at most [`BYTES_MAX`] a segment and [`ANSWERS_MAX`] in number.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwapOption;
 use fixedbitset::FixedBitSet;
 
 use super::{FieldId, Test};
 
 const ANSWERS_MAX: usize = 64;
 const BYTES_MAX: usize = 4 << 20;
+/// Places of a condition.
+const WAYS: usize = 4;
 /// Conditions of more bytes than this are not kept: telling them apart would cost as much as testing them.
 const CONDITION_BYTES_MAX: usize = 4 << 10;
 
@@ -25,16 +34,27 @@ struct Answer {
     field: FieldId,
     test: Arc<Test>,
     rows: Arc<FixedBitSet>,
+    /// When it was asked for last, by the cache's count.
+    asked_at: AtomicU64,
 }
 
-/// The last answers of one segment, the latest last.
-#[derive(Debug, Default)]
+/// The last answers of one segment.
+#[derive(Debug)]
 pub(crate) struct FilterCache {
-    /// Held to look through at most [`ANSWERS_MAX`] conditions.
-    answers: Mutex<Vec<Answer>>,
+    /// Whole groups of [`WAYS`] places; none of a segment whose answers are too long to keep.
+    places: Box<[ArcSwapOption<Answer>]>,
+    /// Conditions asked.
+    asked: AtomicU64,
 }
 
 impl FilterCache {
+    /// For a segment of so many rows.
+    pub(crate) fn new(rows: usize) -> Self {
+        let count = ANSWERS_MAX.min(BYTES_MAX / rows.div_ceil(8).max(1)) / WAYS * WAYS;
+        let places = std::iter::repeat_with(ArcSwapOption::empty).take(count).collect();
+        Self { places, asked: AtomicU64::new(0) }
+    }
+
     /// The rows that meet a condition: as they were found before, or found now.
     pub(crate) fn get(
         &self,
@@ -42,29 +62,35 @@ impl FilterCache {
         test: &Arc<Test>,
         find: impl FnOnce() -> FixedBitSet,
     ) -> Arc<FixedBitSet> {
-        let answers = || self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = {
-            let mut answers = answers();
-            let place = answers.iter().position(|answer| answer.field == field && answer.test == *test);
-            place.map(|place| {
-                let answer = answers.remove(place);
-                let rows = answer.rows.clone();
-                answers.push(answer);
-                rows
-            })
-        };
-        if let Some(rows) = known {
-            return rows;
+        if self.places.is_empty() || test.size_bytes() > CONDITION_BYTES_MAX {
+            return Arc::new(find());
+        }
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((field, &**test)) as usize;
+        let group = hash % (self.places.len() / WAYS) * WAYS;
+        let places = &self.places[group..group + WAYS];
+        // A count that orders what was asked; nothing else is handed over with it.
+        let now = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut oldest = (u64::MAX, 0);
+        for (number, place) in places.iter().enumerate() {
+            let answer = place.load();
+            let asked_at = match &*answer {
+                Some(answer) if answer.field == field && answer.test == *test => {
+                    answer.asked_at.store(now, Ordering::Relaxed);
+                    return answer.rows.clone();
+                }
+                Some(answer) => answer.asked_at.load(Ordering::Relaxed),
+                None => 0,
+            };
+            oldest = oldest.min((asked_at, number));
         }
         let rows = Arc::new(find());
-        let row_bytes = rows.len().div_ceil(8).max(1);
-        if test.size_bytes() <= CONDITION_BYTES_MAX && row_bytes <= BYTES_MAX {
-            let mut answers = answers();
-            while answers.len() >= ANSWERS_MAX.min(BYTES_MAX / row_bytes) {
-                answers.remove(0);
-            }
-            answers.push(Answer { field, test: test.clone(), rows: rows.clone() });
-        }
+        let asked_at = AtomicU64::new(now);
+        places[oldest.1].store(Some(Arc::new(Answer {
+            field,
+            test: test.clone(),
+            rows: rows.clone(),
+            asked_at,
+        })));
         rows
     }
 }
@@ -73,37 +99,62 @@ impl FilterCache {
 mod tests {
     use super::*;
 
+    fn rows_of(field: FieldId, value: i64) -> FixedBitSet {
+        let mut rows = FixedBitSet::with_capacity(100);
+        rows.insert((i64::from(field) * 10 + value % 10) as usize);
+        rows
+    }
+
     #[test]
     fn an_answer_is_found_once_while_it_is_kept() {
-        let cache = FilterCache::default();
+        let cache = FilterCache::new(100);
         let found = std::cell::Cell::new(0);
         let ask = |field: FieldId, value: i64| {
             let rows = cache.get(field, &Arc::new(Test::IntIn(vec![value])), || {
                 found.set(found.get() + 1);
-                let mut rows = FixedBitSet::with_capacity(100);
-                rows.insert((i64::from(field) * 10 + value % 10) as usize);
-                rows
+                rows_of(field, value)
             });
-            assert_eq!(rows.ones().collect::<Vec<_>>(), [(i64::from(field) * 10 + value % 10) as usize]);
+            assert_eq!(*rows, rows_of(field, value));
         };
         (0..3).for_each(|_| ask(1, 5));
         assert_eq!(found.get(), 1);
         ask(2, 5);
         ask(1, 6);
         assert_eq!(found.get(), 3, "another field or value is another condition");
-        (0..ANSWERS_MAX as i64).for_each(|value| ask(3, value));
-        let before = found.get();
-        ask(1, 5);
-        assert_eq!(found.get(), before + 1, "the oldest made room");
-        ask(3, ANSWERS_MAX as i64 - 1);
-        assert_eq!(found.get(), before + 1);
+        // One that is asked for all the time stays, the others make room.
+        for value in 0..20 * ANSWERS_MAX as i64 {
+            ask(3, value);
+            ask(1, 5);
+        }
+        assert_eq!(found.get(), 3 + 20 * ANSWERS_MAX);
+        ask(1, 6);
+        assert_eq!(found.get(), 4 + 20 * ANSWERS_MAX);
     }
 
     #[test]
-    fn long_conditions_are_not_kept() {
-        let cache = FilterCache::default();
+    fn threads_at_once_get_what_they_asked_for() {
+        let cache = FilterCache::new(100);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let cache = &cache;
+                scope.spawn(move || {
+                    for number in 0..5_000 {
+                        let (field, value) = (number % 3, i64::from(number) * (thread + 1) % 97);
+                        let test = Arc::new(Test::IntIn(vec![value]));
+                        assert_eq!(*cache.get(field, &test, || rows_of(field, value)), rows_of(field, value));
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn long_conditions_and_long_answers_are_not_kept() {
         let test = Arc::new(Test::IntIn((0..10_000).collect()));
+        let cache = FilterCache::new(10);
         cache.get(1, &test, || FixedBitSet::with_capacity(10));
-        assert!(cache.answers.lock().unwrap().is_empty());
+        assert!(cache.places.iter().all(|place| place.load().is_none()));
+        assert!(FilterCache::new(100 << 20).places.is_empty());
+        FilterCache::new(100 << 20).get(1, &Arc::new(Test::IntIn(vec![1])), FixedBitSet::default);
     }
 }

@@ -15,7 +15,9 @@
 
 use std::ops::Range;
 
-use super::{FieldType, ValueRef};
+use fixedbitset::FixedBitSet;
+
+use super::{FieldType, Test, ValueRef};
 use crate::codec::{u32_at, u64_at};
 use crate::limits::PAYLOAD_BYTES_MAX;
 
@@ -120,6 +122,13 @@ impl Column {
         }
     }
 
+    /// The rows that have a value that passes, among `rows` rows, by testing each.
+    pub(crate) fn tested(&self, file: &[u8], test: &Test, rows: usize) -> FixedBitSet {
+        let mut passing = FixedBitSet::with_capacity(rows);
+        self.each(file, |row, value| passing.set(row, test.passes(value)));
+        passing
+    }
+
     #[inline]
     fn value<'a>(&self, file: &'a [u8], index: usize) -> Option<ValueRef<'a>> {
         if index >= self.count {
@@ -210,10 +219,8 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    use fixedbitset::FixedBitSet;
-
     use crate::payload::{
-        ColumnIndex, CompiledFilter, FieldId, FieldSource, FieldTable, Filter, Range, Test, Value,
+        ColumnIndex, CompiledFilter, FieldId, FieldSource, FieldTable, Filter, Range, Value,
     };
 
     fn round_trip(values: &[Option<Value>], field_type: FieldType) -> (Column, Vec<u8>) {
@@ -241,7 +248,7 @@ mod tests {
             // Reading goes on, with whatever values.
             assert!((0..values.len()).filter_map(|row| column.get(&file, row)).count() <= values.len());
             let every = Test::Bool { accepts: [true, true] };
-            ColumnIndex::new(&column, &file).select(&column, &file, &every, values.len());
+            ColumnIndex::new(&column, &file, values.len()).select(&column, &file, &every, values.len());
         }
         (column, file)
     }
@@ -271,10 +278,9 @@ mod tests {
                 self.0.rows
             }
             fn select(&self, _: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet> {
-                let index = ColumnIndex::new(&self.0, &self.1);
+                let index = ColumnIndex::new(&self.0, &self.1, self.0.rows);
                 let found = index.select(&self.0, &self.1, test, self.0.rows);
-                let mut tested = FixedBitSet::with_capacity(self.0.rows);
-                self.0.each(&self.1, |row, value| tested.set(row, test.passes(value)));
+                let tested = self.0.tested(&self.1, test, self.0.rows);
                 assert_eq!(found, tested, "{test:?}");
                 Arc::new(found)
             }

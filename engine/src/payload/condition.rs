@@ -1,5 +1,6 @@
 //! A condition on the values of one field: how it is made, what passes, and where what passes lies in an order.
 
+use std::hash::{Hash, Hasher};
 use std::ops::Bound;
 
 use super::{FieldType, Value, ValueRef};
@@ -19,6 +20,22 @@ pub(crate) enum Test {
     /// Sorted.
     TextIn(Vec<Box<[u8]>>),
     TextRange(Bound<Box<[u8]>>, Bound<Box<[u8]>>),
+}
+
+/// Equal conditions have equal hashes, but for the signs of zeros, by which a condition may count as two.
+impl Hash for Test {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(self).hash(state);
+        match self {
+            Test::Bool { accepts } => accepts.hash(state),
+            Test::IntIn(values) => values.hash(state),
+            Test::IntRange(low, high) => (low, high).hash(state),
+            Test::FloatIn(values) => values.iter().for_each(|value| value.to_bits().hash(state)),
+            Test::FloatRange(low, high) => (low.map(f64::to_bits), high.map(f64::to_bits)).hash(state),
+            Test::TextIn(values) => values.hash(state),
+            Test::TextRange(low, high) => (low, high).hash(state),
+        }
+    }
 }
 
 /// Gives the first of some ordered runs whose value is not before something.

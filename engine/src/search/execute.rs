@@ -6,28 +6,27 @@
 //! segment.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 
-use super::plan::{self, Counts, Plan, Wanted};
+use super::plan::{self, Counts, Plan, Wanted, Way};
 use super::{Hit, SearchRequest, SearchResponse, SearchStats};
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
 use crate::graph::{Stop, Walk, WalkRequest};
-use crate::interrupt::{POLL_DISTANCES, Watch};
+use crate::interrupt::Watch;
 use crate::limits::{EF_MAX, K_MAX, check_limit};
 use crate::payload::{CompiledFilter, Payload};
-use crate::segment::{Candidates, Segment, SegmentView};
+use crate::segment::{Candidates, Parts, Segment, SegmentView};
 use crate::validate;
 use crate::vectors::{Encodings, Scorer, Slot};
 
-/// Rows scored with one call, while the next ones are on their way.
-const SCAN_BLOCK: usize = 32;
+/// A walk ends early if of so many nodes at most one came after its view.
+const UNSEEN_ONE_IN: usize = 8;
 
 /// A request that fits its collection.
 pub(super) struct Query {
-    vector: Vec<f32>,
+    pub(super) vector: Vec<f32>,
     filter: Option<CompiledFilter>,
-    wanted: Wanted,
+    pub(super) wanted: Wanted,
     with_payload: bool,
 }
 
@@ -61,27 +60,45 @@ pub(crate) fn search(view: &ViewState, request: &SearchRequest) -> Result<Search
 pub(super) fn answer(view: &ViewState, query: &Query, watch: &Watch) -> SearchResponse {
     let mut stats = SearchStats { exact: true, ..SearchStats::default() };
     let mut found: Vec<Ranked> = Vec::new();
-    for (index, segment) in view.segments.iter().enumerate() {
+    for (index, segment) in largest_first(&view.segments) {
         if watch.poll() {
             break;
         }
         stats.segments += 1;
-        let searching = Searching {
-            segment,
-            query,
-            encodings: &view.encodings,
-            degree: view.schema.graph.degree,
-            scans_codes: view.schema.walk_dimension() == view.schema.dimension,
-            watch,
-        };
-        let nearest = searching.run(&mut stats);
-        found.extend(nearest.into_iter().map(|(distance, slot)| (distance, index, slot)));
+        for part in Parts::of(segment).iter() {
+            let searching = Searching {
+                segment: part,
+                query,
+                encodings: &view.encodings,
+                degree: view.schema.graph.degree,
+                scans_codes: view.schema.walk_dimension() == view.schema.dimension,
+                watch,
+                bound: kth(&mut found, query.wanted.k),
+            };
+            let nearest = searching.run(&mut stats);
+            found.extend(nearest.into_iter().map(|(distance, slot)| (distance, index, slot)));
+        }
     }
     found.sort_unstable_by(by_rank);
     found.truncate(query.wanted.k);
     stats.interrupted = watch.interrupted();
     stats.exact &= stats.interrupted.is_none();
     SearchResponse { hits: hits(view, found, query.with_payload), stats }
+}
+
+/// The segments and their places: what is found in a large one spares work in those after it.
+fn largest_first(segments: &[SegmentView]) -> impl Iterator<Item = (usize, &SegmentView)> {
+    let mut order: Vec<(usize, &SegmentView)> = segments.iter().enumerate().collect();
+    order.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.rows));
+    order.into_iter()
+}
+
+/// The distance of the `k`-th nearest found, infinite while there are fewer.
+fn kth(found: &mut [Ranked], k: usize) -> f32 {
+    if found.len() < k {
+        return f32::INFINITY;
+    }
+    found.select_nth_unstable_by(k - 1, by_rank).1.0
 }
 
 /// A row of a view: its exact distance, its segment, its slot.
@@ -99,6 +116,9 @@ pub(super) fn hits(view: &ViewState, found: Vec<Ranked>, with_payload: bool) -> 
         let payload = if with_payload { segment.payload(slot.0, &view.fields, None) } else { Payload::new() };
         Hit { id: segment.id(slot.0), score: view.encodings.score(distance), payload }
     };
+    for (_, index, slot) in &found {
+        view.segments[*index].prefetch_id(slot.0);
+    }
     found.into_iter().map(hit).collect()
 }
 
@@ -110,42 +130,17 @@ pub(super) fn walk(segment: &SegmentView, scorer: &dyn Scorer, request: &WalkReq
     }
 }
 
-/// Compares candidates until all are or the watch says to end. Returns how many were compared.
-pub(super) fn scan(
-    candidates: &Candidates,
-    scorer: &dyn Scorer,
-    watch: &Watch,
-    mut each: impl FnMut(f32, Slot),
-) -> u64 {
-    let mut distances = [0.0; SCAN_BLOCK];
-    let mut ones = candidates.bits.ones().map(|slot| Slot(slot as u32));
-    let mut block = Vec::with_capacity(SCAN_BLOCK);
-    let mut ahead: Vec<Slot> = ones.by_ref().take(SCAN_BLOCK).collect();
-    let mut compared = 0;
-    while !ahead.is_empty() {
-        if compared % POLL_DISTANCES == 0 && watch.poll() {
-            break;
-        }
-        std::mem::swap(&mut block, &mut ahead);
-        ahead.clear();
-        ahead.extend(ones.by_ref().take(SCAN_BLOCK));
-        scorer.prefetch(&ahead);
-        let distances = &mut distances[..block.len()];
-        scorer.score(&block, distances);
-        compared += block.len() as u64;
-        distances.iter().zip(&block).for_each(|(distance, slot)| each(*distance, *slot));
-    }
-    compared
-}
-
-struct Searching<'a> {
-    segment: &'a SegmentView,
-    query: &'a Query,
-    encodings: &'a Encodings,
+/// A query on its way through one segment.
+pub(super) struct Searching<'a> {
+    pub(super) segment: &'a SegmentView,
+    pub(super) query: &'a Query,
+    pub(super) encodings: &'a Encodings,
     degree: usize,
     /// Whether codes are of all components, so that a scan can do with them.
     scans_codes: bool,
-    watch: &'a Watch,
+    pub(super) watch: &'a Watch,
+    /// As many rows as are wanted were found within this distance already.
+    bound: f32,
 }
 
 impl Searching<'_> {
@@ -158,19 +153,24 @@ impl Searching<'_> {
         let count = candidates.as_ref().map_or(vectors, |candidates| candidates.count);
         let filtered = self.query.filter.is_some();
         let has_codes = self.scans_codes && self.segment.encoding(self.encodings).codec().is_some();
-        let counts = Counts { vectors, candidates: count, degree: self.degree, filtered, has_codes };
-        match plan::choose(&counts, &self.query.wanted) {
+        let blocks = self.blocks(candidates.as_ref());
+        let counts = Counts { vectors, candidates: count, degree: self.degree, filtered, has_codes, blocks };
+        let scan_by = plan::cheapest_scan(&counts, &self.query.wanted).0;
+        let plan = match plan::choose(&counts, &self.query.wanted) {
+            Plan::Walk(_) if !self.segment.has_graph => Plan::Scan,
+            plan => plan,
+        };
+        match plan {
             Plan::Skip => Vec::new(),
-            Plan::Scan => self.scan(candidates, stats),
-            Plan::Walk { distances_max, among_admitted } => {
-                let (nearest, is_cut) =
-                    self.walk(candidates.as_ref(), (distances_max, among_admitted), stats);
+            Plan::Scan => self.scan(candidates, scan_by, stats),
+            Plan::Walk(way) => {
+                let (nearest, is_cut) = self.walk(candidates.as_ref(), way, stats);
                 let is_enough = !is_cut && nearest.len() >= self.query.wanted.k.min(count);
                 if is_enough || self.watch.interrupted().is_some() {
                     stats.exact = false;
                     return nearest;
                 }
-                let scanned = self.scan(candidates, stats);
+                let scanned = self.scan(candidates, scan_by, stats);
                 match self.watch.interrupted() {
                     None => scanned,
                     Some(_) => nearest_of_both(nearest, scanned, self.query.wanted.k),
@@ -183,13 +183,14 @@ impl Searching<'_> {
     fn walk(
         &self,
         candidates: Option<&Candidates>,
-        (distances_max, among_admitted): (u64, bool),
+        way: Way,
         stats: &mut SearchStats,
     ) -> (Vec<(f32, Slot)>, bool) {
         let Wanted { k, ef, .. } = self.query.wanted;
         let (rows, query) = (self.segment.picked_vectors(), &self.query.vector);
         let scorer = self.segment.encoding(self.encodings).scorer(query, rows);
         let admit = candidates.map(|candidates| &*candidates.bits);
+        let Way { distances_max, among_admitted } = way;
         let stop = self.stop(&*scorer, candidates, among_admitted);
         let visible = self.segment.rows;
         let watch = Some(self.watch);
@@ -204,7 +205,8 @@ impl Searching<'_> {
         (nearest, walk.cut)
     }
 
-    /// When a walk may end early: not where codes leave every candidate in doubt, nor in a view that does not see all nodes.
+    /// When a walk may end early: not where codes leave every candidate in doubt, nor in a view that does not see many of
+    /// the nodes.
     fn stop(
         &self,
         scorer: &dyn Scorer,
@@ -212,7 +214,11 @@ impl Searching<'_> {
         among_admitted: bool,
     ) -> Option<Stop> {
         let sees_all = match &self.segment.segment {
-            Segment::Growing(segment) => self.segment.rows as usize >= segment.rows_ever(),
+            // A few that it does not see take no room to speak of.
+            Segment::Growing(segment) => {
+                let rows = self.segment.rows as usize;
+                segment.nodes_end().saturating_sub(rows) * UNSEEN_ONE_IN <= rows
+            }
             Segment::Sealed(_) => true,
         };
         let shift = scorer.shift().filter(|_| sees_all && scorer.margin().is_finite())?;
@@ -222,12 +228,12 @@ impl Searching<'_> {
             Some(live) if !among_admitted => (k * self.segment.vector_count()).div_ceil(live.count.max(1)),
             _ => k,
         };
-        Some(Stop { k, shift })
+        Some(Stop { k, shift, bound: self.bound })
     }
 
     /// Candidates in the order of their exact distances, as far as their scores leave it in doubt whether they are
     /// among the `k` nearest.
-    fn reranked(
+    pub(super) fn reranked(
         &self,
         mut candidates: Vec<(f32, Slot)>,
         margin: f32,
@@ -248,6 +254,8 @@ impl Searching<'_> {
         };
         let kth = candidates.get(k - 1).map_or(f32::INFINITY, |candidate| candidate.0);
         let first = doubtful(&candidates, kth);
+        // Most of them are hits, whose ids are read next.
+        candidates[..first].iter().for_each(|(_, slot)| self.segment.prefetch_id_end(slot.0));
         compare(&mut candidates[..first]);
         candidates[..first].sort_unstable_by(by_distance);
         // If the k-th turned out farther than its score had it, some more are in doubt.
@@ -259,47 +267,6 @@ impl Searching<'_> {
         }
         candidates.truncate(all);
         candidates
-    }
-
-    /// The nearest of all candidates: by their codes, if there are some and nothing exact is asked, with a second look at
-    /// those in doubt.
-    fn scan(&self, candidates: Option<Candidates>, stats: &mut SearchStats) -> Vec<(f32, Slot)> {
-        let candidates = candidates.unwrap_or_else(|| self.segment.candidates(None));
-        let (rows, vector) = (self.segment.vectors(), &self.query.vector);
-        let Wanted { k, ef, exact } = self.query.wanted;
-        let scorer = self.segment.encoding(self.encodings).scorer(vector, rows);
-        let margin = scorer.margin();
-        if exact || margin == 0.0 || margin.is_infinite() || candidates.count <= ef {
-            return self.nearest_of(&candidates, &*self.encodings.exact_scorer(vector, rows), k, stats);
-        }
-        stats.exact = false;
-        let found = self.nearest_of(&candidates, &*scorer, ef.max(2 * k), stats);
-        let mut nearest = self.reranked(found, margin, stats);
-        nearest.truncate(k);
-        nearest
-    }
-
-    /// The `count` candidates with the least scores, nearest first.
-    fn nearest_of(
-        &self,
-        candidates: &Candidates,
-        scorer: &dyn Scorer,
-        count: usize,
-        stats: &mut SearchStats,
-    ) -> Vec<(f32, Slot)> {
-        let mut nearest: BinaryHeap<Found> = BinaryHeap::with_capacity(count.min(candidates.count) + 1);
-        let mut bound = f32::INFINITY;
-        stats.distances += scan(candidates, scorer, self.watch, |distance, slot| {
-            let found = Found(distance, slot);
-            if nearest.len() < count {
-                nearest.push(found);
-            } else if distance <= bound && nearest.peek().is_some_and(|farthest| found < *farthest) {
-                nearest.pop();
-                nearest.push(found);
-                bound = nearest.peek().map_or(bound, |farthest| farthest.0);
-            }
-        });
-        nearest.into_sorted_vec().into_iter().map(|Found(distance, slot)| (distance, slot)).collect()
     }
 }
 
@@ -314,33 +281,10 @@ fn nearest_of_both(mut walked: Vec<(f32, Slot)>, scanned: Vec<(f32, Slot)>, k: u
     walked
 }
 
-fn by_distance(a: &(f32, Slot), b: &(f32, Slot)) -> Ordering {
+/// The order of the rows of a segment.
+pub(super) fn by_distance(a: &(f32, Slot), b: &(f32, Slot)) -> Ordering {
     a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
 }
-
-/// A row and its distance, in the order of both.
-#[derive(Clone, Copy, Debug)]
-struct Found(f32, Slot);
-
-impl Ord for Found {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.total_cmp(&other.0).then(self.1.cmp(&other.1))
-    }
-}
-
-impl PartialOrd for Found {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Found {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Found {}
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,11 @@
-//! Searching: request and response; the plan of each segment (`plan.rs`, pure) and its execution (`execute.rs`); many
-//! searches at once (`batch.rs`) and searches without a `k` (`range.rs`).
+//! Searching: request and response; the plan of each segment (`plan.rs`, pure) and its execution (`execute.rs`,
+//! `scan.rs`); many searches at once (`batch.rs`) and searches without a `k` (`range.rs`).
 
 mod batch;
 mod execute;
 mod plan;
 mod range;
+mod scan;
 #[cfg(test)]
 mod tests;
 

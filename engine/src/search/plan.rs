@@ -1,28 +1,49 @@
 //! How to search a segment: a pure function of exact counts.
 //!
-//! There are three ways: compare every candidate (a scan, on codes where the encoding has some); walk the graph and keep
-//! what is admitted; walk among the admitted only (`graph/admitted.rs`), which is for filters. Each way has
-//! a cost in units of one distance of a walk, calibrated on 60,000 text embeddings of 384 components with four bits
-//! (23 ns), and the cheaper of scan and walk is taken. Which walk: without a filter the plain one, unless three of ten rows
-//! are dead, as merges leave no more.
+//! There are three ways: compare every candidate (a scan, by sketches, codes or exact rows); walk the graph and keep
+//! what is admitted; walk among the admitted (`graph/admitted.rs`), which is for filters. Each has a cost in
+//! nanoseconds, and the cheaper of scan and walk is taken. Which walk: without a filter the plain one, unless three of
+//! ten rows are dead, as merges leave no more.
 //!
 //! ```text
-//! scan of codes    = 0.5 a candidate                    rows come in order, so memory is no obstacle
-//! exact scan       = 1 a candidate
-//! walk             = ef * degree / 3 / share            of rows that are candidates
-//! walk among       = ef * (degree / 3 + 1.7 a list that is read to find 24 candidates of a step)
+//! scan by sketches = 12,000 + 9 a block of eight rows with a candidate + .8 a candidate
+//! scan by codes    = 9 a candidate                      rows come in order, so memory is no obstacle
+//! exact scan       = 25 a candidate
+//! walk             = 25 a distance     of ef * degree / 3.7 + degree * log2(rows) * .9, over the share of candidates
+//! walk among       = the same, undivided, 45 each, and 1.6 more a list that is read to find 24 candidates of a step
 //! ```
-//! A walk among few candidates gets as many distances as a scan would need: beyond that, scanning is cheaper and finds
-//! all of them.
+//! Measured with `benches/src/bin/filters.rs` on 60,000 text embeddings of 384 components with four bits (one core of two of
+//! an AMD Zen 5), as differences of mean latencies between selectivities and widths; what a block takes by
+//! `ragstone_kernels::KernelSketch`'s own table. All costs are of memory in the first place and grow alike with the
+//! dimension, so that the choice is right for others too.
+//!
+//! A walk that gets as many distances as a scan would take the time of is ended, and a scan follows: so the wrong choice, of a
+//! filter that refuses just what is near, costs twice the right one at most.
 
 /// Candidates up to which a scan is not worth thinking about.
 const SCAN_ALWAYS: usize = 256;
 /// Width of a walk at which keeping its pool in order costs more than comparing.
 const WALK_EF_MAX: usize = 10_000;
-/// What a candidate of a scan of codes costs.
-const CODE_SCAN_COST: f64 = 0.5;
-/// What a list costs that is read to get past a refused row.
-const LIST_COST: f64 = 1.7;
+/// Preparing a query for sketches.
+const SKETCHES_NS: f64 = 12_000.0;
+/// A block of sketches of which a row is a candidate.
+const BLOCK_NS: f64 = 9.0;
+/// Comparing codes of those that sketches leave, spread over all candidates.
+const LEFT_NS: f64 = 0.8;
+/// A candidate of a scan of codes.
+const CODE_NS: f64 = 9.0;
+/// A candidate of an exact scan.
+const ROW_NS: f64 = 25.0;
+/// A distance of a walk, with all that belongs to it.
+const DISTANCE_NS: f64 = 25.0;
+/// The same among admitted rows, whose lists are filtered and whose rows nobody asked for ahead.
+const AMONG_NS: f64 = 45.0;
+/// Distances of a walk for each unit of width and link.
+const WIDTH_DISTANCES: f64 = 1.0 / 3.7;
+/// Distances of a walk on its way, for each link and halving of the rows.
+const WAY_DISTANCES: f64 = 0.9;
+/// What a list costs in distances that is read to get past a refused row.
+const LIST_DISTANCES: f64 = 1.6;
 /// Candidates of a step among admitted rows.
 const STEP: f64 = 24.0;
 /// Of live rows at least this share is worth a plain walk where there is no filter.
@@ -39,8 +60,10 @@ pub(crate) struct Counts {
     pub(crate) degree: usize,
     /// Whether a filter chose the candidates; else they are what lives.
     pub(crate) filtered: bool,
-    /// Whether a scan compares codes.
+    /// Whether a scan can compare codes.
     pub(crate) has_codes: bool,
+    /// Blocks of sketches that have a candidate; `None` where there are no sketches.
+    pub(crate) blocks: Option<usize>,
 }
 
 /// What is asked.
@@ -52,6 +75,23 @@ pub(crate) struct Wanted {
     pub(crate) exact: bool,
 }
 
+/// What a scan compares at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ScanBy {
+    Rows,
+    Codes,
+    Sketches,
+}
+
+/// How to walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// Distances after which a scan is the better way.
+    pub(crate) distances_max: u64,
+    /// Whether to walk among candidates only.
+    pub(crate) among_admitted: bool,
+}
+
 /// What to do with a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
@@ -60,12 +100,7 @@ pub(crate) enum Plan {
     /// Compare every candidate.
     Scan,
     /// Walk the graph.
-    Walk {
-        /// Distances after which a scan is the better way.
-        distances_max: u64,
-        /// Whether to walk among candidates only.
-        among_admitted: bool,
-    },
+    Walk(Way),
 }
 
 /// The width of a walk for `k` results when the request gives none.
@@ -73,9 +108,23 @@ pub(crate) fn default_ef(k: usize) -> usize {
     (2 * k).max(64)
 }
 
+/// The cheapest scan that does what is asked, and what it costs in nanoseconds.
+pub(crate) fn cheapest_scan(counts: &Counts, wanted: &Wanted) -> (ScanBy, f64) {
+    let candidates = counts.candidates as f64;
+    let rows = (ScanBy::Rows, candidates * ROW_NS);
+    if wanted.exact || counts.candidates <= wanted.ef {
+        return rows;
+    }
+    let codes = counts.has_codes.then_some((ScanBy::Codes, candidates * CODE_NS));
+    let sketches = counts
+        .blocks
+        .map(|blocks| (ScanBy::Sketches, SKETCHES_NS + blocks as f64 * BLOCK_NS + candidates * LEFT_NS));
+    [codes, sketches].into_iter().flatten().fold(rows, |best, scan| if scan.1 < best.1 { scan } else { best })
+}
+
 /// Chooses the way through one segment.
 pub(crate) fn choose(counts: &Counts, wanted: &Wanted) -> Plan {
-    let Counts { vectors, candidates, degree, filtered, has_codes } = *counts;
+    let Counts { vectors, candidates, degree, filtered, .. } = *counts;
     if candidates == 0 {
         return Plan::Skip;
     }
@@ -85,18 +134,19 @@ pub(crate) fn choose(counts: &Counts, wanted: &Wanted) -> Plan {
     let share = candidates as f64 / vectors as f64;
     let among_admitted = filtered || share < PLAIN_SHARE_MIN;
     let (ef, degree) = (wanted.ef as f64, degree as f64);
-    let walk_cost = if among_admitted {
+    let distances = ef * degree * WIDTH_DISTANCES + degree * (vectors as f64).log2() * WAY_DISTANCES;
+    let walk_ns = if among_admitted {
         let lists = ((STEP / (degree * share)) - 1.0).clamp(0.0, degree * (1.0 - share));
-        ef * (degree / 3.0 + LIST_COST * lists)
+        (distances + ef * LIST_DISTANCES * lists) * AMONG_NS
     } else {
-        ef * degree / 3.0 / share
+        distances / share * DISTANCE_NS
     };
-    let scan_cost = if has_codes { CODE_SCAN_COST } else { 1.0 };
-    if walk_cost >= candidates as f64 * scan_cost {
+    let (_, scan_ns) = cheapest_scan(counts, wanted);
+    if walk_ns >= scan_ns {
         return Plan::Scan;
     }
-    let distances_max = if candidates == vectors { u64::MAX } else { candidates as u64 };
-    Plan::Walk { distances_max, among_admitted }
+    let distances_max = if candidates == vectors { u64::MAX } else { (scan_ns / DISTANCE_NS) as u64 };
+    Plan::Walk(Way { distances_max, among_admitted })
 }
 
 #[cfg(test)]
@@ -105,7 +155,7 @@ mod tests {
 
     #[test]
     fn table() {
-        let walk = |distances_max, among_admitted| Plan::Walk { distances_max, among_admitted };
+        let walk = |distances_max, among_admitted| Plan::Walk(Way { distances_max, among_admitted });
         let free = walk(u64::MAX, false);
         // vectors, candidates, filtered, k, ef, exact
         let cases = [
@@ -116,26 +166,65 @@ mod tests {
             ((256, 256, false, 10, 64, false), Plan::Scan),
             ((1_000, 1_000, false, 10, 64, false), Plan::Scan),
             ((4_000, 4_000, false, 10, 64, false), free),
-            ((100_000, 90_000, false, 10, 64, false), walk(90_000, false)),
-            ((100_000, 90_000, true, 10, 64, false), walk(90_000, true)),
-            ((100_000, 50_000, false, 10, 64, false), walk(50_000, true)),
-            ((100_000, 20_000, true, 10, 64, false), walk(20_000, true)),
-            ((100_000, 5_000, true, 10, 64, false), walk(5_000, true)),
-            ((100_000, 3_000, true, 10, 64, false), Plan::Scan),
+            ((100_000, 90_000, false, 10, 64, false), walk(32_400, false)),
+            ((100_000, 90_000, true, 10, 64, false), walk(32_400, true)),
+            ((100_000, 50_000, false, 10, 64, false), walk(18_000, true)),
+            ((100_000, 20_000, true, 10, 64, false), walk(7_200, true)),
+            ((100_000, 5_000, true, 10, 64, false), Plan::Scan),
             ((100_000, 1_000, true, 10, 64, false), Plan::Scan),
-            ((1_000_000, 20_000, true, 10, 64, false), walk(20_000, true)),
+            ((1_000_000, 40_000, true, 10, 64, false), walk(14_400, true)),
+            ((1_000_000, 20_000, true, 10, 64, false), Plan::Scan),
             ((1_000_000, 5_000, true, 10, 64, false), Plan::Scan),
             ((100_000, 100_000, false, 5_000, 10_000, false), Plan::Scan),
             ((10_000_000, 10_000_000, false, 5_000, 10_000, false), free),
             ((10_000_000, 10_000_000, false, 5_001, 10_002, false), Plan::Scan),
         ];
         for ((vectors, candidates, filtered, k, ef, exact), expected) in cases {
-            let counts = Counts { vectors, candidates, degree: 32, filtered, has_codes: true };
+            let counts = Counts { vectors, candidates, degree: 32, filtered, has_codes: true, blocks: None };
             assert_eq!(choose(&counts, &Wanted { k, ef, exact }), expected, "{counts:?} k={k} ef={ef}");
         }
-        let exact_rows =
-            Counts { vectors: 2_000, candidates: 2_000, degree: 32, filtered: false, has_codes: false };
+        let exact_rows = Counts {
+            vectors: 2_000,
+            candidates: 2_000,
+            degree: 32,
+            filtered: false,
+            has_codes: false,
+            blocks: None,
+        };
         assert_eq!(choose(&exact_rows, &Wanted { k: 10, ef: 64, exact: false }), free);
+    }
+
+    /// What is scanned by: blocks count, not only rows.
+    #[test]
+    fn scans() {
+        let wanted = Wanted { k: 10, ef: 64, exact: false };
+        // candidates, whether there are codes, blocks with candidates
+        let cases = [
+            ((64, true, Some(10)), ScanBy::Rows),
+            ((600, true, Some(500)), ScanBy::Codes),
+            ((3_000, true, Some(2_500)), ScanBy::Codes),
+            ((3_000, true, Some(500)), ScanBy::Sketches),
+            ((12_000, true, Some(6_000)), ScanBy::Sketches),
+            ((12_000, false, Some(6_000)), ScanBy::Sketches),
+            ((12_000, true, None), ScanBy::Codes),
+            ((12_000, false, None), ScanBy::Rows),
+        ];
+        for ((candidates, has_codes, blocks), expected) in cases {
+            let counts =
+                Counts { vectors: 60_000, candidates, degree: 32, filtered: true, has_codes, blocks };
+            assert_eq!(cheapest_scan(&counts, &wanted).0, expected, "{counts:?}");
+            assert_eq!(cheapest_scan(&counts, &Wanted { exact: true, ..wanted }).0, ScanBy::Rows);
+        }
+        // Half of the rows in every block: a walk is ended when it took the time of the scan, 12 + 67.5 + 24 us.
+        let counts = Counts {
+            vectors: 60_000,
+            candidates: 30_000,
+            degree: 32,
+            filtered: true,
+            has_codes: true,
+            blocks: Some(7_500),
+        };
+        assert_eq!(choose(&counts, &wanted), Plan::Walk(Way { distances_max: 4_140, among_admitted: true }));
     }
 
     #[test]

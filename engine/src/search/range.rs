@@ -19,8 +19,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::execute::{Ranked, by_rank, hits, scan, walk};
-use super::plan::{self, Counts, Plan, Wanted};
+use super::execute::{Ranked, by_rank, hits, walk};
+use super::plan::{self, Counts, Plan, Wanted, Way};
+use super::scan::Scan;
 use super::{Hit, SearchStats};
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
@@ -29,7 +30,7 @@ use crate::interrupt::{CancelToken, Watch};
 use crate::limits::{RANGE_ROWS_MAX, check_limit};
 use crate::payload::{CompiledFilter, Filter};
 use crate::schema::Metric;
-use crate::segment::{Candidates, SegmentView};
+use crate::segment::{Candidates, Parts, SegmentView};
 use crate::validate;
 use crate::vectors::{Encodings, Slot};
 
@@ -200,7 +201,7 @@ pub(crate) fn search_range(view: &ViewState, request: &RangeRequest) -> Result<R
             break;
         }
         ranging.stats.segments += 1;
-        ranging.run(index, segment);
+        Parts::of(segment).iter().for_each(|part| ranging.run(index, part));
     }
     let Ranging { watch, nearest, mut stats, .. } = ranging;
     let (found, truncated) = nearest.finish();
@@ -251,14 +252,22 @@ impl<'a> Ranging<'a> {
         let count = candidates.as_ref().map_or(vectors, |candidates| candidates.count);
         let filtered = self.filter.is_some();
         // Its scans compare exact rows: what is within reach is returned, however many.
-        let counts = Counts { vectors, candidates: count, degree: self.degree, filtered, has_codes: false };
+        let counts = Counts {
+            vectors,
+            candidates: count,
+            degree: self.degree,
+            filtered,
+            has_codes: false,
+            blocks: None,
+        };
         let mut seen = Vec::new();
         let mut ef = plan::default_ef(1);
         let must_scan = loop {
             let way = match plan::choose(&counts, &Wanted { k: 1, ef, exact: self.exact }) {
                 Plan::Skip => return,
                 Plan::Scan => break true,
-                Plan::Walk { distances_max, among_admitted } => (distances_max, among_admitted),
+                Plan::Walk(_) if !segment.has_graph => break true,
+                Plan::Walk(way) => way,
             };
             match self.walk(segment, candidates.as_ref(), (ef.min(count), way), &mut seen) {
                 Walked::Whole(rows) => {
@@ -274,9 +283,11 @@ impl<'a> Ranging<'a> {
         if must_scan {
             let candidates = candidates.unwrap_or_else(|| segment.candidates(None));
             let scorer = self.encodings.exact_scorer(&self.vector, segment.vectors());
+            let scan = Scan { candidates: &candidates, scorer: &*scorer, sieve: None, watch: &self.watch };
             let nearest = &mut self.nearest;
-            self.stats.distances += scan(&candidates, &*scorer, &self.watch, |distance, slot| {
+            self.stats.distances += scan.run(|distance, slot| {
                 nearest.offer((distance, index, slot));
+                nearest.reach
             });
         }
         if self.watch.interrupted().is_some() {
@@ -290,7 +301,7 @@ impl<'a> Ranging<'a> {
         &mut self,
         segment: &SegmentView,
         candidates: Option<&Candidates>,
-        (ef, (distances_max, among_admitted)): (usize, (u64, bool)),
+        (ef, way): (usize, Way),
         seen: &mut Vec<Slot>,
     ) -> Walked {
         let rows = segment.picked_vectors();
@@ -300,8 +311,8 @@ impl<'a> Ranging<'a> {
         let request = WalkRequest {
             visible: segment.rows,
             admit,
-            among_admitted,
-            distances_max,
+            among_admitted: way.among_admitted,
+            distances_max: way.distances_max,
             watch: Some(&self.watch),
             ..WalkRequest::new(ef)
         };

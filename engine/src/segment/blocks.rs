@@ -18,6 +18,7 @@ use rayon::prelude::*;
 use crate::codec::{Encoder, u32_at, u64_at};
 use crate::dir::{Access, Blob, Dir, DirFile, corrupt};
 use crate::error::Result;
+use crate::pace::Pace;
 use crate::verify::Storage;
 
 const MAGIC: &[u8; 8] = b"RAGSSEG\0";
@@ -279,11 +280,7 @@ impl Blocks {
 
     /// Checks everything once more, the footer and the table too, one block after the other, and finds every damaged
     /// place. `pace` gets the bytes of each block that was read and may end it early.
-    pub(crate) fn find_damage(
-        &self,
-        file: &[u8],
-        pace: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> ControlFlow<(), Vec<Fault>> {
+    pub(crate) fn find_damage(&self, file: &[u8], pace: &mut Pace<'_>) -> ControlFlow<(), Vec<Fault>> {
         let header = Self::read(file).and_then(|read| match read == *self {
             true => self.check_table(file),
             false => Err((file.len() - FOOTER_BYTES, "the segment's footer has changed".into())),

@@ -1,17 +1,21 @@
 //! The segment that takes writes: rows in memory, appended while others read.
 //!
-//! A row gets a slot in three places at once: the vector in [`GrowingRows`], id and payload in an [`AppendVec`], and, if
-//! it has a vector, a node in the graph. Nobody sees it until a view is published that counts it. A row without a
-//! vector has zeros in its place, is no node, and is kept out of every comparison by the view. A row that died stays a
-//! node, which others are reached by, until so many have died that the graph is repaired around them.
+//! A row gets a slot in two places at once: the vector in [`GrowingRows`], id and payload in an [`AppendVec`]. Nobody sees
+//! it until a view is published that counts it. A row without a vector has zeros in its place, is no node, and is kept out
+//! of every comparison by the view.
 //!
-//! One thread appends at a time (the collection's apply lock); any number read.
+//! Rows become nodes of the graph later, in the order of their slots, by a thread of the database: a write waits for the
+//! disk, not for neighbours to be found. Up to [`linked`](GrowingSegment::linked) a search walks; what comes after, it
+//! compares. A row that died stays a node, which others are reached by, until so many have died that the graph is repaired
+//! around them.
+//!
+//! One thread appends at a time (the collection's apply lock), one links at a time (`linking`); any number read.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::DeadRows;
 use super::append::AppendVec;
+use super::{DeadRows, SegmentView};
 use crate::graph::GrowingGraph;
 use crate::payload::{FieldId, Value, ValueRef};
 use crate::point::PointId;
@@ -53,6 +57,16 @@ impl GrowingRow {
     }
 }
 
+/// Rows that become nodes before others are told of it.
+const LINKED_AT_ONCE: usize = 1_024;
+
+/// Rows to become nodes.
+struct Next {
+    slots: Vec<Slot>,
+    /// Where the rows after them begin.
+    end: usize,
+}
+
 /// A segment in memory.
 pub(crate) struct GrowingSegment {
     pub(crate) rows: AppendVec<GrowingRow>,
@@ -66,6 +80,12 @@ pub(crate) struct GrowingSegment {
     counted_bytes: AtomicU64,
     /// Dead nodes when the graph was last repaired.
     repaired: AtomicUsize,
+    /// Slots below this are nodes, or never will be: they have no vector, or died before.
+    linked: AtomicUsize,
+    /// How many rows had died when some of them were last left out of the graph.
+    left_out: AtomicUsize,
+    /// Held by whoever makes rows nodes or removes some; `true` once that is over.
+    linking: Mutex<bool>,
     /// Of every growing segment of the database together.
     total_bytes: Arc<AtomicU64>,
 }
@@ -88,6 +108,9 @@ impl GrowingSegment {
             row_bytes: AtomicU64::new(0),
             counted_bytes: AtomicU64::new(0),
             repaired: AtomicUsize::new(0),
+            linked: AtomicUsize::new(0),
+            left_out: AtomicUsize::new(0),
+            linking: Mutex::new(false),
             total_bytes,
         }
     }
@@ -101,31 +124,86 @@ impl GrowingSegment {
         slot
     }
 
-    /// Makes rows nodes of the graph.
-    pub(crate) fn link(&self, slots: &[Slot], pools: &Pools) {
-        let pairs = self.encoding.pair_scorer(&self.vectors);
+    /// Rows of a view below this need not be compared by who walks the graph: none of a view that shows rows which the graph
+    /// does without, as they died after it.
+    pub(crate) fn linked_for(&self, view: &SegmentView) -> u32 {
+        // Rows only ever die, so of two views the one with more dead has all dead of the other.
+        if view.dead.count < self.left_out.load(Ordering::Acquire) {
+            return 0;
+        }
+        view.rows.min(self.linked() as u32)
+    }
+
+    fn linked(&self) -> usize {
+        self.linked.load(Ordering::Acquire)
+    }
+
+    /// Makes the next of a view's rows nodes of the graph, a bounded number at a time, and repairs the graph if that is
+    /// due. Says whether there are more.
+    pub(crate) fn link_some(&self, view: &SegmentView, pools: &Pools) -> bool {
+        let is_over = self.linking.lock().unwrap_or_else(PoisonError::into_inner);
+        if *is_over {
+            return false;
+        }
+        let next = self.next(view);
         // A caller that is a thread of someone's pool has work for the other threads already.
-        if slots.len() < PARALLEL_INSERTS_MIN || rayon::current_thread_index().is_some() {
-            slots.iter().for_each(|slot| self.graph.insert(*slot, &*pairs));
+        if next.slots.len() < PARALLEL_INSERTS_MIN || rayon::current_thread_index().is_some() {
+            let pairs = self.encoding.pair_scorer(&self.vectors);
+            next.slots.iter().for_each(|slot| self.graph.insert(*slot, &*pairs));
         } else {
-            pools.run(Work::Link, || self.graph.insert_all(slots, &*pairs));
+            pools.run(Work::Link, || self.insert_all(&next));
+        }
+        self.linked.store(next.end, Ordering::Release);
+        self.repair_if_decayed(&view.dead, pools);
+        next.end < view.rows as usize
+    }
+
+    /// Makes all of a frozen segment's rows nodes with every thread of the current rayon pool, and takes no more from then
+    /// on, as its graph is on its way into a file.
+    pub(crate) fn link_rest(&self, view: &SegmentView) {
+        *self.linking.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.leave_out(&view.dead);
+        while self.linked() < view.rows as usize {
+            let next = self.next(view);
+            self.insert_all(&next);
+            self.linked.store(next.end, Ordering::Release);
         }
     }
 
-    /// Takes dead nodes out of the graph when they have become many. Older views lose some recall by it, never rows: a
-    /// walk that finds too few is followed by a scan.
-    pub(crate) fn repair_if_decayed(&self, dead: &DeadRows, pools: &Pools) {
+    /// The rows to become nodes next.
+    fn next(&self, view: &SegmentView) -> Next {
+        let from = self.linked();
+        let end = (view.rows as usize).min(from + LINKED_AT_ONCE).max(from);
+        let is_node = |slot: &u32| view.has_vector(*slot) && !view.dead.contains(*slot);
+        if view.dead.count > 0 {
+            self.leave_out(&view.dead);
+        }
+        Next { slots: (from as u32..end as u32).filter(is_node).map(Slot).collect(), end }
+    }
+
+    /// Has views that show some of these rows compare instead of walking.
+    fn leave_out(&self, dead: &DeadRows) {
+        self.left_out.fetch_max(dead.count, Ordering::AcqRel);
+    }
+
+    fn insert_all(&self, next: &Next) {
+        self.graph.insert_all(&next.slots, &*self.encoding.pair_scorer(&self.vectors));
+    }
+
+    /// Takes dead nodes out of the graph when they have become many.
+    fn repair_if_decayed(&self, dead: &DeadRows, pools: &Pools) {
         let newly_dead = dead.vectors.saturating_sub(self.repaired.load(Ordering::Relaxed));
         if newly_dead >= REPAIRS_MIN.max(self.graph.len() / DEAD_ONE_IN) {
+            self.leave_out(dead);
             let pairs = self.encoding.pair_scorer(&self.vectors);
             pools.run(Work::Link, || self.graph.repair(&dead.bits, &*pairs));
             self.repaired.store(dead.vectors, Ordering::Relaxed);
         }
     }
 
-    /// Rows appended up to now, more than any view may show.
-    pub(crate) fn rows_ever(&self) -> usize {
-        self.vectors.len()
+    /// Slots below this may be nodes.
+    pub(crate) fn nodes_end(&self) -> usize {
+        self.graph.reach()
     }
 
     /// Memory of ids, payload, vectors and graph.

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! meta    = segment u64 | rows u32 | vectors u32 | dimension u32 | metric u8 | encoding u8
-//!         | walk-dimension u32 | section * 8 | count u32 (field u16 | type u8 | count u32 | section)*
-//! section = offset u64 | length u64        of vectors, codes, factors, parameters, graph, order, id-ends, ids;
+//!         | walk-dimension u32 | section * 11 | count u32 (field u16 | type u8 | count u32 | section)*
+//! section = offset u64 | length u64        of vectors; of codes, their factors and parameters; of
+//!                                          sketches, their factors and parameters; of graph, order, id-ends, ids;
 //!                                          of a column
 //! ```
-//! Version 1 had neither the walk dimension nor the three sections of the codes.
+//! Version 1 had neither the walk dimension nor the six sections of codes and sketches.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,7 @@ pub(super) struct Section {
     pub(super) length_bytes: u64,
 }
 
-/// Where the codes of the rows lie.
+/// Where the codes or the sketches of the rows lie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct CodeSections {
     pub(super) codes: Section,
@@ -43,6 +44,7 @@ pub(super) struct Meta {
     pub(super) walk_dimension: u32,
     pub(super) vector_rows: Section,
     pub(super) codes: CodeSections,
+    pub(super) sketches: CodeSections,
     pub(super) graph: Section,
     pub(super) order: Section,
     pub(super) id_ends: Section,
@@ -60,9 +62,11 @@ impl Meta {
         out.u8(metric_code(self.metric));
         out.u8(encoding_code(self.encoding));
         out.u32(self.walk_dimension);
-        let CodeSections { codes, factors, parameters } = self.codes;
-        let of_rows = [self.vector_rows, codes, factors, parameters];
-        for section in of_rows.into_iter().chain([self.graph, self.order, self.id_ends, self.ids]) {
+        let coded = [self.codes, self.sketches]
+            .into_iter()
+            .flat_map(|CodeSections { codes, factors, parameters }| [codes, factors, parameters]);
+        let others = [self.graph, self.order, self.id_ends, self.ids];
+        for section in std::iter::once(self.vector_rows).chain(coded).chain(others) {
             out.u64(section.offset);
             out.u64(section.length_bytes);
         }
@@ -87,10 +91,11 @@ impl Meta {
         let mut section =
             || -> Decoded<Section> { Ok(Section { offset: input.u64()?, length_bytes: input.u64()? }) };
         let vector_rows = section()?;
-        let codes = match version {
-            VERSION_1 => CodeSections::default(),
-            _ => CodeSections { codes: section()?, factors: section()?, parameters: section()? },
+        let mut coded = || match version {
+            VERSION_1 => Ok(CodeSections::default()),
+            _ => Ok(CodeSections { codes: section()?, factors: section()?, parameters: section()? }),
         };
+        let (codes, sketches) = (coded()?, coded()?);
         let graph = section()?;
         let (order, id_ends, ids) = (section()?, section()?, section()?);
         let mut columns = BTreeMap::new();
@@ -112,6 +117,7 @@ impl Meta {
             walk_dimension,
             vector_rows,
             codes,
+            sketches,
             graph,
             order,
             id_ends,

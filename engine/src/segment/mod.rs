@@ -29,7 +29,7 @@ pub(crate) use growing::{GrowingRow, GrowingSegment};
 pub(crate) use salvage::{Salvage, Saved, damaged_blocks};
 pub(crate) use sealed::{Check, Opening, SealedSegment};
 pub(crate) use tombstones::DeadRows;
-pub(crate) use view::{Candidates, Segment, SegmentView};
+pub(crate) use view::{Candidates, Parts, Segment, SegmentView};
 pub(crate) use writer::{SealRequest, SealedFrom, seal};
 
 /// The name of a segment file.

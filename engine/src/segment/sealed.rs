@@ -4,6 +4,7 @@
 //! vectors = f32 * dimension * vectors      rows 0 .. vectors, those that have a vector
 //! codes, factors, parameters               of the same rows, as `vectors/codes.rs` says; empty where the walk
 //!                                          compares the vectors
+//! sketches, factors, parameters            likewise, as `vectors/sketch.rs` says; empty where there are none
 //! graph   = as `graph/sealed.rs` says, over the same rows
 //! order   = u32 * rows                     slots in the order of their ids
 //! id-ends = u64 * rows                     where the id of a slot ends among `ids`
@@ -20,7 +21,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
 
@@ -33,10 +34,10 @@ use crate::dir::{Access, Blob, Dir, corrupt};
 use crate::error::Result;
 use crate::graph::{GRAPH_HEADER_BYTES, SealedGraph};
 use crate::limits::ID_BYTES_MAX;
-use crate::payload::{Column, ColumnIndex, FieldId, FieldTable, FilterCache, Test, ValueRef};
+use crate::payload::{Column, ColumnIndex, FieldId, FieldTable, FilterCache, Sorted, Test, ValueRef};
 use crate::point::PointId;
 use crate::schema::Schema;
-use crate::vectors::{Encodings, RowsError, SealedCodes, SealedRows};
+use crate::vectors::{Encodings, RowsError, SealedCodes, SealedRows, SealedSketches};
 use crate::verify::Storage;
 
 /// How much of a file is checked before it is open. Footer, table of checksums and headers always are.
@@ -88,7 +89,7 @@ pub(crate) struct SealedSegment {
     pub(super) ids: Range<usize>,
     pub(super) columns: BTreeMap<FieldId, Column>,
     /// Of each column, once it is filtered by.
-    indexes: BTreeMap<FieldId, OnceLock<ColumnIndex>>,
+    indexes: BTreeMap<FieldId, Sorted>,
     filters: FilterCache,
 }
 
@@ -165,6 +166,17 @@ impl SealedSegment {
                 (vector_rows.with_codes(codes.clone()), picked_rows.with_codes(codes))
             }
         };
+        let vector_rows = match &encodings.sketcher {
+            None => vector_rows,
+            Some(sketcher) => {
+                let CodeSections { codes, factors, parameters } = meta.sketches;
+                let ranges = [range(codes, None)?, range(factors, None)?, range(parameters, None)?];
+                let start = ranges[0].start;
+                blocks.check((*blob).as_ref(), ranges[2].clone())?;
+                let sketches = SealedSketches::new(blob.clone(), ranges, sketcher, meta.vectors as usize);
+                vector_rows.with_sketches(sketches.map_err(|error: RowsError| (start, error.to_string()))?)
+            }
+        };
         let graph_range = range(meta.graph, None)?;
         let header_end = graph_range.end.min(graph_range.start + GRAPH_HEADER_BYTES);
         blocks.check((*blob).as_ref(), graph_range.start..header_end)?;
@@ -181,7 +193,7 @@ impl SealedSegment {
                 Column::open(entry, rows).ok_or((start, "a column does not fit its counts".to_owned()))?;
             columns.insert(*field, column);
         }
-        let indexes = columns.keys().map(|field| (*field, OnceLock::new())).collect();
+        let indexes = columns.keys().map(|field| (*field, Sorted::default())).collect();
         let order = range(meta.order, Some(rows * 4))?;
         let id_ends = range(meta.id_ends, Some(rows * 8))?;
         let ids = range(meta.ids, None)?;
@@ -200,7 +212,7 @@ impl SealedSegment {
             ids,
             columns,
             indexes,
-            filters: FilterCache::default(),
+            filters: FilterCache::new(rows),
             blob,
         })
     }
@@ -235,6 +247,20 @@ impl SealedSegment {
     /// The id of a row.
     pub(crate) fn id(&self, slot: u32) -> PointId {
         id_of_key(self.key(slot))
+    }
+
+    /// Asks for what says where the id of a row is.
+    pub(super) fn prefetch_id_end(&self, slot: u32) {
+        let ends = &self.bytes()[self.id_ends.clone()];
+        // That of the row before lies on the same cache line but for one row in eight.
+        if let Some(end) = ends.get(slot as usize * 8..).and_then(|rest| rest.get(..8)) {
+            ragstone_kernels::prefetch(end);
+        }
+    }
+
+    /// Asks for the id of a row.
+    pub(super) fn prefetch_id(&self, slot: u32) {
+        ragstone_kernels::prefetch(self.key(slot));
     }
 
     /// The row with an id, dead or alive.
@@ -285,11 +311,13 @@ impl SealedSegment {
             else {
                 return FixedBitSet::with_capacity(rows);
             };
-            let index = self
-                .indexes
-                .get(&field)
-                .map(|index| index.get_or_init(|| ColumnIndex::new(column, self.bytes())));
-            index.map_or_else(FixedBitSet::default, |index| index.select(column, self.bytes(), test, rows))
+            let Some(sorted) = self.indexes.get(&field) else {
+                return FixedBitSet::with_capacity(rows);
+            };
+            match sorted.get(|| ColumnIndex::new(column, self.bytes(), rows)) {
+                Some(index) => index.select(column, self.bytes(), test, rows),
+                None => column.tested(self.bytes(), test, rows),
+            }
         })
     }
 
@@ -314,7 +342,11 @@ pub(super) fn key_of_id(id: &PointId) -> Vec<u8> {
 
 pub(super) fn id_of_key(key: &[u8]) -> PointId {
     match key.split_first() {
-        Some((0, number)) => PointId::Num(number.iter().fold(0, |value, &byte| value << 8 | u64::from(byte))),
+        Some((0, number)) => PointId::Num(match number.first_chunk() {
+            Some(bytes) => u64::from_be_bytes(*bytes),
+            // No key of ours: as good as any.
+            None => number.iter().fold(0, |value, &byte| value << 8 | u64::from(byte)),
+        }),
         Some((_, text)) => PointId::Str(String::from_utf8_lossy(text).into_owned()),
         None => PointId::Str(String::new()),
     }

@@ -23,6 +23,10 @@ pub(crate) struct SegmentView {
     pub(crate) segment: Segment,
     /// Rows that the view counts; later ones are not there.
     pub(crate) rows: u32,
+    /// Rows below this belong to another of its [`Parts`].
+    pub(crate) from: u32,
+    /// Whether its rows can be walked to.
+    pub(crate) has_graph: bool,
     /// The ids of a growing segment's rows.
     pub(crate) ids: IdRuns,
     pub(crate) dead: Arc<DeadRows>,
@@ -45,6 +49,8 @@ impl SegmentView {
     pub(crate) fn sealed(segment: Arc<SealedSegment>, dead: DeadRows) -> Self {
         Self {
             rows: segment.rows(),
+            from: 0,
+            has_graph: true,
             segment: Segment::Sealed(segment),
             ids: IdRuns::default(),
             dead: Arc::new(dead),
@@ -57,6 +63,8 @@ impl SegmentView {
     pub(crate) fn growing(segment: Arc<GrowingSegment>) -> Self {
         Self {
             rows: 0,
+            from: 0,
+            has_graph: true,
             segment: Segment::Growing(segment),
             ids: IdRuns::default(),
             dead: Arc::default(),
@@ -90,7 +98,11 @@ impl SegmentView {
     /// Rows with a vector, dead ones included.
     pub(crate) fn vector_count(&self) -> usize {
         match &self.segment {
-            Segment::Growing(_) => self.rows as usize - self.vectorless.count_ones(..),
+            Segment::Growing(_) => {
+                let (from, rows) = (self.from as usize, self.rows as usize);
+                let known = self.vectorless.len();
+                rows - from - self.vectorless.count_ones(from.min(known)..rows.min(known))
+            }
             Segment::Sealed(segment) => segment.vectors() as usize,
         }
     }
@@ -153,6 +165,20 @@ impl SegmentView {
         }
     }
 
+    /// Asks for what says where the id of a row is; soon after it [`prefetch_id`](Self::prefetch_id), then [`id`](Self::id).
+    pub(crate) fn prefetch_id_end(&self, slot: u32) {
+        if let Segment::Sealed(segment) = &self.segment {
+            segment.prefetch_id_end(slot);
+        }
+    }
+
+    /// Asks for the id of a row.
+    pub(crate) fn prefetch_id(&self, slot: u32) {
+        if let Segment::Sealed(segment) = &self.segment {
+            segment.prefetch_id(slot);
+        }
+    }
+
     pub(crate) fn value(&self, slot: u32, field: FieldId) -> Option<ValueRef<'_>> {
         match &self.segment {
             Segment::Growing(segment) => segment.rows.get(slot)?.value(field),
@@ -189,6 +215,9 @@ impl SegmentView {
                 Arc::new(bits)
             }
         };
+        if self.from > 0 {
+            Arc::make_mut(&mut bits).remove_range(..self.from as usize);
+        }
         if self.dead.count > 0 {
             Arc::make_mut(&mut bits).difference_with(&self.dead.bits);
         }
@@ -227,6 +256,34 @@ impl SegmentView {
     }
 }
 
+/// What a search looks at in a segment: its rows that are nodes of its graph, and those that are not yet.
+#[derive(Debug)]
+pub(crate) enum Parts<'a> {
+    One(&'a SegmentView),
+    Two([SegmentView; 2]),
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) fn of(view: &'a SegmentView) -> Self {
+        let linked = match &view.segment {
+            Segment::Growing(segment) => segment.linked_for(view),
+            Segment::Sealed(_) => view.rows,
+        };
+        if linked == view.rows {
+            return Parts::One(view);
+        }
+        let part = |from, rows, has_graph| SegmentView { from, rows, has_graph, ..view.clone() };
+        Parts::Two([part(0, linked, true), part(linked, view.rows, false)])
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, SegmentView> {
+        match self {
+            Parts::One(view) => std::slice::from_ref(*view).iter(),
+            Parts::Two(views) => views.iter(),
+        }
+    }
+}
+
 impl FieldSource for SegmentView {
     fn rows(&self) -> usize {
         self.rows as usize
@@ -236,7 +293,7 @@ impl FieldSource for SegmentView {
         match &self.segment {
             Segment::Growing(segment) => {
                 let mut out = FixedBitSet::with_capacity(self.rows as usize);
-                for slot in 0..self.rows {
+                for slot in self.from..self.rows {
                     let value = segment.rows.get(slot).and_then(|row| row.value(field));
                     if value.is_some_and(|value| test.passes(value)) {
                         out.insert(slot as usize);

@@ -139,6 +139,7 @@ impl Writing<'_> {
         // What follows is made of the vectors as the file has them, so that memory holds them once.
         let written = self.written_rows(&name, vector_rows)?;
         let codes = self.write_codes(&mut out, &written)?;
+        let sketches = self.write_sketches(&mut out, &written)?;
         let graph = section(&mut out, |out| self.write_graph(out, written, vectors))?;
         faults::point(self.step("seal.graph", "merge.graph"));
         let (order, id_ends, ids) = self.write_ids(&mut out)?;
@@ -154,6 +155,7 @@ impl Writing<'_> {
             walk_dimension: schema.walk_dimension() as u32,
             vector_rows,
             codes,
+            sketches,
             graph,
             order,
             id_ends,
@@ -196,18 +198,28 @@ impl Writing<'_> {
         let Some(codec) = self.request.encodings.sealed.codec().filter(|_| rows.len() > 0) else {
             return Ok(CodeSections::default());
         };
-        let step = rows.len().div_ceil(TRAINED_ROWS_MAX);
-        let sample: Vec<&[f32]> =
-            (0..rows.len()).step_by(step).map(|row| rows.row(Slot(row as u32))).collect();
-        let codes = GrowingCodes::of(codec.clone(), codec.train(&sample), rows);
+        let codes = GrowingCodes::of(codec.clone(), codec.train(&sample_of(rows)), rows);
         let slots = || (0..rows.len() as u32).map(Slot);
-        let floats = |out: &mut BlockWriter, floats: &[f32]| {
-            floats.iter().try_for_each(|value| out.write(&value.to_le_bytes()))
-        };
         Ok(CodeSections {
             codes: section(out, |out| slots().try_for_each(|slot| out.write(codes.code(slot))))?,
             factors: section(out, |out| slots().try_for_each(|slot| floats(out, codes.factors(slot))))?,
             parameters: section(out, |out| floats(out, codes.parameters()))?,
+        })
+    }
+
+    /// Writes sketches of the rows, where the encoding has some.
+    fn write_sketches(&self, out: &mut BlockWriter, rows: &SealedRows) -> Result<CodeSections> {
+        let Some(sketcher) = self.request.encodings.sketcher.as_ref().filter(|_| rows.len() > 0) else {
+            return Ok(CodeSections::default());
+        };
+        let made = sketcher.make(&sample_of(rows), rows);
+        let words = |out: &mut BlockWriter, words: &[u32]| {
+            words.iter().try_for_each(|value| out.write(&value.to_le_bytes()))
+        };
+        Ok(CodeSections {
+            codes: section(out, |out| out.write(&made.codes))?,
+            factors: section(out, |out| words(out, &made.factors))?,
+            parameters: section(out, |out| floats(out, &made.parameters))?,
         })
     }
 
@@ -219,16 +231,14 @@ impl Writing<'_> {
         out.write(graph.as_bytes())
     }
 
-    /// The graph that a growing segment has already, of the rows that live. `None` of other sources, of a segment
-    /// whose rows never became nodes (a long replay), and if so many died that building anew is better.
+    /// The graph of a growing segment, of the rows that live. `None` of other sources, and if so many died that building
+    /// anew is better.
     fn grown_graph(&self, vectors: usize) -> Option<BuiltGraph> {
-        let [SegmentView { segment: Segment::Growing(segment), .. }] = self.request.sources else {
+        let [view @ SegmentView { segment: Segment::Growing(segment), .. }] = self.request.sources else {
             return None;
         };
+        segment.link_rest(view);
         let order: Vec<Slot> = self.rows[..vectors].iter().map(|row| Slot(row.slot)).collect();
-        if order.is_empty() || !order.iter().all(|slot| segment.graph.contains(*slot)) {
-            return None;
-        }
         segment.graph.seal_as(&order, &*self.request.encodings.growing.pair_scorer(&segment.vectors))
     }
 
@@ -302,6 +312,16 @@ impl Writing<'_> {
         }
         Ok(columns)
     }
+}
+
+/// Rows to train on, spread over all of them.
+fn sample_of(rows: &SealedRows) -> Vec<&[f32]> {
+    let step = rows.len().div_ceil(TRAINED_ROWS_MAX);
+    (0..rows.len()).step_by(step).map(|row| rows.row(Slot(row as u32))).collect()
+}
+
+fn floats(out: &mut BlockWriter, floats: &[f32]) -> Result<()> {
+    floats.iter().try_for_each(|value| out.write(&value.to_le_bytes()))
 }
 
 /// Writes one aligned section.

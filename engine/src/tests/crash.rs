@@ -7,7 +7,8 @@
 
 use super::{Contents, Step, contents, open};
 use crate::Error;
-use crate::dir::memory::{MemoryDir, SplitMix64};
+use crate::dir::memory::MemoryDir;
+use crate::random::SplitMix64;
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;

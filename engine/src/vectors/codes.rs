@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use ragstone_kernels::{RowArena, prefetch};
+use ragstone_kernels::{FindRow, RowArena, prefetch};
 use rayon::prelude::*;
 
 use super::rows::{Rows, RowsError, SharedBytes};
@@ -186,12 +186,12 @@ impl SealedCodes {
 
     pub(super) fn view(&self) -> CodesRef<'_> {
         let all = (*self.bytes).as_ref();
-        CodesRef::Packed {
+        CodesRef::Packed(PackedCodes {
             codes: &all[self.codes.clone()],
             factors: bytemuck::cast_slice(&all[self.factors.clone()]),
             parameters: &self.parameters,
             layout: self.layout,
-        }
+        })
     }
 }
 
@@ -199,17 +199,106 @@ impl SealedCodes {
 #[derive(Clone, Copy)]
 pub(crate) enum CodesRef<'a> {
     Growing(&'a GrowingCodes),
-    Packed { codes: &'a [u8], factors: &'a [f32], parameters: &'a [f32], layout: CodeLayout },
+    Packed(PackedCodes<'a>),
+}
+
+/// Codes of a sealed segment.
+#[derive(Clone, Copy)]
+pub(crate) struct PackedCodes<'a> {
+    codes: &'a [u8],
+    factors: &'a [f32],
+    parameters: &'a [f32],
+    layout: CodeLayout,
+}
+
+/// One of the two places where codes lie, so that a loop over rows need not ask which.
+pub(super) trait CodesAt<'a>: Copy {
+    /// The code of a row. Panics if `slot` is no row's.
+    fn code(self, slot: Slot) -> &'a [u8];
+    /// Its factors. Panics likewise.
+    fn factors(self, slot: Slot) -> &'a [f32];
+    /// Asks for both.
+    fn prefetch(self, slot: Slot);
+
+    /// The codes of `slots`, by their places; whoever finds one asks for one of `ahead`, of which this takes off as many as
+    /// there are slots.
+    #[inline(always)]
+    fn finder<'b>(self, slots: &'b [Slot], ahead: &mut &'b [Slot]) -> Finder<'b, Self> {
+        let (now, later) = ahead.split_at(ahead.len().min(slots.len()));
+        *ahead = later;
+        Finder { codes: self, slots, ahead: now }
+    }
+}
+
+/// See [`CodesAt::finder`].
+pub(super) struct Finder<'b, C> {
+    codes: C,
+    slots: &'b [Slot],
+    ahead: &'b [Slot],
+}
+
+impl<'a, C: CodesAt<'a>> FindRow<'a> for Finder<'_, C> {
+    #[inline(always)]
+    fn find(&self, place: usize) -> &'a [u8] {
+        if let Some(slot) = self.ahead.get(place) {
+            self.codes.prefetch(*slot);
+        }
+        self.codes.code(self.slots[place])
+    }
+}
+
+impl<'a> CodesAt<'a> for &'a GrowingCodes {
+    #[inline(always)]
+    fn code(self, slot: Slot) -> &'a [u8] {
+        GrowingCodes::code(self, slot)
+    }
+
+    #[inline(always)]
+    fn factors(self, slot: Slot) -> &'a [f32] {
+        GrowingCodes::factors(self, slot)
+    }
+
+    #[inline(always)]
+    fn prefetch(self, slot: Slot) {
+        prefetch(self.record(slot));
+    }
+}
+
+impl<'a> CodesAt<'a> for PackedCodes<'a> {
+    #[inline(always)]
+    fn code(self, slot: Slot) -> &'a [u8] {
+        &self.codes[slot.index() * self.layout.bytes..][..self.layout.bytes]
+    }
+
+    #[inline(always)]
+    fn factors(self, slot: Slot) -> &'a [f32] {
+        &self.factors[slot.index() * self.layout.factors..][..self.layout.factors]
+    }
+
+    #[inline(always)]
+    fn prefetch(self, slot: Slot) {
+        prefetch(self.code(slot));
+        prefetch(&self.factors(slot)[..1]);
+    }
+}
+
+/// Distances that are no numbers are infinite: of rows and queries near the end of what a float can hold, or of damaged
+/// factors, some are.
+#[inline(always)]
+pub(super) fn number_or_infinite(distances: &mut [f32]) {
+    for distance in distances {
+        *distance = if distance.is_nan() { f32::INFINITY } else { *distance };
+    }
 }
 
 impl CodesRef<'_> {
     /// The codes of rows that have none.
-    pub(super) const NONE: Self = CodesRef::Packed {
+    pub(super) const NONE: Self = CodesRef::Packed(PackedCodes {
         codes: &[],
         factors: &[],
         parameters: &[],
         layout: CodeLayout { bytes: 0, factors: 0 },
-    };
+    });
 }
 
 impl<'a> CodesRef<'a> {
@@ -217,34 +306,14 @@ impl<'a> CodesRef<'a> {
     pub(crate) fn parameters(self) -> &'a [f32] {
         match self {
             CodesRef::Growing(codes) => &codes.parameters,
-            CodesRef::Packed { parameters, .. } => parameters,
+            CodesRef::Packed(codes) => codes.parameters,
         }
     }
 
     pub(crate) fn layout(self) -> CodeLayout {
         match self {
             CodesRef::Growing(codes) => codes.layout,
-            CodesRef::Packed { layout, .. } => layout,
-        }
-    }
-
-    /// The code of a row. Panics if `slot` is no row's.
-    #[inline]
-    pub(crate) fn code(self, slot: Slot) -> &'a [u8] {
-        match self {
-            CodesRef::Growing(growing) => growing.code(slot),
-            CodesRef::Packed { codes, layout, .. } => &codes[slot.index() * layout.bytes..][..layout.bytes],
-        }
-    }
-
-    /// The factors of a row. Panics if `slot` is no row's.
-    #[inline]
-    pub(crate) fn factors(self, slot: Slot) -> &'a [f32] {
-        match self {
-            CodesRef::Growing(growing) => growing.factors(slot),
-            CodesRef::Packed { factors, layout, .. } => {
-                &factors[slot.index() * layout.factors..][..layout.factors]
-            }
+            CodesRef::Packed(codes) => codes.layout,
         }
     }
 
@@ -257,10 +326,9 @@ impl<'a> CodesRef<'a> {
                     (*code, *factors) = growing.split(growing.record(*slot));
                 }
             }
-            CodesRef::Packed { codes: all_codes, factors: all_factors, layout, .. } => {
+            CodesRef::Packed(packed) => {
                 for ((slot, code), factors) in slots.iter().zip(codes).zip(factors) {
-                    *code = &all_codes[slot.index() * layout.bytes..][..layout.bytes];
-                    *factors = &all_factors[slot.index() * layout.factors..][..layout.factors];
+                    (*code, *factors) = (packed.code(*slot), packed.factors(*slot));
                 }
             }
         }
@@ -269,14 +337,9 @@ impl<'a> CodesRef<'a> {
     /// Asks for the codes and factors of rows that will be wanted soon.
     #[inline]
     pub(crate) fn prefetch(self, slots: &[Slot]) {
-        for slot in slots {
-            match self {
-                CodesRef::Growing(growing) => prefetch(growing.record(*slot)),
-                CodesRef::Packed { codes, factors, layout, .. } => {
-                    prefetch(&codes[slot.index() * layout.bytes..][..layout.bytes]);
-                    prefetch(&factors[slot.index() * layout.factors..][..1]);
-                }
-            }
+        match self {
+            CodesRef::Growing(codes) => slots.iter().for_each(|slot| CodesAt::prefetch(codes, *slot)),
+            CodesRef::Packed(codes) => slots.iter().for_each(|slot| codes.prefetch(*slot)),
         }
     }
 
@@ -294,12 +357,7 @@ impl<'a> CodesRef<'a> {
             let (codes, factors) = (&mut codes[..slots.len()], &mut factors[..slots.len()]);
             self.gather(slots, codes, factors);
             score(codes, factors, out);
-            for distance in out {
-                // Of rows and queries near the end of what a float can hold, or of damaged factors, it may be no number.
-                if distance.is_nan() {
-                    *distance = f32::INFINITY;
-                }
-            }
+            number_or_infinite(out);
         }
     }
 }

@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use ragstone_kernels::{INT4_BLOCK, KernelInt4, norm, pack_int4};
 
-use super::codes::{CodeLayout, Sample, padded};
-use super::quantise::{Quantised, quantise};
+use super::codes::{CodeLayout, CodesAt, Sample, number_or_infinite, padded};
+use super::quantise::{Quantised, quantise, squared_length};
 use super::{BLOCK, Codec, CodesRef, Encoding, Rows, Scorer, Slot, doubt, equal_length, row_length, shift};
 use crate::schema::Metric;
 
@@ -155,7 +155,7 @@ impl Encoding for Int4 {
 
     fn scorer<'a>(&'a self, query: &'a [f32], rows: &'a dyn Rows) -> Box<dyn Scorer + 'a> {
         let query = &query[..self.codec.components];
-        let squared_length = query.iter().map(|x| x * x).sum::<f32>();
+        let squared_length = squared_length(query);
         let codes = rows.codes();
         let (error, row_length) = match codes.parameters() {
             [error, row_length, ..] => (*error, *row_length),
@@ -187,21 +187,41 @@ struct QueryScorer<'a> {
     margin: f32,
 }
 
-impl Scorer for QueryScorer<'_> {
-    fn score(&self, slots: &[Slot], out: &mut [f32]) {
-        let mut products = [0; BLOCK];
-        self.codes.in_blocks(slots, out, |codes, factors, out| {
-            let products = &mut products[..codes.len()];
-            self.kernel.many(&self.query.components, codes, products);
-            for ((product, factors), distance) in products.iter().zip(factors).zip(out.iter_mut()) {
-                *distance = -inner(&self.query, *product, factors[0]);
+impl<'a> QueryScorer<'a> {
+    #[inline(always)]
+    fn compare(&self, codes: impl CodesAt<'a>, (slots, mut ahead): (&[Slot], &[Slot]), out: &mut [f32]) {
+        let (mut products, mut factors) = ([0; BLOCK], [0.0; BLOCK]);
+        for (slots, out) in slots.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+            let (products, factors) = (&mut products[..slots.len()], &mut factors[..slots.len()]);
+            let find = codes.finder(slots, &mut ahead);
+            self.kernel.many_by(&self.query.components, find, products);
+            for (factor, slot) in factors.iter_mut().zip(slots) {
+                *factor = codes.factors(*slot)[0];
+            }
+            for ((product, factor), distance) in products.iter().zip(factors).zip(out.iter_mut()) {
+                *distance = -inner(&self.query, *product, *factor);
             }
             if self.metric == Metric::L2 {
-                for (factors, distance) in factors.iter().zip(out) {
-                    *distance = (self.squared_length + factors[1]) + 2.0 * *distance;
+                for (slot, distance) in slots.iter().zip(out.iter_mut()) {
+                    *distance = (self.squared_length + codes.factors(*slot)[1]) + 2.0 * *distance;
                 }
             }
-        });
+            number_or_infinite(out);
+        }
+        ahead.iter().for_each(|slot| codes.prefetch(*slot));
+    }
+}
+
+impl Scorer for QueryScorer<'_> {
+    fn score(&self, slots: &[Slot], out: &mut [f32]) {
+        self.score_ahead(slots, &[], out);
+    }
+
+    fn score_ahead(&self, slots: &[Slot], ahead: &[Slot], out: &mut [f32]) {
+        match self.codes {
+            CodesRef::Growing(codes) => self.compare(codes, (slots, ahead), out),
+            CodesRef::Packed(codes) => self.compare(codes, (slots, ahead), out),
+        }
     }
 
     fn prefetch(&self, slots: &[Slot]) {

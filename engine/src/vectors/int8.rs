@@ -17,9 +17,9 @@ use std::sync::Arc;
 
 use ragstone_kernels::KernelInt8;
 
-use super::codes::{CodeLayout, Sample, padded};
+use super::codes::{CodeLayout, CodesAt, Sample, number_or_infinite, padded};
 use super::lift::Lift;
-use super::quantise::{Quantised, component_of, quantise, scale_of};
+use super::quantise::{Quantised, component_of, quantise, scale_of, squared_length};
 use super::{
     BLOCK, Codec, CodesRef, Encoding, PairEncoding, PairScorer, Rows, Scorer, Slot, doubt, equal_length,
     row_length, shift,
@@ -28,6 +28,8 @@ use crate::schema::Metric;
 
 /// What codes are above the components.
 const OFFSET: i32 = 128;
+/// Why a row's factors cannot be others.
+const THREE_FACTORS: &str = "the layout has three factors";
 
 /// The encoding.
 #[derive(Debug)]
@@ -83,7 +85,7 @@ impl Encoding for Int8 {
         let query = &query[..self.codec.components];
         let codes = rows.codes();
         let length = codes.layout().bytes;
-        let squared_length = query.iter().map(|x| x * x).sum::<f32>();
+        let squared_length = squared_length(query);
         let query = quantise(query, length);
         let whole = self.codec.components == rows.dimension();
         let row_length = match codes.parameters() {
@@ -123,22 +125,38 @@ struct QueryScorer<'a> {
     whole: bool,
 }
 
-impl Scorer for QueryScorer<'_> {
-    fn score(&self, slots: &[Slot], out: &mut [f32]) {
+impl<'a> QueryScorer<'a> {
+    #[inline(always)]
+    fn compare(&self, codes: impl CodesAt<'a>, (slots, mut ahead): (&[Slot], &[Slot]), out: &mut [f32]) {
         let offset = OFFSET * self.query.sum;
         let mut products = [0; BLOCK];
-        self.codes.in_blocks(slots, out, |codes, factors, out| {
-            let products = &mut products[..codes.len()];
-            self.kernel.many(&self.query.components, codes, products);
-            for ((product, factors), distance) in products.iter().zip(factors).zip(out.iter_mut()) {
-                *distance = -((self.query.scale * factors[0]) * (*product - offset) as f32);
-            }
-            if self.metric == Metric::L2 {
-                for (factors, distance) in factors.iter().zip(out) {
-                    *distance = (self.squared_length + factors[1]) + 2.0 * *distance;
+        for (slots, out) in slots.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+            let products = &mut products[..slots.len()];
+            let find = codes.finder(slots, &mut ahead);
+            self.kernel.many_by(&self.query.components, find, products);
+            for ((product, slot), distance) in products.iter().zip(slots).zip(out.iter_mut()) {
+                let [scale, squared, ..] = codes.factors(*slot) else { unreachable!("{THREE_FACTORS}") };
+                *distance = -((self.query.scale * scale) * (*product - offset) as f32);
+                if self.metric == Metric::L2 {
+                    *distance = (self.squared_length + squared) + 2.0 * *distance;
                 }
             }
-        });
+            number_or_infinite(out);
+        }
+        ahead.iter().for_each(|slot| codes.prefetch(*slot));
+    }
+}
+
+impl Scorer for QueryScorer<'_> {
+    fn score(&self, slots: &[Slot], out: &mut [f32]) {
+        self.score_ahead(slots, &[], out);
+    }
+
+    fn score_ahead(&self, slots: &[Slot], ahead: &[Slot], out: &mut [f32]) {
+        match self.codes {
+            CodesRef::Growing(codes) => self.compare(codes, (slots, ahead), out),
+            CodesRef::Packed(codes) => self.compare(codes, (slots, ahead), out),
+        }
     }
 
     fn prefetch(&self, slots: &[Slot]) {
@@ -166,23 +184,47 @@ struct RowScorer<'a> {
     lift: Option<Lift>,
 }
 
-impl PairScorer for RowScorer<'_> {
-    fn score(&self, from: Slot, slots: &[Slot], out: &mut [f32]) {
-        let own = self.codes.code(from);
-        let [scale, squared, sum] = *self.codes.factors(from) else {
-            unreachable!("the layout has three factors")
-        };
+impl<'a> RowScorer<'a> {
+    #[inline(always)]
+    fn compare(
+        &self,
+        codes: impl CodesAt<'a>,
+        from: Slot,
+        (slots, mut ahead): (&[Slot], &[Slot]),
+        out: &mut [f32],
+    ) {
+        let own = codes.code(from);
+        let [scale, squared, sum] = *codes.factors(from) else { unreachable!("{THREE_FACTORS}") };
         let offset = OFFSET * sum as i32;
         let mut products = [0; BLOCK];
-        self.codes.in_blocks(slots, out, |codes, factors, out| {
-            let products = &mut products[..codes.len()];
-            self.kernel.many_of_row(own, codes, products);
-            for ((product, factors), distance) in products.iter().zip(factors).zip(out) {
-                let inner = (scale * factors[0]) * (*product - offset) as f32;
+        for (slots, out) in slots.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+            let products = &mut products[..slots.len()];
+            let find = codes.finder(slots, &mut ahead);
+            self.kernel.many_of_row_by(own, find, products);
+            for ((product, slot), distance) in products.iter().zip(slots).zip(out.iter_mut()) {
+                let [other_scale, other_squared, ..] = codes.factors(*slot) else {
+                    unreachable!("{THREE_FACTORS}")
+                };
+                let inner = (scale * other_scale) * (*product - offset) as f32;
                 // Rounding may bring it below zero.
-                *distance = ((squared + factors[1]) - 2.0 * inner).max(0.0);
+                *distance = ((squared + other_squared) - 2.0 * inner).max(0.0);
             }
-        });
+            number_or_infinite(out);
+        }
+        ahead.iter().for_each(|slot| codes.prefetch(*slot));
+    }
+}
+
+impl PairScorer for RowScorer<'_> {
+    fn score(&self, from: Slot, slots: &[Slot], out: &mut [f32]) {
+        self.score_ahead(from, slots, &[], out);
+    }
+
+    fn score_ahead(&self, from: Slot, slots: &[Slot], ahead: &[Slot], out: &mut [f32]) {
+        match self.codes {
+            CodesRef::Growing(codes) => self.compare(codes, from, (slots, ahead), out),
+            CodesRef::Packed(codes) => self.compare(codes, from, (slots, ahead), out),
+        }
         if let Some(lift) = self.lift {
             lift.add(self.rows, from, slots, out);
         }

@@ -20,6 +20,7 @@
 //! [`Scorer::margin`] leaves in doubt.
 
 mod bit1;
+mod centred;
 mod codes;
 mod doubt;
 mod exact;
@@ -30,6 +31,7 @@ mod lift;
 mod quantise;
 mod rotate;
 mod rows;
+mod sketch;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +41,7 @@ use ragstone_kernels::norm;
 
 pub(crate) use codes::{Codec, CodesRef, GrowingCodes, Sample, SealedCodes};
 pub(crate) use rows::{GrowingRows, Rows, RowsError, SealedRows, SharedBytes};
+pub(crate) use sketch::{SealedSketches, Sieve, Sketcher};
 
 use crate::schema::{EncodingKind, Metric, Schema};
 
@@ -70,6 +73,13 @@ pub(crate) trait Scorer {
     /// Asks for what `score` will read of these slots, which are those of the next call.
     fn prefetch(&self, _slots: &[Slot]) {}
 
+    /// [`score`](Self::score) of some slots, and [`prefetch`](Self::prefetch) of others meanwhile: a processor waits when it is
+    /// asked for many lines at once.
+    fn score_ahead(&self, slots: &[Slot], ahead: &[Slot], out: &mut [f32]) {
+        self.prefetch(ahead);
+        self.score(slots, out);
+    }
+
     /// What makes squared distances of scores, or multiples of them: `score + shift`. `None` where nothing does.
     fn shift(&self) -> Option<f32> {
         None
@@ -92,6 +102,12 @@ pub(crate) trait PairScorer: Send + Sync {
 
     /// Asks for what `score` will read of these slots, which are those of the next call.
     fn prefetch(&self, _slots: &[Slot]) {}
+
+    /// [`score`](Self::score) of some slots, and [`prefetch`](Self::prefetch) of others meanwhile.
+    fn score_ahead(&self, from: Slot, slots: &[Slot], ahead: &[Slot], out: &mut [f32]) {
+        self.prefetch(ahead);
+        self.score(from, slots, out);
+    }
 }
 
 /// A way to keep vectors for the walk.
@@ -149,6 +165,8 @@ pub(crate) struct Encodings {
     pub(crate) growing: Arc<dyn PairEncoding>,
     /// Of sealed segments.
     pub(crate) sealed: Arc<dyn Encoding>,
+    /// Of sealed segments besides, for scans.
+    pub(crate) sketcher: Option<Sketcher>,
 }
 
 impl Encodings {
@@ -168,12 +186,17 @@ impl Encodings {
             EncodingKind::Int4 => (int8(), Arc::new(int4::Int4::new(metric, walked))),
             EncodingKind::Bit1 => (int8(), Arc::new(bit1::Bit1::new(metric, walked))),
         };
-        Self { metric, exact: exact::Exact::new(metric), growing, sealed }
+        Self { metric, exact: exact::Exact::new(metric), growing, sealed, sketcher: Sketcher::new(schema) }
     }
 
     /// A scorer on the exact rows.
     pub(crate) fn exact_scorer<'a>(&'a self, query: &'a [f32], rows: &'a dyn Rows) -> Box<dyn Scorer + 'a> {
         self.exact.scorer(query, rows)
+    }
+
+    /// What rules rows out by their sketches; `None` of rows that have none.
+    pub(crate) fn sieve<'a>(&self, query: &[f32], rows: &'a dyn Rows) -> Option<Sieve<'a>> {
+        self.sketcher.as_ref()?.sieve(query, rows)
     }
 
     /// The metric's score of an exact distance, as a [`Hit`](crate::Hit) carries it.

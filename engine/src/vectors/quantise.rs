@@ -18,9 +18,35 @@ pub(super) struct Quantised {
 
 /// The scale of a vector: one for a vector of zeros, whose components are zero at any scale.
 pub(super) fn scale_of(vector: &[f32]) -> f32 {
-    let greatest = vector.iter().fold(0.0_f32, |greatest, x| greatest.max(x.abs()));
+    let greatest = greatest_magnitude(vector);
     // Of a subnormal magnitude the quotient would be zero, or its inverse infinite.
     if greatest / 127.0 >= f32::MIN_POSITIVE { greatest / 127.0 } else { 1.0 }
+}
+
+/// Lanes of the loops below: in each a chain of its own, as one alone would wait for every step before it.
+const LANES: usize = 16;
+
+fn greatest_magnitude(vector: &[f32]) -> f32 {
+    let (blocks, rest) = vector.as_chunks::<LANES>();
+    let mut lanes = [0.0_f32; LANES];
+    for block in blocks {
+        for (greatest, x) in lanes.iter_mut().zip(block) {
+            *greatest = if x.abs() > *greatest { x.abs() } else { *greatest };
+        }
+    }
+    lanes.iter().chain(rest).fold(0.0, |greatest, x| greatest.max(x.abs()))
+}
+
+/// The squared length of a query, summed in the same order on every processor.
+pub(super) fn squared_length(query: &[f32]) -> f32 {
+    let (blocks, rest) = query.as_chunks::<LANES>();
+    let mut lanes = [0.0_f32; LANES];
+    for block in blocks {
+        for (sum, x) in lanes.iter_mut().zip(block) {
+            *sum += x * x;
+        }
+    }
+    lanes.iter().sum::<f32>() + rest.iter().map(|x| x * x).sum::<f32>()
 }
 
 /// One component in signed bytes, -127 to 127.
@@ -33,9 +59,10 @@ pub(super) fn component_of(x: f32, scale: f32) -> i32 {
 /// Quantises a query, padded to `length` components.
 pub(super) fn quantise(query: &[f32], length: usize) -> Quantised {
     let scale = scale_of(query);
-    let mut components = Vec::with_capacity(length);
-    components.extend(query.iter().map(|x| component_of(*x, scale) as i8));
-    components.resize(length, 0);
+    let mut components = vec![0; length];
+    for (component, x) in components.iter_mut().zip(query) {
+        *component = component_of(*x, scale) as i8;
+    }
     let sum = components.iter().map(|component| i32::from(*component)).sum();
     Quantised { components, scale, sum }
 }

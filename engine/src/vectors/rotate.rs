@@ -13,6 +13,8 @@
 //! The signs come from a fixed seed: they are part of the format. Each output is one tree of additions, so every
 //! processor makes the same bits.
 
+use crate::random::SplitMix64;
+
 /// Seed of the signs.
 const SEED: u64 = 0x5241_4753_544f_4e45;
 
@@ -31,8 +33,8 @@ impl Rotation {
     pub(super) fn new(length: usize) -> Self {
         let window = 1 << length.ilog2();
         let rounds = if window == length { 3 } else { 4 };
-        let mut state = SEED;
-        let flips = (0..rounds * length).map(|_| (next(&mut state) >> 63) as u32 * (1 << 31)).collect();
+        let mut random = SplitMix64(SEED);
+        let flips = (0..rounds * length).map(|_| (random.next() >> 63) as u32 * (1 << 31)).collect();
         Self { length, window, flips }
     }
 
@@ -50,14 +52,6 @@ impl Rotation {
             window.iter_mut().for_each(|x| *x *= scale);
         }
     }
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014).
-fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// The Hadamard transform, not scaled. The first three steps, of eight neighbours, go through registers.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use ragstone_kernels::RowArena;
 
 use super::codes::{Codec, CodesRef, GrowingCodes, SealedCodes};
+use super::sketch::{SealedSketches, SketchesRef};
 use super::{SLOTS_MAX, Slot};
 
 /// Immutable bytes that several owners share: a memory map or a buffer.
@@ -38,6 +39,11 @@ pub(crate) trait Rows: Send + Sync {
 
     /// The codes of the rows; empty where the encoding has none.
     fn codes(&self) -> CodesRef<'_>;
+
+    /// The sketches of the rows, where they have some.
+    fn sketches(&self) -> Option<SketchesRef<'_>> {
+        None
+    }
 }
 
 /// What is known of the squared lengths of some rows.
@@ -200,6 +206,7 @@ pub(crate) struct SealedRows {
     dimension: usize,
     len: usize,
     codes: RowCodes,
+    sketches: Option<SealedSketches>,
     /// Made when first asked for: only building a graph under the inner product does.
     squared_lengths: Arc<OnceLock<Vec<f32>>>,
 }
@@ -231,12 +238,18 @@ impl SealedRows {
         if len > SLOTS_MAX {
             return Err(RowsError::Count { rows: len });
         }
-        Ok(Self { bytes, range, dimension, len, codes: RowCodes::None, squared_lengths: Arc::default() })
+        let (codes, sketches) = (RowCodes::None, None);
+        Ok(Self { bytes, range, dimension, len, codes, sketches, squared_lengths: Arc::default() })
     }
 
     /// The rows with their codes.
     pub(crate) fn with_codes(self, codes: SealedCodes) -> Self {
         Self { codes: RowCodes::Sealed(codes), ..self }
+    }
+
+    /// The rows with their sketches.
+    pub(crate) fn with_sketches(self, sketches: SealedSketches) -> Self {
+        Self { sketches: Some(sketches), ..self }
     }
 
     /// The rows with codes made now, in memory, by every thread of the current rayon pool; `codec` needs no training.
@@ -308,5 +321,9 @@ impl Rows for SealedRows {
             RowCodes::Sealed(codes) => codes.view(),
             RowCodes::Made(codes) => CodesRef::Growing(codes),
         }
+    }
+
+    fn sketches(&self) -> Option<SketchesRef<'_>> {
+        self.sketches.as_ref().map(SealedSketches::view)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::random::SplitMix64;
 use crate::schema::Schema;
 
 const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Dot, Metric::L2];
@@ -10,27 +11,8 @@ const CODED: [EncodingKind; 4] =
     [EncodingKind::F16, EncodingKind::Int8, EncodingKind::Int4, EncodingKind::Bit1];
 const DIMENSIONS: [usize; 7] = [1, 3, 63, 65, 127, 129, 384];
 
-/// SplitMix64 as a stream.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
-    }
-    fn uniform(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1 << 24) as f32
-    }
-    /// Near enough to normal: a sum of uniforms.
-    fn normal(&mut self) -> f32 {
-        (0..6).map(|_| self.uniform()).sum::<f32>() - 3.0
-    }
-}
-
 /// Points around a few centres that are themselves off the origin, as embeddings are.
-fn clustered(rows: usize, dimension: usize, metric: Metric, random: &mut Random) -> Vec<Vec<f32>> {
+fn clustered(rows: usize, dimension: usize, metric: Metric, random: &mut SplitMix64) -> Vec<Vec<f32>> {
     let centres: Vec<Vec<f32>> =
         (0..10).map(|_| (0..dimension).map(|_| 0.5 + random.normal()).collect()).collect();
     let rows = (0..rows).map(|row| {
@@ -116,7 +98,7 @@ fn estimates_are_within_the_margin() {
     for (kind, metric) in CODED.iter().flat_map(|kind| METRICS.map(|metric| (*kind, metric))) {
         let (mut within, mut all) = (0, 0);
         for dimension in DIMENSIONS {
-            let mut random = Random(dimension as u64);
+            let mut random = SplitMix64(dimension as u64);
             let mut vectors = clustered(400, dimension, metric, &mut random);
             let queries = vectors.split_off(390);
             let encodings = encodings(dimension, metric, kind, dimension);
@@ -134,11 +116,46 @@ fn estimates_are_within_the_margin() {
     }
 }
 
+/// A walk ends early by the ratio of distances, so a score and the shift have to make a squared distance, or a multiple of
+/// one. Where rows of several lengths are compared by products, nothing does.
+#[test]
+fn shifted_scores_are_squared_distances() {
+    let dimension = 129;
+    for (kind, metric) in CODED.iter().flat_map(|kind| METRICS.map(|metric| (*kind, metric))) {
+        let mut vectors = clustered(400, dimension, metric, &mut SplitMix64(4));
+        let query = vectors.pop().unwrap();
+        let encodings = encodings(dimension, metric, kind, dimension);
+        if metric == Metric::Dot {
+            let rows = Coded::new(&vectors, &encodings);
+            assert_eq!(encodings.sealed.scorer(&query, &rows).shift(), None, "{kind:?}");
+            for row in &mut vectors {
+                let length = ragstone_kernels::norm(row);
+                row.iter_mut().for_each(|x| *x *= 1.7 / length);
+            }
+        }
+        let rows = Coded::new(&vectors, &encodings);
+        let shift = encodings.sealed.scorer(&query, &rows).shift().unwrap();
+        let (estimates, _, margin) = compared(&rows, &query, &encodings);
+        let query_length = ragstone_kernels::norm(&query);
+        let expected = vectors.iter().map(|row| {
+            // Of unit vectors, times half the product of the lengths that they had.
+            let lengths =
+                if metric == Metric::L2 { (1.0, 1.0) } else { (ragstone_kernels::norm(row), query_length) };
+            let differences = row.iter().zip(&query).map(|(x, y)| x / lengths.0 - y / lengths.1);
+            let squared: f32 = differences.map(|difference| difference * difference).sum();
+            if metric == Metric::L2 { squared } else { squared * lengths.0 * lengths.1 / 2.0 }
+        });
+        let is_near = |(estimate, expected): (&f32, f32)| (estimate + shift - expected).abs() <= 2.0 * margin;
+        let near = estimates.iter().zip(expected).filter(|pair| is_near(*pair)).count();
+        assert!(near >= 391, "{kind:?} {metric:?}: {near} of 399");
+    }
+}
+
 /// How large errors are, relative to the lengths of row and query: the figures that the modules state.
 #[test]
 fn errors_are_as_small_as_the_bits_allow() {
     let (dimension, metric) = (384, Metric::Cosine);
-    let mut random = Random(3);
+    let mut random = SplitMix64(3);
     let mut vectors = clustered(400, dimension, metric, &mut random);
     let query = vectors.pop().unwrap();
     let cases = [
@@ -162,7 +179,7 @@ fn a_prefix_leaves_every_candidate_in_doubt_and_is_compared_alone() {
     for (kind, metric) in
         [EncodingKind::F16, EncodingKind::Bit1].iter().flat_map(|kind| METRICS.map(|metric| (kind, metric)))
     {
-        let mut random = Random(5);
+        let mut random = SplitMix64(5);
         let vectors = clustered(200, 40, metric, &mut random);
         let walked = encodings(40, metric, *kind, 16);
         let (estimates, _, margin) = compared(&Coded::new(&vectors, &walked), &vectors[0], &walked);
@@ -214,7 +231,7 @@ fn extremes_have_estimates() {
 /// A quantiser learns from the rows, so rows far from the origin are kept as well as those around it.
 #[test]
 fn one_bit_is_relative_to_the_centroid() {
-    let mut random = Random(9);
+    let mut random = SplitMix64(9);
     let vectors = clustered(300, 64, Metric::L2, &mut random);
     let far: Vec<Vec<f32>> =
         vectors.iter().map(|vector| vector.iter().map(|x| x + 100.0).collect()).collect();
@@ -232,7 +249,7 @@ fn one_bit_is_relative_to_the_centroid() {
 /// everything in doubt where the parameters would have said how much.
 #[test]
 fn codes_without_parameters_leave_every_candidate_in_doubt() {
-    let mut random = Random(2);
+    let mut random = SplitMix64(2);
     for (kind, metric) in CODED.iter().flat_map(|kind| METRICS.map(|metric| (*kind, metric))) {
         let vectors = clustered(50, 20, metric, &mut random);
         let encodings = encodings(20, metric, kind, 20);

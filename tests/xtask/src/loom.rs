@@ -97,6 +97,24 @@ const MUTANTS: &[Mutant] = &[
         from: "        let _lock = self.stripes.lock(0, parent);",
         to: "        let _ = self.stripes.lock(0, parent);",
     },
+    Mutant {
+        what: "a repair empties a list before it fills it",
+        file: "engine/src/graph/repair.rs",
+        from: "            rewrite(self.list(node), &list);",
+        to: "            rewrite(self.list(node), &[]);\n            rewrite(self.list(node), &list);",
+    },
+    Mutant {
+        what: "the number of nodes falls without publishing which are removed",
+        file: "engine/src/graph/repair.rs",
+        from: "self.live.fetch_sub(removed.count_ones(..), Ordering::AcqRel)",
+        to: "self.live.fetch_sub(removed.count_ones(..), Ordering::Relaxed)",
+    },
+    Mutant {
+        what: "a repair does not keep inserts out",
+        file: "engine/src/graph/repair.rs",
+        from: "let _alone = self.structure.write()",
+        to: "let _ = self.structure.write()",
+    },
 ];
 
 /// Runs the tests.

@@ -13,7 +13,8 @@
 //! ```
 //! The layers are those of the float distances: [`scalar`] is the reference, the other files one instruction
 //! set each, [`KernelInt8`] and [`KernelInt4`] the dispatch. A batch is computed four rows at a time, the
-//! query's block loaded once for the four, and rows further on are prefetched meanwhile.
+//! query's block loaded once for the four. A walk's rows are found while they are compared (`many_by`): writing a list
+//! of them first takes as long as a third of the products.
 //!
 //! Nanoseconds for a row, int8 and int4 / simsimd's product of signed bytes (a pair a call, without prefetching), with
 //! VNNI (`benches/src/bin/kernels.rs` on an AMD Zen 5, one core of two busy):
@@ -40,15 +41,27 @@ use crate::isa::Isa;
 /// Components in a block of [`KernelInt4`]: rows are padded to it.
 pub const INT4_BLOCK: usize = 128;
 
-type Many = fn(&[i8], &[&[u8]], &mut [i32]);
+/// Finds rows by their number. Not a closure: a method can be `#[inline(always)]`, and a call for each row is what it costs
+/// to leave one out of a function of another instruction set.
+pub trait FindRow<'a> {
+    /// The row of a number.
+    fn find(&self, number: usize) -> &'a [u8];
+}
 
-type ManyOfRow = fn(&[u8], &[&[u8]], &mut [i32]);
+/// Rows in a list.
+struct Listed<'a, 'b>(&'b [&'a [u8]]);
+
+impl<'a> FindRow<'a> for Listed<'a, '_> {
+    #[inline(always)]
+    fn find(&self, number: usize) -> &'a [u8] {
+        self.0[number]
+    }
+}
 
 /// Products with rows of one byte a component.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelInt8 {
-    many: Many,
-    many_of_row: ManyOfRow,
+    isa: Isa,
 }
 
 impl KernelInt8 {
@@ -59,16 +72,7 @@ impl KernelInt8 {
 
     /// The kernel of a given level, lowered to what the processor has.
     pub fn with_isa(isa: Isa) -> Self {
-        let (many, many_of_row) = match isa.min(Isa::detected()) {
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => (vnni::int8 as Many, vnni::int8_of_row as ManyOfRow),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => (avx512::int8 as Many, avx512::int8_of_row as ManyOfRow),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => (avx2::int8 as Many, avx2::int8_of_row as ManyOfRow),
-            _ => (scalar::int8 as Many, scalar::int8_of_row as ManyOfRow),
-        };
-        Self { many, many_of_row }
+        Self { isa: isa.min(Isa::detected()) }
     }
 
     /// `sum of query[i] * row[i]` for each of `rows`, in `out`.
@@ -76,20 +80,55 @@ impl KernelInt8 {
     /// # Panics
     /// If a row differs in length from the query, or `out` from `rows`, or there are more than 65,536
     /// components, of which the sum may overflow.
-    #[inline]
     pub fn many(&self, query: &[i8], rows: &[&[u8]], out: &mut [i32]) {
-        check(query.len(), rows, out, query.len());
-        (self.many)(query, rows, out);
+        check_count(rows, out);
+        self.many_by(query, Listed(rows), out);
+    }
+
+    /// The same with rows that are found by their number, as many as `out` has places: inlined, so that no list of them
+    /// is written and read.
+    ///
+    /// # Panics
+    /// As [`many`](Self::many) does.
+    #[inline]
+    pub fn many_by<'a>(&self, query: &[i8], rows: impl FindRow<'a>, out: &mut [i32]) {
+        check_components(query.len());
+        match self.isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => vnni::int8(query, rows, out),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => avx512::int8(query, rows, out),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => avx2::int8(query, rows, out),
+            _ => scalar::int8(query, rows, out),
+        }
     }
 
     /// The same where the query is a row itself, whose bytes stand for 128 less: `sum of (from[i] - 128) * row[i]`.
     ///
     /// # Panics
     /// As [`many`](Self::many) does.
-    #[inline]
     pub fn many_of_row(&self, from: &[u8], rows: &[&[u8]], out: &mut [i32]) {
-        check(from.len(), rows, out, from.len());
-        (self.many_of_row)(from, rows, out);
+        check_count(rows, out);
+        self.many_of_row_by(from, Listed(rows), out);
+    }
+
+    /// The same with rows that are found by their number, as many as `out` has places.
+    ///
+    /// # Panics
+    /// As [`many`](Self::many) does.
+    #[inline]
+    pub fn many_of_row_by<'a>(&self, from: &[u8], rows: impl FindRow<'a>, out: &mut [i32]) {
+        check_components(from.len());
+        match self.isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => vnni::int8_of_row(from, rows, out),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => avx512::int8_of_row(from, rows, out),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => avx2::int8_of_row(from, rows, out),
+            _ => scalar::int8_of_row(from, rows, out),
+        }
     }
 }
 
@@ -102,7 +141,7 @@ impl Default for KernelInt8 {
 /// Products with rows of half a byte a component.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelInt4 {
-    many: Many,
+    isa: Isa,
 }
 
 impl KernelInt4 {
@@ -113,16 +152,7 @@ impl KernelInt4 {
 
     /// The kernel of a given level, lowered to what the processor has.
     pub fn with_isa(isa: Isa) -> Self {
-        let many = match isa.min(Isa::detected()) {
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => vnni::int4,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => avx512::int4,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => avx2::int4,
-            _ => scalar::int4,
-        };
-        Self { many }
+        Self { isa: isa.min(Isa::detected()) }
     }
 
     /// `sum of query[i] * row[i]` for each of `rows`, whose components lie in halves of bytes, in `out`.
@@ -130,11 +160,28 @@ impl KernelInt4 {
     /// # Panics
     /// If the query is no multiple of [`INT4_BLOCK`] long or longer than 65,536, a row is not half as long as
     /// the query, or `out` not as long as `rows`.
-    #[inline]
     pub fn many(&self, query: &[i8], rows: &[&[u8]], out: &mut [i32]) {
+        check_count(rows, out);
+        self.many_by(query, Listed(rows), out);
+    }
+
+    /// The same with rows that are found by their number, as many as `out` has places.
+    ///
+    /// # Panics
+    /// As [`many`](Self::many) does.
+    #[inline]
+    pub fn many_by<'a>(&self, query: &[i8], rows: impl FindRow<'a>, out: &mut [i32]) {
         assert!(query.len().is_multiple_of(INT4_BLOCK), "{} components are no whole blocks", query.len());
-        check(query.len(), rows, out, query.len() / 2);
-        (self.many)(query, rows, out);
+        check_components(query.len());
+        match self.isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => vnni::int4(query, rows, out),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => avx512::int4(query, rows, out),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => avx2::int4(query, rows, out),
+            _ => scalar::int4(query, rows, out),
+        }
     }
 }
 
@@ -159,26 +206,43 @@ pub fn pack_int4(components: &[u8], out: &mut [u8]) {
     }
 }
 
-/// One check for all the kernels, so that the loops behind it need none.
-#[inline(always)]
-fn check(components: usize, rows: &[&[u8]], out: &[i32], row_bytes: usize) {
-    assert!(components <= 1 << 16, "{components} components");
+fn check_count(rows: &[&[u8]], out: &[i32]) {
     assert!(rows.len() == out.len(), "{} rows, {} places for products", rows.len(), out.len());
-    for row in rows {
-        assert!(row.len() == row_bytes, "rows of {} and {row_bytes} bytes", row.len());
-    }
 }
 
-/// Calls `four` for each group of four rows, the last one filled up with its first row.
 #[inline(always)]
-fn in_fours(rows: &[&[u8]], out: &mut [i32], four: impl Fn(&[&[u8]; 4]) -> [i32; 4]) {
-    let (groups, rest) = rows.as_chunks::<4>();
-    let (outs, out) = out.as_chunks_mut::<4>();
-    for (group, out) in groups.iter().zip(outs) {
-        *out = four(group);
-    }
-    if let Some(first) = rest.first() {
-        let products = four(&std::array::from_fn(|i| *rest.get(i).unwrap_or(first)));
-        out.copy_from_slice(&products[..rest.len()]);
+fn check_components(components: usize) {
+    assert!(components <= 1 << 16, "{components} components");
+}
+
+/// A row that the loops need not check any more.
+#[inline(always)]
+fn checked(row: &[u8], row_bytes: usize) -> &[u8] {
+    assert!(row.len() == row_bytes, "rows of {} and {row_bytes} bytes", row.len());
+    row
+}
+
+/// Calls `four` for each group of four rows, all of them of `row_bytes`, the last one filled up with its last row.
+///
+/// `four` is called from one place only: else the compiler would leave it a function of another instruction set.
+#[inline(always)]
+fn in_fours<'a>(
+    (row_bytes, found): (usize, impl FindRow<'a>),
+    out: &mut [i32],
+    four: impl Fn(&[&[u8]; 4]) -> [i32; 4],
+) {
+    let Some(last) = out.len().checked_sub(1) else {
+        return;
+    };
+    for first in (0..=last).step_by(4) {
+        let mut rows: [&[u8]; 4] = [&[]; 4];
+        for (i, place) in rows.iter_mut().enumerate() {
+            *place = checked(found.find((first + i).min(last)), row_bytes);
+        }
+        let products = four(&rows);
+        match out[first..].first_chunk_mut::<4>() {
+            Some(out) => *out = products,
+            None => products.iter().zip(&mut out[first..]).for_each(|(product, out)| *out = *product),
+        }
     }
 }

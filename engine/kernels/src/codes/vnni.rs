@@ -2,36 +2,41 @@
 
 use std::arch::x86_64::*;
 
-use super::in_fours;
+use super::{FindRow, in_fours};
 
-pub(super) fn int8(query: &[i8], rows: &[&[u8]], out: &mut [i32]) {
+#[inline]
+pub(super) fn int8<'a>(query: &[i8], rows: impl FindRow<'a>, out: &mut [i32]) {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-    fn inner(query: &[i8], rows: &[&[u8]], out: &mut [i32]) {
-        // SAFETY: this function has the instruction set; the dispatch has checked that rows are as long as the
-        // query.
-        in_fours(rows, out, |rows| unsafe { four_int8::<0>(query.as_ptr().cast(), query.len(), rows) });
+    fn inner<'a>(query: &[i8], rows: impl FindRow<'a>, out: &mut [i32]) {
+        // SAFETY: this function has the instruction set; rows are as long as the query.
+        in_fours((query.len(), rows), out, |rows| unsafe {
+            four_int8::<0>(query.as_ptr().cast(), query.len(), rows)
+        });
     }
     // SAFETY: the dispatch has asked the processor.
     unsafe { inner(query, rows, out) }
 }
 
-pub(super) fn int8_of_row(from: &[u8], rows: &[&[u8]], out: &mut [i32]) {
+#[inline]
+pub(super) fn int8_of_row<'a>(from: &[u8], rows: impl FindRow<'a>, out: &mut [i32]) {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-    fn inner(from: &[u8], rows: &[&[u8]], out: &mut [i32]) {
-        // SAFETY: this function has the instruction set; the dispatch has checked that rows are as long as
-        // `from`.
-        in_fours(rows, out, |rows| unsafe { four_int8::<-128>(from.as_ptr(), from.len(), rows) });
+    fn inner<'a>(from: &[u8], rows: impl FindRow<'a>, out: &mut [i32]) {
+        // SAFETY: this function has the instruction set; rows are as long as `from`.
+        in_fours((from.len(), rows), out, |rows| unsafe {
+            four_int8::<-128>(from.as_ptr(), from.len(), rows)
+        });
     }
     // SAFETY: the dispatch has asked the processor.
     unsafe { inner(from, rows, out) }
 }
 
-pub(super) fn int4(query: &[i8], rows: &[&[u8]], out: &mut [i32]) {
+#[inline]
+pub(super) fn int4<'a>(query: &[i8], rows: impl FindRow<'a>, out: &mut [i32]) {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-    fn inner(query: &[i8], rows: &[&[u8]], out: &mut [i32]) {
-        // SAFETY: this function has the instruction set; the dispatch has checked that rows are half as long as
-        // the query, which is whole blocks.
-        in_fours(rows, out, |rows| unsafe { four_int4(query, rows) });
+    fn inner<'a>(query: &[i8], rows: impl FindRow<'a>, out: &mut [i32]) {
+        // SAFETY: this function has the instruction set; the dispatch has checked that the query is whole blocks;
+        // rows are half as long.
+        in_fours((query.len() / 2, rows), out, |rows| unsafe { four_int4(query, rows) });
     }
     // SAFETY: the dispatch has asked the processor.
     unsafe { inner(query, rows, out) }

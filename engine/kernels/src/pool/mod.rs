@@ -15,11 +15,14 @@
 //!
 //! It is one algorithm over three operations (`Operations`), which `avx512` has in vectors and `portable` in plain code.
 //! Measured on 60,000 text embeddings, width 32 to 128: 5 to 7 ns a distance offered, against 10 to 12 for binary search
-//! and moving one by one.
+//! and moving one by one. Where all nodes are admitted, AVX-512 keeps a pool of up to 128 entries in registers for a whole
+//! batch ([`CandidatePool::offer_admitted`]), which makes whole searches a tenth to a sixth faster.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod portable;
+#[cfg(test)]
+mod tests;
 
 use crate::isa::Isa;
 
@@ -171,6 +174,37 @@ impl CandidatePool {
         }
     }
 
+    /// [`offer`](Self::offer) of nodes all of which are admitted, to a pool of such. Up to a width of 128 entries it stays in
+    /// registers meanwhile.
+    ///
+    /// # Panics
+    /// As [`offer`](Self::offer) does.
+    #[inline]
+    pub fn offer_admitted(&mut self, nodes: &[u32], distances: &[f32], first: impl Fn(u32)) {
+        #[cfg(target_arch = "x86_64")]
+        if self.isa >= Isa::Avx512 && self.width <= avx512::WIDTH_MAX && self.admitted == self.len {
+            let before = self.peek_next();
+            let (nodes, distances) = (nodes, &distances[..nodes.len()]);
+            let bound = self.bound();
+            // SAFETY: `with_isa` has asked the processor.
+            let (entered, front) = unsafe {
+                avx512::offer(
+                    (&mut self.distances, &mut self.tagged),
+                    (nodes, distances),
+                    (self.width, bound),
+                )
+            };
+            self.len = (self.len + entered).min(self.width);
+            self.admitted = self.len;
+            self.cursor = front.min(self.len);
+            if let Some(node) = self.peek_next().filter(|node| Some(*node) != before) {
+                first(node);
+            }
+            return;
+        }
+        self.offer(nodes, distances, |_| true, first);
+    }
+
     /// # Safety
     /// The processor has the instruction set of `O`.
     #[inline(always)]
@@ -191,9 +225,10 @@ impl CandidatePool {
                 let i = near.trailing_zeros() as usize;
                 near &= near - 1;
                 if block[i] < self.bound() {
+                    // Zero gets one sign, so that equal distances are equal bits.
                     let node = nodes[index * BLOCK + i];
                     // SAFETY: the caller vouches for the instruction set.
-                    unsafe { self.insert::<O>(block[i], node, admits(node)) };
+                    unsafe { self.insert::<O>(block[i] + 0.0, node, admits(node)) };
                     if self.peek_next() == Some(node) {
                         first(node);
                     }
@@ -274,79 +309,5 @@ impl CandidatePool {
         entries
             .filter(|(_, tag)| **tag & REFUSED == 0)
             .map(|(distance, tag)| (*distance, tag & !(EXPANDED | REFUSED)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        /// Against the definition: sort everything, cut behind the `width`-th admitted node.
-        #[test]
-        fn holds_the_nearest_admitted_and_what_lies_between(
-            width in 1_usize..70,
-            batches in prop::collection::vec(prop::collection::vec((0_u32..1000, any::<bool>()), 0..40), 0..12),
-        ) {
-            for isa in Isa::available() {
-                let mut pool = CandidatePool::with_isa(isa);
-                // What another walk left behind does not matter.
-                pool.reset(3);
-                pool.offer(&[1, 2, 3, 4, 5], &[5.0, 4.0, 3.0, 2.0, 1.0], |node| node % 2 == 0, |_| {});
-                pool.reset(width);
-                let mut all = Vec::new();
-                for batch in &batches {
-                    let from = all.len() as u32;
-                    // Distinct distances: among equals the order of arrival decides.
-                    for (i, (distance, admitted)) in batch.iter().enumerate() {
-                        let node = from + i as u32;
-                        let distance = if *distance > 990 { f32::INFINITY } else { *distance as f32 + node as f32 / 1000.0 };
-                        all.push((distance, node, *admitted));
-                    }
-                    let offered = &all[from as usize..];
-                    let nodes: Vec<u32> = offered.iter().map(|x| x.1).collect();
-                    let distances: Vec<f32> = offered.iter().map(|x| x.0).collect();
-                    pool.offer(&nodes, &distances, |node| all[node as usize].2, |_| {});
-                }
-                let mut finite: Vec<_> = all.iter().filter(|x| x.0.is_finite()).collect();
-                finite.sort_by(|a, b| a.0.total_cmp(&b.0));
-                let wanted: Vec<_> = finite.iter().filter(|x| x.2).take(width).map(|x| (x.0, x.1)).collect();
-                let found: Vec<_> = pool.admitted().filter(|x| x.0.is_finite()).collect();
-                prop_assert_eq!(&found, &wanted);
-                let edge = if wanted.len() == width { wanted[width - 1].0 } else { f32::MAX };
-                let expected: Vec<u32> = finite.iter().filter(|x| x.0 <= edge).map(|x| x.1).collect();
-                let mut expanded = Vec::new();
-                loop {
-                    let peeked = pool.peek_next();
-                    let next = pool.expand_next();
-                    prop_assert_eq!(peeked, next.map(|x| x.1));
-                    let Some((distance, node)) = next else { break };
-                    prop_assert_eq!(distance, all[node as usize].0);
-                    if distance.is_finite() {
-                        expanded.push(node);
-                    }
-                }
-                prop_assert_eq!(expanded, expected);
-            }
-        }
-
-        #[test]
-        fn tells_which_node_comes_next(distances in prop::collection::vec(0.0_f32..1.0, 1..60)) {
-            let told = std::cell::Cell::new(None);
-            let mut pool = CandidatePool::default();
-            pool.reset(20);
-            for (node, distance) in (0_u32..).zip(&distances) {
-                told.set(None);
-                let before = pool.peek_next();
-                pool.offer(&[node], &[*distance], |_| true, |node| told.set(Some(node)));
-                if pool.peek_next() != before {
-                    prop_assert_eq!(told.get(), pool.peek_next());
-                }
-                if node % 3 == 0 {
-                    pool.expand_next();
-                }
-            }
-        }
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn damage_is_refused_with_its_place() {
-    let mut random = Random(15);
+    let mut random = SplitMix64(15);
     let vectors = clustered(400, 8, Metric::L2, &mut random);
     let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::L2));
     let nodes: FixedBitSet = (0..400).filter(|slot| *slot != 5).collect();
@@ -45,7 +45,7 @@ proptest! {
         static BYTES: std::sync::OnceLock<(Vec<u8>, Vec<Vec<f32>>)> = std::sync::OnceLock::new();
         let encoding = exact_encodings(Metric::L2);
         let (bytes, vectors) = BYTES.get_or_init(|| {
-            let vectors = clustered(300, 8, Metric::L2, &mut Random(16));
+            let vectors = clustered(300, 8, Metric::L2, &mut SplitMix64(16));
             let request = BuildRequest { rows: 300, options: small(), seed: 3 };
             let built = build(&request, &*encoding.growing.pair_scorer(&stored(&vectors)));
             (built.as_bytes().to_vec(), vectors)

@@ -13,7 +13,7 @@ fn numbered(vectors: &[Vec<f32>], live: &FixedBitSet) -> (GrowingRows, Vec<Optio
 #[test]
 fn generations_of_deaths_and_births_cost_no_recall() {
     for metric in [Metric::Cosine, Metric::Dot, Metric::L2] {
-        let mut random = Random(31);
+        let mut random = SplitMix64(31);
         let encoding = exact_encodings(metric);
         let options = GraphOptions { degree: 16, ef_construction: 80 };
         let mut vectors = clustered(2_000, 20, metric, &mut random);
@@ -54,7 +54,7 @@ fn generations_of_deaths_and_births_cost_no_recall() {
 
 #[test]
 fn all_none_or_one_may_have_lived() {
-    let mut random = Random(32);
+    let mut random = SplitMix64(32);
     let vectors = clustered(300, 12, Metric::L2, &mut random);
     let encoding = exact_encodings(Metric::L2);
     let rows = stored(&vectors);

@@ -90,7 +90,11 @@ fn a_search_that_is_cancelled_keeps_what_it_has() {
         let exact = request.clone().exact();
         let live = fixture.live.len() as u64;
         let hits = interrupted(&fixture, &query, |token| search(&exact, token));
-        assert_eq!(hits.len() as u64, segments + live.div_ceil(512), "every 512 rows of a scan");
+        let polls = hits.len() as u64 - segments;
+        assert!(
+            (live / 1_024..=live.div_ceil(512)).contains(&polls),
+            "{polls}: every 512 to 1,023 rows of a scan"
+        );
         assert!(hits.is_sorted() && hits.last() == Some(&100), "{hits:?}");
         let wide = request.clone().ef(300);
         let hits = interrupted(&fixture, &query, |token| search(&wide, token));
@@ -116,10 +120,10 @@ fn a_range_that_is_cancelled_keeps_what_it_has() {
             let response = fixture.rows.search_range(&request.clone().cancel(token)).unwrap();
             (response.hits, response.stats)
         });
-        // Three walks and eight blocks of a scan. What a walk found stays, though the next one and the scan begin anew.
+        // Three walks and some blocks of a scan. What a walk found stays, though the next one and the scan begin anew.
         assert!(hits.len() > 10 && hits.first() == Some(&0), "{hits:?}");
         assert!(hits.windows(2).all(|pair| pair[1] * 10 >= pair[0] * 9), "{hits:?}");
-        let scan_polls = fixture.live.len().div_ceil(512);
+        let scan_polls = fixture.live.len() / 1_024;
         assert!(hits[hits.len() - scan_polls] > 400, "the scan begins with what was walked to: {hits:?}");
         assert!(hits.last().is_some_and(|last| *last > 500), "{hits:?}");
     }

@@ -2,6 +2,7 @@
 
 mod interrupted;
 mod ranges;
+mod unlinked;
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::super::Listed;
 use super::super::vnni::sum_lanes;
 use super::{BLOCK_BYTES, PLANES, in_fours};
 
@@ -10,7 +11,7 @@ pub(super) fn counting(planes: &[u8], rows: &[&[u8]], out: &mut [i32]) {
     fn inner(planes: &[u8], rows: &[&[u8]], out: &mut [i32]) {
         // SAFETY: this function has the instruction set; the dispatch has checked that the query is whole blocks of
         // planes and rows as many blocks.
-        in_fours(rows, out, |rows| unsafe { four_counting(planes, rows) });
+        in_fours((planes.len() / PLANES, Listed(rows)), out, |rows| unsafe { four_counting(planes, rows) });
     }
     // SAFETY: the dispatch has asked the processor.
     unsafe { inner(planes, rows, out) }
@@ -21,7 +22,7 @@ pub(super) fn looking_up(planes: &[u8], rows: &[&[u8]], out: &mut [i32]) {
     fn inner(planes: &[u8], rows: &[&[u8]], out: &mut [i32]) {
         // SAFETY: this function has the instruction set; the dispatch has checked that the query is whole blocks of
         // planes and rows as many blocks.
-        in_fours(rows, out, |rows| unsafe { four_looking_up(planes, rows) });
+        in_fours((planes.len() / PLANES, Listed(rows)), out, |rows| unsafe { four_looking_up(planes, rows) });
     }
     // SAFETY: the dispatch has asked the processor.
     unsafe { inner(planes, rows, out) }

@@ -80,7 +80,8 @@ impl KernelBit1 {
             "{} bytes are no whole blocks",
             planes.len()
         );
-        super::check(row_bytes * 8, rows, out, row_bytes);
+        super::check_components(row_bytes * 8);
+        super::check_count(rows, out);
         (self.many)(planes, rows, out);
     }
 }

@@ -1,11 +1,13 @@
 //! The reference, and what runs where there is no vector unit that we know: words of 64 bits.
 
+use super::super::checked;
 use super::{BLOCK_BYTES, PLANES};
 
 const WEIGHTS: [i32; PLANES] = [1, 2, 4, -8];
 
 pub(super) fn counting(planes: &[u8], rows: &[&[u8]], out: &mut [i32]) {
     for (row, product) in rows.iter().zip(out) {
+        let row = checked(row, planes.len() / PLANES);
         let blocks = planes.chunks_exact(BLOCK_BYTES * PLANES).zip(row.chunks_exact(BLOCK_BYTES));
         *product = blocks
             .flat_map(|(planes, block)| {

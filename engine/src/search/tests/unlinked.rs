@@ -1,0 +1,93 @@
+//! Rows that are in a view and not in the graph yet: each step of the thread that links, one by one.
+
+use super::*;
+use crate::collection::ViewState;
+use crate::db::Store;
+use crate::{Batch, Op, PointId};
+
+/// A row in five has no vector.
+fn point(id: u64, vector: &[f32]) -> Point {
+    let mut point = Point::new(id, vector).with("group", (id % 10) as i64);
+    point.vector = point.vector.filter(|_| id % 5 != 2);
+    point
+}
+
+/// What there is to find: id and vector of the live rows that have one.
+type Live = Vec<(u64, Vec<f32>)>;
+
+fn nearest(live: &Live, query: &[f32], passes: impl Fn(u64) -> bool) -> Vec<(f32, u64)> {
+    let distance = |row: &[f32]| row.iter().zip(query).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt();
+    let mut all: Vec<_> =
+        live.iter().filter(|(id, _)| passes(*id)).map(|(id, row)| (distance(row), *id)).collect();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    all
+}
+
+/// Searches of all kinds find what is live.
+#[track_caller]
+fn check(view: &ViewState, live: &Live) {
+    let (mut found, mut found_filtered, mut found_in_range) = (0, 0, 0);
+    let queries = queries(20);
+    for query in &queries {
+        let truth = nearest(live, query, |_| true);
+        let ids = |hits: &[Hit]| hits.iter().map(|hit| number(&hit.id)).collect::<Vec<_>>();
+        let recall = |hits: &[Hit], truth: &[(f32, u64)]| {
+            assert_eq!(hits.len(), truth.len().min(10), "as many as there are");
+            truth.iter().take(10).filter(|(_, id)| ids(hits).contains(id)).count()
+        };
+        let request = SearchRequest::new(query.clone(), 10);
+        found += recall(&execute::search(view, &request).unwrap().hits, &truth);
+        let exact = execute::search(view, &request.clone().exact()).unwrap();
+        assert!(exact.stats.exact);
+        assert_eq!(recall(&exact.hits, &truth), truth.len().min(10));
+        let filtered = request.filter(Filter::eq("group", 4));
+        let truth_filtered = nearest(live, query, |id| id % 10 == 4);
+        found_filtered += recall(&execute::search(view, &filtered).unwrap().hits, &truth_filtered);
+        let reach = (truth[14].0 + truth[15].0) / 2.0;
+        let range = range::search_range(view, &RangeRequest::new(query.clone(), reach)).unwrap();
+        let in_range = ids(&range.hits);
+        assert!(in_range.iter().all(|id| truth[..15].iter().any(|row| row.1 == *id)));
+        found_in_range += in_range.len();
+    }
+    let wanted = queries.len() * 10;
+    assert!(found * 100 >= wanted * 95, "{found} of {wanted}");
+    assert!(found_filtered * 100 >= wanted * 95, "{found_filtered} of {wanted} that pass");
+    assert!(found_in_range * 100 >= queries.len() * 15 * 95, "{found_in_range} in ranges of 15");
+}
+
+#[test]
+fn rows_are_found_before_they_are_nodes() {
+    // The threads that such a database has are not started.
+    let options = DbOptions { background: true, ..DbOptions::default() };
+    let store = Store::open(Arc::new(MemoryDir::new()), options).unwrap();
+    let schema = schema(Metric::L2, EncodingKind::Int4).build().unwrap();
+    let core = store.create_collection("rows", schema).unwrap();
+    let mut random = Random(7);
+    let rows: Live = (0..3_500).map(|id| (id, random.vector())).collect();
+    for batch in rows.chunks(500) {
+        let ops = batch.iter().map(|(id, vector)| Op::Upsert(point(*id, vector))).collect();
+        core.write(&store, Batch { ops }).unwrap();
+    }
+    let died = |id: u64| id % 7 == 3;
+    let dead: Vec<Op> = (0..3_500).filter(|id| died(*id)).map(|id| Op::Delete(PointId::Num(id))).collect();
+    let has_vector = |id: u64| id % 5 != 2;
+    let before = core.view();
+    let all: Live = rows.iter().filter(|(id, _)| has_vector(*id)).cloned().collect();
+    let live: Live = all.iter().filter(|(id, _)| !died(*id)).cloned().collect();
+    check(&before, &all);
+    assert!(core.link_some(&store), "a thousand rows are not all");
+    check(&before, &all);
+    core.write(&store, Batch { ops: dead }).unwrap();
+    for step in 0.. {
+        check(&core.view(), &live);
+        // Rows that died before they were linked are none of the graph's, and the older view has them all the same.
+        check(&before, &all);
+        if !core.link_some(&store) {
+            assert_eq!(step, 2, "3,500 rows are four times 1,024 at most");
+            break;
+        }
+    }
+    check(&core.view(), &live);
+    core.flush(&store, crate::threads::Work::Flush).unwrap();
+    check(&core.view(), &live);
+}
