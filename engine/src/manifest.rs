@@ -6,12 +6,17 @@
 //!
 //! ```text
 //! MANIFEST   = magic "RAGSMAN\0" | version u32 | length u64 | body | crc u32     (crc over everything before it)
-//! body       = generation u64 | next-collection u64 | next-segment u64 | count u32 | collection*
+//! body       = generation u64 | next-collection u64 | next-segment u64 | lineage 16 bytes | catalogue-seq u64
+//!            | next-log u64 | log-position u64 | log-time u64 | keep-log-bytes u64 | count u32 | collection*
 //! collection = id u64 | name str | dimension u32 | metric u8 | encoding u8 | walk-dimension u32 | degree u32 | ef-construction u32
 //!            | strict u8 | count u32 (name str | type u8)* | count u32 (attribute str | value str)*
 //!            | stored-seq u64 | count u32 | segment*
 //! segment    = id u64 | tombstones u64                     (generation of the tombstone file, 0 without one)
 //! ```
+//! The *lineage* is a random number that tells the database apart from every other and from what it was before it was
+//! restored: positions of the log mean something within a lineage. `catalogue-seq` is the last record of the log that made
+//! or removed a collection; the three numbers of the log are at least those of every file that was cut.
+//!
 //! The fields of a collection stand in the order in which they came; their index is their number in segments.
 //!
 //! **Cost.** Each change writes all of it: some kilobytes, two or three syncs. Changes come with collections and
@@ -24,18 +29,22 @@ use crate::codec::{Decoded, Decoder, Encoder};
 use crate::dir::{Dir, corrupt};
 use crate::error::Result;
 use crate::limits::DIMENSION_MAX;
+use crate::lineage::{LINEAGE_BYTES, Lineage};
 use crate::payload::FieldTable;
 use crate::schema::{GraphOptions, Schema};
 use crate::schema_codes::{decode_encoding, decode_field_type, decode_metric, encoding_code, metric_code};
 use crate::verify::differs;
+use crate::wal::LogMark;
 
 /// The name of the file.
 pub(crate) const MANIFEST_FILE: &str = "MANIFEST";
 /// The name under which a new one is written.
 pub(crate) const MANIFEST_NEW_FILE: &str = "MANIFEST.new";
 const MAGIC: &[u8; 8] = b"RAGSMAN\0";
-const VERSION: u32 = 2;
-/// The version before, in which collections had no walk dimension and one encoding.
+const VERSION: u32 = 3;
+/// The version before, without a lineage and without the numbers of the log.
+const VERSION_2: u32 = 2;
+/// The version before that, in which collections had no walk dimension and one encoding.
 const VERSION_1: u32 = 1;
 const HEADER_BYTES: usize = 20;
 /// Nothing that is counted one by one comes this far, so whoever counts on need not look for the end of a u64.
@@ -71,15 +80,28 @@ pub(crate) struct Manifest {
     pub(crate) next_collection: u64,
     /// The id that the next segment gets.
     pub(crate) next_segment: u64,
+    pub(crate) lineage: Lineage,
+    /// Every record of the catalogue up to this one has its effect here.
+    pub(crate) catalogue_seq: u64,
+    /// Nothing that was cut from the log is beyond it.
+    pub(crate) log: LogMark,
+    /// Bytes of the log that are kept after the cut.
+    pub(crate) keep_log_bytes: u64,
     pub(crate) collections: BTreeMap<u64, CollectionEntry>,
 }
 
 impl Manifest {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut body = Encoder::new();
         body.u64(self.generation);
         body.u64(self.next_collection);
         body.u64(self.next_segment);
+        body.raw(&self.lineage.0);
+        body.u64(self.catalogue_seq);
+        body.u64(self.log.next_file);
+        body.u64(self.log.position);
+        body.u64(self.log.time_us);
+        body.u64(self.keep_log_bytes);
         body.u32(self.collections.len() as u32);
         for (id, collection) in &self.collections {
             body.u64(*id);
@@ -98,7 +120,7 @@ impl Manifest {
     }
 
     /// Reads a root; the error is the offset and what is wrong there.
-    fn decode(bytes: &[u8]) -> Result<Self, (usize, String)> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, (usize, String)> {
         if bytes.len() < HEADER_BYTES + 4 || !bytes.starts_with(MAGIC) {
             return Err((0, "this is not a manifest".into()));
         }
@@ -107,9 +129,9 @@ impl Manifest {
             return Err((0, "the checksum does not match".into()));
         }
         let version = crate::codec::u32_at(&content[8..12], 0);
-        if ![VERSION_1, VERSION].contains(&version) {
+        if ![VERSION_1, VERSION_2, VERSION].contains(&version) {
             let reason =
-                format!("manifest format version {version}, this program reads {VERSION_1} and {VERSION}");
+                format!("manifest format version {version}, this program reads {VERSION_1} to {VERSION}");
             return Err((8, reason));
         }
         let body = &content[HEADER_BYTES..];
@@ -126,16 +148,25 @@ impl Manifest {
         let generation = decode_count(decoder)?;
         let next_collection = decode_count(decoder)?;
         let next_segment = decode_count(decoder)?;
-        let mut collections = BTreeMap::new();
+        let mut manifest = Self { generation, next_collection, next_segment, ..Self::default() };
+        if ![VERSION_1, VERSION_2].contains(&version) {
+            manifest.lineage.0.copy_from_slice(decoder.raw(LINEAGE_BYTES)?);
+            manifest.catalogue_seq = decode_count(decoder)?;
+            manifest.log = LogMark {
+                next_file: decode_count(decoder)?,
+                position: decode_count(decoder)?,
+                time_us: decoder.u64()?,
+            };
+            manifest.keep_log_bytes = decoder.u64()?;
+        }
         for _ in 0..decoder.count(8)? {
             let id = decoder.u64()?;
             if id >= next_collection
-                || collections.insert(id, CollectionEntry::decode(decoder, version)?).is_some()
+                || manifest.collections.insert(id, CollectionEntry::decode_of(decoder, version)?).is_some()
             {
                 return decoder.error(format!("collection id {id} is used twice or was never given out"));
             }
         }
-        let manifest = Self { generation, next_collection, next_segment, collections };
         // A seal would write its file over one that is mapped.
         let entries = manifest.collections.values().flat_map(|collection| &collection.segments);
         let mut ids = BTreeSet::new();
@@ -147,6 +178,13 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Remembers where the log stands, before any of what it holds is cut.
+    pub(crate) fn note_log(&mut self, mark: LogMark) {
+        self.log.next_file = self.log.next_file.max(mark.next_file);
+        self.log.position = self.log.position.max(mark.position);
+        self.log.time_us = self.log.time_us.max(mark.time_us);
+    }
+
     /// Every file that the root names, by its segment.
     pub(crate) fn segments(&self) -> BTreeSet<(u64, u64)> {
         let entries = self.collections.values().flat_map(|collection| &collection.segments);
@@ -155,7 +193,7 @@ impl Manifest {
 }
 
 impl CollectionEntry {
-    fn encode(&self, out: &mut Encoder) {
+    pub(crate) fn encode(&self, out: &mut Encoder) {
         out.str(&self.name);
         out.u32(self.schema.dimension as u32);
         out.u8(metric_code(self.schema.metric));
@@ -182,7 +220,12 @@ impl CollectionEntry {
         }
     }
 
-    fn decode(decoder: &mut Decoder<'_>, version: u32) -> Decoded<Self> {
+    /// Reads one of the current version.
+    pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Decoded<Self> {
+        Self::decode_of(decoder, VERSION)
+    }
+
+    fn decode_of(decoder: &mut Decoder<'_>, version: u32) -> Decoded<Self> {
         let name = decoder.str()?.to_owned();
         let dimension = decoder.u32()? as usize;
         let metric = decode_metric(decoder)?;
@@ -247,7 +290,8 @@ impl ManifestStore {
     /// Reads the root, or makes the first one in a directory that `is_fresh`.
     pub(crate) fn open(dir: Arc<dyn Dir>, is_fresh: bool) -> Result<Self> {
         if is_fresh {
-            let manifest = Manifest { next_collection: 1, next_segment: 1, ..Manifest::default() };
+            let lineage = Lineage::new();
+            let manifest = Manifest { next_collection: 1, next_segment: 1, lineage, ..Manifest::default() };
             write(&*dir, &manifest)?;
             return Ok(Self { dir, current: Mutex::new(manifest) });
         }
@@ -274,6 +318,16 @@ impl ManifestStore {
     /// What the root says now.
     pub(crate) fn current(&self) -> Manifest {
         self.lock().clone()
+    }
+
+    /// The id that the next collection gets.
+    pub(crate) fn next_collection(&self) -> u64 {
+        self.lock().next_collection
+    }
+
+    /// The last record of the catalogue that has its effect here.
+    pub(crate) fn catalogue_seq(&self) -> u64 {
+        self.lock().catalogue_seq
     }
 
     /// Changes the root; durable when it returns. An error from `change` changes nothing; an I/O error leaves
@@ -317,7 +371,16 @@ mod tests {
             .unwrap();
         let segments = vec![SegmentEntry { id: 4, tombstones: 0 }, SegmentEntry { id: 5, tombstones: 2 }];
         let entry = CollectionEntry { name: "a".into(), schema, fields, stored_seq: 7, segments };
-        Manifest { generation: 3, next_collection: 9, next_segment: 6, collections: [(8, entry)].into() }
+        Manifest {
+            generation: 3,
+            next_collection: 9,
+            next_segment: 6,
+            lineage: Lineage([7; 16]),
+            catalogue_seq: 2,
+            log: LogMark { next_file: 4, position: 11, time_us: 12 },
+            keep_log_bytes: 13,
+            collections: [(8, entry)].into(),
+        }
     }
 
     #[test]
@@ -351,6 +414,7 @@ mod tests {
             collection.segments[1].id = collection.segments[0].id;
         };
         assert!(refused(twice).contains(never));
+        assert!(refused(|manifest| manifest.log.position = u64::MAX).contains("counted"));
         // The next change would have counted beyond the end.
         assert!(refused(|manifest| manifest.generation = u64::MAX).contains("counted"));
         assert!(refused(|manifest| manifest.next_segment = u64::MAX).contains("counted"));

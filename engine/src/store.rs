@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use rayon::prelude::*;
 
+use crate::catalogue::{CATALOGUE, CatalogueChange};
 use crate::collection::{CollectionCore, REST};
 use crate::db::DbOptions;
-use crate::dir::{Dir, DirLock, corrupt};
+use crate::dir::{Dir, DirLock, PinnedDir, corrupt};
 use crate::error::{Error, Result};
 use crate::limits::{COLLECTIONS_MAX, check_limit};
+use crate::lineage::Lineage;
 use crate::manifest::{CollectionEntry, MANIFEST_FILE, MANIFEST_NEW_FILE, Manifest, ManifestStore};
 use crate::payload::FieldTable;
 use crate::schema::Schema;
@@ -19,15 +21,18 @@ use crate::segment::{
     self, Check, DeadRows, Opening, SealedSegment, SegmentView, tombstone_file, tombstones,
 };
 use crate::signal::Signal;
+use crate::snapshot::RESTORE_FILE;
 use crate::threads::{Pools, Work};
 use crate::validate;
 use crate::vectors::Encodings;
 use crate::verify::{Storage, Verify};
-use crate::wal::{self, FileLog, Log, LogOptions};
+use crate::wal::{self, FileLog, Log, LogMark, LogOptions, Record};
 
 /// An open database.
 pub(crate) struct Store {
     pub(crate) dir: Arc<dyn Dir>,
+    /// The same, for whoever holds files of it.
+    pub(crate) pinned: Arc<PinnedDir>,
     pub(crate) log: Box<dyn Log>,
     pub(crate) manifest: ManifestStore,
     pub(crate) options: DbOptions,
@@ -36,8 +41,10 @@ pub(crate) struct Store {
     next_segment: AtomicU64,
     /// Held for looking up and swapping, never while a collection works.
     collections: RwLock<BTreeMap<String, Arc<CollectionCore>>>,
-    /// Held while a collection is made or removed: looked up first, then written to the manifest.
+    /// Held while a collection is made or removed: looked up first, then logged, then written to the manifest.
     changing: Mutex<()>,
+    /// Held while log files are removed, and by whoever is about to hold them.
+    pub(crate) cutting: Mutex<()>,
     pub(crate) signal: Signal,
     pub(crate) pools: Pools,
     _lock: Box<dyn DirLock>,
@@ -64,8 +71,20 @@ impl Log for ClosedLog {
     fn check(&self) -> Result<()> {
         Err(Error::Poisoned { cause: "the log is being read".into() })
     }
-    fn cut(&self, _: &dyn Fn(u64) -> u64) -> Result<()> {
+    fn cut(&self, _: u64, _: &dyn Fn(u64) -> u64) -> Result<()> {
         Ok(())
+    }
+    fn keep(&self, _: u64) -> Result<()> {
+        Ok(())
+    }
+    fn release(&self, _: u64) -> Result<()> {
+        Ok(())
+    }
+    fn mark(&self) -> LogMark {
+        LogMark::default()
+    }
+    fn close(&self) -> Result<wal::ClosedLog> {
+        Err(Error::Poisoned { cause: "the log is being read".into() })
     }
     fn verify(&self) -> Result<()> {
         self.check()
@@ -80,46 +99,158 @@ impl Log for ClosedLog {
 
 impl Store {
     /// Opens a database: locks the directory, checks every file as far as the options say, replays the log.
+    ///
+    /// # Errors
+    /// [`Error::Restoring`] in a directory that is still being restored.
     pub(crate) fn open(dir: Arc<dyn Dir>, options: DbOptions) -> Result<Self> {
         let lock = dir.lock()?;
         let names = dir.list()?;
+        if names.iter().any(|name| name == RESTORE_FILE) {
+            return Err(Error::Restoring { path: dir.path().to_owned() });
+        }
+        Self::open_locked(dir, lock, options)
+    }
+
+    /// Opens a database in a locked directory.
+    pub(crate) fn open_locked(
+        dir: Arc<dyn Dir>,
+        lock: Box<dyn DirLock>,
+        options: DbOptions,
+    ) -> Result<Self> {
+        let pinned = Arc::new(PinnedDir::new(dir));
+        let dir: Arc<dyn Dir> = pinned.clone();
+        let names = dir.list()?;
         let is_fresh = is_fresh(&*dir, &names)?;
         let manifest = ManifestStore::open(dir.clone(), is_fresh)?;
+        settle_manifest(&manifest, &options)?;
         let root = manifest.current();
         if !is_fresh {
             remove_leftovers(&*dir, &names, &root)?;
         }
-        let cores = open_collections(&*dir, &root, &options)?;
+        let mut cores = open_collections(&*dir, &root, &options)?;
         let mut store = Self {
+            pinned,
             log: Box::new(ClosedLog),
             manifest,
             growing_bytes: Arc::default(),
             next_segment: AtomicU64::new(root.next_segment),
             collections: RwLock::new(cores.values().map(|core| (core.name.clone(), core.clone())).collect()),
             changing: Mutex::new(()),
+            cutting: Mutex::new(()),
             signal: Signal::default(),
             pools: Pools::new(),
             _lock: lock,
             dir,
             options,
         };
-        store.log = Box::new(store.replay(&cores, root.next_collection)?);
+        store.log = Box::new(store.open_log(&mut cores, &root)?);
+        store.log.keep(root.keep_log_bytes)?;
         cores.values().for_each(|core| core.end_replay(&store));
         Ok(store)
     }
 
     /// Reads the log into the collections.
-    fn replay(&self, cores: &BTreeMap<u64, Arc<CollectionCore>>, next_collection: u64) -> Result<FileLog> {
-        let options = LogOptions { file_bytes: self.options.log_file_bytes, ..LogOptions::default() };
-        FileLog::open(self.dir.clone(), options, &mut |file, offset, record| {
-            let fault = |reason: String| corrupt(&*self.dir, file, offset as u64, reason);
-            match cores.get(&record.log_id) {
-                Some(core) => core.replay(self, &record).map_err(fault),
-                // Of a deleted collection.
-                None if record.log_id < next_collection => Ok(()),
-                None => Err(fault(format!("the record is of collection {}, which never was", record.log_id))),
-            }
+    fn open_log(&self, cores: &mut BTreeMap<u64, Arc<CollectionCore>>, root: &Manifest) -> Result<FileLog> {
+        let (file_bytes, keep_bytes) = (self.options.log_file_bytes, root.keep_log_bytes);
+        let options = LogOptions { file_bytes, keep_bytes, ..LogOptions::default() };
+        FileLog::open(self.dir.clone(), options, root.log, &mut |file, offset, record| {
+            self.replay(cores, &record)?.map_err(|reason| corrupt(&*self.dir, file, offset as u64, reason))
         })
+    }
+
+    /// Applies a record that is durable, unless it is applied already. The inner error is what is wrong with the record.
+    pub(crate) fn replay(
+        &self,
+        cores: &mut BTreeMap<u64, Arc<CollectionCore>>,
+        record: &Record<'_>,
+    ) -> Result<Result<(), String>> {
+        if record.log_id == CATALOGUE {
+            return self.replay_catalogue(cores, record);
+        }
+        Ok(match cores.get(&record.log_id) {
+            Some(core) => core.replay(self, record),
+            // Of a deleted collection.
+            None if record.log_id < self.manifest.next_collection() => Ok(()),
+            None => Err(format!("the record is of collection {}, which never was", record.log_id)),
+        })
+    }
+
+    fn replay_catalogue(
+        &self,
+        cores: &mut BTreeMap<u64, Arc<CollectionCore>>,
+        record: &Record<'_>,
+    ) -> Result<Result<(), String>> {
+        let done = self.manifest.catalogue_seq();
+        if record.seq <= done {
+            return Ok(Ok(()));
+        }
+        if record.seq != done + 1 {
+            return Ok(Err(format!("change {} of the catalogue follows {done}: some are missing", record.seq)));
+        }
+        let change = match CatalogueChange::decode(record.body) {
+            Ok(change) => change,
+            Err(error) => return Ok(Err(format!("byte {} of the record: {}", error.offset, error.reason))),
+        };
+        match self.change_manifest(record.seq, &change)? {
+            Ok(()) => {}
+            Err(reason) => return Ok(Err(reason)),
+        }
+        let mut collections = self.collections.write().unwrap_or_else(PoisonError::into_inner);
+        match change {
+            CatalogueChange::Create { id, entry } => {
+                let core = Arc::new(CollectionCore::open(id, &entry, Vec::new()));
+                collections.insert(entry.name, core.clone());
+                cores.insert(id, core);
+            }
+            CatalogueChange::Delete { id } => {
+                if let Some(core) = cores.remove(&id) {
+                    collections.remove(&core.name);
+                    core.mark_deleted();
+                    core.remove_files(self);
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Writes a logged change of the catalogue to the manifest. The inner error is why it cannot be one.
+    fn change_manifest(&self, seq: u64, change: &CatalogueChange) -> Result<Result<(), String>> {
+        let root = self.manifest.current();
+        let is_possible = match change {
+            CatalogueChange::Create { id, entry } => {
+                *id >= root.next_collection
+                    && root.collections.values().all(|collection| collection.name != entry.name)
+            }
+            CatalogueChange::Delete { id } => root.collections.contains_key(id),
+        };
+        if !is_possible {
+            return Ok(Err("the catalogue cannot have been changed so".into()));
+        }
+        let log = self.log.mark();
+        self.manifest.update(|manifest| {
+            manifest.catalogue_seq = seq;
+            manifest.note_log(log);
+            match change {
+                CatalogueChange::Create { id, entry } => {
+                    manifest.next_collection = id + 1;
+                    manifest.collections.insert(*id, entry.clone());
+                }
+                CatalogueChange::Delete { id } => drop(manifest.collections.remove(id)),
+            }
+            Ok(())
+        })?;
+        Ok(Ok(()))
+    }
+
+    /// Logs a change of the catalogue, then does it. Only one is made at a time.
+    fn change_catalogue(&self, change: &CatalogueChange) -> Result<()> {
+        let seq = self.manifest.catalogue_seq() + 1;
+        let body = change.encode();
+        self.log.wait(self.log.submit(Record { log_id: CATALOGUE, seq, body: &body })?)?;
+        let changed = self.change_manifest(seq, change).and_then(|possible| {
+            possible.map_err(|reason| corrupt(&*self.dir, MANIFEST_FILE, 0, reason))
+        });
+        self.poison_on_error(changed)
     }
 
     pub(crate) fn collection(&self, name: &str) -> Result<Arc<CollectionCore>> {
@@ -143,13 +274,9 @@ impl Store {
         let fields = FieldTable::declared(&schema.fields);
         let entry =
             CollectionEntry { name: name.to_owned(), schema, fields, stored_seq: 0, segments: Vec::new() };
-        let added = self.manifest.update(|manifest| {
-            let id = manifest.next_collection;
-            manifest.next_collection += 1;
-            manifest.collections.insert(id, entry.clone());
-            Ok(id)
-        });
-        let core = Arc::new(CollectionCore::open(self.poison_on_error(added)?, &entry, Vec::new()));
+        let id = self.manifest.next_collection();
+        self.change_catalogue(&CatalogueChange::Create { id, entry: entry.clone() })?;
+        let core = Arc::new(CollectionCore::open(id, &entry, Vec::new()));
         core.end_replay(self);
         let mut collections = self.collections.write().unwrap_or_else(PoisonError::into_inner);
         collections.insert(name.to_owned(), core.clone());
@@ -161,11 +288,7 @@ impl Store {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let core = self.collection(name)?;
         core.mark_deleted();
-        let removed = self.manifest.update(|manifest| {
-            manifest.collections.remove(&core.id);
-            Ok(())
-        });
-        self.poison_on_error(removed)?;
+        self.change_catalogue(&CatalogueChange::Delete { id: core.id })?;
         self.collections.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         core.remove_files(self);
         let cut = self.cut_log();
@@ -210,9 +333,14 @@ impl Store {
 
     /// Removes log files that no collection needs.
     pub(crate) fn cut_log(&self) -> Result<()> {
+        let _cutting = self.cutting.lock().unwrap_or_else(PoisonError::into_inner);
         let manifest = self.manifest.current();
-        let stored = |log_id| manifest.collections.get(&log_id).map_or(u64::MAX, |entry| entry.stored_seq);
-        self.log.cut(&stored)
+        let stored = |log_id| match manifest.collections.get(&log_id) {
+            Some(entry) => entry.stored_seq,
+            None if log_id == CATALOGUE => manifest.catalogue_seq,
+            None => u64::MAX,
+        };
+        self.log.cut(manifest.log.next_file, &stored)
     }
 
     /// The last write of a collection that is in segments; all of them if it is deleted.
@@ -329,6 +457,22 @@ impl Store {
     pub(crate) fn is_stopping(&self) -> bool {
         self.signal.is_stopping()
     }
+}
+
+/// Gives a manifest of an earlier version what it lacks, and brings it up to the options.
+fn settle_manifest(manifest: &ManifestStore, options: &DbOptions) -> Result<()> {
+    let root = manifest.current();
+    let keep_log_bytes = options.keep_log_bytes.unwrap_or(root.keep_log_bytes);
+    if !root.lineage.is_unset() && keep_log_bytes == root.keep_log_bytes {
+        return Ok(());
+    }
+    manifest.update(|manifest| {
+        manifest.keep_log_bytes = keep_log_bytes;
+        if manifest.lineage.is_unset() {
+            manifest.lineage = Lineage::new();
+        }
+        Ok(())
+    })
 }
 
 /// Whether the directory holds no database yet.

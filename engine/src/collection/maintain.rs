@@ -206,9 +206,10 @@ impl CollectionCore {
             next.insert(sealed.id, state);
         }
         store.dir.sync()?;
-        let next_segment = store.segment_ids_given();
+        let (next_segment, log) = (store.segment_ids_given(), store.log.mark());
         let is_there = store.manifest.update(|manifest| {
             manifest.next_segment = next_segment.max(manifest.next_segment);
+            manifest.note_log(log);
             let Some(entry) = manifest.collections.get_mut(&self.id) else { return Ok(false) };
             entry.segments = entries;
             entry.fields = (*view.fields).clone();
