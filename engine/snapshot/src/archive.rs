@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use ragstone::Lineage;
-use ragstone::Db;
+use ragstone::{Db, Lineage};
 
 use crate::error::{Error, Result};
 use crate::hash::Hash;
@@ -55,7 +54,9 @@ impl Repository {
         let by_first: BTreeMap<u64, &LogObject> = there.iter().map(|object| (object.first, object)).collect();
         let total = pinned.files().iter().map(|file| file.file().size_bytes()).sum();
         let mut meter = Meter::new(total, &mut progress);
-        let gap = pinned.files().first().and_then(|file| {
+        // A file that is there was reported when it was archived.
+        let oldest = pinned.files().first().filter(|file| !by_first.contains_key(&file.first()));
+        let gap = oldest.and_then(|file| {
             let from = there.iter().map(|object| object.last).filter(|last| *last < file.first()).max()? + 1;
             (from < file.first()).then(|| Gap { from, to: file.first() - 1 })
         });

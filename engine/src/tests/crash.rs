@@ -152,7 +152,7 @@ fn a_failed_sync_poisons_the_store_and_says_why() {
     dir.fail_at(dir.calls(), ENOSPC);
     match write.run(&db).unwrap_err() {
         Error::Io { operation, path, source } => {
-            assert_eq!((operation, source.raw_os_error()), ("create", Some(ENOSPC)));
+            assert_eq!((operation, source.raw_os_error()), ("write", Some(ENOSPC)));
             assert!(path.ends_with("log-0000000000000001"), "{path:?}");
         }
         other => panic!("{other}"),
