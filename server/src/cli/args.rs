@@ -9,6 +9,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 use ragstone::Metric;
 use ragstone_rag::embed::{DEFAULT_MODEL, Overflow, Role};
 use ragstone_server::DEFAULT_LISTEN;
+use ragstone_snapshot::Until;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -50,6 +51,9 @@ impl Arguments {
             (true, true, _) => return conflict("--url and --data are two places: give one of them"),
             (true, _, Command::Serve(_)) => {
                 return conflict("serve works on a directory: give --data, not --url");
+            }
+            (true, _, Command::Snapshot(_) | Command::Restore(_)) => {
+                return conflict("snapshot and restore work on a directory: give --data, not --url");
             }
             (false, true, _) => self.place.url = None,
             _ => {}
@@ -101,6 +105,10 @@ pub(crate) enum Command {
     /// List and fetch embedding models.
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Copy the data directory to a directory or an object store; list, verify and delete such copies.
+    Snapshot(SnapshotArgs),
+    /// Make a data directory of a snapshot, as it was or as it was at a later moment.
+    Restore(RestoreArgs),
 }
 
 /// The collection that a command works on.
@@ -341,6 +349,78 @@ pub(crate) enum ModelCommand {
     },
 }
 
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, after_help = PLACES)]
+pub(crate) struct SnapshotArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<SnapshotCommand>,
+    /// Where the snapshot goes. What is there already is not uploaded again.
+    #[arg(long, value_name = "URL", required = true)]
+    pub(crate) to: Option<String>,
+    /// Its name; the time if left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+const PLACES: &str = "\
+Places:
+  /path, file:///path   a directory
+  s3://bucket/prefix    Amazon S3 and what speaks its protocol: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT
+  gs://bucket/prefix    Google Cloud Storage: GOOGLE_APPLICATION_CREDENTIALS
+  az://container/prefix Azure Blob Storage: AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY";
+
+/// The place with the snapshots.
+#[derive(Debug, Args)]
+pub(crate) struct InPlace {
+    /// Where the snapshots are.
+    #[arg(long, value_name = "URL")]
+    pub(crate) at: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SnapshotCommand {
+    /// List the snapshots, oldest first.
+    List(InPlace),
+    /// Read every object of a snapshot, and of the archived log after it, and compare it with its hash.
+    Verify {
+        /// Its name; the newest if left out.
+        name: Option<String>,
+        #[command(flatten)]
+        place: InPlace,
+    },
+    /// Delete snapshots, and what no other snapshot needs.
+    Delete {
+        /// Their names.
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        #[command(flatten)]
+        place: InPlace,
+    },
+    /// Remove what no snapshot needs: left by snapshots that were interrupted.
+    Collect(InPlace),
+    /// Upload the log since the last time, so that every write from the last snapshot on is a moment that can be restored.
+    Archive {
+        /// Where the snapshots are.
+        #[arg(long, value_name = "URL")]
+        to: String,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = PLACES)]
+pub(crate) struct RestoreArgs {
+    /// Where the snapshots are.
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: String,
+    /// The snapshot; the newest, or the newest before the moment, if left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) snapshot: Option<String>,
+    /// The moment: the position of a write in the log, COLLECTION:NUMBER of a write in a collection, a time such as
+    /// 2026-11-22T10:30:00Z, or `end` for all that is archived; that of the snapshot if left out.
+    #[arg(long, value_name = "MOMENT", value_parser = super::moment::parse)]
+    pub(crate) until: Option<Until>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -372,6 +452,7 @@ mod tests {
         ] {
             assert!(parsed(&words).unwrap_err().to_string().contains("two places"));
         }
+        assert!(parsed(&["restore", "--from", "x", "--url", "http://a:1"]).is_err());
         assert!(parsed(&["serve", "--url", "http://a:1"]).unwrap_err().to_string().contains("--data"));
     }
 }

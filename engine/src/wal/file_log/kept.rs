@@ -104,7 +104,7 @@ impl FileLog {
             let firsts = state.kept.iter().map(|file| file.first).skip(1);
             // A file ends where the next one begins.
             let next = state.files.front().map(|file| file.first).filter(|first| *first > 0);
-            let ends = firsts.chain([next.unwrap_or(state.durable + 1)]);
+            let ends = firsts.chain([next.unwrap_or(state.durable + 1)]).take(state.kept.len());
             let count = ends.take_while(|end| *end <= position + 1).count();
             state.kept.drain(..count).collect()
         };

@@ -8,6 +8,7 @@ mod ingest;
 mod model;
 mod search;
 mod serve;
+mod snapshot;
 
 use std::sync::Arc;
 
@@ -33,9 +34,16 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
         return serve::run(&place, args);
     }
     let progress: Arc<dyn Progress> = Arc::new(Bars::new(quiet));
+    // These need no backend: copies are made of files.
+    let work = snapshot::Work { data: &place.data, progress: progress.clone(), json };
+    let command = match command {
+        Command::Snapshot(args) => return snapshot::run(&work, args),
+        Command::Restore(args) => return snapshot::restore(&work, args),
+        command => command,
+    };
     let session = Session { backend: backend::open(&place, progress.clone())?, progress, json };
     match command {
-        Command::Serve(_) => unreachable!("served above"),
+        Command::Serve(_) | Command::Snapshot(_) | Command::Restore(_) => unreachable!("done above"),
         Command::Demo(args) => demo::run(&session, args),
         Command::Embed(args) => embed::run(&session, &args),
         Command::Ingest(args) => ingest::run(&session, &args),
