@@ -16,7 +16,7 @@ pub(crate) fn parse(text: &str) -> Result<Until, String> {
         return time_us.map(Until::TimeUs).map_err(|_| "nothing was written before 1970".into());
     }
     match text.rsplit_once(':').map(|(collection, seq)| (collection, seq.parse())) {
-        Some((collection, Ok(seq))) if ragstone::is_collection_name(collection) => {
+        Some((collection, Ok(seq))) if !collection.is_empty() && !collection.contains(':') => {
             Ok(Until::Write { collection: collection.to_owned(), seq })
         }
         _ => Err("write it as 1234, COLLECTION:12, 2026-11-22T10:30:00Z or end".into()),

@@ -19,7 +19,7 @@ struct Moment {
 fn history(db: &Db, mut step: impl FnMut(&Db, usize)) -> Vec<Moment> {
     let mut moments = Vec::new();
     let mut model = Contents::new();
-    let mut create = |db: &Db, model: &mut Contents, name: &'static str| {
+    let create = |db: &Db, model: &mut Contents, name: &'static str| {
         db.create_collection(name, Schema::new(2).unwrap()).unwrap();
         model.insert(name.into(), BTreeMap::new());
     };
@@ -206,7 +206,7 @@ fn a_copied_directory_does_not_spoil_the_archive_of_the_first() {
     for (directory, rows) in [(&data, 1), (&other, 2)] {
         let db = open_still(directory.path());
         let notes = db.collection("notes").unwrap();
-        (0..rows).for_each(|row| drop(notes.upsert(vec![version_of(row, 1)]).unwrap()));
+        (0..rows).for_each(|row| assert!(notes.upsert(vec![version_of(row, 1)]).unwrap().seq > row));
         let archived = copies.repository.archive(&db, quietly);
         match rows {
             1 => drop(archived.unwrap()),
