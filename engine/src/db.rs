@@ -149,6 +149,12 @@ impl Db {
         Ok(Db { handle: Arc::new(handle) })
     }
 
+    /// What it is made of.
+    #[cfg(test)]
+    pub(crate) fn store(&self) -> &Store {
+        &self.handle.store
+    }
+
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.handle.path

@@ -33,6 +33,8 @@ pub struct Pin {
     mark: LogMark,
     files: Vec<PinnedFile>,
     collections: Vec<PinnedCollection>,
+    /// Also without files.
+    _held: Arc<Held>,
 }
 
 /// A collection of a [`Pin`].
@@ -77,6 +79,7 @@ pub struct PinnedLog {
     lineage: Lineage,
     mark: LogMark,
     files: Vec<PinnedLogFile>,
+    _held: Arc<Held>,
 }
 
 /// A file of the log that takes no more writes.
@@ -130,7 +133,7 @@ impl Pin {
             .iter()
             .map(|(id, entry)| PinnedCollection { name: entry.name.clone(), seq: seq(id, entry) })
             .collect();
-        Ok(Self { root, mark: closed.mark, files: pinned, collections })
+        Ok(Self { root, mark: closed.mark, files: pinned, collections, _held: held })
     }
 
     /// Which history the positions belong to.
@@ -151,6 +154,12 @@ impl Pin {
     /// Its collections. One that was made while this was pinned may be in the log only, and not here.
     pub fn collections(&self) -> &[PinnedCollection] {
         &self.collections
+    }
+
+    /// The ids of its collections.
+    #[cfg(test)]
+    pub(super) fn root_ids(&self) -> Vec<u64> {
+        self.root.collections.keys().copied().collect()
     }
 
     /// Its files, without the manifest.
@@ -175,7 +184,7 @@ impl PinnedLog {
         let held = Arc::new(Held { _pins: vec![pins], store: store.clone(), root });
         let wanted = files.into_iter().filter(|file| file.first > 0 && file.last >= from);
         let files = wanted.map(|file| file.pinned(&held)).collect();
-        Ok(Self { lineage, mark: closed.mark, files })
+        Ok(Self { lineage, mark: closed.mark, files, _held: held })
     }
 
     /// Which history the positions belong to.
