@@ -73,7 +73,9 @@ mod tests {
         assert_ne!(first, second);
         assert_eq!(first.to_string().parse(), Ok(first));
         let text = second.to_string();
-        for wrong in ["", "x", &text[1..], &text.to_uppercase().replace('0', "G"), &text.replace(&text[..1], "+")] {
+        for wrong in
+            ["", "x", &text[1..], &text.to_uppercase().replace('0', "G"), &text.replace(&text[..1], "+")]
+        {
             assert_eq!(wrong.parse::<Lineage>(), Err(InvalidLineage), "{wrong}");
         }
     }

@@ -1,5 +1,7 @@
 //! What an open database is made of: directory, log, manifest and collections, and the rules between them.
 
+mod replay;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -13,7 +15,6 @@ use crate::db::DbOptions;
 use crate::dir::{Dir, DirLock, PinnedDir, corrupt};
 use crate::error::{Error, Result};
 use crate::limits::{COLLECTIONS_MAX, check_limit};
-use crate::lineage::Lineage;
 use crate::manifest::{CollectionEntry, MANIFEST_FILE, MANIFEST_NEW_FILE, Manifest, ManifestStore};
 use crate::payload::FieldTable;
 use crate::schema::Schema;
@@ -26,7 +27,8 @@ use crate::threads::{Pools, Work};
 use crate::validate;
 use crate::vectors::Encodings;
 use crate::verify::{Storage, Verify};
-use crate::wal::{self, FileLog, Log, LogMark, LogOptions, Record};
+use crate::wal::{self, Log};
+use replay::ClosedLog;
 
 /// An open database.
 pub(crate) struct Store {
@@ -56,47 +58,6 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// A log that takes nothing: while the real one is being read there is none to write to.
-#[derive(Debug)]
-struct ClosedLog;
-
-impl Log for ClosedLog {
-    fn submit(&self, _: wal::Record<'_>) -> Result<wal::Ticket> {
-        self.check().map(|()| wal::Ticket(0))
-    }
-    fn wait(&self, _: wal::Ticket) -> Result<()> {
-        self.check()
-    }
-    fn poison(&self, _: &str) {}
-    fn check(&self) -> Result<()> {
-        Err(Error::Poisoned { cause: "the log is being read".into() })
-    }
-    fn cut(&self, _: u64, _: &dyn Fn(u64) -> u64) -> Result<()> {
-        Ok(())
-    }
-    fn keep(&self, _: u64) -> Result<()> {
-        Ok(())
-    }
-    fn release(&self, _: u64) -> Result<()> {
-        Ok(())
-    }
-    fn mark(&self) -> LogMark {
-        LogMark::default()
-    }
-    fn close(&self) -> Result<wal::ClosedLog> {
-        Err(Error::Poisoned { cause: "the log is being read".into() })
-    }
-    fn verify(&self) -> Result<()> {
-        self.check()
-    }
-    fn size_bytes(&self) -> u64 {
-        0
-    }
-    fn oldest(&self) -> Vec<u64> {
-        Vec::new()
-    }
-}
-
 impl Store {
     /// Opens a database: locks the directory, checks every file as far as the options say, replays the log.
     ///
@@ -112,17 +73,13 @@ impl Store {
     }
 
     /// Opens a database in a locked directory.
-    pub(crate) fn open_locked(
-        dir: Arc<dyn Dir>,
-        lock: Box<dyn DirLock>,
-        options: DbOptions,
-    ) -> Result<Self> {
+    pub(crate) fn open_locked(dir: Arc<dyn Dir>, lock: Box<dyn DirLock>, options: DbOptions) -> Result<Self> {
         let pinned = Arc::new(PinnedDir::new(dir));
         let dir: Arc<dyn Dir> = pinned.clone();
         let names = dir.list()?;
         let is_fresh = is_fresh(&*dir, &names)?;
         let manifest = ManifestStore::open(dir.clone(), is_fresh)?;
-        settle_manifest(&manifest, &options)?;
+        manifest.settle(options.keep_log_bytes)?;
         let root = manifest.current();
         if !is_fresh {
             remove_leftovers(&*dir, &names, &root)?;
@@ -147,110 +104,6 @@ impl Store {
         store.log.keep(root.keep_log_bytes)?;
         cores.values().for_each(|core| core.end_replay(&store));
         Ok(store)
-    }
-
-    /// Reads the log into the collections.
-    fn open_log(&self, cores: &mut BTreeMap<u64, Arc<CollectionCore>>, root: &Manifest) -> Result<FileLog> {
-        let (file_bytes, keep_bytes) = (self.options.log_file_bytes, root.keep_log_bytes);
-        let options = LogOptions { file_bytes, keep_bytes, ..LogOptions::default() };
-        FileLog::open(self.dir.clone(), options, root.log, &mut |file, offset, record| {
-            self.replay(cores, &record)?.map_err(|reason| corrupt(&*self.dir, file, offset as u64, reason))
-        })
-    }
-
-    /// Applies a record that is durable, unless it is applied already. The inner error is what is wrong with the record.
-    pub(crate) fn replay(
-        &self,
-        cores: &mut BTreeMap<u64, Arc<CollectionCore>>,
-        record: &Record<'_>,
-    ) -> Result<Result<(), String>> {
-        if record.log_id == CATALOGUE {
-            return self.replay_catalogue(cores, record);
-        }
-        Ok(match cores.get(&record.log_id) {
-            Some(core) => core.replay(self, record),
-            // Of a deleted collection.
-            None if record.log_id < self.manifest.next_collection() => Ok(()),
-            None => Err(format!("the record is of collection {}, which never was", record.log_id)),
-        })
-    }
-
-    fn replay_catalogue(
-        &self,
-        cores: &mut BTreeMap<u64, Arc<CollectionCore>>,
-        record: &Record<'_>,
-    ) -> Result<Result<(), String>> {
-        let done = self.manifest.catalogue_seq();
-        if record.seq <= done {
-            return Ok(Ok(()));
-        }
-        if record.seq != done + 1 {
-            return Ok(Err(format!("change {} of the catalogue follows {done}: some are missing", record.seq)));
-        }
-        let change = match CatalogueChange::decode(record.body) {
-            Ok(change) => change,
-            Err(error) => return Ok(Err(format!("byte {} of the record: {}", error.offset, error.reason))),
-        };
-        match self.change_manifest(record.seq, &change)? {
-            Ok(()) => {}
-            Err(reason) => return Ok(Err(reason)),
-        }
-        let mut collections = self.collections.write().unwrap_or_else(PoisonError::into_inner);
-        match change {
-            CatalogueChange::Create { id, entry } => {
-                let core = Arc::new(CollectionCore::open(id, &entry, Vec::new()));
-                collections.insert(entry.name, core.clone());
-                cores.insert(id, core);
-            }
-            CatalogueChange::Delete { id } => {
-                if let Some(core) = cores.remove(&id) {
-                    collections.remove(&core.name);
-                    core.mark_deleted();
-                    core.remove_files(self);
-                }
-            }
-        }
-        Ok(Ok(()))
-    }
-
-    /// Writes a logged change of the catalogue to the manifest. The inner error is why it cannot be one.
-    fn change_manifest(&self, seq: u64, change: &CatalogueChange) -> Result<Result<(), String>> {
-        let root = self.manifest.current();
-        let is_possible = match change {
-            CatalogueChange::Create { id, entry } => {
-                *id >= root.next_collection
-                    && root.collections.values().all(|collection| collection.name != entry.name)
-            }
-            CatalogueChange::Delete { id } => root.collections.contains_key(id),
-        };
-        if !is_possible {
-            return Ok(Err("the catalogue cannot have been changed so".into()));
-        }
-        let log = self.log.mark();
-        self.manifest.update(|manifest| {
-            manifest.catalogue_seq = seq;
-            manifest.note_log(log);
-            match change {
-                CatalogueChange::Create { id, entry } => {
-                    manifest.next_collection = id + 1;
-                    manifest.collections.insert(*id, entry.clone());
-                }
-                CatalogueChange::Delete { id } => drop(manifest.collections.remove(id)),
-            }
-            Ok(())
-        })?;
-        Ok(Ok(()))
-    }
-
-    /// Logs a change of the catalogue, then does it. Only one is made at a time.
-    fn change_catalogue(&self, change: &CatalogueChange) -> Result<()> {
-        let seq = self.manifest.catalogue_seq() + 1;
-        let body = change.encode();
-        self.log.wait(self.log.submit(Record { log_id: CATALOGUE, seq, body: &body })?)?;
-        let changed = self.change_manifest(seq, change).and_then(|possible| {
-            possible.map_err(|reason| corrupt(&*self.dir, MANIFEST_FILE, 0, reason))
-        });
-        self.poison_on_error(changed)
     }
 
     pub(crate) fn collection(&self, name: &str) -> Result<Arc<CollectionCore>> {
@@ -457,22 +310,6 @@ impl Store {
     pub(crate) fn is_stopping(&self) -> bool {
         self.signal.is_stopping()
     }
-}
-
-/// Gives a manifest of an earlier version what it lacks, and brings it up to the options.
-fn settle_manifest(manifest: &ManifestStore, options: &DbOptions) -> Result<()> {
-    let root = manifest.current();
-    let keep_log_bytes = options.keep_log_bytes.unwrap_or(root.keep_log_bytes);
-    if !root.lineage.is_unset() && keep_log_bytes == root.keep_log_bytes {
-        return Ok(());
-    }
-    manifest.update(|manifest| {
-        manifest.keep_log_bytes = keep_log_bytes;
-        if manifest.lineage.is_unset() {
-            manifest.lineage = Lineage::new();
-        }
-        Ok(())
-    })
 }
 
 /// Whether the directory holds no database yet.

@@ -70,7 +70,10 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
     print("archive", started, json!({ "bytes": archived.uploaded_bytes, "position": archived.position }));
     for (what, request) in [
         ("restore", RestoreRequest::newest()),
-        ("restore through the log", RestoreRequest { snapshot: Some("full".into()), until: Some(Until::End) }),
+        (
+            "restore through the log",
+            RestoreRequest { snapshot: Some("full".into()), until: Some(Until::End) },
+        ),
     ] {
         let target = tempfile::tempdir_in(scratch.path())?;
         let started = Instant::now();

@@ -57,7 +57,10 @@ impl Repository {
     /// # Errors
     /// [`Error::Busy`](crate::Error::Busy) beside a snapshot; [`Error::Damaged`](crate::Error::Damaged),
     /// [`Error::Store`](crate::Error::Store), [`Error::Cancelled`](crate::Error::Cancelled).
-    pub fn collect_garbage(&self, mut progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<Collected> {
+    pub fn collect_garbage(
+        &self,
+        mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Collected> {
         let mut mark = Mark::of_collection(self)?;
         // After the mark: a snapshot that was completed before it is in the list.
         let needed = Needed::by(&self.list()?);

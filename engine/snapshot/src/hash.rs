@@ -57,7 +57,11 @@ impl Hash {
                 }
             }
         }
-        if read_bytes == size_bytes { Ok(hasher.finish()) } else { Err(was_cut(file, read_bytes, size_bytes)) }
+        if read_bytes == size_bytes {
+            Ok(hasher.finish())
+        } else {
+            Err(was_cut(file, read_bytes, size_bytes))
+        }
     }
 }
 

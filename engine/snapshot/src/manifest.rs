@@ -98,7 +98,9 @@ impl Snapshot {
         match serde_json::from_str::<Versioned>(line) {
             Ok(Versioned { format: FORMAT }) => {}
             Ok(Versioned { format }) => {
-                return Err(damaged(&format!("snapshot format version {format}, this program reads {FORMAT}")));
+                return Err(damaged(&format!(
+                    "snapshot format version {format}, this program reads {FORMAT}"
+                )));
             }
             Err(error) => return Err(damaged(&error.to_string())),
         }
@@ -115,7 +117,9 @@ impl Snapshot {
         match files.iter().find(|file| !is_sound(file)) {
             Some(file) => Err(damaged(&format!("{} cannot be at {}", file.name, file.object))),
             None if files.is_empty() => Err(damaged("it has no files")),
-            None => Ok(Self { name: stored.name, lineage, position, time_us, created_us, collections, files }),
+            None => {
+                Ok(Self { name: stored.name, lineage, position, time_us, created_us, collections, files })
+            }
         }
     }
 }
@@ -132,7 +136,8 @@ mod tests {
 
     fn example() -> Snapshot {
         let hash = Hash::of(b"content");
-        let file = SnapshotFile { name: "MANIFEST".into(), size_bytes: 7, object: object(&hash), sha256: hash };
+        let file =
+            SnapshotFile { name: "MANIFEST".into(), size_bytes: 7, object: object(&hash), sha256: hash };
         Snapshot {
             name: "a".into(),
             lineage: "0123456789abcdef0123456789abcdef".parse().unwrap(),

@@ -79,7 +79,9 @@ mod tests {
         let object = LogObject { lineage, first: 5, last: 255, hash: Hash::of(b"x") };
         let name = object.name();
         assert_eq!(LogObject::parse(&name), Some(object));
-        for wrong in [&name[1..], &name[..name.len() - 1], &name.replace("-00", "-0"), &format!("{name}-"), "log/x/y"] {
+        for wrong in
+            [&name[1..], &name[..name.len() - 1], &name.replace("-00", "-0"), &format!("{name}-"), "log/x/y"]
+        {
             assert_eq!(LogObject::parse(wrong), None, "{wrong}");
         }
         let backwards = name.replacen("0000000000000005", "0000000000000fff", 1);

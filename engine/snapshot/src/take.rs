@@ -47,7 +47,8 @@ impl There {
             objects.extend(found.into_iter().map(|meta| (repository.name_of(&meta.location), meta.size)));
         }
         let earlier = repository.list()?.into_iter().filter(|snapshot| snapshot.lineage == pin.lineage());
-        let files = earlier.flat_map(|snapshot| snapshot.files).map(|file| (file.name.clone(), file)).collect();
+        let files =
+            earlier.flat_map(|snapshot| snapshot.files).map(|file| (file.name.clone(), file)).collect();
         Ok(Self { objects, files })
     }
 

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
-pub(crate) use pinned::{Pins, PinnedDir};
+pub(crate) use pinned::{PinnedDir, Pins};
 pub(crate) use real::RealDir;
 
 /// Bytes of a file that never changes, mapped or read.

@@ -294,7 +294,10 @@ impl PinnedFile {
         match found {
             Some(found) if positions.0 > 0 && found != positions => {
                 let ((first, last), (from, to)) = (positions, found);
-                Err(fault(0, format!("the file has positions {from} to {to}, {first} to {last} belong there")))
+                Err(fault(
+                    0,
+                    format!("the file has positions {from} to {to}, {first} to {last} belong there"),
+                ))
             }
             _ => Ok(()),
         }

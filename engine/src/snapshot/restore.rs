@@ -19,7 +19,7 @@ use crate::db::DbOptions;
 use crate::dir::{Dir, DirFile, DirLock, RealDir, corrupt};
 use crate::error::{Error, Result};
 use crate::lineage::Lineage;
-use crate::manifest::{MANIFEST_FILE, Manifest, MANIFEST_NEW_FILE};
+use crate::manifest::{MANIFEST_FILE, MANIFEST_NEW_FILE, Manifest};
 use crate::segment;
 use crate::store::Store;
 use crate::verify::Verify;
@@ -64,7 +64,10 @@ pub struct Restore {
 
 impl std::fmt::Debug for Restore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Restore").field("dir", &self.dir).field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("Restore")
+            .field("dir", &self.dir)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
     }
 }
 
@@ -190,9 +193,8 @@ impl Restore {
     /// [`Error::Corrupt`] with what is damaged or missing, [`Error::Io`] if the system refuses.
     pub fn open(self, manifest: &[u8]) -> Result<OpenedRestore> {
         if !self.is_applying {
-            let root = Manifest::decode(manifest).map_err(|(offset, reason)| {
-                corrupt(&*self.dir, MANIFEST_FILE, offset as u64, reason)
-            })?;
+            let root = Manifest::decode(manifest)
+                .map_err(|(offset, reason)| corrupt(&*self.dir, MANIFEST_FILE, offset as u64, reason))?;
             self.remove_strangers(&root)?;
             let mut file = self.dir.create(MANIFEST_NEW_FILE)?;
             file.write(manifest)?;

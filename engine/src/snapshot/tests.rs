@@ -104,7 +104,12 @@ fn what_is_pinned_stays_while_merges_remove_it() {
     db.compact().unwrap();
     db.delete_collection("a").unwrap();
     let names = |dir: &MemoryDir| dir.list().unwrap();
-    assert!(pin.files().iter().filter(|file| file.log_positions().is_none()).all(|file| names(&dir).contains(&file.name().to_owned())));
+    assert!(
+        pin.files()
+            .iter()
+            .filter(|file| file.log_positions().is_none())
+            .all(|file| names(&dir).contains(&file.name().to_owned()))
+    );
     let copied = Copied::of(&pin);
     drop((pin, db));
     let left = names(&dir);
@@ -185,7 +190,10 @@ fn what_is_not_a_restore_of_the_same_is_refused() {
     db.create_collection("a", schema()).unwrap();
     write(&db, 0..9, 1);
     let error = begin(&dir, "one").unwrap().open(&db.pin().unwrap().manifest()).unwrap_err();
-    assert!(matches!(&error, Error::Corrupt { file, .. } if file.to_string_lossy().contains("segment-")), "{error}");
+    assert!(
+        matches!(&error, Error::Corrupt { file, .. } if file.to_string_lossy().contains("segment-")),
+        "{error}"
+    );
 }
 
 #[test]

@@ -10,9 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::frame::{self, Fault, FrameHeader};
 use super::names::{file_name, file_number};
 use super::{ClosedLog, Log, LogMark, Record, Ticket, check_file};
-use kept::KeptFile;
 use crate::dir::{Dir, DirFile, corrupt};
 use crate::error::{Error, Result};
+use kept::KeptFile;
 
 /// Gets each record with the name of its file and its offset there.
 type Replay<'a> = dyn FnMut(&str, usize, Record<'_>) -> Result<()> + 'a;

@@ -162,7 +162,9 @@ fn header_fault(bytes: &[u8]) -> Fault {
             offset: 0,
             reason: "the header of the log file is damaged".into(),
             // The first frame is written after the header was synced.
-            torn: ![VERSION, VERSION_1].iter().any(|version| Frames { version: *version }.frame_follows(bytes, 0, 0))
+            torn: ![VERSION, VERSION_1]
+                .iter()
+                .any(|version| Frames { version: *version }.frame_follows(bytes, 0, 0))
                 && bytes.len() <= FILE_HEADER_BYTES,
         },
     }

@@ -34,7 +34,9 @@ mod tests {
         assert_eq!(parse("notes:12"), Ok(Until::Write { collection: "notes".into(), seq: 12 }));
         assert_eq!(parse("1970-01-01T00:00:01.5Z"), Ok(Until::TimeUs(1_500_000)));
         assert_eq!(parse("1970-01-01T01:00:01+01:00"), Ok(Until::TimeUs(1_000_000)));
-        for wrong in ["", "-1", "notes", "notes:", ":1", "2026-11-22", "1969-12-31T23:59:59Z", "2026-11-22T10:30:61:5"] {
+        for wrong in
+            ["", "-1", "notes", "notes:", ":1", "2026-11-22", "1969-12-31T23:59:59Z", "2026-11-22T10:30:61:5"]
+        {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -181,7 +181,10 @@ fn mistakes_are_named() {
     place.fails(&["snapshot", "--data", &path("data"), "--to", "URL"], &["data", "in use"]);
     drop(held);
     place.json(&["snapshot", "--data", &path("data"), "--to", "URL"]);
-    place.fails(&["restore", "--data", &path("new"), "--from", "URL", "--until", "notes:1"], &["ends at", "notes"]);
+    place.fails(
+        &["restore", "--data", &path("new"), "--from", "URL", "--until", "notes:1"],
+        &["ends at", "notes"],
+    );
     for arguments in [&["snapshot"][..], &["restore", "--from", "x", "--until", "yesterday"]] {
         assert_eq!(place.run(arguments).status.code(), Some(2), "{arguments:?}");
     }

@@ -24,7 +24,11 @@ fn what_no_snapshot_names_goes() {
         copies.repository.archive(&db, quietly).unwrap();
     }
     let all = copies.objects(".");
-    assert_eq!(copies.repository.collect_garbage(quietly).unwrap().removed, 1, "log before the first snapshot");
+    assert_eq!(
+        copies.repository.collect_garbage(quietly).unwrap().removed,
+        1,
+        "log before the first snapshot"
+    );
     let before: BTreeSet<String> = copies.objects(".").into_iter().collect();
     assert_eq!(before.len() + 1, all.len());
     copies.repository.delete("s1").unwrap();
@@ -32,8 +36,7 @@ fn what_no_snapshot_names_goes() {
     let collected = copies.repository.collect_garbage(quietly).unwrap();
     assert!(collected.removed > 2 && collected.removed_bytes > 0, "{collected:?}");
     let s3 = copies.repository.snapshot("s3").unwrap();
-    let left: BTreeSet<String> =
-        copies.objects("objects").into_iter().chain(copies.objects("log")).collect();
+    let left: BTreeSet<String> = copies.objects("objects").into_iter().chain(copies.objects("log")).collect();
     assert_eq!(left.len(), collected.kept);
     let named: BTreeSet<String> = s3.files.iter().map(|file| file.object.clone()).collect();
     assert!(named.is_subset(&left));

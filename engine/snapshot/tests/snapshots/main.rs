@@ -34,9 +34,8 @@ fn what_is_restored_is_what_was_acknowledged_then() {
                     let mut receipts = Vec::new();
                     for version in 1.. {
                         let name = if version % 2 == 0 { "a" } else { "b" };
-                        let points = writer_ids(writer, version).map(|id| {
-                            Point::new(id, [version as f32, 1.0]).with("version", version as i64)
-                        });
+                        let points = writer_ids(writer, version)
+                            .map(|id| Point::new(id, [version as f32, 1.0]).with("version", version as i64));
                         let receipt = db.collection(name).unwrap().upsert(points.collect()).unwrap();
                         receipts.push((receipt.position, writer, version));
                         if is_over.load(Ordering::Relaxed) {
@@ -145,7 +144,11 @@ fn every_object_damaged_or_missing_is_named() {
         copies.write(&object, &sound[1..]);
         assert_is_named(&copies, &object, &format!("{object} is damaged"));
         copies.remove(&object);
-        let missing = if object == "snapshots/s" { "snapshot `s` does not exist".into() } else { format!("{object} is missing") };
+        let missing = if object == "snapshots/s" {
+            "snapshot `s` does not exist".into()
+        } else {
+            format!("{object} is missing")
+        };
         assert_is_named(&copies, &object, &missing);
         copies.write(&object, &sound);
     }
@@ -156,7 +159,8 @@ fn every_object_damaged_or_missing_is_named() {
 /// A restore fails and says why, leaves nothing that opens, and a verification finds the same.
 fn assert_is_named(copies: &Copies, object: &str, message: &str) {
     let directory = tempfile::tempdir().unwrap();
-    let error = copies.repository.restore(&RestoreRequest::snapshot("s"), directory.path(), quietly).unwrap_err();
+    let error =
+        copies.repository.restore(&RestoreRequest::snapshot("s"), directory.path(), quietly).unwrap_err();
     assert!(error.to_string().contains(message), "{error}, not {message}");
     match Db::open(directory.path()) {
         Err(ragstone::Error::Restoring { .. }) => {}

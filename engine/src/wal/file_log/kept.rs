@@ -48,9 +48,7 @@ fn read_first(dir: &dyn Dir, number: u64) -> Result<KeptFile> {
         .read_exact(&mut start)
         .map_err(|source| io_error("read", &dir.file_path(&name), source))?;
     match frame::first_frame(&start, number) {
-        Some(header) => {
-            Ok(KeptFile { number, size_bytes: dir.size_bytes(&name)?, first: header.position })
-        }
+        Some(header) => Ok(KeptFile { number, size_bytes: dir.size_bytes(&name)?, first: header.position }),
         None => Err(crate::dir::corrupt(dir, &name, 0, "the first frame of a log file is damaged")),
     }
 }

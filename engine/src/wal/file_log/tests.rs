@@ -79,7 +79,8 @@ fn a_frame_under_way_decides_before_a_poison() {
         }
         Ok(())
     });
-    let log = FileLog::open(Arc::new(dir), LogOptions::default(), LogMark::default(), &mut |_, _, _| Ok(())).unwrap();
+    let log = FileLog::open(Arc::new(dir), LogOptions::default(), LogMark::default(), &mut |_, _, _| Ok(()))
+        .unwrap();
     let (first, second) = (submit(&log, 1, 1), submit(&log, 1, 2));
     std::thread::scope(|scope| {
         let leader = scope.spawn(|| log.wait(second));
