@@ -66,6 +66,12 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// A snapshot is being restored into the directory, or was and did not come to its end: restore it again.
+    #[error("{} is not restored to the end: restore it again, into this or an empty directory", path.display())]
+    Restoring {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Bytes on disk are not what was written.
     #[error("{} is damaged at byte {offset}: {reason}", file.display())]
     Corrupt {

@@ -1,14 +1,16 @@
 //! What an open database is made of: directory, log, manifest and collections, and the rules between them.
 
 mod due;
+mod replay;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use crate::catalogue::{CATALOGUE, CatalogueChange};
 use crate::collection::CollectionCore;
 use crate::db::DbOptions;
-use crate::dir::{Dir, DirLock, corrupt};
+use crate::dir::{Dir, DirLock, PinnedDir};
 use crate::error::{Error, Result};
 use crate::faults;
 use crate::limits::{COLLECTIONS_MAX, check_limit};
@@ -17,14 +19,18 @@ use crate::opening::{is_fresh, open_collections, remove_leftovers};
 use crate::payload::FieldTable;
 use crate::schema::Schema;
 use crate::signal::Signal;
+use crate::snapshot::RESTORE_FILE;
 use crate::threads::{Pools, Work};
 use crate::validate;
 use crate::verify::Damage;
-use crate::wal::{self, FileLog, Log, LogOptions};
+use crate::wal::Log;
+use replay::ClosedLog;
 
 /// An open database.
 pub(crate) struct Store {
     pub(crate) dir: Arc<dyn Dir>,
+    /// The same, for whoever holds files of it.
+    pub(crate) pinned: Arc<PinnedDir>,
     pub(crate) log: Box<dyn Log>,
     pub(crate) manifest: ManifestStore,
     pub(crate) options: DbOptions,
@@ -35,8 +41,12 @@ pub(crate) struct Store {
     collections: RwLock<BTreeMap<String, Arc<CollectionCore>>>,
     /// Collections that could not be opened: their ids and what is wrong.
     damaged: RwLock<BTreeMap<String, (u64, Damage)>>,
-    /// Held while a collection is made or removed: looked up first, then written to the manifest.
+    /// Held while a collection is made or removed: looked up first, then logged, then written to the manifest.
     changing: Mutex<()>,
+    /// Held while log files are removed, and by whoever is about to hold them.
+    pub(crate) cutting: Mutex<()>,
+    /// The last number of a change of the catalogue that a full disk refused; 0 if none was.
+    catalogue_void: AtomicU64,
     pub(crate) signal: Signal,
     /// Tells the thread that links of new rows.
     pub(crate) link_signal: Signal,
@@ -52,51 +62,38 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// A log that takes nothing: while the real one is being read there is none to write to.
-#[derive(Debug)]
-struct ClosedLog;
-
-impl Log for ClosedLog {
-    fn submit(&self, _: wal::Record<'_>) -> Result<wal::Ticket> {
-        self.check().map(|()| wal::Ticket(0))
-    }
-    fn wait(&self, _: wal::Ticket) -> Result<()> {
-        self.check()
-    }
-    fn poison(&self, _: &str) {}
-    fn check(&self) -> Result<()> {
-        Err(Error::Poisoned { cause: "the log is being read".into() })
-    }
-    fn cut(&self, _: &dyn Fn(u64) -> u64) -> Result<()> {
-        Ok(())
-    }
-    fn verify(&self) -> Result<()> {
-        self.check()
-    }
-    fn size_bytes(&self) -> u64 {
-        0
-    }
-    fn oldest(&self) -> Vec<u64> {
-        Vec::new()
-    }
-}
-
 impl Store {
     /// Opens a database: locks the directory, checks every file as far as the options say, replays the log.
+    ///
+    /// # Errors
+    /// [`Error::Restoring`] in a directory that is still being restored.
     pub(crate) fn open(dir: Arc<dyn Dir>, options: DbOptions) -> Result<Self> {
         let lock = dir.lock()?;
         faults::point("recovery.locked");
         let names = dir.list()?;
+        if names.iter().any(|name| name == RESTORE_FILE) {
+            return Err(Error::Restoring { path: dir.path().to_owned() });
+        }
+        Self::open_locked(dir, lock, options)
+    }
+
+    /// Opens a database in a locked directory.
+    pub(crate) fn open_locked(dir: Arc<dyn Dir>, lock: Box<dyn DirLock>, options: DbOptions) -> Result<Self> {
+        let pinned = Arc::new(PinnedDir::new(dir));
+        let dir: Arc<dyn Dir> = pinned.clone();
+        let names = dir.list()?;
         let is_fresh = is_fresh(&*dir, &names)?;
         let manifest = ManifestStore::open(dir.clone(), is_fresh)?;
+        manifest.settle(options.keep_log_bytes)?;
         let root = manifest.current();
         faults::point("recovery.manifest");
         if !is_fresh {
             remove_leftovers(&*dir, &names, &root)?;
         }
-        let (cores, damaged) = open_collections(&*dir, &root, &options)?;
+        let (mut cores, damaged) = open_collections(&*dir, &root, &options)?;
         faults::point("recovery.segments");
         let mut store = Self {
+            pinned,
             log: Box::new(ClosedLog),
             manifest,
             growing_bytes: Arc::default(),
@@ -104,6 +101,8 @@ impl Store {
             collections: RwLock::new(cores.values().map(|core| (core.name.clone(), core.clone())).collect()),
             damaged: RwLock::new(damaged),
             changing: Mutex::new(()),
+            cutting: Mutex::new(()),
+            catalogue_void: AtomicU64::new(0),
             signal: Signal::default(),
             link_signal: Signal::default(),
             to_link: Mutex::default(),
@@ -112,27 +111,11 @@ impl Store {
             dir,
             options,
         };
-        store.log = Box::new(store.replay(&cores, root.next_collection)?);
+        store.log = Box::new(store.open_log(&mut cores, &root)?);
+        store.log.keep(root.keep_log_bytes)?;
         cores.values().for_each(|core| core.end_replay(&store));
         faults::point("recovery.end");
         Ok(store)
-    }
-
-    /// Reads the log into the collections.
-    fn replay(&self, cores: &BTreeMap<u64, Arc<CollectionCore>>, next_collection: u64) -> Result<FileLog> {
-        let options = LogOptions { file_bytes: self.options.log_file_bytes, ..LogOptions::default() };
-        FileLog::open(self.dir.clone(), options, &mut |file, offset, record| {
-            let fault = |reason: String| corrupt(&*self.dir, file, offset as u64, reason);
-            match cores.get(&record.log_id) {
-                Some(core) => {
-                    faults::point("recovery.record");
-                    core.replay(self, &record).map_err(fault)
-                }
-                // Of a deleted collection, or of a damaged one, for which the log is kept.
-                None if record.log_id < next_collection => Ok(()),
-                None => Err(fault(format!("the record is of collection {}, which never was", record.log_id))),
-            }
-        })
     }
 
     pub(crate) fn collection(&self, name: &str) -> Result<Arc<CollectionCore>> {
@@ -170,13 +153,9 @@ impl Store {
         let entry =
             CollectionEntry { name: name.to_owned(), schema, fields, stored_seq: 0, segments: Vec::new() };
         faults::point("write.create");
-        let added = self.manifest.update(|manifest| {
-            let id = manifest.next_collection;
-            manifest.next_collection += 1;
-            manifest.collections.insert(id, entry.clone());
-            Ok(id)
-        });
-        let core = Arc::new(CollectionCore::open(self.poison_on_error(added)?, &entry, Vec::new()));
+        let id = self.manifest.next_collection();
+        self.change_catalogue(&CatalogueChange::Create { id, entry: entry.clone() })?;
+        let core = Arc::new(CollectionCore::open(id, &entry, Vec::new()));
         core.end_replay(self);
         let mut collections = self.collections.write().unwrap_or_else(PoisonError::into_inner);
         collections.insert(name.to_owned(), core.clone());
@@ -194,11 +173,8 @@ impl Store {
         let core = self.collection(name)?;
         core.mark_deleted(true);
         faults::point("write.remove");
-        let removed = self.manifest.update(|manifest| {
-            manifest.collections.remove(&core.id);
-            Ok(())
-        });
-        self.poison_on_error(removed).inspect_err(|_| core.mark_deleted(false))?;
+        let removed = self.change_catalogue(&CatalogueChange::Delete { id: core.id });
+        removed.inspect_err(|_| core.mark_deleted(false))?;
         self.collections.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         core.remove_files(self);
         let cut = self.cut_log();
@@ -208,11 +184,7 @@ impl Store {
 
     /// Forgets a collection that could not be opened; the next opening removes its files.
     fn delete_damaged(&self, name: &str, id: u64) -> Result<()> {
-        let removed = self.manifest.update(|manifest| {
-            manifest.collections.remove(&id);
-            Ok(())
-        });
-        self.poison_on_error(removed)?;
+        self.change_catalogue(&CatalogueChange::Delete { id })?;
         self.damaged.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         self.poison_on_error(self.cut_log())
     }
@@ -257,9 +229,19 @@ impl Store {
 
     /// Removes log files that no collection needs.
     pub(crate) fn cut_log(&self) -> Result<()> {
+        let _cutting = self.cutting.lock().unwrap_or_else(PoisonError::into_inner);
         let manifest = self.manifest.current();
-        let stored = |log_id| manifest.collections.get(&log_id).map_or(u64::MAX, |entry| entry.stored_seq);
-        self.log.cut(&stored)
+        let stored = |log_id| match manifest.collections.get(&log_id) {
+            Some(entry) => entry.stored_seq,
+            None if log_id == CATALOGUE => manifest.catalogue_seq,
+            None => u64::MAX,
+        };
+        self.log.cut(manifest.log.next_file, &stored)
+    }
+
+    /// The last change of the catalogue that a full disk refused. Its number stands for nothing.
+    pub(crate) fn catalogue_void(&self) -> u64 {
+        self.catalogue_void.load(Ordering::SeqCst)
     }
 
     /// The last write of a collection that is in segments; all of them if it is deleted.

@@ -31,9 +31,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ragstone-kernels", &[]),
     ("ragstone", &["ragstone-kernels"]),
     ("ragstone-rag", &["ragstone", "ragstone-kernels"]),
+    ("ragstone-snapshot", &["ragstone"]),
     ("ragstone-proto", &[]),
     ("ragstone-client", &["ragstone-proto"]),
-    ("ragstone-server", &["ragstone", "ragstone-rag", "ragstone-proto", "ragstone-client"]),
+    (
+        "ragstone-server",
+        &["ragstone", "ragstone-rag", "ragstone-snapshot", "ragstone-proto", "ragstone-client"],
+    ),
     ("xtask", &[]),
 ];
 

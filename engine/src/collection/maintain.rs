@@ -246,12 +246,17 @@ impl CollectionCore {
         store.dir.sync()?;
         if faults::is(Mutant::CutLogBeforeManifest) {
             let of_this = |id| if id == self.id { stored_seq } else { store.stored_seq(id) };
-            store.log.cut(&of_this)?;
+            store.log.cut(u64::MAX, &of_this)?;
         }
         faults::point("commit.files");
-        let next_segment = store.segment_ids_given();
+        let void = store.catalogue_void();
+        // What no write will have had is in the log before a manifest counts it.
+        store.log.fulfil()?;
+        let (next_segment, log) = (store.segment_ids_given(), store.log.mark());
         let is_there = store.manifest.update(|manifest| {
             manifest.next_segment = next_segment.max(manifest.next_segment);
+            manifest.note_log(log);
+            manifest.catalogue_seq = manifest.catalogue_seq.max(void);
             let Some(entry) = manifest.collections.get_mut(&self.id) else { return Ok(false) };
             entry.segments = entries;
             entry.fields = (*view.fields).clone();

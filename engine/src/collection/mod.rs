@@ -86,8 +86,11 @@ pub struct CollectionInfo {
 /// An acknowledged write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteReceipt {
-    /// The write's number in the log; that of the write before it for an empty batch.
+    /// The write's number in the collection; that of the write before it for an empty batch.
     pub seq: u64,
+    /// Its number among all writes of the database, in the order of the log: what a restore up to a
+    /// [position](crate::snapshot::Until::Position) counts. That of a write before it for an empty batch.
+    pub position: u64,
     /// Points inserted or replaced, counted by operations.
     pub upserted: usize,
     /// Points that existed and were removed.

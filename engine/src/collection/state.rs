@@ -261,7 +261,8 @@ impl CollectionCore {
         self.view.load().check()?;
         let prepared = validate::prepare(batch, &self.schema)?;
         if prepared.changes.is_empty() {
-            return Ok(WriteReceipt { seq: self.view().seq, upserted: 0, deleted: 0 });
+            let position = store.log.mark().position;
+            return Ok(WriteReceipt { seq: self.view().seq, position, upserted: 0, deleted: 0 });
         }
         let body = prepared.encode();
         check_limit("points", "BATCH_BYTES_MAX", BATCH_BYTES_MAX, body.len())?;
@@ -286,7 +287,7 @@ impl CollectionCore {
         }
         let receipt = self.apply_in_turn(store, seq, prepared)?;
         store.after_write(self)?;
-        Ok(receipt)
+        Ok(WriteReceipt { position: ticket.0, ..receipt })
     }
 
     /// Applies a durable batch after the one before it.

@@ -1,7 +1,7 @@
 //! The directory of a real file system.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Access, Blob, Dir, DirFile, DirLock, io_error, mmap, resident};
@@ -71,6 +71,18 @@ impl Dir for RealDir {
     fn read(&self, name: &str) -> Result<Vec<u8>> {
         let path = self.at(name);
         fs::read(&path).map_err(|source| io_error("read", &path, source))
+    }
+
+    fn size_bytes(&self, name: &str) -> Result<u64> {
+        let path = self.at(name);
+        let found = fs::metadata(&path).map_err(|source| io_error("stat", &path, source))?;
+        Ok(found.len())
+    }
+
+    fn reader(&self, name: &str) -> Result<Box<dyn Read + Send>> {
+        let path = self.at(name);
+        let file = File::open(&path).map_err(|source| io_error("open", &path, source))?;
+        Ok(Box::new(file))
     }
 
     fn map(&self, name: &str, access: Access) -> Result<Blob> {

@@ -25,6 +25,7 @@ pub(super) fn check(dir: &dyn Dir) -> Result<CheckReport> {
     }
     let (damaged, notes) = files::log(dir, manifest.as_ref())?;
     report.damaged.extend(damaged);
+    report.damaged.extend(files::kept(dir)?);
     report.notes.extend(notes);
     Ok(report)
 }

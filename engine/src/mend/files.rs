@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use crate::batch::PreparedBatch;
+use crate::catalogue::{CATALOGUE, CatalogueChange};
 use crate::dir::{Dir, corrupt};
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionEntry, MANIFEST_COPY_FILE, MANIFEST_FILE, Manifest, SegmentEntry};
@@ -19,6 +20,7 @@ use crate::wal;
 pub(super) enum Kind {
     Manifest,
     Log,
+    Kept,
     Segment,
     Tombstones,
 }
@@ -29,6 +31,7 @@ impl Kind {
             Some((_, None)) => Some(Kind::Segment),
             Some((_, Some(_))) => Some(Kind::Tombstones),
             None if name == MANIFEST_FILE => Some(Kind::Manifest),
+            None if wal::kept_number(name).is_some() => Some(Kind::Kept),
             None => wal::is_log_file(name).then_some(Kind::Log),
         }
     }
@@ -138,10 +141,23 @@ pub(super) fn tombstones(
     }
 }
 
+/// Verifies what is kept of the log for an archive: every frame.
+pub(super) fn kept(dir: &dyn Dir) -> Result<Vec<Damage>> {
+    let mut damaged = Vec::new();
+    for name in dir.list()?.into_iter().filter(|name| Kind::of(name) == Some(Kind::Kept)) {
+        if let Some(fault) = wal::read_log_file(&dir.read(&name)?, &name, |_, _| ()) {
+            damaged.push(damage(corrupt(dir, &name, fault.offset as u64, fault.reason))?);
+        }
+    }
+    Ok(damaged)
+}
+
 /// Verifies the log: every frame, and that no write of a collection is missing. Without a manifest, the frames alone.
 pub(super) fn log(dir: &dyn Dir, manifest: Option<&Manifest>) -> Result<(Vec<Damage>, Vec<String>)> {
     let (mut damaged, mut notes) = (Vec::new(), Vec::new());
     let mut last: BTreeMap<u64, u64> = BTreeMap::new();
+    // As the records make it.
+    let mut root = manifest.cloned();
     if let Some(manifest) = manifest {
         last.extend(manifest.collections.iter().map(|(id, entry)| (*id, entry.stored_seq)));
     }
@@ -149,12 +165,12 @@ pub(super) fn log(dir: &dyn Dir, manifest: Option<&Manifest>) -> Result<(Vec<Dam
     for (index, name) in names.iter().enumerate() {
         let bytes = dir.read(name)?;
         let mut wrong = None;
-        let fault = wal::read_log_file(&bytes, name, |offset, record| {
+        let fault = wal::read_log_file(&bytes, name, |place, record| {
             if wrong.is_none()
-                && let Some(manifest) = manifest
-                && let Err(reason) = in_turn(manifest, &mut last, &record)
+                && let Some(root) = &mut root
+                && let Err(reason) = in_turn(root, &mut last, &record)
             {
-                wrong = Some((offset, reason));
+                wrong = Some((place.offset, reason));
             }
         });
         let is_torn = fault.as_ref().is_some_and(|fault| fault.torn) && index + 1 == names.len();
@@ -180,12 +196,15 @@ pub(super) fn log(dir: &dyn Dir, manifest: Option<&Manifest>) -> Result<(Vec<Dam
 
 /// Whether a record can be applied after those before it.
 fn in_turn(
-    manifest: &Manifest,
+    root: &mut Manifest,
     last: &mut BTreeMap<u64, u64>,
     record: &wal::Record<'_>,
 ) -> Result<(), String> {
-    let Some(entry) = manifest.collections.get(&record.log_id) else {
-        return match record.log_id < manifest.next_collection {
+    if record.log_id == CATALOGUE {
+        return CatalogueChange::replay(record, root).map(drop);
+    }
+    let Some(entry) = root.collections.get(&record.log_id) else {
+        return match record.log_id < root.next_collection {
             true => Ok(()),
             false => Err(format!("the record is of collection {}, which never was", record.log_id)),
         };

@@ -11,8 +11,10 @@
 //! - what is gone is left out, and named: rows any byte of which cannot be vouched for, writes of the log.
 //!
 //! **Order.** The damaged files are copied into the folder `damaged/` first. New segments, tombstones and the new log are
-//! written and synced under names that nothing leads to yet; then the old log goes, the manifest is replaced as always, and
-//! what it names no more is removed. A repair that is cut short can be repeated: whatever it had done holds by itself.
+//! written and synced under names that nothing leads to yet; then the manifest is replaced as always, and what it names no
+//! more is removed; then the new log takes the place of the old one. Whatever is not as it was begins a new
+//! [lineage](crate::Lineage), since a name or a position may stand for something else than in earlier copies; with the log goes
+//! what is kept of it for an archive. A repair that is cut short can be repeated: whatever it had done holds by itself.
 //!
 //! Both take the lock of the directory, so neither runs beside a database: that verifies itself
 //! ([`Db::verify`](crate::Db::verify)).
@@ -28,6 +30,7 @@ use std::sync::Arc;
 use crate::dir::{Dir, RealDir, io_error};
 use crate::error::{Error, Result};
 use crate::point::PointId;
+use crate::snapshot::RESTORE_FILE;
 use crate::verify::Damage;
 
 /// What [`check`] found.
@@ -60,7 +63,7 @@ pub struct RepairReport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Loss {
-    /// Of which collection.
+    /// Of which collection; empty for the log's changes of which collections there are.
     pub collection: String,
     /// What: rows of a segment, or writes of the log.
     pub what: String,
@@ -84,10 +87,11 @@ pub struct Loss {
 ///
 /// # Errors
 /// [`Error::Locked`] while a database is open on it, [`Error::Invalid`] if no database is there, [`Error::Io`] if a file
-/// cannot be read. Damage is in the report.
+/// cannot be read, [`Error::Restoring`] while a snapshot is being restored there. Damage is in the report.
 pub fn check(path: impl AsRef<Path>) -> Result<CheckReport> {
     let dir = existing(path.as_ref())?;
     let _lock = dir.lock()?;
+    refuse_restoring(&*dir)?;
     check::check(&*dir)
 }
 
@@ -100,6 +104,7 @@ pub fn check(path: impl AsRef<Path>) -> Result<CheckReport> {
 pub fn repair(path: impl AsRef<Path>, is_dry_run: bool) -> Result<RepairReport> {
     let dir = existing(path.as_ref())?;
     let _lock = dir.lock()?;
+    refuse_restoring(&*dir)?;
     repair::repair(dir.clone(), is_dry_run)
 }
 
@@ -111,4 +116,12 @@ fn existing(path: &Path) -> Result<Arc<dyn Dir>> {
         return Err(Error::invalid("path", format!("{} holds no database", path.display())));
     }
     Ok(Arc::new(RealDir::open(path)?))
+}
+
+/// A copy that is not there as a whole is no database yet; the restore goes on and verifies it.
+fn refuse_restoring(dir: &dyn Dir) -> Result<()> {
+    match dir.list()?.iter().any(|name| name == RESTORE_FILE) {
+        true => Err(Error::Restoring { path: dir.path().to_owned() }),
+        false => Ok(()),
+    }
 }

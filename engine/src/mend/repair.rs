@@ -1,6 +1,5 @@
 //! Making good what can be made good.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,8 +9,10 @@ use fixedbitset::FixedBitSet;
 
 use super::files::{self, Root};
 use super::{CheckReport, Loss, RepairReport};
+use crate::catalogue::{CATALOGUE, CatalogueChange};
 use crate::dir::{Access, Dir, corrupt, io_error};
 use crate::error::Result;
+use crate::lineage::Lineage;
 use crate::manifest::{CollectionEntry, MANIFEST_FILE, Manifest, ManifestStore, SegmentEntry};
 use crate::point::PointId;
 use crate::segment::{
@@ -20,7 +21,7 @@ use crate::segment::{
 };
 use crate::vectors::Encodings;
 use crate::verify::{Damage, Storage};
-use crate::wal::Salvaged;
+use crate::wal::{self, Salvaged};
 
 /// Where damaged files are kept.
 const KEPT_FOLDER: &str = "damaged";
@@ -65,7 +66,11 @@ pub(super) fn repair(dir: Arc<dyn Dir>, is_dry_run: bool) -> Result<RepairReport
     for collection in manifest.collections.values_mut() {
         repair.collection(collection)?;
     }
-    repair.log(&manifest)?;
+    let log = repair.log(&mut manifest)?;
+    if manifest != before || log.is_some() {
+        // Names and positions may stand for something else than they did in copies and archives.
+        manifest.lineage = Lineage::new();
+    }
     let has_changed = manifest != before || is_root_damaged || !of_copy.damaged.is_empty();
     if has_changed && !repair.is_dry_run {
         manifest.next_segment = repair.next_segment;
@@ -77,6 +82,13 @@ pub(super) fn repair(dir: Arc<dyn Dir>, is_dry_run: bool) -> Result<RepairReport
                 tracing::debug!(%error, "left an obsolete file for the next opening");
             }
         }
+    }
+    repair.kept(log.is_some())?;
+    if let Some(salvaged) = log
+        && !repair.is_dry_run
+    {
+        let stored = manifest.collections.iter().map(|(id, entry)| (*id, entry.stored_seq)).collect();
+        salvaged.write(&*repair.dir, &stored, manifest.log)?;
     }
     Ok(repair.report)
 }
@@ -277,45 +289,90 @@ impl Repair {
         }
     }
 
-    /// Writes the log anew, if it is damaged.
-    fn log(&mut self, manifest: &Manifest) -> Result<()> {
+    /// What is to become the new log, if it is damaged; the manifest is prepared for it.
+    fn log(&mut self, manifest: &mut Manifest) -> Result<Option<Salvaged>> {
         let (damaged, _) = files::log(&*self.dir, Some(manifest))?;
         if damaged.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         // All of it: a sound file behind a damaged one cannot be read without what it follows.
         let names = self.dir.list()?;
         if !self.is_dry_run {
-            for name in names.iter().filter(|name| crate::wal::is_log_file(name)) {
+            for name in names.iter().filter(|name| wal::is_log_file(name)) {
                 keep_file(self.dir.path(), &self.dir.file_path(name))?;
             }
         }
         self.keep(&damaged)?;
         let salvaged = Salvaged::read(&*self.dir)?;
-        let stored: BTreeMap<u64, u64> =
-            manifest.collections.iter().map(|(id, entry)| (*id, entry.stored_seq)).collect();
-        let mut missing = 0;
+        let mut missing = self.catalogue(&salvaged, manifest)?;
         for (id, entry) in &manifest.collections {
             let writes = salvaged.missing(*id, entry.stored_seq);
             missing += writes.len();
-            if !writes.is_empty() {
-                self.report.lost.push(Loss {
-                    collection: entry.name.clone(),
-                    what: format!("{} writes of the log", writes.len()),
-                    ids: Vec::new(),
-                    rows_without_id: None,
-                    writes,
-                });
-            }
+            self.note_writes(&entry.name, "writes", writes);
         }
         let mended = salvaged.mended;
         self.report.actions.push(format!(
             "the log is written anew: {mended} records with a flipped bit turned back, {missing} writes left out"
         ));
-        if !self.is_dry_run {
-            salvaged.write(&*self.dir, &stored)?;
+        manifest.note_log(salvaged.mark());
+        Ok(Some(salvaged))
+    }
+
+    /// Carries out what the log says of collections that were made and removed, as far as it can be read; how many of
+    /// these records are lost.
+    fn catalogue(&mut self, salvaged: &Salvaged, manifest: &mut Manifest) -> Result<usize> {
+        let done = manifest.catalogue_seq;
+        let mut lost = salvaged.missing(CATALOGUE, done);
+        for (seq, body) in salvaged.bodies(&*self.dir, CATALOGUE, done)? {
+            let change = CatalogueChange::decode(&body);
+            if !change.is_ok_and(|change| change.apply(seq, manifest).is_ok()) {
+                lost.push(seq);
+                manifest.catalogue_seq = seq;
+            }
         }
-        Ok(())
+        let count = lost.len();
+        self.note_writes("", "changes of which collections there are", lost);
+        Ok(count)
+    }
+
+    fn note_writes(&mut self, collection: &str, kind: &str, writes: Vec<u64>) {
+        if !writes.is_empty() {
+            self.report.lost.push(Loss {
+                collection: collection.to_owned(),
+                what: format!("{} {kind} of the log", writes.len()),
+                ids: Vec::new(),
+                rows_without_id: None,
+                writes,
+            });
+        }
+    }
+
+    /// Puts away what is kept of the log for an archive: up to the last damaged file, or all if another log takes the place
+    /// of the one that it continues in. The archive has a gap there.
+    fn kept(&mut self, is_log_new: bool) -> Result<()> {
+        let damaged = files::kept(&*self.dir)?;
+        self.keep(&damaged)?;
+        let names = self.dir.list()?;
+        let of_name = |name: &str| wal::kept_number(name);
+        let of_damage = |damage: &Damage| of_name(damage.file.file_name()?.to_str()?);
+        let up_to = if is_log_new { Some(u64::MAX) } else { damaged.iter().filter_map(of_damage).max() };
+        let is_useless = |name: &&String| of_name(name).zip(up_to).is_some_and(|(number, end)| number <= end);
+        let useless: Vec<&String> = names.iter().filter(is_useless).collect();
+        if useless.is_empty() {
+            return Ok(());
+        }
+        self.report.actions.push(format!(
+            "{} log files that are kept for an archive are put away; what it has not copied of them is a gap",
+            useless.len()
+        ));
+        if self.is_dry_run {
+            return Ok(());
+        }
+        for name in useless {
+            keep_file(self.dir.path(), &self.dir.file_path(name))?;
+            self.dir.remove(name)?;
+        }
+        self.dir.sync()
     }
 }
 

@@ -151,8 +151,8 @@ fn a_failed_sync_poisons_the_store_and_says_why() {
     let db = open(&dir).unwrap();
     Step::Create("a").run(&db).unwrap();
     let write = Step::Write("a", vec![(1, Some(1))]);
-    // The file is made, and its header written.
-    dir.fail_at(dir.calls() + 2, ENOSPC);
+    // After the bytes are written.
+    dir.fail_at(dir.calls() + 1, ENOSPC);
     match write.run(&db).unwrap_err() {
         Error::Io { operation, path, source } => {
             assert_eq!((operation, source.raw_os_error()), ("sync", Some(ENOSPC)));

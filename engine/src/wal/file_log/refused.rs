@@ -4,7 +4,7 @@
 //! have numbers already, and a log whose numbers have a gap is a damaged one.
 //!
 //! **Idea.** The numbers stay given out and stand for nothing: before the next frame, and before any other record gets a
-//! number, each of them is written as a batch without changes. Until there is room for these few bytes every write is
+//! number, each of them is written as a record that changes nothing, at the position that it has. Until there is room for these few bytes every write is
 //! refused where it asks to be queued, so they never become more than what was under way when the disk ran full. What
 //! the refused frame left of itself at the end of its file is cut off before another file is begun, since only the last
 //! file may end in a torn frame.
@@ -16,10 +16,9 @@ use std::io;
 use std::path::PathBuf;
 
 use super::frame;
-use crate::batch::PreparedBatch;
 use crate::dir::io_error;
 use crate::error::Error;
-use crate::wal::Record;
+use crate::wal::{Record, nothing};
 
 /// What the log remembers of refused frames.
 #[derive(Debug, Default)]
@@ -82,8 +81,9 @@ impl Refused {
 
     /// The records that stand for nothing.
     pub(super) fn records(&self) -> Vec<u8> {
-        let body = PreparedBatch::default().encode();
-        let record = |&(log_id, seq): &(u64, u64)| frame::encode_record(&Record { log_id, seq, body: &body });
+        let record = |&(log_id, seq): &(u64, u64)| {
+            frame::encode_record(&Record { log_id, seq, body: &nothing(log_id) })
+        };
         self.voids.iter().flat_map(record).collect()
     }
 }

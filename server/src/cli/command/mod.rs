@@ -10,6 +10,7 @@ mod model;
 mod repair;
 mod search;
 mod serve;
+mod snapshot;
 
 use std::sync::Arc;
 
@@ -39,9 +40,20 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
         _ => {}
     }
     let progress: Arc<dyn Progress> = Arc::new(Bars::new(quiet));
+    // These need no backend: copies are made of files.
+    let work = snapshot::Work { data: &place.data, progress: progress.clone(), json };
+    let command = match command {
+        Command::Snapshot(args) => return snapshot::run(&work, args),
+        Command::Restore(args) => return snapshot::restore(&work, args),
+        command => command,
+    };
     let session = Session { backend: backend::open(&place, progress.clone())?, progress, json };
     match command {
-        Command::Serve(_) | Command::Check | Command::Repair(_) => unreachable!("done above"),
+        Command::Serve(_)
+        | Command::Check
+        | Command::Repair(_)
+        | Command::Snapshot(_)
+        | Command::Restore(_) => unreachable!("done above"),
         Command::Demo(args) => demo::run(&session, args),
         Command::Embed(args) => embed::run(&session, &args),
         Command::Ingest(args) => ingest::run(&session, &args),
