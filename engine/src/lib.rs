@@ -28,20 +28,31 @@
 //! fields. [`limits`] names every limit; [`Error`] says what is wrong and where. The bytes on disk are described in
 //! `FORMAT.md` beside this crate.
 //!
+//! [`snapshot`] is what copies of a database are made of; the crate `ragstone-snapshot` makes them, in a directory or an
+//! object store.
+//!
 //! The [`guide`] explains the index and what can be set: width, degree, encoding, memory, and how to measure recall.
 
 mod background;
 mod batch;
+mod catalogue;
 mod codec;
 mod collection;
 mod db;
 mod dir;
 mod error;
+#[cfg(feature = "faults")]
+pub mod faults;
+#[cfg(not(feature = "faults"))]
+mod faults;
 mod graph;
 pub mod guide;
 mod interrupt;
 pub mod limits;
+mod lineage;
 mod manifest;
+mod mend;
+mod opening;
 mod pace;
 mod payload;
 mod point;
@@ -51,6 +62,7 @@ mod schema_codes;
 mod search;
 mod segment;
 mod signal;
+pub mod snapshot;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -64,8 +76,10 @@ pub use collection::{Collection, CollectionInfo, Page, ScrollRequest, View, Writ
 pub use db::{Db, DbOptions};
 pub use error::{Error, Result};
 pub use interrupt::{CancelToken, Interrupted};
+pub use lineage::{InvalidLineage, Lineage};
+pub use mend::{CheckReport, Loss, RepairReport, check, repair};
 pub use payload::{FieldType, Filter, Payload, Range, Value};
 pub use point::{Batch, Op, Point, PointId};
 pub use schema::{EncodingKind, GraphOptions, Metric, Schema, SchemaBuilder};
 pub use search::{Hit, RangeRequest, RangeResponse, SearchRequest, SearchResponse, SearchStats};
-pub use verify::{Damage, Storage, Verify, VerifyProgress, VerifyReport};
+pub use verify::{Damage, OnDamage, Storage, Verify, VerifyProgress, VerifyReport};

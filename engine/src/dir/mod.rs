@@ -15,15 +15,18 @@ pub(crate) mod hooked;
 #[cfg(test)]
 pub(crate) mod memory;
 mod mmap;
+mod pinned;
 mod real;
 mod resident;
 
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
-pub(crate) use real::RealDir;
+pub(crate) use pinned::{PinnedDir, Pins};
+pub(crate) use real::{RealDir, sync_directory};
 
 /// Bytes of a file that never changes, mapped or read.
 pub(crate) type Blob = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -56,6 +59,16 @@ pub(crate) trait Dir: Send + Sync + std::fmt::Debug {
 
     /// Reads a whole file into memory.
     fn read(&self, name: &str) -> Result<Vec<u8>>;
+
+    /// Bytes of a file.
+    fn size_bytes(&self, name: &str) -> Result<u64> {
+        Ok(self.read(name)?.len() as u64)
+    }
+
+    /// Reads a file piece by piece.
+    fn reader(&self, name: &str) -> Result<Box<dyn Read + Send>> {
+        Ok(Box::new(Cursor::new(self.read(name)?)))
+    }
 
     /// The bytes of a file, mapped where that is possible. The caller promises that they will not change.
     fn map(&self, name: &str, access: Access) -> Result<Blob>;
