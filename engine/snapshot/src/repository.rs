@@ -133,7 +133,7 @@ impl Repository {
 
     /// The name of an object within the place.
     pub(crate) fn name_of(&self, path: &Path) -> String {
-        let parts = path.prefix_match(&self.prefix).map(|parts| Path::from_iter(parts));
+        let parts = path.prefix_match(&self.prefix).map(Path::from_iter);
         parts.map(String::from).unwrap_or_default()
     }
 
