@@ -30,6 +30,7 @@
 //!
 //! The [`guide`] explains the index and what can be set: width, degree, encoding, memory, and how to measure recall.
 
+pub mod asynchronous;
 mod background;
 mod batch;
 mod codec;
@@ -55,17 +56,21 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod typed;
 mod validate;
 mod vectors;
 mod verify;
 mod wal;
 
-pub use collection::{Collection, CollectionInfo, Page, ScrollRequest, View, WriteReceipt};
+pub use collection::{
+    Collection, CollectionInfo, Page, Pages, Rows, ScrollRequest, TypedRows, View, WriteReceipt,
+};
 pub use db::{Db, DbOptions};
-pub use error::{Error, Result};
-pub use interrupt::{CancelToken, Interrupted};
+pub use error::{Error, LockHolder, Result};
+pub use interrupt::{CancelOnDrop, CancelToken, Interrupted};
 pub use payload::{FieldType, Filter, Payload, Range, Value};
 pub use point::{Batch, Op, Point, PointId};
 pub use schema::{EncodingKind, GraphOptions, Metric, Schema, SchemaBuilder};
 pub use search::{Hit, RangeRequest, RangeResponse, SearchRequest, SearchResponse, SearchStats};
+pub use typed::{TypedHit, TypedResponse};
 pub use verify::{Damage, Storage, Verify, VerifyProgress, VerifyReport};

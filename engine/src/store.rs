@@ -1,6 +1,7 @@
 //! What an open database is made of: directory, log, manifest and collections, and the rules between them.
 
 mod due;
+mod logs;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::collection::CollectionCore;
 use crate::db::DbOptions;
-use crate::dir::{Dir, DirLock, corrupt};
+use crate::dir::{Dir, DirLock, Lifetime, corrupt};
 use crate::error::{Error, Result};
 use crate::limits::{COLLECTIONS_MAX, check_limit};
 use crate::manifest::{CollectionEntry, MANIFEST_FILE, MANIFEST_NEW_FILE, Manifest, ManifestStore};
@@ -25,6 +26,9 @@ use crate::validate;
 use crate::vectors::Encodings;
 use crate::verify::{Storage, Verify};
 use crate::wal::{self, FileLog, Log, LogOptions};
+
+/// Bytes that may be queued for the log, whatever the options say: a frame tells its length in 32 bits.
+const LOG_QUEUE_BYTES_MAX: usize = 2 << 30;
 
 /// An open database.
 pub(crate) struct Store {
@@ -85,16 +89,26 @@ impl Log for ClosedLog {
 
 impl Store {
     /// Opens a database: locks the directory, checks every file as far as the options say, replays the log.
-    pub(crate) fn open(dir: Arc<dyn Dir>, options: DbOptions) -> Result<Self> {
+    pub(crate) fn open(dir: Arc<dyn Dir>, mut options: DbOptions) -> Result<Self> {
         let lock = dir.lock()?;
         let names = dir.list()?;
         let is_fresh = is_fresh(&*dir, &names)?;
-        let manifest = ManifestStore::open(dir.clone(), is_fresh)?;
+        let lifetime = dir.lifetime();
+        // A database that is only read is there already.
+        let manifest = ManifestStore::open(dir.clone(), is_fresh && lifetime != Lifetime::ReadOnly)?;
         let root = manifest.current();
         if !is_fresh {
             remove_leftovers(&*dir, &names, &root)?;
         }
-        let cores = open_collections(&*dir, &root, &options)?;
+        if lifetime == Lifetime::ReadOnly {
+            // What the log holds is one segment then, which takes rows until they are nodes: no seal will link them.
+            (options.seal_rows, options.seal_bytes) = (usize::MAX, u64::MAX);
+        }
+        let pools = Pools::new(options.threads);
+        let cores = match root.collections.is_empty() {
+            true => BTreeMap::new(),
+            false => pools.run(Work::Flush, || open_collections(&*dir, &root, &options))?,
+        };
         let mut store = Self {
             log: Box::new(ClosedLog),
             manifest,
@@ -105,19 +119,34 @@ impl Store {
             signal: Signal::default(),
             link_signal: Signal::default(),
             to_link: Mutex::default(),
-            pools: Pools::new(),
+            pools,
             _lock: lock,
             dir,
             options,
         };
-        store.log = Box::new(store.replay(&cores, root.next_collection)?);
-        cores.values().for_each(|core| core.end_replay(&store));
+        store.log = match lifetime {
+            Lifetime::Durable => Box::new(store.replay(&cores, root.next_collection)?),
+            Lifetime::Volatile => Box::new(logs::VolatileLog::default()),
+            Lifetime::ReadOnly => {
+                let read = store.replay(&cores, root.next_collection)?;
+                Box::new(logs::ReadOnlyLog { read, path: store.dir.path().to_owned() })
+            }
+        };
+        for core in cores.values() {
+            core.end_replay(&store);
+            if store.is_read_only() {
+                store.put_to_link(core.clone());
+            }
+        }
         Ok(store)
     }
 
     /// Reads the log into the collections.
     fn replay(&self, cores: &BTreeMap<u64, Arc<CollectionCore>>, next_collection: u64) -> Result<FileLog> {
-        let options = LogOptions { file_bytes: self.options.log_file_bytes, ..LogOptions::default() };
+        let options = LogOptions {
+            file_bytes: self.options.log_file_bytes,
+            queue_bytes: self.options.log_queue_bytes.min(LOG_QUEUE_BYTES_MAX),
+        };
         FileLog::open(self.dir.clone(), options, &mut |file, offset, record| {
             let fault = |reason: String| corrupt(&*self.dir, file, offset as u64, reason);
             match cores.get(&record.log_id) {
@@ -256,6 +285,11 @@ impl Store {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.signal.is_stopping()
+    }
+
+    /// Whether it was opened for reading only.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.dir.lifetime() == Lifetime::ReadOnly
     }
 }
 
