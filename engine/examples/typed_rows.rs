@@ -69,6 +69,6 @@ fn main() -> ragstone::Result<()> {
     }
     let error = dishes.upsert_rows([Tagged { id: 1, tags: vec!["quick".into()] }]).unwrap_err();
     println!("{error}");
-    assert!(error.to_string().starts_with("points[0].tags: "));
+    assert!(error.to_string().starts_with("points[0].tags: a payload field is "));
     Ok(())
 }

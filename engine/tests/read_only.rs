@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use ragstone::{
-    Batch, Db, DbOptions, Error, LockHolder, Point, Schema, ScrollRequest, SearchRequest, Storage, Verify,
+    Batch, Db, DbOptions, Error, LockHolder, Metric, Point, Schema, ScrollRequest, SearchRequest, Storage,
+    Verify,
 };
 
 /// Every file with its time of change and its bytes.
@@ -25,12 +26,16 @@ fn points(ids: std::ops::Range<u64>) -> Vec<Point> {
     ids.map(|id| Point::new(id, [1.0, id as f32, 0.5]).with("even", id % 2 == 0)).collect()
 }
 
+fn schema() -> Schema {
+    Schema::builder(3).metric(Metric::L2).build().unwrap()
+}
+
 /// Rows in a segment, rows in the log, and what a crash may have left.
 fn database(path: &Path) {
     let mut options = DbOptions::default();
     options.background = false;
     let db = Db::open_with(path, options).unwrap();
-    let notes = db.create_collection("notes", Schema::new(3).unwrap()).unwrap();
+    let notes = db.create_collection("notes", schema()).unwrap();
     notes.upsert(points(0..500)).unwrap();
     db.flush().unwrap();
     notes.upsert(points(500..900)).unwrap();
@@ -75,7 +80,7 @@ fn a_reader_finds_everything_and_changes_nothing() {
         assert_read_only(notes.upsert(points(1..2)));
         assert_read_only(notes.delete(&[1.into()]));
         assert_read_only(notes.write(Batch::new()));
-        assert_read_only(db.create_collection("new", Schema::new(3).unwrap()));
+        assert_read_only(db.create_collection("new", schema()));
         assert_read_only(db.delete_collection("notes"));
         assert_read_only(db.flush());
         assert_read_only(db.compact());
@@ -145,7 +150,7 @@ fn rows_of_a_long_log_become_nodes_without_a_seal() {
     let mut options = DbOptions::default();
     options.background = false;
     let db = Db::open_with(path, options).unwrap();
-    let notes = db.create_collection("notes", Schema::new(3).unwrap()).unwrap();
+    let notes = db.create_collection("notes", schema()).unwrap();
     notes.upsert(points(0..6_000)).unwrap();
     drop((db, notes));
     let db = Db::open_read_only(path).unwrap();

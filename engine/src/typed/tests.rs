@@ -165,9 +165,10 @@ fn what_has_no_place_in_a_row_is_refused_by_name() {
         (refusal(-1, &none, 0), "id: an id is an unsigned integer or a string".to_owned()),
         (refusal(None::<u8>, &none, 0), "id: an id is an unsigned integer or a string".into()),
         (refusal(1, "text", 0), "vector: a vector is a list of numbers".into()),
-        (refusal(1, ["a"], 0), "vector: a list holds numbers, and is a vector".into()),
-        (refusal(1, [[1.0]], 0), "vector: a list holds numbers, and is a vector".into()),
+        (refusal(1, ["a"], 0), "vector: a vector is a list of numbers".into()),
+        (refusal(1, [[1.0]], 0), "vector: a vector is a list of numbers".into()),
         (refusal(1, &none, vec![1, 2]), format!("field: {value} a list")),
+        (refusal(1, &none, ["a", "b"]), format!("field: {value} a list")),
         (refusal(1, &none, BTreeMap::from([("a", 1)])), format!("field: {value} a map")),
         (refusal(1, &none, Holding { id: 1, vector: 0, field: 0 }), format!("field: {value} a struct")),
         (

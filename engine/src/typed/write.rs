@@ -22,7 +22,8 @@ enum Cell {
     Unsigned(u64),
     Float(f64),
     Text(String),
-    Components(Vec<f32>),
+    /// A list; the numbers of one that holds nothing else.
+    List(Option<Vec<f32>>),
 }
 
 impl Cell {
@@ -46,7 +47,7 @@ impl Cell {
     fn into_vector(self) -> Written<Option<Vec<f32>>> {
         match self {
             Cell::Absent => Ok(None),
-            Cell::Components(components) => Ok(Some(components)),
+            Cell::List(Some(components)) => Ok(Some(components)),
             _ => Err(Fault::new("a vector is a list of numbers").of(VECTOR)),
         }
     }
@@ -61,16 +62,16 @@ impl Cell {
             Cell::Unsigned(number) => {
                 return Err(Fault::new(format!("{number} is beyond the largest int, 2^63 - 1")).of(field));
             }
-            Cell::Components(_) => return Err(no_value("a list").of(field)),
+            Cell::List(_) => return Err(no_value("a list").of(field)),
         }))
     }
 
-    fn into_component(self) -> Written<f32> {
+    fn into_component(self) -> Option<f32> {
         match self {
-            Cell::Int(number) => Ok(number as f32),
-            Cell::Unsigned(number) => Ok(number as f32),
-            Cell::Float(number) => Ok(number as f32),
-            _ => Err(Fault::new("a list holds numbers, and is a vector")),
+            Cell::Int(number) => Some(number as f32),
+            Cell::Unsigned(number) => Some(number as f32),
+            Cell::Float(number) => Some(number as f32),
+            _ => None,
         }
     }
 }
@@ -103,9 +104,9 @@ macro_rules! integers {
 impl Serializer for CellWriter {
     type Ok = Cell;
     type Error = Fault;
-    type SerializeSeq = ComponentsWriter;
-    type SerializeTuple = ComponentsWriter;
-    type SerializeTupleStruct = ComponentsWriter;
+    type SerializeSeq = ListWriter;
+    type SerializeTuple = ListWriter;
+    type SerializeTupleStruct = ListWriter;
     type SerializeTupleVariant = Impossible<Cell, Fault>;
     type SerializeMap = Impossible<Cell, Fault>;
     type SerializeStruct = Impossible<Cell, Fault>;
@@ -166,66 +167,72 @@ impl Serializer for CellWriter {
         Err(no_value("an enum's variant with content"))
     }
 
-    fn serialize_seq(self, length: Option<usize>) -> Written<ComponentsWriter> {
+    fn serialize_seq(self, length: Option<usize>) -> Written<ListWriter> {
         // A length is only a hint, and nobody's word for how much memory to take.
-        Ok(ComponentsWriter(Vec::with_capacity(length.unwrap_or(0).min(crate::limits::DIMENSION_MAX))))
+        Ok(ListWriter(Some(Vec::with_capacity(length.unwrap_or(0).min(crate::limits::DIMENSION_MAX)))))
     }
 
-    fn serialize_tuple(self, length: usize) -> Written<ComponentsWriter> {
+    fn serialize_tuple(self, length: usize) -> Written<ListWriter> {
         self.serialize_seq(Some(length))
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Written<ComponentsWriter> {
+    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Written<ListWriter> {
         self.serialize_seq(Some(length))
     }
 }
 
-/// Takes a list of numbers.
-struct ComponentsWriter(Vec<f32>);
+/// Takes a list. Whether it may hold what it holds is known where its field is.
+struct ListWriter(Option<Vec<f32>>);
 
-impl ComponentsWriter {
-    fn push<T: Serialize + ?Sized>(&mut self, number: &T) -> Written<()> {
-        self.0.push(number.serialize(CellWriter)?.into_component()?);
+impl ListWriter {
+    fn push<T: Serialize + ?Sized>(&mut self, element: &T) {
+        let number = element.serialize(CellWriter).ok().and_then(Cell::into_component);
+        match (&mut self.0, number) {
+            (Some(numbers), Some(number)) => numbers.push(number),
+            _ => self.0 = None,
+        }
+    }
+}
+
+impl SerializeSeq for ListWriter {
+    type Ok = Cell;
+    type Error = Fault;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, number: &T) -> Written<()> {
+        self.push(number);
         Ok(())
     }
+
+    fn end(self) -> Written<Cell> {
+        Ok(Cell::List(self.0))
+    }
 }
 
-impl SerializeSeq for ComponentsWriter {
+impl SerializeTuple for ListWriter {
     type Ok = Cell;
     type Error = Fault;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, number: &T) -> Written<()> {
-        self.push(number)
+        self.push(number);
+        Ok(())
     }
 
     fn end(self) -> Written<Cell> {
-        Ok(Cell::Components(self.0))
+        Ok(Cell::List(self.0))
     }
 }
 
-impl SerializeTuple for ComponentsWriter {
-    type Ok = Cell;
-    type Error = Fault;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, number: &T) -> Written<()> {
-        self.push(number)
-    }
-
-    fn end(self) -> Written<Cell> {
-        Ok(Cell::Components(self.0))
-    }
-}
-
-impl SerializeTupleStruct for ComponentsWriter {
+impl SerializeTupleStruct for ListWriter {
     type Ok = Cell;
     type Error = Fault;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, number: &T) -> Written<()> {
-        self.push(number)
+        self.push(number);
+        Ok(())
     }
 
     fn end(self) -> Written<Cell> {
-        Ok(Cell::Components(self.0))
+        Ok(Cell::List(self.0))
     }
 }
 
