@@ -19,13 +19,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let notes = reader.collection("notes")?;
         let found = notes.search(&SearchRequest::new([1.0, 0.0], 3))?;
         assert_eq!(found.hits[0].id, 0.into());
-        let refused = notes.delete(&[0.into()]).unwrap_err();
+        let refused = notes.delete(&[0.into()]).expect_err("nothing may be written");
         println!("{refused}");
         assert!(matches!(refused, Error::ReadOnly { .. }));
     }
 
     // Who writes waits until the last of them has closed it.
-    let refused = Db::open(path).unwrap_err();
+    let refused = Db::open(path).expect_err("it is being read");
     println!("{refused}");
     assert!(matches!(refused, Error::Locked { .. }));
     drop(readers);

@@ -67,7 +67,8 @@ fn main() -> ragstone::Result<()> {
         id: u64,
         tags: Vec<String>,
     }
-    let error = dishes.upsert_rows([Tagged { id: 1, tags: vec!["quick".into()] }]).unwrap_err();
+    let error =
+        dishes.upsert_rows([Tagged { id: 1, tags: vec!["quick".into()] }]).expect_err("a list has no place");
     println!("{error}");
     assert!(error.to_string().starts_with("points[0].tags: a payload field is "));
     Ok(())

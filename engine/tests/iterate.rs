@@ -73,7 +73,7 @@ fn an_iterator_shows_the_view_whatever_is_written_meanwhile() {
     let mut found = Vec::new();
     for point in &view {
         let point = point.unwrap();
-        notes.delete(&[point.id.clone()]).unwrap();
+        notes.delete(std::slice::from_ref(&point.id)).unwrap();
         if found.len() == 30 {
             db.compact().unwrap();
         }
