@@ -40,7 +40,7 @@ pub(crate) use crate::store::Store;
 /// options.seal_bytes = 64 << 20;
 /// options.log_queue_bytes = 32 << 20;
 /// let db = Db::open_with(directory.path(), options)?;
-/// # Ok::<(), ragstone::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
