@@ -10,8 +10,10 @@ use crate::background;
 use crate::collection::{Collection, CollectionInfo};
 use crate::dir::{Dir, ReadOnlyDir, RealDir, VolatileDir};
 use crate::error::{Error, Result};
+use crate::lineage::Lineage;
 use crate::schema::Schema;
-use crate::verify::{Storage, Verify, VerifyProgress, VerifyReport};
+use crate::snapshot::{Pin, PinnedLog};
+use crate::verify::{Damage, OnDamage, Storage, Verify, VerifyProgress, VerifyReport};
 
 pub(crate) use crate::store::Store;
 
@@ -63,6 +65,10 @@ pub struct DbOptions {
     pub threads: Option<NonZero<usize>>,
     /// Nothing is written, and nothing may be: see [`Db::open_read_only`].
     pub read_only: bool,
+    /// Bytes of the log that stay on disk after segments hold its writes, for an archive to fetch them
+    /// ([`Db::pin_log`]): 0 keeps nothing, and beyond the bound the oldest goes, whether it was fetched or not. The database
+    /// remembers it; `None` leaves it as it is, at first 0.
+    pub keep_log_bytes: Option<u64>,
     /// Whether threads of the database seal and merge. Without them, a write that fills a segment seals it, and only
     /// [`Db::flush`] merges.
     pub background: bool,
@@ -70,6 +76,8 @@ pub struct DbOptions {
     pub verify: Verify,
     /// Where segments are while the database is open.
     pub storage: Storage,
+    /// What opening does about a damaged collection.
+    pub on_damage: OnDamage,
 }
 
 impl Default for DbOptions {
@@ -83,9 +91,11 @@ impl Default for DbOptions {
             log_queue_bytes: 256 << 20,
             threads: None,
             read_only: false,
+            keep_log_bytes: None,
             background: true,
             verify: Verify::default(),
             storage: Storage::default(),
+            on_damage: OnDamage::default(),
         }
     }
 }
@@ -148,8 +158,9 @@ impl Db {
     /// Segments are compared with their checksums later, by a thread of the database ([`DbOptions::verify`]).
     ///
     /// # Errors
-    /// [`Error::Locked`] if it is open already, [`Error::Corrupt`] with
-    /// file and offset if its bytes are damaged, [`Error::Io`] if the system refuses.
+    /// [`Error::Locked`] if it is open already, [`Error::Restoring`] if it
+    /// is not restored to the end, [`Error::Corrupt`] with file and offset if manifest or log are
+    /// damaged (of segments, see [`OnDamage`]), [`Error::Io`] if the system refuses.
     pub fn open(path: impl AsRef<Path>) -> Result<Db> {
         Self::open_with(path, DbOptions::default())
     }
@@ -248,6 +259,12 @@ impl Db {
         Ok(Db { handle: Arc::new(handle) })
     }
 
+    /// What it is made of.
+    #[cfg(test)]
+    pub(crate) fn store(&self) -> &Store {
+        &self.handle.store
+    }
+
     /// The directory; `:memory:` of a database in memory.
     pub fn path(&self) -> &Path {
         &self.handle.path
@@ -271,7 +288,8 @@ impl Db {
     /// Finds a collection.
     ///
     /// # Errors
-    /// [`Error::CollectionNotFound`].
+    /// [`Error::CollectionNotFound`]; [`Error::Corrupt`] if it
+    /// could not be opened.
     pub fn collection(&self, name: &str) -> Result<Collection> {
         let core = self.handle.store.collection(name)?;
         Ok(Collection::new(core, self.handle.clone()))
@@ -280,6 +298,12 @@ impl Db {
     /// Every collection, by name.
     pub fn collections(&self) -> Vec<CollectionInfo> {
         self.handle.store.collections().iter().map(|core| core.info()).collect()
+    }
+
+    /// Collections that could not be opened, and what is wrong with each ([`OnDamage::Isolate`]). They can be deleted, and
+    /// nothing else, until [`repair`](crate::repair) made them good.
+    pub fn damaged(&self) -> Vec<(String, Damage)> {
+        self.handle.store.damaged()
     }
 
     /// Removes a collection and its rows; durable when it returns. Views of it stay as they are; writes through older
@@ -327,14 +351,45 @@ impl Db {
         self.handle.store.compact()
     }
 
+    /// Which history its log positions belong to.
+    pub fn lineage(&self) -> Lineage {
+        self.handle.store.manifest.current().lineage
+    }
+
+    /// Holds the database as it is now: its files stay, unchanged, while the [`Pin`] lives, and writes go on. Everything
+    /// that was acknowledged before is in it.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`](crate::Error::Poisoned), or [`Error::Io`](crate::Error::Io) if a file cannot be looked at.
+    pub fn pin(&self) -> Result<Pin> {
+        Pin::new(&self.handle.store)
+    }
+
+    /// Holds the part of the log from a position on, as far as it is there, while the [`PinnedLog`] lives. What was
+    /// acknowledged before is in it.
+    ///
+    /// # Errors
+    /// As [`pin`](Self::pin).
+    pub fn pin_log(&self, from: u64) -> Result<PinnedLog> {
+        PinnedLog::new(&self.handle.store, from)
+    }
+
+    /// Says that the log up to a position is archived: what is only kept of it is removed.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if the disk refuses.
+    pub fn release_log(&self, position: u64) -> Result<()> {
+        self.handle.store.release_log(position)
+    }
+
     /// Reads every file and compares it with its checksums: manifest, log, tombstones and segments. It goes on beside
     /// reads and writes and covers what was there when it began.
     ///
     /// `progress` is called after about each megabyte; when it returns `Break`, the verification ends early and the
     /// report says so.
     ///
-    /// Damage is in the report. Reads and writes of a collection with a damaged segment fail from then on, until the
-    /// database is opened again with sound files.
+    /// Damage is in the report. Of a collection with a damaged segment, searches, pages, counts and writes fail from then
+    /// on, until the database is opened again with sound files; rows by id are still read from the sound segments.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;

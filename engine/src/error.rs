@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::payload::FieldType;
 use crate::point::PointId;
+use crate::verify::{Damage, OnDamage};
 
 /// The result of an engine operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -85,6 +86,12 @@ pub enum Error {
         /// What does not fit.
         reason: String,
     },
+    /// A snapshot is being restored into the directory, or was and did not come to its end: restore it again.
+    #[error("{} is not restored to the end: restore it again, into this or an empty directory", path.display())]
+    Restoring {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Bytes on disk are not what was written.
     #[error("{} is damaged at byte {offset}: {reason}", file.display())]
     Corrupt {
@@ -135,6 +142,29 @@ impl Error {
     /// An [`Error::Invalid`].
     pub(crate) fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Error::Invalid { field: field.into(), reason: reason.into() }
+    }
+
+    /// The damage that an error tells of, if that is to be borne; a file that is missing is damage, too. Otherwise the error.
+    pub(crate) fn into_damage(self, on_damage: OnDamage) -> Result<Damage> {
+        match self {
+            Error::Corrupt { file, offset, reason } if on_damage == OnDamage::Isolate => {
+                Ok(Damage { file, offset, reason })
+            }
+            Error::Io { path, source, .. }
+                if on_damage == OnDamage::Isolate && source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Ok(Damage { file: path, offset: 0, reason: "the file is missing".into() })
+            }
+            error => Err(error),
+        }
+    }
+
+    /// Whether the disk had no room for bytes that nobody relies on yet: nothing is unknown then, and what was refused may
+    /// be tried again.
+    pub(crate) fn is_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Error::Io { operation: "create" | "write", source, .. }
+            if matches!(source.kind(), StorageFull | QuotaExceeded))
     }
 
     /// The error of an argument that is part of a larger one: its path now starts there.

@@ -110,6 +110,21 @@
 //! A field that is filtered by takes eight to 24 bytes a row of memory besides, from the first such filter on, and at
 //! most 4 MiB a segment for conditions that come again.
 //!
+//! # Segments
+//! Rows are written to the log and to memory, and a write returns when the log is on disk. The rows are found from then on:
+//! a thread of the database makes them nodes of a graph, thousands a second, and until it has come to a row, searches
+//! compare with it. At [`DbOptions::seal_rows`](crate::DbOptions::seal_rows) the rows in memory become a sealed segment, a
+//! file with a graph of its own.
+//!
+//! A search looks into every segment, so two of them cost nearly twice as much as one of all rows. They are merged by
+//! themselves: small ones into the large one when they have a quarter of its rows, and all of them soon after the last write,
+//! as long as the rows have not been rewritten too often. A merge goes on with the graph of the largest. After a bulk load
+//! [`Db::compact`](crate::Db::compact) does the same at once and says when it is done. No segment becomes larger than two
+//! million rows. What a collection has now, [`CollectionInfo`](crate::CollectionInfo) says.
+//!
+//! Deleted rows are left out of searches at once, and out of the graph when a fifth of a growing segment or 30 % of a sealed
+//! one has died.
+//!
 //! # What to choose
 //! | you | set |
 //! |---|---|

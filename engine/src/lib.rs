@@ -55,21 +55,32 @@
 //! that databases share, no signal handler, no environment variable but `RAGSTONE_ISA`, which forces older instructions; all threads have ended when the last handle is dropped. A directory has one
 //! writer, or any number of readers ([`Db::open_read_only`]). Searches end early with a [`CancelToken`] or a time budget.
 //!
+//! [`snapshot`] is what copies of a database are made of; the crate `ragstone-snapshot` makes them, in a directory or an
+//! object store.
+//!
 //! The [`guide`] explains the index and what can be set: width, degree, encoding, memory, and how to measure recall.
 
 pub mod asynchronous;
 mod background;
 mod batch;
+mod catalogue;
 mod codec;
 mod collection;
 mod db;
 mod dir;
 mod error;
+#[cfg(feature = "faults")]
+pub mod faults;
+#[cfg(not(feature = "faults"))]
+mod faults;
 mod graph;
 pub mod guide;
 mod interrupt;
 pub mod limits;
+mod lineage;
 mod manifest;
+mod mend;
+mod opening;
 mod pace;
 mod payload;
 mod point;
@@ -79,6 +90,7 @@ mod schema_codes;
 mod search;
 mod segment;
 mod signal;
+pub mod snapshot;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -95,9 +107,11 @@ pub use collection::{
 pub use db::{Db, DbOptions};
 pub use error::{Error, LockHolder, Result};
 pub use interrupt::{CancelOnDrop, CancelToken, Interrupted};
+pub use lineage::{InvalidLineage, Lineage};
+pub use mend::{CheckReport, Loss, RepairReport, check, repair};
 pub use payload::{FieldType, Filter, Payload, Range, Value};
 pub use point::{Batch, Op, Point, PointId};
 pub use schema::{EncodingKind, GraphOptions, Metric, Schema, SchemaBuilder};
 pub use search::{Hit, RangeRequest, RangeResponse, SearchRequest, SearchResponse, SearchStats};
 pub use typed::{TypedHit, TypedResponse};
-pub use verify::{Damage, Storage, Verify, VerifyProgress, VerifyReport};
+pub use verify::{Damage, OnDamage, Storage, Verify, VerifyProgress, VerifyReport};

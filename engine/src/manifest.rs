@@ -2,16 +2,22 @@
 //!
 //! **Idea.** One small file, replaced as a whole: written beside, synced, renamed over the old one, the directory
 //! synced. A crash leaves the old root or the new one, never a mixture; files that the root does not name are
-//! left-overs and are removed when the database is opened.
+//! left-overs and are removed when the database is opened. Then the same bytes are written to a copy, from which a repair
+//! takes them should the disk damage the root.
 //!
 //! ```text
 //! MANIFEST   = magic "RAGSMAN\0" | version u32 | length u64 | body | crc u32     (crc over everything before it)
-//! body       = generation u64 | next-collection u64 | next-segment u64 | count u32 | collection*
+//! body       = generation u64 | next-collection u64 | next-segment u64 | lineage 16 bytes | catalogue-seq u64
+//!            | next-log u64 | log-position u64 | log-time u64 | keep-log-bytes u64 | count u32 | collection*
 //! collection = id u64 | name str | dimension u32 | metric u8 | encoding u8 | walk-dimension u32 | degree u32 | ef-construction u32
 //!            | strict u8 | count u32 (name str | type u8)* | count u32 (attribute str | value str)*
 //!            | stored-seq u64 | count u32 | segment*
 //! segment    = id u64 | tombstones u64                     (generation of the tombstone file, 0 without one)
 //! ```
+//! The *lineage* is a random number that tells the database apart from every other and from what it was before it was
+//! restored: positions of the log mean something within a lineage. `catalogue-seq` is the last record of the log that made
+//! or removed a collection; the three numbers of the log are at least those of every file that was cut.
+//!
 //! The fields of a collection stand in the order in which they came; their index is their number in segments.
 //!
 //! **Cost.** Each change writes all of it: some kilobytes, two or three syncs. Changes come with collections and
@@ -21,21 +27,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::codec::{Decoded, Decoder, Encoder};
-use crate::dir::{Dir, corrupt};
+use crate::dir::{Dir, Lifetime, corrupt};
 use crate::error::Result;
+use crate::faults::{self, Mutant};
 use crate::limits::DIMENSION_MAX;
+use crate::lineage::{LINEAGE_BYTES, Lineage};
 use crate::payload::FieldTable;
 use crate::schema::{GraphOptions, Schema};
 use crate::schema_codes::{decode_encoding, decode_field_type, decode_metric, encoding_code, metric_code};
 use crate::verify::differs;
+use crate::wal::LogMark;
 
 /// The name of the file.
 pub(crate) const MANIFEST_FILE: &str = "MANIFEST";
 /// The name under which a new one is written.
 pub(crate) const MANIFEST_NEW_FILE: &str = "MANIFEST.new";
+/// The same bytes once more, for [`repair`](crate::repair): nothing else reads them.
+pub(crate) const MANIFEST_COPY_FILE: &str = "MANIFEST.copy";
 const MAGIC: &[u8; 8] = b"RAGSMAN\0";
-const VERSION: u32 = 2;
-/// The version before, in which collections had no walk dimension and one encoding.
+const VERSION: u32 = 3;
+/// The version before, without a lineage and without the numbers of the log.
+const VERSION_2: u32 = 2;
+/// The version before that, in which collections had no walk dimension and one encoding.
 const VERSION_1: u32 = 1;
 const HEADER_BYTES: usize = 20;
 /// Nothing that is counted one by one comes this far, so whoever counts on need not look for the end of a u64.
@@ -71,15 +84,28 @@ pub(crate) struct Manifest {
     pub(crate) next_collection: u64,
     /// The id that the next segment gets.
     pub(crate) next_segment: u64,
+    pub(crate) lineage: Lineage,
+    /// Every record of the catalogue up to this one has its effect here.
+    pub(crate) catalogue_seq: u64,
+    /// Nothing that was cut from the log is beyond it.
+    pub(crate) log: LogMark,
+    /// Bytes of the log that are kept after the cut.
+    pub(crate) keep_log_bytes: u64,
     pub(crate) collections: BTreeMap<u64, CollectionEntry>,
 }
 
 impl Manifest {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut body = Encoder::new();
         body.u64(self.generation);
         body.u64(self.next_collection);
         body.u64(self.next_segment);
+        body.raw(&self.lineage.0);
+        body.u64(self.catalogue_seq);
+        body.u64(self.log.next_file);
+        body.u64(self.log.position);
+        body.u64(self.log.time_us);
+        body.u64(self.keep_log_bytes);
         body.u32(self.collections.len() as u32);
         for (id, collection) in &self.collections {
             body.u64(*id);
@@ -98,7 +124,7 @@ impl Manifest {
     }
 
     /// Reads a root; the error is the offset and what is wrong there.
-    fn decode(bytes: &[u8]) -> Result<Self, (usize, String)> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, (usize, String)> {
         if bytes.len() < HEADER_BYTES + 4 || !bytes.starts_with(MAGIC) {
             return Err((0, "this is not a manifest".into()));
         }
@@ -107,9 +133,9 @@ impl Manifest {
             return Err((0, "the checksum does not match".into()));
         }
         let version = crate::codec::u32_at(&content[8..12], 0);
-        if ![VERSION_1, VERSION].contains(&version) {
+        if ![VERSION_1, VERSION_2, VERSION].contains(&version) {
             let reason =
-                format!("manifest format version {version}, this program reads {VERSION_1} and {VERSION}");
+                format!("manifest format version {version}, this program reads {VERSION_1} to {VERSION}");
             return Err((8, reason));
         }
         let body = &content[HEADER_BYTES..];
@@ -126,16 +152,25 @@ impl Manifest {
         let generation = decode_count(decoder)?;
         let next_collection = decode_count(decoder)?;
         let next_segment = decode_count(decoder)?;
-        let mut collections = BTreeMap::new();
+        let mut manifest = Self { generation, next_collection, next_segment, ..Self::default() };
+        if ![VERSION_1, VERSION_2].contains(&version) {
+            manifest.lineage.0.copy_from_slice(decoder.raw(LINEAGE_BYTES)?);
+            manifest.catalogue_seq = decode_count(decoder)?;
+            manifest.log = LogMark {
+                next_file: decode_count(decoder)?,
+                position: decode_count(decoder)?,
+                time_us: decoder.u64()?,
+            };
+            manifest.keep_log_bytes = decoder.u64()?;
+        }
         for _ in 0..decoder.count(8)? {
             let id = decoder.u64()?;
             if id >= next_collection
-                || collections.insert(id, CollectionEntry::decode(decoder, version)?).is_some()
+                || manifest.collections.insert(id, CollectionEntry::decode_of(decoder, version)?).is_some()
             {
                 return decoder.error(format!("collection id {id} is used twice or was never given out"));
             }
         }
-        let manifest = Self { generation, next_collection, next_segment, collections };
         // A seal would write its file over one that is mapped.
         let entries = manifest.collections.values().flat_map(|collection| &collection.segments);
         let mut ids = BTreeSet::new();
@@ -147,6 +182,13 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Remembers where the log stands, before any of what it holds is cut.
+    pub(crate) fn note_log(&mut self, mark: LogMark) {
+        self.log.next_file = self.log.next_file.max(mark.next_file);
+        self.log.position = self.log.position.max(mark.position);
+        self.log.time_us = self.log.time_us.max(mark.time_us);
+    }
+
     /// Every file that the root names, by its segment.
     pub(crate) fn segments(&self) -> BTreeSet<(u64, u64)> {
         let entries = self.collections.values().flat_map(|collection| &collection.segments);
@@ -155,7 +197,7 @@ impl Manifest {
 }
 
 impl CollectionEntry {
-    fn encode(&self, out: &mut Encoder) {
+    pub(crate) fn encode(&self, out: &mut Encoder) {
         out.str(&self.name);
         out.u32(self.schema.dimension as u32);
         out.u8(metric_code(self.schema.metric));
@@ -182,7 +224,12 @@ impl CollectionEntry {
         }
     }
 
-    fn decode(decoder: &mut Decoder<'_>, version: u32) -> Decoded<Self> {
+    /// Reads one of the current version.
+    pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Decoded<Self> {
+        Self::decode_of(decoder, VERSION)
+    }
+
+    fn decode_of(decoder: &mut Decoder<'_>, version: u32) -> Decoded<Self> {
         let name = decoder.str()?.to_owned();
         let dimension = decoder.u32()? as usize;
         let metric = decode_metric(decoder)?;
@@ -247,14 +294,40 @@ impl ManifestStore {
     /// Reads the root, or makes the first one in a directory that `is_fresh`.
     pub(crate) fn open(dir: Arc<dyn Dir>, is_fresh: bool) -> Result<Self> {
         if is_fresh {
-            let manifest = Manifest { next_collection: 1, next_segment: 1, ..Manifest::default() };
+            let lineage = Lineage::new();
+            let manifest = Manifest { next_collection: 1, next_segment: 1, lineage, ..Manifest::default() };
             write(&*dir, &manifest)?;
             return Ok(Self { dir, current: Mutex::new(manifest) });
         }
         let bytes = dir.read(MANIFEST_FILE)?;
         let manifest = Manifest::decode(&bytes)
             .map_err(|(offset, reason)| corrupt(&*dir, MANIFEST_FILE, offset as u64, reason))?;
+        // A crash may have come before the copy, or amid it.
+        if dir.read(MANIFEST_COPY_FILE).ok().as_deref() != Some(&bytes) {
+            write_copy(&*dir, &bytes);
+        }
         Ok(Self { dir, current: Mutex::new(manifest) })
+    }
+
+    /// Puts a root in the place of whatever there is.
+    pub(crate) fn replace(dir: &dyn Dir, manifest: &Manifest) -> Result<()> {
+        write(dir, manifest)
+    }
+
+    /// Gives a root of an earlier version what it lacks, and brings it up to an option, if that is set.
+    pub(crate) fn settle(&self, keep_log_bytes: Option<u64>) -> Result<()> {
+        let root = self.current();
+        let keep_log_bytes = keep_log_bytes.unwrap_or(root.keep_log_bytes);
+        if !root.lineage.is_unset() && keep_log_bytes == root.keep_log_bytes {
+            return Ok(());
+        }
+        self.update(|manifest| {
+            manifest.keep_log_bytes = keep_log_bytes;
+            if manifest.lineage.is_unset() {
+                manifest.lineage = Lineage::new();
+            }
+            Ok(())
+        })
     }
 
     /// Compares the file with what the root says.
@@ -263,7 +336,14 @@ impl ManifestStore {
         let bytes = self.dir.read(MANIFEST_FILE)?;
         let manifest = Manifest::decode(&bytes)
             .map_err(|(offset, reason)| corrupt(&*self.dir, MANIFEST_FILE, offset as u64, reason))?;
-        if manifest == *current { Ok(()) } else { Err(differs(&*self.dir, MANIFEST_FILE)) }
+        if manifest != *current {
+            return Err(differs(&*self.dir, MANIFEST_FILE));
+        }
+        // That there is no copy is not damage.
+        match self.dir.read(MANIFEST_COPY_FILE) {
+            Ok(copy) if copy != bytes => Err(differs(&*self.dir, MANIFEST_COPY_FILE)),
+            _ => Ok(()),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Manifest> {
@@ -271,104 +351,89 @@ impl ManifestStore {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Looks at the root while it cannot change.
+    pub(crate) fn hold<T>(&self, look: impl FnOnce(&Manifest) -> T) -> T {
+        look(&self.lock())
+    }
+
     /// What the root says now.
     pub(crate) fn current(&self) -> Manifest {
         self.lock().clone()
     }
 
+    /// The id that the next collection gets.
+    pub(crate) fn next_collection(&self) -> u64 {
+        self.lock().next_collection
+    }
+
     /// Changes the root; durable when it returns. An error from `change` changes nothing; an I/O error leaves
     /// unknown which root the disk holds, so the caller poisons the store.
     pub(crate) fn update<T>(&self, change: impl FnOnce(&mut Manifest) -> Result<T>) -> Result<T> {
+        self.update_after(change, |_| Ok(()))
+    }
+
+    /// The same, with something done when the new root is on the disk beside the old one: if that fails, the old one stays.
+    pub(crate) fn update_after<T>(
+        &self,
+        change: impl FnOnce(&mut Manifest) -> Result<T>,
+        before: impl FnOnce(&T) -> Result<()>,
+    ) -> Result<T> {
         let mut current = self.lock();
         let mut next = current.clone();
         let value = change(&mut next)?;
         next.generation += 1;
-        write(&*self.dir, &next)?;
+        if self.dir.lifetime() == Lifetime::ReadOnly {
+            // What the log has beyond the file is done in memory, at every opening anew.
+            before(&value)?;
+        } else {
+            let bytes = prepare(&*self.dir, &next)?;
+            before(&value)?;
+            publish(&*self.dir, &bytes)?;
+        }
         *current = next;
         Ok(value)
     }
 }
 
 fn write(dir: &dyn Dir, manifest: &Manifest) -> Result<()> {
+    publish(dir, &prepare(dir, manifest)?)
+}
+
+/// Writes a root beside the one there is.
+fn prepare(dir: &dyn Dir, manifest: &Manifest) -> Result<Vec<u8>> {
+    let bytes = manifest.encode();
     let mut file = dir.create(MANIFEST_NEW_FILE)?;
-    file.write(&manifest.encode())?;
+    file.write(&bytes)?;
     file.sync()?;
     drop(file);
+    faults::point("manifest.written");
+    Ok(bytes)
+}
+
+/// Puts what was written in its place.
+fn publish(dir: &dyn Dir, bytes: &[u8]) -> Result<()> {
     dir.rename(MANIFEST_NEW_FILE, MANIFEST_FILE)?;
-    dir.sync()
+    faults::point("manifest.renamed");
+    if faults::is(Mutant::ManifestWithoutDirectorySync) {
+        return Ok(());
+    }
+    dir.sync()?;
+    write_copy(dir, bytes);
+    Ok(())
+}
+
+/// Writes the copy. No answer depends on it: without it, a damaged manifest cannot be made good, that is all.
+fn write_copy(dir: &dyn Dir, bytes: &[u8]) {
+    let written = dir.create(MANIFEST_COPY_FILE).and_then(|mut file| {
+        file.write(bytes)?;
+        file.sync()
+    });
+    if let Err(error) = written {
+        tracing::warn!(%error, "the manifest has no copy");
+        // Half of one would look like damage.
+        let _ = dir.remove(MANIFEST_COPY_FILE);
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::payload::FieldType;
-    use crate::schema::Metric;
-
-    fn example() -> Manifest {
-        let mut fields = FieldTable::default();
-        fields.add("year", FieldType::Int);
-        fields.add("text", FieldType::String);
-        let schema = Schema::builder(3)
-            .metric(Metric::L2)
-            .field("year", FieldType::Int)
-            .field("text", FieldType::String)
-            .attribute("model", "m")
-            .build()
-            .unwrap();
-        let segments = vec![SegmentEntry { id: 4, tombstones: 0 }, SegmentEntry { id: 5, tombstones: 2 }];
-        let entry = CollectionEntry { name: "a".into(), schema, fields, stored_seq: 7, segments };
-        Manifest { generation: 3, next_collection: 9, next_segment: 6, collections: [(8, entry)].into() }
-    }
-
-    #[test]
-    fn it_comes_back() {
-        assert_eq!(Manifest::decode(&example().encode()).unwrap(), example());
-    }
-
-    #[test]
-    fn any_flipped_byte_is_seen() {
-        let bytes = example().encode();
-        for at in 0..bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 1;
-            assert!(Manifest::decode(&damaged).is_err(), "{at}");
-        }
-    }
-
-    #[test]
-    fn numbers_that_were_never_given_out_are_refused() {
-        let refused = |change: fn(&mut Manifest)| {
-            let mut manifest = example();
-            change(&mut manifest);
-            Manifest::decode(&manifest.encode()).unwrap_err().1
-        };
-        let never = "is used twice or was never given out";
-        // A seal would have written its file over that of a segment in use.
-        assert!(refused(|manifest| manifest.next_segment = 5).contains(never));
-        assert!(refused(|manifest| manifest.next_collection = 8).contains(never));
-        let twice = |manifest: &mut Manifest| {
-            let collection = manifest.collections.get_mut(&8).unwrap();
-            collection.segments[1].id = collection.segments[0].id;
-        };
-        assert!(refused(twice).contains(never));
-        // The next change would have counted beyond the end.
-        assert!(refused(|manifest| manifest.generation = u64::MAX).contains("counted"));
-        assert!(refused(|manifest| manifest.next_segment = u64::MAX).contains("counted"));
-        assert!(
-            refused(|manifest| manifest.collections.get_mut(&8).unwrap().stored_seq = u64::MAX)
-                .contains("counted")
-        );
-    }
-
-    #[test]
-    fn a_sound_checksum_over_nonsense_is_an_error_not_a_panic() {
-        let bytes = example().encode();
-        for length in HEADER_BYTES..bytes.len() - 4 {
-            let mut cut = bytes[..length].to_vec();
-            cut[12..20].copy_from_slice(&((length - HEADER_BYTES) as u64).to_le_bytes());
-            let crc = crc32fast::hash(&cut);
-            cut.extend_from_slice(&crc.to_le_bytes());
-            assert!(Manifest::decode(&cut).is_err(), "{length}");
-        }
-    }
-}
+mod tests;

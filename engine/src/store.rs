@@ -2,37 +2,36 @@
 
 mod due;
 mod logs;
+mod replay;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use rayon::prelude::*;
-
+use crate::catalogue::{CATALOGUE, CatalogueChange};
 use crate::collection::CollectionCore;
 use crate::db::DbOptions;
-use crate::dir::{Dir, DirLock, Lifetime, corrupt};
+use crate::dir::{Dir, DirLock, Lifetime, PinnedDir};
 use crate::error::{Error, Result};
+use crate::faults;
 use crate::limits::{COLLECTIONS_MAX, check_limit};
-use crate::manifest::{CollectionEntry, MANIFEST_FILE, MANIFEST_NEW_FILE, Manifest, ManifestStore};
+use crate::manifest::{CollectionEntry, ManifestStore};
+use crate::opening::{is_fresh, open_collections, remove_leftovers};
 use crate::payload::FieldTable;
 use crate::schema::Schema;
-use crate::segment::{
-    self, Check, DeadRows, Opening, SealedSegment, SegmentView, tombstone_file, tombstones,
-};
 use crate::signal::Signal;
+use crate::snapshot::RESTORE_FILE;
 use crate::threads::{Pools, Work};
 use crate::validate;
-use crate::vectors::Encodings;
-use crate::verify::{Storage, Verify};
-use crate::wal::{self, FileLog, Log, LogOptions};
-
-/// Bytes that may be queued for the log, whatever the options say: a frame tells its length in 32 bits.
-const LOG_QUEUE_BYTES_MAX: usize = 2 << 30;
+use crate::verify::Damage;
+use crate::wal::Log;
+use replay::ClosedLog;
 
 /// An open database.
 pub(crate) struct Store {
     pub(crate) dir: Arc<dyn Dir>,
+    /// The same, for whoever holds files of it.
+    pub(crate) pinned: Arc<PinnedDir>,
     pub(crate) log: Box<dyn Log>,
     pub(crate) manifest: ManifestStore,
     pub(crate) options: DbOptions,
@@ -41,8 +40,14 @@ pub(crate) struct Store {
     next_segment: AtomicU64,
     /// Held for looking up and swapping, never while a collection works.
     collections: RwLock<BTreeMap<String, Arc<CollectionCore>>>,
-    /// Held while a collection is made or removed: looked up first, then written to the manifest.
+    /// Collections that could not be opened: their ids and what is wrong.
+    damaged: RwLock<BTreeMap<String, (u64, Damage)>>,
+    /// Held while a collection is made or removed: looked up first, then logged, then written to the manifest.
     changing: Mutex<()>,
+    /// Held while log files are removed, and by whoever is about to hold them.
+    pub(crate) cutting: Mutex<()>,
+    /// The last number of a change of the catalogue that a full disk refused; 0 if none was.
+    catalogue_void: AtomicU64,
     pub(crate) signal: Signal,
     /// Tells the thread that links of new rows.
     pub(crate) link_signal: Signal,
@@ -58,45 +63,39 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// A log that takes nothing: while the real one is being read there is none to write to.
-#[derive(Debug)]
-struct ClosedLog;
-
-impl Log for ClosedLog {
-    fn submit(&self, _: wal::Record<'_>) -> Result<wal::Ticket> {
-        self.check().map(|()| wal::Ticket(0))
-    }
-    fn wait(&self, _: wal::Ticket) -> Result<()> {
-        self.check()
-    }
-    fn poison(&self, _: &str) {}
-    fn check(&self) -> Result<()> {
-        Err(Error::Poisoned { cause: "the log is being read".into() })
-    }
-    fn cut(&self, _: &dyn Fn(u64) -> u64) -> Result<()> {
-        Ok(())
-    }
-    fn verify(&self) -> Result<()> {
-        self.check()
-    }
-    fn size_bytes(&self) -> u64 {
-        0
-    }
-    fn oldest(&self) -> Vec<u64> {
-        Vec::new()
-    }
-}
-
 impl Store {
     /// Opens a database: locks the directory, checks every file as far as the options say, replays the log.
-    pub(crate) fn open(dir: Arc<dyn Dir>, mut options: DbOptions) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`Error::Restoring`] in a directory that is still being restored.
+    pub(crate) fn open(dir: Arc<dyn Dir>, options: DbOptions) -> Result<Self> {
         let lock = dir.lock()?;
+        faults::point("recovery.locked");
+        let names = dir.list()?;
+        if names.iter().any(|name| name == RESTORE_FILE) {
+            return Err(Error::Restoring { path: dir.path().to_owned() });
+        }
+        Self::open_locked(dir, lock, options)
+    }
+
+    /// Opens a database in a locked directory.
+    pub(crate) fn open_locked(
+        dir: Arc<dyn Dir>,
+        lock: Box<dyn DirLock>,
+        mut options: DbOptions,
+    ) -> Result<Self> {
+        let pinned = Arc::new(PinnedDir::new(dir));
+        let dir: Arc<dyn Dir> = pinned.clone();
         let names = dir.list()?;
         let is_fresh = is_fresh(&*dir, &names)?;
         let lifetime = dir.lifetime();
         // A database that is only read is there already.
         let manifest = ManifestStore::open(dir.clone(), is_fresh && lifetime != Lifetime::ReadOnly)?;
+        if lifetime != Lifetime::ReadOnly {
+            manifest.settle(options.keep_log_bytes)?;
+        }
         let root = manifest.current();
+        faults::point("recovery.manifest");
         if !is_fresh {
             remove_leftovers(&*dir, &names, &root)?;
         }
@@ -105,17 +104,22 @@ impl Store {
             (options.seal_rows, options.seal_bytes) = (usize::MAX, u64::MAX);
         }
         let pools = Pools::new(options.threads);
-        let cores = match root.collections.is_empty() {
-            true => BTreeMap::new(),
+        let (mut cores, damaged) = match root.collections.is_empty() {
+            true => Default::default(),
             false => pools.run(Work::Flush, || open_collections(&*dir, &root, &options))?,
         };
+        faults::point("recovery.segments");
         let mut store = Self {
+            pinned,
             log: Box::new(ClosedLog),
             manifest,
             growing_bytes: Arc::default(),
             next_segment: AtomicU64::new(root.next_segment),
             collections: RwLock::new(cores.values().map(|core| (core.name.clone(), core.clone())).collect()),
+            damaged: RwLock::new(damaged),
             changing: Mutex::new(()),
+            cutting: Mutex::new(()),
+            catalogue_void: AtomicU64::new(0),
             signal: Signal::default(),
             link_signal: Signal::default(),
             to_link: Mutex::default(),
@@ -125,42 +129,42 @@ impl Store {
             options,
         };
         store.log = match lifetime {
-            Lifetime::Durable => Box::new(store.replay(&cores, root.next_collection)?),
+            Lifetime::Durable => Box::new(store.open_log(&mut cores, &root)?),
             Lifetime::Volatile => Box::new(logs::VolatileLog::default()),
             Lifetime::ReadOnly => {
-                let read = store.replay(&cores, root.next_collection)?;
+                let read = store.open_log(&mut cores, &root)?;
                 Box::new(logs::ReadOnlyLog { read, path: store.dir.path().to_owned() })
             }
         };
+        if lifetime != Lifetime::ReadOnly {
+            store.log.keep(root.keep_log_bytes)?;
+        }
         for core in cores.values() {
             core.end_replay(&store);
             if store.is_read_only() {
                 store.put_to_link(core.clone());
             }
         }
+        faults::point("recovery.end");
         Ok(store)
-    }
-
-    /// Reads the log into the collections.
-    fn replay(&self, cores: &BTreeMap<u64, Arc<CollectionCore>>, next_collection: u64) -> Result<FileLog> {
-        let options = LogOptions {
-            file_bytes: self.options.log_file_bytes,
-            queue_bytes: self.options.log_queue_bytes.min(LOG_QUEUE_BYTES_MAX),
-        };
-        FileLog::open(self.dir.clone(), options, &mut |file, offset, record| {
-            let fault = |reason: String| corrupt(&*self.dir, file, offset as u64, reason);
-            match cores.get(&record.log_id) {
-                Some(core) => core.replay(self, &record).map_err(fault),
-                // Of a deleted collection.
-                None if record.log_id < next_collection => Ok(()),
-                None => Err(fault(format!("the record is of collection {}, which never was", record.log_id))),
-            }
-        })
     }
 
     pub(crate) fn collection(&self, name: &str) -> Result<Arc<CollectionCore>> {
         let collections = self.collections.read().unwrap_or_else(PoisonError::into_inner);
-        collections.get(name).cloned().ok_or_else(|| Error::CollectionNotFound { name: name.to_owned() })
+        if let Some(core) = collections.get(name) {
+            return Ok(core.clone());
+        }
+        let damaged = self.damaged.read().unwrap_or_else(PoisonError::into_inner);
+        Err(match damaged.get(name) {
+            Some((_, damage)) => damage.clone().into(),
+            None => Error::CollectionNotFound { name: name.to_owned() },
+        })
+    }
+
+    /// Collections that could not be opened, and why.
+    pub(crate) fn damaged(&self) -> Vec<(String, Damage)> {
+        let damaged = self.damaged.read().unwrap_or_else(PoisonError::into_inner);
+        damaged.iter().map(|(name, (_, damage))| (name.clone(), damage.clone())).collect()
     }
 
     /// Every collection, by name.
@@ -172,20 +176,17 @@ impl Store {
         validate::collection_name(name)?;
         self.log.check()?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.collection(name).is_ok() {
+        if matches!(self.collection(name), Ok(_) | Err(Error::Corrupt { .. })) {
             return Err(Error::CollectionExists { name: name.to_owned() });
         }
         check_limit("collections", "COLLECTIONS_MAX", COLLECTIONS_MAX, self.collections().len() + 1)?;
         let fields = FieldTable::declared(&schema.fields);
         let entry =
             CollectionEntry { name: name.to_owned(), schema, fields, stored_seq: 0, segments: Vec::new() };
-        let added = self.manifest.update(|manifest| {
-            let id = manifest.next_collection;
-            manifest.next_collection += 1;
-            manifest.collections.insert(id, entry.clone());
-            Ok(id)
-        });
-        let core = Arc::new(CollectionCore::open(self.poison_on_error(added)?, &entry, Vec::new()));
+        faults::point("write.create");
+        let id = self.manifest.next_collection();
+        self.change_catalogue(&CatalogueChange::Create { id, entry: entry.clone() })?;
+        let core = Arc::new(CollectionCore::open(id, &entry, Vec::new()));
         core.end_replay(self);
         let mut collections = self.collections.write().unwrap_or_else(PoisonError::into_inner);
         collections.insert(name.to_owned(), core.clone());
@@ -195,18 +196,28 @@ impl Store {
     pub(crate) fn delete_collection(&self, name: &str) -> Result<()> {
         self.log.check()?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let damaged =
+            self.damaged.read().unwrap_or_else(PoisonError::into_inner).get(name).map(|(id, _)| *id);
+        if let Some(id) = damaged {
+            return self.delete_damaged(name, id);
+        }
         let core = self.collection(name)?;
-        core.mark_deleted();
-        let removed = self.manifest.update(|manifest| {
-            manifest.collections.remove(&core.id);
-            Ok(())
-        });
-        self.poison_on_error(removed)?;
+        core.mark_deleted(true);
+        faults::point("write.remove");
+        let removed = self.change_catalogue(&CatalogueChange::Delete { id: core.id });
+        removed.inspect_err(|_| core.mark_deleted(false))?;
         self.collections.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         core.remove_files(self);
         let cut = self.cut_log();
         self.signal.notify();
         self.poison_on_error(cut)
+    }
+
+    /// Forgets a collection that could not be opened; the next opening removes its files.
+    fn delete_damaged(&self, name: &str, id: u64) -> Result<()> {
+        self.change_catalogue(&CatalogueChange::Delete { id })?;
+        self.damaged.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.poison_on_error(self.cut_log())
     }
 
     /// Seals everything and merges what is due.
@@ -230,9 +241,12 @@ impl Store {
         Ok(())
     }
 
-    /// Remembers a failure that leaves the disk's state unknown.
+    /// Remembers a failure that leaves the disk's state unknown. A full disk does not: what it refuses are files that no
+    /// manifest names.
     pub(crate) fn poison_on_error<T>(&self, result: Result<T>) -> Result<T> {
-        if let Err(error) = &result {
+        if let Err(error) = &result
+            && !error.is_full()
+        {
             self.poison(&error.to_string());
         }
         result
@@ -246,9 +260,19 @@ impl Store {
 
     /// Removes log files that no collection needs.
     pub(crate) fn cut_log(&self) -> Result<()> {
+        let _cutting = self.cutting.lock().unwrap_or_else(PoisonError::into_inner);
         let manifest = self.manifest.current();
-        let stored = |log_id| manifest.collections.get(&log_id).map_or(u64::MAX, |entry| entry.stored_seq);
-        self.log.cut(&stored)
+        let stored = |log_id| match manifest.collections.get(&log_id) {
+            Some(entry) => entry.stored_seq,
+            None if log_id == CATALOGUE => manifest.catalogue_seq,
+            None => u64::MAX,
+        };
+        self.log.cut(manifest.log.next_file, &stored)
+    }
+
+    /// The last change of the catalogue that a full disk refused. Its number stands for nothing.
+    pub(crate) fn catalogue_void(&self) -> u64 {
+        self.catalogue_void.load(Ordering::SeqCst)
     }
 
     /// The last write of a collection that is in segments; all of them if it is deleted.
@@ -291,76 +315,4 @@ impl Store {
     pub(crate) fn is_read_only(&self) -> bool {
         self.dir.lifetime() == Lifetime::ReadOnly
     }
-}
-
-/// Whether the directory holds no database yet.
-fn is_fresh(dir: &dyn Dir, names: &[String]) -> Result<bool> {
-    if names.iter().any(|name| name == MANIFEST_FILE) {
-        return Ok(false);
-    }
-    let of_ours = names.iter().find(|name| wal::is_log_file(name) || segment::parse_file(name).is_some());
-    match of_ours {
-        None => Ok(true),
-        Some(name) => {
-            Err(corrupt(dir, MANIFEST_FILE, 0, format!("the file is missing, but {name} is there")))
-        }
-    }
-}
-
-/// Removes the files that a crash left and the manifest does not name. Names of other kinds are left alone.
-fn remove_leftovers(dir: &dyn Dir, names: &[String], root: &Manifest) -> Result<()> {
-    let named = root.segments();
-    let mut removed = false;
-    for name in names {
-        let is_leftover = match segment::parse_file(name) {
-            Some((id, None)) => !named.iter().any(|(segment, _)| *segment == id),
-            Some((id, Some(generation))) => !named.contains(&(id, generation)),
-            None => name == MANIFEST_NEW_FILE,
-        };
-        if is_leftover {
-            dir.remove(name)?;
-            removed = true;
-        }
-    }
-    if removed { dir.sync() } else { Ok(()) }
-}
-
-/// Opens every segment, in parallel, and makes the collections of them.
-fn open_collections(
-    dir: &dyn Dir,
-    root: &Manifest,
-    options: &DbOptions,
-) -> Result<BTreeMap<u64, Arc<CollectionCore>>> {
-    let check = match (options.storage, options.verify) {
-        (Storage::Resident, _) | (_, Verify::OnOpen) => Check::Everything,
-        (Storage::Mapped, Verify::Background | Verify::OnDemand) => Check::Headers,
-    };
-    root.collections
-        .par_iter()
-        .map(|(id, entry)| {
-            let encodings = Encodings::new(&entry.schema);
-            let opening =
-                Opening { schema: &entry.schema, encodings: &encodings, storage: options.storage, check };
-            let segments = entry
-                .segments
-                .par_iter()
-                .map(|segment| {
-                    let sealed = Arc::new(SealedSegment::open(dir, segment.id, &opening)?);
-                    if !sealed.has_only(&entry.fields) {
-                        let reason = "a column is of a field that the collection does not have";
-                        return Err(corrupt(dir, &segment::segment_file(segment.id), 0, reason));
-                    }
-                    let dead = match segment.tombstones {
-                        0 => DeadRows::default(),
-                        generation => {
-                            let name = tombstone_file(segment.id, generation);
-                            tombstones::read(dir, &name, segment.id, sealed.rows(), sealed.vectors())?
-                        }
-                    };
-                    Ok((SegmentView::sealed(sealed, dead), segment.tombstones))
-                })
-                .collect::<Result<Vec<_>>>()?;
-            Ok((*id, Arc::new(CollectionCore::open(*id, entry, segments))))
-        })
-        .collect()
 }

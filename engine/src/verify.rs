@@ -6,7 +6,8 @@
 //! **Idea.** Opening checks what is small: the manifest, the log, the tombstones, and of each segment the footer, the
 //! table of checksums and the headers. The large rest is compared with its checksums by a thread behind the first
 //! searches, once; or when asked. Until then nothing read from it is trusted to be in bounds, so damage can cost
-//! answers, never memory. Once damage is found, reads and writes of the collection fail with the file and the offset.
+//! answers, never memory. Once damage is found, searches, pages, counts and writes of the collection fail with the file and
+//! the offset; rows by id are still read from its sound segments, and other collections are as they were.
 //!
 //! **Cost.** Verifying reads a segment once from front to back, and its links once more in the order of a walk. In the
 //! background it rests as long as it works, from the first block to the last link, so that it takes half of a core and
@@ -49,6 +50,19 @@ pub enum Storage {
     /// In memory, on huge pages where the system has them. Opening reads and verifies everything, whatever
     /// [`Verify`] says; afterwards no search waits for the disk, and nothing that happens to a file harms it.
     Resident,
+}
+
+/// What opening does about a collection one of whose segments or tombstone files is damaged or missing. A damaged manifest
+/// or log is refused always: they are everybody's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDamage {
+    /// Opens all others. The damaged one is named by [`Db::damaged`](crate::Db::damaged), and asking for it is
+    /// [`Error::Corrupt`](crate::Error::Corrupt); its files and its part of the log stay as they are, for
+    /// [`repair`](crate::repair).
+    #[default]
+    Isolate,
+    /// Opens nothing: [`Error::Corrupt`](crate::Error::Corrupt).
+    Refuse,
 }
 
 /// A place in a file where the bytes are not what was written.
@@ -105,6 +119,7 @@ impl Store {
         let mut report = VerifyReport::default();
         report.note(self.manifest.verify())?;
         report.note(self.log.verify())?;
+        report.damaged.extend(self.damaged().into_iter().map(|(_, damage)| damage));
         let cores = self.collections();
         let mut segments = Vec::new();
         for core in &cores {

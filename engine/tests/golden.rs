@@ -1,8 +1,8 @@
 //! Databases that earlier builds wrote, and damaged ones: this build opens the former and refuses the latter.
 //!
 //! `golden/v1` was written by the first build of format version 1, `golden/v2` by the first of version 2 (codes beside the
-//! rows); the cases below damage copies of them. When a format version changes, its folder stays, and a new one is written by
-//! `RAGSTONE_WRITE_GOLDEN=1 cargo test -p ragstone --test golden` after [`VERSION_FOLDER`] was changed (and its `LOCK`
+//! rows), `golden/v3` by the first of version 3 (a lineage, and a log with positions, times and the catalogue); the cases below damage copies of them. When a format version changes, its folder stays, and a new one is written by
+//! `RAGSTONE_WRITE_GOLDEN=1 cargo test -p ragstone --test golden` after [`VERSION_FOLDER`] was changed (and its `LOCK` and `MANIFEST.copy`
 //! removed). `golden/v1-corrupt` is `v1` with byte 100 of its first segment changed.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -11,11 +11,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ragstone::{
-    Db, DbOptions, Error, Filter, Metric, Point, PointId, Schema, ScrollRequest, SearchRequest, Storage,
+    Db, DbOptions, Error, Filter, Metric, OnDamage, Point, PointId, Schema, ScrollRequest, SearchRequest,
+    Storage,
 };
 
-const VERSION_FOLDER: &str = "v2";
-const VERSIONS: [&str; 2] = ["v1", "v2"];
+const VERSION_FOLDER: &str = "v3";
+const VERSIONS: [&str; 3] = ["v1", "v2", "v3"];
 
 fn golden(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder)
@@ -23,7 +24,7 @@ fn golden(folder: &str) -> PathBuf {
 
 fn open(path: &Path) -> Result<Db, Error> {
     let mut options = DbOptions::default();
-    options.background = false;
+    (options.background, options.on_damage) = (false, OnDamage::Refuse);
     Db::open_with(path, options)
 }
 

@@ -1,7 +1,7 @@
 //! The engine against an oracle: an ordered map and brute force.
 //!
 //! Random operations from a seed run on a database with small segments and on the oracle: batches of upserts, deletes
-//! and duplicates, flushes, reopenings. After each, reads must agree exactly, exact searches must return the same
+//! and duplicates, flushes, compactions, reopenings, crashes. After each, reads must agree exactly, exact searches must return the same
 //! scores, and graph searches must find nearly all of the true neighbours and never fewer rows than match.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -180,6 +180,7 @@ fn passes(filter: &Filter, point: &Point) -> bool {
 struct Run {
     directory: tempfile::TempDir,
     db: Option<Db>,
+    in_background: bool,
     oracle: Oracle,
     random: Random,
     /// True neighbours found by graph searches, and how many there were.
@@ -191,7 +192,15 @@ impl Run {
     fn new(metric: Metric, seed: u64) -> Self {
         let oracle = Oracle { metric, points: BTreeMap::new(), seq: 0 };
         let directory = tempfile::tempdir().unwrap();
-        let mut run = Self { directory, db: None, oracle, random: Random(seed), found: 0, wanted: 0 };
+        let mut run = Self {
+            directory,
+            db: None,
+            in_background: false,
+            oracle,
+            random: Random(seed),
+            found: 0,
+            wanted: 0,
+        };
         run.reopen();
         let schema = Schema::builder(DIMENSION)
             .metric(metric)
@@ -212,14 +221,36 @@ impl Run {
         self.db = None;
         let mut options = DbOptions::default();
         options.seal_rows = 150;
-        options.background = self.random.below(2) == 0;
+        self.in_background = self.random.below(2) == 0;
+        options.background = self.in_background;
         self.db = Some(Db::open_with(self.directory.path(), options).unwrap());
     }
 
+    /// Goes on with the files as they are while the database is open: what a killed process leaves. With threads in the
+    /// background they may change while they are copied, so then it is closed first.
+    fn crash(&mut self) {
+        if self.in_background {
+            self.db = None;
+        }
+        let after = tempfile::tempdir().unwrap();
+        for entry in std::fs::read_dir(self.directory.path()).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), after.path().join(entry.file_name())).unwrap();
+        }
+        self.db = None;
+        self.directory = after;
+        self.reopen();
+    }
+
     fn step(&mut self) {
-        match self.random.below(20) {
+        match self.random.below(24) {
             0 => self.reopen(),
             1 => self.db().flush().unwrap(),
+            2 => {
+                self.db().compact().unwrap();
+                assert!(self.db().collection("c").unwrap().info().segments <= 1);
+            }
+            3 | 4 => self.crash(),
             _ => {
                 let batch = self.random.batch();
                 let (upserted, deleted) = self.oracle.write(&batch);

@@ -7,13 +7,16 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use ragstone::{Db, DbOptions, Error, Metric, Point, Schema, SearchRequest, Storage, Verify};
+use ragstone::{
+    Db, DbOptions, Error, Metric, OnDamage, Point, PointId, Schema, SearchRequest, Storage, Verify,
+};
 
 const ROWS: u64 = 2_000;
 
 fn open(path: &Path, verify: Verify, storage: Storage) -> Result<Db, Error> {
     let mut options = DbOptions::default();
     (options.background, options.verify, options.storage) = (false, verify, storage);
+    options.on_damage = OnDamage::Refuse;
     Db::open_with(path, options)
 }
 
@@ -102,4 +105,60 @@ fn a_segment_in_memory_outlives_its_file() {
         open(directory.path(), Verify::OnDemand, Storage::Mapped),
         Err(Error::Corrupt { file, .. }) if file.file_name() == segment.file_name()
     ));
+}
+
+/// A header's damage is found by opening, and costs one collection.
+#[test]
+fn a_damaged_collection_keeps_no_other_from_being_opened() {
+    let (directory, segment) = database();
+    let schema = || Schema::builder(32).metric(Metric::L2).build().unwrap();
+    let db = Db::open(directory.path()).unwrap();
+    db.create_collection("b", schema()).unwrap().upsert(vec![Point::new(1, vector(1))]).unwrap();
+    db.collection("a").unwrap().upsert(vec![Point::new(ROWS, vector(ROWS))]).unwrap();
+    drop(db);
+    flip(&segment, 3);
+    assert_corrupt(open(directory.path(), Verify::OnDemand, Storage::Mapped), &segment, 0);
+    for _ in 0..2 {
+        let db = Db::open(directory.path()).unwrap();
+        let [(name, damage)] = &*db.damaged() else { panic!("{:?}", db.damaged()) };
+        assert_eq!((&**name, damage.file.file_name()), ("a", segment.file_name()));
+        assert_corrupt(db.collection("a"), &segment, 0);
+        assert!(matches!(db.create_collection("a", schema()), Err(Error::CollectionExists { .. })));
+        let others = db.collection("b").unwrap();
+        others.upsert(vec![Point::new(2, vector(2))]).unwrap();
+        assert_eq!(others.search(&SearchRequest::new(vector(2), 1)).unwrap().hits[0].id, 2.into());
+        // Its part of the log is kept, whatever the others store.
+        db.compact().unwrap();
+        assert_eq!(db.verify(|_| ControlFlow::Continue(())).unwrap().damaged.len(), 1);
+    }
+    ragstone::repair(directory.path(), false).unwrap();
+    let db = Db::open(directory.path()).unwrap();
+    assert_eq!(db.damaged(), []);
+    assert_eq!(db.collection("a").unwrap().info().points, ROWS + 1, "the write in the log too");
+    drop(db);
+    flip(&segment, 3);
+    let db = Db::open(directory.path()).unwrap();
+    db.delete_collection("a").unwrap();
+    assert!(matches!(db.collection("a"), Err(Error::CollectionNotFound { .. })));
+    db.create_collection("a", schema()).unwrap();
+    drop(db);
+    assert_eq!(Db::open(directory.path()).unwrap().damaged(), []);
+}
+
+/// Damage that a verification finds: what needs the damaged segment fails, what does not is answered.
+#[test]
+fn rows_of_sound_segments_are_read_by_id() {
+    let (directory, segment) = database();
+    flip(&segment, 100_000);
+    let db = open(directory.path(), Verify::OnDemand, Storage::Mapped).unwrap();
+    let rows = db.collection("a").unwrap();
+    rows.upsert(vec![Point::new(5, vector(6)), Point::new(ROWS, vector(ROWS))]).unwrap();
+    assert_eq!(db.verify(|_| ControlFlow::Continue(())).unwrap().damaged.len(), 1);
+    let found = rows.get(&[5.into(), ROWS.into()]).unwrap();
+    assert_eq!(found, [Some(Point::new(5, vector(6))), Some(Point::new(ROWS, vector(ROWS)))]);
+    let in_the_damaged_one: [PointId; 2] = [5.into(), 6.into()];
+    assert_corrupt(rows.get(&in_the_damaged_one), &segment, 65_536);
+    assert_corrupt(rows.count(None), &segment, 65_536);
+    assert_corrupt(nearest(&db), &segment, 65_536);
+    assert_corrupt(rows.delete(&[5.into()]), &segment, 65_536);
 }

@@ -166,6 +166,30 @@ fn a_mistyped_data_directory_is_not_made() {
 }
 
 #[test]
+fn damage_is_named_repaired_and_told() {
+    let scratch = Scratch::new();
+    let data = scratch.path("data");
+    let place = ["--data", &*data];
+    scratch.json(&place, &["collection", "create", "notes", "--dimension", "3"]);
+    assert_eq!(scratch.json(&place, &["check"])["damaged"].as_array().unwrap().len(), 0);
+    let manifest = std::path::Path::new(&data).join("MANIFEST");
+    let mut bytes = std::fs::read(&manifest).unwrap();
+    bytes[30] ^= 4;
+    std::fs::write(&manifest, bytes).unwrap();
+    let output = scratch.run(&place, &["--json", "check"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["damaged"][0]["file"].as_str().unwrap().ends_with("MANIFEST"), "{report}");
+    scratch.fails(&place, &["check"], &["1 damaged place", "repair"]);
+    let plan = scratch.json(&place, &["repair", "--dry-run"]);
+    assert_eq!(scratch.run(&place, &["check"]).status.code(), Some(1), "a dry run changes nothing");
+    let done = scratch.json(&place, &["repair"]);
+    assert_eq!((&done["actions"], done["lost"].as_array().unwrap().len()), (&plan["actions"], 0));
+    assert_eq!(scratch.json(&place, &["check"])["damaged"].as_array().unwrap().len(), 0);
+    assert_eq!(scratch.json(&place, &["collection", "list"])["collections"][0]["name"], "notes");
+}
+
+#[test]
 fn a_directory_that_a_server_has_open_says_so() {
     let scratch = Scratch::new();
     let data = scratch.path("data");

@@ -16,8 +16,10 @@ const LONG_FILES: &[(&str, usize)] = &[
     ("clients/rust/src/client.rs", 480),
     // Many small tests of one subject; splitting them would hide their common fixture.
     ("engine/src/graph/tests.rs", 455),
+    // Whatever the root says, to bytes and back, and its one way to the disk.
+    ("engine/src/manifest.rs", 430),
     // One model of the whole interface, and every operation compared with it.
-    ("engine/tests/model.rs", 425),
+    ("engine/tests/model.rs", 450),
     // By rule the only place where wire and engine types meet.
     ("server/src/convert.rs", 490),
     // A row for every refusal of the API.
@@ -29,9 +31,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ragstone-kernels", &[]),
     ("ragstone", &["ragstone-kernels"]),
     ("ragstone-rag", &["ragstone", "ragstone-kernels"]),
+    ("ragstone-snapshot", &["ragstone"]),
     ("ragstone-proto", &[]),
     ("ragstone-client", &["ragstone-proto"]),
-    ("ragstone-server", &["ragstone", "ragstone-rag", "ragstone-proto", "ragstone-client"]),
+    (
+        "ragstone-server",
+        &["ragstone", "ragstone-rag", "ragstone-snapshot", "ragstone-proto", "ragstone-client"],
+    ),
     ("xtask", &[]),
 ];
 

@@ -9,6 +9,7 @@
 )]
 
 mod arena;
+mod bits;
 mod codes;
 mod distance;
 mod halves;
@@ -20,6 +21,7 @@ mod sketch;
 pub mod sync;
 
 pub use arena::RowArena;
+pub use bits::{ByteSet, KernelBits};
 pub use codes::{
     BIT1_BLOCK, FindRow, INT4_BLOCK, KernelBit1, KernelInt4, KernelInt8, pack_int4, pack_planes, pack_signs,
 };

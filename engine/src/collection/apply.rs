@@ -31,7 +31,9 @@ impl CollectionCore {
         next.seq = seq;
         let numbers = number_fields(&batch.fields, &mut next.fields);
         let outcome = Outcome::of(&batch.changes, &next);
-        let receipt = WriteReceipt { seq, upserted: outcome.upserted, deleted: outcome.deleted };
+        // Who logged it knows its position.
+        let (upserted, deleted) = (outcome.upserted, outcome.deleted);
+        let receipt = WriteReceipt { seq, position: 0, upserted, deleted };
         for (index, slots) in outcome.deaths {
             let segment = &mut next.segments[index];
             let has_vector: Vec<bool> = slots.iter().map(|slot| segment.has_vector(*slot)).collect();

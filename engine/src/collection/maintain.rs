@@ -15,10 +15,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::state::{CollectionCore, Committed, ViewState, lock};
+use super::state::{CollectionCore, Committed, FROZEN_MAX, ViewState, lock};
 use crate::db::Store;
 use crate::dir::Dir;
 use crate::error::Result;
+use crate::faults::{self, Mutant};
 use crate::manifest::SegmentEntry;
 use crate::segment::merge_policy::{self, Aim, EARNED, SegmentSize};
 use crate::segment::{
@@ -81,12 +82,19 @@ impl CollectionCore {
     /// Seals every frozen segment, oldest first, and says how many.
     pub(crate) fn seal_frozen(&self, store: &Store, work: Work) -> Result<usize> {
         let _sealing = lock(&self.sealing);
+        self.commit_owed(store)?;
         for sealed in 0.. {
             let view = self.view();
             let Some(frozen) = view.frozen().next() else { return Ok(sealed) };
             let seq = frozen.frozen_at.unwrap_or(view.seq);
+            faults::point("seal.begin");
+            // Whoever waits for room waits for this.
+            let is_awaited = view.frozen().count() >= FROZEN_MAX;
+            let work = if is_awaited && work == Work::Seal { Work::Flush } else { work };
             self.rewrite(store, work, std::slice::from_ref(frozen), &view)?;
+            faults::point("seal.written");
             self.commit(store, seq)?;
+            faults::point("seal.end");
         }
         unreachable!("each round seals a segment, of which there are not that many")
     }
@@ -134,6 +142,7 @@ impl CollectionCore {
 
     fn merge_to(&self, store: &Store, work: Work, aim: impl Fn() -> Aim) -> Result<()> {
         let _merging = lock(&self.merging);
+        self.commit_owed(store)?;
         while !store.is_stopping() && !self.is_deleted() {
             let view = self.view();
             let sealed: Vec<&SegmentView> =
@@ -141,8 +150,11 @@ impl CollectionCore {
             let sizes: Vec<SegmentSize> = sealed.iter().map(|segment| size_of(segment)).collect();
             let Some(chosen) = merge_policy::choose(&sizes, aim()) else { return Ok(()) };
             let sources: Vec<SegmentView> = chosen.into_iter().map(|index| sealed[index].clone()).collect();
+            faults::point("merge.begin");
             self.rewrite(store, work, &sources, &view)?;
+            faults::point("merge.written");
             self.commit(store, 0)?;
+            faults::point("merge.end");
         }
         Ok(())
     }
@@ -196,9 +208,26 @@ impl CollectionCore {
     /// Brings the manifest up to the view: its sealed segments, their tombstones, and that every write up to
     /// `stored_seq` is in them. Then removes what is not needed any more.
     ///
-    /// A failure poisons the store: which manifest the disk has is unknown then.
+    /// A failure poisons the store: which manifest the disk has is unknown then. But on a full disk the manifest stays as
+    /// it was, and is brought up to the view before anything else is rewritten.
     fn commit(&self, store: &Store, stored_seq: u64) -> Result<()> {
-        store.poison_on_error(self.try_commit(store, stored_seq))
+        let stored_seq = stored_seq.max(self.owed.load(Ordering::SeqCst).saturating_sub(1));
+        let result = store.poison_on_error(self.try_commit(store, stored_seq));
+        match &result {
+            Ok(()) => {
+                // More may be owed by now.
+                let _ = self.owed.compare_exchange(stored_seq + 1, 0, Ordering::SeqCst, Ordering::SeqCst);
+            }
+            Err(_) => drop(self.owed.fetch_max(stored_seq + 1, Ordering::SeqCst)),
+        }
+        result
+    }
+
+    fn commit_owed(&self, store: &Store) -> Result<()> {
+        match self.owed.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            _ => self.commit(store, 0),
+        }
     }
 
     fn try_commit(&self, store: &Store, stored_seq: u64) -> Result<()> {
@@ -216,10 +245,21 @@ impl CollectionCore {
             entries.push(SegmentEntry { id: sealed.id, tombstones: state.generation });
             next.insert(sealed.id, state);
         }
+        faults::point("commit.tombstones");
         store.dir.sync()?;
-        let next_segment = store.segment_ids_given();
+        if faults::is(Mutant::CutLogBeforeManifest) {
+            let of_this = |id| if id == self.id { stored_seq } else { store.stored_seq(id) };
+            store.log.cut(u64::MAX, &of_this)?;
+        }
+        faults::point("commit.files");
+        let void = store.catalogue_void();
+        // What no write will have had is in the log before a manifest counts it.
+        store.log.fulfil()?;
+        let (next_segment, log) = (store.segment_ids_given(), store.log.mark());
         let is_there = store.manifest.update(|manifest| {
             manifest.next_segment = next_segment.max(manifest.next_segment);
+            manifest.note_log(log);
+            manifest.catalogue_seq = manifest.catalogue_seq.max(void);
             let Some(entry) = manifest.collections.get_mut(&self.id) else { return Ok(false) };
             entry.segments = entries;
             entry.fields = (*view.fields).clone();
@@ -230,7 +270,9 @@ impl CollectionCore {
         if !is_there {
             next.clear();
         }
+        faults::point("commit.manifest");
         remove_obsolete(&*store.dir, &committed, &next, &view);
+        faults::point("commit.removed");
         *committed = next;
         drop(committed);
         store.cut_log()
@@ -260,7 +302,10 @@ fn replace(next: &mut ViewState, sources: &[SegmentView], sealed: Option<&Sealed
     let place = next.segments.iter().position(|segment| sources.iter().any(|source| source.is_same(segment)));
     next.segments.retain(|segment| !sources.iter().any(|source| source.is_same(segment)));
     if let Some(sealed) = sealed {
-        let dead: DeadRows = sealed.carried_over(&sources_now);
+        let mut dead: DeadRows = sealed.carried_over(&sources_now);
+        if faults::is(Mutant::ForgetTombstonesOnMerge) {
+            dead = DeadRows::default();
+        }
         let view = SegmentView::sealed(sealed.segment.clone(), dead);
         next.segments.insert(place.unwrap_or(0), view);
     }

@@ -90,8 +90,11 @@ pub struct CollectionInfo {
 /// An acknowledged write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteReceipt {
-    /// The write's number in the log; that of the write before it for an empty batch.
+    /// The write's number in the collection; that of the write before it for an empty batch.
     pub seq: u64,
+    /// Its number among all writes of the database, in the order of the log: what a restore up to a
+    /// [position](crate::snapshot::Until::Position) counts. That of a write before it for an empty batch.
+    pub position: u64,
     /// Points inserted or replaced, counted by operations.
     pub upserted: usize,
     /// Points that existed and were removed.
@@ -279,6 +282,7 @@ impl View {
     /// Points by id, in the order asked; `None` where there is none.
     ///
     /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if a segment is damaged and a point is in none of the others.
     /// [`Error::Invalid`](crate::Error::Invalid) or [`Error::Limit`](crate::Error::Limit), naming `ids[i]`; more than
     /// [`BATCH_OPS_MAX`](crate::limits::BATCH_OPS_MAX) ids are refused.
     pub fn get(&self, ids: &[PointId]) -> Result<Vec<Option<Point>>> {

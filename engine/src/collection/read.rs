@@ -1,4 +1,7 @@
 //! Reading a view without searching it: points by id, pages in the order of the ids, counts.
+//!
+//! Once damage was found in a segment, pages and counts fail: without its rows they would be wrong. A row by its id does not
+//! need the other segments: if it lives in a sound one it is nowhere else.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -17,12 +20,11 @@ use crate::validate;
 /// Points by id, in the order asked.
 pub(super) fn get(view: &ViewState, ids: &[PointId]) -> Result<Vec<Option<Point>>> {
     check_limit("ids", "BATCH_OPS_MAX", BATCH_OPS_MAX, ids.len())?;
-    view.check()?;
     ids.iter()
         .enumerate()
         .map(|(index, id)| {
             validate::id(&format!("ids[{index}]"), id)?;
-            let found = view.locate(id);
+            let found = view.locate_sound(id)?;
             Ok(found.map(|(index, slot)| {
                 let segment = &view.segments[index];
                 Point {

@@ -8,7 +8,7 @@
 //! a replay, which one thread does).
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -32,7 +32,7 @@ use crate::verify::{Storage, differs};
 use crate::wal::Record;
 
 /// Frozen segments that may wait for their seal before writers wait too.
-const FROZEN_MAX: usize = 2;
+pub(super) const FROZEN_MAX: usize = 2;
 
 /// One consistent state.
 #[derive(Clone, Debug)]
@@ -55,6 +55,20 @@ impl ViewState {
         segments
             .filter(|(_, segment)| segment.rows > 0)
             .find_map(|(index, segment)| Some((index, segment.find(id)?)))
+    }
+
+    /// Segment and slot of a live row, looked for in sound segments alone; fails if it may be in a damaged one.
+    pub(crate) fn locate_sound(&self, id: &PointId) -> Result<Option<(usize, u32)>> {
+        let is_sound =
+            |segment: &SegmentView| segment.as_sealed().is_none_or(|sealed| sealed.check().is_ok());
+        let segments = self.segments.iter().enumerate().rev();
+        let found = segments
+            .filter(|(_, segment)| segment.rows > 0 && is_sound(segment))
+            .find_map(|(index, segment)| Some((index, segment.find(id)?)));
+        if found.is_none() {
+            self.check()?;
+        }
+        Ok(found)
     }
 
     pub(crate) fn schema_with_fields(&self) -> Schema {
@@ -136,6 +150,8 @@ pub(crate) struct CollectionCore {
     pub(super) earned: AtomicUsize,
     /// Whether all that writes left to merge is merged, so that the next write is news to the thread that merges.
     pub(super) is_settled: AtomicBool,
+    /// One more than the `stored_seq` of a commit that a full disk refused, which is to be made up for; 0 if none was.
+    pub(super) owed: AtomicU64,
     /// Whether it waits for its rows to become nodes.
     pub(crate) is_to_link: AtomicBool,
     /// Held while the manifest is brought up to the view.
@@ -186,6 +202,7 @@ impl CollectionCore {
             decayed: AtomicUsize::new(0),
             earned: AtomicUsize::new(earned),
             is_settled: AtomicBool::new(false),
+            owed: AtomicU64::new(0),
             is_to_link: AtomicBool::new(false),
             committed: Mutex::new(committed),
         }
@@ -244,7 +261,8 @@ impl CollectionCore {
         self.view.load().check()?;
         let prepared = validate::prepare(batch, &self.schema)?;
         if prepared.changes.is_empty() {
-            return Ok(WriteReceipt { seq: self.view().seq, upserted: 0, deleted: 0 });
+            let position = store.log.mark().position;
+            return Ok(WriteReceipt { seq: self.view().seq, position, upserted: 0, deleted: 0 });
         }
         let body = prepared.encode();
         check_limit("points", "BATCH_BYTES_MAX", BATCH_BYTES_MAX, body.len())?;
@@ -260,10 +278,16 @@ impl CollectionCore {
             submit.next_seq += 1;
             (seq, ticket)
         };
-        store.log.wait(ticket)?;
+        if let Err(error) = store.log.wait(ticket) {
+            if error.is_full() {
+                // Its number stands for nothing, and comes in its turn.
+                self.apply_in_turn(store, seq, PreparedBatch::default())?;
+            }
+            return Err(error);
+        }
         let receipt = self.apply_in_turn(store, seq, prepared)?;
         store.after_write(self)?;
-        Ok(receipt)
+        Ok(WriteReceipt { position: ticket.0, ..receipt })
     }
 
     /// Applies a durable batch after the one before it.
@@ -310,9 +334,9 @@ impl CollectionCore {
         Ok(())
     }
 
-    /// Refuses writes from now on.
-    pub(crate) fn mark_deleted(&self) {
-        lock(&self.submit).is_deleted = true;
+    /// Refuses writes from now on, or takes them again.
+    pub(crate) fn mark_deleted(&self, is_deleted: bool) {
+        lock(&self.submit).is_deleted = is_deleted;
     }
 
     pub(crate) fn is_deleted(&self) -> bool {

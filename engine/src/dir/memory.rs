@@ -3,7 +3,11 @@
 //! It counts the calls that change something (write, sync, create, rename, remove, truncate). A test gives the number
 //! of the call at which the machine dies: that call and all later ones fail. [`MemoryDir::recovered`] then gives the
 //! directory as a disk may have it after the power came back: what was synced, and of the rest an arbitrary part,
-//! chosen by a seed. An error can be injected too, once, with the system's own number (EIO, ENOSPC).
+//! chosen by a seed. An error can be injected too, once, with the system's own number (EIO, ENOSPC), into changing
+//! calls and into reading ones; and from a call on the disk can be full until there is room again.
+//!
+//! It is as unkind as a real one may be: a write that fails has written the first half of its bytes, and what a failed sync
+//! did not make durable no later sync of that file does.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +23,8 @@ use crate::random::SplitMix64;
 struct Node {
     synced: Vec<u8>,
     bytes: Vec<u8>,
+    /// A sync failed: the system took the bytes for written, and forgot them.
+    is_forgotten: bool,
 }
 
 type NodeId = u64;
@@ -28,6 +34,21 @@ type NodeId = u64;
 enum NameChange {
     Set(String, NodeId),
     Remove(String),
+    /// In one step: what has the name before has the other after, whose own target is never missing.
+    Rename(String, String, NodeId),
+}
+
+impl NameChange {
+    fn apply(&self, names: &mut BTreeMap<String, NodeId>) {
+        match self {
+            NameChange::Set(name, node) => drop(names.insert(name.clone(), *node)),
+            NameChange::Remove(name) => drop(names.remove(name)),
+            NameChange::Rename(from, to, node) => {
+                names.remove(from);
+                names.insert(to.clone(), *node);
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +62,10 @@ struct State {
     calls: u64,
     crash_at: Option<u64>,
     fail_at: Option<(u64, i32)>,
+    /// From this call on the disk takes no more bytes.
+    full_from: Option<u64>,
+    reads: u64,
+    fail_read_at: Option<(u64, i32)>,
 }
 
 /// The directory.
@@ -75,6 +100,26 @@ impl MemoryDir {
         self.state().fail_at = Some((call, errno));
     }
 
+    /// From the changing call with this number on there is no room for new files and bytes.
+    pub(crate) fn full_from(&self, call: u64) {
+        self.state().full_from = Some(call);
+    }
+
+    /// There is room again.
+    pub(crate) fn make_room(&self) {
+        self.state().full_from = None;
+    }
+
+    /// Reading calls so far.
+    pub(crate) fn reads(&self) -> u64 {
+        self.state().reads
+    }
+
+    /// The reading call with this number fails with a system error, once.
+    pub(crate) fn fail_read_at(&self, call: u64, errno: i32) {
+        self.state().fail_read_at = Some((call, errno));
+    }
+
     /// Changes one byte of a file, as a bad disk does.
     pub(crate) fn flip(&self, name: &str, offset: usize) {
         let mut state = self.state();
@@ -107,17 +152,18 @@ impl MemoryDir {
         let mut random = SplitMix64(seed);
         let state = self.state();
         let mut names = state.synced_names.clone();
-        // Names change in order: a journal is cut somewhere.
-        for change in &state.pending[..random.below(state.pending.len() + 1)] {
-            match change {
-                NameChange::Set(name, node) => drop(names.insert(name.clone(), *node)),
-                NameChange::Remove(name) => drop(names.remove(name)),
-            }
+        if seed.is_multiple_of(2) {
+            // Names change in order: a journal is cut somewhere.
+            let kept = random.below(state.pending.len() + 1);
+            state.pending[..kept].iter().for_each(|change| change.apply(&mut names));
+        } else {
+            // Nobody promised an order.
+            state.pending.iter().filter(|_| random.below(2) == 0).for_each(|change| change.apply(&mut names));
         }
         let mut nodes = BTreeMap::new();
         for node in names.values() {
             let bytes = torn(&state.nodes[node], &mut random);
-            nodes.insert(*node, Node { synced: bytes.clone(), bytes });
+            nodes.insert(*node, Node { synced: bytes.clone(), bytes, is_forgotten: false });
         }
         let next_node = state.next_node;
         let recovered = State { nodes, synced_names: names.clone(), names, next_node, ..State::default() };
@@ -134,8 +180,25 @@ impl MemoryDir {
         if state.crash_at.is_some_and(|crash| call >= crash) {
             return Err(failure(5));
         }
+        let takes_room = matches!(operation, "create" | "write");
+        if takes_room && state.full_from.is_some_and(|full| call >= full) {
+            return Err(failure(28));
+        }
         match state.fail_at {
             Some((fail, errno)) if fail == call => Err(failure(errno)),
+            _ => Ok(state),
+        }
+    }
+
+    /// Counts a reading call; fails if it is the one to fail.
+    fn look(&self, operation: &'static str, name: &str) -> Result<MutexGuard<'_, State>> {
+        let mut state = self.state();
+        let call = state.reads;
+        state.reads += 1;
+        match state.fail_read_at {
+            Some((fail, errno)) if fail == call => {
+                Err(io_error(operation, &self.path.join(name), std::io::Error::from_raw_os_error(errno)))
+            }
             _ => Ok(state),
         }
     }
@@ -175,11 +238,11 @@ impl Dir for MemoryDir {
     }
 
     fn list(&self) -> Result<Vec<String>> {
-        Ok(self.state().names.keys().cloned().collect())
+        Ok(self.look("list", "")?.names.keys().cloned().collect())
     }
 
     fn read(&self, name: &str) -> Result<Vec<u8>> {
-        let state = self.state();
+        let state = self.look("read", name)?;
         let node = state.names.get(name).ok_or_else(|| self.missing("read", name))?;
         Ok(state.nodes[node].bytes.clone())
     }
@@ -216,9 +279,7 @@ impl Dir for MemoryDir {
         let mut state = self.change("rename", from)?;
         let node = state.names.remove(from).ok_or_else(|| self.missing("rename", from))?;
         state.names.insert(to.to_owned(), node);
-        // One step, as a journal has it: the target's name is never missing.
-        state.pending.push(NameChange::Set(to.to_owned(), node));
-        state.pending.push(NameChange::Remove(from.to_owned()));
+        state.pending.push(NameChange::Rename(from.to_owned(), to.to_owned(), node));
         Ok(())
     }
 
@@ -255,15 +316,30 @@ struct MemoryFile {
 
 impl DirFile for MemoryFile {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let mut state = self.dir.change("write", &self.name)?;
-        state.nodes.entry(self.node).or_default().bytes.extend_from_slice(bytes);
-        Ok(())
+        let failed = match self.dir.change("write", &self.name) {
+            Ok(mut state) => {
+                state.nodes.entry(self.node).or_default().bytes.extend_from_slice(bytes);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let mut state = self.dir.state();
+        state.nodes.entry(self.node).or_default().bytes.extend_from_slice(&bytes[..bytes.len() / 2]);
+        Err(failed)
     }
 
     fn sync(&mut self) -> Result<()> {
-        let mut state = self.dir.change("sync", &self.name)?;
-        let node = state.nodes.entry(self.node).or_default();
-        node.synced = node.bytes.clone();
-        Ok(())
+        let failed = match self.dir.change("sync", &self.name) {
+            Ok(mut state) => {
+                let node = state.nodes.entry(self.node).or_default();
+                if !node.is_forgotten {
+                    node.synced = node.bytes.clone();
+                }
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        self.dir.state().nodes.entry(self.node).or_default().is_forgotten = true;
+        Err(failed)
     }
 }

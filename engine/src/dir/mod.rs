@@ -18,18 +18,21 @@ pub(crate) mod hooked;
 #[cfg(test)]
 pub(crate) mod memory;
 mod mmap;
+mod pinned;
 mod read_only;
 mod real;
 mod resident;
 mod volatile;
 
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
+pub(crate) use pinned::{PinnedDir, Pins};
 pub(crate) use read_only::ReadOnlyDir;
-pub(crate) use real::RealDir;
+pub(crate) use real::{RealDir, sync_directory};
 pub(crate) use volatile::VolatileDir;
 
 /// Bytes of a file that never changes, mapped or read.
@@ -87,6 +90,16 @@ pub(crate) trait Dir: Send + Sync + std::fmt::Debug {
 
     /// Reads a whole file into memory.
     fn read(&self, name: &str) -> Result<Vec<u8>>;
+
+    /// Bytes of a file.
+    fn size_bytes(&self, name: &str) -> Result<u64> {
+        Ok(self.read(name)?.len() as u64)
+    }
+
+    /// Reads a file piece by piece.
+    fn reader(&self, name: &str) -> Result<Box<dyn Read + Send>> {
+        Ok(Box::new(Cursor::new(self.read(name)?)))
+    }
 
     /// The bytes of a file, mapped where that is possible. The caller promises that they will not change.
     fn map(&self, name: &str, access: Access) -> Result<Blob>;

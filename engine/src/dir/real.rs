@@ -1,7 +1,7 @@
 //! The directory of a real file system.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Access, Blob, Dir, DirFile, DirLock, io_error, mmap, resident};
@@ -107,6 +107,18 @@ impl Dir for RealDir {
         fs::read(&path).map_err(|source| io_error("read", &path, source))
     }
 
+    fn size_bytes(&self, name: &str) -> Result<u64> {
+        let path = self.at(name);
+        let found = fs::metadata(&path).map_err(|source| io_error("stat", &path, source))?;
+        Ok(found.len())
+    }
+
+    fn reader(&self, name: &str) -> Result<Box<dyn Read + Send>> {
+        let path = self.at(name);
+        let file = File::open(&path).map_err(|source| io_error("open", &path, source))?;
+        Ok(Box::new(file))
+    }
+
     fn map(&self, name: &str, access: Access) -> Result<Blob> {
         mmap::map(&self.at(name), access)
     }
@@ -156,7 +168,7 @@ fn parent_of(path: &Path) -> Option<&Path> {
 }
 
 /// Makes the names in a directory durable. Windows has no such call: there, metadata is journaled in order.
-fn sync_directory(path: &Path) -> Result<()> {
+pub(crate) fn sync_directory(path: &Path) -> Result<()> {
     if cfg!(unix) {
         File::open(path)
             .and_then(|directory| directory.sync_all())

@@ -8,7 +8,8 @@
 //! admitted neighbours, the neighbours of the refused ones stand in: their lists are read until there are as many
 //! candidates as a list is long, which takes one list or two under a mild filter and a dozen under a sharp one. And
 //! the walk begins at the node nearest to the query *and* at some admitted nodes drawn from all of them, so that it has a
-//! foot in the region that the filter leaves, wherever that is.
+//! foot in the region that the filter leaves, wherever that is. The steps are those of the plain walk, with rows and lists
+//! asked for ahead (`walk::pursue`); which of a list are admitted cannot be predicted, so no branch depends on it.
 //!
 //! Where the filter refuses just what is near the query, the nearest admitted rows lie on the rim of all the others, in
 //! every direction: a walk of the usual width ends in the first bay that it comes to. It shows at the start, where fewer
@@ -20,24 +21,28 @@
 //! **Cost.** A distance less for each refused row; a list of links more, 128 bytes, for each one passed through. Which
 //! is worth it, and when comparing all that is admitted is cheaper still, `search/plan.rs` says.
 
+use std::ops::Range;
+
 use fixedbitset::FixedBitSet;
 
-use super::scratch::Scratch;
-use super::walk::{Layer, Plan, next, walk};
+use super::scratch::{Scratch, Visited};
+use super::walk::{Expansion, Layer, Plan, pursue, walk};
 use super::{Stop, WalkRequest};
 use crate::vectors::Scorer;
+
+const WORD_BITS: usize = usize::BITS as usize;
 
 /// Admitted nodes that a walk begins at.
 const SEEDS: usize = 32;
 /// Candidates of a step, if the lists within two links give so many.
-const WANTED: usize = 24;
+const WANTED: usize = 32;
 /// How much wider a walk is whose filter refuses what is near.
 const FAR_WIDER: usize = 8;
 /// Width beyond which it gets no wider: keeping the pool in order would cost more than comparing.
 const FAR_WIDTH_MAX: usize = 10_000;
-/// Distances that such a walk costs for each unit of its width: with a wide pool, and lists that are read in vain, one costs
-/// as much as four.
-const STEP: usize = 40;
+/// Distances that such a walk is taken to cost for each unit of its width. With a wide pool, and lists that are read in vain,
+/// one costs as much as four; and as it finds less than a scan does, it is to cost half of that.
+const STEP: usize = 80;
 /// Admitted nodes expected around the start for their absence to say something.
 const EXPECTED_MIN: usize = 8;
 /// What is near is refused if its share of admitted rows is so many times less than the whole's.
@@ -68,15 +73,13 @@ pub(super) fn walk_among<L: Layer>(
     scratch: &mut Scratch,
 ) -> (u64, bool) {
     let request = among.request;
-    scratch.visited.begin(layer.limit());
-    scratch.passed.begin(layer.limit());
-    let admits = |node: u32| request.admits(layer.slot(node));
     scratch.pool.reset(request.ef);
     if among.start as usize >= layer.limit() {
         // A damaged graph leads nowhere: the scan that follows does without it.
         return (0, true);
     }
-    let around = Around::new(layer, among.start, &admits);
+    let admitted = among.admit.as_slice();
+    let around = Around::new(layer, among.start, admitted);
     if around.are_most_admitted() {
         return walk_plainly(layer, scorer, (among, &around), scratch);
     }
@@ -85,39 +88,98 @@ pub(super) fn walk_among<L: Layer>(
     if is_far && (ef * STEP) as u64 > request.distances_max {
         return (0, true);
     }
-    scratch.pool.reset(ef);
-    let factor = Stop::factor(ef);
-    let first = scratch.visited.insert_all(seeds(among.admit).filter(|node| admits(*node)));
-    let mut batch = first.start
-        ..scratch.visited.insert_all(Some(among.start).into_iter().filter(|node| admits(*node))).end;
-    batch.end = collect(layer, among.start, &admits, scratch).end;
-    let (mut compared, mut check_at) = (0, request.next_check(0));
-    loop {
-        let Scratch { visited, pool, slots, distances, .. } = scratch;
-        let nodes = visited.at(&batch);
-        slots.clear();
-        slots.extend(nodes.iter().map(|node| layer.slot(*node)));
-        if distances.len() < slots.len() {
-            distances.resize(slots.len(), 0.0);
-        }
-        scorer.prefetch(slots);
-        scorer.score(slots, &mut distances[..slots.len()]);
-        pool.offer(nodes, distances, |_| true, |node| layer.prefetch(node));
-        compared += slots.len() as u64;
-        if compared >= check_at {
-            if request.ends_at(compared) {
-                return (compared, pool.peek_next().is_some());
-            }
-            check_at = request.next_check(compared);
-        }
-        let Some(node) = next(pool, request.stop, (ef, factor)) else {
-            return (compared, false);
-        };
-        if let Some(after) = pool.peek_next() {
-            layer.prefetch(after);
-        }
-        batch = collect(layer, node, &admits, scratch);
+    let Scratch { visited, passed, pool, batches, .. } = scratch;
+    pool.reset(ef);
+    // Whoever came after the view counts as seen.
+    visited.begin(layer.limit().min(request.visible as usize));
+    passed.begin(layer.limit());
+    let plan = Plan {
+        start: among.start,
+        admits: |_| true,
+        admits_all: true,
+        request: WalkRequest { ef, ..*request },
+    };
+    let mut steps = Steps { layer, among, admitted, passed, through: 0..0, found: 0 };
+    pursue(layer, scorer, &plan, &mut steps, (visited, pool, batches))
+}
+
+/// The steps of a walk among the admitted.
+struct Steps<'a, L> {
+    layer: &'a L,
+    among: &'a Among<'a>,
+    /// A bit for each admitted node.
+    admitted: &'a [usize],
+    /// The refused that were passed through, and between [`near`](Expansion::near) and [`rest`](Expansion::rest) those that may
+    /// be.
+    passed: &'a mut Visited,
+    /// Where these are.
+    through: Range<usize>,
+    /// Admitted nodes in the lists read for this step.
+    found: usize,
+}
+
+impl<L: Layer> Steps<'_, L> {
+    /// The admitted nodes of a list that were not seen.
+    #[inline]
+    fn read(&mut self, node: u32, visited: &mut Visited) -> Range<usize> {
+        let Self { admitted, found, .. } = self;
+        // Counted by this, not by what is new: else steps where all is known would read every list.
+        visited.insert_those(self.layer.links(node), |link| {
+            let is_admitted = is_one(admitted, link);
+            *found += usize::from(is_admitted);
+            is_admitted
+        })
     }
+}
+
+impl<L: Layer> Expansion for Steps<'_, L> {
+    fn first(&mut self, visited: &mut Visited) -> Range<usize> {
+        let (start, admitted) = (self.among.start, self.admitted);
+        let starts = seeds(self.among.admit).chain([start]);
+        let first = visited.insert_those(starts, |node| is_one(admitted, node));
+        let near = self.near(start, visited);
+        let rest = self.rest(visited);
+        first.start..near.end.max(rest.end)
+    }
+
+    #[inline]
+    fn near(&mut self, node: u32, visited: &mut Visited) -> Range<usize> {
+        self.found = 0;
+        let batch = self.read(node, visited);
+        self.through = 0..0;
+        if self.found < WANTED {
+            let (layer, admitted) = (self.layer, self.admitted);
+            self.through = self.passed.insert_those(layer.links(node), |link| !is_one(admitted, link));
+            self.passed.at(&self.through).iter().take(AHEAD).for_each(|refused| layer.prefetch(*refused));
+        }
+        batch
+    }
+
+    #[inline]
+    fn rest(&mut self, visited: &mut Visited) -> Range<usize> {
+        let mut batch = visited.insert_all(std::iter::empty());
+        let Range { mut start, end } = std::mem::take(&mut self.through);
+        if start == end {
+            return batch;
+        }
+        while start < end && self.found < WANTED {
+            let place = |place: usize| self.passed.at(&(place..place + 1))[0];
+            if start + AHEAD < end {
+                self.layer.prefetch(place(start + AHEAD));
+            }
+            let refused = place(start);
+            batch.end = self.read(refused, visited).end;
+            start += 1;
+        }
+        // Those not read are left to other steps.
+        self.passed.forget_from(start);
+        batch
+    }
+}
+
+#[inline]
+fn is_one(words: &[usize], bit: u32) -> bool {
+    words.get(bit as usize / WORD_BITS).is_some_and(|word| word >> (bit as usize % WORD_BITS) & 1 == 1)
 }
 
 /// What the filter leaves within two links of the start.
@@ -127,12 +189,13 @@ struct Around {
 }
 
 impl Around {
-    fn new<L: Layer>(layer: &L, start: u32, admits: &impl Fn(u32) -> bool) -> Self {
-        let own = layer.links(start).filter(|node| (*node as usize) < layer.limit());
+    fn new<L: Layer>(layer: &L, start: u32, admitted_nodes: &[usize]) -> Self {
+        let own = || layer.links(start).filter(|node| (*node as usize) < layer.limit());
+        own().for_each(|node| layer.prefetch(node));
         let (mut nodes, mut admitted) = (0, 0);
-        for node in own.flat_map(|node| layer.links(node)).take(AROUND) {
+        for node in own().flat_map(|node| layer.links(node)).take(AROUND) {
             nodes += 1;
-            admitted += usize::from(admits(node));
+            admitted += usize::from(is_one(admitted_nodes, node));
         }
         Self { nodes, admitted }
     }
@@ -166,46 +229,6 @@ fn walk_plainly<L: Layer>(
     walk(layer, scorer, &Plan { start: among.start, admits, admits_all: false, request }, scratch)
 }
 
-/// The admitted nodes not seen yet within one link of a node, and as far as there are too few, within two.
-fn collect<L: Layer>(
-    layer: &L,
-    node: u32,
-    admits: &impl Fn(u32) -> bool,
-    scratch: &mut Scratch,
-) -> std::ops::Range<usize> {
-    let Scratch { visited, passed, through, .. } = scratch;
-    through.clear();
-    let mut admitted = 0;
-    let own = layer.links(node).filter(|link| {
-        let is_admitted = admits(*link);
-        if is_admitted {
-            admitted += 1;
-        } else if (*link as usize) < layer.limit() {
-            // A damaged list may lead anywhere.
-            through.push(*link);
-        }
-        is_admitted
-    });
-    let mut batch = visited.insert_all(own);
-    if admitted >= WANTED {
-        return batch;
-    }
-    through.iter().take(AHEAD).for_each(|node| layer.prefetch(*node));
-    for (at, refused) in through.iter().enumerate() {
-        if admitted >= WANTED {
-            break;
-        }
-        if let Some(ahead) = through.get(at + AHEAD) {
-            layer.prefetch(*ahead);
-        }
-        if !passed.insert_all(std::iter::once(*refused)).is_empty() {
-            let second = layer.links(*refused).filter(|link| admits(*link)).inspect(|_| admitted += 1);
-            batch.end = visited.insert_all(second).end;
-        }
-    }
-    batch
-}
-
 /// Admitted slots, drawn at random with a fixed seed; the same may come twice.
 fn seeds(admit: &FixedBitSet) -> impl Iterator<Item = u32> + '_ {
     (0..SEEDS as u64).filter_map(|number| {
@@ -217,15 +240,14 @@ fn seeds(admit: &FixedBitSet) -> impl Iterator<Item = u32> + '_ {
 
 /// The first bit set from a place on.
 fn next_one(bits: &FixedBitSet, from: usize) -> Option<usize> {
-    const BITS: usize = usize::BITS as usize;
     let words = bits.as_slice();
-    let first = from / BITS;
-    let masked = words.get(first)? & (usize::MAX << (from % BITS));
+    let first = from / WORD_BITS;
+    let masked = words.get(first)? & (usize::MAX << (from % WORD_BITS));
     std::iter::once(masked)
         .chain(words[first + 1..].iter().copied())
         .enumerate()
         .find(|(_, word)| *word != 0)
-        .map(|(at, word)| (first + at) * BITS + word.trailing_zeros() as usize)
+        .map(|(at, word)| (first + at) * WORD_BITS + word.trailing_zeros() as usize)
 }
 
 #[cfg(test)]

@@ -91,12 +91,14 @@ pub(crate) struct Stop {
     pub(crate) k: usize,
     /// What makes squared distances of the scorer's.
     pub(crate) shift: f32,
+    /// A distance within which as many rows were found already, in other graphs.
+    pub(crate) bound: f32,
 }
 
 impl Stop {
     /// Whether a node so far away ends a walk of width `ef` whose `k`-th nearest is so near.
     fn ends(self, factor: f32, distance: f32, kth: f32) -> bool {
-        let kth = kth + self.shift;
+        let kth = kth.min(self.bound) + self.shift;
         kth > 0.0 && distance + self.shift > factor * kth
     }
 

@@ -38,7 +38,7 @@ use crate::vectors::{PairScorer, Slot};
 const COMPARED_MAX: usize = 256;
 /// So many times the degree, nearest first, are then chosen among: what lies farther is rarely taken, and choosing is what
 /// a repair's time goes into.
-const CHOSEN_AMONG: usize = 2;
+const CHOSEN_AMONG: usize = 4;
 
 /// Under loom, which follows no threads but its own, one after the other.
 #[cfg(ragstone_loom)]

@@ -42,6 +42,16 @@ impl Visited {
     /// began count as seen.
     #[inline]
     pub(super) fn insert_all(&mut self, nodes: impl Iterator<Item = u32>) -> Range<usize> {
+        self.insert_those(nodes, |_| true)
+    }
+
+    /// The same of those nodes only that are wanted; the others are not seen by this.
+    #[inline]
+    pub(super) fn insert_those(
+        &mut self,
+        nodes: impl Iterator<Item = u32>,
+        mut is_wanted: impl FnMut(u32) -> bool,
+    ) -> Range<usize> {
         let first = self.len;
         // Each step waits for the length that the one before leaves: it is not to go through memory.
         let (mut len, limit, bits) = (first, self.limit, &mut *self.bits);
@@ -52,14 +62,23 @@ impl Visited {
             if self.nodes.len() <= len {
                 make_room(&mut self.nodes);
             }
-            // Whether it is new cannot be predicted, so it is no branch: what was seen is written over.
+            // Whether it is new or wanted cannot be predicted, so it is no branch: what is neither is written over.
             let (word, bit) = (&mut bits[node as usize / 64], node % 64);
+            let is_wanted = u64::from(is_wanted(node));
             self.nodes[len] = node;
-            len += usize::from((*word >> bit) & 1 == 0);
-            *word |= 1 << bit;
+            len += (is_wanted & !(*word >> bit)) as usize & 1;
+            *word |= is_wanted << bit;
         }
         self.len = len;
         first..len
+    }
+
+    /// Makes the nodes seen last unseen, down to a place.
+    pub(super) fn forget_from(&mut self, place: usize) {
+        for node in &self.nodes[place..self.len] {
+            self.bits[*node as usize / 64] &= !(1 << (node % 64));
+        }
+        self.len = place;
     }
 
     /// The nodes seen, by their places.
@@ -80,14 +99,19 @@ pub(super) struct Scratch {
     pub(super) visited: Visited,
     /// Nodes that are not admitted and were passed through, of a walk among admitted ones.
     pub(super) passed: Visited,
-    pub(super) through: Vec<u32>,
     pub(super) pool: CandidatePool,
+    pub(super) batches: Batches,
+    pub(super) select: SelectScratch,
+}
+
+/// What a walk compares now and next.
+#[derive(Debug, Default)]
+pub(super) struct Batches {
     /// Rows and distances of the batch.
     pub(super) slots: Vec<Slot>,
     /// Rows of the batch after it.
     pub(super) ahead: Vec<Slot>,
     pub(super) distances: Vec<f32>,
-    pub(super) select: SelectScratch,
 }
 
 /// Scratches that wait for the next walk: as many as walks were ever under way at once.
@@ -123,6 +147,11 @@ mod tests {
             assert_eq!(visited.at(&first), [3, 9], "round {round}");
             let first = visited.insert_all([9, 0, 3].into_iter());
             assert_eq!(visited.at(&first), [0]);
+            let first = visited.insert_those([9, 5, 4, 5, 6, 4].into_iter(), |node| node != 5);
+            assert_eq!(visited.at(&first), [4, 6]);
+            visited.forget_from(first.start + 1);
+            let first = visited.insert_all([4, 5, 6].into_iter());
+            assert_eq!(visited.at(&first), [5, 6]);
             // Many nodes, so that both ways of clearing are used.
             visited.insert_all(0..10 + round * 13);
         }

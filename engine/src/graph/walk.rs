@@ -8,6 +8,7 @@
 //!     if its list is here:   collect its neighbours not yet visited
 //!     compare the batch, prefetching the rows of what was collected
 //!     if its list is not here yet, which the pool asked for just now:   collect and prefetch now
+//!     collect and prefetch what other lists give that it asked for          (`Expansion::rest`, under a filter)
 //!     what was collected is the next batch
 //! ```
 //! So a node is chosen without knowledge of the last batch. At equal width that compares some per cent more rows and
@@ -15,11 +16,12 @@
 //! neighbours are collected, before or after a comparison, makes no difference to what is found.
 
 use std::cell::Cell;
+use std::ops::Range;
 
-use ragstone_kernels::CandidatePool;
+use ragstone_kernels::{CandidatePool, KernelBits};
 
 use super::admitted::{Among, walk_among};
-use super::scratch::{Scratch, Visited};
+use super::scratch::{Batches, Scratch, Visited};
 use super::{Stop, Walk, WalkRequest};
 use crate::vectors::{Scorer, Slot};
 
@@ -55,6 +57,37 @@ pub(super) trait Layers {
     fn below(&self, layer: usize, node: u32) -> u32;
 }
 
+/// What a walk begins with and goes on to.
+pub(super) trait Expansion {
+    /// Adds the first batch to the nodes seen.
+    fn first(&mut self, visited: &mut Visited) -> Range<usize>;
+    /// Adds what the list of a node gives, and asks for what [`rest`](Self::rest) reads.
+    fn near(&mut self, node: u32, visited: &mut Visited) -> Range<usize>;
+    /// Adds what else belongs to that node.
+    fn rest(&mut self, visited: &mut Visited) -> Range<usize>;
+}
+
+/// From one node, to all neighbours.
+struct Plainly<'a, L> {
+    layer: &'a L,
+    start: u32,
+}
+
+impl<L: Layer> Expansion for Plainly<'_, L> {
+    #[inline]
+    fn first(&mut self, visited: &mut Visited) -> Range<usize> {
+        visited.insert_all(std::iter::once(self.start))
+    }
+    #[inline]
+    fn near(&mut self, node: u32, visited: &mut Visited) -> Range<usize> {
+        visited.insert_all(self.layer.links(node))
+    }
+    #[inline]
+    fn rest(&mut self, _: &mut Visited) -> Range<usize> {
+        0..0
+    }
+}
+
 /// Walks one layer from `start`; the result is in the pool. Returns how many rows were compared and whether
 /// the walk was cut: at `distances_max`, or by whoever watches it.
 pub(super) fn walk<L: Layer>(
@@ -63,10 +96,22 @@ pub(super) fn walk<L: Layer>(
     plan: &Plan<'_, impl Fn(Slot) -> bool>,
     scratch: &mut Scratch,
 ) -> (u64, bool) {
-    let Scratch { visited, pool, slots, ahead, distances, .. } = scratch;
+    let Scratch { visited, pool, batches, .. } = scratch;
     visited.begin(layer.limit());
+    pool.reset(plan.request.ef);
+    pursue(layer, scorer, plan, &mut Plainly { layer, start: plan.start }, (visited, pool, batches))
+}
+
+/// Walks on from what is in the pool and the first batch of an expansion.
+pub(super) fn pursue<L: Layer>(
+    layer: &L,
+    scorer: &dyn Scorer,
+    plan: &Plan<'_, impl Fn(Slot) -> bool>,
+    expansion: &mut impl Expansion,
+    (visited, pool, batches): (&mut Visited, &mut CandidatePool, &mut Batches),
+) -> (u64, bool) {
+    let Batches { slots, ahead, distances } = batches;
     let request = &plan.request;
-    pool.reset(request.ef);
     let admits = |node| (plan.admits)(layer.slot(node));
     // A node that comes to the front is expanded next, so its list is wanted at once, and takes a while.
     let came = Cell::new(false);
@@ -82,33 +127,37 @@ pub(super) fn walk<L: Layer>(
         }
     };
     let factor = Stop::factor(request.ef);
-    let take_next = |pool: &mut CandidatePool| next(pool, request.stop, (request.ef, factor));
-    let collect = |visited: &mut Visited, pool: &CandidatePool, node, slots: &mut Vec<Slot>| {
+    let take_next = |pool: &mut CandidatePool| {
+        let next = next(pool, request.stop, (request.ef, factor));
         if let Some(after) = pool.peek_next() {
             layer.prefetch(after);
         }
-        let batch = visited.insert_all(layer.links(node));
-        slots.clear();
-        slots.extend(visited.at(&batch).iter().map(|node| layer.slot(*node)));
-        batch
+        next
+    };
+    let add_slots = |visited: &Visited, batch: &Range<usize>, slots: &mut Vec<Slot>| {
+        slots.extend(visited.at(batch).iter().map(|node| layer.slot(*node)));
     };
     let (mut compared, mut check_at) = (0, request.next_check(0));
     // Batches are places among the nodes seen: of the one to be compared, whose rows are in `slots`, and of the one compared
     // last, whose distances are in `distances`.
-    let (mut batch, mut last) = (visited.insert_all(std::iter::once(plan.start)), 0..0);
+    let (mut batch, mut last) = (expansion.first(visited), 0..0);
     slots.clear();
-    slots.extend(visited.at(&batch).iter().map(|node| layer.slot(*node)));
+    add_slots(visited, &batch, slots);
     loop {
         came.set(false);
         offer(pool, visited.at(&last), distances);
         let mut next = take_next(pool);
+        ahead.clear();
         // A list that was asked for long ago is here: so its rows can be asked for while this batch is compared.
-        let early = next.filter(|_| !came.get()).map(|node| collect(visited, pool, node, ahead));
+        let early = next.filter(|_| !came.get()).map(|node| {
+            let batch = expansion.near(node, visited);
+            add_slots(visited, &batch, ahead);
+            batch
+        });
         if distances.len() < slots.len() {
             distances.resize(slots.len(), 0.0);
         }
-        let rows_ahead = if early.is_some() { &ahead[..] } else { &[] };
-        scorer.score_ahead(slots, rows_ahead, &mut distances[..slots.len()]);
+        scorer.score_ahead(slots, ahead, &mut distances[..slots.len()]);
         compared += slots.len() as u64;
         last = batch;
         if compared >= check_at {
@@ -127,11 +176,18 @@ pub(super) fn walk<L: Layer>(
         let Some(node) = next else {
             return (compared, false);
         };
+        let asked = ahead.len();
         batch = early.unwrap_or_else(|| {
-            let batch = collect(visited, pool, node, ahead);
-            scorer.prefetch(ahead);
+            let batch = expansion.near(node, visited);
+            add_slots(visited, &batch, ahead);
             batch
         });
+        let rest = expansion.rest(visited);
+        if !rest.is_empty() {
+            add_slots(visited, &rest, ahead);
+            batch.end = rest.end;
+        }
+        scorer.prefetch(&ahead[asked..]);
         std::mem::swap(slots, ahead);
     }
 }
@@ -199,7 +255,8 @@ pub(super) fn search(
     };
     let (start, above) = descend(layers, scorer, (entry, 0), scratch);
     if let Some(admit) = request.admit.filter(|_| request.among_admitted) {
-        let among = Among { start, admit, matches: admit.count_ones(..), request };
+        let matches = KernelBits::new().count_ones(admit.as_slice());
+        let among = Among { start, admit, matches, request };
         let (compared, cut) = walk_among(&layers.base(), scorer, &among, scratch);
         return found(scratch, above + compared, cut);
     }

@@ -60,7 +60,7 @@ pub(crate) fn search(view: &ViewState, request: &SearchRequest) -> Result<Search
 pub(super) fn answer(view: &ViewState, query: &Query, watch: &Watch) -> SearchResponse {
     let mut stats = SearchStats { exact: true, ..SearchStats::default() };
     let mut found: Vec<Ranked> = Vec::new();
-    for (index, segment) in view.segments.iter().enumerate() {
+    for (index, segment) in largest_first(&view.segments) {
         if watch.poll() {
             break;
         }
@@ -73,6 +73,7 @@ pub(super) fn answer(view: &ViewState, query: &Query, watch: &Watch) -> SearchRe
                 degree: view.schema.graph.degree,
                 scans_codes: view.schema.walk_dimension() == view.schema.dimension,
                 watch,
+                bound: kth(&mut found, query.wanted.k),
             };
             let nearest = searching.run(&mut stats);
             found.extend(nearest.into_iter().map(|(distance, slot)| (distance, index, slot)));
@@ -83,6 +84,21 @@ pub(super) fn answer(view: &ViewState, query: &Query, watch: &Watch) -> SearchRe
     stats.interrupted = watch.interrupted();
     stats.exact &= stats.interrupted.is_none();
     SearchResponse { hits: hits(view, found, query.with_payload), stats }
+}
+
+/// The segments and their places: what is found in a large one spares work in those after it.
+fn largest_first(segments: &[SegmentView]) -> impl Iterator<Item = (usize, &SegmentView)> {
+    let mut order: Vec<(usize, &SegmentView)> = segments.iter().enumerate().collect();
+    order.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.rows));
+    order.into_iter()
+}
+
+/// The distance of the `k`-th nearest found, infinite while there are fewer.
+fn kth(found: &mut [Ranked], k: usize) -> f32 {
+    if found.len() < k {
+        return f32::INFINITY;
+    }
+    found.select_nth_unstable_by(k - 1, by_rank).1.0
 }
 
 /// A row of a view: its exact distance, its segment, its slot.
@@ -123,6 +139,8 @@ pub(super) struct Searching<'a> {
     /// Whether codes are of all components, so that a scan can do with them.
     scans_codes: bool,
     pub(super) watch: &'a Watch,
+    /// As many rows as are wanted were found within this distance already.
+    bound: f32,
 }
 
 impl Searching<'_> {
@@ -210,7 +228,7 @@ impl Searching<'_> {
             Some(live) if !among_admitted => (k * self.segment.vector_count()).div_ceil(live.count.max(1)),
             _ => k,
         };
-        Some(Stop { k, shift })
+        Some(Stop { k, shift, bound: self.bound })
     }
 
     /// Candidates in the order of their exact distances, as far as their scores leave it in doubt whether they are

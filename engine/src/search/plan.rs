@@ -9,8 +9,8 @@
 //! scan by sketches = 12,000 + 9 a block of eight rows with a candidate + .8 a candidate
 //! scan by codes    = 9 a candidate                      rows come in order, so memory is no obstacle
 //! exact scan       = 25 a candidate
-//! walk             = 25 a distance     of ef * degree / 3.7 + degree * log2(rows) * .9, over the share of candidates
-//! walk among       = the same, undivided, 45 each, and 1.6 more a list that is read to find 24 candidates of a step
+//! walk             = 20 a distance     of ef * degree / 3.7 + degree * log2(rows) * .9, over the share of candidates
+//! walk among       = the same, undivided, 30 each, and 1.6 more a list that is read to find 24 candidates of a step
 //! ```
 //! Measured with `benches/src/bin/filters.rs` on 60,000 text embeddings of 384 components with four bits (one core of two of
 //! an AMD Zen 5), as differences of mean latencies between selectivities and widths; what a block takes by
@@ -35,9 +35,9 @@ const CODE_NS: f64 = 9.0;
 /// A candidate of an exact scan.
 const ROW_NS: f64 = 25.0;
 /// A distance of a walk, with all that belongs to it.
-const DISTANCE_NS: f64 = 25.0;
-/// The same among admitted rows, whose lists are filtered and whose rows nobody asked for ahead.
-const AMONG_NS: f64 = 45.0;
+const DISTANCE_NS: f64 = 20.0;
+/// The same among admitted rows, whose lists are filtered.
+const AMONG_NS: f64 = 30.0;
 /// Distances of a walk for each unit of width and link.
 const WIDTH_DISTANCES: f64 = 1.0 / 3.7;
 /// Distances of a walk on its way, for each link and halving of the rows.
@@ -135,17 +135,17 @@ pub(crate) fn choose(counts: &Counts, wanted: &Wanted) -> Plan {
     let among_admitted = filtered || share < PLAIN_SHARE_MIN;
     let (ef, degree) = (wanted.ef as f64, degree as f64);
     let distances = ef * degree * WIDTH_DISTANCES + degree * (vectors as f64).log2() * WAY_DISTANCES;
-    let walk_ns = if among_admitted {
+    let (walk_ns, distance_ns) = if among_admitted {
         let lists = ((STEP / (degree * share)) - 1.0).clamp(0.0, degree * (1.0 - share));
-        (distances + ef * LIST_DISTANCES * lists) * AMONG_NS
+        ((distances + ef * LIST_DISTANCES * lists) * AMONG_NS, AMONG_NS)
     } else {
-        distances / share * DISTANCE_NS
+        (distances / share * DISTANCE_NS, DISTANCE_NS)
     };
     let (_, scan_ns) = cheapest_scan(counts, wanted);
     if walk_ns >= scan_ns {
         return Plan::Scan;
     }
-    let distances_max = if candidates == vectors { u64::MAX } else { (scan_ns / DISTANCE_NS) as u64 };
+    let distances_max = if candidates == vectors { u64::MAX } else { (scan_ns / distance_ns) as u64 };
     Plan::Walk(Way { distances_max, among_admitted })
 }
 
@@ -166,14 +166,14 @@ mod tests {
             ((256, 256, false, 10, 64, false), Plan::Scan),
             ((1_000, 1_000, false, 10, 64, false), Plan::Scan),
             ((4_000, 4_000, false, 10, 64, false), free),
-            ((100_000, 90_000, false, 10, 64, false), walk(32_400, false)),
-            ((100_000, 90_000, true, 10, 64, false), walk(32_400, true)),
-            ((100_000, 50_000, false, 10, 64, false), walk(18_000, true)),
-            ((100_000, 20_000, true, 10, 64, false), walk(7_200, true)),
+            ((100_000, 90_000, false, 10, 64, false), walk(40_500, false)),
+            ((100_000, 90_000, true, 10, 64, false), walk(27_000, true)),
+            ((100_000, 50_000, false, 10, 64, false), walk(15_000, true)),
+            ((100_000, 20_000, true, 10, 64, false), walk(6_000, true)),
             ((100_000, 5_000, true, 10, 64, false), Plan::Scan),
             ((100_000, 1_000, true, 10, 64, false), Plan::Scan),
-            ((1_000_000, 40_000, true, 10, 64, false), walk(14_400, true)),
-            ((1_000_000, 20_000, true, 10, 64, false), Plan::Scan),
+            ((1_000_000, 40_000, true, 10, 64, false), walk(12_000, true)),
+            ((1_000_000, 20_000, true, 10, 64, false), walk(6_000, true)),
             ((1_000_000, 5_000, true, 10, 64, false), Plan::Scan),
             ((100_000, 100_000, false, 5_000, 10_000, false), Plan::Scan),
             ((10_000_000, 10_000_000, false, 5_000, 10_000, false), free),
@@ -224,7 +224,7 @@ mod tests {
             has_codes: true,
             blocks: Some(7_500),
         };
-        assert_eq!(choose(&counts, &wanted), Plan::Walk(Way { distances_max: 4_140, among_admitted: true }));
+        assert_eq!(choose(&counts, &wanted), Plan::Walk(Way { distances_max: 3_450, among_admitted: true }));
     }
 
     #[test]

@@ -2,18 +2,18 @@
 //!
 //! ```text
 //! for each block of candidates
-//!     sketches  rule out what is farther than the bound: of 30,000 rows all but two in a hundred    (`vectors/sketch.rs`)
+//!     sketches  rule out nearly all of what is farther than the bound          (`vectors/sketch.rs`)
 //!     codes     of what is left give distances, of which the `ef` least are kept
 //! exact rows decide on those that codes leave in doubt                                            (`reranked`)
 //! ```
 //! The bound is the `k`-th least distance of codes found so far, and the margin that the codes leave; it falls as the scan
 //! goes on. Neighbours often follow each other (the pieces of a document), so one word of the bitmap in 32 is looked at
-//! first, which tells how near rows are on the whole: of the 30,000 farthest of 60,000 rows, three in a hundred have their
-//! codes compared then. Where there are no sketches all candidates are compared by codes, and where there are no codes, or codes of a
+//! first, which tells how near rows are on the whole, so that the sketches of all others rule out more. Where there are no
+//! sketches all candidates are compared by codes, and where there are no codes, or codes of a
 //! prefix, by the exact rows.
 
 use super::SearchStats;
-use ragstone_kernels::SKETCH_BLOCK;
+use ragstone_kernels::{KernelBits, SKETCH_BLOCK};
 
 use super::execute::{Searching, by_distance};
 use super::plan::{ScanBy, Wanted};
@@ -162,14 +162,8 @@ impl Searching<'_> {
     /// Blocks of sketches that have a candidate; `None` where there are no sketches.
     pub(super) fn blocks(&self, candidates: Option<&Candidates>) -> Option<usize> {
         self.segment.vectors().sketches()?;
-        let blocks_of = |word: &usize| {
-            const LOWEST: usize = usize::MAX / 255;
-            let halves = word | word >> 4;
-            let quarters = halves | halves >> 2;
-            ((quarters | quarters >> 1) & LOWEST).count_ones() as usize
-        };
         let all = || self.segment.vector_count().div_ceil(SKETCH_BLOCK);
-        Some(candidates.map_or_else(all, |found| found.bits.as_slice().iter().map(blocks_of).sum()))
+        Some(candidates.map_or_else(all, |found| KernelBits::new().count_blocks(found.bits.as_slice())))
     }
 
     /// The nearest of all candidates: by their sketches and codes, if there are some and nothing exact is asked, with a second

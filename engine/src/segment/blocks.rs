@@ -171,7 +171,7 @@ impl Blocks {
     }
 
     /// Reads the footer.
-    fn read(file: &[u8]) -> Result<Self, Fault> {
+    pub(super) fn read(file: &[u8]) -> Result<Self, Fault> {
         let fault = |offset: usize, reason: &str| Err((offset, reason.to_owned()));
         if file.len() < FOOTER_BYTES + SECTION_ALIGNMENT as usize {
             return fault(0, "the file is too short for a segment");
@@ -199,11 +199,43 @@ impl Blocks {
         Ok(Self { body_bytes, block_bytes, table_crc, meta_offset, version })
     }
 
-    fn table<'a>(&self, file: &'a [u8]) -> &'a [u8] {
+    /// Bytes of the footer.
+    pub(super) const FOOTER_BYTES: usize = FOOTER_BYTES;
+
+    pub(super) fn table<'a>(&self, file: &'a [u8]) -> &'a [u8] {
         &file[self.body_bytes..file.len() - FOOTER_BYTES]
     }
 
-    fn check_table(&self, file: &[u8]) -> Result<(), Fault> {
+    /// Where the table begins.
+    pub(super) fn table_start(&self) -> usize {
+        self.body_bytes
+    }
+
+    /// What the checksum of the table must be.
+    pub(super) fn table_crc(&self) -> u32 {
+        self.table_crc
+    }
+
+    /// What the checksum of a block must be.
+    pub(super) fn crc(&self, file: &[u8], block: usize) -> u32 {
+        u32_at(self.table(file), block)
+    }
+
+    pub(super) fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Where the meta section lies.
+    pub(super) fn meta(&self) -> Range<usize> {
+        self.meta_offset..self.body_bytes
+    }
+
+    /// The blocks in which a range lies.
+    pub(super) fn of(&self, range: &Range<usize>) -> Range<usize> {
+        range.start / self.block_bytes..range.end.min(self.body_bytes).div_ceil(self.block_bytes)
+    }
+
+    pub(super) fn check_table(&self, file: &[u8]) -> Result<(), Fault> {
         if crc32fast::hash(self.table(file)) == self.table_crc {
             return Ok(());
         }

@@ -17,6 +17,7 @@ mod ids;
 mod integrity;
 pub(crate) mod merge_policy;
 mod meta;
+mod salvage;
 mod sealed;
 pub(crate) mod tombstones;
 mod view;
@@ -25,6 +26,7 @@ mod writer;
 #[cfg(test)]
 pub(crate) use blocks::with_block_bytes;
 pub(crate) use growing::{GrowingRow, GrowingSegment};
+pub(crate) use salvage::{Salvage, Saved, damaged_blocks};
 pub(crate) use sealed::{Check, Opening, SealedSegment};
 pub(crate) use tombstones::DeadRows;
 pub(crate) use view::{Candidates, Parts, Segment, SegmentView};

@@ -340,7 +340,7 @@ pub(super) fn key_of_id(id: &PointId) -> Vec<u8> {
     }
 }
 
-fn id_of_key(key: &[u8]) -> PointId {
+pub(super) fn id_of_key(key: &[u8]) -> PointId {
     match key.split_first() {
         Some((0, number)) => PointId::Num(match number.first_chunk() {
             Some(bytes) => u64::from_be_bytes(*bytes),

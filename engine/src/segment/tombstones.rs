@@ -67,7 +67,18 @@ pub(crate) fn write(dir: &dyn Dir, name: &str, segment: u64, rows: u32, dead: &D
 /// Reads a tombstone file of a segment whose first `vectors` rows have a vector.
 pub(crate) fn read(dir: &dyn Dir, name: &str, segment: u64, rows: u32, vectors: u32) -> Result<DeadRows> {
     let bytes = dir.read(name)?;
-    let fault = |offset: usize, reason: String| Err(corrupt(dir, name, offset as u64, reason));
+    decode(&bytes, segment, rows, vectors)
+        .map_err(|(offset, reason)| corrupt(dir, name, offset as u64, reason))
+}
+
+/// Reads the bytes of such a file; the error is the offset and what is wrong there.
+pub(crate) fn decode(
+    bytes: &[u8],
+    segment: u64,
+    rows: u32,
+    vectors: u32,
+) -> Result<DeadRows, (usize, String)> {
+    let fault = |offset: usize, reason: String| Err((offset, reason));
     if bytes.len() < HEADER_BYTES + 4 || !bytes.starts_with(MAGIC) {
         return fault(0, "this is not a tombstone file".into());
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
+use ragstone_kernels::KernelBits;
 
 use super::ids::IdRuns;
 use super::{DeadRows, GrowingSegment, SealedSegment};
@@ -236,7 +237,7 @@ impl SegmentView {
                 Arc::make_mut(&mut bits).remove_range(first..);
             }
         }
-        let count = bits.count_ones(..);
+        let count = KernelBits::new().count_ones(bits.as_slice());
         Candidates { bits, count }
     }
 

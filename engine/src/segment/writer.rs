@@ -13,6 +13,7 @@ use super::sealed::{Check, Opening, SealedSegment, key_of_id};
 use super::{DeadRows, Segment, SegmentView, segment_file};
 use crate::dir::{Access, Dir};
 use crate::error::Result;
+use crate::faults::{self, Mutant};
 use crate::graph::{BuildRequest, BuiltGraph, Resumed, build, build_on};
 use crate::payload::{ColumnBuilder, FieldTable};
 use crate::schema::Schema;
@@ -68,7 +69,10 @@ impl SealedFrom {
 /// Sealed sources are verified first, if they were not yet: copied damage would have right checksums.
 pub(crate) fn seal(dir: &dyn Dir, request: &SealRequest<'_>) -> Result<Option<SealedFrom>> {
     request.sources.iter().filter_map(SegmentView::as_sealed).try_for_each(|sealed| sealed.verify_once())?;
-    let rows = live_rows(request.sources);
+    let mut rows = live_rows(request.sources);
+    if faults::is(Mutant::SealDropsLastRow) {
+        rows.pop();
+    }
     if rows.is_empty() {
         return Ok(None);
     }
@@ -117,6 +121,7 @@ struct Writing<'a> {
 impl Writing<'_> {
     fn write_and_open(&self) -> Result<Arc<SealedSegment>> {
         self.write()?;
+        faults::point(self.step("seal.file", "merge.file"));
         self.dir.sync()?;
         let SealRequest { id, schema, encodings, storage, .. } = *self.request;
         let opening = Opening { schema, encodings, storage, check: Check::Written };
@@ -130,13 +135,16 @@ impl Writing<'_> {
         let vectors = self.rows.iter().take_while(|row| row.has_vector).count();
         let vector_rows = section(&mut out, |out| self.write_vectors(out, vectors))?;
         out.flush()?;
+        faults::point(self.step("seal.vectors", "merge.vectors"));
         // What follows is made of the vectors as the file has them, so that memory holds them once.
         let written = self.written_rows(&name, vector_rows)?;
         let codes = self.write_codes(&mut out, &written)?;
         let sketches = self.write_sketches(&mut out, &written)?;
         let graph = section(&mut out, |out| self.write_graph(out, written, vectors))?;
+        faults::point(self.step("seal.graph", "merge.graph"));
         let (order, id_ends, ids) = self.write_ids(&mut out)?;
         let columns = self.write_columns(&mut out)?;
+        faults::point(self.step("seal.columns", "merge.columns"));
         let meta = Meta {
             segment: id,
             rows: self.rows.len() as u32,
@@ -155,6 +163,12 @@ impl Writing<'_> {
             columns,
         };
         out.finish(&meta.encode())
+    }
+
+    /// The name of a fail point in a seal or in a merge.
+    fn step(&self, of_seal: &'static str, of_merge: &'static str) -> &'static str {
+        let is_merge = self.request.sources.iter().all(|source| source.as_sealed().is_some());
+        if is_merge { of_merge } else { of_seal }
     }
 
     fn source(&self, row: &LiveRow) -> &SegmentView {

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
-use crate::wal::{FileLog, Log, Record, Ticket};
+use crate::wal::{ClosedLog, FileLog, Log, LogMark, Record, Ticket};
 
 /// Of a database in memory: nobody will ever read it, so it keeps nothing. A write is as durable as it will be when it
 /// is submitted.
@@ -37,8 +37,28 @@ impl Log for VolatileLog {
         }
     }
 
-    fn cut(&self, _: &dyn Fn(u64) -> u64) -> Result<()> {
+    fn cut(&self, _: u64, _: &dyn Fn(u64) -> u64) -> Result<()> {
         Ok(())
+    }
+
+    fn keep(&self, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn release(&self, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn mark(&self) -> LogMark {
+        LogMark { position: self.submitted.load(Ordering::Relaxed), ..LogMark::default() }
+    }
+
+    fn fulfil(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn close(&self) -> Result<ClosedLog> {
+        Err(Error::invalid("db", "a database in memory has no log that could be copied"))
     }
 
     fn verify(&self) -> Result<()> {
@@ -79,8 +99,28 @@ impl Log for ReadOnlyLog {
         Err(Error::ReadOnly { path: self.path.clone() })
     }
 
-    fn cut(&self, _: &dyn Fn(u64) -> u64) -> Result<()> {
+    fn cut(&self, _: u64, _: &dyn Fn(u64) -> u64) -> Result<()> {
         self.check()
+    }
+
+    fn keep(&self, _: u64) -> Result<()> {
+        self.check()
+    }
+
+    fn release(&self, _: u64) -> Result<()> {
+        self.check()
+    }
+
+    fn mark(&self) -> LogMark {
+        self.read.mark()
+    }
+
+    fn fulfil(&self) -> Result<()> {
+        self.check()
+    }
+
+    fn close(&self) -> Result<ClosedLog> {
+        Err(Error::ReadOnly { path: self.path.clone() })
     }
 
     fn verify(&self) -> Result<()> {

@@ -4,13 +4,17 @@ mod concurrency;
 mod corruption;
 mod crash;
 mod faults;
+mod full;
 mod lazy;
+mod mutants;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::dir::memory::MemoryDir;
-use crate::{Batch, Db, DbOptions, Filter, Op, Point, PointId, Result, Schema, ScrollRequest, Value, Verify};
+use crate::{
+    Batch, Db, DbOptions, Filter, OnDamage, Op, Point, PointId, Result, Schema, ScrollRequest, Value, Verify,
+};
 
 /// What a database holds: collections, points, and the version written last.
 type Contents = BTreeMap<String, BTreeMap<PointId, i64>>;
@@ -27,8 +31,15 @@ enum Step {
 
 /// Small segments, sealed by the writer itself, so that every run makes the same calls.
 fn options() -> DbOptions {
-    let verify = Verify::OnOpen;
-    DbOptions { seal_rows: 8, log_file_bytes: 600, background: false, verify, ..DbOptions::default() }
+    let (verify, on_damage) = (Verify::OnOpen, OnDamage::Refuse);
+    DbOptions {
+        seal_rows: 8,
+        log_file_bytes: 600,
+        background: false,
+        verify,
+        on_damage,
+        ..DbOptions::default()
+    }
 }
 
 /// Opens and checks everything.

@@ -3,8 +3,8 @@
 //! **Problem.** A filter may leave half of all rows, none of them near the query: no walk finds the nearest of them quickly,
 //! and comparing the codes of 30,000 rows takes as long as ten walks. **Idea.** A sketch is a fourth of the shortest code,
 //! and tells how near a row may be at most (`ragstone_kernels::KernelSketch`, after RaBitQ): of the rows of a scan the codes of
-//! two in a hundred are compared, the exact vectors of fewer, and the result is the same. So scans are the better way up to
-//! tens of thousands of rows.
+//! few are compared, the exact vectors of fewer, and the result is the same but for rare rows (see below). So scans are the
+//! better way up to tens of thousands of rows.
 //!
 //! ```text
 //! sketch     = the signs of r, the row less the centroid, rotated                (`centred.rs`)
@@ -15,7 +15,7 @@
 //! The error is that of `first <s, q'>` in the root of the mean square, measured on pairs of rows at training as a part of
 //! `first |q'|`. The first factor grows with the length of `r`, so every row gets the doubt that is its own. Two deviations leave
 //! out one row in forty of those that belong to the result, if it lies just within the bound, and hardly any of the nearer
-//! ones; with three, which leave out one in a thousand, twice as many codes were compared and recall was the same.
+//! ones; with three, which leave out one in a thousand, more codes are compared for rows that are rarely missed.
 //!
 //! Sketches are a section of the segment's file, made when it is sealed (1.5 us a row), not when it is opened or first
 //! scanned: opening takes no longer for a large file, and no search has to wait. A row takes `ceil(dimension / 64) * 8 + 4`

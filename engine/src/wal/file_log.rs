@@ -1,12 +1,24 @@
-//! The log as files of the database directory: opening, group commit, rotation, cutting.
+//! The log as files of the database directory: opening, group commit, rotation, cutting. What is kept of it after the cut,
+//! and closing it for a copy, are in `kept.rs`.
+
+mod kept;
+mod refused;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::frame::{self, Fault};
-use super::{Log, Record, Ticket};
+use self::kept::KeptFile;
+use self::refused::Refused;
+use super::frame::{self, Fault, FrameHeader};
+use super::names::{file_name, file_number};
+use super::{ClosedLog, Log, LogMark, Record, Ticket, check_file};
 use crate::dir::{Dir, DirFile, corrupt};
 use crate::error::{Error, Result};
+use crate::faults::{self, Mutant};
+
+/// Gets each record with the name of its file and its offset there.
+type Replay<'a> = dyn FnMut(&str, usize, Record<'_>) -> Result<()> + 'a;
 
 /// How the log behaves.
 #[derive(Clone, Copy, Debug)]
@@ -15,22 +27,22 @@ pub(crate) struct LogOptions {
     pub(crate) file_bytes: u64,
     /// Bytes that may be queued for the disk; a writer waits beyond them.
     pub(crate) queue_bytes: usize,
+    /// Bytes of what was cut that are kept for an archive.
+    pub(crate) keep_bytes: u64,
+    /// Microseconds since 1970.
+    pub(crate) clock: fn() -> u64,
 }
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { file_bytes: 64 << 20, queue_bytes: 256 << 20 }
+        Self { file_bytes: 64 << 20, queue_bytes: 256 << 20, keep_bytes: 0, clock: system_time_us }
     }
 }
 
-/// The number in the name of a log file.
-pub(super) fn file_number(name: &str) -> Option<u64> {
-    let digits = name.strip_prefix("log-")?;
-    (digits.len() == 16).then(|| u64::from_str_radix(digits, 16).ok()).flatten()
-}
-
-fn file_name(number: u64) -> String {
-    format!("log-{number:016x}")
+/// A clock before 1970 reads as 1970: the log's times only never go back.
+fn system_time_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A file with records.
@@ -38,6 +50,10 @@ fn file_name(number: u64) -> String {
 struct LogFile {
     number: u64,
     size_bytes: u64,
+    /// The position of its first record, 0 if it has none.
+    first: u64,
+    /// When the record before it was written.
+    after_us: u64,
     /// The last sequence number of each log id in it.
     last: BTreeMap<u64, u64>,
 }
@@ -46,7 +62,8 @@ struct LogFile {
 #[derive(Debug, Default)]
 struct Queue {
     records: Vec<u8>,
-    last: BTreeMap<u64, u64>,
+    /// Log id and number of each.
+    numbers: Vec<(u64, u64)>,
 }
 
 /// The file that frames are appended to.
@@ -59,16 +76,26 @@ struct Tail {
 
 struct State {
     queue: Queue,
-    /// Tickets given out.
+    /// The position of the last record queued.
     submitted: u64,
-    /// Tickets durable.
+    /// The position of the last record that is durable.
     durable: u64,
+    /// When it was written.
+    time_us: u64,
     /// Whether a leader is writing; it has the tail then.
     leading: bool,
     tail: Option<Tail>,
+    /// Whether the next frame begins a file.
+    ends_file: bool,
+    /// Files with numbers below are ended: set whenever `ends_file` is fulfilled.
+    ended_below: u64,
     files: VecDeque<LogFile>,
+    /// What was cut and is kept, oldest first.
+    kept: VecDeque<KeptFile>,
+    keep_bytes: u64,
     next_number: u64,
     poison: Option<String>,
+    refused: Refused,
 }
 
 /// One log in the files `log-<number>` of a directory.
@@ -87,29 +114,39 @@ impl std::fmt::Debug for FileLog {
 }
 
 impl FileLog {
-    /// Reads every record, oldest first, cuts a torn tail, and is then ready for new ones.
+    /// Reads every record, oldest first, cuts a torn tail, and is then ready for new ones, which come after `mark`.
     ///
     /// `replay` gets each record with the name of its file and its offset there.
     pub(crate) fn open(
         dir: Arc<dyn Dir>,
         options: LogOptions,
-        replay: &mut dyn FnMut(&str, usize, Record<'_>) -> Result<()>,
+        mut mark: LogMark,
+        replay: &mut Replay<'_>,
     ) -> Result<Self> {
-        let numbers: Vec<u64> = dir.list()?.iter().filter_map(|name| file_number(name)).collect();
+        let names = dir.list()?;
+        let numbers: Vec<u64> = names.iter().filter_map(|name| file_number(name)).collect();
         let mut files = VecDeque::new();
         for (index, &number) in numbers.iter().enumerate() {
             let is_last = index + 1 == numbers.len();
-            files.extend(Self::open_file(&dir, number, is_last, replay)?);
+            files.extend(Self::open_file(&dir, (number, is_last), &mut mark, replay)?);
         }
+        let kept = kept::find(&*dir, &names);
+        let used = kept.back().map(|file| file.number).into_iter().chain(numbers.last().copied()).max();
         let state = State {
             queue: Queue::default(),
-            submitted: 0,
-            durable: 0,
+            submitted: mark.position,
+            durable: mark.position,
+            time_us: mark.time_us,
             leading: false,
             tail: None,
+            ends_file: false,
+            ended_below: 0,
             files,
-            next_number: numbers.last().map_or(1, |last| last + 1),
+            kept,
+            keep_bytes: options.keep_bytes,
+            next_number: used.map_or(1, |last| last + 1).max(mark.next_file),
             poison: None,
+            refused: Refused::default(),
         };
         Ok(Self { dir, options, state: Mutex::new(state), changed: Condvar::new() })
     }
@@ -117,16 +154,24 @@ impl FileLog {
     /// Replays one file; `None` if it held nothing and was removed.
     fn open_file(
         dir: &Arc<dyn Dir>,
-        number: u64,
-        is_last: bool,
-        replay: &mut dyn FnMut(&str, usize, Record<'_>) -> Result<()>,
+        (number, is_last): (u64, bool),
+        mark: &mut LogMark,
+        replay: &mut Replay<'_>,
     ) -> Result<Option<LogFile>> {
         let name = file_name(number);
-        let bytes = dir.read(&name)?;
-        let mut last = BTreeMap::new();
-        let fault = frame::read_file(&bytes, number, |offset, record| {
+        let mut bytes = dir.read(&name)?;
+        if is_last && faults::is(Mutant::DropLastFrame) {
+            bytes.pop();
+        }
+        let (mut first, mut last, after_us) = (0, BTreeMap::new(), mark.time_us);
+        let fault = frame::read_file(&bytes, number, |place, record| {
+            if last.is_empty() {
+                first = place.position;
+            }
+            mark.position = mark.position.max(place.position);
+            mark.time_us = mark.time_us.max(place.time_us);
             last.insert(record.log_id, record.seq);
-            replay(&name, offset, record)
+            replay(&name, place.offset, record)
         })?;
         let mut size_bytes = bytes.len() as u64;
         match fault {
@@ -134,6 +179,7 @@ impl FileLog {
             Some(Fault { offset, torn: true, reason }) if is_last => {
                 tracing::warn!(file = %name, offset, reason, "cut the torn tail of the log");
                 size_bytes = offset as u64;
+                faults::point("recovery.torn");
                 if offset >= frame::FILE_HEADER_BYTES {
                     dir.truncate(&name, size_bytes)?;
                 }
@@ -145,7 +191,7 @@ impl FileLog {
             dir.sync()?;
             return Ok(None);
         }
-        Ok(Some(LogFile { number, size_bytes, last }))
+        Ok(Some(LogFile { number, size_bytes, first, after_us, last }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -160,19 +206,26 @@ impl FileLog {
         }
     }
 
-    /// Writes and syncs one frame; only the leader is here.
-    fn write_frame(&self, tail: Option<Tail>, next_number: u64, records: &[u8]) -> Result<Tail> {
+    /// Writes and syncs one frame, which comes after `mark`; only the leader is here.
+    fn write_frame(&self, tail: Option<Tail>, mark: &mut LogMark, records: &[u8]) -> Result<Tail> {
         let mut tail = match tail {
-            Some(tail) if tail.size_bytes < self.options.file_bytes => tail,
-            _ => self.begin_file(next_number)?,
+            Some(tail) => tail,
+            None => self.begin_file(mark.next_file)?,
         };
+        mark.time_us = mark.time_us.max((self.options.clock)());
         let length_bytes = u32::try_from(records.len()).expect("the queue is bounded below 4 GiB");
-        let header = frame::frame_header(tail.frames, length_bytes);
+        let (number, position, time_us) = (tail.frames, mark.position + 1, mark.time_us);
+        let header = FrameHeader { number, position, time_us, length_bytes };
         // One call, so that a small frame is one write for the system.
-        let mut bytes = header;
+        let mut bytes = header.encode();
         bytes.extend_from_slice(records);
+        faults::point("write.frame");
         tail.file.write(&bytes)?;
-        tail.file.sync()?;
+        faults::point("write.written");
+        if !faults::is(Mutant::AcknowledgeBeforeSync) {
+            tail.file.sync()?;
+        }
+        faults::point("write.synced");
         tail.size_bytes += bytes.len() as u64;
         tail.frames += 1;
         Ok(tail)
@@ -183,6 +236,7 @@ impl FileLog {
         let header = frame::file_header(number);
         file.write(&header)?;
         file.sync()?;
+        faults::point("write.file");
         self.dir.sync()?;
         Ok(Tail { file, number, size_bytes: header.len() as u64, frames: 0 })
     }
@@ -191,18 +245,42 @@ impl FileLog {
     fn lead<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, Result<()>) {
         state.leading = true;
         let queue = std::mem::take(&mut state.queue);
-        let tail = state.tail.take();
-        let (up_to, next_number) = (state.submitted, state.next_number);
+        let ends_file = std::mem::take(&mut state.ends_file);
+        let goes_on = |tail: &Tail| !ends_file && tail.size_bytes < self.options.file_bytes;
+        let tail = state.tail.take().filter(goes_on);
+        if ends_file {
+            state.ended_below = state.next_number;
+        }
+        let (up_to, mut mark) = (state.submitted, state.mark());
+        // They are the records right behind what is durable, so they keep their positions.
+        let voids = state.refused.voids.len();
+        let mut records = state.refused.records();
+        records.extend_from_slice(&queue.records);
+        let torn = state.refused.torn.or(tail.as_ref().map(|tail| (tail.number, tail.size_bytes)));
+        let cut = state.refused.torn;
         drop(state);
-        let written = self.write_frame(tail, next_number, &queue.records);
+        let written = cut
+            .map_or(Ok(()), |(number, size_bytes)| self.dir.truncate(&file_name(number), size_bytes))
+            .and_then(|()| self.write_frame(tail, &mut mark, &records));
         let mut state = self.state();
         state.leading = false;
         let result = match written {
             Ok(tail) => {
-                state.durable = up_to;
-                state.note_frame(&tail, queue.last);
+                let voids: Vec<(u64, u64)> = state.refused.voids.drain(..voids).collect();
+                state.refused.torn = None;
+                state.note_frame(&tail, voids.into_iter().chain(queue.numbers));
+                (state.durable, state.time_us) = (up_to, mark.time_us);
                 state.tail = Some(tail);
                 Ok(())
+            }
+            Err(error) if error.is_full() => {
+                // Together with what was queued meanwhile, so that the numbers without a record are the last ones.
+                let late = std::mem::take(&mut state.queue).numbers;
+                state.refused.voids.extend(queue.numbers.into_iter().chain(late));
+                state.refused.torn = torn;
+                let State { durable, submitted, refused, .. } = &mut *state;
+                refused.note(*durable, *submitted, &error);
+                Err(error)
             }
             Err(error) => {
                 state.poison.get_or_insert_with(|| error.to_string());
@@ -215,14 +293,21 @@ impl FileLog {
 }
 
 impl State {
-    fn note_frame(&mut self, tail: &Tail, last: BTreeMap<u64, u64>) {
+    fn mark(&self) -> LogMark {
+        LogMark { next_file: self.next_number, position: self.durable, time_us: self.time_us }
+    }
+
+    /// Counts a frame that was written after what is durable so far.
+    fn note_frame(&mut self, tail: &Tail, numbers: impl Iterator<Item = (u64, u64)>) {
         if tail.number == self.next_number {
             self.next_number += 1;
-            self.files.push_back(LogFile { number: tail.number, size_bytes: 0, last: BTreeMap::new() });
+            let first = self.durable + 1;
+            let (number, after_us, last) = (tail.number, self.time_us, BTreeMap::new());
+            self.files.push_back(LogFile { number, size_bytes: 0, first, after_us, last });
         }
         if let Some(file) = self.files.back_mut() {
             file.size_bytes = tail.size_bytes;
-            file.last.extend(last);
+            file.last.extend(numbers);
         }
     }
 }
@@ -234,7 +319,8 @@ impl Log for FileLog {
         loop {
             Self::refusal(&state)?;
             let queued = state.queue.records.len();
-            if queued == 0 || queued + bytes.len() <= self.options.queue_bytes {
+            let has_room = queued == 0 || queued + bytes.len() <= self.options.queue_bytes;
+            if has_room && state.refused.voids.is_empty() {
                 break;
             }
             // Whoever queued the rest is about to wait for it, and so will lead or be led.
@@ -247,16 +333,84 @@ impl Log for FileLog {
             }
         }
         state.queue.records.extend_from_slice(&bytes);
-        state.queue.last.insert(record.log_id, record.seq);
+        state.queue.numbers.push((record.log_id, record.seq));
         state.submitted += 1;
         Ok(Ticket(state.submitted))
     }
 
     fn wait(&self, ticket: Ticket) -> Result<()> {
         let mut state = self.state();
-        while state.durable < ticket.0 {
+        if faults::is(Mutant::AcknowledgeBeforeLog) && state.queue.records.len() < 8 << 10 {
+            return Ok(());
+        }
+        loop {
+            if let Some(error) = state.refused.tell(ticket.0) {
+                return Err(error);
+            }
+            if state.durable >= ticket.0 {
+                return Ok(());
+            }
             // A frame under way decides before a poison does: it may make this ticket durable, and the writers after
             // it in the frame wait for this one to be applied.
+            if state.leading {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            Self::refusal(&state)?;
+            let (relocked, result) = self.lead(state);
+            state = relocked;
+            // If the disk is full, this ticket is told so like the others.
+            result.or_else(|error| if error.is_full() { Ok(()) } else { Err(error) })?;
+        }
+    }
+
+    fn poison(&self, cause: &str) {
+        self.state().poison.get_or_insert_with(|| cause.to_owned());
+        self.changed.notify_all();
+    }
+
+    fn check(&self) -> Result<()> {
+        Self::refusal(&self.state())
+    }
+
+    fn cut(&self, stays: u64, stored: &dyn Fn(u64) -> u64) -> Result<()> {
+        let mut removable = Vec::new();
+        {
+            let mut state = self.state();
+            while let Some(file) = state.files.front() {
+                let is_tail = state.files.len() == 1;
+                let is_needed = file.last.iter().any(|(&log_id, &seq)| seq > stored(log_id));
+                // The leader is appending to the last file.
+                if (is_tail && state.leading) || is_needed || file.number >= stays {
+                    break;
+                }
+                let number = file.number;
+                state.refused.torn = state.refused.torn.filter(|(torn, _)| *torn != number);
+                removable.extend(state.files.pop_front());
+                if is_tail {
+                    state.tail = None;
+                }
+            }
+        }
+        self.remove_or_keep(&removable)
+    }
+
+    fn keep(&self, bytes: u64) -> Result<()> {
+        self.state().keep_bytes = bytes;
+        self.remove_or_keep(&[])
+    }
+
+    fn release(&self, position: u64) -> Result<()> {
+        self.release_kept(position)
+    }
+
+    fn mark(&self) -> LogMark {
+        self.state().mark()
+    }
+
+    fn fulfil(&self) -> Result<()> {
+        let mut state = self.state();
+        while !state.refused.voids.is_empty() {
             if state.leading {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
@@ -269,37 +423,8 @@ impl Log for FileLog {
         Ok(())
     }
 
-    fn poison(&self, cause: &str) {
-        self.state().poison.get_or_insert_with(|| cause.to_owned());
-        self.changed.notify_all();
-    }
-
-    fn check(&self) -> Result<()> {
-        Self::refusal(&self.state())
-    }
-
-    fn cut(&self, stored: &dyn Fn(u64) -> u64) -> Result<()> {
-        let mut removable = Vec::new();
-        {
-            let mut state = self.state();
-            while let Some(file) = state.files.front() {
-                let is_tail = state.files.len() == 1;
-                // The leader is appending to the last file.
-                if (is_tail && state.leading) || file.last.iter().any(|(&log_id, &seq)| seq > stored(log_id))
-                {
-                    break;
-                }
-                removable.push(file.number);
-                state.files.pop_front();
-                if is_tail {
-                    state.tail = None;
-                }
-            }
-        }
-        for number in &removable {
-            self.dir.remove(&file_name(*number))?;
-        }
-        if removable.is_empty() { Ok(()) } else { self.dir.sync() }
+    fn close(&self) -> Result<ClosedLog> {
+        self.close_files()
     }
 
     fn verify(&self) -> Result<()> {
@@ -320,10 +445,7 @@ impl Log for FileLog {
             let Some(durable) = bytes.get(..size_bytes as usize) else {
                 return Err(fault(bytes.len(), format!("the file had {size_bytes} bytes and was cut")));
             };
-            let found = frame::read_file(durable, number, |_, _| Ok::<(), Error>(()))?;
-            if let Some(Fault { offset, reason, .. }) = found {
-                return Err(fault(offset, reason));
-            }
+            check_file(durable, number).map_err(|(offset, reason)| fault(offset, reason))?;
         }
         Ok(())
     }

@@ -3,47 +3,84 @@
 //! ```text
 //! file    = file-header frame*
 //! file-header = magic "RAGSLOG\0" | version u32 | number u64 | crc u32                         (24 bytes)
-//! frame   = magic "RFRM" | number u64 | length u32 | crc u32 | record*                         (header: 20 bytes)
+//! frame   = magic "RFRM" | number u64 | position u64 | time u64 | length u32 | crc u32 | record*   (header: 36 bytes)
 //! record  = log-id u64 | seq u64 | length u32 | crc u32 | body                                 (header: 24 bytes)
 //! ```
 //! A header's crc is over the bytes before it; a record's crc is over its header before the crc, then its body. A
-//! frame's number counts frames in its file from 0, its length is the bytes of its records.
+//! frame's number counts frames in its file from 0, its length is the bytes of its records. Its position is that of its
+//! first record among all records of the database, from 1; its time, in microseconds since 1970 (UTC), is when it was
+//! written, and never before that of the frame before it. Frames of version 1 have neither (their header has 20 bytes);
+//! their records have position 0.
 //!
 //! **Torn or damaged?** A frame is written only after the frame before it was synced. So a frame that fails its
 //! checks was torn by a crash (and never acknowledged) only if nothing whole follows: it is in the last file, and no
 //! frame with a sound header and a higher number comes after it. Then it is cut. Otherwise something acknowledged is
-//! damaged, and that is an error with its place. What cannot be told apart: damage to the very last frame looks like
-//! a torn one.
+//! damaged, and that is an error with its place. So is a last frame that is all there but for one flipped bit, which
+//! crashes do not do. What cannot be told apart: larger damage to the very last frame looks like a torn one.
 
 use crc32fast::Hasher;
 
-use super::Record;
+use super::{Place, Record};
 use crate::codec::{Decoder, Encoder};
+use crate::mend::bits;
 
 /// Version of the log format.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
+/// The version before, in which frames had no position and no time.
+const VERSION_1: u32 = 1;
 const FILE_MAGIC: &[u8; 8] = b"RAGSLOG\0";
 const FRAME_MAGIC: &[u8; 4] = b"RFRM";
 pub(super) const FILE_HEADER_BYTES: usize = 24;
-pub(super) const FRAME_HEADER_BYTES: usize = 20;
-const RECORD_HEADER_BYTES: usize = 24;
+pub(super) const FRAME_HEADER_BYTES: usize = 36;
+const FRAME_HEADER_BYTES_1: usize = 20;
+pub(super) const RECORD_HEADER_BYTES: usize = 24;
+/// A record whose length is damaged is looked for up to this length: each bit of it is tried.
+const OTHER_LENGTHS_BYTES_MAX: usize = 1 << 20;
+/// Positions are counted one by one, so nothing comes this far.
+const POSITION_MAX: u64 = 1 << 62;
+
+/// What the header of a frame says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FrameHeader {
+    /// Among the frames of its file.
+    pub(super) number: u64,
+    /// Of its first record.
+    pub(super) position: u64,
+    /// When it was written: microseconds since 1970.
+    pub(super) time_us: u64,
+    /// Of its records.
+    pub(super) length_bytes: u32,
+}
 
 /// The header of a file.
 pub(super) fn file_header(number: u64) -> Vec<u8> {
+    file_header_of(VERSION, number)
+}
+
+fn file_header_of(version: u32, number: u64) -> Vec<u8> {
     let mut header = Encoder::new();
     header.raw(FILE_MAGIC);
-    header.u32(VERSION);
+    header.u32(version);
     header.u64(number);
     with_crc(header)
 }
 
-/// The header of a frame.
-pub(super) fn frame_header(number: u64, length_bytes: u32) -> Vec<u8> {
-    let mut header = Encoder::new();
-    header.raw(FRAME_MAGIC);
-    header.u64(number);
-    header.u32(length_bytes);
-    with_crc(header)
+impl FrameHeader {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut header = Encoder::new();
+        header.raw(FRAME_MAGIC);
+        header.u64(self.number);
+        header.u64(self.position);
+        header.u64(self.time_us);
+        header.u32(self.length_bytes);
+        with_crc(header)
+    }
+}
+
+/// The header of the first frame, from the first bytes of a file of this version; `None` if they are not sound.
+pub(super) fn first_frame(start: &[u8], number: u64) -> Option<FrameHeader> {
+    let rest = start.strip_prefix(&file_header(number)[..])?;
+    Frames { version: VERSION }.header_at(rest, 0).filter(|header| header.number == 0)
 }
 
 fn with_crc(header: Encoder) -> Vec<u8> {
@@ -71,39 +108,41 @@ pub(super) fn encode_record(record: &Record<'_>) -> Vec<u8> {
 
 /// What is wrong with a file, and from which byte on.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) offset: usize,
-    pub(super) reason: String,
+pub(crate) struct Fault {
+    pub(crate) offset: usize,
+    pub(crate) reason: String,
     /// Whether a crash explains it: nothing whole follows. Holds for the last file only.
-    pub(super) torn: bool,
+    pub(crate) torn: bool,
 }
 
 /// Walks over the records of a file's sound frames.
 ///
-/// Calls `visit` with the offset of each record; stops at its first error.
+/// Calls `visit` with the place of each record; stops at its first error.
 pub(super) fn read_file<E>(
     bytes: &[u8],
     number: u64,
-    mut visit: impl FnMut(usize, Record<'_>) -> Result<(), E>,
+    mut visit: impl FnMut(Place, Record<'_>) -> Result<(), E>,
 ) -> Result<Option<Fault>, E> {
-    if bytes.len() < FILE_HEADER_BYTES || bytes[..FILE_HEADER_BYTES] != file_header(number) {
-        return Ok(Some(header_fault(bytes)));
-    }
-    let (mut offset, mut frame) = (FILE_HEADER_BYTES, 0);
+    let Some(frames) = Frames::of(bytes, number) else { return Ok(Some(header_fault(bytes))) };
+    let (mut offset, mut frame, mut position) = (FILE_HEADER_BYTES, 0, None);
     while offset < bytes.len() {
-        let records = match sound_frame(bytes, offset, frame) {
-            Ok(records) => records,
+        let (header, records) = match frames.sound_frame(bytes, offset, (frame, position)) {
+            Ok(found) => found,
             Err(reason) => {
-                let torn = !frame_follows(bytes, offset, frame);
+                let torn = !frames.frame_follows(bytes, offset, frame)
+                    && !frames.is_one_bit_off(bytes, offset, (frame, position));
                 return Ok(Some(Fault { offset, reason, torn }));
             }
         };
-        let start = offset + FRAME_HEADER_BYTES;
-        for (at, record) in records {
-            visit(start + at, record)?;
+        let start = offset + frames.header_bytes();
+        let count = records.len() as u64;
+        for (index, (at, record)) in records.into_iter().enumerate() {
+            let position = if header.position == 0 { 0 } else { header.position + index as u64 };
+            visit(Place { offset: start + at, position, time_us: header.time_us }, record)?;
         }
-        offset = start + frame_length(bytes, offset);
+        offset = start + header.length_bytes as usize;
         frame += 1;
+        position = Some(header.position + count);
     }
     Ok(None)
 }
@@ -115,55 +154,136 @@ fn header_fault(bytes: &[u8]) -> Fault {
         && bytes[FILE_HEADER_BYTES - 4..FILE_HEADER_BYTES]
             == crc32fast::hash(&bytes[..FILE_HEADER_BYTES - 4]).to_le_bytes();
     match version {
-        Some(version) if sound && version != VERSION => Fault {
+        Some(version) if sound && ![VERSION, VERSION_1].contains(&version) => Fault {
             offset: 8,
-            reason: format!("log format version {version}, this program reads {VERSION}"),
+            reason: format!("log format version {version}, this program reads {VERSION_1} and {VERSION}"),
             torn: false,
         },
         _ => Fault {
             offset: 0,
             reason: "the header of the log file is damaged".into(),
             // The first frame is written after the header was synced.
-            torn: !frame_follows(bytes, 0, 0) && bytes.len() <= FILE_HEADER_BYTES,
+            torn: ![VERSION, VERSION_1]
+                .iter()
+                .any(|version| Frames { version: *version }.frame_follows(bytes, 0, 0))
+                && bytes.len() <= FILE_HEADER_BYTES,
         },
     }
 }
 
-fn frame_length(bytes: &[u8], offset: usize) -> usize {
-    crate::codec::u32_at(&bytes[offset + 12..offset + 16], 0) as usize
+/// Records of a frame, each with its offset in the frame.
+type Records<'a> = Vec<(usize, Record<'a>)>;
+
+/// How the frames of a file are read: by its version.
+#[derive(Clone, Copy)]
+pub(super) struct Frames {
+    version: u32,
 }
 
-/// Whether a frame header with this number stands at an offset, its checksum right.
-fn is_frame_header(bytes: &[u8], offset: usize) -> Option<u64> {
-    let header = bytes.get(offset..offset + FRAME_HEADER_BYTES)?;
-    let (content, crc) = header.split_at(FRAME_HEADER_BYTES - 4);
-    (content.starts_with(FRAME_MAGIC) && crc32fast::hash(content).to_le_bytes() == crc)
-        .then(|| crate::codec::u64_at(&content[4..12], 0))
-}
-
-/// The records of the frame at an offset, each with its offset in the frame, if all of it is as it was written.
-fn sound_frame(bytes: &[u8], offset: usize, number: u64) -> Result<Vec<(usize, Record<'_>)>, String> {
-    match is_frame_header(bytes, offset) {
-        None => return Err("the header of a log frame is damaged".into()),
-        Some(found) if found != number => return Err(format!("log frame {found} where {number} belongs")),
-        Some(_) => {}
+impl Frames {
+    /// Those of a file with this number and a sound header.
+    pub(super) fn of(bytes: &[u8], number: u64) -> Option<Self> {
+        let start = bytes.get(..FILE_HEADER_BYTES).unwrap_or_default();
+        let known =
+            [VERSION, VERSION_1].into_iter().find(|version| start == file_header_of(*version, number));
+        known.map(|version| Self { version })
     }
-    let start = offset + FRAME_HEADER_BYTES;
-    let length = frame_length(bytes, offset);
-    let Some(content) = bytes.get(start..start + length) else {
-        return Err(format!("a log frame of {length} bytes ends after {}", bytes.len() - start));
-    };
-    let (mut records, mut at) = (Vec::new(), 0);
-    while at < content.len() {
-        let record = read_record(&content[at..])?;
-        let next = at + RECORD_HEADER_BYTES + record.body.len();
-        records.push((at, record));
-        at = next;
+
+    /// Those of a file whose header may be damaged.
+    pub(super) fn of_damaged(bytes: &[u8], number: u64) -> Self {
+        let is_old = bytes.get(8..12) == Some(&VERSION_1.to_le_bytes());
+        Self::of(bytes, number).unwrap_or(Self { version: if is_old { VERSION_1 } else { VERSION } })
     }
-    Ok(records)
+
+    pub(super) fn header_bytes(self) -> usize {
+        if self.version == VERSION_1 { FRAME_HEADER_BYTES_1 } else { FRAME_HEADER_BYTES }
+    }
+
+    /// The frame header that stands at an offset, if its checksum is right.
+    pub(super) fn header_at(self, bytes: &[u8], offset: usize) -> Option<FrameHeader> {
+        let header = bytes.get(offset..)?.get(..self.header_bytes())?;
+        let (content, crc) = header.split_at(self.header_bytes() - 4);
+        if !content.starts_with(FRAME_MAGIC) || crc32fast::hash(content).to_le_bytes() != crc {
+            return None;
+        }
+        let mut decoder = Decoder::new(&content[FRAME_MAGIC.len()..]);
+        let number = decoder.u64().ok()?;
+        let (position, time_us) = match self.version {
+            VERSION_1 => (0, 0),
+            _ => (decoder.u64().ok()?, decoder.u64().ok()?),
+        };
+        Some(FrameHeader { number, position, time_us, length_bytes: decoder.u32().ok()? })
+    }
+
+    /// The frame at an offset, if all of it is as it was written, has this number and, where it is known, this position.
+    fn sound_frame<'a>(
+        self,
+        bytes: &'a [u8],
+        offset: usize,
+        (number, position): (u64, Option<u64>),
+    ) -> Result<(FrameHeader, Records<'a>), String> {
+        let header = match self.header_at(bytes, offset) {
+            None => return Err("the header of a log frame is damaged".into()),
+            Some(found) if found.number != number => {
+                return Err(format!("log frame {} where {number} belongs", found.number));
+            }
+            Some(found) => found,
+        };
+        if self.version != VERSION_1 {
+            let expected = position.unwrap_or(header.position);
+            if header.position != expected || !(1..=POSITION_MAX).contains(&header.position) {
+                return Err(format!("log position {} where {expected} belongs", header.position));
+            }
+        }
+        let start = offset + self.header_bytes();
+        let length = header.length_bytes as usize;
+        let Some(content) = bytes.get(start..start + length) else {
+            return Err(format!("a log frame of {length} bytes ends after {}", bytes.len() - start));
+        };
+        let (mut records, mut at) = (Vec::new(), 0);
+        while at < content.len() {
+            let record = read_record(&content[at..])?;
+            let next = at + RECORD_HEADER_BYTES + record.body.len();
+            records.push((at, record));
+            at = next;
+        }
+        Ok((header, records))
+    }
+
+    /// Whether a frame is all there, but for one flipped bit. A crash does not do that, a disk does.
+    fn is_one_bit_off(self, bytes: &[u8], offset: usize, expected: (u64, Option<u64>)) -> bool {
+        let mut frame = bytes[offset..].to_vec();
+        let Some(header) = self.header_at(&frame, 0) else {
+            let Some(header) = frame.get_mut(..self.header_bytes()) else { return false };
+            return bits::correct(header) == Some(true) && self.sound_frame(&frame, 0, expected).is_ok();
+        };
+        let content = self.header_bytes()..self.header_bytes() + header.length_bytes as usize;
+        let Some(content) = frame.get(content) else { return false };
+        let mut at = 0;
+        while let Ok(record) = read_record(&content[at..]) {
+            at += RECORD_HEADER_BYTES + record.body.len();
+        }
+        mended(&content[at..]).is_some()
+    }
+
+    /// Whether a later frame's header stands somewhere after a frame that is not sound.
+    fn frame_follows(self, bytes: &[u8], offset: usize, number: u64) -> bool {
+        // With a sound header its length is known, and its body, which may hold anything, is skipped.
+        let from = match self.header_at(bytes, offset) {
+            Some(header) if header.number == number => {
+                offset + self.header_bytes() + header.length_bytes as usize
+            }
+            _ => offset,
+        };
+        let Some(rest) = bytes.get(from..) else { return false };
+        rest.windows(FRAME_MAGIC.len())
+            .enumerate()
+            .filter(|(_, window)| window == FRAME_MAGIC)
+            .any(|(at, _)| self.header_at(rest, at).is_some_and(|found| found.number > number || offset == 0))
+    }
 }
 
-fn read_record(bytes: &[u8]) -> Result<Record<'_>, String> {
+pub(super) fn read_record(bytes: &[u8]) -> Result<Record<'_>, String> {
     let broken = |_| "a log record is cut short".to_owned();
     let mut decoder = Decoder::new(bytes);
     let log_id = decoder.u64().map_err(broken)?;
@@ -180,16 +300,38 @@ fn read_record(bytes: &[u8]) -> Result<Record<'_>, String> {
     Ok(Record { log_id, seq, body })
 }
 
-/// Whether a later frame's header stands somewhere after a frame that is not sound.
-fn frame_follows(bytes: &[u8], offset: usize, number: u64) -> bool {
-    // With a sound header its length is known, and its body, which may hold anything, is skipped.
-    let sound = is_frame_header(bytes, offset) == Some(number);
-    let from = if sound { offset + FRAME_HEADER_BYTES + frame_length(bytes, offset) } else { offset };
-    let Some(rest) = bytes.get(from..) else { return false };
-    rest.windows(FRAME_MAGIC.len())
-        .enumerate()
-        .filter(|(_, window)| window == FRAME_MAGIC)
-        .any(|(at, _)| is_frame_header(rest, at).is_some_and(|found| found > number || offset == 0))
+/// The record at the start of these bytes with one bit turned back, if that makes it good, and how long it is.
+pub(super) fn mended(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+    // The length may be what is wrong: as it is, then with each of its bits turned.
+    let length = crate::codec::u32_at(bytes.get(16..RECORD_HEADER_BYTES)?, 0);
+    let lengths = std::iter::once(length).chain((0..32).map(|bit| length ^ 1 << bit));
+    for other in lengths {
+        let end = RECORD_HEADER_BYTES + other as usize;
+        let Some(mut record) = bytes.get(..end).map(<[u8]>::to_vec) else { continue };
+        if other != length && end > OTHER_LENGTHS_BYTES_MAX {
+            continue;
+        }
+        // The checksum stands between what it covers.
+        let stored = crate::codec::u32_at(&record[20..24], 0);
+        let covered = [&record[..20], &record[24..]].concat();
+        match bits::flipped(&covered, stored) {
+            Some(bits::Flip::Content(at, mask)) => record[if at < 20 { at } else { at + 4 }] ^= mask,
+            Some(bits::Flip::Checksum) => {
+                record[20..24].copy_from_slice(&crc32fast::hash(&covered).to_le_bytes());
+            }
+            None => continue,
+        }
+        if read_record(&record).is_ok_and(|read| read.body.len() + RECORD_HEADER_BYTES == end) {
+            return Some((record, end));
+        }
+    }
+    None
+}
+
+/// Whether most of a frame's magic stands at the start of these bytes.
+pub(super) fn looks_like_header(bytes: &[u8]) -> bool {
+    let same = bytes.iter().zip(FRAME_MAGIC).filter(|(byte, magic)| byte == magic).count();
+    same + 1 >= FRAME_MAGIC.len()
 }
 
 #[cfg(test)]
@@ -200,6 +342,7 @@ mod tests {
         let (mut bytes, mut offsets, mut seq) = (file_header(3), Vec::new(), 0);
         for (number, bodies) in frames.iter().enumerate() {
             offsets.push(bytes.len());
+            let position = seq + 1;
             let records: Vec<u8> = bodies
                 .iter()
                 .flat_map(|body| {
@@ -207,7 +350,8 @@ mod tests {
                     encode_record(&Record { log_id: 1, seq, body })
                 })
                 .collect();
-            bytes.extend(frame_header(number as u64, records.len() as u32));
+            let (number, length_bytes) = (number as u64, records.len() as u32);
+            bytes.extend(FrameHeader { number, position, time_us: 7, length_bytes }.encode());
             bytes.extend(records);
         }
         (bytes, offsets)
@@ -215,7 +359,8 @@ mod tests {
 
     fn read(bytes: &[u8]) -> (Vec<u64>, Option<Fault>) {
         let mut seqs = Vec::new();
-        let fault = read_file::<()>(bytes, 3, |_, record| {
+        let fault = read_file::<()>(bytes, 3, |place, record| {
+            assert_eq!((place.position, place.time_us), (record.seq, 7));
             seqs.push(record.seq);
             Ok(())
         });
@@ -262,15 +407,50 @@ mod tests {
     }
 
     #[test]
-    fn a_flipped_byte_in_the_last_frame_is_cut_like_a_torn_one() {
-        let (bytes, offsets) = file(&[&[b"a"], &[b"bb"]]);
+    fn one_flipped_bit_in_the_last_frame_is_damage_and_more_looks_torn() {
+        let (bytes, offsets) = file(&[&[b"a"], &[b"bb", b"ccc"]]);
         for at in offsets[1]..bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 0x10;
-            let (seqs, fault) = read(&damaged);
-            assert_eq!(seqs, [1]);
-            assert!(fault.is_some_and(|fault| fault.torn && fault.offset == offsets[1]));
+            for (mask, torn) in [(0x10, false), (0x01, false), (0x55, true)] {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= mask;
+                let (seqs, fault) = read(&damaged);
+                assert_eq!(seqs, [1]);
+                assert!(
+                    fault.is_some_and(|fault| fault.torn == torn && fault.offset == offsets[1]),
+                    "{at} {mask}"
+                );
+            }
         }
+    }
+
+    #[test]
+    fn frames_without_positions_are_read() {
+        let (new, _) = file(&[&[b"a", b"bb"], &[b"ccc"]]);
+        let mut old = file_header_of(VERSION_1, 3);
+        let mut at = FILE_HEADER_BYTES;
+        while let Some(header) = (Frames { version: VERSION }).header_at(&new, at) {
+            let mut head = Encoder::new();
+            head.raw(FRAME_MAGIC);
+            head.u64(header.number);
+            head.u32(header.length_bytes);
+            old.extend(with_crc(head));
+            at += FRAME_HEADER_BYTES;
+            old.extend(&new[at..at + header.length_bytes as usize]);
+            at += header.length_bytes as usize;
+        }
+        let mut places = Vec::new();
+        let fault = read_file::<()>(&old, 3, |place, record| {
+            places.push((place.position, record.seq));
+            Ok(())
+        });
+        assert_eq!((places, fault), (vec![(0, 1), (0, 2), (0, 3)], Ok(None)));
+    }
+
+    #[test]
+    fn the_first_frame_tells_where_a_file_begins() {
+        let (bytes, _) = file(&[&[b"a", b"bb"]]);
+        assert_eq!(first_frame(&bytes[..60], 3).unwrap().position, 1);
+        assert!(first_frame(&bytes[..59], 3).is_none() && first_frame(&bytes, 4).is_none());
     }
 
     #[test]

@@ -8,6 +8,10 @@
 //! are headed by a log id (the collection) and a sequence number, so that many collections, and later many Raft
 //! groups, share a disk. Once segments hold a record's effect, the file with the record is removed.
 //!
+//! **Positions.** Every record has a position, its number among all records of the database, and every frame the time at
+//! which it was written. So a copy of the log can be followed up to a moment, whatever collections wrote. The catalogue (which
+//! collections there are) is a log id of its own, 0: what is in the log is all that changes a database.
+//!
 //! **Invariants.**
 //! - A record is durable when [`Log::wait`] returned for its ticket, and then every record submitted before it is too.
 //! - The sequence numbers of one log id are 1, 2, 3 … without a gap; a gap at opening is damage.
@@ -19,14 +23,27 @@
 
 mod file_log;
 mod frame;
+mod names;
+mod reading;
+mod salvage;
 
+use std::collections::BTreeMap;
+
+use crate::batch::PreparedBatch;
+use crate::catalogue::{CATALOGUE, CatalogueChange};
 use crate::error::Result;
 
 pub(crate) use file_log::{FileLog, LogOptions};
+pub(crate) use names::{file_name, is_log_file, kept_name, kept_number};
+pub(crate) use reading::{check_file, read_closed, read_log_file};
+pub(crate) use salvage::Salvaged;
 
-/// Tells whether a file name is that of a log file.
-pub(crate) fn is_log_file(name: &str) -> bool {
-    file_log::file_number(name).is_some()
+/// What stands for a record that is not there: it changes nothing.
+pub(crate) fn nothing(log_id: u64) -> Vec<u8> {
+    match log_id {
+        CATALOGUE => CatalogueChange::Nothing.encode(),
+        _ => PreparedBatch::default().encode(),
+    }
 }
 
 /// A record as the log gives it back.
@@ -39,7 +56,50 @@ pub(crate) struct Record<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// Stands for a submitted record.
+/// Where a record stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// In its file.
+    pub(crate) offset: usize,
+    /// Among all records of the database, from 1; 0 where the log does not tell, because it is of version 1.
+    pub(crate) position: u64,
+    /// When its frame was written: microseconds since 1970.
+    pub(crate) time_us: u64,
+}
+
+/// Where a log stands; what the manifest says of it is never less than what any file that was cut had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogMark {
+    /// The number of the next file.
+    pub(crate) next_file: u64,
+    /// The position of the last durable record.
+    pub(crate) position: u64,
+    /// When it was written: microseconds since 1970.
+    pub(crate) time_us: u64,
+}
+
+/// A file of the log that takes no more frames.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ClosedFile {
+    pub(crate) number: u64,
+    pub(crate) size_bytes: u64,
+    /// The position of its first record; 0 where the file does not tell.
+    pub(crate) first: u64,
+    /// Whether it was cut, and is only kept for an archive.
+    pub(crate) is_kept: bool,
+}
+
+/// Everything durable, in files that take no more frames.
+#[derive(Clone, Debug)]
+pub(crate) struct ClosedLog {
+    pub(crate) mark: LogMark,
+    /// Oldest first.
+    pub(crate) files: Vec<ClosedFile>,
+    /// The last sequence number of each log id in the files that are not only kept.
+    pub(crate) last: BTreeMap<u64, u64>,
+}
+
+/// Stands for a submitted record: its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(pub(crate) u64);
 
@@ -59,8 +119,24 @@ pub(crate) trait Log: Send + Sync + std::fmt::Debug {
     fn check(&self) -> Result<()>;
 
     /// Removes files all of whose records are stored elsewhere: those with a sequence number up to
-    /// `stored(log_id)`.
-    fn cut(&self, stored: &dyn Fn(u64) -> u64) -> Result<()>;
+    /// `stored(log_id)`. Files from number `stays` on stay. With [`keep`](Self::keep), what is cut is kept.
+    fn cut(&self, stays: u64, stored: &dyn Fn(u64) -> u64) -> Result<()>;
+
+    /// From now on keeps so many bytes of what is cut; the oldest goes first.
+    fn keep(&self, bytes: u64) -> Result<()>;
+
+    /// Forgets what is kept of the records up to a position.
+    fn release(&self, position: u64) -> Result<()>;
+
+    /// Where it stands: at the last durable record.
+    fn mark(&self) -> LogMark;
+
+    /// Writes what stands for the numbers of records that a full disk refused, so that nothing that counts them can be ahead
+    /// of the log.
+    fn fulfil(&self) -> Result<()>;
+
+    /// Ends the current file, so that everything that is durable now is in files that change no more.
+    fn close(&self) -> Result<ClosedLog>;
 
     /// Reads everything that is durable once more and compares it with its checksums.
     fn verify(&self) -> Result<()>;

@@ -1,5 +1,7 @@
 //! The arguments of every command, with the help that teaches them.
 
+mod snapshot;
+
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
@@ -10,12 +12,15 @@ use ragstone::Metric;
 use ragstone_rag::embed::{DEFAULT_MODEL, Overflow, Role};
 use ragstone_server::DEFAULT_LISTEN;
 
+pub(crate) use snapshot::{InPlace, RestoreArgs, SnapshotArgs, SnapshotCommand};
+
 const EXAMPLES: &str = "\
 Examples:
   ragstone demo                                    the whole path on this project's own Markdown
   ragstone ingest docs/                            keep a folder's documents in step with the store
   ragstone ask 'How are snapshots restored?'       print the prompt, enriched with cited context
   ragstone serve --data /var/lib/ragstone          serve gRPC on 127.0.0.1:6733
+  ragstone snapshot --to s3://bucket/ragstone      copy the data directory, while nothing serves it
   ragstone --url http://127.0.0.1:6733 search 'node pools'   the same commands, on a server";
 
 /// The vector database for retrieval-augmented generation.
@@ -48,8 +53,11 @@ impl Arguments {
         let conflict = |text: &str| Err(Self::command().error(ErrorKind::ArgumentConflict, text));
         match (is_typed("url"), is_typed("data"), &self.command) {
             (true, true, _) => return conflict("--url and --data are two places: give one of them"),
-            (true, _, Command::Serve(_)) => {
-                return conflict("serve works on a directory: give --data, not --url");
+            (true, _, Command::Serve(_) | Command::Check | Command::Repair(_)) => {
+                return conflict("this command works on a directory: give --data, not --url");
+            }
+            (true, _, Command::Snapshot(_) | Command::Restore(_)) => {
+                return conflict("snapshot and restore work on a directory: give --data, not --url");
             }
             (false, true, _) => self.place.url = None,
             _ => {}
@@ -87,6 +95,10 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Run the whole path once: fetch the model, index a folder, answer three questions.
     Demo(DemoArgs),
+    /// Verify every file of a data directory that nobody has open; exit code 1 if anything is damaged.
+    Check,
+    /// Make good what is damaged in a data directory, and say what was lost.
+    Repair(RepairArgs),
     /// Turn texts into vectors.
     Embed(EmbedArgs),
     /// Store documents (Markdown, text, HTML): split, embedded and indexed.
@@ -101,6 +113,10 @@ pub(crate) enum Command {
     /// List and fetch embedding models.
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Copy the data directory to a directory or an object store; list, verify and delete such copies.
+    Snapshot(SnapshotArgs),
+    /// Make a data directory of a snapshot, as it was or as it was at a later moment.
+    Restore(RestoreArgs),
 }
 
 /// The collection that a command works on.
@@ -134,6 +150,13 @@ pub(crate) enum LogFormat {
     Text,
     /// A JSON object a line.
     Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepairArgs {
+    /// Say what would be done, and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -372,6 +395,8 @@ mod tests {
         ] {
             assert!(parsed(&words).unwrap_err().to_string().contains("two places"));
         }
+        assert!(parsed(&["check", "--url", "http://a:1"]).unwrap_err().to_string().contains("--data"));
+        assert!(parsed(&["restore", "--from", "x", "--url", "http://a:1"]).is_err());
         assert!(parsed(&["serve", "--url", "http://a:1"]).unwrap_err().to_string().contains("--data"));
     }
 }

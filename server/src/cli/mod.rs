@@ -10,6 +10,7 @@ mod args;
 mod backend;
 mod command;
 mod llm;
+mod moment;
 mod output;
 mod progress;
 

@@ -20,8 +20,8 @@ enum Kind {
     Log {
         /// The file's header, its checksum included.
         header: Vec<u8>,
-        /// Records of each frame.
-        frames: Vec<usize>,
+        /// Of each frame, its position and time, and how many records it has.
+        frames: Vec<(Vec<u8>, usize)>,
     },
 }
 
@@ -34,7 +34,7 @@ pub struct File {
 }
 
 const LOG_HEADER_BYTES: usize = 24;
-const FRAME_HEADER_BYTES: usize = 20;
+const FRAME_HEADER_BYTES: usize = 36;
 const RECORD_HEADER_BYTES: usize = 24;
 const MANIFEST_HEAD_BYTES: usize = 12;
 const FOOTER_BYTES: usize = 40;
@@ -69,14 +69,14 @@ impl File {
         let (mut frames, mut parts) = (Vec::new(), Vec::new());
         while !rest.is_empty() {
             let (frame, after) = rest.split_at(FRAME_HEADER_BYTES);
-            let (mut records, after) = after.split_at(u32_at(frame, 12) as usize);
+            let (mut records, after) = after.split_at(u32_at(frame, 28) as usize);
             let before = parts.len();
             while !records.is_empty() {
                 let end = RECORD_HEADER_BYTES + u32_at(records, 16) as usize;
                 parts.push([&records[..16], &records[RECORD_HEADER_BYTES..end]].concat());
                 records = &records[end..];
             }
-            frames.push(parts.len() - before);
+            frames.push((frame[12..28].to_vec(), parts.len() - before));
             rest = after;
         }
         Self { kind: Kind::Log { header: header.to_vec(), frames }, parts }
@@ -122,13 +122,14 @@ impl File {
         [body, table, footer].concat()
     }
 
-    fn join_log(&self, header: &[u8], frames: &[usize]) -> Vec<u8> {
+    fn join_log(&self, header: &[u8], frames: &[(Vec<u8>, usize)]) -> Vec<u8> {
         let (mut bytes, mut rest) = (header.to_vec(), &self.parts[..]);
-        for (number, count) in frames.iter().enumerate() {
+        for (number, (place, count)) in frames.iter().enumerate() {
             let (records, after) = rest.split_at(*count);
             let records: Vec<u8> = records.iter().flat_map(|part| record(part)).collect();
             let number = (number as u64).to_le_bytes();
-            bytes.extend(with_crc([b"RFRM", &number[..], &(records.len() as u32).to_le_bytes()].concat()));
+            let length = (records.len() as u32).to_le_bytes();
+            bytes.extend(with_crc([b"RFRM", &number[..], place, &length].concat()));
             bytes.extend(records);
             rest = after;
         }

@@ -1,13 +1,14 @@
 //! The project's own tasks. `cargo xtask test` runs every check that a change must pass; `cargo xtask --help` lists them.
 //!
 //! A task is a list of ordinary commands, shown before they run, so that each can be repeated by hand. What a command
-//! needs beyond the Rust toolchain (Node.js for `buf`, Python's pip for the model's wheel) is installed first where the
+//! needs beyond the Rust toolchain (Node.js for `buf`, Python's pip for the model's wheel and the S3 server) is installed first where the
 //! machine's package manager allows it, and named clearly where it does not.
 
 mod asan;
 mod command;
 mod fuzz;
 mod loom;
+mod torture;
 
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -20,12 +21,13 @@ const BUF: &str = "@bufbuild/buf@1.75.0";
 const HELP: &str = "\
 cargo xtask TASK
 
-  test     the next seven, in this order; what CI runs
+  test     the next eight, in this order; what CI runs
   fmt      the code is formatted
   clippy   no lint warns
   doc      the documentation builds without a warning
   proto    buf's STANDARD rules hold for proto/
   unit     every test and doc-test
+  torture  a store that is killed for twenty seconds loses nothing, and broken ones are found out
   loom     lock-free structures keep their promises in every interleaving
   asan-kernels
            the kernels' tests under AddressSanitizer, which run every instruction set that the machine has
@@ -42,12 +44,13 @@ Not part of `test`, as they take longer:
 fn main() -> ExitCode {
     let task = std::env::args().nth(1).unwrap_or_default();
     let steps: &[fn() -> Result<(), String>] = match task.as_str() {
-        "test" => &[fmt, clippy, doc, proto, unit, loom::check, asan::kernels],
+        "test" => &[fmt, clippy, doc, proto, unit, torture::check, loom::check, asan::kernels],
         "fmt" => &[fmt],
         "clippy" => &[clippy],
         "doc" => &[doc],
         "proto" => &[proto],
         "unit" => &[unit],
+        "torture" => &[torture::check],
         "loom" => &[loom::check],
         "loom-mutants" => &[loom::mutants],
         "asan" => &[asan::kernels, asan::engine],

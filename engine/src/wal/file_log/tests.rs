@@ -10,8 +10,8 @@ use crate::dir::memory::MemoryDir;
 
 fn open(dir: &MemoryDir) -> (FileLog, Vec<(u64, u64)>) {
     let mut seen = Vec::new();
-    let options = LogOptions { file_bytes: 100, queue_bytes: 1 << 20 };
-    let log = FileLog::open(Arc::new(dir.clone()), options, &mut |_, _, record| {
+    let options = LogOptions { file_bytes: 130, queue_bytes: 1 << 20, ..LogOptions::default() };
+    let log = FileLog::open(Arc::new(dir.clone()), options, LogMark::default(), &mut |_, _, record| {
         seen.push((record.log_id, record.seq));
         Ok(())
     });
@@ -41,13 +41,13 @@ fn files_rotate_and_are_cut_when_all_of_them_is_stored() {
         log.wait(submit(&log, seq % 2, seq.div_ceil(2))).unwrap();
     }
     assert_eq!(dir.list().unwrap().len(), 3);
-    log.cut(&|log_id| if log_id == 0 { 3 } else { 1 }).unwrap();
+    log.cut(u64::MAX, &|log_id| if log_id == 0 { 3 } else { 1 }).unwrap();
     assert_eq!(dir.list().unwrap().len(), 2, "the second file has write 2 of log id 1");
     assert_eq!(log.oldest(), [0, 1]);
     drop(log);
     let (log, seen) = open(&dir);
     assert_eq!(seen, [(1, 2), (0, 2), (1, 3), (0, 3)]);
-    log.cut(&|_| 3).unwrap();
+    log.cut(u64::MAX, &|_| 3).unwrap();
     assert!(dir.list().unwrap().is_empty());
     log.wait(submit(&log, 1, 4)).unwrap();
     assert_eq!(open(&dir).1, [(1, 4)]);
@@ -79,7 +79,8 @@ fn a_frame_under_way_decides_before_a_poison() {
         }
         Ok(())
     });
-    let log = FileLog::open(Arc::new(dir), LogOptions::default(), &mut |_, _, _| Ok(())).unwrap();
+    let log = FileLog::open(Arc::new(dir), LogOptions::default(), LogMark::default(), &mut |_, _, _| Ok(()))
+        .unwrap();
     let (first, second) = (submit(&log, 1, 1), submit(&log, 1, 2));
     std::thread::scope(|scope| {
         let leader = scope.spawn(|| log.wait(second));

@@ -1,13 +1,16 @@
 //! One file a command: each turns its arguments into calls of the backend and prints what they return.
 
 mod ask;
+mod check;
 mod collection;
 mod demo;
 mod embed;
 mod ingest;
 mod model;
+mod repair;
 mod search;
 mod serve;
+mod snapshot;
 
 use std::sync::Arc;
 
@@ -29,13 +32,28 @@ pub(super) struct Session {
 /// Runs the command that the arguments name.
 pub(super) fn run(arguments: Arguments) -> Result<()> {
     let Arguments { place, json, quiet, command } = arguments;
-    if let Command::Serve(args) = command {
-        return serve::run(&place, args);
+    // These have a directory to work on, and no backend.
+    match command {
+        Command::Serve(args) => return serve::run(&place, args),
+        Command::Check => return check::run(&place, json),
+        Command::Repair(args) => return repair::run(&place, &args, json),
+        _ => {}
     }
     let progress: Arc<dyn Progress> = Arc::new(Bars::new(quiet));
+    // These need no backend: copies are made of files.
+    let work = snapshot::Work { data: &place.data, progress: progress.clone(), json };
+    let command = match command {
+        Command::Snapshot(args) => return snapshot::run(&work, args),
+        Command::Restore(args) => return snapshot::restore(&work, args),
+        command => command,
+    };
     let session = Session { backend: backend::open(&place, progress.clone())?, progress, json };
     match command {
-        Command::Serve(_) => unreachable!("served above"),
+        Command::Serve(_)
+        | Command::Check
+        | Command::Repair(_)
+        | Command::Snapshot(_)
+        | Command::Restore(_) => unreachable!("done above"),
         Command::Demo(args) => demo::run(&session, args),
         Command::Embed(args) => embed::run(&session, &args),
         Command::Ingest(args) => ingest::run(&session, &args),

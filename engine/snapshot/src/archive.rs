@@ -1,0 +1,94 @@
+//! Archiving the log: what was written since the last snapshot.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use ragstone::{Db, Lineage};
+
+use crate::error::{Error, Result};
+use crate::hash::Hash;
+use crate::names::{LOG, LogObject};
+use crate::progress::{Meter, Progress};
+use crate::repository::{Repository, Upload};
+
+/// What was archived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Archived {
+    /// Files that were uploaded; the others were there.
+    pub uploaded: usize,
+    /// Their bytes.
+    pub uploaded_bytes: u64,
+    /// The position of the last write that is archived.
+    pub position: u64,
+    /// Writes that no archive will have: they were removed before they were archived
+    /// ([`DbOptions::keep_log_bytes`](ragstone::DbOptions::keep_log_bytes)). No moment between them and the next snapshot can
+    /// be restored.
+    pub gap: Option<Gap>,
+}
+
+/// Writes that are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gap {
+    /// The position of the first.
+    pub from: u64,
+    /// That of the last.
+    pub to: u64,
+}
+
+impl Repository {
+    /// Uploads the log of a database that is not archived yet, everything acknowledged before included, and lets the
+    /// database remove what it kept for that. Called every minute, it is what can be lost of a database whose disk is lost.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if another database archives under the same lineage; [`Error::Engine`], [`Error::Store`],
+    /// [`Error::Cancelled`].
+    pub fn archive(
+        &self,
+        db: &Db,
+        mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Archived> {
+        let pinned = db.pin_log(0)?;
+        let there = self.archived_log(pinned.lineage())?;
+        let by_first: BTreeMap<u64, &LogObject> = there.iter().map(|object| (object.first, object)).collect();
+        let total = pinned.files().iter().map(|file| file.file().size_bytes()).sum();
+        let mut meter = Meter::new(total, &mut progress);
+        // A file that is there was reported when it was archived.
+        let oldest = pinned.files().first().filter(|file| !by_first.contains_key(&file.first()));
+        let gap = oldest.and_then(|file| {
+            let from = there.iter().map(|object| object.last).filter(|last| *last < file.first()).max()? + 1;
+            (from < file.first()).then(|| Gap { from, to: file.first() - 1 })
+        });
+        let position = pinned.position();
+        let mut archived = Archived { uploaded: 0, uploaded_bytes: 0, position, gap };
+        for log_file in pinned.files() {
+            let (file, first, last) = (log_file.file(), log_file.first(), log_file.last());
+            let size_bytes = file.size_bytes();
+            match by_first.get(&first) {
+                Some(there) if there.last == last => meter.advance(size_bytes)?,
+                Some(there) => return Err(Error::Diverged { object: there.name() }),
+                None => {
+                    file.verify()?;
+                    let hash = Hash::of_reader(&mut file.reader()?, (file.name(), size_bytes), &mut meter)?;
+                    let object = LogObject { lineage: pinned.lineage(), first, last, hash }.name();
+                    let upload = Upload { file: file.name(), size_bytes, hash, object: &object };
+                    self.upload(&upload, &mut file.reader()?, &mut meter)?;
+                    archived.uploaded += 1;
+                    archived.uploaded_bytes += size_bytes;
+                }
+            }
+        }
+        db.release_log(position)?;
+        Ok(archived)
+    }
+
+    /// The archived log of a lineage, in the order of positions.
+    pub(crate) fn archived_log(&self, lineage: Lineage) -> Result<Vec<LogObject>> {
+        let found = self.list_objects(&format!("{LOG}/{lineage}"))?;
+        let mut objects: Vec<LogObject> =
+            found.iter().filter_map(|meta| LogObject::parse(&self.name_of(&meta.location))).collect();
+        objects.sort_unstable();
+        Ok(objects)
+    }
+}

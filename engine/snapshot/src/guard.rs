@@ -1,0 +1,116 @@
+//! Nothing is collected that a snapshot under way relies on.
+//!
+//! **Problem.** A snapshot that finds an object there does not upload it again, and names it only at its end. A garbage
+//! collection that looks meanwhile sees an object that nobody names.
+//!
+//! **Idea.** Both say what they are about to do, then look for the other: a snapshot puts `pending/<name>` and then looks for
+//! `collecting`, a collection puts `collecting` and then looks below `pending/`. Every store here shows an object to whoever
+//! looks after it was put, so at least one of the two sees the other, and gives way. (Both may: then both are tried again.)
+//!
+//! A process that dies leaves its mark. Marks are put anew every few minutes by whoever works, so one that is an hour old,
+//! by the store's clock, is of a dead process and is removed. A snapshot that slept for so long finds out: its mark is gone
+//! before it puts its manifest, or right afterwards, and then it takes the manifest away again.
+
+use std::time::{Duration, Instant};
+
+use object_store::ObjectMeta;
+
+use crate::error::{Error, Result};
+use crate::names::{COLLECTING, PENDING, SNAPSHOTS, last_part};
+use crate::repository::Repository;
+
+/// Marks are put anew so often.
+const RENEWED_AFTER: Duration = Duration::from_secs(300);
+/// Older ones are of the dead.
+const DEAD_AFTER: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+
+/// A mark that stands while somebody works.
+pub(crate) struct Mark<'a> {
+    repository: &'a Repository,
+    object: String,
+    put_at: Instant,
+}
+
+impl<'a> Mark<'a> {
+    fn put(repository: &'a Repository, object: String) -> Result<Self> {
+        repository.put(&object, b"at work\n".to_vec())?;
+        Ok(Self { repository, object, put_at: Instant::now() })
+    }
+
+    /// Says that a snapshot is being taken.
+    pub(crate) fn of_snapshot(repository: &'a Repository, name: &str) -> Result<Self> {
+        let mark = Self::put(repository, format!("{PENDING}/{name}"))?;
+        let other = repository.find(COLLECTING)?;
+        mark.give_way(other.into_iter().collect(), |_| "a garbage collection".to_owned())?;
+        Ok(mark)
+    }
+
+    /// Says that objects are being collected.
+    pub(crate) fn of_collection(repository: &'a Repository) -> Result<Self> {
+        let mark = Self::put(repository, COLLECTING.to_owned())?;
+        let others = repository.list_objects(PENDING)?;
+        mark.give_way(others, |other| format!("snapshot `{}`", last_part(&other.location)))?;
+        Ok(mark)
+    }
+
+    /// Removes marks of the dead, and fails if one is of the living.
+    fn give_way(&self, others: Vec<ObjectMeta>, what: impl Fn(&ObjectMeta) -> String) -> Result<()> {
+        if others.is_empty() {
+            return Ok(());
+        }
+        // The store's clock: that of this machine may be another.
+        let own = self.repository.find(&self.object)?;
+        let now = own.ok_or_else(|| Error::Missing { object: self.object.clone() })?.last_modified;
+        for other in others {
+            if now.signed_duration_since(other.last_modified) < DEAD_AFTER {
+                return Err(Error::Busy { what: what(&other) });
+            }
+            self.repository.remove(&self.repository.name_of(&other.location))?;
+        }
+        Ok(())
+    }
+
+    /// To be called now and then.
+    pub(crate) fn renew(&mut self) -> Result<()> {
+        if self.put_at.elapsed() >= RENEWED_AFTER {
+            // Not if it was taken for dead: then somebody relies on its absence.
+            self.check()?;
+            self.repository.put(&self.object, b"at work\n".to_vec())?;
+            self.put_at = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        self.object.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.repository.find(&self.object)? {
+            Some(_) => Ok(()),
+            None => Err(Error::GivenUp { name: self.name() }),
+        }
+    }
+
+    /// Puts the manifest of a snapshot, the last of it. Fails if there is one of its name.
+    pub(crate) fn complete(self, manifest: Vec<u8>) -> Result<()> {
+        self.check()?;
+        let object = format!("{SNAPSHOTS}/{}", self.name());
+        if !self.repository.put_new(&object, manifest)? {
+            return Err(Error::Exists { name: self.name() });
+        }
+        self.check().inspect_err(|_| {
+            if let Err(error) = self.repository.remove(&object) {
+                tracing::error!(%error, object, "a snapshot that is not sound could not be removed");
+            }
+        })
+    }
+}
+
+impl Drop for Mark<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.repository.remove(&self.object) {
+            tracing::warn!(%error, object = self.object, "a mark stays until it is an hour old");
+        }
+    }
+}

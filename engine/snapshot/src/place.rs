@@ -1,0 +1,132 @@
+//! Where snapshots are: from a URL to a store and a prefix.
+//!
+//! | URL | store | credentials |
+//! |---|---|---|
+//! | `/path`, `file:///path` | a directory; every object is synced | |
+//! | `s3://bucket/prefix` | Amazon S3 and what speaks its protocol | `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT` … |
+//! | `gs://bucket/prefix` | Google Cloud Storage | `GOOGLE_APPLICATION_CREDENTIALS` … |
+//! | `az://container/prefix` | Azure Blob Storage | `AZURE_STORAGE_ACCOUNT_NAME`, `AZURE_STORAGE_ACCOUNT_KEY` … |
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreScheme};
+use url::Url;
+
+use crate::error::{Error, Result};
+
+/// A store and the prefix of every object in it.
+pub(crate) type Place = (Arc<dyn ObjectStore>, Path);
+
+/// The store that a URL names. A directory is made if `makes` says so.
+pub(crate) fn open(url: &str, makes: bool) -> Result<Place> {
+    let refused = |reason: String| Error::Place { url: url.to_owned(), reason };
+    // `C:\copies` is no URL of scheme `c` either.
+    let parsed = match Url::parse(url) {
+        Ok(parsed) if url.contains("://") => parsed,
+        _ => return directory(url, PathBuf::from(url), makes),
+    };
+    let (scheme, prefix) = ObjectStoreScheme::parse(&parsed).map_err(|error| refused(error.to_string()))?;
+    if matches!(scheme, ObjectStoreScheme::Local) {
+        let path = parsed.to_file_path().map_err(|()| refused("it is not a path of this machine".into()))?;
+        return directory(url, path, makes);
+    }
+    let built = match scheme {
+        ObjectStoreScheme::AmazonS3 => amazon(&parsed),
+        ObjectStoreScheme::GoogleCloudStorage => google(&parsed),
+        ObjectStoreScheme::MicrosoftAzure => azure(&parsed),
+        _ => None,
+    };
+    match built {
+        Some(store) => Ok((store.map_err(|error| refused(error.to_string()))?, prefix)),
+        None => Err(refused(format!("snapshots cannot be kept at {}://", parsed.scheme()))),
+    }
+}
+
+fn directory(url: &str, path: PathBuf, makes: bool) -> Result<Place> {
+    let failed = |error: String| Error::Place { url: url.to_owned(), reason: error };
+    if makes {
+        std::fs::create_dir_all(&path).map_err(|error| failed(error.to_string()))?;
+    }
+    let store = LocalFileSystem::new_with_prefix(&path).map_err(|error| failed(error.to_string()))?;
+    Ok((Arc::new(store.with_fsync(true)), Path::default()))
+}
+
+/// A store, if this build has its kind.
+type Built = Option<Result<Arc<dyn ObjectStore>, object_store::Error>>;
+
+/// Whoever uses TLS in this process first decides whose cryptography it is; without anybody, it is ring.
+#[cfg(feature = "cloud")]
+fn with_tls<S: ObjectStore>(built: Result<S, object_store::Error>) -> Built {
+    // Fails if somebody decided already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Some(built.map(|store| Arc::new(store) as Arc<dyn ObjectStore>))
+}
+
+#[cfg(feature = "aws")]
+fn amazon(url: &Url) -> Built {
+    use object_store::aws::AmazonS3Builder;
+    // A server of one's own is often without TLS, and its URL says so.
+    let is_plain = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok())
+        .is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let builder = AmazonS3Builder::from_env().with_url(url.as_str());
+    let builder = if is_plain { builder.with_allow_http(true) } else { builder };
+    // Building the client reads the system's certificates, which needs the cryptography.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    with_tls(builder.build())
+}
+
+#[cfg(feature = "gcp")]
+fn google(url: &Url) -> Built {
+    use object_store::gcp::GoogleCloudStorageBuilder;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    with_tls(GoogleCloudStorageBuilder::from_env().with_url(url.as_str()).build())
+}
+
+#[cfg(feature = "azure")]
+fn azure(url: &Url) -> Built {
+    use object_store::azure::MicrosoftAzureBuilder;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    with_tls(MicrosoftAzureBuilder::from_env().with_url(url.as_str()).build())
+}
+
+#[cfg(not(feature = "aws"))]
+fn amazon(_: &Url) -> Built {
+    None
+}
+
+#[cfg(not(feature = "gcp"))]
+fn google(_: &Url) -> Built {
+    None
+}
+
+#[cfg(not(feature = "azure"))]
+fn azure(_: &Url) -> Built {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_are_named_by_path_or_url() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a b/c");
+        let error = open(path.to_str().unwrap(), false).unwrap_err();
+        assert!(matches!(error, Error::Place { .. }), "a typing error makes no directory: {error}");
+        open(path.to_str().unwrap(), true).unwrap();
+        open(Url::from_file_path(&path).unwrap().as_str(), false).unwrap();
+    }
+
+    #[test]
+    fn other_places_are_refused() {
+        for url in ["ftp://host/a", "memory:///", "https://host/a"] {
+            assert!(matches!(open(url, true), Err(Error::Place { .. })), "{url}");
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! A place with snapshots, and the few things that are done to its objects.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::TryStreamExt;
+use object_store::path::Path;
+use object_store::{
+    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart,
+};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::error::{Error, Result};
+use crate::hash::{Hash, Hasher, was_cut};
+use crate::manifest::Snapshot;
+use crate::names::{SNAPSHOTS, last_part};
+use crate::place;
+use crate::progress::Meter;
+
+/// Bytes of a part of an upload, as long as the parts are not too many.
+const PART_BYTES: usize = 8 << 20;
+/// Parts of one upload on their way at once.
+const PARTS_AT_ONCE: usize = 4;
+/// Parts of one upload; Amazon takes 10,000.
+const PARTS_MAX: u64 = 9_000;
+/// Snapshots' manifests and files of the log are read as a whole; nothing that was written as one is larger.
+const WHOLE_BYTES_MAX: u64 = 1 << 30;
+
+/// A place with snapshots: a directory, or a prefix in a bucket.
+///
+/// Several may work on one place at once, from any number of machines. Not to be used on the threads of an async runtime:
+/// calls block.
+pub struct Repository {
+    store: Arc<dyn ObjectStore>,
+    prefix: Path,
+    runtime: Runtime,
+}
+
+impl std::fmt::Debug for Repository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Repository({}, {:?})", self.store, self.prefix.as_ref())
+    }
+}
+
+/// A file that is uploaded.
+pub(crate) struct Upload<'a> {
+    /// For messages.
+    pub(crate) file: &'a str,
+    pub(crate) size_bytes: u64,
+    pub(crate) hash: Hash,
+    /// Where it goes.
+    pub(crate) object: &'a str,
+}
+
+impl Repository {
+    /// Opens a place: a path, `file:///path`, and where the features of this crate have them `s3://bucket/prefix`,
+    /// `gs://bucket/prefix`, `az://container/prefix`, with the credentials that the environment has. Nothing is asked of
+    /// a remote store yet.
+    ///
+    /// # Errors
+    /// [`Error::Place`] if it cannot be one, or is a directory that does not exist.
+    pub fn open(url: &str) -> Result<Self> {
+        let (store, prefix) = place::open(url, false)?;
+        Self::with_store(store, prefix)
+    }
+
+    /// As [`open`](Self::open), but a directory that does not exist is made.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_or_make(url: &str) -> Result<Self> {
+        let (store, prefix) = place::open(url, true)?;
+        Self::with_store(store, prefix)
+    }
+
+    /// A place in a store of one's own making.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the system refuses a runtime.
+    pub fn with_store(store: Arc<dyn ObjectStore>, prefix: Path) -> Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|source| Error::File { file: "the runtime".into(), source })?;
+        Ok(Self { store, prefix, runtime })
+    }
+
+    /// Every snapshot, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Store`], and [`Error::Damaged`] if one cannot be read.
+    pub fn list(&self) -> Result<Vec<Snapshot>> {
+        let found = self.list_objects(SNAPSHOTS)?;
+        let names = found.iter().map(|meta| last_part(&meta.location));
+        let mut snapshots = names
+            .filter_map(|name| match self.snapshot(&name) {
+                // It was deleted meanwhile.
+                Err(Error::NotFound { .. }) => None,
+                result => Some(result),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        snapshots.sort_by(|a, b| (a.created_us, &a.name).cmp(&(b.created_us, &b.name)));
+        Ok(snapshots)
+    }
+
+    /// One snapshot.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Damaged`], [`Error::Store`].
+    pub fn snapshot(&self, name: &str) -> Result<Snapshot> {
+        let object = format!("{SNAPSHOTS}/{name}");
+        match self.get(&object) {
+            Ok(bytes) => Snapshot::decode(&bytes, name, &object),
+            Err(Error::Missing { .. }) => Err(Error::NotFound { name: name.to_owned() }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes a snapshot. Its objects stay until the next [garbage collection](Self::collect_garbage).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub fn delete(&self, name: &str) -> Result<()> {
+        let object = format!("{SNAPSHOTS}/{name}");
+        if self.find(&object)?.is_none() {
+            return Err(Error::NotFound { name: name.to_owned() });
+        }
+        self.remove(&object)
+    }
+
+    fn path(&self, object: &str) -> Path {
+        Path::from_iter(self.prefix.parts().chain(Path::from(object).parts()))
+    }
+
+    /// The name of an object within the place.
+    pub(crate) fn name_of(&self, path: &Path) -> String {
+        let parts = path.prefix_match(&self.prefix).map(|parts| Path::from_iter(parts));
+        parts.map(String::from).unwrap_or_default()
+    }
+
+    fn failed(operation: &'static str, object: &str, source: object_store::Error) -> Error {
+        match source {
+            object_store::Error::NotFound { .. } => Error::Missing { object: object.to_owned() },
+            source => Error::Store { operation, object: object.to_owned(), source },
+        }
+    }
+
+    /// Every object below a name.
+    pub(crate) fn list_objects(&self, below: &str) -> Result<Vec<ObjectMeta>> {
+        let listed = self.store.list(Some(&self.path(below))).try_collect();
+        self.runtime.block_on(listed).map_err(|error| Self::failed("list", below, error))
+    }
+
+    pub(crate) fn find(&self, object: &str) -> Result<Option<ObjectMeta>> {
+        let path = self.path(object);
+        match self.runtime.block_on(self.store.head(&path)) {
+            Ok(meta) => Ok(Some(meta)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(Self::failed("look at", object, error)),
+        }
+    }
+
+    pub(crate) fn put(&self, object: &str, bytes: Vec<u8>) -> Result<()> {
+        let path = self.path(object);
+        let put = self.store.put(&path, PutPayload::from(bytes));
+        self.runtime.block_on(put).map(drop).map_err(|error| Self::failed("put", object, error))
+    }
+
+    /// Puts an object unless there is one of the name; whether it did.
+    pub(crate) fn put_new(&self, object: &str, bytes: Vec<u8>) -> Result<bool> {
+        let path = self.path(object);
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.runtime.block_on(self.store.put_opts(&path, PutPayload::from(bytes.clone()), options)) {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                Ok(false)
+            }
+            // A store that knows no conditions: whoever looked before is right but for a race of two equal names.
+            Err(object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. }) => {
+                if self.find(object)?.is_some() {
+                    return Ok(false);
+                }
+                self.put(object, bytes).map(|()| true)
+            }
+            Err(error) => Err(Self::failed("put", object, error)),
+        }
+    }
+
+    /// A small object, as a whole.
+    pub(crate) fn get(&self, object: &str) -> Result<Bytes> {
+        let path = self.path(object);
+        let got = async {
+            let got = self.store.get(&path).await?;
+            if got.meta.size > WHOLE_BYTES_MAX {
+                return Ok(None);
+            }
+            got.bytes().await.map(Some)
+        };
+        match self.runtime.block_on(got).map_err(|error| Self::failed("get", object, error))? {
+            Some(bytes) => Ok(bytes),
+            None => Err(Error::Damaged { object: object.to_owned(), reason: "it is too large".into() }),
+        }
+    }
+
+    pub(crate) fn remove(&self, object: &str) -> Result<()> {
+        match self.runtime.block_on(self.store.delete(&self.path(object))) {
+            // Somebody else removed it.
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(Self::failed("delete", object, error)),
+        }
+    }
+
+    /// Uploads a file in parts; it must have the hash that it had.
+    pub(crate) fn upload(
+        &self,
+        upload: &Upload<'_>,
+        reader: &mut dyn Read,
+        meter: &mut Meter<'_>,
+    ) -> Result<()> {
+        let part_bytes = PART_BYTES.max(upload.size_bytes.div_ceil(PARTS_MAX) as usize);
+        let mut parts = Parts { reader, part_bytes, upload, hasher: Hasher::default(), read_bytes: 0 };
+        let first = parts.next()?.unwrap_or_default();
+        if first.len() as u64 == upload.size_bytes {
+            parts.check()?;
+            self.put_bytes(upload.object, first)?;
+            return meter.advance(upload.size_bytes);
+        }
+        self.runtime.block_on(self.upload_parts(parts, first, meter))
+    }
+
+    fn put_bytes(&self, object: &str, bytes: Bytes) -> Result<()> {
+        let path = self.path(object);
+        let put = self.store.put(&path, PutPayload::from(bytes));
+        self.runtime.block_on(put).map(drop).map_err(|error| Self::failed("put", object, error))
+    }
+
+    async fn upload_parts(&self, mut parts: Parts<'_>, first: Bytes, meter: &mut Meter<'_>) -> Result<()> {
+        let object = parts.upload.object;
+        let failed = |error| Self::failed("put", object, error);
+        let upload = self.store.put_multipart(&self.path(object)).await.map_err(failed)?;
+        let mut writer = WriteMultipart::new_with_chunk_size(upload, parts.part_bytes);
+        let written = async {
+            let mut next = Some(first);
+            while let Some(part) = next {
+                writer.wait_for_capacity(PARTS_AT_ONCE - 1).await.map_err(failed)?;
+                let length = part.len() as u64;
+                writer.put(part);
+                meter.advance(length)?;
+                next = parts.next()?;
+            }
+            parts.check()
+        };
+        match written.await {
+            Ok(()) => writer.finish().await.map(drop).map_err(failed),
+            Err(error) => {
+                // What was uploaded of it would be paid for, and never be seen.
+                if let Err(error) = writer.abort().await {
+                    tracing::warn!(%error, object, "could not abort an upload");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Copies an object to a writer, and compares it with its hash.
+    pub(crate) fn download(
+        &self,
+        (object, size_bytes, hash): (&str, u64, &Hash),
+        writer: &mut dyn Write,
+        meter: &mut Meter<'_>,
+    ) -> Result<()> {
+        let path = self.path(object);
+        let failed = |error| Self::failed("get", object, error);
+        let damaged = |reason: String| Error::Damaged { object: object.to_owned(), reason };
+        let copied = async {
+            let got = self.store.get(&path).await.map_err(failed)?;
+            if got.meta.size != size_bytes {
+                return Err(damaged(format!("it has {} bytes, not {size_bytes}", got.meta.size)));
+            }
+            let (mut stream, mut hasher) = (got.into_stream(), Hasher::default());
+            while let Some(bytes) = stream.try_next().await.map_err(failed)? {
+                hasher.update(&bytes);
+                let written = writer.write_all(&bytes);
+                written.map_err(|source| Error::File { file: format!("the copy of {object}"), source })?;
+                meter.advance(bytes.len() as u64)?;
+            }
+            if hasher.finish() == *hash { Ok(()) } else { Err(damaged("its hash does not match".into())) }
+        };
+        self.runtime.block_on(copied)
+    }
+}
+
+/// A file in parts.
+struct Parts<'a> {
+    reader: &'a mut dyn Read,
+    part_bytes: usize,
+    upload: &'a Upload<'a>,
+    hasher: Hasher,
+    read_bytes: u64,
+}
+
+impl Parts<'_> {
+    /// The next part; all are of one size but the last.
+    fn next(&mut self) -> Result<Option<Bytes>> {
+        let mut part = BytesMut::zeroed(self.part_bytes.min(self.upload.size_bytes as usize));
+        let mut filled = 0;
+        while filled < part.len() {
+            match self.reader.read(&mut part[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(Error::File { file: self.upload.file.to_owned(), source }),
+            }
+        }
+        part.truncate(filled);
+        self.hasher.update(&part);
+        self.read_bytes += filled as u64;
+        Ok((filled > 0).then(|| part.freeze()))
+    }
+
+    /// Whether all of it was read, and is what was hashed before.
+    fn check(&self) -> Result<()> {
+        let Upload { file, size_bytes, hash, .. } = *self.upload;
+        if self.read_bytes != size_bytes {
+            return Err(was_cut(file, self.read_bytes, size_bytes));
+        }
+        if self.hasher.clone().finish() != hash {
+            let source = std::io::Error::other("it changed while it was uploaded");
+            return Err(Error::File { file: file.to_owned(), source });
+        }
+        Ok(())
+    }
+}

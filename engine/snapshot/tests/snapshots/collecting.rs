@@ -1,0 +1,132 @@
+//! Garbage goes, and nothing else: also while snapshots are taken.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::time::{Duration, SystemTime};
+
+use ragstone::Schema;
+use ragstone_snapshot::{Error, RestoreRequest, Until, quietly};
+
+use super::support::{Copies, contents, open_still, restored, version_of};
+
+#[test]
+fn what_no_snapshot_names_goes() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    for version in 1..4 {
+        notes.upsert((0..20).map(|id| version_of(id, version)).collect()).unwrap();
+        db.flush().unwrap();
+        db.compact().unwrap();
+        copies.repository.take(&db, Some(&format!("s{version}")), quietly).unwrap();
+        notes.upsert(vec![version_of(0, version)]).unwrap();
+        copies.repository.archive(&db, quietly).unwrap();
+    }
+    let all = copies.objects(".");
+    assert_eq!(
+        copies.repository.collect_garbage(quietly).unwrap().removed,
+        1,
+        "log before the first snapshot"
+    );
+    let before: BTreeSet<String> = copies.objects(".").into_iter().collect();
+    assert_eq!(before.len() + 1, all.len());
+    copies.repository.delete("s1").unwrap();
+    copies.repository.delete("s2").unwrap();
+    let collected = copies.repository.collect_garbage(quietly).unwrap();
+    assert!(collected.removed > 2 && collected.removed_bytes > 0, "{collected:?}");
+    let s3 = copies.repository.snapshot("s3").unwrap();
+    let left: BTreeSet<String> = copies.objects("objects").into_iter().chain(copies.objects("log")).collect();
+    assert_eq!(left.len(), collected.kept);
+    let named: BTreeSet<String> = s3.files.iter().map(|file| file.object.clone()).collect();
+    assert!(named.is_subset(&left));
+    assert!(left.difference(&named).all(|object| object.starts_with("log/")), "{left:?}");
+    let (found, _keep) = restored(&copies.repository, &RestoreRequest::until(Until::End));
+    assert_eq!(contents(&found), contents(&db));
+    copies.repository.delete("s3").unwrap();
+    copies.repository.collect_garbage(quietly).unwrap();
+    assert!(copies.objects(".").is_empty());
+}
+
+#[test]
+fn it_gives_way_to_a_snapshot_and_a_snapshot_to_it() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    notes.upsert((0..20).map(|id| version_of(id, 1)).collect()).unwrap();
+    copies.repository.take(&db, Some("old"), quietly).unwrap();
+    copies.repository.delete("old").unwrap();
+    let mut refused = 0;
+    copies
+        .repository
+        .take(&db, Some("new"), |_| {
+            let collected = Copies::at(&copies).repository.collect_garbage(quietly);
+            assert!(matches!(collected, Err(Error::Busy { .. })), "{collected:?}");
+            refused += 1;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert!(refused > 0);
+    // What it found there, it names: all is still there.
+    assert!(copies.repository.verify("new", quietly).unwrap().damaged.is_empty());
+    copies.write("objects/aa/garbage", b"x");
+    copies
+        .repository
+        .collect_garbage(|_| {
+            let taken = Copies::at(&copies).repository.take(&db, Some("third"), quietly);
+            assert!(matches!(taken, Err(Error::Busy { .. })), "{taken:?}");
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    copies.repository.take(&db, Some("third"), quietly).unwrap();
+}
+
+#[test]
+fn marks_of_the_dead_are_removed_after_an_hour() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    let age = |object: &str, minutes: u64| {
+        copies.write(object, b"at work\n");
+        let then = SystemTime::now() - Duration::from_secs(60 * minutes);
+        File::options().write(true).open(copies.path(object)).unwrap().set_modified(then).unwrap();
+    };
+    age("pending/dead", 50);
+    let error = copies.repository.collect_garbage(quietly).unwrap_err();
+    assert!(error.to_string().contains("snapshot `dead` is under way"), "{error}");
+    age("pending/dead", 70);
+    copies.repository.collect_garbage(quietly).unwrap();
+    age("collecting", 50);
+    assert!(matches!(copies.repository.take(&db, Some("s"), quietly), Err(Error::Busy { .. })));
+    age("collecting", 70);
+    copies.repository.take(&db, Some("s"), quietly).unwrap();
+    assert!(copies.objects("pending").is_empty() && !copies.path("collecting").exists());
+}
+
+/// A snapshot that slept for an hour is taken for dead; awake again, it must not name what was collected.
+#[test]
+fn a_snapshot_that_was_given_up_is_none() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    let taken = copies.repository.take(&db, Some("s"), |_| {
+        if copies.path("pending/s").exists() {
+            copies.remove("pending/s");
+        }
+        ControlFlow::Continue(())
+    });
+    assert!(matches!(taken, Err(Error::GivenUp { .. })), "{taken:?}");
+    assert!(copies.repository.list().unwrap().is_empty());
+}
+
+#[test]
+fn nothing_is_collected_while_a_snapshot_cannot_be_read() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    copies.repository.take(&db, Some("s"), quietly).unwrap();
+    let before = copies.objects("objects");
+    copies.write("snapshots/s", b"{}\n");
+    assert!(matches!(copies.repository.collect_garbage(quietly), Err(Error::Damaged { .. })));
+    assert_eq!(copies.objects("objects"), before);
+}

@@ -1,0 +1,216 @@
+//! Restoring to a moment between two snapshots.
+
+use std::collections::BTreeMap;
+
+use ragstone::{Db, DbOptions, Schema};
+use ragstone_snapshot::{Error, RestoreRequest, Until, quietly};
+
+use super::support::{Contents, Copies, contents, open_still, restored, version_of};
+
+/// What one write, or one change of the collections, left.
+struct Moment {
+    position: u64,
+    /// The collection that was written to, and the number of the write in it.
+    write: Option<(&'static str, u64)>,
+    contents: Contents,
+}
+
+/// Writes, makes and removes collections, seals now and then; each step is a moment.
+fn history(db: &Db, mut step: impl FnMut(&Db, usize)) -> Vec<Moment> {
+    let mut moments = Vec::new();
+    let mut model = Contents::new();
+    let create = |db: &Db, model: &mut Contents, name: &'static str| {
+        db.create_collection(name, Schema::new(2).unwrap()).unwrap();
+        model.insert(name.into(), BTreeMap::new());
+    };
+    for number in 0..40_usize {
+        let version = number as i64 + 1;
+        let write = match number {
+            0 => {
+                create(db, &mut model, "a");
+                None
+            }
+            3 | 21 => {
+                create(db, &mut model, "b");
+                None
+            }
+            15 => {
+                db.delete_collection("b").unwrap();
+                model.remove("b");
+                None
+            }
+            number => {
+                let name = if number % 3 == 0 && model.contains_key("b") { "b" } else { "a" };
+                let (start, points) = (number as u64 % 11, model.get_mut(name).unwrap());
+                let collection = db.collection(name).unwrap();
+                let receipt = if number % 7 == 6 {
+                    points.remove(&start);
+                    collection.delete(&[start.into()]).unwrap()
+                } else {
+                    points.extend((start..start + 9).map(|id| (id, version)));
+                    collection.upsert((start..start + 9).map(|id| version_of(id, version)).collect()).unwrap()
+                };
+                Some((name, receipt.seq))
+            }
+        };
+        if number % 8 == 7 {
+            db.flush().unwrap();
+        }
+        let position = db.pin_log(u64::MAX).unwrap().position();
+        moments.push(Moment { position, write, contents: model.clone() });
+        step(db, number);
+    }
+    moments
+}
+
+#[test]
+fn every_write_is_a_moment_that_can_be_restored() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    let moments = history(&db, |db, number| {
+        if [0, 13].contains(&number) {
+            copies.repository.take(db, Some(&format!("s{number}")), quietly).unwrap();
+        }
+        if number % 5 == 4 {
+            copies.repository.archive(db, quietly).unwrap();
+        }
+    });
+    let archived = copies.repository.archive(&db, quietly).unwrap();
+    assert_eq!((archived.position, archived.gap), (moments.last().unwrap().position, None));
+    assert_eq!(copies.repository.archive(&db, quietly).unwrap().uploaded, 0);
+    for (number, moment) in moments.iter().enumerate() {
+        let (found, _keep) =
+            restored(&copies.repository, &RestoreRequest::until(Until::Position(moment.position)));
+        assert_eq!(contents(&found), moment.contents, "moment {number}");
+        // The first snapshot leads to every moment too, and each collection has its own count.
+        let request = RestoreRequest {
+            snapshot: Some("s0".into()),
+            until: moment.write.map(|(name, seq)| Until::Write { collection: name.into(), seq }),
+        };
+        if let (Some((name, _)), 1..) = (moment.write, number)
+            && (name == "a" || number < 15)
+        {
+            let (found, _keep) = restored(&copies.repository, &request);
+            assert_eq!(contents(&found)[name], moment.contents[name], "moment {number}");
+        }
+    }
+    let (found, _keep) = restored(&copies.repository, &RestoreRequest::until(Until::End));
+    assert_eq!(contents(&found), contents(&db));
+    // It goes on from there, as a history of its own.
+    let before = found.pin().unwrap().position();
+    assert_eq!(found.collection("a").unwrap().upsert(vec![version_of(1, 99)]).unwrap().position, before + 1);
+    assert_ne!(found.lineage(), db.lineage());
+}
+
+#[test]
+fn a_time_is_a_moment() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    copies.repository.take(&db, Some("s"), quietly).unwrap();
+    let mut moments = Vec::new();
+    for version in 1..6 {
+        notes.upsert(vec![version_of(1, version)]).unwrap();
+        let time_us = db.pin().unwrap().time_us();
+        assert!(moments.last().is_none_or(|(before, _)| *before <= time_us), "times never go back");
+        moments.push((time_us, version));
+    }
+    copies.repository.archive(&db, quietly).unwrap();
+    for (time_us, _) in &moments {
+        let (found, _keep) = restored(&copies.repository, &RestoreRequest::until(Until::TimeUs(*time_us)));
+        // Of two writes in one microsecond, both are in it.
+        let last = moments.iter().rev().find(|(other, _)| other == time_us).unwrap().1;
+        assert_eq!(contents(&found)["notes"][&1], last);
+    }
+    let before = RestoreRequest::until(Until::TimeUs(1));
+    let directory = tempfile::tempdir().unwrap();
+    let error = copies.repository.restore(&before, directory.path(), quietly).unwrap_err();
+    assert!(matches!(error, Error::NoSnapshot { .. }), "{error}");
+    assert!(error.to_string().contains("1970-01-01T00:00:00.000001Z"), "{error}");
+}
+
+#[test]
+fn what_is_missing_between_is_said() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let mut options = DbOptions::default();
+    options.background = false;
+    // Nothing is kept: what segments hold before it is archived is gone.
+    options.keep_log_bytes = Some(0);
+    let db = Db::open_with(data.path(), options).unwrap();
+    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    copies.repository.take(&db, Some("s"), quietly).unwrap();
+    let first = notes.upsert(vec![version_of(1, 1)]).unwrap();
+    let second = notes.upsert(vec![version_of(2, 1)]).unwrap();
+    db.flush().unwrap();
+    let third = notes.upsert(vec![version_of(3, 1)]).unwrap();
+    let gap = copies.repository.archive(&db, quietly).unwrap().gap.unwrap();
+    assert_eq!((gap.from, gap.to), (first.position, second.position));
+    assert_eq!(copies.repository.verify("s", quietly).unwrap().gap, Some(gap));
+    let fails = |position: u64| {
+        let directory = tempfile::tempdir().unwrap();
+        let request = RestoreRequest::until(Until::Position(position));
+        copies.repository.restore(&request, directory.path(), quietly).unwrap_err()
+    };
+    let error = fails(third.position);
+    assert!(matches!(error, Error::MissingLog { from, to } if (from, to) == (gap.from, gap.to)), "{error}");
+    // From the next snapshot on there is no gap.
+    copies.repository.take(&db, Some("t"), quietly).unwrap();
+    let error = fails(third.position + 1);
+    assert!(matches!(error, Error::NotReached { position, .. } if position == third.position), "{error}");
+    let directory = tempfile::tempdir().unwrap();
+    let request = RestoreRequest { snapshot: Some("t".into()), until: Some(Until::Position(first.position)) };
+    let error = copies.repository.restore(&request, directory.path(), quietly).unwrap_err();
+    assert!(error.to_string().contains("beyond"), "{error}");
+}
+
+#[test]
+fn damaged_log_is_named_and_its_writes_are_not_half_there() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    copies.repository.take(&db, Some("s"), quietly).unwrap();
+    let there = copies.objects("log");
+    let last = notes.upsert(vec![version_of(1, 1)]).unwrap().position;
+    copies.repository.archive(&db, quietly).unwrap();
+    let object = copies.objects("log").into_iter().find(|object| !there.contains(object)).unwrap();
+    let sound = copies.read(&object);
+    for at in 0..sound.len() {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 1;
+        copies.write(&object, &bytes);
+        let directory = tempfile::tempdir().unwrap();
+        let request = RestoreRequest::until(Until::Position(last));
+        let error = copies.repository.restore(&request, directory.path(), quietly).unwrap_err();
+        assert!(matches!(&error, Error::Damaged { object: found, .. } if *found == object), "{error}");
+        assert_eq!(copies.repository.verify("s", quietly).unwrap().damaged[0].object, object);
+        // Repaired, the same restore goes on.
+        copies.write(&object, &sound);
+        if at % 16 == 0 {
+            copies.repository.restore(&request, directory.path(), quietly).unwrap();
+            assert_eq!(contents(&open_still(directory.path())), contents(&db));
+        }
+    }
+}
+
+#[test]
+fn a_copied_directory_does_not_spoil_the_archive_of_the_first() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    drop((notes, db));
+    let other = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(data.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), other.path().join(entry.file_name())).unwrap();
+    }
+    for (directory, rows) in [(&data, 1), (&other, 2)] {
+        let db = open_still(directory.path());
+        let notes = db.collection("notes").unwrap();
+        (0..rows).for_each(|row| assert!(notes.upsert(vec![version_of(row, 1)]).unwrap().seq > row));
+        let archived = copies.repository.archive(&db, quietly);
+        match rows {
+            1 => drop(archived.unwrap()),
+            _ => assert!(matches!(archived, Err(Error::Diverged { .. })), "{archived:?}"),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Roots come back, and nonsense is refused.
+
+use super::*;
+use crate::payload::FieldType;
+use crate::schema::Metric;
+
+fn example() -> Manifest {
+    let mut fields = FieldTable::default();
+    fields.add("year", FieldType::Int);
+    fields.add("text", FieldType::String);
+    let schema = Schema::builder(3)
+        .metric(Metric::L2)
+        .field("year", FieldType::Int)
+        .field("text", FieldType::String)
+        .attribute("model", "m")
+        .build()
+        .unwrap();
+    let segments = vec![SegmentEntry { id: 4, tombstones: 0 }, SegmentEntry { id: 5, tombstones: 2 }];
+    let entry = CollectionEntry { name: "a".into(), schema, fields, stored_seq: 7, segments };
+    Manifest {
+        generation: 3,
+        next_collection: 9,
+        next_segment: 6,
+        lineage: Lineage([7; 16]),
+        catalogue_seq: 2,
+        log: LogMark { next_file: 4, position: 11, time_us: 12 },
+        keep_log_bytes: 13,
+        collections: [(8, entry)].into(),
+    }
+}
+
+#[test]
+fn it_comes_back() {
+    assert_eq!(Manifest::decode(&example().encode()).unwrap(), example());
+}
+
+#[test]
+fn any_flipped_byte_is_seen() {
+    let bytes = example().encode();
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        assert!(Manifest::decode(&damaged).is_err(), "{at}");
+    }
+}
+
+#[test]
+fn numbers_that_were_never_given_out_are_refused() {
+    let refused = |change: fn(&mut Manifest)| {
+        let mut manifest = example();
+        change(&mut manifest);
+        Manifest::decode(&manifest.encode()).unwrap_err().1
+    };
+    let never = "is used twice or was never given out";
+    // A seal would have written its file over that of a segment in use.
+    assert!(refused(|manifest| manifest.next_segment = 5).contains(never));
+    assert!(refused(|manifest| manifest.next_collection = 8).contains(never));
+    let twice = |manifest: &mut Manifest| {
+        let collection = manifest.collections.get_mut(&8).unwrap();
+        collection.segments[1].id = collection.segments[0].id;
+    };
+    assert!(refused(twice).contains(never));
+    assert!(refused(|manifest| manifest.log.position = u64::MAX).contains("counted"));
+    // The next change would have counted beyond the end.
+    assert!(refused(|manifest| manifest.generation = u64::MAX).contains("counted"));
+    assert!(refused(|manifest| manifest.next_segment = u64::MAX).contains("counted"));
+    assert!(
+        refused(|manifest| manifest.collections.get_mut(&8).unwrap().stored_seq = u64::MAX)
+            .contains("counted")
+    );
+}
+
+#[test]
+fn a_sound_checksum_over_nonsense_is_an_error_not_a_panic() {
+    let bytes = example().encode();
+    for length in HEADER_BYTES..bytes.len() - 4 {
+        let mut cut = bytes[..length].to_vec();
+        cut[12..20].copy_from_slice(&((length - HEADER_BYTES) as u64).to_le_bytes());
+        let crc = crc32fast::hash(&cut);
+        cut.extend_from_slice(&crc.to_le_bytes());
+        assert!(Manifest::decode(&cut).is_err(), "{length}");
+    }
+}

@@ -1,0 +1,113 @@
+//! What opening a database looks at: whether there is one, what a crash left of it, and its collections, each by itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::collection::CollectionCore;
+use crate::db::DbOptions;
+use crate::dir::{Dir, corrupt};
+use crate::error::{Error, Result};
+use crate::faults;
+use crate::manifest::{CollectionEntry, MANIFEST_COPY_FILE, MANIFEST_FILE, MANIFEST_NEW_FILE, Manifest};
+use crate::segment::{
+    self, Check, DeadRows, Opening, SealedSegment, SegmentView, tombstone_file, tombstones,
+};
+use crate::vectors::Encodings;
+use crate::verify::{Damage, Storage, Verify};
+use crate::wal;
+
+/// Whether the directory holds no database yet.
+pub(crate) fn is_fresh(dir: &dyn Dir, names: &[String]) -> Result<bool> {
+    if names.iter().any(|name| name == MANIFEST_FILE) {
+        return Ok(false);
+    }
+    let is_ours = |name: &&String| {
+        wal::is_log_file(name) || segment::parse_file(name).is_some() || *name == MANIFEST_COPY_FILE
+    };
+    let of_ours = names.iter().find(is_ours);
+    match of_ours {
+        None => Ok(true),
+        Some(name) => {
+            Err(corrupt(dir, MANIFEST_FILE, 0, format!("the file is missing, but {name} is there")))
+        }
+    }
+}
+
+/// Removes the files that a crash left and the manifest does not name. Names of other kinds are left alone.
+pub(crate) fn remove_leftovers(dir: &dyn Dir, names: &[String], root: &Manifest) -> Result<()> {
+    let named = root.segments();
+    let mut removed = false;
+    for name in names {
+        let is_leftover = match segment::parse_file(name) {
+            Some((id, None)) => !named.iter().any(|(segment, _)| *segment == id),
+            Some((id, Some(generation))) => !named.contains(&(id, generation)),
+            None => name == MANIFEST_NEW_FILE,
+        };
+        if is_leftover {
+            faults::point("recovery.leftover");
+            dir.remove(name)?;
+            removed = true;
+        }
+    }
+    if removed { dir.sync() } else { Ok(()) }
+}
+
+/// Collections by id, and the damaged ones by name.
+type Opened = (BTreeMap<u64, Arc<CollectionCore>>, BTreeMap<String, (u64, Damage)>);
+
+/// Opens every segment, in parallel, and makes the collections of them.
+pub(crate) fn open_collections(dir: &dyn Dir, root: &Manifest, options: &DbOptions) -> Result<Opened> {
+    let opened: Vec<(u64, Result<Arc<CollectionCore>>)> = root
+        .collections
+        .par_iter()
+        .map(|(id, entry)| (*id, open_collection(dir, *id, entry, options)))
+        .collect();
+    let (mut cores, mut damaged) = Opened::default();
+    for (id, opened) in opened {
+        match opened.map_err(|error| error.into_damage(options.on_damage)) {
+            Ok(core) => drop(cores.insert(id, core)),
+            Err(damage) => {
+                let (name, damage) = (root.collections[&id].name.clone(), damage?);
+                tracing::error!(collection = %name, error = %Error::from(damage.clone()), "a collection is not opened");
+                damaged.insert(name, (id, damage));
+            }
+        }
+    }
+    Ok((cores, damaged))
+}
+
+fn open_collection(
+    dir: &dyn Dir,
+    id: u64,
+    entry: &CollectionEntry,
+    options: &DbOptions,
+) -> Result<Arc<CollectionCore>> {
+    let check = match (options.storage, options.verify) {
+        (Storage::Resident, _) | (_, Verify::OnOpen) => Check::Everything,
+        (Storage::Mapped, Verify::Background | Verify::OnDemand) => Check::Headers,
+    };
+    let encodings = Encodings::new(&entry.schema);
+    let opening = Opening { schema: &entry.schema, encodings: &encodings, storage: options.storage, check };
+    let segments = entry
+        .segments
+        .par_iter()
+        .map(|segment| {
+            let sealed = Arc::new(SealedSegment::open(dir, segment.id, &opening)?);
+            if !sealed.has_only(&entry.fields) {
+                let reason = "a column is of a field that the collection does not have";
+                return Err(corrupt(dir, &segment::segment_file(segment.id), 0, reason));
+            }
+            let dead = match segment.tombstones {
+                0 => DeadRows::default(),
+                generation => {
+                    let name = tombstone_file(segment.id, generation);
+                    tombstones::read(dir, &name, segment.id, sealed.rows(), sealed.vectors())?
+                }
+            };
+            Ok((SegmentView::sealed(sealed, dead), segment.tombstones))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Arc::new(CollectionCore::open(id, entry, segments)))
+}

@@ -1,0 +1,368 @@
+//! A copy becomes a database.
+//!
+//! ```text
+//! begin --write*--> files there --open--> opened --apply_log*--> opened --finish--> a database
+//! ```
+//! The file `RESTORE` stands in the directory from the first step to the last; it says of what copy, and whether the files
+//! are all there. While it stands nothing else opens the directory. An interrupted restore of the same copy goes on: files
+//! that are there were synced before they got their names, and of log that is applied again only what segments do not hold
+//! yet has an effect.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::catalogue::CATALOGUE;
+use crate::collection::CollectionCore;
+use crate::db::DbOptions;
+use crate::dir::{Dir, DirFile, DirLock, RealDir, corrupt};
+use crate::error::{Error, Result};
+use crate::lineage::Lineage;
+use crate::manifest::{MANIFEST_FILE, MANIFEST_NEW_FILE, Manifest};
+use crate::segment;
+use crate::store::Store;
+use crate::verify::Verify;
+use crate::wal::{self, Place, Record};
+
+/// The file that stands in a directory that is not restored to the end.
+pub(crate) const RESTORE_FILE: &str = "RESTORE";
+const RESTORE_NEW_FILE: &str = "RESTORE.new";
+const LOCK_FILE: &str = "LOCK";
+const FIRST_LINE: &str = "ragstone restore 1";
+const COPYING: &str = "copying files";
+const APPLYING: &str = "applying log";
+/// Before the name of a file that is not there as a whole.
+const PART: &str = "part-";
+
+/// Up to where archived log is carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Until {
+    /// As far as it goes.
+    End,
+    /// Up to the write with this position, that of its [receipt](crate::WriteReceipt::position).
+    Position(u64),
+    /// Up to a moment, in microseconds since 1970 (UTC): the last writes that were logged by then.
+    TimeUs(u64),
+    /// Up to the write with this number in a collection, that of its [receipt](crate::WriteReceipt::seq).
+    Write {
+        /// The collection.
+        collection: String,
+        /// The number.
+        seq: u64,
+    },
+}
+
+/// A directory into which a copy is being put.
+pub struct Restore {
+    dir: Arc<dyn Dir>,
+    lock: Box<dyn DirLock>,
+    source: String,
+    is_applying: bool,
+}
+
+impl std::fmt::Debug for Restore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Restore")
+            .field("dir", &self.dir)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A file on its way; it is there once it is [committed](Self::commit).
+pub struct RestoreFile<'a> {
+    restore: &'a Restore,
+    name: String,
+    file: Box<dyn DirFile>,
+}
+
+/// A copy that is there and sound, and takes archived log.
+#[derive(Debug)]
+pub struct OpenedRestore {
+    store: Store,
+    cores: BTreeMap<u64, Arc<CollectionCore>>,
+    position: u64,
+    time_us: u64,
+    has_applied: bool,
+}
+
+/// What was restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Restored {
+    /// The last write in it.
+    pub position: u64,
+    /// When it was logged: microseconds since 1970 (UTC).
+    pub time_us: u64,
+    /// The history that begins with it.
+    pub lineage: Lineage,
+}
+
+impl Restore {
+    /// Takes an empty directory, made if absent, or one in which a restore of the same source was interrupted. The
+    /// source is one line that tells the copy, and up to where it is to be restored, from any other.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the directory holds anything else, [`Error::Locked`] if somebody has it open,
+    /// [`Error::Io`] if the system refuses.
+    pub fn begin(path: impl AsRef<Path>, source: &str) -> Result<Self> {
+        Self::begin_in(Arc::new(RealDir::open(path.as_ref())?), source)
+    }
+
+    pub(crate) fn begin_in(dir: Arc<dyn Dir>, source: &str) -> Result<Self> {
+        if source.contains('\n') {
+            return Err(Error::invalid("source", "it is more than one line"));
+        }
+        let lock = dir.lock()?;
+        let names = dir.list()?;
+        let mut restore = Self { dir, lock, source: source.to_owned(), is_applying: false };
+        if names.iter().any(|name| name == RESTORE_FILE) {
+            let is_applying = restore.read_marker()?;
+            restore.is_applying = is_applying;
+            return Ok(restore);
+        }
+        match names.iter().find(|name| ![LOCK_FILE, RESTORE_NEW_FILE].contains(&name.as_str())) {
+            Some(name) => {
+                let place = restore.dir.path().display();
+                Err(Error::invalid("path", format!("{place} is not empty: it holds {name}")))
+            }
+            None => restore.write_marker(COPYING).map(|()| restore),
+        }
+    }
+
+    /// Whether the files are all there and the log is what is left to do.
+    fn read_marker(&self) -> Result<bool> {
+        let text = String::from_utf8(self.dir.read(RESTORE_FILE)?);
+        let text = text.map_err(|_| corrupt(&*self.dir, RESTORE_FILE, 0, "it is not a text"))?;
+        let lines: Vec<&str> = text.lines().collect();
+        match lines[..] {
+            [FIRST_LINE, state @ (COPYING | APPLYING), source] if source == self.source => {
+                Ok(state == APPLYING)
+            }
+            [FIRST_LINE, COPYING | APPLYING, source] => {
+                let reason = format!(
+                    "{} holds an interrupted restore of another copy: {source}",
+                    self.dir.path().display()
+                );
+                Err(Error::invalid("path", reason))
+            }
+            _ => Err(corrupt(&*self.dir, RESTORE_FILE, 0, "it does not say what is being restored")),
+        }
+    }
+
+    fn write_marker(&self, state: &str) -> Result<()> {
+        let mut file = self.dir.create(RESTORE_NEW_FILE)?;
+        file.write(format!("{FIRST_LINE}\n{state}\n{}\n", self.source).as_bytes())?;
+        file.sync()?;
+        drop(file);
+        self.dir.rename(RESTORE_NEW_FILE, RESTORE_FILE)?;
+        self.dir.sync()
+    }
+
+    /// Whether all files are there, from before an interruption, and the next step is [`open`](Self::open).
+    pub fn has_files(&self) -> bool {
+        self.is_applying
+    }
+
+    /// Whether a file is there as a whole.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses.
+    pub fn has(&self, name: &str) -> Result<bool> {
+        Ok(self.dir.list()?.iter().any(|found| found == name))
+    }
+
+    /// Begins to write a file of the copy.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if no file of a copy has such a name, [`Error::Io`] if the system refuses.
+    pub fn write(&self, name: &str) -> Result<RestoreFile<'_>> {
+        if !wal::is_log_file(name) && segment::parse_file(name).is_none() {
+            return Err(Error::invalid("name", format!("{name:?} is no file of a database")));
+        }
+        let file = self.dir.create(&format!("{PART}{name}"))?;
+        Ok(RestoreFile { restore: self, name: name.to_owned(), file })
+    }
+
+    /// Writes the manifest, now that all files are there, and compares everything with its checksums. The manifest is
+    /// that of [`Pin::manifest`](super::Pin::manifest).
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] with what is damaged or missing, [`Error::Io`] if the system refuses.
+    pub fn open(self, manifest: &[u8]) -> Result<OpenedRestore> {
+        if !self.is_applying {
+            let root = Manifest::decode(manifest)
+                .map_err(|(offset, reason)| corrupt(&*self.dir, MANIFEST_FILE, offset as u64, reason))?;
+            self.remove_strangers(&root)?;
+            let mut file = self.dir.create(MANIFEST_NEW_FILE)?;
+            file.write(manifest)?;
+            file.sync()?;
+            drop(file);
+            self.dir.rename(MANIFEST_NEW_FILE, MANIFEST_FILE)?;
+            self.dir.sync()?;
+            self.write_marker(APPLYING)?;
+        }
+        let options = DbOptions { background: false, verify: Verify::OnOpen, ..DbOptions::default() };
+        let store = Store::open_locked(self.dir, self.lock, options)?;
+        let cores = store.collections().into_iter().map(|core| (core.id, core)).collect();
+        let mark = store.log.mark();
+        Ok(OpenedRestore {
+            store,
+            cores,
+            position: mark.position,
+            time_us: mark.time_us,
+            has_applied: self.is_applying,
+        })
+    }
+
+    /// Removes parts of files, and says which segments are missing.
+    fn remove_strangers(&self, root: &Manifest) -> Result<()> {
+        let names = self.dir.list()?;
+        for (id, generation) in root.segments() {
+            let tombstones = (generation > 0).then(|| segment::tombstone_file(id, generation));
+            for name in [Some(segment::segment_file(id)), tombstones].into_iter().flatten() {
+                if !names.contains(&name) {
+                    return Err(corrupt(&*self.dir, &name, 0, "the file is missing"));
+                }
+            }
+        }
+        names.iter().filter(|name| name.starts_with(PART)).try_for_each(|name| self.dir.remove(name))
+    }
+}
+
+impl std::fmt::Debug for RestoreFile<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RestoreFile").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl RestoreFile<'_> {
+    /// Makes what was written durable and gives the file its name. Without it the file is written anew the next time.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses.
+    pub fn commit(mut self) -> Result<()> {
+        self.file.sync()?;
+        drop(self.file);
+        self.restore.dir.rename(&format!("{PART}{}", self.name), &self.name)
+    }
+}
+
+impl Write for RestoreFile<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self.file.write(bytes) {
+            Ok(()) => Ok(bytes.len()),
+            Err(Error::Io { source, .. }) => Err(source),
+            Err(other) => Err(std::io::Error::other(other)),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Why the walk over a log file ended before its end.
+enum Stop {
+    Reached,
+    Failed(Error),
+}
+
+impl OpenedRestore {
+    /// The last write in it.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// When it was logged: microseconds since 1970 (UTC).
+    pub fn time_us(&self) -> u64 {
+        self.time_us
+    }
+
+    /// Whether everything up to there is in it, so that no more log is wanted. Never of [`Until::End`] and
+    /// [`Until::TimeUs`]: only the next write tells.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it is beyond already: the copy is too new.
+    pub fn has_reached(&self, until: &Until) -> Result<bool> {
+        let (found, wanted) = match until {
+            Until::End => return Ok(false),
+            Until::TimeUs(time_us) if self.time_us > *time_us => (self.time_us, *time_us),
+            Until::TimeUs(_) => return Ok(false),
+            Until::Position(position) => (self.position, *position),
+            Until::Write { collection, seq } => match self.store.collection(collection) {
+                Ok(core) => (core.view().seq, *seq),
+                Err(_) => return Ok(false),
+            },
+        };
+        if found > wanted {
+            return Err(Error::invalid("until", format!("the copy is at {found} already, beyond {wanted}")));
+        }
+        Ok(found == wanted)
+    }
+
+    /// Carries out the writes of a log file that come after those that are there, as far as `until`; whether that was
+    /// reached. Files are given in the order of their positions.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `log` if the file is damaged or does not follow on what is there; nothing of a damaged one
+    /// is carried out. [`Error::Io`] if the disk refuses.
+    pub fn apply_log(&mut self, bytes: &[u8], until: &Until) -> Result<bool> {
+        if self.has_reached(until)? {
+            return Ok(true);
+        }
+        match wal::read_closed(bytes, |place, record| self.apply(place, &record, until)) {
+            Ok(Ok(())) => Ok(false),
+            Ok(Err((offset, reason))) => Err(Error::invalid("log", format!("byte {offset}: {reason}"))),
+            Err(Stop::Reached) => Ok(true),
+            Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+
+    fn apply(&mut self, place: Place, record: &Record<'_>, until: &Until) -> Result<(), Stop> {
+        let failed = |error| Stop::Failed(error);
+        let wrong = |reason: String| Stop::Failed(Error::invalid("log", reason));
+        if place.position <= self.position {
+            return Ok(());
+        }
+        if matches!(until, Until::TimeUs(time_us) if place.time_us > *time_us) {
+            return Err(Stop::Reached);
+        }
+        if place.position != self.position + 1 {
+            return Err(wrong(format!("position {} follows {}", place.position, self.position)));
+        }
+        self.has_applied = true;
+        let replayed = self.store.replay(&mut self.cores, record).map_err(failed)?;
+        replayed.map_err(|reason| wrong(format!("position {}: {reason}", place.position)))?;
+        (self.position, self.time_us) = (place.position, place.time_us);
+        if record.log_id != CATALOGUE
+            && let Some(core) = self.cores.get(&record.log_id)
+        {
+            self.store.after_write(core).map_err(failed)?;
+        }
+        if self.has_reached(until).map_err(failed)? { Err(Stop::Reached) } else { Ok(()) }
+    }
+
+    /// Makes it a database that can be opened.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the disk refuses; the restore can be begun again.
+    pub fn finish(self) -> Result<Restored> {
+        if self.has_applied {
+            // What was carried out is in no log of this directory.
+            self.store.flush()?;
+        }
+        let lineage = Lineage::new();
+        self.store.manifest.update(|manifest| {
+            manifest.lineage = lineage;
+            manifest.log.position = manifest.log.position.max(self.position);
+            manifest.log.time_us = manifest.log.time_us.max(self.time_us);
+            Ok(())
+        })?;
+        self.store.dir.remove(RESTORE_FILE)?;
+        self.store.dir.sync()?;
+        Ok(Restored { position: self.position, time_us: self.time_us, lineage })
+    }
+}

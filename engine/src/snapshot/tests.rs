@@ -1,0 +1,268 @@
+//! Pins hold what they name, and a restore may die at any call.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use super::{Pin, Restore, Until};
+use crate::dir::Dir;
+use crate::dir::memory::MemoryDir;
+use crate::wal::Record;
+use crate::{Db, DbOptions, Error, Metric, Point, Result, Schema, ScrollRequest, Value};
+
+fn options() -> DbOptions {
+    let keep_log_bytes = Some(1 << 20);
+    DbOptions { seal_rows: 8, log_file_bytes: 600, background: false, keep_log_bytes, ..DbOptions::default() }
+}
+
+fn open(dir: &MemoryDir) -> Result<Db> {
+    Db::open_in(Arc::new(dir.clone()), options())
+}
+
+fn schema() -> Schema {
+    Schema::builder(2).metric(Metric::L2).build().unwrap()
+}
+
+fn write(db: &Db, ids: std::ops::Range<u64>, version: i64) -> u64 {
+    let points = ids.map(|id| Point::new(id, [version as f32, id as f32]).with("version", version));
+    db.collection("a").unwrap().upsert(points.collect()).unwrap().position
+}
+
+/// Of each collection, the versions in the order of the ids.
+fn contents(db: &Db) -> Vec<(String, Vec<i64>)> {
+    let versions = |name: &str| {
+        let request = ScrollRequest { limit: 1_000, ..ScrollRequest::default() };
+        let page = db.collection(name).unwrap().scroll(&request).unwrap();
+        let version = |point: &Point| match point.payload["version"] {
+            Value::Int(version) => version,
+            ref other => panic!("{other:?}"),
+        };
+        page.points.iter().map(version).collect()
+    };
+    db.collections().into_iter().map(|info| (info.name.clone(), versions(&info.name))).collect()
+}
+
+fn bytes_of(mut reader: impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// A copy, with the log after it.
+struct Copied {
+    manifest: Vec<u8>,
+    files: Vec<(String, Vec<u8>)>,
+    log: Vec<Vec<u8>>,
+}
+
+impl Copied {
+    fn of(pin: &Pin) -> Self {
+        let files = pin.files().iter().map(|file| {
+            file.verify().unwrap();
+            (file.name().to_owned(), bytes_of(file.reader().unwrap()))
+        });
+        Self { manifest: pin.manifest(), files: files.collect(), log: Vec::new() }
+    }
+
+    fn with_log(mut self, db: &Db, from: u64) -> Self {
+        let pinned = db.pin_log(from).unwrap();
+        self.log = pinned.files().iter().map(|file| bytes_of(file.file().reader().unwrap())).collect();
+        self
+    }
+
+    fn restore(&self, dir: &MemoryDir, until: &Until) -> Result<()> {
+        let restore = Restore::begin_in(Arc::new(dir.clone()), "copy")?;
+        for (name, bytes) in &self.files {
+            if !restore.has_files() && !restore.has(name)? {
+                let mut file = restore.write(name)?;
+                file.write_all(bytes).map_err(|source| crate::dir::io_error("write", dir.path(), source))?;
+                file.commit()?;
+            }
+        }
+        let mut opened = restore.open(&self.manifest)?;
+        for bytes in &self.log {
+            if opened.apply_log(bytes, until)? {
+                break;
+            }
+        }
+        opened.finish().map(drop)
+    }
+}
+
+#[test]
+fn what_is_pinned_stays_while_merges_remove_it() {
+    let dir = MemoryDir::new();
+    let db = open(&dir).unwrap();
+    db.create_collection("a", schema()).unwrap();
+    for version in 1..5 {
+        write(&db, 0..8, version);
+    }
+    let pin = db.pin().unwrap();
+    let before = contents(&db);
+    for version in 5..9 {
+        write(&db, 0..8, version);
+    }
+    db.compact().unwrap();
+    db.delete_collection("a").unwrap();
+    let names = |dir: &MemoryDir| dir.list().unwrap();
+    assert!(
+        pin.files()
+            .iter()
+            .filter(|file| file.log_positions().is_none())
+            .all(|file| names(&dir).contains(&file.name().to_owned()))
+    );
+    let copied = Copied::of(&pin);
+    drop((pin, db));
+    let left = names(&dir);
+    let is_expected =
+        |name: &String| ["MANIFEST", "kept-", "log-"].iter().any(|start| name.starts_with(start));
+    assert!(left.iter().all(is_expected), "{left:?}");
+    let target = MemoryDir::new();
+    copied.restore(&target, &Until::End).unwrap();
+    assert_eq!(contents(&open(&target).unwrap()), before);
+}
+
+#[test]
+fn a_pin_keeps_the_directory_locked() {
+    let dir = MemoryDir::new();
+    let db = open(&dir).unwrap();
+    let pin = db.pin().unwrap();
+    drop(db);
+    assert!(matches!(open(&dir), Err(Error::Locked { .. })));
+    drop(pin);
+    open(&dir).unwrap();
+}
+
+#[test]
+fn a_restore_may_die_at_any_call() {
+    let source = MemoryDir::new();
+    let db = open(&source).unwrap();
+    db.create_collection("a", schema()).unwrap();
+    write(&db, 0..10, 1);
+    write(&db, 2..4, 2);
+    let pin = db.pin().unwrap();
+    db.create_collection("b", schema()).unwrap();
+    write(&db, 1..12, 3);
+    db.delete_collection("b").unwrap();
+    let until = Until::Position(write(&db, 5..6, 4));
+    let expected = contents(&db);
+    write(&db, 0..1, 5);
+    let copied = Copied::of(&pin).with_log(&db, pin.position() + 1);
+    for call in 0.. {
+        let dir = MemoryDir::new();
+        dir.crash_at(call);
+        let is_over = copied.restore(&dir, &until).is_ok();
+        for seed in 0..3 {
+            let after = dir.recovered(call * 3 + seed);
+            // A copy of it, since opening an empty directory makes a database of it.
+            match open(&after.copied()) {
+                Err(Error::Restoring { .. }) => copied.restore(&after, &until).unwrap(),
+                Ok(db) if contents(&db).is_empty() => copied.restore(&after, &until).unwrap(),
+                Ok(db) => assert_eq!(contents(&db), expected, "call {call}"),
+                Err(error) => panic!("call {call}: {error}"),
+            }
+            assert_eq!(contents(&open(&after).unwrap()), expected, "call {call}");
+        }
+        if is_over {
+            assert!(call > 30, "{call} calls");
+            return;
+        }
+    }
+}
+
+#[test]
+fn what_is_not_a_restore_of_the_same_is_refused() {
+    let dir = MemoryDir::new();
+    drop(open(&dir).unwrap());
+    let begin = |dir: &MemoryDir, source| Restore::begin_in(Arc::new(dir.clone()), source);
+    let error = begin(&dir, "x").unwrap_err().to_string();
+    assert!(error.contains("is not empty: it holds MANIFEST"), "{error}");
+    let dir = MemoryDir::new();
+    let restore = begin(&dir, "one").unwrap();
+    for name in ["../x", "MANIFEST", "RESTORE", "kept-0000000000000001", "segment-1", "a"] {
+        assert!(matches!(restore.write(name), Err(Error::Invalid { .. })), "{name}");
+    }
+    assert!(matches!(begin(&dir, "one"), Err(Error::Locked { .. })));
+    drop(restore);
+    let error = begin(&dir, "two").unwrap_err().to_string();
+    assert!(error.contains("interrupted restore of another copy: one"), "{error}");
+    assert!(matches!(open(&dir), Err(Error::Restoring { .. })));
+    assert!(matches!(begin(&dir, "a\nb"), Err(Error::Invalid { .. })));
+    // A segment that is not there is named.
+    let db = open(&MemoryDir::new()).unwrap();
+    db.create_collection("a", schema()).unwrap();
+    write(&db, 0..9, 1);
+    let error = begin(&dir, "one").unwrap().open(&db.pin().unwrap().manifest()).unwrap_err();
+    assert!(
+        matches!(&error, Error::Corrupt { file, .. } if file.to_string_lossy().contains("segment-")),
+        "{error}"
+    );
+}
+
+#[test]
+fn kept_log_is_bounded_released_and_remembered() {
+    let dir = MemoryDir::new();
+    let kept = || dir.list().unwrap().iter().filter(|name| name.starts_with("kept-")).count();
+    let db = open(&dir).unwrap();
+    db.create_collection("a", schema()).unwrap();
+    let mut positions = Vec::new();
+    for version in 1..6 {
+        positions.push(write(&db, 0..9, version));
+        db.flush().unwrap();
+    }
+    let before = kept();
+    assert!(before > 3, "{before} files");
+    drop(db);
+    // Opened by whoever knows nothing of it.
+    let still = DbOptions { background: false, ..DbOptions::default() };
+    let db = Db::open_in(Arc::new(dir.clone()), still.clone()).unwrap();
+    assert_eq!(kept(), before);
+    let pinned = db.pin_log(0).unwrap();
+    assert_eq!((pinned.files()[0].first(), pinned.position()), (1, *positions.last().unwrap()));
+    let ends: Vec<u64> = pinned.files().iter().map(|file| file.last()).collect();
+    let firsts: Vec<u64> = pinned.files().iter().skip(1).map(|file| file.first() - 1).collect();
+    assert_eq!(ends[..ends.len() - 1], firsts, "they follow one another");
+    pinned.files().iter().for_each(|file| file.file().verify().unwrap());
+    db.release_log(positions[1]).unwrap();
+    assert_eq!(kept(), before, "they are pinned");
+    drop(pinned);
+    assert!(kept() < before);
+    let first = db.pin_log(0).unwrap().files()[0].first();
+    assert_eq!(first, positions[1] + 1);
+    let restarted = write(&db, 0..1, 9);
+    assert_eq!(restarted, positions.last().unwrap() + 1, "positions go on");
+    drop(db);
+    let db = Db::open_in(Arc::new(dir.clone()), DbOptions { keep_log_bytes: Some(1), ..still }).unwrap();
+    assert_eq!(kept(), 0, "the bound is of bytes");
+    db.flush().unwrap();
+    assert_eq!(kept(), 0);
+}
+
+/// A crash between the log and the manifest: the collection is made, or removed, when the database is opened.
+#[test]
+fn a_logged_change_of_the_catalogue_is_carried_out_at_opening() {
+    use crate::catalogue::{CATALOGUE, CatalogueChange};
+    let dir = MemoryDir::new();
+    let db = open(&dir).unwrap();
+    db.create_collection("a", schema()).unwrap();
+    write(&db, 0..9, 1);
+    let id = db.pin().unwrap().root_ids()[0];
+    let log = |db: &Db, seq, change: &CatalogueChange| {
+        let body = change.encode();
+        let log = &db.store().log;
+        log.wait(log.submit(Record { log_id: CATALOGUE, seq, body: &body }).unwrap()).unwrap();
+    };
+    log(&db, 2, &CatalogueChange::Delete { id });
+    drop(db);
+    let db = open(&dir).unwrap();
+    assert!(db.collections().is_empty());
+    assert!(dir.list().unwrap().iter().all(|name| !name.starts_with("segment-")));
+    db.create_collection("a", schema()).unwrap();
+    write(&db, 0..2, 2);
+    drop(db);
+    let db = open(&dir).unwrap();
+    assert_eq!(contents(&db), [("a".to_owned(), vec![2, 2])]);
+    // What cannot have been is damage.
+    log(&db, 4, &CatalogueChange::Delete { id });
+    drop(db);
+    assert!(matches!(open(&dir), Err(Error::Corrupt { .. })));
+}

@@ -1,0 +1,167 @@
+//! Records of the log become collections and rows; and changes of the catalogue become records.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use super::Store;
+use crate::catalogue::{CATALOGUE, CatalogueChange};
+use crate::collection::CollectionCore;
+use crate::dir::corrupt;
+use crate::error::{Error, Result};
+use crate::faults;
+use crate::manifest::{MANIFEST_FILE, Manifest};
+use crate::wal::{self, FileLog, Log, LogMark, LogOptions, Record};
+
+/// Bytes that may be queued for the log, whatever the options say: a frame tells its length in 32 bits.
+const LOG_QUEUE_BYTES_MAX: usize = 2 << 30;
+
+/// A log that takes nothing: while the real one is being read there is none to write to.
+#[derive(Debug)]
+pub(super) struct ClosedLog;
+
+impl Log for ClosedLog {
+    fn submit(&self, _: wal::Record<'_>) -> Result<wal::Ticket> {
+        self.check().map(|()| wal::Ticket(0))
+    }
+    fn wait(&self, _: wal::Ticket) -> Result<()> {
+        self.check()
+    }
+    fn poison(&self, _: &str) {}
+    fn check(&self) -> Result<()> {
+        Err(Error::Poisoned { cause: "the log is being read".into() })
+    }
+    fn cut(&self, _: u64, _: &dyn Fn(u64) -> u64) -> Result<()> {
+        Ok(())
+    }
+    fn keep(&self, _: u64) -> Result<()> {
+        Ok(())
+    }
+    fn release(&self, _: u64) -> Result<()> {
+        Ok(())
+    }
+    fn mark(&self) -> LogMark {
+        LogMark::default()
+    }
+    fn fulfil(&self) -> Result<()> {
+        Ok(())
+    }
+    fn close(&self) -> Result<wal::ClosedLog> {
+        Err(Error::Poisoned { cause: "the log is being read".into() })
+    }
+    fn verify(&self) -> Result<()> {
+        self.check()
+    }
+    fn size_bytes(&self) -> u64 {
+        0
+    }
+    fn oldest(&self) -> Vec<u64> {
+        Vec::new()
+    }
+}
+
+impl Store {
+    /// Reads the log into the collections.
+    pub(super) fn open_log(
+        &self,
+        cores: &mut BTreeMap<u64, Arc<CollectionCore>>,
+        root: &Manifest,
+    ) -> Result<FileLog> {
+        let options = LogOptions {
+            file_bytes: self.options.log_file_bytes,
+            keep_bytes: root.keep_log_bytes,
+            queue_bytes: self.options.log_queue_bytes.min(LOG_QUEUE_BYTES_MAX),
+            ..LogOptions::default()
+        };
+        FileLog::open(self.dir.clone(), options, root.log, &mut |file, offset, record| {
+            self.replay(cores, &record)?.map_err(|reason| corrupt(&*self.dir, file, offset as u64, reason))
+        })
+    }
+
+    /// Applies a record that is durable, unless it is applied already. The inner error is what is wrong with the record.
+    pub(crate) fn replay(
+        &self,
+        cores: &mut BTreeMap<u64, Arc<CollectionCore>>,
+        record: &Record<'_>,
+    ) -> Result<Result<(), String>> {
+        if record.log_id == CATALOGUE {
+            return self.replay_catalogue(cores, record);
+        }
+        Ok(match cores.get(&record.log_id) {
+            Some(core) => {
+                faults::point("recovery.record");
+                core.replay(self, record)
+            }
+            // Of a deleted collection, or of a damaged one, for which the log is kept.
+            None if record.log_id < self.manifest.next_collection() => Ok(()),
+            None => Err(format!("the record is of collection {}, which never was", record.log_id)),
+        })
+    }
+
+    fn replay_catalogue(
+        &self,
+        cores: &mut BTreeMap<u64, Arc<CollectionCore>>,
+        record: &Record<'_>,
+    ) -> Result<Result<(), String>> {
+        let change = match CatalogueChange::replay(record, &mut self.manifest.current()) {
+            Ok(None) => return Ok(Ok(())),
+            Ok(Some(change)) => change,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        self.change_manifest(|_| record.seq, &change, |_| Ok(()))?;
+        let mut collections = self.collections.write().unwrap_or_else(PoisonError::into_inner);
+        match change {
+            CatalogueChange::Create { id, entry } => {
+                let core = Arc::new(CollectionCore::open(id, &entry, Vec::new()));
+                collections.insert(entry.name, core.clone());
+                cores.insert(id, core);
+            }
+            CatalogueChange::Delete { id } => {
+                if let Some(core) = cores.remove(&id) {
+                    collections.remove(&core.name);
+                    core.mark_deleted(true);
+                    core.remove_files(self);
+                }
+                let mut damaged = self.damaged.write().unwrap_or_else(PoisonError::into_inner);
+                damaged.retain(|_, (damaged, _)| *damaged != id);
+            }
+            CatalogueChange::Nothing => {}
+        }
+        Ok(Ok(()))
+    }
+
+    /// Does a change of the catalogue in the manifest, after `log`, which gets its number.
+    fn change_manifest(
+        &self,
+        number: impl FnOnce(&Manifest) -> u64,
+        change: &CatalogueChange,
+        log: impl FnOnce(u64) -> Result<()>,
+    ) -> Result<()> {
+        let mark = self.log.mark();
+        let changed = self.manifest.update_after(
+            |manifest| {
+                let seq = number(manifest);
+                manifest.note_log(mark);
+                let impossible = |reason| corrupt(&*self.dir, MANIFEST_FILE, 0, reason);
+                change.apply(seq, manifest).map(|()| seq).map_err(impossible)
+            },
+            |seq| log(*seq),
+        );
+        self.poison_on_error(changed).map(drop)
+    }
+
+    /// Logs a change of the catalogue and does it. Only one is made at a time.
+    pub(super) fn change_catalogue(&self, change: &CatalogueChange) -> Result<()> {
+        let body = change.encode();
+        let number = |manifest: &Manifest| manifest.catalogue_seq.max(self.catalogue_void()) + 1;
+        self.change_manifest(number, change, |seq| {
+            let ticket = self.log.submit(Record { log_id: CATALOGUE, seq, body: &body })?;
+            faults::point("write.catalogue");
+            self.log.wait(ticket).inspect_err(|error| {
+                if error.is_full() {
+                    self.catalogue_void.store(seq, Ordering::SeqCst);
+                }
+            })
+        })
+    }
+}

@@ -1,0 +1,161 @@
+//! Log files that change no more: closed for a copy, or cut and kept for an archive.
+//!
+//! **Problem.** A file is cut once segments hold its records; whoever wants to go back to a moment between two snapshots
+//! needs it longer, and must be able to copy it without stopping the writers.
+//!
+//! **Idea.** A cut file is not removed but renamed, `log-…` to `kept-…`: it is read no more when the database is opened, and
+//! does not count as log that holds up a seal. An archive copies it and then says so ([`Log::release`](super::Log::release)).
+//! What is kept is bounded: without an archive the oldest goes, which the archive sees as a gap and says. A copy of what is
+//! durable now begins with closing the file that is being written: the next frame begins another.
+//!
+//! **Cost.** Closing waits for the frame under way, and leaves a file that is smaller than others.
+
+use std::collections::VecDeque;
+use std::io::Read;
+use std::sync::PoisonError;
+
+use super::super::frame::{self, FILE_HEADER_BYTES, FRAME_HEADER_BYTES};
+use super::super::names::{file_name, kept_name, kept_number};
+use super::super::{ClosedFile, ClosedLog, LogMark};
+use super::{FileLog, LogFile, State};
+use crate::dir::{Dir, io_error};
+use crate::error::Result;
+use crate::faults;
+
+/// A file that was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KeptFile {
+    pub(super) number: u64,
+    size_bytes: u64,
+    /// The position of its first record.
+    first: u64,
+}
+
+/// What earlier openings kept. A file that cannot be read is left alone, so that the archive finds a gap.
+pub(super) fn find(dir: &dyn Dir, names: &[String]) -> VecDeque<KeptFile> {
+    let numbers = names.iter().filter_map(|name| kept_number(name));
+    let found = numbers.filter_map(|number| {
+        read_first(dir, number)
+            .inspect_err(|error| tracing::warn!(%error, "a log file that was kept for an archive is damaged"))
+            .ok()
+    });
+    found.collect()
+}
+
+fn read_first(dir: &dyn Dir, number: u64) -> Result<KeptFile> {
+    let name = kept_name(number);
+    let mut start = [0; FILE_HEADER_BYTES + FRAME_HEADER_BYTES];
+    dir.reader(&name)?
+        .read_exact(&mut start)
+        .map_err(|source| io_error("read", &dir.file_path(&name), source))?;
+    match frame::first_frame(&start, number) {
+        Some(header) => Ok(KeptFile { number, size_bytes: dir.size_bytes(&name)?, first: header.position }),
+        None => Err(crate::dir::corrupt(dir, &name, 0, "the first frame of a log file is damaged")),
+    }
+}
+
+impl FileLog {
+    /// Removes files, or keeps them as far as that is wanted; and removes what is kept beyond that.
+    pub(super) fn remove_or_keep(&self, cut: &[LogFile]) -> Result<()> {
+        let mut changed = !cut.is_empty();
+        let keeps = self.state().keep_bytes > 0;
+        for file in cut {
+            faults::point("commit.cut");
+            // A file without positions cannot be put in order with others.
+            if keeps && file.first > 0 {
+                let name = file_name(file.number);
+                if self.dir.size_bytes(&name)? > file.size_bytes {
+                    // A frame that a full disk refused.
+                    self.dir.truncate(&name, file.size_bytes)?;
+                }
+                self.dir.rename(&name, &kept_name(file.number))?;
+                let LogFile { number, size_bytes, first, .. } = *file;
+                let mut state = self.state();
+                state.kept.push_back(KeptFile { number, size_bytes, first });
+                // Two may cut at once.
+                state.kept.make_contiguous().sort_unstable_by_key(|file| file.number);
+            } else {
+                self.dir.remove(&file_name(file.number))?;
+            }
+        }
+        while let Some(oldest) = self.next_over_bound() {
+            self.dir.remove(&kept_name(oldest.number))?;
+            changed = true;
+        }
+        if changed { self.dir.sync() } else { Ok(()) }
+    }
+
+    /// Takes the oldest kept file out if there are too many bytes of them.
+    fn next_over_bound(&self) -> Option<KeptFile> {
+        let mut state = self.state();
+        let kept_bytes: u64 = state.kept.iter().map(|file| file.size_bytes).sum();
+        if kept_bytes <= state.keep_bytes {
+            return None;
+        }
+        let oldest = state.kept.pop_front()?;
+        if state.keep_bytes > 0 {
+            tracing::warn!(
+                first = oldest.first,
+                "the oldest kept log was removed before it was released: an archive has a gap there"
+            );
+        }
+        Some(oldest)
+    }
+
+    /// Removes kept files that hold nothing beyond a position.
+    pub(super) fn release_kept(&self, position: u64) -> Result<()> {
+        let released: Vec<KeptFile> = {
+            let mut state = self.state();
+            let firsts = state.kept.iter().map(|file| file.first).skip(1);
+            // A file ends where the next one begins.
+            let next = state.files.front().map(|file| file.first).filter(|first| *first > 0);
+            let ends = firsts.chain([next.unwrap_or(state.durable + 1)]).take(state.kept.len());
+            let count = ends.take_while(|end| *end <= position + 1).count();
+            state.kept.drain(..count).collect()
+        };
+        for file in &released {
+            self.dir.remove(&kept_name(file.number))?;
+        }
+        if released.is_empty() { Ok(()) } else { self.dir.sync() }
+    }
+
+    /// Ends the current file and lists all that are ended then.
+    pub(super) fn close_files(&self) -> Result<ClosedLog> {
+        let mut state = self.state();
+        state.ends_file = state.leading;
+        // The frame under way is not counted yet. After it comes another leader, who ends the file, or none.
+        while state.leading && state.ends_file {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        Self::refusal(&state)?;
+        if !state.leading {
+            state.tail = None;
+            state.ends_file = false;
+            state.ended_below = u64::MAX;
+        }
+        Ok(state.closed())
+    }
+}
+
+impl State {
+    /// What is in files below `ended_below`.
+    fn closed(&self) -> ClosedLog {
+        let open = self.files.iter().position(|file| file.number >= self.ended_below);
+        // Without a later file, everything durable is in them.
+        let mark = open.map_or(self.mark(), |index| {
+            let LogFile { number, first, after_us, .. } = self.files[index];
+            LogMark { next_file: number, position: first - 1, time_us: after_us }
+        });
+        let closed = self.files.iter().take(open.unwrap_or(self.files.len()));
+        let last = closed.clone().flat_map(|file| &file.last).map(|(id, seq)| (*id, *seq)).collect();
+        let kept = self.kept.iter().map(|file| (file.number, file.size_bytes, file.first, true));
+        let live = closed.map(|file| (file.number, file.size_bytes, file.first, false));
+        let files = kept.chain(live).map(|(number, size_bytes, first, is_kept)| ClosedFile {
+            number,
+            size_bytes,
+            first,
+            is_kept,
+        });
+        ClosedLog { mark, files: files.collect(), last }
+    }
+}

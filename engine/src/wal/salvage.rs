@@ -1,0 +1,183 @@
+//! Records out of damaged log files, and a log that has no damage made of them.
+//!
+//! Files are read as far as they are sound; behind damage, from the next frame on whose header is. A record that one flipped
+//! bit broke is made good (`mend/bits.rs`). A torn last frame is left where it is: it was never acknowledged.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::frame::{self, FrameHeader, Frames, RECORD_HEADER_BYTES};
+use super::names::{file_name, file_number};
+use super::{LogMark, Record, is_log_file, nothing};
+use crate::codec::{u32_at, u64_at};
+use crate::dir::Dir;
+use crate::error::Result;
+use crate::mend::bits;
+
+/// Bytes of records that a frame is ended after.
+const FRAME_BYTES: usize = 1 << 20;
+
+/// Where a record is.
+enum Source {
+    /// In a file, its body.
+    File(String, Range<usize>),
+    /// Made good.
+    Mended(Vec<u8>),
+}
+
+/// The records that a log gives back, by log id and number.
+#[derive(Default)]
+pub(crate) struct Salvaged {
+    records: BTreeMap<(u64, u64), Source>,
+    /// How many were made good.
+    pub(crate) mended: usize,
+    /// The last frame whose header could be read.
+    mark: LogMark,
+}
+
+impl Salvaged {
+    /// Reads every log file.
+    pub(crate) fn read(dir: &dyn Dir) -> Result<Self> {
+        let mut salvaged = Self::default();
+        let names: Vec<String> = dir.list()?.into_iter().filter(|name| is_log_file(name)).collect();
+        for (index, name) in names.iter().enumerate() {
+            let mut bytes = dir.read(name)?;
+            let number = file_number(name).unwrap_or_default();
+            let fault = frame::read_file(&bytes, number, |_, _| Ok::<(), std::convert::Infallible>(()));
+            salvaged.mark.next_file = salvaged.mark.next_file.max(number + 1);
+            if let Ok(Some(fault)) = fault
+                && fault.torn
+                && index + 1 == names.len()
+            {
+                bytes.truncate(fault.offset);
+            }
+            salvaged.read_file((name, number), &mut bytes);
+        }
+        Ok(salvaged)
+    }
+
+    fn read_file(&mut self, (name, number): (&str, u64), bytes: &mut [u8]) {
+        let frames = Frames::of_damaged(bytes, number);
+        let header_bytes = frames.header_bytes();
+        let mut offset = frame::FILE_HEADER_BYTES;
+        while offset + header_bytes <= bytes.len() {
+            let start = offset + header_bytes;
+            let found = &mut bytes[offset..start];
+            if frames.header_at(found, 0).is_none() && frame::looks_like_header(found) {
+                bits::correct(found);
+            }
+            let Some(header) = frames.header_at(found, 0) else {
+                offset += 1;
+                continue;
+            };
+            let end = start.saturating_add(header.length_bytes as usize).min(bytes.len());
+            let records = self.read_frame(name, bytes, start..end);
+            // A record that cannot be read had a position too, but how many there were is not known.
+            self.mark.position = self.mark.position.max((header.position + records).saturating_sub(1));
+            self.mark.time_us = self.mark.time_us.max(header.time_us);
+            offset = end;
+        }
+    }
+
+    /// Says how many records there were.
+    fn read_frame(&mut self, name: &str, bytes: &[u8], frame: Range<usize>) -> u64 {
+        let (mut at, mut count) = (frame.start, 0);
+        while at + RECORD_HEADER_BYTES <= frame.end {
+            let length = u32_at(&bytes[at + 16..], 0) as usize;
+            let end = at.saturating_add(RECORD_HEADER_BYTES).saturating_add(length);
+            let mut end_now = end;
+            if end <= frame.end && frame::read_record(&bytes[at..end]).is_ok() {
+                let key = (u64_at(&bytes[at..], 0), u64_at(&bytes[at + 8..], 0));
+                let body = at + RECORD_HEADER_BYTES..end;
+                self.records.entry(key).or_insert(Source::File(name.to_owned(), body));
+            } else if let Some((record, consumed)) = frame::mended(&bytes[at..frame.end]) {
+                end_now = at + consumed;
+                self.mended += 1;
+                let key = (u64_at(&record, 0), u64_at(&record, 1));
+                self.records.entry(key).or_insert(Source::Mended(record[RECORD_HEADER_BYTES..].to_vec()));
+            }
+            at = end_now;
+            count += 1;
+        }
+        count
+    }
+
+    /// The highest number of a log id.
+    fn last(&self, log_id: u64) -> Option<u64> {
+        let of_id = self.records.range((log_id, 0)..=(log_id, u64::MAX));
+        of_id.map(|((_, seq), _)| *seq).next_back()
+    }
+
+    /// The numbers of a log id that are missing between `stored` and the last one there is.
+    pub(crate) fn missing(&self, log_id: u64, stored: u64) -> Vec<u64> {
+        let last = self.last(log_id).unwrap_or(stored);
+        (stored + 1..=last).filter(|seq| !self.records.contains_key(&(log_id, *seq))).collect()
+    }
+
+    /// The bodies of the records of a log id after one of them, as far as they are there.
+    pub(crate) fn bodies(&self, dir: &dyn Dir, log_id: u64, stored: u64) -> Result<Vec<(u64, Vec<u8>)>> {
+        let of_id = self.records.range((log_id, stored.saturating_add(1))..=(log_id, u64::MAX));
+        let body = |source: &Source| -> Result<Vec<u8>> {
+            match source {
+                Source::Mended(body) => Ok(body.clone()),
+                Source::File(name, range) => {
+                    Ok(dir.read(name)?.get(range.clone()).unwrap_or_default().to_vec())
+                }
+            }
+        };
+        of_id.map(|((_, seq), source)| Ok((*seq, body(source)?))).collect()
+    }
+
+    /// Where the log that was read ends, as far as that can be read.
+    pub(crate) fn mark(&self) -> LogMark {
+        self.mark
+    }
+
+    /// Writes a new log file behind all others with the records after `stored(log_id)`, the missing ones as records that
+    /// change nothing; then removes the others. Collections without `stored` are gone. `mark`, which is no less than that of
+    /// the others, is what it comes after.
+    pub(crate) fn write(&self, dir: &dyn Dir, stored: &BTreeMap<u64, u64>, mark: LogMark) -> Result<()> {
+        let old: Vec<String> = dir.list()?.into_iter().filter(|name| is_log_file(name)).collect();
+        let LogMark { next_file, mut position, time_us } = mark;
+        let mut file = dir.create(&file_name(next_file))?;
+        file.write(&frame::file_header(next_file))?;
+        let (mut frames, mut records, mut count, mut read) = (0, Vec::new(), 0, None::<(String, Vec<u8>)>);
+        let mut end_frame = |records: &mut Vec<u8>, count: &mut u64| -> Result<()> {
+            let length_bytes = records.len() as u32;
+            let header = FrameHeader { number: frames, position: position + 1, time_us, length_bytes };
+            file.write(&header.encode())?;
+            file.write(records)?;
+            frames += 1;
+            position += std::mem::take(count);
+            records.clear();
+            Ok(())
+        };
+        for (&log_id, &stored) in stored {
+            let nothing = nothing(log_id);
+            for seq in stored + 1..=self.last(log_id).unwrap_or(stored) {
+                let body = match self.records.get(&(log_id, seq)) {
+                    None => &nothing[..],
+                    Some(Source::Mended(body)) => body,
+                    Some(Source::File(name, range)) => {
+                        if read.as_ref().is_none_or(|(read, _)| read != name) {
+                            read = Some((name.clone(), dir.read(name)?));
+                        }
+                        read.as_ref().and_then(|(_, bytes)| bytes.get(range.clone())).unwrap_or(&nothing)
+                    }
+                };
+                records.extend(frame::encode_record(&Record { log_id, seq, body }));
+                count += 1;
+                if records.len() >= FRAME_BYTES {
+                    end_frame(&mut records, &mut count)?;
+                }
+            }
+        }
+        if !records.is_empty() {
+            end_frame(&mut records, &mut count)?;
+        }
+        file.sync()?;
+        dir.sync()?;
+        old.iter().try_for_each(|name| dir.remove(name))?;
+        dir.sync()
+    }
+}

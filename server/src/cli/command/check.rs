@@ -1,0 +1,48 @@
+//! `ragstone check`.
+
+use std::io::Write;
+
+use anyhow::{Context, Result, bail};
+use ragstone::Damage;
+use serde_json::{Value, json};
+
+use crate::cli::args::Place;
+use crate::cli::output;
+
+/// Verifies the directory; an error if anything is damaged.
+pub(super) fn run(place: &Place, json: bool) -> Result<()> {
+    let report = ragstone::check(&place.data).with_context(|| format!("--data {}", place.data.display()))?;
+    if json {
+        let damaged: Vec<Value> = report.damaged.iter().map(damage).collect();
+        output::json(&json!({
+            "files": report.files,
+            "bytes": report.bytes,
+            "damaged": damaged,
+            "notes": report.notes,
+        }))?;
+    } else {
+        let mut out = std::io::stdout().lock();
+        for damage in &report.damaged {
+            writeln!(out, "{}", line(damage))?;
+        }
+        for note in &report.notes {
+            writeln!(out, "note: {}", output::harmless(note))?;
+        }
+        writeln!(out, "{} files, {} bytes verified", report.files, report.bytes)?;
+    }
+    match report.damaged.len() {
+        0 => Ok(()),
+        count => bail!("{count} damaged places; `ragstone repair --dry-run` says what can be made good"),
+    }
+}
+
+/// A damaged place as JSON.
+pub(super) fn damage(damage: &Damage) -> Value {
+    json!({ "file": damage.file, "offset": damage.offset, "reason": damage.reason })
+}
+
+/// A damaged place for people.
+pub(super) fn line(damage: &Damage) -> String {
+    let Damage { file, offset, reason, .. } = damage;
+    format!("damaged: {} at byte {offset}: {}", file.display(), output::harmless(reason))
+}

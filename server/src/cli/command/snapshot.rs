@@ -1,0 +1,218 @@
+//! `ragstone snapshot` and `ragstone restore`.
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use chrono::{DateTime, SecondsFormat};
+use indicatif::HumanBytes;
+use ragstone::Db;
+use ragstone_rag::progress::Progress;
+use ragstone_snapshot::{Repository, RestoreRequest, Snapshot};
+use serde_json::{Value, json};
+
+use crate::cli::args::{InPlace, RestoreArgs, SnapshotArgs, SnapshotCommand};
+use crate::cli::output;
+
+/// What these commands work with.
+pub(super) struct Work<'a> {
+    pub(super) data: &'a Path,
+    pub(super) progress: Arc<dyn Progress>,
+    pub(super) json: bool,
+}
+
+pub(super) fn run(work: &Work<'_>, args: SnapshotArgs) -> Result<()> {
+    match args.command {
+        None => take(work, &args.to.context("--to: say where the snapshot goes")?, args.name.as_deref()),
+        Some(SnapshotCommand::List(place)) => list(work, &place),
+        Some(SnapshotCommand::Verify { name, place }) => verify(work, &place, name),
+        Some(SnapshotCommand::Delete { names, place }) => delete(work, &place, &names),
+        Some(SnapshotCommand::Collect(place)) => collect(work, &Repository::open(&place.at)?, &[]),
+        Some(SnapshotCommand::Archive { to }) => archive(work, &to),
+    }
+}
+
+impl Work<'_> {
+    /// The database of the data directory; one that is not there is not made.
+    fn database(&self) -> Result<Db> {
+        let place = self.data.display();
+        if !self.data.join("MANIFEST").is_file() {
+            bail!("--data {place}: there is no database");
+        }
+        Db::open(self.data).with_context(|| format!("--data {place}"))
+    }
+
+    /// Does something long, and shows how far it is.
+    fn show<T, E>(
+        &self,
+        what: &str,
+        run: impl FnOnce(&mut dyn FnMut(ragstone_snapshot::Progress) -> ControlFlow<()>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let (mut begun, mut shown) = (false, 0);
+        let result = run(&mut |progress| {
+            if !begun {
+                self.progress.begin(what, Some(progress.bytes_total), "B");
+                begun = true;
+            }
+            self.progress.advance(progress.bytes.saturating_sub(shown));
+            shown = progress.bytes;
+            ControlFlow::Continue(())
+        });
+        if begun {
+            self.progress.end();
+        }
+        result
+    }
+}
+
+fn take(work: &Work<'_>, to: &str, name: Option<&str>) -> Result<()> {
+    let db = work.database()?;
+    let repository = Repository::open_or_make(to)?;
+    let taken = work.show("taking a snapshot", |progress| repository.take(&db, name, progress))?;
+    let (snapshot, uploaded) = (&taken.snapshot, taken.uploaded);
+    if work.json {
+        let mut shown = described(snapshot);
+        shown["uploaded"] = json!(uploaded);
+        shown["uploaded_bytes"] = json!(taken.uploaded_bytes);
+        return output::json(&shown);
+    }
+    let (all, new) = (HumanBytes(snapshot.size_bytes()), HumanBytes(taken.uploaded_bytes));
+    println!("{}: {} files, {all}; {uploaded} of them uploaded, {new}", snapshot.name, snapshot.files.len());
+    Ok(())
+}
+
+fn archive(work: &Work<'_>, to: &str) -> Result<()> {
+    let db = work.database()?;
+    let repository = Repository::open_or_make(to)?;
+    let archived = work.show("archiving the log", |progress| repository.archive(&db, progress))?;
+    let gap = archived.gap.map(|gap| json!({ "from": gap.from, "to": gap.to }));
+    if work.json {
+        return output::json(&json!({
+            "position": archived.position,
+            "uploaded": archived.uploaded,
+            "uploaded_bytes": archived.uploaded_bytes,
+            "gap": gap,
+        }));
+    }
+    let bytes = HumanBytes(archived.uploaded_bytes);
+    println!("archived up to position {}: {} files, {bytes}", archived.position, archived.uploaded);
+    if let Some(gap) = archived.gap {
+        println!("  writes {} to {} were gone before: take a snapshot", gap.from, gap.to);
+    }
+    Ok(())
+}
+
+fn list(work: &Work<'_>, place: &InPlace) -> Result<()> {
+    let snapshots = Repository::open(&place.at)?.list()?;
+    if work.json {
+        return output::json(&json!({ "snapshots": snapshots.iter().map(described).collect::<Vec<_>>() }));
+    }
+    let mut out = std::io::stdout().lock();
+    if snapshots.is_empty() {
+        writeln!(out, "no snapshots at {}", place.at)?;
+    }
+    for snapshot in &snapshots {
+        let (created, bytes) = (time(snapshot.created_us), HumanBytes(snapshot.size_bytes()));
+        let (name, position, files) = (&snapshot.name, snapshot.position, snapshot.files.len());
+        writeln!(out, "{name}: {created}, position {position}, {files} files, {bytes}")?;
+    }
+    Ok(())
+}
+
+fn verify(work: &Work<'_>, place: &InPlace, name: Option<String>) -> Result<()> {
+    let repository = Repository::open(&place.at)?;
+    let newest = || repository.list().map(|snapshots| snapshots.last().map(|newest| newest.name.clone()));
+    let name = match name {
+        Some(name) => name,
+        None => newest()?.with_context(|| format!("no snapshots at {}", place.at))?,
+    };
+    let found = work.show("verifying", |progress| repository.verify(&name, progress))?;
+    let gap = found.gap.map(|gap| json!({ "from": gap.from, "to": gap.to }));
+    let damaged: Vec<Value> = found
+        .damaged
+        .iter()
+        .map(|damaged| json!({ "object": damaged.object, "reason": damaged.reason }))
+        .collect();
+    if work.json {
+        output::json(&json!({
+            "name": name,
+            "objects": found.objects,
+            "bytes": found.bytes,
+            "restorable_until": found.position,
+            "gap": gap,
+            "damaged": damaged,
+        }))?;
+    } else {
+        let bytes = HumanBytes(found.bytes);
+        println!("{name}: {} objects, {bytes}; restorable up to position {}", found.objects, found.position);
+        for damaged in &found.damaged {
+            println!("  {}: {}", damaged.object, damaged.reason);
+        }
+        if let Some(gap) = found.gap {
+            println!("  the archived log lacks the writes {} to {}", gap.from, gap.to);
+        }
+    }
+    if damaged.is_empty() { Ok(()) } else { bail!("snapshot {name} is damaged") }
+}
+
+fn delete(work: &Work<'_>, place: &InPlace, names: &[String]) -> Result<()> {
+    let repository = Repository::open(&place.at)?;
+    names.iter().try_for_each(|name| repository.delete(name))?;
+    collect(work, &repository, names)
+}
+
+fn collect(work: &Work<'_>, repository: &Repository, deleted: &[String]) -> Result<()> {
+    let collected = work.show("removing", |progress| repository.collect_garbage(progress))?;
+    if work.json {
+        return output::json(&json!({
+            "deleted": deleted,
+            "removed": collected.removed,
+            "removed_bytes": collected.removed_bytes,
+            "kept": collected.kept,
+        }));
+    }
+    deleted.iter().for_each(|name| println!("deleted snapshot {name}"));
+    println!("{} objects removed, {}", collected.removed, HumanBytes(collected.removed_bytes));
+    Ok(())
+}
+
+pub(super) fn restore(work: &Work<'_>, args: RestoreArgs) -> Result<()> {
+    let repository = Repository::open(&args.from)?;
+    let request = RestoreRequest { snapshot: args.snapshot, until: args.until };
+    let restored = work
+        .show("restoring", |progress| repository.restore(&request, work.data, progress))
+        .with_context(|| format!("--data {}", work.data.display()))?;
+    if work.json {
+        return output::json(&json!({
+            "data": work.data,
+            "position": restored.position,
+            "time": time(restored.time_us),
+            "lineage": restored.lineage.to_string(),
+        }));
+    }
+    let at = time(restored.time_us);
+    println!("restored {} as of position {}, written {at}", work.data.display(), restored.position);
+    Ok(())
+}
+
+fn described(snapshot: &Snapshot) -> Value {
+    let collections = snapshot.collections.iter().map(|(name, seq)| json!({ "name": name, "seq": seq }));
+    json!({
+        "name": snapshot.name,
+        "lineage": snapshot.lineage.to_string(),
+        "position": snapshot.position,
+        "time": time(snapshot.time_us),
+        "created": time(snapshot.created_us),
+        "files": snapshot.files.len(),
+        "bytes": snapshot.size_bytes(),
+        "collections": collections.collect::<Vec<_>>(),
+    })
+}
+
+/// RFC 3339, in UTC.
+fn time(time_us: u64) -> String {
+    let time = i64::try_from(time_us).ok().and_then(DateTime::from_timestamp_micros);
+    time.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Micros, true)
+}

@@ -1,0 +1,237 @@
+//! What is in the store against what must be.
+//!
+//! *Lost* is what was acknowledged and is not there: a collection, a row, the latest state of a row; or a live row that its
+//! own vector does not find. *Phantom* is what is there and was never written or was deleted, and half of a batch. *Corrupt*
+//! is everything that contradicts itself: files that do not open, rows that are not what their operation wrote, counts
+//! that differ.
+
+use std::collections::BTreeMap;
+
+use ragstone::{Collection, Db, Error, Point, ScrollRequest, SearchRequest};
+
+use super::model::{Model, Rows, Written};
+use super::workload::{Random, Row, shared_name, version_of};
+
+/// Rows of a collection that are searched for, dead or alive.
+const SEARCHED_ROWS_MAX: u64 = 60;
+/// Width of a walk that visits whatever can be reached.
+const EF_OF_ALL: usize = 2_000;
+
+/// What was found wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Acknowledged and not there.
+    pub lost: u64,
+    /// There and not to be.
+    pub phantom: u64,
+    /// Not what anybody wrote.
+    pub corrupt: u64,
+    /// What it is about.
+    pub stories: Vec<String>,
+}
+
+impl Findings {
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.lost + self.phantom + self.corrupt == 0
+    }
+
+    pub(super) fn corrupt(&mut self, story: String) {
+        self.corrupt += 1;
+        self.stories.push(format!("corrupt: {story}"));
+    }
+
+    /// A database that does not open has lost everything.
+    pub(super) fn lost_rows(&mut self, rows: u64) {
+        self.lost += rows;
+        self.stories.push(format!("lost: all of {rows} rows"));
+    }
+
+    pub(super) fn add(&mut self, other: Findings) {
+        self.lost += other.lost;
+        self.phantom += other.phantom;
+        self.corrupt += other.corrupt;
+        self.stories.extend(other.stories);
+    }
+
+    pub(super) fn lost(&mut self, story: String) {
+        self.lost += 1;
+        self.stories.push(format!("lost: {story}"));
+    }
+
+    fn phantom(&mut self, story: String) {
+        self.phantom += 1;
+        self.stories.push(format!("phantom: {story}"));
+    }
+}
+
+/// Compares everything, and settles in the model what became of the operations under way.
+pub(super) fn compare(db: &Db, model: &mut Model, random: &mut Random) -> Findings {
+    let mut findings = Findings::default();
+    match read(db, model, &mut findings) {
+        Ok(found) => {
+            for (thread, state) in model.threads.iter_mut().enumerate() {
+                let found = &found[thread];
+                let came_through = state.under_way.take();
+                if live(&state.rows) == *found {
+                    continue;
+                }
+                match came_through {
+                    Some(after) if live(&after) == *found => state.rows = after,
+                    after => explain(thread, &state.rows, after.as_ref(), found, &mut findings),
+                }
+            }
+        }
+        Err(error) => findings.corrupt(format!("reading: {error}")),
+    }
+    if findings.is_empty() {
+        search(db, model, random, &mut findings);
+    }
+    findings
+}
+
+/// The versions of a thread's live rows, by collection.
+type Live = BTreeMap<String, BTreeMap<u64, u64>>;
+
+fn live(rows: &Rows) -> Live {
+    let of_one = |rows: &BTreeMap<u64, Written>| {
+        rows.iter().filter(|(_, row)| row.is_live).map(|(index, row)| (*index, row.version)).collect()
+    };
+    rows.iter().map(|(name, rows)| (name.clone(), of_one(rows))).collect()
+}
+
+/// Reads every collection in every way but searching.
+fn read(db: &Db, model: &Model, findings: &mut Findings) -> Result<Vec<Live>, Error> {
+    let mut found = vec![Live::new(); model.threads.len()];
+    for info in db.collections() {
+        let owner = info.name.strip_prefix("own-").and_then(|rest| rest.split('-').next()?.parse().ok());
+        let owners: Vec<usize> = owner.map_or((0..model.threads.len()).collect(), |owner| vec![owner]);
+        for &owner in &owners {
+            found[owner].insert(info.name.clone(), BTreeMap::new());
+        }
+        let collection = db.collection(&info.name)?;
+        let points = scroll(&collection)?;
+        if points.len() as u64 != info.points || collection.count(None)? != info.points {
+            findings.corrupt(format!("{}: {} rows, counted {}", info.name, points.len(), info.points));
+        }
+        let vectors = points.iter().filter(|point| point.vector.is_some()).count() as u64;
+        if vectors != info.vectors {
+            findings.corrupt(format!("{}: {vectors} vectors, counted {}", info.name, info.vectors));
+        }
+        let ids: Vec<_> = points.iter().map(|point| point.id.clone()).collect();
+        let by_id: Vec<Point> = collection.get(&ids)?.into_iter().flatten().collect();
+        if by_id != points {
+            findings.corrupt(format!("{}: rows by id differ from those in pages", info.name));
+        }
+        for point in points {
+            let row = Row::of(&point.id);
+            match (row, version_of(&point)) {
+                (Some(row), Some(version)) if point == row.point(version) => {
+                    let rows = found.get_mut(row.thread as usize).and_then(|found| found.get_mut(&info.name));
+                    rows.map(|rows| rows.insert(row.index, version));
+                }
+                _ => findings.corrupt(format!("{}: nobody wrote {point:?}", info.name)),
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn scroll(collection: &Collection) -> Result<Vec<Point>, Error> {
+    let (mut points, mut after) = (Vec::new(), None);
+    loop {
+        let request = ScrollRequest { limit: 500, with_vectors: true, after, ..ScrollRequest::default() };
+        let page = collection.scroll(&request)?;
+        points.extend(page.points);
+        after = page.next;
+        if after.is_none() {
+            return Ok(points);
+        }
+    }
+}
+
+/// Says of each row that is wrong what is wrong with it.
+fn explain(thread: usize, before: &Rows, after: Option<&Rows>, found: &Live, findings: &mut Findings) {
+    let (before, after) = (live(before), after.map(live));
+    let after = after.as_ref().unwrap_or(&before);
+    let mut is_explained = false;
+    for name in before.keys().chain(after.keys()).chain(found.keys()) {
+        let (old, new, is) = (before.get(name), after.get(name), found.get(name));
+        if is.is_some() == old.is_some() || is.is_some() == new.is_some() {
+            continue;
+        }
+        is_explained = true;
+        match is {
+            None => findings.lost(format!("collection {name} of thread {thread}")),
+            Some(_) => findings.phantom(format!("collection {name} of thread {thread}, which was removed")),
+        }
+    }
+    let empty = BTreeMap::new();
+    for (name, rows) in found {
+        let (old, new) = (before.get(name).unwrap_or(&empty), after.get(name).unwrap_or(&empty));
+        let mut indexes: Vec<&u64> = rows.keys().chain(old.keys()).chain(new.keys()).collect();
+        indexes.sort_unstable();
+        indexes.dedup();
+        for index in indexes {
+            let (is, old, new) = (rows.get(index), old.get(index), new.get(index));
+            if is == old || is == new {
+                continue;
+            }
+            is_explained = true;
+            let story = format!("{name}: row {index} of thread {thread} is {is:?}, not {old:?} or {new:?}");
+            // An older state of a row that lives is the loss of the newer one.
+            if old.or(new).is_some() { findings.lost(story) } else { findings.phantom(story) }
+        }
+    }
+    if !is_explained {
+        findings.phantom(format!("half of a batch of thread {thread}"));
+    }
+}
+
+/// Live rows are found by their vectors, dead ones are not.
+fn search(db: &Db, model: &Model, random: &mut Random, findings: &mut Findings) {
+    for name in model.collections() {
+        let Ok(collection) = db.collection(&name) else { continue };
+        let rows: Vec<(Row, Written)> = model
+            .threads
+            .iter()
+            .enumerate()
+            .filter_map(|(thread, state)| Some((thread as u64, state.rows.get(&name)?)))
+            .flat_map(|(thread, rows)| rows.iter().map(move |(&index, row)| (Row { thread, index }, *row)))
+            .filter(|(row, written)| row.has_vector() && written.version > 0)
+            .collect();
+        let one_in = (rows.len() as u64).div_ceil(SEARCHED_ROWS_MAX);
+        for (row, written) in rows {
+            if random.below(one_in) > 0 {
+                continue;
+            }
+            match (is_found(&collection, row, written.version), written.is_live) {
+                (Ok(true), true) | (Ok(false), false) => {}
+                (Ok(false), true) => findings.lost(format!("{name}: a search does not find {row:?}")),
+                (Ok(true), false) => findings.phantom(format!("{name}: a search finds the deleted {row:?}")),
+                (Err(error), _) => findings.corrupt(format!("{name}: searching {row:?}: {error}")),
+            }
+        }
+    }
+}
+
+/// Whether a row is among the nearest of its own vector. A walk may miss it, if a wide one does not.
+fn is_found(collection: &Collection, row: Row, version: u64) -> Result<bool, Error> {
+    let id = row.id();
+    for ef in [64, EF_OF_ALL] {
+        let found = collection.search(&SearchRequest::new(row.vector(version), 3).ef(ef))?;
+        if found.hits.iter().any(|hit| hit.id == id && hit.score < 1e-3) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Makes the collections that all threads write to, where they are not there yet.
+pub(super) fn make_shared(db: &Db) -> Result<(), Error> {
+    for index in 0..super::workload::SHARED {
+        let name = shared_name(index);
+        db.create_collection(&name, super::workload::schema(&name)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! What the threads of the writer do: operation `number` of a thread is a pure function of the seed.
+//!
+//! A row tells in every part which operation wrote it, so whatever is found tells what it is. Few ids are written over and
+//! over: most rows of a segment are soon dead, and merges have work all the time.
+
+use ragstone::{Batch, DbOptions, EncodingKind, Metric, Point, PointId, Result, Schema, Value};
+
+/// Components of a vector.
+pub(super) const DIMENSION: usize = 8;
+/// Collections that all threads write to.
+pub(super) const SHARED: u64 = 2;
+/// Collections that each thread makes and removes.
+const OWN: u64 = 2;
+/// Rows of a thread in a collection.
+const IDS: u64 = 120;
+
+/// SplitMix64 (Steele, Lea and Flood 2014).
+#[derive(Clone, Debug)]
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+}
+
+/// A row of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Row {
+    pub(super) thread: u64,
+    pub(super) index: u64,
+}
+
+impl Row {
+    /// Numbers and texts.
+    pub(super) fn id(self) -> PointId {
+        let number = self.thread * 1_000 + self.index;
+        if self.index.is_multiple_of(3) {
+            PointId::Str(format!("row-{number}"))
+        } else {
+            PointId::Num(number)
+        }
+    }
+
+    /// Whose row an id is.
+    pub(super) fn of(id: &PointId) -> Option<Self> {
+        let number = match id {
+            PointId::Num(number) => *number,
+            PointId::Str(text) => text.strip_prefix("row-")?.parse().ok()?,
+        };
+        Some(Self { thread: number / 1_000, index: number % 1_000 }).filter(|row| row.id() == *id)
+    }
+
+    /// Every ninth has none.
+    pub(super) fn has_vector(self) -> bool {
+        self.index % 9 != 8
+    }
+
+    /// The vector that an operation gives the row: no other row ever has it.
+    pub(super) fn vector(self, version: u64) -> Vec<f32> {
+        let mut random = Random(version << 20 | self.thread << 10 | self.index);
+        (0..DIMENSION).map(|_| (random.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0).collect()
+    }
+
+    /// The row as an operation writes it.
+    pub(super) fn point(self, version: u64) -> Point {
+        let mut point = Point::new(self.id(), self.vector(version))
+            .with("version", version as i64)
+            .with("text", format!("{}/{}/{version}", self.thread, self.index));
+        if version.is_multiple_of(4) {
+            point = point.with("fourth", true);
+        }
+        if !self.has_vector() {
+            point.vector = None;
+        }
+        point
+    }
+}
+
+/// The operation that a row says it was written by.
+pub(super) fn version_of(point: &Point) -> Option<u64> {
+    match point.payload.get("version") {
+        Some(Value::Int(version)) => u64::try_from(*version).ok(),
+        _ => None,
+    }
+}
+
+/// What a thread does in one go.
+#[derive(Clone, Debug)]
+pub(super) enum Operation {
+    /// Upserts (`true`) and deletes.
+    Write {
+        collection: String,
+        changes: Vec<(u64, bool)>,
+    },
+    Create(String),
+    Remove(String),
+    Flush,
+    Compact,
+}
+
+/// What a seed stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Workload {
+    pub(super) seed: u64,
+}
+
+impl Workload {
+    /// Operation `number` of a thread, if the collections that exist are these.
+    pub(super) fn operation(self, thread: u64, number: u64, exists: impl Fn(&str) -> bool) -> Operation {
+        let mut random = Random(self.seed ^ (number << 8 | thread).wrapping_mul(0xD1B5_4A32_D192_ED03));
+        let own = own_name(thread, random.below(OWN));
+        match random.below(100) {
+            0..3 => Operation::Flush,
+            3 => Operation::Compact,
+            4..8 if exists(&own) => Operation::Remove(own),
+            kind => {
+                let is_own = kind % 3 == 0;
+                if is_own && !exists(&own) {
+                    return Operation::Create(own);
+                }
+                let shared = shared_name(random.below(SHARED));
+                let collection = if is_own { own } else { shared };
+                Operation::Write { collection, changes: changes(&mut random) }
+            }
+        }
+    }
+}
+
+/// One row, some, or many at once; now and then the same one twice, and now and then most of them deleted.
+fn changes(random: &mut Random) -> Vec<(u64, bool)> {
+    let count = [1, 1, 4, 12, 40][random.below(5) as usize];
+    let deletes_in_ten = if random.below(8) == 0 { 8 } else { 2 };
+    (0..count).map(|_| (random.below(IDS), random.below(10) >= deletes_in_ten)).collect()
+}
+
+/// The batch of an operation.
+pub(super) fn batch(thread: u64, number: u64, changes: &[(u64, bool)]) -> Batch {
+    changes.iter().fold(Batch::new(), |batch, &(index, is_upsert)| {
+        let row = Row { thread, index };
+        if is_upsert { batch.upsert(row.point(number)) } else { batch.delete(row.id()) }
+    })
+}
+
+/// A collection that all threads write to.
+pub(super) fn shared_name(index: u64) -> String {
+    format!("shared-{index}")
+}
+
+fn own_name(thread: u64, index: u64) -> String {
+    format!("own-{thread}-{index}")
+}
+
+/// A schema; the encoding goes with the name.
+pub(super) fn schema(name: &str) -> Result<Schema> {
+    let encoding = match name.as_bytes().last() {
+        Some(b'0') => EncodingKind::Int4,
+        _ => EncodingKind::Int8,
+    };
+    Schema::builder(DIMENSION).metric(Metric::L2).encoding(encoding).build()
+}
+
+/// Segments and log files so small that sealing, merging and cutting never rest.
+pub(super) fn options() -> DbOptions {
+    let mut options = DbOptions::default();
+    options.seal_rows = 150;
+    options.log_file_bytes = 16 << 10;
+    options
+}

@@ -1,0 +1,27 @@
+//! The torture, shortly: some dozen kills, and the test of the test.
+
+use std::process::Command;
+
+use crate::command::{cargo, run, target};
+
+/// Broken stores that a killed process shows; each must be found out.
+const MUTANTS: [&str; 5] = [
+    "acknowledge-before-log",
+    "cut-log-before-manifest",
+    "forget-tombstones-on-merge",
+    "drop-last-frame",
+    "seal-drops-last-row",
+];
+
+/// Kills for twenty seconds; then each mutant until it is found out, for half a minute at most.
+pub(crate) fn check() -> Result<(), String> {
+    cargo(&["build", "--workspace", "--bins", "--locked"])?;
+    run(torture().args(["--minutes", "0.33"]))?;
+    MUTANTS.iter().try_for_each(|mutant| run(torture().args(["--minutes", "0.5", "--mutant", mutant])))
+}
+
+fn torture() -> Command {
+    let mut command = Command::new(target("debug").join(format!("torture{}", std::env::consts::EXE_SUFFIX)));
+    command.args(["--seed", "1"]);
+    command
+}
