@@ -1,5 +1,7 @@
 //! An index as a user makes and asks one: a database in a directory of its own, one collection, one request a query.
 
+use std::num::NonZero;
+
 use ragstone::{
     Collection, Db, DbOptions, GraphOptions, Metric, Payload, Point, PointId, Schema, SearchRequest,
     SearchResponse,
@@ -162,6 +164,7 @@ impl Index {
 /// Sealing at a number of rows, whatever their size; the engine's own rule without one.
 fn options(segment_rows: Option<usize>) -> DbOptions {
     let mut options = DbOptions::default();
+    options.threads = NonZero::new(rayon::current_num_threads());
     if let Some(rows) = segment_rows {
         options.seal_rows = rows;
         options.seal_bytes = u64::MAX;

@@ -55,7 +55,8 @@ const MERGE: Duty = Duty {
     delays: (Duration::from_secs(10), Duration::from_secs(600)),
 };
 
-/// Starts the threads; they end after [`Store::stop`].
+/// Starts the threads, of a database that is only read just the one that touches no disk; they end after
+/// [`Store::stop`].
 pub(crate) fn start(store: &Arc<Store>) -> Result<Vec<JoinHandle<()>>> {
     let start_one = |duty: Duty| {
         let thread_store = store.clone();
@@ -65,7 +66,8 @@ pub(crate) fn start(store: &Arc<Store>) -> Result<Vec<JoinHandle<()>>> {
             .map_err(|source| io_error("start a thread for", store.dir.path(), source))
     };
     let mut threads = Vec::new();
-    for duty in [LINK, SEAL, MERGE] {
+    let duties: &[Duty] = if store.is_read_only() { &[LINK] } else { &[LINK, SEAL, MERGE] };
+    for &duty in duties {
         match start_one(duty) {
             Ok(thread) => threads.push(thread),
             Err(error) => {

@@ -1,5 +1,6 @@
 //! A directory of collections: opening it, and the handle on it.
 
+use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,8 +8,8 @@ use std::thread::JoinHandle;
 
 use crate::background;
 use crate::collection::{Collection, CollectionInfo};
-use crate::dir::{Dir, RealDir};
-use crate::error::Result;
+use crate::dir::{Dir, ReadOnlyDir, RealDir, VolatileDir};
+use crate::error::{Error, Result};
 use crate::lineage::Lineage;
 use crate::schema::Schema;
 use crate::snapshot::{Pin, PinnedLog};
@@ -16,7 +17,33 @@ use crate::verify::{Damage, OnDamage, Storage, Verify, VerifyProgress, VerifyRep
 
 pub(crate) use crate::store::Store;
 
-/// How a database is opened.
+/// How a database is opened: what it may take of the process that it lives in, and how it keeps its files.
+///
+/// **Threads.** While it is open, a database has three or four threads of its own that sleep when nothing is due, and pools of
+/// [`threads`](Self::threads) threads at most for each kind of work, made when that is first done: linking written rows,
+/// flushing, searching in batches; half as many for sealing and for merging in the background. A single search runs on the thread that
+/// calls it. When the last [`Db`] and [`Collection`] are dropped, every thread has ended.
+///
+/// **Memory.** Rows that are not sealed yet take [`growing_bytes_max`](Self::growing_bytes_max), twice as much before
+/// writers wait; what waits for the log [`log_queue_bytes`](Self::log_queue_bytes). Sealed segments are mapped files, which
+/// the system takes out of memory as it likes, or in memory with [`Storage::Resident`]. Each keeps answers to recent conditions
+/// of filters, 4 MiB at most, and an order of each field that was filtered by, eight to 24 bytes a row. There is no cache
+/// besides, and nothing that databases of a process share.
+///
+/// ```
+/// # let directory = tempfile::tempdir()?;
+/// use std::num::NonZero;
+///
+/// use ragstone::{Db, DbOptions};
+///
+/// let mut options = DbOptions::default();
+/// options.threads = NonZero::new(2);
+/// options.growing_bytes_max = 128 << 20;
+/// options.seal_bytes = 64 << 20;
+/// options.log_queue_bytes = 32 << 20;
+/// let db = Db::open_with(directory.path(), options)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DbOptions {
@@ -31,6 +58,13 @@ pub struct DbOptions {
     pub log_bytes_max: u64,
     /// Bytes after which a new log file is begun.
     pub log_file_bytes: u64,
+    /// Bytes of writes that may wait for the log before further writers do; a larger batch goes alone. At most 2 GiB.
+    pub log_queue_bytes: usize,
+    /// Threads of a pool. Without a number, as many as the rayon pool has that the database is opened in, or else as
+    /// there are processors.
+    pub threads: Option<NonZero<usize>>,
+    /// Nothing is written, and nothing may be: see [`Db::open_read_only`].
+    pub read_only: bool,
     /// Bytes of the log that stay on disk after segments hold its writes, for an archive to fetch them
     /// ([`Db::pin_log`]): 0 keeps nothing, and beyond the bound the oldest goes, whether it was fetched or not. The database
     /// remembers it; `None` leaves it as it is, at first 0.
@@ -54,6 +88,9 @@ impl Default for DbOptions {
             growing_bytes_max: 1 << 30,
             log_bytes_max: 2 << 30,
             log_file_bytes: 64 << 20,
+            log_queue_bytes: 256 << 20,
+            threads: None,
+            read_only: false,
             keep_log_bytes: None,
             background: true,
             verify: Verify::default(),
@@ -65,8 +102,8 @@ impl Default for DbOptions {
 
 /// An open database directory; cheap to clone, shared between threads.
 ///
-/// The directory is locked for as long as a `Db` or a [`Collection`] of it lives. Dropping the last of them ends the
-/// background threads; nothing is lost, since every acknowledged write is in the log.
+/// The directory is locked for as long as a `Db` or a [`Collection`] of it lives. Dropping the last of them waits for
+/// its threads to end; nothing is lost, since every acknowledged write is in the log.
 ///
 /// ```
 /// # let directory = tempfile::tempdir()?;
@@ -121,9 +158,9 @@ impl Db {
     /// Segments are compared with their checksums later, by a thread of the database ([`DbOptions::verify`]).
     ///
     /// # Errors
-    /// [`Error::Locked`](crate::Error::Locked) if it is open already, [`Error::Restoring`](crate::Error::Restoring) if it
-    /// is not restored to the end, [`Error::Corrupt`](crate::Error::Corrupt) with file and offset if manifest or log are
-    /// damaged (of segments, see [`OnDamage`]), [`Error::Io`](crate::Error::Io) if the system refuses.
+    /// [`Error::Locked`] if it is open already, [`Error::Restoring`] if it
+    /// is not restored to the end, [`Error::Corrupt`] with file and offset if manifest or log are
+    /// damaged (of segments, see [`OnDamage`]), [`Error::Io`] if the system refuses.
     pub fn open(path: impl AsRef<Path>) -> Result<Db> {
         Self::open_with(path, DbOptions::default())
     }
@@ -133,7 +170,77 @@ impl Db {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(path: impl AsRef<Path>, options: DbOptions) -> Result<Db> {
+        if options.read_only {
+            let dir = Arc::new(RealDir::existing(path.as_ref())?);
+            return Self::open_in(Arc::new(ReadOnlyDir::new(dir)), options);
+        }
         Self::open_in(Arc::new(RealDir::open(path.as_ref())?), options)
+    }
+
+    /// Opens a directory that is only to be read: no file in it is written, cut or removed. It may lie on a medium that
+    /// cannot be written.
+    ///
+    /// Any number of processes may read a database at once, while none has it open for writing. **A reader beside a writer is
+    /// refused**, either way round: a writer replaces the files that a reader would open next, and keeps in its own memory
+    /// what it acknowledged last, so the reader would find an old state at best. Have the writer's process answer instead, as
+    /// a server does, or read a copy.
+    ///
+    /// What a crash left is not repaired but passed over: the state is that of the last acknowledged write. Rows that are in
+    /// the log alone become nodes of a graph in memory, by a thread of the database, as no seal can follow.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path();
+    /// use ragstone::{Db, Error, Point, Schema, SearchRequest};
+    ///
+    /// Db::open(path)?.create_collection("notes", Schema::new(2)?)?.upsert(vec![Point::new(1, [1.0, 0.0])])?;
+    ///
+    /// let (reader, another) = (Db::open_read_only(path)?, Db::open_read_only(path)?);
+    /// let notes = reader.collection("notes")?;
+    /// assert_eq!(notes.search(&SearchRequest::new([1.0, 0.0], 1))?.hits.len(), 1);
+    /// assert!(matches!(notes.delete(&[1.into()]), Err(Error::ReadOnly { .. })));
+    /// assert!(matches!(Db::open(path), Err(Error::Locked { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if it is open for writing; [`Error::Io`] if there is no database; [`Error::Corrupt`] with file and offset if its bytes are damaged. Every write is
+    /// [`Error::ReadOnly`].
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Db> {
+        Self::open_with(path, DbOptions { read_only: true, ..DbOptions::default() })
+    }
+
+    /// A new database in memory, which ends with its last handle: for tests, and for what can be made anew.
+    ///
+    /// It is the same engine: rows are sealed and merged in the background, searches are as fast, limits hold. Only the log is missing,
+    /// and a write is acknowledged as soon as it can be found.
+    ///
+    /// ```
+    /// use ragstone::{Db, Point, Schema, SearchRequest};
+    ///
+    /// let db = Db::in_memory()?;
+    /// let notes = db.create_collection("notes", Schema::new(2)?)?;
+    /// notes.upsert(vec![Point::new("tea", [1.0, 0.2]), Point::new("sun", [0.1, 0.9])])?;
+    /// assert_eq!(notes.search(&SearchRequest::new([1.0, 0.0], 1))?.hits[0].id, "tea".into());
+    /// # Ok::<(), ragstone::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system has no thread to give.
+    pub fn in_memory() -> Result<Db> {
+        Self::in_memory_with(DbOptions::default())
+    }
+
+    /// A new database in memory, with options. Those about files mean nothing here: the log's, [`DbOptions::verify`] and
+    /// [`DbOptions::storage`].
+    ///
+    /// # Errors
+    /// As [`in_memory`](Self::in_memory); [`Error::Invalid`] for one that is only to be read.
+    pub fn in_memory_with(options: DbOptions) -> Result<Db> {
+        if options.read_only {
+            return Err(Error::invalid("options.read_only", "a new database has nothing to read"));
+        }
+        Self::open_in(Arc::new(VolatileDir::new()), options)
     }
 
     /// Opens a database in a directory of any kind.
@@ -158,16 +265,21 @@ impl Db {
         &self.handle.store
     }
 
-    /// The directory.
+    /// The directory; `:memory:` of a database in memory.
     pub fn path(&self) -> &Path {
         &self.handle.path
+    }
+
+    /// Whether it was opened for reading only.
+    pub fn is_read_only(&self) -> bool {
+        self.handle.store.is_read_only()
     }
 
     /// Makes a collection; durable when it returns.
     ///
     /// # Errors
-    /// [`Error::CollectionExists`](crate::Error::CollectionExists); [`Error::Invalid`](crate::Error::Invalid) or
-    /// [`Error::Limit`](crate::Error::Limit) for the name or for one collection too many.
+    /// [`Error::CollectionExists`]; [`Error::Invalid`] or
+    /// [`Error::Limit`] for the name or for one collection too many.
     pub fn create_collection(&self, name: &str, schema: Schema) -> Result<Collection> {
         let core = self.handle.store.create_collection(name, schema)?;
         Ok(Collection::new(core, self.handle.clone()))
@@ -176,7 +288,7 @@ impl Db {
     /// Finds a collection.
     ///
     /// # Errors
-    /// [`Error::CollectionNotFound`](crate::Error::CollectionNotFound); [`Error::Corrupt`](crate::Error::Corrupt) if it
+    /// [`Error::CollectionNotFound`]; [`Error::Corrupt`] if it
     /// could not be opened.
     pub fn collection(&self, name: &str) -> Result<Collection> {
         let core = self.handle.store.collection(name)?;
@@ -198,7 +310,7 @@ impl Db {
     /// handles fail.
     ///
     /// # Errors
-    /// [`Error::CollectionNotFound`](crate::Error::CollectionNotFound).
+    /// [`Error::CollectionNotFound`].
     pub fn delete_collection(&self, name: &str) -> Result<()> {
         self.handle.store.delete_collection(name)
     }
@@ -207,8 +319,8 @@ impl Db {
     /// durability: it makes searches faster and the next opening quicker.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) if the disk refuses. If it was a segment that could not be written, on a full disk
-    /// say, nothing changed and writes go on; after any other failure they are [`Error::Poisoned`](crate::Error::Poisoned)
+    /// [`Error::Io`] if the disk refuses. If it was a segment that could not be written, on a full disk
+    /// say, nothing changed and writes go on; after any other failure they are [`Error::Poisoned`]
     /// until the database is reopened.
     pub fn flush(&self) -> Result<()> {
         self.handle.store.flush()
@@ -293,7 +405,7 @@ impl Db {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) if a file cannot be read.
+    /// [`Error::Io`] if a file cannot be read.
     pub fn verify(
         &self,
         mut progress: impl FnMut(VerifyProgress) -> ControlFlow<()>,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::payload::FieldType;
+use crate::point::PointId;
 use crate::verify::{Damage, OnDamage};
 
 /// The result of an engine operation.
@@ -60,11 +61,30 @@ pub enum Error {
         /// The type given.
         actual: FieldType,
     },
-    /// Another process, or another [`Db`](crate::Db) of this one, has the directory open.
-    #[error("{} is in use by another process or another Db", path.display())]
+    /// Another process, or another [`Db`](crate::Db) of this one, has the directory open: one may write in it, or any
+    /// number may read.
+    #[error("{} is in use: another process or another Db has it open for {holder}", path.display())]
     Locked {
         /// The directory.
         path: PathBuf,
+        /// What it is open for.
+        holder: LockHolder,
+    },
+    /// The database was opened for reading only.
+    #[error("{} is open for reading only", path.display())]
+    ReadOnly {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A stored row does not fit the type that it is read into.
+    #[error("row `{id}` does not fit the type: {field}: {reason}")]
+    Row {
+        /// The row.
+        id: PointId,
+        /// The field; `row` where it is none in particular.
+        field: String,
+        /// What does not fit.
+        reason: String,
     },
     /// A snapshot is being restored into the directory, or was and did not come to its end: restore it again.
     #[error("{} is not restored to the end: restore it again, into this or an empty directory", path.display())]
@@ -98,6 +118,24 @@ pub enum Error {
         /// The failure.
         cause: String,
     },
+}
+
+/// What a directory that is [`Error::Locked`] is open for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockHolder {
+    /// Writing, so that nobody else can open it.
+    Writer,
+    /// Reading, so that others can read but not write.
+    Reader,
+}
+
+impl std::fmt::Display for LockHolder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            LockHolder::Writer => "writing",
+            LockHolder::Reader => "reading",
+        })
+    }
 }
 
 impl Error {

@@ -63,6 +63,20 @@ impl CancelToken {
         self.0.is_cancelled.store(true, Ordering::Relaxed);
     }
 
+    /// Cancels the token when what it returns is dropped: a future's searches end with it
+    /// ([`asynchronous`](crate::asynchronous)).
+    ///
+    /// ```
+    /// let token = ragstone::CancelToken::new();
+    /// let guard = token.cancel_on_drop();
+    /// assert!(!token.is_cancelled());
+    /// drop(guard);
+    /// assert!(token.is_cancelled());
+    /// ```
+    pub fn cancel_on_drop(&self) -> CancelOnDrop {
+        CancelOnDrop(self.clone())
+    }
+
     /// Whether it was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.0.is_cancelled.load(Ordering::Relaxed)
@@ -72,6 +86,17 @@ impl CancelToken {
     #[cfg(test)]
     pub(crate) fn polled(on_poll: impl Fn() + Send + Sync + 'static) -> Self {
         Self(Arc::new(Shared { on_poll: Some(Box::new(on_poll)), ..Shared::default() }))
+    }
+}
+
+/// Cancels its token when it is dropped: [`CancelToken::cancel_on_drop`].
+#[derive(Debug)]
+#[must_use = "dropping it cancels the token"]
+pub struct CancelOnDrop(CancelToken);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }
 

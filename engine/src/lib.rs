@@ -21,6 +21,27 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! The same with a type of one's own, in memory:
+//!
+//! ```
+//! use ragstone::{Db, Schema, SearchRequest};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Note {
+//!     id: String,
+//!     vector: Vec<f32>,
+//!     title: String,
+//! }
+//!
+//! let db = Db::in_memory()?;
+//! let notes = db.create_collection("notes", Schema::new(2)?)?;
+//! notes.upsert_rows([Note { id: "tea".into(), vector: vec![1.0, 0.2], title: "Tea".into() }])?;
+//! let found = notes.search_rows::<Note>(&SearchRequest::new([1.0, 0.0], 1))?;
+//! assert_eq!(found.hits[0].row.title, "Tea");
+//! # Ok::<(), ragstone::Error>(())
+//! ```
+//!
 //! # The parts
 //! A [`Db`] holds [`Collection`]s, each under a [`Schema`]. Changes go in as a [`Batch`] of [`Op`]s, all of it or
 //! nothing. A [`View`] is one consistent state; it answers a [`SearchRequest`], many of them at once, or a
@@ -28,11 +49,18 @@
 //! fields. [`limits`] names every limit; [`Error`] says what is wrong and where. The bytes on disk are described in
 //! `FORMAT.md` beside this crate.
 //!
+//! # In a process of yours
+//! Calls block the thread that makes them; [`asynchronous`] says why, and how to await them. [`DbOptions`] bounds
+//! threads and memory. There is no global state: no thread pool (but the caller's, in [`View::search_batch`]) and no cache
+//! that databases share, no signal handler, no environment variable but `RAGSTONE_ISA`, which forces older instructions; all threads have ended when the last handle is dropped. A directory has one
+//! writer, or any number of readers ([`Db::open_read_only`]). Searches end early with a [`CancelToken`] or a time budget.
+//!
 //! [`snapshot`] is what copies of a database are made of; the crate `ragstone-snapshot` makes them, in a directory or an
 //! object store.
 //!
 //! The [`guide`] explains the index and what can be set: width, degree, encoding, memory, and how to measure recall.
 
+pub mod asynchronous;
 mod background;
 mod batch;
 mod catalogue;
@@ -67,19 +95,23 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod typed;
 mod validate;
 mod vectors;
 mod verify;
 mod wal;
 
-pub use collection::{Collection, CollectionInfo, Page, ScrollRequest, View, WriteReceipt};
+pub use collection::{
+    Collection, CollectionInfo, Page, Pages, Rows, ScrollRequest, TypedRows, View, WriteReceipt,
+};
 pub use db::{Db, DbOptions};
-pub use error::{Error, Result};
-pub use interrupt::{CancelToken, Interrupted};
+pub use error::{Error, LockHolder, Result};
+pub use interrupt::{CancelOnDrop, CancelToken, Interrupted};
 pub use lineage::{InvalidLineage, Lineage};
 pub use mend::{CheckReport, Loss, RepairReport, check, repair};
 pub use payload::{FieldType, Filter, Payload, Range, Value};
 pub use point::{Batch, Op, Point, PointId};
 pub use schema::{EncodingKind, GraphOptions, Metric, Schema, SchemaBuilder};
 pub use search::{Hit, RangeRequest, RangeResponse, SearchRequest, SearchResponse, SearchStats};
+pub use typed::{TypedHit, TypedResponse};
 pub use verify::{Damage, OnDamage, Storage, Verify, VerifyProgress, VerifyReport};

@@ -1,6 +1,7 @@
 //! What an open database is made of: directory, log, manifest and collections, and the rules between them.
 
 mod due;
+mod logs;
 mod replay;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use crate::catalogue::{CATALOGUE, CatalogueChange};
 use crate::collection::CollectionCore;
 use crate::db::DbOptions;
-use crate::dir::{Dir, DirLock, PinnedDir};
+use crate::dir::{Dir, DirLock, Lifetime, PinnedDir};
 use crate::error::{Error, Result};
 use crate::faults;
 use crate::limits::{COLLECTIONS_MAX, check_limit};
@@ -78,19 +79,35 @@ impl Store {
     }
 
     /// Opens a database in a locked directory.
-    pub(crate) fn open_locked(dir: Arc<dyn Dir>, lock: Box<dyn DirLock>, options: DbOptions) -> Result<Self> {
+    pub(crate) fn open_locked(
+        dir: Arc<dyn Dir>,
+        lock: Box<dyn DirLock>,
+        mut options: DbOptions,
+    ) -> Result<Self> {
         let pinned = Arc::new(PinnedDir::new(dir));
         let dir: Arc<dyn Dir> = pinned.clone();
         let names = dir.list()?;
         let is_fresh = is_fresh(&*dir, &names)?;
-        let manifest = ManifestStore::open(dir.clone(), is_fresh)?;
-        manifest.settle(options.keep_log_bytes)?;
+        let lifetime = dir.lifetime();
+        // A database that is only read is there already.
+        let manifest = ManifestStore::open(dir.clone(), is_fresh && lifetime != Lifetime::ReadOnly)?;
+        if lifetime != Lifetime::ReadOnly {
+            manifest.settle(options.keep_log_bytes)?;
+        }
         let root = manifest.current();
         faults::point("recovery.manifest");
         if !is_fresh {
             remove_leftovers(&*dir, &names, &root)?;
         }
-        let (mut cores, damaged) = open_collections(&*dir, &root, &options)?;
+        if lifetime == Lifetime::ReadOnly {
+            // What the log holds is one segment then, which takes rows until they are nodes: no seal will link them.
+            (options.seal_rows, options.seal_bytes) = (usize::MAX, u64::MAX);
+        }
+        let pools = Pools::new(options.threads);
+        let (mut cores, damaged) = match root.collections.is_empty() {
+            true => Default::default(),
+            false => pools.run(Work::Flush, || open_collections(&*dir, &root, &options))?,
+        };
         faults::point("recovery.segments");
         let mut store = Self {
             pinned,
@@ -106,14 +123,28 @@ impl Store {
             signal: Signal::default(),
             link_signal: Signal::default(),
             to_link: Mutex::default(),
-            pools: Pools::new(),
+            pools,
             _lock: lock,
             dir,
             options,
         };
-        store.log = Box::new(store.open_log(&mut cores, &root)?);
-        store.log.keep(root.keep_log_bytes)?;
-        cores.values().for_each(|core| core.end_replay(&store));
+        store.log = match lifetime {
+            Lifetime::Durable => Box::new(store.open_log(&mut cores, &root)?),
+            Lifetime::Volatile => Box::new(logs::VolatileLog::default()),
+            Lifetime::ReadOnly => {
+                let read = store.open_log(&mut cores, &root)?;
+                Box::new(logs::ReadOnlyLog { read, path: store.dir.path().to_owned() })
+            }
+        };
+        if lifetime != Lifetime::ReadOnly {
+            store.log.keep(root.keep_log_bytes)?;
+        }
+        for core in cores.values() {
+            core.end_replay(&store);
+            if store.is_read_only() {
+                store.put_to_link(core.clone());
+            }
+        }
         faults::point("recovery.end");
         Ok(store)
     }
@@ -278,5 +309,10 @@ impl Store {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.signal.is_stopping()
+    }
+
+    /// Whether it was opened for reading only.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.dir.lifetime() == Lifetime::ReadOnly
     }
 }

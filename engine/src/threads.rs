@@ -1,4 +1,4 @@
-//! The thread pools of a database, apart from the one that its user shares.
+//! The thread pools of a database, apart from the one that its user shares. They end with it.
 //!
 //! A merge keeps every thread of its pool busy until it is done. In rayon's global pool it would hold up the user's own
 //! work, and writers that link rows; so each kind of work has a pool, made when first needed. There is a second reason:
@@ -6,7 +6,9 @@
 //! wrote, it would want a lock that its own thread holds already. So nothing runs in these pools that takes a lock of a
 //! collection, and a caller that is itself a rayon worker waits in a way that takes up nothing.
 
+use std::num::NonZero;
 use std::sync::OnceLock;
+use std::thread::{self, JoinHandle};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -15,12 +17,14 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 pub(crate) enum Work {
     /// Rows of a write become nodes.
     Link,
-    /// Seals and merges that a caller waits for.
+    /// What a caller waits for, who is alone with the database: opening, seals and merges.
     Flush,
     /// Seals in the background.
     Seal,
     /// Merges in the background. Apart from seals, which writers wait for.
     Merge,
+    /// Many searches at once. Apart from all that takes seconds.
+    Search,
 }
 
 /// The pools.
@@ -28,13 +32,61 @@ pub(crate) enum Work {
 pub(crate) struct Pools {
     threads: usize,
     /// By kind of work. `None` if the system had no threads to give.
-    pools: [OnceLock<Option<ThreadPool>>; 4],
+    pools: [OnceLock<Option<Pool>>; 5],
+}
+
+/// A pool whose threads have ended when it is dropped. rayon's own only tells them to end.
+#[derive(Debug)]
+struct Pool {
+    /// There until it is dropped.
+    pool: Option<ThreadPool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Pool {
+    fn new(name: &str, threads: usize) -> Option<Self> {
+        let mut handles = Vec::with_capacity(threads);
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .spawn_handler(|worker| {
+                let name = format!("ragstone-{name}-{}", worker.index());
+                handles.push(thread::Builder::new().name(name).spawn(|| worker.run())?);
+                Ok(())
+            })
+            .build()
+            .inspect_err(|error| tracing::warn!(%error, "no threads; using rayon's own pool"))
+            .ok();
+        let made = Self { pool, threads: handles };
+        made.pool.is_some().then_some(made)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        drop(self.pool.take());
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of a pool panicked");
+            }
+        }
+    }
+}
+
+/// As many as the caller's rayon pool has, if it is in one, or else as there are processors. Asking rayon itself would
+/// start the pool that is the process's, whose threads never end.
+fn threads_here() -> usize {
+    match rayon::current_thread_index() {
+        Some(_) => rayon::current_num_threads(),
+        None => thread::available_parallelism().map_or(1, NonZero::get),
+    }
 }
 
 impl Pools {
-    /// Pools of at most as many threads as the caller's rayon pool has.
-    pub(crate) fn new() -> Self {
-        Self { threads: rayon::current_num_threads(), pools: [const { OnceLock::new() }; 4] }
+    /// Pools of at most so many threads; without a number, as many as the caller's rayon pool has, or else as there are
+    /// processors.
+    pub(crate) fn new(threads: Option<NonZero<usize>>) -> Self {
+        let threads = threads.map_or_else(threads_here, NonZero::get);
+        Self { threads, pools: [const { OnceLock::new() }; 5] }
     }
 
     fn pool(&self, work: Work) -> Option<&ThreadPool> {
@@ -44,17 +96,9 @@ impl Pools {
             // Half, so that searches go on beside it.
             Work::Seal => (2, "seal", self.threads / 2),
             Work::Merge => (3, "merge", self.threads / 2),
+            Work::Search => (4, "search", self.threads),
         };
-        let make = || {
-            let builder = ThreadPoolBuilder::new()
-                .num_threads(threads.max(1))
-                .thread_name(move |thread| format!("ragstone-{name}-{thread}"));
-            builder
-                .build()
-                .inspect_err(|error| tracing::warn!(%error, "no threads; using rayon's own pool"))
-                .ok()
-        };
-        self.pools[index].get_or_init(make).as_ref()
+        self.pools[index].get_or_init(|| Pool::new(name, threads.max(1))).as_ref()?.pool.as_ref()
     }
 
     /// Runs a job in the pool for its kind. The job takes no lock of a collection.
@@ -78,13 +122,15 @@ mod tests {
     #[test]
     fn background_work_takes_half_of_the_threads_and_none_of_the_callers() {
         let callers = ThreadPoolBuilder::new().num_threads(6).build().unwrap();
-        let pools = callers.install(Pools::new);
+        let pools = callers.install(|| Pools::new(None));
         let threads = |work| pools.run(work, rayon::current_num_threads);
-        for (work, expected) in [(Work::Link, 6), (Work::Flush, 6), (Work::Seal, 3), (Work::Merge, 3)] {
+        let expected =
+            [(Work::Link, 6), (Work::Flush, 6), (Work::Seal, 3), (Work::Merge, 3), (Work::Search, 6)];
+        for (work, expected) in expected {
             assert_eq!(threads(work), expected, "{work:?}");
             assert_eq!(callers.install(|| threads(work)), expected, "{work:?} from a worker");
         }
-        let single = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        assert_eq!(single.install(Pools::new).run(Work::Merge, rayon::current_num_threads), 1);
+        let single = callers.install(|| Pools::new(NonZero::new(1)));
+        assert_eq!(single.run(Work::Merge, rayon::current_num_threads), 1);
     }
 }

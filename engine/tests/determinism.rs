@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::Path;
 use std::process::Command;
 
@@ -37,7 +38,7 @@ fn row(id: u64) -> Vec<f32> {
 
 fn build(directory: &Path, encoding: EncodingKind, metric: Metric) {
     let mut options = DbOptions::default();
-    options.background = false;
+    (options.background, options.threads) = (false, NonZero::new(1));
     let db = Db::open_with(directory, options).unwrap();
     let graph = GraphOptions { degree: 16, ef_construction: 60 };
     let schema = Schema::builder(DIMENSION).metric(metric).encoding(encoding).graph(graph).build().unwrap();
@@ -81,7 +82,7 @@ fn segments_are_the_same_on_every_instruction_set() {
         let mut child = Command::new(std::env::current_exe().unwrap());
         child.args(["--exact", "builds_where_it_is_told_to", "--ignored"]);
         child.env(DIRECTORY_VARIABLE, directory.path()).env(ISA_VARIABLE, isa.name());
-        let output = child.env("RAYON_NUM_THREADS", "1").output().unwrap();
+        let output = child.output().unwrap();
         assert!(output.status.success(), "{}: {}", isa.name(), String::from_utf8_lossy(&output.stdout));
         segments(directory.path())
     };

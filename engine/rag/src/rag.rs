@@ -89,12 +89,15 @@ impl Rag {
     /// # Errors
     /// The engine's errors, such as a directory that is in use or damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Rag> {
-        let options = ModelOptions {
-            cache_dir: Models::default_cache_dir(),
-            offline: false,
-            progress: Arc::new(Silent),
-        };
-        Ok(Rag::new(Db::open(path)?, Models::new(options)))
+        Ok(Rag::new(Db::open(path)?, default_models()))
+    }
+
+    /// A new database in memory, with models as [`open`](Rag::open) has them.
+    ///
+    /// # Errors
+    /// As [`Db::in_memory`].
+    pub fn in_memory() -> Result<Rag> {
+        Ok(Rag::new(Db::in_memory()?, default_models()))
     }
 
     /// The database.
@@ -257,6 +260,12 @@ impl Rag {
         contract::check(collection, model, embedder.as_ref())?;
         Ok(embedder)
     }
+}
+
+/// Models from the default cache and sources.
+fn default_models() -> Models {
+    let progress = Arc::new(Silent);
+    Models::new(ModelOptions { cache_dir: Models::default_cache_dir(), offline: false, progress })
 }
 
 fn embed_query(embedder: &dyn Embedder, field: &str, text: &str) -> Result<Vec<f32>> {

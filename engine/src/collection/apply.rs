@@ -80,7 +80,8 @@ impl CollectionCore {
     /// Ends a replay: from now on rows become nodes.
     ///
     /// A few replayed rows become nodes now. Many are frozen instead: they become nodes once, by the seal that this makes
-    /// due, not at every opening; until then a search compares them. So opening takes no longer than reading the log.
+    /// due, not at every opening; until then a search compares them. So opening takes no longer than reading the log. Where
+    /// nothing is written there is no seal: the thread that links makes them nodes.
     pub(crate) fn end_replay(&self, store: &Store) {
         let mut apply = super::state::lock(&self.apply);
         apply.links = true;
@@ -90,7 +91,7 @@ impl CollectionCore {
         if view.rows <= LINKED_AT_OPENING_MAX {
             link_all(&next, store);
             segment.count_memory();
-        } else {
+        } else if !store.is_read_only() {
             view.frozen_at = Some(apply.seq);
             self.view.store(Arc::new(next));
         }

@@ -12,7 +12,7 @@ use fixedbitset::FixedBitSet;
 use super::{Page, ScrollRequest, ViewState};
 use crate::error::{Error, Result};
 use crate::limits::{BATCH_OPS_MAX, K_MAX, check_limit};
-use crate::payload::{CompiledFilter, FieldId, Filter};
+use crate::payload::{CompiledFilter, FieldId, Filter, Payload};
 use crate::point::{Point, PointId};
 use crate::segment::SegmentView;
 use crate::validate;
@@ -52,32 +52,68 @@ fn compile(view: &ViewState, filter: Option<&Filter>) -> Result<Option<CompiledF
     filter.map(|filter| CompiledFilter::new(filter, &view.fields)).transpose()
 }
 
-/// A page of rows: the walks of all segments in the order of the ids, merged.
+/// A page of rows.
 pub(super) fn scroll(view: &ViewState, request: &ScrollRequest) -> Result<Page> {
     if request.limit == 0 {
         return Err(Error::invalid("limit", "a page has at least one row"));
     }
     check_limit("limit", "K_MAX", K_MAX, request.limit)?;
-    let after = request.after.as_ref();
-    after.map_or(Ok(()), |after| validate::id("after", after))?;
-    view.check()?;
-    let filter = compile(view, request.filter.as_ref())?;
-    let fields = request.fields.as_ref().map(|names| wanted_fields(view, names)).transpose()?;
-
-    let matching: Vec<Arc<FixedBitSet>> =
-        view.segments.iter().map(|segment| segment.matching(filter.as_ref())).collect();
-    let mut merged = Merged::new(view, &matching, after);
+    let mut walk = Walk::new(view, request)?;
     let mut points = Vec::new();
     while points.len() < request.limit
-        && let Some((id, index, slot)) = merged.next()
+        && let Some(found) = walk.next()
     {
-        let segment = &view.segments[index];
-        let vector = if request.with_vectors { segment.vector(slot).map(<[f32]>::to_vec) } else { None };
-        points.push(Point { id, vector, payload: segment.payload(slot, &view.fields, fields.as_deref()) });
+        points.push(walk.point(found));
     }
-    let more = merged.next().is_some();
+    let more = walk.next().is_some();
     let next = points.last().filter(|_| more).map(|last| last.id.clone());
     Ok(Page { points, next })
+}
+
+/// A row where it lies.
+pub(super) struct Found {
+    pub(super) id: PointId,
+    /// Index of its segment.
+    pub(super) segment: usize,
+    pub(super) slot: u32,
+}
+
+/// The rows that a request asks for, in the order of their ids. It keeps a bit for each row of the view.
+pub(super) struct Walk<'a> {
+    pub(super) view: &'a ViewState,
+    merged: Merged<'a>,
+    fields: Option<Vec<FieldId>>,
+    with_vectors: bool,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(view: &'a ViewState, request: &ScrollRequest) -> Result<Self> {
+        let after = request.after.as_ref();
+        after.map_or(Ok(()), |after| validate::id("after", after))?;
+        view.check()?;
+        let filter = compile(view, request.filter.as_ref())?;
+        let fields = request.fields.as_ref().map(|names| wanted_fields(view, names)).transpose()?;
+        let matching = view.segments.iter().map(|segment| segment.matching(filter.as_ref())).collect();
+        let merged = Merged::new(view, matching, after);
+        Ok(Self { view, merged, fields, with_vectors: request.with_vectors })
+    }
+
+    /// The next row.
+    pub(super) fn next(&mut self) -> Option<Found> {
+        self.merged.next()
+    }
+
+    /// The fields of a row that were asked for.
+    pub(super) fn payload(&self, found: &Found) -> Payload {
+        let segment = &self.view.segments[found.segment];
+        segment.payload(found.slot, &self.view.fields, self.fields.as_deref())
+    }
+
+    /// What was asked for of a row.
+    pub(super) fn point(&self, found: Found) -> Point {
+        let vector = self.view.segments[found.segment].vector(found.slot).filter(|_| self.with_vectors);
+        Point { vector: vector.map(<[f32]>::to_vec), payload: self.payload(&found), id: found.id }
+    }
 }
 
 fn wanted_fields(view: &ViewState, names: &[String]) -> Result<Vec<FieldId>> {
@@ -94,20 +130,20 @@ fn wanted_fields(view: &ViewState, names: &[String]) -> Result<Vec<FieldId>> {
 /// The head of a walk: its next matching row, and which walk it is of.
 type Head = Reverse<(PointId, usize, u32)>;
 
-/// The matching rows of all segments in the order of their ids. A live row is in one walk alone.
+/// The matching rows of all segments in the order of their ids: the walks of the segments, merged. A live row is in one walk alone.
 ///
 /// Every id is greater than the one before, also where the order of a segment that nobody verified yet is damaged: rows
 /// out of order are left out, so that whoever turns page after page comes to an end.
 struct Merged<'a> {
     view: &'a ViewState,
-    matching: &'a [Arc<FixedBitSet>],
+    matching: Vec<Arc<FixedBitSet>>,
     walks: Vec<(usize, Box<dyn Iterator<Item = u32> + 'a>)>,
     heads: BinaryHeap<Head>,
     last: Option<PointId>,
 }
 
 impl<'a> Merged<'a> {
-    fn new(view: &'a ViewState, matching: &'a [Arc<FixedBitSet>], after: Option<&PointId>) -> Self {
+    fn new(view: &'a ViewState, matching: Vec<Arc<FixedBitSet>>, after: Option<&PointId>) -> Self {
         let walks: Vec<_> = view
             .segments
             .iter()
@@ -128,14 +164,14 @@ impl<'a> Merged<'a> {
         }
     }
 
-    /// The next row: id, segment, slot.
-    fn next(&mut self) -> Option<(PointId, usize, u32)> {
+    /// The next row.
+    fn next(&mut self) -> Option<Found> {
         loop {
             let Reverse((id, walk, slot)) = self.heads.pop()?;
             self.advance(walk);
             if self.last.as_ref().is_none_or(|last| id > *last) {
                 self.last = Some(id.clone());
-                return Some((id, self.walks[walk].0, slot));
+                return Some(Found { id, segment: self.walks[walk].0, slot });
             }
         }
     }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{Access, Blob, Dir, DirFile, DirLock, io_error};
-use crate::error::{Error, Result};
+use crate::error::{Error, LockHolder, Result};
 use crate::random::SplitMix64;
 
 /// A file's bytes: those that survive a crash, and all of them.
@@ -232,7 +232,7 @@ impl Dir for MemoryDir {
 
     fn lock(&self) -> Result<Box<dyn DirLock>> {
         if self.locked.swap(true, Ordering::SeqCst) {
-            return Err(Error::Locked { path: self.path.clone() });
+            return Err(Error::Locked { path: self.path.clone(), holder: LockHolder::Writer });
         }
         Ok(Box::new(MemoryLock(self.locked.clone())))
     }

@@ -33,7 +33,7 @@ pub(super) fn map(path: &Path, access: Access) -> Result<Blob> {
         return Ok(Arc::new(Vec::new()));
     }
     // SAFETY: the map must not see its bytes change. Only this process writes in the directory, which it holds
-    // locked; the engine writes each mapped byte once, before it is mapped, only ever appends after it, and never
+    // locked, or nobody does, where it holds it locked for reading; the engine writes each mapped byte once, before it is mapped, only ever appends after it, and never
     // truncates a file that it maps (only log files are truncated, and those are read, not mapped). Another program
     // that ignores the lock and rewrites the files breaks this, as it would break any database.
     let map = unsafe { Mmap::map(&file) }.map_err(|source| io_error("map", path, source))?;

@@ -1,8 +1,11 @@
 //! The file-system seam: everything that the engine asks of a directory, and nothing else.
 //!
-//! A database is one flat directory. The engine reaches it through [`Dir`] only, so that a twin in memory
-//! (`memory.rs`, in tests) can stand for a disk that loses power between any two calls, tears what was not synced,
-//! and runs full.
+//! A database is one flat directory. The engine reaches it through [`Dir`] only, so that others can stand for that of a
+//! file system (`real.rs`):
+//! - memory of the process, for a database that ends with it (`volatile.rs`);
+//! - any directory, with all changes kept from it (`read_only.rs`);
+//! - in tests, a disk that loses power between any two calls, tears what was not synced, and runs full (`memory.rs`).
+//!   It keeps each file twice and is no base for `volatile.rs`, which keeps each byte once and where it is searched.
 //!
 //! What an implementation promises, and all that recovery relies on:
 //! - after `DirFile::sync` returned, the bytes written to that file survive a crash;
@@ -16,8 +19,10 @@ pub(crate) mod hooked;
 pub(crate) mod memory;
 mod mmap;
 mod pinned;
+mod read_only;
 mod real;
 mod resident;
+mod volatile;
 
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -26,7 +31,9 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 
 pub(crate) use pinned::{PinnedDir, Pins};
+pub(crate) use read_only::ReadOnlyDir;
 pub(crate) use real::{RealDir, sync_directory};
+pub(crate) use volatile::VolatileDir;
 
 /// Bytes of a file that never changes, mapped or read.
 pub(crate) type Blob = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -43,6 +50,17 @@ pub(crate) enum Access {
 /// Keeps the directory locked while it lives.
 pub(crate) trait DirLock: Send + Sync {}
 
+/// What becomes of what is written in a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lifetime {
+    /// It outlives the process.
+    Durable,
+    /// It ends with the process, so that no log could ever be read again.
+    Volatile,
+    /// Nothing is written.
+    ReadOnly,
+}
+
 /// A directory that holds one database.
 pub(crate) trait Dir: Send + Sync + std::fmt::Debug {
     /// Where it is, for messages.
@@ -53,6 +71,19 @@ pub(crate) trait Dir: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`Error::Locked`] if another process, or another `Db` of this one, has it.
     fn lock(&self) -> Result<Box<dyn DirLock>>;
+
+    /// Takes the directory for reading, together with others who read. Where that is not possible, for this `Db` alone.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if somebody has it for writing.
+    fn lock_shared(&self) -> Result<Box<dyn DirLock>> {
+        self.lock()
+    }
+
+    /// What becomes of what is written.
+    fn lifetime(&self) -> Lifetime {
+        Lifetime::Durable
+    }
 
     /// Names of the files in it, sorted.
     fn list(&self) -> Result<Vec<String>>;

@@ -12,7 +12,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Access, Blob, Dir, DirFile, DirLock};
+use super::{Access, Blob, Dir, DirFile, DirLock, Lifetime};
 use crate::error::Result;
 
 /// A directory and who holds which of its names.
@@ -82,6 +82,12 @@ impl Dir for PinnedDir {
     }
     fn lock(&self) -> Result<Box<dyn DirLock>> {
         self.inner.lock()
+    }
+    fn lock_shared(&self) -> Result<Box<dyn DirLock>> {
+        self.inner.lock_shared()
+    }
+    fn lifetime(&self) -> Lifetime {
+        self.inner.lifetime()
     }
     fn list(&self) -> Result<Vec<String>> {
         self.inner.list()

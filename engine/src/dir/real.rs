@@ -1,13 +1,13 @@
 //! The directory of a real file system.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Access, Blob, Dir, DirFile, DirLock, io_error, mmap, resident};
-use crate::error::{Error, Result};
+use crate::error::{Error, LockHolder, Result};
 
-/// The file whose lock is the directory's lock. It stays when the lock is given back: removing it would let two
+/// The file whose lock is the directory's lock: exclusive for who writes, shared for who only reads. It stays when the lock is given back: removing it would let two
 /// processes lock two files of one name.
 const LOCK_FILE: &str = "LOCK";
 
@@ -26,6 +26,11 @@ impl RealDir {
             // A new name lives in the parent: without this, a power loss could take the whole database with it.
             missing.into_iter().filter_map(parent_of).try_for_each(sync_directory)?;
         }
+        Self::existing(path)
+    }
+
+    /// Opens a directory that is there.
+    pub(crate) fn existing(path: &Path) -> Result<Self> {
         let path = path.canonicalize().map_err(|source| io_error("open", path, source))?;
         Ok(Self { path })
     }
@@ -49,8 +54,37 @@ impl Dir for RealDir {
             .open(&path)
             .map_err(|source| io_error("open", &path, source))?;
         match file.try_lock() {
-            Ok(()) => Ok(Box::new(HeldLock { _file: file })),
-            Err(TryLockError::WouldBlock) => Err(Error::Locked { path: self.path.clone() }),
+            Ok(()) => Ok(Box::new(HeldLock { _file: Some(file) })),
+            Err(TryLockError::WouldBlock) => {
+                // Readers let another one in, a writer does not. It goes at once.
+                let holder =
+                    if file.try_lock_shared().is_ok() { LockHolder::Reader } else { LockHolder::Writer };
+                Err(Error::Locked { path: self.path.clone(), holder })
+            }
+            Err(TryLockError::Error(source)) => Err(io_error("lock", &path, source)),
+        }
+    }
+
+    fn lock_shared(&self) -> Result<Box<dyn DirLock>> {
+        let path = self.at(LOCK_FILE);
+        let opened = File::open(&path).or_else(|error| match error.kind() {
+            // A copy without the file: it is made, so that a writer finds it locked.
+            ErrorKind::NotFound => OpenOptions::new().create(true).truncate(false).write(true).open(&path),
+            _ => Err(error),
+        });
+        let file = match opened {
+            Ok(file) => file,
+            // Nobody has it open, and nobody can write here.
+            Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => {
+                return Ok(Box::new(HeldLock { _file: None }));
+            }
+            Err(source) => return Err(io_error("open", &path, source)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Box::new(HeldLock { _file: Some(file) })),
+            Err(TryLockError::WouldBlock) => {
+                Err(Error::Locked { path: self.path.clone(), holder: LockHolder::Writer })
+            }
             Err(TryLockError::Error(source)) => Err(io_error("lock", &path, source)),
         }
     }
@@ -145,7 +179,8 @@ pub(crate) fn sync_directory(path: &Path) -> Result<()> {
 
 /// The operating system gives the lock back when the file is closed, however the process ends.
 struct HeldLock {
-    _file: File,
+    /// Of a medium where nobody can write there may be none.
+    _file: Option<File>,
 }
 
 impl DirLock for HeldLock {}

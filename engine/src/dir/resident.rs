@@ -1,4 +1,4 @@
-//! Files in memory of the process: for those who want no page fault in a search, or no map at all.
+//! Files in memory of the process: for those who want no page fault in a search, or no map at all, or no file.
 //!
 //! The memory is an anonymous map, so it begins on a page (its words are aligned) and from two megabytes on asks for
 //! huge pages: random rows miss the TLB less. Nothing that happens to the file later is seen: a file that is cut or
@@ -17,7 +17,7 @@ use crate::error::Result;
 #[cfg(target_os = "linux")]
 const HUGE_PAGE_BYTES: usize = 2 << 20;
 
-/// The bytes of a file.
+/// Bytes that never change.
 struct Resident(Mmap);
 
 impl AsRef<[u8]> for Resident {
@@ -30,20 +30,24 @@ impl AsRef<[u8]> for Resident {
 pub(super) fn load(path: &Path) -> Result<Blob> {
     let mut file = File::open(path).map_err(|source| io_error("open", path, source))?;
     let length_bytes = file.metadata().map_err(|source| io_error("stat", path, source))?.len();
-    if length_bytes == 0 {
+    let length = usize::try_from(length_bytes)
+        .map_err(|_| io_error("allocate memory for", path, ErrorKind::OutOfMemory.into()))?;
+    fill(path, length, |memory| file.read_exact(memory).map_err(|source| io_error("read", path, source)))
+}
+
+/// So many bytes of memory, filled. `path` is what they are of, for messages.
+pub(super) fn fill(path: &Path, length: usize, write: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<Blob> {
+    if length == 0 {
         return Ok(Arc::new(Vec::new()));
     }
-    let allocated = usize::try_from(length_bytes)
-        .map_err(|_| ErrorKind::OutOfMemory.into())
-        .and_then(MmapMut::map_anon)
-        .map_err(|source| io_error("allocate memory for", path, source));
-    let mut memory = allocated?;
+    let mut memory =
+        MmapMut::map_anon(length).map_err(|source| io_error("allocate memory for", path, source))?;
     #[cfg(target_os = "linux")]
     if memory.len() >= HUGE_PAGE_BYTES {
         // A wish: a kernel without huge pages refuses it, and all works on small ones.
         let _ = memory.advise(memmap2::Advice::HugePage);
     }
-    file.read_exact(&mut memory).map_err(|source| io_error("read", path, source))?;
+    write(&mut memory)?;
     let memory = memory.make_read_only().map_err(|source| io_error("protect memory of", path, source))?;
     Ok(Arc::new(Resident(memory)))
 }

@@ -95,7 +95,7 @@ impl Store {
     }
 
     /// Has a collection's rows made nodes.
-    fn put_to_link(&self, core: Arc<CollectionCore>) {
+    pub(super) fn put_to_link(&self, core: Arc<CollectionCore>) {
         if !core.is_to_link.swap(true, Ordering::SeqCst) {
             self.to_link.lock().unwrap_or_else(PoisonError::into_inner).push_back(core);
         }

@@ -13,6 +13,9 @@ use crate::faults;
 use crate::manifest::{MANIFEST_FILE, Manifest};
 use crate::wal::{self, FileLog, Log, LogMark, LogOptions, Record};
 
+/// Bytes that may be queued for the log, whatever the options say: a frame tells its length in 32 bits.
+const LOG_QUEUE_BYTES_MAX: usize = 2 << 30;
+
 /// A log that takes nothing: while the real one is being read there is none to write to.
 #[derive(Debug)]
 pub(super) struct ClosedLog;
@@ -64,8 +67,12 @@ impl Store {
         cores: &mut BTreeMap<u64, Arc<CollectionCore>>,
         root: &Manifest,
     ) -> Result<FileLog> {
-        let (file_bytes, keep_bytes) = (self.options.log_file_bytes, root.keep_log_bytes);
-        let options = LogOptions { file_bytes, keep_bytes, ..LogOptions::default() };
+        let options = LogOptions {
+            file_bytes: self.options.log_file_bytes,
+            keep_bytes: root.keep_log_bytes,
+            queue_bytes: self.options.log_queue_bytes.min(LOG_QUEUE_BYTES_MAX),
+            ..LogOptions::default()
+        };
         FileLog::open(self.dir.clone(), options, root.log, &mut |file, offset, record| {
             self.replay(cores, &record)?.map_err(|reason| corrupt(&*self.dir, file, offset as u64, reason))
         })

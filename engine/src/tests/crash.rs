@@ -5,10 +5,13 @@
 //! or that and the whole of the step that was under way: everything acknowledged, no batch by half. The same holds if
 //! the machine dies again while it recovers, and if a call fails instead with EIO or ENOSPC.
 
-use super::{Contents, Step, contents, open};
-use crate::Error;
+use std::sync::Arc;
+
+use super::{Contents, Step, contents, open, options};
+use crate::dir::ReadOnlyDir;
 use crate::dir::memory::MemoryDir;
 use crate::random::SplitMix64;
+use crate::{Db, DbOptions, Error};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
@@ -103,6 +106,30 @@ fn nothing_acknowledged_is_lost_wherever_the_machine_dies() {
             dir.crash_at(call);
             let expected = run(&dir);
             check(&dir.recovered(seed), &expected, &format!("crash at call {call}, seed {seed}"));
+        }
+    }
+}
+
+#[test]
+fn a_reader_finds_what_recovery_would_and_changes_nothing() {
+    for call in 0..=calls_of_scenario() {
+        for seed in 0..2 {
+            let dir = MemoryDir::new();
+            dir.crash_at(call);
+            run(&dir);
+            let left = dir.recovered(seed);
+            let reader = Arc::new(ReadOnlyDir::new(Arc::new(left.clone())));
+            let opened = Db::open_in(reader, DbOptions { read_only: true, ..options() });
+            let story = format!("crash at call {call}, seed {seed}");
+            match opened {
+                Ok(db) => assert_eq!(contents(&db), contents(&open(&left.copied()).unwrap()), "{story}"),
+                // Before the first manifest there is no database.
+                Err(Error::Io { operation: "read", .. }) => {
+                    assert!(contents(&open(&left.copied()).unwrap()).is_empty(), "{story}");
+                }
+                Err(error) => panic!("{story}: {error}"),
+            }
+            assert_eq!(left.calls(), 0, "{story}");
         }
     }
 }
