@@ -81,6 +81,7 @@ mod lineage;
 mod manifest;
 mod mend;
 mod opening;
+mod options;
 mod pace;
 mod payload;
 mod point;
@@ -104,11 +105,12 @@ mod wal;
 pub use collection::{
     Collection, CollectionInfo, Page, Pages, Rows, ScrollRequest, TypedRows, View, WriteReceipt,
 };
-pub use db::{Db, DbOptions};
+pub use db::Db;
 pub use error::{Error, LockHolder, Result};
 pub use interrupt::{CancelOnDrop, CancelToken, Interrupted};
 pub use lineage::{InvalidLineage, Lineage};
 pub use mend::{CheckReport, Loss, RepairReport, check, repair};
+pub use options::DbOptions;
 pub use payload::{FieldType, Filter, Payload, Range, Value};
 pub use point::{Batch, Op, Point, PointId};
 pub use schema::{EncodingKind, GraphOptions, Metric, Schema, SchemaBuilder};

@@ -17,9 +17,11 @@ const LONG_FILES: &[(&str, usize)] = &[
     // Many small tests of one subject; splitting them would hide their common fixture.
     ("engine/src/graph/tests.rs", 455),
     // Whatever the root says, to bytes and back, and its one way to the disk.
-    ("engine/src/manifest.rs", 430),
+    ("engine/src/manifest.rs", 440),
+    // One state machine under one lock: group commit, rotation, cutting and keeping.
+    ("engine/src/wal/file_log.rs", 465),
     // One model of the whole interface, and every operation compared with it.
-    ("engine/tests/model.rs", 450),
+    ("engine/tests/model.rs", 455),
     // By rule the only place where wire and engine types meet.
     ("server/src/convert.rs", 490),
     // A row for every refusal of the API.

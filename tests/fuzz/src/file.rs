@@ -1,7 +1,7 @@
 //! A file taken apart at its checksums, and put together again with checksums that hold (grammar: `FORMAT.md` of the
 //! engine).
 //!
-//! Parts are what may be changed at will, also in length: of the manifest its body, of a tombstone file all before the
+//! Parts are what may be changed at will, also in length: of the manifest and its copy their body, of a tombstone file all before the
 //! checksum, of a segment the sections, the meta section and the size of a block, of the log each record as
 //! `log-id u64 | seq u64 | batch`.
 
@@ -45,7 +45,7 @@ impl File {
     /// # Panics
     /// If it is not what its name says.
     pub fn split(name: &str, bytes: &[u8]) -> Self {
-        match name.split('-').next() {
+        match name.split(['-', '.']).next() {
             Some("MANIFEST") => {
                 let head = bytes[..MANIFEST_HEAD_BYTES].to_vec();
                 let body = bytes[MANIFEST_HEAD_BYTES + 8..bytes.len() - 4].to_vec();
@@ -59,7 +59,7 @@ impl File {
                 let tail = footer[24..FOOTER_BYTES - 4].to_vec();
                 Self { kind: Kind::Segment { tail }, parts: parts.map(<[u8]>::to_vec).into() }
             }
-            Some("log") => Self::split_log(bytes),
+            Some("log" | "kept") => Self::split_log(bytes),
             _ => panic!("{name} is no file of a database"),
         }
     }
