@@ -77,7 +77,7 @@ impl Db {
     /// # Errors
     /// [`Error::Locked`] if it is open already, [`Error::Restoring`] if it
     /// is not restored to the end, [`Error::Corrupt`] with file and offset if manifest or log are
-    /// damaged (of segments, see [`OnDamage`]), [`Error::Io`] if the system refuses.
+    /// damaged (of segments, see [`OnDamage`](crate::OnDamage)), [`Error::Io`] if the system refuses.
     pub fn open(path: impl AsRef<Path>) -> Result<Db> {
         Self::open_with(path, DbOptions::default())
     }
@@ -217,7 +217,7 @@ impl Db {
         self.handle.store.collections().iter().map(|core| core.info()).collect()
     }
 
-    /// Collections that could not be opened, and what is wrong with each ([`OnDamage::Isolate`]). They can be deleted, and
+    /// Collections that could not be opened, and what is wrong with each ([`OnDamage::Isolate`](crate::OnDamage::Isolate)). They can be deleted, and
     /// nothing else, until [`repair`](crate::repair) made them good.
     pub fn damaged(&self) -> Vec<(String, Damage)> {
         self.handle.store.damaged()
