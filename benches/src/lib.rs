@@ -6,13 +6,14 @@
 //!
 //! The programs stand in `src/bin/`; what they share is here: the arguments and the data that they name
 //! ([`arguments`], [`data`], [`npy`]), an index made through the public interface ([`index`], [`encoding`]), time,
-//! memory and recall ([`measure`], [`curve`], [`quantiles`]), the truth ([`exact`]), and the workloads
-//! ([`growth`], [`clusters`], [`selections`], [`turnover`]), all of them seeded ([`random`]).
+//! memory, disk and recall ([`measure`], [`disk`], [`curve`], [`quantiles`]), the truth ([`exact`]), and the workloads
+//! ([`rows`], [`growth`], [`clusters`], [`selections`], [`turnover`]), all of them seeded ([`random`]).
 
 pub mod arguments;
 pub mod clusters;
 pub mod curve;
 pub mod data;
+pub mod disk;
 pub mod encoding;
 pub mod exact;
 pub mod growth;
@@ -21,6 +22,7 @@ pub mod measure;
 pub mod npy;
 pub mod quantiles;
 pub mod random;
+pub mod rows;
 pub mod selections;
 pub mod turnover;
 

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use ragstone::{Db, DbOptions, Metric, Point, PointId, Schema, SearchRequest, Storage, Verify};
+use ragstone_benches::disk::bytes_of;
 use ragstone_benches::measure::{self, K};
 use ragstone_benches::npy::{read_floats, read_ids};
 use serde_json::json;
@@ -135,7 +136,7 @@ fn build(base: &Path, directory: &Path, times: usize) -> Result<(), Box<dyn Erro
     }
     db.flush()?;
     let info = collection.info();
-    println!("{}", json!({ "rows": info.points, "segments": info.segments, "bytes": bytes_of(directory)? }));
+    println!("{}", json!({ "rows": info.points, "segments": info.segments, "bytes": bytes_of(directory) }));
     Ok(())
 }
 
@@ -155,7 +156,7 @@ fn measured(
     let both = query.len().min(truth.len()).min(files.queries);
     query.elements.truncate(both * query.columns);
     truth.elements.truncate(both * truth.columns);
-    let bytes = bytes_of(directory)?;
+    let bytes = bytes_of(directory);
     let start = Instant::now();
     let db = Db::open_with(directory, options)?;
     let open_ms = start.elapsed().as_secs_f64() * 1e3;
@@ -178,13 +179,4 @@ fn measured(
         println!("{}", json!({ "ef": ef, "recall_at_10": point.recall, "qps": point.qps.round() }));
     }
     Ok(())
-}
-
-/// Bytes of the files in a directory.
-fn bytes_of(directory: &Path) -> std::io::Result<u64> {
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(directory)? {
-        bytes += entry?.metadata()?.len();
-    }
-    Ok(bytes)
 }
