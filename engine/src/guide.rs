@@ -16,7 +16,8 @@
 //! the farthest of the ten. Scores and order of the rows that do come back are exact.
 //!
 //! A segment of few rows, or a filter that few rows pass, is not walked at all: where comparing every candidate is
-//! cheaper, that is done, and [`SearchStats::exact`](crate::SearchStats::exact) says so.
+//! cheaper, that is done. [`SearchStats::exact`](crate::SearchStats::exact) says whether the answer is the exact one: of more
+//! rows than `ef`, codes are compared first, which may leave out a row.
 //!
 //! # What can be set
 //! | name | elsewhere called | set in | default | changes |

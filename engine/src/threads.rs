@@ -4,7 +4,7 @@
 //! work, and writers that link rows; so each kind of work has a pool, made when first needed. There is a second reason:
 //! a rayon worker that waits takes up other tasks of its pool meanwhile. If those were the user's, and one of them
 //! wrote, it would want a lock that its own thread holds already. So nothing runs in these pools that takes a lock of a
-//! collection, and a caller that is itself a rayon worker waits in a way that takes up nothing.
+//! collection, but for a segment's `linking`, whose holder waits for nothing but the pool that links; and a caller that is itself a rayon worker waits in a way that takes up nothing.
 
 use std::num::NonZero;
 use std::sync::OnceLock;
@@ -101,7 +101,8 @@ impl Pools {
         self.pools[index].get_or_init(|| Pool::new(name, threads.max(1))).as_ref()?.pool.as_ref()
     }
 
-    /// Runs a job in the pool for its kind. The job takes no lock of a collection.
+    /// Runs a job in the pool for its kind. The job takes no lock of a collection but a segment's
+    /// `linking`.
     pub(crate) fn run<T: Send>(&self, work: Work, job: impl FnOnce() -> T + Send) -> T {
         let Some(pool) = self.pool(work) else { return job() };
         if rayon::current_thread_index().is_none() {

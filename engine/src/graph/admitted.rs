@@ -25,9 +25,9 @@ use std::ops::Range;
 
 use fixedbitset::FixedBitSet;
 
+use super::WalkRequest;
 use super::scratch::{Scratch, Visited};
 use super::walk::{Expansion, Layer, Plan, pursue, walk};
-use super::{Stop, WalkRequest};
 use crate::vectors::Scorer;
 
 const WORD_BITS: usize = usize::BITS as usize;
@@ -81,7 +81,9 @@ pub(super) fn walk_among<L: Layer>(
     let admitted = among.admit.as_slice();
     let around = Around::new(layer, among.start, admitted);
     if around.are_most_admitted() {
-        return walk_plainly(layer, scorer, (among, &around), scratch);
+        let admits = |slot| request.admits(slot);
+        let plan = Plan { start: among.start, admits, admits_all: false, request: *request };
+        return walk(layer, scorer, &plan, scratch);
     }
     let is_far = around.is_far(among.matches, layer.limit());
     let ef = if is_far { (request.ef * FAR_WIDER).min(FAR_WIDTH_MAX.max(request.ef)) } else { request.ef };
@@ -212,21 +214,6 @@ impl Around {
         let (share, of) = PLAIN_SHARE;
         self.nodes > 0 && self.admitted * of >= self.nodes * share
     }
-}
-
-/// The plain walk from the start, which expands the refused as well.
-fn walk_plainly<L: Layer>(
-    layer: &L,
-    scorer: &dyn Scorer,
-    (among, around): (&Among<'_>, &Around),
-    scratch: &mut Scratch,
-) -> (u64, bool) {
-    // Among nodes of which some are refused, the k-th admitted one is farther back.
-    let farther = |k: usize| (k * around.nodes).div_ceil(around.admitted.max(1));
-    let stop = among.request.stop.map(|stop| Stop { k: farther(stop.k), ..stop });
-    let request = WalkRequest { stop, ..*among.request };
-    let admits = |slot| among.request.admits(slot);
-    walk(layer, scorer, &Plan { start: among.start, admits, admits_all: false, request }, scratch)
 }
 
 /// Admitted slots, drawn at random with a fixed seed; the same may come twice.

@@ -50,30 +50,48 @@ impl GrowingGraph {
     }
 
     fn cut_to_degree(&self, pairs: &dyn PairScorer) {
-        (0..self.reach() as u32).into_par_iter().for_each(|node| {
-            let mut list: Vec<Link> = links(self.list(node)).collect();
-            if list.len() > self.shape.degree {
-                self.scratch.with(|scratch| self.prune(Slot(node), &mut list, pairs, scratch));
-                rewrite(self.list(node), &list);
-            }
-        });
+        (0..self.reach() as u32).into_par_iter().for_each(|node| self.cut_list(node, pairs));
     }
 
-    /// Tree edges see to it that every node can be reached. Should one be missing after all, an edge from the
-    /// node that was reached last closes the gap, and the log says so.
+    fn cut_list(&self, node: u32, pairs: &dyn PairScorer) {
+        let mut list: Vec<Link> = links(self.list(node)).collect();
+        if list.len() > self.shape.degree {
+            self.scratch.with(|scratch| self.prune(Slot(node), &mut list, pairs, scratch));
+            rewrite(self.list(node), &list);
+        }
+    }
+
+    /// Tree edges see to it that every node can be reached. Should one be missing after all, an edge from a node that can be
+    /// closes the gap, and the log says so; then all are looked for again, as that node's list may have lost a link.
     fn connect_unreached(&self, pairs: &dyn PairScorer) {
         let Some(start) = reach::start(self) else {
             return;
         };
-        let mut reached = FixedBitSet::with_capacity(self.reach());
-        let mut last = reach::flood(&self.base(), start, &mut reached);
-        for node in (0..self.reach() as u32).filter(|node| self.state(*node) == LIVE) {
-            if reached.contains(node as usize) {
-                continue;
+        loop {
+            let mut reached = FixedBitSet::with_capacity(self.reach());
+            let mut last = reach::flood(&self.base(), start, &mut reached);
+            let mut is_whole = true;
+            for node in (0..self.reach() as u32).filter(|node| self.state(*node) == LIVE) {
+                if reached.contains(node as usize) {
+                    continue;
+                }
+                tracing::warn!(slot = node, "a node of the new graph could not be reached; linking it");
+                is_whole = false;
+                let adopts = |parent: &u32| {
+                    self.scratch.with(|scratch| self.adopt(*parent, Slot(node), pairs, scratch))
+                };
+                let others = reached.ones().map(|parent| parent as u32);
+                // A tree has leaves, so some node has room.
+                let Some(parent) = std::iter::once(last).chain(others).find(adopts) else {
+                    tracing::error!(slot = node, "no node has room for a link to it");
+                    return;
+                };
+                self.cut_list(parent, pairs);
+                last = reach::flood(&self.base(), node, &mut reached);
             }
-            tracing::warn!(slot = node, "a node of the new graph could not be reached; linking it");
-            self.scratch.with(|scratch| self.adopt(last, Slot(node), pairs, scratch));
-            last = reach::flood(&self.base(), node, &mut reached);
+            if is_whole {
+                return;
+            }
         }
     }
 

@@ -363,6 +363,25 @@ fn bytes_survive_a_round_trip_and_give_the_same_walks() {
     }
 }
 
+/// Sealing proves that every node can be reached, and does not trust that it could.
+#[test]
+fn a_node_that_nothing_leads_to_is_linked_when_a_graph_is_sealed() {
+    let vectors = clustered(400, 8, Metric::L2, &mut SplitMix64(5));
+    let rows = stored(&vectors);
+    let encoding = exact_encodings(Metric::L2);
+    let pairs = encoding.growing.pair_scorer(&rows);
+    let graph = GrowingGraph::new(small(), 1);
+    (0..400).for_each(|slot| graph.insert(Slot(slot), &*pairs));
+    let cut_off = [17_u32, 18, 230];
+    for node in 0..400 {
+        let mut list: Vec<_> = links::links(graph.list(node)).collect();
+        list.retain(|link| !cut_off.contains(&link.node));
+        links::rewrite(graph.list(node), &list);
+    }
+    let sealed = opened(&graph.seal(&(0..400).map(Slot).collect::<Vec<_>>(), &*pairs)).unwrap();
+    assert_sound(check::sealed(&sealed));
+}
+
 #[test]
 fn a_growing_graph_is_sealed_without_its_dead_and_in_another_order() {
     let mut random = SplitMix64(17);

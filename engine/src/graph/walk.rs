@@ -192,13 +192,18 @@ pub(super) fn pursue<L: Layer>(
     }
 }
 
-/// The node to expand next, unless the walk ends here.
+/// The node to expand next, unless the walk ends here: by what was found of the admitted, since those refused may be as near as
+/// they like, all the nearest of them even (a document that was deleted). What all that was found does not end is not looked
+/// at twice: of all, the `k`-th is never farther and as many are expanded.
 #[inline]
 pub(super) fn next(pool: &mut CandidatePool, stop: Option<Stop>, (ef, factor): (usize, f32)) -> Option<u32> {
     let (distance, node) = pool.expand_next()?;
     let ends = |stop: Stop| {
-        let is_settled = pool.frontier() > stop.k.max(ef / 3);
-        is_settled && stop.ends(factor, distance, pool.distance(stop.k - 1))
+        let is_settled = |frontier: usize| frontier > stop.k.max(ef / 3);
+        is_settled(pool.frontier())
+            && stop.ends(factor, distance, pool.distance(stop.k - 1))
+            && is_settled(pool.admitted_frontier())
+            && stop.ends(factor, distance, pool.admitted_distance(stop.k - 1))
     };
     (!stop.is_some_and(ends)).then_some(node)
 }

@@ -19,9 +19,6 @@ use crate::segment::{Candidates, Parts, Segment, SegmentView};
 use crate::validate;
 use crate::vectors::{Encodings, Scorer, Slot};
 
-/// A walk ends early if of so many nodes at most one came after its view.
-const UNSEEN_ONE_IN: usize = 8;
-
 /// A request that fits its collection.
 pub(super) struct Query {
     pub(super) vector: Vec<f32>,
@@ -140,7 +137,7 @@ pub(super) struct Searching<'a> {
     scans_codes: bool,
     pub(super) watch: &'a Watch,
     /// As many rows as are wanted were found within this distance already.
-    bound: f32,
+    pub(super) bound: f32,
 }
 
 impl Searching<'_> {
@@ -191,7 +188,9 @@ impl Searching<'_> {
         let scorer = self.segment.encoding(self.encodings).scorer(query, rows);
         let admit = candidates.map(|candidates| &*candidates.bits);
         let Way { distances_max, among_admitted } = way;
-        let stop = self.stop(&*scorer, candidates, among_admitted);
+        // Not where codes leave every candidate in doubt.
+        let shift = scorer.shift().filter(|_| scorer.margin().is_finite());
+        let stop = shift.map(|shift| Stop { k, shift, bound: self.bound });
         let visible = self.segment.rows;
         let watch = Some(self.watch);
         let request = WalkRequest { ef, visible, admit, among_admitted, distances_max, watch, stop };
@@ -203,32 +202,6 @@ impl Searching<'_> {
         };
         nearest.truncate(k);
         (nearest, walk.cut)
-    }
-
-    /// When a walk may end early: not where codes leave every candidate in doubt, nor in a view that does not see many of
-    /// the nodes.
-    fn stop(
-        &self,
-        scorer: &dyn Scorer,
-        candidates: Option<&Candidates>,
-        among_admitted: bool,
-    ) -> Option<Stop> {
-        let sees_all = match &self.segment.segment {
-            // A few that it does not see take no room to speak of.
-            Segment::Growing(segment) => {
-                let rows = self.segment.rows as usize;
-                segment.nodes_end().saturating_sub(rows) * UNSEEN_ONE_IN <= rows
-            }
-            Segment::Sealed(_) => true,
-        };
-        let shift = scorer.shift().filter(|_| sees_all && scorer.margin().is_finite())?;
-        let k = self.query.wanted.k;
-        let k = match candidates {
-            // Among nodes of which some are dead, the k-th that lives is farther back.
-            Some(live) if !among_admitted => (k * self.segment.vector_count()).div_ceil(live.count.max(1)),
-            _ => k,
-        };
-        Some(Stop { k, shift, bound: self.bound })
     }
 
     /// Candidates in the order of their exact distances, as far as their scores leave it in doubt whether they are

@@ -139,7 +139,7 @@ pub struct SearchStats {
     pub segments: usize,
     /// Vectors compared.
     pub distances: u64,
-    /// Whether every matching row was compared, so that the answer is exact.
+    /// Whether every matching row was compared by its vector, not by a code alone, so that the answer is exact.
     pub exact: bool,
     /// Why the search ended early, if it did. Then nearer rows may be missing, and there may be fewer than asked for
     /// although more match; those that are there have exact scores and the right order.

@@ -123,8 +123,8 @@ struct Nearest {
 }
 
 impl Nearest {
-    fn new(k: usize, width: usize, margin: f32) -> Self {
-        Self { k, width, margin, bound: f32::INFINITY, found: Vec::new() }
+    fn new(k: usize, width: usize, margin: f32, bound: f32) -> Self {
+        Self { k, width, margin, bound, found: Vec::new() }
     }
 
     /// Takes a row, if it is wanted. Returns the distance beyond which no row is.
@@ -145,7 +145,7 @@ impl Nearest {
         let farthest = farthest.0;
         self.found.truncate(self.width);
         let (_, kth, _) = self.found.select_nth_unstable_by(self.k - 1, by_distance);
-        self.bound = farthest.min(kth.0 + self.margin);
+        self.bound = self.bound.min(farthest).min(kth.0 + self.margin);
     }
 
     /// Nearest first.
@@ -185,7 +185,7 @@ impl Searching<'_> {
         let scorer = if is_coded { coded } else { self.encodings.exact_scorer(vector, rows) };
         let scan = Scan { candidates, scorer: &*scorer, sieve, watch };
         let (width, margin) = if is_coded { (ef.max(2 * k), margin) } else { (k, 0.0) };
-        let mut nearest = Nearest::new(k, width, margin);
+        let mut nearest = Nearest::new(k, width, margin, self.bound + margin);
         stats.distances += scan.run(|distance, slot| nearest.offer(distance, slot));
         let found = nearest.finish();
         if !is_coded {
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn the_nearest_of_a_stream_are_kept() {
         for (k, width, margin) in [(1, 1, 0.0), (3, 3, 0.0), (3, 7, 0.05), (10, 64, 10.0), (200, 300, 0.0)] {
-            let mut nearest = Nearest::new(k, width, margin);
+            let mut nearest = Nearest::new(k, width, margin, f32::INFINITY);
             let distance = |slot: u32| (slot.wrapping_mul(2_654_435_761) >> 22) as f32 / 1024.0;
             let mut all: Vec<(f32, Slot)> = (0..2_000).map(|slot| (distance(slot), Slot(slot))).collect();
             let bounds: Vec<f32> =

@@ -118,7 +118,10 @@ impl GrowingSegment {
     /// Appends a row; not yet a node of the graph.
     pub(crate) fn push(&self, row: GrowingRow, vector: Option<&[f32]>) -> Slot {
         self.row_bytes.fetch_add(row.size_bytes() as u64, Ordering::Relaxed);
-        let slot = self.vectors.push(vector.unwrap_or(&self.zeros));
+        let slot = match vector {
+            Some(vector) => self.vectors.push(vector),
+            None => self.vectors.push_absent(&self.zeros),
+        };
         let index = self.rows.push(row);
         debug_assert_eq!(slot.0, index, "one thread appends at a time, so both places agree");
         slot
@@ -127,11 +130,13 @@ impl GrowingSegment {
     /// Rows of a view below this need not be compared by who walks the graph: none of a view that shows rows which the graph
     /// does without, as they died after it.
     pub(crate) fn linked_for(&self, view: &SegmentView) -> u32 {
+        // Before what was left out is looked at: whoever sees that rows are linked sees what was left out on the way.
+        let linked = self.linked();
         // Rows only ever die, so of two views the one with more dead has all dead of the other.
         if view.dead.count < self.left_out.load(Ordering::Acquire) {
             return 0;
         }
-        view.rows.min(self.linked() as u32)
+        view.rows.min(linked as u32)
     }
 
     fn linked(&self) -> usize {
@@ -155,6 +160,7 @@ impl GrowingSegment {
         }
         self.linked.store(next.end, Ordering::Release);
         self.repair_if_decayed(&view.dead, pools);
+        self.count_memory();
         next.end < view.rows as usize
     }
 
@@ -175,7 +181,7 @@ impl GrowingSegment {
         let from = self.linked();
         let end = (view.rows as usize).min(from + LINKED_AT_ONCE).max(from);
         let is_node = |slot: &u32| view.has_vector(*slot) && !view.dead.contains(*slot);
-        if view.dead.count > 0 {
+        if (from as u32..end as u32).any(|slot| view.dead.contains(slot)) {
             self.leave_out(&view.dead);
         }
         Next { slots: (from as u32..end as u32).filter(is_node).map(Slot).collect(), end }
@@ -201,17 +207,13 @@ impl GrowingSegment {
         }
     }
 
-    /// Slots below this may be nodes.
-    pub(crate) fn nodes_end(&self) -> usize {
-        self.graph.reach()
-    }
-
     /// Memory of ids, payload, vectors and graph.
     pub(crate) fn size_bytes(&self) -> u64 {
         self.row_bytes.load(Ordering::Relaxed) + (self.vectors.bytes() + self.graph.bytes()) as u64
     }
 
-    /// Brings the common count up to what the segment takes now; for the thread that appends.
+    /// Brings the common count up to what the segment takes now. Of two threads at once one is enough: the other's rows are
+    /// counted next time.
     pub(crate) fn count_memory(&self) {
         let (before, now) = (self.counted_bytes.load(Ordering::Relaxed), self.size_bytes());
         let exchanged = before != RELEASED

@@ -115,12 +115,23 @@ impl GrowingRows {
     /// Appends a row of the right dimension. Panics beyond [`SLOTS_MAX`], which segments are sealed long
     /// before.
     pub(crate) fn push(&self, row: &[f32]) -> Slot {
+        self.append(row, true)
+    }
+
+    /// The same in the place of a row that is never compared, so that its length says nothing about the others.
+    pub(crate) fn push_absent(&self, zeros: &[f32]) -> Slot {
+        self.append(zeros, false)
+    }
+
+    fn append(&self, row: &[f32], counts: bool) -> Slot {
         assert!(row.len() == self.arena.width(), "{} components, not {}", row.len(), self.arena.width());
         let squared = squared_length(row);
         let mut lengths = self.lengths.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(self.arena.len() < SLOTS_MAX, "a segment holds {SLOTS_MAX} rows at most");
-        *lengths = lengths.with(squared);
-        self.greatest_squared.store(lengths.greatest.to_bits(), Ordering::Relaxed);
+        if counts {
+            *lengths = lengths.with(squared);
+            self.greatest_squared.store(lengths.greatest.to_bits(), Ordering::Relaxed);
+        }
         self.squared_lengths.push(&[squared]);
         if let Some(codes) = &self.codes {
             codes.push(row);

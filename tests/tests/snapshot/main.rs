@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "../support/binary.rs"]
+mod binary;
 mod moto;
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-use moto::{Moto, binary};
+use binary::binary;
+use moto::Moto;
 use ragstone::{Db, DbOptions, Metric, Point, Schema, ScrollRequest};
 use serde_json::Value;
 

@@ -1,29 +1,19 @@
 //! Processes and scratch directories for the tests of the command line.
 
+mod binary;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Once, mpsc};
 use std::time::Duration;
 
 use serde_json::Value;
 
+use self::binary::binary;
+
 /// How long a server may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The `ragstone` binary beside this test's own; `cargo xtask test` builds it first.
-pub(crate) fn binary() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).unwrap();
-    let binary = profile.join(format!("ragstone{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        binary.is_file(),
-        "{} is not built; run `cargo build -p ragstone-server` first",
-        binary.display()
-    );
-    binary
-}
 
 /// The default model's name, once it is in the cache: it is fetched as it is for any user, where it is not there yet.
 pub(crate) fn model() -> &'static str {

@@ -55,7 +55,13 @@ impl Arguments {
                 if info.growing == 0 {
                     let sealed_s = *sealed_s.get_or_insert(end.elapsed().as_secs_f64());
                     if info.segments == 1 || end.elapsed() > Duration::from_secs(600) {
-                        return Ok((write_s, latencies, sealed_s, end.elapsed().as_secs_f64(), info.segments));
+                        return Ok((
+                            write_s,
+                            latencies,
+                            sealed_s,
+                            end.elapsed().as_secs_f64(),
+                            info.segments,
+                        ));
                     }
                 }
                 std::thread::sleep(LOOK);

@@ -298,9 +298,26 @@ impl CandidatePool {
         self.cursor
     }
 
+    /// How many of these are admitted.
+    pub fn admitted_frontier(&self) -> usize {
+        if self.admitted == self.len {
+            return self.cursor;
+        }
+        self.tagged[..self.cursor].iter().filter(|tag| **tag & REFUSED == 0).count()
+    }
+
     /// The nearest node, admitted or not.
     pub fn nearest(&self) -> Option<u32> {
         self.tagged[..self.len].first().map(|tag| tag & !(EXPANDED | REFUSED))
+    }
+
+    /// The distance of an admitted entry by its place among them; infinite beyond the last.
+    #[inline]
+    pub fn admitted_distance(&self, place: usize) -> f32 {
+        if self.admitted == self.len {
+            return self.distance(place);
+        }
+        self.admitted().nth(place).map_or(f32::INFINITY, |(distance, _)| distance)
     }
 
     /// The admitted nodes, nearest first.

@@ -91,3 +91,27 @@ fn rows_are_found_before_they_are_nodes() {
     core.flush(&store, crate::threads::Work::Flush).unwrap();
     check(&core.view(), &live);
 }
+
+/// Rows that are linked and die later leave the older views their graph.
+#[test]
+fn an_older_view_goes_on_walking_while_linked_rows_die() {
+    let options = DbOptions { background: true, ..DbOptions::default() };
+    let store = Store::open(Arc::new(MemoryDir::new()), options).unwrap();
+    let schema = schema(Metric::L2, EncodingKind::Int4).build().unwrap();
+    let core = store.create_collection("rows", schema).unwrap();
+    let mut random = Random(7);
+    let mut write = |ids: std::ops::Range<u64>| {
+        let ops = ids.map(|id| Op::Upsert(Point::new(id, random.vector()))).collect();
+        core.write(&store, Batch { ops }).unwrap();
+    };
+    write(0..3_000);
+    while core.link_some(&store) {}
+    let before = core.view();
+    let request = SearchRequest::new(vec![0.0; DIMENSION], 10);
+    let walked = execute::search(&before, &request).unwrap().stats.distances;
+    core.write(&store, Batch { ops: vec![Op::Delete(PointId::Num(5))] }).unwrap();
+    write(3_000..3_100);
+    while core.link_some(&store) {}
+    let later = execute::search(&before, &request).unwrap().stats.distances;
+    assert!(later < 2 * walked, "{later} compared, {walked} before");
+}
