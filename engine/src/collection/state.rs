@@ -201,7 +201,8 @@ impl CollectionCore {
             merging: Mutex::new(()),
             decayed: AtomicUsize::new(0),
             earned: AtomicUsize::new(earned),
-            is_settled: AtomicBool::new(false),
+            // Whoever settles may have looked already, without this one: the first write is to wake it.
+            is_settled: AtomicBool::new(true),
             owed: AtomicU64::new(0),
             is_to_link: AtomicBool::new(false),
             committed: Mutex::new(committed),

@@ -186,3 +186,18 @@ fn at_rest_segments_become_one_if_their_rows_earned_it() {
     std::thread::sleep(crate::collection::REST * 2);
     assert!(!is_at_rest(371), "what was earned is spent");
 }
+
+/// The first load of a database that is smaller than a segment: no seal and no flush wakes anybody.
+#[test]
+fn a_first_load_is_sealed_when_it_is_over() {
+    let options = DbOptions { background: true, ..options() };
+    let db = Db::open_in(Arc::new(MemoryDir::new()), options).unwrap();
+    // Whoever looks for work has looked, and found no collection.
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let collection = db.create_collection("c", schema()).unwrap();
+    collection.upsert((0..5_000).map(|id: u64| Point::new(id, [id as f32, 1.0])).collect()).unwrap();
+    soon("all is in one segment", || {
+        let info = collection.info();
+        (info.segments, info.growing, info.points) == (1, 0, 5_000)
+    });
+}

@@ -16,6 +16,8 @@ use super::{Place, batches};
 
 /// Between two looks at whether all is indexed.
 const LOOK: Duration = Duration::from_millis(5);
+/// All is indexed after so long at most.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -67,11 +69,11 @@ impl Arguments {
                 std::thread::sleep(LOOK);
             }
         });
-        let (write_s, mut latencies, sealed_s, indexed_s, segments) = measured?;
+        let (write_s, mut latencies, sealed_s, indexed_s) = measured?;
         let line = json!({
             "phase": "ingest", "rows": rows, "batch": self.batch, "seconds": rounded(write_s, 2),
             "rows_per_s": (rows as f64 / write_s).round(), "write_latency": latency_line(&mut latencies),
-            "sealed_after_s": rounded(sealed_s, 2), "indexed_after_s": rounded(indexed_s, 2), "segments": segments,
+            "sealed_after_s": rounded(sealed_s, 2), "indexed_after_s": rounded(indexed_s, 2),
         });
         println!("{line}");
         let (live, bytes) = (live_bytes(rows, data.base.columns), bytes_of(&self.place.directory));

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::Place;
 
 /// A database that nobody writes to has come to rest after so long at most.
-const REST: Duration = Duration::from_secs(300);
+const REST: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
