@@ -1,9 +1,10 @@
 //! Holding a database, or a part of its log, as it is at one moment.
 
-use std::io::{ErrorKind, Read};
+use std::convert::Infallible;
+use std::io::{ErrorKind, Read, Take};
 use std::sync::{Arc, PoisonError};
 
-use crate::dir::{Pins, corrupt};
+use crate::dir::{Pins, corrupt, io_error};
 use crate::error::{Error, Result};
 use crate::faults;
 use crate::lineage::Lineage;
@@ -12,7 +13,7 @@ use crate::segment::{Check, Opening, SealedSegment, segment_file, tombstone_file
 use crate::store::Store;
 use crate::vectors::Encodings;
 use crate::verify::Storage;
-use crate::wal::{self, ClosedFile, ClosedLog, LogMark};
+use crate::wal::{self, ClosedFile, ClosedLog, Ended, LogMark};
 
 /// A database as it was at one moment: its files stay as they are while this lives, and its directory stays locked.
 ///
@@ -250,6 +251,10 @@ impl PinnedFile {
     /// # Errors
     /// [`Error::Io`] if the system refuses.
     pub fn reader(&self) -> Result<impl Read + Send + use<>> {
+        self.limited_reader()
+    }
+
+    fn limited_reader(&self) -> Result<Take<Box<dyn Read + Send>>> {
         let dir = &*self.held.store.dir;
         let reader = match (dir.reader(&self.name), self.kind) {
             // It was cut meanwhile, and is kept under another name.
@@ -261,6 +266,20 @@ impl PinnedFile {
             (reader, _) => reader?,
         };
         Ok(reader.take(self.size_bytes))
+    }
+
+    /// Of a segment, the checksums that it carries, four bytes for 64 KiB, and its footer: in a history that is told apart by its
+    /// [`Lineage`], two files with one name, one length and the same checksums are one. `None` of other files.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the segment cannot be opened, [`Error::Io`] if the system refuses.
+    pub fn checksums(&self) -> Result<Option<Vec<u8>>> {
+        match self.kind {
+            Kind::Segment { collection, id } => {
+                self.held.segment(collection, id).map(|sealed| Some(sealed.checksums().to_vec()))
+            }
+            Kind::Tombstones { .. } | Kind::Log { .. } => Ok(None),
+        }
     }
 
     /// Compares it with its own checksums, if this process did not do so before: damage should not be copied over what is
@@ -282,20 +301,23 @@ impl PinnedFile {
 
     fn verify_log(&self, number: u64, positions: (u64, u64)) -> Result<()> {
         let dir = &*self.held.store.dir;
-        let mut bytes = Vec::new();
-        let read = self.reader()?.read_to_end(&mut bytes);
-        read.map_err(|source| crate::dir::io_error("read", &dir.file_path(&self.name), source))?;
-        let fault = |offset: usize, reason: String| corrupt(dir, &self.name, offset as u64, reason);
-        if (bytes.len() as u64) < self.size_bytes {
-            return Err(fault(bytes.len(), format!("the file had {} bytes and was cut", self.size_bytes)));
-        }
-        wal::check_file(&bytes, number).map_err(|(offset, reason)| fault(offset, reason))?;
-        let mut found: Option<(u64, u64)> = None;
-        let visited = wal::read_closed(&bytes, |place, _| {
+        let fault = |offset: u64, reason: String| corrupt(dir, &self.name, offset, reason);
+        let (mut reader, mut found) = (self.limited_reader()?, None::<(u64, u64)>);
+        let walked = wal::walk_closed(&mut reader, Some(number), |place, _| {
             found = Some((found.map_or(place.position, |found| found.0), place.position));
-            Ok::<(), Error>(())
+            Ok::<(), Infallible>(())
+        });
+        walked.map_err(|ended| match ended {
+            Ended::Damaged((offset, reason)) => fault(offset as u64, reason),
+            Ended::Unread(source) => io_error("read", &dir.file_path(&self.name), source),
+            Ended::Stopped(never) => match never {},
         })?;
-        visited.map_err(|(offset, reason)| fault(offset, reason))?;
+        // A cut between two frames leaves sound ones.
+        let missing_bytes = reader.limit();
+        if missing_bytes > 0 {
+            let reason = format!("the file had {} bytes and was cut", self.size_bytes);
+            return Err(fault(self.size_bytes - missing_bytes, reason));
+        }
         match found {
             Some(found) if positions.0 > 0 && found != positions => {
                 let ((first, last), (from, to)) = (positions, found);
