@@ -161,7 +161,7 @@ mod tests {
         }
     }
 
-    /// What the first build of this format wrote.
+    /// Format 1 as it is; it was not released without `checksums_sha256`.
     const GOLDEN: &str = include_str!("../tests/golden/snapshot-1");
 
     #[test]

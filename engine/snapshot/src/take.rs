@@ -162,7 +162,7 @@ impl Taking<'_> {
     }
 
     fn upload(&mut self, file: SnapshotFile, reader: &mut dyn std::io::Read) -> Result<()> {
-        let SnapshotFile { name, size_bytes, object, sha256 } = &file;
+        let SnapshotFile { name, size_bytes, object, sha256, .. } = &file;
         if self.there.has(object, *size_bytes) || self.uploaded.contains(object) {
             self.meter.advance(*size_bytes)?;
         } else {

@@ -7,14 +7,13 @@ mod interrupted;
 mod moments;
 mod support;
 
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use ragstone::{Db, Point, Schema};
-use ragstone_snapshot::{Error, Repository, RestoreRequest, Until, quietly};
+use ragstone_snapshot::{Error, Repository, RestoreRequest, quietly};
 
 use support::{Copies, contents, open, open_still, restored, version_of, writer_ids};
 
@@ -138,7 +137,8 @@ fn a_name_that_is_used_again_is_another_file() {
             notes.upsert((0..50).map(|id| version_of(id, version)).collect()).unwrap();
         }
     };
-    let without = |id: u64| move |notes: &ragstone::Collection| drop(notes.delete(&[id.into()]).unwrap());
+    let without =
+        |id: u64| move |notes: &ragstone::Collection| assert!(notes.delete(&[id.into()]).unwrap().seq > 1);
     let full = step(data.path(), "full", &rows(1));
     let other_rows = step(empty.path(), "other-rows", &rows(2));
     let sealed = support::copied(data.path());
