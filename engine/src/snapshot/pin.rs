@@ -1,4 +1,6 @@
-//! Holding a database, or a part of its log, as it is at one moment.
+//! Holding a database, or a part of its log (`pin/log.rs`), as it is at one moment.
+
+mod log;
 
 use std::convert::Infallible;
 use std::io::{ErrorKind, Read, Take};
@@ -13,7 +15,11 @@ use crate::segment::{Check, Opening, SealedSegment, segment_file, tombstone_file
 use crate::store::Store;
 use crate::vectors::Encodings;
 use crate::verify::Storage;
-use crate::wal::{self, ClosedFile, ClosedLog, Ended, LogMark};
+use crate::wal::{self, Ended, LogMark};
+
+use log::pin_log_files;
+
+pub use log::{PinnedLog, PinnedLogFile};
 
 /// A database as it was at one moment: its files stay as they are while this lives, and its directory stays locked.
 ///
@@ -73,23 +79,6 @@ enum Kind {
         number: u64,
         positions: (u64, u64),
     },
-}
-
-/// The part of the log from a position on, as far as it is there; the files stay while this lives.
-#[derive(Debug)]
-pub struct PinnedLog {
-    lineage: Lineage,
-    mark: LogMark,
-    files: Vec<PinnedLogFile>,
-    _held: Arc<Held>,
-}
-
-/// A file of the log that takes no more writes.
-#[derive(Clone, Debug)]
-pub struct PinnedLogFile {
-    first: u64,
-    last: u64,
-    file: PinnedFile,
 }
 
 /// What pinned files share.
@@ -176,54 +165,6 @@ impl Pin {
     /// The manifest, for [`Restore::open`](super::Restore::open).
     pub fn manifest(&self) -> Vec<u8> {
         self.root.encode()
-    }
-}
-
-impl PinnedLog {
-    pub(crate) fn new(store: &Arc<Store>, from: u64) -> Result<Self> {
-        let cutting = store.cutting.lock().unwrap_or_else(PoisonError::into_inner);
-        let closed = store.log.close()?;
-        let (files, pins) = pin_log_files(store, &closed, |_| true);
-        drop(cutting);
-        let root = Arc::new(store.manifest.current());
-        let lineage = root.lineage;
-        let held = Arc::new(Held { _pins: vec![pins], store: store.clone(), root });
-        let wanted = files.into_iter().filter(|file| file.first > 0 && file.last >= from);
-        let files = wanted.map(|file| file.pinned(&held)).collect();
-        Ok(Self { lineage, mark: closed.mark, files, _held: held })
-    }
-
-    /// Which history the positions belong to.
-    pub fn lineage(&self) -> Lineage {
-        self.lineage
-    }
-
-    /// The last write in it, or before it if there is none in it.
-    pub fn position(&self) -> u64 {
-        self.mark.position
-    }
-
-    /// The files, oldest first. The first may begin before the position that was asked for, or after it, if what lies
-    /// between is no longer there; the others follow one another.
-    pub fn files(&self) -> &[PinnedLogFile] {
-        &self.files
-    }
-}
-
-impl PinnedLogFile {
-    /// The position of its first write.
-    pub fn first(&self) -> u64 {
-        self.first
-    }
-
-    /// The position of its last write.
-    pub fn last(&self) -> u64 {
-        self.last
-    }
-
-    /// The file.
-    pub fn file(&self) -> &PinnedFile {
-        &self.file
     }
 }
 
@@ -359,56 +300,9 @@ impl Held {
     }
 }
 
-/// A closed file with the positions of its records.
-struct LogPart {
-    closed: ClosedFile,
-    first: u64,
-    last: u64,
-}
-
-impl LogPart {
-    fn pinned(self, held: &Arc<Held>) -> PinnedLogFile {
-        let ClosedFile { number, size_bytes, is_kept, .. } = self.closed;
-        let name = if is_kept { wal::kept_name(number) } else { wal::file_name(number) };
-        let kind = Kind::Log { number, positions: (self.first, self.last) };
-        let file = PinnedFile { name, size_bytes, kind, held: held.clone() };
-        PinnedLogFile { first: self.first, last: self.last, file }
-    }
-}
-
-/// Holds closed files, under the names that they have and may get.
-fn pin_log_files(
-    store: &Store,
-    closed: &ClosedLog,
-    wanted: impl Fn(&ClosedFile) -> bool,
-) -> (Vec<LogPart>, Pins) {
-    // A file ends where the next one begins.
-    let nexts = closed.files.iter().skip(1).map(|file| file.first).chain([closed.mark.position + 1]);
-    let parts: Vec<LogPart> = closed
-        .files
-        .iter()
-        .zip(nexts)
-        .filter(|(file, _)| wanted(file))
-        .map(|(file, next)| LogPart { closed: file.clone(), first: file.first, last: next.saturating_sub(1) })
-        .collect();
-    let names = parts
-        .iter()
-        .flat_map(|part| [wal::file_name(part.closed.number), wal::kept_name(part.closed.number)])
-        .collect();
-    store.pinned.pin(|| (parts, names))
-}
-
 fn segment_names(root: &Manifest) -> Vec<String> {
     let names = root.segments().into_iter().flat_map(|(id, generation)| {
         [Some(segment_file(id)), (generation > 0).then(|| tombstone_file(id, generation))]
     });
     names.flatten().collect()
-}
-
-impl Store {
-    /// Removes what is kept of the log up to a position.
-    pub(crate) fn release_log(&self, position: u64) -> Result<()> {
-        let _cutting = self.cutting.lock().unwrap_or_else(PoisonError::into_inner);
-        self.log.release(position)
-    }
 }
