@@ -119,7 +119,7 @@ impl Pin {
                 }
             }
         }
-        pinned.extend(files.into_iter().map(|file| file.pinned(&held).file));
+        pinned.extend(files.into_iter().map(|file| file.pinned(&held).file().clone()));
         let seq = |id: &u64, entry: &CollectionEntry| {
             entry.stored_seq.max(closed.last.get(id).copied().unwrap_or_default())
         };
