@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 
 use ragstone::{Db, Lineage};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hash::Hash;
-use crate::names::{LOG, LogObject};
+use crate::names::{LOG, LogObject, contradicted};
 use crate::progress::{Meter, Progress};
 use crate::repository::{Repository, Upload};
 
@@ -42,9 +42,9 @@ impl Repository {
     /// Each file of the log that is still there is read, and compared with what is archived of it by its hash.
     ///
     /// # Errors
-    /// [`Error::Diverged`](crate::Error::Diverged) if other writes are archived at the same positions, and then nothing is
-    /// removed; [`Error::Engine`](crate::Error::Engine), [`Error::Store`](crate::Error::Store),
-    /// [`Error::Cancelled`](crate::Error::Cancelled).
+    /// [`Error::Diverged`] if other writes are archived at the same positions, and then nothing is
+    /// removed; [`Error::Engine`], [`Error::Store`],
+    /// [`Error::Cancelled`].
     pub fn archive(
         &self,
         db: &Db,
@@ -79,6 +79,13 @@ impl Repository {
             self.upload(&upload, &mut file.reader()?, &mut meter)?;
             archived.uploaded += 1;
             archived.uploaded_bytes += size_bytes;
+        }
+        // Another history may have been put there meanwhile. Of two who look after they put theirs, one sees the other.
+        let there = self.archived_log(pinned.lineage())?;
+        let oldest = pinned.files().first().map_or(u64::MAX, |file| file.first());
+        let mut both = there.iter().zip(contradicted(&there));
+        if let Some((object, _)) = both.find(|(object, found)| *found && object.last >= oldest) {
+            return Err(Error::Diverged { object: object.name() });
         }
         db.release_log(position)?;
         Ok(archived)

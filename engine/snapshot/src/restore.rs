@@ -77,8 +77,8 @@ impl Repository {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::NoSnapshot`]; [`Error::Damaged`] and [`Error::Missing`] name the object;
-    /// [`Error::MissingLog`], [`Error::NotReached`], [`Error::Diverged`]; [`Error::Engine`] if the directory is not empty or the disk refuses;
-    /// [`Error::Store`], [`Error::Cancelled`].
+    /// [`Error::MissingLog`], [`Error::NotReached`], [`Error::Diverged`]; [`Error::Engine`] if the directory is not empty, what
+    /// an interruption left is damaged, or the disk refuses; [`Error::Store`], [`Error::Cancelled`].
     pub fn restore(
         &self,
         request: &RestoreRequest,

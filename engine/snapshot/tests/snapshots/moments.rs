@@ -245,7 +245,7 @@ fn a_write_of_a_deleted_collection_is_a_moment() {
     }
 }
 
-/// Two who archive at the very same time may both find nothing there. Nobody can tell which of the two histories is meant then.
+/// Two who archive at the very same time may both find nothing there. Nobody can tell then which of the two histories is meant.
 #[test]
 fn log_of_two_histories_is_not_restored_from() {
     let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
@@ -264,5 +264,7 @@ fn log_of_two_histories_is_not_restored_from() {
     assert!(matches!(error, Error::Diverged { .. }), "{error}");
     let found = copies.repository.verify("s", quietly).unwrap();
     assert!(found.position < last && found.damaged[0].reason.contains("same lineage"), "{found:?}");
+    let archived = copies.repository.archive(&db, quietly);
+    assert!(matches!(archived, Err(Error::Diverged { .. })), "nothing is released: {archived:?}");
     restored(&copies.repository, &RestoreRequest::snapshot("s"));
 }
