@@ -19,10 +19,13 @@ fn snapshots(seqs: &[Option<u64>]) -> Vec<Snapshot> {
     (1..).zip(seqs).map(snapshot).collect()
 }
 
+/// What snapshots have of the collection, the moment, and the snapshot to begin with.
+type Row<'a> = (&'a [Option<u64>], Option<Until>, Option<&'a str>);
+
 #[test]
 fn the_newest_that_leads_to_the_moment_is_begun_with() {
     let write = |seq| Until::Write { collection: "notes".into(), seq };
-    let rows: &[(&[Option<u64>], Option<Until>, Option<&str>)] = &[
+    let rows: &[Row<'_>] = &[
         (&[None, Some(5)], None, Some("2")),
         (&[None, Some(5)], Some(Until::End), Some("2")),
         (&[None, None, None], Some(Until::Position(20)), Some("2")),
