@@ -1,13 +1,12 @@
 //! Archiving the log: what was written since the last snapshot.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use ragstone::{Db, Lineage};
 
 use crate::error::{Error, Result};
 use crate::hash::Hash;
-use crate::names::{LOG, LogObject};
+use crate::names::{LOG, LogObject, contradicted};
 use crate::progress::{Meter, Progress};
 use crate::repository::{Repository, Upload};
 
@@ -40,9 +39,11 @@ pub struct Gap {
 impl Repository {
     /// Uploads the log of a database that is not archived yet, everything acknowledged before included, and lets the
     /// database remove what it kept for that. Called every minute, it is what can be lost of a database whose disk is lost.
+    /// Each file of the log that is still there is read, and compared with what is archived of it by its hash.
     ///
     /// # Errors
-    /// [`Error::Diverged`] if another database archives under the same lineage; [`Error::Engine`], [`Error::Store`],
+    /// [`Error::Diverged`] if other writes are archived at the same positions, and then nothing is
+    /// removed; [`Error::Engine`], [`Error::Store`],
     /// [`Error::Cancelled`].
     pub fn archive(
         &self,
@@ -51,11 +52,11 @@ impl Repository {
     ) -> Result<Archived> {
         let pinned = db.pin_log(0)?;
         let there = self.archived_log(pinned.lineage())?;
-        let by_first: BTreeMap<u64, &LogObject> = there.iter().map(|object| (object.first, object)).collect();
         let total = pinned.files().iter().map(|file| file.file().size_bytes()).sum();
         let mut meter = Meter::new(total, &mut progress);
         // A file that is there was reported when it was archived.
-        let oldest = pinned.files().first().filter(|file| !by_first.contains_key(&file.first()));
+        let oldest =
+            pinned.files().first().filter(|file| !there.iter().any(|object| object.first == file.first()));
         let gap = oldest.and_then(|file| {
             let from = there.iter().map(|object| object.last).filter(|last| *last < file.first()).max()? + 1;
             (from < file.first()).then(|| Gap { from, to: file.first() - 1 })
@@ -65,19 +66,26 @@ impl Repository {
         for log_file in pinned.files() {
             let (file, first, last) = (log_file.file(), log_file.first(), log_file.last());
             let size_bytes = file.size_bytes();
-            match by_first.get(&first) {
-                Some(there) if there.last == last => meter.advance(size_bytes)?,
-                Some(there) => return Err(Error::Diverged { object: there.name() }),
-                None => {
-                    file.verify()?;
-                    let hash = Hash::of_reader(&mut file.reader()?, (file.name(), size_bytes), &mut meter)?;
-                    let object = LogObject { lineage: pinned.lineage(), first, last, hash }.name();
-                    let upload = Upload { file: file.name(), size_bytes, hash, object: &object };
-                    self.upload(&upload, &mut file.reader()?, &mut meter)?;
-                    archived.uploaded += 1;
-                    archived.uploaded_bytes += size_bytes;
-                }
+            let hash = Hash::of_reader(&mut file.reader()?, (file.name(), size_bytes), &mut meter)?;
+            let object = LogObject { lineage: pinned.lineage(), first, last, hash };
+            if there.binary_search(&object).is_ok() {
+                meter.advance(size_bytes)?;
+                continue;
             }
+            // Before anything else is said of its content.
+            file.verify()?;
+            object.check_is_of_one_history(&there)?;
+            let upload = Upload { file: file.name(), size_bytes, hash, object: &object.name() };
+            self.upload(&upload, &mut file.reader()?, &mut meter)?;
+            archived.uploaded += 1;
+            archived.uploaded_bytes += size_bytes;
+        }
+        // Another history may have been put there meanwhile. Of two who look after they put theirs, one sees the other.
+        let there = self.archived_log(pinned.lineage())?;
+        let oldest = pinned.files().first().map_or(u64::MAX, |file| file.first());
+        let mut both = there.iter().zip(contradicted(&there));
+        if let Some((object, _)) = both.find(|(object, found)| *found && object.last >= oldest) {
+            return Err(Error::Diverged { object: object.name() });
         }
         db.release_log(position)?;
         Ok(archived)

@@ -86,8 +86,10 @@ pub enum Error {
         /// What was asked for.
         until: Until,
     },
-    /// Two databases write to one archive: a directory was copied by other means than a restore.
-    #[error("{object} is there with another content: two databases of one lineage archive to this place")]
+    /// Two histories of one lineage write to one place: a directory was copied, or put back to an older state, by other means
+    /// than a restore. Nothing of the second is put there, since nobody could tell later which is which: give it a place of its
+    /// own, or restore it into a new directory.
+    #[error("{object} is there with another content: two histories of one lineage write to this place")]
     Diverged {
         /// The object.
         object: String,

@@ -3,15 +3,20 @@
 //! **Problem.** A snapshot that finds an object there does not upload it again, and names it only at its end. A garbage
 //! collection that looks meanwhile sees an object that nobody names.
 //!
-//! **Idea.** Both say what they are about to do, then look for the other: a snapshot puts `pending/<name>` and then looks for
-//! `collecting`, a collection puts `collecting` and then looks below `pending/`. Every store here shows an object to whoever
-//! looks after it was put, so at least one of the two sees the other, and gives way. (Both may: then both are tried again.)
+//! **Idea.** Both say what they are about to do, then look for the other: a snapshot puts a mark below `pending/` and then
+//! looks below `collecting/`, a collection puts one below `collecting/` and then looks below `pending/`. Every store here
+//! shows an object to whoever looks after it was put, so at least one of the two sees the other, and gives way. (Both may:
+//! then both are tried again.) Several collections may be at work at once, and so may several snapshots.
+//!
+//! **Invariant.** A mark belongs to one process's work: a random number is part of its name, so that nobody who ends, gives way
+//! or takes a snapshot of the same name removes the mark of somebody else who is still at work.
 //!
 //! A process that dies leaves its mark. Marks are put anew every few minutes by whoever works, so one that is an hour old,
 //! by the store's clock, is of a dead process and is removed. A snapshot that slept for so long finds out: its mark is gone
 //! before it puts its manifest, or right afterwards, and then it takes the manifest away again.
 
-use std::time::{Duration, Instant};
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant, SystemTime};
 
 use object_store::ObjectMeta;
 
@@ -28,28 +33,31 @@ const DEAD_AFTER: chrono::TimeDelta = chrono::TimeDelta::hours(1);
 pub(crate) struct Mark<'a> {
     repository: &'a Repository,
     object: String,
+    /// The snapshot, unless this is of a collection.
+    snapshot: Option<String>,
     put_at: Instant,
 }
 
 impl<'a> Mark<'a> {
-    fn put(repository: &'a Repository, object: String) -> Result<Self> {
+    fn put(repository: &'a Repository, object: String, snapshot: Option<String>) -> Result<Self> {
         repository.put(&object, b"at work\n".to_vec())?;
-        Ok(Self { repository, object, put_at: Instant::now() })
+        Ok(Self { repository, object, snapshot, put_at: Instant::now() })
     }
 
     /// Says that a snapshot is being taken.
     pub(crate) fn of_snapshot(repository: &'a Repository, name: &str) -> Result<Self> {
-        let mark = Self::put(repository, format!("{PENDING}/{name}"))?;
-        let other = repository.find(COLLECTING)?;
-        mark.give_way(other.into_iter().collect(), |_| "a garbage collection".to_owned())?;
+        let object = format!("{PENDING}/{}-{name}", random_digits());
+        let mark = Self::put(repository, object, Some(name.to_owned()))?;
+        let others = repository.list_objects(COLLECTING)?;
+        mark.give_way(others, |_| "a garbage collection".to_owned())?;
         Ok(mark)
     }
 
     /// Says that objects are being collected.
     pub(crate) fn of_collection(repository: &'a Repository) -> Result<Self> {
-        let mark = Self::put(repository, COLLECTING.to_owned())?;
+        let mark = Self::put(repository, format!("{COLLECTING}/{}", random_digits()), None)?;
         let others = repository.list_objects(PENDING)?;
-        mark.give_way(others, |other| format!("snapshot `{}`", last_part(&other.location)))?;
+        mark.give_way(others, |other| format!("snapshot `{}`", snapshot_of(&last_part(&other.location))))?;
         Ok(mark)
     }
 
@@ -81,23 +89,23 @@ impl<'a> Mark<'a> {
         Ok(())
     }
 
-    fn name(&self) -> String {
-        self.object.rsplit('/').next().unwrap_or_default().to_owned()
-    }
-
     fn check(&self) -> Result<()> {
-        match self.repository.find(&self.object)? {
-            Some(_) => Ok(()),
-            None => Err(Error::GivenUp { name: self.name() }),
+        match (self.repository.find(&self.object)?, &self.snapshot) {
+            (Some(_), _) => Ok(()),
+            (None, Some(name)) => Err(Error::GivenUp { name: name.clone() }),
+            (None, None) => {
+                let what = "a snapshot that took this garbage collection for dead";
+                Err(Error::Busy { what: what.to_owned() })
+            }
         }
     }
 
     /// Puts the manifest of a snapshot, the last of it. Fails if there is one of its name.
-    pub(crate) fn complete(self, manifest: Vec<u8>) -> Result<()> {
+    pub(crate) fn complete(self, name: &str, manifest: Vec<u8>) -> Result<()> {
         self.check()?;
-        let object = format!("{SNAPSHOTS}/{}", self.name());
+        let object = format!("{SNAPSHOTS}/{name}");
         if !self.repository.put_new(&object, manifest)? {
-            return Err(Error::Exists { name: self.name() });
+            return Err(Error::Exists { name: name.to_owned() });
         }
         self.check().inspect_err(|_| {
             if let Err(error) = self.repository.remove(&object) {
@@ -113,4 +121,14 @@ impl Drop for Mark<'_> {
             tracing::warn!(%error, object = self.object, "a mark stays until it is an hour old");
         }
     }
+}
+
+/// 16 digits that nobody else draws. The standard library seeds its hashers from the system's random numbers.
+fn random_digits() -> String {
+    format!("{:016x}", RandomState::new().hash_one((SystemTime::now(), std::process::id())))
+}
+
+/// The snapshot that a mark below `pending/` names.
+fn snapshot_of(mark: &str) -> &str {
+    mark.split_once('-').map_or(mark, |(_, name)| name)
 }

@@ -30,7 +30,8 @@
 //! objects/<2 digits>/<sha256>              segments, tombstones, manifests of databases
 //! log/<lineage>/<first>-<last>-<sha256>    files of the log, by the positions of their first and last write
 //! snapshots/<name>                         manifests of snapshots; each is written last
-//! pending/<name>, collecting               who is at work (see `guard.rs`)
+//! pending/<random>-<name>                  who is taking a snapshot (see `guard.rs`)
+//! collecting/<random>                      who is collecting garbage
 //! ```
 //!
 //! **Invariants.**
@@ -38,10 +39,19 @@
 //! - A restore compares every object with its hash while it writes it, then everything with the checksums of the files, and
 //!   only then can the directory be opened.
 //! - Nothing that a snapshot names is collected, nor what one that is being taken is about to name.
-//! - Memory is bounded: files pass in parts of some megabytes; a restore to a moment holds one file of the log.
+//! - Within a lineage a position is of one write: log that contradicts what is archived is not put beside it, and what was put
+//!   there at once by two is not restored from.
+//! - Memory is bounded, whatever the size of files: they pass in parts of some megabytes (of a 9,000th of a file beyond 70 GiB),
+//!   and archived log batch by batch. A restore opens the copy as any database is opened, which holds one file of the copy's own
+//!   log at a time; a file may be larger than [`DbOptions::log_file_bytes`] by one frame, and that may have
+//!   [`DbOptions::log_queue_bytes`].
 //!
-//! **Cost.** A new segment is read twice, once for its name and once for the upload; one that an earlier snapshot of the same
-//! database names is not read at all.
+//! **Cost.** A new segment is read three times: for its checksums, for its name and for the upload. One that an earlier snapshot
+//! of the same lineage names under the same checksums is known again by these, four bytes for 64 KiB. Tombstones and log are
+//! small and always hashed. A restore to a moment needs room on the disk for one file of the log beside the database.
+//!
+//! [`DbOptions::log_file_bytes`]: ragstone::DbOptions::log_file_bytes
+//! [`DbOptions::log_queue_bytes`]: ragstone::DbOptions::log_queue_bytes
 //!
 //! Calls block, as those of the engine do: they read files most of the time. Inside, a small runtime that lives on the
 //! calling thread drives the transfers; a caller that is async itself uses a thread that may block.

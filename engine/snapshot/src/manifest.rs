@@ -3,7 +3,8 @@
 //! ```text
 //! one line of JSON: a `Snapshot` | line feed | SHA-256 of that line, in hexadecimal | line feed
 //! ```
-//! The hash is of the line without its end. A reader refuses another `format`, and fields that it does not know.
+//! The hash is of the line without its end. A reader refuses another `format`, and fields that it does not know. Of a file,
+//! `checksums_sha256` is there if it is a segment; without it the next snapshot reads the segment to know it again.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use ragstone::Lineage;
@@ -48,6 +49,12 @@ pub struct SnapshotFile {
     /// The object that holds it.
     pub object: String,
     pub(crate) sha256: Hash,
+    /// Of a segment, the SHA-256 of the checksums that it carries ([`PinnedFile::checksums`]): by these a later snapshot knows
+    /// it again without reading all of it.
+    ///
+    /// [`PinnedFile::checksums`]: ragstone::snapshot::PinnedFile::checksums
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) checksums_sha256: Option<Hash>,
 }
 
 /// As it is stored.
@@ -136,8 +143,10 @@ mod tests {
 
     fn example() -> Snapshot {
         let hash = Hash::of(b"content");
-        let file =
-            SnapshotFile { name: "MANIFEST".into(), size_bytes: 7, object: object(&hash), sha256: hash };
+        let file = |name: &str, checksums_sha256| {
+            let (name, size_bytes) = (name.to_owned(), 7);
+            SnapshotFile { name, size_bytes, object: object(&hash), sha256: hash, checksums_sha256 }
+        };
         Snapshot {
             name: "a".into(),
             lineage: "0123456789abcdef0123456789abcdef".parse().unwrap(),
@@ -145,11 +154,14 @@ mod tests {
             time_us: 1_700_000_000_000_000,
             created_us: 1_700_000_000_000_001,
             collections: vec![("notes".into(), 8)],
-            files: vec![file],
+            files: vec![
+                file("MANIFEST", None),
+                file("segment-0000000000000001", Some(Hash::of(b"4 bytes a block"))),
+            ],
         }
     }
 
-    /// What the first build of this format wrote.
+    /// Format 1 as it is; it was not released without `checksums_sha256`.
     const GOLDEN: &str = include_str!("../tests/golden/snapshot-1");
 
     #[test]

@@ -47,6 +47,32 @@ impl LogObject {
         let parsed = Self { lineage: lineage.parse().ok()?, first, last, hash: parts.next()?.parse().ok()? };
         (parsed.name() == name && first <= last).then_some(parsed)
     }
+
+    /// Whether both hold writes of one position, and are not the same.
+    pub(crate) fn contradicts(&self, other: &Self) -> bool {
+        self.lineage == other.lineage && self.first <= other.last && other.first <= self.last && self != other
+    }
+
+    /// Fails if other writes stand at its positions: a file of the log changes no more once it is closed, and within a lineage
+    /// a position is of one write.
+    pub(crate) fn check_is_of_one_history(&self, there: &[Self]) -> Result<()> {
+        match there.iter().find(|other| self.contradicts(other)) {
+            Some(other) => Err(Error::Diverged { object: other.name() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Of files of one lineage in the order of their positions, those of which another holds some position too.
+pub(crate) fn contradicted(log: &[LogObject]) -> Vec<bool> {
+    let nexts = log.iter().skip(1).map(|next| next.first).chain([u64::MAX]);
+    let mut end = 0;
+    let overlaps = log.iter().zip(nexts).map(|(object, next)| {
+        let overlaps = object.first <= end || next <= object.last;
+        end = end.max(object.last);
+        overlaps
+    });
+    overlaps.collect()
 }
 
 /// A name that a snapshot may have: it is a part of an object's name, and typed on command lines.
@@ -86,6 +112,27 @@ mod tests {
         }
         let backwards = name.replacen("0000000000000005", "0000000000000fff", 1);
         assert_eq!(LogObject::parse(&backwards), None);
+    }
+
+    #[test]
+    fn a_position_is_of_one_write() {
+        let log = |first, last, content: &[u8]| {
+            let lineage = "0123456789abcdef0123456789abcdef".parse().unwrap();
+            LogObject { lineage, first, last, hash: Hash::of(content) }
+        };
+        let there = [log(1, 4, b"a"), log(5, 9, b"b")];
+        for sound in [log(1, 4, b"a"), log(5, 9, b"b"), log(10, 10, b"c")] {
+            assert!(sound.check_is_of_one_history(&there).is_ok(), "{sound:?}");
+        }
+        for wrong in [log(1, 4, b"c"), log(1, 3, b"a"), log(9, 12, b"c"), log(2, 3, b"c"), log(1, 20, b"c")] {
+            let error = wrong.check_is_of_one_history(&there).unwrap_err();
+            assert!(matches!(error, Error::Diverged { .. }), "{wrong:?}");
+        }
+        let all = [log(1, 4, b"a"), log(5, 9, b"b"), log(6, 7, b"c"), log(8, 8, b"d"), log(10, 10, b"e")];
+        assert_eq!(contradicted(&all), [false, true, true, true, false]);
+        assert_eq!(contradicted(&[log(1, 4, b"a"), log(1, 4, b"b")]), [true, true]);
+        let other = LogObject { lineage: "f".repeat(32).parse().unwrap(), ..log(1, 4, b"c") };
+        assert!(other.check_is_of_one_history(&there).is_ok());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Restoring: a snapshot, and the archived log after it up to a moment.
 
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use ragstone::snapshot::{OpenedRestore, Restore, Restored, Until};
 
 use crate::error::{Error, Result, describe};
 use crate::hash::Hash;
-use crate::manifest::Snapshot;
-use crate::names::LogObject;
+use crate::manifest::{Snapshot, SnapshotFile};
+use crate::names::{LogObject, contradicted};
 use crate::progress::{Meter, Progress};
 use crate::repository::Repository;
 use crate::take::DATABASE_MANIFEST;
@@ -18,7 +18,8 @@ use crate::take::DATABASE_MANIFEST;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RestoreRequest {
     /// The snapshot to begin with; without it the newest that is not beyond the moment, of the database of which the newest
-    /// snapshot is.
+    /// snapshot is. Of a write of a collection, the newest that has the collection with that write yet to come; if no snapshot
+    /// has the collection so, the newest before the collection was made.
     pub snapshot: Option<String>,
     /// The moment; without it that of the snapshot, and no archived log is used.
     pub until: Option<Until>,
@@ -41,18 +42,30 @@ impl RestoreRequest {
     }
 }
 
-impl Snapshot {
-    /// Whether a moment can be reached from it.
-    fn is_before(&self, until: &Until) -> bool {
-        match until {
-            Until::Position(position) => self.position <= *position,
-            Until::TimeUs(time_us) => self.time_us <= *time_us,
-            Until::Write { collection, seq } => {
-                self.collections.iter().all(|(name, found)| name != collection || found <= seq)
+/// The snapshot of one lineage to begin with: the newest from which the moment can be reached.
+///
+/// A snapshot without the collection of a write may be of before the collection was made, or of after it was deleted, which
+/// only those beside it tell.
+fn to_begin_with(mut snapshots: Vec<Snapshot>, until: Option<&Until>) -> Option<Snapshot> {
+    match until {
+        Some(Until::Position(position)) => snapshots.retain(|snapshot| snapshot.position <= *position),
+        Some(Until::TimeUs(time_us)) => snapshots.retain(|snapshot| snapshot.time_us <= *time_us),
+        Some(Until::Write { collection, seq }) => {
+            let of = |snapshot: &Snapshot| {
+                snapshot.collections.iter().find(|(name, _)| name == collection).map(|(_, found)| *found)
+            };
+            if snapshots.iter().any(|snapshot| of(snapshot).is_some_and(|found| found <= *seq)) {
+                snapshots.retain(|snapshot| of(snapshot).is_some_and(|found| found <= *seq));
+            } else {
+                // Those that have it are beyond the write; the collection was made before the newest of them.
+                let with_it = snapshots.iter().filter(|snapshot| of(snapshot).is_some());
+                let end = with_it.map(|snapshot| snapshot.position).max().unwrap_or(u64::MAX);
+                snapshots.retain(|snapshot| of(snapshot).is_none() && snapshot.position <= end);
             }
-            _ => true,
         }
+        _ => {}
     }
+    snapshots.into_iter().max_by_key(|snapshot| (snapshot.position, snapshot.created_us))
 }
 
 impl Repository {
@@ -64,8 +77,8 @@ impl Repository {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::NoSnapshot`]; [`Error::Damaged`] and [`Error::Missing`] name the object;
-    /// [`Error::MissingLog`], [`Error::NotReached`]; [`Error::Engine`] if the directory is not empty or the disk refuses;
-    /// [`Error::Store`], [`Error::Cancelled`].
+    /// [`Error::MissingLog`], [`Error::NotReached`], [`Error::Diverged`]; [`Error::Engine`] if the directory is not empty, what
+    /// an interruption left is damaged, or the disk refuses; [`Error::Store`], [`Error::Cancelled`].
     pub fn restore(
         &self,
         request: &RestoreRequest,
@@ -76,11 +89,13 @@ impl Repository {
         let moment = request.until.as_ref().map_or_else(|| "its end".to_owned(), describe);
         let source = format!("{} of {} until {moment}", snapshot.name, Hash::of(&snapshot.encode()));
         let mut meter = Meter::new(snapshot.size_bytes(), &mut progress);
-        let restore = Restore::begin(path, &source)?;
-        let mut opened = self.restore_files(&snapshot, restore, &mut meter)?;
-        if let Some(until) = &request.until {
-            self.restore_log(&snapshot, &mut opened, until, &mut meter)?;
-        }
+        let restore = Restore::begin(&path, &source)?;
+        let opened = self.restore_files(&snapshot, restore, &mut meter)?;
+        let opened = match &request.until {
+            Some(until) => Moment { repository: self, until, scratch: path.as_ref() }
+                .reach(&snapshot, opened, &mut meter)?,
+            None => opened,
+        };
         Ok(opened.finish()?)
     }
 
@@ -92,11 +107,8 @@ impl Repository {
         let mut snapshots = self.list()?;
         let newest = snapshots.last().map(|newest| newest.lineage);
         snapshots.retain(|snapshot| Some(snapshot.lineage) == newest);
-        if let Some(until) = &request.until {
-            snapshots.retain(|snapshot| snapshot.is_before(until));
-        }
-        let last = snapshots.into_iter().max_by_key(|snapshot| (snapshot.position, snapshot.created_us));
-        last.ok_or_else(|| Error::NoSnapshot { until: request.until.clone() })
+        let found = to_begin_with(snapshots, request.until.as_ref());
+        found.ok_or_else(|| Error::NoSnapshot { until: request.until.clone() })
     }
 
     fn restore_files(
@@ -107,10 +119,10 @@ impl Repository {
     ) -> Result<OpenedRestore> {
         let mut manifest = Vec::new();
         for file in &snapshot.files {
-            let object = (file.object.as_str(), file.size_bytes, &file.sha256);
+            let object = (file.object.as_str(), Some(file.size_bytes), &file.sha256);
             if file.name == DATABASE_MANIFEST {
                 self.download(object, &mut manifest, meter)?;
-            } else if restore.has_files() || restore.has(&file.name)? {
+            } else if restore.has_files() || is_there(&restore, file, meter)? {
                 meter.advance(file.size_bytes)?;
             } else {
                 let mut writer = restore.write(&file.name)?;
@@ -122,46 +134,80 @@ impl Repository {
         Ok(restore.open(&manifest)?)
     }
 
-    fn restore_log(
+    /// Copies a file of the log, compared with its hash. How long it is.
+    pub(crate) fn download_log(
+        &self,
+        object: &LogObject,
+        writer: &mut dyn Write,
+        meter: &mut Meter<'_>,
+    ) -> Result<u64> {
+        self.download((&object.name(), None, &object.hash), writer, meter)
+    }
+}
+
+/// Whether a file is there, from before an interruption, as it was uploaded. One that was damaged meanwhile is fetched again.
+fn is_there(restore: &Restore, file: &SnapshotFile, meter: &mut Meter<'_>) -> Result<bool> {
+    let Some(mut reader) = restore.reader(&file.name)? else { return Ok(false) };
+    match Hash::of_reader(&mut reader, (&file.name, file.size_bytes), meter) {
+        Ok(hash) => Ok(hash == file.sha256),
+        Err(Error::File { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A moment that archived log leads to.
+struct Moment<'a> {
+    repository: &'a Repository,
+    until: &'a Until,
+    /// Where files of the log lie while they are carried out, without a name.
+    scratch: &'a Path,
+}
+
+impl Moment<'_> {
+    fn reach(
         &self,
         snapshot: &Snapshot,
-        opened: &mut OpenedRestore,
-        until: &Until,
+        mut opened: OpenedRestore,
         meter: &mut Meter<'_>,
-    ) -> Result<()> {
-        let mut is_reached = opened.has_reached(until)?;
-        for object in self.archived_log(snapshot.lineage)? {
+    ) -> Result<OpenedRestore> {
+        let mut is_reached = opened.has_reached(self.until)?;
+        let log = self.repository.archived_log(snapshot.lineage)?;
+        for (object, is_contradicted) in log.iter().zip(contradicted(&log)) {
             if is_reached || object.last <= opened.position() {
                 continue;
+            }
+            if is_contradicted {
+                return Err(Error::Diverged { object: object.name() });
             }
             let next = opened.position() + 1;
             if object.first > next {
                 return Err(Error::MissingLog { from: next, to: object.first - 1 });
             }
-            let bytes = self.log_bytes(&object)?;
-            meter.expect(bytes.len() as u64);
-            is_reached = opened.apply_log(&bytes, until).map_err(|error| match error {
-                ragstone::Error::Invalid { field, reason } if field == "log" => {
-                    Error::Damaged { object: object.name(), reason }
-                }
-                error => error.into(),
-            })?;
-            meter.advance(bytes.len() as u64)?;
+            is_reached = self.apply(object, &mut opened, meter)?;
+            meter.advance(0)?;
         }
-        let is_exact = matches!(until, Until::Position(_) | Until::Write { .. });
+        let is_exact = matches!(self.until, Until::Position(_) | Until::Write { .. });
         if is_exact && !is_reached {
-            return Err(Error::NotReached { position: opened.position(), until: until.clone() });
+            return Err(Error::NotReached { position: opened.position(), until: self.until.clone() });
         }
-        Ok(())
+        Ok(opened)
     }
 
-    /// A file of the log, compared with its hash.
-    pub(crate) fn log_bytes(&self, object: &LogObject) -> Result<bytes::Bytes> {
-        let name = object.name();
-        let bytes = self.get(&name)?;
-        match Hash::of(&bytes) == object.hash {
-            true => Ok(bytes),
-            false => Err(Error::Damaged { object: name, reason: "its hash does not match".into() }),
-        }
+    /// Carries out a file of the log: first it is fetched as a whole, to disk since it may be of any size, and compared with
+    /// its hash.
+    fn apply(&self, object: &LogObject, opened: &mut OpenedRestore, meter: &mut Meter<'_>) -> Result<bool> {
+        let unwritten = |source| Error::File { file: format!("the copy of {}", object.name()), source };
+        let mut file = tempfile::tempfile_in(self.scratch).map_err(unwritten)?;
+        self.repository.download_log(object, &mut file, meter)?;
+        file.rewind().map_err(unwritten)?;
+        opened.apply_log(file, self.until).map_err(|error| match error {
+            ragstone::Error::Invalid { field, reason } if field == "log" => {
+                Error::Damaged { object: object.name(), reason }
+            }
+            error => error.into(),
+        })
     }
 }
+
+#[cfg(test)]
+mod tests;

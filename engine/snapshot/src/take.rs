@@ -34,8 +34,10 @@ pub struct Taken {
 struct There {
     /// Objects, by name, with their lengths.
     objects: BTreeMap<String, u64>,
-    /// Files of earlier snapshots of the same lineage, by name.
-    files: BTreeMap<String, SnapshotFile>,
+    /// Segments of earlier snapshots of the same lineage, by their names and checksums.
+    segments: BTreeMap<(String, Hash), SnapshotFile>,
+    /// The archived log of the lineage.
+    log: Vec<LogObject>,
 }
 
 impl There {
@@ -47,18 +49,22 @@ impl There {
             objects.extend(found.into_iter().map(|meta| (repository.name_of(&meta.location), meta.size)));
         }
         let earlier = repository.list()?.into_iter().filter(|snapshot| snapshot.lineage == pin.lineage());
-        let files =
-            earlier.flat_map(|snapshot| snapshot.files).map(|file| (file.name.clone(), file)).collect();
-        Ok(Self { objects, files })
+        let segments = earlier
+            .flat_map(|snapshot| snapshot.files)
+            .filter_map(|file| Some(((file.name.clone(), file.checksums_sha256?), file)))
+            .collect();
+        let log = objects.keys().filter_map(|object| LogObject::parse(object)).collect();
+        Ok(Self { objects, segments, log })
     }
 
     fn has(&self, object: &str, size_bytes: u64) -> bool {
         self.objects.get(object) == Some(&size_bytes)
     }
 
-    /// A file of an earlier snapshot whose object is there. Within a lineage a name is used once.
-    fn known(&self, file: &PinnedFile) -> Option<&SnapshotFile> {
-        let known = self.files.get(file.name())?;
+    /// A segment of an earlier snapshot whose object is there. A name is used once within a lineage, but for directories that were
+    /// copied or put back to an older state; so its checksums must be the same too.
+    fn known(&self, file: &PinnedFile, checksums: Hash) -> Option<&SnapshotFile> {
+        let known = self.segments.get(&(file.name().to_owned(), checksums))?;
         (known.size_bytes == file.size_bytes() && self.has(&known.object, known.size_bytes)).then_some(known)
     }
 }
@@ -80,8 +86,9 @@ impl Repository {
     /// uploads what is not there yet.
     ///
     /// # Errors
-    /// [`Error::Name`], [`Error::Exists`]; [`Error::Engine`] if a file of the database is damaged; [`Error::Busy`] beside a
-    /// garbage collection; [`Error::Store`], [`Error::Cancelled`].
+    /// [`Error::Name`], [`Error::Exists`]; [`Error::Engine`] if a file of the database is damaged; [`Error::Diverged`] if the log
+    /// at the place is of another history of the same lineage; [`Error::Busy`] beside a garbage collection; [`Error::Store`],
+    /// [`Error::Cancelled`].
     pub fn take(
         &self,
         db: &Db,
@@ -120,7 +127,7 @@ impl Repository {
             collections: pin.collections().iter().map(|found| (found.name.clone(), found.seq)).collect(),
             files,
         };
-        mark.complete(snapshot.encode())?;
+        mark.complete(&snapshot.name, snapshot.encode())?;
         Ok(Taken { snapshot, uploaded: uploaded.len(), uploaded_bytes })
     }
 }
@@ -128,29 +135,34 @@ impl Repository {
 impl Taking<'_> {
     fn add_manifest(&mut self, bytes: &[u8]) -> Result<()> {
         let (name, size_bytes, sha256) = (DATABASE_MANIFEST, bytes.len() as u64, Hash::of(bytes));
-        let file = SnapshotFile { name: name.into(), size_bytes, object: object(&sha256), sha256 };
-        self.upload(file, &mut &*bytes)
+        let (name, object) = (name.to_owned(), object(&sha256));
+        self.upload(SnapshotFile { name, size_bytes, object, sha256, checksums_sha256: None }, &mut &*bytes)
     }
 
     /// Sees to it that a file is there, and notes it.
     fn add(&mut self, file: &PinnedFile, pin: &Pin) -> Result<()> {
         self.mark.renew()?;
-        if let Some(known) = self.there.known(file) {
+        let checksums_sha256 = file.checksums()?.map(|checksums| Hash::of(&checksums));
+        if let Some(known) = checksums_sha256.and_then(|checksums| self.there.known(file, checksums)) {
             self.files.push(known.clone());
             return self.meter.advance(file.size_bytes());
         }
-        file.verify()?;
         let (name, size_bytes) = (file.name(), file.size_bytes());
         let sha256 = Hash::of_reader(&mut file.reader()?, (name, size_bytes), &mut self.meter)?;
-        let object = match file.log_positions() {
-            Some((first, last)) => LogObject { lineage: pin.lineage(), first, last, hash: sha256 }.name(),
-            None => object(&sha256),
-        };
-        self.upload(SnapshotFile { name: name.to_owned(), size_bytes, object, sha256 }, &mut file.reader()?)
+        let log = file.log_positions();
+        let log = log.map(|(first, last)| LogObject { lineage: pin.lineage(), first, last, hash: sha256 });
+        let object = log.as_ref().map_or_else(|| object(&sha256), LogObject::name);
+        // What is there under this hash was verified before it was put there.
+        if !self.there.has(&object, size_bytes) {
+            file.verify()?;
+            log.map_or(Ok(()), |log| log.check_is_of_one_history(&self.there.log))?;
+        }
+        let name = name.to_owned();
+        self.upload(SnapshotFile { name, size_bytes, object, sha256, checksums_sha256 }, &mut file.reader()?)
     }
 
     fn upload(&mut self, file: SnapshotFile, reader: &mut dyn std::io::Read) -> Result<()> {
-        let SnapshotFile { name, size_bytes, object, sha256 } = &file;
+        let SnapshotFile { name, size_bytes, object, sha256, .. } = &file;
         if self.there.has(object, *size_bytes) || self.uploaded.contains(object) {
             self.meter.advance(*size_bytes)?;
         } else {

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::archive::Gap;
 use crate::error::{Error, Result};
+use crate::names::contradicted;
 use crate::progress::{Meter, Progress};
 use crate::repository::Repository;
 
@@ -46,6 +47,10 @@ impl VerifiedSnapshot {
             Err(Error::Missing { object }) => {
                 self.damaged.push(DamagedObject { object, reason: "it is missing".into() });
             }
+            Err(Error::Diverged { object }) => {
+                let reason = "other writes of the same lineage are archived at its positions".into();
+                self.damaged.push(DamagedObject { object, reason });
+            }
             Err(error) => return Err(error),
         }
         Ok(false)
@@ -67,11 +72,11 @@ impl Repository {
         let position = snapshot.position;
         let mut report = VerifiedSnapshot { objects: 0, bytes: 0, damaged: Vec::new(), position, gap: None };
         for file in &snapshot.files {
-            let object = (file.object.as_str(), file.size_bytes, &file.sha256);
-            let read = self.download(object, &mut std::io::sink(), &mut meter);
-            report.note(read.map(|()| file.size_bytes))?;
+            let object = (file.object.as_str(), Some(file.size_bytes), &file.sha256);
+            report.note(self.download(object, &mut std::io::sink(), &mut meter))?;
         }
-        for object in self.archived_log(snapshot.lineage)? {
+        let log = self.archived_log(snapshot.lineage)?;
+        for (object, is_contradicted) in log.iter().zip(contradicted(&log)) {
             if object.last <= report.position {
                 continue;
             }
@@ -79,8 +84,10 @@ impl Repository {
                 report.gap = Some(Gap { from: report.position + 1, to: object.first - 1 });
                 break;
             }
-            let read = self.log_bytes(&object).map(|bytes| bytes.len() as u64);
-            meter.advance(0)?;
+            let read = match is_contradicted {
+                true => Err(Error::Diverged { object: object.name() }),
+                false => self.download_log(object, &mut std::io::sink(), &mut meter),
+            };
             if !report.note(read)? {
                 break;
             }

@@ -206,6 +206,11 @@ impl Blocks {
         &file[self.body_bytes..file.len() - FOOTER_BYTES]
     }
 
+    /// The checksums of all blocks, and the footer: what tells this content from another.
+    pub(super) fn checksums<'a>(&self, file: &'a [u8]) -> &'a [u8] {
+        &file[self.body_bytes..]
+    }
+
     /// Where the table begins.
     pub(super) fn table_start(&self) -> usize {
         self.body_bytes

@@ -217,6 +217,11 @@ impl SealedSegment {
         })
     }
 
+    /// The checksums that its file carries, and its footer.
+    pub(crate) fn checksums(&self) -> &[u8] {
+        self.blocks.checksums((*self.blob).as_ref())
+    }
+
     /// Rows, the dead ones included.
     pub(crate) fn rows(&self) -> u32 {
         self.rows

@@ -19,7 +19,8 @@
 //!   that of the database that was copied, though log positions go on from there.
 //!
 //! **Cost.** Pinning waits for one frame of the log; pinned files that nobody needs otherwise take space until they are let
-//! go. Restoring reads everything twice (hash, checksums), and holds one log file in memory.
+//! go. Restoring reads everything twice (hash, checksums). Archived log passes with one batch of it in memory; what else it takes
+//! is what opening a database takes, which holds one file of the copy's own log at a time.
 
 mod pin;
 mod restore;

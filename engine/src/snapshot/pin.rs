@@ -1,9 +1,12 @@
-//! Holding a database, or a part of its log, as it is at one moment.
+//! Holding a database, or a part of its log (`pin/log.rs`), as it is at one moment.
 
-use std::io::{ErrorKind, Read};
+mod log;
+
+use std::convert::Infallible;
+use std::io::{ErrorKind, Read, Take};
 use std::sync::{Arc, PoisonError};
 
-use crate::dir::{Pins, corrupt};
+use crate::dir::{Pins, corrupt, io_error};
 use crate::error::{Error, Result};
 use crate::faults;
 use crate::lineage::Lineage;
@@ -12,7 +15,11 @@ use crate::segment::{Check, Opening, SealedSegment, segment_file, tombstone_file
 use crate::store::Store;
 use crate::vectors::Encodings;
 use crate::verify::Storage;
-use crate::wal::{self, ClosedFile, ClosedLog, LogMark};
+use crate::wal::{self, Ended, LogMark};
+
+use log::pin_log_files;
+
+pub use log::{PinnedLog, PinnedLogFile};
 
 /// A database as it was at one moment: its files stay as they are while this lives, and its directory stays locked.
 ///
@@ -74,23 +81,6 @@ enum Kind {
     },
 }
 
-/// The part of the log from a position on, as far as it is there; the files stay while this lives.
-#[derive(Debug)]
-pub struct PinnedLog {
-    lineage: Lineage,
-    mark: LogMark,
-    files: Vec<PinnedLogFile>,
-    _held: Arc<Held>,
-}
-
-/// A file of the log that takes no more writes.
-#[derive(Clone, Debug)]
-pub struct PinnedLogFile {
-    first: u64,
-    last: u64,
-    file: PinnedFile,
-}
-
 /// What pinned files share.
 #[derive(Debug)]
 struct Held {
@@ -129,7 +119,7 @@ impl Pin {
                 }
             }
         }
-        pinned.extend(files.into_iter().map(|file| file.pinned(&held).file));
+        pinned.extend(files.into_iter().map(|file| file.pinned(&held).file().clone()));
         let seq = |id: &u64, entry: &CollectionEntry| {
             entry.stored_seq.max(closed.last.get(id).copied().unwrap_or_default())
         };
@@ -178,54 +168,6 @@ impl Pin {
     }
 }
 
-impl PinnedLog {
-    pub(crate) fn new(store: &Arc<Store>, from: u64) -> Result<Self> {
-        let cutting = store.cutting.lock().unwrap_or_else(PoisonError::into_inner);
-        let closed = store.log.close()?;
-        let (files, pins) = pin_log_files(store, &closed, |_| true);
-        drop(cutting);
-        let root = Arc::new(store.manifest.current());
-        let lineage = root.lineage;
-        let held = Arc::new(Held { _pins: vec![pins], store: store.clone(), root });
-        let wanted = files.into_iter().filter(|file| file.first > 0 && file.last >= from);
-        let files = wanted.map(|file| file.pinned(&held)).collect();
-        Ok(Self { lineage, mark: closed.mark, files, _held: held })
-    }
-
-    /// Which history the positions belong to.
-    pub fn lineage(&self) -> Lineage {
-        self.lineage
-    }
-
-    /// The last write in it, or before it if there is none in it.
-    pub fn position(&self) -> u64 {
-        self.mark.position
-    }
-
-    /// The files, oldest first. The first may begin before the position that was asked for, or after it, if what lies
-    /// between is no longer there; the others follow one another.
-    pub fn files(&self) -> &[PinnedLogFile] {
-        &self.files
-    }
-}
-
-impl PinnedLogFile {
-    /// The position of its first write.
-    pub fn first(&self) -> u64 {
-        self.first
-    }
-
-    /// The position of its last write.
-    pub fn last(&self) -> u64 {
-        self.last
-    }
-
-    /// The file.
-    pub fn file(&self) -> &PinnedFile {
-        &self.file
-    }
-}
-
 impl PinnedFile {
     /// Its name in the directory.
     pub fn name(&self) -> &str {
@@ -250,6 +192,10 @@ impl PinnedFile {
     /// # Errors
     /// [`Error::Io`] if the system refuses.
     pub fn reader(&self) -> Result<impl Read + Send + use<>> {
+        self.limited_reader()
+    }
+
+    fn limited_reader(&self) -> Result<Take<Box<dyn Read + Send>>> {
         let dir = &*self.held.store.dir;
         let reader = match (dir.reader(&self.name), self.kind) {
             // It was cut meanwhile, and is kept under another name.
@@ -261,6 +207,20 @@ impl PinnedFile {
             (reader, _) => reader?,
         };
         Ok(reader.take(self.size_bytes))
+    }
+
+    /// Of a segment, the checksums that it carries, four bytes for 64 KiB, and its footer: in a history that is told apart by its
+    /// [`Lineage`], two files with one name, one length and the same checksums are one. `None` of other files.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the segment cannot be opened, [`Error::Io`] if the system refuses.
+    pub fn checksums(&self) -> Result<Option<Vec<u8>>> {
+        match self.kind {
+            Kind::Segment { collection, id } => {
+                self.held.segment(collection, id).map(|sealed| Some(sealed.checksums().to_vec()))
+            }
+            Kind::Tombstones { .. } | Kind::Log { .. } => Ok(None),
+        }
     }
 
     /// Compares it with its own checksums, if this process did not do so before: damage should not be copied over what is
@@ -282,20 +242,23 @@ impl PinnedFile {
 
     fn verify_log(&self, number: u64, positions: (u64, u64)) -> Result<()> {
         let dir = &*self.held.store.dir;
-        let mut bytes = Vec::new();
-        let read = self.reader()?.read_to_end(&mut bytes);
-        read.map_err(|source| crate::dir::io_error("read", &dir.file_path(&self.name), source))?;
-        let fault = |offset: usize, reason: String| corrupt(dir, &self.name, offset as u64, reason);
-        if (bytes.len() as u64) < self.size_bytes {
-            return Err(fault(bytes.len(), format!("the file had {} bytes and was cut", self.size_bytes)));
-        }
-        wal::check_file(&bytes, number).map_err(|(offset, reason)| fault(offset, reason))?;
-        let mut found: Option<(u64, u64)> = None;
-        let visited = wal::read_closed(&bytes, |place, _| {
+        let fault = |offset: u64, reason: String| corrupt(dir, &self.name, offset, reason);
+        let (mut reader, mut found) = (self.limited_reader()?, None::<(u64, u64)>);
+        let walked = wal::walk_closed(&mut reader, Some(number), |place, _| {
             found = Some((found.map_or(place.position, |found| found.0), place.position));
-            Ok::<(), Error>(())
+            Ok::<(), Infallible>(())
+        });
+        walked.map_err(|ended| match ended {
+            Ended::Damaged((offset, reason)) => fault(offset as u64, reason),
+            Ended::Unread(source) => io_error("read", &dir.file_path(&self.name), source),
+            Ended::Stopped(never) => match never {},
         })?;
-        visited.map_err(|(offset, reason)| fault(offset, reason))?;
+        // A cut between two frames leaves sound ones.
+        let missing_bytes = reader.limit();
+        if missing_bytes > 0 {
+            let reason = format!("the file had {} bytes and was cut", self.size_bytes);
+            return Err(fault(self.size_bytes - missing_bytes, reason));
+        }
         match found {
             Some(found) if positions.0 > 0 && found != positions => {
                 let ((first, last), (from, to)) = (positions, found);
@@ -337,56 +300,9 @@ impl Held {
     }
 }
 
-/// A closed file with the positions of its records.
-struct LogPart {
-    closed: ClosedFile,
-    first: u64,
-    last: u64,
-}
-
-impl LogPart {
-    fn pinned(self, held: &Arc<Held>) -> PinnedLogFile {
-        let ClosedFile { number, size_bytes, is_kept, .. } = self.closed;
-        let name = if is_kept { wal::kept_name(number) } else { wal::file_name(number) };
-        let kind = Kind::Log { number, positions: (self.first, self.last) };
-        let file = PinnedFile { name, size_bytes, kind, held: held.clone() };
-        PinnedLogFile { first: self.first, last: self.last, file }
-    }
-}
-
-/// Holds closed files, under the names that they have and may get.
-fn pin_log_files(
-    store: &Store,
-    closed: &ClosedLog,
-    wanted: impl Fn(&ClosedFile) -> bool,
-) -> (Vec<LogPart>, Pins) {
-    // A file ends where the next one begins.
-    let nexts = closed.files.iter().skip(1).map(|file| file.first).chain([closed.mark.position + 1]);
-    let parts: Vec<LogPart> = closed
-        .files
-        .iter()
-        .zip(nexts)
-        .filter(|(file, _)| wanted(file))
-        .map(|(file, next)| LogPart { closed: file.clone(), first: file.first, last: next.saturating_sub(1) })
-        .collect();
-    let names = parts
-        .iter()
-        .flat_map(|part| [wal::file_name(part.closed.number), wal::kept_name(part.closed.number)])
-        .collect();
-    store.pinned.pin(|| (parts, names))
-}
-
 fn segment_names(root: &Manifest) -> Vec<String> {
     let names = root.segments().into_iter().flat_map(|(id, generation)| {
         [Some(segment_file(id)), (generation > 0).then(|| tombstone_file(id, generation))]
     });
     names.flatten().collect()
-}
-
-impl Store {
-    /// Removes what is kept of the log up to a position.
-    pub(crate) fn release_log(&self, position: u64) -> Result<()> {
-        let _cutting = self.cutting.lock().unwrap_or_else(PoisonError::into_inner);
-        self.log.release(position)
-    }
 }

@@ -6,24 +6,24 @@
 //! The file `RESTORE` stands in the directory from the first step to the last; it says of what copy, and whether the files
 //! are all there. While it stands nothing else opens the directory. An interrupted restore of the same copy goes on: files
 //! that are there were synced before they got their names, and of log that is applied again only what segments do not hold
-//! yet has an effect.
+//! yet has an effect. A copy that is damaged is refused as a whole: no collection is left out.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::catalogue::CATALOGUE;
 use crate::collection::CollectionCore;
 use crate::db::DbOptions;
-use crate::dir::{Dir, DirFile, DirLock, RealDir, corrupt};
+use crate::dir::{Dir, DirFile, DirLock, RealDir, corrupt, io_error};
 use crate::error::{Error, Result};
 use crate::lineage::Lineage;
 use crate::manifest::{MANIFEST_FILE, MANIFEST_NEW_FILE, Manifest};
 use crate::segment;
 use crate::store::Store;
-use crate::verify::Verify;
-use crate::wal::{self, Place, Record};
+use crate::verify::{OnDamage, Verify};
+use crate::wal::{self, Ended, Place, Record};
 
 /// The file that stands in a directory that is not restored to the end.
 pub(crate) const RESTORE_FILE: &str = "RESTORE";
@@ -174,7 +174,15 @@ impl Restore {
         Ok(self.dir.list()?.iter().any(|found| found == name))
     }
 
-    /// Begins to write a file of the copy.
+    /// Reads a file that is there as a whole, for whoever wants to know whether it still is what was written.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses.
+    pub fn reader(&self, name: &str) -> Result<Option<impl Read + Send + use<>>> {
+        self.has(name)?.then(|| self.dir.reader(name)).transpose()
+    }
+
+    /// Begins to write a file of the copy, in the place of one that is there.
     ///
     /// # Errors
     /// [`Error::Invalid`] if no file of a copy has such a name, [`Error::Io`] if the system refuses.
@@ -204,7 +212,9 @@ impl Restore {
             self.dir.sync()?;
             self.write_marker(APPLYING)?;
         }
-        let options = DbOptions { background: false, verify: Verify::OnOpen, ..DbOptions::default() };
+        // Whoever goes on without a damaged collection goes on without the log of it, and calls that restored.
+        let (verify, on_damage) = (Verify::OnOpen, OnDamage::Refuse);
+        let options = DbOptions { background: false, verify, on_damage, ..DbOptions::default() };
         let store = Store::open_locked(self.dir, self.lock, options)?;
         let cores = store.collections().into_iter().map(|core| (core.id, core)).collect();
         let mark = store.log.mark();
@@ -304,20 +314,30 @@ impl OpenedRestore {
     }
 
     /// Carries out the writes of a log file that come after those that are there, as far as `until`; whether that was
-    /// reached. Files are given in the order of their positions.
+    /// reached. Files are given in the order of their positions, each at its start. A file is read twice, first to check it as
+    /// a whole; one of its batches is in memory at a time.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming `log` if the file is damaged or does not follow on what is there; nothing of a damaged one
-    /// is carried out. [`Error::Io`] if the disk refuses.
-    pub fn apply_log(&mut self, bytes: &[u8], until: &Until) -> Result<bool> {
+    /// is carried out. [`Error::Io`] if the file cannot be read or the disk refuses.
+    pub fn apply_log(&mut self, mut file: impl Read + Seek, until: &Until) -> Result<bool> {
         if self.has_reached(until)? {
             return Ok(true);
         }
-        match wal::read_closed(bytes, |place, record| self.apply(place, &record, until)) {
-            Ok(Ok(())) => Ok(false),
-            Ok(Err((offset, reason))) => Err(Error::invalid("log", format!("byte {offset}: {reason}"))),
-            Err(Stop::Reached) => Ok(true),
-            Err(Stop::Failed(error)) => Err(error),
+        let unread = |source| io_error("read", Path::new("a file of the archived log"), source);
+        let failed = |ended: Ended<Error>| match ended {
+            Ended::Damaged((offset, reason)) => Error::invalid("log", format!("byte {offset}: {reason}")),
+            Ended::Unread(source) => unread(source),
+            Ended::Stopped(error) => error,
+        };
+        wal::walk_closed(&mut file, None, |_, _| Ok(())).map_err(failed)?;
+        file.rewind().map_err(unread)?;
+        match wal::walk_closed(&mut file, None, |place, record| self.apply(place, &record, until)) {
+            Ok(()) => Ok(false),
+            Err(Ended::Stopped(Stop::Reached)) => Ok(true),
+            Err(Ended::Stopped(Stop::Failed(error))) => Err(error),
+            Err(Ended::Damaged(fault)) => Err(failed(Ended::Damaged(fault))),
+            Err(Ended::Unread(source)) => Err(unread(source)),
         }
     }
 

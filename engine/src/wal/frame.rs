@@ -148,7 +148,7 @@ pub(super) fn read_file<E>(
 }
 
 /// A file whose header is not what it should be: unfinished, of another version, or damaged.
-fn header_fault(bytes: &[u8]) -> Fault {
+pub(super) fn header_fault(bytes: &[u8]) -> Fault {
     let version = bytes.get(8..12).map(|v| u32::from_le_bytes([v[0], v[1], v[2], v[3]]));
     let sound = bytes.len() >= FILE_HEADER_BYTES
         && bytes[FILE_HEADER_BYTES - 4..FILE_HEADER_BYTES]
@@ -215,13 +215,13 @@ impl Frames {
         Some(FrameHeader { number, position, time_us, length_bytes: decoder.u32().ok()? })
     }
 
-    /// The frame at an offset, if all of it is as it was written, has this number and, where it is known, this position.
-    fn sound_frame<'a>(
+    /// The frame header at an offset, if it is as it was written, has this number and, where it is known, this position.
+    pub(super) fn sound_header(
         self,
-        bytes: &'a [u8],
+        bytes: &[u8],
         offset: usize,
         (number, position): (u64, Option<u64>),
-    ) -> Result<(FrameHeader, Records<'a>), String> {
+    ) -> Result<FrameHeader, String> {
         let header = match self.header_at(bytes, offset) {
             None => return Err("the header of a log frame is damaged".into()),
             Some(found) if found.number != number => {
@@ -235,6 +235,17 @@ impl Frames {
                 return Err(format!("log position {} where {expected} belongs", header.position));
             }
         }
+        Ok(header)
+    }
+
+    /// The frame at an offset, if all of it is as it was written and follows on what is before it.
+    fn sound_frame<'a>(
+        self,
+        bytes: &'a [u8],
+        offset: usize,
+        expected: (u64, Option<u64>),
+    ) -> Result<(FrameHeader, Records<'a>), String> {
+        let header = self.sound_header(bytes, offset, expected)?;
         let start = offset + self.header_bytes();
         let length = header.length_bytes as usize;
         let Some(content) = bytes.get(start..start + length) else {

@@ -35,7 +35,7 @@ use crate::error::Result;
 
 pub(crate) use file_log::{FileLog, LogOptions};
 pub(crate) use names::{file_name, is_log_file, kept_name, kept_number};
-pub(crate) use reading::{check_file, read_closed, read_log_file};
+pub(crate) use reading::{Ended, check_file, read_log_file, walk_closed};
 pub(crate) use salvage::Salvaged;
 
 /// What stands for a record that is not there: it changes nothing.

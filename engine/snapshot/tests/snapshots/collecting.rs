@@ -81,6 +81,59 @@ fn it_gives_way_to_a_snapshot_and_a_snapshot_to_it() {
     copies.repository.take(&db, Some("third"), quietly).unwrap();
 }
 
+/// Two collections shared one mark: whoever ended first removed it, and a snapshot that began then relied on an object that
+/// the other was about to remove.
+#[test]
+fn the_end_of_one_collection_leaves_the_mark_of_another() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    notes.upsert((0..20).map(|id| version_of(id, 1)).collect()).unwrap();
+    copies.repository.take(&db, Some("old"), quietly).unwrap();
+    copies.repository.delete("old").unwrap();
+    let mut steps = 0;
+    copies
+        .repository
+        .collect_garbage(|_| {
+            steps += 1;
+            if steps == 1 {
+                // The first knows by now what it is going to remove. It is put back, as if the second had not seen it.
+                let garbage: Vec<_> =
+                    copies.objects("objects").into_iter().chain(copies.objects("log")).collect();
+                let garbage: Vec<_> = garbage.into_iter().map(|name| (copies.read(&name), name)).collect();
+                Copies::at(&copies).repository.collect_garbage(quietly).unwrap();
+                garbage.iter().for_each(|(bytes, name)| copies.write(name, bytes));
+            }
+            let taken = Copies::at(&copies).repository.take(&db, Some("new"), quietly);
+            assert!(matches!(taken, Err(Error::Busy { .. })), "{taken:?}");
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert!(steps > 1);
+    copies.repository.take(&db, Some("new"), quietly).unwrap();
+    assert!(copies.repository.verify("new", quietly).unwrap().damaged.is_empty());
+}
+
+/// The same of two snapshots that want one name: the one that gives up leaves the mark of the other.
+#[test]
+fn the_end_of_one_snapshot_leaves_the_mark_of_its_namesake() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    copies
+        .repository
+        .take(&db, Some("s"), |_| {
+            let other = Copies::at(&copies).repository.take(&db, Some("s"), |_| ControlFlow::Break(()));
+            assert!(matches!(other, Err(Error::Cancelled)), "{other:?}");
+            let collected = Copies::at(&copies).repository.collect_garbage(quietly);
+            let error = collected.unwrap_err().to_string();
+            assert!(error.contains("snapshot `s` is under way"), "{error}");
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert!(copies.repository.verify("s", quietly).unwrap().damaged.is_empty());
+}
+
 #[test]
 fn marks_of_the_dead_are_removed_after_an_hour() {
     let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
@@ -91,16 +144,16 @@ fn marks_of_the_dead_are_removed_after_an_hour() {
         let then = SystemTime::now() - Duration::from_secs(60 * minutes);
         File::options().write(true).open(copies.path(object)).unwrap().set_modified(then).unwrap();
     };
-    age("pending/dead", 50);
+    age("pending/0123456789abcdef-dead", 50);
     let error = copies.repository.collect_garbage(quietly).unwrap_err();
     assert!(error.to_string().contains("snapshot `dead` is under way"), "{error}");
-    age("pending/dead", 70);
+    age("pending/0123456789abcdef-dead", 70);
     copies.repository.collect_garbage(quietly).unwrap();
-    age("collecting", 50);
+    age("collecting/0", 50);
     assert!(matches!(copies.repository.take(&db, Some("s"), quietly), Err(Error::Busy { .. })));
-    age("collecting", 70);
+    age("collecting/0", 70);
     copies.repository.take(&db, Some("s"), quietly).unwrap();
-    assert!(copies.objects("pending").is_empty() && !copies.path("collecting").exists());
+    assert!(copies.objects("pending").is_empty() && copies.objects("collecting").is_empty());
 }
 
 /// A snapshot that slept for an hour is taken for dead; awake again, it must not name what was collected.
@@ -110,9 +163,7 @@ fn a_snapshot_that_was_given_up_is_none() {
     let db = open_still(data.path());
     db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
     let taken = copies.repository.take(&db, Some("s"), |_| {
-        if copies.path("pending/s").exists() {
-            copies.remove("pending/s");
-        }
+        copies.objects("pending").iter().for_each(|mark| copies.remove(mark));
         ControlFlow::Continue(())
     });
     assert!(matches!(taken, Err(Error::GivenUp { .. })), "{taken:?}");

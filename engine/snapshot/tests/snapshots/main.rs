@@ -3,17 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod collecting;
+mod interrupted;
 mod moments;
 mod support;
 
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use ragstone::{Db, Point, Schema};
-use ragstone_snapshot::{Error, Repository, RestoreRequest, Until, quietly};
+use ragstone_snapshot::{Error, Repository, RestoreRequest, quietly};
 
 use support::{Copies, contents, open, open_still, restored, version_of, writer_ids};
 
@@ -103,6 +103,57 @@ fn what_is_there_is_not_uploaded_again() {
     assert_eq!(segments(&third.snapshot.files), segments(&first.snapshot.files));
 }
 
+/// A directory that was copied, or put back to an older state, uses the names of its files once more for other contents of
+/// the same length. They used to be taken for what earlier snapshots have under those names.
+#[test]
+fn a_name_that_is_used_again_is_another_file() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let open = |path: &std::path::Path| {
+        // No log is kept, so that segments and tombstones alone are what differs.
+        let mut options = ragstone::DbOptions::default();
+        (options.seal_rows, options.background) = (64, false);
+        Db::open_with(path, options).unwrap()
+    };
+    let db = open(data.path());
+    db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    drop(db);
+    let empty = support::copied(data.path());
+    let step = |path: &std::path::Path, name: &str, change: &dyn Fn(&ragstone::Collection)| {
+        let db = open(path);
+        change(&db.collection("notes").unwrap());
+        db.flush().unwrap();
+        let taken = copies.repository.take(&db, Some(name), quietly).unwrap();
+        let (found, _keep) = restored(&copies.repository, &RestoreRequest::snapshot(name));
+        assert_eq!(contents(&found), contents(&db), "{name}");
+        taken
+            .snapshot
+            .files
+            .into_iter()
+            .map(|file| (file.name, file.size_bytes, file.object))
+            .collect::<Vec<_>>()
+    };
+    let rows = |version| {
+        move |notes: &ragstone::Collection| {
+            notes.upsert((0..50).map(|id| version_of(id, version)).collect()).unwrap();
+        }
+    };
+    let without =
+        |id: u64| move |notes: &ragstone::Collection| assert!(notes.delete(&[id.into()]).unwrap().seq > 1);
+    let full = step(data.path(), "full", &rows(1));
+    let other_rows = step(empty.path(), "other-rows", &rows(2));
+    let sealed = support::copied(data.path());
+    let dead = step(data.path(), "dead", &without(3));
+    let other_dead = step(sealed.path(), "other-dead", &without(4));
+    for (kind, first, second) in [("segment-", full, other_rows), ("dead-", dead, other_dead)] {
+        let of = |files: Vec<(String, u64, String)>| {
+            files.into_iter().find(|file| file.0.starts_with(kind)).unwrap()
+        };
+        let (first, second) = (of(first), of(second));
+        assert_eq!((&first.0, first.1), (&second.0, second.1), "one name, one length");
+        assert_ne!(first.2, second.2);
+    }
+}
+
 #[test]
 fn names_are_used_once_and_lists_are_in_order() {
     let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
@@ -172,72 +223,6 @@ fn assert_is_named(copies: &Copies, object: &str, message: &str) {
         Ok(report) => assert_eq!(report.damaged[0].object, object),
         Err(error) => assert!(object == "snapshots/s" && error.to_string().contains(message), "{error}"),
     }
-}
-
-#[test]
-fn an_interrupted_snapshot_is_none_and_goes_on() {
-    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
-    let db = open_still(data.path());
-    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
-    for version in 1..4 {
-        notes.upsert((0..50).map(|id| version_of(id, version)).collect()).unwrap();
-        db.pin().unwrap();
-    }
-    for steps in 0.. {
-        let before = copies.objects("objects").len() + copies.objects("log").len();
-        let mut left = steps;
-        let result = copies.repository.take(&db, Some("s"), |progress| {
-            assert!(progress.bytes <= progress.bytes_total);
-            left -= 1;
-            if left < 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        assert!(copies.objects("pending").is_empty());
-        match result {
-            Err(Error::Cancelled) => assert!(copies.repository.list().unwrap().is_empty()),
-            Ok(taken) => {
-                assert!(steps > 3 && before > 0, "it was interrupted at every step before");
-                assert!(taken.uploaded <= 1, "the rest was there");
-                break;
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-    restored(&copies.repository, &RestoreRequest::newest());
-}
-
-#[test]
-fn an_interrupted_restore_opens_nowhere_and_goes_on() {
-    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
-    let db = open_still(data.path());
-    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
-    for version in 1..4 {
-        notes.upsert((0..50).map(|id| version_of(id, version)).collect()).unwrap();
-        db.flush().unwrap();
-    }
-    copies.repository.take(&db, Some("s"), quietly).unwrap();
-    let last = notes.upsert(vec![version_of(3, 9)]).unwrap();
-    copies.repository.archive(&db, quietly).unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let request = RestoreRequest::until(Until::Position(last.position));
-    for steps in 0.. {
-        let mut left = steps;
-        let result = copies.repository.restore(&request, directory.path(), |_| {
-            left -= 1;
-            if left < 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        if result.is_ok() {
-            assert!(steps > 2, "each file and the log is a step");
-            break;
-        }
-        assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
-        assert!(matches!(Db::open(directory.path()), Err(ragstone::Error::Restoring { .. })));
-        // Not of another snapshot.
-        let other = copies.repository.restore(&RestoreRequest::newest(), directory.path(), quietly);
-        assert!(matches!(other, Err(Error::Engine(ragstone::Error::Invalid { .. }))), "{other:?}");
-    }
-    assert_eq!(contents(&open(directory.path())), contents(&db));
-    let again = copies.repository.restore(&request, directory.path(), quietly).unwrap_err();
-    assert!(again.to_string().contains("is not empty"), "{again}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ragstone::{Db, DbOptions, Schema};
 use ragstone_snapshot::{Error, RestoreRequest, Until, quietly};
 
-use super::support::{Contents, Copies, contents, open_still, restored, version_of};
+use super::support::{Contents, Copies, contents, copied, open_still, restored, version_of};
 
 /// What one write, or one change of the collections, left.
 struct Moment {
@@ -198,19 +198,73 @@ fn a_copied_directory_does_not_spoil_the_archive_of_the_first() {
     let db = open_still(data.path());
     let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
     drop((notes, db));
-    let other = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(data.path()).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), other.path().join(entry.file_name())).unwrap();
-    }
-    for (directory, rows) in [(&data, 1), (&other, 2)] {
+    let others = [copied(data.path()), copied(data.path())];
+    let archive = |directory: &tempfile::TempDir, version: i64, rows: u64| {
         let db = open_still(directory.path());
         let notes = db.collection("notes").unwrap();
-        (0..rows).for_each(|row| assert!(notes.upsert(vec![version_of(row, 1)]).unwrap().seq > row));
-        let archived = copies.repository.archive(&db, quietly);
-        match rows {
-            1 => drop(archived.unwrap()),
-            _ => assert!(matches!(archived, Err(Error::Diverged { .. })), "{archived:?}"),
+        for row in 0..rows {
+            notes.upsert(vec![version_of(row, version)]).unwrap();
         }
+        // Segments have it now: without the archive, what is kept is the only log of it.
+        db.flush().unwrap();
+        let kept = || db.pin_log(0).unwrap().files().len();
+        let before = kept();
+        let archived = copies.repository.archive(&db, quietly);
+        (archived, before, kept())
+    };
+    archive(&data, 1, 1).0.unwrap();
+    // As many writes as the first, of as many bytes, and more of them: neither is taken for what is archived.
+    for (directory, rows) in others.iter().zip([1, 2]) {
+        let (archived, before, after) = archive(directory, 2, rows);
+        assert!(matches!(archived, Err(Error::Diverged { .. })), "{rows} rows: {archived:?}");
+        assert!(before > 0 && before == after, "the only log of these writes stays: {before}, {after}");
     }
+    assert_eq!(archive(&data, 1, 0).0.unwrap().uploaded, 0);
+}
+
+/// A number of a write stands for nothing without its collection: a snapshot that was taken after the collection was deleted
+/// is no way to a write of it, though it is the newest.
+#[test]
+fn a_write_of_a_deleted_collection_is_a_moment() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    copies.repository.take(&db, Some("s0"), quietly).unwrap();
+    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    let early = notes.upsert(vec![version_of(1, 1)]).unwrap().seq;
+    notes.upsert(vec![version_of(1, 2)]).unwrap();
+    copies.repository.take(&db, Some("s1"), quietly).unwrap();
+    let late = notes.upsert(vec![version_of(1, 3)]).unwrap().seq;
+    copies.repository.archive(&db, quietly).unwrap();
+    db.delete_collection("notes").unwrap();
+    copies.repository.take(&db, Some("s2"), quietly).unwrap();
+    // Before the first snapshot that has the collection, and after it.
+    for (seq, version) in [(early, 1), (late, 3)] {
+        let until = Until::Write { collection: "notes".into(), seq };
+        let (found, _keep) = restored(&copies.repository, &RestoreRequest::until(until));
+        assert_eq!(contents(&found)["notes"][&1], version);
+    }
+}
+
+/// Two who archive at the very same time may both find nothing there. Nobody can tell then which of the two histories is meant.
+#[test]
+fn log_of_two_histories_is_not_restored_from() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    copies.repository.take(&db, Some("s"), quietly).unwrap();
+    let before = copies.objects("log");
+    let last = notes.upsert(vec![version_of(1, 1)]).unwrap().position;
+    copies.repository.archive(&db, quietly).unwrap();
+    let object = copies.objects("log").into_iter().find(|object| !before.contains(object)).unwrap();
+    let (head, hash) = object.rsplit_once('-').unwrap();
+    copies.write(&format!("{head}-{}", hash.chars().rev().collect::<String>()), b"another history");
+    let directory = tempfile::tempdir().unwrap();
+    let request = RestoreRequest::until(Until::Position(last));
+    let error = copies.repository.restore(&request, directory.path(), quietly).unwrap_err();
+    assert!(matches!(error, Error::Diverged { .. }), "{error}");
+    let found = copies.repository.verify("s", quietly).unwrap();
+    assert!(found.position < last && found.damaged[0].reason.contains("same lineage"), "{found:?}");
+    let archived = copies.repository.archive(&db, quietly);
+    assert!(matches!(archived, Err(Error::Diverged { .. })), "nothing is released: {archived:?}");
+    restored(&copies.repository, &RestoreRequest::snapshot("s"));
 }

@@ -84,6 +84,16 @@ fn open_with(path: &Path, background: bool) -> Db {
     Db::open_with(path, options).unwrap()
 }
 
+/// The same files once more, as a copy of the directory, or a disk that is put back, has them.
+pub(crate) fn copied(path: &Path) -> tempfile::TempDir {
+    let other = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(path).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), other.path().join(entry.file_name())).unwrap();
+    }
+    other
+}
+
 /// A restored database, with its directory.
 pub(crate) fn restored(repository: &Repository, request: &RestoreRequest) -> (Db, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
