@@ -37,12 +37,14 @@ pub enum Mutant {
     SealDropsLastRow,
     /// The manifest takes its place without a sync of the directory. Only a machine without power shows it.
     ManifestWithoutDirectorySync,
+    /// A copy is made of the log files that are ended, and the one that is being written is forgotten.
+    CopyWithoutOpenLog,
 }
 
 #[cfg(feature = "faults")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 7] = [
+    pub const ALL: [Mutant; 8] = [
         Mutant::AcknowledgeBeforeLog,
         Mutant::AcknowledgeBeforeSync,
         Mutant::CutLogBeforeManifest,
@@ -50,6 +52,7 @@ impl Mutant {
         Mutant::DropLastFrame,
         Mutant::SealDropsLastRow,
         Mutant::ManifestWithoutDirectorySync,
+        Mutant::CopyWithoutOpenLog,
     ];
 
     /// Its name on a command line.
@@ -62,6 +65,7 @@ impl Mutant {
             Mutant::DropLastFrame => "drop-last-frame",
             Mutant::SealDropsLastRow => "seal-drops-last-row",
             Mutant::ManifestWithoutDirectorySync => "manifest-without-directory-sync",
+            Mutant::CopyWithoutOpenLog => "copy-without-open-log",
         }
     }
 

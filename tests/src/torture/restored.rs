@@ -1,0 +1,211 @@
+//! What is in the archive against what must be: after a kill every snapshot that was acknowledged is listed, its objects are
+//! there, and what is restored from it is a state that the model knows; one that was not acknowledged is listed whole or not
+//! at all.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use ragstone::{Db, Verify};
+use ragstone_snapshot::{Error, Repository, RestoreRequest, Snapshot, Until, quietly};
+
+use super::compare::{Findings, explain, read};
+use super::copies::Span;
+use super::model::Model;
+use super::workload::{Random, Workload, options};
+
+/// Older than any mark of the living.
+const DEAD: Duration = Duration::from_secs(2 * 3600);
+
+/// The archive beside a database.
+pub(super) struct Archive {
+    dir: PathBuf,
+    /// Where copies are restored to.
+    scratch: PathBuf,
+}
+
+/// Where the archive of a database is.
+pub(super) fn archive_of(database: &Path) -> PathBuf {
+    database.with_extension("archive")
+}
+
+impl Archive {
+    /// Makes it.
+    pub(super) fn begin(database: &Path) -> io::Result<Self> {
+        let dir = archive_of(database);
+        fs::create_dir_all(&dir)?;
+        Ok(Self { dir, scratch: database.with_extension("restored") })
+    }
+
+    /// Compares. Always what the kill may have left half done; the newest copy if the kill was in a snapshot; now and then an
+    /// older one, the archived log, and what is there that nobody needs.
+    pub(super) fn compare(&self, model: &mut Model, random: &mut Random, was_snapshot: bool) -> Findings {
+        let mut findings = Findings::default();
+        let result = self.compare_all(model, random, was_snapshot, &mut findings);
+        if let Err(error) = result {
+            findings.corrupt(format!("the archive: {error}"));
+            let newest = model.copies.newest().and_then(|name| model.copies.snapshots.get(name));
+            findings.lost_rows(newest.map_or(0, |copy| live_rows(&copy.spans)));
+        }
+        findings
+    }
+
+    fn compare_all(
+        &self,
+        model: &mut Model,
+        random: &mut Random,
+        was_snapshot: bool,
+        findings: &mut Findings,
+    ) -> Result<(), Error> {
+        let repository = Repository::open(&self.dir.display().to_string())?;
+        let listed = repository.list()?;
+        let names = listed.iter().map(|snapshot| snapshot.name.clone()).collect();
+        let settled = model.copies.settle(&names);
+        for (name, copy) in settled.lost {
+            findings.lost(format!("snapshot {name}"));
+            findings.lost_rows(live_rows(&copy.spans));
+        }
+        settled.phantom.iter().for_each(|name| findings.phantom(format!("snapshot {name}")));
+        listed.iter().for_each(|snapshot| self.find_objects(snapshot, findings));
+        if random.below(6) == 0 {
+            self.collect(&repository, &listed, findings)?;
+        }
+        self.age_marks().map_err(|source| Error::File { file: "the marks".into(), source })?;
+        let mut chosen: BTreeSet<String> = settled.unanswered.into_iter().collect();
+        if was_snapshot {
+            chosen.extend(model.copies.newest().cloned());
+        }
+        if random.below(4) == 0 {
+            let older = random.below(model.copies.snapshots.len() as u64) as usize;
+            chosen.extend(model.copies.snapshots.keys().nth(older).cloned());
+        }
+        for name in chosen {
+            let Some(copy) = model.copies.snapshots.get(&name) else { continue };
+            let request = RestoreRequest::snapshot(&name);
+            self.restore(&repository, &request, (model.workload, &copy.spans), findings);
+        }
+        if random.below(4) == 0
+            && let Some(moment) = model.copies.moment.as_ref().filter(|_| model.copies.leads_to_moment())
+        {
+            let request = RestoreRequest::until(Until::Position(moment.position));
+            self.restore(&repository, &request, (model.workload, &moment.spans), findings);
+        }
+        Ok(())
+    }
+
+    /// Whether everything that a snapshot names is there.
+    fn find_objects(&self, snapshot: &Snapshot, findings: &mut Findings) {
+        for file in &snapshot.files {
+            let there = fs::metadata(self.dir.join(&file.object)).map(|found| found.len());
+            if there.ok() != Some(file.size_bytes) {
+                findings.lost(format!("{} of snapshot {}, {}", file.name, snapshot.name, file.object));
+            }
+        }
+    }
+
+    /// Restores a copy and compares it with what it may be.
+    fn restore(
+        &self,
+        repository: &Repository,
+        request: &RestoreRequest,
+        (workload, spans): (Workload, &[Span]),
+        findings: &mut Findings,
+    ) {
+        let mut own = Findings::default();
+        // What an earlier torture left there, or the one before.
+        let _ = fs::remove_dir_all(&self.scratch);
+        let found = repository.restore(request, &self.scratch, quietly).and_then(|_| {
+            let mut options = options();
+            (options.verify, options.background) = (Verify::OnOpen, false);
+            let db = Db::open_with(&self.scratch, options)?;
+            Ok(read(&db, &mut own)?)
+        });
+        match found {
+            Ok(found) => {
+                for (thread, (span, found)) in spans.iter().zip(&found).enumerate() {
+                    let states = span.states(workload, thread as u64);
+                    if !states.contains(found) {
+                        explain(thread, &states, found, &mut own);
+                    }
+                }
+            }
+            Err(error) => {
+                own.corrupt(error.to_string());
+                own.lost_rows(live_rows(spans));
+            }
+        }
+        own.stories.iter_mut().for_each(|story| story.push_str(&format!(", restored by {request:?}")));
+        findings.add(own);
+        if findings.is_empty() {
+            let _ = fs::remove_dir_all(&self.scratch);
+        }
+    }
+
+    /// A collection gives way to a mark that may be of the living, and leaves nothing that is not needed once it is not.
+    fn collect(
+        &self,
+        repository: &Repository,
+        listed: &[Snapshot],
+        findings: &mut Findings,
+    ) -> Result<(), Error> {
+        let read = |below: &str| {
+            files(&self.dir.join(below)).map_err(|source| Error::File { file: below.to_owned(), source })
+        };
+        if !read("pending")?.is_empty()
+            && !matches!(repository.collect_garbage(quietly), Err(Error::Busy { .. }))
+        {
+            findings.corrupt("a collection did not give way to a snapshot".into());
+        }
+        self.age_marks().map_err(|source| Error::File { file: "the marks".into(), source })?;
+        let collected = repository.collect_garbage(quietly)?;
+        let again = repository.collect_garbage(quietly)?;
+        if (again.removed, again.kept) != (0, collected.kept) {
+            findings.corrupt(format!("collected twice: {collected:?}, {again:?}"));
+        }
+        let named: BTreeSet<&str> =
+            listed.iter().flat_map(|snapshot| &snapshot.files).map(|file| file.object.as_str()).collect();
+        let mut left = read("objects")?;
+        left.retain(|path| {
+            !path.strip_prefix(&self.dir).is_ok_and(|name| named.contains(&*name.to_string_lossy()))
+        });
+        left.extend(read("pending")?);
+        left.extend(Some(self.dir.join("collecting")).filter(|mark| mark.exists()));
+        for path in left {
+            findings.phantom(format!("{} after a collection", path.display()));
+        }
+        Ok(())
+    }
+
+    /// Nobody is at work, and an hour goes by.
+    fn age_marks(&self) -> io::Result<()> {
+        let mut marks = files(&self.dir.join("pending"))?;
+        marks.extend(Some(self.dir.join("collecting")).filter(|mark| mark.exists()));
+        for mark in marks {
+            File::options().append(true).open(mark)?.set_modified(SystemTime::now() - DEAD)?;
+        }
+        Ok(())
+    }
+}
+
+fn live_rows(spans: &[Span]) -> u64 {
+    let rows = spans.iter().flat_map(|span| span.rows.values()).flat_map(|rows| rows.values());
+    rows.filter(|row| row.is_live).count() as u64
+}
+
+/// Every file below a folder, which may not be there.
+fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() { folders.push(entry.path()) } else { found.push(entry.path()) }
+        }
+    }
+    Ok(found)
+}
