@@ -72,7 +72,7 @@ impl Archive {
         if random.below(6) == 0 {
             self.collect(&repository, &listed, findings)?;
         }
-        self.age_marks().map_err(|source| Error::File { file: "the marks".into(), source })?;
+        self.age().map_err(|source| Error::File { file: "the marks".into(), source })?;
         let mut chosen: BTreeSet<String> = settled.unanswered.into_iter().collect();
         if was_snapshot {
             chosen.extend(model.copies.newest().cloned());
@@ -153,12 +153,16 @@ impl Archive {
         let read = |below: &str| {
             files(&self.dir.join(below)).map_err(|source| Error::File { file: below.to_owned(), source })
         };
-        if !read("pending")?.is_empty()
+        let is_fresh = |mark: &PathBuf| {
+            let time = fs::metadata(mark).and_then(|mark| mark.modified());
+            !is_staged(mark) && time.is_ok_and(|time| time.elapsed().is_ok_and(|age| age < DEAD / 4))
+        };
+        if read("pending")?.iter().any(is_fresh)
             && !matches!(repository.collect_garbage(quietly), Err(Error::Busy { .. }))
         {
             findings.corrupt("a collection did not give way to a snapshot".into());
         }
-        self.age_marks().map_err(|source| Error::File { file: "the marks".into(), source })?;
+        self.age().map_err(|source| Error::File { file: "the marks".into(), source })?;
         let collected = repository.collect_garbage(quietly)?;
         let again = repository.collect_garbage(quietly)?;
         if (again.removed, again.kept) != (0, collected.kept) {
@@ -166,27 +170,36 @@ impl Archive {
         }
         let named: BTreeSet<&str> =
             listed.iter().flat_map(|snapshot| &snapshot.files).map(|file| file.object.as_str()).collect();
-        let mut left = read("objects")?;
-        left.retain(|path| {
-            !path.strip_prefix(&self.dir).is_ok_and(|name| named.contains(&*name.to_string_lossy()))
-        });
-        left.extend(read("pending")?);
-        left.extend(Some(self.dir.join("collecting")).filter(|mark| mark.exists()));
+        let is_left = |path: &PathBuf| {
+            let name = path.strip_prefix(&self.dir).unwrap_or(path).to_string_lossy();
+            let is_object = name.starts_with("objects/") && !named.contains(&*name);
+            is_object || name.starts_with("pending/") || name == "collecting" || is_staged(path)
+        };
+        let mut left = read("")?;
+        left.retain(is_left);
         for path in left {
             findings.phantom(format!("{} after a collection", path.display()));
         }
         Ok(())
     }
 
-    /// Nobody is at work, and an hour goes by.
-    fn age_marks(&self) -> io::Result<()> {
-        let mut marks = files(&self.dir.join("pending"))?;
-        marks.extend(Some(self.dir.join("collecting")).filter(|mark| mark.exists()));
-        for mark in marks {
-            File::options().append(true).open(mark)?.set_modified(SystemTime::now() - DEAD)?;
+    /// Nobody is at work, and an hour goes by: for marks and for what is half written.
+    fn age(&self) -> io::Result<()> {
+        let mut left = files(&self.dir)?;
+        left.retain(|path| {
+            let is_mark = path.starts_with(self.dir.join("pending")) || path.ends_with("collecting");
+            is_mark || is_staged(path)
+        });
+        for path in left {
+            File::options().append(true).open(path)?.set_modified(SystemTime::now() - DEAD)?;
         }
         Ok(())
     }
+}
+
+/// Whether a file was to be an object and is not whole.
+fn is_staged(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().contains('#'))
 }
 
 fn live_rows(spans: &[Span]) -> u64 {
