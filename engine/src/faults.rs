@@ -8,7 +8,8 @@
 //! that loses something, so whoever claims to test that nothing is lost must find it.
 //!
 //! A point is named `work.step`. The works `write`, `seal`, `merge`, `snapshot` and `recovery` say what is being done;
-//! steps of the works `commit` and `manifest` belong to whatever this thread was at before.
+//! steps of the works `commit` and `manifest` belong to whatever this thread was at before. Of a snapshot only the holding
+//! is the engine's; for the steps of the copying, the torture brings an object store that stops at each change.
 //!
 //! **Why not a crate.** The `fail` crate keeps a registry of actions by name, parsed from texts, and brings a generator of
 //! random numbers. What is needed is one function, and mutants besides, which it does not have.

@@ -222,3 +222,90 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::THREADS;
+    use super::super::archive::{Access, Archivist};
+    use super::super::compare::make_shared;
+    use super::super::workload::{Operation, batch, schema};
+    use super::*;
+
+    /// A database, its archive with some snapshots, and what the model says of them.
+    fn worked(dir: &Path) -> (Archive, Model) {
+        let database = dir.join("database");
+        let (archive, db) =
+            (Archive::begin(&database).unwrap(), Db::open_with(&database, options()).unwrap());
+        make_shared(&db).unwrap();
+        let mut model = Model::new(Workload { seed: 5 });
+        let access = Access { hook: Arc::new(|_| ()), manifest_first: false };
+        for thread in 0..THREADS {
+            let archivist = Archivist::new(&archive_of(&database), thread, access.clone()).unwrap();
+            for number in 1..120 {
+                let operation = model.operation(thread as usize, number);
+                match &operation {
+                    Operation::Write { collection, changes } => {
+                        let collection = db.collection(collection).unwrap();
+                        collection.write(batch(thread, number, changes)).unwrap();
+                    }
+                    Operation::Create(name) => {
+                        drop(db.create_collection(name, schema(name).unwrap()).unwrap())
+                    }
+                    Operation::Remove(name) => db.delete_collection(name).unwrap(),
+                    Operation::Snapshot => assert!(archivist.perform(&db, number, &operation).unwrap()),
+                    // They change no row.
+                    _ => continue,
+                }
+                model.submit(thread as usize, number);
+                model.acknowledge(thread as usize, number);
+            }
+        }
+        assert!(model.copies.snapshots.len() > 2, "a seed with too few snapshots");
+        (archive, model)
+    }
+
+    #[test]
+    fn a_sound_archive_passes_and_each_harm_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let (archive, model) = worked(dir.path());
+        let compare = |seed: u64| {
+            let mut model = model.clone();
+            archive.compare(&mut model, &mut Random(seed), true)
+        };
+        for seed in 0..8 {
+            let findings = compare(seed);
+            assert!(findings.is_empty(), "{findings:?}");
+        }
+        let newest = model.copies.newest().unwrap();
+        let repository = Repository::open(&archive.dir.display().to_string()).unwrap();
+        let named = repository.snapshot(newest).unwrap();
+        let object = archive.dir.join(&named.files.last().unwrap().object);
+        let bytes = fs::read(&object).unwrap();
+
+        let mut damaged = bytes.clone();
+        damaged[bytes.len() / 2] ^= 1;
+        fs::write(&object, damaged).unwrap();
+        assert!(compare(0).lost > 0 && compare(0).corrupt > 0, "a flipped bit");
+        fs::write(&object, &bytes[1..]).unwrap();
+        assert!(compare(0).lost > 0, "a short object");
+        fs::write(&object, bytes).unwrap();
+        assert!(compare(0).is_empty());
+
+        let mut other = model.clone();
+        let span = &mut other.copies.snapshots.get_mut(newest).unwrap().spans[0];
+        span.rows.values_mut().flat_map(|rows| rows.values_mut()).for_each(|row| row.version += 1_000);
+        assert!(
+            archive.compare(&mut other, &mut Random(0), true).lost > 0,
+            "rows older than acknowledged ones"
+        );
+
+        repository.delete(newest).unwrap();
+        let first = compare(0);
+        assert!(first.lost > 0 && first.stories[0].contains(newest), "{first:?}");
+        let mut other = model.clone();
+        other.copies.snapshots.clear();
+        assert!(archive.compare(&mut other, &mut Random(0), true).phantom > 0, "snapshots that nobody took");
+    }
+}
