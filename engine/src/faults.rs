@@ -8,7 +8,8 @@
 //! that loses something, so whoever claims to test that nothing is lost must find it.
 //!
 //! A point is named `work.step`. The works `write`, `seal`, `merge`, `snapshot` and `recovery` say what is being done;
-//! steps of the works `commit` and `manifest` belong to whatever this thread was at before.
+//! steps of the works `commit` and `manifest` belong to whatever this thread was at before. Of a snapshot only the holding
+//! is the engine's; for the steps of the copying, the torture brings an object store that stops at each change.
 //!
 //! **Why not a crate.** The `fail` crate keeps a registry of actions by name, parsed from texts, and brings a generator of
 //! random numbers. What is needed is one function, and mutants besides, which it does not have.
@@ -37,12 +38,14 @@ pub enum Mutant {
     SealDropsLastRow,
     /// The manifest takes its place without a sync of the directory. Only a machine without power shows it.
     ManifestWithoutDirectorySync,
+    /// A copy is made of the log files that are ended, and the one that is being written is forgotten.
+    CopyWithoutOpenLog,
 }
 
 #[cfg(feature = "faults")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 7] = [
+    pub const ALL: [Mutant; 8] = [
         Mutant::AcknowledgeBeforeLog,
         Mutant::AcknowledgeBeforeSync,
         Mutant::CutLogBeforeManifest,
@@ -50,6 +53,7 @@ impl Mutant {
         Mutant::DropLastFrame,
         Mutant::SealDropsLastRow,
         Mutant::ManifestWithoutDirectorySync,
+        Mutant::CopyWithoutOpenLog,
     ];
 
     /// Its name on a command line.
@@ -62,6 +66,7 @@ impl Mutant {
             Mutant::DropLastFrame => "drop-last-frame",
             Mutant::SealDropsLastRow => "seal-drops-last-row",
             Mutant::ManifestWithoutDirectorySync => "manifest-without-directory-sync",
+            Mutant::CopyWithoutOpenLog => "copy-without-open-log",
         }
     }
 

@@ -6,17 +6,18 @@ use std::ops::ControlFlow;
 use ragstone::Lineage;
 
 use crate::error::Result;
-use crate::guard::Mark;
+use crate::guard::{DEAD_AFTER, Mark};
 use crate::manifest::Snapshot;
 use crate::names::{LOG, LogObject, OBJECTS};
 use crate::progress::{Meter, Progress};
 use crate::repository::Repository;
+use crate::staged;
 
 /// What was collected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Collected {
-    /// Objects removed.
+    /// Objects and unfinished files removed.
     pub removed: usize,
     /// Their bytes.
     pub removed_bytes: u64,
@@ -50,13 +51,14 @@ impl Needed {
 }
 
 impl Repository {
-    /// Removes every object that no snapshot names, and archived log that no snapshot leads to. Safe beside archiving,
-    /// restoring and deleting; a snapshot is not taken meanwhile. Nothing is removed if a snapshot's manifest is damaged: what
-    /// it named is not known.
+    /// Removes every object that no snapshot names, archived log that no snapshot leads to, and from a directory what a
+    /// process that died left half written, an hour ago or more. Safe beside archiving, restoring and deleting; a snapshot is
+    /// not taken meanwhile. Nothing is removed if a snapshot's manifest is damaged: what it named is not known.
     ///
     /// # Errors
     /// [`Error::Busy`](crate::Error::Busy) beside a snapshot; [`Error::Damaged`](crate::Error::Damaged),
-    /// [`Error::Store`](crate::Error::Store), [`Error::Cancelled`](crate::Error::Cancelled).
+    /// [`Error::Store`](crate::Error::Store), [`Error::File`](crate::Error::File) if an unfinished file cannot be removed,
+    /// [`Error::Cancelled`](crate::Error::Cancelled).
     pub fn collect_garbage(
         &self,
         mut progress: impl FnMut(Progress) -> ControlFlow<()>,
@@ -72,7 +74,20 @@ impl Repository {
                 if needed.needs(&name) { collected.kept += 1 } else { garbage.push((name, meta.size)) }
             }
         }
-        let mut meter = Meter::new(garbage.iter().map(|(_, size)| size).sum(), &mut progress);
+        let staged = match &self.directory {
+            Some(directory) => staged::find(directory, mark.time()?.into(), DEAD_AFTER)?,
+            None => Vec::new(),
+        };
+        let sizes = garbage.iter().map(|(_, size)| size).chain(staged.iter().map(|file| &file.size_bytes));
+        let mut meter = Meter::new(sizes.sum(), &mut progress);
+        for file in staged {
+            mark.renew()?;
+            meter.advance(0)?;
+            file.remove()?;
+            collected.removed += 1;
+            collected.removed_bytes += file.size_bytes;
+            meter.advance(file.size_bytes)?;
+        }
         for (name, size_bytes) in garbage {
             mark.renew()?;
             meter.advance(0)?;

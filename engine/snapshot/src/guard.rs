@@ -27,7 +27,7 @@ use crate::repository::Repository;
 /// Marks are put anew so often.
 const RENEWED_AFTER: Duration = Duration::from_secs(300);
 /// Older ones are of the dead.
-const DEAD_AFTER: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+pub(crate) const DEAD_AFTER: Duration = Duration::from_secs(3600);
 
 /// A mark that stands while somebody works.
 pub(crate) struct Mark<'a> {
@@ -67,15 +67,21 @@ impl<'a> Mark<'a> {
             return Ok(());
         }
         // The store's clock: that of this machine may be another.
-        let own = self.repository.find(&self.object)?;
-        let now = own.ok_or_else(|| Error::Missing { object: self.object.clone() })?.last_modified;
+        let now = self.time()?;
         for other in others {
-            if now.signed_duration_since(other.last_modified) < DEAD_AFTER {
+            let age = now.signed_duration_since(other.last_modified).to_std();
+            if !age.is_ok_and(|age| age >= DEAD_AFTER) {
                 return Err(Error::Busy { what: what(&other) });
             }
             self.repository.remove(&self.repository.name_of(&other.location))?;
         }
         Ok(())
+    }
+
+    /// When the mark was put, by the store's clock.
+    pub(crate) fn time(&self) -> Result<chrono::DateTime<chrono::Utc>> {
+        let own = self.repository.find(&self.object)?;
+        Ok(own.ok_or_else(|| Error::Missing { object: self.object.clone() })?.last_modified)
     }
 
     /// To be called now and then.

@@ -69,6 +69,7 @@ mod place;
 mod progress;
 mod repository;
 mod restore;
+mod staged;
 mod take;
 mod verify;
 

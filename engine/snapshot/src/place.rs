@@ -17,8 +17,15 @@ use url::Url;
 
 use crate::error::{Error, Result};
 
-/// A store and the prefix of every object in it.
-pub(crate) type Place = (Arc<dyn ObjectStore>, Path);
+/// A store.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    /// Of every object in it.
+    pub(crate) prefix: Path,
+    /// Where its files are, if it is a directory.
+    pub(crate) directory: Option<PathBuf>,
+}
 
 /// The store that a URL names. A directory is made if `makes` says so.
 pub(crate) fn open(url: &str, makes: bool) -> Result<Place> {
@@ -40,7 +47,10 @@ pub(crate) fn open(url: &str, makes: bool) -> Result<Place> {
         _ => None,
     };
     match built {
-        Some(store) => Ok((store.map_err(|error| refused(error.to_string()))?, prefix)),
+        Some(store) => {
+            let store = store.map_err(|error| refused(error.to_string()))?;
+            Ok(Place { store, prefix, directory: None })
+        }
         None => Err(refused(format!("snapshots cannot be kept at {}://", parsed.scheme()))),
     }
 }
@@ -51,7 +61,8 @@ fn directory(url: &str, path: PathBuf, makes: bool) -> Result<Place> {
         std::fs::create_dir_all(&path).map_err(|error| failed(error.to_string()))?;
     }
     let store = LocalFileSystem::new_with_prefix(&path).map_err(|error| failed(error.to_string()))?;
-    Ok((Arc::new(store.with_fsync(true)), Path::default()))
+    let store = Arc::new(store.with_fsync(true));
+    Ok(Place { store, prefix: Path::default(), directory: Some(path) })
 }
 
 /// A store, if this build has its kind.

@@ -1,6 +1,7 @@
 //! A place with snapshots, and the few things that are done to its objects.
 
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::hash::{Hash, Hasher, was_cut};
 use crate::manifest::Snapshot;
 use crate::names::{SNAPSHOTS, last_part};
-use crate::place;
+use crate::place::{self, Place};
 use crate::progress::Meter;
 
 /// Bytes of a part of an upload, as long as the parts are not too many.
@@ -35,6 +36,8 @@ pub(crate) const MANIFEST_BYTES_MAX: u64 = if cfg!(test) { 64 << 10 } else { 1 <
 pub struct Repository {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
+    /// Where its files are, if this crate made it one of a directory.
+    pub(crate) directory: Option<PathBuf>,
     runtime: Runtime,
 }
 
@@ -62,8 +65,7 @@ impl Repository {
     /// # Errors
     /// [`Error::Place`] if it cannot be one, or is a directory that does not exist.
     pub fn open(url: &str) -> Result<Self> {
-        let (store, prefix) = place::open(url, false)?;
-        Self::with_store(store, prefix)
+        Self::at(place::open(url, false)?)
     }
 
     /// As [`open`](Self::open), but a directory that does not exist is made.
@@ -71,8 +73,7 @@ impl Repository {
     /// # Errors
     /// As there.
     pub fn open_or_make(url: &str) -> Result<Self> {
-        let (store, prefix) = place::open(url, true)?;
-        Self::with_store(store, prefix)
+        Self::at(place::open(url, true)?)
     }
 
     /// A place in a store of one's own making.
@@ -80,9 +81,14 @@ impl Repository {
     /// # Errors
     /// [`Error::File`] if the system refuses a runtime.
     pub fn with_store(store: Arc<dyn ObjectStore>, prefix: Path) -> Result<Self> {
+        Self::at(Place { store, prefix, directory: None })
+    }
+
+    fn at(place: Place) -> Result<Self> {
+        let Place { store, prefix, directory } = place;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| Error::File { file: "the runtime".into(), source })?;
-        Ok(Self { store, prefix, runtime })
+        Ok(Self { store, prefix, directory, runtime })
     }
 
     /// Every snapshot, oldest first.

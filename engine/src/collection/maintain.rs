@@ -248,8 +248,10 @@ impl CollectionCore {
         faults::point("commit.tombstones");
         store.dir.sync()?;
         if faults::is(Mutant::CutLogBeforeManifest) {
-            let of_this = |id| if id == self.id { stored_seq } else { store.stored_seq(id) };
-            store.log.cut(u64::MAX, &of_this)?;
+            let manifest = store.manifest.current();
+            let of_others = |id| manifest.collections.get(&id).map_or(u64::MAX, |entry| entry.stored_seq);
+            let stored = |id| if id == self.id { stored_seq } else { of_others(id) };
+            store.log.cut(u64::MAX, &stored)?;
         }
         faults::point("commit.files");
         let void = store.catalogue_void();

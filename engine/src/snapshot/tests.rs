@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Pin, Restore, Until};
 use crate::dir::Dir;
 use crate::dir::memory::MemoryDir;
+use crate::faults::{Mutant, with};
 use crate::wal::Record;
 use crate::{Db, DbOptions, Error, Metric, Point, Result, Schema, ScrollRequest, Value};
 
@@ -119,6 +120,18 @@ fn what_is_pinned_stays_while_merges_remove_it() {
     let target = MemoryDir::new();
     copied.restore(&target, &Until::End).unwrap();
     assert_eq!(contents(&open(&target).unwrap()), before);
+}
+
+/// A test of the torture's tests: this store makes copies that lack what was acknowledged last.
+#[test]
+fn the_mutant_forgets_the_log_that_is_being_written() {
+    let dir = MemoryDir::new();
+    let db = open(&dir).unwrap();
+    db.create_collection("a", schema()).unwrap();
+    let written = write(&db, 0..4, 1);
+    let forgetful = with(Mutant::CopyWithoutOpenLog, || db.pin().unwrap().position());
+    assert!(forgetful < written, "{forgetful}");
+    assert_eq!(db.pin().unwrap().position(), written);
 }
 
 #[test]

@@ -8,8 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ragstone::faults::Mutant;
-use ragstone_tests::torture::{Torture, Writer};
+use ragstone_tests::torture::{Mistake, Torture, Writer};
 
 const USAGE: &str = "usage: torture [--minutes N] [--seed S] [--dir DIR] [--mutant NAME]";
 
@@ -18,7 +17,7 @@ struct Arguments {
     minutes: Option<f64>,
     seed: u64,
     dir: Option<PathBuf>,
-    mutant: Option<Mutant>,
+    mistake: Option<Mistake>,
 }
 
 impl Arguments {
@@ -35,7 +34,7 @@ impl Arguments {
                 }
                 "--seed" => arguments.seed = value.parse().map_err(wrong)?,
                 "--dir" => arguments.dir = Some(value.into()),
-                "--mutant" => arguments.mutant = Some(mutant(value)?),
+                "--mutant" => arguments.mistake = Some(mistake(value)?),
                 _ => return Err(format!("there is no option {word}")),
             }
         }
@@ -43,11 +42,9 @@ impl Arguments {
     }
 }
 
-fn mutant(name: &str) -> Result<Mutant, String> {
-    let seen = Mutant::ALL.into_iter().filter(|mutant| mutant.is_seen_by_kills());
-    let known: Vec<&str> = seen.clone().map(Mutant::name).collect();
-    let found = seen.into_iter().find(|mutant| mutant.name() == name);
-    found.ok_or_else(|| format!("--mutant {name}: none of {}", known.join(", ")))
+fn mistake(name: &str) -> Result<Mistake, String> {
+    let known: Vec<&str> = Mistake::all().map(Mistake::name).collect();
+    Mistake::named(name).ok_or_else(|| format!("--mutant {name}: none of {}", known.join(", ")))
 }
 
 fn main() -> ExitCode {
@@ -87,16 +84,16 @@ fn torture(arguments: Arguments) -> Result<ExitCode, String> {
         dir: arguments.dir.unwrap_or_else(|| own.path().to_path_buf()),
         seed: arguments.seed,
         time: Duration::from_secs_f64(60.0 * arguments.minutes.unwrap_or(1.0)),
-        mutant: arguments.mutant,
+        mistake: arguments.mistake,
     };
     let report = torture.run().map_err(|error| error.to_string())?;
     println!("{}", report.json());
-    let is_as_it_should_be = report.findings.is_empty() == torture.mutant.is_none();
-    if !is_as_it_should_be || torture.mutant.is_some() {
+    let is_as_it_should_be = report.findings.is_empty() == torture.mistake.is_none();
+    if !is_as_it_should_be || torture.mistake.is_some() {
         // What was left is worth a look.
         eprintln!("the databases are in {}", torture.dir.display());
     }
-    if !report.findings.is_empty() && torture.mutant.is_none() {
+    if !report.findings.is_empty() && torture.mistake.is_none() {
         let _ = own.keep();
     }
     Ok(if is_as_it_should_be { ExitCode::SUCCESS } else { ExitCode::FAILURE })

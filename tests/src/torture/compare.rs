@@ -5,10 +5,11 @@
 //! is everything that contradicts itself: files that do not open, rows that are not what their operation wrote, counts
 //! that differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ragstone::{Collection, Db, Error, Point, ScrollRequest, SearchRequest};
 
+use super::THREADS;
 use super::model::{Model, Rows, Written};
 use super::workload::{Random, Row, shared_name, version_of};
 
@@ -59,7 +60,7 @@ impl Findings {
         self.stories.push(format!("lost: {story}"));
     }
 
-    fn phantom(&mut self, story: String) {
+    pub(super) fn phantom(&mut self, story: String) {
         self.phantom += 1;
         self.stories.push(format!("phantom: {story}"));
     }
@@ -68,7 +69,7 @@ impl Findings {
 /// Compares everything, and settles in the model what became of the operations under way.
 pub(super) fn compare(db: &Db, model: &mut Model, random: &mut Random) -> Findings {
     let mut findings = Findings::default();
-    match read(db, model, &mut findings) {
+    match read(db, &mut findings) {
         Ok(found) => {
             for (thread, state) in model.threads.iter_mut().enumerate() {
                 let found = &found[thread];
@@ -78,7 +79,11 @@ pub(super) fn compare(db: &Db, model: &mut Model, random: &mut Random) -> Findin
                 }
                 match came_through {
                     Some(after) if live(&after) == *found => state.rows = after,
-                    after => explain(thread, &state.rows, after.as_ref(), found, &mut findings),
+                    after => {
+                        let states: Vec<Live> =
+                            [Some(&state.rows), after.as_ref()].into_iter().flatten().map(live).collect();
+                        explain(thread, &states, found, &mut findings);
+                    }
                 }
             }
         }
@@ -91,9 +96,9 @@ pub(super) fn compare(db: &Db, model: &mut Model, random: &mut Random) -> Findin
 }
 
 /// The versions of a thread's live rows, by collection.
-type Live = BTreeMap<String, BTreeMap<u64, u64>>;
+pub(super) type Live = BTreeMap<String, BTreeMap<u64, u64>>;
 
-fn live(rows: &Rows) -> Live {
+pub(super) fn live(rows: &Rows) -> Live {
     let of_one = |rows: &BTreeMap<u64, Written>| {
         rows.iter().filter(|(_, row)| row.is_live).map(|(index, row)| (*index, row.version)).collect()
     };
@@ -101,11 +106,11 @@ fn live(rows: &Rows) -> Live {
 }
 
 /// Reads every collection in every way but searching.
-fn read(db: &Db, model: &Model, findings: &mut Findings) -> Result<Vec<Live>, Error> {
-    let mut found = vec![Live::new(); model.threads.len()];
+pub(super) fn read(db: &Db, findings: &mut Findings) -> Result<Vec<Live>, Error> {
+    let mut found = vec![Live::new(); THREADS as usize];
     for info in db.collections() {
         let owner = info.name.strip_prefix("own-").and_then(|rest| rest.split('-').next()?.parse().ok());
-        let owners: Vec<usize> = owner.map_or((0..model.threads.len()).collect(), |owner| vec![owner]);
+        let owners: Vec<usize> = owner.map_or((0..THREADS as usize).collect(), |owner| vec![owner]);
         for &owner in &owners {
             found[owner].insert(info.name.clone(), BTreeMap::new());
         }
@@ -150,37 +155,36 @@ fn scroll(collection: &Collection) -> Result<Vec<Point>, Error> {
     }
 }
 
-/// Says of each row that is wrong what is wrong with it.
-fn explain(thread: usize, before: &Rows, after: Option<&Rows>, found: &Live, findings: &mut Findings) {
-    let (before, after) = (live(before), after.map(live));
-    let after = after.as_ref().unwrap_or(&before);
+/// Says of each row that is wrong what is wrong with it. `states` are those that the thread's rows may be in, oldest first.
+pub(super) fn explain(thread: usize, states: &[Live], found: &Live, findings: &mut Findings) {
     let mut is_explained = false;
-    for name in before.keys().chain(after.keys()).chain(found.keys()) {
-        let (old, new, is) = (before.get(name), after.get(name), found.get(name));
-        if is.is_some() == old.is_some() || is.is_some() == new.is_some() {
+    let names: BTreeSet<&String> = states.iter().flat_map(BTreeMap::keys).chain(found.keys()).collect();
+    for name in names {
+        let is_there = found.contains_key(name);
+        if states.iter().any(|state| state.contains_key(name) == is_there) {
             continue;
         }
         is_explained = true;
-        match is {
-            None => findings.lost(format!("collection {name} of thread {thread}")),
-            Some(_) => findings.phantom(format!("collection {name} of thread {thread}, which was removed")),
-        }
+        let story = format!("collection {name} of thread {thread}");
+        if is_there { findings.phantom(story) } else { findings.lost(story) }
     }
-    let empty = BTreeMap::new();
     for (name, rows) in found {
-        let (old, new) = (before.get(name).unwrap_or(&empty), after.get(name).unwrap_or(&empty));
-        let mut indexes: Vec<&u64> = rows.keys().chain(old.keys()).chain(new.keys()).collect();
-        indexes.sort_unstable();
-        indexes.dedup();
+        let states: Vec<_> = states.iter().filter_map(|state| state.get(name)).collect();
+        let known = states.iter().flat_map(|state| state.keys());
+        let indexes: BTreeSet<u64> = rows.keys().chain(known).copied().collect();
         for index in indexes {
-            let (is, old, new) = (rows.get(index), old.get(index), new.get(index));
-            if is == old || is == new {
+            let is = rows.get(&index);
+            let may_be: BTreeSet<Option<&u64>> = states.iter().map(|state| state.get(&index)).collect();
+            if may_be.contains(&is) || states.is_empty() {
                 continue;
             }
             is_explained = true;
-            let story = format!("{name}: row {index} of thread {thread} is {is:?}, not {old:?} or {new:?}");
+            let story = format!("{name}: row {index} of thread {thread} is {is:?}, not one of {may_be:?}");
             // An older state of a row that lives is the loss of the newer one.
-            if old.or(new).is_some() { findings.lost(story) } else { findings.phantom(story) }
+            match may_be.last().copied().flatten() {
+                Some(newest) if is <= Some(newest) => findings.lost(story),
+                _ => findings.phantom(story),
+            }
         }
     }
     if !is_explained {

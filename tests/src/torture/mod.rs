@@ -1,25 +1,35 @@
 //! The torture: a process writes, is killed with SIGKILL where it hurts, and nothing that it acknowledged may be missing.
 //!
 //! - `workload.rs`: what each thread of the writer does, a pure function of a seed and a number;
+//! - `archive.rs`: the part of it that is done to an archive beside the database, through a store with fail points;
 //! - `writer.rs`: the process that does it, tells what it is about to do and what was acknowledged, and stops at the fail
 //!   point that it was given, to be killed there;
 //! - `model.rs`: what must be in the store, from what was told;
 //! - `compare.rs`: what is in the store against that: by id, in pages, counted, and searched;
+//! - `copies.rs`: what must be in the archive, and what each copy that comes out of it may hold;
+//! - `restored.rs`: what is in the archive, and in databases restored from it, against that;
+//! - `mistake.rs`: stores that are wrong on purpose;
 //! - `run.rs`: the cycles of killing, opening and comparing.
 //!
 //! Threads write to their own ids in collections that all share, and to collections of their own, which they also make and
 //! remove. So what each thread did last decides what must be there, however the threads took turns; and what it was doing
-//! when the process was killed may be there or not, but wholly or not at all.
+//! when the process was killed may be there or not, but wholly or not at all. Of a copy that was taken meanwhile the call
+//! and the answer decide: it has what was acknowledged before the one and nothing that was submitted after the other.
 
+mod archive;
 mod compare;
+mod copies;
+mod mistake;
 mod model;
+mod restored;
 mod run;
 mod workload;
 mod writer;
 
 pub use compare::Findings;
+pub use mistake::Mistake;
 pub use run::{Report, Torture};
-pub use writer::Writer;
+pub use writer::{Stop, Writer};
 
 /// Threads that write at once.
 pub const THREADS: u64 = 3;

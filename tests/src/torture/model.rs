@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::THREADS;
-use super::workload::{Operation, SHARED, Workload, shared_name};
+use super::copies::{Copies, Span};
+use super::workload::{Operation, SHARED, Workload, shared_name, snapshot_name};
 
 /// A row that was written at least once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +32,10 @@ pub(super) struct Thread {
 /// All of them.
 #[derive(Clone, Debug)]
 pub(super) struct Model {
-    workload: Workload,
+    pub(super) workload: Workload,
     pub(super) threads: Vec<Thread>,
+    /// The archive beside the database.
+    pub(super) copies: Copies,
     pub(super) acknowledged: u64,
 }
 
@@ -41,7 +44,8 @@ impl Model {
     pub(super) fn new(workload: Workload) -> Self {
         let shared: Rows = (0..SHARED).map(|index| (shared_name(index), BTreeMap::new())).collect();
         let thread = Thread { rows: shared, under_way: None, submitted: None, next: 1 };
-        Self { workload, threads: vec![thread; THREADS as usize], acknowledged: 0 }
+        let threads = vec![thread; THREADS as usize];
+        Self { workload, threads, copies: Copies::default(), acknowledged: 0 }
     }
 
     /// A thread said that it submits an operation.
@@ -51,6 +55,25 @@ impl Model {
         let mut rows = state.rows.clone();
         apply(&mut rows, number, &operation);
         (state.submitted, state.under_way, state.next) = (Some(number), Some(rows), number + 1);
+        match operation {
+            Operation::Snapshot => self.copies.begin(snapshot_name(thread as u64, number), self.spans()),
+            Operation::Archive => self.copies.begin_archiving(thread, self.spans()),
+            _ => {}
+        }
+    }
+
+    /// What a copy may hold that is begun now and was not answered yet.
+    fn spans(&self) -> Vec<Span> {
+        let span = |state: &Thread| {
+            let under_way = state.submitted.filter(|_| state.under_way.is_some());
+            let first = under_way.unwrap_or(state.next);
+            Span { rows: state.rows.clone(), first, end: state.next }
+        };
+        self.threads.iter().map(span).collect()
+    }
+
+    fn next(&self) -> Vec<u64> {
+        self.threads.iter().map(|state| state.next).collect()
     }
 
     /// What an operation is, by the collections that must be there.
@@ -62,13 +85,35 @@ impl Model {
 
     /// A thread said that its operation was acknowledged.
     pub(super) fn acknowledge(&mut self, thread: usize, number: u64) {
+        let operation = self.operation(thread, number);
         let Some(state) = self.threads.get_mut(thread) else { return };
-        if state.submitted == Some(number)
-            && let Some(rows) = state.under_way.take()
-        {
+        if state.submitted != Some(number) {
+            return;
+        }
+        if let Some(rows) = state.under_way.take() {
             (state.rows, state.submitted) = (rows, None);
             self.acknowledged += 1;
+            let next = self.next();
+            match operation {
+                Operation::Snapshot => self.copies.taken(&snapshot_name(thread as u64, number), &next),
+                Operation::Archive => self.copies.archived(thread, &next),
+                Operation::Thin => self.copies.deleted(thread),
+                _ => {}
+            }
         }
+    }
+
+    /// A thread said that its operation gave way to somebody else, and did nothing.
+    pub(super) fn give_way(&mut self, thread: usize, number: u64) {
+        if self.threads.get(thread).is_some_and(|state| state.submitted == Some(number)) {
+            self.copies.gone(&snapshot_name(thread as u64, number));
+        }
+    }
+
+    /// The process was killed.
+    pub(super) fn stop(&mut self) {
+        let next = self.next();
+        self.copies.stop(&next);
     }
 
     /// How many rows must be there.
@@ -84,7 +129,8 @@ impl Model {
     }
 }
 
-fn apply(rows: &mut Rows, number: u64, operation: &Operation) {
+/// What an operation does to the rows of its thread.
+pub(super) fn apply(rows: &mut Rows, number: u64, operation: &Operation) {
     match operation {
         Operation::Write { collection, changes } => {
             let Some(rows) = rows.get_mut(collection) else { return };
@@ -96,12 +142,18 @@ fn apply(rows: &mut Rows, number: u64, operation: &Operation) {
         }
         Operation::Create(name) => drop(rows.insert(name.clone(), BTreeMap::new())),
         Operation::Remove(name) => drop(rows.remove(name)),
-        Operation::Flush | Operation::Compact => {}
+        Operation::Flush
+        | Operation::Compact
+        | Operation::Snapshot
+        | Operation::Archive
+        | Operation::Thin
+        | Operation::Collect => {}
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::compare::live;
     use super::*;
 
     #[test]
@@ -120,5 +172,32 @@ mod tests {
         }
         assert_eq!(model.acknowledged, 199);
         assert!(model.collections().len() > SHARED as usize);
+    }
+
+    #[test]
+    fn a_copy_has_what_was_acknowledged_before_it_and_nothing_submitted_after() {
+        let mut model = Model::new(Workload { seed: 2 });
+        let mut after = vec![live(&model.threads[1].rows)];
+        for number in 1..50 {
+            model.submit(1, number);
+            model.acknowledge(1, number);
+            after.push(live(&model.threads[1].rows));
+        }
+        model.submit(1, 50);
+        let taking = (1..).find(|&number| matches!(model.operation(0, number), Operation::Snapshot)).unwrap();
+        let name = snapshot_name(0, taking);
+        model.submit(0, taking);
+        model.acknowledge(1, 50);
+        after.push(live(&model.threads[1].rows));
+        model.submit(1, 51);
+        model.acknowledge(0, taking);
+        model.acknowledge(1, 51);
+        after.push(live(&model.threads[1].rows));
+        model.submit(1, 52);
+        model.acknowledge(1, 52);
+        let span = &model.copies.snapshots[&name].spans[1];
+        assert_eq!(span.states(model.workload, 1), &after[49..=51]);
+        model.give_way(0, taking);
+        assert!(model.copies.snapshots.contains_key(&name), "it was answered already");
     }
 }

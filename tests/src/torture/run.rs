@@ -1,4 +1,5 @@
-//! The cycles: start a writer, kill it where the turn says, perhaps kill its recovery too, open, verify, compare.
+//! The cycles: start a writer, kill it where the turn says, perhaps kill its recovery too, open, verify, compare; and
+//! compare what is in the archive.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -8,18 +9,20 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use ragstone::faults::{self, Mutant};
-use ragstone::{Db, Error, Verify};
+use ragstone::{Db, Verify};
 
 use super::compare::{Findings, compare, make_shared};
+use super::mistake::Mistake;
 use super::model::Model;
+use super::restored::Archive;
 use super::workload::{Random, Workload, options};
-use super::writer::Writer;
+use super::writer::{Stop, Writer};
 
-/// What a process is killed in. Snapshots have no fail points; a kind that is not in [`IN_TURN`] is reported as 0.
+/// What a process is killed in.
 const KINDS: [&str; 5] = ["write", "seal", "merge", "snapshot", "recovery"];
 /// The kinds that a writer is killed in, in turn; its recovery may be killed after each.
-const IN_TURN: [&str; 3] = ["write", "seal", "merge"];
+const IN_TURN: [&str; 4] = ["write", "seal", "merge", SNAPSHOT];
+const SNAPSHOT: &str = "snapshot";
 const RECOVERY: &str = "recovery";
 /// A writer that says nothing for so long hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -38,7 +41,7 @@ pub struct Torture {
     /// For how long.
     pub time: Duration,
     /// How the store is wrong; then the first finding is enough.
-    pub mutant: Option<Mutant>,
+    pub mistake: Option<Mistake>,
 }
 
 /// What came of it.
@@ -76,6 +79,7 @@ struct Life<'a> {
     torture: &'a Torture,
     dir: PathBuf,
     seed: u64,
+    archive: Archive,
     model: Model,
     random: Random,
 }
@@ -85,9 +89,9 @@ impl Torture {
     ///
     /// # Errors
     /// What keeps the torture itself from running.
-    pub fn run(&self) -> Result<Report, Error> {
-        if let Some(mutant) = self.mutant {
-            faults::choose(mutant);
+    pub fn run(&self) -> Result<Report, Box<dyn std::error::Error>> {
+        if let Some(mistake) = self.mistake {
+            mistake.make();
         }
         let end = Instant::now() + self.time;
         let mut report = Report::default();
@@ -95,7 +99,7 @@ impl Torture {
             let mut life = Life::begin(self, number)?;
             while Instant::now() < end && life.cycle(&mut report) {}
             report.acknowledged += life.model.acknowledged;
-            let is_over = Instant::now() >= end || (self.mutant.is_some() && !report.findings.is_empty());
+            let is_over = Instant::now() >= end || (self.mistake.is_some() && !report.findings.is_empty());
             if is_over {
                 break;
             }
@@ -106,12 +110,14 @@ impl Torture {
 
 impl<'a> Life<'a> {
     /// After a fault the next database is another one: what it was is kept, to be looked at.
-    fn begin(torture: &'a Torture, number: u64) -> Result<Self, Error> {
+    fn begin(torture: &'a Torture, number: u64) -> Result<Self, Box<dyn std::error::Error>> {
         let dir = torture.dir.join(format!("torture-{number}"));
+        let archive = Archive::begin(&dir)?;
         let seed = torture.seed.wrapping_add(number << 32);
         let db = Db::open_with(&dir, options())?;
         make_shared(&db)?;
-        Ok(Self { torture, dir, seed, model: Model::new(Workload { seed }), random: Random(seed) })
+        let model = Model::new(Workload { seed });
+        Ok(Self { torture, dir, seed, archive, model, random: Random(seed) })
     }
 
     /// Kills, opens, compares. Says whether all is well.
@@ -121,13 +127,22 @@ impl<'a> Life<'a> {
         // Half of the writes are killed where they happen to be.
         let stop = (kind != "write" || self.random.below(2) == 0).then_some(kind);
         let (count, acknowledgements) = (1 + self.random.below(60), 1 + self.random.below(400));
-        let mut killed = vec![self.kill(stop.map(|kind| (kind, count)), acknowledgements, &mut findings)];
+        // Of those in a snapshot some are killed on the way to the next point.
+        let waits = kind != SNAPSHOT || self.random.below(3) > 0;
+        let stop = stop.map(|kind| Stop { work: kind.into(), count: count as i64, waits });
+        let mut killed = vec![self.kill(stop.map(|stop| (kind, stop)), acknowledgements, &mut findings)];
         while self.random.below(2) == 0 && findings.is_empty() {
             let count = 1 + self.random.below(30);
-            killed.push(self.kill(Some((RECOVERY, count)), 0, &mut findings));
+            let stop = Stop { work: RECOVERY.into(), count: count as i64, waits: true };
+            killed.push(self.kill(Some((RECOVERY, stop)), 0, &mut findings));
         }
         killed.iter().flatten().for_each(|kind| *report.kills.entry(kind).or_default() += 1);
+        self.model.stop();
         findings.add(self.compare());
+        if findings.is_empty() {
+            let was_snapshot = killed.contains(&Some(SNAPSHOT));
+            findings.add(self.archive.compare(&mut self.model, &mut self.random, was_snapshot));
+        }
         report.cycles += 1;
         let is_well = findings.is_empty();
         for story in findings.stories.iter().take(20) {
@@ -142,7 +157,7 @@ impl<'a> Life<'a> {
     /// nothing.
     fn kill(
         &mut self,
-        stop: Option<(&'static str, u64)>,
+        stop: Option<(&'static str, Stop)>,
         acknowledgements: u64,
         findings: &mut Findings,
     ) -> Option<&'static str> {
@@ -150,8 +165,8 @@ impl<'a> Life<'a> {
             dir: self.dir.clone(),
             seed: self.seed,
             first: self.model.threads.iter().map(|thread| thread.next).collect(),
-            stop: stop.map(|(work, count)| (work.to_owned(), count as i64)),
-            mutant: self.torture.mutant,
+            stop: stop.as_ref().map(|(_, stop)| stop.clone()),
+            mistake: self.torture.mistake,
         };
         let (mut child, lines) = match start(&self.torture.program, &writer) {
             Ok(started) => started,
@@ -160,7 +175,8 @@ impl<'a> Life<'a> {
                 return None;
             }
         };
-        let is_recovery = stop.is_some_and(|(kind, _)| kind == RECOVERY);
+        let kind = stop.map(|(kind, _)| kind);
+        let is_recovery = kind == Some(RECOVERY);
         let mut killed = (!is_recovery).then_some("write");
         let (mut acknowledged, begun) = (0, Instant::now());
         loop {
@@ -176,11 +192,11 @@ impl<'a> Life<'a> {
                 }
             };
             if line.starts_with("p ") {
-                killed = stop.map(|(kind, _)| kind);
+                killed = kind;
                 break;
             }
             acknowledged += self.hear(&line, findings);
-            let is_late = stop.is_none() || begun.elapsed() > POINT_PATIENCE;
+            let is_late = kind.is_none() || begun.elapsed() > POINT_PATIENCE;
             if (is_recovery && line == "open") || (is_late && acknowledged >= acknowledgements) {
                 break;
             }
@@ -206,6 +222,9 @@ impl<'a> Life<'a> {
                 self.model.acknowledge(thread, number);
                 return 1;
             }
+            (Some("b"), Some((thread, number))) => self.model.give_way(thread, number),
+            (Some("m"), Some((thread, position))) => self.model.copies.reach(thread, position),
+            (Some("d"), _) => self.model.copies.delete(number.unwrap_or_default()),
             (Some("l"), _) => findings.lost(line.to_owned()),
             (Some("x"), _) => findings.corrupt(line.to_owned()),
             _ => {}

@@ -105,6 +105,14 @@ pub(super) enum Operation {
     Remove(String),
     Flush,
     Compact,
+    /// Takes a snapshot, named by [`snapshot_name`].
+    Snapshot,
+    /// Archives the log.
+    Archive,
+    /// Deletes the older snapshots of the thread.
+    Thin,
+    /// Removes what no snapshot needs.
+    Collect,
 }
 
 /// What a seed stands for.
@@ -118,10 +126,14 @@ impl Workload {
     pub(super) fn operation(self, thread: u64, number: u64, exists: impl Fn(&str) -> bool) -> Operation {
         let mut random = Random(self.seed ^ (number << 8 | thread).wrapping_mul(0xD1B5_4A32_D192_ED03));
         let own = own_name(thread, random.below(OWN));
-        match random.below(100) {
-            0..3 => Operation::Flush,
-            3 => Operation::Compact,
-            4..8 if exists(&own) => Operation::Remove(own),
+        match random.below(200) {
+            0..6 => Operation::Flush,
+            6..8 => Operation::Compact,
+            8..16 if exists(&own) => Operation::Remove(own),
+            16..19 => Operation::Snapshot,
+            19..21 => Operation::Archive,
+            21 => Operation::Thin,
+            22 => Operation::Collect,
             kind => {
                 let is_own = kind % 3 == 0;
                 if is_own && !exists(&own) {
@@ -155,6 +167,11 @@ pub(super) fn shared_name(index: u64) -> String {
     format!("shared-{index}")
 }
 
+/// The snapshot that an operation takes.
+pub(super) fn snapshot_name(thread: u64, number: u64) -> String {
+    format!("s-{thread}-{number:010}")
+}
+
 fn own_name(thread: u64, index: u64) -> String {
     format!("own-{thread}-{index}")
 }
@@ -168,10 +185,12 @@ pub(super) fn schema(name: &str) -> Result<Schema> {
     Schema::builder(DIMENSION).metric(Metric::L2).encoding(encoding).build()
 }
 
-/// Segments and log files so small that sealing, merging and cutting never rest.
+/// Segments and log files so small that sealing, merging and cutting never rest; and all of the log is kept until it is
+/// archived.
 pub(super) fn options() -> DbOptions {
     let mut options = DbOptions::default();
     options.seal_rows = 150;
     options.log_file_bytes = 16 << 10;
+    options.keep_log_bytes = Some(1 << 30);
     options
 }

@@ -6,21 +6,27 @@
 //! open                 the database is open
 //! s THREAD NUMBER      the thread submits its operation with this number
 //! a THREAD NUMBER      it was acknowledged
+//! b THREAD NUMBER      it gave way to what another thread does to the archive, and did nothing
+//! d THREAD NAME        the thread is about to delete this snapshot
+//! m THREAD POSITION    the log is archived up to there
 //! l THREAD TEXT        what it wrote is not there
 //! x THREAD TEXT        it failed: as little as that may it happen
-//! p POINT              some thread is at the fail point that was asked for, and stays there
+//! p POINT              some thread is at the fail point that was asked for, and stays there if it is to
 //! ```
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use ragstone::faults::{self, Mutant};
-use ragstone::{Db, Error, PointId};
+use ragstone::{Db, PointId, faults};
 
 use super::THREADS;
+use super::archive::{Access, Archivist, Hook};
+use super::mistake::Mistake;
+use super::restored::archive_of;
 use super::workload::{Operation, Row, Workload, batch, options, schema};
 
 /// What the process is told on its command line.
@@ -32,11 +38,37 @@ pub struct Writer {
     pub seed: u64,
     /// Each thread's first operation.
     pub first: Vec<u64>,
-    /// The work to stop in, and at the how manieth of its points; none to go on until killed.
-    pub stop: Option<(String, i64)>,
+    /// Where to stop; none to go on until killed.
+    pub stop: Option<Stop>,
     /// How the store is wrong.
-    pub mutant: Option<Mutant>,
+    pub mistake: Option<Mistake>,
 }
+
+/// Where a process is killed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The work that it is at.
+    pub work: String,
+    /// At the how manieth point of it.
+    pub count: i64,
+    /// Whether it waits there; else it goes on, and is killed a little later, wherever it is by then.
+    pub waits: bool,
+}
+
+impl Stop {
+    fn word(&self) -> String {
+        format!("{}:{}:{}", self.work, self.count, self.waits)
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        let mut parts = word.split(':');
+        let (work, count, waits) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Self { work: work.to_owned(), count: count.parse().ok()?, waits: waits.parse().ok()? })
+    }
+}
+
+/// What keeps a writer from writing, and should never.
+type Failure = Box<dyn std::error::Error>;
 
 thread_local! {
     /// What this thread is at.
@@ -49,24 +81,21 @@ impl Writer {
         let first: Vec<String> = self.first.iter().map(u64::to_string).collect();
         let mut words = vec!["writer".to_owned(), self.dir.display().to_string(), self.seed.to_string()];
         words.push(first.join(","));
-        words.push(self.stop.as_ref().map_or("-".into(), |(work, count)| format!("{work}:{count}")));
-        words.push(self.mutant.map_or("-", Mutant::name).to_owned());
+        words.push(self.stop.as_ref().map_or("-".into(), Stop::word));
+        words.push(self.mistake.map_or("-", Mistake::name).to_owned());
         words
     }
 
     /// What such arguments say.
     pub fn parse(words: &[String]) -> Option<Self> {
-        let [dir, seed, first, stop, mutant] = words else { return None };
-        let stop = match stop.split_once(':') {
-            Some((work, count)) => Some((work.to_owned(), count.parse().ok()?)),
-            None => None,
-        };
+        let [dir, seed, first, stop, mistake] = words else { return None };
+        let stop = if stop == "-" { None } else { Some(Stop::parse(stop)?) };
         Some(Self {
             dir: dir.into(),
             seed: seed.parse().ok()?,
             first: first.split(',').map(|number| number.parse().ok()).collect::<Option<_>>()?,
             stop,
-            mutant: Mutant::ALL.into_iter().find(|known| known.name() == mutant),
+            mistake: Mistake::named(mistake),
         })
     }
 
@@ -74,26 +103,30 @@ impl Writer {
     ///
     /// # Errors
     /// Whatever goes wrong, which nothing should.
-    pub fn run(self) -> Result<(), Error> {
-        if let Some(mutant) = self.mutant {
-            faults::choose(mutant);
+    pub fn run(self) -> Result<(), Failure> {
+        if let Some(mistake) = self.mistake {
+            mistake.make();
         }
-        let only_opens = self.stop.as_ref().is_some_and(|(work, _)| work == "recovery");
-        if let Some((work, count)) = self.stop {
-            stop_at(work, count);
-        }
+        let only_opens = self.stop.as_ref().is_some_and(|stop| stop.work == "recovery");
+        let hook = self.stop.map_or_else(|| Arc::new(|_: &'static str| ()) as Hook, hook);
+        let of_engine = hook.clone();
+        faults::on_point(move |name| of_engine(name));
         let db = Db::open_with(&self.dir, options())?;
         say("open");
         if only_opens {
             stay();
         }
         let workload = Workload { seed: self.seed };
+        let access = Access { hook, manifest_first: self.mistake == Some(Mistake::ManifestBeforeFiles) };
+        let archive = archive_of(&self.dir);
+        let archivists = (0..THREADS).map(|thread| Archivist::new(&archive, thread, access.clone()));
+        let archivists = archivists.collect::<Result<Vec<_>, _>>()?;
         std::thread::scope(|scope| {
-            for thread in 0..THREADS {
-                let (db, first) = (&db, self.first[thread as usize]);
+            for (archivist, &first) in archivists.iter().zip(&self.first) {
+                let db = &db;
                 scope.spawn(move || {
                     for number in first.. {
-                        step(db, workload, thread, number);
+                        step(db, archivist, workload, number);
                     }
                 });
             }
@@ -102,19 +135,21 @@ impl Writer {
     }
 }
 
-/// Stops the thread that comes to a point of a work for the last of so many times, for ever.
-fn stop_at(work: String, count: i64) {
-    let left = AtomicI64::new(count);
-    faults::on_point(move |name| {
+/// Says so when a thread comes to a point of a work for the last of so many times, and stops it for ever if it is to wait.
+fn hook(stop: Stop) -> Hook {
+    let left = AtomicI64::new(stop.count);
+    Arc::new(move |name| {
         let (own, _) = name.split_once('.').unwrap_or((name, ""));
         if !matches!(own, "commit" | "manifest") {
             WORK.set(own);
         }
-        if WORK.get() == work && left.fetch_sub(1, Ordering::SeqCst) == 1 {
+        if WORK.get() == stop.work && left.fetch_sub(1, Ordering::SeqCst) == 1 {
             say(&format!("p {name}"));
-            stay();
+            if stop.waits {
+                stay();
+            }
         }
-    });
+    })
 }
 
 /// Waits to be killed.
@@ -124,33 +159,37 @@ fn stay() -> ! {
     }
 }
 
-fn step(db: &Db, workload: Workload, thread: u64, number: u64) {
+fn step(db: &Db, archivist: &Archivist, workload: Workload, number: u64) {
+    let thread = archivist.thread;
     let operation = workload.operation(thread, number, |name| db.collection(name).is_ok());
     say(&format!("s {thread} {number}"));
-    if let Err(error) = perform(db, thread, number, &operation) {
-        return say(&format!("x {thread} {number} {operation:?}: {error}"));
+    match perform(db, archivist, number, &operation) {
+        Ok(true) => say(&format!("a {thread} {number}")),
+        Ok(false) => say(&format!("b {thread} {number}")),
+        Err(error) => return say(&format!("x {thread} {number} {operation:?}: {error}")),
     }
-    say(&format!("a {thread} {number}"));
-    match operation {
-        Operation::Write { collection, changes } => {
-            if let Err(reason) = read_back(db, thread, number, &collection, &changes) {
-                say(&format!("l {thread} {number} {reason}"));
-            }
-        }
-        Operation::Create(_) | Operation::Remove(_) | Operation::Flush | Operation::Compact => {}
+    if let Operation::Write { collection, changes } = operation
+        && let Err(reason) = read_back(db, thread, number, &collection, &changes)
+    {
+        say(&format!("l {thread} {number} {reason}"));
     }
 }
 
-fn perform(db: &Db, thread: u64, number: u64, operation: &Operation) -> Result<(), Error> {
+/// Says whether the operation did not have to give way.
+fn perform(db: &Db, archivist: &Archivist, number: u64, operation: &Operation) -> Result<bool, Failure> {
     match operation {
         Operation::Write { collection, changes } => {
-            db.collection(collection)?.write(batch(thread, number, changes)).map(drop)
+            db.collection(collection)?.write(batch(archivist.thread, number, changes)).map(drop)?;
         }
-        Operation::Create(name) => db.create_collection(name, schema(name)?).map(drop),
-        Operation::Remove(name) => db.delete_collection(name),
-        Operation::Flush => db.flush(),
-        Operation::Compact => db.compact(),
+        Operation::Create(name) => db.create_collection(name, schema(name)?).map(drop)?,
+        Operation::Remove(name) => db.delete_collection(name)?,
+        Operation::Flush => db.flush()?,
+        Operation::Compact => db.compact()?,
+        Operation::Snapshot | Operation::Archive | Operation::Thin | Operation::Collect => {
+            return Ok(archivist.perform(db, number, operation)?);
+        }
     }
+    Ok(true)
 }
 
 /// Reads what was just written; nobody else writes these rows.
@@ -176,7 +215,28 @@ fn read_back(
 }
 
 /// One line. That nobody listens any more means that this process is about to be killed.
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_is_told_what_was_meant() {
+        let stop = Stop { work: "snapshot".into(), count: 7, waits: false };
+        let writer = Writer {
+            dir: "a/b".into(),
+            seed: 3,
+            first: vec![1, 2, 3],
+            stop: Some(stop),
+            mistake: Some(Mistake::ManifestBeforeFiles),
+        };
+        let words = writer.arguments();
+        let again = Writer::parse(&words[1..]).unwrap();
+        assert_eq!((again.stop, again.mistake, again.first), (writer.stop, writer.mistake, writer.first));
+        assert!(Writer::parse(&words[2..]).is_none());
+    }
 }

@@ -5,19 +5,21 @@ use std::process::Command;
 use crate::command::{cargo, run, target};
 
 /// Broken stores that a killed process shows; each must be found out.
-const MUTANTS: [&str; 5] = [
+const MUTANTS: [&str; 7] = [
     "acknowledge-before-log",
     "cut-log-before-manifest",
     "forget-tombstones-on-merge",
     "drop-last-frame",
     "seal-drops-last-row",
+    "copy-without-open-log",
+    "snapshot-manifest-before-files",
 ];
 
-/// Kills for twenty seconds; then each mutant until it is found out, for half a minute at most.
+/// Kills for twenty seconds; then each mutant until it is found out, for a minute at most.
 pub(crate) fn check() -> Result<(), String> {
     cargo(&["build", "--workspace", "--bins", "--locked"])?;
     run(torture().args(["--minutes", "0.33"]))?;
-    MUTANTS.iter().try_for_each(|mutant| run(torture().args(["--minutes", "0.5", "--mutant", mutant])))
+    MUTANTS.iter().try_for_each(|mutant| run(torture().args(["--minutes", "1", "--mutant", mutant])))
 }
 
 fn torture() -> Command {

@@ -20,7 +20,7 @@ use super::super::{ClosedFile, ClosedLog, LogMark};
 use super::{FileLog, LogFile, State};
 use crate::dir::{Dir, io_error};
 use crate::error::Result;
-use crate::faults;
+use crate::faults::{self, Mutant};
 
 /// A file that was cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +128,11 @@ impl FileLog {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         Self::refusal(&state)?;
-        if !state.leading {
+        if !state.leading
+            && let Some(tail) = state.tail.as_ref().filter(|_| faults::is(Mutant::CopyWithoutOpenLog))
+        {
+            state.ended_below = tail.number;
+        } else if !state.leading {
             state.tail = None;
             state.ends_file = false;
             state.ended_below = u64::MAX;

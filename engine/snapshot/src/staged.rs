@@ -1,0 +1,120 @@
+//! What a process that died left half written in a directory.
+//!
+//! **Problem.** A directory has no object until it is whole: it is written to a file `<name>#<number>` beside its place, and
+//! then takes its name. A process that is killed before leaves that file, as large as a segment may be; no listing shows it,
+//! so nobody would ever remove it.
+//!
+//! **Idea.** Whoever collects garbage looks for such files too. One that was not written to for as long as a mark of the dead
+//! (see `guard.rs`) is nobody's: a transfer writes all the time.
+//!
+//! A bucket hides unfinished uploads as well, and ends them by a rule of its own (Amazon: `AbortIncompleteMultipartUpload`).
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::error::{Error, Result};
+use crate::names::{COLLECTING, LOG, OBJECTS, PENDING, SNAPSHOTS};
+
+/// A file that was never finished.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    path: PathBuf,
+    pub(crate) size_bytes: u64,
+}
+
+impl Staged {
+    /// Removes it. That somebody else did is no error.
+    pub(crate) fn remove(&self) -> Result<()> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(&self.path)(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Those in a place that were last written to so long before a moment.
+pub(crate) fn find(place: &Path, now: SystemTime, age: Duration) -> Result<Vec<Staged>> {
+    let mut found = Vec::new();
+    visit(place, &mut |path, metadata| {
+        let is_old = now.duration_since(metadata.modified()?).is_ok_and(|since| since >= age);
+        if is_old && is_staged(path) && is_ours(place, path) {
+            found.push(Staged { path: path.to_owned(), size_bytes: metadata.len() });
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Whether a file has the name of an object that is being written.
+fn is_staged(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.and_then(|name| name.split_once('#')).is_some_and(|(object, number)| {
+        !object.is_empty() && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+/// Whether it lies where objects are put: the directory may be used for other things too.
+fn is_ours(place: &Path, path: &Path) -> bool {
+    let Ok(within) = path.strip_prefix(place) else { return false };
+    let first = within.components().next().and_then(|part| part.as_os_str().to_str()).unwrap_or_default();
+    let is_below = [OBJECTS, LOG, SNAPSHOTS, PENDING].contains(&first);
+    is_below || first.split_once('#').is_some_and(|(object, _)| object == COLLECTING)
+}
+
+/// Calls a function for every file of a folder; links are not followed.
+fn visit(folder: &Path, each: &mut dyn FnMut(&Path, &fs::Metadata) -> io::Result<()>) -> Result<()> {
+    for entry in fs::read_dir(folder).map_err(failed(folder))? {
+        let entry = entry.map_err(failed(folder))?;
+        let path = entry.path();
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => visit(&path, each)?,
+            Ok(metadata) if metadata.is_file() => each(&path, &metadata).map_err(failed(&path))?,
+            // It took its name meanwhile.
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(&path)(error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
+    |source| Error::File { file: path.display().to_string(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_finishes_is_found() {
+        let place = tempfile::tempdir().unwrap();
+        let write = |name: &str| {
+            let path = place.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, name).unwrap();
+        };
+        let left = ["objects/aa/bb#1", "log/a/b#23", "snapshots/s#1", "pending/s#1", "collecting#1"];
+        let others = [
+            "objects/aa/bb",
+            "objects/aa/bb#x",
+            "objects/aa/bb#",
+            "objects/#1",
+            "mine/a#1",
+            "mine#1",
+            "collecting",
+        ];
+        left.iter().chain(&others).for_each(|name| write(name));
+        let (now, hour) = (SystemTime::now(), Duration::from_secs(3600));
+        assert!(find(place.path(), now, hour).unwrap().is_empty(), "somebody may be writing them");
+        let found = find(place.path(), now + 2 * hour, hour).unwrap();
+        assert_eq!(found.len(), left.len(), "{found:?}");
+        for staged in &found {
+            staged.remove().unwrap();
+            staged.remove().unwrap();
+        }
+        assert!(left.iter().all(|name| !place.path().join(name).exists()));
+        assert!(others.iter().all(|name| place.path().join(name).exists()));
+    }
+}
