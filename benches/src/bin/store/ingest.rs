@@ -52,22 +52,17 @@ impl Arguments {
             }
             let (write_s, end) = (start.elapsed().as_secs_f64(), Instant::now());
             let mut sealed_s = None;
-            loop {
+            while end.elapsed() < PATIENCE {
                 let info = collection.info();
                 if info.growing == 0 {
                     let sealed_s = *sealed_s.get_or_insert(end.elapsed().as_secs_f64());
-                    if info.segments == 1 || end.elapsed() > Duration::from_secs(600) {
-                        return Ok((
-                            write_s,
-                            latencies,
-                            sealed_s,
-                            end.elapsed().as_secs_f64(),
-                            info.segments,
-                        ));
+                    if info.segments == 1 {
+                        return Ok((write_s, latencies, sealed_s, end.elapsed().as_secs_f64()));
                     }
                 }
                 std::thread::sleep(LOOK);
             }
+            Err(format!("not indexed after {PATIENCE:?}: {:?}", collection.info()).into())
         });
         let (write_s, mut latencies, sealed_s, indexed_s) = measured?;
         let line = json!({
