@@ -18,6 +18,8 @@ import common
 BATCH = 1_000
 EFS = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256]
 DEGREE, EF_CONSTRUCTION = 16, 200
+# Rows that LanceDB compares again for each result; its width is at least as many.
+LANCE_REFINED = 3
 BEGIN, END = "/ragstone-writes-begin", "/ragstone-writes-end"
 
 
@@ -81,7 +83,7 @@ class Lance:
         self.table.optimize()
 
     def search(self, query, ef):
-        found = self.table.search(query).distance_type("dot").limit(common.K).nprobes(1).ef(ef).refine_factor(3)
+        found = self.table.search(query).distance_type("dot").limit(common.K).nprobes(1).ef(max(ef, common.K * LANCE_REFINED)).refine_factor(LANCE_REFINED)
         return found.select(["id"]).to_arrow()["id"].to_pylist()
 
     query = staticmethod(lambda row: row)
