@@ -4,11 +4,20 @@
 //! under `apply`, in the order of the numbers. So many writers share a sync, and the rows come out the same on every
 //! replay. Readers take the current view from an atomic pointer and hold no lock at all.
 //!
-//! **Order of the locks**, where more than one is held: `maintenance`, `committed`, `apply`; `submit` stands alone (but in
-//! a replay, which one thread does).
+//! **Order of the locks**, where more than one is held at a time; each line from the first that is taken to the last:
+//! ```text
+//! sealing | merging    of a collection, never both; then  committed   then  the manifest's   then  the log's state
+//!                                                   then  apply
+//! changing             of the store,                then  the manifest's, the log's state
+//! cutting              of the store,                then  the manifest's, the log's state, who holds files (`PinnedDir`)
+//! ```
+//! A commit cuts the log after it has let go of `committed`, so `cutting` comes behind `sealing` and `merging`, and behind
+//! `changing` when a collection was removed, whose files go under `committed`. `apply` stands alone but in a replay, which
+//! one thread does and in which it comes before `submit`; in a write they come one after the other. The lock of the signal is
+//! taken under any of them, and none under it: what writers wait for is told by atomics.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -19,12 +28,12 @@ use crate::batch::PreparedBatch;
 use crate::db::Store;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
-use crate::limits::{BATCH_BYTES_MAX, check_limit};
+use crate::limits::{BATCH_BYTES_MAX, UNMERGED_SEGMENTS_MAX, check_limit};
 use crate::manifest::CollectionEntry;
 use crate::payload::FieldTable;
 use crate::point::{Batch, PointId};
 use crate::schema::Schema;
-use crate::segment::merge_policy::EARNED;
+use crate::segment::merge_policy::{self, EARNED, SegmentSize};
 use crate::segment::{Check, Opening, SealedSegment, SegmentView, tombstone_file, tombstones};
 use crate::validate;
 use crate::vectors::Encodings;
@@ -103,7 +112,6 @@ struct Submit {
     /// The fields as of the last queued write.
     fields: FieldTable,
     next_seq: u64,
-    is_deleted: bool,
 }
 
 /// The writer's side of applying.
@@ -115,6 +123,12 @@ pub(super) struct Apply {
     pub(super) links: bool,
     /// When that write was applied.
     pub(super) applied_at: Instant,
+}
+
+/// The sizes of the sealed segments, in their order.
+pub(super) fn sizes_of(view: &ViewState) -> Vec<SegmentSize> {
+    let sealed = view.segments.iter().filter(|segment| segment.as_sealed().is_some());
+    sealed.map(|segment| SegmentSize { rows: segment.rows as usize, live: segment.live() }).collect()
 }
 
 /// What the manifest says of a sealed segment.
@@ -136,6 +150,8 @@ pub(crate) struct CollectionCore {
     pub(super) encodings: Arc<Encodings>,
     /// Numbers writes and queues them: the order of the log is the order of the numbers.
     submit: Mutex<Submit>,
+    /// Set under `submit`, so that no write is numbered after it; looked at without.
+    is_deleted: AtomicBool,
     /// Held while one batch is applied or a segment is swapped: each view is made from the one before.
     pub(super) apply: Mutex<Apply>,
     applied: Condvar,
@@ -186,14 +202,14 @@ impl CollectionCore {
             encodings: encodings.clone(),
             segments: segments.into_iter().map(|(segment, _)| segment).collect(),
         };
-        let submit =
-            Submit { fields: entry.fields.clone(), next_seq: entry.stored_seq + 1, is_deleted: false };
+        let submit = Submit { fields: entry.fields.clone(), next_seq: entry.stored_seq + 1 };
         Self {
             id,
             name: entry.name.clone(),
             schema,
             encodings,
             submit: Mutex::new(submit),
+            is_deleted: AtomicBool::new(false),
             apply: Mutex::new(Apply { seq: entry.stored_seq, links: false, applied_at: Instant::now() }),
             applied: Condvar::new(),
             view: ArcSwap::from_pointee(view),
@@ -266,10 +282,10 @@ impl CollectionCore {
         }
         let body = prepared.encode();
         check_limit("points", "BATCH_BYTES_MAX", BATCH_BYTES_MAX, body.len())?;
-        self.wait_for_room(store)?;
+        store.wait_for_room(self)?;
         let (seq, ticket) = {
             let mut submit = lock(&self.submit);
-            if submit.is_deleted {
+            if self.is_deleted() {
                 return Err(Error::CollectionNotFound { name: self.name.clone() });
             }
             validate::resolve_fields(&prepared, &mut submit.fields, self.schema.strict)?;
@@ -336,23 +352,40 @@ impl CollectionCore {
 
     /// Refuses writes from now on, or takes them again.
     pub(crate) fn mark_deleted(&self, is_deleted: bool) {
-        lock(&self.submit).is_deleted = is_deleted;
+        let _submit = lock(&self.submit);
+        self.is_deleted.store(is_deleted, Ordering::SeqCst);
     }
 
     pub(crate) fn is_deleted(&self) -> bool {
-        lock(&self.submit).is_deleted
+        self.is_deleted.load(Ordering::SeqCst)
     }
 
-    /// Waits while too much is in memory that should be on disk.
-    fn wait_for_room(&self, store: &Store) -> Result<()> {
-        store.wait_for_room(|| self.view.load().frozen().count() < FROZEN_MAX && !store.is_memory_full())
+    /// Fails if damage was found: nothing is sealed or merged any more then. Takes no lock.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.view.load().check()
+    }
+
+    /// Whether so many segments wait for their seal that writers wait, too. Takes no lock.
+    pub(crate) fn is_behind_with_seals(&self) -> bool {
+        self.view.load().frozen().count() >= FROZEN_MAX
+    }
+
+    /// Whether so many segments are to be merged that writers wait for that. Takes no lock.
+    pub(crate) fn is_behind_with_merges(&self) -> bool {
+        let view = self.view.load();
+        // Asked by every write, so the cheaper question first.
+        view.sealed().count() >= UNMERGED_SEGMENTS_MAX && merge_policy::is_behind(&sizes_of(&view))
+    }
+
+    /// Sealed segments that it has.
+    pub(crate) fn sealed_count(&self) -> usize {
+        self.view.load().sealed().count()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::sync::atomic::Ordering;
 
     use super::*;
     use crate::db::DbOptions;

@@ -112,8 +112,8 @@ fn finds_what_brute_force_finds_under_every_metric() {
         let (rows, encoding) = (stored(&vectors), exact_encodings(metric));
         let pairs = encoding.growing.pair_scorer(&rows);
         let options = GraphOptions { degree: 24, ef_construction: 100 };
-        let request = BuildRequest { rows: rows.len(), options, seed: 1 };
-        let graph = opened(&build(&request, &*pairs)).unwrap();
+        let request = BuildRequest { rows: rows.len(), options, seed: 1, stop: &NEVER };
+        let graph = opened(&build(&request, &*pairs).unwrap()).unwrap();
         assert_sound(check::sealed(&graph));
         let mut found = 0;
         for query in &queries {
@@ -188,8 +188,8 @@ fn graphs_of_nothing_of_one_and_of_equals() {
         });
         let graph = grown(&rows, &encoding, small());
         assert_sound(check::growing(&graph));
-        let request = BuildRequest { rows: count, options: small(), seed: 3 };
-        let sealed = opened(&build(&request, &*encoding.growing.pair_scorer(&rows))).unwrap();
+        let request = BuildRequest { rows: count, options: small(), seed: 3, stop: &NEVER };
+        let sealed = opened(&build(&request, &*encoding.growing.pair_scorer(&rows)).unwrap()).unwrap();
         assert_sound(check::sealed(&sealed));
         let query = [1.0, 2.0, 2.0];
         let scorer = encoding.growing.scorer(&query, &rows);
@@ -203,7 +203,7 @@ fn graphs_of_nothing_of_one_and_of_equals() {
 fn build_of(nodes: &FixedBitSet, rows: u32, pairs: &dyn PairScorer) -> BuiltGraph {
     let graph = GrowingGraph::new(small(), 3);
     let slots: Vec<Slot> = nodes.ones().map(|slot| Slot(slot as u32)).collect();
-    graph.insert_all(&slots, pairs);
+    graph.insert_all(&slots, pairs, &NEVER);
     graph.seal(&(0..rows).map(Slot).collect::<Vec<_>>(), pairs)
 }
 
@@ -345,10 +345,10 @@ fn bytes_survive_a_round_trip_and_give_the_same_walks() {
     let mut random = SplitMix64(14);
     let vectors = clustered(1_200, 16, Metric::Dot, &mut random);
     let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::Dot));
-    let request = BuildRequest { rows: 1_200, options: small(), seed: 3 };
+    let request = BuildRequest { rows: 1_200, options: small(), seed: 3, stop: &NEVER };
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let pairs = encoding.growing.pair_scorer(&rows);
-    let (first, second) = one.install(|| (build(&request, &*pairs), build(&request, &*pairs)));
+    let (first, second) = one.install(|| (build(&request, &*pairs).unwrap(), build(&request, &*pairs).unwrap()));
     assert_eq!(first, second, "one thread and one seed give the same bytes");
     let written = first.as_bytes().to_vec();
     let framed: Vec<u8> = [&[0xaa; 64][..], &written, &[0xbb; 12]].concat();

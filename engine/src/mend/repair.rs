@@ -12,6 +12,7 @@ use super::{CheckReport, Loss, RepairReport};
 use crate::catalogue::{CATALOGUE, CatalogueChange};
 use crate::dir::{Access, Dir, corrupt, io_error};
 use crate::error::Result;
+use crate::graph::NEVER;
 use crate::lineage::Lineage;
 use crate::manifest::{CollectionEntry, MANIFEST_FILE, Manifest, ManifestStore, SegmentEntry};
 use crate::point::PointId;
@@ -259,6 +260,7 @@ impl Repair {
                 fields: &collection.fields,
                 encodings: &encodings,
                 storage: Storage::Mapped,
+                stop: &NEVER,
             };
             seal(&*self.dir, &request)?;
         }

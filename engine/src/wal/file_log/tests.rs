@@ -43,7 +43,7 @@ fn files_rotate_and_are_cut_when_all_of_them_is_stored() {
     assert_eq!(dir.list().unwrap().len(), 3);
     log.cut(u64::MAX, &|log_id| if log_id == 0 { 3 } else { 1 }).unwrap();
     assert_eq!(dir.list().unwrap().len(), 2, "the second file has write 2 of log id 1");
-    assert_eq!(log.oldest(), [0, 1]);
+    assert_eq!(log.oldest(), [(0, 2), (1, 2)]);
     drop(log);
     let (log, seen) = open(&dir);
     assert_eq!(seen, [(1, 2), (0, 2), (1, 3), (0, 3)]);
