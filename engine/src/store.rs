@@ -6,7 +6,7 @@ mod replay;
 mod room;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::catalogue::{CATALOGUE, CatalogueChange};
@@ -48,6 +48,8 @@ pub(crate) struct Store {
     changing: Mutex<()>,
     /// Held while log files are removed, and by whoever is about to hold them.
     pub(crate) cutting: Mutex<()>,
+    /// Set while a copy is being restored: its log, which tells how far it goes, stays then.
+    pub(crate) holds_log: AtomicBool,
     /// The last number of a change of the catalogue that a full disk refused; 0 if none was.
     catalogue_void: AtomicU64,
     pub(crate) signal: Signal,
@@ -122,6 +124,7 @@ impl Store {
             damaged: RwLock::new(damaged),
             changing: Mutex::new(()),
             cutting: Mutex::new(()),
+            holds_log: AtomicBool::new(false),
             catalogue_void: AtomicU64::new(0),
             signal: Signal::default(),
             link_signal: Signal::default(),
@@ -268,6 +271,9 @@ impl Store {
 
     /// Removes log files that no collection needs.
     pub(crate) fn cut_log(&self) -> Result<()> {
+        if self.holds_log.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let _cutting = self.cutting.lock().unwrap_or_else(PoisonError::into_inner);
         let manifest = self.manifest.current();
         let stored = |log_id| match manifest.collections.get(&log_id) {

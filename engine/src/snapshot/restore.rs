@@ -7,13 +7,20 @@
 //! are all there. While it stands nothing else opens the directory. An interrupted restore of the same copy goes on: files
 //! that are there were synced before they got their names, and of log that is applied again only what segments do not hold
 //! yet has an effect.
+//!
+//! **How far it is** is told by the copy and the archived log that was read since, never by what the segments hold: those of an
+//! attempt that died may hold everything of one collection and nothing of another. So the copy's own log files stay until
+//! everything is in segments. The new lineage is written last, and with it in the manifest there is nothing left to do.
+//!
+//! The copy's log is not kept for an archive: it is of another lineage, and what was carried out after it is in no file.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use crate::catalogue::CATALOGUE;
+use crate::catalogue::{CATALOGUE, CatalogueChange};
 use crate::collection::CollectionCore;
 use crate::db::DbOptions;
 use crate::dir::{Dir, DirFile, DirLock, RealDir, corrupt};
@@ -22,7 +29,7 @@ use crate::lineage::Lineage;
 use crate::manifest::{MANIFEST_FILE, MANIFEST_NEW_FILE, Manifest};
 use crate::segment;
 use crate::store::Store;
-use crate::verify::Verify;
+use crate::verify::{OnDamage, Verify};
 use crate::wal::{self, Place, Record};
 
 /// The file that stands in a directory that is not restored to the end.
@@ -85,7 +92,11 @@ pub struct OpenedRestore {
     cores: BTreeMap<u64, Arc<CollectionCore>>,
     position: u64,
     time_us: u64,
+    /// By collection: the last write up to that position.
+    seqs: BTreeMap<String, u64>,
     has_applied: bool,
+    /// Whether an attempt before this one did everything but say so.
+    is_complete: bool,
 }
 
 /// What was restored.
@@ -192,10 +203,10 @@ impl Restore {
     /// # Errors
     /// [`Error::Corrupt`] with what is damaged or missing, [`Error::Io`] if the system refuses.
     pub fn open(self, manifest: &[u8]) -> Result<OpenedRestore> {
+        let copied = Manifest::decode(manifest)
+            .map_err(|(offset, reason)| corrupt(&*self.dir, MANIFEST_FILE, offset as u64, reason))?;
         if !self.is_applying {
-            let root = Manifest::decode(manifest)
-                .map_err(|(offset, reason)| corrupt(&*self.dir, MANIFEST_FILE, offset as u64, reason))?;
-            self.remove_strangers(&root)?;
+            self.remove_strangers(&copied)?;
             let mut file = self.dir.create(MANIFEST_NEW_FILE)?;
             file.write(manifest)?;
             file.sync()?;
@@ -204,8 +215,14 @@ impl Restore {
             self.dir.sync()?;
             self.write_marker(APPLYING)?;
         }
-        let options = DbOptions { background: false, verify: Verify::OnOpen, ..DbOptions::default() };
+        let (verify, on_damage) = (Verify::OnOpen, OnDamage::Refuse);
+        let options = DbOptions { background: false, verify, on_damage, ..DbOptions::default() };
         let store = Store::open_locked(self.dir, self.lock, options)?;
+        // Whatever is to be kept of the log from now on, it is nothing of this one.
+        store.log.keep(0)?;
+        store.holds_log.store(true, Ordering::Relaxed);
+        let is_complete = store.manifest.current().lineage != copied.lineage;
+        let seqs = seqs_of_copy(&*store.dir, copied)?;
         let cores = store.collections().into_iter().map(|core| (core.id, core)).collect();
         let mark = store.log.mark();
         Ok(OpenedRestore {
@@ -213,7 +230,9 @@ impl Restore {
             cores,
             position: mark.position,
             time_us: mark.time_us,
+            seqs,
             has_applied: self.is_applying,
+            is_complete,
         })
     }
 
@@ -230,6 +249,29 @@ impl Restore {
         }
         names.iter().filter(|name| name.starts_with(PART)).try_for_each(|name| self.dir.remove(name))
     }
+}
+
+/// The last write of each collection of a copy, by its manifest and its log.
+fn seqs_of_copy(dir: &dyn Dir, mut root: Manifest) -> Result<BTreeMap<String, u64>> {
+    let mut last: BTreeMap<u64, u64> =
+        root.collections.iter().map(|(id, entry)| (*id, entry.stored_seq)).collect();
+    for name in dir.list()?.iter().filter(|name| wal::is_log_file(name)) {
+        let mut wrong = None;
+        let fault = wal::read_log_file(&dir.read(name)?, name, |place, record| {
+            if record.log_id != CATALOGUE {
+                let last = last.entry(record.log_id).or_default();
+                *last = record.seq.max(*last);
+            } else if let Err(reason) = CatalogueChange::replay(&record, &mut root) {
+                wrong.get_or_insert((place.offset, reason));
+            }
+        });
+        let fault = fault.map(|fault| (fault.offset, fault.reason)).or(wrong);
+        if let Some((offset, reason)) = fault {
+            return Err(corrupt(dir, name, offset as u64, reason));
+        }
+    }
+    let seq = |id: &u64| last.get(id).copied().unwrap_or_default();
+    Ok(root.collections.iter().map(|(id, entry)| (entry.name.clone(), seq(id))).collect())
 }
 
 impl std::fmt::Debug for RestoreFile<'_> {
@@ -281,20 +323,23 @@ impl OpenedRestore {
         self.time_us
     }
 
-    /// Whether everything up to there is in it, so that no more log is wanted. Never of [`Until::End`] and
-    /// [`Until::TimeUs`]: only the next write tells.
+    /// Whether everything up to there is in it, so that no more log is wanted. Of [`Until::End`] and [`Until::TimeUs`] only the
+    /// next write tells, unless an interrupted restore had come to that already.
     ///
     /// # Errors
     /// [`Error::Invalid`] if it is beyond already: the copy is too new.
     pub fn has_reached(&self, until: &Until) -> Result<bool> {
+        if self.is_complete {
+            return Ok(true);
+        }
         let (found, wanted) = match until {
             Until::End => return Ok(false),
             Until::TimeUs(time_us) if self.time_us > *time_us => (self.time_us, *time_us),
             Until::TimeUs(_) => return Ok(false),
             Until::Position(position) => (self.position, *position),
-            Until::Write { collection, seq } => match self.store.collection(collection) {
-                Ok(core) => (core.view().seq, *seq),
-                Err(_) => return Ok(false),
+            Until::Write { collection, seq } => match self.seqs.get(collection) {
+                Some(found) => (*found, *seq),
+                None => return Ok(false),
             },
         };
         if found > wanted {
@@ -340,6 +385,7 @@ impl OpenedRestore {
         if record.log_id != CATALOGUE
             && let Some(core) = self.cores.get(&record.log_id)
         {
+            self.seqs.insert(core.name.clone(), record.seq);
             self.store.after_write(core).map_err(failed)?;
         }
         if self.has_reached(until).map_err(failed)? { Err(Stop::Reached) } else { Ok(()) }
@@ -361,6 +407,11 @@ impl OpenedRestore {
             manifest.log.time_us = manifest.log.time_us.max(self.time_us);
             Ok(())
         })?;
+        self.store.holds_log.store(false, Ordering::Relaxed);
+        if self.has_applied {
+            // All of it is in segments, and it ends before the position that the next write comes after.
+            self.store.cut_log()?;
+        }
         self.store.dir.remove(RESTORE_FILE)?;
         self.store.dir.sync()?;
         Ok(Restored { position: self.position, time_us: self.time_us, lineage })
