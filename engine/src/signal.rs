@@ -68,8 +68,8 @@ impl Signal {
         self.changed.notify_all();
     }
 
-    /// Waits until there is room, a check fails, or the last seal failed. `path` is the database's, for the message. The two
-    /// are asked under the lock of the signal, so they take no lock.
+    /// Waits until there is room, a check fails, or the last seal failed. `path` is the database's, for the message. Both
+    /// are asked under the lock of the signal: they take none but the log's.
     pub(crate) fn wait_for_room(
         &self,
         path: &Path,

@@ -8,13 +8,14 @@
 //! ```text
 //! sealing | merging    of a collection, never both; then  committed   then  the manifest's   then  the log's state
 //!                                                   then  apply
-//! changing             of the store,                then  the manifest's, the log's state
-//! cutting              of the store,                then  the manifest's, the log's state, who holds files (`PinnedDir`)
+//! changing             of the store,                then  submit | committed | the manifest's   then  the log's state
+//! cutting              of the store,                then  the manifest's   then  who holds files (`PinnedDir`) | the log's state
+//! submit                                            then  the log's state
 //! ```
-//! A commit cuts the log after it has let go of `committed`, so `cutting` comes behind `sealing` and `merging`, and behind
-//! `changing` when a collection was removed, whose files go under `committed`. `apply` stands alone but in a replay, which
-//! one thread does and in which it comes before `submit`; in a write they come one after the other. The lock of the signal is
-//! taken under any of them, and none under it: what writers wait for is told by atomics.
+//! A commit cuts the log after it has let go of `committed`, so `cutting` comes behind `sealing` and `merging`; and behind
+//! `changing` when a collection was removed. In a write, `submit` and `apply` come one after the other; in a replay, which one
+//! thread does, `submit` comes under `apply`. The lock of the signal is taken under any of them but the log's state, which
+//! alone is looked at under it: what else writers wait for is told by atomics.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
