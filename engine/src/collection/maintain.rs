@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::state::{CollectionCore, Committed, ViewState, lock, sizes_of};
+use super::room::sizes_of;
+use super::state::{CollectionCore, Committed, ViewState, lock};
 use crate::db::Store;
 use crate::dir::Dir;
 use crate::error::Result;

@@ -29,20 +29,17 @@ use crate::batch::PreparedBatch;
 use crate::db::Store;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
-use crate::limits::{BATCH_BYTES_MAX, UNMERGED_SEGMENTS_MAX, check_limit};
+use crate::limits::{BATCH_BYTES_MAX, check_limit};
 use crate::manifest::CollectionEntry;
 use crate::payload::FieldTable;
 use crate::point::{Batch, PointId};
 use crate::schema::Schema;
-use crate::segment::merge_policy::{self, EARNED, SegmentSize};
+use crate::segment::merge_policy::EARNED;
 use crate::segment::{Check, Opening, SealedSegment, SegmentView, tombstone_file, tombstones};
 use crate::validate;
 use crate::vectors::Encodings;
 use crate::verify::{Storage, differs};
 use crate::wal::Record;
-
-/// Frozen segments that may wait for their seal before writers wait too.
-pub(super) const FROZEN_MAX: usize = 2;
 
 /// One consistent state.
 #[derive(Clone, Debug)]
@@ -124,12 +121,6 @@ pub(super) struct Apply {
     pub(super) links: bool,
     /// When that write was applied.
     pub(super) applied_at: Instant,
-}
-
-/// The sizes of the sealed segments, in their order.
-pub(super) fn sizes_of(view: &ViewState) -> Vec<SegmentSize> {
-    let sealed = view.segments.iter().filter(|segment| segment.as_sealed().is_some());
-    sealed.map(|segment| SegmentSize { rows: segment.rows as usize, live: segment.live() }).collect()
 }
 
 /// What the manifest says of a sealed segment.
@@ -359,28 +350,6 @@ impl CollectionCore {
 
     pub(crate) fn is_deleted(&self) -> bool {
         self.is_deleted.load(Ordering::SeqCst)
-    }
-
-    /// Fails if damage was found: nothing is sealed or merged any more then. Takes no lock.
-    pub(crate) fn check(&self) -> Result<()> {
-        self.view.load().check()
-    }
-
-    /// Whether so many segments wait for their seal that writers wait, too. Takes no lock.
-    pub(crate) fn is_behind_with_seals(&self) -> bool {
-        self.view.load().frozen().count() >= FROZEN_MAX
-    }
-
-    /// Whether so many segments are to be merged that writers wait for that. Takes no lock.
-    pub(crate) fn is_behind_with_merges(&self) -> bool {
-        let view = self.view.load();
-        // Asked by every write, so the cheaper question first.
-        view.sealed().count() >= UNMERGED_SEGMENTS_MAX && merge_policy::is_behind(&sizes_of(&view))
-    }
-
-    /// Sealed segments that it has.
-    pub(crate) fn sealed_count(&self) -> usize {
-        self.view.load().sealed().count()
     }
 }
 

@@ -16,7 +16,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use fixedbitset::FixedBitSet;
 use rayon::prelude::*;
 
-use super::{BuildRequest, SealedGraph};
 use super::growing::{GrowingGraph, LIVE};
 use super::links::{Link, links, rewrite};
 use super::reach;
@@ -24,6 +23,7 @@ use super::repair::living_near;
 use super::scratch::Scratch;
 use super::sealed::View;
 use super::walk::{Entry, Layer, Layers};
+use super::{BuildRequest, SealedGraph};
 use crate::vectors::{PairScorer, Slot};
 
 /// What a graph is resumed from.
@@ -67,11 +67,9 @@ impl Resuming<'_> {
             });
         });
         // Each takes seconds for millions of rows.
-        let steps: [fn(&Self, &mut Scratch); 3] = [
-            Self::raise_layers,
-            Self::span,
-            |resuming, scratch| resuming.graph.bind_parts(resuming.pairs, scratch),
-        ];
+        let steps: [fn(&Self, &mut Scratch); 3] = [Self::raise_layers, Self::span, |resuming, scratch| {
+            resuming.graph.bind_parts(resuming.pairs, scratch)
+        }];
         for step in steps {
             if self.stop.load(Ordering::Relaxed) {
                 return;

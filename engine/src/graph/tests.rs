@@ -348,7 +348,8 @@ fn bytes_survive_a_round_trip_and_give_the_same_walks() {
     let request = BuildRequest { rows: 1_200, options: small(), seed: 3, stop: &NEVER };
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let pairs = encoding.growing.pair_scorer(&rows);
-    let (first, second) = one.install(|| (build(&request, &*pairs).unwrap(), build(&request, &*pairs).unwrap()));
+    let (first, second) =
+        one.install(|| (build(&request, &*pairs).unwrap(), build(&request, &*pairs).unwrap()));
     assert_eq!(first, second, "one thread and one seed give the same bytes");
     let written = first.as_bytes().to_vec();
     let framed: Vec<u8> = [&[0xaa; 64][..], &written, &[0xbb; 12]].concat();

@@ -149,7 +149,11 @@ impl Repair {
         for (seq, body) in salvaged.bodies(&*self.dir, CATALOGUE, done)? {
             match CatalogueChange::decode(&body) {
                 Ok(change) if change.apply(seq, manifest).is_ok() => {
-                    made.extend(if let CatalogueChange::Create { id, .. } = change { Some(id) } else { None });
+                    made.extend(if let CatalogueChange::Create { id, .. } = change {
+                        Some(id)
+                    } else {
+                        None
+                    });
                 }
                 _ => {
                     lost.push(seq);

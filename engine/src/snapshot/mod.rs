@@ -21,6 +21,7 @@
 //! **Cost.** Pinning waits for one frame of the log; pinned files that nobody needs otherwise take space until they are let
 //! go. Restoring reads everything twice (hash, checksums), and holds one log file in memory.
 
+mod copied;
 mod pin;
 mod restore;
 #[cfg(test)]

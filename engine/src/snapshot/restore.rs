@@ -20,7 +20,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::catalogue::{CATALOGUE, CatalogueChange};
+use super::copied::seqs_of_copy;
+use crate::catalogue::CATALOGUE;
 use crate::collection::CollectionCore;
 use crate::db::DbOptions;
 use crate::dir::{Dir, DirFile, DirLock, RealDir, corrupt};
@@ -249,29 +250,6 @@ impl Restore {
         }
         names.iter().filter(|name| name.starts_with(PART)).try_for_each(|name| self.dir.remove(name))
     }
-}
-
-/// The last write of each collection of a copy, by its manifest and its log.
-fn seqs_of_copy(dir: &dyn Dir, mut root: Manifest) -> Result<BTreeMap<String, u64>> {
-    let mut last: BTreeMap<u64, u64> =
-        root.collections.iter().map(|(id, entry)| (*id, entry.stored_seq)).collect();
-    for name in dir.list()?.iter().filter(|name| wal::is_log_file(name)) {
-        let mut wrong = None;
-        let fault = wal::read_log_file(&dir.read(name)?, name, |place, record| {
-            if record.log_id != CATALOGUE {
-                let last = last.entry(record.log_id).or_default();
-                *last = record.seq.max(*last);
-            } else if let Err(reason) = CatalogueChange::replay(&record, &mut root) {
-                wrong.get_or_insert((place.offset, reason));
-            }
-        });
-        let fault = fault.map(|fault| (fault.offset, fault.reason)).or(wrong);
-        if let Some((offset, reason)) = fault {
-            return Err(corrupt(dir, name, offset as u64, reason));
-        }
-    }
-    let seq = |id: &u64| last.get(id).copied().unwrap_or_default();
-    Ok(root.collections.iter().map(|(id, entry)| (entry.name.clone(), seq(id))).collect())
 }
 
 impl std::fmt::Debug for RestoreFile<'_> {

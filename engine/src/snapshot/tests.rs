@@ -163,7 +163,9 @@ fn a_restore_may_die_at_any_call() {
         Until::Write { collection: "a".into(), seq: 2 },
     ] {
         let expected = match &until {
-            Until::Write { seq: 2, .. } => vec![("a".into(), vec![1, 1, 2, 2, 1, 1, 1, 1, 1, 1]), ("z".into(), vec![])],
+            Until::Write { seq: 2, .. } => {
+                vec![("a".into(), vec![1, 1, 2, 2, 1, 1, 1, 1, 1, 1]), ("z".into(), vec![])]
+            }
             _ => expected.clone(),
         };
         dies_at_any_call(&copied, &until, &expected);

@@ -91,9 +91,8 @@ impl Store {
 
     /// Takes no lock, as it is asked under that of the signal.
     fn has_room(&self, core: &CollectionCore) -> bool {
-        let waits = || {
-            core.is_behind_with_seals() || self.is_memory_full() || self.is_behind_with_merges(core)
-        };
+        let waits =
+            || core.is_behind_with_seals() || self.is_memory_full() || self.is_behind_with_merges(core);
         core.is_deleted() || !waits()
     }
 

@@ -91,12 +91,8 @@ fn damage_in_a_collection_holds_up_no_other() {
 #[test]
 fn a_log_that_a_damaged_collection_keeps_makes_no_small_segments() {
     let dir = MemoryDir::new();
-    let options = || DbOptions {
-        seal_rows: 1_000,
-        log_bytes_max: 1_500,
-        on_damage: OnDamage::Isolate,
-        ..options()
-    };
+    let options =
+        || DbOptions { seal_rows: 1_000, log_bytes_max: 1_500, on_damage: OnDamage::Isolate, ..options() };
     let db = Db::open_in(Arc::new(dir.clone()), options()).unwrap();
     for name in ["a", "b"] {
         Step::Create(name).run(&db).unwrap();

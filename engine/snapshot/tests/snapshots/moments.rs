@@ -227,8 +227,7 @@ fn a_database_restored_to_a_moment_is_copied_like_any_other() {
     let moments: Vec<u64> =
         (2..6).map(|version| notes.upsert(vec![version_of(1, version)]).unwrap().position).collect();
     copies.repository.archive(&db, quietly).unwrap();
-    let request =
-        RestoreRequest { snapshot: Some("s".into()), until: Some(Until::Position(moments[2])) };
+    let request = RestoreRequest { snapshot: Some("s".into()), until: Some(Until::Position(moments[2])) };
     let directory = tempfile::tempdir().unwrap();
     copies.repository.restore(&request, directory.path(), quietly).unwrap();
     let names = || std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());

@@ -19,7 +19,8 @@ fn generations_of_deaths_and_births_cost_no_recall() {
         let mut vectors = clustered(2_000, 20, metric, &mut random);
         let request = |rows: &GrowingRows| BuildRequest { rows: rows.len(), options, seed: 5, stop: &NEVER };
         let rows = stored(&vectors);
-        let mut graph = opened(&build(&request(&rows), &*encoding.growing.pair_scorer(&rows)).unwrap()).unwrap();
+        let mut graph =
+            opened(&build(&request(&rows), &*encoding.growing.pair_scorer(&rows)).unwrap()).unwrap();
         for _ in 0..6 {
             let mut live: FixedBitSet = (0..vectors.len()).filter(|_| random.below(5) > 0).collect();
             live.grow(vectors.len() + 400);
