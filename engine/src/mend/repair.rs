@@ -244,8 +244,11 @@ fn has_same_bytes(one: &Path, other: &Path) -> io::Result<bool> {
     loop {
         let (left, right) = (one.fill_buf()?, other.fill_buf()?);
         let length = left.len().min(right.len());
-        if length == 0 || left[..length] != right[..length] {
+        if length == 0 {
             return Ok(left.len() == right.len());
+        }
+        if left[..length] != right[..length] {
+            return Ok(false);
         }
         one.consume(length);
         other.consume(length);

@@ -71,7 +71,9 @@ fn writes_of_a_collection_whose_making_is_lost_are_named() {
     (options.background, options.log_file_bytes) = (false, 1);
     let db = Db::open_with(directory.path(), options).unwrap();
     let unmade = db.create_collection("unmade", schema(3)).unwrap();
-    (1..4).for_each(|id| drop(unmade.upsert(vec![point(id, 1, 3)]).unwrap()));
+    for id in 1..4 {
+        unmade.upsert(vec![point(id, 1, 3)]).unwrap();
+    }
     drop((unmade, db));
     // As if the manifest had been lost with a crash between two of its copies.
     for name in ["MANIFEST", "MANIFEST.copy"] {
