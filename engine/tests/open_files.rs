@@ -50,7 +50,7 @@ fn files_and_maps_are_bounded_while_segments_come_and_go() {
             .iter()
             .map(|collection| {
                 scope.spawn(move || {
-                    for round in 0..120u64 {
+                    for round in 0..30u64 {
                         let point = |id: u64| Point::new(round % 7 * 40 + id, [id as f32; 8]);
                         collection.upsert((0..50).map(point).collect()).unwrap();
                     }
