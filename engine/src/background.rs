@@ -108,6 +108,8 @@ fn run(store: &Store, duty: Duty) {
                 delay = first;
                 next = signal(store).next_work(seen, latest);
             }
+            // What is ended half-way is done anew by the next one that opens it.
+            Ok(Err(_)) if store.is_stopping() => return,
             Ok(Err(error)) if store.log.check().is_ok() => {
                 tracing::warn!(%error, thread = name, ?delay, "background work failed; trying again later");
                 next = signal(store).pause(delay);

@@ -9,6 +9,9 @@ pub const COLLECTIONS_MAX: usize = 10_000;
 pub const DIMENSION_MAX: usize = 8_192;
 /// Bytes of a string id.
 pub const ID_BYTES_MAX: usize = 512;
+/// Sealed segments of one collection that are to be merged before writers wait for it. Full ones, of a million rows and more,
+/// do not count, as they are merged no more.
+pub const UNMERGED_SEGMENTS_MAX: usize = 64;
 /// Operations in one atomic batch.
 pub const BATCH_OPS_MAX: usize = 100_000;
 /// Bytes of one atomic batch as the log encodes it.

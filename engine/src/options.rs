@@ -4,7 +4,7 @@ use std::num::NonZero;
 
 use crate::verify::{OnDamage, Storage, Verify};
 #[cfg(doc)]
-use crate::{Collection, Db};
+use crate::{Collection, Db, View};
 
 /// How a database is opened: what it may take of the process that it lives in, and how it keeps its files.
 ///
@@ -18,6 +18,11 @@ use crate::{Collection, Db};
 /// the system takes out of memory as it likes, or in memory with [`Storage::Resident`]. Each keeps answers to recent conditions
 /// of filters, 4 MiB at most, and an order of each field that was filtered by, eight to 24 bytes a row. There is no cache
 /// besides, and nothing that databases of a process share.
+///
+/// **Files and maps.** A sealed segment takes two maps and no open file: the file is closed once it is mapped. So a database has
+/// a dozen files open at most (the lock, the log, what is being written or copied), and twice
+/// [`segments_max`](Self::segments_max) maps. A merge's segments have theirs until it is done, and those that a [`View`]
+/// shows for as long as it lives; a seal adds one segment for each collection that waits for room.
 ///
 /// ```
 /// # let directory = tempfile::tempdir()?;
@@ -49,6 +54,10 @@ pub struct DbOptions {
     pub log_file_bytes: u64,
     /// Bytes of writes that may wait for the log before further writers do; a larger batch goes alone. At most 2 GiB.
     pub log_queue_bytes: usize,
+    /// Sealed segments of all collections together before writers wait for merges; from two thirds on, collections are
+    /// merged further than is due. It bounds the maps that a process takes, of which Linux allows 65,530 unless told otherwise
+    /// (`vm.max_map_count`). No bound where nothing is left to merge: a collection has at least one for every two million rows.
+    pub segments_max: usize,
     /// Threads of a pool. Without a number, as many as the rayon pool has that the database is opened in, or else as
     /// there are processors.
     pub threads: Option<NonZero<usize>>,
@@ -78,6 +87,7 @@ impl Default for DbOptions {
             log_bytes_max: 2 << 30,
             log_file_bytes: 64 << 20,
             log_queue_bytes: 256 << 20,
+            segments_max: 30_000,
             threads: None,
             read_only: false,
             keep_log_bytes: None,

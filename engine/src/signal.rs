@@ -1,6 +1,7 @@
 //! What threads of a database tell each other: that there may be work, that there may be room, that it is over.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,13 +13,14 @@ use crate::error::{Error, Result};
 pub(crate) struct Signal {
     state: Mutex<State>,
     changed: Condvar,
+    /// Set under the lock of the state, so that nobody who waits misses it; looked at without.
+    is_stopping: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// Counts the changes, so that none is missed between looking and sleeping.
     changes: u64,
-    is_stopping: bool,
     /// Why the last seal failed, until one succeeds.
     stall: Option<Stall>,
 }
@@ -66,7 +68,8 @@ impl Signal {
         self.changed.notify_all();
     }
 
-    /// Waits until there is room, a check fails, or the last seal failed. `path` is the database's, for the message.
+    /// Waits until there is room, a check fails, or the last seal failed. `path` is the database's, for the message. Both
+    /// are asked under the lock of the signal: they take none but the log's.
     pub(crate) fn wait_for_room(
         &self,
         path: &Path,
@@ -89,7 +92,7 @@ impl Signal {
     pub(crate) fn next_work(&self, seen: u64, latest: Option<Duration>) -> Option<u64> {
         let end = latest.map(|latest| Instant::now() + latest);
         let mut state = self.lock();
-        while state.changes == seen && !state.is_stopping {
+        while state.changes == seen && !self.is_stopping() {
             let Some(end) = end else {
                 state = self.wait(state);
                 continue;
@@ -100,14 +103,14 @@ impl Signal {
             }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        (!state.is_stopping).then_some(state.changes)
+        (!self.is_stopping()).then_some(state.changes)
     }
 
     /// Sleeps, whatever changes; then the count of changes, or `None` as soon as the database is closed.
     pub(crate) fn pause(&self, delay: Duration) -> Option<u64> {
         let end = Instant::now() + delay;
         let mut state = self.lock();
-        while !state.is_stopping {
+        while !self.is_stopping() {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Some(state.changes);
@@ -117,13 +120,20 @@ impl Signal {
         None
     }
 
-    /// Ends the background threads at their next pause.
+    /// Ends the background threads at their next pause, and what they are at at its next step.
     pub(crate) fn stop(&self) {
-        self.lock().is_stopping = true;
+        let state = self.lock();
+        self.is_stopping.store(true, Ordering::SeqCst);
+        drop(state);
         self.changed.notify_all();
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        self.lock().is_stopping
+        self.stop_flag().load(Ordering::SeqCst)
+    }
+
+    /// What long work looks at to learn whether to go on.
+    pub(crate) fn stop_flag(&self) -> &AtomicBool {
+        &self.is_stopping
     }
 }

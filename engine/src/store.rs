@@ -3,9 +3,10 @@
 mod due;
 mod logs;
 mod replay;
+mod room;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::catalogue::{CATALOGUE, CatalogueChange};
@@ -38,6 +39,7 @@ pub(crate) struct Store {
     /// Memory of all growing segments together.
     pub(crate) growing_bytes: Arc<AtomicU64>,
     next_segment: AtomicU64,
+    room: room::Room,
     /// Held for looking up and swapping, never while a collection works.
     collections: RwLock<BTreeMap<String, Arc<CollectionCore>>>,
     /// Collections that could not be opened: their ids and what is wrong.
@@ -46,6 +48,8 @@ pub(crate) struct Store {
     changing: Mutex<()>,
     /// Held while log files are removed, and by whoever is about to hold them.
     pub(crate) cutting: Mutex<()>,
+    /// Set while a copy is being restored: its log, which tells how far it goes, stays then.
+    pub(crate) holds_log: AtomicBool,
     /// The last number of a change of the catalogue that a full disk refused; 0 if none was.
     catalogue_void: AtomicU64,
     pub(crate) signal: Signal,
@@ -115,10 +119,12 @@ impl Store {
             manifest,
             growing_bytes: Arc::default(),
             next_segment: AtomicU64::new(root.next_segment),
+            room: room::Room::default(),
             collections: RwLock::new(cores.values().map(|core| (core.name.clone(), core.clone())).collect()),
             damaged: RwLock::new(damaged),
             changing: Mutex::new(()),
             cutting: Mutex::new(()),
+            holds_log: AtomicBool::new(false),
             catalogue_void: AtomicU64::new(0),
             signal: Signal::default(),
             link_signal: Signal::default(),
@@ -145,6 +151,7 @@ impl Store {
                 store.put_to_link(core.clone());
             }
         }
+        store.count_room();
         faults::point("recovery.end");
         Ok(store)
     }
@@ -220,25 +227,29 @@ impl Store {
         self.poison_on_error(self.cut_log())
     }
 
-    /// Seals everything and merges what is due.
+    /// Seals everything and merges what is due. Of a damaged collection, its error, once the others are done.
     pub(crate) fn flush(&self) -> Result<()> {
-        self.log.check()?;
-        for core in self.collections() {
+        self.rewrite_all(|core| {
             core.flush(self, Work::Flush)?;
-            core.merge(self, Work::Flush)?;
-        }
-        self.signal.note_seal(&Ok(()));
-        self.signal.notify();
-        Ok(())
+            core.merge(self, Work::Flush)
+        })
     }
 
-    /// Seals everything and merges it into as few segments as there can be.
+    /// Seals everything and merges it into as few segments as there can be. Of a damaged collection, its error, once the others
+    /// are done.
     pub(crate) fn compact(&self) -> Result<()> {
+        self.rewrite_all(|core| core.compact(self))
+    }
+
+    fn rewrite_all(&self, rewrite: impl Fn(&CollectionCore) -> Result<()>) -> Result<()> {
         self.log.check()?;
-        self.collections().iter().try_for_each(|core| core.compact(self))?;
-        self.signal.note_seal(&Ok(()));
+        let rewritten = self.for_each_collection(rewrite);
+        self.note_sealed();
+        if matches!(rewritten, Ok(()) | Err(Error::Corrupt { .. })) {
+            self.signal.note_seal(&Ok(()));
+        }
         self.signal.notify();
-        Ok(())
+        rewritten
     }
 
     /// Remembers a failure that leaves the disk's state unknown. A full disk does not: what it refuses are files that no
@@ -260,6 +271,9 @@ impl Store {
 
     /// Removes log files that no collection needs.
     pub(crate) fn cut_log(&self) -> Result<()> {
+        if self.holds_log.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let _cutting = self.cutting.lock().unwrap_or_else(PoisonError::into_inner);
         let manifest = self.manifest.current();
         let stored = |log_id| match manifest.collections.get(&log_id) {
@@ -288,17 +302,6 @@ impl Store {
     /// Numbers below this were given to segments.
     pub(crate) fn segment_ids_given(&self) -> u64 {
         self.next_segment.load(Ordering::Relaxed)
-    }
-
-    /// Waits for what background work brings about. Without background threads, does that work.
-    ///
-    /// # Errors
-    /// The log's, and [`Error::Io`] if the last seal failed: waiting for it could take for ever.
-    pub(crate) fn wait_for_room(&self, has_room: impl Fn() -> bool) -> Result<()> {
-        if !self.options.background {
-            return if has_room() { Ok(()) } else { self.seal_due() };
-        }
-        self.signal.wait_for_room(self.dir.path(), has_room, || self.log.check())
     }
 
     /// Ends the background threads at their next pause.

@@ -15,13 +15,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::state::{CollectionCore, Committed, FROZEN_MAX, ViewState, lock};
+use super::room::sizes_of;
+use super::state::{CollectionCore, Committed, ViewState, lock};
 use crate::db::Store;
 use crate::dir::Dir;
 use crate::error::Result;
 use crate::faults::{self, Mutant};
 use crate::manifest::SegmentEntry;
-use crate::segment::merge_policy::{self, Aim, EARNED, SegmentSize};
+use crate::segment::merge_policy::{self, Aim, EARNED};
 use crate::segment::{
     DeadRows, SealRequest, SealedFrom, Segment, SegmentView, seal, segment_file, tombstone_file, tombstones,
 };
@@ -72,7 +73,8 @@ impl CollectionCore {
     pub(crate) fn flush(&self, store: &Store, work: Work) -> Result<usize> {
         let seq = self.freeze();
         let sealed = self.seal_frozen(store, work)?;
-        if store.stored_seq(self.id) < seq {
+        // What the end of the database cut short is stored by the next one.
+        if store.stored_seq(self.id) < seq && !store.is_stopping() {
             self.view().verify_ids()?;
             self.commit(store, seq)?;
         }
@@ -86,10 +88,14 @@ impl CollectionCore {
         for sealed in 0.. {
             let view = self.view();
             let Some(frozen) = view.frozen().next() else { return Ok(sealed) };
+            // The log has it; whoever closes the database does not wait for it.
+            if store.is_stopping() {
+                return Ok(sealed);
+            }
             let seq = frozen.frozen_at.unwrap_or(view.seq);
             faults::point("seal.begin");
             // Whoever waits for room waits for this.
-            let is_awaited = view.frozen().count() >= FROZEN_MAX;
+            let is_awaited = self.is_behind_with_seals();
             let work = if is_awaited && work == Work::Seal { Work::Flush } else { work };
             self.rewrite(store, work, std::slice::from_ref(frozen), &view)?;
             faults::point("seal.written");
@@ -108,6 +114,11 @@ impl CollectionCore {
     pub(crate) fn compact(&self, store: &Store) -> Result<()> {
         self.flush(store, Work::Flush)?;
         self.merge_to(store, Work::Flush, || Aim::Fewest)
+    }
+
+    /// The same with what is sealed.
+    pub(crate) fn merge_further(&self, store: &Store, work: Work) -> Result<()> {
+        self.merge_to(store, work, || Aim::Fewest)
     }
 
     /// While nobody writes, merges what the rows have earned. Says whether to look again, after [`REST`]: now somebody
@@ -147,14 +158,15 @@ impl CollectionCore {
             let view = self.view();
             let sealed: Vec<&SegmentView> =
                 view.segments.iter().filter(|segment| segment.as_sealed().is_some()).collect();
-            let sizes: Vec<SegmentSize> = sealed.iter().map(|segment| size_of(segment)).collect();
-            let Some(chosen) = merge_policy::choose(&sizes, aim()) else { return Ok(()) };
+            let Some(chosen) = merge_policy::choose(&sizes_of(&view), aim()) else { return Ok(()) };
             let sources: Vec<SegmentView> = chosen.into_iter().map(|index| sealed[index].clone()).collect();
             faults::point("merge.begin");
             self.rewrite(store, work, &sources, &view)?;
             faults::point("merge.written");
             self.commit(store, 0)?;
             faults::point("merge.end");
+            // Some may wait for there to be fewer segments.
+            store.signal.notify_waiters();
         }
         Ok(())
     }
@@ -162,8 +174,7 @@ impl CollectionCore {
     /// Whether more segments than when last asked have so many dead rows that they are due to be rewritten.
     pub(crate) fn has_newly_decayed(&self) -> bool {
         let view = self.view.load();
-        let sealed = view.segments.iter().filter(|segment| segment.as_sealed().is_some());
-        let decayed = sealed.filter(|segment| merge_policy::is_decayed(size_of(segment))).count();
+        let decayed = sizes_of(&view).into_iter().filter(|size| merge_policy::is_decayed(*size)).count();
         self.decayed.swap(decayed, Ordering::Relaxed) < decayed
     }
 
@@ -178,6 +189,7 @@ impl CollectionCore {
             fields: &view.fields,
             encodings: &self.encodings,
             storage: store.options.storage,
+            stop: store.signal.stop_flag(),
         };
         let sealed = store.pools.run(work, || seal(&*store.dir, &request))?;
         self.count_rewrite(sources, sealed.as_ref());
@@ -269,10 +281,12 @@ impl CollectionCore {
             entry.stored_seq = entry.stored_seq.max(stored_seq);
             Ok(true)
         })?;
-        if !is_there {
-            next.clear();
-        }
         faults::point("commit.manifest");
+        if !is_there {
+            // It was deleted meanwhile, and nobody else knows of what was just written.
+            let written = std::mem::take(&mut next);
+            remove_obsolete(&*store.dir, &written, &next, &view);
+        }
         remove_obsolete(&*store.dir, &committed, &next, &view);
         faults::point("commit.removed");
         *committed = next;
@@ -291,10 +305,6 @@ impl CollectionCore {
             }
         }
     }
-}
-
-fn size_of(segment: &SegmentView) -> SegmentSize {
-    SegmentSize { rows: segment.rows as usize, live: segment.live() }
 }
 
 /// Puts a new segment in the place of its sources, with the rows that died since dead in it.

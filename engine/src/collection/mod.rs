@@ -3,6 +3,7 @@
 //! - `state.rs`: what one view is made of, and the core that owns the current one;
 //! - `apply.rs`: a batch becomes rows, deaths and the next view;
 //! - `maintain.rs`: freezing, sealing, merging, and committing them to the manifest;
+//! - `room.rs`: whether it may take more;
 //! - `read.rs`: points by id, pages, counts (searching is in `search/`);
 //! - `iterate.rs`: all rows, one after the other.
 
@@ -10,6 +11,7 @@ mod apply;
 mod iterate;
 mod maintain;
 mod read;
+mod room;
 mod state;
 
 use std::sync::Arc;

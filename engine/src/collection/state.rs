@@ -4,11 +4,21 @@
 //! under `apply`, in the order of the numbers. So many writers share a sync, and the rows come out the same on every
 //! replay. Readers take the current view from an atomic pointer and hold no lock at all.
 //!
-//! **Order of the locks**, where more than one is held: `maintenance`, `committed`, `apply`; `submit` stands alone (but in
-//! a replay, which one thread does).
+//! **Order of the locks**, where more than one is held at a time; each line from the first that is taken to the last:
+//! ```text
+//! sealing | merging    of a collection, never both; then  committed   then  the manifest's   then  the log's state
+//!                                                   then  apply
+//! changing             of the store,                then  submit | committed | the manifest's   then  the log's state
+//! cutting              of the store,                then  the manifest's   then  who holds files (`PinnedDir`) | the log's state
+//! submit                                            then  the log's state
+//! ```
+//! A commit cuts the log after it has let go of `committed`, so `cutting` comes behind `sealing` and `merging`; and behind
+//! `changing` when a collection was removed. In a write, `submit` and `apply` come one after the other; in a replay, which one
+//! thread does, `submit` comes under `apply`. The lock of the signal is taken under any of them but the log's state, which
+//! alone is looked at under it: what else writers wait for is told by atomics.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -30,9 +40,6 @@ use crate::validate;
 use crate::vectors::Encodings;
 use crate::verify::{Storage, differs};
 use crate::wal::Record;
-
-/// Frozen segments that may wait for their seal before writers wait too.
-pub(super) const FROZEN_MAX: usize = 2;
 
 /// One consistent state.
 #[derive(Clone, Debug)]
@@ -103,7 +110,6 @@ struct Submit {
     /// The fields as of the last queued write.
     fields: FieldTable,
     next_seq: u64,
-    is_deleted: bool,
 }
 
 /// The writer's side of applying.
@@ -136,6 +142,8 @@ pub(crate) struct CollectionCore {
     pub(super) encodings: Arc<Encodings>,
     /// Numbers writes and queues them: the order of the log is the order of the numbers.
     submit: Mutex<Submit>,
+    /// Set under `submit`, so that no write is numbered after it; looked at without.
+    is_deleted: AtomicBool,
     /// Held while one batch is applied or a segment is swapped: each view is made from the one before.
     pub(super) apply: Mutex<Apply>,
     applied: Condvar,
@@ -186,14 +194,14 @@ impl CollectionCore {
             encodings: encodings.clone(),
             segments: segments.into_iter().map(|(segment, _)| segment).collect(),
         };
-        let submit =
-            Submit { fields: entry.fields.clone(), next_seq: entry.stored_seq + 1, is_deleted: false };
+        let submit = Submit { fields: entry.fields.clone(), next_seq: entry.stored_seq + 1 };
         Self {
             id,
             name: entry.name.clone(),
             schema,
             encodings,
             submit: Mutex::new(submit),
+            is_deleted: AtomicBool::new(false),
             apply: Mutex::new(Apply { seq: entry.stored_seq, links: false, applied_at: Instant::now() }),
             applied: Condvar::new(),
             view: ArcSwap::from_pointee(view),
@@ -267,10 +275,10 @@ impl CollectionCore {
         }
         let body = prepared.encode();
         check_limit("points", "BATCH_BYTES_MAX", BATCH_BYTES_MAX, body.len())?;
-        self.wait_for_room(store)?;
+        store.wait_for_room(self)?;
         let (seq, ticket) = {
             let mut submit = lock(&self.submit);
-            if submit.is_deleted {
+            if self.is_deleted() {
                 return Err(Error::CollectionNotFound { name: self.name.clone() });
             }
             validate::resolve_fields(&prepared, &mut submit.fields, self.schema.strict)?;
@@ -337,23 +345,18 @@ impl CollectionCore {
 
     /// Refuses writes from now on, or takes them again.
     pub(crate) fn mark_deleted(&self, is_deleted: bool) {
-        lock(&self.submit).is_deleted = is_deleted;
+        let _submit = lock(&self.submit);
+        self.is_deleted.store(is_deleted, Ordering::SeqCst);
     }
 
     pub(crate) fn is_deleted(&self) -> bool {
-        lock(&self.submit).is_deleted
-    }
-
-    /// Waits while too much is in memory that should be on disk.
-    fn wait_for_room(&self, store: &Store) -> Result<()> {
-        store.wait_for_room(|| self.view.load().frozen().count() < FROZEN_MAX && !store.is_memory_full())
+        self.is_deleted.load(Ordering::SeqCst)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::sync::atomic::Ordering;
 
     use super::*;
     use crate::db::DbOptions;

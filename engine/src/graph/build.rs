@@ -4,7 +4,7 @@
 //! by), the rest by every thread of the current rayon pool; what came of it is sealed. Where a growing graph
 //! of the same rows is at hand, sealing that ([`GrowingGraph::seal_as`]) saves the inserts.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
@@ -18,15 +18,20 @@ const SERIAL: usize = 256;
 /// Nodes that a thread takes at a time.
 const TAKEN: usize = 16;
 
+/// For whoever is never told to stop.
+pub(crate) static NEVER: AtomicBool = AtomicBool::new(false);
+
 /// What to build a graph of.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct BuildRequest {
+pub(crate) struct BuildRequest<'a> {
     /// Rows, all of which become nodes.
     pub(crate) rows: usize,
     /// The shape.
     pub(crate) options: GraphOptions,
     /// Decides the layers of each slot.
     pub(crate) seed: u64,
+    /// Ends the work when it is set: millions of rows take minutes, and nobody may want them any more.
+    pub(crate) stop: &'a AtomicBool,
 }
 
 /// A graph that is ready to be written.
@@ -42,26 +47,41 @@ impl BuiltGraph {
     }
 }
 
-/// Builds a graph with every thread of the current rayon pool. `pairs` knows all rows.
-pub(crate) fn build(request: &BuildRequest, pairs: &dyn PairScorer) -> BuiltGraph {
+/// Builds a graph with every thread of the current rayon pool. `pairs` knows all rows. `None` if it was stopped.
+pub(crate) fn build(request: &BuildRequest<'_>, pairs: &dyn PairScorer) -> Option<BuiltGraph> {
     let graph = GrowingGraph::new(request.options, request.seed);
     let slots: Vec<Slot> = (0..request.rows as u32).map(Slot).collect();
-    graph.insert_all(&slots, pairs);
-    graph.seal(&slots, pairs)
+    graph.insert_all(&slots, pairs, request.stop);
+    finish(&graph, &slots, pairs, request.stop)
+}
+
+fn finish(
+    graph: &GrowingGraph,
+    slots: &[Slot],
+    pairs: &dyn PairScorer,
+    stop: &AtomicBool,
+) -> Option<BuiltGraph> {
+    // What was stopped lacks rows.
+    (!stop.load(Ordering::Relaxed)).then(|| graph.seal(slots, pairs))
 }
 
 /// The same on the graph that some of the rows have already.
-pub(crate) fn build_on(request: &BuildRequest, resumed: Resumed<'_>, pairs: &dyn PairScorer) -> BuiltGraph {
-    let graph = GrowingGraph::resume(request.options, request.seed, resumed, pairs);
+pub(crate) fn build_on(
+    request: &BuildRequest<'_>,
+    resumed: Resumed<'_>,
+    pairs: &dyn PairScorer,
+) -> Option<BuiltGraph> {
+    let graph = GrowingGraph::resume(request, resumed, pairs);
     let slots: Vec<Slot> = (0..request.rows as u32).map(Slot).collect();
     let missing: Vec<Slot> = slots.iter().copied().filter(|slot| !graph.contains(*slot)).collect();
-    graph.insert_all(&missing, pairs);
-    graph.seal(&slots, pairs)
+    graph.insert_all(&missing, pairs, request.stop);
+    finish(&graph, &slots, pairs, request.stop)
 }
 
 impl GrowingGraph {
-    /// Inserts many slots, in order, with every thread of the current rayon pool; see [`insert`](Self::insert).
-    pub(crate) fn insert_all(&self, slots: &[Slot], pairs: &dyn PairScorer) {
+    /// Inserts many slots, in order, with every thread of the current rayon pool; see [`insert`](Self::insert). Once `stop`
+    /// is set, it leaves out the rest.
+    pub(crate) fn insert_all(&self, slots: &[Slot], pairs: &dyn PairScorer, stop: &AtomicBool) {
         let (first, rest) = slots.split_at(slots.len().min(SERIAL.saturating_sub(self.len())));
         first.iter().for_each(|slot| self.insert(*slot, pairs));
         let next = AtomicUsize::new(0);
@@ -69,7 +89,7 @@ impl GrowingGraph {
         (0..threads).into_par_iter().for_each(|_| {
             // A few at a time, so that all threads work at the same end of the slots.
             while let Some(taken) = rest.get(next.fetch_add(TAKEN, Ordering::Relaxed)..) {
-                if taken.is_empty() {
+                if taken.is_empty() || stop.load(Ordering::Relaxed) {
                     break;
                 }
                 taken.iter().take(TAKEN).for_each(|slot| self.insert(*slot, pairs));

@@ -11,12 +11,11 @@
 //! row that is inserted.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fixedbitset::FixedBitSet;
 use rayon::prelude::*;
 
-use super::SealedGraph;
 use super::growing::{GrowingGraph, LIVE};
 use super::links::{Link, links, rewrite};
 use super::reach;
@@ -24,7 +23,7 @@ use super::repair::living_near;
 use super::scratch::Scratch;
 use super::sealed::View;
 use super::walk::{Entry, Layer, Layers};
-use crate::schema::GraphOptions;
+use super::{BuildRequest, SealedGraph};
 use crate::vectors::{PairScorer, Slot};
 
 /// What a graph is resumed from.
@@ -36,17 +35,12 @@ pub(crate) struct Resumed<'a> {
 }
 
 impl GrowingGraph {
-    /// A graph that has the nodes of a sealed one, as far as they live. `pairs` knows them by their new numbers. The seed
-    /// decides the layers of each slot.
-    pub(crate) fn resume(
-        options: GraphOptions,
-        seed: u64,
-        resumed: Resumed<'_>,
-        pairs: &dyn PairScorer,
-    ) -> Self {
-        let graph = Self::new(options, seed);
+    /// A graph that has the nodes of a sealed one, as far as they live. `pairs` knows them by their new numbers. When the
+    /// request is stopped, it is not to be used.
+    pub(super) fn resume(request: &BuildRequest<'_>, resumed: Resumed<'_>, pairs: &dyn PairScorer) -> Self {
+        let graph = Self::new(request.options, request.seed);
         let old = resumed.graph.view();
-        Resuming { graph: &graph, old, numbers: resumed.numbers, pairs }.run();
+        Resuming { graph: &graph, old, numbers: resumed.numbers, pairs, stop: request.stop }.run();
         graph
     }
 }
@@ -56,6 +50,7 @@ struct Resuming<'a> {
     old: View<'a>,
     numbers: &'a [Option<u32>],
     pairs: &'a dyn PairScorer,
+    stop: &'a AtomicBool,
 }
 
 impl Resuming<'_> {
@@ -71,11 +66,16 @@ impl Resuming<'_> {
                 new.iter().for_each(|to| self.graph.link_back(*to, Slot(node), self.pairs, scratch));
             });
         });
-        self.graph.scratch.with(|scratch| {
-            self.raise_layers(scratch);
-            self.span(scratch);
-            self.graph.bind_parts(self.pairs, scratch);
-        });
+        // Each takes seconds for millions of rows.
+        let steps: [fn(&Self, &mut Scratch); 3] = [Self::raise_layers, Self::span, |resuming, scratch| {
+            resuming.graph.bind_parts(resuming.pairs, scratch)
+        }];
+        for step in steps {
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            self.graph.scratch.with(|scratch| step(self, scratch));
+        }
     }
 
     fn number(&self, row: u32) -> Option<u32> {
@@ -84,6 +84,9 @@ impl Resuming<'_> {
 
     /// Makes a row a node, if it lives: its number, and the neighbours that it did not have before.
     fn take(&self, row: u32) -> Option<(u32, Vec<u32>)> {
+        if self.stop.load(Ordering::Relaxed) {
+            return None;
+        }
         let node = self.number(row)?;
         let layer = self.old.base();
         let links_of = |row: u32| layer.links(row).filter(|row| (*row as usize) < self.numbers.len());

@@ -10,7 +10,7 @@
 //!   vectors and ids (`segment/salvage.rs`), the manifest out of its copy;
 //! - what is gone is left out, and named: rows any byte of which cannot be vouched for, writes of the log.
 //!
-//! **Order.** The damaged files are copied into the folder `damaged/` first. New segments, tombstones and the new log are
+//! **Order.** The damaged files are copied into the folder `damaged/` first, beside what earlier repairs left there. New segments, tombstones and the new log are
 //! written and synced under names that nothing leads to yet; then the manifest is replaced as always, and what it names no
 //! more is removed; then the new log takes the place of the old one. Whatever is not as it was begins a new
 //! [lineage](crate::Lineage), since a name or a position may stand for something else than in earlier copies; with the log goes
@@ -23,6 +23,7 @@ pub(crate) mod bits;
 mod check;
 mod files;
 mod repair;
+mod rows;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -63,7 +64,7 @@ pub struct RepairReport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Loss {
-    /// Of which collection; empty for the log's changes of which collections there are.
+    /// Of which collection; empty for the log's changes of which collections there are, and for what cannot be told.
     pub collection: String,
     /// What: rows of a segment, or writes of the log.
     pub what: String,
@@ -73,6 +74,19 @@ pub struct Loss {
     pub rows_without_id: Option<u64>,
     /// Numbers of lost writes.
     pub writes: Vec<u64>,
+}
+
+impl Loss {
+    /// A loss of which no more can be said.
+    fn of(collection: &str, what: String) -> Self {
+        Self {
+            collection: collection.to_owned(),
+            what,
+            ids: Vec::new(),
+            rows_without_id: None,
+            writes: Vec::new(),
+        }
+    }
 }
 
 /// Reads and verifies every file of a directory: manifest, log, tombstones, segments with their graphs. Changes nothing.

@@ -1,39 +1,32 @@
-//! Making good what can be made good.
+//! Making good what can be made good: the root, the log, what is kept. The rows are in `rows.rs`.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-
-use fixedbitset::FixedBitSet;
 
 use super::files::{self, Root};
 use super::{CheckReport, Loss, RepairReport};
 use crate::catalogue::{CATALOGUE, CatalogueChange};
-use crate::dir::{Access, Dir, corrupt, io_error};
+use crate::dir::{Dir, corrupt, io_error};
 use crate::error::Result;
 use crate::lineage::Lineage;
-use crate::manifest::{CollectionEntry, MANIFEST_FILE, Manifest, ManifestStore, SegmentEntry};
-use crate::point::PointId;
-use crate::segment::{
-    DeadRows, GrowingSegment, Salvage, Saved, SealRequest, SegmentView, seal, segment_file, tombstone_file,
-    tombstones,
-};
-use crate::vectors::Encodings;
-use crate::verify::{Damage, Storage};
+use crate::manifest::{MANIFEST_FILE, Manifest, ManifestStore};
+use crate::verify::Damage;
 use crate::wal::{self, Salvaged};
 
 /// Where damaged files are kept.
 const KEPT_FOLDER: &str = "damaged";
 
 /// A repair under way.
-struct Repair {
-    dir: Arc<dyn Dir>,
-    is_dry_run: bool,
-    next_segment: u64,
-    report: RepairReport,
+pub(super) struct Repair {
+    pub(super) dir: Arc<dyn Dir>,
+    pub(super) is_dry_run: bool,
+    pub(super) next_segment: u64,
+    pub(super) report: RepairReport,
     /// Files that the new manifest does not name.
-    obsolete: Vec<String>,
+    pub(super) obsolete: Vec<String>,
 }
 
 /// Repairs a locked directory.
@@ -95,7 +88,7 @@ pub(super) fn repair(dir: Arc<dyn Dir>, is_dry_run: bool) -> Result<RepairReport
 
 impl Repair {
     /// Notes damage, and keeps the files as they are.
-    fn keep(&mut self, damaged: &[Damage]) -> Result<()> {
+    pub(super) fn keep(&mut self, damaged: &[Damage]) -> Result<()> {
         for damage in damaged {
             if !self.is_dry_run && damage.file.exists() {
                 keep_file(self.dir.path(), &damage.file)?;
@@ -105,188 +98,6 @@ impl Repair {
             }
         }
         Ok(())
-    }
-
-    fn collection(&mut self, collection: &mut CollectionEntry) -> Result<()> {
-        let mut segments = Vec::new();
-        for entry in collection.segments.clone() {
-            segments.extend(match files::segment(&*self.dir, collection, entry.id)? {
-                Ok(segment) => {
-                    let dead = files::tombstones(&*self.dir, entry, segment.rows(), segment.vectors())?;
-                    match dead {
-                        Ok(_) => Some(entry),
-                        Err(damage) => {
-                            self.keep(&[damage])?;
-                            let rows = (segment.rows(), segment.vectors());
-                            Some(self.tombstones(collection, entry, rows)?.0)
-                        }
-                    }
-                }
-                Err(damaged) => {
-                    self.keep(&damaged)?;
-                    self.segment(collection, entry)?
-                }
-            });
-        }
-        collection.segments = segments;
-        Ok(())
-    }
-
-    /// Writes damaged tombstones anew with a bit turned back; or without them, all rows of the segment live.
-    fn tombstones(
-        &mut self,
-        collection: &CollectionEntry,
-        entry: SegmentEntry,
-        (rows, vectors): (u32, u32),
-    ) -> Result<(SegmentEntry, DeadRows)> {
-        let name = tombstone_file(entry.id, entry.tombstones);
-        let next = SegmentEntry { id: entry.id, tombstones: entry.tombstones + 1 };
-        let bytes = self.dir.read(&name).ok();
-        let corrected = bytes.and_then(|mut bytes| super::bits::correct(&mut bytes).map(|_| bytes));
-        let dead = corrected.and_then(|bytes| tombstones::decode(&bytes, entry.id, rows, vectors).ok());
-        self.obsolete.push(name.clone());
-        let Some(dead) = dead else {
-            let action = format!(
-                "{name} cannot be read: which rows of {} were replaced or deleted is not known, and they are back; of an \
-                 id that is twice in the collection, the later segment's row counts",
-                segment_file(entry.id)
-            );
-            self.report.actions.push(action);
-            let what = format!("deletions in {}", segment_file(entry.id));
-            self.report.lost.push(Loss {
-                collection: collection.name.clone(),
-                what,
-                ids: Vec::new(),
-                rows_without_id: None,
-                writes: Vec::new(),
-            });
-            return Ok((SegmentEntry { id: entry.id, tombstones: 0 }, DeadRows::default()));
-        };
-        if !self.is_dry_run {
-            let name = tombstone_file(next.id, next.tombstones);
-            tombstones::write(&*self.dir, &name, next.id, rows, &dead)?;
-        }
-        self.report.actions.push(format!("a flipped bit of {name} is turned back"));
-        Ok((next, dead))
-    }
-
-    /// Makes a damaged segment good, in its place or as another; `None` if nothing of it is left.
-    fn segment(&mut self, collection: &CollectionEntry, entry: SegmentEntry) -> Result<Option<SegmentEntry>> {
-        let name = segment_file(entry.id);
-        let salvage = match self.dir.map(&name, Access::Near) {
-            Ok(blob) => Salvage::of((*blob).as_ref(), entry.id, &collection.schema),
-            Err(_) => None,
-        };
-        let Some(salvage) = salvage else {
-            self.report.actions.push(format!("{name} is left out: nothing in it can be vouched for"));
-            self.report.lost.push(Loss {
-                collection: collection.name.clone(),
-                what: format!("all rows of {name}"),
-                ids: Vec::new(),
-                rows_without_id: None,
-                writes: Vec::new(),
-            });
-            self.obsolete.push(name);
-            return Ok(None);
-        };
-        if salvage.is_whole() && !salvage.turned.is_empty() {
-            let places: Vec<String> = salvage.turned.iter().map(usize::to_string).collect();
-            self.report
-                .actions
-                .push(format!("a flipped bit of {name} is turned back at byte {}", places.join(", ")));
-            if !self.is_dry_run {
-                salvage.replace(&*self.dir, &name)?;
-            }
-            let rows = (salvage.rows(), salvage.vectors());
-            return match files::tombstones(&*self.dir, entry, rows.0, rows.1)? {
-                Ok(_) => Ok(Some(entry)),
-                Err(damage) => {
-                    self.keep(&[damage])?;
-                    Ok(Some(self.tombstones(collection, entry, rows)?.0))
-                }
-            };
-        }
-        self.rewrite(collection, entry, &salvage)
-    }
-
-    /// Writes the rows that can be vouched for as a new segment: its graph, codes and order of ids are made anew.
-    fn rewrite(
-        &mut self,
-        collection: &CollectionEntry,
-        entry: SegmentEntry,
-        salvage: &Salvage,
-    ) -> Result<Option<SegmentEntry>> {
-        let name = segment_file(entry.id);
-        let dead = match files::tombstones(&*self.dir, entry, salvage.rows(), salvage.vectors())? {
-            Ok(dead) => dead,
-            Err(damage) => {
-                self.keep(&[damage])?;
-                self.tombstones(collection, entry, (salvage.rows(), salvage.vectors()))?.1
-            }
-        };
-        let encodings = Encodings::new(&collection.schema);
-        let total = Arc::new(AtomicU64::new(0));
-        let growing = Arc::new(GrowingSegment::new(&collection.schema, encodings.growing.clone(), total));
-        let (mut rows, mut vectorless, mut lost, mut unknown) = (0, FixedBitSet::new(), Vec::new(), 0);
-        for slot in (0..salvage.rows()).filter(|slot| !dead.contains(*slot)) {
-            match salvage.row(slot) {
-                Saved::Row(row, vector) => {
-                    growing.push(row, vector.as_deref());
-                    vectorless.grow(rows as usize + 1);
-                    vectorless.set(rows as usize, vector.is_none());
-                    rows += 1;
-                }
-                Saved::Lost(Some(id)) => lost.push(id),
-                Saved::Lost(None) => unknown += 1,
-            }
-        }
-        let view = SegmentView { rows, vectorless: Arc::new(vectorless), ..SegmentView::growing(growing) };
-        self.note_rewrite(collection, &name, rows, lost, unknown);
-        self.obsolete.push(name);
-        if entry.tombstones > 0 {
-            self.obsolete.push(tombstone_file(entry.id, entry.tombstones));
-        }
-        let id = self.next_segment;
-        self.next_segment += 1;
-        if rows == 0 {
-            return Ok(None);
-        }
-        if !self.is_dry_run {
-            let request = SealRequest {
-                id,
-                sources: &[view],
-                schema: &collection.schema,
-                fields: &collection.fields,
-                encodings: &encodings,
-                storage: Storage::Mapped,
-            };
-            seal(&*self.dir, &request)?;
-        }
-        Ok(Some(SegmentEntry { id, tombstones: 0 }))
-    }
-
-    fn note_rewrite(
-        &mut self,
-        collection: &CollectionEntry,
-        name: &str,
-        rows: u32,
-        ids: Vec<PointId>,
-        unknown: u64,
-    ) {
-        let new = segment_file(self.next_segment);
-        self.report.actions.push(match rows {
-            0 => format!("{name} is left out: none of its rows can be vouched for"),
-            _ => format!("{rows} rows of {name} are written to {new}, with their graph and codes made anew"),
-        });
-        if !ids.is_empty() || unknown > 0 {
-            self.report.lost.push(Loss {
-                collection: collection.name.clone(),
-                what: format!("{} rows of {name}", ids.len() as u64 + unknown),
-                ids,
-                rows_without_id: Some(unknown),
-                writes: Vec::new(),
-            });
-        }
     }
 
     /// What is to become the new log, if it is damaged; the manifest is prepared for it.
@@ -304,46 +115,69 @@ impl Repair {
         }
         self.keep(&damaged)?;
         let salvaged = Salvaged::read(&*self.dir)?;
-        let mut missing = self.catalogue(&salvaged, manifest)?;
+        let (before, mut given_up) = (manifest.clone(), self.catalogue(&salvaged, manifest)?);
         for (id, entry) in &manifest.collections {
             let writes = salvaged.missing(*id, entry.stored_seq);
-            missing += writes.len();
+            given_up += writes.len() as u64;
             self.note_writes(&entry.name, "writes", writes);
+        }
+        // Records that are lost behind all others of their log id leave no gap among these.
+        let stored = |log_id| before.collections.get(&log_id).map_or(0, |entry| entry.stored_seq);
+        let stored = |log_id| if log_id == CATALOGUE { before.catalogue_seq } else { stored(log_id) };
+        let nameless = salvaged.nameless(&stored);
+        given_up += nameless;
+        if nameless > 0 {
+            let what = format!(
+                "{nameless} records of the log, as far as they can be counted, of which nothing can be read: they are the \
+                 last of their collection, or of the changes of which collections there are, or are in segments already"
+            );
+            self.report.lost.push(Loss::of("", what));
         }
         let mended = salvaged.mended;
         self.report.actions.push(format!(
-            "the log is written anew: {mended} records with a flipped bit turned back, {missing} writes left out"
+            "the log is written anew: {mended} records with a flipped bit turned back, {given_up} writes left out"
         ));
         manifest.note_log(salvaged.mark());
         Ok(Some(salvaged))
     }
 
-    /// Carries out what the log says of collections that were made and removed, as far as it can be read; how many of
-    /// these records are lost.
-    fn catalogue(&mut self, salvaged: &Salvaged, manifest: &mut Manifest) -> Result<usize> {
-        let done = manifest.catalogue_seq;
-        let mut lost = salvaged.missing(CATALOGUE, done);
+    /// Carries out what the log says of collections that were made and removed, as far as it can be read; how many records
+    /// are given up for what cannot.
+    fn catalogue(&mut self, salvaged: &Salvaged, manifest: &mut Manifest) -> Result<u64> {
+        let (done, first_new) = (manifest.catalogue_seq, manifest.next_collection);
+        let (mut lost, mut made) = (salvaged.missing(CATALOGUE, done), BTreeSet::new());
         for (seq, body) in salvaged.bodies(&*self.dir, CATALOGUE, done)? {
-            let change = CatalogueChange::decode(&body);
-            if !change.is_ok_and(|change| change.apply(seq, manifest).is_ok()) {
-                lost.push(seq);
-                manifest.catalogue_seq = seq;
+            match CatalogueChange::decode(&body) {
+                Ok(change) if change.apply(seq, manifest).is_ok() => {
+                    made.extend(if let CatalogueChange::Create { id, .. } = change {
+                        Some(id)
+                    } else {
+                        None
+                    });
+                }
+                _ => {
+                    lost.push(seq);
+                    manifest.catalogue_seq = seq;
+                }
             }
         }
-        let count = lost.len();
+        let mut given_up = lost.len() as u64;
         self.note_writes("", "changes of which collections there are", lost);
-        Ok(count)
+        // Without the record that made it, nobody knows the dimension of a collection.
+        for log_id in salvaged.log_ids().filter(|log_id| *log_id >= first_new && !made.contains(log_id)) {
+            let writes: Vec<u64> = salvaged.numbers(log_id).collect();
+            given_up += writes.len() as u64;
+            let kind = format!("writes to a collection (number {log_id}) whose making cannot be read, out");
+            self.note_writes("", &kind, writes);
+            manifest.next_collection = manifest.next_collection.max(log_id + 1);
+        }
+        Ok(given_up)
     }
 
     fn note_writes(&mut self, collection: &str, kind: &str, writes: Vec<u64>) {
         if !writes.is_empty() {
-            self.report.lost.push(Loss {
-                collection: collection.to_owned(),
-                what: format!("{} {kind} of the log", writes.len()),
-                ids: Vec::new(),
-                rows_without_id: None,
-                writes,
-            });
+            let what = format!("{} {kind} of the log", writes.len());
+            self.report.lost.push(Loss { writes, ..Loss::of(collection, what) });
         }
     }
 
@@ -376,20 +210,47 @@ impl Repair {
     }
 }
 
-/// Keeps a damaged file under its name in the folder for them, durably; one that is there already stays.
+/// Keeps a damaged file in the folder for them, durably, under its name, or as `name.2`, `name.3` … beside what an earlier repair
+/// kept under it. What is kept already is not kept again.
 fn keep_file(root: &Path, file: &Path) -> Result<()> {
     let folder = root.join(KEPT_FOLDER);
     let failed = |source| io_error("keep a copy of", file, source);
     fs::create_dir_all(&folder).map_err(failed)?;
     let Some(name) = file.file_name() else { return Ok(()) };
-    let (kept, partial) = (folder.join(name), folder.join("partial"));
-    if kept.exists() {
-        return Ok(());
+    let mut kept = folder.join(name);
+    for number in 2.. {
+        if !kept.exists() {
+            break;
+        }
+        if has_same_bytes(&kept, file).map_err(failed)? {
+            return Ok(());
+        }
+        let mut name = name.to_owned();
+        name.push(format!(".{number}"));
+        kept = folder.join(name);
     }
+    let partial = folder.join("partial");
     // A copy, not a link: the file may be written to in place, by whoever looks at it.
     fs::copy(file, &partial).map_err(failed)?;
     fs::File::open(&partial).and_then(|file| file.sync_all()).map_err(failed)?;
     fs::rename(&partial, &kept).map_err(failed)?;
     crate::dir::sync_directory(&folder)?;
     crate::dir::sync_directory(root)
+}
+
+fn has_same_bytes(one: &Path, other: &Path) -> io::Result<bool> {
+    let open = |path| fs::File::open(path).map(|file| BufReader::with_capacity(1 << 20, file));
+    let (mut one, mut other) = (open(one)?, open(other)?);
+    loop {
+        let (left, right) = (one.fill_buf()?, other.fill_buf()?);
+        let length = left.len().min(right.len());
+        if length == 0 {
+            return Ok(left.len() == right.len());
+        }
+        if left[..length] != right[..length] {
+            return Ok(false);
+        }
+        one.consume(length);
+        other.consume(length);
+    }
 }

@@ -11,12 +11,12 @@
 //!
 //! One thread appends at a time (the collection's apply lock), one links at a time (`linking`); any number read.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::append::AppendVec;
 use super::{DeadRows, SegmentView};
-use crate::graph::GrowingGraph;
+use crate::graph::{GrowingGraph, NEVER};
 use crate::payload::{FieldId, Value, ValueRef};
 use crate::point::PointId;
 use crate::schema::Schema;
@@ -156,7 +156,7 @@ impl GrowingSegment {
             let pairs = self.encoding.pair_scorer(&self.vectors);
             next.slots.iter().for_each(|slot| self.graph.insert(*slot, &*pairs));
         } else {
-            pools.run(Work::Link, || self.insert_all(&next));
+            pools.run(Work::Link, || self.insert_all(&next, &NEVER));
         }
         self.linked.store(next.end, Ordering::Release);
         self.repair_if_decayed(&view.dead, pools);
@@ -165,13 +165,16 @@ impl GrowingSegment {
     }
 
     /// Makes all of a frozen segment's rows nodes with every thread of the current rayon pool, and takes no more from then
-    /// on, as its graph is on its way into a file.
-    pub(crate) fn link_rest(&self, view: &SegmentView) {
+    /// on, as its graph is on its way into a file. Once `stop` is set it leaves out the rest.
+    pub(crate) fn link_rest(&self, view: &SegmentView, stop: &AtomicBool) {
         *self.linking.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.leave_out(&view.dead);
         while self.linked() < view.rows as usize {
             let next = self.next(view);
-            self.insert_all(&next);
+            self.insert_all(&next, stop);
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
             self.linked.store(next.end, Ordering::Release);
         }
     }
@@ -192,8 +195,8 @@ impl GrowingSegment {
         self.left_out.fetch_max(dead.count, Ordering::AcqRel);
     }
 
-    fn insert_all(&self, next: &Next) {
-        self.graph.insert_all(&next.slots, &*self.encoding.pair_scorer(&self.vectors));
+    fn insert_all(&self, next: &Next, stop: &AtomicBool) {
+        self.graph.insert_all(&next.slots, &*self.encoding.pair_scorer(&self.vectors), stop);
     }
 
     /// Takes dead nodes out of the graph when they have become many.

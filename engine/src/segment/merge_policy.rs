@@ -13,6 +13,8 @@
 //! wear out a disk: in a million rows, sealed by 65,536, a row is rewritten three times by what is due, and never more
 //! than [`EARNED`] times by all of it but for the tiers of very small segments.
 
+use crate::limits::UNMERGED_SEGMENTS_MAX;
+
 /// What the policy knows of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentSize {
@@ -95,6 +97,13 @@ pub(crate) fn is_decayed(size: SegmentSize) -> bool {
     size.live == 0 || (size.rows - size.live) * 100 > size.rows * DEAD_PERCENT_MAX
 }
 
+/// Whether so many segments that are not full are to be merged that who writes more is to wait for it. Never where nothing is
+/// due.
+pub(crate) fn is_behind(sizes: &[SegmentSize]) -> bool {
+    let open = sizes.iter().filter(|size| size.live * 2 < MERGED_ROWS_MAX).count();
+    open >= UNMERGED_SEGMENTS_MAX && choose(sizes, Aim::Due).is_some()
+}
+
 fn tier(live: usize) -> u32 {
     (live / LOWEST_TIER_ROWS).checked_ilog(FAN_IN).map_or(0, |tier| tier + 1)
 }
@@ -137,6 +146,14 @@ mod tests {
         assert_eq!(choose(&unequal, Aim::Fewest), Some(vec![0, 1]));
         assert_eq!(choose(&all_live(&[60_000]), Aim::Fewest), None);
         assert_eq!(choose(&all_live(&[1_000_000, 60_000, 1_000_000]), Aim::Fewest), None);
+    }
+
+    #[test]
+    fn behind_is_who_has_many_segments_that_can_become_fewer() {
+        assert!(!is_behind(&all_live(&[100; UNMERGED_SEGMENTS_MAX - 1])));
+        assert!(is_behind(&all_live(&[100; UNMERGED_SEGMENTS_MAX])));
+        let full = [MERGED_ROWS_MAX / 2; 3 * UNMERGED_SEGMENTS_MAX];
+        assert!(!is_behind(&all_live(&full)), "full segments stay as they are");
     }
 
     /// Seals so many segments of so many rows each, merging in between, and resting after every tenth; the segments and

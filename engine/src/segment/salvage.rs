@@ -123,7 +123,8 @@ impl Salvage {
         whole().unwrap_or(Saved::Lost(id.clone()))
     }
 
-    fn id(&self, slot: u32) -> Option<PointId> {
+    /// The id of a row, if that can be vouched for.
+    pub(crate) fn id(&self, slot: u32) -> Option<PointId> {
         let end_of =
             |slot: usize| Some(u64_at(self.sound(self.meta.id_ends.offset as usize + slot * 8, 8)?, 0));
         let start = if slot == 0 { 0 } else { end_of(slot as usize - 1)? };

@@ -6,13 +6,14 @@
 //! gets the new slot of each old one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::blocks::BlockWriter;
 use super::meta::{CodeSections, Meta, Section};
 use super::sealed::{Check, Opening, SealedSegment, key_of_id};
 use super::{DeadRows, Segment, SegmentView, segment_file};
-use crate::dir::{Access, Dir};
-use crate::error::Result;
+use crate::dir::{Access, Dir, io_error};
+use crate::error::{Error, Result};
 use crate::faults::{self, Mutant};
 use crate::graph::{BuildRequest, BuiltGraph, Resumed, build, build_on};
 use crate::payload::{ColumnBuilder, FieldTable};
@@ -20,6 +21,8 @@ use crate::schema::Schema;
 use crate::vectors::{Encodings, GrowingCodes, Rows, SealedRows, Slot};
 use crate::verify::Storage;
 
+/// Rows between two looks at whether to stop, where they are copied.
+const ROWS_PER_STEP: usize = 1 << 14;
 /// Rows that a codec is trained on.
 const TRAINED_ROWS_MAX: usize = 1024;
 
@@ -38,6 +41,8 @@ pub(crate) struct SealRequest<'a> {
     pub(crate) encodings: &'a Encodings,
     /// Where the new segment is to be.
     pub(crate) storage: Storage,
+    /// Ends the work when it is set: whoever closes a database does not wait for the merge of a large collection.
+    pub(crate) stop: &'a AtomicBool,
 }
 
 /// A segment and where its rows come from.
@@ -64,7 +69,8 @@ impl SealedFrom {
     }
 }
 
-/// Writes, syncs and opens a segment. `None` if no row is alive. An error leaves nothing behind.
+/// Writes, syncs and opens a segment. `None` if no row is alive. An error leaves nothing behind; it is one, too, if the work
+/// was stopped.
 ///
 /// Sealed sources are verified first, if they were not yet: copied damage would have right checksums.
 pub(crate) fn seal(dir: &dyn Dir, request: &SealRequest<'_>) -> Result<Option<SealedFrom>> {
@@ -134,12 +140,15 @@ impl Writing<'_> {
         let mut out = BlockWriter::create(self.dir, &name)?;
         let vectors = self.rows.iter().take_while(|row| row.has_vector).count();
         let vector_rows = section(&mut out, |out| self.write_vectors(out, vectors))?;
+        self.go_on()?;
         out.flush()?;
         faults::point(self.step("seal.vectors", "merge.vectors"));
         // What follows is made of the vectors as the file has them, so that memory holds them once.
         let written = self.written_rows(&name, vector_rows)?;
         let codes = self.write_codes(&mut out, &written)?;
+        self.go_on()?;
         let sketches = self.write_sketches(&mut out, &written)?;
+        self.go_on()?;
         let graph = section(&mut out, |out| self.write_graph(out, written, vectors))?;
         faults::point(self.step("seal.graph", "merge.graph"));
         let (order, id_ends, ids) = self.write_ids(&mut out)?;
@@ -165,6 +174,20 @@ impl Writing<'_> {
         out.finish(&meta.encode())
     }
 
+    /// Fails once the work was stopped.
+    fn go_on(&self) -> Result<()> {
+        if self.request.stop.load(Ordering::Relaxed) {
+            return Err(self.stopped());
+        }
+        Ok(())
+    }
+
+    fn stopped(&self) -> Error {
+        let path = self.dir.file_path(&segment_file(self.request.id));
+        let source = std::io::Error::new(std::io::ErrorKind::Interrupted, "the database is being closed");
+        io_error("complete", &path, source)
+    }
+
     /// The name of a fail point in a seal or in a merge.
     fn step(&self, of_seal: &'static str, of_merge: &'static str) -> &'static str {
         let is_merge = self.request.sources.iter().all(|source| source.as_sealed().is_some());
@@ -177,7 +200,10 @@ impl Writing<'_> {
 
     fn write_vectors(&self, out: &mut BlockWriter, vectors: usize) -> Result<()> {
         let mut bytes = Vec::with_capacity(self.request.schema.dimension * 4);
-        for row in &self.rows[..vectors] {
+        for (index, row) in self.rows[..vectors].iter().enumerate() {
+            if index % ROWS_PER_STEP == 0 {
+                self.go_on()?;
+            }
             bytes.clear();
             let vector = self.source(row).vector(row.slot).unwrap_or_default();
             bytes.extend(vector.iter().flat_map(|component| component.to_le_bytes()));
@@ -224,36 +250,38 @@ impl Writing<'_> {
     }
 
     fn write_graph(&self, out: &mut BlockWriter, rows: SealedRows, vectors: usize) -> Result<()> {
-        let graph = match self.grown_graph(vectors) {
+        let graph = match self.grown_graph(vectors)? {
             Some(graph) => graph,
-            None => self.built_graph(rows, vectors),
+            None => self.built_graph(rows, vectors)?,
         };
         out.write(graph.as_bytes())
     }
 
     /// The graph of a growing segment, of the rows that live. `None` of other sources, and if so many died that building
     /// anew is better.
-    fn grown_graph(&self, vectors: usize) -> Option<BuiltGraph> {
+    fn grown_graph(&self, vectors: usize) -> Result<Option<BuiltGraph>> {
         let [view @ SegmentView { segment: Segment::Growing(segment), .. }] = self.request.sources else {
-            return None;
+            return Ok(None);
         };
-        segment.link_rest(view);
+        segment.link_rest(view, self.request.stop);
+        self.go_on()?;
         let order: Vec<Slot> = self.rows[..vectors].iter().map(|row| Slot(row.slot)).collect();
-        segment.graph.seal_as(&order, &*self.request.encodings.growing.pair_scorer(&segment.vectors))
+        Ok(segment.graph.seal_as(&order, &*self.request.encodings.growing.pair_scorer(&segment.vectors)))
     }
 
-    fn built_graph(&self, rows: SealedRows, vectors: usize) -> BuiltGraph {
-        let SealRequest { id, schema, encodings, .. } = *self.request;
+    fn built_graph(&self, rows: SealedRows, vectors: usize) -> Result<BuiltGraph> {
+        let SealRequest { id, schema, encodings, stop, .. } = *self.request;
         let rows = rows.encoded(encodings.growing.codec());
         let pairs = encodings.growing.pair_scorer(&rows);
-        let request = BuildRequest { rows: vectors, options: schema.graph, seed: id };
-        match self.resumable(vectors) {
+        let request = BuildRequest { rows: vectors, options: schema.graph, seed: id, stop };
+        let built = match self.resumable(vectors) {
             Some((sealed, numbers)) => {
                 let resumed = Resumed { graph: &sealed.graph, numbers: &numbers };
                 build_on(&request, resumed, &*pairs)
             }
             None => build(&request, &*pairs),
-        }
+        };
+        built.ok_or_else(|| self.stopped())
     }
 
     /// The sealed source that most rows come from, and the new numbers of its rows, if going on with its graph is less
@@ -299,6 +327,7 @@ impl Writing<'_> {
     ) -> Result<std::collections::BTreeMap<u16, crate::payload::ColumnEntry>> {
         let mut columns = std::collections::BTreeMap::new();
         for (field, (_, field_type)) in (0u16..).zip(self.request.fields.iter()) {
+            self.go_on()?;
             let mut builder = ColumnBuilder::new(field_type, self.rows.len());
             for (new, row) in self.rows.iter().enumerate() {
                 if let Some(value) = self.source(row).value(row.slot, field) {

@@ -22,6 +22,7 @@
 //! go. Restoring reads everything twice (hash, checksums). Archived log passes with one batch of it in memory; what else it takes
 //! is what opening a database takes, which holds one file of the copy's own log at a time.
 
+mod copied;
 mod pin;
 mod restore;
 #[cfg(test)]

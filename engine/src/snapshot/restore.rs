@@ -7,12 +7,20 @@
 //! are all there. While it stands nothing else opens the directory. An interrupted restore of the same copy goes on: files
 //! that are there were synced before they got their names, and of log that is applied again only what segments do not hold
 //! yet has an effect. A copy that is damaged is refused as a whole: no collection is left out.
+//!
+//! **How far it is** is told by the copy and the archived log that was read since, never by what the segments hold: those of an
+//! attempt that died may hold everything of one collection and nothing of another. So the copy's own log files stay until
+//! everything is in segments. The new lineage is written last, and with it in the manifest there is nothing left to do.
+//!
+//! The copy's log is not kept for an archive: it is of another lineage, and what was carried out after it is in no file.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use super::copied::seqs_of_copy;
 use crate::catalogue::CATALOGUE;
 use crate::collection::CollectionCore;
 use crate::db::DbOptions;
@@ -85,7 +93,11 @@ pub struct OpenedRestore {
     cores: BTreeMap<u64, Arc<CollectionCore>>,
     position: u64,
     time_us: u64,
+    /// By collection: the last write up to that position.
+    seqs: BTreeMap<String, u64>,
     has_applied: bool,
+    /// Whether an attempt before this one did everything but say so.
+    is_complete: bool,
 }
 
 /// What was restored.
@@ -200,10 +212,10 @@ impl Restore {
     /// # Errors
     /// [`Error::Corrupt`] with what is damaged or missing, [`Error::Io`] if the system refuses.
     pub fn open(self, manifest: &[u8]) -> Result<OpenedRestore> {
+        let copied = Manifest::decode(manifest)
+            .map_err(|(offset, reason)| corrupt(&*self.dir, MANIFEST_FILE, offset as u64, reason))?;
         if !self.is_applying {
-            let root = Manifest::decode(manifest)
-                .map_err(|(offset, reason)| corrupt(&*self.dir, MANIFEST_FILE, offset as u64, reason))?;
-            self.remove_strangers(&root)?;
+            self.remove_strangers(&copied)?;
             let mut file = self.dir.create(MANIFEST_NEW_FILE)?;
             file.write(manifest)?;
             file.sync()?;
@@ -216,6 +228,11 @@ impl Restore {
         let (verify, on_damage) = (Verify::OnOpen, OnDamage::Refuse);
         let options = DbOptions { background: false, verify, on_damage, ..DbOptions::default() };
         let store = Store::open_locked(self.dir, self.lock, options)?;
+        // Whatever is to be kept of the log from now on, it is nothing of this one.
+        store.log.keep(0)?;
+        store.holds_log.store(true, Ordering::Relaxed);
+        let is_complete = store.manifest.current().lineage != copied.lineage;
+        let seqs = seqs_of_copy(&*store.dir, copied)?;
         let cores = store.collections().into_iter().map(|core| (core.id, core)).collect();
         let mark = store.log.mark();
         Ok(OpenedRestore {
@@ -223,7 +240,9 @@ impl Restore {
             cores,
             position: mark.position,
             time_us: mark.time_us,
+            seqs,
             has_applied: self.is_applying,
+            is_complete,
         })
     }
 
@@ -291,20 +310,23 @@ impl OpenedRestore {
         self.time_us
     }
 
-    /// Whether everything up to there is in it, so that no more log is wanted. Never of [`Until::End`] and
-    /// [`Until::TimeUs`]: only the next write tells.
+    /// Whether everything up to there is in it, so that no more log is wanted. Of [`Until::End`] and [`Until::TimeUs`] only the
+    /// next write tells, unless an interrupted restore had come to that already.
     ///
     /// # Errors
     /// [`Error::Invalid`] if it is beyond already: the copy is too new.
     pub fn has_reached(&self, until: &Until) -> Result<bool> {
+        if self.is_complete {
+            return Ok(true);
+        }
         let (found, wanted) = match until {
             Until::End => return Ok(false),
             Until::TimeUs(time_us) if self.time_us > *time_us => (self.time_us, *time_us),
             Until::TimeUs(_) => return Ok(false),
             Until::Position(position) => (self.position, *position),
-            Until::Write { collection, seq } => match self.store.collection(collection) {
-                Ok(core) => (core.view().seq, *seq),
-                Err(_) => return Ok(false),
+            Until::Write { collection, seq } => match self.seqs.get(collection) {
+                Some(found) => (*found, *seq),
+                None => return Ok(false),
             },
         };
         if found > wanted {
@@ -360,6 +382,7 @@ impl OpenedRestore {
         if record.log_id != CATALOGUE
             && let Some(core) = self.cores.get(&record.log_id)
         {
+            self.seqs.insert(core.name.clone(), record.seq);
             self.store.after_write(core).map_err(failed)?;
         }
         if self.has_reached(until).map_err(failed)? { Err(Stop::Reached) } else { Ok(()) }
@@ -381,6 +404,11 @@ impl OpenedRestore {
             manifest.log.time_us = manifest.log.time_us.max(self.time_us);
             Ok(())
         })?;
+        self.store.holds_log.store(false, Ordering::Relaxed);
+        if self.has_applied {
+            // All of it is in segments, and it ends before the position that the next write comes after.
+            self.store.cut_log()?;
+        }
         self.store.dir.remove(RESTORE_FILE)?;
         self.store.dir.sync()?;
         Ok(Restored { position: self.position, time_us: self.time_us, lineage })

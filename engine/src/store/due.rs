@@ -1,4 +1,7 @@
 //! What writes make due: rows to link, segments to seal and to merge.
+//!
+//! **Damage stays where it is.** Nothing of a collection in which damage was found goes into other files, so it cannot be
+//! sealed or merged; the others can. Whoever goes through the collections passes over it, and only tells who asked.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -6,7 +9,7 @@ use std::time::Duration;
 
 use super::Store;
 use crate::collection::{CollectionCore, REST};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::threads::Work;
 
 impl Store {
@@ -34,25 +37,29 @@ impl Store {
         }
     }
 
-    fn is_memory_high(&self) -> bool {
-        self.growing_bytes.load(Ordering::Relaxed) > self.options.growing_bytes_max
-    }
-
-    /// Whether so much is in memory that writers wait.
-    pub(crate) fn is_memory_full(&self) -> bool {
-        self.growing_bytes.load(Ordering::Relaxed) > 2 * self.options.growing_bytes_max
-    }
-
     fn is_log_long(&self) -> bool {
         self.log.size_bytes() > self.options.log_bytes_max
     }
 
+    /// Collections in which no damage was found.
+    fn sound_collections(&self) -> Vec<Arc<CollectionCore>> {
+        let mut collections = self.collections();
+        collections.retain(|core| core.check().is_ok());
+        collections
+    }
+
     /// Seals what is frozen, and what holds up memory or the log. Then there may be something to merge.
+    ///
+    /// # Errors
+    /// What kept a segment from being written, unless that is damage in its collection: every read and write of that tells.
     pub(crate) fn seal_due(&self) -> Result<()> {
         // Without background threads a writer waits for it.
         let work = if self.options.background { Work::Seal } else { Work::Flush };
         let mut sealed = 0;
         let result = self.seal_due_counting(work, &mut sealed);
+        if sealed > 0 {
+            self.note_sealed();
+        }
         self.signal.note_seal(&result);
         if sealed > 0 {
             self.signal.notify();
@@ -61,24 +68,67 @@ impl Store {
     }
 
     fn seal_due_counting(&self, work: Work, sealed: &mut usize) -> Result<()> {
-        for core in self.collections() {
-            *sealed += core.seal_frozen(self, work)?;
+        self.count_room();
+        let mut others = Ok(());
+        for core in self.sound_collections() {
+            *sealed += self.pass_damage(&core, &mut others, |core| core.seal_frozen(self, work))?;
             self.signal.notify_waiters();
         }
         while self.is_memory_high()
-            && let Some(largest) = self.collections().iter().max_by_key(|core| core.growing_bytes())
+            && !self.is_stopping()
+            && let Some(largest) = self.sound_collections().iter().max_by_key(|core| core.growing_bytes())
             && largest.growing_bytes() > 0
+            && others.is_ok()
         {
-            *sealed += largest.flush(self, work)?;
+            *sealed += self.pass_damage(largest, &mut others, |core| core.flush(self, work))?;
             self.signal.notify_waiters();
         }
         if self.is_log_long() {
             let oldest = self.log.oldest();
-            for core in self.collections().iter().filter(|core| oldest.contains(&core.id)) {
-                *sealed += core.flush(self, work)?;
+            for core in self.sound_collections() {
+                // What is stored does not hold it up; of a collection that could not be opened nothing will be.
+                let last = oldest.iter().find(|(log_id, _)| *log_id == core.id).map(|(_, seq)| *seq);
+                if last.is_some_and(|last| self.stored_seq(core.id) < last) {
+                    *sealed += self.pass_damage(&core, &mut others, |core| core.flush(self, work))?;
+                }
             }
         }
-        Ok(())
+        others
+    }
+
+    /// Does something with every collection. Damage in one of them does not keep it from the others; the first is told in the
+    /// end.
+    pub(super) fn for_each_collection(&self, work: impl Fn(&CollectionCore) -> Result<()>) -> Result<()> {
+        let mut first = Ok(());
+        for core in self.collections() {
+            match work(&core) {
+                Err(error @ Error::Corrupt { .. }) => first = first.and(Err(error)),
+                result => result?,
+            }
+        }
+        first
+    }
+
+    /// Works on a collection. If damage is found in it, that is its own affair; damage that is nowhere in it (what was just
+    /// written does not read back) waits for the end of the others' turn. Any other error ends it.
+    fn pass_damage<T: Default>(
+        &self,
+        core: &Arc<CollectionCore>,
+        others: &mut Result<()>,
+        work: impl FnOnce(&CollectionCore) -> Result<T>,
+    ) -> Result<T> {
+        match work(core) {
+            Err(error @ Error::Corrupt { .. }) => {
+                tracing::error!(collection = %core.name, %error, "a collection could not be sealed or merged");
+                // Its memory cannot be had from now on.
+                self.count_room();
+                if core.check().is_ok() && others.is_ok() {
+                    *others = Err(error);
+                }
+                Ok(T::default())
+            }
+            result => result,
+        }
     }
 
     /// Makes rows nodes of their graphs, in turns of the collections that have some, until there are none left.
@@ -103,12 +153,43 @@ impl Store {
 
     /// Merges what is due, and what is left where nobody writes. Says when to look again at the latest.
     pub(crate) fn merge_due(&self) -> Result<Option<Duration>> {
-        let collections = self.collections();
-        collections.iter().try_for_each(|core| core.merge(self, Work::Merge))?;
-        let mut look_again = false;
-        for core in &collections {
-            look_again |= core.settle(self)?;
+        let merged = self.merge_all_due(Work::Merge);
+        self.note_merges(&merged);
+        merged?;
+        let settled = self.settle_all();
+        if settled.is_err() {
+            self.note_merges(&settled);
         }
-        Ok(look_again.then_some(REST))
+        settled.map(|look_again| look_again.then_some(REST))
+    }
+
+    fn settle_all(&self) -> Result<bool> {
+        let (mut look_again, mut others) = (false, Ok(()));
+        for core in self.sound_collections() {
+            look_again |= self.pass_damage(&core, &mut others, |core| core.settle(self))?;
+        }
+        self.count_room();
+        others.map(|()| look_again)
+    }
+
+    /// Merges what is due; and further, collections with most segments first, where there are too many of them in all.
+    pub(super) fn merge_all_due(&self, work: Work) -> Result<()> {
+        let mut others = Ok(());
+        for core in self.sound_collections() {
+            self.pass_damage(&core, &mut others, |core| core.merge(self, work))?;
+        }
+        self.count_room();
+        if self.has_many_segments() {
+            let mut collections = self.sound_collections();
+            collections.sort_by_key(|core| std::cmp::Reverse(core.sealed_count()));
+            for core in collections {
+                if self.is_stopping() || !self.has_many_segments() {
+                    break;
+                }
+                self.pass_damage(&core, &mut others, |core| core.merge_further(self, work))?;
+                self.count_room();
+            }
+        }
+        others
     }
 }

@@ -69,7 +69,7 @@ impl Log for VolatileLog {
         0
     }
 
-    fn oldest(&self) -> Vec<u64> {
+    fn oldest(&self) -> Vec<(u64, u64)> {
         Vec::new()
     }
 }
@@ -131,7 +131,7 @@ impl Log for ReadOnlyLog {
         self.read.size_bytes()
     }
 
-    fn oldest(&self) -> Vec<u64> {
+    fn oldest(&self) -> Vec<(u64, u64)> {
         self.read.oldest()
     }
 }

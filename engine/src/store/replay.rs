@@ -55,7 +55,7 @@ impl Log for ClosedLog {
     fn size_bytes(&self) -> u64 {
         0
     }
-    fn oldest(&self) -> Vec<u64> {
+    fn oldest(&self) -> Vec<(u64, u64)> {
         Vec::new()
     }
 }

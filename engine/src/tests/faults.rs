@@ -13,7 +13,7 @@ use crate::dir::{Dir, io_error};
 use crate::{Db, DbOptions, Error, Point, PointId};
 
 /// A disk that has no room for segments while the switch is on.
-fn full_for_segments() -> (HookedDir, Arc<AtomicBool>) {
+pub(super) fn full_for_segments() -> (HookedDir, Arc<AtomicBool>) {
     let full = Arc::new(AtomicBool::new(false));
     let switch = full.clone();
     let dir = HookedDir::new(move |operation, name| {
@@ -30,17 +30,17 @@ fn open(dir: &HookedDir) -> Db {
 }
 
 /// Nine new points, so that no segment can go away because all in it is dead.
-fn write_new(db: &Db, version: i64) -> crate::Result<()> {
+pub(super) fn write_new(db: &Db, version: i64) -> crate::Result<()> {
     let first = version as u64 * 9;
     Step::Write("a", (first..first + 9).map(|id| (id, Some(version))).collect()).run(db)
 }
 
-fn segments(dir: &HookedDir) -> Vec<String> {
+pub(super) fn segments(dir: &HookedDir) -> Vec<String> {
     dir.list().unwrap().into_iter().filter(|name| name.starts_with("segment-")).collect()
 }
 
 /// Tries until it holds; a test that waits for ten seconds waits for ever.
-fn soon(story: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn soon(story: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(10);
     while !holds() {
         assert!(Instant::now() < end, "{story}");

@@ -7,6 +7,7 @@ mod faults;
 mod full;
 mod lazy;
 mod mutants;
+mod room;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -276,10 +276,14 @@ impl FileLog {
             Err(error) if error.is_full() => {
                 // Together with what was queued meanwhile, so that the numbers without a record are the last ones.
                 let late = std::mem::take(&mut state.queue).numbers;
+                let is_news = !(queue.numbers.is_empty() && late.is_empty());
                 state.refused.voids.extend(queue.numbers.into_iter().chain(late));
                 state.refused.torn = torn;
                 let State { durable, submitted, refused, .. } = &mut *state;
-                refused.note(*durable, *submitted, &error);
+                // Whoever was refused before knows it already, or is about to ask.
+                if is_news {
+                    refused.note(*durable, *submitted, &error);
+                }
                 Err(error)
             }
             Err(error) => {
@@ -454,8 +458,9 @@ impl Log for FileLog {
         self.state().files.iter().map(|file| file.size_bytes).sum()
     }
 
-    fn oldest(&self) -> Vec<u64> {
-        self.state().files.front().map(|file| file.last.keys().copied().collect()).unwrap_or_default()
+    fn oldest(&self) -> Vec<(u64, u64)> {
+        let last = |file: &LogFile| file.last.iter().map(|(log_id, seq)| (*log_id, *seq)).collect();
+        self.state().files.front().map(last).unwrap_or_default()
     }
 }
 

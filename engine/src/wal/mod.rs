@@ -144,6 +144,7 @@ pub(crate) trait Log: Send + Sync + std::fmt::Debug {
     /// Bytes of its files.
     fn size_bytes(&self) -> u64;
 
-    /// The log ids with records in the oldest file: who must be stored before it can be removed.
-    fn oldest(&self) -> Vec<u64>;
+    /// The log ids with records in the oldest file, each with its last number there: what must be stored before it can be
+    /// removed.
+    fn oldest(&self) -> Vec<(u64, u64)>;
 }

@@ -33,6 +33,19 @@ pub(crate) struct Salvaged {
     pub(crate) mended: usize,
     /// The last frame whose header could be read.
     mark: LogMark,
+    /// Records that cannot be read, up to the last frame.
+    unread: u64,
+    last_frame: Option<ReadFrame>,
+}
+
+/// What was read of a frame.
+#[derive(Clone, Copy)]
+struct ReadFrame {
+    /// Of its first record, 0 where it does not tell.
+    position: u64,
+    read: u64,
+    /// As many as it seems: damage may hide others, or look like some.
+    unread: u64,
 }
 
 impl Salvaged {
@@ -59,7 +72,7 @@ impl Salvaged {
     fn read_file(&mut self, (name, number): (&str, u64), bytes: &mut [u8]) {
         let frames = Frames::of_damaged(bytes, number);
         let header_bytes = frames.header_bytes();
-        let mut offset = frame::FILE_HEADER_BYTES;
+        let (mut offset, mut has_gap) = (frame::FILE_HEADER_BYTES, false);
         while offset + header_bytes <= bytes.len() {
             let start = offset + header_bytes;
             let found = &mut bytes[offset..start];
@@ -68,20 +81,60 @@ impl Salvaged {
             }
             let Some(header) = frames.header_at(found, 0) else {
                 offset += 1;
+                has_gap = true;
                 continue;
             };
             let end = start.saturating_add(header.length_bytes as usize).min(bytes.len());
-            let records = self.read_frame(name, bytes, start..end);
+            let frame = ReadFrame { position: header.position, ..self.read_frame(name, bytes, start..end) };
+            self.count(frame, std::mem::take(&mut has_gap));
             // A record that cannot be read had a position too, but how many there were is not known.
+            let records = frame.read + frame.unread;
             self.mark.position = self.mark.position.max((header.position + records).saturating_sub(1));
             self.mark.time_us = self.mark.time_us.max(header.time_us);
             offset = end;
         }
     }
 
-    /// Says how many records there were.
-    fn read_frame(&mut self, name: &str, bytes: &[u8], frame: Range<usize>) -> u64 {
-        let (mut at, mut count) = (frame.start, 0);
+    /// Counts what cannot be read in and before a frame. Its position tells how many records there were before it, whatever
+    /// damage has made of them.
+    fn count(&mut self, frame: ReadFrame, is_after_gap: bool) {
+        self.unread += match self.last_frame.replace(frame) {
+            Some(last) if last.position > 0 && frame.position > last.position => {
+                (frame.position - last.position).saturating_sub(last.read)
+            }
+            Some(last) => last.unread + u64::from(is_after_gap),
+            None => u64::from(is_after_gap),
+        };
+    }
+
+    /// How many records cannot be read, as far as they can be counted, whose log id and number no gap among the others tells.
+    /// They may be stored: `stored(log_id)` is the last number of which that is known.
+    pub(crate) fn nameless(&self, stored: &dyn Fn(u64) -> u64) -> u64 {
+        let unread = self.unread + self.last_frame.map_or(0, |last| last.unread);
+        let gaps = self.log_ids().map(|log_id| {
+            let first = self.numbers(log_id).next().unwrap_or_default();
+            self.missing(log_id, stored(log_id).min(first.saturating_sub(1))).len() as u64
+        });
+        unread.saturating_sub(gaps.sum())
+    }
+
+    /// The log ids that have records.
+    pub(crate) fn log_ids(&self) -> impl Iterator<Item = u64> + '_ {
+        let mut next = self.records.range(..).next().map(|((log_id, _), _)| *log_id);
+        std::iter::from_fn(move || {
+            let log_id = next?;
+            next = self.records.range((log_id + 1, 0)..).next().map(|((log_id, _), _)| *log_id);
+            Some(log_id)
+        })
+    }
+
+    /// The numbers of a log id that there are.
+    pub(crate) fn numbers(&self, log_id: u64) -> impl DoubleEndedIterator<Item = u64> + '_ {
+        self.records.range((log_id, 0)..=(log_id, u64::MAX)).map(|((_, seq), _)| *seq)
+    }
+
+    fn read_frame(&mut self, name: &str, bytes: &[u8], frame: Range<usize>) -> ReadFrame {
+        let (mut at, mut found) = (frame.start, ReadFrame { position: 0, read: 0, unread: 0 });
         while at + RECORD_HEADER_BYTES <= frame.end {
             let length = u32_at(&bytes[at + 16..], 0) as usize;
             let end = at.saturating_add(RECORD_HEADER_BYTES).saturating_add(length);
@@ -95,17 +148,22 @@ impl Salvaged {
                 self.mended += 1;
                 let key = (u64_at(&record, 0), u64_at(&record, 1));
                 self.records.entry(key).or_insert(Source::Mended(record[RECORD_HEADER_BYTES..].to_vec()));
+            } else {
+                found.unread += 1;
+                at = end_now;
+                continue;
             }
+            found.read += 1;
             at = end_now;
-            count += 1;
         }
-        count
+        // What is left is shorter than any record.
+        found.unread += u64::from(at < frame.end);
+        found
     }
 
     /// The highest number of a log id.
     fn last(&self, log_id: u64) -> Option<u64> {
-        let of_id = self.records.range((log_id, 0)..=(log_id, u64::MAX));
-        of_id.map(|((_, seq), _)| *seq).next_back()
+        self.numbers(log_id).next_back()
     }
 
     /// The numbers of a log id that are missing between `stored` and the last one there is.

@@ -268,3 +268,35 @@ fn log_of_two_histories_is_not_restored_from() {
     assert!(matches!(archived, Err(Error::Diverged { .. })), "nothing is released: {archived:?}");
     restored(&copies.repository, &RestoreRequest::snapshot("s"));
 }
+
+/// The log that came with the snapshot ends before the moment, and what was carried out after it is in no file. It was kept
+/// once as if it reached up to there, and then no archive and no snapshot could be made any more.
+#[test]
+fn a_database_restored_to_a_moment_is_copied_like_any_other() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    notes.upsert((0..9).map(|id| version_of(id, 1)).collect()).unwrap();
+    copies.repository.take(&db, Some("s"), quietly).unwrap();
+    let moments: Vec<u64> =
+        (2..6).map(|version| notes.upsert(vec![version_of(1, version)]).unwrap().position).collect();
+    copies.repository.archive(&db, quietly).unwrap();
+    let request = RestoreRequest { snapshot: Some("s".into()), until: Some(Until::Position(moments[2])) };
+    let directory = tempfile::tempdir().unwrap();
+    copies.repository.restore(&request, directory.path(), quietly).unwrap();
+    let names = || std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!names().any(|name| name.to_string_lossy().starts_with("kept-")), "{:?}", names());
+    let found = open_still(directory.path());
+    let copies = Copies::new();
+    copies.repository.take(&found, Some("t"), quietly).unwrap();
+    let notes = found.collection("notes").unwrap();
+    let next = notes.upsert(vec![version_of(1, 9)]).unwrap();
+    assert_eq!(next.position, moments[2] + 1);
+    found.flush().unwrap();
+    assert!(names().any(|name| name.to_string_lossy().starts_with("kept-")), "what comes is kept");
+    let archived = copies.repository.archive(&found, quietly).unwrap();
+    assert_eq!((archived.position, archived.gap), (next.position, None));
+    let request = RestoreRequest::until(Until::Position(next.position));
+    let (again, _keep) = restored(&copies.repository, &request);
+    assert_eq!(contents(&again), contents(&found));
+}

@@ -17,9 +17,10 @@ fn generations_of_deaths_and_births_cost_no_recall() {
         let encoding = exact_encodings(metric);
         let options = GraphOptions { degree: 16, ef_construction: 80 };
         let mut vectors = clustered(2_000, 20, metric, &mut random);
-        let request = |rows: &GrowingRows| BuildRequest { rows: rows.len(), options, seed: 5 };
+        let request = |rows: &GrowingRows| BuildRequest { rows: rows.len(), options, seed: 5, stop: &NEVER };
         let rows = stored(&vectors);
-        let mut graph = opened(&build(&request(&rows), &*encoding.growing.pair_scorer(&rows))).unwrap();
+        let mut graph =
+            opened(&build(&request(&rows), &*encoding.growing.pair_scorer(&rows)).unwrap()).unwrap();
         for _ in 0..6 {
             let mut live: FixedBitSet = (0..vectors.len()).filter(|_| random.below(5) > 0).collect();
             live.grow(vectors.len() + 400);
@@ -33,13 +34,13 @@ fn generations_of_deaths_and_births_cost_no_recall() {
             vectors = live.ones().map(|row| vectors[row].clone()).collect();
             let pairs = encoding.growing.pair_scorer(&rows);
             let resumed = Resumed { graph: &graph, numbers: &numbers[..before] };
-            let next = opened(&build_on(&request(&rows), resumed, &*pairs)).unwrap();
+            let next = opened(&build_on(&request(&rows), resumed, &*pairs).unwrap()).unwrap();
             assert_sound(check::sealed(&next));
             assert_eq!(next.len(), vectors.len());
             graph = next;
         }
         let rows = stored(&vectors);
-        let fresh = opened(&build(&request(&rows), &*encoding.growing.pair_scorer(&rows))).unwrap();
+        let fresh = opened(&build(&request(&rows), &*encoding.growing.pair_scorer(&rows)).unwrap()).unwrap();
         let (mut found, mut found_fresh) = (0, 0);
         for query in clustered(200, 20, metric, &mut random) {
             let truth = exact(&encoding, &query, &rows, |_| true, 10);
@@ -59,14 +60,14 @@ fn all_none_or_one_may_have_lived() {
     let encoding = exact_encodings(Metric::L2);
     let rows = stored(&vectors);
     let pairs = encoding.growing.pair_scorer(&rows);
-    let request = BuildRequest { rows: 300, options: small(), seed: 3 };
-    let graph = opened(&build(&request, &*pairs)).unwrap();
+    let request = BuildRequest { rows: 300, options: small(), seed: 3, stop: &NEVER };
+    let graph = opened(&build(&request, &*pairs).unwrap()).unwrap();
     let only = |live: &dyn Fn(u32) -> bool| -> Vec<Option<u32>> {
         (0..300).map(|row| live(row).then_some(row)).collect()
     };
     for numbers in [only(&|_| true), only(&|_| false), only(&|row| row == 17), Vec::new()] {
         let resumed = Resumed { graph: &graph, numbers: &numbers };
-        let next = opened(&build_on(&request, resumed, &*pairs)).unwrap();
+        let next = opened(&build_on(&request, resumed, &*pairs).unwrap()).unwrap();
         assert_sound(check::sealed(&next));
         let walk = next.search(&*encoding.growing.scorer(&vectors[7], &rows), &WalkRequest::new(300));
         assert_eq!(walk.candidates.len(), 300);

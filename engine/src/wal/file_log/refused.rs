@@ -79,6 +79,12 @@ impl Refused {
         Some(error)
     }
 
+    /// Whether every writer was told.
+    #[cfg(test)]
+    pub(super) fn is_told(&self) -> bool {
+        self.tickets.is_empty()
+    }
+
     /// The records that stand for nothing.
     pub(super) fn records(&self) -> Vec<u8> {
         let record = |&(log_id, seq): &(u64, u64)| {

@@ -43,7 +43,7 @@ fn files_rotate_and_are_cut_when_all_of_them_is_stored() {
     assert_eq!(dir.list().unwrap().len(), 3);
     log.cut(u64::MAX, &|log_id| if log_id == 0 { 3 } else { 1 }).unwrap();
     assert_eq!(dir.list().unwrap().len(), 2, "the second file has write 2 of log id 1");
-    assert_eq!(log.oldest(), [0, 1]);
+    assert_eq!(log.oldest(), [(0, 2), (1, 2)]);
     drop(log);
     let (log, seen) = open(&dir);
     assert_eq!(seen, [(1, 2), (0, 2), (1, 3), (0, 3)]);
@@ -64,6 +64,26 @@ fn a_failed_sync_fails_every_writer_until_the_log_is_reopened() {
     assert!(matches!(log.wait(third), Err(Error::Poisoned { .. })));
     assert!(matches!(log.submit(Record { log_id: 1, seq: 4, body: b"" }), Err(Error::Poisoned { .. })));
     assert_eq!(open(&dir).1[0], (1, 1));
+}
+
+/// Each episode of a full disk once left behind what nobody would ask for.
+#[test]
+fn who_was_told_of_a_refused_frame_is_not_told_again() {
+    let dir = MemoryDir::new();
+    let (log, _) = open(&dir);
+    log.wait(submit(&log, 1, 1)).unwrap();
+    dir.full_from(0);
+    let (second, third) = (submit(&log, 1, 2), submit(&log, 1, 3));
+    assert!(log.wait(second).unwrap_err().is_full());
+    assert!(log.wait(third).unwrap_err().is_full());
+    for _ in 0..3 {
+        assert!(log.submit(Record { log_id: 1, seq: 4, body: b"" }).unwrap_err().is_full());
+        assert!(log.state().refused.is_told());
+    }
+    dir.make_room();
+    log.wait(submit(&log, 1, 4)).unwrap();
+    drop(log);
+    assert_eq!(open(&dir).1, [(1, 1), (1, 2), (1, 3), (1, 4)]);
 }
 
 /// Two writers share a frame; while it is being synced, something else poisons the log. The frame succeeds, so both

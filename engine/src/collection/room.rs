@@ -1,0 +1,39 @@
+//! What `store/room.rs` asks a collection before it takes a write. None of it takes a lock.
+
+use super::state::{CollectionCore, ViewState};
+use crate::error::Result;
+use crate::limits::UNMERGED_SEGMENTS_MAX;
+use crate::segment::merge_policy::{self, SegmentSize};
+
+/// Frozen segments that may wait for their seal before writers wait too.
+const FROZEN_MAX: usize = 2;
+
+/// The sizes of the sealed segments, in their order.
+pub(super) fn sizes_of(view: &ViewState) -> Vec<SegmentSize> {
+    let sealed = view.segments.iter().filter(|segment| segment.as_sealed().is_some());
+    sealed.map(|segment| SegmentSize { rows: segment.rows as usize, live: segment.live() }).collect()
+}
+
+impl CollectionCore {
+    /// Fails if damage was found: nothing is sealed or merged any more then.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.view.load().check()
+    }
+
+    /// Whether so many segments wait for their seal that writers wait, too.
+    pub(crate) fn is_behind_with_seals(&self) -> bool {
+        self.view.load().frozen().count() >= FROZEN_MAX
+    }
+
+    /// Whether so many segments are to be merged that writers wait for that.
+    pub(crate) fn is_behind_with_merges(&self) -> bool {
+        let view = self.view.load();
+        // Asked by every write, so the cheaper question first.
+        view.sealed().count() >= UNMERGED_SEGMENTS_MAX && merge_policy::is_behind(&sizes_of(&view))
+    }
+
+    /// Sealed segments that it has.
+    pub(crate) fn sealed_count(&self) -> usize {
+        self.view.load().sealed().count()
+    }
+}
