@@ -89,7 +89,8 @@ fn open_collection(
         (Storage::Mapped, Verify::Background | Verify::OnDemand) => Check::Headers,
     };
     let encodings = Encodings::new(&entry.schema);
-    let opening = Opening { schema: &entry.schema, encodings: &encodings, storage: options.storage, check };
+    let DbOptions { storage, filter_cache_bytes, .. } = *options;
+    let opening = Opening { schema: &entry.schema, encodings: &encodings, storage, check, filter_cache_bytes };
     let segments = entry
         .segments
         .par_iter()

@@ -19,6 +19,7 @@ use crate::segment::{
     DeadRows, GrowingSegment, Salvage, Saved, SealRequest, SegmentView, seal, segment_file, tombstone_file,
     tombstones,
 };
+use crate::threads::{Pools, Work};
 use crate::vectors::Encodings;
 use crate::verify::{Damage, Storage};
 use crate::wal::{self, Salvaged};
@@ -31,6 +32,7 @@ struct Repair {
     dir: Arc<dyn Dir>,
     is_dry_run: bool,
     next_segment: u64,
+    pools: Pools,
     report: RepairReport,
     /// Files that the new manifest does not name.
     obsolete: Vec<String>,
@@ -49,8 +51,9 @@ pub(super) fn repair(dir: Arc<dyn Dir>, is_dry_run: bool) -> Result<RepairReport
     let on_disk =
         dir.list()?.iter().filter_map(|name| crate::segment::parse_file(name)).map(|(id, _)| id).max();
     let next_segment = manifest.next_segment.max(on_disk.map_or(0, |id| id + 1));
-    let mut repair =
-        Repair { dir, is_dry_run, next_segment, report: RepairReport::default(), obsolete: Vec::new() };
+    let pools = Pools::new(None, dir.path());
+    let (report, obsolete) = (RepairReport::default(), Vec::new());
+    let mut repair = Repair { dir, is_dry_run, next_segment, pools, report, obsolete };
     if let Some(damage) = damage {
         repair.keep(&[damage])?;
         repair.report.actions.extend(remedy.map(str::to_owned));
@@ -259,8 +262,9 @@ impl Repair {
                 fields: &collection.fields,
                 encodings: &encodings,
                 storage: Storage::Mapped,
+                filter_cache_bytes: 0,
             };
-            seal(&*self.dir, &request)?;
+            self.pools.run(Work::Flush, || seal(&*self.dir, &request))??;
         }
         Ok(Some(SegmentEntry { id, tombstones: 0 }))
     }

@@ -40,7 +40,7 @@ impl Store {
 
     /// Whether so much is in memory that writers wait.
     pub(crate) fn is_memory_full(&self) -> bool {
-        self.growing_bytes.load(Ordering::Relaxed) > 2 * self.options.growing_bytes_max
+        self.growing_bytes.load(Ordering::Relaxed) > self.options.growing_bytes_max.saturating_mul(2)
     }
 
     fn is_log_long(&self) -> bool {
