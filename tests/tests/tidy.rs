@@ -16,8 +16,6 @@ const LONG_FILES: &[(&str, usize)] = &[
     ("clients/rust/src/client.rs", 480),
     // Many small tests of one subject; splitting them would hide their common fixture.
     ("engine/src/graph/tests.rs", 455),
-    // Whatever the root says, to bytes and back, and its one way to the disk.
-    ("engine/src/manifest.rs", 440),
     // One state machine under one lock: group commit, rotation, cutting and keeping.
     ("engine/src/wal/file_log.rs", 465),
     // One model of the whole interface, and every operation compared with it.
@@ -48,6 +46,14 @@ const TOP_FOLDERS: &[&str] = &["benches", "clients", "engine", "operator", "prot
 
 /// The places where `unsafe` may stand.
 const UNSAFE_PLACES: &[&str] = &["engine/kernels/", "engine/src/dir/mmap.rs"];
+
+/// Files of the library with state of the process, each for a reason.
+const GLOBALS: &[&str] = &[
+    // Which instructions the processor has: found once, and the same ever after.
+    "engine/kernels/src/isa.rs",
+    // Fail points and mistakes on purpose, in builds for tests alone.
+    "engine/src/faults.rs",
+];
 
 fn root() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -167,6 +173,33 @@ fn unsafe_stands_only_where_it_may() {
         }
     }
     fail_on("`unsafe` outside of engine/kernels and engine/src/dir/mmap.rs", &wrong);
+}
+
+/// State of the process in the library: what several databases would share, and nobody could give back.
+#[test]
+fn the_library_has_no_global_state() {
+    let keywords = ["Mutex", "RwLock", "Atomic", "OnceLock", "LazyLock", "Condvar", "thread_local"];
+    let mut wrong = Vec::new();
+    for (name, text) in texts(&[".rs"]) {
+        let is_library = ["engine/src/", "engine/rag/src/", "engine/snapshot/src/", "engine/kernels/src/"]
+            .iter()
+            .any(|folder| name.starts_with(folder));
+        if !is_library || name.contains("tests") || GLOBALS.contains(&name.as_str()) {
+            continue;
+        }
+        // What stands behind this is compiled for tests alone.
+        let library = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        for (number, line) in library.lines().enumerate() {
+            let code = code_of(line);
+            let is_static = has_word(&code, "static") && !code.contains("'static");
+            if (is_static || code.contains("thread_local!"))
+                && keywords.iter().any(|keyword| code.contains(keyword))
+            {
+                wrong.push(format!("{name}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    fail_on("state of the process", &wrong);
 }
 
 #[test]
@@ -291,14 +324,18 @@ fn normalised(path: &Path) -> String {
 }
 
 /// Limits of what the wire does not offer.
-const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 7] = [
+const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 11] = [
     "ATTRIBUTES_MAX",
     "ATTRIBUTE_BYTES_MAX",
     "GRAPH_DEGREE_MAX",
     "GRAPH_DEGREE_MIN",
+    "LOG_FILE_BYTES_MAX",
+    "LOG_QUEUE_BYTES_MAX",
     "RANGE_ROWS_MAX",
+    "SEAL_ROWS_MAX",
     "SEARCH_BATCH_MAX",
     "SEARCH_BATCH_ROWS_MAX",
+    "THREADS_MAX",
 ];
 
 #[test]

@@ -232,7 +232,7 @@ impl GrowingSegment {
 }
 
 /// Does work on a graph with the threads that link; whether it was done, which it is not if the system has none to give.
-fn with_threads(pools: &Pools, work: impl FnOnce() + Send) -> bool {
+fn with_threads<T: Send>(pools: &Pools, work: impl FnOnce() -> T + Send) -> bool {
     let done = pools.run(Work::Link, work);
     done.inspect_err(|error| tracing::warn!(%error, "rows become nodes without help")).is_ok()
 }
