@@ -4,9 +4,9 @@ use std::num::NonZero;
 
 use crate::error::{Error, Result};
 use crate::limits::{LOG_FILE_BYTES_MAX, LOG_QUEUE_BYTES_MAX, SEAL_ROWS_MAX, THREADS_MAX};
-use crate::verify::{OnDamage, Storage, Verify};
 #[cfg(doc)]
 use crate::snapshot::{Pin, PinnedLog};
+use crate::verify::{OnDamage, Storage, Verify};
 #[cfg(doc)]
 use crate::{Collection, Db, View};
 
@@ -129,7 +129,12 @@ impl DbOptions {
             ("threads", threads, "THREADS_MAX", THREADS_MAX),
         ] {
             if actual > max as u64 {
-                return Err(Error::Limit { field: format!("options.{field}"), limit, max: max as u64, actual });
+                return Err(Error::Limit {
+                    field: format!("options.{field}"),
+                    limit,
+                    max: max as u64,
+                    actual,
+                });
             }
         }
         Ok(())

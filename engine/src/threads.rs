@@ -145,7 +145,10 @@ mod tests {
         let pools = Pools::started_by(start, NonZero::new(2), Path::new("data"));
         let error = pools.run(Work::Search, || -> u8 { unreachable!("there is no thread") }).unwrap_err();
         assert!(matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::WouldBlock));
-        assert_eq!(error.to_string(), format!("cannot start threads for data: {}", io::Error::from(io::ErrorKind::WouldBlock)));
+        assert_eq!(
+            error.to_string(),
+            format!("cannot start threads for data: {}", io::Error::from(io::ErrorKind::WouldBlock))
+        );
         HAS_THREADS.store(true, Ordering::Relaxed);
         assert_eq!(pools.run(Work::Search, rayon::current_num_threads).unwrap(), 2);
     }

@@ -135,9 +135,8 @@ fn a_pin_verifies_by_the_threads_of_the_database(path: &Path, before: &[String])
 /// Makes a repair write a segment anew.
 fn damage_segment(path: &Path) {
     let names = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
-    let is_segment = |path: &std::path::PathBuf| {
-        path.file_name().unwrap().to_str().unwrap().starts_with("segment-")
-    };
+    let is_segment =
+        |path: &std::path::PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("segment-");
     let segment = names.into_iter().find(is_segment).unwrap();
     let mut bytes = std::fs::read(&segment).unwrap();
     bytes[100..200].fill(0xff);

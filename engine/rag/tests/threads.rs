@@ -78,7 +78,10 @@ fn a_model_computes_with_its_own_threads_and_they_end_with_it() {
     eventually(|| threads() == before);
     assert_eq!(threads(), before);
     let refused = models(folder.path(), 1 << 40).load(&name).err().unwrap();
-    assert!(matches!(&refused, Error::Limit { field, limit: "THREADS_MAX", .. } if field == "threads"), "{refused}");
+    assert!(
+        matches!(&refused, Error::Limit { field, limit: "THREADS_MAX", .. } if field == "threads"),
+        "{refused}"
+    );
     assert_eq!(threads(), before);
 }
 

@@ -174,9 +174,15 @@ mod tests {
         std::fs::write(&file, b"after").unwrap();
         assert_eq!(text(reader), "after", "nothing was read before it was asked for");
         dir.truncate("file", 3).unwrap();
-        assert_eq!((dir.size_bytes("file").unwrap(), text(dir.reader("file").unwrap())), (3, "aft".to_owned()));
+        assert_eq!(
+            (dir.size_bytes("file").unwrap(), text(dir.reader("file").unwrap())),
+            (3, "aft".to_owned())
+        );
         dir.truncate("file", 9).unwrap();
-        assert_eq!((dir.size_bytes("file").unwrap(), text(dir.reader("file").unwrap())), (5, "after".to_owned()));
+        assert_eq!(
+            (dir.size_bytes("file").unwrap(), text(dir.reader("file").unwrap())),
+            (5, "after".to_owned())
+        );
         dir.remove("file").unwrap();
         assert!(dir.size_bytes("file").is_err() && dir.reader("file").is_err());
     }

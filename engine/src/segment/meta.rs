@@ -7,7 +7,8 @@
 //!                                          sketches, their factors and parameters; of graph, order, id-ends, ids;
 //!                                          of a column
 //! ```
-//! Version 1 had neither the walk dimension nor the six sections of codes and sketches.
+//! Version 1 had neither the walk dimension nor the six sections of codes and sketches. Version 2 had no sketches for a while,
+//! before anything was released; such files are not read.
 
 use std::collections::BTreeMap;
 

@@ -272,7 +272,9 @@ fn a_type_without_a_vector_reads_rows_that_have_one() {
     assert!(wrong.contains("2024") && wrong.contains("u8"), "{wrong}");
     let nested = notes.get_rows::<Nested>(&[7.into()]).unwrap().remove(0).unwrap();
     assert_eq!(nested.vector, [1.0, 0.0]);
-    notes.upsert(vec![Point::new(7, [1.0, 0.0]).with("year", 2024), Point::new(u64::MAX, [1.0, 0.0])]).unwrap();
+    notes
+        .upsert(vec![Point::new(7, [1.0, 0.0]).with("year", 2024), Point::new(u64::MAX, [1.0, 0.0])])
+        .unwrap();
     let wrong = notes.get_rows::<Nested>(&[u64::MAX.into()]).unwrap_err().to_string();
     assert!(wrong.contains("u32") && !wrong.contains("no such field"), "{wrong}");
 }
