@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crate::background;
-use crate::collection::{Collection, CollectionInfo};
+use crate::collection::{Collection, CollectionInfo, Turns};
 use crate::dir::{Dir, ReadOnlyDir, RealDir, VolatileDir};
 use crate::error::{Error, Result};
 use crate::lineage::Lineage;
@@ -19,8 +19,8 @@ pub(crate) use crate::store::Store;
 
 /// An open database directory; cheap to clone, shared between threads.
 ///
-/// The directory is locked for as long as a `Db` or a [`Collection`] of it lives. Dropping the last of them waits for
-/// its threads to end; nothing is lost, since every acknowledged write is in the log.
+/// The directory is locked for as long as a `Db` or a [`Collection`] of it lives, or a [`Pin`]. Dropping the last of them
+/// waits for its threads to end; nothing is lost, since every acknowledged write is in the log.
 ///
 /// ```
 /// # let directory = tempfile::tempdir()?;
@@ -49,9 +49,14 @@ pub(crate) struct DbHandle {
     store: Arc<Store>,
     path: PathBuf,
     threads: Vec<JoinHandle<()>>,
+    turns: Turns,
 }
 
 impl DbHandle {
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.turns
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }
@@ -85,8 +90,9 @@ impl Db {
     /// Opens a directory with options.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// As [`open`](Self::open); [`Error::Invalid`] and [`Error::Limit`] for an option, as [`DbOptions`] says.
     pub fn open_with(path: impl AsRef<Path>, options: DbOptions) -> Result<Db> {
+        options.check()?;
         if options.read_only {
             let dir = Arc::new(RealDir::existing(path.as_ref())?);
             return Self::open_in(Arc::new(ReadOnlyDir::new(dir)), options);
@@ -152,8 +158,10 @@ impl Db {
     /// [`DbOptions::storage`].
     ///
     /// # Errors
-    /// As [`in_memory`](Self::in_memory); [`Error::Invalid`] for one that is only to be read.
+    /// As [`in_memory`](Self::in_memory); [`Error::Invalid`] and [`Error::Limit`] for an option, as [`DbOptions`] says, and
+    /// for a database that is only to be read.
     pub fn in_memory_with(options: DbOptions) -> Result<Db> {
+        options.check()?;
         if options.read_only {
             return Err(Error::invalid("options.read_only", "a new database has nothing to read"));
         }
@@ -166,7 +174,7 @@ impl Db {
         let (in_background, verify) = (options.background, options.verify);
         let store = Arc::new(Store::open(dir, options)?);
         // The handle first: if a thread cannot be started, its end is that of the others.
-        let mut handle = DbHandle { store, path, threads: Vec::new() };
+        let mut handle = DbHandle { store, path, threads: Vec::new(), turns: Turns::default() };
         if in_background {
             handle.threads = background::start(&handle.store)?;
         }

@@ -109,7 +109,7 @@
 //! all that it leaves: where such filters are usual, sketches should be in memory as well.
 //!
 //! A field that is filtered by takes eight to 24 bytes a row of memory besides, from the first such filter on, and at
-//! most 4 MiB a segment for conditions that come again.
+//! most [`DbOptions::filter_cache_bytes`](crate::DbOptions::filter_cache_bytes) a segment for conditions that come again, 4 MiB by default.
 //!
 //! # Segments
 //! Rows are written to the log and to memory, and a write returns when the log is on disk. The rows are found from then on:

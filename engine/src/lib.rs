@@ -51,8 +51,8 @@
 //!
 //! # In a process of yours
 //! Calls block the thread that makes them; [`asynchronous`] says why, and how to await them. [`DbOptions`] bounds
-//! threads and memory. There is no global state: no thread pool (but the caller's, in [`View::search_batch`]) and no cache
-//! that databases share, no signal handler, no environment variable but `RAGSTONE_ISA`, which forces older instructions; all threads have ended when the last handle is dropped. A directory has one
+//! threads and memory. There is no global state: no thread pool, lock or cache that databases share, no signal handler, no environment variable
+//! but `RAGSTONE_ISA`, which forces older instructions; all threads have ended when the last handle is dropped. A directory has one
 //! writer, or any number of readers ([`Db::open_read_only`]). Searches end early with a [`CancelToken`] or a time budget.
 //!
 //! [`snapshot`] is what copies of a database are made of; the crate `ragstone-snapshot` makes them, in a directory or an
@@ -103,7 +103,7 @@ mod verify;
 mod wal;
 
 pub use collection::{
-    Collection, CollectionInfo, Page, Pages, Rows, ScrollRequest, TypedRows, View, WriteReceipt,
+    Collection, CollectionInfo, Exclusive, Page, Pages, Rows, ScrollRequest, TypedRows, View, WriteReceipt,
 };
 pub use db::Db;
 pub use error::{Error, LockHolder, Result};

@@ -44,6 +44,18 @@ pub const ATTRIBUTE_BYTES_MAX: usize = 64 << 10;
 pub const ATTRIBUTES_MAX: usize = 256;
 /// Fewest links of a graph node on the base layer.
 pub const GRAPH_DEGREE_MIN: usize = 4;
+/// Threads of a pool ([`DbOptions::threads`](crate::DbOptions::threads)).
+pub const THREADS_MAX: usize = 1_024;
+/// Rows after which a growing segment is sealed at the latest ([`DbOptions::seal_rows`](crate::DbOptions::seal_rows)): a
+/// segment numbers its rows in thirty bits.
+pub const SEAL_ROWS_MAX: usize = 1 << 28;
+/// Bytes after which a new log file is begun at the latest ([`DbOptions::log_file_bytes`](crate::DbOptions::log_file_bytes)).
+/// With a last frame as long as [`LOG_QUEUE_BYTES_MAX`] a file stays below a gigabyte: whoever reads, restores or repairs a
+/// log has a whole file of it in memory.
+pub const LOG_FILE_BYTES_MAX: usize = 512 << 20;
+/// Bytes of writes that may wait for the log ([`DbOptions::log_queue_bytes`](crate::DbOptions::log_queue_bytes)); together
+/// they become one frame.
+pub const LOG_QUEUE_BYTES_MAX: usize = 384 << 20;
 
 /// Refuses what is beyond a limit; `field` is the path of the argument.
 pub(crate) fn check_limit(field: &str, limit: &'static str, max: usize, actual: usize) -> crate::Result<()> {

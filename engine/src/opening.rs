@@ -35,6 +35,11 @@ pub(crate) fn is_fresh(dir: &dyn Dir, names: &[String]) -> Result<bool> {
     }
 }
 
+/// Whether a repair was about to put a file in the place of a segment's.
+fn is_mended(name: &str) -> bool {
+    name.strip_suffix(".new").is_some_and(|name| matches!(segment::parse_file(name), Some((_, None))))
+}
+
 /// Removes the files that a crash left and the manifest does not name. Names of other kinds are left alone.
 pub(crate) fn remove_leftovers(dir: &dyn Dir, names: &[String], root: &Manifest) -> Result<()> {
     let named = root.segments();
@@ -43,7 +48,7 @@ pub(crate) fn remove_leftovers(dir: &dyn Dir, names: &[String], root: &Manifest)
         let is_leftover = match segment::parse_file(name) {
             Some((id, None)) => !named.iter().any(|(segment, _)| *segment == id),
             Some((id, Some(generation))) => !named.contains(&(id, generation)),
-            None => name == MANIFEST_NEW_FILE,
+            None => name == MANIFEST_NEW_FILE || is_mended(name),
         };
         if is_leftover {
             faults::point("recovery.leftover");
@@ -89,7 +94,9 @@ fn open_collection(
         (Storage::Mapped, Verify::Background | Verify::OnDemand) => Check::Headers,
     };
     let encodings = Encodings::new(&entry.schema);
-    let opening = Opening { schema: &entry.schema, encodings: &encodings, storage: options.storage, check };
+    let DbOptions { storage, filter_cache_bytes, .. } = *options;
+    let opening =
+        Opening { schema: &entry.schema, encodings: &encodings, storage, check, filter_cache_bytes };
     let segments = entry
         .segments
         .par_iter()

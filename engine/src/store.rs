@@ -57,7 +57,8 @@ pub(crate) struct Store {
     pub(crate) link_signal: Signal,
     /// Collections with rows that are not nodes yet.
     to_link: Mutex<VecDeque<Arc<CollectionCore>>>,
-    pub(crate) pools: Pools,
+    /// Views know of them too, without keeping them: they end with this.
+    pub(crate) pools: Arc<Pools>,
     _lock: Box<dyn DirLock>,
 }
 
@@ -107,10 +108,10 @@ impl Store {
             // What the log holds is one segment then, which takes rows until they are nodes: no seal will link them.
             (options.seal_rows, options.seal_bytes) = (usize::MAX, u64::MAX);
         }
-        let pools = Pools::new(options.threads);
+        let pools = Arc::new(Pools::new(options.threads, dir.path()));
         let (mut cores, damaged) = match root.collections.is_empty() {
             true => Default::default(),
-            false => pools.run(Work::Flush, || open_collections(&*dir, &root, &options))?,
+            false => pools.run(Work::Flush, || open_collections(&*dir, &root, &options))??,
         };
         faults::point("recovery.segments");
         let mut store = Self {

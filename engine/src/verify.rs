@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use crate::collection::CollectionCore;
 use crate::dir::{Dir, corrupt};
 use crate::error::{Error, Result};
-use crate::segment::{Check, SealedSegment};
+use crate::segment::SealedSegment;
 use crate::signal::Signal;
 use crate::store::Store;
 
@@ -159,8 +159,7 @@ impl Store {
         if self.options.storage == Storage::Mapped {
             return Ok(Some(segment));
         }
-        let opening = core.opening(Storage::Mapped, Check::Headers);
-        match SealedSegment::open(&*self.dir, segment.id, &opening) {
+        match SealedSegment::open(&*self.dir, segment.id, &core.opening()) {
             Ok(mapped) => Ok(Some(Arc::new(mapped))),
             // Merged away meanwhile.
             Err(Error::Io { .. }) if !core.sealed_segments().iter().any(|now| now.id == segment.id) => {

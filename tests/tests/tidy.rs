@@ -16,8 +16,6 @@ const LONG_FILES: &[(&str, usize)] = &[
     ("clients/rust/src/client.rs", 480),
     // Many small tests of one subject; splitting them would hide their common fixture.
     ("engine/src/graph/tests.rs", 455),
-    // Whatever the root says, to bytes and back, and its one way to the disk.
-    ("engine/src/manifest.rs", 440),
     // One state machine under one lock: group commit, rotation, cutting and keeping.
     ("engine/src/wal/file_log.rs", 465),
     // One model of the whole interface, and every operation compared with it.
@@ -48,6 +46,14 @@ const TOP_FOLDERS: &[&str] = &["benches", "clients", "engine", "operator", "prot
 
 /// The places where `unsafe` may stand.
 const UNSAFE_PLACES: &[&str] = &["engine/kernels/", "engine/src/dir/mmap.rs"];
+
+/// Files of the library with state of the process, each for a reason.
+const GLOBALS: &[&str] = &[
+    // Which instructions the processor has: found once, and the same ever after.
+    "engine/kernels/src/isa.rs",
+    // Fail points and mistakes on purpose, in builds for tests alone.
+    "engine/src/faults.rs",
+];
 
 fn root() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -167,6 +173,35 @@ fn unsafe_stands_only_where_it_may() {
         }
     }
     fail_on("`unsafe` outside of engine/kernels and engine/src/dir/mmap.rs", &wrong);
+}
+
+/// State of the process in the library: what several databases would share, and nobody could give back.
+#[test]
+fn the_library_has_no_global_state() {
+    let mut wrong = Vec::new();
+    for (name, text) in texts(&[".rs"]) {
+        let is_library = ["engine/src/", "engine/rag/src/", "engine/snapshot/src/", "engine/kernels/src/"]
+            .iter()
+            .any(|folder| name.starts_with(folder));
+        if !is_library || name.contains("tests") || GLOBALS.contains(&name.as_str()) {
+            continue;
+        }
+        // What stands behind this is compiled for tests alone.
+        let library = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        for (number, line) in library.lines().enumerate() {
+            if is_global(&code_of(line)) {
+                wrong.push(format!("{name}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    fail_on("state of the process", &wrong);
+}
+
+/// Whether a line of code makes a variable that the process, or a thread of it, has one of.
+fn is_global(code: &str) -> bool {
+    let cells = ["Mutex", "RwLock", "Atomic", "Once", "LazyLock", "Condvar", "Cell"];
+    let is_static = code.split_once("static ").is_some_and(|(before, _)| !before.ends_with('\''));
+    code.contains("thread_local!") || (is_static && cells.iter().any(|cell| code.contains(cell)))
 }
 
 #[test]
@@ -291,14 +326,18 @@ fn normalised(path: &Path) -> String {
 }
 
 /// Limits of what the wire does not offer.
-const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 7] = [
+const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 11] = [
     "ATTRIBUTES_MAX",
     "ATTRIBUTE_BYTES_MAX",
     "GRAPH_DEGREE_MAX",
     "GRAPH_DEGREE_MIN",
+    "LOG_FILE_BYTES_MAX",
+    "LOG_QUEUE_BYTES_MAX",
     "RANGE_ROWS_MAX",
+    "SEAL_ROWS_MAX",
     "SEARCH_BATCH_MAX",
     "SEARCH_BATCH_ROWS_MAX",
+    "THREADS_MAX",
 ];
 
 #[test]
@@ -339,6 +378,8 @@ fn the_checks_themselves_see_what_they_look_for() {
     assert!(!has_word(&code_of("    // unsafe is not allowed"), "unsafe"));
     assert!(!has_word(&code_of("    let text = \"unsafe\";"), "unsafe"));
     assert!(!has_word("unsafe_code", "unsafe"));
+    assert!(is_global("static LOCKS: [Mutex<()>; 4] =") && is_global("    pub(crate) static A: AtomicU8 ="));
+    assert!(!is_global("static MASKS: [i32; 2] =") && !is_global("fn f() -> MutexGuard<'static, ()> {"));
     let place = "/".to_owned() + "root/";
     assert!(names_a_path(&format!("open({place}x)"), &place) && !names_a_path(&format!("a{place}x"), &place));
     assert_eq!(anchor(" What it is, and isn't"), "what-it-is-and-isnt");

@@ -5,14 +5,13 @@
 //! Usage: `embed [--model NAME] [--precision half|single] [--threads N]`. Unlike a bare network run, a call here
 //! includes tokenisation and pooling.
 
-use std::sync::Arc;
+use std::num::NonZero;
 use std::time::Instant;
 
 use ragstone_kernels::matrix::Precision;
 use ragstone_rag::embed::{
     DEFAULT_MODEL, Embedder, LoadOptions, LocalEmbedder, ModelOptions, Models, Overflow, Role,
 };
-use ragstone_rag::progress::Silent;
 
 /// Texts of a call, and tokens of each.
 const SHAPES: [(usize, usize); 5] = [(1, 16), (1, 64), (8, 64), (32, 64), (8, 256)];
@@ -36,12 +35,9 @@ fn main() -> Result<(), Failure> {
             _ => return Err(format!("{argument} {value} is not understood").into()),
         }
     }
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
-    let options =
-        ModelOptions { cache_dir: Models::default_cache_dir(), offline: false, progress: Arc::new(Silent) };
-    let directory = Models::new(options).pull(&model)?.path;
+    let directory = Models::new(ModelOptions::default()).pull(&model)?.path;
     for precision in precisions {
-        let load = LoadOptions { precision, ..LoadOptions::default() };
+        let load = LoadOptions { precision, threads: NonZero::new(threads), ..LoadOptions::default() };
         let embedder = LocalEmbedder::load(&directory, &model, load)?;
         for (batch, tokens) in SHAPES {
             measure(&embedder, precision, batch, tokens)?;

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use ragstone::limits::SEAL_ROWS_MAX;
 use ragstone::{Db, DbOptions, Metric, Point, PointId, Schema, SearchRequest, Storage, Verify};
 use ragstone_benches::disk::bytes_of;
 use ragstone_benches::measure::{self, K};
@@ -120,7 +121,7 @@ fn build(base: &Path, directory: &Path, times: usize) -> Result<(), Box<dyn Erro
     let base = read_floats(base)?;
     let mut options = DbOptions::default();
     // One segment, sealed by the flush.
-    (options.seal_rows, options.seal_bytes) = (usize::MAX, u64::MAX);
+    (options.seal_rows, options.seal_bytes) = (SEAL_ROWS_MAX, u64::MAX);
     (options.growing_bytes_max, options.log_bytes_max) = (u64::MAX / 2, u64::MAX);
     let db = Db::open_with(directory, options)?;
     let schema = Schema::builder(base.columns).metric(Metric::Dot).build()?;

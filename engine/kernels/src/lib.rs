@@ -19,6 +19,7 @@ mod pool;
 mod prefetch;
 mod sketch;
 pub mod sync;
+mod workers;
 
 pub use arena::RowArena;
 pub use bits::{ByteSet, KernelBits};
@@ -34,3 +35,4 @@ pub use sketch::{
     KernelSketch, SKETCH_BLOCK, SKETCH_PLANES, SKETCH_WORD, SketchBound, SketchQuery, SketchRows,
     pack_factors, pack_sketch, sketch_bytes, unpack_factors,
 };
+pub use workers::Workers;

@@ -33,7 +33,6 @@
 //!
 //! use ragstone_rag::embed::{Embedder, Embeddings, ModelInfo, ModelOptions, Models, Overflow, Pooling, Role};
 //! use ragstone_rag::ingest::{DocumentInput, IngestStatus};
-//! use ragstone_rag::progress::Silent;
 //! use ragstone_rag::prompt::EnrichRequest;
 //! use ragstone_rag::{CollectionSpec, Rag, Result};
 //!
@@ -76,7 +75,7 @@
 //! });
 //! # let folder = tempfile::tempdir()?;
 //! # let directory = folder.path();
-//! let options = ModelOptions { cache_dir: directory.join("models"), offline: true, progress: Arc::new(Silent) };
+//! let options = ModelOptions { cache_dir: directory.join("models"), offline: true, ..ModelOptions::default() };
 //! let models = Models::new(options);
 //! models.insert(Arc::new(model));
 //!

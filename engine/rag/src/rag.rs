@@ -16,7 +16,6 @@ use self::timing::Stages;
 use crate::embed::{DEFAULT_MODEL, Embedder, Embeddings, ModelInfo, ModelOptions, Models, Overflow, Role};
 use crate::error::{Error, Result};
 use crate::limits::{EMBED_TEXTS_MAX, TEXT_BYTES_MAX};
-use crate::progress::Silent;
 use crate::prompt::pack::{Retrieved, pack};
 use crate::prompt::render::{Template, random_delimiters};
 use crate::prompt::{EnrichRequest, Enriched, check_max, check_text};
@@ -89,7 +88,7 @@ impl Rag {
     /// # Errors
     /// The engine's errors, such as a directory that is in use or damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Rag> {
-        Ok(Rag::new(Db::open(path)?, default_models()))
+        Ok(Rag::new(Db::open(path)?, Models::new(ModelOptions::default())))
     }
 
     /// A new database in memory, with models as [`open`](Rag::open) has them.
@@ -97,7 +96,7 @@ impl Rag {
     /// # Errors
     /// As [`Db::in_memory`].
     pub fn in_memory() -> Result<Rag> {
-        Ok(Rag::new(Db::in_memory()?, default_models()))
+        Ok(Rag::new(Db::in_memory()?, Models::new(ModelOptions::default())))
     }
 
     /// The database.
@@ -260,12 +259,6 @@ impl Rag {
         contract::check(collection, model, embedder.as_ref())?;
         Ok(embedder)
     }
-}
-
-/// Models from the default cache and sources.
-fn default_models() -> Models {
-    let progress = Arc::new(Silent);
-    Models::new(ModelOptions { cache_dir: Models::default_cache_dir(), offline: false, progress })
 }
 
 fn embed_query(embedder: &dyn Embedder, field: &str, text: &str) -> Result<Vec<f32>> {

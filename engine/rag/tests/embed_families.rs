@@ -29,7 +29,7 @@ fn load(directory: &Path) -> Result<LocalEmbedder, ragstone_rag::Error> {
 
 fn check(name: &str, pooling: Pooling, isa: Isa) {
     let directory = tiny(name);
-    let options = LoadOptions { precision: Precision::Single, isa };
+    let options = LoadOptions { precision: Precision::Single, isa, ..LoadOptions::default() };
     let embedder = LocalEmbedder::load(&directory, name, options).unwrap();
     assert_eq!(embedder.info().pooling, pooling);
     let expected = fs::read(directory.join("expected.json")).unwrap();

@@ -14,7 +14,6 @@ use ragstone_rag::Error;
 use ragstone_rag::embed::{
     DEFAULT_MODEL, Embedder, LoadOptions, LocalEmbedder, ModelOptions, Models, Overflow, Role,
 };
-use ragstone_rag::progress::Silent;
 
 struct Reference {
     texts: Vec<String>,
@@ -57,8 +56,7 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
 }
 
 fn models() -> Models {
-    let cache_dir = Models::default_cache_dir();
-    Models::new(ModelOptions { cache_dir, offline: false, progress: Arc::new(Silent) })
+    Models::new(ModelOptions::default())
 }
 
 /// The default model's directory, or a line that says why there is none.
@@ -79,7 +77,7 @@ fn vectors_and_token_counts_agree_on_every_level_of_instructions() {
     let reference = Reference::committed();
     for isa in Isa::available() {
         for precision in [Precision::Single, Precision::Half] {
-            let options = LoadOptions { precision, isa };
+            let options = LoadOptions { precision, isa, ..LoadOptions::default() };
             let embedder = LocalEmbedder::load(&directory, DEFAULT_MODEL, options).unwrap();
             let lowest = reference.check(&embedder);
             eprintln!("{isa:?} {precision:?}: lowest cosine {lowest:.8}");

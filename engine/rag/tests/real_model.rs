@@ -3,12 +3,10 @@
 //! The model is fetched if it is not in the cache; where it is not to be had, the tests say so.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use ragstone::Db;
 use ragstone_rag::embed::{DEFAULT_MODEL, ModelOptions, Models};
 use ragstone_rag::ingest::{DocumentInput, IngestStatus, MediaType};
-use ragstone_rag::progress::Silent;
 use ragstone_rag::prompt::EnrichRequest;
 use ragstone_rag::{CollectionSpec, Error, Rag, Result};
 
@@ -16,9 +14,7 @@ const C: &str = "default";
 
 /// A collection for the default model, unless that is not to be had.
 fn text_collection(folder: &Path) -> Result<Option<Rag>> {
-    let options =
-        ModelOptions { cache_dir: Models::default_cache_dir(), offline: false, progress: Arc::new(Silent) };
-    let rag = Rag::new(Db::open(folder)?, Models::new(options));
+    let rag = Rag::new(Db::open(folder)?, Models::new(ModelOptions::default()));
     match rag.create_collection(C, CollectionSpec::with_model(DEFAULT_MODEL)) {
         Ok(_) => Ok(Some(rag)),
         Err(error @ Error::ModelNotFound { .. }) => {

@@ -190,8 +190,9 @@ impl CollectionCore {
             encodings: &self.encodings,
             storage: store.options.storage,
             stop: store.signal.stop_flag(),
+            filter_cache_bytes: store.options.filter_cache_bytes,
         };
-        let sealed = store.pools.run(work, || seal(&*store.dir, &request))?;
+        let sealed = store.pools.run(work, || seal(&*store.dir, &request))??;
         self.count_rewrite(sources, sealed.as_ref());
         let _apply = lock(&self.apply);
         let mut next = ViewState::clone(&self.view.load());

@@ -35,10 +35,10 @@ use crate::payload::FieldTable;
 use crate::point::{Batch, PointId};
 use crate::schema::Schema;
 use crate::segment::merge_policy::EARNED;
-use crate::segment::{Check, Opening, SealedSegment, SegmentView, tombstone_file, tombstones};
+use crate::segment::{Opening, SealedSegment, SegmentView, tombstone_file, tombstones};
 use crate::validate;
 use crate::vectors::Encodings;
-use crate::verify::{Storage, differs};
+use crate::verify::differs;
 use crate::wal::Record;
 
 /// One consistent state.
@@ -227,9 +227,9 @@ impl CollectionCore {
         self.view.load().sealed().cloned().collect()
     }
 
-    /// How its segments are opened.
-    pub(crate) fn opening(&self, storage: Storage, check: Check) -> Opening<'_> {
-        Opening { schema: &self.schema, encodings: &self.encodings, storage, check }
+    /// How a file of one of its segments is looked at.
+    pub(crate) fn opening(&self) -> Opening<'_> {
+        Opening::mapped(&self.schema, &self.encodings)
     }
 
     /// Compares the tombstone files that the manifest names with what they were when they were written or read.

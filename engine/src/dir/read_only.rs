@@ -9,6 +9,7 @@
 //! comes here to write, as the log of such a database refuses writes first.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -79,6 +80,21 @@ impl Dir for ReadOnlyDir {
         Ok(bytes)
     }
 
+    fn size_bytes(&self, name: &str) -> Result<u64> {
+        let cut = self.cut("look at", name)?;
+        let size_bytes = self.inner.size_bytes(name)?;
+        Ok(cut.map_or(size_bytes, |length| length.min(size_bytes)))
+    }
+
+    fn reader(&self, name: &str) -> Result<Box<dyn Read + Send>> {
+        let cut = self.cut("open", name)?;
+        let reader = self.inner.reader(name)?;
+        Ok(match cut {
+            Some(length) => Box::new(reader.take(length)),
+            None => reader,
+        })
+    }
+
     /// Of segments, which are never cut.
     fn map(&self, name: &str, access: Access) -> Result<Blob> {
         self.cut("map", name)?;
@@ -120,6 +136,7 @@ impl Dir for ReadOnlyDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dir::RealDir;
     use crate::dir::memory::MemoryDir;
 
     #[test]
@@ -141,5 +158,32 @@ mod tests {
         assert!(matches!(dir.rename("cut", "new"), Err(Error::ReadOnly { .. })));
         assert_eq!(below.calls(), calls);
         assert_eq!((below.list().unwrap().len(), below.read("cut").unwrap()), (2, b"bytes".to_vec()));
+    }
+    /// Whoever asks for the length or the first bytes of a file of gigabytes does not read all of it.
+    #[test]
+    fn lengths_and_first_bytes_are_to_be_had_without_the_rest() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, b"before").unwrap();
+        // It has a length and cannot be read.
+        std::fs::create_dir(directory.path().join("folder")).unwrap();
+        let dir = ReadOnlyDir::new(Arc::new(RealDir::existing(directory.path()).unwrap()));
+        assert!(dir.read("folder").is_err() && dir.size_bytes("folder").is_ok());
+        let text = |mut reader: Box<dyn Read + Send>| std::io::read_to_string(&mut reader).unwrap();
+        let reader = dir.reader("file").unwrap();
+        std::fs::write(&file, b"after").unwrap();
+        assert_eq!(text(reader), "after", "nothing was read before it was asked for");
+        dir.truncate("file", 3).unwrap();
+        assert_eq!(
+            (dir.size_bytes("file").unwrap(), text(dir.reader("file").unwrap())),
+            (3, "aft".to_owned())
+        );
+        dir.truncate("file", 9).unwrap();
+        assert_eq!(
+            (dir.size_bytes("file").unwrap(), text(dir.reader("file").unwrap())),
+            (5, "after".to_owned())
+        );
+        dir.remove("file").unwrap();
+        assert!(dir.size_bytes("file").is_err() && dir.reader("file").is_err());
     }
 }

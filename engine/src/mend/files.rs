@@ -9,10 +9,10 @@ use crate::dir::{Dir, corrupt};
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionEntry, MANIFEST_COPY_FILE, MANIFEST_FILE, Manifest, SegmentEntry};
 use crate::segment::{
-    Check, DeadRows, Opening, SealedSegment, parse_file, segment_file, tombstone_file, tombstones,
+    DeadRows, Opening, SealedSegment, parse_file, segment_file, tombstone_file, tombstones,
 };
 use crate::vectors::Encodings;
-use crate::verify::{Damage, OnDamage, Storage};
+use crate::verify::{Damage, OnDamage};
 use crate::wal;
 
 /// What a file is, by its name.
@@ -86,12 +86,7 @@ pub(super) fn segment(
     id: u64,
 ) -> Result<Result<SealedSegment, Vec<Damage>>> {
     let encodings = Encodings::new(&collection.schema);
-    let opening = Opening {
-        schema: &collection.schema,
-        encodings: &encodings,
-        storage: Storage::Mapped,
-        check: Check::Headers,
-    };
+    let opening = Opening::mapped(&collection.schema, &encodings);
     let opened = SealedSegment::open(dir, id, &opening).and_then(|segment| {
         match segment.has_only(&collection.fields) {
             true => Ok(segment),

@@ -13,6 +13,7 @@ use crate::dir::{Dir, corrupt, io_error};
 use crate::error::Result;
 use crate::lineage::Lineage;
 use crate::manifest::{MANIFEST_FILE, Manifest, ManifestStore};
+use crate::threads::Pools;
 use crate::verify::Damage;
 use crate::wal::{self, Salvaged};
 
@@ -24,6 +25,7 @@ pub(super) struct Repair {
     pub(super) dir: Arc<dyn Dir>,
     pub(super) is_dry_run: bool,
     pub(super) next_segment: u64,
+    pub(super) pools: Pools,
     pub(super) report: RepairReport,
     /// Files that the new manifest does not name.
     pub(super) obsolete: Vec<String>,
@@ -42,8 +44,9 @@ pub(super) fn repair(dir: Arc<dyn Dir>, is_dry_run: bool) -> Result<RepairReport
     let on_disk =
         dir.list()?.iter().filter_map(|name| crate::segment::parse_file(name)).map(|(id, _)| id).max();
     let next_segment = manifest.next_segment.max(on_disk.map_or(0, |id| id + 1));
-    let mut repair =
-        Repair { dir, is_dry_run, next_segment, report: RepairReport::default(), obsolete: Vec::new() };
+    let pools = Pools::new(None, dir.path());
+    let (report, obsolete) = (RepairReport::default(), Vec::new());
+    let mut repair = Repair { dir, is_dry_run, next_segment, pools, report, obsolete };
     if let Some(damage) = damage {
         repair.keep(&[damage])?;
         repair.report.actions.extend(remedy.map(str::to_owned));

@@ -22,6 +22,7 @@ use crate::segment::{
     DeadRows, GrowingSegment, Salvage, Saved, SealRequest, SealedSegment, SegmentView, seal, segment_file,
     tombstone_file, tombstones,
 };
+use crate::threads::Work;
 use crate::vectors::Encodings;
 use crate::verify::Storage;
 
@@ -265,8 +266,9 @@ impl Repair {
                 encodings: &encodings,
                 storage: Storage::Mapped,
                 stop: &NEVER,
+                filter_cache_bytes: 0,
             };
-            seal(&*self.dir, &request)?;
+            self.pools.run(Work::Flush, || seal(&*self.dir, &request))??;
         }
         Ok(Some(SegmentEntry { id, tombstones: 0 }))
     }

@@ -11,7 +11,7 @@
 //! lock. A new answer takes the place among its own that was not asked for the longest; two at once may take the same, and one
 //! is not kept then, which costs finding it again.
 //!
-//! **Cost.** A bit for each row and kept answer, at most [`BYTES_MAX`] a segment and [`ANSWERS_MAX`] in number.
+//! **Cost.** A bit for each row and kept answer, at most what it is given, and [`ANSWERS_MAX`] in number.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
@@ -23,7 +23,6 @@ use fixedbitset::FixedBitSet;
 use super::{FieldId, Test};
 
 const ANSWERS_MAX: usize = 64;
-const BYTES_MAX: usize = 4 << 20;
 /// Places of a condition.
 const WAYS: usize = 4;
 /// Conditions of more bytes than this are not kept: telling them apart would cost as much as testing them.
@@ -48,9 +47,9 @@ pub(crate) struct FilterCache {
 }
 
 impl FilterCache {
-    /// For a segment of so many rows.
-    pub(crate) fn new(rows: usize) -> Self {
-        let count = ANSWERS_MAX.min(BYTES_MAX / rows.div_ceil(8).max(1)) / WAYS * WAYS;
+    /// For a segment of so many rows, whose answers may take so many bytes together.
+    pub(crate) fn new(rows: usize, bytes_max: usize) -> Self {
+        let count = ANSWERS_MAX.min(bytes_max / rows.div_ceil(8).max(1)) / WAYS * WAYS;
         let places = std::iter::repeat_with(ArcSwapOption::empty).take(count).collect();
         Self { places, asked: AtomicU64::new(0) }
     }
@@ -99,6 +98,8 @@ impl FilterCache {
 mod tests {
     use super::*;
 
+    const BYTES_MAX: usize = 4 << 20;
+
     fn rows_of(field: FieldId, value: i64) -> FixedBitSet {
         let mut rows = FixedBitSet::with_capacity(100);
         rows.insert((i64::from(field) * 10 + value % 10) as usize);
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_found_once_while_it_is_kept() {
-        let cache = FilterCache::new(100);
+        let cache = FilterCache::new(100, BYTES_MAX);
         let found = std::cell::Cell::new(0);
         let ask = |field: FieldId, value: i64| {
             let rows = cache.get(field, &Arc::new(Test::IntIn(vec![value])), || {
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn threads_at_once_get_what_they_asked_for() {
-        let cache = FilterCache::new(100);
+        let cache = FilterCache::new(100, BYTES_MAX);
         std::thread::scope(|scope| {
             for thread in 0..4 {
                 let cache = &cache;
@@ -151,10 +152,17 @@ mod tests {
     #[test]
     fn long_conditions_and_long_answers_are_not_kept() {
         let test = Arc::new(Test::IntIn((0..10_000).collect()));
-        let cache = FilterCache::new(10);
+        let cache = FilterCache::new(10, BYTES_MAX);
         cache.get(1, &test, || FixedBitSet::with_capacity(10));
         assert!(cache.places.iter().all(|place| place.load().is_none()));
-        assert!(FilterCache::new(100 << 20).places.is_empty());
-        FilterCache::new(100 << 20).get(1, &Arc::new(Test::IntIn(vec![1])), FixedBitSet::default);
+        assert!(FilterCache::new(100 << 20, BYTES_MAX).places.is_empty());
+        FilterCache::new(100 << 20, BYTES_MAX).get(1, &Arc::new(Test::IntIn(vec![1])), FixedBitSet::default);
+    }
+    /// Eighty rows take ten bytes an answer.
+    #[test]
+    fn the_answers_keep_to_their_bytes() {
+        let places = |bytes_max| FilterCache::new(80, bytes_max).places.len();
+        assert_eq!([0, 39, 40, 79, 80, usize::MAX].map(places), [0, 0, 4, 4, 8, ANSWERS_MAX]);
+        assert_eq!(FilterCache::new(0, usize::MAX).places.len(), ANSWERS_MAX);
     }
 }

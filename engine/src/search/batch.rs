@@ -12,9 +12,15 @@ use crate::collection::ViewState;
 use crate::error::Result;
 use crate::interrupt::Watch;
 use crate::limits::{SEARCH_BATCH_MAX, SEARCH_BATCH_ROWS_MAX, check_limit};
+use crate::threads::{Pools, Work};
 
-/// Searches a view many times, by the threads of the current rayon pool.
-pub(crate) fn search_batch(view: &ViewState, requests: &[SearchRequest]) -> Result<Vec<SearchResponse>> {
+/// Searches a view many times: by the threads of the rayon pool that the caller is in, or else those of the database, if it
+/// is open.
+pub(crate) fn search_batch(
+    view: &ViewState,
+    requests: &[SearchRequest],
+    pools: Option<&Pools>,
+) -> Result<Vec<SearchResponse>> {
     view.check()?;
     check_limit("requests", "SEARCH_BATCH_MAX", SEARCH_BATCH_MAX, requests.len())?;
     let rows = requests.iter().fold(0_usize, |rows, request| rows.saturating_add(request.k));
@@ -29,7 +35,12 @@ pub(crate) fn search_batch(view: &ViewState, requests: &[SearchRequest]) -> Resu
         .collect::<Result<Vec<_>>>()?;
     check_limit("requests", "SEARCH_BATCH_ROWS_MAX", SEARCH_BATCH_ROWS_MAX, rows)?;
     let pairs: Vec<(Query, Watch)> = queries.into_iter().zip(watched).collect();
+    let one = |(query, watch): (Query, Watch)| answer(view, &query, &watch);
     // One search is work enough for a task, and the slow ones are not to queue behind each other.
-    let tasks = pairs.into_par_iter().with_max_len(1);
-    Ok(tasks.map(|(query, watch)| answer(view, &query, &watch)).collect())
+    let many = |pairs: Vec<_>| pairs.into_par_iter().with_max_len(1).map(one).collect();
+    match pools {
+        _ if rayon::current_thread_index().is_some() => Ok(many(pairs)),
+        Some(pools) if pairs.len() > 1 => pools.run(Work::Search, || many(pairs)),
+        _ => Ok(pairs.into_iter().map(one).collect()),
+    }
 }

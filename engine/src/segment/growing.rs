@@ -152,11 +152,10 @@ impl GrowingSegment {
         }
         let next = self.next(view);
         // A caller that is a thread of someone's pool has work for the other threads already.
-        if next.slots.len() < PARALLEL_INSERTS_MIN || rayon::current_thread_index().is_some() {
+        let is_shared = next.slots.len() >= PARALLEL_INSERTS_MIN && rayon::current_thread_index().is_none();
+        if !is_shared || !with_threads(pools, || self.insert_all(&next, &NEVER)) {
             let pairs = self.encoding.pair_scorer(&self.vectors);
             next.slots.iter().for_each(|slot| self.graph.insert(*slot, &*pairs));
-        } else {
-            pools.run(Work::Link, || self.insert_all(&next, &NEVER));
         }
         self.linked.store(next.end, Ordering::Release);
         self.repair_if_decayed(&view.dead, pools);
@@ -205,8 +204,10 @@ impl GrowingSegment {
         if newly_dead >= REPAIRS_MIN.max(self.graph.len() / DEAD_ONE_IN) {
             self.leave_out(dead);
             let pairs = self.encoding.pair_scorer(&self.vectors);
-            pools.run(Work::Link, || self.graph.repair(&dead.bits, &*pairs));
-            self.repaired.store(dead.vectors, Ordering::Relaxed);
+            // Without threads it is put off: the dead are passed over anyway, and it only gets slower.
+            if with_threads(pools, || self.graph.repair(&dead.bits, &*pairs)) {
+                self.repaired.store(dead.vectors, Ordering::Relaxed);
+            }
         }
     }
 
@@ -233,6 +234,12 @@ impl GrowingSegment {
             self.total_bytes.fetch_sub(counted, Ordering::Relaxed);
         }
     }
+}
+
+/// Does work on a graph with the threads that link; whether it was done, which it is not if the system has none to give.
+fn with_threads<T: Send>(pools: &Pools, work: impl FnOnce() -> T + Send) -> bool {
+    let done = pools.run(Work::Link, work);
+    done.inspect_err(|error| tracing::warn!(%error, "rows become nodes without help")).is_ok()
 }
 
 /// A write that was on its way when its collection was deleted makes a segment that nobody seals or deletes.

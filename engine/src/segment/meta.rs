@@ -7,7 +7,8 @@
 //!                                          sketches, their factors and parameters; of graph, order, id-ends, ids;
 //!                                          of a column
 //! ```
-//! Version 1 had neither the walk dimension nor the six sections of codes and sketches.
+//! Version 1 had neither the walk dimension nor the six sections of codes and sketches. Version 2 had no sketches for a while,
+//! before anything was released; such files are not read.
 
 use std::collections::BTreeMap;
 
@@ -134,5 +135,42 @@ impl Meta {
             && self.encoding == schema.encoding
             && self.walk_dimension as usize == schema.walk_dimension()
             && self.vectors <= self.rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The description of the format said eight when there were eleven.
+    #[test]
+    fn the_description_of_the_format_has_as_many_sections() {
+        let none = CodeSections::default();
+        let meta = Meta {
+            segment: 1,
+            rows: 0,
+            vectors: 0,
+            dimension: 2,
+            metric: Metric::L2,
+            encoding: EncodingKind::Int4,
+            walk_dimension: 2,
+            vector_rows: Section::default(),
+            codes: none,
+            sketches: none,
+            graph: Section::default(),
+            order: Section::default(),
+            id_ends: Section::default(),
+            ids: Section::default(),
+            columns: BTreeMap::new(),
+        };
+        let bytes = meta.encode();
+        assert_eq!(Meta::decode(&bytes, super::super::blocks::VERSION_1 + 1).unwrap(), meta);
+        // Numbers and codes before the sections, the count of columns behind them.
+        let sections = (bytes.len() - (8 + 3 * 4 + 2 + 4) - 4) / size_of::<[u64; 2]>();
+        let line = format!("| section * {sections} | count u32 (field u16 | type u8 | count u32 | section)*");
+        let format = include_str!("../../FORMAT.md");
+        assert!(format.contains(&line), "FORMAT.md lacks `{line}`");
+        let parts = ["codes", "factors", "parameters", "sketches", "sketch-factors", "sketch-parameters"];
+        assert!(parts.iter().all(|part| format.lines().any(|line| line.starts_with(part))));
     }
 }

@@ -59,6 +59,15 @@ pub(crate) struct Opening<'a> {
     pub(crate) encodings: &'a Encodings,
     pub(crate) storage: Storage,
     pub(crate) check: Check,
+    /// Of answers to conditions of filters, at most.
+    pub(crate) filter_cache_bytes: usize,
+}
+
+impl<'a> Opening<'a> {
+    /// From its file, checking the headers, by whoever asks no filters.
+    pub(crate) fn mapped(schema: &'a Schema, encodings: &'a Encodings) -> Self {
+        Self { schema, encodings, storage: Storage::Mapped, check: Check::Headers, filter_cache_bytes: 0 }
+    }
 }
 
 /// What opening a file gives.
@@ -67,6 +76,7 @@ struct Found {
     /// The file mapped once more, for scattered reads.
     scattered: Blob,
     integrity: Integrity,
+    filter_cache_bytes: usize,
 }
 
 /// A segment in a file.
@@ -120,7 +130,7 @@ impl SealedSegment {
             Storage::Mapped => dir.map(&name, Access::Scattered)?,
             Storage::Resident => opened.blob.clone(),
         };
-        let found = Found { opened, scattered, integrity };
+        let found = Found { opened, scattered, integrity, filter_cache_bytes: opening.filter_cache_bytes };
         let segment = Self::from_meta(found, &meta, opening.encodings).map_err(fault)?;
         if opening.check == Check::Everything {
             segment.check_everything().map_err(fault)?;
@@ -130,7 +140,7 @@ impl SealedSegment {
 
     /// Finds the sections, checks their lengths, and the blocks of those that are read right away.
     fn from_meta(
-        Found { opened, scattered, integrity }: Found,
+        Found { opened, scattered, integrity, filter_cache_bytes }: Found,
         meta: &Meta,
         encodings: &Encodings,
     ) -> Result<Self, Fault> {
@@ -212,7 +222,7 @@ impl SealedSegment {
             ids,
             columns,
             indexes,
-            filters: FilterCache::new(rows),
+            filters: FilterCache::new(rows, filter_cache_bytes),
             blob,
         })
     }

@@ -43,6 +43,8 @@ pub(crate) struct SealRequest<'a> {
     pub(crate) storage: Storage,
     /// Ends the work when it is set: whoever closes a database does not wait for the merge of a large collection.
     pub(crate) stop: &'a AtomicBool,
+    /// Of the new segment, at most.
+    pub(crate) filter_cache_bytes: usize,
 }
 
 /// A segment and where its rows come from.
@@ -129,8 +131,9 @@ impl Writing<'_> {
         self.write()?;
         faults::point(self.step("seal.file", "merge.file"));
         self.dir.sync()?;
-        let SealRequest { id, schema, encodings, storage, .. } = *self.request;
-        let opening = Opening { schema, encodings, storage, check: Check::Written };
+        let SealRequest { id, schema, encodings, storage, filter_cache_bytes, .. } = *self.request;
+        let check = Check::Written;
+        let opening = Opening { schema, encodings, storage, check, filter_cache_bytes };
         Ok(Arc::new(SealedSegment::open(self.dir, id, &opening)?))
     }
 

@@ -11,17 +11,19 @@ use crate::error::{Error, Result};
 use crate::faults;
 use crate::lineage::Lineage;
 use crate::manifest::{CollectionEntry, Manifest};
-use crate::segment::{Check, Opening, SealedSegment, segment_file, tombstone_file, tombstones};
+use crate::segment::{Opening, SealedSegment, segment_file, tombstone_file, tombstones};
 use crate::store::Store;
+use crate::threads::Work;
 use crate::vectors::Encodings;
-use crate::verify::Storage;
 use crate::wal::{self, Ended, LogMark};
 
 use log::pin_log_files;
 
 pub use log::{PinnedLog, PinnedLogFile};
 
-/// A database as it was at one moment: its files stay as they are while this lives, and its directory stays locked.
+/// A database as it was at one moment: its files stay as they are while this lives, and its directory stays locked. So do the
+/// threads of the database's pools, of which verifying uses some; those that work in the background end with the last
+/// [`Db`](crate::Db) and [`Collection`](crate::Collection).
 ///
 /// ```
 /// # let directory = tempfile::tempdir()?;
@@ -230,7 +232,7 @@ impl PinnedFile {
     /// [`Error::Corrupt`] with its first damaged place, [`Error::Io`] if it cannot be read.
     pub fn verify(&self) -> Result<()> {
         match self.kind {
-            Kind::Segment { collection, id } => self.held.verified_segment(collection, id).map(drop),
+            Kind::Segment { collection, id } => self.held.verify_segment(collection, id),
             Kind::Tombstones { collection, segment } => {
                 let sealed = self.held.segment(collection, segment)?;
                 let dir = &*self.held.store.dir;
@@ -288,15 +290,14 @@ impl Held {
         }
         let schema = &self.root.collections[&collection].schema;
         let encodings = Encodings::new(schema);
-        let opening =
-            Opening { schema, encodings: &encodings, storage: Storage::Mapped, check: Check::Headers };
+        let opening = Opening::mapped(schema, &encodings);
         SealedSegment::open(&*self.store.dir, id, &opening).map(Arc::new)
     }
 
-    fn verified_segment(&self, collection: u64, id: u64) -> Result<Arc<SealedSegment>> {
+    /// By the threads of the database, not by those of the caller's pool, who waits.
+    fn verify_segment(&self, collection: u64, id: u64) -> Result<()> {
         let sealed = self.segment(collection, id)?;
-        sealed.verify_once()?;
-        Ok(sealed)
+        self.store.pools.run(Work::Flush, || sealed.verify_once())?
     }
 }
 

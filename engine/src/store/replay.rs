@@ -13,9 +13,6 @@ use crate::faults;
 use crate::manifest::{MANIFEST_FILE, Manifest};
 use crate::wal::{self, FileLog, Log, LogMark, LogOptions, Record};
 
-/// Bytes that may be queued for the log, whatever the options say: a frame tells its length in 32 bits.
-const LOG_QUEUE_BYTES_MAX: usize = 2 << 30;
-
 /// A log that takes nothing: while the real one is being read there is none to write to.
 #[derive(Debug)]
 pub(super) struct ClosedLog;
@@ -70,7 +67,7 @@ impl Store {
         let options = LogOptions {
             file_bytes: self.options.log_file_bytes,
             keep_bytes: root.keep_log_bytes,
-            queue_bytes: self.options.log_queue_bytes.min(LOG_QUEUE_BYTES_MAX),
+            queue_bytes: self.options.log_queue_bytes,
             ..LogOptions::default()
         };
         FileLog::open(self.dir.clone(), options, root.log, &mut |file, offset, record| {

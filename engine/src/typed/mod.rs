@@ -5,7 +5,7 @@
 //! has no place in a row (a list, a map, a number that no int holds) is refused with the field's name.
 //!
 //! **Cost.** One value is made for each field on the way in, as for a [`Point`] made by hand. On the way out fields are
-//! read where the row has them; a vector is read only if the type has a field `vector`.
+//! read where the row has them; a vector is read only if the type has a field `vector`, or may be a map.
 
 mod ids;
 mod read;
@@ -46,6 +46,10 @@ impl Fault {
         self
     }
 
+    fn is_of(&self, field: &str) -> bool {
+        self.field.as_deref() == Some(field)
+    }
+
     fn parts(self) -> (String, String) {
         (self.field.unwrap_or_else(|| "row".into()), self.reason)
     }
@@ -81,7 +85,7 @@ pub(crate) fn read<'a, T: DeserializeOwned>(
     payload: &'a Payload,
     vector: &'a dyn Fn() -> Option<&'a [f32]>,
 ) -> Result<T> {
-    T::deserialize(read::RowReader::new(id, payload, vector)).map_err(|fault| {
+    read::read(id, payload, vector).map_err(|fault| {
         let (field, reason) = fault.parts();
         Error::Row { id: id.clone(), field, reason }
     })
@@ -144,7 +148,8 @@ impl Point {
     /// The point as a value of the user's own type, the reverse of [`from_row`](Self::from_row).
     ///
     /// An int is read into a float too. A field that the type lacks is left aside, unless the type has
-    /// `deny_unknown_fields`; payload fields called `id` and `vector` are out of reach.
+    /// `deny_unknown_fields`; payload fields called `id` and `vector` are out of reach. A map, and a type with a `flatten`ed one, gets
+    /// the vector if it has a place for a list, and does without if not.
     ///
     /// ```
     /// use ragstone::{Error, Point};

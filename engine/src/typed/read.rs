@@ -1,10 +1,13 @@
 //! A value of the user's type put together from a stored row.
 //!
 //! A struct tells the names of its fields before it is filled, so a row offers its id and its vector only to who has a field
-//! for them. Whoever takes any map (a type with `flatten`, a `BTreeMap`) is offered everything.
+//! for them. Whoever takes any map (a type with `flatten`, a `BTreeMap`) does not tell, and is offered everything; if that does
+//! not fit, as a map of payload values has no place for a vector, once more without the vector.
+
+use std::cell::Cell as StdCell;
 
 use serde_core::de::value::{BorrowedStrDeserializer, SeqDeserializer};
-use serde_core::de::{DeserializeSeed, EnumAccess};
+use serde_core::de::{DeserializeOwned, DeserializeSeed, EnumAccess};
 use serde_core::de::{Deserializer, Error as _, IntoDeserializer, MapAccess, Unexpected, Visitor};
 use serde_core::forward_to_deserialize_any;
 
@@ -118,30 +121,56 @@ impl<'de> EnumAccess<'de> for Variant<'de> {
 }
 
 /// A row, for whoever takes a struct or a map.
-pub(super) struct RowReader<'a> {
+struct RowReader<'a, 'n> {
     id: &'a PointId,
     payload: &'a Payload,
     vector: &'a dyn Fn() -> Option<&'a [f32]>,
+    maps: Maps<'n>,
 }
 
-impl<'a> RowReader<'a> {
-    pub(super) fn new(
-        id: &'a PointId,
-        payload: &'a Payload,
-        vector: &'a dyn Fn() -> Option<&'a [f32]>,
-    ) -> Self {
-        Self { id, payload, vector }
-    }
+/// What a map is offered.
+#[derive(Clone, Copy)]
+enum Maps<'n> {
+    /// Everything; notes that a vector was.
+    All(&'n StdCell<bool>),
+    /// All but the vector.
+    NoVector,
+}
 
+/// Reads a row into a type. `vector` is asked only where there may be a place for it.
+pub(super) fn read<'a, T: DeserializeOwned>(
+    id: &'a PointId,
+    payload: &'a Payload,
+    vector: &'a dyn Fn() -> Option<&'a [f32]>,
+) -> Read<T> {
+    let has_map_a_vector = StdCell::new(false);
+    let read = |maps| T::deserialize(RowReader { id, payload, vector, maps });
+    match read(Maps::All(&has_map_a_vector)) {
+        Err(first) if has_map_a_vector.get() => read(Maps::NoVector).map_err(|second| {
+            // Who cannot do without the vector had it the first time, and something else was wrong.
+            if second.is_of(VECTOR) { first } else { second }
+        }),
+        result => result,
+    }
+}
+
+impl<'a> RowReader<'a, '_> {
     /// The cells of the row for a type with these fields, or with any.
     fn cells(&self, fields: Option<&[&str]>) -> Cells<'a> {
-        let is_wanted = |name: &str| fields.is_none_or(|fields| fields.contains(&name));
+        let is_wanted = |name: &str| match (fields, self.maps) {
+            (Some(fields), _) => fields.contains(&name),
+            (None, Maps::NoVector) => name != VECTOR,
+            (None, Maps::All(_)) => true,
+        };
         let mut cells = Vec::with_capacity(self.payload.len() + 2);
         // Its own fields of these two names a row cannot tell apart from them.
         let others = self.payload.iter().filter(|(name, _)| *name != ID && *name != VECTOR);
         cells.extend(others.rev().map(|(name, value)| (name.as_str(), Cell::from(value))));
         if let Some(vector) = is_wanted(VECTOR).then(self.vector).flatten() {
             cells.push((VECTOR, Cell::Components(vector)));
+            if let (None, Maps::All(has_vector)) = (fields, self.maps) {
+                has_vector.set(true);
+            }
         }
         if is_wanted(ID) {
             cells.push((ID, Cell::from(self.id)));
@@ -150,7 +179,7 @@ impl<'a> RowReader<'a> {
     }
 }
 
-impl<'de> Deserializer<'de> for RowReader<'de> {
+impl<'de> Deserializer<'de> for RowReader<'de, '_> {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {

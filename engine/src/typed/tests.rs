@@ -234,6 +234,51 @@ fn what_does_not_fit_a_type_is_refused_by_row_and_name() {
     assert!(point().to_row::<u32>().unwrap_err().to_string().contains("row: invalid type: map"));
 }
 
+/// A type with a map in it does not tell its fields, so it was given the vector, which no payload value can hold: a row of
+/// its own could not be read back.
+#[test]
+fn a_type_without_a_vector_reads_rows_that_have_one() {
+    #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+    struct Open {
+        id: u64,
+        #[serde(flatten)]
+        rest: Payload,
+    }
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "what is read of it is the error")]
+    struct Typed {
+        year: u8,
+        #[serde(flatten)]
+        rest: Payload,
+    }
+    let db = Db::in_memory().unwrap();
+    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    notes.upsert(vec![Point::new(7, [1.0, 0.0]).with("year", 2024).with("title", "Tea")]).unwrap();
+    let rest = Payload::from([("year".to_owned(), 2024.into()), ("title".to_owned(), "Tea".into())]);
+    let expected = Open { id: 7, rest };
+    assert_eq!(notes.get_rows::<Open>(&[7.into()]).unwrap(), [Some(expected.clone())]);
+    let found = notes.search_rows::<Open>(&SearchRequest::new([1.0, 0.0], 1)).unwrap();
+    assert_eq!(found.hits[0].row, expected);
+    let view = notes.view();
+    let rows: Vec<Open> = view.iter().typed().map(|row| row.unwrap()).collect();
+    assert_eq!(rows, [expected]);
+    let map = &notes.get_rows::<BTreeMap<String, Value>>(&[7.into()]).unwrap()[0];
+    assert_eq!(map.as_ref().unwrap().len(), 3);
+    // Who has a place for it gets it.
+    let json = notes.get_rows::<BTreeMap<String, serde_json::Value>>(&[7.into()]).unwrap().remove(0).unwrap();
+    assert_eq!(json["vector"], serde_json::json!([1.0, 0.0]));
+    // What else is wrong is said, and not that there is a vector.
+    let wrong = notes.get_rows::<Typed>(&[7.into()]).unwrap_err().to_string();
+    assert!(wrong.contains("2024") && wrong.contains("u8"), "{wrong}");
+    let nested = notes.get_rows::<Nested>(&[7.into()]).unwrap().remove(0).unwrap();
+    assert_eq!(nested.vector, [1.0, 0.0]);
+    notes
+        .upsert(vec![Point::new(7, [1.0, 0.0]).with("year", 2024), Point::new(u64::MAX, [1.0, 0.0])])
+        .unwrap();
+    let wrong = notes.get_rows::<Nested>(&[u64::MAX.into()]).unwrap_err().to_string();
+    assert!(wrong.contains("u32") && !wrong.contains("no such field"), "{wrong}");
+}
+
 #[test]
 fn a_collection_gives_back_the_rows_that_it_took() {
     #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -8,7 +8,6 @@ use ragstone::Db;
 use ragstone_client::Client;
 use ragstone_rag::Rag;
 use ragstone_rag::embed::{Embedder, Embeddings, ModelInfo, ModelOptions, Models, Overflow, Pooling, Role};
-use ragstone_rag::progress::Silent;
 use ragstone_server::{ServeError, ServerConfig, bind, serve};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -165,11 +164,8 @@ impl Server {
 
     /// At an address of an earlier server.
     pub(crate) async fn start_at(address: SocketAddr, directory: TempDir, config: ServerConfig) -> Server {
-        let models = Models::new(ModelOptions {
-            cache_dir: directory.path().join("models"),
-            offline: true,
-            progress: Arc::new(Silent),
-        });
+        let cache_dir = directory.path().join("models");
+        let models = Models::new(ModelOptions { cache_dir, offline: true, ..ModelOptions::default() });
         let gate = Arc::new(Gate::default());
         models.insert(Arc::new(BagOfWords::new(MODEL, Arc::clone(&gate))));
         let path = directory.path().join("data");

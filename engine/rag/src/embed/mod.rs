@@ -37,13 +37,14 @@ mod remote;
 #[cfg(test)]
 mod stand_in;
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
 pub use local::{LoadOptions, LocalEmbedder};
 pub use models::Models;
 pub use remote::RemoteEmbedder;
@@ -152,6 +153,18 @@ pub struct ModelOptions {
     pub offline: bool,
     /// Told about downloads.
     pub progress: Arc<dyn Progress>,
+    /// Threads that each local model computes with, from loading to its end: at most
+    /// [`THREADS_MAX`](ragstone::limits::THREADS_MAX), and as many as there are processors by default. They are of the model alone;
+    /// the process's own thread pool is never used.
+    pub threads: Option<NonZero<usize>>,
+}
+
+/// The default cache, every source, nobody told, and as many threads as there are processors.
+impl Default for ModelOptions {
+    fn default() -> Self {
+        let (cache_dir, progress) = (Models::default_cache_dir(), Arc::new(Silent));
+        Self { cache_dir, offline: false, progress, threads: None }
+    }
 }
 
 /// A model that is to be had without a download.

@@ -1,11 +1,9 @@
 //! Storing, reading and removing documents.
 //!
 //! A document and its chunks change in one atomic batch, so a reader sees the old version or the new one whole. The slow
-//! part, embedding, holds no lock. The batch is made under a lock from what is stored at that moment: of two writers of
-//! one document the later one replaces the whole of the earlier one's work, whatever either saw when it began.
-
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! part, embedding, holds no lock. The batch is made in a turn of its own ([`Collection::exclusive`]), from what is stored at
+//! that moment: of two writers of one document, through whatever [`Rag`] over the database, the later one replaces the whole of
+//! the earlier one's work, whatever either saw when it began.
 
 use ragstone::limits::K_MAX;
 use ragstone::{Batch, Collection, Filter, Point, PointId, ScrollRequest, Value, View};
@@ -28,10 +26,6 @@ use crate::reserved::{self, KIND, KIND_DOCUMENT, SOURCE, TEXT, chunk_row, docume
 const EMBED_BATCH: usize = 16;
 /// Rows that are read at a time.
 const READ_BATCH: usize = 1_000;
-
-/// Held while a document's batch is made from what is stored and written. One for each of the documents that hash to
-/// it, shared by every `Rag` of the process: two of them may be over one database.
-static WRITERS: [Mutex<()>; 64] = [const { Mutex::new(()) }; 64];
 
 impl Rag {
     /// Stores a document: extract, split, embed, and one atomic write. A document that is stored already with the same
@@ -126,7 +120,7 @@ impl Rag {
     /// The engine's errors.
     pub fn delete_document(&self, collection: &str, id: &str) -> Result<bool> {
         let rows = self.db().collection(collection)?;
-        let _writer = writer(&rows, id);
+        let _turn = rows.exclusive(id);
         let Some(row) = get(&rows.view(), document_row(id))? else { return Ok(false) };
         let chunks = rows::document(row)?.chunks;
         let batch = (0..chunks).fold(Batch::new(), |batch, at| batch.delete(chunk_row(id, at)));
@@ -203,7 +197,7 @@ impl Write<'_> {
         mut stages: Stages,
     ) -> Result<IngestReport> {
         let chunks = points.len();
-        let _writer = writer(self.collection, &self.head.id);
+        let _turn = self.collection.exclusive(&self.head.id);
         let stored = self.stored()?;
         if let Some(stored) = stored.as_ref().filter(|stored| self.is_unchanged(stored)) {
             // Somebody else stored the same meanwhile.
@@ -268,14 +262,6 @@ fn validate(document: &DocumentInput) -> Result<MediaType> {
 
 fn value_bytes(value: &Value) -> usize {
     value.as_str().map_or(size_of::<u64>(), str::len)
-}
-
-fn writer(collection: &Collection, document: &str) -> MutexGuard<'static, ()> {
-    let mut hasher = DefaultHasher::new();
-    (collection.name(), document).hash(&mut hasher);
-    let stripe = hasher.finish() as usize % WRITERS.len();
-    // The guarded data is in the database, which a panic elsewhere does not harm.
-    WRITERS[stripe].lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn get(view: &View, id: PointId) -> Result<Option<Point>> {

@@ -21,7 +21,7 @@ struct Fixture {
 /// A model by name, offline: nothing but what is inserted is found.
 fn models(folder: &Path, embedders: impl IntoIterator<Item = BagOfWords>) -> Models {
     let cache_dir = folder.join("models");
-    let models = Models::new(ModelOptions { cache_dir, offline: true, progress: Arc::new(Silent) });
+    let models = Models::new(ModelOptions { cache_dir, offline: true, ..ModelOptions::default() });
     embedders.into_iter().for_each(|embedder| models.insert(Arc::new(embedder)));
     models
 }

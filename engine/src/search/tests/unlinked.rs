@@ -115,3 +115,35 @@ fn an_older_view_goes_on_walking_while_linked_rows_die() {
     let later = execute::search(&before, &request).unwrap().stats.distances;
     assert!(later < 2 * walked, "{later} compared, {walked} before");
 }
+
+/// rayon's own pool does not step in: whoever links does it alone, and whoever needs a pool gets the error.
+#[test]
+fn without_threads_rows_are_linked_all_the_same() {
+    use std::num::NonZero;
+
+    use crate::threads::{Pools, Work};
+
+    let options = DbOptions { background: true, ..DbOptions::default() };
+    let mut store = Store::open(Arc::new(MemoryDir::new()), options).unwrap();
+    let none = |_: &str, _: NonZero<usize>| Err(std::io::ErrorKind::WouldBlock.into());
+    store.pools = Arc::new(Pools::started_by(none, None, store.dir.path()));
+    let schema = schema(Metric::L2, EncodingKind::Int4).build().unwrap();
+    let core = store.create_collection("rows", schema).unwrap();
+    let mut random = Random(8);
+    let rows: Live = (0..1_500).map(|id| (id, random.vector())).collect();
+    let write = |store: &Store, rows: &[(u64, Vec<f32>)]| {
+        let ops = rows.iter().map(|(id, vector)| Op::Upsert(point(*id, vector))).collect();
+        core.write(store, Batch { ops }).map(drop)
+    };
+    write(&store, &rows).unwrap();
+    while core.link_some(&store) {}
+    let live: Live = rows.iter().filter(|(id, _)| id % 5 != 2).cloned().collect();
+    check(&core.view(), &live);
+    let refused = core.flush(&store, Work::Flush).unwrap_err();
+    assert!(matches!(&refused, crate::Error::Io { operation: "start threads for", .. }), "{refused}");
+    // Nothing is unknown: writes go on.
+    write(&store, &rows[..1]).unwrap();
+    store.pools = Arc::new(Pools::new(NonZero::new(2), store.dir.path()));
+    core.flush(&store, Work::Flush).unwrap();
+    check(&core.view(), &live);
+}

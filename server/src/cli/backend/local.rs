@@ -31,8 +31,7 @@ pub(super) struct Local {
 
 impl Local {
     pub(super) fn new(place: &Place, progress: Arc<dyn Progress>) -> Self {
-        let options =
-            ModelOptions { cache_dir: Models::default_cache_dir(), offline: place.offline, progress };
+        let options = ModelOptions { offline: place.offline, progress, ..ModelOptions::default() };
         Self { data: place.data.clone(), models: Models::new(options), rag: OnceCell::new() }
     }
 

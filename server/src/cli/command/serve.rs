@@ -30,11 +30,8 @@ pub(super) fn run(place: &Place, args: ServeArgs) -> Result<()> {
             .await
             .context("opening the data directory")?;
         let db = db.with_context(|| format!("--data {}", place.data.display()))?;
-        let options = ModelOptions {
-            cache_dir: Models::default_cache_dir(),
-            offline: place.offline,
-            progress: Arc::new(LogProgress),
-        };
+        let progress = Arc::new(LogProgress);
+        let options = ModelOptions { offline: place.offline, progress, ..ModelOptions::default() };
         let config = ServerConfig {
             default_model: args.model,
             allow_any_model: args.allow_any_model,

@@ -1,4 +1,7 @@
 //! Models that run in this process: any sentence-transformers directory of the BERT family.
+//!
+//! A model computes with threads of its own, as many as it is given and no more, and none of the process's: they are there from
+//! loading to the drop of the model, and sleep between calls.
 
 mod attention;
 mod config;
@@ -9,11 +12,13 @@ mod pool;
 mod text;
 mod weights;
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use ragstone_kernels::Isa;
+use ragstone::limits::THREADS_MAX;
 use ragstone_kernels::matrix::{Kernels, Precision};
+use ragstone_kernels::{Isa, Workers};
 use rayon::prelude::*;
 
 use super::{Embedder, Embeddings, ModelInfo, Overflow, Role};
@@ -42,6 +47,7 @@ pub struct LocalEmbedder {
     pool_prefix: bool,
     /// Memory of passes that are over. The lock is held to take or give back one, never during a pass.
     scratch: Mutex<Vec<Scratch>>,
+    workers: Workers,
 }
 
 /// How a model is loaded.
@@ -51,11 +57,13 @@ pub struct LoadOptions {
     pub precision: Precision,
     /// The level of vector instructions.
     pub isa: Isa,
+    /// Threads that compute, at most [`THREADS_MAX`]; as many as there are processors by default.
+    pub threads: Option<NonZero<usize>>,
 }
 
 impl Default for LoadOptions {
     fn default() -> LoadOptions {
-        LoadOptions { precision: Precision::Half, isa: Isa::current() }
+        LoadOptions { precision: Precision::Half, isa: Isa::current(), threads: None }
     }
 }
 
@@ -135,8 +143,51 @@ impl LocalEmbedder {
     /// Loads the model of a directory; `name` is how it was asked for.
     ///
     /// # Errors
-    /// [`Error::ModelInvalid`] naming the file that is missing, damaged or of an unsupported kind.
+    /// [`Error::ModelInvalid`] naming the file that is missing, damaged or of an unsupported kind; [`Error::Limit`] naming
+    /// `threads`; [`Error::Io`] if the system has no thread to give.
     pub fn load(directory: &Path, name: &str, options: LoadOptions) -> Result<LocalEmbedder> {
+        check_threads(options.threads)?;
+        let threads = options.threads.or_else(|| std::thread::available_parallelism().ok());
+        let workers = Workers::new("ragstone-embed", threads.unwrap_or(NonZero::<usize>::MIN));
+        let workers = workers.map_err(|source| no_threads(directory, source))?;
+        // Large matrices are put in order by all threads.
+        let loaded = workers.run(|| Loaded::read(directory, name, options));
+        let loaded = loaded.map_err(|source| no_threads(directory, source))??;
+        let Loaded { info, kernels, encoder, reader, steps, pool_prefix } = loaded;
+        let (directory, scratch) = (directory.to_owned(), Mutex::new(Vec::new()));
+        Ok(LocalEmbedder { info, directory, kernels, encoder, reader, steps, pool_prefix, scratch, workers })
+    }
+}
+
+/// Refuses more threads than a pool may have.
+pub(super) fn check_threads(threads: Option<NonZero<usize>>) -> Result<()> {
+    match threads.map_or(1, NonZero::get) {
+        threads if threads > THREADS_MAX => Err(Error::Limit {
+            field: "threads".to_owned(),
+            limit: "THREADS_MAX",
+            max: THREADS_MAX as u64,
+            actual: threads as u64,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn no_threads(directory: &Path, source: std::io::Error) -> Error {
+    Error::Io { operation: "start threads for", path: directory.to_owned(), source }
+}
+
+/// What a directory gives: a model but for its threads.
+struct Loaded {
+    info: ModelInfo,
+    kernels: Kernels,
+    encoder: Encoder,
+    reader: TextReader,
+    steps: Vec<Step>,
+    pool_prefix: bool,
+}
+
+impl Loaded {
+    fn read(directory: &Path, name: &str, options: LoadOptions) -> Result<Loaded> {
         let opened = Opened::read(directory)?;
         let weights = Weights::read(&opened.recipe.encoder)?;
         let sha256 = weights.sha256();
@@ -150,18 +201,11 @@ impl LocalEmbedder {
         let Opened { architecture, recipe, max_tokens } = opened;
         let reader = TextReader::read(&recipe.encoder, max_tokens, recipe.lower_case)?;
         let encoder = Encoder::load(architecture, weights, kernels, max_tokens, options.precision)?;
-        Ok(LocalEmbedder {
-            info,
-            directory: directory.to_owned(),
-            kernels,
-            encoder,
-            reader,
-            steps,
-            pool_prefix: recipe.pool_prefix,
-            scratch: Mutex::new(Vec::new()),
-        })
+        Ok(Loaded { info, kernels, encoder, reader, steps, pool_prefix: recipe.pool_prefix })
     }
+}
 
+impl LocalEmbedder {
     fn prefix(&self, role: Role) -> &str {
         match role {
             Role::Query => &self.info.query_prefix,
@@ -230,8 +274,9 @@ impl Embedder for LocalEmbedder {
     }
 
     fn embed(&self, texts: &[&str], role: Role, overflow: Overflow) -> Result<Embeddings> {
-        // One hop into the pool; from there on, tasks are cheap.
-        rayon::scope(|_| self.embed_in_pool(texts, role, overflow))
+        // One hop to the threads; from there on, tasks are cheap.
+        let embedded = self.workers.run(|| self.embed_in_pool(texts, role, overflow));
+        embedded.map_err(|source| no_threads(&self.directory, source))?
     }
 
     fn count_tokens(&self, text: &str) -> usize {

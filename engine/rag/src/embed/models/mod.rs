@@ -101,12 +101,10 @@ impl Models {
 
     /// The model, loaded; fetched first where it is not yet here.
     ///
-    /// Not to be called from within a rayon task: whoever waits for a model that is being loaded blocks a thread that
-    /// loading may need.
-    ///
     /// # Errors
     /// [`Error::Invalid`] for a name that is none, [`Error::ModelNotFound`] naming every place that was tried,
-    /// [`Error::ModelInvalid`] for a directory that is no model, [`Error::Remote`] for a service that fails.
+    /// [`Error::ModelInvalid`] for a directory that is no model, [`Error::Remote`] for a service that fails,
+    /// [`Error::Limit`] for more [`threads`](ModelOptions::threads) than a pool may have.
     pub fn load(&self, name: &str) -> Result<Arc<dyn Embedder>> {
         let (name, origin) = understand(name)?;
         let slot = lock(&self.inner.slots).entry(name.clone()).or_default().clone();
@@ -219,8 +217,11 @@ impl Models {
         if *origin == Origin::Remote {
             return Ok(Arc::new(RemoteEmbedder::connect(name)?));
         }
+        let threads = self.inner.options.threads;
+        // Before anything is fetched.
+        local::check_threads(threads)?;
         let (path, _) = self.locate(name, origin)?;
-        let embedder = LocalEmbedder::load(&path, name, LoadOptions::default())?;
+        let embedder = LocalEmbedder::load(&path, name, LoadOptions { threads, ..LoadOptions::default() })?;
         if let Some(sha256) = &embedder.info().sha256 {
             self.verify(name, &path, sha256)?;
         }

@@ -73,6 +73,7 @@ impl Setting {
             cache_dir: self.cache.path().to_owned(),
             offline,
             progress: self.progress.clone(),
+            threads: None,
         };
         Models::with_sources(options, Hub::new(hub, Some("token".to_owned())), Wheel::new(pips))
     }
