@@ -129,11 +129,30 @@ impl Signal {
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stop_flag().load(Ordering::SeqCst)
+        self.is_stopping.load(Ordering::SeqCst)
     }
 
     /// What long work looks at to learn whether to go on.
-    pub(crate) fn stop_flag(&self) -> &AtomicBool {
-        &self.is_stopping
+    pub(crate) fn closing(&self) -> Closing<'_> {
+        Closing(Some(&self.is_stopping))
+    }
+}
+
+/// Whether the result of some work is still wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Closing<'a>(Option<&'a AtomicBool>);
+
+impl<'a> Closing<'a> {
+    /// For whoever is never told to stop.
+    pub(crate) const NEVER: Closing<'static> = Closing(None);
+
+    /// As soon as this is set it is not.
+    #[cfg(test)]
+    pub(crate) fn by(flag: &'a AtomicBool) -> Self {
+        Self(Some(flag))
+    }
+
+    pub(crate) fn is_set(self) -> bool {
+        self.0.is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
 }

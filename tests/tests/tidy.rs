@@ -326,7 +326,7 @@ fn normalised(path: &Path) -> String {
 }
 
 /// Limits of what the wire does not offer.
-const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 11] = [
+const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 12] = [
     "ATTRIBUTES_MAX",
     "ATTRIBUTE_BYTES_MAX",
     "GRAPH_DEGREE_MAX",
@@ -338,6 +338,7 @@ const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 11] = [
     "SEARCH_BATCH_MAX",
     "SEARCH_BATCH_ROWS_MAX",
     "THREADS_MAX",
+    "UNMERGED_SEGMENTS_MAX",
 ];
 
 #[test]

@@ -189,7 +189,7 @@ impl CollectionCore {
             fields: &view.fields,
             encodings: &self.encodings,
             storage: store.options.storage,
-            stop: store.signal.stop_flag(),
+            stop: store.signal.closing(),
             filter_cache_bytes: store.options.filter_cache_bytes,
         };
         let sealed = store.pools.run(work, || seal(&*store.dir, &request))??;

@@ -4,22 +4,20 @@
 //! by), the rest by every thread of the current rayon pool; what came of it is sealed. Where a growing graph
 //! of the same rows is at hand, sealing that ([`GrowingGraph::seal_as`]) saves the inserts.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
 use super::Resumed;
 use super::growing::GrowingGraph;
 use crate::schema::GraphOptions;
+use crate::signal::Closing;
 use crate::vectors::{PairScorer, Slot};
 
 /// Nodes of a graph before several threads insert at once: until then there is too little to be found by.
 const SERIAL: usize = 256;
 /// Nodes that a thread takes at a time.
 const TAKEN: usize = 16;
-
-/// For whoever is never told to stop.
-pub(crate) static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// What to build a graph of.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +29,7 @@ pub(crate) struct BuildRequest<'a> {
     /// Decides the layers of each slot.
     pub(crate) seed: u64,
     /// Ends the work when it is set: millions of rows take minutes, and nobody may want them any more.
-    pub(crate) stop: &'a AtomicBool,
+    pub(crate) stop: Closing<'a>,
 }
 
 /// A graph that is ready to be written.
@@ -59,10 +57,10 @@ fn finish(
     graph: &GrowingGraph,
     slots: &[Slot],
     pairs: &dyn PairScorer,
-    stop: &AtomicBool,
+    stop: Closing<'_>,
 ) -> Option<BuiltGraph> {
     // What was stopped lacks rows.
-    (!stop.load(Ordering::Relaxed)).then(|| graph.seal(slots, pairs))
+    (!stop.is_set()).then(|| graph.seal(slots, pairs))
 }
 
 /// The same on the graph that some of the rows have already.
@@ -81,7 +79,7 @@ pub(crate) fn build_on(
 impl GrowingGraph {
     /// Inserts many slots, in order, with every thread of the current rayon pool; see [`insert`](Self::insert). Once `stop`
     /// is set, it leaves out the rest.
-    pub(crate) fn insert_all(&self, slots: &[Slot], pairs: &dyn PairScorer, stop: &AtomicBool) {
+    pub(crate) fn insert_all(&self, slots: &[Slot], pairs: &dyn PairScorer, stop: Closing<'_>) {
         let (first, rest) = slots.split_at(slots.len().min(SERIAL.saturating_sub(self.len())));
         first.iter().for_each(|slot| self.insert(*slot, pairs));
         let next = AtomicUsize::new(0);
@@ -89,7 +87,7 @@ impl GrowingGraph {
         (0..threads).into_par_iter().for_each(|_| {
             // A few at a time, so that all threads work at the same end of the slots.
             while let Some(taken) = rest.get(next.fetch_add(TAKEN, Ordering::Relaxed)..) {
-                if taken.is_empty() || stop.load(Ordering::Relaxed) {
+                if taken.is_empty() || stop.is_set() {
                     break;
                 }
                 taken.iter().take(TAKEN).for_each(|slot| self.insert(*slot, pairs));

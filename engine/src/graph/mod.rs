@@ -48,7 +48,7 @@ mod walk;
 
 use fixedbitset::FixedBitSet;
 
-pub(crate) use build::{BuildRequest, BuiltGraph, NEVER, build, build_on};
+pub(crate) use build::{BuildRequest, BuiltGraph, build, build_on};
 pub(crate) use growing::GrowingGraph;
 pub(crate) use resume::Resumed;
 pub(crate) use sealed::{GRAPH_HEADER_BYTES, GraphError, SealedGraph};

@@ -11,7 +11,7 @@
 //! row that is inserted.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use fixedbitset::FixedBitSet;
 use rayon::prelude::*;
@@ -24,6 +24,7 @@ use super::scratch::Scratch;
 use super::sealed::View;
 use super::walk::{Entry, Layer, Layers};
 use super::{BuildRequest, SealedGraph};
+use crate::signal::Closing;
 use crate::vectors::{PairScorer, Slot};
 
 /// What a graph is resumed from.
@@ -50,7 +51,7 @@ struct Resuming<'a> {
     old: View<'a>,
     numbers: &'a [Option<u32>],
     pairs: &'a dyn PairScorer,
-    stop: &'a AtomicBool,
+    stop: Closing<'a>,
 }
 
 impl Resuming<'_> {
@@ -71,7 +72,7 @@ impl Resuming<'_> {
             resuming.graph.bind_parts(resuming.pairs, scratch)
         }];
         for step in steps {
-            if self.stop.load(Ordering::Relaxed) {
+            if self.stop.is_set() {
                 return;
             }
             self.graph.scratch.with(|scratch| step(self, scratch));
@@ -84,7 +85,7 @@ impl Resuming<'_> {
 
     /// Makes a row a node, if it lives: its number, and the neighbours that it did not have before.
     fn take(&self, row: u32) -> Option<(u32, Vec<u32>)> {
-        if self.stop.load(Ordering::Relaxed) {
+        if self.stop.is_set() {
             return None;
         }
         let node = self.number(row)?;

@@ -1,10 +1,11 @@
 //! Graphs against brute force, against concurrency and against damage.
 
 mod damage;
+mod ended;
 mod resumed;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fixedbitset::FixedBitSet;
 use proptest::prelude::*;
@@ -14,6 +15,7 @@ use super::*;
 use crate::pace::at_once;
 use crate::random::SplitMix64;
 use crate::schema::{EncodingKind, GraphOptions, Metric, Schema};
+use crate::signal::Closing;
 use crate::vectors::{Encodings, GrowingRows, PairScorer, Rows};
 
 /// Points around a few dozen centres, as embeddings are; under dot their lengths differ.
@@ -112,7 +114,7 @@ fn finds_what_brute_force_finds_under_every_metric() {
         let (rows, encoding) = (stored(&vectors), exact_encodings(metric));
         let pairs = encoding.growing.pair_scorer(&rows);
         let options = GraphOptions { degree: 24, ef_construction: 100 };
-        let request = BuildRequest { rows: rows.len(), options, seed: 1, stop: &NEVER };
+        let request = BuildRequest { rows: rows.len(), options, seed: 1, stop: Closing::NEVER };
         let graph = opened(&build(&request, &*pairs).unwrap()).unwrap();
         assert_sound(check::sealed(&graph));
         let mut found = 0;
@@ -188,7 +190,7 @@ fn graphs_of_nothing_of_one_and_of_equals() {
         });
         let graph = grown(&rows, &encoding, small());
         assert_sound(check::growing(&graph));
-        let request = BuildRequest { rows: count, options: small(), seed: 3, stop: &NEVER };
+        let request = BuildRequest { rows: count, options: small(), seed: 3, stop: Closing::NEVER };
         let sealed = opened(&build(&request, &*encoding.growing.pair_scorer(&rows)).unwrap()).unwrap();
         assert_sound(check::sealed(&sealed));
         let query = [1.0, 2.0, 2.0];
@@ -203,7 +205,7 @@ fn graphs_of_nothing_of_one_and_of_equals() {
 fn build_of(nodes: &FixedBitSet, rows: u32, pairs: &dyn PairScorer) -> BuiltGraph {
     let graph = GrowingGraph::new(small(), 3);
     let slots: Vec<Slot> = nodes.ones().map(|slot| Slot(slot as u32)).collect();
-    graph.insert_all(&slots, pairs, &NEVER);
+    graph.insert_all(&slots, pairs, Closing::NEVER);
     graph.seal(&(0..rows).map(Slot).collect::<Vec<_>>(), pairs)
 }
 
@@ -345,7 +347,7 @@ fn bytes_survive_a_round_trip_and_give_the_same_walks() {
     let mut random = SplitMix64(14);
     let vectors = clustered(1_200, 16, Metric::Dot, &mut random);
     let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::Dot));
-    let request = BuildRequest { rows: 1_200, options: small(), seed: 3, stop: &NEVER };
+    let request = BuildRequest { rows: 1_200, options: small(), seed: 3, stop: Closing::NEVER };
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let pairs = encoding.growing.pair_scorer(&rows);
     let (first, second) =
@@ -362,25 +364,6 @@ fn bytes_survive_a_round_trip_and_give_the_same_walks() {
         let request = WalkRequest::new(20);
         assert_eq!(whole.search(&*scorer, &request), part.search(&*scorer, &request));
     }
-}
-
-/// Sealing proves that every node can be reached, and does not trust that it could.
-#[test]
-fn a_node_that_nothing_leads_to_is_linked_when_a_graph_is_sealed() {
-    let vectors = clustered(400, 8, Metric::L2, &mut SplitMix64(5));
-    let rows = stored(&vectors);
-    let encoding = exact_encodings(Metric::L2);
-    let pairs = encoding.growing.pair_scorer(&rows);
-    let graph = GrowingGraph::new(small(), 1);
-    (0..400).for_each(|slot| graph.insert(Slot(slot), &*pairs));
-    let cut_off = [17_u32, 18, 230];
-    for node in 0..400 {
-        let mut list: Vec<_> = links::links(graph.list(node)).collect();
-        list.retain(|link| !cut_off.contains(&link.node));
-        links::rewrite(graph.list(node), &list);
-    }
-    let sealed = opened(&graph.seal(&(0..400).map(Slot).collect::<Vec<_>>(), &*pairs)).unwrap();
-    assert_sound(check::sealed(&sealed));
 }
 
 #[test]
@@ -448,48 +431,5 @@ proptest! {
             let expected: Vec<usize> = (0..rows.len()).filter(|slot| !dead.contains(*slot)).collect();
             prop_assert_eq!(living, expected);
         }
-    }
-}
-
-/// A scorer that stops the work after some calls.
-struct Stopping<'a> {
-    pairs: &'a dyn PairScorer,
-    left: AtomicUsize,
-    stop: &'a AtomicBool,
-}
-
-impl PairScorer for Stopping<'_> {
-    fn score(&self, from: Slot, slots: &[Slot], out: &mut [f32]) {
-        if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.stop.store(true, Ordering::Relaxed);
-        }
-        self.pairs.score(from, slots, out);
-    }
-}
-
-#[test]
-fn building_ends_soon_after_it_is_stopped() {
-    let mut random = SplitMix64(15);
-    let vectors = clustered(4_000, 8, Metric::L2, &mut random);
-    let (rows, encoding) = (stored(&vectors), exact_encodings(Metric::L2));
-    let pairs = encoding.growing.pair_scorer(&rows);
-    let request = BuildRequest { rows: 1_000, options: small(), seed: 3, stop: &NEVER };
-    let part = opened(&build(&request, &*pairs).unwrap()).unwrap();
-    let numbers: Vec<Option<u32>> = (0..1_000).map(Some).collect();
-    for is_resumed in [false, true] {
-        let calls = |calls: usize| {
-            let stop = AtomicBool::new(false);
-            let request = BuildRequest { rows: 4_000, stop: &stop, ..request };
-            let stopping = Stopping { pairs: &*pairs, left: AtomicUsize::new(calls), stop: &stop };
-            let built = match is_resumed {
-                true => build_on(&request, Resumed { graph: &part, numbers: &numbers }, &stopping),
-                false => build(&request, &stopping),
-            };
-            (built.is_some(), calls.wrapping_sub(stopping.left.load(Ordering::Relaxed)))
-        };
-        let (is_built, all) = calls(usize::MAX);
-        assert!(is_built);
-        let (is_built, until_the_end) = calls(all / 2);
-        assert!(!is_built && until_the_end < all / 4 * 3, "{until_the_end} of {all} calls");
     }
 }

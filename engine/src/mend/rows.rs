@@ -15,13 +15,13 @@ use super::repair::Repair;
 use super::{Loss, files};
 use crate::dir::Access;
 use crate::error::Result;
-use crate::graph::NEVER;
 use crate::manifest::{CollectionEntry, SegmentEntry};
 use crate::point::PointId;
 use crate::segment::{
     DeadRows, GrowingSegment, Salvage, Saved, SealRequest, SealedSegment, SegmentView, seal, segment_file,
     tombstone_file, tombstones,
 };
+use crate::signal::Closing;
 use crate::threads::Work;
 use crate::vectors::Encodings;
 use crate::verify::Storage;
@@ -265,7 +265,7 @@ impl Repair {
                 fields: &collection.fields,
                 encodings: &encodings,
                 storage: Storage::Mapped,
-                stop: &NEVER,
+                stop: Closing::NEVER,
                 filter_cache_bytes: 0,
             };
             self.pools.run(Work::Flush, || seal(&*self.dir, &request))??;

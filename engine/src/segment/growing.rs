@@ -11,15 +11,16 @@
 //!
 //! One thread appends at a time (the collection's apply lock), one links at a time (`linking`); any number read.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::append::AppendVec;
 use super::{DeadRows, SegmentView};
-use crate::graph::{GrowingGraph, NEVER};
+use crate::graph::GrowingGraph;
 use crate::payload::{FieldId, Value, ValueRef};
 use crate::point::PointId;
 use crate::schema::Schema;
+use crate::signal::Closing;
 use crate::threads::{Pools, Work};
 use crate::vectors::{GrowingRows, PairEncoding, Rows, Slot};
 
@@ -153,7 +154,7 @@ impl GrowingSegment {
         let next = self.next(view);
         // A caller that is a thread of someone's pool has work for the other threads already.
         let is_shared = next.slots.len() >= PARALLEL_INSERTS_MIN && rayon::current_thread_index().is_none();
-        if !is_shared || !with_threads(pools, || self.insert_all(&next, &NEVER)) {
+        if !is_shared || !with_threads(pools, || self.insert_all(&next, Closing::NEVER)) {
             let pairs = self.encoding.pair_scorer(&self.vectors);
             next.slots.iter().for_each(|slot| self.graph.insert(*slot, &*pairs));
         }
@@ -165,13 +166,13 @@ impl GrowingSegment {
 
     /// Makes all of a frozen segment's rows nodes with every thread of the current rayon pool, and takes no more from then
     /// on, as its graph is on its way into a file. Once `stop` is set it leaves out the rest.
-    pub(crate) fn link_rest(&self, view: &SegmentView, stop: &AtomicBool) {
+    pub(crate) fn link_rest(&self, view: &SegmentView, stop: Closing<'_>) {
         *self.linking.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.leave_out(&view.dead);
         while self.linked() < view.rows as usize {
             let next = self.next(view);
             self.insert_all(&next, stop);
-            if stop.load(Ordering::Relaxed) {
+            if stop.is_set() {
                 return;
             }
             self.linked.store(next.end, Ordering::Release);
@@ -194,7 +195,7 @@ impl GrowingSegment {
         self.left_out.fetch_max(dead.count, Ordering::AcqRel);
     }
 
-    fn insert_all(&self, next: &Next, stop: &AtomicBool) {
+    fn insert_all(&self, next: &Next, stop: Closing<'_>) {
         self.graph.insert_all(&next.slots, &*self.encoding.pair_scorer(&self.vectors), stop);
     }
 

@@ -6,7 +6,6 @@
 //! gets the new slot of each old one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::blocks::BlockWriter;
 use super::meta::{CodeSections, Meta, Section};
@@ -18,6 +17,7 @@ use crate::faults::{self, Mutant};
 use crate::graph::{BuildRequest, BuiltGraph, Resumed, build, build_on};
 use crate::payload::{ColumnBuilder, FieldTable};
 use crate::schema::Schema;
+use crate::signal::Closing;
 use crate::vectors::{Encodings, GrowingCodes, Rows, SealedRows, Slot};
 use crate::verify::Storage;
 
@@ -42,7 +42,7 @@ pub(crate) struct SealRequest<'a> {
     /// Where the new segment is to be.
     pub(crate) storage: Storage,
     /// Ends the work when it is set: whoever closes a database does not wait for the merge of a large collection.
-    pub(crate) stop: &'a AtomicBool,
+    pub(crate) stop: Closing<'a>,
     /// Of the new segment, at most.
     pub(crate) filter_cache_bytes: usize,
 }
@@ -179,7 +179,7 @@ impl Writing<'_> {
 
     /// Fails once the work was stopped.
     fn go_on(&self) -> Result<()> {
-        if self.request.stop.load(Ordering::Relaxed) {
+        if self.request.stop.is_set() {
             return Err(self.stopped());
         }
         Ok(())

@@ -22,12 +22,14 @@
 //! go. Restoring reads everything twice (hash, checksums). Archived log passes with one batch of it in memory; what else it takes
 //! is what opening a database takes, which holds one file of the copy's own log at a time.
 
+mod apply;
 mod copied;
 mod pin;
 mod restore;
 #[cfg(test)]
 mod tests;
 
+pub use apply::{OpenedRestore, Restored, Until};
 pub use pin::{Pin, PinnedCollection, PinnedFile, PinnedLog, PinnedLogFile};
 pub(crate) use restore::RESTORE_FILE;
-pub use restore::{OpenedRestore, Restore, RestoreFile, Restored, Until};
+pub use restore::{Restore, RestoreFile};

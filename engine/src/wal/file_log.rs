@@ -276,11 +276,8 @@ impl FileLog {
             Err(error) if error.is_full() => {
                 // Together with what was queued meanwhile, so that the numbers without a record are the last ones.
                 let late = std::mem::take(&mut state.queue).numbers;
-                let is_news = !(queue.numbers.is_empty() && late.is_empty());
-                state.refused.voids.extend(queue.numbers.into_iter().chain(late));
-                state.refused.torn = torn;
+                let is_news = state.refused.add(queue.numbers.into_iter().chain(late), torn);
                 let State { durable, submitted, refused, .. } = &mut *state;
-                // Whoever was refused before knows it already, or is about to ask.
                 if is_news {
                     refused.note(*durable, *submitted, &error);
                 }

@@ -46,7 +46,7 @@ proptest! {
         let encoding = exact_encodings(Metric::L2);
         let (bytes, vectors) = BYTES.get_or_init(|| {
             let vectors = clustered(300, 8, Metric::L2, &mut SplitMix64(16));
-            let request = BuildRequest { rows: 300, options: small(), seed: 3, stop: &NEVER };
+            let request = BuildRequest { rows: 300, options: small(), seed: 3, stop: Closing::NEVER };
             let built = build(&request, &*encoding.growing.pair_scorer(&stored(&vectors))).unwrap();
             (built.as_bytes().to_vec(), vectors)
         });

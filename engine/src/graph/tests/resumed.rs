@@ -17,7 +17,8 @@ fn generations_of_deaths_and_births_cost_no_recall() {
         let encoding = exact_encodings(metric);
         let options = GraphOptions { degree: 16, ef_construction: 80 };
         let mut vectors = clustered(2_000, 20, metric, &mut random);
-        let request = |rows: &GrowingRows| BuildRequest { rows: rows.len(), options, seed: 5, stop: &NEVER };
+        let request =
+            |rows: &GrowingRows| BuildRequest { rows: rows.len(), options, seed: 5, stop: Closing::NEVER };
         let rows = stored(&vectors);
         let mut graph =
             opened(&build(&request(&rows), &*encoding.growing.pair_scorer(&rows)).unwrap()).unwrap();
@@ -60,7 +61,7 @@ fn all_none_or_one_may_have_lived() {
     let encoding = exact_encodings(Metric::L2);
     let rows = stored(&vectors);
     let pairs = encoding.growing.pair_scorer(&rows);
-    let request = BuildRequest { rows: 300, options: small(), seed: 3, stop: &NEVER };
+    let request = BuildRequest { rows: 300, options: small(), seed: 3, stop: Closing::NEVER };
     let graph = opened(&build(&request, &*pairs).unwrap()).unwrap();
     let only = |live: &dyn Fn(u32) -> bool| -> Vec<Option<u32>> {
         (0..300).map(|row| live(row).then_some(row)).collect()

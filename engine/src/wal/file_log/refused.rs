@@ -55,6 +55,19 @@ impl Reason {
 }
 
 impl Refused {
+    /// Takes in what stands for nothing from now on; says whether there was anything: whoever was refused before knows it
+    /// already, or is about to ask.
+    pub(super) fn add(
+        &mut self,
+        numbers: impl Iterator<Item = (u64, u64)>,
+        torn: Option<(u64, u64)>,
+    ) -> bool {
+        let before = self.voids.len();
+        self.voids.extend(numbers);
+        self.torn = torn;
+        self.voids.len() > before
+    }
+
     /// Remembers that the tickets after `durable` up to `submitted` were refused.
     pub(super) fn note(&mut self, durable: u64, submitted: u64, error: &Error) {
         let Error::Io { operation, path, source } = error else { return };
