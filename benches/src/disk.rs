@@ -30,18 +30,27 @@ pub fn written_bytes() -> Option<u64> {
 pub fn peak_of<T>(directory: &Path, work: impl FnOnce() -> T) -> (T, u64) {
     let (is_done, most) = (AtomicBool::new(false), AtomicU64::new(bytes_of(directory)));
     let made = std::thread::scope(|scope| {
+        // Also when the work panics, which would wait for the watcher otherwise.
+        let _end = End(&is_done);
         scope.spawn(|| {
             while !is_done.load(Ordering::Relaxed) {
                 most.fetch_max(bytes_of(directory), Ordering::Relaxed);
                 std::thread::sleep(PAUSE);
             }
         });
-        let made = work();
-        is_done.store(true, Ordering::Relaxed);
-        made
+        work()
     });
     most.fetch_max(bytes_of(directory), Ordering::Relaxed);
     (made, most.into_inner())
+}
+
+/// Tells whoever watches that there is nothing left to watch.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]

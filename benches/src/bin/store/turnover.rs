@@ -86,7 +86,7 @@ impl Arguments {
         let (accepted, bytes) = (live * self.times, bytes_of(&self.place.directory));
         let written = written_bytes().zip(before).map(|(now, before)| now - before);
         let line = json!({
-            "phase": "turnover", "rows": base.len(), "times": self.times,
+            "phase": "turnover", "rows": base.len(), "times": self.times, "rests": self.rest_rows.is_some(),
             "rows_per_s": (base.len() as f64 * self.times as f64 / write_s?).round(),
             "bytes_accepted": accepted, "bytes_written": written,
             "written_per_byte": written.map(|written| rounded(written as f64 / accepted as f64, 2)),
