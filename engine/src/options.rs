@@ -68,8 +68,8 @@ pub struct DbOptions {
     /// Bytes that a sealed segment may keep of answers to conditions of filters; 0 keeps none. An answer takes a bit for each
     /// row of the segment, and is kept where four of them fit.
     pub filter_cache_bytes: usize,
-    /// Sealed segments of all collections together before writers wait for merges; from two thirds on, collections are
-    /// merged further than is due. It bounds the maps that a process takes, of which Linux allows 65,530 unless told otherwise
+    /// Sealed segments of all collections together before writers wait for merges; from two thirds on of what that
+    /// leaves beside one for each collection, they are merged further than is due. It bounds the maps that a process takes, of which Linux allows 65,530 unless told otherwise
     /// (`vm.max_map_count`). No bound where nothing is left to merge: a collection has at least one for every two million rows.
     pub segments_max: usize,
     /// Threads of a pool, at most [`THREADS_MAX`](crate::limits::THREADS_MAX). Without a number, as many as the rayon pool has
@@ -81,8 +81,9 @@ pub struct DbOptions {
     /// ([`Db::pin_log`]): 0 keeps nothing, and beyond the bound the oldest goes, whether it was fetched or not. The database
     /// remembers it; `None` leaves it as it is, at first 0.
     pub keep_log_bytes: Option<u64>,
-    /// Whether threads of the database seal and merge. Without them, a write that fills a segment seals it, and only
-    /// [`Db::flush`] merges.
+    /// Whether threads of the database seal and merge. Without them, a write that fills a segment seals it, and
+    /// [`Db::flush`] merges; so does a write that finds no room for another segment, of its collection
+    /// ([`UNMERGED_SEGMENTS_MAX`](crate::limits::UNMERGED_SEGMENTS_MAX)) or of all.
     pub background: bool,
     /// When segments are compared with their checksums.
     pub verify: Verify,

@@ -217,6 +217,7 @@ impl Store {
         self.collections.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         core.remove_files(self);
         let cut = self.cut_log();
+        self.count_room();
         self.signal.notify();
         self.poison_on_error(cut)
     }

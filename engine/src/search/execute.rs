@@ -70,6 +70,7 @@ pub(super) fn answer(view: &ViewState, query: &Query, watch: &Watch) -> SearchRe
                 degree: view.schema.graph.degree,
                 scans_codes: view.schema.walk_dimension() == view.schema.dimension,
                 watch,
+                nearest: found.iter().map(|row| row.0).fold(f32::INFINITY, f32::min),
                 bound: kth(&mut found, query.wanted.k),
             };
             let nearest = searching.run(&mut stats);
@@ -143,6 +144,8 @@ pub(super) struct Searching<'a> {
     /// Whether codes are of all components, so that a scan can do with them.
     scans_codes: bool,
     pub(super) watch: &'a Watch,
+    /// The nearest row that was found already.
+    nearest: f32,
     /// As many rows as are wanted were found within this distance already.
     pub(super) bound: f32,
 }
@@ -168,7 +171,7 @@ impl Searching<'_> {
             Plan::Skip => Vec::new(),
             Plan::Scan => self.scan(candidates, scan_by, stats),
             Plan::Walk(way) => {
-                let (nearest, is_cut) = self.walk(candidates.as_ref(), way, stats);
+                let (nearest, is_cut) = self.walk_as_wide_as_needed(candidates.as_ref(), way, stats);
                 let is_enough = !is_cut && nearest.len() >= self.query.wanted.k.min(count);
                 if is_enough || self.watch.interrupted().is_some() {
                     stats.exact = false;
@@ -183,15 +186,31 @@ impl Searching<'_> {
         }
     }
 
-    /// What the graph leads to, and whether the walk was cut short.
-    fn walk(
+    /// What the graph leads to, and whether the walk was cut short. After another segment gave as many rows as are wanted the
+    /// walk is narrower, unless it turns out that what is near is all in this one.
+    fn walk_as_wide_as_needed(
         &self,
         candidates: Option<&Candidates>,
         way: Way,
         stats: &mut SearchStats,
     ) -> (Vec<(f32, Slot)>, bool) {
         let Wanted { k, ef, .. } = self.query.wanted;
-        let ef = if self.bound.is_finite() { later_width(ef).max(k) } else { ef };
+        if self.bound.is_finite() {
+            let (nearest, is_cut) = self.walk((candidates, later_width(ef).max(k)), way, stats);
+            if nearest.get(k - 1).is_none_or(|kth| kth.0 > self.nearest) {
+                return (nearest, is_cut);
+            }
+        }
+        self.walk((candidates, ef), way, stats)
+    }
+
+    fn walk(
+        &self,
+        (candidates, ef): (Option<&Candidates>, usize),
+        way: Way,
+        stats: &mut SearchStats,
+    ) -> (Vec<(f32, Slot)>, bool) {
+        let k = self.query.wanted.k;
         let (rows, query) = (self.segment.picked_vectors(), &self.query.vector);
         let scorer = self.segment.encoding(self.encodings).scorer(query, rows);
         let admit = candidates.map(|candidates| &*candidates.bits);

@@ -166,30 +166,53 @@ impl Store {
     fn settle_all(&self) -> Result<bool> {
         let (mut look_again, mut others) = (false, Ok(()));
         for core in self.sound_collections() {
-            look_again |= self.pass_damage(&core, &mut others, |core| core.settle(self))?;
+            look_again |= self.merge_one(&core, &mut others, |core| core.settle(self))?;
         }
-        self.count_room();
         others.map(|()| look_again)
     }
 
     /// Merges what is due; and further, collections with most segments first, where there are too many of them in all.
     pub(super) fn merge_all_due(&self, work: Work) -> Result<()> {
         let mut others = Ok(());
-        for core in self.sound_collections() {
-            self.pass_damage(&core, &mut others, |core| core.merge(self, work))?;
-        }
         self.count_room();
+        for core in self.sound_collections() {
+            self.merge_one(&core, &mut others, |core| core.merge(self, work))?;
+        }
         if self.has_many_segments() {
             let mut collections = self.sound_collections();
+            collections.retain(|core| core.sealed_count() > 1);
             collections.sort_by_key(|core| std::cmp::Reverse(core.sealed_count()));
             for core in collections {
                 if self.is_stopping() || !self.has_many_segments() {
                     break;
                 }
-                self.pass_damage(&core, &mut others, |core| core.merge_further(self, work))?;
-                self.count_room();
+                self.merge_one(&core, &mut others, |core| core.merge_further(self, work))?;
             }
         }
         others
+    }
+
+    /// Merges in a collection, and tells writers at once if there are fewer segments. A merge that the disk has no room for
+    /// holds up none of the others, which may want less: its error waits for the end of their turn.
+    fn merge_one<T: Default>(
+        &self,
+        core: &Arc<CollectionCore>,
+        others: &mut Result<()>,
+        merge: impl FnOnce(&CollectionCore) -> Result<T>,
+    ) -> Result<T> {
+        let before = core.sealed_count();
+        let merged = self.pass_damage(core, others, merge);
+        if core.sealed_count() != before {
+            self.count_room();
+            self.signal.notify_waiters();
+        }
+        match merged {
+            Err(error) if error.is_full() => {
+                tracing::warn!(collection = %core.name, %error, "the disk has no room for a merge");
+                *others = std::mem::replace(others, Ok(())).and(Err(error));
+                Ok(T::default())
+            }
+            merged => merged,
+        }
     }
 }

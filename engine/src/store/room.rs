@@ -32,6 +32,8 @@ pub(super) struct Room {
     stuck_bytes: AtomicU64,
     /// Sealed segments of all collections, when last counted.
     segments: AtomicUsize,
+    /// Collections that had any: there can be no fewer segments.
+    segments_least: AtomicUsize,
     /// Whether the last merges failed.
     merges_fail: AtomicBool,
     /// Whether merges left as many segments as there are because they cannot become fewer.
@@ -58,19 +60,29 @@ impl Store {
         let collections = self.collections();
         let stuck = collections.iter().filter(|core| core.check().is_err());
         self.room.stuck_bytes.store(stuck.map(|core| core.growing_bytes()).sum(), Ordering::Relaxed);
-        let segments = collections.iter().map(|core| core.sealed_count()).sum();
+        let counts = collections.iter().map(|core| core.sealed_count());
+        let (segments, least) = counts.fold((0, 0), |(all, any), count| (all + count, any + count.min(1)));
         self.room.segments.store(segments, Ordering::Relaxed);
+        self.room.segments_least.store(least, Ordering::Relaxed);
     }
 
-    /// Whether all collections together have so many segments that they are merged further than is due.
+    /// Whether all collections together have so many segments that they are merged further than is due: two thirds of those
+    /// that the bound leaves beside one for each collection.
     pub(super) fn has_many_segments(&self) -> bool {
-        self.room.segments.load(Ordering::Relaxed) > self.options.segments_max / 3 * 2
+        let [segments, least] =
+            [&self.room.segments, &self.room.segments_least].map(|count| count.load(Ordering::Relaxed));
+        let (more, room) = (segments - least.min(segments), self.options.segments_max.saturating_sub(least));
+        more > room - room / 3
     }
 
     /// After seals: there are other segments, and may be more to merge.
     pub(super) fn note_sealed(&self) {
         self.count_room();
         self.room.is_merged_out.store(false, Ordering::Relaxed);
+        if !self.options.background {
+            // No thread tries again, so the next writer without room does.
+            self.room.merges_fail.store(false, Ordering::Relaxed);
+        }
     }
 
     /// How merging went, of everything that is due.

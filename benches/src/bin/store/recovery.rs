@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use clap::Args;
+use ragstone::limits::SEAL_ROWS_MAX;
 use ragstone::{Db, SearchRequest};
 use ragstone_benches::Failure;
 use ragstone_benches::disk::bytes_of;
@@ -32,7 +33,7 @@ impl Arguments {
             let place = Place { directory, threads: self.place.threads };
             let mut options = place.options();
             // Nothing is sealed, so that everything is in the log.
-            (options.seal_rows, options.seal_bytes) = (usize::MAX, u64::MAX);
+            (options.seal_rows, options.seal_bytes) = (SEAL_ROWS_MAX, u64::MAX);
             (options.growing_bytes_max, options.log_bytes_max) = (u64::MAX / 4, u64::MAX);
             options.background = false;
             let (db, collection) = place.create(options, base.columns)?;
