@@ -14,8 +14,7 @@
 //! entry, but it may miss a row whose link moves up in a list while that is read.
 //!
 //! Upper layers keep their dead: they route, and are few. Every thread of the current rayon pool works on it.
-//! When a fifth of 60,000 nodes has died that is nearly every list, and takes about a second of two threads; run it
-//! then. Beyond a third, building anew is better.
+//! When a fifth of the nodes has died that is nearly every list; run it then. Beyond a third, building anew is better.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::PoisonError;

@@ -7,8 +7,8 @@
 //! spanning tree, breadth first along the links, and the layers above the base, which follow from the new numbers and
 //! have one node in 32.
 //!
-//! **Cost**, beside building anew: about a fifth a row that is taken over when a tenth of the rows have died, as much for each
-//! row that is inserted.
+//! **Cost**: for each row that is inserted as much as building anew; for one that is taken over the choice of its links, if it
+//! lost neighbours, and else no distance at all.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
