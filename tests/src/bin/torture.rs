@@ -12,6 +12,9 @@ use ragstone_tests::torture::{Mistake, Torture, Writer};
 
 const USAGE: &str = "usage: torture [--minutes N] [--seed S] [--dir DIR] [--mutant NAME]";
 
+/// Nobody waits for so long.
+const MINUTES_MAX: f64 = 1e6;
+
 #[derive(Default)]
 struct Arguments {
     minutes: Option<f64>,
@@ -29,8 +32,11 @@ impl Arguments {
             let wrong = |_| format!("{word} {value}: not a number");
             match word.as_str() {
                 "--minutes" => {
-                    let minutes = value.parse().map_err(|_| format!("{word} {value}: not a number"))?;
-                    arguments.minutes = Some(minutes).filter(|minutes| (0.0..1e6).contains(minutes));
+                    let minutes: f64 = value.parse().map_err(|_| format!("{word} {value}: not a number"))?;
+                    if !(0.0..MINUTES_MAX).contains(&minutes) {
+                        return Err(format!("{word} {value}: from 0 to less than {MINUTES_MAX}"));
+                    }
+                    arguments.minutes = Some(minutes);
                 }
                 "--seed" => arguments.seed = value.parse().map_err(wrong)?,
                 "--dir" => arguments.dir = Some(value.into()),
@@ -49,10 +55,13 @@ fn mistake(name: &str) -> Result<Mistake, String> {
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if let Some((first, rest)) = words.split_first()
-        && first == "writer"
-    {
-        return write(rest);
+    match words.split_first() {
+        Some((first, rest)) if first == "writer" => return write(rest),
+        Some((first, _)) if ["--help", "-h"].contains(&first.as_str()) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
     }
     match Arguments::parse(&words).map_err(|reason| format!("{reason}\n{USAGE}")).and_then(torture) {
         Ok(code) => code,
