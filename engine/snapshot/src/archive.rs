@@ -6,7 +6,7 @@ use ragstone::{Db, Lineage};
 
 use crate::error::{Error, Result};
 use crate::hash::Hash;
-use crate::names::{LOG, LogObject, contradicted};
+use crate::names::{LOG, LogObject, SNAPSHOTS, contradicted, last_part};
 use crate::progress::{Meter, Progress};
 use crate::repository::{Repository, Upload};
 
@@ -22,7 +22,7 @@ pub struct Archived {
     pub position: u64,
     /// Writes that no archive will have: they were removed before they were archived
     /// ([`DbOptions::keep_log_bytes`](ragstone::DbOptions::keep_log_bytes)). No moment between them and the next snapshot can
-    /// be restored.
+    /// be restored. They are those since the log archived before; where there is none, since the first snapshot.
     pub gap: Option<Gap>,
 }
 
@@ -57,10 +57,10 @@ impl Repository {
         // A file that is there was reported when it was archived.
         let oldest =
             pinned.files().first().filter(|file| !there.iter().any(|object| object.first == file.first()));
-        let gap = oldest.and_then(|file| {
-            let from = there.iter().map(|object| object.last).filter(|last| *last < file.first()).max()? + 1;
-            (from < file.first()).then(|| Gap { from, to: file.first() - 1 })
-        });
+        let gap = match oldest {
+            Some(file) => self.gap_before(file.first(), pinned.lineage(), &there)?,
+            None => None,
+        };
         let position = pinned.position();
         let mut archived = Archived { uploaded: 0, uploaded_bytes: 0, position, gap };
         for log_file in pinned.files() {
@@ -89,6 +89,38 @@ impl Repository {
         }
         db.release_log(position)?;
         Ok(archived)
+    }
+
+    /// The writes right before a position that are not archived, though what was before them is.
+    fn gap_before(&self, first: u64, lineage: Lineage, log: &[LogObject]) -> Result<Option<Gap>> {
+        let archived = log.iter().map(|object| object.last).filter(|last| *last < first).max();
+        let before = match archived {
+            Some(last) => Some(last),
+            // A database at rest has no log, nor has its snapshot.
+            None => self.first_snapshot(lineage)?,
+        };
+        let before = before.filter(|last| last.saturating_add(1) < first);
+        Ok(before.map(|last| Gap { from: last + 1, to: first - 1 }))
+    }
+
+    /// The position of the first snapshot of a lineage. One whose manifest is damaged does not count: log is to be archived
+    /// all the more.
+    fn first_snapshot(&self, lineage: Lineage) -> Result<Option<u64>> {
+        let mut first: Option<u64> = None;
+        for meta in self.list_objects(SNAPSHOTS)? {
+            match self.snapshot(&last_part(&meta.location)) {
+                Ok(snapshot) if snapshot.lineage == lineage => {
+                    first = Some(first.map_or(snapshot.position, |first| first.min(snapshot.position)));
+                }
+                // It is another database's, or was deleted meanwhile.
+                Ok(_) | Err(Error::NotFound { .. }) => {}
+                Err(error @ Error::Damaged { .. }) => {
+                    tracing::warn!(%error, "whether log is missing after this snapshot is not known");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(first)
     }
 
     /// The archived log of a lineage, in the order of positions.

@@ -51,9 +51,9 @@ impl Needed {
 }
 
 impl Repository {
-    /// Removes every object that no snapshot names, archived log that no snapshot leads to, and from a directory what a
-    /// process that died left half written, an hour ago or more. Safe beside archiving, restoring and deleting; a snapshot is
-    /// not taken meanwhile. Nothing is removed if a snapshot's manifest is damaged: what it named is not known.
+    /// Removes every object that no snapshot names, archived log that no snapshot leads to, and what a process that died left
+    /// an hour ago or more: its mark, and in a directory what it had half written. Safe beside archiving, restoring and
+    /// deleting; a snapshot is not taken meanwhile. Nothing is removed if a snapshot's manifest is damaged: what it named is not known.
     ///
     /// # Errors
     /// [`Error::Busy`](crate::Error::Busy) beside a snapshot; [`Error::Damaged`](crate::Error::Damaged),

@@ -12,11 +12,12 @@
 //! or takes a snapshot of the same name removes the mark of somebody else who is still at work.
 //!
 //! A process that dies leaves its mark. Marks are put anew every few minutes by whoever works, so one that is an hour old,
-//! by the store's clock, is of a dead process and is removed. A snapshot that slept for so long finds out: its mark is gone
-//! before it puts its manifest, or right afterwards, and then it takes the manifest away again.
+//! by the store's clock, is of a dead process and is removed by whoever comes next. A snapshot that slept for so long finds
+//! out: its mark is gone before it puts its manifest, or right afterwards, and then it takes the manifest away again. A
+//! collection finds out before it removes anything more: what it thinks is garbage may be named by now.
 
 use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use object_store::ObjectMeta;
 
@@ -35,47 +36,54 @@ pub(crate) struct Mark<'a> {
     object: String,
     /// The snapshot, unless this is of a collection.
     snapshot: Option<String>,
-    put_at: Instant,
+    /// By the wall clock: a monotonic one may stand still while the machine sleeps, and marks age meanwhile.
+    put_at: SystemTime,
 }
 
 impl<'a> Mark<'a> {
     fn put(repository: &'a Repository, object: String, snapshot: Option<String>) -> Result<Self> {
         repository.put(&object, b"at work\n".to_vec())?;
-        Ok(Self { repository, object, snapshot, put_at: Instant::now() })
+        Ok(Self { repository, object, snapshot, put_at: SystemTime::now() })
     }
 
     /// Says that a snapshot is being taken.
     pub(crate) fn of_snapshot(repository: &'a Repository, name: &str) -> Result<Self> {
         let object = format!("{PENDING}/{}-{name}", random_digits());
         let mark = Self::put(repository, object, Some(name.to_owned()))?;
-        let others = repository.list_objects(COLLECTING)?;
-        mark.give_way(others, |_| "a garbage collection".to_owned())?;
-        Ok(mark)
+        match mark.living(COLLECTING)?.is_empty() {
+            true => Ok(mark),
+            false => Err(Error::Busy { what: "a garbage collection".to_owned() }),
+        }
     }
 
     /// Says that objects are being collected.
     pub(crate) fn of_collection(repository: &'a Repository) -> Result<Self> {
         let mark = Self::put(repository, format!("{COLLECTING}/{}", random_digits()), None)?;
-        let others = repository.list_objects(PENDING)?;
-        mark.give_way(others, |other| format!("snapshot `{}`", snapshot_of(&last_part(&other.location))))?;
+        if let Some(other) = mark.living(PENDING)?.first() {
+            let what = format!("snapshot `{}`", snapshot_of(&last_part(&other.location)));
+            return Err(Error::Busy { what });
+        }
+        // Other collections are no hindrance; what the dead among them left is garbage too.
+        mark.living(COLLECTING)?;
         Ok(mark)
     }
 
-    /// Removes marks of the dead, and fails if one is of the living.
-    fn give_way(&self, others: Vec<ObjectMeta>, what: impl Fn(&ObjectMeta) -> String) -> Result<()> {
-        if others.is_empty() {
-            return Ok(());
+    /// The marks below a name that are of the living; those of the dead are removed.
+    fn living(&self, below: &str) -> Result<Vec<ObjectMeta>> {
+        let marks = self.repository.list_objects(below)?;
+        if marks.is_empty() {
+            return Ok(marks);
         }
         // The store's clock: that of this machine may be another.
         let now = self.time()?;
-        for other in others {
-            let age = now.signed_duration_since(other.last_modified).to_std();
-            if !age.is_ok_and(|age| age >= DEAD_AFTER) {
-                return Err(Error::Busy { what: what(&other) });
-            }
-            self.repository.remove(&self.repository.name_of(&other.location))?;
+        let is_dead = |mark: &ObjectMeta| {
+            now.signed_duration_since(mark.last_modified).to_std().is_ok_and(|age| age >= DEAD_AFTER)
+        };
+        let (dead, living): (Vec<_>, Vec<_>) = marks.into_iter().partition(is_dead);
+        for mark in dead {
+            self.repository.remove(&self.repository.name_of(&mark.location))?;
         }
-        Ok(())
+        Ok(living)
     }
 
     /// When the mark was put, by the store's clock.
@@ -86,11 +94,12 @@ impl<'a> Mark<'a> {
 
     /// To be called now and then.
     pub(crate) fn renew(&mut self) -> Result<()> {
-        if self.put_at.elapsed() >= RENEWED_AFTER {
+        // A clock that was set back says nothing of how long it is.
+        if self.put_at.elapsed().map_or(true, |age| age >= RENEWED_AFTER) {
             // Not if it was taken for dead: then somebody relies on its absence.
             self.check()?;
             self.repository.put(&self.object, b"at work\n".to_vec())?;
-            self.put_at = Instant::now();
+            self.put_at = SystemTime::now();
         }
         Ok(())
     }
@@ -100,7 +109,7 @@ impl<'a> Mark<'a> {
             (Some(_), _) => Ok(()),
             (None, Some(name)) => Err(Error::GivenUp { name: name.clone() }),
             (None, None) => {
-                let what = "a snapshot that took this garbage collection for dead";
+                let what = "work that took this garbage collection for dead";
                 Err(Error::Busy { what: what.to_owned() })
             }
         }
@@ -137,4 +146,34 @@ fn random_digits() -> String {
 /// The snapshot that a mark below `pending/` names.
 fn snapshot_of(mark: &str) -> &str {
     mark.split_once('-').map_or(mark, |(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A machine that slept for an hour: the clock that only counts while it is awake said that no time went by, and the
+    /// collection went on removing what a snapshot had found there meanwhile.
+    #[test]
+    fn who_slept_looks_whether_it_was_taken_for_dead() {
+        let place = tempfile::tempdir().unwrap();
+        let repository = Repository::open(place.path().to_str().unwrap()).unwrap();
+        let mut collection = Mark::of_collection(&repository).unwrap();
+        let mut snapshot = Mark::put(&repository, format!("{PENDING}/0-s"), Some("s".into())).unwrap();
+        for mark in [&mut collection, &mut snapshot] {
+            for put_at in [SystemTime::now() - RENEWED_AFTER, SystemTime::now() + RENEWED_AFTER] {
+                mark.put_at = put_at;
+                mark.renew().unwrap();
+                assert!(mark.put_at.elapsed().unwrap() < RENEWED_AFTER, "it was put anew");
+            }
+            repository.remove(&mark.object).unwrap();
+            // Not each of a thousand removals asks the store.
+            mark.renew().unwrap();
+            for put_at in [SystemTime::now() - DEAD_AFTER, SystemTime::now() + DEAD_AFTER] {
+                mark.put_at = put_at;
+                let renewed = mark.renew();
+                assert!(matches!(renewed, Err(Error::Busy { .. } | Error::GivenUp { .. })), "{renewed:?}");
+            }
+        }
+    }
 }

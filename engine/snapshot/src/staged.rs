@@ -17,6 +17,9 @@ use std::time::{Duration, SystemTime};
 use crate::error::{Error, Result};
 use crate::names::{COLLECTING, LOG, OBJECTS, PENDING, SNAPSHOTS};
 
+/// Where objects are put. The directory may hold other things too, a disk's `lost+found` that nobody may read among them.
+const FOLDERS: [&str; 5] = [OBJECTS, LOG, SNAPSHOTS, PENDING, COLLECTING];
+
 /// A file that was never finished.
 #[derive(Debug)]
 pub(crate) struct Staged {
@@ -37,13 +40,14 @@ impl Staged {
 /// Those in a place that were last written to so long before a moment.
 pub(crate) fn find(place: &Path, now: SystemTime, age: Duration) -> Result<Vec<Staged>> {
     let mut found = Vec::new();
-    visit(place, &mut |path, metadata| {
+    let mut each = |path: &Path, metadata: &fs::Metadata| -> io::Result<()> {
         let is_old = now.duration_since(metadata.modified()?).is_ok_and(|since| since >= age);
-        if is_old && is_staged(path) && is_ours(place, path) {
+        if is_old && is_staged(path) {
             found.push(Staged { path: path.to_owned(), size_bytes: metadata.len() });
         }
         Ok(())
-    })?;
+    };
+    FOLDERS.iter().try_for_each(|folder| visit(&place.join(folder), &mut each))?;
     Ok(found)
 }
 
@@ -55,17 +59,13 @@ fn is_staged(path: &Path) -> bool {
     })
 }
 
-/// Whether it lies where objects are put: the directory may be used for other things too.
-fn is_ours(place: &Path, path: &Path) -> bool {
-    let Ok(within) = path.strip_prefix(place) else { return false };
-    let first = within.components().next().and_then(|part| part.as_os_str().to_str()).unwrap_or_default();
-    let is_below = [OBJECTS, LOG, SNAPSHOTS, PENDING].contains(&first);
-    is_below || first.split_once('#').is_some_and(|(object, _)| object == COLLECTING)
-}
-
-/// Calls a function for every file of a folder; links are not followed.
+/// Calls a function for every file of a folder, which may not be there; links in it are not followed.
 fn visit(folder: &Path, each: &mut dyn FnMut(&Path, &fs::Metadata) -> io::Result<()>) -> Result<()> {
-    for entry in fs::read_dir(folder).map_err(failed(folder))? {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failed(folder))?,
+    };
+    for entry in entries {
         let entry = entry.map_err(failed(folder))?;
         let path = entry.path();
         match entry.metadata() {
@@ -95,7 +95,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, name).unwrap();
         };
-        let left = ["objects/aa/bb#1", "log/a/b#23", "snapshots/s#1", "pending/s#1", "collecting#1"];
+        let left = ["objects/aa/bb#1", "log/a/b#23", "snapshots/s#1", "pending/0-s#1", "collecting/a#1"];
         let others = [
             "objects/aa/bb",
             "objects/aa/bb#x",
@@ -103,7 +103,8 @@ mod tests {
             "objects/#1",
             "mine/a#1",
             "mine#1",
-            "collecting",
+            "collecting/a",
+            "collecting#1",
         ];
         left.iter().chain(&others).for_each(|name| write(name));
         let (now, hour) = (SystemTime::now(), Duration::from_secs(3600));

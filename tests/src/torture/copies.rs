@@ -10,6 +10,9 @@ use super::compare::{Live, live};
 use super::model::{Rows, apply};
 use super::workload::Workload;
 
+/// Fewer answers than these are left to chance.
+const ANSWERS_JUDGED: u64 = 20;
+
 /// The states of one thread that a copy may have.
 #[derive(Clone, Debug)]
 pub(super) struct Span {
@@ -67,6 +70,26 @@ pub(super) struct Moment {
     begun: u64,
 }
 
+/// How calls for a snapshot were answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Answers {
+    pub(super) taken: u64,
+    /// Those that gave way to a collection.
+    pub(super) gave_way: u64,
+}
+
+impl Answers {
+    pub(super) fn add(&mut self, other: Self) {
+        self.taken += other.taken;
+        self.gave_way += other.gave_way;
+    }
+
+    /// Whether most gave way, and not by chance: then little was tried, and that nothing is wrong says little.
+    pub(super) fn are_mostly_refusals(self) -> bool {
+        self.gave_way > self.taken && self.gave_way + self.taken >= ANSWERS_JUDGED
+    }
+}
+
 /// The archive.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Copies {
@@ -74,6 +97,7 @@ pub(super) struct Copies {
     /// Threads that archive the log, with what they were told by it so far.
     archiving: BTreeMap<usize, Moment>,
     pub(super) moment: Option<Moment>,
+    pub(super) answers: Answers,
     now: u64,
 }
 
@@ -91,12 +115,15 @@ impl Copies {
         if let Some(copy) = self.snapshots.get_mut(name) {
             (copy.stage, copy.done) = (Stage::Taken, self.now);
             close(&mut copy.spans, next);
+            self.answers.taken += 1;
         }
     }
 
-    /// A snapshot was refused, or one that was begun is not there.
-    pub(super) fn gone(&mut self, name: &str) {
-        self.snapshots.remove(name);
+    /// Whoever took this snapshot, if one was being taken, gave way.
+    pub(super) fn give_way(&mut self, name: &str) {
+        if self.snapshots.remove(name).is_some() {
+            self.answers.gave_way += 1;
+        }
     }
 
     /// A snapshot is about to be deleted.
@@ -214,6 +241,27 @@ mod tests {
         assert_eq!(copies.newest().unwrap(), "s-0-4");
         // From now on they must stay.
         assert_eq!(copies.settle(&names(&["s-0-4"])).lost.len(), 1);
+    }
+
+    #[test]
+    fn what_gave_way_is_counted() {
+        let mut copies = Copies::default();
+        for number in 0..ANSWERS_JUDGED {
+            assert!(!copies.answers.are_mostly_refusals(), "{:?}", copies.answers);
+            let name = format!("s-0-{number}");
+            copies.begin(name.clone(), Vec::new());
+            if number < 9 {
+                copies.taken(&name, &[])
+            } else {
+                copies.give_way(&name)
+            }
+            copies.give_way("a collection is no snapshot");
+        }
+        assert_eq!(copies.answers, Answers { taken: 9, gave_way: 11 });
+        assert!(copies.answers.are_mostly_refusals());
+        copies.answers.add(Answers { taken: 2, gave_way: 0 });
+        assert!(!copies.answers.are_mostly_refusals());
+        assert_eq!(copies.snapshots.len(), 9);
     }
 
     #[test]

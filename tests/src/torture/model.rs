@@ -106,7 +106,7 @@ impl Model {
     /// A thread said that its operation gave way to somebody else, and did nothing.
     pub(super) fn give_way(&mut self, thread: usize, number: u64) {
         if self.threads.get(thread).is_some_and(|state| state.submitted == Some(number)) {
-            self.copies.gone(&snapshot_name(thread as u64, number));
+            self.copies.give_way(&snapshot_name(thread as u64, number));
         }
     }
 

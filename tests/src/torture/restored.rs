@@ -16,6 +16,8 @@ use super::copies::Span;
 use super::model::Model;
 use super::workload::{Random, Workload, options};
 
+/// The folders of marks.
+const MARKS: [&str; 2] = ["pending", "collecting"];
 /// Older than any mark of the living.
 const DEAD: Duration = Duration::from_secs(2 * 3600);
 
@@ -170,27 +172,27 @@ impl Archive {
         }
         let named: BTreeSet<&str> =
             listed.iter().flat_map(|snapshot| &snapshot.files).map(|file| file.object.as_str()).collect();
-        let is_left = |path: &PathBuf| {
-            let name = path.strip_prefix(&self.dir).unwrap_or(path).to_string_lossy();
-            let is_object = name.starts_with("objects/") && !named.contains(&*name);
-            is_object || name.starts_with("pending/") || name == "collecting" || is_staged(path)
-        };
-        let mut left = read("")?;
-        left.retain(is_left);
-        for path in left {
+        for path in read("")?.iter().filter(|path| self.is_garbage(path, &named)) {
             findings.phantom(format!("{} after a collection", path.display()));
         }
         Ok(())
     }
 
+    /// Whether a collection has to remove a file when nobody is at work, by the objects that snapshots name.
+    fn is_garbage(&self, path: &Path, named: &BTreeSet<&str>) -> bool {
+        let name = path.strip_prefix(&self.dir).unwrap_or(path).to_string_lossy();
+        let is_object = name.starts_with("objects/") && !named.contains(&*name);
+        is_object || self.is_mark(path) || is_staged(path)
+    }
+
+    /// Whether a file says that somebody takes a snapshot or collects garbage.
+    fn is_mark(&self, path: &Path) -> bool {
+        MARKS.iter().any(|folder| path.starts_with(self.dir.join(folder)))
+    }
+
     /// Nobody is at work, and an hour goes by: for marks and for what is half written.
     fn age(&self) -> io::Result<()> {
-        let mut left = files(&self.dir)?;
-        left.retain(|path| {
-            let is_mark = path.starts_with(self.dir.join("pending")) || path.ends_with("collecting");
-            is_mark || is_staged(path)
-        });
-        for path in left {
+        for path in files(&self.dir)?.iter().filter(|path| self.is_mark(path) || is_staged(path)) {
             File::options().append(true).open(path)?.set_modified(SystemTime::now() - DEAD)?;
         }
         Ok(())
@@ -307,5 +309,47 @@ mod tests {
         let mut other = model.clone();
         other.copies.snapshots.clear();
         assert!(archive.compare(&mut other, &mut Random(0), true).phantom > 0, "snapshots that nobody took");
+    }
+
+    /// The marks of killed collectors kept their freshness once: every snapshot afterwards gave way to them, and the torture
+    /// passed without taking any.
+    #[test]
+    fn what_a_killed_collector_left_hinders_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let (archive, model) = worked(dir.path());
+        let database = dir.path().join("database");
+        let repository = Repository::open(&archive.dir.display().to_string()).unwrap();
+        let left = ["collecting/0123456789abcdef", "collecting/fedcba9876543210#1"];
+        let leave = || {
+            fs::create_dir_all(archive.dir.join("collecting")).unwrap();
+            left.iter().for_each(|name| fs::write(archive.dir.join(name), "at work\n").unwrap());
+        };
+        leave();
+        let db = Db::open_with(&database, options()).unwrap();
+        let refused = repository.take(&db, Some("s-9-0"), quietly);
+        assert!(matches!(refused, Err(Error::Busy { .. })), "{refused:?}");
+        let compared = archive.compare(&mut model.clone(), &mut Random(0), false);
+        assert!(compared.is_empty(), "{compared:?}");
+        repository.take(&db, Some("s-9-1"), quietly).unwrap();
+        repository.delete("s-9-1").unwrap();
+        leave();
+        let mut findings = Findings::default();
+        archive.collect(&repository, &repository.list().unwrap(), &mut findings).unwrap();
+        assert!(findings.is_empty(), "{findings:?}");
+        assert!(files(&archive.dir.join("collecting")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn garbage_is_what_nobody_needs() {
+        let archive = Archive { dir: "archive".into(), scratch: "scratch".into() };
+        let is_garbage = |name: &str| {
+            archive.is_garbage(&Path::new("archive").join(name), &BTreeSet::from(["objects/aa/b"]))
+        };
+        for name in ["objects/aa/c", "objects/aa/b#1", "pending/0-s", "collecting/0", "collecting/0#1"] {
+            assert!(is_garbage(name), "{name}");
+        }
+        for name in ["objects/aa/b", "snapshots/s", "log/a/b"] {
+            assert!(!is_garbage(name), "{name}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use ragstone::{Db, Verify};
 
 use super::compare::{Findings, compare, make_shared};
+use super::copies::Answers;
 use super::mistake::Mistake;
 use super::model::Model;
 use super::restored::Archive;
@@ -54,9 +55,18 @@ pub struct Report {
     /// What was wrong.
     pub findings: Findings,
     kills: BTreeMap<&'static str, u64>,
+    snapshots: Answers,
 }
 
 impl Report {
+    /// Why it says nothing of snapshots that nothing is wrong, if so.
+    pub fn untried(&self) -> Option<String> {
+        let Answers { taken, gave_way } = self.snapshots;
+        self.snapshots
+            .are_mostly_refusals()
+            .then(|| format!("{gave_way} snapshots gave way to a collection, and only {taken} were taken"))
+    }
+
     /// One line of JSON.
     pub fn json(&self) -> String {
         let kills: Vec<String> = KINDS
@@ -99,6 +109,7 @@ impl Torture {
             let mut life = Life::begin(self, number)?;
             while Instant::now() < end && life.cycle(&mut report) {}
             report.acknowledged += life.model.acknowledged;
+            report.snapshots.add(life.model.copies.answers);
             let is_over = Instant::now() >= end || (self.mistake.is_some() && !report.findings.is_empty());
             if is_over {
                 break;
@@ -269,4 +280,17 @@ fn start(program: &Path, writer: &Writer) -> std::io::Result<(Child, Receiver<St
         }
     });
     Ok((child, receiver))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_took_hardly_any_snapshot_says_so() {
+        let report = |taken, gave_way| Report { snapshots: Answers { taken, gave_way }, ..Report::default() };
+        assert_eq!(report(40, 9).untried(), None);
+        assert!(report(9, 40).untried().unwrap().contains("40 snapshots gave way"));
+        assert_eq!(report(9, 40).json(), report(40, 9).json(), "the line is read by programs");
+    }
 }

@@ -154,6 +154,11 @@ fn marks_of_the_dead_are_removed_after_an_hour() {
     age("collecting/0", 70);
     copies.repository.take(&db, Some("s"), quietly).unwrap();
     assert!(copies.objects("pending").is_empty() && copies.objects("collecting").is_empty());
+    // Of collections, by the next one too, which does not give way to those of the living.
+    age("collecting/dead", 70);
+    age("collecting/living", 50);
+    copies.repository.collect_garbage(quietly).unwrap();
+    assert_eq!(copies.objects("collecting"), ["collecting/living"]);
 }
 
 /// A process that is killed while it writes an object leaves a file that no listing shows. The torture found them: they
@@ -161,14 +166,32 @@ fn marks_of_the_dead_are_removed_after_an_hour() {
 #[test]
 fn what_the_dead_left_half_written_goes_after_an_hour() {
     let copies = Copies::new();
-    for (object, minutes) in [("objects/aa/dead#1", 70), ("objects/aa/alive#1", 50), ("log/a/dead#12", 70)] {
+    let left = [("objects/aa/dead#1", 70), ("objects/aa/alive#1", 50), ("log/a/dead#12", 70)];
+    for (object, minutes) in left.into_iter().chain([("collecting/dead#1", 70)]) {
         copies.write(object, b"half");
         let then = SystemTime::now() - Duration::from_secs(60 * minutes);
         File::options().write(true).open(copies.path(object)).unwrap().set_modified(then).unwrap();
     }
     let collected = copies.repository.collect_garbage(quietly).unwrap();
-    assert_eq!((collected.removed, collected.removed_bytes, collected.kept), (2, 8, 0));
+    assert_eq!((collected.removed, collected.removed_bytes, collected.kept), (3, 12, 0));
     assert_eq!(copies.objects("."), ["./objects/aa/alive#1"]);
+}
+
+/// The root of a disk has a folder that nobody may read, and a place may lie beside a whole tree of something else. Collecting
+/// looked into all of it and failed. What even root cannot read by its path is one that is too long.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_else_is_at_the_place_is_not_looked_into() {
+    let copies = Copies::new();
+    let deep = |folder: &str| (0..12).fold(copies.path(folder), |path, _| path.join("a".repeat(200)));
+    let (upper, lower) = (deep("lost+found"), deep("lower"));
+    std::fs::create_dir_all(&upper).unwrap();
+    std::fs::create_dir_all(&lower).unwrap();
+    std::fs::rename(copies.path("lower"), upper.join("lower")).unwrap();
+    let too_long = lower.strip_prefix(copies.path("")).unwrap();
+    assert!(std::fs::read_dir(upper.join(too_long)).is_err());
+    copies.write("objects/aa/garbage", b"x");
+    assert_eq!(copies.repository.collect_garbage(quietly).unwrap().removed, 1);
 }
 
 /// A snapshot that slept for an hour is taken for dead; awake again, it must not name what was collected.

@@ -1,6 +1,7 @@
 //! Restoring to a moment between two snapshots.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use ragstone::{Db, DbOptions, Schema};
 use ragstone_snapshot::{Error, RestoreRequest, Until, quietly};
@@ -129,22 +130,44 @@ fn a_time_is_a_moment() {
     assert!(error.to_string().contains("1970-01-01T00:00:00.000001Z"), "{error}");
 }
 
+/// What segments hold before it is archived is gone.
+fn open_keeping_nothing(path: &Path) -> Db {
+    let mut options = DbOptions::default();
+    (options.background, options.keep_log_bytes) = (false, Some(0));
+    Db::open_with(path, options).unwrap()
+}
+
 #[test]
 fn what_is_missing_between_is_said() {
+    what_is_missing_after_is_said(false);
+}
+
+/// The snapshot of a database at rest has no log, and so what was missing after it was measured from nothing.
+#[test]
+fn what_is_missing_after_a_snapshot_without_log_is_said() {
+    what_is_missing_after_is_said(true);
+}
+
+fn what_is_missing_after_is_said(is_at_rest: bool) {
     let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
-    let mut options = DbOptions::default();
-    options.background = false;
-    // Nothing is kept: what segments hold before it is archived is gone.
-    options.keep_log_bytes = Some(0);
-    let db = Db::open_with(data.path(), options).unwrap();
+    let db = open_keeping_nothing(data.path());
     let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    if is_at_rest {
+        notes.upsert(vec![version_of(0, 1)]).unwrap();
+        db.flush().unwrap();
+    }
     copies.repository.take(&db, Some("s"), quietly).unwrap();
+    assert_eq!(copies.objects("log").is_empty(), is_at_rest);
+    // Nobody knows what a damaged one leads to, and it does not keep log from being archived.
+    copies.write("snapshots/damaged", b"{}\n");
     let first = notes.upsert(vec![version_of(1, 1)]).unwrap();
     let second = notes.upsert(vec![version_of(2, 1)]).unwrap();
     db.flush().unwrap();
     let third = notes.upsert(vec![version_of(3, 1)]).unwrap();
     let gap = copies.repository.archive(&db, quietly).unwrap().gap.unwrap();
     assert_eq!((gap.from, gap.to), (first.position, second.position));
+    assert_eq!(copies.repository.archive(&db, quietly).unwrap().gap, None, "it was said");
+    copies.remove("snapshots/damaged");
     assert_eq!(copies.repository.verify("s", quietly).unwrap().gap, Some(gap));
     let fails = |position: u64| {
         let directory = tempfile::tempdir().unwrap();
@@ -161,6 +184,30 @@ fn what_is_missing_between_is_said() {
     let request = RestoreRequest { snapshot: Some("t".into()), until: Some(Until::Position(first.position)) };
     let error = copies.repository.restore(&request, directory.path(), quietly).unwrap_err();
     assert!(error.to_string().contains("beyond"), "{error}");
+}
+
+/// Between two snapshots no moment can be restored either, and those of another database are no way to it.
+#[test]
+fn what_was_never_archived_is_missing_from_the_first_snapshot_on() {
+    let (data, other, copies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), Copies::new());
+    let take = |db: &Db, name: &str| copies.repository.take(db, Some(name), quietly).unwrap().snapshot;
+    take(&open_keeping_nothing(other.path()), "other");
+    let db = open_keeping_nothing(data.path());
+    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    let write = |version: i64| {
+        notes.upsert((0..3).map(|id| version_of(id, version)).collect()).unwrap();
+    };
+    let at_rest = |version: i64, name: &str| {
+        write(version);
+        db.flush().unwrap();
+        take(&db, name).position
+    };
+    let (first, second) = (at_rest(1, "first"), at_rest(2, "second"));
+    write(3);
+    let gap = copies.repository.archive(&db, quietly).unwrap().gap.unwrap();
+    assert_eq!((gap.from, gap.to), (first + 1, second));
+    let (found, _keep) = restored(&copies.repository, &RestoreRequest::until(Until::End));
+    assert_eq!(contents(&found), contents(&db));
 }
 
 #[test]
