@@ -26,7 +26,7 @@ use crate::threads::{Pools, Work};
 use crate::validate;
 use crate::verify::Damage;
 use crate::wal::Log;
-use replay::ClosedLog;
+use replay::UnreadLog;
 
 /// An open database.
 pub(crate) struct Store {
@@ -116,7 +116,7 @@ impl Store {
         faults::point("recovery.segments");
         let mut store = Self {
             pinned,
-            log: Box::new(ClosedLog),
+            log: Box::new(UnreadLog),
             manifest,
             growing_bytes: Arc::default(),
             next_segment: AtomicU64::new(root.next_segment),

@@ -37,40 +37,12 @@ impl Log for VolatileLog {
         }
     }
 
-    fn cut(&self, _: u64, _: &dyn Fn(u64) -> u64) -> Result<()> {
-        Ok(())
-    }
-
-    fn keep(&self, _: u64) -> Result<()> {
-        Ok(())
-    }
-
-    fn release(&self, _: u64) -> Result<()> {
-        Ok(())
-    }
-
     fn mark(&self) -> LogMark {
         LogMark { position: self.submitted.load(Ordering::Relaxed), ..LogMark::default() }
     }
 
-    fn fulfil(&self) -> Result<()> {
-        Ok(())
-    }
-
     fn close(&self) -> Result<ClosedLog> {
         Err(Error::invalid("db", "a database in memory has no log that could be copied"))
-    }
-
-    fn verify(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn size_bytes(&self) -> u64 {
-        0
-    }
-
-    fn oldest(&self) -> Vec<(u64, u64)> {
-        Vec::new()
     }
 }
 

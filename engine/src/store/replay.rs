@@ -15,45 +15,29 @@ use crate::wal::{self, FileLog, Log, LogMark, LogOptions, Record};
 
 /// A log that takes nothing: while the real one is being read there is none to write to.
 #[derive(Debug)]
-pub(super) struct ClosedLog;
+pub(super) struct UnreadLog;
 
-impl Log for ClosedLog {
+impl Log for UnreadLog {
     fn submit(&self, _: wal::Record<'_>) -> Result<wal::Ticket> {
         self.check().map(|()| wal::Ticket(0))
     }
+
     fn wait(&self, _: wal::Ticket) -> Result<()> {
         self.check()
     }
+
     fn poison(&self, _: &str) {}
+
     fn check(&self) -> Result<()> {
         Err(Error::Poisoned { cause: "the log is being read".into() })
     }
-    fn cut(&self, _: u64, _: &dyn Fn(u64) -> u64) -> Result<()> {
-        Ok(())
-    }
-    fn keep(&self, _: u64) -> Result<()> {
-        Ok(())
-    }
-    fn release(&self, _: u64) -> Result<()> {
-        Ok(())
-    }
+
     fn mark(&self) -> LogMark {
         LogMark::default()
     }
-    fn fulfil(&self) -> Result<()> {
-        Ok(())
-    }
+
     fn close(&self) -> Result<wal::ClosedLog> {
         Err(Error::Poisoned { cause: "the log is being read".into() })
-    }
-    fn verify(&self) -> Result<()> {
-        self.check()
-    }
-    fn size_bytes(&self) -> u64 {
-        0
-    }
-    fn oldest(&self) -> Vec<(u64, u64)> {
-        Vec::new()
     }
 }
 
