@@ -1,7 +1,7 @@
 //! The wire API of Ragstone: messages, clients and servers generated from `ragstone/v1/*.proto`, where every call and
 //! field is described with its shape, unit, limit and errors.
 //!
-//! Nothing here is written by hand, and nothing else in Ragstone names a wire type except the server's `convert.rs` and
+//! Nothing here is written by hand, and nothing else in Ragstone names a wire type except the server's `convert/` and
 //! handlers and the inside of `ragstone-client`.
 
 /// Package `ragstone.v1`.

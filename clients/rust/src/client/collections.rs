@@ -1,0 +1,86 @@
+//! The calls of CollectionsService.
+
+use ragstone_proto::v1;
+use ragstone_proto::v1::collections_service_client::CollectionsServiceClient;
+use tonic::transport::Channel;
+
+use super::{Client, LIST_PAGE_SIZE, MESSAGE_BYTES_MAX};
+use crate::call::{call, methods};
+use crate::collection::{Collection, CreateCollection};
+use crate::error::Result;
+
+impl Client {
+    /// Makes a collection; durable when it returns. 60 s by default.
+    ///
+    /// # Errors
+    /// [`Code::AlreadyExists`]; [`Code::InvalidArgument`]; of its model: [`Code::NotFound`], [`Code::FailedPrecondition`],
+    /// [`Code::PermissionDenied`], [`Code::Unavailable`] while it is being loaded.
+    pub async fn create_collection(&self, request: CreateCollection) -> Result<Collection> {
+        let service = self.collections();
+        let response = call(self.policy, methods::CREATE_COLLECTION, request.into_wire(), |request| {
+            let mut service = service.clone();
+            async move { service.create_collection(request).await }
+        })
+        .await?;
+        Collection::from_wire(response.collection)
+    }
+
+    /// Shows a collection. 30 s by default.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub async fn get_collection(&self, name: &str) -> Result<Collection> {
+        let service = self.collections();
+        let request = v1::GetCollectionRequest { name: name.to_owned() };
+        let response = call(self.policy, methods::GET_COLLECTION, request, |request| {
+            let mut service = service.clone();
+            async move { service.get_collection(request).await }
+        })
+        .await?;
+        Collection::from_wire(response.collection)
+    }
+
+    /// Shows every collection, in the order of their names. 30 s a page by default.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn list_collections(&self) -> Result<Vec<Collection>> {
+        let service = self.collections();
+        let mut collections = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = v1::ListCollectionsRequest { page_size: LIST_PAGE_SIZE, page_token };
+            let response = call(self.policy, methods::LIST_COLLECTIONS, request, |request| {
+                let mut service = service.clone();
+                async move { service.list_collections(request).await }
+            })
+            .await?;
+            for collection in response.collections {
+                collections.push(Collection::from_wire(Some(collection))?);
+            }
+            page_token = response.next_page_token;
+            if page_token.is_empty() {
+                return Ok(collections);
+            }
+        }
+    }
+
+    /// Removes a collection and all that it holds; durable when it returns. 60 s by default.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub async fn delete_collection(&self, name: &str) -> Result<()> {
+        let service = self.collections();
+        let request = v1::DeleteCollectionRequest { name: name.to_owned() };
+        call(self.policy, methods::DELETE_COLLECTION, request, |request| {
+            let mut service = service.clone();
+            async move { service.delete_collection(request).await }
+        })
+        .await?;
+        Ok(())
+    }
+
+    fn collections(&self) -> CollectionsServiceClient<Channel> {
+        CollectionsServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+}

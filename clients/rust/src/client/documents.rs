@@ -1,0 +1,91 @@
+//! The calls of DocumentsService.
+
+use ragstone_proto::v1;
+use ragstone_proto::v1::documents_service_client::DocumentsServiceClient;
+use tonic::transport::Channel;
+
+use super::{Client, MESSAGE_BYTES_MAX};
+use crate::call::{call, methods};
+use crate::document::{Chunk, Document, IngestDocument, IngestReport, ListChunks, ListDocuments};
+use crate::error::{Error, Result};
+use crate::point::Page;
+
+impl Client {
+    /// Stores a document: split, embedded, indexed, in place of its earlier version; durable when it returns. 600 s by
+    /// default.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] (no such collection); [`Code::InvalidArgument`] (not text, too long, a reserved field);
+    /// [`Code::FailedPrecondition`] (the collection has no model, or its model differs); [`Code::Unavailable`].
+    pub async fn ingest_document(&self, request: IngestDocument) -> Result<IngestReport> {
+        let service = self.documents();
+        let response = call(self.policy, methods::INGEST_DOCUMENT, request.into_wire(), |request| {
+            let mut service = service.clone();
+            async move { service.ingest_document(request).await }
+        })
+        .await?;
+        IngestReport::from_wire(response)
+    }
+
+    /// Reads a document with its extracted text. 30 s by default.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub async fn get_document(&self, collection: &str, id: &str) -> Result<Document> {
+        let service = self.documents();
+        let request = v1::GetDocumentRequest { collection: collection.to_owned(), id: id.to_owned() };
+        let response = call(self.policy, methods::GET_DOCUMENT, request, |request| {
+            let mut service = service.clone();
+            async move { service.get_document(request).await }
+        })
+        .await?;
+        Document::from_wire(response.document.ok_or_else(|| Error::missing("document"))?)
+    }
+
+    /// Lists a page of documents, without their text. 30 s by default.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] (no such collection); [`Code::InvalidArgument`] (page size or token).
+    pub async fn list_documents(&self, request: ListDocuments) -> Result<Page<Document>> {
+        let service = self.documents();
+        let response = call(self.policy, methods::LIST_DOCUMENTS, request.into_wire(), |request| {
+            let mut service = service.clone();
+            async move { service.list_documents(request).await }
+        })
+        .await?;
+        Page::from_wire(response.documents, response.next_page_token, Document::from_wire)
+    }
+
+    /// Removes a document and its chunks; durable when it returns. Whether there was one. 60 s by default.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] (no such collection).
+    pub async fn delete_document(&self, collection: &str, id: &str) -> Result<bool> {
+        let service = self.documents();
+        let request = v1::DeleteDocumentRequest { collection: collection.to_owned(), id: id.to_owned() };
+        let response = call(self.policy, methods::DELETE_DOCUMENT, request, |request| {
+            let mut service = service.clone();
+            async move { service.delete_document(request).await }
+        })
+        .await?;
+        Ok(response.deleted)
+    }
+
+    /// Lists a page of a document's chunks, in their order. 30 s by default.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`]; [`Code::InvalidArgument`] (page size or token).
+    pub async fn list_chunks(&self, request: ListChunks) -> Result<Page<Chunk>> {
+        let service = self.documents();
+        let response = call(self.policy, methods::LIST_CHUNKS, request.into_wire(), |request| {
+            let mut service = service.clone();
+            async move { service.list_chunks(request).await }
+        })
+        .await?;
+        Page::from_wire(response.chunks, response.next_page_token, |chunk| Ok(Chunk::from_wire(chunk)))
+    }
+
+    fn documents(&self) -> DocumentsServiceClient<Channel> {
+        DocumentsServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+}

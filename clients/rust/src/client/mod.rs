@@ -1,0 +1,154 @@
+//! The client: a connection, and one method a call, in a file for each service.
+
+mod collections;
+mod documents;
+mod inference;
+mod points;
+mod rag;
+mod search;
+
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+
+use crate::call::Policy;
+use crate::error::{Code, Error, Result, innermost};
+
+/// Where a server listens by default.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:6733";
+
+/// Bytes of the largest answer that the client reads: the server's own limit and room for a larger one.
+pub const MESSAGE_BYTES_MAX: usize = 256 << 20;
+
+/// Items asked for at once by the methods that return all of them.
+const LIST_PAGE_SIZE: u32 = 1_000;
+
+const WINDOW_BYTES: u32 = 4 << 20;
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// How a client connects and calls.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use ragstone_client::Client;
+///
+/// # async fn run() -> Result<(), ragstone_client::Error> {
+/// let client = Client::builder("http://127.0.0.1:6733")
+///     .connect_timeout(Duration::from_secs(2))
+///     .timeout(Duration::from_secs(10))
+///     .retries(5)
+///     .build()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClientBuilder {
+    url: String,
+    connect_timeout: Duration,
+    policy: Policy,
+}
+
+impl ClientBuilder {
+    /// The deadline of every call, its retries included, instead of each call's own default.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.policy.timeout = Some(timeout);
+        self
+    }
+
+    /// How long a connection may take to be made; 5 s by default.
+    #[must_use]
+    pub fn connect_timeout(mut self, connect_timeout: Duration) -> Self {
+        self.connect_timeout = connect_timeout;
+        self
+    }
+
+    /// How often a call is repeated at most, where that is safe; 3 by default, 0 for never.
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.policy.retries = retries;
+        self
+    }
+
+    /// Connects. A connection that breaks later is made anew by the next call.
+    ///
+    /// # Errors
+    /// [`Code::InvalidArgument`] for a URL that is none (`http://HOST:PORT` is), [`Code::Unavailable`] when nothing
+    /// listens there.
+    pub async fn build(self) -> Result<Client> {
+        let endpoint = self.endpoint()?;
+        let channel = endpoint.connect().await.map_err(|error| {
+            Error::new(Code::Unavailable, format!("cannot connect to {}: {}", self.url, innermost(&error)))
+        })?;
+        Ok(Client { channel, policy: self.policy })
+    }
+
+    /// A client that connects with its first call: for servers that are not up yet. Must be called within a Tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// [`Code::InvalidArgument`] for a URL that is none.
+    pub fn build_lazy(self) -> Result<Client> {
+        Ok(Client { channel: self.endpoint()?.connect_lazy(), policy: self.policy })
+    }
+
+    fn endpoint(&self) -> Result<Endpoint> {
+        let invalid = |reason: &str| {
+            Error::new(
+                Code::InvalidArgument,
+                format!("url `{}`: {reason}; expected http://HOST:PORT", self.url),
+            )
+        };
+        let endpoint =
+            Endpoint::from_shared(self.url.clone()).map_err(|error| invalid(&innermost(&error)))?;
+        if endpoint.uri().scheme_str() != Some("http") {
+            return Err(invalid("the scheme is not http"));
+        }
+        Ok(endpoint
+            .connect_timeout(self.connect_timeout)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES))
+    }
+}
+
+/// A client of one server; cheap to clone, one connection shared by its clones.
+#[derive(Clone, Debug)]
+pub struct Client {
+    channel: Channel,
+    policy: Policy,
+}
+
+impl Client {
+    /// Connects with every default.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`].
+    pub async fn connect(url: impl Into<String>) -> Result<Client> {
+        Self::builder(url).build().await
+    }
+
+    /// Says how to connect to a server.
+    pub fn builder(url: impl Into<String>) -> ClientBuilder {
+        ClientBuilder {
+            url: url.into(),
+            connect_timeout: Duration::from_secs(5),
+            policy: Policy { timeout: None, retries: 3 },
+        }
+    }
+
+    /// The same connection with another deadline for every call, retries included.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Client {
+        Client { channel: self.channel.clone(), policy: Policy { timeout: Some(timeout), ..self.policy } }
+    }
+
+    /// The same connection with another number of retries.
+    #[must_use]
+    pub fn with_retries(&self, retries: u32) -> Client {
+        Client { channel: self.channel.clone(), policy: Policy { retries, ..self.policy } }
+    }
+}

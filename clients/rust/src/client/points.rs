@@ -1,0 +1,86 @@
+//! The calls of PointsService.
+
+use ragstone_proto::v1;
+use ragstone_proto::v1::points_service_client::PointsServiceClient;
+use tonic::transport::Channel;
+
+use super::{Client, MESSAGE_BYTES_MAX};
+use crate::call::{call, methods};
+use crate::error::Result;
+use crate::point::{Point, PointId, WriteReceipt};
+
+impl Client {
+    /// Inserts points, or replaces those that have the same ids: all of them, at most 100,000, or none. Durable when it
+    /// returns. 60 s by default.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`]; [`Code::InvalidArgument`], naming the field (`points[3].vector`);
+    /// [`Code::ResourceExhausted`] for more bytes than the server takes at once.
+    pub async fn upsert_points(
+        &self,
+        collection: &str,
+        points: impl IntoIterator<Item = Point>,
+    ) -> Result<WriteReceipt> {
+        let service = self.points();
+        let request = v1::UpsertPointsRequest {
+            collection: collection.to_owned(),
+            points: points.into_iter().map(Point::into_wire).collect(),
+        };
+        let response = call(self.policy, methods::UPSERT_POINTS, request, |request| {
+            let mut service = service.clone();
+            async move { service.upsert_points(request).await }
+        })
+        .await?;
+        Ok(WriteReceipt { seq: response.seq, points: response.upserted as usize })
+    }
+
+    /// Reads points by id, with their vectors: those that exist, in the order of the ids. 30 s by default.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] (no such collection); [`Code::InvalidArgument`] for more than 10,000 ids.
+    pub async fn get_points<I: Into<PointId>>(
+        &self,
+        collection: &str,
+        ids: impl IntoIterator<Item = I>,
+    ) -> Result<Vec<Point>> {
+        let service = self.points();
+        let request = v1::GetPointsRequest {
+            collection: collection.to_owned(),
+            ids: ids_into_wire(ids),
+            with_vectors: true,
+        };
+        let response = call(self.policy, methods::GET_POINTS, request, |request| {
+            let mut service = service.clone();
+            async move { service.get_points(request).await }
+        })
+        .await?;
+        response.points.into_iter().map(Point::from_wire).collect()
+    }
+
+    /// Removes points by id; durable when it returns. The receipt counts those that existed. 60 s by default.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] (no such collection); [`Code::InvalidArgument`].
+    pub async fn delete_points<I: Into<PointId>>(
+        &self,
+        collection: &str,
+        ids: impl IntoIterator<Item = I>,
+    ) -> Result<WriteReceipt> {
+        let service = self.points();
+        let request = v1::DeletePointsRequest { collection: collection.to_owned(), ids: ids_into_wire(ids) };
+        let response = call(self.policy, methods::DELETE_POINTS, request, |request| {
+            let mut service = service.clone();
+            async move { service.delete_points(request).await }
+        })
+        .await?;
+        Ok(WriteReceipt { seq: response.seq, points: response.deleted as usize })
+    }
+
+    fn points(&self) -> PointsServiceClient<Channel> {
+        PointsServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+}
+
+fn ids_into_wire<I: Into<PointId>>(ids: impl IntoIterator<Item = I>) -> Vec<v1::PointId> {
+    ids.into_iter().map(|id| id.into().into_wire()).collect()
+}

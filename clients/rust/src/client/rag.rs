@@ -1,0 +1,30 @@
+//! The calls of RagService.
+
+use ragstone_proto::v1::rag_service_client::RagServiceClient;
+use tonic::transport::Channel;
+
+use super::{Client, MESSAGE_BYTES_MAX};
+use crate::call::{call, methods};
+use crate::enrich::{Enrich, Enriched};
+use crate::error::Result;
+
+impl Client {
+    /// Retrieves what bears on a question and packs it, cited, into a prompt. 30 s by default.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`]; [`Code::InvalidArgument`], naming the field; [`Code::FailedPrecondition`] (the collection has no
+    /// model, or its model differs); [`Code::Unavailable`] while its model is loaded.
+    pub async fn enrich(&self, request: Enrich) -> Result<Enriched> {
+        let service = self.rag();
+        let response = call(self.policy, methods::ENRICH, request.into_wire(), |request| {
+            let mut service = service.clone();
+            async move { service.enrich(request).await }
+        })
+        .await?;
+        Enriched::from_wire(response)
+    }
+
+    fn rag(&self) -> RagServiceClient<Channel> {
+        RagServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+}

@@ -1,0 +1,73 @@
+//! Documents and their chunks.
+
+use ragstone_proto::v1;
+use ragstone_rag::ingest::{Chunk, Document, DocumentInput, IngestReport, IngestStatus, MediaType};
+use ragstone_rag::reserved;
+use tonic::Status;
+
+use super::value::{payload_in, payload_out};
+use super::{count, timings_out, unknown_enum};
+use crate::status;
+
+pub(crate) fn document_input(wire: v1::IngestDocumentRequest) -> Result<(String, DocumentInput), Status> {
+    let media_type = match v1::MediaType::try_from(wire.media_type) {
+        Ok(v1::MediaType::Unspecified) => None,
+        Ok(v1::MediaType::Text) => Some(MediaType::Text),
+        Ok(v1::MediaType::Markdown) => Some(MediaType::Markdown),
+        Ok(v1::MediaType::Html) => Some(MediaType::Html),
+        Err(_) => return Err(unknown_enum("media_type", wire.media_type)),
+    };
+    let metadata = payload_in(wire.metadata, "metadata")?;
+    reserved::check_payload("metadata", &metadata).map_err(status::reserved)?;
+    let document = DocumentInput {
+        id: wire.id,
+        source: wire.source,
+        media_type,
+        content: wire.content.into(),
+        metadata,
+    };
+    Ok((wire.collection, document))
+}
+
+pub(crate) fn ingest_report(report: IngestReport) -> v1::IngestDocumentResponse {
+    let status = match report.status {
+        IngestStatus::Added => v1::IngestStatus::Added,
+        IngestStatus::Replaced => v1::IngestStatus::Replaced,
+        IngestStatus::Unchanged => v1::IngestStatus::Unchanged,
+    };
+    v1::IngestDocumentResponse {
+        status: status.into(),
+        chunks: count(report.chunks),
+        tokens: report.tokens as u64,
+        timings: timings_out(report.timings_ms),
+    }
+}
+
+pub(crate) fn document(document: Document) -> v1::Document {
+    let media_type = match document.media_type {
+        MediaType::Text => v1::MediaType::Text,
+        MediaType::Markdown => v1::MediaType::Markdown,
+        MediaType::Html => v1::MediaType::Html,
+    };
+    v1::Document {
+        id: document.id,
+        source: document.source,
+        media_type: media_type.into(),
+        content_sha256: document.content_sha256,
+        text: document.text,
+        chunks: count(document.chunks),
+        metadata: payload_out(document.metadata),
+    }
+}
+
+pub(crate) fn chunk(chunk: Chunk) -> v1::Chunk {
+    v1::Chunk {
+        document: chunk.document,
+        ordinal: count(chunk.ordinal),
+        heading: chunk.heading,
+        start: chunk.start as u64,
+        end: chunk.end as u64,
+        text: chunk.text,
+        tokens: count(chunk.tokens),
+    }
+}

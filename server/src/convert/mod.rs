@@ -1,0 +1,44 @@
+//! Between wire and engine: the only place where their types meet, a file for each subject.
+//!
+//! What comes in is checked for what only the wire can get wrong (a oneof that is not set, an enum value that does not
+//! exist, a reserved name) and named by its path in the request, `points[3].vector`; everything else is the engine's to
+//! check, so that a library and a server refuse the same things. What goes out cannot fail.
+
+mod collection;
+mod document;
+mod enrich;
+mod filter;
+mod model;
+mod point;
+mod search;
+mod value;
+
+use ragstone_proto::v1;
+use tonic::Status;
+
+pub(crate) use self::collection::{collection, collection_spec};
+pub(crate) use self::document::{chunk, document, document_input, ingest_report};
+pub(crate) use self::enrich::{enrich_request, enriched};
+pub(crate) use self::model::{embed_options, embed_response, model};
+pub(crate) use self::point::{ids_to_read, ids_to_write, point, points_to_write};
+pub(crate) use self::search::{Query, hit, query, query_response};
+use crate::status;
+
+/// Milliseconds of each stage.
+type Timings = Vec<(&'static str, f64)>;
+
+/// A number of things as the wire counts them; every one is bounded far below the type's end.
+pub(crate) fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn unknown_enum(field: &str, number: i32) -> Status {
+    status::invalid(field, &format!("{number} is not a value of this enum"))
+}
+
+fn timings_out(timings: Timings) -> Vec<v1::StageTiming> {
+    timings
+        .into_iter()
+        .map(|(stage, milliseconds)| v1::StageTiming { stage: stage.to_owned(), milliseconds })
+        .collect()
+}
