@@ -4,7 +4,7 @@
 //! values, with the batch's own list of field names and types. Applying one needs nothing but the rows before it.
 //!
 //! ```text
-//! batch  = kind u8 = 1 | count u16 (name str | type u8)* | count u32 | change*
+//! batch  = kind u8 = 2 | count u16 (name str | type u8)* | count u32 | change*
 //! change = 1 u8 | id | has-vector u8 | f32 * dimension, if it has | count u16 (field u16 | value)*
 //!        | 2 u8 | id
 //! id     = 0 u8 | u64  |  1 u8 | str
@@ -18,7 +18,7 @@ use crate::payload::{FieldType, Value};
 use crate::point::PointId;
 use crate::schema_codes::decode_field_type;
 
-const KIND_BATCH: u8 = 1;
+const KIND_BATCH: u8 = 2;
 const CHANGE_UPSERT: u8 = 1;
 const CHANGE_DELETE: u8 = 2;
 

@@ -37,11 +37,6 @@ impl Lineage {
         }
         Self(bytes)
     }
-
-    /// Whether it is that of a manifest from before there were lineages.
-    pub(crate) fn is_unset(self) -> bool {
-        self == Self::default()
-    }
 }
 
 impl fmt::Display for Lineage {

@@ -9,16 +9,12 @@
 //! MANIFEST   = magic "RAGSMAN\0" | version u32 | length u64 | body | crc u32     (crc over everything before it)
 //! body       = generation u64 | next-collection u64 | next-segment u64 | lineage 16 bytes | catalogue-seq u64
 //!            | next-log u64 | log-position u64 | log-time u64 | keep-log-bytes u64 | count u32 | collection*
-//! collection = id u64 | name str | dimension u32 | metric u8 | encoding u8 | walk-dimension u32 | degree u32 | ef-construction u32
-//!            | strict u8 | count u32 (name str | type u8)* | count u32 (attribute str | value str)*
-//!            | stored-seq u64 | count u32 | segment*
-//! segment    = id u64 | tombstones u64                     (generation of the tombstone file, 0 without one)
+//! collection = id u64 | name str | schema | stored-seq u64 | count u32 | segment*      (schema: `schema_codes.rs`)
+//! segment    = id u64 | tombstones u64 | patches u64       (generation of the tombstone and of the patch file, 0 without one)
 //! ```
 //! The *lineage* is a random number that tells the database apart from every other and from what it was before it was
 //! restored: positions of the log mean something within a lineage. `catalogue-seq` is the last record of the log that made
 //! or removed a collection; the three numbers of the log are at least those of every file that was cut.
-//!
-//! The fields of a collection stand in the order in which they came; their index is their number in segments.
 //!
 //! **Cost.** Each change writes all of it: some kilobytes, two or three syncs. Changes come with collections and
 //! segments, not with writes.
@@ -28,11 +24,10 @@ mod store;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::codec::{Decoded, Decoder, Encoder};
-use crate::limits::DIMENSION_MAX;
 use crate::lineage::{LINEAGE_BYTES, Lineage};
 use crate::payload::FieldTable;
-use crate::schema::{GraphOptions, Schema};
-use crate::schema_codes::{decode_encoding, decode_field_type, decode_metric, encoding_code, metric_code};
+use crate::schema::Schema;
+use crate::schema_codes::{decode_schema, encode_schema};
 use crate::wal::LogMark;
 
 pub(crate) use store::ManifestStore;
@@ -44,11 +39,7 @@ pub(crate) const MANIFEST_NEW_FILE: &str = "MANIFEST.new";
 /// The same bytes once more, for [`repair`](crate::repair): nothing else reads them.
 pub(crate) const MANIFEST_COPY_FILE: &str = "MANIFEST.copy";
 const MAGIC: &[u8; 8] = b"RAGSMAN\0";
-const VERSION: u32 = 3;
-/// The version before, without a lineage and without the numbers of the log.
-const VERSION_2: u32 = 2;
-/// The version before that, in which collections had no walk dimension and one encoding.
-const VERSION_1: u32 = 1;
+const VERSION: u32 = 4;
 const HEADER_BYTES: usize = 20;
 /// Nothing that is counted one by one comes this far, so whoever counts on need not look for the end of a u64.
 const COUNT_MAX: u64 = 1 << 62;
@@ -59,6 +50,8 @@ pub(crate) struct SegmentEntry {
     pub(crate) id: u64,
     /// Generation of its tombstone file; 0 while nothing is deleted.
     pub(crate) tombstones: u64,
+    /// Generation of its patch file; 0 while no row's fields were changed.
+    pub(crate) patches: u64,
 }
 
 /// What the root says of a collection.
@@ -132,9 +125,8 @@ impl Manifest {
             return Err((0, "the checksum does not match".into()));
         }
         let version = crate::codec::u32_at(&content[8..12], 0);
-        if ![VERSION_1, VERSION_2, VERSION].contains(&version) {
-            let reason =
-                format!("manifest format version {version}, this program reads {VERSION_1} to {VERSION}");
+        if version != VERSION {
+            let reason = format!("manifest format version {version}, this program reads {VERSION}");
             return Err((8, reason));
         }
         let body = &content[HEADER_BYTES..];
@@ -142,30 +134,28 @@ impl Manifest {
             return Err((12, "the length does not match".into()));
         }
         let mut decoder = Decoder::new(body);
-        Self::decode_body(&mut decoder, version)
+        Self::decode_body(&mut decoder)
             .and_then(|manifest| decoder.finish().map(|()| manifest))
             .map_err(|error| (HEADER_BYTES + error.offset, error.reason))
     }
 
-    fn decode_body(decoder: &mut Decoder<'_>, version: u32) -> Decoded<Self> {
+    fn decode_body(decoder: &mut Decoder<'_>) -> Decoded<Self> {
         let generation = decode_count(decoder)?;
         let next_collection = decode_count(decoder)?;
         let next_segment = decode_count(decoder)?;
         let mut manifest = Self { generation, next_collection, next_segment, ..Self::default() };
-        if ![VERSION_1, VERSION_2].contains(&version) {
-            manifest.lineage.0.copy_from_slice(decoder.raw(LINEAGE_BYTES)?);
-            manifest.catalogue_seq = decode_count(decoder)?;
-            manifest.log = LogMark {
-                next_file: decode_count(decoder)?,
-                position: decode_count(decoder)?,
-                time_us: decoder.u64()?,
-            };
-            manifest.keep_log_bytes = decoder.u64()?;
-        }
+        manifest.lineage.0.copy_from_slice(decoder.raw(LINEAGE_BYTES)?);
+        manifest.catalogue_seq = decode_count(decoder)?;
+        manifest.log = LogMark {
+            next_file: decode_count(decoder)?,
+            position: decode_count(decoder)?,
+            time_us: decoder.u64()?,
+        };
+        manifest.keep_log_bytes = decoder.u64()?;
         for _ in 0..decoder.count(8)? {
             let id = decoder.u64()?;
             if id >= next_collection
-                || manifest.collections.insert(id, CollectionEntry::decode_of(decoder, version)?).is_some()
+                || manifest.collections.insert(id, CollectionEntry::decode(decoder)?).is_some()
             {
                 return decoder.error(format!("collection id {id} is used twice or was never given out"));
             }
@@ -198,78 +188,30 @@ impl Manifest {
 impl CollectionEntry {
     pub(crate) fn encode(&self, out: &mut Encoder) {
         out.str(&self.name);
-        out.u32(self.schema.dimension as u32);
-        out.u8(metric_code(self.schema.metric));
-        out.u8(encoding_code(self.schema.encoding));
-        out.u32(self.schema.walk_dimension() as u32);
-        out.u32(self.schema.graph.degree as u32);
-        out.u32(self.schema.graph.ef_construction as u32);
-        out.u8(u8::from(self.schema.strict));
-        out.u32(self.fields.len() as u32);
-        for (name, field_type) in self.fields.iter() {
-            out.str(name);
-            out.u8(field_type.code());
-        }
-        out.u32(self.schema.attributes.len() as u32);
-        for (name, value) in &self.schema.attributes {
-            out.str(name);
-            out.str(value);
-        }
+        encode_schema(&self.schema, &self.fields, out);
         out.u64(self.stored_seq);
         out.u32(self.segments.len() as u32);
         for segment in &self.segments {
             out.u64(segment.id);
             out.u64(segment.tombstones);
+            out.u64(segment.patches);
         }
     }
 
-    /// Reads one of the current version.
     pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Decoded<Self> {
-        Self::decode_of(decoder, VERSION)
-    }
-
-    fn decode_of(decoder: &mut Decoder<'_>, version: u32) -> Decoded<Self> {
         let name = decoder.str()?.to_owned();
-        let dimension = decoder.u32()? as usize;
-        let metric = decode_metric(decoder)?;
-        let encoding = decode_encoding(decoder)?;
-        let walked = if version == VERSION_1 { dimension } else { decoder.u32()? as usize };
-        if dimension > DIMENSION_MAX {
-            return decoder.error(format!("vectors of {dimension} components, the limit is {DIMENSION_MAX}"));
-        }
-        if walked == 0 || walked > dimension {
-            return decoder.error(format!("a walk dimension of {walked} for vectors of {dimension}"));
-        }
-        let walk_dimension = (walked < dimension).then_some(walked);
-        let graph =
-            GraphOptions { degree: decoder.u32()? as usize, ef_construction: decoder.u32()? as usize };
-        let strict = decoder.bool()?;
-        let mut fields = FieldTable::default();
-        for _ in 0..decoder.count(5)? {
-            let field = decoder.str()?;
-            let field_type = decode_field_type(decoder)?;
-            fields.add(field, field_type);
-        }
-        let mut attributes = BTreeMap::new();
-        for _ in 0..decoder.count(8)? {
-            attributes.insert(decoder.str()?.to_owned(), decoder.str()?.to_owned());
-        }
+        let (schema, fields) = decode_schema(decoder)?;
         let stored_seq = decode_count(decoder)?;
-        let count = decoder.count(16)?;
-        let segments = (0..count)
-            .map(|_| Ok(SegmentEntry { id: decoder.u64()?, tombstones: decode_count(decoder)? }))
-            .collect::<Decoded<Vec<_>>>()?;
-        let schema = Schema {
-            dimension,
-            metric,
-            encoding,
-            walk_dimension,
-            graph,
-            fields: fields.to_map(),
-            strict,
-            attributes,
-        };
+        let segments =
+            (0..decoder.count(24)?).map(|_| SegmentEntry::decode(decoder)).collect::<Decoded<_>>()?;
         Ok(Self { name, schema, fields, stored_seq, segments })
+    }
+}
+
+impl SegmentEntry {
+    fn decode(decoder: &mut Decoder<'_>) -> Decoded<Self> {
+        let id = decoder.u64()?;
+        Ok(Self { id, tombstones: decode_count(decoder)?, patches: decode_count(decoder)? })
     }
 }
 

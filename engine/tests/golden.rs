@@ -1,9 +1,8 @@
-//! Databases that earlier builds wrote, and damaged ones: this build opens the former and refuses the latter.
+//! A database as the format of today has it, and a damaged one: this build opens the former and refuses the latter.
 //!
-//! `golden/v1` was written by the first build of format version 1, `golden/v2` by the first of version 2 (codes beside the
-//! rows), `golden/v3` by the first of version 3 (a lineage, and a log with positions, times and the catalogue); the cases below damage copies of them. When a format version changes, its folder stays, and a new one is written by
-//! `RAGSTONE_WRITE_GOLDEN=1 cargo test -p ragstone --test golden` after [`VERSION_FOLDER`] was changed (and its `LOCK` and `MANIFEST.copy`
-//! removed). `golden/v1-corrupt` is `v1` with byte 100 of its first segment changed.
+//! When a format version changes, [`VERSION_FOLDER`] does, and a new folder is written by
+//! `RAGSTONE_WRITE_GOLDEN=1 cargo test -p ragstone --test golden` (its `LOCK` and `MANIFEST.copy` are removed then). Folders of released
+//! versions stay; none was released yet. `golden/v4-corrupt` is `v4` with byte 100 of its first segment changed.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,8 +14,8 @@ use ragstone::{
     Storage,
 };
 
-const VERSION_FOLDER: &str = "v3";
-const VERSIONS: [&str; 3] = ["v1", "v2", "v3"];
+const VERSION_FOLDER: &str = "v4";
+const VERSIONS: [&str; 1] = [VERSION_FOLDER];
 
 fn golden(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder)
@@ -154,7 +153,7 @@ fn assert_damage_is_refused(version: &str) {
 
 #[test]
 fn the_committed_corrupt_database_is_refused() {
-    let directory = copy_of("v1-corrupt");
+    let directory = copy_of("v4-corrupt");
     match open(directory.path()) {
         Err(error @ Error::Corrupt { .. }) => {
             let message = error.to_string();

@@ -255,7 +255,7 @@ impl CollectionCore {
                 let name = tombstone_file(sealed.id, state.generation);
                 tombstones::write(&*store.dir, &name, sealed.id, segment.rows, &segment.dead)?;
             }
-            entries.push(SegmentEntry { id: sealed.id, tombstones: state.generation });
+            entries.push(SegmentEntry { id: sealed.id, tombstones: state.generation, patches: 0 });
             next.insert(sealed.id, state);
         }
         faults::point("commit.tombstones");

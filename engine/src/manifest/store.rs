@@ -44,18 +44,15 @@ impl ManifestStore {
         write(dir, manifest)
     }
 
-    /// Gives a root of an earlier version what it lacks, and brings it up to an option, if that is set.
+    /// Brings the root up to an option, if that is set.
     pub(crate) fn settle(&self, keep_log_bytes: Option<u64>) -> Result<()> {
         let root = self.current();
         let keep_log_bytes = keep_log_bytes.unwrap_or(root.keep_log_bytes);
-        if !root.lineage.is_unset() && keep_log_bytes == root.keep_log_bytes {
+        if keep_log_bytes == root.keep_log_bytes {
             return Ok(());
         }
         self.update(|manifest| {
             manifest.keep_log_bytes = keep_log_bytes;
-            if manifest.lineage.is_unset() {
-                manifest.lineage = Lineage::new();
-            }
             Ok(())
         })
     }

@@ -15,7 +15,8 @@ fn example() -> Manifest {
         .attribute("model", "m")
         .build()
         .unwrap();
-    let segments = vec![SegmentEntry { id: 4, tombstones: 0 }, SegmentEntry { id: 5, tombstones: 2 }];
+    let entry = |id, tombstones, patches| SegmentEntry { id, tombstones, patches };
+    let segments = vec![entry(4, 0, 0), entry(5, 2, 3)];
     let entry = CollectionEntry { name: "a".into(), schema, fields, stored_seq: 7, segments };
     Manifest {
         generation: 3,

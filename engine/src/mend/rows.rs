@@ -185,9 +185,9 @@ impl Repair {
             return Ok(entry);
         }
         if deaths.rows.count == 0 {
-            return Ok(SegmentEntry { id: entry.id, tombstones: 0 });
+            return Ok(SegmentEntry { tombstones: 0, ..entry });
         }
-        let next = SegmentEntry { id: entry.id, tombstones: entry.tombstones + 1 };
+        let next = SegmentEntry { tombstones: entry.tombstones + 1, ..entry };
         if !self.is_dry_run {
             let name = tombstone_file(next.id, next.tombstones);
             tombstones::write(&*self.dir, &name, next.id, segment.rows(), &deaths.rows)?;
@@ -270,7 +270,7 @@ impl Repair {
             };
             self.pools.run(Work::Flush, || seal(&*self.dir, &request))??;
         }
-        Ok(Some(SegmentEntry { id, tombstones: 0 }))
+        Ok(Some(SegmentEntry { id, tombstones: 0, patches: 0 }))
     }
 
     fn note_rewrite(

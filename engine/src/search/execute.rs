@@ -131,7 +131,7 @@ pub(super) fn hits(view: &ViewState, found: Vec<Ranked>, with_payload: bool) -> 
 pub(super) fn walk(segment: &SegmentView, scorer: &dyn Scorer, request: &WalkRequest<'_>) -> Walk {
     match &segment.segment {
         Segment::Growing(segment) => segment.graph.search(scorer, request),
-        Segment::Sealed(segment) => segment.graph.search(scorer, request),
+        Segment::Sealed(segment) => segment.dense.graph.search(scorer, request),
     }
 }
 

@@ -22,9 +22,7 @@ use crate::pace::Pace;
 use crate::verify::Storage;
 
 const MAGIC: &[u8; 8] = b"RAGSSEG\0";
-const VERSION: u32 = 2;
-/// The version before, in which rows had no codes.
-pub(super) const VERSION_1: u32 = 1;
+const VERSION: u32 = 3;
 const BLOCK_BYTES: usize = 64 << 10;
 const FOOTER_BYTES: usize = 40;
 /// Bytes collected before they are written.
@@ -104,7 +102,6 @@ impl BlockWriter {
             block_bytes: BLOCK_BYTES,
             table_crc: crc32fast::hash(&self.table),
             meta_offset: meta_offset as usize,
-            version: VERSION,
         };
         self.buffer.extend_from_slice(&self.table);
         self.buffer.extend_from_slice(&blocks.footer());
@@ -116,7 +113,6 @@ impl BlockWriter {
 /// A segment file whose footer, table, first block and meta section are sound.
 pub(crate) struct Opened {
     pub(crate) blob: Blob,
-    pub(crate) version: u32,
     /// Where the meta section lies.
     pub(crate) meta: Range<usize>,
     pub(crate) blocks: Blocks,
@@ -132,7 +128,6 @@ pub(crate) struct Blocks {
     block_bytes: usize,
     table_crc: u32,
     meta_offset: usize,
-    version: u32,
 }
 
 /// Opens a segment file.
@@ -152,7 +147,7 @@ pub(crate) fn open(dir: &dyn Dir, name: &str, storage: Storage) -> Result<Opened
     };
     let (blocks, meta) =
         open().map_err(|(offset, reason): Fault| corrupt(dir, name, offset as u64, reason))?;
-    Ok(Opened { version: blocks.version, meta, blocks, blob })
+    Ok(Opened { meta, blocks, blob })
 }
 
 impl Blocks {
@@ -162,7 +157,7 @@ impl Blocks {
         footer.u64(self.meta_offset as u64);
         footer.u32(self.block_bytes as u32);
         footer.u32(self.table_crc);
-        footer.u32(self.version);
+        footer.u32(VERSION);
         footer.raw(MAGIC);
         let mut footer = footer.into_bytes();
         let crc = crc32fast::hash(&footer);
@@ -182,9 +177,8 @@ impl Blocks {
             return fault(start, "the segment's footer is damaged or missing");
         }
         let version = u32_at(&footer[24..28], 0);
-        if ![VERSION_1, VERSION].contains(&version) {
-            let reason =
-                format!("segment format version {version}, this program reads {VERSION_1} and {VERSION}");
+        if version != VERSION {
+            let reason = format!("segment format version {version}, this program reads {VERSION}");
             return Err((start + 24, reason));
         }
         let field = |index| usize::try_from(u64_at(footer, index)).unwrap_or(usize::MAX);
@@ -196,7 +190,7 @@ impl Blocks {
             return fault(start, "the lengths in the segment's footer do not fit the file");
         }
         let table_crc = u32_at(&footer[20..24], 0);
-        Ok(Self { body_bytes, block_bytes, table_crc, meta_offset, version })
+        Ok(Self { body_bytes, block_bytes, table_crc, meta_offset })
     }
 
     /// Bytes of the footer.
@@ -224,10 +218,6 @@ impl Blocks {
     /// What the checksum of a block must be.
     pub(super) fn crc(&self, file: &[u8], block: usize) -> u32 {
         u32_at(self.table(file), block)
-    }
-
-    pub(super) fn version(&self) -> u32 {
-        self.version
     }
 
     /// Where the meta section lies.

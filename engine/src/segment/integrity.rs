@@ -14,14 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::SealedSegment;
 use super::blocks::Fault;
-use crate::codec::{u32_at, u64_at};
 use crate::error::Result;
-use crate::graph::GraphError;
-use crate::pace::{Halt, Pace, Steps, at_once};
+use crate::pace::{Halt, Pace, at_once};
 use crate::verify::Damage;
-
-/// Rows between two looks at the pace, where ids are checked: a few hundred kilobytes.
-const ROWS_PER_STEP: usize = 1 << 14;
 
 /// What is known of a segment's bytes.
 #[derive(Debug)]
@@ -116,82 +111,16 @@ impl SealedSegment {
     }
 
     fn check_ids(&self) -> Result<(), Fault> {
-        for range in [&self.order, &self.id_ends, &self.ids] {
+        for range in [&self.ids.order, &self.ids.ends, &self.ids.ids] {
             self.blocks.check(self.bytes(), range.clone())?;
         }
-        at_once(|pace| self.check_id_structure(pace))
+        at_once(|pace| self.ids.check_structure(pace))
     }
 
     /// Checks what checksums do not: that the parts agree.
     fn check_structure(&self, pace: &mut Pace<'_>) -> Result<(), Halt<Fault>> {
-        let graph_fault = |error: GraphError| (self.graph_range.start + error.offset(), error.to_string());
-        self.graph.verify(pace).map_err(|halt| halt.map(graph_fault))?;
-        // The counts of a column are a few bits for each row.
-        let mut columns = Steps::new(pace, 1);
-        for column in self.columns.values() {
-            columns.one()?;
-            if !column.has_right_counts(self.bytes()) {
-                return Err(Halt::Found((column.start(), "the counts of a column do not match".into())));
-            }
-        }
-        self.check_id_structure(pace)
-    }
-
-    fn check_id_structure(&self, pace: &mut Pace<'_>) -> Result<(), Halt<Fault>> {
-        let rows = self.rows() as usize;
-        let mut steps = Steps::new(pace, ROWS_PER_STEP);
-        let no_slot = |at| (self.order.start + at, "no row's slot".to_owned());
-        check_order(&self.bytes()[self.order.clone()], rows, &mut steps).map_err(|halt| halt.map(no_slot))?;
-        let no_id = |at| (self.id_ends.start + at, "an id does not fit among the ids".to_owned());
-        check_ends(&self.bytes()[self.id_ends.clone()], (rows, self.ids.len()), &mut steps)
-            .map_err(|halt| halt.map(no_id))
-    }
-}
-
-/// Checks that every slot is a row's; the error is where one is not.
-fn check_order(order: &[u8], rows: usize, steps: &mut Steps<'_, '_>) -> Result<(), Halt<usize>> {
-    for at in 0..rows {
-        steps.one()?;
-        if u32_at(order, at) as usize >= rows {
-            return Err(Halt::Found(at * 4));
-        }
-    }
-    Ok(())
-}
-
-/// Checks that no end comes before the one before it, and the last is that of all; the error is where that is not so.
-fn check_ends(
-    ends: &[u8],
-    (rows, length): (usize, usize),
-    steps: &mut Steps<'_, '_>,
-) -> Result<(), Halt<usize>> {
-    let mut start = 0;
-    for at in 0..rows {
-        steps.one()?;
-        let end = u64_at(ends, at);
-        if end < start || end > length as u64 {
-            return Err(Halt::Found(at * 8));
-        }
-        start = end;
-    }
-    if start == length as u64 { Ok(()) } else { Err(Halt::Found(rows.saturating_sub(1) * 8)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sections_that_lead_out_of_the_segment_are_refused() {
-        let order = |slots: [u32; 3]| {
-            at_once(|pace| check_order(&slots.map(u32::to_le_bytes).concat(), 3, &mut Steps::new(pace, 1)))
-        };
-        assert_eq!((order([2, 0, 1]), order([2, 3, 1]), order([0, 1, u32::MAX])), (Ok(()), Err(4), Err(8)));
-        let ends = |ends: [u64; 3]| {
-            let bytes = ends.map(u64::to_le_bytes).concat();
-            at_once(|pace| check_ends(&bytes, (3, 9), &mut Steps::new(pace, 1)))
-        };
-        assert_eq!((ends([3, 3, 9]), ends([4, 3, 9]), ends([3, 10, 9])), (Ok(()), Err(8), Err(8)));
-        assert_eq!((ends([3, 3, 8]), ends([u64::MAX, 3, 9])), (Err(16), Err(0)));
+        self.dense.check_structure(pace)?;
+        self.columns.check_structure(self.bytes(), pace)?;
+        self.ids.check_structure(pace)
     }
 }

@@ -1,22 +1,34 @@
-//! The meta section of a segment file: what the segment is and where its parts lie.
+//! The meta section of a segment file: a directory of the parts that the segment consists of.
 //!
 //! ```text
-//! meta    = segment u64 | rows u32 | vectors u32 | dimension u32 | metric u8 | encoding u8
-//!         | walk-dimension u32 | section * 11 | count u32 (field u16 | type u8 | count u32 | section)*
-//! section = offset u64 | length u64        of vectors; of codes, their factors and parameters; of
-//!                                          sketches, their factors and parameters; of graph, order, id-ends, ids;
-//!                                          of a column
+//! meta    = segment u64 | rows u32 | count u16 | part*
+//! part    = kind u8 | number u16 | info (length u32, bytes) | count u16 | section*
+//! section = offset u64 | length u64
+//! kind    = 1 ids | 2 dense vector | 3 column
 //! ```
-//! Version 1 had neither the walk dimension nor the six sections of codes and sketches. Version 2 had no sketches for a while,
-//! before anything was released; such files are not read.
+//! `number` is that of the vector or of the field that the part is about, 0 for other kinds. What the bytes of `info` and
+//! the sections mean is the business of each kind, one file each in `parts/`. Parts are in the order of kind and number,
+//! and no two are alike. A section that was not written has offset and length 0.
 
-use std::collections::BTreeMap;
-
-use super::blocks::VERSION_1;
 use crate::codec::{Decoded, Decoder, Encoder};
-use crate::payload::{ColumnEntry, FieldId};
-use crate::schema::{EncodingKind, Metric, Schema};
-use crate::schema_codes::{decode_encoding, decode_field_type, decode_metric, encoding_code, metric_code};
+
+/// What a part is about. A code is given once and never again for anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum PartKind {
+    /// The ids of all rows.
+    Ids = 1,
+    /// A dense vector: rows, codes, sketches, graph.
+    Dense = 2,
+    /// A field's values.
+    Column = 3,
+}
+
+impl PartKind {
+    fn from_code(code: u8) -> Option<Self> {
+        [Self::Ids, Self::Dense, Self::Column].into_iter().find(|kind| *kind as u8 == code)
+    }
+}
 
 /// Where a section lies in its file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,12 +37,33 @@ pub(super) struct Section {
     pub(super) length_bytes: u64,
 }
 
-/// Where the codes or the sketches of the rows lie.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct CodeSections {
-    pub(super) codes: Section,
-    pub(super) factors: Section,
-    pub(super) parameters: Section,
+/// A part of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) kind: PartKind,
+    /// Of the vector or the field.
+    pub(super) number: u16,
+    /// What its kind says of it.
+    pub(super) info: Vec<u8>,
+    pub(super) sections: Vec<Section>,
+}
+
+impl Part {
+    /// Its sections, if it has as many as its kind is to have.
+    pub(super) fn sections<const N: usize>(&self) -> Result<[Section; N], String> {
+        let found = self.sections.len();
+        self.sections.clone().try_into().map_err(|_| {
+            format!("part {:?} {} has {found} sections, {N} are expected", self.kind, self.number)
+        })
+    }
+
+    /// Reads its info, all of it.
+    pub(super) fn info<T>(&self, read: impl FnOnce(&mut Decoder<'_>) -> Decoded<T>) -> Result<T, String> {
+        let mut decoder = Decoder::new(&self.info);
+        read(&mut decoder)
+            .and_then(|info| decoder.finish().map(|()| info))
+            .map_err(|error| format!("part {:?} {}: {}", self.kind, self.number, error.reason))
+    }
 }
 
 /// The meta section.
@@ -38,139 +71,124 @@ pub(super) struct CodeSections {
 pub(super) struct Meta {
     pub(super) segment: u64,
     pub(super) rows: u32,
-    pub(super) vectors: u32,
-    pub(super) dimension: u32,
-    pub(super) metric: Metric,
-    pub(super) encoding: EncodingKind,
-    pub(super) walk_dimension: u32,
-    pub(super) vector_rows: Section,
-    pub(super) codes: CodeSections,
-    pub(super) sketches: CodeSections,
-    pub(super) graph: Section,
-    pub(super) order: Section,
-    pub(super) id_ends: Section,
-    pub(super) ids: Section,
-    pub(super) columns: BTreeMap<FieldId, ColumnEntry>,
+    /// By kind and number.
+    pub(super) parts: Vec<Part>,
 }
 
 impl Meta {
+    /// Of these parts, in whatever order.
+    pub(super) fn new(segment: u64, rows: u32, mut parts: Vec<Part>) -> Self {
+        parts.sort_by_key(|part| (part.kind, part.number));
+        Self { segment, rows, parts }
+    }
+
+    /// The part of a kind and number.
+    pub(super) fn part(&self, kind: PartKind, number: u16) -> Option<&Part> {
+        self.of_kind(kind).find(|part| part.number == number)
+    }
+
+    /// The parts of a kind, by number.
+    pub(super) fn of_kind(&self, kind: PartKind) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(move |part| part.kind == kind)
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Encoder::new();
         out.u64(self.segment);
         out.u32(self.rows);
-        out.u32(self.vectors);
-        out.u32(self.dimension);
-        out.u8(metric_code(self.metric));
-        out.u8(encoding_code(self.encoding));
-        out.u32(self.walk_dimension);
-        let coded = [self.codes, self.sketches]
-            .into_iter()
-            .flat_map(|CodeSections { codes, factors, parameters }| [codes, factors, parameters]);
-        let others = [self.graph, self.order, self.id_ends, self.ids];
-        for section in std::iter::once(self.vector_rows).chain(coded).chain(others) {
-            out.u64(section.offset);
-            out.u64(section.length_bytes);
-        }
-        out.u32(self.columns.len() as u32);
-        for (field, column) in &self.columns {
-            out.u16(*field);
-            out.u8(column.field_type.code());
-            out.u32(column.count);
-            out.u64(column.offset);
-            out.u64(column.length_bytes);
+        out.u16(self.parts.len() as u16);
+        for part in &self.parts {
+            out.u8(part.kind as u8);
+            out.u16(part.number);
+            out.u32(part.info.len() as u32);
+            out.raw(&part.info);
+            out.u16(part.sections.len() as u16);
+            for section in &part.sections {
+                out.u64(section.offset);
+                out.u64(section.length_bytes);
+            }
         }
         out.into_bytes()
     }
 
-    pub(super) fn decode(bytes: &[u8], version: u32) -> Decoded<Self> {
-        let mut decoder = Decoder::new(bytes);
-        let input = &mut decoder;
-        let segment = input.u64()?;
-        let (rows, vectors, dimension) = (input.u32()?, input.u32()?, input.u32()?);
-        let (metric, encoding) = (decode_metric(input)?, decode_encoding(input)?);
-        let walk_dimension = if version == VERSION_1 { dimension } else { input.u32()? };
-        let mut section =
-            || -> Decoded<Section> { Ok(Section { offset: input.u64()?, length_bytes: input.u64()? }) };
-        let vector_rows = section()?;
-        let mut coded = || match version {
-            VERSION_1 => Ok(CodeSections::default()),
-            _ => Ok(CodeSections { codes: section()?, factors: section()?, parameters: section()? }),
-        };
-        let (codes, sketches) = (coded()?, coded()?);
-        let graph = section()?;
-        let (order, id_ends, ids) = (section()?, section()?, section()?);
-        let mut columns = BTreeMap::new();
-        for _ in 0..input.count(23)? {
-            let field = input.u16()?;
-            let field_type = decode_field_type(input)?;
-            let count = input.u32()?;
-            let (offset, length_bytes) = (input.u64()?, input.u64()?);
-            columns.insert(field, ColumnEntry { field_type, offset, length_bytes, count });
+    pub(super) fn decode(bytes: &[u8]) -> Decoded<Self> {
+        let mut input = Decoder::new(bytes);
+        let (segment, rows, count) = (input.u64()?, input.u32()?, input.u16()?);
+        let mut parts: Vec<Part> = Vec::new();
+        for _ in 0..count {
+            let part = decode_part(&mut input)?;
+            let key = |part: &Part| (part.kind, part.number);
+            if parts.last().is_some_and(|last| key(last) >= key(&part)) {
+                return input.error(format!("part {:?} {} is out of order", part.kind, part.number));
+            }
+            parts.push(part);
         }
-        decoder.finish()?;
-        Ok(Self {
-            segment,
-            rows,
-            vectors,
-            dimension,
-            metric,
-            encoding,
-            walk_dimension,
-            vector_rows,
-            codes,
-            sketches,
-            graph,
-            order,
-            id_ends,
-            ids,
-            columns,
-        })
+        input.finish()?;
+        Ok(Self { segment, rows, parts })
     }
+}
 
-    /// Whether it is the meta section of this segment, of a collection with this schema.
-    pub(super) fn belongs_to(&self, segment: u64, schema: &Schema) -> bool {
-        self.segment == segment
-            && self.dimension as usize == schema.dimension
-            && self.metric == schema.metric
-            && self.encoding == schema.encoding
-            && self.walk_dimension as usize == schema.walk_dimension()
-            && self.vectors <= self.rows
-    }
+fn decode_part(input: &mut Decoder<'_>) -> Decoded<Part> {
+    let code = input.u8()?;
+    let Some(kind) = PartKind::from_code(code) else {
+        return input.error(format!("unknown kind of part {code}"));
+    };
+    let number = input.u16()?;
+    let length = input.u32()? as usize;
+    let info = input.raw(length)?.to_vec();
+    let count = input.u16()?;
+    let section =
+        |_| -> Decoded<Section> { Ok(Section { offset: input.u64()?, length_bytes: input.u64()? }) };
+    let sections = (0..count).map(section).collect::<Decoded<_>>()?;
+    Ok(Part { kind, number, info, sections })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The description of the format said eight when there were eleven.
+    fn part(kind: PartKind, number: u16) -> Part {
+        let sections = vec![Section { offset: 64, length_bytes: u64::from(number) }; usize::from(number)];
+        Part { kind, number, info: vec![7; usize::from(number)], sections }
+    }
+
     #[test]
-    fn the_description_of_the_format_has_as_many_sections() {
-        let none = CodeSections::default();
-        let meta = Meta {
-            segment: 1,
-            rows: 0,
-            vectors: 0,
-            dimension: 2,
-            metric: Metric::L2,
-            encoding: EncodingKind::Int4,
-            walk_dimension: 2,
-            vector_rows: Section::default(),
-            codes: none,
-            sketches: none,
-            graph: Section::default(),
-            order: Section::default(),
-            id_ends: Section::default(),
-            ids: Section::default(),
-            columns: BTreeMap::new(),
-        };
+    fn a_directory_comes_back_and_no_prefix_of_it_is_one() {
+        let parts = [part(PartKind::Column, 2), part(PartKind::Ids, 0), part(PartKind::Dense, 1)];
+        let meta = Meta::new(3, 4, parts.into());
         let bytes = meta.encode();
-        assert_eq!(Meta::decode(&bytes, super::super::blocks::VERSION_1 + 1).unwrap(), meta);
-        // Numbers and codes before the sections, the count of columns behind them.
-        let sections = (bytes.len() - (8 + 3 * 4 + 2 + 4) - 4) / size_of::<[u64; 2]>();
-        let line = format!("| section * {sections} | count u32 (field u16 | type u8 | count u32 | section)*");
+        assert_eq!(Meta::decode(&bytes).unwrap(), meta);
+        assert!((0..bytes.len()).all(|length| Meta::decode(&bytes[..length]).is_err()));
+        assert_eq!(meta.part(PartKind::Dense, 1).unwrap().sections::<1>().unwrap()[0].offset, 64);
+        assert!(meta.part(PartKind::Dense, 1).unwrap().sections::<2>().is_err());
+        assert!(meta.part(PartKind::Dense, 0).is_none());
+    }
+
+    #[test]
+    fn parts_that_are_twice_there_or_out_of_order_are_refused() {
+        let one = part(PartKind::Dense, 1);
+        for parts in [vec![one.clone(), one.clone()], vec![part(PartKind::Column, 0), one]] {
+            let meta = Meta { segment: 1, rows: 0, parts };
+            assert!(Meta::decode(&meta.encode()).unwrap_err().reason.contains("out of order"));
+        }
+    }
+
+    /// The description of the format said eight sections when there were eleven.
+    #[test]
+    fn the_description_of_the_format_has_the_same_grammar() {
         let format = include_str!("../../FORMAT.md");
-        assert!(format.contains(&line), "FORMAT.md lacks `{line}`");
-        let parts = ["codes", "factors", "parameters", "sketches", "sketch-factors", "sketch-parameters"];
-        assert!(parts.iter().all(|part| format.lines().any(|line| line.starts_with(part))));
+        let grammar = |source: &'static str| {
+            let lines = source.lines().skip_while(|line| *line != "//! ```text").skip(1);
+            lines.take_while(|line| *line != "//! ```").map(|line| line.trim_start_matches("//! "))
+        };
+        let sources = [
+            include_str!("meta.rs"),
+            include_str!("parts/ids.rs"),
+            include_str!("parts/dense.rs"),
+            include_str!("parts/columns.rs"),
+        ];
+        for line in sources.into_iter().flat_map(grammar) {
+            assert!(format.lines().any(|found| found == line), "FORMAT.md lacks `{line}`");
+        }
     }
 }

@@ -17,6 +17,7 @@ mod ids;
 mod integrity;
 pub(crate) mod merge_policy;
 mod meta;
+mod parts;
 mod salvage;
 mod sealed;
 pub(crate) mod tombstones;

@@ -12,14 +12,16 @@ use fixedbitset::FixedBitSet;
 
 use super::GrowingRow;
 use super::blocks::{Blocks, Fault};
-use super::meta::Meta;
-use super::sealed::{id_of_key, key_of_id};
+use super::meta::{Meta, PartKind, Section};
+use super::parts::columns::entry_of;
+use super::parts::dense::DenseInfo;
+use super::parts::ids::{id_of_key, key_of_id};
 use crate::codec::{u32_at, u64_at};
 use crate::dir::Dir;
 use crate::error::Result;
 use crate::limits::ID_BYTES_MAX;
 use crate::mend::bits::{Flip, flipped};
-use crate::payload::{Column, ColumnEntry, FieldType};
+use crate::payload::{Column, ColumnEntry, FieldId, FieldType};
 use crate::point::PointId;
 use crate::schema::Schema;
 
@@ -32,7 +34,33 @@ pub(crate) struct Salvage {
     /// Blocks that cannot be vouched for.
     unsound: FixedBitSet,
     blocks: Blocks,
-    meta: Meta,
+    parts: Parts,
+}
+
+/// The parts that rows are made of.
+struct Parts {
+    rows: u32,
+    dense: (DenseInfo, Section),
+    id_ends: Section,
+    ids: Section,
+    columns: Vec<(FieldId, ColumnEntry)>,
+}
+
+impl Parts {
+    /// Those of a segment of a collection; `None` if its directory is not one of that.
+    fn of(meta: &Meta, schema: &Schema) -> Option<Self> {
+        let dense = meta.part(PartKind::Dense, 0)?;
+        let info = DenseInfo::read(dense, meta.rows, schema).ok()?;
+        let [_, id_ends, ids] = meta.part(PartKind::Ids, 0)?.sections().ok()?;
+        let columns = meta.of_kind(PartKind::Column).map(|part| Some((part.number, entry_of(part).ok()?)));
+        Some(Self {
+            rows: meta.rows,
+            dense: (info, *dense.sections.first()?),
+            id_ends,
+            ids,
+            columns: columns.collect::<Option<_>>()?,
+        })
+    }
 }
 
 /// A row with its vector, or what is left of one.
@@ -78,9 +106,9 @@ impl Salvage {
         }
         let meta_range = blocks.meta();
         let is_sound = |range: &Range<usize>| blocks.of(range).all(|block| !unsound.contains(block));
-        let meta =
-            is_sound(&meta_range).then(|| Meta::decode(&bytes[meta_range], blocks.version()).ok())??;
-        meta.belongs_to(id, schema).then_some(Self { bytes, turned, unsound, blocks, meta })
+        let meta = is_sound(&meta_range).then(|| Meta::decode(&bytes[meta_range]).ok())??;
+        let parts = Parts::of(&meta, schema).filter(|_| meta.segment == id)?;
+        Some(Self { bytes, turned, unsound, blocks, parts })
     }
 
     /// Whether every byte can be vouched for now.
@@ -89,11 +117,11 @@ impl Salvage {
     }
 
     pub(crate) fn rows(&self) -> u32 {
-        self.meta.rows
+        self.parts.rows
     }
 
     pub(crate) fn vectors(&self) -> u32 {
-        self.meta.vectors
+        self.parts.dense.0.vectors
     }
 
     /// The bytes at a place, if they can be vouched for.
@@ -107,14 +135,14 @@ impl Salvage {
     pub(crate) fn row(&self, slot: u32) -> Saved {
         let id = self.id(slot);
         let whole = || {
-            let vector = match slot < self.meta.vectors {
+            let vector = match slot < self.parts.dense.0.vectors {
                 true => Some(self.vector(slot)?),
                 false => None,
             };
             let mut values = Vec::new();
-            for (field, entry) in &self.meta.columns {
+            for (field, entry) in &self.parts.columns {
                 if self.has_value(entry, slot)? {
-                    let column = Column::open(entry, self.meta.rows as usize)?;
+                    let column = Column::open(entry, self.parts.rows as usize)?;
                     values.push((*field, column.get(&self.bytes, slot as usize)?.to_value()));
                 }
             }
@@ -126,25 +154,26 @@ impl Salvage {
     /// The id of a row, if that can be vouched for.
     pub(crate) fn id(&self, slot: u32) -> Option<PointId> {
         let end_of =
-            |slot: usize| Some(u64_at(self.sound(self.meta.id_ends.offset as usize + slot * 8, 8)?, 0));
+            |slot: usize| Some(u64_at(self.sound(self.parts.id_ends.offset as usize + slot * 8, 8)?, 0));
         let start = if slot == 0 { 0 } else { end_of(slot as usize - 1)? };
         let length = end_of(slot as usize)?.checked_sub(start)? as usize;
-        let is_inside = start.checked_add(length as u64)? <= self.meta.ids.length_bytes;
-        let key = self.sound((self.meta.ids.offset + start) as usize, length)?;
+        let is_inside = start.checked_add(length as u64)? <= self.parts.ids.length_bytes;
+        let key = self.sound((self.parts.ids.offset + start) as usize, length)?;
         let id = id_of_key(key);
         (is_inside && length <= 1 + ID_BYTES_MAX && key_of_id(&id) == key).then_some(id)
     }
 
     fn vector(&self, slot: u32) -> Option<Vec<f32>> {
-        let length = self.meta.dimension as usize * 4;
-        let bytes = self.sound(self.meta.vector_rows.offset as usize + slot as usize * length, length)?;
+        let (info, section) = &self.parts.dense;
+        let length = info.dimension as usize * 4;
+        let bytes = self.sound(section.offset as usize + slot as usize * length, length)?;
         let float = |at: &[u8]| f32::from_bits(u32_at(at, 0));
         Some(bytes.chunks_exact(4).map(float).collect())
     }
 
     /// Whether a row has a field; `None` if that, or where its value is, or the value, cannot be vouched for.
     fn has_value(&self, entry: &ColumnEntry, slot: u32) -> Option<bool> {
-        let (start, words) = (entry.offset as usize, (self.meta.rows as usize).div_ceil(64));
+        let (start, words) = (entry.offset as usize, (self.parts.rows as usize).div_ceil(64));
         let (word, bit) = (slot as usize / 64, slot % 64);
         let present = u64_at(self.sound(start + word * 8, 8)?, 0);
         if present >> bit & 1 == 0 {

@@ -117,7 +117,7 @@ impl SegmentView {
     pub(crate) fn picked_vectors(&self) -> &dyn Rows {
         match &self.segment {
             Segment::Growing(segment) => &segment.vectors,
-            Segment::Sealed(segment) => &segment.picked_rows,
+            Segment::Sealed(segment) => &segment.dense.picked_rows,
         }
     }
 
@@ -125,7 +125,7 @@ impl SegmentView {
     pub(crate) fn vectors(&self) -> &dyn Rows {
         match &self.segment {
             Segment::Growing(segment) => &segment.vectors,
-            Segment::Sealed(segment) => &segment.vector_rows,
+            Segment::Sealed(segment) => &segment.dense.rows,
         }
     }
 

@@ -40,7 +40,7 @@ use std::sync::Arc;
 use ragstone_kernels::norm;
 
 pub(crate) use codes::{Codec, CodesRef, GrowingCodes, Sample, SealedCodes};
-pub(crate) use rows::{GrowingRows, Rows, RowsError, SealedRows, SharedBytes};
+pub(crate) use rows::{GrowingRows, Rows, SealedRows, SharedBytes};
 pub(crate) use sketch::{SealedSketches, Sieve, Sketcher};
 
 use crate::schema::{EncodingKind, Metric, Schema};

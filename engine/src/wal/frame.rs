@@ -9,8 +9,7 @@
 //! A header's crc is over the bytes before it; a record's crc is over its header before the crc, then its body. A
 //! frame's number counts frames in its file from 0, its length is the bytes of its records. Its position is that of its
 //! first record among all records of the database, from 1; its time, in microseconds since 1970 (UTC), is when it was
-//! written, and never before that of the frame before it. Frames of version 1 have neither (their header has 20 bytes);
-//! their records have position 0.
+//! written, and never before that of the frame before it.
 //!
 //! **Torn or damaged?** A frame is written only after the frame before it was synced. So a frame that fails its
 //! checks was torn by a crash (and never acknowledged) only if nothing whole follows: it is in the last file, and no
@@ -26,13 +25,10 @@ use crate::mend::bits;
 
 /// Version of the log format.
 pub(super) const VERSION: u32 = 2;
-/// The version before, in which frames had no position and no time.
-const VERSION_1: u32 = 1;
 const FILE_MAGIC: &[u8; 8] = b"RAGSLOG\0";
 const FRAME_MAGIC: &[u8; 4] = b"RFRM";
 pub(super) const FILE_HEADER_BYTES: usize = 24;
 pub(super) const FRAME_HEADER_BYTES: usize = 36;
-const FRAME_HEADER_BYTES_1: usize = 20;
 pub(super) const RECORD_HEADER_BYTES: usize = 24;
 /// A record whose length is damaged is looked for up to this length: each bit of it is tried.
 const OTHER_LENGTHS_BYTES_MAX: usize = 1 << 20;
@@ -54,13 +50,9 @@ pub(super) struct FrameHeader {
 
 /// The header of a file.
 pub(super) fn file_header(number: u64) -> Vec<u8> {
-    file_header_of(VERSION, number)
-}
-
-fn file_header_of(version: u32, number: u64) -> Vec<u8> {
     let mut header = Encoder::new();
     header.raw(FILE_MAGIC);
-    header.u32(version);
+    header.u32(VERSION);
     header.u64(number);
     with_crc(header)
 }
@@ -80,7 +72,7 @@ impl FrameHeader {
 /// The header of the first frame, from the first bytes of a file of this version; `None` if they are not sound.
 pub(super) fn first_frame(start: &[u8], number: u64) -> Option<FrameHeader> {
     let rest = start.strip_prefix(&file_header(number)[..])?;
-    Frames { version: VERSION }.header_at(rest, 0).filter(|header| header.number == 0)
+    header_at(rest, 0).filter(|header| header.number == 0)
 }
 
 fn with_crc(header: Encoder) -> Vec<u8> {
@@ -123,21 +115,23 @@ pub(super) fn read_file<E>(
     number: u64,
     mut visit: impl FnMut(Place, Record<'_>) -> Result<(), E>,
 ) -> Result<Option<Fault>, E> {
-    let Some(frames) = Frames::of(bytes, number) else { return Ok(Some(header_fault(bytes))) };
+    if !has_header(bytes, number) {
+        return Ok(Some(header_fault(bytes)));
+    }
     let (mut offset, mut frame, mut position) = (FILE_HEADER_BYTES, 0, None);
     while offset < bytes.len() {
-        let (header, records) = match frames.sound_frame(bytes, offset, (frame, position)) {
+        let (header, records) = match sound_frame(bytes, offset, (frame, position)) {
             Ok(found) => found,
             Err(reason) => {
-                let torn = !frames.frame_follows(bytes, offset, frame)
-                    && !frames.is_one_bit_off(bytes, offset, (frame, position));
+                let torn =
+                    !frame_follows(bytes, offset, frame) && !is_one_bit_off(bytes, offset, (frame, position));
                 return Ok(Some(Fault { offset, reason, torn }));
             }
         };
-        let start = offset + frames.header_bytes();
+        let start = offset + FRAME_HEADER_BYTES;
         let count = records.len() as u64;
         for (index, (at, record)) in records.into_iter().enumerate() {
-            let position = if header.position == 0 { 0 } else { header.position + index as u64 };
+            let position = header.position + index as u64;
             visit(Place { offset: start + at, position, time_us: header.time_us }, record)?;
         }
         offset = start + header.length_bytes as usize;
@@ -154,19 +148,16 @@ pub(super) fn header_fault(bytes: &[u8]) -> Fault {
         && bytes[FILE_HEADER_BYTES - 4..FILE_HEADER_BYTES]
             == crc32fast::hash(&bytes[..FILE_HEADER_BYTES - 4]).to_le_bytes();
     match version {
-        Some(version) if sound && ![VERSION, VERSION_1].contains(&version) => Fault {
+        Some(version) if sound && version != VERSION => Fault {
             offset: 8,
-            reason: format!("log format version {version}, this program reads {VERSION_1} and {VERSION}"),
+            reason: format!("log format version {version}, this program reads {VERSION}"),
             torn: false,
         },
         _ => Fault {
             offset: 0,
             reason: "the header of the log file is damaged".into(),
             // The first frame is written after the header was synced.
-            torn: ![VERSION, VERSION_1]
-                .iter()
-                .any(|version| Frames { version: *version }.frame_follows(bytes, 0, 0))
-                && bytes.len() <= FILE_HEADER_BYTES,
+            torn: !frame_follows(bytes, 0, 0) && bytes.len() <= FILE_HEADER_BYTES,
         },
     }
 }
@@ -174,126 +165,95 @@ pub(super) fn header_fault(bytes: &[u8]) -> Fault {
 /// Records of a frame, each with its offset in the frame.
 type Records<'a> = Vec<(usize, Record<'a>)>;
 
-/// How the frames of a file are read: by its version.
-#[derive(Clone, Copy)]
-pub(super) struct Frames {
-    version: u32,
+/// Whether a file starts as one with this number does.
+pub(super) fn has_header(bytes: &[u8], number: u64) -> bool {
+    bytes.starts_with(&file_header(number))
 }
 
-impl Frames {
-    /// Those of a file with this number and a sound header.
-    pub(super) fn of(bytes: &[u8], number: u64) -> Option<Self> {
-        let start = bytes.get(..FILE_HEADER_BYTES).unwrap_or_default();
-        let known =
-            [VERSION, VERSION_1].into_iter().find(|version| start == file_header_of(*version, number));
-        known.map(|version| Self { version })
+/// The frame header that stands at an offset, if its checksum is right.
+pub(super) fn header_at(bytes: &[u8], offset: usize) -> Option<FrameHeader> {
+    let header = bytes.get(offset..)?.get(..FRAME_HEADER_BYTES)?;
+    let (content, crc) = header.split_at(FRAME_HEADER_BYTES - 4);
+    if !content.starts_with(FRAME_MAGIC) || crc32fast::hash(content).to_le_bytes() != crc {
+        return None;
     }
-
-    /// Those of a file whose header may be damaged.
-    pub(super) fn of_damaged(bytes: &[u8], number: u64) -> Self {
-        let is_old = bytes.get(8..12) == Some(&VERSION_1.to_le_bytes());
-        Self::of(bytes, number).unwrap_or(Self { version: if is_old { VERSION_1 } else { VERSION } })
-    }
-
-    pub(super) fn header_bytes(self) -> usize {
-        if self.version == VERSION_1 { FRAME_HEADER_BYTES_1 } else { FRAME_HEADER_BYTES }
-    }
-
-    /// The frame header that stands at an offset, if its checksum is right.
-    pub(super) fn header_at(self, bytes: &[u8], offset: usize) -> Option<FrameHeader> {
-        let header = bytes.get(offset..)?.get(..self.header_bytes())?;
-        let (content, crc) = header.split_at(self.header_bytes() - 4);
-        if !content.starts_with(FRAME_MAGIC) || crc32fast::hash(content).to_le_bytes() != crc {
-            return None;
-        }
-        let mut decoder = Decoder::new(&content[FRAME_MAGIC.len()..]);
-        let number = decoder.u64().ok()?;
-        let (position, time_us) = match self.version {
-            VERSION_1 => (0, 0),
-            _ => (decoder.u64().ok()?, decoder.u64().ok()?),
-        };
-        Some(FrameHeader { number, position, time_us, length_bytes: decoder.u32().ok()? })
-    }
-
-    /// The frame header at an offset, if it is as it was written, has this number and, where it is known, this position.
-    pub(super) fn sound_header(
-        self,
-        bytes: &[u8],
-        offset: usize,
-        (number, position): (u64, Option<u64>),
-    ) -> Result<FrameHeader, String> {
-        let header = match self.header_at(bytes, offset) {
-            None => return Err("the header of a log frame is damaged".into()),
-            Some(found) if found.number != number => {
-                return Err(format!("log frame {} where {number} belongs", found.number));
-            }
-            Some(found) => found,
-        };
-        if self.version != VERSION_1 {
-            let expected = position.unwrap_or(header.position);
-            if header.position != expected || !(1..=POSITION_MAX).contains(&header.position) {
-                return Err(format!("log position {} where {expected} belongs", header.position));
-            }
-        }
-        Ok(header)
-    }
-
-    /// The frame at an offset, if all of it is as it was written and follows on what is before it.
-    fn sound_frame<'a>(
-        self,
-        bytes: &'a [u8],
-        offset: usize,
-        expected: (u64, Option<u64>),
-    ) -> Result<(FrameHeader, Records<'a>), String> {
-        let header = self.sound_header(bytes, offset, expected)?;
-        let start = offset + self.header_bytes();
-        let length = header.length_bytes as usize;
-        let Some(content) = bytes.get(start..start + length) else {
-            return Err(format!("a log frame of {length} bytes ends after {}", bytes.len() - start));
-        };
-        let (mut records, mut at) = (Vec::new(), 0);
-        while at < content.len() {
-            let record = read_record(&content[at..])?;
-            let next = at + RECORD_HEADER_BYTES + record.body.len();
-            records.push((at, record));
-            at = next;
-        }
-        Ok((header, records))
-    }
-
-    /// Whether a frame is all there, but for one flipped bit. A crash does not do that, a disk does.
-    fn is_one_bit_off(self, bytes: &[u8], offset: usize, expected: (u64, Option<u64>)) -> bool {
-        let mut frame = bytes[offset..].to_vec();
-        let Some(header) = self.header_at(&frame, 0) else {
-            let Some(header) = frame.get_mut(..self.header_bytes()) else { return false };
-            return bits::correct(header) == Some(true) && self.sound_frame(&frame, 0, expected).is_ok();
-        };
-        let content = self.header_bytes()..self.header_bytes() + header.length_bytes as usize;
-        let Some(content) = frame.get(content) else { return false };
-        let mut at = 0;
-        while let Ok(record) = read_record(&content[at..]) {
-            at += RECORD_HEADER_BYTES + record.body.len();
-        }
-        mended(&content[at..]).is_some()
-    }
-
-    /// Whether a later frame's header stands somewhere after a frame that is not sound.
-    fn frame_follows(self, bytes: &[u8], offset: usize, number: u64) -> bool {
-        // With a sound header its length is known, and its body, which may hold anything, is skipped.
-        let from = match self.header_at(bytes, offset) {
-            Some(header) if header.number == number => {
-                offset + self.header_bytes() + header.length_bytes as usize
-            }
-            _ => offset,
-        };
-        let Some(rest) = bytes.get(from..) else { return false };
-        rest.windows(FRAME_MAGIC.len())
-            .enumerate()
-            .filter(|(_, window)| window == FRAME_MAGIC)
-            .any(|(at, _)| self.header_at(rest, at).is_some_and(|found| found.number > number || offset == 0))
-    }
+    let mut decoder = Decoder::new(&content[FRAME_MAGIC.len()..]);
+    let number = decoder.u64().ok()?;
+    let (position, time_us) = (decoder.u64().ok()?, decoder.u64().ok()?);
+    Some(FrameHeader { number, position, time_us, length_bytes: decoder.u32().ok()? })
 }
 
+/// The frame header at an offset, if it is as it was written, has this number and, where it is known, this position.
+pub(super) fn sound_header(
+    bytes: &[u8],
+    offset: usize,
+    (number, position): (u64, Option<u64>),
+) -> Result<FrameHeader, String> {
+    let header = match header_at(bytes, offset) {
+        None => return Err("the header of a log frame is damaged".into()),
+        Some(found) if found.number != number => {
+            return Err(format!("log frame {} where {number} belongs", found.number));
+        }
+        Some(found) => found,
+    };
+    let expected = position.unwrap_or(header.position);
+    if header.position != expected || !(1..=POSITION_MAX).contains(&header.position) {
+        return Err(format!("log position {} where {expected} belongs", header.position));
+    }
+    Ok(header)
+}
+
+/// The frame at an offset, if all of it is as it was written and follows on what is before it.
+fn sound_frame<'a>(
+    bytes: &'a [u8],
+    offset: usize,
+    expected: (u64, Option<u64>),
+) -> Result<(FrameHeader, Records<'a>), String> {
+    let header = sound_header(bytes, offset, expected)?;
+    let start = offset + FRAME_HEADER_BYTES;
+    let length = header.length_bytes as usize;
+    let Some(content) = bytes.get(start..start + length) else {
+        return Err(format!("a log frame of {length} bytes ends after {}", bytes.len() - start));
+    };
+    let (mut records, mut at) = (Vec::new(), 0);
+    while at < content.len() {
+        let record = read_record(&content[at..])?;
+        let next = at + RECORD_HEADER_BYTES + record.body.len();
+        records.push((at, record));
+        at = next;
+    }
+    Ok((header, records))
+}
+
+/// Whether a frame is all there, but for one flipped bit. A crash does not do that, a disk does.
+fn is_one_bit_off(bytes: &[u8], offset: usize, expected: (u64, Option<u64>)) -> bool {
+    let mut frame = bytes[offset..].to_vec();
+    let Some(header) = header_at(&frame, 0) else {
+        let Some(header) = frame.get_mut(..FRAME_HEADER_BYTES) else { return false };
+        return bits::correct(header) == Some(true) && sound_frame(&frame, 0, expected).is_ok();
+    };
+    let content = FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + header.length_bytes as usize;
+    let Some(content) = frame.get(content) else { return false };
+    let mut at = 0;
+    while let Ok(record) = read_record(&content[at..]) {
+        at += RECORD_HEADER_BYTES + record.body.len();
+    }
+    mended(&content[at..]).is_some()
+}
+
+/// Whether a later frame's header stands somewhere after a frame that is not sound.
+fn frame_follows(bytes: &[u8], offset: usize, number: u64) -> bool {
+    // With a sound header its length is known, and its body, which may hold anything, is skipped.
+    let from = match header_at(bytes, offset) {
+        Some(header) if header.number == number => offset + FRAME_HEADER_BYTES + header.length_bytes as usize,
+        _ => offset,
+    };
+    let Some(rest) = bytes.get(from..) else { return false };
+    rest.windows(FRAME_MAGIC.len())
+        .enumerate()
+        .filter(|(_, window)| window == FRAME_MAGIC)
+        .any(|(at, _)| header_at(rest, at).is_some_and(|found| found.number > number || offset == 0))
+}
 pub(super) fn read_record(bytes: &[u8]) -> Result<Record<'_>, String> {
     let broken = |_| "a log record is cut short".to_owned();
     let mut decoder = Decoder::new(bytes);

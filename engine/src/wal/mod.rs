@@ -61,7 +61,7 @@ pub(crate) struct Record<'a> {
 pub(crate) struct Place {
     /// In its file.
     pub(crate) offset: usize,
-    /// Among all records of the database, from 1; 0 where the log does not tell, because it is of version 1.
+    /// Among all records of the database, from 1.
     pub(crate) position: u64,
     /// When its frame was written: microseconds since 1970.
     pub(crate) time_us: u64,

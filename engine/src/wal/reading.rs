@@ -3,7 +3,7 @@
 use std::io::{self, BufReader, Read};
 use std::ops::Range;
 
-use super::frame::{self, FILE_HEADER_BYTES, Fault, Frames, RECORD_HEADER_BYTES};
+use super::frame::{self, FILE_HEADER_BYTES, FRAME_HEADER_BYTES, Fault, RECORD_HEADER_BYTES};
 use super::names::{file_number, kept_number};
 use super::{Place, Record};
 use crate::codec::{u32_at, u64_at};
@@ -48,28 +48,27 @@ pub(crate) fn walk_closed<E>(
     let mut bytes = Vec::new();
     pieces.more(FILE_HEADER_BYTES, &mut bytes)?;
     let number = number.or_else(|| bytes.get(12..20).map(|number| u64_at(number, 0))).unwrap_or_default();
-    let Some(frames) = Frames::of(&bytes, number) else {
+    if !frame::has_header(&bytes, number) {
         let Fault { offset, reason, .. } = frame::header_fault(&bytes);
         return Err(Ended::Damaged((offset, reason)));
-    };
+    }
     let (mut frame, mut position) = (0, None);
     loop {
         let start = pieces.offset;
         bytes.clear();
-        pieces.more(frames.header_bytes(), &mut bytes)?;
+        pieces.more(FRAME_HEADER_BYTES, &mut bytes)?;
         if bytes.is_empty() {
             return Ok(());
         }
         let fault = |reason| Ended::Damaged((start, reason));
-        let header = frames.sound_header(&bytes, 0, (frame, position)).map_err(fault)?;
+        let header = frame::sound_header(&bytes, 0, (frame, position)).map_err(fault)?;
         let body = pieces.offset..pieces.offset + header.length_bytes as usize;
         let mut count = 0;
         while pieces.offset < body.end {
             let offset = pieces.offset;
             pieces.record(body.clone(), &mut bytes)?.map_err(fault)?;
             let record = frame::read_record(&bytes).map_err(fault)?;
-            let position = if header.position == 0 { 0 } else { header.position + count };
-            let place = Place { offset, position, time_us: header.time_us };
+            let place = Place { offset, position: header.position + count, time_us: header.time_us };
             visit(place, record).map_err(Ended::Stopped)?;
             count += 1;
         }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::frame::{self, FrameHeader, Frames, RECORD_HEADER_BYTES};
+use super::frame::{self, FRAME_HEADER_BYTES, FrameHeader, RECORD_HEADER_BYTES};
 use super::names::{file_name, file_number};
 use super::{LogMark, Record, is_log_file, nothing};
 use crate::codec::{u32_at, u64_at};
@@ -64,22 +64,20 @@ impl Salvaged {
             {
                 bytes.truncate(fault.offset);
             }
-            salvaged.read_file((name, number), &mut bytes);
+            salvaged.read_file(name, &mut bytes);
         }
         Ok(salvaged)
     }
 
-    fn read_file(&mut self, (name, number): (&str, u64), bytes: &mut [u8]) {
-        let frames = Frames::of_damaged(bytes, number);
-        let header_bytes = frames.header_bytes();
+    fn read_file(&mut self, name: &str, bytes: &mut [u8]) {
         let (mut offset, mut has_gap) = (frame::FILE_HEADER_BYTES, false);
-        while offset + header_bytes <= bytes.len() {
-            let start = offset + header_bytes;
+        while offset + FRAME_HEADER_BYTES <= bytes.len() {
+            let start = offset + FRAME_HEADER_BYTES;
             let found = &mut bytes[offset..start];
-            if frames.header_at(found, 0).is_none() && frame::looks_like_header(found) {
+            if frame::header_at(found, 0).is_none() && frame::looks_like_header(found) {
                 bits::correct(found);
             }
-            let Some(header) = frames.header_at(found, 0) else {
+            let Some(header) = frame::header_at(found, 0) else {
                 offset += 1;
                 has_gap = true;
                 continue;

@@ -88,29 +88,6 @@ fn one_flipped_bit_in_the_last_frame_is_damage_and_more_looks_torn() {
 }
 
 #[test]
-fn frames_without_positions_are_read() {
-    let (new, _) = file(&[&[b"a", b"bb"], &[b"ccc"]]);
-    let mut old = file_header_of(VERSION_1, 3);
-    let mut at = FILE_HEADER_BYTES;
-    while let Some(header) = (Frames { version: VERSION }).header_at(&new, at) {
-        let mut head = Encoder::new();
-        head.raw(FRAME_MAGIC);
-        head.u64(header.number);
-        head.u32(header.length_bytes);
-        old.extend(with_crc(head));
-        at += FRAME_HEADER_BYTES;
-        old.extend(&new[at..at + header.length_bytes as usize]);
-        at += header.length_bytes as usize;
-    }
-    let mut places = Vec::new();
-    let fault = read_file::<()>(&old, 3, |place, record| {
-        places.push((place.position, record.seq));
-        Ok(())
-    });
-    assert_eq!((places, fault), (vec![(0, 1), (0, 2), (0, 3)], Ok(None)));
-}
-
-#[test]
 fn the_first_frame_tells_where_a_file_begins() {
     let (bytes, _) = file(&[&[b"a", b"bb"]]);
     assert_eq!(first_frame(&bytes[..60], 3).unwrap().position, 1);
