@@ -95,6 +95,8 @@ pub mod snapshot;
 mod store;
 #[cfg(test)]
 mod tests;
+#[expect(dead_code, reason = "segments come to use it with the format that has parts for it")]
+mod text;
 mod threads;
 mod typed;
 mod validate;
@@ -115,5 +117,8 @@ pub use payload::{FieldType, Filter, Payload, Range, Value};
 pub use point::{Batch, Op, Point, PointId};
 pub use schema::{EncodingKind, GraphOptions, Metric, Schema, SchemaBuilder};
 pub use search::{Hit, RangeRequest, RangeResponse, SearchRequest, SearchResponse, SearchStats};
+#[doc(hidden)]
+pub use text::TextIndex;
+pub use text::{Analyzer, UnknownAnalyzer};
 pub use typed::{TypedHit, TypedResponse};
 pub use verify::{Damage, OnDamage, Storage, Verify, VerifyProgress, VerifyReport};

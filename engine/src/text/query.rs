@@ -1,0 +1,256 @@
+//! A query over the indexes of a view.
+//!
+//! What a term is worth depends on all live rows of the view, so each query first asks every index how many of its live rows have
+//! each term, and then searches them one after the other, the largest first, for one list of the best.
+
+use fixedbitset::FixedBitSet;
+
+use super::analysis::QueryTerms;
+use super::bm25::{Bm25, FieldStatistics, Quantum};
+use super::index::{Block, Gone, Index, Postings, Word};
+use super::search::{Admitted, Clause, Dot, Found, Scan, Top, score_rows};
+use crate::interrupt::Watch;
+
+/// What is asked of one field.
+#[derive(Clone, Debug)]
+pub(crate) struct FieldQuery {
+    pub(crate) boost: f32,
+    pub(crate) terms: QueryTerms,
+}
+
+/// The indexes of the same rows of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part<'a> {
+    /// Its place in the view.
+    pub(crate) segment: usize,
+    /// By field of the query. A field that no row has may have none.
+    pub(crate) indexes: &'a [Option<&'a Index>],
+    /// Which of its rows are dead, and which row of the segment its first one is.
+    pub(crate) gone: Gone<'a>,
+    pub(crate) rows: u32,
+    /// The live rows of the segment that may be returned; if there is none, all that are not dead.
+    pub(crate) admitted: Option<&'a FixedBitSet>,
+}
+
+/// A row of a view with its score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Scored {
+    pub(crate) segment: usize,
+    pub(crate) slot: u32,
+    pub(crate) score: f32,
+}
+
+/// What a search found and what it took.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answer {
+    /// Best first.
+    pub(crate) rows: Vec<Scored>,
+    /// Postings that were read.
+    pub(crate) postings: u64,
+}
+
+impl Answer {
+    fn new<S: super::search::Score>(top: Top<S>, postings: u64) -> Self {
+        let scored =
+            |Found { score, segment, slot }: Found<S>| Scored { segment, slot, score: score.to_f32() };
+        Self { rows: top.into_sorted().into_iter().map(scored).collect(), postings }
+    }
+}
+
+/// Terms of one part: by field, what was found of each term.
+type Words<'a> = Vec<Vec<Option<(Word, Postings<'a>)>>>;
+
+/// A query whose terms were looked up and weighed.
+#[derive(Debug)]
+pub(crate) struct TextSearch<'a> {
+    fields: &'a [FieldQuery],
+    parts: &'a [Part<'a>],
+    words: Vec<Words<'a>>,
+    statistics: Vec<FieldStatistics>,
+    /// By field, by term.
+    weights: Vec<Vec<f32>>,
+    quantum: Quantum,
+}
+
+impl<'a> TextSearch<'a> {
+    pub(crate) fn new(fields: &'a [FieldQuery], parts: &'a [Part<'a>]) -> Self {
+        let words: Vec<Words<'a>> = parts.iter().map(|part| look_up(fields, part)).collect();
+        let mut statistics = vec![FieldStatistics::default(); fields.len()];
+        let mut rows: Vec<Vec<u64>> = fields.iter().map(|field| vec![0; field.terms.terms.len()]).collect();
+        for (part, words) in parts.iter().zip(&words) {
+            for (field, words) in words.iter().enumerate() {
+                let Some(index) = part.indexes.get(field).copied().flatten() else { continue };
+                let found: Vec<(Word, Postings<'_>)> = words.iter().flatten().cloned().collect();
+                let (live, counts) = index.live(part.gone, &found);
+                statistics[field].rows += live.rows;
+                statistics[field].terms += live.terms;
+                let there = words.iter().enumerate().filter(|(_, word)| word.is_some());
+                there.zip(counts).for_each(|((term, _), count)| rows[field][term] += count);
+            }
+        }
+        let weight = |field: usize, term: usize| {
+            let often = fields[field].terms.terms[term].1;
+            f64::from(fields[field].boost) * f64::from(often) * statistics[field].idf(rows[field][term])
+        };
+        let weights: Vec<Vec<f64>> = (0..fields.len())
+            .map(|field| (0..rows[field].len()).map(|term| weight(field, term)).collect())
+            .collect();
+        let quantum = Quantum::for_scores(weights.iter().flatten().sum());
+        let weights = weights
+            .into_iter()
+            .map(|terms| terms.into_iter().map(|weight| weight as f32).collect())
+            .collect();
+        Self { fields, parts, words, statistics, weights, quantum }
+    }
+
+    fn clauses(&self, part: usize) -> Vec<Clause<'a, Bm25<'a>>> {
+        let mut clauses = Vec::new();
+        for (field, words) in self.words[part].iter().enumerate() {
+            let Some(index) = self.parts[part].indexes.get(field).copied().flatten() else { continue };
+            for (term, word) in words.iter().enumerate() {
+                let Some((_, postings)) = word else { continue };
+                let weighing =
+                    Bm25::new(index, &self.statistics[field], self.weights[field][term], self.quantum);
+                clauses.push(Clause { postings: *postings, weighing });
+            }
+        }
+        clauses
+    }
+
+    /// The best `k` rows; with `all_terms` of those that have all terms of the query in one of its fields.
+    pub(crate) fn best(&self, k: usize, all_terms: bool, watch: &Watch) -> Answer {
+        let mut top = Top::new(k);
+        let mut postings = 0;
+        for part in largest_first(self.parts) {
+            let having = all_terms.then(|| self.having_all(part));
+            postings += scan(&self.parts[part], having.as_ref(), watch, |scan| {
+                scan.run(self.clauses(part), &mut top)
+            });
+        }
+        Answer::new(top, postings)
+    }
+
+    /// The scores of rows of a part, in ascending order; `None` of those that have no term of the query.
+    pub(crate) fn scores(&self, part: usize, slots: &[u32]) -> Vec<Option<f32>> {
+        score_rows(self.clauses(part), slots)
+    }
+
+    /// The rows of a part that have all terms in one of the fields, dead ones included.
+    pub(crate) fn having_all(&self, part: usize) -> FixedBitSet {
+        let mut having = FixedBitSet::with_capacity(self.parts[part].rows as usize);
+        for (field, words) in self.words[part].iter().enumerate() {
+            if !self.fields[field].terms.terms.is_empty()
+                && let Some(lists) = words.iter().map(|word| word.as_ref().map(|(_, list)| *list)).collect()
+            {
+                rows_with_all(lists, &mut having);
+            }
+        }
+        having
+    }
+}
+
+fn look_up<'a>(fields: &[FieldQuery], part: &Part<'a>) -> Words<'a> {
+    let of_field = |(field, query): (usize, &FieldQuery)| {
+        let index = part.indexes.get(field).copied().flatten();
+        query
+            .terms
+            .terms
+            .iter()
+            .map(|(term, _)| index.and_then(|index| index.find(term.as_bytes())))
+            .collect()
+    };
+    fields.iter().enumerate().map(of_field).collect()
+}
+
+/// Adds the rows that are on every list to a set.
+fn rows_with_all(mut lists: Vec<Postings<'_>>, set: &mut FixedBitSet) {
+    lists.sort_by_key(Postings::len);
+    let Some((rarest, others)) = lists.split_first() else { return };
+    let (mut block, mut other) = (Block::new(), Block::new());
+    for at in 0..rarest.blocks() {
+        rarest.read(at, &mut block);
+        for slot in block.slots() {
+            if (*slot as usize) < set.len() && others.iter().all(|list| list.contains(*slot, &mut other)) {
+                set.insert(*slot as usize);
+            }
+        }
+    }
+}
+
+/// Searches a part for rows that are not dead, may be returned, and are in `having`, by their places in the part.
+fn scan(
+    part: &Part<'_>,
+    having: Option<&FixedBitSet>,
+    watch: &Watch,
+    run: impl FnOnce(Scan<'_>) -> u64,
+) -> u64 {
+    let first = part.gone.first;
+    let own = match (part.admitted, having) {
+        (admitted, Some(having)) => {
+            let mut own = FixedBitSet::with_capacity(part.rows as usize);
+            let is_admitted = |slot: usize| match admitted {
+                Some(admitted) => admitted.contains(first as usize + slot),
+                None => !part.gone.dead.contains(first + slot as u32),
+            };
+            own.extend(having.ones().filter(|slot| is_admitted(*slot)));
+            Some(own)
+        }
+        (None, None) if part.gone.dead.count > 0 => {
+            let mut own = FixedBitSet::with_capacity(part.rows as usize);
+            own.insert_range(..);
+            let end = part.gone.dead.bits.len().min(first as usize + part.rows as usize);
+            let dead = (first as usize..end).filter(|slot| part.gone.dead.bits.contains(*slot));
+            dead.for_each(|slot| own.remove(slot - first as usize));
+            Some(own)
+        }
+        _ => None,
+    };
+    let admitted = match (&own, part.admitted) {
+        (Some(own), _) => Some(Admitted { bits: own, first: 0 }),
+        (None, admitted) => admitted.map(|bits| Admitted { bits, first }),
+    };
+    run(Scan { rows: part.rows, admitted, segment: part.segment, first, watch })
+}
+
+/// The parts, the largest first: what it finds is most likely to be good, and lets more of the others be passed over.
+fn largest_first(parts: &[Part<'_>]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..parts.len()).collect();
+    order.sort_by_key(|part| std::cmp::Reverse(parts[*part].rows));
+    order
+}
+
+/// A search of sparse vectors by the inner product.
+#[derive(Debug)]
+pub(crate) struct SparseSearch<'a> {
+    /// Dimensions and their weights.
+    pub(crate) query: &'a [(u32, f32)],
+    /// Each with one index.
+    pub(crate) parts: &'a [Part<'a>],
+}
+
+impl<'a> SparseSearch<'a> {
+    fn clauses(&self, part: usize) -> Vec<Clause<'a, Dot>> {
+        let index = self.parts[part].indexes.first().copied().flatten();
+        let clause = |(dimension, weight): &(u32, f32)| {
+            let (_, postings) = index?.find(&dimension.to_be_bytes())?;
+            Some(Clause { postings, weighing: Dot { weight: *weight } })
+        };
+        self.query.iter().filter_map(clause).collect()
+    }
+
+    /// The best `k` rows of those that have a dimension of the query.
+    pub(crate) fn best(&self, k: usize, watch: &Watch) -> Answer {
+        let mut top = Top::new(k);
+        let mut postings = 0;
+        for part in largest_first(self.parts) {
+            postings += scan(&self.parts[part], None, watch, |scan| scan.run(self.clauses(part), &mut top));
+        }
+        Answer::new(top, postings)
+    }
+
+    /// The scores of rows of a part, in ascending order; `None` of those that have no dimension of the query.
+    pub(crate) fn scores(&self, part: usize, slots: &[u32]) -> Vec<Option<f32>> {
+        let scores = score_rows(self.clauses(part), slots);
+        scores.into_iter().map(|score| score.map(|score| score as f32)).collect()
+    }
+}

@@ -1,0 +1,119 @@
+//! The indexes of a segment in memory: appended to while others search.
+//!
+//! **Problem.** A view must find by word what was written before it was published, and nothing else, without locks and without a
+//! copy of an index for each batch.
+//!
+//! **Idea.** As for ids (`segment/ids.rs`): the rows of each batch are an index of their own, a *run*, that never changes; runs of like
+//! size are merged, so that there are O(log n) of them. A view holds the list of its runs. Rows that are dead by then are
+//! left out of what is merged.
+//!
+//! **Invariants.** Runs follow each other: each begins with the row after the last of the one before. All indexes of a run are
+//! over the same rows.
+//!
+//! **Cost.** A posting is written anew at each of log4(n / batch) merges, some ten nanoseconds each; up to three runs of each size are searched. What
+//! a run has of rows is bounded, so that no write waits long for a merge.
+
+use std::sync::Arc;
+
+use super::index::{Index, MergeSource, NOWHERE, merge};
+use crate::error::Result;
+use crate::segment::DeadRows;
+
+/// Runs of like size that are merged.
+const FAN_IN: usize = 4;
+/// Rows of a run that is merged no more.
+const ROWS_MAX: u32 = 1 << 15;
+
+/// What an index is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum IndexOf {
+    /// The text of the field with this number.
+    Text(u16),
+    /// The sparse vector with this number.
+    Sparse(u16),
+}
+
+/// Consecutive rows and their indexes.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) first: u32,
+    pub(crate) rows: u32,
+    /// Those that some row has something for.
+    pub(crate) indexes: Vec<(IndexOf, Index)>,
+}
+
+impl Run {
+    pub(crate) fn index(&self, of: IndexOf) -> Option<&Index> {
+        self.indexes.iter().find(|(own, _)| *own == of).map(|(_, index)| index)
+    }
+
+    fn bytes(&self) -> usize {
+        self.indexes.iter().map(|(_, index)| index.bytes() + size_of::<Index>()).sum()
+    }
+
+    fn level(&self) -> u32 {
+        self.rows.max(1).ilog(FAN_IN as u32)
+    }
+}
+
+/// The runs of a view, in the order of their rows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Runs {
+    runs: Vec<Arc<Run>>,
+}
+
+impl Runs {
+    /// These runs and the one that follows.
+    pub(crate) fn with(&self, run: Run, dead: &DeadRows) -> Result<Self> {
+        let mut runs = self.runs.clone();
+        runs.push(Arc::new(run));
+        loop {
+            let level = runs.last().map_or(0, |run| run.level());
+            let is_like = |run: &&Arc<Run>| run.level() <= level && run.rows < ROWS_MAX;
+            let alike = runs.iter().rev().take_while(is_like).count();
+            if alike < FAN_IN {
+                return Ok(Self { runs });
+            }
+            let merged = merged(&runs.split_off(runs.len() - alike), dead)?;
+            runs.push(Arc::new(merged));
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().map(Arc::as_ref)
+    }
+
+    /// Memory of all.
+    pub(crate) fn bytes(&self) -> usize {
+        self.iter().map(Run::bytes).sum()
+    }
+}
+
+/// One run of several that follow each other.
+fn merged(runs: &[Arc<Run>], dead: &DeadRows) -> Result<Run> {
+    let first = runs.first().map_or(0, |run| run.first);
+    let rows = runs.iter().map(|run| run.rows).sum();
+    let place = |slot: u32| if dead.contains(slot) { NOWHERE } else { slot - first };
+    let slots: Vec<Vec<u32>> =
+        runs.iter().map(|run| (run.first..run.first + run.rows).map(place).collect()).collect();
+    let mut all: Vec<IndexOf> = runs.iter().flat_map(|run| run.indexes.iter().map(|(of, _)| *of)).collect();
+    all.sort_unstable();
+    all.dedup();
+    let merge_one = |of: IndexOf| -> Result<(IndexOf, Index)> {
+        let mut flavour = None;
+        let mut sources = Vec::new();
+        for (run, slots) in runs.iter().zip(&slots) {
+            if let Some(index) = run.index(of) {
+                flavour = Some(index.info.flavour);
+                sources.push(MergeSource { index, slots });
+            }
+        }
+        let mut postings = Vec::new();
+        let written = merge(flavour.unwrap_or(super::Flavour::Counts), &sources, rows, |bytes| {
+            postings.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        Ok((of, written.into_index(postings)))
+    };
+    Ok(Run { first, rows, indexes: all.into_iter().map(merge_one).collect::<Result<_>>()? })
+}
