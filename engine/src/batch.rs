@@ -8,13 +8,12 @@
 //! change = 1 u8 | id | has-vector u8 | f32 * dimension, if it has | count u16 (field u16 | value)*
 //!        | 2 u8 | id
 //! id     = 0 u8 | u64  |  1 u8 | str
-//! value  = bool: u8;  int, float: u64 (the bits);  string: str
 //! str    = length u32 | UTF-8
 //! ```
-//! `field` is an index into the batch's list.
+//! `field` is an index into the batch's list; `payload/encoded.rs` says what a value is.
 
 use crate::codec::{Decoded, Decoder, Encoder};
-use crate::payload::{FieldType, Value};
+use crate::payload::{FieldType, Value, decode_value, encode_value};
 use crate::point::PointId;
 use crate::schema_codes::decode_field_type;
 
@@ -123,12 +122,7 @@ fn encode_row(row: &Row, out: &mut Encoder) {
     out.u16(row.values.len() as u16);
     for (field, value) in &row.values {
         out.u16(*field);
-        match value {
-            Value::Bool(value) => out.u8(u8::from(*value)),
-            Value::Int(value) => out.u64(value.cast_unsigned()),
-            Value::Float(value) => out.u64(value.to_bits()),
-            Value::String(text) => out.str(text),
-        }
+        encode_value(value, out);
     }
 }
 
@@ -142,13 +136,7 @@ fn decode_row(decoder: &mut Decoder<'_>, fields: &[BatchField], dimension: usize
         let Some(field) = fields.get(usize::from(index)) else {
             return decoder.error(format!("field {index} of {}", fields.len()));
         };
-        let value = match field.field_type {
-            FieldType::Bool => Value::Bool(decoder.bool()?),
-            FieldType::Int => Value::Int(decoder.u64()?.cast_signed()),
-            FieldType::Float => Value::Float(f64::from_bits(decoder.u64()?)),
-            FieldType::String => Value::String(decoder.str()?.to_owned()),
-        };
-        values.push((index, value));
+        values.push((index, decode_value(decoder, field.field_type)?));
     }
     Ok(Row { id, vector, values })
 }

@@ -113,7 +113,7 @@ pub use interrupt::{CancelOnDrop, CancelToken, Interrupted};
 pub use lineage::{InvalidLineage, Lineage};
 pub use mend::{CheckReport, Loss, RepairReport, check, repair};
 pub use options::DbOptions;
-pub use payload::{FieldType, Filter, Payload, Range, Value};
+pub use payload::{FieldType, Filter, GeoPoint, Json, Payload, Range, Value};
 pub use point::{Batch, Op, Point, PointId};
 pub use schema::{EncodingKind, GraphOptions, Metric, Schema, SchemaBuilder};
 pub use search::{Hit, RangeRequest, RangeResponse, SearchRequest, SearchResponse, SearchStats};

@@ -18,6 +18,8 @@ pub const BATCH_OPS_MAX: usize = 100_000;
 pub const BATCH_BYTES_MAX: usize = 256 << 20;
 /// Bytes of one point's payload, names and values together.
 pub const PAYLOAD_BYTES_MAX: usize = 32 << 20;
+/// Strings of one value that is a list of them.
+pub const LIST_STRINGS_MAX: usize = 10_000;
 /// Bytes of a field's name.
 pub const FIELD_NAME_BYTES_MAX: usize = 128;
 /// Fields of one collection.

@@ -130,11 +130,7 @@ impl Preparing<'_> {
     /// The batch's number of a field.
     fn field(&mut self, index: usize, name: &str, value: &Value) -> Result<u16> {
         let path = || field_path(index, name);
-        if let Value::Float(number) = value
-            && !number.is_finite()
-        {
-            return Err(Error::invalid(path(), format!("{number} is not a finite number")));
-        }
+        value.check(path)?;
         let actual = value.field_type();
         if let Some(&number) = self.numbers.get(name) {
             let expected = self.fields[usize::from(number)].field_type;

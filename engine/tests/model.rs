@@ -6,11 +6,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "model/conditions.rs"]
+mod conditions;
+
 use std::collections::BTreeMap;
 
+use conditions::passes;
 use ragstone::{
-    Batch, Db, DbOptions, FieldType, Filter, GraphOptions, Metric, Op, Point, PointId, Range, RangeRequest,
-    Schema, ScrollRequest, SearchRequest, Value,
+    Batch, Db, DbOptions, Filter, GraphOptions, Metric, Op, Point, PointId, RangeRequest, Schema,
+    ScrollRequest, SearchRequest,
 };
 
 const DIMENSION: usize = 8;
@@ -54,13 +58,7 @@ impl Random {
         if self.below(8) == 0 {
             point.vector = None;
         }
-        let fields: [(&str, Value); 4] = [
-            ("year", Value::Int(self.below(20) as i64)),
-            ("topic", self.pick(&["tea", "sun", "rain", "snow"]).into()),
-            ("weight", Value::Float(self.below(8) as f64 / 2.0)),
-            ("draft", Value::Bool(self.below(2) == 0)),
-        ];
-        for (name, value) in fields {
+        for (name, value) in conditions::values(self) {
             if self.below(4) > 0 {
                 point = point.with(name, value);
             }
@@ -69,21 +67,7 @@ impl Random {
     }
 
     fn filter(&mut self, depth: u64) -> Filter {
-        match self.below(if depth == 0 { 4 } else { 7 }) {
-            0 => Filter::eq("topic", self.pick(&["tea", "sun", "moon"])),
-            1 => {
-                let years = (0..self.below(4)).map(|_| Value::Int(self.below(20) as i64)).collect();
-                Filter::In("year".into(), years)
-            }
-            2 => {
-                let (low, high) = (Value::Float(1.0), Value::Float(self.below(8) as f64 / 2.0));
-                Filter::Range("weight".into(), Range { gte: Some(low), lt: Some(high), ..Range::default() })
-            }
-            3 => Filter::eq("draft", self.below(2) == 0),
-            4 => Filter::And((0..self.below(3)).map(|_| self.filter(depth - 1)).collect()),
-            5 => Filter::Or((0..self.below(3)).map(|_| self.filter(depth - 1)).collect()),
-            _ => Filter::Not(Box::new(self.filter(depth - 1))),
-        }
+        conditions::filter(self, depth)
     }
 
     fn batch(&mut self) -> Batch {
@@ -160,23 +144,6 @@ fn unit(vector: &[f32]) -> Vec<f32> {
     vector.iter().map(|x| (f64::from(*x) / length) as f32).collect()
 }
 
-/// What the documentation of [`Filter`] says, naively.
-fn passes(filter: &Filter, point: &Point) -> bool {
-    match filter {
-        Filter::Eq(field, value) => point.payload.get(field) == Some(value),
-        Filter::In(field, values) => point.payload.get(field).is_some_and(|value| values.contains(value)),
-        Filter::Range(field, range) => match (point.payload.get(field), &range.gte, &range.lt) {
-            (Some(Value::Float(value)), Some(Value::Float(low)), Some(Value::Float(high))) => {
-                value >= low && value < high
-            }
-            _ => false,
-        },
-        Filter::And(filters) => filters.iter().all(|filter| passes(filter, point)),
-        Filter::Or(filters) => filters.iter().any(|filter| passes(filter, point)),
-        Filter::Not(filter) => !passes(filter, point),
-    }
-}
-
 struct Run {
     directory: tempfile::TempDir,
     db: Option<Db>,
@@ -202,13 +169,10 @@ impl Run {
             wanted: 0,
         };
         run.reopen();
-        let schema = Schema::builder(DIMENSION)
-            .metric(metric)
-            .graph(GraphOptions { degree: 12, ef_construction: 60 })
-            .field("year", FieldType::Int)
-            .field("topic", FieldType::String)
-            .field("weight", FieldType::Float)
-            .field("draft", FieldType::Bool);
+        let schema =
+            Schema::builder(DIMENSION).metric(metric).graph(GraphOptions { degree: 12, ef_construction: 60 });
+        let schema =
+            conditions::FIELDS.iter().fold(schema, |schema, (name, kind)| schema.field(*name, *kind));
         run.db().create_collection("c", schema.build().unwrap()).unwrap();
         run
     }

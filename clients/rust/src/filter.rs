@@ -2,7 +2,7 @@
 
 use ragstone_proto::v1;
 
-use crate::point::Value;
+use crate::point::{GeoPoint, Value};
 
 /// A condition on payload fields: at most 32 levels and 10,000 nodes and values. A row that lacks a field fails every
 /// condition on it, and so passes its negation; a field that the collection does not have, or a value of another type than
@@ -22,14 +22,27 @@ pub enum Filter {
     Eq(String, Value),
     /// The field has one of these values; of none, nothing passes.
     In(String, Vec<Value>),
-    /// The field, an int, float or string, lies in a range.
+    /// The field, an int, float, string or timestamp, lies in a range.
     Range(String, Range),
+    /// The field, a string, starts with this.
+    Prefix(String, String),
+    /// The field, a list of strings, holds at least one of these; of none, nothing passes.
+    Contains(String, Vec<String>),
+    /// The field has a value, whatever its type.
+    Exists(String),
+    /// The field, a place, lies within so many metres of another.
+    GeoRadius(String, GeoPoint, f64),
+    /// Every term of this text occurs in the field, a string with a lexical index.
+    Match(String, String),
     /// Every condition holds; of none, everything passes.
     And(Vec<Filter>),
     /// At least one condition holds; of none, nothing passes.
     Or(Vec<Filter>),
     /// The condition does not hold.
     Not(Box<Filter>),
+    /// Everything passes, of whatever tenant: says that a read of a collection with a tenant key is meant to go over all of
+    /// them.
+    AllTenants,
 }
 
 impl Filter {
@@ -97,6 +110,15 @@ impl Filter {
                 lt: range.lt.map(Value::into_wire),
                 lte: range.lte.map(Value::into_wire),
             }),
+            Filter::Prefix(field, prefix) => Condition::Prefix(v1::filter::Prefix { field, prefix }),
+            Filter::Contains(field, values) => Condition::Contains(v1::filter::Contains { field, values }),
+            Filter::Exists(field) => Condition::Exists(v1::filter::Exists { field }),
+            Filter::GeoRadius(field, GeoPoint { lat, lon }, metres) => {
+                let center = Some(v1::GeoPoint { lat, lon });
+                Condition::GeoRadius(v1::filter::GeoRadius { field, center, metres })
+            }
+            Filter::Match(field, text) => Condition::Match(v1::filter::Match { field, text }),
+            Filter::AllTenants => Condition::AllTenants(v1::filter::AllTenants {}),
             Filter::And(filters) => Condition::And(v1::filter::And { filters: many(filters) }),
             Filter::Or(filters) => Condition::Or(v1::filter::Or { filters: many(filters) }),
             Filter::Not(filter) => {

@@ -54,5 +54,5 @@ pub use enrich::{Citation, DropReason, DroppedChunk, Enrich, Enriched};
 pub use error::{Code, Error, FieldViolation, Result};
 pub use filter::{Filter, Range};
 pub use inference::{Embed, Embeddings, Model, ModelInfo, OnOverflow, Pooling, PulledModel, TextRole};
-pub use point::{FieldType, Page, Payload, Point, PointId, StageTiming, Value, WriteReceipt};
+pub use point::{FieldType, GeoPoint, Page, Payload, Point, PointId, StageTiming, Value, WriteReceipt};
 pub use search::{Hit, Query, QueryResult, QueryStats};

@@ -21,6 +21,23 @@ pub enum Value {
     Float(f64),
     /// UTF-8 text.
     String(String),
+    /// A moment, in microseconds since 1970 UTC.
+    Timestamp(i64),
+    /// A list of strings, of which conditions find each.
+    Strings(Vec<String>),
+    /// A place on the earth.
+    Geo(GeoPoint),
+    /// A JSON text (RFC 8259): kept and returned as it is.
+    Json(String),
+}
+
+/// A place on the earth, in degrees.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct GeoPoint {
+    /// North of the equator, -90 to 90.
+    pub lat: f64,
+    /// East of Greenwich, -180 to 180.
+    pub lon: f64,
 }
 
 impl Value {
@@ -46,6 +63,10 @@ impl Value {
             Value::Int(value) => v1::value::Kind::IntValue(value),
             Value::Float(value) => v1::value::Kind::FloatValue(value),
             Value::String(value) => v1::value::Kind::StringValue(value),
+            Value::Timestamp(value) => v1::value::Kind::TimestampValue(value),
+            Value::Strings(values) => v1::value::Kind::StringsValue(v1::Strings { values }),
+            Value::Geo(GeoPoint { lat, lon }) => v1::value::Kind::GeoValue(v1::GeoPoint { lat, lon }),
+            Value::Json(text) => v1::value::Kind::JsonValue(text),
         };
         v1::Value { kind: Some(kind) }
     }
@@ -56,6 +77,10 @@ impl Value {
             v1::value::Kind::IntValue(value) => Value::Int(value),
             v1::value::Kind::FloatValue(value) => Value::Float(value),
             v1::value::Kind::StringValue(value) => Value::String(value),
+            v1::value::Kind::TimestampValue(value) => Value::Timestamp(value),
+            v1::value::Kind::StringsValue(list) => Value::Strings(list.values),
+            v1::value::Kind::GeoValue(point) => Value::Geo(GeoPoint { lat: point.lat, lon: point.lon }),
+            v1::value::Kind::JsonValue(text) => Value::Json(text),
         })
     }
 }
@@ -70,7 +95,8 @@ macro_rules! value_from {
     };
 }
 
-value_from!(bool => Bool, i32 => Int, u32 => Int, i64 => Int, f32 => Float, f64 => Float, &str => String, String => String);
+value_from!(bool => Bool, i32 => Int, u32 => Int, i64 => Int, f32 => Float, f64 => Float, &str => String, String => String,
+    Vec<String> => Strings, GeoPoint => Geo);
 
 pub(crate) fn payload_into_wire(payload: Payload) -> BTreeMap<String, v1::Value> {
     payload.into_iter().map(|(name, value)| (name, value.into_wire())).collect()
@@ -92,6 +118,14 @@ pub enum FieldType {
     Float,
     /// [`Value::String`].
     String,
+    /// [`Value::Timestamp`].
+    Timestamp,
+    /// [`Value::Strings`].
+    Strings,
+    /// [`Value::Geo`].
+    Geo,
+    /// [`Value::Json`].
+    Json,
 }
 
 impl FieldType {
@@ -101,6 +135,10 @@ impl FieldType {
             FieldType::Int => v1::FieldType::Int,
             FieldType::Float => v1::FieldType::Float,
             FieldType::String => v1::FieldType::String,
+            FieldType::Timestamp => v1::FieldType::Timestamp,
+            FieldType::Strings => v1::FieldType::Strings,
+            FieldType::Geo => v1::FieldType::Geo,
+            FieldType::Json => v1::FieldType::Json,
         }
     }
 
@@ -110,6 +148,10 @@ impl FieldType {
             Ok(v1::FieldType::Int) => Ok(FieldType::Int),
             Ok(v1::FieldType::Float) => Ok(FieldType::Float),
             Ok(v1::FieldType::String) => Ok(FieldType::String),
+            Ok(v1::FieldType::Timestamp) => Ok(FieldType::Timestamp),
+            Ok(v1::FieldType::Strings) => Ok(FieldType::Strings),
+            Ok(v1::FieldType::Geo) => Ok(FieldType::Geo),
+            Ok(v1::FieldType::Json) => Ok(FieldType::Json),
             Ok(v1::FieldType::Unspecified) | Err(_) => Err(Error::missing("field_type")),
         }
     }
@@ -122,6 +164,10 @@ impl std::fmt::Display for FieldType {
             FieldType::Int => "int",
             FieldType::Float => "float",
             FieldType::String => "string",
+            FieldType::Timestamp => "timestamp",
+            FieldType::Strings => "strings",
+            FieldType::Geo => "geo",
+            FieldType::Json => "json",
         })
     }
 }

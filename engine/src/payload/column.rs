@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! column  = present u64 * words | before u32 * words | pad to 8 | values        words = rows / 64, rounded up
-//! values  = bool: u8 * count;  int: i64 * count;  float: f64 * count
-//!         | string: end u64 * count | UTF-8 bytes                               count = rows that have the field
+//! values  = bool: u8 * count;  int, timestamp: i64 * count;  float: f64 * count;  geo: (f64 | f64) * count
+//!         | string, json: end u64 * count | UTF-8 bytes                         count = rows that have the field
+//!         | strings: end u64 * count | list *
+//! list    = ends u32 * (texts + 1) | UTF-8 bytes                                ends[0] = bytes of the ends
 //! ```
 //! Bit `row % 64` of word `row / 64` of `present` says whether a row has the field. Only those rows have a value, in
 //! the order of the rows; `before[w]` counts the values before word `w`, so that the value of one row is found by
@@ -17,7 +19,7 @@ use std::ops::Range;
 
 use fixedbitset::FixedBitSet;
 
-use super::{FieldType, Test, ValueRef};
+use super::{FieldType, GeoPoint, ListRef, Test, ValueRef};
 use crate::codec::{u32_at, u64_at};
 use crate::limits::PAYLOAD_BYTES_MAX;
 
@@ -56,7 +58,7 @@ impl Column {
         let values_start = start + (words * 12).next_multiple_of(8);
         let values = values_start..values_start + count * value_bytes(entry.field_type);
         let text = values.end..end;
-        let fits = values.end <= end && (entry.field_type == FieldType::String || text.is_empty());
+        let fits = values.end <= end && (has_text(entry.field_type) || text.is_empty());
         fits.then_some(Self { field_type: entry.field_type, rows, count, present, before, values, text })
     }
 
@@ -139,20 +141,51 @@ impl Column {
             FieldType::Bool => ValueRef::Bool(values[index] != 0),
             FieldType::Int => ValueRef::Int(u64_at(values, index).cast_signed()),
             FieldType::Float => ValueRef::Float(f64::from_bits(u64_at(values, index))),
-            FieldType::String => {
-                let start = if index == 0 { 0 } else { u64_at(values, index - 1) as usize };
-                let end = u64_at(values, index) as usize;
-                let text = file[self.text.clone()].get(start..end);
-                ValueRef::Text(text.filter(|text| text.len() <= PAYLOAD_BYTES_MAX).unwrap_or_default())
+            FieldType::Timestamp => ValueRef::Timestamp(u64_at(values, index).cast_signed()),
+            FieldType::Geo => {
+                let [lat, lon] = [0, 1].map(|part| f64::from_bits(u64_at(values, index * 2 + part)));
+                ValueRef::Geo(GeoPoint { lat, lon })
             }
+            FieldType::String => ValueRef::Text(self.text(file, index)),
+            FieldType::Json => ValueRef::Json(self.text(file, index)),
+            FieldType::Strings => ValueRef::Strings(unpack(self.text(file, index))),
         })
     }
+
+    fn text<'a>(&self, file: &'a [u8], index: usize) -> &'a [u8] {
+        let values = &file[self.values.clone()];
+        let start = if index == 0 { 0 } else { u64_at(values, index - 1) as usize };
+        let end = u64_at(values, index) as usize;
+        let text = file[self.text.clone()].get(start..end);
+        text.filter(|text| text.len() <= PAYLOAD_BYTES_MAX).unwrap_or_default()
+    }
+}
+
+fn pack(list: ListRef<'_>, out: &mut Vec<u8>) {
+    let mut end = (list.len() + 1) * 4;
+    out.extend_from_slice(&(end as u32).to_le_bytes());
+    for text in list.iter() {
+        end += text.len();
+        out.extend_from_slice(&(end as u32).to_le_bytes());
+    }
+    list.iter().for_each(|text| out.extend_from_slice(text));
+}
+
+fn unpack(bytes: &[u8]) -> ListRef<'_> {
+    let ends = if bytes.len() < 4 { 0 } else { u32_at(bytes, 0) as usize };
+    ListRef::Packed { ends: bytes.get(..ends).unwrap_or_default(), bytes }
+}
+
+/// Whether the values of a type are of many lengths.
+fn has_text(field_type: FieldType) -> bool {
+    matches!(field_type, FieldType::String | FieldType::Strings | FieldType::Json)
 }
 
 fn value_bytes(field_type: FieldType) -> usize {
     match field_type {
         FieldType::Bool => 1,
-        FieldType::Int | FieldType::Float | FieldType::String => 8,
+        FieldType::Geo => 16,
+        _ => 8,
     }
 }
 
@@ -182,8 +215,16 @@ impl ColumnBuilder {
             ValueRef::Bool(value) => self.values.push(u8::from(value)),
             ValueRef::Int(value) => self.values.extend_from_slice(&value.to_le_bytes()),
             ValueRef::Float(value) => self.values.extend_from_slice(&value.to_bits().to_le_bytes()),
-            ValueRef::Text(text) => {
+            ValueRef::Timestamp(value) => self.values.extend_from_slice(&value.to_le_bytes()),
+            ValueRef::Geo(GeoPoint { lat, lon }) => {
+                self.values.extend([lat, lon].into_iter().flat_map(|part| part.to_bits().to_le_bytes()));
+            }
+            ValueRef::Text(text) | ValueRef::Json(text) => {
                 self.text.extend_from_slice(text);
+                self.values.extend_from_slice(&(self.text.len() as u64).to_le_bytes());
+            }
+            ValueRef::Strings(list) => {
+                pack(list, &mut self.text);
                 self.values.extend_from_slice(&(self.text.len() as u64).to_le_bytes());
             }
         }
@@ -220,7 +261,7 @@ mod tests {
     use std::sync::Arc;
 
     use crate::payload::{
-        ColumnIndex, CompiledFilter, FieldId, FieldSource, FieldTable, Filter, Range, Value,
+        ColumnIndex, CompiledFilter, FieldId, FieldSource, FieldTable, Filter, Json, Range, Value,
     };
 
     fn round_trip(values: &[Option<Value>], field_type: FieldType) -> (Column, Vec<u8>) {
@@ -260,8 +301,12 @@ mod tests {
             FieldType::Int => Value::Int(-i),
             FieldType::Float => Value::Float(i as f64 / 4.0),
             FieldType::String => Value::String("ä".repeat(i as usize % 5)),
+            FieldType::Timestamp => Value::Timestamp(i << 40),
+            FieldType::Strings => Value::Strings((0..i % 4).map(|n| "ö".repeat(n as usize)).collect()),
+            FieldType::Geo => Value::Geo(GeoPoint::new(i as f64 / 4.0, -i as f64 / 2.0)),
+            FieldType::Json => Value::Json(Json::new(format!("[{i}]")).unwrap()),
         };
-        for field_type in [FieldType::Bool, FieldType::Int, FieldType::Float, FieldType::String] {
+        for field_type in FieldType::ALL {
             let values: Vec<_> = (0..201).map(|i| (i % 3 != 1).then(|| make(field_type, i))).collect();
             let (column, file) = round_trip(&values, field_type);
             for (row, value) in values.iter().enumerate() {
@@ -283,6 +328,9 @@ mod tests {
                 let tested = self.0.tested(&self.1, test, self.0.rows);
                 assert_eq!(found, tested, "{test:?}");
                 Arc::new(found)
+            }
+            fn select_text(&self, _: FieldId, _: &str) -> Arc<FixedBitSet> {
+                Arc::default()
             }
         }
         let values: Vec<_> = (0..130).map(|i| (i % 2 == 0).then_some(Value::Int(i % 10))).collect();

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
 
-use super::condition::{Test, in_test, range_test};
-use super::{FieldId, FieldTable, FieldType, Filter, Range, Value};
+use super::condition::{Test, contains_test, in_test, range_test};
+use super::{FieldId, FieldTable, FieldType, Filter, GeoPoint, Range, Value};
 use crate::error::{Error, Result};
 use crate::limits::{FILTER_DEPTH_MAX, FILTER_TERMS_MAX, check_limit};
 
@@ -23,6 +23,8 @@ pub(crate) struct CompiledFilter {
 #[derive(Debug)]
 enum Node {
     Leaf(FieldId, Arc<Test>),
+    /// Every term of a text occurs in a field with a lexical index.
+    Text(FieldId, Box<str>),
     And(Vec<Node>),
     Or(Vec<Node>),
     Not(Box<Node>),
@@ -35,6 +37,9 @@ pub(crate) trait FieldSource {
 
     /// The rows that have the field and whose value passes, as a set of [`rows`](Self::rows) bits.
     fn select(&self, field: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet>;
+
+    /// The rows in whose field, one with a lexical index, every term of a text occurs, likewise.
+    fn select_text(&self, field: FieldId, text: &str) -> Arc<FixedBitSet>;
 }
 
 impl CompiledFilter {
@@ -67,6 +72,7 @@ impl Node {
         };
         match self {
             Node::Leaf(field, test) => source.select(*field, test),
+            Node::Text(field, text) => source.select_text(*field, text),
             Node::And(nodes) => combined(nodes, FixedBitSet::intersect_with).unwrap_or_else(|| {
                 let mut all = FixedBitSet::with_capacity(rows);
                 all.insert_range(..);
@@ -97,6 +103,18 @@ impl Compiler<'_> {
             Filter::Eq(name, value) => self.values(name, std::slice::from_ref(value), path, false),
             Filter::In(name, values) => self.values(name, values, path, true),
             Filter::Range(name, range) => self.range(name, range, path),
+            Filter::Prefix(name, prefix) => {
+                let test = Test::TextPrefix(prefix.as_bytes().into());
+                self.of_type(name, FieldType::String, path, test)
+            }
+            Filter::Contains(name, values) => {
+                self.count(values.len())?;
+                self.of_type(name, FieldType::Strings, path, contains_test(values))
+            }
+            Filter::Exists(name) => Ok(Node::Leaf(self.field(name, path)?.0, Arc::new(Test::Exists))),
+            Filter::GeoRadius(name, center, metres) => self.radius(name, (*center, *metres), path),
+            Filter::Match(name, text) => self.text(name, text, path),
+            Filter::AllTenants => Ok(Node::And(Vec::new())),
             Filter::And(filters) => Ok(Node::And(self.nodes(filters, &format!("{path}.and"), depth)?)),
             Filter::Or(filters) => Ok(Node::Or(self.nodes(filters, &format!("{path}.or"), depth)?)),
             Filter::Not(filter) => {
@@ -133,7 +151,42 @@ impl Compiler<'_> {
             let path = || if is_list { format!("{path}[{index}]") } else { path.clone() };
             check_value(value, expected, path)?;
         }
-        Ok(Node::Leaf(field, Arc::new(in_test(values, expected))))
+        match in_test(values, expected) {
+            Some(test) => Ok(Node::Leaf(field, Arc::new(test))),
+            None => {
+                let reason = format!(
+                    "whole values are asked for of bools, ints, floats, strings and timestamps; this field is {expected}"
+                );
+                Err(Error::invalid(path, reason))
+            }
+        }
+    }
+
+    /// A condition on fields of one type.
+    fn of_type(&self, name: &str, wanted: FieldType, path: &str, test: Test) -> Result<Node> {
+        let (field, actual, path) = self.field(name, path)?;
+        if actual != wanted {
+            let reason = format!("the condition is on fields of type {wanted}; this field is {actual}");
+            return Err(Error::invalid(path, reason));
+        }
+        Ok(Node::Leaf(field, Arc::new(test)))
+    }
+
+    fn radius(&self, name: &str, (center, metres): (GeoPoint, f64), path: &str) -> Result<Node> {
+        center.check(|| format!("{path}.{name}.center"))?;
+        if !metres.is_finite() || metres < 0.0 {
+            let reason = format!("a radius is a number of metres from zero on, not {metres}");
+            return Err(Error::invalid(format!("{path}.{name}.metres"), reason));
+        }
+        self.of_type(name, FieldType::Geo, path, Test::Within(center, metres))
+    }
+
+    fn text(&self, name: &str, text: &str, path: &str) -> Result<Node> {
+        let (field, _, path) = self.field(name, path)?;
+        if !self.fields.is_text(field) {
+            return Err(Error::invalid(path, "the field has no lexical index, which `match` needs"));
+        }
+        Ok(Node::Text(field, text.into()))
     }
 
     fn range(&mut self, name: &str, range: &Range, path: &str) -> Result<Node> {
@@ -162,7 +215,9 @@ impl Compiler<'_> {
                 None => {
                     return Err(Error::invalid(
                         path,
-                        "a range is over ints, floats or strings; this field is bool",
+                        format!(
+                            "a range is over ints, floats, strings or timestamps; this field is {expected}"
+                        ),
                     ));
                 }
             }
@@ -184,12 +239,7 @@ fn check_value(value: &Value, expected: FieldType, path: impl Fn() -> String) ->
     if actual != expected {
         return Err(Error::FieldType { field: path(), expected, actual });
     }
-    match value {
-        Value::Float(number) if !number.is_finite() => {
-            Err(Error::invalid(path(), format!("{number} is not a finite number")))
-        }
-        _ => Ok(()),
-    }
+    value.check(path)
 }
 
 #[cfg(test)]
@@ -202,6 +252,10 @@ mod tests {
         fields.add("text", FieldType::String);
         fields.add("score", FieldType::Float);
         fields.add("draft", FieldType::Bool);
+        fields.add("at", FieldType::Timestamp);
+        fields.add("tags", FieldType::Strings);
+        fields.add("place", FieldType::Geo);
+        fields.add("extra", FieldType::Json);
         fields
     }
 
@@ -221,6 +275,36 @@ mod tests {
         let bool_range = Range { gt: Some(Value::Bool(true)), ..Range::default() };
         assert!(error(Filter::Range("draft".into(), bool_range)).contains("this field is bool"));
         assert!(error(Filter::eq("score", f64::NAN)).contains("not a finite number"));
+    }
+
+    #[test]
+    fn conditions_are_on_types_that_have_them() {
+        let cases = [
+            (Filter::eq("tags", vec!["a".to_owned()]), "filter.tags: whole values are asked for of bools"),
+            (Filter::eq("at", 3i64), "filter.at: the field is timestamp, the value is int"),
+            (
+                Filter::Prefix("year".into(), "2".into()),
+                "filter.year: the condition is on fields of type string",
+            ),
+            (Filter::contains("text", "x"), "filter.text: the condition is on fields of type strings"),
+            (
+                Filter::GeoRadius("place".into(), GeoPoint::new(91.0, 0.0), 1.0),
+                "filter.place.center.lat: 91 is not between -90 and 90 degrees",
+            ),
+            (
+                Filter::GeoRadius("place".into(), GeoPoint::default(), -1.0),
+                "filter.place.metres: a radius is a number of metres from zero on, not -1",
+            ),
+            (Filter::Match("text".into(), "x".into()), "filter.text: the field has no lexical index"),
+            (Filter::Exists("nope".into()), "filter.nope: the collection has no such payload field"),
+        ];
+        for (filter, expected) in cases {
+            let message = error(filter);
+            assert!(message.starts_with(expected), "{message}");
+        }
+        let range = Range { gte: Some(Value::Timestamp(5)), ..Range::default() };
+        let sound = Filter::And(vec![Filter::Range("at".into(), range), Filter::Exists("extra".into())]);
+        assert!(CompiledFilter::new(&sound, &fields()).is_ok());
     }
 
     #[test]

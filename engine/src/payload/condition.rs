@@ -3,15 +3,15 @@
 use std::hash::{Hash, Hasher};
 use std::ops::Bound;
 
-use super::{FieldType, Value, ValueRef};
+use super::{FieldType, GeoPoint, Value, ValueRef};
 
-/// A condition on one value. Each variant is for one field type; a value of another never meets it.
+/// A condition on one value. Each variant is for values of some field types; one of another never meets it.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Test {
     Bool {
         accepts: [bool; 2],
     },
-    /// Sorted.
+    /// Of ints and timestamps; sorted.
     IntIn(Vec<i64>),
     IntRange(Bound<i64>, Bound<i64>),
     /// Sorted, without negative zeros.
@@ -20,6 +20,13 @@ pub(crate) enum Test {
     /// Sorted.
     TextIn(Vec<Box<[u8]>>),
     TextRange(Bound<Box<[u8]>>, Bound<Box<[u8]>>),
+    TextPrefix(Box<[u8]>),
+    /// A list that holds one of these; sorted.
+    ListAny(Vec<Box<[u8]>>),
+    /// Within so many metres of a place.
+    Within(GeoPoint, f64),
+    /// Any value of any type.
+    Exists,
 }
 
 /// Equal conditions have equal hashes, but for the signs of zeros, by which a condition may count as two.
@@ -32,8 +39,11 @@ impl Hash for Test {
             Test::IntRange(low, high) => (low, high).hash(state),
             Test::FloatIn(values) => values.iter().for_each(|value| value.to_bits().hash(state)),
             Test::FloatRange(low, high) => (low.map(f64::to_bits), high.map(f64::to_bits)).hash(state),
-            Test::TextIn(values) => values.hash(state),
+            Test::TextIn(values) | Test::ListAny(values) => values.hash(state),
             Test::TextRange(low, high) => (low, high).hash(state),
+            Test::TextPrefix(prefix) => prefix.hash(state),
+            Test::Within(center, metres) => [center.lat, center.lon, *metres].map(f64::to_bits).hash(state),
+            Test::Exists => {}
         }
     }
 }
@@ -44,13 +54,17 @@ type FirstRun<'a> = dyn Fn(&dyn Fn(ValueRef<'_>) -> bool) -> usize + 'a;
 impl Test {
     /// Whether it is on values of a type.
     pub(crate) fn is_of(&self, field_type: FieldType) -> bool {
-        field_type
-            == match self {
-                Test::Bool { .. } => FieldType::Bool,
-                Test::IntIn(_) | Test::IntRange(..) => FieldType::Int,
-                Test::FloatIn(_) | Test::FloatRange(..) => FieldType::Float,
-                Test::TextIn(_) | Test::TextRange(..) => FieldType::String,
+        match self {
+            Test::Bool { .. } => field_type == FieldType::Bool,
+            Test::IntIn(_) | Test::IntRange(..) => {
+                matches!(field_type, FieldType::Int | FieldType::Timestamp)
             }
+            Test::FloatIn(_) | Test::FloatRange(..) => field_type == FieldType::Float,
+            Test::TextIn(_) | Test::TextRange(..) | Test::TextPrefix(_) => field_type == FieldType::String,
+            Test::ListAny(_) => field_type == FieldType::Strings,
+            Test::Within(..) => field_type == FieldType::Geo,
+            Test::Exists => true,
+        }
     }
 
     /// Roughly the bytes of its values.
@@ -60,11 +74,13 @@ impl Test {
             Bound::Unbounded => 0,
         };
         match self {
-            Test::Bool { .. } | Test::IntRange(..) | Test::FloatRange(..) => 16,
+            Test::Bool { .. } | Test::IntRange(..) | Test::FloatRange(..) | Test::Exists => 16,
+            Test::Within(..) => 24,
             Test::IntIn(values) => values.len() * 8,
             Test::FloatIn(values) => values.len() * 8,
-            Test::TextIn(values) => values.iter().map(|value| 16 + value.len()).sum(),
+            Test::TextIn(values) | Test::ListAny(values) => values.iter().map(|value| 16 + value.len()).sum(),
             Test::TextRange(low, high) => of_bound(low) + of_bound(high),
+            Test::TextPrefix(prefix) => prefix.len(),
         }
     }
 
@@ -101,6 +117,15 @@ impl Test {
             Test::TextRange(low, high) => {
                 range(borrow(low).map(ValueRef::Text), borrow(high).map(ValueRef::Text))
             }
+            Test::TextPrefix(prefix) => {
+                let end = first(&|value| match value {
+                    ValueRef::Text(text) => text < &**prefix || text.starts_with(prefix),
+                    _ => false,
+                });
+                vec![(before(ValueRef::Text(prefix)), end)]
+            }
+            Test::Exists => vec![(0, first(&|_| true))],
+            Test::ListAny(_) | Test::Within(..) => Vec::new(),
         };
         // A value may be given twice.
         places.dedup();
@@ -112,8 +137,12 @@ impl Test {
     pub(crate) fn passes(&self, value: ValueRef<'_>) -> bool {
         match (self, value) {
             (Test::Bool { accepts }, ValueRef::Bool(value)) => accepts[usize::from(value)],
-            (Test::IntIn(values), ValueRef::Int(value)) => contains(values, |v| v.cmp(&value)),
-            (Test::IntRange(low, high), ValueRef::Int(value)) => within(&value, low, high),
+            (Test::IntIn(values), ValueRef::Int(value) | ValueRef::Timestamp(value)) => {
+                contains(values, |v| v.cmp(&value))
+            }
+            (Test::IntRange(low, high), ValueRef::Int(value) | ValueRef::Timestamp(value)) => {
+                within(&value, low, high)
+            }
             // Adding zero turns a negative zero into the positive one, its equal.
             (Test::FloatIn(values), ValueRef::Float(value)) => {
                 contains(values, |v| v.total_cmp(&(value + 0.0)))
@@ -121,6 +150,12 @@ impl Test {
             (Test::FloatRange(low, high), ValueRef::Float(value)) => within(&value, low, high),
             (Test::TextIn(values), ValueRef::Text(value)) => contains(values, |v| (**v).cmp(value)),
             (Test::TextRange(low, high), ValueRef::Text(value)) => within(value, &borrow(low), &borrow(high)),
+            (Test::TextPrefix(prefix), ValueRef::Text(value)) => value.starts_with(prefix),
+            (Test::ListAny(values), ValueRef::Strings(list)) => {
+                list.iter().any(|text| contains(values, |v| (**v).cmp(text)))
+            }
+            (Test::Within(center, metres), ValueRef::Geo(point)) => center.distance_m(point) <= *metres,
+            (Test::Exists, _) => true,
             _ => false,
         }
     }
@@ -168,8 +203,9 @@ fn within<T: PartialOrd + ?Sized>(value: &T, low: &impl Borrowed<T>, high: &impl
     }
 }
 
-pub(super) fn in_test(values: &[Value], field_type: FieldType) -> Test {
-    match field_type {
+/// `None` for a type whose values are not asked for one by one.
+pub(super) fn in_test(values: &[Value], field_type: FieldType) -> Option<Test> {
+    Some(match field_type {
         FieldType::Bool => {
             let mut accepts = [false; 2];
             for value in values {
@@ -179,8 +215,8 @@ pub(super) fn in_test(values: &[Value], field_type: FieldType) -> Test {
             }
             Test::Bool { accepts }
         }
-        FieldType::Int => {
-            let mut values: Vec<i64> = values.iter().filter_map(Value::as_int).collect();
+        FieldType::Int | FieldType::Timestamp => {
+            let mut values: Vec<i64> = values.iter().filter_map(as_number).collect();
             values.sort_unstable();
             Test::IntIn(values)
         }
@@ -189,13 +225,23 @@ pub(super) fn in_test(values: &[Value], field_type: FieldType) -> Test {
             values.sort_unstable_by(f64::total_cmp);
             Test::FloatIn(values)
         }
-        FieldType::String => {
-            let mut values: Vec<Box<[u8]>> =
-                values.iter().filter_map(Value::as_str).map(|text| text.as_bytes().into()).collect();
-            values.sort_unstable();
-            Test::TextIn(values)
-        }
-    }
+        FieldType::String => Test::TextIn(sorted_texts(values.iter().filter_map(Value::as_str))),
+        FieldType::Strings | FieldType::Geo | FieldType::Json => return None,
+    })
+}
+
+pub(super) fn contains_test(values: &[String]) -> Test {
+    Test::ListAny(sorted_texts(values.iter().map(String::as_str)))
+}
+
+fn sorted_texts<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Box<[u8]>> {
+    let mut texts: Vec<Box<[u8]>> = texts.map(|text| text.as_bytes().into()).collect();
+    texts.sort_unstable();
+    texts
+}
+
+fn as_number(value: &Value) -> Option<i64> {
+    value.as_int().or(value.as_timestamp())
 }
 
 pub(super) fn as_float(value: &Value) -> Option<f64> {
@@ -208,12 +254,12 @@ pub(super) fn as_float(value: &Value) -> Option<f64> {
 /// `None` for a type without an order.
 pub(super) fn range_test(low: Bound<&Value>, high: Bound<&Value>, field_type: FieldType) -> Option<Test> {
     // The bounds' types were checked, so each conversion finds its value.
-    let int = |bound: Bound<&Value>| bound.map(|value| value.as_int().unwrap_or_default());
+    let int = |bound: Bound<&Value>| bound.map(|value| as_number(value).unwrap_or_default());
     let float = |bound: Bound<&Value>| bound.map(|value| as_float(value).unwrap_or_default());
     let text = |bound: Bound<&Value>| bound.map(|value| value.as_str().unwrap_or_default().as_bytes().into());
     match field_type {
-        FieldType::Bool => None,
-        FieldType::Int => Some(Test::IntRange(int(low), int(high))),
+        FieldType::Bool | FieldType::Strings | FieldType::Geo | FieldType::Json => None,
+        FieldType::Int | FieldType::Timestamp => Some(Test::IntRange(int(low), int(high))),
         FieldType::Float => Some(Test::FloatRange(float(low), float(high))),
         FieldType::String => Some(Test::TextRange(text(low), text(high))),
     }
@@ -226,7 +272,7 @@ mod tests {
     #[test]
     fn tests_pass_what_they_say() {
         let value = |n: f64| ValueRef::Float(n);
-        let test = in_test(&[Value::Float(-0.0), Value::Float(2.5)], FieldType::Float);
+        let test = in_test(&[Value::Float(-0.0), Value::Float(2.5)], FieldType::Float).unwrap();
         assert!(test.passes(value(0.0)) && test.passes(value(-0.0)) && test.passes(value(2.5)));
         assert!(!test.passes(value(1.0)) && !test.passes(ValueRef::Int(0)));
         let (low, high) = (Value::from("b"), Value::from("d"));

@@ -16,6 +16,8 @@ pub(crate) type FieldId = u16;
 pub(crate) struct FieldTable {
     fields: Vec<(String, FieldType)>,
     numbers: HashMap<String, FieldId>,
+    /// Fields with a lexical index.
+    texts: Vec<FieldId>,
 }
 
 impl FieldTable {
@@ -42,6 +44,11 @@ impl FieldTable {
     /// A field by name.
     pub(crate) fn find(&self, name: &str) -> Option<(FieldId, FieldType)> {
         self.numbers.get(name).map(|&number| (number, self.fields[usize::from(number)].1))
+    }
+
+    /// Whether a field has a lexical index.
+    pub(crate) fn is_text(&self, field: FieldId) -> bool {
+        self.texts.contains(&field)
     }
 
     /// The name of a field that the table gave out.

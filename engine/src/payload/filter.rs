@@ -1,6 +1,6 @@
 //! The filter tree.
 
-use super::Value;
+use super::{GeoPoint, Value};
 
 /// A condition on payload fields. A row that lacks a field fails every condition on it, and so passes its negation.
 ///
@@ -22,24 +22,42 @@ use super::Value;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Filter {
-    /// The field has exactly this value.
+    /// The field, a bool, int, float, string or timestamp, has exactly this value.
     Eq(String, Value),
-    /// The field has one of these values; of none, nothing passes.
+    /// The field, of one of the same types, has one of these values; of none, nothing passes.
     In(String, Vec<Value>),
-    /// The field, an int, float or string, lies in a range.
+    /// The field, an int, float, string or timestamp, lies in a range.
     Range(String, Range),
+    /// The field, a string, starts with this.
+    Prefix(String, String),
+    /// The field, a list of strings, holds at least one of these; of none, nothing passes.
+    Contains(String, Vec<String>),
+    /// The field has a value, whatever its type.
+    Exists(String),
+    /// The field, a place, lies within so many metres of another.
+    GeoRadius(String, GeoPoint, f64),
+    /// Every term of this text occurs in the field, a string with a lexical index.
+    Match(String, String),
     /// Every condition holds; of none, everything passes.
     And(Vec<Filter>),
     /// At least one condition holds; of none, nothing passes.
     Or(Vec<Filter>),
     /// The condition does not hold.
     Not(Box<Filter>),
+    /// Everything passes, of whatever tenant: says that a read of a collection with a tenant key is meant to go over all of
+    /// them.
+    AllTenants,
 }
 
 impl Filter {
     /// `field = value`.
     pub fn eq(field: impl Into<String>, value: impl Into<Value>) -> Self {
         Filter::Eq(field.into(), value.into())
+    }
+
+    /// A list that holds `text`.
+    pub fn contains(field: impl Into<String>, text: impl Into<String>) -> Self {
+        Filter::Contains(field.into(), vec![text.into()])
     }
 }
 

@@ -71,6 +71,11 @@ impl Sorted {
 }
 
 impl ColumnIndex {
+    /// Whether values of a type have an order to sort them by.
+    pub(crate) fn sorts(field_type: FieldType) -> bool {
+        !matches!(field_type, FieldType::Strings | FieldType::Geo | FieldType::Json)
+    }
+
     /// Sorts a column of a segment of `rows` rows. Values that the file does not give (damage) are left out.
     pub(crate) fn new(column: &Column, file: &[u8], rows: usize) -> Self {
         let (sorted, starts) = match column.field_type() {
@@ -78,7 +83,7 @@ impl ColumnIndex {
                 ValueRef::Text(text) => text,
                 _ => &[],
             }),
-            FieldType::Bool | FieldType::Int | FieldType::Float => sort(column, file, order_key),
+            _ => sort(column, file, order_key),
         };
         let mut index = Self {
             marks: marks(&starts),
@@ -182,12 +187,12 @@ fn order_key(value: ValueRef<'_>) -> u64 {
     const SIGN: u64 = 1 << 63;
     match value {
         ValueRef::Bool(value) => u64::from(value),
-        ValueRef::Int(value) => value.cast_unsigned() ^ SIGN,
+        ValueRef::Int(value) | ValueRef::Timestamp(value) => value.cast_unsigned() ^ SIGN,
         ValueRef::Float(value) => {
             let bits = (value + 0.0).to_bits();
             if bits & SIGN == 0 { bits | SIGN } else { !bits }
         }
-        ValueRef::Text(_) => 0,
+        ValueRef::Text(_) | ValueRef::Strings(_) | ValueRef::Geo(_) | ValueRef::Json(_) => 0,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Typed payload fields and the filters over them.
 //!
-//! Values reach this module with a point (`value.rs`), get the number of their field (`fields.rs`), and lie in rows
+//! Values reach this module with a point (`value.rs`; `geo.rs` and `json.rs` have types of their own), get the number of their field (`fields.rs`), and lie in rows
 //! while a segment grows and in columns once it is sealed (`column.rs`). A [`Filter`] is compiled once per request
 //! against the fields of the view (`compile.rs`), where its types and limits are checked, and then run over each
 //! segment to a bitmap with an exact count (through `index.rs` in sealed segments; `cache.rs` keeps their answers).
@@ -9,17 +9,24 @@ mod cache;
 mod column;
 mod compile;
 mod condition;
+mod encoded;
 mod fields;
 mod filter;
+mod geo;
 mod index;
+mod json;
 mod value;
+mod value_ref;
 
 pub(crate) use cache::FilterCache;
 pub(crate) use column::{Column, ColumnBuilder, ColumnEntry};
 pub(crate) use compile::{CompiledFilter, FieldSource};
 pub(crate) use condition::Test;
+pub(crate) use encoded::{decode_value, encode_value};
 pub(crate) use fields::{FieldId, FieldTable};
 pub use filter::{Filter, Range};
+pub use geo::GeoPoint;
 pub(crate) use index::{ColumnIndex, Sorted};
-pub(crate) use value::ValueRef;
+pub use json::Json;
 pub use value::{FieldType, Payload, Value};
+pub(crate) use value_ref::{ListRef, ValueRef};

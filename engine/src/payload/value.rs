@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::value_ref::{ListRef, ValueRef};
+use super::{GeoPoint, Json};
+use crate::error::{Error, Result};
+use crate::limits::{LIST_STRINGS_MAX, check_limit};
+
 /// The fields of a point, by name.
 pub type Payload = BTreeMap<String, Value>;
 
@@ -16,9 +21,28 @@ pub enum FieldType {
     Float,
     /// UTF-8 text.
     String,
+    /// A moment, in microseconds since 1970 UTC.
+    Timestamp,
+    /// A list of strings, of which conditions find each.
+    Strings,
+    /// A place on the earth.
+    Geo,
+    /// A JSON text: kept and returned; the one condition on it is whether it is there.
+    Json,
 }
 
 impl FieldType {
+    pub(crate) const ALL: [FieldType; 8] = [
+        FieldType::Bool,
+        FieldType::Int,
+        FieldType::Float,
+        FieldType::String,
+        FieldType::Timestamp,
+        FieldType::Strings,
+        FieldType::Geo,
+        FieldType::Json,
+    ];
+
     /// Its code on disk.
     pub(crate) fn code(self) -> u8 {
         match self {
@@ -26,14 +50,16 @@ impl FieldType {
             FieldType::Int => 1,
             FieldType::Float => 2,
             FieldType::String => 3,
+            FieldType::Timestamp => 4,
+            FieldType::Strings => 5,
+            FieldType::Geo => 6,
+            FieldType::Json => 7,
         }
     }
 
     /// The type with this code.
     pub(crate) fn from_code(code: u8) -> Option<Self> {
-        [FieldType::Bool, FieldType::Int, FieldType::Float, FieldType::String]
-            .into_iter()
-            .find(|field_type| field_type.code() == code)
+        Self::ALL.into_iter().find(|field_type| field_type.code() == code)
     }
 }
 
@@ -44,6 +70,10 @@ impl std::fmt::Display for FieldType {
             FieldType::Int => "int",
             FieldType::Float => "float",
             FieldType::String => "string",
+            FieldType::Timestamp => "timestamp",
+            FieldType::Strings => "strings",
+            FieldType::Geo => "geo",
+            FieldType::Json => "json",
         })
     }
 }
@@ -59,6 +89,14 @@ pub enum Value {
     Float(f64),
     /// UTF-8 text.
     String(String),
+    /// A moment, in microseconds since 1970 UTC.
+    Timestamp(i64),
+    /// A list of strings, at most [`LIST_STRINGS_MAX`](crate::limits::LIST_STRINGS_MAX).
+    Strings(Vec<String>),
+    /// A place on the earth.
+    Geo(GeoPoint),
+    /// A JSON text.
+    Json(Json),
 }
 
 impl Value {
@@ -69,6 +107,10 @@ impl Value {
             Value::Int(_) => FieldType::Int,
             Value::Float(_) => FieldType::Float,
             Value::String(_) => FieldType::String,
+            Value::Timestamp(_) => FieldType::Timestamp,
+            Value::Strings(_) => FieldType::Strings,
+            Value::Geo(_) => FieldType::Geo,
+            Value::Json(_) => FieldType::Json,
         }
     }
 
@@ -79,6 +121,10 @@ impl Value {
             Value::Int(value) => ValueRef::Int(*value),
             Value::Float(value) => ValueRef::Float(*value),
             Value::String(value) => ValueRef::Text(value.as_bytes()),
+            Value::Timestamp(value) => ValueRef::Timestamp(*value),
+            Value::Strings(values) => ValueRef::Strings(ListRef::Owned(values)),
+            Value::Geo(value) => ValueRef::Geo(*value),
+            Value::Json(value) => ValueRef::Json(value.as_str().as_bytes()),
         }
     }
 
@@ -86,8 +132,26 @@ impl Value {
     pub(crate) fn size_bytes(&self) -> usize {
         match self {
             Value::Bool(_) => 1,
-            Value::Int(_) | Value::Float(_) => 8,
+            Value::Int(_) | Value::Float(_) | Value::Timestamp(_) => 8,
             Value::String(text) => text.len(),
+            // Where each ends counts, too: a list of empty strings is not free.
+            Value::Strings(values) => values.iter().map(|text| 4 + text.len()).sum(),
+            Value::Geo(_) => 16,
+            Value::Json(json) => json.as_str().len(),
+        }
+    }
+
+    /// Refuses what no field of its type takes; `path` names the value.
+    pub(crate) fn check(&self, path: impl Fn() -> String) -> Result<()> {
+        match self {
+            Value::Float(number) if !number.is_finite() => {
+                Err(Error::invalid(path(), format!("{number} is not a finite number")))
+            }
+            Value::Strings(values) if values.len() > LIST_STRINGS_MAX => {
+                check_limit(&path(), "LIST_STRINGS_MAX", LIST_STRINGS_MAX, values.len())
+            }
+            Value::Geo(point) => point.check(path),
+            _ => Ok(()),
         }
     }
 
@@ -106,37 +170,36 @@ impl Value {
             _ => None,
         }
     }
-}
 
-/// A value where it lies: in a row in memory or in a column of a mapped file.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum ValueRef<'a> {
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    /// UTF-8 as it was written; compared as bytes, which is the order of the text's code points.
-    Text(&'a [u8]),
-}
-
-impl ValueRef<'_> {
-    /// The order of values of one type, in which both zeros are equal; values of two types have none and count as equal.
-    pub(crate) fn order(self, other: ValueRef<'_>) -> std::cmp::Ordering {
-        match (self, other) {
-            (ValueRef::Bool(a), ValueRef::Bool(b)) => a.cmp(&b),
-            (ValueRef::Int(a), ValueRef::Int(b)) => a.cmp(&b),
-            (ValueRef::Float(a), ValueRef::Float(b)) => (a + 0.0).total_cmp(&(b + 0.0)),
-            (ValueRef::Text(a), ValueRef::Text(b)) => a.cmp(b),
-            _ => std::cmp::Ordering::Equal,
+    /// The microseconds since 1970 UTC of a timestamp.
+    pub fn as_timestamp(&self) -> Option<i64> {
+        match self {
+            Value::Timestamp(microseconds) => Some(*microseconds),
+            _ => None,
         }
     }
 
-    /// The value itself.
-    pub(crate) fn to_value(self) -> Value {
+    /// The strings of a list.
+    pub fn as_strings(&self) -> Option<&[String]> {
         match self {
-            ValueRef::Bool(value) => Value::Bool(value),
-            ValueRef::Int(value) => Value::Int(value),
-            ValueRef::Float(value) => Value::Float(value),
-            ValueRef::Text(bytes) => Value::String(String::from_utf8_lossy(bytes).into_owned()),
+            Value::Strings(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// The place that a geo value is.
+    pub fn as_geo(&self) -> Option<GeoPoint> {
+        match self {
+            Value::Geo(point) => Some(*point),
+            _ => None,
+        }
+    }
+
+    /// The JSON text of a JSON value.
+    pub fn as_json(&self) -> Option<&Json> {
+        match self {
+            Value::Json(json) => Some(json),
+            _ => None,
         }
     }
 }
@@ -168,5 +231,23 @@ impl From<&str> for Value {
 impl From<String> for Value {
     fn from(value: String) -> Self {
         Value::String(value)
+    }
+}
+
+impl From<Vec<String>> for Value {
+    fn from(values: Vec<String>) -> Self {
+        Value::Strings(values)
+    }
+}
+
+impl From<GeoPoint> for Value {
+    fn from(point: GeoPoint) -> Self {
+        Value::Geo(point)
+    }
+}
+
+impl From<Json> for Value {
+    fn from(json: Json) -> Self {
+        Value::Json(json)
     }
 }

@@ -184,8 +184,9 @@ impl Salvage {
         let values = start + (words * 12).next_multiple_of(8);
         match entry.field_type {
             FieldType::Bool => self.sound(values + index, 1)?,
-            FieldType::Int | FieldType::Float => self.sound(values + index * 8, 8)?,
-            FieldType::String => {
+            FieldType::Int | FieldType::Float | FieldType::Timestamp => self.sound(values + index * 8, 8)?,
+            FieldType::Geo => self.sound(values + index * 16, 16)?,
+            FieldType::String | FieldType::Strings | FieldType::Json => {
                 let end_of = |index: usize| Some(u64_at(self.sound(values + index * 8, 8)?, 0) as usize);
                 let from = if index == 0 { 0 } else { end_of(index - 1)? };
                 let length = end_of(index)?.checked_sub(from)?;

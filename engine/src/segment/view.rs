@@ -305,4 +305,9 @@ impl FieldSource for SegmentView {
             Segment::Sealed(segment) => segment.select(field, test),
         }
     }
+
+    fn select_text(&self, _: FieldId, _: &str) -> Arc<FixedBitSet> {
+        // No field has a lexical index, so no filter asks.
+        Arc::new(FixedBitSet::with_capacity(self.rows as usize))
+    }
 }

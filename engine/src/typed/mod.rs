@@ -1,14 +1,16 @@
 //! Rows of a user's own type, through serde.
 //!
 //! **Idea.** A struct is a row: its field `id` is the row's id, its field `vector` the vector, and every other one a payload
-//! field of that name. `write.rs` takes a struct apart into a [`Point`], `read.rs` puts one together from a stored row. What
-//! has no place in a row (a list, a map, a number that no int holds) is refused with the field's name.
+//! field of that name. `write.rs` takes a struct apart into a [`Point`], `read.rs` puts one together from a stored row. Lists of
+//! strings and places are values of their own (`values.rs`), and whatever else is nested is JSON. What has no place in a row (bytes, a number
+//! that no int holds) is refused with the field's name.
 //!
 //! **Cost.** One value is made for each field on the way in, as for a [`Point`] made by hand. On the way out fields are
 //! read where the row has them; a vector is read only if the type has a field `vector`, or may be a map.
 
 mod ids;
 mod read;
+mod values;
 mod write;
 
 use std::fmt;
@@ -18,7 +20,7 @@ use serde_core::{Serialize, de, ser};
 
 use crate::collection::{Collection, View, WriteReceipt};
 use crate::error::{Error, Result};
-use crate::payload::Payload;
+use crate::payload::{Payload, Value};
 use crate::point::{Point, PointId};
 use crate::search::{Hit, SearchRequest, SearchStats};
 
@@ -112,8 +114,8 @@ pub struct TypedResponse<T> {
 impl Point {
     /// A point of a value of the user's own type, a struct or a map: the field `id` is its id (an unsigned integer, a
     /// string or a [`PointId`]), the field `vector`, if there is one, its vector (a list of numbers), and each other field
-    /// a payload field: a bool, an integer up to 2^63 - 1, a float, a string or an enum's variant without content.
-    /// A field that is `None` is not there.
+    /// a payload field: a bool, an integer up to 2^63 - 1, a float, a string or an enum's variant without content, a list of
+    /// strings, a [`GeoPoint`](crate::GeoPoint); any other list, map, struct or variant is JSON. A field that is `None` is not there.
     ///
     /// serde's attributes do what they always do: `rename` calls a field `id`, `skip` leaves one out, and `flatten` takes in
     /// the fields of another struct, or of a [`Payload`].
@@ -191,7 +193,8 @@ impl Hit {
 }
 
 impl Collection {
-    /// Inserts or replaces rows of the user's own type, as one batch: see [`Point::from_row`].
+    /// Inserts or replaces rows of the user's own type, as one batch: see [`Point::from_row`]. An integer in a field that is
+    /// known for a timestamp is one, in microseconds since 1970 UTC, and what is in a field known for JSON is JSON.
     ///
     /// ```
     /// use ragstone::{Db, Filter, Schema, SearchRequest};
@@ -221,8 +224,16 @@ impl Collection {
     /// As [`write`](Self::write); [`Error::Invalid`] too for a value that has no place in a row, as
     /// `points[i].field`.
     pub fn upsert_rows<T: Serialize>(&self, rows: impl IntoIterator<Item = T>) -> Result<WriteReceipt> {
+        let fields = self.schema();
         let point = |(index, row): (usize, T)| {
-            Point::from_row(&row).map_err(|error| error.within(&format!("points[{index}]")))
+            let mut point =
+                Point::from_row(&row).map_err(|error| error.within(&format!("points[{index}]")))?;
+            for (name, value) in &mut point.payload {
+                if let Some(declared) = fields.fields().get(name) {
+                    *value = values::fitted(std::mem::replace(value, Value::Bool(false)), *declared);
+                }
+            }
+            Ok(point)
         };
         self.upsert(rows.into_iter().enumerate().map(point).collect::<Result<_>>()?)
     }

@@ -6,13 +6,14 @@
 
 use std::cell::Cell as StdCell;
 
-use serde_core::de::value::{BorrowedStrDeserializer, SeqDeserializer};
+use serde_core::de::value::{BorrowedStrDeserializer, MapDeserializer, SeqDeserializer};
 use serde_core::de::{DeserializeOwned, DeserializeSeed, EnumAccess};
 use serde_core::de::{Deserializer, Error as _, IntoDeserializer, MapAccess, Unexpected, Visitor};
 use serde_core::forward_to_deserialize_any;
 
+use super::values::DEGREES;
 use super::{Fault, ID, VECTOR};
-use crate::payload::{Payload, Value};
+use crate::payload::{GeoPoint, Payload, Value};
 use crate::point::PointId;
 
 type Read<T> = Result<T, Fault>;
@@ -26,6 +27,9 @@ enum Cell<'a> {
     Float(f64),
     Text(&'a str),
     Components(&'a [f32]),
+    Texts(&'a [String]),
+    Geo(GeoPoint),
+    Json(&'a str),
 }
 
 impl<'a> From<&'a Value> for Cell<'a> {
@@ -35,6 +39,10 @@ impl<'a> From<&'a Value> for Cell<'a> {
             Value::Int(value) => Cell::Int(*value),
             Value::Float(value) => Cell::Float(*value),
             Value::String(text) => Cell::Text(text),
+            Value::Timestamp(microseconds) => Cell::Int(*microseconds),
+            Value::Strings(texts) => Cell::Texts(texts),
+            Value::Geo(point) => Cell::Geo(*point),
+            Value::Json(json) => Cell::Json(json.as_str()),
         }
     }
 }
@@ -56,7 +64,9 @@ impl<'a> Cell<'a> {
             Cell::Unsigned(value) => Unexpected::Unsigned(value),
             Cell::Float(value) => Unexpected::Float(value),
             Cell::Text(text) => Unexpected::Str(text),
-            Cell::Components(_) => Unexpected::Seq,
+            Cell::Components(_) | Cell::Texts(_) => Unexpected::Seq,
+            Cell::Geo(_) => Unexpected::Map,
+            Cell::Json(_) => Unexpected::Other("JSON"),
         }
     }
 }
@@ -78,12 +88,25 @@ impl<'de> Deserializer<'de> for Cell<'de> {
                 sequence.end()?;
                 Ok(value)
             }
+            Cell::Texts(texts) => {
+                let mut sequence = SeqDeserializer::new(texts.iter().map(|text| Cell::Text(text)));
+                let value = visitor.visit_seq(&mut sequence)?;
+                sequence.end()?;
+                Ok(value)
+            }
+            Cell::Geo(GeoPoint { lat, lon }) => {
+                visitor.visit_map(MapDeserializer::new(DEGREES.into_iter().zip([lat, lon])))
+            }
+            Cell::Json(text) => told(text, |json| json.deserialize_any(visitor)),
         }
     }
 
-    /// What is there is not `None`.
+    /// What is there is not `None`, but for a JSON `null`.
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        visitor.visit_some(self)
+        match self {
+            Cell::Json(text) => told(text, |json| json.deserialize_option(visitor)),
+            _ => visitor.visit_some(self),
+        }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Read<V::Value> {
@@ -92,11 +115,12 @@ impl<'de> Deserializer<'de> for Cell<'de> {
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        _: &'static str,
-        _: &'static [&'static str],
+        name: &'static str,
+        variants: &'static [&'static str],
         visitor: V,
     ) -> Read<V::Value> {
         match self {
+            Cell::Json(text) => told(text, |json| json.deserialize_enum(name, variants, visitor)),
             Cell::Text(text) => visitor.visit_enum(Variant(text)),
             other => Err(Fault::invalid_type(other.unexpected(), &"the name of a variant")),
         }
@@ -106,6 +130,14 @@ impl<'de> Deserializer<'de> for Cell<'de> {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
         tuple_struct map struct identifier ignored_any
     }
+}
+
+/// What a JSON text tells.
+fn told<'de, T>(
+    text: &'de str,
+    tell: impl FnOnce(&mut serde_json::Deserializer<serde_json::de::StrRead<'de>>) -> serde_json::Result<T>,
+) -> Read<T> {
+    tell(&mut serde_json::Deserializer::from_str(text)).map_err(Fault::custom)
 }
 
 /// A variant without content.

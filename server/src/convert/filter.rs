@@ -1,6 +1,6 @@
 //! Filters.
 
-use ragstone::{Filter, Range};
+use ragstone::{Filter, GeoPoint, Range};
 use ragstone_proto::v1;
 use tonic::Status;
 
@@ -17,7 +17,7 @@ fn filter_at(wire: v1::Filter, path: &str, depth: usize) -> Result<Filter, Statu
     if depth > FILTER_DEPTH_MAX {
         return Err(status::beyond_limit(path, "FILTER_DEPTH_MAX", FILTER_DEPTH_MAX as u64, depth as u64));
     }
-    let unset = || status::invalid(path, "no condition is set; set one of eq, in, range, and, or, not");
+    let unset = || status::invalid(path, "no condition is set; set one of its kinds");
     let terms = |count: usize| check_count(path, count, ("FILTER_TERMS_MAX", FILTER_TERMS_MAX));
     let many = |filters: Vec<v1::Filter>, name: &str| -> Result<Vec<Filter>, Status> {
         terms(filters.len())?;
@@ -48,6 +48,20 @@ fn filter_at(wire: v1::Filter, path: &str, depth: usize) -> Result<Filter, Statu
             };
             Filter::Range(range.field, bounds)
         }
+        Condition::Prefix(prefix) => Filter::Prefix(prefix.field, prefix.prefix),
+        Condition::Contains(contains) => {
+            terms(contains.values.len())?;
+            Filter::Contains(contains.field, contains.values)
+        }
+        Condition::Exists(exists) => Filter::Exists(exists.field),
+        Condition::GeoRadius(radius) => {
+            let unset = || status::invalid(&format!("{path}.geo_radius.center"), "no place is set");
+            let center = radius.center.ok_or_else(unset)?;
+            let center = GeoPoint { lat: center.lat, lon: center.lon };
+            Filter::GeoRadius(radius.field, center, radius.metres)
+        }
+        Condition::Match(matched) => Filter::Match(matched.field, matched.text),
+        Condition::AllTenants(_) => Filter::AllTenants,
         Condition::And(and) => Filter::And(many(and.filters, "and")?),
         Condition::Or(or) => Filter::Or(many(or.filters, "or")?),
         Condition::Not(not) => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ragstone::{FieldType, Payload, Value};
+use ragstone::{FieldType, GeoPoint, Json, Payload, Value};
 use ragstone_proto::v1;
 use tonic::Status;
 
@@ -15,7 +15,14 @@ pub(super) fn value_in(wire: Option<v1::Value>, path: &str) -> Result<Value, Sta
         Some(v1::value::Kind::IntValue(value)) => Ok(Value::Int(value)),
         Some(v1::value::Kind::FloatValue(value)) => Ok(Value::Float(value)),
         Some(v1::value::Kind::StringValue(value)) => Ok(Value::String(value)),
-        None => Err(status::invalid(path, "no value is set; set one of bool, int, float and string")),
+        Some(v1::value::Kind::TimestampValue(value)) => Ok(Value::Timestamp(value)),
+        Some(v1::value::Kind::StringsValue(list)) => Ok(Value::Strings(list.values)),
+        Some(v1::value::Kind::GeoValue(point)) => Ok(Value::Geo(GeoPoint { lat: point.lat, lon: point.lon })),
+        Some(v1::value::Kind::JsonValue(text)) => match Json::new(text) {
+            Ok(json) => Ok(Value::Json(json)),
+            Err(error) => Err(status::invalid(path, &error.to_string())),
+        },
+        None => Err(status::invalid(path, "no value is set; set one of its kinds")),
     }
 }
 
@@ -25,6 +32,10 @@ pub(super) fn value_out(value: Value) -> v1::Value {
         Value::Int(value) => v1::value::Kind::IntValue(value),
         Value::Float(value) => v1::value::Kind::FloatValue(value),
         Value::String(value) => v1::value::Kind::StringValue(value),
+        Value::Timestamp(value) => v1::value::Kind::TimestampValue(value),
+        Value::Strings(values) => v1::value::Kind::StringsValue(v1::Strings { values }),
+        Value::Geo(GeoPoint { lat, lon }) => v1::value::Kind::GeoValue(v1::GeoPoint { lat, lon }),
+        Value::Json(json) => v1::value::Kind::JsonValue(json.as_str().to_owned()),
     };
     v1::Value { kind: Some(kind) }
 }
@@ -48,6 +59,10 @@ pub(super) fn field_type_out(field_type: FieldType) -> v1::FieldType {
         FieldType::Int => v1::FieldType::Int,
         FieldType::Float => v1::FieldType::Float,
         FieldType::String => v1::FieldType::String,
+        FieldType::Timestamp => v1::FieldType::Timestamp,
+        FieldType::Strings => v1::FieldType::Strings,
+        FieldType::Geo => v1::FieldType::Geo,
+        FieldType::Json => v1::FieldType::Json,
     }
 }
 
@@ -57,6 +72,10 @@ pub(super) fn field_type_in(wire: i32, path: &str) -> Result<FieldType, Status> 
         Ok(v1::FieldType::Int) => Ok(FieldType::Int),
         Ok(v1::FieldType::Float) => Ok(FieldType::Float),
         Ok(v1::FieldType::String) => Ok(FieldType::String),
+        Ok(v1::FieldType::Timestamp) => Ok(FieldType::Timestamp),
+        Ok(v1::FieldType::Strings) => Ok(FieldType::Strings),
+        Ok(v1::FieldType::Geo) => Ok(FieldType::Geo),
+        Ok(v1::FieldType::Json) => Ok(FieldType::Json),
         Ok(v1::FieldType::Unspecified) => Err(status::invalid(path, "no type is set")),
         Err(_) => Err(unknown_enum(path, wire)),
     }

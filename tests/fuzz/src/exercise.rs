@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ragstone::{
-    Collection, Db, Error, FieldType, Filter, PointId, Range, ScrollRequest, SearchRequest, Value,
+    Collection, Db, Error, FieldType, Filter, GeoPoint, PointId, Range, ScrollRequest, SearchRequest, Value,
 };
 
 use crate::sample::{id_of, options, point};
@@ -104,6 +104,13 @@ fn filters(collection: &Collection) -> Vec<Filter> {
             Filter::Range(name.clone(), Range { gte: Some(Value::Float(0.0)), ..Range::default() })
         }
         FieldType::String => Filter::eq(name, "Grüße 1"),
+        FieldType::Timestamp => {
+            let bound = Some(Value::Timestamp(0));
+            Filter::Range(name.clone(), Range { gte: bound, ..Range::default() })
+        }
+        FieldType::Strings => Filter::contains(name, "a"),
+        FieldType::Geo => Filter::GeoRadius(name.clone(), GeoPoint::new(1.0, 1.0), 1e6),
+        FieldType::Json => Filter::Exists(name.clone()),
     };
     schema.fields().iter().map(of_field).collect()
 }

@@ -261,7 +261,13 @@ fn validate(document: &DocumentInput) -> Result<MediaType> {
 }
 
 fn value_bytes(value: &Value) -> usize {
-    value.as_str().map_or(size_of::<u64>(), str::len)
+    match value {
+        Value::String(text) => text.len(),
+        Value::Strings(texts) => texts.iter().map(|text| size_of::<u32>() + text.len()).sum(),
+        Value::Json(json) => json.as_str().len(),
+        Value::Geo(_) => 2 * size_of::<f64>(),
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Timestamp(_) => size_of::<u64>(),
+    }
 }
 
 fn get(view: &View, id: PointId) -> Result<Option<Point>> {

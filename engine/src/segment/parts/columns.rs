@@ -104,7 +104,8 @@ impl SealedColumns {
             let (Some(column), Some(sorted)) = (column, self.indexes.get(&field)) else {
                 return FixedBitSet::with_capacity(self.rows);
             };
-            match sorted.get(|| ColumnIndex::new(column, file, self.rows)) {
+            let sorted = ColumnIndex::sorts(column.field_type()).then_some(sorted);
+            match sorted.and_then(|sorted| sorted.get(|| ColumnIndex::new(column, file, self.rows))) {
                 Some(index) => index.select(column, file, test, self.rows),
                 None => column.tested(file, test, self.rows),
             }

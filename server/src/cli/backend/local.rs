@@ -244,6 +244,7 @@ fn payload(payload: Payload) -> serde_json::Map<String, serde_json::Value> {
         Value::Int(value) => json!(value),
         Value::Float(value) => json!(value),
         Value::String(value) => json!(value),
+        value => serde_json::to_value(value).unwrap_or_default(),
     };
     payload.into_iter().map(|(name, field)| (name, value(field))).collect()
 }

@@ -273,6 +273,10 @@ fn field_type(kind: FieldType) -> client::FieldType {
         FieldType::Int => client::FieldType::Int,
         FieldType::Float => client::FieldType::Float,
         FieldType::String => client::FieldType::String,
+        FieldType::Timestamp => client::FieldType::Timestamp,
+        FieldType::Strings => client::FieldType::Strings,
+        FieldType::Geo => client::FieldType::Geo,
+        FieldType::Json => client::FieldType::Json,
     }
 }
 
@@ -282,6 +286,10 @@ fn value(value: Value) -> client::Value {
         Value::Int(value) => value.into(),
         Value::Float(value) => value.into(),
         Value::String(value) => value.into(),
+        Value::Timestamp(value) => client::Value::Timestamp(value),
+        Value::Strings(values) => values.into(),
+        Value::Geo(point) => client::GeoPoint { lat: point.lat, lon: point.lon }.into(),
+        Value::Json(json) => client::Value::Json(json.as_str().to_owned()),
     }
 }
 
@@ -291,6 +299,15 @@ fn filter(conditions: &Filter) -> client::Filter {
         Filter::Eq(field, wanted) => client::Filter::Eq(field.clone(), value(wanted.clone())),
         Filter::In(field, values) => client::Filter::any_of(field.clone(), values.iter().cloned().map(value)),
         Filter::Range(field, bounds) => client::Filter::range(field.clone(), range(bounds)),
+        Filter::Prefix(field, prefix) => client::Filter::Prefix(field.clone(), prefix.clone()),
+        Filter::Contains(field, values) => client::Filter::Contains(field.clone(), values.clone()),
+        Filter::Exists(field) => client::Filter::Exists(field.clone()),
+        Filter::GeoRadius(field, center, metres) => {
+            let center = client::GeoPoint { lat: center.lat, lon: center.lon };
+            client::Filter::GeoRadius(field.clone(), center, *metres)
+        }
+        Filter::Match(field, text) => client::Filter::Match(field.clone(), text.clone()),
+        Filter::AllTenants => client::Filter::AllTenants,
         Filter::And(filters) => client::Filter::And(all(filters)),
         Filter::Or(filters) => client::Filter::Or(all(filters)),
         Filter::Not(negated) => filter(negated).not(),
@@ -327,6 +344,10 @@ fn payload(payload: client::Payload) -> serde_json::Map<String, serde_json::Valu
         client::Value::Int(value) => json!(value),
         client::Value::Float(value) => json!(value),
         client::Value::String(value) => json!(value),
+        client::Value::Timestamp(value) => json!(value),
+        client::Value::Strings(values) => json!(values),
+        client::Value::Geo(point) => json!({ "lat": point.lat, "lon": point.lon }),
+        client::Value::Json(text) => serde_json::from_str(&text).unwrap_or_default(),
         _ => json!(null),
     };
     payload.into_iter().map(|(name, field)| (name, value(field))).collect()

@@ -85,7 +85,13 @@ fn field(text: &str) -> Result<(String, FieldType)> {
         "int" => FieldType::Int,
         "float" => FieldType::Float,
         "string" => FieldType::String,
-        other => bail!("--field {text}: `{other}` is none of the types bool, int, float, string"),
+        "timestamp" => FieldType::Timestamp,
+        "strings" => FieldType::Strings,
+        "geo" => FieldType::Geo,
+        "json" => FieldType::Json,
+        other => bail!(
+            "--field {text}: `{other}` is none of the types bool, int, float, string, timestamp, strings, geo, json"
+        ),
     };
     Ok((name.to_owned(), kind))
 }
