@@ -96,11 +96,9 @@ impl Index {
     }
 
     fn fill(&mut self, base: &Matrix<f32>, payload: impl Fn(usize) -> Payload) -> Result<(), Failure> {
-        let mut points = (0_usize..).zip(base.rows()).map(|(id, row)| Point {
-            id: PointId::Num(id as u64),
-            vector: Some(row.to_vec()),
-            payload: payload(id),
-        });
+        let mut points = (0_usize..)
+            .zip(base.rows())
+            .map(|(id, row)| Point { payload: payload(id), ..Point::new(PointId::Num(id as u64), row) });
         loop {
             let batch: Vec<Point> = points.by_ref().take(BATCH).collect();
             if batch.is_empty() {

@@ -5,16 +5,20 @@
 //!
 //! ```text
 //! batch  = kind u8 = 2 | count u16 (name str | type u8)* | count u32 | change*
-//! change = 1 u8 | id | has-vector u8 | f32 * dimension, if it has | count u16 (field u16 | value)*
+//! change = 1 u8 | id | count u8 (vector u8 | components)* | count u16 (field u16 | value)*
 //!        | 2 u8 | id
 //! id     = 0 u8 | u64  |  1 u8 | str
+//! components = dense: f32 * dimension  |  sparse: count u32 | index u32 * count | f32 * count
+//!        | multi: count u16 | f32 * dimension * count
 //! str    = length u32 | UTF-8
 //! ```
+//! `vector` is the number of a vector of the collection, ascending; indices ascend.
 //! `field` is an index into the batch's list; `payload/encoded.rs` says what a value is.
 
 use crate::codec::{Decoded, Decoder, Encoder};
 use crate::payload::{FieldType, Value, decode_value, encode_value};
-use crate::point::PointId;
+use crate::point::{PointId, SparseVector, Vector};
+use crate::schema::{Schema, VectorId, VectorKind};
 use crate::schema_codes::decode_field_type;
 
 const KIND_BATCH: u8 = 2;
@@ -34,7 +38,8 @@ pub(crate) struct BatchField {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
     pub(crate) id: PointId,
-    pub(crate) vector: Option<Vec<f32>>,
+    /// By the numbers of the vectors, ascending.
+    pub(crate) vectors: Vec<(VectorId, Vector)>,
     /// Values, each with the index of its field in the batch.
     pub(crate) values: Vec<(u16, Value)>,
 }
@@ -88,8 +93,9 @@ impl PreparedBatch {
     }
 
     /// Reads the body of a log record of a collection.
-    pub(crate) fn decode(bytes: &[u8], dimension: usize) -> Decoded<Self> {
+    pub(crate) fn decode(bytes: &[u8], schema: &Schema) -> Decoded<Self> {
         let mut decoder = Decoder::new(bytes);
+        let kinds: Vec<&VectorKind> = schema.vectors.values().collect();
         match decoder.u8()? {
             KIND_BATCH => {}
             other => return decoder.error(format!("unknown kind of log record {other}")),
@@ -103,7 +109,7 @@ impl PreparedBatch {
         let mut changes = Vec::new();
         for _ in 0..decoder.count(6)? {
             changes.push(match decoder.u8()? {
-                CHANGE_UPSERT => Change::Upsert(decode_row(&mut decoder, &fields, dimension)?),
+                CHANGE_UPSERT => Change::Upsert(decode_row(&mut decoder, &fields, &kinds)?),
                 CHANGE_DELETE => Change::Delete(decoder.id()?),
                 other => return decoder.error(format!("unknown kind of change {other}")),
             });
@@ -115,9 +121,10 @@ impl PreparedBatch {
 
 fn encode_row(row: &Row, out: &mut Encoder) {
     out.id(&row.id);
-    out.u8(u8::from(row.vector.is_some()));
-    if let Some(vector) = &row.vector {
-        out.f32s(vector);
+    out.u8(row.vectors.len() as u8);
+    for (number, vector) in &row.vectors {
+        out.u8(*number as u8);
+        encode_vector(vector, out);
     }
     out.u16(row.values.len() as u16);
     for (field, value) in &row.values {
@@ -126,9 +133,34 @@ fn encode_row(row: &Row, out: &mut Encoder) {
     }
 }
 
-fn decode_row(decoder: &mut Decoder<'_>, fields: &[BatchField], dimension: usize) -> Decoded<Row> {
+fn encode_vector(vector: &Vector, out: &mut Encoder) {
+    match vector {
+        Vector::Dense(components) => out.f32s(components),
+        Vector::Sparse(SparseVector { indices, values }) => {
+            out.u32(indices.len() as u32);
+            indices.iter().for_each(|index| out.u32(*index));
+            out.f32s(values);
+        }
+        Vector::Multi(vectors) => {
+            out.u16(vectors.len() as u16);
+            vectors.iter().for_each(|vector| out.f32s(vector));
+        }
+    }
+}
+
+fn decode_row(decoder: &mut Decoder<'_>, fields: &[BatchField], kinds: &[&VectorKind]) -> Decoded<Row> {
     let id = decoder.id()?;
-    let vector = if decoder.bool()? { Some(decoder.f32s(dimension)?) } else { None };
+    let mut vectors: Vec<(VectorId, Vector)> = Vec::new();
+    for _ in 0..decoder.u8()? {
+        let number = VectorId::from(decoder.u8()?);
+        let Some(kind) = kinds.get(usize::from(number)) else {
+            return decoder.error(format!("vector {number} of {}", kinds.len()));
+        };
+        if vectors.last().is_some_and(|(last, _)| *last >= number) {
+            return decoder.error(format!("vector {number} is out of order"));
+        }
+        vectors.push((number, decode_vector(decoder, kind)?));
+    }
     let count = decoder.u16()?;
     let mut values = Vec::new();
     for _ in 0..count {
@@ -138,12 +170,34 @@ fn decode_row(decoder: &mut Decoder<'_>, fields: &[BatchField], dimension: usize
         };
         values.push((index, decode_value(decoder, field.field_type)?));
     }
-    Ok(Row { id, vector, values })
+    Ok(Row { id, vectors, values })
+}
+
+fn decode_vector(decoder: &mut Decoder<'_>, kind: &VectorKind) -> Decoded<Vector> {
+    Ok(match kind {
+        VectorKind::Dense(options) => Vector::Dense(decoder.f32s(options.dimension)?),
+        VectorKind::Sparse(_) => {
+            let count = decoder.count(8)?;
+            let indices = (0..count).map(|_| decoder.u32()).collect::<Decoded<Vec<_>>>()?;
+            if !indices.is_sorted_by(|a, b| a < b) {
+                return decoder.error("the indices of a sparse vector do not ascend");
+            }
+            Vector::Sparse(SparseVector { indices, values: decoder.f32s(count)? })
+        }
+        VectorKind::Multi(options) => {
+            let count = decoder.u16()?;
+            if count == 0 {
+                return decoder.error("a multi-vector without vectors");
+            }
+            Vector::Multi((0..count).map(|_| decoder.f32s(options.dimension)).collect::<Decoded<_>>()?)
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::MultiOptions;
 
     #[test]
     fn a_batch_comes_back_and_no_prefix_of_it_is_one() {
@@ -153,17 +207,22 @@ mod tests {
             changes: vec![
                 Change::Upsert(Row {
                     id: PointId::Str("x".into()),
-                    vector: Some(vec![1.0, 2.0]),
+                    vectors: vec![
+                        (0, Vector::Dense(vec![1.0, 2.0])),
+                        (1, Vector::Multi(vec![vec![1.0, 2.0, 3.0]; 2])),
+                        (2, Vector::Sparse(SparseVector { indices: vec![3, 9], values: vec![0.5, 1.0] })),
+                    ],
                     values: vec![(0, Value::Float(0.5)), (1, Value::String("t".into()))],
                 }),
                 Change::Delete(PointId::Num(3)),
-                Change::Upsert(Row { id: PointId::Num(4), vector: None, values: vec![] }),
+                Change::Upsert(Row { id: PointId::Num(4), vectors: vec![], values: vec![] }),
             ],
         };
+        let schema = Schema::builder(2).multi("m", MultiOptions::new(3)).sparse("s").build().unwrap();
         let bytes = batch.encode();
-        assert_eq!(PreparedBatch::decode(&bytes, 2).unwrap(), batch);
+        assert_eq!(PreparedBatch::decode(&bytes, &schema).unwrap(), batch);
         for length in 0..bytes.len() {
-            assert!(PreparedBatch::decode(&bytes[..length], 2).is_err(), "{length}");
+            assert!(PreparedBatch::decode(&bytes[..length], &schema).is_err(), "{length}");
         }
     }
 }

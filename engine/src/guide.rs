@@ -198,7 +198,7 @@ mod tests {
     use crate::EncodingKind::{Bit1, F16, F32, Int4, Int8};
     use crate::search::default_ef;
     use crate::vectors::Encodings;
-    use crate::{GraphOptions, Schema};
+    use crate::{DenseOptions, GraphOptions};
 
     /// 12345 as 12,345.
     fn grouped(number: usize) -> String {
@@ -214,8 +214,8 @@ mod tests {
         for components in [384, 768, 1_024, 1_536] {
             let mut row = format!("//! | {} |", grouped(components));
             for encoding in [Bit1, Int4, Int8, F16, F32] {
-                let schema = Schema::builder(components).encoding(encoding).build().unwrap();
-                let encodings = Encodings::new(&schema);
+                let options = DenseOptions::new(components).encoding(encoding);
+                let encodings = Encodings::new(&options);
                 let codec = encodings.sealed.codec();
                 let vector = components * 4;
                 let code =

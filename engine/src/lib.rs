@@ -114,8 +114,11 @@ pub use lineage::{InvalidLineage, Lineage};
 pub use mend::{CheckReport, Loss, RepairReport, check, repair};
 pub use options::DbOptions;
 pub use payload::{FieldType, Filter, GeoPoint, Json, Payload, Range, Value};
-pub use point::{Batch, Op, Point, PointId};
-pub use schema::{EncodingKind, GraphOptions, Metric, Schema, SchemaBuilder};
+pub use point::{Batch, Op, Point, PointId, SparseVector, Vector};
+pub use schema::{
+    DEFAULT_VECTOR, DenseOptions, ElementType, EncodingKind, GraphOptions, Metric, MultiOptions, Schema,
+    SchemaBuilder, SparseOptions, VectorKind,
+};
 pub use search::{Hit, RangeRequest, RangeResponse, SearchRequest, SearchResponse, SearchStats};
 #[doc(hidden)]
 pub use text::TextIndex;

@@ -7,6 +7,12 @@ pub const COLLECTION_NAME_BYTES_MAX: usize = 128;
 pub const COLLECTIONS_MAX: usize = 10_000;
 /// Components of a vector.
 pub const DIMENSION_MAX: usize = 8_192;
+/// Vectors of one collection, each with a name.
+pub const VECTORS_MAX: usize = 16;
+/// Vectors of one row's multi-vector.
+pub const MULTI_VECTORS_MAX: usize = 1_024;
+/// Entries of one row's sparse vector.
+pub const SPARSE_ENTRIES_MAX: usize = 16_384;
 /// Bytes of a string id.
 pub const ID_BYTES_MAX: usize = 512;
 /// Sealed segments of one collection that are to be merged before writers wait for it. Full ones, of a million rows and more,

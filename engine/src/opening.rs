@@ -93,7 +93,7 @@ fn open_collection(
         (Storage::Resident, _) | (_, Verify::OnOpen) => Check::Everything,
         (Storage::Mapped, Verify::Background | Verify::OnDemand) => Check::Headers,
     };
-    let encodings = Encodings::new(&entry.schema);
+    let encodings = Encodings::all(&entry.schema);
     let DbOptions { storage, filter_cache_bytes, .. } = *options;
     let opening =
         Opening { schema: &entry.schema, encodings: &encodings, storage, check, filter_cache_bytes };
@@ -110,7 +110,7 @@ fn open_collection(
                 0 => DeadRows::default(),
                 generation => {
                     let name = tombstone_file(segment.id, generation);
-                    tombstones::read(dir, &name, segment.id, sealed.rows(), sealed.vectors())?
+                    tombstones::read(dir, &name, segment.id, sealed.rows())?
                 }
             };
             Ok((SegmentView::sealed(sealed, dead), segment.tombstones))

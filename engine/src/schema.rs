@@ -1,130 +1,136 @@
 //! The one configuration type of a collection, validated when it is built.
+//!
+//! A collection has vectors, each with a name and of a kind (`schema/kinds.rs`). The vector named [`DEFAULT_VECTOR`] is the one
+//! that [`Point::vector`](crate::Point::vector) is; it sorts before all others. Vectors are numbered in the order of
+//! their names, and are fixed when the collection is created.
+
+mod kinds;
 
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::limits::{
-    ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, DIMENSION_MAX, EF_MAX, FIELD_NAME_BYTES_MAX, FIELDS_MAX,
-    GRAPH_DEGREE_MAX, GRAPH_DEGREE_MIN, check_limit,
+    ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, FIELD_NAME_BYTES_MAX, FIELDS_MAX, VECTORS_MAX, check_limit,
 };
 use crate::payload::FieldType;
 
-/// How near two vectors are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Metric {
-    /// Cosine of the angle, -1 to 1, larger is nearer. Vectors are stored (and returned) at unit length; a zero
-    /// vector is refused.
-    #[default]
-    Cosine,
-    /// Inner product, larger is nearer.
-    Dot,
-    /// Euclidean distance, smaller is nearer.
-    L2,
-}
+pub use kinds::{
+    DenseOptions, ElementType, EncodingKind, GraphOptions, Metric, MultiOptions, SparseOptions, VectorKind,
+};
 
-impl std::fmt::Display for Metric {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Metric::Cosine => "cosine",
-            Metric::Dot => "dot",
-            Metric::L2 => "l2",
-        })
-    }
-}
+/// The name of the vector that [`Point::vector`](crate::Point::vector) is.
+pub const DEFAULT_VECTOR: &str = "";
 
-/// How vectors are kept for the walk. Whatever it is, the vectors are stored exactly besides, and decide on the order
-/// of the results.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EncodingKind {
-    /// 32-bit floats: four bytes a component, nothing but the vectors themselves.
-    F32,
-    /// 16-bit floats: two bytes a component, off by their last digit only.
-    F16,
-    /// One byte a component.
-    Int8,
-    /// Half a byte a component: the fastest.
-    #[default]
-    Int4,
-    /// A bit a component, 64 bytes for each 512 of them: the least memory. Give `ef` half as much again for the recall of
-    /// the others; all `ef` candidates are compared exactly.
-    Bit1,
-}
-
-/// The shape of the graph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GraphOptions {
-    /// Links of a node on the base layer (2M of the HNSW paper).
-    pub degree: usize,
-    /// Width of the walk that finds a new node's neighbours (efConstruction).
-    pub ef_construction: usize,
-}
-
-impl Default for GraphOptions {
-    fn default() -> Self {
-        Self { degree: 32, ef_construction: 128 }
-    }
-}
+/// The number of a vector within its collection: its place in the order of the names.
+pub(crate) type VectorId = u16;
 
 /// What a collection holds. Fixed when it is created, but for fields, which writes may add.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schema {
-    pub(crate) dimension: usize,
-    pub(crate) metric: Metric,
-    pub(crate) encoding: EncodingKind,
-    /// Components that a walk compares, if not all.
-    pub(crate) walk_dimension: Option<usize>,
-    pub(crate) graph: GraphOptions,
+    pub(crate) vectors: BTreeMap<String, VectorKind>,
     pub(crate) fields: BTreeMap<String, FieldType>,
     pub(crate) strict: bool,
     pub(crate) attributes: BTreeMap<String, String>,
 }
 
 impl Schema {
-    /// Starts a schema for vectors of `dimension` components.
+    /// Starts a schema with a default vector of `dimension` components.
     pub fn builder(dimension: usize) -> SchemaBuilder {
+        Self::without_vector().vector(DEFAULT_VECTOR, DenseOptions::new(dimension))
+    }
+
+    /// Starts a schema without a default vector: with named ones only, or without any.
+    pub fn without_vector() -> SchemaBuilder {
         SchemaBuilder {
             schema: Schema {
-                dimension,
-                metric: Metric::default(),
-                encoding: EncodingKind::default(),
-                walk_dimension: None,
-                graph: GraphOptions::default(),
+                vectors: BTreeMap::new(),
                 fields: BTreeMap::new(),
                 strict: false,
                 attributes: BTreeMap::new(),
             },
+            is_misplaced: false,
         }
     }
 
-    /// A schema with every default: cosine, int4, no declared fields.
+    /// A schema with every default: one vector, cosine, int4, no declared fields.
     pub fn new(dimension: usize) -> Result<Schema> {
         Self::builder(dimension).build()
     }
 
-    /// Components of a vector.
+    /// The vectors, by name.
+    pub fn vectors(&self) -> &BTreeMap<String, VectorKind> {
+        &self.vectors
+    }
+
+    /// The default vector, if it has one.
+    pub fn default_vector(&self) -> Option<&DenseOptions> {
+        match self.vectors.get(DEFAULT_VECTOR) {
+            Some(VectorKind::Dense(options)) => Some(options),
+            _ => None,
+        }
+    }
+
+    /// Components of the default vector; zero without one.
     pub fn dimension(&self) -> usize {
-        self.dimension
+        self.default_vector().map_or(0, |options| options.dimension)
     }
 
-    /// How near two vectors are.
+    /// How near two default vectors are.
     pub fn metric(&self) -> Metric {
-        self.metric
+        self.default_vector().map_or(Metric::default(), |options| options.metric)
     }
 
-    /// How vectors are kept for the walk.
+    /// How default vectors are kept for the walk.
     pub fn encoding(&self) -> EncodingKind {
-        self.encoding
+        self.default_vector().map_or(EncodingKind::default(), |options| options.encoding)
     }
 
-    /// Components that a walk compares: all of them, or the first ones.
+    /// Components of the default vector that a walk compares: all of them, or the first ones.
     pub fn walk_dimension(&self) -> usize {
-        self.walk_dimension.unwrap_or(self.dimension)
+        self.default_vector().map_or(0, DenseOptions::walked)
     }
 
-    /// The shape of the graph.
+    /// The shape of the default vector's graph.
     pub fn graph(&self) -> GraphOptions {
-        self.graph
+        self.default_vector().map_or(GraphOptions::default(), |options| options.graph)
+    }
+
+    /// The vectors with their numbers.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (VectorId, &str, &VectorKind)> {
+        (0..).zip(&self.vectors).map(|(number, (name, kind))| (number, name.as_str(), kind))
+    }
+
+    /// The dense vectors with their numbers: what has a place of its own in each segment.
+    pub(crate) fn dense(&self) -> impl Iterator<Item = (VectorId, &str, &DenseOptions)> {
+        self.numbered().filter_map(|(number, name, kind)| match kind {
+            VectorKind::Dense(options) => Some((number, name, options)),
+            _ => None,
+        })
+    }
+
+    /// The number and kind of a vector; `path` names it in the error.
+    pub(crate) fn vector(&self, path: &str, name: &str) -> Result<(VectorId, &VectorKind)> {
+        let found = self.numbered().find(|(_, found, _)| *found == name);
+        found.map(|(number, _, kind)| (number, kind)).ok_or_else(|| {
+            let names: Vec<String> = self.vectors.keys().map(|name| format!("`{name}`")).collect();
+            let reason = match (name, names.is_empty()) {
+                (_, true) => "the collection has no vectors".to_owned(),
+                (DEFAULT_VECTOR, _) => {
+                    format!("the collection has no default vector, only {}", names.join(", "))
+                }
+                _ => format!("the collection has no vector `{name}`, only {}", names.join(", ")),
+            };
+            Error::invalid(path, reason)
+        })
+    }
+
+    /// The place of a dense vector among the dense ones; `path` names it in the error.
+    pub(crate) fn dense_place(&self, path: &str, name: &str) -> Result<usize> {
+        let (number, kind) = self.vector(path, name)?;
+        self.dense().position(|(found, ..)| found == number).ok_or_else(|| {
+            let reason = format!("the vector `{name}` is {}, this is for dense ones", kind.name());
+            Error::invalid(path, reason)
+        })
     }
 
     /// The fields, declared or written, with their types.
@@ -147,35 +153,69 @@ impl Schema {
 #[derive(Clone, Debug)]
 pub struct SchemaBuilder {
     schema: Schema,
+    /// Something was set of a default vector that is not there.
+    is_misplaced: bool,
 }
 
 impl SchemaBuilder {
-    /// Sets the metric; cosine by default.
+    /// Sets the default vector's metric; cosine by default.
     #[must_use]
-    pub fn metric(mut self, metric: Metric) -> Self {
-        self.schema.metric = metric;
+    pub fn metric(self, metric: Metric) -> Self {
+        self.default_vector(|options| options.metric(metric))
+    }
+
+    /// Sets how the default vector's exact components are stored; as 32-bit floats by default.
+    #[must_use]
+    pub fn element(self, element: ElementType) -> Self {
+        self.default_vector(|options| options.element(element))
+    }
+
+    /// Sets the encoding of the default vector's walk; int4 by default.
+    #[must_use]
+    pub fn encoding(self, encoding: EncodingKind) -> Self {
+        self.default_vector(|options| options.encoding(encoding))
+    }
+
+    /// Walks on the first components of the default vector only, and compares the candidates on all: for models whose vectors
+    /// may be cut ("Matryoshka"; Kusupati et al. 2022). All by default.
+    #[must_use]
+    pub fn walk_dimension(self, components: usize) -> Self {
+        self.default_vector(|options| options.walk_dimension(components))
+    }
+
+    /// Sets the shape of the default vector's graph.
+    #[must_use]
+    pub fn graph(self, graph: GraphOptions) -> Self {
+        self.default_vector(|options| options.graph(graph))
+    }
+
+    /// Changes the default vector.
+    fn default_vector(mut self, change: impl FnOnce(DenseOptions) -> DenseOptions) -> Self {
+        match self.schema.vectors.get_mut(DEFAULT_VECTOR) {
+            Some(VectorKind::Dense(options)) => *options = change(*options),
+            _ => self.is_misplaced = true,
+        }
         self
     }
 
-    /// Sets the encoding of the walk; int4 by default.
+    /// Adds a dense vector.
     #[must_use]
-    pub fn encoding(mut self, encoding: EncodingKind) -> Self {
-        self.schema.encoding = encoding;
+    pub fn vector(mut self, name: impl Into<String>, options: DenseOptions) -> Self {
+        self.schema.vectors.insert(name.into(), VectorKind::Dense(options));
         self
     }
 
-    /// Walks on the first components only, and compares the candidates on all: for models whose vectors may be cut
-    /// ("Matryoshka"; Kusupati et al. 2022). All by default.
+    /// Adds a sparse vector.
     #[must_use]
-    pub fn walk_dimension(mut self, components: usize) -> Self {
-        self.schema.walk_dimension = Some(components);
+    pub fn sparse(mut self, name: impl Into<String>) -> Self {
+        self.schema.vectors.insert(name.into(), VectorKind::Sparse(SparseOptions::new()));
         self
     }
 
-    /// Sets the shape of the graph.
+    /// Adds a vector of which each row has many.
     #[must_use]
-    pub fn graph(mut self, graph: GraphOptions) -> Self {
-        self.schema.graph = graph;
+    pub fn multi(mut self, name: impl Into<String>, options: MultiOptions) -> Self {
+        self.schema.vectors.insert(name.into(), VectorKind::Multi(options));
         self
     }
 
@@ -206,21 +246,14 @@ impl SchemaBuilder {
     /// [`Error::Invalid`] or [`Error::Limit`], naming the part.
     pub fn build(self) -> Result<Schema> {
         let mut schema = self.schema;
-        if schema.dimension == 0 {
-            return Err(Error::invalid("schema.dimension", "a vector has at least one component"));
+        if self.is_misplaced {
+            let reason = "metric, element, encoding, walk dimension and graph are set of a default vector, which is not there";
+            return Err(Error::invalid("schema.vectors", reason));
         }
-        check_limit("schema.dimension", "DIMENSION_MAX", DIMENSION_MAX, schema.dimension)?;
-        if let Some(components) = schema.walk_dimension {
-            if components == 0 {
-                return Err(Error::invalid(
-                    "schema.walk_dimension",
-                    "a walk compares at least one component",
-                ));
-            }
-            check_limit("schema.walk_dimension", "schema.dimension", schema.dimension, components)?;
-            schema.walk_dimension = Some(components).filter(|components| *components < schema.dimension);
+        check_limit("schema.vectors", "VECTORS_MAX", VECTORS_MAX, schema.vectors.len())?;
+        for (name, kind) in &mut schema.vectors {
+            *kind = kind.checked(&check_vector_name(name, kind)?)?;
         }
-        check_graph(&schema.graph)?;
         check_limit("schema.fields", "FIELDS_MAX", FIELDS_MAX, schema.fields.len())?;
         for name in schema.fields.keys() {
             check_field_name(&format!("schema.fields.{name}"), name)?;
@@ -235,30 +268,31 @@ impl SchemaBuilder {
     }
 }
 
-fn check_graph(graph: &GraphOptions) -> Result<()> {
-    if graph.degree < GRAPH_DEGREE_MIN {
-        return Err(Error::invalid(
-            "schema.graph.degree",
-            format!("a graph needs at least {GRAPH_DEGREE_MIN} links a node, this asks for {}", graph.degree),
-        ));
+/// Checks the name of a vector; gives the path by which errors name what is set of it.
+fn check_vector_name(name: &str, kind: &VectorKind) -> Result<String> {
+    if name == DEFAULT_VECTOR {
+        return match kind {
+            VectorKind::Dense(_) => Ok("schema".to_owned()),
+            _ => Err(Error::invalid("schema.vectors.", "the default vector is dense; others have names")),
+        };
     }
-    check_limit("schema.graph.degree", "GRAPH_DEGREE_MAX", GRAPH_DEGREE_MAX, graph.degree)?;
-    if graph.ef_construction == 0 {
-        return Err(Error::invalid("schema.graph.ef_construction", "a walk has a width of at least one"));
-    }
-    check_limit("schema.graph.ef_construction", "EF_MAX", EF_MAX, graph.ef_construction)
+    let path = format!("schema.vectors.{name}");
+    check_name(&path, (name, "vector"))?;
+    Ok(path)
 }
 
 /// Checks the name of a payload field or an attribute; `path` names it in errors.
 pub(crate) fn check_field_name(path: &str, name: &str) -> Result<()> {
+    check_name(path, (name, "field"))
+}
+
+fn check_name(path: &str, (name, what): (&str, &str)) -> Result<()> {
     if name.is_empty() {
-        return Err(Error::invalid(path, "a field's name is not empty"));
+        return Err(Error::invalid(path, format!("a {what}'s name is not empty")));
     }
     if name.chars().any(char::is_control) {
-        return Err(Error::invalid(
-            path.escape_default().to_string(),
-            "a field's name has no control characters",
-        ));
+        let path = path.escape_default().to_string();
+        return Err(Error::invalid(path, format!("a {what}'s name has no control characters")));
     }
     check_limit(path, "FIELD_NAME_BYTES_MAX", FIELD_NAME_BYTES_MAX, name.len())
 }
@@ -266,6 +300,7 @@ pub(crate) fn check_field_name(path: &str, name: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{DIMENSION_MAX, EF_MAX, GRAPH_DEGREE_MAX};
 
     #[test]
     fn every_part_is_checked_and_named() {
@@ -287,10 +322,45 @@ mod tests {
                 "schema.attributes.model",
             ),
         ];
+        let named = |name: &str, dimension| {
+            (
+                Schema::without_vector().vector(name, DenseOptions::new(dimension)),
+                format!("schema.vectors.{name}"),
+            )
+        };
+        let l2 = MultiOptions::new(2).metric(Metric::L2);
+        let many = (0..=VECTORS_MAX).fold(Schema::builder(4), |schema, n| schema.sparse(format!("v{n}")));
+        let others = [
+            named("a\n", 4),
+            named("image", 0),
+            (Schema::without_vector().sparse(""), "schema.vectors.".into()),
+            (Schema::builder(4).multi("m", l2), "schema.vectors.m.metric".into()),
+            (many, "schema.vectors".into()),
+            (Schema::without_vector().metric(Metric::L2), "schema.vectors: metric".into()),
+        ];
+        for (builder, path) in others {
+            let message = builder.build().unwrap_err().to_string();
+            assert!(message.starts_with(&path.escape_default().to_string()), "{message}");
+        }
         for (builder, path) in cases {
             let message = builder.build().unwrap_err().to_string();
             assert!(message.starts_with(path), "{message}");
         }
         assert!(Schema::builder(DIMENSION_MAX).graph(graph(4, 1)).build().is_ok());
+    }
+    #[test]
+    fn vectors_are_found_by_name_and_the_default_one_comes_first() {
+        let schema = Schema::builder(4).sparse("a").vector("b", DenseOptions::new(2)).build().unwrap();
+        assert_eq!(schema.dense_place("p", DEFAULT_VECTOR).unwrap(), 0);
+        assert_eq!(schema.dense_place("p", "b").unwrap(), 1);
+        assert_eq!(schema.vector("p", "b").unwrap().0, 2);
+        let error = schema.dense_place("p", "a").unwrap_err().to_string();
+        assert_eq!(error, "p: the vector `a` is sparse, this is for dense ones");
+        let error = schema.dense_place("p", "c").unwrap_err().to_string();
+        assert_eq!(error, "p: the collection has no vector `c`, only ``, `a`, `b`");
+        let without = Schema::without_vector().build().unwrap();
+        assert_eq!((without.dimension(), without.dense().count()), (0, 0));
+        let error = without.vector("p", DEFAULT_VECTOR).unwrap_err().to_string();
+        assert_eq!(error, "p: the collection has no vectors");
     }
 }

@@ -1,26 +1,34 @@
 //! A schema on disk, and what stands for its choices. A code is given once and never again for anything else.
 //!
 //! ```text
-//! schema = dimension u32 | metric u8 | encoding u8 | walk-dimension u32 | degree u32 | ef-construction u32
-//!        | strict u8 | count u32 (name str | type u8)* | count u32 (attribute str | value str)*
+//! schema = count u8 (name str | vector)* | strict u8 | count u32 (name str | type u8)* | count u32 (attribute str | value str)*
+//! vector = 1 u8 | dimension u32 | metric u8 | element u8 | encoding u8 | walk-dimension u32 | degree u32 | ef-construction u32   dense
+//!        | 2 u8                                                                     sparse
+//!        | 3 u8 | dimension u32 | metric u8 | element u8                            multi
 //! ```
-//! The fields stand in the order in which they came; their index is their number in segments.
+//! Vectors stand in the order of their names, which numbers them; fields in the order in which they came, likewise.
 
 use std::collections::BTreeMap;
 
 use crate::codec::{Decoded, Decoder, Encoder};
-use crate::limits::DIMENSION_MAX;
+use crate::limits::{DIMENSION_MAX, VECTORS_MAX};
 use crate::payload::{FieldTable, FieldType};
-use crate::schema::{EncodingKind, GraphOptions, Metric, Schema};
+use crate::schema::{
+    DenseOptions, ElementType, EncodingKind, GraphOptions, Metric, MultiOptions, Schema, SparseOptions,
+    VectorKind,
+};
+
+const DENSE: u8 = 1;
+const SPARSE: u8 = 2;
+const MULTI: u8 = 3;
 
 /// Writes a schema with all fields that the collection has by now.
 pub(crate) fn encode_schema(schema: &Schema, fields: &FieldTable, out: &mut Encoder) {
-    out.u32(schema.dimension as u32);
-    out.u8(metric_code(schema.metric));
-    out.u8(encoding_code(schema.encoding));
-    out.u32(schema.walk_dimension() as u32);
-    out.u32(schema.graph.degree as u32);
-    out.u32(schema.graph.ef_construction as u32);
+    out.u8(schema.vectors.len() as u8);
+    for (name, kind) in &schema.vectors {
+        out.str(name);
+        encode_kind(kind, out);
+    }
     out.u8(u8::from(schema.strict));
     out.u32(fields.len() as u32);
     for (name, field_type) in fields.iter() {
@@ -36,18 +44,7 @@ pub(crate) fn encode_schema(schema: &Schema, fields: &FieldTable, out: &mut Enco
 
 /// Reads a schema and its fields.
 pub(crate) fn decode_schema(decoder: &mut Decoder<'_>) -> Decoded<(Schema, FieldTable)> {
-    let dimension = decoder.u32()? as usize;
-    let metric = decode_metric(decoder)?;
-    let encoding = decode_encoding(decoder)?;
-    let walked = decoder.u32()? as usize;
-    if dimension > DIMENSION_MAX {
-        return decoder.error(format!("vectors of {dimension} components, the limit is {DIMENSION_MAX}"));
-    }
-    if walked == 0 || walked > dimension {
-        return decoder.error(format!("a walk dimension of {walked} for vectors of {dimension}"));
-    }
-    let walk_dimension = (walked < dimension).then_some(walked);
-    let graph = GraphOptions { degree: decoder.u32()? as usize, ef_construction: decoder.u32()? as usize };
+    let vectors = decode_vectors(decoder)?;
     let strict = decoder.bool()?;
     let mut table = FieldTable::default();
     for _ in 0..decoder.count(5)? {
@@ -59,9 +56,97 @@ pub(crate) fn decode_schema(decoder: &mut Decoder<'_>) -> Decoded<(Schema, Field
     for _ in 0..decoder.count(8)? {
         attributes.insert(decoder.str()?.to_owned(), decoder.str()?.to_owned());
     }
-    let fields = table.to_map();
-    let schema = Schema { dimension, metric, encoding, walk_dimension, graph, fields, strict, attributes };
-    Ok((schema, table))
+    Ok((Schema { vectors, fields: table.to_map(), strict, attributes }, table))
+}
+
+fn decode_vectors(decoder: &mut Decoder<'_>) -> Decoded<BTreeMap<String, VectorKind>> {
+    let count = decoder.u8()?;
+    if usize::from(count) > VECTORS_MAX {
+        return decoder.error(format!("{count} vectors, the limit is {VECTORS_MAX}"));
+    }
+    let mut vectors = BTreeMap::new();
+    for _ in 0..count {
+        let name = decoder.str()?.to_owned();
+        let kind = decode_kind(decoder)?;
+        if vectors.last_key_value().is_some_and(|(last, _)| *last >= name) {
+            return decoder.error("the names of the vectors are out of order");
+        }
+        vectors.insert(name, kind);
+    }
+    Ok(vectors)
+}
+
+fn encode_kind(kind: &VectorKind, out: &mut Encoder) {
+    match kind {
+        VectorKind::Dense(options) => {
+            out.u8(DENSE);
+            out.u32(options.dimension as u32);
+            out.u8(metric_code(options.metric));
+            out.u8(element_code(options.element));
+            out.u8(encoding_code(options.encoding));
+            out.u32(options.walked() as u32);
+            out.u32(options.graph.degree as u32);
+            out.u32(options.graph.ef_construction as u32);
+        }
+        VectorKind::Sparse(SparseOptions {}) => out.u8(SPARSE),
+        VectorKind::Multi(options) => {
+            out.u8(MULTI);
+            out.u32(options.dimension as u32);
+            out.u8(metric_code(options.metric));
+            out.u8(element_code(options.element));
+        }
+    }
+}
+
+fn decode_kind(decoder: &mut Decoder<'_>) -> Decoded<VectorKind> {
+    match decoder.u8()? {
+        DENSE => decode_dense(decoder).map(VectorKind::Dense),
+        SPARSE => Ok(VectorKind::Sparse(SparseOptions::new())),
+        MULTI => {
+            let mut options = MultiOptions::new(decode_dimension(decoder)?);
+            options.metric = decode_metric(decoder)?;
+            options.element = decode_element(decoder)?;
+            Ok(VectorKind::Multi(options))
+        }
+        other => decoder.error(format!("unknown kind of vector {other}")),
+    }
+}
+
+fn decode_dense(decoder: &mut Decoder<'_>) -> Decoded<DenseOptions> {
+    let mut options = DenseOptions::new(decode_dimension(decoder)?);
+    options.metric = decode_metric(decoder)?;
+    options.element = decode_element(decoder)?;
+    options.encoding = decode_encoding(decoder)?;
+    let (walked, dimension) = (decoder.u32()? as usize, options.dimension);
+    if walked == 0 || walked > dimension {
+        return decoder.error(format!("a walk dimension of {walked} for vectors of {dimension}"));
+    }
+    options.walk_dimension = (walked < dimension).then_some(walked);
+    options.graph =
+        GraphOptions { degree: decoder.u32()? as usize, ef_construction: decoder.u32()? as usize };
+    Ok(options)
+}
+
+fn decode_dimension(decoder: &mut Decoder<'_>) -> Decoded<usize> {
+    match decoder.u32()? as usize {
+        dimension @ 1..=DIMENSION_MAX => Ok(dimension),
+        other => decoder.error(format!("vectors of {other} components, the limit is {DIMENSION_MAX}")),
+    }
+}
+
+pub(crate) fn element_code(element: ElementType) -> u8 {
+    match element {
+        ElementType::F32 => 0,
+        ElementType::F16 => 1,
+    }
+}
+
+pub(crate) fn decode_element(decoder: &mut Decoder<'_>) -> Decoded<ElementType> {
+    match decoder.u8()? {
+        0 => Ok(ElementType::F32),
+        1 => Ok(ElementType::F16),
+        other => decoder.error(format!("unknown element type {other}")),
+    }
 }
 
 pub(crate) fn metric_code(metric: Metric) -> u8 {

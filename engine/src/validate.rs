@@ -4,7 +4,9 @@
 //! on the fields that earlier writes brought is checked in the order of the log ([`resolve_fields`]). Nothing that
 //! passed can fail later: applying is infallible.
 
-use std::collections::HashMap;
+mod vectors;
+
+use std::collections::{BTreeMap, HashMap};
 
 use crate::batch::{BatchField, Change, PreparedBatch, Row};
 use crate::error::{Error, Result};
@@ -12,8 +14,10 @@ use crate::limits::{
     BATCH_OPS_MAX, COLLECTION_NAME_BYTES_MAX, FIELDS_MAX, ID_BYTES_MAX, PAYLOAD_BYTES_MAX, check_limit,
 };
 use crate::payload::{FieldTable, FieldType, Payload, Value};
-use crate::point::{Batch, Op, Point, PointId};
-use crate::schema::{Metric, Schema, check_field_name};
+use crate::point::{Batch, Op, Point, PointId, Vector};
+use crate::schema::{DEFAULT_VECTOR, Schema, VectorId, check_field_name};
+
+pub(crate) use vectors::{dense, multi, vector};
 
 /// Checks the name of a collection: `[A-Za-z0-9][A-Za-z0-9_.-]*`.
 pub(crate) fn collection_name(name: &str) -> Result<()> {
@@ -33,58 +37,6 @@ pub(crate) fn id(path: &str, id: &PointId) -> Result<()> {
         PointId::Str(text) if text.is_empty() => Err(Error::invalid(path, "an id is not empty")),
         PointId::Str(text) => check_limit(path, "ID_BYTES_MAX", ID_BYTES_MAX, text.len()),
     }
-}
-
-/// The length of a vector that is not brought to unit length. The square of the distance of two, four times the square
-/// of this at most, stays below half of the largest 32-bit float.
-const LENGTH_MAX: f64 = 6e18;
-
-/// In four sums, as one alone would wait for every step before it.
-fn squared_length(vector: &[f32]) -> f64 {
-    let square = |component: &f32| f64::from(*component).powi(2);
-    let (blocks, rest) = vector.as_chunks::<4>();
-    let mut sums = [0.0; 4];
-    for block in blocks {
-        sums.iter_mut().zip(block).for_each(|(sum, component)| *sum += square(component));
-    }
-    sums.iter().sum::<f64>() + rest.iter().map(square).sum::<f64>()
-}
-
-/// Checks a vector and brings it to the form that is stored: unit length under cosine.
-pub(crate) fn vector(path: &str, mut vector: Vec<f32>, schema: &Schema) -> Result<Vec<f32>> {
-    if vector.len() != schema.dimension {
-        return Err(Error::invalid(
-            path,
-            format!(
-                "the collection has vectors of {} components, this has {}",
-                schema.dimension,
-                vector.len()
-            ),
-        ));
-    }
-    if let Some(index) = vector.iter().position(|component| !component.is_finite()) {
-        return Err(Error::invalid(
-            path,
-            format!("component {index} is {}, not a finite number", vector[index]),
-        ));
-    }
-    // In 64 bits no sum of squares of 32-bit floats overflows or vanishes.
-    let length = squared_length(&vector).sqrt();
-    if schema.metric == Metric::Cosine {
-        if length == 0.0 {
-            return Err(Error::invalid(
-                path,
-                "a zero vector has no direction, which the cosine metric needs",
-            ));
-        }
-        for component in &mut vector {
-            *component = (f64::from(*component) / length) as f32;
-        }
-    } else if length > LENGTH_MAX {
-        let reason = format!("a length of {length:.1e} is beyond {LENGTH_MAX:e}, where distances overflow");
-        return Err(Error::invalid(path, reason));
-    }
-    Ok(vector)
 }
 
 /// Checks a batch against a schema, and finds the fields that it uses.
@@ -115,16 +67,38 @@ struct Preparing<'a> {
 impl Preparing<'_> {
     fn point(&mut self, index: usize, point: Point) -> Result<Row> {
         id(&format!("points[{index}].id"), &point.id)?;
-        let vector = match point.vector {
-            Some(components) => Some(vector(&format!("points[{index}].vector"), components, self.schema)?),
-            None => None,
-        };
+        let vectors = self.vectors(index, point.vector, point.vectors)?;
         check_payload_size(index, &point.payload)?;
         let mut values = Vec::with_capacity(point.payload.len());
         for (name, value) in point.payload {
             values.push((self.field(index, &name, &value)?, value));
         }
-        Ok(Row { id: point.id, vector, values })
+        Ok(Row { id: point.id, vectors, values })
+    }
+
+    /// The vectors of a point, by number.
+    fn vectors(
+        &self,
+        index: usize,
+        default: Option<Vec<f32>>,
+        named: BTreeMap<String, Vector>,
+    ) -> Result<Vec<(VectorId, Vector)>> {
+        let mut vectors = Vec::with_capacity(usize::from(default.is_some()) + named.len());
+        if let Some(components) = default {
+            let path = format!("points[{index}].vector");
+            let (number, kind) = self.schema.vector(&path, DEFAULT_VECTOR)?;
+            vectors.push((number, vector(&path, Vector::Dense(components), kind)?));
+        }
+        // In the order of the names, which is that of the numbers.
+        for (name, value) in named {
+            let path = format!("points[{index}].vectors.{name}");
+            if name == DEFAULT_VECTOR {
+                return Err(Error::invalid(path, "the default vector is the point's `vector`"));
+            }
+            let (number, kind) = self.schema.vector(&path, &name)?;
+            vectors.push((number, vector(&path, value, kind)?));
+        }
+        Ok(vectors)
     }
 
     /// The batch's number of a field.
@@ -238,27 +212,6 @@ mod tests {
             assert!(collection_name(name).is_err(), "{name}");
         }
         assert!(collection_name(&"x".repeat(COLLECTION_NAME_BYTES_MAX + 1)).is_err());
-    }
-
-    #[test]
-    fn unit_length_at_any_magnitude() {
-        let schema = Schema::new(2).unwrap();
-        for scale in [1e-44f32, 1e-20, 1.0, 1e30, 3e38] {
-            let unit = vector("v", vec![scale, scale], &schema).unwrap();
-            assert!((unit[0] - 0.5f32.sqrt()).abs() < 1e-6, "{scale}: {unit:?}");
-        }
-    }
-
-    /// Two vectors of infinite length have no distance, only a NaN, and a graph of them no order.
-    #[test]
-    fn a_length_whose_square_overflows_is_refused() {
-        for metric in [Metric::Dot, Metric::L2] {
-            let schema = Schema::builder(2).metric(metric).build().unwrap();
-            let error = vector("query", vec![2e19, 0.0], &schema).unwrap_err().to_string();
-            assert!(error.starts_with("query: a length of 2.0e19 is beyond 6e18"), "{error}");
-            assert!(vector("query", vec![4e18, -4e18], &schema).is_ok());
-        }
-        assert!((4.0 * LENGTH_MAX * LENGTH_MAX) < f64::from(f32::MAX) / 2.0);
     }
 
     #[test]

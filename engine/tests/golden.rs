@@ -10,8 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ragstone::{
-    Db, DbOptions, Error, Filter, Metric, OnDamage, Point, PointId, Schema, ScrollRequest, SearchRequest,
-    Storage,
+    Db, DbOptions, DenseOptions, ElementType, Error, Filter, Metric, MultiOptions, OnDamage, Point, PointId,
+    Schema, ScrollRequest, SearchRequest, SparseVector, Storage,
 };
 
 const VERSION_FOLDER: &str = "v4";
@@ -37,11 +37,18 @@ fn copy_of(folder: &str) -> tempfile::TempDir {
     directory
 }
 
-/// Every kind of file, value, id and metric.
+/// Every kind of file, value, vector, id and metric.
 fn write(path: &Path) {
     let db = open(path).unwrap();
     for (name, metric) in [("cosine", Metric::Cosine), ("dot", Metric::Dot), ("l2", Metric::L2)] {
-        let schema = Schema::builder(4).metric(metric).attribute("made-for", "golden").build().unwrap();
+        let schema = Schema::builder(4)
+            .metric(metric)
+            .vector("half", DenseOptions::new(3).metric(metric).element(ElementType::F16))
+            .multi("late", MultiOptions::new(2).metric(Metric::Dot))
+            .sparse("words")
+            .attribute("made-for", "golden")
+            .build()
+            .unwrap();
         let collection = db.create_collection(name, schema).unwrap();
         collection.upsert((0..12).map(|id| point(id, 1)).collect()).unwrap();
         db.flush().unwrap();
@@ -65,6 +72,18 @@ fn point(id: u64, version: i64) -> Point {
         .with("text", format!("Grüße {id}"));
     if id == 9 {
         point.vector = None;
+    }
+    // Some rows have each; all are of unit length and in halves what they are.
+    if id.is_multiple_of(2) {
+        point = point.with_vector("half", [0.0, 1.0, 0.0]);
+    }
+    if id.is_multiple_of(3) {
+        let rows = (0..=id % 4).map(|n| vec![n as f32, version as f32]).collect::<Vec<_>>();
+        point = point.with_vector("late", rows);
+    }
+    if id % 4 == 1 {
+        let words = SparseVector { indices: vec![id as u32, 100], values: vec![0.5, version as f32] };
+        point = point.with_vector("words", words);
     }
     point
 }
@@ -119,6 +138,9 @@ fn assert_golden(db: &Db) {
         assert_eq!(page.points.len(), expected.len());
         let request = SearchRequest::new([1.0, 0.0, 8.0, 0.5], 1).filter(Filter::eq("text", "Grüße 8"));
         assert_eq!(collection.search(&request).unwrap().hits[0].id, id_of(8));
+        let request = SearchRequest::new([0.0, 1.0, 0.0], 20).of("half");
+        let with_half = expected.iter().filter(|(id, _)| id.is_multiple_of(2)).count();
+        assert_eq!(collection.search(&request).unwrap().hits.len(), with_half);
     }
 }
 

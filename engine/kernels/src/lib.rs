@@ -27,7 +27,7 @@ pub use codes::{
     BIT1_BLOCK, FindRow, INT4_BLOCK, KernelBit1, KernelInt4, KernelInt8, pack_int4, pack_planes, pack_signs,
 };
 pub use distance::{DistanceF32, KernelF32, norm};
-pub use halves::{KernelF16, pack_f16};
+pub use halves::{KernelF16, pack_f16, unpack_f16};
 pub use isa::{ISA_VARIABLE, Isa};
 pub use pool::{CandidatePool, POOL_NODES_MAX};
 pub use prefetch::prefetch;

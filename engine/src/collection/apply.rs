@@ -13,7 +13,7 @@ use crate::batch::{BatchField, Change, PreparedBatch, Row};
 use crate::db::Store;
 use crate::payload::{FieldId, FieldTable};
 use crate::point::PointId;
-use crate::segment::{GrowingRow, GrowingSegment, Segment, SegmentView};
+use crate::segment::{Appending, GrowingRow, GrowingSegment, Segment, SegmentView};
 
 /// Replayed rows that become nodes when a database is opened; more are sealed.
 const LINKED_AT_OPENING_MAX: u32 = 2_048;
@@ -35,11 +35,7 @@ impl CollectionCore {
         let (upserted, deleted) = (outcome.upserted, outcome.deleted);
         let receipt = WriteReceipt { seq, position: 0, upserted, deleted };
         for (index, slots) in outcome.deaths {
-            let segment = &mut next.segments[index];
-            let has_vector: Vec<bool> = slots.iter().map(|slot| segment.has_vector(*slot)).collect();
-            // A copy of the bitmap: the views before still show these rows.
-            let dead = Arc::make_mut(&mut segment.dead);
-            slots.into_iter().zip(has_vector).for_each(|(slot, has_vector)| dead.insert(slot, has_vector));
+            next.segments[index].kill(&slots);
         }
         let changes = batch.changes.into_iter().zip(outcome.is_last);
         let rows: Vec<Row> = changes
@@ -72,7 +68,7 @@ impl CollectionCore {
             return segment.clone();
         }
         let total = store.growing_bytes.clone();
-        let segment = Arc::new(GrowingSegment::new(&self.schema, self.encodings.growing.clone(), total));
+        let segment = Arc::new(GrowingSegment::new(&self.schema, &self.encodings, total));
         next.segments.push(SegmentView::growing(segment.clone()));
         segment
     }
@@ -109,27 +105,15 @@ fn link_all(view: &ViewState, store: &Store) {
 
 /// Appends rows to the growing segment, the last of the view.
 fn append(segment: &GrowingSegment, next: &mut ViewState, rows: Vec<Row>, numbers: &[FieldId]) {
-    let (mut slots, mut vectorless) = (Vec::with_capacity(rows.len()), Vec::new());
+    let mut appending = Appending::new(segment);
     for row in rows {
         let mut values: Vec<_> =
             row.values.into_iter().map(|(index, value)| (numbers[usize::from(index)], value)).collect();
         values.sort_unstable_by_key(|(field, _)| *field);
-        let has_vector = row.vector.is_some();
-        let stored = GrowingRow { id: row.id, values: values.into() };
-        let slot = segment.push(stored, row.vector.as_deref());
-        slots.push(slot.0);
-        if !has_vector {
-            vectorless.push(slot.index());
-        }
+        appending.push(GrowingRow::new(row.id, values), row.vectors);
     }
     if let Some(view) = next.segments.last_mut() {
-        view.rows += slots.len() as u32;
-        view.ids = view.ids.with(&segment.rows, slots);
-        if let Some(&last) = vectorless.last() {
-            let bits = Arc::make_mut(&mut view.vectorless);
-            bits.grow(last + 1);
-            vectorless.into_iter().for_each(|slot| bits.insert(slot));
-        }
+        appending.finish(view);
     }
 }
 

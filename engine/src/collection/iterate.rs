@@ -4,6 +4,7 @@
 //! memory for each row of the view and a pointer for each segment, however many rows there are. Writes meanwhile do not
 //! concern it: the view stays what it is.
 
+use std::cell::OnceCell;
 use std::marker::PhantomData;
 
 use serde_core::de::DeserializeOwned;
@@ -89,7 +90,9 @@ impl<T: DeserializeOwned> Iterator for TypedRows<'_, T> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.rows.next_with(|walk, found| {
-            let vector = || walk.view.segments[found.segment].vector(found.slot);
+            let row = OnceCell::new();
+            let of_row = || walk.view.default_vector(found.segment, found.slot);
+            let vector = || row.get_or_init(of_row).as_deref();
             typed::read(&found.id, &walk.payload(&found), &vector)
         })
     }

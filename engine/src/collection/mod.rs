@@ -1,6 +1,7 @@
 //! A collection of points: the handle that users hold, and what is behind it.
 //!
 //! - `state.rs`: what one view is made of, and the core that owns the current one;
+//! - `add_field.rs`: fields that come later;
 //! - `apply.rs`: a batch becomes rows, deaths and the next view;
 //! - `maintain.rs`: freezing, sealing, merging, and committing them to the manifest;
 //! - `room.rs`: whether it may take more;
@@ -8,6 +9,7 @@
 //! - `iterate.rs`: all rows, one after the other;
 //! - `exclusive.rs`: turns of those who read and then write.
 
+mod add_field;
 mod apply;
 mod exclusive;
 mod iterate;
@@ -20,7 +22,7 @@ use std::sync::{Arc, Weak};
 
 use crate::db::DbHandle;
 use crate::error::Result;
-use crate::payload::Filter;
+use crate::payload::{FieldType, Filter};
 use crate::point::{Batch, Op, Point, PointId};
 use crate::schema::Schema;
 use crate::search::{self, RangeRequest, RangeResponse, SearchRequest, SearchResponse};
@@ -85,7 +87,7 @@ pub struct CollectionInfo {
     pub schema: Schema,
     /// Live rows.
     pub points: u64,
-    /// Live rows that have a vector.
+    /// Live rows that have the default vector; without one, the first dense vector by name.
     pub vectors: u64,
     /// Segments, the growing one included.
     pub segments: usize,
@@ -183,6 +185,16 @@ impl Collection {
             validate::id(&format!("ids[{index}]"), id)?;
         }
         self.write(Batch { ops: ids.iter().cloned().map(Op::Delete).collect() })
+    }
+
+    /// Adds a payload field; durable when it returns. Rows are not rewritten: those that are there lack the field. A field that is there
+    /// already with this type stays as it is. Writes to a strict collection may use it from then on.
+    ///
+    /// # Errors
+    /// [`Error::FieldType`](crate::Error::FieldType) if the field has another type, [`Error::Invalid`](crate::Error::Invalid) or
+    /// [`Error::Limit`](crate::Error::Limit), naming `name`; others as [`write`](Self::write).
+    pub fn add_field(&self, name: &str, field_type: FieldType) -> Result<WriteReceipt> {
+        self.core.add_field(self.db.store(), (name, field_type))
     }
 
     /// The current state.

@@ -13,7 +13,8 @@ use super::{Page, ScrollRequest, ViewState};
 use crate::error::{Error, Result};
 use crate::limits::{BATCH_OPS_MAX, K_MAX, check_limit};
 use crate::payload::{CompiledFilter, FieldId, Filter, Payload};
-use crate::point::{Point, PointId};
+use crate::point::{Point, PointId, Vector};
+use crate::schema::{DEFAULT_VECTOR, VectorKind};
 use crate::segment::SegmentView;
 use crate::validate;
 
@@ -26,15 +27,25 @@ pub(super) fn get(view: &ViewState, ids: &[PointId]) -> Result<Vec<Option<Point>
             validate::id(&format!("ids[{index}]"), id)?;
             let found = view.locate_sound(id)?;
             Ok(found.map(|(index, slot)| {
-                let segment = &view.segments[index];
-                Point {
-                    id: id.clone(),
-                    vector: segment.vector(slot).map(<[f32]>::to_vec),
-                    payload: segment.payload(slot, &view.fields, None),
-                }
+                let payload = view.segments[index].payload(slot, &view.fields, None);
+                with_vectors(Point { payload, ..Point::without_vector(id.clone()) }, view, (index, slot))
             }))
         })
         .collect()
+}
+
+/// The point with all vectors of its row.
+pub(super) fn with_vectors(mut point: Point, view: &ViewState, (segment, slot): (usize, u32)) -> Point {
+    let mut place = 0;
+    for (number, name, kind) in view.schema.numbered() {
+        match view.segments[segment].vector(slot, number, kind, place) {
+            Some(Vector::Dense(components)) if name == DEFAULT_VECTOR => point.vector = Some(components),
+            Some(vector) => drop(point.vectors.insert(name.to_owned(), vector)),
+            None => {}
+        }
+        place += usize::from(matches!(kind, VectorKind::Dense(_)));
+    }
+    point
 }
 
 /// How many rows pass.
@@ -111,8 +122,12 @@ impl<'a> Walk<'a> {
 
     /// What was asked for of a row.
     pub(super) fn point(&self, found: Found) -> Point {
-        let vector = self.view.segments[found.segment].vector(found.slot).filter(|_| self.with_vectors);
-        Point { vector: vector.map(<[f32]>::to_vec), payload: self.payload(&found), id: found.id }
+        let payload = self.payload(&found);
+        let point = Point { payload, ..Point::without_vector(found.id) };
+        match self.with_vectors {
+            true => with_vectors(point, self.view, (found.segment, found.slot)),
+            false => point,
+        }
     }
 }
 

@@ -17,6 +17,7 @@
 //! thread does, `submit` comes under `apply`. The lock of the signal is taken under any of them but the log's state, which
 //! alone is looked at under it: what else writers wait for is told by atomics.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -50,7 +51,8 @@ pub(crate) struct ViewState {
     pub(crate) schema: Arc<Schema>,
     /// Every field, the written ones too.
     pub(crate) fields: Arc<FieldTable>,
-    pub(crate) encodings: Arc<Encodings>,
+    /// By dense vector.
+    pub(crate) encodings: Arc<[Encodings]>,
     /// Oldest first. A live id is in one of them.
     pub(crate) segments: Vec<SegmentView>,
 }
@@ -76,6 +78,13 @@ impl ViewState {
             self.check()?;
         }
         Ok(found)
+    }
+
+    /// The default vector of a row.
+    pub(crate) fn default_vector(&self, segment: usize, slot: u32) -> Option<Cow<'_, [f32]>> {
+        // It is the first of the dense ones.
+        self.schema.default_vector()?;
+        self.segments[segment].dense(0).vector(slot)
     }
 
     pub(crate) fn schema_with_fields(&self) -> Schema {
@@ -139,7 +148,8 @@ pub(crate) struct CollectionCore {
     pub(crate) id: u64,
     pub(crate) name: String,
     pub(super) schema: Arc<Schema>,
-    pub(super) encodings: Arc<Encodings>,
+    /// By dense vector.
+    pub(super) encodings: Arc<[Encodings]>,
     /// Numbers writes and queues them: the order of the log is the order of the numbers.
     submit: Mutex<Submit>,
     /// Set under `submit`, so that no write is numbered after it; looked at without.
@@ -175,7 +185,7 @@ impl CollectionCore {
     /// A collection as the manifest has it, with its opened segments and their tombstone generations.
     pub(crate) fn open(id: u64, entry: &CollectionEntry, segments: Vec<(SegmentView, u64)>) -> Self {
         let schema = Arc::new(entry.schema.clone());
-        let encodings = Arc::new(Encodings::new(&schema));
+        let encodings: Arc<[Encodings]> = Encodings::all(&schema).into();
         let committed = segments
             .iter()
             .filter_map(|(segment, generation)| {
@@ -241,7 +251,7 @@ impl CollectionCore {
                 continue;
             };
             let name = tombstone_file(sealed.id, state.generation);
-            let dead = tombstones::read(dir, &name, sealed.id, sealed.rows(), sealed.vectors())?;
+            let dead = tombstones::read(dir, &name, sealed.id, sealed.rows())?;
             if dead.count != state.dead {
                 return Err(differs(dir, &name));
             }
@@ -251,12 +261,14 @@ impl CollectionCore {
 
     pub(crate) fn info(&self) -> CollectionInfo {
         let view = self.view();
+        let first_vectors =
+            |segment: &SegmentView| segment.all_dense().next().map_or(0, |dense| dense.live() as u64);
         let growing = view.segments.iter().filter(|segment| segment.as_sealed().is_none());
         CollectionInfo {
             name: self.name.clone(),
             schema: view.schema_with_fields(),
             points: view.segments.iter().map(|segment| segment.live() as u64).sum(),
-            vectors: view.segments.iter().map(|segment| segment.live_vectors() as u64).sum(),
+            vectors: view.segments.iter().map(first_vectors).sum(),
             segments: view.segments.len(),
             growing: growing.map(|segment| segment.live() as u64).sum(),
             seq: view.seq,
@@ -273,6 +285,16 @@ impl CollectionCore {
             let position = store.log.mark().position;
             return Ok(WriteReceipt { seq: self.view().seq, position, upserted: 0, deleted: 0 });
         }
+        self.log_and_apply(store, prepared, self.schema.strict)
+    }
+
+    /// Logs and applies a batch that was checked, but for its fields. A `strict` one brings no new ones.
+    pub(super) fn log_and_apply(
+        self: &Arc<Self>,
+        store: &Store,
+        prepared: PreparedBatch,
+        strict: bool,
+    ) -> Result<WriteReceipt> {
         let body = prepared.encode();
         check_limit("points", "BATCH_BYTES_MAX", BATCH_BYTES_MAX, body.len())?;
         store.wait_for_room(self)?;
@@ -281,7 +303,7 @@ impl CollectionCore {
             if self.is_deleted() {
                 return Err(Error::CollectionNotFound { name: self.name.clone() });
             }
-            validate::resolve_fields(&prepared, &mut submit.fields, self.schema.strict)?;
+            validate::resolve_fields(&prepared, &mut submit.fields, strict)?;
             let seq = submit.next_seq;
             let ticket = store.log.submit(Record { log_id: self.id, seq, body: &body })?;
             submit.next_seq += 1;
@@ -333,7 +355,7 @@ impl CollectionCore {
         if record.seq != apply.seq + 1 {
             return Err(format!("write {} follows write {}: some are missing", record.seq, apply.seq));
         }
-        let batch = PreparedBatch::decode(record.body, self.schema.dimension)
+        let batch = PreparedBatch::decode(record.body, &self.schema)
             .map_err(|error| format!("byte {} of the record: {}", error.offset, error.reason))?;
         let mut submit = lock(&self.submit);
         validate::resolve_fields(&batch, &mut submit.fields, false).map_err(|error| error.to_string())?;

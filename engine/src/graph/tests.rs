@@ -14,7 +14,7 @@ use super::sealed::GraphError;
 use super::*;
 use crate::pace::at_once;
 use crate::random::SplitMix64;
-use crate::schema::{EncodingKind, GraphOptions, Metric, Schema};
+use crate::schema::{DenseOptions, EncodingKind, GraphOptions, Metric};
 use crate::signal::Closing;
 use crate::vectors::{Encodings, GrowingRows, PairScorer, Rows};
 
@@ -42,8 +42,8 @@ fn clustered(rows: usize, dimension: usize, metric: Metric, random: &mut SplitMi
 
 /// The encodings of exact rows, which depend on no dimension.
 fn exact_encodings(metric: Metric) -> Encodings {
-    let schema = Schema::builder(8).metric(metric).encoding(EncodingKind::F32).build().unwrap();
-    Encodings::new(&schema)
+    let options = DenseOptions::new(8).metric(metric).encoding(EncodingKind::F32);
+    Encodings::new(&options)
 }
 
 fn stored(vectors: &[Vec<f32>]) -> GrowingRows {

@@ -58,7 +58,7 @@ fn check_named(dir: &dyn Dir, names: &[String], manifest: &Manifest, report: &mu
         for entry in &collection.segments {
             match files::segment(dir, collection, entry.id)? {
                 Ok(segment) => {
-                    let dead = files::tombstones(dir, *entry, segment.rows(), segment.vectors())?;
+                    let dead = files::tombstones(dir, *entry, segment.rows())?;
                     report.damaged.extend(dead.err());
                 }
                 Err(damaged) => report.damaged.extend(damaged),

@@ -85,7 +85,7 @@ pub(super) fn segment(
     collection: &CollectionEntry,
     id: u64,
 ) -> Result<Result<SealedSegment, Vec<Damage>>> {
-    let encodings = Encodings::new(&collection.schema);
+    let encodings = Encodings::all(&collection.schema);
     let opening = Opening::mapped(&collection.schema, &encodings);
     let opened = SealedSegment::open(dir, id, &opening).and_then(|segment| {
         match segment.has_only(&collection.fields) {
@@ -120,17 +120,12 @@ pub(super) fn segment(
 }
 
 /// Reads the tombstones of a segment whose rows are known.
-pub(super) fn tombstones(
-    dir: &dyn Dir,
-    entry: SegmentEntry,
-    rows: u32,
-    vectors: u32,
-) -> Result<Result<DeadRows, Damage>> {
+pub(super) fn tombstones(dir: &dyn Dir, entry: SegmentEntry, rows: u32) -> Result<Result<DeadRows, Damage>> {
     if entry.tombstones == 0 {
         return Ok(Ok(DeadRows::default()));
     }
     let name = tombstone_file(entry.id, entry.tombstones);
-    match tombstones::read(dir, &name, entry.id, rows, vectors) {
+    match tombstones::read(dir, &name, entry.id, rows) {
         Ok(dead) => Ok(Ok(dead)),
         Err(error) => Ok(Err(damage(error)?)),
     }
@@ -212,6 +207,6 @@ fn in_turn(
         return Err(format!("write {} follows write {last}: some are missing", record.seq));
     }
     *last = record.seq;
-    let decoded = PreparedBatch::decode(record.body, entry.schema.dimension);
+    let decoded = PreparedBatch::decode(record.body, &entry.schema);
     decoded.map(drop).map_err(|error| format!("byte {} of the record: {}", error.offset, error.reason))
 }

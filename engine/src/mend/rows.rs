@@ -9,8 +9,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use fixedbitset::FixedBitSet;
-
 use super::repair::Repair;
 use super::{Loss, files};
 use crate::dir::Access;
@@ -18,8 +16,8 @@ use crate::error::Result;
 use crate::manifest::{CollectionEntry, SegmentEntry};
 use crate::point::PointId;
 use crate::segment::{
-    DeadRows, GrowingSegment, Salvage, Saved, SealRequest, SealedSegment, SegmentView, seal, segment_file,
-    tombstone_file, tombstones,
+    Appending, DeadRows, GrowingSegment, Salvage, Saved, SealRequest, SealedSegment, SegmentView, seal,
+    segment_file, tombstone_file, tombstones,
 };
 use crate::signal::Closing;
 use crate::threads::Work;
@@ -27,7 +25,6 @@ use crate::vectors::Encodings;
 use crate::verify::Storage;
 
 /// A segment as far as it can be read.
-#[expect(clippy::large_enum_variant, reason = "there are two at a time")]
 enum Readable {
     Sound(SealedSegment),
     InPart(Salvage),
@@ -38,13 +35,6 @@ impl Readable {
         match self {
             Self::Sound(segment) => segment.rows(),
             Self::InPart(salvage) => salvage.rows(),
-        }
-    }
-
-    fn vectors(&self) -> u32 {
-        match self {
-            Self::Sound(segment) => segment.vectors(),
-            Self::InPart(salvage) => salvage.vectors(),
         }
     }
 
@@ -96,8 +86,7 @@ impl Repair {
         entry: SegmentEntry,
         segment: &Readable,
     ) -> Result<Deaths> {
-        let (rows, vectors) = (segment.rows(), segment.vectors());
-        let damage = match files::tombstones(&*self.dir, entry, rows, vectors)? {
+        let damage = match files::tombstones(&*self.dir, entry, segment.rows())? {
             Ok(rows) => return Ok(Deaths { rows, is_new: false }),
             Err(damage) => damage,
         };
@@ -123,7 +112,7 @@ impl Repair {
     fn mended_tombstones(&self, entry: SegmentEntry, segment: &Readable) -> Option<DeadRows> {
         let mut bytes = self.dir.read(&tombstone_file(entry.id, entry.tombstones)).ok()?;
         super::bits::correct(&mut bytes)?;
-        tombstones::decode(&bytes, entry.id, segment.rows(), segment.vectors()).ok()
+        tombstones::decode(&bytes, entry.id, segment.rows()).ok()
     }
 
     /// The rows of a segment without tombstones whose ids other segments have alive.
@@ -143,7 +132,7 @@ impl Repair {
                 continue;
             }
             let Some(segment) = self.readable(collection, *other)? else { continue };
-            let dead = match files::tombstones(&*self.dir, *other, segment.rows(), segment.vectors())? {
+            let dead = match files::tombstones(&*self.dir, *other, segment.rows())? {
                 Ok(dead) => dead,
                 Err(_) => match self.mended_tombstones(*other, &segment) {
                     Some(dead) => dead,
@@ -156,7 +145,7 @@ impl Repair {
         }
         let mut dead = DeadRows::default();
         for (slot, _) in segment.alive(&none).filter(|(_, id)| replaced.contains(id)) {
-            dead.insert(slot, slot < segment.vectors());
+            dead.insert(slot);
         }
         Ok(dead)
     }
@@ -230,23 +219,20 @@ impl Repair {
         let name = segment_file(entry.id);
         let Readable::InPart(salvage) = segment else { return Ok(Some(entry)) };
         let dead = self.deaths(collection, entry, segment)?.rows;
-        let encodings = Encodings::new(&collection.schema);
+        let encodings = Encodings::all(&collection.schema);
         let total = Arc::new(AtomicU64::new(0));
-        let growing = Arc::new(GrowingSegment::new(&collection.schema, encodings.growing.clone(), total));
-        let (mut rows, mut vectorless, mut lost, mut unknown) = (0, FixedBitSet::new(), Vec::new(), 0);
+        let growing = Arc::new(GrowingSegment::new(&collection.schema, &encodings, total));
+        let (mut appending, mut lost, mut unknown) = (Appending::new(&growing), Vec::new(), 0);
         for slot in (0..salvage.rows()).filter(|slot| !dead.contains(*slot)) {
             match salvage.row(slot) {
-                Saved::Row(row, vector) => {
-                    growing.push(row, vector.as_deref());
-                    vectorless.grow(rows as usize + 1);
-                    vectorless.set(rows as usize, vector.is_none());
-                    rows += 1;
-                }
+                Saved::Row(row, vectors) => appending.push(row, vectors),
                 Saved::Lost(Some(id)) => lost.push(id),
                 Saved::Lost(None) => unknown += 1,
             }
         }
-        let view = SegmentView { rows, vectorless: Arc::new(vectorless), ..SegmentView::growing(growing) };
+        let mut view = SegmentView::growing(growing.clone());
+        appending.finish(&mut view);
+        let rows = view.rows;
         self.note_rewrite(collection, &name, rows, lost, unknown);
         self.obsolete.push(name);
         if entry.tombstones > 0 {

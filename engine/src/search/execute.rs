@@ -11,17 +11,23 @@ use super::plan::{self, Counts, Plan, Wanted, Way};
 use super::{Hit, SearchRequest, SearchResponse, SearchStats};
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
-use crate::graph::{Stop, Walk, WalkRequest};
+use crate::graph::{Stop, WalkRequest};
 use crate::interrupt::Watch;
 use crate::limits::{EF_MAX, K_MAX, check_limit};
 use crate::payload::{CompiledFilter, Payload};
-use crate::segment::{Candidates, Parts, Segment, SegmentView};
+use crate::segment::{Candidates, DenseView, Parts, SegmentView};
 use crate::validate;
-use crate::vectors::{Encodings, Scorer, Slot};
+use crate::vectors::{Encodings, Slot};
 
 /// A request that fits its collection.
 pub(super) struct Query {
     pub(super) vector: Vec<f32>,
+    /// Of the vector among the dense ones.
+    place: usize,
+    /// Links of a node.
+    degree: usize,
+    /// Whether codes are of all components, so that a scan can do with them.
+    scans_codes: bool,
     filter: Option<CompiledFilter>,
     pub(super) wanted: Wanted,
     with_payload: bool,
@@ -38,11 +44,15 @@ impl Query {
             return Err(Error::invalid("ef", "a walk has a width of at least one"));
         }
         check_limit("ef", "EF_MAX", EF_MAX, ef)?;
-        let vector = validate::vector("vector", request.vector.clone(), &view.schema)?;
+        let place = view.schema.dense_place("vector_name", &request.vector_name)?;
+        let Some((.., options)) = view.schema.dense().nth(place) else { unreachable!("it has a place") };
+        let vector = validate::dense("vector", request.vector.clone(), options)?;
         let filter =
             request.filter.as_ref().map(|filter| CompiledFilter::new(filter, &view.fields)).transpose()?;
         let wanted = Wanted { k: request.k, ef: ef.max(request.k), exact: request.exact };
-        Ok(Self { vector, filter, wanted, with_payload: request.with_payload })
+        let (degree, scans_codes) = (options.graph.degree, options.walked() == options.dimension);
+        let with_payload = request.with_payload;
+        Ok(Self { vector, place, degree, scans_codes, filter, wanted, with_payload })
     }
 }
 
@@ -62,26 +72,25 @@ pub(super) fn answer(view: &ViewState, query: &Query, watch: &Watch) -> SearchRe
             break;
         }
         stats.segments += 1;
-        for part in Parts::of(segment).iter() {
+        for part in Parts::of(segment, query.place).iter() {
             let searching = Searching {
-                segment: part,
+                dense: part.dense(query.place),
                 query,
-                encodings: &view.encodings,
-                degree: view.schema.graph.degree,
-                scans_codes: view.schema.walk_dimension() == view.schema.dimension,
+                encodings: &view.encodings[query.place],
                 watch,
                 nearest: found.iter().map(|row| row.0).fold(f32::INFINITY, f32::min),
                 bound: kth(&mut found, query.wanted.k),
             };
             let nearest = searching.run(&mut stats);
-            found.extend(nearest.into_iter().map(|(distance, slot)| (distance, index, slot)));
+            let dense = searching.dense;
+            found.extend(nearest.into_iter().map(|(distance, node)| (distance, index, dense.slot_of(node))));
         }
     }
     found.sort_unstable_by(by_rank);
     found.truncate(query.wanted.k);
     stats.interrupted = watch.interrupted();
     stats.exact &= stats.interrupted.is_none();
-    SearchResponse { hits: hits(view, found, query.with_payload), stats }
+    SearchResponse { hits: hits(view, (found, query.place), query.with_payload), stats }
 }
 
 /// The segments and their places: what is found in a large one spares work in those after it.
@@ -115,11 +124,12 @@ pub(super) fn by_rank(a: &Ranked, b: &Ranked) -> Ordering {
 }
 
 /// What a caller gets of rows found.
-pub(super) fn hits(view: &ViewState, found: Vec<Ranked>, with_payload: bool) -> Vec<Hit> {
+pub(super) fn hits(view: &ViewState, (found, place): (Vec<Ranked>, usize), with_payload: bool) -> Vec<Hit> {
+    let encodings = &view.encodings[place];
     let hit = |(distance, index, slot): Ranked| {
         let segment = &view.segments[index];
         let payload = if with_payload { segment.payload(slot.0, &view.fields, None) } else { Payload::new() };
-        Hit { id: segment.id(slot.0), score: view.encodings.score(distance), payload }
+        Hit { id: segment.id(slot.0), score: encodings.score(distance), payload }
     };
     for (_, index, slot) in &found {
         view.segments[*index].prefetch_id(slot.0);
@@ -127,22 +137,11 @@ pub(super) fn hits(view: &ViewState, found: Vec<Ranked>, with_payload: bool) -> 
     found.into_iter().map(hit).collect()
 }
 
-/// Walks the graph of a segment.
-pub(super) fn walk(segment: &SegmentView, scorer: &dyn Scorer, request: &WalkRequest<'_>) -> Walk {
-    match &segment.segment {
-        Segment::Growing(segment) => segment.graph.search(scorer, request),
-        Segment::Sealed(segment) => segment.dense.graph.search(scorer, request),
-    }
-}
-
-/// A query on its way through one segment.
+/// A query on its way through one segment. Its rows are nodes of the vector that is asked for.
 pub(super) struct Searching<'a> {
-    pub(super) segment: &'a SegmentView,
+    pub(super) dense: DenseView<'a>,
     pub(super) query: &'a Query,
     pub(super) encodings: &'a Encodings,
-    degree: usize,
-    /// Whether codes are of all components, so that a scan can do with them.
-    scans_codes: bool,
     pub(super) watch: &'a Watch,
     /// The nearest row that was found already.
     nearest: f32,
@@ -153,18 +152,19 @@ pub(super) struct Searching<'a> {
 impl Searching<'_> {
     /// The nearest rows of the segment, at most `k`, nearest first.
     fn run(&self, stats: &mut SearchStats) -> Vec<(f32, Slot)> {
-        let vectors = self.segment.vector_count();
+        let vectors = self.dense.count();
         // Without a filter and without deaths every vector is a candidate, and no bitmap is needed to say so.
-        let is_whole = self.query.filter.is_none() && self.segment.dead.vectors == 0;
-        let candidates = (!is_whole).then(|| self.segment.candidates(self.query.filter.as_ref()));
+        let is_whole = self.query.filter.is_none() && self.dense.dead() == 0;
+        let candidates = (!is_whole).then(|| self.dense.candidates(self.query.filter.as_ref()));
         let count = candidates.as_ref().map_or(vectors, |candidates| candidates.count);
         let filtered = self.query.filter.is_some();
-        let has_codes = self.scans_codes && self.segment.encoding(self.encodings).codec().is_some();
+        let has_codes = self.query.scans_codes && self.dense.encoding(self.encodings).codec().is_some();
         let blocks = self.blocks(candidates.as_ref());
-        let counts = Counts { vectors, candidates: count, degree: self.degree, filtered, has_codes, blocks };
+        let counts =
+            Counts { vectors, candidates: count, degree: self.query.degree, filtered, has_codes, blocks };
         let scan_by = plan::cheapest_scan(&counts, &self.query.wanted).0;
         let plan = match plan::choose(&counts, &self.query.wanted) {
-            Plan::Walk(_) if !self.segment.has_graph => Plan::Scan,
+            Plan::Walk(_) if !self.dense.segment.has_graph => Plan::Scan,
             plan => plan,
         };
         match plan {
@@ -211,17 +211,17 @@ impl Searching<'_> {
         stats: &mut SearchStats,
     ) -> (Vec<(f32, Slot)>, bool) {
         let k = self.query.wanted.k;
-        let (rows, query) = (self.segment.picked_vectors(), &self.query.vector);
-        let scorer = self.segment.encoding(self.encodings).scorer(query, rows);
+        let (rows, query) = (self.dense.picked_vectors(), &self.query.vector);
+        let scorer = self.dense.encoding(self.encodings).scorer(query, rows);
         let admit = candidates.map(|candidates| &*candidates.bits);
         let Way { distances_max, among_admitted } = way;
         // Not where codes leave every candidate in doubt.
         let shift = scorer.shift().filter(|_| scorer.margin().is_finite());
         let stop = shift.map(|shift| Stop { k, shift, bound: self.bound });
-        let visible = self.segment.rows;
+        let visible = self.dense.visible();
         let watch = Some(self.watch);
         let request = WalkRequest { ef, visible, admit, among_admitted, distances_max, watch, stop };
-        let walk = walk(self.segment, &*scorer, &request);
+        let walk = self.dense.walk(&*scorer, &request);
         stats.distances += walk.distances;
         let mut nearest = match scorer.margin() {
             0.0 => walk.candidates,
@@ -240,7 +240,7 @@ impl Searching<'_> {
         stats: &mut SearchStats,
     ) -> Vec<(f32, Slot)> {
         let k = self.query.wanted.k;
-        let exact = self.encodings.exact_scorer(&self.query.vector, self.segment.picked_vectors());
+        let exact = self.encodings.exact_scorer(&self.query.vector, self.dense.picked_vectors());
         let mut compare = |candidates: &mut [(f32, Slot)]| {
             let slots: Vec<Slot> = candidates.iter().map(|(_, slot)| *slot).collect();
             let mut distances = vec![0.0; slots.len()];
@@ -255,7 +255,7 @@ impl Searching<'_> {
         let kth = candidates.get(k - 1).map_or(f32::INFINITY, |candidate| candidate.0);
         let first = doubtful(&candidates, kth);
         // Most of them are hits, whose ids are read next.
-        candidates[..first].iter().for_each(|(_, slot)| self.segment.prefetch_id_end(slot.0));
+        candidates[..first].iter().for_each(|(_, node)| self.dense.prefetch_id_end(*node));
         compare(&mut candidates[..first]);
         candidates[..first].sort_unstable_by(by_distance);
         // If the k-th turned out farther than its score had it, some more are in doubt.

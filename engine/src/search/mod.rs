@@ -3,6 +3,8 @@
 
 mod batch;
 mod execute;
+#[cfg_attr(not(test), expect(dead_code, reason = "general queries ask for it"))]
+pub(crate) mod multi;
 mod plan;
 mod range;
 mod scan;
@@ -21,6 +23,7 @@ pub use range::{RangeRequest, RangeResponse};
 use crate::interrupt::{CancelToken, Interrupted};
 use crate::payload::{Filter, Payload};
 use crate::point::PointId;
+use crate::schema::DEFAULT_VECTOR;
 
 /// Asks for the `k` rows nearest to a vector.
 ///
@@ -39,8 +42,10 @@ use crate::point::PointId;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchRequest {
-    /// As many components as the collection's dimension.
+    /// As many components as the vector's dimension.
     pub vector: Vec<f32>,
+    /// The dense vector that is compared, by its name: the default one by default.
+    pub vector_name: String,
     /// How many rows to return, 1 to [`K_MAX`](crate::limits::K_MAX).
     pub k: usize,
     /// Only rows that pass.
@@ -62,6 +67,7 @@ impl SearchRequest {
     pub fn new(vector: impl Into<Vec<f32>>, k: usize) -> Self {
         Self {
             vector: vector.into(),
+            vector_name: DEFAULT_VECTOR.to_owned(),
             k,
             filter: None,
             ef: None,
@@ -70,6 +76,13 @@ impl SearchRequest {
             budget: None,
             cancel: None,
         }
+    }
+
+    /// Compares another dense vector than the default one.
+    #[must_use]
+    pub fn of(mut self, vector_name: impl Into<String>) -> Self {
+        self.vector_name = vector_name.into();
+        self
     }
 
     /// Only rows that pass the filter.

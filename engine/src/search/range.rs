@@ -19,7 +19,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::execute::{Ranked, by_rank, hits, walk};
+use super::execute::{Ranked, by_rank, hits};
 use super::plan::{self, Counts, Plan, Wanted, Way};
 use super::scan::Scan;
 use super::{Hit, SearchStats};
@@ -29,8 +29,8 @@ use crate::graph::WalkRequest;
 use crate::interrupt::{CancelToken, Watch};
 use crate::limits::{RANGE_ROWS_MAX, check_limit};
 use crate::payload::{CompiledFilter, Filter};
-use crate::schema::Metric;
-use crate::segment::{Candidates, Parts, SegmentView};
+use crate::schema::{DEFAULT_VECTOR, Metric};
+use crate::segment::{Candidates, DenseView, Parts};
 use crate::validate;
 use crate::vectors::{Encodings, Slot};
 
@@ -55,8 +55,10 @@ use crate::vectors::{Encodings, Slot};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RangeRequest {
-    /// As many components as the collection's dimension.
+    /// As many components as the vector's dimension.
     pub vector: Vec<f32>,
+    /// The dense vector that is compared, by its name: the default one by default.
+    pub vector_name: String,
     /// The score of the farthest row wanted, as the metric has it: at least this cosine or inner product, at most this
     /// Euclidean distance.
     pub threshold: f32,
@@ -80,6 +82,7 @@ impl RangeRequest {
     pub fn new(vector: impl Into<Vec<f32>>, threshold: f32) -> Self {
         Self {
             vector: vector.into(),
+            vector_name: DEFAULT_VECTOR.to_owned(),
             threshold,
             filter: None,
             limit: RANGE_ROWS_MAX,
@@ -88,6 +91,13 @@ impl RangeRequest {
             budget: None,
             cancel: None,
         }
+    }
+
+    /// Compares another dense vector than the default one.
+    #[must_use]
+    pub fn of(mut self, vector_name: impl Into<String>) -> Self {
+        self.vector_name = vector_name.into();
+        self
     }
 
     /// Only rows that pass the filter.
@@ -183,6 +193,8 @@ impl Nearest {
 /// A request that fits its collection, and how far it has come.
 struct Ranging<'a> {
     vector: Vec<f32>,
+    /// Of the vector among the dense ones.
+    place: usize,
     filter: Option<CompiledFilter>,
     exact: bool,
     encodings: &'a Encodings,
@@ -201,13 +213,14 @@ pub(crate) fn search_range(view: &ViewState, request: &RangeRequest) -> Result<R
             break;
         }
         ranging.stats.segments += 1;
-        Parts::of(segment).iter().for_each(|part| ranging.run(index, part));
+        let place = ranging.place;
+        Parts::of(segment, place).iter().for_each(|part| ranging.run(index, &part.dense(place)));
     }
-    let Ranging { watch, nearest, mut stats, .. } = ranging;
+    let Ranging { watch, nearest, mut stats, place, .. } = ranging;
     let (found, truncated) = nearest.finish();
     stats.interrupted = watch.interrupted();
     stats.exact &= stats.interrupted.is_none();
-    Ok(RangeResponse { hits: hits(view, found, request.with_payload), truncated, stats })
+    Ok(RangeResponse { hits: hits(view, (found, place), request.with_payload), truncated, stats })
 }
 
 impl<'a> Ranging<'a> {
@@ -217,7 +230,9 @@ impl<'a> Ranging<'a> {
         if !threshold.is_finite() {
             return Err(Error::invalid("threshold", format!("{threshold} is not a finite number")));
         }
-        if view.schema.metric == Metric::L2 && threshold < 0.0 {
+        let place = view.schema.dense_place("vector_name", &request.vector_name)?;
+        let Some((.., options)) = view.schema.dense().nth(place) else { unreachable!("it has a place") };
+        if options.metric == Metric::L2 && threshold < 0.0 {
             return Err(Error::invalid(
                 "threshold",
                 format!("no Euclidean distance is below zero, as {threshold} is"),
@@ -227,28 +242,29 @@ impl<'a> Ranging<'a> {
             return Err(Error::invalid("limit", "a search asks for at least one row"));
         }
         check_limit("limit", "RANGE_ROWS_MAX", RANGE_ROWS_MAX, request.limit)?;
-        let reach = view.encodings.reach(threshold);
+        let encodings = &view.encodings[place];
         Ok(Self {
-            vector: validate::vector("vector", request.vector.clone(), &view.schema)?,
+            vector: validate::dense("vector", request.vector.clone(), options)?,
+            place,
             filter: request
                 .filter
                 .as_ref()
                 .map(|filter| CompiledFilter::new(filter, &view.fields))
                 .transpose()?,
             exact: request.exact,
-            encodings: &view.encodings,
-            degree: view.schema.graph.degree,
+            encodings,
+            degree: options.graph.degree,
             watch,
-            nearest: Nearest::new(reach, request.limit),
+            nearest: Nearest::new(encodings.reach(threshold), request.limit),
             stats: SearchStats { exact: true, ..SearchStats::default() },
         })
     }
 
     /// Adds the rows of a segment.
-    fn run(&mut self, index: usize, segment: &SegmentView) {
-        let vectors = segment.vector_count();
-        let is_whole = self.filter.is_none() && segment.dead.vectors == 0;
-        let candidates = (!is_whole).then(|| segment.candidates(self.filter.as_ref()));
+    fn run(&mut self, index: usize, dense: &DenseView<'_>) {
+        let vectors = dense.count();
+        let is_whole = self.filter.is_none() && dense.dead() == 0;
+        let candidates = (!is_whole).then(|| dense.candidates(self.filter.as_ref()));
         let count = candidates.as_ref().map_or(vectors, |candidates| candidates.count);
         let filtered = self.filter.is_some();
         // Its scans compare exact rows: what is within reach is returned, however many.
@@ -266,13 +282,15 @@ impl<'a> Ranging<'a> {
             let way = match plan::choose(&counts, &Wanted { k: 1, ef, exact: self.exact }) {
                 Plan::Skip => return,
                 Plan::Scan => break true,
-                Plan::Walk(_) if !segment.has_graph => break true,
+                Plan::Walk(_) if !dense.segment.has_graph => break true,
                 Plan::Walk(way) => way,
             };
-            match self.walk(segment, candidates.as_ref(), (ef.min(count), way), &mut seen) {
+            match self.walk(dense, candidates.as_ref(), (ef.min(count), way), &mut seen) {
                 Walked::Whole(rows) => {
                     self.stats.exact = false;
-                    rows.into_iter().for_each(|(distance, slot)| self.nearest.offer((distance, index, slot)));
+                    let found =
+                        rows.into_iter().map(|(distance, node)| (distance, index, dense.slot_of(node)));
+                    found.for_each(|row| self.nearest.offer(row));
                     return;
                 }
                 Walked::Narrow => ef *= 2,
@@ -281,17 +299,19 @@ impl<'a> Ranging<'a> {
             }
         };
         if must_scan {
-            let candidates = candidates.unwrap_or_else(|| segment.candidates(None));
-            let scorer = self.encodings.exact_scorer(&self.vector, segment.vectors());
+            let candidates = candidates.unwrap_or_else(|| dense.candidates(None));
+            let scorer = self.encodings.exact_scorer(&self.vector, dense.vectors());
             let scan = Scan { candidates: &candidates, scorer: &*scorer, sieve: None, watch: &self.watch };
             let nearest = &mut self.nearest;
-            self.stats.distances += scan.run(|distance, slot| {
-                nearest.offer((distance, index, slot));
+            self.stats.distances += scan.run(|distance, node| {
+                if distance <= nearest.reach {
+                    nearest.offer((distance, index, dense.slot_of(node)));
+                }
                 nearest.reach
             });
         }
         if self.watch.interrupted().is_some() {
-            self.keep(index, segment, seen);
+            self.keep(index, dense, seen);
         }
     }
 
@@ -299,24 +319,24 @@ impl<'a> Ranging<'a> {
     /// that this one does.
     fn walk(
         &mut self,
-        segment: &SegmentView,
+        dense: &DenseView<'_>,
         candidates: Option<&Candidates>,
         (ef, way): (usize, Way),
         seen: &mut Vec<Slot>,
     ) -> Walked {
-        let rows = segment.picked_vectors();
-        let scorer = segment.encoding(self.encodings).scorer(&self.vector, rows);
+        let rows = dense.picked_vectors();
+        let scorer = dense.encoding(self.encodings).scorer(&self.vector, rows);
         let (margin, reach) = (scorer.margin(), self.nearest.reach);
         let admit = candidates.map(|candidates| &*candidates.bits);
         let request = WalkRequest {
-            visible: segment.rows,
+            visible: dense.visible(),
             admit,
             among_admitted: way.among_admitted,
             distances_max: way.distances_max,
             watch: Some(&self.watch),
             ..WalkRequest::new(ef)
         };
-        let walk = walk(segment, &*scorer, &request);
+        let walk = dense.walk(&*scorer, &request);
         self.stats.distances += walk.distances;
         let is_all_of_the_graph = walk.candidates.len() < ef;
         let farthest = walk.candidates.last().map_or(f32::INFINITY, |row| row.0);
@@ -349,15 +369,15 @@ impl<'a> Ranging<'a> {
     }
 
     /// Adds the rows that walks have seen before the interruption, and that were not added since.
-    fn keep(&mut self, index: usize, segment: &SegmentView, mut seen: Vec<Slot>) {
+    fn keep(&mut self, index: usize, dense: &DenseView<'_>, mut seen: Vec<Slot>) {
         let added = self.nearest.found.iter().filter(|row| row.1 == index);
         let mut known: HashSet<Slot> = added.map(|row| row.2).collect();
-        seen.retain(|slot| known.insert(*slot));
+        seen.retain(|node| known.insert(dense.slot_of(*node)));
         let mut distances = vec![0.0; seen.len()];
-        self.encodings.exact_scorer(&self.vector, segment.picked_vectors()).score(&seen, &mut distances);
+        self.encodings.exact_scorer(&self.vector, dense.picked_vectors()).score(&seen, &mut distances);
         self.stats.distances += seen.len() as u64;
-        for (distance, slot) in distances.into_iter().zip(seen) {
-            self.nearest.offer((distance, index, slot));
+        for (distance, node) in distances.into_iter().zip(seen) {
+            self.nearest.offer((distance, index, dense.slot_of(node)));
         }
     }
 }

@@ -161,8 +161,8 @@ impl Nearest {
 impl Searching<'_> {
     /// Blocks of sketches that have a candidate; `None` where there are no sketches.
     pub(super) fn blocks(&self, candidates: Option<&Candidates>) -> Option<usize> {
-        self.segment.vectors().sketches()?;
-        let all = || self.segment.vector_count().div_ceil(SKETCH_BLOCK);
+        self.dense.vectors().sketches()?;
+        let all = || self.dense.count().div_ceil(SKETCH_BLOCK);
         Some(candidates.map_or_else(all, |found| KernelBits::new().count_blocks(found.bits.as_slice())))
     }
 
@@ -174,10 +174,10 @@ impl Searching<'_> {
         by: ScanBy,
         stats: &mut SearchStats,
     ) -> Vec<(f32, Slot)> {
-        let candidates = &candidates.unwrap_or_else(|| self.segment.candidates(None));
-        let (rows, vector, watch) = (self.segment.vectors(), &self.query.vector, self.watch);
+        let candidates = &candidates.unwrap_or_else(|| self.dense.candidates(None));
+        let (rows, vector, watch) = (self.dense.vectors(), &self.query.vector, self.watch);
         let Wanted { k, ef, .. } = self.query.wanted;
-        let coded = self.segment.encoding(self.encodings).scorer(vector, rows);
+        let coded = self.dense.encoding(self.encodings).scorer(vector, rows);
         let margin = coded.margin();
         let is_coded = by != ScanBy::Rows && margin > 0.0 && margin.is_finite();
         let sieve = if by == ScanBy::Sketches { self.encodings.sieve(vector, rows) } else { None };

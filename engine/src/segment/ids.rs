@@ -111,7 +111,7 @@ mod tests {
                 if slots.iter().any(|slot| rows.get(*slot).is_some_and(|row: &GrowingRow| row.id == id)) {
                     continue;
                 }
-                let slot = rows.push(GrowingRow { id: id.clone(), values: Box::new([]) });
+                let slot = rows.push(GrowingRow::new(id.clone(), Vec::new()));
                 slots.push(slot);
                 model.insert(id, slot);
             }

@@ -119,7 +119,9 @@ impl SealedSegment {
 
     /// Checks what checksums do not: that the parts agree.
     fn check_structure(&self, pace: &mut Pace<'_>) -> Result<(), Halt<Fault>> {
-        self.dense.check_structure(pace)?;
+        self.dense.iter().try_for_each(|dense| dense.check_structure(pace))?;
+        self.sparse.values().try_for_each(|sparse| sparse.check_structure(pace))?;
+        self.multi.values().try_for_each(|multi| multi.check_structure(pace))?;
         self.columns.check_structure(self.bytes(), pace)?;
         self.ids.check_structure(pace)
     }

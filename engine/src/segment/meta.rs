@@ -4,7 +4,7 @@
 //! meta    = segment u64 | rows u32 | count u16 | part*
 //! part    = kind u8 | number u16 | info (length u32, bytes) | count u16 | section*
 //! section = offset u64 | length u64
-//! kind    = 1 ids | 2 dense vector | 3 column
+//! kind    = 1 ids | 2 dense vector | 3 column | 5 sparse vector | 6 multi-vector
 //! ```
 //! `number` is that of the vector or of the field that the part is about, 0 for other kinds. What the bytes of `info` and
 //! the sections mean is the business of each kind, one file each in `parts/`. Parts are in the order of kind and number,
@@ -22,11 +22,17 @@ pub(super) enum PartKind {
     Dense = 2,
     /// A field's values.
     Column = 3,
+    /// A sparse vector: the entries of rows.
+    Sparse = 5,
+    /// A multi-vector: the vectors of rows.
+    Multi = 6,
 }
 
 impl PartKind {
     fn from_code(code: u8) -> Option<Self> {
-        [Self::Ids, Self::Dense, Self::Column].into_iter().find(|kind| *kind as u8 == code)
+        [Self::Ids, Self::Dense, Self::Column, Self::Sparse, Self::Multi]
+            .into_iter()
+            .find(|kind| *kind as u8 == code)
     }
 }
 
@@ -185,6 +191,9 @@ mod tests {
             include_str!("meta.rs"),
             include_str!("parts/ids.rs"),
             include_str!("parts/dense.rs"),
+            include_str!("parts/nodes.rs"),
+            include_str!("parts/sparse.rs"),
+            include_str!("parts/multi.rs"),
             include_str!("parts/columns.rs"),
         ];
         for line in sources.into_iter().flat_map(grammar) {

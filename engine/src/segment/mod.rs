@@ -11,12 +11,15 @@
 //! ```
 
 mod append;
+mod appending;
 mod blocks;
+mod dense_view;
 mod growing;
 mod ids;
 mod integrity;
 pub(crate) mod merge_policy;
 mod meta;
+mod others;
 mod parts;
 mod salvage;
 mod sealed;
@@ -24,13 +27,16 @@ pub(crate) mod tombstones;
 mod view;
 mod writer;
 
+pub(crate) use appending::Appending;
 #[cfg(test)]
 pub(crate) use blocks::with_block_bytes;
-pub(crate) use growing::{GrowingRow, GrowingSegment};
+pub(crate) use dense_view::{Candidates, DenseView, Parts};
+pub(crate) use growing::{GrowingDense, GrowingRow, GrowingSegment};
+pub(crate) use others::{MultiRow, SparseRow};
 pub(crate) use salvage::{Salvage, Saved, damaged_blocks};
 pub(crate) use sealed::{Check, Opening, SealedSegment};
 pub(crate) use tombstones::DeadRows;
-pub(crate) use view::{Candidates, Parts, Segment, SegmentView};
+pub(crate) use view::{Segment, SegmentView};
 pub(crate) use writer::{SealRequest, SealedFrom, seal};
 
 /// The name of a segment file.

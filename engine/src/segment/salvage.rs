@@ -16,14 +16,16 @@ use super::meta::{Meta, PartKind, Section};
 use super::parts::columns::entry_of;
 use super::parts::dense::DenseInfo;
 use super::parts::ids::{id_of_key, key_of_id};
+use super::parts::multi::MultiInfo;
+use super::parts::sparse::SparseInfo;
 use crate::codec::{u32_at, u64_at};
 use crate::dir::Dir;
 use crate::error::Result;
 use crate::limits::ID_BYTES_MAX;
 use crate::mend::bits::{Flip, flipped};
 use crate::payload::{Column, ColumnEntry, FieldId, FieldType};
-use crate::point::PointId;
-use crate::schema::Schema;
+use crate::point::{PointId, SparseVector, Vector};
+use crate::schema::{DenseOptions, ElementType, MultiOptions, Schema, VectorId, VectorKind};
 
 /// What can be said of a damaged file.
 pub(crate) struct Salvage {
@@ -40,22 +42,93 @@ pub(crate) struct Salvage {
 /// The parts that rows are made of.
 struct Parts {
     rows: u32,
-    dense: (DenseInfo, Section),
+    dense: Vec<SavedDense>,
+    sparse: Vec<SavedSparse>,
+    multi: Vec<SavedMulti>,
     id_ends: Section,
     ids: Section,
     columns: Vec<(FieldId, ColumnEntry)>,
 }
 
+/// Where a dense vector lies.
+struct SavedDense {
+    number: VectorId,
+    info: DenseInfo,
+    rows: Section,
+    nodes: SavedNodes,
+}
+
+/// Which rows have a vector, so many of them.
+struct SavedNodes {
+    count: u32,
+    /// Not written if the first rows have it.
+    present: Section,
+    before: Section,
+}
+
+/// Where a sparse vector lies.
+struct SavedSparse {
+    number: VectorId,
+    nodes: SavedNodes,
+    ends: Section,
+    indices: Section,
+    values: Section,
+}
+
+impl SavedSparse {
+    fn of(meta: &Meta, number: VectorId) -> Option<Self> {
+        let part = meta.part(PartKind::Sparse, number)?;
+        let count = SparseInfo::read(part, meta.rows).ok()?.count;
+        let [present, before, ends, indices, values] = part.sections().ok()?;
+        Some(Self { number, nodes: SavedNodes { count, present, before }, ends, indices, values })
+    }
+}
+
+/// Where a multi-vector lies.
+struct SavedMulti {
+    number: VectorId,
+    info: MultiInfo,
+    nodes: SavedNodes,
+    ends: Section,
+    rows: Section,
+}
+
+impl SavedMulti {
+    fn of(meta: &Meta, number: VectorId, options: &MultiOptions) -> Option<Self> {
+        let part = meta.part(PartKind::Multi, number)?;
+        let info = MultiInfo::read(part, meta.rows, options).ok()?;
+        let [present, before, ends, rows] = part.sections().ok()?;
+        Some(Self { number, info, nodes: SavedNodes { count: info.count, present, before }, ends, rows })
+    }
+}
+
+impl SavedDense {
+    fn of(meta: &Meta, number: VectorId, options: &DenseOptions) -> Option<Self> {
+        let part = meta.part(PartKind::Dense, number)?;
+        let info = DenseInfo::read(part, meta.rows, options).ok()?;
+        let [rows, _, _, _, _, _, _, _, present, before] = part.sections().ok()?;
+        Some(Self { number, info, rows, nodes: SavedNodes { count: info.vectors, present, before } })
+    }
+}
+
 impl Parts {
     /// Those of a segment of a collection; `None` if its directory is not one of that.
     fn of(meta: &Meta, schema: &Schema) -> Option<Self> {
-        let dense = meta.part(PartKind::Dense, 0)?;
-        let info = DenseInfo::read(dense, meta.rows, schema).ok()?;
+        let (mut dense, mut sparse, mut multi) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, _, kind) in schema.numbered() {
+            match kind {
+                VectorKind::Dense(options) => dense.push(SavedDense::of(meta, number, options)?),
+                VectorKind::Sparse(_) => sparse.push(SavedSparse::of(meta, number)?),
+                VectorKind::Multi(options) => multi.push(SavedMulti::of(meta, number, options)?),
+            }
+        }
         let [_, id_ends, ids] = meta.part(PartKind::Ids, 0)?.sections().ok()?;
         let columns = meta.of_kind(PartKind::Column).map(|part| Some((part.number, entry_of(part).ok()?)));
         Some(Self {
             rows: meta.rows,
-            dense: (info, *dense.sections.first()?),
+            dense,
+            sparse,
+            multi,
             id_ends,
             ids,
             columns: columns.collect::<Option<_>>()?,
@@ -63,9 +136,9 @@ impl Parts {
     }
 }
 
-/// A row with its vector, or what is left of one.
+/// A row with its dense vectors, or what is left of one.
 pub(crate) enum Saved {
-    Row(GrowingRow, Option<Vec<f32>>),
+    Row(GrowingRow, Vec<(VectorId, Vector)>),
     Lost(Option<PointId>),
 }
 
@@ -120,10 +193,6 @@ impl Salvage {
         self.parts.rows
     }
 
-    pub(crate) fn vectors(&self) -> u32 {
-        self.parts.dense.0.vectors
-    }
-
     /// The bytes at a place, if they can be vouched for.
     fn sound(&self, start: usize, length: usize) -> Option<&[u8]> {
         let range = start..start.checked_add(length)?;
@@ -135,10 +204,7 @@ impl Salvage {
     pub(crate) fn row(&self, slot: u32) -> Saved {
         let id = self.id(slot);
         let whole = || {
-            let vector = match slot < self.parts.dense.0.vectors {
-                true => Some(self.vector(slot)?),
-                false => None,
-            };
+            let vectors = self.vectors(slot)?;
             let mut values = Vec::new();
             for (field, entry) in &self.parts.columns {
                 if self.has_value(entry, slot)? {
@@ -146,7 +212,7 @@ impl Salvage {
                     values.push((*field, column.get(&self.bytes, slot as usize)?.to_value()));
                 }
             }
-            Some(Saved::Row(GrowingRow { id: id.clone()?, values: values.into() }, vector))
+            Some(Saved::Row(GrowingRow::new(id.clone()?, values), vectors))
         };
         whole().unwrap_or(Saved::Lost(id.clone()))
     }
@@ -163,12 +229,74 @@ impl Salvage {
         (is_inside && length <= 1 + ID_BYTES_MAX && key_of_id(&id) == key).then_some(id)
     }
 
-    fn vector(&self, slot: u32) -> Option<Vec<f32>> {
-        let (info, section) = &self.parts.dense;
-        let length = info.dimension as usize * 4;
-        let bytes = self.sound(section.offset as usize + slot as usize * length, length)?;
-        let float = |at: &[u8]| f32::from_bits(u32_at(at, 0));
-        Some(bytes.chunks_exact(4).map(float).collect())
+    /// The vectors of a row; `None` if one of them cannot be vouched for.
+    fn vectors(&self, slot: u32) -> Option<Vec<(VectorId, Vector)>> {
+        let mut vectors = Vec::new();
+        for dense in &self.parts.dense {
+            if let Some(node) = self.node(&dense.nodes, slot)? {
+                vectors.push((dense.number, Vector::Dense(self.components(dense, node)?)));
+            }
+        }
+        for sparse in &self.parts.sparse {
+            if let Some(node) = self.node(&sparse.nodes, slot)? {
+                vectors.push((sparse.number, Vector::Sparse(self.entries(sparse, node)?)));
+            }
+        }
+        for multi in &self.parts.multi {
+            if let Some(node) = self.node(&multi.nodes, slot)? {
+                vectors.push((multi.number, Vector::Multi(self.many(multi, node)?)));
+            }
+        }
+        Some(vectors)
+    }
+
+    /// What lies between the end before and that of a node: the first, and how many.
+    fn between(&self, ends: Section, node: u32) -> Option<(usize, usize)> {
+        let end_of = |node: u32| {
+            let at = ends.offset as usize + node as usize * 8;
+            usize::try_from(u64_at(self.sound(at, 8)?, 0)).ok()
+        };
+        let start = if node == 0 { 0 } else { end_of(node - 1)? };
+        Some((start, end_of(node)?.checked_sub(start)?))
+    }
+
+    fn entries(&self, sparse: &SavedSparse, node: u32) -> Option<SparseVector> {
+        let (start, count) = self.between(sparse.ends, node)?;
+        let part = |section: Section| {
+            let at = start.checked_mul(4)?.checked_add(section.offset as usize)?;
+            self.sound(at, count.checked_mul(4)?)
+        };
+        let indices = part(sparse.indices)?.chunks_exact(4).map(|bytes| u32_at(bytes, 0)).collect();
+        Some(SparseVector { indices, values: ElementType::F32.read(part(sparse.values)?) })
+    }
+
+    fn many(&self, multi: &SavedMulti, node: u32) -> Option<Vec<Vec<f32>>> {
+        let (start, count) = self.between(multi.ends, node)?;
+        let width = multi.info.vector_bytes();
+        let at = start.checked_mul(width)?.checked_add(multi.rows.offset as usize)?;
+        let bytes = self.sound(at, count.checked_mul(width)?)?;
+        Some(bytes.chunks_exact(width).map(|row| multi.info.element.read(row)).collect())
+    }
+
+    /// The number of a row among those that have a vector; `None` if that cannot be vouched for.
+    fn node(&self, nodes: &SavedNodes, slot: u32) -> Option<Option<u32>> {
+        if nodes.present.length_bytes == 0 {
+            return Some((slot < nodes.count).then_some(slot));
+        }
+        let (word, bit) = (slot as usize / 64, slot % 64);
+        let present = u64_at(self.sound(nodes.present.offset as usize + word * 8, 8)?, 0);
+        if present >> bit & 1 == 0 {
+            return Some(None);
+        }
+        let before = u32_at(self.sound(nodes.before.offset as usize + word * 4, 4)?, 0);
+        let node = before.checked_add((present & ((1 << bit) - 1)).count_ones())?;
+        (node < nodes.count).then_some(Some(node))
+    }
+
+    fn components(&self, dense: &SavedDense, node: u32) -> Option<Vec<f32>> {
+        let length = dense.info.dimension as usize * dense.info.element.size_bytes();
+        let bytes = self.sound(dense.rows.offset as usize + node as usize * length, length)?;
+        Some(dense.info.element.read(bytes))
     }
 
     /// Whether a row has a field; `None` if that, or where its value is, or the value, cannot be vouched for.

@@ -5,23 +5,26 @@
 //!
 //! **Nothing read is trusted**, as it may not have been verified yet (`integrity.rs`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
 
 use super::blocks::{self, Blocks, Fault};
 use super::integrity::Integrity;
-use super::meta::Meta;
+use super::meta::{Meta, PartKind};
 use super::parts::PartsFile;
 use super::parts::columns::SealedColumns;
 use super::parts::dense::SealedDense;
 use super::parts::ids::SealedIds;
+use super::parts::multi::SealedMulti;
+use super::parts::sparse::SealedSparse;
 use super::segment_file;
 use crate::dir::{Access, Blob, Dir, corrupt};
 use crate::error::Result;
 use crate::payload::{FieldId, FieldTable, Test, ValueRef};
 use crate::point::PointId;
-use crate::schema::Schema;
+use crate::schema::{Schema, VectorId, VectorKind};
 use crate::vectors::Encodings;
 use crate::verify::Storage;
 
@@ -41,7 +44,8 @@ pub(crate) enum Check {
 pub(crate) struct Opening<'a> {
     /// Of the collection.
     pub(crate) schema: &'a Schema,
-    pub(crate) encodings: &'a Encodings,
+    /// By dense vector.
+    pub(crate) encodings: &'a [Encodings],
     pub(crate) storage: Storage,
     pub(crate) check: Check,
     /// Of answers to conditions of filters, at most.
@@ -50,7 +54,7 @@ pub(crate) struct Opening<'a> {
 
 impl<'a> Opening<'a> {
     /// From its file, checking the headers, by whoever asks no filters.
-    pub(crate) fn mapped(schema: &'a Schema, encodings: &'a Encodings) -> Self {
+    pub(crate) fn mapped(schema: &'a Schema, encodings: &'a [Encodings]) -> Self {
         Self { schema, encodings, storage: Storage::Mapped, check: Check::Headers, filter_cache_bytes: 0 }
     }
 }
@@ -63,7 +67,11 @@ pub(crate) struct SealedSegment {
     pub(super) blocks: Blocks,
     pub(super) integrity: Integrity,
     pub(super) ids: SealedIds,
-    pub(crate) dense: SealedDense,
+    /// In the order of their numbers.
+    pub(crate) dense: Box<[SealedDense]>,
+    /// By number.
+    pub(super) sparse: BTreeMap<VectorId, SealedSparse>,
+    pub(super) multi: BTreeMap<VectorId, SealedMulti>,
     pub(super) columns: SealedColumns,
 }
 
@@ -114,10 +122,30 @@ impl SealedSegment {
             end: meta_range.start,
             rows: meta.rows,
         };
-        let dense = SealedDense::open(&file, meta, (opening.schema, opening.encodings))?;
+        let open = |((number, _, options), encodings): ((_, _, _), _)| {
+            SealedDense::open(&file, meta, number, (options, encodings))
+        };
+        let dense =
+            opening.schema.dense().zip(opening.encodings).map(open).collect::<Result<Box<[_]>, _>>()?;
+        if meta.of_kind(PartKind::Dense).count() != dense.len() {
+            return Err(file.fault("the segment belongs to another collection"));
+        }
+        let (mut sparse, mut multi) = (BTreeMap::new(), BTreeMap::new());
+        for (number, _, kind) in opening.schema.numbered() {
+            match kind {
+                VectorKind::Dense(_) => {}
+                VectorKind::Sparse(_) => {
+                    drop(sparse.insert(number, SealedSparse::open(&file, meta, number)?))
+                }
+                VectorKind::Multi(options) => {
+                    multi.insert(number, SealedMulti::open(&file, meta, (number, options))?);
+                }
+            }
+        }
         let columns = SealedColumns::open(&file, meta, opening.filter_cache_bytes)?;
         let ids = SealedIds::open(&file, meta)?;
-        Ok(Self { id: meta.segment, rows: meta.rows, ids, dense, columns, blocks, integrity, blob })
+        let (id, rows) = (meta.segment, meta.rows);
+        Ok(Self { id, rows, ids, dense, sparse, multi, columns, blocks, integrity, blob })
     }
 
     /// The checksums that its file carries, and its footer.
@@ -128,11 +156,6 @@ impl SealedSegment {
     /// Rows, the dead ones included.
     pub(crate) fn rows(&self) -> u32 {
         self.rows
-    }
-
-    /// Rows with a vector; they come first.
-    pub(crate) fn vectors(&self) -> u32 {
-        self.dense.vectors()
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

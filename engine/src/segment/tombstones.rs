@@ -24,8 +24,6 @@ pub(crate) struct DeadRows {
     pub(crate) bits: FixedBitSet,
     /// How many are dead.
     pub(crate) count: usize,
-    /// How many of those have a vector.
-    pub(crate) vectors: usize,
 }
 
 impl DeadRows {
@@ -33,13 +31,12 @@ impl DeadRows {
         self.bits.contains(slot as usize)
     }
 
-    /// Marks a row; nothing happens if it is dead already.
-    pub(crate) fn insert(&mut self, slot: u32, has_vector: bool) {
+    /// Marks a row; says whether it was alive.
+    pub(crate) fn insert(&mut self, slot: u32) -> bool {
         self.bits.grow(slot as usize + 1);
-        if !self.bits.put(slot as usize) {
-            self.count += 1;
-            self.vectors += usize::from(has_vector);
-        }
+        let was_alive = !self.bits.put(slot as usize);
+        self.count += usize::from(was_alive);
+        was_alive
     }
 }
 
@@ -64,20 +61,14 @@ pub(crate) fn write(dir: &dyn Dir, name: &str, segment: u64, rows: u32, dead: &D
     file.sync()
 }
 
-/// Reads a tombstone file of a segment whose first `vectors` rows have a vector.
-pub(crate) fn read(dir: &dyn Dir, name: &str, segment: u64, rows: u32, vectors: u32) -> Result<DeadRows> {
+/// Reads a tombstone file of a segment.
+pub(crate) fn read(dir: &dyn Dir, name: &str, segment: u64, rows: u32) -> Result<DeadRows> {
     let bytes = dir.read(name)?;
-    decode(&bytes, segment, rows, vectors)
-        .map_err(|(offset, reason)| corrupt(dir, name, offset as u64, reason))
+    decode(&bytes, segment, rows).map_err(|(offset, reason)| corrupt(dir, name, offset as u64, reason))
 }
 
 /// Reads the bytes of such a file; the error is the offset and what is wrong there.
-pub(crate) fn decode(
-    bytes: &[u8],
-    segment: u64,
-    rows: u32,
-    vectors: u32,
-) -> Result<DeadRows, (usize, String)> {
+pub(crate) fn decode(bytes: &[u8], segment: u64, rows: u32) -> Result<DeadRows, (usize, String)> {
     let fault = |offset: usize, reason: String| Err((offset, reason));
     if bytes.len() < HEADER_BYTES + 4 || !bytes.starts_with(MAGIC) {
         return fault(0, "this is not a tombstone file".into());
@@ -95,7 +86,7 @@ pub(crate) fn decode(
     if !belongs || content.len() != HEADER_BYTES + words * 8 {
         return fault(12, format!("the file is not about segment {segment} of {rows} rows"));
     }
-    let mut dead = DeadRows { bits: FixedBitSet::with_capacity(rows as usize), count: 0, vectors: 0 };
+    let mut dead = DeadRows { bits: FixedBitSet::with_capacity(rows as usize), count: 0 };
     for word in 0..words {
         let mut bits = u64_at(&content[HEADER_BYTES..], word);
         while bits != 0 {
@@ -103,7 +94,7 @@ pub(crate) fn decode(
             if slot >= rows {
                 return fault(HEADER_BYTES + word * 8, format!("row {slot} of {rows} is dead"));
             }
-            dead.insert(slot, slot < vectors);
+            dead.insert(slot);
             bits &= bits - 1;
         }
     }

@@ -1,15 +1,16 @@
 //! A segment as one view shows it: so many rows, these of them dead.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
-use ragstone_kernels::KernelBits;
 
+use super::appending::Lacking;
 use super::ids::IdRuns;
-use super::{DeadRows, GrowingSegment, SealedSegment};
+use super::{DeadRows, DenseView, GrowingSegment, SealedSegment};
 use crate::payload::{CompiledFilter, FieldId, FieldSource, FieldTable, Payload, Test, ValueRef};
-use crate::point::PointId;
-use crate::vectors::{Encoding, Encodings, Rows, Slot};
+use crate::point::{PointId, SparseVector, Vector};
+use crate::schema::{VectorId, VectorKind};
 
 /// A segment, wherever it lies.
 #[derive(Clone, Debug)]
@@ -31,23 +32,18 @@ pub(crate) struct SegmentView {
     /// The ids of a growing segment's rows.
     pub(crate) ids: IdRuns,
     pub(crate) dead: Arc<DeadRows>,
-    /// Rows of a growing segment without a vector.
-    pub(crate) vectorless: Arc<FixedBitSet>,
+    /// How many of the dead rows have a dense vector, for each.
+    pub(super) dead_vectors: Arc<[usize]>,
+    /// Rows of a growing segment without a dense vector, for each.
+    pub(super) lacking: Lacking,
     /// When the segment took its last row, if it takes no more: the number of the last write before.
     pub(crate) frozen_at: Option<u64>,
-}
-
-/// Rows of a segment that a search may return.
-#[derive(Debug)]
-pub(crate) struct Candidates {
-    /// Alive, with a vector, and passing the filter.
-    pub(crate) bits: Arc<FixedBitSet>,
-    pub(crate) count: usize,
 }
 
 impl SegmentView {
     /// A sealed segment.
     pub(crate) fn sealed(segment: Arc<SealedSegment>, dead: DeadRows) -> Self {
+        let dead_vectors = segment.dense.iter().map(|dense| dense.nodes.count_of(&dead.bits)).collect();
         Self {
             rows: segment.rows(),
             from: 0,
@@ -55,7 +51,8 @@ impl SegmentView {
             segment: Segment::Sealed(segment),
             ids: IdRuns::default(),
             dead: Arc::new(dead),
-            vectorless: Arc::default(),
+            dead_vectors,
+            lacking: Lacking::default(),
             frozen_at: None,
         }
     }
@@ -66,10 +63,11 @@ impl SegmentView {
             rows: 0,
             from: 0,
             has_graph: true,
+            dead_vectors: vec![0; segment.dense.len()].into(),
             segment: Segment::Growing(segment),
             ids: IdRuns::default(),
             dead: Arc::default(),
-            vectorless: Arc::default(),
+            lacking: Lacking::default(),
             frozen_at: None,
         }
     }
@@ -96,56 +94,35 @@ impl SegmentView {
         self.rows as usize - self.dead.count
     }
 
-    /// Rows with a vector, dead ones included.
-    pub(crate) fn vector_count(&self) -> usize {
-        match &self.segment {
-            Segment::Growing(_) => {
-                let (from, rows) = (self.from as usize, self.rows as usize);
-                let known = self.vectorless.len();
-                rows - from - self.vectorless.count_ones(from.min(known)..rows.min(known))
+    /// Marks rows as dead.
+    pub(crate) fn kill(&mut self, slots: &[u32]) {
+        // A copy of the bitmap: the views before still show these rows.
+        let mut dead = DeadRows::clone(&self.dead);
+        let newly: Vec<u32> = slots.iter().copied().filter(|slot| dead.insert(*slot)).collect();
+        let count = |dense: DenseView<'_>| newly.iter().filter(|slot| dense.has(**slot)).count();
+        self.dead_vectors = self.all_dense().map(|dense| dense.dead() + count(dense)).collect();
+        self.dead = Arc::new(dead);
+    }
+
+    /// A vector of a row, if it has it. `place` counts the dense vectors before it.
+    pub(crate) fn vector(
+        &self,
+        slot: u32,
+        number: VectorId,
+        kind: &VectorKind,
+        place: usize,
+    ) -> Option<Vector> {
+        Some(match kind {
+            VectorKind::Dense(_) => Vector::Dense(self.dense(place).vector(slot)?.into_owned()),
+            VectorKind::Sparse(_) => {
+                let row = self.sparse_row(slot, number)?;
+                Vector::Sparse(SparseVector { indices: row.indices.into(), values: row.values.into() })
             }
-            Segment::Sealed(segment) => segment.vectors() as usize,
-        }
-    }
-
-    /// Live rows with a vector.
-    pub(crate) fn live_vectors(&self) -> usize {
-        self.vector_count() - self.dead.vectors
-    }
-
-    /// The exact vectors and their codes, for whoever picks some.
-    pub(crate) fn picked_vectors(&self) -> &dyn Rows {
-        match &self.segment {
-            Segment::Growing(segment) => &segment.vectors,
-            Segment::Sealed(segment) => &segment.dense.picked_rows,
-        }
-    }
-
-    /// The exact vectors, by slot, for whoever reads many in order.
-    pub(crate) fn vectors(&self) -> &dyn Rows {
-        match &self.segment {
-            Segment::Growing(segment) => &segment.vectors,
-            Segment::Sealed(segment) => &segment.dense.rows,
-        }
-    }
-
-    /// What a walk over the segment compares.
-    pub(crate) fn encoding<'a>(&self, encodings: &'a Encodings) -> &'a dyn Encoding {
-        match &self.segment {
-            Segment::Growing(_) => &*encodings.growing,
-            Segment::Sealed(_) => &*encodings.sealed,
-        }
-    }
-
-    pub(crate) fn has_vector(&self, slot: u32) -> bool {
-        match &self.segment {
-            Segment::Growing(_) => !self.vectorless.contains(slot as usize),
-            Segment::Sealed(segment) => slot < segment.vectors(),
-        }
-    }
-
-    pub(crate) fn vector(&self, slot: u32) -> Option<&[f32]> {
-        self.has_vector(slot).then(|| self.vectors().row(Slot(slot)))
+            VectorKind::Multi(options) => {
+                let row = self.multi_row(slot, number)?;
+                Vector::Multi(row.iter(options.dimension).map(Cow::into_owned).collect())
+            }
+        })
     }
 
     /// The live row with an id.
@@ -225,22 +202,6 @@ impl SegmentView {
         bits
     }
 
-    /// The live rows with a vector that pass.
-    pub(crate) fn candidates(&self, filter: Option<&CompiledFilter>) -> Candidates {
-        let mut bits = self.matching(filter);
-        match &self.segment {
-            Segment::Growing(_) if self.vectorless.is_clear() => {}
-            Segment::Growing(_) => Arc::make_mut(&mut bits).difference_with(&self.vectorless),
-            Segment::Sealed(segment) if segment.vectors() == segment.rows() => {}
-            Segment::Sealed(segment) => {
-                let first = (segment.vectors() as usize).min(bits.len());
-                Arc::make_mut(&mut bits).remove_range(first..);
-            }
-        }
-        let count = KernelBits::new().count_ones(bits.as_slice());
-        Candidates { bits, count }
-    }
-
     /// Walks over the rows with ids greater than `after`, in order within each of the walks that it gives.
     pub(crate) fn id_walks<'a>(&'a self, after: Option<&PointId>) -> Vec<Box<dyn Iterator<Item = u32> + 'a>> {
         match &self.segment {
@@ -253,34 +214,6 @@ impl SegmentView {
                 let positions = segment.position_after(after)..segment.rows();
                 vec![Box::new(positions.filter_map(|position| segment.slot_at(position)))]
             }
-        }
-    }
-}
-
-/// What a search looks at in a segment: its rows that are nodes of its graph, and those that are not yet.
-#[derive(Debug)]
-pub(crate) enum Parts<'a> {
-    One(&'a SegmentView),
-    Two([SegmentView; 2]),
-}
-
-impl<'a> Parts<'a> {
-    pub(crate) fn of(view: &'a SegmentView) -> Self {
-        let linked = match &view.segment {
-            Segment::Growing(segment) => segment.linked_for(view),
-            Segment::Sealed(_) => view.rows,
-        };
-        if linked == view.rows {
-            return Parts::One(view);
-        }
-        let part = |from, rows, has_graph| SegmentView { from, rows, has_graph, ..view.clone() };
-        Parts::Two([part(0, linked, true), part(linked, view.rows, false)])
-    }
-
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, SegmentView> {
-        match self {
-            Parts::One(view) => std::slice::from_ref(*view).iter(),
-            Parts::Two(views) => views.iter(),
         }
     }
 }

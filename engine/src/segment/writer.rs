@@ -1,6 +1,6 @@
 //! Segments in, one sealed segment out: the writer of seals and merges alike.
 //!
-//! It takes the live rows of its sources as of one view, those with a vector first, in the order of sources and slots,
+//! It takes the live rows of its sources as of one view, those with the first dense vector first, in the order of sources and slots,
 //! and writes them as a new file. A growing segment's graph goes on, renumbered and repaired around the dead; of sealed
 //! sources the largest one's does, if it has enough of the rows, and the others' rows are inserted. Rows that die while it works are carried over by the caller, who
 //! gets the new slot of each old one.
@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use super::blocks::BlockWriter;
 use super::meta::Meta;
-use super::parts::{columns, dense, ids};
+use super::parts::{columns, dense, ids, multi, sparse};
 use super::sealed::{Check, Opening, SealedSegment};
 use super::{DeadRows, SegmentView, segment_file};
 use crate::dir::{Dir, io_error};
 use crate::error::{Error, Result};
 use crate::faults::{self, Mutant};
 use crate::payload::FieldTable;
-use crate::schema::Schema;
+use crate::schema::{Schema, VectorKind};
 use crate::signal::Closing;
 use crate::vectors::Encodings;
 use crate::verify::Storage;
@@ -28,7 +28,8 @@ pub(crate) struct SealRequest<'a> {
     pub(crate) sources: &'a [SegmentView],
     pub(crate) schema: &'a Schema,
     pub(crate) fields: &'a FieldTable,
-    pub(crate) encodings: &'a Encodings,
+    /// By dense vector.
+    pub(crate) encodings: &'a [Encodings],
     /// Where the new segment is to be.
     pub(crate) storage: Storage,
     /// Ends the work when it is set: whoever closes a database does not wait for the merge of a large collection.
@@ -53,7 +54,7 @@ impl SealedFrom {
             for old in now.dead.bits.difference(&then.dead.bits) {
                 // Rows beyond the source's were not there to be written; a source takes no more rows.
                 if let Some(new) = slots.get(old).copied().flatten() {
-                    dead.insert(new, new < self.segment.vectors());
+                    dead.insert(new);
                 }
             }
         }
@@ -93,18 +94,18 @@ pub(crate) fn seal(dir: &dyn Dir, request: &SealRequest<'_>) -> Result<Option<Se
 pub(super) struct LiveRow {
     pub(super) source: usize,
     pub(super) slot: u32,
-    pub(super) has_vector: bool,
 }
 
-/// Live rows, those with a vector first.
+/// Live rows, those with the first dense vector first.
 fn live_rows(sources: &[SegmentView]) -> Vec<LiveRow> {
     let mut rows = Vec::with_capacity(sources.iter().map(SegmentView::live).sum());
-    for has_vector in [true, false] {
-        for (index, source) in sources.iter().enumerate() {
-            let live = source.matching(None);
-            let of_kind =
-                live.ones().map(|slot| slot as u32).filter(|slot| source.has_vector(*slot) == has_vector);
-            rows.extend(of_kind.map(|slot| LiveRow { source: index, slot, has_vector }));
+    for is_first in [true, false] {
+        for (source, view) in sources.iter().enumerate() {
+            let first = view.all_dense().next();
+            let has_it = |slot: &u32| first.as_ref().is_some_and(|first| first.has(*slot));
+            let live = view.matching(None);
+            let slots = live.ones().map(|slot| slot as u32).filter(|slot| has_it(slot) == is_first);
+            rows.extend(slots.map(|slot| LiveRow { source, slot }));
         }
     }
     rows
@@ -132,7 +133,17 @@ impl Writing<'_> {
     fn write(&self) -> Result<()> {
         let id = self.request.id;
         let mut out = BlockWriter::create(self.dir, &segment_file(id))?;
-        let mut parts = vec![dense::write(self, &mut out)?];
+        let mut parts = Vec::new();
+        for place in 0..self.request.encodings.len() {
+            parts.push(dense::write(self, &mut out, place)?);
+        }
+        for (number, _, kind) in self.request.schema.numbered() {
+            match kind {
+                VectorKind::Dense(_) => {}
+                VectorKind::Sparse(_) => parts.push(sparse::write(self, &mut out, number)?),
+                VectorKind::Multi(options) => parts.push(multi::write(self, &mut out, (number, options))?),
+            }
+        }
         parts.push(ids::write(&mut out, self.rows.iter().map(|row| self.source(row).id(row.slot)))?);
         parts.extend(columns::write(self, &mut out)?);
         out.finish(&Meta::new(id, self.rows.len() as u32, parts).encode())

@@ -236,7 +236,7 @@ impl PinnedFile {
             Kind::Tombstones { collection, segment } => {
                 let sealed = self.held.segment(collection, segment)?;
                 let dir = &*self.held.store.dir;
-                tombstones::read(dir, &self.name, segment, sealed.rows(), sealed.vectors()).map(drop)
+                tombstones::read(dir, &self.name, segment, sealed.rows()).map(drop)
             }
             Kind::Log { number, positions } => self.verify_log(number, positions),
         }
@@ -289,7 +289,7 @@ impl Held {
             return Ok(open);
         }
         let schema = &self.root.collections[&collection].schema;
-        let encodings = Encodings::new(schema);
+        let encodings = Encodings::all(schema);
         let opening = Opening::mapped(schema, &encodings);
         SealedSegment::open(&*self.store.dir, id, &opening).map(Arc::new)
     }

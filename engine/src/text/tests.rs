@@ -43,7 +43,9 @@ fn index_of(rows: &[Vec<u8>]) -> Index {
 
 fn dead_rows(bits: impl Iterator<Item = usize>) -> Arc<DeadRows> {
     let mut dead = DeadRows::default();
-    bits.for_each(|slot| dead.insert(slot as u32, false));
+    bits.for_each(|slot| {
+        dead.insert(slot as u32);
+    });
     Arc::new(dead)
 }
 

@@ -13,6 +13,8 @@ mod read;
 mod values;
 mod write;
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt;
 
 use serde_core::de::DeserializeOwned;
@@ -276,16 +278,17 @@ impl View {
             false => self.search(&SearchRequest { with_payload: true, ..request.clone() })?,
         };
         let hits = response.hits.iter().map(|hit| {
-            let vector = || self.vector(&hit.id);
+            let row = OnceCell::new();
+            let vector = || row.get_or_init(|| self.vector(&hit.id)).as_deref();
             Ok(TypedHit { row: read(&hit.id, &hit.payload, &vector)?, score: hit.score })
         });
         Ok(TypedResponse { hits: hits.collect::<Result<_>>()?, stats: response.stats })
     }
 
     /// The vector of a row.
-    fn vector(&self, id: &PointId) -> Option<&[f32]> {
+    fn vector(&self, id: &PointId) -> Option<Cow<'_, [f32]>> {
         let (segment, slot) = self.state.locate(id)?;
-        self.state.segments[segment].vector(slot)
+        self.state.default_vector(segment, slot)
     }
 }
 

@@ -120,7 +120,7 @@ impl FieldsWriter {
 
     fn into_point(self) -> Written<Point> {
         let id = self.id.ok_or_else(|| Fault::new("a row has a field of this name").of(ID))?;
-        Ok(Point { id, vector: self.vector, payload: self.payload })
+        Ok(Point { vector: self.vector, payload: self.payload, ..Point::without_vector(id) })
     }
 }
 

@@ -73,7 +73,7 @@ impl GrowingCodes {
                 .map(|slots| {
                     let mut records = vec![0; slots.len() * width];
                     for (slot, record) in slots.iter().zip(records.chunks_exact_mut(width)) {
-                        made.encode(rows.row(Slot(*slot as u32)), record);
+                        made.encode(&rows.row(Slot(*slot as u32)), record);
                     }
                     records
                 })

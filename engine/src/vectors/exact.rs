@@ -1,11 +1,11 @@
-//! 32-bit floats, compared as they are: all components, or a prefix of them.
+//! Exact components, compared as they are stored: all of them, or a prefix.
 
 use std::sync::Arc;
 
-use ragstone_kernels::{DistanceF32, KernelF32};
+use ragstone_kernels::{DistanceF32, KernelF16, KernelF32};
 
 use super::lift::Lift;
-use super::{BLOCK, Codec, Encoding, PairEncoding, PairScorer, Rows, Scorer, Slot};
+use super::{BLOCK, Codec, Encoding, HalfRows, PairEncoding, PairScorer, Rows, Scorer, Slot};
 use crate::schema::Metric;
 
 /// The encoding that keeps nothing beside the rows.
@@ -13,6 +13,8 @@ use crate::schema::Metric;
 pub(super) struct Exact {
     metric: Metric,
     kernel: KernelF32,
+    /// Of rows that are stored as half floats.
+    halves: KernelF16,
     pairs: KernelF32,
     /// Components that are compared, if not all of them.
     prefix: Option<usize>,
@@ -27,6 +29,7 @@ impl Exact {
         Self {
             metric,
             kernel: KernelF32::new(distance),
+            halves: KernelF16::new(distance),
             pairs: KernelF32::new(DistanceF32::SquaredEuclidean),
             prefix: None,
         }
@@ -48,7 +51,11 @@ impl Encoding for Exact {
         let components = self.prefix.unwrap_or(query.len());
         // Nothing is known of the components left out, so every candidate is in doubt.
         let margin = if self.prefix.is_some() { f32::INFINITY } else { 0.0 };
-        Box::new(QueryScorer { kernel: self.kernel, query: &query[..components], rows, margin })
+        let query = &query[..components];
+        match rows.halves() {
+            Some(rows) => Box::new(HalfScorer { kernel: self.halves, query, rows, margin }),
+            None => Box::new(QueryScorer { kernel: self.kernel, query, rows, margin }),
+        }
     }
 }
 
@@ -75,6 +82,38 @@ impl Scorer for QueryScorer<'_> {
     }
 }
 
+/// Compares with as many components of half floats as the query has.
+struct HalfScorer<'a> {
+    kernel: KernelF16,
+    query: &'a [f32],
+    rows: HalfRows<'a>,
+    margin: f32,
+}
+
+impl Scorer for HalfScorer<'_> {
+    fn score(&self, slots: &[Slot], out: &mut [f32]) {
+        let (mut gathered, scales): ([&[u8]; BLOCK], _) = ([&[]; BLOCK], [1.0; BLOCK]);
+        for (slots, out) in slots.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+            for (slot, row) in slots.iter().zip(&mut gathered) {
+                *row = &self.rows.row(*slot)[..self.query.len() * size_of::<u16>()];
+            }
+            self.kernel.many(self.query, &gathered[..slots.len()], &scales[..slots.len()], out);
+            out.iter_mut().for_each(ordered);
+        }
+    }
+
+    fn margin(&self) -> f32 {
+        self.margin
+    }
+}
+
+/// Components are finite but their products may overflow, and infinity minus infinity has no order.
+fn ordered(distance: &mut f32) {
+    if distance.is_nan() {
+        *distance = f32::INFINITY;
+    }
+}
+
 struct RowScorer<'a> {
     kernel: KernelF32,
     rows: &'a dyn Rows,
@@ -83,7 +122,7 @@ struct RowScorer<'a> {
 
 impl PairScorer for RowScorer<'_> {
     fn score(&self, from: Slot, slots: &[Slot], out: &mut [f32]) {
-        score_blocks(self.kernel, self.rows.row(from), self.rows, slots, out);
+        score_blocks(self.kernel, &self.rows.row(from), self.rows, slots, out);
         if let Some(lift) = self.lift {
             lift.add(self.rows, from, slots, out);
         }
@@ -100,12 +139,6 @@ fn score_blocks(kernel: KernelF32, query: &[f32], rows: &dyn Rows, slots: &[Slot
             gathered.iter_mut().for_each(|row| *row = &row[..query.len()]);
         }
         kernel.many(query, gathered, out);
-        for distance in out.iter_mut() {
-            // Components are finite but their products may overflow, and infinity minus infinity has no
-            // order.
-            if distance.is_nan() {
-                *distance = f32::INFINITY;
-            }
-        }
+        out.iter_mut().for_each(ordered);
     }
 }

@@ -28,6 +28,7 @@ mod f16;
 mod int4;
 mod int8;
 mod lift;
+mod max_sim;
 mod quantise;
 mod rotate;
 mod rows;
@@ -40,10 +41,11 @@ use std::sync::Arc;
 use ragstone_kernels::norm;
 
 pub(crate) use codes::{Codec, CodesRef, GrowingCodes, Sample, SealedCodes};
-pub(crate) use rows::{GrowingRows, Rows, SealedRows, SharedBytes};
+pub(crate) use max_sim::MaxSim;
+pub(crate) use rows::{GrowingRows, HalfRows, Rows, SealedRows, SharedBytes};
 pub(crate) use sketch::{SealedSketches, Sieve, Sketcher};
 
-use crate::schema::{EncodingKind, Metric, Schema};
+use crate::schema::{DenseOptions, ElementType, EncodingKind, Metric, Schema};
 
 /// The number of a row within its segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -155,7 +157,7 @@ fn equal_length(sample: &Sample<'_>) -> f32 {
     if greatest <= least * 1.005 { greatest } else { 0.0 }
 }
 
-/// The encodings of a collection.
+/// The encodings of a dense vector.
 #[derive(Debug)]
 pub(crate) struct Encodings {
     metric: Metric,
@@ -170,23 +172,30 @@ pub(crate) struct Encodings {
 }
 
 impl Encodings {
-    /// The encodings that a schema asks for.
-    pub(crate) fn new(schema: &Schema) -> Self {
-        let (metric, dimension) = (schema.metric, schema.dimension);
-        let walked = schema.walk_dimension();
+    /// The encodings of all dense vectors of a schema, in the order of their numbers.
+    pub(crate) fn all(schema: &Schema) -> Vec<Self> {
+        schema.dense().map(|(_, _, options)| Self::new(options)).collect()
+    }
+
+    /// The encodings that a dense vector asks for.
+    pub(crate) fn new(options: &DenseOptions) -> Self {
+        let (metric, dimension) = (options.metric, options.dimension);
+        let walked = options.walked();
         let int8 = || Arc::new(int8::Int8::new(metric, walked));
-        let (growing, sealed): (Arc<dyn PairEncoding>, Arc<dyn Encoding>) = match schema.encoding {
-            EncodingKind::F32 if walked == dimension => {
+        let (growing, sealed): (Arc<dyn PairEncoding>, Arc<dyn Encoding>) = match options.encoding {
+            // Graphs are not built on half floats: none of the kernels compares two of them.
+            EncodingKind::F32 if walked == dimension && options.element == ElementType::F32 => {
                 let exact = Arc::new(exact::Exact::new(metric));
                 (exact.clone(), exact)
             }
+            EncodingKind::F32 if walked == dimension => (int8(), Arc::new(exact::Exact::new(metric))),
             EncodingKind::F32 => (int8(), Arc::new(exact::Exact::prefix(metric, walked))),
             EncodingKind::F16 => (int8(), Arc::new(f16::F16::new(metric, walked))),
             EncodingKind::Int8 => (int8(), int8()),
             EncodingKind::Int4 => (int8(), Arc::new(int4::Int4::new(metric, walked))),
             EncodingKind::Bit1 => (int8(), Arc::new(bit1::Bit1::new(metric, walked))),
         };
-        Self { metric, exact: exact::Exact::new(metric), growing, sealed, sketcher: Sketcher::new(schema) }
+        Self { metric, exact: exact::Exact::new(metric), growing, sealed, sketcher: Sketcher::new(options) }
     }
 
     /// A scorer on the exact rows.

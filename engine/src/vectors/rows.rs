@@ -1,14 +1,16 @@
 //! Exact rows: appended in memory while a segment grows, read from immutable bytes once it is sealed.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use ragstone_kernels::RowArena;
+use ragstone_kernels::{RowArena, unpack_f16};
 
 use super::codes::{Codec, CodesRef, GrowingCodes, SealedCodes};
 use super::sketch::{SealedSketches, SketchesRef};
 use super::{SLOTS_MAX, Slot};
+use crate::schema::ElementType;
 
 /// Immutable bytes that several owners share: a memory map or a buffer.
 pub(crate) type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -23,10 +25,16 @@ pub(crate) trait Rows: Send + Sync {
 
     /// A row. Panics if `slot` is not below [`len`](Self::len): slots come from the segment itself, which
     /// bounds what it reads from disk.
-    fn row(&self, slot: Slot) -> &[f32];
+    fn row(&self, slot: Slot) -> Cow<'_, [f32]>;
 
-    /// Finds many rows with one virtual call; `out` is as long as `slots`. Panics as [`row`](Self::row) does.
+    /// Finds many rows with one virtual call; `out` is as long as `slots`. Panics as [`row`](Self::row) does, and where the rows
+    /// are [`halves`](Self::halves).
     fn gather<'a>(&'a self, slots: &[Slot], out: &mut [&'a [f32]]);
+
+    /// The rows as half floats, if they are stored so.
+    fn halves(&self) -> Option<HalfRows<'_>> {
+        None
+    }
 
     /// The squared lengths of many rows; `out` is as long as `slots`. Panics as [`row`](Self::row) does.
     fn squared_lengths(&self, slots: &[Slot], out: &mut [f32]);
@@ -75,6 +83,21 @@ impl Lengths {
     /// Whether all rows are of one length, but for what half floats round.
     pub(crate) fn are_equal(self) -> bool {
         self.greatest <= self.least * 1.01
+    }
+}
+
+/// Exact rows of half floats, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HalfRows<'a> {
+    bytes: &'a [u8],
+    row_bytes: usize,
+}
+
+impl<'a> HalfRows<'a> {
+    /// The bytes of a row. Panics if `slot` is no row's.
+    #[inline]
+    pub(crate) fn row(&self, slot: Slot) -> &'a [u8] {
+        &self.bytes[slot.index() * self.row_bytes..][..self.row_bytes]
     }
 }
 
@@ -156,8 +179,8 @@ impl Rows for GrowingRows {
     }
 
     #[inline]
-    fn row(&self, slot: Slot) -> &[f32] {
-        self.arena.row(slot.index())
+    fn row(&self, slot: Slot) -> Cow<'_, [f32]> {
+        Cow::Borrowed(self.arena.row(slot.index()))
     }
 
     fn gather<'a>(&'a self, slots: &[Slot], out: &mut [&'a [f32]]) {
@@ -206,7 +229,7 @@ pub(crate) enum RowsError {
 ///
 /// # Bytes
 /// ```text
-/// row * rows        row = dimension little-endian IEEE 754 binary32 values; no gaps, no header
+/// row * rows        row = dimension little-endian IEEE 754 binary32 or binary16 values; no gaps, no header
 /// ```
 /// The first row lies at a multiple of four bytes in memory; 64 keeps rows of whole cache lines on cache
 /// lines.
@@ -215,6 +238,7 @@ pub(crate) struct SealedRows {
     bytes: SharedBytes,
     range: Range<usize>,
     dimension: usize,
+    element: ElementType,
     len: usize,
     codes: RowCodes,
     sketches: Option<SealedSketches>,
@@ -233,12 +257,16 @@ enum RowCodes {
 }
 
 impl SealedRows {
-    /// Rows of `dimension` components in `bytes[range]`.
-    pub(crate) fn new(bytes: SharedBytes, range: Range<usize>, dimension: usize) -> Result<Self, RowsError> {
+    /// Rows of `dimension` components of this type in `bytes[range]`.
+    pub(crate) fn new(
+        bytes: SharedBytes,
+        range: Range<usize>,
+        (dimension, element): (usize, ElementType),
+    ) -> Result<Self, RowsError> {
         let all = (*bytes).as_ref();
         let outside = RowsError::Range { start: range.start, end: range.end, len: all.len() };
         let part = all.get(range.clone()).ok_or(outside)?;
-        let row_bytes = dimension * size_of::<f32>();
+        let row_bytes = dimension * element.size_bytes();
         if row_bytes == 0 || part.len() % row_bytes != 0 {
             return Err(RowsError::Length { len: part.len(), row_bytes });
         }
@@ -250,7 +278,7 @@ impl SealedRows {
             return Err(RowsError::Count { rows: len });
         }
         let (codes, sketches) = (RowCodes::None, None);
-        Ok(Self { bytes, range, dimension, len, codes, sketches, squared_lengths: Arc::default() })
+        Ok(Self { bytes, range, dimension, element, len, codes, sketches, squared_lengths: Arc::default() })
     }
 
     /// The rows with their codes.
@@ -269,15 +297,16 @@ impl SealedRows {
         Self { codes: codes.map_or(RowCodes::None, RowCodes::Made), ..self }
     }
 
-    /// All components, row after row.
+    /// All components, row after row, of rows that are not halves.
     #[inline]
     fn components(&self) -> &[f32] {
+        debug_assert_eq!(self.element, ElementType::F32, "half floats are not cast");
         bytemuck::cast_slice(&(*self.bytes).as_ref()[self.range.clone()])
     }
 
     fn all_squared_lengths(&self) -> &[f32] {
-        self.squared_lengths
-            .get_or_init(|| self.components().chunks_exact(self.dimension).map(squared_length).collect())
+        let slots = || (0..self.len as u32).map(Slot);
+        self.squared_lengths.get_or_init(|| slots().map(|slot| squared_length(&self.row(slot))).collect())
     }
 }
 
@@ -301,8 +330,15 @@ impl Rows for SealedRows {
     }
 
     #[inline]
-    fn row(&self, slot: Slot) -> &[f32] {
-        &self.components()[slot.index() * self.dimension..][..self.dimension]
+    fn row(&self, slot: Slot) -> Cow<'_, [f32]> {
+        match self.halves() {
+            None => Cow::Borrowed(&self.components()[slot.index() * self.dimension..][..self.dimension]),
+            Some(halves) => {
+                let mut row = vec![0.0; self.dimension];
+                unpack_f16(halves.row(slot), &mut row);
+                Cow::Owned(row)
+            }
+        }
     }
 
     fn gather<'a>(&'a self, slots: &[Slot], out: &mut [&'a [f32]]) {
@@ -311,6 +347,17 @@ impl Rows for SealedRows {
             *row = &components[slot.index() * self.dimension..][..self.dimension];
         }
     }
+
+    fn halves(&self) -> Option<HalfRows<'_>> {
+        let bytes = (*self.bytes).as_ref();
+        match self.element {
+            ElementType::F32 => None,
+            ElementType::F16 => {
+                Some(HalfRows { bytes: &bytes[self.range.clone()], row_bytes: self.dimension * 2 })
+            }
+        }
+    }
+
     fn squared_lengths(&self, slots: &[Slot], out: &mut [f32]) {
         let all = self.all_squared_lengths();
         for (slot, squared) in slots.iter().zip(out) {

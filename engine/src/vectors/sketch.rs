@@ -36,7 +36,7 @@ use super::centred::{Centred, QueryRest, RowRest, centroid, inner};
 use super::codes::Sample;
 use super::rows::{RowsError, SharedBytes};
 use super::{Rows, Slot, doubt};
-use crate::schema::{EncodingKind, Metric, Schema};
+use crate::schema::{DenseOptions, EncodingKind, Metric};
 
 /// Components from which on rows have sketches.
 const DIMENSION_MIN: usize = 129;
@@ -97,15 +97,15 @@ pub(crate) struct MadeSketches {
 }
 
 impl Sketcher {
-    /// For the sealed segments of a collection; `None` where sketches do not help.
-    pub(crate) fn new(schema: &Schema) -> Option<Self> {
-        let dimension = schema.dimension;
-        let is_exact = schema.encoding == EncodingKind::F32 && schema.walk_dimension() == dimension;
-        if dimension < DIMENSION_MIN || is_exact || schema.encoding == EncodingKind::Bit1 {
+    /// For the sealed segments of a dense vector; `None` where sketches do not help.
+    pub(crate) fn new(options: &DenseOptions) -> Option<Self> {
+        let dimension = options.dimension;
+        let is_exact = options.encoding == EncodingKind::F32 && options.walked() == dimension;
+        if dimension < DIMENSION_MIN || is_exact || options.encoding == EncodingKind::Bit1 {
             return None;
         }
         let bits = dimension.next_multiple_of(SKETCH_WORD);
-        let centred = Centred::new(schema.metric, dimension, bits);
+        let centred = Centred::new(options.metric, dimension, bits);
         Some(Self { centred, kernel: KernelSketch::new(), bits })
     }
 
@@ -129,7 +129,7 @@ impl Sketcher {
         chunks.enumerate().for_each(|(chunk, (codes, factors))| {
             let centroid = &parameters[parameters.len() - self.centred.components..];
             for (number, factors) in factors.iter_mut().enumerate() {
-                let row = self.encode(rows.row(Slot((chunk * ENCODED + number) as u32)), centroid);
+                let row = self.encode(&rows.row(Slot((chunk * ENCODED + number) as u32)), centroid);
                 // As many bytes as a row has bits: eight rows.
                 let block = &mut codes[number / SKETCH_BLOCK * self.bits..][..self.bits];
                 pack_sketch(&row.signs_of, block, number % SKETCH_BLOCK);
@@ -299,6 +299,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::schema::ElementType;
     use crate::vectors::{Encodings, SealedRows};
 
     const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Dot, Metric::L2];
@@ -327,7 +328,7 @@ mod tests {
     fn sealed(rows: &[f32], dimension: usize, sketcher: &Sketcher) -> SealedRows {
         let bytes: SharedBytes = Arc::new(bytemuck::cast_slice::<f32, u8>(rows).to_vec());
         let length = rows.len() * 4;
-        let plain = SealedRows::new(bytes, 0..length, dimension).unwrap();
+        let plain = SealedRows::new(bytes, 0..length, (dimension, ElementType::F32)).unwrap();
         let sample: Vec<&[f32]> = rows.chunks_exact(dimension).collect();
         let made = sketcher.make(&sample, &plain);
         let mut all = made.codes;
@@ -354,8 +355,7 @@ mod tests {
     fn near_rows_stay_under_every_metric() {
         for metric in METRICS {
             for dimension in [129, 200, 384] {
-                let schema = Schema::builder(dimension).metric(metric).build().unwrap();
-                let encodings = Encodings::new(&schema);
+                let encodings = Encodings::new(&DenseOptions::new(dimension).metric(metric));
                 let all = rows_of(1_003, dimension, metric);
                 let rows = sealed(&all, dimension, encodings.sketcher.as_ref().unwrap());
                 let slots: Vec<Slot> = (0..rows.len() as u32).map(Slot).collect();
@@ -386,10 +386,10 @@ mod tests {
 
     #[test]
     fn sketches_are_where_they_help() {
-        let has = |schema: crate::schema::SchemaBuilder| Sketcher::new(&schema.build().unwrap()).is_some();
-        assert!(has(Schema::builder(129)) && !has(Schema::builder(128)));
-        assert!(!has(Schema::builder(384).encoding(EncodingKind::F32)));
-        assert!(has(Schema::builder(384).encoding(EncodingKind::F32).walk_dimension(64)));
-        assert!(!has(Schema::builder(384).encoding(EncodingKind::Bit1)));
+        let has = |options: DenseOptions| Sketcher::new(&options).is_some();
+        assert!(has(DenseOptions::new(129)) && !has(DenseOptions::new(128)));
+        assert!(!has(DenseOptions::new(384).encoding(EncodingKind::F32)));
+        assert!(has(DenseOptions::new(384).encoding(EncodingKind::F32).walk_dimension(64)));
+        assert!(!has(DenseOptions::new(384).encoding(EncodingKind::Bit1)));
     }
 }

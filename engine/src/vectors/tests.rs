@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::random::SplitMix64;
-use crate::schema::Schema;
+use crate::schema::DenseOptions;
 
 const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Dot, Metric::L2];
 const CODED: [EncodingKind; 4] =
@@ -55,7 +55,7 @@ impl Rows for Coded {
     fn len(&self) -> usize {
         self.rows.len()
     }
-    fn row(&self, slot: Slot) -> &[f32] {
+    fn row(&self, slot: Slot) -> std::borrow::Cow<'_, [f32]> {
         self.rows.row(slot)
     }
     fn gather<'a>(&'a self, slots: &[Slot], out: &mut [&'a [f32]]) {
@@ -76,9 +76,8 @@ impl Rows for Coded {
 }
 
 fn encodings(dimension: usize, metric: Metric, kind: EncodingKind, walked: usize) -> Encodings {
-    let schema =
-        Schema::builder(dimension).metric(metric).encoding(kind).walk_dimension(walked).build().unwrap();
-    Encodings::new(&schema)
+    let options = DenseOptions::new(dimension).metric(metric).encoding(kind).walk_dimension(walked);
+    Encodings::new(&options)
 }
 
 /// Estimates, exact distances, and the margin.

@@ -33,9 +33,9 @@ pub(crate) fn points_to_write(wire: Vec<v1::Point>) -> Result<Vec<Point>, Status
         .map(|(index, point)| {
             let path = format!("points[{index}]");
             let point = Point {
-                id: id_in(point.id, &format!("{path}.id"))?,
                 vector: point.vector.map(|vector| vector.values),
                 payload: payload_in(point.payload, &format!("{path}.payload"))?,
+                ..Point::without_vector(id_in(point.id, &format!("{path}.id"))?)
             };
             reserved::check_point(&path, &point).map_err(status::reserved)?;
             Ok(point)

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use ragstone::{
     Collection, Db, Error, FieldType, Filter, GeoPoint, PointId, Range, ScrollRequest, SearchRequest, Value,
+    VectorKind,
 };
 
 use crate::sample::{id_of, options, point};
@@ -84,13 +85,16 @@ fn read(collection: &Collection) -> usize {
 }
 
 fn search(collection: &Collection, filters: &[Filter]) {
-    let dimension = collection.schema().dimension();
-    let vector: Vec<f32> = (0..dimension).map(|component| 1.0 / (component + 1) as f32).collect();
-    for k in [1, 10, 200] {
-        let _ = collection.search(&SearchRequest::new(vector.clone(), k));
-    }
-    for filter in filters {
-        let _ = collection.search(&SearchRequest::new(vector.clone(), 10).filter(filter.clone()));
+    for (name, kind) in collection.schema().vectors() {
+        let VectorKind::Dense(options) = kind else { continue };
+        let vector: Vec<f32> = (0..options.dimension).map(|component| 1.0 / (component + 1) as f32).collect();
+        let request = |k| SearchRequest::new(vector.clone(), k).of(name);
+        for k in [1, 10, 200] {
+            let _ = collection.search(&request(k));
+        }
+        for filter in filters {
+            let _ = collection.search(&request(10).filter(filter.clone()));
+        }
     }
 }
 

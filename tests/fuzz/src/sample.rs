@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use ragstone::{Db, DbOptions, GraphOptions, Metric, Point, PointId, Schema};
+use ragstone::{
+    Db, DbOptions, DenseOptions, ElementType, GraphOptions, Metric, MultiOptions, Point, PointId, Schema,
+    SparseVector,
+};
 
 /// The files of a database directory, by name.
 #[derive(Clone, Debug)]
@@ -24,7 +27,14 @@ impl Sample {
         let db = Db::open_with(directory.path(), options()).expect("a fresh database opens");
         for (name, metric) in [("l2", Metric::L2), ("cosine", Metric::Cosine)] {
             let graph = GraphOptions { degree: 4, ef_construction: 16 };
-            let schema = Schema::builder(3).metric(metric).graph(graph).attribute("of", "fuzz").build();
+            let schema = Schema::builder(3)
+                .metric(metric)
+                .graph(graph)
+                .vector("half", DenseOptions::new(4).metric(metric).graph(graph).element(ElementType::F16))
+                .multi("late", MultiOptions::new(2))
+                .sparse("words")
+                .attribute("of", "fuzz")
+                .build();
             let collection = db.create_collection(name, schema.expect("the schema is valid")).expect(name);
             collection.upsert((0..ROWS).map(|id| point(id, 1)).collect()).expect("rows are written");
             db.flush().expect("a segment is sealed");
@@ -75,7 +85,7 @@ pub(crate) fn id_of(id: u64) -> PointId {
     if id.is_multiple_of(3) { PointId::Str(format!("é{id}")) } else { PointId::Num(id) }
 }
 
-/// Every kind of value; each seventh has no vector, each fifth no values.
+/// Every kind of value and vector; each seventh has no default vector, each fifth no values.
 pub(crate) fn point(id: u64, version: i64) -> Point {
     let angle = id as f32;
     let mut point = Point::new(id_of(id), [angle.sin(), angle.cos(), 0.1 * angle]);
@@ -88,6 +98,17 @@ pub(crate) fn point(id: u64, version: i64) -> Point {
     }
     if id.is_multiple_of(7) {
         point.vector = None;
+    }
+    if id.is_multiple_of(2) {
+        point = point.with_vector("half", [angle.sin(), 0.5, angle.cos(), 0.2 * angle]);
+    }
+    if id.is_multiple_of(3) {
+        let rows = (0..=id % 4).map(|n| vec![angle + n as f32, 1.0]).collect::<Vec<_>>();
+        point = point.with_vector("late", rows);
+    }
+    if id % 4 == 1 {
+        let words = SparseVector { indices: vec![id as u32, 1_000 + id as u32], values: vec![angle, 0.5] };
+        point = point.with_vector("words", words);
     }
     point
 }

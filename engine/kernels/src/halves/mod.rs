@@ -97,6 +97,18 @@ pub fn pack_f16(row: &[f32], scale: f32, out: &mut [u8]) {
     }
 }
 
+/// Reads a row's half floats, as [`pack_f16`] writes them with a scale of one.
+///
+/// # Panics
+/// If `row` has not two bytes for each place of `out`.
+pub fn unpack_f16(row: &[u8], out: &mut [f32]) {
+    let (components, rest) = row.as_chunks::<HALF_BYTES>();
+    assert!(rest.is_empty() && components.len() == out.len(), "two bytes a component");
+    for (component, place) in components.iter().zip(out) {
+        *place = half::f16::from_le_bytes(*component).to_f32();
+    }
+}
+
 /// Calls `four` for each group of four rows, the last one filled up with its first row, while rows further on are
 /// prefetched.
 #[inline(always)]

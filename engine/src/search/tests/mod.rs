@@ -2,6 +2,7 @@
 
 mod deleted;
 mod interrupted;
+mod multi;
 mod ranges;
 mod unlinked;
 

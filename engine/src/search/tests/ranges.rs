@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::schema::DenseOptions;
 use crate::search::range::Nearest;
 use crate::vectors::{Encodings, Slot};
 
@@ -120,7 +121,7 @@ proptest! {
     #[test]
     fn the_reach_is_the_last_distance_within_a_threshold(bits in 0_u32..0x7f80_0000, is_negative: bool) {
         let threshold = f32::from_bits(bits);
-        let of = |metric| Encodings::new(&Schema::builder(2).metric(metric).build().unwrap());
+        let of = |metric| Encodings::new(&DenseOptions::new(2).metric(metric));
         let l2 = of(Metric::L2);
         let reach = l2.reach(threshold);
         prop_assert!(l2.score(reach) <= threshold);

@@ -1,9 +1,9 @@
 //! A dense vector of a sealed segment: exact rows, their codes and sketches, and the graph over them.
 //!
 //! ```text
-//! dense info = vectors u32 | dimension u32 | metric u8 | encoding u8 | walk-dimension u32
-//! dense part = sections: vectors; codes, factors, parameters; sketches, sketch-factors, sketch-parameters; graph
-//! vectors = f32 * dimension * vectors      rows 0 .. vectors, those that have the vector
+//! dense info = vectors u32 | dimension u32 | metric u8 | element u8 | encoding u8 | walk-dimension u32
+//! dense part = sections: vectors; codes, factors, parameters; sketches, sketch-factors, sketch-parameters; graph; present, before
+//! vectors = element * dimension * vectors      the rows that have the vector, in the order of their slots: the nodes
 //! codes   = code * vectors                 of the same rows, each padded to a multiple of 64 bytes; empty under f32
 //! factors = f32 * factors * vectors        beside each code
 //! parameters = f32 *                       what the encoding learned from the rows
@@ -12,6 +12,11 @@
 //! sketch-parameters = f32 *
 //! graph   = words as below, over the same rows
 //! ```
+//! `present` and `before` are those of `nodes.rs`; both are empty if the first rows are those that have the vector, as it is for the
+//! first dense vector of a collection.
+//!
+//! An element is a 32-bit or, if the schema says so, a 16-bit float (binary16).
+//!
 //! Opening copies the parameters and reads the graph's header; everything else stays where it is.
 
 mod write;
@@ -21,12 +26,15 @@ pub(in crate::segment) use write::write;
 use std::ops::Range;
 
 use super::PartsFile;
+use super::nodes::Nodes;
 use crate::codec::{Decoded, Decoder, Encoder};
 use crate::dir::Blob;
 use crate::graph::{GRAPH_HEADER_BYTES, GraphError, SealedGraph};
 use crate::pace::{Halt, Pace};
-use crate::schema::{EncodingKind, Metric, Schema};
-use crate::schema_codes::{decode_encoding, decode_metric, encoding_code, metric_code};
+use crate::schema::{DenseOptions, ElementType, EncodingKind, Metric, VectorId};
+use crate::schema_codes::{
+    decode_element, decode_encoding, decode_metric, element_code, encoding_code, metric_code,
+};
 use crate::segment::blocks::Fault;
 use crate::segment::meta::{Meta, Part, PartKind, Section};
 use crate::vectors::{Encodings, SealedCodes, SealedRows, SealedSketches};
@@ -38,19 +46,21 @@ pub(in crate::segment) struct DenseInfo {
     pub(in crate::segment) vectors: u32,
     pub(in crate::segment) dimension: u32,
     metric: Metric,
+    pub(in crate::segment) element: ElementType,
     encoding: EncodingKind,
     walk_dimension: u32,
 }
 
 impl DenseInfo {
-    /// Of so many rows of a collection.
-    fn of(schema: &Schema, vectors: u32) -> Self {
+    /// Of so many rows.
+    fn of(options: &DenseOptions, vectors: u32) -> Self {
         Self {
             vectors,
-            dimension: schema.dimension as u32,
-            metric: schema.metric,
-            encoding: schema.encoding,
-            walk_dimension: schema.walk_dimension() as u32,
+            dimension: options.dimension as u32,
+            metric: options.metric,
+            element: options.element,
+            encoding: options.encoding,
+            walk_dimension: options.walked() as u32,
         }
     }
 
@@ -59,6 +69,7 @@ impl DenseInfo {
         out.u32(self.vectors);
         out.u32(self.dimension);
         out.u8(metric_code(self.metric));
+        out.u8(element_code(self.element));
         out.u8(encoding_code(self.encoding));
         out.u32(self.walk_dimension);
         out.into_bytes()
@@ -66,14 +77,15 @@ impl DenseInfo {
 
     fn decode(input: &mut Decoder<'_>) -> Decoded<Self> {
         let (vectors, dimension) = (input.u32()?, input.u32()?);
-        let (metric, encoding) = (decode_metric(input)?, decode_encoding(input)?);
-        Ok(Self { vectors, dimension, metric, encoding, walk_dimension: input.u32()? })
+        let (metric, element) = (decode_metric(input)?, decode_element(input)?);
+        let encoding = decode_encoding(input)?;
+        Ok(Self { vectors, dimension, metric, element, encoding, walk_dimension: input.u32()? })
     }
 
-    /// What a part says, if it is about a vector of this schema.
-    pub(in crate::segment) fn read(part: &Part, rows: u32, schema: &Schema) -> Result<Self, String> {
+    /// What a part says, if it is about such a vector.
+    pub(in crate::segment) fn read(part: &Part, rows: u32, options: &DenseOptions) -> Result<Self, String> {
         let info = part.info(Self::decode)?;
-        if info != Self::of(schema, info.vectors) || info.vectors > rows {
+        if info != Self::of(options, info.vectors) || info.vectors > rows {
             return Err("the segment belongs to another collection".into());
         }
         Ok(info)
@@ -86,7 +98,9 @@ type CodeSections = [Section; 3];
 /// A dense vector of a segment.
 pub(crate) struct SealedDense {
     vectors: u32,
-    /// Rows `0..vectors`, for whoever reads them one after the other.
+    /// Which rows have it.
+    pub(crate) nodes: Nodes,
+    /// Those rows, by node, for whoever reads them one after the other.
     pub(crate) rows: SealedRows,
     /// The same rows and their codes for whoever picks some: the rows through a map of their own, where a missing page
     /// comes alone. With the pages around it, each pick of a cold row would drive 31 others out of a full memory.
@@ -99,14 +113,17 @@ impl SealedDense {
     pub(in crate::segment) fn open(
         file: &PartsFile<'_>,
         meta: &Meta,
-        (schema, encodings): (&Schema, &Encodings),
+        number: VectorId,
+        (options, encodings): (&DenseOptions, &Encodings),
     ) -> Result<Self, Fault> {
-        let part =
-            meta.part(PartKind::Dense, 0).ok_or_else(|| file.fault("the segment lacks its vectors"))?;
+        let part = meta
+            .part(PartKind::Dense, number)
+            .ok_or_else(|| file.fault("the segment belongs to another collection"))?;
         let fault = |reason| file.fault(reason);
-        let info = DenseInfo::read(part, file.rows, schema).map_err(fault)?;
-        let [vectors, codes, factors, parameters, sketches, sketch_factors, sketch_parameters, graph] =
-            part.sections().map_err(fault)?;
+        let info = DenseInfo::read(part, file.rows, options).map_err(fault)?;
+        let sections: [Section; 10] = part.sections().map_err(fault)?;
+        let [vectors, codes, factors, parameters, ..] = sections;
+        let [_, _, _, _, sketches, sketch_factors, sketch_parameters, graph, present, before] = sections;
         let (rows, picked_rows) = open_rows(file, vectors, &info)?;
         let codes = open_codes(file, [codes, factors, parameters], (encodings, &info))?;
         let (rows, picked_rows) = match codes {
@@ -120,7 +137,8 @@ impl SealedDense {
             Some(sketches) => rows.with_sketches(sketches),
         };
         let (graph, graph_range) = open_graph(file, graph, &info)?;
-        Ok(Self { vectors: info.vectors, rows, picked_rows, graph, graph_range })
+        let nodes = Nodes::open(file, [present, before], info.vectors)?;
+        Ok(Self { vectors: info.vectors, nodes, rows, picked_rows, graph, graph_range })
     }
 
     /// Rows that have it.
@@ -128,10 +146,11 @@ impl SealedDense {
         self.vectors
     }
 
-    /// Checks the words of the graph.
+    /// Checks the words of the graph, and how its nodes are numbered.
     pub(in crate::segment) fn check_structure(&self, pace: &mut Pace<'_>) -> Result<(), Halt<Fault>> {
         let fault = |error: GraphError| (self.graph_range.start + error.offset(), error.to_string());
-        self.graph.verify(pace).map_err(|halt| halt.map(fault))
+        self.graph.verify(pace).map_err(|halt| halt.map(fault))?;
+        self.nodes.check_structure(pace)
     }
 }
 
@@ -141,9 +160,10 @@ fn open_rows(
     info: &DenseInfo,
 ) -> Result<(SealedRows, SealedRows), Fault> {
     let (vectors, dimension) = (info.vectors as usize, info.dimension as usize);
-    let range = file.range(section, Some(vectors.saturating_mul(dimension).saturating_mul(4)))?;
+    let range = file
+        .range(section, Some(vectors.saturating_mul(dimension).saturating_mul(info.element.size_bytes())))?;
     let rows = |bytes: &Blob| {
-        SealedRows::new(bytes.clone(), range.clone(), dimension)
+        SealedRows::new(bytes.clone(), range.clone(), (dimension, info.element))
             .map_err(|error| (range.start, error.to_string()))
     };
     Ok((rows(file.blob)?, rows(file.scattered)?))

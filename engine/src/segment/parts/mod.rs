@@ -5,6 +5,8 @@
 //! ids      order, ends, ids       SealedIds           one, 0
 //! dense    rows, codes, sketches, graph   SealedDense   of the vector
 //! column   values of a field      SealedColumns       of the field
+//! sparse   entries                SealedSparse        of the vector
+//! multi    rows of vectors        SealedMulti         of the vector
 //! ```
 //! A kind is added by a code in `meta.rs`, a file here, and a line where `writer.rs` writes, `sealed.rs` opens and
 //! `salvage.rs` saves.
@@ -12,6 +14,9 @@
 pub(super) mod columns;
 pub(super) mod dense;
 pub(super) mod ids;
+pub(super) mod multi;
+pub(super) mod nodes;
+pub(super) mod sparse;
 
 use std::ops::Range;
 

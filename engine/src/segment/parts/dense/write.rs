@@ -3,17 +3,20 @@
 //! Codes and sketches are trained on the rows of the new segment. Its graph is that of the growing segment, less the dead; or it
 //! goes on from the graph of the sealed source that most rows come from; or it is built anew.
 
-use super::DenseInfo;
+use std::borrow::Cow;
+
+use super::{DenseInfo, SealedDense};
 use crate::dir::Access;
 use crate::error::Result;
 use crate::faults;
 use crate::graph::{BuildRequest, BuiltGraph, Resumed, build, build_on};
+use crate::schema::DenseOptions;
 use crate::segment::blocks::BlockWriter;
 use crate::segment::meta::{Part, PartKind, Section};
-use crate::segment::parts::{floats, section};
+use crate::segment::parts::{floats, nodes, section};
 use crate::segment::writer::{LiveRow, Writing};
-use crate::segment::{SealRequest, SealedSegment, Segment, SegmentView, segment_file};
-use crate::vectors::{GrowingCodes, Rows, SealedRows, Slot};
+use crate::segment::{SealRequest, Segment, SegmentView, segment_file};
+use crate::vectors::{Encodings, GrowingCodes, Rows, SealedRows, Slot};
 
 /// Rows between two looks at whether to stop, where they are copied.
 const ROWS_PER_STEP: usize = 1 << 14;
@@ -25,10 +28,14 @@ const TAKEN_ONE_IN: usize = 4;
 /// and if no more than one died for so many that live.
 const DIED_ONE_IN: usize = 2;
 
-/// Writes a dense vector of the rows of a new segment.
-pub(in crate::segment) fn write(writing: &Writing<'_>, out: &mut BlockWriter) -> Result<Part> {
-    let vectors = writing.rows.iter().take_while(|row| row.has_vector).count();
-    let dense = DenseWriting { writing, rows: &writing.rows[..vectors] };
+/// Writes a dense vector of the rows of a new segment: that with a place among the dense ones.
+pub(in crate::segment) fn write(writing: &Writing<'_>, out: &mut BlockWriter, place: usize) -> Result<Part> {
+    let Some((number, _, options)) = writing.request.schema.dense().nth(place) else {
+        unreachable!("places are those of the schema")
+    };
+    let has_it = |(_, row): &(u32, &LiveRow)| writing.source(row).dense(place).has(row.slot);
+    let slots: Vec<u32> = (0..).zip(writing.rows).filter(has_it).map(|(slot, _)| slot).collect();
+    let dense = DenseWriting { writing, options, place, slots: &slots };
     let vector_rows = section(out, |out| dense.write_rows(out))?;
     writing.go_on()?;
     out.flush()?;
@@ -40,34 +47,47 @@ pub(in crate::segment) fn write(writing: &Writing<'_>, out: &mut BlockWriter) ->
     writing.go_on()?;
     let graph = section(out, |out| dense.write_graph(out, written))?;
     faults::point(writing.step("seal.graph", "merge.graph"));
+    let nodes = nodes::write(out, writing.rows.len(), slots.iter().copied())?;
     Ok(Part {
         kind: PartKind::Dense,
-        number: 0,
-        info: DenseInfo::of(writing.request.schema, vectors as u32).encode(),
-        sections: [&[vector_rows], &codes[..], &sketches[..], &[graph]].concat(),
+        number,
+        info: DenseInfo::of(options, slots.len() as u32).encode(),
+        sections: [&[vector_rows], &codes[..], &sketches[..], &[graph], &nodes[..]].concat(),
     })
 }
 
 struct DenseWriting<'a> {
     writing: &'a Writing<'a>,
-    /// The rows that have the vector.
-    rows: &'a [LiveRow],
+    options: &'a DenseOptions,
+    /// Among the dense vectors of the schema.
+    place: usize,
+    /// The new rows that have the vector.
+    slots: &'a [u32],
 }
 
 impl DenseWriting<'_> {
+    /// The nodes, as they lie in the sources.
+    fn rows(&self) -> impl ExactSizeIterator<Item = &LiveRow> {
+        self.slots.iter().map(|slot| &self.writing.rows[*slot as usize])
+    }
+
+    fn encodings(&self) -> &Encodings {
+        &self.writing.request.encodings[self.place]
+    }
+
     fn request(&self) -> &SealRequest<'_> {
         self.writing.request
     }
 
     fn write_rows(&self, out: &mut BlockWriter) -> Result<()> {
-        let mut bytes = Vec::with_capacity(self.request().schema.dimension * 4);
-        for (index, row) in self.rows.iter().enumerate() {
+        let DenseOptions { dimension, element, .. } = *self.options;
+        let mut bytes = vec![0; dimension * element.size_bytes()];
+        for (index, row) in self.rows().enumerate() {
             if index % ROWS_PER_STEP == 0 {
                 self.writing.go_on()?;
             }
-            bytes.clear();
-            let vector = self.writing.source(row).vector(row.slot).unwrap_or_default();
-            bytes.extend(vector.iter().flat_map(|component| component.to_le_bytes()));
+            let vector = self.writing.source(row).dense(self.place).vector(row.slot).unwrap_or_default();
+            element.write(&vector, &mut bytes);
             out.write(&bytes)?;
         }
         Ok(())
@@ -77,16 +97,16 @@ impl DenseWriting<'_> {
         let (dir, name) = (self.writing.dir, segment_file(self.request().id));
         let blob = dir.map(&name, Access::Near)?;
         let range = section.offset as usize..(section.offset + section.length_bytes) as usize;
-        SealedRows::new(blob, range.clone(), self.request().schema.dimension)
+        SealedRows::new(blob, range.clone(), (self.options.dimension, self.options.element))
             .map_err(|error| crate::dir::corrupt(dir, &name, range.start as u64, error.to_string()))
     }
 
     /// Trains the codec on a sample of the rows and writes their codes.
     fn write_codes(&self, out: &mut BlockWriter, rows: &SealedRows) -> Result<[Section; 3]> {
-        let Some(codec) = self.request().encodings.sealed.codec().filter(|_| rows.len() > 0) else {
+        let Some(codec) = self.encodings().sealed.codec().filter(|_| rows.len() > 0) else {
             return Ok([Section::default(); 3]);
         };
-        let codes = GrowingCodes::of(codec.clone(), codec.train(&sample_of(rows)), rows);
+        let codes = GrowingCodes::of(codec.clone(), codec.train(&borrowed(&sample_of(rows))), rows);
         let slots = || (0..rows.len() as u32).map(Slot);
         Ok([
             section(out, |out| slots().try_for_each(|slot| out.write(codes.code(slot))))?,
@@ -97,10 +117,10 @@ impl DenseWriting<'_> {
 
     /// Writes sketches of the rows, where the encoding has some.
     fn write_sketches(&self, out: &mut BlockWriter, rows: &SealedRows) -> Result<[Section; 3]> {
-        let Some(sketcher) = self.request().encodings.sketcher.as_ref().filter(|_| rows.len() > 0) else {
+        let Some(sketcher) = self.encodings().sketcher.as_ref().filter(|_| rows.len() > 0) else {
             return Ok([Section::default(); 3]);
         };
-        let made = sketcher.make(&sample_of(rows), rows);
+        let made = sketcher.make(&borrowed(&sample_of(rows)), rows);
         let words = |out: &mut BlockWriter, words: &[u32]| {
             words.iter().try_for_each(|value| out.write(&value.to_le_bytes()))
         };
@@ -125,20 +145,22 @@ impl DenseWriting<'_> {
         let [view @ SegmentView { segment: Segment::Growing(segment), .. }] = self.request().sources else {
             return Ok(None);
         };
-        segment.link_rest(view, self.request().stop);
+        let dense = &segment.dense[self.place];
+        dense.link_rest(&view.dense(self.place), self.request().stop);
         self.writing.go_on()?;
-        let order: Vec<Slot> = self.rows.iter().map(|row| Slot(row.slot)).collect();
-        Ok(segment.graph.seal_as(&order, &*self.request().encodings.growing.pair_scorer(&segment.vectors)))
+        let order: Vec<Slot> = self.rows().map(|row| Slot(row.slot)).collect();
+        Ok(dense.graph.seal_as(&order, &*self.encodings().growing.pair_scorer(&dense.vectors)))
     }
 
     fn built_graph(&self, rows: SealedRows) -> Result<BuiltGraph> {
-        let SealRequest { id, schema, encodings, stop, .. } = *self.request();
-        let rows = rows.encoded(encodings.growing.codec());
-        let pairs = encodings.growing.pair_scorer(&rows);
-        let request = BuildRequest { rows: self.rows.len(), options: schema.graph, seed: id, stop };
+        let SealRequest { id, stop, .. } = *self.request();
+        let growing = &self.encodings().growing;
+        let rows = rows.encoded(growing.codec());
+        let pairs = growing.pair_scorer(&rows);
+        let request = BuildRequest { rows: self.slots.len(), options: self.options.graph, seed: id, stop };
         let built = match self.resumable() {
             Some((sealed, numbers)) => {
-                let resumed = Resumed { graph: &sealed.dense.graph, numbers: &numbers };
+                let resumed = Resumed { graph: &sealed.graph, numbers: &numbers };
                 build_on(&request, resumed, &*pairs)
             }
             None => build(&request, &*pairs),
@@ -146,28 +168,33 @@ impl DenseWriting<'_> {
         built.ok_or_else(|| self.writing.stopped())
     }
 
-    /// The sealed source that most rows come from, and the new numbers of its rows, if going on with its graph is less
-    /// work than building anew.
-    fn resumable(&self) -> Option<(&SealedSegment, Vec<Option<u32>>)> {
+    /// The vector in the sealed source that most rows come from, and the new numbers of its nodes, if going on with its graph is
+    /// less work than building anew.
+    fn resumable(&self) -> Option<(&SealedDense, Vec<Option<u32>>)> {
         let sources = self.request().sources.iter().enumerate();
-        let sealed = sources.filter_map(|(index, source)| Some((index, source.as_sealed()?)));
-        let count = |index: usize| self.rows.iter().filter(|row| row.source == index).count();
+        let sealed =
+            sources.filter_map(|(index, source)| Some((index, &source.as_sealed()?.dense[self.place])));
+        let count = |index: usize| self.rows().filter(|row| row.source == index).count();
         let (taken, source, sealed) =
             sealed.map(|(index, sealed)| (count(index), index, sealed)).max_by_key(|(taken, ..)| *taken)?;
         let died = sealed.vectors() as usize - taken;
-        if taken * TAKEN_ONE_IN < self.rows.len() || died * DIED_ONE_IN > taken {
+        if taken * TAKEN_ONE_IN < self.slots.len() || died * DIED_ONE_IN > taken {
             return None;
         }
-        let mut numbers = vec![None; sealed.rows() as usize];
-        for (number, row) in (0..).zip(self.rows).filter(|(_, row)| row.source == source) {
-            numbers[row.slot as usize] = Some(number);
+        let mut numbers = vec![None; sealed.vectors() as usize];
+        for (number, row) in (0..).zip(self.rows()).filter(|(_, row)| row.source == source) {
+            numbers[sealed.nodes.node_of(row.slot)? as usize] = Some(number);
         }
         Some((sealed, numbers))
     }
 }
 
 /// Rows to train on, spread over all of them.
-fn sample_of(rows: &SealedRows) -> Vec<&[f32]> {
+fn sample_of(rows: &SealedRows) -> Vec<Cow<'_, [f32]>> {
     let step = rows.len().div_ceil(TRAINED_ROWS_MAX);
     (0..rows.len()).step_by(step).map(|row| rows.row(Slot(row as u32))).collect()
+}
+
+fn borrowed<'a>(sample: &'a [Cow<'_, [f32]>]) -> Vec<&'a [f32]> {
+    sample.iter().map(|row| &**row).collect()
 }
