@@ -12,8 +12,8 @@
 //!        | multi: count u16 | f32 * dimension * count
 //! str    = length u32 | UTF-8
 //! ```
-//! `vector` is the number of a vector of the collection, ascending; indices ascend.
-//! `field` is an index into the batch's list; `payload/encoded.rs` says what a value is.
+//! `vector` is the number of a vector of the collection, ascending; indices ascend. `field` is an index into the batch's list;
+//! `payload/encoded.rs` says what a value is.
 
 use crate::codec::{Decoded, Decoder, Encoder};
 use crate::payload::{FieldType, Value, decode_value, encode_value};
