@@ -17,7 +17,7 @@ use crate::payload::{FieldTable, FieldType, Payload, Value};
 use crate::point::{Batch, Op, Point, PointId, Vector};
 use crate::schema::{DEFAULT_VECTOR, Schema, VectorId, check_field_name};
 
-pub(crate) use vectors::{dense, multi, vector};
+pub(crate) use vectors::{dense, multi, sparse, vector};
 
 /// Checks the name of a collection: `[A-Za-z0-9][A-Za-z0-9_.-]*`.
 pub(crate) fn collection_name(name: &str) -> Result<()> {

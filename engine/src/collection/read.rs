@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
 
+use super::ordered::Ordered;
 use super::{Page, ScrollRequest, ViewState};
 use crate::error::{Error, Result};
 use crate::limits::{BATCH_OPS_MAX, K_MAX, check_limit};
 use crate::payload::{CompiledFilter, FieldId, Filter, Payload};
 use crate::point::{Point, PointId, Vector};
-use crate::schema::{DEFAULT_VECTOR, VectorKind};
+use crate::query::Cursor;
+use crate::schema::{DEFAULT_VECTOR, VectorId, VectorKind};
 use crate::segment::SegmentView;
 use crate::validate;
 
@@ -28,17 +30,24 @@ pub(super) fn get(view: &ViewState, ids: &[PointId]) -> Result<Vec<Option<Point>
             let found = view.locate_sound(id)?;
             Ok(found.map(|(index, slot)| {
                 let payload = view.segments[index].payload(slot, &view.fields, None);
-                with_vectors(Point { payload, ..Point::without_vector(id.clone()) }, view, (index, slot))
+                let point = Point { payload, ..Point::without_vector(id.clone()) };
+                with_vectors(point, view, (index, slot), |_| true)
             }))
         })
         .collect()
 }
 
-/// The point with all vectors of its row.
-pub(super) fn with_vectors(mut point: Point, view: &ViewState, (segment, slot): (usize, u32)) -> Point {
+/// The point with the wanted vectors of its row.
+pub(crate) fn with_vectors(
+    mut point: Point,
+    view: &ViewState,
+    (segment, slot): (usize, u32),
+    is_wanted: impl Fn(VectorId) -> bool,
+) -> Point {
     let mut place = 0;
     for (number, name, kind) in view.schema.numbered() {
-        match view.segments[segment].vector(slot, number, kind, place) {
+        let vector = || view.segments[segment].vector(slot, number, kind, place);
+        match is_wanted(number).then(vector).flatten() {
             Some(Vector::Dense(components)) if name == DEFAULT_VECTOR => point.vector = Some(components),
             Some(vector) => drop(point.vectors.insert(name.to_owned(), vector)),
             None => {}
@@ -69,15 +78,18 @@ pub(super) fn scroll(view: &ViewState, request: &ScrollRequest) -> Result<Page> 
         return Err(Error::invalid("limit", "a page has at least one row"));
     }
     check_limit("limit", "K_MAX", K_MAX, request.limit)?;
-    let mut walk = Walk::new(view, request)?;
-    let mut points = Vec::new();
+    // One row more than the page has tells whether there are more.
+    let mut walk = Walk::new(view, request, request.limit + 1)?;
+    let (mut points, mut last) = (Vec::new(), None);
     while points.len() < request.limit
         && let Some(found) = walk.next()
     {
+        if points.len() + 1 == request.limit {
+            last = Some(walk.cursor(&found));
+        }
         points.push(walk.point(found));
     }
-    let more = walk.next().is_some();
-    let next = points.last().filter(|_| more).map(|last| last.id.clone());
+    let next = if walk.next().is_some() { last } else { None };
     Ok(Page { points, next })
 }
 
@@ -89,29 +101,53 @@ pub(super) struct Found {
     pub(super) slot: u32,
 }
 
-/// The rows that a request asks for, in the order of their ids. It keeps a bit for each row of the view.
+/// The rows that a request asks for, in order. It keeps a bit for each row of the view.
 pub(super) struct Walk<'a> {
     pub(super) view: &'a ViewState,
-    merged: Merged<'a>,
+    rows: InOrder<'a>,
     fields: Option<Vec<FieldId>>,
     with_vectors: bool,
 }
 
+enum InOrder<'a> {
+    OfIds(Merged<'a>),
+    OfField(Ordered<'a>),
+}
+
 impl<'a> Walk<'a> {
-    pub(super) fn new(view: &'a ViewState, request: &ScrollRequest) -> Result<Self> {
+    /// Rows in the order of a field are fetched `step` at a time.
+    pub(super) fn new(view: &'a ViewState, request: &ScrollRequest, step: usize) -> Result<Self> {
         let after = request.after.as_ref();
-        after.map_or(Ok(()), |after| validate::id("after", after))?;
+        after.map_or(Ok(()), |after| validate::id("after", after.id()))?;
         view.check()?;
         let filter = compile(view, request.filter.as_ref())?;
         let fields = request.fields.as_ref().map(|names| wanted_fields(view, names)).transpose()?;
-        let matching = view.segments.iter().map(|segment| segment.matching(filter.as_ref())).collect();
-        let merged = Merged::new(view, matching, after);
-        Ok(Self { view, merged, fields, with_vectors: request.with_vectors })
+        let matching: Vec<_> =
+            view.segments.iter().map(|segment| segment.matching(filter.as_ref())).collect();
+        let rows = match &request.order {
+            None => {
+                after.map_or(Ok(None), |after| after.value(None))?;
+                InOrder::OfIds(Merged::new(view, matching, after.map(Cursor::id)))
+            }
+            Some(by) => InOrder::OfField(Ordered::new(view, by, matching, (after, step))?),
+        };
+        Ok(Self { view, rows, fields, with_vectors: request.with_vectors })
     }
 
     /// The next row.
     pub(super) fn next(&mut self) -> Option<Found> {
-        self.merged.next()
+        match &mut self.rows {
+            InOrder::OfIds(rows) => rows.next(),
+            InOrder::OfField(rows) => rows.next(),
+        }
+    }
+
+    /// The place of a row.
+    fn cursor(&self, found: &Found) -> Cursor {
+        match &self.rows {
+            InOrder::OfIds(_) => found.id.clone().into(),
+            InOrder::OfField(rows) => rows.cursor(found),
+        }
     }
 
     /// The fields of a row that were asked for.
@@ -125,7 +161,7 @@ impl<'a> Walk<'a> {
         let payload = self.payload(&found);
         let point = Point { payload, ..Point::without_vector(found.id) };
         match self.with_vectors {
-            true => with_vectors(point, self.view, (found.segment, found.slot)),
+            true => with_vectors(point, self.view, (found.segment, found.slot), |_| true),
             false => point,
         }
     }

@@ -26,7 +26,7 @@ pub(crate) use encoded::{decode_value, encode_value};
 pub(crate) use fields::{FieldId, FieldTable};
 pub use filter::{Filter, Range};
 pub use geo::GeoPoint;
-pub(crate) use index::{ColumnIndex, Sorted};
+pub(crate) use index::{ColumnIndex, Sorted, SortedColumn};
 pub use json::Json;
 pub use value::{FieldType, Payload, Value};
 pub(crate) use value_ref::{ListRef, ValueRef};

@@ -6,7 +6,10 @@
 //! segment.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
+use std::time::Instant;
 
+use super::explain::{Begun, Explain, Reports, SegmentPlan, Stage, micros_since};
 use super::plan::{self, Counts, Plan, Wanted, Way};
 use super::{Hit, SearchRequest, SearchResponse, SearchStats};
 use crate::collection::ViewState;
@@ -15,12 +18,14 @@ use crate::graph::{Stop, WalkRequest};
 use crate::interrupt::Watch;
 use crate::limits::{EF_MAX, K_MAX, check_limit};
 use crate::payload::{CompiledFilter, Payload};
+use crate::schema::DenseOptions;
 use crate::segment::{Candidates, DenseView, Parts, SegmentView};
 use crate::validate;
 use crate::vectors::{Encodings, Slot};
 
-/// A request that fits its collection.
-pub(super) struct Query {
+/// Which rows are nearest to what: a request that fits its collection.
+pub(crate) struct Query {
+    /// In the form that is compared.
     pub(super) vector: Vec<f32>,
     /// Of the vector among the dense ones.
     place: usize,
@@ -28,9 +33,8 @@ pub(super) struct Query {
     degree: usize,
     /// Whether codes are of all components, so that a scan can do with them.
     scans_codes: bool,
-    filter: Option<CompiledFilter>,
+    filter: Option<Arc<CompiledFilter>>,
     pub(super) wanted: Wanted,
-    with_payload: bool,
 }
 
 impl Query {
@@ -47,12 +51,21 @@ impl Query {
         let place = view.schema.dense_place("vector_name", &request.vector_name)?;
         let Some((.., options)) = view.schema.dense().nth(place) else { unreachable!("it has a place") };
         let vector = validate::dense("vector", request.vector.clone(), options)?;
-        let filter =
-            request.filter.as_ref().map(|filter| CompiledFilter::new(filter, &view.fields)).transpose()?;
+        let compile = |filter| CompiledFilter::new(filter, &view.fields).map(Arc::new);
+        let filter = request.filter.as_ref().map(compile).transpose()?;
         let wanted = Wanted { k: request.k, ef: ef.max(request.k), exact: request.exact };
+        Ok(Self::of((place, options), vector, filter, wanted))
+    }
+
+    /// What is nearest to a vector that was checked, of those in a place among the dense ones.
+    pub(crate) fn of(
+        (place, options): (usize, &DenseOptions),
+        vector: Vec<f32>,
+        filter: Option<Arc<CompiledFilter>>,
+        wanted: Wanted,
+    ) -> Self {
         let (degree, scans_codes) = (options.graph.degree, options.walked() == options.dimension);
-        let with_payload = request.with_payload;
-        Ok(Self { vector, place, degree, scans_codes, filter, wanted, with_payload })
+        Self { vector, place, degree, scans_codes, filter, wanted }
     }
 }
 
@@ -60,11 +73,44 @@ impl Query {
 pub(crate) fn search(view: &ViewState, request: &SearchRequest) -> Result<SearchResponse> {
     view.check()?;
     let watch = Watch::new(request.budget, request.cancel.as_ref());
-    Ok(answer(view, &Query::new(view, request)?, &watch))
+    Ok(answer(view, request, &Query::new(view, request)?, &watch))
 }
 
-/// Answers a query that was checked.
-pub(super) fn answer(view: &ViewState, query: &Query, watch: &Watch) -> SearchResponse {
+/// Answers a request that was checked.
+pub(super) fn answer(
+    view: &ViewState,
+    request: &SearchRequest,
+    query: &Query,
+    watch: &Watch,
+) -> SearchResponse {
+    let began = request.explain.then(Instant::now);
+    let mut reports = Reports::wanted(request.explain);
+    let (found, stats) = nearest(view, query, watch, &mut reports);
+    let searched = began.map(|began| Stage {
+        path: "search".into(),
+        runs: 1,
+        wanted: query.wanted.k as u64,
+        rows: found.len() as u64,
+        exact: stats.exact,
+        micros: micros_since(began),
+        segments: reports.finish().unwrap_or_default(),
+    });
+    let hits = hits(view, (found, query.place), request.with_payload);
+    let explain = began.zip(searched).map(|(began, stage)| Explain {
+        exact: stats.exact,
+        micros: micros_since(began),
+        stages: vec![stage],
+    });
+    SearchResponse { hits, stats, explain }
+}
+
+/// The nearest rows of a view, nearest first, and how they were found.
+pub(crate) fn nearest(
+    view: &ViewState,
+    query: &Query,
+    watch: &Watch,
+    reports: &mut Reports,
+) -> (Vec<Ranked>, SearchStats) {
     let mut stats = SearchStats { exact: true, ..SearchStats::default() };
     let mut found: Vec<Ranked> = Vec::new();
     for (index, segment) in largest_first(&view.segments) {
@@ -81,7 +127,9 @@ pub(super) fn answer(view: &ViewState, query: &Query, watch: &Watch) -> SearchRe
                 nearest: found.iter().map(|row| row.0).fold(f32::INFINITY, f32::min),
                 bound: kth(&mut found, query.wanted.k),
             };
-            let nearest = searching.run(&mut stats);
+            let mut begun = reports.begin(index, part, &mut stats);
+            let nearest = searching.run(&mut stats, &mut begun);
+            reports.end(begun, nearest.len(), &mut stats, watch);
             let dense = searching.dense;
             found.extend(nearest.into_iter().map(|(distance, node)| (distance, index, dense.slot_of(node))));
         }
@@ -90,7 +138,7 @@ pub(super) fn answer(view: &ViewState, query: &Query, watch: &Watch) -> SearchRe
     found.truncate(query.wanted.k);
     stats.interrupted = watch.interrupted();
     stats.exact &= stats.interrupted.is_none();
-    SearchResponse { hits: hits(view, (found, query.place), query.with_payload), stats }
+    (found, stats)
 }
 
 /// The segments and their places: what is found in a large one spares work in those after it.
@@ -116,7 +164,7 @@ fn kth(found: &mut [Ranked], k: usize) -> f32 {
 }
 
 /// A row of a view: its exact distance, its segment, its slot.
-pub(super) type Ranked = (f32, usize, Slot);
+pub(crate) type Ranked = (f32, usize, Slot);
 
 /// The order of results.
 pub(super) fn by_rank(a: &Ranked, b: &Ranked) -> Ordering {
@@ -151,11 +199,11 @@ pub(super) struct Searching<'a> {
 
 impl Searching<'_> {
     /// The nearest rows of the segment, at most `k`, nearest first.
-    fn run(&self, stats: &mut SearchStats) -> Vec<(f32, Slot)> {
+    fn run(&self, stats: &mut SearchStats, begun: &mut Begun) -> Vec<(f32, Slot)> {
         let vectors = self.dense.count();
         // Without a filter and without deaths every vector is a candidate, and no bitmap is needed to say so.
         let is_whole = self.query.filter.is_none() && self.dense.dead() == 0;
-        let candidates = (!is_whole).then(|| self.dense.candidates(self.query.filter.as_ref()));
+        let candidates = (!is_whole).then(|| self.dense.candidates(self.query.filter.as_deref()));
         let count = candidates.as_ref().map_or(vectors, |candidates| candidates.count);
         let filtered = self.query.filter.is_some();
         let has_codes = self.query.scans_codes && self.dense.encoding(self.encodings).codec().is_some();
@@ -168,15 +216,23 @@ impl Searching<'_> {
             plan => plan,
         };
         match plan {
-            Plan::Skip => Vec::new(),
-            Plan::Scan => self.scan(candidates, scan_by, stats),
+            Plan::Skip => {
+                begun.takes(SegmentPlan::Skip, count);
+                Vec::new()
+            }
+            Plan::Scan => {
+                begun.takes(scan_by, count);
+                self.scan(candidates, scan_by, stats)
+            }
             Plan::Walk(way) => {
+                begun.takes(way, count);
                 let (nearest, is_cut) = self.walk_as_wide_as_needed(candidates.as_ref(), way, stats);
                 let is_enough = !is_cut && nearest.len() >= self.query.wanted.k.min(count);
                 if is_enough || self.watch.interrupted().is_some() {
                     stats.exact = false;
                     return nearest;
                 }
+                begun.takes(scan_by, count);
                 let scanned = self.scan(candidates, scan_by, stats);
                 match self.watch.interrupted() {
                     None => scanned,

@@ -3,7 +3,7 @@
 
 mod batch;
 mod execute;
-#[cfg_attr(not(test), expect(dead_code, reason = "general queries ask for it"))]
+mod explain;
 pub(crate) mod multi;
 mod plan;
 mod range;
@@ -14,11 +14,13 @@ mod tests;
 use std::time::Duration;
 
 pub(crate) use batch::search_batch;
-pub(crate) use execute::search;
-#[cfg(test)]
-pub(crate) use plan::default_ef;
-pub(crate) use range::search_range;
+pub(crate) use execute::{Query as NearestQuery, nearest, search};
+pub(crate) use explain::{Begun, Reports, micros_since};
+pub use explain::{Explain, SegmentPlan, SegmentReport, Stage};
+pub(crate) use plan::{Counts, Plan, ScanBy, Wanted, Way, choose, default_ef};
+pub(crate) use range::{Nearest as KeptRows, search_range};
 pub use range::{RangeRequest, RangeResponse};
+pub(crate) use scan::Scan;
 
 use crate::interrupt::{CancelToken, Interrupted};
 use crate::payload::{Filter, Payload};
@@ -60,6 +62,8 @@ pub struct SearchRequest {
     pub budget: Option<Duration>,
     /// Returns what was found until this is cancelled.
     pub cancel: Option<CancelToken>,
+    /// Tell how the answer came about.
+    pub explain: bool,
 }
 
 impl SearchRequest {
@@ -75,6 +79,7 @@ impl SearchRequest {
             with_payload: true,
             budget: None,
             cancel: None,
+            explain: false,
         }
     }
 
@@ -123,6 +128,13 @@ impl SearchRequest {
         self.cancel = Some(token);
         self
     }
+
+    /// Tells how the answer came about: the way through each segment, what was compared, and how long it took.
+    #[must_use]
+    pub fn explain(mut self) -> Self {
+        self.explain = true;
+        self
+    }
 }
 
 /// A row found.
@@ -143,6 +155,8 @@ pub struct SearchResponse {
     pub hits: Vec<Hit>,
     /// How it was found.
     pub stats: SearchStats,
+    /// How, in full, if that was [asked for](SearchRequest::explain).
+    pub explain: Option<Explain>,
 }
 
 /// How a search was done.

@@ -122,6 +122,14 @@ impl<'a> DenseView<'a> {
         }
     }
 
+    /// The node of a row, if it has the vector.
+    pub(crate) fn node_of(&self, slot: Slot) -> Option<Slot> {
+        match self.of {
+            Of::Growing(..) => self.has(slot.0).then_some(slot),
+            Of::Sealed(dense) => dense.nodes.node_of(slot.0).map(Slot),
+        }
+    }
+
     /// Asks for what says where the id of a node's row is.
     pub(crate) fn prefetch_id_end(&self, node: Slot) {
         self.segment.prefetch_id_end(self.slot_of(node).0);

@@ -13,12 +13,14 @@
 mod append;
 mod appending;
 mod blocks;
+mod counted;
 mod dense_view;
 mod growing;
 mod ids;
 mod integrity;
 pub(crate) mod merge_policy;
 mod meta;
+mod ordered;
 mod others;
 mod parts;
 mod salvage;
@@ -30,8 +32,10 @@ mod writer;
 pub(crate) use appending::Appending;
 #[cfg(test)]
 pub(crate) use blocks::with_block_bytes;
+pub(crate) use counted::Counted;
 pub(crate) use dense_view::{Candidates, DenseView, Parts};
 pub(crate) use growing::{GrowingDense, GrowingRow, GrowingSegment};
+pub(crate) use ordered::{OrderRequest, Place, by_value};
 pub(crate) use others::{MultiRow, SparseRow};
 pub(crate) use salvage::{Salvage, Saved, damaged_blocks};
 pub(crate) use sealed::{Check, Opening, SealedSegment};

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ElementType;
+use crate::query::{Nearest, Query, Rescore};
 use crate::schema::MultiOptions;
 use crate::search::multi::MultiQuery;
 
@@ -59,17 +60,16 @@ fn the_nearest_by_max_sim_are_those_of_brute_force() {
             let mut truth: Vec<(f32, u64)> =
                 live.iter().map(|(id, row)| (max_sim(&query, row, metric), *id)).collect();
             truth.sort_by(|a, b| b.0.total_cmp(&a.0));
-            let view = rows.view();
-            let state = &*view.state;
-            let request = MultiQuery::new(state, ("vector_name", "late"), ("query", query.clone())).unwrap();
-            let found = request.nearest(state, (None, 7), &crate::interrupt::Watch::new(None, None));
-            assert_eq!(found.len(), 7);
-            for ((score, segment, slot), (expected, id)) in found.iter().zip(&truth) {
-                assert!((score - expected).abs() < 2e-2, "{score} {expected}");
-                let segment = &state.segments[*segment];
-                assert_eq!(segment.id(*slot), PointId::Num(*id));
-                assert_eq!(request.scores(segment, &[*slot]), [Some(*score)]);
+            let nearest = Nearest::new(query).by("late");
+            let found = rows.query(&Query::new(nearest.clone(), 7)).unwrap();
+            assert!(found.stats.exact && found.hits.len() == 7);
+            for (hit, (expected, id)) in found.hits.iter().zip(&truth) {
+                assert!((hit.score.unwrap() - expected).abs() < 2e-2, "{hit:?} {expected}");
+                assert_eq!(hit.point.id, PointId::Num(*id));
             }
+            // Ranking what another vector finds gives the same.
+            let ranked = Rescore::new(Nearest::new([1.0, 0.0]), nearest).candidates(1_000);
+            assert_eq!(rows.query(&Query::new(ranked, 7)).unwrap().hits, found.hits);
         }
     }
 }
