@@ -62,6 +62,8 @@ pub const GRAPH_DEGREE_MAX: usize = 256;
 pub const FILTER_DEPTH_MAX: usize = 32;
 /// Nodes and values of a filter tree.
 pub const FILTER_TERMS_MAX: usize = 10_000;
+/// Distinct terms of one search by word, of all its fields together.
+pub const QUERY_TERMS_MAX: usize = 1_024;
 /// Bytes of one schema attribute's value.
 pub const ATTRIBUTE_BYTES_MAX: usize = 64 << 10;
 /// Attributes of one schema.

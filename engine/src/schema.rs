@@ -13,6 +13,7 @@ use crate::limits::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, FIELD_NAME_BYTES_MAX, FIELDS_MAX, VECTORS_MAX, check_limit,
 };
 use crate::payload::FieldType;
+use crate::text::Analyzer;
 
 pub use kinds::{
     DenseOptions, ElementType, EncodingKind, GraphOptions, Metric, MultiOptions, SparseOptions, VectorKind,
@@ -29,6 +30,8 @@ pub(crate) type VectorId = u16;
 pub struct Schema {
     pub(crate) vectors: BTreeMap<String, VectorKind>,
     pub(crate) fields: BTreeMap<String, FieldType>,
+    /// Fields that are searched by word.
+    pub(crate) texts: BTreeMap<String, Analyzer>,
     pub(crate) strict: bool,
     pub(crate) attributes: BTreeMap<String, String>,
 }
@@ -45,6 +48,7 @@ impl Schema {
             schema: Schema {
                 vectors: BTreeMap::new(),
                 fields: BTreeMap::new(),
+                texts: BTreeMap::new(),
                 strict: false,
                 attributes: BTreeMap::new(),
             },
@@ -138,6 +142,11 @@ impl Schema {
         &self.fields
     }
 
+    /// The fields that are searched by word, and how their texts become terms.
+    pub fn texts(&self) -> &BTreeMap<String, Analyzer> {
+        &self.texts
+    }
+
     /// Whether a write with an undeclared field is refused.
     pub fn strict(&self) -> bool {
         self.strict
@@ -226,6 +235,23 @@ impl SchemaBuilder {
         self
     }
 
+    /// Declares a payload field of type string that is searched by word.
+    ///
+    /// ```
+    /// use ragstone::{Analyzer, FieldType, Schema};
+    ///
+    /// let schema = Schema::builder(384).text("title", Analyzer::English).build()?;
+    /// assert_eq!(schema.fields()["title"], FieldType::String);
+    /// # Ok::<(), ragstone::Error>(())
+    /// ```
+    #[must_use]
+    pub fn text(mut self, name: impl Into<String>, analyzer: Analyzer) -> Self {
+        let name = name.into();
+        self.schema.fields.insert(name.clone(), FieldType::String);
+        self.schema.texts.insert(name, analyzer);
+        self
+    }
+
     /// Refuses writes with undeclared fields.
     #[must_use]
     pub fn strict(mut self, strict: bool) -> Self {
@@ -257,6 +283,10 @@ impl SchemaBuilder {
         check_limit("schema.fields", "FIELDS_MAX", FIELDS_MAX, schema.fields.len())?;
         for name in schema.fields.keys() {
             check_field_name(&format!("schema.fields.{name}"), name)?;
+        }
+        for name in schema.texts.keys().filter(|name| schema.fields.get(*name) != Some(&FieldType::String)) {
+            let reason = "a field that is searched by word is of type string";
+            return Err(Error::invalid(format!("schema.fields.{name}"), reason));
         }
         check_limit("schema.attributes", "ATTRIBUTES_MAX", ATTRIBUTES_MAX, schema.attributes.len())?;
         for (name, value) in &schema.attributes {
@@ -316,6 +346,7 @@ mod tests {
             (Schema::builder(4).graph(graph(16, 0)), "schema.graph.ef_construction"),
             (Schema::builder(4).graph(graph(16, EF_MAX + 1)), "schema.graph.ef_construction"),
             (Schema::builder(4).field("", FieldType::Int), "schema.fields."),
+            (Schema::builder(4).text("a", Analyzer::Code).field("a", FieldType::Int), "schema.fields.a"),
             (Schema::builder(4).field(long, FieldType::Int), "schema.fields.xxx"),
             (
                 Schema::builder(4).attribute("model", "y".repeat(ATTRIBUTE_BYTES_MAX + 1)),

@@ -1,12 +1,13 @@
 //! A schema on disk, and what stands for its choices. A code is given once and never again for anything else.
 //!
 //! ```text
-//! schema = count u8 (name str | vector)* | strict u8 | count u32 (name str | type u8)* | count u32 (attribute str | value str)*
+//! schema = count u8 (name str | vector)* | strict u8 | count u32 (name str | type u8 | analyzer u8)* | count u32 (attribute str | value str)*
 //! vector = 1 u8 | dimension u32 | metric u8 | element u8 | encoding u8 | walk-dimension u32 | degree u32 | ef-construction u32   dense
 //!        | 2 u8                                                                     sparse
 //!        | 3 u8 | dimension u32 | metric u8 | element u8                            multi
 //! ```
 //! Vectors stand in the order of their names, which numbers them; fields in the order in which they came, likewise.
+//! `analyzer` is 255 of a field that is not searched by word.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,10 @@ use crate::schema::{
     DenseOptions, ElementType, EncodingKind, GraphOptions, Metric, MultiOptions, Schema, SparseOptions,
     VectorKind,
 };
+use crate::text::Analyzer;
+
+/// Stands for the analyser of a field that is not searched by word.
+const NO_ANALYZER: u8 = u8::MAX;
 
 const DENSE: u8 = 1;
 const SPARSE: u8 = 2;
@@ -31,9 +36,10 @@ pub(crate) fn encode_schema(schema: &Schema, fields: &FieldTable, out: &mut Enco
     }
     out.u8(u8::from(schema.strict));
     out.u32(fields.len() as u32);
-    for (name, field_type) in fields.iter() {
+    for (field, (name, field_type)) in (0..).zip(fields.iter()) {
         out.str(name);
         out.u8(field_type.code());
+        out.u8(fields.text(field).map_or(NO_ANALYZER, Analyzer::code));
     }
     out.u32(schema.attributes.len() as u32);
     for (name, value) in &schema.attributes {
@@ -47,16 +53,21 @@ pub(crate) fn decode_schema(decoder: &mut Decoder<'_>) -> Decoded<(Schema, Field
     let vectors = decode_vectors(decoder)?;
     let strict = decoder.bool()?;
     let mut table = FieldTable::default();
-    for _ in 0..decoder.count(5)? {
+    let mut texts = BTreeMap::new();
+    for _ in 0..decoder.count(6)? {
         let field = decoder.str()?;
         let field_type = decode_field_type(decoder)?;
         table.add(field, field_type);
+        if let Some(analyzer) = decode_analyzer(decoder)? {
+            texts.insert(field.to_owned(), analyzer);
+        }
     }
+    let table = table.with_texts(&texts);
     let mut attributes = BTreeMap::new();
     for _ in 0..decoder.count(8)? {
         attributes.insert(decoder.str()?.to_owned(), decoder.str()?.to_owned());
     }
-    Ok((Schema { vectors, fields: table.to_map(), strict, attributes }, table))
+    Ok((Schema { vectors, fields: table.to_map(), texts, strict, attributes }, table))
 }
 
 fn decode_vectors(decoder: &mut Decoder<'_>) -> Decoded<BTreeMap<String, VectorKind>> {
@@ -146,6 +157,17 @@ pub(crate) fn decode_element(decoder: &mut Decoder<'_>) -> Decoded<ElementType> 
         0 => Ok(ElementType::F32),
         1 => Ok(ElementType::F16),
         other => decoder.error(format!("unknown element type {other}")),
+    }
+}
+
+/// An analyser's code, or that there is none.
+fn decode_analyzer(decoder: &mut Decoder<'_>) -> Decoded<Option<Analyzer>> {
+    match decoder.u8()? {
+        NO_ANALYZER => Ok(None),
+        code => match Analyzer::from_code(code) {
+            Some(analyzer) => Ok(Some(analyzer)),
+            None => decoder.error(format!("unknown analyzer {code}")),
+        },
     }
 }
 

@@ -11,9 +11,10 @@ use super::WriteReceipt;
 use super::state::{Apply, CollectionCore, ViewState};
 use crate::batch::{BatchField, Change, PreparedBatch, Row};
 use crate::db::Store;
-use crate::payload::{FieldId, FieldTable};
+use crate::payload::{FieldId, FieldTable, ValueRef};
 use crate::point::PointId;
 use crate::segment::{Appending, GrowingRow, GrowingSegment, Segment, SegmentView};
+use crate::text::{Analyses, Run};
 
 /// Replayed rows that become nodes when a database is opened; more are sealed.
 const LINKED_AT_OPENING_MAX: u32 = 2_048;
@@ -47,6 +48,7 @@ impl CollectionCore {
         if !rows.is_empty() {
             let segment = self.growing_segment(store, &mut next);
             append(&segment, &mut next, rows, &numbers);
+            index_words(&segment, &mut next, &mut apply.analyses);
             segment.count_memory();
         }
         // In the background a thread does it.
@@ -115,6 +117,21 @@ fn append(segment: &GrowingSegment, next: &mut ViewState, rows: Vec<Row>, number
     if let Some(view) = next.segments.last_mut() {
         appending.finish(view);
     }
+}
+
+/// Indexes the words of the rows that were just appended: whoever searches finds them in the next view.
+fn index_words(segment: &GrowingSegment, next: &mut ViewState, analyses: &mut Analyses) {
+    let Some(view) = next.segments.last_mut().filter(|_| next.fields.texts().next().is_some()) else {
+        return;
+    };
+    let (first, rows) = (view.runs.end(), view.rows - view.runs.end());
+    let text = |slot: u32, field: FieldId| match segment.rows.get(first + slot)?.value(field)? {
+        ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok(),
+        _ => None,
+    };
+    let run = Run::of_texts((first, rows), next.fields.texts(), analyses, text);
+    view.runs = view.runs.with(run, &view.dead);
+    segment.set_word_bytes(view.runs.bytes());
 }
 
 /// The collection's numbers of a batch's fields; new ones are added.

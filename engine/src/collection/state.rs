@@ -37,6 +37,7 @@ use crate::point::{Batch, PointId};
 use crate::schema::Schema;
 use crate::segment::merge_policy::EARNED;
 use crate::segment::{Opening, SealedSegment, SegmentView, tombstone_file, tombstones};
+use crate::text::Analyses;
 use crate::validate;
 use crate::vectors::Encodings;
 use crate::verify::differs;
@@ -128,6 +129,8 @@ pub(super) struct Apply {
     pub(super) seq: u64,
     /// Whether rows become nodes at once; while the log is replayed they wait for its end.
     pub(super) links: bool,
+    /// Of the fields that are searched by word.
+    pub(super) analyses: Analyses,
     /// When that write was applied.
     pub(super) applied_at: Instant,
 }
@@ -212,7 +215,12 @@ impl CollectionCore {
             encodings,
             submit: Mutex::new(submit),
             is_deleted: AtomicBool::new(false),
-            apply: Mutex::new(Apply { seq: entry.stored_seq, links: false, applied_at: Instant::now() }),
+            apply: Mutex::new(Apply {
+                seq: entry.stored_seq,
+                links: false,
+                analyses: Analyses::default(),
+                applied_at: Instant::now(),
+            }),
             applied: Condvar::new(),
             view: ArcSwap::from_pointee(view),
             sealing: Mutex::new(()),

@@ -329,7 +329,7 @@ mod tests {
                 assert_eq!(found, tested, "{test:?}");
                 Arc::new(found)
             }
-            fn select_text(&self, _: FieldId, _: &str) -> Arc<FixedBitSet> {
+            fn select_text(&self, _: FieldId, _: crate::Analyzer, _: &str) -> Arc<FixedBitSet> {
                 Arc::default()
             }
         }

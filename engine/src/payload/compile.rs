@@ -13,6 +13,7 @@ use super::condition::{Test, contains_test, in_test, range_test};
 use super::{FieldId, FieldTable, FieldType, Filter, GeoPoint, Range, Value};
 use crate::error::{Error, Result};
 use crate::limits::{FILTER_DEPTH_MAX, FILTER_TERMS_MAX, check_limit};
+use crate::text::Analyzer;
 
 /// A filter that fits its collection.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(crate) struct CompiledFilter {
 enum Node {
     Leaf(FieldId, Arc<Test>),
     /// Every term of a text occurs in a field with a lexical index.
-    Text(FieldId, Box<str>),
+    Text(FieldId, Analyzer, Box<str>),
     And(Vec<Node>),
     Or(Vec<Node>),
     Not(Box<Node>),
@@ -39,7 +40,7 @@ pub(crate) trait FieldSource {
     fn select(&self, field: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet>;
 
     /// The rows in whose field, one with a lexical index, every term of a text occurs, likewise.
-    fn select_text(&self, field: FieldId, text: &str) -> Arc<FixedBitSet>;
+    fn select_text(&self, field: FieldId, analyzer: Analyzer, text: &str) -> Arc<FixedBitSet>;
 }
 
 impl CompiledFilter {
@@ -81,7 +82,7 @@ impl Node {
         };
         match self {
             Node::Leaf(field, test) => source.select(*field, test),
-            Node::Text(field, text) => source.select_text(*field, text),
+            Node::Text(field, analyzer, text) => source.select_text(*field, *analyzer, text),
             Node::And(nodes) => combined(nodes, FixedBitSet::intersect_with).unwrap_or_else(|| {
                 let mut all = FixedBitSet::with_capacity(rows);
                 all.insert_range(..);
@@ -192,10 +193,10 @@ impl Compiler<'_> {
 
     fn text(&self, name: &str, text: &str, path: &str) -> Result<Node> {
         let (field, _, path) = self.field(name, path)?;
-        if !self.fields.is_text(field) {
+        let Some(analyzer) = self.fields.text(field) else {
             return Err(Error::invalid(path, "the field has no lexical index, which `match` needs"));
-        }
-        Ok(Node::Text(field, text.into()))
+        };
+        Ok(Node::Text(field, analyzer, text.into()))
     }
 
     fn range(&mut self, name: &str, range: &Range, path: &str) -> Result<Node> {

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::FieldType;
+use crate::text::Analyzer;
 
 /// The number of a field in its collection.
 pub(crate) type FieldId = u16;
@@ -16,8 +17,8 @@ pub(crate) type FieldId = u16;
 pub(crate) struct FieldTable {
     fields: Vec<(String, FieldType)>,
     numbers: HashMap<String, FieldId>,
-    /// Fields with a lexical index.
-    texts: Vec<FieldId>,
+    /// Those that are searched by word.
+    texts: BTreeMap<FieldId, Analyzer>,
 }
 
 impl FieldTable {
@@ -28,6 +29,23 @@ impl FieldTable {
             table.add(name, *field_type);
         }
         table
+    }
+
+    /// The same, these fields searched by word; each is one of them.
+    pub(crate) fn with_texts(mut self, texts: &BTreeMap<String, Analyzer>) -> Self {
+        self.texts =
+            texts.iter().filter_map(|(name, analyzer)| Some((self.find(name)?.0, *analyzer))).collect();
+        self
+    }
+
+    /// How the texts of a field become terms, if it is searched by word.
+    pub(crate) fn text(&self, field: FieldId) -> Option<Analyzer> {
+        self.texts.get(&field).copied()
+    }
+
+    /// The fields that are searched by word.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (FieldId, Analyzer)> {
+        self.texts.iter().map(|(field, analyzer)| (*field, *analyzer))
     }
 
     /// The number of a field, which is added if it is new. The caller checked type and count.
@@ -44,11 +62,6 @@ impl FieldTable {
     /// A field by name.
     pub(crate) fn find(&self, name: &str) -> Option<(FieldId, FieldType)> {
         self.numbers.get(name).map(|&number| (number, self.fields[usize::from(number)].1))
-    }
-
-    /// Whether a field has a lexical index.
-    pub(crate) fn is_text(&self, field: FieldId) -> bool {
-        self.texts.contains(&field)
     }
 
     /// The name of a field that the table gave out.

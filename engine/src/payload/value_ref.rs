@@ -1,5 +1,7 @@
 //! Values where they lie: in a row in memory or in a column of a mapped file.
 
+use std::borrow::Cow;
+
 use super::{GeoPoint, Json, Value};
 use crate::codec::u32_at;
 
@@ -17,7 +19,15 @@ pub(crate) enum ValueRef<'a> {
     Json(&'a [u8]),
 }
 
-impl ValueRef<'_> {
+impl<'a> ValueRef<'a> {
+    /// The text of a string value.
+    pub(crate) fn as_text(self) -> Option<Cow<'a, str>> {
+        match self {
+            ValueRef::Text(bytes) => Some(String::from_utf8_lossy(bytes)),
+            _ => None,
+        }
+    }
+
     /// The order of values of one type, in which both zeros are equal; values of two types, and those of a type without an
     /// order, count as equal.
     pub(crate) fn order(self, other: ValueRef<'_>) -> std::cmp::Ordering {

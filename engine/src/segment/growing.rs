@@ -67,6 +67,8 @@ pub(crate) struct GrowingSegment {
     pub(crate) dense: Box<[GrowingDense]>,
     /// All but dense vectors.
     row_bytes: AtomicU64,
+    /// The words of its rows.
+    word_bytes: AtomicU64,
     /// What of this segment `total_bytes` counts; [`RELEASED`] once it counts it no more.
     counted_bytes: AtomicU64,
     /// Of every growing segment of the database together.
@@ -89,6 +91,7 @@ impl GrowingSegment {
                 .map(|((number, _, options), encodings)| GrowingDense::new(number, options, encodings))
                 .collect(),
             row_bytes: AtomicU64::new(0),
+            word_bytes: AtomicU64::new(0),
             counted_bytes: AtomicU64::new(0),
             total_bytes,
         }
@@ -116,10 +119,16 @@ impl GrowingSegment {
         more
     }
 
+    /// Sets how much memory the words of its rows take.
+    pub(crate) fn set_word_bytes(&self, bytes: usize) {
+        self.word_bytes.store(bytes as u64, Ordering::Relaxed);
+    }
+
     /// Memory of everything.
     pub(crate) fn size_bytes(&self) -> u64 {
         let dense: usize = self.dense.iter().map(GrowingDense::size_bytes).sum();
-        self.row_bytes.load(Ordering::Relaxed) + dense as u64
+        let (rows, words) = (self.row_bytes.load(Ordering::Relaxed), self.word_bytes.load(Ordering::Relaxed));
+        rows + words + dense as u64
     }
 
     /// Brings the common count up to what the segment takes now. Of two threads at once one is enough: the other's rows are

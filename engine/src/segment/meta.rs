@@ -4,7 +4,7 @@
 //! meta    = segment u64 | rows u32 | count u16 | part*
 //! part    = kind u8 | number u16 | info (length u32, bytes) | count u16 | section*
 //! section = offset u64 | length u64
-//! kind    = 1 ids | 2 dense vector | 3 column | 5 sparse vector | 6 multi-vector
+//! kind    = 1 ids | 2 dense vector | 3 column | 4 text | 5 sparse vector | 6 multi-vector
 //! ```
 //! `number` is that of the vector or of the field that the part is about, 0 for other kinds. What the bytes of `info` and
 //! the sections mean is the business of each kind, one file each in `parts/`. Parts are in the order of kind and number,
@@ -22,6 +22,8 @@ pub(super) enum PartKind {
     Dense = 2,
     /// A field's values.
     Column = 3,
+    /// The words of a field's texts.
+    Text = 4,
     /// A sparse vector: the entries of rows.
     Sparse = 5,
     /// A multi-vector: the vectors of rows.
@@ -30,7 +32,7 @@ pub(super) enum PartKind {
 
 impl PartKind {
     fn from_code(code: u8) -> Option<Self> {
-        [Self::Ids, Self::Dense, Self::Column, Self::Sparse, Self::Multi]
+        [Self::Ids, Self::Dense, Self::Column, Self::Text, Self::Sparse, Self::Multi]
             .into_iter()
             .find(|kind| *kind as u8 == code)
     }
@@ -195,6 +197,9 @@ mod tests {
             include_str!("parts/sparse.rs"),
             include_str!("parts/multi.rs"),
             include_str!("parts/columns.rs"),
+            include_str!("parts/texts.rs"),
+            include_str!("../text/index/words.rs"),
+            include_str!("../text/index/postings.rs"),
         ];
         for line in sources.into_iter().flat_map(grammar) {
             assert!(format.lines().any(|found| found == line), "FORMAT.md lacks `{line}`");

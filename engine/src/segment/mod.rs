@@ -40,7 +40,7 @@ pub(crate) use others::{MultiRow, SparseRow};
 pub(crate) use salvage::{Salvage, Saved, damaged_blocks};
 pub(crate) use sealed::{Check, Opening, SealedSegment};
 pub(crate) use tombstones::DeadRows;
-pub(crate) use view::{Segment, SegmentView};
+pub(crate) use view::{Segment, SegmentView, TextPart};
 pub(crate) use writer::{SealRequest, SealedFrom, seal};
 
 /// The name of a segment file.

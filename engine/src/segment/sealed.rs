@@ -19,12 +19,14 @@ use super::parts::dense::SealedDense;
 use super::parts::ids::SealedIds;
 use super::parts::multi::SealedMulti;
 use super::parts::sparse::SealedSparse;
+use super::parts::texts::SealedTexts;
 use super::segment_file;
 use crate::dir::{Access, Blob, Dir, corrupt};
 use crate::error::Result;
 use crate::payload::{FieldId, FieldTable, Test, ValueRef};
 use crate::point::PointId;
 use crate::schema::{Schema, VectorId, VectorKind};
+use crate::text::{Analyzer, Index, index_texts};
 use crate::vectors::Encodings;
 use crate::verify::Storage;
 
@@ -73,6 +75,7 @@ pub(crate) struct SealedSegment {
     pub(super) sparse: BTreeMap<VectorId, SealedSparse>,
     pub(super) multi: BTreeMap<VectorId, SealedMulti>,
     pub(super) columns: SealedColumns,
+    texts: SealedTexts,
 }
 
 impl std::fmt::Debug for SealedSegment {
@@ -144,8 +147,9 @@ impl SealedSegment {
         }
         let columns = SealedColumns::open(&file, meta, opening.filter_cache_bytes)?;
         let ids = SealedIds::open(&file, meta)?;
+        let texts = SealedTexts::open(&file, meta)?;
         let (id, rows) = (meta.segment, meta.rows);
-        Ok(Self { id, rows, ids, dense, sparse, multi, columns, blocks, integrity, blob })
+        Ok(Self { id, rows, ids, dense, sparse, multi, columns, texts, blocks, integrity, blob })
     }
 
     /// The checksums that its file carries, and its footer.
@@ -207,9 +211,21 @@ impl SealedSegment {
         self.columns.sorted(self.bytes(), field)
     }
 
+    /// The words of a field, as an analyser finds them; `None` if no row has the field.
+    pub(crate) fn text(&self, field: FieldId, analyzer: Analyzer) -> Option<Arc<Index>> {
+        if !self.fields().any(|own| own == field) {
+            return None;
+        }
+        let text = |slot: u32| Some((slot, self.value(slot, field)?.as_text()?));
+        Some(
+            self.texts
+                .get(field, analyzer, || index_texts(analyzer, self.rows, (0..self.rows).filter_map(text))),
+        )
+    }
+
     /// Whether every column is of a field that the collection has.
     pub(crate) fn has_only(&self, fields: &FieldTable) -> bool {
-        self.columns.has_only(fields)
+        self.columns.has_only(fields) && self.texts.has_only(fields)
     }
 
     /// The fields that some row has.

@@ -11,6 +11,7 @@ use super::{DeadRows, DenseView, GrowingSegment, SealedSegment};
 use crate::payload::{CompiledFilter, FieldId, FieldSource, FieldTable, Payload, Test, ValueRef};
 use crate::point::{PointId, SparseVector, Vector};
 use crate::schema::{VectorId, VectorKind};
+use crate::text::{Analysis, Analyzer, Index, IndexOf, Run, Runs, having_all, index_texts};
 
 /// A segment, wherever it lies.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct SegmentView {
     pub(crate) has_graph: bool,
     /// The ids of a growing segment's rows.
     pub(crate) ids: IdRuns,
+    /// The words of a growing segment's rows.
+    pub(crate) runs: Runs,
     pub(crate) dead: Arc<DeadRows>,
     /// How many of the dead rows have a dense vector, for each.
     pub(super) dead_vectors: Arc<[usize]>,
@@ -38,6 +41,15 @@ pub(crate) struct SegmentView {
     pub(super) lacking: Lacking,
     /// When the segment took its last row, if it takes no more: the number of the last write before.
     pub(crate) frozen_at: Option<u64>,
+}
+
+/// Consecutive rows of a segment and the words of one of their fields.
+#[derive(Clone, Debug)]
+pub(crate) struct TextPart {
+    pub(crate) first: u32,
+    pub(crate) rows: u32,
+    /// None if no row has the field.
+    pub(crate) index: Option<Arc<Index>>,
 }
 
 impl SegmentView {
@@ -50,6 +62,7 @@ impl SegmentView {
             has_graph: true,
             segment: Segment::Sealed(segment),
             ids: IdRuns::default(),
+            runs: Runs::default(),
             dead: Arc::new(dead),
             dead_vectors,
             lacking: Lacking::default(),
@@ -66,6 +79,7 @@ impl SegmentView {
             dead_vectors: vec![0; segment.dense.len()].into(),
             segment: Segment::Growing(segment),
             ids: IdRuns::default(),
+            runs: Runs::default(),
             dead: Arc::default(),
             lacking: Lacking::default(),
             frozen_at: None,
@@ -164,6 +178,27 @@ impl SegmentView {
         }
     }
 
+    /// The words of a field, as an analyser finds them: of all rows, part by part.
+    pub(crate) fn texts(&self, field: FieldId, analyzer: Analyzer) -> Vec<TextPart> {
+        if let Segment::Sealed(segment) = &self.segment {
+            return vec![TextPart { first: 0, rows: self.rows, index: segment.text(field, analyzer) }];
+        }
+        let part = |run: &Run| TextPart {
+            first: run.first,
+            rows: run.rows,
+            index: run.index(IndexOf::Text(field)).cloned(),
+        };
+        let mut parts: Vec<TextPart> = self.runs.iter().map(part).collect();
+        // Rows that were saved from a damaged file have no runs.
+        let (first, rows) = (self.runs.end(), self.rows - self.runs.end().min(self.rows));
+        if rows > 0 {
+            let text = |slot: u32| Some((slot, self.value(first + slot, field)?.as_text()?));
+            let index = Some(Arc::new(index_texts(analyzer, rows, (0..rows).filter_map(text))));
+            parts.push(TextPart { first, rows, index });
+        }
+        parts
+    }
+
     /// The fields of a row: all of them, or the wanted ones.
     pub(crate) fn payload(&self, slot: u32, fields: &FieldTable, wanted: Option<&[FieldId]>) -> Payload {
         let mut payload = Payload::new();
@@ -239,8 +274,15 @@ impl FieldSource for SegmentView {
         }
     }
 
-    fn select_text(&self, _: FieldId, _: &str) -> Arc<FixedBitSet> {
-        // No field has a lexical index, so no filter asks.
-        Arc::new(FixedBitSet::with_capacity(self.rows as usize))
+    fn select_text(&self, field: FieldId, analyzer: Analyzer, text: &str) -> Arc<FixedBitSet> {
+        let terms = Analysis::new(analyzer).query(text);
+        let mut having = FixedBitSet::with_capacity(self.rows as usize);
+        for TextPart { first, index, .. } in self.texts(field, analyzer) {
+            let slots = index.map(|index| having_all(&index, &terms));
+            // Of a growing segment the view may show fewer rows than were indexed.
+            let shown = slots.into_iter().flatten().map(|slot| first + slot).filter(|slot| *slot < self.rows);
+            having.extend(shown.map(|slot| slot as usize));
+        }
+        Arc::new(having)
     }
 }

@@ -8,6 +8,7 @@ mod full;
 mod lazy;
 mod mutants;
 mod room;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -100,7 +101,8 @@ impl Step {
 }
 
 fn schema() -> Schema {
-    Schema::builder(2).metric(crate::Metric::L2).build().unwrap()
+    let schema = Schema::builder(2).metric(crate::Metric::L2);
+    schema.text("text", crate::Analyzer::Standard).build().unwrap()
 }
 
 /// Reads everything, by every way there is, and checks that they agree.
@@ -122,12 +124,28 @@ fn contents(db: &Db) -> Contents {
             for (id, version) in &points {
                 let found = view.count(Some(&Filter::eq("text", text(id, *version)))).unwrap();
                 assert_eq!(found, 1, "{id} {version}");
+                assert_eq!(
+                    words::with_all_terms(&view, &text(id, *version)),
+                    points_with(&points, id, *version)
+                );
             }
             let vectors = page.points.iter().filter(|point| point.vector.is_some()).count();
             assert_eq!(info.vectors, vectors as u64);
             (info.name, points)
         })
         .collect()
+}
+
+/// How many points have the words of a point's text in their own.
+fn points_with(points: &BTreeMap<PointId, i64>, id: &PointId, version: i64) -> usize {
+    let words =
+        |id: &PointId, version: i64| text(id, version).split('/').map(str::to_owned).collect::<Vec<_>>();
+    let wanted = words(id, version);
+    let has_all = |(id, version): (&PointId, &i64)| {
+        let own = words(id, *version);
+        wanted.iter().all(|word| own.contains(word))
+    };
+    points.iter().filter(|point| has_all(*point)).count()
 }
 
 fn text(id: &PointId, version: i64) -> String {

@@ -101,7 +101,8 @@ impl<'a> Bm25<'a> {
     #[inline]
     pub(super) fn contributions(&self, slots: &[u32], counts: &[u32], out: &mut Vec<f32>) {
         let start = out.len();
-        out.extend(slots.iter().map(|slot| self.saturation.norm(*slot)));
+        let Saturation { lengths, constant, per_term } = self.saturation;
+        lengths.map_into(slots, out, |length| constant + per_term * length as f32);
         for (out, count) in out[start..].iter_mut().zip(counts) {
             let count = *count as f32;
             *out = self.quantum.round(self.weight * (count / (count + *out)));

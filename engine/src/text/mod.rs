@@ -26,10 +26,15 @@ mod runs;
 mod search;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 pub use alone::TextIndex;
+pub(crate) use analysis::{ANALYSIS_VERSION, Analyses, Analysis};
 pub use analysis::{Analyzer, UnknownAnalyzer};
-pub(crate) use index::Flavour;
+pub(crate) use index::{Flavour, Gone, Index, IndexInfo, MergeSource, NOWHERE, Sections, Written, merge};
+pub(crate) use query::{FieldQuery, Part, Scored, TextSearch, having_all};
+pub(crate) use runs::{IndexOf, Run, Runs};
+pub(crate) use whole::index_texts;
 
 /// Bytes of a term at most.
 const TERM_BYTES_MAX: usize = 128;

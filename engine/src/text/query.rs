@@ -162,6 +162,16 @@ fn look_up<'a>(fields: &[FieldQuery], part: &Part<'a>) -> Words<'a> {
     fields.iter().enumerate().map(of_field).collect()
 }
 
+/// The rows of an index that have all terms, dead ones included; none if there are no terms.
+pub(crate) fn having_all(index: &Index, terms: &QueryTerms) -> Vec<u32> {
+    let mut having = FixedBitSet::with_capacity(index.info.rows as usize);
+    let lists = terms.terms.iter().map(|(term, _)| Some(index.find(term.as_bytes())?.1)).collect();
+    if let Some(lists) = lists {
+        rows_with_all(lists, &mut having);
+    }
+    having.ones().map(|slot| slot as u32).collect()
+}
+
 /// Adds the rows that are on every list to a set.
 fn rows_with_all(mut lists: Vec<Postings<'_>>, set: &mut FixedBitSet) {
     lists.sort_by_key(Postings::len);

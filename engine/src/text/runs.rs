@@ -15,8 +15,9 @@
 
 use std::sync::Arc;
 
-use super::index::{Index, MergeSource, NOWHERE, merge};
-use crate::error::Result;
+use super::Analyzer;
+use super::analysis::Analyses;
+use super::index::{Index, MergeSource, NOWHERE, TextBuilder, merge_in_memory};
 use crate::segment::DeadRows;
 
 /// Runs of like size that are merged.
@@ -39,11 +40,33 @@ pub(crate) struct Run {
     pub(crate) first: u32,
     pub(crate) rows: u32,
     /// Those that some row has something for.
-    pub(crate) indexes: Vec<(IndexOf, Index)>,
+    pub(crate) indexes: Vec<(IndexOf, Arc<Index>)>,
 }
 
 impl Run {
-    pub(crate) fn index(&self, of: IndexOf) -> Option<&Index> {
+    /// Indexes rows that follow others. `text` gives what a row, from 0, has in a field.
+    pub(crate) fn of_texts<'a>(
+        (first, rows): (u32, u32),
+        fields: impl Iterator<Item = (u16, Analyzer)>,
+        analyses: &mut Analyses,
+        text: impl Fn(u32, u16) -> Option<&'a str>,
+    ) -> Self {
+        let mut indexes = Vec::new();
+        for (field, analyzer) in fields {
+            let mut builder = TextBuilder::new(analyses.of(analyzer));
+            let mut has_text = false;
+            for (slot, text) in (0..rows).filter_map(|slot| Some((slot, text(slot, field)?))) {
+                has_text = true;
+                builder.push(slot, text);
+            }
+            if has_text {
+                indexes.push((IndexOf::Text(field), Arc::new(builder.finish(rows))));
+            }
+        }
+        Self { first, rows, indexes }
+    }
+
+    pub(crate) fn index(&self, of: IndexOf) -> Option<&Arc<Index>> {
         self.indexes.iter().find(|(own, _)| *own == of).map(|(_, index)| index)
     }
 
@@ -64,7 +87,7 @@ pub(crate) struct Runs {
 
 impl Runs {
     /// These runs and the one that follows.
-    pub(crate) fn with(&self, run: Run, dead: &DeadRows) -> Result<Self> {
+    pub(crate) fn with(&self, run: Run, dead: &DeadRows) -> Self {
         let mut runs = self.runs.clone();
         runs.push(Arc::new(run));
         loop {
@@ -72,15 +95,20 @@ impl Runs {
             let is_like = |run: &&Arc<Run>| run.level() <= level && run.rows < ROWS_MAX;
             let alike = runs.iter().rev().take_while(is_like).count();
             if alike < FAN_IN {
-                return Ok(Self { runs });
+                return Self { runs };
             }
-            let merged = merged(&runs.split_off(runs.len() - alike), dead)?;
+            let merged = merged(&runs.split_off(runs.len() - alike), dead);
             runs.push(Arc::new(merged));
         }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Run> {
         self.runs.iter().map(Arc::as_ref)
+    }
+
+    /// The first row that they do not have.
+    pub(crate) fn end(&self) -> u32 {
+        self.runs.last().map_or(0, |run| run.first + run.rows)
     }
 
     /// Memory of all.
@@ -90,7 +118,7 @@ impl Runs {
 }
 
 /// One run of several that follow each other.
-fn merged(runs: &[Arc<Run>], dead: &DeadRows) -> Result<Run> {
+fn merged(runs: &[Arc<Run>], dead: &DeadRows) -> Run {
     let first = runs.first().map_or(0, |run| run.first);
     let rows = runs.iter().map(|run| run.rows).sum();
     let place = |slot: u32| if dead.contains(slot) { NOWHERE } else { slot - first };
@@ -99,7 +127,7 @@ fn merged(runs: &[Arc<Run>], dead: &DeadRows) -> Result<Run> {
     let mut all: Vec<IndexOf> = runs.iter().flat_map(|run| run.indexes.iter().map(|(of, _)| *of)).collect();
     all.sort_unstable();
     all.dedup();
-    let merge_one = |of: IndexOf| -> Result<(IndexOf, Index)> {
+    let merge_one = |of: IndexOf| {
         let mut flavour = None;
         let mut sources = Vec::new();
         for (run, slots) in runs.iter().zip(&slots) {
@@ -108,12 +136,7 @@ fn merged(runs: &[Arc<Run>], dead: &DeadRows) -> Result<Run> {
                 sources.push(MergeSource { index, slots });
             }
         }
-        let mut postings = Vec::new();
-        let written = merge(flavour.unwrap_or(super::Flavour::Counts), &sources, rows, |bytes| {
-            postings.extend_from_slice(bytes);
-            Ok(())
-        })?;
-        Ok((of, written.into_index(postings)))
+        (of, Arc::new(merge_in_memory(flavour.unwrap_or(super::Flavour::Counts), &sources, rows)))
     };
-    Ok(Run { first, rows, indexes: all.into_iter().map(merge_one).collect::<Result<_>>()? })
+    Run { first, rows, indexes: all.into_iter().map(merge_one).collect() }
 }

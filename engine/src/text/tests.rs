@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::analysis::{Analysis, QueryTerms};
 use super::index::{
-    Flavour, Gone, Index, IndexInfo, MergeSource, NOWHERE, SparseBuilder, TextBuilder, merge,
+    Flavour, Gone, Index, IndexInfo, MergeSource, NOWHERE, SparseBuilder, TextBuilder, merge_in_memory,
 };
 use super::query::{FieldQuery, Part, Scored, SparseSearch, TextSearch};
 use super::runs::{IndexOf, Run, Runs};
@@ -38,7 +38,7 @@ fn index_of(rows: &[Vec<u8>]) -> Index {
         .zip(rows)
         .filter(|(_, words)| !words.is_empty())
         .for_each(|(slot, words)| builder.push(slot, &text(words)));
-    builder.finish(rows.len() as u32).unwrap()
+    builder.finish(rows.len() as u32)
 }
 
 fn dead_rows(bits: impl Iterator<Item = usize>) -> Arc<DeadRows> {
@@ -219,10 +219,8 @@ proptest! {
         let mut slots: Vec<Vec<u32>> = sizes.iter().map(|size| vec![NOWHERE; *size]).collect();
         (0..).zip(&places).for_each(|(new, (at, slot))| slots[*at][*slot] = new);
         let sources: Vec<_> = indexes.iter().zip(&slots).map(|(index, slots)| MergeSource { index, slots }).collect();
-        let mut postings = Vec::new();
         let rows = places.len() as u32;
-        let written = merge(Flavour::Counts, &sources, rows, |bytes| { postings.extend_from_slice(bytes); Ok(()) });
-        let merged = written.unwrap().into_index(postings);
+        let merged = merge_in_memory(Flavour::Counts, &sources, rows);
         let rebuilt: Vec<Vec<u8>> = places.iter().map(|(at, slot)| corpus.segments[*at][*slot].clone()).collect();
         prop_assert_eq!(merged.info, index_of(&rebuilt).info);
         let after_corpus =
@@ -250,14 +248,14 @@ proptest! {
         let mut first = 0;
         for batch in &batches {
             let index = index_of(&rows[first..first + batch]);
-            let run = Run { first: first as u32, rows: *batch as u32, indexes: vec![(IndexOf::Text(3), index)] };
+            let run = Run { first: first as u32, rows: *batch as u32, indexes: vec![(IndexOf::Text(3), Arc::new(index))] };
             // Rows may be dead already when their run is merged.
-            runs = runs.with(run, dead).unwrap();
+            runs = runs.with(run, dead);
             first += batch;
         }
         prop_assert!(runs.iter().count() < 4 * 6 && runs.bytes() > 0);
         let fields = [FieldQuery { boost: 1.0, terms: query_of(&query) }];
-        let slices: Vec<[Option<&Index>; 1]> = runs.iter().map(|run| [run.index(IndexOf::Text(3))]).collect();
+        let slices: Vec<[Option<&Index>; 1]> = runs.iter().map(|run| [run.index(IndexOf::Text(3)).map(Arc::as_ref)]).collect();
         let parts: Vec<Part<'_>> = runs
             .iter()
             .zip(&slices)
@@ -301,7 +299,7 @@ proptest! {
             let (indices, values): (Vec<u32>, Vec<f32>) = entries.iter().map(|(index, value)| (*index, *value as f32 * 0.25)).unzip();
             builder.push(slot, &indices, &values);
         }
-        let index = builder.finish(rows.len() as u32).unwrap();
+        let index = builder.finish(rows.len() as u32);
         let dead = dead_rows((0..rows.len()).filter(|slot| slot % 5 == 2));
         let indexes = [Some(&index)];
         let parts = [Part { segment: 0, indexes: &indexes, gone: Gone { dead: &dead, first: 0 }, rows: rows.len() as u32, admitted: None }];
@@ -342,7 +340,7 @@ proptest! {
                     let values = vec![1.0; indices.len()];
                     builder.push(slot, &indices, &values);
                 }
-                builder.finish(rows.len() as u32).unwrap()
+                builder.finish(rows.len() as u32)
             }
         };
         let damaged = index.damaged(&damage);
@@ -364,13 +362,13 @@ proptest! {
             sparse.scores(0, &all);
         }
         let source = MergeSource { index: &damaged, slots: &all };
-        merge(damaged.info.flavour, &[source], rows.len() as u32, |_| Ok(())).unwrap();
+        merge_in_memory(damaged.info.flavour, &[source], rows.len() as u32);
     }
 }
 
 #[test]
 fn what_is_known_of_an_index_comes_back() {
-    for index in [index_of(&[vec![1], vec![], vec![2; 300]]), SparseBuilder::default().finish(7).unwrap()] {
+    for index in [index_of(&[vec![1], vec![], vec![2; 300]]), SparseBuilder::default().finish(7)] {
         let mut out = crate::codec::Encoder::new();
         index.info.encode(&mut out);
         let bytes = out.into_bytes();

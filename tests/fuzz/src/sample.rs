@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use ragstone::{
-    Db, DbOptions, DenseOptions, ElementType, GraphOptions, Metric, MultiOptions, Point, PointId, Schema,
-    SparseVector,
+    Analyzer, Db, DbOptions, DenseOptions, ElementType, GraphOptions, Metric, MultiOptions, Point, PointId,
+    Schema, SparseVector,
 };
 
 /// The files of a database directory, by name.
@@ -33,6 +33,7 @@ impl Sample {
                 .vector("half", DenseOptions::new(4).metric(metric).graph(graph).element(ElementType::F16))
                 .multi("late", MultiOptions::new(2))
                 .sparse("words")
+                .text("text", Analyzer::English)
                 .attribute("of", "fuzz")
                 .build();
             let collection = db.create_collection(name, schema.expect("the schema is valid")).expect(name);

@@ -5,6 +5,7 @@
 //! ids      order, ends, ids       SealedIds           one, 0
 //! dense    rows, codes, sketches, graph   SealedDense   of the vector
 //! column   values of a field      SealedColumns       of the field
+//! text     the words of a field   SealedTexts         of the field
 //! sparse   entries                SealedSparse        of the vector
 //! multi    rows of vectors        SealedMulti         of the vector
 //! ```
@@ -17,6 +18,7 @@ pub(super) mod ids;
 pub(super) mod multi;
 pub(super) mod nodes;
 pub(super) mod sparse;
+pub(super) mod texts;
 
 use std::ops::Range;
 

@@ -9,8 +9,8 @@ use super::Analyzer;
 /// A language's rules.
 pub(super) struct Language {
     stemmer: Stemmer,
-    /// In the order of their bytes.
-    stop_words: Vec<&'static str>,
+    /// Separated by space.
+    stop_words: &'static str,
 }
 
 impl std::fmt::Debug for Language {
@@ -48,13 +48,11 @@ impl Language {
             Analyzer::Polish => (Algorithm::Polish, ""),
             Analyzer::Ukrainian => (Algorithm::Ukrainian, ""),
         };
-        let mut stop_words: Vec<&str> = stop_words.split_whitespace().collect();
-        stop_words.sort_unstable();
         Some(Self { stemmer: Stemmer::new(algorithm), stop_words })
     }
 
     pub(super) fn is_stop_word(&self, word: &str) -> bool {
-        self.stop_words.binary_search(&word).is_ok()
+        self.stop_words.split_ascii_whitespace().any(|stop| stop == word)
     }
 
     /// The stem of a word in lower case.

@@ -22,7 +22,7 @@ mod language;
 mod parts;
 mod words;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 pub use analyzer::{Analyzer, UnknownAnalyzer};
 use language::Language;
@@ -43,11 +43,22 @@ pub(crate) struct Analysis {
     splits: bool,
 }
 
+/// Analysers at work, for whoever has texts of several fields again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Analyses(BTreeMap<Analyzer, Analysis>);
+
+impl Analyses {
+    pub(crate) fn of(&mut self, analyzer: Analyzer) -> &mut Analysis {
+        self.0.entry(analyzer).or_insert_with(|| Analysis::new(analyzer))
+    }
+}
+
 /// From words to terms.
 #[derive(Debug)]
 struct Terms {
     language: Option<Language>,
-    stems: HashMap<Box<str>, Box<str>, Seeded>,
+    /// And whether the word is a stop word.
+    stems: HashMap<Box<str>, (Box<str>, bool), Seeded>,
     lower: String,
 }
 
@@ -140,17 +151,18 @@ impl Terms {
         let Some(language) = &self.language else {
             return emit(&fold::fold(&self.lower), Kind::Word);
         };
-        let kind = if !is_part && language.is_stop_word(&self.lower) { Kind::Stop } else { Kind::Word };
-        if let Some(stem) = self.stems.get(self.lower.as_str()) {
-            return emit(stem, kind);
+        let kind = |is_stop| if is_stop && !is_part { Kind::Stop } else { Kind::Word };
+        if let Some((stem, is_stop)) = self.stems.get(self.lower.as_str()) {
+            return emit(stem, kind(*is_stop));
         }
         let mut stem = fold::fold(&language.stem(&self.lower)).into_owned();
         cut(&mut stem);
-        emit(&stem, kind);
+        let is_stop = language.is_stop_word(&self.lower);
+        emit(&stem, kind(is_stop));
         if self.stems.len() >= STEMS_MAX {
             self.stems.clear();
         }
-        self.stems.insert(self.lower.as_str().into(), stem.into());
+        self.stems.insert(self.lower.as_str().into(), (stem.into(), is_stop));
     }
 }
 

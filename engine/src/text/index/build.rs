@@ -9,8 +9,8 @@
 
 use std::collections::HashMap;
 
+use super::writer::{InMemory, sure};
 use super::{Index, IndexWriter};
-use crate::error::Result;
 use crate::text::analysis::Analysis;
 use crate::text::bm25::FieldStatistics;
 
@@ -90,13 +90,13 @@ impl<'a> TextBuilder<'a> {
     }
 
     /// The index of so many rows; those that were not added have no text.
-    pub(crate) fn finish(mut self, rows: u32) -> Result<Index> {
+    pub(crate) fn finish(mut self, rows: u32) -> Index {
         self.lengths.resize(rows as usize, 0);
         let (terms, places) = self.terms.sorted();
         let (sorted, starts) = by_term(&self.occurrences, &places);
         drop(self.occurrences);
         let mut postings = Vec::new();
-        let mut writer = IndexWriter::of_texts(&self.lengths, |bytes: &[u8]| {
+        let mut writer = IndexWriter::of_texts(&self.lengths, |bytes: &[u8]| -> InMemory {
             postings.extend_from_slice(bytes);
             Ok(())
         });
@@ -108,9 +108,9 @@ impl<'a> TextBuilder<'a> {
                 slots.push(run[0]);
                 counts.push(run.len() as u32);
             }
-            writer.add(term, &slots, &counts)?;
+            sure(writer.add(term, &slots, &counts));
         }
-        Ok(writer.finish().into_index(postings))
+        writer.finish().into_index(postings)
     }
 }
 
@@ -131,19 +131,14 @@ impl SparseBuilder {
         }
     }
 
-    /// Memory that it takes so far.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        self.entries.len() * 12 + self.terms.bytes
-    }
-
     /// The index of so many rows; those that were not added have no vector.
-    pub(crate) fn finish(self, rows: u32) -> Result<Index> {
+    pub(crate) fn finish(self, rows: u32) -> Index {
         let statistics = FieldStatistics { rows: self.rows, terms: self.entries.len() as u64 };
         let (terms, places) = self.terms.sorted();
         let (sorted, starts) = by_term(&self.entries, &places);
         drop(self.entries);
         let mut postings = Vec::new();
-        let mut writer = IndexWriter::of_sparse(rows, statistics, |bytes: &[u8]| {
+        let mut writer = IndexWriter::of_sparse(rows, statistics, |bytes: &[u8]| -> InMemory {
             postings.extend_from_slice(bytes);
             Ok(())
         });
@@ -155,8 +150,8 @@ impl SparseBuilder {
                 slots.push(*slot);
                 values.push(*value);
             }
-            writer.add(term, &slots, &values)?;
+            sure(writer.add(term, &slots, &values));
         }
-        Ok(writer.finish().into_index(postings))
+        writer.finish().into_index(postings)
     }
 }

@@ -10,7 +10,7 @@
 //! one before it is answered without what is kept; so is one that finds it in use, as no search waits for another.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use fixedbitset::FixedBitSet;
 
@@ -48,7 +48,11 @@ struct Known {
 
 impl Index {
     /// Of the live rows: the statistics, and how many have each of these words.
-    pub(crate) fn live(&self, gone: Gone<'_>, words: &[(Word, Postings<'_>)]) -> (FieldStatistics, Vec<u64>) {
+    pub(in crate::text) fn live(
+        &self,
+        gone: Gone<'_>,
+        words: &[(Word, Postings<'_>)],
+    ) -> (FieldStatistics, Vec<u64>) {
         if gone.dead.count == 0 {
             return (self.info.statistics, words.iter().map(|(word, _)| word.rows as u64).collect());
         }
@@ -60,14 +64,6 @@ impl Index {
         let mut known = Known::default();
         known.learn(self, gone);
         known.answer(self, words)
-    }
-}
-
-impl DeadCounts {
-    /// Roughly the memory that it takes.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.rows.capacity() * 4 + known.bits.len() / 8 + known.counts.capacity() * 24
     }
 }
 

@@ -31,6 +31,19 @@ impl<'a> Lengths<'a> {
     }
 }
 
+impl Lengths<'_> {
+    /// Appends something made of the length of each row.
+    #[inline]
+    pub(in crate::text) fn map_into(&self, slots: &[u32], out: &mut Vec<f32>, map: impl Fn(u32) -> f32) {
+        // The width is looked at once, not for each row.
+        match *self {
+            Lengths::One(bytes) => out.extend(slots.iter().map(|slot| map(Lengths::One(bytes).get(*slot)))),
+            Lengths::Two(pairs) => out.extend(slots.iter().map(|slot| map(Lengths::Two(pairs).get(*slot)))),
+            Lengths::Four(words) => out.extend(slots.iter().map(|slot| map(Lengths::Four(words).get(*slot)))),
+        }
+    }
+}
+
 /// The bytes of lengths, and how many each takes.
 pub(super) fn encode(lengths: &[u32]) -> (u8, Vec<u8>) {
     match lengths.iter().copied().max().unwrap_or_default() {

@@ -8,8 +8,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::writer::{InMemory, sure};
 use super::{Block, Flavour, Index, IndexWriter, Walk, Written};
-use crate::error::Result;
 use crate::text::bm25::FieldStatistics;
 
 /// The slot of a row that is gone.
@@ -24,12 +24,12 @@ pub(crate) struct MergeSource<'a> {
 }
 
 /// Merges indexes of one flavour into one of so many rows. `sink` takes the postings.
-pub(crate) fn merge(
+pub(crate) fn merge<E>(
     flavour: Flavour,
     sources: &[MergeSource<'_>],
     rows: u32,
-    sink: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<Written> {
+    sink: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<Written, E> {
     let mut writer = match flavour {
         Flavour::Counts => IndexWriter::of_texts(&lengths(sources, rows), sink),
         Flavour::Weights => IndexWriter::of_sparse(rows, entries(sources, rows), sink),
@@ -53,6 +53,16 @@ pub(crate) fn merge(
         }
     }
     Ok(writer.finish())
+}
+
+/// The same in memory.
+pub(crate) fn merge_in_memory(flavour: Flavour, sources: &[MergeSource<'_>], rows: u32) -> Index {
+    let mut postings = Vec::new();
+    let written = merge(flavour, sources, rows, |bytes| -> InMemory {
+        postings.extend_from_slice(bytes);
+        Ok(())
+    });
+    sure(written).into_index(postings)
 }
 
 /// A word in the heap, which is ordered by what stands before it.

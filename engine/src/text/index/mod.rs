@@ -24,12 +24,10 @@ mod writer;
 
 use std::ops::Range;
 
-#[cfg(test)]
-pub(crate) use build::SparseBuilder;
-pub(crate) use build::TextBuilder;
+pub(crate) use build::{SparseBuilder, TextBuilder};
 pub(crate) use dead::{DeadCounts, Gone};
 pub(super) use lengths::Lengths;
-pub(crate) use merge::{MergeSource, NOWHERE, merge};
+pub(crate) use merge::{MergeSource, NOWHERE, merge, merge_in_memory};
 pub(super) use pack::BLOCK;
 pub(crate) use postings::Flavour;
 pub(super) use postings::{Block, Postings};

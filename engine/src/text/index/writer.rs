@@ -3,13 +3,13 @@
 //! Lists go out as they come, so that an index of any size is written in the memory that its dictionary, the lengths and its longest
 //! list take.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use super::lengths::encode;
 use super::postings::ListWriter;
 use super::words::WordsWriter;
 use super::{Flavour, Index, IndexInfo, Lengths, Sections};
-use crate::error::Result;
 use crate::text::bm25::{FieldStatistics, Saturation};
 
 /// The sections but for the postings, which are where they were written.
@@ -41,6 +41,17 @@ impl Written {
     }
 }
 
+/// What comes of writing to memory.
+pub(crate) type InMemory<T = ()> = Result<T, Infallible>;
+
+/// The value of what cannot fail.
+pub(crate) fn sure<T>(result: InMemory<T>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}
+
 /// Writes an index.
 pub(crate) struct IndexWriter<S> {
     info: IndexInfo,
@@ -51,7 +62,7 @@ pub(crate) struct IndexWriter<S> {
     sink: S,
 }
 
-impl<S: FnMut(&[u8]) -> Result<()>> IndexWriter<S> {
+impl<E, S: FnMut(&[u8]) -> Result<(), E>> IndexWriter<S> {
     /// Of texts with these numbers of terms, by slot. `sink` takes the postings.
     pub(crate) fn of_texts(lengths: &[u32], sink: S) -> Self {
         let (length_width, bytes) = encode(lengths);
@@ -76,7 +87,7 @@ impl<S: FnMut(&[u8]) -> Result<()>> IndexWriter<S> {
     }
 
     /// Adds a term with its rows, both in ascending order.
-    pub(crate) fn add(&mut self, term: &[u8], slots: &[u32], values: &[u32]) -> Result<()> {
+    pub(crate) fn add(&mut self, term: &[u8], slots: &[u32], values: &[u32]) -> Result<(), E> {
         let lengths = Lengths::new(&self.lengths, self.info.length_width).unwrap_or(Lengths::One(&[]));
         let saturation = Saturation::new(lengths, &self.info.statistics);
         self.list.clear();

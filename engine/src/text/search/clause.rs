@@ -6,7 +6,7 @@
 //! Slots are checked here: those that a search gets are ascending and of rows that there are, whatever the bytes say.
 
 use super::weighing::weigh;
-use super::window::{WINDOW, WINDOW_BITS};
+use super::window::{Admitted, WINDOW, WINDOW_BITS};
 use super::{Score, Weighing};
 use crate::text::index::{BLOCK, Block, Postings};
 
@@ -33,14 +33,6 @@ pub(super) struct Searched<'a, W: Weighing> {
     at: usize,
     /// Postings that were read.
     pub(super) read: u64,
-}
-
-/// What a clause has in a window.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Extent {
-    /// Rows, or of blocks roughly so many.
-    pub(super) rows: usize,
-    pub(super) blocks: usize,
 }
 
 impl<'a, W: Weighing> Searched<'a, W> {
@@ -129,14 +121,14 @@ impl<'a, W: Weighing> Searched<'a, W> {
         self.starts.resize(windows + 1, postings.blocks() as u32);
     }
 
-    pub(super) fn extent(&self, window: usize) -> Extent {
+    /// How many rows of a window it has; of a list in blocks roughly.
+    pub(super) fn rows_in(&self, window: usize) -> usize {
         let (start, end) = (self.starts[window] as usize, self.starts[window + 1] as usize);
         if self.is_whole {
-            return Extent { rows: end - start, blocks: 0 };
+            return end - start;
         }
-        let blocks =
-            (end - start + 1).min(self.clause.postings.blocks() - start.min(self.clause.postings.blocks()));
-        Extent { rows: blocks * BLOCK, blocks }
+        (end - start + 1).min(self.clause.postings.blocks() - start.min(self.clause.postings.blocks()))
+            * BLOCK
     }
 
     /// Calls `add` with the slots and scores of the rows in a window, in one or several calls. Blocks whose bound is below `least`
@@ -170,14 +162,30 @@ impl<'a, W: Weighing> Searched<'a, W> {
         }
     }
 
-    /// Calls `add` with the place and the score of each candidate, in ascending order, that the clause has.
-    pub(super) fn each_of(
+    /// A score that `k` of the rows have or exceed, if their list was read whole.
+    pub(super) fn floor(&self, k: usize, admitted: Option<Admitted<'_>>) -> Option<W::Score> {
+        if !W::ADDS || !self.is_whole || self.slots.len() < k {
+            return None;
+        }
+        let is_admitted = |slot: &u32| admitted.is_none_or(|admitted| admitted.has(*slot));
+        let scores = self.slots.iter().zip(&self.scores).filter(|(slot, _)| is_admitted(slot));
+        let mut scores: Vec<W::Score> = scores.map(|(_, score)| *score).collect();
+        if scores.len() < k {
+            return None;
+        }
+        let descending = |a: &W::Score, b: &W::Score| b.partial_cmp(a).unwrap_or(std::cmp::Ordering::Equal);
+        let (_, floor, _) = scores.select_nth_unstable_by(k - 1, descending);
+        Some(*floor)
+    }
+
+    /// Calls `add` with the score of each candidate, in ascending order, that the clause has, and what came with it.
+    pub(super) fn each_of<T>(
         &mut self,
-        candidates: impl Iterator<Item = u32>,
-        mut add: impl FnMut(usize, W::Score),
+        candidates: impl Iterator<Item = (u32, T)>,
+        mut add: impl FnMut(T, W::Score),
     ) {
         let mut near = 0;
-        for (place, slot) in candidates.enumerate() {
+        for (slot, item) in candidates {
             if self.is_whole {
                 near += gallop(&self.slots[near..], slot);
             } else {
@@ -189,7 +197,7 @@ impl<'a, W: Weighing> Searched<'a, W> {
             }
             let at = if self.is_whole { near } else { self.slots.partition_point(|other| *other < slot) };
             if self.slots.get(at) == Some(&slot) {
-                add(place, self.scores[at]);
+                add(item, self.scores[at]);
             }
         }
     }

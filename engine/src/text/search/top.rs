@@ -50,18 +50,36 @@ impl<S: Score> Ord for Worst<S> {
 #[derive(Debug)]
 pub(in crate::text) struct Top<S> {
     k: usize,
+    /// What the `k`-th row is known to have at least.
+    floor: Option<S>,
     heap: BinaryHeap<Worst<S>>,
 }
 
 impl<S: Score> Top<S> {
     pub(in crate::text) fn new(k: usize) -> Self {
-        Self { k, heap: BinaryHeap::new() }
+        Self { k, floor: None, heap: BinaryHeap::new() }
     }
 
     /// The score that a row must have at least to come in; `None` while every row does.
     #[inline]
     pub(in crate::text) fn least(&self) -> Option<S> {
-        if self.heap.len() < self.k { None } else { self.heap.peek().map(|worst| worst.0.score) }
+        let worst = if self.heap.len() < self.k { None } else { self.heap.peek().map(|worst| worst.0.score) };
+        match (worst, self.floor) {
+            (Some(worst), Some(floor)) if floor > worst => Some(floor),
+            (None, floor) => floor,
+            (worst, _) => worst,
+        }
+    }
+
+    pub(super) fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Says that at least `k` of the rows to come have a score or exceed it.
+    pub(super) fn raise(&mut self, floor: S) {
+        if self.floor.is_none_or(|known| floor > known) {
+            self.floor = Some(floor);
+        }
     }
 
     pub(in crate::text) fn push(&mut self, found: Found<S>) {

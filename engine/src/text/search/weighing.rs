@@ -81,6 +81,9 @@ impl Score for f64 {
 pub(in crate::text) trait Weighing {
     type Score: Score;
 
+    /// Whether no contribution is less than zero: what one clause gives, no other takes away.
+    const ADDS: bool;
+
     /// Appends the contributions of rows. None has the sign of [`Score::UNTOUCHED`] if it is zero.
     fn contributions(&self, slots: &[u32], values: &[u32], out: &mut Vec<Self::Score>);
 
@@ -90,6 +93,8 @@ pub(in crate::text) trait Weighing {
 
 impl Weighing for Bm25<'_> {
     type Score = f32;
+
+    const ADDS: bool = true;
 
     fn contributions(&self, slots: &[u32], values: &[u32], out: &mut Vec<f32>) {
         Bm25::contributions(self, slots, values, out);
@@ -117,6 +122,8 @@ impl Dot {
 
 impl Weighing for Dot {
     type Score = f64;
+
+    const ADDS: bool = false;
 
     fn contributions(&self, _: &[u32], values: &[u32], out: &mut Vec<f64>) {
         out.extend(values.iter().map(|value| self.times(f32::from_bits(*value))));

@@ -11,6 +11,8 @@ pub(super) const WINDOW: usize = 1 << WINDOW_BITS;
 pub(super) const WINDOW_BITS: usize = 12;
 /// With fewer rows than one in so many, a window's scores are gone through by row instead of one and all.
 const FEW_ONE_IN: usize = 8;
+/// Scores that are looked at together.
+const GLANCE: usize = 16;
 /// Looking for a row in a list takes as long as going through so many.
 const ROWS_A_LOOK: usize = 12;
 
@@ -22,7 +24,7 @@ pub(in crate::text) struct Admitted<'a> {
 }
 
 impl Admitted<'_> {
-    fn has(&self, slot: u32) -> bool {
+    pub(super) fn has(&self, slot: u32) -> bool {
         self.bits.contains((self.first + slot) as usize)
     }
 
@@ -59,8 +61,12 @@ impl Scan<'_> {
         };
         let mut order: Vec<(W::Score, usize)> = (0..windows).map(|window| (bound(window), window)).collect();
         order.sort_by(|a, b| b.0.partial_cmp(&a.0).unwrap_or(std::cmp::Ordering::Equal).then(a.1.cmp(&b.1)));
-        let mut sums =
-            Sums { scores: vec![W::Score::UNTOUCHED; WINDOW], candidates: Vec::new(), order: Vec::new() };
+        if let Some(floor) =
+            clauses.iter().filter_map(|clause| clause.floor(top.k(), self.admitted)).reduce(greater)
+        {
+            top.raise(floor);
+        }
+        let mut sums = Sums::new();
         for (bound, window) in order {
             if top.least().is_some_and(|least| bound < least) || self.watch.poll() {
                 break;
@@ -99,23 +105,38 @@ impl Scan<'_> {
     }
 }
 
+fn greater<S: Score>(a: S, b: S) -> S {
+    if b > a { b } else { a }
+}
+
 /// The sums of a window.
 struct Sums<S> {
     scores: Vec<S>,
-    /// Slots and their sums so far, ascending when the optional clauses are asked.
+    /// Of few rows, those that have a sum; else none.
+    touched: [u64; WINDOW / 64],
+    /// Slots and their sums so far, ascending.
     candidates: Vec<(u32, S)>,
     /// The clauses with rows in the window, least bound first.
     order: Vec<usize>,
 }
 
 impl<S: Score> Sums<S> {
+    fn new() -> Self {
+        Self {
+            scores: vec![S::UNTOUCHED; WINDOW],
+            touched: [0; WINDOW / 64],
+            candidates: Vec::new(),
+            order: Vec::new(),
+        }
+    }
+
     /// Puts the clauses that have rows in a window in order; how many rows they have.
     fn order<W: Weighing<Score = S>>(&mut self, window: usize, clauses: &[Searched<'_, W>]) -> usize {
         self.order.clear();
-        self.order.extend((0..clauses.len()).filter(|clause| clauses[*clause].extent(window).rows > 0));
+        self.order.extend((0..clauses.len()).filter(|clause| clauses[*clause].rows_in(window) > 0));
         let bound = |clause: &usize| clauses[*clause].bounds[window];
         self.order.sort_by(|a, b| bound(a).partial_cmp(&bound(b)).unwrap_or(std::cmp::Ordering::Equal));
-        self.order.iter().map(|clause| clauses[*clause].extent(window).rows).sum()
+        self.order.iter().map(|clause| clauses[*clause].rows_in(window)).sum()
     }
 
     /// What all clauses contribute at most.
@@ -149,16 +170,18 @@ impl<S: Score> Sums<S> {
         }
         let start = (window << WINDOW_BITS) as u32;
         let all = self.bound(window, clauses);
-        let mut rows = 0;
+        let rows: usize = self.order[optional..].iter().map(|clause| clauses[*clause].rows_in(window)).sum();
+        let are_few = rows * FEW_ONE_IN < WINDOW;
         for clause in &self.order[optional..] {
             let clause = &mut clauses[*clause];
-            rows += clause.extent(window).rows;
             let others = all.minus(clause.bounds[window]);
-            let scores = &mut self.scores;
+            let Self { scores, touched, .. } = self;
             clause.each_in(window, least.map(|least| least.minus(others)), |slots, contributions| {
                 for (slot, contribution) in slots.iter().zip(contributions) {
-                    if let Some(score) = scores.get_mut((slot - start) as usize) {
-                        *score += *contribution;
+                    let place = (slot - start) as usize % WINDOW;
+                    scores[place] += *contribution;
+                    if are_few {
+                        touched[place / 64] |= 1 << (place % 64);
                     }
                 }
             });
@@ -167,44 +190,44 @@ impl<S: Score> Sums<S> {
         let is_wanted = |slot: u32, score: S| {
             wanted.is_none_or(|wanted| score >= wanted) && admitted.is_none_or(|admitted| admitted.has(slot))
         };
-        if rows * FEW_ONE_IN < WINDOW {
-            self.take_few(window, clauses, optional, is_wanted);
-        } else {
-            for (slot, score) in (start..).zip(&mut self.scores) {
-                if score.is_touched() && is_wanted(slot, *score) {
-                    self.candidates.push((slot, *score));
-                }
-            }
-            self.scores.fill(S::UNTOUCHED);
+        match are_few {
+            true => self.take_few(start, is_wanted),
+            false => self.take_many(start, wanted, is_wanted),
         }
         (optional, bound)
     }
 
-    /// Takes the candidates by going through the rows of the clauses again.
-    fn take_few<W: Weighing<Score = S>>(
-        &mut self,
-        window: usize,
-        clauses: &mut [Searched<'_, W>],
-        optional: usize,
-        is_wanted: impl Fn(u32, S) -> bool,
-    ) {
-        let start = (window << WINDOW_BITS) as u32;
-        let Self { scores, candidates, order } = self;
-        for clause in &order[optional..] {
-            clauses[*clause].each_in(window, None, |slots, _| {
-                for slot in slots {
-                    let Some(score) = scores.get_mut((slot - start) as usize) else { continue };
-                    // Whoever comes first takes the sum of all.
-                    let score = std::mem::replace(score, S::UNTOUCHED);
-                    if score.is_touched() && is_wanted(*slot, score) {
-                        candidates.push((*slot, score));
-                    }
+    /// Takes the candidates among the rows that were touched.
+    fn take_few(&mut self, start: u32, is_wanted: impl Fn(u32, S) -> bool) {
+        for (word, bits) in self.touched.iter_mut().enumerate() {
+            let mut rest = std::mem::take(bits);
+            while rest != 0 {
+                let place = word * 64 + rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                let (slot, score) =
+                    (start + place as u32, std::mem::replace(&mut self.scores[place], S::UNTOUCHED));
+                if is_wanted(slot, score) {
+                    self.candidates.push((slot, score));
                 }
-            });
+            }
         }
-        if order.len() - optional > 1 {
-            candidates.sort_unstable_by_key(|(slot, _)| *slot);
+    }
+
+    /// Takes the candidates by going through all rows.
+    fn take_many(&mut self, start: u32, wanted: Option<S>, is_wanted: impl Fn(u32, S) -> bool) {
+        for (slots, scores) in (start..).step_by(GLANCE).zip(self.scores.chunks(GLANCE)) {
+            // One look at several: mostly none of them is wanted.
+            if wanted.is_some_and(|wanted| !scores.iter().fold(false, |any, score| any | (*score >= wanted)))
+            {
+                continue;
+            }
+            for (slot, score) in (slots..).zip(scores) {
+                if score.is_touched() && is_wanted(slot, *score) {
+                    self.candidates.push((slot, *score));
+                }
+            }
         }
+        self.scores.fill(S::UNTOUCHED);
     }
 
     /// Adds what the optional clauses contribute to the candidates.
@@ -221,8 +244,7 @@ impl<S: Score> Sums<S> {
             }
             let clause = &mut clauses[*clause];
             let candidates = &mut self.candidates;
-            let slots: Vec<u32> = candidates.iter().map(|(slot, _)| *slot).collect();
-            clause.each_of(slots.into_iter(), |place, score| candidates[place].1 += score);
+            clause.each_of(candidates.iter_mut().map(|(slot, sum)| (*slot, sum)), |sum, score| *sum += score);
             bound = bound.minus(clause.bounds[window]);
             if let Some(least) = least {
                 candidates.retain(|(_, score)| *score >= least || score.plus(bound) >= least);
@@ -239,7 +261,7 @@ pub(in crate::text) fn score_rows<W: Weighing>(
     let mut scores = vec![W::Score::UNTOUCHED; wanted.len()];
     for clause in clauses {
         let mut clause = Searched::picked(clause);
-        clause.each_of(wanted.iter().copied(), |place, score| scores[place] += score);
+        clause.each_of(wanted.iter().copied().zip(&mut scores), |sum, score| *sum += score);
     }
     scores.into_iter().map(|score| score.is_touched().then_some(score)).collect()
 }

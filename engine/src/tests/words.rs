@@ -1,0 +1,182 @@
+//! Search by word against a naive oracle, while rows come, change and die, segments are sealed and merged, and the database is
+//! opened again: the best rows are those of the formula over the live rows, with its scores.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use crate::dir::memory::MemoryDir;
+use crate::interrupt::Watch;
+use crate::payload::CompiledFilter;
+use crate::search::{WordsRequest, WordsSearch};
+use crate::{Analyzer, Collection, Db, DbOptions, Filter, Point, PointId, Schema, View};
+
+/// Title and text of each row, as numbers of words.
+type Model = BTreeMap<u64, (Vec<u8>, Vec<u8>)>;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Upsert(Vec<(u64, Vec<u8>, Vec<u8>)>),
+    Delete(Vec<u64>),
+    Flush,
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let words = |most| prop::collection::vec(0u8..14, 0..most);
+    let row = (0u64..60, words(4), words(9));
+    prop_oneof![
+        4 => prop::collection::vec(row, 1..12).prop_map(Step::Upsert),
+        1 => prop::collection::vec(0u64..60, 1..9).prop_map(Step::Delete),
+        1 => Just(Step::Flush),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+fn text(words: &[u8]) -> String {
+    words.iter().map(|word| format!("w{}", char::from(b'a' + word))).collect::<Vec<_>>().join(" ")
+}
+
+fn point(id: u64, title: &[u8], body: &[u8]) -> Point {
+    let mut point = Point::new(id, [id as f32, 1.0]).with("even", id.is_multiple_of(2));
+    if id % 3 == 1 {
+        point.vector = None;
+    }
+    if !title.is_empty() {
+        point = point.with("title", text(title));
+    }
+    // A text without a word is a text.
+    point.with("body", text(body))
+}
+
+fn open(dir: &MemoryDir) -> (Db, Collection) {
+    let options = DbOptions { seal_rows: 25, background: false, ..DbOptions::default() };
+    let db = Db::open_in(Arc::new(dir.clone()), options).unwrap();
+    let collection = db.collection("c").or_else(|_| {
+        let schema = Schema::builder(2).text("title", Analyzer::Standard).text("body", Analyzer::Standard);
+        db.create_collection("c", schema.build()?)
+    });
+    let collection = collection.unwrap();
+    (db, collection)
+}
+
+/// How many live rows have all the words of a text.
+pub(super) fn with_all_terms(view: &View, text: &str) -> usize {
+    let request = WordsRequest { fields: &[], text, all_terms: true };
+    let search = WordsSearch::new(&view.state, &request).unwrap();
+    search.best(10_000, None, &Watch::default()).rows.len()
+}
+
+/// Each row that has a term, with its score by the formula, best first.
+fn expected(model: &Model, boosts: [f64; 2], terms: &[u8], passes: impl Fn(u64) -> bool) -> Vec<(f64, u64)> {
+    let field = |place: usize| {
+        move |row: &'_ (Vec<u8>, Vec<u8>)| if place == 0 { row.0.clone() } else { row.1.clone() }
+    };
+    let mut scores: BTreeMap<u64, f64> = BTreeMap::new();
+    for (place, boost) in boosts.into_iter().enumerate() {
+        let texts: Vec<(u64, Vec<u8>)> = model.iter().map(|(id, row)| (*id, field(place)(row))).collect();
+        let rows = texts.iter().filter(|(_, text)| !text.is_empty()).count() as f64;
+        let average = texts.iter().map(|(_, text)| text.len()).sum::<usize>() as f64 / rows.max(1.0);
+        for term in terms {
+            let with = texts.iter().filter(|(_, text)| text.contains(term)).count() as f64;
+            let idf = (1.0 + (rows - with + 0.5) / (with + 0.5)).ln();
+            for (id, text) in &texts {
+                let count = text.iter().filter(|word| *word == term).count() as f64;
+                if count > 0.0 && passes(*id) {
+                    let norm = 1.2 * (0.25 + 0.75 * text.len() as f64 / average.max(1.0));
+                    *scores.entry(*id).or_default() += boost * idf * count / (count + norm);
+                }
+            }
+        }
+    }
+    let mut found: Vec<(f64, u64)> = scores.into_iter().map(|(id, score)| (score, id)).collect();
+    found.sort_by(|a, b| b.0.total_cmp(&a.0));
+    found
+}
+
+fn check(collection: &Collection, model: &Model, terms: &[u8], k: usize) {
+    let view = collection.view();
+    let state = &view.state;
+    let query = text(terms);
+    let boosts = [("title".to_owned(), 2.0), ("body".to_owned(), 1.0)];
+    let request = WordsRequest { fields: &boosts, text: &query, all_terms: false };
+    let search = WordsSearch::new(state, &request).unwrap();
+    let even = CompiledFilter::new(&Filter::eq("even", true), &state.fields).ok();
+    for filter in [None, even] {
+        let passes = |id: u64| filter.is_none() || id.is_multiple_of(2);
+        let expected = expected(model, [2.0, 1.0], terms, passes);
+        let found = search.best(k, filter.as_ref(), &Watch::default());
+        assert_eq!(found.rows.len(), expected.len().min(k));
+        assert!(found.postings > 0 || expected.is_empty());
+        assert_eq!(found.segments, state.segments.len());
+        let own: BTreeMap<u64, f64> = expected.iter().map(|(score, id)| (*id, *score)).collect();
+        for (row, (score, _)) in found.rows.iter().zip(&expected) {
+            let PointId::Num(id) = state.segments[row.segment].id(row.slot) else {
+                panic!("ids are numbers")
+            };
+            assert!(
+                (f64::from(row.score) - own[&id]).abs() < 1e-4,
+                "{id} scores {} instead of {}",
+                row.score,
+                own[&id]
+            );
+            assert!((f64::from(row.score) - score).abs() < 1e-4, "{} where {score} is next", row.score);
+        }
+        let places: Vec<(usize, u32)> = found.rows.iter().map(|row| (row.segment, row.slot)).collect();
+        let scores: Vec<Option<f32>> = found.rows.iter().map(|row| Some(row.score)).collect();
+        assert_eq!(search.scores(&places), scores, "the same to the last bit");
+    }
+    let request = WordsRequest { fields: &[], text: &query, all_terms: true };
+    let found = WordsSearch::new(state, &request).unwrap().best(1_000, None, &Watch::default());
+    let has = |text: &[u8]| !terms.is_empty() && terms.iter().all(|term| text.contains(term));
+    assert_eq!(found.rows.len(), model.values().filter(|(title, body)| has(title) || has(body)).count());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn words_find_what_the_formula_says(
+        steps in prop::collection::vec(step(), 1..24),
+        terms in prop::collection::vec(0u8..15, 0..4),
+        k in 1usize..30,
+    ) {
+        let dir = MemoryDir::new();
+        let (mut db, mut collection) = open(&dir);
+        let mut model = Model::new();
+        for step in steps {
+            match step {
+                Step::Upsert(rows) => {
+                    collection.upsert(rows.iter().map(|(id, title, body)| point(*id, title, body)).collect()).unwrap();
+                    model.extend(rows.into_iter().map(|(id, title, body)| (id, (title, body))));
+                }
+                Step::Delete(ids) => {
+                    collection.delete(&ids.iter().map(|id| PointId::Num(*id)).collect::<Vec<_>>()).unwrap();
+                    ids.iter().for_each(|id| drop(model.remove(id)));
+                }
+                Step::Flush => db.flush().unwrap(),
+                Step::Reopen => {
+                    drop((db, collection));
+                    (db, collection) = open(&dir);
+                }
+            }
+            check(&collection, &model, &terms, k);
+        }
+        drop(db);
+    }
+}
+
+#[test]
+fn what_cannot_be_searched_is_named() {
+    let (_db, collection) = open(&MemoryDir::new());
+    let view = collection.view();
+    let refused = |fields: &[(String, f32)], text: &str| {
+        let request = WordsRequest { fields, text, all_terms: false };
+        WordsSearch::new(&view.state, &request).unwrap_err().to_string()
+    };
+    assert!(refused(&[("even".into(), 1.0)], "x").starts_with("query.fields.even"));
+    assert!(refused(&[("title".into(), f32::NAN)], "x").starts_with("query.fields.title"));
+    let many: Vec<String> = (0..2_000).map(|number| format!("x{number}y")).collect();
+    assert!(refused(&[], &many.join(" ")).contains("QUERY_TERMS_MAX"));
+}

@@ -1,0 +1,57 @@
+//! An index of many texts, in bounded memory.
+
+use std::borrow::Cow;
+
+use super::Analyzer;
+use super::analysis::Analysis;
+use super::index::{Flavour, Index, MergeSource, NOWHERE, TextBuilder, merge_in_memory};
+
+/// Memory of a builder after which another one is begun.
+const BUILDER_BYTES_MAX: usize = 64 << 20;
+
+/// Indexes texts of so many rows, which come in ascending order; rows that do not come have no text.
+pub(crate) fn index_texts<'a>(
+    analyzer: Analyzer,
+    rows: u32,
+    texts: impl IntoIterator<Item = (u32, Cow<'a, str>)>,
+) -> Index {
+    let mut analysis = Analysis::new(analyzer);
+    let mut texts = texts.into_iter().peekable();
+    let mut pieces: Vec<(u32, Index)> = Vec::new();
+    let mut first = 0;
+    loop {
+        let mut builder = TextBuilder::new(&mut analysis);
+        let mut end = first;
+        while let Some((slot, text)) = texts.next_if(|_| builder.memory_bytes() < BUILDER_BYTES_MAX) {
+            builder.push(slot - first, &text);
+            end = slot + 1;
+        }
+        let is_last = texts.peek().is_none();
+        let end = if is_last { rows } else { end };
+        pieces.push((first, builder.finish(end - first)));
+        first = end;
+        if is_last {
+            break;
+        }
+    }
+    match pieces.pop() {
+        Some((0, whole)) => whole,
+        last => {
+            pieces.extend(last);
+            join(&pieces, rows)
+        }
+    }
+}
+
+/// One index of several that follow each other; each comes with its first row.
+fn join(pieces: &[(u32, Index)], rows: u32) -> Index {
+    let slots: Vec<Vec<u32>> = pieces
+        .iter()
+        .map(|(first, piece)| {
+            (*first..first + piece.info.rows).map(|slot| if slot < rows { slot } else { NOWHERE }).collect()
+        })
+        .collect();
+    let sources: Vec<MergeSource<'_>> =
+        pieces.iter().zip(&slots).map(|((_, index), slots)| MergeSource { index, slots }).collect();
+    merge_in_memory(Flavour::Counts, &sources, rows)
+}
