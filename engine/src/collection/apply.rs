@@ -13,6 +13,7 @@ use crate::batch::{BatchField, Change, PreparedBatch, Row};
 use crate::db::Store;
 use crate::payload::{FieldId, FieldTable, ValueRef};
 use crate::point::PointId;
+use crate::schema::{VectorId, VectorKind};
 use crate::segment::{Appending, GrowingRow, GrowingSegment, Segment, SegmentView};
 use crate::text::{Analyses, Run};
 
@@ -48,7 +49,7 @@ impl CollectionCore {
         if !rows.is_empty() {
             let segment = self.growing_segment(store, &mut next);
             append(&segment, &mut next, rows, &numbers);
-            index_words(&segment, &mut next, &mut apply.analyses);
+            index_rows(&segment, &mut next, &mut apply.analyses);
             segment.count_memory();
         }
         // In the background a thread does it.
@@ -119,17 +120,26 @@ fn append(segment: &GrowingSegment, next: &mut ViewState, rows: Vec<Row>, number
     }
 }
 
-/// Indexes the words of the rows that were just appended: whoever searches finds them in the next view.
-fn index_words(segment: &GrowingSegment, next: &mut ViewState, analyses: &mut Analyses) {
-    let Some(view) = next.segments.last_mut().filter(|_| next.fields.texts().next().is_some()) else {
-        return;
-    };
+/// Indexes the words and the sparse vectors of the rows that were just appended: whoever searches finds them in the next view.
+fn index_rows(segment: &GrowingSegment, next: &mut ViewState, analyses: &mut Analyses) {
+    let sparse: Vec<VectorId> = next
+        .schema
+        .numbered()
+        .filter(|(_, _, kind)| matches!(kind, VectorKind::Sparse(_)))
+        .map(|(number, ..)| number)
+        .collect();
+    let has_indexes = next.fields.texts().next().is_some() || !sparse.is_empty();
+    let Some(view) = next.segments.last_mut().filter(|_| has_indexes) else { return };
     let (first, rows) = (view.runs.end(), view.rows - view.runs.end());
     let text = |slot: u32, field: FieldId| match segment.rows.get(first + slot)?.value(field)? {
         ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok(),
         _ => None,
     };
-    let run = Run::of_texts((first, rows), next.fields.texts(), analyses, text);
+    let mut run = Run::of_texts((first, rows), next.fields.texts(), analyses, text);
+    for number in sparse {
+        let entries = |slot: u32| view.sparse_row(first + slot, number).map(|row| (row.indices, row.values));
+        run.add_sparse(number, entries);
+    }
     view.runs = view.runs.with(run, &view.dead);
     segment.set_word_bytes(view.runs.bytes());
 }

@@ -1,8 +1,9 @@
 //! Rows by a vector that has no graph: each of them is scored.
 //!
 //! Multi-vectors are compared by MaxSim (`search/multi.rs`), sparse ones by their inner product. Larger is nearer under both.
+//! Multi-vectors of all rows are compared; the best by a sparse one are found through its index (`search/entries.rs`), exactly too.
 //!
-//! **Cost.** Every row that passes the filter is looked at, so such a source usually ranks the candidates of another
+//! **Cost.** Of multi-vectors every row that passes the filter is looked at, so such a source usually ranks the candidates of another
 //! ([`Rescore`](super::Rescore)), or stands under a filter.
 
 use super::node::Scores;
@@ -11,8 +12,9 @@ use crate::interrupt::POLL_DISTANCES;
 use crate::point::SparseVector;
 use crate::schema::VectorId;
 use crate::search::multi::MultiQuery;
-use crate::search::{KeptRows, Reports, SearchStats, SegmentPlan};
+use crate::search::{EntriesSearch, KeptRows, Reports, SearchStats, SegmentPlan};
 use crate::segment::{SegmentView, SparseRow};
+use crate::text::Scored as TextScored;
 use crate::vectors::Slot;
 
 /// Rows between two looks at the watch: a row has some hundred vectors or entries.
@@ -40,6 +42,9 @@ impl Scored {
         let n = n.min(run.live());
         if n == 0 {
             return Found { rows: Vec::new(), is_whole: true, exact: true };
+        }
+        if let Scored::Sparse(number, query) = self {
+            return through_index(run, n, &EntriesSearch::new(run.view, *number, query), reports);
         }
         let mut stats = SearchStats { exact: true, ..SearchStats::default() };
         let mut kept = KeptRows::new(f32::INFINITY, n);
@@ -89,6 +94,26 @@ impl Scored {
         run.sort(&mut ranked, Scores::Greater);
         ranked
     }
+}
+
+/// The best rows by a sparse vector, through the indexes of all segments together: exact, though not every row is looked at.
+fn through_index(run: &Run<'_>, n: usize, search: &EntriesSearch<'_>, reports: &mut Reports) -> Found {
+    let mut stats = SearchStats { exact: true, ..SearchStats::default() };
+    let found = search.best(n, run.filter.as_deref(), run.watch);
+    for (index, segment) in run.view.segments.iter().enumerate() {
+        let mut begun = reports.begin(index, segment, &mut stats);
+        begun.takes(SegmentPlan::Postings, segment.live());
+        let own = found.rows.iter().filter(|row| row.segment == index).count();
+        reports.end(begun, own, &mut stats, run.watch);
+    }
+    (stats.segments, stats.distances) = (found.segments, found.postings);
+    run.count(stats);
+    let is_interrupted = run.watch.interrupted().is_some();
+    let ranked =
+        |row: &TextScored| Ranked { score: row.score + 0.0, segment: row.segment, slot: Slot(row.slot) };
+    let mut rows: Vec<Ranked> = found.rows.iter().map(ranked).collect();
+    run.sort(&mut rows, Scores::Greater);
+    Found { is_whole: rows.len() < n && !is_interrupted, rows, exact: !is_interrupted }
 }
 
 /// The inner product of two sparse vectors; none if they have no component in common, as such a row has none of what is

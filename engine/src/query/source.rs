@@ -24,7 +24,8 @@ pub enum Source {
 ///
 /// Dense vectors are scored as their metric has it, and found by walking a graph. Multi-vectors are scored by MaxSim, the sum over the
 /// query's vectors of the greatest product with one of the row's, and sparse ones by their inner product, of rows that
-/// have at least one component in common with the query; each matching row is compared, exactly.
+/// have at least one component in common with the query. Both are exact: multi-vectors compare each matching row, sparse ones go through
+/// an index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Nearest {
     /// Name of the vector; empty for the default one.

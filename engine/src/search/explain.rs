@@ -81,6 +81,8 @@ pub enum SegmentPlan {
     ScanCodes,
     /// Every matching row, by its sketch; what that leaves by codes, and rows in doubt by their vectors.
     ScanSketches,
+    /// The lists of rows of an inverted index, as far as they can change the answer.
+    Postings,
     /// The order of a field's values, which is kept.
     Sorted,
     /// The values of every matching row, put in order.
@@ -96,6 +98,7 @@ impl std::fmt::Display for SegmentPlan {
             SegmentPlan::ScanRows => "scan of rows",
             SegmentPlan::ScanCodes => "scan of codes",
             SegmentPlan::ScanSketches => "scan of sketches",
+            SegmentPlan::Postings => "postings",
             SegmentPlan::Sorted => "sorted values",
             SegmentPlan::Sort => "sort",
         })

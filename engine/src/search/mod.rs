@@ -2,9 +2,11 @@
 //! `scan.rs`); many searches at once (`batch.rs`) and searches without a `k` (`range.rs`).
 
 mod batch;
+mod entries;
 mod execute;
 mod explain;
 pub(crate) mod multi;
+mod pieces;
 mod plan;
 mod range;
 mod scan;
@@ -16,6 +18,7 @@ mod words;
 use std::time::Duration;
 
 pub(crate) use batch::search_batch;
+pub(crate) use entries::EntriesSearch;
 pub(crate) use execute::{Query as NearestQuery, nearest, search};
 pub(crate) use explain::{Begun, Reports, micros_since};
 pub use explain::{Explain, SegmentPlan, SegmentReport, Stage};

@@ -3,17 +3,14 @@
 //! The scores depend on all live rows of the view (`text/bm25.rs`), so a search is prepared once, by looking every term up
 //! in every segment, and then asked: for the best rows, or for the scores of some.
 
-use std::sync::Arc;
-
-use fixedbitset::FixedBitSet;
-
+use super::pieces::{Piece, Pieces, PostingsFound};
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
 use crate::interrupt::Watch;
 use crate::limits::{QUERY_TERMS_MAX, check_limit};
 use crate::payload::{CompiledFilter, FieldId};
 use crate::segment::{SegmentView, TextPart};
-use crate::text::{Analysis, Analyzer, FieldQuery, Gone, Index, Part, Scored, TextSearch};
+use crate::text::{Analysis, Analyzer, FieldQuery, Part, TextSearch};
 
 /// Boosts are within these, so that no field's scores vanish beside another's.
 const BOOST_MIN: f32 = 1e-3;
@@ -29,33 +26,12 @@ pub(crate) struct WordsRequest<'a> {
     pub(crate) all_terms: bool,
 }
 
-/// What a search by word found.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct WordsFound {
-    /// Best first; of equal scores the lesser segment and slot. No fewer than `k` if more match, unless it was interrupted.
-    pub(crate) rows: Vec<Scored>,
-    /// Postings that were read.
-    pub(crate) postings: u64,
-    /// Segments that were searched.
-    pub(crate) segments: usize,
-}
-
-/// Rows of a segment and the indexes over them, by field of the query.
-#[derive(Debug)]
-struct Owned {
-    segment: usize,
-    first: u32,
-    rows: u32,
-    indexes: Vec<Option<Arc<Index>>>,
-}
-
 /// A search of a view that was prepared.
 #[derive(Debug)]
 pub(crate) struct WordsSearch<'a> {
-    view: &'a ViewState,
+    pieces: Pieces<'a>,
     fields: Vec<FieldQuery>,
     all_terms: bool,
-    parts: Vec<Owned>,
 }
 
 impl<'a> WordsSearch<'a> {
@@ -72,56 +48,30 @@ impl<'a> WordsSearch<'a> {
         let fields: Vec<FieldQuery> = asked.iter().map(query).collect();
         let terms = fields.iter().map(|field| field.terms.terms.len()).sum();
         check_limit("query.text", "QUERY_TERMS_MAX", QUERY_TERMS_MAX, terms)?;
-        let parts = view.segments.iter().enumerate().flat_map(|(at, segment)| parts_of(at, segment, &asked));
-        Ok(Self { view, parts: parts.collect(), all_terms: request.all_terms, fields })
-    }
-
-    /// Runs with the parts in the form that the search takes.
-    fn with<T>(&self, admitted: &[Option<Arc<FixedBitSet>>], run: impl FnOnce(&TextSearch<'_>) -> T) -> T {
-        let indexes: Vec<Vec<Option<&Index>>> =
-            self.parts.iter().map(|part| part.indexes.iter().map(Option::as_deref).collect()).collect();
-        let parts: Vec<Part<'_>> = self
-            .parts
-            .iter()
-            .zip(&indexes)
-            .map(|(owned, indexes)| Part {
-                segment: owned.segment,
-                indexes,
-                gone: Gone { dead: &self.view.segments[owned.segment].dead, first: owned.first },
-                rows: owned.rows,
-                admitted: admitted.get(owned.segment).and_then(Option::as_deref),
-            })
-            .collect();
-        run(&TextSearch::new(&self.fields, &parts))
+        let pieces =
+            view.segments.iter().enumerate().flat_map(|(at, segment)| pieces_of(at, segment, &asked));
+        let pieces = Pieces { view, pieces: pieces.collect() };
+        Ok(Self { pieces, all_terms: request.all_terms, fields })
     }
 
     /// The best `k` of the live rows that pass the filter and have a term of the query, or all of them.
-    pub(crate) fn best(&self, k: usize, filter: Option<&CompiledFilter>, watch: &Watch) -> WordsFound {
-        let admit = |segment: &SegmentView| filter.map(|filter| segment.matching(Some(filter)));
-        let admitted: Vec<_> = self.view.segments.iter().map(admit).collect();
-        let answer = self.with(&admitted, |search| search.best(k, self.all_terms, watch));
-        WordsFound { rows: answer.rows, postings: answer.postings, segments: self.view.segments.len() }
+    pub(crate) fn best(&self, k: usize, filter: Option<&CompiledFilter>, watch: &Watch) -> PostingsFound {
+        let admitted = self.pieces.admitted(filter);
+        let search = |parts: &[Part<'_>]| TextSearch::new(&self.fields, parts).best(k, self.all_terms, watch);
+        let answer = self.pieces.with(&admitted, search);
+        PostingsFound {
+            rows: answer.rows,
+            postings: answer.postings,
+            segments: self.pieces.view.segments.len(),
+        }
     }
 
     /// The scores of live rows, each a segment and a slot; `None` of those that have no term of the query.
     pub(crate) fn scores(&self, rows: &[(usize, u32)]) -> Vec<Option<f32>> {
-        let mut scores = vec![None; rows.len()];
-        self.with(&[], |search| {
-            for (at, part) in self.parts.iter().enumerate() {
-                let own = part.first..part.first + part.rows;
-                let is_own = |(segment, slot): &(usize, u32)| *segment == part.segment && own.contains(slot);
-                let mut places: Vec<usize> = (0..rows.len()).filter(|place| is_own(&rows[*place])).collect();
-                places.sort_by_key(|place| rows[*place].1);
-                let slots: Vec<u32> = places.iter().map(|place| rows[*place].1 - part.first).collect();
-                if slots.is_empty() {
-                    continue;
-                }
-                for (place, score) in places.into_iter().zip(search.scores(at, &slots)) {
-                    scores[place] = score;
-                }
-            }
-        });
-        scores
+        self.pieces.with(&[], |parts| {
+            let search = TextSearch::new(&self.fields, parts);
+            self.pieces.scores(rows, |piece, slots| search.scores(piece, slots))
+        })
     }
 }
 
@@ -153,15 +103,15 @@ fn fields_of(view: &ViewState, fields: &[(String, f32)]) -> Result<Vec<(FieldId,
     fields.iter().map(of).collect()
 }
 
-/// The parts of a segment: all fields have the same, as their rows are indexed together.
-fn parts_of(at: usize, segment: &SegmentView, asked: &[(FieldId, Analyzer, f32)]) -> Vec<Owned> {
-    let mut parts: Vec<Owned> = Vec::new();
+/// The pieces of a segment: all fields have the same, as their rows are indexed together.
+fn pieces_of(at: usize, segment: &SegmentView, asked: &[(FieldId, Analyzer, f32)]) -> Vec<Piece> {
+    let mut parts: Vec<Piece> = Vec::new();
     for (place, (field, analyzer, _)) in asked.iter().enumerate() {
         for (number, TextPart { first, rows, index }) in
             segment.texts(*field, *analyzer).into_iter().enumerate()
         {
             if place == 0 {
-                parts.push(Owned { segment: at, first, rows, indexes: Vec::with_capacity(asked.len()) });
+                parts.push(Piece { segment: at, first, rows, indexes: Vec::with_capacity(asked.len()) });
             }
             if let Some(part) = parts.get_mut(number) {
                 part.indexes.push(index);

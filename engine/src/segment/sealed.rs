@@ -17,16 +17,16 @@ use super::parts::PartsFile;
 use super::parts::columns::{InOrder, SealedColumns};
 use super::parts::dense::SealedDense;
 use super::parts::ids::SealedIds;
+use super::parts::indexes::SealedIndexes;
 use super::parts::multi::SealedMulti;
 use super::parts::sparse::SealedSparse;
-use super::parts::texts::SealedTexts;
 use super::segment_file;
 use crate::dir::{Access, Blob, Dir, corrupt};
 use crate::error::Result;
 use crate::payload::{FieldId, FieldTable, Test, ValueRef};
 use crate::point::PointId;
 use crate::schema::{Schema, VectorId, VectorKind};
-use crate::text::{Analyzer, Index, index_texts};
+use crate::text::{Analyzer, Index, SparseBuilder, index_texts};
 use crate::vectors::Encodings;
 use crate::verify::Storage;
 
@@ -75,7 +75,7 @@ pub(crate) struct SealedSegment {
     pub(super) sparse: BTreeMap<VectorId, SealedSparse>,
     pub(super) multi: BTreeMap<VectorId, SealedMulti>,
     pub(super) columns: SealedColumns,
-    texts: SealedTexts,
+    indexes: SealedIndexes,
 }
 
 impl std::fmt::Debug for SealedSegment {
@@ -147,9 +147,9 @@ impl SealedSegment {
         }
         let columns = SealedColumns::open(&file, meta, opening.filter_cache_bytes)?;
         let ids = SealedIds::open(&file, meta)?;
-        let texts = SealedTexts::open(&file, meta)?;
+        let indexes = SealedIndexes::open(&file, meta)?;
         let (id, rows) = (meta.segment, meta.rows);
-        Ok(Self { id, rows, ids, dense, sparse, multi, columns, texts, blocks, integrity, blob })
+        Ok(Self { id, rows, ids, dense, sparse, multi, columns, indexes, blocks, integrity, blob })
     }
 
     /// The checksums that its file carries, and its footer.
@@ -218,14 +218,26 @@ impl SealedSegment {
         }
         let text = |slot: u32| Some((slot, self.value(slot, field)?.as_text()?));
         Some(
-            self.texts
+            self.indexes
                 .get(field, analyzer, || index_texts(analyzer, self.rows, (0..self.rows).filter_map(text))),
         )
     }
 
+    /// The index of a sparse vector.
+    pub(crate) fn sparse_index(&self, number: VectorId) -> Option<Arc<Index>> {
+        let rows = self.sparse.get(&number)?;
+        Some(self.indexes.sparse(number, || {
+            let mut builder = SparseBuilder::default();
+            for (slot, row) in (0..self.rows).filter_map(|slot| Some((slot, rows.row(slot)?))) {
+                builder.push(slot, row.indices, row.values);
+            }
+            builder.finish(self.rows)
+        }))
+    }
+
     /// Whether every column is of a field that the collection has.
     pub(crate) fn has_only(&self, fields: &FieldTable) -> bool {
-        self.columns.has_only(fields) && self.texts.has_only(fields)
+        self.columns.has_only(fields) && self.indexes.has_only(fields)
     }
 
     /// The fields that some row has.

@@ -11,7 +11,7 @@ use super::{DeadRows, DenseView, GrowingSegment, SealedSegment};
 use crate::payload::{CompiledFilter, FieldId, FieldSource, FieldTable, Payload, Test, ValueRef};
 use crate::point::{PointId, SparseVector, Vector};
 use crate::schema::{VectorId, VectorKind};
-use crate::text::{Analysis, Analyzer, Index, IndexOf, Run, Runs, having_all, index_texts};
+use crate::text::{Analysis, Analyzer, Index, IndexOf, Run, Runs, SparseBuilder, having_all, index_texts};
 
 /// A segment, wherever it lies.
 #[derive(Clone, Debug)]
@@ -195,6 +195,31 @@ impl SegmentView {
             let text = |slot: u32| Some((slot, self.value(first + slot, field)?.as_text()?));
             let index = Some(Arc::new(index_texts(analyzer, rows, (0..rows).filter_map(text))));
             parts.push(TextPart { first, rows, index });
+        }
+        parts
+    }
+
+    /// The index of a sparse vector: of all rows, part by part.
+    pub(crate) fn sparse_indexes(&self, number: VectorId) -> Vec<TextPart> {
+        if let Segment::Sealed(segment) = &self.segment {
+            return vec![TextPart { first: 0, rows: self.rows, index: segment.sparse_index(number) }];
+        }
+        let part = |run: &Run| TextPart {
+            first: run.first,
+            rows: run.rows,
+            index: run.index(IndexOf::Sparse(number)).cloned(),
+        };
+        let mut parts: Vec<TextPart> = self.runs.iter().map(part).collect();
+        // Rows that were saved from a damaged file have no runs.
+        let (first, rows) = (self.runs.end(), self.rows - self.runs.end().min(self.rows));
+        if rows > 0 {
+            let mut builder = SparseBuilder::default();
+            for (slot, row) in
+                (0..rows).filter_map(|slot| Some((slot, self.sparse_row(first + slot, number)?)))
+            {
+                builder.push(slot, row.indices, row.values);
+            }
+            parts.push(TextPart { first, rows, index: Some(Arc::new(builder.finish(rows))) });
         }
         parts
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::blocks::BlockWriter;
 use super::meta::Meta;
-use super::parts::{columns, dense, ids, multi, sparse, texts};
+use super::parts::{columns, dense, ids, indexes, multi, sparse};
 use super::sealed::{Check, Opening, SealedSegment};
 use super::{DeadRows, SegmentView, segment_file};
 use crate::dir::{Dir, io_error};
@@ -146,7 +146,7 @@ impl Writing<'_> {
         }
         parts.push(ids::write(&mut out, self.rows.iter().map(|row| self.source(row).id(row.slot)))?);
         parts.extend(columns::write(self, &mut out)?);
-        parts.extend(texts::write(self, &mut out)?);
+        parts.extend(indexes::write(self, &mut out)?);
         out.finish(&Meta::new(id, self.rows.len() as u32, parts).encode())
     }
 

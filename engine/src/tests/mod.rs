@@ -3,6 +3,7 @@
 mod concurrency;
 mod corruption;
 mod crash;
+mod entries;
 mod faults;
 mod full;
 mod lazy;

@@ -31,8 +31,10 @@ mod whole;
 pub use alone::TextIndex;
 pub(crate) use analysis::{ANALYSIS_VERSION, Analyses, Analysis};
 pub use analysis::{Analyzer, UnknownAnalyzer};
-pub(crate) use index::{Flavour, Gone, Index, IndexInfo, MergeSource, NOWHERE, Sections, Written, merge};
-pub(crate) use query::{FieldQuery, Part, Scored, TextSearch, having_all};
+pub(crate) use index::{
+    Flavour, Gone, Index, IndexInfo, MergeSource, NOWHERE, Sections, SparseBuilder, Written, merge,
+};
+pub(crate) use query::{FieldQuery, Part, Scored, SparseSearch, TextSearch, having_all};
 pub(crate) use runs::{IndexOf, Run, Runs};
 pub(crate) use whole::index_texts;
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::Analyzer;
 use super::analysis::Analyses;
-use super::index::{Index, MergeSource, NOWHERE, TextBuilder, merge_in_memory};
+use super::index::{Index, MergeSource, NOWHERE, SparseBuilder, TextBuilder, merge_in_memory};
 use crate::segment::DeadRows;
 
 /// Runs of like size that are merged.
@@ -64,6 +64,23 @@ impl Run {
             }
         }
         Self { first, rows, indexes }
+    }
+
+    /// Adds an index of the rows' sparse vectors.
+    pub(crate) fn add_sparse<'a>(
+        &mut self,
+        number: u16,
+        entries: impl Fn(u32) -> Option<(&'a [u32], &'a [f32])>,
+    ) {
+        let mut builder = SparseBuilder::default();
+        let mut has_entries = false;
+        for (slot, (indices, values)) in (0..self.rows).filter_map(|slot| Some((slot, entries(slot)?))) {
+            has_entries = true;
+            builder.push(slot, indices, values);
+        }
+        if has_entries {
+            self.indexes.push((IndexOf::Sparse(number), Arc::new(builder.finish(self.rows))));
+        }
     }
 
     pub(crate) fn index(&self, of: IndexOf) -> Option<&Arc<Index>> {

@@ -5,7 +5,8 @@
 //! ids      order, ends, ids       SealedIds           one, 0
 //! dense    rows, codes, sketches, graph   SealedDense   of the vector
 //! column   values of a field      SealedColumns       of the field
-//! text     the words of a field   SealedTexts         of the field
+//! text     the words of a field   SealedIndexes       of the field
+//! sparse index   rows by dimension   SealedIndexes   of the vector
 //! sparse   entries                SealedSparse        of the vector
 //! multi    rows of vectors        SealedMulti         of the vector
 //! ```
@@ -15,10 +16,10 @@
 pub(super) mod columns;
 pub(super) mod dense;
 pub(super) mod ids;
+pub(super) mod indexes;
 pub(super) mod multi;
 pub(super) mod nodes;
 pub(super) mod sparse;
-pub(super) mod texts;
 
 use std::ops::Range;
 

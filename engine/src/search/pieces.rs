@@ -1,0 +1,91 @@
+//! The indexes of a view: those of all its segments, as a search over them takes them.
+
+use std::sync::Arc;
+
+use fixedbitset::FixedBitSet;
+
+use crate::collection::ViewState;
+use crate::payload::CompiledFilter;
+use crate::segment::SegmentView;
+use crate::text::{Gone, Index, Part, Scored};
+
+/// What a search of indexes found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PostingsFound {
+    /// Best first; of equal scores the lesser segment and slot. No fewer than `k` if more match, unless it was interrupted.
+    pub(crate) rows: Vec<Scored>,
+    /// Postings that were read.
+    pub(crate) postings: u64,
+    /// Segments that were searched.
+    pub(crate) segments: usize,
+}
+
+/// Rows of a segment and the indexes over them, by field of the query.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) segment: usize,
+    pub(super) first: u32,
+    pub(super) rows: u32,
+    pub(super) indexes: Vec<Option<Arc<Index>>>,
+}
+
+/// The pieces of a view.
+#[derive(Debug)]
+pub(super) struct Pieces<'a> {
+    pub(super) view: &'a ViewState,
+    pub(super) pieces: Vec<Piece>,
+}
+
+impl Pieces<'_> {
+    /// The live rows that pass a filter, by segment; nothing without a filter.
+    pub(super) fn admitted(&self, filter: Option<&CompiledFilter>) -> Vec<Option<Arc<FixedBitSet>>> {
+        let admit = |segment: &SegmentView| filter.map(|filter| segment.matching(Some(filter)));
+        self.view.segments.iter().map(admit).collect()
+    }
+
+    /// Runs with the pieces in the form that a search takes.
+    pub(super) fn with<T>(
+        &self,
+        admitted: &[Option<Arc<FixedBitSet>>],
+        run: impl FnOnce(&[Part<'_>]) -> T,
+    ) -> T {
+        let indexes: Vec<Vec<Option<&Index>>> =
+            self.pieces.iter().map(|piece| piece.indexes.iter().map(Option::as_deref).collect()).collect();
+        let parts: Vec<Part<'_>> = self
+            .pieces
+            .iter()
+            .zip(&indexes)
+            .map(|(piece, indexes)| Part {
+                segment: piece.segment,
+                indexes,
+                gone: Gone { dead: &self.view.segments[piece.segment].dead, first: piece.first },
+                rows: piece.rows,
+                admitted: admitted.get(piece.segment).and_then(Option::as_deref),
+            })
+            .collect();
+        run(&parts)
+    }
+
+    /// Scores of rows, each a segment and a slot; `score` gives those of ascending slots of one piece.
+    pub(super) fn scores(
+        &self,
+        rows: &[(usize, u32)],
+        score: impl Fn(usize, &[u32]) -> Vec<Option<f32>>,
+    ) -> Vec<Option<f32>> {
+        let mut scores = vec![None; rows.len()];
+        for (at, piece) in self.pieces.iter().enumerate() {
+            let own = piece.first..piece.first + piece.rows;
+            let is_own = |(segment, slot): &(usize, u32)| *segment == piece.segment && own.contains(slot);
+            let mut places: Vec<usize> = (0..rows.len()).filter(|place| is_own(&rows[*place])).collect();
+            places.sort_by_key(|place| rows[*place].1);
+            let slots: Vec<u32> = places.iter().map(|place| rows[*place].1 - piece.first).collect();
+            if slots.is_empty() {
+                continue;
+            }
+            for (place, found) in places.into_iter().zip(score(at, &slots)) {
+                scores[place] = found;
+            }
+        }
+        scores
+    }
+}
