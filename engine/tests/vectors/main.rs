@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 
 use points::{Random, dense, score, stored, unit, vector_of};
 use ragstone::{
-    Batch, Db, DbOptions, DenseOptions, ElementType, EncodingKind, Error, Filter, GraphOptions, Metric,
-    MultiOptions, Op, Point, PointId, RangeRequest, Schema, ScrollRequest, SearchRequest,
+    Batch, Db, DbOptions, DenseOptions, ElementType, EncodingKind, Error, FieldType, Filter, GraphOptions,
+    Metric, MultiOptions, Op, Point, PointId, RangeRequest, Schema, SchemaBuilder, ScrollRequest,
+    SearchRequest,
 };
 
 struct Run {
@@ -191,8 +192,8 @@ fn options(dimension: usize, metric: Metric, encoding: EncodingKind) -> DenseOpt
     DenseOptions::new(dimension).metric(metric).encoding(encoding).graph(graph)
 }
 
-fn run(schema: Schema, seed: u64) {
-    let mut run = Run::new(schema, seed);
+fn run(schema: SchemaBuilder, seed: u64) {
+    let mut run = Run::new(schema.field("group", FieldType::Int).build().unwrap(), seed);
     for _ in 0..90 {
         run.step();
     }
@@ -207,7 +208,7 @@ fn beside_the_default_vector() {
             .graph(GraphOptions { degree: 12, ef_construction: 60 })
             .vector("a", options(5, Metric::L2, EncodingKind::F32))
             .vector("be", options(12, Metric::Dot, EncodingKind::Int8));
-        run(schema.build().unwrap(), seed);
+        run(schema, seed);
     }
 }
 
@@ -218,7 +219,7 @@ fn without_the_default_vector() {
         .vector("ab", options(6, Metric::Cosine, EncodingKind::Int4).element(ElementType::F16))
         .vector("b", options(130, Metric::Cosine, EncodingKind::Int4))
         .vector("c", options(7, Metric::L2, EncodingKind::Bit1));
-    run(schema.build().unwrap(), 3);
+    run(schema, 3);
 }
 
 /// Rounded when they are written, so that nothing changes when they are sealed.
@@ -230,7 +231,7 @@ fn of_half_floats() {
         .vector("a", half(5, Metric::L2, EncodingKind::F32))
         .vector("be", half(12, Metric::Dot, EncodingKind::F32).walk_dimension(8))
         .vector("def", half(20, Metric::Dot, EncodingKind::F16));
-    run(schema.build().unwrap(), 5);
+    run(schema, 5);
 }
 
 #[test]
@@ -241,12 +242,12 @@ fn beside_sparse_ones_and_many_of_a_row() {
         .vector("b", options(6, Metric::Cosine, EncodingKind::Int4))
         .sparse("c")
         .multi("d", late.metric(Metric::Dot).element(ElementType::F16));
-    run(schema.build().unwrap(), 6);
+    run(schema, 6);
 }
 
 #[test]
 fn without_any_vector() {
-    run(Schema::without_vector().build().unwrap(), 4);
+    run(Schema::without_vector(), 4);
 }
 
 /// Large enough for the graphs of sparse vectors to be walked, grown, sealed and merged.
