@@ -270,7 +270,8 @@ impl SealedRows {
         if row_bytes == 0 || part.len() % row_bytes != 0 {
             return Err(RowsError::Length { len: part.len(), row_bytes });
         }
-        if bytemuck::try_cast_slice::<u8, f32>(part).is_err() {
+        // Halves are read byte by byte.
+        if element == ElementType::F32 && bytemuck::try_cast_slice::<u8, f32>(part).is_err() {
             return Err(RowsError::Alignment { start: range.start });
         }
         let len = part.len() / row_bytes;
