@@ -114,7 +114,7 @@ pub use interrupt::{CancelOnDrop, CancelToken, Interrupted};
 pub use lineage::{InvalidLineage, Lineage};
 pub use mend::{CheckReport, Loss, RepairReport, check, repair};
 pub use options::DbOptions;
-pub use payload::{FieldType, Filter, GeoPoint, Json, Payload, Range, Value};
+pub use payload::{FieldType, Filter, GeoPoint, Json, ParseError, Payload, Range, Value};
 pub use point::{Batch, Op, Point, PointId, SparseVector, Vector};
 pub use schema::{
     DEFAULT_VECTOR, DenseOptions, ElementType, EncodingKind, GraphOptions, Metric, MultiOptions, Schema,

@@ -62,6 +62,8 @@ pub const GRAPH_DEGREE_MAX: usize = 256;
 pub const FILTER_DEPTH_MAX: usize = 32;
 /// Nodes and values of a filter tree.
 pub const FILTER_TERMS_MAX: usize = 10_000;
+/// Bytes of a filter as text ([`Filter::parse`](crate::Filter::parse)).
+pub const FILTER_TEXT_BYTES_MAX: usize = 1 << 20;
 /// Distinct terms of one search by word, of all its fields together.
 pub const QUERY_TERMS_MAX: usize = 1_024;
 /// Bytes of one schema attribute's value.

@@ -322,9 +322,10 @@ fn normalised(path: &Path) -> String {
 }
 
 /// Limits of what the wire does not offer.
-const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 12] = [
+const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 13] = [
     "ATTRIBUTES_MAX",
     "ATTRIBUTE_BYTES_MAX",
+    "FILTER_TEXT_BYTES_MAX",
     "GRAPH_DEGREE_MAX",
     "GRAPH_DEGREE_MIN",
     "LOG_FILE_BYTES_MAX",

@@ -3,7 +3,8 @@
 //! Values reach this module with a point (`value.rs`; `geo.rs` and `json.rs` have types of their own), get the number of their field (`fields.rs`), and lie in rows
 //! while a segment grows and in columns once it is sealed (`column.rs`). A [`Filter`] is compiled once per request
 //! against the fields of the view (`compile.rs`), where its types and limits are checked, and then run over each
-//! segment to a bitmap with an exact count (through `index.rs` in sealed segments; `cache.rs` keeps their answers).
+//! segment to a bitmap with an exact count (through `index.rs` in sealed segments; `cache.rs` keeps their answers). People
+//! write filters as text, and read them so (`parse/`).
 
 mod cache;
 mod column;
@@ -15,6 +16,8 @@ mod filter;
 mod geo;
 mod index;
 mod json;
+mod parse;
+mod time;
 mod value;
 mod value_ref;
 
@@ -28,5 +31,6 @@ pub use filter::{Filter, Range};
 pub use geo::GeoPoint;
 pub(crate) use index::{ColumnIndex, Sorted, SortedColumn};
 pub use json::Json;
+pub use parse::ParseError;
 pub use value::{FieldType, Payload, Value};
 pub(crate) use value_ref::{ListRef, ValueRef};
