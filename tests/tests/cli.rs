@@ -75,6 +75,10 @@ fn ingest_then_ask_then_change_the_folder() {
         assert!(hits.iter().any(|hit| hit["payload"]["_text"].as_str().unwrap().contains("June")), "{found}");
         let none = scratch.json(place, &["search", "lease", "--where", "year=1999"]);
         assert_eq!(none["hits"].as_array().unwrap().len(), 0);
+        let filtered =
+            |filter: &str| scratch.json(place, &["search", "lease", "--filter", filter])["hits"].clone();
+        assert!(!filtered("year >= 2026 and _source != 'absent'").as_array().unwrap().is_empty());
+        assert!(filtered("year < 2026.0 or _document prefix 'garden'").as_array().unwrap().is_empty());
     });
 }
 
@@ -118,6 +122,20 @@ fn bad_input_is_a_clear_error() {
         scratch.fails(place, &["search", "x", "-k", "1000000"], &["k", "1000000"]);
         scratch.fails(place, &["search", "x", "-c", "absent"], &["absent"]);
         scratch.fails(place, &["search", "x", "--where", "nofield=1"], &["nofield"]);
+        scratch.fails(
+            place,
+            &["search", "x", "--filter", "_document = and _chunks > 1"],
+            &[
+                "--filter: column 13: expected a value, found `and`",
+                "\n  _document = and",
+                "\n              ^^^\n",
+            ],
+        );
+        scratch.fails(
+            place,
+            &["ask", "x", "--filter", "_documnt = 'a'"],
+            &["column 1", "did you mean `_document`"],
+        );
         scratch.fails(place, &["search", "x", "--where", "_document=7"], &["_document", "string", "int"]);
         scratch.fails(place, &["ask", "x", "--token-budget", "0"], &["token_budget"]);
         scratch.fails(place, &["ask", &"word ".repeat(20_000)], &["question", "tokens"]);

@@ -1,5 +1,6 @@
 //! The arguments of every command, with the help that teaches them.
 
+mod conditions;
 mod snapshot;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use ragstone::Metric;
 use ragstone_rag::embed::{DEFAULT_MODEL, Overflow, Role};
 use ragstone_server::DEFAULT_LISTEN;
 
+pub(crate) use conditions::Conditions;
 pub(crate) use snapshot::{InPlace, RestoreArgs, SnapshotArgs, SnapshotCommand};
 
 const EXAMPLES: &str = "\
@@ -253,9 +255,8 @@ pub(crate) struct SearchArgs {
     /// How many results.
     #[arg(short, default_value_t = 10)]
     pub(crate) k: usize,
-    /// Only rows whose field has this value; may be repeated, all must hold.
-    #[arg(long = "where", value_name = "NAME=VALUE")]
-    pub(crate) conditions: Vec<String>,
+    #[command(flatten)]
+    pub(crate) conditions: Conditions,
     /// Width of the graph walk; larger finds more of the true neighbours and takes longer.
     #[arg(long)]
     pub(crate) ef: Option<usize>,
@@ -277,9 +278,8 @@ pub(crate) struct AskArgs {
     /// Tokens that the context may take, counted with the embedding model's tokenizer.
     #[arg(long, default_value_t = 2_000)]
     pub(crate) token_budget: usize,
-    /// Only chunks whose field has this value; may be repeated, all must hold.
-    #[arg(long = "where", value_name = "NAME=VALUE")]
-    pub(crate) conditions: Vec<String>,
+    #[command(flatten)]
+    pub(crate) conditions: Conditions,
     /// Render this minijinja template instead of the built-in one.
     #[arg(long, value_name = "FILE")]
     pub(crate) template: Option<PathBuf>,

@@ -2,12 +2,13 @@
 
 use std::io::Write;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use ragstone::FieldType;
 use ragstone_rag::CollectionSpec;
 use serde_json::json;
 
 use super::Session;
+use super::conditions::field_type;
 use crate::cli::args::{CollectionCommand, CreateArgs};
 use crate::cli::backend::CollectionView;
 use crate::cli::output;
@@ -80,18 +81,10 @@ fn show(session: &Session, collection: &CollectionView) -> Result<()> {
 fn field(text: &str) -> Result<(String, FieldType)> {
     let (name, kind) =
         text.split_once('=').with_context(|| format!("--field {text}: write it as NAME=TYPE"))?;
-    let kind = match kind {
-        "bool" => FieldType::Bool,
-        "int" => FieldType::Int,
-        "float" => FieldType::Float,
-        "string" => FieldType::String,
-        "timestamp" => FieldType::Timestamp,
-        "strings" => FieldType::Strings,
-        "geo" => FieldType::Geo,
-        "json" => FieldType::Json,
-        other => bail!(
-            "--field {text}: `{other}` is none of the types bool, int, float, string, timestamp, strings, geo, json"
-        ),
-    };
+    let kind = field_type(kind).with_context(|| {
+        format!(
+            "--field {text}: `{kind}` is none of the types bool, int, float, string, timestamp, strings, geo, json"
+        )
+    })?;
     Ok((name.to_owned(), kind))
 }

@@ -3,6 +3,7 @@
 mod ask;
 mod check;
 mod collection;
+mod conditions;
 mod demo;
 mod embed;
 mod ingest;
@@ -15,7 +16,7 @@ mod snapshot;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use ragstone::{Filter, Value};
+use ragstone::Value;
 use ragstone_rag::progress::Progress;
 
 use super::args::{Arguments, Command};
@@ -83,18 +84,6 @@ fn assignment(flag: &str, text: &str) -> Result<(String, Value)> {
         },
     };
     Ok((name.to_owned(), value))
-}
-
-/// The filter under which every `--where` holds.
-fn conditions(texts: &[String]) -> Result<Option<Filter>> {
-    let terms =
-        texts.iter().map(|text| assignment("--where", text).map(|(name, value)| Filter::Eq(name, value)));
-    let mut terms = terms.collect::<Result<Vec<_>>>()?;
-    Ok(match terms.len() {
-        0 => None,
-        1 => terms.pop(),
-        _ => Some(Filter::And(terms)),
-    })
 }
 
 #[cfg(test)]

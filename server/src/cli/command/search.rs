@@ -10,7 +10,7 @@ use crate::cli::args::SearchArgs;
 use crate::cli::output;
 
 pub(super) fn run(session: &Session, args: SearchArgs) -> Result<()> {
-    let filter = super::conditions(&args.conditions)?;
+    let filter = args.conditions.filter(session, &args.collection.collection)?;
     let query = TextQuery { text: args.text, k: args.k, filter, ef: args.ef, exact: args.exact };
     let found = session.backend.search(&args.collection.collection, &query)?;
     if session.json {

@@ -1,0 +1,53 @@
+//! Which rows a command is about: `--filter` and `--where`.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use ragstone::{FieldType, Filter};
+
+use super::{Session, assignment};
+use crate::cli::args::Conditions;
+
+impl Conditions {
+    /// The filter that all of them make, over the fields of a collection; none where nothing is asked.
+    pub(super) fn filter(&self, session: &Session, collection: &str) -> Result<Option<Filter>> {
+        let mut terms = Vec::new();
+        for text in &self.conditions {
+            let (name, value) = assignment("--where", text)?;
+            terms.push(Filter::Eq(name, value));
+        }
+        if let Some(text) = &self.filter {
+            let filter = match session.backend.collection(collection)? {
+                Some(found) => Filter::parse_for(text, &typed(&found.fields)),
+                // The command itself says that there is no such collection.
+                None => Filter::parse(text),
+            };
+            terms.push(filter.context("--filter")?);
+        }
+        Ok(match terms.len() {
+            0 => None,
+            1 => terms.pop(),
+            _ => Some(Filter::And(terms)),
+        })
+    }
+}
+
+fn typed(fields: &BTreeMap<String, String>) -> BTreeMap<String, FieldType> {
+    let typed = |(name, kind): (&String, &String)| Some((name.clone(), field_type(kind)?));
+    fields.iter().filter_map(typed).collect()
+}
+
+/// The type of this name.
+pub(super) fn field_type(name: &str) -> Option<FieldType> {
+    Some(match name {
+        "bool" => FieldType::Bool,
+        "int" => FieldType::Int,
+        "float" => FieldType::Float,
+        "string" => FieldType::String,
+        "timestamp" => FieldType::Timestamp,
+        "strings" => FieldType::Strings,
+        "geo" => FieldType::Geo,
+        "json" => FieldType::Json,
+        _ => return None,
+    })
+}
