@@ -16,6 +16,7 @@
 mod damage;
 mod exercise;
 mod file;
+mod filter;
 mod sample;
 
 use std::sync::LazyLock;
@@ -23,6 +24,7 @@ use std::sync::LazyLock;
 pub use damage::damage;
 pub use exercise::{Outcome, exercise};
 pub use file::File;
+pub use filter::filter;
 pub use sample::Sample;
 
 static SAMPLE: LazyLock<Sample> = LazyLock::new(Sample::write);

@@ -13,18 +13,28 @@ const FLAGS: &str = "-Zsanitizer=address -Cdebug-assertions -Coverflow-checks -C
      -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
      -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
 
-/// Runs the target for as many seconds as the next argument says, or repeats the input that it names.
+/// Damaged files.
 pub(crate) fn readers() -> Result<(), String> {
-    let corpus = target("fuzz").join("corpus");
+    fuzz("fuzz-readers", "corpus", "-max_len=64")
+}
+
+/// Filters as text.
+pub(crate) fn filters() -> Result<(), String> {
+    fuzz("fuzz-filters", "corpus-filters", "-max_len=256")
+}
+
+/// Runs a target for as many seconds as the next argument says, or repeats the input that it names.
+fn fuzz(binary: &str, corpus: &str, length_max: &str) -> Result<(), String> {
+    let corpus = target("fuzz").join(corpus);
     std::fs::create_dir_all(&corpus).map_err(|error| format!("{}: {error}", corpus.display()))?;
     let mut command = Command::new("cargo");
     command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", FLAGS);
     command.args(["run", "--release", "--locked", "-p", "ragstone-fuzz", "--features", "libfuzzer"]);
-    command.args(["--bin", "fuzz-readers", "--target", &host()?, "--target-dir"]).arg(target("fuzz"));
+    command.args(["--bin", binary, "--target", &host()?, "--target-dir"]).arg(target("fuzz"));
     command.args([
         "--",
         "-timeout=20",
-        "-max_len=64",
+        length_max,
         "-len_control=0",
         "-rss_limit_mb=4096",
         "-detect_leaks=0",

@@ -39,6 +39,8 @@ Not part of `test`, as they take longer:
            the loom tests fail when an ordering or an order of stores is made wrong
   fuzz [SECONDS]
            damaged database files, led by coverage; 60 seconds unless told
+  fuzz-filters [SECONDS]
+           filters as text, the same way
 ";
 
 fn main() -> ExitCode {
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         "asan" => &[asan::kernels, asan::engine],
         "asan-kernels" => &[asan::kernels],
         "fuzz" => &[fuzz::readers],
+        "fuzz-filters" => &[fuzz::filters],
         "" | "--help" | "-h" | "help" => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
