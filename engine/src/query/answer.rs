@@ -16,7 +16,7 @@ use crate::interrupt::Watch;
 use crate::limits::{
     GROUP_ROWS_MAX, GROUPS_MAX, K_MAX, SEARCH_BATCH_MAX, SEARCH_BATCH_ROWS_MAX, check_limit,
 };
-use crate::payload::{FieldId, FieldType, Payload};
+use crate::payload::{CompiledFilter, FieldId, FieldType, Payload};
 use crate::point::Point;
 use crate::schema::VectorId;
 use crate::search::{Explain, micros_since};
@@ -49,7 +49,7 @@ pub(crate) fn query_batch(
     let checked = queries.iter().enumerate().map(check).collect::<Result<Vec<_>>>()?;
     let rows = checked.iter().fold(0_usize, |rows, checked| rows.saturating_add(checked.rows));
     check_limit("queries", "SEARCH_BATCH_ROWS_MAX", SEARCH_BATCH_ROWS_MAX, rows)?;
-    let one = |((index, query, watch), checked): ((usize, &Query, Watch), Checked)| {
+    let one = |((index, query, watch), checked): ((usize, &Query, Watch), Checked<'_>)| {
         checked.answer(view, query, &watch).map_err(|error| error.within(&format!("queries[{index}]")))
     };
     let all: Vec<_> = watched.into_iter().zip(checked).collect();
@@ -62,23 +62,21 @@ pub(crate) fn query_batch(
 }
 
 /// A query that fits its view.
-struct Checked {
-    node: Node,
+struct Checked<'a> {
+    node: Node<'a>,
     /// Rows that it returns at most.
     rows: usize,
     group: Option<(FieldId, FieldType)>,
     selected: Selected,
 }
 
-impl Checked {
-    fn new(view: &ViewState, query: &Query) -> Result<Self> {
+impl<'a> Checked<'a> {
+    fn new(view: &'a ViewState, query: &Query) -> Result<Self> {
         view.check()?;
         if query.k == 0 {
             return Err(Error::invalid("k", "a query asks for at least one row"));
         }
-        let journal = Journal::default();
-        let watch = Watch::default();
-        let run = Run::new(view, query.filter.as_ref(), &watch, &journal)?;
+        query.filter.as_ref().map(|filter| CompiledFilter::new(filter, &view.fields)).transpose()?;
         let (mut rows, mut group) = (query.k, None);
         match &query.group {
             None => check_limit("k", "K_MAX", K_MAX, query.k)?,
@@ -93,8 +91,8 @@ impl Checked {
                 group = Some(kinds(view, "group", &by.field)?);
             }
         }
-        let node = resolve(&run, &query.source)?;
-        check_threshold(query.threshold, node.scores(&run))?;
+        let node = resolve(view, &query.source)?;
+        check_threshold(query.threshold, node.scores(view))?;
         let selected = Selected::new(view, &query.select)?;
         Ok(Self { node, rows, group, selected })
     }
@@ -103,7 +101,7 @@ impl Checked {
         let began = query.explain.then(Instant::now);
         let journal = Journal::new(query.explain);
         let run = Run::new(view, query.filter.as_ref(), watch, &journal)?;
-        let scores = self.node.scores(&run);
+        let scores = self.node.scores(view);
         let read =
             |rows: Vec<Ranked>| rows.into_iter().map(|row| self.selected.hit(&run, row, scores)).collect();
         let (mut hits, mut groups) = (Vec::new(), Vec::new());

@@ -9,7 +9,7 @@
 
 use std::cell::RefCell;
 
-use super::nearest::distances;
+use super::nearest::{dense, distances};
 use super::node::Scores;
 use super::run::{Found, Ranked, Run};
 use crate::graph::WalkRequest;
@@ -166,7 +166,7 @@ impl Best {
             nearest
         };
         let (positive, negative) = (nearest(&self.positive), nearest(&self.negative));
-        let metric = run.dense(self.place).metric;
+        let metric = dense(run.view, self.place).metric;
         let judged =
             rows.iter().zip(positive.into_iter().zip(negative)).filter_map(|(row, (positive, negative))| {
                 positive.or(negative)?;
@@ -185,7 +185,7 @@ impl Going<'_> {
         let counts = Counts {
             vectors: part.count(),
             candidates: candidates.count,
-            degree: self.run.dense(self.best.place).graph.degree,
+            degree: dense(self.run.view, self.best.place).graph.degree,
             filtered: self.run.filter.is_some(),
             has_codes: false,
             blocks: None,
@@ -220,7 +220,7 @@ impl Going<'_> {
     /// What the graph leads to, by exact scores, and whether the walk was cut short.
     fn walk(&mut self, part: &DenseView<'_>, candidates: &Candidates, way: Way) -> (Vec<(f32, Slot)>, bool) {
         let encodings = &self.run.view.encodings[self.best.place];
-        let (rows, metric) = (part.picked_vectors(), self.run.dense(self.best.place).metric);
+        let (rows, metric) = (part.picked_vectors(), dense(self.run.view, self.best.place).metric);
         let coded = Judge::new(metric, self.best, |vector| part.encoding(encodings).scorer(vector, rows));
         let request = WalkRequest {
             visible: part.visible(),
@@ -247,7 +247,7 @@ impl Going<'_> {
 
     fn scan(&mut self, index: usize, part: &DenseView<'_>, candidates: &Candidates) -> usize {
         let (encodings, watch) = (&self.run.view.encodings[self.best.place], self.run.watch);
-        let metric = self.run.dense(self.best.place).metric;
+        let metric = dense(self.run.view, self.best.place).metric;
         let scorer = Judge::new(metric, self.best, |vector| encodings.exact_scorer(vector, part.vectors()));
         let scan = Scan { candidates, scorer: &scorer, sieve: None, watch };
         let kept = &mut self.kept;

@@ -19,14 +19,14 @@ struct List {
     scores: Scores,
 }
 
-pub(super) fn top(fusing: &Fusing, run: &Run<'_>, n: usize) -> Found {
+pub(super) fn top(fusing: &Fusing<'_>, run: &Run<'_>, n: usize) -> Found {
     let candidates = fusing.candidates.max(n);
     let (mut lists, mut is_whole, mut exact) = (Vec::new(), true, true);
     for (node, weight) in &fusing.nodes {
         let found = node.top(run, candidates);
         is_whole &= found.is_whole;
         exact &= found.exact;
-        lists.push(List { rows: found.rows, weight: *weight, scores: node.scores(run) });
+        lists.push(List { rows: found.rows, weight: *weight, scores: node.scores(run.view) });
     }
     let mut rows = fuse(run, fusing.method, &lists);
     let is_whole = is_whole && rows.len() <= n;
@@ -34,11 +34,11 @@ pub(super) fn top(fusing: &Fusing, run: &Run<'_>, n: usize) -> Found {
     Found { rows, is_whole, exact }
 }
 
-pub(super) fn rank(fusing: &Fusing, run: &Run<'_>, rows: &[Ranked]) -> Vec<Ranked> {
-    let list = |(node, weight): &(super::node::Node, f32)| List {
+pub(super) fn rank(fusing: &Fusing<'_>, run: &Run<'_>, rows: &[Ranked]) -> Vec<Ranked> {
+    let list = |(node, weight): &(super::node::Node<'_>, f32)| List {
         rows: node.rank(run, rows).rows,
         weight: *weight,
-        scores: node.scores(run),
+        scores: node.scores(run.view),
     };
     let lists: Vec<List> = fusing.nodes.iter().map(list).collect();
     fuse(run, fusing.method, &lists)

@@ -25,7 +25,7 @@ const ROWS_MIN: usize = 64;
 /// Groups, as they fill.
 pub(super) struct Grouping<'a> {
     run: &'a Run<'a>,
-    node: &'a Node,
+    node: &'a Node<'a>,
     asked: Asked<'a>,
     groups: Vec<Filling>,
     places: HashMap<Key, usize>,
@@ -78,7 +78,7 @@ impl Key {
 pub(super) type Groups = (Vec<(Value, Vec<Ranked>)>, bool);
 
 impl<'a> Grouping<'a> {
-    pub(super) fn new(run: &'a Run<'a>, node: &'a Node, asked: Asked<'a>) -> Self {
+    pub(super) fn new(run: &'a Run<'a>, node: &'a Node<'a>, asked: Asked<'a>) -> Self {
         Self { run, node, asked, groups: Vec::new(), places: HashMap::new(), exact: true }
     }
 
@@ -100,7 +100,7 @@ impl<'a> Grouping<'a> {
         self.exact &= exact;
         let given = rows.len();
         if let Some(threshold) = self.asked.threshold {
-            let scores = self.node.scores(run);
+            let scores = self.node.scores(run.view);
             rows.truncate(rows.partition_point(|row| scores.reaches(row.score, threshold)));
         }
         let is_cut = rows.len() < given;

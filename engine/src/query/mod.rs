@@ -5,7 +5,7 @@
 //! together they must not multiply into as many code paths, and none may silently give fewer rows than there are.
 //!
 //! **Idea.** A [`Query`] is a tree of sources. A [`Source`] ranks rows: it gives its best `n`, in order, each with a score.
-//! Leaves rank by themselves ([`Nearest`], [`Recommend`], [`OrderBy`]); [`Fuse`] makes one ranking of several,
+//! Leaves rank by themselves ([`Nearest`], [`TextQuery`], [`Recommend`], [`OrderBy`]); [`Fuse`] makes one ranking of several,
 //! [`Rescore`] ranks the best of one source anew by another. The filter is above the tree: every source ranks the rows that
 //! pass, and no others. What the root gives is cut at the threshold, put into groups, and read.
 //!
@@ -34,6 +34,7 @@
 //! An answer has `k` rows if `k` rows match, whatever the filter and the segments are; only an interrupted one has fewer, and
 //! says so. A row matches
 //! - [`Nearest`] and [`Recommend`]: if it has the vector (and is none of the examples);
+//! - [`TextQuery`]: if a text of it has one of the words, or all of them if that is asked;
 //! - [`OrderBy`]: always; rows without the field come last;
 //! - [`Fuse`]: if it matches one of the sources. Each source is asked for as many candidates as the answer has rows at least,
 //!   so their union has as many as there are;
@@ -68,6 +69,7 @@ mod scored;
 mod source;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub(crate) use answer::{query, query_batch};
 pub use cursor::Cursor;
@@ -77,6 +79,6 @@ pub(crate) use order::Ordering;
 pub use request::{Group, Names, Query, Select};
 pub(crate) use resolve::order as resolve_order;
 pub use response::{FoundGroup, QueryHit, QueryResponse};
-pub use source::{Example, Fuse, Fusion, Nearest, OrderBy, Recommend, Rescore, Source, Strategy};
+pub use source::{Example, Fuse, Fusion, Nearest, OrderBy, Recommend, Rescore, Source, Strategy, TextQuery};
 
 pub use crate::search::{Explain, SegmentPlan, SegmentReport, Stage};

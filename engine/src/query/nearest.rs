@@ -2,6 +2,7 @@
 
 use super::node::Scores;
 use super::run::{Found, Ranked, Run};
+use crate::collection::ViewState;
 use crate::interrupt::POLL_DISTANCES;
 use crate::schema::{DenseOptions, Metric};
 use crate::search::{NearestQuery, Reports, Wanted, default_ef, nearest};
@@ -29,7 +30,7 @@ impl Near {
         let k = n + self.excluded.len();
         let ef = self.ef.unwrap_or_else(|| default_ef(k)).max(k);
         let wanted = Wanted { k, ef, exact: self.exact };
-        let of = (self.place, run.dense(self.place));
+        let of = (self.place, dense(run.view, self.place));
         let query = NearestQuery::of(of, self.vector.clone(), run.filter.clone(), wanted);
         let (found, stats) = nearest(run.view, &query, run.watch, reports);
         run.count(stats);
@@ -41,7 +42,7 @@ impl Near {
             slot,
         });
         let mut rows: Vec<Ranked> = rows.filter(|row| !self.excluded.contains(&row.key())).collect();
-        run.sort(&mut rows, run.metric_scores(self.place));
+        run.sort(&mut rows, metric_scores(dense(run.view, self.place).metric));
         let is_whole = is_whole && rows.len() <= n;
         rows.truncate(n);
         Found { rows, is_whole, exact: stats.exact }
@@ -53,7 +54,7 @@ impl Near {
             Some(Ranked { score: run.view.encodings[self.place].score(distance?), ..*row })
         });
         let mut ranked: Vec<Ranked> = scored.filter(|row| !self.excluded.contains(&row.key())).collect();
-        run.sort(&mut ranked, run.metric_scores(self.place));
+        run.sort(&mut ranked, metric_scores(dense(run.view, self.place).metric));
         ranked
     }
 }
@@ -69,14 +70,14 @@ pub(super) fn distances(
     // Neighbours in a segment are neighbours in memory.
     order.sort_unstable_by_key(|at| rows[*at].key());
     for of_segment in order.chunk_by(|a, b| rows[*a].segment == rows[*b].segment) {
-        let dense = run.view.segments[rows[of_segment[0]].segment].dense(place);
-        let scorer = run.view.encodings[place].exact_scorer(vector, dense.picked_vectors());
+        let rows_of = run.view.segments[rows[of_segment[0]].segment].dense(place);
+        let scorer = run.view.encodings[place].exact_scorer(vector, rows_of.picked_vectors());
         for places in of_segment.chunks(POLL_DISTANCES as usize) {
             if run.watch.poll() {
                 return out;
             }
             let (places, nodes): (Vec<usize>, Vec<Slot>) =
-                places.iter().filter_map(|at| Some((*at, dense.node_of(rows[*at].slot)?))).unzip();
+                places.iter().filter_map(|at| Some((*at, rows_of.node_of(rows[*at].slot)?))).unzip();
             let mut distances = vec![0.0; nodes.len()];
             scorer.score(&nodes, &mut distances);
             run.compared(nodes.len() as u64);
@@ -86,20 +87,18 @@ pub(super) fn distances(
     out
 }
 
-impl Run<'_> {
-    /// The options of the dense vector in a place.
-    pub(super) fn dense(&self, place: usize) -> &DenseOptions {
-        match self.view.schema.dense().nth(place) {
-            Some((.., options)) => options,
-            None => unreachable!("a place that the schema gave"),
-        }
+/// The options of the dense vector in a place.
+pub(super) fn dense(view: &ViewState, place: usize) -> &DenseOptions {
+    match view.schema.dense().nth(place) {
+        Some((.., options)) => options,
+        None => unreachable!("a place that the schema gave"),
     }
+}
 
-    /// Which scores of its metric are better.
-    pub(super) fn metric_scores(&self, place: usize) -> Scores {
-        match self.dense(place).metric {
-            Metric::Cosine | Metric::Dot => Scores::Greater,
-            Metric::L2 => Scores::Smaller,
-        }
+/// Which scores of a metric are better.
+pub(super) fn metric_scores(metric: Metric) -> Scores {
+    match metric {
+        Metric::Cosine | Metric::Dot => Scores::Greater,
+        Metric::L2 => Scores::Smaller,
     }
 }

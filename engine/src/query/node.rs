@@ -3,46 +3,49 @@
 use std::sync::Arc;
 
 use super::best::Best;
-use super::nearest::Near;
+use super::nearest::{Near, dense, metric_scores};
 use super::order::Ordering;
 use super::run::{Found, Ranked, Run};
 use super::scored::Scored;
 use super::source::Fusion;
+use super::words::Words;
 use super::{fuse, rescore};
+use crate::collection::ViewState;
 
 /// A source.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(super) struct Node<'a> {
     /// As errors and reports name it.
     pub(super) path: String,
-    pub(super) kind: Kind,
+    pub(super) kind: Kind<'a>,
 }
 
 /// What it ranks by.
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum Kind<'a> {
     Near(Near),
     Scored(Scored),
+    Words(Words<'a>),
     Best(Best),
     Order(Ordering),
-    Fuse(Fusing),
-    Rescore(Rescoring),
+    Fuse(Fusing<'a>),
+    Rescore(Rescoring<'a>),
 }
 
 /// See [`Fuse`](super::Fuse).
 #[derive(Debug)]
-pub(super) struct Fusing {
-    pub(super) nodes: Vec<(Node, f32)>,
+pub(super) struct Fusing<'a> {
+    pub(super) nodes: Vec<(Node<'a>, f32)>,
     pub(super) method: Fusion,
     pub(super) candidates: usize,
 }
 
 /// See [`Rescore`](super::Rescore).
 #[derive(Debug)]
-pub(super) struct Rescoring {
-    pub(super) from: Box<Node>,
+pub(super) struct Rescoring<'a> {
+    pub(super) from: Box<Node<'a>>,
     pub(super) candidates: usize,
-    pub(super) by: Arc<Node>,
+    pub(super) by: Arc<Node<'a>>,
 }
 
 /// Which scores are better.
@@ -65,7 +68,7 @@ impl Scores {
     }
 }
 
-impl Node {
+impl Node<'_> {
     /// The best `n` rows, best first: fewer only if fewer match, or the run was interrupted.
     pub(super) fn top(&self, run: &Run<'_>, n: usize) -> Found {
         let begun = run.begin();
@@ -73,6 +76,7 @@ impl Node {
         let found = match &self.kind {
             Kind::Near(near) => near.top(run, n, &mut reports),
             Kind::Scored(scored) => scored.top(run, n, &mut reports),
+            Kind::Words(words) => words.top(run, n, &mut reports),
             Kind::Best(best) => best.top(run, n, &mut reports),
             Kind::Order(order) => order.top(run, n, &mut reports),
             Kind::Fuse(fusing) => fuse::top(fusing, run, n),
@@ -88,6 +92,7 @@ impl Node {
         let ranked = match &self.kind {
             Kind::Near(near) => near.rank(run, rows),
             Kind::Scored(scored) => scored.rank(run, rows),
+            Kind::Words(words) => words.rank(run, rows),
             Kind::Best(best) => best.rank(run, rows),
             Kind::Order(order) => order.rank(run, rows),
             Kind::Fuse(fusing) => fuse::rank(fusing, run, rows),
@@ -100,12 +105,12 @@ impl Node {
     }
 
     /// Which of its scores are better.
-    pub(super) fn scores(&self, run: &Run<'_>) -> Scores {
+    pub(super) fn scores(&self, view: &ViewState) -> Scores {
         match &self.kind {
-            Kind::Near(near) => run.metric_scores(near.place),
-            Kind::Scored(_) | Kind::Best(_) | Kind::Fuse(_) => Scores::Greater,
+            Kind::Near(near) => metric_scores(dense(view, near.place).metric),
+            Kind::Scored(_) | Kind::Words(_) | Kind::Best(_) | Kind::Fuse(_) => Scores::Greater,
             Kind::Order(_) => Scores::Absent,
-            Kind::Rescore(rescoring) => rescoring.by.scores(run),
+            Kind::Rescore(rescoring) => rescoring.by.scores(view),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::source::{Nearest, Source};
+use super::source::{Fuse, Nearest, Source, TextQuery};
 use crate::interrupt::CancelToken;
 use crate::payload::Filter;
 use crate::point::Vector;
@@ -74,6 +74,12 @@ impl Query {
     /// The `k` rows nearest to a vector.
     pub fn nearest(query: impl Into<Vector>, k: usize) -> Self {
         Self::new(Nearest::new(query), k)
+    }
+
+    /// The `k` best rows by a vector and by words together: a [`Fuse`] of both, by places.
+    pub fn hybrid(vector: impl Into<Vector>, text: impl Into<String>, k: usize) -> Self {
+        let sources: [Source; 2] = [Nearest::new(vector).into(), TextQuery::new(text).into()];
+        Self::new(Fuse::reciprocal_rank(sources), k)
     }
 
     /// Only rows that pass the filter.

@@ -6,7 +6,7 @@
 use super::node::Rescoring;
 use super::run::{Found, Run};
 
-pub(super) fn top(rescoring: &Rescoring, run: &Run<'_>, n: usize) -> Found {
+pub(super) fn top(rescoring: &Rescoring<'_>, run: &Run<'_>, n: usize) -> Found {
     let mut candidates = rescoring.candidates.max(n);
     loop {
         let from = rescoring.from.top(run, candidates);

@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use super::best::Best;
-use super::nearest::Near;
+use super::nearest::{Near, dense};
 use super::node::{Fusing, Kind, Node, Rescoring, Scores};
 use super::order::Ordering;
-use super::run::Run;
 use super::scored::Scored;
-use super::source::{Example, Fuse, Fusion, Nearest, OrderBy, Recommend, Rescore, Source, Strategy};
+use super::source::{
+    Example, Fuse, Fusion, Nearest, OrderBy, Recommend, Rescore, Source, Strategy, TextQuery,
+};
+use super::words::Words;
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
 use crate::limits::{
@@ -21,12 +23,13 @@ use crate::payload::{ColumnIndex, FieldId, FieldType};
 use crate::point::Vector;
 use crate::schema::VectorKind;
 use crate::search::multi::MultiQuery;
+use crate::search::{WordsRequest, WordsSearch};
 use crate::validate;
 use crate::vectors::Slot;
 
 /// Checks a source against a view.
-pub(super) fn resolve(run: &Run<'_>, source: &Source) -> Result<Node> {
-    let mut resolving = Resolving { run, sources: 0 };
+pub(super) fn resolve<'a>(view: &'a ViewState, source: &Source) -> Result<Node<'a>> {
+    let mut resolving = Resolving { view, sources: 0 };
     resolving.node(source, "source", 1)
 }
 
@@ -57,23 +60,24 @@ pub(crate) fn order(view: &ViewState, path: &str, order: &OrderBy) -> Result<(Or
 
 /// Walks over the tree with its path.
 struct Resolving<'a> {
-    run: &'a Run<'a>,
+    view: &'a ViewState,
     sources: usize,
 }
 
-impl Resolving<'_> {
-    fn node(&mut self, source: &Source, path: &str, depth: usize) -> Result<Node> {
+impl<'a> Resolving<'a> {
+    fn node(&mut self, source: &Source, path: &str, depth: usize) -> Result<Node<'a>> {
         check_limit(path, "QUERY_DEPTH_MAX", QUERY_DEPTH_MAX, depth)?;
         self.sources += 1;
         check_limit("source", "QUERY_SOURCES_MAX", QUERY_SOURCES_MAX, self.sources)?;
         let within = |kind: &str| format!("{path}.{kind}");
         let (path, kind) = match source {
             Source::Nearest(nearest) => (within("nearest"), self.nearest(nearest, &within("nearest"))?),
+            Source::Text(text) => (within("text"), self.text(text, &within("text"))?),
             Source::Recommend(recommend) => {
                 (within("recommend"), self.recommend(recommend, &within("recommend"))?)
             }
             Source::OrderBy(by) => {
-                (within("order_by"), Kind::Order(order(self.run.view, &within("order_by"), by)?.0))
+                (within("order_by"), Kind::Order(order(self.view, &within("order_by"), by)?.0))
             }
             Source::Fuse(fuse) => (within("fuse"), self.fuse(fuse, &within("fuse"), depth)?),
             Source::Rescore(rescore) => {
@@ -83,10 +87,10 @@ impl Resolving<'_> {
         Ok(Node { path, kind })
     }
 
-    fn nearest(&self, nearest: &Nearest, path: &str) -> Result<Kind> {
+    fn nearest(&self, nearest: &Nearest, path: &str) -> Result<Kind<'a>> {
         let Nearest { vector: name, query, ef, exact } = nearest;
         check_ef(path, *ef)?;
-        let (view, at, name_at) = (self.run.view, format!("{path}.query"), format!("{path}.vector"));
+        let (view, at, name_at) = (self.view, format!("{path}.query"), format!("{path}.vector"));
         let (number, kind) = view.schema.vector(&name_at, name)?;
         match (kind, query.clone()) {
             (VectorKind::Dense(options), Vector::Dense(vector)) => {
@@ -107,9 +111,16 @@ impl Resolving<'_> {
         }
     }
 
-    fn recommend(&self, recommend: &Recommend, path: &str) -> Result<Kind> {
+    fn text(&self, text: &TextQuery, path: &str) -> Result<Kind<'a>> {
+        let TextQuery { fields, query, all_terms } = text;
+        let request = WordsRequest { fields, text: query, all_terms: *all_terms };
+        let search = WordsSearch::new(self.view, &request).map_err(|error| error.within(path))?;
+        Ok(Kind::Words(Words(search)))
+    }
+
+    fn recommend(&self, recommend: &Recommend, path: &str) -> Result<Kind<'a>> {
         let Recommend { vector, positive, negative, strategy, ef, exact } = recommend;
-        let place = self.run.view.schema.dense_place(&format!("{path}.vector"), vector)?;
+        let place = self.view.schema.dense_place(&format!("{path}.vector"), vector)?;
         check_ef(path, *ef)?;
         check_limit(path, "EXAMPLES_MAX", EXAMPLES_MAX, positive.len() + negative.len())?;
         let needed = match strategy {
@@ -130,7 +141,7 @@ impl Resolving<'_> {
         match strategy {
             Strategy::BestScore => Ok(Kind::Best(Best { place, positive, negative, ef, exact, excluded })),
             Strategy::AverageVector => {
-                let options = self.run.dense(place);
+                let options = dense(self.view, place);
                 let vector = validate::dense(path, target(&positive, &negative), options)?;
                 Ok(Kind::Near(Near { place, vector, ef, exact, excluded }))
             }
@@ -144,11 +155,11 @@ impl Resolving<'_> {
         path: &str,
         excluded: &mut Vec<(usize, Slot)>,
     ) -> Result<Vec<Vec<f32>>> {
-        let view = self.run.view;
+        let view = self.view;
         let vector = |(index, example): (usize, &Example)| {
             let path = format!("{path}[{index}]");
             match example {
-                Example::Vector(vector) => validate::dense(&path, vector.clone(), self.run.dense(place)),
+                Example::Vector(vector) => validate::dense(&path, vector.clone(), dense(self.view, place)),
                 Example::Id(id) => {
                     validate::id(&path, id)?;
                     let Some((segment, slot)) = view.locate_sound(id)? else {
@@ -165,7 +176,7 @@ impl Resolving<'_> {
         examples.iter().enumerate().map(vector).collect()
     }
 
-    fn fuse(&mut self, fuse: &Fuse, path: &str, depth: usize) -> Result<Kind> {
+    fn fuse(&mut self, fuse: &Fuse, path: &str, depth: usize) -> Result<Kind<'a>> {
         let at = format!("{path}.sources");
         if fuse.sources.is_empty() {
             return Err(Error::invalid(at, "a fusion has at least one source"));
@@ -188,7 +199,7 @@ impl Resolving<'_> {
                 return Err(Error::invalid(format!("{at}.weight"), reason));
             }
             let node = self.node(source, &at, depth + 1)?;
-            if fuse.method == Fusion::Weighted && node.scores(self.run) == Scores::Absent {
+            if fuse.method == Fusion::Weighted && node.scores(self.view) == Scores::Absent {
                 let reason = "it gives an order and no scores, which a weighted fusion adds up";
                 return Err(Error::invalid(node.path, reason));
             }
@@ -200,7 +211,7 @@ impl Resolving<'_> {
         Ok(Kind::Fuse(Fusing { nodes, method: fuse.method, candidates: fuse.candidates }))
     }
 
-    fn rescore(&mut self, rescore: &Rescore, path: &str, depth: usize) -> Result<Kind> {
+    fn rescore(&mut self, rescore: &Rescore, path: &str, depth: usize) -> Result<Kind<'a>> {
         check_candidates(path, rescore.candidates)?;
         let from = Box::new(self.node(&rescore.from, &format!("{path}.from"), depth + 1)?);
         let by = format!("{path}.by");

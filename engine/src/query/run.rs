@@ -135,7 +135,7 @@ impl<'a> Run<'a> {
     /// Notes what a stage did.
     pub(super) fn end(
         &self,
-        node: &Node,
+        node: &Node<'_>,
         begun: Option<Instant>,
         wanted: usize,
         found: &Found,
@@ -154,6 +154,7 @@ impl<'a> Run<'a> {
         stage.rows = found.rows.len() as u64;
         stage.exact = found.exact;
         stage.micros += micros_since(begun);
+        stage.postings += reports.postings();
         stage.segments.extend(reports.finish().unwrap_or_default());
     }
 }

@@ -10,6 +10,8 @@ const CANDIDATES: usize = 100;
 pub enum Source {
     /// Nearness of a vector.
     Nearest(Nearest),
+    /// The words of a text.
+    Text(TextQuery),
     /// Likeness to some examples and unlikeness to others.
     Recommend(Recommend),
     /// The values of a field.
@@ -62,6 +64,39 @@ impl Nearest {
     #[must_use]
     pub fn exact(mut self) -> Self {
         self.exact = true;
+        self
+    }
+}
+
+/// The rows whose texts have the words of a query, scored by BM25 over all live rows of the view: exactly. Ranking others' rows
+/// ([`Rescore`]), it scores those without any of the words 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextQuery {
+    /// Which fields, each with how much its score counts; all that are searched by word if there are none.
+    pub fields: Vec<(String, f32)>,
+    /// Words, analysed as the field's texts are.
+    pub query: String,
+    /// Only rows of which one field has all of them.
+    pub all_terms: bool,
+}
+
+impl TextQuery {
+    /// Any of the words, in any field.
+    pub fn new(query: impl Into<String>) -> Self {
+        Self { fields: Vec::new(), query: query.into(), all_terms: false }
+    }
+
+    /// In this field too, which counts so much.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>, boost: f32) -> Self {
+        self.fields.push((field.into(), boost));
+        self
+    }
+
+    /// Only rows with all of the words.
+    #[must_use]
+    pub fn all_terms(mut self) -> Self {
+        self.all_terms = true;
         self
     }
 }
@@ -279,6 +314,12 @@ macro_rules! source_from {
             }
         }
     )*};
+}
+
+impl From<TextQuery> for Source {
+    fn from(source: TextQuery) -> Self {
+        Source::Text(source)
+    }
 }
 
 source_from!(Nearest, Recommend, OrderBy, Fuse, Rescore);

@@ -285,3 +285,32 @@ fn pages_of_an_order_do_not_go_through_all_rows() {
     expected.push("bare".into());
     assert_eq!(ids, expected);
 }
+
+/// By word alone, together with a vector, and in each other.
+#[test]
+fn words_and_vectors_answer_together() {
+    let db = Db::in_memory().unwrap();
+    let schema = Schema::builder(2).text("title", crate::Analyzer::English).build().unwrap();
+    let rows = db.create_collection("rows", schema).unwrap();
+    let titles = ["green tea", "tea and rain", "rain in spain", "sun"];
+    let point = |id: usize| Point::new(id as u64, [1.0, id as f32]).with("title", titles[id]);
+    rows.upsert((0..titles.len()).map(point).collect()).unwrap();
+    let ids = |query: Query| -> Vec<String> {
+        let response = rows.query(&query).unwrap();
+        assert!(response.stats.exact);
+        response.hits.iter().map(|hit| hit.point.id.to_string()).collect()
+    };
+    for sealed in [false, true] {
+        if sealed {
+            db.flush().unwrap();
+        }
+        let tea = ids(Query::new(TextQuery::new("tea"), 10));
+        assert_eq!(tea, ["0", "1"]);
+        assert_eq!(ids(Query::new(TextQuery::new("tea rain").field("title", 2.0).all_terms(), 10)), ["1"]);
+        assert_eq!(ids(Query::hybrid([1.0, 3.0], "spain", 10)), ["2", "3", "1", "0"]);
+        let near = Nearest::new([1.0, 3.0]).exact();
+        assert_eq!(ids(Query::new(Rescore::new(near, TextQuery::new("tea rain")), 1)), ["1"]);
+    }
+    let error = |query: TextQuery| rows.query(&Query::new(query, 1)).unwrap_err().to_string();
+    assert!(error(TextQuery::new("x").field("no", 1.0)).starts_with("source.text.fields.no: "));
+}

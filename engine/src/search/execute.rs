@@ -93,6 +93,7 @@ pub(super) fn answer(
         rows: found.len() as u64,
         exact: stats.exact,
         micros: micros_since(began),
+        postings: 0,
         segments: reports.finish().unwrap_or_default(),
     });
     let hits = hits(view, (found, query.place), request.with_payload);

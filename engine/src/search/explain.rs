@@ -37,6 +37,8 @@ pub struct Stage {
     pub exact: bool,
     /// All runs, in microseconds, with the stages that they read.
     pub micros: u64,
+    /// Postings read, of a search by word: entries of the lists of rows that have a term.
+    pub postings: u64,
     /// What was done in each segment, where the stage looks into segments: an entry for each run and part.
     pub segments: Vec<SegmentReport>,
 }
@@ -128,7 +130,7 @@ pub(crate) fn micros_since(began: Instant) -> u64 {
 
 /// The reports of one stage, if somebody wants them.
 #[derive(Debug, Default)]
-pub(crate) struct Reports(Option<Vec<SegmentReport>>);
+pub(crate) struct Reports(Option<Vec<SegmentReport>>, u64);
 
 /// The report of a segment that is being looked at, if somebody wants it.
 pub(crate) struct Begun(Option<(SegmentReport, Instant, SearchStats)>);
@@ -136,7 +138,7 @@ pub(crate) struct Begun(Option<(SegmentReport, Instant, SearchStats)>);
 impl Reports {
     /// Reports for who wants them.
     pub(crate) fn wanted(is_wanted: bool) -> Self {
-        Self(is_wanted.then(Vec::new))
+        Self(is_wanted.then(Vec::new), 0)
     }
 
     /// A look at a segment begins; `stats` are those of the segments before.
@@ -166,6 +168,16 @@ impl Reports {
             stats.exact &= before.exact;
             reports.push(report);
         }
+    }
+
+    /// So many postings were read.
+    pub(crate) fn read(&mut self, postings: u64) {
+        self.1 += postings;
+    }
+
+    /// How many were.
+    pub(crate) fn postings(&self) -> u64 {
+        self.1
     }
 
     /// What was reported.

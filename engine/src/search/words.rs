@@ -47,7 +47,7 @@ impl<'a> WordsSearch<'a> {
         };
         let fields: Vec<FieldQuery> = asked.iter().map(query).collect();
         let terms = fields.iter().map(|field| field.terms.terms.len()).sum();
-        check_limit("query.text", "QUERY_TERMS_MAX", QUERY_TERMS_MAX, terms)?;
+        check_limit("query", "QUERY_TERMS_MAX", QUERY_TERMS_MAX, terms)?;
         let pieces =
             view.segments.iter().enumerate().flat_map(|(at, segment)| pieces_of(at, segment, &asked));
         let pieces = Pieces { view, pieces: pieces.collect() };
@@ -80,14 +80,12 @@ fn fields_of(view: &ViewState, fields: &[(String, f32)]) -> Result<Vec<(FieldId,
     if fields.is_empty() {
         let all: Vec<_> = view.fields.texts().map(|(field, analyzer)| (field, analyzer, 1.0)).collect();
         return match all.is_empty() {
-            true => {
-                Err(Error::invalid("query.fields", "the collection has no field that is searched by word"))
-            }
+            true => Err(Error::invalid("fields", "the collection has no field that is searched by word")),
             false => Ok(all),
         };
     }
     let of = |(name, boost): &(String, f32)| {
-        let path = format!("query.fields.{name}");
+        let path = format!("fields.{name}");
         let text = view.fields.find(name).and_then(|(field, _)| Some((field, view.fields.text(field)?)));
         let Some((field, analyzer)) = text else {
             return Err(Error::invalid(path, "there is no field of that name that is searched by word"));
