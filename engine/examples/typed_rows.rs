@@ -61,15 +61,14 @@ fn main() -> ragstone::Result<()> {
     }
     assert_eq!(minutes, 310);
 
-    // A field that has no place in a row is named.
+    // A value that has no place in a row is named with its field.
     #[derive(Serialize)]
-    struct Tagged {
+    struct Counted {
         id: u64,
-        tags: Vec<String>,
+        grains: u64,
     }
-    let error =
-        dishes.upsert_rows([Tagged { id: 1, tags: vec!["quick".into()] }]).expect_err("a list has no place");
+    let error = dishes.upsert_rows([Counted { id: 1, grains: u64::MAX }]).expect_err("no int holds it");
     println!("{error}");
-    assert!(error.to_string().starts_with("points[0].tags: a payload field is "));
+    assert!(error.to_string().starts_with("points[0].grains: "));
     Ok(())
 }

@@ -188,7 +188,7 @@ impl Store {
             return Err(Error::CollectionExists { name: name.to_owned() });
         }
         check_limit("collections", "COLLECTIONS_MAX", COLLECTIONS_MAX, self.collections().len() + 1)?;
-        let fields = FieldTable::declared(&schema.fields);
+        let fields = FieldTable::declared(&schema.fields).with_texts(&schema.texts);
         let entry =
             CollectionEntry { name: name.to_owned(), schema, fields, stored_seq: 0, segments: Vec::new() };
         faults::point("write.create");

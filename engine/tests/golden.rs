@@ -179,7 +179,7 @@ fn the_committed_corrupt_database_is_refused() {
     match open(directory.path()) {
         Err(error @ Error::Corrupt { .. }) => {
             let message = error.to_string();
-            assert!(message.contains("segment-0000000000000002 is damaged at byte 0: "), "{message}");
+            assert!(message.contains("segment-0000000000000005 is damaged at byte 0: "), "{message}");
         }
         other => panic!("{other:?}"),
     }

@@ -12,7 +12,6 @@ mod range;
 mod scan;
 #[cfg(test)]
 mod tests;
-#[cfg_attr(not(test), expect(dead_code, reason = "queries by word come to ask it"))]
 mod words;
 
 use std::time::Duration;
@@ -26,7 +25,6 @@ pub(crate) use plan::{Counts, Plan, ScanBy, Wanted, Way, choose, default_ef};
 pub(crate) use range::{Nearest as KeptRows, search_range};
 pub use range::{RangeRequest, RangeResponse};
 pub(crate) use scan::Scan;
-#[cfg(test)]
 pub(crate) use words::{WordsRequest, WordsSearch};
 
 use crate::interrupt::{CancelToken, Interrupted};

@@ -24,7 +24,7 @@ pub(crate) fn is_smaller_better(metric: Metric, source: &Source) -> bool {
         Source::Nearest(_) => metric == Metric::L2,
         Source::Recommend(recommend) => metric == Metric::L2 && recommend.strategy == Strategy::AverageVector,
         Source::Rescore(rescore) => is_smaller_better(metric, &rescore.by),
-        Source::OrderBy(_) | Source::Fuse(_) => false,
+        Source::Text(_) | Source::OrderBy(_) | Source::Fuse(_) => false,
     }
 }
 
@@ -81,6 +81,7 @@ impl Oracle<'_> {
                 self.fused(fuse, lists)
             }
             Source::Rescore(_) => panic!("refused"),
+            Source::Text(_) => panic!("its own oracle asks by word"),
         }
     }
 
