@@ -284,7 +284,8 @@ impl SchemaBuilder {
         for name in schema.fields.keys() {
             check_field_name(&format!("schema.fields.{name}"), name)?;
         }
-        for name in schema.texts.keys().filter(|name| schema.fields.get(*name) != Some(&FieldType::String)) {
+        let is_text = |name: &&String| schema.fields.get(*name) == Some(&FieldType::String);
+        if let Some(name) = schema.texts.keys().find(|name| !is_text(name)) {
             let reason = "a field that is searched by word is of type string";
             return Err(Error::invalid(format!("schema.fields.{name}"), reason));
         }

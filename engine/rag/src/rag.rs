@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ragstone::{
-    Collection, CollectionInfo, Db, FieldType, Filter, Metric, Schema, SearchRequest, SearchResponse,
+    Analyzer, Collection, CollectionInfo, Db, ElementType, EncodingKind, FieldType, Filter, GraphOptions,
+    Metric, Schema, SchemaBuilder, SearchRequest, SearchResponse, VectorKind,
 };
 
 use self::timing::Stages;
@@ -26,12 +27,24 @@ use crate::reserved;
 pub struct CollectionSpec {
     /// The embedding model; its contract is kept with the collection. Without one, vectors are the user's.
     pub model: Option<String>,
-    /// Components of a vector; only without a model.
+    /// Components of the default vector; only without a model. With neither, there is no default vector.
     pub dimension: Option<usize>,
     /// The metric; cosine by default. With a model cosine or dot, which is the same for vectors of unit length.
     pub metric: Metric,
+    /// How the default vector is stored.
+    pub element: ElementType,
+    /// How the default vector is kept for the walk.
+    pub encoding: EncodingKind,
+    /// Components of the default vector that a walk compares; all by default.
+    pub walk_dimension: Option<usize>,
+    /// The shape of the default vector's graph.
+    pub graph: GraphOptions,
+    /// Further vectors, by name.
+    pub vectors: Vec<(String, VectorKind)>,
     /// Declared fields; names starting with `_` are kept for Ragstone.
     pub fields: Vec<(String, FieldType)>,
+    /// Fields, which are strings, with an index over their words.
+    pub texts: Vec<(String, Analyzer)>,
     /// Refuse undeclared fields.
     pub strict: bool,
 }
@@ -40,6 +53,22 @@ impl CollectionSpec {
     /// For text, embedded with a model; everything else by default.
     pub fn with_model(model: impl Into<String>) -> Self {
         Self { model: Some(model.into()), ..Self::default() }
+    }
+
+    /// Sets what the spec says of the default vector. Of one that there is not to be, what is set is the schema's to refuse.
+    fn default_vector(&self, builder: SchemaBuilder) -> SchemaBuilder {
+        let options =
+            |spec: &Self| (spec.metric, spec.element, spec.encoding, spec.walk_dimension, spec.graph);
+        let has_vector = self.model.is_some() || self.dimension.is_some();
+        if !has_vector && options(self) == options(&Self::default()) {
+            return builder;
+        }
+        let builder =
+            builder.metric(self.metric).element(self.element).encoding(self.encoding).graph(self.graph);
+        match self.walk_dimension {
+            Some(components) => builder.walk_dimension(components),
+            None => builder,
+        }
     }
 
     /// For vectors of the user's own; everything else by default.
@@ -112,21 +141,18 @@ impl Rag {
     /// Makes a collection. With a model, it is loaded, and its contract is kept.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a spec with neither model nor dimension, with both, with L2 and a model, or with a
-    /// reserved field; what loading the model gives; the engine's errors.
+    /// [`Error::Invalid`] for a spec with both a model and a dimension, with L2 and a model, or with a reserved field; what loading the model gives; the engine's errors.
     pub fn create_collection(&self, name: &str, spec: CollectionSpec) -> Result<CollectionInfo> {
         for (at, (field, _)) in spec.fields.iter().enumerate() {
             reserved::check_field(&format!("fields[{at}]"), field)?;
         }
+        for (at, (field, _)) in spec.texts.iter().enumerate() {
+            reserved::check_field(&format!("texts[{at}]"), field)?;
+        }
         let mut builder = match (&spec.model, spec.dimension) {
             (None, Some(dimension)) => Schema::builder(dimension),
             (Some(model), None) => self.schema_for(model, spec.metric)?,
-            (None, None) => {
-                return Err(invalid(
-                    "dimension",
-                    "a collection needs a model or the dimension of its vectors",
-                ));
-            }
+            (None, None) => Schema::without_vector(),
             (Some(_), Some(_)) => {
                 return Err(invalid(
                     "dimension",
@@ -134,9 +160,19 @@ impl Rag {
                 ));
             }
         };
-        builder = builder.metric(spec.metric).strict(spec.strict);
+        builder = spec.default_vector(builder).strict(spec.strict);
+        for (name, kind) in spec.vectors {
+            builder = match kind {
+                VectorKind::Dense(options) => builder.vector(name, options),
+                VectorKind::Multi(options) => builder.multi(name, options),
+                _ => builder.sparse(name),
+            };
+        }
         for (field, field_type) in spec.fields {
             builder = builder.field(field, field_type);
+        }
+        for (field, analyzer) in spec.texts {
+            builder = builder.text(field, analyzer);
         }
         Ok(self.db.create_collection(name, builder.build()?)?.info())
     }
@@ -172,6 +208,19 @@ impl Rag {
         let response = rows.search(&request)?;
         stages.end("search");
         Ok((response, stages.finish()))
+    }
+
+    /// Embeds texts as queries with the model of a collection, for queries of the engine's: each comes with the name that errors
+    /// have for it.
+    ///
+    /// # Errors
+    /// [`Error::NoModel`]; [`Error::Invalid`], [`Error::Limit`] and [`Error::TokenLimit`], naming the text;
+    /// [`Error::ModelMismatch`] and what else loading the model gives; the engine's errors.
+    pub fn embed_queries(&self, collection: &str, texts: &[(&str, &str)]) -> Result<Vec<Vec<f32>>> {
+        check_max("texts", texts.len(), "EMBED_TEXTS_MAX", EMBED_TEXTS_MAX)?;
+        texts.iter().try_for_each(|(field, text)| check_text(field, text))?;
+        let (_, embedder) = self.text_collection_and_model(collection)?;
+        texts.iter().map(|(field, text)| embed_query(embedder.as_ref(), field, text)).collect()
     }
 
     /// Makes a question answerable: retrieves chunks, packs them into the budget, renders the prompt.
@@ -228,7 +277,7 @@ impl Rag {
         self.models.load(model.unwrap_or(DEFAULT_MODEL))?.embed(texts, role, overflow)
     }
 
-    fn schema_for(&self, model: &str, metric: Metric) -> Result<ragstone::SchemaBuilder> {
+    fn schema_for(&self, model: &str, metric: Metric) -> Result<SchemaBuilder> {
         if metric == Metric::L2 {
             return Err(invalid("metric", "with a model it is cosine or dot"));
         }

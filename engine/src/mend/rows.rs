@@ -25,6 +25,7 @@ use crate::vectors::Encodings;
 use crate::verify::Storage;
 
 /// A segment as far as it can be read.
+#[expect(clippy::large_enum_variant, reason = "there are two at a time")]
 enum Readable {
     Sound(SealedSegment),
     InPart(Salvage),

@@ -33,7 +33,7 @@ impl Scored {
         match self {
             Scored::Multi(query) => query.scores(segment, slots),
             Scored::Sparse(number, query) => {
-                slots.iter().map(|slot| Some(product(query, segment.sparse_row(*slot, *number)?)?)).collect()
+                slots.iter().map(|slot| product(query, segment.sparse_row(*slot, *number)?)).collect()
             }
         }
     }

@@ -1,11 +1,14 @@
 //! Points and their ids.
 
+use std::collections::BTreeMap;
+
 use ragstone::{Point, PointId};
 use ragstone_proto::v1;
 use ragstone_rag::reserved;
 use tonic::Status;
 
 use super::value::{payload_in, payload_out};
+use super::vector::{vectors_in, vectors_out};
 use crate::limits::{BATCH_OPS_MAX, GET_IDS_MAX, check_count};
 use crate::status;
 
@@ -25,22 +28,25 @@ pub(super) fn id_out(id: PointId) -> v1::PointId {
     v1::PointId { id: Some(id) }
 }
 
+/// A point; `path` names it in the request. What it is to be written for is the caller's to check.
+pub(super) fn point_in(wire: v1::Point, path: &str) -> Result<Point, Status> {
+    let mut point = Point::without_vector(id_in(wire.id, &format!("{path}.id"))?);
+    point.vector = wire.vector.map(|vector| vector.values);
+    point.vectors = vectors_in(wire.vectors, &format!("{path}.vectors"))?;
+    point.payload = payload_in(wire.payload, &format!("{path}.payload"))?;
+    Ok(point)
+}
+
 /// Documents and their chunks are points too, and DocumentsService's alone to write.
 pub(crate) fn points_to_write(wire: Vec<v1::Point>) -> Result<Vec<Point>, Status> {
     check_count("points", wire.len(), ("BATCH_OPS_MAX", BATCH_OPS_MAX))?;
-    wire.into_iter()
-        .enumerate()
-        .map(|(index, point)| {
-            let path = format!("points[{index}]");
-            let point = Point {
-                vector: point.vector.map(|vector| vector.values),
-                payload: payload_in(point.payload, &format!("{path}.payload"))?,
-                ..Point::without_vector(id_in(point.id, &format!("{path}.id"))?)
-            };
-            reserved::check_point(&path, &point).map_err(status::reserved)?;
-            Ok(point)
-        })
-        .collect()
+    let own = |(index, wire)| {
+        let path = format!("points[{index}]");
+        let point = point_in(wire, &path)?;
+        reserved::check_point(&path, &point).map_err(status::reserved)?;
+        Ok(point)
+    };
+    wire.into_iter().enumerate().map(own).collect()
 }
 
 pub(crate) fn ids_to_write(wire: Vec<v1::PointId>) -> Result<Vec<PointId>, Status> {
@@ -59,10 +65,11 @@ pub(crate) fn ids_to_read(wire: Vec<v1::PointId>) -> Result<Vec<PointId>, Status
     wire.into_iter().enumerate().map(|(index, id)| id_in(Some(id), &format!("ids[{index}]"))).collect()
 }
 
-pub(crate) fn point(point: Point, with_vector: bool) -> v1::Point {
+pub(crate) fn point(point: Point, with_vectors: bool) -> v1::Point {
     v1::Point {
         id: Some(id_out(point.id)),
-        vector: point.vector.filter(|_| with_vector).map(|values| v1::Vector { values }),
+        vector: point.vector.filter(|_| with_vectors).map(|values| v1::Vector { values }),
+        vectors: if with_vectors { vectors_out(point.vectors) } else { BTreeMap::new() },
         payload: payload_out(point.payload),
     }
 }

@@ -4,11 +4,13 @@ use ragstone_proto::v1::collections_service_server::CollectionsService;
 use ragstone_proto::v1::{
     CreateCollectionRequest, CreateCollectionResponse, DeleteCollectionRequest, DeleteCollectionResponse,
     GetCollectionRequest, GetCollectionResponse, ListCollectionsRequest, ListCollectionsResponse,
+    UpdateCollectionRequest, UpdateCollectionResponse,
 };
 use ragstone_rag::Rag;
 use tonic::{Request, Response, Status};
 
 use super::Services;
+use super::paths::renamed;
 use crate::{convert, page};
 
 #[tonic::async_trait]
@@ -42,6 +44,24 @@ impl CollectionsService for Services {
             Ok(GetCollectionResponse { collection: Some(convert::collection((info, model))) })
         };
         self.answer(get).await
+    }
+
+    async fn update_collection(
+        &self,
+        request: Request<UpdateCollectionRequest>,
+    ) -> Result<Response<UpdateCollectionResponse>, Status> {
+        let request = request.into_inner();
+        let update = move |rag: &Rag| {
+            let fields = convert::fields_to_add(request.fields)?;
+            let rows = rag.db().collection(&request.name)?;
+            for (name, field_type) in fields {
+                let named = |error| renamed(error, |_| format!("fields.{name}"));
+                rows.add_field(&name, field_type).map_err(named)?;
+            }
+            let model = rag.collection_model(&request.name)?;
+            Ok(UpdateCollectionResponse { collection: Some(convert::collection((rows.info(), model))) })
+        };
+        self.answer(update).await
     }
 
     async fn list_collections(

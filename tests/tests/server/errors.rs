@@ -70,7 +70,7 @@ fn assert_invalid(status: &Status, expected_reason: &str, expected_field: &str) 
 async fn points_that_are_wrong_are_named_and_none_of_the_batch_is_written() {
     let server = server_with_points().await;
     let mut points = PointsServiceClient::new(server.channel().await);
-    let good = v1::Point { id: id(2), vector: vector(&[0.0, 1.0]), payload: BTreeMap::new() };
+    let good = v1::Point { id: id(2), vector: vector(&[0.0, 1.0]), ..Default::default() };
     let bad = |change: fn(&mut v1::Point)| {
         let mut point = v1::Point { id: id(3), ..good.clone() };
         change(&mut point);

@@ -70,8 +70,10 @@ async fn ten_megabytes_of_a_name_are_refused_in_short() {
 
     let value = v1::Value { kind: Some(v1::value::Kind::BoolValue(true)) };
     let payload = [(long.clone(), value)].into();
-    let status =
-        points.upsert_points(upsert(v1::Point { id: id("a"), vector: None, payload })).await.unwrap_err();
+    let status = points
+        .upsert_points(upsert(v1::Point { id: id("a"), payload, ..Default::default() }))
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), tonic::Code::InvalidArgument, "{}", status.message());
     let request = v1::GetPointsRequest { collection: long, ids: vec![], with_vectors: false };
     let status = points.get_points(request).await.unwrap_err();

@@ -3,11 +3,14 @@
 
 mod calls;
 mod errors;
+mod fields;
 mod fixture;
 mod health;
 mod limits;
 mod load;
 mod models;
+mod queries;
 mod reflection;
 mod retries;
 mod shutdown;
+mod vectors;

@@ -8,13 +8,14 @@ use super::{Client, LIST_PAGE_SIZE, MESSAGE_BYTES_MAX};
 use crate::call::{call, methods};
 use crate::collection::{Collection, CreateCollection};
 use crate::error::Result;
+use crate::point::FieldType;
 
 impl Client {
     /// Makes a collection; durable when it returns. 60 s by default.
     ///
     /// # Errors
-    /// [`Code::AlreadyExists`]; [`Code::InvalidArgument`]; of its model: [`Code::NotFound`], [`Code::FailedPrecondition`],
-    /// [`Code::PermissionDenied`], [`Code::Unavailable`] while it is being loaded.
+    /// `Code::AlreadyExists`; `Code::InvalidArgument`; of its model: `Code::NotFound`, `Code::FailedPrecondition`,
+    /// `Code::PermissionDenied`, `Code::Unavailable` while it is being loaded.
     pub async fn create_collection(&self, request: CreateCollection) -> Result<Collection> {
         let service = self.collections();
         let response = call(self.policy, methods::CREATE_COLLECTION, request.into_wire(), |request| {
@@ -28,13 +29,35 @@ impl Client {
     /// Shows a collection. 30 s by default.
     ///
     /// # Errors
-    /// [`Code::NotFound`].
+    /// `Code::NotFound`.
     pub async fn get_collection(&self, name: &str) -> Result<Collection> {
         let service = self.collections();
         let request = v1::GetCollectionRequest { name: name.to_owned() };
         let response = call(self.policy, methods::GET_COLLECTION, request, |request| {
             let mut service = service.clone();
             async move { service.get_collection(request).await }
+        })
+        .await?;
+        Collection::from_wire(response.collection)
+    }
+
+    /// Adds fields to a collection; durable when it returns, and nothing is rewritten. A field that is there already with its type
+    /// is passed over. 60 s by default.
+    ///
+    /// # Errors
+    /// `Code::NotFound`; `Code::InvalidArgument`, naming the field, also where it has another type.
+    pub async fn add_fields<N: Into<String>>(
+        &self,
+        name: &str,
+        fields: impl IntoIterator<Item = (N, FieldType)>,
+    ) -> Result<Collection> {
+        let service = self.collections();
+        let field = |(name, kind): (N, FieldType)| (name.into(), kind.into_wire().into());
+        let fields = fields.into_iter().map(field).collect();
+        let request = v1::UpdateCollectionRequest { name: name.to_owned(), fields };
+        let response = call(self.policy, methods::UPDATE_COLLECTION, request, |request| {
+            let mut service = service.clone();
+            async move { service.update_collection(request).await }
         })
         .await?;
         Collection::from_wire(response.collection)
@@ -68,7 +91,7 @@ impl Client {
     /// Removes a collection and all that it holds; durable when it returns. 60 s by default.
     ///
     /// # Errors
-    /// [`Code::NotFound`].
+    /// `Code::NotFound`.
     pub async fn delete_collection(&self, name: &str) -> Result<()> {
         let service = self.collections();
         let request = v1::DeleteCollectionRequest { name: name.to_owned() };

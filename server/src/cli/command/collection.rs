@@ -1,9 +1,11 @@
 //! `ragstone collection`.
 
+mod vectors;
+
 use std::io::Write;
 
 use anyhow::{Context, Result};
-use ragstone::FieldType;
+use ragstone::{Analyzer, DenseOptions, FieldType};
 use ragstone_rag::CollectionSpec;
 use serde_json::json;
 
@@ -17,6 +19,10 @@ pub(super) fn run(session: &Session, command: CollectionCommand) -> Result<()> {
     match command {
         CollectionCommand::List => list(session),
         CollectionCommand::Create(args) => create(session, args),
+        CollectionCommand::AddField { name, fields } => {
+            let fields = fields.iter().map(|text| field(text)).collect::<Result<Vec<_>>>()?;
+            show(session, &session.backend.add_fields(&name, fields)?)
+        }
         CollectionCommand::Delete { name } => delete(session, &name),
         CollectionCommand::Info { name } => {
             let found = session.backend.collection(&name)?;
@@ -43,13 +49,29 @@ fn list(session: &Session) -> Result<()> {
 }
 
 fn create(session: &Session, args: CreateArgs) -> Result<()> {
+    let vectors = vectors::named(&args)?;
+    let texts = args.texts.iter().map(|name| text(name)).collect::<Result<Vec<_>>>()?;
     let model = match (args.model, args.dimension) {
-        (None, None) => Some(String::new()),
+        (None, None) if !args.no_vector => Some(String::new()),
         (model, _) => model,
     };
+    let DenseOptions { element, encoding, walk_dimension, graph, .. } =
+        vectors::options(DenseOptions::new(0), &args.options, ',', "--options")?;
     let fields = args.fields.iter().map(|text| field(text)).collect::<Result<Vec<_>>>()?;
     let (metric, strict) = (args.metric.into(), args.strict);
-    let spec = CollectionSpec { model, dimension: args.dimension, metric, fields, strict };
+    let spec = CollectionSpec {
+        model,
+        dimension: args.dimension,
+        metric,
+        element,
+        encoding,
+        walk_dimension,
+        graph,
+        vectors,
+        fields,
+        texts,
+        strict,
+    };
     show(session, &session.backend.create_collection(&args.name, spec)?)
 }
 
@@ -69,13 +91,29 @@ fn show(session: &Session, collection: &CollectionView) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", collection.name)?;
     writeln!(out, "  points     {} ({} with a vector)", collection.points, collection.vectors)?;
-    writeln!(out, "  vectors    {} dimensions, {}", collection.dimension, collection.metric)?;
+    for (name, kind) in &collection.vector_options {
+        let name = if name.is_empty() { "(default)" } else { name };
+        writeln!(out, "  vector     {name}: {kind}")?;
+    }
     writeln!(out, "  model      {}", collection.model.as_deref().unwrap_or("none: vectors of your own"))?;
+    for (name, analyzer) in &collection.texts {
+        writeln!(out, "  text       {name}: {analyzer}")?;
+    }
     // Fields of Ragstone's own are an implementation matter; `--json` has them.
     for (name, kind) in collection.fields.iter().filter(|(name, _)| !name.starts_with('_')) {
         writeln!(out, "  field      {name}: {kind}")?;
     }
     Ok(())
+}
+
+/// `FIELD` or `FIELD=ANALYSER`.
+fn text(text: &str) -> Result<(String, Analyzer)> {
+    let (name, analyzer) = text.split_once('=').unwrap_or((text, ""));
+    let analyzer = match analyzer {
+        "" => Analyzer::default(),
+        analyzer => analyzer.parse().with_context(|| format!("--text {text}"))?,
+    };
+    Ok((name.to_owned(), analyzer))
 }
 
 fn field(text: &str) -> Result<(String, FieldType)> {

@@ -8,6 +8,7 @@ mod demo;
 mod embed;
 mod ingest;
 mod model;
+mod points;
 mod repair;
 mod search;
 mod serve;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use ragstone::Value;
+use ragstone::query::OrderBy;
 use ragstone_rag::progress::Progress;
 
 use super::args::{Arguments, Command};
@@ -59,6 +61,7 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
         Command::Embed(args) => embed::run(&session, &args),
         Command::Ingest(args) => ingest::run(&session, &args),
         Command::Search(args) => search::run(&session, args),
+        Command::Points(args) => points::run(&session, args),
         Command::Ask(args) => ask::run(&session, args),
         Command::Collection(args) => collection::run(&session, args),
         Command::Model(args) => model::run(&session, &args),
@@ -84,6 +87,24 @@ fn assignment(flag: &str, text: &str) -> Result<(String, Value)> {
         },
     };
     Ok((name.to_owned(), value))
+}
+
+/// `FIELD` or `FIELD:desc`.
+fn order(text: &str) -> OrderBy {
+    match text.rsplit_once(':') {
+        Some((field, "desc")) => OrderBy::descending(field),
+        Some((field, "asc")) => OrderBy::ascending(field),
+        _ => OrderBy::ascending(text),
+    }
+}
+
+/// JSON that stands in an argument, or in the file that it names.
+fn json_or_file(flag: &str, text: &str) -> Result<serde_json::Value> {
+    if text.trim_start().starts_with(['[', '{']) {
+        return serde_json::from_str(text).with_context(|| format!("{flag}: no JSON"));
+    }
+    let bytes = std::fs::read(text).with_context(|| format!("{flag} {text}"))?;
+    serde_json::from_slice(&bytes).with_context(|| format!("{flag} {text}: no JSON"))
 }
 
 #[cfg(test)]

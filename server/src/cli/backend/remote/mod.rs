@@ -1,22 +1,28 @@
 //! The backend over a server.
 
+mod explained;
+mod types;
+
 use std::future::Future;
 
 use anyhow::{Context, Result, bail};
-use ragstone::{FieldType, Filter, Metric, Range, Value};
+use ragstone::query::Query;
+use ragstone::{FieldType, Filter, Point, PointId};
 use ragstone_client as client;
 use ragstone_client::{Client, Code};
+use ragstone_rag::CollectionSpec;
 use ragstone_rag::embed::{Overflow, Role};
 use ragstone_rag::ingest::{DocumentInput, IngestStatus, MediaType};
 use ragstone_rag::prompt::EnrichRequest;
-use ragstone_rag::{CollectionSpec, TextQuery};
-use serde_json::json;
 use tokio::runtime::Runtime;
 
+use self::explained::explain;
 use super::{
-    Backend, CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, HitView, Ingested,
-    ModelView, PulledView, SearchView, StoredDocument, Timings,
+    Backend, CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, FacetCountView,
+    FacetView, GroupView, HitView, Ingested, ModelView, PointView, PulledView, ScrollAsk, SearchView,
+    StoredDocument, Timings, WriteView,
 };
+use crate::cli::json;
 
 /// Documents that one page of a listing has.
 const PAGE_DOCUMENTS: u32 = 1_000;
@@ -55,13 +61,32 @@ impl Backend for Remote {
         let mut request = match (spec.model, spec.dimension) {
             (Some(model), None) => client::CreateCollection::with_model(name, model),
             (None, Some(dimension)) => client::CreateCollection::with_dimension(name, wire_size(dimension)),
-            _ => bail!("a collection has a model or a dimension"),
+            (None, None) => client::CreateCollection::without_vector(name),
+            (Some(_), Some(_)) => bail!("a collection has a model or a dimension"),
         };
+        for (name, kind) in &spec.vectors {
+            request = request.vector(name.as_str(), types::vector_options(kind));
+        }
+        request = request
+            .element(types::element(spec.element))
+            .encoding(types::encoding(spec.encoding))
+            .graph(wire_size(spec.graph.degree), wire_size(spec.graph.ef_construction));
+        if let Some(components) = spec.walk_dimension {
+            request = request.walk_dimension(wire_size(components));
+        }
         for (name, kind) in spec.fields {
             request = request.field(name, field_type(kind));
         }
-        let request = request.metric(metric(spec.metric)).strict(spec.strict);
+        for (field, analyzer) in spec.texts {
+            request = request.text(field, analyzer.name());
+        }
+        let request = request.metric(types::metric(spec.metric)).strict(spec.strict);
         self.call(self.client.create_collection(request)).map(collection)
+    }
+
+    fn add_fields(&self, name: &str, fields: Vec<(String, FieldType)>) -> Result<CollectionView> {
+        let fields = fields.into_iter().map(|(name, kind)| (name, field_type(kind)));
+        self.call(self.client.add_fields(name, fields)).map(collection)
     }
 
     fn collections(&self) -> Result<Vec<CollectionView>> {
@@ -91,7 +116,7 @@ impl Backend for Remote {
             });
         }
         for (name, field) in document.metadata {
-            request = request.metadata(name, value(field));
+            request = request.metadata(name, types::value_out(field));
         }
         let report = self.call(self.client.ingest_document(request))?;
         let status = match report.status {
@@ -132,22 +157,98 @@ impl Backend for Remote {
         Ok(())
     }
 
-    fn search(&self, collection: &str, query: &TextQuery) -> Result<SearchView> {
-        let mut request =
-            client::Query::text(collection, query.text.as_str(), wire_size(query.k)).exact(query.exact);
-        if let Some(conditions) = &query.filter {
-            request = request.filter(filter(conditions));
-        }
-        if let Some(ef) = query.ef {
-            request = request.ef(wire_size(ef));
-        }
-        let result = self.call(self.client.query(request))?;
-        let hits = result.hits.into_iter();
+    fn query(&self, collection: &str, query: &Query) -> Result<SearchView> {
+        let result = self.call(self.client.query(types::query(collection, query)?))?;
+        let group = |group: client::HitGroup| {
+            let hits = group.hits.into_iter().map(|hit| types::hit(hit).map(HitView::from));
+            let value = json::shown_value(&types::value_in(group.value)?);
+            Ok(GroupView { value, hits: hits.collect::<Result<_>>()? })
+        };
+        let hits = result.hits.into_iter().map(|hit| types::hit(hit).map(HitView::from));
         Ok(SearchView {
-            hits: hits
-                .map(|hit| HitView { id: id(hit.id), score: hit.score, payload: payload(hit.payload) })
-                .collect(),
+            hits: hits.collect::<Result<_>>()?,
+            groups: result.groups.into_iter().map(group).collect::<Result<_>>()?,
+            exact: result.stats.exact,
+            interrupted: result.stats.interrupted.is_some(),
+            explain: result.explain.map(explain),
             timings_ms: timings(result.timings),
+        })
+    }
+
+    fn embed_query(&self, collection: &str, text: &str) -> Result<Vec<f32>> {
+        let found = self.call(self.client.get_collection(collection))?;
+        let model = found.model.with_context(|| {
+            format!("collection `{collection}` has no embedding model: search it by vectors")
+        })?;
+        let request = client::Embed::new([text]).model(model.name).role(client::TextRole::Query);
+        let embedded = self.call(self.client.embed(request)).context("text")?;
+        Ok(embedded.vectors.into_iter().next().unwrap_or_default())
+    }
+
+    fn upsert(&self, collection: &str, points: Vec<Point>) -> Result<WriteView> {
+        let points = points.into_iter().map(types::point_out);
+        let receipt = self.call(self.client.upsert_points(collection, points))?;
+        Ok(WriteView { seq: receipt.seq, points: receipt.points as u64 })
+    }
+
+    fn delete(&self, collection: &str, ids: &[PointId]) -> Result<WriteView> {
+        let ids = ids.iter().cloned().map(types::id_out);
+        let receipt = self.call(self.client.delete_points(collection, ids))?;
+        Ok(WriteView { seq: receipt.seq, points: receipt.points as u64 })
+    }
+
+    fn get(&self, collection: &str, ids: &[PointId], with_vectors: bool) -> Result<Vec<PointView>> {
+        let ids = ids.iter().cloned().map(types::id_out);
+        let found = self.call(self.client.get_points(collection, ids))?;
+        let shown = |point: client::Point| {
+            let mut point = types::point_in(point)?;
+            if !with_vectors {
+                point.vector = None;
+                point.vectors.clear();
+            }
+            Ok(point.into())
+        };
+        found.into_iter().map(shown).collect()
+    }
+
+    fn scroll(&self, collection: &str, ask: &ScrollAsk) -> Result<(Vec<PointView>, Option<String>)> {
+        let mut request = client::Scroll::new(collection)
+            .page_size(wire_size(ask.limit))
+            .page_token(ask.page_token.as_str())
+            .fields(ask.fields.iter().cloned());
+        if let Some(filter) = &ask.filter {
+            request = request.filter(types::filter(filter));
+        }
+        if let Some(order) = &ask.order {
+            request = request.order_by(types::order(order));
+        }
+        if ask.with_vectors {
+            request = request.with_vectors();
+        }
+        let page = self.call(self.client.scroll_points(request))?;
+        let points = page.items.into_iter().map(|point| types::point_in(point).map(PointView::from));
+        Ok((points.collect::<Result<_>>()?, page.next_page_token))
+    }
+
+    fn count(&self, collection: &str, filter: Option<&Filter>) -> Result<u64> {
+        self.call(self.client.count_points(collection, filter.map(types::filter)))
+    }
+
+    fn facet(
+        &self,
+        collection: &str,
+        field: &str,
+        filter: Option<&Filter>,
+        limit: usize,
+    ) -> Result<FacetView> {
+        let filter = filter.map(types::filter);
+        let facet = self.call(self.client.facet_points(collection, field, filter, wire_size(limit)))?;
+        let count =
+            |(value, count)| Ok(FacetCountView { value: json::shown_value(&types::value_in(value)?), count });
+        Ok(FacetView {
+            counts: facet.counts.into_iter().map(count).collect::<Result<_>>()?,
+            values: facet.values,
+            points: facet.points,
         })
     }
 
@@ -156,7 +257,7 @@ impl Backend for Remote {
             .k(wire_size(request.k))
             .token_budget(wire_size(request.token_budget));
         if let Some(conditions) = &request.filter {
-            wire = wire.filter(filter(conditions));
+            wire = wire.filter(types::filter(conditions));
         }
         if let Some(template) = &request.template {
             wire = wire.template(template.as_str());
@@ -254,16 +355,14 @@ fn collection(collection: client::Collection) -> CollectionView {
         vectors: collection.vectors,
         dimension: collection.dimension as u64,
         metric: collection.metric.to_string(),
+        vector_options: collection
+            .vector_options
+            .into_iter()
+            .map(|(name, kind)| (name, kind.to_string()))
+            .collect(),
         model: collection.model.map(|model| model.name),
+        texts: collection.texts,
         fields: collection.fields.into_iter().map(|(name, kind)| (name, kind.to_string())).collect(),
-    }
-}
-
-fn metric(metric: Metric) -> client::Metric {
-    match metric {
-        Metric::Cosine => client::Metric::Cosine,
-        Metric::Dot => client::Metric::Dot,
-        Metric::L2 => client::Metric::L2,
     }
 }
 
@@ -278,79 +377,6 @@ fn field_type(kind: FieldType) -> client::FieldType {
         FieldType::Geo => client::FieldType::Geo,
         FieldType::Json => client::FieldType::Json,
     }
-}
-
-fn value(value: Value) -> client::Value {
-    match value {
-        Value::Bool(value) => value.into(),
-        Value::Int(value) => value.into(),
-        Value::Float(value) => value.into(),
-        Value::String(value) => value.into(),
-        Value::Timestamp(value) => client::Value::Timestamp(value),
-        Value::Strings(values) => values.into(),
-        Value::Geo(point) => client::GeoPoint { lat: point.lat, lon: point.lon }.into(),
-        Value::Json(json) => client::Value::Json(json.as_str().to_owned()),
-    }
-}
-
-fn filter(conditions: &Filter) -> client::Filter {
-    let all = |filters: &[Filter]| filters.iter().map(filter).collect();
-    match conditions {
-        Filter::Eq(field, wanted) => client::Filter::Eq(field.clone(), value(wanted.clone())),
-        Filter::In(field, values) => client::Filter::any_of(field.clone(), values.iter().cloned().map(value)),
-        Filter::Range(field, bounds) => client::Filter::range(field.clone(), range(bounds)),
-        Filter::Prefix(field, prefix) => client::Filter::Prefix(field.clone(), prefix.clone()),
-        Filter::Contains(field, values) => client::Filter::Contains(field.clone(), values.clone()),
-        Filter::Exists(field) => client::Filter::Exists(field.clone()),
-        Filter::GeoRadius(field, center, metres) => {
-            let center = client::GeoPoint { lat: center.lat, lon: center.lon };
-            client::Filter::GeoRadius(field.clone(), center, *metres)
-        }
-        Filter::Match(field, text) => client::Filter::Match(field.clone(), text.clone()),
-        Filter::AllTenants => client::Filter::AllTenants,
-        Filter::And(filters) => client::Filter::And(all(filters)),
-        Filter::Or(filters) => client::Filter::Or(all(filters)),
-        Filter::Not(negated) => filter(negated).not(),
-    }
-}
-
-fn range(bounds: &Range) -> client::Range {
-    let mut range = client::Range::new();
-    if let Some(bound) = &bounds.gt {
-        range = range.gt(value(bound.clone()));
-    }
-    if let Some(bound) = &bounds.gte {
-        range = range.gte(value(bound.clone()));
-    }
-    if let Some(bound) = &bounds.lt {
-        range = range.lt(value(bound.clone()));
-    }
-    if let Some(bound) = &bounds.lte {
-        range = range.lte(value(bound.clone()));
-    }
-    range
-}
-
-fn id(id: client::PointId) -> serde_json::Value {
-    match id {
-        client::PointId::Num(number) => json!(number),
-        client::PointId::Str(text) => json!(text),
-    }
-}
-
-fn payload(payload: client::Payload) -> serde_json::Map<String, serde_json::Value> {
-    let value = |value| match value {
-        client::Value::Bool(value) => json!(value),
-        client::Value::Int(value) => json!(value),
-        client::Value::Float(value) => json!(value),
-        client::Value::String(value) => json!(value),
-        client::Value::Timestamp(value) => json!(value),
-        client::Value::Strings(values) => json!(values),
-        client::Value::Geo(point) => json!({ "lat": point.lat, "lon": point.lon }),
-        client::Value::Json(text) => serde_json::from_str(&text).unwrap_or_default(),
-        _ => json!(null),
-    };
-    payload.into_iter().map(|(name, field)| (name, value(field))).collect()
 }
 
 fn timings(timings: Vec<client::StageTiming>) -> Timings {
