@@ -23,6 +23,7 @@
 //! | [`BATCH_OPS_MAX`] | 100,000 points or ids | INVALID_ARGUMENT |
 //! | [`BATCH_BYTES_MAX`] | 256 MiB | INVALID_ARGUMENT |
 //! | [`PAYLOAD_BYTES_MAX`] | 32 MiB | INVALID_ARGUMENT |
+//! | [`LIST_STRINGS_MAX`] | 10,000 of a value | INVALID_ARGUMENT |
 //! | [`FIELD_NAME_BYTES_MAX`] | 128 bytes | INVALID_ARGUMENT |
 //! | [`FIELDS_MAX`] | 256 in a collection | INVALID_ARGUMENT |
 //! | [`K_MAX`] | 10,000 | INVALID_ARGUMENT |
