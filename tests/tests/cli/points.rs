@@ -153,7 +153,7 @@ fn what_is_wrong_is_said_where_it_stands() {
         fails(&["points", "facet", "colour"], &["colour"]);
         fails(&["search"], &["nothing to search by"]);
         fails(&["search", "--vector", "[1]"], &["2 components"]);
-        fails(&["search", "--vector", "{\"a\": 1}"], &["--vector", "list of numbers"]);
+        fails(&["search", "--vector", "{\"a\": 1}"], &["--vector", "list of whole numbers"]);
         fails(&["search", "--like", "absent"], &["absent"]);
         fails(&["search", "--order-by", "colour"], &["colour"]);
         fails(&["search", "--source", "{\"fuse\": {\"sources\": []}}"], &["source.fuse.sources"]);

@@ -23,16 +23,16 @@ pub(crate) struct SearchArgs {
     #[command(flatten)]
     pub(crate) collection: InCollection,
     /// Search by this vector: JSON, or a file with it; a list of numbers, of such lists, or {"indices": […], "values": […]}.
-    #[arg(long, value_name = "JSON|FILE", conflicts_with_all = ["text", "like", "unlike", "order_by", "source"])]
+    #[arg(long, value_name = "JSON|FILE", conflicts_with_all = ["text", "like", "unlike", "source"])]
     pub(crate) vector: Option<String>,
     /// Search by the vector of this name.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["order_by", "source"])]
+    #[arg(long, value_name = "NAME", conflicts_with = "source")]
     pub(crate) by: Option<String>,
     /// Search for what is like this point; may be repeated.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["text", "order_by", "source"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["text", "source"])]
     pub(crate) like: Vec<String>,
     /// Search for what is unlike this point; may be repeated.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["text", "order_by", "source"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["text", "source"])]
     pub(crate) unlike: Vec<String>,
     /// In the order of a field; of a text's or vector's nearest points where one is given.
     #[arg(long, value_name = "FIELD[:desc]", conflicts_with = "source")]
