@@ -1,12 +1,13 @@
-"""Filtered search, Ragstone beside Faiss HNSW with a selector and hnswlib with a filter function, in one run, on the same matches.
+"""Filtered search, Ragstone beside Qdrant Edge with typed filters, Faiss HNSW with a selector and hnswlib with a filter function, in one run, on the
+same matches.
 
 usage: filters.py --data DIR [--queries 1000] [--rival-queries 300] [--out DIR]
 The program `filters` measures ours and writes fields, filters and truth; this script reads them. Each query is one call on one
-thread; of three rounds each query's fastest time counts. Ours evaluates the filter within the call. The others get the matches ready-made,
-which is not timed: Faiss a bitmap, hnswlib a list that a Python function looks into (slow, and the only way that its Python interface
+thread; of three rounds each query's fastest time counts. Ours and Qdrant Edge, which
+has an index of every field, evaluate a typed filter within the call. The others get the matches ready-made, which is not timed: Faiss a bitmap, hnswlib a list that a Python function looks into (slow, and the only way that its Python interface
 has, so it gets fewer queries). Each library's width is the smallest of a list that reaches the recall; where none does, the line with the highest
 recall stands. Writes filters.json and filters.md.
-needs: pip install numpy faiss-cpu hnswlib
+needs: pip install numpy qdrant-edge-py faiss-cpu hnswlib
 """
 import argparse
 import json
@@ -21,8 +22,12 @@ import common
 RECALL = 0.95
 EFS = [16, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024]
 NONE = 2**32 - 1
+# Values of the random fields: below so many, everything is.
+RANDOM_VALUES = 1_000_000
 ROUNDS = 3
-RIVALS = ["faiss", "faiss-sq8", "hnswlib"]
+RIVALS = ["qdrant-edge", "qdrant-edge-acorn", "faiss", "faiss-sq8", "hnswlib"]
+LIBRARIES = {"qdrant-edge": "qdrant_edge", "qdrant-edge-acorn": "qdrant_edge", "faiss-sq8": "faiss"}
+BATCH = 1_000
 
 
 def arguments():
@@ -56,13 +61,56 @@ class Cases:
         rows = self.numpy.load(self.directory / f"{entry['case']}.truth.u32.npy")
         return [row[row != NONE] for row in rows]
 
-    def masks(self, entry, queries):
-        """For each query which rows match; one mask for all where the filter is the same."""
+    def conditions(self, entry, queries):
+        """What each query asks for; one for all where it is the same."""
         if "below" in entry:
             limit = entry["below"]
-            return [(self.fields["a"] < limit["a"]) & (self.fields["b"] < limit["b"])] * queries
-        chosen = self.numpy.load(self.directory / f"{entry['case']}.clusters.u32.npy")[:queries]
-        return [self.numpy.isin(self.fields[entry["clusters"]], row[row != NONE]) for row in chosen]
+            below = {name: limit[name] for name in ("a", "b") if limit[name] < RANDOM_VALUES}
+            mask = self.numpy.logical_and.reduce([self.fields[name] < end for name, end in below.items()] or [self.fields["a"] >= 0])
+            return [Condition(mask, below, {})] * queries
+        name, chosen = entry["clusters"], self.numpy.load(self.directory / f"{entry['case']}.clusters.u32.npy")[:queries]
+        rows = [row[row != NONE] for row in chosen]
+        return [Condition(self.numpy.isin(self.fields[name], row), {}, {name: row.tolist()}) for row in rows]
+
+
+class Condition:
+    """A filter: the rows that match, and the fields that are to lie below an end or to be one of some values."""
+
+    def __init__(self, mask, below, any_of):
+        self.mask, self.below, self.any_of = mask, below, any_of
+
+
+class Qdrant:
+    """Qdrant Edge: typed filters over indexed payload fields; its own choice of plan, or with ACORN allowed for every filter."""
+
+    def __init__(self, base, fields, directory, acorn):
+        self.edge = edge = common.library("qdrant_edge")
+        self.acorn = edge.AcornSearchParams(enable=True, max_selectivity=1.0) if acorn else None
+        graph = edge.HnswIndexConfig(m=16, ef_construct=200, full_scan_threshold=10_000)
+        vectors = edge.EdgeVectorParams(size=base.shape[1], distance=edge.Distance.Dot)
+        self.shard = edge.EdgeShard.create(directory, edge.EdgeConfig(vectors=vectors, hnsw_config=graph))
+        update = self.shard.update
+        for name in fields:
+            update(edge.UpdateOperation.create_field_index(name, edge.PayloadSchemaType.Integer))
+        values = {name: column.tolist() for name, column in fields.items()}
+        point = lambda row: edge.Point(id=row, vector=base[row].tolist(), payload={name: column[row] for name, column in values.items()})
+        for start in range(0, len(base), BATCH):
+            update(edge.UpdateOperation.upsert_points([point(row) for row in range(start, min(start + BATCH, len(base)))]))
+        self.shard.optimize()
+
+    def prepare(self, condition):
+        edge = self.edge
+        must = [edge.FieldCondition(name, range=edge.RangeFloat(lt=end)) for name, end in condition.below.items()]
+        must += [edge.FieldCondition(name, match=edge.MatchAny(values)) for name, values in condition.any_of.items()]
+        return edge.Filter(must=must)
+
+    query = staticmethod(lambda row: row.tolist())
+
+    def search(self, query, ef, prepared, _count):
+        edge = self.edge
+        params = edge.SearchParams(hnsw_ef=ef, acorn=self.acorn)
+        request = edge.SearchRequest(query=edge.Query.Nearest(query), limit=common.K, filter=prepared, params=params)
+        return [point.id for point in self.shard.search(request)]
 
 
 class Faiss:
@@ -81,10 +129,12 @@ class Faiss:
         self.index.add(base)
         faiss.omp_set_num_threads(1)
 
-    def prepare(self, mask):
+    query = staticmethod(lambda row: row)
+
+    def prepare(self, condition):
         import numpy as np
 
-        bits = np.packbits(mask, bitorder="little")
+        bits = np.packbits(condition.mask, bitorder="little")
         # The selector points into the bits: they live as long as it does.
         return self.faiss.IDSelectorBitmap(bits), bits
 
@@ -104,8 +154,10 @@ class Hnswlib:
         self.index.set_num_threads(threads)
         self.index.add_items(base)
 
-    def prepare(self, mask):
-        return mask.tolist().__getitem__
+    query = staticmethod(lambda row: row)
+
+    def prepare(self, condition):
+        return condition.mask.tolist().__getitem__
 
     def search(self, query, ef, prepared, count):
         self.index.set_ef(ef)
@@ -116,19 +168,33 @@ class Hnswlib:
             return []
 
 
+def rival(name, base, cases, options):
+    """A library with all rows in it."""
+    match name:
+        case "qdrant-edge" | "qdrant-edge-acorn":
+            directory = cases.directory / name
+            directory.mkdir()
+            return Qdrant(base, cases.fields, str(directory), name.endswith("acorn"))
+        case "hnswlib":
+            return Hnswlib(base, options.threads)
+        case _:
+            return Faiss(base, options.threads, name == "faiss-sq8")
+
+
 def sweep(index, name, case, work):
     """Lines of one library for one case, up to the first width that reaches the recall."""
-    queries, masks, truth = work
-    prepared, counts = {}, [int(mask.sum()) for mask in masks]
-    for mask in masks:
-        if id(mask) not in prepared:
-            prepared[id(mask)] = index.prepare(mask)
+    queries, conditions, truth = work
+    queries = [index.query(query) for query in queries]
+    prepared, counts = {}, [int(condition.mask.sum()) for condition in conditions]
+    for condition in conditions:
+        if id(condition) not in prepared:
+            prepared[id(condition)] = index.prepare(condition)
     lines = []
     for ef in EFS:
         best, found = [float("inf")] * len(queries), [None] * len(queries)
         for _ in range(ROUNDS):
             for number, query in enumerate(queries):
-                ready = prepared[id(masks[number])]
+                ready = prepared[id(conditions[number])]
                 start = time.perf_counter()
                 found[number] = index.search(query, ef, ready, counts[number])
                 best[number] = min(best[number], time.perf_counter() - start)
@@ -187,7 +253,7 @@ def table(record):
     return "\n".join([
         "# Filtered search", "",
         f"recall@10 at least {RECALL}, smallest width that reaches it; (!) none did. One query a call, one thread. \"Wrong counts\": answers without",
-        "exactly min(k, matches) rows. Ours evaluates the filter on the columns within the call; the others get the matches ready-made, untimed:",
+        "exactly min(k, matches) rows. Ours and Qdrant Edge evaluate a typed filter within the call; the others get the matches ready-made, untimed:",
         "Faiss a bitmap (`IDSelectorBitmap`), hnswlib a Python function, which is what makes it slow. \"x unfiltered\": mean latency over the",
         f"unfiltered one at a recall of {RECALL}.", "",
         f"{machine['processor']}, {machine['cores']} cores, {record['date']}, {record['revision']}. `{record['command']}`", "",
@@ -196,7 +262,7 @@ def table(record):
 
 def run():
     options = arguments()
-    for name in {"numpy"} | {rival.split("-")[0] for rival in options.rivals}:
+    for name in {"numpy"} | {LIBRARIES.get(rival, rival) for rival in options.rivals}:
         common.library(name)
     record = common.provenance() | {"at_recall": RECALL, "rival_queries": options.rival_queries, "function_queries": options.function_queries}
     command = common.program("filters", options.bin_dir) + common.data_set(common.absolute(options.data))
@@ -210,12 +276,12 @@ def run():
         base, query, _ = common.load(options.data)
         for name in options.rivals:
             start = time.perf_counter()
-            index = Hnswlib(base, options.threads) if name == "hnswlib" else Faiss(base, options.threads, name == "faiss-sq8")
+            index = rival(name, base, cases, options)
             record["lines"].append({"index": name, "build_s": round(time.perf_counter() - start, 2)})
             count = min(options.queries, options.function_queries if name == "hnswlib" else options.rival_queries, len(query))
             for case in cases.entries:
                 truth = cases.truth(case)[:count]
-                work = (query[:count], cases.masks(case, count), truth)
+                work = (query[:count], cases.conditions(case, count), truth)
                 record["lines"] += sweep(index, name, case, work)
             # After each library, so that a run that is broken off leaves what it has.
             common.save(out / "filters.json", record)
