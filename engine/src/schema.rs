@@ -32,6 +32,8 @@ pub struct Schema {
     pub(crate) fields: BTreeMap<String, FieldType>,
     /// Fields that are searched by word.
     pub(crate) texts: BTreeMap<String, Analyzer>,
+    /// The field whose values keep rows apart.
+    pub(crate) tenant: Option<String>,
     pub(crate) strict: bool,
     pub(crate) attributes: BTreeMap<String, String>,
 }
@@ -49,6 +51,7 @@ impl Schema {
                 vectors: BTreeMap::new(),
                 fields: BTreeMap::new(),
                 texts: BTreeMap::new(),
+                tenant: None,
                 strict: false,
                 attributes: BTreeMap::new(),
             },
@@ -145,6 +148,11 @@ impl Schema {
     /// The fields that are searched by word, and how their texts become terms.
     pub fn texts(&self) -> &BTreeMap<String, Analyzer> {
         &self.texts
+    }
+
+    /// The tenant key, if there is one.
+    pub fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
     }
 
     /// Whether a write with an undeclared field is refused.
@@ -252,6 +260,27 @@ impl SchemaBuilder {
         self
     }
 
+    /// Makes a field the tenant key: a string, unless it is declared an int. Every row has a value of it, rows with the same lie
+    /// together, and a read says whose rows it means: by a condition that the field equals a value, or one of several, or
+    /// with [`Filter::AllTenants`](crate::Filter::AllTenants). A read of one tenant costs what the tenant's rows cost.
+    ///
+    /// ```
+    /// use ragstone::{Db, Filter, Point, Schema};
+    ///
+    /// let db = Db::in_memory()?;
+    /// let notes = db.create_collection("notes", Schema::builder(2).tenant("customer").build()?)?;
+    /// notes.upsert(vec![Point::new(1, [1.0, 0.0]).with("customer", "ada")])?;
+    /// assert_eq!(notes.count(Some(&Filter::eq("customer", "ada")))?, 1);
+    /// assert!(notes.count(None).is_err());
+    /// assert_eq!(notes.count(Some(&Filter::AllTenants))?, 1);
+    /// # Ok::<(), ragstone::Error>(())
+    /// ```
+    #[must_use]
+    pub fn tenant(mut self, field: impl Into<String>) -> Self {
+        self.schema.tenant = Some(field.into());
+        self
+    }
+
     /// Refuses writes with undeclared fields.
     #[must_use]
     pub fn strict(mut self, strict: bool) -> Self {
@@ -279,6 +308,13 @@ impl SchemaBuilder {
         check_limit("schema.vectors", "VECTORS_MAX", VECTORS_MAX, schema.vectors.len())?;
         for (name, kind) in &mut schema.vectors {
             *kind = kind.checked(&check_vector_name(name, kind)?)?;
+        }
+        if let Some(tenant) = &schema.tenant {
+            let field_type = *schema.fields.entry(tenant.clone()).or_insert(FieldType::String);
+            if !matches!(field_type, FieldType::String | FieldType::Int) {
+                let reason = format!("a tenant key is a string or an int; `{tenant}` is {field_type}");
+                return Err(Error::invalid("schema.tenant", reason));
+            }
         }
         check_limit("schema.fields", "FIELDS_MAX", FIELDS_MAX, schema.fields.len())?;
         for name in schema.fields.keys() {
@@ -347,6 +383,8 @@ mod tests {
             (Schema::builder(4).graph(graph(16, EF_MAX + 1)), "schema.graph.ef_construction"),
             (Schema::builder(4).field("", FieldType::Int), "schema.fields."),
             (Schema::builder(4).text("a", Analyzer::Code).field("a", FieldType::Int), "schema.fields.a"),
+            (Schema::builder(4).field("a", FieldType::Float).tenant("a"), "schema.tenant"),
+            (Schema::builder(4).tenant(""), "schema.fields."),
             (Schema::builder(4).field(long, FieldType::Int), "schema.fields.xxx"),
             (
                 Schema::builder(4).attribute("model", "y".repeat(ATTRIBUTE_BYTES_MAX + 1)),
