@@ -4,7 +4,7 @@
 //! meta    = segment u64 | rows u32 | count u16 | part*
 //! part    = kind u8 | number u16 | info (length u32, bytes) | count u16 | section*
 //! section = offset u64 | length u64
-//! kind    = 1 ids | 2 dense vector | 3 column | 4 text | 5 sparse vector | 6 multi-vector
+//! kind    = 1 ids | 2 dense vector | 3 column | 4 text | 5 sparse vector | 6 multi-vector | 7 versions | 8 expiries
 //! ```
 //! `number` is that of the vector or of the field that the part is about, 0 for other kinds. What the bytes of `info` and
 //! the sections mean is the business of each kind, one file each in `parts/`. Parts are in the order of kind and number,
@@ -28,13 +28,26 @@ pub(super) enum PartKind {
     Sparse = 5,
     /// A multi-vector: the vectors of rows.
     Multi = 6,
+    /// The versions of all rows.
+    Versions = 7,
+    /// When rows expire.
+    Expiries = 8,
 }
 
 impl PartKind {
     fn from_code(code: u8) -> Option<Self> {
-        [Self::Ids, Self::Dense, Self::Column, Self::Text, Self::Sparse, Self::Multi]
-            .into_iter()
-            .find(|kind| *kind as u8 == code)
+        [
+            Self::Ids,
+            Self::Dense,
+            Self::Column,
+            Self::Text,
+            Self::Sparse,
+            Self::Multi,
+            Self::Versions,
+            Self::Expiries,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == code)
     }
 }
 
@@ -200,6 +213,8 @@ mod tests {
             include_str!("parts/texts.rs"),
             include_str!("../text/index/words.rs"),
             include_str!("../text/index/postings.rs"),
+            include_str!("parts/versions.rs"),
+            include_str!("parts/expiries.rs"),
         ];
         for line in sources.into_iter().flat_map(grammar) {
             assert!(format.lines().any(|found| found == line), "FORMAT.md lacks `{line}`");

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use fixedbitset::FixedBitSet;
 
 use super::appending::Lacking;
+use super::expiry::{ExpiredCache, ExpiryRuns};
 use super::ids::IdRuns;
-use super::{DeadRows, DenseView, GrowingSegment, SealedSegment};
+use super::{DeadRows, DenseView, GrowingSegment, Patch, Patches, SealedSegment};
 use crate::payload::{CompiledFilter, FieldId, FieldSource, FieldTable, Payload, Test, ValueRef};
 use crate::point::{PointId, SparseVector, Vector};
 use crate::schema::{VectorId, VectorKind};
@@ -39,6 +40,14 @@ pub(crate) struct SegmentView {
     pub(super) dead_vectors: Arc<[usize]>,
     /// Rows of a growing segment without a dense vector, for each.
     pub(super) lacking: Lacking,
+    /// What updates changed of its rows.
+    pub(crate) patches: Patches,
+    /// How many of the dead are only those because they have expired.
+    pub(crate) expired: usize,
+    /// When rows of a growing segment expire.
+    pub(crate) expiring: ExpiryRuns,
+    /// What has expired, as far as somebody asked; another one once a write changes when rows expire.
+    pub(crate) known_expired: Arc<ExpiredCache>,
     /// When the segment took its last row, if it takes no more: the number of the last write before.
     pub(crate) frozen_at: Option<u64>,
 }
@@ -52,9 +61,18 @@ pub(crate) struct TextPart {
     pub(crate) index: Option<Arc<Index>>,
 }
 
+impl Segment {
+    /// Counts what patches of its rows take, where memory is counted.
+    pub(crate) fn count_patches(&self, patches: &[(u32, Arc<Patch>)]) {
+        if let Segment::Growing(segment) = self {
+            segment.count_patches(patches);
+        }
+    }
+}
+
 impl SegmentView {
     /// A sealed segment.
-    pub(crate) fn sealed(segment: Arc<SealedSegment>, dead: DeadRows) -> Self {
+    pub(crate) fn sealed(segment: Arc<SealedSegment>, dead: DeadRows, patches: Patches) -> Self {
         let dead_vectors = segment.dense.iter().map(|dense| dense.nodes.count_of(&dead.bits)).collect();
         Self {
             rows: segment.rows(),
@@ -66,6 +84,10 @@ impl SegmentView {
             dead: Arc::new(dead),
             dead_vectors,
             lacking: Lacking::default(),
+            patches,
+            expired: 0,
+            expiring: ExpiryRuns::default(),
+            known_expired: Arc::default(),
             frozen_at: None,
         }
     }
@@ -82,6 +104,10 @@ impl SegmentView {
             runs: Runs::default(),
             dead: Arc::default(),
             lacking: Lacking::default(),
+            patches: Patches::default(),
+            expired: 0,
+            expiring: ExpiryRuns::default(),
+            known_expired: Arc::default(),
             frozen_at: None,
         }
     }
@@ -171,7 +197,21 @@ impl SegmentView {
         }
     }
 
+    /// The number of the write that last changed a row.
+    pub(crate) fn version(&self, slot: u32) -> u64 {
+        if let Some(patch) = self.patches.get(slot) {
+            return patch.version;
+        }
+        match &self.segment {
+            Segment::Growing(segment) => segment.rows.get(slot).map_or(0, |row| row.version),
+            Segment::Sealed(segment) => segment.version(slot),
+        }
+    }
+
     pub(crate) fn value(&self, slot: u32, field: FieldId) -> Option<ValueRef<'_>> {
+        if let Some(value) = self.patches.get(slot).and_then(|patch| patch.value(field)) {
+            return value;
+        }
         match &self.segment {
             Segment::Growing(segment) => segment.rows.get(slot)?.value(field),
             Segment::Sealed(segment) => segment.value(slot, field),
@@ -215,7 +255,28 @@ impl SegmentView {
             }
             (None, Segment::Sealed(segment)) => segment.fields().for_each(&mut take),
         }
+        if wanted.is_none()
+            && let Some(patch) = self.patches.get(slot)
+        {
+            // Fields that the segment does not know of, too.
+            patch.values.iter().for_each(|(field, _)| take(*field));
+        }
         payload
+    }
+
+    /// The rows that have a field whose value passes, by the rows as the segment has them, and by their patches.
+    fn patched(&self, field: FieldId, test: &Test, mut rows: Arc<FixedBitSet>) -> Arc<FixedBitSet> {
+        if !self.patches.is_about(field) {
+            return rows;
+        }
+        let visible = self.from..self.rows;
+        for (slot, value) in self.patches.values(field).filter(|(slot, _)| visible.contains(slot)) {
+            let passes = value.is_some_and(|value| test.passes(value));
+            if rows.contains(slot as usize) != passes {
+                Arc::make_mut(&mut rows).set(slot as usize, passes);
+            }
+        }
+        rows
     }
 
     /// The live rows that pass.
@@ -259,7 +320,7 @@ impl FieldSource for SegmentView {
     }
 
     fn select(&self, field: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet> {
-        match &self.segment {
+        let rows = match &self.segment {
             Segment::Growing(segment) => {
                 let mut out = FixedBitSet::with_capacity(self.rows as usize);
                 for slot in self.from..self.rows {
@@ -271,7 +332,8 @@ impl FieldSource for SegmentView {
                 Arc::new(out)
             }
             Segment::Sealed(segment) => segment.select(field, test),
-        }
+        };
+        self.patched(field, test, rows)
     }
 
     fn select_text(&self, field: FieldId, analyzer: Analyzer, text: &str) -> Arc<FixedBitSet> {

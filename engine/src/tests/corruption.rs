@@ -16,6 +16,8 @@ pub(super) fn every_file() -> MemoryDir {
     Step::Write("a", (0..20).map(|id| (id, Some(1))).collect()).run(&db).unwrap();
     Step::Write("a", vec![(1, None), (2, Some(2))]).run(&db).unwrap();
     Step::Flush.run(&db).unwrap();
+    Step::Update("a", vec![(5, 7)]).run(&db).unwrap();
+    Step::Flush.run(&db).unwrap();
     for version in 3..6 {
         Step::Write("a", vec![(3, Some(version))]).run(&db).unwrap();
     }
@@ -26,7 +28,7 @@ pub(super) fn every_file() -> MemoryDir {
 fn a_changed_byte_is_named_with_its_file() {
     let whole = every_file();
     let names = whole.list().unwrap();
-    for kind in ["MANIFEST", "segment-", "dead-", "log-"] {
+    for kind in ["MANIFEST", "segment-", "dead-", "patch-", "log-"] {
         assert!(names.iter().any(|name| name.starts_with(kind)), "{kind} is among {names:?}");
     }
     let before = contents(&open(&whole.copied()).unwrap());

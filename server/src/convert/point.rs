@@ -32,10 +32,11 @@ pub(crate) fn points_to_write(wire: Vec<v1::Point>) -> Result<Vec<Point>, Status
         .enumerate()
         .map(|(index, point)| {
             let path = format!("points[{index}]");
+            let id = id_in(point.id, &format!("{path}.id"))?;
             let point = Point {
                 vector: point.vector.map(|vector| vector.values),
                 payload: payload_in(point.payload, &format!("{path}.payload"))?,
-                ..Point::without_vector(id_in(point.id, &format!("{path}.id"))?)
+                ..Point::without_vector(id)
             };
             reserved::check_point(&path, &point).map_err(status::reserved)?;
             Ok(point)

@@ -7,7 +7,7 @@ use ragstone::{
     VectorKind,
 };
 
-use crate::sample::{id_of, options, point};
+use crate::sample::{id_of, options, point, update};
 
 /// Rows of a page: small, so that scrolling starts in the middle too.
 const PAGE: usize = 30;
@@ -42,6 +42,7 @@ pub fn exercise(directory: &Path, writes: bool) -> Outcome {
             // Any error is an answer.
             let _ = collection.upsert((0..20).map(|id| point(id, 4)).collect());
             let _ = collection.delete(&[id_of(11), id_of(12)]);
+            let _ = collection.update((12..18).map(update).collect());
         }
     }
     if writes {
