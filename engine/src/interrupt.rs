@@ -159,6 +159,32 @@ impl Watch {
     }
 }
 
+/// A token that another thread cancels while the search's thread looks at it for the `poll`-th time, counted from one.
+#[cfg(test)]
+pub(crate) fn cancelled_at(poll: u64) -> CancelToken {
+    use std::sync::atomic::AtomicU64;
+    use std::sync::{Mutex, mpsc};
+
+    let (ask, asked) = mpsc::channel();
+    let (answer, answered) = mpsc::channel::<()>();
+    let (answered, polls) = (Mutex::new(answered), AtomicU64::new(0));
+    let token = CancelToken::polled(move || {
+        if polls.fetch_add(1, Ordering::Relaxed) + 1 == poll {
+            ask.send(()).expect("the other thread waits");
+            answered.lock().expect("only this thread takes it").recv().expect("the other thread waits");
+        }
+    });
+    let clone = token.clone();
+    std::thread::spawn(move || {
+        // An error means that the search was done before.
+        if asked.recv().is_ok() {
+            clone.cancel();
+            answer.send(()).expect("the other thread waits");
+        }
+    });
+    token
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -85,6 +85,7 @@ mod options;
 mod pace;
 mod payload;
 mod point;
+pub mod query;
 mod random;
 mod schema;
 mod schema_codes;

@@ -30,6 +30,22 @@ pub const RANGE_ROWS_MAX: usize = 100_000;
 pub const SEARCH_BATCH_MAX: usize = 10_000;
 /// Results that the searches of one batch ask for together.
 pub const SEARCH_BATCH_ROWS_MAX: usize = 1_000_000;
+/// Levels of a query's source.
+pub const QUERY_DEPTH_MAX: usize = 8;
+/// Sources of one query, on all levels together.
+pub const QUERY_SOURCES_MAX: usize = 64;
+/// Sources of one fusion.
+pub const FUSE_SOURCES_MAX: usize = 16;
+/// Rows that a fusion asks each of its sources for, or that a rescoring fetches, unless more are wanted of itself.
+pub const CANDIDATES_MAX: usize = 10_000;
+/// Examples of one recommendation.
+pub const EXAMPLES_MAX: usize = 256;
+/// Groups of one query.
+pub const GROUPS_MAX: usize = 1_000;
+/// Rows of one group.
+pub const GROUP_ROWS_MAX: usize = 1_000;
+/// Values that one facet lists.
+pub const FACET_VALUES_MAX: usize = 10_000;
 /// Width of a graph walk (`ef`).
 pub const EF_MAX: usize = 100_000;
 /// Links of a graph node on the base layer.

@@ -47,10 +47,10 @@ fn every_row_comes_once_in_the_order_of_the_ids() {
     let after = all[10].id.clone();
     let request = ScrollRequest {
         filter: Some(filter),
-        after: Some(after.clone()),
+        after: Some(after.clone().into()),
         limit: 3,
-        with_vectors: false,
         fields: Some(vec![]),
+        ..ScrollRequest::default()
     };
     let expected: Vec<Point> = model
         .into_values()
@@ -95,7 +95,8 @@ fn a_request_that_cannot_be_answered_is_refused_once() {
     let mut none = view.pages(ScrollRequest::default());
     assert!(matches!(none.next(), Some(Err(Error::Invalid { field, .. })) if field == "limit"));
     assert!(none.next().is_none());
-    let no_rows = ScrollRequest { after: Some("z".into()), limit: 2, ..ScrollRequest::default() };
+    let no_rows =
+        ScrollRequest { after: Some(PointId::from("z").into()), limit: 2, ..ScrollRequest::default() };
     assert_eq!(view.pages(no_rows.clone()).count(), 1, "one empty page");
     assert_eq!(view.rows(&no_rows).unwrap().count(), 0);
 }

@@ -274,8 +274,13 @@ impl Run {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let limit = 1 + self.random.below(200) as usize;
-            let request =
-                ScrollRequest { filter: filter.clone(), after, limit, with_vectors: true, fields: None };
+            let request = ScrollRequest {
+                filter: filter.clone(),
+                after,
+                limit,
+                with_vectors: true,
+                ..ScrollRequest::default()
+            };
             let page = view.scroll(&request).unwrap();
             assert!(page.points.len() == limit || page.next.is_none());
             found.extend(page.points);

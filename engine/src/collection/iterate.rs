@@ -1,4 +1,4 @@
-//! All rows of a view, one after the other in the order of their ids.
+//! All rows of a view, one after the other in the order of their ids, or of a field.
 //!
 //! An iterator borrows its view and walks each segment as it is asked, so it reads nothing ahead, and takes a bit of
 //! memory for each row of the view and a pointer for each segment, however many rows there are. Writes meanwhile do not
@@ -14,7 +14,10 @@ use crate::error::{Error, Result};
 use crate::point::Point;
 use crate::typed;
 
-/// Rows in the order of their ids: [`View::iter`], [`View::rows`].
+/// Rows that are fetched at once in the order of a field.
+const ROWS_AHEAD: usize = 1_000;
+
+/// Rows in order: [`View::iter`], [`View::rows`].
 ///
 /// An item is an error if damage was found in a segment, and the last then.
 pub struct Rows<'a> {
@@ -97,7 +100,7 @@ impl<T: DeserializeOwned> Iterator for TypedRows<'_, T> {
 
 impl<T: DeserializeOwned> std::iter::FusedIterator for TypedRows<'_, T> {}
 
-/// Pages of rows in the order of their ids: [`View::pages`].
+/// Pages of rows: [`View::pages`].
 ///
 /// An item is an error as [`View::scroll`] gives it, and the last then.
 #[derive(Debug)]
@@ -143,11 +146,11 @@ impl View {
     /// ```
     pub fn iter(&self) -> Rows<'_> {
         let request = ScrollRequest { with_vectors: true, ..ScrollRequest::default() };
-        let state = Walk::new(&self.state, &request).map_or_else(State::Damaged, State::Walking);
+        let state = Walk::new(&self.state, &request, ROWS_AHEAD).map_or_else(State::Damaged, State::Walking);
         Rows { state }
     }
 
-    /// The rows that a request asks for, in the order of their ids. Its [`limit`](ScrollRequest::limit) is not looked at.
+    /// The rows that a request asks for, in its order. Its [`limit`](ScrollRequest::limit) is not looked at.
     ///
     /// ```
     /// use ragstone::{Db, Filter, Point, Schema, ScrollRequest};
@@ -163,7 +166,7 @@ impl View {
     /// # Errors
     /// As [`scroll`](Self::scroll).
     pub fn rows(&self, request: &ScrollRequest) -> Result<Rows<'_>> {
-        Ok(Rows { state: State::Walking(Walk::new(&self.state, request)?) })
+        Ok(Rows { state: State::Walking(Walk::new(&self.state, request, ROWS_AHEAD)?) })
     }
 
     /// The pages that a request asks for, from its first on. The iterator holds the view, so it goes where it likes; each

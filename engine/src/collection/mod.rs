@@ -5,6 +5,7 @@
 //! - `maintain.rs`: freezing, sealing, merging, and committing them to the manifest;
 //! - `room.rs`: whether it may take more;
 //! - `read.rs`: points by id, pages, counts (searching is in `search/`);
+//! - `ordered.rs`: rows in the order of a field;
 //! - `iterate.rs`: all rows, one after the other;
 //! - `exclusive.rs`: turns of those who read and then write.
 
@@ -12,6 +13,7 @@ mod apply;
 mod exclusive;
 mod iterate;
 mod maintain;
+mod ordered;
 mod read;
 mod room;
 mod state;
@@ -22,6 +24,7 @@ use crate::db::DbHandle;
 use crate::error::Result;
 use crate::payload::Filter;
 use crate::point::{Batch, Op, Point, PointId};
+use crate::query::{self, Cursor, Facet, OrderBy, Query, QueryResponse};
 use crate::schema::Schema;
 use crate::search::{self, RangeRequest, RangeResponse, SearchRequest, SearchResponse};
 use crate::threads::Pools;
@@ -109,13 +112,15 @@ pub struct WriteReceipt {
     pub deleted: usize,
 }
 
-/// Asks for rows in the order of their ids.
+/// Asks for rows in the order of their ids, or of a field.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScrollRequest {
     /// Only rows that pass.
     pub filter: Option<Filter>,
-    /// Only rows with a greater id.
-    pub after: Option<PointId>,
+    /// In the order of this field; by default in that of the ids.
+    pub order: Option<OrderBy>,
+    /// Only rows behind this place, one of the same order: where another page ended, or the id of a row.
+    pub after: Option<Cursor>,
     /// Rows of the page, 1 to [`K_MAX`](crate::limits::K_MAX). [`View::rows`], which has no pages, does not look at it.
     pub limit: usize,
     /// Return vectors too.
@@ -124,13 +129,13 @@ pub struct ScrollRequest {
     pub fields: Option<Vec<String>>,
 }
 
-/// Rows in the order of their ids.
+/// Rows in the order asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
     /// The rows.
     pub points: Vec<Point>,
     /// Where the next page starts (`ScrollRequest::after`), if there are more rows.
-    pub next: Option<PointId>,
+    pub next: Option<Cursor>,
 }
 
 impl Collection {
@@ -214,6 +219,30 @@ impl Collection {
         self.view().search_range(request)
     }
 
+    /// [`View::query`] on the current state.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn query(&self, query: &Query) -> Result<QueryResponse> {
+        self.view().query(query)
+    }
+
+    /// [`View::query_batch`] on the current state.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn query_batch(&self, queries: &[Query]) -> Result<Vec<QueryResponse>> {
+        self.view().query_batch(queries)
+    }
+
+    /// [`View::facet`] on the current state.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn facet(&self, field: &str, filter: Option<&Filter>, limit: usize) -> Result<Facet> {
+        self.view().facet(field, filter, limit)
+    }
+
     /// [`View::get`] on the current state.
     ///
     /// # Errors
@@ -284,6 +313,50 @@ impl View {
         search::search_range(&self.state, request)
     }
 
+    /// The best rows of a source, or the best rows of each group: see [`query`](crate::query).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) and [`Error::Limit`](crate::Error::Limit) name the place, as
+    /// `source.fuse.sources[1].nearest.query`; filters and fields fail as in [`search`](Self::search).
+    pub fn query(&self, query: &Query) -> Result<QueryResponse> {
+        query::query(&self.state, query)
+    }
+
+    /// Many queries at once, answered in the order asked, all on this state, by as many threads as
+    /// [`search_batch`](Self::search_batch) has.
+    ///
+    /// Each has its own time budget, counted from this call.
+    ///
+    /// # Errors
+    /// As [`query`](Self::query), naming `queries[i].source` and so on, before any is run. The limits are those of
+    /// [`search_batch`](Self::search_batch).
+    pub fn query_batch(&self, queries: &[Query]) -> Result<Vec<QueryResponse>> {
+        query::query_batch(&self.state, queries, self.pools.upgrade().as_deref())
+    }
+
+    /// How many of the rows that pass have each value of a field: exactly, the `limit` most frequent values first.
+    ///
+    /// ```
+    /// use ragstone::{Db, Filter, Point, Schema};
+    ///
+    /// let db = Db::in_memory()?;
+    /// let notes = db.create_collection("notes", Schema::new(2)?)?;
+    /// let note = |id: u64, language: &str| Point::new(id, [1.0, 0.0]).with("language", language).with("draft", id > 2);
+    /// notes.upsert(vec![note(1, "en"), note(2, "de"), note(3, "en"), note(4, "fr")])?;
+    /// let languages = notes.view().facet("language", Some(&Filter::eq("draft", false)), 10)?;
+    /// let counts: Vec<_> = languages.counts.iter().map(|of| (of.value.as_str().unwrap(), of.count)).collect();
+    /// assert_eq!(counts, [("de", 1), ("en", 1)]);
+    /// assert_eq!(notes.view().facet("language", None, 1)?.counts[0].count, 2);
+    /// # Ok::<(), ragstone::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::UnknownField`](crate::Error::UnknownField); [`Error::Invalid`](crate::Error::Invalid) or
+    /// [`Error::Limit`](crate::Error::Limit) name `limit`. Filters fail as in [`search`](Self::search).
+    pub fn facet(&self, field: &str, filter: Option<&Filter>, limit: usize) -> Result<Facet> {
+        query::facet(&self.state, field, filter, limit)
+    }
+
     /// Points by id, in the order asked; `None` where there is none.
     ///
     /// # Errors
@@ -294,10 +367,11 @@ impl View {
         read::get(&self.state, ids)
     }
 
-    /// A page of rows in the order of their ids.
+    /// A page of rows in the order of their ids, or of a field. Page after page gives each row that is there all the while
+    /// exactly once, whatever is written meanwhile: see [`Cursor`].
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) or [`Error::Limit`](crate::Error::Limit) name `limit` or `after`;
+    /// [`Error::Invalid`](crate::Error::Invalid) or [`Error::Limit`](crate::Error::Limit) name `limit`, `order` or `after`;
     /// fields and filters fail as in [`search`](Self::search).
     pub fn scroll(&self, request: &ScrollRequest) -> Result<Page> {
         read::scroll(&self.state, request)

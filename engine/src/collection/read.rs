@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
 
+use super::ordered::Ordered;
 use super::{Page, ScrollRequest, ViewState};
 use crate::error::{Error, Result};
 use crate::limits::{BATCH_OPS_MAX, K_MAX, check_limit};
 use crate::payload::{CompiledFilter, FieldId, Filter, Payload};
 use crate::point::{Point, PointId};
+use crate::query::Cursor;
 use crate::segment::SegmentView;
 use crate::validate;
 
@@ -58,15 +60,18 @@ pub(super) fn scroll(view: &ViewState, request: &ScrollRequest) -> Result<Page> 
         return Err(Error::invalid("limit", "a page has at least one row"));
     }
     check_limit("limit", "K_MAX", K_MAX, request.limit)?;
-    let mut walk = Walk::new(view, request)?;
-    let mut points = Vec::new();
+    // One row more than the page has tells whether there are more.
+    let mut walk = Walk::new(view, request, request.limit + 1)?;
+    let (mut points, mut last) = (Vec::new(), None);
     while points.len() < request.limit
         && let Some(found) = walk.next()
     {
+        if points.len() + 1 == request.limit {
+            last = Some(walk.cursor(&found));
+        }
         points.push(walk.point(found));
     }
-    let more = walk.next().is_some();
-    let next = points.last().filter(|_| more).map(|last| last.id.clone());
+    let next = if walk.next().is_some() { last } else { None };
     Ok(Page { points, next })
 }
 
@@ -78,29 +83,53 @@ pub(super) struct Found {
     pub(super) slot: u32,
 }
 
-/// The rows that a request asks for, in the order of their ids. It keeps a bit for each row of the view.
+/// The rows that a request asks for, in order. It keeps a bit for each row of the view.
 pub(super) struct Walk<'a> {
     pub(super) view: &'a ViewState,
-    merged: Merged<'a>,
+    rows: InOrder<'a>,
     fields: Option<Vec<FieldId>>,
     with_vectors: bool,
 }
 
+enum InOrder<'a> {
+    OfIds(Merged<'a>),
+    OfField(Ordered<'a>),
+}
+
 impl<'a> Walk<'a> {
-    pub(super) fn new(view: &'a ViewState, request: &ScrollRequest) -> Result<Self> {
+    /// Rows in the order of a field are fetched `step` at a time.
+    pub(super) fn new(view: &'a ViewState, request: &ScrollRequest, step: usize) -> Result<Self> {
         let after = request.after.as_ref();
-        after.map_or(Ok(()), |after| validate::id("after", after))?;
+        after.map_or(Ok(()), |after| validate::id("after", after.id()))?;
         view.check()?;
         let filter = compile(view, request.filter.as_ref())?;
         let fields = request.fields.as_ref().map(|names| wanted_fields(view, names)).transpose()?;
-        let matching = view.segments.iter().map(|segment| segment.matching(filter.as_ref())).collect();
-        let merged = Merged::new(view, matching, after);
-        Ok(Self { view, merged, fields, with_vectors: request.with_vectors })
+        let matching: Vec<_> =
+            view.segments.iter().map(|segment| segment.matching(filter.as_ref())).collect();
+        let rows = match &request.order {
+            None => {
+                after.map_or(Ok(None), |after| after.value(None))?;
+                InOrder::OfIds(Merged::new(view, matching, after.map(Cursor::id)))
+            }
+            Some(by) => InOrder::OfField(Ordered::new(view, by, matching, (after, step))?),
+        };
+        Ok(Self { view, rows, fields, with_vectors: request.with_vectors })
     }
 
     /// The next row.
     pub(super) fn next(&mut self) -> Option<Found> {
-        self.merged.next()
+        match &mut self.rows {
+            InOrder::OfIds(rows) => rows.next(),
+            InOrder::OfField(rows) => rows.next(),
+        }
+    }
+
+    /// The place of a row.
+    fn cursor(&self, found: &Found) -> Cursor {
+        match &self.rows {
+            InOrder::OfIds(_) => found.id.clone().into(),
+            InOrder::OfField(rows) => rows.cursor(found),
+        }
     }
 
     /// The fields of a row that were asked for.

@@ -48,6 +48,15 @@ impl CompiledFilter {
         Ok(Self { root: compiler.node(filter, "filter", 1)? })
     }
 
+    /// All of some filters, each within the limits by itself.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn all(filters: &[&Filter], fields: &FieldTable) -> Result<Self> {
+        let root = |filter: &&Filter| Ok(Self::new(filter, fields)?.root);
+        Ok(Self { root: Node::And(filters.iter().map(root).collect::<Result<_>>()?) })
+    }
+
     /// The rows that pass.
     pub(crate) fn run(&self, source: &dyn FieldSource) -> Arc<FixedBitSet> {
         self.root.run(source)

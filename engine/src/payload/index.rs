@@ -13,11 +13,15 @@
 //! and the byte, for columns that are filtered by. Sorting 60,000 rows takes 5 ms, once, and 16 bytes a row meanwhile (24 of
 //! texts). Nothing of it is stored. A search that comes while another sorts the column tests every row instead of waiting.
 
+mod runs;
+
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fixedbitset::FixedBitSet;
 use ragstone_kernels::{ByteSet, KernelBits};
+
+pub(crate) use runs::SortedColumn;
 
 use super::{Column, FieldType, Test, ValueRef};
 

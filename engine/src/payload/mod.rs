@@ -20,6 +20,6 @@ pub(crate) use compile::{CompiledFilter, FieldSource};
 pub(crate) use condition::Test;
 pub(crate) use fields::{FieldId, FieldTable};
 pub use filter::{Filter, Range};
-pub(crate) use index::{ColumnIndex, Sorted};
+pub(crate) use index::{ColumnIndex, Sorted, SortedColumn};
 pub(crate) use value::ValueRef;
 pub use value::{FieldType, Payload, Value};

@@ -34,8 +34,10 @@ pub(crate) fn search_batch(
         })
         .collect::<Result<Vec<_>>>()?;
     check_limit("requests", "SEARCH_BATCH_ROWS_MAX", SEARCH_BATCH_ROWS_MAX, rows)?;
-    let pairs: Vec<(Query, Watch)> = queries.into_iter().zip(watched).collect();
-    let one = |(query, watch): (Query, Watch)| answer(view, &query, &watch);
+    let asked = requests.iter().zip(queries).zip(watched);
+    let pairs: Vec<(&SearchRequest, Query, Watch)> =
+        asked.map(|((request, query), watch)| (request, query, watch)).collect();
+    let one = |(request, query, watch): (&SearchRequest, Query, Watch)| answer(view, request, &query, &watch);
     // One search is work enough for a task, and the slow ones are not to queue behind each other.
     let many = |pairs: Vec<_>| pairs.into_par_iter().with_max_len(1).map(one).collect();
     match pools {

@@ -6,7 +6,10 @@
 //! segment.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
+use std::time::Instant;
 
+use super::explain::{Begun, Explain, Reports, SegmentPlan, Stage, micros_since};
 use super::plan::{self, Counts, Plan, Wanted, Way};
 use super::{Hit, SearchRequest, SearchResponse, SearchStats};
 use crate::collection::ViewState;
@@ -19,12 +22,12 @@ use crate::segment::{Candidates, Parts, Segment, SegmentView};
 use crate::validate;
 use crate::vectors::{Encodings, Scorer, Slot};
 
-/// A request that fits its collection.
-pub(super) struct Query {
-    pub(super) vector: Vec<f32>,
-    filter: Option<CompiledFilter>,
-    pub(super) wanted: Wanted,
-    with_payload: bool,
+/// Which rows are nearest to what: a request that fits its collection.
+pub(crate) struct Query {
+    /// In the form that is stored.
+    pub(crate) vector: Vec<f32>,
+    pub(crate) filter: Option<Arc<CompiledFilter>>,
+    pub(crate) wanted: Wanted,
 }
 
 impl Query {
@@ -39,10 +42,10 @@ impl Query {
         }
         check_limit("ef", "EF_MAX", EF_MAX, ef)?;
         let vector = validate::vector("vector", request.vector.clone(), &view.schema)?;
-        let filter =
-            request.filter.as_ref().map(|filter| CompiledFilter::new(filter, &view.fields)).transpose()?;
+        let compile = |filter| CompiledFilter::new(filter, &view.fields).map(Arc::new);
+        let filter = request.filter.as_ref().map(compile).transpose()?;
         let wanted = Wanted { k: request.k, ef: ef.max(request.k), exact: request.exact };
-        Ok(Self { vector, filter, wanted, with_payload: request.with_payload })
+        Ok(Self { vector, filter, wanted })
     }
 }
 
@@ -50,11 +53,44 @@ impl Query {
 pub(crate) fn search(view: &ViewState, request: &SearchRequest) -> Result<SearchResponse> {
     view.check()?;
     let watch = Watch::new(request.budget, request.cancel.as_ref());
-    Ok(answer(view, &Query::new(view, request)?, &watch))
+    Ok(answer(view, request, &Query::new(view, request)?, &watch))
 }
 
-/// Answers a query that was checked.
-pub(super) fn answer(view: &ViewState, query: &Query, watch: &Watch) -> SearchResponse {
+/// Answers a request that was checked.
+pub(super) fn answer(
+    view: &ViewState,
+    request: &SearchRequest,
+    query: &Query,
+    watch: &Watch,
+) -> SearchResponse {
+    let began = request.explain.then(Instant::now);
+    let mut reports = Reports::wanted(request.explain);
+    let (found, stats) = nearest(view, query, watch, &mut reports);
+    let searched = began.map(|began| Stage {
+        path: "search".into(),
+        runs: 1,
+        wanted: query.wanted.k as u64,
+        rows: found.len() as u64,
+        exact: stats.exact,
+        micros: micros_since(began),
+        segments: reports.finish().unwrap_or_default(),
+    });
+    let hits = hits(view, found, request.with_payload);
+    let explain = began.zip(searched).map(|(began, stage)| Explain {
+        exact: stats.exact,
+        micros: micros_since(began),
+        stages: vec![stage],
+    });
+    SearchResponse { hits, stats, explain }
+}
+
+/// The nearest rows of a view, nearest first, and how they were found.
+pub(crate) fn nearest(
+    view: &ViewState,
+    query: &Query,
+    watch: &Watch,
+    reports: &mut Reports,
+) -> (Vec<Ranked>, SearchStats) {
     let mut stats = SearchStats { exact: true, ..SearchStats::default() };
     let mut found: Vec<Ranked> = Vec::new();
     for (index, segment) in largest_first(&view.segments) {
@@ -73,7 +109,9 @@ pub(super) fn answer(view: &ViewState, query: &Query, watch: &Watch) -> SearchRe
                 nearest: found.iter().map(|row| row.0).fold(f32::INFINITY, f32::min),
                 bound: kth(&mut found, query.wanted.k),
             };
-            let nearest = searching.run(&mut stats);
+            let mut begun = reports.begin(index, part, &mut stats);
+            let nearest = searching.run(&mut stats, &mut begun);
+            reports.end(begun, nearest.len(), &mut stats, watch);
             found.extend(nearest.into_iter().map(|(distance, slot)| (distance, index, slot)));
         }
     }
@@ -81,7 +119,7 @@ pub(super) fn answer(view: &ViewState, query: &Query, watch: &Watch) -> SearchRe
     found.truncate(query.wanted.k);
     stats.interrupted = watch.interrupted();
     stats.exact &= stats.interrupted.is_none();
-    SearchResponse { hits: hits(view, found, query.with_payload), stats }
+    (found, stats)
 }
 
 /// The segments and their places: what is found in a large one spares work in those after it.
@@ -107,7 +145,7 @@ fn kth(found: &mut [Ranked], k: usize) -> f32 {
 }
 
 /// A row of a view: its exact distance, its segment, its slot.
-pub(super) type Ranked = (f32, usize, Slot);
+pub(crate) type Ranked = (f32, usize, Slot);
 
 /// The order of results.
 pub(super) fn by_rank(a: &Ranked, b: &Ranked) -> Ordering {
@@ -128,7 +166,7 @@ pub(super) fn hits(view: &ViewState, found: Vec<Ranked>, with_payload: bool) -> 
 }
 
 /// Walks the graph of a segment.
-pub(super) fn walk(segment: &SegmentView, scorer: &dyn Scorer, request: &WalkRequest<'_>) -> Walk {
+pub(crate) fn walk(segment: &SegmentView, scorer: &dyn Scorer, request: &WalkRequest<'_>) -> Walk {
     match &segment.segment {
         Segment::Growing(segment) => segment.graph.search(scorer, request),
         Segment::Sealed(segment) => segment.dense.graph.search(scorer, request),
@@ -152,11 +190,11 @@ pub(super) struct Searching<'a> {
 
 impl Searching<'_> {
     /// The nearest rows of the segment, at most `k`, nearest first.
-    fn run(&self, stats: &mut SearchStats) -> Vec<(f32, Slot)> {
+    fn run(&self, stats: &mut SearchStats, begun: &mut Begun) -> Vec<(f32, Slot)> {
         let vectors = self.segment.vector_count();
         // Without a filter and without deaths every vector is a candidate, and no bitmap is needed to say so.
         let is_whole = self.query.filter.is_none() && self.segment.dead.vectors == 0;
-        let candidates = (!is_whole).then(|| self.segment.candidates(self.query.filter.as_ref()));
+        let candidates = (!is_whole).then(|| self.segment.candidates(self.query.filter.as_deref()));
         let count = candidates.as_ref().map_or(vectors, |candidates| candidates.count);
         let filtered = self.query.filter.is_some();
         let has_codes = self.scans_codes && self.segment.encoding(self.encodings).codec().is_some();
@@ -168,15 +206,23 @@ impl Searching<'_> {
             plan => plan,
         };
         match plan {
-            Plan::Skip => Vec::new(),
-            Plan::Scan => self.scan(candidates, scan_by, stats),
+            Plan::Skip => {
+                begun.takes(SegmentPlan::Skip, count);
+                Vec::new()
+            }
+            Plan::Scan => {
+                begun.takes(scan_by, count);
+                self.scan(candidates, scan_by, stats)
+            }
             Plan::Walk(way) => {
+                begun.takes(way, count);
                 let (nearest, is_cut) = self.walk_as_wide_as_needed(candidates.as_ref(), way, stats);
                 let is_enough = !is_cut && nearest.len() >= self.query.wanted.k.min(count);
                 if is_enough || self.watch.interrupted().is_some() {
                     stats.exact = false;
                     return nearest;
                 }
+                begun.takes(scan_by, count);
                 let scanned = self.scan(candidates, scan_by, stats);
                 match self.watch.interrupted() {
                     None => scanned,

@@ -3,6 +3,7 @@
 
 mod batch;
 mod execute;
+mod explain;
 mod plan;
 mod range;
 mod scan;
@@ -12,11 +13,13 @@ mod tests;
 use std::time::Duration;
 
 pub(crate) use batch::search_batch;
-pub(crate) use execute::search;
-#[cfg(test)]
-pub(crate) use plan::default_ef;
-pub(crate) use range::search_range;
+pub(crate) use execute::{Query as NearestQuery, nearest, search, walk};
+pub(crate) use explain::{Begun, Reports, micros_since};
+pub use explain::{Explain, SegmentPlan, SegmentReport, Stage};
+pub(crate) use plan::{Counts, Plan, ScanBy, Wanted, Way, choose, default_ef};
+pub(crate) use range::{Nearest as KeptRows, search_range};
 pub use range::{RangeRequest, RangeResponse};
+pub(crate) use scan::Scan;
 
 use crate::interrupt::{CancelToken, Interrupted};
 use crate::payload::{Filter, Payload};
@@ -55,6 +58,8 @@ pub struct SearchRequest {
     pub budget: Option<Duration>,
     /// Returns what was found until this is cancelled.
     pub cancel: Option<CancelToken>,
+    /// Tell how the answer came about.
+    pub explain: bool,
 }
 
 impl SearchRequest {
@@ -69,6 +74,7 @@ impl SearchRequest {
             with_payload: true,
             budget: None,
             cancel: None,
+            explain: false,
         }
     }
 
@@ -110,6 +116,13 @@ impl SearchRequest {
         self.cancel = Some(token);
         self
     }
+
+    /// Tells how the answer came about: the way through each segment, what was compared, and how long it took.
+    #[must_use]
+    pub fn explain(mut self) -> Self {
+        self.explain = true;
+        self
+    }
 }
 
 /// A row found.
@@ -130,6 +143,8 @@ pub struct SearchResponse {
     pub hits: Vec<Hit>,
     /// How it was found.
     pub stats: SearchStats,
+    /// How, in full, if that was [asked for](SearchRequest::explain).
+    pub explain: Option<Explain>,
 }
 
 /// How a search was done.

@@ -138,7 +138,7 @@ pub struct RangeResponse {
 }
 
 /// Rows within the reach, of which the nearest are kept.
-pub(super) struct Nearest {
+pub(crate) struct Nearest {
     /// Rows farther than this are not wanted. Falls when there are too many.
     reach: f32,
     limit: usize,
@@ -147,11 +147,11 @@ pub(super) struct Nearest {
 }
 
 impl Nearest {
-    pub(super) fn new(reach: f32, limit: usize) -> Self {
+    pub(crate) fn new(reach: f32, limit: usize) -> Self {
         Self { reach, limit, found: Vec::new(), truncated: false }
     }
 
-    pub(super) fn offer(&mut self, row: Ranked) {
+    pub(crate) fn offer(&mut self, row: Ranked) {
         if row.0 > self.reach {
             return;
         }
@@ -173,7 +173,7 @@ impl Nearest {
     }
 
     /// The rows, nearest first, and whether there were more.
-    pub(super) fn finish(mut self) -> (Vec<Ranked>, bool) {
+    pub(crate) fn finish(mut self) -> (Vec<Ranked>, bool) {
         self.cut();
         self.found.sort_unstable_by(by_rank);
         (self.found, self.truncated)

@@ -28,18 +28,18 @@ const STRIDE: usize = 32;
 const WORD_BITS: usize = usize::BITS as usize;
 
 /// How to compare candidates.
-pub(super) struct Scan<'a> {
-    pub(super) candidates: &'a Candidates,
-    pub(super) scorer: &'a dyn Scorer,
+pub(crate) struct Scan<'a> {
+    pub(crate) candidates: &'a Candidates,
+    pub(crate) scorer: &'a dyn Scorer,
     /// What rules candidates out before.
-    pub(super) sieve: Option<Sieve<'a>>,
-    pub(super) watch: &'a Watch,
+    pub(crate) sieve: Option<Sieve<'a>>,
+    pub(crate) watch: &'a Watch,
 }
 
 impl Scan<'_> {
     /// Gives candidates and their distances to `each`, until all are compared or the watch says to end: those that are not
     /// ruled out by what `each` returned last, a distance beyond which no row is wanted. Returns how many were looked at.
-    pub(super) fn run(&self, mut each: impl FnMut(f32, Slot) -> f32) -> u64 {
+    pub(crate) fn run(&self, mut each: impl FnMut(f32, Slot) -> f32) -> u64 {
         let mut bound = f32::INFINITY;
         let mut block = Block::default();
         for words in in_order(self.candidates.bits.as_slice()) {

@@ -12,11 +12,13 @@
 
 mod append;
 mod blocks;
+mod counted;
 mod growing;
 mod ids;
 mod integrity;
 pub(crate) mod merge_policy;
 mod meta;
+mod ordered;
 mod parts;
 mod salvage;
 mod sealed;
@@ -26,7 +28,9 @@ mod writer;
 
 #[cfg(test)]
 pub(crate) use blocks::with_block_bytes;
+pub(crate) use counted::Counted;
 pub(crate) use growing::{GrowingRow, GrowingSegment};
+pub(crate) use ordered::{OrderRequest, Place, by_value};
 pub(crate) use salvage::{Salvage, Saved, damaged_blocks};
 pub(crate) use sealed::{Check, Opening, SealedSegment};
 pub(crate) use tombstones::DeadRows;

@@ -13,7 +13,7 @@ use super::blocks::{self, Blocks, Fault};
 use super::integrity::Integrity;
 use super::meta::Meta;
 use super::parts::PartsFile;
-use super::parts::columns::SealedColumns;
+use super::parts::columns::{InOrder, SealedColumns};
 use super::parts::dense::SealedDense;
 use super::parts::ids::SealedIds;
 use super::segment_file;
@@ -177,6 +177,11 @@ impl SealedSegment {
     /// The rows that have a field whose value passes.
     pub(crate) fn select(&self, field: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet> {
         self.columns.select(self.bytes(), field, test)
+    }
+
+    /// A column in the order of its values.
+    pub(super) fn sorted(&self, field: FieldId) -> InOrder<'_> {
+        self.columns.sorted(self.bytes(), field)
     }
 
     /// Whether every column is of a field that the collection has.

@@ -104,7 +104,8 @@ impl Rag {
         conditions.extend(source.map(|source| Filter::eq(SOURCE, source)));
         let page = rows.view().scroll(&ScrollRequest {
             filter: Some(Filter::And(conditions)),
-            after: after.map(document_row),
+            order: None,
+            after: after.map(|id| document_row(id).into()),
             limit,
             with_vectors: false,
             fields: Some(schema.fields().keys().filter(|field| *field != TEXT).cloned().collect()),

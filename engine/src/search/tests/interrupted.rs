@@ -1,10 +1,9 @@
 //! Searches that end early, at every moment at which they can.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use super::*;
+use crate::interrupt::cancelled_at;
 
 #[test]
 fn what_has_no_time_or_was_cancelled_before_finds_nothing() {
@@ -19,7 +18,7 @@ fn what_has_no_time_or_was_cancelled_before_finds_nothing() {
     ];
     for (search, range, expected) in cases {
         let stats = SearchStats { interrupted: Some(expected), ..SearchStats::default() };
-        let nothing = SearchResponse { hits: Vec::new(), stats };
+        let nothing = SearchResponse { hits: Vec::new(), stats, explain: None };
         assert_eq!(fixture.rows.search(&search).unwrap(), nothing);
         assert_eq!(fixture.rows.search_batch(&[search.clone(), search]).unwrap(), [nothing.clone(), nothing]);
         let response = fixture.rows.search_range(&range).unwrap();
@@ -30,28 +29,6 @@ fn what_has_no_time_or_was_cancelled_before_finds_nothing() {
     assert_eq!(in_time, fixture.rows.search(&search).unwrap());
     let in_time = fixture.rows.search_range(&range.clone().budget(Duration::MAX)).unwrap();
     assert_eq!(in_time, fixture.rows.search_range(&range).unwrap());
-}
-
-/// A token that another thread cancels while the search's thread looks at it for the `poll`-th time, counted from one.
-fn cancelled_at(poll: u64) -> CancelToken {
-    let (ask, asked) = mpsc::channel();
-    let (answer, answered) = mpsc::channel::<()>();
-    let (answered, polls) = (Mutex::new(answered), AtomicU64::new(0));
-    let token = CancelToken::polled(move || {
-        if polls.fetch_add(1, Ordering::Relaxed) + 1 == poll {
-            ask.send(()).unwrap();
-            answered.lock().unwrap().recv().unwrap();
-        }
-    });
-    let clone = token.clone();
-    std::thread::spawn(move || {
-        // An error means that the search was done before.
-        if asked.recv().is_ok() {
-            clone.cancel();
-            answer.send(()).unwrap();
-        }
-    });
-    token
 }
 
 /// Runs a search with tokens that are cancelled ever later, until it is done first. Returns how many hits it had each time

@@ -17,7 +17,8 @@ use crate::error::Result;
 use crate::faults;
 use crate::pace::{Halt, Pace, Steps};
 use crate::payload::{
-    Column, ColumnBuilder, ColumnEntry, ColumnIndex, FieldId, FieldTable, FilterCache, Sorted, Test, ValueRef,
+    Column, ColumnBuilder, ColumnEntry, ColumnIndex, FieldId, FieldTable, FilterCache, Sorted, SortedColumn,
+    Test, ValueRef,
 };
 use crate::schema_codes::decode_field_type;
 use crate::segment::blocks::{BlockWriter, Fault};
@@ -52,6 +53,15 @@ pub(in crate::segment) fn entry_of(part: &Part) -> Result<ColumnEntry, String> {
     let (field_type, count) = part.info(|input| Ok((decode_field_type(input)?, input.u32()?)))?;
     let [section] = part.sections()?;
     Ok(ColumnEntry { field_type, offset: section.offset, length_bytes: section.length_bytes, count })
+}
+
+/// A column in the order of its values, if that is there.
+pub(in crate::segment) enum InOrder<'a> {
+    /// No row has the field.
+    Absent,
+    Ready(SortedColumn<'a>),
+    /// Another thread is sorting it.
+    Busy,
 }
 
 /// The columns of a segment. Its methods take the bytes of the file that it was opened on.
@@ -109,6 +119,17 @@ impl SealedColumns {
                 None => column.tested(file, test, self.rows),
             }
         })
+    }
+
+    /// A column in the order of its values.
+    pub(in crate::segment) fn sorted<'a>(&'a self, file: &'a [u8], field: FieldId) -> InOrder<'a> {
+        let (Some(column), Some(sorted)) = (self.columns.get(&field), self.indexes.get(&field)) else {
+            return InOrder::Absent;
+        };
+        match sorted.get(|| ColumnIndex::new(column, file, self.rows)) {
+            Some(index) => InOrder::Ready(SortedColumn { index, column, file, rows: self.rows }),
+            None => InOrder::Busy,
+        }
     }
 
     /// Whether every column is of a field that the collection has.

@@ -1,0 +1,62 @@
+//! The order of a column itself: its values, one after the other, and the rows of each.
+
+use std::ops::Range;
+
+use fixedbitset::FixedBitSet;
+
+use super::super::{Column, ValueRef};
+use super::ColumnIndex;
+
+/// A sealed column in the order of its values. A *run* is the rows of one value, ascending.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SortedColumn<'a> {
+    pub(crate) index: &'a ColumnIndex,
+    pub(crate) column: &'a Column,
+    pub(crate) file: &'a [u8],
+    /// Of the segment.
+    pub(crate) rows: usize,
+}
+
+impl<'a> SortedColumn<'a> {
+    /// How many values there are.
+    pub(crate) fn runs(&self) -> usize {
+        self.index.starts.len() - 1
+    }
+
+    /// The rows of a value.
+    pub(crate) fn run(&self, run: usize) -> &'a [u32] {
+        let starts = &self.index.starts;
+        &self.index.rows[starts[run] as usize..starts[run + 1] as usize]
+    }
+
+    /// A value; `None` if the file does not give it.
+    pub(crate) fn value(&self, run: usize) -> Option<ValueRef<'a>> {
+        self.column.get(self.file, *self.run(run).first()? as usize)
+    }
+
+    /// The first run whose value is not before something.
+    pub(crate) fn first(&self, is_before: impl Fn(ValueRef<'_>) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.runs());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.value(middle).is_some_and(&is_before) { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    /// The rows of some runs as a set, by marks where there are many.
+    pub(crate) fn set(&self, runs: Range<usize>) -> FixedBitSet {
+        let mut set = vec![0; self.index.words];
+        let starts = &self.index.starts;
+        self.index.add(&mut set, starts[runs.start] as usize, starts[runs.end] as usize);
+        FixedBitSet::with_capacity_and_blocks(self.rows, set)
+    }
+
+    /// The number of each row's value, [`NO_RUN`](Self::NO_RUN) where it has none; where there are few values.
+    pub(crate) fn run_of_rows(&self) -> Option<&'a [u8]> {
+        (!self.index.values.is_empty()).then_some(&self.index.values)
+    }
+
+    /// In place of a value's number.
+    pub(crate) const NO_RUN: u8 = super::NO_VALUE;
+}

@@ -1,0 +1,191 @@
+//! A query from request to response: check, run, read the rows.
+
+use std::time::Instant;
+
+use rayon::prelude::*;
+
+use super::group::{Asked, Grouping};
+use super::node::{Node, Scores};
+use super::request::{Names, Query, Select};
+use super::resolve::{field, resolve};
+use super::response::{FoundGroup, QueryHit, QueryResponse};
+use super::run::{Journal, Ranked, Run};
+use super::source::DEFAULT_VECTOR;
+use crate::collection::ViewState;
+use crate::error::{Error, Result};
+use crate::interrupt::Watch;
+use crate::limits::{
+    GROUP_ROWS_MAX, GROUPS_MAX, K_MAX, SEARCH_BATCH_MAX, SEARCH_BATCH_ROWS_MAX, check_limit,
+};
+use crate::payload::{FieldId, FieldType, Payload};
+use crate::point::Point;
+use crate::search::{Explain, micros_since};
+use crate::threads::{Pools, Work};
+
+/// Answers a query.
+pub(crate) fn query(view: &ViewState, query: &Query) -> Result<QueryResponse> {
+    let watch = Watch::new(query.budget, query.cancel.as_ref());
+    Checked::new(view, query)?.answer(view, query, &watch)
+}
+
+/// Answers many queries: by the threads of the rayon pool that the caller is in, or else those of the database, if it is open.
+/// Every query is checked before the first is run.
+pub(crate) fn query_batch(
+    view: &ViewState,
+    queries: &[Query],
+    pools: Option<&Pools>,
+) -> Result<Vec<QueryResponse>> {
+    check_limit("queries", "SEARCH_BATCH_MAX", SEARCH_BATCH_MAX, queries.len())?;
+    let watches = queries.iter().map(|query| Watch::new(query.budget, query.cancel.as_ref()));
+    let watched: Vec<(usize, &Query, Watch)> = queries
+        .iter()
+        .zip(watches)
+        .enumerate()
+        .map(|(index, (query, watch))| (index, query, watch))
+        .collect();
+    let check = |(index, query): (usize, &Query)| {
+        Checked::new(view, query).map_err(|error| error.within(&format!("queries[{index}]")))
+    };
+    let checked = queries.iter().enumerate().map(check).collect::<Result<Vec<_>>>()?;
+    let rows = checked.iter().fold(0_usize, |rows, checked| rows.saturating_add(checked.rows));
+    check_limit("queries", "SEARCH_BATCH_ROWS_MAX", SEARCH_BATCH_ROWS_MAX, rows)?;
+    let one = |((index, query, watch), checked): ((usize, &Query, Watch), Checked)| {
+        checked.answer(view, query, &watch).map_err(|error| error.within(&format!("queries[{index}]")))
+    };
+    let all: Vec<_> = watched.into_iter().zip(checked).collect();
+    let many = |all: Vec<_>| all.into_par_iter().with_max_len(1).map(one).collect();
+    match pools {
+        _ if rayon::current_thread_index().is_some() => many(all),
+        Some(pools) if all.len() > 1 => pools.run(Work::Search, || many(all))?,
+        _ => all.into_iter().map(one).collect(),
+    }
+}
+
+/// A query that fits its view.
+struct Checked {
+    node: Node,
+    /// Rows that it returns at most.
+    rows: usize,
+    group: Option<(FieldId, FieldType)>,
+    selected: Selected,
+}
+
+impl Checked {
+    fn new(view: &ViewState, query: &Query) -> Result<Self> {
+        view.check()?;
+        if query.k == 0 {
+            return Err(Error::invalid("k", "a query asks for at least one row"));
+        }
+        let journal = Journal::default();
+        let watch = Watch::default();
+        let run = Run::new(view, query.filter.as_ref(), &watch, &journal)?;
+        let (mut rows, mut group) = (query.k, None);
+        match &query.group {
+            None => check_limit("k", "K_MAX", K_MAX, query.k)?,
+            Some(by) => {
+                check_limit("k", "GROUPS_MAX", GROUPS_MAX, query.k)?;
+                if by.per_group == 0 {
+                    return Err(Error::invalid("group.per_group", "a group has at least one row"));
+                }
+                check_limit("group.per_group", "GROUP_ROWS_MAX", GROUP_ROWS_MAX, by.per_group)?;
+                rows = query.k * by.per_group;
+                check_limit("group", "K_MAX", K_MAX, rows)?;
+                group = Some(field(view, "group", &by.field)?);
+            }
+        }
+        let node = resolve(&run, &query.source)?;
+        check_threshold(query.threshold, node.scores(&run))?;
+        let selected = Selected::new(view, &query.select)?;
+        Ok(Self { node, rows, group, selected })
+    }
+
+    fn answer(&self, view: &ViewState, query: &Query, watch: &Watch) -> Result<QueryResponse> {
+        let began = query.explain.then(Instant::now);
+        let journal = Journal::new(query.explain);
+        let run = Run::new(view, query.filter.as_ref(), watch, &journal)?;
+        let scores = self.node.scores(&run);
+        let read =
+            |rows: Vec<Ranked>| rows.into_iter().map(|row| self.selected.hit(&run, row, scores)).collect();
+        let (mut hits, mut groups) = (Vec::new(), Vec::new());
+        let is_exact = match (&query.group, self.group) {
+            (Some(group), Some(field)) => {
+                let Query { threshold, k, .. } = *query;
+                let asked = Asked { filter: query.filter.as_ref(), threshold, group, field, k };
+                let (found, exact) = Grouping::new(&run, &self.node, asked).run()?;
+                groups =
+                    found.into_iter().map(|(value, rows)| FoundGroup { value, hits: read(rows) }).collect();
+                exact
+            }
+            _ => {
+                let mut found = self.node.top(&run, query.k);
+                let reaches = |row: &Ranked| {
+                    query.threshold.is_none_or(|threshold| scores.reaches(row.score, threshold))
+                };
+                found.rows.truncate(found.rows.partition_point(reaches));
+                hits = read(found.rows);
+                found.exact
+            }
+        };
+        drop(run);
+        let (mut stats, stages) = journal.finish();
+        stats.interrupted = watch.interrupted();
+        stats.exact = is_exact && stats.interrupted.is_none();
+        let explain = began.zip(stages).map(|(began, stages)| Explain {
+            exact: stats.exact,
+            micros: micros_since(began),
+            stages,
+        });
+        Ok(QueryResponse { hits, groups, stats, explain })
+    }
+}
+
+fn check_threshold(threshold: Option<f32>, scores: Scores) -> Result<()> {
+    let reason = match threshold {
+        Some(threshold) if !threshold.is_finite() => format!("{threshold} is not a finite number"),
+        Some(_) if scores == Scores::Absent => "the source gives an order and no scores".into(),
+        _ => return Ok(()),
+    };
+    Err(Error::invalid("threshold", reason))
+}
+
+/// What is read of a row.
+struct Selected {
+    /// All fields where there is no list.
+    fields: Option<Vec<FieldId>>,
+    vector: bool,
+}
+
+impl Selected {
+    fn new(view: &ViewState, select: &Select) -> Result<Self> {
+        let number =
+            |(index, name): (usize, &String)| Ok(field(view, &format!("select.fields[{index}]"), name)?.0);
+        let fields = match &select.fields {
+            Names::All => None,
+            Names::None => Some(Vec::new()),
+            Names::Only(names) => Some(names.iter().enumerate().map(number).collect::<Result<_>>()?),
+        };
+        let vector = match &select.vectors {
+            Names::All => true,
+            Names::None => false,
+            Names::Only(names) => {
+                if let Some(index) = names.iter().position(|name| name != DEFAULT_VECTOR) {
+                    let reason = format!("the collection has no vector `{}`", names[index]);
+                    return Err(Error::invalid(format!("select.vectors[{index}]"), reason));
+                }
+                !names.is_empty()
+            }
+        };
+        Ok(Self { fields, vector })
+    }
+
+    fn hit(&self, run: &Run<'_>, row: Ranked, scores: Scores) -> QueryHit {
+        let segment = &run.view.segments[row.segment];
+        let payload = match &self.fields {
+            Some(fields) if fields.is_empty() => Payload::new(),
+            fields => segment.payload(row.slot.0, &run.view.fields, fields.as_deref()),
+        };
+        let vector = if self.vector { segment.vector(row.slot.0).map(<[f32]>::to_vec) } else { None };
+        let score = (scores != Scores::Absent).then_some(row.score);
+        QueryHit { score, point: Point { id: run.id(&row), vector, payload } }
+    }
+}

@@ -1,0 +1,103 @@
+//! How often each value of a field occurs among the rows that pass a filter.
+//!
+//! Segments give their values in order (`segment/counted.rs`), so they are merged value by value, and only the most frequent
+//! ones are kept: a field of a million values takes no more memory than one of ten.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::iter::Peekable;
+
+use super::resolve::field;
+use crate::collection::ViewState;
+use crate::error::{Error, Result};
+use crate::interrupt::Watch;
+use crate::limits::{FACET_VALUES_MAX, check_limit};
+use crate::payload::{CompiledFilter, Filter, Value, ValueRef};
+use crate::segment::Counted;
+
+/// The values of a field: [`View::facet`](crate::View::facet).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facet {
+    /// The most frequent values; of equally frequent ones the least first.
+    pub counts: Vec<FacetCount>,
+    /// How many different values there are, listed or not.
+    pub values: u64,
+    /// Rows that have one.
+    pub rows: u64,
+}
+
+/// A value and how many rows have it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FacetCount {
+    /// The value.
+    pub value: Value,
+    /// The rows that have it.
+    pub count: u64,
+}
+
+/// A value on its way into the answer: by its count, and of equal counts the earlier, which is the lesser, value.
+type Kept<'a> = Reverse<(u64, Reverse<u64>, ByNumber<'a>)>;
+
+/// A value that takes no part in comparisons.
+struct ByNumber<'a>(ValueRef<'a>);
+
+impl PartialEq for ByNumber<'_> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for ByNumber<'_> {}
+
+impl PartialOrd for ByNumber<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ByNumber<'_> {
+    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
+        std::cmp::Ordering::Equal
+    }
+}
+
+/// Counts the values of a field.
+pub(crate) fn facet(view: &ViewState, name: &str, filter: Option<&Filter>, limit: usize) -> Result<Facet> {
+    view.check()?;
+    if limit == 0 {
+        return Err(Error::invalid("limit", "a facet lists at least one value"));
+    }
+    check_limit("limit", "FACET_VALUES_MAX", FACET_VALUES_MAX, limit)?;
+    let (field, _) = field(view, "field", name)?;
+    let filter = filter.map(|filter| CompiledFilter::new(filter, &view.fields)).transpose()?;
+    let matching: Vec<_> = view.segments.iter().map(|segment| segment.matching(filter.as_ref())).collect();
+    let watch = Watch::default();
+    let counted = view.segments.iter().zip(&matching);
+    let mut counted: Vec<Peekable<Counted<'_>>> =
+        counted.map(|(segment, matching)| segment.counted(field, matching, &watch).peekable()).collect();
+    let mut kept: BinaryHeap<Kept<'_>> = BinaryHeap::new();
+    let (mut values, mut rows) = (0, 0);
+    while let Some((value, count)) = least(&mut counted) {
+        kept.push(Reverse((count, Reverse(values), ByNumber(value))));
+        if kept.len() > limit {
+            kept.pop();
+        }
+        values += 1;
+        rows += count;
+    }
+    let listed = kept.into_sorted_vec().into_iter();
+    let counts =
+        listed.map(|Reverse((count, _, value))| FacetCount { value: value.0.to_value(), count }).collect();
+    Ok(Facet { counts, values, rows })
+}
+
+/// The least value that some segments come to next, and how often it occurs in all of them.
+fn least<'a>(counted: &mut [Peekable<Counted<'a>>]) -> Option<(ValueRef<'a>, u64)> {
+    let next = counted.iter_mut().filter_map(|segment| Some(segment.peek()?.0));
+    let value = next.min_by(|a, b| a.order(*b))?;
+    let mut total = 0;
+    for segment in counted {
+        total += segment.next_if(|(next, _)| next.order(value).is_eq()).map_or(0, |(_, count)| count);
+    }
+    Some((value, total))
+}

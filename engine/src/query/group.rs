@@ -1,0 +1,190 @@
+//! The best rows of each of the groups that have the best rows.
+//!
+//! **Problem.** The ten nearest rows may all be of one document, and so may the ten thousand nearest. Whoever looks at a
+//! fixed number of candidates returns fewer groups than there are, or groups with fewer rows, and does not say so.
+//!
+//! **Idea.** A leaf ranks a row by that row alone, so its order is the same under a narrower filter. What is missing is asked
+//! for again: rows of no group found so far, until there are `k` groups; then rows of each group that is not full. That takes a
+//! few searches under a filter, however the rows lie. A fusion or a rescoring ranks rows among candidates; of these more
+//! and more are fetched, until the groups are full, or all rows that match were seen.
+//!
+//! **Invariants.** The groups are those of the best rows, in their order; each has its best rows. A row beyond the
+//! threshold is in none: it ends the list.
+
+use std::collections::HashMap;
+
+use super::node::Node;
+use super::request::Group;
+use super::run::{Found, Ranked, Run};
+use crate::error::Result;
+use crate::payload::{FieldId, FieldType, Filter, Range, Value};
+
+/// Rows that are asked for at least, where it is not known how many it takes.
+const ROWS_MIN: usize = 64;
+
+/// Groups, as they fill.
+pub(super) struct Grouping<'a> {
+    run: &'a Run<'a>,
+    node: &'a Node,
+    asked: Asked<'a>,
+    groups: Vec<Filling>,
+    places: HashMap<Key, usize>,
+    exact: bool,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) filter: Option<&'a Filter>,
+    pub(super) threshold: Option<f32>,
+    pub(super) group: &'a Group,
+    pub(super) field: (FieldId, FieldType),
+    pub(super) k: usize,
+}
+
+/// A group, as it fills.
+struct Filling {
+    value: Value,
+    rows: Vec<Ranked>,
+    /// Whether all its rows were looked at.
+    is_whole: bool,
+}
+
+/// A value as what is looked up.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Bool(bool),
+    Int(i64),
+    /// The bits, both zeros being one.
+    Float(u64),
+    Text(String),
+}
+
+impl Key {
+    fn of(value: &Value) -> Self {
+        match value {
+            Value::Bool(value) => Key::Bool(*value),
+            Value::Int(value) => Key::Int(*value),
+            Value::Float(value) => Key::Float((value + 0.0).to_bits()),
+            Value::String(value) => Key::Text(value.clone()),
+        }
+    }
+}
+
+/// The groups, best first, and whether they are exact.
+pub(super) type Groups = (Vec<(Value, Vec<Ranked>)>, bool);
+
+impl<'a> Grouping<'a> {
+    pub(super) fn new(run: &'a Run<'a>, node: &'a Node, asked: Asked<'a>) -> Self {
+        Self { run, node, asked, groups: Vec::new(), places: HashMap::new(), exact: true }
+    }
+
+    /// Finds them.
+    pub(super) fn run(mut self) -> Result<Groups> {
+        if self.node.is_leaf() {
+            while self.more_groups()? {}
+            self.fill()?;
+        } else {
+            self.widen();
+        }
+        Ok((self.groups.into_iter().map(|group| (group.value, group.rows)).collect(), self.exact))
+    }
+
+    /// What the source gives, as far as the threshold; whether that is all.
+    fn top(&mut self, run: &Run<'_>, n: usize) -> (Vec<Ranked>, bool) {
+        let Found { mut rows, is_whole, exact } = self.node.top(run, n);
+        self.exact &= exact;
+        let given = rows.len();
+        if let Some(threshold) = self.asked.threshold {
+            let scores = self.node.scores(run);
+            rows.truncate(rows.partition_point(|row| scores.reaches(row.score, threshold)));
+        }
+        let is_cut = rows.len() < given;
+        (rows, is_whole || is_cut || run.watch.interrupted().is_some())
+    }
+
+    /// Puts rows into groups, of which there are `k` at most.
+    fn add(&mut self, rows: &[Ranked], is_whole: bool) {
+        for row in rows {
+            let segment = &self.run.view.segments[row.segment];
+            let Some(value) = segment.value(row.slot.0, self.asked.field.0) else { continue };
+            let value = value.to_value();
+            let key = Key::of(&value);
+            let place = match self.places.get(&key) {
+                Some(place) => *place,
+                None if self.groups.len() == self.asked.k => continue,
+                None => {
+                    self.places.insert(key, self.groups.len());
+                    self.groups.push(Filling { value, rows: Vec::new(), is_whole });
+                    self.groups.len() - 1
+                }
+            };
+            let rows = &mut self.groups[place].rows;
+            if rows.len() < self.asked.group.per_group {
+                rows.push(*row);
+            }
+        }
+    }
+
+    /// Looks for rows of no group found so far; whether there may be more groups to find.
+    fn more_groups(&mut self) -> Result<bool> {
+        let Asked { filter, group, field, k, .. } = self.asked;
+        let mut more = vec![has(&group.field, field.1)];
+        if !self.groups.is_empty() {
+            let known = self.groups.iter().map(|group| group.value.clone()).collect();
+            more.push(Filter::Not(Box::new(Filter::In(group.field.clone(), known))));
+        }
+        let run = self.run.narrowed(filter, &more)?;
+        let missing = k - self.groups.len();
+        let (rows, is_all) = self.top(&run, (missing * group.per_group * 2).max(ROWS_MIN));
+        self.add(&rows, is_all);
+        Ok(!is_all && self.groups.len() < k)
+    }
+
+    /// Looks for the rows of each group that has too few.
+    fn fill(&mut self) -> Result<()> {
+        let Asked { filter, group, .. } = self.asked;
+        for place in 0..self.groups.len() {
+            let Filling { value, rows, is_whole } = &self.groups[place];
+            if *is_whole || rows.len() == group.per_group || self.run.watch.poll() {
+                continue;
+            }
+            let run = self.run.narrowed(filter, &[Filter::Eq(group.field.clone(), value.clone())])?;
+            let (rows, _) = self.top(&run, group.per_group);
+            if rows.len() > self.groups[place].rows.len() {
+                self.groups[place].rows = rows;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches more and more rows, until the groups are full or all were seen.
+    fn widen(&mut self) {
+        let Asked { group, k, .. } = self.asked;
+        let run = self.run;
+        let mut n = (k * group.per_group * 2).max(ROWS_MIN);
+        loop {
+            let (rows, is_all) = self.top(run, n);
+            self.groups.clear();
+            self.places.clear();
+            self.add(&rows, is_all);
+            let is_full =
+                self.groups.len() == k && self.groups.iter().all(|found| found.rows.len() == group.per_group);
+            if is_all || is_full || n >= run.live() {
+                return;
+            }
+            n *= 2;
+        }
+    }
+}
+
+/// Passes the rows that have a field.
+fn has(field: &str, field_type: FieldType) -> Filter {
+    let from = |least: Value| Filter::Range(field.to_owned(), Range { gte: Some(least), ..Range::default() });
+    match field_type {
+        FieldType::Bool => Filter::In(field.to_owned(), vec![false.into(), true.into()]),
+        FieldType::Int => from(i64::MIN.into()),
+        FieldType::Float => from(f64::MIN.into()),
+        FieldType::String => from("".into()),
+    }
+}

@@ -1,0 +1,225 @@
+//! Everything that can be wrong with a query, found before anything of it runs.
+//!
+//! What comes out ([`Node`]) has numbers for names, vectors in the form that is stored, and examples as vectors. Errors name
+//! the place: `source.fuse.sources[1].nearest.query`.
+
+use std::sync::Arc;
+
+use super::best::Best;
+use super::nearest::Near;
+use super::node::{Fusing, Kind, Node, Rescoring, Scores};
+use super::order::Ordering;
+use super::run::Run;
+use super::source::DEFAULT_VECTOR;
+use super::source::{Example, Fuse, Fusion, Nearest, OrderBy, Recommend, Rescore, Source, Strategy};
+use crate::collection::ViewState;
+use crate::error::{Error, Result};
+use crate::limits::{
+    CANDIDATES_MAX, EF_MAX, EXAMPLES_MAX, FUSE_SOURCES_MAX, QUERY_DEPTH_MAX, QUERY_SOURCES_MAX, check_limit,
+};
+use crate::payload::{FieldId, FieldType};
+use crate::validate;
+use crate::vectors::Slot;
+
+/// Checks a source against a view.
+pub(super) fn resolve(run: &Run<'_>, source: &Source) -> Result<Node> {
+    let mut resolving = Resolving { run, sources: 0 };
+    resolving.node(source, "source", 1)
+}
+
+/// Checks the name of a field; its number and type.
+pub(crate) fn field(view: &ViewState, path: &str, name: &str) -> Result<(FieldId, FieldType)> {
+    view.fields.find(name).ok_or_else(|| Error::UnknownField { field: format!("{path}.{name}") })
+}
+
+/// Checks a field whose values have an order; its type too.
+pub(crate) fn order(view: &ViewState, path: &str, order: &OrderBy) -> Result<(Ordering, FieldType)> {
+    let (field, field_type) = field(view, path, &order.field)?;
+    Ok((Ordering { field, descending: order.descending }, field_type))
+}
+
+/// Walks over the tree with its path.
+struct Resolving<'a> {
+    run: &'a Run<'a>,
+    sources: usize,
+}
+
+impl Resolving<'_> {
+    fn node(&mut self, source: &Source, path: &str, depth: usize) -> Result<Node> {
+        check_limit(path, "QUERY_DEPTH_MAX", QUERY_DEPTH_MAX, depth)?;
+        self.sources += 1;
+        check_limit("source", "QUERY_SOURCES_MAX", QUERY_SOURCES_MAX, self.sources)?;
+        let within = |kind: &str| format!("{path}.{kind}");
+        let (path, kind) = match source {
+            Source::Nearest(nearest) => (within("nearest"), self.nearest(nearest, &within("nearest"))?),
+            Source::Recommend(recommend) => {
+                (within("recommend"), self.recommend(recommend, &within("recommend"))?)
+            }
+            Source::OrderBy(by) => {
+                (within("order_by"), Kind::Order(order(self.run.view, &within("order_by"), by)?.0))
+            }
+            Source::Fuse(fuse) => (within("fuse"), self.fuse(fuse, &within("fuse"), depth)?),
+            Source::Rescore(rescore) => {
+                (within("rescore"), self.rescore(rescore, &within("rescore"), depth)?)
+            }
+        };
+        Ok(Node { path, kind })
+    }
+
+    fn nearest(&self, nearest: &Nearest, path: &str) -> Result<Kind> {
+        check_name(path, &nearest.vector)?;
+        check_ef(path, nearest.ef)?;
+        let query = nearest.query.clone();
+        let vector = validate::vector(&format!("{path}.query"), query, &self.run.view.schema)?;
+        Ok(Kind::Near(Near { vector, ef: nearest.ef, exact: nearest.exact, excluded: Vec::new() }))
+    }
+
+    fn recommend(&self, recommend: &Recommend, path: &str) -> Result<Kind> {
+        let Recommend { vector, positive, negative, strategy, ef, exact } = recommend;
+        check_name(path, vector)?;
+        check_ef(path, *ef)?;
+        check_limit(path, "EXAMPLES_MAX", EXAMPLES_MAX, positive.len() + negative.len())?;
+        let needed = match strategy {
+            Strategy::AverageVector => positive.is_empty().then_some("an average needs a positive example"),
+            Strategy::BestScore => {
+                (positive.is_empty() && negative.is_empty()).then_some("there is no example")
+            }
+        };
+        if let Some(reason) = needed {
+            return Err(Error::invalid(format!("{path}.positive"), reason));
+        }
+        let mut excluded = Vec::new();
+        let positive = self.examples(positive, &format!("{path}.positive"), &mut excluded)?;
+        let negative = self.examples(negative, &format!("{path}.negative"), &mut excluded)?;
+        excluded.sort_unstable();
+        excluded.dedup();
+        let (ef, exact) = (*ef, *exact);
+        match strategy {
+            Strategy::BestScore => Ok(Kind::Best(Best { positive, negative, ef, exact, excluded })),
+            Strategy::AverageVector => {
+                let vector = validate::vector(path, target(&positive, &negative), &self.run.view.schema)?;
+                Ok(Kind::Near(Near { vector, ef, exact, excluded }))
+            }
+        }
+    }
+
+    /// The vectors of examples, in the form that is stored; adds the rows that they are.
+    fn examples(
+        &self,
+        examples: &[Example],
+        path: &str,
+        excluded: &mut Vec<(usize, Slot)>,
+    ) -> Result<Vec<Vec<f32>>> {
+        let view = self.run.view;
+        let vector = |(index, example): (usize, &Example)| {
+            let path = format!("{path}[{index}]");
+            match example {
+                Example::Vector(vector) => validate::vector(&path, vector.clone(), &view.schema),
+                Example::Id(id) => {
+                    validate::id(&path, id)?;
+                    let Some((segment, slot)) = view.locate_sound(id)? else {
+                        return Err(Error::invalid(path, format!("there is no row `{id}`")));
+                    };
+                    let Some(vector) = view.segments[segment].vector(slot) else {
+                        return Err(Error::invalid(path, format!("the row `{id}` has no such vector")));
+                    };
+                    excluded.push((segment, Slot(slot)));
+                    Ok(vector.to_vec())
+                }
+            }
+        };
+        examples.iter().enumerate().map(vector).collect()
+    }
+
+    fn fuse(&mut self, fuse: &Fuse, path: &str, depth: usize) -> Result<Kind> {
+        let at = format!("{path}.sources");
+        if fuse.sources.is_empty() {
+            return Err(Error::invalid(at, "a fusion has at least one source"));
+        }
+        check_limit(&at, "FUSE_SOURCES_MAX", FUSE_SOURCES_MAX, fuse.sources.len())?;
+        check_candidates(path, fuse.candidates)?;
+        if let Fusion::ReciprocalRank { k } = fuse.method
+            && !(k.is_finite() && k >= 0.0)
+        {
+            return Err(Error::invalid(
+                format!("{path}.method.k"),
+                format!("{k} is not 0 or a number above"),
+            ));
+        }
+        let mut nodes = Vec::with_capacity(fuse.sources.len());
+        for (index, (source, weight)) in fuse.sources.iter().enumerate() {
+            let at = format!("{at}[{index}]");
+            if !(weight.is_finite() && *weight >= 0.0) {
+                let reason = format!("a weight of {weight} is not 0 or a number above");
+                return Err(Error::invalid(format!("{at}.weight"), reason));
+            }
+            let node = self.node(source, &at, depth + 1)?;
+            if fuse.method == Fusion::Weighted && node.scores(self.run) == Scores::Absent {
+                let reason = "it gives an order and no scores, which a weighted fusion adds up";
+                return Err(Error::invalid(node.path, reason));
+            }
+            nodes.push((node, *weight));
+        }
+        if nodes.iter().all(|(_, weight)| *weight == 0.0) {
+            return Err(Error::invalid(at, "one weight at least is above 0"));
+        }
+        Ok(Kind::Fuse(Fusing { nodes, method: fuse.method, candidates: fuse.candidates }))
+    }
+
+    fn rescore(&mut self, rescore: &Rescore, path: &str, depth: usize) -> Result<Kind> {
+        check_candidates(path, rescore.candidates)?;
+        let from = Box::new(self.node(&rescore.from, &format!("{path}.from"), depth + 1)?);
+        let by = format!("{path}.by");
+        if matches!(*rescore.by, Source::Rescore(_)) {
+            return Err(Error::invalid(by, "what ranks candidates has none of its own"));
+        }
+        let by = Arc::new(self.node(&rescore.by, &by, depth + 1)?);
+        Ok(Kind::Rescore(Rescoring { from, candidates: rescore.candidates, by }))
+    }
+}
+
+/// Where an average of examples leads.
+fn target(positive: &[Vec<f32>], negative: &[Vec<f32>]) -> Vec<f32> {
+    let average = |examples: &[Vec<f32>]| {
+        let mut sum = vec![0.0; examples.first().map_or(0, Vec::len)];
+        for example in examples {
+            sum.iter_mut().zip(example).for_each(|(sum, x)| *sum += f64::from(*x) / examples.len() as f64);
+        }
+        sum
+    };
+    let (positive, negative) = (average(positive), average(negative));
+    if negative.is_empty() {
+        return positive.into_iter().map(|x| x as f32).collect();
+    }
+    positive.iter().zip(&negative).map(|(positive, negative)| (2.0 * positive - negative) as f32).collect()
+}
+
+fn check_name(path: &str, name: &str) -> Result<()> {
+    match name {
+        DEFAULT_VECTOR => Ok(()),
+        _ => Err(Error::invalid(format!("{path}.vector"), format!("the collection has no vector `{name}`"))),
+    }
+}
+
+fn check_ef(path: &str, ef: Option<usize>) -> Result<()> {
+    let path = format!("{path}.ef");
+    match ef {
+        Some(0) => Err(Error::invalid(path, "a walk has a width of at least one")),
+        ef => check_limit(&path, "EF_MAX", EF_MAX, ef.unwrap_or_default()),
+    }
+}
+
+fn check_candidates(path: &str, candidates: usize) -> Result<()> {
+    check_limit(&format!("{path}.candidates"), "CANDIDATES_MAX", CANDIDATES_MAX, candidates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_average_moves_away_from_negatives() {
+        assert_eq!(target(&[vec![1.0, 0.0], vec![3.0, 0.0]], &[]), [2.0, 0.0]);
+        assert_eq!(target(&[vec![1.0, 0.0]], &[vec![0.0, 1.0], vec![0.0, 3.0]]), [2.0, -2.0]);
+    }
+}

@@ -1,0 +1,93 @@
+//! How often each value of a field occurs among some rows of a segment, in the order of the values.
+//!
+//! A sealed column is kept in that order, so counting is looking up which rows of each run are among them, or, where they are few,
+//! which run each of them is in. Of a growing segment the values are sorted. So segments can be merged value by value, in
+//! the memory of the largest growing one, however many values there are.
+
+use fixedbitset::FixedBitSet;
+
+use super::parts::columns::InOrder;
+use super::{Segment, SegmentView};
+use crate::interrupt::{POLL_DISTANCES, Watch};
+use crate::payload::{FieldId, SortedColumn, ValueRef};
+
+/// Of so many rows with the field one at least must match for going through all to be worth it.
+const SPARSE: usize = 16;
+
+/// Values and how often each occurs; ascending, each at least once.
+pub(crate) type Counted<'a> = Box<dyn Iterator<Item = (ValueRef<'a>, u64)> + 'a>;
+
+impl SegmentView {
+    /// The values among the rows of a set. After an interruption some are missing.
+    pub(crate) fn counted<'a>(
+        &'a self,
+        field: FieldId,
+        among: &'a FixedBitSet,
+        watch: &'a Watch,
+    ) -> Counted<'a> {
+        if let Segment::Sealed(segment) = &self.segment {
+            match segment.sorted(field) {
+                InOrder::Absent => return Box::new(std::iter::empty()),
+                InOrder::Ready(column) => {
+                    if let Some(runs) = column.run_of_rows() {
+                        return by_run_of_rows(column, runs, among, watch);
+                    }
+                    if among.count_ones(..) * SPARSE >= self.rows as usize {
+                        return by_runs(column, among, watch);
+                    }
+                }
+                InOrder::Busy => {}
+            }
+        }
+        self.by_rows(field, among, watch)
+    }
+
+    /// By the value of each row.
+    fn by_rows<'a>(&'a self, field: FieldId, among: &FixedBitSet, watch: &Watch) -> Counted<'a> {
+        let mut values = Vec::new();
+        for (number, slot) in among.ones().enumerate() {
+            if (number as u64).is_multiple_of(POLL_DISTANCES) && watch.poll() {
+                break;
+            }
+            values.extend(self.value(slot as u32, field));
+        }
+        values.sort_unstable_by(|a, b| a.order(*b));
+        let mut counted: Vec<(ValueRef<'a>, u64)> = Vec::new();
+        for value in values {
+            match counted.last_mut() {
+                Some((last, count)) if last.order(value).is_eq() => *count += 1,
+                _ => counted.push((value, 1)),
+            }
+        }
+        Box::new(counted.into_iter())
+    }
+}
+
+/// By the rows of each value.
+fn by_runs<'a>(column: SortedColumn<'a>, among: &'a FixedBitSet, watch: &'a Watch) -> Counted<'a> {
+    let counted = move |run: usize| {
+        let count = column.run(run).iter().filter(|row| among.contains(**row as usize)).count();
+        if count == 0 { None } else { Some((column.value(run)?, count as u64)) }
+    };
+    let goes_on = move |run: &usize| !(*run as u64).is_multiple_of(POLL_DISTANCES) || !watch.poll();
+    Box::new((0..column.runs()).take_while(goes_on).filter_map(counted))
+}
+
+/// By the number of each row's value, of which there are few.
+fn by_run_of_rows<'a>(
+    column: SortedColumn<'a>,
+    runs: &[u8],
+    among: &FixedBitSet,
+    watch: &Watch,
+) -> Counted<'a> {
+    let mut counts = [0_u64; SortedColumn::NO_RUN as usize + 1];
+    for (number, slot) in among.ones().enumerate() {
+        if (number as u64).is_multiple_of(POLL_DISTANCES) && watch.poll() {
+            break;
+        }
+        counts[usize::from(runs[slot])] += 1;
+    }
+    let counted =
+        move |run: usize| (counts[run] > 0).then(|| Some((column.value(run)?, counts[run]))).flatten();
+    Box::new((0..column.runs()).filter_map(counted))
+}

@@ -1,0 +1,306 @@
+//! Random queries.
+
+use std::collections::BTreeMap;
+
+use ragstone::query::{
+    Example, Fuse, Fusion, Group, Names, Nearest, OrderBy, Query, QueryHit, Recommend, Rescore, Select,
+    Source, Strategy,
+};
+use ragstone::{Metric, Point, PointId, Value};
+
+use super::oracle::{Oracle, Row, by_value, is_smaller_better};
+use super::support::{FIELDS, Numbers, World, passes};
+
+impl World {
+    fn example(&mut self) -> Example {
+        let with_vector: Vec<&PointId> =
+            self.points.values().filter(|point| point.vector.is_some()).map(|point| &point.id).collect();
+        if with_vector.is_empty() || self.random.is_one_in(3) {
+            return Example::Vector(self.numbers.vector(&mut self.random));
+        }
+        Example::Id(self.random.pick(&with_vector).clone())
+    }
+
+    fn leaf(&mut self) -> Source {
+        match self.random.below(4) {
+            0 => {
+                let (field, _) = self.random.pick(&FIELDS);
+                OrderBy { field: field.into(), descending: self.random.is_one_in(2) }.into()
+            }
+            1 => {
+                // One, two or none: averages of whole numbers that are exact.
+                let positive: Vec<Example> = (0..1 + self.random.below(2)).map(|_| self.example()).collect();
+                let negative: Vec<Example> = (0..self.random.below(3)).map(|_| self.example()).collect();
+                let strategy = self.random.pick(&[Strategy::AverageVector, Strategy::BestScore]);
+                let mut recommend = Recommend::like(positive).unlike(negative).strategy(strategy);
+                if strategy == Strategy::BestScore
+                    && !recommend.negative.is_empty()
+                    && self.random.is_one_in(3)
+                {
+                    recommend.positive.clear();
+                }
+                recommend.into()
+            }
+            _ => {
+                let nearest = Nearest::new(self.numbers.vector(&mut self.random));
+                if self.random.is_one_in(2) { nearest.exact().into() } else { nearest.into() }
+            }
+        }
+    }
+
+    /// Few candidates only where no scores are equal: which of equal rows are among them is not said.
+    fn candidates(&mut self) -> usize {
+        match self.numbers {
+            Numbers::Whole => 10_000,
+            Numbers::Any(_) => 1 + self.random.below(60) as usize,
+        }
+    }
+
+    fn source(&mut self, depth: u64) -> Source {
+        match self.random.below(if depth == 0 { 1 } else { 4 }) {
+            0 | 1 => self.leaf(),
+            2 => {
+                let mut sources: Vec<(Source, f32)> = (0..1 + self.random.below(3))
+                    .map(|_| (self.source(depth - 1), self.random.below(3) as f32))
+                    .collect();
+                sources[0].1 = 1.5;
+                let mut method = Fusion::ReciprocalRank { k: self.random.pick(&[0.0, 60.0]) };
+                if self.random.is_one_in(2) {
+                    method = Fusion::Weighted;
+                    sources.retain(|(source, _)| has_scores(source));
+                    if sources.is_empty() {
+                        return self.source(depth);
+                    }
+                    sources[0].1 = 1.5;
+                }
+                Fuse { sources, method, candidates: self.candidates() }.into()
+            }
+            _ => {
+                let from = self.source(depth - 1);
+                let by = loop {
+                    let by = self.source(depth - 1);
+                    if !matches!(by, Source::Rescore(_)) {
+                        break by;
+                    }
+                };
+                Rescore::new(from, by).candidates(self.candidates()).into()
+            }
+        }
+    }
+
+    fn query(&mut self) -> Query {
+        let k = 1 + self.random.below(30) as usize;
+        let mut query = Query::new(self.source(2), k);
+        query.filter = self.random.any_filter();
+        query.explain = self.random.is_one_in(4);
+        query
+    }
+
+    fn check_query(&mut self) {
+        let mut query = self.query();
+        let metric = self.numbers.metric();
+        if has_scores(&query.source) && self.random.is_one_in(3) {
+            query.threshold = Some(self.random.below(9) as f32 / 4.0 - 1.0);
+        }
+        query.select = self.random.pick(&[
+            Select::default(),
+            Select { fields: Names::of(["year", "title"]), vectors: Names::All },
+            Select { fields: Names::None, vectors: Names::of([""]) },
+        ]);
+        let response = self.view().query(&query).unwrap();
+        let rows = self.points.values();
+        let oracle = Oracle {
+            metric,
+            rows: rows
+                .filter(|point| query.filter.as_ref().is_none_or(|filter| passes(filter, point)))
+                .collect(),
+            all: &self.points,
+        };
+        let mut expected = oracle.top(&query.source, query.k);
+        let is_smaller = is_smaller_better(metric, &query.source);
+        if let Some(threshold) = query.threshold {
+            let reaches = |score: f32| if is_smaller { score <= threshold } else { score >= threshold };
+            expected.retain(|row| reaches(row.1 as f32));
+        }
+        self.compare(&query, &response.hits, &expected);
+        for hit in &response.hits {
+            self.check_selected(&query.select, &hit.point);
+        }
+        assert_eq!(response.explain.is_some(), query.explain);
+        if let Some(explain) = response.explain {
+            assert_eq!(explain.exact, response.stats.exact);
+            let root = explain.stages.last().unwrap();
+            assert!(root.path.starts_with("source.") && root.rows >= response.hits.len() as u64);
+            let distances: u64 = explain
+                .stages
+                .iter()
+                .flat_map(|stage| &stage.segments)
+                .map(|segment| segment.distances)
+                .sum();
+            assert!(distances <= response.stats.distances);
+        }
+    }
+
+    fn compare(&self, query: &Query, hits: &[QueryHit], expected: &[Row]) {
+        let told = || format!("{query:#?}\nfound {:?}\nexpected {expected:?}", ids(hits));
+        if self.numbers == Numbers::Whole {
+            let last = expected.last().map_or(0.0, |row| row.1);
+            assert_eq!(hits.len(), expected.len(), "{}", told());
+            for (hit, (id, score)) in hits.iter().zip(expected) {
+                let (found, expected) = (hit.score.unwrap_or_default(), *score as f32);
+                assert!((found - expected).abs() <= 1e-6 * expected.abs().max(1.0), "{}", told());
+                // Which of those with the last score are there is not said, but for an order, which has none.
+                if !has_scores(&query.source) || (score - last).abs() > 1e-6 {
+                    assert_eq!(hit.point.id, *id, "{}", told());
+                }
+            }
+        } else if query.threshold.is_none() {
+            assert_eq!(hits.len(), expected.len(), "{}", told());
+            for (hit, (_, score)) in hits.iter().zip(expected) {
+                let found = f64::from(hit.score.unwrap_or_default());
+                assert!((found - score).abs() < 1e-3, "{found} {score} {}", told());
+            }
+        }
+    }
+
+    fn check_selected(&self, select: &Select, found: &Point) {
+        let stored = &self.points[&found.id];
+        let payload: BTreeMap<String, Value> = match &select.fields {
+            Names::All => stored.payload.clone(),
+            Names::None => BTreeMap::new(),
+            Names::Only(names) => {
+                stored.payload.clone().into_iter().filter(|(name, _)| names.contains(name)).collect()
+            }
+        };
+        assert_eq!(found.payload, payload);
+        let is_wanted = select.vectors != Names::None;
+        assert_eq!(found.vector, stored.vector.clone().filter(|_| is_wanted));
+    }
+
+    fn check_groups(&mut self) {
+        let (field, _) = self.random.pick(&FIELDS);
+        let k = 1 + self.random.below(6) as usize;
+        let group = Group { field: field.into(), per_group: 1 + self.random.below(5) as usize };
+        let depth = if self.numbers == Numbers::Whole { 2 } else { 0 };
+        let mut query = Query::new(self.source(depth), k);
+        query.filter = self.random.any_filter();
+        query.group = Some(group.clone());
+        let response = self.view().query(&query).unwrap();
+        assert!(response.hits.is_empty());
+        let rows = self.points.values();
+        let oracle = Oracle {
+            metric: self.numbers.metric(),
+            rows: rows
+                .filter(|point| query.filter.as_ref().is_none_or(|filter| passes(filter, point)))
+                .collect(),
+            all: &self.points,
+        };
+        let mut expected: Vec<(Value, Vec<Row>)> = Vec::new();
+        for row in oracle.top(&query.source, 10_000) {
+            let Some(value) = self.points[&row.0].payload.get(field) else { continue };
+            match expected.iter_mut().find(|group| by_value(&group.0, value).is_eq()) {
+                Some(known) => known.1.push(row),
+                None => expected.push((value.clone(), vec![row])),
+            }
+        }
+        let told = || format!("{query:#?}\n{expected:?}\n{:?}", response.groups);
+        assert_eq!(response.groups.len(), k.min(expected.len()), "{}", told());
+        for (found, (_, best)) in response.groups.iter().zip(&expected) {
+            // Of groups with equally good rows any may come first: each is looked at by itself.
+            let first = f64::from(found.hits[0].score.unwrap_or_default());
+            assert!((first - best[0].1).abs() < 1e-3, "{}", told());
+            let rows = &expected.iter().find(|known| by_value(&known.0, &found.value).is_eq()).unwrap().1;
+            assert_eq!(found.hits.len(), rows.len().min(group.per_group), "{}", told());
+            for (hit, row) in found.hits.iter().zip(rows) {
+                let score = f64::from(hit.score.unwrap_or_default());
+                assert!((score - row.1).abs() < 1e-3, "{}", told());
+                assert!(by_value(&self.points[&hit.point.id].payload[field], &found.value).is_eq());
+                assert!(has_scores(&query.source) || hit.point.id == row.0, "{}", told());
+            }
+        }
+    }
+
+    fn check_facet(&mut self) {
+        let (field, _) = self.random.pick(&FIELDS);
+        let filter = self.random.any_filter();
+        let limit = 1 + self.random.below(30) as usize;
+        let facet = self.view().facet(field, filter.as_ref(), limit).unwrap();
+        let mut expected: Vec<(Value, u64)> = Vec::new();
+        let rows =
+            self.points.values().filter(|point| filter.as_ref().is_none_or(|filter| passes(filter, point)));
+        for value in rows.filter_map(|point| point.payload.get(field)) {
+            match expected.iter_mut().find(|known| by_value(&known.0, value).is_eq()) {
+                Some(known) => known.1 += 1,
+                None => expected.push((value.clone(), 1)),
+            }
+        }
+        assert_eq!(facet.values, expected.len() as u64);
+        assert_eq!(facet.rows, expected.iter().map(|known| known.1).sum::<u64>());
+        expected.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| by_value(&a.0, &b.0)));
+        expected.truncate(limit);
+        let found: Vec<(Value, u64)> = facet.counts.into_iter().map(|of| (of.value, of.count)).collect();
+        assert_eq!(found, expected, "{field} {filter:?}");
+    }
+
+    fn check_batch(&mut self) {
+        let queries: Vec<Query> = (0..6)
+            .map(|_| {
+                let mut query = self.query();
+                query.explain = false;
+                query
+            })
+            .collect();
+        let view = self.view();
+        let responses = view.query_batch(&queries).unwrap();
+        for (query, response) in queries.iter().zip(responses) {
+            // How many rows were compared depends on how many the background has linked until then.
+            let alone = view.query(query).unwrap();
+            assert_eq!((response.hits, response.groups), (alone.hits, alone.groups));
+        }
+    }
+}
+
+fn ids(hits: &[QueryHit]) -> Vec<PointId> {
+    hits.iter().map(|hit| hit.point.id.clone()).collect()
+}
+
+fn has_scores(source: &Source) -> bool {
+    match source {
+        Source::OrderBy(_) => false,
+        Source::Rescore(rescore) => has_scores(&rescore.by),
+        _ => true,
+    }
+}
+
+fn run(numbers: Numbers, seed: u64) {
+    let mut world = World::new(numbers, seed);
+    for _ in 0..60 {
+        world.step();
+        for _ in 0..6 {
+            world.check_query();
+            world.check_groups();
+            world.check_facet();
+        }
+        world.check_batch();
+    }
+}
+
+#[test]
+fn whole_numbers() {
+    (1..=4).for_each(|seed| run(Numbers::Whole, seed));
+}
+
+#[test]
+fn cosine() {
+    run(Numbers::Any(Metric::Cosine), 5);
+}
+
+#[test]
+fn dot() {
+    run(Numbers::Any(Metric::Dot), 6);
+}
+
+#[test]
+fn l2() {
+    run(Numbers::Any(Metric::L2), 7);
+}

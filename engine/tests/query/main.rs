@@ -1,0 +1,12 @@
+//! Queries against an oracle: every source, alone and in others, groups, facets and scrolls, under random writes, seals,
+//! merges, crashes and reopenings.
+//!
+//! Half of the runs are on small whole numbers, where scores are exact and many rows have the same one: there answers
+//! must be those of the oracle row by row. In the others scores must agree as far as rounding lets them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod answers;
+mod oracle;
+mod scrolls;
+mod support;
