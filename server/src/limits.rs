@@ -24,6 +24,16 @@
 //! | [`FIELDS_MAX`] | 256 in a collection | INVALID_ARGUMENT |
 //! | [`K_MAX`] | 10,000 | INVALID_ARGUMENT |
 //! | [`EF_MAX`] | 100,000 | INVALID_ARGUMENT |
+//! | [`QUERY_DEPTH_MAX`] | 8 levels | INVALID_ARGUMENT |
+//! | [`QUERY_SOURCES_MAX`] | 64 in a query | INVALID_ARGUMENT |
+//! | [`FUSE_SOURCES_MAX`] | 16 in a fusion | INVALID_ARGUMENT |
+//! | [`CANDIDATES_MAX`] | 10,000 of a source | INVALID_ARGUMENT |
+//! | [`EXAMPLES_MAX`] | 256 | INVALID_ARGUMENT |
+//! | [`GROUPS_MAX`] | 1,000 | INVALID_ARGUMENT |
+//! | [`GROUP_ROWS_MAX`] | 1,000 of a group | INVALID_ARGUMENT |
+//! | [`FACET_VALUES_MAX`] | 10,000 | INVALID_ARGUMENT |
+//! | [`SEARCH_BATCH_MAX`] | 10,000 queries | INVALID_ARGUMENT |
+//! | [`SEARCH_BATCH_ROWS_MAX`] | 1,000,000 of a batch | INVALID_ARGUMENT |
 //! | [`FILTER_DEPTH_MAX`] | 32 levels | INVALID_ARGUMENT |
 //! | [`FILTER_TERMS_MAX`] | 10,000 nodes and values | INVALID_ARGUMENT |
 //! | [`DOCUMENT_BYTES_MAX`] | 16 MiB | INVALID_ARGUMENT |
@@ -67,6 +77,8 @@ pub const STREAMS_PER_CONNECTION_MAX: u32 = 1_024;
 pub const PAGE_SIZE_DEFAULT: usize = 100;
 /// Items of a page.
 pub const PAGE_SIZE_MAX: usize = 1_000;
+/// Values that a facet lists where no number is asked for.
+pub const FACET_VALUES_DEFAULT: usize = 10;
 /// Ids of one look-up.
 pub const GET_IDS_MAX: usize = K_MAX;
 

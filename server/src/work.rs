@@ -33,8 +33,8 @@ impl Kind {
     pub(crate) fn of(path: &str) -> Option<Kind> {
         let (_, method) = path.strip_prefix("/ragstone.")?.split_once('/')?;
         Some(match method {
-            "UpsertPoints" | "DeletePoints" | "IngestDocument" | "DeleteDocument" | "CreateCollection"
-            | "DeleteCollection" => Kind::Write,
+            "UpsertPoints" | "UpdatePoints" | "WritePoints" | "DeletePoints" | "UpdateCollection"
+            | "IngestDocument" | "DeleteDocument" | "CreateCollection" | "DeleteCollection" => Kind::Write,
             "PullModel" => Kind::Fetch,
             _ => Kind::Read,
         })

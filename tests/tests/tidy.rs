@@ -322,7 +322,7 @@ fn normalised(path: &Path) -> String {
 }
 
 /// Limits of what the wire does not offer.
-const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 12] = [
+const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 10] = [
     "ATTRIBUTES_MAX",
     "ATTRIBUTE_BYTES_MAX",
     "GRAPH_DEGREE_MAX",
@@ -331,8 +331,6 @@ const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 12] = [
     "LOG_QUEUE_BYTES_MAX",
     "RANGE_ROWS_MAX",
     "SEAL_ROWS_MAX",
-    "SEARCH_BATCH_MAX",
-    "SEARCH_BATCH_ROWS_MAX",
     "THREADS_MAX",
     "UNMERGED_SEGMENTS_MAX",
 ];

@@ -37,6 +37,10 @@ pub(crate) mod methods {
     pub(crate) const UPSERT_POINTS: Method = Method::new("UpsertPoints", 60, Repeat::IfNotBegun);
     pub(crate) const GET_POINTS: Method = Method::new("GetPoints", 30, Repeat::Safe);
     pub(crate) const DELETE_POINTS: Method = Method::new("DeletePoints", 60, Repeat::IfNotBegun);
+    pub(crate) const SCROLL_POINTS: Method = Method::new("ScrollPoints", 30, Repeat::Safe);
+    pub(crate) const COUNT_POINTS: Method = Method::new("CountPoints", 30, Repeat::Safe);
+    pub(crate) const FACET_POINTS: Method = Method::new("FacetPoints", 30, Repeat::Safe);
+    pub(crate) const BATCH_QUERY: Method = Method::new("BatchQuery", 120, Repeat::Safe);
     pub(crate) const QUERY: Method = Method::new("Query", 30, Repeat::Safe);
     pub(crate) const INGEST_DOCUMENT: Method = Method::new("IngestDocument", 600, Repeat::IfNotBegun);
     pub(crate) const GET_DOCUMENT: Method = Method::new("GetDocument", 30, Repeat::Safe);

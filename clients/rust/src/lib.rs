@@ -40,10 +40,13 @@ mod document;
 mod enrich;
 mod error;
 mod filter;
+mod found;
 mod inference;
 mod point;
+mod read;
 mod retry;
 mod search;
+mod source;
 
 pub use client::{Client, ClientBuilder, DEFAULT_URL, MESSAGE_BYTES_MAX};
 pub use collection::{Collection, CreateCollection, Metric};
@@ -53,6 +56,9 @@ pub use document::{
 pub use enrich::{Citation, DropReason, DroppedChunk, Enrich, Enriched};
 pub use error::{Code, Error, FieldViolation, Result};
 pub use filter::{Filter, Range};
+pub use found::{Explain, Facet, Hit, HitGroup, Interrupted, QueryResult, QueryStats, SegmentReport, Stage};
 pub use inference::{Embed, Embeddings, Model, ModelInfo, OnOverflow, Pooling, PulledModel, TextRole};
 pub use point::{FieldType, Page, Payload, Point, PointId, StageTiming, Value, WriteReceipt};
-pub use search::{Hit, Query, QueryResult, QueryStats};
+pub use read::Scroll;
+pub use search::Query;
+pub use source::{Example, Fuse, Nearest, OrderBy, Recommend, Rescore, Source, Strategy};

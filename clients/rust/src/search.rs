@@ -1,18 +1,21 @@
-//! Searching by similarity.
+//! Searching.
+
+use std::time::Duration;
 
 use ragstone_proto::v1;
+use ragstone_proto::v1::query_request;
 
-use crate::error::Result;
 use crate::filter::Filter;
-use crate::point::{Payload, PointId, StageTiming, payload_from_wire, timings_from_wire};
+use crate::source::Source;
 
-/// Asks for the points nearest to a vector or a text.
+/// Asks for the best points: nearest to a vector or a text, or of any [`Source`].
 ///
 /// ```
-/// use ragstone_client::{Filter, Query};
+/// use ragstone_client::{Filter, OrderBy, Query};
 ///
 /// let query = Query::vector("images", [0.1, 0.7, 0.2], 10).filter(Filter::eq("year", 2026)).exact(true);
-/// let query = Query::text("notes", "how far is the moon", 5);
+/// let query = Query::text("notes", "how far is the moon", 5).group("document", 2).explain();
+/// let query = Query::by("notes", OrderBy::descending("year"), 20).fields(["title", "year"]);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
@@ -23,15 +26,20 @@ impl Query {
     /// The `k` points, 1 to 10,000, nearest to a vector of the collection's dimension.
     pub fn vector(collection: impl Into<String>, vector: impl Into<Vec<f32>>, k: u32) -> Self {
         let vector = v1::Vector { values: vector.into() };
-        Self::new(collection.into(), v1::query_request::Query::Vector(vector), k)
+        Self::new(collection.into(), query_request::Query::Vector(vector), k)
     }
 
     /// The `k` points, 1 to 10,000, nearest to a text, embedded with the collection's model.
     pub fn text(collection: impl Into<String>, text: impl Into<String>, k: u32) -> Self {
-        Self::new(collection.into(), v1::query_request::Query::Text(text.into()), k)
+        Self::new(collection.into(), query_request::Query::Text(text.into()), k)
     }
 
-    fn new(collection: String, query: v1::query_request::Query, k: u32) -> Self {
+    /// The `k` best points, 1 to 10,000, of a source.
+    pub fn by(collection: impl Into<String>, source: impl Into<Source>, k: u32) -> Self {
+        Self::new(collection.into(), query_request::Query::Source(source.into().wire), k)
+    }
+
+    fn new(collection: String, query: query_request::Query, k: u32) -> Self {
         Self { wire: v1::QueryRequest { collection, query: Some(query), k, ..Default::default() } }
     }
 
@@ -43,17 +51,32 @@ impl Query {
     }
 
     /// Width of the walk over the graph, 1 to 100,000: larger finds more of the true neighbours and takes longer. Derived
-    /// from `k` by default.
+    /// from `k` by default. A source has its own.
     #[must_use]
     pub fn ef(mut self, ef: u32) -> Self {
         self.wire.ef = Some(ef);
         self
     }
 
-    /// Whether to compare with every point instead of walking the graph.
+    /// Whether to compare with every point instead of walking the graph. A source has its own.
     #[must_use]
     pub fn exact(mut self, exact: bool) -> Self {
         self.wire.exact = exact;
+        self
+    }
+
+    /// The best `per_group` points, 1 to 1,000, of each of the `k` groups, 1 to 1,000, that have the best points:
+    /// [`QueryResult::groups`].
+    #[must_use]
+    pub fn group(mut self, field: impl Into<String>, per_group: u32) -> Self {
+        self.wire.group = Some(v1::Group { field: field.into(), per_group });
+        self
+    }
+
+    /// Only points whose score is at least as good: at least this, or at most this for Euclidean distances.
+    #[must_use]
+    pub fn threshold(mut self, threshold: f32) -> Self {
+        self.wire.threshold = Some(threshold);
         self
     }
 
@@ -64,65 +87,43 @@ impl Query {
         self
     }
 
+    /// Returns these fields only.
+    #[must_use]
+    pub fn fields<N: Into<String>>(mut self, fields: impl IntoIterator<Item = N>) -> Self {
+        self.wire.fields = fields.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Returns all vectors, too.
+    #[must_use]
+    pub fn with_vectors(mut self) -> Self {
+        self.wire.with_vectors = true;
+        self
+    }
+
+    /// Returns the vectors of these names, too, the default one being the empty name.
+    #[must_use]
+    pub fn vectors<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.wire.vectors = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Returns what was found until so much time has passed: [`QueryStats::interrupted`](crate::QueryStats::interrupted) says
+    /// so. As long as the deadline allows by default.
+    #[must_use]
+    pub fn budget(mut self, budget: Duration) -> Self {
+        self.wire.budget_ms = Some(u32::try_from(budget.as_millis()).unwrap_or(u32::MAX));
+        self
+    }
+
+    /// Tells how the answer came about: [`QueryResult::explain`](crate::QueryResult::explain).
+    #[must_use]
+    pub fn explain(mut self) -> Self {
+        self.wire.explain = true;
+        self
+    }
+
     pub(crate) fn into_wire(self) -> v1::QueryRequest {
         self.wire
-    }
-}
-
-/// A point found.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Hit {
-    /// Its id.
-    pub id: PointId,
-    /// By the collection's metric: cosine or inner product (larger is nearer), or Euclidean distance (smaller is nearer).
-    pub score: f32,
-    /// Its fields; empty if not asked for.
-    pub payload: Payload,
-}
-
-/// How a search was done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct QueryStats {
-    /// Segments looked at.
-    pub segments: usize,
-    /// Vectors compared.
-    pub distances: u64,
-    /// Whether every matching point was compared, so that the answer is exact.
-    pub exact: bool,
-}
-
-/// The points found.
-#[derive(Clone, Debug, PartialEq)]
-pub struct QueryResult {
-    /// Nearest first; fewer than `k` only if fewer points match.
-    pub hits: Vec<Hit>,
-    /// How they were found.
-    pub stats: QueryStats,
-    /// Milliseconds of each stage on the server.
-    pub timings: Vec<StageTiming>,
-}
-
-impl QueryResult {
-    pub(crate) fn from_wire(wire: v1::QueryResponse) -> Result<QueryResult> {
-        let stats = wire.stats.unwrap_or_default();
-        Ok(QueryResult {
-            hits: wire
-                .hits
-                .into_iter()
-                .map(|hit| {
-                    Ok(Hit {
-                        id: PointId::from_wire(hit.id)?,
-                        score: hit.score,
-                        payload: payload_from_wire(hit.payload)?,
-                    })
-                })
-                .collect::<Result<_>>()?,
-            stats: QueryStats {
-                segments: stats.segments as usize,
-                distances: stats.distances,
-                exact: stats.exact,
-            },
-            timings: timings_from_wire(wire.timings),
-        })
     }
 }

@@ -174,6 +174,19 @@ impl Rag {
         Ok((response, stages.finish()))
     }
 
+    /// Embeds texts as queries with the model of a collection, for queries of the engine's: each comes with the name that errors
+    /// have for it.
+    ///
+    /// # Errors
+    /// [`Error::NoModel`]; [`Error::Invalid`], [`Error::Limit`] and [`Error::TokenLimit`], naming the text;
+    /// [`Error::ModelMismatch`] and what else loading the model gives; the engine's errors.
+    pub fn embed_queries(&self, collection: &str, texts: &[(&str, &str)]) -> Result<Vec<Vec<f32>>> {
+        check_max("texts", texts.len(), "EMBED_TEXTS_MAX", EMBED_TEXTS_MAX)?;
+        texts.iter().try_for_each(|(field, text)| check_text(field, text))?;
+        let (_, embedder) = self.text_collection_and_model(collection)?;
+        texts.iter().map(|(field, text)| embed_query(embedder.as_ref(), field, text)).collect()
+    }
+
     /// Makes a question answerable: retrieves chunks, packs them into the budget, renders the prompt.
     ///
     /// # Errors

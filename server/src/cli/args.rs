@@ -1,5 +1,8 @@
 //! The arguments of every command, with the help that teaches them.
 
+mod collection;
+mod points;
+mod search;
 mod snapshot;
 
 use std::path::PathBuf;
@@ -8,10 +11,12 @@ use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use ragstone::Metric;
 use ragstone_rag::embed::{DEFAULT_MODEL, Overflow, Role};
 use ragstone_server::DEFAULT_LISTEN;
 
+pub(crate) use collection::{CollectionCommand, CreateArgs};
+pub(crate) use points::{CountArgs, FacetArgs, GetArgs, PointsCommand, ScrollArgs};
+pub(crate) use search::{FilterArgs, SearchArgs};
 pub(crate) use snapshot::{InPlace, RestoreArgs, SnapshotArgs, SnapshotCommand};
 
 const EXAMPLES: &str = "\
@@ -103,8 +108,11 @@ pub(crate) enum Command {
     Embed(EmbedArgs),
     /// Store documents (Markdown, text, HTML): split, embedded and indexed.
     Ingest(IngestArgs),
-    /// Find the chunks nearest to a text.
+    /// Find chunks and points: by meaning, by a vector, by likeness, in the order of a field.
     Search(SearchArgs),
+    /// Read and count points.
+    #[command(subcommand)]
+    Points(PointsCommand),
     /// Enrich a question with cited context; with --llm, stream the answer too.
     Ask(AskArgs),
     /// List, make, describe and delete collections.
@@ -244,27 +252,6 @@ pub(crate) struct IngestArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct SearchArgs {
-    /// The text to search by.
-    #[arg(value_name = "TEXT")]
-    pub(crate) text: String,
-    #[command(flatten)]
-    pub(crate) collection: InCollection,
-    /// How many results.
-    #[arg(short, default_value_t = 10)]
-    pub(crate) k: usize,
-    /// Only rows whose field has this value; may be repeated, all must hold.
-    #[arg(long = "where", value_name = "NAME=VALUE")]
-    pub(crate) conditions: Vec<String>,
-    /// Width of the graph walk; larger finds more of the true neighbours and takes longer.
-    #[arg(long)]
-    pub(crate) ef: Option<usize>,
-    /// Compare with every row instead of walking the graph.
-    #[arg(long)]
-    pub(crate) exact: bool,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct AskArgs {
     /// The question.
     #[arg(value_name = "QUESTION")]
@@ -277,9 +264,8 @@ pub(crate) struct AskArgs {
     /// Tokens that the context may take, counted with the embedding model's tokenizer.
     #[arg(long, default_value_t = 2_000)]
     pub(crate) token_budget: usize,
-    /// Only chunks whose field has this value; may be repeated, all must hold.
-    #[arg(long = "where", value_name = "NAME=VALUE")]
-    pub(crate) conditions: Vec<String>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
     /// Render this minijinja template instead of the built-in one.
     #[arg(long, value_name = "FILE")]
     pub(crate) template: Option<PathBuf>,
@@ -290,66 +276,6 @@ pub(crate) struct AskArgs {
     /// The endpoint's model.
     #[arg(long, value_name = "NAME", requires = "llm")]
     pub(crate) llm_model: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CollectionCommand {
-    /// List the collections.
-    List,
-    /// Make a collection.
-    Create(CreateArgs),
-    /// Delete a collection with everything in it.
-    Delete {
-        /// Its name.
-        name: String,
-    },
-    /// Describe a collection.
-    Info {
-        /// Its name.
-        #[arg(default_value = "default")]
-        name: String,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CreateArgs {
-    /// Its name.
-    pub(crate) name: String,
-    /// The embedding model; the default one, unless --dimension is given.
-    #[arg(long, value_name = "MODEL", conflicts_with = "dimension")]
-    pub(crate) model: Option<String>,
-    /// Components of the vectors that you supply yourself; such a collection has no model.
-    #[arg(long)]
-    pub(crate) dimension: Option<usize>,
-    /// How near two vectors are.
-    #[arg(long, value_enum, default_value = "cosine")]
-    pub(crate) metric: MetricName,
-    /// A payload field, as NAME=bool|int|float|string; may be repeated.
-    #[arg(long = "field", value_name = "NAME=TYPE")]
-    pub(crate) fields: Vec<String>,
-    /// Refuse fields that are not declared.
-    #[arg(long)]
-    pub(crate) strict: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum MetricName {
-    /// The cosine of the angle.
-    Cosine,
-    /// The inner product.
-    Dot,
-    /// The Euclidean distance.
-    L2,
-}
-
-impl From<MetricName> for Metric {
-    fn from(value: MetricName) -> Self {
-        match value {
-            MetricName::Cosine => Metric::Cosine,
-            MetricName::Dot => Metric::Dot,
-            MetricName::L2 => Metric::L2,
-        }
-    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,6 +9,7 @@
 mod args;
 mod backend;
 mod command;
+mod json;
 mod llm;
 mod moment;
 mod output;

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use anyhow::Result;
 use serde::Serialize;
 
-use super::backend::{CitationView, EnrichedView, Timings};
+use super::backend::{CitationView, EnrichedView, ExplainView, SegmentView, StageView, Timings};
 
 /// Code points of a chunk that a listing shows.
 const SNIPPET_CHARS: usize = 160;
@@ -57,6 +57,32 @@ fn citation_line(citation: &CitationView) -> String {
 pub(crate) fn timings(timings: &Timings) -> String {
     let parts: Vec<String> = timings.0.iter().map(|(stage, ms)| format!("{stage} {ms:.1} ms")).collect();
     parts.join(", ")
+}
+
+/// What each stage of a query did, and in each segment.
+pub(crate) fn explain(out: &mut impl Write, explain: &ExplainView) -> Result<()> {
+    let exactness = |exact| if exact { "exact" } else { "approximate" };
+    writeln!(out, "Plan: {}, {} µs", exactness(explain.exact), explain.micros)?;
+    for stage in &explain.stages {
+        let StageView { path, runs, wanted, rows, micros, .. } = stage;
+        let runs = if *runs > 1 { format!(", {runs} runs") } else { String::new() };
+        writeln!(out, "  {path}: {rows} of {wanted} rows, {}, {micros} µs{runs}", exactness(stage.exact))?;
+        for segment in &stage.segments {
+            let kind = if segment.sealed { "segment" } else { "growing segment" };
+            let plans = segment.plans.join(", then ");
+            let SegmentView { rows, matching, distances, postings, found, micros, .. } = segment;
+            let compared = match postings {
+                0 => format!("{distances} compared"),
+                _ => format!("{distances} compared, {postings} postings"),
+            };
+            writeln!(
+                out,
+                "    {kind} {}: {plans}; {matching} of {rows} rows match, {compared}, {found} found, {micros} µs",
+                segment.segment
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// The start of a text on one line.

@@ -8,11 +8,12 @@ use super::value::value_in;
 use crate::limits::{FILTER_DEPTH_MAX, FILTER_TERMS_MAX, check_count};
 use crate::status;
 
-pub(super) fn filter_in(wire: Option<v1::Filter>) -> Result<Option<Filter>, Status> {
+pub(crate) fn filter_in(wire: Option<v1::Filter>) -> Result<Option<Filter>, Status> {
     wire.map(|wire| filter_at(wire, "filter", 1)).transpose()
 }
 
-fn filter_at(wire: v1::Filter, path: &str, depth: usize) -> Result<Filter, Status> {
+/// A filter; `path` names it in the request.
+pub(super) fn filter_at(wire: v1::Filter, path: &str, depth: usize) -> Result<Filter, Status> {
     use v1::filter::Condition;
     if depth > FILTER_DEPTH_MAX {
         return Err(status::beyond_limit(path, "FILTER_DEPTH_MAX", FILTER_DEPTH_MAX as u64, depth as u64));

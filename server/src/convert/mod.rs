@@ -8,9 +8,12 @@ mod collection;
 mod document;
 mod enrich;
 mod filter;
+mod found;
 mod model;
 mod point;
-mod search;
+mod query;
+mod scroll;
+mod source;
 mod value;
 
 use ragstone_proto::v1;
@@ -19,9 +22,12 @@ use tonic::Status;
 pub(crate) use self::collection::{collection, collection_spec};
 pub(crate) use self::document::{chunk, document, document_input, ingest_report};
 pub(crate) use self::enrich::{enrich_request, enriched};
+pub(crate) use self::filter::filter_in;
+pub(crate) use self::found::{explain, facet, hit, hit_group, query_stats};
 pub(crate) use self::model::{embed_options, embed_response, model};
 pub(crate) use self::point::{ids_to_read, ids_to_write, point, points_to_write};
-pub(crate) use self::search::{Query, hit, query, query_response};
+pub(crate) use self::query::{QueryPaths, has_text, query, query_texts};
+pub(crate) use self::scroll::scroll;
 use crate::status;
 
 /// Milliseconds of each stage.
@@ -36,7 +42,7 @@ fn unknown_enum(field: &str, number: i32) -> Status {
     status::invalid(field, &format!("{number} is not a value of this enum"))
 }
 
-fn timings_out(timings: Timings) -> Vec<v1::StageTiming> {
+pub(crate) fn timings_out(timings: Timings) -> Vec<v1::StageTiming> {
     timings
         .into_iter()
         .map(|(stage, milliseconds)| v1::StageTiming { stage: stage.to_owned(), milliseconds })

@@ -4,6 +4,7 @@ mod answer;
 mod collections;
 mod documents;
 mod inference;
+mod paths;
 mod points;
 mod rag;
 mod search;

@@ -1,16 +1,18 @@
 //! PointsService.
 
-use ragstone::Error;
 use ragstone_proto::v1::points_service_server::PointsService;
 use ragstone_proto::v1::{
-    DeletePointsRequest, DeletePointsResponse, GetPointsRequest, GetPointsResponse, UpsertPointsRequest,
-    UpsertPointsResponse,
+    CountPointsRequest, CountPointsResponse, DeletePointsRequest, DeletePointsResponse, FacetPointsRequest,
+    FacetPointsResponse, GetPointsRequest, GetPointsResponse, ScrollPointsRequest, ScrollPointsResponse,
+    UpsertPointsRequest, UpsertPointsResponse,
 };
 use ragstone_rag::Rag;
 use tonic::{Request, Response, Status};
 
+use super::paths::{in_ids, in_page, in_slice};
 use super::{READ_SLICE, Services};
 use crate::convert;
+use crate::limits::FACET_VALUES_DEFAULT;
 
 #[tonic::async_trait]
 impl PointsService for Services {
@@ -38,7 +40,7 @@ impl PointsService for Services {
             let view = rag.db().collection(&request.collection)?.view();
             let mut points = Vec::new();
             for (slice, ids) in ids.chunks(READ_SLICE).enumerate() {
-                let found = view.get(ids).map_err(|error| in_slice(error, slice * READ_SLICE))?;
+                let found = view.get(ids).map_err(|error| in_slice(error, "ids", slice * READ_SLICE))?;
                 for point in found.into_iter().flatten() {
                     points.push(budget.spend(convert::point(point, request.with_vectors))?);
                 }
@@ -60,33 +62,58 @@ impl PointsService for Services {
         };
         self.answer(delete).await
     }
-}
 
-/// The engine names an id by its place in the slice; the request has it `first` places further.
-fn in_slice(error: Error, first: usize) -> Error {
-    let path = |field: String| {
-        let place = field.strip_prefix("ids[").and_then(|rest| rest.split_once(']'));
-        match place.and_then(|(index, rest)| Some((index.parse::<usize>().ok()?, rest))) {
-            Some((index, rest)) => format!("ids[{}]{rest}", first + index),
-            None => field,
-        }
-    };
-    renamed(error, path)
-}
+    async fn scroll_points(
+        &self,
+        request: Request<ScrollPointsRequest>,
+    ) -> Result<Response<ScrollPointsResponse>, Status> {
+        let request = request.into_inner();
+        let mut budget = self.budget();
+        let scroll = move |rag: &Rag| {
+            let view = rag.db().collection(&request.collection)?.view();
+            let (mut request, size) = convert::scroll(request)?;
+            let with_vectors = request.with_vectors;
+            let mut points = Vec::new();
+            loop {
+                request.limit = READ_SLICE.min(size - points.len());
+                let page = view.scroll(&request).map_err(in_page)?;
+                for point in page.points {
+                    points.push(budget.spend(convert::point(point, with_vectors))?);
+                }
+                request.after = page.next;
+                let next_page_token = request.after.as_ref().map(ToString::to_string).unwrap_or_default();
+                if next_page_token.is_empty() || points.len() >= size {
+                    return Ok(ScrollPointsResponse { points, next_page_token });
+                }
+            }
+        };
+        self.answer(scroll).await
+    }
 
-/// The engine names what it removes as the points of a batch; the request has them in `ids`.
-fn in_ids(error: Error) -> Error {
-    let path = |field: String| match field.strip_prefix("points") {
-        Some(rest) => format!("ids{}", rest.strip_suffix(".id").unwrap_or(rest)),
-        None => field,
-    };
-    renamed(error, path)
-}
+    async fn count_points(
+        &self,
+        request: Request<CountPointsRequest>,
+    ) -> Result<Response<CountPointsResponse>, Status> {
+        let request = request.into_inner();
+        let count = move |rag: &Rag| {
+            let filter = convert::filter_in(request.filter)?;
+            let count = rag.db().collection(&request.collection)?.count(filter.as_ref())?;
+            Ok(CountPointsResponse { count })
+        };
+        self.answer(count).await
+    }
 
-fn renamed(error: Error, path: impl FnOnce(String) -> String) -> Error {
-    match error {
-        Error::Invalid { field, reason } => Error::Invalid { field: path(field), reason },
-        Error::Limit { field, limit, max, actual } => Error::Limit { field: path(field), limit, max, actual },
-        other => other,
+    async fn facet_points(
+        &self,
+        request: Request<FacetPointsRequest>,
+    ) -> Result<Response<FacetPointsResponse>, Status> {
+        let request = request.into_inner();
+        let facet = move |rag: &Rag| {
+            let filter = convert::filter_in(request.filter)?;
+            let limit = request.limit.map_or(FACET_VALUES_DEFAULT, |limit| limit as usize);
+            let collection = rag.db().collection(&request.collection)?;
+            Ok(convert::facet(collection.facet(&request.field, filter.as_ref(), limit)?))
+        };
+        self.answer(facet).await
     }
 }

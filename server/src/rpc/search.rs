@@ -2,68 +2,241 @@
 
 use std::time::Instant;
 
-use ragstone::{Hit, PointId, SearchRequest, SearchStats, View};
+use ragstone::query::{Names, Query, QueryHit, QueryResponse as Found, Select};
+use ragstone::{CancelToken, Point, PointId, View};
 use ragstone_proto::v1::search_service_server::SearchService;
-use ragstone_proto::v1::{self, QueryRequest, QueryResponse};
+use ragstone_proto::v1::{self, BatchQueryRequest, BatchQueryResponse, QueryRequest, QueryResponse};
 use ragstone_rag::Rag;
 use tonic::{Request, Response, Status};
 
 use super::answer::{Budget, Refused};
+use super::paths::{in_slice, renamed};
 use super::{READ_SLICE, Services};
-use crate::convert::{self, Query};
+use crate::convert::{self, QueryPaths};
+use crate::limits::{EMBED_TEXTS_MAX, K_MAX, SEARCH_BATCH_MAX, check_count};
+use crate::status;
 
 #[tonic::async_trait]
 impl SearchService for Services {
     async fn query(&self, request: Request<QueryRequest>) -> Result<Response<QueryResponse>, Status> {
-        let (collection, query) = convert::query(request.into_inner())?;
-        if let Query::Text { .. } = query {
+        let mut request = request.into_inner();
+        if convert::has_text(&request) {
+            self.require_model_of(&request.collection).await?;
+        }
+        let mut budget = self.budget();
+        let token = CancelToken::new();
+        // Dropped with this future: when the caller leaves, or the deadline passes.
+        let _end_with_call = token.cancel_on_drop();
+        let search = move |rag: &Rag| {
+            let paths = QueryPaths::of(&request);
+            let view = rag.db().collection(&request.collection)?.view();
+            let started = Instant::now();
+            let is_embedded = embed(rag, &request.collection.clone(), [(String::new(), &mut request)])?;
+            let embedded = Instant::now();
+            let query = convert::query(request, "", token)?;
+            let found = run(&view, query, &mut budget).map_err(|refused| refused.at(paths))?;
+            let mut timings = vec![("search", milliseconds(embedded, Instant::now()))];
+            if is_embedded {
+                timings.insert(0, ("embed", milliseconds(started, embedded)));
+            }
+            Ok(QueryResponse { timings: convert::timings_out(timings), ..found })
+        };
+        self.answer(search).await
+    }
+
+    async fn batch_query(
+        &self,
+        request: Request<BatchQueryRequest>,
+    ) -> Result<Response<BatchQueryResponse>, Status> {
+        let BatchQueryRequest { collection, mut queries } = request.into_inner();
+        check_count("queries", queries.len(), ("SEARCH_BATCH_MAX", SEARCH_BATCH_MAX))?;
+        if queries.iter().any(convert::has_text) {
             self.require_model_of(&collection).await?;
         }
         let mut budget = self.budget();
-        let search = move |rag: &Rag| match query {
-            Query::Vector(query) => {
-                let view = rag.db().collection(&collection)?.view();
-                let started = Instant::now();
-                let (hits, stats) = search(&view, query, &mut budget)?;
-                let timings = vec![("search", started.elapsed().as_secs_f64() * 1e3)];
-                Ok(convert::query_response(hits, stats, timings))
+        let token = CancelToken::new();
+        let _end_with_call = token.cancel_on_drop();
+        let search = move |rag: &Rag| {
+            for (index, query) in queries.iter().enumerate() {
+                if !matches!(&query.collection, name if name.is_empty() || *name == collection) {
+                    let field = format!("queries[{index}].collection");
+                    return Err(status::invalid(&field, "a batch is about one collection").into());
+                }
             }
-            Query::Text { query, with_payload } => {
-                let (found, timings) = rag.search(&collection, &query)?;
-                let hits = hits(found.hits, with_payload, &mut budget)?;
-                Ok(convert::query_response(hits, found.stats, timings))
-            }
+            let view = rag.db().collection(&collection)?.view();
+            let paths: Vec<QueryPaths> = queries.iter().map(QueryPaths::of).collect();
+            let placed = queries.iter_mut().enumerate();
+            embed(rag, &collection, placed.map(|(index, query)| (format!("queries[{index}]."), query)))?;
+            let convert =
+                |(index, query)| convert::query(query, &format!("queries[{index}]."), token.clone());
+            let queries =
+                queries.into_iter().enumerate().map(convert).collect::<Result<Vec<Query>, Status>>()?;
+            let responses = run_all(&view, &queries, &paths, &mut budget)?;
+            Ok(BatchQueryResponse { responses })
         };
         self.answer(search).await
     }
 }
 
-/// Many hits are first found without their payload, which is then fetched by slices, so that an answer that becomes too
-/// large is noticed before all of it has been read.
-fn search(
-    view: &View,
-    mut query: SearchRequest,
-    budget: &mut Budget,
-) -> Result<(Vec<v1::Hit>, SearchStats), Refused> {
-    let with_payload = query.with_payload;
-    let sliced = with_payload && query.k > READ_SLICE;
-    query.with_payload = with_payload && !sliced;
-    let found = view.search(&query)?;
-    if !sliced {
-        return Ok((hits(found.hits, with_payload, budget)?, found.stats));
-    }
-    let ids: Vec<PointId> = found.hits.iter().map(|hit| hit.id.clone()).collect();
-    let mut answer = Vec::with_capacity(ids.len());
-    let mut rest = found.hits.into_iter();
-    for ids in ids.chunks(READ_SLICE) {
-        for (mut hit, point) in rest.by_ref().take(ids.len()).zip(view.get(ids)?) {
-            hit.payload = point.map(|point| point.payload).unwrap_or_default();
-            answer.push(budget.spend(convert::hit(hit, true))?);
-        }
-    }
-    Ok((answer, found.stats))
+fn milliseconds(from: Instant, to: Instant) -> f64 {
+    to.duration_since(from).as_secs_f64() * 1e3
 }
 
-fn hits(found: Vec<Hit>, with_payload: bool, budget: &mut Budget) -> Result<Vec<v1::Hit>, Refused> {
-    found.into_iter().map(|hit| Ok(budget.spend(convert::hit(hit, with_payload))?)).collect()
+/// Puts vectors in the places of texts; whether there were any.
+fn embed<'a>(
+    rag: &Rag,
+    collection: &str,
+    queries: impl IntoIterator<Item = (String, &'a mut QueryRequest)>,
+) -> Result<bool, Refused> {
+    let mut texts = Vec::new();
+    for (path, query) in queries {
+        convert::query_texts(query, &path, &mut texts)?;
+    }
+    check_count("queries", texts.len(), ("EMBED_TEXTS_MAX", EMBED_TEXTS_MAX))?;
+    if texts.is_empty() {
+        return Ok(false);
+    }
+    let named: Vec<(&str, &str)> =
+        texts.iter().map(|text| (text.path.as_str(), text.text.as_str())).collect();
+    let vectors = rag.embed_queries(collection, &named)?;
+    texts.into_iter().zip(vectors).for_each(|(text, vector)| (text.put)(vector));
+    Ok(true)
+}
+
+/// Rows that a query returns at most.
+fn rows_of(query: &Query) -> usize {
+    query.group.as_ref().map_or(query.k, |group| query.k.saturating_mul(group.per_group))
+}
+
+/// What a query finds. Many hits are first found without their payload, which is then fetched by slices, so that an answer
+/// that becomes too large is noticed before all of it has been read.
+fn run(view: &View, mut query: Query, budget: &mut Budget) -> Result<QueryResponse, Failed> {
+    let Select { fields, vectors } = &query.select;
+    let is_large = rows_of(&query) > READ_SLICE;
+    let is_later = is_large && *fields == Names::All && !matches!(vectors, Names::Only(_));
+    let nothing = Select { fields: Names::None, vectors: Names::None };
+    let later = is_later.then(|| std::mem::replace(&mut query.select, nothing));
+    let found = view.query(&query).map_err(Failed::Engine)?;
+    Reading { view, later, budget }.answer(found)
+}
+
+/// Hits on their way into the answer.
+struct Reading<'a> {
+    view: &'a View,
+    /// What is still to be read of them.
+    later: Option<Select>,
+    budget: &'a mut Budget,
+}
+
+impl Reading<'_> {
+    fn answer(&mut self, found: Found) -> Result<QueryResponse, Failed> {
+        let hits = self.hits(found.hits)?;
+        let mut groups = Vec::with_capacity(found.groups.len());
+        for group in found.groups {
+            groups.push(convert::hit_group(group.value, self.hits(group.hits)?));
+        }
+        Ok(QueryResponse {
+            hits,
+            groups,
+            stats: Some(convert::query_stats(found.stats)),
+            timings: Vec::new(),
+            explain: found.explain.map(convert::explain),
+        })
+    }
+
+    fn hits(&mut self, mut found: Vec<QueryHit>) -> Result<Vec<v1::Hit>, Failed> {
+        let mut hits = Vec::with_capacity(found.len());
+        for slice in found.chunks_mut(READ_SLICE) {
+            self.read(slice)?;
+            for hit in slice {
+                let hit = std::mem::replace(hit, QueryHit { score: None, point: Point::without_vector(0) });
+                hits.push(self.budget.spend(convert::hit(hit))?);
+            }
+        }
+        Ok(hits)
+    }
+
+    /// Fetches what is still to be read.
+    fn read(&self, hits: &mut [QueryHit]) -> Result<(), Failed> {
+        let Some(select) = &self.later else { return Ok(()) };
+        let ids: Vec<PointId> = hits.iter().map(|hit| hit.point.id.clone()).collect();
+        let points = self.view.get(&ids).map_err(Failed::Engine)?;
+        for (hit, point) in hits.iter_mut().zip(points) {
+            // The view that found it has it.
+            hit.point = point.unwrap_or_else(|| Point::without_vector(hit.point.id.clone()));
+            if select.vectors == Names::None {
+                hit.point.vector = None;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What many queries find. So many at a time as ask for [`K_MAX`] rows together: what was found and does not fit the response
+/// is at most so much.
+fn run_all(
+    view: &View,
+    queries: &[Query],
+    paths: &[QueryPaths],
+    budget: &mut Budget,
+) -> Result<Vec<QueryResponse>, Refused> {
+    let mut responses = Vec::with_capacity(queries.len());
+    while responses.len() < queries.len() {
+        let first = responses.len();
+        let mut rows = 0;
+        let more = |query: &&Query| {
+            rows += rows_of(query);
+            rows <= K_MAX
+        };
+        let count = queries[first..].iter().take_while(more).count().max(1);
+        let chunk = &queries[first..first + count];
+        let found = view.query_batch(chunk).map_err(|error| {
+            let error = in_slice(error, "queries", first);
+            renamed(error, |field| in_batch(field, paths))
+        })?;
+        for found in found {
+            let answered = Reading { view, later: None, budget }.answer(found);
+            responses.push(answered.map_err(Failed::refused)?);
+        }
+    }
+    Ok(responses)
+}
+
+/// A path within the queries of a batch as the caller has it.
+fn in_batch(field: &str, paths: &[QueryPaths]) -> String {
+    let split = field.strip_prefix("queries[").and_then(|rest| rest.split_once("]."));
+    let known = split.and_then(|(index, rest)| Some((index, paths.get(index.parse::<usize>().ok()?)?, rest)));
+    match known {
+        Some((index, paths, rest)) => format!("queries[{index}].{}", paths.wire(rest)),
+        None => field.to_owned(),
+    }
+}
+
+/// Why a query has no answer.
+enum Failed {
+    Engine(ragstone::Error),
+    Status(Status),
+}
+
+impl From<Status> for Failed {
+    fn from(status: Status) -> Failed {
+        Failed::Status(status)
+    }
+}
+
+impl Failed {
+    /// The refusal, with the fields named as the caller has them.
+    fn at(self, paths: QueryPaths) -> Refused {
+        match self {
+            Failed::Engine(error) => renamed(error, |field| paths.wire(field)).into(),
+            Failed::Status(status) => status.into(),
+        }
+    }
+
+    fn refused(self) -> Refused {
+        match self {
+            Failed::Engine(error) => error.into(),
+            Failed::Status(status) => status.into(),
+        }
+    }
 }

@@ -131,7 +131,7 @@ async fn vectors_are_searched_under_every_kind_of_filter() {
 
     let found = client.query(Query::vector("c", [3.2, 0.0], 2).ef(50)).await.unwrap();
     assert_eq!(found.hits[0].id, PointId::Num(3));
-    assert!((found.hits[0].score - 0.2).abs() < 1e-5, "{}", found.hits[0].score);
+    assert!((found.hits[0].score.unwrap() - 0.2).abs() < 1e-5, "{:?}", found.hits[0].score);
     assert_eq!(found.hits[0].payload.get("name"), Some(&Value::String("p3".into())));
     assert!(found.timings.iter().any(|timing| timing.stage == "search"));
 

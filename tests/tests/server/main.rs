@@ -8,6 +8,7 @@ mod health;
 mod limits;
 mod load;
 mod models;
+mod queries;
 mod reflection;
 mod retries;
 mod shutdown;

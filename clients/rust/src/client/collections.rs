@@ -13,8 +13,8 @@ impl Client {
     /// Makes a collection; durable when it returns. 60 s by default.
     ///
     /// # Errors
-    /// [`Code::AlreadyExists`]; [`Code::InvalidArgument`]; of its model: [`Code::NotFound`], [`Code::FailedPrecondition`],
-    /// [`Code::PermissionDenied`], [`Code::Unavailable`] while it is being loaded.
+    /// `Code::AlreadyExists`; `Code::InvalidArgument`; of its model: `Code::NotFound`, `Code::FailedPrecondition`,
+    /// `Code::PermissionDenied`, `Code::Unavailable` while it is being loaded.
     pub async fn create_collection(&self, request: CreateCollection) -> Result<Collection> {
         let service = self.collections();
         let response = call(self.policy, methods::CREATE_COLLECTION, request.into_wire(), |request| {
@@ -28,7 +28,7 @@ impl Client {
     /// Shows a collection. 30 s by default.
     ///
     /// # Errors
-    /// [`Code::NotFound`].
+    /// `Code::NotFound`.
     pub async fn get_collection(&self, name: &str) -> Result<Collection> {
         let service = self.collections();
         let request = v1::GetCollectionRequest { name: name.to_owned() };
@@ -68,7 +68,7 @@ impl Client {
     /// Removes a collection and all that it holds; durable when it returns. 60 s by default.
     ///
     /// # Errors
-    /// [`Code::NotFound`].
+    /// `Code::NotFound`.
     pub async fn delete_collection(&self, name: &str) -> Result<()> {
         let service = self.collections();
         let request = v1::DeleteCollectionRequest { name: name.to_owned() };

@@ -15,8 +15,8 @@ impl Client {
     /// default.
     ///
     /// # Errors
-    /// [`Code::NotFound`] (no such collection); [`Code::InvalidArgument`] (not text, too long, a reserved field);
-    /// [`Code::FailedPrecondition`] (the collection has no model, or its model differs); [`Code::Unavailable`].
+    /// `Code::NotFound` (no such collection); `Code::InvalidArgument` (not text, too long, a reserved field);
+    /// `Code::FailedPrecondition` (the collection has no model, or its model differs); `Code::Unavailable`.
     pub async fn ingest_document(&self, request: IngestDocument) -> Result<IngestReport> {
         let service = self.documents();
         let response = call(self.policy, methods::INGEST_DOCUMENT, request.into_wire(), |request| {
@@ -30,7 +30,7 @@ impl Client {
     /// Reads a document with its extracted text. 30 s by default.
     ///
     /// # Errors
-    /// [`Code::NotFound`].
+    /// `Code::NotFound`.
     pub async fn get_document(&self, collection: &str, id: &str) -> Result<Document> {
         let service = self.documents();
         let request = v1::GetDocumentRequest { collection: collection.to_owned(), id: id.to_owned() };
@@ -45,7 +45,7 @@ impl Client {
     /// Lists a page of documents, without their text. 30 s by default.
     ///
     /// # Errors
-    /// [`Code::NotFound`] (no such collection); [`Code::InvalidArgument`] (page size or token).
+    /// `Code::NotFound` (no such collection); `Code::InvalidArgument` (page size or token).
     pub async fn list_documents(&self, request: ListDocuments) -> Result<Page<Document>> {
         let service = self.documents();
         let response = call(self.policy, methods::LIST_DOCUMENTS, request.into_wire(), |request| {
@@ -59,7 +59,7 @@ impl Client {
     /// Removes a document and its chunks; durable when it returns. Whether there was one. 60 s by default.
     ///
     /// # Errors
-    /// [`Code::NotFound`] (no such collection).
+    /// `Code::NotFound` (no such collection).
     pub async fn delete_document(&self, collection: &str, id: &str) -> Result<bool> {
         let service = self.documents();
         let request = v1::DeleteDocumentRequest { collection: collection.to_owned(), id: id.to_owned() };
@@ -74,7 +74,7 @@ impl Client {
     /// Lists a page of a document's chunks, in their order. 30 s by default.
     ///
     /// # Errors
-    /// [`Code::NotFound`]; [`Code::InvalidArgument`] (page size or token).
+    /// `Code::NotFound`; `Code::InvalidArgument` (page size or token).
     pub async fn list_chunks(&self, request: ListChunks) -> Result<Page<Chunk>> {
         let service = self.documents();
         let response = call(self.policy, methods::LIST_CHUNKS, request.into_wire(), |request| {

@@ -13,8 +13,8 @@ impl Client {
     /// Turns texts into vectors. 120 s by default.
     ///
     /// # Errors
-    /// [`Code::InvalidArgument`], naming the text (`texts[2]`): too many bytes, or tokens beyond the model's limit; of the
-    /// model: [`Code::NotFound`], [`Code::FailedPrecondition`], [`Code::PermissionDenied`], [`Code::Unavailable`].
+    /// `Code::InvalidArgument`, naming the text (`texts[2]`): too many bytes, or tokens beyond the model's limit; of the
+    /// model: `Code::NotFound`, `Code::FailedPrecondition`, `Code::PermissionDenied`, `Code::Unavailable`.
     pub async fn embed(&self, request: Embed) -> Result<Embeddings> {
         let service = self.inference();
         let response = call(self.policy, methods::EMBED, request.into_wire(), |request| {
@@ -53,7 +53,7 @@ impl Client {
     /// Has the server fetch a model into its cache, verified; empty for its default model. 1,800 s by default.
     ///
     /// # Errors
-    /// [`Code::NotFound`], naming every place tried; [`Code::PermissionDenied`]; [`Code::FailedPrecondition`].
+    /// `Code::NotFound`, naming every place tried; `Code::PermissionDenied`; `Code::FailedPrecondition`.
     pub async fn pull_model(&self, model: &str) -> Result<PulledModel> {
         let service = self.inference();
         let request = v1::PullModelRequest { model: model.to_owned() };

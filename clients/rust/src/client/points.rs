@@ -7,15 +7,18 @@ use tonic::transport::Channel;
 use super::{Client, MESSAGE_BYTES_MAX};
 use crate::call::{call, methods};
 use crate::error::Result;
-use crate::point::{Point, PointId, WriteReceipt};
+use crate::filter::Filter;
+use crate::found::Facet;
+use crate::point::{Page, Point, PointId, WriteReceipt};
+use crate::read::Scroll;
 
 impl Client {
     /// Inserts points, or replaces those that have the same ids: all of them, at most 100,000, or none. Durable when it
     /// returns. 60 s by default.
     ///
     /// # Errors
-    /// [`Code::NotFound`]; [`Code::InvalidArgument`], naming the field (`points[3].vector`);
-    /// [`Code::ResourceExhausted`] for more bytes than the server takes at once.
+    /// `Code::NotFound`; `Code::InvalidArgument`, naming the field (`points[3].vector`);
+    /// `Code::ResourceExhausted` for more bytes than the server takes at once.
     pub async fn upsert_points(
         &self,
         collection: &str,
@@ -37,7 +40,7 @@ impl Client {
     /// Reads points by id, with their vectors: those that exist, in the order of the ids. 30 s by default.
     ///
     /// # Errors
-    /// [`Code::NotFound`] (no such collection); [`Code::InvalidArgument`] for more than 10,000 ids.
+    /// `Code::NotFound` (no such collection); `Code::InvalidArgument` for more than 10,000 ids.
     pub async fn get_points<I: Into<PointId>>(
         &self,
         collection: &str,
@@ -60,7 +63,7 @@ impl Client {
     /// Removes points by id; durable when it returns. The receipt counts those that existed. 60 s by default.
     ///
     /// # Errors
-    /// [`Code::NotFound`] (no such collection); [`Code::InvalidArgument`].
+    /// `Code::NotFound` (no such collection); `Code::InvalidArgument`.
     pub async fn delete_points<I: Into<PointId>>(
         &self,
         collection: &str,
@@ -74,6 +77,65 @@ impl Client {
         })
         .await?;
         Ok(WriteReceipt { seq: response.seq, points: response.deleted as usize })
+    }
+
+    /// Reads a page of points, in the order of their ids or of a field. 30 s by default.
+    ///
+    /// # Errors
+    /// `Code::NotFound`; `Code::InvalidArgument`, naming the field (`page_token`, `order_by.year`, `filter.and[1].field`).
+    pub async fn scroll_points(&self, request: Scroll) -> Result<Page<Point>> {
+        let service = self.points();
+        let response = call(self.policy, methods::SCROLL_POINTS, request.into_wire(), |request| {
+            let mut service = service.clone();
+            async move { service.scroll_points(request).await }
+        })
+        .await?;
+        Page::from_wire(response.points, response.next_page_token, Point::from_wire)
+    }
+
+    /// Counts points, documents and chunks included: those that pass, or all. 30 s by default.
+    ///
+    /// # Errors
+    /// `Code::NotFound`; `Code::InvalidArgument`, naming the place in the filter.
+    pub async fn count_points(&self, collection: &str, filter: Option<Filter>) -> Result<u64> {
+        let service = self.points();
+        let request = v1::CountPointsRequest {
+            collection: collection.to_owned(),
+            filter: filter.map(Filter::into_wire),
+        };
+        let response = call(self.policy, methods::COUNT_POINTS, request, |request| {
+            let mut service = service.clone();
+            async move { service.count_points(request).await }
+        })
+        .await?;
+        Ok(response.count)
+    }
+
+    /// Counts the points, of those that pass, that have each value of a field: the `limit` most frequent values, 1 to 10,000. 30 s
+    /// by default.
+    ///
+    /// # Errors
+    /// `Code::NotFound`; `Code::InvalidArgument`, naming `limit`, the field or the place in the filter.
+    pub async fn facet_points(
+        &self,
+        collection: &str,
+        field: &str,
+        filter: Option<Filter>,
+        limit: u32,
+    ) -> Result<Facet> {
+        let service = self.points();
+        let request = v1::FacetPointsRequest {
+            collection: collection.to_owned(),
+            field: field.to_owned(),
+            filter: filter.map(Filter::into_wire),
+            limit: Some(limit),
+        };
+        let response = call(self.policy, methods::FACET_POINTS, request, |request| {
+            let mut service = service.clone();
+            async move { service.facet_points(request).await }
+        })
+        .await?;
+        Facet::from_wire(response)
     }
 
     fn points(&self) -> PointsServiceClient<Channel> {

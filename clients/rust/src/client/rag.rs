@@ -12,8 +12,8 @@ impl Client {
     /// Retrieves what bears on a question and packs it, cited, into a prompt. 30 s by default.
     ///
     /// # Errors
-    /// [`Code::NotFound`]; [`Code::InvalidArgument`], naming the field; [`Code::FailedPrecondition`] (the collection has no
-    /// model, or its model differs); [`Code::Unavailable`] while its model is loaded.
+    /// `Code::NotFound`; `Code::InvalidArgument`, naming the field; `Code::FailedPrecondition` (the collection has no
+    /// model, or its model differs); `Code::Unavailable` while its model is loaded.
     pub async fn enrich(&self, request: Enrich) -> Result<Enriched> {
         let service = self.rag();
         let response = call(self.policy, methods::ENRICH, request.into_wire(), |request| {

@@ -1,19 +1,22 @@
 //! The calls of SearchService.
 
+use ragstone_proto::v1;
 use ragstone_proto::v1::search_service_client::SearchServiceClient;
 use tonic::transport::Channel;
 
 use super::{Client, MESSAGE_BYTES_MAX};
 use crate::call::{call, methods};
 use crate::error::Result;
-use crate::search::{Query, QueryResult};
+use crate::found::QueryResult;
+use crate::search::Query;
 
 impl Client {
-    /// Finds the points nearest to a vector or a text. 30 s by default.
+    /// Finds the best points: nearest to a vector or a text, or of any source. 30 s by default. Dropping the future ends the
+    /// search.
     ///
     /// # Errors
-    /// [`Code::NotFound`]; [`Code::InvalidArgument`], naming the field (`k`, `vector`, `filter.and[1].field`);
-    /// [`Code::FailedPrecondition`] for a text in a collection without a model; [`Code::Unavailable`] while it is loaded.
+    /// `Code::NotFound`; `Code::InvalidArgument`, naming the field (`k`, `vector`, `filter.and[1].field`);
+    /// `Code::FailedPrecondition` for a text in a collection without a model; `Code::Unavailable` while it is loaded.
     pub async fn query(&self, query: Query) -> Result<QueryResult> {
         let service = self.search();
         let response = call(self.policy, methods::QUERY, query.into_wire(), |request| {
@@ -22,6 +25,30 @@ impl Client {
         })
         .await?;
         QueryResult::from_wire(response)
+    }
+
+    /// Answers many queries of one collection, on one state of it, in their order. What collection they name themselves is not
+    /// looked at. 120 s by default.
+    ///
+    /// # Errors
+    /// As [`query`](Self::query), naming `queries[3].source` and so on; one that is wrong refuses all.
+    pub async fn query_batch(
+        &self,
+        collection: &str,
+        queries: impl IntoIterator<Item = Query>,
+    ) -> Result<Vec<QueryResult>> {
+        let service = self.search();
+        let query = |query: Query| v1::QueryRequest { collection: String::new(), ..query.into_wire() };
+        let request = v1::BatchQueryRequest {
+            collection: collection.to_owned(),
+            queries: queries.into_iter().map(query).collect(),
+        };
+        let response = call(self.policy, methods::BATCH_QUERY, request, |request| {
+            let mut service = service.clone();
+            async move { service.batch_query(request).await }
+        })
+        .await?;
+        response.responses.into_iter().map(QueryResult::from_wire).collect()
     }
 
     fn search(&self) -> SearchServiceClient<Channel> {

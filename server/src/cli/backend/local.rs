@@ -3,21 +3,24 @@
 use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use ragstone::{CollectionInfo, Db, Payload, PointId, Value};
+use ragstone::query::{Explain, FacetCount, Query, SegmentReport};
+use ragstone::{CollectionInfo, Db, Filter, Point, PointId, ScrollRequest};
 use ragstone_rag::embed::{DEFAULT_MODEL, ModelOptions, Models, Overflow, Role};
 use ragstone_rag::ingest::{Document, DocumentInput};
 use ragstone_rag::progress::Progress;
 use ragstone_rag::prompt::{DropReason, EnrichRequest};
-use ragstone_rag::{CollectionSpec, Error, Rag, TextQuery};
-use serde_json::json;
+use ragstone_rag::{CollectionSpec, Error, Rag};
 
 use super::{
-    Backend, CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, HitView, Ingested,
-    ModelView, PulledView, SearchView, StoredDocument,
+    Backend, CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, ExplainView,
+    FacetCountView, FacetView, GroupView, HitView, Ingested, ModelView, PointView, PulledView, ScrollAsk,
+    SearchView, SegmentView, StageView, StoredDocument,
 };
 use crate::cli::args::Place;
+use crate::cli::json;
 
 /// Documents that one page of a listing has.
 const PAGE_DOCUMENTS: usize = 1_000;
@@ -136,14 +139,70 @@ impl Backend for Local {
         Ok(())
     }
 
-    fn search(&self, collection: &str, query: &TextQuery) -> Result<SearchView> {
-        let (response, timings) = self.rag(false)?.search(collection, query)?;
-        let hits = response.hits.into_iter();
+    fn query(&self, collection: &str, query: &Query) -> Result<SearchView> {
+        let rows = self.rag(false)?.db().collection(collection)?;
+        let started = Instant::now();
+        let found = rows.query(query)?;
+        let search_ms = started.elapsed().as_secs_f64() * 1e3;
         Ok(SearchView {
-            hits: hits
-                .map(|hit| HitView { id: id(&hit.id), score: hit.score, payload: payload(hit.payload) })
-                .collect(),
-            timings_ms: timings.into_iter().collect(),
+            hits: found.hits.into_iter().map(HitView::from).collect(),
+            groups: found.groups.into_iter().map(GroupView::from).collect(),
+            exact: found.stats.exact,
+            interrupted: found.stats.interrupted.is_some(),
+            explain: found.explain.map(explain),
+            timings_ms: [("search", search_ms)].into_iter().collect(),
+        })
+    }
+
+    fn embed_query(&self, collection: &str, text: &str) -> Result<Vec<f32>> {
+        let vectors = self.rag(false)?.embed_queries(collection, &[("text", text)])?;
+        Ok(vectors.into_iter().next().unwrap_or_default())
+    }
+
+    fn get(&self, collection: &str, ids: &[PointId], with_vectors: bool) -> Result<Vec<PointView>> {
+        let found = self.rag(false)?.db().collection(collection)?.get(ids)?;
+        let shown = |mut point: Point| {
+            point.vector = point.vector.filter(|_| with_vectors);
+            point.into()
+        };
+        Ok(found.into_iter().flatten().map(shown).collect())
+    }
+
+    fn scroll(&self, collection: &str, ask: &ScrollAsk) -> Result<(Vec<PointView>, Option<String>)> {
+        let after = match ask.page_token.as_str() {
+            "" => None,
+            token => Some(token.parse().context("--page-token")?),
+        };
+        let request = ScrollRequest {
+            filter: ask.filter.clone(),
+            order: ask.order.clone(),
+            after,
+            limit: ask.limit,
+            with_vectors: ask.with_vectors,
+            fields: Some(ask.fields.clone()).filter(|fields| !fields.is_empty()),
+        };
+        let page = self.rag(false)?.db().collection(collection)?.scroll(&request)?;
+        let next = page.next.map(|next| next.to_string());
+        Ok((page.points.into_iter().map(PointView::from).collect(), next))
+    }
+
+    fn count(&self, collection: &str, filter: Option<&Filter>) -> Result<u64> {
+        Ok(self.rag(false)?.db().collection(collection)?.count(filter)?)
+    }
+
+    fn facet(
+        &self,
+        collection: &str,
+        field: &str,
+        filter: Option<&Filter>,
+        limit: usize,
+    ) -> Result<FacetView> {
+        let facet = self.rag(false)?.db().collection(collection)?.facet(field, filter, limit)?;
+        let count = |of: FacetCount| FacetCountView { value: json::shown_value(&of.value), count: of.count };
+        Ok(FacetView {
+            counts: facet.counts.into_iter().map(count).collect(),
+            values: facet.values,
+            points: facet.rows,
         })
     }
 
@@ -231,19 +290,27 @@ fn stored(document: Document) -> StoredDocument {
     StoredDocument { id: document.id, source: document.source }
 }
 
-fn id(id: &PointId) -> serde_json::Value {
-    match id {
-        PointId::Num(number) => json!(number),
-        PointId::Str(text) => json!(text),
-    }
-}
-
-fn payload(payload: Payload) -> serde_json::Map<String, serde_json::Value> {
-    let value = |value| match value {
-        Value::Bool(value) => json!(value),
-        Value::Int(value) => json!(value),
-        Value::Float(value) => json!(value),
-        Value::String(value) => json!(value),
+fn explain(explain: Explain) -> ExplainView {
+    let segment = |report: SegmentReport| SegmentView {
+        segment: report.segment,
+        sealed: report.sealed,
+        rows: report.rows,
+        matching: report.matching,
+        plans: report.plans.iter().map(ToString::to_string).collect(),
+        distances: report.distances,
+        postings: report.postings,
+        found: report.found,
+        exact: report.exact,
+        micros: report.micros,
     };
-    payload.into_iter().map(|(name, field)| (name, value(field))).collect()
+    let stages = explain.stages.into_iter().map(|stage| StageView {
+        path: stage.path,
+        runs: stage.runs,
+        wanted: stage.wanted,
+        rows: stage.rows,
+        exact: stage.exact,
+        micros: stage.micros,
+        segments: stage.segments.into_iter().map(segment).collect(),
+    });
+    ExplainView { exact: explain.exact, micros: explain.micros, stages: stages.collect() }
 }

@@ -1,147 +1,40 @@
 //! The small trait under every command: the same operations on a local directory and on a server.
 //!
-//! Calls block. The types are what the commands print; as JSON they are the command line's contract with scripts.
+//! Calls block. What goes in are the engine's types, what comes out are those that the commands print.
 
 mod local;
 mod remote;
+mod views;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
+use ragstone::query::{OrderBy, Query};
+use ragstone::{Filter, PointId};
 use ragstone_rag::CollectionSpec;
-use ragstone_rag::TextQuery;
 use ragstone_rag::embed::{Overflow, Role};
-use ragstone_rag::ingest::{DocumentInput, IngestStatus};
+use ragstone_rag::ingest::DocumentInput;
 use ragstone_rag::progress::Progress;
 use ragstone_rag::prompt::EnrichRequest;
-use serde::Serialize;
 
+pub(crate) use self::views::{
+    CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, ExplainView, FacetCountView,
+    FacetView, GroupView, HitView, Ingested, ModelView, PointView, PulledView, SearchView, SegmentView,
+    StageView, StoredDocument, Timings,
+};
 use super::args::Place;
 
-/// Milliseconds of each stage, in the order in which they ran, `total` last; a JSON object.
-#[derive(Debug, Default)]
-pub(crate) struct Timings(pub(crate) Vec<(String, f64)>);
-
-impl Serialize for Timings {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(stage, ms)| (stage, ms)))
-    }
-}
-
-impl<S: Into<String>> FromIterator<(S, f64)> for Timings {
-    fn from_iter<I: IntoIterator<Item = (S, f64)>>(timings: I) -> Self {
-        Self(timings.into_iter().map(|(stage, ms)| (stage.into(), ms)).collect())
-    }
-}
-
-/// A collection and what it holds.
-#[derive(Debug, Serialize)]
-pub(crate) struct CollectionView {
-    pub(crate) name: String,
-    pub(crate) points: u64,
-    pub(crate) vectors: u64,
-    pub(crate) dimension: u64,
-    pub(crate) metric: String,
-    /// The embedding model; none where vectors are the user's.
-    pub(crate) model: Option<String>,
-    /// Fields with their types.
-    pub(crate) fields: BTreeMap<String, String>,
-}
-
-/// What became of a document.
+/// Asks for a page of points.
 #[derive(Debug)]
-pub(crate) struct Ingested {
-    pub(crate) status: IngestStatus,
-    pub(crate) chunks: u64,
-    pub(crate) tokens: u64,
-}
-
-/// A stored document, as folder sync needs it.
-#[derive(Debug)]
-pub(crate) struct StoredDocument {
-    pub(crate) id: String,
-    pub(crate) source: String,
-}
-
-/// A row found by text.
-#[derive(Debug, Serialize)]
-pub(crate) struct HitView {
-    pub(crate) id: serde_json::Value,
-    pub(crate) score: f32,
-    pub(crate) payload: serde_json::Map<String, serde_json::Value>,
-}
-
-/// What a search found.
-#[derive(Debug, Serialize)]
-pub(crate) struct SearchView {
-    pub(crate) hits: Vec<HitView>,
-    pub(crate) timings_ms: Timings,
-}
-
-/// A chunk that the prompt contains.
-#[derive(Debug, Serialize)]
-pub(crate) struct CitationView {
-    pub(crate) index: u64,
-    pub(crate) document: String,
-    pub(crate) heading: String,
-    pub(crate) start: u64,
-    pub(crate) end: u64,
-    pub(crate) score: f32,
-    pub(crate) text: String,
-}
-
-/// A chunk that was retrieved and left out.
-#[derive(Debug, Serialize)]
-pub(crate) struct DroppedView {
-    pub(crate) document: String,
-    pub(crate) start: u64,
-    pub(crate) end: u64,
-    pub(crate) score: f32,
-    pub(crate) tokens: u64,
-    pub(crate) reason: String,
-}
-
-/// A question made answerable.
-#[derive(Debug, Serialize)]
-pub(crate) struct EnrichedView {
-    pub(crate) prompt: String,
-    pub(crate) prompt_tokens: u64,
-    pub(crate) citations: Vec<CitationView>,
-    pub(crate) dropped: Vec<DroppedView>,
-    pub(crate) timings_ms: Timings,
-}
-
-/// The vectors of some texts.
-#[derive(Debug, Serialize)]
-pub(crate) struct EmbeddingsView {
-    pub(crate) model: String,
-    pub(crate) dimension: usize,
-    pub(crate) vectors: Vec<Vec<f32>>,
-    pub(crate) token_counts: Vec<u64>,
-    pub(crate) truncated: Vec<bool>,
-}
-
-/// A model that is here.
-#[derive(Debug, Serialize)]
-pub(crate) struct ModelView {
-    pub(crate) name: String,
-    pub(crate) loaded: bool,
-    pub(crate) default: bool,
-    pub(crate) dimension: Option<u64>,
-    pub(crate) max_tokens: Option<u64>,
-    pub(crate) sha256: Option<String>,
-    pub(crate) path: Option<String>,
-}
-
-/// A model that was fetched or found.
-#[derive(Debug, Serialize)]
-pub(crate) struct PulledView {
-    pub(crate) name: String,
-    pub(crate) source: String,
-    /// Its folder; not told by a server.
-    pub(crate) path: Option<String>,
-    pub(crate) sha256: String,
+pub(crate) struct ScrollAsk {
+    pub(crate) filter: Option<Filter>,
+    pub(crate) order: Option<OrderBy>,
+    pub(crate) limit: usize,
+    /// Empty for the first page.
+    pub(crate) page_token: String,
+    pub(crate) with_vectors: bool,
+    /// All if empty.
+    pub(crate) fields: Vec<String>,
 }
 
 /// The operations that commands are made of.
@@ -164,8 +57,24 @@ pub(crate) trait Backend {
     fn documents(&self, collection: &str) -> Result<Vec<StoredDocument>>;
     /// Removes a document.
     fn delete_document(&self, collection: &str, id: &str) -> Result<()>;
-    /// Searches by text.
-    fn search(&self, collection: &str, query: &TextQuery) -> Result<SearchView>;
+    /// Answers a query.
+    fn query(&self, collection: &str, query: &Query) -> Result<SearchView>;
+    /// Embeds a text as a query with the collection's model.
+    fn embed_query(&self, collection: &str, text: &str) -> Result<Vec<f32>>;
+    /// Points by id; those that exist.
+    fn get(&self, collection: &str, ids: &[PointId], with_vectors: bool) -> Result<Vec<PointView>>;
+    /// A page of points, and what asks for the next one.
+    fn scroll(&self, collection: &str, ask: &ScrollAsk) -> Result<(Vec<PointView>, Option<String>)>;
+    /// How many points pass.
+    fn count(&self, collection: &str, filter: Option<&Filter>) -> Result<u64>;
+    /// How many points have each value of a field.
+    fn facet(
+        &self,
+        collection: &str,
+        field: &str,
+        filter: Option<&Filter>,
+        limit: usize,
+    ) -> Result<FacetView>;
     /// Makes a question answerable.
     fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<EnrichedView>;
     /// Embeds texts with a model, the default one when `None`.

@@ -7,6 +7,7 @@ mod demo;
 mod embed;
 mod ingest;
 mod model;
+mod points;
 mod repair;
 mod search;
 mod serve;
@@ -15,10 +16,11 @@ mod snapshot;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use ragstone::query::OrderBy;
 use ragstone::{Filter, Value};
 use ragstone_rag::progress::Progress;
 
-use super::args::{Arguments, Command};
+use super::args::{Arguments, Command, FilterArgs};
 use super::backend::{self, Backend};
 use super::progress::Bars;
 
@@ -58,6 +60,7 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
         Command::Embed(args) => embed::run(&session, &args),
         Command::Ingest(args) => ingest::run(&session, &args),
         Command::Search(args) => search::run(&session, args),
+        Command::Points(args) => points::run(&session, args),
         Command::Ask(args) => ask::run(&session, args),
         Command::Collection(args) => collection::run(&session, args),
         Command::Model(args) => model::run(&session, &args),
@@ -85,16 +88,36 @@ fn assignment(flag: &str, text: &str) -> Result<(String, Value)> {
     Ok((name.to_owned(), value))
 }
 
-/// The filter under which every `--where` holds.
-fn conditions(texts: &[String]) -> Result<Option<Filter>> {
-    let terms =
-        texts.iter().map(|text| assignment("--where", text).map(|(name, value)| Filter::Eq(name, value)));
+/// The filter that the arguments make, if any: everything holds.
+fn filter(args: &FilterArgs) -> Result<Option<Filter>> {
+    let terms = args
+        .conditions
+        .iter()
+        .map(|text| assignment("--where", text).map(|(name, value)| Filter::Eq(name, value)));
     let mut terms = terms.collect::<Result<Vec<_>>>()?;
     Ok(match terms.len() {
         0 => None,
         1 => terms.pop(),
         _ => Some(Filter::And(terms)),
     })
+}
+
+/// `FIELD` or `FIELD:desc`.
+fn order(text: &str) -> OrderBy {
+    match text.rsplit_once(':') {
+        Some((field, "desc")) => OrderBy::descending(field),
+        Some((field, "asc")) => OrderBy::ascending(field),
+        _ => OrderBy::ascending(text),
+    }
+}
+
+/// JSON that stands in an argument, or in the file that it names.
+fn json_or_file(flag: &str, text: &str) -> Result<serde_json::Value> {
+    if text.trim_start().starts_with(['[', '{']) {
+        return serde_json::from_str(text).with_context(|| format!("{flag}: no JSON"));
+    }
+    let bytes = std::fs::read(text).with_context(|| format!("{flag} {text}"))?;
+    serde_json::from_slice(&bytes).with_context(|| format!("{flag} {text}: no JSON"))
 }
 
 #[cfg(test)]

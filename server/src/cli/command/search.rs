@@ -1,44 +1,126 @@
 //! `ragstone search`.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use ragstone_rag::TextQuery;
+use anyhow::{Result, bail};
+use ragstone::query::{Example, Names, Nearest, Query, Recommend, Rescore, Select, Source};
+use serde_json::Value as Json;
 
 use super::Session;
 use crate::cli::args::SearchArgs;
-use crate::cli::output;
+use crate::cli::backend::{HitView, SearchView};
+use crate::cli::{json, output};
 
 pub(super) fn run(session: &Session, args: SearchArgs) -> Result<()> {
-    let filter = super::conditions(&args.conditions)?;
-    let query = TextQuery { text: args.text, k: args.k, filter, ef: args.ef, exact: args.exact };
-    let found = session.backend.search(&args.collection.collection, &query)?;
-    if session.json {
-        return output::json(&found);
+    let started = Instant::now();
+    let source = source(session, &args)?;
+    let embedded = args.text.is_some().then(|| started.elapsed());
+    let query = query(source, &args)?;
+    let mut found = session.backend.query(&args.collection.collection, &query)?;
+    if let Some(embedded) = embedded {
+        found.timings_ms.0.insert(0, ("embed".to_owned(), embedded.as_secs_f64() * 1e3));
     }
+    if session.json { output::json(&found) } else { show(&found) }
+}
+
+fn source(session: &Session, args: &SearchArgs) -> Result<Source> {
+    if let Some(source) = &args.source {
+        return json::source(super::json_or_file("--source", source)?, "source");
+    }
+    let collection = args.collection.collection.as_str();
+    let nearest = |query: Vec<f32>| -> Source {
+        let by = args.by.clone().unwrap_or_default();
+        Nearest { vector: by, ef: args.ef, exact: args.exact, ..Nearest::new(query) }.into()
+    };
+    let near = match (&args.text, &args.vector) {
+        (Some(text), _) => Some(nearest(session.backend.embed_query(collection, text)?)),
+        (None, Some(vector)) => {
+            let json = super::json_or_file("--vector", vector)?;
+            Some(nearest(serde_json::from_value(json).map_err(|_| no_vector())?))
+        }
+        (None, None) if args.like.is_empty() && args.unlike.is_empty() => None,
+        (None, None) => Some(recommend(args).into()),
+    };
+    match (near, &args.order_by) {
+        (Some(near), None) => Ok(near),
+        (Some(near), Some(order)) => Ok(Rescore::new(near, super::order(order)).candidates(args.k).into()),
+        (None, Some(order)) => Ok(super::order(order).into()),
+        (None, None) => bail!("nothing to search by: give a text, --vector, --like, --order-by or --source"),
+    }
+}
+
+fn no_vector() -> anyhow::Error {
+    anyhow::anyhow!("--vector: it is a JSON list of numbers")
+}
+
+fn recommend(args: &SearchArgs) -> Recommend {
+    let examples =
+        |ids: &[String]| -> Vec<Example> { ids.iter().map(|id| Example::Id(json::parse_id(id))).collect() };
+    let mut recommend = Recommend::like(examples(&args.like)).unlike(examples(&args.unlike));
+    if args.like.is_empty() {
+        // Away from something there is no one direction.
+        recommend = recommend.strategy(ragstone::query::Strategy::BestScore);
+    }
+    recommend.ef = args.ef;
+    recommend.exact = args.exact;
+    recommend.by(args.by.clone().unwrap_or_default())
+}
+
+fn query(source: Source, args: &SearchArgs) -> Result<Query> {
+    let mut query = Query::new(source, args.k);
+    query.filter = super::filter(&args.filter)?;
+    if let Some(field) = &args.group_by {
+        query = query.group(field, args.per_group);
+    }
+    query.select = Select {
+        fields: if args.fields.is_empty() { Names::All } else { Names::Only(args.fields.clone()) },
+        vectors: if args.with_vectors { Names::All } else { Names::None },
+    };
+    query.threshold = args.threshold;
+    query.budget = args.budget_ms.map(Duration::from_millis);
+    query.explain = args.explain;
+    Ok(query)
+}
+
+fn show(found: &SearchView) -> Result<()> {
     let mut out = std::io::stdout().lock();
     for (place, hit) in found.hits.iter().enumerate() {
-        let text = |field: &str| hit.payload.get(field).and_then(|value| value.as_str()).unwrap_or_default();
-        let number =
-            |field: &str| hit.payload.get(field).and_then(serde_json::Value::as_u64).unwrap_or_default();
-        match text("_document") {
-            "" => writeln!(out, "{:>2}. {:.3}  {}", place + 1, hit.score, hit.id)?,
-            document => {
-                let (start, end) = (number("_start"), number("_end"));
-                writeln!(
-                    out,
-                    "{:>2}. {:.3}  {document} [{start}..{end}] {}",
-                    place + 1,
-                    hit.score,
-                    text("_heading")
-                )?;
-                writeln!(out, "      {}", output::snippet(text("_text")))?;
-            }
+        show_hit(&mut out, place, hit)?;
+    }
+    for group in &found.groups {
+        writeln!(out, "{}", output::harmless(&group.value.to_string()))?;
+        for (place, hit) in group.hits.iter().enumerate() {
+            show_hit(&mut out, place, hit)?;
         }
     }
-    if found.hits.is_empty() {
+    if found.hits.is_empty() && found.groups.is_empty() {
         writeln!(out, "nothing found")?;
     }
+    if let Some(explain) = &found.explain {
+        output::explain(&mut out, explain)?;
+    }
     writeln!(out, "{}", output::timings(&found.timings_ms))?;
+    Ok(())
+}
+
+fn show_hit(out: &mut impl Write, place: usize, hit: &HitView) -> Result<()> {
+    let payload = hit.point.get("payload").and_then(Json::as_object).cloned().unwrap_or_default();
+    let text = |field: &str| payload.get(field).and_then(Json::as_str).unwrap_or_default();
+    let number = |field: &str| payload.get(field).and_then(Json::as_u64).unwrap_or_default();
+    let score = hit.score.map(|score| format!("{score:.3}  ")).unwrap_or_default();
+    match text("_document") {
+        "" => {
+            let id = hit.point.get("id").map(ToString::to_string).unwrap_or_default();
+            let id = output::harmless(&id);
+            let fields = output::snippet(&Json::Object(payload.clone()).to_string());
+            writeln!(out, "{:>2}. {score}{id}  {fields}", place + 1)?;
+        }
+        document => {
+            let (start, end) = (number("_start"), number("_end"));
+            writeln!(out, "{:>2}. {score}{document} [{start}..{end}] {}", place + 1, text("_heading"))?;
+            writeln!(out, "      {}", output::snippet(text("_text")))?;
+        }
+    }
     Ok(())
 }

@@ -1,22 +1,26 @@
 //! The backend over a server.
 
+mod types;
+
 use std::future::Future;
 
 use anyhow::{Context, Result, bail};
-use ragstone::{FieldType, Filter, Metric, Range, Value};
+use ragstone::query::Query;
+use ragstone::{FieldType, Filter, Metric, PointId};
 use ragstone_client as client;
 use ragstone_client::{Client, Code};
+use ragstone_rag::CollectionSpec;
 use ragstone_rag::embed::{Overflow, Role};
 use ragstone_rag::ingest::{DocumentInput, IngestStatus, MediaType};
 use ragstone_rag::prompt::EnrichRequest;
-use ragstone_rag::{CollectionSpec, TextQuery};
-use serde_json::json;
 use tokio::runtime::Runtime;
 
 use super::{
-    Backend, CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, HitView, Ingested,
-    ModelView, PulledView, SearchView, StoredDocument, Timings,
+    Backend, CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, ExplainView,
+    FacetCountView, FacetView, GroupView, HitView, Ingested, ModelView, PointView, PulledView, ScrollAsk,
+    SearchView, SegmentView, StageView, StoredDocument, Timings,
 };
+use crate::cli::json;
 
 /// Documents that one page of a listing has.
 const PAGE_DOCUMENTS: u32 = 1_000;
@@ -91,7 +95,7 @@ impl Backend for Remote {
             });
         }
         for (name, field) in document.metadata {
-            request = request.metadata(name, value(field));
+            request = request.metadata(name, types::value_out(field));
         }
         let report = self.call(self.client.ingest_document(request))?;
         let status = match report.status {
@@ -132,22 +136,83 @@ impl Backend for Remote {
         Ok(())
     }
 
-    fn search(&self, collection: &str, query: &TextQuery) -> Result<SearchView> {
-        let mut request =
-            client::Query::text(collection, query.text.as_str(), wire_size(query.k)).exact(query.exact);
-        if let Some(conditions) = &query.filter {
-            request = request.filter(filter(conditions));
-        }
-        if let Some(ef) = query.ef {
-            request = request.ef(wire_size(ef));
-        }
-        let result = self.call(self.client.query(request))?;
-        let hits = result.hits.into_iter();
+    fn query(&self, collection: &str, query: &Query) -> Result<SearchView> {
+        let result = self.call(self.client.query(types::query(collection, query)))?;
+        let group = |group: client::HitGroup| {
+            let hits = group.hits.into_iter().map(|hit| types::hit(hit).map(HitView::from));
+            let value = json::shown_value(&types::value_in(group.value)?);
+            Ok(GroupView { value, hits: hits.collect::<Result<_>>()? })
+        };
+        let hits = result.hits.into_iter().map(|hit| types::hit(hit).map(HitView::from));
         Ok(SearchView {
-            hits: hits
-                .map(|hit| HitView { id: id(hit.id), score: hit.score, payload: payload(hit.payload) })
-                .collect(),
+            hits: hits.collect::<Result<_>>()?,
+            groups: result.groups.into_iter().map(group).collect::<Result<_>>()?,
+            exact: result.stats.exact,
+            interrupted: result.stats.interrupted.is_some(),
+            explain: result.explain.map(explain),
             timings_ms: timings(result.timings),
+        })
+    }
+
+    fn embed_query(&self, collection: &str, text: &str) -> Result<Vec<f32>> {
+        let found = self.call(self.client.get_collection(collection))?;
+        let model = found.model.with_context(|| {
+            format!("collection `{collection}` has no embedding model: search it by vectors")
+        })?;
+        let request = client::Embed::new([text]).model(model.name).role(client::TextRole::Query);
+        let embedded = self.call(self.client.embed(request)).context("text")?;
+        Ok(embedded.vectors.into_iter().next().unwrap_or_default())
+    }
+
+    fn get(&self, collection: &str, ids: &[PointId], with_vectors: bool) -> Result<Vec<PointView>> {
+        let ids = ids.iter().cloned().map(types::id_out);
+        let found = self.call(self.client.get_points(collection, ids))?;
+        let shown = |point: client::Point| {
+            let mut point = types::point_in(point)?;
+            point.vector = point.vector.filter(|_| with_vectors);
+            Ok(point.into())
+        };
+        found.into_iter().map(shown).collect()
+    }
+
+    fn scroll(&self, collection: &str, ask: &ScrollAsk) -> Result<(Vec<PointView>, Option<String>)> {
+        let mut request = client::Scroll::new(collection)
+            .page_size(wire_size(ask.limit))
+            .page_token(ask.page_token.as_str())
+            .fields(ask.fields.iter().cloned());
+        if let Some(filter) = &ask.filter {
+            request = request.filter(types::filter(filter));
+        }
+        if let Some(order) = &ask.order {
+            request = request.order_by(types::order(order));
+        }
+        if ask.with_vectors {
+            request = request.with_vectors();
+        }
+        let page = self.call(self.client.scroll_points(request))?;
+        let points = page.items.into_iter().map(|point| types::point_in(point).map(PointView::from));
+        Ok((points.collect::<Result<_>>()?, page.next_page_token))
+    }
+
+    fn count(&self, collection: &str, filter: Option<&Filter>) -> Result<u64> {
+        self.call(self.client.count_points(collection, filter.map(types::filter)))
+    }
+
+    fn facet(
+        &self,
+        collection: &str,
+        field: &str,
+        filter: Option<&Filter>,
+        limit: usize,
+    ) -> Result<FacetView> {
+        let filter = filter.map(types::filter);
+        let facet = self.call(self.client.facet_points(collection, field, filter, wire_size(limit)))?;
+        let count =
+            |(value, count)| Ok(FacetCountView { value: json::shown_value(&types::value_in(value)?), count });
+        Ok(FacetView {
+            counts: facet.counts.into_iter().map(count).collect::<Result<_>>()?,
+            values: facet.values,
+            points: facet.points,
         })
     }
 
@@ -156,7 +221,7 @@ impl Backend for Remote {
             .k(wire_size(request.k))
             .token_budget(wire_size(request.token_budget));
         if let Some(conditions) = &request.filter {
-            wire = wire.filter(filter(conditions));
+            wire = wire.filter(types::filter(conditions));
         }
         if let Some(template) = &request.template {
             wire = wire.template(template.as_str());
@@ -276,60 +341,29 @@ fn field_type(kind: FieldType) -> client::FieldType {
     }
 }
 
-fn value(value: Value) -> client::Value {
-    match value {
-        Value::Bool(value) => value.into(),
-        Value::Int(value) => value.into(),
-        Value::Float(value) => value.into(),
-        Value::String(value) => value.into(),
-    }
-}
-
-fn filter(conditions: &Filter) -> client::Filter {
-    let all = |filters: &[Filter]| filters.iter().map(filter).collect();
-    match conditions {
-        Filter::Eq(field, wanted) => client::Filter::Eq(field.clone(), value(wanted.clone())),
-        Filter::In(field, values) => client::Filter::any_of(field.clone(), values.iter().cloned().map(value)),
-        Filter::Range(field, bounds) => client::Filter::range(field.clone(), range(bounds)),
-        Filter::And(filters) => client::Filter::And(all(filters)),
-        Filter::Or(filters) => client::Filter::Or(all(filters)),
-        Filter::Not(negated) => filter(negated).not(),
-    }
-}
-
-fn range(bounds: &Range) -> client::Range {
-    let mut range = client::Range::new();
-    if let Some(bound) = &bounds.gt {
-        range = range.gt(value(bound.clone()));
-    }
-    if let Some(bound) = &bounds.gte {
-        range = range.gte(value(bound.clone()));
-    }
-    if let Some(bound) = &bounds.lt {
-        range = range.lt(value(bound.clone()));
-    }
-    if let Some(bound) = &bounds.lte {
-        range = range.lte(value(bound.clone()));
-    }
-    range
-}
-
-fn id(id: client::PointId) -> serde_json::Value {
-    match id {
-        client::PointId::Num(number) => json!(number),
-        client::PointId::Str(text) => json!(text),
-    }
-}
-
-fn payload(payload: client::Payload) -> serde_json::Map<String, serde_json::Value> {
-    let value = |value| match value {
-        client::Value::Bool(value) => json!(value),
-        client::Value::Int(value) => json!(value),
-        client::Value::Float(value) => json!(value),
-        client::Value::String(value) => json!(value),
-        _ => json!(null),
+fn explain(explain: client::Explain) -> ExplainView {
+    let segment = |report: client::SegmentReport| SegmentView {
+        segment: u64::from(report.segment),
+        sealed: report.sealed,
+        rows: report.rows,
+        matching: report.matching,
+        plans: report.plans,
+        distances: report.distances,
+        postings: report.postings,
+        found: report.found,
+        exact: report.exact,
+        micros: report.micros,
     };
-    payload.into_iter().map(|(name, field)| (name, value(field))).collect()
+    let stages = explain.stages.into_iter().map(|stage| StageView {
+        path: stage.path,
+        runs: u64::from(stage.runs),
+        wanted: stage.wanted,
+        rows: stage.rows,
+        exact: stage.exact,
+        micros: stage.micros,
+        segments: stage.segments.into_iter().map(segment).collect(),
+    });
+    ExplainView { exact: explain.exact, micros: explain.micros, stages: stages.collect() }
 }
 
 fn timings(timings: Vec<client::StageTiming>) -> Timings {

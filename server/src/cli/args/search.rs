@@ -1,0 +1,83 @@
+//! The arguments of `ragstone search`.
+
+use clap::Args;
+
+use super::InCollection;
+
+const EXAMPLES: &str = "\
+Examples:
+  ragstone search 'how are snapshots restored'             by meaning, with the collection's model
+  ragstone search 'node pools' --where lang=en --explain   and how the answer came about
+  ragstone search --vector '[0.1, 0.9]' -c images          by a vector of your own
+  ragstone search --like 17 --unlike draft-3 -c images     like one point, unlike another
+  ragstone search --order-by year:desc -c papers           the newest
+  ragstone search 'moon' --group-by document --per-group 2 the best chunks of the best documents
+  ragstone search --source query.json -c papers            any source, as the wire API has it";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct SearchArgs {
+    /// Search by the meaning of this text, embedded with the collection's model.
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: Option<String>,
+    #[command(flatten)]
+    pub(crate) collection: InCollection,
+    /// Search by this vector: a JSON list of numbers, or a file with one.
+    #[arg(long, value_name = "JSON|FILE", conflicts_with_all = ["text", "like", "unlike", "order_by", "source"])]
+    pub(crate) vector: Option<String>,
+    /// Search by the vector of this name.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["order_by", "source"])]
+    pub(crate) by: Option<String>,
+    /// Search for what is like this point; may be repeated.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["text", "order_by", "source"])]
+    pub(crate) like: Vec<String>,
+    /// Search for what is unlike this point; may be repeated.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["text", "order_by", "source"])]
+    pub(crate) unlike: Vec<String>,
+    /// In the order of a field; of a text's or vector's nearest points where one is given.
+    #[arg(long, value_name = "FIELD[:desc]", conflicts_with = "source")]
+    pub(crate) order_by: Option<String>,
+    /// Rank by this source: JSON, or a file with it.
+    #[arg(long, value_name = "JSON|FILE", conflicts_with = "text")]
+    pub(crate) source: Option<String>,
+    /// How many results, or groups.
+    #[arg(short, default_value_t = 10)]
+    pub(crate) k: usize,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// Return the best results of each of `k` groups, by this field.
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) group_by: Option<String>,
+    /// Results of a group.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "group_by")]
+    pub(crate) per_group: usize,
+    /// Only results whose score is at least as good: at least this, or at most this for Euclidean distances.
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    pub(crate) threshold: Option<f32>,
+    /// Return only these fields; may be repeated, or given as A,B.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) fields: Vec<String>,
+    /// Return vectors, too.
+    #[arg(long)]
+    pub(crate) with_vectors: bool,
+    /// Width of the graph walk; larger finds more of the true neighbours and takes longer.
+    #[arg(long)]
+    pub(crate) ef: Option<usize>,
+    /// Compare with every row instead of walking the graph.
+    #[arg(long)]
+    pub(crate) exact: bool,
+    /// Return what was found after so many milliseconds.
+    #[arg(long, value_name = "MS")]
+    pub(crate) budget_ms: Option<u64>,
+    /// Tell how the answer came about: the way through each segment, what was compared, how long it took.
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+/// Which rows.
+#[derive(Debug, Args)]
+pub(crate) struct FilterArgs {
+    /// Only rows whose field has this value; may be repeated, all must hold.
+    #[arg(long = "where", value_name = "NAME=VALUE")]
+    pub(crate) conditions: Vec<String>,
+}

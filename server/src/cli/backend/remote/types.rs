@@ -1,0 +1,164 @@
+//! The engine's types, which commands speak in, as the client's, and back.
+
+use anyhow::{Result, bail};
+use ragstone::query::{Example, Fusion, Names, OrderBy, Query, QueryHit, Source, Strategy};
+use ragstone::{Filter, Payload, Point, PointId, Range, Value};
+use ragstone_client as client;
+
+use super::wire_size;
+
+pub(super) fn id_out(id: PointId) -> client::PointId {
+    match id {
+        PointId::Num(number) => client::PointId::Num(number),
+        PointId::Str(text) => client::PointId::Str(text),
+    }
+}
+
+fn id_in(id: client::PointId) -> PointId {
+    match id {
+        client::PointId::Num(number) => PointId::Num(number),
+        client::PointId::Str(text) => PointId::Str(text),
+    }
+}
+
+pub(super) fn value_out(value: Value) -> client::Value {
+    match value {
+        Value::Bool(value) => client::Value::Bool(value),
+        Value::Int(value) => client::Value::Int(value),
+        Value::Float(value) => client::Value::Float(value),
+        Value::String(value) => client::Value::String(value),
+    }
+}
+
+pub(super) fn value_in(value: client::Value) -> Result<Value> {
+    Ok(match value {
+        client::Value::Bool(value) => Value::Bool(value),
+        client::Value::Int(value) => Value::Int(value),
+        client::Value::Float(value) => Value::Float(value),
+        client::Value::String(value) => Value::String(value),
+        _ => bail!("the server's answer has a value of a type that this program does not know"),
+    })
+}
+
+fn payload_in(payload: client::Payload) -> Result<Payload> {
+    payload.into_iter().map(|(name, value)| Ok((name, value_in(value)?))).collect()
+}
+
+pub(super) fn point_in(point: client::Point) -> Result<Point> {
+    let mut read = Point::without_vector(id_in(point.id));
+    read.vector = point.vector;
+    read.payload = payload_in(point.payload)?;
+    Ok(read)
+}
+
+pub(super) fn hit(hit: client::Hit) -> Result<QueryHit> {
+    let mut point = Point::without_vector(id_in(hit.id));
+    point.vector = hit.vector;
+    point.payload = payload_in(hit.payload)?;
+    Ok(QueryHit { score: hit.score, point })
+}
+
+pub(super) fn filter(conditions: &Filter) -> client::Filter {
+    let all = |filters: &[Filter]| filters.iter().map(filter).collect();
+    match conditions {
+        Filter::Eq(field, wanted) => client::Filter::Eq(field.clone(), value_out(wanted.clone())),
+        Filter::In(field, values) => {
+            client::Filter::any_of(field.clone(), values.iter().cloned().map(value_out))
+        }
+        Filter::Range(field, bounds) => client::Filter::range(field.clone(), range(bounds)),
+        Filter::And(filters) => client::Filter::And(all(filters)),
+        Filter::Or(filters) => client::Filter::Or(all(filters)),
+        Filter::Not(negated) => filter(negated).not(),
+    }
+}
+
+fn range(bounds: &Range) -> client::Range {
+    let mut range = client::Range::new();
+    if let Some(bound) = &bounds.gt {
+        range = range.gt(value_out(bound.clone()));
+    }
+    if let Some(bound) = &bounds.gte {
+        range = range.gte(value_out(bound.clone()));
+    }
+    if let Some(bound) = &bounds.lt {
+        range = range.lt(value_out(bound.clone()));
+    }
+    if let Some(bound) = &bounds.lte {
+        range = range.lte(value_out(bound.clone()));
+    }
+    range
+}
+
+pub(super) fn order(order: &OrderBy) -> client::OrderBy {
+    match order.descending {
+        true => client::OrderBy::descending(order.field.as_str()),
+        false => client::OrderBy::ascending(order.field.as_str()),
+    }
+}
+
+pub(super) fn query(collection: &str, query: &Query) -> client::Query {
+    let mut wire = client::Query::by(collection, source(&query.source), wire_size(query.k));
+    if let Some(conditions) = &query.filter {
+        wire = wire.filter(filter(conditions));
+    }
+    if let Some(group) = &query.group {
+        wire = wire.group(group.field.as_str(), wire_size(group.per_group));
+    }
+    wire = match &query.select.fields {
+        Names::All => wire,
+        Names::None => wire.without_payload(),
+        Names::Only(names) => wire.fields(names.iter().cloned()),
+    };
+    wire = match &query.select.vectors {
+        Names::All => wire.with_vectors(),
+        Names::None => wire,
+        Names::Only(names) => wire.vectors(names.iter().cloned()),
+    };
+    if let Some(threshold) = query.threshold {
+        wire = wire.threshold(threshold);
+    }
+    if let Some(budget) = query.budget {
+        wire = wire.budget(budget);
+    }
+    if query.explain { wire.explain() } else { wire }
+}
+
+fn source(from: &Source) -> client::Source {
+    match from {
+        Source::Nearest(nearest) => {
+            let wire = client::Nearest::vector(nearest.query.clone()).by(nearest.vector.as_str());
+            let wire = wire.exact(nearest.exact);
+            nearest.ef.map_or(wire.clone(), |ef| wire.ef(wire_size(ef))).into()
+        }
+        Source::Recommend(recommend) => {
+            let wire = client::Recommend::like(recommend.positive.iter().map(example))
+                .unlike(recommend.negative.iter().map(example))
+                .by(recommend.vector.as_str())
+                .exact(recommend.exact)
+                .strategy(match recommend.strategy {
+                    Strategy::AverageVector => client::Strategy::AverageVector,
+                    Strategy::BestScore => client::Strategy::BestScore,
+                });
+            recommend.ef.map_or(wire.clone(), |ef| wire.ef(wire_size(ef))).into()
+        }
+        Source::OrderBy(by) => order(by).into(),
+        Source::Fuse(fuse) => {
+            let sources = fuse.sources.iter().map(|(from, weight)| (source(from), *weight));
+            let wire = match fuse.method {
+                Fusion::ReciprocalRank { k } => client::Fuse::weighted_ranks(sources, k),
+                Fusion::Weighted => client::Fuse::weighted(sources),
+            };
+            wire.candidates(wire_size(fuse.candidates)).into()
+        }
+        Source::Rescore(rescore) => client::Rescore::new(source(&rescore.from), source(&rescore.by))
+            .candidates(wire_size(rescore.candidates))
+            .into(),
+    }
+}
+
+fn example(example: &Example) -> client::Example {
+    match example {
+        Example::Id(id) => client::Example::Id(id_out(id.clone())),
+        Example::Vector(vector) => client::Example::vector(vector.clone()),
+    }
+}

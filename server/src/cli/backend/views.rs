@@ -1,0 +1,229 @@
+//! What the commands print; as JSON they are the command line's contract with scripts.
+
+use std::collections::BTreeMap;
+
+use ragstone::Point;
+use ragstone::query::{FoundGroup, QueryHit};
+use ragstone_rag::ingest::IngestStatus;
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+
+use crate::cli::json;
+
+/// Milliseconds of each stage, in the order in which they ran, `total` last; a JSON object.
+#[derive(Debug, Default)]
+pub(crate) struct Timings(pub(crate) Vec<(String, f64)>);
+
+impl Serialize for Timings {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(stage, ms)| (stage, ms)))
+    }
+}
+
+impl<S: Into<String>> FromIterator<(S, f64)> for Timings {
+    fn from_iter<I: IntoIterator<Item = (S, f64)>>(timings: I) -> Self {
+        Self(timings.into_iter().map(|(stage, ms)| (stage.into(), ms)).collect())
+    }
+}
+
+/// A collection and what it holds.
+#[derive(Debug, Serialize)]
+pub(crate) struct CollectionView {
+    pub(crate) name: String,
+    pub(crate) points: u64,
+    pub(crate) vectors: u64,
+    pub(crate) dimension: u64,
+    pub(crate) metric: String,
+    /// The embedding model; none where vectors are the user's.
+    pub(crate) model: Option<String>,
+    /// Fields with their types.
+    pub(crate) fields: BTreeMap<String, String>,
+}
+
+/// What became of a document.
+#[derive(Debug)]
+pub(crate) struct Ingested {
+    pub(crate) status: IngestStatus,
+    pub(crate) chunks: u64,
+    pub(crate) tokens: u64,
+}
+
+/// A stored document, as folder sync needs it.
+#[derive(Debug)]
+pub(crate) struct StoredDocument {
+    pub(crate) id: String,
+    pub(crate) source: String,
+}
+
+/// A point.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct PointView(Map<String, Json>);
+
+impl From<Point> for PointView {
+    fn from(point: Point) -> Self {
+        Self(json::shown_point(&point))
+    }
+}
+
+/// A row found.
+#[derive(Debug, Serialize)]
+pub(crate) struct HitView {
+    /// None where rows are in the order of a field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) score: Option<f32>,
+    #[serde(flatten)]
+    pub(crate) point: Map<String, Json>,
+}
+
+impl From<QueryHit> for HitView {
+    fn from(hit: QueryHit) -> Self {
+        Self { score: hit.score, point: json::shown_point(&hit.point) }
+    }
+}
+
+/// Rows of one value.
+#[derive(Debug, Serialize)]
+pub(crate) struct GroupView {
+    pub(crate) value: Json,
+    pub(crate) hits: Vec<HitView>,
+}
+
+impl From<FoundGroup> for GroupView {
+    fn from(group: FoundGroup) -> Self {
+        Self {
+            value: json::shown_value(&group.value),
+            hits: group.hits.into_iter().map(HitView::from).collect(),
+        }
+    }
+}
+
+/// What a search found.
+#[derive(Debug, Serialize)]
+pub(crate) struct SearchView {
+    pub(crate) hits: Vec<HitView>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) groups: Vec<GroupView>,
+    /// Whether no row that should be there can be missing.
+    pub(crate) exact: bool,
+    /// Whether the time budget was spent before it was done.
+    pub(crate) interrupted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) explain: Option<ExplainView>,
+    pub(crate) timings_ms: Timings,
+}
+
+/// How an answer came about.
+#[derive(Debug, Serialize)]
+pub(crate) struct ExplainView {
+    pub(crate) exact: bool,
+    pub(crate) micros: u64,
+    pub(crate) stages: Vec<StageView>,
+}
+
+/// A source of a query, or what is done with its rows.
+#[derive(Debug, Serialize)]
+pub(crate) struct StageView {
+    pub(crate) path: String,
+    pub(crate) runs: u64,
+    pub(crate) wanted: u64,
+    pub(crate) rows: u64,
+    pub(crate) exact: bool,
+    pub(crate) micros: u64,
+    pub(crate) segments: Vec<SegmentView>,
+}
+
+/// What was done in one segment.
+#[derive(Debug, Serialize)]
+pub(crate) struct SegmentView {
+    pub(crate) segment: u64,
+    pub(crate) sealed: bool,
+    pub(crate) rows: u64,
+    pub(crate) matching: u64,
+    pub(crate) plans: Vec<String>,
+    pub(crate) distances: u64,
+    pub(crate) postings: u64,
+    pub(crate) found: u64,
+    pub(crate) exact: bool,
+    pub(crate) micros: u64,
+}
+
+/// The values of a field.
+#[derive(Debug, Serialize)]
+pub(crate) struct FacetView {
+    pub(crate) counts: Vec<FacetCountView>,
+    pub(crate) values: u64,
+    pub(crate) points: u64,
+}
+
+/// A value and how many points have it.
+#[derive(Debug, Serialize)]
+pub(crate) struct FacetCountView {
+    pub(crate) value: Json,
+    pub(crate) count: u64,
+}
+
+/// A chunk that the prompt contains.
+#[derive(Debug, Serialize)]
+pub(crate) struct CitationView {
+    pub(crate) index: u64,
+    pub(crate) document: String,
+    pub(crate) heading: String,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) score: f32,
+    pub(crate) text: String,
+}
+
+/// A chunk that was retrieved and left out.
+#[derive(Debug, Serialize)]
+pub(crate) struct DroppedView {
+    pub(crate) document: String,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) score: f32,
+    pub(crate) tokens: u64,
+    pub(crate) reason: String,
+}
+
+/// A question made answerable.
+#[derive(Debug, Serialize)]
+pub(crate) struct EnrichedView {
+    pub(crate) prompt: String,
+    pub(crate) prompt_tokens: u64,
+    pub(crate) citations: Vec<CitationView>,
+    pub(crate) dropped: Vec<DroppedView>,
+    pub(crate) timings_ms: Timings,
+}
+
+/// The vectors of some texts.
+#[derive(Debug, Serialize)]
+pub(crate) struct EmbeddingsView {
+    pub(crate) model: String,
+    pub(crate) dimension: usize,
+    pub(crate) vectors: Vec<Vec<f32>>,
+    pub(crate) token_counts: Vec<u64>,
+    pub(crate) truncated: Vec<bool>,
+}
+
+/// A model that is here.
+#[derive(Debug, Serialize)]
+pub(crate) struct ModelView {
+    pub(crate) name: String,
+    pub(crate) loaded: bool,
+    pub(crate) default: bool,
+    pub(crate) dimension: Option<u64>,
+    pub(crate) max_tokens: Option<u64>,
+    pub(crate) sha256: Option<String>,
+    pub(crate) path: Option<String>,
+}
+
+/// A model that was fetched or found.
+#[derive(Debug, Serialize)]
+pub(crate) struct PulledView {
+    pub(crate) name: String,
+    pub(crate) source: String,
+    /// Its folder; not told by a server.
+    pub(crate) path: Option<String>,
+    pub(crate) sha256: String,
+}

@@ -1,0 +1,95 @@
+//! `ragstone points`.
+
+use std::io::Write;
+
+use anyhow::Result;
+use ragstone::PointId;
+use serde_json::json;
+
+use super::Session;
+use crate::cli::args::{CountArgs, FacetArgs, GetArgs, PointsCommand, ScrollArgs};
+use crate::cli::backend::{PointView, ScrollAsk};
+use crate::cli::{json, output};
+
+pub(super) fn run(session: &Session, command: PointsCommand) -> Result<()> {
+    match command {
+        PointsCommand::Get(args) => get(session, &args),
+        PointsCommand::Scroll(args) => scroll(session, args),
+        PointsCommand::Count(args) => count(session, &args),
+        PointsCommand::Facet(args) => facet(session, &args),
+    }
+}
+
+/// A point a line.
+fn lines(points: &[PointView]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    for point in points {
+        serde_json::to_writer(&mut out, point)?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn get(session: &Session, args: &GetArgs) -> Result<()> {
+    let ids: Vec<PointId> = args.ids.iter().map(|id| json::parse_id(id)).collect();
+    let points = session.backend.get(&args.collection.collection, &ids, args.with_vectors)?;
+    if session.json { output::json(&json!({ "points": points })) } else { lines(&points) }
+}
+
+fn scroll(session: &Session, args: ScrollArgs) -> Result<()> {
+    let mut ask = ScrollAsk {
+        filter: super::filter(&args.filter)?,
+        order: args.order_by.as_deref().map(super::order),
+        limit: args.limit,
+        page_token: args.page_token,
+        with_vectors: args.with_vectors,
+        fields: args.fields,
+    };
+    let mut all = Vec::new();
+    loop {
+        let (points, next) = session.backend.scroll(&args.collection.collection, &ask)?;
+        if session.json {
+            all.extend(points);
+        } else {
+            lines(&points)?;
+        }
+        match next {
+            Some(token) if args.all => ask.page_token = token,
+            next => {
+                if session.json {
+                    return output::json(&json!({ "points": all, "next_page_token": next }));
+                }
+                if let Some(token) = next {
+                    eprintln!("there are more: --page-token {token}");
+                }
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn count(session: &Session, args: &CountArgs) -> Result<()> {
+    let filter = super::filter(&args.filter)?;
+    let count = session.backend.count(&args.collection.collection, filter.as_ref())?;
+    if session.json {
+        return output::json(&json!({ "count": count }));
+    }
+    writeln!(std::io::stdout(), "{count}")?;
+    Ok(())
+}
+
+fn facet(session: &Session, args: &FacetArgs) -> Result<()> {
+    let filter = super::filter(&args.filter)?;
+    let collection = &args.collection.collection;
+    let facet = session.backend.facet(collection, &args.field, filter.as_ref(), args.limit)?;
+    if session.json {
+        return output::json(&facet);
+    }
+    let mut out = std::io::stdout().lock();
+    for of in &facet.counts {
+        writeln!(out, "{:>10}  {}", of.count, output::harmless(&of.value.to_string()))?;
+    }
+    let (values, points) = (facet.values, facet.points);
+    writeln!(out, "{points} points with {values} different values")?;
+    Ok(())
+}

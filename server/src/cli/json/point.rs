@@ -1,0 +1,94 @@
+//! Points and their ids.
+//!
+//! ```json
+//! {"id": "tea", "vector": [0.1, 0.9], "payload": {"title": "Tea", "year": 2024}}
+//! ```
+
+use anyhow::{Context, Result, bail};
+use ragstone::{Point, PointId};
+use serde_json::{Map, Value as Json, json};
+
+use super::value::{Types, payload, shown_payload};
+use super::{floats, nothing_left, object};
+
+/// An id: an unsigned integer or a string.
+pub(crate) fn id(json: &Json, what: &str) -> Result<PointId> {
+    match json {
+        Json::String(text) => Ok(PointId::Str(text.clone())),
+        json => match json.as_u64() {
+            Some(number) => Ok(PointId::Num(number)),
+            None => bail!("{what}: {json} is no id: an unsigned integer or a string is"),
+        },
+    }
+}
+
+/// An id as it is typed: digits are a number, unless they are quoted.
+pub(crate) fn parse_id(text: &str) -> PointId {
+    let quoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match (quoted, text.parse()) {
+        (Some(text), _) => text.into(),
+        (None, Ok(number)) if text.bytes().all(|byte| byte.is_ascii_digit()) => PointId::Num(number),
+        _ => text.into(),
+    }
+}
+
+/// An id as it is printed.
+pub(crate) fn shown_id(id: &PointId) -> Json {
+    match id {
+        PointId::Num(number) => json!(number),
+        PointId::Str(text) => json!(text),
+    }
+}
+
+/// A point.
+pub(crate) fn point(json: Json, types: &Types) -> Result<Point> {
+    let mut fields = object(json, "point")?;
+    let named = fields.remove("id").context("id: a point has one")?;
+    let mut point = Point::without_vector(id(&named, "id")?);
+    if let Some(vector) = fields.remove("vector").filter(|vector| !vector.is_null()) {
+        point.vector = Some(floats(vector, "vector")?);
+    }
+    if let Some(json) = fields.remove("payload") {
+        point.payload = payload(json, types, "payload")?;
+    }
+    nothing_left(&fields, "point", "id, vector, payload")?;
+    Ok(point)
+}
+
+/// A point as it is printed, which is as it is read.
+pub(crate) fn shown_point(point: &Point) -> Map<String, Json> {
+    let mut shown = Map::new();
+    shown.insert("id".to_owned(), shown_id(&point.id));
+    if let Some(vector) = &point.vector {
+        shown.insert("vector".to_owned(), json!(vector));
+    }
+    shown.insert("payload".to_owned(), json!(shown_payload(&point.payload)));
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_are_printed_as_they_are_read() {
+        let json = json!({"id": "a", "vector": [0.5, 1.0], "payload": {"year": 2026}});
+        let read = point(json.clone(), &Types::new()).unwrap();
+        assert_eq!(read, Point::new("a", [0.5, 1.0]).with("year", 2026));
+        assert_eq!(json!(shown_point(&read)), json);
+        let refused = |json| point(json, &Types::new()).unwrap_err().to_string();
+        assert!(refused(json!({"vector": [1]})).starts_with("id: "));
+        assert!(refused(json!({"id": -1})).starts_with("id: -1 is no id"));
+        assert!(refused(json!({"id": 1, "vector": ["x"]})).starts_with("vector: "));
+        assert!(refused(json!({"id": 1, "fields": {}})).starts_with("point: there is no `fields`"));
+    }
+
+    #[test]
+    fn digits_are_numbers_unless_quoted() {
+        assert_eq!(parse_id("12"), PointId::Num(12));
+        assert_eq!(parse_id("\"12\""), "12".into());
+        for text in ["+1", "-1", "1.5", "tea", "99999999999999999999999", ""] {
+            assert_eq!(parse_id(text), text.into());
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The source of a query: the tree that the wire has, with its names.
+//!
+//! ```json
+//! {"fuse": {"sources": [{"nearest": {"query": [0.1, 0.9]}, "weight": 2}, {"order_by": {"field": "year", "descending": true}}]}}
+//! ```
+
+use anyhow::{Context, Result, bail};
+use ragstone::query::{Example, Fuse, Fusion, Nearest, OrderBy, Recommend, Rescore, Source, Strategy};
+use serde_json::{Map, Value as Json};
+
+use super::point::id;
+use super::{floats, nothing_left, object};
+
+const SOURCES: &str = "nearest, recommend, order_by, fuse, rescore";
+
+/// A source; `what` names it in errors.
+pub(crate) fn source(json: Json, what: &str) -> Result<Source> {
+    let mut named = object(json, what)?;
+    let Some(name) = named.keys().next().cloned().filter(|_| named.len() == 1) else {
+        bail!("{what}: a source is an object with one of {SOURCES}");
+    };
+    let inner = named.remove(&name).unwrap_or_default();
+    let what = format!("{what}.{name}");
+    let mut parts = Parts { object: object(inner, &what)?, what: what.clone() };
+    let source = match name.as_str() {
+        "nearest" => nearest(&mut parts)?.into(),
+        "recommend" => recommend(&mut parts)?.into(),
+        "order_by" => order(&mut parts)?.into(),
+        "fuse" => fuse(&mut parts)?.into(),
+        "rescore" => rescore(&mut parts)?.into(),
+        _ => bail!("{what}: there is no such source; there are {SOURCES}"),
+    };
+    nothing_left(&parts.object, &what, "the parts that the wire API has for it")?;
+    Ok(source)
+}
+
+/// The parts of a source, each of which is taken once.
+struct Parts {
+    object: Map<String, Json>,
+    what: String,
+}
+
+impl Parts {
+    fn take(&mut self, name: &str) -> Option<Json> {
+        self.object.remove(name).filter(|json| !json.is_null())
+    }
+
+    fn path(&self, name: &str) -> String {
+        format!("{}.{name}", self.what)
+    }
+
+    fn required(&mut self, name: &str) -> Result<Json> {
+        let path = self.path(name);
+        self.take(name).with_context(|| format!("{path}: it is required"))
+    }
+
+    fn of<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>> {
+        let path = self.path(name);
+        let read =
+            |json: Json| serde_json::from_value(json.clone()).with_context(|| format!("{path}: {json}"));
+        self.take(name).map(read).transpose()
+    }
+
+    fn list(&mut self, name: &str) -> Result<Vec<Json>> {
+        Ok(self.of(name)?.unwrap_or_default())
+    }
+}
+
+fn nearest(parts: &mut Parts) -> Result<Nearest> {
+    let query = floats(parts.required("query")?, &parts.path("query"))?;
+    Ok(Nearest {
+        vector: parts.of("vector")?.unwrap_or_default(),
+        ef: parts.of("ef")?,
+        exact: parts.of("exact")?.unwrap_or_default(),
+        ..Nearest::new(query)
+    })
+}
+
+fn recommend(parts: &mut Parts) -> Result<Recommend> {
+    let mut examples = |name: &str| -> Result<Vec<Example>> {
+        let path = parts.path(name);
+        let example = |(index, json): (usize, Json)| match json {
+            list @ Json::Array(_) => Ok(floats(list, &format!("{path}[{index}]"))?.into()),
+            json => Ok(Example::Id(id(&json, &format!("{path}[{index}]"))?)),
+        };
+        parts.list(name)?.into_iter().enumerate().map(example).collect()
+    };
+    let (positive, negative) = (examples("positive")?, examples("negative")?);
+    let strategy = match parts.of::<String>("strategy")?.as_deref() {
+        None | Some("average_vector") => Strategy::AverageVector,
+        Some("best_score") => Strategy::BestScore,
+        Some(other) => {
+            bail!("{}: `{other}` is neither average_vector nor best_score", parts.path("strategy"))
+        }
+    };
+    Ok(Recommend {
+        vector: parts.of("vector")?.unwrap_or_default(),
+        positive,
+        negative,
+        strategy,
+        ef: parts.of("ef")?,
+        exact: parts.of("exact")?.unwrap_or_default(),
+    })
+}
+
+fn order(parts: &mut Parts) -> Result<OrderBy> {
+    let field = parts.of("field")?.with_context(|| format!("{}: it is required", parts.path("field")))?;
+    Ok(OrderBy { field, descending: parts.of("descending")?.unwrap_or_default() })
+}
+
+fn fuse(parts: &mut Parts) -> Result<Fuse> {
+    let path = parts.path("sources");
+    let weighted = |(index, json): (usize, Json)| {
+        let path = format!("{path}[{index}]");
+        let mut object = object(json, &path)?;
+        let weight = object.remove("weight").map_or(Some(1.0), |weight| weight.as_f64());
+        let weight = weight.with_context(|| format!("{path}.weight: it is a number"))? as f32;
+        Ok((source(Json::Object(object), &path)?, weight))
+    };
+    let sources = parts.list("sources")?.into_iter().enumerate().map(weighted).collect::<Result<Vec<_>>>()?;
+    let method = match (parts.take("weighted"), parts.take("reciprocal_rank")) {
+        (None, None) => None,
+        (Some(_), None) => Some(Fusion::Weighted),
+        (None, Some(by)) => {
+            let k = by.get("k").map_or(Some(60.0), Json::as_f64);
+            let k = k.with_context(|| format!("{}.k: it is a number", parts.path("reciprocal_rank")))?;
+            Some(Fusion::ReciprocalRank { k: k as f32 })
+        }
+        (Some(_), Some(_)) => bail!("{}: it has one method", parts.what),
+    };
+    let mut fuse = Fuse::reciprocal_rank(Vec::<Source>::new());
+    fuse.sources = sources;
+    fuse.method = method.unwrap_or(fuse.method);
+    fuse.candidates = parts.of("candidates")?.unwrap_or(fuse.candidates);
+    Ok(fuse)
+}
+
+fn rescore(parts: &mut Parts) -> Result<Rescore> {
+    let (from, by) = (parts.required("from")?, parts.required("by")?);
+    let (from, by) = (source(from, &parts.path("from"))?, source(by, &parts.path("by"))?);
+    let mut rescore = Rescore::new(from, by);
+    rescore.candidates = parts.of("candidates")?.unwrap_or(rescore.candidates);
+    Ok(rescore)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_tree_is_that_of_the_engine() {
+        let json = json!({"rescore": {
+            "from": {"fuse": {
+                "sources": [
+                    {"nearest": {"query": [1, 0.5], "ef": 50}, "weight": 2},
+                    {"recommend": {"positive": [3, "x", [0, 1]], "strategy": "best_score"}},
+                ],
+                "weighted": {},
+            }},
+            "by": {"order_by": {"field": "year", "descending": true}},
+            "candidates": 7,
+        }});
+        let like = Recommend::like([Example::from(3), "x".into(), vec![0.0, 1.0].into()]);
+        let near = Nearest::new([1.0, 0.5]).ef(50);
+        let fuse =
+            Fuse::weighted::<Source>([(near.into(), 2.0), (like.strategy(Strategy::BestScore).into(), 1.0)]);
+        let wanted = Rescore::new(fuse, OrderBy::descending("year")).candidates(7);
+        assert_eq!(source(json, "source").unwrap(), wanted.into());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let refused = |json| format!("{:#}", source(json, "source").unwrap_err());
+        assert!(refused(json!({})).starts_with("source: a source is an object with one of nearest"));
+        assert!(refused(json!({"divine": {}})).starts_with("source.divine: there is no such source"));
+        assert!(refused(json!({"nearest": {}})).starts_with("source.nearest.query: it is required"));
+        assert!(refused(json!({"nearest": {"query": [1], "k": 3}})).contains("there is no `k`"));
+        let fuse = json!({"fuse": {"sources": [{"order_by": {"field": "a"}}, {"nearest": {"query": "x"}}]}});
+        assert!(refused(fuse).starts_with("source.fuse.sources[1].nearest.query: "));
+    }
+}
