@@ -322,7 +322,7 @@ fn normalised(path: &Path) -> String {
 }
 
 /// Limits of what the wire does not offer.
-const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 10] = [
+const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 11] = [
     "ATTRIBUTES_MAX",
     "ATTRIBUTE_BYTES_MAX",
     "GRAPH_DEGREE_MAX",
@@ -330,6 +330,7 @@ const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 10] = [
     "LOG_FILE_BYTES_MAX",
     "LOG_QUEUE_BYTES_MAX",
     "RANGE_ROWS_MAX",
+    "REQUESTS_REMEMBERED",
     "SEAL_ROWS_MAX",
     "THREADS_MAX",
     "UNMERGED_SEGMENTS_MAX",

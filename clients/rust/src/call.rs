@@ -34,9 +34,12 @@ pub(crate) mod methods {
     pub(crate) const GET_COLLECTION: Method = Method::new("GetCollection", 30, Repeat::Safe);
     pub(crate) const LIST_COLLECTIONS: Method = Method::new("ListCollections", 30, Repeat::Safe);
     pub(crate) const DELETE_COLLECTION: Method = Method::new("DeleteCollection", 60, Repeat::IfNotBegun);
-    pub(crate) const UPSERT_POINTS: Method = Method::new("UpsertPoints", 60, Repeat::IfNotBegun);
+    pub(crate) const UPSERT_POINTS: Method = Method::new("UpsertPoints", 60, Repeat::Safe);
+    pub(crate) const UPDATE_POINTS: Method = Method::new("UpdatePoints", 60, Repeat::Safe);
+    pub(crate) const WRITE_POINTS: Method = Method::new("WritePoints", 60, Repeat::Safe);
     pub(crate) const GET_POINTS: Method = Method::new("GetPoints", 30, Repeat::Safe);
-    pub(crate) const DELETE_POINTS: Method = Method::new("DeletePoints", 60, Repeat::IfNotBegun);
+    pub(crate) const DELETE_POINTS: Method = Method::new("DeletePoints", 60, Repeat::Safe);
+    pub(crate) const DELETE_POINTS_WHERE: Method = Method::new("DeletePoints", 60, Repeat::IfNotBegun);
     pub(crate) const SCROLL_POINTS: Method = Method::new("ScrollPoints", 30, Repeat::Safe);
     pub(crate) const COUNT_POINTS: Method = Method::new("CountPoints", 30, Repeat::Safe);
     pub(crate) const FACET_POINTS: Method = Method::new("FacetPoints", 30, Repeat::Safe);

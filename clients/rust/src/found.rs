@@ -18,6 +18,8 @@ pub struct Hit {
     pub payload: Payload,
     /// Its vector, if that was asked for.
     pub vector: Option<Vec<f32>>,
+    /// The number of the write that last changed it: what [`Write::expect_etag`](crate::Write::expect_etag) knows it by.
+    pub etag: Option<u64>,
 }
 
 impl Hit {
@@ -27,6 +29,7 @@ impl Hit {
             score: wire.score,
             payload: payload_from_wire(wire.payload)?,
             vector: wire.vector.map(|vector| vector.values),
+            etag: wire.etag,
         })
     }
 }

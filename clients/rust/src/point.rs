@@ -189,17 +189,20 @@ pub struct Point {
     pub vector: Option<Vec<f32>>,
     /// Typed fields; names that start with `_` are kept for Ragstone.
     pub payload: Payload,
+    /// Of a point that was read, the number of the write that last changed it: what
+    /// [`Write::expect_etag`](crate::Write::expect_etag) knows it by. Writes do not look at it.
+    pub etag: Option<u64>,
 }
 
 impl Point {
     /// A point with a vector and no fields.
     pub fn new(id: impl Into<PointId>, vector: impl Into<Vec<f32>>) -> Self {
-        Self { id: id.into(), vector: Some(vector.into()), payload: Payload::new() }
+        Self { vector: Some(vector.into()), ..Self::without_vector(id) }
     }
 
     /// A point without a vector: found by id and filter, never by similarity.
     pub fn without_vector(id: impl Into<PointId>) -> Self {
-        Self { id: id.into(), vector: None, payload: Payload::new() }
+        Self { id: id.into(), vector: None, payload: Payload::new(), etag: None }
     }
 
     /// The same point with one more field.
@@ -214,6 +217,7 @@ impl Point {
             id: Some(self.id.into_wire()),
             vector: self.vector.map(|values| v1::Vector { values }),
             payload: payload_into_wire(self.payload),
+            etag: None,
         }
     }
 
@@ -222,17 +226,9 @@ impl Point {
             id: PointId::from_wire(wire.id)?,
             vector: wire.vector.map(|vector| vector.values),
             payload: payload_from_wire(wire.payload)?,
+            etag: wire.etag,
         })
     }
-}
-
-/// An acknowledged write: durable on the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WriteReceipt {
-    /// The write's number in the server's log; a later write has a greater one.
-    pub seq: u64,
-    /// Points inserted or replaced, or points that existed and were removed.
-    pub points: usize,
 }
 
 /// How long one stage of a call took on the server.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use ragstone::{
     Collection, CollectionInfo, Db, FieldType, Filter, Metric, Schema, SearchRequest, SearchResponse,
+    WriteReceipt,
 };
 
 use self::timing::Stages;
@@ -185,6 +186,16 @@ impl Rag {
         texts.iter().try_for_each(|(field, text)| check_text(field, text))?;
         let (_, embedder) = self.text_collection_and_model(collection)?;
         texts.iter().map(|(field, text)| embed_query(embedder.as_ref(), field, text)).collect()
+    }
+
+    /// Removes a user's own points that pass a filter; documents and their chunks stay, whatever it says.
+    ///
+    /// # Errors
+    /// As [`ragstone::Collection::delete_where`].
+    pub fn delete_points_where(&self, collection: &str, filter: Filter) -> Result<WriteReceipt> {
+        let rows = self.db.collection(collection)?;
+        let own = reserved::only_own(filter, rows.schema().fields());
+        Ok(rows.delete_where(&own).map_err(reserved::as_given)?)
     }
 
     /// Makes a question answerable: retrieves chunks, packs them into the budget, renders the prompt.

@@ -15,7 +15,9 @@ use ragstone_rag::embed::{DEFAULT_MODEL, Overflow, Role};
 use ragstone_server::DEFAULT_LISTEN;
 
 pub(crate) use collection::{CollectionCommand, CreateArgs};
-pub(crate) use points::{CountArgs, FacetArgs, GetArgs, PointsCommand, ScrollArgs};
+pub(crate) use points::{
+    CountArgs, DeleteArgs, FacetArgs, GetArgs, PointsCommand, ScrollArgs, UpdateArgs, UpsertArgs, WriteArgs,
+};
 pub(crate) use search::{FilterArgs, SearchArgs};
 pub(crate) use snapshot::{InPlace, RestoreArgs, SnapshotArgs, SnapshotCommand};
 
@@ -110,7 +112,7 @@ pub(crate) enum Command {
     Ingest(IngestArgs),
     /// Find chunks and points: by meaning, by a vector, by likeness, in the order of a field.
     Search(SearchArgs),
-    /// Read and count points.
+    /// Write, read, count and remove points.
     #[command(subcommand)]
     Points(PointsCommand),
     /// Enrich a question with cited context; with --llm, stream the answer too.

@@ -14,6 +14,7 @@ pub(crate) fn hit(hit: QueryHit) -> v1::Hit {
         score: hit.score,
         payload: payload_out(hit.point.payload),
         vector: hit.point.vector.map(|values| v1::Vector { values }),
+        etag: hit.point.etag,
     }
 }
 

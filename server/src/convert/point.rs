@@ -2,11 +2,10 @@
 
 use ragstone::{Point, PointId};
 use ragstone_proto::v1;
-use ragstone_rag::reserved;
 use tonic::Status;
 
 use super::value::{payload_in, payload_out};
-use crate::limits::{BATCH_OPS_MAX, GET_IDS_MAX, check_count};
+use crate::limits::{GET_IDS_MAX, check_count};
 use crate::status;
 
 pub(super) fn id_in(wire: Option<v1::PointId>, path: &str) -> Result<PointId, Status> {
@@ -25,33 +24,12 @@ pub(super) fn id_out(id: PointId) -> v1::PointId {
     v1::PointId { id: Some(id) }
 }
 
-/// Documents and their chunks are points too, and DocumentsService's alone to write.
-pub(crate) fn points_to_write(wire: Vec<v1::Point>) -> Result<Vec<Point>, Status> {
-    check_count("points", wire.len(), ("BATCH_OPS_MAX", BATCH_OPS_MAX))?;
-    wire.into_iter()
-        .enumerate()
-        .map(|(index, point)| {
-            let path = format!("points[{index}]");
-            let point = Point {
-                id: id_in(point.id, &format!("{path}.id"))?,
-                vector: point.vector.map(|vector| vector.values),
-                payload: payload_in(point.payload, &format!("{path}.payload"))?,
-            };
-            reserved::check_point(&path, &point).map_err(status::reserved)?;
-            Ok(point)
-        })
-        .collect()
-}
-
-pub(crate) fn ids_to_write(wire: Vec<v1::PointId>) -> Result<Vec<PointId>, Status> {
-    check_count("ids", wire.len(), ("BATCH_OPS_MAX", BATCH_OPS_MAX))?;
-    let own = |(index, id)| {
-        let path = format!("ids[{index}]");
-        let id = id_in(Some(id), &path)?;
-        reserved::check_id(&path, &id).map_err(status::reserved)?;
-        Ok(id)
-    };
-    wire.into_iter().enumerate().map(own).collect()
+/// A point; `path` names it in the request. What it is to be written for is the caller's to check.
+pub(super) fn point_in(wire: v1::Point, path: &str) -> Result<Point, Status> {
+    let mut point = Point::without_vector(id_in(wire.id, &format!("{path}.id"))?);
+    point.vector = wire.vector.map(|vector| vector.values);
+    point.payload = payload_in(wire.payload, &format!("{path}.payload"))?;
+    Ok(point)
 }
 
 pub(crate) fn ids_to_read(wire: Vec<v1::PointId>) -> Result<Vec<PointId>, Status> {
@@ -64,5 +42,6 @@ pub(crate) fn point(point: Point, with_vector: bool) -> v1::Point {
         id: Some(id_out(point.id)),
         vector: point.vector.filter(|_| with_vector).map(|values| v1::Vector { values }),
         payload: payload_out(point.payload),
+        etag: point.etag,
     }
 }

@@ -7,17 +7,17 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use ragstone::query::{Explain, FacetCount, Query, SegmentReport};
-use ragstone::{CollectionInfo, Db, Filter, Point, PointId, ScrollRequest};
+use ragstone::{Batch, CollectionInfo, Db, Filter, Point, PointId, ScrollRequest, WriteReceipt};
 use ragstone_rag::embed::{DEFAULT_MODEL, ModelOptions, Models, Overflow, Role};
 use ragstone_rag::ingest::{Document, DocumentInput};
 use ragstone_rag::progress::Progress;
 use ragstone_rag::prompt::{DropReason, EnrichRequest};
-use ragstone_rag::{CollectionSpec, Error, Rag};
+use ragstone_rag::{CollectionSpec, Error, Rag, reserved};
 
 use super::{
     Backend, CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, ExplainView,
     FacetCountView, FacetView, GroupView, HitView, Ingested, ModelView, PointView, PulledView, ScrollAsk,
-    SearchView, SegmentView, StageView, StoredDocument,
+    SearchView, SegmentView, StageView, StoredDocument, WriteView,
 };
 use crate::cli::args::Place;
 use crate::cli::json;
@@ -159,6 +159,15 @@ impl Backend for Local {
         Ok(vectors.into_iter().next().unwrap_or_default())
     }
 
+    fn write(&self, collection: &str, batch: Batch) -> Result<WriteView> {
+        reserved::check_batch(&batch)?;
+        Ok(written(self.rag(false)?.db().collection(collection)?.write(batch)?))
+    }
+
+    fn delete_where(&self, collection: &str, filter: Filter) -> Result<WriteView> {
+        Ok(written(self.rag(false)?.delete_points_where(collection, filter)?))
+    }
+
     fn get(&self, collection: &str, ids: &[PointId], with_vectors: bool) -> Result<Vec<PointView>> {
         let found = self.rag(false)?.db().collection(collection)?.get(ids)?;
         let shown = |mut point: Point| {
@@ -288,6 +297,15 @@ fn or_default(model: &str) -> &str {
 
 fn stored(document: Document) -> StoredDocument {
     StoredDocument { id: document.id, source: document.source }
+}
+
+fn written(receipt: WriteReceipt) -> WriteView {
+    WriteView {
+        seq: receipt.seq,
+        points: (receipt.upserted + receipt.updated + receipt.deleted) as u64,
+        missing: receipt.missing as u64,
+        repeated: receipt.repeated,
+    }
 }
 
 fn explain(explain: Explain) -> ExplainView {

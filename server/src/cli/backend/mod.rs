@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use ragstone::query::{OrderBy, Query};
-use ragstone::{Filter, PointId};
+use ragstone::{Batch, Filter, PointId};
 use ragstone_rag::CollectionSpec;
 use ragstone_rag::embed::{Overflow, Role};
 use ragstone_rag::ingest::DocumentInput;
@@ -20,7 +20,7 @@ use ragstone_rag::prompt::EnrichRequest;
 pub(crate) use self::views::{
     CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, ExplainView, FacetCountView,
     FacetView, GroupView, HitView, Ingested, ModelView, PointView, PulledView, SearchView, SegmentView,
-    StageView, StoredDocument, Timings,
+    StageView, StoredDocument, Timings, WriteView,
 };
 use super::args::Place;
 
@@ -61,6 +61,10 @@ pub(crate) trait Backend {
     fn query(&self, collection: &str, query: &Query) -> Result<SearchView>;
     /// Embeds a text as a query with the collection's model.
     fn embed_query(&self, collection: &str, text: &str) -> Result<Vec<f32>>;
+    /// Writes a batch of a user's own points.
+    fn write(&self, collection: &str, batch: Batch) -> Result<WriteView>;
+    /// Removes a user's own points that pass.
+    fn delete_where(&self, collection: &str, filter: Filter) -> Result<WriteView>;
     /// Points by id; those that exist.
     fn get(&self, collection: &str, ids: &[PointId], with_vectors: bool) -> Result<Vec<PointView>>;
     /// A page of points, and what asks for the next one.

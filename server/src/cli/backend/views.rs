@@ -227,3 +227,16 @@ pub(crate) struct PulledView {
     pub(crate) path: Option<String>,
     pub(crate) sha256: String,
 }
+
+/// An acknowledged write.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct WriteView {
+    /// Its number in the collection's log; of several the last one's.
+    pub(crate) seq: u64,
+    /// Points inserted, replaced, changed or removed.
+    pub(crate) points: u64,
+    /// Updates of ids that no point has.
+    pub(crate) missing: u64,
+    /// Whether it was done before under this request id: then this is the first answer.
+    pub(crate) repeated: bool,
+}

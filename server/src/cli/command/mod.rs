@@ -89,7 +89,7 @@ fn assignment(flag: &str, text: &str) -> Result<(String, Value)> {
 }
 
 /// The filter that the arguments make, if any: everything holds.
-fn filter(args: &FilterArgs) -> Result<Option<Filter>> {
+pub(super) fn filter(args: &FilterArgs) -> Result<Option<Filter>> {
     let terms = args
         .conditions
         .iter()

@@ -1,5 +1,7 @@
 //! `ragstone points`.
 
+mod write;
+
 use std::io::Write;
 
 use anyhow::Result;
@@ -13,6 +15,9 @@ use crate::cli::{json, output};
 
 pub(super) fn run(session: &Session, command: PointsCommand) -> Result<()> {
     match command {
+        PointsCommand::Upsert(args) => write::upsert(session, &args),
+        PointsCommand::Update(args) => write::update(session, &args),
+        PointsCommand::Delete(args) => write::delete(session, &args),
         PointsCommand::Get(args) => get(session, &args),
         PointsCommand::Scroll(args) => scroll(session, args),
         PointsCommand::Count(args) => count(session, &args),

@@ -7,9 +7,9 @@ mod point;
 mod query;
 mod value;
 
-pub(crate) use point::{id, parse_id, point, shown_id, shown_point};
+pub(crate) use point::{parse_id, point, shown_point, update};
 pub(crate) use query::source;
-pub(crate) use value::{Types, payload, shown_payload, shown_value, value};
+pub(crate) use value::{Types, shown_value, types, value};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value as Json};

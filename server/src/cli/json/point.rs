@@ -5,7 +5,7 @@
 //! ```
 
 use anyhow::{Context, Result, bail};
-use ragstone::{Point, PointId};
+use ragstone::{Point, PointId, Update};
 use serde_json::{Map, Value as Json, json};
 
 use super::value::{Types, payload, shown_payload};
@@ -51,8 +51,25 @@ pub(crate) fn point(json: Json, types: &Types) -> Result<Point> {
     if let Some(json) = fields.remove("payload") {
         point.payload = payload(json, types, "payload")?;
     }
+    // What was printed has it; writes do not look at it.
+    fields.remove("etag");
     nothing_left(&fields, "point", "id, vector, payload")?;
     Ok(point)
+}
+
+/// Changes of a point: `{"id": "tea", "set": {"title": "Green tea"}, "unset": ["draft"]}`.
+pub(crate) fn update(json: Json, types: &Types) -> Result<Update> {
+    let mut fields = object(json, "update")?;
+    let named = fields.remove("id").context("id: an update has one")?;
+    let mut update = Update::new(id(&named, "id")?);
+    if let Some(json) = fields.remove("set") {
+        update.set = payload(json, types, "set")?;
+    }
+    if let Some(json) = fields.remove("unset") {
+        update.unset = serde_json::from_value(json).context("unset: it is a list of field names")?;
+    }
+    nothing_left(&fields, "update", "id, set, unset")?;
+    Ok(update)
 }
 
 /// A point as it is printed, which is as it is read.
@@ -63,6 +80,9 @@ pub(crate) fn shown_point(point: &Point) -> Map<String, Json> {
         shown.insert("vector".to_owned(), json!(vector));
     }
     shown.insert("payload".to_owned(), json!(shown_payload(&point.payload)));
+    if let Some(etag) = point.etag {
+        shown.insert("etag".to_owned(), json!(etag));
+    }
     shown
 }
 
@@ -81,6 +101,16 @@ mod tests {
         assert!(refused(json!({"id": -1})).starts_with("id: -1 is no id"));
         assert!(refused(json!({"id": 1, "vector": ["x"]})).starts_with("vector: "));
         assert!(refused(json!({"id": 1, "fields": {}})).starts_with("point: there is no `fields`"));
+    }
+
+    #[test]
+    fn updates_set_and_unset() {
+        let read =
+            update(json!({"id": 7, "set": {"year": 2026}, "unset": ["draft"]}), &Types::new()).unwrap();
+        assert_eq!(read, Update::new(7).set("year", 2026).unset("draft"));
+        let refused = |json| format!("{:#}", update(json, &Types::new()).unwrap_err());
+        assert!(refused(json!({"id": 7, "unset": "draft"})).starts_with("unset: "));
+        assert!(refused(json!({"id": 7, "payload": {}})).starts_with("update: there is no `payload`"));
     }
 
     #[test]

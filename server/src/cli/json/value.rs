@@ -11,6 +11,13 @@ use super::object;
 /// The fields of a collection, as far as they are known.
 pub(crate) type Types = BTreeMap<String, FieldType>;
 
+/// The types that a collection's description names; a type of a newer server is as good as unknown.
+pub(crate) fn types(fields: &BTreeMap<String, String>) -> Types {
+    let known = [FieldType::Bool, FieldType::Int, FieldType::Float, FieldType::String];
+    let named = |name: &String| known.into_iter().find(|known| known.to_string() == *name);
+    fields.iter().filter_map(|(name, kind)| Some((name.clone(), named(kind)?))).collect()
+}
+
 /// Fields; `null` stands for one that the point has not got.
 pub(crate) fn payload(json: Json, types: &Types, what: &str) -> Result<Payload> {
     let mut payload = Payload::new();

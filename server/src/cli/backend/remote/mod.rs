@@ -6,7 +6,7 @@ use std::future::Future;
 
 use anyhow::{Context, Result, bail};
 use ragstone::query::Query;
-use ragstone::{FieldType, Filter, Metric, PointId};
+use ragstone::{Batch, FieldType, Filter, Metric, PointId};
 use ragstone_client as client;
 use ragstone_client::{Client, Code};
 use ragstone_rag::CollectionSpec;
@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 use super::{
     Backend, CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, ExplainView,
     FacetCountView, FacetView, GroupView, HitView, Ingested, ModelView, PointView, PulledView, ScrollAsk,
-    SearchView, SegmentView, StageView, StoredDocument, Timings,
+    SearchView, SegmentView, StageView, StoredDocument, Timings, WriteView,
 };
 use crate::cli::json;
 
@@ -162,6 +162,15 @@ impl Backend for Remote {
         let request = client::Embed::new([text]).model(model.name).role(client::TextRole::Query);
         let embedded = self.call(self.client.embed(request)).context("text")?;
         Ok(embedded.vectors.into_iter().next().unwrap_or_default())
+    }
+
+    fn write(&self, collection: &str, batch: Batch) -> Result<WriteView> {
+        self.call(self.client.write_points(types::write(collection, batch))).map(written)
+    }
+
+    fn delete_where(&self, collection: &str, filter: Filter) -> Result<WriteView> {
+        let filter = types::filter(&filter);
+        self.call(self.client.delete_points_where(collection, filter)).map(written)
     }
 
     fn get(&self, collection: &str, ids: &[PointId], with_vectors: bool) -> Result<Vec<PointView>> {
@@ -338,6 +347,15 @@ fn field_type(kind: FieldType) -> client::FieldType {
         FieldType::Int => client::FieldType::Int,
         FieldType::Float => client::FieldType::Float,
         FieldType::String => client::FieldType::String,
+    }
+}
+
+fn written(receipt: client::WriteReceipt) -> WriteView {
+    WriteView {
+        seq: receipt.seq,
+        points: receipt.points as u64,
+        missing: receipt.missing as u64,
+        repeated: receipt.repeated,
     }
 }
 

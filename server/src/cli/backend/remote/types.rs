@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use ragstone::query::{Example, Fusion, Names, OrderBy, Query, QueryHit, Source, Strategy};
-use ragstone::{Filter, Payload, Point, PointId, Range, Value};
+use ragstone::{Batch, Expect, Filter, Op, Payload, Point, PointId, Range, Update, Value};
 use ragstone_client as client;
 
 use super::wire_size;
@@ -44,10 +44,47 @@ fn payload_in(payload: client::Payload) -> Result<Payload> {
     payload.into_iter().map(|(name, value)| Ok((name, value_in(value)?))).collect()
 }
 
+fn point_out(point: Point) -> client::Point {
+    let mut wire = client::Point::without_vector(id_out(point.id));
+    wire.vector = point.vector;
+    wire.payload = point.payload.into_iter().map(|(name, value)| (name, value_out(value))).collect();
+    wire
+}
+
+fn update(update: Update) -> client::Update {
+    let wire = client::Update::new(id_out(update.id));
+    let wire = update.set.into_iter().fold(wire, |wire, (name, value)| wire.set(name, value_out(value)));
+    update.unset.into_iter().fold(wire, client::Update::unset)
+}
+
+pub(super) fn write(collection: &str, batch: Batch) -> client::Write {
+    let mut write = client::Write::new(collection);
+    for op in batch.ops {
+        write = match op {
+            Op::Upsert(point) => write.upsert(point_out(point)),
+            Op::Update(change) => write.update(update(change)),
+            Op::Delete(id) => write.delete(id_out(id)),
+        };
+    }
+    for condition in batch.preconditions {
+        let id = id_out(condition.id);
+        write = match condition.expect {
+            Expect::Absent => write.expect_absent(id),
+            Expect::Present => write.expect_present(id),
+            Expect::Etag(etag) => write.expect_etag(id, etag),
+        };
+    }
+    match batch.request_id {
+        Some(request_id) => write.request_id(request_id),
+        None => write,
+    }
+}
+
 pub(super) fn point_in(point: client::Point) -> Result<Point> {
     let mut read = Point::without_vector(id_in(point.id));
     read.vector = point.vector;
     read.payload = payload_in(point.payload)?;
+    read.etag = point.etag;
     Ok(read)
 }
 
@@ -55,6 +92,7 @@ pub(super) fn hit(hit: client::Hit) -> Result<QueryHit> {
     let mut point = Point::without_vector(id_in(hit.id));
     point.vector = hit.vector;
     point.payload = payload_in(hit.payload)?;
+    point.etag = hit.etag;
     Ok(QueryHit { score: hit.score, point })
 }
 
