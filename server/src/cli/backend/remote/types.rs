@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use ragstone::query::{Example, Fusion, Names, OrderBy, Query, QueryHit, Source, Strategy};
-use ragstone::{Batch, Expect, Filter, Op, Payload, Point, PointId, Range, Update, Value};
+use ragstone::{Batch, Expect, Filter, GeoPoint, Json, Op, Payload, Point, PointId, Range, Update, Value};
 use ragstone_client as client;
 
 use super::wire_size;
@@ -27,6 +27,10 @@ pub(super) fn value_out(value: Value) -> client::Value {
         Value::Int(value) => client::Value::Int(value),
         Value::Float(value) => client::Value::Float(value),
         Value::String(value) => client::Value::String(value),
+        Value::Timestamp(micros) => client::Value::Timestamp(micros),
+        Value::Strings(values) => client::Value::Strings(values),
+        Value::Geo(GeoPoint { lat, lon }) => client::Value::Geo(client::GeoPoint { lat, lon }),
+        Value::Json(json) => client::Value::Json(json.as_str().to_owned()),
     }
 }
 
@@ -36,6 +40,10 @@ pub(super) fn value_in(value: client::Value) -> Result<Value> {
         client::Value::Int(value) => Value::Int(value),
         client::Value::Float(value) => Value::Float(value),
         client::Value::String(value) => Value::String(value),
+        client::Value::Timestamp(micros) => Value::Timestamp(micros),
+        client::Value::Strings(values) => Value::Strings(values),
+        client::Value::Geo(client::GeoPoint { lat, lon }) => Value::Geo(GeoPoint { lat, lon }),
+        client::Value::Json(text) => Value::Json(Json::new(text)?),
         _ => bail!("the server's answer has a value of a type that this program does not know"),
     })
 }
@@ -104,6 +112,14 @@ pub(super) fn filter(conditions: &Filter) -> client::Filter {
             client::Filter::any_of(field.clone(), values.iter().cloned().map(value_out))
         }
         Filter::Range(field, bounds) => client::Filter::range(field.clone(), range(bounds)),
+        Filter::Prefix(field, prefix) => client::Filter::Prefix(field.clone(), prefix.clone()),
+        Filter::Contains(field, values) => client::Filter::Contains(field.clone(), values.clone()),
+        Filter::Exists(field) => client::Filter::Exists(field.clone()),
+        Filter::GeoRadius(field, GeoPoint { lat, lon }, metres) => {
+            client::Filter::GeoRadius(field.clone(), client::GeoPoint { lat: *lat, lon: *lon }, *metres)
+        }
+        Filter::Match(field, text) => client::Filter::Match(field.clone(), text.clone()),
+        Filter::AllTenants => client::Filter::AllTenants,
         Filter::And(filters) => client::Filter::And(all(filters)),
         Filter::Or(filters) => client::Filter::Or(all(filters)),
         Filter::Not(negated) => filter(negated).not(),
