@@ -116,6 +116,14 @@ pub(crate) fn beyond_limit(field: &str, limit: &'static str, max: u64, actual: u
     problem.with("limit", limit).with("max", max).with("actual", actual).status()
 }
 
+/// A filter's readable form does not parse.
+pub(crate) fn filter_syntax(field: &str, error: &ragstone::ParseError) -> Status {
+    invalid_with(ErrorReason::FilterSyntax, field, &error.to_string())
+        .with("line", error.line)
+        .with("column", error.column)
+        .status()
+}
+
 /// An id or a payload field's name is kept for Ragstone, says a check of [`ragstone_rag::reserved`].
 pub(crate) fn reserved(error: ragstone_rag::Error) -> Status {
     match error {

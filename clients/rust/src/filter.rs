@@ -24,6 +24,8 @@ pub enum Filter {
     In(String, Vec<Value>),
     /// The field, an int, float or string, lies in a range.
     Range(String, Range),
+    /// A condition in its readable form: [`Filter::text`].
+    Text(String),
     /// Every condition holds; of none, everything passes.
     And(Vec<Filter>),
     /// At least one condition holds; of none, nothing passes.
@@ -36,6 +38,18 @@ impl Filter {
     /// `field = value`.
     pub fn eq(field: impl Into<String>, value: impl Into<Value>) -> Self {
         Filter::Eq(field.into(), value.into())
+    }
+
+    /// A condition in its readable form, which the server reads with the types of the collection's fields. What does not parse
+    /// is refused with the reason `FILTER_SYNTAX`, and the message points at the place.
+    ///
+    /// ```
+    /// use ragstone_client::Filter;
+    ///
+    /// let filter = Filter::text(r#"lang = "en" and year >= 2020"#).and(Filter::eq("draft", false));
+    /// ```
+    pub fn text(text: impl Into<String>) -> Self {
+        Filter::Text(text.into())
     }
 
     /// The field has one of the values.
@@ -97,6 +111,7 @@ impl Filter {
                 lt: range.lt.map(Value::into_wire),
                 lte: range.lte.map(Value::into_wire),
             }),
+            Filter::Text(text) => Condition::Text(text),
             Filter::And(filters) => Condition::And(v1::filter::And { filters: many(filters) }),
             Filter::Or(filters) => Condition::Or(v1::filter::Or { filters: many(filters) }),
             Filter::Not(filter) => {

@@ -1,5 +1,6 @@
 //! Enrichment.
 
+use ragstone::Collection;
 use ragstone_proto::v1;
 use ragstone_rag::prompt::{Citation, DropReason, Dropped, EnrichRequest, Enriched};
 use tonic::Status;
@@ -7,13 +8,13 @@ use tonic::Status;
 use super::filter::filter_in;
 use super::{count, timings_out};
 
-pub(crate) fn enrich_request(wire: v1::EnrichRequest) -> Result<(String, EnrichRequest), Status> {
+pub(crate) fn enrich_request(wire: v1::EnrichRequest, rows: &Collection) -> Result<EnrichRequest, Status> {
     let mut request = EnrichRequest::new(wire.question);
-    request.filter = filter_in(wire.filter)?;
+    request.filter = filter_in(wire.filter, rows)?;
     request.template = wire.template;
     request.k = wire.k.map_or(request.k, |k| k as usize);
     request.token_budget = wire.token_budget.map_or(request.token_budget, |tokens| tokens as usize);
-    Ok((wire.collection, request))
+    Ok(request)
 }
 
 pub(crate) fn enriched(enriched: Enriched) -> v1::EnrichResponse {

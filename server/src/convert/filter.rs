@@ -1,6 +1,6 @@
 //! Filters.
 
-use ragstone::{Filter, Range};
+use ragstone::{Collection, Filter, Range};
 use ragstone_proto::v1;
 use tonic::Status;
 
@@ -8,12 +8,18 @@ use super::value::value_in;
 use crate::limits::{FILTER_DEPTH_MAX, FILTER_TERMS_MAX, check_count};
 use crate::status;
 
-pub(crate) fn filter_in(wire: Option<v1::Filter>) -> Result<Option<Filter>, Status> {
-    wire.map(|wire| filter_at(wire, "filter", 1)).transpose()
+/// A filter for the rows of a collection.
+pub(crate) fn filter_in(wire: Option<v1::Filter>, rows: &Collection) -> Result<Option<Filter>, Status> {
+    wire.map(|wire| filter_at(wire, "filter", 1, rows)).transpose()
 }
 
 /// A filter; `path` names it in the request.
-pub(super) fn filter_at(wire: v1::Filter, path: &str, depth: usize) -> Result<Filter, Status> {
+pub(super) fn filter_at(
+    wire: v1::Filter,
+    path: &str,
+    depth: usize,
+    rows: &Collection,
+) -> Result<Filter, Status> {
     use v1::filter::Condition;
     if depth > FILTER_DEPTH_MAX {
         return Err(status::beyond_limit(path, "FILTER_DEPTH_MAX", FILTER_DEPTH_MAX as u64, depth as u64));
@@ -25,7 +31,7 @@ pub(super) fn filter_at(wire: v1::Filter, path: &str, depth: usize) -> Result<Fi
         filters
             .into_iter()
             .enumerate()
-            .map(|(index, filter)| filter_at(filter, &format!("{path}.{name}[{index}]"), depth + 1))
+            .map(|(index, filter)| filter_at(filter, &format!("{path}.{name}[{index}]"), depth + 1, rows))
             .collect()
     };
     Ok(match wire.condition.ok_or_else(unset)? {
@@ -49,12 +55,15 @@ pub(super) fn filter_at(wire: v1::Filter, path: &str, depth: usize) -> Result<Fi
             };
             Filter::Range(range.field, bounds)
         }
+        // Numbers have the types of the fields that they stand beside.
+        Condition::Text(text) => Filter::parse_for(&text, rows.schema().fields())
+            .map_err(|error| status::filter_syntax(&format!("{path}.text"), &error))?,
         Condition::And(and) => Filter::And(many(and.filters, "and")?),
         Condition::Or(or) => Filter::Or(many(or.filters, "or")?),
         Condition::Not(not) => {
             let path = format!("{path}.not");
             let inner = not.filter.ok_or_else(|| status::invalid(&path, "no filter is set"))?;
-            Filter::Not(Box::new(filter_at(*inner, &path, depth + 1)?))
+            Filter::Not(Box::new(filter_at(*inner, &path, depth + 1, rows)?))
         }
     })
 }

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use ragstone::CancelToken;
 use ragstone::query::{Group, Names, Nearest, Query, Select};
+use ragstone::{CancelToken, Collection};
 use ragstone_proto::v1;
 use ragstone_proto::v1::query_request;
 use tonic::Status;
@@ -16,7 +16,12 @@ use super::source::{Text, source_at, source_texts};
 use crate::status;
 
 /// A query, but for what may end it.
-pub(crate) fn query(wire: v1::QueryRequest, path: &str, cancel: CancelToken) -> Result<Query, Status> {
+pub(crate) fn query(
+    wire: v1::QueryRequest,
+    path: &str,
+    rows: &Collection,
+    cancel: CancelToken,
+) -> Result<Query, Status> {
     let within = |field: &str| format!("{path}{field}");
     let (ef, exact) = (wire.ef.map(|ef| ef as usize), wire.exact);
     let source = match wire.query {
@@ -35,7 +40,7 @@ pub(crate) fn query(wire: v1::QueryRequest, path: &str, cancel: CancelToken) -> 
         }
     };
     let mut query = Query::new(source, wire.k as usize).cancel(cancel);
-    query.filter = wire.filter.map(|filter| filter_at(filter, &within("filter"), 1)).transpose()?;
+    query.filter = wire.filter.map(|filter| filter_at(filter, &within("filter"), 1, rows)).transpose()?;
     query.group = wire.group.map(|group| Group { field: group.field, per_group: group.per_group as usize });
     let some = |names: Vec<String>, default| if names.is_empty() { default } else { Names::Only(names) };
     query.select = Select {

@@ -1,6 +1,6 @@
 //! Pages of points.
 
-use ragstone::ScrollRequest;
+use ragstone::{Collection, ScrollRequest};
 use ragstone_proto::v1;
 use tonic::Status;
 
@@ -9,7 +9,10 @@ use super::source::order_in;
 use crate::{page, status};
 
 /// What to read, and how many points; the request's own limit is not set.
-pub(crate) fn scroll(wire: v1::ScrollPointsRequest) -> Result<(ScrollRequest, usize), Status> {
+pub(crate) fn scroll(
+    wire: v1::ScrollPointsRequest,
+    rows: &Collection,
+) -> Result<(ScrollRequest, usize), Status> {
     let size = page::size(wire.page_size)?;
     let after = match wire.page_token.as_str() {
         "" => None,
@@ -21,7 +24,7 @@ pub(crate) fn scroll(wire: v1::ScrollPointsRequest) -> Result<(ScrollRequest, us
         Some(wire.fields).filter(|fields| !fields.is_empty())
     };
     let request = ScrollRequest {
-        filter: filter_in(wire.filter)?,
+        filter: filter_in(wire.filter, rows)?,
         order: wire.order_by.map(order_in),
         after,
         limit: 0,

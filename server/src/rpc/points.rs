@@ -93,13 +93,16 @@ impl PointsService for Services {
                 return Err(status::invalid(field, "a removal by a filter has none"));
             }
         }
-        let delete = move |rag: &Rag| match convert::filter_in(filter)? {
-            None => {
-                let batch = convert::removals(ids, Terms { preconditions, request_id })?;
-                let receipt = rag.db().collection(&collection)?.write(batch).map_err(in_ids)?;
-                Ok(convert::deleted(receipt))
-            }
-            Some(filter) => Ok(convert::deleted(rag.delete_points_where(&collection, filter)?)),
+        let delete = move |rag: &Rag| {
+            let rows = rag.db().collection(&collection)?;
+            let receipt = match convert::filter_in(filter, &rows)? {
+                None => {
+                    let batch = convert::removals(ids, Terms { preconditions, request_id })?;
+                    rows.write(batch).map_err(in_ids)?
+                }
+                Some(filter) => rag.delete_points_where(&collection, filter)?,
+            };
+            Ok(convert::deleted(receipt))
         };
         self.answer(delete).await
     }
@@ -111,8 +114,9 @@ impl PointsService for Services {
         let request = request.into_inner();
         let mut budget = self.budget();
         let scroll = move |rag: &Rag| {
-            let view = rag.db().collection(&request.collection)?.view();
-            let (mut request, size) = convert::scroll(request)?;
+            let rows = rag.db().collection(&request.collection)?;
+            let view = rows.view();
+            let (mut request, size) = convert::scroll(request, &rows)?;
             let with_vectors = request.with_vectors;
             let mut points = Vec::new();
             loop {
@@ -137,8 +141,9 @@ impl PointsService for Services {
     ) -> Result<Response<CountPointsResponse>, Status> {
         let request = request.into_inner();
         let count = move |rag: &Rag| {
-            let filter = convert::filter_in(request.filter)?;
-            let count = rag.db().collection(&request.collection)?.count(filter.as_ref())?;
+            let rows = rag.db().collection(&request.collection)?;
+            let filter = convert::filter_in(request.filter, &rows)?;
+            let count = rows.count(filter.as_ref())?;
             Ok(CountPointsResponse { count })
         };
         self.answer(count).await
@@ -150,10 +155,10 @@ impl PointsService for Services {
     ) -> Result<Response<FacetPointsResponse>, Status> {
         let request = request.into_inner();
         let facet = move |rag: &Rag| {
-            let filter = convert::filter_in(request.filter)?;
+            let rows = rag.db().collection(&request.collection)?;
+            let filter = convert::filter_in(request.filter, &rows)?;
             let limit = request.limit.map_or(FACET_VALUES_DEFAULT, |limit| limit as usize);
-            let collection = rag.db().collection(&request.collection)?;
-            Ok(convert::facet(collection.facet(&request.field, filter.as_ref(), limit)?))
+            Ok(convert::facet(rows.facet(&request.field, filter.as_ref(), limit)?))
         };
         self.answer(facet).await
     }

@@ -29,11 +29,12 @@ impl SearchService for Services {
         let _end_with_call = token.cancel_on_drop();
         let search = move |rag: &Rag| {
             let paths = QueryPaths::of(&request);
-            let view = rag.db().collection(&request.collection)?.view();
+            let rows = rag.db().collection(&request.collection)?;
+            let view = rows.view();
             let started = Instant::now();
-            let is_embedded = embed(rag, &request.collection.clone(), [(String::new(), &mut request)])?;
+            let is_embedded = embed(rag, rows.name(), [(String::new(), &mut request)])?;
             let embedded = Instant::now();
-            let query = convert::query(request, "", token)?;
+            let query = convert::query(request, "", &rows, token)?;
             let found = run(&view, query, &mut budget).map_err(|refused| refused.at(paths))?;
             let mut timings = vec![("search", milliseconds(embedded, Instant::now()))];
             if is_embedded {
@@ -63,12 +64,13 @@ impl SearchService for Services {
                     return Err(status::invalid(&field, "a batch is about one collection").into());
                 }
             }
-            let view = rag.db().collection(&collection)?.view();
+            let rows = rag.db().collection(&collection)?;
+            let view = rows.view();
             let paths: Vec<QueryPaths> = queries.iter().map(QueryPaths::of).collect();
             let placed = queries.iter_mut().enumerate();
             embed(rag, &collection, placed.map(|(index, query)| (format!("queries[{index}]."), query)))?;
             let convert =
-                |(index, query)| convert::query(query, &format!("queries[{index}]."), token.clone());
+                |(index, query)| convert::query(query, &format!("queries[{index}]."), &rows, token.clone());
             let queries =
                 queries.into_iter().enumerate().map(convert).collect::<Result<Vec<Query>, Status>>()?;
             let responses = run_all(&view, &queries, &paths, &mut budget)?;

@@ -8,6 +8,7 @@ const EXAMPLES: &str = "\
 Examples:
   ragstone search 'how are snapshots restored'             by meaning, with the collection's model
   ragstone search 'node pools' --where lang=en --explain   and how the answer came about
+  ragstone search 'tea' --filter 'year >= 2020 and not draft = true'
   ragstone search --vector '[0.1, 0.9]' -c images          by a vector of your own
   ragstone search --like 17 --unlike draft-3 -c images     like one point, unlike another
   ragstone search --order-by year:desc -c papers           the newest
@@ -80,4 +81,8 @@ pub(crate) struct FilterArgs {
     /// Only rows whose field has this value; may be repeated, all must hold.
     #[arg(long = "where", value_name = "NAME=VALUE")]
     pub(crate) conditions: Vec<String>,
+    /// Only rows that pass, as in 'lang = "en" and year >= 2020': = != < <= > >=, in (…), between … and …, and, or, not;
+    /// names with spaces in backquotes.
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) filter: Option<String>,
 }

@@ -30,7 +30,7 @@ pub(super) fn run(session: &Session, args: AskArgs) -> Result<()> {
         question: args.question,
         k: args.k,
         token_budget: args.token_budget,
-        filter: super::filter(&args.filter)?,
+        filter: super::filter(session, &args.collection.collection, &args.filter)?,
         template: template.transpose()?,
     };
     let mut enriched = session.backend.enrich(&args.collection.collection, &request)?;

@@ -22,6 +22,7 @@ use ragstone_rag::progress::Progress;
 
 use super::args::{Arguments, Command, FilterArgs};
 use super::backend::{self, Backend};
+use super::json;
 use super::progress::Bars;
 
 /// What every command gets.
@@ -89,17 +90,27 @@ fn assignment(flag: &str, text: &str) -> Result<(String, Value)> {
 }
 
 /// The filter that the arguments make, if any: everything holds.
-pub(super) fn filter(args: &FilterArgs) -> Result<Option<Filter>> {
+pub(super) fn filter(session: &Session, collection: &str, args: &FilterArgs) -> Result<Option<Filter>> {
     let terms = args
         .conditions
         .iter()
         .map(|text| assignment("--where", text).map(|(name, value)| Filter::Eq(name, value)));
     let mut terms = terms.collect::<Result<Vec<_>>>()?;
+    if let Some(text) = &args.filter {
+        let types = types(session, collection)?;
+        terms.push(Filter::parse_for(text, &types).context("--filter")?);
+    }
     Ok(match terms.len() {
         0 => None,
         1 => terms.pop(),
         _ => Some(Filter::And(terms)),
     })
+}
+
+/// The types of the collection's fields.
+pub(super) fn types(session: &Session, collection: &str) -> Result<json::Types> {
+    let found = session.backend.collection(collection)?;
+    Ok(json::types(&found.with_context(|| format!("collection `{collection}` does not exist"))?.fields))
 }
 
 /// `FIELD` or `FIELD:desc`.

@@ -43,7 +43,7 @@ fn get(session: &Session, args: &GetArgs) -> Result<()> {
 
 fn scroll(session: &Session, args: ScrollArgs) -> Result<()> {
     let mut ask = ScrollAsk {
-        filter: super::filter(&args.filter)?,
+        filter: super::filter(session, &args.collection.collection, &args.filter)?,
         order: args.order_by.as_deref().map(super::order),
         limit: args.limit,
         page_token: args.page_token,
@@ -74,7 +74,7 @@ fn scroll(session: &Session, args: ScrollArgs) -> Result<()> {
 }
 
 fn count(session: &Session, args: &CountArgs) -> Result<()> {
-    let filter = super::filter(&args.filter)?;
+    let filter = super::filter(session, &args.collection.collection, &args.filter)?;
     let count = session.backend.count(&args.collection.collection, filter.as_ref())?;
     if session.json {
         return output::json(&json!({ "count": count }));
@@ -84,7 +84,7 @@ fn count(session: &Session, args: &CountArgs) -> Result<()> {
 }
 
 fn facet(session: &Session, args: &FacetArgs) -> Result<()> {
-    let filter = super::filter(&args.filter)?;
+    let filter = super::filter(session, &args.collection.collection, &args.filter)?;
     let collection = &args.collection.collection;
     let facet = session.backend.facet(collection, &args.field, filter.as_ref(), args.limit)?;
     if session.json {

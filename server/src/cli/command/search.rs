@@ -16,7 +16,7 @@ pub(super) fn run(session: &Session, args: SearchArgs) -> Result<()> {
     let started = Instant::now();
     let source = source(session, &args)?;
     let embedded = args.text.is_some().then(|| started.elapsed());
-    let query = query(source, &args)?;
+    let query = query(session, source, &args)?;
     let mut found = session.backend.query(&args.collection.collection, &query)?;
     if let Some(embedded) = embedded {
         found.timings_ms.0.insert(0, ("embed".to_owned(), embedded.as_secs_f64() * 1e3));
@@ -67,9 +67,9 @@ fn recommend(args: &SearchArgs) -> Recommend {
     recommend.by(args.by.clone().unwrap_or_default())
 }
 
-fn query(source: Source, args: &SearchArgs) -> Result<Query> {
+fn query(session: &Session, source: Source, args: &SearchArgs) -> Result<Query> {
     let mut query = Query::new(source, args.k);
-    query.filter = super::filter(&args.filter)?;
+    query.filter = super::filter(session, &args.collection.collection, &args.filter)?;
     if let Some(field) = &args.group_by {
         query = query.group(field, args.per_group);
     }

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use crate::cli::args::{DeleteArgs, UpdateArgs, UpsertArgs, WriteArgs};
 use crate::cli::backend::WriteView;
-use crate::cli::command::{Session, filter};
+use crate::cli::command::{Session, filter, types};
 use crate::cli::json::{self, Types};
 use crate::cli::output;
 
@@ -77,7 +77,7 @@ fn typed(json: Json, text: &str, types: &Types, name: &str) -> Result<ragstone::
 
 pub(super) fn delete(session: &Session, args: &DeleteArgs) -> Result<()> {
     let collection = args.collection.collection.as_str();
-    let written = match (filter(&args.filter)?, args.ids.is_empty()) {
+    let written = match (filter(session, collection, &args.filter)?, args.ids.is_empty()) {
         (None, true) => bail!("nothing to remove: give ids or a condition"),
         (Some(_), false) => bail!("give ids or a condition, not both"),
         (Some(_), true) if args.write.is_conditional() || args.write.request_id.is_some() => {
@@ -90,12 +90,6 @@ pub(super) fn delete(session: &Session, args: &DeleteArgs) -> Result<()> {
         }
     };
     told(session, &written, "removed")
-}
-
-/// The types of the collection's fields.
-fn types(session: &Session, collection: &str) -> Result<Types> {
-    let found = session.backend.collection(collection)?;
-    Ok(json::types(&found.with_context(|| format!("collection `{collection}` does not exist"))?.fields))
 }
 
 /// JSON lines, each with where it stands; empty lines are passed over.
