@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod points;
+#[path = "../support/mod.rs"]
 mod support;
 
 use serde_json::Value;
@@ -12,7 +14,7 @@ const LEASE: &str =
 const GARDEN: &str = "<html><head><title>Garden</title></head><body><h1>Garden</h1><p>The roses are cut in March.</p></body></html>";
 
 /// A folder with two documents that are text and one file that is not.
-fn notes(scratch: &Scratch) -> String {
+pub(crate) fn notes(scratch: &Scratch) -> String {
     scratch.write("notes/lease.md", LEASE.as_bytes());
     scratch.write("notes/sub/garden.html", GARDEN.as_bytes());
     scratch.write("notes/broken.txt", b"abc\0\xff\xfe");
@@ -23,8 +25,18 @@ fn slice(text: &str, start: u64, end: u64) -> String {
     text.chars().skip(start as usize).take((end - start) as usize).collect()
 }
 
+/// Both places that a command can work on, for tests that need no model.
+pub(crate) fn in_both_places_without_a_model(test: impl Fn(&Scratch, &[&str])) {
+    let scratch = Scratch::new();
+    let data = scratch.path("data");
+    test(&scratch, &["--data", &data]);
+    let scratch = Scratch::new();
+    let server = Server::start(&scratch.path("served"));
+    test(&scratch, &["--url", &server.url()]);
+}
+
 /// Both places that a command can work on: a directory of its own and a server.
-fn in_both_places(test: impl Fn(&Scratch, &[&str])) {
+pub(crate) fn in_both_places(test: impl Fn(&Scratch, &[&str])) {
     let scratch = Scratch::new();
     let data = scratch.path("data");
     test(&scratch, &["--data", &data]);

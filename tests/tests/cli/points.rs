@@ -1,0 +1,235 @@
+//! Points of a user's own: written, changed, read, counted, searched and removed.
+
+use serde_json::{Value, json};
+
+use crate::support::Scratch;
+
+const PAPERS: &str = r#"
+{"id": 1, "vector": [1.0, 0.0], "payload": {"title": "Tea", "year": 2019, "lang": "en", "tags": ["drink", "leaf"]}}
+{"id": 2, "vector": [0.9, 0.1], "payload": {"title": "Tee", "year": 2021, "lang": "de", "tags": ["drink"]}}
+{"id": "moon", "vector": [0.0, 1.0], "payload": {"title": "Moon", "year": 2024, "lang": "en", "read": "2026-11-22T10:30:00Z"}}
+
+{"id": "sun", "vector": [0.2, 0.9], "payload": {"title": "Sun", "year": 2025, "lang": "en", "at": {"lat": 52.5, "lon": 13.4}}}
+"#;
+
+/// A collection `papers` with four points.
+fn papers(scratch: &Scratch, place: &[&str]) {
+    let create = [
+        "collection",
+        "create",
+        "papers",
+        "--dimension",
+        "2",
+        "--field",
+        "read=timestamp",
+        "--field",
+        "score=float",
+    ];
+    scratch.json(place, &create);
+    scratch.write("papers.jsonl", PAPERS.as_bytes());
+    let written = scratch.json(place, &["points", "upsert", "-c", "papers", &scratch.path("papers.jsonl")]);
+    assert_eq!(written["points"], 4, "{written}");
+}
+
+fn ids(found: &Value) -> Vec<Value> {
+    found["hits"].as_array().unwrap().iter().map(|hit| hit["id"].clone()).collect()
+}
+
+#[test]
+fn points_are_written_read_and_come_back_as_they_were() {
+    crate::in_both_places_without_a_model(|scratch, place| {
+        papers(scratch, place);
+        let found =
+            scratch.json(place, &["points", "get", "-c", "papers", "moon", "7", "1", "--with-vectors"]);
+        let points = found["points"].as_array().unwrap();
+        assert_eq!(points.len(), 2, "{found}");
+        assert_eq!(points[0]["id"], "moon");
+        assert_eq!(points[0]["payload"]["read"], "2026-11-22T10:30:00Z");
+        assert_eq!(points[1]["vector"], json!([1.0, 0.0]));
+        assert_eq!(points[1]["payload"]["tags"], json!(["drink", "leaf"]));
+
+        // What is printed can be read again: into another collection, by a pipe.
+        scratch
+            .json(place, &["collection", "create", "copy", "--dimension", "2", "--field", "read=timestamp"]);
+        let all = scratch
+            .run(place, &["points", "scroll", "-c", "papers", "--all", "--with-vectors", "--limit", "3"]);
+        assert_eq!(String::from_utf8_lossy(&all.stdout).lines().count(), 4);
+        scratch.write("all.jsonl", &all.stdout);
+        scratch.json(place, &["points", "upsert", "-c", "copy", "--batch", "2", &scratch.path("all.jsonl")]);
+        let strip = |mut page: Value| {
+            page["points"].as_array_mut().unwrap().iter_mut().for_each(|point| point["etag"] = Value::Null);
+            page
+        };
+        let scroll = |collection: &str| {
+            strip(scratch.json(place, &["points", "scroll", "-c", collection, "--with-vectors"]))
+        };
+        assert_eq!(scroll("papers"), scroll("copy"));
+    });
+}
+
+#[test]
+fn points_are_searched_by_every_source() {
+    crate::in_both_places_without_a_model(|scratch, place| {
+        papers(scratch, place);
+        let search = |more: &[&str]| scratch.json(place, &[&["search", "-c", "papers"], more].concat());
+        assert_eq!(ids(&search(&["--vector", "[1, 0]", "-k", "2"])), [json!(1), json!(2)]);
+        scratch.write("vector.json", b"[0.0, 1.0]");
+        assert_eq!(ids(&search(&["--vector", &scratch.path("vector.json"), "-k", "1"])), [json!("moon")]);
+        assert_eq!(ids(&search(&["--like", "moon", "-k", "1"])), [json!("sun")]);
+        assert_eq!(ids(&search(&["--order-by", "year:desc", "-k", "2"])), [json!("sun"), json!("moon")]);
+        let newest = search(&["--vector", "[1, 0]", "--order-by", "year:desc", "-k", "2"]);
+        assert_eq!(ids(&newest), [json!(2), json!(1)], "of the two nearest");
+        let filtered =
+            search(&["--vector", "[1, 0]", "--filter", "lang = \"en\" and year >= 2020", "--explain"]);
+        assert_eq!(ids(&filtered), [json!("sun"), json!("moon")]);
+        assert_eq!(filtered["exact"], true);
+        assert_eq!(filtered["explain"]["stages"][0]["path"], "source.nearest");
+        let both = search(&["--vector", "[1, 0]", "--filter", "year >= 2020", "--where", "lang=de"]);
+        assert_eq!(ids(&both), [json!(2)]);
+        let grouped = search(&["--vector", "[1, 0]", "--group-by", "lang", "--per-group", "2", "-k", "2"]);
+        assert_eq!(grouped["groups"][0]["value"], "en");
+        assert_eq!(grouped["groups"][0]["hits"].as_array().unwrap().len(), 2);
+        let few = search(&["--vector", "[1, 0]", "--threshold", "0.9", "--fields", "title"]);
+        assert_eq!(
+            (few["hits"].as_array().unwrap().len(), &few["hits"][1]["payload"]),
+            (2, &json!({"title": "Tee"}))
+        );
+        let tree = json!({"fuse": {"sources": [
+            {"nearest": {"query": [1, 0]}, "weight": 3},
+            {"nearest": {"query": [0, 1]}},
+        ], "weighted": {}}});
+        scratch.write("source.json", tree.to_string().as_bytes());
+        assert_eq!(ids(&search(&["--source", &scratch.path("source.json"), "-k", "1"])), [json!(1)]);
+        // For people, too.
+        let shown = scratch.run(place, &["search", "-c", "papers", "--vector", "[1, 0]", "--explain"]);
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        assert!(shown.contains("\"title\":\"Tea\"") && shown.contains("Plan: exact"), "{shown}");
+    });
+}
+
+#[test]
+fn points_are_counted_paged_and_faceted() {
+    crate::in_both_places_without_a_model(|scratch, place| {
+        papers(scratch, place);
+        let points = |more: &[&str]| scratch.json(place, &[&["points"], more, &["-c", "papers"]].concat());
+        assert_eq!(points(&["count"])["count"], 4);
+        assert_eq!(points(&["count", "--filter", "year > 2020 and <= 2024"])["count"], 2);
+        let facet = points(&["facet", "lang"]);
+        assert_eq!(facet["counts"][0], json!({"value": "en", "count": 3}));
+        assert_eq!((&facet["values"], &facet["points"]), (&json!(2), &json!(4)));
+        let first = points(&["scroll", "--order-by", "year:desc", "--limit", "3", "--fields", "year"]);
+        let years = |page: &Value| -> Vec<i64> {
+            page["points"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|point| point["payload"]["year"].as_i64().unwrap())
+                .collect()
+        };
+        assert_eq!(years(&first), [2025, 2024, 2021]);
+        let token = first["next_page_token"].as_str().unwrap();
+        let second =
+            points(&["scroll", "--order-by", "year:desc", "--fields", "year", "--page-token", token]);
+        assert_eq!((years(&second), &second["next_page_token"]), (vec![2019], &Value::Null));
+    });
+}
+
+#[test]
+fn points_are_changed_only_as_expected() {
+    crate::in_both_places_without_a_model(|scratch, place| {
+        papers(scratch, place);
+        let points = |more: &[&str]| scratch.json(place, &[&["points"], more, &["-c", "papers"]].concat());
+        let fails = |more: &[&str], words: &[&str]| {
+            scratch.fails(place, &[&["points"], more, &["-c", "papers"]].concat(), words);
+        };
+        let point = |id: &str| points(&["get", id])["points"][0].clone();
+        let etag = point("1")["etag"].to_string();
+        let update =
+            ["update", "1", "moon", "absent", "--set", "score=3", "--set", "title=7", "--unset", "year"];
+        let changed = points(&update);
+        assert_eq!((&changed["points"], &changed["missing"]), (&json!(2), &json!(1)));
+        let after = point("1");
+        assert_eq!(after["payload"]["score"], 3.0, "a float field has floats");
+        assert_eq!(after["payload"]["title"], "7", "a string field has texts");
+        assert_eq!(after["payload"].get("year"), None);
+        assert_ne!(after["etag"].to_string(), etag);
+
+        fails(&["update", "1", "--set", "score=4", "--if-etag", &etag], &["etag", "preconditions[0]"]);
+        let now = after["etag"].to_string();
+        points(&["update", "1", "--set", "score=4", "--if-etag", &now]);
+        assert_eq!(point("1")["payload"]["score"], 4.0);
+        fails(&["update", "1", "2", "--set", "score=4", "--if-etag", &now], &["--if-etag", "one point"]);
+        fails(&["delete", "absent", "--if-present"], &["absent"]);
+
+        // A request that is sent again is not done again.
+        scratch.write("one.jsonl", br#"{"id": "new", "payload": {"title": "one"}}"#);
+        let file = scratch.path("one.jsonl");
+        let first = points(&["upsert", &file, "--request-id", "r1", "--if-absent"]);
+        points(&["update", "new", "--set", "title=two"]);
+        let again = points(&["upsert", &file, "--request-id", "r1", "--if-absent"]);
+        assert_eq!((&again["repeated"], &again["seq"]), (&json!(true), &first["seq"]));
+        assert_eq!(point("new")["payload"]["title"], "two");
+        fails(&["upsert", &file, "--if-absent"], &["new", "preconditions[0]"]);
+
+        scratch.write(
+            "changes.jsonl",
+            b"{\"id\": 2, \"set\": {\"year\": 1999}}\n{\"id\": \"sun\", \"unset\": [\"at\"]}\n",
+        );
+        assert_eq!(points(&["update", "--file", &scratch.path("changes.jsonl")])["points"], 2);
+        assert_eq!(points(&["delete", "--filter", "year < 2000"])["points"], 1);
+        assert_eq!(points(&["delete", "new", "2"])["points"], 1);
+        assert_eq!(points(&["count"])["count"], 3);
+    });
+}
+
+#[test]
+fn what_is_wrong_is_said_where_it_stands() {
+    crate::in_both_places_without_a_model(|scratch, place| {
+        papers(scratch, place);
+        let fails = |arguments: &[&str], words: &[&str]| {
+            scratch.fails(place, &[arguments, &["-c", "papers"]].concat(), words);
+        };
+        scratch.write("bad.jsonl", b"{\"id\": 1}\n\n{\"id\": 2, \"payload\": {\"score\": \"high\"}}\n");
+        fails(
+            &["points", "upsert", &scratch.path("bad.jsonl")],
+            &["bad.jsonl, line 3", "payload.score", "float"],
+        );
+        scratch.write("bad.jsonl", b"{\"id\": 1");
+        fails(&["points", "upsert", &scratch.path("bad.jsonl")], &["bad.jsonl, line 1"]);
+        scratch.write("bad.jsonl", b"{\"id\": \"doc:a\"}");
+        fails(&["points", "upsert", &scratch.path("bad.jsonl")], &["doc:"]);
+        fails(&["points", "update", "1", "--set", "_kind=chunk"], &["_kind"]);
+        fails(&["points", "update", "1", "--set", "score"], &["--set", "NAME=VALUE"]);
+        fails(&["points", "delete"], &["ids or a condition"]);
+        fails(&["points", "delete", "1", "--where", "year=2019"], &["not both"]);
+        fails(&["points", "upsert", &scratch.path("absent")], &["absent"]);
+        fails(&["points", "scroll", "--page-token", "zz"], &["page"]);
+        fails(&["points", "scroll", "--limit", "0"], &["limit"]);
+        fails(&["points", "facet", "colour"], &["colour"]);
+        fails(&["search"], &["nothing to search by"]);
+        fails(&["search", "--vector", "[1]"], &["2 components"]);
+        fails(&["search", "--vector", "{\"a\": 1}"], &["--vector", "list of numbers"]);
+        fails(&["search", "--like", "absent"], &["absent"]);
+        fails(&["search", "--order-by", "colour"], &["colour"]);
+        fails(&["search", "--vector", "[1, 0]", "--filter", "yaer > 3"], &["--filter", "column 1", "year"]);
+        fails(&["search", "--vector", "[1, 0]", "--filter", "year >"], &["--filter", "column 7"]);
+        fails(&["search", "--source", "{\"fuse\": {\"sources\": []}}"], &["source.fuse.sources"]);
+    });
+}
+
+/// Documents are DocumentsService's alone to change, also for who works on the directory itself.
+#[test]
+fn documents_are_left_alone() {
+    crate::in_both_places(|scratch, place| {
+        let folder = crate::notes(scratch);
+        scratch.json(place, &["ingest", &folder, "--model", crate::support::model(), "--field", "year=2026"]);
+        scratch.write("own.jsonl", b"{\"id\": \"own\", \"payload\": {\"year\": 2026}}");
+        scratch.json(place, &["points", "upsert", &scratch.path("own.jsonl")]);
+        let before = scratch.json(place, &["points", "count"])["count"].as_u64().unwrap();
+        assert!(before > 3);
+        assert_eq!(scratch.json(place, &["points", "delete", "--filter", "year = 2026"])["points"], 1);
+        assert_eq!(scratch.json(place, &["points", "count"])["count"], before - 1);
+        scratch.fails(place, &["points", "delete", "doc:lease.md"], &["doc:"]);
+        scratch.fails(place, &["points", "update", "doc:lease.md", "--set", "year=1"], &["doc:"]);
+    });
+}
