@@ -14,6 +14,7 @@
 //!
 //! Messages and details are cut: they travel in headers, and may quote what a request holds.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -95,8 +96,14 @@ fn invalid_with(reason: ErrorReason, field: &str, description: &str) -> Problem 
 }
 
 /// The engine's path of a field, as the wire has it: a schema's parts are the request's own there.
-fn wire_path(field: &str) -> &str {
-    field.strip_prefix("schema.").unwrap_or(field)
+fn wire_path(field: &str) -> Cow<'_, str> {
+    match field.strip_prefix("schema.") {
+        Some(part) => match part.strip_prefix("vectors") {
+            Some(rest) => format!("vector_options{rest}").into(),
+            None => part.into(),
+        },
+        None => field.into(),
+    }
 }
 
 /// A field of the request is wrong.

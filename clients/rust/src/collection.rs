@@ -7,6 +7,7 @@ use ragstone_proto::v1;
 use crate::error::{Error, Result};
 use crate::inference::ModelInfo;
 use crate::point::FieldType;
+use crate::vector::{ElementType, Encoding, VectorKind, VectorOptions};
 
 /// How near two vectors are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl std::fmt::Display for Metric {
 }
 
 impl Metric {
-    fn into_wire(self) -> v1::Metric {
+    pub(crate) fn into_wire(self) -> v1::Metric {
         match self {
             Metric::Cosine => v1::Metric::Cosine,
             Metric::Dot => v1::Metric::Dot,
@@ -41,7 +42,7 @@ impl Metric {
         }
     }
 
-    fn from_wire(wire: i32) -> Result<Metric> {
+    pub(crate) fn from_wire(wire: i32) -> Result<Metric> {
         match v1::Metric::try_from(wire) {
             Ok(v1::Metric::Cosine) => Ok(Metric::Cosine),
             Ok(v1::Metric::Dot) => Ok(Metric::Dot),
@@ -57,10 +58,12 @@ impl Metric {
 pub struct Collection {
     /// Its name.
     pub name: String,
-    /// How near two vectors are.
+    /// How near two default vectors are.
     pub metric: Metric,
-    /// Components of a vector.
+    /// Components of the default vector; 0 if there is none.
     pub dimension: usize,
+    /// All vectors by name, the default one under the empty name.
+    pub vector_options: BTreeMap<String, VectorKind>,
     /// The embedding model's contract; none if vectors are the user's own.
     pub model: Option<ModelInfo>,
     /// The payload fields, declared or written, with their types.
@@ -81,7 +84,16 @@ impl Collection {
     pub(crate) fn from_wire(wire: Option<v1::Collection>) -> Result<Collection> {
         let wire = wire.ok_or_else(|| Error::missing("collection"))?;
         Ok(Collection {
-            metric: Metric::from_wire(wire.metric)?,
+            metric: match wire.metric {
+                // There is no default vector.
+                0 => Metric::default(),
+                metric => Metric::from_wire(metric)?,
+            },
+            vector_options: wire
+                .vector_options
+                .into_iter()
+                .map(|(name, options)| Ok((name, VectorKind::from_wire(options)?)))
+                .collect::<Result<_>>()?,
             name: wire.name,
             dimension: wire.dimension as usize,
             model: wire.model.map(ModelInfo::from_wire).transpose()?,
@@ -125,6 +137,47 @@ impl CreateCollection {
 
     fn new(name: String, vectors: v1::create_collection_request::Vectors) -> Self {
         Self { wire: v1::CreateCollectionRequest { name, vectors: Some(vectors), ..Default::default() } }
+    }
+
+    /// There is no default vector, but there may be further ones.
+    pub fn without_vector(name: impl Into<String>) -> Self {
+        Self::new(name.into(), v1::create_collection_request::Vectors::WithoutDefaultVector(true))
+    }
+
+    /// Adds a vector.
+    #[must_use]
+    pub fn vector(mut self, name: impl Into<String>, options: VectorOptions) -> Self {
+        self.wire.vector_options.insert(name.into(), options.into_wire());
+        self
+    }
+
+    /// Sets how the default vector is stored; as 32-bit floats by default.
+    #[must_use]
+    pub fn element(mut self, element: ElementType) -> Self {
+        self.wire.element = element.into_wire().into();
+        self
+    }
+
+    /// Sets how the default vector is kept for the walk; int4 by default.
+    #[must_use]
+    pub fn encoding(mut self, encoding: Encoding) -> Self {
+        self.wire.encoding = encoding.into_wire().into();
+        self
+    }
+
+    /// Sets how many components of the default vector a walk compares; all by default.
+    #[must_use]
+    pub fn walk_dimension(mut self, components: u32) -> Self {
+        self.wire.walk_dimension = Some(components);
+        self
+    }
+
+    /// Sets the shape of the default vector's graph: links of a node, 4 to 256, and the width of the walk that finds them, 1 to
+    /// 100,000; 32 and 128 by default.
+    #[must_use]
+    pub fn graph(mut self, degree: u32, ef_construction: u32) -> Self {
+        self.wire.graph = Some(v1::GraphOptions { degree, ef_construction });
+        self
     }
 
     /// Sets the metric; cosine by default.

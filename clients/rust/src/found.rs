@@ -1,9 +1,12 @@
 //! What a search found, and how.
 
+use std::collections::BTreeMap;
+
 use ragstone_proto::v1;
 
 use crate::error::{Error, Result};
 use crate::point::{Payload, PointId, StageTiming, Value, payload_from_wire, timings_from_wire};
+use crate::vector::{Vector, vectors_from_wire};
 
 /// A point found.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +21,8 @@ pub struct Hit {
     pub payload: Payload,
     /// Its vector, if that was asked for.
     pub vector: Option<Vec<f32>>,
+    /// Its named vectors, as far as they were asked for.
+    pub vectors: BTreeMap<String, Vector>,
     /// The number of the write that last changed it: what [`Write::expect_etag`](crate::Write::expect_etag) knows it by.
     pub etag: Option<u64>,
 }
@@ -29,6 +34,7 @@ impl Hit {
             score: wire.score,
             payload: payload_from_wire(wire.payload)?,
             vector: wire.vector.map(|vector| vector.values),
+            vectors: vectors_from_wire(wire.vectors)?,
             etag: wire.etag,
         })
     }

@@ -49,6 +49,7 @@ mod read;
 mod retry;
 mod search;
 mod source;
+mod vector;
 mod write;
 
 pub use client::{Client, ClientBuilder, DEFAULT_URL, MESSAGE_BYTES_MAX};
@@ -65,4 +66,5 @@ pub use point::{FieldType, Page, Payload, Point, PointId, StageTiming, Value};
 pub use read::Scroll;
 pub use search::Query;
 pub use source::{Example, Fuse, Nearest, OrderBy, Recommend, Rescore, Source, Strategy};
+pub use vector::{ElementType, Encoding, SparseVector, Vector, VectorKind, VectorOptions};
 pub use write::{Update, Write, WriteReceipt};

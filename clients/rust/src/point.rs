@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ragstone_proto::v1;
 
 use crate::error::{Error, Result};
+use crate::vector::{Vector, vectors_from_wire};
 
 /// The fields of a point, by name.
 pub type Payload = BTreeMap<String, Value>;
@@ -187,6 +188,8 @@ pub struct Point {
     pub id: PointId,
     /// As many finite components as the collection's dimension; a row without one is never found by similarity.
     pub vector: Option<Vec<f32>>,
+    /// The named vectors, those that it has.
+    pub vectors: BTreeMap<String, Vector>,
     /// Typed fields; names that start with `_` are kept for Ragstone.
     pub payload: Payload,
     /// Of a point that was read, the number of the write that last changed it: what
@@ -202,7 +205,14 @@ impl Point {
 
     /// A point without a vector: found by id and filter, never by similarity.
     pub fn without_vector(id: impl Into<PointId>) -> Self {
-        Self { id: id.into(), vector: None, payload: Payload::new(), etag: None }
+        Self { id: id.into(), vector: None, vectors: BTreeMap::new(), payload: Payload::new(), etag: None }
+    }
+
+    /// The same point with one more named vector.
+    #[must_use]
+    pub fn with_vector(mut self, name: impl Into<String>, vector: impl Into<Vector>) -> Self {
+        self.vectors.insert(name.into(), vector.into());
+        self
     }
 
     /// The same point with one more field.
@@ -216,6 +226,7 @@ impl Point {
         v1::Point {
             id: Some(self.id.into_wire()),
             vector: self.vector.map(|values| v1::Vector { values }),
+            vectors: self.vectors.into_iter().map(|(name, vector)| (name, vector.into_wire())).collect(),
             payload: payload_into_wire(self.payload),
             etag: None,
         }
@@ -225,6 +236,7 @@ impl Point {
         Ok(Point {
             id: PointId::from_wire(wire.id)?,
             vector: wire.vector.map(|vector| vector.values),
+            vectors: vectors_from_wire(wire.vectors)?,
             payload: payload_from_wire(wire.payload)?,
             etag: wire.etag,
         })

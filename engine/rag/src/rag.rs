@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ragstone::{
-    Collection, CollectionInfo, Db, FieldType, Filter, Metric, Schema, SearchRequest, SearchResponse,
-    WriteReceipt,
+    Collection, CollectionInfo, Db, ElementType, EncodingKind, FieldType, Filter, GraphOptions, Metric,
+    Schema, SearchRequest, SearchResponse, VectorKind, WriteReceipt,
 };
 
 use self::timing::Stages;
@@ -27,10 +27,20 @@ use crate::reserved;
 pub struct CollectionSpec {
     /// The embedding model; its contract is kept with the collection. Without one, vectors are the user's.
     pub model: Option<String>,
-    /// Components of a vector; only without a model.
+    /// Components of the default vector; only without a model. With neither, there is no default vector.
     pub dimension: Option<usize>,
     /// The metric; cosine by default. With a model cosine or dot, which is the same for vectors of unit length.
     pub metric: Metric,
+    /// How the default vector is stored.
+    pub element: ElementType,
+    /// How the default vector is kept for the walk.
+    pub encoding: EncodingKind,
+    /// Components of the default vector that a walk compares; all by default.
+    pub walk_dimension: Option<usize>,
+    /// The shape of the default vector's graph.
+    pub graph: GraphOptions,
+    /// Further vectors, by name.
+    pub vectors: Vec<(String, VectorKind)>,
     /// Declared fields; names starting with `_` are kept for Ragstone.
     pub fields: Vec<(String, FieldType)>,
     /// Refuse undeclared fields.
@@ -113,8 +123,7 @@ impl Rag {
     /// Makes a collection. With a model, it is loaded, and its contract is kept.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a spec with neither model nor dimension, with both, with L2 and a model, or with a
-    /// reserved field; what loading the model gives; the engine's errors.
+    /// [`Error::Invalid`] for a spec with both a model and a dimension, with L2 and a model, or with a reserved field; what loading the model gives; the engine's errors.
     pub fn create_collection(&self, name: &str, spec: CollectionSpec) -> Result<CollectionInfo> {
         for (at, (field, _)) in spec.fields.iter().enumerate() {
             reserved::check_field(&format!("fields[{at}]"), field)?;
@@ -122,12 +131,7 @@ impl Rag {
         let mut builder = match (&spec.model, spec.dimension) {
             (None, Some(dimension)) => Schema::builder(dimension),
             (Some(model), None) => self.schema_for(model, spec.metric)?,
-            (None, None) => {
-                return Err(invalid(
-                    "dimension",
-                    "a collection needs a model or the dimension of its vectors",
-                ));
-            }
+            (None, None) => Schema::without_vector(),
             (Some(_), Some(_)) => {
                 return Err(invalid(
                     "dimension",
@@ -135,7 +139,22 @@ impl Rag {
                 ));
             }
         };
-        builder = builder.metric(spec.metric).strict(spec.strict);
+        builder = builder
+            .metric(spec.metric)
+            .element(spec.element)
+            .encoding(spec.encoding)
+            .graph(spec.graph)
+            .strict(spec.strict);
+        if let Some(components) = spec.walk_dimension {
+            builder = builder.walk_dimension(components);
+        }
+        for (name, kind) in spec.vectors {
+            builder = match kind {
+                VectorKind::Dense(options) => builder.vector(name, options),
+                VectorKind::Multi(options) => builder.multi(name, options),
+                _ => builder.sparse(name),
+            };
+        }
         for (field, field_type) in spec.fields {
             builder = builder.field(field, field_type);
         }

@@ -1,42 +1,32 @@
 //! Collections.
 
-use ragstone::{CollectionInfo, Metric};
+use ragstone::CollectionInfo;
 use ragstone_proto::v1;
 use ragstone_rag::embed::ModelInfo;
 use ragstone_rag::{CollectionSpec, reserved};
 use tonic::Status;
 
+use super::count;
 use super::model::model_info;
 use super::value::{field_type_in, field_type_out};
-use super::{count, unknown_enum};
-use crate::limits::{FIELDS_MAX, check_count};
+use super::vector::{element_in, encoding_in, graph_in, kind_in, kind_out, metric_in, metric_out};
+use crate::limits::{FIELDS_MAX, VECTORS_MAX, check_count};
 use crate::status;
-
-fn metric_out(metric: Metric) -> v1::Metric {
-    match metric {
-        Metric::Cosine => v1::Metric::Cosine,
-        Metric::Dot => v1::Metric::Dot,
-        Metric::L2 => v1::Metric::L2,
-    }
-}
-
-fn metric_in(wire: i32) -> Result<Metric, Status> {
-    match v1::Metric::try_from(wire) {
-        Ok(v1::Metric::Unspecified) => Ok(Metric::default()),
-        Ok(v1::Metric::Cosine) => Ok(Metric::Cosine),
-        Ok(v1::Metric::Dot) => Ok(Metric::Dot),
-        Ok(v1::Metric::L2) => Ok(Metric::L2),
-        Err(_) => Err(unknown_enum("metric", wire)),
-    }
-}
 
 /// The name and what the collection is to hold; an empty model's name stands for the default one.
 pub(crate) fn collection_spec(wire: v1::CreateCollectionRequest) -> Result<(String, CollectionSpec), Status> {
     use v1::create_collection_request::Vectors;
-    let unset = || status::invalid("vectors", "neither model nor dimension is set");
+    let unset = || {
+        let reason = "none of model, dimension and without_default_vector is set";
+        status::invalid("vectors", reason)
+    };
     let (model, dimension) = match wire.vectors.ok_or_else(unset)? {
         Vectors::Model(model) => (Some(model), None),
         Vectors::Dimension(dimension) => (None, Some(dimension as usize)),
+        Vectors::WithoutDefaultVector(true) => (None, None),
+        Vectors::WithoutDefaultVector(false) => {
+            return Err(status::invalid("without_default_vector", "set it to true, or set another one"));
+        }
     };
     check_count("fields", wire.fields.len(), ("FIELDS_MAX", FIELDS_MAX))?;
     let fields = wire.fields.into_iter().map(|(name, field_type)| {
@@ -44,10 +34,24 @@ pub(crate) fn collection_spec(wire: v1::CreateCollectionRequest) -> Result<(Stri
         let field_type = field_type_in(field_type, &format!("fields.{name}"))?;
         Ok::<_, Status>((name, field_type))
     });
+    check_count("vector_options", wire.vector_options.len(), ("VECTORS_MAX", VECTORS_MAX))?;
+    let vectors = wire.vector_options.into_iter().map(|(name, options)| {
+        let path = format!("vector_options.{name}");
+        if name.is_empty() {
+            return Err(status::invalid(&path, "the default vector is what the other fields are about"));
+        }
+        let kind = kind_in(options, &path)?;
+        Ok((name, kind))
+    });
     let spec = CollectionSpec {
         model,
         dimension,
-        metric: metric_in(wire.metric)?,
+        metric: metric_in(wire.metric, "metric")?,
+        element: element_in(wire.element, "element")?,
+        encoding: encoding_in(wire.encoding, "encoding")?,
+        walk_dimension: wire.walk_dimension.map(|components| components as usize),
+        graph: graph_in(wire.graph),
+        vectors: vectors.collect::<Result<_, _>>()?,
         fields: fields.collect::<Result<_, _>>()?,
         strict: wire.strict,
     };
@@ -55,13 +59,18 @@ pub(crate) fn collection_spec(wire: v1::CreateCollectionRequest) -> Result<(Stri
 }
 
 pub(crate) fn collection((info, model): (CollectionInfo, Option<ModelInfo>)) -> v1::Collection {
-    let fields = info.schema.fields().iter();
+    let (fields, vectors) = (info.schema.fields().iter(), info.schema.vectors().iter());
+    let metric = match info.schema.default_vector() {
+        Some(options) => metric_out(options.metric),
+        None => v1::Metric::Unspecified,
+    };
     v1::Collection {
-        metric: metric_out(info.schema.metric()).into(),
+        metric: metric.into(),
         dimension: count(info.schema.dimension()),
         model: model.map(model_info),
         fields: fields.map(|(name, kind)| (name.clone(), field_type_out(*kind).into())).collect(),
         strict: info.schema.strict(),
+        vector_options: vectors.map(|(name, kind)| (name.clone(), kind_out(kind))).collect(),
         name: info.name,
         points: info.points,
         vectors: info.vectors,

@@ -7,6 +7,7 @@ use ragstone_proto::v1;
 use super::count;
 use super::point::id_out;
 use super::value::{payload_out, value_out};
+use super::vector::vectors_out;
 
 pub(crate) fn hit(hit: QueryHit) -> v1::Hit {
     v1::Hit {
@@ -14,6 +15,7 @@ pub(crate) fn hit(hit: QueryHit) -> v1::Hit {
         score: hit.score,
         payload: payload_out(hit.point.payload),
         vector: hit.point.vector.map(|values| v1::Vector { values }),
+        vectors: vectors_out(hit.point.vectors),
         etag: hit.point.etag,
     }
 }

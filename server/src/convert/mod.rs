@@ -15,6 +15,7 @@ mod query;
 mod scroll;
 mod source;
 mod value;
+mod vector;
 mod write;
 
 use ragstone_proto::v1;

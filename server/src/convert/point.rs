@@ -1,10 +1,13 @@
 //! Points and their ids.
 
+use std::collections::BTreeMap;
+
 use ragstone::{Point, PointId};
 use ragstone_proto::v1;
 use tonic::Status;
 
 use super::value::{payload_in, payload_out};
+use super::vector::{vectors_in, vectors_out};
 use crate::limits::{GET_IDS_MAX, check_count};
 use crate::status;
 
@@ -28,6 +31,7 @@ pub(super) fn id_out(id: PointId) -> v1::PointId {
 pub(super) fn point_in(wire: v1::Point, path: &str) -> Result<Point, Status> {
     let mut point = Point::without_vector(id_in(wire.id, &format!("{path}.id"))?);
     point.vector = wire.vector.map(|vector| vector.values);
+    point.vectors = vectors_in(wire.vectors, &format!("{path}.vectors"))?;
     point.payload = payload_in(wire.payload, &format!("{path}.payload"))?;
     Ok(point)
 }
@@ -37,10 +41,11 @@ pub(crate) fn ids_to_read(wire: Vec<v1::PointId>) -> Result<Vec<PointId>, Status
     wire.into_iter().enumerate().map(|(index, id)| id_in(Some(id), &format!("ids[{index}]"))).collect()
 }
 
-pub(crate) fn point(point: Point, with_vector: bool) -> v1::Point {
+pub(crate) fn point(point: Point, with_vectors: bool) -> v1::Point {
     v1::Point {
         id: Some(id_out(point.id)),
-        vector: point.vector.filter(|_| with_vector).map(|values| v1::Vector { values }),
+        vector: point.vector.filter(|_| with_vectors).map(|values| v1::Vector { values }),
+        vectors: if with_vectors { vectors_out(point.vectors) } else { BTreeMap::new() },
         payload: payload_out(point.payload),
         etag: point.etag,
     }

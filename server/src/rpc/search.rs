@@ -168,6 +168,7 @@ impl Reading<'_> {
             hit.point = point.unwrap_or_else(|| Point::without_vector(hit.point.id.clone()));
             if select.vectors == Names::None {
                 hit.point.vector = None;
+                hit.point.vectors.clear();
             }
         }
         Ok(())

@@ -22,7 +22,15 @@ pub(crate) enum CollectionCommand {
     },
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  ragstone collection create notes                                    for documents, with the default model
+  ragstone collection create images --dimension 512 --metric dot --options encoding=int8,degree=48
+  ragstone collection create papers --dimension 384 --vector title=384:cosine --sparse words --multi tokens=128
+  ragstone collection create events --no-vector --field at=timestamp --field where=geo --strict";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct CreateArgs {
     /// Its name.
     pub(crate) name: String,
@@ -32,10 +40,25 @@ pub(crate) struct CreateArgs {
     /// Components of the vectors that you supply yourself; such a collection has no model.
     #[arg(long)]
     pub(crate) dimension: Option<usize>,
+    /// Neither model nor vectors of a default name: points have named vectors, or fields alone.
+    #[arg(long, conflicts_with_all = ["model", "dimension"])]
+    pub(crate) no_vector: bool,
     /// How near two vectors are.
     #[arg(long, value_enum, default_value = "cosine")]
     pub(crate) metric: MetricName,
-    /// A payload field, as NAME=bool|int|float|string; may be repeated.
+    /// How the default vector is stored and walked: element=f16, encoding=int8, walk=128, degree=48, ef=200; by commas.
+    #[arg(long, value_name = "OPTIONS", default_value = "", hide_default_value = true)]
+    pub(crate) options: String,
+    /// A further vector of DIM components; may be repeated. METRIC is cosine, dot or l2; options as with --options.
+    #[arg(long = "vector", value_name = "NAME=DIM[:METRIC][:OPTIONS]")]
+    pub(crate) vectors: Vec<String>,
+    /// A sparse vector, as of SPLADE; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) sparse: Vec<String>,
+    /// Many vectors for each point, as of ColBERT; may be repeated. METRIC is cosine or dot.
+    #[arg(long, value_name = "NAME=DIM[:METRIC][:element=f16]")]
+    pub(crate) multi: Vec<String>,
+    /// A payload field, as NAME=bool|int|float|string|timestamp|strings|geo|json; may be repeated.
     #[arg(long = "field", value_name = "NAME=TYPE")]
     pub(crate) fields: Vec<String>,
     /// Refuse fields that are not declared.

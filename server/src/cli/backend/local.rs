@@ -7,7 +7,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use ragstone::query::{Explain, FacetCount, Query, SegmentReport};
-use ragstone::{Batch, CollectionInfo, Db, Filter, Point, PointId, ScrollRequest, WriteReceipt};
+use ragstone::{
+    Batch, CollectionInfo, Db, ElementType, EncodingKind, Filter, Point, PointId, ScrollRequest, VectorKind,
+    WriteReceipt,
+};
 use ragstone_rag::embed::{DEFAULT_MODEL, ModelOptions, Models, Overflow, Role};
 use ragstone_rag::ingest::{Document, DocumentInput};
 use ragstone_rag::progress::Progress;
@@ -66,6 +69,12 @@ impl Local {
             vectors: info.vectors,
             dimension: info.schema.dimension() as u64,
             metric: info.schema.metric().to_string(),
+            vector_options: info
+                .schema
+                .vectors()
+                .iter()
+                .map(|(name, kind)| (name.clone(), vector_kind(kind)))
+                .collect(),
             fields: info
                 .schema
                 .fields()
@@ -171,7 +180,10 @@ impl Backend for Local {
     fn get(&self, collection: &str, ids: &[PointId], with_vectors: bool) -> Result<Vec<PointView>> {
         let found = self.rag(false)?.db().collection(collection)?.get(ids)?;
         let shown = |mut point: Point| {
-            point.vector = point.vector.filter(|_| with_vectors);
+            if !with_vectors {
+                point.vector = None;
+                point.vectors.clear();
+            }
             point.into()
         };
         Ok(found.into_iter().flatten().map(shown).collect())
@@ -297,6 +309,26 @@ fn or_default(model: &str) -> &str {
 
 fn stored(document: Document) -> StoredDocument {
     StoredDocument { id: document.id, source: document.source }
+}
+
+/// As the client of a server says it.
+fn vector_kind(kind: &VectorKind) -> String {
+    let encoding = |encoding: EncodingKind| format!("{encoding:?}").to_lowercase();
+    let element = |element: ElementType| format!("{element:?}").to_lowercase();
+    match kind {
+        VectorKind::Dense(dense) => format!(
+            "dense, {} dimensions, {}, stored as {}, walked as {}",
+            dense.dimension,
+            dense.metric,
+            element(dense.element),
+            encoding(dense.encoding)
+        ),
+        VectorKind::Multi(multi) => {
+            let (dimension, metric) = (multi.dimension, multi.metric);
+            format!("multi, {dimension} dimensions, {metric}, stored as {}", element(multi.element))
+        }
+        _ => "sparse".to_owned(),
+    }
 }
 
 fn written(receipt: WriteReceipt) -> WriteView {

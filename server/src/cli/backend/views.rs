@@ -34,6 +34,8 @@ pub(crate) struct CollectionView {
     pub(crate) vectors: u64,
     pub(crate) dimension: u64,
     pub(crate) metric: String,
+    /// All vectors by name, the default one under the empty name.
+    pub(crate) vector_options: BTreeMap<String, String>,
     /// The embedding model; none where vectors are the user's.
     pub(crate) model: Option<String>,
     /// Fields with their types.

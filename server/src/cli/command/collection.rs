@@ -1,9 +1,11 @@
 //! `ragstone collection`.
 
+mod vectors;
+
 use std::io::Write;
 
 use anyhow::{Context, Result, bail};
-use ragstone::FieldType;
+use ragstone::{DenseOptions, FieldType};
 use ragstone_rag::CollectionSpec;
 use serde_json::json;
 
@@ -43,12 +45,26 @@ fn list(session: &Session) -> Result<()> {
 
 fn create(session: &Session, args: CreateArgs) -> Result<()> {
     let model = match (args.model, args.dimension) {
-        (None, None) => Some(String::new()),
+        (None, None) if !args.no_vector => Some(String::new()),
         (model, _) => model,
     };
+    let DenseOptions { element, encoding, walk_dimension, graph, .. } =
+        vectors::options(DenseOptions::new(0), &args.options, ',', "--options")?;
+    let vectors = vectors::named(&args)?;
     let fields = args.fields.iter().map(|text| field(text)).collect::<Result<Vec<_>>>()?;
     let (metric, strict) = (args.metric.into(), args.strict);
-    let spec = CollectionSpec { model, dimension: args.dimension, metric, fields, strict };
+    let spec = CollectionSpec {
+        model,
+        dimension: args.dimension,
+        metric,
+        element,
+        encoding,
+        walk_dimension,
+        graph,
+        vectors,
+        fields,
+        strict,
+    };
     show(session, &session.backend.create_collection(&args.name, spec)?)
 }
 
@@ -68,7 +84,10 @@ fn show(session: &Session, collection: &CollectionView) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", collection.name)?;
     writeln!(out, "  points     {} ({} with a vector)", collection.points, collection.vectors)?;
-    writeln!(out, "  vectors    {} dimensions, {}", collection.dimension, collection.metric)?;
+    for (name, kind) in &collection.vector_options {
+        let name = if name.is_empty() { "(default)" } else { name };
+        writeln!(out, "  vector     {name}: {kind}")?;
+    }
     writeln!(out, "  model      {}", collection.model.as_deref().unwrap_or("none: vectors of your own"))?;
     // Fields of Ragstone's own are an implementation matter; `--json` has them.
     for (name, kind) in collection.fields.iter().filter(|(name, _)| !name.starts_with('_')) {

@@ -5,7 +5,7 @@
 //! ```
 
 use anyhow::{Context, Result, bail};
-use ragstone::{Point, PointId, Update};
+use ragstone::{Point, PointId, SparseVector, Update, Vector};
 use serde_json::{Map, Value as Json, json};
 
 use super::value::{Types, payload, shown_payload};
@@ -48,13 +48,48 @@ pub(crate) fn point(json: Json, types: &Types) -> Result<Point> {
     if let Some(vector) = fields.remove("vector").filter(|vector| !vector.is_null()) {
         point.vector = Some(floats(vector, "vector")?);
     }
+    if let Some(json) = fields.remove("vectors") {
+        for (name, json) in object(json, "vectors")? {
+            let vector = vector(json, &format!("vectors.{name}"))?;
+            point.vectors.insert(name, vector);
+        }
+    }
     if let Some(json) = fields.remove("payload") {
         point.payload = payload(json, types, "payload")?;
     }
     // What was printed has it; writes do not look at it.
     fields.remove("etag");
-    nothing_left(&fields, "point", "id, vector, payload")?;
+    nothing_left(&fields, "point", "id, vector, vectors, payload")?;
     Ok(point)
+}
+
+/// A vector of some kind: a list of numbers, of such lists, or `{"indices": [3, 17], "values": [0.5, 1.0]}`.
+pub(super) fn vector(json: Json, what: &str) -> Result<Vector> {
+    match json {
+        Json::Array(list) if list.iter().any(Json::is_array) => {
+            let each = list.into_iter().enumerate();
+            let vectors = each.map(|(index, json)| floats(json, &format!("{what}[{index}]")));
+            Ok(Vector::Multi(vectors.collect::<Result<_>>()?))
+        }
+        Json::Object(mut sparse) => {
+            let indices = sparse.remove("indices").unwrap_or_default();
+            let indices = serde_json::from_value(indices)
+                .with_context(|| format!("{what}.indices: it is a list of whole numbers"))?;
+            let values = floats(sparse.remove("values").unwrap_or_default(), &format!("{what}.values"))?;
+            nothing_left(&sparse, what, "indices, values")?;
+            Ok(Vector::Sparse(SparseVector { indices, values }))
+        }
+        json => Ok(Vector::Dense(floats(json, what)?)),
+    }
+}
+
+fn shown_vector(vector: &Vector) -> Json {
+    match vector {
+        Vector::Dense(vector) => json!(vector),
+        Vector::Sparse(SparseVector { indices, values }) => json!({ "indices": indices, "values": values }),
+        Vector::Multi(vectors) => json!(vectors),
+        _ => Json::Null,
+    }
 }
 
 /// Changes of a point: `{"id": "tea", "set": {"title": "Green tea"}, "unset": ["draft"]}`.
@@ -79,6 +114,10 @@ pub(crate) fn shown_point(point: &Point) -> Map<String, Json> {
     if let Some(vector) = &point.vector {
         shown.insert("vector".to_owned(), json!(vector));
     }
+    if !point.vectors.is_empty() {
+        let vectors = point.vectors.iter().map(|(name, vector)| (name.clone(), shown_vector(vector)));
+        shown.insert("vectors".to_owned(), Json::Object(vectors.collect()));
+    }
     shown.insert("payload".to_owned(), json!(shown_payload(&point.payload)));
     if let Some(etag) = point.etag {
         shown.insert("etag".to_owned(), json!(etag));
@@ -101,6 +140,24 @@ mod tests {
         assert!(refused(json!({"id": -1})).starts_with("id: -1 is no id"));
         assert!(refused(json!({"id": 1, "vector": ["x"]})).starts_with("vector: "));
         assert!(refused(json!({"id": 1, "fields": {}})).starts_with("point: there is no `fields`"));
+    }
+
+    #[test]
+    fn vectors_are_of_the_kind_that_they_look_like() {
+        let json = json!({"id": 1, "vectors": {
+            "dense": [0.5, 1.0],
+            "sparse": {"indices": [3, 17], "values": [0.5, 1.0]},
+            "multi": [[0.5], [1.0]],
+        }, "payload": {}});
+        let read = point(json.clone(), &Types::new()).unwrap();
+        assert_eq!(read.vectors["dense"], Vector::from([0.5, 1.0]));
+        assert_eq!(read.vectors["multi"], Vector::from(vec![vec![0.5], vec![1.0]]));
+        assert_eq!(json!(shown_point(&read)), json);
+        let refused = |json| format!("{:#}", vector(json, "v").unwrap_err());
+        assert!(refused(json!("x")).starts_with("v: "));
+        assert!(refused(json!([[1.0], 2.0])).starts_with("v[1]: "));
+        assert!(refused(json!({"indices": [-1], "values": [1.0]})).starts_with("v.indices: "));
+        assert!(refused(json!({"indices": [1]})).starts_with("v.values: "));
     }
 
     #[test]

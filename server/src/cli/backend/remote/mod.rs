@@ -6,7 +6,7 @@ use std::future::Future;
 
 use anyhow::{Context, Result, bail};
 use ragstone::query::Query;
-use ragstone::{Batch, FieldType, Filter, Metric, PointId};
+use ragstone::{Batch, FieldType, Filter, PointId};
 use ragstone_client as client;
 use ragstone_client::{Client, Code};
 use ragstone_rag::CollectionSpec;
@@ -59,12 +59,23 @@ impl Backend for Remote {
         let mut request = match (spec.model, spec.dimension) {
             (Some(model), None) => client::CreateCollection::with_model(name, model),
             (None, Some(dimension)) => client::CreateCollection::with_dimension(name, wire_size(dimension)),
-            _ => bail!("a collection has a model or a dimension"),
+            (None, None) => client::CreateCollection::without_vector(name),
+            (Some(_), Some(_)) => bail!("a collection has a model or a dimension"),
         };
+        for (name, kind) in &spec.vectors {
+            request = request.vector(name.as_str(), types::vector_options(kind));
+        }
+        request = request
+            .element(types::element(spec.element))
+            .encoding(types::encoding(spec.encoding))
+            .graph(wire_size(spec.graph.degree), wire_size(spec.graph.ef_construction));
+        if let Some(components) = spec.walk_dimension {
+            request = request.walk_dimension(wire_size(components));
+        }
         for (name, kind) in spec.fields {
             request = request.field(name, field_type(kind));
         }
-        let request = request.metric(metric(spec.metric)).strict(spec.strict);
+        let request = request.metric(types::metric(spec.metric)).strict(spec.strict);
         self.call(self.client.create_collection(request)).map(collection)
     }
 
@@ -178,7 +189,10 @@ impl Backend for Remote {
         let found = self.call(self.client.get_points(collection, ids))?;
         let shown = |point: client::Point| {
             let mut point = types::point_in(point)?;
-            point.vector = point.vector.filter(|_| with_vectors);
+            if !with_vectors {
+                point.vector = None;
+                point.vectors.clear();
+            }
             Ok(point.into())
         };
         found.into_iter().map(shown).collect()
@@ -328,16 +342,13 @@ fn collection(collection: client::Collection) -> CollectionView {
         vectors: collection.vectors,
         dimension: collection.dimension as u64,
         metric: collection.metric.to_string(),
+        vector_options: collection
+            .vector_options
+            .into_iter()
+            .map(|(name, kind)| (name, kind.to_string()))
+            .collect(),
         model: collection.model.map(|model| model.name),
         fields: collection.fields.into_iter().map(|(name, kind)| (name, kind.to_string())).collect(),
-    }
-}
-
-fn metric(metric: Metric) -> client::Metric {
-    match metric {
-        Metric::Cosine => client::Metric::Cosine,
-        Metric::Dot => client::Metric::Dot,
-        Metric::L2 => client::Metric::L2,
     }
 }
 

@@ -1,8 +1,13 @@
 //! The engine's types, which commands speak in, as the client's, and back.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, bail};
 use ragstone::query::{Example, Fusion, Names, OrderBy, Query, QueryHit, Source, Strategy};
-use ragstone::{Batch, Expect, Filter, GeoPoint, Json, Op, Payload, Point, PointId, Range, Update, Value};
+use ragstone::{
+    Batch, ElementType, EncodingKind, Expect, Filter, GeoPoint, Json, Metric, Op, Payload, Point, PointId,
+    Range, SparseVector, Update, Value, Vector, VectorKind,
+};
 use ragstone_client as client;
 
 use super::wire_size;
@@ -55,6 +60,7 @@ fn payload_in(payload: client::Payload) -> Result<Payload> {
 fn point_out(point: Point) -> client::Point {
     let mut wire = client::Point::without_vector(id_out(point.id));
     wire.vector = point.vector;
+    wire.vectors = point.vectors.into_iter().map(|(name, vector)| (name, vector_out(vector))).collect();
     wire.payload = point.payload.into_iter().map(|(name, value)| (name, value_out(value))).collect();
     wire
 }
@@ -91,6 +97,7 @@ pub(super) fn write(collection: &str, batch: Batch) -> client::Write {
 pub(super) fn point_in(point: client::Point) -> Result<Point> {
     let mut read = Point::without_vector(id_in(point.id));
     read.vector = point.vector;
+    read.vectors = vectors_in(point.vectors)?;
     read.payload = payload_in(point.payload)?;
     read.etag = point.etag;
     Ok(read)
@@ -99,9 +106,80 @@ pub(super) fn point_in(point: client::Point) -> Result<Point> {
 pub(super) fn hit(hit: client::Hit) -> Result<QueryHit> {
     let mut point = Point::without_vector(id_in(hit.id));
     point.vector = hit.vector;
+    point.vectors = vectors_in(hit.vectors)?;
     point.payload = payload_in(hit.payload)?;
     point.etag = hit.etag;
     Ok(QueryHit { score: hit.score, point })
+}
+
+fn vector_out(vector: Vector) -> client::Vector {
+    match vector {
+        Vector::Sparse(SparseVector { indices, values }) => {
+            client::Vector::Sparse(client::SparseVector { indices, values })
+        }
+        Vector::Multi(vectors) => client::Vector::Multi(vectors),
+        Vector::Dense(vector) => client::Vector::Dense(vector),
+        _ => client::Vector::Dense(Vec::new()),
+    }
+}
+
+fn vectors_in(vectors: BTreeMap<String, client::Vector>) -> Result<BTreeMap<String, Vector>> {
+    let vector = |vector| {
+        Ok(match vector {
+            client::Vector::Dense(vector) => Vector::Dense(vector),
+            client::Vector::Sparse(client::SparseVector { indices, values }) => {
+                Vector::Sparse(SparseVector { indices, values })
+            }
+            client::Vector::Multi(vectors) => Vector::Multi(vectors),
+            _ => bail!("the server's answer has a vector of a kind that this program does not know"),
+        })
+    };
+    vectors.into_iter().map(|(name, wire)| Ok((name, vector(wire)?))).collect()
+}
+
+pub(super) fn metric(metric: Metric) -> client::Metric {
+    match metric {
+        Metric::Cosine => client::Metric::Cosine,
+        Metric::Dot => client::Metric::Dot,
+        Metric::L2 => client::Metric::L2,
+    }
+}
+
+pub(super) fn element(element: ElementType) -> client::ElementType {
+    match element {
+        ElementType::F16 => client::ElementType::F16,
+        _ => client::ElementType::F32,
+    }
+}
+
+pub(super) fn encoding(encoding: EncodingKind) -> client::Encoding {
+    match encoding {
+        EncodingKind::F32 => client::Encoding::F32,
+        EncodingKind::F16 => client::Encoding::F16,
+        EncodingKind::Int8 => client::Encoding::Int8,
+        EncodingKind::Bit1 => client::Encoding::Bit1,
+        _ => client::Encoding::Int4,
+    }
+}
+
+pub(super) fn vector_options(kind: &VectorKind) -> client::VectorOptions {
+    match kind {
+        VectorKind::Dense(dense) => {
+            let options = client::VectorOptions::dense(wire_size(dense.dimension))
+                .metric(metric(dense.metric))
+                .element(element(dense.element))
+                .encoding(encoding(dense.encoding))
+                .graph(wire_size(dense.graph.degree), wire_size(dense.graph.ef_construction));
+            match dense.walk_dimension {
+                Some(components) => options.walk_dimension(wire_size(components)),
+                None => options,
+            }
+        }
+        VectorKind::Multi(multi) => client::VectorOptions::multi(wire_size(multi.dimension))
+            .metric(metric(multi.metric))
+            .element(element(multi.element)),
+        _ => client::VectorOptions::sparse(),
+    }
 }
 
 pub(super) fn filter(conditions: &Filter) -> client::Filter {
