@@ -70,7 +70,7 @@ fn assert_invalid(status: &Status, expected_reason: &str, expected_field: &str) 
 async fn points_that_are_wrong_are_named_and_none_of_the_batch_is_written() {
     let server = server_with_points().await;
     let mut points = PointsServiceClient::new(server.channel().await);
-    let good = v1::Point { id: id(2), vector: vector(&[0.0, 1.0]), payload: BTreeMap::new() };
+    let good = v1::Point { id: id(2), vector: vector(&[0.0, 1.0]), ..Default::default() };
     let bad = |change: fn(&mut v1::Point)| {
         let mut point = v1::Point { id: id(3), ..good.clone() };
         change(&mut point);
@@ -113,16 +113,28 @@ async fn points_that_are_wrong_are_named_and_none_of_the_batch_is_written() {
         ),
     ];
     for (point, expected_reason, expected_field) in cases {
-        let request = v1::UpsertPointsRequest { collection: "c".into(), points: vec![good.clone(), point] };
+        let request = v1::UpsertPointsRequest {
+            collection: "c".into(),
+            points: vec![good.clone(), point],
+            ..Default::default()
+        };
         let status = points.upsert_points(request).await.unwrap_err();
         assert_invalid(&status, expected_reason, expected_field);
     }
-    let request = v1::DeletePointsRequest { collection: "c".into(), ids: vec![v1::PointId { id: None }] };
+    let request = v1::DeletePointsRequest {
+        collection: "c".into(),
+        ids: vec![v1::PointId { id: None }],
+        ..Default::default()
+    };
     assert_invalid(&points.delete_points(request).await.unwrap_err(), "INVALID_FIELD", "ids[0]");
     let ids = vec![text_id("a").unwrap(), text_id("").unwrap()];
-    let request = v1::DeletePointsRequest { collection: "c".into(), ids };
+    let request = v1::DeletePointsRequest { collection: "c".into(), ids, ..Default::default() };
     assert_invalid(&points.delete_points(request).await.unwrap_err(), "INVALID_FIELD", "ids[1]");
-    let request = v1::DeletePointsRequest { collection: "c".into(), ids: vec![text_id("doc#a#0").unwrap()] };
+    let request = v1::DeletePointsRequest {
+        collection: "c".into(),
+        ids: vec![text_id("doc#a#0").unwrap()],
+        ..Default::default()
+    };
     assert_invalid(&points.delete_points(request).await.unwrap_err(), "RESERVED_NAME", "ids[0]");
 
     let collection = server.client().await.get_collection("c").await.unwrap();
@@ -231,7 +243,7 @@ async fn what_is_not_there_is_not_found() {
         collections.get_collection(v1::GetCollectionRequest { name: name.clone() }).await.map(drop),
         collections.delete_collection(v1::DeleteCollectionRequest { name }).await.map(drop),
         points
-            .upsert_points(v1::UpsertPointsRequest { collection: collection.clone(), points: vec![] })
+            .upsert_points(v1::UpsertPointsRequest { collection: collection.clone(), ..Default::default() })
             .await
             .map(drop),
         points
@@ -243,7 +255,7 @@ async fn what_is_not_there_is_not_found() {
             .await
             .map(drop),
         points
-            .delete_points(v1::DeletePointsRequest { collection: collection.clone(), ids: vec![] })
+            .delete_points(v1::DeletePointsRequest { collection: collection.clone(), ..Default::default() })
             .await
             .map(drop),
         search.query(query).await.map(drop),

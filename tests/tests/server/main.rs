@@ -3,6 +3,7 @@
 
 mod calls;
 mod errors;
+mod fields;
 mod fixture;
 mod health;
 mod limits;
@@ -12,3 +13,5 @@ mod queries;
 mod reflection;
 mod retries;
 mod shutdown;
+mod vectors;
+mod writes;
