@@ -41,6 +41,7 @@ fn get(session: &Session, args: &GetArgs) -> Result<()> {
 }
 
 fn scroll(session: &Session, args: ScrollArgs) -> Result<()> {
+    anyhow::ensure!(args.limit > 0, "--limit: a page has at least one row");
     let mut ask = ScrollAsk {
         filter: args.conditions.filter(session, &args.collection.collection)?,
         order: args.order_by.as_deref().map(super::order),
