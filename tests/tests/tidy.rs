@@ -20,10 +20,6 @@ const LONG_FILES: &[(&str, usize)] = &[
     ("engine/tests/model.rs", 455),
     // A row for every refusal of the API.
     ("tests/tests/server/errors.rs", 470),
-    // A question of every kind that the API takes.
-    ("tests/tests/server/queries.rs", 414),
-    // Every error of every layer with its place on the wire.
-    ("server/src/status.rs", 405),
 ];
 
 /// Who may depend on whom inside the workspace, apart from tests and benches, which may use anything.

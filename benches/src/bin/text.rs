@@ -1,20 +1,26 @@
-//! Search by word: how well BM25 alone ranks, and how fast.
+//! Search by word, and by word and vector together: how well BM25 alone ranks, and how fast both are.
 //!
 //! `judged` takes sets in BEIR form (`docs.jsonl`, `queries.jsonl`, `qrels.tsv`) and prints nDCG@10 of each analyser; `speed` takes
-//! texts and queries, one a line, and prints the time to build an index, its bytes and queries a second on one thread.
+//! texts and queries, one a line, with their vectors, writes a collection of them, and prints queries a second of a database, one call a query on
+//! one thread. `benches/record/text.py` runs it, and rivals beside it.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{Parser, Subcommand};
-use ragstone::{Analyzer, TextIndex};
+use clap::{Args, Parser, Subcommand};
+use ragstone::query::{Fuse, Names, Nearest, Query, QueryResponse, Select, Source, TextQuery};
+use ragstone::{Analyzer, Db, Metric, Point, Schema, TextIndex};
+use ragstone_benches::disk::bytes_of;
+use ragstone_benches::quantiles::quantile;
+use ragstone_benches::{Failure, arguments, npy};
 use serde_json::{Value, json};
 
 /// Results of a query.
 const K: usize = 10;
+/// Rows of a write.
+const BATCH: usize = 1_000;
 
 /// Measures the search by word; prints JSON lines.
 #[derive(Debug, Parser)]
@@ -35,53 +41,60 @@ enum Command {
         #[arg(long, num_args = 1.., value_name = "NAME", default_values_t = [Analyzer::default()])]
         analyzer: Vec<Analyzer>,
     },
-    /// Queries a second.
-    Speed {
-        /// Texts, one a line.
-        #[arg(long, value_name = "FILE")]
-        texts: PathBuf,
-        /// Queries, one a line.
-        #[arg(long, value_name = "FILE")]
-        queries: PathBuf,
-        /// How many times the texts are added.
-        #[arg(long, default_value_t = 1, value_name = "N")]
-        times: usize,
-        /// How many times the queries are asked; the median counts.
-        #[arg(long, default_value_t = 5, value_name = "N")]
-        rounds: usize,
-    },
+    /// Queries a second, by words and by both.
+    Speed(Speed),
+}
+
+/// What `speed` takes.
+#[derive(Debug, Args)]
+struct Speed {
+    /// Texts, one a line.
+    #[arg(long, value_name = "FILE")]
+    texts: PathBuf,
+    /// Queries, one a line.
+    #[arg(long, value_name = "FILE")]
+    queries: PathBuf,
+    /// The texts' vectors, unit vectors (.npy).
+    #[arg(long, value_name = "FILE")]
+    base: PathBuf,
+    /// The queries' vectors (.npy).
+    #[arg(long, value_name = "FILE")]
+    query: PathBuf,
+    /// Rows that each source of a hybrid query gives.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    candidates: usize,
+    /// How many times the queries are asked; the median counts.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    rounds: usize,
+    /// Where the rows found by words are written, a JSON list for each query.
+    #[arg(long, value_name = "FILE")]
+    found: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("text: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    arguments::run(|arguments: &Arguments| run(&arguments.command))
 }
 
-fn run(command: Command) -> Result<(), Box<dyn Error>> {
+fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Judged { sets, analyzer } => {
             for set in sets {
-                for analyzer in &analyzer {
-                    let ndcg = judged(&set, *analyzer)?;
+                for analyzer in analyzer {
+                    let ndcg = judged(set, *analyzer)?;
                     println!("{}", json!({ "set": set, "analyzer": analyzer.name(), "ndcg_at_10": ndcg }));
                 }
             }
             Ok(())
         }
-        Command::Speed { texts, queries, times, rounds } => speed(&texts, &queries, times, rounds),
+        Command::Speed(arguments) => speed(arguments),
     }
 }
 
-fn read(path: &Path) -> Result<String, Box<dyn Error>> {
+fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
-fn lines(directory: &Path, name: &str) -> Result<Vec<Value>, Box<dyn Error>> {
+fn lines(directory: &Path, name: &str) -> Result<Vec<Value>, Failure> {
     let text = read(&directory.join(name))?;
     Ok(text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
 }
@@ -91,7 +104,7 @@ fn field<'a>(line: &'a Value, name: &str) -> &'a str {
 }
 
 /// The mean of nDCG@10 over the queries that have judgements.
-fn judged(set: &Path, analyzer: Analyzer) -> Result<f64, Box<dyn Error>> {
+fn judged(set: &Path, analyzer: Analyzer) -> Result<f64, Failure> {
     let documents = lines(set, "docs.jsonl")?;
     let texts: Vec<String> =
         documents.iter().map(|line| format!("{} {}", field(line, "title"), field(line, "text"))).collect();
@@ -121,27 +134,69 @@ fn discounted(gains: &[f64]) -> f64 {
     (2..).zip(gains).map(|(rank, gain)| gain / f64::from(rank).log2()).sum()
 }
 
-fn speed(texts: &Path, queries: &Path, times: usize, rounds: usize) -> Result<(), Box<dyn Error>> {
-    let (texts, queries) = (read(texts)?, read(queries)?);
-    let texts: Vec<&str> = (0..times).flat_map(|_| texts.lines()).collect();
-    let queries: Vec<&str> = queries.lines().collect();
-    let begin = Instant::now();
-    let index = TextIndex::build(Analyzer::default(), &texts);
-    let build_s = begin.elapsed().as_secs_f64();
-    let mut rates: Vec<f64> = Vec::new();
-    for _ in 0..rounds.max(1) {
-        let begin = Instant::now();
-        let found: usize = queries.iter().map(|query| index.search(query, K).len()).sum();
-        assert!(found > 0, "no query finds anything");
-        rates.push(queries.len() as f64 / begin.elapsed().as_secs_f64());
+fn speed(arguments: &Speed) -> Result<(), Failure> {
+    let (texts, queries) = (read(&arguments.texts)?, read(&arguments.queries)?);
+    let (texts, queries): (Vec<&str>, Vec<&str>) = (texts.lines().collect(), queries.lines().collect());
+    let (base, vectors) = (npy::read_floats(&arguments.base)?, npy::read_floats(&arguments.query)?);
+    if (texts.len(), queries.len()) != (base.len(), vectors.len()) {
+        return Err("there is not one vector for each text and query".into());
     }
-    rates.sort_by(f64::total_cmp);
+    let directory = tempfile::tempdir()?;
+    let db = Db::open(directory.path())?;
+    let schema =
+        Schema::builder(base.columns).metric(Metric::Dot).text("text", Analyzer::default()).build()?;
+    let rows = db.create_collection("passages", schema)?;
+    let begin = Instant::now();
+    let points = texts.iter().zip(base.rows()).zip(0_u64..);
+    let points: Vec<Point> =
+        points.map(|((text, row), id)| Point::new(id, row.to_vec()).with("text", *text)).collect();
+    for batch in points.chunks(BATCH) {
+        rows.upsert(batch.to_vec())?;
+    }
+    let written_s = begin.elapsed().as_secs_f64();
+    db.flush()?;
     let line = json!({
-        "texts": texts.len(),
-        "build_s": build_s,
-        "bytes": index.size_bytes(),
-        "queries_per_s": rates[rates.len() / 2],
+        "phase": "ingest", "texts": texts.len(), "rows_per_s": (texts.len() as f64 / written_s).round(),
+        "indexed_s": begin.elapsed().as_secs_f64(), "segments": rows.info().segments,
+        "bytes": bytes_of(directory.path()),
     });
     println!("{line}");
+    let by_words = |at: usize| TextQuery::new(queries[at]);
+    let ids = Select { fields: Names::None, vectors: Names::None };
+    let text = |at: usize| rows.query(&Query { select: ids.clone(), ..Query::new(by_words(at), K) });
+    let hybrid = |at: usize| {
+        let sources: [Source; 2] = [Nearest::new(vectors.row(at).to_vec()).into(), by_words(at).into()];
+        let fuse = Fuse::reciprocal_rank(sources).candidates(arguments.candidates);
+        rows.query(&Query { select: ids.clone(), ..Query::new(fuse, K) })
+    };
+    print_rate("text", queries.len(), arguments.rounds, &text)?;
+    print_rate("hybrid", queries.len(), arguments.rounds, &hybrid)?;
+    if let Some(file) = &arguments.found {
+        let found = |at: usize| -> Result<Vec<u64>, Failure> {
+            Ok(text(at)?.hits.iter().filter_map(|hit| hit.point.id.to_string().parse().ok()).collect())
+        };
+        let found = (0..queries.len()).map(found).collect::<Result<Vec<_>, _>>()?;
+        std::fs::write(file, json!(found).to_string())?;
+    }
+    Ok(())
+}
+
+/// Asks every query in turn, and prints the median of the rounds' rates.
+fn print_rate(
+    phase: &str,
+    queries: usize,
+    rounds: usize,
+    ask: &dyn Fn(usize) -> ragstone::Result<QueryResponse>,
+) -> Result<(), Failure> {
+    let mut rates = Vec::new();
+    for _ in 0..rounds.max(1) {
+        let begin = Instant::now();
+        for at in 0..queries {
+            ask(at)?;
+        }
+        rates.push(queries as f64 / begin.elapsed().as_secs_f64());
+    }
+    let rate = quantile(&mut rates, 0.5).unwrap_or_default();
+    println!("{}", json!({ "phase": phase, "k": K, "queries_per_s": rate.round() }));
     Ok(())
 }

@@ -114,6 +114,8 @@ pub struct Stage {
     pub exact: bool,
     /// All runs, in microseconds, with the stages that they read.
     pub micros: u64,
+    /// Entries read of the lists of points that a word or a component has.
+    pub postings: u64,
     /// What was done in each segment.
     pub segments: Vec<SegmentReport>,
 }
@@ -151,6 +153,7 @@ impl Explain {
             rows: stage.rows,
             exact: stage.exact,
             micros: stage.micros,
+            postings: stage.postings,
             segments: stage.segments.into_iter().map(SegmentReport::from_wire).collect(),
         });
         Explain { exact: wire.exact, micros: wire.micros, stages: stages.collect() }

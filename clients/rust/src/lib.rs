@@ -47,6 +47,7 @@ mod read;
 mod retry;
 mod search;
 mod source;
+mod text_query;
 mod vector;
 
 pub use client::{Client, ClientBuilder, DEFAULT_URL, MESSAGE_BYTES_MAX};
@@ -63,4 +64,5 @@ pub use point::{FieldType, GeoPoint, Page, Payload, Point, PointId, StageTiming,
 pub use read::Scroll;
 pub use search::Query;
 pub use source::{Example, Fuse, Nearest, OrderBy, Recommend, Rescore, Source, Strategy};
+pub use text_query::TextQuery;
 pub use vector::{ElementType, Encoding, SparseVector, Vector, VectorKind, VectorOptions};

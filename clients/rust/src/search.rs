@@ -67,7 +67,7 @@ impl Query {
 
     /// The best `per_group` points, 1 to 1,000, of each of the `k` groups, 1 to 1,000, that have the best points:
     /// [`QueryResult::groups`](crate::QueryResult::groups).
-    /// [`QueryResult::groups`](crate::QueryResult::groups).
+    #[must_use]
     pub fn group(mut self, field: impl Into<String>, per_group: u32) -> Self {
         self.wire.group = Some(v1::Group { field: field.into(), per_group });
         self

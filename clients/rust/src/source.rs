@@ -4,9 +4,10 @@ use ragstone_proto::v1;
 use ragstone_proto::v1::{example, fuse, nearest, source};
 
 use crate::point::PointId;
+use crate::text_query::TextQuery;
 use crate::vector::{SparseVector, Vector};
 
-/// What points are ranked by: [`Nearest`], [`Recommend`], [`OrderBy`], [`Fuse`], [`Rescore`]; a tree of at most 8 levels and
+/// What points are ranked by: [`Nearest`], [`TextQuery`], [`Recommend`], [`OrderBy`], [`Fuse`], [`Rescore`]; a tree of at most 8 levels and
 /// 64 sources.
 ///
 /// ```
@@ -15,9 +16,8 @@ use crate::vector::{SparseVector, Vector};
 /// // The newest of the hundred chunks that are nearest to a question.
 /// let newest = Rescore::new(Nearest::text("how far is the moon"), OrderBy::descending("year")).candidates(100);
 /// let query = Query::by("notes", newest, 10);
-/// // Near to one of two vectors.
-/// let either = Fuse::reciprocal_rank([Nearest::vector([0.1, 0.9]), Nearest::vector([0.9, 0.1])]);
-/// let query = Query::by("notes", either, 10);
+/// // By meaning and by word.
+/// let query = Query::by("notes", Fuse::hybrid("how far is the moon"), 10);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
@@ -25,7 +25,7 @@ pub struct Source {
 }
 
 impl Source {
-    fn of(source: source::Source) -> Self {
+    pub(crate) fn of(source: source::Source) -> Self {
         Self { wire: v1::Source { source: Some(source), weight: None } }
     }
 }
@@ -233,6 +233,13 @@ impl Fuse {
     /// By places: a point scores `weight / (60 + place)` in each source, and the sum counts.
     pub fn reciprocal_rank<S: Into<Source>>(sources: impl IntoIterator<Item = S>) -> Self {
         Self::of(sources.into_iter().map(|source| (source, 1.0)), None)
+    }
+
+    /// By the meaning of a text and by its words together, by places: hybrid search. The collection needs a model and a text field.
+    pub fn hybrid(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let both: [Source; 2] = [Nearest::text(text.clone()).into(), TextQuery::new(text).into()];
+        Self::reciprocal_rank(both)
     }
 
     /// By scores: those of a source are stretched to 0 for the worst candidate and 1 for the best, and the sum, each times its

@@ -65,8 +65,16 @@ pub(crate) fn explain(out: &mut impl Write, explain: &ExplainView) -> Result<()>
     writeln!(out, "Plan: {}, {} µs", exactness(explain.exact), explain.micros)?;
     for stage in &explain.stages {
         let StageView { path, runs, wanted, rows, micros, .. } = stage;
+        let postings = match stage.postings {
+            0 => String::new(),
+            postings => format!(", {postings} postings read"),
+        };
         let runs = if *runs > 1 { format!(", {runs} runs") } else { String::new() };
-        writeln!(out, "  {path}: {rows} of {wanted} rows, {}, {micros} µs{runs}", exactness(stage.exact))?;
+        writeln!(
+            out,
+            "  {path}: {rows} of {wanted} rows, {}, {micros} µs{postings}{runs}",
+            exactness(stage.exact)
+        )?;
         for segment in &stage.segments {
             let kind = if segment.sealed { "segment" } else { "growing segment" };
             let plans = segment.plans.join(", then ");

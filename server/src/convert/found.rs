@@ -54,6 +54,7 @@ fn stage(stage: Stage) -> v1::Stage {
         rows: stage.rows,
         exact: stage.exact,
         micros: stage.micros,
+        postings: stage.postings,
         segments: stage.segments.into_iter().map(segment).collect(),
     }
 }
@@ -80,6 +81,7 @@ fn segment_plan(plan: SegmentPlan) -> v1::SegmentPlan {
         SegmentPlan::ScanRows => v1::SegmentPlan::ScanRows,
         SegmentPlan::ScanCodes => v1::SegmentPlan::ScanCodes,
         SegmentPlan::ScanSketches => v1::SegmentPlan::ScanSketches,
+        SegmentPlan::Postings => v1::SegmentPlan::Postings,
         SegmentPlan::Sorted => v1::SegmentPlan::Sorted,
         SegmentPlan::Sort => v1::SegmentPlan::Sort,
         _ => v1::SegmentPlan::Unspecified,

@@ -4,7 +4,10 @@
 //! vectors put in their places; so what is converted knows vectors alone.
 
 use ragstone::Vector;
-use ragstone::query::{Example, Fuse, Fusion, Nearest, OrderBy, Recommend, Rescore, Source, Strategy};
+use ragstone::limits::FIELDS_MAX;
+use ragstone::query::{
+    Example, Fuse, Fusion, Nearest, OrderBy, Recommend, Rescore, Source, Strategy, TextQuery,
+};
 use ragstone_proto::v1;
 use ragstone_proto::v1::{example, fuse, nearest, source};
 use tonic::Status;
@@ -89,10 +92,12 @@ fn unweighted(wire: v1::Source, path: &str, depth: usize) -> Result<Source, Stat
         return Err(status::beyond_limit(path, "QUERY_DEPTH_MAX", QUERY_DEPTH_MAX as u64, depth as u64));
     }
     let unset = || {
-        status::invalid(path, "no source is set; set one of nearest, recommend, order_by, fuse and rescore")
+        let reason = "no source is set; set one of nearest, text, recommend, order_by, fuse and rescore";
+        status::invalid(path, reason)
     };
     Ok(match wire.source.ok_or_else(unset)? {
         source::Source::Nearest(nearest) => nearest_in(nearest, &format!("{path}.nearest"))?.into(),
+        source::Source::Text(words) => words_in(words, &format!("{path}.text"))?.into(),
         source::Source::Recommend(recommend) => recommend_in(recommend, &format!("{path}.recommend"))?.into(),
         source::Source::OrderBy(order) => order_in(order).into(),
         source::Source::Fuse(fuse) => fuse_in(fuse, &format!("{path}.fuse"), depth)?.into(),
@@ -118,6 +123,12 @@ fn nearest_in(wire: v1::Nearest, path: &str) -> Result<Nearest, Status> {
         exact: wire.exact,
         ..Nearest::new(query)
     })
+}
+
+fn words_in(wire: v1::TextQuery, path: &str) -> Result<TextQuery, Status> {
+    check_count(&format!("{path}.fields"), wire.fields.len(), ("FIELDS_MAX", FIELDS_MAX))?;
+    let fields = wire.fields.into_iter().map(|of| (of.field, of.boost.unwrap_or(1.0))).collect();
+    Ok(TextQuery { fields, query: wire.query, all_terms: wire.all_terms })
 }
 
 fn recommend_in(wire: v1::Recommend, path: &str) -> Result<Recommend, Status> {

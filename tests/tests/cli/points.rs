@@ -97,6 +97,17 @@ fn points_are_searched_by_every_source() {
         ], "weighted": {}}});
         scratch.write("source.json", tree.to_string().as_bytes());
         assert_eq!(ids(&search(&["--source", &scratch.path("source.json"), "-k", "1"])), [json!(1)]);
+        // By words of text fields, alone and together with a vector.
+        scratch
+            .json(place, &["collection", "create", "texts", "--dimension", "2", "--text", "title=english"]);
+        scratch.json(place, &["points", "upsert", "-c", "texts", &scratch.path("papers.jsonl")]);
+        let texts = |more: &[&str]| scratch.json(place, &[&["search", "-c", "texts"], more].concat());
+        assert_eq!(ids(&texts(&["--words", "moons"])), [json!("moon")]);
+        assert_eq!(ids(&texts(&["--words", "tea moon", "--all-words"])), [] as [Value; 0]);
+        let both = ["--vector", "[1, 0]", "--words", "sun", "--in", "title:2", "-k", "4"];
+        assert_eq!(ids(&texts(&both))[0], json!("sun"));
+        scratch.fails(place, &["search", "-c", "texts", "--vector", "[1, 0]", "--all-words"], &["--words"]);
+        scratch.fails(place, &["search", "-c", "papers", "--words", "moon"], &["text"]);
         // For people, too.
         let shown = scratch.run(place, &["search", "-c", "papers", "--vector", "[1, 0]", "--explain"]);
         let shown = String::from_utf8(shown.stdout).unwrap();

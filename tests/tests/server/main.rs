@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod calls;
+mod circle;
 mod errors;
 mod fields;
 mod fixture;
@@ -10,7 +11,9 @@ mod limits;
 mod load;
 mod models;
 mod queries;
+mod reads;
 mod reflection;
 mod retries;
 mod shutdown;
 mod vectors;
+mod words;

@@ -1,41 +1,17 @@
-//! Queries by every kind of source, in groups and in batches; pages, counts and facets.
+//! Queries by every kind of source, in groups and in batches.
 
 use std::time::Duration;
 
 use ragstone_client::{
-    Code, CreateCollection, Example, Filter, Fuse, Hit, IngestDocument, Interrupted, Nearest, OrderBy, Point,
-    PointId, Query, Range, Recommend, Rescore, Scroll, Source, Strategy, Value,
+    Code, CreateCollection, Example, Fuse, Hit, IngestDocument, Interrupted, Nearest, OrderBy, Point, Query,
+    Recommend, Rescore, Source, Strategy, Value,
 };
 use ragstone_proto::v1;
-use ragstone_proto::v1::points_service_client::PointsServiceClient;
 use ragstone_proto::v1::search_service_client::SearchServiceClient;
 use ragstone_proto::v1::{query_request, source};
 
+use crate::circle::{numbers, server_with_a_circle};
 use crate::fixture::{MODEL, Server, field, reason};
-
-/// Twelve points on a circle, a year and a group each.
-async fn server_with_a_circle() -> Server {
-    let server = Server::start().await;
-    let client = server.client().await;
-    client.create_collection(CreateCollection::with_dimension("c", 2)).await.unwrap();
-    let points = (0..12_u64).map(|number| {
-        let angle = (number as f32 * 30.0).to_radians();
-        Point::new(number, [angle.cos(), angle.sin()])
-            .with("year", 2000 + number as i64)
-            .with("group", format!("g{}", number % 3))
-    });
-    client.upsert_points("c", points).await.unwrap();
-    server
-}
-
-fn numbers(hits: &[Hit]) -> Vec<u64> {
-    hits.iter()
-        .map(|hit| match &hit.id {
-            PointId::Num(number) => *number,
-            PointId::Str(text) => panic!("unexpected id {text}"),
-        })
-        .collect()
-}
 
 #[tokio::test]
 async fn every_source_ranks() {
@@ -285,130 +261,5 @@ async fn sources_that_are_wrong_are_named() {
     let other = v1::QueryRequest { collection: "d".into(), ..request(nearest(&[1.0, 0.0])) };
     let batch = v1::BatchQueryRequest { collection: "c".into(), queries: vec![other] };
     assert_eq!(field(&search.batch_query(batch).await.unwrap_err()), "queries[0].collection");
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn pages_go_through_everything_once_in_any_order() {
-    let server = server_with_a_circle().await;
-    let client = server.client().await;
-    for order in [None, Some(OrderBy::ascending("group")), Some(OrderBy::descending("year"))] {
-        let (mut seen, mut token, mut pages) = (Vec::new(), String::new(), 0);
-        loop {
-            let mut request = Scroll::new("c").page_size(5).page_token(token).fields(["group", "year"]);
-            if let Some(order) = order.clone() {
-                request = request.order_by(order);
-            }
-            let page = client.scroll_points(request).await.unwrap();
-            pages += 1;
-            // What is written behind or beside the pages changes nothing of what is still to come.
-            client
-                .upsert_points("c", [Point::without_vector(format!("new{pages}")).with("group", "a")])
-                .await
-                .unwrap();
-            seen.extend(page.items.into_iter().filter_map(|point| match point.id {
-                PointId::Num(number) => Some(number),
-                PointId::Str(_) => None,
-            }));
-            match page.next_page_token {
-                Some(next) => token = next,
-                None => break,
-            }
-        }
-        assert_eq!(seen.len(), 12, "{order:?}: {seen:?}");
-        if order == Some(OrderBy::descending("year")) {
-            assert_eq!(seen, (0..12).rev().collect::<Vec<_>>());
-        }
-        seen.sort_unstable();
-        assert_eq!(seen, (0..12).collect::<Vec<_>>());
-    }
-    let recent = Filter::range("year", Range::new().gte(2010));
-    let page = client.scroll_points(Scroll::new("c").filter(recent).with_vectors()).await.unwrap();
-    assert_eq!(page.items.len(), 2);
-    assert!(page.items.iter().all(|point| point.vector.is_some() && point.payload.len() == 2));
-    let page = client.scroll_points(Scroll::new("c").without_payload()).await.unwrap();
-    assert!(page.items.iter().all(|point| point.vector.is_none() && point.payload.is_empty()));
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn points_are_counted_by_condition_and_by_value() {
-    let server = server_with_a_circle().await;
-    let client = server.client().await;
-    let recent = || Some(Filter::range("year", Range::new().gte(2004)));
-    assert_eq!(client.count_points("c", None).await.unwrap(), 12);
-    assert_eq!(client.count_points("c", recent()).await.unwrap(), 8);
-    let facet = client.facet_points("c", "group", recent(), 2).await.unwrap();
-    let counts: Vec<_> =
-        facet.counts.iter().map(|(value, count)| (value.as_str().unwrap(), *count)).collect();
-    assert_eq!(counts, [("g1", 3), ("g2", 3)]);
-    assert_eq!((facet.values, facet.points), (3, 8));
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn readings_that_are_wrong_are_named() {
-    let server = server_with_a_circle().await;
-    let mut points = PointsServiceClient::new(server.channel().await);
-    let scroll = v1::ScrollPointsRequest { collection: "c".into(), page_size: 1, ..Default::default() };
-    let first = points.scroll_points(scroll.clone()).await.unwrap().into_inner();
-    let order = |field: &str| Some(v1::OrderBy { field: field.into(), descending: false });
-    let cases = [
-        (v1::ScrollPointsRequest { page_size: 1_001, ..scroll.clone() }, "LIMIT_EXCEEDED", "page_size"),
-        (
-            v1::ScrollPointsRequest { page_token: "zz".into(), ..scroll.clone() },
-            "INVALID_FIELD",
-            "page_token",
-        ),
-        (
-            v1::ScrollPointsRequest {
-                page_token: first.next_page_token,
-                order_by: order("year"),
-                ..scroll.clone()
-            },
-            "INVALID_FIELD",
-            "page_token",
-        ),
-        (
-            v1::ScrollPointsRequest { order_by: order("colour"), ..scroll.clone() },
-            "UNKNOWN_PAYLOAD_FIELD",
-            "order_by.colour",
-        ),
-        (
-            v1::ScrollPointsRequest { fields: vec!["colour".into()], ..scroll.clone() },
-            "UNKNOWN_PAYLOAD_FIELD",
-            "fields[0].colour",
-        ),
-        (
-            v1::ScrollPointsRequest { filter: Some(v1::Filter { condition: None }), ..scroll },
-            "INVALID_FIELD",
-            "filter",
-        ),
-    ];
-    for (request, expected_reason, expected_field) in cases {
-        let status = points.scroll_points(request).await.unwrap_err();
-        assert_eq!((reason(&status).as_str(), field(&status).as_str()), (expected_reason, expected_field));
-    }
-    let facet = |field: &str, limit| v1::FacetPointsRequest {
-        collection: "c".into(),
-        field: field.into(),
-        filter: None,
-        limit,
-    };
-    let cases = [
-        (facet("colour", None), "UNKNOWN_PAYLOAD_FIELD", "field.colour"),
-        (facet("year", Some(0)), "INVALID_FIELD", "limit"),
-        (facet("year", Some(10_001)), "LIMIT_EXCEEDED", "limit"),
-    ];
-    for (request, expected_reason, expected_field) in cases {
-        let status = points.facet_points(request).await.unwrap_err();
-        assert_eq!((reason(&status).as_str(), field(&status).as_str()), (expected_reason, expected_field));
-    }
-    let count =
-        v1::CountPointsRequest { collection: "c".into(), filter: Some(v1::Filter { condition: None }) };
-    assert_eq!(field(&points.count_points(count).await.unwrap_err()), "filter");
-    let missing = v1::CountPointsRequest { collection: "none".into(), filter: None };
-    let status = points.count_points(missing).await.unwrap_err();
-    assert_eq!((status.code(), reason(&status).as_str()), (tonic::Code::NotFound, "COLLECTION_NOT_FOUND"));
     server.stop().await;
 }

@@ -8,6 +8,8 @@ const EXAMPLES: &str = "\
 Examples:
   ragstone search 'how are snapshots restored'             by meaning, with the collection's model
   ragstone search 'node pools' --where lang=en --explain   and how the answer came about
+  ragstone search --words 'rook endgame' -c games          by the words of text fields
+  ragstone search 'rook endgame' --hybrid -c games         by meaning and by words together
   ragstone search --vector '[0.1, 0.9]' -c images          by a vector of your own
   ragstone search --like 17 --unlike draft-3 -c images     like one point, unlike another
   ragstone search --order-by year:desc -c papers           the newest
@@ -25,6 +27,18 @@ pub(crate) struct SearchArgs {
     /// Search by this vector: JSON, or a file with it; a list of numbers, of such lists, or {"indices": […], "values": […]}.
     #[arg(long, value_name = "JSON|FILE", conflicts_with_all = ["text", "like", "unlike", "source"])]
     pub(crate) vector: Option<String>,
+    /// Search by these words in text fields, ranked by BM25; with a text or a vector, by both together.
+    #[arg(long, value_name = "WORDS", conflicts_with_all = ["like", "unlike", "source"])]
+    pub(crate) words: Option<String>,
+    /// Search by the words of the text, too: both rankings are made one, by reciprocal ranks.
+    #[arg(long, requires = "text", conflicts_with = "words")]
+    pub(crate) hybrid: bool,
+    /// Look for words in this text field, whose score counts so much; may be repeated. In all of them by default.
+    #[arg(long = "in", value_name = "FIELD[:BOOST]")]
+    pub(crate) fields_of_words: Vec<String>,
+    /// Only results of which one field has all of the words.
+    #[arg(long)]
+    pub(crate) all_words: bool,
     /// Search by the vector of this name.
     #[arg(long, value_name = "NAME", conflicts_with = "source")]
     pub(crate) by: Option<String>,

@@ -373,6 +373,7 @@ fn explain(explain: Explain) -> ExplainView {
         rows: stage.rows,
         exact: stage.exact,
         micros: stage.micros,
+        postings: stage.postings,
         segments: stage.segments.into_iter().map(segment).collect(),
     });
     ExplainView { exact: explain.exact, micros: explain.micros, stages: stages.collect() }

@@ -134,6 +134,7 @@ pub(crate) struct StageView {
     pub(crate) rows: u64,
     pub(crate) exact: bool,
     pub(crate) micros: u64,
+    pub(crate) postings: u64,
     pub(crate) segments: Vec<SegmentView>,
 }
 

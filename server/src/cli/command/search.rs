@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
-use ragstone::query::{Example, Names, Nearest, Query, Recommend, Rescore, Select, Source};
+use anyhow::{Context, Result, bail};
+use ragstone::query::{Example, Fuse, Names, Nearest, Query, Recommend, Rescore, Select, Source, TextQuery};
 use ragstone::{Filter, Vector};
 use serde_json::Value as Json;
 
@@ -44,12 +44,38 @@ fn source(session: &Session, args: &SearchArgs) -> Result<Source> {
         (None, None) if args.like.is_empty() && args.unlike.is_empty() => None,
         (None, None) => Some(recommend(args).into()),
     };
-    match (near, &args.order_by) {
-        (Some(near), None) => Ok(near),
-        (Some(near), Some(order)) => Ok(Rescore::new(near, super::order(order)).candidates(args.k).into()),
+    let found = match (near, words(args)?) {
+        (Some(near), Some(words)) => Some(Fuse::reciprocal_rank([near, words.into()]).into()),
+        (near, words) => near.or(words.map(Source::from)),
+    };
+    match (found, &args.order_by) {
+        (Some(found), None) => Ok(found),
+        (Some(found), Some(order)) => Ok(Rescore::new(found, super::order(order)).candidates(args.k).into()),
         (None, Some(order)) => Ok(super::order(order).into()),
-        (None, None) => bail!("nothing to search by: give a text, --vector, --like, --order-by or --source"),
+        (None, None) => {
+            bail!("nothing to search by: give a text, --words, --vector, --like, --order-by or --source")
+        }
     }
+}
+
+/// What is searched by word, if anything is.
+fn words(args: &SearchArgs) -> Result<Option<TextQuery>> {
+    let hybrid = args.text.as_ref().filter(|_| args.hybrid);
+    let Some(query) = args.words.as_ref().or(hybrid) else {
+        if args.all_words || !args.fields_of_words.is_empty() {
+            bail!("--in and --all-words are about words: give --words, or a text and --hybrid");
+        }
+        return Ok(None);
+    };
+    let mut words = TextQuery { all_terms: args.all_words, ..TextQuery::new(query) };
+    for field in &args.fields_of_words {
+        words = match field.rsplit_once(':') {
+            Some((name, boost)) => words
+                .field(name, boost.parse().with_context(|| format!("--in {field}: `{boost}` is no number"))?),
+            None => words.field(field, 1.0),
+        };
+    }
+    Ok(Some(words))
 }
 
 fn recommend(args: &SearchArgs) -> Recommend {

@@ -5,13 +5,15 @@
 //! ```
 
 use anyhow::{Context, Result, bail};
-use ragstone::query::{Example, Fuse, Fusion, Nearest, OrderBy, Recommend, Rescore, Source, Strategy};
+use ragstone::query::{
+    Example, Fuse, Fusion, Nearest, OrderBy, Recommend, Rescore, Source, Strategy, TextQuery,
+};
 use serde_json::{Map, Value as Json};
 
 use super::point::{id, vector};
 use super::{floats, nothing_left, object};
 
-const SOURCES: &str = "nearest, recommend, order_by, fuse, rescore";
+const SOURCES: &str = "nearest, text, recommend, order_by, fuse, rescore";
 
 /// A source; `what` names it in errors.
 pub(crate) fn source(json: Json, what: &str) -> Result<Source> {
@@ -24,6 +26,7 @@ pub(crate) fn source(json: Json, what: &str) -> Result<Source> {
     let mut parts = Parts { object: object(inner, &what)?, what: what.clone() };
     let source = match name.as_str() {
         "nearest" => nearest(&mut parts)?.into(),
+        "text" => words(&mut parts)?.into(),
         "recommend" => recommend(&mut parts)?.into(),
         "order_by" => order(&mut parts)?.into(),
         "fuse" => fuse(&mut parts)?.into(),
@@ -74,6 +77,22 @@ fn nearest(parts: &mut Parts) -> Result<Nearest> {
         exact: parts.of("exact")?.unwrap_or_default(),
         ..Nearest::new(query)
     })
+}
+
+fn words(parts: &mut Parts) -> Result<TextQuery> {
+    let query: Option<String> = parts.of("query")?;
+    let query = query.with_context(|| format!("{}: it is required", parts.path("query")))?;
+    let path = parts.path("fields");
+    let boosted = |(index, json): (usize, Json)| -> Result<(String, f32)> {
+        let what = format!("{path}[{index}]");
+        let mut of = Parts { object: object(json, &what)?, what: what.clone() };
+        let field = of.of("field")?.with_context(|| format!("{what}.field: it is required"))?;
+        let boost = of.of("boost")?.unwrap_or(1.0);
+        nothing_left(&of.object, &what, "field and boost")?;
+        Ok((field, boost))
+    };
+    let fields = parts.list("fields")?.into_iter().enumerate().map(boosted).collect::<Result<_>>()?;
+    Ok(TextQuery { fields, query, all_terms: parts.of("all_terms")?.unwrap_or_default() })
 }
 
 fn recommend(parts: &mut Parts) -> Result<Recommend> {
@@ -154,6 +173,7 @@ mod tests {
             "from": {"fuse": {
                 "sources": [
                     {"nearest": {"query": [1, 0.5], "ef": 50}, "weight": 2},
+                    {"text": {"query": "the moon", "fields": [{"field": "title", "boost": 2}, {"field": "body"}]}},
                     {"recommend": {"positive": [3, "x", [0, 1]], "strategy": "best_score"}},
                 ],
                 "weighted": {},
@@ -163,8 +183,9 @@ mod tests {
         }});
         let like = Recommend::like([Example::from(3), "x".into(), vec![0.0, 1.0].into()]);
         let near = Nearest::new([1.0, 0.5]).ef(50);
-        let fuse =
-            Fuse::weighted::<Source>([(near.into(), 2.0), (like.strategy(Strategy::BestScore).into(), 1.0)]);
+        let words = TextQuery::new("the moon").field("title", 2.0).field("body", 1.0);
+        let like = like.strategy(Strategy::BestScore);
+        let fuse = Fuse::weighted::<Source>([(near.into(), 2.0), (words.into(), 1.0), (like.into(), 1.0)]);
         let wanted = Rescore::new(fuse, OrderBy::descending("year")).candidates(7);
         assert_eq!(source(json, "source").unwrap(), wanted.into());
     }
@@ -174,6 +195,8 @@ mod tests {
         let refused = |json| format!("{:#}", source(json, "source").unwrap_err());
         assert!(refused(json!({})).starts_with("source: a source is an object with one of nearest"));
         assert!(refused(json!({"divine": {}})).starts_with("source.divine: there is no such source"));
+        let misspelt = json!({"text": {"query": "x", "fields": [{"field": "a", "weight": 2}]}});
+        assert!(refused(misspelt).starts_with("source.text.fields[0]: there is no `weight`"));
         assert!(refused(json!({"nearest": {}})).starts_with("source.nearest.query: it is required"));
         assert!(refused(json!({"nearest": {"query": [1], "k": 3}})).contains("there is no `k`"));
         let fuse = json!({"fuse": {"sources": [{"order_by": {"field": "a"}}, {"nearest": {"query": "x"}}]}});

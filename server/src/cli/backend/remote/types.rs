@@ -226,11 +226,14 @@ pub(super) fn query(collection: &str, query: &Query) -> Result<client::Query> {
 
 fn source(from: &Source) -> Result<client::Source> {
     Ok(match from {
-        Source::Text(_) => bail!("a server does not search by word: use --data"),
         Source::Nearest(nearest) => {
             let wire = client::Nearest::vector(vector_out(nearest.query.clone())).by(nearest.vector.as_str());
             let wire = wire.exact(nearest.exact);
             nearest.ef.map_or(wire.clone(), |ef| wire.ef(wire_size(ef))).into()
+        }
+        Source::Text(words) => {
+            let wire = client::TextQuery::new(words.query.as_str()).all_terms(words.all_terms);
+            words.fields.iter().fold(wire, |wire, (field, boost)| wire.field(field.as_str(), *boost)).into()
         }
         Source::Recommend(recommend) => {
             let wire = client::Recommend::like(recommend.positive.iter().map(example))

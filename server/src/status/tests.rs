@@ -1,0 +1,52 @@
+//! Problems on the wire.
+
+use super::*;
+
+#[test]
+fn details_name_reason_field_and_limit() {
+    let status =
+        engine(ragstone::Error::Limit { field: "k".into(), limit: "K_MAX", max: 10_000, actual: 1_000_000 });
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert_eq!(status.message(), "k: 1000000 is beyond the limit K_MAX = 10000");
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap();
+    assert_eq!((info.reason.as_str(), info.domain.as_str()), ("LIMIT_EXCEEDED", "ragstone"));
+    assert_eq!(info.metadata["limit"], "K_MAX");
+    assert_eq!(info.metadata["max"], "10000");
+    assert_eq!(info.metadata["actual"], "1000000");
+    assert_eq!(details.bad_request().unwrap().field_violations[0].field, "k");
+}
+
+#[test]
+fn long_names_are_cut_at_a_character() {
+    let name = "ü".repeat(5 << 20);
+    let status = engine(ragstone::Error::CollectionNotFound { name });
+    assert!(status.message().len() <= ERROR_MESSAGE_BYTES_MAX + '…'.len_utf8());
+    // What clients take: 16 KiB of headers.
+    assert!(status.message().len() * 3 + status.details().len() * 4 / 3 < 15 << 10);
+}
+
+#[test]
+fn a_full_disk_is_exhaustion_and_the_rest_is_ours() {
+    let error = |kind: ErrorKind| ragstone::Error::Io {
+        operation: "sync",
+        path: "wal".into(),
+        source: std::io::Error::from(kind),
+    };
+    assert_eq!(engine(error(ErrorKind::StorageFull)).code(), Code::ResourceExhausted);
+    assert_eq!(engine(error(ErrorKind::PermissionDenied)).code(), Code::Internal);
+    let corrupt = ragstone::Error::Corrupt { file: "wal".into(), offset: 7, reason: "checksum".into() };
+    let status = engine(corrupt);
+    assert_eq!(status.code(), Code::DataLoss);
+    assert_eq!(status.get_error_details().error_info().unwrap().metadata["offset"], "7");
+}
+
+#[test]
+fn what_may_come_back_says_when() {
+    for status in [too_many_requests(8), model_loading("m")] {
+        assert!(status.get_error_details().retry_info().unwrap().retry_delay.is_some());
+    }
+    for status in [shutting_down(), request_too_large(1, 2), deadline_exceeded(Duration::from_secs(1))] {
+        assert!(status.get_error_details().retry_info().is_none());
+    }
+}
