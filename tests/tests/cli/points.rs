@@ -92,7 +92,7 @@ fn points_are_searched_by_every_source() {
             (2, &json!({"title": "Tee"}))
         );
         let tree = json!({"fuse": {"sources": [
-            {"nearest": {"query": [1, 0]}, "weight": 3},
+            {"nearest": {"query": [1, 0]}, "weight": 30},
             {"nearest": {"query": [0, 1]}},
         ], "weighted": {}}});
         scratch.write("source.json", tree.to_string().as_bytes());
