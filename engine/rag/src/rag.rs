@@ -27,8 +27,7 @@ use crate::reserved;
 pub struct CollectionSpec {
     /// The embedding model; its contract is kept with the collection. Without one, vectors are the user's.
     pub model: Option<String>,
-    /// Components of the default vector; only without a model. With neither, there is no default vector, but there
-    /// must be something else: a named vector, a field or a text.
+    /// Components of the default vector; only without a model. With neither, there is no default vector.
     pub dimension: Option<usize>,
     /// The metric; cosine by default. With a model cosine or dot, which is the same for vectors of unit length.
     pub metric: Metric,
@@ -153,12 +152,6 @@ impl Rag {
         let mut builder = match (&spec.model, spec.dimension) {
             (None, Some(dimension)) => Schema::builder(dimension),
             (Some(model), None) => self.schema_for(model, spec.metric)?,
-            (None, None) if spec == CollectionSpec { strict: spec.strict, ..CollectionSpec::default() } => {
-                return Err(invalid(
-                    "dimension",
-                    "give a model or a dimension, or named vectors, texts or fields for a collection without them",
-                ));
-            }
             (None, None) => Schema::without_vector(),
             (Some(_), Some(_)) => {
                 return Err(invalid(

@@ -46,10 +46,7 @@ async fn words_find_what_has_them_as_soon_as_it_is_written() {
     assert!(found.stats.exact && found.hits[0].score > found.hits[1].score);
     let explain = found.explain.unwrap();
     assert_eq!(explain.stages[0].path, "source.text");
-    assert!(
-        explain.stages[0].postings > 0 && explain.stages[0].segments[0].plans == ["postings"],
-        "{explain:?}"
-    );
+    assert!(explain.stages[0].postings > 0, "{explain:?}");
 
     assert_eq!(ids(&ask(TextQuery::new("water moon").all_terms(true)).await.hits), numbers(&[2]));
     let titles = TextQuery::new("moon tea").field("title", 1.0);

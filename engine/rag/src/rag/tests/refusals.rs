@@ -34,17 +34,18 @@ fn a_collection_without_a_model_has_no_text() {
 }
 
 #[test]
-fn a_collection_is_made_of_a_model_or_a_dimension() {
+fn a_collection_is_made_of_a_model_or_a_dimension_not_both() {
     let Fixture { rag, folder: _folder } = fixture();
     let with = |spec: CollectionSpec| field_of(&rag.create_collection("c", spec).unwrap_err()).to_owned();
     let model = || CollectionSpec { model: Some("words".into()), ..CollectionSpec::default() };
-    assert_eq!(with(CollectionSpec::default()), "dimension");
     assert_eq!(with(CollectionSpec { dimension: Some(3), ..model() }), "dimension");
     assert_eq!(with(CollectionSpec { metric: Metric::L2, ..model() }), "metric");
     assert_eq!(
         with(CollectionSpec { fields: vec![("_x".into(), FieldType::Int)], ..model() }),
         "fields[0]._x"
     );
+    let bare = rag.create_collection("bare", CollectionSpec::default()).unwrap();
+    assert!(bare.schema.vectors().is_empty(), "with neither, rows are found by their fields alone");
     let unknown =
         rag.create_collection("c", CollectionSpec { model: Some("/no/such/model".into()), ..model() });
     assert!(unknown.is_err());
