@@ -32,6 +32,8 @@ pub struct Schema {
     pub(crate) fields: BTreeMap<String, FieldType>,
     /// Fields that are searched by word.
     pub(crate) texts: BTreeMap<String, Analyzer>,
+    /// The field whose values keep rows apart.
+    pub(crate) tenant: Option<String>,
     pub(crate) strict: bool,
     pub(crate) attributes: BTreeMap<String, String>,
 }
@@ -49,6 +51,7 @@ impl Schema {
                 vectors: BTreeMap::new(),
                 fields: BTreeMap::new(),
                 texts: BTreeMap::new(),
+                tenant: None,
                 strict: false,
                 attributes: BTreeMap::new(),
             },
@@ -145,6 +148,11 @@ impl Schema {
     /// The fields that are searched by word, and how their texts become terms.
     pub fn texts(&self) -> &BTreeMap<String, Analyzer> {
         &self.texts
+    }
+
+    /// The tenant key, if there is one.
+    pub fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
     }
 
     /// Whether a write with an undeclared field is refused.
@@ -252,6 +260,27 @@ impl SchemaBuilder {
         self
     }
 
+    /// Makes a field the tenant key: a string, unless it is declared an int. Every row has a value of it, rows with the same lie
+    /// together, and a read says whose rows it means: by a condition that the field equals a value, or one of several, or
+    /// with [`Filter::AllTenants`](crate::Filter::AllTenants). A read of one tenant costs what the tenant's rows cost.
+    ///
+    /// ```
+    /// use ragstone::{Db, Filter, Point, Schema};
+    ///
+    /// let db = Db::in_memory()?;
+    /// let notes = db.create_collection("notes", Schema::builder(2).tenant("customer").build()?)?;
+    /// notes.upsert(vec![Point::new(1, [1.0, 0.0]).with("customer", "ada")])?;
+    /// assert_eq!(notes.count(Some(&Filter::eq("customer", "ada")))?, 1);
+    /// assert!(notes.count(None).is_err());
+    /// assert_eq!(notes.count(Some(&Filter::AllTenants))?, 1);
+    /// # Ok::<(), ragstone::Error>(())
+    /// ```
+    #[must_use]
+    pub fn tenant(mut self, field: impl Into<String>) -> Self {
+        self.schema.tenant = Some(field.into());
+        self
+    }
+
     /// Refuses writes with undeclared fields.
     #[must_use]
     pub fn strict(mut self, strict: bool) -> Self {
@@ -279,6 +308,13 @@ impl SchemaBuilder {
         check_limit("schema.vectors", "VECTORS_MAX", VECTORS_MAX, schema.vectors.len())?;
         for (name, kind) in &mut schema.vectors {
             *kind = kind.checked(&check_vector_name(name, kind)?)?;
+        }
+        if let Some(tenant) = &schema.tenant {
+            let field_type = *schema.fields.entry(tenant.clone()).or_insert(FieldType::String);
+            if !matches!(field_type, FieldType::String | FieldType::Int) {
+                let reason = format!("a tenant key is a string or an int; `{tenant}` is {field_type}");
+                return Err(Error::invalid("schema.tenant", reason));
+            }
         }
         check_limit("schema.fields", "FIELDS_MAX", FIELDS_MAX, schema.fields.len())?;
         for name in schema.fields.keys() {
@@ -329,70 +365,4 @@ fn check_name(path: &str, (name, what): (&str, &str)) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::limits::{DIMENSION_MAX, EF_MAX, GRAPH_DEGREE_MAX};
-
-    #[test]
-    fn every_part_is_checked_and_named() {
-        let long = "x".repeat(FIELD_NAME_BYTES_MAX + 1);
-        let graph = |degree, ef_construction| GraphOptions { degree, ef_construction };
-        let cases = [
-            (Schema::builder(0), "schema.dimension"),
-            (Schema::builder(DIMENSION_MAX + 1), "schema.dimension"),
-            (Schema::builder(4).walk_dimension(0), "schema.walk_dimension"),
-            (Schema::builder(4).walk_dimension(5), "schema.walk_dimension"),
-            (Schema::builder(4).graph(graph(3, 100)), "schema.graph.degree"),
-            (Schema::builder(4).graph(graph(GRAPH_DEGREE_MAX + 1, 100)), "schema.graph.degree"),
-            (Schema::builder(4).graph(graph(16, 0)), "schema.graph.ef_construction"),
-            (Schema::builder(4).graph(graph(16, EF_MAX + 1)), "schema.graph.ef_construction"),
-            (Schema::builder(4).field("", FieldType::Int), "schema.fields."),
-            (Schema::builder(4).text("a", Analyzer::Code).field("a", FieldType::Int), "schema.fields.a"),
-            (Schema::builder(4).field(long, FieldType::Int), "schema.fields.xxx"),
-            (
-                Schema::builder(4).attribute("model", "y".repeat(ATTRIBUTE_BYTES_MAX + 1)),
-                "schema.attributes.model",
-            ),
-        ];
-        let named = |name: &str, dimension| {
-            (
-                Schema::without_vector().vector(name, DenseOptions::new(dimension)),
-                format!("schema.vectors.{name}"),
-            )
-        };
-        let l2 = MultiOptions::new(2).metric(Metric::L2);
-        let many = (0..=VECTORS_MAX).fold(Schema::builder(4), |schema, n| schema.sparse(format!("v{n}")));
-        let others = [
-            named("a\n", 4),
-            named("image", 0),
-            (Schema::without_vector().sparse(""), "schema.vectors.".into()),
-            (Schema::builder(4).multi("m", l2), "schema.vectors.m.metric".into()),
-            (many, "schema.vectors".into()),
-            (Schema::without_vector().metric(Metric::L2), "schema.vectors: metric".into()),
-        ];
-        for (builder, path) in others {
-            let message = builder.build().unwrap_err().to_string();
-            assert!(message.starts_with(&path.escape_default().to_string()), "{message}");
-        }
-        for (builder, path) in cases {
-            let message = builder.build().unwrap_err().to_string();
-            assert!(message.starts_with(path), "{message}");
-        }
-        assert!(Schema::builder(DIMENSION_MAX).graph(graph(4, 1)).build().is_ok());
-    }
-    #[test]
-    fn vectors_are_found_by_name_and_the_default_one_comes_first() {
-        let schema = Schema::builder(4).sparse("a").vector("b", DenseOptions::new(2)).build().unwrap();
-        assert_eq!(schema.dense_place("p", DEFAULT_VECTOR).unwrap(), 0);
-        assert_eq!(schema.dense_place("p", "b").unwrap(), 1);
-        assert_eq!(schema.vector("p", "b").unwrap().0, 2);
-        let error = schema.dense_place("p", "a").unwrap_err().to_string();
-        assert_eq!(error, "p: the vector `a` is sparse, this is for dense ones");
-        let error = schema.dense_place("p", "c").unwrap_err().to_string();
-        assert_eq!(error, "p: the collection has no vector `c`, only ``, `a`, `b`");
-        let without = Schema::without_vector().build().unwrap();
-        assert_eq!((without.dimension(), without.dense().count()), (0, 0));
-        let error = without.vector("p", DEFAULT_VECTOR).unwrap_err().to_string();
-        assert_eq!(error, "p: the collection has no vectors");
-    }
-}
+mod tests;

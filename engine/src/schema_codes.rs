@@ -1,7 +1,7 @@
 //! A schema on disk, and what stands for its choices. A code is given once and never again for anything else.
 //!
 //! ```text
-//! schema = count u8 (name str | vector)* | strict u8 | count u32 (name str | type u8 | analyzer u8)* | count u32 (attribute str | value str)*
+//! schema = count u8 (name str | vector)* | strict u8 | tenant str | count u32 (name str | type u8 | analyzer u8)* | count u32 (attribute str | value str)*
 //! vector = 1 u8 | dimension u32 | metric u8 | element u8 | encoding u8 | walk-dimension u32 | degree u32 | ef-construction u32   dense
 //!        | 2 u8                                                                     sparse
 //!        | 3 u8 | dimension u32 | metric u8 | element u8                            multi
@@ -35,6 +35,7 @@ pub(crate) fn encode_schema(schema: &Schema, fields: &FieldTable, out: &mut Enco
         encode_kind(kind, out);
     }
     out.u8(u8::from(schema.strict));
+    out.str(schema.tenant.as_deref().unwrap_or_default());
     out.u32(fields.len() as u32);
     for (field, (name, field_type)) in (0..).zip(fields.iter()) {
         out.str(name);
@@ -52,6 +53,7 @@ pub(crate) fn encode_schema(schema: &Schema, fields: &FieldTable, out: &mut Enco
 pub(crate) fn decode_schema(decoder: &mut Decoder<'_>) -> Decoded<(Schema, FieldTable)> {
     let vectors = decode_vectors(decoder)?;
     let strict = decoder.bool()?;
+    let tenant = Some(decoder.str()?.to_owned()).filter(|field| !field.is_empty());
     let mut table = FieldTable::default();
     let mut texts = BTreeMap::new();
     for _ in 0..decoder.count(6)? {
@@ -67,7 +69,7 @@ pub(crate) fn decode_schema(decoder: &mut Decoder<'_>) -> Decoded<(Schema, Field
     for _ in 0..decoder.count(8)? {
         attributes.insert(decoder.str()?.to_owned(), decoder.str()?.to_owned());
     }
-    Ok((Schema { vectors, fields: table.to_map(), texts, strict, attributes }, table))
+    Ok((Schema { vectors, fields: table.to_map(), texts, tenant, strict, attributes }, table))
 }
 
 fn decode_vectors(decoder: &mut Decoder<'_>) -> Decoded<BTreeMap<String, VectorKind>> {

@@ -69,6 +69,12 @@ impl Preparing<'_> {
         id(&format!("points[{index}].id"), &point.id)?;
         let vectors = self.vectors(index, point.vector, point.vectors)?;
         check_payload_size(index, &point.payload)?;
+        if let Some(tenant) = &self.schema.tenant
+            && !point.payload.contains_key(tenant)
+        {
+            let reason = "a row of this collection has a value of its tenant key";
+            return Err(Error::invalid(field_path(index, tenant), reason));
+        }
         let mut values = Vec::with_capacity(point.payload.len());
         for (name, value) in point.payload {
             values.push((self.field(index, &name, &value)?, value));

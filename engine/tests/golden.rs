@@ -10,8 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ragstone::{
-    Db, DbOptions, DenseOptions, ElementType, Error, Filter, Metric, MultiOptions, OnDamage, Point, PointId,
-    Schema, ScrollRequest, SearchRequest, SparseVector, Storage,
+    Db, DbOptions, DenseOptions, ElementType, Error, Filter, GeoPoint, Json, Metric, MultiOptions, OnDamage,
+    Point, PointId, Schema, ScrollRequest, SearchRequest, SparseVector, Storage, Value,
 };
 
 const VERSION_FOLDER: &str = "v4";
@@ -69,7 +69,11 @@ fn point(id: u64, version: i64) -> Point {
         .with("version", version)
         .with("half", version as f64 / 2.0)
         .with("even", id.is_multiple_of(2))
-        .with("text", format!("Grüße {id}"));
+        .with("text", format!("Grüße {id}"))
+        .with("at", Value::Timestamp(version << 40))
+        .with("tags", (0..id % 3).map(|tag| "ü".repeat(tag as usize)).collect::<Vec<_>>())
+        .with("place", GeoPoint::new(id as f64, -0.5))
+        .with("extra", Json::new(format!("[{id}, {{}}]")).unwrap());
     if id == 9 {
         point.vector = None;
     }
@@ -138,6 +142,10 @@ fn assert_golden(db: &Db) {
         assert_eq!(page.points.len(), expected.len());
         let request = SearchRequest::new([1.0, 0.0, 8.0, 0.5], 1).filter(Filter::eq("text", "Grüße 8"));
         assert_eq!(collection.search(&request).unwrap().hits[0].id, id_of(8));
+        let tagged = expected.iter().filter(|(id, _)| id % 3 == 2).count() as u64;
+        assert_eq!(collection.count(Some(&Filter::contains("tags", "ü"))).unwrap(), tagged);
+        let near = Filter::GeoRadius("place".into(), GeoPoint::new(8.0, -0.5), 1_000.0);
+        assert_eq!(collection.count(Some(&near)).unwrap(), 1);
         let request = SearchRequest::new([0.0, 1.0, 0.0], 20).of("half");
         let with_half = expected.iter().filter(|(id, _)| id.is_multiple_of(2)).count();
         assert_eq!(collection.search(&request).unwrap().hits.len(), with_half);

@@ -20,15 +20,16 @@ const ROWS_AHEAD: usize = 1_000;
 
 /// Rows in order: [`View::iter`], [`View::rows`].
 ///
-/// An item is an error if damage was found in a segment, and the last then.
+/// An item is an error, and the last then, if damage was found in a segment, or if the collection has a tenant key and
+/// nobody said whose rows are meant.
 pub struct Rows<'a> {
     state: State<'a>,
 }
 
 enum State<'a> {
     Walking(Walk<'a>),
-    /// Found before the first row was asked for.
-    Damaged(Error),
+    /// Why there are none, found before the first row was asked for.
+    Refused(Error),
     Over,
 }
 
@@ -58,7 +59,7 @@ impl<'a> Rows<'a> {
                 self.state = State::Walking(walk);
                 Some(item)
             }
-            State::Damaged(damage) => Some(Err(damage)),
+            State::Refused(damage) => Some(Err(damage)),
             State::Over => None,
         }
     }
@@ -131,7 +132,8 @@ impl Iterator for Pages {
 impl std::iter::FusedIterator for Pages {}
 
 impl View {
-    /// Every row with its vector and its fields, in the order of the ids.
+    /// Every row with its vector and its fields, in the order of the ids. Of a collection with a tenant key it is
+    /// [`rows`](Self::rows) that can say whose.
     ///
     /// ```
     /// use ragstone::{Db, Point, PointId, Schema};
@@ -149,7 +151,7 @@ impl View {
     /// ```
     pub fn iter(&self) -> Rows<'_> {
         let request = ScrollRequest { with_vectors: true, ..ScrollRequest::default() };
-        let state = Walk::new(&self.state, &request, ROWS_AHEAD).map_or_else(State::Damaged, State::Walking);
+        let state = Walk::new(&self.state, &request, ROWS_AHEAD).map_or_else(State::Refused, State::Walking);
         Rows { state }
     }
 

@@ -63,13 +63,16 @@ pub(super) fn count(view: &ViewState, filter: Option<&Filter>) -> Result<u64> {
     let filter = compile(view, filter)?;
     let of_segment = |segment: &SegmentView| match &filter {
         None => segment.live(),
-        Some(filter) => segment.matching(Some(filter)).count_ones(..),
+        Some(filter) => match segment.few(Some(filter)) {
+            Some(rows) => rows.len(),
+            None => segment.matching(Some(filter)).count_ones(..),
+        },
     };
     Ok(view.segments.iter().map(|segment| of_segment(segment) as u64).sum())
 }
 
 fn compile(view: &ViewState, filter: Option<&Filter>) -> Result<Option<CompiledFilter>> {
-    filter.map(|filter| CompiledFilter::new(filter, &view.fields)).transpose()
+    CompiledFilter::of_read(filter, &view.schema, &view.fields)
 }
 
 /// A page of rows.

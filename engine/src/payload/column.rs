@@ -1,19 +1,18 @@
-//! A field of a sealed segment as a column.
+//! A field of a sealed segment as a column: the arrays of a field in an Arrow IPC file.
+//!
+//! **Problem.** A value is read from a mapped file that nobody has verified yet, and a segment opens in microseconds.
+//! **Idea.** The file is Arrow's to the letter (`arrow.rs` writes it, and whoever reads Arrow reads it), in record batches of some
+//! thousand rows. Where each of a field's buffers lies is noted beside it, in the segment's directory: so opening reads
+//! nothing of the file, a value is a few bytes at places that are computed, and damage to a batch's header costs no row.
 //!
 //! ```text
-//! column  = present u64 * words | before u32 * words | pad to 8 | values        words = rows / 64, rounded up
-//! values  = bool: u8 * count;  int, timestamp: i64 * count;  float: f64 * count;  geo: (f64 | f64) * count
-//!         | string, json: end u64 * count | UTF-8 bytes                         count = rows that have the field
-//!         | strings: end u64 * count | list *
-//! list    = ends u32 * (texts + 1) | UTF-8 bytes                                ends[0] = bytes of the ends
+//! bool, int, timestamp, float   presence (a bit a row) | values (a bit a row; eight bytes)
+//! string, json                  presence | ends i32 * (rows + 1) | UTF-8 bytes
+//! geo                           presence | presence of the degrees | (longitude f64 | latitude f64) a row
+//! strings                       presence | ends i32 * (rows + 1), of lists | presence of the texts | ends i32 | UTF-8 bytes
 //! ```
-//! Bit `row % 64` of word `row / 64` of `present` says whether a row has the field. Only those rows have a value, in
-//! the order of the rows; `before[w]` counts the values before word `w`, so that the value of one row is found by
-//! counting bits in one word. `end[i]` is where the i-th text ends among the bytes.
-//!
-//! The first filter on a column reads it from front to back (`index.rs`); the payload of a hit reads one value of each
-//! column. Nothing is decoded when a segment opens. Nothing read is trusted either: where counts or ends lead
-//! out of the column, a row has no value or an empty text.
+//! A buffer of presence that is empty says that all are there. **Nothing read is trusted**: where ends lead out of a buffer, a
+//! row has no value; texts are checked to be UTF-8 when they leave the engine.
 
 use std::ops::Range;
 
@@ -21,74 +20,112 @@ use fixedbitset::FixedBitSet;
 
 use super::{FieldType, GeoPoint, ListRef, Test, ValueRef};
 use crate::codec::{u32_at, u64_at};
-use crate::limits::PAYLOAD_BYTES_MAX;
+use crate::limits::{LIST_STRINGS_MAX, PAYLOAD_BYTES_MAX};
 
-/// Where a column lies in its file.
+/// What a segment's directory says of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ColumnEntry {
     pub(crate) field_type: FieldType,
-    pub(crate) offset: u64,
-    pub(crate) length_bytes: u64,
     /// Rows that have the field.
     pub(crate) count: u32,
+    /// Where its buffers lie in the file, batch after batch.
+    pub(crate) buffers: Vec<Range<u64>>,
+}
+
+/// Buffers of a column in one batch.
+pub(crate) fn buffers_of(field_type: FieldType) -> usize {
+    match field_type {
+        FieldType::Bool | FieldType::Int | FieldType::Timestamp | FieldType::Float => 2,
+        FieldType::String | FieldType::Json | FieldType::Geo => 3,
+        FieldType::Strings => 5,
+    }
 }
 
 /// A column in a mapped file. Its methods take the bytes of the file that it was opened on.
 #[derive(Debug)]
 pub(crate) struct Column {
     field_type: FieldType,
-    rows: usize,
     /// Rows that have the field.
     count: usize,
+    batches: Vec<Batch>,
+}
+
+/// The rows of a column in one record batch.
+#[derive(Debug)]
+struct Batch {
+    first: usize,
+    rows: usize,
     present: Range<usize>,
-    before: Range<usize>,
-    /// The values, or the ends of the texts.
-    values: Range<usize>,
-    text: Range<usize>,
+    values: Values,
+}
+
+/// Buffers of values.
+#[derive(Debug)]
+enum Values {
+    Bits(Range<usize>),
+    Words(Range<usize>),
+    Pairs(Range<usize>),
+    Texts { ends: Range<usize>, bytes: Range<usize> },
+    Lists { lists: Range<usize>, ends: Range<usize>, bytes: Range<usize> },
 }
 
 impl Column {
-    /// Finds the parts of a column, which lies within its file; `None` if they do not fit into it.
-    pub(crate) fn open(entry: &ColumnEntry, rows: usize) -> Option<Self> {
-        let start = usize::try_from(entry.offset).ok()?;
-        let end = start.checked_add(usize::try_from(entry.length_bytes).ok()?)?;
-        let (words, count) = (rows.div_ceil(64), entry.count as usize);
-        let present = start..start + words * 8;
-        let before = present.end..present.end + words * 4;
-        let values_start = start + (words * 12).next_multiple_of(8);
-        let values = values_start..values_start + count * value_bytes(entry.field_type);
-        let text = values.end..end;
-        let fits = values.end <= end && (has_text(entry.field_type) || text.is_empty());
-        fits.then_some(Self { field_type: entry.field_type, rows, count, present, before, values, text })
+    /// Finds the buffers of a column over batches of so many rows; `None` if one does not fit its rows or the file.
+    pub(crate) fn open(entry: &ColumnEntry, batch_rows: &[u32], file_bytes: usize) -> Option<Self> {
+        let each = buffers_of(entry.field_type);
+        if entry.buffers.len() != batch_rows.len() * each {
+            return None;
+        }
+        let mut first = 0;
+        let mut batches = Vec::with_capacity(batch_rows.len());
+        for (rows, buffers) in batch_rows.iter().zip(entry.buffers.chunks(each)) {
+            let rows = *rows as usize;
+            let buffers = buffers.iter().map(|range| {
+                let range = usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?;
+                (range.start <= range.end && range.end <= file_bytes).then_some(range)
+            });
+            let buffers = buffers.collect::<Option<Vec<_>>>()?;
+            let values = Values::of(entry.field_type, &buffers, rows)?;
+            let present = buffers.first()?.clone();
+            if !present.is_empty() && present.len() < rows.div_ceil(8) {
+                return None;
+            }
+            batches.push(Batch { first, rows, present, values });
+            first += rows;
+        }
+        Some(Self { field_type: entry.field_type, count: entry.count as usize, batches })
     }
 
     /// Where the column starts.
     pub(crate) fn start(&self) -> usize {
-        self.present.start
+        self.batches.first().map_or(0, |batch| batch.present.start)
     }
 
-    /// Whether every count is what it counts.
+    /// Whether its buffers are these.
+    pub(crate) fn lies_in(&self, buffers: &[Range<u64>]) -> bool {
+        let each = buffers_of(self.field_type);
+        buffers.len() == self.batches.len() * each
+            && self.batches.iter().zip(buffers.chunks(each)).all(|(batch, buffers)| {
+                let same = |own: &Range<usize>, at: usize| {
+                    (own.start as u64, own.end as u64) == (buffers[at].start, buffers[at].end)
+                };
+                same(&batch.present, 0)
+                    && match &batch.values {
+                        Values::Bits(values) | Values::Words(values) => same(values, 1),
+                        Values::Pairs(values) => same(values, 2),
+                        Values::Texts { ends, bytes } => same(ends, 1) && same(bytes, 2),
+                        Values::Lists { lists, ends, bytes } => {
+                            same(lists, 1) && same(ends, 3) && same(bytes, 4)
+                        }
+                    }
+            })
+    }
+
+    /// Whether as many rows have the field as the directory says.
     pub(crate) fn has_right_counts(&self, file: &[u8]) -> bool {
-        self.counts(file) == Some(self.count)
-    }
-
-    /// Rows that have the field; `None` if the parts disagree.
-    fn counts(&self, file: &[u8]) -> Option<usize> {
-        let (present, before) = (file.get(self.present.clone())?, file.get(self.before.clone())?);
-        let mut total = 0;
-        for word in 0..self.rows.div_ceil(64) {
-            let bits = u64_at(present, word);
-            if bits & !self.rows_of(word) != 0 || u32_at(before, word) != total {
-                return None;
-            }
-            total += bits.count_ones();
-        }
-        Some(total as usize)
-    }
-
-    /// The bits of a word that stand for rows.
-    fn rows_of(&self, word: usize) -> u64 {
-        !u64::MAX.checked_shl((self.rows - word * 64) as u32).unwrap_or(0)
+        let count =
+            |batch: &Batch| batch.words(file).map(|(_, word)| word.count_ones() as usize).sum::<usize>();
+        self.batches.iter().map(count).sum::<usize>() == self.count
     }
 
     /// The type of its values.
@@ -98,30 +135,55 @@ impl Column {
 
     /// The value of a row, if it has one.
     pub(crate) fn get<'a>(&self, file: &'a [u8], row: usize) -> Option<ValueRef<'a>> {
-        let (word, bit) = (row / 64, row % 64);
-        let present = u64_at(&file[self.present.clone()], word);
-        if present >> bit & 1 == 0 {
-            return None;
+        self.get_of(row, |range| file.get(range)).flatten()
+    }
+
+    /// The value of a row, if it has one, from bytes that `read` may refuse: `None` if it refuses some that it takes.
+    pub(crate) fn get_of<'a>(
+        &self,
+        row: usize,
+        read: impl Fn(Range<usize>) -> Option<&'a [u8]>,
+    ) -> Option<Option<ValueRef<'a>>> {
+        let at = self.batches.partition_point(|batch| batch.first + batch.rows <= row);
+        let batch = self.batches.get(at)?;
+        let row = row - batch.first;
+        if !batch.present.is_empty() {
+            let byte = read(within(&batch.present, row / 8, 1)?)?;
+            if byte[0] >> (row % 8) & 1 == 0 {
+                return Some(None);
+            }
         }
-        let within = (present & ((1 << bit) - 1)).count_ones();
-        let index = u32_at(&file[self.before.clone()], word) as usize + within as usize;
-        self.value(file, index)
+        batch.values.get(row, self.field_type, &read).map(Some)
     }
 
     /// Calls `each` with every row that has a value, in order.
     pub(crate) fn each<'a>(&self, file: &'a [u8], mut each: impl FnMut(usize, ValueRef<'a>)) {
-        let present = &file[self.present.clone()];
-        let mut index = 0;
-        for word in 0..self.rows.div_ceil(64) {
-            let mut bits = u64_at(present, word) & self.rows_of(word);
-            while bits != 0 {
-                if let Some(value) = self.value(file, index) {
-                    each(word * 64 + bits.trailing_zeros() as usize, value);
+        let read = |range| file.get(range);
+        for batch in &self.batches {
+            for (first, mut bits) in batch.words(file) {
+                while bits != 0 {
+                    let row = first + bits.trailing_zeros() as usize;
+                    if let Some(value) = batch.values.get(row, self.field_type, &read) {
+                        each(batch.first + row, value);
+                    }
+                    bits &= bits - 1;
                 }
-                index += 1;
-                bits &= bits - 1;
             }
         }
+    }
+
+    /// The rows that have a value, among `rows` rows.
+    pub(crate) fn present(&self, file: &[u8], rows: usize) -> FixedBitSet {
+        let mut present = FixedBitSet::with_capacity(rows);
+        for batch in &self.batches {
+            for (first, mut bits) in batch.words(file) {
+                while bits != 0 {
+                    present.set(batch.first + first + bits.trailing_zeros() as usize, true);
+                    bits &= bits - 1;
+                }
+            }
+        }
+        present
     }
 
     /// The rows that have a value that passes, among `rows` rows, by testing each.
@@ -130,229 +192,108 @@ impl Column {
         self.each(file, |row, value| passing.set(row, test.passes(value)));
         passing
     }
+}
 
-    #[inline]
-    fn value<'a>(&self, file: &'a [u8], index: usize) -> Option<ValueRef<'a>> {
-        if index >= self.count {
-            return None;
-        }
-        let values = &file[self.values.clone()];
-        Some(match self.field_type {
-            FieldType::Bool => ValueRef::Bool(values[index] != 0),
-            FieldType::Int => ValueRef::Int(u64_at(values, index).cast_signed()),
-            FieldType::Float => ValueRef::Float(f64::from_bits(u64_at(values, index))),
-            FieldType::Timestamp => ValueRef::Timestamp(u64_at(values, index).cast_signed()),
-            FieldType::Geo => {
-                let [lat, lon] = [0, 1].map(|part| f64::from_bits(u64_at(values, index * 2 + part)));
-                ValueRef::Geo(GeoPoint { lat, lon })
+impl Batch {
+    /// The rows that have a value, as words of 64 bits with the first row of each.
+    fn words<'a>(&'a self, file: &'a [u8]) -> impl Iterator<Item = (usize, u64)> + 'a {
+        let present = file.get(self.present.clone()).unwrap_or_default();
+        (0..self.rows).step_by(64).map(move |first| {
+            let rows = (self.rows - first).min(64);
+            let of_rows = u64::MAX >> (64 - rows);
+            let bits = if self.present.is_empty() { u64::MAX } else { word(present, first / 8) };
+            (first, bits & of_rows)
+        })
+    }
+}
+
+/// Eight bytes, with zeros for those beyond the end.
+fn word(bytes: &[u8], at: usize) -> u64 {
+    let bytes = bytes.get(at..).unwrap_or_default();
+    let mut word = [0; 8];
+    let length = bytes.len().min(8);
+    word[..length].copy_from_slice(&bytes[..length]);
+    u64::from_le_bytes(word)
+}
+
+/// Some bytes of a buffer.
+fn within(buffer: &Range<usize>, start: usize, length: usize) -> Option<Range<usize>> {
+    let start = buffer.start.checked_add(start)?;
+    let end = start.checked_add(length)?;
+    (end <= buffer.end).then_some(start..end)
+}
+
+impl Values {
+    /// `None` if the buffers are too short for so many rows.
+    fn of(field_type: FieldType, buffers: &[Range<usize>], rows: usize) -> Option<Self> {
+        let fits =
+            |buffer: usize, bytes: usize| buffers.get(buffer).filter(|range| range.len() >= bytes).cloned();
+        Some(match field_type {
+            FieldType::Bool => Values::Bits(fits(1, rows.div_ceil(8))?),
+            FieldType::Int | FieldType::Timestamp | FieldType::Float => Values::Words(fits(1, rows * 8)?),
+            FieldType::Geo => Values::Pairs(fits(2, rows * 16)?),
+            FieldType::String | FieldType::Json => {
+                Values::Texts { ends: fits(1, (rows + 1) * 4)?, bytes: fits(2, 0)? }
             }
-            FieldType::String => ValueRef::Text(self.text(file, index)),
-            FieldType::Json => ValueRef::Json(self.text(file, index)),
-            FieldType::Strings => ValueRef::Strings(unpack(self.text(file, index))),
+            FieldType::Strings => {
+                Values::Lists { lists: fits(1, (rows + 1) * 4)?, ends: fits(3, 0)?, bytes: fits(4, 0)? }
+            }
         })
     }
 
-    fn text<'a>(&self, file: &'a [u8], index: usize) -> &'a [u8] {
-        let values = &file[self.values.clone()];
-        let start = if index == 0 { 0 } else { u64_at(values, index - 1) as usize };
-        let end = u64_at(values, index) as usize;
-        let text = file[self.text.clone()].get(start..end);
-        text.filter(|text| text.len() <= PAYLOAD_BYTES_MAX).unwrap_or_default()
-    }
-}
-
-fn pack(list: ListRef<'_>, out: &mut Vec<u8>) {
-    let mut end = (list.len() + 1) * 4;
-    out.extend_from_slice(&(end as u32).to_le_bytes());
-    for text in list.iter() {
-        end += text.len();
-        out.extend_from_slice(&(end as u32).to_le_bytes());
-    }
-    list.iter().for_each(|text| out.extend_from_slice(text));
-}
-
-fn unpack(bytes: &[u8]) -> ListRef<'_> {
-    let ends = if bytes.len() < 4 { 0 } else { u32_at(bytes, 0) as usize };
-    ListRef::Packed { ends: bytes.get(..ends).unwrap_or_default(), bytes }
-}
-
-/// Whether the values of a type are of many lengths.
-fn has_text(field_type: FieldType) -> bool {
-    matches!(field_type, FieldType::String | FieldType::Strings | FieldType::Json)
-}
-
-fn value_bytes(field_type: FieldType) -> usize {
-    match field_type {
-        FieldType::Bool => 1,
-        FieldType::Geo => 16,
-        _ => 8,
-    }
-}
-
-/// Writes a column, row by row.
-#[derive(Debug)]
-pub(crate) struct ColumnBuilder {
-    field_type: FieldType,
-    present: Vec<u64>,
-    before: Vec<u32>,
-    count: u32,
-    values: Vec<u8>,
-    text: Vec<u8>,
-}
-
-impl ColumnBuilder {
-    pub(crate) fn new(field_type: FieldType, rows: usize) -> Self {
-        let words = rows.div_ceil(64);
-        let (present, before) = (vec![0; words], vec![0; words]);
-        Self { field_type, present, before, count: 0, values: Vec::new(), text: Vec::new() }
-    }
-
-    /// Adds the value of a row; rows come in ascending order.
-    pub(crate) fn push(&mut self, row: usize, value: ValueRef<'_>) {
-        self.present[row / 64] |= 1 << (row % 64);
-        self.count += 1;
-        match value {
-            ValueRef::Bool(value) => self.values.push(u8::from(value)),
-            ValueRef::Int(value) => self.values.extend_from_slice(&value.to_le_bytes()),
-            ValueRef::Float(value) => self.values.extend_from_slice(&value.to_bits().to_le_bytes()),
-            ValueRef::Timestamp(value) => self.values.extend_from_slice(&value.to_le_bytes()),
-            ValueRef::Geo(GeoPoint { lat, lon }) => {
-                self.values.extend([lat, lon].into_iter().flat_map(|part| part.to_bits().to_le_bytes()));
+    #[inline]
+    fn get<'a>(
+        &self,
+        row: usize,
+        field_type: FieldType,
+        read: &impl Fn(Range<usize>) -> Option<&'a [u8]>,
+    ) -> Option<ValueRef<'a>> {
+        Some(match self {
+            Values::Bits(bits) => ValueRef::Bool(read(within(bits, row / 8, 1)?)?[0] >> (row % 8) & 1 == 1),
+            Values::Words(words) => {
+                let word = u64_at(read(within(words, row * 8, 8)?)?, 0);
+                match field_type {
+                    FieldType::Float => ValueRef::Float(f64::from_bits(word)),
+                    FieldType::Timestamp => ValueRef::Timestamp(word.cast_signed()),
+                    _ => ValueRef::Int(word.cast_signed()),
+                }
             }
-            ValueRef::Text(text) | ValueRef::Json(text) => {
-                self.text.extend_from_slice(text);
-                self.values.extend_from_slice(&(self.text.len() as u64).to_le_bytes());
+            Values::Pairs(pairs) => {
+                let pair = read(within(pairs, row * 16, 16)?)?;
+                let [lon, lat] = [0, 1].map(|part| f64::from_bits(u64_at(pair, part)));
+                ValueRef::Geo(GeoPoint { lat, lon })
             }
-            ValueRef::Strings(list) => {
-                pack(list, &mut self.text);
-                self.values.extend_from_slice(&(self.text.len() as u64).to_le_bytes());
+            Values::Texts { ends, bytes } => {
+                let (start, end) = pair_of_ends(read(within(ends, row * 4, 8)?)?)?;
+                let text = read(within(bytes, start, end - start)?)?;
+                match field_type {
+                    FieldType::Json => ValueRef::Json(text),
+                    _ => ValueRef::Text(text),
+                }
             }
-        }
+            Values::Lists { lists, ends, bytes } => {
+                let (start, end) = pair_of_ends(read(within(lists, row * 4, 8)?)?)?;
+                if end - start > LIST_STRINGS_MAX {
+                    return None;
+                }
+                // One more end than there are texts; of no text, none is needed.
+                if start == end {
+                    return Some(ValueRef::Strings(ListRef::Owned(&[])));
+                }
+                let ends = read(within(ends, start * 4, (end - start + 1) * 4)?)?;
+                let (start, end) = (u32_at(ends, 0) as usize, u32_at(ends, end - start) as usize);
+                let length = end.checked_sub(start).filter(|length| *length <= PAYLOAD_BYTES_MAX)?;
+                ValueRef::Strings(ListRef::Packed { ends, bytes: read(within(bytes, start, length)?)? })
+            }
+        })
     }
+}
 
-    /// The bytes of the column, if any row has the field; its entry lacks only the offset.
-    pub(crate) fn finish(mut self) -> Option<(ColumnEntry, Vec<u8>)> {
-        if self.count == 0 {
-            return None;
-        }
-        let mut total = 0;
-        for (before, present) in self.before.iter_mut().zip(&self.present) {
-            *before = total;
-            total += present.count_ones();
-        }
-        let mut bytes: Vec<u8> = self.present.iter().flat_map(|word| word.to_le_bytes()).collect();
-        bytes.extend(self.before.iter().flat_map(|count| count.to_le_bytes()));
-        bytes.resize(bytes.len().next_multiple_of(8), 0);
-        bytes.append(&mut self.values);
-        bytes.append(&mut self.text);
-        let entry = ColumnEntry {
-            field_type: self.field_type,
-            offset: 0,
-            length_bytes: bytes.len() as u64,
-            count: self.count,
-        };
-        Some((entry, bytes))
-    }
+/// Where something starts and ends; `None` if that is backwards, or longer than any value.
+fn pair_of_ends(bytes: &[u8]) -> Option<(usize, usize)> {
+    let (start, end) = (u32_at(bytes, 0) as usize, u32_at(bytes, 1) as usize);
+    (start <= end && end - start <= PAYLOAD_BYTES_MAX).then_some((start, end))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Arc;
-
-    use crate::payload::{
-        ColumnIndex, CompiledFilter, FieldId, FieldSource, FieldTable, Filter, Json, Range, Value,
-    };
-
-    fn round_trip(values: &[Option<Value>], field_type: FieldType) -> (Column, Vec<u8>) {
-        let mut builder = ColumnBuilder::new(field_type, values.len());
-        for (row, value) in values.iter().enumerate() {
-            if let Some(value) = value {
-                builder.push(row, value.as_ref());
-            }
-        }
-        let (mut entry, bytes) = builder.finish().unwrap();
-        // Not at the start of the file, as in a segment.
-        entry.offset = 64;
-        let mut file = vec![0xAA; 64];
-        file.extend(bytes);
-        let column = Column::open(&entry, values.len()).unwrap();
-        assert!(column.has_right_counts(&file));
-        let one_less = ColumnEntry { count: entry.count - 1, ..entry.clone() };
-        let lies = Column::open(&one_less, values.len());
-        assert!(lies.is_none_or(|column| !column.has_right_counts(&file)));
-        // Presence and counts.
-        for damaged in 64..64 + values.len().div_ceil(64) * 12 {
-            let mut file = file.clone();
-            file[damaged] ^= 0x80;
-            assert!(!column.has_right_counts(&file), "byte {damaged}");
-            // Reading goes on, with whatever values.
-            assert!((0..values.len()).filter_map(|row| column.get(&file, row)).count() <= values.len());
-            let every = Test::Bool { accepts: [true, true] };
-            ColumnIndex::new(&column, &file, values.len()).select(&column, &file, &every, values.len());
-        }
-        (column, file)
-    }
-
-    #[test]
-    fn every_value_comes_back() {
-        let make = |field_type, i: i64| match field_type {
-            FieldType::Bool => Value::Bool(i % 2 == 0),
-            FieldType::Int => Value::Int(-i),
-            FieldType::Float => Value::Float(i as f64 / 4.0),
-            FieldType::String => Value::String("ä".repeat(i as usize % 5)),
-            FieldType::Timestamp => Value::Timestamp(i << 40),
-            FieldType::Strings => Value::Strings((0..i % 4).map(|n| "ö".repeat(n as usize)).collect()),
-            FieldType::Geo => Value::Geo(GeoPoint::new(i as f64 / 4.0, -i as f64 / 2.0)),
-            FieldType::Json => Value::Json(Json::new(format!("[{i}]")).unwrap()),
-        };
-        for field_type in FieldType::ALL {
-            let values: Vec<_> = (0..201).map(|i| (i % 3 != 1).then(|| make(field_type, i))).collect();
-            let (column, file) = round_trip(&values, field_type);
-            for (row, value) in values.iter().enumerate() {
-                assert_eq!(column.get(&file, row).map(ValueRef::to_value), *value);
-            }
-        }
-    }
-
-    #[test]
-    fn a_filter_selects_the_rows_that_pass() {
-        struct One(Column, Vec<u8>);
-        impl FieldSource for One {
-            fn rows(&self) -> usize {
-                self.0.rows
-            }
-            fn select(&self, _: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet> {
-                let index = ColumnIndex::new(&self.0, &self.1, self.0.rows);
-                let found = index.select(&self.0, &self.1, test, self.0.rows);
-                let tested = self.0.tested(&self.1, test, self.0.rows);
-                assert_eq!(found, tested, "{test:?}");
-                Arc::new(found)
-            }
-            fn select_text(&self, _: FieldId, _: crate::Analyzer, _: &str) -> Arc<FixedBitSet> {
-                Arc::default()
-            }
-        }
-        let values: Vec<_> = (0..130).map(|i| (i % 2 == 0).then_some(Value::Int(i % 10))).collect();
-        let (column, file) = round_trip(&values, FieldType::Int);
-        let mut fields = FieldTable::default();
-        fields.add("n", FieldType::Int);
-        let source = One(column, file);
-        let rows = |filter: Filter| -> Vec<usize> {
-            CompiledFilter::new(&filter, &fields).unwrap().run(&source).ones().collect()
-        };
-        assert_eq!(rows(Filter::eq("n", 4i64)), (0..130).filter(|i| i % 10 == 4).collect::<Vec<_>>());
-        // A row without the field fails the condition and so passes its negation.
-        let not = rows(Filter::Not(Box::new(Filter::eq("n", 4i64))));
-        assert_eq!(not, (0..130).filter(|i| i % 10 != 4).collect::<Vec<_>>());
-        let range = |gte: Option<i64>, lt: Option<i64>| {
-            let (gte, lt) = (gte.map(Value::Int), lt.map(Value::Int));
-            rows(Filter::Range("n".into(), Range { gte, lt, ..Range::default() })).len()
-        };
-        assert_eq!([range(Some(2), None), range(None, Some(9)), range(Some(3), Some(4))], [52, 65, 0]);
-        let twice = Filter::In("n".into(), [8i64, 2, 8, 7, 0, 4].map(Value::Int).into());
-        assert_eq!(rows(twice).len(), 52);
-        assert_eq!(rows(Filter::And(vec![])).len(), 130);
-        assert_eq!(rows(Filter::Or(vec![])).len(), 0);
-    }
-}
+pub(crate) mod tests;

@@ -4,15 +4,18 @@
 //! size. What it gives cannot fail any more. Running it over a segment makes one bitmap per leaf and combines them by
 //! words; the count is exact, which is what plans are made from.
 
+mod few;
+
 use std::ops::Bound;
 use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
 
 use super::condition::{Test, contains_test, in_test, range_test};
-use super::{FieldId, FieldTable, FieldType, Filter, GeoPoint, Range, Value};
+use super::{FieldId, FieldTable, FieldType, Filter, GeoPoint, Range, Value, ValueRef};
 use crate::error::{Error, Result};
 use crate::limits::{FILTER_DEPTH_MAX, FILTER_TERMS_MAX, check_limit};
+use crate::schema::Schema;
 use crate::text::Analyzer;
 
 /// A filter that fits its collection.
@@ -39,6 +42,21 @@ pub(crate) trait FieldSource {
     /// The rows that have the field and whose value passes, as a set of [`rows`](Self::rows) bits.
     fn select(&self, field: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet>;
 
+    /// At most how many rows [`list`](Self::list) gives, if that is known without going through them.
+    fn count(&self, _: FieldId, _: &Test) -> Option<usize> {
+        None
+    }
+
+    /// The rows of [`select`](Self::select) as a list in ascending order, at the cost of its length.
+    fn list(&self, _: FieldId, _: &Test) -> Option<Vec<u32>> {
+        None
+    }
+
+    /// The value of a row's field, if it has one.
+    fn value_of(&self, _row: u32, _: FieldId) -> Option<ValueRef<'_>> {
+        None
+    }
+
     /// The rows in whose field, one with a lexical index, every term of a text occurs, likewise.
     fn select_text(&self, field: FieldId, analyzer: Analyzer, text: &str) -> Arc<FixedBitSet>;
 }
@@ -63,9 +81,49 @@ impl CompiledFilter {
         Ok(Self { root: Node::And(filters.iter().map(root).collect::<Result<_>>()?) })
     }
 
+    /// Checks the filter of a read: of a collection with a tenant key, it has to say whose rows are meant.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`Error::Invalid`] if it does not say that.
+    pub(crate) fn of_read(
+        filter: Option<&Filter>,
+        schema: &Schema,
+        fields: &FieldTable,
+    ) -> Result<Option<Self>> {
+        if let Some(tenant) = &schema.tenant
+            && !filter.is_some_and(|filter| names_tenant(filter, tenant) || is_of_all(filter))
+        {
+            let reason = format!(
+                "the collection keeps tenants apart by `{tenant}`: a read needs a condition that it equals a value, \
+                 by itself or within an `and`, or says that it means all tenants"
+            );
+            return Err(Error::invalid("filter", reason));
+        }
+        filter.map(|filter| Self::new(filter, fields)).transpose()
+    }
+
     /// The rows that pass.
     pub(crate) fn run(&self, source: &dyn FieldSource) -> Arc<FixedBitSet> {
         self.root.run(source)
+    }
+}
+
+/// Whether a filter lets pass rows of tenants alone that it names.
+fn names_tenant(filter: &Filter, tenant: &str) -> bool {
+    match filter {
+        Filter::Eq(field, _) | Filter::In(field, _) => field == tenant,
+        Filter::And(filters) => filters.iter().any(|filter| names_tenant(filter, tenant)),
+        _ => false,
+    }
+}
+
+/// Whether a filter says somewhere that it means the rows of all tenants.
+fn is_of_all(filter: &Filter) -> bool {
+    match filter {
+        Filter::AllTenants => true,
+        Filter::And(filters) | Filter::Or(filters) => filters.iter().any(is_of_all),
+        Filter::Not(filter) => is_of_all(filter),
+        _ => false,
     }
 }
 
@@ -253,78 +311,4 @@ fn check_value(value: &Value, expected: FieldType, path: impl Fn() -> String) ->
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fields() -> FieldTable {
-        let mut fields = FieldTable::default();
-        fields.add("year", FieldType::Int);
-        fields.add("text", FieldType::String);
-        fields.add("score", FieldType::Float);
-        fields.add("draft", FieldType::Bool);
-        fields.add("at", FieldType::Timestamp);
-        fields.add("tags", FieldType::Strings);
-        fields.add("place", FieldType::Geo);
-        fields.add("extra", FieldType::Json);
-        fields
-    }
-
-    fn error(filter: Filter) -> String {
-        CompiledFilter::new(&filter, &fields()).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn errors_name_the_path() {
-        let nested = Filter::And(vec![Filter::eq("draft", true), Filter::eq("year", "x")]);
-        assert_eq!(error(nested), "filter.and[1].year: the field is int, the value is string");
-        let unknown = Filter::Not(Box::new(Filter::Or(vec![Filter::eq("nope", 1i64)])));
-        assert_eq!(error(unknown), "filter.not.or[0].nope: the collection has no such payload field");
-        let list = Filter::In("year".into(), vec![Value::Int(1), Value::Bool(true)]);
-        assert_eq!(error(list), "filter.year[1]: the field is int, the value is bool");
-        assert!(error(Filter::Range("year".into(), Range::default())).contains("at least one bound"));
-        let bool_range = Range { gt: Some(Value::Bool(true)), ..Range::default() };
-        assert!(error(Filter::Range("draft".into(), bool_range)).contains("this field is bool"));
-        assert!(error(Filter::eq("score", f64::NAN)).contains("not a finite number"));
-    }
-
-    #[test]
-    fn conditions_are_on_types_that_have_them() {
-        let cases = [
-            (Filter::eq("tags", vec!["a".to_owned()]), "filter.tags: whole values are asked for of bools"),
-            (Filter::eq("at", 3i64), "filter.at: the field is timestamp, the value is int"),
-            (
-                Filter::Prefix("year".into(), "2".into()),
-                "filter.year: the condition is on fields of type string",
-            ),
-            (Filter::contains("text", "x"), "filter.text: the condition is on fields of type strings"),
-            (
-                Filter::GeoRadius("place".into(), GeoPoint::new(91.0, 0.0), 1.0),
-                "filter.place.center.lat: 91 is not between -90 and 90 degrees",
-            ),
-            (
-                Filter::GeoRadius("place".into(), GeoPoint::default(), -1.0),
-                "filter.place.metres: a radius is a number of metres from zero on, not -1",
-            ),
-            (Filter::Match("text".into(), "x".into()), "filter.text: the field has no lexical index"),
-            (Filter::Exists("nope".into()), "filter.nope: the collection has no such payload field"),
-        ];
-        for (filter, expected) in cases {
-            let message = error(filter);
-            assert!(message.starts_with(expected), "{message}");
-        }
-        let range = Range { gte: Some(Value::Timestamp(5)), ..Range::default() };
-        let sound = Filter::And(vec![Filter::Range("at".into(), range), Filter::Exists("extra".into())]);
-        assert!(CompiledFilter::new(&sound, &fields()).is_ok());
-    }
-
-    #[test]
-    fn depth_and_size_are_bounded() {
-        let mut deep = Filter::eq("year", 1i64);
-        for _ in 0..FILTER_DEPTH_MAX {
-            deep = Filter::Not(Box::new(deep));
-        }
-        assert!(error(deep).contains("FILTER_DEPTH_MAX"));
-        let wide = Filter::In("year".into(), (0..FILTER_TERMS_MAX as i64).map(Value::Int).collect());
-        assert!(error(wide).contains("FILTER_TERMS_MAX"));
-    }
-}
+mod tests;

@@ -15,9 +15,6 @@
 
 mod runs;
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use fixedbitset::FixedBitSet;
 use ragstone_kernels::{ByteSet, KernelBits};
 
@@ -54,24 +51,6 @@ pub(crate) struct ColumnIndex {
     words: usize,
     /// The number of each row's value in their order, where there are fewer values than [`NO_VALUE`]; else none.
     values: Vec<u8>,
-}
-
-/// The index of a column, made by the first search that asks for it; those that come meanwhile do not wait.
-#[derive(Debug, Default)]
-pub(crate) struct Sorted {
-    index: OnceLock<ColumnIndex>,
-    is_begun: AtomicBool,
-}
-
-impl Sorted {
-    /// The index; `None` while another thread makes it.
-    pub(crate) fn get(&self, make: impl FnOnce() -> ColumnIndex) -> Option<&ColumnIndex> {
-        if self.index.get().is_none() && !self.is_begun.swap(true, Ordering::Relaxed) {
-            // Nobody else comes here, so nobody waits.
-            self.index.get_or_init(make);
-        }
-        self.index.get()
-    }
 }
 
 impl ColumnIndex {
@@ -128,6 +107,22 @@ impl ColumnIndex {
             self.add(&mut set, self.starts[first] as usize, self.starts[end] as usize);
         }
         FixedBitSet::with_capacity_and_blocks(rows, set)
+    }
+
+    /// How many rows have a value that passes.
+    pub(crate) fn count(&self, column: &Column, file: &[u8], test: &Test) -> usize {
+        let length = |(first, end): (usize, usize)| (self.starts[end] - self.starts[first]) as usize;
+        self.runs(column, file, test).into_iter().map(length).sum()
+    }
+
+    /// The rows whose value passes, in ascending order.
+    pub(crate) fn list(&self, column: &Column, file: &[u8], test: &Test) -> Vec<u32> {
+        let mut rows = Vec::new();
+        for (first, end) in self.runs(column, file, test) {
+            rows.extend_from_slice(&self.rows[self.starts[first] as usize..self.starts[end] as usize]);
+        }
+        rows.sort_unstable();
+        rows
     }
 
     /// Adds the rows at some places of the order, none of which is in the set.
@@ -230,17 +225,15 @@ fn marks(starts: &[u32]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payload::ColumnBuilder;
+    use crate::payload::Value;
+    use crate::payload::column::tests::column_of as file_of;
     use proptest::prelude::*;
     use std::ops::Bound;
 
     fn column_of(values: &[Option<i64>]) -> Option<(Column, Vec<u8>)> {
-        let mut builder = ColumnBuilder::new(FieldType::Int, values.len());
-        for (row, value) in values.iter().enumerate() {
-            value.iter().for_each(|value| builder.push(row, ValueRef::Int(*value)));
-        }
-        let (entry, file) = builder.finish()?;
-        Some((Column::open(&entry, values.len())?, file))
+        let values: Vec<Option<Value>> = values.iter().map(|value| value.map(Value::Int)).collect();
+        let (entry, batch_rows, file) = file_of(&values, FieldType::Int, 1_000);
+        Some((Column::open(&entry, &batch_rows, file.len())?, file))
     }
 
     proptest! {
@@ -274,6 +267,9 @@ mod tests {
                 let selected = index.select(&column, &file, &test, values.len());
                 let passes = |value: &Option<i64>| value.is_some_and(|value| test.passes(ValueRef::Int(value)));
                 let expected: Vec<usize> = (0..values.len()).filter(|row| passes(&values[*row])).collect();
+                prop_assert_eq!(index.count(&column, &file, &test), expected.len());
+                let list = index.list(&column, &file, &test);
+                prop_assert!(list.iter().map(|row| *row as usize).eq(expected.iter().copied()));
                 prop_assert_eq!(selected.ones().collect::<Vec<_>>(), expected, "{:?}", test);
                 prop_assert_eq!(selected.len(), values.len());
             }
@@ -291,19 +287,6 @@ mod tests {
     fn both_zeros_are_one_value() {
         assert_eq!(order_key(ValueRef::Float(-0.0)), order_key(ValueRef::Float(0.0)));
         assert!(order_key(ValueRef::Float(-f64::MIN_POSITIVE)) < order_key(ValueRef::Float(0.0)));
-    }
-
-    #[test]
-    fn nobody_waits_for_an_index() {
-        let (column, file) = column_of(&[Some(1), None, Some(2)]).unwrap();
-        let make = || ColumnIndex::new(&column, &file, 3);
-        let sorted = Sorted::default();
-        let made = sorted.get(|| {
-            assert!(sorted.get(make).is_none(), "it is being made");
-            make()
-        });
-        assert!(made.is_some());
-        assert!(sorted.get(|| panic!("it is there")).is_some());
     }
 
     #[test]

@@ -66,8 +66,8 @@ fn text(bytes: &[u8]) -> String {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ListRef<'a> {
     Owned(&'a [String]),
-    /// Where each text ends, and before them where the first begins, as four bytes each, among the bytes. Nothing of it is
-    /// trusted: where ends lead out of the bytes, the text is empty.
+    /// Where each text ends, and before them where the first begins, as four bytes each, counted from before the bytes.
+    /// Nothing of it is trusted: where ends lead out of the bytes, the text is empty.
     Packed {
         ends: &'a [u8],
         bytes: &'a [u8],
@@ -87,8 +87,10 @@ impl<'a> ListRef<'a> {
         match self {
             ListRef::Owned(values) => values.get(index).map(String::as_bytes).unwrap_or_default(),
             ListRef::Packed { ends, bytes } if index < self.len() => {
-                let (start, end) = (u32_at(ends, index) as usize, u32_at(ends, index + 1) as usize);
-                bytes.get(start..end).unwrap_or_default()
+                let first = u32_at(ends, 0);
+                let place = |index| u32_at(ends, index).checked_sub(first).map(|place| place as usize);
+                let text = place(index).zip(place(index + 1)).and_then(|(start, end)| bytes.get(start..end));
+                text.unwrap_or_default()
             }
             ListRef::Packed { .. } => &[],
         }

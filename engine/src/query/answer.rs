@@ -76,7 +76,7 @@ impl<'a> Checked<'a> {
         if query.k == 0 {
             return Err(Error::invalid("k", "a query asks for at least one row"));
         }
-        query.filter.as_ref().map(|filter| CompiledFilter::new(filter, &view.fields)).transpose()?;
+        CompiledFilter::of_read(query.filter.as_ref(), &view.schema, &view.fields)?;
         let (mut rows, mut group) = (query.k, None);
         match &query.group {
             None => check_limit("k", "K_MAX", K_MAX, query.k)?,

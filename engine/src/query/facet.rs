@@ -69,7 +69,7 @@ pub(crate) fn facet(view: &ViewState, name: &str, filter: Option<&Filter>, limit
     }
     check_limit("limit", "FACET_VALUES_MAX", FACET_VALUES_MAX, limit)?;
     let (field, _) = kinds(view, "field", name)?;
-    let filter = filter.map(|filter| CompiledFilter::new(filter, &view.fields)).transpose()?;
+    let filter = CompiledFilter::of_read(filter, &view.schema, &view.fields)?;
     let matching: Vec<_> = view.segments.iter().map(|segment| segment.matching(filter.as_ref())).collect();
     let watch = Watch::default();
     let counted = view.segments.iter().zip(&matching);

@@ -73,8 +73,7 @@ impl<'a> Run<'a> {
         watch: &'a Watch,
         journal: &'a Journal,
     ) -> Result<Self> {
-        let filter =
-            filter.map(|filter| CompiledFilter::new(filter, &view.fields).map(Arc::new)).transpose()?;
+        let filter = CompiledFilter::of_read(filter, &view.schema, &view.fields)?.map(Arc::new);
         Ok(Self { view, filter, watch, journal })
     }
 

@@ -51,8 +51,8 @@ impl Query {
         let place = view.schema.dense_place("vector_name", &request.vector_name)?;
         let Some((.., options)) = view.schema.dense().nth(place) else { unreachable!("it has a place") };
         let vector = validate::dense("vector", request.vector.clone(), options)?;
-        let compile = |filter| CompiledFilter::new(filter, &view.fields).map(Arc::new);
-        let filter = request.filter.as_ref().map(compile).transpose()?;
+        let filter =
+            CompiledFilter::of_read(request.filter.as_ref(), &view.schema, &view.fields)?.map(Arc::new);
         let wanted = Wanted { k: request.k, ef: ef.max(request.k), exact: request.exact };
         Ok(Self::of((place, options), vector, filter, wanted))
     }
@@ -201,6 +201,13 @@ pub(super) struct Searching<'a> {
 impl Searching<'_> {
     /// The nearest rows of the segment, at most `k`, nearest first.
     fn run(&self, stats: &mut SearchStats, begun: &mut Begun) -> Vec<(f32, Slot)> {
+        if let Some(nodes) = self.dense.few(self.query.filter.as_deref()) {
+            match nodes.len() {
+                0 => begun.takes(SegmentPlan::Skip, 0),
+                count => begun.takes(plan::ScanBy::Rows, count),
+            }
+            return self.scan_few(&nodes, stats);
+        }
         let vectors = self.dense.count();
         // Without a filter and without deaths every vector is a candidate, and no bitmap is needed to say so.
         let is_whole = self.query.filter.is_none() && self.dense.dead() == 0;

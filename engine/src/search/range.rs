@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use super::execute::{Ranked, by_rank, hits};
 use super::plan::{self, Counts, Plan, Wanted, Way};
-use super::scan::Scan;
+use super::scan::{Scan, compare};
 use super::{Hit, SearchStats};
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
@@ -246,11 +246,7 @@ impl<'a> Ranging<'a> {
         Ok(Self {
             vector: validate::dense("vector", request.vector.clone(), options)?,
             place,
-            filter: request
-                .filter
-                .as_ref()
-                .map(|filter| CompiledFilter::new(filter, &view.fields))
-                .transpose()?,
+            filter: CompiledFilter::of_read(request.filter.as_ref(), &view.schema, &view.fields)?,
             exact: request.exact,
             encodings,
             degree: options.graph.degree,
@@ -262,6 +258,14 @@ impl<'a> Ranging<'a> {
 
     /// Adds the rows of a segment.
     fn run(&mut self, index: usize, dense: &DenseView<'_>) {
+        if let Some(nodes) = dense.few(self.filter.as_ref()) {
+            let scorer = self.encodings.exact_scorer(&self.vector, dense.vectors());
+            let nearest = &mut self.nearest;
+            self.stats.distances += compare(&*scorer, &self.watch, &nodes, |distance, node| {
+                nearest.offer((distance, index, dense.slot_of(node)));
+            });
+            return;
+        }
         let vectors = dense.count();
         let is_whole = self.filter.is_none() && dense.dead() == 0;
         let candidates = (!is_whole).then(|| dense.candidates(self.filter.as_ref()));

@@ -74,6 +74,30 @@ impl Scan<'_> {
     }
 }
 
+/// Gives the distances of a list of rows to `each`, until all are compared or the watch says to end. Returns how many were.
+pub(super) fn compare(
+    scorer: &dyn Scorer,
+    watch: &Watch,
+    slots: &[Slot],
+    mut each: impl FnMut(f32, Slot),
+) -> u64 {
+    let mut distances = [0.0; SCORED];
+    let mut ahead = slots.chunks(SCORED);
+    scorer.prefetch(ahead.next().unwrap_or_default());
+    let mut compared = 0;
+    for slots in slots.chunks(SCORED) {
+        if (compared as u64).is_multiple_of(POLL_DISTANCES) && watch.poll() {
+            break;
+        }
+        scorer.prefetch(ahead.next().unwrap_or_default());
+        let distances = &mut distances[..slots.len()];
+        scorer.score(slots, distances);
+        distances.iter().zip(slots).for_each(|(distance, slot)| each(*distance, *slot));
+        compared += slots.len();
+    }
+    compared as u64
+}
+
 /// What a scan has at hand.
 #[derive(Default)]
 struct Block {
@@ -164,6 +188,17 @@ impl Searching<'_> {
         self.dense.vectors().sketches()?;
         let all = || self.dense.count().div_ceil(SKETCH_BLOCK);
         Some(candidates.map_or_else(all, |found| KernelBits::new().count_blocks(found.bits.as_slice())))
+    }
+
+    /// The nearest of a few nodes, which are compared exactly.
+    pub(super) fn scan_few(&self, nodes: &[Slot], stats: &mut SearchStats) -> Vec<(f32, Slot)> {
+        let scorer = self.encodings.exact_scorer(&self.query.vector, self.dense.vectors());
+        let k = self.query.wanted.k;
+        let mut nearest = Nearest::new(k, k, 0.0, self.bound);
+        stats.distances += compare(&*scorer, self.watch, nodes, |distance, node| {
+            nearest.offer(distance, node);
+        });
+        nearest.finish()
     }
 
     /// The nearest of all candidates: by their sketches and codes, if there are some and nothing exact is asked, with a second

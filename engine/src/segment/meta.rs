@@ -4,9 +4,9 @@
 //! meta    = segment u64 | rows u32 | count u16 | part*
 //! part    = kind u8 | number u16 | info (length u32, bytes) | count u16 | section*
 //! section = offset u64 | length u64
-//! kind    = 1 ids | 2 dense vector | 3 column | 4 text | 5 sparse vector | 6 multi-vector | 9 index of a sparse vector
+//! kind    = 1 ids | 2 dense vector | 3 columns | 4 text | 5 sparse vector | 6 multi-vector | 9 index of a sparse vector
 //! ```
-//! `number` is that of the vector or of the field that the part is about, 0 for other kinds. What the bytes of `info` and
+//! `number` is that of the vector that the part is about, 0 for other kinds. What the bytes of `info` and
 //! the sections mean is the business of each kind, one file each in `parts/`. Parts are in the order of kind and number,
 //! and no two are alike. A section that was not written has offset and length 0.
 
@@ -20,8 +20,8 @@ pub(super) enum PartKind {
     Ids = 1,
     /// A dense vector: rows, codes, sketches, graph.
     Dense = 2,
-    /// A field's values.
-    Column = 3,
+    /// The fields' values.
+    Columns = 3,
     /// The words of a field's texts.
     Text = 4,
     /// A sparse vector: the entries of rows.
@@ -34,7 +34,7 @@ pub(super) enum PartKind {
 
 impl PartKind {
     fn from_code(code: u8) -> Option<Self> {
-        [Self::Ids, Self::Dense, Self::Column, Self::Text, Self::Sparse, Self::Multi, Self::SparseIndex]
+        [Self::Ids, Self::Dense, Self::Columns, Self::Text, Self::Sparse, Self::Multi, Self::SparseIndex]
             .into_iter()
             .find(|kind| *kind as u8 == code)
     }
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_directory_comes_back_and_no_prefix_of_it_is_one() {
-        let parts = [part(PartKind::Column, 2), part(PartKind::Ids, 0), part(PartKind::Dense, 1)];
+        let parts = [part(PartKind::Columns, 2), part(PartKind::Ids, 0), part(PartKind::Dense, 1)];
         let meta = Meta::new(3, 4, parts.into());
         let bytes = meta.encode();
         assert_eq!(Meta::decode(&bytes).unwrap(), meta);
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn parts_that_are_twice_there_or_out_of_order_are_refused() {
         let one = part(PartKind::Dense, 1);
-        for parts in [vec![one.clone(), one.clone()], vec![part(PartKind::Column, 0), one]] {
+        for parts in [vec![one.clone(), one.clone()], vec![part(PartKind::Columns, 0), one]] {
             let meta = Meta { segment: 1, rows: 0, parts };
             assert!(Meta::decode(&meta.encode()).unwrap_err().reason.contains("out of order"));
         }

@@ -13,7 +13,7 @@ use fixedbitset::FixedBitSet;
 use super::GrowingRow;
 use super::blocks::{Blocks, Fault};
 use super::meta::{Meta, PartKind, Section};
-use super::parts::columns::entry_of;
+use super::parts::columns::ColumnsInfo;
 use super::parts::dense::DenseInfo;
 use super::parts::ids::{id_of_key, key_of_id};
 use super::parts::multi::MultiInfo;
@@ -23,7 +23,7 @@ use crate::dir::Dir;
 use crate::error::Result;
 use crate::limits::ID_BYTES_MAX;
 use crate::mend::bits::{Flip, flipped};
-use crate::payload::{Column, ColumnEntry, FieldId, FieldType};
+use crate::payload::{Column, FieldId};
 use crate::point::{PointId, SparseVector, Vector};
 use crate::schema::{DenseOptions, ElementType, MultiOptions, Schema, VectorId, VectorKind};
 
@@ -47,7 +47,7 @@ struct Parts {
     multi: Vec<SavedMulti>,
     id_ends: Section,
     ids: Section,
-    columns: Vec<(FieldId, ColumnEntry)>,
+    columns: Vec<(FieldId, Column)>,
 }
 
 /// Where a dense vector lies.
@@ -113,7 +113,7 @@ impl SavedDense {
 
 impl Parts {
     /// Those of a segment of a collection; `None` if its directory is not one of that.
-    fn of(meta: &Meta, schema: &Schema) -> Option<Self> {
+    fn of(meta: &Meta, schema: &Schema, bytes: usize) -> Option<Self> {
         let (mut dense, mut sparse, mut multi) = (Vec::new(), Vec::new(), Vec::new());
         for (number, _, kind) in schema.numbered() {
             match kind {
@@ -123,16 +123,14 @@ impl Parts {
             }
         }
         let [_, id_ends, ids] = meta.part(PartKind::Ids, 0)?.sections().ok()?;
-        let columns = meta.of_kind(PartKind::Column).map(|part| Some((part.number, entry_of(part).ok()?)));
-        Some(Self {
-            rows: meta.rows,
-            dense,
-            sparse,
-            multi,
-            id_ends,
-            ids,
-            columns: columns.collect::<Option<_>>()?,
-        })
+        let mut columns = Vec::new();
+        if let Some(part) = meta.part(PartKind::Columns, 0) {
+            let info = ColumnsInfo::read(part, meta.rows).ok()?;
+            let open =
+                |(field, entry): &(FieldId, _)| Some((*field, Column::open(entry, &info.batch_rows, bytes)?));
+            columns = info.columns.iter().map(open).collect::<Option<_>>()?;
+        }
+        Some(Self { rows: meta.rows, dense, sparse, multi, id_ends, ids, columns })
     }
 }
 
@@ -180,7 +178,7 @@ impl Salvage {
         let meta_range = blocks.meta();
         let is_sound = |range: &Range<usize>| blocks.of(range).all(|block| !unsound.contains(block));
         let meta = is_sound(&meta_range).then(|| Meta::decode(&bytes[meta_range]).ok())??;
-        let parts = Parts::of(&meta, schema).filter(|_| meta.segment == id)?;
+        let parts = Parts::of(&meta, schema, bytes.len()).filter(|_| meta.segment == id)?;
         Some(Self { bytes, turned, unsound, blocks, parts })
     }
 
@@ -206,10 +204,10 @@ impl Salvage {
         let whole = || {
             let vectors = self.vectors(slot)?;
             let mut values = Vec::new();
-            for (field, entry) in &self.parts.columns {
-                if self.has_value(entry, slot)? {
-                    let column = Column::open(entry, self.parts.rows as usize)?;
-                    values.push((*field, column.get(&self.bytes, slot as usize)?.to_value()));
+            for (field, column) in &self.parts.columns {
+                let read = |range: Range<usize>| self.sound(range.start, range.len());
+                if let Some(value) = column.get_of(slot as usize, read)? {
+                    values.push((*field, value.to_value()));
                 }
             }
             Some(Saved::Row(GrowingRow::new(id.clone()?, values), vectors))
@@ -297,31 +295,6 @@ impl Salvage {
         let length = dense.info.dimension as usize * dense.info.element.size_bytes();
         let bytes = self.sound(dense.rows.offset as usize + node as usize * length, length)?;
         Some(dense.info.element.read(bytes))
-    }
-
-    /// Whether a row has a field; `None` if that, or where its value is, or the value, cannot be vouched for.
-    fn has_value(&self, entry: &ColumnEntry, slot: u32) -> Option<bool> {
-        let (start, words) = (entry.offset as usize, (self.parts.rows as usize).div_ceil(64));
-        let (word, bit) = (slot as usize / 64, slot % 64);
-        let present = u64_at(self.sound(start + word * 8, 8)?, 0);
-        if present >> bit & 1 == 0 {
-            return Some(false);
-        }
-        let before = u32_at(self.sound(start + words * 8 + word * 4, 4)?, 0);
-        let index = before as usize + (present & ((1 << bit) - 1)).count_ones() as usize;
-        let values = start + (words * 12).next_multiple_of(8);
-        match entry.field_type {
-            FieldType::Bool => self.sound(values + index, 1)?,
-            FieldType::Int | FieldType::Float | FieldType::Timestamp => self.sound(values + index * 8, 8)?,
-            FieldType::Geo => self.sound(values + index * 16, 16)?,
-            FieldType::String | FieldType::Strings | FieldType::Json => {
-                let end_of = |index: usize| Some(u64_at(self.sound(values + index * 8, 8)?, 0) as usize);
-                let from = if index == 0 { 0 } else { end_of(index - 1)? };
-                let length = end_of(index)?.checked_sub(from)?;
-                self.sound(values + entry.count as usize * 8 + from, length)?
-            }
-        };
-        Some(true)
     }
 
     /// Writes the file anew with its bits turned back, in the place of the damaged one.

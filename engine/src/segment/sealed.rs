@@ -235,6 +235,16 @@ impl SealedSegment {
         }))
     }
 
+    /// At most how many rows have a field whose value passes, if the column has an index.
+    pub(crate) fn count(&self, field: FieldId, test: &Test) -> Option<usize> {
+        self.columns.count(self.bytes(), field, test)
+    }
+
+    /// These rows in ascending order, likewise.
+    pub(crate) fn list(&self, field: FieldId, test: &Test) -> Option<Vec<u32>> {
+        self.columns.list(self.bytes(), field, test)
+    }
+
     /// Whether every column is of a field that the collection has.
     pub(crate) fn has_only(&self, fields: &FieldTable) -> bool {
         self.columns.has_only(fields) && self.indexes.has_only(fields)

@@ -13,6 +13,9 @@ use crate::point::{PointId, SparseVector, Vector};
 use crate::schema::{VectorId, VectorKind};
 use crate::text::{Analysis, Analyzer, Index, IndexOf, Run, Runs, SparseBuilder, having_all, index_texts};
 
+/// Rows up to which going through a list of them costs less than a bitmap of the segment.
+const FEW: usize = 1_024;
+
 /// A segment, wherever it lies.
 #[derive(Clone, Debug)]
 pub(crate) enum Segment {
@@ -262,6 +265,14 @@ impl SegmentView {
         bits
     }
 
+    /// The live rows that pass, in ascending order, if the filter finds them among [`FEW`] by an index: no cost here grows
+    /// with the segment.
+    pub(crate) fn few(&self, filter: Option<&CompiledFilter>) -> Option<Vec<u32>> {
+        let mut rows = filter?.few(self, FEW)?;
+        rows.retain(|row| (self.from..self.rows).contains(row) && !self.dead.contains(*row));
+        Some(rows)
+    }
+
     /// Walks over the rows with ids greater than `after`, in order within each of the walks that it gives.
     pub(crate) fn id_walks<'a>(&'a self, after: Option<&PointId>) -> Vec<Box<dyn Iterator<Item = u32> + 'a>> {
         match &self.segment {
@@ -309,5 +320,17 @@ impl FieldSource for SegmentView {
             having.extend(shown.map(|slot| slot as usize));
         }
         Arc::new(having)
+    }
+
+    fn count(&self, field: FieldId, test: &Test) -> Option<usize> {
+        self.as_sealed()?.count(field, test)
+    }
+
+    fn list(&self, field: FieldId, test: &Test) -> Option<Vec<u32>> {
+        self.as_sealed()?.list(field, test)
+    }
+
+    fn value_of(&self, row: u32, field: FieldId) -> Option<ValueRef<'_>> {
+        self.value(row, field)
     }
 }

@@ -68,7 +68,7 @@ impl SealedFrom {
 /// Sealed sources are verified first, if they were not yet: copied damage would have right checksums.
 pub(crate) fn seal(dir: &dyn Dir, request: &SealRequest<'_>) -> Result<Option<SealedFrom>> {
     request.sources.iter().filter_map(SegmentView::as_sealed).try_for_each(|sealed| sealed.verify_once())?;
-    let mut rows = live_rows(request.sources);
+    let mut rows = live_rows(request);
     if faults::is(Mutant::SealDropsLastRow) {
         rows.pop();
     }
@@ -96,16 +96,26 @@ pub(super) struct LiveRow {
     pub(super) slot: u32,
 }
 
-/// Live rows, those with the first dense vector first.
-fn live_rows(sources: &[SegmentView]) -> Vec<LiveRow> {
+/// Live rows, those with the first dense vector first; rows of one tenant follow one another among them.
+fn live_rows(request: &SealRequest<'_>) -> Vec<LiveRow> {
+    let sources = request.sources;
+    let tenant = request.schema.tenant.as_deref().and_then(|tenant| request.fields.find(tenant));
     let mut rows = Vec::with_capacity(sources.iter().map(SegmentView::live).sum());
     for is_first in [true, false] {
+        let begun = rows.len();
         for (source, view) in sources.iter().enumerate() {
             let first = view.all_dense().next();
             let has_it = |slot: &u32| first.as_ref().is_some_and(|first| first.has(*slot));
             let live = view.matching(None);
             let slots = live.ones().map(|slot| slot as u32).filter(|slot| has_it(slot) == is_first);
             rows.extend(slots.map(|slot| LiveRow { source, slot }));
+        }
+        if let Some((field, _)) = tenant {
+            let value = |row: &LiveRow| sources[row.source].value(row.slot, field);
+            rows[begun..].sort_by(|a, b| match (value(a), value(b)) {
+                (Some(a), Some(b)) => a.order(b),
+                (a, b) => a.is_some().cmp(&b.is_some()),
+            });
         }
     }
     rows

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use ragstone::{
-    Analyzer, Db, DbOptions, DenseOptions, ElementType, GraphOptions, Metric, MultiOptions, Point, PointId,
-    Schema, SparseVector,
+    Analyzer, Db, DbOptions, DenseOptions, ElementType, GeoPoint, GraphOptions, Json, Metric, MultiOptions,
+    Point, PointId, Schema, SparseVector, Value,
 };
 
 /// The files of a database directory, by name.
@@ -95,7 +95,11 @@ pub(crate) fn point(id: u64, version: i64) -> Point {
             .with("version", version)
             .with("half", version as f64 / 2.0)
             .with("even", id.is_multiple_of(2))
-            .with("text", format!("Grüße {id}"));
+            .with("text", format!("Grüße {id}"))
+            .with("at", Value::Timestamp(version << 40))
+            .with("tags", (0..id % 4).map(|tag| "ü".repeat(tag as usize)).collect::<Vec<_>>())
+            .with("place", GeoPoint::new(angle.into(), -f64::from(angle)))
+            .with("extra", Json::new(format!("[{id}, {{}}]")).expect("this is JSON"));
     }
     if id.is_multiple_of(7) {
         point.vector = None;

@@ -4,7 +4,7 @@
 //! kind     writes                 is read through     by number
 //! ids      order, ends, ids       SealedIds           one, 0
 //! dense    rows, codes, sketches, graph   SealedDense   of the vector
-//! column   values of a field      SealedColumns       of the field
+//! columns  Arrow file of fields   SealedColumns       one, 0
 //! text     the words of a field   SealedIndexes       of the field
 //! sparse index   rows by dimension   SealedIndexes   of the vector
 //! sparse   entries                SealedSparse        of the vector

@@ -1,0 +1,101 @@
+//! What is refused, and where a message says it is.
+
+use super::*;
+
+fn fields() -> FieldTable {
+    let mut fields = FieldTable::default();
+    fields.add("year", FieldType::Int);
+    fields.add("text", FieldType::String);
+    fields.add("score", FieldType::Float);
+    fields.add("draft", FieldType::Bool);
+    fields.add("at", FieldType::Timestamp);
+    fields.add("tags", FieldType::Strings);
+    fields.add("place", FieldType::Geo);
+    fields.add("extra", FieldType::Json);
+    fields
+}
+
+fn error(filter: Filter) -> String {
+    CompiledFilter::new(&filter, &fields()).unwrap_err().to_string()
+}
+
+#[test]
+fn errors_name_the_path() {
+    let nested = Filter::And(vec![Filter::eq("draft", true), Filter::eq("year", "x")]);
+    assert_eq!(error(nested), "filter.and[1].year: the field is int, the value is string");
+    let unknown = Filter::Not(Box::new(Filter::Or(vec![Filter::eq("nope", 1i64)])));
+    assert_eq!(error(unknown), "filter.not.or[0].nope: the collection has no such payload field");
+    let list = Filter::In("year".into(), vec![Value::Int(1), Value::Bool(true)]);
+    assert_eq!(error(list), "filter.year[1]: the field is int, the value is bool");
+    assert!(error(Filter::Range("year".into(), Range::default())).contains("at least one bound"));
+    let bool_range = Range { gt: Some(Value::Bool(true)), ..Range::default() };
+    assert!(error(Filter::Range("draft".into(), bool_range)).contains("this field is bool"));
+    assert!(error(Filter::eq("score", f64::NAN)).contains("not a finite number"));
+}
+
+#[test]
+fn conditions_are_on_types_that_have_them() {
+    let cases = [
+        (Filter::eq("tags", vec!["a".to_owned()]), "filter.tags: whole values are asked for of bools"),
+        (Filter::eq("at", 3i64), "filter.at: the field is timestamp, the value is int"),
+        (Filter::Prefix("year".into(), "2".into()), "filter.year: the condition is on fields of type string"),
+        (Filter::contains("text", "x"), "filter.text: the condition is on fields of type strings"),
+        (
+            Filter::GeoRadius("place".into(), GeoPoint::new(91.0, 0.0), 1.0),
+            "filter.place.center.lat: 91 is not between -90 and 90 degrees",
+        ),
+        (
+            Filter::GeoRadius("place".into(), GeoPoint::default(), -1.0),
+            "filter.place.metres: a radius is a number of metres from zero on, not -1",
+        ),
+        (Filter::Match("text".into(), "x".into()), "filter.text: the field has no lexical index"),
+        (Filter::Exists("nope".into()), "filter.nope: the collection has no such payload field"),
+    ];
+    for (filter, expected) in cases {
+        let message = error(filter);
+        assert!(message.starts_with(expected), "{message}");
+    }
+    let range = Range { gte: Some(Value::Timestamp(5)), ..Range::default() };
+    let sound = Filter::And(vec![Filter::Range("at".into(), range), Filter::Exists("extra".into())]);
+    assert!(CompiledFilter::new(&sound, &fields()).is_ok());
+}
+
+#[test]
+fn a_read_says_whose_rows_it_means() {
+    let schema = Schema::builder(2).field("year", FieldType::Int).tenant("year").build().unwrap();
+    let read = |filter: Option<Filter>| CompiledFilter::of_read(filter.as_ref(), &schema, &fields());
+    let year = || Filter::eq("year", 3i64);
+    let other = || Filter::eq("text", "x");
+    for refused in [
+        None,
+        Some(other()),
+        Some(Filter::Or(vec![year(), other()])),
+        Some(Filter::Not(Box::new(year()))),
+        Some(Filter::Exists("year".into())),
+    ] {
+        let message = read(refused).unwrap_err().to_string();
+        assert!(message.starts_with("filter: the collection keeps tenants apart by `year`"), "{message}");
+    }
+    for sound in [
+        year(),
+        Filter::In("year".into(), vec![3i64.into()]),
+        Filter::And(vec![other(), Filter::And(vec![year()])]),
+        Filter::And(vec![other(), Filter::AllTenants]),
+        Filter::AllTenants,
+    ] {
+        assert!(read(Some(sound)).unwrap().is_some());
+    }
+    let apart = CompiledFilter::of_read(None, &Schema::new(2).unwrap(), &fields());
+    assert!(apart.unwrap().is_none());
+}
+
+#[test]
+fn depth_and_size_are_bounded() {
+    let mut deep = Filter::eq("year", 1i64);
+    for _ in 0..FILTER_DEPTH_MAX {
+        deep = Filter::Not(Box::new(deep));
+    }
+    assert!(error(deep).contains("FILTER_DEPTH_MAX"));
+    let wide = Filter::In("year".into(), (0..FILTER_TERMS_MAX as i64).map(Value::Int).collect());
+    assert!(error(wide).contains("FILTER_TERMS_MAX"));
+}

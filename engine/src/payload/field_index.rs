@@ -1,0 +1,160 @@
+//! The index of a sealed column, whatever its type: made by itself when the column is first filtered by.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fixedbitset::FixedBitSet;
+
+use super::elements::ElementIndex;
+use super::places::PlaceIndex;
+use super::{Column, ColumnIndex, FieldType, Test};
+
+/// An index of a column.
+#[derive(Debug)]
+pub(crate) enum FieldIndex {
+    Values(ColumnIndex),
+    Elements(ElementIndex),
+    Places(PlaceIndex),
+}
+
+/// A column of a file.
+#[derive(Clone, Copy)]
+pub(crate) struct Indexed<'a> {
+    pub(crate) column: &'a Column,
+    pub(crate) file: &'a [u8],
+    /// Of the segment.
+    pub(crate) rows: usize,
+}
+
+impl FieldIndex {
+    /// Whether there is one for columns of a type: of JSON there is nothing to ask but whether it is there.
+    pub(crate) fn is_for(field_type: FieldType) -> bool {
+        field_type != FieldType::Json
+    }
+
+    pub(crate) fn new(Indexed { column, file, rows }: Indexed<'_>) -> Self {
+        match column.field_type() {
+            FieldType::Strings => FieldIndex::Elements(ElementIndex::new(column, file, rows)),
+            FieldType::Geo => FieldIndex::Places(PlaceIndex::new(column, file)),
+            _ => FieldIndex::Values(ColumnIndex::new(column, file, rows)),
+        }
+    }
+
+    /// The rows whose value passes, among as many as the segment has.
+    pub(crate) fn select(&self, Indexed { column, file, rows }: Indexed<'_>, test: &Test) -> FixedBitSet {
+        match self {
+            FieldIndex::Values(index) => index.select(column, file, test, rows),
+            FieldIndex::Elements(index) => index.select(column, file, test, rows),
+            FieldIndex::Places(index) => index.select(column, file, test, rows),
+        }
+    }
+
+    /// At most how many rows these are.
+    pub(crate) fn count(&self, Indexed { column, file, .. }: Indexed<'_>, test: &Test) -> usize {
+        match self {
+            FieldIndex::Values(index) => index.count(column, file, test),
+            FieldIndex::Elements(index) => index.count(column, file, test),
+            FieldIndex::Places(index) => index.count(test),
+        }
+    }
+
+    /// These rows in ascending order.
+    pub(crate) fn list(&self, Indexed { column, file, .. }: Indexed<'_>, test: &Test) -> Vec<u32> {
+        match self {
+            FieldIndex::Values(index) => index.list(column, file, test),
+            FieldIndex::Elements(index) => index.list(column, file, test),
+            FieldIndex::Places(index) => index.list(column, file, test),
+        }
+    }
+}
+
+/// The index of a column, made by the first search that asks for it; those that come meanwhile do not wait.
+#[derive(Debug, Default)]
+pub(crate) struct Sorted {
+    index: OnceLock<FieldIndex>,
+    is_begun: AtomicBool,
+}
+
+impl Sorted {
+    /// The index; `None` while another thread makes it.
+    pub(crate) fn get(&self, make: impl FnOnce() -> FieldIndex) -> Option<&FieldIndex> {
+        if self.index.get().is_none() && !self.is_begun.swap(true, Ordering::Relaxed) {
+            // Nobody else comes here, so nobody waits.
+            self.index.get_or_init(make);
+        }
+        self.index.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payload::column::tests::column_of;
+    use crate::payload::{GeoPoint, Value, ValueRef};
+    use proptest::prelude::*;
+
+    fn open(values: &[Option<Value>], field_type: FieldType) -> Option<(Column, Vec<u8>)> {
+        let (entry, batch_rows, file) = column_of(values, field_type, 700);
+        Some((Column::open(&entry, &batch_rows, file.len())?, file))
+    }
+
+    /// Against testing every row.
+    fn agrees(values: &[Option<Value>], field_type: FieldType, test: &Test) -> Result<(), TestCaseError> {
+        let (column, file) = open(values, field_type).unwrap();
+        let indexed = Indexed { column: &column, file: &file, rows: values.len() };
+        let index = FieldIndex::new(indexed);
+        let tested = column.tested(&file, test, values.len());
+        prop_assert_eq!(&index.select(indexed, test), &tested);
+        let list = index.list(indexed, test);
+        prop_assert!(list.iter().map(|row| *row as usize).eq(tested.ones()));
+        prop_assert!(index.count(indexed, test) >= list.len());
+        let passes = |value: &Option<Value>| value.as_ref().is_some_and(|value| test.passes(value.as_ref()));
+        prop_assert!((0..values.len()).all(|row| passes(&values[row]) == tested.contains(row)));
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        #[test]
+        fn lists_are_found_by_what_they_hold(
+            lists in prop::collection::vec(prop::option::of(prop::collection::vec("[ab]{0,2}|c", 0..4)), 1..900),
+            asked in prop::collection::vec("[ab]{0,2}|c|x", 0..4),
+        ) {
+            let values: Vec<Option<Value>> = lists.into_iter().map(|list| list.map(Value::Strings)).collect();
+            let mut asked: Vec<Box<[u8]>> = asked.iter().map(|text| text.as_bytes().into()).collect();
+            asked.sort_unstable();
+            asked.dedup();
+            agrees(&values, FieldType::Strings, &Test::ListAny(asked))?;
+        }
+
+        #[test]
+        fn places_are_found_by_their_distance(
+            places in prop::collection::vec(prop::option::of((-90.0..=90.0, -180.0..=180.0)), 1..900),
+            center in (prop_oneof![-90.0..=90.0, Just(90.0), Just(-89.9)],
+                       prop_oneof![-180.0..=180.0, Just(180.0), Just(-179.5)]),
+            metres in prop_oneof![Just(0.0), 0.0..1e5, 0.0..2.1e7],
+        ) {
+            let point = |(lat, lon)| GeoPoint { lat, lon };
+            let mut values: Vec<Option<Value>> =
+                places.into_iter().map(|place| place.map(|place| Value::Geo(point(place)))).collect();
+            values.push(Some(Value::Geo(point(center))));
+            agrees(&values, FieldType::Geo, &Test::Within(point(center), metres))?;
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_an_index() {
+        let values = [Some(Value::Int(1)), None, Some(Value::Int(2))];
+        let (column, file) = open(&values, FieldType::Int).unwrap();
+        let make = || FieldIndex::new(Indexed { column: &column, file: &file, rows: 3 });
+        let sorted = Sorted::default();
+        let made = sorted.get(|| {
+            assert!(sorted.get(make).is_none(), "it is being made");
+            make()
+        });
+        assert!(made.is_some());
+        assert!(sorted.get(|| panic!("it is there")).is_some());
+        assert_eq!(column.get(&file, 2), Some(ValueRef::Int(2)));
+    }
+}
