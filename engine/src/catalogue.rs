@@ -121,7 +121,15 @@ mod tests {
     fn changes_come_back_and_nonsense_is_refused() {
         let schema = Schema::new(3).unwrap();
         let fields = FieldTable::declared(&schema.fields).with_texts(&schema.texts);
-        let mut entry = CollectionEntry { name: "a".into(), schema, fields, stored_seq: 0, segments: vec![] };
+        let mut entry = CollectionEntry {
+            name: "a".into(),
+            schema,
+            fields,
+            stored_seq: 0,
+            requests: 0,
+            time_us: 0,
+            segments: vec![],
+        };
         let create = CatalogueChange::Create { id: 7, entry: entry.clone() };
         for change in [create.clone(), CatalogueChange::Delete { id: 7 }, CatalogueChange::Nothing] {
             let bytes = change.encode();

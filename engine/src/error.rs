@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::payload::FieldType;
-use crate::point::PointId;
+use crate::point::{Expect, PointId};
 use crate::verify::{Damage, OnDamage};
 
 /// The result of an engine operation.
@@ -60,6 +60,18 @@ pub enum Error {
         expected: FieldType,
         /// The type given.
         actual: FieldType,
+    },
+    /// A [precondition](crate::Precondition) of a batch does not hold: nothing of it was written.
+    #[error("{field}: row `{id}` is expected {expected}, and {}", actual_of(*actual))]
+    Precondition {
+        /// The precondition, as `preconditions[2]`.
+        field: String,
+        /// The row.
+        id: PointId,
+        /// What was expected of it.
+        expected: Expect,
+        /// Its etag; `None` if there is no such row.
+        actual: Option<u64>,
     },
     /// Another process, or another [`Db`](crate::Db) of this one, has the directory open: one may write in it, or any
     /// number may read.
@@ -136,6 +148,10 @@ impl std::fmt::Display for LockHolder {
             LockHolder::Reader => "reading",
         })
     }
+}
+
+fn actual_of(etag: Option<u64>) -> String {
+    etag.map_or_else(|| "is absent".to_owned(), |etag| format!("has the etag {etag}"))
 }
 
 impl Error {

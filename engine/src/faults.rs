@@ -38,6 +38,10 @@ pub enum Mutant {
     SealDropsLastRow,
     /// The manifest takes its place without a sync of the directory. Only a machine without power shows it.
     ManifestWithoutDirectorySync,
+    /// A merge forgets what updates changed while it was written.
+    ForgetPatchesOnMerge,
+    /// The log is cut before what updates changed of sealed rows is stored.
+    CutLogBeforePatches,
     /// A copy is made of the log files that are ended, and the one that is being written is forgotten.
     CopyWithoutOpenLog,
 }
@@ -45,7 +49,7 @@ pub enum Mutant {
 #[cfg(feature = "faults")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 8] = [
+    pub const ALL: [Mutant; 10] = [
         Mutant::AcknowledgeBeforeLog,
         Mutant::AcknowledgeBeforeSync,
         Mutant::CutLogBeforeManifest,
@@ -53,6 +57,8 @@ impl Mutant {
         Mutant::DropLastFrame,
         Mutant::SealDropsLastRow,
         Mutant::ManifestWithoutDirectorySync,
+        Mutant::ForgetPatchesOnMerge,
+        Mutant::CutLogBeforePatches,
         Mutant::CopyWithoutOpenLog,
     ];
 
@@ -66,6 +72,8 @@ impl Mutant {
             Mutant::DropLastFrame => "drop-last-frame",
             Mutant::SealDropsLastRow => "seal-drops-last-row",
             Mutant::ManifestWithoutDirectorySync => "manifest-without-directory-sync",
+            Mutant::ForgetPatchesOnMerge => "forget-patches-on-merge",
+            Mutant::CutLogBeforePatches => "cut-log-before-patches",
             Mutant::CopyWithoutOpenLog => "copy-without-open-log",
         }
     }

@@ -64,6 +64,7 @@ pub mod asynchronous;
 mod background;
 mod batch;
 mod catalogue;
+mod clock;
 mod codec;
 mod collection;
 mod db;
@@ -105,6 +106,7 @@ mod vectors;
 mod verify;
 mod wal;
 
+pub use clock::Clock;
 pub use collection::{
     Collection, CollectionInfo, Exclusive, Page, Pages, Rows, ScrollRequest, TypedRows, View, WriteReceipt,
 };
@@ -115,7 +117,7 @@ pub use lineage::{InvalidLineage, Lineage};
 pub use mend::{CheckReport, Loss, RepairReport, check, repair};
 pub use options::DbOptions;
 pub use payload::{FieldType, Filter, GeoPoint, Json, ParseError, Payload, Range, Value};
-pub use point::{Batch, Op, Point, PointId, SparseVector, Vector};
+pub use point::{Batch, Expect, Op, Point, PointId, Precondition, SparseVector, Update, Vector};
 pub use schema::{
     DEFAULT_VECTOR, DenseOptions, ElementType, EncodingKind, GraphOptions, Metric, MultiOptions, Schema,
     SchemaBuilder, SparseOptions, VectorKind,

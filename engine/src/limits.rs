@@ -20,6 +20,10 @@ pub const ID_BYTES_MAX: usize = 512;
 pub const UNMERGED_SEGMENTS_MAX: usize = 64;
 /// Operations in one atomic batch.
 pub const BATCH_OPS_MAX: usize = 100_000;
+/// Bytes of the id of a request ([`Batch::request_id`](crate::Batch::request_id)).
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Writes of a collection for which the id of a request is remembered.
+pub const REQUESTS_REMEMBERED: u64 = 4_096;
 /// Bytes of one atomic batch as the log encodes it.
 pub const BATCH_BYTES_MAX: usize = 256 << 20;
 /// Bytes of one point's payload, names and values together.

@@ -24,10 +24,12 @@ mod store;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::codec::{Decoded, Decoder, Encoder};
+use crate::collection::request_file;
 use crate::lineage::{LINEAGE_BYTES, Lineage};
 use crate::payload::FieldTable;
 use crate::schema::Schema;
 use crate::schema_codes::{decode_schema, encode_schema};
+use crate::segment::{patch_file, segment_file, tombstone_file};
 use crate::wal::LogMark;
 
 pub(crate) use store::ManifestStore;
@@ -54,6 +56,23 @@ pub(crate) struct SegmentEntry {
     pub(crate) patches: u64,
 }
 
+impl SegmentEntry {
+    /// A segment without any other file.
+    pub(crate) fn new(id: u64) -> Self {
+        Self { id, tombstones: 0, patches: 0 }
+    }
+
+    /// The names of its files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = String> + use<> {
+        let Self { id, tombstones, patches } = *self;
+        let beside = [
+            (tombstones > 0).then(|| tombstone_file(id, tombstones)),
+            (patches > 0).then(|| patch_file(id, patches)),
+        ];
+        std::iter::once(segment_file(id)).chain(beside.into_iter().flatten())
+    }
+}
+
 /// What the root says of a collection.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CollectionEntry {
@@ -64,6 +83,10 @@ pub(crate) struct CollectionEntry {
     pub(crate) fields: FieldTable,
     /// Every record up to this one is in the segments.
     pub(crate) stored_seq: u64,
+    /// Generation of its file of requests; 0 while there are none.
+    pub(crate) requests: u64,
+    /// No write from now on has an earlier time: rows that expired by then are perhaps no more.
+    pub(crate) time_us: i64,
     pub(crate) segments: Vec<SegmentEntry>,
 }
 
@@ -178,10 +201,13 @@ impl Manifest {
         self.log.time_us = self.log.time_us.max(mark.time_us);
     }
 
-    /// Every file that the root names, by its segment.
-    pub(crate) fn segments(&self) -> BTreeSet<(u64, u64)> {
-        let entries = self.collections.values().flat_map(|collection| &collection.segments);
-        entries.map(|segment| (segment.id, segment.tombstones)).collect()
+    /// Every file that the root names.
+    pub(crate) fn files(&self) -> BTreeSet<String> {
+        let of_collection = |(id, entry): (&u64, &CollectionEntry)| {
+            let requests = (entry.requests > 0).then(|| request_file(*id, entry.requests));
+            entry.segments.iter().flat_map(SegmentEntry::files).chain(requests).collect::<Vec<_>>()
+        };
+        self.collections.iter().flat_map(of_collection).collect()
     }
 }
 
@@ -190,6 +216,8 @@ impl CollectionEntry {
         out.str(&self.name);
         encode_schema(&self.schema, &self.fields, out);
         out.u64(self.stored_seq);
+        out.u64(self.requests);
+        out.u64(self.time_us.cast_unsigned());
         out.u32(self.segments.len() as u32);
         for segment in &self.segments {
             out.u64(segment.id);
@@ -201,10 +229,11 @@ impl CollectionEntry {
     pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Decoded<Self> {
         let name = decoder.str()?.to_owned();
         let (schema, fields) = decode_schema(decoder)?;
-        let stored_seq = decode_count(decoder)?;
+        let (stored_seq, requests) = (decode_count(decoder)?, decode_count(decoder)?);
+        let time_us = decoder.u64()?.cast_signed();
         let segments =
             (0..decoder.count(24)?).map(|_| SegmentEntry::decode(decoder)).collect::<Decoded<_>>()?;
-        Ok(Self { name, schema, fields, stored_seq, segments })
+        Ok(Self { name, schema, fields, stored_seq, requests, time_us, segments })
     }
 }
 

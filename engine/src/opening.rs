@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::collection::CollectionCore;
+use crate::collection::{self, CollectionCore, is_request_file, request_file};
 use crate::db::DbOptions;
 use crate::dir::{Dir, corrupt};
 use crate::error::{Error, Result};
 use crate::faults;
 use crate::manifest::{CollectionEntry, MANIFEST_COPY_FILE, MANIFEST_FILE, MANIFEST_NEW_FILE, Manifest};
+use crate::segment::patching::Patched;
 use crate::segment::{
-    self, Check, DeadRows, Opening, SealedSegment, SegmentView, tombstone_file, tombstones,
+    self, Check, DeadRows, FileKind, Opening, Patches, SealedSegment, SegmentView, patch_file, patching,
+    tombstone_file, tombstones,
 };
 use crate::vectors::Encodings;
 use crate::verify::{Damage, Storage, Verify};
@@ -23,9 +25,7 @@ pub(crate) fn is_fresh(dir: &dyn Dir, names: &[String]) -> Result<bool> {
     if names.iter().any(|name| name == MANIFEST_FILE) {
         return Ok(false);
     }
-    let is_ours = |name: &&String| {
-        wal::is_log_file(name) || segment::parse_file(name).is_some() || *name == MANIFEST_COPY_FILE
-    };
+    let is_ours = |name: &&String| wal::is_log_file(name) || is_rooted(name) || *name == MANIFEST_COPY_FILE;
     let of_ours = names.iter().find(is_ours);
     match of_ours {
         None => Ok(true),
@@ -35,20 +35,25 @@ pub(crate) fn is_fresh(dir: &dyn Dir, names: &[String]) -> Result<bool> {
     }
 }
 
+/// Whether it is a name of a file that is there only as long as the manifest names it.
+pub(crate) fn is_rooted(name: &str) -> bool {
+    segment::parse_file(name).is_some() || is_request_file(name)
+}
+
 /// Whether a repair was about to put a file in the place of a segment's.
 fn is_mended(name: &str) -> bool {
-    name.strip_suffix(".new").is_some_and(|name| matches!(segment::parse_file(name), Some((_, None))))
+    name.strip_suffix(".new")
+        .is_some_and(|name| matches!(segment::parse_file(name), Some((_, FileKind::Rows))))
 }
 
 /// Removes the files that a crash left and the manifest does not name. Names of other kinds are left alone.
 pub(crate) fn remove_leftovers(dir: &dyn Dir, names: &[String], root: &Manifest) -> Result<()> {
-    let named = root.segments();
+    let named = root.files();
     let mut removed = false;
     for name in names {
-        let is_leftover = match segment::parse_file(name) {
-            Some((id, None)) => !named.iter().any(|(segment, _)| *segment == id),
-            Some((id, Some(generation))) => !named.contains(&(id, generation)),
-            None => name == MANIFEST_NEW_FILE || is_mended(name),
+        let is_leftover = match () {
+            _ if is_rooted(name) => !named.contains(name),
+            _ => name == MANIFEST_NEW_FILE || is_mended(name),
         };
         if is_leftover {
             faults::point("recovery.leftover");
@@ -113,8 +118,19 @@ fn open_collection(
                     tombstones::read(dir, &name, segment.id, sealed.rows())?
                 }
             };
-            Ok((SegmentView::sealed(sealed, dead), segment.tombstones))
+            let patches = match segment.patches {
+                0 => Patches::default(),
+                generation => {
+                    let of = Patched { segment: segment.id, rows: sealed.rows(), fields: &entry.fields };
+                    patching::read(dir, &patch_file(segment.id, generation), &of)?
+                }
+            };
+            Ok((SegmentView::sealed(sealed, dead, patches), *segment))
         })
         .collect::<Result<Vec<_>>>()?;
-    Ok(Arc::new(CollectionCore::open(id, entry, segments)))
+    let requests = match entry.requests {
+        0 => Default::default(),
+        generation => collection::read_requests(dir, &request_file(id, generation), id)?,
+    };
+    Ok(Arc::new(CollectionCore::open(id, entry, collection::Opened { segments, requests }, &options.clock)))
 }

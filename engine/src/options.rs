@@ -2,6 +2,7 @@
 
 use std::num::NonZero;
 
+use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::limits::{LOG_FILE_BYTES_MAX, LOG_QUEUE_BYTES_MAX, SEAL_ROWS_MAX, THREADS_MAX};
 #[cfg(doc)]
@@ -91,6 +92,8 @@ pub struct DbOptions {
     pub storage: Storage,
     /// What opening does about a damaged collection.
     pub on_damage: OnDamage,
+    /// Tells the time by which rows [expire](crate::Point::expires_at): the system's.
+    pub clock: Clock,
 }
 
 impl Default for DbOptions {
@@ -111,6 +114,7 @@ impl Default for DbOptions {
             verify: Verify::default(),
             storage: Storage::default(),
             on_damage: OnDamage::default(),
+            clock: Clock::default(),
         }
     }
 }

@@ -108,6 +108,13 @@ pub struct Point {
     pub vectors: BTreeMap<String, Vector>,
     /// Typed fields.
     pub payload: Payload,
+    /// When the row is no more, in microseconds since 1970 (UTC); never without it. From then on, by the database's
+    /// [clock](crate::DbOptions::clock), no read finds it and no write replaces or updates it: it is not there, though its bytes may be
+    /// until a merge passes over them.
+    pub expires_at: Option<i64>,
+    /// Of a row that was read, the number of the write that last changed it, by which a [`Precondition`] knows it again. Writes
+    /// do not look at it.
+    pub etag: Option<u64>,
 }
 
 impl Point {
@@ -118,7 +125,21 @@ impl Point {
 
     /// A point without a vector: kept, found by id and filter, never by similarity.
     pub fn without_vector(id: impl Into<PointId>) -> Self {
-        Self { id: id.into(), vector: None, vectors: BTreeMap::new(), payload: Payload::new() }
+        Self {
+            id: id.into(),
+            vector: None,
+            vectors: BTreeMap::new(),
+            payload: Payload::new(),
+            expires_at: None,
+            etag: None,
+        }
+    }
+
+    /// The same point, until a moment: [`expires_at`](Self::expires_at).
+    #[must_use]
+    pub fn expires_at(mut self, time_us: i64) -> Self {
+        self.expires_at = Some(time_us);
+        self
     }
 
     /// The same point with one more field.
@@ -141,8 +162,120 @@ impl Point {
 pub enum Op {
     /// Insert the point, or replace the one with its id.
     Upsert(Point),
+    /// Change some fields of a point, if it is there.
+    Update(Update),
     /// Remove the point with this id, if there is one.
     Delete(PointId),
+}
+
+/// Changes some fields of a row and leaves all else as it is: its other fields, its vectors, their links. Of a row that is not there
+/// nothing comes, which the receipt counts as [`missing`](crate::WriteReceipt::missing).
+///
+/// It costs what it changes, but for a field that is searched by word ([`SchemaBuilder::text`](crate::SchemaBuilder::text)): its words are
+/// indexed with the row, so that is written anew, vectors and all.
+///
+/// ```
+/// use ragstone::{Db, Point, Schema, Update};
+///
+/// let db = Db::in_memory()?;
+/// let notes = db.create_collection("notes", Schema::new(2)?)?;
+/// notes.upsert(vec![Point::new(1, [1.0, 0.0]).with("title", "Tea").with("draft", true)])?;
+/// let receipt = notes.update(vec![Update::new(1).set("title", "Green tea").unset("draft"), Update::new(2)])?;
+/// assert_eq!((receipt.updated, receipt.missing), (1, 1));
+/// let tea = notes.get(&[1.into()])?.remove(0).unwrap();
+/// assert_eq!(tea.payload.len(), 1);
+/// assert_eq!(tea.payload["title"].as_str(), Some("Green tea"));
+/// # Ok::<(), ragstone::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Update {
+    /// The row.
+    pub id: PointId,
+    /// Fields that have these values from now on.
+    pub set: Payload,
+    /// Fields that the row has no more; those that it does not have are passed over.
+    pub unset: Vec<String>,
+    /// When the row expires from now on: `Some(None)` is never, and `None` leaves it as it is.
+    pub expires_at: Option<Option<i64>>,
+}
+
+impl Update {
+    /// An update that changes no field yet; as it is, it gives the row a new etag.
+    pub fn new(id: impl Into<PointId>) -> Self {
+        Self { id: id.into(), set: Payload::new(), unset: Vec::new(), expires_at: None }
+    }
+
+    /// Sets a field.
+    #[must_use]
+    pub fn set(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.set.insert(field.into(), value.into());
+        self
+    }
+
+    /// Sets when the row expires, in microseconds since 1970 (UTC).
+    #[must_use]
+    pub fn expires_at(mut self, time_us: i64) -> Self {
+        self.expires_at = Some(Some(time_us));
+        self
+    }
+
+    /// Has the row never expire.
+    #[must_use]
+    pub fn never_expires(mut self) -> Self {
+        self.expires_at = Some(None);
+        self
+    }
+
+    /// Takes a field away.
+    #[must_use]
+    pub fn unset(mut self, field: impl Into<String>) -> Self {
+        self.unset.push(field.into());
+        self
+    }
+}
+
+/// What must hold for a batch to be written: compare and set.
+///
+/// It is looked at after all writes that were queued before, and the batch takes its place right behind them: nobody comes
+/// between. What is logged has no conditions any more.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Precondition {
+    /// The row that is looked at; the batch need not change it.
+    pub id: PointId,
+    /// What is expected of it.
+    pub expect: Expect,
+}
+
+/// What a [`Precondition`] expects of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// There is none.
+    Absent,
+    /// There is one, whatever it holds.
+    Present,
+    /// There is one, and no write has changed it since it was read with this [etag](Point::etag).
+    Etag(u64),
+}
+
+impl Expect {
+    /// Whether a row, by its etag, or its absence is what was expected.
+    pub(crate) fn is_met_by(self, actual: Option<u64>) -> bool {
+        match self {
+            Expect::Absent => actual.is_none(),
+            Expect::Present => actual.is_some(),
+            Expect::Etag(etag) => actual == Some(etag),
+        }
+    }
+}
+
+impl std::fmt::Display for Expect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Expect::Absent => f.write_str("to be absent"),
+            Expect::Present => f.write_str("to be there"),
+            Expect::Etag(etag) => write!(f, "to have the etag {etag}"),
+        }
+    }
 }
 
 /// Changes that are applied together, in order, or not at all.
@@ -150,12 +283,24 @@ pub enum Op {
 pub struct Batch {
     /// The changes, in order.
     pub ops: Vec<Op>,
+    /// All must hold, or nothing is written.
+    pub preconditions: Vec<Precondition>,
+    /// Tells this write from every other that the collection gets, so that it can be sent again by who heard no answer: within
+    /// the next [`REQUESTS_REMEMBERED`](crate::limits::REQUESTS_REMEMBERED) writes, one with the same id changes nothing and gets the
+    /// receipt of the first, whatever else it holds. At most [`REQUEST_ID_BYTES_MAX`](crate::limits::REQUEST_ID_BYTES_MAX)
+    /// bytes. Failed writes and those without changes are not remembered.
+    pub request_id: Option<String>,
 }
 
 impl Batch {
     /// An empty batch.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A batch of these changes.
+    pub fn of(ops: Vec<Op>) -> Self {
+        Self { ops, ..Self::default() }
     }
 
     /// Adds an insert or replacement.
@@ -165,10 +310,31 @@ impl Batch {
         self
     }
 
+    /// Adds a change of some fields.
+    #[must_use]
+    pub fn update(mut self, update: Update) -> Self {
+        self.ops.push(Op::Update(update));
+        self
+    }
+
     /// Adds a removal.
     #[must_use]
     pub fn delete(mut self, id: impl Into<PointId>) -> Self {
         self.ops.push(Op::Delete(id.into()));
+        self
+    }
+
+    /// Names the request.
+    #[must_use]
+    pub fn request(mut self, id: impl Into<String>) -> Self {
+        self.request_id = Some(id.into());
+        self
+    }
+
+    /// Adds a precondition.
+    #[must_use]
+    pub fn expect(mut self, id: impl Into<PointId>, expect: Expect) -> Self {
+        self.preconditions.push(Precondition { id: id.into(), expect });
         self
     }
 }

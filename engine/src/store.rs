@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::catalogue::{CATALOGUE, CatalogueChange};
-use crate::collection::CollectionCore;
+use crate::collection::{CollectionCore, Opened};
 use crate::db::DbOptions;
 use crate::dir::{Dir, DirLock, Lifetime, PinnedDir};
 use crate::error::{Error, Result};
@@ -189,12 +189,19 @@ impl Store {
         }
         check_limit("collections", "COLLECTIONS_MAX", COLLECTIONS_MAX, self.collections().len() + 1)?;
         let fields = FieldTable::declared(&schema.fields).with_texts(&schema.texts);
-        let entry =
-            CollectionEntry { name: name.to_owned(), schema, fields, stored_seq: 0, segments: Vec::new() };
+        let entry = CollectionEntry {
+            name: name.to_owned(),
+            schema,
+            fields,
+            stored_seq: 0,
+            requests: 0,
+            time_us: 0,
+            segments: Vec::new(),
+        };
         faults::point("write.create");
         let id = self.manifest.next_collection();
         self.change_catalogue(&CatalogueChange::Create { id, entry: entry.clone() })?;
-        let core = Arc::new(CollectionCore::open(id, &entry, Vec::new()));
+        let core = Arc::new(CollectionCore::open(id, &entry, Opened::default(), &self.options.clock));
         core.end_replay(self);
         let mut collections = self.collections.write().unwrap_or_else(PoisonError::into_inner);
         collections.insert(name.to_owned(), core.clone());

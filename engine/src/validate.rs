@@ -8,13 +8,15 @@ mod vectors;
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::batch::{BatchField, Change, PreparedBatch, Row};
+use crate::batch::{BatchField, Change, FieldChanges, PreparedBatch, Row};
+use crate::clock::NEVER;
 use crate::error::{Error, Result};
 use crate::limits::{
-    BATCH_OPS_MAX, COLLECTION_NAME_BYTES_MAX, FIELDS_MAX, ID_BYTES_MAX, PAYLOAD_BYTES_MAX, check_limit,
+    BATCH_OPS_MAX, COLLECTION_NAME_BYTES_MAX, FIELDS_MAX, ID_BYTES_MAX, PAYLOAD_BYTES_MAX,
+    REQUEST_ID_BYTES_MAX, check_limit,
 };
 use crate::payload::{FieldTable, FieldType, Payload, Value};
-use crate::point::{Batch, Op, Point, PointId, Vector};
+use crate::point::{Batch, Op, Point, PointId, Precondition, Update, Vector};
 use crate::schema::{DEFAULT_VECTOR, Schema, VectorId, check_field_name};
 
 pub(crate) use vectors::{dense, multi, sparse, vector};
@@ -39,9 +41,22 @@ pub(crate) fn id(path: &str, id: &PointId) -> Result<()> {
     }
 }
 
+/// Checks the preconditions of a batch, but for what they say of the rows.
+pub(crate) fn preconditions(conditions: &[Precondition]) -> Result<()> {
+    check_limit("preconditions", "BATCH_OPS_MAX", BATCH_OPS_MAX, conditions.len())?;
+    let mut conditions = conditions.iter().enumerate();
+    conditions.try_for_each(|(index, condition)| id(&format!("preconditions[{index}].id"), &condition.id))
+}
+
 /// Checks a batch against a schema, and finds the fields that it uses.
 pub(crate) fn prepare(batch: Batch, schema: &Schema) -> Result<PreparedBatch> {
     check_limit("points", "BATCH_OPS_MAX", BATCH_OPS_MAX, batch.ops.len())?;
+    if let Some(request) = &batch.request_id {
+        check_limit("request_id", "REQUEST_ID_BYTES_MAX", REQUEST_ID_BYTES_MAX, request.len())?;
+        if request.is_empty() {
+            return Err(Error::invalid("request_id", "it is empty"));
+        }
+    }
     let mut prepared = Preparing { schema, fields: Vec::new(), numbers: HashMap::new() };
     let changes = batch
         .ops
@@ -49,13 +64,14 @@ pub(crate) fn prepare(batch: Batch, schema: &Schema) -> Result<PreparedBatch> {
         .enumerate()
         .map(|(index, op)| match op {
             Op::Upsert(point) => Ok(Change::Upsert(prepared.point(index, point)?)),
+            Op::Update(update) => Ok(Change::Update(prepared.update(index, update)?)),
             Op::Delete(point_id) => {
                 id(&format!("points[{index}].id"), &point_id)?;
                 Ok(Change::Delete(point_id))
             }
         })
         .collect::<Result<Vec<_>>>()?;
-    Ok(PreparedBatch { fields: prepared.fields, changes })
+    Ok(PreparedBatch { time_us: 0, request_id: batch.request_id, fields: prepared.fields, changes })
 }
 
 struct Preparing<'a> {
@@ -79,7 +95,7 @@ impl Preparing<'_> {
         for (name, value) in point.payload {
             values.push((self.field(index, &name, &value)?, value));
         }
-        Ok(Row { id: point.id, vectors, values })
+        Ok(Row { id: point.id, vectors, expires_at: point.expires_at.unwrap_or(NEVER), values })
     }
 
     /// The vectors of a point, by number.
@@ -105,6 +121,31 @@ impl Preparing<'_> {
             vectors.push((number, vector(&path, value, kind)?));
         }
         Ok(vectors)
+    }
+
+    fn update(&mut self, index: usize, update: Update) -> Result<FieldChanges> {
+        let Update { id: row, set, unset, expires_at } = update;
+        id(&format!("points[{index}].id"), &row)?;
+        check_payload_size(index, &set)?;
+        check_limit(&format!("points[{index}].unset"), "FIELDS_MAX", FIELDS_MAX, unset.len())?;
+        if let Some(tenant) = &self.schema.tenant
+            && (set.contains_key(tenant) || unset.contains(tenant))
+        {
+            let reason = "a row stays with its tenant: delete it there, and write it here";
+            return Err(Error::invalid(field_path(index, tenant), reason));
+        }
+        for name in &unset {
+            check_field_name(&field_path(index, name), name)?;
+            if set.contains_key(name) {
+                return Err(Error::invalid(field_path(index, name), "a field is set or unset, not both"));
+            }
+        }
+        let mut values = Vec::with_capacity(set.len());
+        for (name, value) in set {
+            values.push((self.field(index, &name, &value)?, value));
+        }
+        let expires_at = expires_at.map(|expires_at| expires_at.unwrap_or(NEVER));
+        Ok(FieldChanges { id: row, set: values, unset, expires_at })
     }
 
     /// The batch's number of a field.
@@ -161,8 +202,28 @@ pub(crate) fn resolve_fields(batch: &PreparedBatch, fields: &mut FieldTable, str
             }
         }
     }
+    if strict {
+        let updates = batch.changes.iter().enumerate().filter_map(|(index, change)| match change {
+            Change::Update(changes) => Some((index, changes)),
+            _ => None,
+        });
+        check_unset(updates, fields)?;
+    }
     for (name, field_type) in added {
         fields.add(name, field_type);
+    }
+    Ok(())
+}
+
+/// A strict collection takes no names that it does not know, not even to forget them.
+pub(crate) fn check_unset<'a>(
+    updates: impl Iterator<Item = (usize, &'a FieldChanges)>,
+    fields: &FieldTable,
+) -> Result<()> {
+    for (index, changes) in updates {
+        if let Some(name) = changes.unset.iter().find(|name| fields.find(name).is_none()) {
+            return Err(Error::UnknownField { field: field_path(index, name) });
+        }
     }
     Ok(())
 }
@@ -205,7 +266,7 @@ mod tests {
         }
         let mixed = Batch::new().upsert(good().with("a", 1i64)).upsert(good().with("a", "x"));
         assert_eq!(refused(mixed), "points[1].payload.a: the field is int, the value is string");
-        let many = Batch { ops: vec![Op::Delete(PointId::Num(1)); BATCH_OPS_MAX + 1] };
+        let many = Batch::of(vec![Op::Delete(PointId::Num(1)); BATCH_OPS_MAX + 1]);
         assert!(refused(many).contains("BATCH_OPS_MAX"));
     }
 

@@ -123,7 +123,7 @@ impl Store {
         let cores = self.collections();
         let mut segments = Vec::new();
         for core in &cores {
-            report.note(core.verify_tombstones(&*self.dir))?;
+            report.note(core.verify_beside(&*self.dir))?;
             segments.extend(core.sealed_segments().into_iter().map(|segment| (core, segment)));
         }
         let bytes_total = segments.iter().map(|(_, segment)| segment.size_bytes()).sum();

@@ -10,11 +10,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ragstone::{
-    Db, DbOptions, DenseOptions, ElementType, Error, Filter, GeoPoint, Json, Metric, MultiOptions, OnDamage,
-    Point, PointId, Schema, ScrollRequest, SearchRequest, SparseVector, Storage, Value,
+    Analyzer, Batch, Db, DbOptions, DenseOptions, ElementType, Error, Filter, GeoPoint, Json, Metric,
+    MultiOptions, OnDamage, Point, PointId, Schema, ScrollRequest, SearchRequest, SparseVector, Storage,
+    Update, Value,
 };
 
 const VERSION_FOLDER: &str = "v4";
+/// In the year 2970.
+const EXPIRY: i64 = 31_556_952_000_000_000;
 const VERSIONS: [&str; 1] = [VERSION_FOLDER];
 
 fn golden(folder: &str) -> PathBuf {
@@ -37,7 +40,7 @@ fn copy_of(folder: &str) -> tempfile::TempDir {
     directory
 }
 
-/// Every kind of file, value, vector, id and metric.
+/// Every kind of file, value, vector, id, metric and write.
 fn write(path: &Path) {
     let db = open(path).unwrap();
     for (name, metric) in [("cosine", Metric::Cosine), ("dot", Metric::Dot), ("l2", Metric::L2)] {
@@ -46,6 +49,7 @@ fn write(path: &Path) {
             .vector("half", DenseOptions::new(3).metric(metric).element(ElementType::F16))
             .multi("late", MultiOptions::new(2).metric(Metric::Dot))
             .sparse("words")
+            .text("title", Analyzer::English)
             .attribute("made-for", "golden")
             .build()
             .unwrap();
@@ -54,14 +58,27 @@ fn write(path: &Path) {
         db.flush().unwrap();
         collection.upsert(vec![point(3, 2)]).unwrap();
         collection.delete(&[id_of(4), id_of(5)]).unwrap();
+        collection.write(Batch::new().update(note(8)).request("first")).unwrap();
         db.flush().unwrap();
         collection.upsert(vec![point(6, 3), point(20, 3)]).unwrap();
         collection.delete(&[id_of(7)]).unwrap();
+        collection.update(vec![note(10), Update::new(id_of(11)).set("title", "green tea")]).unwrap();
     }
 }
 
 fn id_of(id: u64) -> PointId {
     if id.is_multiple_of(2) { PointId::Num(id) } else { PointId::Str(format!("é{id}")) }
+}
+
+/// Another value, a new one, and one less; and the row lives longer.
+fn note(id: u64) -> Update {
+    Update::new(id_of(id)).set("version", 9).set("note", "é").unset("half").expires_at(EXPIRY + 1)
+}
+
+fn noted(point: Point) -> Point {
+    let mut point = point.with("version", 9).with("note", "é").expires_at(EXPIRY + 1);
+    point.payload.remove("half");
+    point
 }
 
 fn point(id: u64, version: i64) -> Point {
@@ -76,6 +93,9 @@ fn point(id: u64, version: i64) -> Point {
         .with("extra", Json::new(format!("[{id}, {{}}]")).unwrap());
     if id == 9 {
         point.vector = None;
+    }
+    if id.is_multiple_of(5) {
+        point.expires_at = Some(EXPIRY);
     }
     // Some rows have each; all are of unit length and in halves what they are.
     if id.is_multiple_of(2) {
@@ -126,16 +146,28 @@ fn assert_golden(db: &Db) {
         .collect();
     assert_eq!(db.collections().len(), 3);
     for info in db.collections() {
-        assert_eq!((info.points, info.seq), (expected.len() as u64, 5), "{}", info.name);
+        assert_eq!((info.points, info.seq), (expected.len() as u64, 7), "{}", info.name);
         assert_eq!(info.schema.attributes()["made-for"], "golden");
         let collection = db.collection(&info.name).unwrap();
         for (id, version) in &expected {
             let mut found = collection.get(&[id_of(*id)]).unwrap().remove(0).unwrap();
-            let expected = point(*id, *version);
+            let expected = match id {
+                8 | 10 => noted(point(*id, *version)),
+                11 => point(*id, *version).with("title", "green tea"),
+                _ => point(*id, *version),
+            };
             if info.schema.metric() == Metric::Cosine {
                 assert_eq!(found.vector.is_some(), expected.vector.is_some());
                 found.vector = expected.vector.clone();
             }
+            let etag = match id {
+                3 => 2,
+                8 => 4,
+                6 | 20 => 5,
+                10 | 11 => 7,
+                _ => 1,
+            };
+            assert_eq!(found.etag.take(), Some(etag), "{id}");
             assert_eq!(found, expected, "{}", info.name);
         }
         let page = collection.scroll(&ScrollRequest { limit: 100, ..ScrollRequest::default() }).unwrap();
@@ -149,6 +181,10 @@ fn assert_golden(db: &Db) {
         let request = SearchRequest::new([0.0, 1.0, 0.0], 20).of("half");
         let with_half = expected.iter().filter(|(id, _)| id.is_multiple_of(2)).count();
         assert_eq!(collection.search(&request).unwrap().hits.len(), with_half);
+        let tea = Filter::Match("title".into(), "tea".into());
+        assert_eq!(collection.count(Some(&tea)).unwrap(), 1);
+        let again = collection.write(Batch::new().delete(id_of(8)).request("first")).unwrap();
+        assert_eq!((again.seq, again.updated, again.repeated), (4, 1, true));
     }
 }
 
@@ -163,7 +199,7 @@ fn assert_damage_is_refused(version: &str) {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name != "LOCK")
         .collect();
-    for kind in ["MANIFEST", "segment-", "dead-", "log-"] {
+    for kind in ["MANIFEST", "segment-", "dead-", "patch-", "requests-", "log-"] {
         let name =
             names.iter().find(|name| name.starts_with(kind)).unwrap_or_else(|| panic!("{kind}: {names:?}"));
         let directory = copy_of(version);

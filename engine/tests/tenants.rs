@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use ragstone::query::{OrderBy, Query};
 use ragstone::{
     Batch, Collection, Db, DbOptions, Error, FieldType, Filter, GeoPoint, Point, RangeRequest, Schema,
-    ScrollRequest, SearchRequest, Value,
+    ScrollRequest, SearchRequest, Update, Value,
 };
 
 const TENANTS: u64 = 40;
@@ -120,6 +120,25 @@ fn a_tenant_finds_its_own_rows_whatever_segments_they_lie_in() {
     check(&collection, &rows);
     db.compact().unwrap();
     check(&collection, &rows);
+    // Of sealed rows: other kinds, places and tags.
+    let updates = rows.iter_mut().filter(|(id, _)| *id % 13 == 0).map(|(id, row)| {
+        let mut update = Update::new(*id);
+        for field in ["kind", "place", "tags"] {
+            let value = point(id + TENANTS * 4, 1).payload[field].clone();
+            row.payload.insert(field.into(), value.clone());
+            update = update.set(field, value);
+        }
+        update
+    });
+    collection.update(updates.collect()).unwrap();
+    check(&collection, &rows);
+    let gone = Filter::And(vec![Filter::eq("kind", 2), Filter::eq("tenant", "tenant 25")]);
+    let is_gone =
+        |row: &Point| (&row.payload["kind"], &row.payload["tenant"]) == (&Value::Int(2), &"tenant 25".into());
+    let before = rows.len();
+    rows.retain(|_, row| !is_gone(row));
+    assert_eq!(collection.delete_where(&gone).unwrap().deleted, before - rows.len());
+    check(&collection, &rows);
     drop((collection, db));
     let db = Db::open_with(directory.path(), options()).unwrap();
     let collection = db.collection("c").unwrap();
@@ -148,6 +167,7 @@ fn a_read_without_a_tenant_and_a_row_without_one_are_refused() {
         collection.facet("tenant", None, 3).unwrap_err(),
         collection.search_range(&RangeRequest::new([1.0, 0.0], 0.0)).unwrap_err(),
         collection.count(None).unwrap_err(),
+        collection.delete_where(&Filter::Exists("tenant".into())).unwrap_err(),
         collection.count(Some(&Filter::Not(Box::new(Filter::eq("tenant", "a"))))).unwrap_err(),
         collection.scroll(&page).unwrap_err(),
         collection.view().rows(&page).unwrap_err(),
@@ -157,6 +177,10 @@ fn a_read_without_a_tenant_and_a_row_without_one_are_refused() {
     for error in refused {
         let message = error.to_string();
         assert!(message.contains("the collection keeps tenants apart by `tenant`"), "{message}");
+    }
+    for update in [Update::new(1).set("tenant", "b"), Update::new(1).unset("tenant")] {
+        let error = collection.update(vec![update]).unwrap_err().to_string();
+        assert!(error.starts_with("points[0].payload.tenant: a row stays with its tenant"), "{error}");
     }
     let meant = search.filter(Filter::And(vec![Filter::AllTenants]));
     assert_eq!(collection.search(&meant).unwrap().hits.len(), 1);

@@ -16,8 +16,6 @@ const LONG_FILES: &[(&str, usize)] = &[
     ("engine/src/graph/tests.rs", 455),
     // One state machine under one lock: group commit, rotation, cutting and keeping.
     ("engine/src/wal/file_log.rs", 465),
-    // One model of the whole interface, and every operation compared with it.
-    ("engine/tests/model.rs", 455),
     // A row for every refusal of the API.
     ("tests/tests/server/errors.rs", 470),
 ];

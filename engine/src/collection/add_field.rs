@@ -23,9 +23,9 @@ impl CollectionCore {
         check_field_name("name", name)?;
         store.log.check()?;
         let field = BatchField { name: name.to_owned(), field_type, first: 0 };
-        let batch = PreparedBatch { fields: vec![field], changes: Vec::new() };
+        let batch = PreparedBatch { fields: vec![field], ..PreparedBatch::default() };
         // Errors name a field by the point that brought it.
-        self.log_and_apply(store, batch, false).map_err(|error| match error {
+        self.write_fields(store, batch).map_err(|error| match error {
             Error::FieldType { expected, actual, .. } => {
                 Error::FieldType { field: "name".into(), expected, actual }
             }

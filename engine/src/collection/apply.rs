@@ -3,18 +3,19 @@
 //! Deterministic: what it does depends on the rows before it and the batch alone. It cannot fail: everything that can
 //! be wrong with a batch was found before it was logged.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::WriteReceipt;
+use super::outcome::{Action, Outcome};
 use super::state::{Apply, CollectionCore, ViewState};
-use crate::batch::{BatchField, Change, PreparedBatch, Row};
+use super::write::Place;
+use crate::batch::{BatchField, Change, FieldChanges, PreparedBatch, Row};
 use crate::db::Store;
-use crate::payload::{FieldId, FieldTable, ValueRef};
-use crate::point::PointId;
+use crate::payload::{FieldId, FieldTable, Value, ValueRef};
+use crate::point::Vector;
 use crate::schema::{VectorId, VectorKind};
-use crate::segment::{Appending, GrowingRow, GrowingSegment, Segment, SegmentView};
+use crate::segment::{Appending, GrowingRow, GrowingSegment, Patch, Segment, SegmentView};
 use crate::text::{Analyses, Run};
 
 /// Replayed rows that become nodes when a database is opened; more are sealed.
@@ -26,29 +27,31 @@ impl CollectionCore {
         &self,
         apply: &mut Apply,
         store: &Store,
-        seq: u64,
+        Place { seq, position }: Place,
         batch: PreparedBatch,
     ) -> WriteReceipt {
         let mut next = ViewState::clone(&self.view.load());
         next.seq = seq;
+        next.time_us = next.time_us.max(batch.time_us);
         let numbers = number_fields(&batch.fields, &mut next.fields);
-        let outcome = Outcome::of(&batch.changes, &next);
-        // Who logged it knows its position.
-        let (upserted, deleted) = (outcome.upserted, outcome.deleted);
-        let receipt = WriteReceipt { seq, position: 0, upserted, deleted };
+        let outcome = Outcome::of(&batch.changes, &next, batch.time_us);
+        let Outcome { upserted, deleted, updated, missing, .. } = outcome;
+        let receipt = WriteReceipt { seq, position, upserted, deleted, updated, missing, repeated: false };
         for (index, slots) in outcome.deaths {
             next.segments[index].kill(&slots);
         }
-        let changes = batch.changes.into_iter().zip(outcome.is_last);
-        let rows: Vec<Row> = changes
-            .filter_map(|(change, is_last)| match change {
-                Change::Upsert(row) if is_last => Some(row),
-                _ => None,
-            })
-            .collect();
-        if !rows.is_empty() {
+        let made = Made::of(batch.changes, &outcome.actions, &next, &numbers);
+        for (index, patches) in made.patches {
+            let view = &mut next.segments[index];
+            view.segment.count_patches(&patches);
+            if patches.iter().any(|(_, patch)| patch.expires_at.is_some()) {
+                view.known_expired = Arc::default();
+            }
+            view.patches = view.patches.with(patches);
+        }
+        if !made.rows.is_empty() {
             let segment = self.growing_segment(store, &mut next);
-            append(&segment, &mut next, rows, &numbers);
+            append(&segment, &mut next, made.rows);
             index_rows(&segment, &mut next, &mut apply.analyses);
             segment.count_memory();
         }
@@ -60,6 +63,10 @@ impl CollectionCore {
         apply.applied_at = Instant::now();
         freeze_if_large(&mut next, store);
         self.view.store(Arc::new(next));
+        if let Some(id) = &batch.request_id {
+            self.requests.remember(id, receipt);
+        }
+        self.requests.forget_before(seq);
         receipt
     }
 
@@ -106,15 +113,108 @@ fn link_all(view: &ViewState, store: &Store) {
     }
 }
 
-/// Appends rows to the growing segment, the last of the view.
-fn append(segment: &GrowingSegment, next: &mut ViewState, rows: Vec<Row>, numbers: &[FieldId]) {
-    let mut appending = Appending::new(segment);
-    for row in rows {
-        let mut values: Vec<_> =
-            row.values.into_iter().map(|(index, value)| (numbers[usize::from(index)], value)).collect();
-        values.sort_unstable_by_key(|(field, _)| *field);
-        appending.push(GrowingRow::new(row.id, values), row.vectors);
+/// A row that is to be stored.
+struct NewRow {
+    stored: GrowingRow,
+    vectors: Vec<(VectorId, Vector)>,
+}
+
+/// What a batch makes.
+#[derive(Default)]
+struct Made {
+    rows: Vec<NewRow>,
+    /// By segment, of rows that are there.
+    patches: Vec<(usize, Vec<(u32, Arc<Patch>)>)>,
+}
+
+/// A patch on its way.
+struct NewPatch {
+    segment: usize,
+    slot: u32,
+    patch: Patch,
+}
+
+impl Made {
+    /// Carries out what was decided; `numbers` are those of the batch's fields.
+    fn of(changes: Vec<Change>, actions: &[Action], view: &ViewState, numbers: &[FieldId]) -> Self {
+        let (mut made, mut patches) = (Self::default(), Vec::<NewPatch>::new());
+        // Where among them is what a change made.
+        let mut places = vec![0; changes.len()];
+        for (index, change) in changes.into_iter().enumerate() {
+            match (change, actions[index]) {
+                (Change::Upsert(row) | Change::Rewrite(row), Action::Row) => {
+                    places[index] = made.rows.len();
+                    made.rows.push(new_row(row, view.seq, numbers));
+                }
+                (Change::Update(changes), Action::Patch { segment, slot }) => {
+                    let before = view.segments[segment].patches.get(slot);
+                    let mut patch = Patch {
+                        version: view.seq,
+                        expires_at: changes.expires_at.or(before.and_then(|patch| patch.expires_at)),
+                        values: before.map(|patch| patch.values.clone()).unwrap_or_default(),
+                    };
+                    each_change(changes, view, numbers, |field, value| patch.set(field, value));
+                    places[index] = patches.len();
+                    patches.push(NewPatch { segment, slot, patch });
+                }
+                (Change::Update(changes), Action::Onto(first)) => match actions[first] {
+                    Action::Row => {
+                        let stored = &mut made.rows[places[first]].stored;
+                        stored.expires_at = changes.expires_at.unwrap_or(stored.expires_at);
+                        each_change(changes, view, numbers, |field, value| stored.set(field, value));
+                    }
+                    Action::Patch { .. } => {
+                        let patch = &mut patches[places[first]].patch;
+                        patch.expires_at = changes.expires_at.or(patch.expires_at);
+                        each_change(changes, view, numbers, |field, value| patch.set(field, value));
+                    }
+                    Action::Onto(_) | Action::Nothing => {}
+                },
+                _ => {}
+            }
+        }
+        made.take(patches);
+        made
     }
+
+    /// Takes in patches, in the order of their segments.
+    fn take(&mut self, mut patches: Vec<NewPatch>) {
+        patches.sort_by_key(|new| new.segment);
+        for NewPatch { segment, slot, patch } in patches {
+            let entry = (slot, Arc::new(patch));
+            match self.patches.last_mut().filter(|(last, _)| *last == segment) {
+                Some((_, of_segment)) => of_segment.push(entry),
+                None => self.patches.push((segment, vec![entry])),
+            }
+        }
+    }
+}
+
+fn new_row(row: Row, version: u64, numbers: &[FieldId]) -> NewRow {
+    let number = |(index, value): (u16, Value)| (numbers[usize::from(index)], value);
+    let mut values: Vec<_> = row.values.into_iter().map(number).collect();
+    values.sort_unstable_by_key(|(field, _)| *field);
+    let mut stored = GrowingRow::new(row.id, values);
+    (stored.version, stored.expires_at) = (version, row.expires_at);
+    NewRow { stored, vectors: row.vectors }
+}
+
+/// Says of each field that is changed what it is from now on. Names that the collection does not know are passed over.
+fn each_change(
+    changes: FieldChanges,
+    view: &ViewState,
+    numbers: &[FieldId],
+    mut each: impl FnMut(FieldId, Option<Value>),
+) {
+    changes.set.into_iter().for_each(|(index, value)| each(numbers[usize::from(index)], Some(value)));
+    let known = changes.unset.iter().filter_map(|name| view.fields.find(name));
+    known.for_each(|(field, _)| each(field, None));
+}
+
+/// Appends rows to the growing segment, the last of the view.
+fn append(segment: &GrowingSegment, next: &mut ViewState, rows: Vec<NewRow>) {
+    let mut appending = Appending::new(segment);
+    rows.into_iter().for_each(|NewRow { stored, vectors }| appending.push(stored, vectors));
     if let Some(view) = next.segments.last_mut() {
         appending.finish(view);
     }
@@ -164,44 +264,5 @@ fn freeze_if_large(next: &mut ViewState, store: &Store) {
         && (view.rows as usize >= store.options.seal_rows || segment.size_bytes() >= store.options.seal_bytes)
     {
         view.frozen_at = Some(seq);
-    }
-}
-
-/// What a batch does to the rows before it.
-struct Outcome {
-    upserted: usize,
-    deleted: usize,
-    /// Rows that die, by segment.
-    deaths: Vec<(usize, Vec<u32>)>,
-    /// Whether no later change of the batch has the same id.
-    is_last: Vec<bool>,
-}
-
-impl Outcome {
-    fn of(changes: &[Change], view: &ViewState) -> Self {
-        let (mut upserted, mut deleted) = (0, 0);
-        let mut deaths: Vec<Vec<u32>> = vec![Vec::new(); view.segments.len()];
-        let mut is_last = vec![false; changes.len()];
-        // By id: whether the point exists after the changes so far, and the last of them.
-        let mut seen: HashMap<&PointId, (bool, usize)> = HashMap::with_capacity(changes.len());
-        for (index, change) in changes.iter().enumerate() {
-            let existed = match seen.get(change.id()) {
-                Some((exists, _)) => *exists,
-                None => match view.locate(change.id()) {
-                    Some((segment, slot)) => {
-                        deaths[segment].push(slot);
-                        true
-                    }
-                    None => false,
-                },
-            };
-            let is_upsert = matches!(change, Change::Upsert(_));
-            upserted += usize::from(is_upsert);
-            deleted += usize::from(!is_upsert && existed);
-            seen.insert(change.id(), (is_upsert, index));
-        }
-        seen.values().for_each(|(_, index)| is_last[*index] = true);
-        let deaths = deaths.into_iter().enumerate().filter(|(_, slots)| !slots.is_empty()).collect();
-        Self { upserted, deleted, deaths, is_last }
     }
 }

@@ -1,4 +1,4 @@
-//! Freezing, sealing, merging; and committing all of it to the manifest.
+//! Freezing, sealing, merging; what is committed to the manifest then, `commit.rs` says.
 //!
 //! A seal: the growing segment is frozen and a new one takes its place; the frozen one is written and synced as a
 //! sealed segment; the next view shows that instead, with the deaths since; the manifest is brought up to that view;
@@ -9,23 +9,26 @@
 //! between F and T had their effect already, and have it again: each sets the final state of the ids that it names, so
 //! the outcome is the same. Tombstones are of a view, so of applied and hence durable writes; for the same reason it
 //! does no harm that they may be newer than F.
+//!
+//! An update sets a part of a row, so what it leaves depends on what it finds. Of an id that some write between F and T
+//! replaced or deleted, the last of these sets all of the row, and what comes after finds it as it did at first. Of an id
+//! that was only updated, the row is there at T as at F; each field that was changed is set once more, the last time to what
+//! it was set to last; the others are as they were. So it is with versions. In between, a replayed row may lack what a write after it had set
+//! at T (an update of a row that a later write deleted finds nothing): nobody reads before the end. Patch files are of a view like
+//! tombstones, and all that is true of these is true of them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::room::sizes_of;
-use super::state::{CollectionCore, Committed, ViewState, lock};
+use super::state::{CollectionCore, ViewState, lock};
+use crate::clock::NEVER;
 use crate::db::Store;
-use crate::dir::Dir;
 use crate::error::Result;
 use crate::faults::{self, Mutant};
-use crate::manifest::SegmentEntry;
 use crate::segment::merge_policy::{self, Aim, EARNED};
-use crate::segment::{
-    DeadRows, SealRequest, SealedFrom, Segment, SegmentView, seal, segment_file, tombstone_file, tombstones,
-};
+use crate::segment::{DeadRows, Patches, SealRequest, SealedFrom, Segment, SegmentView, seal};
 use crate::threads::Work;
 
 /// A collection to which nobody wrote for so long is at rest.
@@ -86,7 +89,7 @@ impl CollectionCore {
         let _sealing = lock(&self.sealing);
         self.commit_owed(store)?;
         for sealed in 0.. {
-            let view = self.view();
+            let view = self.droppable_view();
             let Some(frozen) = view.frozen().next() else { return Ok(sealed) };
             // The log has it; whoever closes the database does not wait for it.
             if store.is_stopping() {
@@ -155,7 +158,7 @@ impl CollectionCore {
         let _merging = lock(&self.merging);
         self.commit_owed(store)?;
         while !store.is_stopping() && !self.is_deleted() {
-            let view = self.view();
+            let view = self.droppable_view();
             let sealed: Vec<&SegmentView> =
                 view.segments.iter().filter(|segment| segment.as_sealed().is_some()).collect();
             let Some(chosen) = merge_policy::choose(&sizes_of(&view), aim()) else { return Ok(()) };
@@ -169,6 +172,22 @@ impl CollectionCore {
             store.signal.notify_waiters();
         }
         Ok(())
+    }
+
+    /// The view without rows that have expired for every write to come. What has expired by a moment is left out of segments
+    /// only if each write queued before that moment is applied, and each later one has a later time: so it makes no difference to
+    /// any write whether such a row is still there.
+    fn droppable_view(&self) -> Arc<ViewState> {
+        if self.view.load().first_expiry() == NEVER {
+            return self.view();
+        }
+        let (now, last) = {
+            let mut submit = lock(&self.submit);
+            submit.time_us = submit.time_us.max(self.clock.now_us());
+            (submit.time_us, submit.next_seq - 1)
+        };
+        let view = self.view();
+        view.at(if view.seq >= last { now } else { view.time_us })
     }
 
     /// Whether more segments than when last asked have so many dead rows that they are due to be rewritten.
@@ -217,95 +236,6 @@ impl CollectionCore {
         // Never fails: the closure always has an answer.
         let _ = self.earned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |earned| Some(count(earned)));
     }
-
-    /// Brings the manifest up to the view: its sealed segments, their tombstones, and that every write up to
-    /// `stored_seq` is in them. Then removes what is not needed any more.
-    ///
-    /// A failure poisons the store: which manifest the disk has is unknown then. But on a full disk the manifest stays as
-    /// it was, and is brought up to the view before anything else is rewritten.
-    fn commit(&self, store: &Store, stored_seq: u64) -> Result<()> {
-        let stored_seq = stored_seq.max(self.owed.load(Ordering::SeqCst).saturating_sub(1));
-        let result = store.poison_on_error(self.try_commit(store, stored_seq));
-        match &result {
-            Ok(()) => {
-                // More may be owed by now.
-                let _ = self.owed.compare_exchange(stored_seq + 1, 0, Ordering::SeqCst, Ordering::SeqCst);
-            }
-            Err(_) => drop(self.owed.fetch_max(stored_seq + 1, Ordering::SeqCst)),
-        }
-        result
-    }
-
-    fn commit_owed(&self, store: &Store) -> Result<()> {
-        match self.owed.load(Ordering::SeqCst) {
-            0 => Ok(()),
-            _ => self.commit(store, 0),
-        }
-    }
-
-    fn try_commit(&self, store: &Store, stored_seq: u64) -> Result<()> {
-        let mut committed = lock(&self.committed);
-        let view = self.view();
-        let (mut entries, mut next) = (Vec::new(), BTreeMap::new());
-        for segment in &view.segments {
-            let Some(sealed) = segment.as_sealed() else { continue };
-            let mut state = committed.get(&sealed.id).copied().unwrap_or_default();
-            if state.dead < segment.dead.count {
-                state = Committed { generation: state.generation + 1, dead: segment.dead.count };
-                let name = tombstone_file(sealed.id, state.generation);
-                tombstones::write(&*store.dir, &name, sealed.id, segment.rows, &segment.dead)?;
-            }
-            entries.push(SegmentEntry { id: sealed.id, tombstones: state.generation, patches: 0 });
-            next.insert(sealed.id, state);
-        }
-        faults::point("commit.tombstones");
-        store.dir.sync()?;
-        if faults::is(Mutant::CutLogBeforeManifest) {
-            let manifest = store.manifest.current();
-            let of_others = |id| manifest.collections.get(&id).map_or(u64::MAX, |entry| entry.stored_seq);
-            let stored = |id| if id == self.id { stored_seq } else { of_others(id) };
-            store.log.cut(u64::MAX, &stored)?;
-        }
-        faults::point("commit.files");
-        let void = store.catalogue_void();
-        // What no write will have had is in the log before a manifest counts it.
-        store.log.fulfil()?;
-        let (next_segment, log) = (store.segment_ids_given(), store.log.mark());
-        let is_there = store.manifest.update(|manifest| {
-            manifest.next_segment = next_segment.max(manifest.next_segment);
-            manifest.note_log(log);
-            manifest.catalogue_seq = manifest.catalogue_seq.max(void);
-            let Some(entry) = manifest.collections.get_mut(&self.id) else { return Ok(false) };
-            entry.segments = entries;
-            entry.fields = (*view.fields).clone();
-            entry.schema.fields = entry.fields.to_map();
-            entry.stored_seq = entry.stored_seq.max(stored_seq);
-            Ok(true)
-        })?;
-        faults::point("commit.manifest");
-        if !is_there {
-            // It was deleted meanwhile, and nobody else knows of what was just written.
-            let written = std::mem::take(&mut next);
-            remove_obsolete(&*store.dir, &written, &next, &view);
-        }
-        remove_obsolete(&*store.dir, &committed, &next, &view);
-        faults::point("commit.removed");
-        *committed = next;
-        drop(committed);
-        store.cut_log()
-    }
-
-    /// Removes the files of a collection that the manifest names no more, and forgets its memory.
-    pub(crate) fn remove_files(&self, store: &Store) {
-        let mut committed = lock(&self.committed);
-        remove_obsolete(&*store.dir, &committed, &BTreeMap::new(), &self.view());
-        committed.clear();
-        for view in &self.view().segments {
-            if let Segment::Growing(segment) = &view.segment {
-                segment.release();
-            }
-        }
-    }
 }
 
 /// Puts a new segment in the place of its sources, with the rows that died since dead in it.
@@ -319,39 +249,11 @@ fn replace(next: &mut ViewState, sources: &[SegmentView], sealed: Option<&Sealed
         if faults::is(Mutant::ForgetTombstonesOnMerge) {
             dead = DeadRows::default();
         }
-        let view = SegmentView::sealed(sealed.segment.clone(), dead);
+        let mut patches = sealed.patched_since(&sources_now);
+        if faults::is(Mutant::ForgetPatchesOnMerge) {
+            patches = Patches::default();
+        }
+        let view = SegmentView::sealed(sealed.segment.clone(), dead, patches);
         next.segments.insert(place.unwrap_or(0), view);
-    }
-}
-
-/// Removes files that the manifest named before and does not now. Failing is harmless: what is left is removed when
-/// the database is opened.
-fn remove_obsolete(
-    dir: &dyn Dir,
-    before: &BTreeMap<u64, Committed>,
-    now: &BTreeMap<u64, Committed>,
-    view: &ViewState,
-) {
-    let mut names = Vec::new();
-    for (id, state) in before {
-        let kept = now.get(id);
-        if kept.is_none() {
-            names.push(segment_file(*id));
-        }
-        if state.generation > 0 && kept.is_none_or(|kept| kept.generation != state.generation) {
-            names.push(tombstone_file(*id, state.generation));
-        }
-    }
-    if now.is_empty() {
-        // A deleted collection: segments that were sealed meanwhile were never committed.
-        let sealed = view.segments.iter().filter_map(SegmentView::as_sealed);
-        names.extend(
-            sealed.filter(|sealed| !before.contains_key(&sealed.id)).map(|sealed| segment_file(sealed.id)),
-        );
-    }
-    for name in names {
-        if let Err(error) = dir.remove(&name) {
-            tracing::debug!(%error, "left an obsolete file for the next opening");
-        }
     }
 }

@@ -2,30 +2,48 @@
 //!
 //! - `state.rs`: what one view is made of, and the core that owns the current one;
 //! - `add_field.rs`: fields that come later;
+//! - `write.rs`: a batch is checked, logged and applied;
+//! - `queued.rs`: what writes that are queued for the log will do;
+//! - `outcome.rs`: what it does to the rows before it;
+//! - `resolving.rs`: queueing what is made of rows;
+//! - `rewriting.rs`: updates of fields that are searched by word;
+//! - `delete_where.rs`: deleting by a filter;
+//! - `requests.rs`: writes that are not done twice;
 //! - `apply.rs`: a batch becomes rows, deaths and the next view;
-//! - `maintain.rs`: freezing, sealing, merging, and committing them to the manifest;
+//! - `maintain.rs`: freezing, sealing, merging;
+//! - `commit.rs`: bringing the manifest up to it;
 //! - `room.rs`: whether it may take more;
 //! - `read.rs`: points by id, pages, counts (searching is in `search/`);
 //! - `ordered.rs`: rows in the order of a field;
 //! - `iterate.rs`: all rows, one after the other;
+//! - `current.rs`: a view without what has expired;
 //! - `exclusive.rs`: turns of those who read and then write.
 
 mod add_field;
 mod apply;
+mod commit;
+mod current;
+mod delete_where;
 mod exclusive;
 mod iterate;
 mod maintain;
 mod ordered;
+mod outcome;
+mod queued;
 mod read;
+mod requests;
+mod resolving;
+mod rewriting;
 mod room;
 mod state;
+mod write;
 
 use std::sync::{Arc, Weak};
 
 use crate::db::DbHandle;
 use crate::error::Result;
 use crate::payload::{FieldType, Filter};
-use crate::point::{Batch, Op, Point, PointId};
+use crate::point::{Batch, Op, Point, PointId, Update};
 use crate::query::{self, Cursor, Facet, OrderBy, Query, QueryResponse};
 use crate::schema::Schema;
 use crate::search::{self, RangeRequest, RangeResponse, SearchRequest, SearchResponse};
@@ -37,7 +55,8 @@ pub(crate) use exclusive::Turns;
 pub use iterate::{Pages, Rows, TypedRows};
 pub(crate) use maintain::REST;
 pub(crate) use read::with_vectors;
-pub(crate) use state::{CollectionCore, ViewState};
+pub(crate) use requests::{decode as decode_requests, is_request_file, read as read_requests, request_file};
+pub(crate) use state::{CollectionCore, Opened, ViewState};
 
 /// A named set of points under one schema; cheap to clone, shared between threads.
 ///
@@ -71,7 +90,8 @@ impl std::fmt::Debug for Collection {
     }
 }
 
-/// One consistent state of a collection: what it shows never changes, and it never waits for a writer.
+/// One consistent state of a collection: what it shows never changes, but that rows [expire](Point::expires_at), and it never waits for
+/// a writer.
 ///
 /// A view keeps the rows that it shows in memory or on disk for as long as it lives, also rows deleted since. It does
 /// not keep the database open, nor its threads.
@@ -102,7 +122,8 @@ pub struct CollectionInfo {
 }
 
 /// An acknowledged write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WriteReceipt {
     /// The write's number in the collection; that of the write before it for an empty batch.
     pub seq: u64,
@@ -113,6 +134,12 @@ pub struct WriteReceipt {
     pub upserted: usize,
     /// Points that existed and were removed.
     pub deleted: usize,
+    /// Points some fields of which were changed, counted by operations.
+    pub updated: usize,
+    /// Updates of points that are not there, which changed nothing.
+    pub missing: usize,
+    /// Whether its [request](Batch::request_id) was done before, and nothing was written now: all else is of the first time.
+    pub repeated: bool,
 }
 
 /// Asks for rows in the order of their ids, or of a field.
@@ -166,7 +193,8 @@ impl Collection {
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid), [`Error::Limit`](crate::Error::Limit),
     /// [`Error::FieldType`](crate::Error::FieldType) or [`Error::UnknownField`](crate::Error::UnknownField) name the
-    /// operation as `points[i]`; nothing of the batch is written then, nor after an [`Error::Io`](crate::Error::Io)
+    /// operation as `points[i]`, [`Error::Precondition`](crate::Error::Precondition) the condition that does not hold as
+    /// `preconditions[i]`; nothing of the batch is written then, nor after an [`Error::Io`](crate::Error::Io)
     /// that says that a segment could not be sealed: memory is full, and writes are taken again once a seal succeeds.
     /// After any other [`Error::Io`](crate::Error::Io) it is unknown until the database is reopened whether the batch
     /// was written; every write until then is [`Error::Poisoned`](crate::Error::Poisoned).
@@ -179,7 +207,15 @@ impl Collection {
     /// # Errors
     /// As [`write`](Self::write).
     pub fn upsert(&self, points: Vec<Point>) -> Result<WriteReceipt> {
-        self.write(Batch { ops: points.into_iter().map(Op::Upsert).collect() })
+        self.write(Batch::of(points.into_iter().map(Op::Upsert).collect()))
+    }
+
+    /// Changes fields of points, as one batch.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn update(&self, updates: Vec<Update>) -> Result<WriteReceipt> {
+        self.write(Batch::of(updates.into_iter().map(Op::Update).collect()))
     }
 
     /// Removes points by id, as one batch. Ids that no point has are ignored.
@@ -190,7 +226,20 @@ impl Collection {
         for (index, id) in ids.iter().enumerate() {
             validate::id(&format!("ids[{index}]"), id)?;
         }
-        self.write(Batch { ops: ids.iter().cloned().map(Op::Delete).collect() })
+        self.write(Batch::of(ids.iter().cloned().map(Op::Delete).collect()))
+    }
+
+    /// Removes the points that match a filter as it is after every write that was queued before: what other writes of this
+    /// moment change so that it matches no more stays, and what they add stays, too.
+    ///
+    /// Up to [`BATCH_OPS_MAX`](crate::limits::BATCH_OPS_MAX) rows are removed as one, atomically. More are removed in parts of so many, in
+    /// the order of the ids, each of which is a write of its own; the receipt is that of the last one, with the rows of all
+    /// counted.
+    ///
+    /// # Errors
+    /// Filters fail as in [`View::search`]; otherwise as [`write`](Self::write).
+    pub fn delete_where(&self, filter: &Filter) -> Result<WriteReceipt> {
+        self.core.delete_where(self.db.store(), filter)
     }
 
     /// Adds a payload field; durable when it returns. Rows are not rewritten: those that are there lack the field. A field that is there
@@ -205,7 +254,7 @@ impl Collection {
 
     /// The current state.
     pub fn view(&self) -> View {
-        View { state: self.core.view(), pools: Arc::downgrade(&self.db.store().pools) }
+        View { state: self.core.view().current(), pools: Arc::downgrade(&self.db.store().pools) }
     }
 
     /// [`View::search`] on the current state.
@@ -295,7 +344,7 @@ impl View {
     /// a place in the filter; [`Error::UnknownField`](crate::Error::UnknownField) and
     /// [`Error::FieldType`](crate::Error::FieldType) name the condition, as `filter.and[1].year`.
     pub fn search(&self, request: &SearchRequest) -> Result<SearchResponse> {
-        search::search(&self.state, request)
+        search::search(&self.state.current(), request)
     }
 
     /// Many searches at once, answered in the order asked, all on this state.
@@ -314,7 +363,7 @@ impl View {
     /// [`SEARCH_BATCH_ROWS_MAX`](crate::limits::SEARCH_BATCH_ROWS_MAX). [`Error::Io`](crate::Error::Io) if the system has no
     /// thread to give.
     pub fn search_batch(&self, requests: &[SearchRequest]) -> Result<Vec<SearchResponse>> {
-        search::search_batch(&self.state, requests, self.pools.upgrade().as_deref())
+        search::search_batch(&self.state.current(), requests, self.pools.upgrade().as_deref())
     }
 
     /// All rows at least as near as a threshold, nearest first, as far as the graph leads to them: see
@@ -323,7 +372,7 @@ impl View {
     /// # Errors
     /// As [`search`](Self::search), naming `vector`, `threshold`, `limit` or a place in the filter.
     pub fn search_range(&self, request: &RangeRequest) -> Result<RangeResponse> {
-        search::search_range(&self.state, request)
+        search::search_range(&self.state.current(), request)
     }
 
     /// The best rows of a source, or the best rows of each group: see [`query`](crate::query).
@@ -332,7 +381,7 @@ impl View {
     /// [`Error::Invalid`](crate::Error::Invalid) and [`Error::Limit`](crate::Error::Limit) name the place, as
     /// `source.fuse.sources[1].nearest.query`; filters and fields fail as in [`search`](Self::search).
     pub fn query(&self, query: &Query) -> Result<QueryResponse> {
-        query::query(&self.state, query)
+        query::query(&self.state.current(), query)
     }
 
     /// Many queries at once, answered in the order asked, all on this state, by as many threads as
@@ -344,7 +393,7 @@ impl View {
     /// As [`query`](Self::query), naming `queries[i].source` and so on, before any is run. The limits are those of
     /// [`search_batch`](Self::search_batch).
     pub fn query_batch(&self, queries: &[Query]) -> Result<Vec<QueryResponse>> {
-        query::query_batch(&self.state, queries, self.pools.upgrade().as_deref())
+        query::query_batch(&self.state.current(), queries, self.pools.upgrade().as_deref())
     }
 
     /// How many of the rows that pass have each value of a field: exactly, the `limit` most frequent values first.
@@ -367,7 +416,7 @@ impl View {
     /// [`Error::UnknownField`](crate::Error::UnknownField); [`Error::Invalid`](crate::Error::Invalid) or
     /// [`Error::Limit`](crate::Error::Limit) name `limit`. Filters fail as in [`search`](Self::search).
     pub fn facet(&self, field: &str, filter: Option<&Filter>, limit: usize) -> Result<Facet> {
-        query::facet(&self.state, field, filter, limit)
+        query::facet(&self.state.current(), field, filter, limit)
     }
 
     /// Points by id, in the order asked; `None` where there is none.
@@ -377,7 +426,7 @@ impl View {
     /// [`Error::Invalid`](crate::Error::Invalid) or [`Error::Limit`](crate::Error::Limit), naming `ids[i]`; more than
     /// [`BATCH_OPS_MAX`](crate::limits::BATCH_OPS_MAX) ids are refused.
     pub fn get(&self, ids: &[PointId]) -> Result<Vec<Option<Point>>> {
-        read::get(&self.state, ids)
+        read::get(&self.state.current(), ids)
     }
 
     /// A page of rows in the order of their ids, or of a field. Page after page gives each row that is there all the while
@@ -387,7 +436,7 @@ impl View {
     /// [`Error::Invalid`](crate::Error::Invalid) or [`Error::Limit`](crate::Error::Limit) name `limit`, `order` or `after`;
     /// fields and filters fail as in [`search`](Self::search).
     pub fn scroll(&self, request: &ScrollRequest) -> Result<Page> {
-        read::scroll(&self.state, request)
+        read::scroll(&self.state.current(), request)
     }
 
     /// How many rows pass.
@@ -395,6 +444,6 @@ impl View {
     /// # Errors
     /// Filters fail as in [`search`](Self::search).
     pub fn count(&self, filter: Option<&Filter>) -> Result<u64> {
-        read::count(&self.state, filter)
+        read::count(&self.state.current(), filter)
     }
 }

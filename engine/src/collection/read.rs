@@ -11,13 +11,14 @@ use fixedbitset::FixedBitSet;
 
 use super::ordered::Ordered;
 use super::{Page, ScrollRequest, ViewState};
+use crate::clock::NEVER;
 use crate::error::{Error, Result};
 use crate::limits::{BATCH_OPS_MAX, K_MAX, check_limit};
 use crate::payload::{CompiledFilter, FieldId, Filter, Payload};
 use crate::point::{Point, PointId, Vector};
 use crate::query::Cursor;
 use crate::schema::{DEFAULT_VECTOR, VectorId, VectorKind};
-use crate::segment::SegmentView;
+use crate::segment::{Expiring, SegmentView};
 use crate::validate;
 
 /// Points by id, in the order asked.
@@ -31,7 +32,7 @@ pub(super) fn get(view: &ViewState, ids: &[PointId]) -> Result<Vec<Option<Point>
             Ok(found.map(|(index, slot)| {
                 let payload = view.segments[index].payload(slot, &view.fields, None);
                 let point = Point { payload, ..Point::without_vector(id.clone()) };
-                with_vectors(point, view, (index, slot), |_| true)
+                with_vectors(with_marks(point, view, (index, slot)), view, (index, slot), |_| true)
             }))
         })
         .collect()
@@ -55,6 +56,13 @@ pub(crate) fn with_vectors(
         place += usize::from(matches!(kind, VectorKind::Dense(_)));
     }
     point
+}
+
+/// The point with what the row says of itself: which write changed it last, and when it expires.
+fn with_marks(point: Point, view: &ViewState, (segment, slot): (usize, u32)) -> Point {
+    let segment = &view.segments[segment];
+    let expires_at = Some(segment.expires_at(slot)).filter(|at| *at != NEVER);
+    Point { etag: Some(segment.version(slot)), expires_at, ..point }
 }
 
 /// How many rows pass.
@@ -110,6 +118,8 @@ pub(super) struct Walk<'a> {
     rows: InOrder<'a>,
     fields: Option<Vec<FieldId>>,
     with_vectors: bool,
+    /// Whether a row may expire while others are read.
+    has_expiring: bool,
 }
 
 enum InOrder<'a> {
@@ -134,15 +144,25 @@ impl<'a> Walk<'a> {
             }
             Some(by) => InOrder::OfField(Ordered::new(view, by, matching, (after, step))?),
         };
-        Ok(Self { view, rows, fields, with_vectors: request.with_vectors })
+        let has_expiring = view.first_expiry() != NEVER;
+        Ok(Self { view, rows, fields, with_vectors: request.with_vectors, has_expiring })
     }
 
     /// The next row.
     pub(super) fn next(&mut self) -> Option<Found> {
-        match &mut self.rows {
-            InOrder::OfIds(rows) => rows.next(),
-            InOrder::OfField(rows) => rows.next(),
+        loop {
+            let found = match &mut self.rows {
+                InOrder::OfIds(rows) => rows.next(),
+                InOrder::OfField(rows) => rows.next(),
+            }?;
+            if !self.has_expiring || !self.has_expired(&found) {
+                return Some(found);
+            }
         }
+    }
+
+    fn has_expired(&self, found: &Found) -> bool {
+        self.view.segments[found.segment].expires_at(found.slot) <= self.view.clock.now_us()
     }
 
     /// The place of a row.
@@ -163,6 +183,7 @@ impl<'a> Walk<'a> {
     pub(super) fn point(&self, found: Found) -> Point {
         let payload = self.payload(&found);
         let point = Point { payload, ..Point::without_vector(found.id) };
+        let point = with_marks(point, self.view, (found.segment, found.slot));
         match self.with_vectors {
             true => with_vectors(point, self.view, (found.segment, found.slot), |_| true),
             false => point,

@@ -3,6 +3,7 @@
 use super::state::{CollectionCore, ViewState};
 use crate::error::Result;
 use crate::limits::UNMERGED_SEGMENTS_MAX;
+use crate::segment::SegmentView;
 use crate::segment::merge_policy::{self, SegmentSize};
 
 /// Frozen segments that may wait for their seal before writers wait too.
@@ -11,7 +12,13 @@ const FROZEN_MAX: usize = 2;
 /// The sizes of the sealed segments, in their order.
 pub(super) fn sizes_of(view: &ViewState) -> Vec<SegmentSize> {
     let sealed = view.segments.iter().filter(|segment| segment.as_sealed().is_some());
-    sealed.map(|segment| SegmentSize { rows: segment.rows as usize, live: segment.live() }).collect()
+    let size = |segment: &SegmentView| SegmentSize {
+        rows: segment.rows as usize,
+        live: segment.live(),
+        patched: segment.patches.count(),
+        patch_bytes: segment.patches.size_bytes(),
+    };
+    sealed.map(size).collect()
 }
 
 impl CollectionCore {
@@ -29,7 +36,10 @@ impl CollectionCore {
     pub(crate) fn is_behind_with_merges(&self) -> bool {
         let view = self.view.load();
         // Asked by every write, so the cheaper question first.
-        view.sealed().count() >= UNMERGED_SEGMENTS_MAX && merge_policy::is_behind(&sizes_of(&view))
+        let sealed = view.segments.iter().filter(|segment| segment.as_sealed().is_some());
+        let patch_bytes = sealed.clone().map(|segment| segment.patches.size_bytes()).sum();
+        merge_policy::is_behind_with_patches(patch_bytes)
+            || sealed.count() >= UNMERGED_SEGMENTS_MAX && merge_policy::is_behind(&sizes_of(&view))
     }
 
     /// Sealed segments that it has.

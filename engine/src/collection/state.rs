@@ -8,13 +8,14 @@
 //! ```text
 //! sealing | merging    of a collection, never both; then  committed   then  the manifest's   then  the log's state
 //!                                                   then  apply
+//! committed                                         then  submit
 //! changing             of the store,                then  submit | committed | the manifest's   then  the log's state
 //! cutting              of the store,                then  the manifest's   then  who holds files (`PinnedDir`) | the log's state
-//! submit                                            then  the log's state
+//! submit                                            then  apply | the log's state
 //! ```
 //! A commit cuts the log after it has let go of `committed`, so `cutting` comes behind `sealing` and `merging`; and behind
-//! `changing` when a collection was removed. In a write, `submit` and `apply` come one after the other; in a replay, which one
-//! thread does, `submit` comes under `apply`. The lock of the signal is taken under any of them but the log's state, which
+//! `changing` when a collection was removed. In a write, `submit` and `apply` come one after the other, but for one that
+//! holds up others until they are applied (`resolving.rs`); in a replay, which one thread does, `submit` comes under `apply`. The lock of the signal is taken under any of them but the log's state, which
 //! alone is looked at under it: what else writers wait for is told by atomics.
 
 use std::borrow::Cow;
@@ -25,23 +26,23 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
-use super::{CollectionInfo, WriteReceipt};
-use crate::batch::PreparedBatch;
-use crate::db::Store;
+use super::CollectionInfo;
+use super::current::CurrentCache;
+use super::queued::Queued;
+use super::requests::{self, Remembered, Requests, request_file};
+use crate::clock::Clock;
 use crate::dir::Dir;
-use crate::error::{Error, Result};
-use crate::limits::{BATCH_BYTES_MAX, check_limit};
-use crate::manifest::CollectionEntry;
+use crate::error::Result;
+use crate::manifest::{CollectionEntry, SegmentEntry};
 use crate::payload::FieldTable;
-use crate::point::{Batch, PointId};
+use crate::point::PointId;
 use crate::schema::Schema;
 use crate::segment::merge_policy::EARNED;
-use crate::segment::{Opening, SealedSegment, SegmentView, tombstone_file, tombstones};
+use crate::segment::patching::{self, Patched};
+use crate::segment::{Opening, SealedSegment, SegmentView, patch_file, tombstone_file, tombstones};
 use crate::text::Analyses;
-use crate::validate;
 use crate::vectors::Encodings;
 use crate::verify::differs;
-use crate::wal::Record;
 
 /// One consistent state.
 #[derive(Clone, Debug)]
@@ -56,6 +57,11 @@ pub(crate) struct ViewState {
     pub(crate) encodings: Arc<[Encodings]>,
     /// Oldest first. A live id is in one of them.
     pub(crate) segments: Vec<SegmentView>,
+    /// The time of the last write in it.
+    pub(crate) time_us: i64,
+    pub(crate) clock: Clock,
+    /// The same without what has expired, as far as somebody asked.
+    pub(super) current: CurrentCache,
 }
 
 impl ViewState {
@@ -116,10 +122,12 @@ impl ViewState {
 
 /// What writers agree on before the log.
 #[derive(Debug)]
-struct Submit {
+pub(super) struct Submit {
     /// The fields as of the last queued write.
-    fields: FieldTable,
-    next_seq: u64,
+    pub(super) fields: FieldTable,
+    pub(super) next_seq: u64,
+    /// The time of the last queued write, or a later one by which rows were left out of a segment.
+    pub(super) time_us: i64,
 }
 
 /// The writer's side of applying.
@@ -142,6 +150,38 @@ pub(super) struct Committed {
     pub(super) generation: u64,
     /// Dead rows in it.
     pub(super) dead: usize,
+    /// Generation of the patch file, 0 without one.
+    pub(super) patches: u64,
+    /// Patches in it.
+    pub(super) patched: usize,
+    /// How many had been made by then.
+    pub(super) made: u64,
+}
+
+impl Committed {
+    /// The files beside the segment.
+    pub(super) fn entry(&self, id: u64) -> SegmentEntry {
+        SegmentEntry { id, tombstones: self.generation, patches: self.patches }
+    }
+}
+
+/// What the manifest says of the files of a collection.
+#[derive(Debug, Default)]
+pub(super) struct CommittedFiles {
+    pub(super) segments: BTreeMap<u64, Committed>,
+    /// Generation of the file of requests, 0 without one.
+    pub(super) requests: u64,
+    /// How often a request had been added to it by then.
+    pub(super) requested: u64,
+    /// Requests in it.
+    pub(super) remembered: usize,
+}
+
+/// The files of a collection, opened.
+#[derive(Debug, Default)]
+pub(crate) struct Opened {
+    pub(crate) segments: Vec<(SegmentView, SegmentEntry)>,
+    pub(crate) requests: Remembered,
 }
 
 /// A collection.
@@ -154,12 +194,15 @@ pub(crate) struct CollectionCore {
     /// By dense vector.
     pub(super) encodings: Arc<[Encodings]>,
     /// Numbers writes and queues them: the order of the log is the order of the numbers.
-    submit: Mutex<Submit>,
+    pub(super) submit: Mutex<Submit>,
+    pub(super) queued: Queued,
+    pub(super) clock: Clock,
+    pub(super) requests: Requests,
     /// Set under `submit`, so that no write is numbered after it; looked at without.
     is_deleted: AtomicBool,
     /// Held while one batch is applied or a segment is swapped: each view is made from the one before.
     pub(super) apply: Mutex<Apply>,
-    applied: Condvar,
+    pub(super) applied: Condvar,
     pub(super) view: ArcSwap<ViewState>,
     /// Held by whoever seals, so that a flush and the background do not seal the same segment twice.
     pub(super) sealing: Mutex<()>,
@@ -176,7 +219,7 @@ pub(crate) struct CollectionCore {
     /// Whether it waits for its rows to become nodes.
     pub(crate) is_to_link: AtomicBool,
     /// Held while the manifest is brought up to the view.
-    pub(super) committed: Mutex<BTreeMap<u64, Committed>>,
+    pub(super) committed: Mutex<CommittedFiles>,
 }
 
 /// A lock whose value stays sound when its holder panics.
@@ -185,19 +228,30 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl CollectionCore {
-    /// A collection as the manifest has it, with its opened segments and their tombstone generations.
-    pub(crate) fn open(id: u64, entry: &CollectionEntry, segments: Vec<(SegmentView, u64)>) -> Self {
+    /// A collection as the manifest has it, with its opened files.
+    pub(crate) fn open(
+        id: u64,
+        entry: &CollectionEntry,
+        Opened { segments, requests }: Opened,
+        clock: &Clock,
+    ) -> Self {
         let schema = Arc::new(entry.schema.clone());
         let encodings: Arc<[Encodings]> = Encodings::all(&schema).into();
         let committed = segments
             .iter()
-            .filter_map(|(segment, generation)| {
-                let committed = Committed { generation: *generation, dead: segment.dead.count };
+            .filter_map(|(segment, entry)| {
+                let committed = Committed {
+                    generation: entry.tombstones,
+                    dead: segment.dead.count,
+                    patches: entry.patches,
+                    patched: segment.patches.count(),
+                    made: segment.patches.made(),
+                };
                 Some((segment.as_sealed()?.id, committed))
             })
             .collect();
         // How often they were rewritten is not known; rows beside the largest segment are as good as new.
-        let live = |(segment, _): &(SegmentView, u64)| segment.live();
+        let live = |(segment, _): &(SegmentView, SegmentEntry)| segment.live();
         let largest = segments.iter().map(live).max().unwrap_or_default();
         let earned = EARNED * (segments.iter().map(live).sum::<usize>() - largest);
         let view = ViewState {
@@ -206,14 +260,27 @@ impl CollectionCore {
             fields: Arc::new(entry.fields.clone()),
             encodings: encodings.clone(),
             segments: segments.into_iter().map(|(segment, _)| segment).collect(),
+            time_us: entry.time_us,
+            clock: clock.clone(),
+            current: CurrentCache::default(),
         };
-        let submit = Submit { fields: entry.fields.clone(), next_seq: entry.stored_seq + 1 };
+        let (fields, next_seq, time_us) = (entry.fields.clone(), entry.stored_seq + 1, entry.time_us);
+        let submit = Submit { fields, next_seq, time_us };
+        let committed = CommittedFiles {
+            segments: committed,
+            requests: entry.requests,
+            requested: 0,
+            remembered: requests.len(),
+        };
         Self {
             id,
             name: entry.name.clone(),
             schema,
             encodings,
             submit: Mutex::new(submit),
+            queued: Queued::default(),
+            clock: clock.clone(),
+            requests: requests.into(),
             is_deleted: AtomicBool::new(false),
             apply: Mutex::new(Apply {
                 seq: entry.stored_seq,
@@ -250,17 +317,30 @@ impl CollectionCore {
         Opening::mapped(&self.schema, &self.encodings)
     }
 
-    /// Compares the tombstone files that the manifest names with what they were when they were written or read.
-    pub(crate) fn verify_tombstones(&self, dir: &dyn Dir) -> Result<()> {
+    /// Compares the files beside segments that the manifest names with what they were when they were written or read.
+    pub(crate) fn verify_beside(&self, dir: &dyn Dir) -> Result<()> {
         // Held, so that no commit replaces a file meanwhile.
         let committed = lock(&self.committed);
         for sealed in self.sealed_segments() {
-            let Some(state) = committed.get(&sealed.id).filter(|state| state.generation > 0) else {
-                continue;
-            };
-            let name = tombstone_file(sealed.id, state.generation);
-            let dead = tombstones::read(dir, &name, sealed.id, sealed.rows())?;
-            if dead.count != state.dead {
+            let Some(state) = committed.segments.get(&sealed.id) else { continue };
+            if state.generation > 0 {
+                let name = tombstone_file(sealed.id, state.generation);
+                let dead = tombstones::read(dir, &name, sealed.id, sealed.rows())?;
+                if dead.count != state.dead {
+                    return Err(differs(dir, &name));
+                }
+            }
+            if state.patches > 0 {
+                let name = patch_file(sealed.id, state.patches);
+                let of = Patched { segment: sealed.id, rows: sealed.rows(), fields: &self.view().fields };
+                if patching::read(dir, &name, &of)?.count() != state.patched {
+                    return Err(differs(dir, &name));
+                }
+            }
+        }
+        if committed.requests > 0 {
+            let name = request_file(self.id, committed.requests);
+            if requests::read(dir, &name, self.id)?.len() != committed.remembered {
                 return Err(differs(dir, &name));
             }
         }
@@ -268,7 +348,7 @@ impl CollectionCore {
     }
 
     pub(crate) fn info(&self) -> CollectionInfo {
-        let view = self.view();
+        let view = self.view().current();
         let first_vectors =
             |segment: &SegmentView| segment.all_dense().next().map_or(0, |dense| dense.live() as u64);
         let growing = view.segments.iter().filter(|segment| segment.as_sealed().is_none());
@@ -283,96 +363,6 @@ impl CollectionCore {
         }
     }
 
-    /// Checks, logs and applies a batch.
-    pub(crate) fn write(self: &Arc<Self>, store: &Store, batch: Batch) -> Result<WriteReceipt> {
-        store.log.check()?;
-        // What a write replaces is looked up in every segment.
-        self.view.load().check()?;
-        let prepared = validate::prepare(batch, &self.schema)?;
-        if prepared.changes.is_empty() {
-            let position = store.log.mark().position;
-            return Ok(WriteReceipt { seq: self.view().seq, position, upserted: 0, deleted: 0 });
-        }
-        self.log_and_apply(store, prepared, self.schema.strict)
-    }
-
-    /// Logs and applies a batch that was checked, but for its fields. A `strict` one brings no new ones.
-    pub(super) fn log_and_apply(
-        self: &Arc<Self>,
-        store: &Store,
-        prepared: PreparedBatch,
-        strict: bool,
-    ) -> Result<WriteReceipt> {
-        let body = prepared.encode();
-        check_limit("points", "BATCH_BYTES_MAX", BATCH_BYTES_MAX, body.len())?;
-        store.wait_for_room(self)?;
-        let (seq, ticket) = {
-            let mut submit = lock(&self.submit);
-            if self.is_deleted() {
-                return Err(Error::CollectionNotFound { name: self.name.clone() });
-            }
-            validate::resolve_fields(&prepared, &mut submit.fields, strict)?;
-            let seq = submit.next_seq;
-            let ticket = store.log.submit(Record { log_id: self.id, seq, body: &body })?;
-            submit.next_seq += 1;
-            (seq, ticket)
-        };
-        if let Err(error) = store.log.wait(ticket) {
-            if error.is_full() {
-                // Its number stands for nothing, and comes in its turn.
-                self.apply_in_turn(store, seq, PreparedBatch::default())?;
-            }
-            return Err(error);
-        }
-        let receipt = self.apply_in_turn(store, seq, prepared)?;
-        store.after_write(self)?;
-        Ok(WriteReceipt { position: ticket.0, ..receipt })
-    }
-
-    /// Applies a durable batch after the one before it.
-    fn apply_in_turn(&self, store: &Store, seq: u64, batch: PreparedBatch) -> Result<WriteReceipt> {
-        /// Wakes the writers after this one. If applying panics, they find the lock poisoned, and so must the log be:
-        /// it would go on storing writes that can no more be applied.
-        struct Wake<'a>(&'a Condvar, &'a Store);
-        impl Drop for Wake<'_> {
-            fn drop(&mut self) {
-                if std::thread::panicking() {
-                    self.1.poison("applying an earlier write panicked");
-                }
-                self.0.notify_all();
-            }
-        }
-        let panicked = || Error::Poisoned { cause: "applying an earlier write panicked".into() };
-        let _wake = Wake(&self.applied, store);
-        let mut apply = self.apply.lock().map_err(|_| panicked())?;
-        while apply.seq + 1 < seq {
-            // A write is durable only together with all before it, so those are on their way here.
-            apply = self.applied.wait(apply).map_err(|_| panicked())?;
-        }
-        Ok(self.apply_batch(&mut apply, store, seq, batch))
-    }
-
-    /// Applies a record of the log that is being replayed; one that the segments have already changes nothing.
-    ///
-    /// The error is what is wrong with the record.
-    pub(crate) fn replay(&self, store: &Store, record: &Record<'_>) -> Result<(), String> {
-        let mut apply = lock(&self.apply);
-        if record.seq <= apply.seq {
-            return Ok(());
-        }
-        if record.seq != apply.seq + 1 {
-            return Err(format!("write {} follows write {}: some are missing", record.seq, apply.seq));
-        }
-        let batch = PreparedBatch::decode(record.body, &self.schema)
-            .map_err(|error| format!("byte {} of the record: {}", error.offset, error.reason))?;
-        let mut submit = lock(&self.submit);
-        validate::resolve_fields(&batch, &mut submit.fields, false).map_err(|error| error.to_string())?;
-        submit.next_seq = record.seq + 1;
-        drop(submit);
-        self.apply_batch(&mut apply, store, record.seq, batch);
-        Ok(())
-    }
-
     /// Refuses writes from now on, or takes them again.
     pub(crate) fn mark_deleted(&self, is_deleted: bool) {
         let _submit = lock(&self.submit);
@@ -383,6 +373,3 @@ impl CollectionCore {
         self.is_deleted.load(Ordering::SeqCst)
     }
 }
-
-#[cfg(test)]
-mod tests;

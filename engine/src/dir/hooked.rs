@@ -22,6 +22,11 @@ impl HookedDir {
     pub(crate) fn new(hook: impl Fn(&'static str, &str) -> Result<()> + Send + Sync + 'static) -> Self {
         Self { inner: MemoryDir::new(), hook: Arc::new(hook) }
     }
+
+    /// The directory without the hook.
+    pub(crate) fn inner(&self) -> &MemoryDir {
+        &self.inner
+    }
 }
 
 impl std::fmt::Debug for HookedDir {

@@ -15,9 +15,17 @@ fn example() -> Manifest {
         .attribute("model", "m")
         .build()
         .unwrap();
-    let entry = |id, tombstones, patches| SegmentEntry { id, tombstones, patches };
-    let segments = vec![entry(4, 0, 0), entry(5, 2, 3)];
-    let entry = CollectionEntry { name: "a".into(), schema, fields, stored_seq: 7, segments };
+    let segments =
+        vec![SegmentEntry::new(4), SegmentEntry { tombstones: 2, patches: 3, ..SegmentEntry::new(5) }];
+    let entry = CollectionEntry {
+        name: "a".into(),
+        schema,
+        fields,
+        stored_seq: 7,
+        requests: 6,
+        time_us: 5,
+        segments,
+    };
     Manifest {
         generation: 3,
         next_collection: 9,

@@ -5,7 +5,8 @@ use super::files::{self, Kind, Root, damage};
 use crate::dir::{Access, Dir, corrupt};
 use crate::error::Result;
 use crate::manifest::{MANIFEST_COPY_FILE, Manifest};
-use crate::segment::{damaged_blocks, parse_file, segment_file};
+use crate::opening::is_rooted;
+use crate::segment::{FileKind, damaged_blocks, parse_file, segment_file};
 
 /// Checks a locked directory.
 pub(super) fn check(dir: &dyn Dir) -> Result<CheckReport> {
@@ -54,25 +55,23 @@ pub(super) fn check_copy(
 
 /// Everything that the manifest names.
 fn check_named(dir: &dyn Dir, names: &[String], manifest: &Manifest, report: &mut CheckReport) -> Result<()> {
-    for collection in manifest.collections.values() {
+    for (id, collection) in &manifest.collections {
+        report.damaged.extend(files::requests(dir, *id, collection)?);
         for entry in &collection.segments {
             match files::segment(dir, collection, entry.id)? {
                 Ok(segment) => {
                     let dead = files::tombstones(dir, *entry, segment.rows())?;
                     report.damaged.extend(dead.err());
+                    let patches = files::patches(dir, *entry, segment.rows(), &collection.fields)?;
+                    report.damaged.extend(patches.err());
                 }
                 Err(damaged) => report.damaged.extend(damaged),
             }
         }
     }
-    let named = manifest.segments();
+    let named = manifest.files();
     for name in names {
-        let is_named = match parse_file(name) {
-            Some((id, None)) => named.iter().any(|(segment, _)| *segment == id),
-            Some((id, Some(generation))) => named.contains(&(id, generation)),
-            None => true,
-        };
-        if !is_named {
+        if is_rooted(name) && !named.contains(name) {
             report.notes.push(format!("{name} is not named by the manifest; the next opening removes it"));
         }
     }
@@ -81,8 +80,8 @@ fn check_named(dir: &dyn Dir, names: &[String], manifest: &Manifest, report: &mu
 
 /// Without a manifest, nobody knows what belongs to what: each segment is compared with its checksums.
 fn check_blocks(dir: &dyn Dir, names: &[String], report: &mut CheckReport) -> Result<()> {
-    for (id, generation) in names.iter().filter_map(|name| parse_file(name)) {
-        if generation.is_none() {
+    for (id, kind) in names.iter().filter_map(|name| parse_file(name)) {
+        if kind == FileKind::Rows {
             let name = segment_file(id);
             let blob = dir.map(&name, Access::Near)?;
             for (offset, reason) in damaged_blocks((*blob).as_ref()) {
@@ -90,7 +89,9 @@ fn check_blocks(dir: &dyn Dir, names: &[String], report: &mut CheckReport) -> Re
             }
         }
     }
-    for name in names.iter().filter(|name| Kind::of(name) == Some(Kind::Tombstones)) {
+    let is_beside =
+        |name: &&String| matches!(Kind::of(name), Some(Kind::Tombstones | Kind::Patches | Kind::Requests));
+    for name in names.iter().filter(is_beside) {
         let bytes = dir.read(name)?;
         let (content, crc) = bytes.split_at(bytes.len().saturating_sub(4));
         if crc32fast::hash(content).to_le_bytes() != crc {

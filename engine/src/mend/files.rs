@@ -5,11 +5,15 @@ use std::ops::ControlFlow;
 
 use crate::batch::PreparedBatch;
 use crate::catalogue::{CATALOGUE, CatalogueChange};
+use crate::collection::{self, is_request_file, request_file};
 use crate::dir::{Dir, corrupt};
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionEntry, MANIFEST_COPY_FILE, MANIFEST_FILE, Manifest, SegmentEntry};
+use crate::payload::FieldTable;
+use crate::segment::patching::Patched;
 use crate::segment::{
-    DeadRows, Opening, SealedSegment, parse_file, segment_file, tombstone_file, tombstones,
+    DeadRows, FileKind, Opening, Patches, SealedSegment, parse_file, patch_file, patching, segment_file,
+    tombstone_file, tombstones,
 };
 use crate::vectors::Encodings;
 use crate::verify::{Damage, OnDamage};
@@ -23,14 +27,18 @@ pub(super) enum Kind {
     Kept,
     Segment,
     Tombstones,
+    Patches,
+    Requests,
 }
 
 impl Kind {
     pub(super) fn of(name: &str) -> Option<Self> {
         match parse_file(name) {
-            Some((_, None)) => Some(Kind::Segment),
-            Some((_, Some(_))) => Some(Kind::Tombstones),
+            Some((_, FileKind::Rows)) => Some(Kind::Segment),
+            Some((_, FileKind::Tombstones)) => Some(Kind::Tombstones),
+            Some((_, FileKind::Patches)) => Some(Kind::Patches),
             None if name == MANIFEST_FILE => Some(Kind::Manifest),
+            None if is_request_file(name) => Some(Kind::Requests),
             None if wal::kept_number(name).is_some() => Some(Kind::Kept),
             None => wal::is_log_file(name).then_some(Kind::Log),
         }
@@ -129,6 +137,32 @@ pub(super) fn tombstones(dir: &dyn Dir, entry: SegmentEntry, rows: u32) -> Resul
         Ok(dead) => Ok(Ok(dead)),
         Err(error) => Ok(Err(damage(error)?)),
     }
+}
+
+/// Reads the patches of a segment whose rows are known.
+pub(super) fn patches(
+    dir: &dyn Dir,
+    entry: SegmentEntry,
+    rows: u32,
+    fields: &FieldTable,
+) -> Result<Result<Patches, Damage>> {
+    if entry.patches == 0 {
+        return Ok(Ok(Patches::default()));
+    }
+    let of = Patched { segment: entry.id, rows, fields };
+    match patching::read(dir, &patch_file(entry.id, entry.patches), &of) {
+        Ok(patches) => Ok(Ok(patches)),
+        Err(error) => Ok(Err(damage(error)?)),
+    }
+}
+
+/// Verifies the requests that a collection remembers.
+pub(super) fn requests(dir: &dyn Dir, id: u64, entry: &CollectionEntry) -> Result<Option<Damage>> {
+    if entry.requests == 0 {
+        return Ok(None);
+    }
+    let read = collection::read_requests(dir, &request_file(id, entry.requests), id);
+    read.err().map(damage).transpose()
 }
 
 /// Verifies what is kept of the log for an archive: every frame.

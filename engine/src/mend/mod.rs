@@ -22,7 +22,9 @@
 pub(crate) mod bits;
 mod check;
 mod files;
+mod patches;
 mod repair;
+mod requests;
 mod rows;
 
 use std::path::Path;

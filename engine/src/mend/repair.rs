@@ -59,7 +59,8 @@ pub(super) fn repair(dir: Arc<dyn Dir>, is_dry_run: bool) -> Result<RepairReport
         repair.report.actions.push("the copy of the manifest is written anew".into());
     }
     let before = manifest.clone();
-    for collection in manifest.collections.values_mut() {
+    for (id, collection) in &mut manifest.collections {
+        repair.requests(*id, collection)?;
         repair.collection(collection)?;
     }
     let log = repair.log(&mut manifest)?;

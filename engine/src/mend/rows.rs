@@ -16,8 +16,8 @@ use crate::error::Result;
 use crate::manifest::{CollectionEntry, SegmentEntry};
 use crate::point::PointId;
 use crate::segment::{
-    Appending, DeadRows, GrowingSegment, Salvage, Saved, SealRequest, SealedSegment, SegmentView, seal,
-    segment_file, tombstone_file, tombstones,
+    Appending, DeadRows, GrowingSegment, Patches, Salvage, Saved, SealRequest, SealedSegment, SegmentView,
+    seal, segment_file, tombstone_file, tombstones,
 };
 use crate::signal::Closing;
 use crate::threads::Work;
@@ -26,13 +26,13 @@ use crate::verify::Storage;
 
 /// A segment as far as it can be read.
 #[expect(clippy::large_enum_variant, reason = "there are two at a time")]
-enum Readable {
+pub(super) enum Readable {
     Sound(SealedSegment),
     InPart(Salvage),
 }
 
 impl Readable {
-    fn rows(&self) -> u32 {
+    pub(super) fn rows(&self) -> u32 {
         match self {
             Self::Sound(segment) => segment.rows(),
             Self::InPart(salvage) => salvage.rows(),
@@ -68,7 +68,9 @@ impl Repair {
                 Ok(segment) => {
                     let segment = Readable::Sound(segment);
                     let deaths = self.deaths(collection, *entry, &segment)?;
-                    Some(self.write_deaths(*entry, &segment, &deaths)?)
+                    let entry = self.write_deaths(*entry, &segment, &deaths)?;
+                    let patches = self.patches(collection, entry, &segment)?;
+                    Some(self.write_patches(collection, entry, &segment, &patches)?)
                 }
                 Err(damaged) => {
                     self.keep(&damaged)?;
@@ -207,7 +209,9 @@ impl Repair {
         }
         let segment = Readable::InPart(salvage);
         let deaths = self.deaths(collection, entry, &segment)?;
-        self.write_deaths(entry, &segment, &deaths).map(Some)
+        let entry = self.write_deaths(entry, &segment, &deaths)?;
+        let patches = self.patches(collection, entry, &segment)?;
+        self.write_patches(collection, entry, &segment, &patches).map(Some)
     }
 
     /// Writes the rows that can be vouched for as a new segment: its graph, codes and order of ids are made anew.
@@ -220,25 +224,29 @@ impl Repair {
         let name = segment_file(entry.id);
         let Readable::InPart(salvage) = segment else { return Ok(Some(entry)) };
         let dead = self.deaths(collection, entry, segment)?.rows;
+        let old = self.patches(collection, entry, segment)?.patches;
+        let (mut patches, mut saved) = (Vec::new(), 0);
         let encodings = Encodings::all(&collection.schema);
         let total = Arc::new(AtomicU64::new(0));
         let growing = Arc::new(GrowingSegment::new(&collection.schema, &encodings, total));
         let (mut appending, mut lost, mut unknown) = (Appending::new(&growing), Vec::new(), 0);
         for slot in (0..salvage.rows()).filter(|slot| !dead.contains(*slot)) {
             match salvage.row(slot) {
-                Saved::Row(row, vectors) => appending.push(row, vectors),
+                Saved::Row(row, vectors) => {
+                    patches.extend(old.get(slot).map(|patch| (saved, patch.clone())));
+                    saved += 1;
+                    appending.push(row, vectors);
+                }
                 Saved::Lost(Some(id)) => lost.push(id),
                 Saved::Lost(None) => unknown += 1,
             }
         }
         let mut view = SegmentView::growing(growing.clone());
         appending.finish(&mut view);
+        view.patches = Patches::default().with(patches);
         let rows = view.rows;
         self.note_rewrite(collection, &name, rows, lost, unknown);
-        self.obsolete.push(name);
-        if entry.tombstones > 0 {
-            self.obsolete.push(tombstone_file(entry.id, entry.tombstones));
-        }
+        self.obsolete.extend(entry.files());
         let id = self.next_segment;
         self.next_segment += 1;
         if rows == 0 {
@@ -257,7 +265,7 @@ impl Repair {
             };
             self.pools.run(Work::Flush, || seal(&*self.dir, &request))??;
         }
-        Ok(Some(SegmentEntry { id, tombstones: 0, patches: 0 }))
+        Ok(Some(SegmentEntry::new(id)))
     }
 
     fn note_rewrite(

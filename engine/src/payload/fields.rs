@@ -69,6 +69,11 @@ impl FieldTable {
         &self.fields[usize::from(field)].0
     }
 
+    /// The type of a field that the table gave out.
+    pub(crate) fn field_type(&self, field: FieldId) -> FieldType {
+        self.fields[usize::from(field)].1
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.fields.len()

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
 
+use super::expiry::Expiry;
 use super::growing::components_of;
 use super::others::OtherVector;
 use super::{GrowingRow, GrowingSegment, SegmentView};
+use crate::clock::NEVER;
 use crate::point::Vector;
 use crate::schema::VectorId;
 
@@ -32,11 +34,17 @@ pub(crate) struct Appending<'a> {
     slots: Vec<u32>,
     /// By dense vector, ascending.
     lacking: Vec<Vec<u32>>,
+    expiring: Vec<Expiry>,
 }
 
 impl<'a> Appending<'a> {
     pub(crate) fn new(segment: &'a GrowingSegment) -> Self {
-        Self { segment, slots: Vec::new(), lacking: vec![Vec::new(); segment.dense.len()] }
+        Self {
+            segment,
+            slots: Vec::new(),
+            lacking: vec![Vec::new(); segment.dense.len()],
+            expiring: Vec::new(),
+        }
     }
 
     /// Appends a row with its vectors, which no view shows yet.
@@ -45,7 +53,11 @@ impl<'a> Appending<'a> {
             vectors.into_iter().partition(|(_, vector)| matches!(vector, Vector::Dense(_)));
         let others = others.into_iter();
         row.others = others.filter_map(|(number, vector)| Some((number, OtherVector::of(vector)?))).collect();
+        let expires_at = row.expires_at;
         let slot = self.segment.push(row, &vectors);
+        if expires_at != NEVER {
+            self.expiring.push((expires_at, slot));
+        }
         self.slots.push(slot);
         for (dense, lacking) in self.segment.dense.iter().zip(&mut self.lacking) {
             if components_of(&vectors, dense.number).is_none() {
@@ -58,6 +70,10 @@ impl<'a> Appending<'a> {
     pub(crate) fn finish(self, view: &mut SegmentView) {
         view.rows += self.slots.len() as u32;
         view.ids = view.ids.with(&self.segment.rows, self.slots);
+        if !self.expiring.is_empty() {
+            view.expiring = view.expiring.with(self.expiring);
+            view.known_expired = Arc::default();
+        }
         if self.lacking.iter().all(Vec::is_empty) {
             return;
         }

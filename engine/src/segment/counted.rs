@@ -25,7 +25,10 @@ impl SegmentView {
         among: &'a FixedBitSet,
         watch: &'a Watch,
     ) -> Counted<'a> {
-        if let Segment::Sealed(segment) = &self.segment {
+        // The order is of the values that the segment was written with.
+        if let Segment::Sealed(segment) = &self.segment
+            && !self.patches.is_about(field)
+        {
             match segment.sorted(field) {
                 InOrder::Absent => return Box::new(std::iter::empty()),
                 InOrder::Ready(column) => {

@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use dense::GrowingDense;
 
-use super::SegmentView;
 use super::append::AppendVec;
 use super::others::OtherVector;
+use super::{Patch, SegmentView};
+use crate::clock::NEVER;
 use crate::payload::{FieldId, Value, ValueRef};
 use crate::point::{PointId, Vector};
 use crate::schema::{Schema, VectorId};
@@ -28,6 +29,10 @@ const RELEASED: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct GrowingRow {
     pub(crate) id: PointId,
+    /// The write that brought it.
+    pub(crate) version: u64,
+    /// [`NEVER`](crate::clock::NEVER) if it does not.
+    pub(crate) expires_at: i64,
     /// Sorted by field.
     pub(crate) values: Box<[(FieldId, Value)]>,
     /// The vectors that are not dense, by number.
@@ -35,9 +40,9 @@ pub(crate) struct GrowingRow {
 }
 
 impl GrowingRow {
-    /// A row without vectors; values are sorted by field.
+    /// A row without vectors, that no write brought and that never expires; values are sorted by field.
     pub(crate) fn new(id: PointId, values: Vec<(FieldId, Value)>) -> Self {
-        Self { id, values: values.into(), others: Box::default() }
+        Self { id, version: 0, expires_at: NEVER, values: values.into(), others: Box::default() }
     }
 
     /// A vector that is not dense.
@@ -48,6 +53,19 @@ impl GrowingRow {
     pub(crate) fn value(&self, field: FieldId) -> Option<ValueRef<'_>> {
         let at = self.values.binary_search_by_key(&field, |(field, _)| *field).ok()?;
         Some(self.values[at].1.as_ref())
+    }
+
+    /// Says of a field what it is from now on, before anybody sees the row.
+    pub(crate) fn set(&mut self, field: FieldId, value: Option<Value>) {
+        let mut values: Vec<_> = std::mem::take(&mut self.values).into();
+        let place = values.binary_search_by_key(&field, |(field, _)| *field);
+        match (place, value) {
+            (Ok(at), Some(value)) => values[at].1 = value,
+            (Ok(at), None) => drop(values.remove(at)),
+            (Err(at), Some(value)) => values.insert(at, (field, value)),
+            (Err(_), None) => {}
+        }
+        self.values = values.into();
     }
 
     /// Roughly what it takes in memory.
@@ -129,6 +147,14 @@ impl GrowingSegment {
         let dense: usize = self.dense.iter().map(GrowingDense::size_bytes).sum();
         let (rows, words) = (self.row_bytes.load(Ordering::Relaxed), self.word_bytes.load(Ordering::Relaxed));
         rows + words + dense as u64
+    }
+
+    /// Counts what patches of its rows take. What newer ones take the place of stays counted, so that a segment whose rows are
+    /// changed again and again is sealed in the end, and its part of the log goes.
+    pub(crate) fn count_patches(&self, patches: &[(u32, Arc<Patch>)]) {
+        let bytes: usize = patches.iter().map(|(_, patch)| patch.size_bytes()).sum();
+        self.row_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.count_memory();
     }
 
     /// Brings the common count up to what the segment takes now. Of two threads at once one is enough: the other's rows are

@@ -5,7 +5,7 @@
 //!
 //! **Idea.** One large segment and a small tail. When the rest has grown to a quarter of the largest segment, all become
 //! one; meanwhile four of a size become one, in tiers four times as large as the one below. A segment with more than 30 %
-//! dead is rewritten alone, and one with nothing alive is dropped. A segment beyond half of the largest size is full, and
+//! dead is rewritten alone, so is one a quarter of which is patched, and one with nothing alive is dropped. A segment beyond half of the largest size is full, and
 //! its collection goes on with another.
 //!
 //! While nobody writes, a tail is merged however small it is, if the rows earned it: each row that is sealed earns
@@ -20,6 +20,10 @@ use crate::limits::UNMERGED_SEGMENTS_MAX;
 pub(crate) struct SegmentSize {
     pub(crate) rows: usize,
     pub(crate) live: usize,
+    /// Rows that updates changed fields of.
+    pub(crate) patched: usize,
+    /// What these patches take in memory.
+    pub(crate) patch_bytes: usize,
 }
 
 /// How much is to be merged.
@@ -46,6 +50,12 @@ const FAN_IN: usize = 4;
 const LOWEST_TIER_ROWS: usize = 4_096;
 /// A merge makes no segment larger than this: its graph is linked in one go, in about 600 bytes of memory a row.
 const MERGED_ROWS_MAX: usize = 2_000_000;
+/// A segment is rewritten when one in so many of its rows is patched,
+const PATCHED_ONE_IN: usize = 4;
+/// but not below so many, which cost nothing: while a small segment is rewritten, as many are patched again.
+const PATCHED_MIN: usize = 1_024;
+/// or when its patches take so much memory. Writers wait at twice as much.
+const PATCH_BYTES_MAX: usize = 256 << 20;
 /// Dead rows in a hundred beyond which a segment is rewritten.
 const DEAD_PERCENT_MAX: usize = 30;
 
@@ -92,9 +102,16 @@ fn of_one_tier(sizes: &[SegmentSize], tail: &[usize]) -> Option<Vec<usize>> {
     tiers.find_map(|of_tier| Some(of_tier.get(..FAN_IN)?.to_vec()))
 }
 
-/// Whether so many rows are dead that the segment is rewritten alone.
+/// Whether so many rows are dead or patched that the segment is rewritten alone.
 pub(crate) fn is_decayed(size: SegmentSize) -> bool {
-    size.live == 0 || (size.rows - size.live) * 100 > size.rows * DEAD_PERCENT_MAX
+    let is_patched = size.patched >= PATCHED_MIN.max(size.rows / PATCHED_ONE_IN);
+    let is_patched = is_patched || size.patch_bytes > PATCH_BYTES_MAX;
+    size.live == 0 || is_patched || (size.rows - size.live) * 100 > size.rows * DEAD_PERCENT_MAX
+}
+
+/// Whether patches take so much memory that who writes more is to wait for them to be folded.
+pub(crate) fn is_behind_with_patches(patch_bytes: usize) -> bool {
+    patch_bytes > 2 * PATCH_BYTES_MAX
 }
 
 /// Whether so many segments that are not full are to be merged that who writes more is to wait for it. Never where nothing is
@@ -112,13 +129,16 @@ fn tier(live: usize) -> u32 {
 mod tests {
     use super::*;
 
+    fn size(rows: usize, live: usize) -> SegmentSize {
+        SegmentSize { rows, live, patched: 0, patch_bytes: 0 }
+    }
+
     fn all_live(rows: &[usize]) -> Vec<SegmentSize> {
-        rows.iter().map(|&rows| SegmentSize { rows, live: rows }).collect()
+        rows.iter().map(|&rows| size(rows, rows)).collect()
     }
 
     #[test]
     fn table() {
-        let size = |rows, live| SegmentSize { rows, live };
         let due: &[(Vec<SegmentSize>, Option<Vec<usize>>)] = &[
             (vec![], None),
             (all_live(&[100]), None),
@@ -136,6 +156,10 @@ mod tests {
             (vec![size(1_000, 701), size(1_000, 699)], Some(vec![1])),
             (vec![size(1_000, 700)], None),
             (vec![size(4_000_000, 2_000_000)], Some(vec![0])),
+            (vec![SegmentSize { patched: 999, ..size(1_000, 900) }], None),
+            (vec![SegmentSize { patched: 1_999, ..size(8_000, 7_000) }], None),
+            (vec![SegmentSize { patched: 2_000, ..size(8_000, 7_000) }], Some(vec![0])),
+            (vec![SegmentSize { patch_bytes: PATCH_BYTES_MAX + 1, ..size(1_000, 900) }], Some(vec![0])),
         ];
         for (sizes, expected) in due {
             assert_eq!(choose(sizes, Aim::Due), *expected, "{sizes:?}");

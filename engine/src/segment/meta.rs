@@ -4,7 +4,8 @@
 //! meta    = segment u64 | rows u32 | count u16 | part*
 //! part    = kind u8 | number u16 | info (length u32, bytes) | count u16 | section*
 //! section = offset u64 | length u64
-//! kind    = 1 ids | 2 dense vector | 3 columns | 4 text | 5 sparse vector | 6 multi-vector | 9 index of a sparse vector
+//! kind    = 1 ids | 2 dense vector | 3 columns | 4 text | 5 sparse vector | 6 multi-vector | 7 versions | 8 expiries
+//!         | 9 index of a sparse vector
 //! ```
 //! `number` is that of the vector that the part is about, 0 for other kinds. What the bytes of `info` and
 //! the sections mean is the business of each kind, one file each in `parts/`. Parts are in the order of kind and number,
@@ -28,15 +29,29 @@ pub(super) enum PartKind {
     Sparse = 5,
     /// A multi-vector: the vectors of rows.
     Multi = 6,
+    /// The versions of all rows.
+    Versions = 7,
+    /// When rows expire.
+    Expiries = 8,
     /// The rows that have each dimension of a sparse vector.
     SparseIndex = 9,
 }
 
 impl PartKind {
     fn from_code(code: u8) -> Option<Self> {
-        [Self::Ids, Self::Dense, Self::Columns, Self::Text, Self::Sparse, Self::Multi, Self::SparseIndex]
-            .into_iter()
-            .find(|kind| *kind as u8 == code)
+        [
+            Self::Ids,
+            Self::Dense,
+            Self::Columns,
+            Self::Text,
+            Self::Sparse,
+            Self::Multi,
+            Self::Versions,
+            Self::Expiries,
+            Self::SparseIndex,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == code)
     }
 }
 
@@ -202,6 +217,8 @@ mod tests {
             include_str!("parts/indexes.rs"),
             include_str!("../text/index/words.rs"),
             include_str!("../text/index/postings.rs"),
+            include_str!("parts/versions.rs"),
+            include_str!("parts/expiries.rs"),
         ];
         for line in sources.into_iter().flat_map(grammar) {
             assert!(format.lines().any(|found| found == line), "FORMAT.md lacks `{line}`");

@@ -3,7 +3,8 @@
 //! A segment numbers its rows by slot. The *growing* one takes writes in memory (`growing.rs`); when it is large enough
 //! it is frozen, rewritten as an immutable file (`writer.rs`), and read through a map from then on (`sealed.rs`).
 //! Several small or decayed sealed segments are rewritten as one by the same writer (`merge_policy.rs` says which).
-//! An update is a new row and a death of the old one; deaths are a bitmap beside the segment (`tombstones.rs`).
+//! A replacement is a new row and a death of the old one; deaths are a bitmap beside the segment (`tombstones.rs`). What updates
+//! change of a row lies beside it, too (`patches.rs`, on disk `patching.rs`).
 //!
 //! ```text
 //! growing --freeze--> frozen --seal--> sealed --merge--> sealed (another)
@@ -15,16 +16,21 @@ mod appending;
 mod blocks;
 mod counted;
 mod dense_view;
+mod expiry;
 mod growing;
 mod ids;
 mod integrity;
 pub(crate) mod merge_policy;
 mod meta;
+mod names;
 mod ordered;
 mod others;
 mod parts;
+mod patches;
+pub(crate) mod patching;
 mod salvage;
 mod sealed;
+mod selecting;
 pub(crate) mod tombstones;
 mod view;
 mod writer;
@@ -34,31 +40,14 @@ pub(crate) use appending::Appending;
 pub(crate) use blocks::with_block_bytes;
 pub(crate) use counted::Counted;
 pub(crate) use dense_view::{Candidates, DenseView, Parts};
+pub(crate) use expiry::Expiring;
 pub(crate) use growing::{GrowingDense, GrowingRow, GrowingSegment};
+pub(crate) use names::{FileKind, parse_file, patch_file, segment_file, tombstone_file};
 pub(crate) use ordered::{OrderRequest, Place, by_value};
 pub(crate) use others::{MultiRow, SparseRow};
+pub(crate) use patches::{Patch, Patches};
 pub(crate) use salvage::{Salvage, Saved, damaged_blocks};
 pub(crate) use sealed::{Check, Opening, SealedSegment};
 pub(crate) use tombstones::DeadRows;
 pub(crate) use view::{Segment, SegmentView, TextPart};
 pub(crate) use writer::{SealRequest, SealedFrom, seal};
-
-/// The name of a segment file.
-pub(crate) fn segment_file(id: u64) -> String {
-    format!("segment-{id:016x}")
-}
-
-/// The name of a tombstone file.
-pub(crate) fn tombstone_file(segment: u64, generation: u64) -> String {
-    format!("dead-{segment:016x}-{generation:016x}")
-}
-
-/// What a file name of ours stands for: a segment, or with a generation its tombstones.
-pub(crate) fn parse_file(name: &str) -> Option<(u64, Option<u64>)> {
-    let number = |digits: &str| (digits.len() == 16).then(|| u64::from_str_radix(digits, 16).ok()).flatten();
-    if let Some(digits) = name.strip_prefix("segment-") {
-        return Some((number(digits)?, None));
-    }
-    let (segment, generation) = name.strip_prefix("dead-")?.split_once('-')?;
-    Some((number(segment)?, Some(number(generation)?)))
-}

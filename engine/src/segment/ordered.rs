@@ -67,6 +67,10 @@ impl SegmentView {
         if count <= SORT_ALWAYS || count.saturating_mul(SORT_STEPS) < steps {
             return (self.sorted(request), false);
         }
+        // The order is of the values that the segment was written with.
+        if self.patches.is_about(request.field) {
+            return (self.sorted(request), false);
+        }
         let walk = Ordered { view: self, segment, request };
         match segment.sorted(request.field) {
             InOrder::Unknown => (self.sorted(request), false),

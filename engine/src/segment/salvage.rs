@@ -15,9 +15,12 @@ use super::blocks::{Blocks, Fault};
 use super::meta::{Meta, PartKind, Section};
 use super::parts::columns::ColumnsInfo;
 use super::parts::dense::DenseInfo;
+use super::parts::expiries::{self, EXPIRY_BYTES};
 use super::parts::ids::{id_of_key, key_of_id};
 use super::parts::multi::MultiInfo;
 use super::parts::sparse::SparseInfo;
+use super::parts::versions::{self, VERSION_BYTES};
+use crate::clock::NEVER;
 use crate::codec::{u32_at, u64_at};
 use crate::dir::Dir;
 use crate::error::Result;
@@ -48,6 +51,8 @@ struct Parts {
     id_ends: Section,
     ids: Section,
     columns: Vec<(FieldId, Column)>,
+    versions: Section,
+    expiries: Option<Section>,
 }
 
 /// Where a dense vector lies.
@@ -130,7 +135,17 @@ impl Parts {
                 |(field, entry): &(FieldId, _)| Some((*field, Column::open(entry, &info.batch_rows, bytes)?));
             columns = info.columns.iter().map(open).collect::<Option<_>>()?;
         }
-        Some(Self { rows: meta.rows, dense, sparse, multi, id_ends, ids, columns })
+        Some(Self {
+            rows: meta.rows,
+            dense,
+            sparse,
+            multi,
+            id_ends,
+            ids,
+            columns,
+            versions: versions::find(meta).ok()?,
+            expiries: expiries::find(meta).ok()?.map(|(_, [by_slot, _])| by_slot),
+        })
     }
 }
 
@@ -210,7 +225,9 @@ impl Salvage {
                     values.push((*field, value.to_value()));
                 }
             }
-            Some(Saved::Row(GrowingRow::new(id.clone()?, values), vectors))
+            let (version, expires_at) = (self.version(slot), self.expires_at(slot)?);
+            let row = GrowingRow { version, expires_at, ..GrowingRow::new(id.clone()?, values) };
+            Some(Saved::Row(row, vectors))
         };
         whole().unwrap_or(Saved::Lost(id.clone()))
     }
@@ -225,6 +242,19 @@ impl Salvage {
         let key = self.sound((self.parts.ids.offset + start) as usize, length)?;
         let id = id_of_key(key);
         (is_inside && length <= 1 + ID_BYTES_MAX && key_of_id(&id) == key).then_some(id)
+    }
+
+    /// The version of a row. One that is lost takes nothing with it: whoever compares it with an etag reads the row again.
+    fn version(&self, slot: u32) -> u64 {
+        let start = self.parts.versions.offset as usize + slot as usize * VERSION_BYTES;
+        self.sound(start, VERSION_BYTES).map_or(versions::LOST, |bytes| u64_at(bytes, 0))
+    }
+
+    /// When a row expires, if that can be vouched for: a row that is to be no more must not be for ever.
+    fn expires_at(&self, slot: u32) -> Option<i64> {
+        let Some(section) = self.parts.expiries else { return Some(NEVER) };
+        let start = section.offset as usize + slot as usize * EXPIRY_BYTES;
+        Some(u64_at(self.sound(start, EXPIRY_BYTES)?, 0).cast_signed())
     }
 
     /// The vectors of a row; `None` if one of them cannot be vouched for.

@@ -16,11 +16,14 @@ use super::meta::{Meta, PartKind};
 use super::parts::PartsFile;
 use super::parts::columns::{InOrder, SealedColumns};
 use super::parts::dense::SealedDense;
+use super::parts::expiries::SealedExpiries;
 use super::parts::ids::SealedIds;
 use super::parts::indexes::SealedIndexes;
 use super::parts::multi::SealedMulti;
 use super::parts::sparse::SealedSparse;
+use super::parts::versions::SealedVersions;
 use super::segment_file;
+use crate::clock::NEVER;
 use crate::dir::{Access, Blob, Dir, corrupt};
 use crate::error::Result;
 use crate::payload::{FieldId, FieldTable, Test, ValueRef};
@@ -76,6 +79,8 @@ pub(crate) struct SealedSegment {
     pub(super) multi: BTreeMap<VectorId, SealedMulti>,
     pub(super) columns: SealedColumns,
     indexes: SealedIndexes,
+    versions: SealedVersions,
+    expiries: Option<SealedExpiries>,
 }
 
 impl std::fmt::Debug for SealedSegment {
@@ -148,8 +153,24 @@ impl SealedSegment {
         let columns = SealedColumns::open(&file, meta, opening.filter_cache_bytes)?;
         let ids = SealedIds::open(&file, meta)?;
         let indexes = SealedIndexes::open(&file, meta)?;
+        let versions = SealedVersions::open(&file, meta)?;
+        let expiries = SealedExpiries::open(&file, meta)?;
         let (id, rows) = (meta.segment, meta.rows);
-        Ok(Self { id, rows, ids, dense, sparse, multi, columns, indexes, blocks, integrity, blob })
+        Ok(Self {
+            id,
+            rows,
+            ids,
+            dense,
+            sparse,
+            multi,
+            columns,
+            indexes,
+            versions,
+            expiries,
+            blocks,
+            integrity,
+            blob,
+        })
     }
 
     /// The checksums that its file carries, and its footer.
@@ -194,6 +215,27 @@ impl SealedSegment {
     /// The place of the first id greater than `after`; of the first of all for `None`.
     pub(crate) fn position_after(&self, after: Option<&PointId>) -> u32 {
         self.ids.position_after(after)
+    }
+
+    /// The number of the write that last changed a row.
+    pub(crate) fn version(&self, slot: u32) -> u64 {
+        self.versions.get(self.bytes(), slot)
+    }
+
+    /// When a row expires.
+    pub(crate) fn expires_at(&self, slot: u32) -> i64 {
+        self.expiries.as_ref().map_or(NEVER, |expiries| expiries.get(self.bytes(), slot))
+    }
+
+    /// When the first row expires that does so after a moment.
+    pub(super) fn next_expiry(&self, after: i64) -> i64 {
+        self.expiries.as_ref().map_or(NEVER, |expiries| expiries.next(self.bytes(), after))
+    }
+
+    /// The rows that expire after a moment and by another.
+    pub(super) fn expiring(&self, after: i64, by: i64) -> impl Iterator<Item = u32> {
+        let expiries = self.expiries.iter();
+        expiries.flat_map(move |expiries| expiries.between(self.bytes(), after, by))
     }
 
     /// The value of a field of a row.

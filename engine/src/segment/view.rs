@@ -6,12 +6,13 @@ use std::sync::Arc;
 use fixedbitset::FixedBitSet;
 
 use super::appending::Lacking;
+use super::expiry::{ExpiredCache, ExpiryRuns};
 use super::ids::IdRuns;
-use super::{DeadRows, DenseView, GrowingSegment, SealedSegment};
-use crate::payload::{CompiledFilter, FieldId, FieldSource, FieldTable, Payload, Test, ValueRef};
+use super::{DeadRows, DenseView, GrowingSegment, Patch, Patches, SealedSegment};
+use crate::payload::{CompiledFilter, FieldId, FieldTable, Payload, ValueRef};
 use crate::point::{PointId, SparseVector, Vector};
 use crate::schema::{VectorId, VectorKind};
-use crate::text::{Analysis, Analyzer, Index, IndexOf, Run, Runs, SparseBuilder, having_all, index_texts};
+use crate::text::{Analyzer, Index, IndexOf, Run, Runs, SparseBuilder, index_texts};
 
 /// Rows up to which going through a list of them costs less than a bitmap of the segment.
 const FEW: usize = 1_024;
@@ -42,6 +43,14 @@ pub(crate) struct SegmentView {
     pub(super) dead_vectors: Arc<[usize]>,
     /// Rows of a growing segment without a dense vector, for each.
     pub(super) lacking: Lacking,
+    /// What updates changed of its rows.
+    pub(crate) patches: Patches,
+    /// How many of the dead are only those because they have expired.
+    pub(crate) expired: usize,
+    /// When rows of a growing segment expire.
+    pub(crate) expiring: ExpiryRuns,
+    /// What has expired, as far as somebody asked; another one once a write changes when rows expire.
+    pub(crate) known_expired: Arc<ExpiredCache>,
     /// When the segment took its last row, if it takes no more: the number of the last write before.
     pub(crate) frozen_at: Option<u64>,
 }
@@ -55,9 +64,18 @@ pub(crate) struct TextPart {
     pub(crate) index: Option<Arc<Index>>,
 }
 
+impl Segment {
+    /// Counts what patches of its rows take, where memory is counted.
+    pub(crate) fn count_patches(&self, patches: &[(u32, Arc<Patch>)]) {
+        if let Segment::Growing(segment) = self {
+            segment.count_patches(patches);
+        }
+    }
+}
+
 impl SegmentView {
     /// A sealed segment.
-    pub(crate) fn sealed(segment: Arc<SealedSegment>, dead: DeadRows) -> Self {
+    pub(crate) fn sealed(segment: Arc<SealedSegment>, dead: DeadRows, patches: Patches) -> Self {
         let dead_vectors = segment.dense.iter().map(|dense| dense.nodes.count_of(&dead.bits)).collect();
         Self {
             rows: segment.rows(),
@@ -69,6 +87,10 @@ impl SegmentView {
             dead: Arc::new(dead),
             dead_vectors,
             lacking: Lacking::default(),
+            patches,
+            expired: 0,
+            expiring: ExpiryRuns::default(),
+            known_expired: Arc::default(),
             frozen_at: None,
         }
     }
@@ -85,6 +107,10 @@ impl SegmentView {
             runs: Runs::default(),
             dead: Arc::default(),
             lacking: Lacking::default(),
+            patches: Patches::default(),
+            expired: 0,
+            expiring: ExpiryRuns::default(),
+            known_expired: Arc::default(),
             frozen_at: None,
         }
     }
@@ -174,7 +200,21 @@ impl SegmentView {
         }
     }
 
+    /// The number of the write that last changed a row.
+    pub(crate) fn version(&self, slot: u32) -> u64 {
+        if let Some(patch) = self.patches.get(slot) {
+            return patch.version;
+        }
+        match &self.segment {
+            Segment::Growing(segment) => segment.rows.get(slot).map_or(0, |row| row.version),
+            Segment::Sealed(segment) => segment.version(slot),
+        }
+    }
+
     pub(crate) fn value(&self, slot: u32, field: FieldId) -> Option<ValueRef<'_>> {
+        if let Some(value) = self.patches.get(slot).and_then(|patch| patch.value(field)) {
+            return value;
+        }
         match &self.segment {
             Segment::Growing(segment) => segment.rows.get(slot)?.value(field),
             Segment::Sealed(segment) => segment.value(slot, field),
@@ -243,6 +283,12 @@ impl SegmentView {
             }
             (None, Segment::Sealed(segment)) => segment.fields().for_each(&mut take),
         }
+        if wanted.is_none()
+            && let Some(patch) = self.patches.get(slot)
+        {
+            // Fields that the segment does not know of, too.
+            patch.values.iter().for_each(|(field, _)| take(*field));
+        }
         payload
     }
 
@@ -286,51 +332,5 @@ impl SegmentView {
                 vec![Box::new(positions.filter_map(|position| segment.slot_at(position)))]
             }
         }
-    }
-}
-
-impl FieldSource for SegmentView {
-    fn rows(&self) -> usize {
-        self.rows as usize
-    }
-
-    fn select(&self, field: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet> {
-        match &self.segment {
-            Segment::Growing(segment) => {
-                let mut out = FixedBitSet::with_capacity(self.rows as usize);
-                for slot in self.from..self.rows {
-                    let value = segment.rows.get(slot).and_then(|row| row.value(field));
-                    if value.is_some_and(|value| test.passes(value)) {
-                        out.insert(slot as usize);
-                    }
-                }
-                Arc::new(out)
-            }
-            Segment::Sealed(segment) => segment.select(field, test),
-        }
-    }
-
-    fn select_text(&self, field: FieldId, analyzer: Analyzer, text: &str) -> Arc<FixedBitSet> {
-        let terms = Analysis::new(analyzer).query(text);
-        let mut having = FixedBitSet::with_capacity(self.rows as usize);
-        for TextPart { first, index, .. } in self.texts(field, analyzer) {
-            let slots = index.map(|index| having_all(&index, &terms));
-            // Of a growing segment the view may show fewer rows than were indexed.
-            let shown = slots.into_iter().flatten().map(|slot| first + slot).filter(|slot| *slot < self.rows);
-            having.extend(shown.map(|slot| slot as usize));
-        }
-        Arc::new(having)
-    }
-
-    fn count(&self, field: FieldId, test: &Test) -> Option<usize> {
-        self.as_sealed()?.count(field, test)
-    }
-
-    fn list(&self, field: FieldId, test: &Test) -> Option<Vec<u32>> {
-        self.as_sealed()?.list(field, test)
-    }
-
-    fn value_of(&self, row: u32, field: FieldId) -> Option<ValueRef<'_>> {
-        self.value(row, field)
     }
 }

@@ -8,10 +8,11 @@
 use std::sync::Arc;
 
 use super::blocks::BlockWriter;
+use super::expiry::Expiring;
 use super::meta::Meta;
-use super::parts::{columns, dense, ids, indexes, multi, sparse};
+use super::parts::{columns, dense, expiries, ids, indexes, multi, sparse, versions};
 use super::sealed::{Check, Opening, SealedSegment};
-use super::{DeadRows, SegmentView, segment_file};
+use super::{DeadRows, Patches, SegmentView, segment_file};
 use crate::dir::{Dir, io_error};
 use crate::error::{Error, Result};
 use crate::faults::{self, Mutant};
@@ -47,6 +48,20 @@ pub(crate) struct SealedFrom {
 }
 
 impl SealedFrom {
+    /// The patches made since, by the sources as they are now.
+    pub(crate) fn patched_since(&self, now: &[SegmentView]) -> Patches {
+        let mut patches = Vec::new();
+        for ((then, slots), now) in self.sources.iter().zip(&self.slots).zip(now) {
+            let is_new =
+                |slot, patch| then.patches.get(slot).is_none_or(|written| !Arc::ptr_eq(written, patch));
+            let new = now.patches.iter().filter(|(slot, patch)| is_new(*slot, patch));
+            let new =
+                new.filter_map(|(old, patch)| Some((slots.get(old as usize).copied().flatten()?, patch)));
+            patches.extend(new.map(|(slot, patch)| (slot, patch.clone())));
+        }
+        Patches::default().with(patches)
+    }
+
     /// The rows that died since, by the sources as they are now.
     pub(crate) fn carried_over(&self, now: &[SegmentView]) -> DeadRows {
         let mut dead = DeadRows::default();
@@ -155,6 +170,10 @@ impl Writing<'_> {
             }
         }
         parts.push(ids::write(&mut out, self.rows.iter().map(|row| self.source(row).id(row.slot)))?);
+        let of_rows = self.rows.iter().map(|row| self.source(row).version(row.slot));
+        parts.push(versions::write(&mut out, of_rows)?);
+        let of_rows = self.rows.iter().map(|row| self.source(row).expires_at(row.slot));
+        parts.extend(expiries::write(&mut out, &of_rows.collect::<Vec<_>>())?);
         parts.extend(columns::write(self, &mut out)?);
         parts.extend(indexes::write(self, &mut out)?);
         out.finish(&Meta::new(id, self.rows.len() as u32, parts).encode())

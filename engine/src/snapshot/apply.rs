@@ -145,7 +145,7 @@ impl OpenedRestore {
             return Err(wrong(format!("position {} follows {}", place.position, self.position)));
         }
         self.has_applied = true;
-        let replayed = self.store.replay(&mut self.cores, record).map_err(failed)?;
+        let replayed = self.store.replay(&mut self.cores, record, place.position).map_err(failed)?;
         replayed.map_err(|reason| wrong(format!("position {}: {reason}", place.position)))?;
         (self.position, self.time_us) = (place.position, place.time_us);
         if record.log_id != CATALOGUE

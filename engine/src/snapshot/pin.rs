@@ -6,12 +6,14 @@ use std::convert::Infallible;
 use std::io::{ErrorKind, Read, Take};
 use std::sync::{Arc, PoisonError};
 
+use crate::collection::{self, request_file};
 use crate::dir::{Pins, corrupt, io_error};
 use crate::error::{Error, Result};
 use crate::faults;
 use crate::lineage::Lineage;
 use crate::manifest::{CollectionEntry, Manifest};
-use crate::segment::{Opening, SealedSegment, segment_file, tombstone_file, tombstones};
+use crate::segment::patching::{self, Patched};
+use crate::segment::{Opening, SealedSegment, patch_file, segment_file, tombstone_file, tombstones};
 use crate::store::Store;
 use crate::threads::Work;
 use crate::vectors::Encodings;
@@ -76,6 +78,13 @@ enum Kind {
         collection: u64,
         segment: u64,
     },
+    Patches {
+        collection: u64,
+        segment: u64,
+    },
+    Requests {
+        collection: u64,
+    },
     /// With the positions of its first and last record.
     Log {
         number: u64,
@@ -101,8 +110,9 @@ impl Pin {
         faults::point("snapshot.pin");
         let cutting = store.cutting.lock().unwrap_or_else(PoisonError::into_inner);
         // The manifest first, as whoever replaces it removes files meanwhile.
-        let (mut root, segments) =
-            store.manifest.hold(|root| store.pinned.pin(|| (root.clone(), segment_names(root))));
+        let (mut root, segments) = store
+            .manifest
+            .hold(|root| store.pinned.pin(|| (root.clone(), root.files().into_iter().collect())));
         let closed = store.log.close()?;
         let (files, log) = pin_log_files(store, &closed, |file| !file.is_kept);
         drop(cutting);
@@ -119,7 +129,15 @@ impl Pin {
                     let kind = Kind::Tombstones { collection: *collection, segment: id };
                     pinned.push(held.file(tombstone_file(id, segment.tombstones), kind)?);
                 }
+                if segment.patches > 0 {
+                    let kind = Kind::Patches { collection: *collection, segment: id };
+                    pinned.push(held.file(patch_file(id, segment.patches), kind)?);
+                }
             }
+        }
+        for (collection, entry) in root.collections.iter().filter(|(_, entry)| entry.requests > 0) {
+            let name = request_file(*collection, entry.requests);
+            pinned.push(held.file(name, Kind::Requests { collection: *collection })?);
         }
         pinned.extend(files.into_iter().map(|file| file.pinned(&held).file().clone()));
         let seq = |id: &u64, entry: &CollectionEntry| {
@@ -221,7 +239,9 @@ impl PinnedFile {
             Kind::Segment { collection, id } => {
                 self.held.segment(collection, id).map(|sealed| Some(sealed.checksums().to_vec()))
             }
-            Kind::Tombstones { .. } | Kind::Log { .. } => Ok(None),
+            Kind::Tombstones { .. } | Kind::Patches { .. } | Kind::Requests { .. } | Kind::Log { .. } => {
+                Ok(None)
+            }
         }
     }
 
@@ -237,6 +257,15 @@ impl PinnedFile {
                 let sealed = self.held.segment(collection, segment)?;
                 let dir = &*self.held.store.dir;
                 tombstones::read(dir, &self.name, segment, sealed.rows()).map(drop)
+            }
+            Kind::Patches { collection, segment } => {
+                let sealed = self.held.segment(collection, segment)?;
+                let fields = &self.held.root.collections[&collection].fields;
+                let of = Patched { segment, rows: sealed.rows(), fields };
+                patching::read(&*self.held.store.dir, &self.name, &of).map(drop)
+            }
+            Kind::Requests { collection } => {
+                collection::read_requests(&*self.held.store.dir, &self.name, collection).map(drop)
             }
             Kind::Log { number, positions } => self.verify_log(number, positions),
         }
@@ -299,11 +328,4 @@ impl Held {
         let sealed = self.segment(collection, id)?;
         self.store.pools.run(Work::Flush, || sealed.verify_once())?
     }
-}
-
-fn segment_names(root: &Manifest) -> Vec<String> {
-    let names = root.segments().into_iter().flat_map(|(id, generation)| {
-        [Some(segment_file(id)), (generation > 0).then(|| tombstone_file(id, generation))]
-    });
-    names.flatten().collect()
 }

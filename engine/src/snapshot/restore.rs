@@ -25,7 +25,7 @@ use crate::db::DbOptions;
 use crate::dir::{Dir, DirFile, DirLock, RealDir, corrupt};
 use crate::error::{Error, Result};
 use crate::manifest::{MANIFEST_FILE, MANIFEST_NEW_FILE, Manifest};
-use crate::segment;
+use crate::opening::is_rooted;
 use crate::store::Store;
 use crate::verify::{OnDamage, Verify};
 use crate::wal::{self};
@@ -151,7 +151,7 @@ impl Restore {
     /// # Errors
     /// [`Error::Invalid`] if no file of a copy has such a name, [`Error::Io`] if the system refuses.
     pub fn write(&self, name: &str) -> Result<RestoreFile<'_>> {
-        if !wal::is_log_file(name) && segment::parse_file(name).is_none() {
+        if !wal::is_log_file(name) && !is_rooted(name) {
             return Err(Error::invalid("name", format!("{name:?} is no file of a database")));
         }
         let file = self.dir.create(&format!("{PART}{name}"))?;
@@ -201,13 +201,8 @@ impl Restore {
     /// Removes parts of files, and says which segments are missing.
     fn remove_strangers(&self, root: &Manifest) -> Result<()> {
         let names = self.dir.list()?;
-        for (id, generation) in root.segments() {
-            let tombstones = (generation > 0).then(|| segment::tombstone_file(id, generation));
-            for name in [Some(segment::segment_file(id)), tombstones].into_iter().flatten() {
-                if !names.contains(&name) {
-                    return Err(corrupt(&*self.dir, &name, 0, "the file is missing"));
-                }
-            }
+        if let Some(missing) = root.files().into_iter().find(|name| !names.contains(name)) {
+            return Err(corrupt(&*self.dir, &missing, 0, "the file is missing"));
         }
         names.iter().filter(|name| name.starts_with(PART)).try_for_each(|name| self.dir.remove(name))
     }

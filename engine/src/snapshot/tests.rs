@@ -8,7 +8,9 @@ use crate::dir::memory::MemoryDir;
 use crate::dir::{Dir, ReadOnlyDir};
 use crate::faults::{Mutant, with};
 use crate::wal::Record;
-use crate::{Db, DbOptions, Error, Metric, Point, Result, Schema, ScrollRequest, Value, WriteReceipt};
+use crate::{
+    Batch, Db, DbOptions, Error, Metric, Point, Result, Schema, ScrollRequest, Update, Value, WriteReceipt,
+};
 
 fn options() -> DbOptions {
     let keep_log_bytes = Some(1 << 20);
@@ -30,6 +32,14 @@ fn write(db: &Db, ids: std::ops::Range<u64>, version: i64) -> u64 {
 fn write_to(db: &Db, name: &str, ids: std::ops::Range<u64>, version: i64) -> WriteReceipt {
     let points = ids.map(|id| Point::new(id, [version as f32, id as f32]).with("version", version));
     db.collection(name).unwrap().upsert(points.collect()).unwrap()
+}
+
+/// Changes the version alone.
+fn update(db: &Db, ids: std::ops::Range<u64>, version: i64) {
+    let request = format!("request {version}");
+    let update = |batch: Batch, id: u64| batch.update(Update::new(id).set("version", version));
+    let batch = ids.fold(Batch::new().request(request), update);
+    db.collection("a").unwrap().write(batch).unwrap();
 }
 
 /// Of each collection, the versions in the order of the ids.
@@ -160,9 +170,16 @@ fn a_restore_may_die_at_any_call() {
     }
     write(&db, 0..10, 1);
     write(&db, 2..4, 2);
+    // Of sealed rows: a file beside their segment, and one of requests; and more in the log.
+    update(&db, 0..2, 6);
+    db.flush().unwrap();
+    update(&db, 0..1, 7);
     let pin = db.pin().unwrap();
+    let kinds = ["patch-", "requests-"];
+    assert!(kinds.iter().all(|kind| pin.files().iter().any(|file| file.name().starts_with(kind))));
     db.create_collection("b", schema()).unwrap();
     write(&db, 1..12, 3);
+    update(&db, 7..9, 8);
     db.delete_collection("b").unwrap();
     write_to(&db, "z", 0..3, 3);
     let last = write_to(&db, "a", 5..6, 4);
@@ -173,11 +190,11 @@ fn a_restore_may_die_at_any_call() {
         Until::Position(last.position),
         Until::Write { collection: "a".into(), seq: last.seq },
         // As far as the copy goes: nothing of the log.
-        Until::Write { collection: "a".into(), seq: 2 },
+        Until::Write { collection: "a".into(), seq: 4 },
     ] {
         let expected = match &until {
-            Until::Write { seq: 2, .. } => {
-                vec![("a".into(), vec![1, 1, 2, 2, 1, 1, 1, 1, 1, 1]), ("z".into(), vec![])]
+            Until::Write { seq: 4, .. } => {
+                vec![("a".into(), vec![7, 6, 2, 2, 1, 1, 1, 1, 1, 1]), ("z".into(), vec![])]
             }
             _ => expected.clone(),
         };

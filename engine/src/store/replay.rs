@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::Store;
 use crate::catalogue::{CATALOGUE, CatalogueChange};
-use crate::collection::CollectionCore;
+use crate::collection::{CollectionCore, Opened};
 use crate::dir::corrupt;
 use crate::error::{Error, Result};
 use crate::faults;
@@ -54,8 +54,9 @@ impl Store {
             queue_bytes: self.options.log_queue_bytes,
             ..LogOptions::default()
         };
-        FileLog::open(self.dir.clone(), options, root.log, &mut |file, offset, record| {
-            self.replay(cores, &record)?.map_err(|reason| corrupt(&*self.dir, file, offset as u64, reason))
+        FileLog::open(self.dir.clone(), options, root.log, &mut |file, place, record| {
+            let wrong = |reason| corrupt(&*self.dir, file, place.offset as u64, reason);
+            self.replay(cores, &record, place.position)?.map_err(wrong)
         })
     }
 
@@ -64,6 +65,7 @@ impl Store {
         &self,
         cores: &mut BTreeMap<u64, Arc<CollectionCore>>,
         record: &Record<'_>,
+        position: u64,
     ) -> Result<Result<(), String>> {
         if record.log_id == CATALOGUE {
             return self.replay_catalogue(cores, record);
@@ -71,7 +73,7 @@ impl Store {
         Ok(match cores.get(&record.log_id) {
             Some(core) => {
                 faults::point("recovery.record");
-                core.replay(self, record)
+                core.replay(self, record, position)
             }
             // Of a deleted collection, or of a damaged one, for which the log is kept.
             None if record.log_id < self.manifest.next_collection() => Ok(()),
@@ -93,7 +95,7 @@ impl Store {
         let mut collections = self.collections.write().unwrap_or_else(PoisonError::into_inner);
         match change {
             CatalogueChange::Create { id, entry } => {
-                let core = Arc::new(CollectionCore::open(id, &entry, Vec::new()));
+                let core = Arc::new(CollectionCore::open(id, &entry, Opened::default(), &self.options.clock));
                 collections.insert(entry.name, core.clone());
                 cores.insert(id, core);
             }

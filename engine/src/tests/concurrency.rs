@@ -26,7 +26,7 @@ fn round(writer: u64, round: i64) -> Batch {
     let op = |id| {
         if round % 3 == 2 { Op::Delete(PointId::Num(writer * GROUP + id)) } else { Op::Upsert(point(id)) }
     };
-    Batch { ops: (0..GROUP).map(op).collect() }
+    Batch::of((0..GROUP).map(op).collect())
 }
 
 #[test]

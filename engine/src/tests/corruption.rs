@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Step, contents, open, options};
+use super::{REWRITING, Step, contents, open, options};
 use crate::dir::Dir;
 use crate::dir::memory::MemoryDir;
 use crate::manifest::MANIFEST_COPY_FILE;
-use crate::{Db, DbOptions, Error, Verify};
+use crate::{Batch, Db, DbOptions, Error, Verify};
 
 /// A database with every kind of file, and a log of several frames.
 pub(super) fn every_file() -> MemoryDir {
@@ -16,9 +16,13 @@ pub(super) fn every_file() -> MemoryDir {
     Step::Write("a", (0..20).map(|id| (id, Some(1))).collect()).run(&db).unwrap();
     Step::Write("a", vec![(1, None), (2, Some(2))]).run(&db).unwrap();
     Step::Flush.run(&db).unwrap();
+    Step::Update("a", vec![(5, 8)]).run(&db).unwrap();
+    db.collection("a").unwrap().write(Batch::new().delete(99).request("r")).unwrap();
+    Step::Flush.run(&db).unwrap();
     for version in 3..6 {
         Step::Write("a", vec![(3, Some(version))]).run(&db).unwrap();
     }
+    Step::Update("a", vec![(6, 1), (4, REWRITING)]).run(&db).unwrap();
     dir
 }
 
@@ -26,7 +30,7 @@ pub(super) fn every_file() -> MemoryDir {
 fn a_changed_byte_is_named_with_its_file() {
     let whole = every_file();
     let names = whole.list().unwrap();
-    for kind in ["MANIFEST", "segment-", "dead-", "log-"] {
+    for kind in ["MANIFEST", "segment-", "dead-", "patch-", "requests-", "log-"] {
         assert!(names.iter().any(|name| name.starts_with(kind)), "{kind} is among {names:?}");
     }
     let before = contents(&open(&whole.copied()).unwrap());

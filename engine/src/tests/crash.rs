@@ -19,11 +19,14 @@ const ENOSPC: i32 = 28;
 pub(super) fn scenario() -> Vec<Step> {
     let write =
         |ids: std::ops::Range<u64>, version| Step::Write("a", ids.map(|id| (id, Some(version))).collect());
+    let update = |ids: std::ops::Range<u64>, note| Step::Update("a", ids.map(|id| (id, note)).collect());
     let delete = |ids: std::ops::Range<u64>| Step::Write("a", ids.map(|id| (id, None)).collect());
     vec![
         Step::Create("a"),
         write(0..3, 1),
         write(2..7, 2),
+        // Of rows in memory, and of some that are not there.
+        update(1..9, 1),
         Step::Create("b"),
         Step::Write("b", vec![(1, Some(1)), (2, Some(1)), (1, None)]),
         // Fills a segment, which this write seals.
@@ -31,17 +34,31 @@ pub(super) fn scenario() -> Vec<Step> {
         delete(0..2),
         Step::Write("a", vec![(3, Some(4)), (20, Some(4)), (20, None), (4, None)]),
         Step::Flush,
+        // Of sealed rows; again, and not any more.
+        update(5..9, 2),
+        update(8..10, 3),
+        update(6..7, 0),
         write(10..14, 5),
         Step::Drop("b"),
         write(0..12, 6),
+        update(9..13, 4),
         delete(6..9),
         Step::Create("b"),
         Step::Write("b", vec![(7, Some(7))]),
         write(9..11, 8),
+        update(9..12, 5),
+        // Of words: these rows are written anew.
+        update(10..13, 7),
+        Step::Flush,
+        // So few that no merge folds them, at first.
+        update(12..13, 6),
         Step::Flush,
         // A third of what lives: a merge rewrites it.
         delete(0..5),
         Step::Flush,
+        update(9..10, 8),
+        Step::Flush,
+        update(9..12, 14),
         write(3..4, 9),
     ]
 }

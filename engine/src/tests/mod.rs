@@ -8,6 +8,7 @@ mod faults;
 mod full;
 mod lazy;
 mod mutants;
+mod patches;
 mod room;
 mod words;
 
@@ -16,11 +17,18 @@ use std::sync::Arc;
 
 use crate::dir::memory::MemoryDir;
 use crate::{
-    Batch, Db, DbOptions, Filter, OnDamage, Op, Point, PointId, Result, Schema, ScrollRequest, Value, Verify,
+    Batch, Db, DbOptions, Filter, OnDamage, Op, Point, PointId, Result, Schema, ScrollRequest, Update, Value,
+    Verify, View,
 };
 
-/// What a database holds: collections, points, and the version written last.
+/// What a database holds: collections, points, and the version written last, with the note of the last update above it
+/// ([`NOTE`]).
 type Contents = BTreeMap<String, BTreeMap<PointId, i64>>;
+
+/// What a note counts beside versions.
+const NOTE: i64 = 1 << 20;
+/// A note that so much divides is set together with the text, which writes the row anew.
+const REWRITING: i64 = 7;
 
 /// One step of a scenario.
 #[derive(Clone, Debug)]
@@ -29,6 +37,8 @@ enum Step {
     Drop(&'static str),
     /// Points get a version, or are deleted.
     Write(&'static str, Vec<(u64, Option<i64>)>),
+    /// Points that are there get a note, or lose it if it is 0.
+    Update(&'static str, Vec<(u64, i64)>),
     Flush,
 }
 
@@ -76,7 +86,22 @@ impl Step {
                     Some(version) => Op::Upsert(point(*id, *version)),
                     None => Op::Delete(id_of(*id)),
                 });
-                db.collection(name)?.write(Batch { ops: ops.collect() })?;
+                db.collection(name)?.write(Batch::of(ops.collect()))?;
+            }
+            Step::Update(name, changes) => {
+                let collection = db.collection(name)?;
+                let update = |(id, note): &(u64, i64)| {
+                    let update = Update::new(id_of(*id));
+                    let update = if *note == 0 { update.unset("note") } else { update.set("note", *note) };
+                    if note % REWRITING != 0 || *note == 0 {
+                        return Ok(update);
+                    }
+                    let found = collection.get(&[id_of(*id)])?.remove(0);
+                    let text =
+                        found.map_or_else(|| "of nobody".into(), |point| point.payload["text"].clone());
+                    Ok(update.set("text", text))
+                };
+                collection.update(changes.iter().map(update).collect::<Result<_>>()?)?;
             }
             Step::Flush => db.flush()?,
         }
@@ -94,6 +119,12 @@ impl Step {
                         Some(version) => drop(points.insert(id_of(*id), *version)),
                         None => drop(points.remove(&id_of(*id))),
                     }
+                }
+            }
+            Step::Update(name, changes) => {
+                let points = contents.get_mut(*name).unwrap();
+                for (id, note) in changes {
+                    points.entry(id_of(*id)).and_modify(|version| *version = *version % NOTE + note * NOTE);
                 }
             }
             Step::Flush => {}
@@ -122,14 +153,17 @@ fn contents(db: &Db) -> Contents {
             assert_eq!(by_id, page.points);
             let points: BTreeMap<PointId, i64> =
                 page.points.iter().map(|point| (point.id.clone(), version(point))).collect();
-            for (id, version) in &points {
+            let versions: BTreeMap<PointId, i64> =
+                points.iter().map(|(id, version)| (id.clone(), version % NOTE)).collect();
+            for (id, version) in &versions {
                 let found = view.count(Some(&Filter::eq("text", text(id, *version)))).unwrap();
                 assert_eq!(found, 1, "{id} {version}");
                 assert_eq!(
                     words::with_all_terms(&view, &text(id, *version)),
-                    points_with(&points, id, *version)
+                    points_with(&versions, id, *version)
                 );
             }
+            assert_notes(&view, &points);
             let vectors = page.points.iter().filter(|point| point.vector.is_some()).count();
             assert_eq!(info.vectors, vectors as u64);
             (info.name, points)
@@ -149,6 +183,15 @@ fn points_with(points: &BTreeMap<PointId, i64>, id: &PointId, version: i64) -> u
     points.iter().filter(|point| has_all(*point)).count()
 }
 
+/// Filters find the notes that there are.
+fn assert_notes(view: &View, points: &BTreeMap<PointId, i64>) {
+    let notes = points.values().map(|version| version / NOTE);
+    for note in notes.clone().filter(|note| *note > 0) {
+        let expected = notes.clone().filter(|other| *other == note).count();
+        assert_eq!(view.count(Some(&Filter::eq("note", note))).unwrap(), expected as u64, "note {note}");
+    }
+}
+
 fn text(id: &PointId, version: i64) -> String {
     format!("{}/{version}", id.to_string().trim_start_matches('p'))
 }
@@ -157,6 +200,8 @@ fn text(id: &PointId, version: i64) -> String {
 fn version(found: &Point) -> i64 {
     let Value::Int(version) = found.payload["version"] else { panic!("{found:?}") };
     let id: u64 = found.id.to_string().trim_start_matches('p').parse().unwrap();
-    assert_eq!(*found, point(id, version));
-    version
+    let mut without_note = Point { etag: None, ..found.clone() };
+    let note = without_note.payload.remove("note").map_or(0, |note| note.as_int().unwrap());
+    assert_eq!(without_note, point(id, version));
+    version + note * NOTE
 }

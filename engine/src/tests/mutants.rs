@@ -36,6 +36,11 @@ fn cutting_the_log_before_the_manifest_is_found_out() {
 }
 
 #[test]
+fn cutting_the_log_before_patches_are_stored_is_found_out() {
+    assert!(with(Mutant::CutLogBeforePatches, losses) > 0);
+}
+
+#[test]
 fn dropping_the_last_frame_is_found_out() {
     assert!(with(Mutant::DropLastFrame, losses) > 0);
 }

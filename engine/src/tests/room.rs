@@ -40,7 +40,7 @@ fn in_background() -> DbOptions {
 /// Nine new points: one segment.
 fn fill(collection: &Collection, number: u64) -> crate::Result<()> {
     let ops = (number * 9..number * 9 + 9).map(|id| Op::Upsert(point(id, 1))).collect();
-    collection.write(Batch { ops }).map(drop)
+    collection.write(Batch::of(ops)).map(drop)
 }
 
 fn is_merge() -> bool {
@@ -74,14 +74,14 @@ fn damage_in_a_collection_holds_up_no_other() {
     let (a, b) = (db.collection("a").unwrap(), db.collection("b").unwrap());
     // No row is looked for among the damaged ids before the seal.
     let new = |number: u64| (0..9).map(|id| Op::Upsert(point(1_001 + number * 30 + id * 3, 1))).collect();
-    let refused = (0..100).find_map(|number| a.write(Batch { ops: new(number) }).err()).unwrap();
+    let refused = (0..100).find_map(|number| a.write(Batch::of(new(number))).err()).unwrap();
     assert!(matches!(refused, Error::Corrupt { .. }), "{refused}");
     for number in 0..60 {
         fill(&b, number).unwrap();
     }
     soon("b is sealed", || b.info().growing < 9 * 3);
     soon("b is merged", || b.info().segments < 20);
-    assert!(matches!(a.write(Batch { ops: new(0) }), Err(Error::Corrupt { .. })));
+    assert!(matches!(a.write(Batch::of(new(0))), Err(Error::Corrupt { .. })));
     let flushed = db.flush();
     assert!(matches!(flushed, Err(Error::Corrupt { .. })), "{flushed:?}");
     assert_eq!((b.info().growing, b.info().points), (0, 540), "the others are flushed");
@@ -214,7 +214,7 @@ fn a_merge_without_room_holds_up_no_other_collection() {
     for core in &cores {
         for number in 0..4 {
             let ops = (number * 9..number * 9 + 9).map(|id| Op::Upsert(point(id, 1))).collect();
-            crate::collection::CollectionCore::write(core, &store, Batch { ops }).unwrap();
+            crate::collection::CollectionCore::write(core, &store, Batch::of(ops)).unwrap();
         }
     }
     let counts = || cores.each_ref().map(|core| core.sealed_count());
@@ -309,7 +309,7 @@ fn closing_ends_a_rewrite_at_its_next_step_and_leaves_nothing() {
     let core = opened.create_collection("a", schema()).unwrap();
     let write = |core: &Arc<_>, ids: std::ops::Range<u64>| {
         let ops = ids.map(|id| Op::Upsert(point(id, 1))).collect();
-        crate::collection::CollectionCore::write(core, &opened, Batch { ops }).unwrap();
+        crate::collection::CollectionCore::write(core, &opened, Batch::of(ops)).unwrap();
     };
     for number in 0..4 {
         write(&core, number * 9..number * 9 + 9);

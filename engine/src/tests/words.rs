@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use proptest::prelude::*;
 
@@ -10,7 +11,7 @@ use crate::dir::memory::MemoryDir;
 use crate::interrupt::Watch;
 use crate::payload::CompiledFilter;
 use crate::search::{WordsRequest, WordsSearch};
-use crate::{Analyzer, Collection, Db, DbOptions, Filter, Point, PointId, Schema, View};
+use crate::{Analyzer, Clock, Collection, Db, DbOptions, Filter, Point, PointId, Schema, Update, View};
 
 /// Title and text of each row, as numbers of words.
 type Model = BTreeMap<u64, (Vec<u8>, Vec<u8>)>;
@@ -19,6 +20,10 @@ type Model = BTreeMap<u64, (Vec<u8>, Vec<u8>)>;
 enum Step {
     Upsert(Vec<(u64, Vec<u8>, Vec<u8>)>),
     Delete(Vec<u64>),
+    /// Other titles, or none.
+    Update(Vec<(u64, Vec<u8>)>),
+    /// These have expired from now on.
+    Expire(Vec<u64>),
     Flush,
     Reopen,
 }
@@ -29,6 +34,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => prop::collection::vec(row, 1..12).prop_map(Step::Upsert),
         1 => prop::collection::vec(0u64..60, 1..9).prop_map(Step::Delete),
+        2 => prop::collection::vec((0u64..60, words(4)), 1..12).prop_map(Step::Update),
+        1 => prop::collection::vec(0u64..60, 1..9).prop_map(Step::Expire),
         1 => Just(Step::Flush),
         1 => Just(Step::Reopen),
     ]
@@ -50,8 +57,10 @@ fn point(id: u64, title: &[u8], body: &[u8]) -> Point {
     point.with("body", text(body))
 }
 
-fn open(dir: &MemoryDir) -> (Db, Collection) {
-    let options = DbOptions { seal_rows: 25, background: false, ..DbOptions::default() };
+fn open(dir: &MemoryDir, now: &Arc<AtomicI64>) -> (Db, Collection) {
+    let told = now.clone();
+    let clock = Clock::new(move || told.load(Ordering::SeqCst));
+    let options = DbOptions { seal_rows: 25, background: false, clock, ..DbOptions::default() };
     let db = Db::open_in(Arc::new(dir.clone()), options).unwrap();
     let collection = db.collection("c").or_else(|_| {
         let schema = Schema::builder(2).text("title", Analyzer::Standard).text("body", Analyzer::Standard);
@@ -97,7 +106,7 @@ fn expected(model: &Model, boosts: [f64; 2], terms: &[u8], passes: impl Fn(u64) 
 
 fn check(collection: &Collection, model: &Model, terms: &[u8], k: usize) {
     let view = collection.view();
-    let state = &view.state;
+    let state = &view.state.current();
     let query = text(terms);
     let boosts = [("title".to_owned(), 2.0), ("body".to_owned(), 1.0)];
     let request = WordsRequest { fields: &boosts, text: &query, all_terms: false };
@@ -143,7 +152,8 @@ proptest! {
         k in 1usize..30,
     ) {
         let dir = MemoryDir::new();
-        let (mut db, mut collection) = open(&dir);
+        let now = Arc::default();
+        let (mut db, mut collection) = open(&dir, &now);
         let mut model = Model::new();
         for step in steps {
             match step {
@@ -155,10 +165,26 @@ proptest! {
                     collection.delete(&ids.iter().map(|id| PointId::Num(*id)).collect::<Vec<_>>()).unwrap();
                     ids.iter().for_each(|id| drop(model.remove(id)));
                 }
+                Step::Update(titles) => {
+                    let update = |(id, title): &(u64, Vec<u8>)| match title.is_empty() {
+                        true => Update::new(*id).unset("title"),
+                        false => Update::new(*id).set("title", text(title)),
+                    };
+                    collection.update(titles.iter().map(update).collect()).unwrap();
+                    for (id, title) in titles {
+                        model.entry(id).and_modify(|row| row.0 = title);
+                    }
+                }
+                Step::Expire(ids) => {
+                    let at = 1 + now.load(Ordering::SeqCst);
+                    collection.update(ids.iter().map(|id| Update::new(*id).expires_at(at)).collect()).unwrap();
+                    now.store(at, Ordering::SeqCst);
+                    ids.iter().for_each(|id| drop(model.remove(id)));
+                }
                 Step::Flush => db.flush().unwrap(),
                 Step::Reopen => {
                     drop((db, collection));
-                    (db, collection) = open(&dir);
+                    (db, collection) = open(&dir, &now);
                 }
             }
             check(&collection, &model, &terms, k);
@@ -169,7 +195,7 @@ proptest! {
 
 #[test]
 fn what_cannot_be_searched_is_named() {
-    let (_db, collection) = open(&MemoryDir::new());
+    let (_db, collection) = open(&MemoryDir::new(), &Arc::default());
     let view = collection.view();
     let refused = |fields: &[(String, f32)], text: &str| {
         let request = WordsRequest { fields, text, all_terms: false };

@@ -2,6 +2,7 @@
 //! and closing it for a copy, are in `kept.rs`.
 
 mod kept;
+mod queueing;
 mod refused;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -12,13 +13,13 @@ use self::kept::KeptFile;
 use self::refused::Refused;
 use super::frame::{self, Fault, FrameHeader};
 use super::names::{file_name, file_number};
-use super::{ClosedLog, Log, LogMark, Record, Ticket, check_file};
+use super::{ClosedLog, Log, LogMark, Place, Record, Ticket, check_file};
 use crate::dir::{Dir, DirFile, corrupt};
 use crate::error::{Error, Result};
 use crate::faults::{self, Mutant};
 
-/// Gets each record with the name of its file and its offset there.
-type Replay<'a> = dyn FnMut(&str, usize, Record<'_>) -> Result<()> + 'a;
+/// Gets each record with the name of its file and its place there.
+type Replay<'a> = dyn FnMut(&str, Place, Record<'_>) -> Result<()> + 'a;
 
 /// How the log behaves.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +97,8 @@ struct State {
     next_number: u64,
     poison: Option<String>,
     refused: Refused,
+    /// How often anything was.
+    refusals: u64,
 }
 
 /// One log in the files `log-<number>` of a directory.
@@ -116,7 +119,7 @@ impl std::fmt::Debug for FileLog {
 impl FileLog {
     /// Reads every record, oldest first, cuts a torn tail, and is then ready for new ones, which come after `mark`.
     ///
-    /// `replay` gets each record with the name of its file and its offset there.
+    /// `replay` gets each record with the name of its file and its place there.
     pub(crate) fn open(
         dir: Arc<dyn Dir>,
         options: LogOptions,
@@ -147,6 +150,7 @@ impl FileLog {
             next_number: used.map_or(1, |last| last + 1).max(mark.next_file),
             poison: None,
             refused: Refused::default(),
+            refusals: 0,
         };
         Ok(Self { dir, options, state: Mutex::new(state), changed: Condvar::new() })
     }
@@ -171,7 +175,7 @@ impl FileLog {
             mark.position = mark.position.max(place.position);
             mark.time_us = mark.time_us.max(place.time_us);
             last.insert(record.log_id, record.seq);
-            replay(&name, place.offset, record)
+            replay(&name, place, record)
         })?;
         let mut size_bytes = bytes.len() as u64;
         match fault {
@@ -276,6 +280,7 @@ impl FileLog {
             Err(error) if error.is_full() => {
                 // Together with what was queued meanwhile, so that the numbers without a record are the last ones.
                 let late = std::mem::take(&mut state.queue).numbers;
+                state.refusals += 1;
                 let is_news = state.refused.add(queue.numbers.into_iter().chain(late), torn);
                 let State { durable, submitted, refused, .. } = &mut *state;
                 if is_news {
@@ -315,28 +320,16 @@ impl State {
 
 impl Log for FileLog {
     fn submit(&self, record: Record<'_>) -> Result<Ticket> {
-        let bytes = frame::encode_record(&record);
-        let mut state = self.state();
-        loop {
-            Self::refusal(&state)?;
-            let queued = state.queue.records.len();
-            let has_room = queued == 0 || queued + bytes.len() <= self.options.queue_bytes;
-            if has_room && state.refused.voids.is_empty() {
-                break;
-            }
-            // Whoever queued the rest is about to wait for it, and so will lead or be led.
-            if state.leading {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-            } else {
-                let (relocked, result) = self.lead(state);
-                result?;
-                state = relocked;
-            }
-        }
-        state.queue.records.extend_from_slice(&bytes);
-        state.queue.numbers.push((record.log_id, record.seq));
-        state.submitted += 1;
-        Ok(Ticket(state.submitted))
+        // Without a count there is always a ticket.
+        Ok(self.queue(&record, None)?.unwrap_or(Ticket(0)))
+    }
+
+    fn submit_unless_refused(&self, record: Record<'_>, refusals: u64) -> Result<Option<Ticket>> {
+        self.queue(&record, Some(refusals))
+    }
+
+    fn refusals(&self) -> u64 {
+        self.state().refusals
     }
 
     fn wait(&self, ticket: Ticket) -> Result<()> {

@@ -110,6 +110,17 @@ pub(crate) trait Log: Send + Sync + std::fmt::Debug {
     /// log id in the order of their sequence numbers. Waits while very much is queued.
     fn submit(&self, record: Record<'_>) -> Result<Ticket>;
 
+    /// Queues a record that rests on those queued before it: not if a full disk refused any since `refusals` were counted, as
+    /// what it rests on may be among them. `None` then.
+    fn submit_unless_refused(&self, record: Record<'_>, _refusals: u64) -> Result<Option<Ticket>> {
+        self.submit(record).map(Some)
+    }
+
+    /// How often a full disk refused what was queued.
+    fn refusals(&self) -> u64 {
+        0
+    }
+
     /// Returns when the record is durable.
     fn wait(&self, ticket: Ticket) -> Result<()>;
 

@@ -4,7 +4,9 @@ use ragstone::{FieldType, Filter, GeoPoint, Json, Point, Range, Value};
 
 use super::Random;
 
-pub(super) const FIELDS: [(&str, FieldType); 8] = [
+/// `title` is searched by word.
+pub(super) const FIELDS: [(&str, FieldType); 9] = [
+    ("title", FieldType::String),
     ("year", FieldType::Int),
     ("topic", FieldType::String),
     ("weight", FieldType::Float),
@@ -14,13 +16,15 @@ pub(super) const FIELDS: [(&str, FieldType); 8] = [
     ("place", FieldType::Geo),
     ("extra", FieldType::Json),
 ];
+const TITLES: [&str; 5] = ["green tea", "tea", "Green hills", "", "hills and green, green tea"];
 const TAGS: [&str; 6] = ["", "a", "ab", "b", "ü", "long enough to lie elsewhere"];
 
 /// A value of each field.
-pub(super) fn values(random: &mut Random) -> [(&'static str, Value); 8] {
+pub(super) fn values(random: &mut Random) -> [(&'static str, Value); 9] {
     let tags = (0..random.below(4)).map(|_| random.pick(&TAGS).to_owned()).collect();
     let extra = Json::new(random.pick(&["null", "[1, {}]", "{\"a\": \"b\"}"])).unwrap();
     [
+        ("title", random.pick(&TITLES).into()),
         ("year", Value::Int(random.below(20) as i64)),
         ("topic", random.pick(&["tea", "sun", "rain", "snow"]).into()),
         ("weight", Value::Float(random.below(8) as f64 / 2.0)),
@@ -40,7 +44,7 @@ fn place(random: &mut Random) -> GeoPoint {
 
 /// A filter of at most so many levels and one.
 pub(super) fn filter(random: &mut Random, depth: u64) -> Filter {
-    match random.below(if depth == 0 { 9 } else { 12 }) {
+    match random.below(if depth == 0 { 10 } else { 13 }) {
         0 => Filter::eq("topic", random.pick(&["tea", "sun", "moon"])),
         1 => {
             let years = (0..random.below(4)).map(|_| Value::Int(random.below(20) as i64)).collect();
@@ -62,8 +66,9 @@ pub(super) fn filter(random: &mut Random, depth: u64) -> Filter {
         }
         7 => Filter::Exists(random.pick(&FIELDS).0.into()),
         8 => Filter::GeoRadius("place".into(), place(random), random.below(1 << 24) as f64),
-        9 => Filter::And((0..random.below(3)).map(|_| filter(random, depth - 1)).collect()),
-        10 => Filter::Or((0..random.below(3)).map(|_| filter(random, depth - 1)).collect()),
+        9 => Filter::Match("title".into(), random.pick(&["tea", "GREEN", "hills green", "sun tea"]).into()),
+        10 => Filter::And((0..random.below(3)).map(|_| filter(random, depth - 1)).collect()),
+        11 => Filter::Or((0..random.below(3)).map(|_| filter(random, depth - 1)).collect()),
         _ => Filter::Not(Box::new(filter(random, depth - 1))),
     }
 }
@@ -92,7 +97,13 @@ pub(super) fn passes(filter: &Filter, point: &Point) -> bool {
         Filter::GeoRadius(field, center, metres) => {
             value(field).and_then(Value::as_geo).is_some_and(|place| distance_m(place, *center) <= *metres)
         }
-        Filter::Match(..) => unreachable!("no field has a lexical index"),
+        Filter::Match(field, text) => {
+            let words = |text: &str| -> Vec<String> {
+                text.to_lowercase().split([' ', ',']).map(str::to_owned).collect()
+            };
+            let held = value(field).and_then(Value::as_str).map(words).unwrap_or_default();
+            words(text).iter().all(|word| held.contains(word))
+        }
         Filter::And(filters) => filters.iter().all(|filter| passes(filter, point)),
         Filter::Or(filters) => filters.iter().any(|filter| passes(filter, point)),
         Filter::Not(filter) => !passes(filter, point),

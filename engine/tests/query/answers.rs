@@ -281,6 +281,7 @@ fn run(numbers: Numbers, seed: u64) {
             world.check_groups();
             world.check_facet();
         }
+        world.check_kinds();
         world.check_batch();
     }
 }

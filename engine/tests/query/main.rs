@@ -1,5 +1,5 @@
-//! Queries against an oracle: every source, alone and in others, groups, facets and scrolls, under random writes, seals,
-//! merges, crashes and reopenings.
+//! Queries against an oracle: every source, alone and in others, every kind of vector, texts, groups, facets and scrolls, under
+//! random writes of every kind, seals, merges, crashes and reopenings, while time passes.
 //!
 //! Half of the runs are on small whole numbers, where scores are exact and many rows have the same one: there answers
 //! must be those of the oracle row by row. In the others scores must agree as far as rounding lets them.
@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;
+mod kinds;
 mod oracle;
 mod scrolls;
 mod support;

@@ -15,6 +15,11 @@ fn expected(world: &World, by: &OrderBy, filter: Option<&Filter>) -> Vec<Point> 
     rows
 }
 
+/// Which write brought a row is not known here.
+fn without_etags(points: Vec<Point>) -> Vec<Point> {
+    points.into_iter().map(|point| Point { etag: None, ..point }).collect()
+}
+
 fn order(world: &mut World) -> OrderBy {
     OrderBy { field: world.random.pick(&FIELDS).0.into(), descending: world.random.is_one_in(2) }
 }
@@ -38,11 +43,11 @@ fn pages_and_iterators_are_in_order() {
             };
             let view = world.view();
             let all: Vec<Point> = view.rows(&request).unwrap().collect::<Result<_, _>>().unwrap();
-            assert_eq!(all, expected, "{request:?}");
+            assert_eq!(without_etags(all), expected, "{request:?}");
             let pages: Vec<_> = view.pages(request.clone()).collect::<Result<_, _>>().unwrap();
             assert_eq!(pages.len(), expected.len().div_ceil(limit).max(1));
             let all: Vec<Point> = pages.into_iter().flat_map(|page| page.points).collect();
-            assert_eq!(all, expected, "{request:?}");
+            assert_eq!(without_etags(all), expected, "{request:?}");
         }
     }
 }

@@ -1,10 +1,15 @@
 //! A database under random writes, seals, merges, crashes and reopenings, and what should be in it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use ragstone::{
-    Batch, Db, DbOptions, FieldType, Filter, GraphOptions, Metric, Point, PointId, Range, Schema, Value, View,
+    Analyzer, Batch, Clock, Db, DbOptions, DenseOptions, FieldType, Filter, GraphOptions, Metric,
+    MultiOptions, Point, PointId, Range, Schema, Update, Value, View,
 };
+
+use super::kinds::{text, vector};
 
 pub(crate) const DIMENSION: usize = 6;
 
@@ -97,6 +102,7 @@ pub(crate) const FIELDS: [(&str, FieldType); 6] = [
 
 /// A collection, and what should be in it.
 pub(crate) struct World {
+    now: Arc<AtomicI64>,
     directory: tempfile::TempDir,
     db: Option<Db>,
     in_background: bool,
@@ -109,13 +115,19 @@ impl World {
     pub(crate) fn new(numbers: Numbers, seed: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (points, random) = (BTreeMap::new(), Random(seed));
-        let mut world = Self { directory, db: None, in_background: false, numbers, points, random };
+        let (now, db, in_background) = (Arc::default(), None, false);
+        let mut world = Self { now, directory, db, in_background, numbers, points, random };
         world.reopen();
         let graph = GraphOptions { degree: 12, ef_construction: 60 };
         let mut schema = Schema::builder(DIMENSION).metric(numbers.metric()).graph(graph);
         for (name, field_type) in FIELDS {
             schema = schema.field(name, field_type);
         }
+        let schema = schema
+            .vector("half", DenseOptions::new(4).metric(Metric::Dot).graph(graph))
+            .multi("late", MultiOptions::new(3).metric(Metric::Dot))
+            .sparse("words")
+            .text("title", Analyzer::Standard);
         world.db().create_collection("c", schema.build().unwrap()).unwrap();
         world
     }
@@ -134,6 +146,8 @@ impl World {
         options.seal_rows = 150;
         self.in_background = self.random.is_one_in(2);
         options.background = self.in_background;
+        let now = self.now.clone();
+        options.clock = Clock::new(move || now.load(Ordering::SeqCst));
         self.db = Some(Db::open_with(self.directory.path(), options).unwrap());
     }
 
@@ -164,7 +178,7 @@ impl World {
             ("topic", random.pick(&["tea", "sun", "rain", "snow"]).into()),
             ("weight", Value::Float(random.below(8) as f64 / 2.0 - 2.0)),
             ("draft", Value::Bool(random.is_one_in(2))),
-            ("title", format!("title {}", random.below(300)).into()),
+            ("title", text(random).into()),
             ("at", Value::Timestamp(random.below(50) as i64 - 25)),
         ];
         for (name, value) in fields {
@@ -172,7 +186,35 @@ impl World {
                 point = point.with(name, value);
             }
         }
+        for name in ["half", "late", "words"] {
+            if self.random.is_one_in(2) {
+                point = point.with_vector(name, vector(&mut self.random, name));
+            }
+        }
+        point.expires_at = self.expiry();
         point
+    }
+
+    /// Few rows expire, some soon.
+    fn expiry(&mut self) -> Option<i64> {
+        let after = self.random.pick(&[None, None, None, None, Some(2), Some(60)])?;
+        Some(self.now.load(Ordering::SeqCst) + after)
+    }
+
+    /// Changes some fields, takes others away.
+    fn update(&mut self) -> Update {
+        let mut update = Update { set: self.point().payload, ..Update::new(self.random.id()) };
+        for (field, _) in FIELDS {
+            match self.random.below(3) {
+                0 => update.set.retain(|name, _| name != field),
+                1 if !update.set.contains_key(field) => update = update.unset(field),
+                _ => {}
+            }
+        }
+        if self.random.is_one_in(4) {
+            update.expires_at = Some(self.expiry());
+        }
+        update
     }
 
     pub(crate) fn write_some(&mut self, size: usize) {
@@ -182,6 +224,14 @@ impl World {
                 let id = self.random.id();
                 self.points.remove(&id);
                 batch = batch.delete(id);
+            } else if self.random.is_one_in(3) {
+                let update = self.update();
+                if let Some(point) = self.points.get_mut(&update.id) {
+                    point.expires_at = update.expires_at.unwrap_or(point.expires_at);
+                    point.payload.extend(update.set.clone());
+                    point.payload.retain(|name, _| !update.unset.contains(name));
+                }
+                batch = batch.update(update);
             } else {
                 let point = self.point();
                 let mut stored = point.clone();
@@ -197,6 +247,8 @@ impl World {
 
     /// Something happens.
     pub(crate) fn step(&mut self) {
+        let now = 1 + self.now.fetch_add(1, Ordering::SeqCst);
+        self.points.retain(|_, point| point.expires_at.is_none_or(|at| at > now));
         match self.random.below(16) {
             0 => self.reopen(),
             1 => self.db().flush().unwrap(),

@@ -3,13 +3,13 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use ragstone::query::{OrderBy, Query, TextQuery};
+use ragstone::query::{Nearest, OrderBy, Query, Source, TextQuery};
 use ragstone::{
-    Collection, Db, Error, FieldType, Filter, GeoPoint, PointId, Range, ScrollRequest, SearchRequest, Value,
-    VectorKind,
+    Collection, Db, Error, FieldType, Filter, GeoPoint, PointId, Range, ScrollRequest, SearchRequest,
+    SparseVector, Value, Vector, VectorKind,
 };
 
-use crate::sample::{id_of, options, point};
+use crate::sample::{id_of, options, point, update};
 
 /// Rows of a page: small, so that scrolling starts in the middle too.
 const PAGE: usize = 30;
@@ -45,6 +45,9 @@ pub fn exercise(directory: &Path, writes: bool) -> Outcome {
             // Any error is an answer.
             let _ = collection.upsert((0..20).map(|id| point(id, 4)).collect());
             let _ = collection.delete(&[id_of(11), id_of(12)]);
+            let _ = collection.update((12..18).map(update).collect());
+            let _ = collection.update((16..22).map(|id| update(id).set("text", "tea")).collect());
+            let _ = collection.delete_where(&Filter::eq("version", 4));
         }
     }
     if writes {
@@ -103,12 +106,23 @@ fn search(collection: &Collection, filters: &[Filter]) {
     }
 }
 
-/// Asks what takes a field's whole column: its values, rows in their order, groups; and what takes its words.
+/// Asks by word, by entries, and what takes a field's whole column: its values, rows in their order, groups.
 fn ask(collection: &Collection) {
+    let words = SparseVector { indices: vec![1, 5, 1_009], values: vec![1.0, 0.5, 2.0] };
+    let late = Vector::Multi(vec![vec![1.0, 0.5]; 2]);
+    let mut sources: Vec<Source> = vec![
+        TextQuery::new("Grüße 9 tea").into(),
+        TextQuery::new("Grüße 11").all_terms().into(),
+        Nearest::new(Vector::Sparse(words)).by("words").into(),
+        Nearest::new(late).by("late").into(),
+    ];
     for name in collection.schema().fields().keys() {
         let _ = collection.facet(name, None, 10);
-        let _ = collection.query(&Query::new(OrderBy::descending(name), 10));
         let _ = collection.query(&Query::new(TextQuery::new("Grüße 1"), 3).group(name, 2));
+        sources.push(OrderBy::descending(name).into());
+    }
+    for source in sources {
+        let _ = collection.query(&Query::new(source, 20));
     }
 }
 

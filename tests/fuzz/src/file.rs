@@ -1,7 +1,7 @@
 //! A file taken apart at its checksums, and put together again with checksums that hold (grammar: `FORMAT.md` of the
 //! engine).
 //!
-//! Parts are what may be changed at will, also in length: of the manifest and its copy their body, of a tombstone file all before the
+//! Parts are what may be changed at will, also in length: of the manifest and its copy their body, of a tombstone, a patch or a request file all before the
 //! checksum, of a segment the sections, the meta section and the size of a block, of the log each record as
 //! `log-id u64 | seq u64 | batch`.
 
@@ -12,7 +12,7 @@ enum Kind {
         /// Magic and version.
         head: Vec<u8>,
     },
-    Tombstones,
+    Beside,
     Segment {
         /// Version and magic, as they end the footer.
         tail: Vec<u8>,
@@ -51,7 +51,9 @@ impl File {
                 let body = bytes[MANIFEST_HEAD_BYTES + 8..bytes.len() - 4].to_vec();
                 Self { kind: Kind::Manifest { head }, parts: vec![body] }
             }
-            Some("dead") => Self { kind: Kind::Tombstones, parts: vec![bytes[..bytes.len() - 4].to_vec()] },
+            Some("dead" | "patch" | "requests") => {
+                Self { kind: Kind::Beside, parts: vec![bytes[..bytes.len() - 4].to_vec()] }
+            }
             Some("segment") => {
                 let footer = &bytes[bytes.len() - FOOTER_BYTES..];
                 let (body_bytes, meta) = (u64_at(footer, 0) as usize, u64_at(footer, 8) as usize);
@@ -89,7 +91,7 @@ impl File {
                 let body = &self.parts[0];
                 with_crc([head, &(body.len() as u64).to_le_bytes()[..], body].concat())
             }
-            Kind::Tombstones => with_crc(self.parts[0].clone()),
+            Kind::Beside => with_crc(self.parts[0].clone()),
             Kind::Segment { tail } => self.join_segment(tail),
             Kind::Log { header, frames } => self.join_log(header, frames),
         }

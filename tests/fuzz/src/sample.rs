@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use ragstone::{
-    Analyzer, Db, DbOptions, DenseOptions, ElementType, GeoPoint, GraphOptions, Json, Metric, MultiOptions,
-    Point, PointId, Schema, SparseVector, Value,
+    Analyzer, Batch, Db, DbOptions, DenseOptions, ElementType, GeoPoint, GraphOptions, Json, Metric,
+    MultiOptions, Point, PointId, Schema, SparseVector, Update, Value,
 };
 
 /// The files of a database directory, by name.
@@ -41,9 +41,14 @@ impl Sample {
             db.flush().expect("a segment is sealed");
             collection.upsert((3..6).map(|id| point(id, 2)).collect()).expect("rows are replaced");
             collection.delete(&[id_of(7), id_of(8)]).expect("rows are deleted");
-            db.flush().expect("tombstones are written");
+            let updates = (11..14).map(update).fold(Batch::new(), Batch::update).request("é");
+            collection.write(updates).expect("rows are updated");
+            db.flush().expect("tombstones and patches are written");
+            collection.update((13..15).map(update).collect()).expect("the log takes updates");
             collection.upsert(vec![point(9, 3), point(ROWS, 3)]).expect("the log takes rows");
             collection.delete(&[id_of(10)]).expect("the log takes deletions");
+            let words = update(16).set("text", "tea");
+            collection.update(vec![words]).expect("the log takes updates that write rows anew");
         }
         drop(db);
         Self::read(directory.path())
@@ -86,6 +91,11 @@ pub(crate) fn id_of(id: u64) -> PointId {
     if id.is_multiple_of(3) { PointId::Str(format!("é{id}")) } else { PointId::Num(id) }
 }
 
+/// Another value, a new one, and one less.
+pub(crate) fn update(id: u64) -> Update {
+    Update::new(id_of(id)).set("version", 77).set("note", format!("é {id}")).unset("half")
+}
+
 /// Every kind of value and vector; each seventh has no default vector, each fifth no values.
 pub(crate) fn point(id: u64, version: i64) -> Point {
     let angle = id as f32;
@@ -114,6 +124,10 @@ pub(crate) fn point(id: u64, version: i64) -> Point {
     if id % 4 == 1 {
         let words = SparseVector { indices: vec![id as u32, 1_000 + id as u32], values: vec![angle, 0.5] };
         point = point.with_vector("words", words);
+    }
+    if id.is_multiple_of(4) {
+        // Not while this is read.
+        point.expires_at = Some(i64::MAX / 2);
     }
     point
 }

@@ -11,7 +11,7 @@ use ragstone::{Collection, Db, Error, Point, ScrollRequest, SearchRequest};
 
 use super::THREADS;
 use super::model::{Model, Rows, Written};
-use super::workload::{Random, Row, shared_name, version_of};
+use super::workload::{Random, Row, State, shared_name};
 
 /// Rows of a collection that are searched for, dead or alive.
 const SEARCHED_ROWS_MAX: u64 = 60;
@@ -95,12 +95,12 @@ pub(super) fn compare(db: &Db, model: &mut Model, random: &mut Random) -> Findin
     findings
 }
 
-/// The versions of a thread's live rows, by collection.
-pub(super) type Live = BTreeMap<String, BTreeMap<u64, u64>>;
+/// The states of a thread's live rows, by collection.
+pub(super) type Live = BTreeMap<String, BTreeMap<u64, State>>;
 
 pub(super) fn live(rows: &Rows) -> Live {
     let of_one = |rows: &BTreeMap<u64, Written>| {
-        rows.iter().filter(|(_, row)| row.is_live).map(|(index, row)| (*index, row.version)).collect()
+        rows.iter().filter(|(_, row)| row.is_live).map(|(index, row)| (*index, row.state)).collect()
     };
     rows.iter().map(|(name, rows)| (name.clone(), of_one(rows))).collect()
 }
@@ -129,11 +129,11 @@ pub(super) fn read(db: &Db, findings: &mut Findings) -> Result<Vec<Live>, Error>
             findings.corrupt(format!("{}: rows by id differ from those in pages", info.name));
         }
         for point in points {
-            let row = Row::of(&point.id);
-            match (row, version_of(&point)) {
-                (Some(row), Some(version)) if point == row.point(version) => {
+            let (row, point) = (Row::of(&point.id), Point { etag: None, ..point });
+            match (row, State::of(&point)) {
+                (Some(row), Some(state)) if point == row.point(state) => {
                     let rows = found.get_mut(row.thread as usize).and_then(|found| found.get_mut(&info.name));
-                    rows.map(|rows| rows.insert(row.index, version));
+                    rows.map(|rows| rows.insert(row.index, state));
                 }
                 _ => findings.corrupt(format!("{}: nobody wrote {point:?}", info.name)),
             }
@@ -174,7 +174,7 @@ pub(super) fn explain(thread: usize, states: &[Live], found: &Live, findings: &m
         let indexes: BTreeSet<u64> = rows.keys().chain(known).copied().collect();
         for index in indexes {
             let is = rows.get(&index);
-            let may_be: BTreeSet<Option<&u64>> = states.iter().map(|state| state.get(&index)).collect();
+            let may_be: BTreeSet<Option<&State>> = states.iter().map(|state| state.get(&index)).collect();
             if may_be.contains(&is) || states.is_empty() {
                 continue;
             }
@@ -202,14 +202,14 @@ fn search(db: &Db, model: &Model, random: &mut Random, findings: &mut Findings) 
             .enumerate()
             .filter_map(|(thread, state)| Some((thread as u64, state.rows.get(&name)?)))
             .flat_map(|(thread, rows)| rows.iter().map(move |(&index, row)| (Row { thread, index }, *row)))
-            .filter(|(row, written)| row.has_vector() && written.version > 0)
+            .filter(|(row, written)| row.has_vector() && written.state.version > 0)
             .collect();
         let one_in = (rows.len() as u64).div_ceil(SEARCHED_ROWS_MAX);
         for (row, written) in rows {
             if random.below(one_in) > 0 {
                 continue;
             }
-            match (is_found(&collection, row, written.version), written.is_live) {
+            match (is_found(&collection, row, written.state.version), written.is_live) {
                 (Ok(true), true) | (Ok(false), false) => {}
                 (Ok(false), true) => findings.lost(format!("{name}: a search does not find {row:?}")),
                 (Ok(true), false) => findings.phantom(format!("{name}: a search finds the deleted {row:?}")),

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::THREADS;
 use super::copies::{Copies, Span};
-use super::workload::{Operation, SHARED, Workload, shared_name, snapshot_name};
+use super::workload::{Change, Operation, SHARED, State, Workload, shared_name, snapshot_name};
 
 /// A row that was written at least once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Written {
-    /// The operation that wrote it last.
-    pub(super) version: u64,
+    /// That of a deleted row stays: nothing may be found by its vector.
+    pub(super) state: State,
     pub(super) is_live: bool,
 }
 
@@ -134,10 +134,15 @@ pub(super) fn apply(rows: &mut Rows, number: u64, operation: &Operation) {
     match operation {
         Operation::Write { collection, changes } => {
             let Some(rows) = rows.get_mut(collection) else { return };
-            for &(index, is_live) in changes {
-                // A deleted row keeps its last version: nothing may be found by that vector.
-                let version = if is_live { number } else { rows.get(&index).map_or(0, |row| row.version) };
-                rows.insert(index, Written { version, is_live });
+            for &(index, change) in changes {
+                let Written { state, is_live } = rows.get(&index).copied().unwrap_or_default();
+                let written = match change {
+                    Change::Upsert => Written { state: State::written(number), is_live: true },
+                    Change::Update if is_live => Written { state: state.updated(number), is_live },
+                    Change::Update => continue,
+                    Change::Delete => Written { state, is_live: false },
+                };
+                rows.insert(index, written);
             }
         }
         Operation::Create(name) => drop(rows.insert(name.clone(), BTreeMap::new())),

@@ -297,7 +297,7 @@ mod tests {
 
         let mut other = model.clone();
         let span = &mut other.copies.snapshots.get_mut(newest).unwrap().spans[0];
-        span.rows.values_mut().flat_map(|rows| rows.values_mut()).for_each(|row| row.version += 1_000);
+        span.rows.values_mut().flat_map(|rows| rows.values_mut()).for_each(|row| row.state.version += 1_000);
         assert!(
             archive.compare(&mut other, &mut Random(0), true).lost > 0,
             "rows older than acknowledged ones"

@@ -3,7 +3,9 @@
 //! A row tells in every part which operation wrote it, so whatever is found tells what it is. Few ids are written over and
 //! over: most rows of a segment are soon dead, and merges have work all the time.
 
-use ragstone::{Batch, DbOptions, EncodingKind, Metric, Point, PointId, Result, Schema, Value};
+use ragstone::{
+    Analyzer, Batch, DbOptions, EncodingKind, Metric, Point, PointId, Result, Schema, Update, Value,
+};
 
 /// Components of a vector.
 pub(super) const DIMENSION: usize = 8;
@@ -30,6 +32,46 @@ impl Random {
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }
+}
+
+/// The operations that made a row what it is; later ones are greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct State {
+    /// The one that wrote all of it.
+    pub(super) version: u64,
+    /// The last one since that updated a field.
+    pub(super) note: u64,
+    /// The last one since that updated a field that is searched by word.
+    pub(super) remark: u64,
+}
+
+impl State {
+    /// The state of a row that an operation wrote.
+    pub(super) fn written(version: u64) -> Self {
+        Self { version, ..Self::default() }
+    }
+
+    /// What is left after an update.
+    pub(super) fn updated(self, number: u64) -> Self {
+        if is_about_words(number) { Self { remark: number, ..self } } else { Self { note: number, ..self } }
+    }
+
+    /// What a row says of itself.
+    pub(super) fn of(point: &Point) -> Option<Self> {
+        let number = |field: &str| match point.payload.get(field) {
+            Some(Value::Int(number)) => u64::try_from(*number).ok(),
+            Some(Value::String(text)) => text.strip_prefix("remark ")?.parse().ok(),
+            None => Some(0),
+            _ => None,
+        };
+        point.payload.contains_key("version").then_some(())?;
+        Some(Self { version: number("version")?, note: number("note")?, remark: number("remark")? })
+    }
+}
+
+/// Whether an operation's updates are of a field that is searched by word.
+fn is_about_words(number: u64) -> bool {
+    number.is_multiple_of(4)
 }
 
 /// A row of a thread.
@@ -70,36 +112,49 @@ impl Row {
         (0..DIMENSION).map(|_| (random.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0).collect()
     }
 
-    /// The row as an operation writes it.
-    pub(super) fn point(self, version: u64) -> Point {
+    /// The row in a state.
+    pub(super) fn point(self, State { version, note, remark }: State) -> Point {
         let mut point = Point::new(self.id(), self.vector(version))
             .with("version", version as i64)
             .with("text", format!("{}/{}/{version}", self.thread, self.index));
         if version.is_multiple_of(4) {
             point = point.with("fourth", true);
         }
+        if note > 0 {
+            point = point.with("note", note as i64);
+        }
+        if remark > 0 {
+            point = point.with("remark", format!("remark {remark}"));
+        }
         if !self.has_vector() {
             point.vector = None;
         }
         point
     }
+
+    fn update(self, number: u64) -> Update {
+        match is_about_words(number) {
+            true => Update::new(self.id()).set("remark", format!("remark {number}")),
+            false => Update::new(self.id()).set("note", number as i64),
+        }
+    }
 }
 
-/// The operation that a row says it was written by.
-pub(super) fn version_of(point: &Point) -> Option<u64> {
-    match point.payload.get("version") {
-        Some(Value::Int(version)) => u64::try_from(*version).ok(),
-        _ => None,
-    }
+/// What becomes of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Upsert,
+    /// If it is there.
+    Update,
+    Delete,
 }
 
 /// What a thread does in one go.
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
-    /// Upserts (`true`) and deletes.
     Write {
         collection: String,
-        changes: Vec<(u64, bool)>,
+        changes: Vec<(u64, Change)>,
     },
     Create(String),
     Remove(String),
@@ -148,17 +203,27 @@ impl Workload {
 }
 
 /// One row, some, or many at once; now and then the same one twice, and now and then most of them deleted.
-fn changes(random: &mut Random) -> Vec<(u64, bool)> {
+fn changes(random: &mut Random) -> Vec<(u64, Change)> {
     let count = [1, 1, 4, 12, 40][random.below(5) as usize];
     let deletes_in_ten = if random.below(8) == 0 { 8 } else { 2 };
-    (0..count).map(|_| (random.below(IDS), random.below(10) >= deletes_in_ten)).collect()
+    let mut change = || match random.below(10) {
+        kind if kind < deletes_in_ten => Change::Delete,
+        8 | 9 => Change::Update,
+        _ => Change::Upsert,
+    };
+    let kinds: Vec<Change> = (0..count).map(|_| change()).collect();
+    kinds.into_iter().map(|kind| (random.below(IDS), kind)).collect()
 }
 
 /// The batch of an operation.
-pub(super) fn batch(thread: u64, number: u64, changes: &[(u64, bool)]) -> Batch {
-    changes.iter().fold(Batch::new(), |batch, &(index, is_upsert)| {
+pub(super) fn batch(thread: u64, number: u64, changes: &[(u64, Change)]) -> Batch {
+    changes.iter().fold(Batch::new(), |batch, &(index, change)| {
         let row = Row { thread, index };
-        if is_upsert { batch.upsert(row.point(number)) } else { batch.delete(row.id()) }
+        match change {
+            Change::Upsert => batch.upsert(row.point(State::written(number))),
+            Change::Update => batch.update(row.update(number)),
+            Change::Delete => batch.delete(row.id()),
+        }
     })
 }
 
@@ -182,7 +247,8 @@ pub(super) fn schema(name: &str) -> Result<Schema> {
         Some(b'0') => EncodingKind::Int4,
         _ => EncodingKind::Int8,
     };
-    Schema::builder(DIMENSION).metric(Metric::L2).encoding(encoding).build()
+    let schema = Schema::builder(DIMENSION).metric(Metric::L2).encoding(encoding);
+    schema.text("remark", Analyzer::Standard).build()
 }
 
 /// Segments and log files so small that sealing, merging and cutting never rest; and all of the log is kept until it is

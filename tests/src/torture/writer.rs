@@ -21,13 +21,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use ragstone::{Db, PointId, faults};
+use ragstone::{Db, Point, PointId, faults};
 
 use super::THREADS;
 use super::archive::{Access, Archivist, Hook};
 use super::mistake::Mistake;
 use super::restored::archive_of;
-use super::workload::{Operation, Row, Workload, batch, options, schema};
+use super::workload::{Change, Operation, Row, State, Workload, batch, options, schema};
 
 /// What the process is told on its command line.
 #[derive(Clone, Debug)]
@@ -198,16 +198,27 @@ fn read_back(
     thread: u64,
     number: u64,
     collection: &str,
-    changes: &[(u64, bool)],
+    changes: &[(u64, Change)],
 ) -> Result<(), String> {
-    let last: BTreeMap<u64, bool> = changes.iter().copied().collect();
-    let rows: Vec<Row> = last.keys().map(|&index| Row { thread, index }).collect();
+    // Of a row that was only updated it is not known here what it was before.
+    let mut written: BTreeMap<u64, Option<Option<State>>> = BTreeMap::new();
+    for (index, change) in changes {
+        let now = written.entry(*index).or_default();
+        match change {
+            Change::Upsert => *now = Some(Some(State::written(number))),
+            Change::Update => *now = now.map(|now| now.map(|state| state.updated(number))),
+            Change::Delete => *now = Some(None),
+        }
+    }
+    let rows: Vec<Row> = written.keys().map(|&index| Row { thread, index }).collect();
     let ids: Vec<PointId> = rows.iter().map(|row| row.id()).collect();
     let found = db.collection(collection).and_then(|found| found.get(&ids));
     let found = found.map_err(|error| error.to_string())?;
-    for ((row, is_there), found) in rows.iter().zip(last.values()).zip(&found) {
-        let expected = is_there.then(|| row.point(number));
-        if *found != expected {
+    for ((row, written), found) in rows.iter().zip(written.values()).zip(found) {
+        let state = found.as_ref().and_then(State::of);
+        let expected = written.unwrap_or_else(|| state.map(|state| state.updated(number)));
+        let found = found.map(|point| Point { etag: None, ..point });
+        if found != expected.map(|state| row.point(state)) {
             return Err(format!("{row:?} is {found:?} right after {expected:?} was written"));
         }
     }

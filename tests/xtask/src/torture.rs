@@ -5,10 +5,12 @@ use std::process::Command;
 use crate::command::{cargo, run, target};
 
 /// Broken stores that a killed process shows; each must be found out.
-const MUTANTS: [&str; 7] = [
+const MUTANTS: [&str; 9] = [
     "acknowledge-before-log",
     "cut-log-before-manifest",
     "forget-tombstones-on-merge",
+    "forget-patches-on-merge",
+    "cut-log-before-patches",
     "drop-last-frame",
     "seal-drops-last-row",
     "copy-without-open-log",

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use ragstone::{Db, Point, Schema};
+use ragstone::{Batch, Db, Point, Schema, Update};
 use ragstone_snapshot::{Error, Repository, RestoreRequest, quietly};
 
 use support::{Copies, contents, open, open_still, restored, version_of, writer_ids};
@@ -178,10 +178,12 @@ fn every_object_damaged_or_missing_is_named() {
     notes.upsert((0..50).map(|id| version_of(id, 1)).collect()).unwrap();
     db.flush().unwrap();
     notes.delete(&[7_u64.into()]).unwrap();
+    let update = |id: u64| Batch::new().update(Update::new(id).set("version", 9)).request("nine");
+    notes.write(update(5)).unwrap();
     db.flush().unwrap();
     notes.upsert(vec![version_of(3, 2)]).unwrap();
     let snapshot = copies.repository.take(&db, Some("s"), quietly).unwrap().snapshot;
-    let kinds = ["MANIFEST", "segment-", "dead-", "log-"];
+    let kinds = ["MANIFEST", "segment-", "dead-", "patch-", "requests-", "log-"];
     assert!(kinds.iter().all(|kind| snapshot.files.iter().any(|file| file.name.starts_with(kind))));
     let objects = snapshot.files.iter().map(|file| file.object.clone()).chain(["snapshots/s".into()]);
     for object in objects {
@@ -204,7 +206,9 @@ fn every_object_damaged_or_missing_is_named() {
         copies.write(&object, &sound);
     }
     assert!(copies.repository.verify("s", quietly).unwrap().damaged.is_empty());
-    restored(&copies.repository, &RestoreRequest::snapshot("s"));
+    let (found, _keep) = restored(&copies.repository, &RestoreRequest::snapshot("s"));
+    assert_eq!(contents(&found)["notes"][&5], 9, "an update of a sealed row");
+    assert!(found.collection("notes").unwrap().write(update(6)).unwrap().repeated);
 }
 
 /// A restore fails and says why, leaves nothing that opens, and a verification finds the same.

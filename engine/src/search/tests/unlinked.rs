@@ -66,7 +66,7 @@ fn rows_are_found_before_they_are_nodes() {
     let rows: Live = (0..3_500).map(|id| (id, random.vector())).collect();
     for batch in rows.chunks(500) {
         let ops = batch.iter().map(|(id, vector)| Op::Upsert(point(*id, vector))).collect();
-        core.write(&store, Batch { ops }).unwrap();
+        core.write(&store, Batch::of(ops)).unwrap();
     }
     let died = |id: u64| id % 7 == 3;
     let dead: Vec<Op> = (0..3_500).filter(|id| died(*id)).map(|id| Op::Delete(PointId::Num(id))).collect();
@@ -77,7 +77,7 @@ fn rows_are_found_before_they_are_nodes() {
     check(&before, &all);
     assert!(core.link_some(&store), "a thousand rows are not all");
     check(&before, &all);
-    core.write(&store, Batch { ops: dead }).unwrap();
+    core.write(&store, Batch::of(dead)).unwrap();
     for step in 0.. {
         check(&core.view(), &live);
         // Rows that died before they were linked are none of the graph's, and the older view has them all the same.
@@ -102,14 +102,14 @@ fn an_older_view_goes_on_walking_while_linked_rows_die() {
     let mut random = Random(7);
     let mut write = |ids: std::ops::Range<u64>| {
         let ops = ids.map(|id| Op::Upsert(Point::new(id, random.vector()))).collect();
-        core.write(&store, Batch { ops }).unwrap();
+        core.write(&store, Batch::of(ops)).unwrap();
     };
     write(0..3_000);
     while core.link_some(&store) {}
     let before = core.view();
     let request = SearchRequest::new(vec![0.0; DIMENSION], 10);
     let walked = execute::search(&before, &request).unwrap().stats.distances;
-    core.write(&store, Batch { ops: vec![Op::Delete(PointId::Num(5))] }).unwrap();
+    core.write(&store, Batch::of(vec![Op::Delete(PointId::Num(5))])).unwrap();
     write(3_000..3_100);
     while core.link_some(&store) {}
     let later = execute::search(&before, &request).unwrap().stats.distances;
@@ -133,7 +133,7 @@ fn without_threads_rows_are_linked_all_the_same() {
     let rows: Live = (0..1_500).map(|id| (id, random.vector())).collect();
     let write = |store: &Store, rows: &[(u64, Vec<f32>)]| {
         let ops = rows.iter().map(|(id, vector)| Op::Upsert(point(*id, vector))).collect();
-        core.write(store, Batch { ops }).map(drop)
+        core.write(store, Batch::of(ops)).map(drop)
     };
     write(&store, &rows).unwrap();
     while core.link_some(&store) {}

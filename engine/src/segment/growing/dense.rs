@@ -86,7 +86,7 @@ impl GrowingDense {
         // Before what was left out is looked at: whoever sees that rows are linked sees what was left out on the way.
         let linked = self.linked();
         // Rows only ever die, so of two views the one with more dead has all dead of the other.
-        if view.segment.dead.count < self.left_out.load(Ordering::Acquire) {
+        if view.segment.dead.count - view.segment.expired < self.left_out.load(Ordering::Acquire) {
             return 0;
         }
         view.segment.rows.min(linked as u32)

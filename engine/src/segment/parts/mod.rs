@@ -9,17 +9,21 @@
 //! sparse index   rows by dimension   SealedIndexes   of the vector
 //! sparse   entries                SealedSparse        of the vector
 //! multi    rows of vectors        SealedMulti         of the vector
+//! versions the write of each row  SealedVersions      one, 0
+//! expiries when rows expire       SealedExpiries      one, 0, if some row does
 //! ```
 //! A kind is added by a code in `meta.rs`, a file here, and a line where `writer.rs` writes, `sealed.rs` opens and
 //! `salvage.rs` saves.
 
 pub(super) mod columns;
 pub(super) mod dense;
+pub(super) mod expiries;
 pub(super) mod ids;
 pub(super) mod indexes;
 pub(super) mod multi;
 pub(super) mod nodes;
 pub(super) mod sparse;
+pub(super) mod versions;
 
 use std::ops::Range;
 

@@ -1,154 +1,38 @@
 //! The engine against an oracle: an ordered map and brute force.
 //!
-//! Random operations from a seed run on a database with small segments and on the oracle: batches of upserts, deletes
-//! and duplicates, flushes, compactions, reopenings, crashes. After each, reads must agree exactly, exact searches must return the same
+//! Random operations from a seed run on a database with small segments and on the oracle: batches of upserts, updates, deletes
+//! and duplicates, with conditions and ids of requests, deletions by filter, time that passes, flushes, compactions, reopenings, crashes. After each, reads must agree exactly, exact searches must return the same
 //! scores, and graph searches must find nearly all of the true neighbours and never fewer rows than match.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "model/conditions.rs"]
 mod conditions;
+mod oracle;
+mod random;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use ragstone::{
+    Analyzer, Batch, Clock, Db, DbOptions, Error, Expect, Filter, GraphOptions, Metric, Point, PointId,
+    RangeRequest, Schema, ScrollRequest, SearchRequest, WriteReceipt,
+};
 
 use conditions::passes;
-use ragstone::{
-    Batch, Db, DbOptions, Filter, GraphOptions, Metric, Op, Point, PointId, RangeRequest, Schema,
-    ScrollRequest, SearchRequest,
-};
+use oracle::Oracle;
+use random::Random;
 
 const DIMENSION: usize = 8;
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize]
-    }
-
-    /// Between -1 and 1.
-    fn component(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-
-    fn vector(&mut self) -> Vec<f32> {
-        (0..DIMENSION).map(|_| self.component()).collect()
-    }
-
-    fn id(&mut self) -> PointId {
-        let number = self.below(400);
-        if number.is_multiple_of(4) { PointId::Str(format!("id-{number}")) } else { PointId::Num(number) }
-    }
-
-    fn point(&mut self) -> Point {
-        let mut point = Point::new(self.id(), self.vector());
-        if self.below(8) == 0 {
-            point.vector = None;
-        }
-        for (name, value) in conditions::values(self) {
-            if self.below(4) > 0 {
-                point = point.with(name, value);
-            }
-        }
-        point
-    }
-
-    fn filter(&mut self, depth: u64) -> Filter {
-        conditions::filter(self, depth)
-    }
-
-    fn batch(&mut self) -> Batch {
-        let size = self.pick(&[1, 1, 3, 40, 200]);
-        let mut batch = Batch::new();
-        for _ in 0..size {
-            batch = if self.below(4) == 0 { batch.delete(self.id()) } else { batch.upsert(self.point()) };
-        }
-        batch
-    }
-}
-
-/// What should be there.
-struct Oracle {
-    metric: Metric,
-    points: BTreeMap<PointId, Point>,
-    seq: u64,
-}
-
-impl Oracle {
-    /// Applies a batch; how many points were upserted and deleted.
-    fn write(&mut self, batch: &Batch) -> (usize, usize) {
-        let (mut upserted, mut deleted) = (0, 0);
-        for op in &batch.ops {
-            match op {
-                Op::Upsert(point) => {
-                    upserted += 1;
-                    self.points.insert(point.id.clone(), self.stored(point));
-                }
-                Op::Delete(id) => deleted += usize::from(self.points.remove(id).is_some()),
-            }
-        }
-        self.seq += 1;
-        (upserted, deleted)
-    }
-
-    fn stored(&self, point: &Point) -> Point {
-        let mut point = point.clone();
-        if self.metric == Metric::Cosine {
-            point.vector = point.vector.map(|vector| unit(&vector));
-        }
-        point
-    }
-
-    fn matching<'a>(&'a self, filter: Option<&'a Filter>) -> impl Iterator<Item = &'a Point> {
-        self.points.values().filter(move |point| filter.is_none_or(|filter| passes(filter, point)))
-    }
-
-    /// Scores of all matching rows, best first.
-    fn scores<'a>(&'a self, query: &[f32], filter: Option<&'a Filter>) -> Vec<(f32, &'a PointId)> {
-        let mut scores: Vec<(f32, &PointId)> = self
-            .matching(filter)
-            .filter_map(|point| Some((self.score(query, point.vector.as_ref()?), &point.id)))
-            .collect();
-        let is_distance = self.metric == Metric::L2;
-        scores.sort_by(|a, b| if is_distance { a.0.total_cmp(&b.0) } else { b.0.total_cmp(&a.0) });
-        scores
-    }
-
-    fn score(&self, query: &[f32], row: &[f32]) -> f32 {
-        let pairs = |f: fn(f64, f64) -> f64, query: &[f32]| -> f64 {
-            query.iter().zip(row).map(|(a, b)| f(f64::from(*a), f64::from(*b))).sum()
-        };
-        match self.metric {
-            Metric::Cosine => pairs(|a, b| a * b, &unit(query)) as f32,
-            Metric::Dot => pairs(|a, b| a * b, query) as f32,
-            Metric::L2 => pairs(|a, b| (a - b).powi(2), query).sqrt() as f32,
-        }
-    }
-}
-
-fn unit(vector: &[f32]) -> Vec<f32> {
-    let length = vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
-    vector.iter().map(|x| (f64::from(*x) / length) as f32).collect()
-}
-
 struct Run {
+    now: Arc<AtomicI64>,
     directory: tempfile::TempDir,
     db: Option<Db>,
     in_background: bool,
     oracle: Oracle,
+    /// Requests that were done.
+    requests: Vec<(String, WriteReceipt)>,
     random: Random,
     /// True neighbours found by graph searches, and how many there were.
     found: usize,
@@ -160,10 +44,12 @@ impl Run {
         let oracle = Oracle { metric, points: BTreeMap::new(), seq: 0 };
         let directory = tempfile::tempdir().unwrap();
         let mut run = Self {
+            now: Arc::default(),
             directory,
             db: None,
             in_background: false,
             oracle,
+            requests: Vec::new(),
             random: Random(seed),
             found: 0,
             wanted: 0,
@@ -173,7 +59,8 @@ impl Run {
             Schema::builder(DIMENSION).metric(metric).graph(GraphOptions { degree: 12, ef_construction: 60 });
         let schema =
             conditions::FIELDS.iter().fold(schema, |schema, (name, kind)| schema.field(*name, *kind));
-        run.db().create_collection("c", schema.build().unwrap()).unwrap();
+        let schema = schema.text("title", Analyzer::Standard).build().unwrap();
+        run.db().create_collection("c", schema).unwrap();
         run
     }
 
@@ -187,6 +74,8 @@ impl Run {
         options.seal_rows = 150;
         self.in_background = self.random.below(2) == 0;
         options.background = self.in_background;
+        let now = self.now.clone();
+        options.clock = Clock::new(move || now.load(Ordering::SeqCst));
         self.db = Some(Db::open_with(self.directory.path(), options).unwrap());
     }
 
@@ -207,7 +96,9 @@ impl Run {
     }
 
     fn step(&mut self) {
-        match self.random.below(24) {
+        let now = self.now.fetch_add(self.random.below(3) as i64, Ordering::SeqCst);
+        self.oracle.expire(now.max(self.now.load(Ordering::SeqCst)));
+        match self.random.below(30) {
             0 => self.reopen(),
             1 => self.db().flush().unwrap(),
             2 => {
@@ -215,19 +106,59 @@ impl Run {
                 assert!(self.db().collection("c").unwrap().info().segments <= 1);
             }
             3 | 4 => self.crash(),
-            _ => {
-                let batch = self.random.batch();
-                let (upserted, deleted) = self.oracle.write(&batch);
-                let receipt = self.db().collection("c").unwrap().write(batch).unwrap();
-                let expected = (self.oracle.seq, upserted, deleted);
-                assert_eq!((receipt.seq, receipt.upserted, receipt.deleted), expected);
+            5 | 6 => {
+                let filter = self.random.filter(2);
+                let before = self.oracle.points.len();
+                self.oracle.points.retain(|_, point| !passes(&filter, point));
+                let deleted = before - self.oracle.points.len();
+                self.oracle.seq += u64::from(deleted > 0);
+                let receipt = self.db().collection("c").unwrap().delete_where(&filter).unwrap();
+                assert_eq!((receipt.seq, receipt.deleted), (self.oracle.seq, deleted), "{filter:?}");
             }
+            7 if !self.requests.is_empty() => {
+                // Whatever else is in it.
+                let (id, receipt) =
+                    self.requests[self.random.below(self.requests.len() as u64) as usize].clone();
+                let batch = self.random.batch().request(id).expect(1, Expect::Etag(u64::MAX));
+                let mut expected = receipt;
+                expected.repeated = true;
+                assert_eq!(self.db().collection("c").unwrap().write(batch).unwrap(), expected);
+            }
+            _ => self.write(),
         }
         self.check_reads();
         for _ in 0..3 {
             self.check_search();
         }
         self.check_range();
+    }
+
+    fn write(&mut self) {
+        let mut batch = self.random.batch();
+        self.random.let_expire(&mut batch, self.now.load(Ordering::SeqCst));
+        for _ in 0..self.random.pick(&[0, 0, 0, 1, 3]) {
+            let id = self.random.id();
+            let etag = self.oracle.points.get(&id).and_then(|point| point.etag);
+            batch = batch.expect(id, self.random.expect(etag));
+        }
+        if self.random.below(4) == 0 {
+            batch = batch.request(format!("request {}", self.requests.len()));
+        }
+        let collection = self.db().collection("c").unwrap();
+        if let Some(unmet) = self.oracle.unmet(&batch) {
+            let error = collection.write(batch).unwrap_err();
+            assert!(
+                matches!(&error, Error::Precondition { field, .. } if *field == unmet),
+                "{error} {unmet}"
+            );
+            return;
+        }
+        let (expected, request) =
+            ((self.oracle.seq + 1, self.oracle.write(&batch)), batch.request_id.clone());
+        let receipt = collection.write(batch).unwrap();
+        let counts = [receipt.upserted, receipt.deleted, receipt.updated, receipt.missing];
+        assert_eq!((receipt.seq, counts), expected);
+        self.requests.extend(request.map(|id| (id, receipt)));
     }
 
     fn check_reads(&mut self) {

@@ -1,0 +1,66 @@
+//! A view without what has expired.
+//!
+//! What a view shows never changes but for rows that expire. So each read sees the view as of its moment, in which they are among the dead
+//! (`segment/expiry.rs`). That is kept until the next row expires; where none does, the view itself is all there is.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use super::state::ViewState;
+use crate::clock::NEVER;
+use crate::segment::Expiring;
+
+/// A view at a moment, and for a while after it.
+#[derive(Debug)]
+struct Current {
+    from: i64,
+    until: i64,
+    view: Arc<ViewState>,
+}
+
+/// The last one that was asked for. A copy of a view begins without: it is going to be another.
+#[derive(Debug, Default)]
+pub(crate) struct CurrentCache(ArcSwapOption<Current>);
+
+impl Clone for CurrentCache {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl ViewState {
+    /// Without what has expired by now.
+    pub(crate) fn current(self: &Arc<Self>) -> Arc<Self> {
+        // The clock is not asked in vain.
+        if self.first_expiry() == NEVER { self.clone() } else { self.at(self.clock.now_us()) }
+    }
+
+    /// Without what has expired by a moment.
+    pub(crate) fn at(self: &Arc<Self>, now: i64) -> Arc<Self> {
+        if now < self.first_expiry() {
+            return self.clone();
+        }
+        if let Some(known) = self.current.0.load().as_ref()
+            && (known.from..known.until).contains(&now)
+        {
+            return known.view.clone();
+        }
+        let (mut view, mut until) = (Self::clone(self), NEVER);
+        for segment in &mut view.segments {
+            let (without_expired, next) = segment.without_expired(now);
+            until = until.min(next);
+            if let Some(without_expired) = without_expired {
+                *segment = without_expired;
+            }
+        }
+        let view = Arc::new(view);
+        self.current.0.store(Some(Arc::new(Current { from: now, until, view: view.clone() })));
+        view
+    }
+
+    /// When the first of all its rows expires, or did.
+    pub(crate) fn first_expiry(&self) -> i64 {
+        self.segments.iter().map(|segment| segment.next_expiry(i64::MIN)).min().unwrap_or(NEVER)
+    }
+}

@@ -1,0 +1,97 @@
+//! Queueing writes that are made of the rows that there are.
+//!
+//! **Problem.** The log carries what a write leaves, and for some writes (deleting by a filter, updates that write a row anew) that
+//! depends on rows, which are known only once they are applied. Between looking at them and queueing the write another may
+//! change one of them.
+//!
+//! **Idea.** Look at the view that has every write queued before the call, without a lock. Then, under `submit`, see
+//! whether a write queued since is about a row of the batch; if so, look again. A call that is unlucky a few times keeps others from
+//! queueing while it waits for what is queued, looks, and queues its own.
+//!
+//! **Cost.** What is looked for, once, and a look at what was written meanwhile. Only who loses every time holds up other writers of
+//! the collection, as long as the disk takes for one frame.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::queued::Unknown;
+use super::state::{CollectionCore, ViewState, lock};
+use super::write::Outcome;
+use crate::batch::{Change, PreparedBatch};
+use crate::db::Store;
+use crate::error::Result;
+use crate::limits::{BATCH_BYTES_MAX, check_limit};
+use crate::payload::FieldTable;
+use crate::point::{PointId, Precondition};
+use crate::validate;
+
+/// How often rows are looked at without holding anybody up.
+const ATTEMPTS: usize = 4;
+
+/// A batch that is made of rows.
+pub(super) trait Resolving {
+    /// Makes it of the rows that a view has and that do not expire by a moment. Called again after other writes, it begins anew. Says
+    /// until when the batch is right if nobody writes; `None` if there is nothing to write.
+    fn resolve(&mut self, view: &Arc<ViewState>, now: i64) -> Result<Option<i64>>;
+
+    /// What was made last.
+    fn batch(&self) -> &PreparedBatch;
+
+    /// Checks that the collection, a strict one, knows all names, also those that the batch does not have any more.
+    fn check_known(&self, _: &FieldTable) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl CollectionCore {
+    /// Makes a batch and queues it, if its request was not done before, and its conditions hold.
+    pub(super) fn submit_resolved(
+        &self,
+        store: &Store,
+        resolving: &mut dyn Resolving,
+        conditions: &[Precondition],
+    ) -> Result<Outcome> {
+        for attempt in 0.. {
+            let held = if attempt < ATTEMPTS { None } else { Some(self.lock_submit()?) };
+            let next_seq =
+                held.as_ref().map_or_else(|| lock(&self.submit).next_seq, |submit| submit.next_seq);
+            self.wait_applied(store, next_seq - 1)?;
+            // Kept before the view is taken, so that whatever it lacks is kept.
+            let since = self.queued.keep_after(next_seq - 1);
+            let view = self.view();
+            let now =
+                held.as_ref().map_or_else(|| self.clock.now_us().max(view.time_us), |submit| submit.time_us);
+            let Some(until) = resolving.resolve(&view, now)? else { return Ok(Outcome::Nothing) };
+            let batch = resolving.batch();
+            let mut body = batch.encode();
+            check_limit("points", "BATCH_BYTES_MAX", BATCH_BYTES_MAX, body.len())?;
+            let mut submit = held.map_or_else(|| self.lock_submit(), Ok)?;
+            // What had expired when it was looked at has for this write.
+            submit.time_us = submit.time_us.max(now);
+            let refusals = store.log.refusals();
+            match self.decide(&submit, refusals, batch, conditions) {
+                Ok(None) => {}
+                Ok(Some(receipt)) => return Ok(Outcome::Repeated(receipt)),
+                Err(Unknown::Failed(error)) => return Err(error),
+                Err(Unknown::Undecided(seq)) => {
+                    drop(submit);
+                    self.wait_applied(store, seq)?;
+                    continue;
+                }
+            }
+            let ids: HashSet<&PointId> = batch.changes.iter().map(Change::id).collect();
+            if submit.time_us >= until || since.is_about(&ids, view.seq) {
+                continue;
+            }
+            if self.schema.strict {
+                resolving.check_known(&submit.fields)?;
+            }
+            validate::resolve_fields(batch, &mut submit.fields, self.schema.strict)?;
+            let rests_on = (!conditions.is_empty()).then_some(refusals);
+            if let Some(submitted) = self.queue(store, &mut submit, (batch, &mut body), rests_on)? {
+                return Ok(Outcome::Queued(submitted));
+            }
+        }
+        unreachable!("who holds up all others comes to an end")
+    }
+}

@@ -1,0 +1,88 @@
+//! Where a filter finds the values of a segment: in its columns and indexes, or row by row while it grows; and in the patches of
+//! its rows, which say otherwise.
+//!
+//! **Cost.** A segment without patches of a field pays nothing for those of others; with some, each is tested.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fixedbitset::FixedBitSet;
+
+use super::view::TextPart;
+use super::{Segment, SegmentView};
+use crate::payload::{FieldId, FieldSource, Test, ValueRef};
+use crate::text::{Analysis, Analyzer, having_all};
+
+impl SegmentView {
+    /// The rows that have a field whose value passes, by the rows as the segment has them, and by their patches.
+    fn patched(&self, field: FieldId, test: &Test, mut rows: Arc<FixedBitSet>) -> Arc<FixedBitSet> {
+        if !self.patches.is_about(field) {
+            return rows;
+        }
+        let visible = self.from..self.rows;
+        for (slot, value) in self.patches.values(field).filter(|(slot, _)| visible.contains(slot)) {
+            let passes = value.is_some_and(|value| test.passes(value));
+            if rows.contains(slot as usize) != passes {
+                Arc::make_mut(&mut rows).set(slot as usize, passes);
+            }
+        }
+        rows
+    }
+}
+
+impl FieldSource for SegmentView {
+    fn rows(&self) -> usize {
+        self.rows as usize
+    }
+
+    fn select(&self, field: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet> {
+        let rows = match &self.segment {
+            Segment::Growing(segment) => {
+                let mut out = FixedBitSet::with_capacity(self.rows as usize);
+                for slot in self.from..self.rows {
+                    let value = segment.rows.get(slot).and_then(|row| row.value(field));
+                    if value.is_some_and(|value| test.passes(value)) {
+                        out.insert(slot as usize);
+                    }
+                }
+                Arc::new(out)
+            }
+            Segment::Sealed(segment) => segment.select(field, test),
+        };
+        self.patched(field, test, rows)
+    }
+
+    fn select_text(&self, field: FieldId, analyzer: Analyzer, text: &str) -> Arc<FixedBitSet> {
+        let terms = Analysis::new(analyzer).query(text);
+        let mut having = FixedBitSet::with_capacity(self.rows as usize);
+        for TextPart { first, index, .. } in self.texts(field, analyzer) {
+            let slots = index.map(|index| having_all(&index, &terms));
+            // Of a growing segment the view may show fewer rows than were indexed.
+            let shown = slots.into_iter().flatten().map(|slot| first + slot).filter(|slot| *slot < self.rows);
+            having.extend(shown.map(|slot| slot as usize));
+        }
+        Arc::new(having)
+    }
+
+    fn count(&self, field: FieldId, test: &Test) -> Option<usize> {
+        let of_rows = self.as_sealed()?.count(field, test)?;
+        Some(if self.patches.is_about(field) { of_rows + self.patches.count() } else { of_rows })
+    }
+
+    fn list(&self, field: FieldId, test: &Test) -> Option<Vec<u32>> {
+        let mut rows = self.as_sealed()?.list(field, test)?;
+        if self.patches.is_about(field) {
+            // The last that is said of a row counts.
+            let patched: BTreeMap<u32, Option<ValueRef<'_>>> = self.patches.values(field).collect();
+            rows.retain(|row| !patched.contains_key(row));
+            let passes = |value: Option<ValueRef<'_>>| value.is_some_and(|value| test.passes(value));
+            rows.extend(patched.into_iter().filter(|(_, value)| passes(*value)).map(|(row, _)| row));
+            rows.sort_unstable();
+        }
+        Some(rows)
+    }
+
+    fn value_of(&self, row: u32, field: FieldId) -> Option<ValueRef<'_>> {
+        self.value(row, field)
+    }
+}
