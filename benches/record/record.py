@@ -1,7 +1,7 @@
 """Runs one of our programs and keeps what it prints, with machine, date, revision and command.
 
-usage: record.py PROGRAM --data DIR [--out FILE] [-- arguments of the program]
-For `churn` and `limit`, which have no rival beside them. By default the record is PROGRAM.json beside this script.
+usage: record.py PROGRAM [--data DIR] [--out FILE] [-- arguments of the program]
+For `churn`, `limit` and `exchange`, which have no rival beside them; the last makes its rows itself. By default the record is PROGRAM.json beside this script.
 """
 import argparse
 import pathlib
@@ -12,16 +12,21 @@ import common
 
 def run():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program", choices=["churn", "limit", "ann"], help="which one")
-    parser.add_argument("--data", required=True, metavar="DIR", help="the data set")
+    parser.add_argument("program", choices=["churn", "limit", "ann", "exchange"], help="which one")
+    parser.add_argument("--data", metavar="DIR", help="the data set")
     parser.add_argument("--out", metavar="FILE", help="the record")
     parser.add_argument("--bin-dir", metavar="DIR", help="where our programs lie; by default cargo builds and runs them")
     # What follows `--` is the program's own.
     own = sys.argv[1:]
     at = own.index("--") if "--" in own else len(own)
     options, passed_on = parser.parse_args(own[:at]), own[at + 1:]
+    needs_data = options.program != "exchange"
+    if needs_data != bool(options.data):
+        parser.error(f"{options.program} {'needs' if needs_data else 'has no'} --data")
     record = common.provenance()
-    command = common.program(options.program, options.bin_dir) + common.data_set(common.absolute(options.data))
+    command = common.program(options.program, options.bin_dir)
+    if needs_data:
+        command += common.data_set(common.absolute(options.data))
     record["lines"] = common.json_lines(command + passed_on)
     common.save(options.out or pathlib.Path(__file__).parent / f"{options.program}.json", record)
 

@@ -1,6 +1,9 @@
 //! Time, memory and recall.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::npy::Matrix;
 
@@ -13,11 +16,67 @@ const ROUNDS: usize = 3;
 
 /// Bytes of this process in memory now (Linux; zero elsewhere).
 pub fn resident_bytes() -> u64 {
+    status_bytes("VmRSS:")
+}
+
+/// A line of the process's status (Linux; zero elsewhere).
+fn status_bytes(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kibibytes =
         line.and_then(|value| value.split_whitespace().next()).and_then(|value| value.parse::<u64>().ok());
     kibibytes.unwrap_or(0) * 1024
+}
+
+/// How often memory that is no file's is looked at: the system keeps the peak of all memory alone.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Watches how much memory something takes at most (Linux; zero elsewhere).
+#[derive(Debug)]
+pub struct Memory {
+    resident: u64,
+    anonymous: u64,
+    is_over: Arc<AtomicBool>,
+    watch: JoinHandle<u64>,
+}
+
+/// Peaks of memory over what there was before.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Grown {
+    /// Of all pages, those of mapped files included.
+    pub resident_bytes: u64,
+    /// Of pages that are no file's.
+    pub anonymous_bytes: u64,
+}
+
+impl Memory {
+    /// Begins.
+    pub fn begin() -> Self {
+        // Sets the peak to what there is (proc_pid_clear_refs(5)); where it cannot be set, the peak is that of the process.
+        let _ = std::fs::write("/proc/self/clear_refs", "5");
+        let is_over = Arc::new(AtomicBool::new(false));
+        let stop = is_over.clone();
+        let watch = std::thread::spawn(move || {
+            let mut most = 0;
+            while !stop.load(Ordering::Relaxed) {
+                most = status_bytes("RssAnon:").max(most);
+                std::thread::sleep(LOOK);
+            }
+            status_bytes("RssAnon:").max(most)
+        });
+        Self { resident: resident_bytes(), anonymous: status_bytes("RssAnon:"), is_over, watch }
+    }
+
+    /// Ends, and tells.
+    pub fn end(self) -> Grown {
+        self.is_over.store(true, Ordering::Relaxed);
+        let resident = status_bytes("VmHWM:");
+        let anonymous = self.watch.join().unwrap_or(0);
+        Grown {
+            resident_bytes: resident.saturating_sub(self.resident),
+            anonymous_bytes: anonymous.saturating_sub(self.anonymous),
+        }
+    }
 }
 
 /// What a build cost.
@@ -109,5 +168,9 @@ mod tests {
         }
         let (kept, cost) = build(|| std::hint::black_box(vec![1_u8; 64 << 20]));
         assert!(cost.resident_bytes >= 60 << 20, "{cost:?} for {} bytes", kept.len());
+        let memory = Memory::begin();
+        drop(std::hint::black_box(vec![1_u8; 64 << 20]));
+        let grown = memory.end();
+        assert!(grown.resident_bytes >= 60 << 20, "{grown:?} of memory that was given back");
     }
 }

@@ -56,7 +56,7 @@
 //! writer, or any number of readers ([`Db::open_read_only`]). Searches end early with a [`CancelToken`] or a time budget.
 //!
 //! [`snapshot`] is what copies of a database are made of; the crate `ragstone-snapshot` makes them, in a directory or an
-//! object store.
+//! object store. The crate `ragstone-exchange` writes collections to Arrow and Parquet files and reads such files.
 //!
 //! The [`guide`] explains the index and what can be set: width, degree, encoding, memory, and how to measure recall.
 

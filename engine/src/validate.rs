@@ -84,6 +84,7 @@ impl Preparing<'_> {
     fn point(&mut self, index: usize, point: Point) -> Result<Row> {
         id(&format!("points[{index}].id"), &point.id)?;
         let vectors = self.vectors(index, point.vector, point.vectors)?;
+        check_expiry(index, point.expires_at)?;
         check_payload_size(index, &point.payload)?;
         if let Some(tenant) = &self.schema.tenant
             && !point.payload.contains_key(tenant)
@@ -126,6 +127,7 @@ impl Preparing<'_> {
     fn update(&mut self, index: usize, update: Update) -> Result<FieldChanges> {
         let Update { id: row, set, unset, expires_at } = update;
         id(&format!("points[{index}].id"), &row)?;
+        check_expiry(index, expires_at.flatten())?;
         check_payload_size(index, &set)?;
         check_limit(&format!("points[{index}].unset"), "FIELDS_MAX", FIELDS_MAX, unset.len())?;
         if let Some(tenant) = &self.schema.tenant
@@ -171,6 +173,17 @@ impl Preparing<'_> {
 
 fn field_path(index: usize, name: &str) -> String {
     format!("points[{index}].payload.{name}")
+}
+
+/// The first and the last moment that there is stand for something else.
+fn check_expiry(index: usize, expires_at: Option<i64>) -> Result<()> {
+    match expires_at {
+        Some(moment @ (i64::MIN | NEVER)) => {
+            let reason = format!("{moment} is no moment; leave it out for a row that never expires");
+            Err(Error::invalid(format!("points[{index}].expires_at"), reason))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_payload_size(index: usize, payload: &Payload) -> Result<()> {

@@ -5,6 +5,7 @@
 //! | a field is wrong, whatever is stored | INVALID_ARGUMENT, the field named in BadRequest |
 //! | there is none, there is one already | NOT_FOUND, ALREADY_EXISTS |
 //! | what is stored does not fit (another model, no model) | FAILED_PRECONDITION |
+//! | a precondition of a write does not hold | ABORTED: read again, and decide anew |
 //! | too much at once, too large, disk full | RESOURCE_EXHAUSTED, with QuotaFailure |
 //! | not yet (model loading), no longer (shutting down) | UNAVAILABLE, with RetryInfo where nothing was begun |
 //! | too late | DEADLINE_EXCEEDED |
@@ -257,6 +258,14 @@ pub(crate) fn engine(error: ragstone::Error) -> Status {
                 .with("expected", expected)
                 .with("actual", actual)
                 .status()
+        }
+        Error::Precondition { field, id, actual, .. } => {
+            let problem = Problem::new(Code::Aborted, ErrorReason::PreconditionFailed, message.as_str());
+            let problem = problem.field(field, message).with("id", id);
+            match actual {
+                Some(etag) => problem.with("etag", etag).status(),
+                None => problem.status(),
+            }
         }
         Error::Locked { .. } => {
             Problem::new(Code::FailedPrecondition, ErrorReason::StoreLocked, message).status()

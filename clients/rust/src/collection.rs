@@ -70,6 +70,8 @@ pub struct Collection {
     pub fields: BTreeMap<String, FieldType>,
     /// The fields with an index over their words, and their analysers.
     pub texts: BTreeMap<String, String>,
+    /// The field whose value is a point's tenant, if there is one.
+    pub tenant: Option<String>,
     /// Whether a write with an undeclared field is refused.
     pub strict: bool,
     /// Live points, documents and chunks included.
@@ -105,6 +107,7 @@ impl Collection {
                 .map(|(name, field_type)| Ok((name, FieldType::from_wire(field_type)?)))
                 .collect::<Result<_>>()?,
             texts: wire.texts.into_iter().map(|(name, index)| (name, index.analyzer)).collect(),
+            tenant: Some(wire.tenant).filter(|tenant| !tenant.is_empty()),
             strict: wire.strict,
             points: wire.points,
             vectors: wire.vectors,
@@ -201,6 +204,14 @@ impl CreateCollection {
     #[must_use]
     pub fn text(mut self, field: impl Into<String>, analyzer: impl Into<String>) -> Self {
         self.wire.texts.insert(field.into(), v1::TextIndex { analyzer: analyzer.into() });
+        self
+    }
+
+    /// Makes a field, a string unless it is declared an int, the tenant key: every point has one, and reads name a tenant in their
+    /// filter, or [`Filter::AllTenants`](crate::Filter::AllTenants).
+    #[must_use]
+    pub fn tenant(mut self, field: impl Into<String>) -> Self {
+        self.wire.tenant = field.into();
         self
     }
 

@@ -23,6 +23,10 @@ pub struct Hit {
     pub vector: Option<Vec<f32>>,
     /// Its named vectors, as far as they were asked for.
     pub vectors: BTreeMap<String, Vector>,
+    /// When it is gone, in microseconds since 1970 (UTC), if ever.
+    pub expires_at: Option<i64>,
+    /// The number of the write that last changed it: what [`Write::expect_etag`](crate::Write::expect_etag) knows it by.
+    pub etag: Option<u64>,
 }
 
 impl Hit {
@@ -33,6 +37,8 @@ impl Hit {
             payload: payload_from_wire(wire.payload)?,
             vector: wire.vector.map(|vector| vector.values),
             vectors: vectors_from_wire(wire.vectors)?,
+            expires_at: wire.expires_at,
+            etag: wire.etag,
         })
     }
 }
@@ -208,6 +214,31 @@ impl QueryResult {
             groups: wire.groups.into_iter().map(group).collect::<Result<_>>()?,
             stats: QueryStats::from_wire(wire.stats.unwrap_or_default()),
             explain: wire.explain.map(Explain::from_wire),
+            timings: timings_from_wire(wire.timings),
+        })
+    }
+}
+
+/// The points of a range.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RangeResult {
+    /// Nearest first.
+    pub hits: Vec<Hit>,
+    /// Whether there are more than the limit, so that the farthest were left out.
+    pub truncated: bool,
+    /// How they were found.
+    pub stats: QueryStats,
+    /// Milliseconds of each stage on the server.
+    pub timings: Vec<StageTiming>,
+}
+
+impl RangeResult {
+    pub(crate) fn from_wire(wire: v1::SearchRangeResponse) -> Result<RangeResult> {
+        Ok(RangeResult {
+            hits: wire.hits.into_iter().map(Hit::from_wire).collect::<Result<_>>()?,
+            truncated: wire.truncated,
+            stats: QueryStats::from_wire(wire.stats.unwrap_or_default()),
             timings: timings_from_wire(wire.timings),
         })
     }

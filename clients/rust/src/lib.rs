@@ -24,11 +24,13 @@
 //! * any call, when the server says that it was not begun (the error carries `google.rpc.RetryInfo`: too many requests at
 //!   once, a model that is still being loaded); the server's pause is honoured;
 //! * any call, when no connection to the server could be made;
-//! * reads (and the fetching of a model), whenever the server was not to be had (`UNAVAILABLE`).
+//! * reads (and the fetching of a model), whenever the server was not to be had (`UNAVAILABLE`);
+//! * writes of points, then, too: each has a request id, by which the server knows that it did it already, and gives the first
+//!   answer again. It remembers the ids of a collection's last 4,096 writes, over restarts.
 //!
-//! A write whose connection broke under way is not repeated: whether it was applied is not known. Made twice, an upsert or
-//! an ingestion could undo what another client wrote in between, a removal would count nothing, and a collection would
-//! "exist already". The error is `UNAVAILABLE` then; who is the only writer of a row may simply write it again.
+//! Any other write whose connection broke under way is not repeated: whether it was applied is not known. Made twice, an
+//! ingestion or a removal by a filter could undo what another client wrote in between, and a collection would "exist already".
+//! The error is `UNAVAILABLE` then.
 //!
 //! # Errors
 //! Every call returns [`Error`]: the gRPC [`Code`], the server's reason for programs, and the fields that were wrong.
@@ -43,12 +45,14 @@ mod filter;
 mod found;
 mod inference;
 mod point;
+mod range;
 mod read;
 mod retry;
 mod search;
 mod source;
 mod text_query;
 mod vector;
+mod write;
 
 pub use client::{Client, ClientBuilder, DEFAULT_URL, MESSAGE_BYTES_MAX};
 pub use collection::{Collection, CreateCollection, Metric};
@@ -58,11 +62,15 @@ pub use document::{
 pub use enrich::{Citation, DropReason, DroppedChunk, Enrich, Enriched};
 pub use error::{Code, Error, FieldViolation, Result};
 pub use filter::{Filter, Range};
-pub use found::{Explain, Facet, Hit, HitGroup, Interrupted, QueryResult, QueryStats, SegmentReport, Stage};
+pub use found::{
+    Explain, Facet, Hit, HitGroup, Interrupted, QueryResult, QueryStats, RangeResult, SegmentReport, Stage,
+};
 pub use inference::{Embed, Embeddings, Model, ModelInfo, OnOverflow, Pooling, PulledModel, TextRole};
-pub use point::{FieldType, GeoPoint, Page, Payload, Point, PointId, StageTiming, Value, WriteReceipt};
+pub use point::{FieldType, GeoPoint, Page, Payload, Point, PointId, StageTiming, Value};
+pub use range::RangeSearch;
 pub use read::Scroll;
 pub use search::Query;
 pub use source::{Example, Fuse, Nearest, OrderBy, Recommend, Rescore, Source, Strategy};
 pub use text_query::TextQuery;
 pub use vector::{ElementType, Encoding, SparseVector, Vector, VectorKind, VectorOptions};
+pub use write::{Update, Write, WriteReceipt};

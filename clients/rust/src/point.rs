@@ -238,6 +238,11 @@ pub struct Point {
     pub vectors: BTreeMap<String, Vector>,
     /// Typed fields; names that start with `_` are kept for Ragstone.
     pub payload: Payload,
+    /// When the point is gone, in microseconds since 1970 (UTC): from then on nothing returns it.
+    pub expires_at: Option<i64>,
+    /// Of a point that was read, the number of the write that last changed it: what
+    /// [`Write::expect_etag`](crate::Write::expect_etag) knows it by. Writes do not look at it.
+    pub etag: Option<u64>,
 }
 
 impl Point {
@@ -248,13 +253,27 @@ impl Point {
 
     /// A point without a vector: found by id and filter, never by similarity.
     pub fn without_vector(id: impl Into<PointId>) -> Self {
-        Self { id: id.into(), vector: None, vectors: BTreeMap::new(), payload: Payload::new() }
+        Self {
+            id: id.into(),
+            vector: None,
+            vectors: BTreeMap::new(),
+            payload: Payload::new(),
+            expires_at: None,
+            etag: None,
+        }
     }
 
     /// The same point with one more named vector.
     #[must_use]
     pub fn with_vector(mut self, name: impl Into<String>, vector: impl Into<Vector>) -> Self {
         self.vectors.insert(name.into(), vector.into());
+        self
+    }
+
+    /// The same point, until a moment in microseconds since 1970 (UTC): [`expires_at`](Self::expires_at).
+    #[must_use]
+    pub fn expires_at(mut self, time_us: i64) -> Self {
+        self.expires_at = Some(time_us);
         self
     }
 
@@ -271,6 +290,8 @@ impl Point {
             vector: self.vector.map(|values| v1::Vector { values }),
             vectors: self.vectors.into_iter().map(|(name, vector)| (name, vector.into_wire())).collect(),
             payload: payload_into_wire(self.payload),
+            expires_at: self.expires_at,
+            etag: None,
         }
     }
 
@@ -280,17 +301,10 @@ impl Point {
             vector: wire.vector.map(|vector| vector.values),
             vectors: vectors_from_wire(wire.vectors)?,
             payload: payload_from_wire(wire.payload)?,
+            expires_at: wire.expires_at,
+            etag: wire.etag,
         })
     }
-}
-
-/// An acknowledged write: durable on the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WriteReceipt {
-    /// The write's number in the server's log; a later write has a greater one.
-    pub seq: u64,
-    /// Points inserted or replaced, or points that existed and were removed.
-    pub points: usize,
 }
 
 /// How long one stage of a call took on the server.

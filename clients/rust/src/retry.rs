@@ -15,10 +15,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Whether a call comes to the same when it is made twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// It does: reads, and fetching a model.
+    /// It does: reads, fetching a model, and writes with a request id, which the server does once.
     Safe,
-    /// It does not: only a call that was not begun may be repeated. So it is with every write: a second time it could
-    /// undo what another client wrote after the first, and its counts would be those of the second time.
+    /// It does not: only a call that was not begun may be repeated. So it is with writes that have no request id: a second
+    /// time one could undo what another client wrote after the first, and its counts would be those of the second time.
     IfNotBegun,
 }
 
@@ -49,6 +49,12 @@ fn random_fraction() -> f64 {
     bits as f64 / (1u64 << 53) as f64
 }
 
+/// A request id that no other write has: 128 bits of chance, in hex.
+pub(crate) fn request_id() -> String {
+    let [high, low] = [(); 2].map(|()| RandomState::new().build_hasher().finish());
+    format!("{high:016x}{low:016x}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +73,13 @@ mod tests {
         let fractions: Vec<f64> = (0..100).map(|_| random_fraction()).collect();
         assert!(fractions.iter().all(|fraction| (0.0..1.0).contains(fraction)));
         assert!(fractions.iter().any(|fraction| *fraction != fractions[0]));
+    }
+
+    #[test]
+    fn request_ids_differ() {
+        let ids: std::collections::HashSet<String> = (0..1_000).map(|_| request_id()).collect();
+        assert_eq!(ids.len(), 1_000);
+        assert!(ids.iter().all(|id| id.len() == 32));
     }
 
     #[test]

@@ -248,6 +248,12 @@ pub enum VectorKind {
         element: ElementType,
         /// How they are kept for the walk.
         encoding: Encoding,
+        /// Components that a walk compares, if not all.
+        walk_dimension: Option<usize>,
+        /// Links of a node of the graph.
+        degree: usize,
+        /// Width of the walk that finds them.
+        ef_construction: usize,
     },
     /// Few of very many components.
     Sparse,
@@ -265,12 +271,18 @@ pub enum VectorKind {
 impl VectorKind {
     pub(crate) fn from_wire(wire: v1::VectorOptions) -> Result<VectorKind> {
         Ok(match wire.kind.ok_or_else(|| Error::missing("vector_options.kind"))? {
-            vector_options::Kind::Dense(dense) => VectorKind::Dense {
-                dimension: dense.dimension as usize,
-                metric: Metric::from_wire(dense.metric)?,
-                element: ElementType::from_wire(dense.element)?,
-                encoding: Encoding::from_wire(dense.encoding)?,
-            },
+            vector_options::Kind::Dense(dense) => {
+                let graph = dense.graph.ok_or_else(|| Error::missing("vector_options.dense.graph"))?;
+                VectorKind::Dense {
+                    dimension: dense.dimension as usize,
+                    metric: Metric::from_wire(dense.metric)?,
+                    element: ElementType::from_wire(dense.element)?,
+                    encoding: Encoding::from_wire(dense.encoding)?,
+                    walk_dimension: dense.walk_dimension.map(|components| components as usize),
+                    degree: graph.degree as usize,
+                    ef_construction: graph.ef_construction as usize,
+                }
+            }
             vector_options::Kind::Sparse(_) => VectorKind::Sparse,
             vector_options::Kind::Multi(multi) => VectorKind::Multi {
                 dimension: multi.dimension as usize,
@@ -284,7 +296,7 @@ impl VectorKind {
 impl std::fmt::Display for VectorKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            VectorKind::Dense { dimension, metric, element, encoding } => {
+            VectorKind::Dense { dimension, metric, element, encoding, .. } => {
                 write!(
                     f,
                     "dense, {dimension} dimensions, {metric}, stored as {element}, walked as {encoding}"

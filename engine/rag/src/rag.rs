@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use ragstone::{
     Analyzer, Collection, CollectionInfo, Db, ElementType, EncodingKind, FieldType, Filter, GraphOptions,
-    Metric, Schema, SchemaBuilder, SearchRequest, SearchResponse, VectorKind,
+    Metric, Schema, SchemaBuilder, SearchRequest, SearchResponse, VectorKind, WriteReceipt,
 };
 
 use self::timing::Stages;
@@ -45,6 +45,8 @@ pub struct CollectionSpec {
     pub fields: Vec<(String, FieldType)>,
     /// Fields, which are strings, with an index over their words.
     pub texts: Vec<(String, Analyzer)>,
+    /// The field whose value is a row's tenant, if there is to be one.
+    pub tenant: Option<String>,
     /// Refuse undeclared fields.
     pub strict: bool,
 }
@@ -174,6 +176,10 @@ impl Rag {
         for (field, analyzer) in spec.texts {
             builder = builder.text(field, analyzer);
         }
+        if let Some(tenant) = spec.tenant {
+            reserved::check_field("tenant", &tenant)?;
+            builder = builder.tenant(tenant);
+        }
         Ok(self.db.create_collection(name, builder.build()?)?.info())
     }
 
@@ -221,6 +227,16 @@ impl Rag {
         texts.iter().try_for_each(|(field, text)| check_text(field, text))?;
         let (_, embedder) = self.text_collection_and_model(collection)?;
         texts.iter().map(|(field, text)| embed_query(embedder.as_ref(), field, text)).collect()
+    }
+
+    /// Removes a user's own points that pass a filter; documents and their chunks stay, whatever it says.
+    ///
+    /// # Errors
+    /// As [`ragstone::Collection::delete_where`].
+    pub fn delete_points_where(&self, collection: &str, filter: Filter) -> Result<WriteReceipt> {
+        let rows = self.db.collection(collection)?;
+        let own = reserved::only_own(filter, rows.schema().fields());
+        Ok(rows.delete_where(&own).map_err(reserved::as_given)?)
     }
 
     /// Makes a question answerable: retrieves chunks, packs them into the budget, renders the prompt.

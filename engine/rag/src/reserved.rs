@@ -12,7 +12,9 @@
 //! The ordinal is what follows the last `#`, so that documents whose ids hold a `#` keep apart. Document rows sort as the
 //! documents' ids do.
 
-use ragstone::{FieldType, Filter, Payload, Point, PointId};
+use std::collections::BTreeMap;
+
+use ragstone::{Batch, FieldType, Filter, Op, Payload, Point, PointId, Update};
 
 use crate::error::{Error, Result};
 
@@ -48,6 +50,10 @@ pub const END: &str = "_end";
 pub const TOKENS: &str = "_tokens";
 /// The white space between the previous chunk and this one.
 pub const GAP: &str = "_gap";
+
+/// The attribute of a schema that keeps the contract of the model that makes the collection's vectors: a
+/// [`ModelInfo`](crate::embed::ModelInfo) as JSON.
+pub const MODEL_ATTRIBUTE: &str = "ragstone.model";
 
 /// Every reserved field with its type; collections with a model declare them.
 pub const FIELDS: [(&str, FieldType); 14] = [
@@ -100,6 +106,29 @@ pub fn check_payload(field: &str, payload: &Payload) -> Result<()> {
     payload.keys().try_for_each(|name| check_field(field, name))
 }
 
+/// Refuses an update that only ingestion may make, by its id or a field. `field` is the update's path in the request.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub fn check_update(field: &str, update: &Update) -> Result<()> {
+    check_id(&format!("{field}.id"), &update.id)?;
+    check_payload(&format!("{field}.set"), &update.set)?;
+    let mut unset = update.unset.iter().enumerate();
+    unset.try_for_each(|(at, name)| check_field(&format!("{field}.unset[{at}]"), name))
+}
+
+/// Refuses a batch that only ingestion may write.
+///
+/// # Errors
+/// [`Error::Invalid`], naming the operation as `points[i]`.
+pub fn check_batch(batch: &Batch) -> Result<()> {
+    batch.ops.iter().enumerate().try_for_each(|(at, op)| match op {
+        Op::Upsert(point) => check_point(&format!("points[{at}]"), point),
+        Op::Update(update) => check_update(&format!("points[{at}]"), update),
+        Op::Delete(id) => check_id(&format!("points[{at}].id"), id),
+    })
+}
+
 /// Refuses a field's name that is kept for ingestion. `field` is the path of what holds it.
 ///
 /// # Errors
@@ -133,7 +162,17 @@ pub fn only_chunks(filter: Option<Filter>) -> Filter {
     }
 }
 
-/// An error of a search under [`only_chunks`] as one about the filter that the caller gave.
+/// Only a user's own points, and of these only those that pass. A collection without the field [`KIND`] has no others.
+pub fn only_own(filter: Filter, fields: &BTreeMap<String, FieldType>) -> Filter {
+    if fields.contains_key(KIND) {
+        let own = Filter::Not(Box::new(Filter::Exists(KIND.to_owned())));
+        Filter::And(vec![own, filter])
+    } else {
+        filter
+    }
+}
+
+/// An error of a search under [`only_chunks`] or [`only_own`] as one about the filter that the caller gave.
 pub(crate) fn as_given(mut error: ragstone::Error) -> ragstone::Error {
     use ragstone::Error::{FieldType, Invalid, Limit, UnknownField};
     if let Invalid { field, .. } | Limit { field, .. } | UnknownField { field } | FieldType { field, .. } =
@@ -174,6 +213,17 @@ mod tests {
         for id in [PointId::Num(7), "document".into(), "Doc:a".into(), "doc".into()] {
             check_point("points[0]", &Point::without_vector(id).with("a_", 1)).unwrap();
         }
+    }
+
+    #[test]
+    fn updates_and_batches_are_looked_at_whole() {
+        let told = |batch: Batch| check_batch(&batch).unwrap_err().to_string();
+        let own = || Batch::new().upsert(Point::without_vector(1)).delete(2);
+        check_batch(&own().update(Update::new(3).set("a", 1).unset("b"))).unwrap();
+        assert!(told(own().update(Update::new("doc:a"))).starts_with("points[2].id: "));
+        assert!(told(own().update(Update::new(3).set("_kind", "x"))).starts_with("points[2].set._kind: "));
+        assert!(told(own().update(Update::new(3).unset("_kind"))).starts_with("points[2].unset[0]._kind: "));
+        assert!(told(own().delete("doc#a#0")).starts_with("points[2].id: "));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::db::Store;
 use crate::payload::{FieldId, FieldTable, Value, ValueRef};
 use crate::point::Vector;
 use crate::schema::{VectorId, VectorKind};
-use crate::segment::{Appending, GrowingRow, GrowingSegment, Patch, Segment, SegmentView};
+use crate::segment::{Appending, GrowingRow, GrowingSegment, Patch, Segment, SegmentView, SlotPatch};
 use crate::text::{Analyses, Run};
 
 /// Replayed rows that become nodes when a database is opened; more are sealed.
@@ -124,7 +124,7 @@ struct NewRow {
 struct Made {
     rows: Vec<NewRow>,
     /// By segment, of rows that are there.
-    patches: Vec<(usize, Vec<(u32, Arc<Patch>)>)>,
+    patches: Vec<(usize, Vec<SlotPatch>)>,
 }
 
 /// A patch on its way.

@@ -33,7 +33,12 @@ impl ViewState {
     /// Without what has expired by now.
     pub(crate) fn current(self: &Arc<Self>) -> Arc<Self> {
         // The clock is not asked in vain.
-        if self.first_expiry() == NEVER { self.clone() } else { self.at(self.clock.now_us()) }
+        if self.first_expiry() == NEVER { self.clone() } else { self.at(self.now()) }
+    }
+
+    /// The time for reads: no earlier than that of the last write, for which what has expired is gone.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now_us().max(self.time_us)
     }
 
     /// Without what has expired by a moment.

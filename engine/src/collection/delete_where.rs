@@ -2,6 +2,7 @@
 //!
 //! **Cost.** The filter once for each batch of rows that match.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::read::Walk;
@@ -15,10 +16,11 @@ use crate::db::Store;
 use crate::error::Result;
 use crate::limits::BATCH_OPS_MAX;
 use crate::payload::Filter;
+use crate::threads::Work;
 
 /// The deletion of the first rows that match, as many as a batch takes.
-#[derive(Default)]
-struct Part {
+struct Part<'a> {
+    store: &'a Store,
     request: ScrollRequest,
     batch: PreparedBatch,
     /// Whether there are more behind it.
@@ -34,11 +36,11 @@ impl CollectionCore {
         let mut request = ScrollRequest { filter: Some(filter.clone()), ..ScrollRequest::default() };
         loop {
             store.wait_for_room(self)?;
-            let mut part = Part { request, ..Part::default() };
+            let mut part = Part { store, request, batch: PreparedBatch::default(), has_more: false };
             let Outcome::Queued(submitted) = self.submit_resolved(store, &mut part, &[])? else {
                 return Ok(total);
             };
-            let Part { request: asked, batch, has_more } = part;
+            let Part { request: asked, batch, has_more, .. } = part;
             let after = batch.changes.last().map(|change| change.id().clone().into());
             request = ScrollRequest { after, ..asked };
             let receipt = self.finish(store, submitted, batch)?;
@@ -50,12 +52,18 @@ impl CollectionCore {
     }
 }
 
-impl Resolving for Part {
+impl Resolving for Part<'_> {
     fn resolve(&mut self, view: &Arc<ViewState>, now: i64) -> Result<Option<i64>> {
         let view = view.at(now);
         let mut walk = Walk::new(&view, &self.request, BATCH_OPS_MAX)?;
-        let found = std::iter::from_fn(|| walk.next()).take(BATCH_OPS_MAX);
-        self.batch.changes = found.map(|found| Change::Delete(found.id)).collect();
+        let found: Vec<_> = std::iter::from_fn(|| walk.next()).take(BATCH_OPS_MAX).collect();
+        // What is deleted is deleted for good: by bytes that are what was written.
+        let segments: BTreeSet<usize> = found.iter().map(|found| found.segment).collect();
+        let unverified = segments.into_iter().filter_map(|segment| view.segments[segment].as_sealed());
+        for sealed in unverified.filter(|sealed| !sealed.is_verified()) {
+            self.store.pools.run(Work::Flush, || sealed.verify_once())??;
+        }
+        self.batch.changes = found.into_iter().map(|found| Change::Delete(found.id)).collect();
         self.has_more = walk.next().is_some();
         // What expires before it is queued is not there for it.
         Ok((!self.batch.changes.is_empty()).then_some(NEVER))

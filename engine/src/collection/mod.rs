@@ -1,5 +1,6 @@
 //! A collection of points: the handle that users hold, and what is behind it.
 //!
+//! - `types.rs`: what calls take and give;
 //! - `state.rs`: what one view is made of, and the core that owns the current one;
 //! - `add_field.rs`: fields that come later;
 //! - `write.rs`: a batch is checked, logged and applied;
@@ -36,6 +37,7 @@ mod resolving;
 mod rewriting;
 mod room;
 mod state;
+mod types;
 mod write;
 
 use std::sync::{Arc, Weak};
@@ -44,7 +46,7 @@ use crate::db::DbHandle;
 use crate::error::Result;
 use crate::payload::{FieldType, Filter};
 use crate::point::{Batch, Op, Point, PointId, Update};
-use crate::query::{self, Cursor, Facet, OrderBy, Query, QueryResponse};
+use crate::query::{self, Facet, Query, QueryResponse};
 use crate::schema::Schema;
 use crate::search::{self, RangeRequest, RangeResponse, SearchRequest, SearchResponse};
 use crate::threads::Pools;
@@ -54,9 +56,10 @@ pub use exclusive::Exclusive;
 pub(crate) use exclusive::Turns;
 pub use iterate::{Pages, Rows, TypedRows};
 pub(crate) use maintain::REST;
-pub(crate) use read::with_vectors;
+pub(crate) use read::{with_marks, with_vectors};
 pub(crate) use requests::{decode as decode_requests, is_request_file, read as read_requests, request_file};
 pub(crate) use state::{CollectionCore, Opened, ViewState};
+pub use types::{CollectionInfo, Page, ScrollRequest, WriteReceipt};
 
 /// A named set of points under one schema; cheap to clone, shared between threads.
 ///
@@ -100,72 +103,6 @@ pub struct View {
     pub(crate) state: Arc<ViewState>,
     /// Of the database, while it is open.
     pools: Weak<Pools>,
-}
-
-/// What a collection holds now.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CollectionInfo {
-    /// The name.
-    pub name: String,
-    /// The schema, with the fields that writes added.
-    pub schema: Schema,
-    /// Live rows.
-    pub points: u64,
-    /// Live rows that have the default vector; without one, the first dense vector by name.
-    pub vectors: u64,
-    /// Segments, the growing one included.
-    pub segments: usize,
-    /// Live rows that are in memory and in the log, and not in a sealed segment yet.
-    pub growing: u64,
-    /// Number of the last applied write.
-    pub seq: u64,
-}
-
-/// An acknowledged write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WriteReceipt {
-    /// The write's number in the collection; that of the write before it for an empty batch.
-    pub seq: u64,
-    /// Its number among all writes of the database, in the order of the log: what a restore up to a
-    /// [position](crate::snapshot::Until::Position) counts. That of a write before it for an empty batch.
-    pub position: u64,
-    /// Points inserted or replaced, counted by operations.
-    pub upserted: usize,
-    /// Points that existed and were removed.
-    pub deleted: usize,
-    /// Points some fields of which were changed, counted by operations.
-    pub updated: usize,
-    /// Updates of points that are not there, which changed nothing.
-    pub missing: usize,
-    /// Whether its [request](Batch::request_id) was done before, and nothing was written now: all else is of the first time.
-    pub repeated: bool,
-}
-
-/// Asks for rows in the order of their ids, or of a field.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ScrollRequest {
-    /// Only rows that pass.
-    pub filter: Option<Filter>,
-    /// In the order of this field; by default in that of the ids.
-    pub order: Option<OrderBy>,
-    /// Only rows behind this place, one of the same order: where another page ended, or the id of a row.
-    pub after: Option<Cursor>,
-    /// Rows of the page, 1 to [`K_MAX`](crate::limits::K_MAX). [`View::rows`], which has no pages, does not look at it.
-    pub limit: usize,
-    /// Return vectors too.
-    pub with_vectors: bool,
-    /// Return only these fields; all of them when `None`.
-    pub fields: Option<Vec<String>>,
-}
-
-/// Rows in the order asked for.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Page {
-    /// The rows.
-    pub points: Vec<Point>,
-    /// Where the next page starts (`ScrollRequest::after`), if there are more rows.
-    pub next: Option<Cursor>,
 }
 
 impl Collection {
@@ -430,7 +367,7 @@ impl View {
     }
 
     /// A page of rows in the order of their ids, or of a field. Page after page gives each row that is there all the while
-    /// exactly once, whatever is written meanwhile: see [`Cursor`].
+    /// exactly once, whatever is written meanwhile: see [`Cursor`](crate::query::Cursor).
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) or [`Error::Limit`](crate::Error::Limit) name `limit`, `order` or `after`;

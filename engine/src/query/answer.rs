@@ -10,7 +10,7 @@ use super::request::{Names, Query, Select};
 use super::resolve::{field, kinds, resolve};
 use super::response::{FoundGroup, QueryHit, QueryResponse};
 use super::run::{Journal, Ranked, Run};
-use crate::collection::{ViewState, with_vectors};
+use crate::collection::{ViewState, with_marks, with_vectors};
 use crate::error::{Error, Result};
 use crate::interrupt::Watch;
 use crate::limits::{
@@ -191,7 +191,8 @@ impl Selected {
             Vectors::Only(numbers) => numbers.contains(&number),
         };
         let point = Point { payload, ..Point::without_vector(run.id(&row)) };
-        let point = with_vectors(point, run.view, (row.segment, row.slot.0), is_wanted);
+        let place = (row.segment, row.slot.0);
+        let point = with_vectors(with_marks(point, run.view, place), run.view, place, is_wanted);
         QueryHit { score: (scores != Scores::Absent).then_some(row.score), point }
     }
 }

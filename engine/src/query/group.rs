@@ -151,7 +151,9 @@ impl<'a> Grouping<'a> {
         let missing = k - self.groups.len();
         let (rows, is_all) = self.top(&run, (missing * group.per_group * 2).max(ROWS_MIN));
         self.add(&rows, is_all);
-        Ok(!is_all && self.groups.len() < k)
+        // Rows of no group known that bring none are damaged: they would only come again.
+        let has_more = self.groups.len() > k - missing;
+        Ok(!is_all && has_more && self.groups.len() < k)
     }
 
     /// Looks for the rows of each group that has too few.

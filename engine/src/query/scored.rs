@@ -51,8 +51,7 @@ impl Scored {
         'segments: for (index, segment) in run.view.segments.iter().enumerate() {
             let mut begun = reports.begin(index, segment, &mut stats);
             stats.segments += 1;
-            let matching = segment.matching(run.filter.as_deref());
-            let slots: Vec<u32> = matching.ones().map(|slot| slot as u32).collect();
+            let slots: Vec<u32> = segment.passing(run.filter.as_deref()).iter().collect();
             begun.takes(SegmentPlan::ScanRows, slots.len());
             let mut found = 0;
             for slots in slots.chunks(ROWS_AT_ONCE) {
@@ -98,16 +97,9 @@ impl Scored {
 
 /// The best rows by a sparse vector, through the indexes of all segments together: exact, though not every row is looked at.
 fn through_index(run: &Run<'_>, n: usize, search: &EntriesSearch<'_>, reports: &mut Reports) -> Found {
-    let mut stats = SearchStats { exact: true, ..SearchStats::default() };
     let found = search.best(n, run.filter.as_deref(), run.watch);
-    for (index, segment) in run.view.segments.iter().enumerate() {
-        let mut begun = reports.begin(index, segment, &mut stats);
-        begun.takes(SegmentPlan::Postings, segment.live());
-        let own = found.rows.iter().filter(|row| row.segment == index).count();
-        reports.end(begun, own, &mut stats, run.watch);
-    }
-    (stats.segments, stats.distances) = (found.segments, found.postings);
-    run.count(stats);
+    run.count(SearchStats { segments: found.read.len(), exact: true, ..SearchStats::default() });
+    found.report(run.view, run.filter.as_deref(), reports, run.watch);
     let is_interrupted = run.watch.interrupted().is_some();
     let ranked =
         |row: &TextScored| Ranked { score: row.score + 0.0, segment: row.segment, slot: Slot(row.slot) };

@@ -18,8 +18,8 @@ impl Words<'_> {
             return Found { rows: Vec::new(), is_whole: true, exact: true };
         }
         let found = self.0.best(n, run.filter.as_deref(), run.watch);
-        run.count(SearchStats { segments: found.segments, exact: true, ..SearchStats::default() });
-        reports.read(found.postings);
+        run.count(SearchStats { segments: found.read.len(), exact: true, ..SearchStats::default() });
+        found.report(run.view, run.filter.as_deref(), reports, run.watch);
         let is_interrupted = run.watch.interrupted().is_some();
         let is_whole = found.rows.len() < n && !is_interrupted;
         let ranked = |row: &Scored| Ranked { score: row.score, segment: row.segment, slot: Slot(row.slot) };

@@ -9,7 +9,7 @@ use crate::payload::CompiledFilter;
 use crate::point::SparseVector;
 use crate::schema::VectorId;
 use crate::segment::TextPart;
-use crate::text::{Part, SparseSearch};
+use crate::text::SparseSearch;
 
 /// A search of a view that was prepared.
 #[derive(Debug)]
@@ -33,13 +33,6 @@ impl<'a> EntriesSearch<'a> {
 
     /// The `k` live rows with the greatest products of those that pass the filter.
     pub(crate) fn best(&self, k: usize, filter: Option<&CompiledFilter>, watch: &Watch) -> PostingsFound {
-        let admitted = self.pieces.admitted(filter);
-        let search = |parts: &[Part<'_>]| SparseSearch { query: &self.query, parts }.best(k, watch);
-        let answer = self.pieces.with(&admitted, search);
-        PostingsFound {
-            rows: answer.rows,
-            postings: answer.postings,
-            segments: self.pieces.view.segments.len(),
-        }
+        self.pieces.find(filter, |parts| SparseSearch { query: &self.query, parts }.best(k, watch))
     }
 }

@@ -37,7 +37,7 @@ pub struct Stage {
     pub exact: bool,
     /// All runs, in microseconds, with the stages that they read.
     pub micros: u64,
-    /// Postings read, of a search by word: entries of the lists of rows that have a term.
+    /// Postings read, of a search by word or by a sparse vector: entries of the lists of rows that have a term or a component.
     pub postings: u64,
     /// What was done in each segment, where the stage looks into segments: an entry for each run and part.
     pub segments: Vec<SegmentReport>,
@@ -65,6 +65,18 @@ pub struct SegmentReport {
     pub exact: bool,
     /// In microseconds.
     pub micros: u64,
+}
+
+impl SegmentReport {
+    /// Of a segment in which nothing was done yet.
+    pub(crate) fn of(index: usize, segment: &SegmentView) -> Self {
+        Self {
+            segment: index as u64,
+            sealed: matches!(segment.segment, Segment::Sealed(_)),
+            rows: u64::from(segment.rows - segment.from),
+            ..Self::default()
+        }
+    }
 }
 
 /// A way through a segment.
@@ -149,13 +161,7 @@ impl Reports {
         let before = *stats;
         // Of this segment alone, until it ends.
         stats.exact = true;
-        let report = SegmentReport {
-            segment: index as u64,
-            sealed: matches!(segment.segment, Segment::Sealed(_)),
-            rows: u64::from(segment.rows - segment.from),
-            ..SegmentReport::default()
-        };
-        Begun(Some((report, Instant::now(), before)))
+        Begun(Some((SegmentReport::of(index, segment), Instant::now(), before)))
     }
 
     /// It ends, having given so many rows.
@@ -167,6 +173,13 @@ impl Reports {
             report.micros = micros_since(began);
             stats.exact &= before.exact;
             reports.push(report);
+        }
+    }
+
+    /// A segment that was looked at together with others.
+    pub(crate) fn push(&mut self, report: impl FnOnce() -> SegmentReport) {
+        if let Some(reports) = &mut self.0 {
+            reports.push(report());
         }
     }
 

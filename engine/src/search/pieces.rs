@@ -2,22 +2,57 @@
 
 use std::sync::Arc;
 
-use fixedbitset::FixedBitSet;
-
+use super::explain::{Reports, SegmentPlan, SegmentReport};
 use crate::collection::ViewState;
-use crate::payload::CompiledFilter;
+use crate::interrupt::Watch;
+use crate::payload::{CompiledFilter, Passing};
 use crate::segment::SegmentView;
-use crate::text::{Gone, Index, Part, Scored};
+use crate::text::{Answer, Gone, Index, Part, PartRead, Scored};
 
 /// What a search of indexes found.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PostingsFound {
     /// Best first; of equal scores the lesser segment and slot. No fewer than `k` if more match, unless it was interrupted.
     pub(crate) rows: Vec<Scored>,
+    /// What was done, by segment.
+    pub(crate) read: Vec<PartRead>,
+}
+
+impl PostingsFound {
+    fn new(answer: Answer, pieces: &Pieces<'_>) -> Self {
+        let mut read = vec![PartRead::default(); pieces.view.segments.len()];
+        for (piece, part) in pieces.pieces.iter().zip(&answer.read) {
+            let of = &mut read[piece.segment];
+            (of.postings, of.took) = (of.postings + part.postings, of.took + part.took);
+        }
+        Self { rows: answer.rows, read }
+    }
+
     /// Postings that were read.
-    pub(crate) postings: u64,
-    /// Segments that were searched.
-    pub(crate) segments: usize,
+    pub(crate) fn postings(&self) -> u64 {
+        self.read.iter().map(|read| read.postings).sum()
+    }
+
+    /// Tells of each segment what was done there.
+    pub(crate) fn report(
+        &self,
+        view: &ViewState,
+        filter: Option<&CompiledFilter>,
+        reports: &mut Reports,
+        watch: &Watch,
+    ) {
+        reports.read(self.postings());
+        for (index, (segment, read)) in view.segments.iter().zip(&self.read).enumerate() {
+            reports.push(|| SegmentReport {
+                matching: filter.map_or(segment.live(), |_| segment.passing(filter).count()) as u64,
+                plans: vec![SegmentPlan::Postings],
+                found: self.rows.iter().filter(|row| row.segment == index).count() as u64,
+                exact: watch.interrupted().is_none(),
+                micros: u64::try_from(read.took.as_micros()).unwrap_or(u64::MAX),
+                ..SegmentReport::of(index, segment)
+            });
+        }
+    }
 }
 
 /// Rows of a segment and the indexes over them, by field of the query.
@@ -38,17 +73,22 @@ pub(super) struct Pieces<'a> {
 
 impl Pieces<'_> {
     /// The live rows that pass a filter, by segment; nothing without a filter.
-    pub(super) fn admitted(&self, filter: Option<&CompiledFilter>) -> Vec<Option<Arc<FixedBitSet>>> {
-        let admit = |segment: &SegmentView| filter.map(|filter| segment.matching(Some(filter)));
+    fn admitted(&self, filter: Option<&CompiledFilter>) -> Vec<Option<Passing>> {
+        let admit = |segment: &SegmentView| filter.map(|filter| segment.passing(Some(filter)));
         self.view.segments.iter().map(admit).collect()
     }
 
-    /// Runs with the pieces in the form that a search takes.
-    pub(super) fn with<T>(
+    /// The rows that a search of those that pass the filter finds.
+    pub(super) fn find(
         &self,
-        admitted: &[Option<Arc<FixedBitSet>>],
-        run: impl FnOnce(&[Part<'_>]) -> T,
-    ) -> T {
+        filter: Option<&CompiledFilter>,
+        search: impl FnOnce(&[Part<'_>]) -> Answer,
+    ) -> PostingsFound {
+        PostingsFound::new(self.with(&self.admitted(filter), search), self)
+    }
+
+    /// Runs with the pieces in the form that a search takes.
+    pub(super) fn with<T>(&self, admitted: &[Option<Passing>], run: impl FnOnce(&[Part<'_>]) -> T) -> T {
         let indexes: Vec<Vec<Option<&Index>>> =
             self.pieces.iter().map(|piece| piece.indexes.iter().map(Option::as_deref).collect()).collect();
         let parts: Vec<Part<'_>> = self
@@ -60,7 +100,7 @@ impl Pieces<'_> {
                 indexes,
                 gone: Gone { dead: &self.view.segments[piece.segment].dead, first: piece.first },
                 rows: piece.rows,
-                admitted: admitted.get(piece.segment).and_then(Option::as_deref),
+                admitted: admitted.get(piece.segment).and_then(Option::as_ref),
             })
             .collect();
         run(&parts)

@@ -10,7 +10,7 @@ use crate::interrupt::Watch;
 use crate::limits::{QUERY_TERMS_MAX, check_limit};
 use crate::payload::{CompiledFilter, FieldId};
 use crate::segment::{SegmentView, TextPart};
-use crate::text::{Analysis, Analyzer, FieldQuery, Part, TextSearch};
+use crate::text::{Analysis, Analyzer, FieldQuery, TextSearch};
 
 /// Boosts are within these, so that no field's scores vanish beside another's.
 const BOOST_MIN: f32 = 1e-3;
@@ -56,14 +56,7 @@ impl<'a> WordsSearch<'a> {
 
     /// The best `k` of the live rows that pass the filter and have a term of the query, or all of them.
     pub(crate) fn best(&self, k: usize, filter: Option<&CompiledFilter>, watch: &Watch) -> PostingsFound {
-        let admitted = self.pieces.admitted(filter);
-        let search = |parts: &[Part<'_>]| TextSearch::new(&self.fields, parts).best(k, self.all_terms, watch);
-        let answer = self.pieces.with(&admitted, search);
-        PostingsFound {
-            rows: answer.rows,
-            postings: answer.postings,
-            segments: self.pieces.view.segments.len(),
-        }
+        self.pieces.find(filter, |parts| TextSearch::new(&self.fields, parts).best(k, self.all_terms, watch))
     }
 
     /// The scores of live rows, each a segment and a slot; `None` of those that have no term of the query.

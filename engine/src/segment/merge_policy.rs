@@ -68,6 +68,10 @@ pub(crate) fn choose(sizes: &[SegmentSize], aim: Aim) -> Option<Vec<usize>> {
     if let Some(decayed) = sizes.iter().position(|size| is_decayed(*size)) {
         return Some(vec![decayed]);
     }
+    // Whoever waits for less of them waits for what comes.
+    if is_behind_with_patches(sizes.iter().map(|size| size.patch_bytes).sum()) {
+        return (0..sizes.len()).max_by_key(|&index| sizes[index].patch_bytes).map(|most| vec![most]);
+    }
     let group = group(sizes);
     let live: usize = group.iter().map(|&index| sizes[index].live).sum();
     let tail = group.get(1..).filter(|tail| !tail.is_empty())?;
@@ -133,6 +137,10 @@ mod tests {
         SegmentSize { rows, live, patched: 0, patch_bytes: 0 }
     }
 
+    fn with_patches(patch_bytes: usize) -> SegmentSize {
+        SegmentSize { patch_bytes, ..size(MERGED_ROWS_MAX, MERGED_ROWS_MAX) }
+    }
+
     fn all_live(rows: &[usize]) -> Vec<SegmentSize> {
         rows.iter().map(|&rows| size(rows, rows)).collect()
     }
@@ -160,6 +168,12 @@ mod tests {
             (vec![SegmentSize { patched: 1_999, ..size(8_000, 7_000) }], None),
             (vec![SegmentSize { patched: 2_000, ..size(8_000, 7_000) }], Some(vec![0])),
             (vec![SegmentSize { patch_bytes: PATCH_BYTES_MAX + 1, ..size(1_000, 900) }], Some(vec![0])),
+            // None of them has too many, all together have.
+            (vec![with_patches(PATCH_BYTES_MAX), with_patches(PATCH_BYTES_MAX)], None),
+            (
+                vec![with_patches(1), with_patches(PATCH_BYTES_MAX), with_patches(PATCH_BYTES_MAX)],
+                Some(vec![2]),
+            ),
         ];
         for (sizes, expected) in due {
             assert_eq!(choose(sizes, Aim::Due), *expected, "{sizes:?}");

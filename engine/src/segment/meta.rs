@@ -7,7 +7,7 @@
 //! kind    = 1 ids | 2 dense vector | 3 columns | 4 text | 5 sparse vector | 6 multi-vector | 7 versions | 8 expiries
 //!         | 9 index of a sparse vector
 //! ```
-//! `number` is that of the vector that the part is about, 0 for other kinds. What the bytes of `info` and
+//! `number` is that of the vector, or of the field of a text index, that the part is about, 0 for other kinds. What the bytes of `info` and
 //! the sections mean is the business of each kind, one file each in `parts/`. Parts are in the order of kind and number,
 //! and no two are alike. A section that was not written has offset and length 0.
 

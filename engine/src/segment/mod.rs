@@ -45,7 +45,7 @@ pub(crate) use growing::{GrowingDense, GrowingRow, GrowingSegment};
 pub(crate) use names::{FileKind, parse_file, patch_file, segment_file, tombstone_file};
 pub(crate) use ordered::{OrderRequest, Place, by_value};
 pub(crate) use others::{MultiRow, SparseRow};
-pub(crate) use patches::{Patch, Patches};
+pub(crate) use patches::{Patch, Patches, SlotPatch};
 pub(crate) use salvage::{Salvage, Saved, damaged_blocks};
 pub(crate) use sealed::{Check, Opening, SealedSegment};
 pub(crate) use tombstones::DeadRows;

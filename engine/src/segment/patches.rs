@@ -56,11 +56,14 @@ impl Patch {
     }
 }
 
+/// A patch and the slot that it is about.
+pub(crate) type SlotPatch = (u32, Arc<Patch>);
+
 /// So many expiries are kept without looking which of them count.
 const EXPIRIES_MIN: usize = 1_024;
 
 /// Patches in the order of their slots.
-type Run = Arc<[(u32, Arc<Patch>)]>;
+type Run = Arc<[SlotPatch]>;
 
 /// The patches of a segment, as of one view.
 #[derive(Clone, Debug, Default)]
@@ -83,7 +86,7 @@ pub(crate) struct Patches {
 
 impl Patches {
     /// These patches and some more, which are each about a slot of its own.
-    pub(crate) fn with(&self, mut patches: Vec<(u32, Arc<Patch>)>) -> Self {
+    pub(crate) fn with(&self, mut patches: Vec<SlotPatch>) -> Self {
         if patches.is_empty() {
             return self.clone();
         }
@@ -169,16 +172,16 @@ impl Patches {
 }
 
 /// When a row expires by its patch, if it does.
-fn expiry_of((slot, patch): &(u32, Arc<Patch>)) -> Option<Expiry> {
+fn expiry_of((slot, patch): &SlotPatch) -> Option<Expiry> {
     Some((patch.expires_at.filter(|at| *at != NEVER)?, *slot))
 }
 
-fn bytes_of(run: &[(u32, Arc<Patch>)]) -> usize {
+fn bytes_of(run: &[SlotPatch]) -> usize {
     run.iter().map(|(_, patch)| patch.size_bytes()).sum()
 }
 
 /// One run of two; where both have a slot, the newer patch stays.
-fn merge(older: &[(u32, Arc<Patch>)], newer: Vec<(u32, Arc<Patch>)>) -> Vec<(u32, Arc<Patch>)> {
+fn merge(older: &[SlotPatch], newer: Vec<SlotPatch>) -> Vec<SlotPatch> {
     let mut out = Vec::with_capacity(older.len() + newer.len());
     let mut older = older.iter().peekable();
     for entry in newer {

@@ -36,9 +36,8 @@ fn write_to(db: &Db, name: &str, ids: std::ops::Range<u64>, version: i64) -> Wri
 
 /// Changes the version alone.
 fn update(db: &Db, ids: std::ops::Range<u64>, version: i64) {
-    let request = format!("request {version}");
     let update = |batch: Batch, id: u64| batch.update(Update::new(id).set("version", version));
-    let batch = ids.fold(Batch::new().request(request), update);
+    let batch = ids.fold(Batch::new().request(format!("request {version}")), update);
     db.collection("a").unwrap().write(batch).unwrap();
 }
 
@@ -170,13 +169,14 @@ fn a_restore_may_die_at_any_call() {
     }
     write(&db, 0..10, 1);
     write(&db, 2..4, 2);
-    // Of sealed rows: a file beside their segment, and one of requests; and more in the log.
+    db.flush().unwrap();
+    // Of sealed rows: a file beside their segment, one of requests, and more in the log.
     update(&db, 0..2, 6);
     db.flush().unwrap();
     update(&db, 0..1, 7);
     let pin = db.pin().unwrap();
-    let kinds = ["patch-", "requests-"];
-    assert!(kinds.iter().all(|kind| pin.files().iter().any(|file| file.name().starts_with(kind))));
+    let has = |kind: &str| pin.files().iter().any(|file| file.name().starts_with(kind));
+    assert!(has("patch-") && has("requests-"));
     db.create_collection("b", schema()).unwrap();
     write(&db, 1..12, 3);
     update(&db, 7..9, 8);

@@ -117,8 +117,8 @@ fn check(collection: &Collection, model: &Model, terms: &[u8], k: usize) {
         let expected = expected(model, [2.0, 1.0], terms, passes);
         let found = search.best(k, filter.as_ref(), &Watch::default());
         assert_eq!(found.rows.len(), expected.len().min(k));
-        assert!(found.postings > 0 || expected.is_empty());
-        assert_eq!(found.segments, state.segments.len());
+        assert!(found.postings() > 0 || expected.is_empty());
+        assert_eq!(found.read.len(), state.segments.len());
         let own: BTreeMap<u64, f64> = expected.iter().map(|(score, id)| (*id, *score)).collect();
         for (row, (score, _)) in found.rows.iter().zip(&expected) {
             let PointId::Num(id) = state.segments[row.segment].id(row.slot) else {

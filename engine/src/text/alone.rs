@@ -42,7 +42,10 @@ impl TextIndex {
         let parts =
             [Part { segment: 0, indexes: &indexes, gone, rows: self.index.info.rows, admitted: None }];
         let answer = TextSearch::new(&fields, &parts).best(k, false, &Watch::default());
-        (answer.rows.into_iter().map(|row| (row.slot, row.score)).collect(), [answer.postings, there])
+        (
+            answer.rows.into_iter().map(|row| (row.slot, row.score)).collect(),
+            [answer.read.iter().map(|read| read.postings).sum(), there],
+        )
     }
 
     /// The terms that a query asks for, and how often it has each.

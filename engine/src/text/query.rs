@@ -3,13 +3,16 @@
 //! What a term is worth depends on all live rows of the view, so each query first asks every index how many of its live rows have
 //! each term, and then searches them one after the other, the largest first, for one list of the best.
 
+use std::time::{Duration, Instant};
+
 use fixedbitset::FixedBitSet;
 
 use super::analysis::QueryTerms;
 use super::bm25::{Bm25, FieldStatistics, Quantum};
 use super::index::{Block, Gone, Index, Postings, Word};
-use super::search::{Admitted, Clause, Dot, Found, Scan, Top, score_rows};
+use super::search::{Admitted, Clause, Dot, Found, Scan, Top, Weighing, score_rows};
 use crate::interrupt::Watch;
+use crate::payload::Passing;
 
 /// What is asked of one field.
 #[derive(Clone, Debug)]
@@ -29,7 +32,28 @@ pub(crate) struct Part<'a> {
     pub(crate) gone: Gone<'a>,
     pub(crate) rows: u32,
     /// The live rows of the segment that may be returned; if there is none, all that are not dead.
-    pub(crate) admitted: Option<&'a FixedBitSet>,
+    pub(crate) admitted: Option<&'a Passing>,
+}
+
+impl Part<'_> {
+    /// Its rows that may be returned, by their places in it, if they are few enough to be listed.
+    fn few(&self) -> Option<Vec<u32>> {
+        let Some(Passing::Few(rows)) = self.admitted else { return None };
+        let slots = rows.iter().filter_map(|row| row.checked_sub(self.gone.first));
+        Some(slots.filter(|slot| *slot < self.rows).collect())
+    }
+
+    /// Brings those of some rows that have a term into `top`: it takes as long as these rows take, however long the lists are.
+    /// Returns how many postings were read.
+    fn take<W: Weighing>(&self, slots: &[u32], clauses: Vec<Clause<'_, W>>, top: &mut Top<W::Score>) -> u64 {
+        let (scores, read) = score_rows(clauses, slots);
+        for (slot, score) in slots.iter().zip(scores) {
+            if let Some(score) = score {
+                top.push(Found { score, segment: self.segment, slot: self.gone.first + slot });
+            }
+        }
+        read
+    }
 }
 
 /// A row of a view with its score.
@@ -40,20 +64,40 @@ pub(crate) struct Scored {
     pub(crate) score: f32,
 }
 
+/// What was done in a part.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PartRead {
+    /// Postings that were read.
+    pub(crate) postings: u64,
+    pub(crate) took: Duration,
+}
+
 /// What a search found and what it took.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answer {
     /// Best first.
     pub(crate) rows: Vec<Scored>,
-    /// Postings that were read.
-    pub(crate) postings: u64,
+    /// By part.
+    pub(crate) read: Vec<PartRead>,
 }
 
 impl Answer {
-    fn new<S: super::search::Score>(top: Top<S>, postings: u64) -> Self {
+    /// Searches the parts one after the other, the largest first: what it finds is most likely to be good, and lets more of the
+    /// others be passed over. `search` brings the best rows of a part in and says how many postings it read.
+    fn of<S: super::search::Score>(
+        parts: &[Part<'_>],
+        k: usize,
+        mut search: impl FnMut(usize, &mut Top<S>) -> u64,
+    ) -> Self {
+        let (mut top, mut read) = (Top::new(k), vec![PartRead::default(); parts.len()]);
+        for part in largest_first(parts) {
+            let began = Instant::now();
+            let postings = search(part, &mut top);
+            read[part] = PartRead { postings, took: began.elapsed() };
+        }
         let scored =
             |Found { score, segment, slot }: Found<S>| Scored { segment, slot, score: score.to_f32() };
-        Self { rows: top.into_sorted().into_iter().map(scored).collect(), postings }
+        Self { rows: top.into_sorted().into_iter().map(scored).collect(), read }
     }
 }
 
@@ -119,20 +163,18 @@ impl<'a> TextSearch<'a> {
 
     /// The best `k` rows; with `all_terms` of those that have all terms of the query in one of its fields.
     pub(crate) fn best(&self, k: usize, all_terms: bool, watch: &Watch) -> Answer {
-        let mut top = Top::new(k);
-        let mut postings = 0;
-        for part in largest_first(self.parts) {
+        Answer::of(self.parts, k, |part, top| {
+            if let (Some(slots), false) = (self.parts[part].few(), all_terms) {
+                return self.parts[part].take(&slots, self.clauses(part), top);
+            }
             let having = all_terms.then(|| self.having_all(part));
-            postings += scan(&self.parts[part], having.as_ref(), watch, |scan| {
-                scan.run(self.clauses(part), &mut top)
-            });
-        }
-        Answer::new(top, postings)
+            scan(&self.parts[part], having.as_ref(), watch, |scan| scan.run(self.clauses(part), top))
+        })
     }
 
     /// The scores of rows of a part, in ascending order; `None` of those that have no term of the query.
     pub(crate) fn scores(&self, part: usize, slots: &[u32]) -> Vec<Option<f32>> {
-        score_rows(self.clauses(part), slots)
+        score_rows(self.clauses(part), slots).0
     }
 
     /// The rows of a part that have all terms in one of the fields, dead ones included.
@@ -199,7 +241,7 @@ fn scan(
         (admitted, Some(having)) => {
             let mut own = FixedBitSet::with_capacity(part.rows as usize);
             let is_admitted = |slot: usize| match admitted {
-                Some(admitted) => admitted.contains(first as usize + slot),
+                Some(admitted) => admitted.contains(first + slot as u32),
                 None => !part.gone.dead.contains(first + slot as u32),
             };
             own.extend(having.ones().filter(|slot| is_admitted(*slot)));
@@ -217,12 +259,12 @@ fn scan(
     };
     let admitted = match (&own, part.admitted) {
         (Some(own), _) => Some(Admitted { bits: own, first: 0 }),
-        (None, admitted) => admitted.map(|bits| Admitted { bits, first }),
+        (None, Some(Passing::Many(bits))) => Some(Admitted { bits, first }),
+        (None, Some(Passing::Few(_)) | None) => None,
     };
     run(Scan { rows: part.rows, admitted, segment: part.segment, first, watch })
 }
 
-/// The parts, the largest first: what it finds is most likely to be good, and lets more of the others be passed over.
 fn largest_first(parts: &[Part<'_>]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..parts.len()).collect();
     order.sort_by_key(|part| std::cmp::Reverse(parts[*part].rows));
@@ -250,17 +292,15 @@ impl<'a> SparseSearch<'a> {
 
     /// The best `k` rows of those that have a dimension of the query.
     pub(crate) fn best(&self, k: usize, watch: &Watch) -> Answer {
-        let mut top = Top::new(k);
-        let mut postings = 0;
-        for part in largest_first(self.parts) {
-            postings += scan(&self.parts[part], None, watch, |scan| scan.run(self.clauses(part), &mut top));
-        }
-        Answer::new(top, postings)
+        Answer::of(self.parts, k, |part, top| match self.parts[part].few() {
+            Some(slots) => self.parts[part].take(&slots, self.clauses(part), top),
+            None => scan(&self.parts[part], None, watch, |scan| scan.run(self.clauses(part), top)),
+        })
     }
 
     /// The scores of rows of a part, in ascending order; `None` of those that have no dimension of the query.
     pub(crate) fn scores(&self, part: usize, slots: &[u32]) -> Vec<Option<f32>> {
-        let scores = score_rows(self.clauses(part), slots);
+        let (scores, _) = score_rows(self.clauses(part), slots);
         scores.into_iter().map(|score| score.map(|score| score as f32)).collect()
     }
 }

@@ -2,6 +2,7 @@
 
 mod collection;
 mod conditions;
+mod exchange;
 mod points;
 mod search;
 mod snapshot;
@@ -17,7 +18,10 @@ use ragstone_server::DEFAULT_LISTEN;
 
 pub(crate) use collection::{CollectionCommand, CreateArgs};
 pub(crate) use conditions::Conditions;
-pub(crate) use points::{CountArgs, DeleteArgs, FacetArgs, GetArgs, PointsCommand, ScrollArgs, UpsertArgs};
+pub(crate) use exchange::{ExportArgs, ImportArgs};
+pub(crate) use points::{
+    CountArgs, DeleteArgs, FacetArgs, GetArgs, PointsCommand, ScrollArgs, UpdateArgs, UpsertArgs, WriteArgs,
+};
 pub(crate) use search::SearchArgs;
 pub(crate) use snapshot::{InPlace, RestoreArgs, SnapshotArgs, SnapshotCommand};
 
@@ -27,6 +31,7 @@ Examples:
   ragstone ingest docs/                            keep a folder's documents in step with the store
   ragstone ask 'How are snapshots restored?'       print the prompt, enriched with cited context
   ragstone serve --data /var/lib/ragstone          serve gRPC on 127.0.0.1:6733
+  ragstone export notes notes.parquet              rows, vectors and fields as Parquet; `import` reads them
   ragstone snapshot --to s3://bucket/ragstone      copy the data directory, while nothing serves it
   ragstone --url http://127.0.0.1:6733 search 'node pools'   the same commands, on a server";
 
@@ -127,6 +132,10 @@ pub(crate) enum Command {
     Snapshot(SnapshotArgs),
     /// Make a data directory of a snapshot, as it was or as it was at a later moment.
     Restore(RestoreArgs),
+    /// Write a collection to an Arrow or Parquet file.
+    Export(ExportArgs),
+    /// Write the rows of an Arrow or Parquet file to a collection.
+    Import(ImportArgs),
 }
 
 /// The collection that a command works on.

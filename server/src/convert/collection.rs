@@ -62,6 +62,7 @@ pub(crate) fn collection_spec(wire: v1::CreateCollectionRequest) -> Result<(Stri
         vectors: vectors.collect::<Result<_, _>>()?,
         fields: fields.into_iter().collect(),
         texts,
+        tenant: Some(wire.tenant).filter(|tenant| !tenant.is_empty()),
         strict: wire.strict,
     };
     Ok((wire.name, spec))
@@ -102,6 +103,7 @@ pub(crate) fn collection((info, model): (CollectionInfo, Option<ModelInfo>)) -> 
         fields: fields.map(|(name, kind)| (name.clone(), field_type_out(*kind).into())).collect(),
         strict: info.schema.strict(),
         texts: texts.map(|(name, analyzer)| (name.clone(), text_out(*analyzer))).collect(),
+        tenant: info.schema.tenant().unwrap_or_default().to_owned(),
         vector_options: vectors.map(|(name, kind)| (name.clone(), kind_out(kind))).collect(),
         name: info.name,
         points: info.points,

@@ -16,6 +16,8 @@ pub(crate) fn hit(hit: QueryHit) -> v1::Hit {
         payload: payload_out(hit.point.payload),
         vector: hit.point.vector.map(|values| v1::Vector { values }),
         vectors: vectors_out(hit.point.vectors),
+        expires_at: hit.point.expires_at,
+        etag: hit.point.etag,
     }
 }
 

@@ -12,10 +12,12 @@ mod found;
 mod model;
 mod point;
 mod query;
+mod range;
 mod scroll;
 mod source;
 mod value;
 mod vector;
+mod write;
 
 use ragstone_proto::v1;
 use tonic::Status;
@@ -26,9 +28,13 @@ pub(crate) use self::enrich::{enrich_request, enriched};
 pub(crate) use self::filter::filter_in;
 pub(crate) use self::found::{explain, facet, hit, hit_group, query_stats};
 pub(crate) use self::model::{embed_options, embed_response, model};
-pub(crate) use self::point::{ids_to_read, ids_to_write, point, points_to_write};
+pub(crate) use self::point::{ids_to_read, point};
 pub(crate) use self::query::{QueryPaths, has_text, query, query_texts};
+pub(crate) use self::range::{put_range_vector, range, range_has_text, take_range_text};
 pub(crate) use self::scroll::scroll;
+pub(crate) use self::write::{
+    Terms, deleted, operations, removals, updated, updates, upserted, upserts, written,
+};
 use crate::status;
 
 /// Milliseconds of each stage.

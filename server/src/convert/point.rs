@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use ragstone::{Point, PointId};
 use ragstone_proto::v1;
-use ragstone_rag::reserved;
 use tonic::Status;
 
 use super::value::{payload_in, payload_out};
 use super::vector::{vectors_in, vectors_out};
-use crate::limits::{BATCH_OPS_MAX, GET_IDS_MAX, check_count};
+use crate::limits::{GET_IDS_MAX, check_count};
 use crate::status;
 
 pub(super) fn id_in(wire: Option<v1::PointId>, path: &str) -> Result<PointId, Status> {
@@ -34,30 +33,8 @@ pub(super) fn point_in(wire: v1::Point, path: &str) -> Result<Point, Status> {
     point.vector = wire.vector.map(|vector| vector.values);
     point.vectors = vectors_in(wire.vectors, &format!("{path}.vectors"))?;
     point.payload = payload_in(wire.payload, &format!("{path}.payload"))?;
+    point.expires_at = wire.expires_at;
     Ok(point)
-}
-
-/// Documents and their chunks are points too, and DocumentsService's alone to write.
-pub(crate) fn points_to_write(wire: Vec<v1::Point>) -> Result<Vec<Point>, Status> {
-    check_count("points", wire.len(), ("BATCH_OPS_MAX", BATCH_OPS_MAX))?;
-    let own = |(index, wire)| {
-        let path = format!("points[{index}]");
-        let point = point_in(wire, &path)?;
-        reserved::check_point(&path, &point).map_err(status::reserved)?;
-        Ok(point)
-    };
-    wire.into_iter().enumerate().map(own).collect()
-}
-
-pub(crate) fn ids_to_write(wire: Vec<v1::PointId>) -> Result<Vec<PointId>, Status> {
-    check_count("ids", wire.len(), ("BATCH_OPS_MAX", BATCH_OPS_MAX))?;
-    let own = |(index, id)| {
-        let path = format!("ids[{index}]");
-        let id = id_in(Some(id), &path)?;
-        reserved::check_id(&path, &id).map_err(status::reserved)?;
-        Ok(id)
-    };
-    wire.into_iter().enumerate().map(own).collect()
 }
 
 pub(crate) fn ids_to_read(wire: Vec<v1::PointId>) -> Result<Vec<PointId>, Status> {
@@ -71,5 +48,7 @@ pub(crate) fn point(point: Point, with_vectors: bool) -> v1::Point {
         vector: point.vector.filter(|_| with_vectors).map(|values| v1::Vector { values }),
         vectors: if with_vectors { vectors_out(point.vectors) } else { BTreeMap::new() },
         payload: payload_out(point.payload),
+        expires_at: point.expires_at,
+        etag: point.etag,
     }
 }

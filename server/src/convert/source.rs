@@ -4,7 +4,6 @@
 //! vectors put in their places; so what is converted knows vectors alone.
 
 use ragstone::Vector;
-use ragstone::limits::FIELDS_MAX;
 use ragstone::query::{
     Example, Fuse, Fusion, Nearest, OrderBy, Recommend, Rescore, Source, Strategy, TextQuery,
 };
@@ -15,7 +14,9 @@ use tonic::Status;
 use super::point::id_in;
 use super::unknown_enum;
 use super::vector::{multi_in, sparse_in};
-use crate::limits::{EXAMPLES_MAX, FUSE_SOURCES_MAX, QUERY_DEPTH_MAX, check_count};
+use crate::limits::{
+    EXAMPLES_MAX, FIELDS_MAX, FUSE_SOURCES_MAX, QUERY_DEPTH_MAX, TEXT_BYTES_MAX, check_count,
+};
 use crate::status;
 
 /// Candidates of each source of a fusion, and of a rescoring, where none are given.
@@ -127,6 +128,7 @@ fn nearest_in(wire: v1::Nearest, path: &str) -> Result<Nearest, Status> {
 
 fn words_in(wire: v1::TextQuery, path: &str) -> Result<TextQuery, Status> {
     check_count(&format!("{path}.fields"), wire.fields.len(), ("FIELDS_MAX", FIELDS_MAX))?;
+    check_count(&format!("{path}.query"), wire.query.len(), ("TEXT_BYTES_MAX", TEXT_BYTES_MAX))?;
     let fields = wire.fields.into_iter().map(|of| (of.field, of.boost.unwrap_or(1.0))).collect();
     Ok(TextQuery { fields, query: wire.query, all_terms: wire.all_terms })
 }

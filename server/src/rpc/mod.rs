@@ -7,6 +7,7 @@ mod inference;
 mod paths;
 mod points;
 mod rag;
+mod range;
 mod search;
 
 use std::sync::Arc;

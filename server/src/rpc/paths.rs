@@ -1,6 +1,6 @@
 //! Errors of the engine under the names that requests have for what they are about.
 
-use ragstone::Error;
+use ragstone::{Batch, Error, Op};
 
 /// The error with another path.
 pub(super) fn renamed(error: Error, path: impl FnOnce(&str) -> String) -> Error {
@@ -37,6 +37,47 @@ pub(super) fn in_ids(error: Error) -> Error {
     })
 }
 
+/// The engine names every change as a point; the request has it in `updates`.
+pub(super) fn in_updates(error: Error) -> Error {
+    renamed(error, |field| match field.strip_prefix("points") {
+        Some(rest) => format!("updates{}", rest.replacen("].payload", "].set", 1)),
+        None => field.to_owned(),
+    })
+}
+
+/// What the operations of a batch are; the engine names them all as points.
+pub(super) struct OperationKinds(Vec<&'static str>);
+
+impl OperationKinds {
+    pub(super) fn of(batch: &Batch) -> Self {
+        let kind = |op: &Op| match op {
+            Op::Upsert(_) => "upsert",
+            Op::Update(_) => "update",
+            Op::Delete(_) => "delete",
+        };
+        Self(batch.ops.iter().map(kind).collect())
+    }
+
+    /// The error under the names of the request.
+    pub(super) fn name(&self, error: Error) -> Error {
+        renamed(error, |field| {
+            let place = field.strip_prefix("points[").and_then(|rest| rest.split_once(']'));
+            let known = place
+                .and_then(|(index, rest)| Some((index, self.0.get(index.parse::<usize>().ok()?)?, rest)));
+            match known {
+                Some((index, kind @ &"delete", rest)) => {
+                    format!("operations[{index}].{kind}{}", rest.strip_suffix(".id").unwrap_or(rest))
+                }
+                Some((index, kind @ &"update", rest)) => {
+                    format!("operations[{index}].{kind}{}", rest.replacen(".payload", ".set", 1))
+                }
+                Some((index, kind, rest)) => format!("operations[{index}].{kind}{rest}"),
+                None => field.replacen("points", "operations", 1),
+            }
+        })
+    }
+}
+
 /// The engine pages by a limit and a cursor.
 pub(super) fn in_page(error: Error) -> Error {
     renamed(error, |field| match field {
@@ -51,6 +92,8 @@ pub(super) fn in_page(error: Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use ragstone::{Point, Update};
+
     use super::*;
 
     #[test]
@@ -61,6 +104,13 @@ mod tests {
         assert_eq!(told(in_slice(invalid("queries[1].k"), "queries", 3)), "queries[4].k: wrong");
         assert_eq!(told(in_slice(invalid("k"), "queries", 3)), "k: wrong");
         assert_eq!(told(in_ids(invalid("points[3].id"))), "ids[3]: wrong");
+        assert_eq!(told(in_updates(invalid("points[3].payload.year"))), "updates[3].set.year: wrong");
+        let batch = Batch::new().upsert(Point::without_vector(1)).update(Update::new(2)).delete(3);
+        let kinds = OperationKinds::of(&batch);
+        assert_eq!(told(kinds.name(invalid("points[0].payload.a"))), "operations[0].upsert.payload.a: wrong");
+        assert_eq!(told(kinds.name(invalid("points[1].payload.a"))), "operations[1].update.set.a: wrong");
+        assert_eq!(told(kinds.name(invalid("points[2].id"))), "operations[2].delete: wrong");
+        assert_eq!(told(kinds.name(invalid("points"))), "operations: wrong");
         assert_eq!(told(in_page(invalid("after"))), "page_token: wrong");
         assert_eq!(told(in_page(invalid("order.year"))), "order_by.year: wrong");
     }

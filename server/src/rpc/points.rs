@@ -4,15 +4,17 @@ use ragstone_proto::v1::points_service_server::PointsService;
 use ragstone_proto::v1::{
     CountPointsRequest, CountPointsResponse, DeletePointsRequest, DeletePointsResponse, FacetPointsRequest,
     FacetPointsResponse, GetPointsRequest, GetPointsResponse, ScrollPointsRequest, ScrollPointsResponse,
-    UpsertPointsRequest, UpsertPointsResponse,
+    UpdatePointsRequest, UpdatePointsResponse, UpsertPointsRequest, UpsertPointsResponse, WritePointsRequest,
+    WritePointsResponse,
 };
 use ragstone_rag::Rag;
 use tonic::{Request, Response, Status};
 
-use super::paths::{in_ids, in_page, in_slice};
+use super::paths::{OperationKinds, in_ids, in_page, in_slice, in_updates};
 use super::{READ_SLICE, Services};
-use crate::convert;
+use crate::convert::{self, Terms};
 use crate::limits::FACET_VALUES_DEFAULT;
+use crate::status;
 
 #[tonic::async_trait]
 impl PointsService for Services {
@@ -20,13 +22,40 @@ impl PointsService for Services {
         &self,
         request: Request<UpsertPointsRequest>,
     ) -> Result<Response<UpsertPointsResponse>, Status> {
-        let request = request.into_inner();
+        let UpsertPointsRequest { collection, points, preconditions, request_id } = request.into_inner();
         let upsert = move |rag: &Rag| {
-            let points = convert::points_to_write(request.points)?;
-            let receipt = rag.db().collection(&request.collection)?.upsert(points)?;
-            Ok(UpsertPointsResponse { seq: receipt.seq, upserted: convert::count(receipt.upserted) })
+            let batch = convert::upserts(points, Terms { preconditions, request_id })?;
+            Ok(convert::upserted(rag.db().collection(&collection)?.write(batch)?))
         };
         self.answer(upsert).await
+    }
+
+    async fn update_points(
+        &self,
+        request: Request<UpdatePointsRequest>,
+    ) -> Result<Response<UpdatePointsResponse>, Status> {
+        let UpdatePointsRequest { collection, updates, preconditions, request_id } = request.into_inner();
+        let update = move |rag: &Rag| {
+            let batch = convert::updates(updates, Terms { preconditions, request_id })?;
+            let receipt = rag.db().collection(&collection)?.write(batch).map_err(in_updates)?;
+            Ok(convert::updated(receipt))
+        };
+        self.answer(update).await
+    }
+
+    async fn write_points(
+        &self,
+        request: Request<WritePointsRequest>,
+    ) -> Result<Response<WritePointsResponse>, Status> {
+        let WritePointsRequest { collection, operations, preconditions, request_id } = request.into_inner();
+        let write = move |rag: &Rag| {
+            let batch = convert::operations(operations, Terms { preconditions, request_id })?;
+            let kinds = OperationKinds::of(&batch);
+            let receipt =
+                rag.db().collection(&collection)?.write(batch).map_err(|error| kinds.name(error))?;
+            Ok(convert::written(receipt))
+        };
+        self.answer(write).await
     }
 
     async fn get_points(
@@ -54,11 +83,24 @@ impl PointsService for Services {
         &self,
         request: Request<DeletePointsRequest>,
     ) -> Result<Response<DeletePointsResponse>, Status> {
-        let request = request.into_inner();
-        let delete = move |rag: &Rag| {
-            let ids = convert::ids_to_write(request.ids)?;
-            let receipt = rag.db().collection(&request.collection)?.delete(&ids).map_err(in_ids)?;
-            Ok(DeletePointsResponse { seq: receipt.seq, deleted: convert::count(receipt.deleted) })
+        let DeletePointsRequest { collection, ids, filter, preconditions, request_id } = request.into_inner();
+        if filter.is_some() {
+            let others = [
+                ("ids", !ids.is_empty()),
+                ("preconditions", !preconditions.is_empty()),
+                ("request_id", !request_id.is_empty()),
+            ];
+            if let Some((field, _)) = others.into_iter().find(|(_, is_set)| *is_set) {
+                return Err(status::invalid(field, "a removal by a filter has none"));
+            }
+        }
+        let delete = move |rag: &Rag| match convert::filter_in(filter)? {
+            None => {
+                let batch = convert::removals(ids, Terms { preconditions, request_id })?;
+                let receipt = rag.db().collection(&collection)?.write(batch).map_err(in_ids)?;
+                Ok(convert::deleted(receipt))
+            }
+            Some(filter) => Ok(convert::deleted(rag.delete_points_where(&collection, filter)?)),
         };
         self.answer(delete).await
     }

@@ -3,15 +3,18 @@
 use std::time::Instant;
 
 use ragstone::query::{Names, Query, QueryHit, QueryResponse as Found, Select};
-use ragstone::{CancelToken, Point, PointId, View};
+use ragstone::{CancelToken, PointId, View};
 use ragstone_proto::v1::search_service_server::SearchService;
-use ragstone_proto::v1::{self, BatchQueryRequest, BatchQueryResponse, QueryRequest, QueryResponse};
+use ragstone_proto::v1::{
+    self, BatchQueryRequest, BatchQueryResponse, QueryRequest, QueryResponse, SearchRangeRequest,
+    SearchRangeResponse,
+};
 use ragstone_rag::Rag;
 use tonic::{Request, Response, Status};
 
 use super::answer::{Budget, Refused};
 use super::paths::{in_slice, renamed};
-use super::{READ_SLICE, Services};
+use super::{READ_SLICE, Services, range};
 use crate::convert::{self, QueryPaths};
 use crate::limits::{EMBED_TEXTS_MAX, K_MAX, SEARCH_BATCH_MAX, check_count};
 use crate::status;
@@ -76,9 +79,23 @@ impl SearchService for Services {
         };
         self.answer(search).await
     }
+
+    async fn search_range(
+        &self,
+        request: Request<SearchRangeRequest>,
+    ) -> Result<Response<SearchRangeResponse>, Status> {
+        let request = request.into_inner();
+        if convert::range_has_text(&request) {
+            self.require_model_of(&request.collection).await?;
+        }
+        let mut budget = self.budget();
+        let token = CancelToken::new();
+        let _end_with_call = token.cancel_on_drop();
+        self.answer(move |rag: &Rag| range::search(rag, request, token, &mut budget)).await
+    }
 }
 
-fn milliseconds(from: Instant, to: Instant) -> f64 {
+pub(super) fn milliseconds(from: Instant, to: Instant) -> f64 {
     to.duration_since(from).as_secs_f64() * 1e3
 }
 
@@ -146,30 +163,29 @@ impl Reading<'_> {
 
     fn hits(&mut self, mut found: Vec<QueryHit>) -> Result<Vec<v1::Hit>, Failed> {
         let mut hits = Vec::with_capacity(found.len());
-        for slice in found.chunks_mut(READ_SLICE) {
-            self.read(slice)?;
-            for hit in slice {
-                let hit = std::mem::replace(hit, QueryHit { score: None, point: Point::without_vector(0) });
+        while !found.is_empty() {
+            let slice = found.drain(..found.len().min(READ_SLICE)).collect();
+            for hit in self.read(slice)? {
                 hits.push(self.budget.spend(convert::hit(hit))?);
             }
         }
         Ok(hits)
     }
 
-    /// Fetches what is still to be read.
-    fn read(&self, hits: &mut [QueryHit]) -> Result<(), Failed> {
-        let Some(select) = &self.later else { return Ok(()) };
+    /// Fetches what is still to be read. What expired meanwhile is not there any more.
+    fn read(&self, hits: Vec<QueryHit>) -> Result<Vec<QueryHit>, Failed> {
+        let Some(select) = &self.later else { return Ok(hits) };
         let ids: Vec<PointId> = hits.iter().map(|hit| hit.point.id.clone()).collect();
         let points = self.view.get(&ids).map_err(Failed::Engine)?;
-        for (hit, point) in hits.iter_mut().zip(points) {
-            // The view that found it has it.
-            hit.point = point.unwrap_or_else(|| Point::without_vector(hit.point.id.clone()));
+        let there = hits.into_iter().zip(points).filter_map(|(hit, point)| {
+            let mut point = point?;
             if select.vectors == Names::None {
-                hit.point.vector = None;
-                hit.point.vectors.clear();
+                point.vector = None;
+                point.vectors.clear();
             }
-        }
-        Ok(())
+            Some(QueryHit { point, ..hit })
+        });
+        Ok(there.collect())
     }
 }
 

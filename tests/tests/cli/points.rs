@@ -79,10 +79,13 @@ fn points_are_searched_by_every_source() {
         assert_eq!(ids(&search(&["--order-by", "year:desc", "-k", "2"])), [json!("sun"), json!("moon")]);
         let newest = search(&["--vector", "[1, 0]", "--order-by", "year:desc", "-k", "2"]);
         assert_eq!(ids(&newest), [json!(2), json!(1)], "of the two nearest");
-        let filtered = search(&["--vector", "[1, 0]", "--where", "lang=en", "-k", "2", "--explain"]);
-        assert_eq!(ids(&filtered), [json!(1), json!("sun")]);
+        let filtered =
+            search(&["--vector", "[1, 0]", "--filter", "lang = \"en\" and year >= 2020", "--explain"]);
+        assert_eq!(ids(&filtered), [json!("sun"), json!("moon")]);
         assert_eq!(filtered["exact"], true);
         assert_eq!(filtered["explain"]["stages"][0]["path"], "source.nearest");
+        let both = search(&["--vector", "[1, 0]", "--filter", "year >= 2020", "--where", "lang=de"]);
+        assert_eq!(ids(&both), [json!(2)]);
         let grouped = search(&["--vector", "[1, 0]", "--group-by", "lang", "--per-group", "2", "-k", "2"]);
         assert_eq!(grouped["groups"][0]["value"], "en");
         assert_eq!(grouped["groups"][0]["hits"].as_array().unwrap().len(), 2);
@@ -108,6 +111,10 @@ fn points_are_searched_by_every_source() {
         assert_eq!(ids(&texts(&both))[0], json!("sun"));
         scratch.fails(place, &["search", "-c", "texts", "--vector", "[1, 0]", "--all-words"], &["--words"]);
         scratch.fails(place, &["search", "-c", "papers", "--words", "moon"], &["text"]);
+        let near = search(&["--vector", "[1, 0]", "--all-within", "0.9"]);
+        assert_eq!((ids(&near), &near["truncated"]), (vec![json!(1), json!(2)], &json!(false)));
+        let nearest = search(&["--vector", "[1, 0]", "--all-within", "0.1", "--limit", "1"]);
+        assert_eq!((ids(&nearest), &nearest["truncated"]), (vec![json!(1)], &json!(true)));
         // For people, too.
         let shown = scratch.run(place, &["search", "-c", "papers", "--vector", "[1, 0]", "--explain"]);
         let shown = String::from_utf8(shown.stdout).unwrap();
@@ -121,7 +128,7 @@ fn points_are_counted_paged_and_faceted() {
         papers(scratch, place);
         let points = |more: &[&str]| scratch.json(place, &[&["points"], more, &["-c", "papers"]].concat());
         assert_eq!(points(&["count"])["count"], 4);
-        assert_eq!(points(&["count", "--where", "lang=de"])["count"], 1);
+        assert_eq!(points(&["count", "--filter", "year > 2020 and <= 2024"])["count"], 2);
         let facet = points(&["facet", "lang"]);
         assert_eq!(facet["counts"][0], json!({"value": "en", "count": 3}));
         assert_eq!((&facet["values"], &facet["points"]), (&json!(2), &json!(4)));
@@ -143,6 +150,59 @@ fn points_are_counted_paged_and_faceted() {
 }
 
 #[test]
+fn points_are_changed_only_as_expected() {
+    crate::in_both_places_without_a_model(|scratch, place| {
+        papers(scratch, place);
+        let points = |more: &[&str]| scratch.json(place, &[&["points"], more, &["-c", "papers"]].concat());
+        let fails = |more: &[&str], words: &[&str]| {
+            scratch.fails(place, &[&["points"], more, &["-c", "papers"]].concat(), words);
+        };
+        let point = |id: &str| points(&["get", id])["points"][0].clone();
+        let etag = point("1")["etag"].to_string();
+        let update =
+            ["update", "1", "moon", "absent", "--set", "score=3", "--set", "title=7", "--unset", "year"];
+        let changed = points(&update);
+        assert_eq!((&changed["points"], &changed["missing"]), (&json!(2), &json!(1)));
+        let after = point("1");
+        assert_eq!(after["payload"]["score"], 3.0, "a float field has floats");
+        assert_eq!(after["payload"]["title"], "7", "a string field has texts");
+        assert_eq!(after["payload"].get("year"), None);
+        assert_ne!(after["etag"].to_string(), etag);
+
+        fails(&["update", "1", "--set", "score=4", "--if-etag", &etag], &["etag", "preconditions[0]"]);
+        let now = after["etag"].to_string();
+        points(&["update", "1", "--set", "score=4", "--if-etag", &now]);
+        assert_eq!(point("1")["payload"]["score"], 4.0);
+        fails(&["update", "1", "2", "--set", "score=4", "--if-etag", &now], &["--if-etag", "one point"]);
+        fails(&["delete", "absent", "--if-present"], &["absent"]);
+
+        // A request that is sent again is not done again.
+        scratch.write("one.jsonl", br#"{"id": "new", "payload": {"title": "one"}}"#);
+        let file = scratch.path("one.jsonl");
+        let first = points(&["upsert", &file, "--request-id", "r1", "--if-absent"]);
+        points(&["update", "new", "--set", "title=two"]);
+        let again = points(&["upsert", &file, "--request-id", "r1", "--if-absent"]);
+        assert_eq!((&again["repeated"], &again["seq"]), (&json!(true), &first["seq"]));
+        assert_eq!(point("new")["payload"]["title"], "two");
+        fails(&["upsert", &file, "--if-absent"], &["new", "preconditions[0]"]);
+
+        scratch.write(
+            "changes.jsonl",
+            b"{\"id\": 2, \"set\": {\"year\": 1999}}\n{\"id\": \"sun\", \"unset\": [\"at\"]}\n",
+        );
+        assert_eq!(points(&["update", "--file", &scratch.path("changes.jsonl")])["points"], 2);
+        points(&["update", "moon", "--expires-at", "2096-01-01T00:00:00Z"]);
+        assert_eq!(point("moon")["expires_at"], "2096-01-01T00:00:00Z");
+        points(&["update", "moon", "--expires-at", "never"]);
+        assert_eq!(point("moon").get("expires_at"), None);
+        fails(&["update", "moon", "--expires-at", "soon"], &["--expires-at", "soon"]);
+        assert_eq!(points(&["delete", "--filter", "year < 2000"])["points"], 1);
+        assert_eq!(points(&["delete", "new", "2"])["points"], 1);
+        assert_eq!(points(&["count"])["count"], 3);
+    });
+}
+
+#[test]
 fn what_is_wrong_is_said_where_it_stands() {
     crate::in_both_places_without_a_model(|scratch, place| {
         papers(scratch, place);
@@ -158,6 +218,10 @@ fn what_is_wrong_is_said_where_it_stands() {
         fails(&["points", "upsert", &scratch.path("bad.jsonl")], &["bad.jsonl, line 1"]);
         scratch.write("bad.jsonl", b"{\"id\": \"doc:a\"}");
         fails(&["points", "upsert", &scratch.path("bad.jsonl")], &["doc:"]);
+        fails(&["points", "update", "1", "--set", "_kind=chunk"], &["_kind"]);
+        fails(&["points", "update", "1", "--set", "score"], &["--set", "NAME=VALUE"]);
+        fails(&["points", "delete"], &["ids or a condition"]);
+        fails(&["points", "delete", "1", "--where", "year=2019"], &["not both"]);
         fails(&["points", "upsert", &scratch.path("absent")], &["absent"]);
         fails(&["points", "scroll", "--page-token", "zz"], &["page"]);
         fails(&["points", "scroll", "--limit", "0"], &["limit"]);
@@ -167,6 +231,8 @@ fn what_is_wrong_is_said_where_it_stands() {
         fails(&["search", "--vector", "{\"a\": 1}"], &["--vector", "list of whole numbers"]);
         fails(&["search", "--like", "absent"], &["absent"]);
         fails(&["search", "--order-by", "colour"], &["colour"]);
+        fails(&["search", "--vector", "[1, 0]", "--filter", "yaer > 3"], &["--filter", "column 1", "year"]);
+        fails(&["search", "--vector", "[1, 0]", "--filter", "year >"], &["--filter", "column 7"]);
         fails(&["search", "--source", "{\"fuse\": {\"sources\": []}}"], &["source.fuse.sources"]);
     });
 }
@@ -181,8 +247,9 @@ fn documents_are_left_alone() {
         scratch.json(place, &["points", "upsert", &scratch.path("own.jsonl")]);
         let before = scratch.json(place, &["points", "count"])["count"].as_u64().unwrap();
         assert!(before > 3);
-        assert_eq!(scratch.json(place, &["points", "delete", "own"])["points"], 1);
+        assert_eq!(scratch.json(place, &["points", "delete", "--filter", "year = 2026"])["points"], 1);
         assert_eq!(scratch.json(place, &["points", "count"])["count"], before - 1);
         scratch.fails(place, &["points", "delete", "doc:lease.md"], &["doc:"]);
+        scratch.fails(place, &["points", "update", "doc:lease.md", "--set", "year=1"], &["doc:"]);
     });
 }

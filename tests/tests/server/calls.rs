@@ -63,11 +63,13 @@ async fn points_are_written_read_and_removed() {
 
     let ids: Vec<PointId> = vec!["seven".into(), 8.into(), 7.into(), u64::MAX.into()];
     let found = client.get_points("c", ids).await.unwrap();
-    assert_eq!(found, [points[1].clone(), points[0].clone(), points[2].clone()]);
+    let read = |point: &Point| Point { etag: Some(first.seq), ..point.clone() };
+    assert_eq!(found, [read(&points[1]), read(&points[0]), read(&points[2])]);
 
     let replaced = client.upsert_points("c", [Point::new(7, [3.0, 4.0])]).await.unwrap();
     assert!(replaced.seq > first.seq);
-    assert_eq!(client.get_points("c", [7]).await.unwrap(), [Point::new(7, [3.0, 4.0])]);
+    let now = Point { etag: Some(replaced.seq), ..Point::new(7, [3.0, 4.0]) };
+    assert_eq!(client.get_points("c", [7]).await.unwrap(), [now]);
 
     let removed = client.delete_points::<PointId>("c", [7.into(), "none".into()]).await.unwrap();
     assert_eq!(removed.points, 1);

@@ -58,7 +58,11 @@ async fn ten_megabytes_of_a_name_are_refused_in_short() {
     let mut points = PointsServiceClient::new(server.channel().await);
     let long = "x".repeat(10 << 20);
     let id = |text: &str| Some(v1::PointId { id: Some(v1::point_id::Id::Text(text.to_owned())) });
-    let upsert = |point: v1::Point| v1::UpsertPointsRequest { collection: "c".into(), points: vec![point] };
+    let upsert = |point: v1::Point| v1::UpsertPointsRequest {
+        collection: "c".into(),
+        points: vec![point],
+        ..Default::default()
+    };
 
     let point = v1::Point { id: id(&long), ..Default::default() };
     let status = points.upsert_points(upsert(point)).await.unwrap_err();
@@ -99,12 +103,18 @@ async fn more_ids_than_a_look_up_takes_are_refused() {
 async fn more_points_than_a_batch_takes_are_refused() {
     let server = Server::start().await;
     let mut points = PointsServiceClient::new(server.channel().await);
-    let request =
-        v1::UpsertPointsRequest { collection: "c".into(), points: vec![v1::Point::default(); 100_001] };
+    let request = v1::UpsertPointsRequest {
+        collection: "c".into(),
+        points: vec![v1::Point::default(); 100_001],
+        ..Default::default()
+    };
     let status = points.upsert_points(request).await.unwrap_err();
     assert_eq!((reason(&status).as_str(), field(&status).as_str()), ("LIMIT_EXCEEDED", "points"));
-    let request =
-        v1::DeletePointsRequest { collection: "c".into(), ids: vec![v1::PointId::default(); 100_001] };
+    let request = v1::DeletePointsRequest {
+        collection: "c".into(),
+        ids: vec![v1::PointId::default(); 100_001],
+        ..Default::default()
+    };
     let status = points.delete_points(request).await.unwrap_err();
     assert_eq!((reason(&status).as_str(), field(&status).as_str()), ("LIMIT_EXCEEDED", "ids"));
     server.stop().await;

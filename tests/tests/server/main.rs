@@ -15,5 +15,7 @@ mod reads;
 mod reflection;
 mod retries;
 mod shutdown;
+mod tenants;
 mod vectors;
 mod words;
+mod writes;

@@ -1,4 +1,4 @@
-//! A model that takes long to load.
+//! Models that take long to load, are nowhere to be had, or are not allowed.
 
 use ragstone_client::{Code, CreateCollection, Embed};
 use ragstone_server::ServerConfig;
@@ -39,5 +39,38 @@ async fn requests_for_a_model_that_is_being_loaded_are_told_to_come_back() {
     tokio::task::spawn_blocking(move || std::fs::write(pipe, "nonsense")).await.unwrap().unwrap();
     let error = waiting.await.unwrap().unwrap_err();
     assert_eq!((error.code(), error.reason()), (Code::FailedPrecondition, Some("MODEL_INVALID")), "{error}");
+    server.stop().await;
+}
+
+/// The server is offline: a model that it does not have is looked for, once callers may name any, and not found.
+#[tokio::test]
+async fn a_model_that_is_nowhere_is_not_found() {
+    let server = Server::start_with(ServerConfig { allow_any_model: true, ..config() }).await;
+    let client = server.client().await;
+    let error = client.embed(Embed::new(["x"]).model("org/absent")).await.unwrap_err();
+    assert_eq!((error.code(), error.reason()), (Code::NotFound, Some("MODEL_NOT_FOUND")), "{error}");
+    let error = client.pull_model("org/absent").await.unwrap_err();
+    assert_eq!((error.code(), error.reason()), (Code::NotFound, Some("MODEL_NOT_FOUND")), "{error}");
+    let error = client.create_collection(CreateCollection::with_model("d", "org/absent")).await.unwrap_err();
+    assert_eq!((error.code(), error.reason()), (Code::NotFound, Some("MODEL_NOT_FOUND")), "{error}");
+    server.stop().await;
+}
+
+/// A request must not make the server fetch a model, read a directory or call a URL of the caller's choice.
+#[tokio::test]
+async fn models_that_are_not_here_are_the_operators_to_allow() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    // A name of the hub would be fetched; `tests/server` is a directory where the tests run.
+    for place in ["/etc", "../models", "org/absent", "tests/server", "http://169.254.169.254/v1#x"] {
+        let errors = [
+            client.embed(Embed::new(["x"]).model(place)).await.unwrap_err(),
+            client.create_collection(CreateCollection::with_model("d", place)).await.unwrap_err(),
+            client.pull_model(place).await.unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!((error.code(), error.reason()), (Code::PermissionDenied, Some("MODEL_NOT_ALLOWED")));
+        }
+    }
     server.stop().await;
 }

@@ -1,10 +1,10 @@
 //! Pages of points in any order, counts and facets.
 
-use ragstone_client::{Filter, OrderBy, Point, PointId, Range, Scroll};
+use ragstone_client::{Filter, OrderBy, Point, PointId, Range, RangeSearch, Scroll};
 use ragstone_proto::v1;
 use ragstone_proto::v1::points_service_client::PointsServiceClient;
 
-use crate::circle::server_with_a_circle;
+use crate::circle::{numbers, server_with_a_circle};
 use crate::fixture::{field, reason};
 
 #[tokio::test]
@@ -47,6 +47,31 @@ async fn pages_go_through_everything_once_in_any_order() {
     assert!(page.items.iter().all(|point| point.vector.is_some() && point.payload.len() == 2));
     let page = client.scroll_points(Scroll::new("c").without_payload()).await.unwrap();
     assert!(page.items.iter().all(|point| point.vector.is_none() && point.payload.is_empty()));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn all_points_of_a_range_are_found() {
+    let server = server_with_a_circle().await;
+    let client = server.client().await;
+    let near = || RangeSearch::vector("c", [1.0, 0.0], 0.5 - 1e-6);
+    let found = client.search_range(near()).await.unwrap();
+    let mut numbers = numbers(&found.hits);
+    assert_eq!(numbers[0], 0, "nearest first");
+    numbers.sort_unstable();
+    assert_eq!(numbers, [0, 1, 2, 10, 11]);
+    assert!(!found.truncated && found.hits.iter().all(|hit| hit.payload.len() == 2));
+    let cut = client.search_range(near().limit(2).exact(true).without_payload()).await.unwrap();
+    assert!(cut.truncated && cut.stats.exact && cut.hits.len() == 2 && cut.hits[0].payload.is_empty());
+    let recent = near().filter(Filter::range("year", Range::new().gte(2010)));
+    assert_eq!(client.search_range(recent).await.unwrap().hits.len(), 2);
+    let refused = async |range: RangeSearch| {
+        client.search_range(range).await.unwrap_err().field_violations()[0].field.clone()
+    };
+    assert_eq!(refused(RangeSearch::vector("c", [1.0], 0.5)).await, "vector");
+    assert_eq!(refused(RangeSearch::vector("c", [1.0, 0.0], f32::NAN)).await, "threshold");
+    assert_eq!(refused(near().limit(0)).await, "limit");
+    assert_eq!(refused(near().by("none")).await, "by");
     server.stop().await;
 }
 

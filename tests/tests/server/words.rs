@@ -47,6 +47,8 @@ async fn words_find_what_has_them_as_soon_as_it_is_written() {
     let explain = found.explain.unwrap();
     assert_eq!(explain.stages[0].path, "source.text");
     assert!(explain.stages[0].postings > 0, "{explain:?}");
+    assert_eq!(explain.stages[0].segments[0].plans, ["postings"]);
+    assert_eq!(explain.stages[0].segments[0].found, 2);
 
     assert_eq!(ids(&ask(TextQuery::new("water moon").all_terms(true)).await.hits), numbers(&[2]));
     let titles = TextQuery::new("moon tea").field("title", 1.0);

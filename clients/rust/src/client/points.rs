@@ -5,12 +5,14 @@ use ragstone_proto::v1::points_service_client::PointsServiceClient;
 use tonic::transport::Channel;
 
 use super::{Client, MESSAGE_BYTES_MAX};
-use crate::call::{call, methods};
+use crate::call::{Method, call, methods};
 use crate::error::Result;
 use crate::filter::Filter;
 use crate::found::Facet;
-use crate::point::{Page, Point, PointId, WriteReceipt};
+use crate::point::{Page, Point, PointId};
 use crate::read::Scroll;
+use crate::retry::request_id;
+use crate::write::{Update, Write, WriteReceipt};
 
 impl Client {
     /// Inserts points, or replaces those that have the same ids: all of them, at most 100,000, or none. Durable when it
@@ -28,13 +30,64 @@ impl Client {
         let request = v1::UpsertPointsRequest {
             collection: collection.to_owned(),
             points: points.into_iter().map(Point::into_wire).collect(),
+            preconditions: Vec::new(),
+            request_id: request_id(),
         };
         let response = call(self.policy, methods::UPSERT_POINTS, request, |request| {
             let mut service = service.clone();
             async move { service.upsert_points(request).await }
         })
         .await?;
-        Ok(WriteReceipt { seq: response.seq, points: response.upserted as usize })
+        let v1::UpsertPointsResponse { seq, upserted, repeated } = response;
+        Ok(WriteReceipt { seq, points: upserted as usize, missing: 0, repeated })
+    }
+
+    /// Changes fields of points and leaves the rest of them as it is: all of them, at most 100,000, or none. Durable when it
+    /// returns. The receipt counts those that are there and those that are not. 60 s by default.
+    ///
+    /// # Errors
+    /// `Code::NotFound` (no such collection); `Code::InvalidArgument`, naming the field (`updates[3].set.year`).
+    pub async fn update_points(
+        &self,
+        collection: &str,
+        updates: impl IntoIterator<Item = Update>,
+    ) -> Result<WriteReceipt> {
+        let service = self.points();
+        let request = v1::UpdatePointsRequest {
+            collection: collection.to_owned(),
+            updates: updates.into_iter().map(Update::into_wire).collect(),
+            preconditions: Vec::new(),
+            request_id: request_id(),
+        };
+        let response = call(self.policy, methods::UPDATE_POINTS, request, |request| {
+            let mut service = service.clone();
+            async move { service.update_points(request).await }
+        })
+        .await?;
+        let v1::UpdatePointsResponse { seq, updated, missing, repeated } = response;
+        Ok(WriteReceipt { seq, points: updated as usize, missing: missing as usize, repeated })
+    }
+
+    /// Writes a batch: upserts, updates and removals, at most 100,000 of them, all or none, and only if what it expects
+    /// holds. Durable when it returns. 60 s by default.
+    ///
+    /// # Errors
+    /// `Code::NotFound` (no such collection); `Code::Aborted`, with the reason `PRECONDITION_FAILED`, if what it expects does
+    /// not hold; `Code::InvalidArgument`, naming the field (`operations[3].upsert.vector`).
+    pub async fn write_points(&self, write: Write) -> Result<WriteReceipt> {
+        let service = self.points();
+        let mut request = write.into_wire();
+        if request.request_id.is_empty() {
+            request.request_id = request_id();
+        }
+        let response = call(self.policy, methods::WRITE_POINTS, request, |request| {
+            let mut service = service.clone();
+            async move { service.write_points(request).await }
+        })
+        .await?;
+        let v1::WritePointsResponse { seq, upserted, updated, deleted, missing, repeated } = response;
+        let points = [upserted, updated, deleted].iter().map(|count| *count as usize).sum();
+        Ok(WriteReceipt { seq, points, missing: missing as usize, repeated })
     }
 
     /// Reads points by id, with their vectors: those that exist, in the order of the ids. 30 s by default.
@@ -69,14 +122,39 @@ impl Client {
         collection: &str,
         ids: impl IntoIterator<Item = I>,
     ) -> Result<WriteReceipt> {
+        let request = v1::DeletePointsRequest {
+            collection: collection.to_owned(),
+            ids: ids_into_wire(ids),
+            request_id: request_id(),
+            ..Default::default()
+        };
+        self.delete(methods::DELETE_POINTS, request).await
+    }
+
+    /// Removes the points that pass a filter; documents and their chunks stay. Durable when it returns. Up to 100,000 points
+    /// are removed as one atomic batch, more in parts of so many. 60 s by default.
+    ///
+    /// # Errors
+    /// `Code::NotFound` (no such collection); `Code::InvalidArgument`, naming the place in the filter.
+    pub async fn delete_points_where(&self, collection: &str, filter: Filter) -> Result<WriteReceipt> {
+        let request = v1::DeletePointsRequest {
+            collection: collection.to_owned(),
+            filter: Some(filter.into_wire()),
+            ..Default::default()
+        };
+        self.delete(methods::DELETE_POINTS_WHERE, request).await
+    }
+
+    async fn delete(&self, method: Method, request: v1::DeletePointsRequest) -> Result<WriteReceipt> {
         let service = self.points();
-        let request = v1::DeletePointsRequest { collection: collection.to_owned(), ids: ids_into_wire(ids) };
-        let response = call(self.policy, methods::DELETE_POINTS, request, |request| {
+        let response = call(self.policy, method, request, |request| {
             let mut service = service.clone();
             async move { service.delete_points(request).await }
         })
         .await?;
-        Ok(WriteReceipt { seq: response.seq, points: response.deleted as usize })
+        let v1::DeletePointsResponse { seq, deleted, repeated } = response;
+        let points = usize::try_from(deleted).unwrap_or(usize::MAX);
+        Ok(WriteReceipt { seq, points, missing: 0, repeated })
     }
 
     /// Reads a page of points, in the order of their ids or of a field. 30 s by default.

@@ -7,7 +7,8 @@ use tonic::transport::Channel;
 use super::{Client, MESSAGE_BYTES_MAX};
 use crate::call::{call, methods};
 use crate::error::Result;
-use crate::found::QueryResult;
+use crate::found::{QueryResult, RangeResult};
+use crate::range::RangeSearch;
 use crate::search::Query;
 
 impl Client {
@@ -49,6 +50,20 @@ impl Client {
         })
         .await?;
         response.responses.into_iter().map(QueryResult::from_wire).collect()
+    }
+
+    /// Finds all points at least as near to a vector or a text as a threshold. 60 s by default.
+    ///
+    /// # Errors
+    /// As [`query`](Self::query), naming `threshold`, `limit`, `vector` and so on.
+    pub async fn search_range(&self, range: RangeSearch) -> Result<RangeResult> {
+        let service = self.search();
+        let response = call(self.policy, methods::SEARCH_RANGE, range.into_wire(), |request| {
+            let mut service = service.clone();
+            async move { service.search_range(request).await }
+        })
+        .await?;
+        RangeResult::from_wire(response)
     }
 
     fn search(&self) -> SearchServiceClient<Channel> {

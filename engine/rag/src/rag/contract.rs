@@ -10,8 +10,7 @@ use ragstone::Schema;
 use crate::embed::{Embedder, ModelInfo};
 use crate::error::{Error, Result};
 
-/// The schema attribute that keeps the contract.
-pub(super) const ATTRIBUTE: &str = "ragstone.model";
+pub(super) use crate::reserved::MODEL_ATTRIBUTE as ATTRIBUTE;
 
 /// The contract kept in a schema.
 pub(super) fn read(collection: &str, schema: &Schema) -> Result<Option<ModelInfo>> {

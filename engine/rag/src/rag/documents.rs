@@ -100,7 +100,7 @@ impl Rag {
             // Nothing was ever ingested, and the engine knows no such field to filter by.
             return Ok(DocumentPage { documents: Vec::new(), next: None });
         }
-        let mut conditions = vec![Filter::eq(KIND, KIND_DOCUMENT)];
+        let mut conditions = vec![Filter::AllTenants, Filter::eq(KIND, KIND_DOCUMENT)];
         conditions.extend(source.map(|source| Filter::eq(SOURCE, source)));
         let page = rows.view().scroll(&ScrollRequest {
             filter: Some(Filter::And(conditions)),

@@ -36,6 +36,7 @@ Examples:
   ragstone collection create papers --text title --text body=german --strict
   ragstone collection create images --dimension 512 --metric dot --options encoding=int8,degree=48
   ragstone collection create papers --dimension 384 --vector title=384:cosine --sparse words --multi tokens=128
+  ragstone collection create chats --tenant customer                  a filter names the customer: --where customer=acme
   ragstone collection create events --no-vector --field at=timestamp --field where=geo --strict";
 
 #[derive(Debug, Args)]
@@ -73,6 +74,9 @@ pub(crate) struct CreateArgs {
     /// A string field that is searched by word; may be repeated. ANALYSER is standard, code, or a language: english, german …
     #[arg(long = "text", value_name = "FIELD[=ANALYSER]")]
     pub(crate) texts: Vec<String>,
+    /// The field whose value is a point's tenant: each read names one in its filter, and costs what its points cost.
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) tenant: Option<String>,
     /// Refuse fields that are not declared.
     #[arg(long)]
     pub(crate) strict: bool,

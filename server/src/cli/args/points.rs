@@ -11,7 +11,9 @@ use super::conditions::Conditions;
 pub(crate) enum PointsCommand {
     /// Insert or replace points: a JSON object a line.
     Upsert(UpsertArgs),
-    /// Remove points.
+    /// Change fields of points, and leave the rest of them as it is.
+    Update(UpdateArgs),
+    /// Remove points, by id or by a condition.
     Delete(DeleteArgs),
     /// Read points by id: a JSON object a line.
     Get(GetArgs),
@@ -23,12 +25,30 @@ pub(crate) enum PointsCommand {
     Facet(FacetArgs),
 }
 
+/// What a write rests on, and its name.
+#[derive(Debug, Args)]
+pub(crate) struct WriteArgs {
+    /// Only if the point was not written since it was read with this etag; for one point.
+    #[arg(long, value_name = "ETAG", conflicts_with_all = ["if_absent", "if_present"])]
+    pub(crate) if_etag: Option<u64>,
+    /// Only if none of the points is there.
+    #[arg(long, conflicts_with = "if_present")]
+    pub(crate) if_absent: bool,
+    /// Only if all of the points are there.
+    #[arg(long)]
+    pub(crate) if_present: bool,
+    /// Names the write: sent again under the same name it is not done again, and gets the first answer.
+    #[arg(long, value_name = "ID")]
+    pub(crate) request_id: Option<String>,
+}
+
 const UPSERT_EXAMPLES: &str = "\
-A line is a point, as `points get` and `points scroll` print it:
+A line is a point, as `points get`, `points scroll` and this command's own help write it:
   {\"id\": \"tea\", \"vector\": [0.1, 0.9], \"payload\": {\"title\": \"Tea\", \"year\": 2024}}
 Examples:
   ragstone points upsert -c notes notes.jsonl                       all lines, 1,000 at a time
-  ragstone points scroll -c notes --all --with-vectors | ragstone points upsert -c copy";
+  ragstone points scroll --url $URL -c notes --all --with-vectors | ragstone points upsert --url $URL -c copy
+  echo '{\"id\": 7, \"payload\": {\"stock\": 3}}' | ragstone points upsert -c shop --if-etag 1041";
 
 #[derive(Debug, Args)]
 #[command(after_help = UPSERT_EXAMPLES)]
@@ -38,18 +58,55 @@ pub(crate) struct UpsertArgs {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) collection: InCollection,
-    /// Points of one atomic write.
+    /// Points of one atomic write. Under a condition or a request id all lines are one.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub(crate) batch: usize,
+    #[command(flatten)]
+    pub(crate) write: WriteArgs,
+}
+
+const UPDATE_EXAMPLES: &str = "\
+Examples:
+  ragstone points update -c notes tea moon --set reviewed=true --unset draft
+  ragstone points update -c shop 7 --set stock=2 --if-etag 1041
+  echo '{\"id\": 7, \"set\": {\"stock\": 3}, \"unset\": [\"note\"]}' | ragstone points update -c shop --file -";
+
+#[derive(Debug, Args)]
+#[command(after_help = UPDATE_EXAMPLES)]
+pub(crate) struct UpdateArgs {
+    /// The ids: digits are a number; quote them twice ('"12"') where they are a string.
+    #[arg(value_name = "ID", required_unless_present = "file", conflicts_with = "file")]
+    pub(crate) ids: Vec<String>,
+    #[command(flatten)]
+    pub(crate) collection: InCollection,
+    /// Set a field; may be repeated. JSON, or a text.
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "file")]
+    pub(crate) set: Vec<String>,
+    /// Take a field away; may be repeated.
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    pub(crate) unset: Vec<String>,
+    /// When the points are gone: a time as 2027-01-01T00:00:00Z, or `never`.
+    #[arg(long, value_name = "TIME", conflicts_with = "file")]
+    pub(crate) expires_at: Option<String>,
+    /// A file of JSON lines with `id`, `set`, `unset` and `expires_at`; `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) write: WriteArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DeleteArgs {
     /// The ids: digits are a number; quote them twice ('"12"') where they are a string.
-    #[arg(required = true, value_name = "ID")]
+    #[arg(value_name = "ID")]
     pub(crate) ids: Vec<String>,
     #[command(flatten)]
     pub(crate) collection: InCollection,
+    /// In place of ids: all points that pass. Documents stay.
+    #[command(flatten)]
+    pub(crate) conditions: Conditions,
+    #[command(flatten)]
+    pub(crate) write: WriteArgs,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ Examples:
   ragstone search --words 'rook endgame' -c games          by the words of text fields
   ragstone search 'rook endgame' --hybrid -c games         by meaning and by words together
   ragstone search --vector '[0.1, 0.9]' -c images          by a vector of your own
+  ragstone search --vector '[0.1, 0.9]' -c images --all-within 0.97    all near copies
   ragstone search --like 17 --unlike draft-3 -c images     like one point, unlike another
   ragstone search --order-by year:desc -c papers           the newest
   ragstone search 'moon' --group-by document --per-group 2 the best chunks of the best documents
@@ -68,6 +69,14 @@ pub(crate) struct SearchArgs {
     /// Only results whose score is at least as good: at least this, or at most this for Euclidean distances.
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
     pub(crate) threshold: Option<f32>,
+    /// All results whose vector is at least so near, however many: a cosine or inner product of at least this, or a Euclidean distance
+    /// of at most this.
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true,
+          conflicts_with_all = ["like", "unlike", "words", "hybrid", "order_by", "source", "group_by", "threshold", "ef", "explain"])]
+    pub(crate) all_within: Option<f32>,
+    /// With --all-within, so many results at most, the nearest ones.
+    #[arg(long, value_name = "N", default_value_t = ragstone::limits::RANGE_ROWS_MAX, requires = "all_within")]
+    pub(crate) limit: usize,
     /// Return only these fields; may be repeated, or given as A,B.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) fields: Vec<String>,

@@ -1,26 +1,28 @@
 //! The backend over a local directory.
 
+mod exchange;
+mod views;
+
 use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use ragstone::query::{Explain, FacetCount, Query, SegmentReport};
-use ragstone::{
-    CollectionInfo, Db, ElementType, EncodingKind, FieldType, Filter, Point, PointId, ScrollRequest,
-    VectorKind,
-};
+use ragstone::query::{FacetCount, Query, QueryHit};
+use ragstone::{Batch, CollectionInfo, Db, FieldType, Filter, Point, PointId, RangeRequest, ScrollRequest};
+use ragstone_exchange::{ExportOptions, Exported, ImportOptions, Imported};
 use ragstone_rag::embed::{DEFAULT_MODEL, ModelOptions, Models, Overflow, Role};
-use ragstone_rag::ingest::{Document, DocumentInput};
+use ragstone_rag::ingest::DocumentInput;
 use ragstone_rag::progress::Progress;
 use ragstone_rag::prompt::{DropReason, EnrichRequest};
 use ragstone_rag::{CollectionSpec, Error, Rag, reserved};
 
+use self::views::{explain, stored, vector_kind, written};
 use super::{
-    Backend, CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, ExplainView,
-    FacetCountView, FacetView, GroupView, HitView, Ingested, ModelView, PointView, PulledView, ScrollAsk,
-    SearchView, SegmentView, StageView, StoredDocument, WriteView,
+    Backend, CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, FacetCountView,
+    FacetView, GroupView, HitView, Ingested, ModelView, PointView, PulledView, ScrollAsk, SearchView,
+    StoredDocument, Transfer, WriteView,
 };
 use crate::cli::args::Place;
 use crate::cli::json;
@@ -81,6 +83,7 @@ impl Local {
                 .iter()
                 .map(|(name, analyzer)| (name.clone(), analyzer.to_string()))
                 .collect(),
+            tenant: info.schema.tenant().map(str::to_owned),
             fields: info
                 .schema
                 .fields()
@@ -174,7 +177,29 @@ impl Backend for Local {
             groups: found.groups.into_iter().map(GroupView::from).collect(),
             exact: found.stats.exact,
             interrupted: found.stats.interrupted.is_some(),
+            truncated: false,
             explain: found.explain.map(explain),
+            timings_ms: [("search", search_ms)].into_iter().collect(),
+        })
+    }
+
+    fn search_range(&self, collection: &str, request: &RangeRequest) -> Result<SearchView> {
+        let rows = self.rag(false)?.db().collection(collection)?;
+        let started = Instant::now();
+        let found = rows.search_range(request)?;
+        let search_ms = started.elapsed().as_secs_f64() * 1e3;
+        let hit = |hit: ragstone::Hit| {
+            let mut point = Point::without_vector(hit.id);
+            point.payload = hit.payload;
+            HitView::from(QueryHit { score: Some(hit.score), point })
+        };
+        Ok(SearchView {
+            hits: found.hits.into_iter().map(hit).collect(),
+            groups: Vec::new(),
+            exact: found.stats.exact,
+            interrupted: found.stats.interrupted.is_some(),
+            truncated: found.truncated,
+            explain: None,
             timings_ms: [("search", search_ms)].into_iter().collect(),
         })
     }
@@ -184,20 +209,13 @@ impl Backend for Local {
         Ok(vectors.into_iter().next().unwrap_or_default())
     }
 
-    fn upsert(&self, collection: &str, points: Vec<Point>) -> Result<WriteView> {
-        for (at, point) in points.iter().enumerate() {
-            reserved::check_point(&format!("points[{at}]"), point)?;
-        }
-        let receipt = self.rag(false)?.db().collection(collection)?.upsert(points)?;
-        Ok(WriteView { seq: receipt.seq, points: receipt.upserted as u64 })
+    fn write(&self, collection: &str, batch: Batch) -> Result<WriteView> {
+        reserved::check_batch(&batch)?;
+        Ok(written(self.rag(false)?.db().collection(collection)?.write(batch)?))
     }
 
-    fn delete(&self, collection: &str, ids: &[PointId]) -> Result<WriteView> {
-        for (at, id) in ids.iter().enumerate() {
-            reserved::check_id(&format!("ids[{at}]"), id)?;
-        }
-        let receipt = self.rag(false)?.db().collection(collection)?.delete(ids)?;
-        Ok(WriteView { seq: receipt.seq, points: receipt.deleted as u64 })
+    fn delete_where(&self, collection: &str, filter: Filter) -> Result<WriteView> {
+        Ok(written(self.rag(false)?.delete_points_where(collection, filter)?))
     }
 
     fn get(&self, collection: &str, ids: &[PointId], with_vectors: bool) -> Result<Vec<PointView>> {
@@ -248,6 +266,14 @@ impl Backend for Local {
             values: facet.values,
             points: facet.rows,
         })
+    }
+
+    fn export(&self, transfer: Transfer<'_>, options: &ExportOptions) -> Result<Exported> {
+        exchange::export(self, transfer, options)
+    }
+
+    fn import(&self, transfer: Transfer<'_>, options: &ImportOptions) -> Result<Imported> {
+        exchange::import(self, transfer, options)
     }
 
     fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<EnrichedView> {
@@ -328,53 +354,4 @@ impl Backend for Local {
 
 fn or_default(model: &str) -> &str {
     if model.is_empty() { DEFAULT_MODEL } else { model }
-}
-
-fn stored(document: Document) -> StoredDocument {
-    StoredDocument { id: document.id, source: document.source }
-}
-
-/// As the client of a server says it.
-fn vector_kind(kind: &VectorKind) -> String {
-    let encoding = |encoding: EncodingKind| format!("{encoding:?}").to_lowercase();
-    let element = |element: ElementType| format!("{element:?}").to_lowercase();
-    match kind {
-        VectorKind::Dense(dense) => format!(
-            "dense, {} dimensions, {}, stored as {}, walked as {}",
-            dense.dimension,
-            dense.metric,
-            element(dense.element),
-            encoding(dense.encoding)
-        ),
-        VectorKind::Multi(multi) => {
-            let (dimension, metric) = (multi.dimension, multi.metric);
-            format!("multi, {dimension} dimensions, {metric}, stored as {}", element(multi.element))
-        }
-        _ => "sparse".to_owned(),
-    }
-}
-
-fn explain(explain: Explain) -> ExplainView {
-    let segment = |report: SegmentReport| SegmentView {
-        segment: report.segment,
-        sealed: report.sealed,
-        rows: report.rows,
-        matching: report.matching,
-        plans: report.plans.iter().map(ToString::to_string).collect(),
-        distances: report.distances,
-        found: report.found,
-        exact: report.exact,
-        micros: report.micros,
-    };
-    let stages = explain.stages.into_iter().map(|stage| StageView {
-        path: stage.path,
-        runs: stage.runs,
-        wanted: stage.wanted,
-        rows: stage.rows,
-        exact: stage.exact,
-        micros: stage.micros,
-        postings: stage.postings,
-        segments: stage.segments.into_iter().map(segment).collect(),
-    });
-    ExplainView { exact: explain.exact, micros: explain.micros, stages: stages.collect() }
 }

@@ -6,11 +6,13 @@ mod local;
 mod remote;
 mod views;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
 use ragstone::query::{OrderBy, Query};
-use ragstone::{FieldType, Filter, Point, PointId};
+use ragstone::{Batch, FieldType, Filter, PointId, RangeRequest};
+use ragstone_exchange::{Callback, ExportOptions, Exported, ImportOptions, Imported};
 use ragstone_rag::CollectionSpec;
 use ragstone_rag::embed::{Overflow, Role};
 use ragstone_rag::ingest::DocumentInput;
@@ -37,6 +39,13 @@ pub(crate) struct ScrollAsk {
     pub(crate) fields: Vec<String>,
 }
 
+/// A collection and a file, one of which becomes the other.
+pub(crate) struct Transfer<'a> {
+    pub(crate) collection: &'a str,
+    pub(crate) file: &'a Path,
+    pub(crate) progress: Callback<'a>,
+}
+
 /// The operations that commands are made of.
 pub(crate) trait Backend {
     /// Names the place, for messages: a directory or a URL.
@@ -61,12 +70,14 @@ pub(crate) trait Backend {
     fn delete_document(&self, collection: &str, id: &str) -> Result<()>;
     /// Answers a query.
     fn query(&self, collection: &str, query: &Query) -> Result<SearchView>;
+    /// Finds all rows within a threshold.
+    fn search_range(&self, collection: &str, request: &RangeRequest) -> Result<SearchView>;
     /// Embeds a text as a query with the collection's model.
     fn embed_query(&self, collection: &str, text: &str) -> Result<Vec<f32>>;
-    /// Inserts or replaces a user's own points, as one batch.
-    fn upsert(&self, collection: &str, points: Vec<Point>) -> Result<WriteView>;
-    /// Removes a user's own points, as one batch.
-    fn delete(&self, collection: &str, ids: &[PointId]) -> Result<WriteView>;
+    /// Writes a batch of a user's own points.
+    fn write(&self, collection: &str, batch: Batch) -> Result<WriteView>;
+    /// Removes a user's own points that pass.
+    fn delete_where(&self, collection: &str, filter: Filter) -> Result<WriteView>;
     /// Points by id; those that exist.
     fn get(&self, collection: &str, ids: &[PointId], with_vectors: bool) -> Result<Vec<PointView>>;
     /// A page of points, and what asks for the next one.
@@ -81,6 +92,10 @@ pub(crate) trait Backend {
         filter: Option<&Filter>,
         limit: usize,
     ) -> Result<FacetView>;
+    /// Writes a collection to a file.
+    fn export(&self, transfer: Transfer<'_>, options: &ExportOptions) -> Result<Exported>;
+    /// Writes the rows of a file to a collection.
+    fn import(&self, transfer: Transfer<'_>, options: &ImportOptions) -> Result<Imported>;
     /// Makes a question answerable.
     fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<EnrichedView>;
     /// Embeds texts with a model, the default one when `None`.

@@ -40,6 +40,8 @@ pub(crate) struct CollectionView {
     pub(crate) model: Option<String>,
     /// Fields that are searched by word, with their analysers.
     pub(crate) texts: BTreeMap<String, String>,
+    /// The field whose value is a point's tenant, if there is one.
+    pub(crate) tenant: Option<String>,
     /// Fields with their types.
     pub(crate) fields: BTreeMap<String, String>,
 }
@@ -112,6 +114,8 @@ pub(crate) struct SearchView {
     pub(crate) exact: bool,
     /// Whether the time budget was spent before it was done.
     pub(crate) interrupted: bool,
+    /// Whether there are more results than the limit of a range.
+    pub(crate) truncated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) explain: Option<ExplainView>,
     pub(crate) timings_ms: Timings,
@@ -237,6 +241,10 @@ pub(crate) struct PulledView {
 pub(crate) struct WriteView {
     /// Its number in the collection's log; of several the last one's.
     pub(crate) seq: u64,
-    /// Points inserted or replaced, or removed.
+    /// Points inserted, replaced, changed or removed.
     pub(crate) points: u64,
+    /// Updates of ids that no point has.
+    pub(crate) missing: u64,
+    /// Whether it was done before under this request id: then this is the first answer.
+    pub(crate) repeated: bool,
 }

@@ -70,6 +70,7 @@ fn create(session: &Session, args: CreateArgs) -> Result<()> {
         vectors,
         fields,
         texts,
+        tenant: args.tenant,
         strict,
     };
     show(session, &session.backend.create_collection(&args.name, spec)?)
@@ -98,6 +99,9 @@ fn show(session: &Session, collection: &CollectionView) -> Result<()> {
     writeln!(out, "  model      {}", collection.model.as_deref().unwrap_or("none: vectors of your own"))?;
     for (name, analyzer) in &collection.texts {
         writeln!(out, "  text       {name}: {analyzer}")?;
+    }
+    if let Some(tenant) = &collection.tenant {
+        writeln!(out, "  tenant     {tenant}")?;
     }
     // Fields of Ragstone's own are an implementation matter; `--json` has them.
     for (name, kind) in collection.fields.iter().filter(|(name, _)| !name.starts_with('_')) {

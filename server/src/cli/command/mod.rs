@@ -6,6 +6,7 @@ mod collection;
 mod conditions;
 mod demo;
 mod embed;
+mod exchange;
 mod ingest;
 mod model;
 mod points;
@@ -65,6 +66,8 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
         Command::Ask(args) => ask::run(&session, args),
         Command::Collection(args) => collection::run(&session, args),
         Command::Model(args) => model::run(&session, &args),
+        Command::Export(args) => exchange::export(&session, args),
+        Command::Import(args) => exchange::import(&session, args),
     }
 }
 

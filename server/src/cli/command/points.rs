@@ -16,6 +16,7 @@ use crate::cli::{json, output};
 pub(super) fn run(session: &Session, command: PointsCommand) -> Result<()> {
     match command {
         PointsCommand::Upsert(args) => write::upsert(session, &args),
+        PointsCommand::Update(args) => write::update(session, &args),
         PointsCommand::Delete(args) => write::delete(session, &args),
         PointsCommand::Get(args) => get(session, &args),
         PointsCommand::Scroll(args) => scroll(session, args),

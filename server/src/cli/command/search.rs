@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use ragstone::query::{Example, Fuse, Names, Nearest, Query, Recommend, Rescore, Select, Source, TextQuery};
-use ragstone::{Filter, Vector};
+use ragstone::{Filter, RangeRequest, Vector};
 use serde_json::Value as Json;
 
 use super::Session;
@@ -15,11 +15,16 @@ use crate::cli::{json, output};
 
 pub(super) fn run(session: &Session, args: SearchArgs) -> Result<()> {
     let started = Instant::now();
+    let collection = args.collection.collection.as_str();
     let source = source(session, &args)?;
     let embedded = args.text.is_some().then(|| started.elapsed());
-    let filter = args.conditions.filter(session, &args.collection.collection)?;
-    let query = query(source, filter, &args);
-    let mut found = session.backend.query(&args.collection.collection, &query)?;
+    let filter = args.conditions.filter(session, collection)?;
+    let mut found = match args.all_within {
+        Some(threshold) => {
+            session.backend.search_range(collection, &range(source, threshold, filter, &args)?)?
+        }
+        None => session.backend.query(collection, &query(source, filter, &args))?,
+    };
     if let Some(embedded) = embedded {
         found.timings_ms.0.insert(0, ("embed".to_owned(), embedded.as_secs_f64() * 1e3));
     }
@@ -91,6 +96,17 @@ fn recommend(args: &SearchArgs) -> Recommend {
     recommend.by(args.by.clone().unwrap_or_default())
 }
 
+fn range(source: Source, threshold: f32, filter: Option<Filter>, args: &SearchArgs) -> Result<RangeRequest> {
+    let Source::Nearest(Nearest { vector: name, query: Vector::Dense(vector), exact, .. }) = source else {
+        bail!("--all-within goes with a text or a dense --vector");
+    };
+    let mut request = RangeRequest::new(vector, threshold).of(name).limit(args.limit);
+    request.filter = filter;
+    request.exact = exact;
+    request.budget = args.budget_ms.map(Duration::from_millis);
+    Ok(request)
+}
+
 fn query(source: Source, filter: Option<Filter>, args: &SearchArgs) -> Query {
     let mut query = Query::new(source, args.k);
     query.filter = filter;
@@ -120,6 +136,9 @@ fn show(found: &SearchView) -> Result<()> {
     }
     if found.hits.is_empty() && found.groups.is_empty() {
         writeln!(out, "nothing found")?;
+    }
+    if found.truncated {
+        writeln!(out, "there are more: raise --limit, or come nearer")?;
     }
     if let Some(explain) = &found.explain {
         output::explain(&mut out, explain)?;

@@ -7,9 +7,9 @@ mod point;
 mod query;
 mod value;
 
-pub(crate) use point::{parse_id, point, shown_point, vector};
+pub(crate) use point::{parse_id, point, shown_point, update, vector};
 pub(crate) use query::source;
-pub(crate) use value::{Types, shown_value, types};
+pub(crate) use value::{Types, moment, shown_value, types, value};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value as Json};

@@ -1,14 +1,14 @@
 //! Points and their ids.
 //!
 //! ```json
-//! {"id": "tea", "vector": [0.1, 0.9], "payload": {"title": "Tea", "year": 2024}}
+//! {"id": "tea", "vector": [0.1, 0.9], "payload": {"title": "Tea", "year": 2024}, "expires_at": "2027-01-01T00:00:00Z"}
 //! ```
 
 use anyhow::{Context, Result, bail};
-use ragstone::{Point, PointId, SparseVector, Vector};
+use ragstone::{Point, PointId, SparseVector, Update, Vector};
 use serde_json::{Map, Value as Json, json};
 
-use super::value::{Types, payload, shown_payload};
+use super::value::{Types, moment, payload, shown_moment, shown_payload};
 use super::{floats, nothing_left, object};
 
 /// An id: an unsigned integer or a string.
@@ -57,8 +57,41 @@ pub(crate) fn point(json: Json, types: &Types) -> Result<Point> {
     if let Some(json) = fields.remove("payload") {
         point.payload = payload(json, types, "payload")?;
     }
-    nothing_left(&fields, "point", "id, vector, vectors, payload")?;
+    if let Some(json) = fields.remove("expires_at").filter(|json| !json.is_null()) {
+        point.expires_at = Some(moment(&json, "expires_at")?);
+    }
+    // What was printed has it; writes do not look at it.
+    fields.remove("etag");
+    nothing_left(&fields, "point", "id, vector, vectors, payload, expires_at")?;
     Ok(point)
+}
+
+/// Changes of a point: `{"id": "tea", "set": {"title": "Green tea"}, "unset": ["draft"], "expires_at": null}`, which is never.
+pub(crate) fn update(json: Json, types: &Types) -> Result<Update> {
+    let mut fields = object(json, "update")?;
+    let named = fields.remove("id").context("id: an update has one")?;
+    let mut update = Update::new(id(&named, "id")?);
+    if let Some(json) = fields.remove("set") {
+        // A field that is nothing from now on is not there.
+        let fields = object(json, "set")?;
+        let (nulls, values): (Map<_, _>, Map<_, _>) =
+            fields.into_iter().partition(|(_, json)| json.is_null());
+        update.set = payload(Json::Object(values), types, "set")?;
+        update.unset = nulls.into_iter().map(|(name, _)| name).collect();
+    }
+    if let Some(json) = fields.remove("unset") {
+        let names: Vec<String> =
+            serde_json::from_value(json).context("unset: it is a list of field names")?;
+        update.unset.extend(names);
+    }
+    if let Some(json) = fields.remove("expires_at") {
+        update.expires_at = Some(match json {
+            Json::Null => None,
+            json => Some(moment(&json, "expires_at")?),
+        });
+    }
+    nothing_left(&fields, "update", "id, set, unset, expires_at")?;
+    Ok(update)
 }
 
 /// A vector of some kind: a list of numbers, of such lists, or `{"indices": [3, 17], "values": [0.5, 1.0]}`.
@@ -102,6 +135,12 @@ pub(crate) fn shown_point(point: &Point) -> Map<String, Json> {
         shown.insert("vectors".to_owned(), Json::Object(vectors.collect()));
     }
     shown.insert("payload".to_owned(), json!(shown_payload(&point.payload)));
+    if let Some(time_us) = point.expires_at {
+        shown.insert("expires_at".to_owned(), shown_moment(time_us));
+    }
+    if let Some(etag) = point.etag {
+        shown.insert("etag".to_owned(), json!(etag));
+    }
     shown
 }
 
@@ -111,9 +150,11 @@ mod tests {
 
     #[test]
     fn points_are_printed_as_they_are_read() {
-        let json = json!({"id": "a", "vector": [0.5, 1.0], "payload": {"year": 2026}});
+        let json = json!({
+            "id": "a", "vector": [0.5, 1.0], "payload": {"year": 2026}, "expires_at": "1970-01-01T00:00:02Z",
+        });
         let read = point(json.clone(), &Types::new()).unwrap();
-        assert_eq!(read, Point::new("a", [0.5, 1.0]).with("year", 2026));
+        assert_eq!(read, Point::new("a", [0.5, 1.0]).with("year", 2026).expires_at(2_000_000));
         assert_eq!(json!(shown_point(&read)), json);
         let refused = |json| point(json, &Types::new()).unwrap_err().to_string();
         assert!(refused(json!({"vector": [1]})).starts_with("id: "));
@@ -138,6 +179,20 @@ mod tests {
         assert!(refused(json!([[1.0], 2.0])).starts_with("v[1]: "));
         assert!(refused(json!({"indices": [-1], "values": [1.0]})).starts_with("v.indices: "));
         assert!(refused(json!({"indices": [1]})).starts_with("v.values: "));
+    }
+
+    #[test]
+    fn updates_set_and_unset() {
+        let read =
+            update(json!({"id": 7, "set": {"year": 2026}, "unset": ["draft"]}), &Types::new()).unwrap();
+        assert_eq!(read, Update::new(7).set("year", 2026).unset("draft"));
+        let read = |json| update(json, &Types::new()).unwrap();
+        assert_eq!(read(json!({"id": 7, "set": {"draft": null}})), Update::new(7).unset("draft"));
+        assert_eq!(read(json!({"id": 7, "expires_at": 9})), Update::new(7).expires_at(9));
+        assert_eq!(read(json!({"id": 7, "expires_at": null})), Update::new(7).never_expires());
+        let refused = |json| format!("{:#}", update(json, &Types::new()).unwrap_err());
+        assert!(refused(json!({"id": 7, "unset": "draft"})).starts_with("unset: "));
+        assert!(refused(json!({"id": 7, "payload": {}})).starts_with("update: there is no `payload`"));
     }
 
     #[test]

@@ -1,26 +1,29 @@
 //! The backend over a server.
 
-mod explained;
+mod exchange;
+mod schema;
 mod types;
+mod views;
 
 use std::future::Future;
 
 use anyhow::{Context, Result, bail};
 use ragstone::query::Query;
-use ragstone::{FieldType, Filter, Point, PointId};
+use ragstone::{Batch, FieldType, Filter, PointId, RangeRequest};
 use ragstone_client as client;
 use ragstone_client::{Client, Code};
+use ragstone_exchange::{ExportOptions, Exported, ImportOptions, Imported};
 use ragstone_rag::CollectionSpec;
 use ragstone_rag::embed::{Overflow, Role};
 use ragstone_rag::ingest::{DocumentInput, IngestStatus, MediaType};
 use ragstone_rag::prompt::EnrichRequest;
 use tokio::runtime::Runtime;
 
-use self::explained::explain;
+use self::views::{collection, explain, timings, written};
 use super::{
     Backend, CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, FacetCountView,
     FacetView, GroupView, HitView, Ingested, ModelView, PointView, PulledView, ScrollAsk, SearchView,
-    StoredDocument, Timings, WriteView,
+    StoredDocument, Transfer, WriteView,
 };
 use crate::cli::json;
 
@@ -79,6 +82,9 @@ impl Backend for Remote {
         }
         for (field, analyzer) in spec.texts {
             request = request.text(field, analyzer.name());
+        }
+        if let Some(tenant) = spec.tenant {
+            request = request.tenant(tenant);
         }
         let request = request.metric(types::metric(spec.metric)).strict(spec.strict);
         self.call(self.client.create_collection(request)).map(collection)
@@ -170,7 +176,22 @@ impl Backend for Remote {
             groups: result.groups.into_iter().map(group).collect::<Result<_>>()?,
             exact: result.stats.exact,
             interrupted: result.stats.interrupted.is_some(),
+            truncated: false,
             explain: result.explain.map(explain),
+            timings_ms: timings(result.timings),
+        })
+    }
+
+    fn search_range(&self, collection: &str, request: &RangeRequest) -> Result<SearchView> {
+        let result = self.call(self.client.search_range(types::range_search(collection, request)))?;
+        let hits = result.hits.into_iter().map(|hit| types::hit(hit).map(HitView::from));
+        Ok(SearchView {
+            hits: hits.collect::<Result<_>>()?,
+            groups: Vec::new(),
+            exact: result.stats.exact,
+            interrupted: result.stats.interrupted.is_some(),
+            truncated: result.truncated,
+            explain: None,
             timings_ms: timings(result.timings),
         })
     }
@@ -185,16 +206,13 @@ impl Backend for Remote {
         Ok(embedded.vectors.into_iter().next().unwrap_or_default())
     }
 
-    fn upsert(&self, collection: &str, points: Vec<Point>) -> Result<WriteView> {
-        let points = points.into_iter().map(types::point_out);
-        let receipt = self.call(self.client.upsert_points(collection, points))?;
-        Ok(WriteView { seq: receipt.seq, points: receipt.points as u64 })
+    fn write(&self, collection: &str, batch: Batch) -> Result<WriteView> {
+        self.call(self.client.write_points(types::write(collection, batch))).map(written)
     }
 
-    fn delete(&self, collection: &str, ids: &[PointId]) -> Result<WriteView> {
-        let ids = ids.iter().cloned().map(types::id_out);
-        let receipt = self.call(self.client.delete_points(collection, ids))?;
-        Ok(WriteView { seq: receipt.seq, points: receipt.points as u64 })
+    fn delete_where(&self, collection: &str, filter: Filter) -> Result<WriteView> {
+        let filter = types::filter(&filter);
+        self.call(self.client.delete_points_where(collection, filter)).map(written)
     }
 
     fn get(&self, collection: &str, ids: &[PointId], with_vectors: bool) -> Result<Vec<PointView>> {
@@ -250,6 +268,14 @@ impl Backend for Remote {
             values: facet.values,
             points: facet.points,
         })
+    }
+
+    fn export(&self, transfer: Transfer<'_>, options: &ExportOptions) -> Result<Exported> {
+        exchange::export(self, transfer, options)
+    }
+
+    fn import(&self, transfer: Transfer<'_>, options: &ImportOptions) -> Result<Imported> {
+        exchange::import(self, transfer, options)
     }
 
     fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<EnrichedView> {
@@ -348,24 +374,6 @@ fn wire_size(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
 }
 
-fn collection(collection: client::Collection) -> CollectionView {
-    CollectionView {
-        name: collection.name,
-        points: collection.points,
-        vectors: collection.vectors,
-        dimension: collection.dimension as u64,
-        metric: collection.metric.to_string(),
-        vector_options: collection
-            .vector_options
-            .into_iter()
-            .map(|(name, kind)| (name, kind.to_string()))
-            .collect(),
-        model: collection.model.map(|model| model.name),
-        texts: collection.texts,
-        fields: collection.fields.into_iter().map(|(name, kind)| (name, kind.to_string())).collect(),
-    }
-}
-
 fn field_type(kind: FieldType) -> client::FieldType {
     match kind {
         FieldType::Bool => client::FieldType::Bool,
@@ -377,8 +385,4 @@ fn field_type(kind: FieldType) -> client::FieldType {
         FieldType::Geo => client::FieldType::Geo,
         FieldType::Json => client::FieldType::Json,
     }
-}
-
-fn timings(timings: Vec<client::StageTiming>) -> Timings {
-    timings.into_iter().map(|timing| (timing.stage, timing.milliseconds)).collect()
 }

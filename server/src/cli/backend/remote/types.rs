@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 use ragstone::query::{Example, Fusion, Names, OrderBy, Query, QueryHit, Source, Strategy};
 use ragstone::{
-    ElementType, EncodingKind, Filter, GeoPoint, Json, Metric, Payload, Point, PointId, Range, SparseVector,
-    Value, Vector, VectorKind,
+    Batch, ElementType, EncodingKind, Expect, Filter, GeoPoint, Json, Metric, Op, Payload, Point, PointId,
+    Range, RangeRequest, SparseVector, Update, Value, Vector, VectorKind,
 };
 use ragstone_client as client;
 
@@ -60,9 +60,44 @@ fn payload_in(payload: client::Payload) -> Result<Payload> {
 pub(super) fn point_out(point: Point) -> client::Point {
     let mut wire = client::Point::without_vector(id_out(point.id));
     wire.vector = point.vector;
+    wire.expires_at = point.expires_at;
     wire.vectors = point.vectors.into_iter().map(|(name, vector)| (name, vector_out(vector))).collect();
     wire.payload = point.payload.into_iter().map(|(name, value)| (name, value_out(value))).collect();
     wire
+}
+
+fn update(update: Update) -> client::Update {
+    let wire = client::Update::new(id_out(update.id));
+    let wire = match update.expires_at {
+        None => wire,
+        Some(None) => wire.never_expires(),
+        Some(Some(time_us)) => wire.expires_at(time_us),
+    };
+    let wire = update.set.into_iter().fold(wire, |wire, (name, value)| wire.set(name, value_out(value)));
+    update.unset.into_iter().fold(wire, client::Update::unset)
+}
+
+pub(super) fn write(collection: &str, batch: Batch) -> client::Write {
+    let mut write = client::Write::new(collection);
+    for op in batch.ops {
+        write = match op {
+            Op::Upsert(point) => write.upsert(point_out(point)),
+            Op::Update(change) => write.update(update(change)),
+            Op::Delete(id) => write.delete(id_out(id)),
+        };
+    }
+    for condition in batch.preconditions {
+        let id = id_out(condition.id);
+        write = match condition.expect {
+            Expect::Absent => write.expect_absent(id),
+            Expect::Present => write.expect_present(id),
+            Expect::Etag(etag) => write.expect_etag(id, etag),
+        };
+    }
+    match batch.request_id {
+        Some(request_id) => write.request_id(request_id),
+        None => write,
+    }
 }
 
 pub(super) fn point_in(point: client::Point) -> Result<Point> {
@@ -70,6 +105,7 @@ pub(super) fn point_in(point: client::Point) -> Result<Point> {
     read.vector = point.vector;
     read.vectors = vectors_in(point.vectors)?;
     read.payload = payload_in(point.payload)?;
+    (read.expires_at, read.etag) = (point.expires_at, point.etag);
     Ok(read)
 }
 
@@ -78,6 +114,7 @@ pub(super) fn hit(hit: client::Hit) -> Result<QueryHit> {
     point.vector = hit.vector;
     point.vectors = vectors_in(hit.vectors)?;
     point.payload = payload_in(hit.payload)?;
+    (point.expires_at, point.etag) = (hit.expires_at, hit.etag);
     Ok(QueryHit { score: hit.score, point })
 }
 
@@ -222,6 +259,20 @@ pub(super) fn query(collection: &str, query: &Query) -> Result<client::Query> {
         wire = wire.budget(budget);
     }
     Ok(if query.explain { wire.explain() } else { wire })
+}
+
+pub(super) fn range_search(collection: &str, request: &RangeRequest) -> client::RangeSearch {
+    let mut wire = client::RangeSearch::vector(collection, request.vector.clone(), request.threshold)
+        .by(request.vector_name.as_str())
+        .limit(wire_size(request.limit))
+        .exact(request.exact);
+    if let Some(from) = &request.filter {
+        wire = wire.filter(filter(from));
+    }
+    match request.budget {
+        Some(budget) => wire.budget(budget),
+        None => wire,
+    }
 }
 
 fn source(from: &Source) -> Result<client::Source> {

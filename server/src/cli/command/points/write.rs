@@ -1,14 +1,14 @@
-//! `ragstone points upsert` and `delete`.
+//! `ragstone points upsert`, `update` and `delete`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use ragstone::PointId;
+use ragstone::{Batch, Expect, Op, PointId, Precondition, Update};
 use serde_json::Value as Json;
 
-use crate::cli::args::{DeleteArgs, UpsertArgs};
+use crate::cli::args::{DeleteArgs, UpdateArgs, UpsertArgs, WriteArgs};
 use crate::cli::backend::WriteView;
 use crate::cli::command::Session;
 use crate::cli::json::{self, Types};
@@ -20,28 +20,85 @@ pub(super) fn upsert(session: &Session, args: &UpsertArgs) -> Result<()> {
         bail!("--batch: a write has at least one point");
     }
     let types = types(session, collection)?;
-    let (mut points, mut total) = (Vec::new(), WriteView::default());
-    let mut write = |points| -> Result<()> {
-        let written = session.backend.upsert(collection, points)?;
-        total = WriteView { seq: written.seq, points: total.points + written.points };
-        Ok(())
-    };
+    let is_one = args.write.is_conditional() || args.write.request_id.is_some();
+    let (mut ops, mut total) = (Vec::new(), WriteView::default());
     for line in lines(&args.file)? {
         let (place, json) = line?;
-        points.push(json::point(json, &types).context(place)?);
-        if points.len() == args.batch {
-            write(std::mem::take(&mut points))?;
+        let point = json::point(json, &types).context(place)?;
+        ops.push(Op::Upsert(point));
+        if !is_one && ops.len() == args.batch {
+            total.add(session.backend.write(collection, Batch::of(std::mem::take(&mut ops)))?);
         }
     }
-    if !points.is_empty() {
-        write(points)?;
+    if is_one || !ops.is_empty() {
+        total.add(session.backend.write(collection, args.write.batch(ops)?)?);
     }
     told(session, &total, "written")
 }
 
+pub(super) fn update(session: &Session, args: &UpdateArgs) -> Result<()> {
+    let collection = args.collection.collection.as_str();
+    let types = types(session, collection)?;
+    let mut ops = Vec::new();
+    match &args.file {
+        Some(file) => {
+            for line in lines(file)? {
+                let (place, json) = line?;
+                ops.push(Op::Update(json::update(json, &types).context(place)?));
+            }
+        }
+        None => {
+            let mut change = Update::new(0);
+            for text in &args.set {
+                let (name, value) =
+                    text.split_once('=').with_context(|| format!("--set {text}: write it as NAME=VALUE"))?;
+                // What is no JSON is a text.
+                let json = serde_json::from_str(value).unwrap_or_else(|_| Json::from(value));
+                let value = typed(json, value, &types, name)?;
+                change = change.set(name, value);
+            }
+            change.unset.clone_from(&args.unset);
+            change.expires_at = match args.expires_at.as_deref() {
+                None => None,
+                Some("never") => Some(None),
+                Some(time) => Some(Some(json::moment(&typed_moment(time), "--expires-at")?)),
+            };
+            let each = |id: &String| Op::Update(Update { id: json::parse_id(id), ..change.clone() });
+            ops.extend(args.ids.iter().map(each));
+        }
+    }
+    told(session, &session.backend.write(collection, args.write.batch(ops)?)?, "changed")
+}
+
+/// Digits are microseconds.
+fn typed_moment(text: &str) -> Json {
+    text.parse::<i64>().map_or_else(|_| Json::from(text), Json::from)
+}
+
+/// A value of a string field is a text also where it looks like something else.
+fn typed(json: Json, text: &str, types: &Types, name: &str) -> Result<ragstone::Value> {
+    let field_type = types.get(name).copied();
+    let json = match (field_type, json) {
+        (Some(ragstone::FieldType::String), json) if !json.is_string() => Json::from(text),
+        (_, json) => json,
+    };
+    json::value(json, field_type, &format!("--set {name}"))
+}
+
 pub(super) fn delete(session: &Session, args: &DeleteArgs) -> Result<()> {
-    let ids: Vec<PointId> = args.ids.iter().map(|id| json::parse_id(id)).collect();
-    let written = session.backend.delete(&args.collection.collection, &ids)?;
+    let collection = args.collection.collection.as_str();
+    let written = match (args.conditions.filter(session, collection)?, args.ids.is_empty()) {
+        (None, true) => bail!("nothing to remove: give ids or a condition"),
+        (Some(_), false) => bail!("give ids or a condition, not both"),
+        (Some(_), true) if args.write.is_conditional() || args.write.request_id.is_some() => {
+            bail!("--if-etag, --if-absent, --if-present and --request-id go with ids")
+        }
+        (Some(filter), true) => session.backend.delete_where(collection, filter)?,
+        (None, false) => {
+            let ops = args.ids.iter().map(|id| Op::Delete(json::parse_id(id))).collect();
+            session.backend.write(collection, args.write.batch(ops)?)?
+        }
+    };
     told(session, &written, "removed")
 }
 
@@ -70,10 +127,59 @@ fn lines(file: &Path) -> Result<impl Iterator<Item = Result<(String, Json)>>> {
     Ok(reader.lines().enumerate().filter_map(read))
 }
 
+impl WriteArgs {
+    fn is_conditional(&self) -> bool {
+        self.if_etag.is_some() || self.if_absent || self.if_present
+    }
+
+    /// The batch of these changes, under the conditions.
+    fn batch(&self, ops: Vec<Op>) -> Result<Batch> {
+        let expect = match (self.if_etag, self.if_absent, self.if_present) {
+            (Some(_), ..) if ops.len() != 1 => {
+                bail!("--if-etag: an etag is of one point, this is about {}", ops.len())
+            }
+            (Some(etag), ..) => Some(Expect::Etag(etag)),
+            (None, true, _) => Some(Expect::Absent),
+            (None, false, true) => Some(Expect::Present),
+            (None, false, false) => None,
+        };
+        let mut batch = Batch::of(ops);
+        if let Some(expect) = expect {
+            let id = |op: &Op| match op {
+                Op::Upsert(point) => point.id.clone(),
+                Op::Update(update) => update.id.clone(),
+                Op::Delete(id) => id.clone(),
+            };
+            let ids: Vec<PointId> = batch.ops.iter().map(id).collect();
+            batch.preconditions = ids.into_iter().map(|id| Precondition { id, expect }).collect();
+        }
+        batch.request_id.clone_from(&self.request_id);
+        Ok(batch)
+    }
+}
+
+impl WriteView {
+    /// What was written before, and this.
+    fn add(&mut self, next: WriteView) {
+        self.seq = next.seq;
+        self.points += next.points;
+        self.missing += next.missing;
+        self.repeated = next.repeated;
+    }
+}
+
 fn told(session: &Session, written: &WriteView, what: &str) -> Result<()> {
     if session.json {
         return output::json(written);
     }
-    writeln!(std::io::stdout(), "{} points {what}", written.points)?;
+    let mut out = std::io::stdout().lock();
+    write!(out, "{} points {what}", written.points)?;
+    if written.missing > 0 {
+        write!(out, ", {} are not there", written.missing)?;
+    }
+    if written.repeated {
+        write!(out, " (by this request before)")?;
+    }
+    writeln!(out)?;
     Ok(())
 }

@@ -1,0 +1,215 @@
+//! What finding the rows of a filter costs, beside the search that it is part of.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use ragstone::{Collection, Db, DbOptions, FieldType, Filter, GeoPoint, Point, Range, Schema, SearchRequest};
+use ragstone_benches::Failure;
+use ragstone_benches::arguments;
+use ragstone_benches::index::rounded;
+use ragstone_benches::quantiles::mean;
+use ragstone_benches::random::{Random, hash};
+use serde_json::json;
+
+/// Rows of one batch.
+const BATCH: usize = 10_000;
+/// Places lie in a square of so many degrees at the equator, where a degree is as long in both directions.
+const SQUARE_DEGREES: f64 = 10.0;
+const METRES_A_DEGREE: f64 = 111_195.0;
+/// Shares of the rows that conditions let pass, and of how many values of a field one has that share.
+const SHARES: [(f64, u64); 4] = [(0.001, 1_000), (0.01, 100), (0.1, 10), (0.5, 2)];
+
+/// Measures conditions of every kind on fields with indexes, at 0.1, 1, 10 and 50 % of the rows, one call a query, one thread.
+///
+/// Rows are around random centres; their values have nothing to do with where they lie. Each condition is asked with other values
+/// every time. `count_us` is the time to check the filter and to find and count its rows with no answer kept, `count_kept_us` with the
+/// default memory for answers; `search_us` and `search_kept_us` the search for ten rows that it is part of, and `unfiltered_us` that without
+/// a filter. `share_of_search` and `share_of_unfiltered` are what `count_us` is of the two searches. Prints JSON lines.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[arg(long, default_value_t = 1_000_000, value_name = "N")]
+    rows: usize,
+    /// Components of a vector.
+    #[arg(long, default_value_t = 384, value_name = "N")]
+    dimension: usize,
+    /// Centres that rows lie around.
+    #[arg(long, default_value_t = 2_000, value_name = "N")]
+    centres: usize,
+    /// Queries of each condition.
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    queries: usize,
+}
+
+fn main() -> ExitCode {
+    arguments::run(run)
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    write(arguments, directory.path())?;
+    let open = |bytes: Option<usize>| {
+        let mut options = DbOptions::default();
+        options.background = false;
+        options.filter_cache_bytes = bytes.unwrap_or(options.filter_cache_bytes);
+        Db::open_with(directory.path(), options)
+    };
+    let mut lines = Vec::new();
+    for bytes in [Some(0), None] {
+        let db = open(bytes)?;
+        lines.push(measure(arguments, &db.collection("rows")?)?);
+    }
+    for (fresh, kept) in lines[0].iter().zip(&lines[1]) {
+        println!("{}", line(fresh, kept));
+    }
+    Ok(())
+}
+
+/// Where rows lie and what they hold.
+struct Rows {
+    centres: Vec<Vec<f32>>,
+}
+
+impl Rows {
+    fn new(arguments: &Arguments) -> Self {
+        let mut random = Random::new(1);
+        let centre = |_| (0..arguments.dimension).map(|_| random.normal()).collect();
+        Self { centres: (0..arguments.centres.max(1)).map(centre).collect() }
+    }
+
+    fn vector(&self, random: &mut Random) -> Vec<f32> {
+        let centre = &self.centres[random.below(self.centres.len())];
+        centre.iter().map(|component| component + random.normal() * 0.7).collect()
+    }
+
+    fn point(&self, row: u64) -> Point {
+        let of = |field: u64, values: u64| hash(field, row) % values;
+        let code = of(20, 1_000_000);
+        let degrees = |field| (of(field, 1 << 40) as f64 / (1_u64 << 40) as f64 - 0.5) * SQUARE_DEGREES;
+        let mut point = Point::new(row, self.vector(&mut Random::new(hash(30, row))))
+            .with("number", code as i64)
+            .with("code", format!("{code:06}"))
+            .with("half", format!("{}{code:06}", if code.is_multiple_of(2) { 'a' } else { 'b' }))
+            .with("place", GeoPoint::new(degrees(21), degrees(22)));
+        for (_, values) in SHARES {
+            point = point.with(format!("of {values}"), of(values, values) as i64);
+        }
+        let tags = SHARES.map(|(_, values)| format!("{values}:{}", of(values + 1, values)));
+        point.with("tags", tags.to_vec())
+    }
+}
+
+fn write(arguments: &Arguments, path: &Path) -> Result<(), Failure> {
+    let db = Db::open(path)?;
+    let schema = Schema::builder(arguments.dimension).field("number", FieldType::Int).build()?;
+    let (collection, rows) = (db.create_collection("rows", schema)?, Rows::new(arguments));
+    for first in (0..arguments.rows).step_by(BATCH) {
+        let end = arguments.rows.min(first + BATCH);
+        collection.upsert((first..end).map(|row| rows.point(row as u64)).collect())?;
+    }
+    db.flush()?;
+    db.compact()?;
+    Ok(())
+}
+
+/// A condition of a kind, which a share of the rows passes.
+fn condition(kind: &str, (share, values): (f64, u64), random: &mut Random) -> Filter {
+    let below = random.below(values as usize);
+    match kind {
+        "equality" => Filter::eq(format!("of {values}"), below as i64),
+        "range" => {
+            let width = (share * 1e6) as i64;
+            let from = random.below((1_000_000 - width) as usize) as i64;
+            let (gte, lt) = (Some(from.into()), Some((from + width).into()));
+            Filter::Range("number".into(), Range { gte, lt, ..Range::default() })
+        }
+        "prefix" if values == 2 => Filter::Prefix("half".into(), if below == 0 { "a" } else { "b" }.into()),
+        "prefix" => {
+            Filter::Prefix("code".into(), format!("{below:0digits$}", digits = values.ilog10() as usize))
+        }
+        "contains" => Filter::contains("tags", format!("{values}:{below}")),
+        _ => {
+            let degrees = SQUARE_DEGREES * (share / std::f64::consts::PI).sqrt();
+            let room = SQUARE_DEGREES - 2.0 * degrees;
+            let mut degree = || (f64::from(random.unit()) - 0.5) * room;
+            Filter::GeoRadius("place".into(), GeoPoint::new(degree(), degree()), degrees * METRES_A_DEGREE)
+        }
+    }
+}
+
+/// What was measured of a condition.
+struct Measured {
+    kind: &'static str,
+    share: f64,
+    rows: f64,
+    /// Making the indexes, with the first count.
+    first_ms: f64,
+    count_us: f64,
+    search_us: f64,
+    unfiltered_us: f64,
+}
+
+fn measure(arguments: &Arguments, collection: &Collection) -> Result<Vec<Measured>, Failure> {
+    let rows = Rows::new(arguments);
+    let mut random = Random::new(7);
+    let requests: Vec<SearchRequest> =
+        (0..arguments.queries).map(|_| SearchRequest::new(rows.vector(&mut random), 10)).collect();
+    let search = |filters: &[Option<Filter>]| -> Result<f64, Failure> {
+        let mut times = Vec::with_capacity(requests.len());
+        for (request, filter) in requests.iter().zip(filters) {
+            let request = SearchRequest { filter: filter.clone(), ..request.clone() };
+            let begun = Instant::now();
+            collection.search(&request)?;
+            times.push(begun.elapsed().as_secs_f64() * 1e6);
+        }
+        Ok(mean(&times).unwrap_or_default())
+    };
+    let none = vec![None; requests.len()];
+    search(&none)?;
+    let unfiltered_us = search(&none)?;
+    let mut all = Vec::new();
+    for kind in ["equality", "range", "prefix", "contains", "geo"] {
+        for share in SHARES {
+            let filters: Vec<Filter> = requests.iter().map(|_| condition(kind, share, &mut random)).collect();
+            let begun = Instant::now();
+            collection.count(filters.first())?;
+            let first_ms = begun.elapsed().as_secs_f64() * 1e3;
+            let (mut times, mut counts) = (Vec::new(), Vec::new());
+            for filter in &filters {
+                let begun = Instant::now();
+                counts.push(collection.count(Some(filter))? as f64);
+                times.push(begun.elapsed().as_secs_f64() * 1e6);
+            }
+            let asked: Vec<Option<Filter>> = filters.into_iter().map(Some).collect();
+            all.push(Measured {
+                kind,
+                share: share.0,
+                rows: mean(&counts).unwrap_or_default(),
+                first_ms,
+                count_us: mean(&times).unwrap_or_default(),
+                search_us: search(&asked)?,
+                unfiltered_us,
+            });
+        }
+    }
+    Ok(all)
+}
+
+fn line(fresh: &Measured, kept: &Measured) -> serde_json::Value {
+    json!({
+        "measured": "filter",
+        "kind": fresh.kind,
+        "share": fresh.share,
+        "rows": rounded(fresh.rows, 0),
+        "first_ms": rounded(fresh.first_ms, 2),
+        "count_us": rounded(fresh.count_us, 2),
+        "count_kept_us": rounded(kept.count_us, 2),
+        "search_us": rounded(fresh.search_us, 2),
+        "search_kept_us": rounded(kept.search_us, 2),
+        "unfiltered_us": rounded(fresh.unfiltered_us, 2),
+        "share_of_search": rounded(fresh.count_us / fresh.search_us, 4),
+        "share_of_unfiltered": rounded(fresh.count_us / fresh.unfiltered_us, 4),
+    })
+}

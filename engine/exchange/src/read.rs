@@ -1,0 +1,180 @@
+//! The readers of both formats, as one.
+//!
+//! A file comes from anybody. What its reader says of a damaged one is an error here; where it panics instead, which happens, the panic
+//! is caught and is an error, too.
+//!
+//! **Memory.** Of Parquet a page of each column is in memory, of Arrow a batch as it is in the file, or a part of a large one (`sliced.rs`).
+
+mod blocks;
+mod sliced;
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use arrow_ipc::reader::{FileReader, StreamReader};
+use arrow_schema::SchemaRef;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+
+use crate::error::{Error, Result};
+use crate::format::Format;
+use crate::metadata;
+
+/// Rows that are read at once from Parquet, unless they are large.
+const ROWS_AT_ONCE: u64 = 4_096;
+/// Bytes that are read at once from Parquet, about.
+const BYTES_AT_ONCE: u64 = 8 << 20;
+
+/// Bytes of an Arrow file's batch that is read in parts.
+const LARGE_BYTES: u64 = 32 << 20;
+
+/// What a reader gives, or what is wrong in its words.
+type Tried<T> = Result<T, String>;
+
+/// A file whose columns are known.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    path: PathBuf,
+    kind: Kind,
+    pub(crate) schema: SchemaRef,
+    /// The text of the schema of the collection that it is an export of.
+    pub(crate) text: Option<String>,
+    /// Rows, where the file says it.
+    pub(crate) rows: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    ArrowFile,
+    ArrowStream,
+    Parquet,
+}
+
+/// The batches of a file.
+pub(crate) struct Batches {
+    path: PathBuf,
+    /// None once it failed.
+    batches: Option<Inner>,
+}
+
+type Inner = Box<dyn Iterator<Item = Result<RecordBatch, String>> + Send>;
+
+impl Opened {
+    /// Reads what stands at the beginning and the end of a file.
+    pub(crate) fn open(path: &Path, format: Format) -> Result<Self> {
+        let kind = match format {
+            Format::Parquet => Kind::Parquet,
+            Format::Arrow if is_stream(path)? => Kind::ArrowStream,
+            Format::Arrow => Kind::ArrowFile,
+        };
+        let mut file = open(path)?;
+        let (schema, text, rows) = guarded(path, || match kind {
+            Kind::ArrowFile => {
+                blocks::check_file(&mut file)?;
+                let reader = FileReader::try_new(BufReader::new(file), None).map_err(told)?;
+                let rows =
+                    reader.custom_metadata().get(metadata::ROWS_KEY).and_then(|rows| rows.parse().ok());
+                Ok((reader.schema(), None, rows))
+            }
+            Kind::ArrowStream => {
+                blocks::check_stream(&mut file)?;
+                file.rewind().map_err(told)?;
+                let reader = StreamReader::try_new(BufReader::new(file), None).map_err(told)?;
+                Ok((reader.schema(), None, None))
+            }
+            Kind::Parquet => {
+                let read = ArrowReaderMetadata::load(&file, Default::default()).map_err(told)?;
+                let about = read.metadata().file_metadata();
+                let pairs = about.key_value_metadata().into_iter().flatten();
+                let text = pairs.filter(|pair| pair.key == metadata::KEY).find_map(|pair| pair.value.clone());
+                Ok((read.schema().clone(), text, u64::try_from(about.num_rows()).ok()))
+            }
+        })?;
+        let text = text.or_else(|| schema.metadata().get(metadata::KEY).map(|text| text.to_string()));
+        Ok(Self { path: path.to_owned(), kind, schema, text, rows })
+    }
+
+    /// The batches, with these of its columns, which are in ascending order.
+    pub(crate) fn batches(&self, columns: &[usize]) -> Result<Batches> {
+        let file = open(&self.path)?;
+        let kind = self.kind;
+        let columns = columns.to_vec();
+        let batches = guarded(&self.path, move || -> Result<Inner, String> {
+            Ok(match kind {
+                Kind::ArrowFile => {
+                    if let Some(parts) =
+                        sliced::Sliced::open(file.try_clone().map_err(told)?, &columns, LARGE_BYTES)?
+                    {
+                        return Ok(Box::new(parts));
+                    }
+                    let reader = FileReader::try_new(BufReader::new(file), Some(columns)).map_err(told)?;
+                    Box::new(reader.map(|batch| batch.map_err(told)))
+                }
+                Kind::ArrowStream => {
+                    let reader = StreamReader::try_new(BufReader::new(file), Some(columns)).map_err(told)?;
+                    Box::new(reader.map(|batch| batch.map_err(told)))
+                }
+                Kind::Parquet => {
+                    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(told)?;
+                    let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
+                    let groups = builder.metadata().row_groups();
+                    let bytes = groups
+                        .iter()
+                        .map(|group| group.total_byte_size().max(0) as u64)
+                        .fold(0, u64::saturating_add);
+                    let rows = groups
+                        .iter()
+                        .map(|group| group.num_rows().max(0) as u64)
+                        .fold(0, u64::saturating_add);
+                    let row_bytes = (bytes / rows.max(1)).max(1);
+                    let size = (BYTES_AT_ONCE / row_bytes).clamp(1, ROWS_AT_ONCE);
+                    let builder = builder.with_projection(mask).with_batch_size(size as usize);
+                    Box::new(builder.build().map_err(told)?.map(|batch| batch.map_err(told)))
+                }
+            })
+        })?;
+        Ok(Batches { path: self.path.clone(), batches: Some(batches) })
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Result<RecordBatch>> {
+        // After an error there is nothing more: a reader that panicked is in no state to go on.
+        let mut batches = self.batches.take()?;
+        match guarded(&self.path, || batches.next().transpose()).transpose()? {
+            Ok(batch) => {
+                self.batches = Some(batches);
+                Some(Ok(batch))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    File::open(path).map_err(Error::io("open", path))
+}
+
+fn told(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// An Arrow file says so at its start; a stream begins with its first message.
+fn is_stream(path: &Path) -> Result<bool> {
+    let mut start = Vec::new();
+    open(path)?.take(6).read_to_end(&mut start).map_err(Error::io("read", path))?;
+    Ok(start != b"ARROW1")
+}
+
+/// Runs a reader, whose panics are errors.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, String>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(read) => read.map_err(|reason| Error::unreadable(path, reason)),
+        Err(_) => Err(Error::unreadable(path, "its bytes make no sense")),
+    }
+}

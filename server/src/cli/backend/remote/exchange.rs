@@ -1,0 +1,152 @@
+//! Files from and to a server.
+//!
+//! A server gives its rows page by page, in the order of their ids. Between pages others may write: a row that stays is in the file once, of
+//! one that is written or removed meanwhile the file has the state of its page. (A local directory is exported as it is at one moment.)
+//! A page that is too large for a message is asked for again by halves.
+
+use anyhow::Result;
+use ragstone::query::Cursor;
+use ragstone::{Filter, Point, PointId, Schema};
+use ragstone_client as client;
+use ragstone_client::Code;
+use ragstone_exchange::{
+    Error, ExportOptions, Exported, IdKinds, ImportOptions, Imported, Sink, Source, export_from, import_into,
+};
+
+use super::{Remote, Transfer, schema, types};
+
+/// Points of a page at most.
+const PAGE_POINTS: u32 = 1_000;
+
+pub(super) fn export(remote: &Remote, transfer: Transfer<'_>, options: &ExportOptions) -> Result<Exported> {
+    let Transfer { collection, file, progress } = transfer;
+    let found = remote.call(remote.client.get_collection(collection))?;
+    let all = Filter::AllTenants;
+    let filter = options.filter.as_ref().or(found.tenant.as_ref().map(|_| &all));
+    let rows = remote.call(remote.client.count_points(collection, filter.map(types::filter)))?;
+    let schema = schema::of(&found)?;
+    let mut source = Pages {
+        remote,
+        collection,
+        filter,
+        schema,
+        rows,
+        page_points: PAGE_POINTS,
+        next: Some(String::new()),
+        page: Vec::new().into_iter(),
+    };
+    Ok(export_from(&mut source, file, options, progress)?)
+}
+
+pub(super) fn import(remote: &Remote, transfer: Transfer<'_>, options: &ImportOptions) -> Result<Imported> {
+    let Transfer { collection, file, progress } = transfer;
+    let mut sink = Writes { remote, collection };
+    Ok(import_into(&mut sink, file, options, progress)?)
+}
+
+/// The rows of a server, page by page.
+struct Pages<'a> {
+    remote: &'a Remote,
+    collection: &'a str,
+    filter: Option<&'a Filter>,
+    schema: Schema,
+    rows: u64,
+    page_points: u32,
+    /// Of the page that comes; none after the last.
+    next: Option<String>,
+    page: std::vec::IntoIter<client::Point>,
+}
+
+impl Pages<'_> {
+    fn scroll(&self, token: &str, points: u32) -> client::Scroll {
+        let request = client::Scroll::new(self.collection).page_size(points).page_token(token);
+        match self.filter {
+            Some(filter) => request.filter(types::filter(filter)),
+            None => request,
+        }
+    }
+
+    fn has_behind(&self, token: &str) -> Result<Option<PointId>> {
+        let request = self.scroll(token, 1).without_payload();
+        let page = self.remote.call(self.remote.client.scroll_points(request))?;
+        let first = page.items.into_iter().next();
+        first.map(|point| types::point_in(point).map(|point| point.id)).transpose()
+    }
+
+    fn turn(&mut self, token: String) -> Result<()> {
+        loop {
+            let request = self.scroll(&token, self.page_points).with_vectors();
+            match self.remote.runtime.block_on(self.remote.client.scroll_points(request)) {
+                Ok(page) => {
+                    self.page = page.items.into_iter();
+                    self.next = page.next_page_token;
+                    return Ok(());
+                }
+                Err(error) if is_too_large(&error) && self.page_points > 1 => self.page_points /= 2,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl Source for Pages<'_> {
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn ids(&mut self) -> ragstone_exchange::Result<IdKinds> {
+        let numbers = matches!(self.has_behind("").map_err(Error::rows)?, Some(PointId::Num(_)));
+        // Integers sort before strings, and a page begins behind any place.
+        let behind = Cursor::from(PointId::Num(u64::MAX)).to_string();
+        let texts = self.has_behind(&behind).map_err(Error::rows)?.is_some();
+        Ok(IdKinds { numbers, texts })
+    }
+
+    fn rows(&self) -> Option<u64> {
+        Some(self.rows)
+    }
+
+    fn next(&mut self) -> ragstone_exchange::Result<Option<Point>> {
+        loop {
+            if let Some(point) = self.page.next() {
+                return types::point_in(point).map(Some).map_err(Error::rows);
+            }
+            match self.next.take() {
+                Some(token) => self.turn(token).map_err(Error::rows)?,
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+/// A collection of a server.
+struct Writes<'a> {
+    remote: &'a Remote,
+    collection: &'a str,
+}
+
+impl Sink for Writes<'_> {
+    fn schema(&mut self) -> ragstone_exchange::Result<Option<Schema>> {
+        match self.remote.runtime.block_on(self.remote.client.get_collection(self.collection)) {
+            Ok(found) => schema::of(&found).map(Some).map_err(Error::rows),
+            Err(error) if error.code() == Code::NotFound => Ok(None),
+            Err(error) => Err(Error::rows(error)),
+        }
+    }
+
+    fn create(&mut self, schema: &Schema) -> ragstone_exchange::Result<()> {
+        let request = schema::create(self.collection, schema).map_err(Error::rows)?;
+        self.remote.call(self.remote.client.create_collection(request)).map(drop).map_err(Error::rows)
+    }
+
+    fn write(&mut self, points: Vec<Point>) -> ragstone_exchange::Result<()> {
+        let points = points.into_iter().map(types::point_out);
+        let call = self.remote.client.upsert_points(self.collection, points);
+        self.remote.call(call).map(drop).map_err(Error::rows)
+    }
+}
+
+/// Of the server, or of the client that reads no larger messages.
+fn is_too_large(error: &client::Error) -> bool {
+    error.reason() == Some("RESPONSE_TOO_LARGE") || error.code() == Code::OutOfRange
+}

@@ -1,0 +1,102 @@
+//! `ragstone export` and `ragstone import`.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use anyhow::Result;
+use indicatif::{HumanBytes, HumanCount};
+use ragstone_exchange::{BatchSize, ColumnNames, ExportOptions, ImportOptions, Progress};
+use serde_json::json;
+
+use super::Session;
+use crate::cli::args::{ExportArgs, ImportArgs};
+use crate::cli::backend::Transfer;
+use crate::cli::output;
+
+pub(super) fn export(session: &Session, args: ExportArgs) -> Result<()> {
+    let (collection, file) = (args.collection.as_str(), args.file.as_path());
+    let options = ExportOptions {
+        format: args.format.map(Into::into),
+        compression: args.compression.map(Into::into).unwrap_or_default(),
+        filter: args.conditions.filter(session, collection)?,
+        names: ColumnNames { id: args.id, vector: args.vector },
+        overwrite: args.overwrite,
+        ..ExportOptions::default()
+    };
+    let started = Instant::now();
+    let done = show(session, "Exporting", |progress| {
+        session.backend.export(Transfer { collection, file, progress }, &options)
+    })?;
+    let seconds = started.elapsed().as_secs_f64();
+    if session.json {
+        return output::json(&json!({
+            "file": file, "rows": done.rows, "bytes": done.bytes, "seconds": seconds,
+        }));
+    }
+    let bytes = HumanBytes(done.bytes);
+    println!("{}: {}, {bytes}", file.display(), rate(done.rows, seconds));
+    Ok(())
+}
+
+pub(super) fn import(session: &Session, args: ImportArgs) -> Result<()> {
+    let (collection, file) = (args.collection.as_str(), args.file.as_path());
+    let options = ImportOptions {
+        format: args.format.map(Into::into),
+        id: args.id,
+        number_rows: args.number_rows,
+        vector: args.vector,
+        expires_at: args.expires_at,
+        columns: Some(args.columns).filter(|columns| !columns.is_empty()),
+        except: args.except,
+        metric: args.metric.map(Into::into),
+        batch: BatchSize { rows: args.batch, ..BatchSize::default() },
+    };
+    let started = Instant::now();
+    let done = show(session, "Importing", |progress| {
+        session.backend.import(Transfer { collection, file, progress }, &options)
+    })?;
+    let seconds = started.elapsed().as_secs_f64();
+    if session.json {
+        let columns = done.columns.iter().map(|(column, what)| json!({ "column": column, "is": what }));
+        return output::json(&json!({
+            "collection": collection,
+            "created": done.created,
+            "rows": done.rows,
+            "seconds": seconds,
+            "columns": columns.collect::<Vec<_>>(),
+            "notes": done.notes,
+        }));
+    }
+    let made = if done.created { ", which is new" } else { "" };
+    println!("{collection}{made}: {}", rate(done.rows, seconds));
+    done.columns.iter().for_each(|(column, what)| println!("  {column}: {what}"));
+    done.notes.iter().for_each(|note| println!("  {note}"));
+    Ok(())
+}
+
+fn rate(rows: u64, seconds: f64) -> String {
+    let rate = HumanCount((rows as f64 / seconds.max(1e-3)) as u64);
+    format!("{} rows in {seconds:.1} s, {rate} a second", HumanCount(rows))
+}
+
+/// Does it, and shows how far it is.
+fn show<T>(
+    session: &Session,
+    what: &str,
+    run: impl FnOnce(&mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<T>,
+) -> Result<T> {
+    let mut shown = None;
+    let result = run(&mut |progress| {
+        let before = *shown.get_or_insert_with(|| {
+            session.progress.begin(what, progress.rows_total, "rows");
+            0
+        });
+        session.progress.advance(progress.rows.saturating_sub(before));
+        shown = Some(progress.rows);
+        ControlFlow::Continue(())
+    });
+    if shown.is_some() {
+        session.progress.end();
+    }
+    result
+}

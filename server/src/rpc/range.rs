@@ -1,0 +1,64 @@
+//! `SearchRange`.
+
+use std::time::Instant;
+
+use ragstone::query::QueryHit;
+use ragstone::{CancelToken, Hit, PointId, View};
+use ragstone_proto::v1::{self, SearchRangeRequest, SearchRangeResponse};
+use ragstone_rag::Rag;
+
+use super::READ_SLICE;
+use super::answer::{Budget, Refused};
+use super::paths::renamed;
+use super::search::milliseconds;
+use crate::convert;
+
+pub(super) fn search(
+    rag: &Rag,
+    mut request: SearchRangeRequest,
+    token: CancelToken,
+    budget: &mut Budget,
+) -> Result<SearchRangeResponse, Refused> {
+    let view = rag.db().collection(&request.collection)?.view();
+    let started = Instant::now();
+    let text = convert::take_range_text(&mut request)?;
+    if let Some(text) = &text {
+        let embedded = rag.embed_queries(&request.collection, &[("text", text.as_str())])?;
+        convert::put_range_vector(&mut request, embedded.into_iter().next().unwrap_or_default());
+    }
+    let embedded = Instant::now();
+    let is_full = !request.without_payload;
+    let request = convert::range(request, token)?;
+    let found = view.search_range(&request).map_err(|error| {
+        renamed(error, |field| if field == "vector_name" { "by".to_owned() } else { field.to_owned() })
+    })?;
+    let mut timings = vec![("search", milliseconds(embedded, Instant::now()))];
+    if text.is_some() {
+        timings.insert(0, ("embed", milliseconds(started, embedded)));
+    }
+    Ok(SearchRangeResponse {
+        hits: read(&view, found.hits, is_full, budget)?,
+        truncated: found.truncated,
+        stats: Some(convert::query_stats(found.stats)),
+        timings: convert::timings_out(timings),
+    })
+}
+
+/// The hits with their fields, by slices, so that an answer that becomes too large is noticed before all of it was read.
+fn read(view: &View, found: Vec<Hit>, is_full: bool, budget: &mut Budget) -> Result<Vec<v1::Hit>, Refused> {
+    let mut hits = Vec::with_capacity(found.len());
+    for slice in found.chunks(READ_SLICE) {
+        let ids: Vec<PointId> = slice.iter().map(|hit| hit.id.clone()).collect();
+        // What expired meanwhile is not there any more.
+        let there = slice.iter().zip(view.get(&ids)?).filter_map(|(hit, point)| Some((hit, point?)));
+        for (hit, mut point) in there {
+            point.vector = None;
+            point.vectors.clear();
+            if !is_full {
+                point.payload.clear();
+            }
+            hits.push(budget.spend(convert::hit(QueryHit { score: Some(hit.score), point }))?);
+        }
+    }
+    Ok(hits)
+}
