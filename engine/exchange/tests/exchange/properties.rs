@@ -64,7 +64,7 @@ fn point() -> impl Strategy<Value = Point> {
         proptest::option::of(vec(vec(number(), 2), 1..4)),
     );
     // Far from now, so that it does not matter when that is.
-    let expires_at = proptest::option::of(i64::MAX / 2..=i64::MAX);
+    let expires_at = proptest::option::of(i64::MAX / 2..i64::MAX);
     (id, vectors, vec(value(), 0..6), expires_at).prop_map(
         |(id, (default, half, sparse, multi), values, expires_at)| {
             let mut point = Point { vector: default, expires_at, ..Point::without_vector(id) };

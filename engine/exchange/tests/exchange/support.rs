@@ -68,7 +68,7 @@ pub(crate) fn full_points() -> Vec<Point> {
         .with("tags", Vec::<String>::new())
         .with("where", GeoPoint { lat: 0.0, lon: -0.0 })
         .with("rest", Json::new("null").unwrap())
-        .expires_at(i64::MAX);
+        .expires_at(i64::MAX - 1);
     let text = Point::without_vector("text").with_vector("tokens", vec![vec![0.0, 1.0]]);
     vec![everything, Point::without_vector(0), ends, text, Point::without_vector("only an id")]
 }
