@@ -1,9 +1,13 @@
 //! Rows in the order of a field: those of each segment (`segment/ordered.rs`), merged.
 
+use std::sync::Arc;
+
+use fixedbitset::FixedBitSet;
+
 use super::run::{Found, Ranked, Run};
 use crate::collection::ViewState;
 use crate::interrupt::Watch;
-use crate::payload::{FieldId, Passing};
+use crate::payload::FieldId;
 use crate::search::{Reports, SearchStats, SegmentPlan};
 use crate::segment::{OrderRequest, Place, by_value};
 use crate::vectors::Slot;
@@ -25,10 +29,13 @@ impl Ordering {
             }
             stats.segments += 1;
             let mut begun = reports.begin(index, segment, &mut stats);
-            let passing = segment.passing(run.filter.as_deref());
-            let request = self.request(&passing, None, (n, run.watch));
+            let matching = segment.matching(run.filter.as_deref());
+            let request = self.request(&matching, None, (n, run.watch));
             let (slots, by_order) = segment.ordered(&request);
-            begun.takes(if by_order { SegmentPlan::Sorted } else { SegmentPlan::Sort }, passing.count());
+            begun.takes(
+                if by_order { SegmentPlan::Sorted } else { SegmentPlan::Sort },
+                matching.count_ones(..),
+            );
             reports.end(begun, slots.len(), &mut stats, run.watch);
             found.extend(slots.into_iter().map(|slot| (index, slot)));
         }
@@ -50,18 +57,18 @@ impl Ordering {
         self.merged(run.view, found, rows.len()).into_iter().map(ranked).collect()
     }
 
-    /// The rows behind a place, of those that pass, by segment; segment and slot.
+    /// The rows behind a place, of sets that match, one for each segment; segment and slot.
     pub(crate) fn after(
         &self,
         view: &ViewState,
-        passing: &[Passing],
+        matching: &[Arc<FixedBitSet>],
         after: Option<Place<'_>>,
         limit: usize,
     ) -> Vec<(usize, u32)> {
         let watch = Watch::default();
         let mut found = Vec::new();
-        for ((index, segment), passing) in view.segments.iter().enumerate().zip(passing) {
-            let (slots, _) = segment.ordered(&self.request(passing, after, (limit, &watch)));
+        for ((index, segment), matching) in view.segments.iter().enumerate().zip(matching) {
+            let (slots, _) = segment.ordered(&self.request(matching, after, (limit, &watch)));
             found.extend(slots.into_iter().map(|slot| (index, slot)));
         }
         self.merged(view, found, limit)
@@ -69,11 +76,11 @@ impl Ordering {
 
     fn request<'a>(
         &self,
-        passing: &'a Passing,
+        matching: &'a FixedBitSet,
         after: Option<Place<'a>>,
         (limit, watch): (usize, &'a Watch),
     ) -> OrderRequest<'a> {
-        OrderRequest { field: self.field, descending: self.descending, passing, after, limit, watch }
+        OrderRequest { field: self.field, descending: self.descending, matching, after, limit, watch }
     }
 
     /// The first of some rows.

@@ -10,9 +10,8 @@ use fixedbitset::FixedBitSet;
 use super::analysis::QueryTerms;
 use super::bm25::{Bm25, FieldStatistics, Quantum};
 use super::index::{Block, Gone, Index, Postings, Word};
-use super::search::{Admitted, Clause, Dot, Found, Scan, Top, Weighing, score_rows};
+use super::search::{Admitted, Clause, Dot, Found, Scan, Top, score_rows};
 use crate::interrupt::Watch;
-use crate::payload::Passing;
 
 /// What is asked of one field.
 #[derive(Clone, Debug)]
@@ -32,28 +31,7 @@ pub(crate) struct Part<'a> {
     pub(crate) gone: Gone<'a>,
     pub(crate) rows: u32,
     /// The live rows of the segment that may be returned; if there is none, all that are not dead.
-    pub(crate) admitted: Option<&'a Passing>,
-}
-
-impl Part<'_> {
-    /// Its rows that may be returned, by their places in it, if they are few enough to be listed.
-    fn few(&self) -> Option<Vec<u32>> {
-        let Some(Passing::Few(rows)) = self.admitted else { return None };
-        let slots = rows.iter().filter_map(|row| row.checked_sub(self.gone.first));
-        Some(slots.filter(|slot| *slot < self.rows).collect())
-    }
-
-    /// Brings those of some rows that have a term into `top`: it takes as long as these rows take, however long the lists are.
-    /// Returns how many postings were read.
-    fn take<W: Weighing>(&self, slots: &[u32], clauses: Vec<Clause<'_, W>>, top: &mut Top<W::Score>) -> u64 {
-        let (scores, read) = score_rows(clauses, slots);
-        for (slot, score) in slots.iter().zip(scores) {
-            if let Some(score) = score {
-                top.push(Found { score, segment: self.segment, slot: self.gone.first + slot });
-            }
-        }
-        read
-    }
+    pub(crate) admitted: Option<&'a FixedBitSet>,
 }
 
 /// A row of a view with its score.
@@ -164,9 +142,6 @@ impl<'a> TextSearch<'a> {
     /// The best `k` rows; with `all_terms` of those that have all terms of the query in one of its fields.
     pub(crate) fn best(&self, k: usize, all_terms: bool, watch: &Watch) -> Answer {
         Answer::of(self.parts, k, |part, top| {
-            if let (Some(slots), false) = (self.parts[part].few(), all_terms) {
-                return self.parts[part].take(&slots, self.clauses(part), top);
-            }
             let having = all_terms.then(|| self.having_all(part));
             scan(&self.parts[part], having.as_ref(), watch, |scan| scan.run(self.clauses(part), top))
         })
@@ -174,7 +149,7 @@ impl<'a> TextSearch<'a> {
 
     /// The scores of rows of a part, in ascending order; `None` of those that have no term of the query.
     pub(crate) fn scores(&self, part: usize, slots: &[u32]) -> Vec<Option<f32>> {
-        score_rows(self.clauses(part), slots).0
+        score_rows(self.clauses(part), slots)
     }
 
     /// The rows of a part that have all terms in one of the fields, dead ones included.
@@ -241,7 +216,7 @@ fn scan(
         (admitted, Some(having)) => {
             let mut own = FixedBitSet::with_capacity(part.rows as usize);
             let is_admitted = |slot: usize| match admitted {
-                Some(admitted) => admitted.contains(first + slot as u32),
+                Some(admitted) => admitted.contains(first as usize + slot),
                 None => !part.gone.dead.contains(first + slot as u32),
             };
             own.extend(having.ones().filter(|slot| is_admitted(*slot)));
@@ -259,8 +234,7 @@ fn scan(
     };
     let admitted = match (&own, part.admitted) {
         (Some(own), _) => Some(Admitted { bits: own, first: 0 }),
-        (None, Some(Passing::Many(bits))) => Some(Admitted { bits, first }),
-        (None, Some(Passing::Few(_)) | None) => None,
+        (None, admitted) => admitted.map(|bits| Admitted { bits, first }),
     };
     run(Scan { rows: part.rows, admitted, segment: part.segment, first, watch })
 }
@@ -292,15 +266,14 @@ impl<'a> SparseSearch<'a> {
 
     /// The best `k` rows of those that have a dimension of the query.
     pub(crate) fn best(&self, k: usize, watch: &Watch) -> Answer {
-        Answer::of(self.parts, k, |part, top| match self.parts[part].few() {
-            Some(slots) => self.parts[part].take(&slots, self.clauses(part), top),
-            None => scan(&self.parts[part], None, watch, |scan| scan.run(self.clauses(part), top)),
+        Answer::of(self.parts, k, |part, top| {
+            scan(&self.parts[part], None, watch, |scan| scan.run(self.clauses(part), top))
         })
     }
 
     /// The scores of rows of a part, in ascending order; `None` of those that have no dimension of the query.
     pub(crate) fn scores(&self, part: usize, slots: &[u32]) -> Vec<Option<f32>> {
-        let (scores, _) = score_rows(self.clauses(part), slots);
+        let scores = score_rows(self.clauses(part), slots);
         scores.into_iter().map(|score| score.map(|score| score as f32)).collect()
     }
 }

@@ -44,8 +44,6 @@ impl Random {
 
     pub(crate) fn filter(&mut self, depth: u64) -> Filter {
         match self.below(if depth == 0 { 4 } else { 7 }) {
-            // So few that they are a list.
-            0 if self.is_one_in(3) => Filter::eq("title", format!("title {}", self.below(300))),
             0 => Filter::eq("topic", self.pick(&["tea", "sun", "moon"])),
             1 => {
                 let years = (0..self.below(6)).map(|_| Value::Int(self.below(20) as i64)).collect();
