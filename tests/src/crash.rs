@@ -65,11 +65,14 @@ pub fn batch_found(db: &Db, writer: u64) -> Result<Option<i64>, String> {
         _ => None,
     };
     let first = found.first().and_then(number);
+    // One batch, one write: all of its rows say so.
+    let etag = found.first().and_then(|point| point.as_ref()?.etag);
     let expected: Vec<Option<Point>> = match first {
         None => vec![None; ids.len()],
         Some(number) => (0..POINTS)
             .map(|point| {
-                Some(Point::new(id(writer, point), [number as f32, point as f32]).with("number", number))
+                let row = Point::new(id(writer, point), [number as f32, point as f32]).with("number", number);
+                Some(Point { etag, ..row })
             })
             .collect(),
     };
