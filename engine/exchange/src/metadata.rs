@@ -14,9 +14,7 @@
 
 mod read;
 
-use ragstone::{
-    DenseOptions, ElementType, EncodingKind, FieldType, Metric, MultiOptions, Schema, VectorKind,
-};
+use ragstone::{DenseOptions, ElementType, EncodingKind, Metric, MultiOptions, Schema, VectorKind};
 use serde_json::{Map, Value as Json, json};
 
 use crate::layout::{Column, Role};
@@ -38,16 +36,6 @@ const ENCODINGS: [(EncodingKind, &str); 5] = [
     (EncodingKind::Int8, "int8"),
     (EncodingKind::Int4, "int4"),
     (EncodingKind::Bit1, "bit1"),
-];
-const FIELD_TYPES: [FieldType; 8] = [
-    FieldType::Bool,
-    FieldType::Int,
-    FieldType::Float,
-    FieldType::String,
-    FieldType::Timestamp,
-    FieldType::Strings,
-    FieldType::Geo,
-    FieldType::Json,
 ];
 
 /// The text of a schema and of the columns that its rows are in.

@@ -32,7 +32,8 @@ pub enum FieldType {
 }
 
 impl FieldType {
-    pub(crate) const ALL: [FieldType; 8] = [
+    /// Every type.
+    pub const ALL: [FieldType; 8] = [
         FieldType::Bool,
         FieldType::Int,
         FieldType::Float,

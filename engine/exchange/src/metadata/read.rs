@@ -1,11 +1,12 @@
 //! From the text to the schema.
 
 use ragstone::{
-    DenseOptions, ElementType, GraphOptions, Metric, MultiOptions, Schema, SchemaBuilder, VectorKind,
+    DenseOptions, ElementType, FieldType, GraphOptions, Metric, MultiOptions, Schema, SchemaBuilder,
+    VectorKind,
 };
 use serde_json::Value as Json;
 
-use super::{ELEMENTS, ENCODINGS, FIELD_TYPES, METRICS, VERSION};
+use super::{ELEMENTS, ENCODINGS, METRICS, VERSION};
 use crate::layout::{Column, Role};
 
 /// What a file says of the collection that it is of.
@@ -34,7 +35,7 @@ impl Stored {
         }
         for (name, field_type) in object(&json, "fields")? {
             let field_type =
-                named(&FIELD_TYPES, field_type).map_err(|error| format!("field `{name}`: {error}"))?;
+                named(&FieldType::ALL, field_type).map_err(|error| format!("field `{name}`: {error}"))?;
             builder = builder.field(name, field_type);
         }
         for (name, analyzer) in object(&json, "texts")? {

@@ -1,4 +1,4 @@
-use ragstone::{Analyzer, GraphOptions};
+use ragstone::{Analyzer, FieldType, GraphOptions};
 
 use super::*;
 use crate::layout;
@@ -18,7 +18,7 @@ fn schema() -> Schema {
     let named = |builder: ragstone::SchemaBuilder, field_type: &FieldType| {
         builder.field(format!("a {field_type}"), *field_type)
     };
-    let builder = FIELD_TYPES.iter().fold(builder, named);
+    let builder = FieldType::ALL.iter().fold(builder, named);
     builder
         .text("body", Analyzer::German)
         .tenant("a int")

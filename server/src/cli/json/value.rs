@@ -14,17 +14,7 @@ pub(crate) type Types = BTreeMap<String, FieldType>;
 
 /// The types that a collection's description names; a type of a newer server is as good as unknown.
 pub(crate) fn types(fields: &BTreeMap<String, String>) -> Types {
-    let known = [
-        FieldType::Bool,
-        FieldType::Int,
-        FieldType::Float,
-        FieldType::String,
-        FieldType::Timestamp,
-        FieldType::Strings,
-        FieldType::Geo,
-        FieldType::Json,
-    ];
-    let named = |name: &String| known.into_iter().find(|known| known.to_string() == *name);
+    let named = |name: &String| FieldType::ALL.into_iter().find(|known| known.to_string() == *name);
     fields.iter().filter_map(|(name, kind)| Some((name.clone(), named(kind)?))).collect()
 }
 

@@ -18,17 +18,7 @@ pub(super) fn of(collection: &client::Collection) -> Result<Schema> {
         builder = with_vector(builder, name, kind)?;
     }
     for (name, kind) in &collection.fields {
-        let all = [
-            ragstone::FieldType::Bool,
-            ragstone::FieldType::Int,
-            ragstone::FieldType::Float,
-            ragstone::FieldType::String,
-            ragstone::FieldType::Timestamp,
-            ragstone::FieldType::Strings,
-            ragstone::FieldType::Geo,
-            ragstone::FieldType::Json,
-        ];
-        let found = all.into_iter().find(|known| field_type(*known) == *kind);
+        let found = ragstone::FieldType::ALL.into_iter().find(|known| field_type(*known) == *kind);
         let found =
             found.with_context(|| format!("field `{name}` is of a type that this program does not know"))?;
         builder = builder.field(name, found);
