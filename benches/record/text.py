@@ -98,7 +98,9 @@ def tantivy(texts, _, truth):
     begin = time.perf_counter()
     writer = index.writer(num_threads=1)
     for row, text in enumerate(texts.passages):
-        writer.add_document(library.Document(id=row, text=text))
+        document = library.Document(text=text)
+        document.add_unsigned("id", row)
+        writer.add_document(document)
     writer.commit()
     writer.wait_merging_threads()
     index.reload()

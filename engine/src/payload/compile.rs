@@ -47,8 +47,9 @@ pub(crate) trait FieldSource {
         None
     }
 
-    /// The rows of [`select`](Self::select) as a list in ascending order, at the cost of its length.
-    fn list(&self, _: FieldId, _: &Test) -> Option<Vec<u32>> {
+    /// The rows of [`select`](Self::select) as a list in ascending order, at the cost of its length; `None` if there may be more
+    /// than `max`, or that is not known.
+    fn list(&self, _: FieldId, _: &Test, _max: usize) -> Option<Vec<u32>> {
         None
     }
 

@@ -49,7 +49,7 @@ impl Hash for Test {
 }
 
 /// Gives the first of some ordered runs whose value is not before something.
-type FirstRun<'a> = dyn Fn(&dyn Fn(ValueRef<'_>) -> bool) -> usize + 'a;
+type FirstRun<'a> = dyn Fn(usize, &dyn Fn(ValueRef<'_>) -> bool) -> usize + 'a;
 
 impl Test {
     /// Whether it is on values of a type.
@@ -85,21 +85,24 @@ impl Test {
     }
 
     /// The runs of equal values that pass, among runs in the order of their values, as pairs of first and end. `first`
-    /// gives the place of the first run whose value is not before something.
+    /// gives the place of the first run, from a place on, whose value is not before something.
     pub(crate) fn places(&self, first: &FirstRun<'_>) -> Vec<(usize, usize)> {
-        let before = |bound: ValueRef<'_>| first(&|value| value.order(bound).is_lt());
-        let through = |bound: ValueRef<'_>| first(&|value| value.order(bound).is_le());
-        let one = |value: ValueRef<'_>| (before(value), through(value));
+        let before = |from, bound: ValueRef<'_>| first(from, &|value| value.order(bound).is_lt());
+        let through = |from, bound: ValueRef<'_>| first(from, &|value| value.order(bound).is_le());
+        let one = |value: ValueRef<'_>| {
+            let start = before(0, value);
+            (start, through(start, value))
+        };
         let range = |low: Bound<ValueRef<'_>>, high: Bound<ValueRef<'_>>| {
             let start = match low {
-                Bound::Included(low) => before(low),
-                Bound::Excluded(low) => through(low),
+                Bound::Included(low) => before(0, low),
+                Bound::Excluded(low) => through(0, low),
                 Bound::Unbounded => 0,
             };
             let end = match high {
-                Bound::Included(high) => through(high),
-                Bound::Excluded(high) => before(high),
-                Bound::Unbounded => first(&|_| true),
+                Bound::Included(high) => through(start, high),
+                Bound::Excluded(high) => before(start, high),
+                Bound::Unbounded => first(start, &|_| true),
             };
             vec![(start, end)]
         };
@@ -118,13 +121,14 @@ impl Test {
                 range(borrow(low).map(ValueRef::Text), borrow(high).map(ValueRef::Text))
             }
             Test::TextPrefix(prefix) => {
-                let end = first(&|value| match value {
+                let start = before(0, ValueRef::Text(prefix));
+                let end = first(start, &|value| match value {
                     ValueRef::Text(text) => text < &**prefix || text.starts_with(prefix),
                     _ => false,
                 });
-                vec![(before(ValueRef::Text(prefix)), end)]
+                vec![(start, end)]
             }
-            Test::Exists => vec![(0, first(&|_| true))],
+            Test::Exists => vec![(0, first(0, &|_| true))],
             Test::ListAny(_) | Test::Within(..) => Vec::new(),
         };
         // A value may be given twice.

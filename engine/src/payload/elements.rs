@@ -9,6 +9,7 @@
 
 use fixedbitset::FixedBitSet;
 
+use super::ascending::ascending;
 use super::{Column, Test, ValueRef};
 
 /// A string in one of so many rows has a bitmap.
@@ -73,13 +74,13 @@ impl ElementIndex {
         self.asked(column, file, test).map(|text| self.rows_of(text).len()).sum()
     }
 
-    /// These rows in ascending order.
-    pub(crate) fn list(&self, column: &Column, file: &[u8], test: &Test) -> Vec<u32> {
-        let mut rows: Vec<u32> =
-            self.asked(column, file, test).flat_map(|text| self.rows_of(text)).copied().collect();
-        rows.sort_unstable();
-        rows.dedup();
-        rows
+    /// These rows in ascending order; `None` if there may be more than `max`.
+    pub(crate) fn list(&self, column: &Column, file: &[u8], test: &Test, max: usize) -> Option<Vec<u32>> {
+        if self.count(column, file, test) > max {
+            return None;
+        }
+        let rows = self.asked(column, file, test).flat_map(|text| self.rows_of(text)).copied().collect();
+        Some(ascending(rows))
     }
 
     fn rows_of(&self, text: usize) -> &[u32] {

@@ -58,12 +58,17 @@ impl FieldIndex {
         }
     }
 
-    /// These rows in ascending order.
-    pub(crate) fn list(&self, Indexed { column, file, .. }: Indexed<'_>, test: &Test) -> Vec<u32> {
+    /// These rows in ascending order; `None` if there may be more than `max`.
+    pub(crate) fn list(
+        &self,
+        Indexed { column, file, .. }: Indexed<'_>,
+        test: &Test,
+        max: usize,
+    ) -> Option<Vec<u32>> {
         match self {
-            FieldIndex::Values(index) => index.list(column, file, test),
-            FieldIndex::Elements(index) => index.list(column, file, test),
-            FieldIndex::Places(index) => index.list(column, file, test),
+            FieldIndex::Values(index) => index.list(column, file, test, max),
+            FieldIndex::Elements(index) => index.list(column, file, test, max),
+            FieldIndex::Places(index) => index.list(column, file, test, max),
         }
     }
 }
@@ -105,7 +110,7 @@ mod tests {
         let index = FieldIndex::new(indexed);
         let tested = column.tested(&file, test, values.len());
         prop_assert_eq!(&index.select(indexed, test), &tested);
-        let list = index.list(indexed, test);
+        let list = index.list(indexed, test, values.len()).unwrap();
         prop_assert!(list.iter().map(|row| *row as usize).eq(tested.ones()));
         prop_assert!(index.count(indexed, test) >= list.len());
         let passes = |value: &Option<Value>| value.as_ref().is_some_and(|value| test.passes(value.as_ref()));
@@ -139,6 +144,22 @@ mod tests {
             let mut values: Vec<Option<Value>> =
                 places.into_iter().map(|place| place.map(|place| Value::Geo(point(place)))).collect();
             values.push(Some(Value::Geo(point(center))));
+            agrees(&values, FieldType::Geo, &Test::Within(point(center), metres))?;
+        }
+
+        /// Many around a place, on both sides of the meridian at which degrees jump.
+        #[test]
+        fn neighbours_are_found_by_their_distance(
+            places in prop::collection::vec((-1.0..=1.0, 178.0..=182.0), 1..2_000),
+            latitude in prop_oneof![Just(0.0), Just(30.0), Just(-60.0), Just(88.5)],
+            center in (-1.0..=1.0, 178.0..=182.0),
+            metres in 0.0..2e5,
+        ) {
+            let point = |(lat, lon): (f64, f64)| {
+                GeoPoint { lat: lat + latitude, lon: if lon > 180.0 { lon - 360.0 } else { lon } }
+            };
+            let values: Vec<Option<Value>> =
+                places.into_iter().map(|place| Some(Value::Geo(point(place)))).collect();
             agrees(&values, FieldType::Geo, &Test::Within(point(center), metres))?;
         }
     }

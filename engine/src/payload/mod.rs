@@ -8,6 +8,7 @@
 //! `cache.rs` keeps their answers). People write filters as text, and read them so (`parse/`).
 
 mod arrow;
+mod ascending;
 mod cache;
 mod column;
 mod compile;

@@ -202,11 +202,12 @@ impl Searching<'_> {
     /// The nearest rows of the segment, at most `k`, nearest first.
     fn run(&self, stats: &mut SearchStats, begun: &mut Begun) -> Vec<(f32, Slot)> {
         if let Some(nodes) = self.dense.few(self.query.filter.as_deref()) {
+            let by = plan::scan_of_few(nodes.len(), self.has_codes(), &self.query.wanted);
             match nodes.len() {
                 0 => begun.takes(SegmentPlan::Skip, 0),
-                count => begun.takes(plan::ScanBy::Rows, count),
+                count => begun.takes(by, count),
             }
-            return self.scan_few(&nodes, stats);
+            return self.scan_few(&nodes, by, stats);
         }
         let vectors = self.dense.count();
         // Without a filter and without deaths every vector is a candidate, and no bitmap is needed to say so.
@@ -214,7 +215,7 @@ impl Searching<'_> {
         let candidates = (!is_whole).then(|| self.dense.candidates(self.query.filter.as_deref()));
         let count = candidates.as_ref().map_or(vectors, |candidates| candidates.count);
         let filtered = self.query.filter.is_some();
-        let has_codes = self.query.scans_codes && self.dense.encoding(self.encodings).codec().is_some();
+        let has_codes = self.has_codes();
         let blocks = self.blocks(candidates.as_ref());
         let counts =
             Counts { vectors, candidates: count, degree: self.query.degree, filtered, has_codes, blocks };
@@ -248,6 +249,11 @@ impl Searching<'_> {
                 }
             }
         }
+    }
+
+    /// Whether a scan can compare codes.
+    fn has_codes(&self) -> bool {
+        self.query.scans_codes && self.dense.encoding(self.encodings).codec().is_some()
     }
 
     /// What the graph leads to, and whether the walk was cut short. After another segment gave as many rows as are wanted the

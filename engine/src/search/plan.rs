@@ -122,6 +122,12 @@ pub(crate) fn cheapest_scan(counts: &Counts, wanted: &Wanted) -> (ScanBy, f64) {
     [codes, sketches].into_iter().flatten().fold(rows, |best, scan| if scan.1 < best.1 { scan } else { best })
 }
 
+/// What a scan of candidates compares that are a list already: few of them exactly, which costs little.
+pub(crate) fn scan_of_few(candidates: usize, has_codes: bool, wanted: &Wanted) -> ScanBy {
+    let is_exact = wanted.exact || candidates <= SCAN_ALWAYS.max(wanted.ef);
+    if has_codes && !is_exact { ScanBy::Codes } else { ScanBy::Rows }
+}
+
 /// Chooses the way through one segment.
 pub(crate) fn choose(counts: &Counts, wanted: &Wanted) -> Plan {
     let Counts { vectors, candidates, degree, filtered, .. } = *counts;

@@ -190,19 +190,16 @@ impl Searching<'_> {
         Some(candidates.map_or_else(all, |found| KernelBits::new().count_blocks(found.bits.as_slice())))
     }
 
-    /// The nearest of a few nodes, which are compared exactly.
-    pub(super) fn scan_few(&self, nodes: &[Slot], stats: &mut SearchStats) -> Vec<(f32, Slot)> {
-        let scorer = self.encodings.exact_scorer(&self.query.vector, self.dense.vectors());
-        let k = self.query.wanted.k;
-        let mut nearest = Nearest::new(k, k, 0.0, self.bound);
-        stats.distances += compare(&*scorer, self.watch, nodes, |distance, node| {
-            nearest.offer(distance, node);
-        });
-        nearest.finish()
+    /// The nearest of a few nodes.
+    pub(super) fn scan_few(&self, nodes: &[Slot], by: ScanBy, stats: &mut SearchStats) -> Vec<(f32, Slot)> {
+        self.nearest_by(by, stats, |scorer, nearest| {
+            compare(scorer, self.watch, nodes, |distance, node| {
+                nearest.offer(distance, node);
+            })
+        })
     }
 
-    /// The nearest of all candidates: by their sketches and codes, if there are some and nothing exact is asked, with a second
-    /// look at those in doubt.
+    /// The nearest of all candidates.
     pub(super) fn scan(
         &self,
         candidates: Option<Candidates>,
@@ -211,21 +208,34 @@ impl Searching<'_> {
     ) -> Vec<(f32, Slot)> {
         let candidates = &candidates.unwrap_or_else(|| self.dense.candidates(None));
         let (rows, vector, watch) = (self.dense.vectors(), &self.query.vector, self.watch);
-        let Wanted { k, ef, .. } = self.query.wanted;
-        let coded = self.dense.encoding(self.encodings).scorer(vector, rows);
-        let margin = coded.margin();
-        let is_coded = by != ScanBy::Rows && margin > 0.0 && margin.is_finite();
         let sieve = if by == ScanBy::Sketches { self.encodings.sieve(vector, rows) } else { None };
-        stats.exact &= !is_coded && sieve.is_none();
-        let scorer = if is_coded { coded } else { self.encodings.exact_scorer(vector, rows) };
-        let scan = Scan { candidates, scorer: &*scorer, sieve, watch };
-        let (width, margin) = if is_coded { (ef.max(2 * k), margin) } else { (k, 0.0) };
-        let mut nearest = Nearest::new(k, width, margin, self.bound + margin);
-        stats.distances += scan.run(|distance, slot| nearest.offer(distance, slot));
+        stats.exact &= sieve.is_none();
+        self.nearest_by(by, stats, |scorer, nearest| {
+            Scan { candidates, scorer, sieve, watch }.run(|distance, slot| nearest.offer(distance, slot))
+        })
+    }
+
+    /// The nearest of what `compare` offers and counts: by codes, if there are some and nothing exact is asked, with a second
+    /// look at those in doubt.
+    fn nearest_by(
+        &self,
+        by: ScanBy,
+        stats: &mut SearchStats,
+        compare: impl FnOnce(&dyn Scorer, &mut Nearest) -> u64,
+    ) -> Vec<(f32, Slot)> {
+        let (rows, vector) = (self.dense.vectors(), &self.query.vector);
+        let Wanted { k, ef, .. } = self.query.wanted;
+        let coded = (by != ScanBy::Rows).then(|| self.dense.encoding(self.encodings).scorer(vector, rows));
+        let coded = coded.filter(|scorer| scorer.margin() > 0.0 && scorer.margin().is_finite());
+        let margin = coded.as_ref().map(|scorer| scorer.margin());
+        let scorer = coded.unwrap_or_else(|| self.encodings.exact_scorer(vector, rows));
+        let width = if margin.is_some() { ef.max(2 * k) } else { k };
+        let bound = self.bound + margin.unwrap_or_default();
+        let mut nearest = Nearest::new(k, width, margin.unwrap_or_default(), bound);
+        stats.distances += compare(&*scorer, &mut nearest);
         let found = nearest.finish();
-        if !is_coded {
-            return found;
-        }
+        let Some(margin) = margin else { return found };
+        stats.exact = false;
         let mut nearest = self.reranked(found, margin, stats);
         nearest.truncate(k);
         nearest

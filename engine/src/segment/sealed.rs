@@ -282,9 +282,9 @@ impl SealedSegment {
         self.columns.count(self.bytes(), field, test)
     }
 
-    /// These rows in ascending order, likewise.
-    pub(crate) fn list(&self, field: FieldId, test: &Test) -> Option<Vec<u32>> {
-        self.columns.list(self.bytes(), field, test)
+    /// These rows in ascending order, likewise; `None` if there may be more than `max`, too.
+    pub(crate) fn list(&self, field: FieldId, test: &Test, max: usize) -> Option<Vec<u32>> {
+        self.columns.list(self.bytes(), field, test, max)
     }
 
     /// Whether every column is of a field that the collection has.

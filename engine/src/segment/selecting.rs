@@ -69,8 +69,8 @@ impl FieldSource for SegmentView {
         Some(if self.patches.is_about(field) { of_rows + self.patches.count() } else { of_rows })
     }
 
-    fn list(&self, field: FieldId, test: &Test) -> Option<Vec<u32>> {
-        let mut rows = self.as_sealed()?.list(field, test)?;
+    fn list(&self, field: FieldId, test: &Test, max: usize) -> Option<Vec<u32>> {
+        let mut rows = self.as_sealed()?.list(field, test, max)?;
         if self.patches.is_about(field) {
             // The last that is said of a row counts.
             let patched: BTreeMap<u32, Option<ValueRef<'_>>> = self.patches.values(field).collect();
@@ -79,7 +79,7 @@ impl FieldSource for SegmentView {
             rows.extend(patched.into_iter().filter(|(_, value)| passes(*value)).map(|(row, _)| row));
             rows.sort_unstable();
         }
-        Some(rows)
+        (rows.len() <= max).then_some(rows)
     }
 
     fn value_of(&self, row: u32, field: FieldId) -> Option<ValueRef<'_>> {

@@ -56,7 +56,7 @@ fn round_trip(values: &[Option<Value>], field_type: FieldType) -> (Column, Vec<u
                 Test::Within(GeoPoint::default(), 1e7),
             ] {
                 index.select(indexed, &test);
-                index.list(indexed, &test);
+                index.list(indexed, &test, values.len());
             }
         }
     }

@@ -13,12 +13,17 @@ impl CompiledFilter {
     pub(crate) fn few(&self, source: &dyn FieldSource, max: usize) -> Option<Vec<u32>> {
         let mut leaves = Vec::new();
         self.root.necessary(&mut leaves);
-        let counted = leaves.iter().filter_map(|leaf| Some((source.count(leaf.0, leaf.1)?, *leaf)));
-        let (count, (field, test)) = counted.min_by_key(|(count, _)| *count)?;
-        if count > max || !self.root.is_by_value() {
+        if !self.root.is_by_value() {
             return None;
         }
-        let mut rows = source.list(field, test)?;
+        let (field, test) = match *leaves {
+            [one] => one,
+            _ => {
+                let counted = leaves.iter().filter_map(|leaf| Some((source.count(leaf.0, leaf.1)?, *leaf)));
+                counted.min_by_key(|(count, _)| *count)?.1
+            }
+        };
+        let mut rows = source.list(field, test, max)?;
         if leaves.len() > 1 || !matches!(self.root, Node::Leaf(..)) {
             rows.retain(|row| self.root.passes(source, *row));
         }

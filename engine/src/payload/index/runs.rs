@@ -36,12 +36,7 @@ impl<'a> SortedColumn<'a> {
 
     /// The first run whose value is not before something.
     pub(crate) fn first(&self, is_before: impl Fn(ValueRef<'_>) -> bool) -> usize {
-        let (mut low, mut high) = (0, self.runs());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.value(middle).is_some_and(&is_before) { low = middle + 1 } else { high = middle }
-        }
-        low
+        self.index.first(self.column, self.file, 0, &is_before)
     }
 
     /// The rows of some runs as a set, by marks where there are many.

@@ -280,9 +280,16 @@ impl SealedColumns {
         self.of_index(file, field, test, FieldIndex::count).unwrap_or(Some(0))
     }
 
-    /// These rows in ascending order, likewise.
-    pub(in crate::segment) fn list(&self, file: &[u8], field: FieldId, test: &Test) -> Option<Vec<u32>> {
-        self.of_index(file, field, test, FieldIndex::list).unwrap_or_else(|| Some(Vec::new()))
+    /// These rows in ascending order, likewise; `None` if there may be more than `max`, too.
+    pub(in crate::segment) fn list(
+        &self,
+        file: &[u8],
+        field: FieldId,
+        test: &Test,
+        max: usize,
+    ) -> Option<Vec<u32>> {
+        let list = |index: &FieldIndex, indexed: Indexed<'_>, test: &Test| index.list(indexed, test, max);
+        self.of_index(file, field, test, list).map_or_else(|| Some(Vec::new()), Option::flatten)
     }
 
     /// What the index of a column says; `None` if no row has a value that could pass, `Some(None)` if there is no index.
