@@ -193,10 +193,10 @@ impl ColumnIndex {
         let value = |run: usize| column.get(file, self.rows[self.starts[run] as usize] as usize);
         let passed = |run: usize| value(run).is_some_and(is_before);
         // Whoever asks from somewhere on mostly asks for the end of one value.
-        if from > 0 {
-            if let Some(near) = (from..runs.min(from + 2)).find(|run| !passed(*run)) {
-                return near;
-            }
+        if from > 0
+            && let Some(near) = (from..runs.min(from + 2)).find(|run| !passed(*run))
+        {
+            return near;
         }
         let Range { start: mut low, end: mut high } =
             self.fences.narrow(column.field_type(), from.min(runs)..runs, is_before);

@@ -74,6 +74,7 @@ fn main() -> ExitCode {
             eprintln!("\nxtask: FAILED: {reason}");
             return ExitCode::FAILURE;
         }
+        println!("xtask: {:.0} s so far", started.elapsed().as_secs_f64());
     }
     println!("\nxtask: {task} passed in {:.0} s", started.elapsed().as_secs_f64());
     ExitCode::SUCCESS
