@@ -2,8 +2,8 @@
 
 use fixedbitset::FixedBitSet;
 
-/// Words of a bitmap that are gone through in the time of sorting one row of some hundreds.
-const WORDS_A_ROW: usize = 16;
+/// Words of a bitmap that are made and gone through in the time of sorting one row of some hundreds.
+const WORDS_A_ROW: usize = 4;
 
 /// The rows in ascending order, each once.
 ///

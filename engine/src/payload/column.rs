@@ -144,8 +144,13 @@ impl Column {
         row: usize,
         read: impl Fn(Range<usize>) -> Option<&'a [u8]>,
     ) -> Option<Option<ValueRef<'a>>> {
-        let at = self.batches.partition_point(|batch| batch.first + batch.rows <= row);
-        let batch = self.batches.get(at)?;
+        let holds = |batch: &&Batch| (batch.first..batch.first + batch.rows).contains(&row);
+        // Batches mostly have as many rows as the first.
+        let likely = self.batches.first().and_then(|first| self.batches.get(row.checked_div(first.rows)?));
+        let batch = likely.filter(holds).or_else(|| {
+            let at = self.batches.partition_point(|batch| batch.first + batch.rows <= row);
+            self.batches.get(at)
+        })?;
         let row = row - batch.first;
         if !batch.present.is_empty() {
             let byte = read(within(&batch.present, row / 8, 1)?)?;

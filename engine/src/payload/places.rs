@@ -6,8 +6,9 @@
 //! it for certain, as both edges of the band are there: a cap of a sphere holds all of a meridian between two points that it
 //! holds, if it is no more than half of it. Only rows between the one and the other, along the rim, are tested.
 //!
-//! **Cost.** Eight bytes a row; sorting takes 24 meanwhile. Of `n` rows there are `√n / 2` bands. A condition takes a few binary
-//! searches a band, a nanosecond for each row that passes, and a distance for each along the rim, some `√n`.
+//! **Cost.** Twelve bytes a row; sorting takes 24 meanwhile. Of `n` rows there are `√n / 2` bands. A condition takes a few binary
+//! searches a band, a nanosecond for each row that passes, and a distance for each along the rim, some `√n`: by places rounded to 32
+//! bits, and by those of the column where these leave it in doubt.
 
 use std::f64::consts::FRAC_PI_2;
 use std::ops::Range;
@@ -22,6 +23,8 @@ use super::{Column, GeoPoint, Test, ValueRef};
 const SHAPE: usize = 4;
 /// What rounding may do to a longitude at the equator, and more: a 32-bit float of 180 is right to 8e-6.
 const SLACK_DEGREES: f64 = 4e-5;
+/// What rounding may do to a distance, and more: 8e-6 degrees are a metre.
+const SLACK_M: f64 = 4.0;
 /// Beyond this latitude a degree of longitude is too short to reckon with.
 const POLE_DEGREES: f64 = 89.0;
 
@@ -30,6 +33,7 @@ const POLE_DEGREES: f64 = 89.0;
 pub(crate) struct PlaceIndex {
     /// By bands, and by longitude within each.
     rows: Vec<u32>,
+    latitudes: Vec<f32>,
     longitudes: Vec<f32>,
     bands: Vec<Band>,
 }
@@ -72,6 +76,7 @@ impl PlaceIndex {
         Self {
             bands,
             rows: places.iter().map(|place| place.2).collect(),
+            latitudes: places.iter().map(|place| place.0 as f32).collect(),
             longitudes: places.iter().map(|place| place.1).collect(),
         }
     }
@@ -86,34 +91,46 @@ impl PlaceIndex {
     /// At most how many rows these are.
     pub(crate) fn count(&self, test: &Test) -> usize {
         let mut count = 0;
-        self.parts(test, |found| count += found.rows.len());
+        self.parts(test, |found| {
+            count += found.rows.len();
+            true
+        });
         count
     }
 
     /// These rows in ascending order; `None` if there may be more than `max`.
     pub(crate) fn list(&self, column: &Column, file: &[u8], test: &Test, max: usize) -> Option<Vec<u32>> {
-        if self.count(test) > max {
-            return None;
-        }
+        let mut left = Some(max);
+        self.parts(test, |found| {
+            left = left.and_then(|left| left.checked_sub(found.rows.len()));
+            left.is_some()
+        });
+        left?;
         let mut rows = Vec::new();
         self.each(column, file, test, |row| rows.push(row));
         Some(ascending(rows))
     }
 
     fn each(&self, column: &Column, file: &[u8], test: &Test, mut found: impl FnMut(u32)) {
-        let passes = |row: u32| column.get(file, row as usize).is_some_and(|value| test.passes(value));
-        self.parts(test, |part| {
-            let rows = self.rows[part.rows].iter().copied();
-            if part.is_certain {
-                rows.for_each(&mut found)
-            } else {
-                rows.filter(|row| passes(*row)).for_each(&mut found)
+        let Test::Within(center, metres) = *test else { return };
+        let passes = |place: usize| {
+            let rounded =
+                GeoPoint { lat: f64::from(self.latitudes[place]), lon: f64::from(self.longitudes[place]) };
+            let beyond = center.distance_m(rounded) - metres;
+            if beyond.abs() > SLACK_M {
+                return beyond < 0.0;
             }
+            column.get(file, self.rows[place] as usize).is_some_and(|value| test.passes(value))
+        };
+        self.parts(test, |part| {
+            let places = part.rows.filter(|place| part.is_certain || passes(*place));
+            places.for_each(|place| found(self.rows[place]));
+            true
         });
     }
 
-    /// Gives the rows that may be within what is asked, each once.
-    fn parts(&self, test: &Test, mut each: impl FnMut(Found)) {
+    /// Gives the rows that may be within what is asked, each once, until `each` says that it has enough.
+    fn parts(&self, test: &Test, mut each: impl FnMut(Found) -> bool) {
         let Test::Within(center, metres) = *test else { return };
         let circle = Circle::new(center, metres);
         let first = self.bands.partition_point(|band| band.north < center.lat - circle.height);
@@ -126,13 +143,18 @@ impl PlaceIndex {
                 for (west, east) in certain.into_iter().flat_map(|width| sides(center.lon, width)).flatten() {
                     let sure = self.between(band, west, east);
                     let sure = sure.start.clamp(at, possible.end)..sure.end.clamp(at, possible.end);
-                    if !sure.is_empty() {
-                        each(Found { rows: at..sure.start, is_certain: false });
-                        at = sure.end;
-                        each(Found { rows: sure, is_certain: true });
+                    if sure.is_empty() {
+                        continue;
+                    }
+                    let before = Found { rows: at..sure.start, is_certain: false };
+                    at = sure.end;
+                    if !each(before) || !each(Found { rows: sure, is_certain: true }) {
+                        return;
                     }
                 }
-                each(Found { rows: at..possible.end, is_certain: false });
+                if !each(Found { rows: at..possible.end, is_certain: false }) {
+                    return;
+                }
             }
         }
     }

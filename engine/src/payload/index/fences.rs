@@ -2,7 +2,7 @@
 //!
 //! **Problem.** The values themselves lie in the column's file, in the order of the rows: each step of a binary search is two or
 //! three reads from anywhere, twenty steps for a million values. **Idea.** Every [`EVERY`]th value is kept beside the order, so
-//! that all steps but the last six are in a few kilobytes; as an index of keys over blocks does in any table of sorted strings.
+//! that all steps but the last three are in a small part of them; as an index of keys over blocks does in any table of sorted strings.
 
 use std::ops::Range;
 
@@ -10,9 +10,9 @@ use super::super::{Column, FieldType, ValueRef};
 use super::{SIGN, order_key};
 
 /// Values from a fence to the next.
-const EVERY: usize = 64;
+const EVERY: usize = 8;
 /// Fewer are searched as they are.
-const VALUES_MIN: usize = 4 * EVERY;
+const VALUES_MIN: usize = 16 * EVERY;
 
 /// Every [`EVERY`]th value of an order.
 #[derive(Debug, Default)]
