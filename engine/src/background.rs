@@ -47,7 +47,7 @@ const SEAL: Duty = Duty {
     signal: |store| &store.signal,
     delays: (Duration::from_millis(500), Duration::from_secs(30)),
 };
-/// Merges can wait; each attempt may write as much as the disk still takes.
+/// Merges can wait, and rows expire while nobody writes; each attempt may write as much as the disk still takes.
 const MERGE: Duty = Duty {
     name: "ragstone-merge",
     work: Store::merge_due,

@@ -110,7 +110,7 @@ pub struct Point {
     pub payload: Payload,
     /// When the row is no more, in microseconds since 1970 (UTC); never without it. From then on, by the database's
     /// [clock](crate::DbOptions::clock), no read finds it and no write replaces or updates it: it is not there, though its bytes may be
-    /// until a merge passes over them.
+    /// until those of three rows in ten of its segment are dead weight: then it is rewritten without, whoever writes or not.
     pub expires_at: Option<i64>,
     /// Of a row that was read, the number of the write that last changed it, by which a [`Precondition`] knows it again. Writes
     /// do not look at it.
@@ -173,6 +173,8 @@ pub enum Op {
 ///
 /// It costs what it changes, but for a field that is searched by word ([`SchemaBuilder::text`](crate::SchemaBuilder::text)): its words are
 /// indexed with the row, so that is written anew, vectors and all.
+///
+/// An update that takes a row's payload over [`PAYLOAD_BYTES_MAX`](crate::limits::PAYLOAD_BYTES_MAX) is refused, and its batch with it.
 ///
 /// ```
 /// use ragstone::{Db, Point, Schema, Update};

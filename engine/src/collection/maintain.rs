@@ -21,13 +21,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::room::sizes_of;
+use super::room::{size_of, sizes_of};
 use super::state::{CollectionCore, ViewState, lock};
 use crate::clock::NEVER;
 use crate::db::Store;
 use crate::error::Result;
 use crate::faults::{self, Mutant};
-use crate::segment::merge_policy::{self, Aim, EARNED};
+use crate::segment::merge_policy::{self, Aim, EARNED, deaths_left};
 use crate::segment::{DeadRows, Patches, SealRequest, SealedFrom, Segment, SegmentView, seal};
 use crate::threads::Work;
 
@@ -78,7 +78,7 @@ impl CollectionCore {
         let sealed = self.seal_frozen(store, work)?;
         // What the end of the database cut short is stored by the next one.
         if store.stored_seq(self.id) < seq && !store.is_stopping() {
-            self.view().verify_ids()?;
+            self.view().verify_deaths()?;
             self.commit(store, seq)?;
         }
         Ok(sealed)
@@ -124,7 +124,7 @@ impl CollectionCore {
         self.merge_to(store, work, || Aim::Fewest)
     }
 
-    /// While nobody writes, merges what the rows have earned. Says whether to look again, after [`REST`]: now somebody
+    /// While nobody writes, merges what the rows have earned, and drops what has expired where that is much. Says whether to look again, after [`REST`]: now somebody
     /// writes.
     pub(crate) fn settle(&self, store: &Store) -> Result<bool> {
         // First, so that a write from now on is either seen here or wakes whoever settles.
@@ -135,18 +135,37 @@ impl CollectionCore {
             self.is_settled.store(false, Ordering::SeqCst);
             return Ok(true);
         }
-        let view = self.view();
-        let growing = view.segments.iter().filter(|segment| segment.as_sealed().is_none());
-        let growing: usize = growing.map(SegmentView::live).sum();
+        let view = self.droppable_view();
+        let in_memory = view.segments.iter().filter(|segment| segment.as_sealed().is_none());
+        // What has expired in memory is dropped by a seal.
+        let is_decayed = |segment: &SegmentView| segment.expired > 0 && deaths_left(size_of(segment)) == 0;
+        let has_expired = in_memory.clone().any(is_decayed);
+        let growing: usize = in_memory.map(SegmentView::live).sum();
         let live: usize = view.segments.iter().map(SegmentView::live).sum();
         // Rows in memory earn their rewrites by being sealed.
         let earned = self.earned.load(Ordering::Relaxed) + EARNED * growing;
         let is_alone = growing == live && growing >= SEALED_AT_REST_MIN;
-        if is_alone || ((1..live).contains(&growing) && live <= earned) {
+        if has_expired || is_alone || ((1..live).contains(&growing) && live <= earned) {
             self.flush(store, Work::Seal)?;
         }
         self.merge_to(store, Work::Merge, || Aim::Settled { earned: self.earned.load(Ordering::Relaxed) })?;
         Ok(false)
+    }
+
+    /// A moment before which no segment has so many expired rows that it is due to be rewritten, now at the earliest; [`NEVER`] if
+    /// none ever will. It may be too early.
+    pub(crate) fn next_decay(&self, now: i64) -> i64 {
+        let view = self.view();
+        if view.first_expiry() == NEVER {
+            return NEVER;
+        }
+        let view = view.at(now);
+        let decays = |segment: &SegmentView| match deaths_left(size_of(segment)) {
+            // Since somebody looked.
+            0 if segment.expired > 0 => now,
+            left => segment.no_sooner(now, left.max(1)),
+        };
+        view.segments.iter().map(decays).min().unwrap_or(NEVER)
     }
 
     /// Whether this write is the first since the collection was settled.
@@ -200,7 +219,7 @@ impl CollectionCore {
     /// Writes the live rows of the sources as one sealed segment, which takes their place in the view. After an error
     /// everything is as it was.
     fn rewrite(&self, store: &Store, work: Work, sources: &[SegmentView], view: &ViewState) -> Result<()> {
-        view.verify_ids()?;
+        view.verify_deaths()?;
         let request = SealRequest {
             id: store.next_segment_id(),
             sources,

@@ -7,6 +7,7 @@
 //! - `queued.rs`: what writes that are queued for the log will do;
 //! - `outcome.rs`: what it does to the rows before it;
 //! - `resolving.rs`: queueing what is made of rows;
+//! - `row_sizes.rs`: whether updates keep rows within their limit;
 //! - `rewriting.rs`: updates of fields that are searched by word;
 //! - `delete_where.rs`: deleting by a filter;
 //! - `requests.rs`: writes that are not done twice;
@@ -36,6 +37,7 @@ mod requests;
 mod resolving;
 mod rewriting;
 mod room;
+mod row_sizes;
 mod state;
 mod types;
 mod write;

@@ -17,6 +17,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Mutex;
 
+use super::row_sizes;
 use super::state::{ViewState, lock};
 use crate::batch::{Change, PreparedBatch};
 use crate::error::{Error, Result};
@@ -45,6 +46,8 @@ pub(super) struct QueuedWrite {
     refusals: u64,
     /// Rows that expire by then are not there for it.
     time_us: i64,
+    /// The most that it makes of one row, or adds to it, in bytes.
+    growth: usize,
     effects: Vec<(PointId, Effect)>,
 }
 
@@ -63,7 +66,7 @@ impl QueuedWrite {
             Change::Delete(_) => Effect::Deleted,
         };
         let effects = batch.changes.iter().map(|change| (change.id().clone(), effect(change))).collect();
-        Self { seq, refusals, time_us, effects }
+        Self { seq, refusals, time_us, growth: row_sizes::growth(batch), effects }
     }
 }
 
@@ -145,6 +148,11 @@ impl Queued {
     pub(super) fn keep_after(&self, seq: u64) -> KeptSince<'_> {
         lock(&self.0).kept_after.push(seq);
         KeptSince { queued: self, seq }
+    }
+
+    /// The most that they all add to one row.
+    pub(super) fn growth(&self) -> usize {
+        lock(&self.0).writes.iter().map(|write| write.growth).sum()
     }
 
     /// The etags that rows will have at a moment; `None` of one that will not be there. `view` is called after the effects were

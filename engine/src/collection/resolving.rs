@@ -1,7 +1,7 @@
 //! Queueing writes that are made of the rows that there are.
 //!
 //! **Problem.** The log carries what a write leaves, and for some writes (deleting by a filter, updates that write a row anew) that
-//! depends on rows, which are known only once they are applied. Between looking at them and queueing the write another may
+//! depends on rows, which are known only once they are applied. So does whether updates take large rows over their limit. Between looking at them and queueing the write another may
 //! change one of them.
 //!
 //! **Idea.** Look at the view that has every write queued before the call, without a lock. Then, under `submit`, see
@@ -15,6 +15,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::queued::Unknown;
+use super::row_sizes;
 use super::state::{CollectionCore, ViewState, lock};
 use super::write::Outcome;
 use crate::batch::{Change, PreparedBatch};
@@ -63,6 +64,7 @@ impl CollectionCore {
                 held.as_ref().map_or_else(|| self.clock.now_us().max(view.time_us), |submit| submit.time_us);
             let Some(until) = resolving.resolve(&view, now)? else { return Ok(Outcome::Nothing) };
             let batch = resolving.batch();
+            let sizes = row_sizes::check(batch, &view, now);
             let mut body = batch.encode();
             check_limit("points", "BATCH_BYTES_MAX", BATCH_BYTES_MAX, body.len())?;
             let mut submit = held.map_or_else(|| self.lock_submit(), Ok)?;
@@ -83,6 +85,7 @@ impl CollectionCore {
             if submit.time_us >= until || since.is_about(&ids, view.seq) {
                 continue;
             }
+            sizes?;
             if self.schema.strict {
                 resolving.check_known(&submit.fields)?;
             }

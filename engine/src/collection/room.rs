@@ -11,14 +11,17 @@ const FROZEN_MAX: usize = 2;
 
 /// The sizes of the sealed segments, in their order.
 pub(super) fn sizes_of(view: &ViewState) -> Vec<SegmentSize> {
-    let sealed = view.segments.iter().filter(|segment| segment.as_sealed().is_some());
-    let size = |segment: &SegmentView| SegmentSize {
+    view.segments.iter().filter(|segment| segment.as_sealed().is_some()).map(size_of).collect()
+}
+
+/// The size of a segment.
+pub(super) fn size_of(segment: &SegmentView) -> SegmentSize {
+    SegmentSize {
         rows: segment.rows as usize,
         live: segment.live(),
         patched: segment.patches.count(),
         patch_bytes: segment.patches.size_bytes(),
-    };
-    sealed.map(size).collect()
+    }
 }
 
 impl CollectionCore {

@@ -108,10 +108,10 @@ impl ViewState {
         self.sealed().try_for_each(|sealed| sealed.check())
     }
 
-    /// Sees to it that the ids of all segments were verified: a commit stores which rows died, and by these ids they
-    /// were found.
-    pub(crate) fn verify_ids(&self) -> Result<()> {
-        self.sealed().try_for_each(|sealed| sealed.verify_ids_once())
+    /// Sees to it that the ids and expiries of all segments were verified: a commit stores which rows died, and by these
+    /// ids they were found, or of their expiry they died.
+    pub(crate) fn verify_deaths(&self) -> Result<()> {
+        self.sealed().try_for_each(|sealed| sealed.verify_deaths_once())
     }
 
     /// Segments that take no more rows and are not sealed yet.

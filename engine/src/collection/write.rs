@@ -9,8 +9,9 @@ use super::WriteReceipt;
 use super::queued::{self, QueuedWrite, Unknown};
 use super::requests::Known;
 use super::rewriting::Rewriting;
+use super::row_sizes::{self, Counted};
 use super::state::{CollectionCore, Submit, lock};
-use crate::batch::PreparedBatch;
+use crate::batch::{Change, PreparedBatch};
 use crate::db::Store;
 use crate::error::{Error, Result};
 use crate::limits::{BATCH_BYTES_MAX, check_limit};
@@ -58,7 +59,13 @@ impl CollectionCore {
             Ok(mut rewriting) => {
                 (self.submit_resolved(store, &mut rewriting, &conditions)?, rewriting.into_batch())
             }
-            Err(prepared) => (self.submit(store, &prepared, &conditions)?, prepared),
+            Err(prepared) => match self.submit(store, &prepared, &conditions)? {
+                Some(outcome) => (outcome, prepared),
+                None => {
+                    let mut counted = Counted(prepared);
+                    (self.submit_resolved(store, &mut counted, &conditions)?, counted.0)
+                }
+            },
         };
         match outcome {
             Outcome::Queued(submitted) => self.finish(store, submitted, prepared),
@@ -116,22 +123,25 @@ impl CollectionCore {
     }
 
     /// Gives a batch its number and queues it for the log, if its request was not done before, and its conditions hold after all
-    /// that were queued before.
+    /// that were queued before. `None` if it may take a row over its limit, which only the rows can tell.
     fn submit(
         &self,
         store: &Store,
         prepared: &PreparedBatch,
         conditions: &[Precondition],
-    ) -> Result<Outcome> {
+    ) -> Result<Option<Outcome>> {
         let mut body = prepared.encode();
         check_limit("points", "BATCH_BYTES_MAX", BATCH_BYTES_MAX, body.len())?;
+        let updates = prepared.changes.iter().any(|change| matches!(change, Change::Update(_)));
+        let growth = updates.then(|| row_sizes::growth(prepared));
         loop {
             let mut submit = self.lock_submit()?;
             let refusals = store.log.refusals();
             match self.decide(&submit, refusals, prepared, conditions) {
-                Ok(None) if prepared.changes.is_empty() => return Ok(Outcome::Nothing),
+                Ok(None) if prepared.changes.is_empty() => return Ok(Some(Outcome::Nothing)),
+                Ok(None) if growth.is_some_and(|growth| self.may_outgrow(growth)) => return Ok(None),
                 Ok(None) => {}
-                Ok(Some(receipt)) => return Ok(Outcome::Repeated(receipt)),
+                Ok(Some(receipt)) => return Ok(Some(Outcome::Repeated(receipt))),
                 Err(Unknown::Failed(error)) => return Err(error),
                 Err(Unknown::Undecided(seq)) => {
                     drop(submit);
@@ -142,7 +152,7 @@ impl CollectionCore {
             validate::resolve_fields(prepared, &mut submit.fields, self.schema.strict)?;
             let rests_on = (!conditions.is_empty()).then_some(refusals);
             if let Some(submitted) = self.queue(store, &mut submit, (prepared, &mut body), rests_on)? {
-                return Ok(Outcome::Queued(submitted));
+                return Ok(Some(Outcome::Queued(submitted)));
             }
         }
     }

@@ -96,6 +96,17 @@ impl Column {
         Some(Self { field_type: entry.field_type, count: entry.count as usize, batches })
     }
 
+    /// Bytes of the longest value that there can be in a record batch.
+    pub(crate) fn longest(&self, batch: usize) -> usize {
+        self.batches.get(batch).map_or(0, |batch| match &batch.values {
+            Values::Bits(_) => 1,
+            Values::Words(_) => 8,
+            Values::Pairs(_) => 16,
+            Values::Texts { bytes, .. } => bytes.len(),
+            Values::Lists { ends, bytes, .. } => ends.len() + bytes.len(),
+        })
+    }
+
     /// Where the column starts.
     pub(crate) fn start(&self) -> usize {
         self.batches.first().map_or(0, |batch| batch.present.start)

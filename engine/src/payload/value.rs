@@ -131,15 +131,7 @@ impl Value {
 
     /// Bytes that a payload limit counts for it.
     pub(crate) fn size_bytes(&self) -> usize {
-        match self {
-            Value::Bool(_) => 1,
-            Value::Int(_) | Value::Float(_) | Value::Timestamp(_) => 8,
-            Value::String(text) => text.len(),
-            // Where each ends counts, too: a list of empty strings is not free.
-            Value::Strings(values) => values.iter().map(|text| 4 + text.len()).sum(),
-            Value::Geo(_) => 16,
-            Value::Json(json) => json.as_str().len(),
-        }
+        self.as_ref().size_bytes()
     }
 
     /// Refuses what no field of its type takes; `path` names the value.

@@ -28,6 +28,18 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// Bytes that a payload limit counts for it.
+    pub(crate) fn size_bytes(self) -> usize {
+        match self {
+            ValueRef::Bool(_) => 1,
+            ValueRef::Int(_) | ValueRef::Float(_) | ValueRef::Timestamp(_) => 8,
+            ValueRef::Text(bytes) | ValueRef::Json(bytes) => bytes.len(),
+            // Where each ends counts, too: a list of empty strings is not free.
+            ValueRef::Strings(list) => list.iter().map(|text| 4 + text.len()).sum(),
+            ValueRef::Geo(_) => 16,
+        }
+    }
+
     /// The order of values of one type, in which both zeros are equal; values of two types, and those of a type without an
     /// order, count as equal.
     pub(crate) fn order(self, other: ValueRef<'_>) -> std::cmp::Ordering {

@@ -53,9 +53,16 @@ impl ExpiryRuns {
 
     /// When the first row expires that does so after a moment.
     pub(crate) fn next(&self, after: i64) -> i64 {
-        let next =
-            |run: &Arc<[Expiry]>| run.get(run.partition_point(|(at, _)| *at <= after)).map(|(at, _)| *at);
-        self.runs.iter().filter_map(next).min().unwrap_or(NEVER)
+        self.nth(after, 1)
+    }
+
+    /// When so many rows of one run have expired after a moment.
+    fn nth(&self, after: i64, count: usize) -> i64 {
+        let nth = |run: &Arc<[Expiry]>| {
+            let first = run.partition_point(|(at, _)| *at <= after);
+            run.get(first + count - 1).map(|(at, _)| *at)
+        };
+        self.runs.iter().filter_map(nth).min().unwrap_or(NEVER)
     }
 
     /// The rows that expire after a moment, and by another.
@@ -118,7 +125,7 @@ impl Expiring for SegmentView {
     fn next_expiry(&self, after: i64) -> i64 {
         let of_rows = match &self.segment {
             Segment::Growing(_) => self.expiring.next(after),
-            Segment::Sealed(segment) => segment.next_expiry(after),
+            Segment::Sealed(segment) => segment.nth_expiry(after, 1),
         };
         of_rows.min(self.patches.expiring().next(after))
     }
@@ -143,6 +150,23 @@ impl Expiring for SegmentView {
 }
 
 impl SegmentView {
+    /// A moment before which fewer rows than so many, at least one, expire that do so after another; [`NEVER`] if so few do at all. It may be too early, where
+    /// several lists have the rows, and where some of them are dead.
+    pub(crate) fn no_sooner(&self, after: i64, count: usize) -> i64 {
+        let patches = self.patches.expiring();
+        let of_rows = match &self.segment {
+            Segment::Growing(_) => self.expiring.runs.len(),
+            Segment::Sealed(_) => 1,
+        };
+        // So many rows are in the lists only once one of these has its share.
+        let share = count.div_ceil((of_rows + patches.runs.len()).max(1)).max(1);
+        let first = match &self.segment {
+            Segment::Growing(_) => self.expiring.nth(after, share),
+            Segment::Sealed(segment) => segment.nth_expiry(after, share),
+        };
+        first.min(patches.nth(after, share))
+    }
+
     /// The segment with what has expired among the dead, if anything has; and when there is more.
     pub(crate) fn without_expired(&self, now: i64) -> (Option<Self>, i64) {
         let first = self.next_expiry(i64::MIN);

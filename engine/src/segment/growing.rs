@@ -68,11 +68,15 @@ impl GrowingRow {
         self.values = values.into();
     }
 
+    /// What its values count for the limit of a payload, but for their names.
+    fn value_bytes(&self) -> usize {
+        self.values.iter().map(|(_, value)| value.size_bytes()).sum()
+    }
+
     /// Roughly what it takes in memory.
     fn size_bytes(&self) -> usize {
         let id = if let PointId::Str(text) = &self.id { text.len() } else { 0 };
-        let values: usize =
-            self.values.iter().map(|(_, value)| size_of_val(value) + 8 + value.size_bytes()).sum();
+        let values = self.values.len() * (size_of::<Value>() + 8) + self.value_bytes();
         let others: usize = self.others.iter().map(|(_, vector)| vector.size_bytes()).sum();
         size_of::<Self>() + id + values + others
     }
@@ -85,6 +89,8 @@ pub(crate) struct GrowingSegment {
     pub(crate) dense: Box<[GrowingDense]>,
     /// All but dense vectors.
     row_bytes: AtomicU64,
+    /// No row's values are longer than this together.
+    value_bytes_max: AtomicU64,
     /// The words of its rows.
     word_bytes: AtomicU64,
     /// What of this segment `total_bytes` counts; [`RELEASED`] once it counts it no more.
@@ -109,6 +115,7 @@ impl GrowingSegment {
                 .map(|((number, _, options), encodings)| GrowingDense::new(number, options, encodings))
                 .collect(),
             row_bytes: AtomicU64::new(0),
+            value_bytes_max: AtomicU64::new(0),
             word_bytes: AtomicU64::new(0),
             counted_bytes: AtomicU64::new(0),
             total_bytes,
@@ -118,6 +125,7 @@ impl GrowingSegment {
     /// Appends a row; not yet a node of any graph.
     pub(super) fn push(&self, row: GrowingRow, vectors: &[(VectorId, Vector)]) -> u32 {
         self.row_bytes.fetch_add(row.size_bytes() as u64, Ordering::Relaxed);
+        self.value_bytes_max.fetch_max(row.value_bytes() as u64, Ordering::Relaxed);
         let slots: Vec<u32> =
             self.dense.iter().map(|dense| dense.push(components_of(vectors, dense.number)).0).collect();
         let index = self.rows.push(row);
@@ -140,6 +148,11 @@ impl GrowingSegment {
     /// Sets how much memory the words of its rows take.
     pub(crate) fn set_word_bytes(&self, bytes: usize) {
         self.word_bytes.store(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes that no row's values exceed together.
+    pub(crate) fn row_bytes_max(&self) -> usize {
+        self.value_bytes_max.load(Ordering::Relaxed) as usize
     }
 
     /// Memory of everything.

@@ -5,7 +5,7 @@
 //! - whoever finds damage leaves it here, and every read asks first, once: from then on a segment gives an error and no
 //!   answer;
 //! - what goes into *other* files is verified before: a merge its sources, whatever commits the deaths of rows the ids
-//!   by which they were found. Damage never gets a checksum of its own.
+//!   by which they were found, and when they expire, which they died of. Damage never gets a checksum of its own.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -26,15 +26,15 @@ pub(super) struct Integrity {
     damage: OnceLock<Damage>,
     /// Everything was found sound.
     is_verified: AtomicBool,
-    /// The order of the ids, their ends and the ids were.
-    has_verified_ids: AtomicBool,
+    /// What the deaths of rows rest on was: the order of the ids, their ends, the ids, and the expiries with their order.
+    has_verified_deaths: AtomicBool,
 }
 
 impl Integrity {
     /// Of a file of which nothing is known, or which is known to be sound.
     pub(super) fn new(file: PathBuf, is_sound: bool) -> Self {
-        let (all, ids) = (AtomicBool::new(is_sound), AtomicBool::new(is_sound));
-        Self { file, damage: OnceLock::new(), is_verified: all, has_verified_ids: ids }
+        let (all, deaths) = (AtomicBool::new(is_sound), AtomicBool::new(is_sound));
+        Self { file, damage: OnceLock::new(), is_verified: all, has_verified_deaths: deaths }
     }
 
     fn damage_of(&self, (offset, reason): Fault) -> Damage {
@@ -92,12 +92,12 @@ impl SealedSegment {
         self.check()
     }
 
-    /// Sees to it that the ids were verified.
-    pub(crate) fn verify_ids_once(&self) -> Result<()> {
+    /// Sees to it that what the deaths of rows rest on was verified.
+    pub(crate) fn verify_deaths_once(&self) -> Result<()> {
         self.check()?;
-        if !self.is_verified() && !self.integrity.has_verified_ids.load(Ordering::Acquire) {
-            match self.check_ids() {
-                Ok(()) => self.integrity.has_verified_ids.store(true, Ordering::Release),
+        if !self.is_verified() && !self.integrity.has_verified_deaths.load(Ordering::Acquire) {
+            match self.check_deaths() {
+                Ok(()) => self.integrity.has_verified_deaths.store(true, Ordering::Release),
                 Err(fault) => self.note(&[fault]),
             }
         }
@@ -110,11 +110,20 @@ impl SealedSegment {
         at_once(|pace| self.check_structure(pace))
     }
 
-    fn check_ids(&self) -> Result<(), Fault> {
-        for range in [&self.ids.order, &self.ids.ends, &self.ids.ids] {
+    fn check_deaths(&self) -> Result<(), Fault> {
+        let of_ids = [&self.ids.order, &self.ids.ends, &self.ids.ids];
+        let of_expiries = self.expiries.iter().flat_map(|expiries| [&expiries.by_slot, &expiries.order]);
+        for range in of_ids.into_iter().chain(of_expiries) {
             self.blocks.check(self.bytes(), range.clone())?;
         }
-        at_once(|pace| self.ids.check_structure(pace))
+        at_once(|pace| {
+            self.ids.check_structure(pace)?;
+            self.check_expiries(pace)
+        })
+    }
+
+    fn check_expiries(&self, pace: &mut Pace<'_>) -> Result<(), Halt<Fault>> {
+        self.expiries.iter().try_for_each(|expiries| expiries.check_structure(self.bytes(), pace))
     }
 
     /// Checks what checksums do not: that the parts agree.
@@ -123,6 +132,7 @@ impl SealedSegment {
         self.sparse.values().try_for_each(|sparse| sparse.check_structure(pace))?;
         self.multi.values().try_for_each(|multi| multi.check_structure(pace))?;
         self.columns.check_structure(self.bytes(), pace)?;
+        self.check_expiries(pace)?;
         self.ids.check_structure(pace)
     }
 }

@@ -110,7 +110,13 @@ fn of_one_tier(sizes: &[SegmentSize], tail: &[usize]) -> Option<Vec<usize>> {
 pub(crate) fn is_decayed(size: SegmentSize) -> bool {
     let is_patched = size.patched >= PATCHED_MIN.max(size.rows / PATCHED_ONE_IN);
     let is_patched = is_patched || size.patch_bytes > PATCH_BYTES_MAX;
-    size.live == 0 || is_patched || (size.rows - size.live) * 100 > size.rows * DEAD_PERCENT_MAX
+    is_patched || deaths_left(size) == 0
+}
+
+/// How many more rows have to die before a segment has so many dead that it is rewritten alone; 0 if it has.
+pub(crate) fn deaths_left(size: SegmentSize) -> usize {
+    let borne = size.rows * DEAD_PERCENT_MAX / 100;
+    (borne + 1).saturating_sub(size.rows - size.live).min(size.live)
 }
 
 /// Whether patches take so much memory that who writes more is to wait for them to be folded.
@@ -184,6 +190,18 @@ mod tests {
         assert_eq!(choose(&unequal, Aim::Fewest), Some(vec![0, 1]));
         assert_eq!(choose(&all_live(&[60_000]), Aim::Fewest), None);
         assert_eq!(choose(&all_live(&[1_000_000, 60_000, 1_000_000]), Aim::Fewest), None);
+    }
+
+    #[test]
+    fn a_segment_is_due_by_the_death_that_is_counted_on() {
+        for (rows, live) in (1..200).flat_map(|rows| (0..=rows).map(move |live| (rows, live))) {
+            let left = deaths_left(size(rows, live));
+            assert!(left <= live);
+            assert!(is_decayed(size(rows, live - left)), "{rows} {live}");
+            assert!(left == 0 || !is_decayed(size(rows, live - left + 1)), "{rows} {live}");
+        }
+        assert_eq!([deaths_left(size(1_000, 1_000)), deaths_left(size(1_000, 700))], [301, 1]);
+        assert_eq!([deaths_left(size(1, 1)), deaths_left(size(0, 0))], [1, 0]);
     }
 
     #[test]

@@ -76,6 +76,8 @@ pub(crate) struct Patches {
     count: usize,
     /// Roughly their bytes, with those that newer ones took the place of.
     bytes: usize,
+    /// Those of the largest that there ever was.
+    largest: usize,
     /// How many there ever were.
     made: u64,
     /// The fields that some patch is about, ascending.
@@ -96,7 +98,9 @@ impl Patches {
         for (slot, patch) in &patches {
             patched.grow(*slot as usize + 1);
             next.count += usize::from(!patched.put(*slot as usize));
-            next.bytes += patch.size_bytes();
+            let bytes = patch.size_bytes();
+            next.bytes += bytes;
+            next.largest = next.largest.max(bytes);
         }
         next.made += patches.len() as u64;
         for (field, _) in patches.iter().flat_map(|(_, patch)| &patch.values) {
@@ -141,6 +145,11 @@ impl Patches {
     /// Roughly what they take in memory.
     pub(crate) fn size_bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// No patch takes more.
+    pub(crate) fn largest(&self) -> usize {
+        self.largest
     }
 
     /// Tells states of the patches of one segment apart: more patches, a greater number.
@@ -223,6 +232,7 @@ mod tests {
             assert!(patches.runs.len() < 12);
             let bytes: usize = patches.runs.iter().map(|run| bytes_of(run)).sum();
             assert_eq!(patches.size_bytes(), bytes);
+            assert!(model.values().all(|patch| patch.size_bytes() <= patches.largest()));
             let newest: BTreeMap<u32, Option<ValueRef<'_>>> = patches.values(3).collect();
             for (slot, patch) in &model {
                 // An older patch of the row may have spoken of the field; cumulative ones would repeat it.

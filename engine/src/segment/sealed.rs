@@ -80,7 +80,7 @@ pub(crate) struct SealedSegment {
     pub(super) columns: SealedColumns,
     indexes: SealedIndexes,
     versions: SealedVersions,
-    expiries: Option<SealedExpiries>,
+    pub(super) expiries: Option<SealedExpiries>,
 }
 
 impl std::fmt::Debug for SealedSegment {
@@ -227,9 +227,9 @@ impl SealedSegment {
         self.expiries.as_ref().map_or(NEVER, |expiries| expiries.get(self.bytes(), slot))
     }
 
-    /// When the first row expires that does so after a moment.
-    pub(super) fn next_expiry(&self, after: i64) -> i64 {
-        self.expiries.as_ref().map_or(NEVER, |expiries| expiries.next(self.bytes(), after))
+    /// When so many rows, at least one, have expired after a moment.
+    pub(super) fn nth_expiry(&self, after: i64, count: usize) -> i64 {
+        self.expiries.as_ref().map_or(NEVER, |expiries| expiries.nth(self.bytes(), after, count))
     }
 
     /// The rows that expire after a moment and by another.
@@ -241,6 +241,11 @@ impl SealedSegment {
     /// The value of a field of a row.
     pub(crate) fn value(&self, slot: u32, field: FieldId) -> Option<ValueRef<'_>> {
         self.columns.value(self.bytes(), slot, field)
+    }
+
+    /// Bytes that no row's values exceed together.
+    pub(crate) fn row_bytes_max(&self) -> usize {
+        self.columns.row_bytes_max()
     }
 
     /// The rows that have a field whose value passes.

@@ -221,6 +221,15 @@ impl SegmentView {
         }
     }
 
+    /// Bytes that no row's values exceed together, patches included.
+    pub(crate) fn row_bytes_max(&self) -> usize {
+        let of_rows = match &self.segment {
+            Segment::Growing(segment) => segment.row_bytes_max(),
+            Segment::Sealed(segment) => segment.row_bytes_max(),
+        };
+        of_rows + self.patches.largest()
+    }
+
     /// The words of a field, as an analyser finds them: of all rows, part by part.
     pub(crate) fn texts(&self, field: FieldId, analyzer: Analyzer) -> Vec<TextPart> {
         if let Segment::Sealed(segment) = &self.segment {

@@ -1,4 +1,8 @@
-//! What writes make due: rows to link, segments to seal and to merge.
+//! What writes make due: rows to link, segments to seal and to merge; and what time alone does, which has rows expire.
+//!
+//! **Rows that expire while nobody writes** are due once they are many in their segment, like those that were deleted. When that can
+//! be at the earliest, each segment tells by its lists of what expires when (`segment/expiry.rs`); the thread that merges sleeps until then, for a second at least
+//! and a minute at most, however many collections there are.
 //!
 //! **Damage stays where it is.** Nothing of a collection in which damage was found goes into other files, so it cannot be
 //! sealed or merged; the others can. Whoever goes through the collections passes over it, and only tells who asked.
@@ -8,9 +12,13 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::Store;
+use crate::clock::NEVER;
 use crate::collection::{CollectionCore, REST};
 use crate::error::{Error, Result};
 use crate::threads::Work;
+
+/// While there are rows that expire, the clock is looked at so often: it may be set, or have slept.
+const EXPIRY_LOOK: Duration = Duration::from_secs(60);
 
 impl Store {
     /// Sees to it that what a write made due is done.
@@ -160,7 +168,15 @@ impl Store {
         if settled.is_err() {
             self.note_merges(&settled);
         }
-        settled.map(|look_again| look_again.then_some(REST))
+        settled.map(|look_again| look_again.then_some(REST).into_iter().chain(self.next_decay()).min())
+    }
+
+    /// In what time so many rows may have expired that there is something to rewrite, whoever writes or not.
+    pub(crate) fn next_decay(&self) -> Option<Duration> {
+        let now = self.options.clock.now_us();
+        let first = self.sound_collections().iter().map(|core| core.next_decay(now)).min()?;
+        let left = u64::try_from(first.saturating_sub(now)).unwrap_or_default();
+        (first != NEVER).then(|| Duration::from_micros(left).clamp(REST, EXPIRY_LOOK))
     }
 
     fn settle_all(&self) -> Result<bool> {

@@ -4,6 +4,7 @@ mod concurrency;
 mod corruption;
 mod crash;
 mod entries;
+mod expiry;
 mod faults;
 mod full;
 mod lazy;

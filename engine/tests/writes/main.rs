@@ -1,5 +1,5 @@
 //! Writes that rest on what is there or was done: preconditions, deletions by a filter, requests that are sent again, rows
-//! that expire.
+//! that expire, rows that updates would make too large.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,6 +7,7 @@ mod conditions;
 mod deletes;
 mod expiry;
 mod requests;
+mod sizes;
 mod texts;
 
 use std::path::Path;

@@ -198,6 +198,8 @@ pub(in crate::segment) struct SealedColumns {
     /// Where the Arrow file lies.
     section: Range<usize>,
     columns: BTreeMap<FieldId, Column>,
+    /// No row's values are longer than this together: what one record batch has of them.
+    row_bytes_max: usize,
     /// Of each column, once it is filtered by.
     indexes: BTreeMap<FieldId, Sorted>,
     filters: FilterCache,
@@ -211,7 +213,7 @@ impl SealedColumns {
     ) -> Result<Self, Fault> {
         let rows = file.rows as usize;
         let mut columns = BTreeMap::new();
-        let mut section = 0..0;
+        let (mut section, mut row_bytes_max) = (0..0, 0);
         if let Some(part) = meta.part(PartKind::Columns, 0) {
             let info = ColumnsInfo::read(part, file.rows).map_err(|reason| file.fault(reason))?;
             let [arrow] = part.sections().map_err(|reason| file.fault(reason))?;
@@ -221,9 +223,17 @@ impl SealedColumns {
                     .ok_or((section.start, "a column does not fit its rows".to_owned()))?;
                 columns.insert(*field, column);
             }
+            let longest = |batch| columns.values().map(|column| column.longest(batch)).sum();
+            row_bytes_max = (0..info.batch_rows.len()).map(longest).max().unwrap_or(0);
         }
         let indexes = columns.keys().map(|field| (*field, Sorted::default())).collect();
-        Ok(Self { rows, section, columns, indexes, filters: FilterCache::new(rows, filter_cache_bytes) })
+        let filters = FilterCache::new(rows, filter_cache_bytes);
+        Ok(Self { rows, section, columns, row_bytes_max, indexes, filters })
+    }
+
+    /// Bytes that no row's values exceed together.
+    pub(in crate::segment) fn row_bytes_max(&self) -> usize {
+        self.row_bytes_max
     }
 
     /// The value of a field of a row.

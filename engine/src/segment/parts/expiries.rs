@@ -15,11 +15,14 @@ use super::{PartsFile, section};
 use crate::clock::NEVER;
 use crate::codec::{u32_at, u64_at};
 use crate::error::Result;
+use crate::pace::{Halt, Pace, Steps};
 use crate::segment::blocks::{BlockWriter, Fault};
 use crate::segment::meta::{Meta, Part, PartKind, Section};
 
 /// Bytes of an expiry.
 pub(in crate::segment) const EXPIRY_BYTES: usize = 8;
+/// Rows between two looks at the pace, where expiries are checked: a few hundred kilobytes.
+const ROWS_PER_STEP: usize = 1 << 14;
 
 /// Writes when the rows of a new segment expire, by slot; nothing if none does.
 pub(in crate::segment) fn write(out: &mut BlockWriter, expiries: &[i64]) -> Result<Option<Part>> {
@@ -43,8 +46,8 @@ pub(in crate::segment) fn find(meta: &Meta) -> Result<Option<(i64, [Section; 2])
 #[derive(Debug)]
 pub(in crate::segment) struct SealedExpiries {
     first: i64,
-    by_slot: Range<usize>,
-    order: Range<usize>,
+    pub(in crate::segment) by_slot: Range<usize>,
+    pub(in crate::segment) order: Range<usize>,
 }
 
 impl SealedExpiries {
@@ -81,12 +84,13 @@ impl SealedExpiries {
         low
     }
 
-    /// When the first row expires that does so after a moment.
-    pub(in crate::segment) fn next(&self, file: &[u8], after: i64) -> i64 {
-        if after < self.first {
+    /// When so many rows, at least one, have expired after a moment.
+    pub(in crate::segment) fn nth(&self, file: &[u8], after: i64, count: usize) -> i64 {
+        // Asked by every query, and without a look at the file.
+        if count == 1 && after < self.first {
             return self.first;
         }
-        let place = self.place(file, after);
+        let place = self.place(file, after).saturating_add(count - 1);
         let is_there = place < self.order.len() / 4;
         // Damage may make it one that is over; to come back at once is no mistake.
         if is_there { self.get(file, self.slot(file, place)).max(after.saturating_add(1)) } else { NEVER }
@@ -103,5 +107,39 @@ impl SealedExpiries {
         (self.place(file, after)..self.place(file, by))
             .map(move |place| self.slot(file, place))
             .filter(move |slot| *slot < rows)
+    }
+
+    /// Checks that the order has each row that expires, in the order in which they do, and begins with the first.
+    pub(in crate::segment) fn check_structure(
+        &self,
+        file: &[u8],
+        pace: &mut Pace<'_>,
+    ) -> Result<(), Halt<Fault>> {
+        let rows = (self.by_slot.len() / EXPIRY_BYTES) as u32;
+        let mut steps = Steps::new(pace, ROWS_PER_STEP);
+        let mut expiring = 0;
+        for slot in 0..rows {
+            steps.one()?;
+            expiring += usize::from(self.get(file, slot) != NEVER);
+        }
+        let found = |place: usize, reason: &str| Halt::Found((self.order.start + place * 4, reason.to_owned()));
+        if self.order.len() != expiring * 4 {
+            return Err(found(0, "the order of expiries is not of the rows that expire"));
+        }
+        let mut before = None;
+        for place in 0..expiring {
+            steps.one()?;
+            let slot = self.slot(file, place);
+            let expiry = (self.get(file, slot), slot);
+            // Each after the one before it, so none twice.
+            if slot >= rows || expiry.0 == NEVER || before.is_some_and(|before| before >= expiry) {
+                return Err(found(place, "the order of expiries is wrong"));
+            }
+            if place == 0 && expiry.0 != self.first {
+                return Err(found(0, "another row expires first"));
+            }
+            before = Some(expiry);
+        }
+        Ok(())
     }
 }
