@@ -44,12 +44,16 @@ pub enum Mutant {
     CutLogBeforePatches,
     /// A copy is made of the log files that are ended, and the one that is being written is forgotten.
     CopyWithoutOpenLog,
+    /// A commit forgets which requests were done.
+    ForgetRequestsOnCommit,
+    /// A seal forgets when rows expire.
+    ForgetExpiriesOnSeal,
 }
 
 #[cfg(feature = "faults")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 10] = [
+    pub const ALL: [Mutant; 12] = [
         Mutant::AcknowledgeBeforeLog,
         Mutant::AcknowledgeBeforeSync,
         Mutant::CutLogBeforeManifest,
@@ -60,6 +64,8 @@ impl Mutant {
         Mutant::ForgetPatchesOnMerge,
         Mutant::CutLogBeforePatches,
         Mutant::CopyWithoutOpenLog,
+        Mutant::ForgetRequestsOnCommit,
+        Mutant::ForgetExpiriesOnSeal,
     ];
 
     /// Its name on a command line.
@@ -75,6 +81,8 @@ impl Mutant {
             Mutant::ForgetPatchesOnMerge => "forget-patches-on-merge",
             Mutant::CutLogBeforePatches => "cut-log-before-patches",
             Mutant::CopyWithoutOpenLog => "copy-without-open-log",
+            Mutant::ForgetRequestsOnCommit => "forget-requests-on-commit",
+            Mutant::ForgetExpiriesOnSeal => "forget-expiries-on-seal",
         }
     }
 

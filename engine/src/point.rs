@@ -110,7 +110,7 @@ pub struct Point {
     pub payload: Payload,
     /// When the row is no more, in microseconds since 1970 (UTC); never without it. From then on, by the database's
     /// [clock](crate::DbOptions::clock), no read finds it and no write replaces or updates it: it is not there, though its bytes may be
-    /// until those of three rows in ten of its segment are dead weight: then it is rewritten without, whoever writes or not.
+    /// until three rows in ten of its segment are gone: then that is rewritten without them, whether anybody writes or not.
     pub expires_at: Option<i64>,
     /// Of a row that was read, the number of the write that last changed it, by which a [`Precondition`] knows it again. Writes
     /// do not look at it.

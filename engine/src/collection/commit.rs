@@ -115,7 +115,7 @@ impl CollectionCore {
         // What is added meanwhile is written again by the next commit.
         let added = self.requests.added();
         (next.requests, next.requested, next.remembered) = (committed.requests, added, committed.remembered);
-        if added != committed.requested {
+        if added != committed.requested && !faults::is(Mutant::ForgetRequestsOnCommit) {
             next.requests += 1;
             next.remembered =
                 self.requests.write(&*store.dir, &request_file(self.id, next.requests), self.id)?;

@@ -5,6 +5,9 @@ use serde_core::de::IgnoredAny;
 use crate::error::{Error, Result};
 
 /// A JSON text: valid, and kept as it was given, spaces and order included. Two are equal if their texts are.
+///
+/// Through serde, as rows of a user's own type go, it is the value that the text says: that has neither the order of names nor
+/// digits beyond an `i64` or an `f64`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Json(String);
 

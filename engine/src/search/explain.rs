@@ -103,17 +103,33 @@ pub enum SegmentPlan {
     Sort,
 }
 
+impl SegmentPlan {
+    /// Every plan.
+    pub const ALL: [SegmentPlan; 9] = [
+        SegmentPlan::Skip,
+        SegmentPlan::Walk,
+        SegmentPlan::FilteredWalk,
+        SegmentPlan::ScanRows,
+        SegmentPlan::ScanCodes,
+        SegmentPlan::ScanSketches,
+        SegmentPlan::Postings,
+        SegmentPlan::Sorted,
+        SegmentPlan::Sort,
+    ];
+}
+
+/// The name that the wire has for it, too, in small letters.
 impl std::fmt::Display for SegmentPlan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             SegmentPlan::Skip => "skip",
             SegmentPlan::Walk => "walk",
             SegmentPlan::FilteredWalk => "filtered walk",
-            SegmentPlan::ScanRows => "scan of rows",
-            SegmentPlan::ScanCodes => "scan of codes",
-            SegmentPlan::ScanSketches => "scan of sketches",
+            SegmentPlan::ScanRows => "scan rows",
+            SegmentPlan::ScanCodes => "scan codes",
+            SegmentPlan::ScanSketches => "scan sketches",
             SegmentPlan::Postings => "postings",
-            SegmentPlan::Sorted => "sorted values",
+            SegmentPlan::Sorted => "sorted",
             SegmentPlan::Sort => "sort",
         })
     }

@@ -173,7 +173,9 @@ impl Writing<'_> {
         let of_rows = self.rows.iter().map(|row| self.source(row).version(row.slot));
         parts.push(versions::write(&mut out, of_rows)?);
         let of_rows = self.rows.iter().map(|row| self.source(row).expires_at(row.slot));
-        parts.extend(expiries::write(&mut out, &of_rows.collect::<Vec<_>>())?);
+        if !faults::is(Mutant::ForgetExpiriesOnSeal) {
+            parts.extend(expiries::write(&mut out, &of_rows.collect::<Vec<_>>())?);
+        }
         parts.extend(columns::write(self, &mut out)?);
         parts.extend(indexes::write(self, &mut out)?);
         out.finish(&Meta::new(id, self.rows.len() as u32, parts).encode())

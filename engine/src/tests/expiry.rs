@@ -89,7 +89,10 @@ fn somebody_looks_when_enough_may_have_expired() {
     assert_eq!(store.next_decay(), None, "what never expires costs nothing");
     write(&core, Batch::new().delete(77));
     core.compact(&store).unwrap();
-    write(&core, (0..10).fold(Batch::new(), |batch, id| batch.upsert(row(id).expires_at((id as i64 + 5) * SECOND))));
+    write(
+        &core,
+        (0..10).fold(Batch::new(), |batch, id| batch.upsert(row(id).expires_at((id as i64 + 5) * SECOND))),
+    );
     let seconds = Duration::from_secs;
     // Four of ten are more than a segment bears.
     for seals in [false, true] {

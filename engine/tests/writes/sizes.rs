@@ -65,7 +65,8 @@ fn updates_beside_a_row_do_not_take_it_over_the_limit() {
     assert_refused(&collection, part(7).set("title", "other words"));
     // In one batch, the update that goes too far is named.
     let last = Update::new(1).set("x", "y".repeat(PART / 2));
-    let batch = Batch::new().update(last.clone().unset("title")).update(last.clone().set("y", "y".repeat(PART)));
+    let batch =
+        Batch::new().update(last.clone().unset("title")).update(last.clone().set("y", "y".repeat(PART)));
     let error = collection.write(batch).unwrap_err();
     assert!(matches!(error, Error::Limit { ref field, .. } if field == "points[1].payload"), "{error}");
     // In place of another, or where one is given up, there is room.

@@ -97,3 +97,17 @@ pub(crate) fn facet(facet: Facet) -> v1::FacetPointsResponse {
         .map(|of| v1::FacetCount { value: Some(value_out(of.value)), count: of.count });
     v1::FacetPointsResponse { counts: counts.collect(), values: facet.values, points: facet.rows }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever explains a query reads the same names in a directory and at a server.
+    #[test]
+    fn a_plan_has_one_name() {
+        for plan in SegmentPlan::ALL {
+            let name = plan.to_string().to_uppercase().replace(' ', "_");
+            assert_eq!(segment_plan(plan).as_str_name(), format!("SEGMENT_PLAN_{name}"));
+        }
+    }
+}

@@ -11,7 +11,8 @@ use ragstone::{Collection, Db, Error, Point, ScrollRequest, SearchRequest};
 
 use super::THREADS;
 use super::model::{Model, Rows, Written};
-use super::workload::{Random, Row, State, shared_name};
+use super::rows::{Random, Row, State};
+use super::workload::shared_name;
 
 /// Rows of a collection that are searched for, dead or alive.
 const SEARCHED_ROWS_MAX: u64 = 60;
@@ -71,20 +72,24 @@ pub(super) fn compare(db: &Db, model: &mut Model, random: &mut Random) -> Findin
     let mut findings = Findings::default();
     match read(db, &mut findings) {
         Ok(found) => {
+            let clock = model.clock;
             for (thread, state) in model.threads.iter_mut().enumerate() {
-                let found = &found[thread];
+                let Found { rows: found, etags } = &found[thread];
                 let came_through = state.under_way.take();
-                if live(&state.rows) == *found {
-                    continue;
-                }
-                match came_through {
-                    Some(after) if live(&after) == *found => state.rows = after,
-                    after => {
-                        let states: Vec<Live> =
-                            [Some(&state.rows), after.as_ref()].into_iter().flatten().map(live).collect();
-                        explain(thread, &states, found, &mut findings);
+                if live(&state.rows, clock) != *found {
+                    match came_through {
+                        Some(after) if live(&after, clock) == *found => state.rows = after,
+                        after => {
+                            let outcomes = [Some(&state.rows), after.as_ref()].into_iter().flatten();
+                            let states: Vec<Live> = outcomes.map(|rows| live(rows, clock)).collect();
+                            explain(thread, &states, found, &mut findings);
+                            continue;
+                        }
                     }
+                } else if let Some(after) = came_through {
+                    forget_etags(&mut state.rows, &after);
                 }
+                check_etags(thread, &mut state.rows, etags, &mut findings);
             }
         }
         Err(error) => findings.corrupt(format!("reading: {error}")),
@@ -98,21 +103,63 @@ pub(super) fn compare(db: &Db, model: &mut Model, random: &mut Random) -> Findin
 /// The states of a thread's live rows, by collection.
 pub(super) type Live = BTreeMap<String, BTreeMap<u64, State>>;
 
-pub(super) fn live(rows: &Rows) -> Live {
+/// Those that are there at a moment.
+pub(super) fn live(rows: &Rows, clock: i64) -> Live {
     let of_one = |rows: &BTreeMap<u64, Written>| {
-        rows.iter().filter(|(_, row)| row.is_live).map(|(index, row)| (*index, row.state)).collect()
+        let there = rows.iter().filter(|(index, row)| row.is_there(**index, clock));
+        there.map(|(index, row)| (*index, row.state)).collect()
     };
     rows.iter().map(|(name, rows)| (name.clone(), of_one(rows))).collect()
 }
 
+/// What there is of a thread.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Found {
+    pub(super) rows: Live,
+    /// Of the same rows.
+    etags: BTreeMap<String, BTreeMap<u64, Option<u64>>>,
+}
+
+/// What was under way may have been done where nothing shows it but etags: a row was written as it was.
+fn forget_etags(rows: &mut Rows, after: &Rows) {
+    for (name, rows) in rows {
+        for (index, row) in rows {
+            let after = after.get(name).and_then(|after| after.get(index));
+            row.etag = row.etag.filter(|_| after.is_none_or(|after| after.etag.is_some()));
+        }
+    }
+}
+
+/// Etags are those that were told; what nobody was told is known from now on.
+fn check_etags(
+    thread: usize,
+    rows: &mut Rows,
+    found: &BTreeMap<String, BTreeMap<u64, Option<u64>>>,
+    findings: &mut Findings,
+) {
+    for (name, etags) in found {
+        let Some(rows) = rows.get_mut(name) else { continue };
+        for (index, found) in etags {
+            let Some(row) = rows.get_mut(index) else { continue };
+            if found.is_none() || row.etag.is_some_and(|etag| Some(etag) != *found) {
+                let told = row.etag;
+                findings.corrupt(format!(
+                    "{name}: row {index} of thread {thread} has etag {found:?}, {told:?} was told"
+                ));
+            }
+            row.etag = *found;
+        }
+    }
+}
+
 /// Reads every collection in every way but searching.
-pub(super) fn read(db: &Db, findings: &mut Findings) -> Result<Vec<Live>, Error> {
-    let mut found = vec![Live::new(); THREADS as usize];
+pub(super) fn read(db: &Db, findings: &mut Findings) -> Result<Vec<Found>, Error> {
+    let mut found = vec![Found::default(); THREADS as usize];
     for info in db.collections() {
         let owner = info.name.strip_prefix("own-").and_then(|rest| rest.split('-').next()?.parse().ok());
         let owners: Vec<usize> = owner.map_or((0..THREADS as usize).collect(), |owner| vec![owner]);
         for &owner in &owners {
-            found[owner].insert(info.name.clone(), BTreeMap::new());
+            found[owner].rows.insert(info.name.clone(), BTreeMap::new());
         }
         let collection = db.collection(&info.name)?;
         let points = scroll(&collection)?;
@@ -129,11 +176,12 @@ pub(super) fn read(db: &Db, findings: &mut Findings) -> Result<Vec<Live>, Error>
             findings.corrupt(format!("{}: rows by id differ from those in pages", info.name));
         }
         for point in points {
-            let (row, point) = (Row::of(&point.id), Point { etag: None, ..point });
+            let (row, etag, point) = (Row::of(&point.id), point.etag, Point { etag: None, ..point });
             match (row, State::of(&point)) {
                 (Some(row), Some(state)) if point == row.point(state) => {
-                    let rows = found.get_mut(row.thread as usize).and_then(|found| found.get_mut(&info.name));
-                    rows.map(|rows| rows.insert(row.index, state));
+                    let Some(found) = found.get_mut(row.thread as usize) else { continue };
+                    found.rows.get_mut(&info.name).map(|rows| rows.insert(row.index, state));
+                    found.etags.entry(info.name.clone()).or_default().insert(row.index, etag);
                 }
                 _ => findings.corrupt(format!("{}: nobody wrote {point:?}", info.name)),
             }
@@ -209,10 +257,13 @@ fn search(db: &Db, model: &Model, random: &mut Random, findings: &mut Findings) 
             if random.below(one_in) > 0 {
                 continue;
             }
-            match (is_found(&collection, row, written.state.version), written.is_live) {
+            let is_there = written.is_there(row.index, model.clock);
+            match (is_found(&collection, row, written.state.version), is_there) {
                 (Ok(true), true) | (Ok(false), false) => {}
                 (Ok(false), true) => findings.lost(format!("{name}: a search does not find {row:?}")),
-                (Ok(true), false) => findings.phantom(format!("{name}: a search finds the deleted {row:?}")),
+                (Ok(true), false) => {
+                    findings.phantom(format!("{name}: a search finds {row:?}, which is gone"))
+                }
                 (Err(error), _) => findings.corrupt(format!("{name}: searching {row:?}: {error}")),
             }
         }
@@ -238,4 +289,35 @@ pub(super) fn make_shared(db: &Db) -> Result<(), Error> {
         db.create_collection(&name, super::workload::schema(&name)?)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(etag: Option<u64>) -> Rows {
+        let row = Written { state: State::written(3), is_live: true, etag };
+        Rows::from([("c".to_owned(), BTreeMap::from([(5, row)]))])
+    }
+
+    #[test]
+    fn an_etag_is_the_one_that_was_told_and_one_that_was_not_is_learnt() {
+        let found = |etag| BTreeMap::from([("c".to_owned(), BTreeMap::from([(5, etag)]))]);
+        let corrupt = |mut known: Rows, etag| {
+            let mut findings = Findings::default();
+            check_etags(0, &mut known, &found(etag), &mut findings);
+            (findings.corrupt, known)
+        };
+        assert_eq!(corrupt(rows(Some(7)), Some(7)), (0, rows(Some(7))));
+        assert_eq!(corrupt(rows(None), Some(7)), (0, rows(Some(7))));
+        assert_eq!(corrupt(rows(Some(7)), Some(8)).0, 1);
+        assert_eq!(corrupt(rows(None), None).0, 1);
+        // What was under way wrote the row as it is.
+        let mut known = rows(Some(7));
+        forget_etags(&mut known, &rows(None));
+        assert_eq!(corrupt(known, Some(8)).0, 0);
+        let mut known = rows(Some(7));
+        forget_etags(&mut known, &rows(Some(7)));
+        assert_eq!(corrupt(known, Some(8)).0, 1);
+    }
 }

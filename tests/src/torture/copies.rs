@@ -22,16 +22,18 @@ pub(super) struct Span {
     pub(super) first: u64,
     /// The one behind the last that was submitted before the copy was done.
     pub(super) end: u64,
+    /// The time of all of them.
+    pub(super) clock: i64,
 }
 
 impl Span {
-    /// Each of them, oldest first.
-    pub(super) fn states(&self, workload: Workload, thread: u64) -> Vec<Live> {
-        let (mut rows, mut states) = (self.rows.clone(), vec![live(&self.rows)]);
+    /// Each of them, oldest first, without what has expired by now.
+    pub(super) fn states(&self, workload: &Workload, thread: u64, now: i64) -> Vec<Live> {
+        let (mut rows, mut states) = (self.rows.clone(), vec![live(&self.rows, now)]);
         for number in self.first..self.end {
             let operation = workload.operation(thread, number, |name| rows.contains_key(name));
-            apply(&mut rows, number, &operation);
-            states.push(live(&rows));
+            apply(&mut rows, &operation, self.clock);
+            states.push(live(&rows, now));
         }
         states
     }

@@ -14,7 +14,8 @@ use ragstone_snapshot::{Error, Repository, RestoreRequest, Snapshot, Until, quie
 use super::compare::{Findings, explain, read};
 use super::copies::Span;
 use super::model::Model;
-use super::workload::{Random, Workload, options};
+use super::rows::Random;
+use super::workload::{Workload, options};
 
 /// The folders of marks.
 const MARKS: [&str; 2] = ["pending", "collecting"];
@@ -49,7 +50,7 @@ impl Archive {
         if let Err(error) = result {
             findings.corrupt(format!("the archive: {error}"));
             let newest = model.copies.newest().and_then(|name| model.copies.snapshots.get(name));
-            findings.lost_rows(newest.map_or(0, |copy| live_rows(&copy.spans)));
+            findings.lost_rows(newest.map_or(0, |copy| live_rows(&copy.spans, model.clock)));
         }
         findings
     }
@@ -67,7 +68,7 @@ impl Archive {
         let settled = model.copies.settle(&names);
         for (name, copy) in settled.lost {
             findings.lost(format!("snapshot {name}"));
-            findings.lost_rows(live_rows(&copy.spans));
+            findings.lost_rows(live_rows(&copy.spans, model.clock));
         }
         settled.phantom.iter().for_each(|name| findings.phantom(format!("snapshot {name}")));
         listed.iter().for_each(|snapshot| self.find_objects(snapshot, findings));
@@ -86,13 +87,13 @@ impl Archive {
         for name in chosen {
             let Some(copy) = model.copies.snapshots.get(&name) else { continue };
             let request = RestoreRequest::snapshot(&name);
-            self.restore(&repository, &request, (model.workload, &copy.spans), findings);
+            self.restore(&repository, &request, (&model.workload, model.clock, &copy.spans), findings);
         }
         if random.below(4) == 0
             && let Some(moment) = model.copies.moment.as_ref().filter(|_| model.copies.leads_to_moment())
         {
             let request = RestoreRequest::until(Until::Position(moment.position));
-            self.restore(&repository, &request, (model.workload, &moment.spans), findings);
+            self.restore(&repository, &request, (&model.workload, model.clock, &moment.spans), findings);
         }
         Ok(())
     }
@@ -112,14 +113,14 @@ impl Archive {
         &self,
         repository: &Repository,
         request: &RestoreRequest,
-        (workload, spans): (Workload, &[Span]),
+        (workload, now, spans): (&Workload, i64, &[Span]),
         findings: &mut Findings,
     ) {
         let mut own = Findings::default();
         // What an earlier torture left there, or the one before.
         let _ = fs::remove_dir_all(&self.scratch);
         let found = repository.restore(request, &self.scratch, quietly).and_then(|_| {
-            let mut options = options();
+            let mut options = options(now);
             (options.verify, options.background) = (Verify::OnOpen, false);
             let db = Db::open_with(&self.scratch, options)?;
             Ok(read(&db, &mut own)?)
@@ -127,15 +128,15 @@ impl Archive {
         match found {
             Ok(found) => {
                 for (thread, (span, found)) in spans.iter().zip(&found).enumerate() {
-                    let states = span.states(workload, thread as u64);
-                    if !states.contains(found) {
-                        explain(thread, &states, found, &mut own);
+                    let states = span.states(workload, thread as u64, now);
+                    if !states.contains(&found.rows) {
+                        explain(thread, &states, &found.rows, &mut own);
                     }
                 }
             }
             Err(error) => {
                 own.corrupt(error.to_string());
-                own.lost_rows(live_rows(spans));
+                own.lost_rows(live_rows(spans, now));
             }
         }
         own.stories.iter_mut().for_each(|story| story.push_str(&format!(", restored by {request:?}")));
@@ -204,9 +205,9 @@ fn is_staged(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().contains('#'))
 }
 
-fn live_rows(spans: &[Span]) -> u64 {
-    let rows = spans.iter().flat_map(|span| span.rows.values()).flat_map(|rows| rows.values());
-    rows.filter(|row| row.is_live).count() as u64
+fn live_rows(spans: &[Span], now: i64) -> u64 {
+    let rows = spans.iter().flat_map(|span| span.rows.values()).flatten();
+    rows.filter(|(index, row)| row.is_there(**index, now)).count() as u64
 }
 
 /// Every file below a folder, which may not be there.
@@ -232,25 +233,33 @@ mod tests {
     use super::super::THREADS;
     use super::super::archive::{Access, Archivist};
     use super::super::compare::make_shared;
-    use super::super::workload::{Operation, batch, schema};
+    use super::super::model::Answer;
+    use super::super::rows::older;
+    use super::super::workload::{Condition, Operation, schema};
     use super::*;
 
     /// A database, its archive with some snapshots, and what the model says of them.
     fn worked(dir: &Path) -> (Archive, Model) {
         let database = dir.join("database");
         let (archive, db) =
-            (Archive::begin(&database).unwrap(), Db::open_with(&database, options()).unwrap());
+            (Archive::begin(&database).unwrap(), Db::open_with(&database, options(0)).unwrap());
         make_shared(&db).unwrap();
-        let mut model = Model::new(Workload { seed: 5 });
+        let mut model = Model::new(Workload::new(5));
         let access = Access { hook: Arc::new(|_| ()), manifest_first: false };
         for thread in 0..THREADS {
             let archivist = Archivist::new(&archive_of(&database), thread, access.clone()).unwrap();
             for number in 1..120 {
                 let operation = model.operation(thread as usize, number);
+                let mut answer = Answer::default();
                 match &operation {
-                    Operation::Write { collection, changes } => {
+                    Operation::Write(write) if write.condition != Condition::Fails => {
+                        let collection = db.collection(&write.collection).unwrap();
+                        answer.seq = Some(collection.write(write.batch(thread)).unwrap().seq);
+                    }
+                    Operation::DeleteOlder { collection, before } => {
                         let collection = db.collection(collection).unwrap();
-                        collection.write(batch(thread, number, changes)).unwrap();
+                        answer.deleted =
+                            collection.delete_where(&older(thread, *before)).unwrap().deleted as u64;
                     }
                     Operation::Create(name) => {
                         drop(db.create_collection(name, schema(name).unwrap()).unwrap())
@@ -261,7 +270,7 @@ mod tests {
                     _ => continue,
                 }
                 model.submit(thread as usize, number);
-                model.acknowledge(thread as usize, number);
+                model.acknowledge(thread as usize, number, answer).unwrap();
             }
         }
         assert!(model.copies.snapshots.len() > 2, "a seed with too few snapshots");
@@ -325,7 +334,7 @@ mod tests {
             left.iter().for_each(|name| fs::write(archive.dir.join(name), "at work\n").unwrap());
         };
         leave();
-        let db = Db::open_with(&database, options()).unwrap();
+        let db = Db::open_with(&database, options(0)).unwrap();
         let refused = repository.take(&db, Some("s-9-0"), quietly);
         assert!(matches!(refused, Err(Error::Busy { .. })), "{refused:?}");
         let compared = archive.compare(&mut model.clone(), &mut Random(0), false);

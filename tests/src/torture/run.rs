@@ -14,9 +14,10 @@ use ragstone::{Db, Verify};
 use super::compare::{Findings, compare, make_shared};
 use super::copies::Answers;
 use super::mistake::Mistake;
-use super::model::Model;
+use super::model::{Answer, Model};
 use super::restored::Archive;
-use super::workload::{Random, Workload, options};
+use super::rows::Random;
+use super::workload::{Workload, options};
 use super::writer::{Stop, Writer};
 
 /// What a process is killed in.
@@ -125,15 +126,16 @@ impl<'a> Life<'a> {
         let dir = torture.dir.join(format!("torture-{number}"));
         let archive = Archive::begin(&dir)?;
         let seed = torture.seed.wrapping_add(number << 32);
-        let db = Db::open_with(&dir, options())?;
+        let model = Model::new(Workload::new(seed));
+        let db = Db::open_with(&dir, options(model.clock))?;
         make_shared(&db)?;
-        let model = Model::new(Workload { seed });
         Ok(Self { torture, dir, seed, archive, model, random: Random(seed) })
     }
 
     /// Kills, opens, compares. Says whether all is well.
     fn cycle(&mut self, report: &mut Report) -> bool {
         let mut findings = Findings::default();
+        self.model.go_on();
         let kind = IN_TURN[report.cycles as usize % IN_TURN.len()];
         // Half of the writes are killed where they happen to be.
         let stop = (kind != "write" || self.random.below(2) == 0).then_some(kind);
@@ -172,10 +174,13 @@ impl<'a> Life<'a> {
         acknowledgements: u64,
         findings: &mut Findings,
     ) -> Option<&'static str> {
+        let first: Vec<u64> = self.model.threads.iter().map(|thread| thread.next).collect();
         let writer = Writer {
             dir: self.dir.clone(),
             seed: self.seed,
-            first: self.model.threads.iter().map(|thread| thread.next).collect(),
+            clock: self.model.clock,
+            unanswered: self.model.workload.unanswered_near(&first),
+            first,
             stop: stop.as_ref().map(|(_, stop)| stop.clone()),
             mistake: self.torture.mistake,
         };
@@ -230,9 +235,15 @@ impl<'a> Life<'a> {
         match (kind, numbers) {
             (Some("s"), Some((thread, number))) => self.model.submit(thread, number),
             (Some("a"), Some((thread, number))) => {
-                self.model.acknowledge(thread, number);
+                let mut answer = words.map(|word| word.parse::<u64>().ok());
+                let (seq, deleted) = (answer.next().flatten(), answer.next().flatten());
+                let answer = Answer { seq, deleted: deleted.unwrap_or_default() };
+                if let Err(reason) = self.model.acknowledge(thread, number, answer) {
+                    findings.corrupt(format!("{line}: {reason}"));
+                }
                 return 1;
             }
+            (Some("t"), _) => findings.phantom(line.to_owned()),
             (Some("b"), Some((thread, number))) => self.model.give_way(thread, number),
             (Some("m"), Some((thread, position))) => self.model.copies.reach(thread, position),
             (Some("d"), _) => self.model.copies.delete(number.unwrap_or_default()),
@@ -245,7 +256,7 @@ impl<'a> Life<'a> {
 
     /// Opens, verifies and compares.
     fn compare(&mut self) -> Findings {
-        let mut options = options();
+        let mut options = options(self.model.clock);
         options.verify = Verify::OnOpen;
         options.background = self.random.below(2) == 0;
         let compared = catch_unwind(AssertUnwindSafe(|| match Db::open_with(&self.dir, options) {

@@ -1,144 +1,30 @@
-//! What the threads of the writer do: operation `number` of a thread is a pure function of the seed.
+//! What the threads of the writer do: operation `number` of a thread is a pure function of the seed, and of what was under way
+//! when processes were killed.
 //!
-//! A row tells in every part which operation wrote it, so whatever is found tells what it is. Few ids are written over and
-//! over: most rows of a segment are soon dead, and merges have work all the time.
+//! Few ids are written over and over: most rows of a segment are soon dead, and merges have work all the time.
+//!
+//! **Requests.** Some writes have the id of a request. One that nobody was told of when the process was killed is sent again by the
+//! next one, at once, and is done then, whatever became of it before. One that was answered is sent again some time later, also by
+//! another process, and must not be done twice.
 
-use ragstone::{
-    Analyzer, Batch, DbOptions, EncodingKind, Metric, Point, PointId, Result, Schema, Update, Value,
-};
+use std::collections::BTreeSet;
 
-/// Components of a vector.
-pub(super) const DIMENSION: usize = 8;
+use ragstone::{Analyzer, Batch, Clock, DbOptions, EncodingKind, Metric, Result, Schema};
+
+use super::rows::{DIMENSION, Random, Row, State};
+
 /// Collections that all threads write to.
 pub(super) const SHARED: u64 = 2;
 /// Collections that each thread makes and removes.
 const OWN: u64 = 2;
 /// Rows of a thread in a collection.
 const IDS: u64 = 120;
-
-/// SplitMix64 (Steele, Lea and Flood 2014).
-#[derive(Clone, Debug)]
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
-    }
-}
-
-/// The operations that made a row what it is; later ones are greater.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct State {
-    /// The one that wrote all of it.
-    pub(super) version: u64,
-    /// The last one since that updated a field.
-    pub(super) note: u64,
-    /// The last one since that updated a field that is searched by word.
-    pub(super) remark: u64,
-}
-
-impl State {
-    /// The state of a row that an operation wrote.
-    pub(super) fn written(version: u64) -> Self {
-        Self { version, ..Self::default() }
-    }
-
-    /// What is left after an update.
-    pub(super) fn updated(self, number: u64) -> Self {
-        if is_about_words(number) { Self { remark: number, ..self } } else { Self { note: number, ..self } }
-    }
-
-    /// What a row says of itself.
-    pub(super) fn of(point: &Point) -> Option<Self> {
-        let number = |field: &str| match point.payload.get(field) {
-            Some(Value::Int(number)) => u64::try_from(*number).ok(),
-            Some(Value::String(text)) => text.strip_prefix("remark ")?.parse().ok(),
-            None => Some(0),
-            _ => None,
-        };
-        point.payload.contains_key("version").then_some(())?;
-        Some(Self { version: number("version")?, note: number("note")?, remark: number("remark")? })
-    }
-}
-
-/// Whether an operation's updates are of a field that is searched by word.
-fn is_about_words(number: u64) -> bool {
-    number.is_multiple_of(4)
-}
-
-/// A row of a thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Row {
-    pub(super) thread: u64,
-    pub(super) index: u64,
-}
-
-impl Row {
-    /// Numbers and texts.
-    pub(super) fn id(self) -> PointId {
-        let number = self.thread * 1_000 + self.index;
-        if self.index.is_multiple_of(3) {
-            PointId::Str(format!("row-{number}"))
-        } else {
-            PointId::Num(number)
-        }
-    }
-
-    /// Whose row an id is.
-    pub(super) fn of(id: &PointId) -> Option<Self> {
-        let number = match id {
-            PointId::Num(number) => *number,
-            PointId::Str(text) => text.strip_prefix("row-")?.parse().ok()?,
-        };
-        Some(Self { thread: number / 1_000, index: number % 1_000 }).filter(|row| row.id() == *id)
-    }
-
-    /// Every ninth has none.
-    pub(super) fn has_vector(self) -> bool {
-        self.index % 9 != 8
-    }
-
-    /// The vector that an operation gives the row: no other row ever has it.
-    pub(super) fn vector(self, version: u64) -> Vec<f32> {
-        let mut random = Random(version << 20 | self.thread << 10 | self.index);
-        (0..DIMENSION).map(|_| (random.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0).collect()
-    }
-
-    /// The row in a state.
-    pub(super) fn point(self, State { version, note, remark }: State) -> Point {
-        let mut point = Point::new(self.id(), self.vector(version))
-            .with("version", version as i64)
-            .with("text", format!("{}/{}/{version}", self.thread, self.index));
-        if version.is_multiple_of(4) {
-            point = point.with("fourth", true);
-        }
-        if note > 0 {
-            point = point.with("note", note as i64);
-        }
-        if remark > 0 {
-            point = point.with("remark", format!("remark {remark}"));
-        }
-        if !self.has_vector() {
-            point.vector = None;
-        }
-        point
-    }
-
-    fn update(self, number: u64) -> Update {
-        match is_about_words(number) {
-            true => Update::new(self.id()).set("remark", format!("remark {number}")),
-            false => Update::new(self.id()).set("note", number as i64),
-        }
-    }
-}
+/// Kinds of operations, as often as they are to be.
+const KINDS: u64 = 200;
+/// Those from this one on are writes.
+const FIRST_WRITE: u64 = 41;
+/// A request is sent again within so many operations of its thread.
+const REPEATED_WITHIN: u64 = 40;
 
 /// What becomes of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,12 +35,58 @@ pub(super) enum Change {
     Delete,
 }
 
+/// What a write asks for before it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    Nothing,
+    /// That its first rows are as they are: there or not, by their etags or without.
+    Holds,
+    /// That one of them is as it is not. So nothing comes of it.
+    Fails,
+}
+
+/// A write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Write {
+    /// The operation that it is, or was at first.
+    pub(super) number: u64,
+    pub(super) collection: String,
+    pub(super) changes: Vec<(u64, Change)>,
+    pub(super) condition: Condition,
+    /// Whether it has the id of a request.
+    pub(super) is_request: bool,
+}
+
+impl Write {
+    /// Its batch, but for the conditions.
+    pub(super) fn batch(&self, thread: u64) -> Batch {
+        let batch = self.changes.iter().fold(Batch::new(), |batch, &(index, change)| {
+            let row = Row { thread, index };
+            match change {
+                Change::Upsert => batch.upsert(row.point(State::written(self.number))),
+                Change::Update => batch.update(row.update(self.number)),
+                Change::Delete => batch.delete(row.id()),
+            }
+        });
+        match self.is_request {
+            true => batch.request(format!("request {thread} {}", self.number)),
+            false => batch,
+        }
+    }
+}
+
 /// What a thread does in one go.
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
-    Write {
+    Write(Write),
+    /// A request that nobody was told of, once more.
+    Again(Write),
+    /// A request that was answered, once more.
+    Repeat(Write),
+    /// Deletes the thread's rows that operations before this one wrote.
+    DeleteOlder {
         collection: String,
-        changes: Vec<(u64, Change)>,
+        before: u64,
     },
     Create(String),
     Remove(String),
@@ -171,17 +103,37 @@ pub(super) enum Operation {
 }
 
 /// What a seed stands for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Workload {
     pub(super) seed: u64,
+    /// Threads and numbers of the operations that were under way when a process was killed.
+    pub(super) unanswered: BTreeSet<(u64, u64)>,
 }
 
 impl Workload {
+    /// That of a seed, before anything was killed.
+    pub(super) fn new(seed: u64) -> Self {
+        Self { seed, ..Self::default() }
+    }
+
+    /// Those of the operations under way that decide what is done from these numbers on.
+    pub(super) fn unanswered_near(&self, next: &[u64]) -> Vec<(u64, u64)> {
+        let is_near = |(thread, number): &&(u64, u64)| {
+            next.get(*thread as usize).is_some_and(|next| number + REPEATED_WITHIN + 1 >= *next)
+        };
+        self.unanswered.iter().filter(is_near).copied().collect()
+    }
+
     /// Operation `number` of a thread, if the collections that exist are these.
-    pub(super) fn operation(self, thread: u64, number: u64, exists: impl Fn(&str) -> bool) -> Operation {
-        let mut random = Random(self.seed ^ (number << 8 | thread).wrapping_mul(0xD1B5_4A32_D192_ED03));
-        let own = own_name(thread, random.below(OWN));
-        match random.below(200) {
+    pub(super) fn operation(&self, thread: u64, number: u64, exists: impl Fn(&str) -> bool) -> Operation {
+        let before = number.saturating_sub(1);
+        if self.unanswered.contains(&(thread, before))
+            && let Some(write) = self.request(thread, before)
+        {
+            return Operation::Again(write);
+        }
+        let (mut random, own, kind) = self.begin(thread, number);
+        match kind {
             0..6 => Operation::Flush,
             6..8 => Operation::Compact,
             8..16 if exists(&own) => Operation::Remove(own),
@@ -189,21 +141,60 @@ impl Workload {
             19..21 => Operation::Archive,
             21 => Operation::Thin,
             22 => Operation::Collect,
-            kind => {
-                let is_own = kind % 3 == 0;
-                if is_own && !exists(&own) {
-                    return Operation::Create(own);
-                }
+            23..29 => {
+                let (collection, age) = (shared_name(random.below(SHARED)), random.below(80));
+                Operation::DeleteOlder { collection, before: number.saturating_sub(age) }
+            }
+            29..FIRST_WRITE => match self.answered_request(thread, number, &mut random) {
+                Some(write) => Operation::Repeat(write),
+                None => Operation::Flush,
+            },
+            _ if is_own(kind) && !exists(&own) => Operation::Create(own),
+            _ => {
                 let shared = shared_name(random.below(SHARED));
-                let collection = if is_own { own } else { shared };
-                Operation::Write { collection, changes: changes(&mut random) }
+                let collection = if is_own(kind) { own } else { shared };
+                Operation::Write(write(number, collection, !is_own(kind), &mut random))
             }
         }
     }
+
+    /// What decides about an operation: what comes next, a collection of the thread's own, and the kind, below [`KINDS`].
+    fn begin(&self, thread: u64, number: u64) -> (Random, String, u64) {
+        let mut random = Random(self.seed ^ (number << 8 | thread).wrapping_mul(0xD1B5_4A32_D192_ED03));
+        let own = own_name(thread, random.below(OWN));
+        let kind = random.below(KINDS);
+        (random, own, kind)
+    }
+
+    /// The request that an operation was, if it was one. All of them are in collections that are always there.
+    fn request(&self, thread: u64, number: u64) -> Option<Write> {
+        let (mut random, _, kind) = self.begin(thread, number);
+        // Behind one that nobody was told of, there may be that once more.
+        let is_again = number > 0 && self.unanswered.contains(&(thread, number - 1));
+        if is_again || kind < FIRST_WRITE || is_own(kind) {
+            return None;
+        }
+        let shared = shared_name(random.below(SHARED));
+        Some(write(number, shared, true, &mut random)).filter(|write| write.is_request)
+    }
+
+    /// A request that was answered before an operation.
+    fn answered_request(&self, thread: u64, number: u64, random: &mut Random) -> Option<Write> {
+        let first = number.saturating_sub(REPEATED_WITHIN).max(1);
+        let start = first + random.below(number - first);
+        let numbers = (start..number).chain(first..start);
+        let answered = numbers.filter(|earlier| !self.unanswered.contains(&(thread, *earlier)));
+        answered.filter_map(|earlier| self.request(thread, earlier)).next()
+    }
+}
+
+/// Whether a write of this kind is to a collection of the thread's own.
+fn is_own(kind: u64) -> bool {
+    kind.is_multiple_of(3)
 }
 
 /// One row, some, or many at once; now and then the same one twice, and now and then most of them deleted.
-fn changes(random: &mut Random) -> Vec<(u64, Change)> {
+fn write(number: u64, collection: String, is_shared: bool, random: &mut Random) -> Write {
     let count = [1, 1, 4, 12, 40][random.below(5) as usize];
     let deletes_in_ten = if random.below(8) == 0 { 8 } else { 2 };
     let mut change = || match random.below(10) {
@@ -212,19 +203,14 @@ fn changes(random: &mut Random) -> Vec<(u64, Change)> {
         _ => Change::Upsert,
     };
     let kinds: Vec<Change> = (0..count).map(|_| change()).collect();
-    kinds.into_iter().map(|kind| (random.below(IDS), kind)).collect()
-}
-
-/// The batch of an operation.
-pub(super) fn batch(thread: u64, number: u64, changes: &[(u64, Change)]) -> Batch {
-    changes.iter().fold(Batch::new(), |batch, &(index, change)| {
-        let row = Row { thread, index };
-        match change {
-            Change::Upsert => batch.upsert(row.point(State::written(number))),
-            Change::Update => batch.update(row.update(number)),
-            Change::Delete => batch.delete(row.id()),
-        }
-    })
+    let changes = kinds.into_iter().map(|kind| (random.below(IDS), kind)).collect();
+    let condition = match random.below(10) {
+        0 => Condition::Fails,
+        1 | 2 => Condition::Holds,
+        _ => Condition::Nothing,
+    };
+    let is_request = is_shared && condition != Condition::Fails && random.below(2) == 0;
+    Write { number, collection, changes, condition, is_request }
 }
 
 /// A collection that all threads write to.
@@ -248,15 +234,59 @@ pub(super) fn schema(name: &str) -> Result<Schema> {
         _ => EncodingKind::Int8,
     };
     let schema = Schema::builder(DIMENSION).metric(Metric::L2).encoding(encoding);
+    // Declared, so that there is something to delete by in a collection without rows.
+    let schema = schema.field("thread", ragstone::FieldType::Int).field("version", ragstone::FieldType::Int);
     schema.text("remark", Analyzer::Standard).build()
 }
 
 /// Segments and log files so small that sealing, merging and cutting never rest; and all of the log is kept until it is
-/// archived.
-pub(super) fn options() -> DbOptions {
+/// archived. The clock stands still as long as the database is open: what is to be there does not depend on how the threads take turns.
+pub(super) fn options(clock: i64) -> DbOptions {
     let mut options = DbOptions::default();
     options.seal_rows = 150;
     options.log_file_bytes = 16 << 10;
     options.keep_log_bytes = Some(1 << 30);
+    options.clock = Clock::new(move || clock);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_sent_again_and_those_that_nobody_was_told_of_at_once() {
+        let mut workload = Workload::new(3);
+        let operations = |workload: &Workload| -> Vec<Operation> {
+            (1..600).map(|number| workload.operation(1, number, |_| true)).collect()
+        };
+        let before = operations(&workload);
+        let is_request =
+            |operation: &Operation| matches!(operation, Operation::Write(write) if write.is_request);
+        let requests: Vec<u64> =
+            (1..600).filter(|number| is_request(&before[*number as usize - 1])).collect();
+        let repeated: Vec<&Write> = before
+            .iter()
+            .filter_map(|operation| match operation {
+                Operation::Repeat(write) => Some(write),
+                _ => None,
+            })
+            .collect();
+        assert!(requests.len() > 100 && repeated.len() > 20, "{} {}", requests.len(), repeated.len());
+        for write in &repeated {
+            assert!(matches!(&before[write.number as usize - 1], Operation::Write(first) if first == *write));
+        }
+        // Any of those that are repeated may be the one under way.
+        let killed = repeated[5].number;
+        workload.unanswered.insert((1, killed));
+        for (number, operation) in (1..).zip(operations(&workload)) {
+            match operation {
+                Operation::Again(write) => assert_eq!((write.number, number), (killed, killed + 1)),
+                Operation::Repeat(write) => assert_ne!(write.number, killed),
+                _ => assert_ne!(number, killed + 1),
+            }
+        }
+        assert_eq!(workload.unanswered_near(&[0, killed + 1]), [(1, killed)]);
+        assert_eq!(workload.unanswered_near(&[0, killed + 100]), []);
+    }
 }

@@ -5,29 +5,31 @@
 //! ```text
 //! open                 the database is open
 //! s THREAD NUMBER      the thread submits its operation with this number
-//! a THREAD NUMBER      it was acknowledged
+//! a THREAD NUMBER SEQ DELETED
+//!                      it was acknowledged: of a write, its number and how many rows it deleted
 //! b THREAD NUMBER      it gave way to what another thread does to the archive, and did nothing
 //! d THREAD NAME        the thread is about to delete this snapshot
 //! m THREAD POSITION    the log is archived up to there
 //! l THREAD TEXT        what it wrote is not there
+//! t THREAD TEXT        it was done, and should not have been
 //! x THREAD TEXT        it failed: as little as that may it happen
 //! p POINT              some thread is at the fail point that was asked for, and stays there if it is to
 //! ```
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use ragstone::{Db, Point, PointId, faults};
+use ragstone::{Db, faults};
 
 use super::THREADS;
 use super::archive::{Access, Archivist, Hook};
 use super::mistake::Mistake;
+use super::perform::{Done, perform, read_back};
 use super::restored::archive_of;
-use super::workload::{Change, Operation, Row, State, Workload, batch, options, schema};
+use super::workload::{Workload, options};
 
 /// What the process is told on its command line.
 #[derive(Clone, Debug)]
@@ -36,8 +38,12 @@ pub struct Writer {
     pub dir: PathBuf,
     /// Of the workload.
     pub seed: u64,
+    /// What time it is, as long as it runs.
+    pub clock: i64,
     /// Each thread's first operation.
     pub first: Vec<u64>,
+    /// Threads and numbers of operations that were under way when a process was killed, as far as they decide what is done.
+    pub unanswered: Vec<(u64, u64)>,
     /// Where to stop; none to go on until killed.
     pub stop: Option<Stop>,
     /// How the store is wrong.
@@ -68,7 +74,7 @@ impl Stop {
 }
 
 /// What keeps a writer from writing, and should never.
-type Failure = Box<dyn std::error::Error>;
+pub(super) type Failure = Box<dyn std::error::Error>;
 
 thread_local! {
     /// What this thread is at.
@@ -79,8 +85,12 @@ impl Writer {
     /// The arguments that say all this.
     pub(super) fn arguments(&self) -> Vec<String> {
         let first: Vec<String> = self.first.iter().map(u64::to_string).collect();
+        let unanswered: Vec<String> =
+            self.unanswered.iter().map(|(thread, number)| format!("{thread}/{number}")).collect();
         let mut words = vec!["writer".to_owned(), self.dir.display().to_string(), self.seed.to_string()];
+        words.push(self.clock.to_string());
         words.push(first.join(","));
+        words.push(if unanswered.is_empty() { "-".into() } else { unanswered.join(",") });
         words.push(self.stop.as_ref().map_or("-".into(), Stop::word));
         words.push(self.mistake.map_or("-", Mistake::name).to_owned());
         words
@@ -88,11 +98,17 @@ impl Writer {
 
     /// What such arguments say.
     pub fn parse(words: &[String]) -> Option<Self> {
-        let [dir, seed, first, stop, mistake] = words else { return None };
+        let [dir, seed, clock, first, unanswered, stop, mistake] = words else { return None };
+        let unanswered = unanswered.split(',').filter(|word| *word != "-").map(|word| {
+            let (thread, number) = word.split_once('/')?;
+            Some((thread.parse().ok()?, number.parse().ok()?))
+        });
         let stop = if stop == "-" { None } else { Some(Stop::parse(stop)?) };
         Some(Self {
             dir: dir.into(),
             seed: seed.parse().ok()?,
+            clock: clock.parse().ok()?,
+            unanswered: unanswered.collect::<Option<_>>()?,
             first: first.split(',').map(|number| number.parse().ok()).collect::<Option<_>>()?,
             stop,
             mistake: Mistake::named(mistake),
@@ -111,22 +127,22 @@ impl Writer {
         let hook = self.stop.map_or_else(|| Arc::new(|_: &'static str| ()) as Hook, hook);
         let of_engine = hook.clone();
         faults::on_point(move |name| of_engine(name));
-        let db = Db::open_with(&self.dir, options())?;
+        let db = Db::open_with(&self.dir, options(self.clock))?;
         say("open");
         if only_opens {
             stay();
         }
-        let workload = Workload { seed: self.seed };
+        let workload = Workload { seed: self.seed, unanswered: self.unanswered.into_iter().collect() };
         let access = Access { hook, manifest_first: self.mistake == Some(Mistake::ManifestBeforeFiles) };
         let archive = archive_of(&self.dir);
         let archivists = (0..THREADS).map(|thread| Archivist::new(&archive, thread, access.clone()));
         let archivists = archivists.collect::<Result<Vec<_>, _>>()?;
         std::thread::scope(|scope| {
             for (archivist, &first) in archivists.iter().zip(&self.first) {
-                let db = &db;
+                let (db, workload) = (&db, &workload);
                 scope.spawn(move || {
                     for number in first.. {
-                        step(db, archivist, workload, number);
+                        step(db, archivist, (workload, self.clock), number);
                     }
                 });
             }
@@ -159,70 +175,20 @@ fn stay() -> ! {
     }
 }
 
-fn step(db: &Db, archivist: &Archivist, workload: Workload, number: u64) {
+fn step(db: &Db, archivist: &Archivist, (workload, clock): (&Workload, i64), number: u64) {
     let thread = archivist.thread;
     let operation = workload.operation(thread, number, |name| db.collection(name).is_ok());
     say(&format!("s {thread} {number}"));
     match perform(db, archivist, number, &operation) {
-        Ok(true) => say(&format!("a {thread} {number}")),
-        Ok(false) => say(&format!("b {thread} {number}")),
+        Ok(Done::Written { seq, deleted }) => say(&format!("a {thread} {number} {seq} {deleted}")),
+        Ok(Done::Otherwise) => say(&format!("a {thread} {number}")),
+        Ok(Done::GaveWay) => say(&format!("b {thread} {number}")),
+        Ok(Done::Twice(story)) => return say(&format!("t {thread} {number} {story}")),
         Err(error) => return say(&format!("x {thread} {number} {operation:?}: {error}")),
     }
-    if let Operation::Write { collection, changes } = operation
-        && let Err(reason) = read_back(db, thread, number, &collection, &changes)
-    {
+    if let Err(reason) = read_back(db, (thread, clock), &operation) {
         say(&format!("l {thread} {number} {reason}"));
     }
-}
-
-/// Says whether the operation did not have to give way.
-fn perform(db: &Db, archivist: &Archivist, number: u64, operation: &Operation) -> Result<bool, Failure> {
-    match operation {
-        Operation::Write { collection, changes } => {
-            db.collection(collection)?.write(batch(archivist.thread, number, changes)).map(drop)?;
-        }
-        Operation::Create(name) => db.create_collection(name, schema(name)?).map(drop)?,
-        Operation::Remove(name) => db.delete_collection(name)?,
-        Operation::Flush => db.flush()?,
-        Operation::Compact => db.compact()?,
-        Operation::Snapshot | Operation::Archive | Operation::Thin | Operation::Collect => {
-            return Ok(archivist.perform(db, number, operation)?);
-        }
-    }
-    Ok(true)
-}
-
-/// Reads what was just written; nobody else writes these rows.
-fn read_back(
-    db: &Db,
-    thread: u64,
-    number: u64,
-    collection: &str,
-    changes: &[(u64, Change)],
-) -> Result<(), String> {
-    // Of a row that was only updated it is not known here what it was before.
-    let mut written: BTreeMap<u64, Option<Option<State>>> = BTreeMap::new();
-    for (index, change) in changes {
-        let now = written.entry(*index).or_default();
-        match change {
-            Change::Upsert => *now = Some(Some(State::written(number))),
-            Change::Update => *now = now.map(|now| now.map(|state| state.updated(number))),
-            Change::Delete => *now = Some(None),
-        }
-    }
-    let rows: Vec<Row> = written.keys().map(|&index| Row { thread, index }).collect();
-    let ids: Vec<PointId> = rows.iter().map(|row| row.id()).collect();
-    let found = db.collection(collection).and_then(|found| found.get(&ids));
-    let found = found.map_err(|error| error.to_string())?;
-    for ((row, written), found) in rows.iter().zip(written.values()).zip(found) {
-        let state = found.as_ref().and_then(State::of);
-        let expected = written.unwrap_or_else(|| state.map(|state| state.updated(number)));
-        let found = found.map(|point| Point { etag: None, ..point });
-        if found != expected.map(|state| row.point(state)) {
-            return Err(format!("{row:?} is {found:?} right after {expected:?} was written"));
-        }
-    }
-    Ok(())
 }
 
 /// One line. That nobody listens any more means that this process is about to be killed.
@@ -241,13 +207,18 @@ mod tests {
         let writer = Writer {
             dir: "a/b".into(),
             seed: 3,
+            clock: 40,
             first: vec![1, 2, 3],
+            unanswered: vec![(0, 17), (2, 9)],
             stop: Some(stop),
             mistake: Some(Mistake::ManifestBeforeFiles),
         };
         let words = writer.arguments();
         let again = Writer::parse(&words[1..]).unwrap();
         assert_eq!((again.stop, again.mistake, again.first), (writer.stop, writer.mistake, writer.first));
+        assert_eq!((again.clock, again.unanswered), (40, vec![(0, 17), (2, 9)]));
         assert!(Writer::parse(&words[2..]).is_none());
+        let words = Writer { unanswered: Vec::new(), ..Writer::parse(&words[1..]).unwrap() }.arguments();
+        assert_eq!(Writer::parse(&words[1..]).unwrap().unanswered, []);
     }
 }

@@ -237,6 +237,61 @@ fn what_is_wrong_is_said_where_it_stands() {
     });
 }
 
+/// JSON is kept as it was written, whatever way it goes; what cannot be is refused.
+#[test]
+fn json_comes_back_as_it_was_written() {
+    const WRITTEN: &str = r#"{"z": 12345678901234567890123, "a": [1.0, 1e400, 0.1000000000000000055511], "m": {"b": "x\ty ü", "a": -0}}"#;
+    crate::in_both_places_without_a_model(|scratch, place| {
+        let create = |name: &str| {
+            let options = ["--dimension", "2", "--field", "extra=json", "--field", "score=float"];
+            scratch.json(place, &[&["collection", "create", name], &options[..]].concat());
+        };
+        create("rows");
+        create("copy");
+        let line = format!(
+            "{{\"id\": 1, \"payload\": {{\"year\": 1, \"extra\": {WRITTEN}, \"other\": {WRITTEN}}}}}\n"
+        );
+        scratch.write("rows.jsonl", line.as_bytes());
+        scratch.json(place, &["points", "upsert", "-c", "rows", &scratch.path("rows.jsonl")]);
+        scratch.json(place, &["points", "update", "-c", "rows", "1", "--set", &format!("set={WRITTEN}")]);
+        // Without the white space between, of which there is none in its strings.
+        let printed = WRITTEN.replace(": ", ":").replace(", ", ",");
+        let shows_all = |arguments: &[&str]| {
+            let output = scratch.run(place, arguments);
+            let text = String::from_utf8(output.stdout).unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            for field in ["extra", "other", "set"] {
+                assert!(text.contains(&format!("\"{field}\":{printed}")), "{field}: {text}");
+            }
+            text
+        };
+        shows_all(&["points", "get", "-c", "rows", "1"]);
+        shows_all(&["--json", "points", "get", "-c", "rows", "1"]);
+        shows_all(&["--json", "points", "scroll", "-c", "rows"]);
+        shows_all(&["--json", "search", "-c", "rows", "--order-by", "year"]);
+        let scrolled = shows_all(&["points", "scroll", "-c", "rows"]);
+        scratch.write("scrolled.jsonl", scrolled.as_bytes());
+        scratch.json(place, &["points", "upsert", "-c", "copy", &scratch.path("scrolled.jsonl")]);
+        shows_all(&["points", "get", "-c", "copy", "1"]);
+        for file in ["rows.parquet", "rows.arrow"] {
+            let path = scratch.path(file);
+            scratch.json(place, &["export", "rows", &path]);
+            scratch.json(place, &["import", &path, &file.replace('.', "-")]);
+            shows_all(&["points", "get", "-c", &file.replace('.', "-"), "1"]);
+        }
+        for (payload, reason) in [
+            (r#"{"score": 9007199254740993}"#, "payload.score: no float is 9007199254740993"),
+            (r#"{"new": 9223372036854775809}"#, "payload.new: no float is 9223372036854775809"),
+            (r#"{"score": 1e400}"#, "payload.score: 1e400 is beyond what a float is"),
+        ] {
+            scratch.write("bad.jsonl", format!("{{\"id\": 2, \"payload\": {payload}}}").as_bytes());
+            let upsert = ["points", "upsert", "-c", "rows", &scratch.path("bad.jsonl")];
+            scratch.fails(place, &upsert, &["bad.jsonl, line 1", reason]);
+        }
+        assert_eq!(scratch.json(place, &["points", "count", "-c", "rows"])["count"], 1);
+    });
+}
+
 /// Documents are DocumentsService's alone to change, also for who works on the directory itself.
 #[test]
 fn documents_are_left_alone() {

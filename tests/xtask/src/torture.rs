@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::command::{cargo, run, target};
 
 /// Broken stores that a killed process shows; each must be found out.
-const MUTANTS: [&str; 9] = [
+const MUTANTS: [&str; 11] = [
     "acknowledge-before-log",
     "cut-log-before-manifest",
     "forget-tombstones-on-merge",
@@ -14,6 +14,8 @@ const MUTANTS: [&str; 9] = [
     "drop-last-frame",
     "seal-drops-last-row",
     "copy-without-open-log",
+    "forget-requests-on-commit",
+    "forget-expiries-on-seal",
     "snapshot-manifest-before-files",
 ];
 

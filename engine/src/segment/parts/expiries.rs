@@ -122,7 +122,8 @@ impl SealedExpiries {
             steps.one()?;
             expiring += usize::from(self.get(file, slot) != NEVER);
         }
-        let found = |place: usize, reason: &str| Halt::Found((self.order.start + place * 4, reason.to_owned()));
+        let found =
+            |place: usize, reason: &str| Halt::Found((self.order.start + place * 4, reason.to_owned()));
         if self.order.len() != expiring * 4 {
             return Err(found(0, "the order of expiries is not of the rows that expire"));
         }

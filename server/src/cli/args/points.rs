@@ -45,6 +45,8 @@ pub(crate) struct WriteArgs {
 const UPSERT_EXAMPLES: &str = "\
 A line is a point, as `points get`, `points scroll` and this command's own help write it:
   {\"id\": \"tea\", \"vector\": [0.1, 0.9], \"payload\": {\"title\": \"Tea\", \"year\": 2024}}
+The value of a json field stays as it is written: the order of names, every digit. A whole number that its field cannot hold exactly is
+refused; other numbers are the floats next to them.
 Examples:
   ragstone points upsert -c notes notes.jsonl                       all lines, 1,000 at a time
   ragstone points scroll --url $URL -c notes --all --with-vectors | ragstone points upsert --url $URL -c copy

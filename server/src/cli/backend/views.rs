@@ -6,9 +6,8 @@ use ragstone::Point;
 use ragstone::query::{FoundGroup, QueryHit};
 use ragstone_rag::ingest::IngestStatus;
 use serde::Serialize;
-use serde_json::{Map, Value as Json};
 
-use crate::cli::json;
+use crate::cli::json::{self, Shown, ShownPoint};
 
 /// Milliseconds of each stage, in the order in which they ran, `total` last; a JSON object.
 #[derive(Debug, Default)]
@@ -64,7 +63,7 @@ pub(crate) struct StoredDocument {
 /// A point.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub(crate) struct PointView(Map<String, Json>);
+pub(crate) struct PointView(ShownPoint);
 
 impl From<Point> for PointView {
     fn from(point: Point) -> Self {
@@ -79,7 +78,7 @@ pub(crate) struct HitView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) score: Option<f32>,
     #[serde(flatten)]
-    pub(crate) point: Map<String, Json>,
+    pub(crate) point: ShownPoint,
 }
 
 impl From<QueryHit> for HitView {
@@ -91,7 +90,7 @@ impl From<QueryHit> for HitView {
 /// Rows of one value.
 #[derive(Debug, Serialize)]
 pub(crate) struct GroupView {
-    pub(crate) value: Json,
+    pub(crate) value: Shown,
     pub(crate) hits: Vec<HitView>,
 }
 
@@ -167,7 +166,7 @@ pub(crate) struct FacetView {
 /// A value and how many points have it.
 #[derive(Debug, Serialize)]
 pub(crate) struct FacetCountView {
-    pub(crate) value: Json,
+    pub(crate) value: Shown,
     pub(crate) count: u64,
 }
 

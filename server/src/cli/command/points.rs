@@ -6,6 +6,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use ragstone::PointId;
+use serde::Serialize;
 use serde_json::json;
 
 use super::Session;
@@ -25,6 +26,15 @@ pub(super) fn run(session: &Session, command: PointsCommand) -> Result<()> {
     }
 }
 
+/// Points, as they are printed.
+#[derive(Serialize)]
+struct Page<'a> {
+    points: &'a [PointView],
+    /// Of pages, where the next one begins, if there is one.
+    #[serde(rename = "next_page_token", skip_serializing_if = "Option::is_none")]
+    next: Option<Option<String>>,
+}
+
 /// A point a line.
 fn lines(points: &[PointView]) -> Result<()> {
     let mut out = std::io::stdout().lock();
@@ -38,7 +48,7 @@ fn lines(points: &[PointView]) -> Result<()> {
 fn get(session: &Session, args: &GetArgs) -> Result<()> {
     let ids: Vec<PointId> = args.ids.iter().map(|id| json::parse_id(id)).collect();
     let points = session.backend.get(&args.collection.collection, &ids, args.with_vectors)?;
-    if session.json { output::json(&json!({ "points": points })) } else { lines(&points) }
+    if session.json { output::json(&Page { points: &points, next: None }) } else { lines(&points) }
 }
 
 fn scroll(session: &Session, args: ScrollArgs) -> Result<()> {
@@ -63,7 +73,7 @@ fn scroll(session: &Session, args: ScrollArgs) -> Result<()> {
             Some(token) if args.all => ask.page_token = token,
             next => {
                 if session.json {
-                    return output::json(&json!({ "points": all, "next_page_token": next }));
+                    return output::json(&Page { points: &all, next: Some(next) });
                 }
                 if let Some(token) = next {
                     eprintln!("there are more: --page-token {token}");

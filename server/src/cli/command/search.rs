@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use ragstone::query::{Example, Fuse, Names, Nearest, Query, Recommend, Rescore, Select, Source, TextQuery};
 use ragstone::{Filter, RangeRequest, Vector};
-use serde_json::Value as Json;
 
 use super::Session;
 use crate::cli::args::SearchArgs;
 use crate::cli::backend::{HitView, SearchView};
+use crate::cli::json::Shown;
 use crate::cli::{json, output};
 
 pub(super) fn run(session: &Session, args: SearchArgs) -> Result<()> {
@@ -148,15 +148,14 @@ fn show(found: &SearchView) -> Result<()> {
 }
 
 fn show_hit(out: &mut impl Write, place: usize, hit: &HitView) -> Result<()> {
-    let payload = hit.point.get("payload").and_then(Json::as_object).cloned().unwrap_or_default();
-    let text = |field: &str| payload.get(field).and_then(Json::as_str).unwrap_or_default();
-    let number = |field: &str| payload.get(field).and_then(Json::as_u64).unwrap_or_default();
+    let payload = &hit.point.payload;
+    let text = |field: &str| payload.get(field).and_then(Shown::as_str).unwrap_or_default();
+    let number = |field: &str| payload.get(field).and_then(Shown::as_u64).unwrap_or_default();
     let score = hit.score.map(|score| format!("{score:.3}  ")).unwrap_or_default();
     match text("_document") {
         "" => {
-            let id = hit.point.get("id").map(ToString::to_string).unwrap_or_default();
-            let id = output::harmless(&id);
-            let fields = output::snippet(&Json::Object(payload.clone()).to_string());
+            let id = output::harmless(&hit.point.id.to_string());
+            let fields = output::snippet(&serde_json::to_string(payload)?);
             writeln!(out, "{:>2}. {score}{id}  {fields}", place + 1)?;
         }
         document => {

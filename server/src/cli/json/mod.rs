@@ -2,17 +2,47 @@
 //!
 //! JSON has fewer types than fields have. What is read is taken for what the collection's field is; where it has none, for what
 //! it looks like.
+//!
+//! **What is a field's value stays as it was written.** A JSON value is kept as its text, with the order of its names and every digit
+//! of its numbers, and is printed so, without the white space between. A number is taken for what the field is only if it is that: whole numbers
+//! that no int or float is, and such beyond all floats, are refused; a fraction is the float next to it.
 
 mod point;
 mod query;
+mod shown;
 mod value;
+
+use std::collections::BTreeMap;
 
 pub(crate) use point::{parse_id, point, shown_point, update, vector};
 pub(crate) use query::source;
+pub(crate) use shown::{Shown, ShownPoint};
 pub(crate) use value::{Types, moment, shown_value, types, value};
 
 use anyhow::{Context, Result, bail};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
+
+/// The parts of an object, each as it was written.
+pub(crate) type RawObject = BTreeMap<String, Box<RawValue>>;
+
+/// The object that a JSON text is.
+fn raw_object(raw: &RawValue, what: &str) -> Result<RawObject> {
+    match serde_json::from_str(raw.get()) {
+        Ok(object) => Ok(object),
+        Err(_) => bail!("{what}: {raw} is no object"),
+    }
+}
+
+/// What a JSON text says, where nothing of it is kept as it was written.
+fn parsed(raw: &RawValue, what: &str) -> Result<Json> {
+    serde_json::from_str(raw.get()).with_context(|| format!("{what}: {raw}"))
+}
+
+/// Whether it stands for nothing.
+fn is_null(raw: &RawValue) -> bool {
+    raw.get() == "null"
+}
 
 /// The object that a JSON value is.
 fn object(json: Json, what: &str) -> Result<Map<String, Json>> {
@@ -28,8 +58,8 @@ fn floats(json: Json, what: &str) -> Result<Vec<f32>> {
 }
 
 /// Refuses what is left of an object: a name that is not known is a mistake.
-fn nothing_left(object: &Map<String, Json>, what: &str, known: &str) -> Result<()> {
-    match object.keys().next() {
+fn nothing_left<'a>(mut left: impl Iterator<Item = &'a String>, what: &str, known: &str) -> Result<()> {
+    match left.next() {
         Some(name) => bail!("{what}: there is no `{name}`; there are {known}"),
         None => Ok(()),
     }

@@ -6,10 +6,11 @@
 
 use anyhow::{Context, Result, bail};
 use ragstone::{Point, PointId, SparseVector, Update, Vector};
-use serde_json::{Map, Value as Json, json};
+use serde_json::value::RawValue;
+use serde_json::{Value as Json, json};
 
 use super::value::{Types, moment, payload, shown_moment, shown_payload};
-use super::{floats, nothing_left, object};
+use super::{RawObject, ShownPoint, floats, is_null, nothing_left, parsed, raw_object};
 
 /// An id: an unsigned integer or a string.
 pub(crate) fn id(json: &Json, what: &str) -> Result<PointId> {
@@ -41,56 +42,58 @@ pub(crate) fn shown_id(id: &PointId) -> Json {
 }
 
 /// A point.
-pub(crate) fn point(json: Json, types: &Types) -> Result<Point> {
-    let mut fields = object(json, "point")?;
-    let named = fields.remove("id").context("id: a point has one")?;
-    let mut point = Point::without_vector(id(&named, "id")?);
-    if let Some(vector) = fields.remove("vector").filter(|vector| !vector.is_null()) {
-        point.vector = Some(floats(vector, "vector")?);
+pub(crate) fn point(raw: &RawValue, types: &Types) -> Result<Point> {
+    let mut fields = raw_object(raw, "point")?;
+    let mut point = Point::without_vector(named(&mut fields).context("id: a point has one")??);
+    if let Some(vector) = fields.remove("vector").filter(|vector| !is_null(vector)) {
+        point.vector = Some(floats(parsed(&vector, "vector")?, "vector")?);
     }
-    if let Some(json) = fields.remove("vectors") {
-        for (name, json) in object(json, "vectors")? {
-            let vector = vector(json, &format!("vectors.{name}"))?;
-            point.vectors.insert(name, vector);
+    if let Some(vectors) = fields.remove("vectors") {
+        for (name, raw) in raw_object(&vectors, "vectors")? {
+            let what = format!("vectors.{name}");
+            point.vectors.insert(name, vector(parsed(&raw, &what)?, &what)?);
         }
     }
-    if let Some(json) = fields.remove("payload") {
-        point.payload = payload(json, types, "payload")?;
+    if let Some(raw) = fields.remove("payload") {
+        point.payload = payload(raw_object(&raw, "payload")?, types, "payload")?;
     }
-    if let Some(json) = fields.remove("expires_at").filter(|json| !json.is_null()) {
-        point.expires_at = Some(moment(&json, "expires_at")?);
+    if let Some(raw) = fields.remove("expires_at").filter(|raw| !is_null(raw)) {
+        point.expires_at = Some(moment(&parsed(&raw, "expires_at")?, "expires_at")?);
     }
     // What was printed has it; writes do not look at it.
     fields.remove("etag");
-    nothing_left(&fields, "point", "id, vector, vectors, payload, expires_at")?;
+    nothing_left(fields.keys(), "point", "id, vector, vectors, payload, expires_at")?;
     Ok(point)
 }
 
+fn named(fields: &mut RawObject) -> Option<Result<PointId>> {
+    let raw = fields.remove("id")?;
+    Some(parsed(&raw, "id").and_then(|json| id(&json, "id")))
+}
+
 /// Changes of a point: `{"id": "tea", "set": {"title": "Green tea"}, "unset": ["draft"], "expires_at": null}`, which is never.
-pub(crate) fn update(json: Json, types: &Types) -> Result<Update> {
-    let mut fields = object(json, "update")?;
-    let named = fields.remove("id").context("id: an update has one")?;
-    let mut update = Update::new(id(&named, "id")?);
-    if let Some(json) = fields.remove("set") {
+pub(crate) fn update(raw: &RawValue, types: &Types) -> Result<Update> {
+    let mut fields = raw_object(raw, "update")?;
+    let mut update = Update::new(named(&mut fields).context("id: an update has one")??);
+    if let Some(raw) = fields.remove("set") {
         // A field that is nothing from now on is not there.
-        let fields = object(json, "set")?;
-        let (nulls, values): (Map<_, _>, Map<_, _>) =
-            fields.into_iter().partition(|(_, json)| json.is_null());
-        update.set = payload(Json::Object(values), types, "set")?;
-        update.unset = nulls.into_iter().map(|(name, _)| name).collect();
+        let (nulls, values): (RawObject, RawObject) =
+            raw_object(&raw, "set")?.into_iter().partition(|(_, raw)| is_null(raw));
+        update.set = payload(values, types, "set")?;
+        update.unset = nulls.into_keys().collect();
     }
-    if let Some(json) = fields.remove("unset") {
+    if let Some(raw) = fields.remove("unset") {
         let names: Vec<String> =
-            serde_json::from_value(json).context("unset: it is a list of field names")?;
+            serde_json::from_str(raw.get()).context("unset: it is a list of field names")?;
         update.unset.extend(names);
     }
-    if let Some(json) = fields.remove("expires_at") {
-        update.expires_at = Some(match json {
+    if let Some(raw) = fields.remove("expires_at") {
+        update.expires_at = Some(match parsed(&raw, "expires_at")? {
             Json::Null => None,
             json => Some(moment(&json, "expires_at")?),
         });
     }
-    nothing_left(&fields, "update", "id, set, unset, expires_at")?;
+    nothing_left(fields.keys(), "update", "id, set, unset, expires_at")?;
     Ok(update)
 }
 
@@ -107,7 +110,7 @@ pub(crate) fn vector(json: Json, what: &str) -> Result<Vector> {
             let indices = serde_json::from_value(indices)
                 .with_context(|| format!("{what}.indices: it is a list of whole numbers"))?;
             let values = floats(sparse.remove("values").unwrap_or_default(), &format!("{what}.values"))?;
-            nothing_left(&sparse, what, "indices, values")?;
+            nothing_left(sparse.keys(), what, "indices, values")?;
             Ok(Vector::Sparse(SparseVector { indices, values }))
         }
         json => Ok(Vector::Dense(floats(json, what)?)),
@@ -124,43 +127,41 @@ fn shown_vector(vector: &Vector) -> Json {
 }
 
 /// A point as it is printed, which is as it is read.
-pub(crate) fn shown_point(point: &Point) -> Map<String, Json> {
-    let mut shown = Map::new();
-    shown.insert("id".to_owned(), shown_id(&point.id));
-    if let Some(vector) = &point.vector {
-        shown.insert("vector".to_owned(), json!(vector));
+pub(crate) fn shown_point(point: &Point) -> ShownPoint {
+    ShownPoint {
+        etag: point.etag,
+        expires_at: point.expires_at.map(shown_moment),
+        id: shown_id(&point.id),
+        payload: shown_payload(&point.payload),
+        vector: point.vector.clone(),
+        vectors: point.vectors.iter().map(|(name, vector)| (name.clone(), shown_vector(vector))).collect(),
     }
-    if !point.vectors.is_empty() {
-        let vectors = point.vectors.iter().map(|(name, vector)| (name.clone(), shown_vector(vector)));
-        shown.insert("vectors".to_owned(), Json::Object(vectors.collect()));
-    }
-    shown.insert("payload".to_owned(), json!(shown_payload(&point.payload)));
-    if let Some(time_us) = point.expires_at {
-        shown.insert("expires_at".to_owned(), shown_moment(time_us));
-    }
-    if let Some(etag) = point.etag {
-        shown.insert("etag".to_owned(), json!(etag));
-    }
-    shown
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::to_raw_value;
+
     use super::*;
+
+    fn read(json: &Json) -> Result<Point> {
+        point(&to_raw_value(json).unwrap(), &Types::new())
+    }
 
     #[test]
     fn points_are_printed_as_they_are_read() {
         let json = json!({
             "id": "a", "vector": [0.5, 1.0], "payload": {"year": 2026}, "expires_at": "1970-01-01T00:00:02Z",
         });
-        let read = point(json.clone(), &Types::new()).unwrap();
-        assert_eq!(read, Point::new("a", [0.5, 1.0]).with("year", 2026).expires_at(2_000_000));
-        assert_eq!(json!(shown_point(&read)), json);
-        let refused = |json| point(json, &Types::new()).unwrap_err().to_string();
+        let point = read(&json).unwrap();
+        assert_eq!(point, Point::new("a", [0.5, 1.0]).with("year", 2026).expires_at(2_000_000));
+        assert_eq!(json!(shown_point(&point)), json);
+        let refused = |json| read(&json).unwrap_err().to_string();
         assert!(refused(json!({"vector": [1]})).starts_with("id: "));
         assert!(refused(json!({"id": -1})).starts_with("id: -1 is no id"));
         assert!(refused(json!({"id": 1, "vector": ["x"]})).starts_with("vector: "));
         assert!(refused(json!({"id": 1, "fields": {}})).starts_with("point: there is no `fields`"));
+        assert!(refused(json!([1])).starts_with("point: [1] is no object"));
     }
 
     #[test]
@@ -170,10 +171,10 @@ mod tests {
             "sparse": {"indices": [3, 17], "values": [0.5, 1.0]},
             "multi": [[0.5], [1.0]],
         }, "payload": {}});
-        let read = point(json.clone(), &Types::new()).unwrap();
-        assert_eq!(read.vectors["dense"], Vector::from([0.5, 1.0]));
-        assert_eq!(read.vectors["multi"], Vector::from(vec![vec![0.5], vec![1.0]]));
-        assert_eq!(json!(shown_point(&read)), json);
+        let point = read(&json).unwrap();
+        assert_eq!(point.vectors["dense"], Vector::from([0.5, 1.0]));
+        assert_eq!(point.vectors["multi"], Vector::from(vec![vec![0.5], vec![1.0]]));
+        assert_eq!(json!(shown_point(&point)), json);
         let refused = |json| format!("{:#}", vector(json, "v").unwrap_err());
         assert!(refused(json!("x")).starts_with("v: "));
         assert!(refused(json!([[1.0], 2.0])).starts_with("v[1]: "));
@@ -183,14 +184,14 @@ mod tests {
 
     #[test]
     fn updates_set_and_unset() {
-        let read =
-            update(json!({"id": 7, "set": {"year": 2026}, "unset": ["draft"]}), &Types::new()).unwrap();
-        assert_eq!(read, Update::new(7).set("year", 2026).unset("draft"));
-        let read = |json| update(json, &Types::new()).unwrap();
+        let tried = |json: Json| update(&to_raw_value(&json).unwrap(), &Types::new());
+        let read = |json| tried(json).unwrap();
+        let both = read(json!({"id": 7, "set": {"year": 2026}, "unset": ["draft"]}));
+        assert_eq!(both, Update::new(7).set("year", 2026).unset("draft"));
         assert_eq!(read(json!({"id": 7, "set": {"draft": null}})), Update::new(7).unset("draft"));
         assert_eq!(read(json!({"id": 7, "expires_at": 9})), Update::new(7).expires_at(9));
         assert_eq!(read(json!({"id": 7, "expires_at": null})), Update::new(7).never_expires());
-        let refused = |json| format!("{:#}", update(json, &Types::new()).unwrap_err());
+        let refused = |json| format!("{:#}", tried(json).unwrap_err());
         assert!(refused(json!({"id": 7, "unset": "draft"})).starts_with("unset: "));
         assert!(refused(json!({"id": 7, "payload": {}})).starts_with("update: there is no `payload`"));
     }

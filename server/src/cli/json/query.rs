@@ -33,7 +33,7 @@ pub(crate) fn source(json: Json, what: &str) -> Result<Source> {
         "rescore" => rescore(&mut parts)?.into(),
         _ => bail!("{what}: there is no such source; there are {SOURCES}"),
     };
-    nothing_left(&parts.object, &what, "the parts that the wire API has for it")?;
+    nothing_left(parts.object.keys(), &what, "the parts that the wire API has for it")?;
     Ok(source)
 }
 
@@ -88,7 +88,7 @@ fn words(parts: &mut Parts) -> Result<TextQuery> {
         let mut of = Parts { object: object(json, &what)?, what: what.clone() };
         let field = of.of("field")?.with_context(|| format!("{what}.field: it is required"))?;
         let boost = of.of("boost")?.unwrap_or(1.0);
-        nothing_left(&of.object, &what, "field and boost")?;
+        nothing_left(of.object.keys(), &what, "field and boost")?;
         Ok((field, boost))
     };
     let fields = parts.list("fields")?.into_iter().enumerate().map(boosted).collect::<Result<_>>()?;

@@ -5,8 +5,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use ragstone::{Batch, Expect, Op, PointId, Precondition, Update};
+use ragstone::{Batch, Expect, FieldType, Op, PointId, Precondition, Update, Value};
 use serde_json::Value as Json;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::cli::args::{DeleteArgs, UpdateArgs, UpsertArgs, WriteArgs};
 use crate::cli::backend::WriteView;
@@ -23,8 +24,8 @@ pub(super) fn upsert(session: &Session, args: &UpsertArgs) -> Result<()> {
     let is_one = args.write.is_conditional() || args.write.request_id.is_some();
     let (mut ops, mut total) = (Vec::new(), WriteView::default());
     for line in lines(&args.file)? {
-        let (place, json) = line?;
-        let point = json::point(json, &types).context(place)?;
+        let (place, raw) = line?;
+        let point = json::point(&raw, &types).context(place)?;
         ops.push(Op::Upsert(point));
         if !is_one && ops.len() == args.batch {
             total.add(session.backend.write(collection, Batch::of(std::mem::take(&mut ops)))?);
@@ -43,8 +44,8 @@ pub(super) fn update(session: &Session, args: &UpdateArgs) -> Result<()> {
     match &args.file {
         Some(file) => {
             for line in lines(file)? {
-                let (place, json) = line?;
-                ops.push(Op::Update(json::update(json, &types).context(place)?));
+                let (place, raw) = line?;
+                ops.push(Op::Update(json::update(&raw, &types).context(place)?));
             }
         }
         None => {
@@ -52,9 +53,7 @@ pub(super) fn update(session: &Session, args: &UpdateArgs) -> Result<()> {
             for text in &args.set {
                 let (name, value) =
                     text.split_once('=').with_context(|| format!("--set {text}: write it as NAME=VALUE"))?;
-                // What is no JSON is a text.
-                let json = serde_json::from_str(value).unwrap_or_else(|_| Json::from(value));
-                let value = typed(json, value, &types, name)?;
+                let value = typed(value, &types, name)?;
                 change = change.set(name, value);
             }
             change.unset.clone_from(&args.unset);
@@ -75,14 +74,15 @@ fn typed_moment(text: &str) -> Json {
     text.parse::<i64>().map_or_else(|_| Json::from(text), Json::from)
 }
 
-/// A value of a string field is a text also where it looks like something else.
-fn typed(json: Json, text: &str, types: &Types, name: &str) -> Result<ragstone::Value> {
+/// A value as it is typed. What is no JSON is a text; and a value of a string field is one, whatever it looks like.
+fn typed(text: &str, types: &Types, name: &str) -> Result<Value> {
     let field_type = types.get(name).copied();
-    let json = match (field_type, json) {
-        (Some(ragstone::FieldType::String), json) if !json.is_string() => Json::from(text),
-        (_, json) => json,
-    };
-    json::value(json, field_type, &format!("--set {name}"))
+    match RawValue::from_string(text.to_owned()) {
+        Ok(raw) if field_type != Some(FieldType::String) || raw.get().starts_with('"') => {
+            json::value(&raw, field_type, &format!("--set {name}"))
+        }
+        _ => json::value(&to_raw_value(text)?, field_type, &format!("--set {name}")),
+    }
 }
 
 pub(super) fn delete(session: &Session, args: &DeleteArgs) -> Result<()> {
@@ -109,7 +109,7 @@ fn types(session: &Session, collection: &str) -> Result<Types> {
 }
 
 /// JSON lines, each with where it stands; empty lines are passed over.
-fn lines(file: &Path) -> Result<impl Iterator<Item = Result<(String, Json)>>> {
+fn lines(file: &Path) -> Result<impl Iterator<Item = Result<(String, Box<RawValue>)>>> {
     let name = file.display().to_string();
     let reader: Box<dyn BufRead> = match name.as_str() {
         "-" => Box::new(std::io::stdin().lock()),
@@ -117,12 +117,12 @@ fn lines(file: &Path) -> Result<impl Iterator<Item = Result<(String, Json)>>> {
     };
     let read = move |(index, line): (usize, std::io::Result<String>)| {
         let place = format!("{name}, line {}", index + 1);
-        let json = match line {
+        let raw = match line {
             Ok(line) if line.trim().is_empty() => return None,
             Ok(line) => serde_json::from_str(&line).map_err(anyhow::Error::from),
             Err(error) => Err(error.into()),
         };
-        Some(json.context(place.clone()).map(|json| (place, json)))
+        Some(raw.context(place.clone()).map(|raw| (place, raw)))
     };
     Ok(reader.lines().enumerate().filter_map(read))
 }
