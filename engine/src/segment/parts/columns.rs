@@ -223,7 +223,7 @@ impl SealedColumns {
                     .ok_or((section.start, "a column does not fit its rows".to_owned()))?;
                 columns.insert(*field, column);
             }
-            let longest = |batch| columns.values().map(|column| column.longest(batch)).sum();
+            let longest = |batch| columns.values().map(|column| column.longest(batch)).sum::<usize>();
             row_bytes_max = (0..info.batch_rows.len()).map(longest).max().unwrap_or(0);
         }
         let indexes = columns.keys().map(|field| (*field, Sorted::default())).collect();

@@ -3,7 +3,7 @@
 //! ```text
 //! expiries part = first i64; sections: expiries, expiry-order
 //! expiries = i64 * rows                    by slot: microseconds since 1970 (UTC), 2^63 - 1 of a row that does not expire
-//! expiry-order = u32 * count               slots of those that do, in the order in which they do
+//! expiry-order = u32 * count               slots of those that do, in the order in which they do, of two at once the lower first
 //! ```
 //! `first` is the first of all. A slot that is no row's, as damage may leave it, is passed over.
 //!
