@@ -251,7 +251,7 @@ pub struct Facet {
     pub counts: Vec<(Value, u64)>,
     /// How many different values there are, listed or not.
     pub values: u64,
-    /// Points that have one.
+    /// Points that have the field; of a list also those whose list is empty.
     pub points: u64,
 }
 

@@ -1,14 +1,11 @@
 //! Rows in the order of a field, as many as somebody asks for, fetched some at a time.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-
-use fixedbitset::FixedBitSet;
 
 use super::ViewState;
 use super::read::Found;
 use crate::error::{Error, Result};
-use crate::payload::Value;
+use crate::payload::{Passing, Value};
 use crate::point::PointId;
 use crate::query::{Cursor, OrderBy, Ordering, resolve_order};
 use crate::segment::Place;
@@ -18,7 +15,7 @@ pub(super) struct Ordered<'a> {
     view: &'a ViewState,
     by: OrderBy,
     ordering: Ordering,
-    matching: Vec<Arc<FixedBitSet>>,
+    passing: Vec<Passing>,
     /// Rows that were fetched and not given yet.
     ahead: VecDeque<(usize, u32)>,
     /// The place of the last row that was fetched.
@@ -32,7 +29,7 @@ impl<'a> Ordered<'a> {
     pub(super) fn new(
         view: &'a ViewState,
         by: &OrderBy,
-        matching: Vec<Arc<FixedBitSet>>,
+        passing: Vec<Passing>,
         (after, step): (Option<&Cursor>, usize),
     ) -> Result<Self> {
         let (ordering, expected) = resolve_order(view, "order", by)?;
@@ -44,7 +41,7 @@ impl<'a> Ordered<'a> {
             Ok((value, cursor.id().clone()))
         };
         let after = after.map(place).transpose()?;
-        Ok(Self { view, by: by.clone(), ordering, matching, ahead: VecDeque::new(), after, step })
+        Ok(Self { view, by: by.clone(), ordering, passing, ahead: VecDeque::new(), after, step })
     }
 
     pub(super) fn next(&mut self) -> Option<Found> {
@@ -68,7 +65,7 @@ impl<'a> Ordered<'a> {
     fn fetch(&mut self) {
         let after = self.after.as_ref();
         let place = after.map(|(value, id)| Place { value: value.as_ref().map(Value::as_ref), id });
-        let rows = self.ordering.after(self.view, &self.matching, place, self.step);
+        let rows = self.ordering.after(self.view, &self.passing, place, self.step);
         if let Some(last) = rows.last() {
             self.after = Some((self.value(*last), self.view.segments[last.0].id(last.1)));
         }

@@ -5,16 +5,13 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::Arc;
-
-use fixedbitset::FixedBitSet;
 
 use super::ordered::Ordered;
 use super::{Page, ScrollRequest, ViewState};
 use crate::clock::NEVER;
 use crate::error::{Error, Result};
 use crate::limits::{BATCH_OPS_MAX, K_MAX, check_limit};
-use crate::payload::{CompiledFilter, FieldId, Filter, Payload};
+use crate::payload::{CompiledFilter, FieldId, Filter, Passing, Payload};
 use crate::point::{Point, PointId, Vector};
 use crate::query::Cursor;
 use crate::schema::{DEFAULT_VECTOR, VectorId, VectorKind};
@@ -71,10 +68,7 @@ pub(super) fn count(view: &ViewState, filter: Option<&Filter>) -> Result<u64> {
     let filter = compile(view, filter)?;
     let of_segment = |segment: &SegmentView| match &filter {
         None => segment.live(),
-        Some(filter) => match segment.few(Some(filter)) {
-            Some(rows) => rows.len(),
-            None => segment.matching(Some(filter)).count_ones(..),
-        },
+        Some(filter) => segment.passing(Some(filter)).count(),
     };
     Ok(view.segments.iter().map(|segment| of_segment(segment) as u64).sum())
 }
@@ -135,14 +129,13 @@ impl<'a> Walk<'a> {
         view.check()?;
         let filter = compile(view, request.filter.as_ref())?;
         let fields = request.fields.as_ref().map(|names| wanted_fields(view, names)).transpose()?;
-        let matching: Vec<_> =
-            view.segments.iter().map(|segment| segment.matching(filter.as_ref())).collect();
+        let passing: Vec<_> = view.segments.iter().map(|segment| segment.passing(filter.as_ref())).collect();
         let rows = match &request.order {
             None => {
                 after.map_or(Ok(None), |after| after.value(None))?;
-                InOrder::OfIds(Merged::new(view, matching, after.map(Cursor::id)))
+                InOrder::OfIds(Merged::new(view, passing, after.map(Cursor::id)))
             }
-            Some(by) => InOrder::OfField(Ordered::new(view, by, matching, (after, step))?),
+            Some(by) => InOrder::OfField(Ordered::new(view, by, passing, (after, step))?),
         };
         let has_expiring = view.first_expiry() != NEVER;
         Ok(Self { view, rows, fields, with_vectors: request.with_vectors, has_expiring })
@@ -211,21 +204,24 @@ type Head = Reverse<(PointId, usize, u32)>;
 /// out of order are left out, so that whoever turns page after page comes to an end.
 struct Merged<'a> {
     view: &'a ViewState,
-    matching: Vec<Arc<FixedBitSet>>,
+    passing: Vec<Passing>,
     walks: Vec<(usize, Box<dyn Iterator<Item = u32> + 'a>)>,
     heads: BinaryHeap<Head>,
     last: Option<PointId>,
 }
 
 impl<'a> Merged<'a> {
-    fn new(view: &'a ViewState, matching: Vec<Arc<FixedBitSet>>, after: Option<&PointId>) -> Self {
+    fn new(view: &'a ViewState, passing: Vec<Passing>, after: Option<&PointId>) -> Self {
         let walks: Vec<_> = view
             .segments
             .iter()
+            .zip(&passing)
             .enumerate()
-            .flat_map(|(index, segment)| segment.id_walks(after).into_iter().map(move |walk| (index, walk)))
+            .flat_map(|(index, (segment, passing))| {
+                segment.id_walks(passing, after).into_iter().map(move |walk| (index, walk))
+            })
             .collect();
-        let mut merged = Self { view, matching, walks, heads: BinaryHeap::new(), last: after.cloned() };
+        let mut merged = Self { view, passing, walks, heads: BinaryHeap::new(), last: after.cloned() };
         (0..merged.walks.len()).for_each(|walk| merged.advance(walk));
         merged
     }
@@ -233,8 +229,8 @@ impl<'a> Merged<'a> {
     /// Brings the next matching row of a walk to its head.
     fn advance(&mut self, walk: usize) {
         let (index, slots) = &mut self.walks[walk];
-        let matching = &self.matching[*index];
-        if let Some(slot) = slots.find(|slot| matching.contains(*slot as usize)) {
+        let passing = &self.passing[*index];
+        if let Some(slot) = slots.find(|slot| passing.contains(*slot)) {
             self.heads.push(Reverse((self.view.segments[*index].id(slot), walk, slot)));
         }
     }

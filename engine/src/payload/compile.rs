@@ -60,6 +60,13 @@ pub(crate) trait FieldSource {
 
     /// The rows in whose field, one with a lexical index, every term of a text occurs, likewise.
     fn select_text(&self, field: FieldId, analyzer: Analyzer, text: &str) -> Arc<FixedBitSet>;
+
+    /// Those of some rows, in ascending order, that [`select_text`](Self::select_text) gives.
+    fn among_text(&self, field: FieldId, analyzer: Analyzer, text: &str, mut rows: Vec<u32>) -> Vec<u32> {
+        let having = self.select_text(field, analyzer, text);
+        rows.retain(|row| having.contains(*row as usize));
+        rows
+    }
 }
 
 impl CompiledFilter {

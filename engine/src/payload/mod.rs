@@ -4,7 +4,7 @@
 //! their field (`fields.rs`), and lie in rows while a segment grows and in columns of an Arrow file once it is sealed
 //! (`column.rs`, `arrow.rs`). A [`Filter`] is compiled once per request against the fields of the view (`compile.rs`), where
 //! its types and limits are checked, and then run over each segment to a bitmap with an exact count, or to a list where few
-//! rows pass (in sealed segments through `field_index.rs`: `index.rs`, for lists `elements.rs`, for places `places.rs`;
+//! rows pass (`passing.rs`; in sealed segments through `field_index.rs`: `index.rs`, for lists `elements.rs`, for places `places.rs`;
 //! `cache.rs` keeps their answers). People write filters as text, and read them so (`parse/`).
 
 mod arrow;
@@ -22,6 +22,7 @@ mod geo;
 mod index;
 mod json;
 mod parse;
+mod passing;
 mod places;
 mod time;
 mod value;
@@ -40,5 +41,6 @@ pub use geo::GeoPoint;
 pub(crate) use index::{ColumnIndex, SortedColumn};
 pub use json::Json;
 pub use parse::ParseError;
+pub(crate) use passing::Passing;
 pub use value::{FieldType, Payload, Value};
 pub(crate) use value_ref::{ListRef, ValueRef};

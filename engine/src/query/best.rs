@@ -15,7 +15,8 @@ use super::run::{Found, Ranked, Run};
 use crate::graph::WalkRequest;
 use crate::schema::Metric;
 use crate::search::{
-    Begun, Counts, KeptRows, Plan, Reports, Scan, ScanBy, SearchStats, Wanted, Way, choose, default_ef,
+    Begun, Counts, KeptRows, Plan, Reports, Scan, ScanBy, SearchStats, Wanted, Way, choose, compare,
+    default_ef,
 };
 use crate::segment::{Candidates, DenseView, Parts};
 use crate::vectors::{Scorer, Slot};
@@ -181,6 +182,10 @@ impl Best {
 impl Going<'_> {
     /// Adds the rows of a part of a segment; how many there were.
     fn part(&mut self, index: usize, part: &DenseView<'_>, begun: &mut Begun) -> usize {
+        if let Some(nodes) = part.few(self.run.filter.as_deref()) {
+            begun.takes(ScanBy::Rows, nodes.len());
+            return self.compare(index, part, &nodes);
+        }
         let candidates = part.candidates(self.run.filter.as_deref());
         let counts = Counts {
             vectors: part.count(),
@@ -243,6 +248,19 @@ impl Going<'_> {
             found = distances.into_iter().zip(slots).collect();
         }
         (found, walk.cut)
+    }
+
+    /// Adds a few nodes.
+    fn compare(&mut self, index: usize, part: &DenseView<'_>, nodes: &[Slot]) -> usize {
+        let encodings = &self.run.view.encodings[self.best.place];
+        let metric = dense(self.run.view, self.best.place).metric;
+        let scorer = Judge::new(metric, self.best, |vector| encodings.exact_scorer(vector, part.vectors()));
+        let kept = &mut self.kept;
+        let looked_at = compare(&scorer, self.run.watch, nodes, |distance, node| {
+            kept.offer((distance, index, part.slot_of(node)));
+        });
+        self.stats.distances += looked_at * (self.best.positive.len() + self.best.negative.len()) as u64;
+        looked_at as usize
     }
 
     fn scan(&mut self, index: usize, part: &DenseView<'_>, candidates: &Candidates) -> usize {

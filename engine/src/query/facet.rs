@@ -6,16 +6,13 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::iter::Peekable;
-use std::sync::Arc;
-
-use fixedbitset::FixedBitSet;
 
 use super::resolve::kinds;
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
 use crate::interrupt::Watch;
 use crate::limits::{FACET_VALUES_MAX, check_limit};
-use crate::payload::{CompiledFilter, FieldType, Filter, Value, ValueRef};
+use crate::payload::{CompiledFilter, FieldType, Filter, Passing, Value, ValueRef};
 use crate::segment::{Counted, SegmentView};
 
 /// The values of a field: [`View::facet`](crate::View::facet).
@@ -25,7 +22,7 @@ pub struct Facet {
     pub counts: Vec<FacetCount>,
     /// How many different values there are, listed or not.
     pub values: u64,
-    /// Rows that have one.
+    /// Rows that have the field; of a list also those whose list is empty.
     pub rows: u64,
 }
 
@@ -73,11 +70,11 @@ pub(crate) fn facet(view: &ViewState, name: &str, filter: Option<&Filter>, limit
     check_limit("limit", "FACET_VALUES_MAX", FACET_VALUES_MAX, limit)?;
     let (field, field_type) = kinds(view, "field", name)?;
     let filter = CompiledFilter::of_read(filter, &view.schema, &view.fields)?;
-    let matching: Vec<_> = view.segments.iter().map(|segment| segment.matching(filter.as_ref())).collect();
+    let passing: Vec<_> = view.segments.iter().map(|segment| segment.passing(filter.as_ref())).collect();
     let watch = Watch::default();
-    let counted = view.segments.iter().zip(&matching);
+    let counted = view.segments.iter().zip(&passing);
     let mut counted: Vec<Peekable<Counted<'_>>> =
-        counted.map(|(segment, matching)| segment.counted(field, matching, &watch).peekable()).collect();
+        counted.map(|(segment, passing)| segment.counted(field, passing, &watch).peekable()).collect();
     let mut kept: BinaryHeap<Kept<'_>> = BinaryHeap::new();
     let (mut values, mut rows) = (0, 0);
     while let Some((value, count)) = least(&mut counted) {
@@ -91,10 +88,13 @@ pub(crate) fn facet(view: &ViewState, name: &str, filter: Option<&Filter>, limit
     if field_type == FieldType::Strings {
         // A row is counted with each of its strings.
         let has_one = CompiledFilter::new(&Filter::Exists(name.to_owned()), &view.fields)?;
-        let having = |(segment, matching): (&SegmentView, &Arc<FixedBitSet>)| {
-            segment.matching(Some(&has_one)).intersection_count(matching) as u64
+        let having = |(segment, passing): (&SegmentView, &Passing)| match passing {
+            Passing::Few(rows) => {
+                rows.iter().filter(|row| segment.value(**row, field).is_some()).count() as u64
+            }
+            Passing::Many(rows) => segment.matching(Some(&has_one)).intersection_count(rows) as u64,
         };
-        rows = view.segments.iter().zip(&matching).map(having).sum();
+        rows = view.segments.iter().zip(&passing).map(having).sum();
     }
     let listed = kept.into_sorted_vec().into_iter();
     let counts =

@@ -1,13 +1,9 @@
 //! Rows in the order of a field: those of each segment (`segment/ordered.rs`), merged.
 
-use std::sync::Arc;
-
-use fixedbitset::FixedBitSet;
-
 use super::run::{Found, Ranked, Run};
 use crate::collection::ViewState;
 use crate::interrupt::Watch;
-use crate::payload::FieldId;
+use crate::payload::{FieldId, Passing};
 use crate::search::{Reports, SearchStats, SegmentPlan};
 use crate::segment::{OrderRequest, Place, by_value};
 use crate::vectors::Slot;
@@ -29,13 +25,10 @@ impl Ordering {
             }
             stats.segments += 1;
             let mut begun = reports.begin(index, segment, &mut stats);
-            let matching = segment.matching(run.filter.as_deref());
-            let request = self.request(&matching, None, (n, run.watch));
+            let passing = segment.passing(run.filter.as_deref());
+            let request = self.request(&passing, None, (n, run.watch));
             let (slots, by_order) = segment.ordered(&request);
-            begun.takes(
-                if by_order { SegmentPlan::Sorted } else { SegmentPlan::Sort },
-                matching.count_ones(..),
-            );
+            begun.takes(if by_order { SegmentPlan::Sorted } else { SegmentPlan::Sort }, passing.count());
             reports.end(begun, slots.len(), &mut stats, run.watch);
             found.extend(slots.into_iter().map(|slot| (index, slot)));
         }
@@ -57,18 +50,18 @@ impl Ordering {
         self.merged(run.view, found, rows.len()).into_iter().map(ranked).collect()
     }
 
-    /// The rows behind a place, of sets that match, one for each segment; segment and slot.
+    /// The rows behind a place, of those that pass, by segment; segment and slot.
     pub(crate) fn after(
         &self,
         view: &ViewState,
-        matching: &[Arc<FixedBitSet>],
+        passing: &[Passing],
         after: Option<Place<'_>>,
         limit: usize,
     ) -> Vec<(usize, u32)> {
         let watch = Watch::default();
         let mut found = Vec::new();
-        for ((index, segment), matching) in view.segments.iter().enumerate().zip(matching) {
-            let (slots, _) = segment.ordered(&self.request(matching, after, (limit, &watch)));
+        for ((index, segment), passing) in view.segments.iter().enumerate().zip(passing) {
+            let (slots, _) = segment.ordered(&self.request(passing, after, (limit, &watch)));
             found.extend(slots.into_iter().map(|slot| (index, slot)));
         }
         self.merged(view, found, limit)
@@ -76,11 +69,11 @@ impl Ordering {
 
     fn request<'a>(
         &self,
-        matching: &'a FixedBitSet,
+        passing: &'a Passing,
         after: Option<Place<'a>>,
         (limit, watch): (usize, &'a Watch),
     ) -> OrderRequest<'a> {
-        OrderRequest { field: self.field, descending: self.descending, matching, after, limit, watch }
+        OrderRequest { field: self.field, descending: self.descending, passing, after, limit, watch }
     }
 
     /// The first of some rows.

@@ -24,7 +24,7 @@ pub use explain::{Explain, SegmentPlan, SegmentReport, Stage};
 pub(crate) use plan::{Counts, Plan, ScanBy, Wanted, Way, choose, default_ef};
 pub(crate) use range::{Nearest as KeptRows, search_range};
 pub use range::{RangeRequest, RangeResponse};
-pub(crate) use scan::Scan;
+pub(crate) use scan::{Scan, compare};
 pub(crate) use words::{WordsRequest, WordsSearch};
 
 use crate::interrupt::{CancelToken, Interrupted};

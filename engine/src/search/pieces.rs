@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use fixedbitset::FixedBitSet;
-
 use super::explain::{Reports, SegmentPlan, SegmentReport};
 use crate::collection::ViewState;
 use crate::interrupt::Watch;
-use crate::payload::CompiledFilter;
+use crate::payload::{CompiledFilter, Passing};
 use crate::segment::SegmentView;
 use crate::text::{Answer, Gone, Index, Part, PartRead, Scored};
 
@@ -46,7 +44,7 @@ impl PostingsFound {
         reports.read(self.postings());
         for (index, (segment, read)) in view.segments.iter().zip(&self.read).enumerate() {
             reports.push(|| SegmentReport {
-                matching: filter.map_or(segment.live(), |_| segment.matching(filter).count_ones(..)) as u64,
+                matching: filter.map_or(segment.live(), |_| segment.passing(filter).count()) as u64,
                 plans: vec![SegmentPlan::Postings],
                 found: self.rows.iter().filter(|row| row.segment == index).count() as u64,
                 exact: watch.interrupted().is_none(),
@@ -75,8 +73,8 @@ pub(super) struct Pieces<'a> {
 
 impl Pieces<'_> {
     /// The live rows that pass a filter, by segment; nothing without a filter.
-    fn admitted(&self, filter: Option<&CompiledFilter>) -> Vec<Option<Arc<FixedBitSet>>> {
-        let admit = |segment: &SegmentView| filter.map(|filter| segment.matching(Some(filter)));
+    fn admitted(&self, filter: Option<&CompiledFilter>) -> Vec<Option<Passing>> {
+        let admit = |segment: &SegmentView| filter.map(|filter| segment.passing(Some(filter)));
         self.view.segments.iter().map(admit).collect()
     }
 
@@ -90,11 +88,7 @@ impl Pieces<'_> {
     }
 
     /// Runs with the pieces in the form that a search takes.
-    pub(super) fn with<T>(
-        &self,
-        admitted: &[Option<Arc<FixedBitSet>>],
-        run: impl FnOnce(&[Part<'_>]) -> T,
-    ) -> T {
+    pub(super) fn with<T>(&self, admitted: &[Option<Passing>], run: impl FnOnce(&[Part<'_>]) -> T) -> T {
         let indexes: Vec<Vec<Option<&Index>>> =
             self.pieces.iter().map(|piece| piece.indexes.iter().map(Option::as_deref).collect()).collect();
         let parts: Vec<Part<'_>> = self
@@ -106,7 +100,7 @@ impl Pieces<'_> {
                 indexes,
                 gone: Gone { dead: &self.view.segments[piece.segment].dead, first: piece.first },
                 rows: piece.rows,
-                admitted: admitted.get(piece.segment).and_then(Option::as_deref),
+                admitted: admitted.get(piece.segment).and_then(Option::as_ref),
             })
             .collect();
         run(&parts)

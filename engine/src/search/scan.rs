@@ -75,7 +75,7 @@ impl Scan<'_> {
 }
 
 /// Gives the distances of a list of rows to `each`, until all are compared or the watch says to end. Returns how many were.
-pub(super) fn compare(
+pub(crate) fn compare(
     scorer: &dyn Scorer,
     watch: &Watch,
     slots: &[Slot],

@@ -4,12 +4,10 @@
 //! which run each of them is in. Of a growing segment the values are sorted, and so are those of lists, which have no order. So segments can be merged value by value, in
 //! the memory of the largest growing one, however many values there are.
 
-use fixedbitset::FixedBitSet;
-
 use super::parts::columns::InOrder;
 use super::{Segment, SegmentView};
 use crate::interrupt::{POLL_DISTANCES, Watch};
-use crate::payload::{FieldId, SortedColumn, ValueRef};
+use crate::payload::{FieldId, Passing, SortedColumn, ValueRef};
 
 /// Of so many rows with the field one at least must match for going through all to be worth it.
 const SPARSE: usize = 16;
@@ -18,13 +16,8 @@ const SPARSE: usize = 16;
 pub(crate) type Counted<'a> = Box<dyn Iterator<Item = (ValueRef<'a>, u64)> + 'a>;
 
 impl SegmentView {
-    /// The values among the rows of a set. After an interruption some are missing.
-    pub(crate) fn counted<'a>(
-        &'a self,
-        field: FieldId,
-        among: &'a FixedBitSet,
-        watch: &'a Watch,
-    ) -> Counted<'a> {
+    /// The values among some rows. After an interruption some are missing.
+    pub(crate) fn counted<'a>(&'a self, field: FieldId, among: &'a Passing, watch: &'a Watch) -> Counted<'a> {
         // The order is of the values that the segment was written with.
         if let Segment::Sealed(segment) = &self.segment
             && !self.patches.is_about(field)
@@ -35,7 +28,7 @@ impl SegmentView {
                     if let Some(runs) = column.run_of_rows() {
                         return by_run_of_rows(column, runs, among, watch);
                     }
-                    if among.count_ones(..) * SPARSE >= self.rows as usize {
+                    if among.count() * SPARSE >= self.rows as usize {
                         return by_runs(column, among, watch);
                     }
                 }
@@ -46,13 +39,13 @@ impl SegmentView {
     }
 
     /// By the value of each row.
-    fn by_rows<'a>(&'a self, field: FieldId, among: &FixedBitSet, watch: &Watch) -> Counted<'a> {
+    fn by_rows<'a>(&'a self, field: FieldId, among: &Passing, watch: &Watch) -> Counted<'a> {
         let mut values = Vec::new();
-        for (number, slot) in among.ones().enumerate() {
+        for (number, slot) in among.iter().enumerate() {
             if (number as u64).is_multiple_of(POLL_DISTANCES) && watch.poll() {
                 break;
             }
-            match self.value(slot as u32, field) {
+            match self.value(slot, field) {
                 Some(ValueRef::Strings(list)) => {
                     let first = values.len();
                     values.extend(list.iter().map(ValueRef::Text));
@@ -79,9 +72,9 @@ impl SegmentView {
 }
 
 /// By the rows of each value.
-fn by_runs<'a>(column: SortedColumn<'a>, among: &'a FixedBitSet, watch: &'a Watch) -> Counted<'a> {
+fn by_runs<'a>(column: SortedColumn<'a>, among: &'a Passing, watch: &'a Watch) -> Counted<'a> {
     let counted = move |run: usize| {
-        let count = column.run(run).iter().filter(|row| among.contains(**row as usize)).count();
+        let count = column.run(run).iter().filter(|row| among.contains(**row)).count();
         if count == 0 { None } else { Some((column.value(run)?, count as u64)) }
     };
     let goes_on = move |run: &usize| !(*run as u64).is_multiple_of(POLL_DISTANCES) || !watch.poll();
@@ -89,18 +82,13 @@ fn by_runs<'a>(column: SortedColumn<'a>, among: &'a FixedBitSet, watch: &'a Watc
 }
 
 /// By the number of each row's value, of which there are few.
-fn by_run_of_rows<'a>(
-    column: SortedColumn<'a>,
-    runs: &[u8],
-    among: &FixedBitSet,
-    watch: &Watch,
-) -> Counted<'a> {
+fn by_run_of_rows<'a>(column: SortedColumn<'a>, runs: &[u8], among: &Passing, watch: &Watch) -> Counted<'a> {
     let mut counts = [0_u64; SortedColumn::NO_RUN as usize + 1];
-    for (number, slot) in among.ones().enumerate() {
+    for (number, slot) in among.iter().enumerate() {
         if (number as u64).is_multiple_of(POLL_DISTANCES) && watch.poll() {
             break;
         }
-        counts[usize::from(runs[slot])] += 1;
+        counts[usize::from(runs[slot as usize])] += 1;
     }
     let counted =
         move |run: usize| (counts[run] > 0).then(|| Some((column.value(run)?, counts[run]))).flatten();

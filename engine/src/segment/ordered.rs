@@ -6,7 +6,7 @@
 //! there on runs of equal values are gone through until there are enough matching rows. Within a run rows come in the order of
 //! their ids: of a short one they are sorted; of a long one (a language, a year) the segment's own order of ids is walked from
 //! the place on. Rows without the field are the last run. Where so few rows match that most of the order would be passed by in
-//! vain, these rows are sorted instead; so are those of a growing segment, which has no order.
+//! vain, or so few that they are a list, these rows are sorted instead; so are those of a growing segment, which has no order.
 //!
 //! **Cost.** Some operations on words for the set of matching rows, then what is cheaper of `limit / share` steps along the order and
 //! sorting all that match: as if matching rows were spread evenly over the order. Where they all come last in it, the
@@ -20,7 +20,7 @@ use fixedbitset::FixedBitSet;
 use super::parts::columns::InOrder;
 use super::{SealedSegment, Segment, SegmentView};
 use crate::interrupt::{POLL_DISTANCES, Watch};
-use crate::payload::{FieldId, SortedColumn, ValueRef};
+use crate::payload::{FieldId, Passing, SortedColumn, ValueRef};
 use crate::point::PointId;
 
 /// Reading a row's value and id and sorting it, in steps along an order.
@@ -42,7 +42,7 @@ pub(crate) struct OrderRequest<'a> {
     /// Greatest value first; ids ascend nevertheless.
     pub(crate) descending: bool,
     /// Only those of these.
-    pub(crate) matching: &'a FixedBitSet,
+    pub(crate) passing: &'a Passing,
     /// Only those behind this place.
     pub(crate) after: Option<Place<'a>>,
     pub(crate) limit: usize,
@@ -61,8 +61,10 @@ pub(crate) fn by_value(descending: bool, a: Option<ValueRef<'_>>, b: Option<Valu
 impl SegmentView {
     /// The first rows, and whether they were found through an order that is kept. After an interruption there are none.
     pub(crate) fn ordered(&self, request: &OrderRequest<'_>) -> (Vec<u32>, bool) {
-        let Segment::Sealed(segment) = &self.segment else { return (self.sorted(request), false) };
-        let count = request.matching.count_ones(..);
+        let (Segment::Sealed(segment), Passing::Many(matching)) = (&self.segment, request.passing) else {
+            return (self.sorted(request), false);
+        };
+        let count = matching.count_ones(..);
         let steps = (self.rows as usize).saturating_mul(request.limit) / count.max(1);
         if count <= SORT_ALWAYS || count.saturating_mul(SORT_STEPS) < steps {
             return (self.sorted(request), false);
@@ -71,7 +73,7 @@ impl SegmentView {
         if self.patches.is_about(request.field) {
             return (self.sorted(request), false);
         }
-        let walk = Ordered { view: self, segment, request };
+        let walk = Ordered { view: self, segment, request, matching };
         match segment.sorted(request.field) {
             InOrder::Unknown => (self.sorted(request), false),
             InOrder::Absent => (walk.last(None), true),
@@ -83,11 +85,11 @@ impl SegmentView {
     fn sorted(&self, request: &OrderRequest<'_>) -> Vec<u32> {
         let OrderRequest { field, descending, limit, .. } = *request;
         let mut rows: Vec<(Option<ValueRef<'_>>, u32)> = Vec::new();
-        for (number, slot) in request.matching.ones().enumerate() {
+        for (number, slot) in request.passing.iter().enumerate() {
             if (number as u64).is_multiple_of(POLL_DISTANCES) && request.watch.poll() {
                 return Vec::new();
             }
-            let row = (self.value(slot as u32, field), slot as u32);
+            let row = (self.value(slot, field), slot);
             let is_behind = |after: Place<'_>| {
                 by_value(descending, row.0, after.value).then_with(|| self.id(row.1).cmp(after.id)).is_gt()
             };
@@ -112,6 +114,7 @@ struct Ordered<'a> {
     view: &'a SegmentView,
     segment: &'a SealedSegment,
     request: &'a OrderRequest<'a>,
+    matching: &'a FixedBitSet,
 }
 
 impl Ordered<'_> {
@@ -156,18 +159,18 @@ impl Ordered<'_> {
         let rows = column.run(run);
         let wanted = self.request.limit - out.len();
         if rows.len() <= SORT_ALWAYS {
-            let matching = rows.iter().copied().filter(|row| self.request.matching.contains(*row as usize));
+            let matching = rows.iter().copied().filter(|row| self.matching.contains(*row as usize));
             self.by_id(matching, after, wanted, out);
         } else {
             let mut set = column.set(run..run + 1);
-            set.intersect_with(self.request.matching);
+            set.intersect_with(self.matching);
             self.first_of(&set, after, wanted, out);
         }
     }
 
     /// The matching rows without the field.
     fn last(&self, column: Option<SortedColumn<'_>>) -> Vec<u32> {
-        let mut set = self.request.matching.clone();
+        let mut set = self.matching.clone();
         if let Some(column) = column {
             set.difference_with(&column.set(0..column.runs()));
         }

@@ -11,7 +11,7 @@ use fixedbitset::FixedBitSet;
 use super::view::TextPart;
 use super::{Segment, SegmentView};
 use crate::payload::{FieldId, FieldSource, Test, ValueRef};
-use crate::text::{Analysis, Analyzer, having_all};
+use crate::text::{Analysis, Analyzer, having_all, having_all_among};
 
 impl SegmentView {
     /// The rows that have a field whose value passes, by the rows as the segment has them, and by their patches.
@@ -62,6 +62,18 @@ impl FieldSource for SegmentView {
             having.extend(shown.map(|slot| slot as usize));
         }
         Arc::new(having)
+    }
+
+    fn among_text(&self, field: FieldId, analyzer: Analyzer, text: &str, rows: Vec<u32>) -> Vec<u32> {
+        let terms = Analysis::new(analyzer).query(text);
+        let mut having = Vec::new();
+        for TextPart { first, rows: count, index } in self.texts(field, analyzer) {
+            let Some(index) = index else { continue };
+            let slots = rows.iter().filter_map(|row| row.checked_sub(first)).filter(|slot| *slot < count);
+            let found = having_all_among(&index, &terms, slots.collect());
+            having.extend(found.into_iter().map(|slot| first + slot));
+        }
+        having
     }
 
     fn count(&self, field: FieldId, test: &Test) -> Option<usize> {

@@ -9,13 +9,15 @@ use super::appending::Lacking;
 use super::expiry::{ExpiredCache, ExpiryRuns};
 use super::ids::IdRuns;
 use super::{DeadRows, DenseView, GrowingSegment, Patch, Patches, SealedSegment};
-use crate::payload::{CompiledFilter, FieldId, FieldTable, Payload, ValueRef};
+use crate::payload::{CompiledFilter, FieldId, FieldTable, Passing, Payload, ValueRef};
 use crate::point::{PointId, SparseVector, Vector};
 use crate::schema::{VectorId, VectorKind};
 use crate::text::{Analyzer, Index, IndexOf, Run, Runs, SparseBuilder, index_texts};
 
-/// Rows up to which going through a list of them costs less than a bitmap of the segment.
+/// Rows up to which going through a list of them costs less than a bitmap of the segment,
 const FEW: usize = 1_024;
+/// if the segment has so many times as many: then the list takes fewer bytes.
+const FEW_ONE_IN: usize = 32;
 
 /// A segment, wherever it lies.
 #[derive(Clone, Debug)]
@@ -320,23 +322,39 @@ impl SegmentView {
         bits
     }
 
+    /// The live rows that pass, in the form that takes less.
+    pub(crate) fn passing(&self, filter: Option<&CompiledFilter>) -> Passing {
+        self.few(filter).map_or_else(|| Passing::Many(self.matching(filter)), Passing::Few)
+    }
+
     /// The live rows that pass, in ascending order, if the filter finds them among [`FEW`] by an index: no cost here grows
     /// with the segment.
     pub(crate) fn few(&self, filter: Option<&CompiledFilter>) -> Option<Vec<u32>> {
-        let mut rows = filter?.few(self, FEW)?;
+        let mut rows = filter?.few(self, FEW.min(self.rows as usize / FEW_ONE_IN))?;
         rows.retain(|row| (self.from..self.rows).contains(row) && !self.dead.contains(*row));
         Some(rows)
     }
 
-    /// Walks over the rows with ids greater than `after`, in order within each of the walks that it gives.
-    pub(crate) fn id_walks<'a>(&'a self, after: Option<&PointId>) -> Vec<Box<dyn Iterator<Item = u32> + 'a>> {
-        match &self.segment {
-            Segment::Growing(segment) => self
+    /// Walks over rows with ids greater than `after`, in order within each of the walks that it gives: over those that pass,
+    /// and where they are many over others too.
+    pub(crate) fn id_walks<'a>(
+        &'a self,
+        passing: &Passing,
+        after: Option<&PointId>,
+    ) -> Vec<Box<dyn Iterator<Item = u32> + 'a>> {
+        match (&self.segment, passing) {
+            (_, Passing::Few(rows)) => {
+                let mut keyed: Vec<(PointId, u32)> = rows.iter().map(|row| (self.id(*row), *row)).collect();
+                keyed.retain(|(id, _)| after.is_none_or(|after| id > after));
+                keyed.sort_unstable();
+                vec![Box::new(keyed.into_iter().map(|(_, row)| row))]
+            }
+            (Segment::Growing(segment), _) => self
                 .ids
                 .after(&segment.rows, after)
                 .map(|slots| Box::new(slots.iter().copied()) as Box<dyn Iterator<Item = u32>>)
                 .collect(),
-            Segment::Sealed(segment) => {
+            (Segment::Sealed(segment), _) => {
                 let positions = segment.position_after(after)..segment.rows();
                 vec![Box::new(positions.filter_map(|position| segment.slot_at(position)))]
             }

@@ -6,6 +6,7 @@ mod crash;
 mod entries;
 mod expiry;
 mod faults;
+mod few;
 mod full;
 mod lazy;
 mod mutants;

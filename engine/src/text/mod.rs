@@ -34,7 +34,9 @@ pub use analysis::{Analyzer, UnknownAnalyzer};
 pub(crate) use index::{
     Flavour, Gone, Index, IndexInfo, MergeSource, NOWHERE, Sections, SparseBuilder, Written, merge,
 };
-pub(crate) use query::{Answer, FieldQuery, Part, PartRead, Scored, SparseSearch, TextSearch, having_all};
+pub(crate) use query::{
+    Answer, FieldQuery, Part, PartRead, Scored, SparseSearch, TextSearch, having_all, having_all_among,
+};
 pub(crate) use runs::{IndexOf, Run, Runs};
 pub(crate) use whole::index_texts;
 

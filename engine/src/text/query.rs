@@ -10,8 +10,9 @@ use fixedbitset::FixedBitSet;
 use super::analysis::QueryTerms;
 use super::bm25::{Bm25, FieldStatistics, Quantum};
 use super::index::{Block, Gone, Index, Postings, Word};
-use super::search::{Admitted, Clause, Dot, Found, Scan, Top, score_rows};
+use super::search::{Admitted, Clause, Dot, Found, Scan, Top, Weighing, score_rows};
 use crate::interrupt::Watch;
+use crate::payload::Passing;
 
 /// What is asked of one field.
 #[derive(Clone, Debug)]
@@ -31,7 +32,40 @@ pub(crate) struct Part<'a> {
     pub(crate) gone: Gone<'a>,
     pub(crate) rows: u32,
     /// The live rows of the segment that may be returned; if there is none, all that are not dead.
-    pub(crate) admitted: Option<&'a FixedBitSet>,
+    pub(crate) admitted: Option<&'a Passing>,
+}
+
+/// The rows of a part that may be returned.
+enum Allowed<'a> {
+    /// By their places in the part, ascending.
+    Few(Vec<u32>),
+    /// By their places in the segment; if there is no set, all that are not dead.
+    Many(Option<&'a FixedBitSet>),
+}
+
+impl<'a> Part<'a> {
+    fn allowed(&self) -> Allowed<'a> {
+        match self.admitted {
+            Some(Passing::Few(rows)) => {
+                let slots = rows.iter().filter_map(|row| row.checked_sub(self.gone.first));
+                Allowed::Few(slots.filter(|slot| *slot < self.rows).collect())
+            }
+            Some(Passing::Many(rows)) => Allowed::Many(Some(rows)),
+            None => Allowed::Many(None),
+        }
+    }
+
+    /// Brings those of some rows that have a term into `top`: it takes as long as these rows take, however long the lists are.
+    /// Returns how many postings were read.
+    fn take<W: Weighing>(&self, slots: &[u32], clauses: Vec<Clause<'_, W>>, top: &mut Top<W::Score>) -> u64 {
+        let (scores, read) = score_rows(clauses, slots);
+        for (slot, score) in slots.iter().zip(scores) {
+            if let Some(score) = score {
+                top.push(Found { score, segment: self.segment, slot: self.gone.first + slot });
+            }
+        }
+        read
+    }
 }
 
 /// A row of a view with its score.
@@ -141,15 +175,24 @@ impl<'a> TextSearch<'a> {
 
     /// The best `k` rows; with `all_terms` of those that have all terms of the query in one of its fields.
     pub(crate) fn best(&self, k: usize, all_terms: bool, watch: &Watch) -> Answer {
-        Answer::of(self.parts, k, |part, top| {
-            let having = all_terms.then(|| self.having_all(part));
-            scan(&self.parts[part], having.as_ref(), watch, |scan| scan.run(self.clauses(part), top))
+        Answer::of(self.parts, k, |part, top| match self.parts[part].allowed() {
+            Allowed::Few(mut slots) => {
+                if all_terms {
+                    slots = self.having_all_among(part, &slots);
+                }
+                self.parts[part].take(&slots, self.clauses(part), top)
+            }
+            Allowed::Many(admitted) => {
+                let having = all_terms.then(|| self.having_all(part));
+                let rows = (admitted, having.as_ref());
+                scan(&self.parts[part], rows, watch, |scan| scan.run(self.clauses(part), top))
+            }
         })
     }
 
     /// The scores of rows of a part, in ascending order; `None` of those that have no term of the query.
     pub(crate) fn scores(&self, part: usize, slots: &[u32]) -> Vec<Option<f32>> {
-        score_rows(self.clauses(part), slots)
+        score_rows(self.clauses(part), slots).0
     }
 
     /// The rows of a part that have all terms in one of the fields, dead ones included.
@@ -162,6 +205,19 @@ impl<'a> TextSearch<'a> {
                 rows_with_all(lists, &mut having);
             }
         }
+        having
+    }
+
+    /// Those of some rows of a part, in ascending order, that have all terms in one of the fields.
+    fn having_all_among(&self, part: usize, slots: &[u32]) -> Vec<u32> {
+        let mut having = Vec::new();
+        for words in &self.words[part] {
+            if let Some(lists) = words.iter().map(|word| word.as_ref().map(|(_, list)| *list)).collect() {
+                having.extend(on_all(lists, slots.to_vec()));
+            }
+        }
+        having.sort_unstable();
+        having.dedup();
         having
     }
 }
@@ -189,6 +245,36 @@ pub(crate) fn having_all(index: &Index, terms: &QueryTerms) -> Vec<u32> {
     having.ones().map(|slot| slot as u32).collect()
 }
 
+/// Those of some rows of an index, in ascending order, that have all terms; none if there are no terms.
+pub(crate) fn having_all_among(index: &Index, terms: &QueryTerms, slots: Vec<u32>) -> Vec<u32> {
+    let lists: Option<Vec<Postings<'_>>> =
+        terms.terms.iter().map(|(term, _)| Some(index.find(term.as_bytes())?.1)).collect();
+    lists.map_or_else(Vec::new, |lists| on_all(lists, slots))
+}
+
+/// Those of some rows, in ascending order, that are on every list; none if there is no list. Each block that one of them can be in
+/// is read once.
+fn on_all(lists: Vec<Postings<'_>>, mut slots: Vec<u32>) -> Vec<u32> {
+    if lists.is_empty() {
+        return Vec::new();
+    }
+    let mut block = Block::new();
+    for list in lists {
+        let (mut near, mut read) = (0, None);
+        slots.retain(|slot| {
+            near = list.block_of(*slot, near);
+            if near >= list.blocks() {
+                return false;
+            }
+            if read.replace(near) != Some(near) {
+                list.read(near, &mut block);
+            }
+            block.slots().binary_search(slot).is_ok()
+        });
+    }
+    slots
+}
+
 /// Adds the rows that are on every list to a set.
 fn rows_with_all(mut lists: Vec<Postings<'_>>, set: &mut FixedBitSet) {
     lists.sort_by_key(Postings::len);
@@ -207,12 +293,12 @@ fn rows_with_all(mut lists: Vec<Postings<'_>>, set: &mut FixedBitSet) {
 /// Searches a part for rows that are not dead, may be returned, and are in `having`, by their places in the part.
 fn scan(
     part: &Part<'_>,
-    having: Option<&FixedBitSet>,
+    (admitted, having): (Option<&FixedBitSet>, Option<&FixedBitSet>),
     watch: &Watch,
     run: impl FnOnce(Scan<'_>) -> u64,
 ) -> u64 {
     let first = part.gone.first;
-    let own = match (part.admitted, having) {
+    let own = match (admitted, having) {
         (admitted, Some(having)) => {
             let mut own = FixedBitSet::with_capacity(part.rows as usize);
             let is_admitted = |slot: usize| match admitted {
@@ -232,7 +318,7 @@ fn scan(
         }
         _ => None,
     };
-    let admitted = match (&own, part.admitted) {
+    let admitted = match (&own, admitted) {
         (Some(own), _) => Some(Admitted { bits: own, first: 0 }),
         (None, admitted) => admitted.map(|bits| Admitted { bits, first }),
     };
@@ -266,14 +352,17 @@ impl<'a> SparseSearch<'a> {
 
     /// The best `k` rows of those that have a dimension of the query.
     pub(crate) fn best(&self, k: usize, watch: &Watch) -> Answer {
-        Answer::of(self.parts, k, |part, top| {
-            scan(&self.parts[part], None, watch, |scan| scan.run(self.clauses(part), top))
+        Answer::of(self.parts, k, |part, top| match self.parts[part].allowed() {
+            Allowed::Few(slots) => self.parts[part].take(&slots, self.clauses(part), top),
+            Allowed::Many(admitted) => {
+                scan(&self.parts[part], (admitted, None), watch, |scan| scan.run(self.clauses(part), top))
+            }
         })
     }
 
     /// The scores of rows of a part, in ascending order; `None` of those that have no dimension of the query.
     pub(crate) fn scores(&self, part: usize, slots: &[u32]) -> Vec<Option<f32>> {
-        let scores = score_rows(self.clauses(part), slots);
+        let (scores, _) = score_rows(self.clauses(part), slots);
         scores.into_iter().map(|score| score.map(|score| score as f32)).collect()
     }
 }

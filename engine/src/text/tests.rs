@@ -13,6 +13,7 @@ use super::query::{FieldQuery, Part, Scored, SparseSearch, TextSearch};
 use super::runs::{IndexOf, Run, Runs};
 use super::{Analyzer, TERM_BYTES_MAX};
 use crate::interrupt::Watch;
+use crate::payload::Passing;
 use crate::segment::DeadRows;
 
 /// A collection as the oracle sees it: by segment, by row, the words of its text.
@@ -114,25 +115,32 @@ fn check(found: &[Scored], expected: &[(f64, usize, usize)], k: usize) {
     assert!(found.is_sorted_by_key(rank), "{found:?}");
 }
 
+/// Whether the rows that may be returned are a bitmap or a list, the answer is the same.
 fn search(corpus: &Corpus, indexes: &[Index], query: &[u8], k: usize) -> Vec<Scored> {
     let fields = [FieldQuery { boost: 1.0, terms: query_of(query) }];
     let slices: Vec<[Option<&Index>; 1]> = indexes.iter().map(|index| [Some(index)]).collect();
-    let parts: Vec<Part<'_>> = (0..indexes.len())
-        .map(|at| Part {
+    let search = |form: &dyn Fn(&FixedBitSet) -> Passing| {
+        let passing: Vec<Option<Passing>> =
+            corpus.admitted.iter().map(|bits| bits.as_ref().map(form)).collect();
+        let parts = (0..indexes.len()).map(|at| Part {
             segment: at,
             indexes: &slices[at],
             gone: Gone { dead: &corpus.dead[at], first: 0 },
             rows: corpus.segments[at].len() as u32,
-            admitted: corpus.admitted[at].as_ref(),
-        })
-        .collect();
-    let search = TextSearch::new(&fields, &parts);
-    let answer = search.best(k, false, &Watch::default());
-    // Whoever is asked for by row has the same score, to the last bit.
-    for row in &answer.rows {
-        assert_eq!(search.scores(row.segment, &[row.slot]), [Some(row.score)]);
-    }
-    answer.rows
+            admitted: passing[at].as_ref(),
+        });
+        let parts: Vec<Part<'_>> = parts.collect();
+        let search = TextSearch::new(&fields, &parts);
+        let answer = search.best(k, false, &Watch::default());
+        // Whoever is asked for by row has the same score, to the last bit.
+        for row in &answer.rows {
+            assert_eq!(search.scores(row.segment, &[row.slot]), [Some(row.score)]);
+        }
+        (answer.rows, search.best(k, true, &Watch::default()).rows)
+    };
+    let many = search(&|bits| Passing::Many(Arc::new(bits.clone())));
+    assert_eq!(search(&|bits| Passing::Few(bits.ones().map(|slot| slot as u32).collect())), many);
+    many.0
 }
 
 /// Texts of a few frequent words and many rare ones, so that lists of all lengths come about.

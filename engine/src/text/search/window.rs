@@ -253,15 +253,17 @@ impl<S: Score> Sums<S> {
     }
 }
 
-/// The scores of rows, in ascending order; `None` of those that have no term of the query.
+/// The scores of rows, in ascending order, `None` of those that have no term of the query; and how many postings were read.
 pub(in crate::text) fn score_rows<W: Weighing>(
     clauses: Vec<Clause<'_, W>>,
     wanted: &[u32],
-) -> Vec<Option<W::Score>> {
+) -> (Vec<Option<W::Score>>, u64) {
     let mut scores = vec![W::Score::UNTOUCHED; wanted.len()];
+    let mut read = 0;
     for clause in clauses {
         let mut clause = Searched::picked(clause);
         clause.each_of(wanted.iter().copied().zip(&mut scores), |sum, score| *sum += score);
+        read += clause.read;
     }
-    scores.into_iter().map(|score| score.is_touched().then_some(score)).collect()
+    (scores.into_iter().map(|score| score.is_touched().then_some(score)).collect(), read)
 }
