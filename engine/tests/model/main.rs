@@ -1,35 +1,34 @@
 //! The engine against an oracle: an ordered map and brute force.
 //!
 //! Random operations from a seed run on a database with small segments and on the oracle: batches of upserts, updates, deletes
-//! and duplicates, with conditions and ids of requests, deletions by filter, time that passes, flushes, compactions, reopenings, crashes. After each, reads must agree exactly, exact searches must return the same
-//! scores, and graph searches must find nearly all of the true neighbours and never fewer rows than match.
+//! and duplicates, with conditions and ids of requests, deletions by filter, time that passes, flushes, compactions, reopenings,
+//! crashes; on collections with a tenant key and without. After each, reads must agree exactly, under filters of every kind, exact
+//! searches must return the same scores, and graph searches must find nearly all of the true neighbours and never fewer rows than
+//! match.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod conditions;
 mod oracle;
 mod random;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use ragstone::{
-    Analyzer, Batch, Clock, Db, DbOptions, Error, Expect, Filter, GraphOptions, Metric, Point, PointId,
-    RangeRequest, Schema, ScrollRequest, SearchRequest, WriteReceipt,
+    Batch, Db, Error, Expect, Filter, GraphOptions, Metric, Point, PointId, RangeRequest, Schema,
+    ScrollRequest, SearchRequest, WriteReceipt,
 };
 
-use conditions::passes;
 use oracle::Oracle;
-use random::Random;
+use support::{Random, Store, declare, of_read, of_rows, passes};
 
 const DIMENSION: usize = 8;
 
 struct Run {
-    now: Arc<AtomicI64>,
-    directory: tempfile::TempDir,
-    db: Option<Db>,
-    in_background: bool,
+    store: Store,
+    /// Whether the collection has a tenant key.
+    by_tenant: bool,
     oracle: Oracle,
     /// Requests that were done.
     requests: Vec<(String, WriteReceipt)>,
@@ -40,89 +39,49 @@ struct Run {
 }
 
 impl Run {
-    fn new(metric: Metric, seed: u64) -> Self {
-        let oracle = Oracle { metric, points: BTreeMap::new(), seq: 0 };
-        let directory = tempfile::tempdir().unwrap();
-        let mut run = Self {
-            now: Arc::default(),
-            directory,
-            db: None,
-            in_background: false,
-            oracle,
+    fn new(metric: Metric, seed: u64, by_tenant: bool) -> Self {
+        let graph = GraphOptions { degree: 12, ef_construction: 60 };
+        let schema = declare(Schema::builder(DIMENSION).metric(metric).graph(graph), by_tenant);
+        let mut random = Random(seed);
+        Self {
+            store: Store::new(schema.build().unwrap(), 150, &mut random),
+            by_tenant,
+            oracle: Oracle { metric, points: BTreeMap::new(), seq: 0 },
             requests: Vec::new(),
-            random: Random(seed),
+            random,
             found: 0,
             wanted: 0,
-        };
-        run.reopen();
-        let schema =
-            Schema::builder(DIMENSION).metric(metric).graph(GraphOptions { degree: 12, ef_construction: 60 });
-        let schema =
-            conditions::FIELDS.iter().fold(schema, |schema, (name, kind)| schema.field(*name, *kind));
-        let schema = schema.text("title", Analyzer::Standard).build().unwrap();
-        run.db().create_collection("c", schema).unwrap();
-        run
-    }
-
-    fn db(&self) -> &Db {
-        self.db.as_ref().expect("the database is open between steps")
-    }
-
-    fn reopen(&mut self) {
-        self.db = None;
-        let mut options = DbOptions::default();
-        options.seal_rows = 150;
-        self.in_background = self.random.below(2) == 0;
-        options.background = self.in_background;
-        let now = self.now.clone();
-        options.clock = Clock::new(move || now.load(Ordering::SeqCst));
-        self.db = Some(Db::open_with(self.directory.path(), options).unwrap());
-    }
-
-    /// Goes on with the files as they are while the database is open: what a killed process leaves. With threads in the
-    /// background they may change while they are copied, so then it is closed first.
-    fn crash(&mut self) {
-        if self.in_background {
-            self.db = None;
         }
-        let after = tempfile::tempdir().unwrap();
-        for entry in std::fs::read_dir(self.directory.path()).unwrap() {
-            let entry = entry.unwrap();
-            std::fs::copy(entry.path(), after.path().join(entry.file_name())).unwrap();
-        }
-        self.db = None;
-        self.directory = after;
-        self.reopen();
     }
 
     fn step(&mut self) {
-        let now = self.now.fetch_add(self.random.below(3) as i64, Ordering::SeqCst);
-        self.oracle.expire(now.max(self.now.load(Ordering::SeqCst)));
+        self.store.wait(self.random.below(3) as i64);
+        self.oracle.expire(self.store.now());
         match self.random.below(30) {
-            0 => self.reopen(),
-            1 => self.db().flush().unwrap(),
+            0 => self.store.reopen(&mut self.random),
+            1 => self.store.db().flush().unwrap(),
             2 => {
-                self.db().compact().unwrap();
-                assert!(self.db().collection("c").unwrap().info().segments <= 1);
+                self.store.db().compact().unwrap();
+                assert!(self.store.collection().info().segments <= 1);
             }
-            3 | 4 => self.crash(),
+            3 | 4 => self.store.crash(&mut self.random),
             5 | 6 => {
-                let filter = self.random.filter(2);
+                let filter = of_rows(&mut self.random, self.by_tenant);
                 let before = self.oracle.points.len();
                 self.oracle.points.retain(|_, point| !passes(&filter, point));
                 let deleted = before - self.oracle.points.len();
                 self.oracle.seq += u64::from(deleted > 0);
-                let receipt = self.db().collection("c").unwrap().delete_where(&filter).unwrap();
+                let receipt = self.store.collection().delete_where(&filter).unwrap();
                 assert_eq!((receipt.seq, receipt.deleted), (self.oracle.seq, deleted), "{filter:?}");
             }
             7 if !self.requests.is_empty() => {
                 // Whatever else is in it.
                 let (id, receipt) =
                     self.requests[self.random.below(self.requests.len() as u64) as usize].clone();
-                let batch = self.random.batch().request(id).expect(1, Expect::Etag(u64::MAX));
+                let batch = self.random.batch(self.by_tenant).request(id).expect(1, Expect::Etag(u64::MAX));
                 let mut expected = receipt;
                 expected.repeated = true;
-                assert_eq!(self.db().collection("c").unwrap().write(batch).unwrap(), expected);
+                assert_eq!(self.store.collection().write(batch).unwrap(), expected);
             }
             _ => self.write(),
         }
@@ -134,8 +93,8 @@ impl Run {
     }
 
     fn write(&mut self) {
-        let mut batch = self.random.batch();
-        self.random.let_expire(&mut batch, self.now.load(Ordering::SeqCst));
+        let mut batch = self.random.batch(self.by_tenant);
+        self.random.let_expire(&mut batch, self.store.now());
         for _ in 0..self.random.pick(&[0, 0, 0, 1, 3]) {
             let id = self.random.id();
             let etag = self.oracle.points.get(&id).and_then(|point| point.etag);
@@ -144,7 +103,7 @@ impl Run {
         if self.random.below(4) == 0 {
             batch = batch.request(format!("request {}", self.requests.len()));
         }
-        let collection = self.db().collection("c").unwrap();
+        let collection = self.store.collection();
         if let Some(unmet) = self.oracle.unmet(&batch) {
             let error = collection.write(batch).unwrap_err();
             assert!(
@@ -162,8 +121,8 @@ impl Run {
     }
 
     fn check_reads(&mut self) {
-        let view = self.db().collection("c").unwrap().view();
-        let filter = if self.random.below(2) == 0 { None } else { Some(self.random.filter(2)) };
+        let view = self.store.collection().view();
+        let filter = of_read(&mut self.random, self.by_tenant);
         let expected: Vec<Point> = self.oracle.matching(filter.as_ref()).cloned().collect();
         assert_eq!(view.count(filter.as_ref()).unwrap(), expected.len() as u64, "{filter:?}");
         let (mut found, mut after) = (Vec::new(), None);
@@ -191,8 +150,8 @@ impl Run {
     }
 
     fn check_search(&mut self) {
-        let view = self.db().collection("c").unwrap().view();
-        let filter = if self.random.below(3) == 0 { None } else { Some(self.random.filter(2)) };
+        let view = self.store.collection().view();
+        let filter = of_read(&mut self.random, self.by_tenant);
         let k = 1 + self.random.below(20) as usize;
         let mut request = SearchRequest::new(self.random.vector(), k);
         request.filter = filter.clone();
@@ -218,8 +177,8 @@ impl Run {
     }
 
     fn check_range(&mut self) {
-        let view = self.db().collection("c").unwrap().view();
-        let filter = if self.random.below(3) == 0 { None } else { Some(self.random.filter(2)) };
+        let view = self.store.collection().view();
+        let filter = of_read(&mut self.random, self.by_tenant);
         let vector = self.random.vector();
         let truth = self.oracle.scores(&vector, filter.as_ref());
         // A threshold between two rows that rounding cannot swap.
@@ -244,8 +203,8 @@ impl Run {
     }
 }
 
-fn run(metric: Metric, seed: u64) {
-    let mut run = Run::new(metric, seed);
+fn run(metric: Metric, seed: u64, by_tenant: bool) {
+    let mut run = Run::new(metric, seed, by_tenant);
     for _ in 0..120 {
         run.step();
     }
@@ -255,20 +214,26 @@ fn run(metric: Metric, seed: u64) {
 
 #[test]
 fn cosine() {
-    run(Metric::Cosine, 1);
-    run(Metric::Cosine, 2);
+    run(Metric::Cosine, 1, false);
+    run(Metric::Cosine, 2, false);
 }
 
 #[test]
 fn dot() {
-    run(Metric::Dot, 3);
-    run(Metric::Dot, 4);
+    run(Metric::Dot, 3, false);
+    run(Metric::Dot, 4, false);
 }
 
 #[test]
 fn l2() {
-    run(Metric::L2, 5);
-    run(Metric::L2, 6);
+    run(Metric::L2, 5, false);
+    run(Metric::L2, 6, false);
+}
+
+#[test]
+fn tenants() {
+    run(Metric::Cosine, 9, true);
+    run(Metric::L2, 10, true);
 }
 
 /// Large enough for graphs to be walked, in sealed and growing segments, under filters of every strength.

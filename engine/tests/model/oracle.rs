@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ragstone::{Batch, Expect, Filter, Metric, Op, Point, PointId};
 
-use super::conditions::passes;
+use super::support::{passes, unit};
 
 /// What should be there.
 pub(super) struct Oracle {
@@ -89,9 +89,4 @@ impl Oracle {
             Metric::L2 => pairs(|a, b| (a - b).powi(2), query).sqrt() as f32,
         }
     }
-}
-
-pub(super) fn unit(vector: &[f32]) -> Vec<f32> {
-    let length = vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
-    vector.iter().map(|x| (f64::from(*x) / length) as f32).collect()
 }

@@ -1,72 +1,21 @@
-//! Random operations, rows and filters.
+//! Random operations and rows.
 
-use ragstone::{Batch, Expect, Filter, Op, Point, PointId, Update};
+use ragstone::{Batch, Expect, Op, Point};
 
-use super::{DIMENSION, conditions};
-
-/// SplitMix64 (Steele, Lea and Flood 2014).
-pub(super) struct Random(pub(super) u64);
+use super::DIMENSION;
+use super::support::{Random, payload, update};
 
 impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    pub(super) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize]
-    }
-
-    /// Between -1 and 1.
-    pub(super) fn component(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-
     pub(super) fn vector(&mut self) -> Vec<f32> {
-        (0..DIMENSION).map(|_| self.component()).collect()
+        self.components(DIMENSION)
     }
 
-    pub(super) fn id(&mut self) -> PointId {
-        let number = self.below(400);
-        if number.is_multiple_of(4) { PointId::Str(format!("id-{number}")) } else { PointId::Num(number) }
-    }
-
-    pub(super) fn point(&mut self) -> Point {
+    fn point(&mut self, by_tenant: bool) -> Point {
         let mut point = Point::new(self.id(), self.vector());
-        if self.below(8) == 0 {
+        if self.is_one_in(8) {
             point.vector = None;
         }
-        for (name, value) in conditions::values(self) {
-            if self.below(4) > 0 {
-                point = point.with(name, value);
-            }
-        }
-        point
-    }
-
-    /// Changes some fields, takes others away.
-    pub(super) fn update(&mut self) -> Update {
-        let mut update = Update { set: self.point().payload, ..Update::new(self.id()) };
-        if self.below(3) > 0 {
-            // Else the row would be written anew most of the time.
-            update.set.remove("title");
-            return update;
-        }
-        for field in conditions::FIELDS.map(|(name, _)| name).into_iter().chain(["nobody has it"]) {
-            match self.below(4) {
-                0 => update.set.retain(|name, _| name != field),
-                1 if !update.set.contains_key(field) => update = update.unset(field),
-                _ => {}
-            }
-        }
-        update
+        Point { payload: payload(self, by_tenant), ..point }
     }
 
     /// Has some rows of a batch expire, soon or later, and others live longer.
@@ -94,18 +43,14 @@ impl Random {
         }
     }
 
-    pub(super) fn filter(&mut self, depth: u64) -> Filter {
-        conditions::filter(self, depth)
-    }
-
-    pub(super) fn batch(&mut self) -> Batch {
+    pub(super) fn batch(&mut self, by_tenant: bool) -> Batch {
         let size = self.pick(&[1, 1, 3, 40, 200]);
         let mut batch = Batch::new();
         for _ in 0..size {
             batch = match self.below(8) {
                 0 | 1 => batch.delete(self.id()),
-                2 | 3 => batch.update(self.update()),
-                _ => batch.upsert(self.point()),
+                2 | 3 => batch.update(update(self, by_tenant)),
+                _ => batch.upsert(self.point(by_tenant)),
             };
         }
         batch

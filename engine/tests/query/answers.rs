@@ -1,6 +1,6 @@
 //! Random queries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ragstone::query::{
     Example, Fuse, Fusion, Group, Names, Nearest, OrderBy, Query, QueryHit, Recommend, Rescore, Select,
@@ -8,8 +8,9 @@ use ragstone::query::{
 };
 use ragstone::{Metric, Point, PointId, Value};
 
-use super::oracle::{Oracle, Row, by_value, is_smaller_better};
-use super::support::{FIELDS, Numbers, World, passes};
+use super::oracle::{Oracle, Row, is_smaller_better};
+use super::support::{ORDERED, by_value, passes};
+use super::world::{Numbers, World};
 
 impl World {
     fn example(&mut self) -> Example {
@@ -24,8 +25,8 @@ impl World {
     fn leaf(&mut self) -> Source {
         match self.random.below(4) {
             0 => {
-                let (field, _) = self.random.pick(&FIELDS);
-                OrderBy { field: field.into(), descending: self.random.is_one_in(2) }.into()
+                let field = self.random.pick(&ORDERED).into();
+                OrderBy { field, descending: self.random.is_one_in(2) }.into()
             }
             1 => {
                 // One, two or none: averages of whole numbers that are exact.
@@ -46,6 +47,11 @@ impl World {
                 if self.random.is_one_in(2) { nearest.exact().into() } else { nearest.into() }
             }
         }
+    }
+
+    /// A field by whose values rows are told apart.
+    fn told_apart(&mut self) -> &'static str {
+        if self.random.is_one_in(4) { "tags" } else { self.random.pick(&ORDERED) }
     }
 
     /// Few candidates only where no scores are equal: which of equal rows are among them is not said.
@@ -91,7 +97,7 @@ impl World {
     fn query(&mut self) -> Query {
         let k = 1 + self.random.below(30) as usize;
         let mut query = Query::new(self.source(2), k);
-        query.filter = self.random.any_filter();
+        query.filter = self.any_filter();
         query.explain = self.random.is_one_in(4);
         query
     }
@@ -119,8 +125,7 @@ impl World {
         let mut expected = oracle.top(&query.source, query.k);
         let is_smaller = is_smaller_better(metric, &query.source);
         if let Some(threshold) = query.threshold {
-            let reaches = |score: f32| if is_smaller { score <= threshold } else { score >= threshold };
-            expected.retain(|row| reaches(row.1 as f32));
+            expected.retain(|row| if is_smaller { row.1 <= threshold } else { row.1 >= threshold });
         }
         self.compare(&query, &response.hits, &expected);
         for hit in &response.hits {
@@ -147,17 +152,16 @@ impl World {
             let last = expected.last().map_or(0.0, |row| row.1);
             assert_eq!(hits.len(), expected.len(), "{}", told());
             for (hit, (id, score)) in hits.iter().zip(expected) {
-                let (found, expected) = (hit.score.unwrap_or_default(), *score as f32);
-                assert!((found - expected).abs() <= 1e-6 * expected.abs().max(1.0), "{}", told());
+                assert_eq!(hit.score.unwrap_or_default(), *score, "{}", told());
                 // Which of those with the last score are there is not said, but for an order, which has none.
-                if !has_scores(&query.source) || (score - last).abs() > 1e-6 {
+                if !has_scores(&query.source) || *score != last {
                     assert_eq!(hit.point.id, *id, "{}", told());
                 }
             }
         } else if query.threshold.is_none() {
             assert_eq!(hits.len(), expected.len(), "{}", told());
             for (hit, (_, score)) in hits.iter().zip(expected) {
-                let found = f64::from(hit.score.unwrap_or_default());
+                let found = hit.score.unwrap_or_default();
                 assert!((found - score).abs() < 1e-3, "{found} {score} {}", told());
             }
         }
@@ -178,12 +182,12 @@ impl World {
     }
 
     fn check_groups(&mut self) {
-        let (field, _) = self.random.pick(&FIELDS);
+        let field = self.told_apart();
         let k = 1 + self.random.below(6) as usize;
         let group = Group { field: field.into(), per_group: 1 + self.random.below(5) as usize };
         let depth = if self.numbers == Numbers::Whole { 2 } else { 0 };
         let mut query = Query::new(self.source(depth), k);
-        query.filter = self.random.any_filter();
+        query.filter = self.any_filter();
         query.group = Some(group.clone());
         let response = self.view().query(&query).unwrap();
         assert!(response.hits.is_empty());
@@ -197,45 +201,48 @@ impl World {
         };
         let mut expected: Vec<(Value, Vec<Row>)> = Vec::new();
         for row in oracle.top(&query.source, 10_000) {
-            let Some(value) = self.points[&row.0].payload.get(field) else { continue };
-            match expected.iter_mut().find(|group| by_value(&group.0, value).is_eq()) {
-                Some(known) => known.1.push(row),
-                None => expected.push((value.clone(), vec![row])),
+            for value in values(&self.points[&row.0], field) {
+                match expected.iter_mut().find(|group| by_value(&group.0, &value).is_eq()) {
+                    Some(known) => known.1.push(row.clone()),
+                    None => expected.push((value, vec![row.clone()])),
+                }
             }
         }
         let told = || format!("{query:#?}\n{expected:?}\n{:?}", response.groups);
         assert_eq!(response.groups.len(), k.min(expected.len()), "{}", told());
         for (found, (_, best)) in response.groups.iter().zip(&expected) {
             // Of groups with equally good rows any may come first: each is looked at by itself.
-            let first = f64::from(found.hits[0].score.unwrap_or_default());
+            let first = found.hits[0].score.unwrap_or_default();
             assert!((first - best[0].1).abs() < 1e-3, "{}", told());
             let rows = &expected.iter().find(|known| by_value(&known.0, &found.value).is_eq()).unwrap().1;
             assert_eq!(found.hits.len(), rows.len().min(group.per_group), "{}", told());
             for (hit, row) in found.hits.iter().zip(rows) {
-                let score = f64::from(hit.score.unwrap_or_default());
+                let score = hit.score.unwrap_or_default();
                 assert!((score - row.1).abs() < 1e-3, "{}", told());
-                assert!(by_value(&self.points[&hit.point.id].payload[field], &found.value).is_eq());
+                let own = values(&self.points[&hit.point.id], field);
+                assert!(own.iter().any(|value| by_value(value, &found.value).is_eq()));
                 assert!(has_scores(&query.source) || hit.point.id == row.0, "{}", told());
             }
         }
     }
 
     fn check_facet(&mut self) {
-        let (field, _) = self.random.pick(&FIELDS);
-        let filter = self.random.any_filter();
+        let (field, filter) = (self.told_apart(), self.any_filter());
         let limit = 1 + self.random.below(30) as usize;
         let facet = self.view().facet(field, filter.as_ref(), limit).unwrap();
         let mut expected: Vec<(Value, u64)> = Vec::new();
-        let rows =
-            self.points.values().filter(|point| filter.as_ref().is_none_or(|filter| passes(filter, point)));
-        for value in rows.filter_map(|point| point.payload.get(field)) {
-            match expected.iter_mut().find(|known| by_value(&known.0, value).is_eq()) {
+        let mut rows: Vec<&Point> = self.points.values().collect();
+        rows.retain(|point| {
+            point.payload.contains_key(field) && filter.as_ref().is_none_or(|filter| passes(filter, point))
+        });
+        for value in rows.iter().flat_map(|point| values(point, field)) {
+            match expected.iter_mut().find(|known| by_value(&known.0, &value).is_eq()) {
                 Some(known) => known.1 += 1,
-                None => expected.push((value.clone(), 1)),
+                None => expected.push((value, 1)),
             }
         }
         assert_eq!(facet.values, expected.len() as u64);
-        assert_eq!(facet.rows, expected.iter().map(|known| known.1).sum::<u64>());
+        assert_eq!(facet.rows, rows.len() as u64, "{field} {filter:?}");
         expected.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| by_value(&a.0, &b.0)));
         expected.truncate(limit);
         let found: Vec<(Value, u64)> = facet.counts.into_iter().map(|of| (of.value, of.count)).collect();
@@ -260,6 +267,17 @@ impl World {
     }
 }
 
+/// What a row counts as: of a list each of its texts, once.
+fn values(point: &Point, field: &str) -> Vec<Value> {
+    match point.payload.get(field) {
+        Some(Value::Strings(texts)) => {
+            let texts: BTreeSet<&String> = texts.iter().collect();
+            texts.into_iter().map(|text| text.as_str().into()).collect()
+        }
+        value => value.cloned().into_iter().collect(),
+    }
+}
+
 fn ids(hits: &[QueryHit]) -> Vec<PointId> {
     hits.iter().map(|hit| hit.point.id.clone()).collect()
 }
@@ -272,8 +290,7 @@ fn has_scores(source: &Source) -> bool {
     }
 }
 
-fn run(numbers: Numbers, seed: u64) {
-    let mut world = World::new(numbers, seed);
+fn run(mut world: World) {
     for _ in 0..60 {
         world.step();
         for _ in 0..6 {
@@ -288,20 +305,30 @@ fn run(numbers: Numbers, seed: u64) {
 
 #[test]
 fn whole_numbers() {
-    (1..=4).for_each(|seed| run(Numbers::Whole, seed));
+    (1..=4).for_each(|seed| run(World::new(Numbers::Whole, seed)));
+}
+
+#[test]
+fn whole_numbers_of_tenants() {
+    (21..=22).for_each(|seed| run(World::of_tenants(Numbers::Whole, seed)));
 }
 
 #[test]
 fn cosine() {
-    run(Numbers::Any(Metric::Cosine), 5);
+    run(World::new(Numbers::Any(Metric::Cosine), 5));
 }
 
 #[test]
 fn dot() {
-    run(Numbers::Any(Metric::Dot), 6);
+    run(World::new(Numbers::Any(Metric::Dot), 6));
 }
 
 #[test]
 fn l2() {
-    run(Numbers::Any(Metric::L2), 7);
+    run(World::new(Numbers::Any(Metric::L2), 7));
+}
+
+#[test]
+fn l2_of_tenants() {
+    run(World::of_tenants(Numbers::Any(Metric::L2), 8));
 }

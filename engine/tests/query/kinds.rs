@@ -5,28 +5,17 @@ use std::collections::BTreeMap;
 use ragstone::query::{Nearest, Query, Source, TextQuery};
 use ragstone::{Point, PointId, SparseVector, Value, Vector};
 
-use super::support::{Random, World, passes};
-
-pub(crate) const WORDS: [&str; 6] = ["tea", "sun", "rain", "snow", "moon", "hill"];
-
-/// A few words, some of them again and again; perhaps none.
-pub(crate) fn text(random: &mut Random) -> String {
-    let words: Vec<&str> = (0..random.below(6)).map(|_| random.pick(&WORDS)).collect();
-    words.join(" ")
-}
-
-fn components(random: &mut Random, dimension: usize) -> Vec<f32> {
-    (0..dimension).map(|_| (random.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0).collect()
-}
+use super::support::{Random, WORDS, passes, words_of};
+use super::world::World;
 
 /// A vector of a name.
 pub(crate) fn vector(random: &mut Random, name: &str) -> Vector {
     match name {
-        "half" => components(random, 4).into(),
-        "late" => Vector::Multi((0..1 + random.below(3)).map(|_| components(random, 3)).collect()),
+        "half" => random.components(4).into(),
+        "late" => Vector::Multi((0..1 + random.below(3)).map(|_| random.components(3)).collect()),
         _ => {
             let indices: Vec<u32> = (0..30).filter(|_| random.is_one_in(5)).collect();
-            let values = components(random, indices.len());
+            let values = random.components(indices.len());
             Vector::Sparse(SparseVector { indices, values })
         }
     }
@@ -79,7 +68,7 @@ impl World {
         self.check_scores(TextQuery::new(words.join(" ")).into(), &scores);
         let mut having = scores;
         having.retain(|id, _| {
-            let own = words_of(&self.points[id]);
+            let own = words_in(&self.points[id]);
             words.iter().all(|word| own.contains(word))
         });
         self.check_scores(TextQuery::new(words.join(" ")).all_terms().into(), &having);
@@ -88,7 +77,7 @@ impl World {
     /// The best rows have the scores that they should.
     fn check_scores(&mut self, source: Source, scores: &BTreeMap<PointId, f64>) {
         let mut query = Query::new(source, 1 + self.random.below(30) as usize);
-        query.filter = self.random.any_filter();
+        query.filter = self.any_filter();
         let is_wanted =
             |id: &PointId| query.filter.as_ref().is_none_or(|filter| passes(filter, &self.points[id]));
         let mut expected: Vec<f64> =
@@ -109,7 +98,7 @@ impl World {
     /// BM25 over all rows that there are; of rows with a word.
     fn by_words(&self, words: &[&str]) -> BTreeMap<PointId, f64> {
         let texts: Vec<(&PointId, Vec<&str>)> =
-            self.points.values().map(|point| (&point.id, words_of(point))).collect();
+            self.points.values().map(|point| (&point.id, words_in(point))).collect();
         let rows = texts.iter().filter(|(_, text)| !text.is_empty()).count() as f64;
         let average = texts.iter().map(|(_, text)| text.len()).sum::<usize>() as f64 / rows.max(1.0);
         let mut scores = BTreeMap::new();
@@ -128,6 +117,6 @@ impl World {
     }
 }
 
-fn words_of(point: &Point) -> Vec<&str> {
-    point.payload.get("title").and_then(Value::as_str).into_iter().flat_map(str::split_whitespace).collect()
+fn words_in(point: &Point) -> Vec<&str> {
+    point.payload.get("title").and_then(Value::as_str).into_iter().flat_map(words_of).collect()
 }

@@ -1,5 +1,6 @@
 //! Queries against an oracle: every source, alone and in others, every kind of vector, texts, groups, facets and scrolls, under
-//! random writes of every kind, seals, merges, crashes and reopenings, while time passes.
+//! filters of every kind and random writes of every kind, seals, merges, crashes and reopenings, while time passes; of collections
+//! with a tenant key and without.
 //!
 //! Half of the runs are on small whole numbers, where scores are exact and many rows have the same one: there answers
 //! must be those of the oracle row by row. In the others scores must agree as far as rounding lets them.
@@ -10,4 +11,6 @@ mod answers;
 mod kinds;
 mod oracle;
 mod scrolls;
+#[path = "../support/mod.rs"]
 mod support;
+mod world;

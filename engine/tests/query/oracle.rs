@@ -4,12 +4,12 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
 use ragstone::query::{Example, Fuse, Fusion, OrderBy, Recommend, Source, Strategy};
-use ragstone::{Metric, Point, PointId, Value, Vector};
+use ragstone::{Metric, Point, PointId, Vector};
 
-use super::support::unit;
+use super::support::{by_value, unit};
 
-/// A row and its score.
-pub(crate) type Row = (PointId, f64);
+/// A row and its score, which has 32 bits: what is made of scores, as a fusion is, is made of those.
+pub(crate) type Row = (PointId, f32);
 
 /// The rows that pass the filter, and all rows.
 pub(crate) struct Oracle<'a> {
@@ -61,7 +61,7 @@ impl Oracle<'_> {
     /// Some rows in the order of a source, without those that it cannot score.
     fn rank(&self, source: &Source, ids: &[&PointId]) -> Vec<Row> {
         let points = ids.iter().map(|id| &self.all[*id]);
-        let scored = |score: &dyn Fn(&Point) -> Option<f64>| -> Vec<Row> {
+        let scored = |score: &dyn Fn(&Point) -> Option<f32>| -> Vec<Row> {
             let rows = points.clone().filter_map(|point| Some((point.id.clone(), score(point)?)));
             sorted(rows.collect(), is_smaller_better(self.metric, source))
         };
@@ -86,18 +86,19 @@ impl Oracle<'_> {
     }
 
     /// The metric's score.
-    pub(crate) fn score(&self, query: &[f32], row: &[f32]) -> f64 {
+    pub(crate) fn score(&self, query: &[f32], row: &[f32]) -> f32 {
         let sum = |f: fn(f64, f64) -> f64, query: &[f32]| -> f64 {
             query.iter().zip(row).map(|(a, b)| f(f64::from(*a), f64::from(*b))).sum()
         };
-        match self.metric {
+        let score = match self.metric {
             Metric::Cosine => sum(|a, b| a * b, &unit(query)),
             Metric::Dot => sum(|a, b| a * b, query),
             Metric::L2 => sum(|a, b| (a - b).powi(2), query).sqrt(),
-        }
+        };
+        score as f32
     }
 
-    fn recommended(&self, recommend: &Recommend, point: &Point) -> Option<f64> {
+    fn recommended(&self, recommend: &Recommend, point: &Point) -> Option<f32> {
         let row = point.vector.as_ref()?;
         let examples = recommend.positive.iter().chain(&recommend.negative);
         if examples.clone().any(|example| *example == Example::Id(point.id.clone())) {
@@ -130,9 +131,9 @@ impl Oracle<'_> {
                 let score = self.score(example, row);
                 if self.metric == Metric::L2 { -score } else { score }
             };
-            examples.iter().map(score).fold(f64::NEG_INFINITY, f64::max)
+            examples.iter().map(score).fold(f32::NEG_INFINITY, f32::max)
         };
-        let squash = |x: f64| (x / (1.0 + x.abs()) + 1.0) / 2.0;
+        let squash = |x: f32| (x / (1.0 + x.abs()) + 1.0) / 2.0;
         let (positive, negative) = (likeness(&positive), likeness(&negative));
         Some(if positive > negative { squash(positive) } else { -squash(negative) })
     }
@@ -141,22 +142,22 @@ impl Oracle<'_> {
         let mut sums: HashMap<PointId, f64> = HashMap::new();
         for ((_, weight), list) in fuse.sources.iter().zip(lists) {
             let (best, worst) = (list.first().map_or(0.0, |row| row.1), list.last().map_or(0.0, |row| row.1));
-            for (place, (id, score)) in list.into_iter().enumerate() {
-                let part = match fuse.method {
-                    Fusion::ReciprocalRank { k } => 1.0 / (f64::from(k) + 1.0 + place as f64),
-                    Fusion::Weighted if best == worst => 1.0,
-                    Fusion::Weighted => (score - worst) / (best - worst),
+            let (weight, best, worst) = (f64::from(*weight), f64::from(best), f64::from(worst));
+            for (place, (id, score)) in (1..).zip(list) {
+                *sums.entry(id).or_default() += match fuse.method {
+                    Fusion::ReciprocalRank { k } => weight / (f64::from(k) + f64::from(place)),
+                    Fusion::Weighted if best == worst => weight,
+                    Fusion::Weighted => weight * ((f64::from(score) - worst) / (best - worst)),
                 };
-                *sums.entry(id).or_default() += f64::from(*weight) * part;
             }
         }
-        sorted(sums.into_iter().collect(), false)
+        sorted(sums.into_iter().map(|(id, sum)| (id, sum as f32)).collect(), false)
     }
 }
 
-/// Best first; of equal scores, as far as 32 bits tell, the least id first.
+/// Best first; of equal scores the least id first.
 fn sorted(mut rows: Vec<Row>, is_smaller_better: bool) -> Vec<Row> {
-    let score = |row: &Row| if is_smaller_better { row.1 as f32 } else { -(row.1 as f32) };
+    let score = |row: &Row| if is_smaller_better { row.1 } else { -row.1 };
     rows.sort_by(|a, b| score(a).partial_cmp(&score(b)).unwrap().then_with(|| a.0.cmp(&b.0)));
     rows
 }
@@ -171,14 +172,4 @@ pub(crate) fn by_field(by: &OrderBy, a: &Point, b: &Point) -> Ordering {
         (a, b) => b.is_some().cmp(&a.is_some()),
     };
     order.then_with(|| a.id.cmp(&b.id))
-}
-
-pub(crate) fn by_value(a: &Value, b: &Value) -> Ordering {
-    match (a, b) {
-        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
-        (Value::Int(a), Value::Int(b)) | (Value::Timestamp(a), Value::Timestamp(b)) => a.cmp(b),
-        (Value::Float(a), Value::Float(b)) => a.partial_cmp(b).unwrap(),
-        (Value::String(a), Value::String(b)) => a.cmp(b),
-        _ => panic!("a field has one type"),
-    }
 }

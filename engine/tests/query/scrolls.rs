@@ -6,7 +6,8 @@ use ragstone::query::{Cursor, OrderBy};
 use ragstone::{Filter, Metric, Point, PointId, ScrollRequest};
 
 use super::oracle::by_field;
-use super::support::{FIELDS, Numbers, World, passes};
+use super::support::{ORDERED, passes};
+use super::world::{Numbers, World};
 
 fn expected(world: &World, by: &OrderBy, filter: Option<&Filter>) -> Vec<Point> {
     let rows = world.points.values().filter(|point| filter.is_none_or(|filter| passes(filter, point)));
@@ -21,17 +22,25 @@ fn without_etags(points: Vec<Point>) -> Vec<Point> {
 }
 
 fn order(world: &mut World) -> OrderBy {
-    OrderBy { field: world.random.pick(&FIELDS).0.into(), descending: world.random.is_one_in(2) }
+    OrderBy { field: world.random.pick(&ORDERED).into(), descending: world.random.is_one_in(2) }
 }
 
 #[test]
 fn pages_and_iterators_are_in_order() {
-    let mut world = World::new(Numbers::Any(Metric::Cosine), 11);
+    check_pages(World::new(Numbers::Any(Metric::Cosine), 11));
+}
+
+#[test]
+fn pages_of_tenants_are_in_order() {
+    check_pages(World::of_tenants(Numbers::Any(Metric::Cosine), 14));
+}
+
+fn check_pages(mut world: World) {
     for _ in 0..60 {
         world.step();
         for _ in 0..5 {
             let by = order(&mut world);
-            let filter = world.random.any_filter();
+            let filter = world.any_filter();
             let expected = expected(&world, &by, filter.as_ref());
             let limit = 1 + world.random.below(150) as usize;
             let request = ScrollRequest {

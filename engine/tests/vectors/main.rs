@@ -6,20 +6,21 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod points;
+#[expect(dead_code, unused_imports, reason = "no time passes here, and rows have one field")]
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::collections::BTreeMap;
 
-use points::{Random, dense, score, stored, unit, vector_of};
+use points::{dense, score, stored, vector_of};
 use ragstone::{
-    Batch, Db, DbOptions, DenseOptions, ElementType, EncodingKind, Error, FieldType, Filter, GraphOptions,
-    Metric, MultiOptions, Op, Point, PointId, RangeRequest, Schema, SchemaBuilder, ScrollRequest,
-    SearchRequest,
+    Batch, Db, DenseOptions, ElementType, EncodingKind, Error, FieldType, Filter, GraphOptions, Metric,
+    MultiOptions, Op, Point, PointId, RangeRequest, Schema, SchemaBuilder, ScrollRequest, SearchRequest,
 };
+use support::{Random, Store, unit};
 
 struct Run {
-    directory: tempfile::TempDir,
-    db: Option<Db>,
-    in_background: bool,
+    store: Store,
     schema: Schema,
     points: BTreeMap<PointId, Point>,
     random: Random,
@@ -29,47 +30,9 @@ struct Run {
 
 impl Run {
     fn new(schema: Schema, seed: u64) -> Self {
-        let mut run = Self {
-            directory: tempfile::tempdir().unwrap(),
-            db: None,
-            in_background: false,
-            schema,
-            points: BTreeMap::new(),
-            random: Random(seed),
-            found: 0,
-            wanted: 0,
-        };
-        run.reopen();
-        run.db().create_collection("c", run.schema.clone()).unwrap();
-        run
-    }
-
-    fn db(&self) -> &Db {
-        self.db.as_ref().expect("the database is open between steps")
-    }
-
-    fn reopen(&mut self) {
-        self.db = None;
-        let mut options = DbOptions::default();
-        options.seal_rows = 200;
-        self.in_background = self.random.below(2) == 0;
-        options.background = self.in_background;
-        self.db = Some(Db::open_with(self.directory.path(), options).unwrap());
-    }
-
-    /// As in `model.rs`: the files as a killed process leaves them.
-    fn crash(&mut self) {
-        if self.in_background {
-            self.db = None;
-        }
-        let after = tempfile::tempdir().unwrap();
-        for entry in std::fs::read_dir(self.directory.path()).unwrap() {
-            let entry = entry.unwrap();
-            std::fs::copy(entry.path(), after.path().join(entry.file_name())).unwrap();
-        }
-        self.db = None;
-        self.directory = after;
-        self.reopen();
+        let mut random = Random(seed);
+        let store = Store::new(schema.clone(), 200, &mut random);
+        Self { store, schema, points: BTreeMap::new(), random, found: 0, wanted: 0 }
     }
 
     fn write(&mut self) {
@@ -90,15 +53,15 @@ impl Run {
                 Op::Update(_) => {}
             }
         }
-        self.db().collection("c").unwrap().write(batch).unwrap();
+        self.store.collection().write(batch).unwrap();
     }
 
     fn step(&mut self) {
         match self.random.below(20) {
-            0 => self.reopen(),
-            1 => self.db().flush().unwrap(),
-            2 => self.db().compact().unwrap(),
-            3 => self.crash(),
+            0 => self.store.reopen(&mut self.random),
+            1 => self.store.db().flush().unwrap(),
+            2 => self.store.db().compact().unwrap(),
+            3 => self.store.crash(&mut self.random),
             _ => self.write(),
         }
         self.check_points();
@@ -110,7 +73,7 @@ impl Run {
     }
 
     fn check_points(&self) {
-        let view = self.db().collection("c").unwrap().view();
+        let view = self.store.collection().view();
         let request = ScrollRequest { limit: 1_000, with_vectors: true, ..ScrollRequest::default() };
         let expected: Vec<Point> = self.points.values().cloned().collect();
         let without_etag = |point: Point| Point { etag: None, ..point };
@@ -120,7 +83,7 @@ impl Run {
         let found: Vec<Point> = view.get(&ids).unwrap().into_iter().flatten().map(without_etag).collect();
         assert_eq!(found, expected);
         if let Some((first, _)) = dense(&self.schema).first() {
-            let info = self.db().collection("c").unwrap().info();
+            let info = self.store.collection().info();
             let with = expected.iter().filter(|point| vector_of(point, first).is_some()).count();
             assert_eq!(info.vectors, with as u64);
         }
@@ -152,7 +115,7 @@ impl Run {
         let k = 1 + self.random.below(20) as usize;
         let mut request = SearchRequest::new(query.clone(), k).of(name);
         request.filter = group.map(|group| Filter::eq("group", group));
-        let view = self.db().collection("c").unwrap().view();
+        let view = self.store.collection().view();
         let (exact, walked) =
             (view.search(&request.clone().exact()).unwrap(), view.search(&request).unwrap());
         let truth = self.truth(name, &query, group);
@@ -183,7 +146,7 @@ impl Run {
         expected.sort();
         let mut request = RangeRequest::new(query, (last + next) / 2.0).of(name).exact();
         request.filter = group.map(|group| Filter::eq("group", group));
-        let response = self.db().collection("c").unwrap().search_range(&request).unwrap();
+        let response = self.store.collection().search_range(&request).unwrap();
         let mut found: Vec<&PointId> = response.hits.iter().map(|hit| &hit.id).collect();
         found.sort();
         assert_eq!(found, expected, "`{name}`");

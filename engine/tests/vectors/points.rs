@@ -3,35 +3,13 @@
 use std::collections::BTreeMap;
 
 use ragstone::{
-    DEFAULT_VECTOR, DenseOptions, ElementType, Metric, Point, PointId, Schema, SparseVector, Vector,
+    DEFAULT_VECTOR, DenseOptions, ElementType, Metric, Point, Schema, SparseVector, Vector,
     VectorKind,
 };
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
-pub(crate) struct Random(pub(crate) u64);
+use super::support::{Random, unit};
 
 impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    pub(crate) fn components(&mut self, count: usize) -> Vec<f32> {
-        (0..count).map(|_| (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0).collect()
-    }
-
-    pub(crate) fn id(&mut self) -> PointId {
-        let number = self.below(500);
-        if number.is_multiple_of(4) { PointId::Str(format!("id-{number}")) } else { PointId::Num(number) }
-    }
-
     /// With each vector of the schema, or without.
     pub(crate) fn point(&mut self, schema: &Schema) -> Point {
         let mut point = Point::without_vector(self.id()).with("group", self.below(5) as i64);
@@ -75,11 +53,6 @@ pub(crate) fn dense(schema: &Schema) -> Vec<(&str, DenseOptions)> {
         }
     }
     found
-}
-
-pub(crate) fn unit(vector: &[f32]) -> Vec<f32> {
-    let length = vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
-    vector.iter().map(|x| (f64::from(*x) / length) as f32).collect()
 }
 
 pub(crate) fn stored_components(components: &[f32], options: &DenseOptions) -> Vec<f32> {
