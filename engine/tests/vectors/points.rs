@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use ragstone::{
-    DEFAULT_VECTOR, DenseOptions, ElementType, Metric, Point, Schema, SparseVector, Vector,
-    VectorKind,
+    DEFAULT_VECTOR, DenseOptions, ElementType, Metric, Point, Schema, SparseVector, Vector, VectorKind,
 };
 
 use super::support::{Random, unit};
