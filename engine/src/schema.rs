@@ -262,8 +262,8 @@ impl SchemaBuilder {
 
     /// Makes a field the tenant key: a string, unless it is declared an int. Every row has a value of it, rows with the same lie
     /// together, and a read says whose rows it means: by a condition that the field equals a value, or one of several, or
-    /// with [`Filter::AllTenants`](crate::Filter::AllTenants). A read of one tenant costs what the tenant's rows cost,
-    /// but for rows that are not sealed yet: those it goes through.
+    /// with [`Filter::AllTenants`](crate::Filter::AllTenants). A read of one tenant costs what the tenant's rows cost, and
+    /// going through the rows that are not sealed yet, whosever they are.
     ///
     /// ```
     /// use ragstone::{Db, Filter, Point, Schema};

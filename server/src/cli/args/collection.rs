@@ -74,7 +74,7 @@ pub(crate) struct CreateArgs {
     /// A string field that is searched by word; may be repeated. ANALYSER is standard, code, or a language: english, german …
     #[arg(long = "text", value_name = "FIELD[=ANALYSER]")]
     pub(crate) texts: Vec<String>,
-    /// The field whose value is a point's tenant: each read names one in its filter, and costs what its points cost.
+    /// The field whose value is a point's tenant: each read names one in its filter, and costs little more than its points cost.
     #[arg(long, value_name = "FIELD")]
     pub(crate) tenant: Option<String>,
     /// Refuse fields that are not declared.
