@@ -4,7 +4,8 @@
 //! values, with the batch's own list of field names and types. Applying one needs nothing but the rows before it.
 //!
 //! ```text
-//! batch  = kind u8 = 2 | time i64 | request str | count u16 (name str | type u8)* | count u32 | change*
+//! batch  = 2 u8 | time i64 | request str | count u16 (name str | type u8)* | count u32 | change*
+//!        | 3 u8 | time i64 | request str | count u16 (name str | type u8 | analyzer u8)* | count u32 | change*
 //! change = 1 u8 | id | expiry i64 | count u8 (vector u8 | components)* | count u16 (field u16 | value)*
 //!        | 2 u8 | id
 //!        | 3 u8 | id | 0 u8  or  1 u8 | expiry i64 | count u16 (field u16 | value)* | count u16 (name str)*
@@ -16,16 +17,20 @@
 //! ```
 //! `time` is when the batch was queued, by which rows are there for it or have expired: microseconds since 1970. `expiry` is when a row expires,
 //! 2^63 - 1 if it does not. `vector` is the number of a vector of the collection, ascending; indices ascend. `field` is an index into the
-//! batch's list; `payload/encoded.rs` says what a value is. A batch that is no request of its own has an empty `request`. A
+//! batch's list; `payload/encoded.rs` says what a value is. A batch of kind 3 makes fields searched by word; `analyzer` is 255 of one that it does
+//! not. A batch that is no request of its own has an empty `request`. A
 //! change of kind 4 is a row that was there, as an update leaves it.
 
 use crate::codec::{Decoded, Decoder, Encoder};
 use crate::payload::{FieldType, Value, decode_value, encode_value};
 use crate::point::{PointId, SparseVector, Vector};
 use crate::schema::{Schema, VectorId, VectorKind};
-use crate::schema_codes::decode_field_type;
+use crate::schema_codes::{decode_analyzer, decode_field_type, encode_analyzer};
+use crate::text::Analyzer;
 
 const KIND_BATCH: u8 = 2;
+/// Of a batch after which some of its fields are searched by word.
+const KIND_TEXTS: u8 = 3;
 const TIME_OFFSET: usize = 1;
 const CHANGE_UPSERT: u8 = 1;
 const CHANGE_DELETE: u8 = 2;
@@ -37,6 +42,8 @@ const CHANGE_REWRITE: u8 = 4;
 pub(crate) struct BatchField {
     pub(crate) name: String,
     pub(crate) field_type: FieldType,
+    /// How its texts become terms, if the batch makes it a field that is searched by word.
+    pub(crate) text: Option<Analyzer>,
     /// The first operation that uses it, for messages; not logged.
     pub(crate) first: usize,
 }
@@ -74,6 +81,13 @@ pub(crate) enum Change {
     Delete(PointId),
 }
 
+impl BatchField {
+    /// A field that some operation uses.
+    pub(crate) fn new(name: &str, field_type: FieldType) -> Self {
+        Self { name: name.to_owned(), field_type, text: None, first: 0 }
+    }
+}
+
 impl Change {
     pub(crate) fn id(&self) -> &PointId {
         match self {
@@ -99,7 +113,8 @@ impl PreparedBatch {
     /// The body of its log record.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Encoder::new();
-        out.u8(KIND_BATCH);
+        let has_texts = self.fields.iter().any(|field| field.text.is_some());
+        out.u8(if has_texts { KIND_TEXTS } else { KIND_BATCH });
         debug_assert_eq!(out.len(), TIME_OFFSET, "where `set_time` finds it");
         out.u64(self.time_us.cast_unsigned());
         out.str(self.request_id.as_deref().unwrap_or_default());
@@ -107,6 +122,9 @@ impl PreparedBatch {
         for field in &self.fields {
             out.str(&field.name);
             out.u8(field.field_type.code());
+            if has_texts {
+                encode_analyzer(field.text, &mut out);
+            }
         }
         out.u32(self.changes.len() as u32);
         for change in &self.changes {
@@ -140,17 +158,23 @@ impl PreparedBatch {
     pub(crate) fn decode(bytes: &[u8], schema: &Schema) -> Decoded<Self> {
         let mut decoder = Decoder::new(bytes);
         let kinds: Vec<&VectorKind> = schema.vectors.values().collect();
-        match decoder.u8()? {
-            KIND_BATCH => {}
+        let has_texts = match decoder.u8()? {
+            KIND_BATCH => false,
+            KIND_TEXTS => true,
             other => return decoder.error(format!("unknown kind of log record {other}")),
-        }
+        };
         let time_us = decoder.u64()?.cast_signed();
         let request_id = Some(decoder.str()?.to_owned()).filter(|id| !id.is_empty());
         let count = decoder.u16()?;
         let mut fields = Vec::new();
         for _ in 0..count {
             let name = decoder.str()?.to_owned();
-            fields.push(BatchField { name, field_type: decode_field_type(&mut decoder)?, first: 0 });
+            let field_type = decode_field_type(&mut decoder)?;
+            let text = if has_texts { decode_analyzer(&mut decoder)? } else { None };
+            if text.is_some() && field_type != FieldType::String {
+                return decoder.error(format!("a {field_type} that is searched by word"));
+            }
+            fields.push(BatchField { name, field_type, text, first: 0 });
         }
         let mut changes = Vec::new();
         for _ in 0..decoder.count(6)? {
@@ -286,11 +310,17 @@ mod tests {
 
     #[test]
     fn a_batch_comes_back_and_no_prefix_of_it_is_one() {
-        let field = |name: &str, field_type| BatchField { name: name.into(), field_type, first: 0 };
+        let text = BatchField { text: Some(Analyzer::German), ..BatchField::new("b", FieldType::String) };
+        for field in [BatchField::new("b", FieldType::String), text] {
+            comes_back(vec![BatchField::new("a", FieldType::Float), field]);
+        }
+    }
+
+    fn comes_back(fields: Vec<BatchField>) {
         let batch = PreparedBatch {
             time_us: 0,
             request_id: Some("r".into()),
-            fields: vec![field("a", FieldType::Float), field("b", FieldType::String)],
+            fields,
             changes: vec![
                 Change::Upsert(Row {
                     id: PointId::Str("x".into()),

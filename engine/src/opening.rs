@@ -1,6 +1,6 @@
 //! What opening a database looks at: whether there is one, what a crash left of it, and its collections, each by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -11,6 +11,7 @@ use crate::dir::{Dir, corrupt};
 use crate::error::{Error, Result};
 use crate::faults;
 use crate::manifest::{CollectionEntry, MANIFEST_COPY_FILE, MANIFEST_FILE, MANIFEST_NEW_FILE, Manifest};
+use crate::payload::FieldId;
 use crate::segment::patching::Patched;
 use crate::segment::{
     self, Check, DeadRows, FileKind, Opening, Patches, SealedSegment, SegmentView, patch_file, patching,
@@ -35,9 +36,17 @@ pub(crate) fn is_fresh(dir: &dyn Dir, names: &[String]) -> Result<bool> {
     }
 }
 
-/// Whether it is a name of a file that is there only as long as the manifest names it.
+/// Whether it is a name of a file that is there only as long as the manifest names it, or its segment.
 pub(crate) fn is_rooted(name: &str) -> bool {
     segment::parse_file(name).is_some() || is_request_file(name)
+}
+
+/// Whether it is such a name, and neither it nor its segment is among those that the manifest names.
+pub(crate) fn is_unnamed(name: &str, named: &BTreeSet<String>) -> bool {
+    match segment::parse_file(name) {
+        Some((id, FileKind::Words(_))) => !named.contains(&segment::segment_file(id)),
+        _ => is_rooted(name) && !named.contains(name),
+    }
 }
 
 /// Whether a repair was about to put a file in the place of a segment's.
@@ -51,11 +60,9 @@ pub(crate) fn remove_leftovers(dir: &dyn Dir, names: &[String], root: &Manifest)
     let named = root.files();
     let mut removed = false;
     for name in names {
-        let is_leftover = match () {
-            _ if is_rooted(name) => !named.contains(name),
-            _ => name == MANIFEST_NEW_FILE || is_mended(name),
-        };
-        if is_leftover {
+        let is_unfinished =
+            name == MANIFEST_NEW_FILE || is_mended(name) || segment::is_unfinished_words(name);
+        if is_unfinished || is_unnamed(name, &named) {
             faults::point("recovery.leftover");
             dir.remove(name)?;
             removed = true;
@@ -67,12 +74,25 @@ pub(crate) fn remove_leftovers(dir: &dyn Dir, names: &[String], root: &Manifest)
 /// Collections by id, and the damaged ones by name.
 type Opened = (BTreeMap<u64, Arc<CollectionCore>>, BTreeMap<String, (u64, Damage)>);
 
-/// Opens every segment, in parallel, and makes the collections of them.
-pub(crate) fn open_collections(dir: &dyn Dir, root: &Manifest, options: &DbOptions) -> Result<Opened> {
+/// The fields of each segment whose words lie beside it, by the names of the files.
+type WordsOf = BTreeMap<u64, Vec<FieldId>>;
+
+/// Opens every segment, in parallel, and makes the collections of them. `names` are those of the files.
+pub(crate) fn open_collections(
+    dir: &dyn Dir,
+    (root, names): (&Manifest, &[String]),
+    options: &DbOptions,
+) -> Result<Opened> {
+    let mut words = WordsOf::new();
+    for name in names {
+        if let Some((id, FileKind::Words(field))) = segment::parse_file(name) {
+            words.entry(id).or_default().push(field);
+        }
+    }
     let opened: Vec<(u64, Result<Arc<CollectionCore>>)> = root
         .collections
         .par_iter()
-        .map(|(id, entry)| (*id, open_collection(dir, *id, entry, options)))
+        .map(|(id, entry)| (*id, open_collection(dir, (*id, entry), &words, options)))
         .collect();
     let (mut cores, mut damaged) = Opened::default();
     for (id, opened) in opened {
@@ -90,8 +110,8 @@ pub(crate) fn open_collections(dir: &dyn Dir, root: &Manifest, options: &DbOptio
 
 fn open_collection(
     dir: &dyn Dir,
-    id: u64,
-    entry: &CollectionEntry,
+    (id, entry): (u64, &CollectionEntry),
+    words: &WordsOf,
     options: &DbOptions,
 ) -> Result<Arc<CollectionCore>> {
     let check = match (options.storage, options.verify) {
@@ -110,6 +130,12 @@ fn open_collection(
             if !sealed.has_only(&entry.fields) {
                 let reason = "a column is of a field that the collection does not have";
                 return Err(corrupt(dir, &segment::segment_file(segment.id), 0, reason));
+            }
+            for field in words.get(&segment.id).into_iter().flatten() {
+                // Whatever is wrong with them, they can be made again.
+                if let Err(error) = sealed.open_words(dir, *field, (storage, check)) {
+                    tracing::warn!(%error, "the words of a field are not used; they are made anew");
+                }
             }
             let dead = match segment.tombstones {
                 0 => DeadRows::default(),

@@ -30,7 +30,8 @@ use crate::{Collection, Db, View};
 /// [`Error::Limit`]; both name the option as `options.seal_rows`. Bounds of bytes without a limit may be as large as they like, and
 /// bound nothing then.
 ///
-/// **Files and maps.** A sealed segment takes two maps and no open file: the file is closed once it is mapped. So a database has
+/// **Files and maps.** A sealed segment takes two maps (one more for each field whose words lie beside it) and no open file: the
+/// file is closed once it is mapped. So a database has
 /// a dozen files open at most (the lock, the log, what is being written or copied), and twice
 /// [`segments_max`](Self::segments_max) maps. A merge's segments have theirs until it is done, and those that a [`View`]
 /// shows for as long as it lives; a seal adds one segment for each collection that waits for room.

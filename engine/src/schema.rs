@@ -25,7 +25,8 @@ pub const DEFAULT_VECTOR: &str = "";
 /// The number of a vector within its collection: its place in the order of the names.
 pub(crate) type VectorId = u16;
 
-/// What a collection holds. Fixed when it is created, but for fields, which writes may add.
+/// What a collection holds. Fixed when it is created, but for fields, which writes may add, and which may
+/// [come to be searched by word](crate::Collection::add_text).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schema {
     pub(crate) vectors: BTreeMap<String, VectorKind>,

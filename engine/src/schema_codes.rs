@@ -40,7 +40,7 @@ pub(crate) fn encode_schema(schema: &Schema, fields: &FieldTable, out: &mut Enco
     for (field, (name, field_type)) in (0..).zip(fields.iter()) {
         out.str(name);
         out.u8(field_type.code());
-        out.u8(fields.text(field).map_or(NO_ANALYZER, Analyzer::code));
+        encode_analyzer(fields.text(field), out);
     }
     out.u32(schema.attributes.len() as u32);
     for (name, value) in &schema.attributes {
@@ -162,8 +162,13 @@ pub(crate) fn decode_element(decoder: &mut Decoder<'_>) -> Decoded<ElementType> 
     }
 }
 
-/// An analyser's code, or that there is none.
-fn decode_analyzer(decoder: &mut Decoder<'_>) -> Decoded<Option<Analyzer>> {
+/// Writes an analyser's code, or that there is none.
+pub(crate) fn encode_analyzer(analyzer: Option<Analyzer>, out: &mut Encoder) {
+    out.u8(analyzer.map_or(NO_ANALYZER, Analyzer::code));
+}
+
+/// Reads the same.
+pub(crate) fn decode_analyzer(decoder: &mut Decoder<'_>) -> Decoded<Option<Analyzer>> {
     match decoder.u8()? {
         NO_ANALYZER => Ok(None),
         code => match Analyzer::from_code(code) {

@@ -111,7 +111,7 @@ impl Store {
         let pools = Arc::new(Pools::new(options.threads, dir.path()));
         let (mut cores, damaged) = match root.collections.is_empty() {
             true => Default::default(),
-            false => pools.run(Work::Flush, || open_collections(&*dir, &root, &options))??,
+            false => pools.run(Work::Flush, || open_collections(&*dir, (&root, &names), &options))??,
         };
         faults::point("recovery.segments");
         let mut store = Self {

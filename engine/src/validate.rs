@@ -18,6 +18,7 @@ use crate::limits::{
 use crate::payload::{FieldTable, FieldType, Payload, Value};
 use crate::point::{Batch, Op, Point, PointId, Precondition, Update, Vector};
 use crate::schema::{DEFAULT_VECTOR, Schema, VectorId, check_field_name};
+use crate::text::Analyzer;
 
 pub(crate) use vectors::{dense, multi, sparse, vector};
 
@@ -165,7 +166,7 @@ impl Preparing<'_> {
         check_field_name(&path(), name)?;
         check_limit("points", "FIELDS_MAX", FIELDS_MAX, self.fields.len() + 1)?;
         let number = self.fields.len() as u16;
-        self.fields.push(BatchField { name: name.to_owned(), field_type: actual, first: index });
+        self.fields.push(BatchField { first: index, ..BatchField::new(name, actual) });
         self.numbers.insert(name.to_owned(), number);
         Ok(number)
     }
@@ -197,7 +198,7 @@ fn check_payload_size(index: usize, payload: &Payload) -> Result<()> {
 /// Checks the fields of a batch against those of the collection, and adds the new ones. An error adds none.
 pub(crate) fn resolve_fields(batch: &PreparedBatch, fields: &mut FieldTable, strict: bool) -> Result<()> {
     let mut added: Vec<(&str, FieldType)> = Vec::new();
-    for BatchField { name, field_type, first } in &batch.fields {
+    for BatchField { name, field_type, text, first } in &batch.fields {
         match fields.find(name) {
             Some((_, expected)) if expected != *field_type => {
                 return Err(Error::FieldType {
@@ -206,7 +207,7 @@ pub(crate) fn resolve_fields(batch: &PreparedBatch, fields: &mut FieldTable, str
                     actual: *field_type,
                 });
             }
-            Some(_) => {}
+            Some((field, _)) => check_analyzer(*text, fields.text(field), || field_path(*first, name))?,
             None if strict => return Err(Error::UnknownField { field: field_path(*first, name) }),
             None => {
                 added.push((name, *field_type));
@@ -225,7 +226,28 @@ pub(crate) fn resolve_fields(batch: &PreparedBatch, fields: &mut FieldTable, str
     for (name, field_type) in added {
         fields.add(name, field_type);
     }
+    for (name, text) in batch.fields.iter().filter_map(|field| Some((&field.name, field.text?))) {
+        if let Some((field, _)) = fields.find(name) {
+            // Since when, whoever applies it notes.
+            fields.set_text(field, text, 0);
+        }
+    }
     Ok(())
+}
+
+/// A field is searched by word with one analyser for ever.
+fn check_analyzer(
+    wanted: Option<Analyzer>,
+    there: Option<Analyzer>,
+    path: impl Fn() -> String,
+) -> Result<()> {
+    match (wanted, there) {
+        (Some(wanted), Some(there)) if wanted != there => {
+            let reason = format!("the field is searched by word with the analyser {there}, not {wanted}");
+            Err(Error::invalid(path(), reason))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A strict collection takes no names that it does not know, not even to forget them.

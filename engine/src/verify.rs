@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use crate::collection::CollectionCore;
 use crate::dir::{Dir, corrupt};
 use crate::error::{Error, Result};
-use crate::segment::SealedSegment;
+use crate::segment::{Check, SealedSegment};
 use crate::signal::Signal;
 use crate::store::Store;
 
@@ -128,7 +128,10 @@ impl Store {
         }
         let bytes_total = segments.iter().map(|(_, segment)| segment.size_bytes()).sum();
         for (core, segment) in segments {
-            let Some(segment) = report.note(self.as_on_disk(core, segment))?.flatten() else { continue };
+            let mut words = Vec::new();
+            let on_disk = report.note(self.as_on_disk(core, segment, &mut words))?.flatten();
+            report.damaged.append(&mut words);
+            let Some(segment) = on_disk else { continue };
             let (mut bytes, mut steps) = (report.bytes, 0);
             let found = segment.verify(&mut |read| {
                 bytes += read as u64;
@@ -140,7 +143,13 @@ impl Store {
             });
             report.bytes = bytes;
             match found {
-                ControlFlow::Continue(damaged) => report.damaged.extend(damaged),
+                ControlFlow::Continue(damaged) => {
+                    if !damaged.is_empty() {
+                        // Words that are not used any more are to be written.
+                        self.signal.notify();
+                    }
+                    report.damaged.extend(damaged);
+                }
                 ControlFlow::Break(()) => {
                     report.cancelled = true;
                     return Ok(report);
@@ -150,17 +159,27 @@ impl Store {
         Ok(report)
     }
 
-    /// What is to be verified of a segment: itself, or of one in memory its file, if that is still there.
+    /// What is to be verified of a segment: itself, or of one in memory its file, if that is still there. Of words beside it that cannot be
+    /// opened the damage is added to `words`.
     fn as_on_disk(
         &self,
         core: &CollectionCore,
         segment: Arc<SealedSegment>,
+        words: &mut Vec<Damage>,
     ) -> Result<Option<Arc<SealedSegment>>> {
         if self.options.storage == Storage::Mapped {
             return Ok(Some(segment));
         }
         match SealedSegment::open(&*self.dir, segment.id, &core.opening()) {
-            Ok(mapped) => Ok(Some(Arc::new(mapped))),
+            Ok(mapped) => {
+                for field in segment.added_fields() {
+                    let opened = mapped.open_words(&*self.dir, field, (Storage::Mapped, Check::Headers));
+                    if let Err(error) = opened {
+                        words.push(error.into_damage(OnDamage::Isolate)?);
+                    }
+                }
+                Ok(Some(Arc::new(mapped)))
+            }
             // Merged away meanwhile.
             Err(Error::Io { .. }) if !core.sealed_segments().iter().any(|now| now.id == segment.id) => {
                 Ok(None)
@@ -172,20 +191,33 @@ impl Store {
     /// Segments of which only the headers were checked.
     pub(crate) fn unverified(&self) -> Vec<Weak<SealedSegment>> {
         let all = self.collections().into_iter().flat_map(|core| core.sealed_segments());
-        all.filter(|segment| !segment.is_verified()).map(|segment| Arc::downgrade(&segment)).collect()
+        all.filter(|segment| !segment.is_all_verified()).map(|segment| Arc::downgrade(&segment)).collect()
     }
 
     /// Verifies segments one after the other, resting as long as it works, until all are or the database is closed.
     pub(crate) fn verify_slowly(&self, segments: &[Weak<SealedSegment>]) {
         for segment in segments {
             // One that is not there any more was merged, after a verification of its own.
-            let Some(segment) = segment.upgrade().filter(|segment| !segment.is_verified()) else { continue };
+            let Some(segment) = segment.upgrade().filter(|segment| !segment.is_all_verified()) else {
+                continue;
+            };
             let mut rests = Rests::new(&self.signal);
             match segment.verify(&mut |_| rests.next_step()) {
-                ControlFlow::Continue(damaged) => damaged.into_iter().for_each(|damage| {
-                    let error = Error::from(damage);
-                    tracing::error!(%error, "a segment is damaged; its collection can be neither read nor written");
-                }),
+                ControlFlow::Continue(damaged) => {
+                    let is_sound = segment.check().is_ok();
+                    for error in damaged.into_iter().map(Error::from) {
+                        match is_sound {
+                            true => {
+                                tracing::warn!(%error, "words of a field are damaged; they are made anew")
+                            }
+                            false => {
+                                tracing::error!(%error, "a segment is damaged; its collection can be neither read nor written")
+                            }
+                        }
+                        // Words that are not used any more are to be written.
+                        self.signal.notify();
+                    }
+                }
                 ControlFlow::Break(()) => return,
             }
         }

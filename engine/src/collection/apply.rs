@@ -34,6 +34,7 @@ impl CollectionCore {
         next.seq = seq;
         next.time_us = next.time_us.max(batch.time_us);
         let numbers = number_fields(&batch.fields, &mut next.fields);
+        begin_texts(&batch.fields, &numbers, &mut next);
         let outcome = Outcome::of(&batch.changes, &next, batch.time_us);
         let Outcome { upserted, deleted, updated, missing, .. } = outcome;
         let receipt = WriteReceipt { seq, position, upserted, deleted, updated, missing, repeated: false };
@@ -253,6 +254,23 @@ fn number_fields(batch: &[BatchField], fields: &mut Arc<FieldTable>) -> Vec<Fiel
             None => Arc::make_mut(fields).add(&field.name, field.field_type),
         })
         .collect()
+}
+
+/// Has fields searched by word from this write on. Rows in memory were not indexed for them: their segment takes no more, and is told to
+/// index them when it is asked (`segment/view.rs`). Where a write says it again there is nothing to do.
+fn begin_texts(batch: &[BatchField], numbers: &[FieldId], next: &mut ViewState) {
+    for (field, analyzer) in
+        batch.iter().zip(numbers).filter_map(|(field, number)| Some((*number, field.text?)))
+    {
+        if next.fields.text(field) == Some(analyzer) {
+            continue;
+        }
+        Arc::make_mut(&mut next.fields).set_text(field, analyzer, next.seq);
+        for view in next.segments.iter_mut().filter(|view| view.as_sealed().is_none()) {
+            view.frozen_at.get_or_insert(next.seq);
+            view.index_later(field);
+        }
+    }
 }
 
 /// Freezes the growing segment if it reached its bounds.

@@ -87,9 +87,9 @@ impl CollectionCore {
             entry.segments = entries;
             entry.requests = requests;
             entry.time_us = entry.time_us.max(time_us);
-            entry.fields = (*view.fields).clone();
-            entry.schema.fields = entry.fields.to_map();
             entry.stored_seq = entry.stored_seq.max(stored_seq);
+            entry.fields = view.fields.stored(entry.stored_seq);
+            (entry.schema.fields, entry.schema.texts) = (entry.fields.to_map(), entry.fields.texts_by_name());
             Ok(true)
         })?;
         faults::point("commit.manifest");
@@ -129,8 +129,9 @@ impl CollectionCore {
         self.remove_obsolete(&*store.dir, &committed, &CommittedFiles::default(), &self.view());
         *committed = CommittedFiles::default();
         for view in &self.view().segments {
-            if let Segment::Growing(segment) = &view.segment {
-                segment.release();
+            match &view.segment {
+                Segment::Growing(segment) => segment.release(),
+                Segment::Sealed(segment) => segment.remove_words(&*store.dir),
             }
         }
     }

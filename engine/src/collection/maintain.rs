@@ -130,7 +130,10 @@ impl CollectionCore {
         // First, so that a write from now on is either seen here or wakes whoever settles.
         self.is_settled.store(true, Ordering::SeqCst);
         // Whoever holds the lock writes.
-        let is_at_rest = self.apply.try_lock().is_ok_and(|apply| apply.applied_at.elapsed() >= REST);
+        let at_rest = self.apply.try_lock().ok().filter(|apply| apply.applied_at.elapsed() >= REST);
+        let is_at_rest = at_rest.is_some();
+        // Megabytes, which make thousands of writes faster, and none now.
+        at_rest.into_iter().for_each(|mut apply| apply.analyses.forget());
         if !is_at_rest {
             self.is_settled.store(false, Ordering::SeqCst);
             return Ok(true);
@@ -176,6 +179,8 @@ impl CollectionCore {
     fn merge_to(&self, store: &Store, work: Work, aim: impl Fn() -> Aim) -> Result<()> {
         let _merging = lock(&self.merging);
         self.commit_owed(store)?;
+        // First, so that a merge has the words to go by.
+        self.write_words(store, work)?;
         while !store.is_stopping() && !self.is_deleted() {
             let view = self.droppable_view();
             let sealed: Vec<&SegmentView> =
@@ -232,13 +237,18 @@ impl CollectionCore {
         };
         let sealed = store.pools.run(work, || seal(&*store.dir, &request))??;
         self.count_rewrite(sources, sealed.as_ref());
-        let _apply = lock(&self.apply);
+        let mut apply = lock(&self.apply);
         let mut next = ViewState::clone(&self.view.load());
         replace(&mut next, sources, sealed.as_ref());
         self.view.store(Arc::new(next));
+        if sources.iter().any(|source| source.as_sealed().is_none()) {
+            apply.analyses.forget();
+        }
+        drop(apply);
         for source in sources {
-            if let Segment::Growing(segment) = &source.segment {
-                segment.release();
+            match &source.segment {
+                Segment::Growing(segment) => segment.release(),
+                Segment::Sealed(segment) => segment.remove_words(&*store.dir),
             }
         }
         Ok(())
@@ -274,5 +284,39 @@ fn replace(next: &mut ViewState, sources: &[SegmentView], sealed: Option<&Sealed
         }
         let view = SegmentView::sealed(sealed.segment.clone(), dead, patches);
         next.segments.insert(place.unwrap_or(0), view);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::db::DbOptions;
+    use crate::dir::memory::MemoryDir;
+    use crate::point::{Batch, Point};
+    use crate::schema::Schema;
+    use crate::text::Analyzer;
+
+    #[test]
+    fn nothing_is_remembered_of_words_where_nobody_writes() {
+        let options = DbOptions { background: false, ..DbOptions::default() };
+        let store = Store::open(Arc::new(MemoryDir::new()), options).unwrap();
+        let schema = Schema::builder(2).text("t", Analyzer::English).build().unwrap();
+        let core = store.create_collection("c", schema).unwrap();
+        let write = |id: u64| {
+            let point = Point::new(id, [1.0, 0.0]).with("t", "walking to the sea");
+            core.write(&store, Batch::new().upsert(point)).unwrap();
+            assert!(!lock(&core.apply).analyses.is_empty());
+        };
+        write(1);
+        assert!(core.settle(&store).unwrap(), "somebody wrote just now");
+        assert!(!lock(&core.apply).analyses.is_empty());
+        lock(&core.apply).applied_at = Instant::now().checked_sub(REST).unwrap();
+        assert!(!core.settle(&store).unwrap());
+        assert!(lock(&core.apply).analyses.is_empty());
+        write(2);
+        core.flush(&store, Work::Flush).unwrap();
+        assert!(lock(&core.apply).analyses.is_empty(), "those of what was sealed");
     }
 }

@@ -3,6 +3,7 @@
 //! - `types.rs`: what calls take and give;
 //! - `state.rs`: what one view is made of, and the core that owns the current one;
 //! - `add_field.rs`: fields that come later;
+//! - `words.rs`: and the words of these;
 //! - `write.rs`: a batch is checked, logged and applied;
 //! - `queued.rs`: what writes that are queued for the log will do;
 //! - `outcome.rs`: what it does to the rows before it;
@@ -40,13 +41,14 @@ mod room;
 mod row_sizes;
 mod state;
 mod types;
+mod words;
 mod write;
 
 use std::sync::{Arc, Weak};
 
 use crate::db::DbHandle;
 use crate::error::Result;
-use crate::payload::{FieldType, Filter};
+use crate::payload::Filter;
 use crate::point::{Batch, Op, Point, PointId, Update};
 use crate::query::{self, Facet, Query, QueryResponse};
 use crate::schema::Schema;
@@ -179,16 +181,6 @@ impl Collection {
     /// Filters fail as in [`View::search`]; otherwise as [`write`](Self::write).
     pub fn delete_where(&self, filter: &Filter) -> Result<WriteReceipt> {
         self.core.delete_where(self.db.store(), filter)
-    }
-
-    /// Adds a payload field; durable when it returns. Rows are not rewritten: those that are there lack the field. A field that is there
-    /// already with this type stays as it is. Writes to a strict collection may use it from then on.
-    ///
-    /// # Errors
-    /// [`Error::FieldType`](crate::Error::FieldType) if the field has another type, [`Error::Invalid`](crate::Error::Invalid) or
-    /// [`Error::Limit`](crate::Error::Limit), naming `name`; others as [`write`](Self::write).
-    pub fn add_field(&self, name: &str, field_type: FieldType) -> Result<WriteReceipt> {
-        self.core.add_field(self.db.store(), (name, field_type))
     }
 
     /// The current state.

@@ -38,6 +38,11 @@ pub(super) trait Resolving {
     /// What was made last.
     fn batch(&self) -> &PreparedBatch;
 
+    /// Whether it rests on the fields that are searched by word now.
+    fn fits(&self, _: &FieldTable) -> bool {
+        true
+    }
+
     /// Checks that the collection, a strict one, knows all names, also those that the batch does not have any more.
     fn check_known(&self, _: &FieldTable) -> Result<()> {
         Ok(())
@@ -84,6 +89,9 @@ impl CollectionCore {
             let ids: HashSet<&PointId> = batch.changes.iter().map(Change::id).collect();
             if submit.time_us >= until || since.is_about(&ids, view.seq) {
                 continue;
+            }
+            if !resolving.fits(&submit.fields) {
+                return Ok(Outcome::OtherTexts(submit.fields.clone().into()));
             }
             sizes?;
             if self.schema.strict {

@@ -4,7 +4,8 @@
 //! (`segment/patches.rs`) cannot change them.
 //!
 //! **Idea.** Such an update writes the row anew, as it is after all writes before, with its vectors: logged whole, as a change
-//! that counts as an update. Of the updates of a row within a batch the first becomes the row, and those behind it change that
+//! that counts as an update. Which updates these are is decided before the write has its place in the log; if by then another field has come
+//! to be searched by word, it is decided again. Of the updates of a row within a batch the first becomes the row, and those behind it change that
 //! before it is stored.
 //!
 //! **Cost.** That of an upsert. What is copied into the log was compared with its checksums before: the first such update of a row in a
@@ -21,7 +22,7 @@ use crate::db::Store;
 use crate::error::Result;
 use crate::payload::{FieldId, FieldTable, Value};
 use crate::point::PointId;
-use crate::schema::{Schema, VectorKind};
+use crate::schema::VectorKind;
 use crate::segment::Expiring;
 use crate::threads::Work;
 use crate::validate;
@@ -32,16 +33,18 @@ pub(super) struct Rewriting<'a> {
     batch: PreparedBatch,
     /// These updates and their places in the batch.
     updates: Vec<(usize, FieldChanges)>,
+    /// Fields that are searched by word, by which it was decided which updates these are.
+    texts: usize,
 }
 
 impl<'a> Rewriting<'a> {
-    /// The batch back, if it has no such update.
+    /// The batch back, if it has no update of a field that is searched by word.
     pub(super) fn new(
         store: &'a Store,
         batch: PreparedBatch,
-        schema: &Schema,
+        fields: &FieldTable,
     ) -> Result<Self, PreparedBatch> {
-        let places = rewritten(&batch, schema);
+        let places = rewritten(&batch, fields);
         if places.is_empty() {
             return Err(batch);
         }
@@ -50,10 +53,18 @@ impl<'a> Rewriting<'a> {
             _ => None,
         };
         let updates = places.into_iter().filter_map(update).collect();
-        Ok(Self { store, batch, updates })
+        Ok(Self { store, batch, updates, texts: fields.text_count() })
     }
 
     pub(super) fn into_batch(self) -> PreparedBatch {
+        self.batch
+    }
+
+    /// The batch as it came.
+    pub(super) fn into_unresolved(mut self) -> PreparedBatch {
+        for (place, changes) in self.updates {
+            self.batch.changes[place] = Change::Update(changes);
+        }
         self.batch
     }
 }
@@ -84,6 +95,10 @@ impl Resolving for Rewriting<'_> {
         &self.batch
     }
 
+    fn fits(&self, fields: &FieldTable) -> bool {
+        self.texts == fields.text_count()
+    }
+
     fn check_known(&self, fields: &FieldTable) -> Result<()> {
         let updates = self.updates.iter().map(|(place, changes)| (*place, changes));
         validate::check_unset(updates, fields)
@@ -91,11 +106,11 @@ impl Resolving for Rewriting<'_> {
 }
 
 /// The places of the updates that become rows, by what a batch says of each row before it makes or removes it itself.
-fn rewritten(batch: &PreparedBatch, schema: &Schema) -> Vec<usize> {
-    if schema.texts.is_empty() {
+fn rewritten(batch: &PreparedBatch, fields: &FieldTable) -> Vec<usize> {
+    if fields.text_count() == 0 {
         return Vec::new();
     }
-    let is_searched = |name: &str| schema.texts.contains_key(name);
+    let is_searched = |name: &str| fields.find(name).is_some_and(|(field, _)| fields.text(field).is_some());
     let set = |(field, _): &(u16, Value)| is_searched(&batch.fields[usize::from(*field)].name);
     let (mut first, mut places) = (HashMap::<&PointId, Option<usize>>::new(), Vec::new());
     for (place, change) in batch.changes.iter().enumerate() {
@@ -130,7 +145,7 @@ fn updated(
         let number = match fields.iter().position(|known| known.name == name) {
             Some(number) => number,
             None => {
-                fields.push(BatchField { name: name.to_owned(), field_type, first: 0 });
+                fields.push(BatchField::new(name, field_type));
                 fields.len() - 1
             }
         } as u16;

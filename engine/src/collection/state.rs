@@ -51,7 +51,7 @@ pub(crate) struct ViewState {
     pub(crate) seq: u64,
     /// As the collection was created.
     pub(crate) schema: Arc<Schema>,
-    /// Every field, the written ones too.
+    /// Every field, the written ones too, and those that came to be searched by word later.
     pub(crate) fields: Arc<FieldTable>,
     /// By dense vector.
     pub(crate) encodings: Arc<[Encodings]>,
@@ -95,7 +95,8 @@ impl ViewState {
     }
 
     pub(crate) fn schema_with_fields(&self) -> Schema {
-        Schema { fields: self.fields.to_map(), ..(*self.schema).clone() }
+        let (fields, texts) = (self.fields.to_map(), self.fields.texts_by_name());
+        Schema { fields, texts, ..(*self.schema).clone() }
     }
 
     /// The sealed segments.
@@ -137,7 +138,7 @@ pub(super) struct Apply {
     pub(super) seq: u64,
     /// Whether rows become nodes at once; while the log is replayed they wait for its end.
     pub(super) links: bool,
-    /// Of the fields that are searched by word.
+    /// Of the fields that are searched by word; forgotten where nobody writes.
     pub(super) analyses: Analyses,
     /// When that write was applied.
     pub(super) applied_at: Instant,

@@ -15,6 +15,7 @@ use crate::batch::{Change, PreparedBatch};
 use crate::db::Store;
 use crate::error::{Error, Result};
 use crate::limits::{BATCH_BYTES_MAX, check_limit};
+use crate::payload::FieldTable;
 use crate::point::{Batch, Precondition};
 use crate::validate;
 use crate::wal::{Record, Ticket};
@@ -34,6 +35,8 @@ pub(super) enum Outcome {
     Repeated(WriteReceipt),
     /// It changes nothing.
     Nothing,
+    /// By these fields it is to be decided anew which updates write rows anew.
+    OtherTexts(Arc<FieldTable>),
 }
 
 /// Where a write stands among those of its collection, and of the database.
@@ -51,30 +54,46 @@ impl CollectionCore {
         self.view.load().check()?;
         let conditions = std::mem::take(&mut batch.preconditions);
         validate::preconditions(&conditions)?;
-        let prepared = validate::prepare(batch, &self.schema)?;
+        let mut prepared = validate::prepare(batch, &self.schema)?;
         if !prepared.changes.is_empty() {
             store.wait_for_room(self)?;
         }
-        let (outcome, prepared) = match Rewriting::new(store, prepared, &self.schema) {
-            Ok(mut rewriting) => {
-                (self.submit_resolved(store, &mut rewriting, &conditions)?, rewriting.into_batch())
-            }
-            Err(prepared) => match self.submit(store, &prepared, &conditions)? {
-                Some(outcome) => (outcome, prepared),
-                None => {
-                    let mut counted = Counted(prepared);
-                    (self.submit_resolved(store, &mut counted, &conditions)?, counted.0)
+        let mut fields = self.view.load().fields.clone();
+        loop {
+            let outcome = match Rewriting::new(store, prepared, &fields) {
+                Ok(mut rewriting) => {
+                    let outcome = self.submit_resolved(store, &mut rewriting, &conditions)?;
+                    let is_undecided = matches!(outcome, Outcome::OtherTexts(_));
+                    prepared =
+                        if is_undecided { rewriting.into_unresolved() } else { rewriting.into_batch() };
+                    outcome
                 }
-            },
-        };
-        match outcome {
-            Outcome::Queued(submitted) => self.finish(store, submitted, prepared),
-            Outcome::Repeated(receipt) => Ok(WriteReceipt { repeated: true, ..receipt }),
-            Outcome::Nothing => {
-                let position = store.log.mark().position;
-                Ok(WriteReceipt { seq: self.view().seq, position, ..WriteReceipt::default() })
+                Err(batch) => match self.submit(store, (&batch, &fields), &conditions)? {
+                    Some(outcome) => {
+                        prepared = batch;
+                        outcome
+                    }
+                    None => {
+                        let mut counted = Counted { batch, texts: fields.text_count() };
+                        let outcome = self.submit_resolved(store, &mut counted, &conditions)?;
+                        prepared = counted.batch;
+                        outcome
+                    }
+                },
+            };
+            match outcome {
+                Outcome::Queued(submitted) => return self.finish(store, submitted, prepared),
+                Outcome::Repeated(receipt) => return Ok(WriteReceipt { repeated: true, ..receipt }),
+                Outcome::Nothing => return Ok(self.unchanged(store)),
+                Outcome::OtherTexts(now) => fields = now,
             }
         }
+    }
+
+    /// The receipt of a write that is none.
+    pub(super) fn unchanged(&self, store: &Store) -> WriteReceipt {
+        let position = store.log.mark().position;
+        WriteReceipt { seq: self.view().seq, position, ..WriteReceipt::default() }
     }
 
     /// Logs and applies a batch without changes, which only lists fields; strict or not, they are new ones.
@@ -123,11 +142,12 @@ impl CollectionCore {
     }
 
     /// Gives a batch its number and queues it for the log, if its request was not done before, and its conditions hold after all
-    /// that were queued before. `None` if it may take a row over its limit, which only the rows can tell.
+    /// that were queued before. `None` if it may take a row over its limit, which only the rows can tell. `fields` are those by which it
+    /// was decided that no update of it writes a row anew.
     fn submit(
         &self,
         store: &Store,
-        prepared: &PreparedBatch,
+        (prepared, fields): (&PreparedBatch, &FieldTable),
         conditions: &[Precondition],
     ) -> Result<Option<Outcome>> {
         let mut body = prepared.encode();
@@ -148,6 +168,10 @@ impl CollectionCore {
                     self.wait_applied(store, seq)?;
                     continue;
                 }
+            }
+            let is_update = |change: &Change| matches!(change, Change::Update(_));
+            if submit.fields.text_count() != fields.text_count() && prepared.changes.iter().any(is_update) {
+                return Ok(Some(Outcome::OtherTexts(submit.fields.clone().into())));
             }
             validate::resolve_fields(prepared, &mut submit.fields, self.schema.strict)?;
             let rests_on = (!conditions.is_empty()).then_some(refusals);

@@ -5,7 +5,7 @@ use super::files::{self, Kind, Root, damage};
 use crate::dir::{Access, Dir, corrupt};
 use crate::error::Result;
 use crate::manifest::{MANIFEST_COPY_FILE, Manifest};
-use crate::opening::is_rooted;
+use crate::opening::is_unnamed;
 use crate::segment::{FileKind, damaged_blocks, parse_file, segment_file};
 
 /// Checks a locked directory.
@@ -24,6 +24,7 @@ pub(super) fn check(dir: &dyn Dir) -> Result<CheckReport> {
         Some(manifest) => check_named(dir, &names, manifest, &mut report)?,
         None => check_blocks(dir, &names, &mut report)?,
     }
+    report.damaged.extend(super::words::check(dir, &names)?);
     let (damaged, notes) = files::log(dir, manifest.as_ref())?;
     report.damaged.extend(damaged);
     report.damaged.extend(files::kept(dir)?);
@@ -71,7 +72,7 @@ fn check_named(dir: &dyn Dir, names: &[String], manifest: &Manifest, report: &mu
     }
     let named = manifest.files();
     for name in names {
-        if is_rooted(name) && !named.contains(name) {
+        if is_unnamed(name, &named) {
             report.notes.push(format!("{name} is not named by the manifest; the next opening removes it"));
         }
     }

@@ -28,6 +28,7 @@ pub(super) enum Kind {
     Segment,
     Tombstones,
     Patches,
+    Words,
     Requests,
 }
 
@@ -37,6 +38,7 @@ impl Kind {
             Some((_, FileKind::Rows)) => Some(Kind::Segment),
             Some((_, FileKind::Tombstones)) => Some(Kind::Tombstones),
             Some((_, FileKind::Patches)) => Some(Kind::Patches),
+            Some((_, FileKind::Words(_))) => Some(Kind::Words),
             None if name == MANIFEST_FILE => Some(Kind::Manifest),
             None if is_request_file(name) => Some(Kind::Requests),
             None if wal::kept_number(name).is_some() => Some(Kind::Kept),

@@ -26,6 +26,7 @@ mod patches;
 mod repair;
 mod requests;
 mod rows;
+mod words;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -64,6 +64,7 @@ pub(super) fn repair(dir: Arc<dyn Dir>, is_dry_run: bool) -> Result<RepairReport
         repair.collection(collection)?;
     }
     let log = repair.log(&mut manifest)?;
+    repair.words(manifest != before || log.is_some() || is_root_damaged)?;
     if manifest != before || log.is_some() {
         // Names and positions may stand for something else than they did in copies and archives.
         manifest.lineage = Lineage::new();

@@ -18,7 +18,15 @@ pub(crate) struct FieldTable {
     fields: Vec<(String, FieldType)>,
     numbers: HashMap<String, FieldId>,
     /// Those that are searched by word.
-    texts: BTreeMap<FieldId, Analyzer>,
+    texts: BTreeMap<FieldId, Text>,
+}
+
+/// How a field is searched by word.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Text {
+    analyzer: Analyzer,
+    /// The number of the write that said so; 0 if the segments that the manifest names had it from the beginning.
+    since: u64,
 }
 
 impl FieldTable {
@@ -33,19 +41,45 @@ impl FieldTable {
 
     /// The same, these fields searched by word; each is one of them.
     pub(crate) fn with_texts(mut self, texts: &BTreeMap<String, Analyzer>) -> Self {
-        self.texts =
-            texts.iter().filter_map(|(name, analyzer)| Some((self.find(name)?.0, *analyzer))).collect();
+        let text = |(name, analyzer): (&String, &Analyzer)| {
+            Some((self.find(name)?.0, Text { analyzer: *analyzer, since: 0 }))
+        };
+        self.texts = texts.iter().filter_map(text).collect();
         self
+    }
+
+    /// What a manifest says that counts the writes up to one as stored. The write that had a field searched by word finds a table that
+    /// does not yet when it is replayed, as do those before it, which may change its texts in place.
+    pub(crate) fn stored(&self, up_to: u64) -> Self {
+        let mut table = self.clone();
+        table.texts.retain(|_, text| text.since <= up_to);
+        table.texts.values_mut().for_each(|text| text.since = 0);
+        table
+    }
+
+    /// Has a string field searched by word from a write on.
+    pub(crate) fn set_text(&mut self, field: FieldId, analyzer: Analyzer, since: u64) {
+        self.texts.insert(field, Text { analyzer, since });
+    }
+
+    /// How many fields are searched by word; they never become fewer.
+    pub(crate) fn text_count(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// The fields that are searched by word, by name.
+    pub(crate) fn texts_by_name(&self) -> BTreeMap<String, Analyzer> {
+        self.texts().map(|(field, analyzer)| (self.name(field).to_owned(), analyzer)).collect()
     }
 
     /// How the texts of a field become terms, if it is searched by word.
     pub(crate) fn text(&self, field: FieldId) -> Option<Analyzer> {
-        self.texts.get(&field).copied()
+        self.texts.get(&field).map(|text| text.analyzer)
     }
 
     /// The fields that are searched by word.
     pub(crate) fn texts(&self) -> impl Iterator<Item = (FieldId, Analyzer)> {
-        self.texts.iter().map(|(field, analyzer)| (*field, *analyzer))
+        self.texts.iter().map(|(field, text)| (*field, text.analyzer))
     }
 
     /// The number of a field, which is added if it is new. The caller checked type and count.

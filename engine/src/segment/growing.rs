@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use dense::GrowingDense;
 
 use super::append::AppendVec;
+use super::made::MadeIndexes;
 use super::others::OtherVector;
 use super::{Patch, SegmentView};
 use crate::clock::NEVER;
@@ -87,6 +88,8 @@ pub(crate) struct GrowingSegment {
     pub(crate) rows: AppendVec<GrowingRow>,
     /// In the order of their numbers.
     pub(crate) dense: Box<[GrowingDense]>,
+    /// Of fields that came to be searched by word when its rows were there.
+    pub(super) made: MadeIndexes,
     /// All but dense vectors.
     row_bytes: AtomicU64,
     /// No row's values are longer than this together.
@@ -114,6 +117,7 @@ impl GrowingSegment {
             dense: dense
                 .map(|((number, _, options), encodings)| GrowingDense::new(number, options, encodings))
                 .collect(),
+            made: MadeIndexes::default(),
             row_bytes: AtomicU64::new(0),
             value_bytes_max: AtomicU64::new(0),
             word_bytes: AtomicU64::new(0),

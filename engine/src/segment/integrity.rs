@@ -48,18 +48,23 @@ impl SealedSegment {
         self.integrity.damage.get().map_or(Ok(()), |damage| Err(damage.clone().into()))
     }
 
-    /// Whether all of it was found sound once, or written by this process.
+    /// Whether all of its file was found sound once, or written by this process.
     pub(crate) fn is_verified(&self) -> bool {
         self.integrity.is_verified.load(Ordering::Acquire)
     }
 
-    /// Bytes that [`verify`](Self::verify) reads.
-    pub(crate) fn size_bytes(&self) -> u64 {
-        self.bytes().len() as u64
+    /// Whether there is nothing left to verify, in its file and beside it.
+    pub(crate) fn is_all_verified(&self) -> bool {
+        self.is_verified() && self.has_verified_words()
     }
 
-    /// Compares everything with its checksums, and if they match, the parts with one another. `pace` gets the bytes of
-    /// each block as it was read, then zeros, and may end it early.
+    /// Bytes that [`verify`](Self::verify) reads.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.bytes().len() as u64 + self.words_bytes()
+    }
+
+    /// Compares everything with its checksums, and if they match, the parts with one another; then the words that lie beside it, damage
+    /// in which takes nothing but them out of use. `pace` gets the bytes of each block as it was read, then zeros, and may end it early.
     pub(crate) fn verify(&self, pace: &mut Pace<'_>) -> ControlFlow<(), Vec<Damage>> {
         let mut faults = self.blocks.find_damage(self.bytes(), pace)?;
         if faults.is_empty() {
@@ -70,7 +75,10 @@ impl SealedSegment {
             }
         }
         self.note(&faults);
-        ControlFlow::Continue(faults.into_iter().map(|fault| self.integrity.damage_of(fault)).collect())
+        let mut damaged: Vec<Damage> =
+            faults.into_iter().map(|fault| self.integrity.damage_of(fault)).collect();
+        damaged.extend(self.verify_words(pace)?);
+        ControlFlow::Continue(damaged)
     }
 
     fn note(&self, faults: &[Fault]) {
@@ -88,6 +96,21 @@ impl SealedSegment {
         self.check()?;
         if !self.is_verified() {
             self.note(self.check_everything().err().as_slice());
+        }
+        if !self.has_verified_words() {
+            // It is not ended early, and what is damaged is passed over.
+            let _ = self.verify_words(&mut |_| ControlFlow::Continue(()));
+        }
+        self.check()
+    }
+
+    /// Sees to it that the values of its rows were verified.
+    pub(crate) fn verify_columns_once(&self) -> Result<()> {
+        self.check()?;
+        if !self.is_verified()
+            && let Err(fault) = self.blocks.check(self.bytes(), self.columns.section())
+        {
+            self.note(&[fault]);
         }
         self.check()
     }

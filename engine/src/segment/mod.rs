@@ -4,7 +4,8 @@
 //! it is frozen, rewritten as an immutable file (`writer.rs`), and read through a map from then on (`sealed.rs`).
 //! Several small or decayed sealed segments are rewritten as one by the same writer (`merge_policy.rs` says which).
 //! A replacement is a new row and a death of the old one; deaths are a bitmap beside the segment (`tombstones.rs`). What updates
-//! change of a row lies beside it, too (`patches.rs`, on disk `patching.rs`).
+//! change of a row lies beside it, too (`patches.rs`, on disk `patching.rs`), and so do the words of a field that came to be searched by word
+//! when the segment was there already (`words.rs`).
 //!
 //! ```text
 //! growing --freeze--> frozen --seal--> sealed --merge--> sealed (another)
@@ -19,7 +20,9 @@ mod dense_view;
 mod expiry;
 mod growing;
 mod ids;
+mod indexed;
 mod integrity;
+mod made;
 pub(crate) mod merge_policy;
 mod meta;
 mod names;
@@ -33,6 +36,7 @@ mod sealed;
 mod selecting;
 pub(crate) mod tombstones;
 mod view;
+mod words;
 mod writer;
 
 pub(crate) use appending::Appending;
@@ -42,12 +46,16 @@ pub(crate) use counted::Counted;
 pub(crate) use dense_view::{Candidates, DenseView, Parts};
 pub(crate) use expiry::Expiring;
 pub(crate) use growing::{GrowingDense, GrowingRow, GrowingSegment};
-pub(crate) use names::{FileKind, parse_file, patch_file, segment_file, tombstone_file};
+pub(crate) use indexed::TextPart;
+pub(crate) use names::{
+    FileKind, is_unfinished_words, parse_file, patch_file, segment_file, tombstone_file, words_file,
+};
 pub(crate) use ordered::{OrderRequest, Place, by_value};
 pub(crate) use others::{MultiRow, SparseRow};
 pub(crate) use patches::{Patch, Patches, SlotPatch};
 pub(crate) use salvage::{Salvage, Saved, damaged_blocks};
 pub(crate) use sealed::{Check, Opening, SealedSegment};
 pub(crate) use tombstones::DeadRows;
-pub(crate) use view::{Segment, SegmentView, TextPart};
+pub(crate) use view::{Segment, SegmentView};
+pub(crate) use words::{AddedWords, WordsRequest, write_words};
 pub(crate) use writer::{SealRequest, SealedFrom, seal};

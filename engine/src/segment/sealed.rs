@@ -8,10 +8,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use fixedbitset::FixedBitSet;
 
 use super::blocks::{self, Blocks, Fault};
 use super::integrity::Integrity;
+use super::made::MadeIndexes;
 use super::meta::{Meta, PartKind};
 use super::parts::PartsFile;
 use super::parts::columns::{InOrder, SealedColumns};
@@ -22,14 +24,14 @@ use super::parts::indexes::SealedIndexes;
 use super::parts::multi::SealedMulti;
 use super::parts::sparse::SealedSparse;
 use super::parts::versions::SealedVersions;
-use super::segment_file;
+use super::{AddedWords, segment_file};
 use crate::clock::NEVER;
 use crate::dir::{Access, Blob, Dir, corrupt};
 use crate::error::Result;
 use crate::payload::{FieldId, FieldTable, Test, ValueRef};
 use crate::point::PointId;
 use crate::schema::{Schema, VectorId, VectorKind};
-use crate::text::{Analyzer, Index, SparseBuilder, index_texts};
+use crate::text::{Analyzer, Index, IndexOf, SparseBuilder};
 use crate::vectors::Encodings;
 use crate::verify::Storage;
 
@@ -79,6 +81,9 @@ pub(crate) struct SealedSegment {
     pub(super) multi: BTreeMap<VectorId, SealedMulti>,
     pub(super) columns: SealedColumns,
     indexes: SealedIndexes,
+    /// By field, the words that lie beside its file.
+    pub(super) added: ArcSwap<BTreeMap<FieldId, Arc<AddedWords>>>,
+    pub(super) made: MadeIndexes,
     versions: SealedVersions,
     pub(super) expiries: Option<SealedExpiries>,
 }
@@ -165,6 +170,8 @@ impl SealedSegment {
             multi,
             columns,
             indexes,
+            added: ArcSwap::default(),
+            made: MadeIndexes::default(),
             versions,
             expiries,
             blocks,
@@ -258,22 +265,23 @@ impl SealedSegment {
         self.columns.sorted(self.bytes(), field)
     }
 
-    /// The words of a field, as an analyser finds them; `None` if no row has the field.
-    pub(crate) fn text(&self, field: FieldId, analyzer: Analyzer) -> Option<Arc<Index>> {
-        if !self.fields().any(|own| own == field) {
-            return None;
-        }
-        let text = |slot: u32| Some((slot, self.value(slot, field)?.as_text()?));
-        Some(
-            self.indexes
-                .get(field, analyzer, || index_texts(analyzer, self.rows, (0..self.rows).filter_map(text))),
-        )
+    /// The words of a field as an analyser finds them, if they are stored in its file.
+    pub(super) fn own_words(&self, field: FieldId, analyzer: Analyzer) -> Option<Arc<Index>> {
+        self.indexes.text(field, analyzer).cloned()
+    }
+
+    /// The same, if they are stored beside its file.
+    pub(super) fn added_words(&self, field: FieldId, analyzer: Analyzer) -> Option<Arc<Index>> {
+        self.added.load().get(&field)?.index(analyzer).cloned()
     }
 
     /// The index of a sparse vector.
     pub(crate) fn sparse_index(&self, number: VectorId) -> Option<Arc<Index>> {
         let rows = self.sparse.get(&number)?;
-        Some(self.indexes.sparse(number, || {
+        if let Some(index) = self.indexes.sparse(number) {
+            return Some(index.clone());
+        }
+        Some(self.made.get((IndexOf::Sparse(number), None, 0), || {
             let mut builder = SparseBuilder::default();
             for (slot, row) in (0..self.rows).filter_map(|slot| Some((slot, rows.row(slot)?))) {
                 builder.push(slot, row.indices, row.values);

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
 
-use super::view::TextPart;
-use super::{Segment, SegmentView};
+use super::{Segment, SegmentView, TextPart};
 use crate::payload::{FieldId, FieldSource, Test, ValueRef};
 use crate::text::{Analysis, Analyzer, having_all, having_all_among};
 

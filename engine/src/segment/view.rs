@@ -12,7 +12,7 @@ use super::{DeadRows, DenseView, GrowingSegment, Patch, Patches, SealedSegment};
 use crate::payload::{CompiledFilter, FieldId, FieldTable, Passing, Payload, ValueRef};
 use crate::point::{PointId, SparseVector, Vector};
 use crate::schema::{VectorId, VectorKind};
-use crate::text::{Analyzer, Index, IndexOf, Run, Runs, SparseBuilder, index_texts};
+use crate::text::Runs;
 
 /// Rows up to which going through a list of them costs less than a bitmap of the segment,
 const FEW: usize = 1_024;
@@ -40,6 +40,10 @@ pub(crate) struct SegmentView {
     pub(crate) ids: IdRuns,
     /// The words of a growing segment's rows.
     pub(crate) runs: Runs,
+    /// Fields whose words `runs` does not have, as they were not searched by word when its rows came.
+    pub(super) late: Vec<FieldId>,
+    /// Rows that the segment had then; it took no more.
+    pub(super) late_rows: u32,
     pub(crate) dead: Arc<DeadRows>,
     /// How many of the dead rows have a dense vector, for each.
     pub(super) dead_vectors: Arc<[usize]>,
@@ -55,15 +59,6 @@ pub(crate) struct SegmentView {
     pub(crate) known_expired: Arc<ExpiredCache>,
     /// When the segment took its last row, if it takes no more: the number of the last write before.
     pub(crate) frozen_at: Option<u64>,
-}
-
-/// Consecutive rows of a segment and the words of one of their fields.
-#[derive(Clone, Debug)]
-pub(crate) struct TextPart {
-    pub(crate) first: u32,
-    pub(crate) rows: u32,
-    /// None if no row has the field.
-    pub(crate) index: Option<Arc<Index>>,
 }
 
 impl Segment {
@@ -86,6 +81,8 @@ impl SegmentView {
             segment: Segment::Sealed(segment),
             ids: IdRuns::default(),
             runs: Runs::default(),
+            late: Vec::new(),
+            late_rows: 0,
             dead: Arc::new(dead),
             dead_vectors,
             lacking: Lacking::default(),
@@ -107,6 +104,8 @@ impl SegmentView {
             segment: Segment::Growing(segment),
             ids: IdRuns::default(),
             runs: Runs::default(),
+            late: Vec::new(),
+            late_rows: 0,
             dead: Arc::default(),
             lacking: Lacking::default(),
             patches: Patches::default(),
@@ -230,52 +229,6 @@ impl SegmentView {
             Segment::Sealed(segment) => segment.row_bytes_max(),
         };
         of_rows + self.patches.largest()
-    }
-
-    /// The words of a field, as an analyser finds them: of all rows, part by part.
-    pub(crate) fn texts(&self, field: FieldId, analyzer: Analyzer) -> Vec<TextPart> {
-        if let Segment::Sealed(segment) = &self.segment {
-            return vec![TextPart { first: 0, rows: self.rows, index: segment.text(field, analyzer) }];
-        }
-        let part = |run: &Run| TextPart {
-            first: run.first,
-            rows: run.rows,
-            index: run.index(IndexOf::Text(field)).cloned(),
-        };
-        let mut parts: Vec<TextPart> = self.runs.iter().map(part).collect();
-        // Rows that were saved from a damaged file have no runs.
-        let (first, rows) = (self.runs.end(), self.rows - self.runs.end().min(self.rows));
-        if rows > 0 {
-            let text = |slot: u32| Some((slot, self.value(first + slot, field)?.as_text()?));
-            let index = Some(Arc::new(index_texts(analyzer, rows, (0..rows).filter_map(text))));
-            parts.push(TextPart { first, rows, index });
-        }
-        parts
-    }
-
-    /// The index of a sparse vector: of all rows, part by part.
-    pub(crate) fn sparse_indexes(&self, number: VectorId) -> Vec<TextPart> {
-        if let Segment::Sealed(segment) = &self.segment {
-            return vec![TextPart { first: 0, rows: self.rows, index: segment.sparse_index(number) }];
-        }
-        let part = |run: &Run| TextPart {
-            first: run.first,
-            rows: run.rows,
-            index: run.index(IndexOf::Sparse(number)).cloned(),
-        };
-        let mut parts: Vec<TextPart> = self.runs.iter().map(part).collect();
-        // Rows that were saved from a damaged file have no runs.
-        let (first, rows) = (self.runs.end(), self.rows - self.runs.end().min(self.rows));
-        if rows > 0 {
-            let mut builder = SparseBuilder::default();
-            for (slot, row) in
-                (0..rows).filter_map(|slot| Some((slot, self.sparse_row(first + slot, number)?)))
-            {
-                builder.push(slot, row.indices, row.values);
-            }
-            parts.push(TextPart { first, rows, index: Some(Arc::new(builder.finish(rows))) });
-        }
-        parts
     }
 
     /// The fields of a row: all of them, or the wanted ones.

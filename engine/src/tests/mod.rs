@@ -8,6 +8,7 @@ mod expiry;
 mod faults;
 mod few;
 mod full;
+mod later;
 mod lazy;
 mod mutants;
 mod patches;

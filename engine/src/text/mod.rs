@@ -38,7 +38,7 @@ pub(crate) use query::{
     Answer, FieldQuery, Part, PartRead, Scored, SparseSearch, TextSearch, having_all, having_all_among,
 };
 pub(crate) use runs::{IndexOf, Run, Runs};
-pub(crate) use whole::index_texts;
+pub(crate) use whole::{BUILDER_BYTES_MAX, PiecesOf, index_texts};
 
 /// Bytes of a term at most.
 const TERM_BYTES_MAX: usize = 128;

@@ -1,13 +1,48 @@
 //! An index of many texts, in bounded memory.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 
 use super::Analyzer;
 use super::analysis::Analysis;
 use super::index::{Flavour, Index, MergeSource, NOWHERE, TextBuilder, merge_in_memory};
 
 /// Memory of a builder after which another one is begun.
-const BUILDER_BYTES_MAX: usize = 64 << 20;
+pub(crate) const BUILDER_BYTES_MAX: usize = 64 << 20;
+
+/// Texts of rows, to be indexed in pieces.
+pub(crate) struct PiecesOf<T> {
+    pub(crate) analyzer: Analyzer,
+    pub(crate) rows: u32,
+    /// In ascending order; rows that do not come have no text.
+    pub(crate) texts: T,
+    /// Memory of a builder after which another piece is begun.
+    pub(crate) builder_bytes: usize,
+}
+
+impl<'a, T: IntoIterator<Item = (u32, Cow<'a, str>)>> PiecesOf<T> {
+    /// Calls `each` with the indexes of rows that follow each other, and the first row of each.
+    pub(crate) fn index<E>(self, mut each: impl FnMut(u32, Index) -> Result<(), E>) -> Result<(), E> {
+        let mut analysis = Analysis::new(self.analyzer);
+        let mut texts = self.texts.into_iter().peekable();
+        let mut first = 0;
+        loop {
+            let mut builder = TextBuilder::new(&mut analysis);
+            let mut end = first;
+            while let Some((slot, text)) = texts.next_if(|_| builder.memory_bytes() < self.builder_bytes) {
+                builder.push(slot - first, &text);
+                end = slot + 1;
+            }
+            let is_last = texts.peek().is_none();
+            let end = if is_last { self.rows } else { end };
+            each(first, builder.finish(end - first))?;
+            first = end;
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+}
 
 /// Indexes texts of so many rows, which come in ascending order; rows that do not come have no text.
 pub(crate) fn index_texts<'a>(
@@ -15,24 +50,15 @@ pub(crate) fn index_texts<'a>(
     rows: u32,
     texts: impl IntoIterator<Item = (u32, Cow<'a, str>)>,
 ) -> Index {
-    let mut analysis = Analysis::new(analyzer);
-    let mut texts = texts.into_iter().peekable();
     let mut pieces: Vec<(u32, Index)> = Vec::new();
-    let mut first = 0;
-    loop {
-        let mut builder = TextBuilder::new(&mut analysis);
-        let mut end = first;
-        while let Some((slot, text)) = texts.next_if(|_| builder.memory_bytes() < BUILDER_BYTES_MAX) {
-            builder.push(slot - first, &text);
-            end = slot + 1;
-        }
-        let is_last = texts.peek().is_none();
-        let end = if is_last { rows } else { end };
-        pieces.push((first, builder.finish(end - first)));
-        first = end;
-        if is_last {
-            break;
-        }
+    let of = PiecesOf { analyzer, rows, texts, builder_bytes: BUILDER_BYTES_MAX };
+    let indexed: Result<(), Infallible> = of.index(|first, piece| {
+        pieces.push((first, piece));
+        Ok(())
+    });
+    match indexed {
+        Ok(()) => {}
+        Err(never) => match never {},
     }
     match pieces.pop() {
         Some((0, whole)) => whole,

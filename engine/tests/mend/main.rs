@@ -9,7 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ragstone::{
-    Db, DbOptions, Error, Metric, Point, PointId, Schema, ScrollRequest, SearchRequest, Verify, check, repair,
+    Analyzer, Db, DbOptions, Error, Filter, Metric, Point, PointId, Schema, ScrollRequest, SearchRequest,
+    Verify, check, repair,
 };
 
 fn open(path: &Path) -> Result<Db, Error> {
@@ -275,4 +276,44 @@ fn only_a_database_at_rest_is_checked() {
     assert!(matches!(repair(directory.path(), true), Err(Error::Locked { .. })));
     drop(db);
     assert!(check(directory.path()).unwrap().damaged.is_empty());
+}
+
+#[test]
+fn damaged_words_beside_a_segment_cost_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = open(directory.path()).unwrap();
+    let collection = db.create_collection("a", schema(3)).unwrap();
+    collection.upsert((0..20).map(|id| point(id, 1, 3)).collect()).unwrap();
+    db.flush().unwrap();
+    collection.add_text("text", Analyzer::Standard).unwrap();
+    drop((collection, db));
+    let whole = files(directory.path());
+    let name = whole.keys().find(|name| name.starts_with("words-")).unwrap();
+    assert_eq!(check(directory.path()).unwrap().notes, <[String; 0]>::default());
+    let rows = Filter::Match("text".into(), "row".into());
+    for offset in (0..whole[name].len()).step_by(37) {
+        let directory = copied(&whole);
+        let path = directory.path().join(name);
+        let mut bytes = whole[name].clone();
+        bytes[offset] ^= 0x10;
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(named(&check(directory.path()).unwrap().damaged), [name.clone()].into());
+        let dry = repair(directory.path(), true).unwrap();
+        assert!(path.exists());
+        let report = repair(directory.path(), false).unwrap();
+        assert_eq!(report, dry);
+        assert_eq!((report.lost.len(), report.actions.len()), (0, 1));
+        assert!(!path.exists() && directory.path().join("damaged").join(name).exists());
+        assert!(check(directory.path()).unwrap().damaged.is_empty());
+        let db = open(directory.path()).unwrap();
+        assert_eq!(db.collection("a").unwrap().count(Some(&rows)).unwrap(), 7);
+    }
+    // Of other damage they may be, too, so they go with it.
+    let directory = copied(&whole);
+    let (_, path) = segment(directory.path());
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[100..120].fill(0x55);
+    fs::write(&path, &bytes).unwrap();
+    repair(directory.path(), false).unwrap();
+    assert!(!directory.path().join(name).exists());
 }

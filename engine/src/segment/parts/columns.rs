@@ -324,6 +324,11 @@ impl SealedColumns {
         self.columns.keys().all(|field| usize::from(*field) < fields.len())
     }
 
+    /// Where all of them lie.
+    pub(in crate::segment) fn section(&self) -> Range<usize> {
+        self.section.clone()
+    }
+
     /// The fields that some row has.
     pub(in crate::segment) fn fields(&self) -> impl Iterator<Item = FieldId> {
         self.columns.keys().copied()

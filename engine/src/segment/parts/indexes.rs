@@ -8,10 +8,11 @@
 //! ```
 //! The sections are those of `text/index/`. `analysis-version` counts changes of what analysers do: a part of another version, or by another
 //! analyser than is asked for, is not read. Then, and for a segment that was written before the field was searched by
-//! word, an index is made in memory when it is first asked for; a merge writes one.
+//! word, an index is made in memory when it is first asked for, until there is one in a file beside the segment (`segment/words.rs`); a merge
+//! writes one.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use super::{PartsFile, section};
 use crate::codec::{Decoded, Decoder, Encoder};
@@ -19,13 +20,12 @@ use crate::error::Result;
 use crate::faults;
 use crate::payload::{FieldId, FieldTable};
 use crate::schema::{VectorId, VectorKind};
+use crate::segment::TextPart;
 use crate::segment::blocks::{BlockWriter, Fault};
-use crate::segment::meta::{Meta, Part, PartKind};
-use crate::segment::view::TextPart;
+use crate::segment::meta::{Meta, Part, PartKind, Section};
 use crate::segment::writer::Writing;
 use crate::text::{
-    ANALYSIS_VERSION, Analyzer, Flavour, Index, IndexInfo, IndexOf, MergeSource, NOWHERE, Sections, Written,
-    merge,
+    ANALYSIS_VERSION, Analyzer, Flavour, Index, IndexInfo, MergeSource, NOWHERE, Sections, Written, merge,
 };
 
 /// Lists of terms that are written between two looks at whether to go on.
@@ -37,9 +37,7 @@ pub(in crate::segment) fn write(writing: &Writing<'_>, out: &mut BlockWriter) ->
     let slots = new_slots(writing);
     for (field, analyzer) in writing.request.fields.texts() {
         writing.go_on()?;
-        let mut info = Encoder::new();
-        info.u8(analyzer.code());
-        info.u16(ANALYSIS_VERSION);
+        let info = text_info(analyzer);
         let sources = writing.request.sources.iter().map(|source| source.texts(field, analyzer));
         let sources = sources.zip(&slots).collect();
         parts.extend(write_one(writing, out, (PartKind::Text, field, info), sources)?);
@@ -53,6 +51,14 @@ pub(in crate::segment) fn write(writing: &Writing<'_>, out: &mut BlockWriter) ->
     }
     faults::point(writing.step("seal.indexes", "merge.indexes"));
     Ok(parts)
+}
+
+/// What the info of a text part says before that of its index.
+pub(in crate::segment) fn text_info(analyzer: Analyzer) -> Encoder {
+    let mut info = Encoder::new();
+    info.u8(analyzer.code());
+    info.u16(ANALYSIS_VERSION);
+    info
 }
 
 /// For each source, for each of its slots, the new slot.
@@ -69,7 +75,7 @@ fn new_slots(writing: &Writing<'_>) -> Vec<Vec<u32>> {
 fn write_one(
     writing: &Writing<'_>,
     out: &mut BlockWriter,
-    (kind, number, mut info): (PartKind, u16, Encoder),
+    part: (PartKind, u16, Encoder),
     sources: Vec<(Vec<TextPart>, &Vec<u32>)>,
 ) -> Result<Option<Part>> {
     let mut owned: Vec<(Arc<Index>, &[u32])> = Vec::new();
@@ -84,35 +90,40 @@ fn write_one(
     }
     let sources: Vec<MergeSource<'_>> =
         owned.iter().map(|(index, slots)| MergeSource { index, slots }).collect();
+    let to = (sources.as_slice(), writing.rows.len() as u32);
+    write_merged(out, part, to, &|| writing.go_on()).map(Some)
+}
+
+/// Writes one index of so many rows, of those of several sources.
+pub(in crate::segment) fn write_merged(
+    out: &mut BlockWriter,
+    (kind, number, mut info): (PartKind, u16, Encoder),
+    (sources, rows): (&[MergeSource<'_>], u32),
+    go_on: &dyn Fn() -> Result<()>,
+) -> Result<Part> {
     let flavour = if kind == PartKind::Text { Flavour::Counts } else { Flavour::Weights };
-    let rows = writing.rows.len() as u32;
-    let mut written = None;
+    out.align()?;
+    let offset = out.position();
     let mut lists = 0;
-    let postings = section(out, |out| {
-        let sink = |list: &[u8]| {
-            lists += 1;
-            if lists % LISTS_PER_STEP == 0 {
-                writing.go_on()?;
-            }
-            out.write(list)
-        };
-        written = Some(merge(flavour, &sources, rows, sink)?);
-        Ok(())
+    let written = merge(flavour, sources, rows, |list: &[u8]| {
+        lists += 1;
+        if lists % LISTS_PER_STEP == 0 {
+            go_on()?;
+        }
+        out.write(list)
     })?;
-    let Some(Written { info: own, lengths, words, groups }) = written else { return Err(writing.stopped()) };
+    let postings = Section { offset, length_bytes: out.position() - offset };
+    let Written { info: own, lengths, words, groups } = written;
     let [lengths, words, groups] =
         [lengths, words, groups].map(|bytes| section(out, |out| out.write(&bytes)));
     let sections = vec![lengths?, words?, groups?, postings];
     own.encode(&mut info);
-    Ok(Some(Part { kind, number, info: info.into_bytes(), sections }))
+    Ok(Part { kind, number, info: info.into_bytes(), sections })
 }
 
 fn decode_info(input: &mut Decoder<'_>) -> Decoded<(u8, u16, IndexInfo)> {
     Ok((input.u8()?, input.u16()?, IndexInfo::decode(input)?))
 }
-
-/// An index that somebody makes, and others wait for.
-type Made = Arc<OnceLock<Arc<Index>>>;
 
 /// The indexes of a segment.
 pub(in crate::segment) struct SealedIndexes {
@@ -120,15 +131,13 @@ pub(in crate::segment) struct SealedIndexes {
     texts: BTreeMap<FieldId, (u8, Arc<Index>)>,
     fields: Vec<FieldId>,
     sparse: BTreeMap<VectorId, Arc<Index>>,
-    made: Mutex<BTreeMap<(IndexOf, Option<Analyzer>), Made>>,
 }
 
 impl SealedIndexes {
     pub(in crate::segment) fn open(file: &PartsFile<'_>, meta: &Meta) -> Result<Self, Fault> {
         let (mut texts, mut sparse) = (BTreeMap::new(), BTreeMap::new());
         for part in meta.of_kind(PartKind::Text) {
-            let (analyzer, version, info) = part.info(decode_info).map_err(|reason| file.fault(reason))?;
-            let index = open_one(file, part, (info, Flavour::Counts))?;
+            let (analyzer, version, index) = open_text(file, part)?;
             if version == ANALYSIS_VERSION {
                 texts.insert(part.number, (analyzer, Arc::new(index)));
             }
@@ -138,42 +147,30 @@ impl SealedIndexes {
             sparse.insert(part.number, Arc::new(open_one(file, part, (info, Flavour::Weights))?));
         }
         let fields = meta.of_kind(PartKind::Text).map(|part| part.number).collect();
-        Ok(Self { texts, fields, sparse, made: Mutex::default() })
+        Ok(Self { texts, fields, sparse })
     }
 
-    /// The words of a field as an analyser finds them; `make` makes an index where none is stored.
-    pub(in crate::segment) fn get(
-        &self,
-        field: FieldId,
-        analyzer: Analyzer,
-        make: impl FnOnce() -> Index,
-    ) -> Arc<Index> {
-        match self.texts.get(&field) {
-            Some((code, index)) if *code == analyzer.code() => index.clone(),
-            _ => self.made((IndexOf::Text(field), Some(analyzer)), make),
-        }
+    /// The words of a field as an analyser finds them, if they are stored.
+    pub(in crate::segment) fn text(&self, field: FieldId, analyzer: Analyzer) -> Option<&Arc<Index>> {
+        let (_, index) = self.texts.get(&field).filter(|(code, _)| *code == analyzer.code())?;
+        Some(index)
     }
 
-    /// The index of a sparse vector; `make` makes one where none is stored.
-    pub(in crate::segment) fn sparse(&self, number: VectorId, make: impl FnOnce() -> Index) -> Arc<Index> {
-        match self.sparse.get(&number) {
-            Some(index) => index.clone(),
-            None => self.made((IndexOf::Sparse(number), None), make),
-        }
-    }
-
-    fn made(&self, of: (IndexOf, Option<Analyzer>), make: impl FnOnce() -> Index) -> Arc<Index> {
-        let made = {
-            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-            made.entry(of).or_default().clone()
-        };
-        made.get_or_init(|| Arc::new(make())).clone()
+    /// The index of a sparse vector, if it is stored.
+    pub(in crate::segment) fn sparse(&self, number: VectorId) -> Option<&Arc<Index>> {
+        self.sparse.get(&number)
     }
 
     /// Whether every part is of a field that the collection has.
     pub(in crate::segment) fn has_only(&self, fields: &FieldTable) -> bool {
         self.fields.iter().all(|field| usize::from(*field) < fields.len())
     }
+}
+
+/// Opens a text part; the code of its analyser and the version of that, and the index.
+pub(in crate::segment) fn open_text(file: &PartsFile<'_>, part: &Part) -> Result<(u8, u16, Index), Fault> {
+    let (analyzer, version, info) = part.info(decode_info).map_err(|reason| file.fault(reason))?;
+    Ok((analyzer, version, open_one(file, part, (info, Flavour::Counts))?))
 }
 
 /// Opens the index of a part.

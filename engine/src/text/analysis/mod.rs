@@ -51,6 +51,17 @@ impl Analyses {
     pub(crate) fn of(&mut self, analyzer: Analyzer) -> &mut Analysis {
         self.0.entry(analyzer).or_insert_with(|| Analysis::new(analyzer))
     }
+
+    /// Gives back the memory of all stems.
+    pub(crate) fn forget(&mut self) {
+        self.0.clear();
+    }
+
+    /// Whether any stem is remembered.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// From words to terms.
