@@ -31,17 +31,13 @@ pub(crate) fn collection_spec(wire: v1::CreateCollectionRequest) -> Result<(Stri
         }
     };
     let fields: BTreeMap<String, FieldType> = fields_to_add(wire.fields)?.into_iter().collect();
-    check_count("texts", wire.texts.len(), ("FIELDS_MAX", FIELDS_MAX))?;
-    let texts = wire.texts.into_iter().map(|(name, index)| {
-        reserved::check_field("texts", &name).map_err(status::reserved)?;
-        let analyzer = analyzer_in(&index, &format!("texts.{name}.analyzer"))?;
-        if let Some(declared) = fields.get(&name).filter(|declared| **declared != FieldType::String) {
+    let texts = texts_to_add(wire.texts)?;
+    for (name, _) in &texts {
+        if let Some(declared) = fields.get(name).filter(|declared| **declared != FieldType::String) {
             let reason = format!("a field that is searched by word is a string, this is declared {declared}");
             return Err(status::invalid(&format!("texts.{name}"), &reason));
         }
-        Ok::<_, Status>((name, analyzer))
-    });
-    let texts = texts.collect::<Result<_, _>>()?;
+    }
     check_count("vector_options", wire.vector_options.len(), ("VECTORS_MAX", VECTORS_MAX))?;
     let vectors = wire.vector_options.into_iter().map(|(name, options)| {
         let path = format!("vector_options.{name}");
@@ -86,6 +82,19 @@ pub(crate) fn fields_to_add(fields: BTreeMap<String, i32>) -> Result<Vec<(String
         Ok((name, field_type))
     };
     fields.into_iter().map(field).collect()
+}
+
+/// The fields to have searched by word, with their analysers.
+pub(crate) fn texts_to_add(
+    texts: BTreeMap<String, v1::TextIndex>,
+) -> Result<Vec<(String, Analyzer)>, Status> {
+    check_count("texts", texts.len(), ("FIELDS_MAX", FIELDS_MAX))?;
+    let text = |(name, index): (String, v1::TextIndex)| {
+        reserved::check_field("texts", &name).map_err(status::reserved)?;
+        let analyzer = analyzer_in(&index, &format!("texts.{name}.analyzer"))?;
+        Ok((name, analyzer))
+    };
+    texts.into_iter().map(text).collect()
 }
 
 pub(crate) fn collection((info, model): (CollectionInfo, Option<ModelInfo>)) -> v1::Collection {

@@ -22,7 +22,7 @@ mod write;
 use ragstone_proto::v1;
 use tonic::Status;
 
-pub(crate) use self::collection::{collection, collection_spec, fields_to_add};
+pub(crate) use self::collection::{collection, collection_spec, fields_to_add, texts_to_add};
 pub(crate) use self::document::{chunk, document, document_input, ingest_report};
 pub(crate) use self::enrich::{enrich_request, enriched};
 pub(crate) use self::filter::filter_in;

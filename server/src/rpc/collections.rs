@@ -53,10 +53,15 @@ impl CollectionsService for Services {
         let request = request.into_inner();
         let update = move |rag: &Rag| {
             let fields = convert::fields_to_add(request.fields)?;
+            let texts = convert::texts_to_add(request.texts)?;
             let rows = rag.db().collection(&request.name)?;
             for (name, field_type) in fields {
                 let named = |error| renamed(error, |_| format!("fields.{name}"));
                 rows.add_field(&name, field_type).map_err(named)?;
+            }
+            for (name, analyzer) in texts {
+                let named = |error| renamed(error, |_| format!("texts.{name}"));
+                rows.add_text(&name, analyzer).map_err(named)?;
             }
             let model = rag.collection_model(&request.name)?;
             Ok(UpdateCollectionResponse { collection: Some(convert::collection((rows.info(), model))) })

@@ -2,7 +2,7 @@
 //! engine).
 //!
 //! Parts are what may be changed at will, also in length: of the manifest and its copy their body, of a tombstone, a patch or a request file all before the
-//! checksum, of a segment the sections, the meta section and the size of a block, of the log each record as
+//! checksum, of a segment or of words beside it the sections, the meta section and the size of a block, of the log each record as
 //! `log-id u64 | seq u64 | batch`.
 
 /// What kind of file it is, with what its parts do not say.
@@ -54,7 +54,7 @@ impl File {
             Some("dead" | "patch" | "requests") => {
                 Self { kind: Kind::Beside, parts: vec![bytes[..bytes.len() - 4].to_vec()] }
             }
-            Some("segment") => {
+            Some("segment" | "words") => {
                 let footer = &bytes[bytes.len() - FOOTER_BYTES..];
                 let (body_bytes, meta) = (u64_at(footer, 0) as usize, u64_at(footer, 8) as usize);
                 let parts = [&bytes[..meta], &bytes[meta..body_bytes], &footer[16..20]];

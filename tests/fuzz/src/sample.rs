@@ -44,6 +44,9 @@ impl Sample {
             let updates = (11..14).map(update).fold(Batch::new(), Batch::update).request("é");
             collection.write(updates).expect("rows are updated");
             db.flush().expect("tombstones and patches are written");
+            collection.add_text("note", Analyzer::Standard).expect("words are written beside the segment");
+            let patched = Update::new(id_of(17)).set("version", 78);
+            collection.update(vec![patched]).expect("the log takes updates that change rows in place");
             collection.update((13..15).map(update).collect()).expect("the log takes updates");
             collection.upsert(vec![point(9, 3), point(ROWS, 3)]).expect("the log takes rows");
             collection.delete(&[id_of(10)]).expect("the log takes deletions");

@@ -11,7 +11,7 @@ const ROWS: usize = 2 * (80 + 1 - 3);
 
 #[test]
 fn the_sample_has_every_kind_of_file_and_opens() {
-    for kind in ["MANIFEST", "segment-", "dead-", "patch-", "requests-", "log-"] {
+    for kind in ["MANIFEST", "segment-", "dead-", "patch-", "words-", "requests-", "log-"] {
         assert!(SAMPLE.files.iter().any(|(name, _)| name.starts_with(kind)), "{kind}");
     }
     for input in [&[0][..], &[1]] {

@@ -308,3 +308,34 @@ fn documents_are_left_alone() {
         scratch.fails(place, &["points", "update", "doc:lease.md", "--set", "year=1"], &["doc:"]);
     });
 }
+
+#[test]
+fn a_field_comes_to_be_searched_by_word() {
+    crate::in_both_places_without_a_model(|scratch, place| {
+        papers(scratch, place);
+        let search = ["search", "-c", "papers", "--words", "moons"];
+        scratch.fails(place, &search, &["text"]);
+        let add = [
+            "collection",
+            "add-field",
+            "papers",
+            "pages=int",
+            "--text",
+            "title=english",
+            "--text",
+            "abstract",
+        ];
+        let added = scratch.json(place, &add);
+        assert_eq!(added["texts"], json!({ "title": "english", "abstract": "english" }));
+        assert_eq!(
+            (&added["fields"]["pages"], &added["fields"]["abstract"]),
+            (&json!("int"), &json!("string"))
+        );
+        assert_eq!(ids(&scratch.json(place, &search)), ["moon"]);
+        let other = ["collection", "add-field", "papers", "--text", "title=german"];
+        scratch.fails(place, &other, &["title", "english, not german"]);
+        scratch.fails(place, &["collection", "add-field", "papers", "--text", "year"], &["year", "int"]);
+        let nothing = scratch.run(place, &["collection", "add-field", "papers"]);
+        assert_eq!(nothing.status.code(), Some(2), "neither a field nor a text");
+    });
+}

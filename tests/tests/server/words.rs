@@ -1,7 +1,8 @@
 //! Search by word, alone and together with other sources.
 
 use ragstone_client::{
-    CreateCollection, Fuse, Hit, Nearest, Point, PointId, Query, QueryResult, Rescore, Source, TextQuery,
+    Code, CreateCollection, Fuse, Hit, Nearest, Point, PointId, Query, QueryResult, Rescore, Source,
+    TextQuery,
 };
 
 use crate::fixture::Server;
@@ -84,6 +85,46 @@ async fn words_and_vectors_are_asked_together() {
     let by_words = Rescore::new(Nearest::vector([1.0, 0.0]), TextQuery::new("rock")).candidates(4);
     let found = client.query(Query::by("t", by_words, 2)).await.unwrap();
     assert_eq!(found.hits[0].id, 4.into());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_field_that_points_have_comes_to_be_searched_by_word() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    client.create_collection(CreateCollection::with_dimension("late", 2)).await.unwrap();
+    let point = |(number, title, body): (u64, &str, &str)| {
+        Point::new(number, [1.0, 0.1]).with("title", title).with("body", body).with("n", number as i64)
+    };
+    client.upsert_points("late", TEXTS.map(point)).await.unwrap();
+    let query = || Query::by("late", TextQuery::new("moons"), 10);
+    assert!(client.query(query()).await.is_err());
+    let added = client.add_texts("late", [("title", ""), ("body", "english")]).await.unwrap();
+    assert_eq!(added.texts, [("body".into(), "english".into()), ("title".into(), "english".into())].into());
+    let declared = server_with_texts().await;
+    let asked = Query::by("t", TextQuery::new("moons"), 10);
+    let expected = declared.client().await.query(asked).await.unwrap().hits;
+    let scores = |hits: &[Hit]| hits.iter().map(|hit| (hit.id.clone(), hit.score)).collect::<Vec<_>>();
+    assert_eq!(scores(&client.query(query()).await.unwrap().hits), scores(&expected));
+    declared.stop().await;
+
+    // The same again changes nothing; another analyser, or a field of another type, is refused by its name.
+    let again = client.add_texts("late", [("title", "english")]).await.unwrap();
+    assert_eq!((again.texts, again.seq), (added.texts, added.seq));
+    let refused =
+        async |name: &str, analyzer: &str| client.add_texts("late", [(name, analyzer)]).await.unwrap_err();
+    for (name, analyzer, field) in [
+        ("title", "german", "texts.title"),
+        ("n", "english", "texts.n"),
+        ("new", "klingon", "texts.new.analyzer"),
+        ("", "english", "texts."),
+    ] {
+        assert_eq!(refused(name, analyzer).await.field_violations()[0].field, field);
+    }
+    assert!(refused("title", "german").await.to_string().contains("english, not german"));
+    assert_eq!(refused("_text", "english").await.reason(), Some("RESERVED_NAME"));
+    let error = client.add_texts("none", [("a", "english")]).await.unwrap_err();
+    assert_eq!(error.code(), Code::NotFound);
     server.stop().await;
 }
 

@@ -51,10 +51,40 @@ impl Client {
         name: &str,
         fields: impl IntoIterator<Item = (N, FieldType)>,
     ) -> Result<Collection> {
-        let service = self.collections();
         let field = |(name, kind): (N, FieldType)| (name.into(), kind.into_wire().into());
         let fields = fields.into_iter().map(field).collect();
-        let request = v1::UpdateCollectionRequest { name: name.to_owned(), fields };
+        self.update_collection(v1::UpdateCollectionRequest {
+            name: name.to_owned(),
+            fields,
+            ..Default::default()
+        })
+        .await
+    }
+
+    /// Has fields of a collection searched by word, new ones or string fields that points have, each with an analyser: `standard`,
+    /// `code`, or a language, `english` (also if it is empty), `german` … Durable when it returns, and the words of points that are there
+    /// are found; no point is rewritten. A field that is searched by word already, with this analyser, is passed over. It takes as
+    /// long as indexing the texts; 60 s by default, after which the server goes on, and the same call waits for it.
+    ///
+    /// # Errors
+    /// `Code::NotFound`; `Code::InvalidArgument`, naming the field, also where it has another type or another analyser.
+    pub async fn add_texts<N: Into<String>, A: Into<String>>(
+        &self,
+        name: &str,
+        texts: impl IntoIterator<Item = (N, A)>,
+    ) -> Result<Collection> {
+        let text = |(name, analyzer): (N, A)| (name.into(), v1::TextIndex { analyzer: analyzer.into() });
+        let texts = texts.into_iter().map(text).collect();
+        self.update_collection(v1::UpdateCollectionRequest {
+            name: name.to_owned(),
+            texts,
+            ..Default::default()
+        })
+        .await
+    }
+
+    async fn update_collection(&self, request: v1::UpdateCollectionRequest) -> Result<Collection> {
+        let service = self.collections();
         let response = call(self.policy, methods::UPDATE_COLLECTION, request, |request| {
             let mut service = service.clone();
             async move { service.update_collection(request).await }

@@ -9,13 +9,16 @@ pub(crate) enum CollectionCommand {
     List,
     /// Make a collection.
     Create(CreateArgs),
-    /// Add a field, without rewriting anything.
+    /// Add a field, or have one searched by word, without rewriting any point.
     AddField {
         /// The collection.
         name: String,
         /// The field, as NAME=bool|int|float|string|timestamp|strings|geo|json; several are several fields.
-        #[arg(required = true, value_name = "NAME=TYPE")]
+        #[arg(required_unless_present = "texts", value_name = "NAME=TYPE")]
         fields: Vec<String>,
+        /// A string field, a new one or one that points have, to be searched by word; may be repeated. ANALYSER as for `create`.
+        #[arg(long = "text", value_name = "FIELD[=ANALYSER]")]
+        texts: Vec<String>,
     },
     /// Delete a collection with everything in it.
     Delete {

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use ragstone::query::{FacetCount, Query, QueryHit};
-use ragstone::{Batch, CollectionInfo, Db, FieldType, Filter, Point, PointId, RangeRequest, ScrollRequest};
+use ragstone::{Batch, CollectionInfo, Db, Filter, Point, PointId, RangeRequest, ScrollRequest};
 use ragstone_exchange::{ExportOptions, Exported, ImportOptions, Imported};
 use ragstone_rag::embed::{DEFAULT_MODEL, ModelOptions, Models, Overflow, Role};
 use ragstone_rag::ingest::DocumentInput;
@@ -21,8 +21,8 @@ use ragstone_rag::{CollectionSpec, Error, Rag, reserved};
 use self::views::{explain, stored, vector_kind, written};
 use super::{
     Backend, CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, FacetCountView,
-    FacetView, GroupView, HitView, Ingested, ModelView, PointView, PulledView, ScrollAsk, SearchView,
-    StoredDocument, Transfer, WriteView,
+    FacetView, GroupView, HitView, Ingested, ModelView, NewFields, PointView, PulledView, ScrollAsk,
+    SearchView, StoredDocument, Transfer, WriteView,
 };
 use crate::cli::args::Place;
 use crate::cli::json;
@@ -106,12 +106,16 @@ impl Backend for Local {
         self.view(rag, info)
     }
 
-    fn add_fields(&self, name: &str, fields: Vec<(String, FieldType)>) -> Result<CollectionView> {
+    fn add_fields(&self, name: &str, new: NewFields) -> Result<CollectionView> {
         let rag = self.rag(false)?;
         let rows = rag.db().collection(name)?;
-        for (field, kind) in fields {
+        for (field, kind) in new.fields {
             reserved::check_field("fields", &field)?;
             rows.add_field(&field, kind).with_context(|| format!("field {field}"))?;
+        }
+        for (field, analyzer) in new.texts {
+            reserved::check_field("texts", &field)?;
+            rows.add_text(&field, analyzer).with_context(|| format!("text {field}"))?;
         }
         self.view(rag, rows.info())
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use ragstone::query::{OrderBy, Query};
-use ragstone::{Batch, FieldType, Filter, PointId, RangeRequest};
+use ragstone::{Analyzer, Batch, FieldType, Filter, PointId, RangeRequest};
 use ragstone_exchange::{Callback, ExportOptions, Exported, ImportOptions, Imported};
 use ragstone_rag::CollectionSpec;
 use ragstone_rag::embed::{Overflow, Role};
@@ -46,14 +46,21 @@ pub(crate) struct Transfer<'a> {
     pub(crate) progress: Callback<'a>,
 }
 
+/// Fields that a collection is to get.
+pub(crate) struct NewFields {
+    pub(crate) fields: Vec<(String, FieldType)>,
+    /// Those that are searched by word.
+    pub(crate) texts: Vec<(String, Analyzer)>,
+}
+
 /// The operations that commands are made of.
 pub(crate) trait Backend {
     /// Names the place, for messages: a directory or a URL.
     fn place(&self) -> String;
     /// Makes a collection; an empty model name is the default model of the place.
     fn create_collection(&self, name: &str, spec: CollectionSpec) -> Result<CollectionView>;
-    /// Adds fields to a collection.
-    fn add_fields(&self, name: &str, fields: Vec<(String, FieldType)>) -> Result<CollectionView>;
+    /// Adds fields to a collection, and has fields searched by word.
+    fn add_fields(&self, name: &str, new: NewFields) -> Result<CollectionView>;
     /// Every collection, by name.
     fn collections(&self) -> Result<Vec<CollectionView>>;
     /// One collection; `None` if it does not exist.

@@ -12,16 +12,17 @@ use serde_json::json;
 use super::Session;
 use super::conditions::field_type;
 use crate::cli::args::{CollectionCommand, CreateArgs};
-use crate::cli::backend::CollectionView;
+use crate::cli::backend::{CollectionView, NewFields};
 use crate::cli::output;
 
 pub(super) fn run(session: &Session, command: CollectionCommand) -> Result<()> {
     match command {
         CollectionCommand::List => list(session),
         CollectionCommand::Create(args) => create(session, args),
-        CollectionCommand::AddField { name, fields } => {
+        CollectionCommand::AddField { name, fields, texts } => {
             let fields = fields.iter().map(|text| field(text)).collect::<Result<Vec<_>>>()?;
-            show(session, &session.backend.add_fields(&name, fields)?)
+            let texts = texts.iter().map(|name| text(name)).collect::<Result<Vec<_>>>()?;
+            show(session, &session.backend.add_fields(&name, NewFields { fields, texts })?)
         }
         CollectionCommand::Delete { name } => delete(session, &name),
         CollectionCommand::Info { name } => {

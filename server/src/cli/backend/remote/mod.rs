@@ -22,8 +22,8 @@ use tokio::runtime::Runtime;
 use self::views::{collection, explain, timings, written};
 use super::{
     Backend, CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, FacetCountView,
-    FacetView, GroupView, HitView, Ingested, ModelView, PointView, PulledView, ScrollAsk, SearchView,
-    StoredDocument, Transfer, WriteView,
+    FacetView, GroupView, HitView, Ingested, ModelView, NewFields, PointView, PulledView, ScrollAsk,
+    SearchView, StoredDocument, Transfer, WriteView,
 };
 use crate::cli::json;
 
@@ -90,9 +90,14 @@ impl Backend for Remote {
         self.call(self.client.create_collection(request)).map(collection)
     }
 
-    fn add_fields(&self, name: &str, fields: Vec<(String, FieldType)>) -> Result<CollectionView> {
-        let fields = fields.into_iter().map(|(name, kind)| (name, field_type(kind)));
-        self.call(self.client.add_fields(name, fields)).map(collection)
+    fn add_fields(&self, name: &str, new: NewFields) -> Result<CollectionView> {
+        let fields = new.fields.into_iter().map(|(name, kind)| (name, field_type(kind)));
+        let added = self.call(self.client.add_fields(name, fields))?;
+        if new.texts.is_empty() {
+            return Ok(collection(added));
+        }
+        let texts = new.texts.into_iter().map(|(name, analyzer)| (name, analyzer.name()));
+        self.call(self.client.add_texts(name, texts)).map(collection)
     }
 
     fn collections(&self) -> Result<Vec<CollectionView>> {
