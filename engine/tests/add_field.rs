@@ -1,5 +1,7 @@
 //! Fields that a collection gets after it was made.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use ragstone::query::{Query, TextQuery};
