@@ -43,7 +43,7 @@ impl Collection {
     ///
     /// let db = Db::in_memory()?;
     /// let notes = db.create_collection("notes", Schema::new(2)?)?;
-    /// notes.upsert(vec![Point::new(1, [1.0, 0.0]).with("title", "Walkers in the rain")])?;
+    /// notes.upsert(vec![Point::new(1, [1.0, 0.0]).with("title", "Walks in the rain")])?;
     /// notes.add_text("title", Analyzer::English)?;
     /// assert_eq!(notes.count(Some(&Filter::Match("title".into(), "walking".into())))?, 1);
     /// # Ok::<(), ragstone::Error>(())

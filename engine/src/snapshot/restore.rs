@@ -21,6 +21,7 @@ use std::sync::atomic::Ordering;
 
 use super::apply::OpenedRestore;
 use super::copied::seqs_of_copy;
+use crate::clock::Clock;
 use crate::db::DbOptions;
 use crate::dir::{Dir, DirFile, DirLock, RealDir, corrupt};
 use crate::error::{Error, Result};
@@ -178,7 +179,9 @@ impl Restore {
         }
         // Whoever goes on without a damaged collection goes on without the log of it, and calls that restored.
         let (verify, on_damage) = (Verify::OnOpen, OnDamage::Refuse);
-        let options = DbOptions { background: false, verify, on_damage, ..DbOptions::default() };
+        // What has expired is decided where the copy is used, not by the clock of the machine that makes it: nothing is dropped here.
+        let clock = Clock::new(|| i64::MIN);
+        let options = DbOptions { background: false, verify, on_damage, clock, ..DbOptions::default() };
         let store = Store::open_locked(self.dir, self.lock, options)?;
         // Whatever is to be kept of the log from now on, it is nothing of this one.
         store.log.keep(0)?;

@@ -102,6 +102,6 @@ fn proto() -> Result<(), String> {
 /// The binaries first: tests run them as processes, and find them beside themselves in the target directory.
 fn unit() -> Result<(), String> {
     need("pip3", "python3-pip")?;
-    cargo(&["build", "--workspace", "--bins", "--locked"])?;
+    cargo(&["build", "--workspace", "--bin", "ragstone", "--bin", "torture", "--locked"])?;
     cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])
 }
