@@ -13,6 +13,7 @@ fn point(id: u64) -> Point {
     Point::new(id, [id as f32, 1.0])
         .with("customer", format!("c{}", id % CUSTOMERS))
         .with("year", (id / CUSTOMERS % 7) as i64)
+        .with("code", (id / 3) as i64)
         .with("tags", vec![format!("t{}", id % 9)])
         .with("place", GeoPoint::new((id % 50) as f64, 0.0))
         .with("note", words[id as usize / CUSTOMERS as usize % 4])
@@ -24,6 +25,7 @@ fn few_rows_stay_a_list_whatever_else_is_asked() {
     let db = Db::open_in(Arc::new(MemoryDir::new()), options).unwrap();
     let schema = Schema::builder(2)
         .field("year", FieldType::Int)
+        .field("code", FieldType::Int)
         .field("tags", FieldType::Strings)
         .field("place", FieldType::Geo)
         .text("note", Analyzer::Standard)
@@ -31,7 +33,13 @@ fn few_rows_stay_a_list_whatever_else_is_asked() {
     let collection = db.create_collection("c", schema.build().unwrap()).unwrap();
     collection.upsert((0..4_000).map(point).collect()).unwrap();
     db.flush().unwrap();
-    collection.update((0..4_000).step_by(13).map(|id| Update::new(id).set("year", 6)).collect()).unwrap();
+    // Others are listed by what they were and are: with another code, with the same, and with none.
+    let code = |id: u64| match id / 50 % 3 {
+        0 => Update::new(id).unset("code"),
+        change => Update::new(id).set("code", (id / 3 + change - 1) as i64),
+    };
+    collection.update((0..4_000).step_by(50).map(code).collect()).unwrap();
+    collection.update((0..4_000).step_by(200).map(|id| Update::new(id).set("year", 6)).collect()).unwrap();
     collection.delete(&(0..4_000).step_by(17).map(PointId::Num).collect::<Vec<_>>()).unwrap();
 
     let own = Filter::eq("customer", "c7");
@@ -56,6 +64,11 @@ fn few_rows_stay_a_list_whatever_else_is_asked() {
         (with(Filter::Exists("tags".into())), true),
         (with(Filter::GeoRadius("place".into(), GeoPoint::new(5.0, 0.0), 3e5)), true),
         (Filter::eq("customer", "nobody"), true),
+        (Filter::eq("code", 50 / 3), true),
+        (Filter::eq("code", 100 / 3), true),
+        (Filter::eq("code", 100 / 3 + 1), true),
+        (Filter::eq("code", 150 / 3), true),
+        (Filter::eq("code", 7), true),
         (Filter::AllTenants, false),
         (Filter::Range("year".into(), late), false),
         (word("tea"), false),
