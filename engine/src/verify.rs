@@ -170,20 +170,21 @@ impl Store {
         if self.options.storage == Storage::Mapped {
             return Ok(Some(segment));
         }
+        let is_merged_away = || !core.sealed_segments().iter().any(|now| now.id == segment.id);
         match SealedSegment::open(&*self.dir, segment.id, &core.opening()) {
             Ok(mapped) => {
                 for field in segment.added_fields() {
                     let opened = mapped.open_words(&*self.dir, field, (Storage::Mapped, Check::Headers));
-                    if let Err(error) = opened {
-                        words.push(error.into_damage(OnDamage::Isolate)?);
+                    match opened {
+                        // They go before their segment.
+                        Err(Error::Io { .. }) if is_merged_away() => return Ok(None),
+                        Err(error) => words.push(error.into_damage(OnDamage::Isolate)?),
+                        Ok(_) => {}
                     }
                 }
                 Ok(Some(Arc::new(mapped)))
             }
-            // Merged away meanwhile.
-            Err(Error::Io { .. }) if !core.sealed_segments().iter().any(|now| now.id == segment.id) => {
-                Ok(None)
-            }
+            Err(Error::Io { .. }) if is_merged_away() => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -30,6 +30,21 @@ fn open(path: &Path) -> Result<Db, Error> {
     Db::open_with(path, options)
 }
 
+/// A field that came to be searched by word when there were rows: by a write in the log, with its words beside their segment.
+const TEXTS_FOLDER: &str = "v4-texts";
+
+fn write_texts(path: &Path) {
+    let db = open(path).unwrap();
+    let collection = db.create_collection("c", Schema::builder(2).build().unwrap()).unwrap();
+    let point = |id: u64| Point::new(id, [1.0, id as f32]).with("title", format!("green tea {id}"));
+    collection.upsert((0..6).map(point).collect()).unwrap();
+    db.flush().unwrap();
+    collection.update(vec![Update::new(3).set("title", "black tea")]).unwrap();
+    collection.add_text("title", Analyzer::English).unwrap();
+    collection.update(vec![Update::new(4).set("title", "white teas")]).unwrap();
+    collection.delete(&[PointId::Num(5)]).unwrap();
+}
+
 /// A copy that a test may change.
 fn copy_of(folder: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -185,6 +200,26 @@ fn assert_golden(db: &Db) {
         assert_eq!(collection.count(Some(&tea)).unwrap(), 1);
         let again = collection.write(Batch::new().delete(id_of(8)).request("first")).unwrap();
         assert_eq!((again.seq, again.updated, again.repeated), (4, 1, true));
+    }
+}
+
+#[test]
+fn words_that_came_later_are_found() {
+    if std::env::var_os("RAGSTONE_WRITE_GOLDEN").is_some() {
+        let path = golden(TEXTS_FOLDER);
+        fs::create_dir_all(&path).unwrap();
+        write_texts(&path);
+    }
+    for storage in [Storage::Mapped, Storage::Resident] {
+        let directory = copy_of(TEXTS_FOLDER);
+        let mut options = DbOptions::default();
+        options.storage = storage;
+        let db = Db::open_with(directory.path(), options).unwrap();
+        let collection = db.collection("c").unwrap();
+        assert_eq!(collection.schema().texts()["title"], Analyzer::English);
+        let found =
+            |words: &str| collection.count(Some(&Filter::Match("title".into(), words.into()))).unwrap();
+        assert_eq!((found("tea"), found("green"), found("blacks"), found("white tea")), (5, 3, 1, 1));
     }
 }
 

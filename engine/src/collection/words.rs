@@ -18,14 +18,14 @@ impl CollectionCore {
     /// collection does.
     pub(super) fn write_words(&self, store: &Store, work: Work) -> Result<()> {
         let view = self.view();
-        for segment in &view.segments {
+        'segments: for segment in &view.segments {
             for (field, analyzer) in view.fields.texts() {
                 let Some(sealed) = segment.as_sealed().filter(|_| segment.lacks_words(field, analyzer))
                 else {
                     continue;
                 };
                 if store.is_stopping() || self.is_deleted() {
-                    return Ok(());
+                    break 'segments;
                 }
                 faults::point("merge.lacking");
                 let stop = store.signal.closing();
