@@ -48,7 +48,7 @@ impl Hash for Test {
     }
 }
 
-/// Gives the first of some ordered runs whose value is not before something.
+/// Gives the first of some ordered runs, from a place on, whose value is not before something.
 type FirstRun<'a> = dyn Fn(usize, &dyn Fn(ValueRef<'_>) -> bool) -> usize + 'a;
 
 impl Test {

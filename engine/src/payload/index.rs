@@ -9,7 +9,7 @@
 //! Of a column with few distinct values, a byte a row says which one it has: then any list of them is found in one go through
 //! the bytes (`ragstone_kernels::KernelBits`).
 //!
-//! **Cost.** Four bytes a row, four a distinct value and every eighth of these values, and a bit a row for each mark, at most [`MARKS_MAX`] / 8 = 16 bytes a row,
+//! **Cost.** Four bytes a row, four a distinct value and every eighth of these values, and a bit a row for each mark, at most [`MARKS_MAX`] / 8 = 20 bytes a row,
 //! and the byte, for columns that are filtered by. Sorting 60,000 rows takes 5 ms, once, and 16 bytes a row meanwhile (24 of
 //! texts). Nothing of it is stored. A search that comes while another sorts the column tests every row instead of waiting.
 
@@ -29,10 +29,10 @@ use super::{Column, FieldType, Test, ValueRef};
 
 /// Marks that are spread over the order.
 const MARKS: usize = 64;
-/// Marks in all.
-const MARKS_MAX: usize = 128;
 /// Runs of at least one in so many of the rows get marks of their own: at most 48, with two marks each.
 const LONG_RUN: usize = 48;
+/// Marks in all.
+const MARKS_MAX: usize = MARKS + 2 * LONG_RUN;
 /// Words of a bitmap that take as long as a row that is set by itself.
 const WORDS_A_ROW: usize = 4;
 const WORD_BITS: usize = usize::BITS as usize;
@@ -331,5 +331,10 @@ mod tests {
             assert!(marks.len() <= MARKS_MAX + 1, "{runs}: {}", marks.len());
             assert_eq!((marks[0], marks[marks.len() - 1]), (0, runs * 30));
         }
+        // Long runs apart from each other share no mark.
+        let apart: Vec<u32> =
+            (0..40).flat_map(|pair| [pair * 101, pair * 101 + 100]).chain([40 * 101]).collect();
+        let marks = marks(&apart);
+        assert!(marks.len() > 128 && marks.len() <= MARKS_MAX + 1, "{}", marks.len());
     }
 }
