@@ -1,6 +1,6 @@
 //! What finding the rows of a filter costs, beside the search that it is part of.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -17,6 +17,7 @@ use serde_json::json;
 const BATCH: usize = 10_000;
 /// Places lie in a square of so many degrees at the equator, where a degree is as long in both directions.
 const SQUARE_DEGREES: f64 = 10.0;
+const KINDS: [&str; 5] = ["equality", "range", "prefix", "contains", "geo"];
 const METRES_A_DEGREE: f64 = 111_195.0;
 /// Shares of the rows that conditions let pass, and of how many values of a field one has that share.
 const SHARES: [(f64, u64); 4] = [(0.001, 1_000), (0.01, 100), (0.1, 10), (0.5, 2)];
@@ -41,6 +42,12 @@ struct Arguments {
     /// Queries of each condition.
     #[arg(long, default_value_t = 500, value_name = "N")]
     queries: usize,
+    /// Where the rows are kept; those that an earlier run of the same size wrote there are taken as they are.
+    #[arg(long, value_name = "DIRECTORY")]
+    directory: Option<PathBuf>,
+    /// Kinds of conditions.
+    #[arg(long, value_delimiter = ',', default_values = KINDS, value_name = "KIND")]
+    kinds: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -48,13 +55,14 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let directory = tempfile::tempdir()?;
-    write(arguments, directory.path())?;
+    let temporary = tempfile::tempdir()?;
+    let directory = arguments.directory.as_deref().unwrap_or(temporary.path());
+    write(arguments, directory)?;
     let open = |bytes: Option<usize>| {
         let mut options = DbOptions::default();
         options.background = false;
         options.filter_cache_bytes = bytes.unwrap_or(options.filter_cache_bytes);
-        Db::open_with(directory.path(), options)
+        Db::open_with(directory, options)
     };
     let mut lines = Vec::new();
     for bytes in [Some(0), None] {
@@ -103,6 +111,13 @@ impl Rows {
 
 fn write(arguments: &Arguments, path: &Path) -> Result<(), Failure> {
     let db = Db::open(path)?;
+    if let Ok(rows) = db.collection("rows") {
+        let count = rows.count(None)?;
+        return match count == arguments.rows as u64 {
+            true => Ok(()),
+            false => Err(format!("{} has {count} rows, not {}", path.display(), arguments.rows).into()),
+        };
+    }
     let schema = Schema::builder(arguments.dimension).field("number", FieldType::Int).build()?;
     let (collection, rows) = (db.create_collection("rows", schema)?, Rows::new(arguments));
     for first in (0..arguments.rows).step_by(BATCH) {
@@ -141,7 +156,7 @@ fn condition(kind: &str, (share, values): (f64, u64), random: &mut Random) -> Fi
 
 /// What was measured of a condition.
 struct Measured {
-    kind: &'static str,
+    kind: String,
     share: f64,
     rows: f64,
     /// Making the indexes, with the first count.
@@ -170,7 +185,7 @@ fn measure(arguments: &Arguments, collection: &Collection) -> Result<Vec<Measure
     search(&none)?;
     let unfiltered_us = search(&none)?;
     let mut all = Vec::new();
-    for kind in ["equality", "range", "prefix", "contains", "geo"] {
+    for kind in &arguments.kinds {
         for share in SHARES {
             let filters: Vec<Filter> = requests.iter().map(|_| condition(kind, share, &mut random)).collect();
             let begun = Instant::now();
@@ -184,7 +199,7 @@ fn measure(arguments: &Arguments, collection: &Collection) -> Result<Vec<Measure
             }
             let asked: Vec<Option<Filter>> = filters.into_iter().map(Some).collect();
             all.push(Measured {
-                kind,
+                kind: kind.clone(),
                 share: share.0,
                 rows: mean(&counts).unwrap_or_default(),
                 first_ms,

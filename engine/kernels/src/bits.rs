@@ -78,15 +78,18 @@ impl KernelBits {
         (self.blocks)(words)
     }
 
-    /// The set of rows whose byte is wanted, as words of which the last is filled up with zeros.
-    pub fn select(&self, bytes: &[u8], wanted: &ByteSet) -> Vec<usize> {
-        let mut out = vec![0; bytes.len().div_ceil(WORD_BITS)];
+    /// Writes the set of rows whose byte is wanted, as words of which the last is filled up with zeros.
+    ///
+    /// # Panics
+    /// If there are fewer words than the bytes take.
+    pub fn select(&self, bytes: &[u8], wanted: &ByteSet, out: &mut [usize]) {
         let (whole, rest) = bytes.as_chunks();
-        (self.select)(whole, wanted, &mut out);
-        for (bit, byte) in rest.iter().enumerate() {
-            out[whole.len()] |= usize::from(wanted.contains(*byte)) << bit;
+        let (words, last) = out[..bytes.len().div_ceil(WORD_BITS)].split_at_mut(whole.len());
+        (self.select)(whole, wanted, words);
+        for word in last {
+            let bits = rest.iter().enumerate().map(|(bit, byte)| usize::from(wanted.contains(*byte)) << bit);
+            *word = bits.sum();
         }
-        out
     }
 }
 
@@ -255,7 +258,8 @@ mod tests {
             let mut set = ByteSet::default();
             wanted.iter().for_each(|byte| set.insert(*byte));
             for isa in Isa::available() {
-                let found = KernelBits::with_isa(isa).select(&bytes, &set);
+                let mut found = vec![usize::MAX; bytes.len().div_ceil(WORD_BITS)];
+                KernelBits::with_isa(isa).select(&bytes, &set, &mut found);
                 prop_assert_eq!(found.len(), bytes.len().div_ceil(WORD_BITS));
                 for bit in 0..found.len() * WORD_BITS {
                     let is_wanted = bytes.get(bit).is_some_and(|byte| wanted.contains(byte));

@@ -191,7 +191,9 @@ impl Compiler<'_> {
             Filter::GeoRadius(name, center, metres) => self.radius(name, (*center, *metres), path),
             Filter::Match(name, text) => self.text(name, text, path),
             Filter::AllTenants => Ok(Node::And(Vec::new())),
-            Filter::And(filters) => Ok(Node::And(self.nodes(filters, &format!("{path}.and"), depth)?)),
+            Filter::And(filters) => {
+                Ok(Node::And(with_ranges_joined(self.nodes(filters, &format!("{path}.and"), depth)?)))
+            }
             Filter::Or(filters) => Ok(Node::Or(self.nodes(filters, &format!("{path}.or"), depth)?)),
             Filter::Not(filter) => {
                 Ok(Node::Not(Box::new(self.node(filter, &format!("{path}.not"), depth + 1)?)))
@@ -277,37 +279,43 @@ impl Compiler<'_> {
         for (kind, value) in given {
             check_value(value, expected, || format!("{path}.{kind}"))?;
         }
-        // Of two lower or two upper bounds both hold: two leaves.
-        let mut leaves = Vec::new();
-        for (low, high) in [
-            (bound(&range.gt, &None), bound(&range.lt, &None)),
-            (bound(&None, &range.gte), bound(&None, &range.lte)),
-        ] {
-            if matches!((&low, &high), (Bound::Unbounded, Bound::Unbounded)) {
-                continue;
-            }
-            match range_test(low, high, expected) {
-                Some(test) => leaves.push(Node::Leaf(field, Arc::new(test))),
-                None => {
-                    return Err(Error::invalid(
-                        path,
-                        format!(
-                            "a range is over ints, floats, strings or timestamps; this field is {expected}"
-                        ),
-                    ));
-                }
-            }
+        let bounds = [
+            (bound(&range.gt, Bound::Excluded), bound(&range.lt, Bound::Excluded)),
+            (bound(&range.gte, Bound::Included), bound(&range.lte, Bound::Included)),
+        ];
+        let [excluding, including] = bounds.map(|(low, high)| range_test(low, high, expected));
+        match excluding.zip(including).and_then(|(excluding, including)| excluding.and(&including)) {
+            Some(test) => Ok(Node::Leaf(field, Arc::new(test))),
+            None => Err(Error::invalid(
+                path,
+                format!("a range is over ints, floats, strings or timestamps; this field is {expected}"),
+            )),
         }
-        Ok(Node::And(leaves))
     }
 }
 
-fn bound<'a>(excluded: &'a Option<Value>, included: &'a Option<Value>) -> Bound<&'a Value> {
-    match (excluded, included) {
-        (Some(value), _) => Bound::Excluded(value),
-        (None, Some(value)) => Bound::Included(value),
-        (None, None) => Bound::Unbounded,
+/// Ranges of one field that must all hold are one range: `year >= 2000 and year < 2010` costs what `year between` does.
+fn with_ranges_joined(nodes: Vec<Node>) -> Vec<Node> {
+    let mut joined: Vec<Node> = Vec::with_capacity(nodes.len());
+    'nodes: for node in nodes {
+        if let Node::Leaf(field, test) = &node {
+            for earlier in &mut joined {
+                if let Node::Leaf(of, range) = earlier
+                    && of == field
+                    && let Some(both) = range.and(test)
+                {
+                    *range = Arc::new(both);
+                    continue 'nodes;
+                }
+            }
+        }
+        joined.push(node);
     }
+    joined
+}
+
+fn bound<'a>(value: &'a Option<Value>, kind: fn(&'a Value) -> Bound<&'a Value>) -> Bound<&'a Value> {
+    value.as_ref().map_or(Bound::Unbounded, kind)
 }
 
 fn check_value(value: &Value, expected: FieldType, path: impl Fn() -> String) -> Result<()> {

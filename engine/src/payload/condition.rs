@@ -67,6 +67,16 @@ impl Test {
         }
     }
 
+    /// The range of what passes both, if both are ranges of values of one kind.
+    pub(super) fn and(&self, other: &Test) -> Option<Test> {
+        Some(match (self, other) {
+            (Test::IntRange(a, b), Test::IntRange(c, d)) => Test::IntRange(later(a, c), earlier(b, d)),
+            (Test::FloatRange(a, b), Test::FloatRange(c, d)) => Test::FloatRange(later(a, c), earlier(b, d)),
+            (Test::TextRange(a, b), Test::TextRange(c, d)) => Test::TextRange(later(a, c), earlier(b, d)),
+            _ => return None,
+        })
+    }
+
     /// Roughly the bytes of its values.
     pub(crate) fn size_bytes(&self) -> usize {
         let of_bound = |bound: &Bound<Box<[u8]>>| match bound {
@@ -176,6 +186,28 @@ fn contains<T>(sorted: &[T], order: impl FnMut(&T) -> std::cmp::Ordering) -> boo
 
 fn borrow(bound: &Bound<Box<[u8]>>) -> Bound<&[u8]> {
     bound.as_ref().map(|bytes| &**bytes)
+}
+
+/// The lower bound that leaves less.
+fn later<T: PartialOrd + Clone>(a: &Bound<T>, b: &Bound<T>) -> Bound<T> {
+    let is_later = match (a, b) {
+        (Bound::Unbounded, _) => false,
+        (_, Bound::Unbounded) => true,
+        (Bound::Excluded(a), Bound::Included(b)) => a >= b,
+        (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) => a > b,
+    };
+    if is_later { a.clone() } else { b.clone() }
+}
+
+/// The upper bound that leaves less.
+fn earlier<T: PartialOrd + Clone>(a: &Bound<T>, b: &Bound<T>) -> Bound<T> {
+    let is_earlier = match (a, b) {
+        (Bound::Unbounded, _) => false,
+        (_, Bound::Unbounded) => true,
+        (Bound::Excluded(a), Bound::Included(b)) => a <= b,
+        (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) => a < b,
+    };
+    if is_earlier { a.clone() } else { b.clone() }
 }
 
 trait Borrowed<T: ?Sized> {
@@ -289,5 +321,25 @@ mod tests {
         let max = Value::Int(i64::MAX);
         let test = range_test(Bound::Excluded(&max), Bound::Unbounded, FieldType::Int).unwrap();
         assert!(!test.passes(ValueRef::Int(i64::MAX)));
+    }
+
+    /// Of all pairs of bounds around a few values, both kinds of them: what passes both passes the range of both.
+    #[test]
+    fn two_ranges_are_one() {
+        let bounds = || {
+            let of = |value: i64| [Bound::Included(value), Bound::Excluded(value)];
+            (0..4).flat_map(of).chain([Bound::Unbounded])
+        };
+        let ranges = || bounds().flat_map(|low| bounds().map(move |high| (low, high)));
+        for ((a, b), (c, d)) in ranges().flat_map(|one| ranges().map(move |other| (one, other))) {
+            let (one, other) = (Test::IntRange(a, b), Test::IntRange(c, d));
+            let both = one.and(&other).unwrap();
+            for value in (-1..5).map(ValueRef::Int) {
+                assert_eq!(both.passes(value), one.passes(value) && other.passes(value), "{one:?} {other:?}");
+            }
+        }
+        let float = Test::FloatRange(Bound::Unbounded, Bound::Included(1.0));
+        assert_eq!(float.and(&Test::Exists), None);
+        assert_eq!(float.and(&Test::IntRange(Bound::Unbounded, Bound::Unbounded)), None);
     }
 }

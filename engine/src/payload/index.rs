@@ -107,14 +107,23 @@ impl ColumnIndex {
         if runs.len() > RUNS_BY_MARKS && !self.values.is_empty() {
             let mut wanted = ByteSet::default();
             runs.into_iter().flat_map(|(first, end)| first..end).for_each(|value| wanted.insert(value as u8));
-            let set = KernelBits::new().select(&self.values, &wanted);
-            return FixedBitSet::with_capacity_and_blocks(rows, set);
+            let mut set = FixedBitSet::with_capacity(rows);
+            KernelBits::new().select(&self.values, &wanted, set.as_mut_slice());
+            return set;
         }
-        let mut set = vec![0; self.words];
-        for (first, end) in runs {
-            self.add(&mut set, self.starts[first] as usize, self.starts[end] as usize);
+        let places = runs.into_iter().map(|(first, end)| self.starts[first]..self.starts[end]);
+        self.set(places, rows)
+    }
+
+    /// The rows at some places of the order, no two of which overlap, among as many as the segment has.
+    fn set(&self, places: impl Iterator<Item = Range<u32>>, rows: usize) -> FixedBitSet {
+        let mut set = FixedBitSet::with_capacity(rows);
+        let mut is_empty = true;
+        for Range { start, end } in places {
+            self.add((set.as_mut_slice(), is_empty), start as usize, end as usize);
+            is_empty = false;
         }
-        FixedBitSet::with_capacity_and_blocks(rows, set)
+        set
     }
 
     /// How many rows have a value that passes.
@@ -140,8 +149,8 @@ impl ColumnIndex {
         runs.iter().map(|(first, end)| (self.starts[*end] - self.starts[*first]) as usize).sum()
     }
 
-    /// Adds the rows at some places of the order, none of which is in the set.
-    fn add(&self, set: &mut [usize], start: usize, end: usize) {
+    /// Adds the rows at some places of the order to a set that has none of them: if it is empty, it need not be read.
+    fn add(&self, (set, is_empty): (&mut [usize], bool), start: usize, end: usize) {
         let (first, last) = (self.nearest_mark(start), self.nearest_mark(end));
         let (from, to) = (self.marks[first] as usize, self.marks[last] as usize);
         let by_marks = start.abs_diff(from) + end.abs_diff(to) + self.words / WORDS_A_ROW;
@@ -150,8 +159,11 @@ impl ColumnIndex {
             return;
         }
         let sets = |mark: usize| &self.before[mark * self.words..][..self.words];
-        for ((word, a), b) in set.iter_mut().zip(sets(first)).zip(sets(last)) {
-            *word ^= a ^ b;
+        let between = sets(first).iter().zip(sets(last)).map(|(a, b)| a ^ b);
+        match is_empty {
+            true if first == 0 => set.copy_from_slice(sets(last)),
+            true => set.iter_mut().zip(between).for_each(|(word, rows)| *word = rows),
+            false => set.iter_mut().zip(between).for_each(|(word, rows)| *word ^= rows),
         }
         // What the marks have too much or too little.
         for (place, mark) in [(start, from), (end, to)] {

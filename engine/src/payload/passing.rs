@@ -20,6 +20,7 @@
 use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
+use ragstone_kernels::KernelBits;
 
 /// See the module's text.
 #[derive(Clone, Debug)]
@@ -43,7 +44,7 @@ impl Passing {
     pub(crate) fn count(&self) -> usize {
         match self {
             Passing::Few(rows) => rows.len(),
-            Passing::Many(rows) => rows.count_ones(..),
+            Passing::Many(rows) => KernelBits::new().count_ones(rows.as_slice()),
         }
     }
 

@@ -41,10 +41,8 @@ impl<'a> SortedColumn<'a> {
 
     /// The rows of some runs as a set, by marks where there are many.
     pub(crate) fn set(&self, runs: Range<usize>) -> FixedBitSet {
-        let mut set = vec![0; self.index.words];
         let starts = &self.index.starts;
-        self.index.add(&mut set, starts[runs.start] as usize, starts[runs.end] as usize);
-        FixedBitSet::with_capacity_and_blocks(self.rows, set)
+        self.index.set(std::iter::once(starts[runs.start]..starts[runs.end]), self.rows)
     }
 
     /// The number of each row's value, [`NO_RUN`](Self::NO_RUN) where it has none; where there are few values.
