@@ -58,7 +58,7 @@ impl CollectionCore {
         conditions: &[Precondition],
     ) -> Result<Outcome> {
         for attempt in 0.. {
-            let held = if attempt < ATTEMPTS { None } else { Some(self.lock_submit()?) };
+            let held = if attempt < ATTEMPTS { None } else { Some(self.lock_submit(store)?) };
             let next_seq =
                 held.as_ref().map_or_else(|| lock(&self.submit).next_seq, |submit| submit.next_seq);
             self.wait_applied(store, next_seq - 1)?;
@@ -72,7 +72,7 @@ impl CollectionCore {
             let sizes = row_sizes::check(batch, &view, now);
             let mut body = batch.encode();
             check_limit("points", "BATCH_BYTES_MAX", BATCH_BYTES_MAX, body.len())?;
-            let mut submit = held.map_or_else(|| self.lock_submit(), Ok)?;
+            let mut submit = held.map_or_else(|| self.lock_submit(store), Ok)?;
             // What had expired when it was looked at has for this write.
             submit.time_us = submit.time_us.max(now);
             let refusals = store.log.refusals();

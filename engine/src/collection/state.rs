@@ -15,7 +15,7 @@
 //! ```
 //! A commit cuts the log after it has let go of `committed`, so `cutting` comes behind `sealing` and `merging`; and behind
 //! `changing` when a collection was removed. In a write, `submit` and `apply` come one after the other, but for one that
-//! holds up others until they are applied (`resolving.rs`); in a replay, which one thread does, `submit` comes under `apply`. The lock of the signal is taken under any of them but the log's state, which
+//! holds up others until they are applied (`resolving.rs`, and `write.rs` after a full disk refused some); in a replay, which one thread does, `submit` comes under `apply`. The lock of the signal is taken under any of them but the log's state, which
 //! alone is looked at under it: what else writers wait for is told by atomics.
 
 use std::borrow::Cow;
@@ -126,6 +126,8 @@ impl ViewState {
 pub(super) struct Submit {
     /// The fields as of the last queued write.
     pub(super) fields: FieldTable,
+    /// How often the log had refused what was queued when they were last taken from a view.
+    pub(super) refusals: u64,
     pub(super) next_seq: u64,
     /// The time of the last queued write, or a later one by which rows were left out of a segment.
     pub(super) time_us: i64,
@@ -266,7 +268,7 @@ impl CollectionCore {
             current: CurrentCache::default(),
         };
         let (fields, next_seq, time_us) = (entry.fields.clone(), entry.stored_seq + 1, entry.time_us);
-        let submit = Submit { fields, next_seq, time_us };
+        let submit = Submit { fields, refusals: 0, next_seq, time_us };
         let committed = CommittedFiles {
             segments: committed,
             requests: entry.requests,

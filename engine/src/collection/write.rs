@@ -104,7 +104,7 @@ impl CollectionCore {
     ) -> Result<WriteReceipt> {
         store.wait_for_room(self)?;
         let mut body = batch.encode();
-        let mut submit = self.lock_submit()?;
+        let mut submit = self.lock_submit(store)?;
         validate::resolve_fields(&batch, &mut submit.fields, false)?;
         let submitted = self.queue(store, &mut submit, (&batch, &mut body), None)?;
         drop(submit);
@@ -155,7 +155,7 @@ impl CollectionCore {
         let updates = prepared.changes.iter().any(|change| matches!(change, Change::Update(_)));
         let growth = updates.then(|| row_sizes::growth(prepared));
         loop {
-            let mut submit = self.lock_submit()?;
+            let mut submit = self.lock_submit(store)?;
             let refusals = store.log.refusals();
             match self.decide(&submit, refusals, prepared, conditions) {
                 Ok(None) if prepared.changes.is_empty() => return Ok(Some(Outcome::Nothing)),
@@ -203,14 +203,27 @@ impl CollectionCore {
     }
 
     /// The turn to queue writes; by its time rows are there for them, or not.
-    pub(super) fn lock_submit(&self) -> Result<MutexGuard<'_, Submit>> {
+    pub(super) fn lock_submit(&self, store: &Store) -> Result<MutexGuard<'_, Submit>> {
         let mut submit = lock(&self.submit);
+        self.forget_refused(store, &mut submit)?;
         // Whatever the clock does, the times of writes never go back.
         submit.time_us = submit.time_us.max(self.clock.now_us());
         match self.is_deleted() {
             true => Err(Error::CollectionNotFound { name: self.name.clone() }),
             false => Ok(submit),
         }
+    }
+
+    /// Takes back the fields that writes brought which a full disk refused: a field that never came may be of any type, and searched
+    /// by word with any analyser. Whose they were is known once all that was queued is applied or given up.
+    fn forget_refused(&self, store: &Store, submit: &mut Submit) -> Result<()> {
+        let refusals = store.log.refusals();
+        if submit.refusals != refusals {
+            self.wait_applied(store, submit.next_seq - 1)?;
+            submit.fields = FieldTable::clone(&self.view().fields);
+            submit.refusals = refusals;
+        }
+        Ok(())
     }
 
     /// Gives a batch its number and queues it for the log. `None` if it rests on what was queued when so much was refused, and

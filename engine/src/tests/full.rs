@@ -7,7 +7,7 @@ use super::corruption::every_file;
 use super::crash::{calls_of_scenario, scenario};
 use super::{Contents, Step, contents, open};
 use crate::dir::memory::MemoryDir;
-use crate::{Db, Error};
+use crate::{Analyzer, Db, Error, FieldType, Filter, Point, Schema, Update, Value};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
@@ -93,6 +93,66 @@ fn writers_that_share_a_refused_frame_are_all_told() {
     }
     drop(db);
     assert_eq!(contents(&open(&dir).unwrap()), acknowledged);
+}
+
+/// A refused field stayed reserved until the database was opened anew: the type or the analyser that never came was the only one that a
+/// write could have.
+#[test]
+fn a_refused_field_leaves_nothing_behind() {
+    let dir = MemoryDir::new();
+    let db = open(&dir).unwrap();
+    let schema = || Schema::builder(2).field("text", FieldType::String);
+    let collection = db.create_collection("c", schema().build().unwrap()).unwrap();
+    let strict = db.create_collection("strict", schema().strict(true).build().unwrap()).unwrap();
+    let point =
+        |field: &str, value: Value| Point::new(1, [1.0, 0.0]).with("text", "walks").with(field, value);
+    collection.upsert(vec![point("year", 2024.into())]).unwrap();
+    for round in 0..4 {
+        let [written, added, new] = ["written", "added", "new"].map(|kind| format!("{kind} {round}"));
+        dir.full_from(0);
+        let refused = [
+            collection.add_text("text", Analyzer::English).map(drop),
+            collection.add_text(&new, Analyzer::English).map(drop),
+            collection.add_field(&added, FieldType::Int).map(drop),
+            collection.upsert(vec![point(&written, 1.into())]).map(drop),
+            strict.add_field(&added, FieldType::Int).map(drop),
+        ];
+        refused.into_iter().for_each(|refused| assert_full(&refused.unwrap_err(), "while it is full"));
+        // Many at once, each with another type.
+        std::thread::scope(|scope| {
+            let values: [Value; 4] = [1.into(), true.into(), 0.5.into(), "a".into()];
+            let writers = values.map(|value| {
+                let (collection, point) = (&collection, point(&written, value));
+                scope.spawn(move || collection.upsert(vec![point]).map(drop))
+            });
+            for writer in writers {
+                assert_full(&writer.join().unwrap().unwrap_err(), "whatever its type");
+            }
+        });
+        dir.make_room();
+        let error = strict.upsert(vec![point(&added, 1.into())]).unwrap_err();
+        assert!(matches!(error, Error::UnknownField { .. }), "{error}");
+        collection.update(vec![Update::new(1).set("text", "walking")]).unwrap();
+        collection.upsert(vec![point(&written, "a text".into())]).unwrap();
+        collection.add_field(&added, FieldType::Bool).unwrap();
+        collection.add_text(&new, Analyzer::Standard).unwrap();
+        let texts = collection.schema().texts().clone();
+        assert_eq!(texts.get("text"), None);
+        assert_eq!(texts.get(&new), Some(&Analyzer::Standard));
+    }
+    collection.add_text("text", Analyzer::German).unwrap();
+    let check = |db: &Db| {
+        let collection = db.collection("c").unwrap();
+        let filter = Filter::Match("text".into(), "walks".into());
+        assert_eq!(collection.count(Some(&filter)).unwrap(), 1);
+        assert_eq!(collection.schema().texts()["text"], Analyzer::German);
+        assert_eq!(collection.schema().fields()["written 0"], FieldType::String);
+        assert_eq!(collection.schema().fields()["added 3"], FieldType::Bool);
+    };
+    check(&db);
+    check(&open(&dir.recovered(1)).unwrap());
+    drop((collection, strict, db));
+    check(&open(&dir).unwrap());
 }
 
 #[test]
