@@ -4,7 +4,6 @@
 //! memory for each row of the view and a pointer for each segment, however many rows there are. Writes meanwhile do not
 //! concern it: the view stays what it is.
 
-use std::cell::OnceCell;
 use std::marker::PhantomData;
 
 use serde_core::de::DeserializeOwned;
@@ -13,7 +12,7 @@ use super::read::{Found, Walk};
 use super::{Page, ScrollRequest, View};
 use crate::error::{Error, Result};
 use crate::point::Point;
-use crate::typed;
+use crate::typed::{self, StoredVectors};
 
 /// Rows that are fetched at once in the order of a field.
 const ROWS_AHEAD: usize = 1_000;
@@ -94,10 +93,8 @@ impl<T: DeserializeOwned> Iterator for TypedRows<'_, T> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.rows.next_with(|walk, found| {
-            let row = OnceCell::new();
-            let of_row = || walk.view.default_vector(found.segment, found.slot);
-            let vector = || row.get_or_init(of_row).as_deref();
-            typed::read(&found.id, &walk.payload(&found), &vector)
+            let vectors = StoredVectors::at(walk.view, &found.id, (found.segment, found.slot));
+            typed::read(&found.id, &walk.payload(&found), &vectors)
         })
     }
 }

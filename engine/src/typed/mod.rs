@@ -1,25 +1,27 @@
 //! Rows of a user's own type, through serde.
 //!
-//! **Idea.** A struct is a row: its field `id` is the row's id, its field `vector` the vector, and every other one a payload
-//! field of that name. `write.rs` takes a struct apart into a [`Point`], `read.rs` puts one together from a stored row. Lists of
-//! strings and places are values of their own (`values.rs`), and whatever else is nested is JSON. What has no place in a row (bytes, a number
+//! **Idea.** A struct is a row: its field `id` is the row's id, its field `vector` the default vector, its field `vectors` has those
+//! with names (`vectors.rs`), and every other one is a payload field of that name. `write.rs` takes a struct apart into a [`Point`],
+//! `read.rs` puts one together from a stored row. Lists of strings and places are values of their own (`values.rs`), and whatever else
+//! is nested is JSON. What has no place in a row (bytes, a number
 //! that no int holds) is refused with the field's name.
 //!
 //! **Cost.** One value is made for each field on the way in, as for a [`Point`] made by hand. On the way out fields are
-//! read where the row has them; a vector is read only if the type has a field `vector`, or may be a map.
+//! read where the row has them; vectors are read only if the type has a field for them, or may be a map, and of those with names all.
 
 mod ids;
 mod read;
 mod values;
+mod vectors;
 mod write;
 
-use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::fmt;
 
 use serde_core::de::DeserializeOwned;
 use serde_core::{Serialize, de, ser};
 
+use self::vectors::NoVectors;
+pub(crate) use self::vectors::{RowVectors, StoredVectors};
 use crate::collection::{Collection, View, WriteReceipt};
 use crate::error::{Error, Result};
 use crate::payload::{Payload, Value};
@@ -28,8 +30,10 @@ use crate::search::{Hit, SearchRequest, SearchStats};
 
 /// The field of a type that is the row's id.
 const ID: &str = "id";
-/// The field of a type that is the row's vector.
+/// The field of a type that is the row's default vector.
 const VECTOR: &str = "vector";
+/// The field of a type that has the row's named vectors.
+const VECTORS: &str = "vectors";
 
 /// What does not fit, and in which field.
 #[derive(Debug, Default)]
@@ -50,8 +54,16 @@ impl Fault {
         self
     }
 
-    fn is_of(&self, field: &str) -> bool {
-        self.field.as_deref() == Some(field)
+    /// The fault is in this field, or in one of its own.
+    fn within(self, field: &str) -> Self {
+        let path = self.field.as_ref().map_or_else(|| field.to_owned(), |inner| format!("{field}.{inner}"));
+        Self { field: Some(path), ..self }
+    }
+
+    /// Whether it is that a vector is missing, or does not fit.
+    fn is_of_vectors(&self) -> bool {
+        let field = self.field.as_deref();
+        field.is_some_and(|field| field == VECTOR || field.split('.').next() == Some(VECTORS))
     }
 
     fn parts(self) -> (String, String) {
@@ -83,13 +95,13 @@ impl de::Error for Fault {
     }
 }
 
-/// Reads a row into a type. `vector` is asked only if the type has one.
+/// Reads a row into a type.
 pub(crate) fn read<'a, T: DeserializeOwned>(
     id: &'a PointId,
     payload: &'a Payload,
-    vector: &'a dyn Fn() -> Option<&'a [f32]>,
+    vectors: &'a dyn RowVectors,
 ) -> Result<T> {
-    read::read(id, payload, vector).map_err(|fault| {
+    read::read(id, payload, vectors).map_err(|fault| {
         let (field, reason) = fault.parts();
         Error::Row { id: id.clone(), field, reason }
     })
@@ -115,9 +127,14 @@ pub struct TypedResponse<T> {
 
 impl Point {
     /// A point of a value of the user's own type, a struct or a map: the field `id` is its id (an unsigned integer, a
-    /// string or a [`PointId`]), the field `vector`, if there is one, its vector (a list of numbers), and each other field
-    /// a payload field: a bool, an integer up to 2^63 - 1, a float, a string or an enum's variant without content, a list of
+    /// string or a [`PointId`]), the field `vector`, if there is one, its default vector (a list of numbers), the field `vectors`, if there
+    /// is one, its named vectors (below), and each other field a payload field: a bool, an integer up to 2^63 - 1, a float, a string or
+    /// an enum's variant without content, a list of
     /// strings, a [`GeoPoint`](crate::GeoPoint); any other list, map, struct or variant is JSON. A field that is `None` is not there.
+    ///
+    /// `vectors` is a struct or a map with a field for each named vector. Its shape tells its kind: a list of numbers is dense, a list of
+    /// such lists a multi-vector, and a [`SparseVector`](crate::SparseVector), or whatever else has `indices` and `values`, sparse. A
+    /// [`Vector`](crate::Vector) is any of them, and `None` is not there.
     ///
     /// serde's attributes do what they always do: `rename` calls a field `id`, `skip` leaves one out, and `flatten` takes in
     /// the fields of another struct, or of a [`Payload`].
@@ -152,8 +169,8 @@ impl Point {
     /// The point as a value of the user's own type, the reverse of [`from_row`](Self::from_row).
     ///
     /// An int is read into a float too. A field that the type lacks is left aside, unless the type has
-    /// `deny_unknown_fields`; payload fields called `id` and `vector` are out of reach. A map, and a type with a `flatten`ed one, gets
-    /// the vector if it has a place for a list, and does without if not.
+    /// `deny_unknown_fields`; payload fields called `id`, `vector` and `vectors` are out of reach. A map, and a type with a `flatten`ed one, gets
+    /// the vectors if it has places for them, and does without if not.
     ///
     /// ```
     /// use ragstone::{Error, Point};
@@ -179,18 +196,18 @@ impl Point {
     /// # Errors
     /// [`Error::Row`], naming the field that does not fit.
     pub fn to_row<T: DeserializeOwned>(&self) -> Result<T> {
-        read(&self.id, &self.payload, &|| self.vector.as_deref())
+        read(&self.id, &self.payload, self)
     }
 }
 
 impl Hit {
-    /// The hit's id and fields as a value of the user's own type, as [`Point::to_row`] gives it. A hit has no vector; for a
-    /// type with one there is [`View::search_rows`].
+    /// The hit's id and fields as a value of the user's own type, as [`Point::to_row`] gives it. A hit has no vectors; for a
+    /// type with some there is [`View::search_rows`].
     ///
     /// # Errors
     /// As there.
     pub fn to_row<T: DeserializeOwned>(&self) -> Result<T> {
-        read(&self.id, &self.payload, &|| None)
+        read(&self.id, &self.payload, &NoVectors)
     }
 }
 
@@ -219,6 +236,42 @@ impl Collection {
     /// let found = notes.search_rows::<Note>(&SearchRequest::new([0.9, 0.1], 1))?;
     /// assert_eq!(found.hits[0].row, tea);
     /// assert_eq!(notes.get_rows::<Note>(&[2.into(), 3.into()])?, [Some(sun), None]);
+    /// # Ok::<(), ragstone::Error>(())
+    /// ```
+    ///
+    /// Rows with named vectors of each kind:
+    ///
+    /// ```
+    /// use ragstone::{Db, DenseOptions, MultiOptions, Schema, SearchRequest, SparseVector};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Debug, Deserialize, PartialEq, Serialize)]
+    /// struct Photo {
+    ///     id: String,
+    ///     vectors: PhotoVectors,
+    ///     year: u16,
+    /// }
+    ///
+    /// #[derive(Debug, Deserialize, PartialEq, Serialize)]
+    /// struct PhotoVectors {
+    ///     image: [f32; 2],
+    ///     words: Option<SparseVector>,
+    ///     regions: Vec<[f32; 2]>,
+    /// }
+    ///
+    /// let db = Db::in_memory()?;
+    /// let schema = Schema::without_vector()
+    ///     .vector("image", DenseOptions::new(2))
+    ///     .sparse("words")
+    ///     .multi("regions", MultiOptions::new(2));
+    /// let photos = db.create_collection("photos", schema.build()?)?;
+    /// let words = SparseVector { indices: vec![7, 4_000_000_000], values: vec![0.5, 1.0] };
+    /// let vectors = PhotoVectors { image: [1.0, 0.0], words: Some(words), regions: vec![[0.0, 1.0], [1.0, 0.0]] };
+    /// let hill = Photo { id: "hill.jpg".into(), vectors, year: 2024 };
+    /// photos.upsert_rows([&hill])?;
+    ///
+    /// let found = photos.search_rows::<Photo>(&SearchRequest::new([0.9, 0.1], 1).of("image"))?;
+    /// assert_eq!(found.hits[0].row, hill);
     /// # Ok::<(), ragstone::Error>(())
     /// ```
     ///
@@ -267,7 +320,7 @@ impl View {
         points.iter().map(|point| point.as_ref().map(Point::to_row).transpose()).collect()
     }
 
-    /// [`search`](Self::search), read into the user's own type, the vector too if the type has one. The fields of a hit are
+    /// [`search`](Self::search), read into the user's own type, the vectors too if the type has them. The fields of a hit are
     /// read whether the request [asks for them](SearchRequest::with_payload) or not.
     ///
     /// # Errors
@@ -278,17 +331,10 @@ impl View {
             false => self.search(&SearchRequest { with_payload: true, ..request.clone() })?,
         };
         let hits = response.hits.iter().map(|hit| {
-            let row = OnceCell::new();
-            let vector = || row.get_or_init(|| self.vector(&hit.id)).as_deref();
-            Ok(TypedHit { row: read(&hit.id, &hit.payload, &vector)?, score: hit.score })
+            let vectors = StoredVectors::of(&self.state, &hit.id);
+            Ok(TypedHit { row: read(&hit.id, &hit.payload, &vectors)?, score: hit.score })
         });
         Ok(TypedResponse { hits: hits.collect::<Result<_>>()?, stats: response.stats })
-    }
-
-    /// The vector of a row.
-    fn vector(&self, id: &PointId) -> Option<Cow<'_, [f32]>> {
-        let (segment, slot) = self.state.locate(id)?;
-        self.state.default_vector(segment, slot)
     }
 }
 

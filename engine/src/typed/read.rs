@@ -1,10 +1,12 @@
 //! A value of the user's type put together from a stored row.
 //!
-//! A struct tells the names of its fields before it is filled, so a row offers its id and its vector only to who has a field
+//! A struct tells the names of its fields before it is filled, so a row offers its id and its vectors only to who has a field
 //! for them. Whoever takes any map (a type with `flatten`, a `BTreeMap`) does not tell, and is offered everything; if that does
-//! not fit, as a map of payload values has no place for a vector, once more without the vector.
+//! not fit, as a map of payload values has no place for a vector, once more without the named vectors, without the default one, and
+//! without any.
 
 use std::cell::Cell as StdCell;
+use std::collections::BTreeMap;
 
 use serde_core::de::value::{BorrowedStrDeserializer, MapDeserializer, SeqDeserializer};
 use serde_core::de::{DeserializeOwned, DeserializeSeed, EnumAccess};
@@ -12,9 +14,10 @@ use serde_core::de::{Deserializer, Error as _, IntoDeserializer, MapAccess, Unex
 use serde_core::forward_to_deserialize_any;
 
 use super::values::DEGREES;
-use super::{Fault, ID, VECTOR};
+use super::vectors::{ENTRIES, RowVectors};
+use super::{Fault, ID, VECTOR, VECTORS};
 use crate::payload::{GeoPoint, Payload, Value};
-use crate::point::PointId;
+use crate::point::{PointId, SparseVector, Vector};
 
 type Read<T> = Result<T, Fault>;
 
@@ -27,6 +30,10 @@ enum Cell<'a> {
     Float(f64),
     Text(&'a str),
     Components(&'a [f32]),
+    Indices(&'a [u32]),
+    Sparse(&'a SparseVector),
+    Multi(&'a [Vec<f32>]),
+    Named(&'a BTreeMap<String, Vector>),
     Texts(&'a [String]),
     Geo(GeoPoint),
     Json(&'a str),
@@ -43,6 +50,16 @@ impl<'a> From<&'a Value> for Cell<'a> {
             Value::Strings(texts) => Cell::Texts(texts),
             Value::Geo(point) => Cell::Geo(*point),
             Value::Json(json) => Cell::Json(json.as_str()),
+        }
+    }
+}
+
+impl<'a> From<&'a Vector> for Cell<'a> {
+    fn from(vector: &'a Vector) -> Self {
+        match vector {
+            Vector::Dense(components) => Cell::Components(components),
+            Vector::Sparse(vector) => Cell::Sparse(vector),
+            Vector::Multi(vectors) => Cell::Multi(vectors),
         }
     }
 }
@@ -64,8 +81,8 @@ impl<'a> Cell<'a> {
             Cell::Unsigned(value) => Unexpected::Unsigned(value),
             Cell::Float(value) => Unexpected::Float(value),
             Cell::Text(text) => Unexpected::Str(text),
-            Cell::Components(_) | Cell::Texts(_) => Unexpected::Seq,
-            Cell::Geo(_) => Unexpected::Map,
+            Cell::Components(_) | Cell::Indices(_) | Cell::Multi(_) | Cell::Texts(_) => Unexpected::Seq,
+            Cell::Geo(_) | Cell::Sparse(_) | Cell::Named(_) => Unexpected::Map,
             Cell::Json(_) => Unexpected::Other("JSON"),
         }
     }
@@ -81,18 +98,20 @@ impl<'de> Deserializer<'de> for Cell<'de> {
             Cell::Unsigned(value) => visitor.visit_u64(value),
             Cell::Float(value) => visitor.visit_f64(value),
             Cell::Text(text) => visitor.visit_borrowed_str(text),
-            Cell::Components(components) => {
-                let mut sequence = SeqDeserializer::new(components.iter().copied());
-                let value = visitor.visit_seq(&mut sequence)?;
-                // An array of the type may be shorter.
-                sequence.end()?;
-                Ok(value)
+            Cell::Components(components) => visit_list(components.iter().copied(), visitor),
+            Cell::Indices(indices) => visit_list(indices.iter().copied(), visitor),
+            Cell::Multi(vectors) => {
+                visit_list(vectors.iter().map(|vector| Cell::Components(vector)), visitor)
             }
-            Cell::Texts(texts) => {
-                let mut sequence = SeqDeserializer::new(texts.iter().map(|text| Cell::Text(text)));
-                let value = visitor.visit_seq(&mut sequence)?;
-                sequence.end()?;
-                Ok(value)
+            Cell::Texts(texts) => visit_list(texts.iter().map(|text| Cell::Text(text)), visitor),
+            Cell::Sparse(SparseVector { indices, values }) => {
+                let cells = [Cell::Components(values), Cell::Indices(indices)];
+                let left = ENTRIES.into_iter().rev().zip(cells).collect();
+                visitor.visit_map(Cells { left, next: None })
+            }
+            Cell::Named(vectors) => {
+                let cells = vectors.iter().rev().map(|(name, vector)| (name.as_str(), Cell::from(vector)));
+                visitor.visit_map(Cells { left: cells.collect(), next: None })
             }
             Cell::Geo(GeoPoint { lat, lon }) => {
                 visitor.visit_map(MapDeserializer::new(DEGREES.into_iter().zip([lat, lon])))
@@ -101,10 +120,11 @@ impl<'de> Deserializer<'de> for Cell<'de> {
         }
     }
 
-    /// What is there is not `None`, but for a JSON `null`.
+    /// What is there is not `None`, but for a JSON `null` and for named vectors of which there are none.
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
         match self {
             Cell::Json(text) => told(text, |json| json.deserialize_option(visitor)),
+            Cell::Named(vectors) if vectors.is_empty() => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
@@ -132,6 +152,18 @@ impl<'de> Deserializer<'de> for Cell<'de> {
     }
 }
 
+/// Has a list visited to its end.
+fn visit_list<'de, V: Visitor<'de>, E: IntoDeserializer<'de, Fault>>(
+    elements: impl Iterator<Item = E>,
+    visitor: V,
+) -> Read<V::Value> {
+    let mut sequence: SeqDeserializer<_, Fault> = SeqDeserializer::new(elements);
+    let value = visitor.visit_seq(&mut sequence)?;
+    // An array of the type may be shorter.
+    sequence.end()?;
+    Ok(value)
+}
+
 /// What a JSON text tells.
 fn told<'de, T>(
     text: &'de str,
@@ -156,55 +188,81 @@ impl<'de> EnumAccess<'de> for Variant<'de> {
 struct RowReader<'a, 'n> {
     id: &'a PointId,
     payload: &'a Payload,
-    vector: &'a dyn Fn() -> Option<&'a [f32]>,
-    maps: Maps<'n>,
+    vectors: &'a dyn RowVectors,
+    to_maps: Offer,
+    /// Set to what of that a map was given.
+    given: &'n StdCell<Offer>,
 }
 
-/// What a map is offered.
-#[derive(Clone, Copy)]
-enum Maps<'n> {
-    /// Everything; notes that a vector was.
-    All(&'n StdCell<bool>),
-    /// All but the vector.
-    NoVector,
+/// Which vectors a map is offered.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Offer {
+    default: bool,
+    named: bool,
 }
 
-/// Reads a row into a type. `vector` is asked only where there may be a place for it.
+/// What a map is offered, until something fits.
+const OFFERS: [Offer; 4] = [
+    Offer { default: true, named: true },
+    Offer { default: true, named: false },
+    Offer { default: false, named: true },
+    Offer { default: false, named: false },
+];
+
+/// Reads a row into a type.
 pub(super) fn read<'a, T: DeserializeOwned>(
     id: &'a PointId,
     payload: &'a Payload,
-    vector: &'a dyn Fn() -> Option<&'a [f32]>,
+    vectors: &'a dyn RowVectors,
 ) -> Read<T> {
-    let has_map_a_vector = StdCell::new(false);
-    let read = |maps| T::deserialize(RowReader { id, payload, vector, maps });
-    match read(Maps::All(&has_map_a_vector)) {
-        Err(first) if has_map_a_vector.get() => read(Maps::NoVector).map_err(|second| {
-            // Who cannot do without the vector had it the first time, and something else was wrong.
-            if second.is_of(VECTOR) { first } else { second }
-        }),
-        result => result,
+    let (mut first, mut told) = (None, None);
+    for to_maps in OFFERS {
+        // Where a vector is lacking some offers are the same.
+        let is_new = |first: Offer| {
+            to_maps.default <= first.default && to_maps.named <= first.named && to_maps != first
+        };
+        if !first.is_none_or(is_new) {
+            continue;
+        }
+        let given = StdCell::default();
+        let reader = RowReader { id, payload, vectors, to_maps, given: &given };
+        let fault = match T::deserialize(reader) {
+            Ok(row) => return Ok(row),
+            Err(fault) => fault,
+        };
+        first.get_or_insert(given.get());
+        // Who cannot do without a vector had it the first time, and something else was wrong.
+        told = match told {
+            Some(before) if fault.is_of_vectors() => Some(before),
+            _ => Some(fault),
+        };
+        if given.get() == Offer::default() {
+            break;
+        }
     }
+    Err(told.unwrap_or_default())
 }
 
 impl<'a> RowReader<'a, '_> {
     /// The cells of the row for a type with these fields, or with any.
     fn cells(&self, fields: Option<&[&str]>) -> Cells<'a> {
-        let is_wanted = |name: &str| match (fields, self.maps) {
-            (Some(fields), _) => fields.contains(&name),
-            (None, Maps::NoVector) => name != VECTOR,
-            (None, Maps::All(_)) => true,
-        };
-        let mut cells = Vec::with_capacity(self.payload.len() + 2);
-        // Its own fields of these two names a row cannot tell apart from them.
-        let others = self.payload.iter().filter(|(name, _)| *name != ID && *name != VECTOR);
+        let is_wanted = |name: &str, to_maps: bool| fields.map_or(to_maps, |fields| fields.contains(&name));
+        let mut cells = Vec::with_capacity(self.payload.len() + 3);
+        // Its own fields of these names a row cannot tell apart from them.
+        let others = self.payload.iter().filter(|(name, _)| ![ID, VECTOR, VECTORS].contains(&name.as_str()));
         cells.extend(others.rev().map(|(name, value)| (name.as_str(), Cell::from(value))));
-        if let Some(vector) = is_wanted(VECTOR).then(self.vector).flatten() {
-            cells.push((VECTOR, Cell::Components(vector)));
-            if let (None, Maps::All(has_vector)) = (fields, self.maps) {
-                has_vector.set(true);
-            }
+        let named = || self.vectors.named_vectors();
+        // A map is not told of none, which would look like one of them.
+        let named = is_wanted(VECTORS, self.to_maps.named).then(named).flatten();
+        let named = named.filter(|vectors| fields.is_some() || !vectors.is_empty());
+        let default = || self.vectors.default_vector();
+        let default = is_wanted(VECTOR, self.to_maps.default).then(default).flatten();
+        if fields.is_none() {
+            self.given.set(Offer { default: default.is_some(), named: named.is_some() });
         }
-        if is_wanted(ID) {
+        cells.extend(named.map(|vectors| (VECTORS, Cell::Named(vectors))));
+        cells.extend(default.map(|vector| (VECTOR, Cell::Components(vector))));
+        if is_wanted(ID, true) {
             cells.push((ID, Cell::from(self.id)));
         }
         Cells { left: cells, next: None }
@@ -260,7 +318,7 @@ impl<'de> MapAccess<'de> for Cells<'de> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Read<V::Value> {
         let (name, cell) = self.next.take().ok_or_else(|| Fault::custom("a value was read twice"))?;
-        seed.deserialize(cell).map_err(|fault| fault.of(name))
+        seed.deserialize(cell).map_err(|fault| fault.within(name))
     }
 
     fn size_hint(&self) -> Option<usize> {

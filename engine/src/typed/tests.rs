@@ -1,5 +1,7 @@
 //! Every shape of a value on its way in and out, and what is refused.
 
+mod vectors;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -7,7 +7,6 @@
 
 use std::fmt;
 
-use serde_core::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde_core::de::{Error, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde_core::ser::SerializeStruct;
 use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
@@ -147,21 +146,17 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::String(text))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
-        let mut elements = Vec::new();
-        while let Some(Element(element)) = sequence.next_element()? {
-            elements.push(element);
-        }
-        Ok(of_json(elements.into()))
+    fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<Value, A::Error> {
+        ElementVisitor.visit_seq(sequence).map(of_json)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
-        serde_json::Value::deserialize(MapAccessDeserializer::new(map)).map(of_json)
+        ElementVisitor.visit_map(map).map(of_json)
     }
 }
 
-/// An element of a list: anything but a component of a vector. So a map of values, which is offered the vector with the
-/// fields, refuses it.
+/// What is in a list or a map: anything but a component of a vector. So a map of values, which is offered the vectors with the
+/// fields, refuses them.
 struct Element(serde_json::Value);
 
 impl<'de> Deserialize<'de> for Element {
@@ -211,12 +206,20 @@ impl<'de> Visitor<'de> for ElementVisitor {
         Ok(serde_json::Value::Null)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<Self::Value, A::Error> {
-        Deserialize::deserialize(SeqAccessDeserializer::new(sequence))
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(Element(element)) = sequence.next_element()? {
+            elements.push(element);
+        }
+        Ok(elements.into())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        Deserialize::deserialize(MapAccessDeserializer::new(map))
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = serde_json::Map::new();
+        while let Some((name, Element(value))) = map.next_entry()? {
+            fields.insert(name, value);
+        }
+        Ok(fields.into())
     }
 }
 

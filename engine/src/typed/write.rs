@@ -1,17 +1,21 @@
 //! A value of the user's type taken apart into a point.
 //!
 //! serde tells a value step by step. Two things take it: [`RowWriter`] the whole, which has to be a struct or a map, and
-//! [`CellWriter`](cell) what stands in one field, and each number of a vector.
+//! [`CellWriter`](cell) what stands in one field, and each number of a vector. What stands in the field of the named vectors is taken
+//! by a writer of its own (`write/vectors.rs`), as its lists are no payload.
 
 mod cell;
+mod vectors;
+
+use std::collections::BTreeMap;
 
 use serde_core::Serialize;
 use serde_core::ser::{Impossible, SerializeMap, SerializeStruct, Serializer};
 
 use self::cell::{Cell, CellWriter, Written};
-use super::{Fault, ID, VECTOR};
+use super::{Fault, ID, VECTOR, VECTORS};
 use crate::payload::Payload;
-use crate::point::{Point, PointId};
+use crate::point::{Point, PointId, Vector};
 
 /// Takes a row.
 pub(super) struct RowWriter;
@@ -98,6 +102,7 @@ impl Serializer for RowWriter {
 pub(super) struct FieldsWriter {
     id: Option<PointId>,
     vector: Option<Vec<f32>>,
+    vectors: BTreeMap<String, Vector>,
     payload: Payload,
     /// Of a map, the name whose value comes next.
     name: String,
@@ -105,6 +110,10 @@ pub(super) struct FieldsWriter {
 
 impl FieldsWriter {
     fn take<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Written<()> {
+        if name == VECTORS {
+            self.vectors = vectors::named(value)?;
+            return Ok(());
+        }
         let cell = Cell::of(value, name)?;
         match name {
             ID => self.id = Some(cell.into_id()?),
@@ -120,7 +129,8 @@ impl FieldsWriter {
 
     fn into_point(self) -> Written<Point> {
         let id = self.id.ok_or_else(|| Fault::new("a row has a field of this name").of(ID))?;
-        Ok(Point { vector: self.vector, payload: self.payload, ..Point::without_vector(id) })
+        let Self { vector, vectors, .. } = self;
+        Ok(Point { vector, vectors, payload: self.payload, ..Point::without_vector(id) })
     }
 }
 

@@ -83,7 +83,7 @@ impl Cell {
         }))
     }
 
-    fn into_component(self) -> Option<f32> {
+    pub(super) fn into_component(self) -> Option<f32> {
         match self {
             Cell::Int(number) => Some(number as f32),
             Cell::Unsigned(number) => Some(number as f32),
