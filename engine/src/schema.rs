@@ -263,8 +263,8 @@ impl SchemaBuilder {
 
     /// Makes a field the tenant key: a string, unless it is declared an int. Every row has a value of it, rows with the same lie
     /// together, and a read says whose rows it means: by a condition that the field equals a value, or one of several, or
-    /// with [`Filter::AllTenants`](crate::Filter::AllTenants). A read of one tenant costs what the tenant's rows cost, and
-    /// going through the rows that are not sealed yet, whosever they are.
+    /// with [`Filter::AllTenants`](crate::Filter::AllTenants). A read of one tenant costs what the tenant's rows cost,
+    /// whether they are sealed or not.
     ///
     /// ```
     /// use ragstone::{Db, Filter, Point, Schema};

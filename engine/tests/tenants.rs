@@ -4,10 +4,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use ragstone::query::{OrderBy, Query, Recommend, Strategy, TextQuery};
 use ragstone::{
-    Analyzer, Batch, Collection, Db, DbOptions, Error, FieldType, Filter, GeoPoint, Point, PointId,
+    Analyzer, Batch, Clock, Collection, Db, DbOptions, Error, FieldType, Filter, GeoPoint, Point, PointId,
     RangeRequest, Schema, ScrollRequest, SearchRequest, Update, Value,
 };
 
@@ -208,6 +210,106 @@ fn a_tenant_finds_its_own_rows_whatever_segments_they_lie_in() {
     let collection = db.collection("c").unwrap();
     assert_eq!(collection.schema().tenant(), Some("tenant"));
     check(&collection, &rows);
+}
+
+/// A row of a collection whose tenant key is an int: whose it is, its kind, and when it expires.
+type Numbered = (i64, i64, Option<i64>);
+
+/// Reads of one tenant and of several against going through all rows.
+fn check_numbered(collection: &Collection, rows: &BTreeMap<u64, Numbered>, now: i64) {
+    for tenants in [vec![3], vec![0], vec![150], vec![-1], vec![4, 3, 4], vec![], vec![0, 77, 150, 999]] {
+        for kind in [None, Some(1)] {
+            let whose = match tenants.as_slice() {
+                [tenant] => Filter::eq("tenant", *tenant),
+                _ => Filter::In("tenant".into(), tenants.iter().map(|tenant| Value::Int(*tenant)).collect()),
+            };
+            let more = kind.map(|kind| Filter::eq("kind", kind));
+            let filter = more.map_or(whose.clone(), |more| Filter::And(vec![whose, more]));
+            let passes = |(own, of_kind, expires_at): &Numbered| {
+                tenants.contains(own)
+                    && kind.is_none_or(|kind| kind == *of_kind)
+                    && expires_at.is_none_or(|at| at > now)
+            };
+            let passing = || rows.iter().filter(|(_, row)| passes(row));
+            let expected: Vec<u64> = passing().map(|(id, _)| *id).collect();
+            assert_eq!(ids(collection, &filter), expected, "{filter:?}");
+            assert_eq!(collection.count(Some(&filter)).unwrap(), expected.len() as u64, "{filter:?}");
+            let search = SearchRequest::new([1.0, 0.5], 20).filter(filter.clone());
+            let found = collection.search(&search).unwrap().hits.len();
+            assert_eq!(found, expected.len().min(20), "{filter:?}");
+            let range = RangeRequest::new([1.0, 0.5], -1.0).filter(filter.clone());
+            assert_eq!(collection.search_range(&range).unwrap().hits.len(), expected.len(), "{filter:?}");
+            let tags = collection.facet("tags", Some(&filter), 5).unwrap();
+            assert_eq!(tags.rows, expected.len() as u64, "{filter:?}");
+            let order = Some(OrderBy::ascending("kind"));
+            let pages = ScrollRequest { filter: Some(filter.clone()), order, ..page() };
+            let pages = collection.view().pages(pages).flat_map(|page| page.unwrap().points);
+            let mut ordered: Vec<(i64, u64)> = passing().map(|(id, row)| (row.1, *id)).collect();
+            ordered.sort_unstable();
+            let ordered = ordered.into_iter().map(|(_, id)| PointId::Num(id));
+            assert!(pages.map(|point| point.id).eq(ordered), "{filter:?}");
+        }
+    }
+}
+
+/// Rows that came one by one and in batches, were replaced by those of other tenants, updated, deleted, or have expired; until all
+/// are sealed.
+#[test]
+fn a_tenant_finds_its_own_rows_while_none_is_sealed() {
+    let now = Arc::new(AtomicI64::new(1_000));
+    let mut options = DbOptions::default();
+    (options.background, options.seal_rows) = (false, 100_000);
+    let clock = now.clone();
+    options.clock = Clock::new(move || clock.load(Ordering::SeqCst));
+    let db = Db::in_memory_with(options).unwrap();
+    let schema = Schema::builder(2).field("tenant", FieldType::Int).tenant("tenant");
+    let collection = db.create_collection("c", schema.build().unwrap()).unwrap();
+    let (mut rows, mut state) = (BTreeMap::<u64, Numbered>::new(), 1_u64);
+    let mut below = |bound: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) % bound
+    };
+    for (round, size) in [2_000, 1, 1, 3, 40, 1, 1_000, 1, 1, 500, 7, 1].into_iter().enumerate() {
+        let mut batch = BTreeMap::new();
+        for _ in 0..size {
+            // Two in five rows are of one tenant, more than half of a part of the segment; most others have some ten.
+            let tenant = if below(5) < 2 { 0 } else { below(200) as i64 };
+            let expires_at = (below(9) == 0).then(|| 1_000 + below(600) as i64);
+            batch.insert(below(4_000), (tenant, below(3) as i64, expires_at));
+        }
+        let point = |(id, (tenant, kind, expires_at)): (&u64, &Numbered)| Point {
+            expires_at: *expires_at,
+            ..Point::new(*id, [1.0, *id as f32])
+                .with("tenant", *tenant)
+                .with("kind", *kind)
+                .with("tags", vec!["all".to_owned()])
+        };
+        collection.upsert(batch.iter().map(point).collect()).unwrap();
+        rows.extend(batch);
+        check_numbered(&collection, &rows, now.load(Ordering::SeqCst));
+        now.fetch_add(50, Ordering::SeqCst);
+        check_numbered(&collection, &rows, now.load(Ordering::SeqCst));
+        rows.retain(|_, (.., expires_at)| expires_at.is_none_or(|at| at > now.load(Ordering::SeqCst)));
+        let some: Vec<u64> = rows.keys().copied().filter(|id| id % 12 == round as u64).collect();
+        let updates = some.iter().map(|id| {
+            let row = rows.get_mut(id).unwrap();
+            row.1 = (row.1 + 1) % 3;
+            Update::new(*id).set("kind", row.1)
+        });
+        collection.update(updates.collect()).unwrap();
+        let dead: Vec<PointId> = some.iter().step_by(3).map(|id| PointId::Num(*id)).collect();
+        collection.delete(&dead).unwrap();
+        some.iter().step_by(3).for_each(|id| assert!(rows.remove(id).is_some()));
+        let gone = Filter::And(vec![Filter::eq("kind", 2), Filter::eq("tenant", 3 + round as i64)]);
+        let before = rows.len();
+        rows.retain(|_, row| (row.1, row.0) != (2, 3 + round as i64));
+        assert_eq!(collection.delete_where(&gone).unwrap().deleted, before - rows.len());
+        check_numbered(&collection, &rows, now.load(Ordering::SeqCst));
+    }
+    assert_eq!(collection.info().growing, rows.len() as u64);
+    db.flush().unwrap();
+    assert_eq!(collection.info().growing, 0);
+    check_numbered(&collection, &rows, now.load(Ordering::SeqCst));
 }
 
 #[test]

@@ -79,7 +79,7 @@ impl CollectionCore {
             return segment.clone();
         }
         let total = store.growing_bytes.clone();
-        let segment = Arc::new(GrowingSegment::new(&self.schema, &self.encodings, total));
+        let segment = Arc::new(GrowingSegment::new(&self.schema, &next.fields, &self.encodings, total));
         next.segments.push(SegmentView::growing(segment.clone()));
         segment
     }

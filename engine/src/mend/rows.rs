@@ -228,7 +228,8 @@ impl Repair {
         let (mut patches, mut saved) = (Vec::new(), 0);
         let encodings = Encodings::all(&collection.schema);
         let total = Arc::new(AtomicU64::new(0));
-        let growing = Arc::new(GrowingSegment::new(&collection.schema, &encodings, total));
+        let growing =
+            Arc::new(GrowingSegment::new(&collection.schema, &collection.fields, &encodings, total));
         let (mut appending, mut lost, mut unknown) = (Appending::new(&growing), Vec::new(), 0);
         for slot in (0..salvage.rows()).filter(|slot| !dead.contains(*slot)) {
             match salvage.row(slot) {

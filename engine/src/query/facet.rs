@@ -89,10 +89,11 @@ pub(crate) fn facet(view: &ViewState, name: &str, filter: Option<&Filter>, limit
         // A row is counted with each of its strings.
         let has_one = CompiledFilter::new(&Filter::Exists(name.to_owned()), &view.fields)?;
         let having = |(segment, passing): (&SegmentView, &Passing)| match passing {
-            Passing::Few(rows) => {
-                rows.iter().filter(|row| segment.value(**row, field).is_some()).count() as u64
+            // The set of those with the field is kept; in a growing segment it would be made by going through all rows.
+            Passing::Many(rows) if segment.as_sealed().is_some() => {
+                segment.matching(Some(&has_one)).intersection_count(rows) as u64
             }
-            Passing::Many(rows) => segment.matching(Some(&has_one)).intersection_count(rows) as u64,
+            _ => passing.iter().filter(|row| segment.value(*row, field).is_some()).count() as u64,
         };
         rows = view.segments.iter().zip(&passing).map(having).sum();
     }

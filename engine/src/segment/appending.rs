@@ -7,6 +7,7 @@ use fixedbitset::FixedBitSet;
 use super::expiry::Expiry;
 use super::growing::components_of;
 use super::others::OtherVector;
+use super::tenants::Entry;
 use super::{GrowingRow, GrowingSegment, SegmentView};
 use crate::clock::NEVER;
 use crate::point::Vector;
@@ -35,6 +36,7 @@ pub(crate) struct Appending<'a> {
     /// By dense vector, ascending.
     lacking: Vec<Vec<u32>>,
     expiring: Vec<Expiry>,
+    tenants: Vec<Entry>,
 }
 
 impl<'a> Appending<'a> {
@@ -44,6 +46,7 @@ impl<'a> Appending<'a> {
             slots: Vec::new(),
             lacking: vec![Vec::new(); segment.dense.len()],
             expiring: Vec::new(),
+            tenants: Vec::new(),
         }
     }
 
@@ -58,6 +61,9 @@ impl<'a> Appending<'a> {
         if expires_at != NEVER {
             self.expiring.push((expires_at, slot));
         }
+        let stored = self.segment.rows.get(slot);
+        let tenant = self.segment.tenant.as_ref().zip(stored);
+        self.tenants.extend(tenant.and_then(|(tenant, row)| tenant.entry(row, slot)));
         self.slots.push(slot);
         for (dense, lacking) in self.segment.dense.iter().zip(&mut self.lacking) {
             if components_of(&vectors, dense.number).is_none() {
@@ -70,6 +76,9 @@ impl<'a> Appending<'a> {
     pub(crate) fn finish(self, view: &mut SegmentView) {
         view.rows += self.slots.len() as u32;
         view.ids = view.ids.with(&self.segment.rows, self.slots);
+        if !self.tenants.is_empty() {
+            view.tenants = view.tenants.with(self.tenants);
+        }
         if !self.expiring.is_empty() {
             view.expiring = view.expiring.with(self.expiring);
             view.known_expired = Arc::default();

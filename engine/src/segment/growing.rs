@@ -15,9 +15,10 @@ pub(crate) use dense::GrowingDense;
 use super::append::AppendVec;
 use super::made::MadeIndexes;
 use super::others::OtherVector;
+use super::tenants::{Entry, TenantKey};
 use super::{Patch, SegmentView};
 use crate::clock::NEVER;
-use crate::payload::{FieldId, Value, ValueRef};
+use crate::payload::{FieldId, FieldTable, Value, ValueRef};
 use crate::point::{PointId, Vector};
 use crate::schema::{Schema, VectorId};
 use crate::threads::Pools;
@@ -90,6 +91,8 @@ pub(crate) struct GrowingSegment {
     pub(crate) dense: Box<[GrowingDense]>,
     /// Of fields that came to be searched by word when its rows were there.
     pub(super) made: MadeIndexes,
+    /// If the collection has one.
+    pub(super) tenant: Option<TenantKey>,
     /// All but dense vectors.
     row_bytes: AtomicU64,
     /// No row's values are longer than this together.
@@ -110,14 +113,21 @@ impl std::fmt::Debug for GrowingSegment {
 
 impl GrowingSegment {
     /// An empty segment; `total_bytes` counts its memory together with that of others.
-    pub(crate) fn new(schema: &Schema, encodings: &[Encodings], total_bytes: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(
+        schema: &Schema,
+        fields: &FieldTable,
+        encodings: &[Encodings],
+        total_bytes: Arc<AtomicU64>,
+    ) -> Self {
         let dense = schema.dense().zip(encodings);
+        let tenant = schema.tenant.as_deref().and_then(|tenant| fields.find(tenant));
         Self {
             rows: AppendVec::new(),
             dense: dense
                 .map(|((number, _, options), encodings)| GrowingDense::new(number, options, encodings))
                 .collect(),
             made: MadeIndexes::default(),
+            tenant: tenant.map(|(field, _)| TenantKey::new(field)),
             row_bytes: AtomicU64::new(0),
             value_bytes_max: AtomicU64::new(0),
             word_bytes: AtomicU64::new(0),
@@ -128,7 +138,8 @@ impl GrowingSegment {
 
     /// Appends a row; not yet a node of any graph.
     pub(super) fn push(&self, row: GrowingRow, vectors: &[(VectorId, Vector)]) -> u32 {
-        self.row_bytes.fetch_add(row.size_bytes() as u64, Ordering::Relaxed);
+        let of_tenant = self.tenant.as_ref().map_or(0, |_| size_of::<Entry>());
+        self.row_bytes.fetch_add((row.size_bytes() + of_tenant) as u64, Ordering::Relaxed);
         self.value_bytes_max.fetch_max(row.value_bytes() as u64, Ordering::Relaxed);
         let slots: Vec<u32> =
             self.dense.iter().map(|dense| dense.push(components_of(vectors, dense.number)).0).collect();

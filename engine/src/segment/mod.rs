@@ -34,6 +34,7 @@ pub(crate) mod patching;
 mod salvage;
 mod sealed;
 mod selecting;
+mod tenants;
 pub(crate) mod tombstones;
 mod view;
 mod words;

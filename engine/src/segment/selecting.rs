@@ -1,5 +1,5 @@
-//! Where a filter finds the values of a segment: in its columns and indexes, or row by row while it grows; and in the patches of
-//! its rows, which say otherwise.
+//! Where a filter finds the values of a segment: in its columns and indexes, or row by row while it grows, but for those of the tenant
+//! key; and in the patches of its rows, which say otherwise.
 //!
 //! **Cost.** A segment without patches of a field pays nothing for those of others; with some, each is tested.
 
@@ -76,12 +76,24 @@ impl FieldSource for SegmentView {
     }
 
     fn count(&self, field: FieldId, test: &Test) -> Option<usize> {
-        let of_rows = self.as_sealed()?.count(field, test)?;
+        let of_rows = match &self.segment {
+            Segment::Growing(segment) => self.tenants.count(&segment.tenant.as_ref()?.hashes(field, test)?),
+            Segment::Sealed(segment) => segment.count(field, test)?,
+        };
         Some(if self.patches.is_about(field) { of_rows + self.patches.count() } else { of_rows })
     }
 
     fn list(&self, field: FieldId, test: &Test, max: usize) -> Option<Vec<u32>> {
-        let mut rows = self.as_sealed()?.list(field, test, max)?;
+        let mut rows = match &self.segment {
+            Segment::Growing(segment) => {
+                let mut rows = self.tenants.list(&segment.tenant.as_ref()?.hashes(field, test)?, max)?;
+                let value = |slot: u32| segment.rows.get(slot)?.value(field);
+                // Another tenant may have the same hash.
+                rows.retain(|slot| value(*slot).is_some_and(|value| test.passes(value)));
+                rows
+            }
+            Segment::Sealed(segment) => segment.list(field, test, max)?,
+        };
         if self.patches.is_about(field) {
             // The last that is said of a row counts.
             let patched: BTreeMap<u32, Option<ValueRef<'_>>> = self.patches.values(field).collect();

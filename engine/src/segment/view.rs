@@ -8,6 +8,7 @@ use fixedbitset::FixedBitSet;
 use super::appending::Lacking;
 use super::expiry::{ExpiredCache, ExpiryRuns};
 use super::ids::IdRuns;
+use super::tenants::TenantRuns;
 use super::{DeadRows, DenseView, GrowingSegment, Patch, Patches, SealedSegment};
 use crate::payload::{CompiledFilter, FieldId, FieldTable, Passing, Payload, ValueRef};
 use crate::point::{PointId, SparseVector, Vector};
@@ -38,6 +39,8 @@ pub(crate) struct SegmentView {
     pub(crate) has_graph: bool,
     /// The ids of a growing segment's rows.
     pub(crate) ids: IdRuns,
+    /// Its rows by their tenants, if the collection keeps these apart.
+    pub(super) tenants: TenantRuns,
     /// The words of a growing segment's rows.
     pub(crate) runs: Runs,
     /// Fields whose words `runs` does not have, as they were not searched by word when its rows came.
@@ -80,6 +83,7 @@ impl SegmentView {
             has_graph: true,
             segment: Segment::Sealed(segment),
             ids: IdRuns::default(),
+            tenants: TenantRuns::default(),
             runs: Runs::default(),
             late: Vec::new(),
             late_rows: 0,
@@ -103,6 +107,7 @@ impl SegmentView {
             dead_vectors: vec![0; segment.dense.len()].into(),
             segment: Segment::Growing(segment),
             ids: IdRuns::default(),
+            tenants: TenantRuns::default(),
             runs: Runs::default(),
             late: Vec::new(),
             late_rows: 0,
@@ -259,7 +264,7 @@ impl SegmentView {
     /// The live rows that pass.
     pub(crate) fn matching(&self, filter: Option<&CompiledFilter>) -> Arc<FixedBitSet> {
         let mut bits = match filter {
-            Some(filter) => filter.run(self),
+            Some(filter) => self.of_tenant(filter).unwrap_or_else(|| filter.run(self)),
             None => {
                 let mut bits = FixedBitSet::with_capacity(self.rows as usize);
                 bits.insert_range(..);
@@ -273,6 +278,16 @@ impl SegmentView {
             Arc::make_mut(&mut bits).difference_with(&self.dead.bits);
         }
         bits
+    }
+
+    /// The rows of a growing segment that pass, if the filter names a tenant that has less than half of them: the others are not
+    /// gone through.
+    fn of_tenant(&self, filter: &CompiledFilter) -> Option<Arc<FixedBitSet>> {
+        let Segment::Growing(_) = &self.segment else { return None };
+        let rows = filter.few(self, self.rows as usize / 2)?;
+        let mut bits = FixedBitSet::with_capacity(self.rows as usize);
+        rows.into_iter().filter(|row| *row < self.rows).for_each(|row| bits.insert(row as usize));
+        Some(Arc::new(bits))
     }
 
     /// The live rows that pass, in the form that takes less.

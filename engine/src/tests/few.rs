@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::dir::memory::MemoryDir;
 use crate::payload::{CompiledFilter, Passing};
-use crate::{Analyzer, Db, DbOptions, FieldType, Filter, GeoPoint, Point, PointId, Range, Schema, Update};
+use crate::{
+    Analyzer, Collection, Db, DbOptions, FieldType, Filter, GeoPoint, Point, PointId, Range, Schema, Update,
+};
 
 const CUSTOMERS: u64 = 100;
 
@@ -32,8 +34,16 @@ fn few_rows_stay_a_list_whatever_else_is_asked() {
         .tenant("customer");
     let collection = db.create_collection("c", schema.build().unwrap()).unwrap();
     collection.upsert((0..4_000).map(point).collect()).unwrap();
+    change(&collection);
+    check(&collection, false);
     db.flush().unwrap();
-    // Others are listed by what they were and are: with another code, with the same, and with none.
+    check(&collection, true);
+    change(&collection);
+    check(&collection, true);
+}
+
+/// Others are listed by what they were and are: with another code, with the same, and with none.
+fn change(collection: &Collection) {
     let code = |id: u64| match id / 50 % 3 {
         0 => Update::new(id).unset("code"),
         change => Update::new(id).set("code", (id / 3 + change - 1) as i64),
@@ -41,51 +51,67 @@ fn few_rows_stay_a_list_whatever_else_is_asked() {
     collection.update((0..4_000).step_by(50).map(code).collect()).unwrap();
     collection.update((0..4_000).step_by(200).map(|id| Update::new(id).set("year", 6)).collect()).unwrap();
     collection.delete(&(0..4_000).step_by(17).map(PointId::Num).collect::<Vec<_>>()).unwrap();
+}
 
+/// Which segments list the rows that pass.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Listed {
+    /// All of them: there are few rows of a tenant.
+    Always,
+    Sealed,
+    Never,
+}
+
+fn check(collection: &Collection, is_sealed: bool) {
+    use Listed::{Always, Never, Sealed};
     let own = Filter::eq("customer", "c7");
     let with = |more: Filter| Filter::And(vec![more, Filter::And(vec![Filter::eq("customer", "c7")])]);
     let word = |text: &str| Filter::Match("note".into(), text.into());
     let not = |filter: Filter| Filter::Not(Box::new(filter));
     let late = Range { gt: Some(3.into()), ..Range::default() };
-    // Each with whether it is a list.
     let cases = [
-        (own.clone(), true),
-        (Filter::In("customer".into(), vec!["c7".into(), "c7".into(), "c8".into()]), true),
-        (with(Filter::eq("year", 6)), true),
-        (with(Filter::Range("year".into(), late.clone())), true),
-        (with(word("tea")), true),
-        (with(word("Tea rain")), true),
-        (with(word("hail")), true),
-        (with(not(word("tea"))), true),
-        (with(Filter::Or(vec![word("rain"), not(Filter::eq("year", 1)), word("tea")])), true),
-        (with(Filter::Or(Vec::new())), true),
-        (with(Filter::And(Vec::new())), true),
-        (with(not(Filter::contains("tags", "t2"))), true),
-        (with(Filter::Exists("tags".into())), true),
-        (with(Filter::GeoRadius("place".into(), GeoPoint::new(5.0, 0.0), 3e5)), true),
-        (Filter::eq("customer", "nobody"), true),
-        (Filter::eq("code", 50 / 3), true),
-        (Filter::eq("code", 100 / 3), true),
-        (Filter::eq("code", 100 / 3 + 1), true),
-        (Filter::eq("code", 150 / 3), true),
-        (Filter::eq("code", 7), true),
-        (Filter::AllTenants, false),
-        (Filter::Range("year".into(), late), false),
-        (word("tea"), false),
-        (Filter::Or(vec![own.clone(), Filter::eq("customer", "c8")]), false),
-        (not(own), false),
+        (own.clone(), Always),
+        (Filter::In("customer".into(), vec!["c7".into(), "c7".into(), "c8".into()]), Always),
+        (with(Filter::eq("year", 6)), Always),
+        (with(Filter::Range("year".into(), late.clone())), Always),
+        (with(word("tea")), Always),
+        (with(word("Tea rain")), Always),
+        (with(word("hail")), Always),
+        (with(not(word("tea"))), Always),
+        (with(Filter::Or(vec![word("rain"), not(Filter::eq("year", 1)), word("tea")])), Always),
+        (with(Filter::Or(Vec::new())), Always),
+        (with(Filter::And(Vec::new())), Always),
+        (with(not(Filter::contains("tags", "t2"))), Always),
+        (with(Filter::Exists("tags".into())), Always),
+        (with(Filter::GeoRadius("place".into(), GeoPoint::new(5.0, 0.0), 3e5)), Always),
+        (Filter::eq("customer", "nobody"), Always),
+        (Filter::eq("code", 50 / 3), Sealed),
+        (Filter::eq("code", 100 / 3), Sealed),
+        (Filter::eq("code", 100 / 3 + 1), Sealed),
+        (Filter::eq("code", 150 / 3), Sealed),
+        (Filter::eq("code", 7), Sealed),
+        (Filter::AllTenants, Never),
+        (Filter::Range("year".into(), late), Never),
+        (word("tea"), Never),
+        (Filter::Or(vec![own.clone(), Filter::eq("customer", "c8")]), Never),
+        (not(own), Never),
     ];
     let view = collection.view();
     let state = view.state.current();
-    let sealed: Vec<_> = state.segments.iter().filter(|segment| segment.as_sealed().is_some()).collect();
-    assert!(!sealed.is_empty());
-    for (filter, is_list) in cases {
+    assert!(state.segments.iter().any(|segment| segment.as_sealed().is_some() == is_sealed));
+    for (filter, listed) in cases {
         let compiled = CompiledFilter::new(&filter, &state.fields).unwrap();
-        for segment in &sealed {
+        for segment in state.segments.iter().filter(|segment| segment.as_sealed().is_some() == is_sealed) {
+            let is_list = listed == Always || (listed == Sealed && is_sealed);
             let passing = segment.passing(Some(&compiled));
             assert_eq!(matches!(passing, Passing::Few(_)), is_list, "{filter:?}");
-            let expected: Vec<u32> = segment.matching(Some(&compiled)).ones().map(|row| row as u32).collect();
-            assert_eq!(passing.iter().collect::<Vec<_>>(), expected, "{filter:?}");
+            let rows = passing.iter().collect::<Vec<_>>();
+            let as_bits: Vec<u32> = segment.matching(Some(&compiled)).ones().map(|row| row as u32).collect();
+            assert_eq!(rows, as_bits, "{filter:?}");
+            // By going through all rows.
+            let tested = compiled.run(segment);
+            let expected = tested.ones().map(|row| row as u32).filter(|row| !segment.dead.contains(*row));
+            assert_eq!(rows, expected.collect::<Vec<_>>(), "{filter:?}");
         }
     }
 }
