@@ -1,81 +1,149 @@
-//! How fast the default model embeds on this machine. Prints JSON lines `{"runtime", "batch", "tokens", "ms",
-//! "tokens_per_s", "ms_best"}`, so that they stand beside those of other runtimes: the median over repeated calls, and
-//! the best one, which says more on a machine that is busy with other things.
-//!
-//! Usage: `embed [--model NAME] [--precision half|single] [--threads N]`. Unlike a bare network run, a call here
-//! includes tokenisation and pooling.
+//! How fast a model embeds on this machine, and how near its vectors are to the reference.
 
 use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Instant;
 
+use clap::{Parser, ValueEnum};
+use ragstone_benches::Failure;
+use ragstone_benches::arguments;
+use ragstone_benches::index::rounded;
+use ragstone_benches::npy::{self, Matrix};
 use ragstone_kernels::matrix::Precision;
 use ragstone_rag::embed::{
     DEFAULT_MODEL, Embedder, LoadOptions, LocalEmbedder, ModelOptions, Models, Overflow, Role,
 };
+use serde_json::json;
 
 /// Texts of a call, and tokens of each.
 const SHAPES: [(usize, usize); 5] = [(1, 16), (1, 64), (8, 64), (32, 64), (8, 256)];
-/// Tokens that are embedded for one figure, at least.
-const TOKENS_MIN: usize = 8_000;
+/// The token that all texts consist of, as those of other runtimes do that these figures are set beside.
+const ID: u32 = 1;
+/// Tokens that are embedded for one figure, at least, and calls.
+const TOKENS_MIN: usize = 4_000;
+const CALLS_MIN: usize = 5;
+/// Texts and their vectors by PyTorch in single precision, of the default model.
+const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../engine/rag/tests/data/reference-embeddings");
 
-type Failure = Box<dyn std::error::Error>;
+/// Measures embedding of texts that are given as token ids, so that no tokenizer is timed; pooling is.
+///
+/// Prints JSON lines {"runtime", "batch", "tokens", "ms", "tokens_per_s", "cosine_min"}: the median of repeated calls, and the lowest
+/// cosine of all reference texts to their vectors.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// The model: a name, or a directory.
+    #[arg(long, default_value = DEFAULT_MODEL)]
+    model: String,
+    /// How the weights of products are kept.
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["single", "half"])]
+    precision: Vec<Weights>,
+    /// Threads that compute; by default as many as there are processors.
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZero<usize>>,
+    /// Texts and their vectors, `texts.json` and `vectors.f32.npy`: those in the repository are of the default model.
+    #[arg(long, value_name = "DIRECTORY", default_value = REFERENCE)]
+    reference: PathBuf,
+}
 
-fn main() -> Result<(), Failure> {
-    let mut model = DEFAULT_MODEL.to_owned();
-    let mut precisions = vec![Precision::Single, Precision::Half];
-    let mut threads = 0;
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let value = arguments.next().ok_or_else(|| format!("{argument} needs a value"))?;
-        match (argument.as_str(), value.as_str()) {
-            ("--model", _) => model = value,
-            ("--precision", "single") => precisions = vec![Precision::Single],
-            ("--precision", "half") => precisions = vec![Precision::Half],
-            ("--threads", _) => threads = value.parse()?,
-            _ => return Err(format!("{argument} {value} is not understood").into()),
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Weights {
+    Single,
+    Half,
+}
+
+impl Weights {
+    fn precision(self) -> Precision {
+        match self {
+            Weights::Single => Precision::Single,
+            Weights::Half => Precision::Half,
         }
     }
-    let directory = Models::new(ModelOptions::default()).pull(&model)?.path;
-    for precision in precisions {
-        let load = LoadOptions { precision, threads: NonZero::new(threads), ..LoadOptions::default() };
-        let embedder = LocalEmbedder::load(&directory, &model, load)?;
+}
+
+fn main() -> ExitCode {
+    arguments::run(run)
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let reference = Reference::read(&arguments.reference)?;
+    let directory = Models::new(ModelOptions::default()).pull(&arguments.model)?.path;
+    for precision in arguments.precision.iter().map(|weights| weights.precision()) {
+        let load = LoadOptions { precision, threads: arguments.threads, ..LoadOptions::default() };
+        let embedder = LocalEmbedder::load(&directory, &arguments.model, load)?;
+        let cosine_min = reference.cosine_min(&embedder)?;
         for (batch, tokens) in SHAPES {
-            measure(&embedder, precision, batch, tokens)?;
+            let milliseconds = median_ms(&embedder, batch, tokens)?;
+            let line = json!({
+                "runtime": format!("ragstone-{precision:?}").to_lowercase(),
+                "batch": batch,
+                "tokens": tokens,
+                "ms": rounded(milliseconds, 2),
+                "tokens_per_s": rounded((batch * tokens) as f64 / milliseconds * 1e3, 0),
+                "cosine_min": rounded(cosine_min, 8),
+            });
+            println!("{line}");
         }
     }
     Ok(())
 }
 
-fn measure(
-    embedder: &LocalEmbedder,
-    precision: Precision,
-    batch: usize,
-    tokens: usize,
-) -> Result<(), Failure> {
-    let words = tokens - embedder.overhead_tokens(Role::Plain);
-    let text = "one ".repeat(words);
-    let texts = vec![text.as_str(); batch];
-    let counted = embedder.embed(&texts, Role::Plain, Overflow::Error)?.token_counts;
-    if counted != vec![tokens; batch] {
-        return Err(format!("the model makes {} tokens of {words} words", counted[0]).into());
-    }
-    let repetitions = (TOKENS_MIN / (batch * tokens)).max(9);
-    let mut milliseconds = Vec::with_capacity(repetitions);
-    for _ in 0..repetitions {
+fn median_ms(embedder: &LocalEmbedder, batch: usize, tokens: usize) -> Result<f64, Failure> {
+    let ids = vec![ID; tokens];
+    let texts = vec![ids.as_slice(); batch];
+    embedder.embed_ids(&texts)?;
+    let mut milliseconds = Vec::new();
+    for _ in 0..(TOKENS_MIN / (batch * tokens)).max(CALLS_MIN) {
         let start = Instant::now();
-        embedder.embed(&texts, Role::Plain, Overflow::Error)?;
+        embedder.embed_ids(&texts)?;
         milliseconds.push(start.elapsed().as_secs_f64() * 1e3);
     }
     milliseconds.sort_by(f64::total_cmp);
-    let median = milliseconds[repetitions / 2];
-    let line = serde_json::json!({
-        "runtime": format!("ragstone-{precision:?}").to_lowercase(),
-        "batch": batch,
-        "tokens": tokens,
-        "ms": (median * 100.0).round() / 100.0,
-        "ms_best": (milliseconds[0] * 100.0).round() / 100.0,
-        "tokens_per_s": ((batch * tokens) as f64 / median * 1e3).round(),
-    });
-    println!("{line}");
-    Ok(())
+    Ok(milliseconds[milliseconds.len() / 2])
+}
+
+/// Texts and the vectors that they should have.
+struct Reference {
+    texts: Vec<String>,
+    vectors: Matrix<f32>,
+}
+
+impl Reference {
+    fn read(directory: &Path) -> Result<Self, Failure> {
+        let path = directory.join("texts.json");
+        let wrong = |reason: &dyn std::fmt::Display| format!("{}: {reason}", path.display());
+        let file = std::fs::read(&path).map_err(|error| wrong(&error))?;
+        let mut file: serde_json::Value = serde_json::from_slice(&file).map_err(|error| wrong(&error))?;
+        let texts: Vec<String> = serde_json::from_value(file["texts"].take())
+            .map_err(|error| wrong(&format!("texts: {error}")))?;
+        let vectors = npy::read_floats(&directory.join("vectors.f32.npy"))?;
+        if texts.len() != vectors.len() {
+            return Err(wrong(&format!("{} texts have {} vectors", texts.len(), vectors.len())).into());
+        }
+        Ok(Self { texts, vectors })
+    }
+
+    /// The lowest cosine of all texts.
+    fn cosine_min(&self, embedder: &LocalEmbedder) -> Result<f64, Failure> {
+        let texts: Vec<&str> = self.texts.iter().map(String::as_str).collect();
+        let made = embedder.embed(&texts, Role::Plain, Overflow::Truncate)?.vectors;
+        match made.iter().zip(self.vectors.rows()).find(|(made, wanted)| made.len() != wanted.len()) {
+            None => Ok(made.iter().zip(self.vectors.rows()).map(|(a, b)| cosine(a, b)).fold(1.0, f64::min)),
+            Some((made, wanted)) => {
+                let reason = format!(
+                    "the model's vectors have {} components, the reference's {}",
+                    made.len(),
+                    wanted.len()
+                );
+                Err(reason.into())
+            }
+        }
+    }
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot =
+        |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum() };
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }

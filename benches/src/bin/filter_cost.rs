@@ -9,7 +9,7 @@ use ragstone::{Collection, Db, DbOptions, FieldType, Filter, GeoPoint, Point, Ra
 use ragstone_benches::Failure;
 use ragstone_benches::arguments;
 use ragstone_benches::index::rounded;
-use ragstone_benches::quantiles::mean;
+use ragstone_benches::quantiles::{mean, quantile};
 use ragstone_benches::random::{Random, hash};
 use serde_json::json;
 
@@ -25,7 +25,7 @@ const SHARES: [(f64, u64); 4] = [(0.001, 1_000), (0.01, 100), (0.1, 10), (0.5, 2
 /// Measures conditions of every kind on fields with indexes, at 0.1, 1, 10 and 50 % of the rows, one call a query, one thread.
 ///
 /// Rows are around random centres; their values have nothing to do with where they lie. Each condition is asked with other values
-/// every time. `count_us` is the time to check the filter and to find and count its rows with no answer kept, `count_kept_us` with the
+/// every time; times are medians. `count_us` is the time to check the filter and to find and count its rows with no answer kept, `count_kept_us` with the
 /// default memory for answers; `search_us` and `search_kept_us` the search for ten rows that it is part of, and `unfiltered_us` that without
 /// a filter. `share_of_search` and `share_of_unfiltered` are what `count_us` is of the two searches. Prints JSON lines.
 #[derive(Debug, Parser)]
@@ -179,7 +179,7 @@ fn measure(arguments: &Arguments, collection: &Collection) -> Result<Vec<Measure
             collection.search(&request)?;
             times.push(begun.elapsed().as_secs_f64() * 1e6);
         }
-        Ok(mean(&times).unwrap_or_default())
+        Ok(quantile(&mut times, 0.5).unwrap_or_default())
     };
     let none = vec![None; requests.len()];
     search(&none)?;
@@ -203,7 +203,7 @@ fn measure(arguments: &Arguments, collection: &Collection) -> Result<Vec<Measure
                 share: share.0,
                 rows: mean(&counts).unwrap_or_default(),
                 first_ms,
-                count_us: mean(&times).unwrap_or_default(),
+                count_us: quantile(&mut times, 0.5).unwrap_or_default(),
                 search_us: search(&asked)?,
                 unfiltered_us,
             });

@@ -10,7 +10,7 @@
 //! searches a band, a nanosecond for each row that passes, and a distance for each along the rim, some `√n`: by places rounded to 32
 //! bits, and by those of the column where these leave it in doubt.
 
-use std::f64::consts::FRAC_PI_2;
+use std::f64::consts::{FRAC_PI_2, PI};
 use std::ops::Range;
 
 use fixedbitset::FixedBitSet;
@@ -131,14 +131,12 @@ impl PlaceIndex {
 
     fn each(&self, column: &Column, file: &[u8], test: &Test, mut found: impl FnMut(u32)) {
         let Test::Within(center, metres) = *test else { return };
+        let circle = Circle::new(center, metres);
         let passes = |place: usize| {
-            let rounded =
-                GeoPoint { lat: f64::from(self.latitudes[place]), lon: f64::from(self.longitudes[place]) };
-            let beyond = center.distance_m(rounded) - metres;
-            if beyond.abs() > SLACK_M {
-                return beyond < 0.0;
-            }
-            column.get(file, self.rows[place] as usize).is_some_and(|value| test.passes(value))
+            let rounded = [self.latitudes[place], self.longitudes[place]].map(f64::from);
+            circle.holds(rounded).unwrap_or_else(|| {
+                column.get(file, self.rows[place] as usize).is_some_and(|value| test.passes(value))
+            })
         };
         self.parts(test, |part| {
             let places = part.rows.filter(|place| part.is_certain || passes(*place));
@@ -202,12 +200,36 @@ struct Circle {
     angle: f64,
     /// The same in degrees, and a little more.
     height: f64,
+    /// The haversine of a distance that is within it whatever rounding did, and of one that is beyond.
+    surely_within: f64,
+    surely_beyond: f64,
 }
 
 impl Circle {
     fn new(center: GeoPoint, metres: f64) -> Self {
         let angle = metres / EARTH_RADIUS_M;
-        Self { center, angle, height: angle.to_degrees() + SLACK_DEGREES }
+        let slack = SLACK_M / EARTH_RADIUS_M;
+        Self {
+            center,
+            angle,
+            height: angle.to_degrees() + SLACK_DEGREES,
+            surely_within: if angle > slack { haversine((angle - slack).min(PI)) } else { -1.0 },
+            surely_beyond: if angle + slack < PI { haversine(angle + slack) } else { f64::INFINITY },
+        }
+    }
+
+    /// Whether a place is within it, whose latitude and longitude were rounded; `None` if that leaves it in doubt. Haversines grow
+    /// with the distance, so that no distance is worked out.
+    #[inline]
+    fn holds(&self, [latitude, longitude]: [f64; 2]) -> Option<bool> {
+        let (a, b) = (self.center.lat.to_radians(), latitude.to_radians());
+        let across = haversine((longitude - self.center.lon).to_radians());
+        let all = haversine(b - a) + a.cos() * b.cos() * across;
+        match all {
+            _ if all < self.surely_within => Some(true),
+            _ if all > self.surely_beyond => Some(false),
+            _ => None,
+        }
     }
 
     /// Degrees of longitude to both sides of the centre within which all rows of a band are in the circle, if there are any, and
@@ -234,12 +256,15 @@ impl Circle {
 
     /// Degrees of longitude from the centre to the rim at a latitude; `None` if the rim does not come there.
     fn half_width(&self, latitude: f64) -> Option<f64> {
-        let half = |radians: f64| (radians / 2.0).sin().powi(2);
         let (a, b) = (self.center.lat.to_radians(), latitude.to_radians());
         // The haversine formula, turned round.
-        let share = (half(self.angle) - half(b - a)) / (a.cos() * b.cos());
+        let share = (haversine(self.angle) - haversine(b - a)) / (a.cos() * b.cos());
         (share >= 0.0).then(|| 2.0 * share.sqrt().min(1.0).asin().to_degrees())
     }
+}
+
+fn haversine(radians: f64) -> f64 {
+    (radians / 2.0).sin().powi(2)
 }
 
 /// From where to where a box reaches, in two parts where it goes across the meridian at which degrees jump.

@@ -294,9 +294,36 @@ impl Embedder for LocalEmbedder {
 }
 
 impl LocalEmbedder {
+    /// One vector a text, in order, of texts that are tokens already: rows of the model's vocabulary, special tokens included. What the
+    /// network takes by itself is measured with it.
+    ///
+    /// # Errors
+    /// [`Error::TokenLimit`] naming `ids[i]`, [`Error::Invalid`] if it is empty, and [`Error::ModelInvalid`] if the model has no such token.
+    pub fn embed_ids(&self, ids: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
+        let tokens =
+            ids.iter().enumerate().map(|(index, ids)| self.given(index, ids)).collect::<Result<_>>()?;
+        let embedded = self.workers.run(|| self.embed_tokens(tokens));
+        Ok(embedded.map_err(|source| no_threads(&self.directory, source))??.vectors)
+    }
+
+    fn given(&self, index: usize, ids: &[u32]) -> Result<Tokens> {
+        let field = format!("ids[{index}]");
+        match ids.len() {
+            0 => Err(Error::Invalid { field, reason: "a text has at least one token".to_owned() }),
+            tokens if tokens > self.info.max_tokens => {
+                let (model, max) = (self.info.name.clone(), self.info.max_tokens);
+                Err(Error::TokenLimit { field, model, tokens, max })
+            }
+            tokens => Ok(Tokens { ids: ids.to_vec(), segments: vec![0; tokens], ..Tokens::default() }),
+        }
+    }
+
     fn embed_in_pool(&self, texts: &[&str], role: Role, overflow: Overflow) -> Result<Embeddings> {
         let read = |(index, text): (usize, &&str)| self.read(index, text, role, overflow);
-        let tokens: Vec<Tokens> = texts.par_iter().enumerate().map(read).collect::<Result<_>>()?;
+        self.embed_tokens(texts.par_iter().enumerate().map(read).collect::<Result<_>>()?)
+    }
+
+    fn embed_tokens(&self, tokens: Vec<Tokens>) -> Result<Embeddings> {
         let lengths: Vec<usize> = tokens.iter().map(|tokens| tokens.ids.len()).collect();
         let threads = rayon::current_num_threads();
         let groups = groups(&lengths, threads);
@@ -307,7 +334,7 @@ impl LocalEmbedder {
             self.run(&texts, tasks)
         };
         let computed: Vec<Vec<Vec<f32>>> = groups.par_iter().map(run).collect::<Result<_>>()?;
-        let mut vectors = vec![Vec::new(); texts.len()];
+        let mut vectors = vec![Vec::new(); tokens.len()];
         for (index, vector) in groups.into_iter().flatten().zip(computed.into_iter().flatten()) {
             vectors[index] = vector;
         }
