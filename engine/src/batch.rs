@@ -76,7 +76,7 @@ pub(crate) struct FieldChanges {
 pub(crate) enum Change {
     Upsert(Row),
     Update(FieldChanges),
-    /// A row that was there, as an update leaves it.
+    /// A row that was there, as an update of a text left it. Earlier versions wrote these, and logs may have them.
     Rewrite(Row),
     Delete(PointId),
 }

@@ -151,7 +151,7 @@ fn open_collection(
                     patching::read(dir, &patch_file(segment.id, generation), &of)?
                 }
             };
-            Ok((SegmentView::sealed(sealed, dead, patches), *segment))
+            Ok((SegmentView::sealed(sealed, (dead, patches), &entry.fields), *segment))
         })
         .collect::<Result<Vec<_>>>()?;
     let requests = match entry.requests {

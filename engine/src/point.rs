@@ -171,8 +171,8 @@ pub enum Op {
 /// Changes some fields of a row and leaves all else as it is: its other fields, its vectors, their links. Of a row that is not there
 /// nothing comes, which the receipt counts as [`missing`](crate::WriteReceipt::missing).
 ///
-/// It costs what it changes, but for a field that is searched by word ([`SchemaBuilder::text`](crate::SchemaBuilder::text)): its words are
-/// indexed with the row, so that is written anew, vectors and all.
+/// It costs what it changes. Of a field that is searched by word ([`SchemaBuilder::text`](crate::SchemaBuilder::text)) the new words are
+/// indexed before it is acknowledged, which takes as long as the texts of the row are.
 ///
 /// An update that takes a row's payload over [`PAYLOAD_BYTES_MAX`](crate::limits::PAYLOAD_BYTES_MAX) is refused, and its batch with it.
 ///

@@ -283,7 +283,7 @@ fn no_row_is_rewritten_for_the_words_of_a_field() {
     assert!(files().is_empty());
 }
 
-/// Updates that were on their way change texts in place or write rows anew, as it was when they got their places in the log.
+/// Updates that were on their way come before the field is searched by word or after it, and their words are found.
 #[test]
 fn writers_beside_the_declaration_lose_nothing() {
     for round in 0..8u64 {

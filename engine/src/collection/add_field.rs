@@ -3,8 +3,8 @@
 //! A field is added by a batch without changes that lists it: so it is in the log, in the order of the writes, and known on every replay.
 //! No row is touched; those that are there lack the field.
 //!
-//! So it is with a field that is searched by word, which rows may have already. Writes before the batch changed its texts in place,
-//! writes after it do not (`rewriting.rs`): so it is settled which texts the segments that are there have, and their words can be made at any
+//! So it is with a field that is searched by word, which rows may have already. Segments never change, and rows with patches have their words
+//! elsewhere (`segment/moved.rs`): so it is settled which texts the segments that are there have, and their words can be made at any
 //! time, by whoever asks first (`words.rs`).
 
 use std::sync::Arc;

@@ -48,7 +48,11 @@ impl CollectionCore {
             if patches.iter().any(|(_, patch)| patch.expires_at.is_some()) {
                 view.known_expired = Arc::default();
             }
-            view.patches = view.patches.with(patches);
+            view.patch(patches, &next.fields);
+            if let Segment::Growing(segment) = &view.segment {
+                segment.set_word_bytes(view.word_bytes());
+                segment.count_memory();
+            }
         }
         if !made.rows.is_empty() {
             let segment = self.growing_segment(store, &mut next);
@@ -241,8 +245,9 @@ fn index_rows(segment: &GrowingSegment, next: &mut ViewState, analyses: &mut Ana
         let entries = |slot: u32| view.sparse_row(first + slot, number).map(|row| (row.indices, row.values));
         run.add_sparse(number, entries);
     }
+    // Rows whose words moved have sparse vectors here still.
     view.runs = view.runs.with(run, &view.dead);
-    segment.set_word_bytes(view.runs.bytes());
+    segment.set_word_bytes(view.word_bytes());
 }
 
 /// The collection's numbers of a batch's fields; new ones are added.
@@ -266,9 +271,12 @@ fn begin_texts(batch: &[BatchField], numbers: &[FieldId], next: &mut ViewState) 
             continue;
         }
         Arc::make_mut(&mut next.fields).set_text(field, analyzer, next.seq);
-        for view in next.segments.iter_mut().filter(|view| view.as_sealed().is_none()) {
-            view.frozen_at.get_or_insert(next.seq);
-            view.index_later(field);
+        for view in &mut next.segments {
+            if view.as_sealed().is_none() {
+                view.frozen_at.get_or_insert(next.seq);
+                view.index_later(field);
+            }
+            view.move_patched(&next.fields);
         }
     }
 }

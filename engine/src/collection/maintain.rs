@@ -282,7 +282,7 @@ fn replace(next: &mut ViewState, sources: &[SegmentView], sealed: Option<&Sealed
         if faults::is(Mutant::ForgetPatchesOnMerge) {
             patches = Patches::default();
         }
-        let view = SegmentView::sealed(sealed.segment.clone(), dead, patches);
+        let view = SegmentView::sealed(sealed.segment.clone(), (dead, patches), &next.fields);
         next.segments.insert(place.unwrap_or(0), view);
     }
 }

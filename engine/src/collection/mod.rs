@@ -9,7 +9,6 @@
 //! - `outcome.rs`: what it does to the rows before it;
 //! - `resolving.rs`: queueing what is made of rows;
 //! - `row_sizes.rs`: whether updates keep rows within their limit;
-//! - `rewriting.rs`: updates of fields that are searched by word;
 //! - `delete_where.rs`: deleting by a filter;
 //! - `requests.rs`: writes that are not done twice;
 //! - `apply.rs`: a batch becomes rows, deaths and the next view;
@@ -36,7 +35,6 @@ mod queued;
 mod read;
 mod requests;
 mod resolving;
-mod rewriting;
 mod room;
 mod row_sizes;
 mod state;

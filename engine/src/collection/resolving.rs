@@ -1,6 +1,6 @@
 //! Queueing writes that are made of the rows that there are.
 //!
-//! **Problem.** The log carries what a write leaves, and for some writes (deleting by a filter, updates that write a row anew) that
+//! **Problem.** The log carries what a write leaves, and for some writes (deleting by a filter) that
 //! depends on rows, which are known only once they are applied. So does whether updates take large rows over their limit. Between looking at them and queueing the write another may
 //! change one of them.
 //!
@@ -22,7 +22,6 @@ use crate::batch::{Change, PreparedBatch};
 use crate::db::Store;
 use crate::error::Result;
 use crate::limits::{BATCH_BYTES_MAX, check_limit};
-use crate::payload::FieldTable;
 use crate::point::{PointId, Precondition};
 use crate::validate;
 
@@ -37,16 +36,6 @@ pub(super) trait Resolving {
 
     /// What was made last.
     fn batch(&self) -> &PreparedBatch;
-
-    /// Whether it rests on the fields that are searched by word now.
-    fn fits(&self, _: &FieldTable) -> bool {
-        true
-    }
-
-    /// Checks that the collection, a strict one, knows all names, also those that the batch does not have any more.
-    fn check_known(&self, _: &FieldTable) -> Result<()> {
-        Ok(())
-    }
 }
 
 impl CollectionCore {
@@ -90,13 +79,7 @@ impl CollectionCore {
             if submit.time_us >= until || since.is_about(&ids, view.seq) {
                 continue;
             }
-            if !resolving.fits(&submit.fields) {
-                return Ok(Outcome::OtherTexts(submit.fields.clone().into()));
-            }
             sizes?;
-            if self.schema.strict {
-                resolving.check_known(&submit.fields)?;
-            }
             validate::resolve_fields(batch, &mut submit.fields, self.schema.strict)?;
             let rests_on = (!conditions.is_empty()).then_some(refusals);
             if let Some(submitted) = self.queue(store, &mut submit, (batch, &mut body), rests_on)? {

@@ -20,8 +20,13 @@ pub(super) fn size_of(segment: &SegmentView) -> SegmentSize {
         rows: segment.rows as usize,
         live: segment.live(),
         patched: segment.patches.count(),
-        patch_bytes: segment.patches.size_bytes(),
+        patch_bytes: patch_bytes(segment),
     }
+}
+
+/// What patches of a segment take in memory, and the words that they moved.
+fn patch_bytes(segment: &SegmentView) -> usize {
+    segment.patches.size_bytes() + segment.moved.size_bytes()
 }
 
 impl CollectionCore {
@@ -40,7 +45,7 @@ impl CollectionCore {
         let view = self.view.load();
         // Asked by every write, so the cheaper question first.
         let sealed = view.segments.iter().filter(|segment| segment.as_sealed().is_some());
-        let patch_bytes = sealed.clone().map(|segment| segment.patches.size_bytes()).sum();
+        let patch_bytes = sealed.clone().map(patch_bytes).sum();
         merge_policy::is_behind_with_patches(patch_bytes)
             || sealed.count() >= UNMERGED_SEGMENTS_MAX && merge_policy::is_behind(&sizes_of(&view))
     }

@@ -18,7 +18,7 @@ use crate::batch::{Change, PreparedBatch};
 use crate::clock::NEVER;
 use crate::error::Result;
 use crate::limits::{FIELD_NAME_BYTES_MAX, FIELDS_MAX, PAYLOAD_BYTES_MAX, check_limit};
-use crate::payload::{FieldId, FieldTable, Value};
+use crate::payload::{FieldId, Value};
 use crate::point::PointId;
 use crate::segment::Expiring;
 
@@ -39,11 +39,7 @@ pub(super) fn growth(batch: &PreparedBatch) -> usize {
 }
 
 /// A batch of which bounds do not say whether its rows stay within the limit.
-pub(super) struct Counted {
-    pub(super) batch: PreparedBatch,
-    /// Fields that are searched by word, by which it was decided that no update of it writes a row anew.
-    pub(super) texts: usize,
-}
+pub(super) struct Counted(pub(super) PreparedBatch);
 
 impl Resolving for Counted {
     fn resolve(&mut self, _: &Arc<ViewState>, _: i64) -> Result<Option<i64>> {
@@ -51,11 +47,7 @@ impl Resolving for Counted {
     }
 
     fn batch(&self) -> &PreparedBatch {
-        &self.batch
-    }
-
-    fn fits(&self, fields: &FieldTable) -> bool {
-        self.texts == fields.text_count()
+        &self.0
     }
 }
 

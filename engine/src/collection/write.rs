@@ -8,7 +8,6 @@ use std::sync::{Arc, Condvar, MutexGuard};
 use super::WriteReceipt;
 use super::queued::{self, QueuedWrite, Unknown};
 use super::requests::Known;
-use super::rewriting::Rewriting;
 use super::row_sizes::{self, Counted};
 use super::state::{CollectionCore, Submit, lock};
 use crate::batch::{Change, PreparedBatch};
@@ -35,8 +34,6 @@ pub(super) enum Outcome {
     Repeated(WriteReceipt),
     /// It changes nothing.
     Nothing,
-    /// By these fields it is to be decided anew which updates write rows anew.
-    OtherTexts(Arc<FieldTable>),
 }
 
 /// Where a write stands among those of its collection, and of the database.
@@ -58,35 +55,19 @@ impl CollectionCore {
         if !prepared.changes.is_empty() {
             store.wait_for_room(self)?;
         }
-        let mut fields = self.view.load().fields.clone();
-        loop {
-            let outcome = match Rewriting::new(store, prepared, &fields) {
-                Ok(mut rewriting) => {
-                    let outcome = self.submit_resolved(store, &mut rewriting, &conditions)?;
-                    let is_undecided = matches!(outcome, Outcome::OtherTexts(_));
-                    prepared =
-                        if is_undecided { rewriting.into_unresolved() } else { rewriting.into_batch() };
-                    outcome
-                }
-                Err(batch) => match self.submit(store, (&batch, &fields), &conditions)? {
-                    Some(outcome) => {
-                        prepared = batch;
-                        outcome
-                    }
-                    None => {
-                        let mut counted = Counted { batch, texts: fields.text_count() };
-                        let outcome = self.submit_resolved(store, &mut counted, &conditions)?;
-                        prepared = counted.batch;
-                        outcome
-                    }
-                },
-            };
-            match outcome {
-                Outcome::Queued(submitted) => return self.finish(store, submitted, prepared),
-                Outcome::Repeated(receipt) => return Ok(WriteReceipt { repeated: true, ..receipt }),
-                Outcome::Nothing => return Ok(self.unchanged(store)),
-                Outcome::OtherTexts(now) => fields = now,
+        let outcome = match self.submit(store, &prepared, &conditions)? {
+            Some(outcome) => outcome,
+            None => {
+                let mut counted = Counted(prepared);
+                let outcome = self.submit_resolved(store, &mut counted, &conditions)?;
+                prepared = counted.0;
+                outcome
             }
+        };
+        match outcome {
+            Outcome::Queued(submitted) => self.finish(store, submitted, prepared),
+            Outcome::Repeated(receipt) => Ok(WriteReceipt { repeated: true, ..receipt }),
+            Outcome::Nothing => Ok(self.unchanged(store)),
         }
     }
 
@@ -142,12 +123,11 @@ impl CollectionCore {
     }
 
     /// Gives a batch its number and queues it for the log, if its request was not done before, and its conditions hold after all
-    /// that were queued before. `None` if it may take a row over its limit, which only the rows can tell. `fields` are those by which it
-    /// was decided that no update of it writes a row anew.
+    /// that were queued before. `None` if it may take a row over its limit, which only the rows can tell.
     fn submit(
         &self,
         store: &Store,
-        (prepared, fields): (&PreparedBatch, &FieldTable),
+        prepared: &PreparedBatch,
         conditions: &[Precondition],
     ) -> Result<Option<Outcome>> {
         let mut body = prepared.encode();
@@ -168,10 +148,6 @@ impl CollectionCore {
                     self.wait_applied(store, seq)?;
                     continue;
                 }
-            }
-            let is_update = |change: &Change| matches!(change, Change::Update(_));
-            if submit.fields.text_count() != fields.text_count() && prepared.changes.iter().any(is_update) {
-                return Ok(Some(Outcome::OtherTexts(submit.fields.clone().into())));
             }
             validate::resolve_fields(prepared, &mut submit.fields, self.schema.strict)?;
             let rests_on = (!conditions.is_empty()).then_some(refusals);

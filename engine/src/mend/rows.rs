@@ -16,8 +16,8 @@ use crate::error::Result;
 use crate::manifest::{CollectionEntry, SegmentEntry};
 use crate::point::PointId;
 use crate::segment::{
-    Appending, DeadRows, GrowingSegment, Patches, Salvage, Saved, SealRequest, SealedSegment, SegmentView,
-    seal, segment_file, tombstone_file, tombstones,
+    Appending, DeadRows, GrowingSegment, Salvage, Saved, SealRequest, SealedSegment, SegmentView, seal,
+    segment_file, tombstone_file, tombstones,
 };
 use crate::signal::Closing;
 use crate::threads::Work;
@@ -244,7 +244,7 @@ impl Repair {
         }
         let mut view = SegmentView::growing(growing.clone());
         appending.finish(&mut view);
-        view.patches = Patches::default().with(patches);
+        view.patch(patches, &collection.fields);
         let rows = view.rows;
         self.note_rewrite(collection, &name, rows, lost, unknown);
         self.obsolete.extend(entry.files());

@@ -62,11 +62,6 @@ impl FieldTable {
         self.texts.insert(field, Text { analyzer, since });
     }
 
-    /// How many fields are searched by word; they never become fewer.
-    pub(crate) fn text_count(&self) -> usize {
-        self.texts.len()
-    }
-
     /// The fields that are searched by word, by name.
     pub(crate) fn texts_by_name(&self) -> BTreeMap<String, Analyzer> {
         self.texts().map(|(field, analyzer)| (self.name(field).to_owned(), analyzer)).collect()

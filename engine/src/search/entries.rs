@@ -24,8 +24,7 @@ impl<'a> EntriesSearch<'a> {
         let query = query.indices.iter().copied().zip(query.values.iter().copied()).collect();
         let mut pieces = Vec::new();
         for (segment, shown) in view.segments.iter().enumerate() {
-            let piece =
-                |TextPart { first, rows, index }| Piece { segment, first, rows, indexes: vec![index] };
+            let piece = |TextPart { rows, index }| Piece { segment, rows, indexes: vec![index] };
             pieces.extend(shown.sparse_indexes(number).into_iter().map(piece));
         }
         Self { pieces: Pieces { view, pieces }, query }

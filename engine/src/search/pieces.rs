@@ -6,7 +6,7 @@ use super::explain::{Reports, SegmentPlan, SegmentReport};
 use crate::collection::ViewState;
 use crate::interrupt::Watch;
 use crate::payload::{CompiledFilter, Passing};
-use crate::segment::SegmentView;
+use crate::segment::{IndexedRows, SegmentView};
 use crate::text::{Answer, Gone, Index, Part, PartRead, Scored};
 
 /// What a search of indexes found.
@@ -59,8 +59,7 @@ impl PostingsFound {
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) segment: usize,
-    pub(super) first: u32,
-    pub(super) rows: u32,
+    pub(super) rows: IndexedRows,
     pub(super) indexes: Vec<Option<Arc<Index>>>,
 }
 
@@ -98,8 +97,9 @@ impl Pieces<'_> {
             .map(|(piece, indexes)| Part {
                 segment: piece.segment,
                 indexes,
-                gone: Gone { dead: &self.view.segments[piece.segment].dead, first: piece.first },
-                rows: piece.rows,
+                gone: Gone { dead: &piece.rows.gone, first: piece.rows.first },
+                share: piece.rows.share(),
+                rows: piece.rows.count,
                 admitted: admitted.get(piece.segment).and_then(Option::as_ref),
             })
             .collect();
@@ -114,15 +114,16 @@ impl Pieces<'_> {
     ) -> Vec<Option<f32>> {
         let mut scores = vec![None; rows.len()];
         for (at, piece) in self.pieces.iter().enumerate() {
-            let own = piece.first..piece.first + piece.rows;
-            let is_own = |(segment, slot): &(usize, u32)| *segment == piece.segment && own.contains(slot);
-            let mut places: Vec<usize> = (0..rows.len()).filter(|place| is_own(&rows[*place])).collect();
-            places.sort_by_key(|place| rows[*place].1);
-            let slots: Vec<u32> = places.iter().map(|place| rows[*place].1 - piece.first).collect();
+            let own = |(place, (segment, row)): (usize, &(usize, u32))| {
+                (*segment == piece.segment).then(|| Some((piece.rows.place(*row)?, place))).flatten()
+            };
+            let mut own: Vec<(u32, usize)> = rows.iter().enumerate().filter_map(own).collect();
+            own.sort_unstable();
+            let slots: Vec<u32> = own.iter().map(|(slot, _)| *slot).collect();
             if slots.is_empty() {
                 continue;
             }
-            for (place, found) in places.into_iter().zip(score(at, &slots)) {
+            for ((_, place), found) in own.into_iter().zip(score(at, &slots)) {
                 scores[place] = found;
             }
         }

@@ -98,11 +98,9 @@ fn fields_of(view: &ViewState, fields: &[(String, f32)]) -> Result<Vec<(FieldId,
 fn pieces_of(at: usize, segment: &SegmentView, asked: &[(FieldId, Analyzer, f32)]) -> Vec<Piece> {
     let mut parts: Vec<Piece> = Vec::new();
     for (place, (field, analyzer, _)) in asked.iter().enumerate() {
-        for (number, TextPart { first, rows, index }) in
-            segment.texts(*field, *analyzer).into_iter().enumerate()
-        {
+        for (number, TextPart { rows, index }) in segment.texts(*field, *analyzer).into_iter().enumerate() {
             if place == 0 {
-                parts.push(Piece { segment: at, first, rows, indexes: Vec::with_capacity(asked.len()) });
+                parts.push(Piece { segment: at, rows, indexes: Vec::with_capacity(asked.len()) });
             }
             if let Some(part) = parts.get_mut(number) {
                 part.indexes.push(index);

@@ -23,6 +23,21 @@ impl MadeIndexes {
         made.get_or_init(|| Arc::new(make())).clone()
     }
 
+    /// Those that are made.
+    pub(super) fn all(&self) -> Vec<(MadeOf, Arc<Index>)> {
+        self.lock().iter().filter_map(|(of, made)| Some((*of, made.get()?.clone()))).collect()
+    }
+
+    /// An index, if it is made.
+    pub(super) fn find(&self, of: MadeOf) -> Option<Arc<Index>> {
+        self.lock().get(&of)?.get().cloned()
+    }
+
+    /// What they take in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.all().iter().map(|(_, index)| index.bytes() + size_of::<Index>()).sum()
+    }
+
     /// Forgets the indexes of a field or vector, as they are stored now.
     pub(super) fn forget(&self, of: IndexOf) {
         self.lock().retain(|(own, ..), _| *own != of);

@@ -4,7 +4,7 @@
 //! it is frozen, rewritten as an immutable file (`writer.rs`), and read through a map from then on (`sealed.rs`).
 //! Several small or decayed sealed segments are rewritten as one by the same writer (`merge_policy.rs` says which).
 //! A replacement is a new row and a death of the old one; deaths are a bitmap beside the segment (`tombstones.rs`). What updates
-//! change of a row lies beside it, too (`patches.rs`, on disk `patching.rs`), and so do the words of a field that came to be searched by word
+//! change of a row lies beside it, too (`patches.rs`, on disk `patching.rs`, the words of texts `moved.rs`), and so do the words of a field that came to be searched by word
 //! when the segment was there already (`words.rs`).
 //!
 //! ```text
@@ -25,6 +25,7 @@ mod integrity;
 mod made;
 pub(crate) mod merge_policy;
 mod meta;
+mod moved;
 mod names;
 mod ordered;
 mod others;
@@ -47,7 +48,7 @@ pub(crate) use counted::Counted;
 pub(crate) use dense_view::{Candidates, DenseView, Parts};
 pub(crate) use expiry::Expiring;
 pub(crate) use growing::{GrowingDense, GrowingRow, GrowingSegment};
-pub(crate) use indexed::TextPart;
+pub(crate) use indexed::{IndexedRows, TextPart};
 pub(crate) use names::{
     FileKind, is_unfinished_words, parse_file, patch_file, segment_file, tombstone_file, words_file,
 };

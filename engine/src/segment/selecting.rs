@@ -54,11 +54,11 @@ impl FieldSource for SegmentView {
     fn select_text(&self, field: FieldId, analyzer: Analyzer, text: &str) -> Arc<FixedBitSet> {
         let terms = Analysis::new(analyzer).query(text);
         let mut having = FixedBitSet::with_capacity(self.rows as usize);
-        for TextPart { first, index, .. } in self.texts(field, analyzer) {
-            let slots = index.map(|index| having_all(&index, &terms));
+        for TextPart { rows, index } in self.texts(field, analyzer) {
+            let places = index.map(|index| having_all(&index, &terms)).into_iter().flatten();
+            let found = places.filter(|place| !rows.is_gone(*place)).filter_map(|place| rows.row(place));
             // Of a growing segment the view may show fewer rows than were indexed.
-            let shown = slots.into_iter().flatten().map(|slot| first + slot).filter(|slot| *slot < self.rows);
-            having.extend(shown.map(|slot| slot as usize));
+            having.extend(found.filter(|row| *row < self.rows).map(|row| row as usize));
         }
         Arc::new(having)
     }
@@ -66,12 +66,13 @@ impl FieldSource for SegmentView {
     fn among_text(&self, field: FieldId, analyzer: Analyzer, text: &str, rows: Vec<u32>) -> Vec<u32> {
         let terms = Analysis::new(analyzer).query(text);
         let mut having = Vec::new();
-        for TextPart { first, rows: count, index } in self.texts(field, analyzer) {
+        for TextPart { rows: indexed, index } in self.texts(field, analyzer) {
             let Some(index) = index else { continue };
-            let slots = rows.iter().filter_map(|row| row.checked_sub(first)).filter(|slot| *slot < count);
-            let found = having_all_among(&index, &terms, slots.collect());
-            having.extend(found.into_iter().map(|slot| first + slot));
+            let places = rows.iter().filter_map(|row| indexed.place(*row)).collect();
+            let found = having_all_among(&index, &terms, places);
+            having.extend(found.into_iter().filter_map(|place| indexed.row(place)));
         }
+        having.sort_unstable();
         having
     }
 

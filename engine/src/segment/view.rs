@@ -8,6 +8,7 @@ use fixedbitset::FixedBitSet;
 use super::appending::Lacking;
 use super::expiry::{ExpiredCache, ExpiryRuns};
 use super::ids::IdRuns;
+use super::moved::MovedWords;
 use super::tenants::TenantRuns;
 use super::{DeadRows, DenseView, GrowingSegment, Patch, Patches, SealedSegment};
 use crate::payload::{CompiledFilter, FieldId, FieldTable, Passing, Payload, ValueRef};
@@ -48,6 +49,10 @@ pub(crate) struct SegmentView {
     /// Rows that the segment had then; it took no more.
     pub(super) late_rows: u32,
     pub(crate) dead: Arc<DeadRows>,
+    /// Rows whose words are not in the indexes of the segment: the dead, and those whose words moved.
+    pub(super) gone: Arc<DeadRows>,
+    /// The words that moved.
+    pub(crate) moved: MovedWords,
     /// How many of the dead rows have a dense vector, for each.
     pub(super) dead_vectors: Arc<[usize]>,
     /// Rows of a growing segment without a dense vector, for each.
@@ -71,13 +76,26 @@ impl Segment {
             segment.count_patches(patches);
         }
     }
+
+    /// What a row has in a field, but for its patch.
+    pub(super) fn own_value(&self, slot: u32, field: FieldId) -> Option<ValueRef<'_>> {
+        match self {
+            Segment::Growing(segment) => segment.rows.get(slot)?.value(field),
+            Segment::Sealed(segment) => segment.value(slot, field),
+        }
+    }
 }
 
 impl SegmentView {
     /// A sealed segment.
-    pub(crate) fn sealed(segment: Arc<SealedSegment>, dead: DeadRows, patches: Patches) -> Self {
+    pub(crate) fn sealed(
+        segment: Arc<SealedSegment>,
+        (dead, patches): (DeadRows, Patches),
+        fields: &FieldTable,
+    ) -> Self {
         let dead_vectors = segment.dense.iter().map(|dense| dense.nodes.count_of(&dead.bits)).collect();
-        Self {
+        let dead = Arc::new(dead);
+        let mut view = Self {
             rows: segment.rows(),
             from: 0,
             has_graph: true,
@@ -87,7 +105,9 @@ impl SegmentView {
             runs: Runs::default(),
             late: Vec::new(),
             late_rows: 0,
-            dead: Arc::new(dead),
+            gone: dead.clone(),
+            dead,
+            moved: MovedWords::default(),
             dead_vectors,
             lacking: Lacking::default(),
             patches,
@@ -95,7 +115,9 @@ impl SegmentView {
             expiring: ExpiryRuns::default(),
             known_expired: Arc::default(),
             frozen_at: None,
-        }
+        };
+        view.move_patched(fields);
+        view
     }
 
     /// A growing segment without rows.
@@ -112,6 +134,8 @@ impl SegmentView {
             late: Vec::new(),
             late_rows: 0,
             dead: Arc::default(),
+            gone: Arc::default(),
+            moved: MovedWords::default(),
             lacking: Lacking::default(),
             patches: Patches::default(),
             expired: 0,
@@ -151,6 +175,16 @@ impl SegmentView {
         let count = |dense: DenseView<'_>| newly.iter().filter(|slot| dense.has(**slot)).count();
         self.dead_vectors = self.all_dense().map(|dense| dense.dead() + count(dense)).collect();
         self.dead = Arc::new(dead);
+        if self.moved.is_empty() {
+            self.gone = self.dead.clone();
+            return;
+        }
+        let mut gone = DeadRows::clone(&self.gone);
+        for slot in &newly {
+            gone.insert(*slot);
+        }
+        self.gone = Arc::new(gone);
+        self.moved.lose(&newly);
     }
 
     /// A vector of a row, if it has it. `place` counts the dense vectors before it.
@@ -221,10 +255,7 @@ impl SegmentView {
         if let Some(value) = self.patches.get(slot).and_then(|patch| patch.value(field)) {
             return value;
         }
-        match &self.segment {
-            Segment::Growing(segment) => segment.rows.get(slot)?.value(field),
-            Segment::Sealed(segment) => segment.value(slot, field),
-        }
+        self.segment.own_value(slot, field)
     }
 
     /// Bytes that no row's values exceed together, patches included.

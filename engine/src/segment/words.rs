@@ -3,9 +3,8 @@
 //! **Problem.** A segment's file never changes, and to write it anew for the words of one field costs all of its vectors and links.
 //!
 //! **Idea.** They lie in a file of their own beside it, a container like that of the segment (`blocks.rs`) whose only part is a text part
-//! (`parts/indexes.rs`). They are made of the rows as they are, with what updates changed of them. From the write on that made the
-//! field one that is searched by word, no update changes a text in place (`collection/rewriting.rs`), so they stay right as long as the
-//! segment is there. The next merge takes them into the file of the segment that it writes.
+//! (`parts/indexes.rs`). They are made of the rows as they lie in the segment. Rows with patches of a text are looked for elsewhere (`moved.rs`), whatever
+//! these files say of them, so they stay right as long as the segment is there. Earlier versions made them of what patches said by then. The next merge takes them into the file of the segment that it writes.
 //!
 //! **Derived.** All that is in the file can be made again, so no manifest names it: it belongs to its segment by its name, and goes with it.
 //! It gets that name only when it is durable, so a crash leaves all of it or nothing. One that is missing or damaged is as if it had not been written

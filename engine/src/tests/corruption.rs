@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{REWRITING, Step, contents, open, options};
+use super::{IN_TEXT, Step, contents, open, options};
 use crate::dir::Dir;
 use crate::dir::memory::MemoryDir;
 use crate::manifest::MANIFEST_COPY_FILE;
@@ -22,7 +22,7 @@ pub(super) fn every_file() -> MemoryDir {
     for version in 3..6 {
         Step::Write("a", vec![(3, Some(version))]).run(&db).unwrap();
     }
-    Step::Update("a", vec![(6, 1), (4, REWRITING)]).run(&db).unwrap();
+    Step::Update("a", vec![(6, 1), (4, IN_TEXT)]).run(&db).unwrap();
     dir
 }
 

@@ -47,7 +47,7 @@ pub(super) fn scenario() -> Vec<Step> {
         Step::Write("b", vec![(7, Some(7))]),
         write(9..11, 8),
         update(9..12, 5),
-        // Of words: these rows are written anew.
+        // Of words, too.
         update(10..13, 7),
         Step::Flush,
         // So few that no merge folds them, at first.

@@ -30,8 +30,8 @@ type Contents = BTreeMap<String, BTreeMap<PointId, i64>>;
 
 /// What a note counts beside versions.
 const NOTE: i64 = 1 << 20;
-/// A note that so much divides is set together with the text, which writes the row anew.
-const REWRITING: i64 = 7;
+/// A note that so much divides is in the text as well, which is searched by word.
+const IN_TEXT: i64 = 7;
 
 /// One step of a scenario.
 #[derive(Clone, Debug)]
@@ -96,13 +96,15 @@ impl Step {
                 let update = |(id, note): &(u64, i64)| {
                     let update = Update::new(id_of(*id));
                     let update = if *note == 0 { update.unset("note") } else { update.set("note", *note) };
-                    if note % REWRITING != 0 || *note == 0 {
-                        return Ok(update);
-                    }
                     let found = collection.get(&[id_of(*id)])?.remove(0);
-                    let text =
-                        found.map_or_else(|| "of nobody".into(), |point| point.payload["text"].clone());
-                    Ok(update.set("text", text))
+                    let texts = found.map(|point| {
+                        let Value::Int(version) = point.payload["version"] else { panic!("{point:?}") };
+                        (point.payload["text"].clone(), Value::from(text(&id_of(*id), version + note * NOTE)))
+                    });
+                    Ok(match texts {
+                        Some((before, after)) if before != after => update.set("text", after),
+                        _ => update,
+                    })
                 };
                 collection.update(changes.iter().map(update).collect::<Result<_>>()?)?;
             }
@@ -156,14 +158,12 @@ fn contents(db: &Db) -> Contents {
             assert_eq!(by_id, page.points);
             let points: BTreeMap<PointId, i64> =
                 page.points.iter().map(|point| (point.id.clone(), version(point))).collect();
-            let versions: BTreeMap<PointId, i64> =
-                points.iter().map(|(id, version)| (id.clone(), version % NOTE)).collect();
-            for (id, version) in &versions {
+            for (id, version) in &points {
                 let found = view.count(Some(&Filter::eq("text", text(id, *version)))).unwrap();
                 assert_eq!(found, 1, "{id} {version}");
                 assert_eq!(
                     words::with_all_terms(&view, &text(id, *version)),
-                    points_with(&versions, id, *version)
+                    points_with(&points, id, *version)
                 );
             }
             assert_notes(&view, &points);
@@ -195,8 +195,11 @@ fn assert_notes(view: &View, points: &BTreeMap<PointId, i64>) {
     }
 }
 
+/// The text of a point with a version, and perhaps a note.
 fn text(id: &PointId, version: i64) -> String {
-    format!("{}/{version}", id.to_string().trim_start_matches('p'))
+    let (version, note) = (version % NOTE, version / NOTE);
+    let text = format!("{}/{version}", id.to_string().trim_start_matches('p'));
+    if note > 0 && note % IN_TEXT == 0 { format!("{text}/note{note}") } else { text }
 }
 
 /// The version of a point, all of whose parts have it.
@@ -205,6 +208,7 @@ fn version(found: &Point) -> i64 {
     let id: u64 = found.id.to_string().trim_start_matches('p').parse().unwrap();
     let mut without_note = Point { etag: None, ..found.clone() };
     let note = without_note.payload.remove("note").map_or(0, |note| note.as_int().unwrap());
-    assert_eq!(without_note, point(id, version));
+    let expected = point(id, version).with("text", text(&found.id, version + note * NOTE));
+    assert_eq!(without_note, expected);
     version + note * NOTE
 }

@@ -7,11 +7,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use proptest::prelude::*;
 
+use crate::collection::ViewState;
 use crate::dir::memory::MemoryDir;
 use crate::interrupt::Watch;
 use crate::payload::CompiledFilter;
 use crate::search::{WordsRequest, WordsSearch};
-use crate::{Analyzer, Clock, Collection, Db, DbOptions, Filter, Point, PointId, Schema, Update, View};
+use crate::text::Scored;
+use crate::{
+    Analyzer, Clock, Collection, Db, DbOptions, FieldType, Filter, Point, PointId, Schema, Update, View,
+};
 
 /// Title and text of each row, as numbers of words.
 type Model = BTreeMap<u64, (Vec<u8>, Vec<u8>)>;
@@ -20,11 +24,12 @@ type Model = BTreeMap<u64, (Vec<u8>, Vec<u8>)>;
 enum Step {
     Upsert(Vec<(u64, Vec<u8>, Vec<u8>)>),
     Delete(Vec<u64>),
-    /// Other titles, or none.
-    Update(Vec<(u64, Vec<u8>)>),
+    /// Other titles, or none, and perhaps other texts.
+    Update(Vec<(u64, Vec<u8>, Option<Vec<u8>>)>),
     /// These have expired from now on.
     Expire(Vec<u64>),
     Flush,
+    Compact,
     Reopen,
 }
 
@@ -34,9 +39,10 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => prop::collection::vec(row, 1..12).prop_map(Step::Upsert),
         1 => prop::collection::vec(0u64..60, 1..9).prop_map(Step::Delete),
-        2 => prop::collection::vec((0u64..60, words(4)), 1..12).prop_map(Step::Update),
+        4 => prop::collection::vec((0u64..60, words(4), prop::option::of(words(9))), 1..12).prop_map(Step::Update),
         1 => prop::collection::vec(0u64..60, 1..9).prop_map(Step::Expire),
         1 => Just(Step::Flush),
+        1 => Just(Step::Compact),
         1 => Just(Step::Reopen),
     ]
 }
@@ -46,7 +52,8 @@ fn text(words: &[u8]) -> String {
 }
 
 fn point(id: u64, title: &[u8], body: &[u8]) -> Point {
-    let mut point = Point::new(id, [id as f32, 1.0]).with("even", id.is_multiple_of(2));
+    let mut point =
+        Point::new(id, [id as f32, 1.0]).with("even", id.is_multiple_of(2)).with("number", id as i64);
     if id % 3 == 1 {
         point.vector = None;
     }
@@ -64,6 +71,7 @@ fn open(dir: &MemoryDir, now: &Arc<AtomicI64>) -> (Db, Collection) {
     let db = Db::open_in(Arc::new(dir.clone()), options).unwrap();
     let collection = db.collection("c").or_else(|_| {
         let schema = Schema::builder(2).text("title", Analyzer::Standard).text("body", Analyzer::Standard);
+        let schema = schema.field("number", FieldType::Int);
         db.create_collection("c", schema.build()?)
     });
     let collection = collection.unwrap();
@@ -102,6 +110,34 @@ fn expected(model: &Model, boosts: [f64; 2], terms: &[u8], passes: impl Fn(u64) 
     let mut found: Vec<(f64, u64)> = scores.into_iter().map(|(id, score)| (score, id)).collect();
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
     found
+}
+
+/// The scores of all rows by their ids, to the last bit.
+fn scores(view: &ViewState, text: &str) -> BTreeMap<PointId, u32> {
+    let boosts = [("title".to_owned(), 2.0), ("body".to_owned(), 1.0)];
+    let request = WordsRequest { fields: &boosts, text, all_terms: false };
+    let found = WordsSearch::new(view, &request).unwrap().best(1_000, None, &Watch::default());
+    let of = |row: &Scored| (view.segments[row.segment].id(row.slot), row.score.to_bits());
+    found.rows.iter().map(of).collect()
+}
+
+/// However the rows came to have their texts, they score as if they had been written like that.
+fn check_as_written(collection: &Collection, model: &Model, terms: &[u8]) {
+    let (_db, fresh) = open(&MemoryDir::new(), &Arc::default());
+    fresh.upsert(model.iter().map(|(id, (title, body))| point(*id, title, body)).collect()).unwrap();
+    let query = text(terms);
+    let found = scores(&collection.view().state.current(), &query);
+    assert_eq!(found, scores(&fresh.view().state.current(), &query));
+    let has = |text: &[u8]| !terms.is_empty() && terms.iter().all(|term| text.contains(term));
+    for (field, place) in [("title", 0), ("body", 1)] {
+        let filter = Filter::Match(field.into(), query.clone());
+        let expected = model.values().filter(|row| has(if place == 0 { &row.0 } else { &row.1 })).count();
+        assert_eq!(collection.view().count(Some(&filter)).unwrap(), expected as u64);
+        // Of few rows that another condition lists.
+        let few = Filter::And(vec![Filter::eq("number", 7), filter]);
+        let row = model.get(&7).filter(|row| has(if place == 0 { &row.0 } else { &row.1 }));
+        assert_eq!(collection.view().count(Some(&few)).unwrap(), u64::from(row.is_some()));
+    }
 }
 
 fn check(collection: &Collection, model: &Model, terms: &[u8], k: usize) {
@@ -143,7 +179,7 @@ fn check(collection: &Collection, model: &Model, terms: &[u8], k: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(120))]
 
     #[test]
     fn words_find_what_the_formula_says(
@@ -166,13 +202,22 @@ proptest! {
                     ids.iter().for_each(|id| drop(model.remove(id)));
                 }
                 Step::Update(titles) => {
-                    let update = |(id, title): &(u64, Vec<u8>)| match title.is_empty() {
-                        true => Update::new(*id).unset("title"),
-                        false => Update::new(*id).set("title", text(title)),
+                    let update = |(id, title, body): &(u64, Vec<u8>, Option<Vec<u8>>)| {
+                        let update = match title.is_empty() {
+                            true => Update::new(*id).unset("title"),
+                            false => Update::new(*id).set("title", text(title)),
+                        };
+                        match body {
+                            Some(body) => update.set("body", text(body)),
+                            None => update.set("body of", *id as i64),
+                        }
                     };
                     collection.update(titles.iter().map(update).collect()).unwrap();
-                    for (id, title) in titles {
-                        model.entry(id).and_modify(|row| row.0 = title);
+                    for (id, title, body) in titles {
+                        model.entry(id).and_modify(|row| {
+                            row.0 = title;
+                            row.1 = body.unwrap_or_else(|| row.1.clone());
+                        });
                     }
                 }
                 Step::Expire(ids) => {
@@ -182,12 +227,14 @@ proptest! {
                     ids.iter().for_each(|id| drop(model.remove(id)));
                 }
                 Step::Flush => db.flush().unwrap(),
+                Step::Compact => db.compact().unwrap(),
                 Step::Reopen => {
                     drop((db, collection));
                     (db, collection) = open(&dir, &now);
                 }
             }
             check(&collection, &model, &terms, k);
+            check_as_written(&collection, &model, &terms);
         }
         drop(db);
     }

@@ -7,6 +7,7 @@ use super::Analyzer;
 use super::analysis::Analysis;
 use super::index::{Gone, Index};
 use super::query::{FieldQuery, Part, TextSearch};
+use super::share::Share;
 use super::whole::index_texts;
 use crate::interrupt::Watch;
 use crate::segment::DeadRows;
@@ -39,8 +40,14 @@ impl TextIndex {
         let dead = Arc::<DeadRows>::default();
         let indexes = [Some(&self.index)];
         let gone = Gone { dead: &dead, first: 0 };
-        let parts =
-            [Part { segment: 0, indexes: &indexes, gone, rows: self.index.info.rows, admitted: None }];
+        let parts = [Part {
+            segment: 0,
+            indexes: &indexes,
+            gone,
+            share: Share::Whole,
+            rows: self.index.info.rows,
+            admitted: None,
+        }];
         let answer = TextSearch::new(&fields, &parts).best(k, false, &Watch::default());
         (
             answer.rows.into_iter().map(|row| (row.slot, row.score)).collect(),

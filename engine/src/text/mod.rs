@@ -24,6 +24,7 @@ mod index;
 mod query;
 mod runs;
 mod search;
+mod share;
 #[cfg(test)]
 mod tests;
 mod whole;
@@ -33,11 +34,13 @@ pub(crate) use analysis::{ANALYSIS_VERSION, Analyses, Analysis};
 pub use analysis::{Analyzer, UnknownAnalyzer};
 pub(crate) use index::{
     Flavour, Gone, Index, IndexInfo, MergeSource, NOWHERE, Sections, SparseBuilder, Written, merge,
+    merge_in_memory,
 };
 pub(crate) use query::{
     Answer, FieldQuery, Part, PartRead, Scored, SparseSearch, TextSearch, having_all, having_all_among,
 };
 pub(crate) use runs::{IndexOf, Run, Runs};
+pub(crate) use share::Share;
 pub(crate) use whole::{BUILDER_BYTES_MAX, PiecesOf, index_texts};
 
 /// Bytes of a term at most.

@@ -11,6 +11,7 @@ use super::analysis::QueryTerms;
 use super::bm25::{Bm25, FieldStatistics, Quantum};
 use super::index::{Block, Gone, Index, Postings, Word};
 use super::search::{Admitted, Clause, Dot, Found, Scan, Top, Weighing, score_rows};
+use super::share::Share;
 use crate::interrupt::Watch;
 use crate::payload::Passing;
 
@@ -30,6 +31,7 @@ pub(crate) struct Part<'a> {
     pub(crate) indexes: &'a [Option<&'a Index>],
     /// Which of its rows are dead, and which row of the segment its first one is.
     pub(crate) gone: Gone<'a>,
+    pub(crate) share: Share<'a>,
     pub(crate) rows: u32,
     /// The live rows of the segment that may be returned; if there is none, all that are not dead.
     pub(crate) admitted: Option<&'a Passing>,
@@ -47,8 +49,8 @@ impl<'a> Part<'a> {
     fn allowed(&self) -> Allowed<'a> {
         match self.admitted {
             Some(Passing::Few(rows)) => {
-                let slots = rows.iter().filter_map(|row| row.checked_sub(self.gone.first));
-                Allowed::Few(slots.filter(|slot| *slot < self.rows).collect())
+                let place = |row: &u32| self.share.place(*row, self.gone, self.rows);
+                Allowed::Few(rows.iter().filter_map(place).collect())
             }
             Some(Passing::Many(rows)) => Allowed::Many(Some(rows)),
             None => Allowed::Many(None),
@@ -61,7 +63,8 @@ impl<'a> Part<'a> {
         let (scores, read) = score_rows(clauses, slots);
         for (slot, score) in slots.iter().zip(scores) {
             if let Some(score) = score {
-                top.push(Found { score, segment: self.segment, slot: self.gone.first + slot });
+                let slot = self.share.row(self.gone.first, *slot);
+                top.push(Found { score, segment: self.segment, slot });
             }
         }
         read
@@ -297,32 +300,37 @@ fn scan(
     watch: &Watch,
     run: impl FnOnce(Scan<'_>) -> u64,
 ) -> u64 {
-    let first = part.gone.first;
-    let own = match (admitted, having) {
-        (admitted, Some(having)) => {
-            let mut own = FixedBitSet::with_capacity(part.rows as usize);
-            let is_admitted = |slot: usize| match admitted {
-                Some(admitted) => admitted.contains(first as usize + slot),
-                None => !part.gone.dead.contains(first + slot as u32),
+    let Part { gone, share, .. } = *part;
+    let first = gone.first;
+    let is_gone = |place: usize| gone.dead.contains(first + place as u32);
+    let is_whole = matches!(share, Share::Whole);
+    let mut own = FixedBitSet::new();
+    let admitted = match (admitted, having) {
+        (None, None) if gone.dead.count == 0 => None,
+        (Some(bits), None) if is_whole => Some(Admitted { bits, first }),
+        (Some(bits), None) if matches!(share, Share::Rest) => {
+            own.clone_from(bits);
+            own.difference_with(&gone.dead.bits);
+            Some(Admitted { bits: &own, first })
+        }
+        (admitted, having) => {
+            own.grow(part.rows as usize);
+            match having {
+                Some(having) => own.union_with(having),
+                None => own.insert_range(..),
+            }
+            let is_admitted = |place: usize| match admitted {
+                Some(bits) => {
+                    bits.contains(share.row(first, place as u32) as usize) && (is_whole || !is_gone(place))
+                }
+                None => !is_gone(place),
             };
-            own.extend(having.ones().filter(|slot| is_admitted(*slot)));
-            Some(own)
+            let refused: Vec<usize> = own.ones().filter(|place| !is_admitted(*place)).collect();
+            refused.into_iter().for_each(|place| own.remove(place));
+            Some(Admitted { bits: &own, first: 0 })
         }
-        (None, None) if part.gone.dead.count > 0 => {
-            let mut own = FixedBitSet::with_capacity(part.rows as usize);
-            own.insert_range(..);
-            let end = part.gone.dead.bits.len().min(first as usize + part.rows as usize);
-            let dead = (first as usize..end).filter(|slot| part.gone.dead.bits.contains(*slot));
-            dead.for_each(|slot| own.remove(slot - first as usize));
-            Some(own)
-        }
-        _ => None,
     };
-    let admitted = match (&own, admitted) {
-        (Some(own), _) => Some(Admitted { bits: own, first: 0 }),
-        (None, admitted) => admitted.map(|bits| Admitted { bits, first }),
-    };
-    run(Scan { rows: part.rows, admitted, segment: part.segment, first, watch })
+    run(Scan { rows: part.rows, admitted, segment: part.segment, first, share, watch })
 }
 
 fn largest_first(parts: &[Part<'_>]) -> Vec<usize> {

@@ -11,7 +11,7 @@ use super::index::{
 };
 use super::query::{FieldQuery, Part, Scored, SparseSearch, TextSearch};
 use super::runs::{IndexOf, Run, Runs};
-use super::{Analyzer, TERM_BYTES_MAX};
+use super::{Analyzer, Share, TERM_BYTES_MAX};
 use crate::interrupt::Watch;
 use crate::payload::Passing;
 use crate::segment::DeadRows;
@@ -126,6 +126,7 @@ fn search(corpus: &Corpus, indexes: &[Index], query: &[u8], k: usize) -> Vec<Sco
             segment: at,
             indexes: &slices[at],
             gone: Gone { dead: &corpus.dead[at], first: 0 },
+            share: Share::Whole,
             rows: corpus.segments[at].len() as u32,
             admitted: passing[at].as_ref(),
         });
@@ -267,7 +268,7 @@ proptest! {
         let parts: Vec<Part<'_>> = runs
             .iter()
             .zip(&slices)
-            .map(|(run, indexes)| Part { segment: 0, indexes, gone: Gone { dead, first: run.first }, rows: run.rows, admitted: None })
+            .map(|(run, indexes)| Part { segment: 0, indexes, gone: Gone { dead, first: run.first }, share: Share::Whole, rows: run.rows, admitted: None })
             .collect();
         let found = TextSearch::new(&fields, &parts).best(50, false, &Watch::default());
         check(&found.rows, &all.expected(&query), 50);
@@ -281,7 +282,7 @@ proptest! {
         let indexes: Vec<[Index; 2]> = corpus.segments.iter().zip(&other).map(|(a, b)| [index_of(a), index_of(b)]).collect();
         let fields = [1.0, 2.0].map(|boost| FieldQuery { boost, terms: query_of(&query) });
         let slices: Vec<[Option<&Index>; 2]> = indexes.iter().map(|[a, b]| [Some(a), Some(b)]).collect();
-        let parts: Vec<Part<'_>> = (0..sizes.len()).map(|at| Part { segment: at, indexes: &slices[at], gone: Gone { dead: &corpus.dead[at], first: 0 }, rows: sizes[at] as u32, admitted: None }).collect();
+        let parts: Vec<Part<'_>> = (0..sizes.len()).map(|at| Part { segment: at, indexes: &slices[at], gone: Gone { dead: &corpus.dead[at], first: 0 }, share: Share::Whole, rows: sizes[at] as u32, admitted: None }).collect();
         let search = TextSearch::new(&fields, &parts);
         let mut found: Vec<(usize, u32)> = search.best(10_000, true, &Watch::default()).rows.iter().map(|row| (row.segment, row.slot)).collect();
         found.sort_unstable();
@@ -310,7 +311,7 @@ proptest! {
         let index = builder.finish(rows.len() as u32);
         let dead = dead_rows((0..rows.len()).filter(|slot| slot % 5 == 2));
         let indexes = [Some(&index)];
-        let parts = [Part { segment: 0, indexes: &indexes, gone: Gone { dead: &dead, first: 0 }, rows: rows.len() as u32, admitted: None }];
+        let parts = [Part { segment: 0, indexes: &indexes, gone: Gone { dead: &dead, first: 0 }, share: Share::Whole, rows: rows.len() as u32, admitted: None }];
         let terms: Vec<(u32, f32)> = query.iter().map(|(index, value)| (*index, *value as f32)).collect();
         let search = SparseSearch { query: &terms, parts: &parts };
         let mut expected = Vec::new();
@@ -355,7 +356,7 @@ proptest! {
         let dead = dead_rows((0..rows.len()).filter(|slot| slot % 3 == 0));
         let indexes = [Some(&damaged)];
         let gone = Gone { dead: &dead, first: 0 };
-        let parts = [Part { segment: 0, indexes: &indexes, gone, rows: rows.len() as u32, admitted: None }];
+        let parts = [Part { segment: 0, indexes: &indexes, gone, share: Share::Whole, rows: rows.len() as u32, admitted: None }];
         let fields = [FieldQuery { boost: 1.0, terms: query_of(&[0, 1, 2, 3, 9, 20, 25]) }];
         let search = TextSearch::new(&fields, &parts);
         let all: Vec<u32> = (0..rows.len() as u32).collect();

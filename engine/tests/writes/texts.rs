@@ -39,7 +39,7 @@ fn words_are_found_as_they_are_now_and_all_else_stays() {
         let db = open(directory.path(), false);
         let collection = db.create_collection("c", schema()).unwrap();
         collection.upsert((0..9).map(row).collect()).unwrap();
-        // A patch of a row that is written anew later.
+        // A row with a patch, the texts of which change later.
         collection.update(vec![Update::new(3).set("number", 33)]).unwrap();
         if seals {
             db.flush().unwrap();
@@ -88,7 +88,7 @@ fn within_a_batch_each_change_finds_what_those_before_it_left() {
         .delete(1)
         .update(title(1, "oolong"))
         .upsert(row(1))
-        // Written anew, and gone after all.
+        // Changed, and gone after all.
         .update(title(2, "oolong"))
         .delete(2);
     let receipt = collection.write(batch).unwrap();

@@ -51,7 +51,7 @@ impl Sample {
             collection.upsert(vec![point(9, 3), point(ROWS, 3)]).expect("the log takes rows");
             collection.delete(&[id_of(10)]).expect("the log takes deletions");
             let words = update(16).set("text", "tea");
-            collection.update(vec![words]).expect("the log takes updates that write rows anew");
+            collection.update(vec![words]).expect("the log takes updates of texts");
         }
         drop(db);
         Self::read(directory.path())

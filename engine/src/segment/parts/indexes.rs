@@ -78,11 +78,14 @@ fn write_one(
     part: (PartKind, u16, Encoder),
     sources: Vec<(Vec<TextPart>, &Vec<u32>)>,
 ) -> Result<Option<Part>> {
-    let mut owned: Vec<(Arc<Index>, &[u32])> = Vec::new();
+    let mut owned: Vec<(Arc<Index>, Vec<u32>)> = Vec::new();
     for (parts, slots) in sources {
-        for TextPart { first, rows, index } in parts {
-            let slots = &slots[first as usize..(first + rows) as usize];
-            owned.extend(index.map(|index| (index, slots)));
+        for TextPart { rows, index } in parts {
+            let slot = |place: u32| match rows.row(place) {
+                Some(row) if !rows.is_gone(place) => slots.get(row as usize).copied().unwrap_or(NOWHERE),
+                _ => NOWHERE,
+            };
+            owned.extend(index.map(|index| (index, (0..rows.count).map(slot).collect())));
         }
     }
     if owned.is_empty() {

@@ -5,6 +5,7 @@ use fixedbitset::FixedBitSet;
 use super::clause::{Clause, Searched};
 use super::{Found, Score, Top, Weighing};
 use crate::interrupt::Watch;
+use crate::text::Share;
 
 /// Rows of a window: their scores stay in the fastest memory.
 pub(super) const WINDOW: usize = 1 << WINDOW_BITS;
@@ -43,6 +44,7 @@ pub(in crate::text) struct Scan<'a> {
     /// What its rows are called in the answer.
     pub(in crate::text) segment: usize,
     pub(in crate::text) first: u32,
+    pub(in crate::text) share: Share<'a>,
     pub(in crate::text) watch: &'a Watch,
 }
 
@@ -99,7 +101,8 @@ impl Scan<'_> {
         sums.complete(window, clauses, (required, optional), top.least());
         for (slot, score) in sums.candidates.drain(..) {
             if score.is_touched() {
-                top.push(Found { score, segment: self.segment, slot: self.first + slot });
+                let slot = self.share.row(self.first, slot);
+                top.push(Found { score, segment: self.segment, slot });
             }
         }
     }
