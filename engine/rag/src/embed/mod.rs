@@ -29,7 +29,8 @@
 //! with which ONNX Runtime more than doubles its batches; a vector that is kept for years should first be shown to lose
 //! nothing by them.
 //!
-//! A text's vector does not depend, to the last bit, on the texts beside it.
+//! A text's vector does not depend, to the last bit, on the texts beside it. So calls that come while a model is busy are computed
+//! together (`local/batching.rs`), and a lone one waits for nothing.
 
 mod local;
 mod models;

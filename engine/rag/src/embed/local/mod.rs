@@ -4,6 +4,7 @@
 //! loading to the drop of the model, and sleep between calls.
 
 mod attention;
+mod batching;
 mod config;
 mod directory;
 mod encoder;
@@ -14,7 +15,7 @@ mod weights;
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ragstone::limits::THREADS_MAX;
 use ragstone_kernels::matrix::{Kernels, Precision};
@@ -24,6 +25,7 @@ use rayon::prelude::*;
 use super::{Embedder, Embeddings, ModelInfo, Overflow, Role};
 use crate::error::{Error, Result};
 use crate::limits::TEXT_BYTES_MAX;
+use batching::Batcher;
 use config::Architecture;
 use directory::{Recipe, Step, StepSettings};
 use encoder::{Encoder, Scratch};
@@ -33,6 +35,9 @@ use weights::Weights;
 
 /// Fewest tokens that are worth a task of their own: below, products are shared instead.
 const TASK_TOKENS_MIN: usize = 48;
+/// Tokens of a pass for each thread: long enough to be shared well, and over in some tens of milliseconds, which is what a question
+/// waits for at most that comes while others are computed.
+const PASS_TOKENS_A_THREAD: usize = 2 * TASK_TOKENS_MAX;
 /// Most tokens of one task: their states stay in the cache, and tasks end together.
 const TASK_TOKENS_MAX: usize = 512;
 
@@ -47,6 +52,7 @@ pub struct LocalEmbedder {
     pool_prefix: bool,
     /// Memory of passes that are over. The lock is held to take or give back one, never during a pass.
     scratch: Mutex<Vec<Scratch>>,
+    batcher: Batcher<Tokens, Vec<f32>>,
     workers: Workers,
 }
 
@@ -154,8 +160,18 @@ impl LocalEmbedder {
         let loaded = workers.run(|| Loaded::read(directory, name, options));
         let loaded = loaded.map_err(|source| no_threads(directory, source))??;
         let Loaded { info, kernels, encoder, reader, steps, pool_prefix } = loaded;
-        let (directory, scratch) = (directory.to_owned(), Mutex::new(Vec::new()));
-        Ok(LocalEmbedder { info, directory, kernels, encoder, reader, steps, pool_prefix, scratch, workers })
+        Ok(LocalEmbedder {
+            info,
+            directory: directory.to_owned(),
+            kernels,
+            encoder,
+            reader,
+            steps,
+            pool_prefix,
+            scratch: Mutex::new(Vec::new()),
+            batcher: Batcher::new(workers.threads() * PASS_TOKENS_A_THREAD, |tokens| tokens.ids.len()),
+            workers,
+        })
     }
 }
 
@@ -274,9 +290,14 @@ impl Embedder for LocalEmbedder {
     }
 
     fn embed(&self, texts: &[&str], role: Role, overflow: Overflow) -> Result<Embeddings> {
-        // One hop to the threads; from there on, tasks are cheap.
-        let embedded = self.workers.run(|| self.embed_in_pool(texts, role, overflow));
-        embedded.map_err(|source| no_threads(&self.directory, source))?
+        let read = |(index, text): (usize, &&str)| self.read(index, text, role, overflow);
+        let tokens = match texts {
+            [] => return Ok(Embeddings::default()),
+            // Not worth the way to the threads.
+            [text] => Ok(vec![read((0, text))?]),
+            _ => self.in_pool(|| texts.par_iter().enumerate().map(read).collect::<Result<_>>())?,
+        };
+        self.embed_tokens(tokens?)
     }
 
     fn count_tokens(&self, text: &str) -> usize {
@@ -302,8 +323,7 @@ impl LocalEmbedder {
     pub fn embed_ids(&self, ids: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
         let tokens =
             ids.iter().enumerate().map(|(index, ids)| self.given(index, ids)).collect::<Result<_>>()?;
-        let embedded = self.workers.run(|| self.embed_tokens(tokens));
-        Ok(embedded.map_err(|source| no_threads(&self.directory, source))??.vectors)
+        Ok(self.embed_tokens(tokens)?.vectors)
     }
 
     fn given(&self, index: usize, ids: &[u32]) -> Result<Tokens> {
@@ -318,28 +338,44 @@ impl LocalEmbedder {
         }
     }
 
-    fn embed_in_pool(&self, texts: &[&str], role: Role, overflow: Overflow) -> Result<Embeddings> {
-        let read = |(index, text): (usize, &&str)| self.read(index, text, role, overflow);
-        self.embed_tokens(texts.par_iter().enumerate().map(read).collect::<Result<_>>()?)
+    /// Runs something on the model's threads: one hop, from there on tasks are cheap.
+    fn in_pool<R: Send>(&self, job: impl FnOnce() -> R + Send) -> Result<R> {
+        self.workers.run(job).map_err(|source| no_threads(&self.directory, source))
     }
 
+    /// The vectors of texts, in passes with those of other calls.
     fn embed_tokens(&self, tokens: Vec<Tokens>) -> Result<Embeddings> {
-        let lengths: Vec<usize> = tokens.iter().map(|tokens| tokens.ids.len()).collect();
+        let tokens: Arc<[Tokens]> = tokens.into();
+        // Whose text it is that fails is found out by computing each call's alone.
+        let pass = |texts: &[&Tokens]| self.in_pool(|| self.pass(texts)).ok()?.ok();
+        let vectors = match self.batcher.run(&tokens, pass) {
+            Some(vectors) => vectors,
+            None => self.in_pool(|| self.pass(&tokens.iter().collect::<Vec<_>>()))??,
+        };
+        Ok(Embeddings {
+            vectors,
+            token_counts: tokens.iter().map(|tokens| tokens.ids.len()).collect(),
+            truncated: tokens.iter().map(|tokens| tokens.truncated).collect(),
+        })
+    }
+
+    /// One vector a text, by the threads of the pool that this is called in.
+    fn pass(&self, texts: &[&Tokens]) -> Result<Vec<Vec<f32>>> {
+        let lengths: Vec<usize> = texts.iter().map(|tokens| tokens.ids.len()).collect();
         let threads = rayon::current_num_threads();
         let groups = groups(&lengths, threads);
         // With work for all, a group is one task; with less, its products are shared as well.
         let tasks = if groups.len() < 2 * threads { threads } else { 1 };
         let run = |group: &Vec<usize>| {
-            let texts: Vec<&Tokens> = group.iter().map(|index| &tokens[*index]).collect();
+            let texts: Vec<&Tokens> = group.iter().map(|index| texts[*index]).collect();
             self.run(&texts, tasks)
         };
         let computed: Vec<Vec<Vec<f32>>> = groups.par_iter().map(run).collect::<Result<_>>()?;
-        let mut vectors = vec![Vec::new(); tokens.len()];
+        let mut vectors = vec![Vec::new(); texts.len()];
         for (index, vector) in groups.into_iter().flatten().zip(computed.into_iter().flatten()) {
             vectors[index] = vector;
         }
-        let truncated = tokens.iter().map(|tokens| tokens.truncated).collect();
-        Ok(Embeddings { vectors, token_counts: lengths, truncated })
+        Ok(vectors)
     }
 }
 
