@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use ragstone::{Collection, Db, DbOptions, Point, Schema, Update};
+use ragstone::{Analyzer, Collection, Db, DbOptions, Point, Schema, Update};
 use ragstone_benches::Failure;
 use ragstone_benches::arguments;
 use ragstone_benches::disk::written_bytes;
@@ -12,7 +12,7 @@ use ragstone_benches::index::rounded;
 use ragstone_benches::random::Random;
 use serde_json::{Value, json};
 
-/// Writes rows, stores them as one segment, and then changes some of them: by updates of a field, and as new rows.
+/// Writes rows, stores them as one segment, and then changes some of them: by updates of a field, of a text that is searched by word, and as new rows.
 ///
 /// Prints JSON lines: rows a second of the first writes, and for each kind of change the bytes written for a row, by the write alone
 /// and with what is stored of it, and rows a second.
@@ -78,7 +78,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut options = DbOptions::default();
     options.background = false;
     let db = Db::open_with(directory.path(), options)?;
-    let collection = db.create_collection("c", Schema::new(arguments.dimension)?)?;
+    let schema = Schema::builder(arguments.dimension).text("title", Analyzer::English).build()?;
+    let collection = db.create_collection("c", schema)?;
     let mut bench = Bench { db, collection, random: Random::new(1) };
     let upsert = |bench: &mut Bench, ids: Vec<usize>| -> Result<(), Failure> {
         for ids in ids.chunks(arguments.batch) {
@@ -92,14 +93,19 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     bench.db.compact()?;
     // Spread over all, so that nothing of them lies together.
     let ids: Vec<usize> = (0..arguments.changes).map(|n| n * rows / arguments.changes).collect();
-    let update = |bench: &mut Bench| -> Result<(), Failure> {
+    let update = |bench: &mut Bench, change: fn(usize) -> Update| -> Result<(), Failure> {
         for ids in ids.chunks(arguments.batch) {
-            let updates = ids.iter().map(|id| Update::new(*id as u64).set("year", 2_020)).collect();
-            bench.collection.update(updates)?;
+            bench.collection.update(ids.iter().map(|id| change(*id)).collect())?;
         }
         Ok(())
     };
-    println!("{}", bench.line("update", ids.len(), update)?);
+    let year = |id| Update::new(id as u64).set("year", 2_020);
+    println!("{}", bench.line("update", ids.len(), |bench| update(bench, year))?);
+    let title = |id| Update::new(id as u64).set("title", format!("another row {id}"));
+    println!(
+        "{}",
+        bench.line("update of a text that is searched by word", ids.len(), |bench| update(bench, title))?
+    );
     println!(
         "{}",
         bench.line("upsert of a row that is there", ids.len(), |bench| upsert(bench, ids.clone()))?

@@ -109,6 +109,7 @@ pub(crate) fn point(id: u64, version: i64) -> Point {
             .with("half", version as f64 / 2.0)
             .with("even", id.is_multiple_of(2))
             .with("text", format!("Grüße {id}"))
+            .with("note", format!("of {id}"))
             .with("at", Value::Timestamp(version << 40))
             .with("tags", (0..id % 4).map(|tag| "ü".repeat(tag as usize)).collect::<Vec<_>>())
             .with("place", GeoPoint::new(angle.into(), -f64::from(angle)))
