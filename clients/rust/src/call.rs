@@ -52,6 +52,7 @@ pub(crate) mod methods {
     pub(crate) const LIST_DOCUMENTS: Method = Method::new("ListDocuments", 30, Repeat::Safe);
     pub(crate) const DELETE_DOCUMENT: Method = Method::new("DeleteDocument", 60, Repeat::IfNotBegun);
     pub(crate) const LIST_CHUNKS: Method = Method::new("ListChunks", 30, Repeat::Safe);
+    pub(crate) const RETRIEVE: Method = Method::new("Retrieve", 30, Repeat::Safe);
     pub(crate) const ENRICH: Method = Method::new("Enrich", 30, Repeat::Safe);
     pub(crate) const EMBED: Method = Method::new("Embed", 120, Repeat::Safe);
     pub(crate) const LIST_MODELS: Method = Method::new("ListModels", 30, Repeat::Safe);

@@ -5,6 +5,7 @@ use ragstone_proto::v1;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::point::{StageTiming, timings_from_wire};
+use crate::retrieve::RetrievalMode;
 
 /// Asks for an enriched prompt.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +46,13 @@ impl Enrich {
         self
     }
 
+    /// How chunks are found; by meaning and by word unless this is called.
+    #[must_use]
+    pub fn mode(mut self, mode: RetrievalMode) -> Self {
+        self.wire.mode = mode.into_wire().into();
+        self
+    }
+
     /// A minijinja template instead of the built-in one.
     #[must_use]
     pub fn template(mut self, template: impl Into<String>) -> Self {
@@ -70,7 +78,7 @@ pub struct Citation {
     pub start: usize,
     /// One past its last code point.
     pub end: usize,
-    /// The retrieval's score, by the collection's metric.
+    /// What it was ranked by; see [`RetrievedChunk::score`](crate::RetrievedChunk::score).
     pub score: f32,
     /// Exactly that slice of the document's text.
     pub text: String,
@@ -95,7 +103,7 @@ pub struct DroppedChunk {
     pub start: usize,
     /// One past its last code point.
     pub end: usize,
-    /// The retrieval's score, by the collection's metric.
+    /// What it was ranked by; see [`RetrievedChunk::score`](crate::RetrievedChunk::score).
     pub score: f32,
     /// Tokens that it would have taken.
     pub tokens: usize,

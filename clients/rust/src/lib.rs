@@ -47,6 +47,7 @@ mod inference;
 mod point;
 mod range;
 mod read;
+mod retrieve;
 mod retry;
 mod search;
 mod source;
@@ -69,6 +70,7 @@ pub use inference::{Embed, Embeddings, Model, ModelInfo, OnOverflow, Pooling, Pu
 pub use point::{FieldType, GeoPoint, Page, Payload, Point, PointId, StageTiming, Value};
 pub use range::RangeSearch;
 pub use read::Scroll;
+pub use retrieve::{RetrievalMode, Retrieve, Retrieved, RetrievedChunk};
 pub use search::Query;
 pub use source::{Example, Fuse, Nearest, OrderBy, Recommend, Rescore, Source, Strategy};
 pub use text_query::TextQuery;

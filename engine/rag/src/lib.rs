@@ -99,18 +99,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The rooms: [`embed`] turns text to vectors, [`ingest`] documents to chunks, [`prompt`] hits to a prompt; [`Rag`] is the
-//! facade over a database and its models. [`reserved`] says how documents lie in a collection, [`limits`] what is refused
+//! The rooms: [`embed`] turns text to vectors, [`ingest`] documents to chunks, [`retrieve`] finds the chunks that a
+//! question is about, [`prompt`] makes a prompt of them, [`evaluate`] measures how well they are found; [`Rag`] is the facade over a database and
+//! its models. [`reserved`] says how documents lie in a collection, [`limits`] what is refused
 //! for its size.
 
 pub mod embed;
 mod error;
+pub mod evaluate;
 pub mod ingest;
 pub mod limits;
 pub mod progress;
 pub mod prompt;
 mod rag;
 pub mod reserved;
+pub mod retrieve;
 #[cfg(test)]
 mod testing;
 

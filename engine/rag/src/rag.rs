@@ -2,6 +2,8 @@
 
 mod contract;
 mod documents;
+mod enrich;
+mod retrieve;
 mod rows;
 mod timing;
 
@@ -16,10 +18,9 @@ use ragstone::{
 use self::timing::Stages;
 use crate::embed::{DEFAULT_MODEL, Embedder, Embeddings, ModelInfo, ModelOptions, Models, Overflow, Role};
 use crate::error::{Error, Result};
+use crate::ingest::ChunkOptions;
 use crate::limits::{EMBED_TEXTS_MAX, TEXT_BYTES_MAX};
-use crate::prompt::pack::{Retrieved, pack};
-use crate::prompt::render::{Template, random_delimiters};
-use crate::prompt::{EnrichRequest, Enriched, check_max, check_text};
+use crate::prompt::{check_max, check_text};
 use crate::reserved;
 
 /// How a collection is made.
@@ -45,6 +46,10 @@ pub struct CollectionSpec {
     pub fields: Vec<(String, FieldType)>,
     /// Fields, which are strings, with an index over their words.
     pub texts: Vec<(String, Analyzer)>,
+    /// How documents are split; only with a model.
+    pub chunks: ChunkOptions,
+    /// How the texts and headings of chunks become words; only with a model.
+    pub analyzer: Analyzer,
     /// The field whose value is a row's tenant, if there is to be one.
     pub tenant: Option<String>,
     /// Refuse undeclared fields.
@@ -153,7 +158,7 @@ impl Rag {
         }
         let mut builder = match (&spec.model, spec.dimension) {
             (None, Some(dimension)) => Schema::builder(dimension),
-            (Some(model), None) => self.schema_for(model, spec.metric)?,
+            (Some(model), None) => self.schema_for(model, &spec)?,
             (None, None) => Schema::without_vector(),
             (Some(_), Some(_)) => {
                 return Err(invalid(
@@ -239,41 +244,6 @@ impl Rag {
         Ok(rows.delete_where(&own).map_err(reserved::as_given)?)
     }
 
-    /// Makes a question answerable: retrieves chunks, packs them into the budget, renders the prompt.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`], [`Error::Limit`] and [`Error::TokenLimit`], naming the part of the request;
-    /// [`Error::Template`]; otherwise as [`search`](Rag::search).
-    pub fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<Enriched> {
-        request.validate()?;
-        let template = Template::new(request.template.as_deref())?;
-        let (rows, embedder) = self.text_collection_and_model(collection)?;
-        let mut stages = Stages::begin();
-        let vector = embed_query(embedder.as_ref(), "question", &request.question)?;
-        stages.end("embed");
-        let filter = reserved::only_chunks(request.filter.clone());
-        let found =
-            rows.search(&SearchRequest::new(vector, request.k).filter(filter)).map_err(reserved::as_given)?;
-        stages.end("search");
-        let hits = found.hits.into_iter().map(|hit| {
-            let (chunk, gap) = rows::chunk(hit.id, hit.payload)?;
-            Ok(Retrieved { chunk, gap, score: hit.score })
-        });
-        let hits = hits.collect::<Result<Vec<_>>>()?;
-        let packed = pack(hits, request.token_budget, &|text| embedder.count_tokens(text));
-        stages.end("pack");
-        let prompt = template.render(&request.question, &packed.citations, random_delimiters())?;
-        let prompt_tokens = embedder.count_tokens(&prompt);
-        stages.end("render");
-        Ok(Enriched {
-            prompt,
-            citations: packed.citations,
-            dropped: packed.dropped,
-            prompt_tokens,
-            timings_ms: stages.finish_with_total(),
-        })
-    }
-
     /// Embeds texts with a model, the default one when `None`.
     ///
     /// # Errors
@@ -293,14 +263,19 @@ impl Rag {
         self.models.load(model.unwrap_or(DEFAULT_MODEL))?.embed(texts, role, overflow)
     }
 
-    fn schema_for(&self, model: &str, metric: Metric) -> Result<SchemaBuilder> {
-        if metric == Metric::L2 {
+    fn schema_for(&self, model: &str, spec: &CollectionSpec) -> Result<SchemaBuilder> {
+        if spec.metric == Metric::L2 {
             return Err(invalid("metric", "with a model it is cosine or dot"));
         }
+        spec.chunks.validate("chunks")?;
         let embedder = self.models.load(model)?;
         let info = embedder.info();
-        let builder = Schema::builder(info.dimension).attribute(contract::ATTRIBUTE, contract::write(info)?);
-        Ok(reserved::FIELDS.iter().fold(builder, |builder, (field, kind)| builder.field(*field, *kind)))
+        let builder = Schema::builder(info.dimension)
+            .attribute(contract::ATTRIBUTE, contract::write(info)?)
+            .attribute(reserved::CHUNKS_ATTRIBUTE, contract::write_chunking(&spec.chunks)?);
+        let builder =
+            reserved::FIELDS.iter().fold(builder, |builder, (field, kind)| builder.field(*field, *kind));
+        Ok(reserved::WORDS.iter().fold(builder, |builder, field| builder.text(*field, spec.analyzer)))
     }
 
     /// A collection that holds text, and its contract.
@@ -326,14 +301,32 @@ impl Rag {
     }
 }
 
+/// A text as a query's vector.
+struct EmbeddedQuery {
+    values: Vec<f32>,
+    /// Whether it was cut.
+    truncated: bool,
+}
+
 fn embed_query(embedder: &dyn Embedder, field: &str, text: &str) -> Result<Vec<f32>> {
-    let embeddings = embedder.embed(&[text], Role::Query, Overflow::Error).map_err(|error| match error {
+    Ok(embed_query_or_cut(embedder, (field, text), Overflow::Error)?.values)
+}
+
+fn embed_query_or_cut(
+    embedder: &dyn Embedder,
+    (field, text): (&str, &str),
+    overflow: Overflow,
+) -> Result<EmbeddedQuery> {
+    let embeddings = embedder.embed(&[text], Role::Query, overflow).map_err(|error| match error {
         Error::TokenLimit { model, tokens, max, .. } => {
             Error::TokenLimit { field: field.to_owned(), model, tokens, max }
         }
         other => other,
     })?;
-    Ok(embeddings.vectors.into_iter().next().unwrap_or_default())
+    Ok(EmbeddedQuery {
+        values: embeddings.vectors.into_iter().next().unwrap_or_default(),
+        truncated: embeddings.truncated.contains(&true),
+    })
 }
 
 fn invalid(field: &str, reason: &str) -> Error {

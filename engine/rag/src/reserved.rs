@@ -6,8 +6,11 @@
 //!
 //! | row | id | fields |
 //! |---|---|---|
-//! | document | `doc:<document>` | `_kind` = `document`, `_document`, `_source`, `_media_type`, `_sha256`, `_text`, `_chunks`, `_pipeline` |
+//! | document | `doc:<document>` | `_kind` = `document`, `_document`, `_source`, `_media_type`, `_sha256`, `_content`, `_chunks`, `_pipeline` |
 //! | chunk | `doc#<document>#<ordinal>` | `_kind` = `chunk`, `_document`, `_source`, `_ordinal`, `_heading`, `_start`, `_end`, `_text`, `_tokens`, `_gap` |
+//!
+//! Chunks are found by the words of `_text` and of `_heading` too. A document's own text is another field, as rows of documents must not count
+//! among the rows that say how rare a word is and how long a text usually is.
 //!
 //! The ordinal is what follows the last `#`, so that documents whose ids hold a `#` keep apart. Document rows sort as the
 //! documents' ids do.
@@ -32,7 +35,9 @@ pub const SOURCE: &str = "_source";
 pub const MEDIA_TYPE: &str = "_media_type";
 /// SHA-256 of the document's bytes, in hex.
 pub const SHA256: &str = "_sha256";
-/// The text of a document or chunk.
+/// The text of a document.
+pub const CONTENT: &str = "_content";
+/// The text of a chunk, searched by word.
 pub const TEXT: &str = "_text";
 /// How many chunks a document has.
 pub const CHUNKS: &str = "_chunks";
@@ -40,7 +45,7 @@ pub const CHUNKS: &str = "_chunks";
 pub const PIPELINE: &str = "_pipeline";
 /// A chunk's place in its document, from 0.
 pub const ORDINAL: &str = "_ordinal";
-/// The headings above a chunk, joined by ` > `.
+/// The headings above a chunk, joined by ` > `, searched by word.
 pub const HEADING: &str = "_heading";
 /// First code point of a chunk in the document's text.
 pub const START: &str = "_start";
@@ -56,12 +61,13 @@ pub const GAP: &str = "_gap";
 pub const MODEL_ATTRIBUTE: &str = "ragstone.model";
 
 /// Every reserved field with its type; collections with a model declare them.
-pub const FIELDS: [(&str, FieldType); 14] = [
+pub const FIELDS: [(&str, FieldType); 15] = [
     (KIND, FieldType::String),
     (DOCUMENT, FieldType::String),
     (SOURCE, FieldType::String),
     (MEDIA_TYPE, FieldType::String),
     (SHA256, FieldType::String),
+    (CONTENT, FieldType::String),
     (TEXT, FieldType::String),
     (CHUNKS, FieldType::Int),
     (PIPELINE, FieldType::String),
@@ -72,6 +78,12 @@ pub const FIELDS: [(&str, FieldType); 14] = [
     (TOKENS, FieldType::Int),
     (GAP, FieldType::String),
 ];
+
+/// The fields of chunks that are searched by word.
+pub const WORDS: [&str; 2] = [TEXT, HEADING];
+
+/// The attribute of a schema that keeps how its documents are split: [`ChunkOptions`](crate::ingest::ChunkOptions) as JSON.
+pub const CHUNKS_ATTRIBUTE: &str = "ragstone.chunks";
 
 /// Refuses a point that only ingestion may write, by its id or a field. `field` is the point's path in the request.
 ///

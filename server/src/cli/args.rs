@@ -2,6 +2,7 @@
 
 mod collection;
 mod conditions;
+mod eval;
 mod exchange;
 mod points;
 mod search;
@@ -14,10 +15,12 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use ragstone_rag::embed::{DEFAULT_MODEL, Overflow, Role};
+use ragstone_rag::retrieve::RetrievalMode;
 use ragstone_server::DEFAULT_LISTEN;
 
 pub(crate) use collection::{CollectionCommand, CreateArgs};
 pub(crate) use conditions::Conditions;
+pub(crate) use eval::EvalArgs;
 pub(crate) use exchange::{ExportArgs, ImportArgs};
 pub(crate) use points::{
     CountArgs, DeleteArgs, FacetArgs, GetArgs, PointsCommand, ScrollArgs, UpdateArgs, UpsertArgs, WriteArgs,
@@ -65,6 +68,9 @@ impl Arguments {
         let conflict = |text: &str| Err(Self::command().error(ErrorKind::ArgumentConflict, text));
         match (is_typed("url"), is_typed("data"), &self.command) {
             (true, true, _) => return conflict("--url and --data are two places: give one of them"),
+            (true, _, Command::Eval(_)) => {
+                return conflict("eval measures in memory, on no server: give no --url");
+            }
             (true, _, Command::Serve(_) | Command::Check | Command::Repair(_)) => {
                 return conflict("this command works on a directory: give --data, not --url");
             }
@@ -122,6 +128,8 @@ pub(crate) enum Command {
     Points(PointsCommand),
     /// Enrich a question with cited context; with --llm, stream the answer too.
     Ask(AskArgs),
+    /// Measure how well questions find their documents, of a set that is judged.
+    Eval(EvalArgs),
     /// List, make, describe and delete collections.
     #[command(subcommand)]
     Collection(CollectionCommand),
@@ -277,6 +285,9 @@ pub(crate) struct AskArgs {
     pub(crate) token_budget: usize,
     #[command(flatten)]
     pub(crate) conditions: Conditions,
+    /// How chunks are found: dense (by meaning), text (by word) or hybrid (by both).
+    #[arg(long, default_value_t, value_name = "MODE")]
+    pub(crate) mode: RetrievalMode,
     /// Render this minijinja template instead of the built-in one.
     #[arg(long, value_name = "FILE")]
     pub(crate) template: Option<PathBuf>,

@@ -60,6 +60,7 @@ pub(crate) fn collection_spec(wire: v1::CreateCollectionRequest) -> Result<(Stri
         texts,
         tenant: Some(wire.tenant).filter(|tenant| !tenant.is_empty()),
         strict: wire.strict,
+        ..CollectionSpec::default()
     };
     Ok((wire.name, spec))
 }

@@ -5,11 +5,13 @@ use ragstone_rag::prompt::{Citation, DropReason, Dropped, EnrichRequest, Enriche
 use tonic::Status;
 
 use super::filter::filter_in;
+use super::retrieve::mode_in;
 use super::{count, timings_out};
 
 pub(crate) fn enrich_request(wire: v1::EnrichRequest) -> Result<(String, EnrichRequest), Status> {
     let mut request = EnrichRequest::new(wire.question);
     request.filter = filter_in(wire.filter)?;
+    request.mode = mode_in(wire.mode)?;
     request.template = wire.template;
     request.k = wire.k.map_or(request.k, |k| k as usize);
     request.token_budget = wire.token_budget.map_or(request.token_budget, |tokens| tokens as usize);

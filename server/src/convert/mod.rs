@@ -13,6 +13,7 @@ mod model;
 mod point;
 mod query;
 mod range;
+mod retrieve;
 mod scroll;
 mod source;
 mod value;
@@ -31,6 +32,7 @@ pub(crate) use self::model::{embed_options, embed_response, model};
 pub(crate) use self::point::{ids_to_read, point};
 pub(crate) use self::query::{QueryPaths, has_text, query, query_texts};
 pub(crate) use self::range::{put_range_vector, range, range_has_text, take_range_text};
+pub(crate) use self::retrieve::{retrieve_request, retrieved};
 pub(crate) use self::scroll::scroll;
 pub(crate) use self::write::{
     Terms, deleted, operations, removals, updated, updates, upserted, upserts, written,

@@ -12,6 +12,7 @@
 //! [`folder`] finds the documents of a folder and tells what a second look at it has to change; it knows neither a
 //! database nor a server, so that both are fed by the same code.
 
+mod chunking;
 pub(crate) mod extract;
 pub mod folder;
 mod html;
@@ -20,6 +21,7 @@ mod outline;
 pub(crate) mod split;
 mod tokens;
 
+pub use chunking::ChunkOptions;
 use ragstone::Payload;
 use sha2::{Digest, Sha256};
 

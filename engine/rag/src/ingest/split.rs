@@ -20,19 +20,15 @@ use text_splitter::{ChunkConfig, TextSplitter};
 use super::outline::Outline;
 pub(crate) use super::outline::PATH_SEPARATOR as HEADING_SEPARATOR;
 use super::tokens::TokenIndex;
-use super::{Chunk, MediaType};
+use super::{Chunk, ChunkOptions, MediaType};
 use crate::embed::{Embedder, Role};
 use crate::error::{Error, Result};
 use crate::limits::DOCUMENT_CHUNKS_MAX;
 
 /// Changes when the same text would give other chunks, so that stored documents are split anew.
 pub(crate) const SPLIT_VERSION: u32 = 1;
-/// Tokens of a chunk, at most; fewer where the model reads less.
-pub(crate) const CHUNK_TOKENS_MAX: usize = 200;
 /// Neighbours are joined while one of them has fewer tokens.
 const JOIN_BELOW_TOKENS: usize = 64;
-/// Tokens that pieces cut out of one long text share.
-pub(crate) const OVERLAP_TOKENS: usize = 24;
 /// Models that read less are of no use for documents.
 const MODEL_TOKENS_MIN: usize = 16;
 /// Bytes that the sentence splitter is given at a time; its cost grows with their square.
@@ -59,17 +55,26 @@ impl Passage {
     }
 }
 
+/// What is split.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    /// The document's id.
+    pub(crate) document: &'a str,
+    pub(crate) text: &'a str,
+    pub(crate) media_type: MediaType,
+}
+
 /// Splits a document's text for a model.
 ///
 /// # Errors
 /// [`Error::Limit`] with more than [`DOCUMENT_CHUNKS_MAX`] chunks; [`Error::Invalid`] for a model that reads too few
 /// tokens.
 pub(crate) fn split(
-    document: &str,
-    text: &str,
-    media_type: MediaType,
+    source: Source<'_>,
+    chunks: &ChunkOptions,
     embedder: &dyn Embedder,
 ) -> Result<Vec<Passage>> {
+    let Source { document, text, media_type } = source;
     let info = embedder.info();
     let capacity = info.max_tokens.saturating_sub(embedder.overhead_tokens(Role::Passage));
     if capacity < MODEL_TOKENS_MIN {
@@ -88,8 +93,10 @@ pub(crate) fn split(
     let flow = unwrapped(text);
     let index = TokenIndex::new(&flow, embedder);
     // A fifth of what the model reads is left to the headings.
-    let size = CHUNK_TOKENS_MAX.min(capacity - capacity / 5);
-    let splitter = Splitter { flow: &flow, outline: &outline, index: &index, size };
+    let size = chunks.tokens.min(capacity - capacity / 5);
+    // Of a smaller chunk the same share.
+    let overlap = chunks.overlap * size / chunks.tokens.max(1);
+    let splitter = Splitter { flow: &flow, outline: &outline, index: &index, size, overlap };
     let pieces = splitter.join(splitter.cut());
     let fitting =
         pieces.into_iter().flat_map(|piece| fit(text, piece, embedder, capacity)).collect::<Vec<_>>();
@@ -120,6 +127,8 @@ struct Splitter<'a> {
     outline: &'a Outline,
     index: &'a TokenIndex<'a>,
     size: usize,
+    /// Tokens that pieces cut out of one long text share.
+    overlap: usize,
 }
 
 impl Splitter<'_> {
@@ -160,9 +169,9 @@ impl Splitter<'_> {
                 return vec![window];
             }
             let config = ChunkConfig::new(self.size).with_sizer(self.index);
-            let config = match config.with_overlap(OVERLAP_TOKENS.min(self.size / 8)) {
+            let config = match config.with_overlap(self.overlap) {
                 Ok(config) => config,
-                // Refused only where the overlap is not below the size, and it is an eighth of it at most.
+                // Refused only where the overlap is not below the size, and it is half of it at most.
                 Err(_) => ChunkConfig::new(self.size).with_sizer(self.index),
             };
             TextSplitter::new(config)

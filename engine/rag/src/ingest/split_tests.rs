@@ -7,9 +7,13 @@ fn model(max_tokens: usize) -> BagOfWords {
     BagOfWords::new("m", max_tokens)
 }
 
+fn split_by_default(text: &str, media_type: MediaType, model: &BagOfWords) -> Result<Vec<Passage>> {
+    split(Source { document: "d", text, media_type }, &ChunkOptions::default(), model)
+}
+
 fn markdown(text: &str, max_tokens: usize) -> Vec<Passage> {
     let model = model(max_tokens);
-    let passages = split("d", text, MediaType::Markdown, &model).unwrap();
+    let passages = split_by_default(text, MediaType::Markdown, &model).unwrap();
     check(text, &passages, &model);
     passages
 }
@@ -133,7 +137,7 @@ fn what_has_no_structure_is_split_too() {
         for max_tokens in [18, 64, 256, 8192] {
             let passages = markdown(&text, max_tokens);
             let longest = passages.iter().map(|passage| passage.chunk.text.chars().count()).max().unwrap();
-            assert!(longest <= 16 * CHUNK_TOKENS_MAX + 200, "{longest} characters in a chunk");
+            assert!(longest <= 16 * ChunkOptions::default().tokens + 200, "{longest} characters in a chunk");
         }
     }
 }
@@ -158,7 +162,7 @@ fn headings_that_do_not_fit_before_a_chunk_are_dropped_outermost_first() {
 
 #[test]
 fn a_model_that_reads_too_little_is_refused() {
-    let error = split("d", "text", MediaType::Text, &model(17)).unwrap_err();
+    let error = split_by_default("text", MediaType::Text, &model(17)).unwrap_err();
     assert!(error.to_string().contains("reads 15 tokens"), "{error}");
 }
 
@@ -198,8 +202,8 @@ proptest! {
     fn every_document_keeps_the_promises(text in document(), max_tokens in 18usize..300, plain in any::<bool>()) {
         let media_type = if plain { MediaType::Text } else { MediaType::Markdown };
         let model = model(max_tokens);
-        let passages = split("d", &text, media_type, &model).unwrap();
+        let passages = split_by_default(&text, media_type, &model).unwrap();
         check(&text, &passages, &model);
-        prop_assert_eq!(&passages, &split("d", &text, media_type, &model).unwrap(), "splitting is deterministic");
+        prop_assert_eq!(&passages, &split_by_default(&text, media_type, &model).unwrap(), "splitting is deterministic");
     }
 }

@@ -18,6 +18,7 @@ use ragstone::Filter;
 
 use crate::error::{Error, Result};
 use crate::limits::{CONTEXT_TOKENS_MAX, TEMPLATE_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::retrieve::RetrievalMode;
 
 /// Asks for an enriched prompt.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,14 +32,23 @@ pub struct EnrichRequest {
     pub token_budget: usize,
     /// Only chunks whose fields pass.
     pub filter: Option<Filter>,
+    /// How chunks are found.
+    pub mode: RetrievalMode,
     /// A minijinja template instead of the built-in one; see [`default_template`].
     pub template: Option<String>,
 }
 
 impl EnrichRequest {
-    /// The question with every default: 8 chunks, 2,000 tokens.
+    /// The question with every default: 8 chunks, found by meaning and by word, 2,000 tokens.
     pub fn new(question: impl Into<String>) -> Self {
-        Self { question: question.into(), k: 8, token_budget: 2_000, filter: None, template: None }
+        Self {
+            question: question.into(),
+            k: 8,
+            token_budget: 2_000,
+            filter: None,
+            mode: RetrievalMode::default(),
+            template: None,
+        }
     }
 
     /// Refuses what no collection could answer.
@@ -64,7 +74,7 @@ pub struct Citation {
     pub start: usize,
     /// One past the last code point.
     pub end: usize,
-    /// The retrieval's score.
+    /// The retrieval's score, as the mode has it.
     pub score: f32,
     /// Exactly that slice of the document's text.
     pub text: String,
@@ -88,7 +98,7 @@ pub struct Dropped {
     pub start: usize,
     /// One past the last code point.
     pub end: usize,
-    /// The retrieval's score.
+    /// The retrieval's score, as the mode has it.
     pub score: f32,
     /// Tokens that it would have taken.
     pub tokens: usize,
@@ -119,7 +129,8 @@ pub(crate) fn check_text(field: &str, text: &str) -> Result<()> {
     check_max(field, text.len(), "TEXT_BYTES_MAX", TEXT_BYTES_MAX)
 }
 
-fn check_range(field: &str, actual: usize, limit: &'static str, max: usize) -> Result<()> {
+/// Refuses 0 and what is beyond a limit.
+pub(crate) fn check_range(field: &str, actual: usize, limit: &'static str, max: usize) -> Result<()> {
     if actual == 0 {
         return Err(Error::Invalid { field: field.to_owned(), reason: format!("it must be 1 to {max}") });
     }

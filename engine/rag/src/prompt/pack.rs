@@ -14,15 +14,7 @@ use super::similar::{Kept, Signature};
 use super::{Citation, DropReason, Dropped};
 use crate::ingest::Chunk;
 use crate::ingest::split::HEADING_SEPARATOR;
-
-/// A chunk that was found.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Retrieved {
-    pub(crate) chunk: Chunk,
-    /// The white space between the document's previous chunk and this one, if it is known and they do not overlap.
-    pub(crate) gap: Option<String>,
-    pub(crate) score: f32,
-}
+use crate::retrieve::RetrievedChunk as Retrieved;
 
 /// What becomes of the hits.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -31,7 +31,7 @@ fn hit(
         tokens: words(&part),
         text: part,
     };
-    Retrieved { chunk, gap: gap.map(str::to_owned), score }
+    Retrieved { chunk, score, nearness: None, words: None, gap: gap.map(str::to_owned) }
 }
 
 fn parts(document: &str) -> [Retrieved; 4] {

@@ -10,6 +10,8 @@ use ragstone::Schema;
 use crate::embed::{Embedder, ModelInfo};
 use crate::error::{Error, Result};
 
+use crate::ingest::ChunkOptions;
+use crate::reserved::CHUNKS_ATTRIBUTE;
 pub(super) use crate::reserved::MODEL_ATTRIBUTE as ATTRIBUTE;
 
 /// The contract kept in a schema.
@@ -20,6 +22,21 @@ pub(super) fn read(collection: &str, schema: &Schema) -> Result<Option<ModelInfo
             reason: format!("it is not a model's contract: {error}"),
         }
     })
+}
+
+/// How the documents of a collection are split; by default where nothing is said.
+pub(super) fn chunking(collection: &str, schema: &Schema) -> Result<ChunkOptions> {
+    let kept = schema.attributes().get(CHUNKS_ATTRIBUTE).map(|json| serde_json::from_str(json)).transpose();
+    kept.map(Option::unwrap_or_default).map_err(|error| Error::Invalid {
+        field: format!("collection `{collection}`, attribute `{CHUNKS_ATTRIBUTE}`"),
+        reason: format!("it does not say how documents are split: {error}"),
+    })
+}
+
+/// How documents are split, as it is kept.
+pub(super) fn write_chunking(chunking: &ChunkOptions) -> Result<String> {
+    serde_json::to_string(chunking)
+        .map_err(|error| Error::Invalid { field: "chunks".to_owned(), reason: error.to_string() })
 }
 
 /// The contract as it is kept.

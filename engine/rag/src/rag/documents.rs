@@ -9,17 +9,18 @@ use ragstone::limits::K_MAX;
 use ragstone::{Batch, Collection, Filter, Point, PointId, ScrollRequest, Value, View};
 
 use super::timing::Stages;
-use super::{Rag, rows};
+use super::{Rag, contract, rows};
 use crate::embed::{Embedder, ModelInfo, Overflow, Role};
 use crate::error::{Error, Result};
 use crate::ingest::extract::{self, EXTRACT_VERSION};
-use crate::ingest::split::{self, CHUNK_TOKENS_MAX, OVERLAP_TOKENS, Passage, SPLIT_VERSION};
+use crate::ingest::split::{self, Passage, SPLIT_VERSION};
 use crate::ingest::{
-    Chunk, Document, DocumentInput, DocumentPage, IngestReport, IngestStatus, MediaType, content_sha256,
+    Chunk, ChunkOptions, Document, DocumentInput, DocumentPage, IngestReport, IngestStatus, MediaType,
+    content_sha256,
 };
 use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, METADATA_BYTES_MAX};
 use crate::prompt::check_max;
-use crate::reserved::{self, KIND, KIND_DOCUMENT, SOURCE, TEXT, chunk_row, document_row};
+use crate::reserved::{self, CONTENT, KIND, KIND_DOCUMENT, SOURCE, chunk_row, document_row};
 
 /// Chunks that are embedded at a time: enough to fill a model's batches, few enough that a query which comes in between
 /// waits for a fraction of a second.
@@ -39,9 +40,10 @@ impl Rag {
         let mut stages = Stages::begin();
         let media_type = validate(&document)?;
         let (rows, model) = self.text_collection(collection)?;
+        let chunking = contract::chunking(collection, &rows.schema())?;
         let write = Write {
             collection: &rows,
-            pipeline: pipeline(&model),
+            pipeline: pipeline(&model, &chunking),
             head: Document {
                 content_sha256: content_sha256(&document.content),
                 id: document.id,
@@ -59,7 +61,11 @@ impl Rag {
         drop(document.content);
         stages.end("extract");
         let embedder = self.load(collection, &model)?;
-        let passages = split::split(&write.head.id, &text, media_type, embedder.as_ref())?;
+        let passages = split::split(
+            split::Source { document: &write.head.id, text: &text, media_type },
+            &chunking,
+            embedder.as_ref(),
+        )?;
         stages.end("split");
         let (points, tokens) = write.embed(passages, embedder.as_ref())?;
         stages.end("embed");
@@ -108,7 +114,7 @@ impl Rag {
             after: after.map(|id| document_row(id).into()),
             limit,
             with_vectors: false,
-            fields: Some(schema.fields().keys().filter(|field| *field != TEXT).cloned().collect()),
+            fields: Some(schema.fields().keys().filter(|field| *field != CONTENT).cloned().collect()),
         })?;
         let documents = page.points.into_iter().map(rows::document).collect::<Result<Vec<_>>>()?;
         let next = page.next.and(documents.last().map(|document| document.id.clone()));
@@ -228,10 +234,11 @@ fn unchanged(stored: &Point, mut stages: Stages) -> IngestReport {
 }
 
 /// What a document's chunks depend on besides its content: if it differs, they are made anew.
-fn pipeline(model: &ModelInfo) -> String {
+fn pipeline(model: &ModelInfo, chunking: &ChunkOptions) -> String {
     let weights = model.sha256.as_deref().unwrap_or(&model.name);
+    let ChunkOptions { tokens, overlap } = chunking;
     format!(
-        "extract {EXTRACT_VERSION}; split {SPLIT_VERSION}, {CHUNK_TOKENS_MAX} tokens, {OVERLAP_TOKENS} shared; model {weights}"
+        "extract {EXTRACT_VERSION}; split {SPLIT_VERSION}, {tokens} tokens, {overlap} shared; model {weights}"
     )
 }
 

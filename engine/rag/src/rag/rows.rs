@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::ingest::split::Passage;
 use crate::ingest::{Chunk, Document, MediaType};
 use crate::reserved::{
-    CHUNKS, DOCUMENT, END, GAP, HEADING, KIND, KIND_CHUNK, KIND_DOCUMENT, MEDIA_TYPE, ORDINAL, PIPELINE,
-    SHA256, SOURCE, START, TEXT, TOKENS, chunk_row, document_row,
+    CHUNKS, CONTENT, DOCUMENT, END, GAP, HEADING, KIND, KIND_CHUNK, KIND_DOCUMENT, MEDIA_TYPE, ORDINAL,
+    PIPELINE, SHA256, SOURCE, START, TEXT, TOKENS, chunk_row, document_row,
 };
 
 /// The row of a document.
@@ -20,7 +20,7 @@ pub(super) fn document_point(document: &Document, pipeline: &str) -> Point {
         .with(SOURCE, document.source.as_str())
         .with(MEDIA_TYPE, document.media_type.as_str())
         .with(SHA256, document.content_sha256.as_str())
-        .with(TEXT, document.text.as_str())
+        .with(CONTENT, document.text.as_str())
         .with(CHUNKS, int(document.chunks))
         .with(PIPELINE, pipeline)
 }
@@ -54,7 +54,7 @@ pub(super) fn document(point: Point) -> Result<Document> {
         source: row.text(SOURCE)?,
         media_type: MediaType::parse(&media_type).ok_or_else(|| row.wrong(MEDIA_TYPE))?,
         content_sha256: row.text(SHA256)?,
-        text: row.text(TEXT).unwrap_or_default(),
+        text: row.text(CONTENT).unwrap_or_default(),
         chunks: row.number(CHUNKS)?,
         metadata: row.metadata(),
     })

@@ -1,4 +1,5 @@
 mod refusals;
+mod retrieval;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +9,7 @@ use ragstone::{Payload, Point, Value};
 use self::refusals::field_of;
 use super::*;
 use crate::ingest::{DocumentInput, IngestStatus, MediaType};
-use crate::prompt::DropReason;
+use crate::prompt::{DropReason, EnrichRequest};
 use crate::testing::{BagOfWords, DIMENSION};
 
 const C: &str = "default";

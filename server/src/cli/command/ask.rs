@@ -31,6 +31,7 @@ pub(super) fn run(session: &Session, args: AskArgs) -> Result<()> {
         k: args.k,
         token_budget: args.token_budget,
         filter: args.conditions.filter(session, &args.collection.collection)?,
+        mode: args.mode,
         template: template.transpose()?,
     };
     let mut enriched = session.backend.enrich(&args.collection.collection, &request)?;

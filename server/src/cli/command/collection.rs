@@ -73,6 +73,7 @@ fn create(session: &Session, args: CreateArgs) -> Result<()> {
         texts,
         tenant: args.tenant,
         strict,
+        ..CollectionSpec::default()
     };
     show(session, &session.backend.create_collection(&args.name, spec)?)
 }

@@ -6,6 +6,7 @@ mod collection;
 mod conditions;
 mod demo;
 mod embed;
+mod eval;
 mod exchange;
 mod ingest;
 mod model;
@@ -44,11 +45,12 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
         _ => {}
     }
     let progress: Arc<dyn Progress> = Arc::new(Bars::new(quiet));
-    // These need no backend: copies are made of files.
+    // These need no backend: copies are made of files, and what is measured is in memory.
     let work = snapshot::Work { data: &place.data, progress: progress.clone(), json };
     let command = match command {
         Command::Snapshot(args) => return snapshot::run(&work, args),
         Command::Restore(args) => return snapshot::restore(&work, args),
+        Command::Eval(args) => return eval::run(&place, &args, progress, json),
         command => command,
     };
     let session = Session { backend: backend::open(&place, progress.clone())?, progress, json };
@@ -57,7 +59,8 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
         | Command::Check
         | Command::Repair(_)
         | Command::Snapshot(_)
-        | Command::Restore(_) => unreachable!("done above"),
+        | Command::Restore(_)
+        | Command::Eval(_) => unreachable!("done above"),
         Command::Demo(args) => demo::run(&session, args),
         Command::Embed(args) => embed::run(&session, &args),
         Command::Ingest(args) => ingest::run(&session, &args),

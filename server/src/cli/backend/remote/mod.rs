@@ -286,7 +286,8 @@ impl Backend for Remote {
     fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<EnrichedView> {
         let mut wire = client::Enrich::new(collection, request.question.as_str())
             .k(wire_size(request.k))
-            .token_budget(wire_size(request.token_budget));
+            .token_budget(wire_size(request.token_budget))
+            .mode(types::mode(request.mode));
         if let Some(conditions) = &request.filter {
             wire = wire.filter(types::filter(conditions));
         }

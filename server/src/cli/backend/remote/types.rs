@@ -9,8 +9,17 @@ use ragstone::{
     Range, RangeRequest, SparseVector, Update, Value, Vector, VectorKind,
 };
 use ragstone_client as client;
+use ragstone_rag::retrieve::RetrievalMode;
 
 use super::wire_size;
+
+pub(super) fn mode(mode: RetrievalMode) -> client::RetrievalMode {
+    match mode {
+        RetrievalMode::Dense => client::RetrievalMode::Dense,
+        RetrievalMode::Text => client::RetrievalMode::Text,
+        RetrievalMode::Hybrid => client::RetrievalMode::Hybrid,
+    }
+}
 
 pub(super) fn id_out(id: PointId) -> client::PointId {
     match id {

@@ -1,0 +1,162 @@
+//! Finding chunks, in each mode.
+
+use ragstone::{Analyzer, Schema};
+
+use super::*;
+use crate::ingest::ChunkOptions;
+use crate::reserved::TEXT;
+use crate::retrieve::{RetrievalMode, RetrieveRequest};
+
+fn ask(mode: RetrievalMode, question: &str) -> RetrieveRequest {
+    RetrieveRequest { mode, ..RetrieveRequest::new(question) }
+}
+
+fn three_topics(rag: &Rag) {
+    for topic in ["volcanoes", "glaciers", "deserts"] {
+        let mut input = document(&format!("{topic}.md"), &long(topic, 3));
+        input.metadata.insert("topic".into(), Value::from(topic));
+        rag.ingest(C, input).unwrap();
+    }
+}
+
+#[test]
+fn each_mode_finds_chunks_and_says_by_which_scores() {
+    let Fixture { rag, folder: _folder } = fixture();
+    three_topics(&rag);
+    for mode in RetrievalMode::ALL {
+        let found = rag.retrieve(C, &RetrieveRequest { k: 3, ..ask(mode, "glaciers") }).unwrap();
+        assert_eq!(found.chunks.len(), 3, "{mode}");
+        assert!(found.chunks.is_sorted_by(|a, b| a.score >= b.score), "{mode}");
+        for chunk in &found.chunks {
+            assert_eq!(chunk.chunk.document, "glaciers.md", "{mode}");
+            assert_eq!(chunk.nearness.is_some(), mode != RetrievalMode::Text, "{mode}");
+            assert_eq!(chunk.words.is_some(), mode != RetrievalMode::Dense, "{mode}");
+        }
+        let stages: Vec<_> = found.timings_ms.iter().map(|(stage, _)| *stage).collect();
+        let expected: &[_] =
+            if mode == RetrievalMode::Text { &["search", "total"] } else { &["embed", "search", "total"] };
+        assert_eq!(stages, expected, "{mode}");
+    }
+    // By word, the rows of documents are not found, though they hold the same text, nor do they count.
+    let all = rag.retrieve(C, &RetrieveRequest { k: 1_000, ..ask(RetrievalMode::Text, "part") }).unwrap();
+    let chunks: usize = ["volcanoes", "glaciers", "deserts"]
+        .map(|topic| rag.chunks(C, &format!("{topic}.md")).unwrap().len())
+        .iter()
+        .sum();
+    assert_eq!(all.chunks.len(), chunks);
+}
+
+#[test]
+fn candidates_of_both_sides_get_both_exact_scores() {
+    let Fixture { rag, folder: _folder } = fixture();
+    three_topics(&rag);
+    let k = 1_000;
+    let of =
+        |mode| rag.retrieve(C, &RetrieveRequest { k, ..ask(mode, "the glaciers of part 2") }).unwrap().chunks;
+    let (dense, text) = (of(RetrievalMode::Dense), of(RetrievalMode::Text));
+    let hybrid = of(RetrievalMode::Hybrid);
+    assert_eq!(hybrid.len(), dense.len(), "every chunk has a vector");
+    for found in &hybrid {
+        let same = |other: &&crate::retrieve::RetrievedChunk| other.chunk == found.chunk;
+        let near = dense.iter().find(same).and_then(|other| other.nearness).unwrap();
+        let words = text.iter().find(same).and_then(|other| other.words).unwrap_or(0.0);
+        assert!((found.nearness.unwrap() - near).abs() < 1e-5);
+        assert!((found.words.unwrap() - words).abs() < 1e-5);
+        assert!((0.0..=1.0).contains(&found.score), "{}", found.score);
+    }
+}
+
+#[test]
+fn filters_hold_in_every_mode() {
+    let Fixture { rag, folder: _folder } = fixture();
+    three_topics(&rag);
+    for mode in RetrievalMode::ALL {
+        let mut request = ask(mode, "What are glaciers?");
+        request.filter = Some(Filter::eq("topic", "deserts"));
+        let found = rag.retrieve(C, &request).unwrap().chunks;
+        assert!(found.iter().all(|found| found.chunk.document == "deserts.md"), "{mode}");
+        assert_eq!(
+            found.is_empty(),
+            mode == RetrievalMode::Text,
+            "{mode}: no word of the question is in deserts.md"
+        );
+        request.filter = Some(Filter::eq("colour", 1));
+        let error = rag.retrieve(C, &request).unwrap_err().to_string();
+        assert!(error.starts_with("filter.colour"), "{mode}: {error}");
+    }
+}
+
+#[test]
+fn words_of_headings_are_found_in_every_chunk_below_them() {
+    let Fixture { rag, folder: _folder } = fixture();
+    rag.ingest(
+        C,
+        document("a.md", &format!("# Zanzibar\n\n## Climate\n\n{}", "It rains a lot there. ".repeat(60))),
+    )
+    .unwrap();
+    rag.ingest(C, document("b.md", "# Oslo\n\nIt snows a lot there.")).unwrap();
+    let found = rag.retrieve(C, &ask(RetrievalMode::Text, "zanzibar")).unwrap().chunks;
+    assert!(found.len() > 1 && found.iter().all(|found| found.chunk.document == "a.md"), "{found:?}");
+    assert!(found.iter().any(|found| !found.chunk.text.contains("Zanzibar")));
+}
+
+#[test]
+fn by_word_no_model_is_needed() {
+    let Fixture { rag, folder } = fixture();
+    three_topics(&rag);
+    let without = Rag::new(rag.db().clone(), models(folder.path(), []));
+    assert!(!without.retrieve(C, &ask(RetrievalMode::Text, "glaciers")).unwrap().chunks.is_empty());
+    for mode in [RetrievalMode::Dense, RetrievalMode::Hybrid] {
+        assert!(
+            matches!(without.retrieve(C, &ask(mode, "glaciers")), Err(Error::ModelNotFound { .. })),
+            "{mode}"
+        );
+    }
+}
+
+#[test]
+fn a_collection_says_how_its_documents_are_split() {
+    let Fixture { rag, folder: _folder } = fixture();
+    let chunks = ChunkOptions { tokens: 40, overlap: 0 };
+    let spec = CollectionSpec { chunks, analyzer: Analyzer::German, ..CollectionSpec::with_model("words") };
+    let made = rag.create_collection("small", spec).unwrap();
+    assert_eq!(made.schema.texts().get(TEXT), Some(&Analyzer::German));
+    let text = long("alpha", 3);
+    let small = rag.ingest("small", document("a.md", &text)).unwrap();
+    let usual = rag.ingest(C, document("a.md", &text)).unwrap();
+    assert!(small.chunks > 3 * usual.chunks, "{small:?} {usual:?}");
+    assert_eq!(rag.ingest("small", document("a.md", &text)).unwrap().status, IngestStatus::Unchanged);
+    for (tokens, overlap, field) in [(15, 0, "chunks.tokens"), (100, 51, "chunks.overlap")] {
+        let chunks = ChunkOptions { tokens, overlap };
+        let spec = CollectionSpec { chunks, ..CollectionSpec::with_model("words") };
+        assert_eq!(field_of(&rag.create_collection("other", spec).unwrap_err()), field);
+    }
+}
+
+#[test]
+fn what_is_refused_names_the_part_of_the_request() {
+    let Fixture { rag, folder: _folder } = fixture();
+    three_topics(&rag);
+    let many: String = (0..2_000).map(|at| format!("word{at} ")).collect();
+    let cases = [
+        ("question", ask(RetrievalMode::Text, " ")),
+        ("question", ask(RetrievalMode::Text, &many)),
+        ("question", ask(RetrievalMode::Hybrid, &"word ".repeat(300))),
+        ("k", RetrieveRequest { k: 0, ..ask(RetrievalMode::Hybrid, "x") }),
+        ("k", RetrieveRequest { k: K_MAX + 1, ..ask(RetrievalMode::Text, "x") }),
+    ];
+    for (field, request) in cases {
+        assert_eq!(field_of(&rag.retrieve(C, &request).unwrap_err()), field);
+    }
+    let most = RetrieveRequest { k: K_MAX, ..ask(RetrievalMode::Hybrid, "glaciers") };
+    assert!(!rag.retrieve(C, &most).unwrap().chunks.is_empty());
+    // One that was made when chunks were not searched by word.
+    let contract =
+        rag.db().collection(C).unwrap().schema().attributes()[crate::reserved::MODEL_ATTRIBUTE].clone();
+    let old = Schema::builder(DIMENSION).attribute(crate::reserved::MODEL_ATTRIBUTE, contract);
+    let old = crate::reserved::FIELDS.iter().fold(old, |old, (field, kind)| old.field(*field, *kind));
+    rag.db().create_collection("old", old.build().unwrap()).unwrap();
+    rag.ingest("old", document("a.md", "glaciers")).unwrap();
+    assert_eq!(field_of(&rag.retrieve("old", &ask(RetrievalMode::Hybrid, "glaciers")).unwrap_err()), "mode");
+    assert_eq!(rag.retrieve("old", &ask(RetrievalMode::Dense, "glaciers")).unwrap().chunks.len(), 1);
+}
