@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::limits::DOCUMENT_CHUNKS_MAX;
 
 /// Changes when the same text would give other chunks, so that stored documents are split anew.
-pub(crate) const SPLIT_VERSION: u32 = 1;
+pub(crate) const SPLIT_VERSION: u32 = 2;
 /// Neighbours are joined while one of them has fewer tokens.
 const JOIN_BELOW_TOKENS: usize = 64;
 /// Models that read less are of no use for documents.
@@ -92,8 +92,9 @@ pub(crate) fn split(
     };
     let flow = unwrapped(text);
     let index = TokenIndex::new(&flow, embedder);
-    // A fifth of what the model reads is left to the headings.
-    let size = chunks.tokens.min(capacity - capacity / 5);
+    // A fifth of what the model reads is left to the headings, if there are any.
+    let left = if outline.top_level() > 0 { capacity / 5 } else { 0 };
+    let size = chunks.tokens.min(capacity - left);
     // Of a smaller chunk the same share.
     let overlap = chunks.overlap * size / chunks.tokens.max(1);
     let splitter = Splitter { flow: &flow, outline: &outline, index: &index, size, overlap };

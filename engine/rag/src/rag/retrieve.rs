@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use ragstone::limits::K_MAX;
 use ragstone::query::{Fuse, Names, Nearest, Query, Rescore, Select, Source, TextQuery};
-use ragstone::{Collection, Filter, PointId, View};
+use ragstone::{Collection, Filter, Point, PointId, Value, Vector, View};
 
 use super::timing::Stages;
 use super::{Rag, embed_query_or_cut, rows};
 use crate::embed::Embedder;
 use crate::error::{Error, Result};
 use crate::reserved::{self, HEADING, TEXT};
-use crate::retrieve::fuse::{Candidate, fuse};
+use crate::retrieve::feedback::{HEARD, SPEAKING, agreement, moved, said};
+use crate::retrieve::fuse::{self, Candidate, Second};
 use crate::retrieve::{RetrievalMode, RetrieveRequest, Retrieved, RetrievedChunk};
 
 /// Candidates of each side, at least.
@@ -86,7 +87,12 @@ fn words(rows: &Collection, question: &str) -> Result<TextQuery> {
                 .to_owned(),
         });
     }
-    Ok(TextQuery::new(question).field(TEXT, 1.0).field(HEADING, HEADING_BOOST))
+    Ok(in_chunks(question))
+}
+
+/// Words, in the texts and headings of chunks.
+fn in_chunks(words: &str) -> TextQuery {
+    TextQuery::new(words).field(TEXT, 1.0).field(HEADING, HEADING_BOOST)
 }
 
 /// A chunk's id and its scores: the one that it is ranked by, the nearness, the words'.
@@ -118,26 +124,78 @@ impl Searching<'_> {
         Ok(scored.collect())
     }
 
-    /// The best chunks of both sides together. Both queries have the same candidates, as they are of one view.
+    /// The best chunks of both sides together.
     fn both(&self, nearest: &Nearest, words: &TextQuery, k: usize) -> Result<Vec<Scored>> {
-        let wanted = CANDIDATES.max(k);
-        let all = (2 * wanted).min(K_MAX);
-        let query = |by: Source| {
-            let sides: [Source; 2] = [nearest.clone().into(), words.clone().into()];
-            let from = Fuse::reciprocal_rank(sides).candidates(wanted);
-            self.query(Rescore::new(from, by).candidates(all).into(), all)
-        };
-        let near = self.view.query(&query(nearest.clone().into())).map_err(as_asked)?;
-        let worded = self.view.query(&query(words.clone().into())).map_err(as_asked)?;
-        let mut by_words: HashMap<PointId, f32> =
-            worded.hits.into_iter().filter_map(|hit| Some((hit.point.id, hit.score?))).collect();
-        let candidates = near.hits.into_iter().filter_map(|hit| {
-            let (nearness, id) = (hit.score?, hit.point.id);
+        let pool = Pool::of(nearest, words, k);
+        let mut by_words = self.scores(&pool, words.clone().into())?;
+        let candidates = self.scores(&pool, nearest.clone().into())?.into_iter().map(|(id, nearness)| {
             let words = by_words.remove(&id).unwrap_or_default();
-            Some(Candidate { id, nearness, words })
+            Candidate { id, nearness, words }
         });
-        let fused = fuse(candidates.collect()).into_iter().take(k);
-        Ok(fused.map(|(score, of)| (of.id, score, (Some(of.nearness), Some(of.words)))).collect())
+        let ranked = fuse::first(candidates.collect());
+        let ranked = self.heard(&pool, ranked)?.into_iter().take(k);
+        Ok(ranked.map(|(score, of)| (of.id, score, (Some(of.nearness), Some(of.words)))).collect())
+    }
+
+    /// Candidates ranked anew, by what the best of them say of the question.
+    fn heard(&self, pool: &Pool<'_>, ranked: Vec<(f32, Candidate)>) -> Result<Vec<(f32, Candidate)>> {
+        if ranked.len() <= SPEAKING {
+            // So few have nothing to say of each other.
+            return Ok(ranked);
+        }
+        let scores: Vec<f32> = ranked.iter().map(|(score, _)| *score).take(HEARD).collect();
+        let ids: Vec<PointId> =
+            ranked.iter().take(HEARD).map(|(_, candidate)| candidate.id.clone()).collect();
+        let best: Vec<Point> = self.view.get(&ids)?.into_iter().flatten().collect();
+        let text =
+            |point: &'_ Point| point.payload.get(TEXT).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let texts: Vec<String> = best.iter().map(text).collect();
+        let said = said(&scores.iter().copied().zip(texts.iter().map(String::as_str)).collect::<Vec<_>>());
+        let vectors: Vec<&[f32]> =
+            best.iter().take(SPEAKING).filter_map(|point| point.vector.as_deref()).collect();
+        let Vector::Dense(question) = &pool.nearest.query else { return Ok(ranked) };
+        let near = self.scores(pool, Nearest::new(moved(question, &vectors)).into())?;
+        let said = self.scores(pool, in_chunks(&said).into())?;
+        let second = |id: &PointId| Second {
+            nearness: near.get(id).copied().unwrap_or_default(),
+            words: said.get(id).copied().unwrap_or_default(),
+        };
+        let heard = ranked.into_iter().map(|(_, candidate)| {
+            let second = second(&candidate.id);
+            (candidate, second)
+        });
+        Ok(fuse::second(heard.collect(), agreement(&scores)))
+    }
+
+    /// The scores of all candidates by one source.
+    fn scores(&self, pool: &Pool<'_>, by: Source) -> Result<HashMap<PointId, f32>> {
+        let found = self.view.query(&self.query(pool.ranked_by(by), pool.size())).map_err(as_asked)?;
+        Ok(found.hits.into_iter().filter_map(|hit| Some((hit.point.id, hit.score?))).collect())
+    }
+}
+
+/// The candidates of both sides: the same for every source that ranks them, as all of them look at one view.
+struct Pool<'a> {
+    nearest: &'a Nearest,
+    words: &'a TextQuery,
+    /// Of each side.
+    wanted: usize,
+}
+
+impl<'a> Pool<'a> {
+    /// As many as are wanted in the end at least.
+    fn of(nearest: &'a Nearest, words: &'a TextQuery, k: usize) -> Self {
+        Self { nearest, words, wanted: CANDIDATES.max(k) }
+    }
+
+    fn size(&self) -> usize {
+        (2 * self.wanted).min(K_MAX)
+    }
+
+    fn ranked_by(&self, by: Source) -> Source {
+        let sides: [Source; 2] = [self.nearest.clone().into(), self.words.clone().into()];
+        let from = Fuse::reciprocal_rank(sides).candidates(self.wanted);
+        Rescore::new(from, by).candidates(self.size()).into()
     }
 }
 
@@ -145,7 +203,7 @@ impl Searching<'_> {
 fn read(view: &View, ranked: Vec<Scored>) -> Result<Vec<RetrievedChunk>> {
     let ids: Vec<PointId> = ranked.iter().map(|(id, ..)| id.clone()).collect();
     let points = view.get(&ids)?.into_iter().flatten();
-    let chunk = |(point, (_, score, (nearness, words))): (ragstone::Point, Scored)| {
+    let chunk = |(point, (_, score, (nearness, words))): (Point, Scored)| {
         let (chunk, gap) = rows::chunk(point.id, point.payload)?;
         Ok(RetrievedChunk { chunk, score, nearness, words, gap })
     };

@@ -4,11 +4,13 @@
 //! exactly those, and nothing else. Each fails on questions that the other answers.
 //!
 //! **Idea.** Both give candidates, and every candidate, whichever side it came from, gets its exact score of both sides: the nearness of
-//! its vector and the BM25 of its text and headings. One score is made of the two ([`fuse`]), the same rule for every collection.
+//! its vector and the BM25 of its text and headings. One score is made of the two (`fuse.rs`), the same rule for every collection; then
+//! the best chunks say more of the question, and the candidates are scored by that as well (`feedback.rs`).
 //!
-//! **Cost.** Each side is searched once for every score, which is two walks and two runs through the postings: a fraction of what
-//! embedding the question costs.
+//! **Cost.** Each side is searched once for every score, which is four walks and four runs through the postings, and the first thirty
+//! chunks are read: about what embedding the question costs, as long as a collection is not of millions.
 
+pub(crate) mod feedback;
 pub(crate) mod fuse;
 
 use ragstone::Filter;

@@ -31,7 +31,7 @@ pub(crate) struct EvalArgs {
     #[arg(long, default_value = "hybrid", value_delimiter = ',', value_name = "MODE")]
     pub(crate) mode: Vec<RetrievalMode>,
     /// Tokens of a chunk at most, and tokens that neighbours share.
-    #[arg(long, default_value = "200/24", value_name = "TOKENS[/OVERLAP]")]
+    #[arg(long, default_value = "240/30", value_name = "TOKENS[/OVERLAP]")]
     pub(crate) chunk: ChunkOptions,
     /// How texts become words.
     #[arg(long, default_value_t, value_name = "ANALYSER")]
