@@ -12,8 +12,9 @@ impl Rag {
     /// Makes a question answerable: retrieves chunks, packs them into the budget, renders the prompt.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::Limit`] and [`Error::TokenLimit`], naming the part of the request;
-    /// [`Error::Template`]; otherwise as [`search`](Rag::search).
+    /// [`Error::Invalid`](crate::Error::Invalid), [`Error::Limit`](crate::Error::Limit) and
+    /// [`Error::TokenLimit`](crate::Error::TokenLimit), naming the part of the request;
+    /// [`Error::Template`](crate::Error::Template); otherwise as [`search`](Rag::search).
     pub fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<Enriched> {
         request.validate()?;
         let template = Template::new(request.template.as_deref())?;
