@@ -56,6 +56,13 @@ impl IngestDocument {
         }
     }
 
+    /// What it is called, at most 16 KiB; nothing by default. It is embedded and found by word with every chunk.
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.wire.title = title.into();
+        self
+    }
+
     /// What it belongs to, at most 400 bytes; nothing by default.
     #[must_use]
     pub fn source(mut self, source: impl Into<String>) -> Self {
@@ -130,6 +137,8 @@ impl IngestReport {
 pub struct Document {
     /// Its id.
     pub id: String,
+    /// What it is called; may be empty.
+    pub title: String,
     /// What it belongs to; may be empty.
     pub source: String,
     /// What its bytes were.
@@ -150,6 +159,7 @@ impl Document {
             media_type: MediaType::from_wire(wire.media_type)?,
             id: wire.id,
             source: wire.source,
+            title: wire.title,
             content_sha256: wire.content_sha256,
             text: wire.text,
             chunks: wire.chunks as usize,

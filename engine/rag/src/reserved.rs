@@ -6,7 +6,7 @@
 //!
 //! | row | id | fields |
 //! |---|---|---|
-//! | document | `doc:<document>` | `_kind` = `document`, `_document`, `_source`, `_media_type`, `_sha256`, `_content`, `_chunks`, `_pipeline` |
+//! | document | `doc:<document>` | `_kind` = `document`, `_document`, `_title`, `_source`, `_media_type`, `_sha256`, `_content`, `_chunks`, `_pipeline` |
 //! | chunk | `doc#<document>#<ordinal>` | `_kind` = `chunk`, `_document`, `_source`, `_ordinal`, `_heading`, `_start`, `_end`, `_text`, `_tokens`, `_gap` |
 //!
 //! Chunks are found by the words of `_text` and of `_heading` too. A document's own text is another field, as rows of documents must not count
@@ -29,6 +29,8 @@ pub const KIND_DOCUMENT: &str = "document";
 pub const KIND_CHUNK: &str = "chunk";
 /// The document's id.
 pub const DOCUMENT: &str = "_document";
+/// The document's title; rows of documents without one lack it.
+pub const TITLE: &str = "_title";
 /// What the document belongs to.
 pub const SOURCE: &str = "_source";
 /// `text`, `markdown` or `html`.
@@ -45,7 +47,7 @@ pub const CHUNKS: &str = "_chunks";
 pub const PIPELINE: &str = "_pipeline";
 /// A chunk's place in its document, from 0.
 pub const ORDINAL: &str = "_ordinal";
-/// The headings above a chunk, joined by ` > `, searched by word.
+/// The document's title, unless the chunk begins with it, and the headings above a chunk, joined by ` > `, searched by word.
 pub const HEADING: &str = "_heading";
 /// First code point of a chunk in the document's text.
 pub const START: &str = "_start";
@@ -61,9 +63,10 @@ pub const GAP: &str = "_gap";
 pub const MODEL_ATTRIBUTE: &str = "ragstone.model";
 
 /// Every reserved field with its type; collections with a model declare them.
-pub const FIELDS: [(&str, FieldType); 15] = [
+pub const FIELDS: [(&str, FieldType); 16] = [
     (KIND, FieldType::String),
     (DOCUMENT, FieldType::String),
+    (TITLE, FieldType::String),
     (SOURCE, FieldType::String),
     (MEDIA_TYPE, FieldType::String),
     (SHA256, FieldType::String),

@@ -21,6 +21,7 @@ pub(crate) fn document_input(wire: v1::IngestDocumentRequest) -> Result<(String,
     reserved::check_payload("metadata", &metadata).map_err(status::reserved)?;
     let document = DocumentInput {
         id: wire.id,
+        title: wire.title,
         source: wire.source,
         media_type,
         content: wire.content.into(),
@@ -51,6 +52,7 @@ pub(crate) fn document(document: Document) -> v1::Document {
     };
     v1::Document {
         id: document.id,
+        title: document.title,
         source: document.source,
         media_type: media_type.into(),
         content_sha256: document.content_sha256,

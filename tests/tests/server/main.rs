@@ -14,6 +14,7 @@ mod queries;
 mod reads;
 mod reflection;
 mod retries;
+mod retrieval;
 mod shutdown;
 mod tenants;
 mod vectors;

@@ -80,6 +80,7 @@ pub fn ingest(rag: &Rag, collection: &str, set: &JudgedSet, progress: &dyn Progr
     progress.begin("Ingesting", Some(done.documents as u64), "documents");
     for document in &set.documents {
         let input = DocumentInput {
+            title: document.title.clone(),
             media_type: Some(MediaType::Text),
             ..DocumentInput::new(document.id.as_str(), document.whole())
         };

@@ -95,6 +95,7 @@ impl FileEntry {
         }
         Ok(DocumentInput {
             id: self.id.clone(),
+            title: String::new(),
             source: self.source.clone(),
             media_type: Some(self.media_type),
             content: std::fs::read(&self.path).map_err(io("read"))?,

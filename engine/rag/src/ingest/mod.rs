@@ -46,6 +46,8 @@ pub enum MediaType {
 pub struct DocumentInput {
     /// Names it within its collection; a path, for files.
     pub id: String,
+    /// What it is called; may be empty. It stands before every chunk's headings, and is embedded and found by word with each chunk.
+    pub title: String,
     /// What it belongs to (the folder that is kept in step); may be empty.
     pub source: String,
     /// What the bytes are; by the id's extension when `None`.
@@ -61,6 +63,7 @@ impl DocumentInput {
     pub fn new(id: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
         Self {
             id: id.into(),
+            title: String::new(),
             source: String::new(),
             media_type: None,
             content: content.into(),
@@ -74,7 +77,7 @@ impl DocumentInput {
 pub enum IngestStatus {
     /// It is new.
     Added,
-    /// Its content, metadata or source differed; the old version is gone.
+    /// Its content, title, metadata or source differed; the old version is gone.
     Replaced,
     /// The same content is stored already; nothing was done.
     Unchanged,
@@ -99,6 +102,8 @@ pub struct IngestReport {
 pub struct Document {
     /// Its id.
     pub id: String,
+    /// What it is called; may be empty.
+    pub title: String,
     /// What it belongs to.
     pub source: String,
     /// What its bytes were.
@@ -120,7 +125,7 @@ pub struct Chunk {
     pub document: String,
     /// The chunk's place among the document's chunks, from 0.
     pub ordinal: usize,
-    /// The headings above it, outermost first, joined by ` > `.
+    /// The document's title, unless the chunk begins with it, and the headings above it, outermost first, joined by ` > `.
     pub heading: String,
     /// First code point in the document's text.
     pub start: usize,

@@ -11,7 +11,7 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use crate::limits::DOCUMENT_CHUNKS_MAX;
 
 /// Code points of a heading that are kept in paths; the chunk's text has all of it.
-const TITLE_CHARS_MAX: usize = 120;
+pub(super) const TITLE_CHARS_MAX: usize = 120;
 /// Headings that divide a text; later ones are text. So many cannot all be chunks anyway, and each costs memory.
 const HEADINGS_MAX: usize = DOCUMENT_CHUNKS_MAX;
 /// Between the headings of a path.

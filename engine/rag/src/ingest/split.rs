@@ -19,6 +19,7 @@ use text_splitter::{ChunkConfig, TextSplitter};
 
 use super::outline::Outline;
 pub(crate) use super::outline::PATH_SEPARATOR as HEADING_SEPARATOR;
+use super::outline::TITLE_CHARS_MAX;
 use super::tokens::TokenIndex;
 use super::{Chunk, ChunkOptions, MediaType};
 use crate::embed::{Embedder, Role};
@@ -60,6 +61,8 @@ impl Passage {
 pub(crate) struct Source<'a> {
     /// The document's id.
     pub(crate) document: &'a str,
+    /// The document's title; may be empty.
+    pub(crate) title: &'a str,
     pub(crate) text: &'a str,
     pub(crate) media_type: MediaType,
 }
@@ -74,7 +77,7 @@ pub(crate) fn split(
     chunks: &ChunkOptions,
     embedder: &dyn Embedder,
 ) -> Result<Vec<Passage>> {
-    let Source { document, text, media_type } = source;
+    let Source { document, title, text, media_type } = source;
     let info = embedder.info();
     let capacity = info.max_tokens.saturating_sub(embedder.overhead_tokens(Role::Passage));
     if capacity < MODEL_TOKENS_MIN {
@@ -92,8 +95,13 @@ pub(crate) fn split(
     };
     let flow = unwrapped(text);
     let index = TokenIndex::new(&flow, embedder);
-    // A fifth of what the model reads is left to the headings, if there are any.
-    let left = if outline.top_level() > 0 { capacity / 5 } else { 0 };
+    let title = title_in_paths(title);
+    // A fifth of what the model reads is left to the headings, if there are any, else what the title takes.
+    let left = match outline.top_level() {
+        0 if title.is_empty() => 0,
+        0 => (embedder.count_tokens(&title) + 1).min(capacity / 5),
+        _ => capacity / 5,
+    };
     let size = chunks.tokens.min(capacity - left);
     // Of a smaller chunk the same share.
     let overlap = chunks.overlap * size / chunks.tokens.max(1);
@@ -109,7 +117,7 @@ pub(crate) fn split(
             actual: fitting.len() as u64,
         });
     }
-    let passages = Passages { document, text, outline: &outline, embedder, capacity };
+    let passages = Passages { document, title: &title, text, outline: &outline, embedder, capacity };
     Ok(passages.of(fitting))
 }
 
@@ -257,6 +265,7 @@ fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
 
 struct Passages<'a> {
     document: &'a str,
+    title: &'a str,
     text: &'a str,
     outline: &'a Outline,
     embedder: &'a dyn Embedder,
@@ -275,7 +284,7 @@ impl Passages<'_> {
             let chunk = Chunk {
                 document: self.document.to_owned(),
                 ordinal,
-                heading: self.outline.titles(piece.section).join(HEADING_SEPARATOR),
+                heading: self.titles(&piece).join(HEADING_SEPARATOR),
                 start,
                 end: start + text.chars().count(),
                 text: text.to_owned(),
@@ -288,9 +297,18 @@ impl Passages<'_> {
         passages
     }
 
+    /// The document's title and the headings down to the piece's own; no title that the piece begins with, or that is the first heading.
+    fn titles(&self, piece: &Piece) -> Vec<&str> {
+        let headings = self.outline.titles(piece.section);
+        let text = self.text[piece.range.clone()].trim_start();
+        let is_said =
+            self.title.is_empty() || headings.first() == Some(&self.title) || text.starts_with(self.title);
+        Some(self.title).filter(|_| !is_said).into_iter().chain(headings).collect()
+    }
+
     /// As many of the headings above the piece as fit, innermost first to stay; its own heading stands in its text.
     fn context(&self, piece: &Piece, chunk: &Chunk) -> String {
-        let mut titles = self.outline.titles(piece.section);
+        let mut titles = self.titles(piece);
         if piece.section.is_some_and(|at| self.outline.sections[at].range.start >= piece.range.start) {
             titles.pop();
         }
@@ -299,6 +317,12 @@ impl Passages<'_> {
             .find(|context| self.embedder.count_tokens(&with_context(context, &chunk.text)) <= self.capacity)
             .unwrap_or_default()
     }
+}
+
+/// A title as it stands in paths: on one line, and no longer than a heading.
+fn title_in_paths(title: &str) -> String {
+    let words = title.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().take(TITLE_CHARS_MAX).collect::<String>().trim_end().to_owned()
 }
 
 fn with_context(context: &str, text: &str) -> String {

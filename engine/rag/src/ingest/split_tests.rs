@@ -8,7 +8,7 @@ fn model(max_tokens: usize) -> BagOfWords {
 }
 
 fn split_by_default(text: &str, media_type: MediaType, model: &BagOfWords) -> Result<Vec<Passage>> {
-    split(Source { document: "d", text, media_type }, &ChunkOptions::default(), model)
+    split(Source { document: "d", title: "", text, media_type }, &ChunkOptions::default(), model)
 }
 
 fn markdown(text: &str, max_tokens: usize) -> Vec<Passage> {
@@ -52,6 +52,31 @@ fn headings(passages: &[Passage]) -> Vec<&str> {
 
 fn sentence(words: usize) -> String {
     format!("{}end.", "word ".repeat(words - 2))
+}
+
+#[test]
+fn a_title_goes_with_every_chunk_that_does_not_begin_with_it() {
+    let split_under = |title, text: &str, media_type| {
+        let model = model(64);
+        let passages =
+            split(Source { document: "d", title, text, media_type }, &ChunkOptions::default(), &model)
+                .unwrap();
+        check(text, &passages, &model);
+        passages
+    };
+    let text = format!("On tea. {}", sentence(30).repeat(6));
+    let passages = split_under("On  tea\n", &text, MediaType::Text);
+    assert!(passages.len() > 2);
+    assert_eq!((passages[0].chunk.heading.as_str(), passages[0].context.as_str()), ("", ""));
+    for passage in &passages[1..] {
+        assert_eq!((passage.chunk.heading.as_str(), passage.context.as_str()), ("On tea", "On tea"));
+    }
+    let passages = split_under("Drinks", "# Tea\n\nGreen.\n\n# Coffee\n\nBlack.", MediaType::Markdown);
+    assert_eq!(headings(&passages), ["Drinks > Tea", "Drinks > Coffee"]);
+    assert_eq!(passages[1].embedded(), "Drinks\n\n# Coffee\n\nBlack.");
+    assert_eq!(headings(&split_under("Tea", "# Tea\n\nGreen.", MediaType::Markdown)), ["Tea"]);
+    let long = split_under(&"very ".repeat(200), &text, MediaType::Text);
+    assert!(long.iter().all(|passage| passage.context.chars().count() <= 120));
 }
 
 #[test]

@@ -47,6 +47,7 @@ impl Rag {
             head: Document {
                 content_sha256: content_sha256(&document.content),
                 id: document.id,
+                title: document.title,
                 source: document.source,
                 media_type,
                 text: String::new(),
@@ -62,7 +63,7 @@ impl Rag {
         stages.end("extract");
         let embedder = self.load(collection, &model)?;
         let passages = split::split(
-            split::Source { document: &write.head.id, text: &text, media_type },
+            split::Source { document: &write.head.id, title: &write.head.title, text: &text, media_type },
             &chunking,
             embedder.as_ref(),
         )?;
@@ -253,6 +254,7 @@ fn validate(document: &DocumentInput) -> Result<MediaType> {
             return Err(Error::Invalid { field: field.to_owned(), reason });
         }
     }
+    check_max("title", document.title.len(), "METADATA_BYTES_MAX", METADATA_BYTES_MAX)?;
     check_max("content", document.content.len(), "DOCUMENT_BYTES_MAX", DOCUMENT_BYTES_MAX)?;
     let metadata_bytes = document.metadata.iter().map(|(name, value)| name.len() + value_bytes(value)).sum();
     check_max("metadata", metadata_bytes, "METADATA_BYTES_MAX", METADATA_BYTES_MAX)?;

@@ -14,7 +14,7 @@ impl Rag {
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid), [`Error::Limit`](crate::Error::Limit) and
     /// [`Error::TokenLimit`](crate::Error::TokenLimit), naming the part of the request;
-    /// [`Error::Template`](crate::Error::Template); otherwise as [`search`](Rag::search).
+    /// [`Error::Template`](crate::Error::Template); otherwise as [`retrieve`](Rag::retrieve).
     pub fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<Enriched> {
         request.validate()?;
         let template = Template::new(request.template.as_deref())?;

@@ -18,8 +18,8 @@ use crate::retrieve::{RetrievalMode, RetrieveRequest, Retrieved, RetrievedChunk}
 
 /// Candidates of each side, at least.
 const CANDIDATES: usize = 200;
-/// How much a word in the headings above a chunk counts; one in its text counts 1.
-const HEADING_BOOST: f32 = 0.5;
+/// How much a word in the title and headings above a chunk counts; one in its text counts 1.
+const HEADING_BOOST: f32 = 0.3;
 
 impl Rag {
     /// The chunks that a question is about: by meaning, by word, or by both.

@@ -7,13 +7,16 @@ use crate::ingest::split::Passage;
 use crate::ingest::{Chunk, Document, MediaType};
 use crate::reserved::{
     CHUNKS, CONTENT, DOCUMENT, END, GAP, HEADING, KIND, KIND_CHUNK, KIND_DOCUMENT, MEDIA_TYPE, ORDINAL,
-    PIPELINE, SHA256, SOURCE, START, TEXT, TOKENS, chunk_row, document_row,
+    PIPELINE, SHA256, SOURCE, START, TEXT, TITLE, TOKENS, chunk_row, document_row,
 };
 
 /// The row of a document.
 pub(super) fn document_point(document: &Document, pipeline: &str) -> Point {
     let mut point = Point::without_vector(document_row(&document.id));
     point.payload = document.metadata.clone();
+    if !document.title.is_empty() {
+        point = point.with(TITLE, document.title.as_str());
+    }
     point
         .with(KIND, KIND_DOCUMENT)
         .with(DOCUMENT, document.id.as_str())
@@ -51,6 +54,7 @@ pub(super) fn document(point: Point) -> Result<Document> {
     let media_type = row.text(MEDIA_TYPE)?;
     Ok(Document {
         id: row.text(DOCUMENT)?,
+        title: row.text(TITLE).unwrap_or_default(),
         source: row.text(SOURCE)?,
         media_type: MediaType::parse(&media_type).ok_or_else(|| row.wrong(MEDIA_TYPE))?,
         content_sha256: row.text(SHA256)?,

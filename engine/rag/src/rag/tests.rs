@@ -39,6 +39,7 @@ fn fixture() -> Fixture {
 fn document(id: &str, content: &str) -> DocumentInput {
     DocumentInput {
         id: id.to_owned(),
+        title: String::new(),
         source: "docs".to_owned(),
         media_type: None,
         content: content.as_bytes().to_vec(),

@@ -117,8 +117,9 @@ impl Backend for Remote {
     }
 
     fn ingest(&self, collection: &str, document: DocumentInput) -> Result<Ingested> {
-        let mut request =
-            client::IngestDocument::new(collection, document.id, document.content).source(document.source);
+        let mut request = client::IngestDocument::new(collection, document.id, document.content)
+            .title(document.title)
+            .source(document.source);
         if let Some(media_type) = document.media_type {
             request = request.media_type(match media_type {
                 MediaType::Text => client::MediaType::Text,
