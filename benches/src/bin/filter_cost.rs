@@ -15,9 +15,9 @@ use serde_json::json;
 
 /// Rows of one batch.
 const BATCH: usize = 10_000;
+const KINDS: [&str; 5] = ["equality", "range", "prefix", "contains", "geo"];
 /// Places lie in a square of so many degrees at the equator, where a degree is as long in both directions.
 const SQUARE_DEGREES: f64 = 10.0;
-const KINDS: [&str; 5] = ["equality", "range", "prefix", "contains", "geo"];
 const METRES_A_DEGREE: f64 = 111_195.0;
 /// Shares of the rows that conditions let pass, and of how many values of a field one has that share.
 const SHARES: [(f64, u64); 4] = [(0.001, 1_000), (0.01, 100), (0.1, 10), (0.5, 2)];
@@ -46,7 +46,7 @@ struct Arguments {
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
     /// Kinds of conditions.
-    #[arg(long, value_delimiter = ',', default_values = KINDS, value_name = "KIND")]
+    #[arg(long, value_delimiter = ',', value_parser = KINDS, default_values = KINDS, value_name = "KIND")]
     kinds: Vec<String>,
 }
 

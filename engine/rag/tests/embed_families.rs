@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ragstone_kernels::Isa;
 use ragstone_kernels::matrix::Precision;
+use ragstone_rag::Error;
 use ragstone_rag::embed::{Embedder, LoadOptions, LocalEmbedder, Overflow, Pooling, Role};
 use serde::Deserialize;
 
@@ -62,6 +63,29 @@ fn every_family_agrees_with_its_reference() {
         check("xlm-roberta-prompts", Pooling::WeightedMean, isa);
         check("xlm-roberta-bare-prompts", Pooling::Mean, isa);
     }
+}
+
+#[test]
+fn texts_may_be_given_as_tokens() {
+    let embedder = load(&tiny("bert-cls-dense")).unwrap();
+    let texts: [&[u32]; 3] = [&[2, 5, 3], &[2, 6, 7, 8, 3], &[2, 3]];
+    let together = embedder.embed_ids(&texts).unwrap();
+    for (text, vector) in texts.iter().zip(&together) {
+        assert_eq!(vector.len(), 10);
+        assert_eq!(&embedder.embed_ids(&[text]).unwrap(), std::slice::from_ref(vector));
+    }
+    assert_ne!(together[0], together[1]);
+    let error = |text: &[u32]| embedder.embed_ids(&[&[2, 3], text]).unwrap_err();
+    assert!(
+        matches!(error(&[5; 21]), Error::TokenLimit { field, tokens: 21, max: 20, .. } if field == "ids[1]")
+    );
+    assert!(matches!(error(&[]), Error::Invalid { field, .. } if field == "ids[1]"));
+    let unknown = error(&[2, 1_000_000, 3]);
+    assert!(
+        matches!(unknown, Error::ModelInvalid { .. }) && unknown.to_string().contains("1000000"),
+        "{unknown}"
+    );
+    assert_eq!(embedder.embed_ids(&[]).unwrap(), Vec::<Vec<f32>>::new());
 }
 
 #[test]

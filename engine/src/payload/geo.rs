@@ -24,10 +24,10 @@ impl GeoPoint {
     /// per cent at most.
     pub fn distance_m(self, other: GeoPoint) -> f64 {
         let (lat_a, lat_b) = (self.lat.to_radians(), other.lat.to_radians());
-        let half = |degrees: f64| (degrees.to_radians() / 2.0).sin().powi(2);
-        let haversine = half(other.lat - self.lat) + lat_a.cos() * lat_b.cos() * half(other.lon - self.lon);
+        let half = |degrees: f64| haversine(degrees.to_radians());
+        let of_both = half(other.lat - self.lat) + lat_a.cos() * lat_b.cos() * half(other.lon - self.lon);
         // Rounding may lead just beyond one for two places on opposite sides.
-        2.0 * EARTH_RADIUS_M * haversine.min(1.0).sqrt().asin()
+        2.0 * EARTH_RADIUS_M * of_both.min(1.0).sqrt().asin()
     }
 
     /// Refuses what is no place; `path` names it.
@@ -40,6 +40,12 @@ impl GeoPoint {
         }
         Ok(())
     }
+}
+
+/// What the distance along a sphere is reckoned by: it grows with an angle up to half a turn.
+#[inline]
+pub(super) fn haversine(radians: f64) -> f64 {
+    (radians / 2.0).sin().powi(2)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! it for certain, as both edges of the band are there: a cap of a sphere holds all of a meridian between two points that it
 //! holds, if it is no more than half of it. Only rows between the one and the other, along the rim, are tested.
 //!
-//! **Cost.** Twelve bytes a row, and an eighth more; sorting takes 24 meanwhile. Of `n` rows there are `√n / 2` bands. A condition takes a few binary
+//! **Cost.** Twelve bytes and an eighth a row; sorting takes 24 meanwhile. Of `n` rows there are `√n / 2` bands. A condition takes a few binary
 //! searches a band, a nanosecond for each row that passes, and a distance for each along the rim, some `√n`: by places rounded to 32
 //! bits, and by those of the column where these leave it in doubt.
 
@@ -16,7 +16,7 @@ use std::ops::Range;
 use fixedbitset::FixedBitSet;
 
 use super::ascending::ascending;
-use super::geo::EARTH_RADIUS_M;
+use super::geo::{EARTH_RADIUS_M, haversine};
 use super::{Column, GeoPoint, Test, ValueRef};
 
 const WORD_BITS: usize = usize::BITS as usize;
@@ -261,10 +261,6 @@ impl Circle {
         let share = (haversine(self.angle) - haversine(b - a)) / (a.cos() * b.cos());
         (share >= 0.0).then(|| 2.0 * share.sqrt().min(1.0).asin().to_degrees())
     }
-}
-
-fn haversine(radians: f64) -> f64 {
-    (radians / 2.0).sin().powi(2)
 }
 
 /// From where to where a box reaches, in two parts where it goes across the meridian at which degrees jump.

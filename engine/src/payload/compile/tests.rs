@@ -99,3 +99,31 @@ fn depth_and_size_are_bounded() {
     let wide = Filter::In("year".into(), (0..FILTER_TERMS_MAX as i64).map(Value::Int).collect());
     assert!(error(wide).contains("FILTER_TERMS_MAX"));
 }
+
+/// Ranges of one field that an `and` joins are found by one condition, whatever stands between them; those of an `or` are not.
+#[test]
+fn ranges_that_must_all_hold_are_one() {
+    let leaves = |text: &str| {
+        let filter = CompiledFilter::new(&Filter::parse(text).unwrap(), &fields()).unwrap();
+        match filter.root {
+            Node::And(nodes) | Node::Or(nodes) => nodes
+                .iter()
+                .map(|node| match node {
+                    Node::Leaf(field, test) => (*field, Arc::clone(test)),
+                    _ => panic!("a condition: {node:?}"),
+                })
+                .collect::<Vec<_>>(),
+            Node::Leaf(field, test) => vec![(field, test)],
+            node => panic!("conditions: {node:?}"),
+        }
+    };
+    let years = || Arc::new(Test::IntRange(Bound::Included(2_000), Bound::Excluded(2_010)));
+    assert_eq!(leaves("year >= 2000 and year < 2010"), [(0, years())]);
+    let three = leaves("year >= 2000 and score > 0.5 and year < 2010 and score > 0.1");
+    assert_eq!(
+        three,
+        [(0, years()), (2, Arc::new(Test::FloatRange(Bound::Excluded(0.5), Bound::Unbounded)))]
+    );
+    assert_eq!(leaves("year >= 2000 and year = 2003").len(), 2);
+    assert_eq!(leaves("year >= 2000 or year < 2010").len(), 2);
+}
