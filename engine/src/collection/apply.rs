@@ -276,7 +276,7 @@ fn begin_texts(batch: &[BatchField], numbers: &[FieldId], next: &mut ViewState) 
                 view.frozen_at.get_or_insert(next.seq);
                 view.index_later(field);
             }
-            view.move_patched(&next.fields);
+            view.move_patched_in(field);
         }
     }
 }

@@ -9,9 +9,10 @@
 //! depends on nothing but its texts: a search adds up what it would of a row that was written like that.
 //!
 //! A run keeps the patches of its rows and makes an index of a field from them and from the segment. A write makes it before it is
-//! acknowledged; of patches that are read from a file, or are there when a field comes to be searched by word, the first who asks does.
+//! acknowledged; of patches that are read from a file, come over from segments that were sealed or merged, or are there when a field comes to be searched by word, the first who asks does.
 //!
-//! **Invariants.** A row that some patch says a text of is in a run. A row is in one run at most, or dead there. Indexes of the segment are made of
+//! **Invariants.** A row that some patch says a text of is in a run, whose patch of it is up to date for texts: what else an update changes
+//! moves nothing, so a field that comes to be searched by word moves the rows anew that some patch says it of. A row is in one run at most, or dead there. Indexes of the segment are made of
 //! the rows without their patches, so views that show different patches share them.
 //!
 //! **Cost.** An update of a text analyses all texts of the row, not the changed one alone. Each posting is written anew at each of log2(n) merges of runs.
@@ -174,12 +175,20 @@ impl SegmentView {
         self.move_to(run);
     }
 
-    /// Moves the words of rows that patches say a text of, if they have not moved.
+    /// Moves the words of rows that patches say a text of: of a segment that comes with patches.
     pub(crate) fn move_patched(&mut self, fields: &FieldTable) {
-        let is_to_move =
-            |(row, patch): &(u32, &Arc<Patch>)| !self.gone.contains(*row) && is_about_texts(patch, fields);
-        let moving = self.patches.iter().filter(is_to_move).map(|(row, patch)| (row, patch.clone()));
-        let moving: Vec<SlotPatch> = moving.collect();
+        self.move_those(|patch| is_about_texts(patch, fields));
+    }
+
+    /// The same as a field comes to be searched by word: also of rows that have moved, whose runs have what patches said of it then.
+    pub(crate) fn move_patched_in(&mut self, field: FieldId) {
+        self.move_those(|patch| patch.value(field).is_some());
+    }
+
+    fn move_those(&mut self, is_to_move: impl Fn(&Patch) -> bool) {
+        let of_live =
+            self.patches.iter().filter(|(row, patch)| !self.dead.contains(*row) && is_to_move(patch));
+        let moving: Vec<SlotPatch> = of_live.map(|(row, patch)| (row, patch.clone())).collect();
         if !moving.is_empty() {
             self.move_to(MovedRun::new(moving));
         }
