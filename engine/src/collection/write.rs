@@ -191,7 +191,8 @@ impl CollectionCore {
     }
 
     /// Takes back the fields that writes brought which a full disk refused: a field that never came may be of any type, and searched
-    /// by word with any analyser. Whose they were is known once all that was queued is applied or given up.
+    /// by word with any analyser. Whose they were is known once all that was queued is applied or given up. Until the log says so, another type is
+    /// still refused to writers that come meanwhile.
     fn forget_refused(&self, store: &Store, submit: &mut Submit) -> Result<()> {
         let refusals = store.log.refusals();
         if submit.refusals != refusals {

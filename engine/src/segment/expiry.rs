@@ -17,38 +17,25 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use fixedbitset::FixedBitSet;
 
+use super::sorted_runs::SortedRuns;
 use super::{Segment, SegmentView};
 use crate::clock::NEVER;
 
 /// A moment and the row that expires then.
 pub(crate) type Expiry = (i64, u32);
 
-/// Rows that expire, in sorted runs, largest first.
+/// Rows that expire.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ExpiryRuns {
-    runs: Vec<Arc<[Expiry]>>,
-}
+pub(crate) struct ExpiryRuns(SortedRuns<Expiry>);
 
 impl ExpiryRuns {
     /// These and some more.
-    pub(crate) fn with(&self, mut expiries: Vec<Expiry>) -> Self {
-        if expiries.is_empty() {
-            return self.clone();
-        }
-        expiries.sort_unstable();
-        let mut runs = self.runs.clone();
-        let mut run = expiries;
-        while let Some(last) = runs.pop_if(|last| last.len() <= 2 * run.len()) {
-            run.extend_from_slice(&last);
-            // Two sorted parts, which this merges.
-            run.sort();
-        }
-        runs.push(run.into());
-        Self { runs }
+    pub(crate) fn with(&self, expiries: Vec<Expiry>) -> Self {
+        Self(self.0.with(expiries))
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.runs.iter().map(|run| run.len()).sum()
+        self.0.iter().map(<[Expiry]>::len).sum()
     }
 
     /// When the first row expires that does so after a moment.
@@ -58,16 +45,16 @@ impl ExpiryRuns {
 
     /// When so many rows of one run have expired after a moment.
     fn nth(&self, after: i64, count: usize) -> i64 {
-        let nth = |run: &Arc<[Expiry]>| {
+        let nth = |run: &[Expiry]| {
             let first = run.partition_point(|(at, _)| *at <= after);
             run.get(first + count - 1).map(|(at, _)| *at)
         };
-        self.runs.iter().filter_map(nth).min().unwrap_or(NEVER)
+        self.0.iter().filter_map(nth).min().unwrap_or(NEVER)
     }
 
     /// The rows that expire after a moment, and by another.
     pub(crate) fn between(&self, after: i64, by: i64) -> impl Iterator<Item = u32> {
-        self.runs.iter().flat_map(move |run| {
+        self.0.iter().flat_map(move |run| {
             let place = |moment: i64| run.partition_point(|(at, _)| *at <= moment);
             let start = place(after);
             run[start..place(by).max(start)].iter().map(|(_, slot)| *slot)
@@ -155,11 +142,11 @@ impl SegmentView {
     pub(crate) fn no_sooner(&self, after: i64, count: usize) -> i64 {
         let patches = self.patches.expiring();
         let of_rows = match &self.segment {
-            Segment::Growing(_) => self.expiring.runs.len(),
+            Segment::Growing(_) => self.expiring.0.iter().len(),
             Segment::Sealed(_) => 1,
         };
         // So many rows are in the lists only once one of these has its share.
-        let share = count.div_ceil((of_rows + patches.runs.len()).max(1)).max(1);
+        let share = count.div_ceil((of_rows + patches.0.iter().len()).max(1)).max(1);
         let first = match &self.segment {
             Segment::Growing(_) => self.expiring.nth(after, share),
             Segment::Sealed(segment) => segment.nth_expiry(after, share),
@@ -214,7 +201,7 @@ mod tests {
             rows.0.extend(new.iter().map(|(at, _)| *at));
             rows.1 = rows.1.with(new);
         }
-        assert!(rows.1.runs.len() < 9);
+        assert!(rows.1.0.iter().len() < 9);
         let cache = ExpiredCache::default();
         for now in (0..=100).chain([50, 100]) {
             let found: BTreeSet<usize> = cache.get(&rows, now).slots.ones().collect();

@@ -35,7 +35,11 @@ impl MadeIndexes {
 
     /// What they take in memory.
     pub(super) fn bytes(&self) -> usize {
-        self.all().iter().map(|(_, index)| index.bytes() + size_of::<Index>()).sum()
+        self.lock()
+            .values()
+            .filter_map(|made| made.get())
+            .map(|index| index.bytes() + size_of::<Index>())
+            .sum()
     }
 
     /// Forgets the indexes of a field or vector, as they are stored now.

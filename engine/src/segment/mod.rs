@@ -35,6 +35,7 @@ pub(crate) mod patching;
 mod salvage;
 mod sealed;
 mod selecting;
+mod sorted_runs;
 mod tenants;
 pub(crate) mod tombstones;
 mod view;

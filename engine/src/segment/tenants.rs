@@ -3,9 +3,8 @@
 //! **Problem.** A read of one tenant is to cost what its rows cost. Once they are sealed they lie together, and the index of their
 //! column lists them; in memory they lie as they came, among those of all others.
 //!
-//! **Idea.** As for ids (`ids.rs`), but by hashes: of each row of a batch the hash of its tenant and its slot are one number, these
-//! numbers, sorted, are an immutable run, and runs of like size are merged. A view holds the list of its runs, so it finds its own
-//! rows without a lock, while a writer adds more. What is found by a hash is compared with the value that the row has.
+//! **Idea.** As for ids (`ids.rs`), but by hashes: of each row of a batch the hash of its tenant and its slot are one number, and these
+//! numbers are kept in order (`sorted_runs.rs`). What is found by a hash is compared with the value that the row has.
 //!
 //! **Invariants.** The slots of a run are all greater than those of the runs before it. So the rows of a tenant come in order.
 //!
@@ -14,9 +13,9 @@
 //! cost every write as much, whether anybody asks for it or not, and beside a tenant's condition theirs are asked of its rows alone.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 
 use super::GrowingRow;
+use super::sorted_runs::SortedRuns;
 use crate::payload::{FieldId, Test, ValueRef};
 
 /// The tenant key of a segment in memory.
@@ -67,27 +66,14 @@ impl TenantKey {
     }
 }
 
-/// The rows of a view by their tenants, in sorted runs, largest first.
+/// The rows of a view by their tenants.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TenantRuns {
-    runs: Vec<Arc<[Entry]>>,
-}
+pub(crate) struct TenantRuns(SortedRuns<Entry>);
 
 impl TenantRuns {
     /// These rows and those of one more batch.
     pub(super) fn with(&self, entries: Vec<Entry>) -> Self {
-        let mut runs = self.runs.clone();
-        let mut run = entries;
-        run.sort_unstable();
-        while let Some(last) = runs.pop_if(|last| last.len() <= 2 * run.len()) {
-            run.extend_from_slice(&last);
-            // Two sorted parts, which this merges.
-            run.sort();
-        }
-        if !run.is_empty() {
-            runs.push(run.into());
-        }
-        Self { runs }
+        Self(self.0.with(entries))
     }
 
     /// How many rows have one of these hashes.
@@ -112,13 +98,13 @@ impl TenantRuns {
 
     /// The parts of the runs that have these hashes.
     fn parts(&self, hashes: &[u32]) -> impl Iterator<Item = &[Entry]> {
-        let part = |hash: u64, run: &'_ Arc<[Entry]>| {
+        let part = |hash: u64, run: &[Entry]| {
             let start = run.partition_point(|entry| entry >> 32 < hash);
             start..start + run[start..].partition_point(|entry| entry >> 32 == hash)
         };
         let of_hash = move |hash: &u32| {
             let hash = u64::from(*hash);
-            self.runs.iter().map(move |run| &run[part(hash, run)])
+            self.0.iter().map(move |run| &run[part(hash, run)])
         };
         hashes.iter().flat_map(of_hash)
     }
@@ -151,7 +137,7 @@ mod tests {
                 slot += 1;
             }
             runs = runs.with(entries);
-            assert!(runs.runs.len() < 12);
+            assert!(runs.0.iter().len() < 12);
             for (runs, model) in [&before, &(runs.clone(), model.clone())] {
                 for tenants in [vec![4], vec![7, 29, 7], vec![], vec![31]] {
                     let hashes = key.hashes(3, &Test::IntIn(tenants.clone())).unwrap();

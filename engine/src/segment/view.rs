@@ -20,6 +20,8 @@ use crate::text::Runs;
 const FEW: usize = 1_024;
 /// if the segment has so many times as many: then the list takes fewer bytes.
 const FEW_ONE_IN: usize = 32;
+/// A growing segment is gone through for a tenant that has at least one in so many of its rows.
+const TENANT_ONE_IN: usize = 2;
 
 /// A segment, wherever it lies.
 #[derive(Clone, Debug)]
@@ -311,11 +313,11 @@ impl SegmentView {
         bits
     }
 
-    /// The rows of a growing segment that pass, if the filter names a tenant that has less than half of them: the others are not
-    /// gone through.
+    /// The rows of a growing segment that pass, if the filter names a tenant that has less than one in [`TENANT_ONE_IN`] of those that are looked
+    /// at: the others are not gone through.
     fn of_tenant(&self, filter: &CompiledFilter) -> Option<Arc<FixedBitSet>> {
         let Segment::Growing(_) = &self.segment else { return None };
-        let rows = filter.few(self, self.rows as usize / 2)?;
+        let rows = filter.few(self, (self.rows - self.from) as usize / TENANT_ONE_IN)?;
         let mut bits = FixedBitSet::with_capacity(self.rows as usize);
         rows.into_iter().filter(|row| *row < self.rows).for_each(|row| bits.insert(row as usize));
         Some(Arc::new(bits))

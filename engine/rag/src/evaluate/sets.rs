@@ -207,15 +207,11 @@ fn judgements_of(path: &Path) -> Result<HashMap<String, Judgements>> {
         let [query, document, gain] = line.split('\t').collect::<Vec<_>>()[..] else {
             return Err(origin.error(&"it is not a question, a document and a gain with a tab between them"));
         };
-        let number: Option<f64> = gain.trim().parse().ok().filter(|gain: &f64| gain.is_finite());
-        let Some(number) = number else {
+        let number = match gain.trim().parse::<f64>() {
+            Ok(number) if number.is_finite() => number,
             // Names of columns: `query-id`, `corpus-id`, `score`.
-            let is_name = gain.chars().any(char::is_alphabetic);
-            return if is_head && is_name {
-                Ok(())
-            } else {
-                Err(origin.field_error("gain", &format!("`{gain}` is not a number")))
-            };
+            Err(_) if is_head && gain.chars().any(char::is_alphabetic) => return Ok(()),
+            _ => return Err(origin.field_error("gain", &format!("`{gain}` is not a finite number"))),
         };
         for (field, id) in [("query", query), ("document", document)] {
             if id.is_empty() {

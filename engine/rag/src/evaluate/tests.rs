@@ -120,7 +120,7 @@ fn bad_input_is_named_with_its_file_line_and_field() {
         (a, &format!("{q}{q}"), qrels, &["queries, line 2", "`id`", "`q`"]),
         (a, q, "q a 1\n", &["qrels, line 1", "tab"]),
         (a, q, "q\ta\t1\nq\tb\tmuch\n", &["qrels, line 2", "`gain`", "`much`"]),
-        (a, q, "q\ta\tinf\n", &["queries", "no document is judged"]),
+        (a, q, "q\ta\tinf\n", &["line 1", "gain", "not a finite number"]),
         (a, q, "q\ta\t1\nq\ta\t1\n", &["qrels, line 2", "`document`", "before"]),
         (a, q, "x\ta\t1\n", &["queries", "no document is judged"]),
     ];

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::limits::CHUNK_TOKENS_MAX;
 
 /// Tokens of a chunk at least that may be asked for: fewer say nothing.
 const TOKENS_MIN: usize = 16;
@@ -41,6 +42,12 @@ impl ChunkOptions {
             Self { tokens, .. } if tokens < TOKENS_MIN => {
                 refuse("tokens", format!("a chunk has {TOKENS_MIN} tokens at least, not {tokens}"))
             }
+            Self { tokens, .. } if tokens > CHUNK_TOKENS_MAX => Err(Error::Limit {
+                field: format!("{field}.tokens"),
+                limit: "CHUNK_TOKENS_MAX",
+                max: CHUNK_TOKENS_MAX as u64,
+                actual: tokens as u64,
+            }),
             Self { tokens, overlap } if overlap > tokens / 2 => {
                 refuse("overlap", format!("{overlap} of {tokens} tokens are more than half"))
             }
@@ -87,6 +94,8 @@ mod tests {
             ("64/", "chunk:"),
             ("15", "chunk.tokens"),
             ("64/33", "chunk.overlap"),
+            ("65537", "chunk.tokens"),
+            ("18446744073709551615/9223372036854775807", "chunk.tokens"),
         ] {
             assert!(read(text).is_err_and(|error| error.starts_with(part)), "{text}");
         }

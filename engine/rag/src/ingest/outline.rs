@@ -11,7 +11,7 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use crate::limits::DOCUMENT_CHUNKS_MAX;
 
 /// Code points of a heading that are kept in paths; the chunk's text has all of it.
-pub(super) const TITLE_CHARS_MAX: usize = 120;
+const TITLE_CHARS_MAX: usize = 120;
 /// Headings that divide a text; later ones are text. So many cannot all be chunks anyway, and each costs memory.
 const HEADINGS_MAX: usize = DOCUMENT_CHUNKS_MAX;
 /// Between the headings of a path.
@@ -175,8 +175,8 @@ fn number(level: HeadingLevel) -> u8 {
     }
 }
 
-/// One line, of bounded length.
-fn tidy(title: &str) -> String {
+/// A title as it stands in paths: one line, of bounded length.
+pub(super) fn tidy(title: &str) -> String {
     let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
     match title.char_indices().nth(TITLE_CHARS_MAX) {
         None => title,

@@ -17,9 +17,9 @@ use std::ops::Range;
 
 use text_splitter::{ChunkConfig, TextSplitter};
 
-use super::outline::Outline;
 pub(crate) use super::outline::PATH_SEPARATOR as HEADING_SEPARATOR;
-use super::outline::TITLE_CHARS_MAX;
+use super::outline::{Outline, tidy};
+
 use super::tokens::TokenIndex;
 use super::{Chunk, ChunkOptions, MediaType};
 use crate::embed::{Embedder, Role};
@@ -95,7 +95,7 @@ pub(crate) fn split(
     };
     let flow = unwrapped(text);
     let index = TokenIndex::new(&flow, embedder);
-    let title = title_in_paths(title);
+    let title = tidy(title);
     // A fifth of what the model reads is left to the headings, if there are any, else what the title takes.
     let left = match outline.top_level() {
         0 if title.is_empty() => 0,
@@ -301,15 +301,17 @@ impl Passages<'_> {
     fn titles(&self, piece: &Piece) -> Vec<&str> {
         let headings = self.outline.titles(piece.section);
         let text = self.text[piece.range.clone()].trim_start();
-        let is_said =
-            self.title.is_empty() || headings.first() == Some(&self.title) || text.starts_with(self.title);
+        let is_said = self.title.is_empty()
+            || headings.first() == Some(&self.title)
+            || text.starts_with(self.title.trim_end_matches('…'));
         Some(self.title).filter(|_| !is_said).into_iter().chain(headings).collect()
     }
 
     /// As many of the headings above the piece as fit, innermost first to stay; its own heading stands in its text.
     fn context(&self, piece: &Piece, chunk: &Chunk) -> String {
         let mut titles = self.titles(piece);
-        if piece.section.is_some_and(|at| self.outline.sections[at].range.start >= piece.range.start) {
+        let own = piece.section.map(|at| &self.outline.sections[at]);
+        if own.is_some_and(|section| section.level > 0 && section.range.start >= piece.range.start) {
             titles.pop();
         }
         (0..titles.len())
@@ -317,12 +319,6 @@ impl Passages<'_> {
             .find(|context| self.embedder.count_tokens(&with_context(context, &chunk.text)) <= self.capacity)
             .unwrap_or_default()
     }
-}
-
-/// A title as it stands in paths: on one line, and no longer than a heading.
-fn title_in_paths(title: &str) -> String {
-    let words = title.split_whitespace().collect::<Vec<_>>().join(" ");
-    words.chars().take(TITLE_CHARS_MAX).collect::<String>().trim_end().to_owned()
 }
 
 fn with_context(context: &str, text: &str) -> String {

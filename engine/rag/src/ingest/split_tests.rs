@@ -75,8 +75,19 @@ fn a_title_goes_with_every_chunk_that_does_not_begin_with_it() {
     assert_eq!(headings(&passages), ["Drinks > Tea", "Drinks > Coffee"]);
     assert_eq!(passages[1].embedded(), "Drinks\n\n# Coffee\n\nBlack.");
     assert_eq!(headings(&split_under("Tea", "# Tea\n\nGreen.", MediaType::Markdown)), ["Tea"]);
-    let long = split_under(&"very ".repeat(200), &text, MediaType::Text);
-    assert!(long.iter().all(|passage| passage.context.chars().count() <= 120));
+    for (text, media_type) in
+        [("Green, black or white.", MediaType::Text), ("Green.\n\n# Black\n\nTea.", MediaType::Markdown)]
+    {
+        let passages = split_under("Drinks", text, media_type);
+        assert_eq!(passages[0].chunk.heading, "Drinks");
+        assert!(passages[0].embedded().starts_with("Drinks\n\nGreen"), "a short text has it, too");
+    }
+    let endless = "very ".repeat(200);
+    let long = split_under(&endless, &text, MediaType::Text);
+    assert!(long.iter().all(|passage| passage.context.chars().count() <= 121));
+    let headed = format!("# {endless}\n\nGreen.");
+    let long = split_under(&endless, &headed, MediaType::Markdown);
+    assert_eq!(headings(&long)[0].matches('…').count(), 1, "it is the heading, shortened alike");
 }
 
 #[test]

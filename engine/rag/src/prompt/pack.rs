@@ -14,7 +14,7 @@ use super::similar::{Kept, Signature};
 use super::{Citation, DropReason, Dropped};
 use crate::ingest::Chunk;
 use crate::ingest::split::HEADING_SEPARATOR;
-use crate::retrieve::RetrievedChunk as Retrieved;
+use crate::retrieve::RetrievedChunk;
 
 /// What becomes of the hits.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,7 +26,7 @@ pub(crate) struct Packed {
 }
 
 /// Packs hits, best first, into a budget of tokens.
-pub(crate) fn pack(hits: Vec<Retrieved>, budget: usize, count_tokens: &dyn Fn(&str) -> usize) -> Packed {
+pub(crate) fn pack(hits: Vec<RetrievedChunk>, budget: usize, count_tokens: &dyn Fn(&str) -> usize) -> Packed {
     let mut packer =
         Packer { budget, count_tokens, used: 0, kept: Kept::default(), documents: HashMap::new() };
     let mut dropped = Vec::new();
@@ -40,7 +40,7 @@ pub(crate) fn pack(hits: Vec<Retrieved>, budget: usize, count_tokens: &dyn Fn(&s
 struct Group {
     /// The place of the best of them among the hits.
     rank: usize,
-    members: Vec<Retrieved>,
+    members: Vec<RetrievedChunk>,
     tokens: usize,
 }
 
@@ -53,17 +53,17 @@ impl Group {
         self.members.last().map_or(0, |hit| hit.chunk.end)
     }
 
-    fn touches(&self, next: &Retrieved) -> bool {
+    fn touches(&self, next: &RetrievedChunk) -> bool {
         self.members.last().is_some_and(|last| touch(last, next))
     }
 
-    fn is_touched_by(&self, previous: &Retrieved) -> bool {
+    fn is_touched_by(&self, previous: &RetrievedChunk) -> bool {
         self.members.first().is_some_and(|first| touch(previous, first))
     }
 }
 
 /// Whether the text from the start of the one to the end of the other can be put together from the two.
-fn touch(a: &Retrieved, b: &Retrieved) -> bool {
+fn touch(a: &RetrievedChunk, b: &RetrievedChunk) -> bool {
     let neighbours = a.chunk.ordinal + 1 == b.chunk.ordinal;
     b.chunk.start <= a.chunk.end || (neighbours && b.gap.is_some())
 }
@@ -78,7 +78,7 @@ struct Packer<'a> {
 }
 
 impl Packer<'_> {
-    fn offer(&mut self, rank: usize, hit: Retrieved) -> Option<Dropped> {
+    fn offer(&mut self, rank: usize, hit: RetrievedChunk) -> Option<Dropped> {
         let label = self.label_tokens(&hit.chunk);
         let tokens = hit.chunk.tokens + label;
         let groups = self.documents.get(&hit.chunk.document);
@@ -106,7 +106,7 @@ impl Packer<'_> {
         None
     }
 
-    fn insert(&mut self, rank: usize, hit: Retrieved, tokens: usize, neighbours: [Option<usize>; 2]) {
+    fn insert(&mut self, rank: usize, hit: RetrievedChunk, tokens: usize, neighbours: [Option<usize>; 2]) {
         let groups = self.documents.entry(hit.chunk.document.clone()).or_default();
         let mut group = Group { rank, members: vec![hit], tokens };
         for neighbour in neighbours.into_iter().flatten().filter_map(|start| groups.remove(&start)) {
@@ -162,7 +162,7 @@ fn common_heading(a: &str, b: &str) -> String {
     common.map(|(title, _)| title).collect::<Vec<_>>().join(HEADING_SEPARATOR)
 }
 
-fn dropped(hit: &Retrieved, tokens: usize, reason: DropReason) -> Dropped {
+fn dropped(hit: &RetrievedChunk, tokens: usize, reason: DropReason) -> Dropped {
     let Chunk { document, start, end, .. } = &hit.chunk;
     Dropped { document: document.clone(), start: *start, end: *end, score: hit.score, tokens, reason }
 }

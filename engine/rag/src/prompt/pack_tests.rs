@@ -20,7 +20,7 @@ fn hit(
     range: (usize, usize),
     gap: Option<&str>,
     score: f32,
-) -> Retrieved {
+) -> RetrievedChunk {
     let part = slice(text, range.0, range.1);
     let chunk = Chunk {
         document: document.to_owned(),
@@ -31,10 +31,10 @@ fn hit(
         tokens: words(&part),
         text: part,
     };
-    Retrieved { chunk, score, nearness: None, words: None, gap: gap.map(str::to_owned) }
+    RetrievedChunk { chunk, score, nearness: None, words: None, gap: gap.map(str::to_owned) }
 }
 
-fn parts(document: &str) -> [Retrieved; 4] {
+fn parts(document: &str) -> [RetrievedChunk; 4] {
     [
         hit(document, DOCUMENT, 0, (0, 13), None, 0.9),
         hit(document, DOCUMENT, 1, (15, 31), Some("\n\n"), 0.8),
@@ -43,7 +43,7 @@ fn parts(document: &str) -> [Retrieved; 4] {
     ]
 }
 
-fn packed(hits: Vec<Retrieved>, budget: usize) -> Packed {
+fn packed(hits: Vec<RetrievedChunk>, budget: usize) -> Packed {
     pack(hits, budget, &words)
 }
 
@@ -71,7 +71,7 @@ fn chunks_that_do_not_touch_stay_apart_best_first() {
     assert_eq!(shown(&result), [(51, 74), (0, 13)]);
     assert_eq!(result.citations.iter().map(|citation| citation.index).collect::<Vec<_>>(), [1, 2]);
     // Neighbours whose gap is not known cannot be put together.
-    let unknown = Retrieved { gap: None, ..fourth };
+    let unknown = RetrievedChunk { gap: None, ..fourth };
     assert_eq!(shown(&packed(vec![third, unknown], 1_000)), [(21, 48), (51, 74)]);
     // Nor are the same places of different documents neighbours.
     let other = parts("e").into_iter().nth(1).unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ragstone::limits::K_MAX;
 use ragstone::query::{Fuse, Names, Nearest, Query, Rescore, Select, Source, TextQuery};
-use ragstone::{Collection, Filter, Point, PointId, Value, Vector, View};
+use ragstone::{Collection, Filter, Point, PointId, Value, View};
 
 use super::timing::Stages;
 use super::{Rag, embed_query_or_cut, rows};
@@ -16,8 +16,8 @@ use crate::retrieve::feedback::{HEARD, SPEAKING, agreement, moved, said};
 use crate::retrieve::fuse::{self, Candidate, Second};
 use crate::retrieve::{RetrievalMode, RetrieveRequest, Retrieved, RetrievedChunk};
 
-/// Candidates of each side, at least.
-const CANDIDATES: usize = 200;
+/// Candidates of each side, and of both together, at least; else twice as many as are wanted.
+const CANDIDATES: usize = 400;
 /// How much a word in the title and headings above a chunk counts; one in its text counts 1.
 const HEADING_BOOST: f32 = 0.3;
 
@@ -61,14 +61,16 @@ pub(super) fn passages(
         let vector =
             embed_query_or_cut(embedder()?.as_ref(), ("question", &request.question), request.overflow)?;
         truncated = vector.truncated;
-        nearest = Some(Nearest::new(vector.values));
+        nearest = Some(vector.values);
         stages.end("embed");
     }
     let view = &rows.view();
     let searching = Searching { view, filter: reserved::only_chunks(request.filter.clone()) };
     let ranked = match (nearest, words) {
         (Some(nearest), Some(words)) => searching.both(&nearest, &words, request.k)?,
-        (Some(nearest), None) => searching.one(nearest.into(), request.k, |score| (Some(score), None))?,
+        (Some(nearest), None) => {
+            searching.one(Nearest::new(nearest).into(), request.k, |score| (Some(score), None))?
+        }
         (None, Some(words)) => searching.one(words.into(), request.k, |score| (None, Some(score)))?,
         (None, None) => Vec::new(),
     };
@@ -125,13 +127,14 @@ impl Searching<'_> {
     }
 
     /// The best chunks of both sides together.
-    fn both(&self, nearest: &Nearest, words: &TextQuery, k: usize) -> Result<Vec<Scored>> {
-        let pool = Pool::of(nearest, words, k);
+    fn both(&self, vector: &[f32], words: &TextQuery, k: usize) -> Result<Vec<Scored>> {
+        let pool = Pool { vector, words, size: CANDIDATES.max(2 * k).min(K_MAX) };
         let mut by_words = self.scores(&pool, words.clone().into())?;
-        let candidates = self.scores(&pool, nearest.clone().into())?.into_iter().map(|(id, nearness)| {
-            let words = by_words.remove(&id).unwrap_or_default();
-            Candidate { id, nearness, words }
-        });
+        let candidates =
+            self.scores(&pool, Nearest::new(vector.to_vec()).into())?.into_iter().map(|(id, nearness)| {
+                let words = by_words.remove(&id).unwrap_or_default();
+                Candidate { id, nearness, words }
+            });
         let ranked = fuse::first(candidates.collect());
         let ranked = self.heard(&pool, ranked)?.into_iter().take(k);
         Ok(ranked.map(|(score, of)| (of.id, score, (Some(of.nearness), Some(of.words)))).collect())
@@ -153,8 +156,7 @@ impl Searching<'_> {
         let said = said(&scores.iter().copied().zip(texts.iter().map(String::as_str)).collect::<Vec<_>>());
         let vectors: Vec<&[f32]> =
             best.iter().take(SPEAKING).filter_map(|point| point.vector.as_deref()).collect();
-        let Vector::Dense(question) = &pool.nearest.query else { return Ok(ranked) };
-        let near = self.scores(pool, Nearest::new(moved(question, &vectors)).into())?;
+        let near = self.scores(pool, Nearest::new(moved(pool.vector, &vectors)).into())?;
         let said = self.scores(pool, in_chunks(&said).into())?;
         let second = |id: &PointId| Second {
             nearness: near.get(id).copied().unwrap_or_default(),
@@ -169,33 +171,25 @@ impl Searching<'_> {
 
     /// The scores of all candidates by one source.
     fn scores(&self, pool: &Pool<'_>, by: Source) -> Result<HashMap<PointId, f32>> {
-        let found = self.view.query(&self.query(pool.ranked_by(by), pool.size())).map_err(as_asked)?;
+        let found = self.view.query(&self.query(pool.ranked_by(by), pool.size)).map_err(as_asked)?;
         Ok(found.hits.into_iter().filter_map(|hit| Some((hit.point.id, hit.score?))).collect())
     }
 }
 
-/// The candidates of both sides: the same for every source that ranks them, as all of them look at one view.
+/// The candidates of both sides, those first that stand first in either. They are the same for every source that ranks them, but in rows that are
+/// being linked while the query runs: what one source does not find there counts nothing by it.
 struct Pool<'a> {
-    nearest: &'a Nearest,
+    vector: &'a [f32],
     words: &'a TextQuery,
-    /// Of each side.
-    wanted: usize,
+    /// Of each side, and of both together.
+    size: usize,
 }
 
-impl<'a> Pool<'a> {
-    /// As many as are wanted in the end at least.
-    fn of(nearest: &'a Nearest, words: &'a TextQuery, k: usize) -> Self {
-        Self { nearest, words, wanted: CANDIDATES.max(k) }
-    }
-
-    fn size(&self) -> usize {
-        (2 * self.wanted).min(K_MAX)
-    }
-
+impl Pool<'_> {
     fn ranked_by(&self, by: Source) -> Source {
-        let sides: [Source; 2] = [self.nearest.clone().into(), self.words.clone().into()];
-        let from = Fuse::reciprocal_rank(sides).candidates(self.wanted);
-        Rescore::new(from, by).candidates(self.size()).into()
+        let sides: [Source; 2] = [Nearest::new(self.vector.to_vec()).into(), self.words.clone().into()];
+        let from = Fuse::reciprocal_rank(sides).candidates(self.size);
+        Rescore::new(from, by).candidates(self.size).into()
     }
 }
 

@@ -22,6 +22,9 @@ const VECTOR_WEIGHT: f32 = 0.6;
 const WORDS: usize = 20;
 /// How often the weightiest of them is said; the others less often, and once at least.
 const REPEATS: f64 = 5.0;
+/// Characters of all words together, however often each is said. In a script without spaces each may become a term of each field, of which a query
+/// has a limited number.
+const SAID_CHARS_MAX: usize = 480;
 /// Characters of a word at most. Longer ones are no words, or a run of a script without spaces, which would become as many terms.
 const WORD_CHARS_MAX: usize = 40;
 
@@ -33,11 +36,19 @@ pub(crate) fn agreement(scores: &[f32]) -> f32 {
     }
 }
 
-/// The question's vector, moved towards those of the best chunks.
+/// The question's vector, moved towards those of the best chunks, each of which counts as if it was as long: where only directions are
+/// compared, they are stored with a length of one, and a model need not give that.
 pub(crate) fn moved(question: &[f32], found: &[&[f32]]) -> Vec<f32> {
-    let share = VECTOR_WEIGHT / found.len().max(1) as f32;
-    let sum = |at: usize| found.iter().filter_map(|vector| vector.get(at)).sum::<f32>();
-    question.iter().enumerate().map(|(at, value)| value + share * sum(at)).collect()
+    let length = |vector: &[f32]| vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+    let share = VECTOR_WEIGHT * length(question) / found.len().max(1) as f32;
+    let mut moved = question.to_vec();
+    for vector in found {
+        let own = length(vector);
+        if own > 0.0 {
+            moved.iter_mut().zip(*vector).for_each(|(sum, value)| *sum += share / own * value);
+        }
+    }
+    moved
 }
 
 /// The words that the best chunks say, each as often as it weighs; empty if there are none. `found` are texts with their scores, best first.
@@ -63,6 +74,12 @@ pub(crate) fn said(found: &[(f32, &str)]) -> String {
     // Words that weigh the same are told apart by their letters, so that an answer is the same each time.
     weighty.sort_by(|(a, x), (b, y)| y.total_cmp(x).then_with(|| a.cmp(b)));
     weighty.truncate(WORDS);
+    let mut chars = 0;
+    let room = weighty.iter().take_while(|(word, _)| {
+        chars += word.chars().count();
+        chars <= SAID_CHARS_MAX
+    });
+    weighty.truncate(room.count());
     let most = weighty.first().map_or(1.0, |(_, weight)| *weight);
     let repeats = |weight: f64| (REPEATS * weight / most).round().max(1.0) as usize;
     let said = weighty.iter().flat_map(|(word, weight)| std::iter::repeat_n(*word, repeats(*weight)));
@@ -97,6 +114,8 @@ mod tests {
     fn vectors_are_moved_by_a_mean() {
         assert_eq!(moved(&[1.0, 0.0], &[&[0.0, 1.0], &[0.0, 1.0]]), [1.0, 0.6]);
         assert_eq!(moved(&[1.0, 0.0], &[]), [1.0, 0.0]);
+        assert_eq!(moved(&[4.0, 0.0], &[&[0.0, 0.5], &[0.0, 3.0]]), [4.0, 2.4], "lengths do not count");
+        assert_eq!(moved(&[1.0, 0.0], &[&[0.0, 0.0]]), [1.0, 0.0]);
     }
 
     #[test]
@@ -111,6 +130,16 @@ mod tests {
         assert_eq!(count("MergeScheduler"), count("merges"), "{said}");
         assert!(count("merge") > 0, "{said}");
         assert!(said.split(' ').collect::<HashSet<_>>().len() <= WORDS);
+        let run = |at: u32| {
+            (0..WORD_CHARS_MAX as u32)
+                .filter_map(|n| char::from_u32(0x4E00 + 40 * at + n))
+                .collect::<String>()
+        };
+        let runs = (0..30).map(run).collect::<Vec<_>>().join("、");
+        let said_of_runs = super::said(&[(1.0, &runs)]);
+        let distinct: HashSet<&str> = said_of_runs.split(' ').collect();
+        let chars: usize = distinct.iter().map(|word| word.chars().count()).sum();
+        assert_eq!((distinct.len(), chars), (12, SAID_CHARS_MAX));
         assert_eq!(super::said(&[]), "");
         assert_eq!(super::said(&[(1.0, " .,;")]), "");
         assert_eq!(super::said(&[(1.0, &"x".repeat(WORD_CHARS_MAX + 1))]), "");

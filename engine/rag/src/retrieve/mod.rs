@@ -25,7 +25,7 @@ use crate::prompt::{check_range, check_text};
 pub enum RetrievalMode {
     /// By the nearness of their vectors to the question's.
     Dense,
-    /// By the words of their texts and headings (BM25). It needs no model.
+    /// By the words of their texts and headings (BM25). No question is embedded.
     Text,
     /// By both.
     #[default]

@@ -41,7 +41,7 @@ fn numbers(max: usize) -> impl Strategy<Value = Vec<f32>> {
 fn vector() -> impl Strategy<Value = Vector> {
     let indices = prop::collection::btree_set(any::<u32>(), 0..9);
     prop_oneof![
-        numbers(9).prop_map(Vector::Dense),
+        prop::collection::vec(-1e3_f32..1e3, 1..9).prop_map(Vector::Dense),
         prop::collection::vec(numbers(4), 1..4).prop_map(Vector::Multi),
         indices.prop_map(|indices| {
             let values = indices.iter().map(|index| *index as f32 / 3.0).collect();
@@ -208,6 +208,10 @@ fn what_is_no_vector_is_refused_by_name() {
     let cases = [
         (refusal([1.0, 2.0]), "vectors: named vectors are a struct or a map".to_owned()),
         (refusal("text"), format!("vectors: {vector} a string")),
+        (
+            named(serde_json::json!([])),
+            format!("vectors.a: {vector} an empty list, which is left out as `None`"),
+        ),
         (named("text".into()), format!("vectors.a: {vector} a string")),
         (named(serde_json::json!(["b"])), format!("vectors.a: {vector} a list of something else")),
         (named(serde_json::json!([1, [2]])), format!("vectors.a: {vector} a list of numbers and lists")),

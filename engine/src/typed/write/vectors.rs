@@ -53,6 +53,9 @@ impl Shape {
         match self {
             Shape::Absent => Ok(None),
             Shape::List(List { lists, .. }) if !lists.is_empty() => Ok(Some(Vector::Multi(lists))),
+            Shape::List(List { numbers, .. }) if numbers.is_empty() => {
+                Err(no_vector("an empty list, which is left out as `None`"))
+            }
             Shape::List(List { numbers, .. }) => Ok(Some(Vector::Dense(numbers))),
             Shape::Fields(fields) => into_sparse(fields).map(|vector| Some(Vector::Sparse(vector))),
         }

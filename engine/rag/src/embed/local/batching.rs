@@ -6,16 +6,15 @@
 //! **Idea.** One pass at a time. Who finds nobody at work makes a pass at once, with nothing but its own items: a lone call
 //! waits for nobody and for no timer. Who comes meanwhile waits, and the next pass takes what all have that wait, as much as
 //! a pass may weigh: half of it from the call that waits longest, so that nothing starves, then from those that have
-//! least left, so that questions go first. Large calls are computed slice by slice. Passes are made by one of the callers, the
+//! least left, so that questions go first. Its leader's call waits longest, so each pass has some of that. Large calls are computed slice by slice. Passes are made by one of the callers, the
 //! *leader*, and no thread is kept for it; a leader whose items are done hands over to the call that waits longest.
 //!
 //! ```text
 //! waiting -> leading -> done | failed
 //! waiting -> done | failed
-//! leading -> waiting                       a pass of others' items has failed
 //! ```
 //! **When a pass fails** or panics, it is not known whose items it was: every call that had some in it is told so, and computes its
-//! own by itself.
+//! own by itself. A panic goes on in the leader's call.
 
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -212,11 +211,6 @@ impl<T, R> Drop for Leader<'_, T, R> {
             lock(&self.batcher.queue).waiting.retain(|waiting| !Arc::ptr_eq(waiting, &call));
             call.becomes(State::Failed);
         }
-        let mut own = lock(&self.own.progress);
-        if own.state == State::Leading {
-            own.state = State::Waiting;
-        }
-        drop(own);
         self.batcher.hand_over();
     }
 }

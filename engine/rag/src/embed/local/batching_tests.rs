@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier, Mutex};
@@ -73,10 +74,13 @@ fn who_waits_is_in_the_next_pass() {
 
 #[test]
 fn everyone_gets_their_own() {
+    const ROUNDS: usize = 200;
     let (batcher, passes, start) = (batcher(20), AtomicUsize::new(0), Barrier::new(8));
     let pass = |items: &[&usize]| {
         passes.fetch_add(1, Ordering::Relaxed);
         assert!(items.iter().copied().sum::<usize>() <= 20);
+        // So that others come meanwhile, however few processors there are.
+        thread::sleep(Duration::from_micros(20));
         tenfold(items)
     };
     thread::scope(|scope| {
@@ -84,29 +88,40 @@ fn everyone_gets_their_own() {
             let (batcher, start) = (&batcher, &start);
             scope.spawn(move || {
                 start.wait();
-                for round in 0..200 {
-                    let own: Vec<usize> = (0..caller + 1).map(|item| 1 + (item + round) % 9).collect();
-                    let expected = own.iter().map(|item| item * 10).collect();
-                    assert_eq!(batcher.run(&items(&own), pass), Some(expected));
+                for round in 0..ROUNDS {
+                    let own = [1 + (caller + round) % 4];
+                    assert_eq!(batcher.run(&items(&own), pass), Some(vec![own[0] * 10]));
                 }
             });
         }
     });
+    let passes = passes.load(Ordering::Relaxed);
+    assert!(passes < 8 * ROUNDS, "{passes} passes for as many calls");
     assert!(!super::lock(&batcher.queue).is_led);
     assert!(super::lock(&batcher.queue).waiting.is_empty());
 }
 
-/// Seven fails and nine panics, whoever shares their pass: all others are done, or told to do it by themselves, and nobody is left waiting.
+/// Seven fails and nine panics: who shares no pass with one of them gets what they asked for, and nobody is left waiting.
 #[test]
 fn a_pass_that_fails_or_panics_leaves_nobody_waiting() {
-    let (batcher, start) = (batcher(30), Barrier::new(6));
-    let pass = |items: &[&usize]| {
-        assert!(!items.contains(&&9), "made to panic");
-        if items.contains(&&7) { None } else { tenfold(items) }
+    // Whose an item is, and its weight.
+    type Item = (usize, usize);
+    let batcher: Batcher<Item, usize> = Batcher::new(30, |item| item.1);
+    let (start, failed) = (Barrier::new(6), Mutex::new(HashSet::new()));
+    let pass = |items: &[&Item]| {
+        if items.iter().any(|item| item.1 >= 7) {
+            failed.lock().unwrap().extend(items.iter().map(|item| item.0));
+        }
+        assert!(items.iter().all(|item| item.1 != 9), "made to panic");
+        (!items.iter().any(|item| item.1 == 7)).then(|| items.iter().map(|item| item.0 * 10).collect())
+    };
+    let call = |name: usize, weight: usize| {
+        let call = || batcher.run(&[(name, weight)].into(), pass);
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).ok().flatten()
     };
     thread::scope(|scope| {
         for caller in 0..6 {
-            let (batcher, start) = (&batcher, &start);
+            let (call, start, failed) = (&call, &start, &failed);
             scope.spawn(move || {
                 start.wait();
                 for round in 0..100 {
@@ -115,18 +130,17 @@ fn a_pass_that_fails_or_panics_leaves_nobody_waiting() {
                         (1, 0) => 9,
                         _ => 1 + round % 4,
                     };
-                    let call = || batcher.run(&items(&[weight, 1]), pass);
-                    let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
-                    match made {
-                        Ok(Some(made)) => assert_eq!((made, weight < 7), (vec![weight * 10, 10], true)),
-                        Ok(None) => {}
-                        Err(_) => assert!(weight <= 9),
+                    let name = caller * 100 + round;
+                    match call(name, weight) {
+                        Some(made) => assert_eq!((made, weight < 7), (vec![name * 10], true)),
+                        None => assert!(failed.lock().unwrap().contains(&name), "{name} failed by itself"),
                     }
                 }
             });
         }
     });
-    assert_eq!(batcher.run(&items(&[1]), pass), Some(vec![10]));
-    assert_eq!(batcher.run(&items(&[7]), pass), None);
-    assert_eq!(batcher.run(&items(&[2]), pass), Some(vec![20]));
+    assert_eq!(
+        [(1_000, 1), (1_001, 7), (1_002, 9), (1_003, 2)].map(|(name, weight)| call(name, weight)),
+        [Some(vec![10_000]), None, None, Some(vec![10_030]),]
+    );
 }

@@ -35,8 +35,8 @@ use groups::{TASK_TOKENS_MAX, groups};
 use text::{TextReader, Tokens};
 use weights::Weights;
 
-/// Tokens of a pass for each thread: long enough to be shared well, and over in some tens of milliseconds, which is what a question
-/// waits for at most that comes while others are computed.
+/// Tokens of a pass for each thread: long enough to be shared well. A question that comes while others are computed waits for the rest of
+/// a pass and is part of the next, which is some tenth of a second each for small models.
 const PASS_TOKENS_A_THREAD: usize = 2 * TASK_TOKENS_MAX;
 /// A model of the BERT family, loaded from a directory.
 pub struct LocalEmbedder {
