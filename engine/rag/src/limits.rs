@@ -9,7 +9,7 @@ pub const METADATA_BYTES_MAX: usize = 16 << 10;
 /// Chunks of one document. A document is replaced in one atomic batch of the engine, which bounds them.
 pub const DOCUMENT_CHUNKS_MAX: usize = 49_999;
 /// Tokens of a chunk that a collection may ask for; a model reads fewer.
-pub const CHUNK_TOKENS_MAX: usize = 1 << 16;
+pub const CHUNK_TOKENS_MAX: usize = 65_536;
 /// Bytes of one text to embed, and of a question.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
 /// Texts of one embedding call.
