@@ -9,6 +9,7 @@ use crate::background;
 use crate::collection::{Collection, CollectionInfo, Turns};
 use crate::dir::{Dir, ReadOnlyDir, RealDir, VolatileDir};
 use crate::error::{Error, Result};
+use crate::interrupt::{CancelToken, check_wanted};
 use crate::lineage::Lineage;
 use crate::schema::Schema;
 use crate::snapshot::{Pin, PinnedLog};
@@ -36,6 +37,7 @@ pub(crate) use crate::store::Store;
 #[derive(Clone)]
 pub struct Db {
     handle: Arc<DbHandle>,
+    token: Option<CancelToken>,
 }
 
 impl std::fmt::Debug for Db {
@@ -181,7 +183,37 @@ impl Db {
         if verify == Verify::Background {
             handle.threads.extend(background::start_verifier(&handle.store)?);
         }
-        Ok(Db { handle: Arc::new(handle) })
+        Ok(Db { handle: Arc::new(handle), token: None })
+    }
+
+    /// The same database, through a handle whose work ends when the token is cancelled, and so does that of the collections
+    /// and views which are had from it. Reads under way end within microseconds to milliseconds, between some rows or segments, and
+    /// fail with [`Error::Cancelled`]; a search gives what it has and says so, as by a token of its own. A write
+    /// that has not begun is refused; one that has is completed.
+    ///
+    /// ```
+    /// use ragstone::{CancelToken, Db, Error, Schema};
+    ///
+    /// let db = Db::in_memory()?;
+    /// db.create_collection("notes", Schema::new(2)?)?;
+    /// let token = CancelToken::new();
+    /// let notes = db.cancelled_by(token.clone()).collection("notes")?;
+    /// assert_eq!(notes.count(None)?, 0);
+    /// token.cancel(); // from this thread or another
+    /// assert!(matches!(notes.count(None), Err(Error::Cancelled)));
+    /// assert_eq!(db.collection("notes")?.count(None)?, 0, "other handles go on");
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn cancelled_by(&self, token: CancelToken) -> Db {
+        Db { handle: Arc::clone(&self.handle), token: Some(token) }
+    }
+
+    /// Whether what is done through this handle is still wanted: for what goes on between its calls.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] if not.
+    pub fn check_wanted(&self) -> Result<()> {
+        check_wanted(self.token.as_ref())
     }
 
     /// What it is made of.
@@ -207,7 +239,7 @@ impl Db {
     /// [`Error::Limit`] for the name or for one collection too many.
     pub fn create_collection(&self, name: &str, schema: Schema) -> Result<Collection> {
         let core = self.handle.store.create_collection(name, schema)?;
-        Ok(Collection::new(core, self.handle.clone()))
+        Ok(Collection::new(core, self.handle.clone(), self.token.clone()))
     }
 
     /// Finds a collection.
@@ -217,7 +249,7 @@ impl Db {
     /// could not be opened.
     pub fn collection(&self, name: &str) -> Result<Collection> {
         let core = self.handle.store.collection(name)?;
-        Ok(Collection::new(core, self.handle.clone()))
+        Ok(Collection::new(core, self.handle.clone(), self.token.clone()))
     }
 
     /// Every collection, by name.
@@ -279,6 +311,11 @@ impl Db {
     /// Which history its log positions belong to.
     pub fn lineage(&self) -> Lineage {
         self.handle.store.manifest.current().lineage
+    }
+
+    /// The position in the log of the last durable write, of whatever collection.
+    pub fn log_position(&self) -> u64 {
+        self.handle.store.log.mark().position
     }
 
     /// Holds the database as it is now: its files stay, unchanged, while the [`Pin`] lives, and writes go on. Everything

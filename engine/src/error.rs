@@ -33,6 +33,9 @@ pub enum Error {
         /// The value given.
         actual: u64,
     },
+    /// The token of the handle was cancelled ([`Db::cancelled_by`](crate::Db::cancelled_by)) before the operation was done.
+    #[error("cancelled")]
+    Cancelled,
     /// No collection has this name.
     #[error("collection `{name}` does not exist")]
     CollectionNotFound {

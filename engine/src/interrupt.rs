@@ -6,12 +6,16 @@
 //! the count is the same comparison that ends a walk at its greatest number of distances, so a search without a
 //! watch pays nothing.
 //!
-//! An interrupted search is no error. It returns what it has, and [`SearchStats`](crate::SearchStats) says so.
+//! An interrupted search is no error. It returns what it has, and [`SearchStats`](crate::SearchStats) says so. What has no such
+//! place to say it in (points by id, pages, counts, facets, writes) fails with [`Error::Cancelled`], and ends only by a token
+//! of the handle that it is called on ([`Db::cancelled_by`](crate::Db::cancelled_by)).
 
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
 
 /// Distances between two looks at the watch.
 pub(crate) const POLL_DISTANCES: u64 = 512;
@@ -89,6 +93,17 @@ impl CancelToken {
     }
 }
 
+/// Whether what is done under a token, if there is one, is still wanted.
+///
+/// # Errors
+/// [`Error::Cancelled`] if not.
+pub(crate) fn check_wanted(token: Option<&CancelToken>) -> Result<()> {
+    match token {
+        Some(token) if token.is_cancelled() => Err(Error::Cancelled),
+        _ => Ok(()),
+    }
+}
+
 /// Cancels its token when it is dropped: [`CancelToken::cancel_on_drop`].
 #[derive(Debug)]
 #[must_use = "dropping it cancels the token"]
@@ -122,7 +137,8 @@ pub enum Interrupted {
 /// What one search looks at to learn whether to go on. Once interrupted it stays so.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    token: Option<CancelToken>,
+    /// Of the request, and of the handle that it is made on.
+    tokens: [Option<CancelToken>; 2],
     deadline: Option<Instant>,
     interrupted: Cell<Option<Interrupted>>,
 }
@@ -131,7 +147,21 @@ impl Watch {
     /// The budget counts from now; one that ends beyond the clock's range has no end.
     pub(crate) fn new(budget: Option<Duration>, token: Option<&CancelToken>) -> Self {
         let deadline = budget.and_then(|budget| Instant::now().checked_add(budget));
-        Self { token: token.cloned(), deadline, interrupted: Cell::new(None) }
+        Self { tokens: [token.cloned(), None], deadline, interrupted: Cell::new(None) }
+    }
+
+    /// The same, which looks at the token of a handle too.
+    pub(crate) fn and(mut self, token: Option<&CancelToken>) -> Self {
+        self.tokens[1] = token.cloned();
+        self
+    }
+
+    /// Of what has no place to say that it ended early.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] if it is to end now.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.poll() { Err(Error::Cancelled) } else { Ok(()) }
     }
 
     /// Whether to end now.
@@ -143,7 +173,7 @@ impl Watch {
     }
 
     fn look(&self) -> Option<Interrupted> {
-        if let Some(token) = &self.token {
+        for token in self.tokens.iter().flatten() {
             #[cfg(test)]
             token.0.on_poll.iter().for_each(|on_poll| on_poll());
             if token.is_cancelled() {
@@ -206,6 +236,10 @@ mod tests {
         assert!(both.poll());
         assert_eq!(both.interrupted(), Some(Interrupted::Cancelled));
         assert!(!Watch::default().poll());
+        let handle = Watch::default().and(Some(&token));
+        assert!(matches!(handle.check(), Err(Error::Cancelled)));
+        assert_eq!(handle.interrupted(), Some(Interrupted::Cancelled));
+        assert!(Watch::default().and(None).check().is_ok());
     }
 
     #[test]

@@ -59,20 +59,34 @@ pub(crate) fn prepare(batch: Batch, schema: &Schema) -> Result<PreparedBatch> {
         }
     }
     let mut prepared = Preparing { schema, fields: Vec::new(), numbers: HashMap::new() };
-    let changes = batch
-        .ops
-        .into_iter()
-        .enumerate()
-        .map(|(index, op)| match op {
-            Op::Upsert(point) => Ok(Change::Upsert(prepared.point(index, point)?)),
-            Op::Update(update) => Ok(Change::Update(prepared.update(index, update)?)),
-            Op::Delete(point_id) => {
-                id(&format!("points[{index}].id"), &point_id)?;
-                Ok(Change::Delete(point_id))
-            }
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let ops = batch.ops.into_iter().enumerate();
+    let changes = ops.map(|(index, op)| prepared.change(index, op)).collect::<Result<Vec<_>>>()?;
     Ok(PreparedBatch { time_us: 0, request_id: batch.request_id, fields: prepared.fields, changes })
+}
+
+/// The operations of a batch that do not fit: each by itself, or for the fields that there are or that those before it bring.
+pub(crate) fn refused(batch: &Batch, schema: &Schema, known: &FieldTable) -> Vec<(usize, Error)> {
+    let mut prepared = Preparing { schema, fields: Vec::new(), numbers: HashMap::new() };
+    let mut refused = Vec::new();
+    for (index, op) in batch.ops.iter().enumerate() {
+        let before = prepared.fields.len();
+        let fits = prepared.change(index, op.clone()).and_then(|change| {
+            prepared.resolve_new(before, known)?;
+            let unset = match &change {
+                Change::Update(changes) if schema.strict => Some((index, changes)),
+                _ => None,
+            };
+            check_unset(unset.into_iter(), known)
+        });
+        if let Err(error) = fits {
+            // The fields that it would have brought are not there for those after it.
+            for field in prepared.fields.drain(before..) {
+                prepared.numbers.remove(&field.name);
+            }
+            refused.push((index, error));
+        }
+    }
+    refused
 }
 
 struct Preparing<'a> {
@@ -82,6 +96,32 @@ struct Preparing<'a> {
 }
 
 impl Preparing<'_> {
+    fn change(&mut self, index: usize, op: Op) -> Result<Change> {
+        Ok(match op {
+            Op::Upsert(point) => Change::Upsert(self.point(index, point)?),
+            Op::Update(update) => Change::Update(self.update(index, update)?),
+            Op::Delete(point_id) => {
+                id(&format!("points[{index}].id"), &point_id)?;
+                Change::Delete(point_id)
+            }
+        })
+    }
+
+    /// Checks the fields from a number on against those of the collection.
+    fn resolve_new(&self, from: usize, known: &FieldTable) -> Result<()> {
+        if from == self.fields.len() {
+            return Ok(());
+        }
+        let fields = self.fields[from..].to_vec();
+        let brought = PreparedBatch { fields, ..PreparedBatch::default() };
+        let added = self.fields[..from].iter().filter(|field| known.find(&field.name).is_none());
+        let mut table = known.clone();
+        for field in added {
+            table.add(&field.name, field.field_type);
+        }
+        resolve_fields(&brought, &mut table, self.schema.strict)
+    }
+
     fn point(&mut self, index: usize, point: Point) -> Result<Row> {
         id(&format!("points[{index}].id"), &point.id)?;
         let vectors = self.vectors(index, point.vector, point.vectors)?;

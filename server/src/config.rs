@@ -28,10 +28,14 @@ pub struct ServerConfig {
     /// Requests of a kind (reads; writes; fetches of models) that arrive, wait for a thread or are being worked on. Times
     /// [`request_bytes_max`](Self::request_bytes_max), it bounds the memory of what arrives.
     pub concurrent_requests_max: usize,
+    /// The same of calls that stream, which may last and have places of their own.
+    pub concurrent_streams_max: usize,
     /// Requests of a kind that are being worked on: threads that compute, or wait for the disk.
     pub worker_threads_max: usize,
     /// After how long a request is given up, whatever deadline its caller set.
     pub request_timeout: Duration,
+    /// The same, of a call that streams.
+    pub stream_timeout: Duration,
     /// How long shutting down waits for the requests that are being worked on.
     pub shutdown_grace: Duration,
 }
@@ -46,9 +50,11 @@ impl Default for ServerConfig {
             request_bytes_max: limits::REQUEST_BYTES_MAX,
             response_bytes_max: limits::RESPONSE_BYTES_MAX,
             concurrent_requests_max: limits::CONCURRENT_REQUESTS_MAX,
+            concurrent_streams_max: limits::CONCURRENT_STREAMS_MAX,
             // Writers wait for the disk together (one fsync serves them all), so there are more of them than cores.
             worker_threads_max: (4 * cores).max(16),
             request_timeout: Duration::from_secs(limits::REQUEST_SECONDS_MAX),
+            stream_timeout: Duration::from_secs(limits::STREAM_SECONDS_MAX),
             shutdown_grace: Duration::from_secs(30),
         }
     }
@@ -64,8 +70,10 @@ impl ServerConfig {
             ("request_bytes_max", self.request_bytes_max),
             ("response_bytes_max", self.response_bytes_max),
             ("concurrent_requests_max", self.concurrent_requests_max),
+            ("concurrent_streams_max", self.concurrent_streams_max),
             ("worker_threads_max", self.worker_threads_max),
             ("request_timeout", self.request_timeout.as_millis().min(1) as usize),
+            ("stream_timeout", self.stream_timeout.as_millis().min(1) as usize),
         ];
         positive.into_iter().find(|(_, value)| *value == 0).map(|(name, _)| (name, "is 0"))
     }

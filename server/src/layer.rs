@@ -1,48 +1,66 @@
 //! What happens to every request, whatever its service: a span, a place (see [`crate::work`]), a deadline, a limit on its
 //! size, panics caught, a log line.
 //!
+//! - `timeout.rs`: the deadline that the caller sets;
+//! - `arriving.rs`: the request's body, bounded in size and in rest;
+//! - `answering.rs`: an answer that streams, for which all this holds to its last message;
+//! - `line.rs`: the log line.
+//!
 //! The place comes before the body: a request that is refused costs no memory but its headers and what flow control lets
-//! through, whatever it announces.
+//! through, whatever it announces. Calls that stream have places of their own, as they may last.
 //!
 //! tonic's own answers to a passed deadline (CANCELLED) and to too large a message (OUT_OF_RANGE) are neither what gRPC
 //! names them nor carry details, so both are answered here first. A request that is given up is dropped: what still waits
-//! for a thread is never begun, and what has begun on one is completed and its answer thrown away.
+//! for a thread is never begun, and what has begun on one finds its token cancelled and ends early where it looks at it
+//! (`Services::wanted_rag`), or is completed; its answer is thrown away.
+
+mod answering;
+mod arriving;
+mod line;
+#[cfg(test)]
+mod tests;
+mod timeout;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use bytes::{Buf, Bytes};
 use http::{HeaderMap, Request, Response};
-use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::watch;
-use tokio::time::Sleep;
+use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
-use crate::limits::BODY_IDLE_SECONDS_MAX;
+use self::answering::{Answering, Ends};
+use self::arriving::{Acknowledgements, Arriving, Pace};
+use self::line::Line;
+use self::timeout::grpc_timeout;
+use crate::calls::{Calls, Shape};
 use crate::status;
-use crate::work::{Kind, Work};
+use crate::work::{Kind, Place, Work};
 
 /// The answer is sent so long before the deadline, for the caller to have it in time.
 const ANSWER_AHEAD: Duration = Duration::from_millis(2);
 
-/// How long a body that holds a place may rest.
-const BODY_IDLE: Duration = Duration::from_secs(BODY_IDLE_SECONDS_MAX);
-
-/// How the codec's complaint about a message begins.
+/// How the codec's complaints begin: about a message that is none, about its compression, and about what became of it.
 const UNREADABLE: &str = "failed to decode Protobuf message";
+const UNDECOMPRESSIBLE: &str = "Error decompressing";
+const DECOMPRESSED_TOO_LARGE: &str = "Error decompressing: size limit";
+const COMPRESSION_UNKNOWN: &str = "Content is compressed with";
 
 /// What holds for every request.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestLayer {
     pub(crate) request_timeout: Duration,
+    /// The same, of calls that stream.
+    pub(crate) stream_timeout: Duration,
     pub(crate) request_bytes_max: usize,
+    pub(crate) calls: Calls,
     /// Where a request takes its place, before its body is read.
     pub(crate) work: Work,
     /// Becomes true when requests under way are to be given up.
@@ -83,80 +101,111 @@ where
         let rules = self.rules.clone();
         let method = request.uri().path().to_owned();
         let span = tracing::info_span!("rpc", method = method.as_str());
-        Box::pin(
-            async move {
-                let started = Instant::now();
-                let response = rules.answer(inner, request).await;
-                log(&method, &response, started.elapsed());
-                Ok(response)
-            }
-            .instrument(span),
-        )
+        let line = Line::begin(method, span.clone());
+        Box::pin(async move { Ok(rules.answer(inner, request, line).await) }.instrument(span))
     }
 }
 
 impl RequestLayer {
-    async fn answer<S>(mut self, mut inner: S, request: Request<Body>) -> Response<Body>
+    async fn answer<S>(mut self, inner: S, request: Request<Body>, line: Line) -> Response<Body>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
-        let timeout = grpc_timeout(request.headers()).unwrap_or(Duration::MAX).min(self.request_timeout);
-        let place = match Kind::of(request.uri().path()).map(|kind| self.work.admit(kind)).transpose() {
-            Ok(place) => place,
-            Err(refused) => return refused.into_http(),
+        let started = Instant::now();
+        let path = request.uri().path();
+        let shape = self.calls.shape(path);
+        let longest = if shape.streams() { self.stream_timeout } else { self.request_timeout };
+        let timeout = grpc_timeout(request.headers()).unwrap_or(Duration::MAX).min(longest);
+        let place = Kind::of(path).map(|kind| self.work.admit(kind, shape.streams())).transpose();
+        let (response, place) = match place {
+            Ok(place) => {
+                let handled = caught(self.handle(inner, request, (shape, place.clone())));
+                let given_up = self.give_up.wait_for(|give_up| *give_up);
+                let response = tokio::select! {
+                    biased;
+                    outcome = handled => outcome.unwrap_or_else(|Panicked| status::fault().into_http()),
+                    () = tokio::time::sleep(timeout.saturating_sub(ANSWER_AHEAD)) => {
+                        status::deadline_exceeded(timeout).into_http()
+                    }
+                    _ = given_up => status::shutting_down().into_http(),
+                };
+                (response, place)
+            }
+            Err(refused) => (refused.into_http(), None),
         };
-        let limited = place.is_some();
-        let bytes_max = self.request_bytes_max;
-        let request = request.map(|body| Body::new(LimitedBody::new(body, bytes_max, limited)));
-        let handled = caught(async move {
-            match place {
-                Some(place) => place.hold(inner.call(request)).await,
-                None => inner.call(request).await,
+        let (mut head, body) = response.into_parts();
+        head.headers = with_details(head.headers, self.request_bytes_max);
+        match head.headers.get("grpc-status") {
+            Some(code) => line.end(Code::from_bytes(code.as_bytes())),
+            None if shape.server_streams => {
+                let deadline = started + timeout.saturating_sub(ANSWER_AHEAD);
+                let (give_up, request_bytes_max) = (self.give_up, self.request_bytes_max);
+                let ends = Ends { deadline, timeout, give_up, request_bytes_max };
+                let body = Body::new(Answering::new(body, place, line, ends));
+                return Response::from_parts(head, body);
             }
-        });
-        tokio::select! {
-            biased;
-            outcome = handled => match outcome {
-                Ok(Ok(response)) => detailed(response),
-                Err(Panicked) => status::fault().into_http(),
-            },
-            () = tokio::time::sleep(timeout.saturating_sub(ANSWER_AHEAD)) => {
-                status::deadline_exceeded(timeout).into_http()
-            }
-            _ = self.give_up.wait_for(|give_up| *give_up) => status::shutting_down().into_http(),
+            None => line.end(Code::Ok),
         }
+        Response::from_parts(head, body)
     }
-}
 
-/// Gives details to what tonic answers before a handler is reached: a method that there is not, and a message that is no
-/// message of its type (or a filter so deep that it is not even read).
-fn detailed(response: Response<Body>) -> Response<Body> {
-    if !response.headers().contains_key("grpc-status")
-        || response.headers().contains_key("grpc-status-details-bin")
+    /// The handler's answer to a request that has come so far.
+    fn handle<S>(
+        &self,
+        mut inner: S,
+        request: Request<Body>,
+        (shape, place): (Shape, Option<Place>),
+    ) -> impl Future<Output = Response<Body>> + use<S>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
-        return response;
-    }
-    match Status::from_header_map(response.headers()) {
-        Some(status) if status.code() == Code::Unimplemented => status::unknown_method().into_http(),
-        Some(status) if status.code() == Code::Internal && status.message().starts_with(UNREADABLE) => {
-            status::malformed(status.message()).into_http()
+        let bytes_max = self.request_bytes_max;
+        async move {
+            let acknowledgements = Acknowledgements::default();
+            let pace = match &place {
+                None => Pace::Free,
+                Some(_) if shape.client_streams => Pace::Stream(acknowledgements.clone()),
+                Some(_) => Pace::Message,
+            };
+            let mut request = request.map(|body| Body::new(Arriving::new(body, bytes_max, pace)));
+            if shape.client_streams {
+                request.extensions_mut().insert(acknowledgements);
+            }
+            let called = inner.call(request);
+            let Ok(response) = match place {
+                Some(place) => place.hold(called).await,
+                None => called.await,
+            };
+            response
         }
-        _ => response,
     }
 }
 
-/// A line a request; its code is in the headers unless the answer has a body, and then it is OK.
-fn log(method: &str, response: &Response<Body>, elapsed: Duration) {
-    let code =
-        response.headers().get("grpc-status").map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()));
-    let latency_ms = elapsed.as_secs_f64() * 1e3;
-    match code {
-        Code::Internal | Code::DataLoss | Code::Unknown => {
-            tracing::error!(method, ?code, latency_ms, "request");
-        }
-        _ if method.starts_with("/grpc.health.") => tracing::debug!(method, ?code, latency_ms, "request"),
-        _ => tracing::info!(method, ?code, latency_ms, "request"),
+/// Gives details to what tonic answers by itself, in headers or trailers: a method that there is not, a message that is no
+/// message of its type (or a filter so deep that it is not even read), one that is compressed in a way that is not known, or
+/// is too large once it is decompressed.
+fn with_details(mut headers: HeaderMap, request_bytes_max: usize) -> HeaderMap {
+    if !headers.contains_key("grpc-status") || headers.contains_key("grpc-status-details-bin") {
+        return headers;
     }
+    let Some(status) = Status::from_header_map(&headers) else { return headers };
+    let message = status.message();
+    let better = match status.code() {
+        Code::Unimplemented if message.starts_with(COMPRESSION_UNKNOWN) => {
+            status::unknown_compression(message)
+        }
+        Code::Unimplemented => status::unknown_method(),
+        Code::ResourceExhausted if message.starts_with(DECOMPRESSED_TOO_LARGE) => {
+            status::decompressed_too_large(request_bytes_max)
+        }
+        Code::Internal if message.starts_with(UNREADABLE) || message.starts_with(UNDECOMPRESSIBLE) => {
+            status::malformed(message)
+        }
+        _ => return headers,
+    };
+    // What else stands there stays (`grpc-accept-encoding`). A status of ours can always be written as headers.
+    let _ = better.add_header(&mut headers);
+    headers
 }
 
 struct Panicked;
@@ -172,146 +221,4 @@ async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
         }
     })
     .await
-}
-
-/// The deadline that the caller set: up to eight digits and a unit, as the gRPC protocol writes it.
-fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get("grpc-timeout")?.to_str().ok()?;
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    if digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let number: u64 = digits.parse().ok()?;
-    match unit {
-        "H" => Some(Duration::from_secs(number * 3_600)),
-        "M" => Some(Duration::from_secs(number * 60)),
-        "S" => Some(Duration::from_secs(number)),
-        "m" => Some(Duration::from_millis(number)),
-        "u" => Some(Duration::from_micros(number)),
-        "n" => Some(Duration::from_nanos(number)),
-        _ => None,
-    }
-}
-
-/// A request's body, refused as soon as the length of its (first) message is known to be beyond the limit. Later messages
-/// of a stream are left to the codec, which has the same limit.
-///
-/// A body that holds a place must also go on arriving: otherwise a few callers who begin requests and send nothing would
-/// hold every place for as long as a request may take.
-struct LimitedBody {
-    inner: Body,
-    bytes_max: usize,
-    /// When the body is given up, unless more of it comes; none for streams that may rest (reflection).
-    idle: Option<Pin<Box<Sleep>>>,
-    /// The message's prefix: a flag and its length in four bytes, big-endian.
-    prefix: [u8; 5],
-    prefix_bytes: usize,
-}
-
-impl LimitedBody {
-    fn new(inner: Body, bytes_max: usize, limited: bool) -> LimitedBody {
-        let idle = limited.then(|| Box::pin(tokio::time::sleep(BODY_IDLE)));
-        LimitedBody { inner, bytes_max, idle, prefix: [0; 5], prefix_bytes: 0 }
-    }
-
-    /// The inner body's next frame, unless it rests for too long.
-    fn poll_inner(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let frame = Pin::new(&mut self.inner).poll_frame(context);
-        let Some(idle) = &mut self.idle else { return frame };
-        if frame.is_ready() {
-            idle.as_mut().reset(tokio::time::Instant::now() + BODY_IDLE);
-            return frame;
-        }
-        ready!(idle.as_mut().poll(context));
-        Poll::Ready(Some(Err(status::body_stalled(BODY_IDLE))))
-    }
-
-    fn inspect(&mut self, data: &Bytes) -> Result<(), Status> {
-        if self.prefix_bytes == self.prefix.len() {
-            return Ok(());
-        }
-        let wanted = &mut self.prefix[self.prefix_bytes..];
-        let taken = wanted.len().min(data.remaining());
-        wanted[..taken].copy_from_slice(&data[..taken]);
-        self.prefix_bytes += taken;
-        let [_, length @ ..] = self.prefix;
-        let length = u64::from(u32::from_be_bytes(length));
-        if self.prefix_bytes == self.prefix.len() && length > self.bytes_max as u64 {
-            return Err(status::request_too_large(self.bytes_max, length));
-        }
-        Ok(())
-    }
-}
-
-impl HttpBody for LimitedBody {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let frame = ready!(self.poll_inner(context));
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-            && let Err(status) = self.inspect(data)
-        {
-            return Poll::Ready(Some(Err(status)));
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn timeout_of(value: &str) -> Option<Duration> {
-        let mut headers = HeaderMap::new();
-        headers.insert("grpc-timeout", value.parse().unwrap());
-        grpc_timeout(&headers)
-    }
-
-    #[test]
-    fn timeouts_are_read_as_the_protocol_writes_them() {
-        assert_eq!(timeout_of("2H"), Some(Duration::from_secs(7_200)));
-        assert_eq!(timeout_of("3M"), Some(Duration::from_secs(180)));
-        assert_eq!(timeout_of("99999999S"), Some(Duration::from_secs(99_999_999)));
-        assert_eq!(timeout_of("250m"), Some(Duration::from_millis(250)));
-        assert_eq!(timeout_of("7u"), Some(Duration::from_micros(7)));
-        assert_eq!(timeout_of("7n"), Some(Duration::from_nanos(7)));
-        for wrong in ["", "S", "100000000S", "5", "-5S", "5s", "5 S", "+5S"] {
-            assert_eq!(timeout_of(wrong), None, "{wrong}");
-        }
-        assert_eq!(grpc_timeout(&HeaderMap::new()), None);
-    }
-
-    #[test]
-    fn lengths_are_seen_through_any_cut_of_the_frames() {
-        let message = [&[0u8][..], &1_000u32.to_be_bytes(), &[7; 20]].concat();
-        for cut in 0..message.len() {
-            for (bytes_max, fits) in [(1_000, true), (999, false)] {
-                let mut body = LimitedBody::new(Body::empty(), bytes_max, false);
-                let (first, second) = message.split_at(cut);
-                let outcome = body
-                    .inspect(&Bytes::copy_from_slice(first))
-                    .and_then(|()| body.inspect(&Bytes::copy_from_slice(second)));
-                assert_eq!(outcome.is_ok(), fits, "cut at {cut}");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_panic_becomes_an_error() {
-        assert!(caught(async { 1 }).await.is_ok());
-        assert!(caught(async { panic!("deliberate") }).await.is_err());
-    }
 }

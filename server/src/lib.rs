@@ -18,6 +18,7 @@
 //! Deliberately absent: transport security and authentication. The server listens on the loopback interface by default;
 //! put it behind a proxy that has both before it listens elsewhere.
 
+mod calls;
 mod config;
 mod convert;
 mod health;

@@ -7,8 +7,11 @@
 //! | [`REQUEST_BYTES_MAX`] | 32 MiB (by default) | RESOURCE_EXHAUSTED |
 //! | [`RESPONSE_BYTES_MAX`] | 64 MiB (by default) | RESOURCE_EXHAUSTED |
 //! | [`CONCURRENT_REQUESTS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`CONCURRENT_STREAMS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`REQUEST_SECONDS_MAX`] | 1,800 s (by default) | DEADLINE_EXCEEDED |
+//! | [`STREAM_SECONDS_MAX`] | 86,400 s (by default) | DEADLINE_EXCEEDED |
 //! | [`BODY_IDLE_SECONDS_MAX`] | 20 s | DEADLINE_EXCEEDED |
+//! | [`STREAM_IDLE_SECONDS_MAX`] | 300 s | DEADLINE_EXCEEDED |
 //! | [`HEADER_BYTES_MAX`] | 16 KiB | the HTTP/2 stream is refused |
 //! | [`STREAMS_PER_CONNECTION_MAX`] | 1,024 | the client waits |
 //! | [`PAGE_SIZE_MAX`] | 1,000 | INVALID_ARGUMENT |
@@ -73,10 +76,16 @@ pub const RESPONSE_BYTES_MAX: usize = 64 << 20;
 /// Requests of a kind (reads, writes, fetches of models) that arrive, wait for a thread or are being worked on, by default;
 /// one more is refused before its body is read.
 pub const CONCURRENT_REQUESTS_MAX: usize = 256;
+/// Calls of a kind that stream, by default; they have places of their own.
+pub const CONCURRENT_STREAMS_MAX: usize = 256;
 /// Seconds after which a request is given up, by default, whatever deadline its caller set.
 pub const REQUEST_SECONDS_MAX: u64 = 1_800;
-/// Seconds for which the body of a request may rest while it arrives.
+/// The same, of a call that streams.
+pub const STREAM_SECONDS_MAX: u64 = 86_400;
+/// Seconds for which the body of a request may rest while it arrives; that of a stream, within a message or before the first.
 pub const BODY_IDLE_SECONDS_MAX: u64 = 20;
+/// Seconds for which a stream may rest between messages, while it is owed no acknowledgement.
+pub const STREAM_IDLE_SECONDS_MAX: u64 = 300;
 /// Bytes of one request's headers.
 pub const HEADER_BYTES_MAX: u32 = 16 << 10;
 /// Requests of one connection at a time; a client keeps the others back.

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
+use crate::calls::Calls;
 use crate::config::ServerConfig;
 use crate::health::Health;
 use crate::layer::RequestLayer;
@@ -69,6 +70,9 @@ pub enum ServeError {
     /// The descriptors of the API are unreadable.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// The same, before reflection had them.
+    #[error("the descriptors of the API: {0}")]
+    Descriptors(#[from] prost::DecodeError),
     /// The transport failed.
     #[error("serving: {0}")]
     Transport(#[from] tonic::transport::Error),
@@ -146,7 +150,9 @@ pub async fn serve(
     let (give_up, give_up_seen) = watch::channel(false);
     let layer = RequestLayer {
         request_timeout: config.request_timeout,
+        stream_timeout: config.stream_timeout,
         request_bytes_max: config.request_bytes_max,
+        calls: Calls::of(&DESCRIPTORS)?,
         work: services.work().clone(),
         give_up: give_up_seen,
     };
@@ -202,6 +208,14 @@ pub async fn serve(
     tracing::info!("stopped");
     Ok(drained?)
 }
+
+/// What is served.
+const DESCRIPTORS: [&[u8]; 4] = [
+    ragstone_proto::v1::FILE_DESCRIPTOR_SET,
+    tonic_health::pb::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+];
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()

@@ -133,13 +133,13 @@ pub(crate) fn reserved(error: ragstone_rag::Error) -> Status {
     }
 }
 
-/// Every thread is taken and the queue is full.
-pub(crate) fn too_many_requests(max: usize) -> Status {
-    let message = format!("the server works on CONCURRENT_REQUESTS_MAX = {max} requests already; try again");
+/// Every thread is taken and the queue is full; or so many calls stream.
+pub(crate) fn too_many_requests(limit: &'static str, max: usize) -> Status {
+    let message = format!("the server works on {limit} = {max} requests already; try again");
     Problem::new(Code::ResourceExhausted, ErrorReason::TooManyRequests, message.clone())
-        .with("limit", "CONCURRENT_REQUESTS_MAX")
+        .with("limit", limit)
         .with("max", max)
-        .quota("CONCURRENT_REQUESTS_MAX", message)
+        .quota(limit, message)
         .retry(BUSY_RETRY)
         .status()
 }
@@ -152,6 +152,23 @@ pub(crate) fn request_too_large(max: usize, actual: u64) -> Status {
         (max, actual),
         "the request; send less at once",
     )
+}
+
+/// The request's message would be larger than the server takes, once it is decompressed; how large is not known.
+pub(crate) fn decompressed_too_large(max: usize) -> Status {
+    let message = format!(
+        "decompressed, the request is beyond the limit REQUEST_BYTES_MAX = {max} bytes; send less at once"
+    );
+    Problem::new(Code::ResourceExhausted, ErrorReason::RequestTooLarge, message.clone())
+        .with("limit", "REQUEST_BYTES_MAX")
+        .with("max", max)
+        .quota("REQUEST_BYTES_MAX", message)
+        .status()
+}
+
+/// The request is compressed in a way that the server does not know; the header `grpc-accept-encoding` lists those it does.
+pub(crate) fn unknown_compression(complaint: &str) -> Status {
+    Problem::new(Code::Unimplemented, ErrorReason::UnknownCompression, complaint).status()
 }
 
 /// The answer would be larger than the server gives.
@@ -189,6 +206,15 @@ pub(crate) fn body_stalled(after: Duration) -> Status {
     Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
 }
 
+/// A stream of messages paused for too long, with nothing owed to its caller.
+pub(crate) fn stream_rested(after: Duration) -> Status {
+    let message = format!(
+        "no message came for STREAM_IDLE_SECONDS_MAX = {} s; what was acknowledged is stored, go on with a new stream",
+        after.as_secs()
+    );
+    Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
+}
+
 /// The server has no such method.
 pub(crate) fn unknown_method() -> Status {
     Problem::new(Code::Unimplemented, ErrorReason::UnknownMethod, "the server has no such service or method")
@@ -203,6 +229,11 @@ pub(crate) fn malformed(complaint: &str) -> Status {
 /// The server stops before the request is done.
 pub(crate) fn shutting_down() -> Status {
     Problem::new(Code::Unavailable, ErrorReason::ShuttingDown, "the server is shutting down").status()
+}
+
+/// The caller left before the work was done; nobody reads this, but for who calls the engine by other ways.
+fn cancelled() -> Status {
+    Problem::new(Code::Cancelled, ErrorReason::Cancelled, "the call was cancelled").status()
 }
 
 /// The request panicked.
@@ -238,6 +269,7 @@ pub(crate) fn engine(error: ragstone::Error) -> Status {
     match error {
         Error::Invalid { field, reason } => invalid(&field, &reason),
         Error::Limit { field, limit, max, actual } => beyond_limit(&field, limit, max, actual),
+        Error::Cancelled => cancelled(),
         Error::CollectionNotFound { name } => {
             Problem::new(Code::NotFound, ErrorReason::CollectionNotFound, message)
                 .with("collection", name)

@@ -7,7 +7,8 @@
 //! has left: what the gates count is work, not callers.
 //!
 //! Reads, writes and fetches of models have gates of their own: writers that wait for a slow disk, and downloads that
-//! wait for the network, leave search alive.
+//! wait for the network, leave search alive. So have calls that stream, of each kind: they may last for hours, most of the
+//! time with nothing to do, and leave the places of short calls alone; their work takes its turn among all of its kind.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -41,16 +42,20 @@ impl Kind {
     }
 }
 
-/// The two gates of a kind.
+/// The gates of a kind.
 #[derive(Clone, Debug)]
 struct Gates {
     admitted: Arc<Semaphore>,
+    /// As `admitted`, for calls that stream.
+    streams: Arc<Semaphore>,
     running: Arc<Semaphore>,
 }
 
 impl Gates {
-    fn new(admitted: usize, running: usize) -> Gates {
-        Gates { admitted: Arc::new(Semaphore::new(admitted)), running: Arc::new(Semaphore::new(running)) }
+    fn new(admitted: usize, streams: usize, running: usize) -> Gates {
+        let [admitted, streams, running] =
+            [admitted, streams, running].map(|permits| Arc::new(Semaphore::new(permits)));
+        Gates { admitted, streams, running }
     }
 }
 
@@ -71,6 +76,16 @@ impl Place {
     pub(crate) fn hold<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
         PLACE.scope(self, future)
     }
+
+    /// What the closure returns; the place is known to what it runs.
+    pub(crate) fn within<T>(&self, run: impl FnOnce() -> T) -> T {
+        PLACE.sync_scope(self.clone(), run)
+    }
+
+    /// The place of the request that this task answers, for a task that it spawns.
+    pub(crate) fn current() -> Option<Place> {
+        PLACE.try_with(Place::clone).ok()
+    }
 }
 
 /// The gates; cheap to clone.
@@ -80,14 +95,17 @@ pub(crate) struct Work {
     writes: Gates,
     fetches: Gates,
     concurrent_requests_max: usize,
+    concurrent_streams_max: usize,
 }
 
 impl Work {
     pub(crate) fn new(config: &ServerConfig) -> Work {
         let concurrent_requests_max = config.concurrent_requests_max.min(Semaphore::MAX_PERMITS);
-        let gates =
-            || Gates::new(concurrent_requests_max, config.worker_threads_max.min(Semaphore::MAX_PERMITS));
-        Work { reads: gates(), writes: gates(), fetches: gates(), concurrent_requests_max }
+        let concurrent_streams_max = config.concurrent_streams_max.min(Semaphore::MAX_PERMITS);
+        let running = config.worker_threads_max.min(Semaphore::MAX_PERMITS);
+        let gates = || Gates::new(concurrent_requests_max, concurrent_streams_max, running);
+        let (reads, writes, fetches) = (gates(), gates(), gates());
+        Work { reads, writes, fetches, concurrent_requests_max, concurrent_streams_max }
     }
 
     fn gates(&self, kind: Kind) -> &Gates {
@@ -98,14 +116,19 @@ impl Work {
         }
     }
 
-    /// Takes a place.
+    /// Takes a place, of a call that streams or of one that does not.
     ///
     /// # Errors
     /// RESOURCE_EXHAUSTED when there is none.
-    pub(crate) fn admit(&self, kind: Kind) -> Result<Place, Status> {
-        match Arc::clone(&self.gates(kind).admitted).try_acquire_owned() {
+    pub(crate) fn admit(&self, kind: Kind, streams: bool) -> Result<Place, Status> {
+        let gates = self.gates(kind);
+        let (gate, limit, max) = match streams {
+            false => (&gates.admitted, "CONCURRENT_REQUESTS_MAX", self.concurrent_requests_max),
+            true => (&gates.streams, "CONCURRENT_STREAMS_MAX", self.concurrent_streams_max),
+        };
+        match Arc::clone(gate).try_acquire_owned() {
             Ok(permit) => Ok(Place { kind, _admitted: Arc::new(permit) }),
-            Err(_) => Err(status::too_many_requests(self.concurrent_requests_max)),
+            Err(_) => Err(status::too_many_requests(limit, max)),
         }
     }
 
@@ -118,7 +141,7 @@ impl Work {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        let place = PLACE.try_with(Place::clone).or_else(|_| self.admit(Kind::Read))?;
+        let place = Place::current().map_or_else(|| self.admit(Kind::Read, false), Ok)?;
         let running = Arc::clone(&self.gates(place.kind).running);
         let running = running.acquire_owned().await.map_err(|_| status::shutting_down())?;
         let span = tracing::Span::current();
@@ -131,10 +154,11 @@ impl Work {
 
     /// Returns when nothing is being worked on.
     pub(crate) async fn idle(&self) {
-        let places = u32::try_from(self.concurrent_requests_max).unwrap_or(u32::MAX);
+        let all = |places: usize| u32::try_from(places).unwrap_or(u32::MAX);
         for gates in [&self.reads, &self.writes, &self.fetches] {
             // An error means that the gate is closed for good, which it never is; then there is nothing to wait for.
-            let _ = gates.admitted.acquire_many(places).await;
+            let _ = gates.admitted.acquire_many(all(self.concurrent_requests_max)).await;
+            let _ = gates.streams.acquire_many(all(self.concurrent_streams_max)).await;
         }
     }
 }
@@ -191,13 +215,13 @@ mod tests {
     async fn writes_that_stall_leave_reads_alive() {
         let work = work(1, 1);
         let (release, held) = mpsc::channel::<()>();
-        let write = work.admit(Kind::Write).unwrap();
+        let write = work.admit(Kind::Write, false).unwrap();
         let stalled = tokio::spawn({
             let work = work.clone();
             write.hold(async move { work.run(move || held.recv().is_ok()).await })
         });
-        assert_eq!(work.admit(Kind::Write).unwrap_err().code(), Code::ResourceExhausted);
-        let read = work.admit(Kind::Read).unwrap();
+        assert_eq!(work.admit(Kind::Write, false).unwrap_err().code(), Code::ResourceExhausted);
+        let read = work.admit(Kind::Read, false).unwrap();
         assert_eq!(read.hold(work.run(|| 1)).await.unwrap(), 1);
         release.send(()).unwrap();
         assert!(stalled.await.unwrap().unwrap());
@@ -205,11 +229,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn streams_leave_the_places_of_short_calls_alone() {
+        let work = Work::new(&ServerConfig {
+            concurrent_requests_max: 1,
+            concurrent_streams_max: 1,
+            ..Default::default()
+        });
+        let stream = work.admit(Kind::Read, true).unwrap();
+        let refused = work.admit(Kind::Read, true).unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert!(refused.message().contains("CONCURRENT_STREAMS_MAX = 1"), "{refused:?}");
+        assert!(work.admit(Kind::Write, true).is_ok());
+        let short = work.admit(Kind::Read, false).unwrap();
+        assert_eq!(short.hold(work.run(|| 1)).await.unwrap(), 1);
+        assert_eq!(stream.hold(work.run(|| 2)).await.unwrap(), 2);
+        work.idle().await;
+        assert!(work.admit(Kind::Read, true).is_ok());
+    }
+
+    #[tokio::test]
     async fn a_place_is_kept_until_the_work_is_done_though_its_caller_has_left() {
         let work = work(1, 1);
         let (begin, begun) = tokio::sync::oneshot::channel();
         let (release, held) = mpsc::channel::<()>();
-        let place = work.admit(Kind::Read).unwrap();
+        let place = work.admit(Kind::Read, false).unwrap();
         let caller = tokio::spawn({
             let work = work.clone();
             place.hold(async move {
@@ -223,10 +266,10 @@ mod tests {
         begun.await.unwrap();
         caller.abort();
         assert!(caller.await.unwrap_err().is_cancelled());
-        assert!(work.admit(Kind::Read).is_err());
+        assert!(work.admit(Kind::Read, false).is_err());
         release.send(()).unwrap();
         work.idle().await;
-        assert!(work.admit(Kind::Read).is_ok());
+        assert!(work.admit(Kind::Read, false).is_ok());
     }
 
     #[test]

@@ -55,7 +55,7 @@ mod text_query;
 mod vector;
 mod write;
 
-pub use client::{Client, ClientBuilder, DEFAULT_URL, MESSAGE_BYTES_MAX};
+pub use client::{Client, ClientBuilder, Compression, DEFAULT_URL, MESSAGE_BYTES_MAX};
 pub use collection::{Collection, CreateCollection, Metric};
 pub use document::{
     Chunk, Document, IngestDocument, IngestReport, IngestStatus, ListChunks, ListDocuments, MediaType,

@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ragstone::{
-    Analyzer, Collection, CollectionInfo, Db, ElementType, EncodingKind, FieldType, Filter, GraphOptions,
-    Metric, Schema, SchemaBuilder, SearchRequest, SearchResponse, VectorKind, WriteReceipt,
+    Analyzer, CancelToken, Collection, CollectionInfo, Db, ElementType, EncodingKind, FieldType, Filter,
+    GraphOptions, Metric, Schema, SchemaBuilder, SearchRequest, SearchResponse, VectorKind, WriteReceipt,
 };
 
 use self::timing::Stages;
@@ -22,6 +22,10 @@ use crate::ingest::ChunkOptions;
 use crate::limits::{EMBED_TEXTS_MAX, TEXT_BYTES_MAX};
 use crate::prompt::{check_max, check_text};
 use crate::reserved;
+
+/// Texts that are embedded at a time where many are asked for: enough to fill a model's batches, few enough that who no longer
+/// wants them waits for a fraction of a second.
+const EMBED_SLICE: usize = 64;
 
 /// How a collection is made.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -133,6 +137,12 @@ impl Rag {
     /// As [`Db::in_memory`].
     pub fn in_memory() -> Result<Rag> {
         Ok(Rag::new(Db::in_memory()?, Models::new(ModelOptions::default())))
+    }
+
+    /// The same, whose work ends when the token is cancelled: see [`Db::cancelled_by`]. Embedding many texts, and storing a
+    /// document, end between some texts and the next.
+    pub fn cancelled_by(&self, token: CancelToken) -> Rag {
+        Rag { db: self.db.cancelled_by(token), models: self.models.clone() }
     }
 
     /// The database.
@@ -260,7 +270,18 @@ impl Rag {
         for (at, text) in texts.iter().enumerate() {
             check_max(&format!("texts[{at}]"), text.len(), "TEXT_BYTES_MAX", TEXT_BYTES_MAX)?;
         }
-        self.models.load(model.unwrap_or(DEFAULT_MODEL))?.embed(texts, role, overflow)
+        self.db.check_wanted()?;
+        let model = self.models.load(model.unwrap_or(DEFAULT_MODEL))?;
+        let mut all = Embeddings::default();
+        for (slice, texts) in texts.chunks(EMBED_SLICE).enumerate() {
+            self.db.check_wanted()?;
+            let mut some =
+                model.embed(texts, role, overflow).map_err(|error| in_slice(error, slice * EMBED_SLICE))?;
+            all.vectors.append(&mut some.vectors);
+            all.token_counts.append(&mut some.token_counts);
+            all.truncated.append(&mut some.truncated);
+        }
+        Ok(all)
     }
 
     fn schema_for(&self, model: &str, spec: &CollectionSpec) -> Result<SchemaBuilder> {
@@ -327,6 +348,21 @@ fn embed_query_or_cut(
         values: embeddings.vectors.into_iter().next().unwrap_or_default(),
         truncated: embeddings.truncated.contains(&true),
     })
+}
+
+/// The model names a text by its place in the slice that it got.
+fn in_slice(error: Error, first: usize) -> Error {
+    match error {
+        Error::TokenLimit { field, model, tokens, max } => {
+            let place = field.strip_prefix("texts[").and_then(|rest| rest.strip_suffix(']'));
+            let field = match place.and_then(|place| place.parse::<usize>().ok()) {
+                Some(place) => format!("texts[{}]", first + place),
+                None => field,
+            };
+            Error::TokenLimit { field, model, tokens, max }
+        }
+        other => other,
+    }
 }
 
 fn invalid(field: &str, reason: &str) -> Error {

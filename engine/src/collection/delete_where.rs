@@ -14,6 +14,7 @@ use crate::batch::{Change, PreparedBatch};
 use crate::clock::NEVER;
 use crate::db::Store;
 use crate::error::Result;
+use crate::interrupt::{CancelToken, check_wanted};
 use crate::limits::BATCH_OPS_MAX;
 use crate::payload::Filter;
 use crate::threads::Work;
@@ -29,12 +30,18 @@ struct Part<'a> {
 
 impl CollectionCore {
     /// Deletes what matches, in the order of the ids.
-    pub(crate) fn delete_where(self: &Arc<Self>, store: &Store, filter: &Filter) -> Result<WriteReceipt> {
+    pub(crate) fn delete_where(
+        self: &Arc<Self>,
+        store: &Store,
+        filter: &Filter,
+        token: Option<&CancelToken>,
+    ) -> Result<WriteReceipt> {
         store.log.check()?;
         let position = store.log.mark().position;
         let mut total = WriteReceipt { seq: self.view().seq, position, ..WriteReceipt::default() };
         let mut request = ScrollRequest { filter: Some(filter.clone()), ..ScrollRequest::default() };
         loop {
+            check_wanted(token)?;
             store.wait_for_room(self)?;
             let mut part = Part { store, request, batch: PreparedBatch::default(), has_more: false };
             let Outcome::Queued(submitted) = self.submit_resolved(store, &mut part, &[])? else {

@@ -50,8 +50,8 @@ impl<'a> Rows<'a> {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Walking(mut walk) => {
                 // Damage that was found since makes rows be left out.
-                if let Err(damage) = walk.view.check() {
-                    return Some(Err(damage));
+                if let Err(reason) = walk.view.check().and_then(|()| walk.watch.check()) {
+                    return Some(Err(reason));
                 }
                 let found = walk.next()?;
                 let item = read(&walk, found);
@@ -148,7 +148,8 @@ impl View {
     /// ```
     pub fn iter(&self) -> Rows<'_> {
         let request = ScrollRequest { with_vectors: true, ..ScrollRequest::default() };
-        let state = Walk::new(&self.state, &request, ROWS_AHEAD).map_or_else(State::Refused, State::Walking);
+        let state = Walk::watched(&self.state, &request, ROWS_AHEAD, self.watch())
+            .map_or_else(State::Refused, State::Walking);
         Rows { state }
     }
 
@@ -168,7 +169,7 @@ impl View {
     /// # Errors
     /// As [`scroll`](Self::scroll).
     pub fn rows(&self, request: &ScrollRequest) -> Result<Rows<'_>> {
-        Ok(Rows { state: State::Walking(Walk::new(&self.state, request, ROWS_AHEAD)?) })
+        Ok(Rows { state: State::Walking(Walk::watched(&self.state, request, ROWS_AHEAD, self.watch())?) })
     }
 
     /// The pages that a request asks for, from its first on. The iterator holds the view, so it goes where it likes; each

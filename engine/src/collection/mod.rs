@@ -1,6 +1,7 @@
 //! A collection of points: the handle that users hold, and what is behind it.
 //!
 //! - `types.rs`: what calls take and give;
+//! - `view.rs`: one state, and what can be asked of it;
 //! - `state.rs`: what one view is made of, and the core that owns the current one;
 //! - `add_field.rs`: fields that come later;
 //! - `words.rs`: and the words of these;
@@ -15,6 +16,7 @@
 //! - `maintain.rs`: freezing, sealing, merging;
 //! - `commit.rs`: bringing the manifest up to it;
 //! - `room.rs`: whether it may take more;
+//! - `reached.rs`: whether it has come to a position of the log;
 //! - `read.rs`: points by id, pages, counts (searching is in `search/`);
 //! - `ordered.rs`: rows in the order of a field;
 //! - `iterate.rs`: all rows, one after the other;
@@ -32,6 +34,7 @@ mod maintain;
 mod ordered;
 mod outcome;
 mod queued;
+mod reached;
 mod read;
 mod requests;
 mod resolving;
@@ -39,19 +42,20 @@ mod room;
 mod row_sizes;
 mod state;
 mod types;
+mod view;
 mod words;
 mod write;
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use crate::db::DbHandle;
 use crate::error::Result;
+use crate::interrupt::{CancelToken, check_wanted};
 use crate::payload::Filter;
 use crate::point::{Batch, Op, Point, PointId, Update};
-use crate::query::{self, Facet, Query, QueryResponse};
+use crate::query::{Facet, Query, QueryResponse};
 use crate::schema::Schema;
-use crate::search::{self, RangeRequest, RangeResponse, SearchRequest, SearchResponse};
-use crate::threads::Pools;
+use crate::search::{RangeRequest, RangeResponse, SearchRequest, SearchResponse};
 use crate::validate;
 
 pub use exclusive::Exclusive;
@@ -62,6 +66,7 @@ pub(crate) use read::{with_marks, with_vectors};
 pub(crate) use requests::{decode as decode_requests, is_request_file, read as read_requests, request_file};
 pub(crate) use state::{CollectionCore, Opened, ViewState};
 pub use types::{CollectionInfo, Page, ScrollRequest, WriteReceipt};
+pub use view::View;
 
 /// A named set of points under one schema; cheap to clone, shared between threads.
 ///
@@ -87,6 +92,8 @@ pub use types::{CollectionInfo, Page, ScrollRequest, WriteReceipt};
 pub struct Collection {
     core: Arc<CollectionCore>,
     db: Arc<DbHandle>,
+    /// Of the handle that it was had from.
+    token: Option<CancelToken>,
 }
 
 impl std::fmt::Debug for Collection {
@@ -95,21 +102,17 @@ impl std::fmt::Debug for Collection {
     }
 }
 
-/// One consistent state of a collection: what it shows never changes, but that rows [expire](Point::expires_at), and it never waits for
-/// a writer.
-///
-/// A view keeps the rows that it shows in memory or on disk for as long as it lives, also rows deleted since. It does
-/// not keep the database open, nor its threads.
-#[derive(Clone, Debug)]
-pub struct View {
-    pub(crate) state: Arc<ViewState>,
-    /// Of the database, while it is open.
-    pools: Weak<Pools>,
-}
-
 impl Collection {
-    pub(crate) fn new(core: Arc<CollectionCore>, db: Arc<DbHandle>) -> Self {
-        Self { core, db }
+    pub(crate) fn new(core: Arc<CollectionCore>, db: Arc<DbHandle>, token: Option<CancelToken>) -> Self {
+        Self { core, db, token }
+    }
+
+    /// Whether what it does is still wanted: of a handle that [may be cancelled](crate::Db::cancelled_by).
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](crate::Error::Cancelled) if it was.
+    pub fn check_wanted(&self) -> Result<()> {
+        check_wanted(self.token.as_ref())
     }
 
     /// The name.
@@ -127,6 +130,28 @@ impl Collection {
         self.core.info()
     }
 
+    /// The operations of a batch that would be refused, each by itself or for what those before it bring, and why: by their places,
+    /// and named as [`write`](Self::write) does. It is for who would rather write the others than nothing; a write of these
+    /// may still be refused, for what others write meanwhile.
+    ///
+    /// ```
+    /// use ragstone::{Batch, Db, Point, Schema};
+    ///
+    /// let db = Db::in_memory()?;
+    /// let notes = db.create_collection("notes", Schema::new(2)?)?;
+    /// let batch = Batch::new()
+    ///     .upsert(Point::new(1, [1.0, 0.0]).with("year", 2026))
+    ///     .upsert(Point::new(2, [1.0]))
+    ///     .upsert(Point::new(3, [1.0, 0.0]).with("year", "last"));
+    /// let refused: Vec<String> = notes.refused(&batch).iter().map(|(_, error)| error.to_string()).collect();
+    /// assert!(refused[0].starts_with("points[1].vector: "));
+    /// assert!(refused[1].starts_with("points[2].payload.year: "));
+    /// # Ok::<(), ragstone::Error>(())
+    /// ```
+    pub fn refused(&self, batch: &Batch) -> Vec<(usize, crate::Error)> {
+        validate::refused(batch, &self.core.schema, &self.core.view().fields)
+    }
+
     /// Applies a batch, all of it or nothing; durable when it returns. Of several operations on one id the last wins.
     ///
     /// # Errors
@@ -138,6 +163,7 @@ impl Collection {
     /// After any other [`Error::Io`](crate::Error::Io) it is unknown until the database is reopened whether the batch
     /// was written; every write until then is [`Error::Poisoned`](crate::Error::Poisoned).
     pub fn write(&self, batch: Batch) -> Result<WriteReceipt> {
+        self.check_wanted()?;
         self.core.write(self.db.store(), batch)
     }
 
@@ -178,12 +204,13 @@ impl Collection {
     /// # Errors
     /// Filters fail as in [`View::search`]; otherwise as [`write`](Self::write).
     pub fn delete_where(&self, filter: &Filter) -> Result<WriteReceipt> {
-        self.core.delete_where(self.db.store(), filter)
+        self.core.delete_where(self.db.store(), filter, self.token.as_ref())
     }
 
     /// The current state.
     pub fn view(&self) -> View {
-        View { state: self.core.view().current(), pools: Arc::downgrade(&self.db.store().pools) }
+        let (state, pools) = (self.core.view().current(), Arc::downgrade(&self.db.store().pools));
+        View { state, pools, token: self.token.clone() }
     }
 
     /// [`View::search`] on the current state.
@@ -256,123 +283,5 @@ impl Collection {
     /// As there.
     pub fn count(&self, filter: Option<&Filter>) -> Result<u64> {
         self.view().count(filter)
-    }
-}
-
-impl View {
-    /// Number of the last write that this state includes.
-    pub fn seq(&self) -> u64 {
-        self.state.seq
-    }
-
-    /// The nearest rows, nearest first: `k` of them if so many rows match, filter or not. Only a search that its
-    /// [`budget`](SearchRequest::budget) or its [token](SearchRequest::cancel) ended returns fewer, and says so.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) and [`Error::Limit`](crate::Error::Limit) name `vector`, `k`, `ef` or
-    /// a place in the filter; [`Error::UnknownField`](crate::Error::UnknownField) and
-    /// [`Error::FieldType`](crate::Error::FieldType) name the condition, as `filter.and[1].year`.
-    pub fn search(&self, request: &SearchRequest) -> Result<SearchResponse> {
-        search::search(&self.state.current(), request)
-    }
-
-    /// Many searches at once, answered in the order asked, all on this state.
-    ///
-    /// Each search is done by one thread: of the database, [`threads`](crate::DbOptions::threads) of them at once, or of the rayon
-    /// pool that the caller is in. A view that outlives its database searches one after the other, on the thread that calls: it
-    /// keeps rows, but no threads. On two busy cores and 60,000 text embeddings the threads answer 1.7 times as many searches a second as one thread does (32 µs a search, 55 µs), for no more processor time.
-    /// Splitting each search over its segments was measured too, over four of 15,000 rows: 202 µs a search, which is no
-    /// gain over one thread's 203 µs and a fifth more processor time, against 132 µs for whole searches side by side.
-    ///
-    /// Each search has its own time budget, counted from this call: one that waits for a thread spends it.
-    ///
-    /// # Errors
-    /// As [`search`](Self::search), naming `requests[i].vector` and so on, before any is searched. More requests than
-    /// [`SEARCH_BATCH_MAX`](crate::limits::SEARCH_BATCH_MAX) are refused, and more results together than
-    /// [`SEARCH_BATCH_ROWS_MAX`](crate::limits::SEARCH_BATCH_ROWS_MAX). [`Error::Io`](crate::Error::Io) if the system has no
-    /// thread to give.
-    pub fn search_batch(&self, requests: &[SearchRequest]) -> Result<Vec<SearchResponse>> {
-        search::search_batch(&self.state.current(), requests, self.pools.upgrade().as_deref())
-    }
-
-    /// All rows at least as near as a threshold, nearest first, as far as the graph leads to them: see
-    /// [`RangeRequest`].
-    ///
-    /// # Errors
-    /// As [`search`](Self::search), naming `vector`, `threshold`, `limit` or a place in the filter.
-    pub fn search_range(&self, request: &RangeRequest) -> Result<RangeResponse> {
-        search::search_range(&self.state.current(), request)
-    }
-
-    /// The best rows of a source, or the best rows of each group: see [`query`](crate::query).
-    ///
-    /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) and [`Error::Limit`](crate::Error::Limit) name the place, as
-    /// `source.fuse.sources[1].nearest.query`; filters and fields fail as in [`search`](Self::search).
-    pub fn query(&self, query: &Query) -> Result<QueryResponse> {
-        query::query(&self.state.current(), query)
-    }
-
-    /// Many queries at once, answered in the order asked, all on this state, by as many threads as
-    /// [`search_batch`](Self::search_batch) has.
-    ///
-    /// Each has its own time budget, counted from this call.
-    ///
-    /// # Errors
-    /// As [`query`](Self::query), naming `queries[i].source` and so on, before any is run. The limits are those of
-    /// [`search_batch`](Self::search_batch).
-    pub fn query_batch(&self, queries: &[Query]) -> Result<Vec<QueryResponse>> {
-        query::query_batch(&self.state.current(), queries, self.pools.upgrade().as_deref())
-    }
-
-    /// How many of the rows that pass have each value of a field: exactly, the `limit` most frequent values first.
-    ///
-    /// ```
-    /// use ragstone::{Db, Filter, Point, Schema};
-    ///
-    /// let db = Db::in_memory()?;
-    /// let notes = db.create_collection("notes", Schema::new(2)?)?;
-    /// let note = |id: u64, language: &str| Point::new(id, [1.0, 0.0]).with("language", language).with("draft", id > 2);
-    /// notes.upsert(vec![note(1, "en"), note(2, "de"), note(3, "en"), note(4, "fr")])?;
-    /// let languages = notes.view().facet("language", Some(&Filter::eq("draft", false)), 10)?;
-    /// let counts: Vec<_> = languages.counts.iter().map(|of| (of.value.as_str().unwrap(), of.count)).collect();
-    /// assert_eq!(counts, [("de", 1), ("en", 1)]);
-    /// assert_eq!(notes.view().facet("language", None, 1)?.counts[0].count, 2);
-    /// # Ok::<(), ragstone::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::UnknownField`](crate::Error::UnknownField); [`Error::Invalid`](crate::Error::Invalid) or
-    /// [`Error::Limit`](crate::Error::Limit) name `limit`. Filters fail as in [`search`](Self::search).
-    pub fn facet(&self, field: &str, filter: Option<&Filter>, limit: usize) -> Result<Facet> {
-        query::facet(&self.state.current(), field, filter, limit)
-    }
-
-    /// Points by id, in the order asked; `None` where there is none.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`](crate::Error::Corrupt) if a segment is damaged and a point is in none of the others.
-    /// [`Error::Invalid`](crate::Error::Invalid) or [`Error::Limit`](crate::Error::Limit), naming `ids[i]`; more than
-    /// [`BATCH_OPS_MAX`](crate::limits::BATCH_OPS_MAX) ids are refused.
-    pub fn get(&self, ids: &[PointId]) -> Result<Vec<Option<Point>>> {
-        read::get(&self.state.current(), ids)
-    }
-
-    /// A page of rows in the order of their ids, or of a field. Page after page gives each row that is there all the while
-    /// exactly once, whatever is written meanwhile: see [`Cursor`](crate::query::Cursor).
-    ///
-    /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) or [`Error::Limit`](crate::Error::Limit) name `limit`, `order` or `after`;
-    /// fields and filters fail as in [`search`](Self::search).
-    pub fn scroll(&self, request: &ScrollRequest) -> Result<Page> {
-        read::scroll(&self.state.current(), request)
-    }
-
-    /// How many rows pass.
-    ///
-    /// # Errors
-    /// Filters fail as in [`search`](Self::search).
-    pub fn count(&self, filter: Option<&Filter>) -> Result<u64> {
-        read::count(&self.state.current(), filter)
     }
 }

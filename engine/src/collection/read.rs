@@ -10,6 +10,7 @@ use super::ordered::Ordered;
 use super::{Page, ScrollRequest, ViewState};
 use crate::clock::NEVER;
 use crate::error::{Error, Result};
+use crate::interrupt::Watch;
 use crate::limits::{BATCH_OPS_MAX, K_MAX, check_limit};
 use crate::payload::{CompiledFilter, FieldId, Filter, Passing, Payload};
 use crate::point::{Point, PointId, Vector};
@@ -19,11 +20,12 @@ use crate::segment::{Expiring, SegmentView};
 use crate::validate;
 
 /// Points by id, in the order asked.
-pub(super) fn get(view: &ViewState, ids: &[PointId]) -> Result<Vec<Option<Point>>> {
+pub(super) fn get(view: &ViewState, ids: &[PointId], watch: &Watch) -> Result<Vec<Option<Point>>> {
     check_limit("ids", "BATCH_OPS_MAX", BATCH_OPS_MAX, ids.len())?;
     ids.iter()
         .enumerate()
         .map(|(index, id)| {
+            watch.check()?;
             validate::id(&format!("ids[{index}]"), id)?;
             let found = view.locate_sound(id)?;
             Ok(found.map(|(index, slot)| {
@@ -63,14 +65,31 @@ pub(crate) fn with_marks(point: Point, view: &ViewState, (segment, slot): (usize
 }
 
 /// How many rows pass.
-pub(super) fn count(view: &ViewState, filter: Option<&Filter>) -> Result<u64> {
+pub(super) fn count(view: &ViewState, filter: Option<&Filter>, watch: &Watch) -> Result<u64> {
     view.check()?;
     let filter = compile(view, filter)?;
-    let of_segment = |segment: &SegmentView| match &filter {
-        None => segment.live(),
-        Some(filter) => segment.passing(Some(filter)).count(),
+    let of_segment = |segment: &SegmentView| {
+        watch.check()?;
+        Ok(match &filter {
+            None => segment.live(),
+            Some(filter) => segment.passing(Some(filter)).count(),
+        } as u64)
     };
-    Ok(view.segments.iter().map(|segment| of_segment(segment) as u64).sum())
+    view.segments.iter().map(of_segment).sum()
+}
+
+impl ViewState {
+    /// The rows of each segment that pass.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub(crate) fn passing(&self, filter: Option<&CompiledFilter>, watch: &Watch) -> Result<Vec<Passing>> {
+        let passing = |segment: &SegmentView| {
+            watch.check()?;
+            Ok(segment.passing(filter))
+        };
+        self.segments.iter().map(passing).collect()
+    }
 }
 
 fn compile(view: &ViewState, filter: Option<&Filter>) -> Result<Option<CompiledFilter>> {
@@ -78,17 +97,18 @@ fn compile(view: &ViewState, filter: Option<&Filter>) -> Result<Option<CompiledF
 }
 
 /// A page of rows.
-pub(super) fn scroll(view: &ViewState, request: &ScrollRequest) -> Result<Page> {
+pub(super) fn scroll(view: &ViewState, request: &ScrollRequest, watch: Watch) -> Result<Page> {
     if request.limit == 0 {
         return Err(Error::invalid("limit", "a page has at least one row"));
     }
     check_limit("limit", "K_MAX", K_MAX, request.limit)?;
     // One row more than the page has tells whether there are more.
-    let mut walk = Walk::new(view, request, request.limit + 1)?;
+    let mut walk = Walk::watched(view, request, request.limit + 1, watch)?;
     let (mut points, mut last) = (Vec::new(), None);
     while points.len() < request.limit
         && let Some(found) = walk.next()
     {
+        walk.watch.check()?;
         if points.len() + 1 == request.limit {
             last = Some(walk.cursor(&found));
         }
@@ -114,6 +134,8 @@ pub(super) struct Walk<'a> {
     with_vectors: bool,
     /// Whether a row may expire while others are read.
     has_expiring: bool,
+    /// Looked at by who reads the rows.
+    pub(super) watch: Watch,
 }
 
 enum InOrder<'a> {
@@ -124,12 +146,22 @@ enum InOrder<'a> {
 impl<'a> Walk<'a> {
     /// Rows in the order of a field are fetched `step` at a time.
     pub(super) fn new(view: &'a ViewState, request: &ScrollRequest, step: usize) -> Result<Self> {
+        Self::watched(view, request, step, Watch::default())
+    }
+
+    /// The same, which may be ended.
+    pub(super) fn watched(
+        view: &'a ViewState,
+        request: &ScrollRequest,
+        step: usize,
+        watch: Watch,
+    ) -> Result<Self> {
         let after = request.after.as_ref();
         after.map_or(Ok(()), |after| validate::id("after", after.id()))?;
         view.check()?;
         let filter = compile(view, request.filter.as_ref())?;
         let fields = request.fields.as_ref().map(|names| wanted_fields(view, names)).transpose()?;
-        let passing: Vec<_> = view.segments.iter().map(|segment| segment.passing(filter.as_ref())).collect();
+        let passing = view.passing(filter.as_ref(), &watch)?;
         let rows = match &request.order {
             None => {
                 after.map_or(Ok(None), |after| after.value(None))?;
@@ -138,7 +170,7 @@ impl<'a> Walk<'a> {
             Some(by) => InOrder::OfField(Ordered::new(view, by, passing, (after, step))?),
         };
         let has_expiring = view.first_expiry() != NEVER;
-        Ok(Self { view, rows, fields, with_vectors: request.with_vectors, has_expiring })
+        Ok(Self { view, rows, fields, with_vectors: request.with_vectors, has_expiring, watch })
     }
 
     /// The next row.

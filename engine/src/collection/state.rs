@@ -356,6 +356,7 @@ impl CollectionCore {
             |segment: &SegmentView| segment.all_dense().next().map_or(0, |dense| dense.live() as u64);
         let growing = view.segments.iter().filter(|segment| segment.as_sealed().is_none());
         CollectionInfo {
+            id: self.id,
             name: self.name.clone(),
             schema: view.schema_with_fields(),
             points: view.segments.iter().map(|segment| segment.live() as u64).sum(),

@@ -8,6 +8,8 @@ use crate::schema::Schema;
 /// What a collection holds now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CollectionInfo {
+    /// Its number, which no other collection of the database has or had.
+    pub id: u64,
     /// The name.
     pub name: String,
     /// The schema, with the fields that writes added.

@@ -12,7 +12,7 @@ use super::response::{FoundGroup, QueryHit, QueryResponse};
 use super::run::{Journal, Ranked, Run};
 use crate::collection::{ViewState, with_marks, with_vectors};
 use crate::error::{Error, Result};
-use crate::interrupt::Watch;
+use crate::interrupt::{CancelToken, Watch};
 use crate::limits::{
     GROUP_ROWS_MAX, GROUPS_MAX, K_MAX, SEARCH_BATCH_MAX, SEARCH_BATCH_ROWS_MAX, check_limit,
 };
@@ -23,8 +23,8 @@ use crate::search::{Explain, micros_since};
 use crate::threads::{Pools, Work};
 
 /// Answers a query.
-pub(crate) fn query(view: &ViewState, query: &Query) -> Result<QueryResponse> {
-    let watch = Watch::new(query.budget, query.cancel.as_ref());
+pub(crate) fn query(view: &ViewState, query: &Query, token: Option<&CancelToken>) -> Result<QueryResponse> {
+    let watch = Watch::new(query.budget, query.cancel.as_ref()).and(token);
     Checked::new(view, query)?.answer(view, query, &watch)
 }
 
@@ -33,10 +33,10 @@ pub(crate) fn query(view: &ViewState, query: &Query) -> Result<QueryResponse> {
 pub(crate) fn query_batch(
     view: &ViewState,
     queries: &[Query],
-    pools: Option<&Pools>,
+    (pools, token): (Option<&Pools>, Option<&CancelToken>),
 ) -> Result<Vec<QueryResponse>> {
     check_limit("queries", "SEARCH_BATCH_MAX", SEARCH_BATCH_MAX, queries.len())?;
-    let watches = queries.iter().map(|query| Watch::new(query.budget, query.cancel.as_ref()));
+    let watches = queries.iter().map(|query| Watch::new(query.budget, query.cancel.as_ref()).and(token));
     let watched: Vec<(usize, &Query, Watch)> = queries
         .iter()
         .zip(watches)

@@ -62,7 +62,13 @@ impl Ord for ByNumber<'_> {
 }
 
 /// Counts the values of a field.
-pub(crate) fn facet(view: &ViewState, name: &str, filter: Option<&Filter>, limit: usize) -> Result<Facet> {
+pub(crate) fn facet(
+    view: &ViewState,
+    name: &str,
+    filter: Option<&Filter>,
+    limit: usize,
+    watch: &Watch,
+) -> Result<Facet> {
     view.check()?;
     if limit == 0 {
         return Err(Error::invalid("limit", "a facet lists at least one value"));
@@ -70,11 +76,10 @@ pub(crate) fn facet(view: &ViewState, name: &str, filter: Option<&Filter>, limit
     check_limit("limit", "FACET_VALUES_MAX", FACET_VALUES_MAX, limit)?;
     let (field, field_type) = kinds(view, "field", name)?;
     let filter = CompiledFilter::of_read(filter, &view.schema, &view.fields)?;
-    let passing: Vec<_> = view.segments.iter().map(|segment| segment.passing(filter.as_ref())).collect();
-    let watch = Watch::default();
+    let passing = view.passing(filter.as_ref(), watch)?;
     let counted = view.segments.iter().zip(&passing);
     let mut counted: Vec<Peekable<Counted<'_>>> =
-        counted.map(|(segment, passing)| segment.counted(field, passing, &watch).peekable()).collect();
+        counted.map(|(segment, passing)| segment.counted(field, passing, watch).peekable()).collect();
     let mut kept: BinaryHeap<Kept<'_>> = BinaryHeap::new();
     let (mut values, mut rows) = (0, 0);
     while let Some((value, count)) = least(&mut counted) {
@@ -85,6 +90,7 @@ pub(crate) fn facet(view: &ViewState, name: &str, filter: Option<&Filter>, limit
         values += 1;
         rows += count;
     }
+    watch.check()?;
     if field_type == FieldType::Strings {
         // A row is counted with each of its strings.
         let has_one = CompiledFilter::new(&Filter::Exists(name.to_owned()), &view.fields)?;

@@ -10,7 +10,7 @@ use super::execute::{Query, answer};
 use super::{SearchRequest, SearchResponse};
 use crate::collection::ViewState;
 use crate::error::Result;
-use crate::interrupt::Watch;
+use crate::interrupt::{CancelToken, Watch};
 use crate::limits::{SEARCH_BATCH_MAX, SEARCH_BATCH_ROWS_MAX, check_limit};
 use crate::threads::{Pools, Work};
 
@@ -19,13 +19,15 @@ use crate::threads::{Pools, Work};
 pub(crate) fn search_batch(
     view: &ViewState,
     requests: &[SearchRequest],
-    pools: Option<&Pools>,
+    (pools, token): (Option<&Pools>, Option<&CancelToken>),
 ) -> Result<Vec<SearchResponse>> {
     view.check()?;
     check_limit("requests", "SEARCH_BATCH_MAX", SEARCH_BATCH_MAX, requests.len())?;
     let rows = requests.iter().fold(0_usize, |rows, request| rows.saturating_add(request.k));
-    let watched: Vec<Watch> =
-        requests.iter().map(|request| Watch::new(request.budget, request.cancel.as_ref())).collect();
+    let watched: Vec<Watch> = requests
+        .iter()
+        .map(|request| Watch::new(request.budget, request.cancel.as_ref()).and(token))
+        .collect();
     let queries = requests
         .iter()
         .enumerate()

@@ -205,9 +205,13 @@ struct Ranging<'a> {
 }
 
 /// Finds the rows of a range.
-pub(crate) fn search_range(view: &ViewState, request: &RangeRequest) -> Result<RangeResponse> {
+pub(crate) fn search_range(
+    view: &ViewState,
+    request: &RangeRequest,
+    token: Option<&CancelToken>,
+) -> Result<RangeResponse> {
     view.check()?;
-    let mut ranging = Ranging::new(view, request)?;
+    let mut ranging = Ranging::new(view, request, token)?;
     for (index, segment) in view.segments.iter().enumerate() {
         if ranging.watch.poll() {
             break;
@@ -224,8 +228,8 @@ pub(crate) fn search_range(view: &ViewState, request: &RangeRequest) -> Result<R
 }
 
 impl<'a> Ranging<'a> {
-    fn new(view: &'a ViewState, request: &RangeRequest) -> Result<Self> {
-        let watch = Watch::new(request.budget, request.cancel.as_ref());
+    fn new(view: &'a ViewState, request: &RangeRequest, token: Option<&CancelToken>) -> Result<Self> {
+        let watch = Watch::new(request.budget, request.cancel.as_ref()).and(token);
         let threshold = request.threshold;
         if !threshold.is_finite() {
             return Err(Error::invalid("threshold", format!("{threshold} is not a finite number")));

@@ -1,5 +1,6 @@
 //! Tests of the whole engine over a directory that crashes, fails and rots where it is told to.
 
+mod cancelled;
 mod concurrency;
 mod corruption;
 mod crash;
@@ -12,6 +13,7 @@ mod later;
 mod lazy;
 mod mutants;
 mod patches;
+mod refused;
 mod room;
 mod words;
 

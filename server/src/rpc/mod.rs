@@ -13,6 +13,7 @@ mod search;
 use std::sync::Arc;
 
 use prost::Message;
+use ragstone::{CancelOnDrop, CancelToken};
 use ragstone_proto::v1::collections_service_server::CollectionsServiceServer;
 use ragstone_proto::v1::documents_service_server::DocumentsServiceServer;
 use ragstone_proto::v1::inference_service_server::InferenceServiceServer;
@@ -20,6 +21,7 @@ use ragstone_proto::v1::points_service_server::PointsServiceServer;
 use ragstone_proto::v1::rag_service_server::RagServiceServer;
 use ragstone_proto::v1::search_service_server::SearchServiceServer;
 use ragstone_rag::Rag;
+use tonic::codec::CompressionEncoding;
 use tonic::transport::server::Router;
 use tonic::{Response, Status};
 
@@ -60,16 +62,26 @@ impl Services {
         &self.shared.work
     }
 
-    /// The services behind a router. The codec's limit stands behind the layer's, for later messages of a stream.
+    /// The services behind a router. The codec's limit stands behind the layer's, for messages that are compressed.
     pub(crate) fn add_to<L: Clone>(&self, router: Router<L>, config: &ServerConfig) -> Router<L> {
         let bytes = config.request_bytes_max;
+        macro_rules! service {
+            ($server:ident) => {
+                $server::new(self.clone())
+                    .max_decoding_message_size(bytes)
+                    .accept_compressed(CompressionEncoding::Zstd)
+                    .accept_compressed(CompressionEncoding::Gzip)
+                    .send_compressed(CompressionEncoding::Zstd)
+                    .send_compressed(CompressionEncoding::Gzip)
+            };
+        }
         router
-            .add_service(CollectionsServiceServer::new(self.clone()).max_decoding_message_size(bytes))
-            .add_service(PointsServiceServer::new(self.clone()).max_decoding_message_size(bytes))
-            .add_service(SearchServiceServer::new(self.clone()).max_decoding_message_size(bytes))
-            .add_service(DocumentsServiceServer::new(self.clone()).max_decoding_message_size(bytes))
-            .add_service(RagServiceServer::new(self.clone()).max_decoding_message_size(bytes))
-            .add_service(InferenceServiceServer::new(self.clone()).max_decoding_message_size(bytes))
+            .add_service(service!(CollectionsServiceServer))
+            .add_service(service!(PointsServiceServer))
+            .add_service(service!(SearchServiceServer))
+            .add_service(service!(DocumentsServiceServer))
+            .add_service(service!(RagServiceServer))
+            .add_service(service!(InferenceServiceServer))
     }
 
     /// Applies a request on a thread that may block.
@@ -78,7 +90,7 @@ impl Services {
         T: Send + 'static,
         F: FnOnce(&Rag) -> ragstone_rag::Result<T> + Send + 'static,
     {
-        let rag = self.shared.rag.clone();
+        let (rag, _end_with_call) = self.wanted_rag();
         self.shared.work.run(move || operation(&rag)).await?.map_err(status::rag)
     }
 
@@ -91,6 +103,14 @@ impl Services {
         }
     }
 
+    /// The library, whose work ends with what comes second: with the future that holds it, when the caller leaves or the
+    /// deadline passes.
+    fn wanted_rag(&self) -> (Rag, CancelOnDrop) {
+        let token = CancelToken::new();
+        let end_with_call = token.cancel_on_drop();
+        (self.shared.rag.cancelled_by(token), end_with_call)
+    }
+
     /// Answers a request, all of it on a thread that may block: what is converted and measured can be large. The answer is
     /// refused when it is larger than a response may be; a closure whose answer has many items counts them as it goes
     /// ([`Services::budget`]).
@@ -99,7 +119,7 @@ impl Services {
         M: Message + Send + 'static,
         F: FnOnce(&Rag) -> Result<M, Refused> + Send + 'static,
     {
-        let (rag, mut whole) = (self.shared.rag.clone(), self.budget());
+        let ((rag, _end_with_call), mut whole) = (self.wanted_rag(), self.budget());
         let answered = self.shared.work.run(move || {
             let message = operation(&rag).map_err(|refused| refused.0)?;
             whole.spend(message)

@@ -1,8 +1,10 @@
 //! The server, from outside: a real socket, the Rust client, and a generated client for what the Rust client hides.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod by_hand;
 mod calls;
 mod circle;
+mod compression;
 mod errors;
 mod fields;
 mod fixture;
@@ -16,6 +18,7 @@ mod reflection;
 mod retries;
 mod retrieval;
 mod shutdown;
+mod streams;
 mod tenants;
 mod vectors;
 mod words;

@@ -4,7 +4,7 @@ use ragstone_proto::v1;
 use ragstone_proto::v1::collections_service_client::CollectionsServiceClient;
 use tonic::transport::Channel;
 
-use super::{Client, LIST_PAGE_SIZE, MESSAGE_BYTES_MAX};
+use super::{Client, LIST_PAGE_SIZE, service};
 use crate::call::{call, methods};
 use crate::collection::{Collection, CreateCollection};
 use crate::error::Result;
@@ -134,6 +134,6 @@ impl Client {
     }
 
     fn collections(&self) -> CollectionsServiceClient<Channel> {
-        CollectionsServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+        service!(self, CollectionsServiceClient)
     }
 }

@@ -4,7 +4,7 @@ use ragstone_proto::v1;
 use ragstone_proto::v1::documents_service_client::DocumentsServiceClient;
 use tonic::transport::Channel;
 
-use super::{Client, MESSAGE_BYTES_MAX};
+use super::{Client, service};
 use crate::call::{call, methods};
 use crate::document::{Chunk, Document, IngestDocument, IngestReport, ListChunks, ListDocuments};
 use crate::error::{Error, Result};
@@ -86,6 +86,6 @@ impl Client {
     }
 
     fn documents(&self) -> DocumentsServiceClient<Channel> {
-        DocumentsServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+        service!(self, DocumentsServiceClient)
     }
 }

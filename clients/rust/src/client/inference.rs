@@ -4,7 +4,7 @@ use ragstone_proto::v1;
 use ragstone_proto::v1::inference_service_client::InferenceServiceClient;
 use tonic::transport::Channel;
 
-use super::{Client, LIST_PAGE_SIZE, MESSAGE_BYTES_MAX};
+use super::{Client, LIST_PAGE_SIZE, service};
 use crate::call::{call, methods};
 use crate::error::Result;
 use crate::inference::{Embed, Embeddings, Model, PulledModel};
@@ -66,6 +66,6 @@ impl Client {
     }
 
     fn inference(&self) -> InferenceServiceClient<Channel> {
-        InferenceServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+        service!(self, InferenceServiceClient)
     }
 }

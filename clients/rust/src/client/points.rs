@@ -4,7 +4,7 @@ use ragstone_proto::v1;
 use ragstone_proto::v1::points_service_client::PointsServiceClient;
 use tonic::transport::Channel;
 
-use super::{Client, MESSAGE_BYTES_MAX};
+use super::{Client, service};
 use crate::call::{Method, call, methods};
 use crate::error::Result;
 use crate::filter::Filter;
@@ -217,7 +217,7 @@ impl Client {
     }
 
     fn points(&self) -> PointsServiceClient<Channel> {
-        PointsServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+        service!(self, PointsServiceClient)
     }
 }
 

@@ -3,7 +3,7 @@
 use ragstone_proto::v1::rag_service_client::RagServiceClient;
 use tonic::transport::Channel;
 
-use super::{Client, MESSAGE_BYTES_MAX};
+use super::{Client, service};
 use crate::call::{call, methods};
 use crate::enrich::{Enrich, Enriched};
 use crate::error::Result;
@@ -41,6 +41,6 @@ impl Client {
     }
 
     fn rag(&self) -> RagServiceClient<Channel> {
-        RagServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+        service!(self, RagServiceClient)
     }
 }

@@ -4,7 +4,7 @@ use ragstone_proto::v1;
 use ragstone_proto::v1::search_service_client::SearchServiceClient;
 use tonic::transport::Channel;
 
-use super::{Client, MESSAGE_BYTES_MAX};
+use super::{Client, service};
 use crate::call::{call, methods};
 use crate::error::Result;
 use crate::found::{QueryResult, RangeResult};
@@ -67,6 +67,6 @@ impl Client {
     }
 
     fn search(&self) -> SearchServiceClient<Channel> {
-        SearchServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+        service!(self, SearchServiceClient)
     }
 }

@@ -181,6 +181,7 @@ impl Write<'_> {
         let (mut points, mut tokens) = (Vec::with_capacity(passages.len()), 0);
         let mut passages = passages.into_iter().peekable();
         while passages.peek().is_some() {
+            self.collection.check_wanted()?;
             let batch: Vec<Passage> = passages.by_ref().take(EMBED_BATCH).collect();
             let texts: Vec<String> = batch.iter().map(Passage::embedded).collect();
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();

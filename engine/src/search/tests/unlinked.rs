@@ -36,15 +36,15 @@ fn check(view: &ViewState, live: &Live) {
             truth.iter().take(10).filter(|(_, id)| ids(hits).contains(id)).count()
         };
         let request = SearchRequest::new(query.clone(), 10);
-        found += recall(&execute::search(view, &request).unwrap().hits, &truth);
-        let exact = execute::search(view, &request.clone().exact()).unwrap();
+        found += recall(&execute::search(view, &request, None).unwrap().hits, &truth);
+        let exact = execute::search(view, &request.clone().exact(), None).unwrap();
         assert!(exact.stats.exact);
         assert_eq!(recall(&exact.hits, &truth), truth.len().min(10));
         let filtered = request.filter(Filter::eq("group", 4));
         let truth_filtered = nearest(live, query, |id| id % 10 == 4);
-        found_filtered += recall(&execute::search(view, &filtered).unwrap().hits, &truth_filtered);
+        found_filtered += recall(&execute::search(view, &filtered, None).unwrap().hits, &truth_filtered);
         let reach = (truth[14].0 + truth[15].0) / 2.0;
-        let range = range::search_range(view, &RangeRequest::new(query.clone(), reach)).unwrap();
+        let range = range::search_range(view, &RangeRequest::new(query.clone(), reach), None).unwrap();
         let in_range = ids(&range.hits);
         assert!(in_range.iter().all(|id| truth[..15].iter().any(|row| row.1 == *id)));
         found_in_range += in_range.len();
@@ -108,11 +108,11 @@ fn an_older_view_goes_on_walking_while_linked_rows_die() {
     while core.link_some(&store) {}
     let before = core.view();
     let request = SearchRequest::new(vec![0.0; DIMENSION], 10);
-    let walked = execute::search(&before, &request).unwrap().stats.distances;
+    let walked = execute::search(&before, &request, None).unwrap().stats.distances;
     core.write(&store, Batch::of(vec![Op::Delete(PointId::Num(5))])).unwrap();
     write(3_000..3_100);
     while core.link_some(&store) {}
-    let later = execute::search(&before, &request).unwrap().stats.distances;
+    let later = execute::search(&before, &request, None).unwrap().stats.distances;
     assert!(later < 2 * walked, "{later} compared, {walked} before");
 }
 

@@ -1,0 +1,100 @@
+//! Reads through a handle whose token is cancelled, at every moment at which they look at it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+use crate::interrupt::cancelled_at;
+use crate::query::OrderBy;
+use crate::{CancelToken, Collection, Error, ScrollRequest, SearchRequest};
+
+/// Three sealed segments and one that grows, of so many rows each.
+const ROWS: u64 = 700;
+
+fn filled() -> Db {
+    let db = Db::in_memory_with(DbOptions { background: false, ..DbOptions::default() }).unwrap();
+    let rows = db.create_collection("rows", Schema::new(2).unwrap()).unwrap();
+    for segment in 0..4 {
+        if segment > 0 {
+            db.flush().unwrap();
+        }
+        let point = |id: u64| Point::new(id, [1.0, id as f32]).with("number", id as i64);
+        rows.upsert((segment * ROWS..(segment + 1) * ROWS).map(point).collect()).unwrap();
+    }
+    db
+}
+
+type Read = fn(&Collection) -> crate::Result<u64>;
+
+/// What looks at the token, and how often at least.
+fn reads() -> Vec<(&'static str, u64, Read)> {
+    vec![
+        ("get", 50, |rows| Ok(rows.get(&(0..50).map(Into::into).collect::<Vec<_>>())?.len() as u64)),
+        ("count", 2, |rows| rows.count(Some(&Filter::Exists("number".into())))),
+        ("facet", 3, |rows| Ok(rows.facet("number", None, 10)?.values)),
+        ("scroll", 1_000, |rows| {
+            Ok(rows.scroll(&ScrollRequest { limit: 1_000, ..ScrollRequest::default() })?.points.len() as u64)
+        }),
+        ("ordered scroll", 1_000, |rows| {
+            let order = Some(OrderBy::descending("number"));
+            let request = ScrollRequest { limit: 1_000, order, ..ScrollRequest::default() };
+            Ok(rows.scroll(&request)?.points.len() as u64)
+        }),
+        ("iteration", 4 * ROWS, |rows| {
+            rows.view().iter().try_fold(0, |count, point| point.map(|_| count + 1))
+        }),
+    ]
+}
+
+#[test]
+fn reads_end_at_the_look_that_finds_their_token_cancelled() {
+    let db = filled();
+    for (name, looks_min, read) in reads() {
+        let whole = read(&db.collection("rows").unwrap()).unwrap();
+        let looks = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&looks);
+        let token = CancelToken::polled(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        assert_eq!(read(&db.cancelled_by(token).collection("rows").unwrap()).unwrap(), whole);
+        let looks = looks.load(Ordering::Relaxed);
+        assert!(looks >= looks_min, "{name} looks {looks} times");
+        for look in [1, 2, looks / 2, looks] {
+            let cancelled = db.cancelled_by(cancelled_at(look)).collection("rows").unwrap();
+            assert!(matches!(read(&cancelled), Err(Error::Cancelled)), "{name} at look {look} of {looks}");
+        }
+        let late = db.cancelled_by(cancelled_at(looks + 1)).collection("rows").unwrap();
+        assert_eq!(read(&late).unwrap(), whole, "{name}");
+    }
+}
+
+#[test]
+fn searches_look_at_the_tokens_of_their_handle_and_of_their_request() {
+    let db = filled();
+    let (of_handle, of_request) = (CancelToken::new(), CancelToken::new());
+    let rows = db.cancelled_by(of_handle.clone()).collection("rows").unwrap();
+    let request = SearchRequest::new([1.0, 5.0], 10).cancel(of_request.clone());
+    assert_eq!(rows.search(&request).unwrap().stats.interrupted, None);
+    of_request.cancel();
+    assert_eq!(rows.search(&request).unwrap().stats.interrupted, Some(crate::Interrupted::Cancelled));
+    let request = SearchRequest::new([1.0, 5.0], 10);
+    of_handle.cancel();
+    assert_eq!(rows.search(&request).unwrap().stats.interrupted, Some(crate::Interrupted::Cancelled));
+    let both = rows.search_batch(&[request.clone(), request]).unwrap();
+    assert!(both.iter().all(|response| response.stats.interrupted.is_some() && response.hits.is_empty()));
+}
+
+#[test]
+fn a_write_is_not_begun_once_its_handle_is_cancelled() {
+    let db = filled();
+    let token = CancelToken::new();
+    let rows = db.cancelled_by(token.clone()).collection("rows").unwrap();
+    rows.upsert(vec![Point::new(1, [0.0, 1.0])]).unwrap();
+    let seq = rows.info().seq;
+    token.cancel();
+    assert!(matches!(rows.upsert(vec![Point::new(2, [0.0, 1.0])]), Err(Error::Cancelled)));
+    assert!(matches!(rows.delete_where(&Filter::Exists("number".into())), Err(Error::Cancelled)));
+    assert!(matches!(rows.check_wanted(), Err(Error::Cancelled)));
+    assert_eq!(rows.info().seq, seq);
+    assert!(db.check_wanted().is_ok());
+}

@@ -1,0 +1,183 @@
+//! An answer that streams: a call is over with its last message, not with the answer's headers.
+//!
+//! Until then it holds its place, a panic in it is an error of the call alone, its deadline and the end of the server's grace
+//! end it, and its log line waits for the code in its trailers. A caller who takes nothing (whose flow-control window is
+//! shut) stops the transport from asking for more, so that nothing in the body itself would ever run: a task of its own
+//! watches the deadline and drops what makes the answer, wherever that is, and its place with it. What remains to be told
+//! is told as soon as it is asked for.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body as HttpBody, Frame};
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+use tonic::body::Body;
+use tonic::{Code, Status};
+
+use super::line::Line;
+use super::with_details;
+use crate::status;
+use crate::work::Place;
+
+/// What ends an answer from outside.
+#[derive(Debug)]
+pub(super) struct Ends {
+    pub(super) deadline: Instant,
+    /// What the deadline was set to, for who is told of it.
+    pub(super) timeout: Duration,
+    /// Becomes true when calls under way are to be given up.
+    pub(super) give_up: watch::Receiver<bool>,
+    /// Goes into the details of a stream that tonic refused for a message too large.
+    pub(super) request_bytes_max: usize,
+}
+
+/// The body of such an answer.
+pub(super) struct Answering {
+    shared: Arc<Mutex<State>>,
+    /// Gone when the trailers are out.
+    line: Option<Line>,
+    request_bytes_max: usize,
+    /// Its end is the watching task's.
+    _is_watched: oneshot::Sender<()>,
+}
+
+enum State {
+    /// Made by a handler's stream.
+    Live(Live),
+    /// Ended from outside, which the caller is to be told.
+    Ended(Status),
+    /// Nothing more comes.
+    Over,
+}
+
+struct Live {
+    inner: Body,
+    place: Option<Place>,
+    waker: Option<Waker>,
+}
+
+impl Answering {
+    pub(super) fn new(inner: Body, place: Option<Place>, line: Line, ends: Ends) -> Answering {
+        let shared = Arc::new(Mutex::new(State::Live(Live { inner, place, waker: None })));
+        let (is_watched, over) = oneshot::channel();
+        let request_bytes_max = ends.request_bytes_max;
+        tokio::spawn(watch_over(Arc::clone(&shared), ends, over));
+        Answering { shared, line: Some(line), request_bytes_max, _is_watched: is_watched }
+    }
+
+    /// The last frame: the trailers, which say how the call ended.
+    fn last(&mut self, trailers: HeaderMap) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        self.end(code_of(&trailers));
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+
+    fn end(&mut self, code: Code) {
+        // Dropped once the lock is free: a handler's stream may do anything when it ends.
+        let _ended = std::mem::replace(&mut *lock(&self.shared), State::Over);
+        if let Some(line) = self.line.take() {
+            line.end(code);
+        }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let _ended = std::mem::replace(&mut *lock(&self.shared), State::Over);
+    }
+}
+
+/// Ends the answer when its time has come.
+async fn watch_over(shared: Arc<Mutex<State>>, mut ends: Ends, over: oneshot::Receiver<()>) {
+    let status = tokio::select! {
+        _ = over => return,
+        () = tokio::time::sleep_until(ends.deadline) => status::deadline_exceeded(ends.timeout),
+        _ = ends.give_up.wait_for(|give_up| *give_up) => status::shutting_down(),
+    };
+    let ended = {
+        let mut state = lock(&shared);
+        match &*state {
+            State::Live(_) => std::mem::replace(&mut *state, State::Ended(status)),
+            State::Ended(_) | State::Over => return,
+        }
+    };
+    if let State::Live(Live { waker: Some(waker), .. }) = &ended {
+        waker.wake_by_ref();
+    }
+}
+
+fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The code in the trailers; without one, the call broke off.
+fn code_of(trailers: &HeaderMap) -> Code {
+    trailers.get("grpc-status").map_or(Code::Unknown, |code| Code::from_bytes(code.as_bytes()))
+}
+
+fn trailers_of(status: &Status) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    if status.add_header(&mut trailers).is_err() {
+        trailers.insert("grpc-status", (Code::Unknown as i32).into());
+    }
+    trailers
+}
+
+/// The next frame of the handler's stream, with its place known to what it runs.
+fn poll_live(
+    live: &mut Live,
+    context: &mut Context<'_>,
+) -> std::thread::Result<Poll<Option<Result<Frame<Bytes>, Status>>>> {
+    let Live { inner, place, .. } = live;
+    // The stream is not polled again after a panic, so no broken state of it is ever seen.
+    catch_unwind(AssertUnwindSafe(|| match place {
+        Some(place) => place.within(|| Pin::new(inner).poll_frame(context)),
+        None => Pin::new(inner).poll_frame(context),
+    }))
+}
+
+impl HttpBody for Answering {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.get_mut();
+        let Some(line) = &this.line else { return Poll::Ready(None) };
+        let entered = line.span().clone().entered();
+        let mut state = lock(&this.shared);
+        let polled = match &mut *state {
+            State::Over => return Poll::Ready(None),
+            State::Ended(status) => Ok(Poll::Ready(Some(Err(status.clone())))),
+            State::Live(live) => {
+                let polled = poll_live(live, context);
+                if let Ok(Poll::Pending) = polled {
+                    live.waker = Some(context.waker().clone());
+                }
+                polled
+            }
+        };
+        drop(state);
+        drop(entered);
+        match polled {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(Some(Ok(frame)))) => match frame.into_trailers() {
+                Ok(trailers) => this.last(with_details(trailers, this.request_bytes_max)),
+                Err(frame) => Poll::Ready(Some(Ok(frame))),
+            },
+            Ok(Poll::Ready(Some(Err(status)))) => this.last(trailers_of(&status)),
+            Ok(Poll::Ready(None)) => {
+                this.end(Code::Unknown);
+                Poll::Ready(None)
+            }
+            Err(_) => this.last(trailers_of(&status::fault())),
+        }
+    }
+}

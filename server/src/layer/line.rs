@@ -1,0 +1,52 @@
+//! The one line that the log has of a call, when the whole of it is over.
+
+use std::time::Instant;
+
+use tonic::Code;
+use tracing::Span;
+
+/// A call under way. Dropped before it was [told](Line::end) how it ended, its caller has left.
+#[derive(Debug)]
+pub(super) struct Line {
+    method: String,
+    started: Instant,
+    span: Span,
+    is_written: bool,
+}
+
+impl Line {
+    pub(super) fn begin(method: String, span: Span) -> Line {
+        Line { method, started: Instant::now(), span, is_written: false }
+    }
+
+    /// The span of the call, which outlives its handler where the answer is a stream.
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// The call is over.
+    pub(super) fn end(mut self, code: Code) {
+        self.write(code);
+    }
+
+    fn write(&mut self, code: Code) {
+        self.is_written = true;
+        let _entered = self.span.enter();
+        let (method, latency_ms) = (self.method.as_str(), self.started.elapsed().as_secs_f64() * 1e3);
+        match code {
+            Code::Internal | Code::DataLoss | Code::Unknown => {
+                tracing::error!(method, ?code, latency_ms, "request");
+            }
+            _ if method.starts_with("/grpc.health.") => tracing::debug!(method, ?code, latency_ms, "request"),
+            _ => tracing::info!(method, ?code, latency_ms, "request"),
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.is_written {
+            self.write(Code::Cancelled);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The layer around a service that answers with what a test puts into a channel.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame};
+use tokio::sync::mpsc;
+use tower::service_fn;
+
+use super::*;
+use crate::config::ServerConfig;
+
+const PATH: &str = "/ragstone.v1.TestService/Watch";
+
+/// What a test has a stream do next.
+enum Next {
+    Data(&'static str),
+    /// Its trailers.
+    End(Code),
+    /// Panics.
+    Panic,
+    /// Yields the kind of the place that it runs under.
+    Tell,
+}
+
+struct Channel(mpsc::UnboundedReceiver<Next>);
+
+impl HttpBody for Channel {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        self.0.poll_recv(context).map(|next| {
+            Some(Ok(match next? {
+                Next::Data(text) => Frame::data(text.into()),
+                Next::Tell => Frame::data(format!("{:?}", Place::current().is_some()).into()),
+                Next::End(code) => {
+                    let mut trailers = HeaderMap::new();
+                    Status::new(code, "said by the handler").add_header(&mut trailers).unwrap();
+                    Frame::trailers(trailers)
+                }
+                Next::Panic => panic!("deliberate"),
+            }))
+        })
+    }
+}
+
+/// A call that streams: what makes its answer, and what the caller has of it.
+struct Call {
+    work: Work,
+    give_up: watch::Sender<bool>,
+    next: mpsc::UnboundedSender<Next>,
+    answer: Body,
+}
+
+impl Call {
+    async fn begin(timeout: Option<&str>) -> Call {
+        let config =
+            ServerConfig { concurrent_streams_max: 1, concurrent_requests_max: 1, ..ServerConfig::default() };
+        let work = Work::new(&config);
+        let (give_up, give_up_seen) = watch::channel(false);
+        let layer = RequestLayer {
+            request_timeout: Duration::from_secs(1),
+            stream_timeout: Duration::from_secs(1_000),
+            request_bytes_max: 1_000,
+            calls: Calls::with(PATH, Shape { client_streams: false, server_streams: true }),
+            work: work.clone(),
+            give_up: give_up_seen,
+        };
+        let (next, answers) = mpsc::unbounded_channel();
+        let answers = Arc::new(Mutex::new(Some(answers)));
+        let inner = service_fn(move |_: Request<Body>| {
+            let answers = answers.lock().unwrap().take().expect("it is called once");
+            async move { Ok::<_, Infallible>(Response::new(Body::new(Channel(answers)))) }
+        });
+        let mut request = Request::post(PATH);
+        if let Some(timeout) = timeout {
+            request = request.header("grpc-timeout", timeout);
+        }
+        let response = layer.layer(inner).call(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert!(response.headers().get("grpc-status").is_none());
+        Call { work, give_up, next, answer: response.into_body() }
+    }
+
+    /// The next frame: what it says, or the status that it ends with.
+    async fn frame(&mut self) -> Option<Result<Bytes, Status>> {
+        let answer = &mut self.answer;
+        let frame = std::future::poll_fn(|context| Pin::new(&mut *answer).poll_frame(context)).await?;
+        Some(match frame.expect("errors are told in trailers").into_data() {
+            Ok(data) => Ok(data),
+            Err(frame) => Err(Status::from_header_map(&frame.into_trailers().unwrap()).unwrap()),
+        })
+    }
+
+    async fn says(&mut self, text: &str) {
+        assert_eq!(self.frame().await.expect("it goes on").expect("it does not end"), text);
+    }
+
+    async fn ends(&mut self, code: Code) {
+        assert_eq!(self.frame().await.expect("it is told how it ended").unwrap_err().code(), code);
+        assert!(self.frame().await.is_none(), "nothing comes after the trailers");
+    }
+
+    fn has_its_place(&self) -> bool {
+        self.work.admit(Kind::Read, true).is_err()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.next.is_closed()
+    }
+}
+
+#[tokio::test]
+async fn a_stream_keeps_its_place_to_its_last_message_and_what_it_runs_knows_it() {
+    let mut call = Call::begin(None).await;
+    for next in [Next::Data("one"), Next::Tell, Next::End(Code::Ok)] {
+        call.next.send(next).unwrap();
+    }
+    call.says("one").await;
+    call.says("true").await;
+    assert!(call.has_its_place());
+    call.ends(Code::Ok).await;
+    assert!(!call.has_its_place());
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_ends_what_makes_the_answer() {
+    let mut call = Call::begin(None).await;
+    call.next.send(Next::Data("one")).unwrap();
+    call.says("one").await;
+    call.answer = Body::empty();
+    assert!(call.is_gone() && !call.has_its_place());
+}
+
+/// The caller takes nothing, so nobody asks the body for anything: its end comes nevertheless.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_ends_a_stream_that_nobody_reads() {
+    let mut call = Call::begin(Some("5S")).await;
+    call.next.send(Next::Data("one")).unwrap();
+    call.says("one").await;
+    assert!(call.has_its_place());
+    let began = Instant::now();
+    call.next.closed().await;
+    assert_eq!(
+        began.elapsed().as_secs(),
+        4,
+        "a little ahead of the deadline, not at the 1,000 s of the server"
+    );
+    assert!(!call.has_its_place());
+    call.ends(Code::DeadlineExceeded).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_servers_own_deadline_of_streams_is_not_that_of_other_calls() {
+    let mut call = Call::begin(None).await;
+    let began = Instant::now();
+    call.ends(Code::DeadlineExceeded).await;
+    assert_eq!(began.elapsed().as_secs(), 999);
+}
+
+#[tokio::test]
+async fn streams_are_given_up_when_the_grace_of_the_server_ends() {
+    let mut call = Call::begin(None).await;
+    call.give_up.send_replace(true);
+    call.ends(Code::Unavailable).await;
+    assert!(call.is_gone() && !call.has_its_place());
+}
+
+#[tokio::test]
+async fn a_panic_in_a_stream_is_an_error_of_it() {
+    let mut call = Call::begin(None).await;
+    call.next.send(Next::Panic).unwrap();
+    call.ends(Code::Internal).await;
+    assert!(call.is_gone() && !call.has_its_place());
+}
+
+#[tokio::test]
+async fn a_panic_becomes_an_error() {
+    assert!(caught(async { 1 }).await.is_ok());
+    assert!(caught(async { panic!("deliberate") }).await.is_err());
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_line_of_a_stream_comes_with_its_last_code() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+
+    let mut call = Call::begin(None).await;
+    call.next.send(Next::Data("one")).unwrap();
+    call.says("one").await;
+    assert_eq!(lines.text(), "", "the call is not over");
+    call.next.send(Next::End(Code::NotFound)).unwrap();
+    call.ends(Code::NotFound).await;
+    assert!(lines.text().contains("code=NotFound"), "{}", lines.text());
+
+    let call = Call::begin(None).await;
+    drop(call.answer);
+    assert!(lines.text().contains("code=Cancelled"), "{}", lines.text());
+    assert_eq!(lines.text().lines().count(), 2);
+}
+
+#[test]
+fn what_tonic_says_gets_details_and_what_it_adds_stays() {
+    let detailed = |status: Status| {
+        let mut headers = HeaderMap::new();
+        status.add_header(&mut headers).unwrap();
+        headers.insert("grpc-accept-encoding", "gzip".parse().unwrap());
+        let headers = with_details(headers, 1_000);
+        assert_eq!(headers["grpc-accept-encoding"], "gzip");
+        assert!(headers.contains_key("grpc-status-details-bin"));
+        Status::from_header_map(&headers).unwrap().code()
+    };
+    assert_eq!(detailed(Status::unimplemented("")), Code::Unimplemented);
+    assert_eq!(
+        detailed(Status::unimplemented("Content is compressed with `x` which isn't supported")),
+        Code::Unimplemented
+    );
+    assert_eq!(detailed(Status::internal("failed to decode Protobuf message: x")), Code::InvalidArgument);
+    assert_eq!(
+        detailed(Status::internal("Error decompressing: x, while sending request")),
+        Code::InvalidArgument
+    );
+    let too_large = "Error decompressing: size limit, of 9 bytes, exceeded while decompressing message";
+    assert_eq!(detailed(Status::resource_exhausted(too_large)), Code::ResourceExhausted);
+}
