@@ -54,6 +54,14 @@ impl Encoder {
         self.raw(value.as_bytes());
     }
 
+    /// A length of four bytes, then the bytes.
+    pub(crate) fn bytes(&mut self, value: &[u8]) {
+        self.u32(
+            u32::try_from(value.len()).expect("bytes are limited far below 4 GiB before they are encoded"),
+        );
+        self.raw(value);
+    }
+
     pub(crate) fn f32s(&mut self, values: &[f32]) {
         self.bytes.reserve(values.len() * 4);
         for value in values {
@@ -160,9 +168,13 @@ impl<'a> Decoder<'a> {
         Ok(count)
     }
 
-    pub(crate) fn str(&mut self) -> Decoded<&'a str> {
+    pub(crate) fn bytes(&mut self) -> Decoded<&'a [u8]> {
         let length = self.u32()? as usize;
-        let bytes = self.raw(length)?;
+        self.raw(length)
+    }
+
+    pub(crate) fn str(&mut self) -> Decoded<&'a str> {
+        let bytes = self.bytes()?;
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(text),
             Err(_) => self.error("text is not UTF-8"),

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crate::background;
-use crate::collection::{Collection, CollectionInfo, Turns};
+use crate::collection::{Collection, CollectionCore, CollectionInfo, Turns};
 use crate::dir::{Dir, ReadOnlyDir, RealDir, VolatileDir};
 use crate::error::{Error, Result};
 use crate::interrupt::{CancelToken, check_wanted};
 use crate::lineage::Lineage;
+use crate::replacement::is_hidden;
 use crate::schema::Schema;
 use crate::snapshot::{Pin, PinnedLog};
 use crate::verify::{Damage, Verify, VerifyProgress, VerifyReport};
@@ -217,9 +218,12 @@ impl Db {
     }
 
     /// What it is made of.
-    #[cfg(test)]
-    pub(crate) fn store(&self) -> &Store {
+    pub(crate) fn any_store(&self) -> &Store {
         &self.handle.store
+    }
+
+    pub(crate) fn handle_of(&self, core: Arc<CollectionCore>) -> Collection {
+        Collection::new(core, self.handle.clone(), self.token.clone())
     }
 
     /// The directory; `:memory:` of a database in memory.
@@ -235,14 +239,14 @@ impl Db {
     /// Makes a collection; durable when it returns.
     ///
     /// # Errors
-    /// [`Error::CollectionExists`]; [`Error::Invalid`] or
+    /// [`Error::CollectionExists`] or [`Error::AliasExists`]; [`Error::Invalid`] or
     /// [`Error::Limit`] for the name or for one collection too many.
     pub fn create_collection(&self, name: &str, schema: Schema) -> Result<Collection> {
         let core = self.handle.store.create_collection(name, schema)?;
         Ok(Collection::new(core, self.handle.clone(), self.token.clone()))
     }
 
-    /// Finds a collection.
+    /// Finds a collection by its name or an [alias](Self::set_alias).
     ///
     /// # Errors
     /// [`Error::CollectionNotFound`]; [`Error::Corrupt`] if it
@@ -254,7 +258,8 @@ impl Db {
 
     /// Every collection, by name.
     pub fn collections(&self) -> Vec<CollectionInfo> {
-        self.handle.store.collections().iter().map(|core| core.info()).collect()
+        let cores = self.handle.store.collections();
+        cores.iter().filter(|core| !is_hidden(&core.name())).map(|core| core.info()).collect()
     }
 
     /// Collections that could not be opened, and what is wrong with each ([`OnDamage::Isolate`](crate::OnDamage::Isolate)). They can be deleted, and
@@ -266,8 +271,10 @@ impl Db {
     /// Removes a collection and its rows; durable when it returns. Views of it stay as they are; writes through older
     /// handles fail.
     ///
+    /// What was to [replace](crate::Replacement) it is removed as well.
+    ///
     /// # Errors
-    /// [`Error::CollectionNotFound`].
+    /// [`Error::CollectionNotFound`]; [`Error::CollectionAliased`] while an alias names it, [`Error::AliasExists`] for an alias.
     pub fn delete_collection(&self, name: &str) -> Result<()> {
         self.handle.store.delete_collection(name)
     }

@@ -48,6 +48,53 @@ pub enum Error {
         /// The name asked for.
         name: String,
     },
+    /// The name is an alias already, and a collection cannot have it too.
+    #[error("`{alias}` is an alias of collection `{collection}`")]
+    AliasExists {
+        /// The name asked for.
+        alias: String,
+        /// The collection that it names.
+        collection: String,
+    },
+    /// No collection has this alias.
+    #[error("alias `{alias}` does not exist")]
+    AliasNotFound {
+        /// The name asked for.
+        alias: String,
+    },
+    /// A collection cannot be deleted while an alias names it: whoever asks for the alias would find nothing.
+    #[error("collection `{name}` has the alias `{alias}`: point it at another collection or delete it first")]
+    CollectionAliased {
+        /// The collection.
+        name: String,
+        /// One of its aliases.
+        alias: String,
+    },
+    /// Another collection took the place of this one while the call was under way ([`Replacement`](crate::Replacement)):
+    /// nothing of it was written. Ask for the collection once more, and repeat what was to be done.
+    #[error("collection `{name}` was replaced meanwhile: ask for it once more, and repeat the call")]
+    CollectionReplaced {
+        /// The name.
+        name: String,
+    },
+    /// A collection is being replaced already, or is not.
+    #[error("collection `{name}` {}", if *is_under_way { "is being replaced already" } else { "is not being replaced" })]
+    Replacement {
+        /// The collection.
+        name: String,
+        /// Whether a replacement is under way.
+        is_under_way: bool,
+    },
+    /// An attribute is not what it was expected to be ([`Db::set_attribute_if`](crate::Db::set_attribute_if)): it stays as it is.
+    #[error("attribute `{key}` is expected {expected}, and {}", actual_revision(*actual))]
+    AttributeChanged {
+        /// The key.
+        key: String,
+        /// What was expected of it.
+        expected: Expect,
+        /// Its revision; `None` if there is none.
+        actual: Option<u64>,
+    },
     /// A filter or a strict write names a field that the collection does not have.
     #[error("{field}: the collection has no such payload field")]
     UnknownField {
@@ -157,10 +204,24 @@ fn actual_of(etag: Option<u64>) -> String {
     etag.map_or_else(|| "is absent".to_owned(), |etag| format!("has the etag {etag}"))
 }
 
+fn actual_revision(revision: Option<u64>) -> String {
+    revision.map_or_else(|| "is absent".to_owned(), |revision| format!("has the revision {revision}"))
+}
+
 impl Error {
     /// An [`Error::Invalid`].
     pub(crate) fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Error::Invalid { field: field.into(), reason: reason.into() }
+    }
+
+    /// The error of an argument that has another name in the call.
+    pub(crate) fn renamed(mut self, from: &str, to: &str) -> Self {
+        if let Error::Invalid { field, .. } | Error::Limit { field, .. } = &mut self
+            && field == from
+        {
+            *field = to.to_owned();
+        }
+        self
     }
 
     /// The damage that an error tells of, if that is to be borne; a file that is missing is damage, too. Otherwise the error.

@@ -60,7 +60,9 @@
 //!
 //! The [`guide`] explains the index and what can be set: width, degree, encoding, memory, and how to measure recall.
 
+mod aliases;
 pub mod asynchronous;
+mod attributes;
 mod background;
 mod batch;
 mod catalogue;
@@ -88,12 +90,14 @@ mod payload;
 mod point;
 pub mod query;
 mod random;
+mod replacement;
 mod schema;
 mod schema_codes;
 mod search;
 mod segment;
 mod signal;
 pub mod snapshot;
+mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -106,9 +110,11 @@ mod vectors;
 mod verify;
 mod wal;
 
+pub use attributes::Attribute;
 pub use clock::Clock;
 pub use collection::{
-    Collection, CollectionInfo, Exclusive, Page, Pages, Rows, ScrollRequest, TypedRows, View, WriteReceipt,
+    Collection, CollectionInfo, Exclusive, Ids, Page, Pages, Rows, ScrollRequest, TypedRows, View,
+    WriteReceipt,
 };
 pub use db::Db;
 pub use error::{Error, LockHolder, Result};
@@ -118,11 +124,13 @@ pub use mend::{CheckReport, Loss, RepairReport, check, repair};
 pub use options::DbOptions;
 pub use payload::{FieldType, Filter, GeoPoint, Json, ParseError, Payload, Range, Value};
 pub use point::{Batch, Expect, Op, Point, PointId, Precondition, SparseVector, Update, Vector};
+pub use replacement::Replacement;
 pub use schema::{
     DEFAULT_VECTOR, DenseOptions, ElementType, EncodingKind, GraphOptions, Metric, MultiOptions, Schema,
     SchemaBuilder, SparseOptions, VectorKind,
 };
 pub use search::{Hit, RangeRequest, RangeResponse, SearchRequest, SearchResponse, SearchStats};
+pub use stats::{CollectionStats, DbStats};
 #[doc(hidden)]
 pub use text::TextIndex;
 pub use text::{Analyzer, UnknownAnalyzer};

@@ -5,6 +5,16 @@
 pub const COLLECTION_NAME_BYTES_MAX: usize = 128;
 /// Collections in one database.
 pub const COLLECTIONS_MAX: usize = 10_000;
+/// Aliases of collections in one database; an alias is as long as a collection's name may be.
+pub const ALIASES_MAX: usize = 10_000;
+/// Bytes of the key of a database's attribute ([`Db::set_attribute`](crate::Db::set_attribute)).
+pub const DB_ATTRIBUTE_KEY_BYTES_MAX: usize = 256;
+/// Bytes of the value of a database's attribute.
+pub const DB_ATTRIBUTE_BYTES_MAX: usize = 64 << 10;
+/// Attributes of one database.
+pub const DB_ATTRIBUTES_MAX: usize = 4_096;
+/// Bytes of all attributes of a database, keys and values together: each change of the manifest writes them anew.
+pub const DB_ATTRIBUTES_BYTES_MAX: usize = 4 << 20;
 /// Components of a vector.
 pub const DIMENSION_MAX: usize = 8_192;
 /// Vectors of one collection, each with a name.

@@ -9,6 +9,8 @@
 //! MANIFEST   = magic "RAGSMAN\0" | version u32 | length u64 | body | crc u32     (crc over everything before it)
 //! body       = generation u64 | next-collection u64 | next-segment u64 | lineage 16 bytes | catalogue-seq u64
 //!            | next-log u64 | log-position u64 | log-time u64 | keep-log-bytes u64 | count u32 | collection*
+//!            | count u32 | attribute* | count u32 | alias*                  (the last line not in version 4)
+//! attribute  = key str | revision u64 | length u32 | bytes          alias = alias str | collection str
 //! collection = id u64 | name str | schema | stored-seq u64 | count u32 | segment*      (schema: `schema_codes.rs`)
 //! segment    = id u64 | tombstones u64 | patches u64       (generation of the tombstone and of the patch file, 0 without one)
 //! ```
@@ -16,13 +18,14 @@
 //! restored: positions of the log mean something within a lineage. `catalogue-seq` is the last record of the log that made
 //! or removed a collection; the three numbers of the log are at least those of every file that was cut.
 //!
-//! **Cost.** Each change writes all of it: some kilobytes, two or three syncs. Changes come with collections and
-//! segments, not with writes.
+//! **Cost.** Each change writes all of it: some kilobytes, and the attributes, two or three syncs. Changes come with
+//! collections, attributes and segments, not with writes.
 
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::attributes::Attribute;
 use crate::codec::{Decoded, Decoder, Encoder};
 use crate::collection::request_file;
 use crate::lineage::{LINEAGE_BYTES, Lineage};
@@ -41,7 +44,9 @@ pub(crate) const MANIFEST_NEW_FILE: &str = "MANIFEST.new";
 /// The same bytes once more, for [`repair`](crate::repair): nothing else reads them.
 pub(crate) const MANIFEST_COPY_FILE: &str = "MANIFEST.copy";
 const MAGIC: &[u8; 8] = b"RAGSMAN\0";
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
+/// The same without attributes and aliases.
+const VERSION_WITHOUT_ATTRIBUTES: u32 = 4;
 const HEADER_BYTES: usize = 20;
 /// Nothing that is counted one by one comes this far, so whoever counts on need not look for the end of a u64.
 const COUNT_MAX: u64 = 1 << 62;
@@ -107,6 +112,9 @@ pub(crate) struct Manifest {
     /// Bytes of the log that are kept after the cut.
     pub(crate) keep_log_bytes: u64,
     pub(crate) collections: BTreeMap<u64, CollectionEntry>,
+    pub(crate) attributes: BTreeMap<String, Attribute>,
+    /// Names beside those of the collections, and the collection that each names.
+    pub(crate) aliases: BTreeMap<String, String>,
 }
 
 impl Manifest {
@@ -125,6 +133,17 @@ impl Manifest {
         for (id, collection) in &self.collections {
             body.u64(*id);
             collection.encode(&mut body);
+        }
+        body.u32(self.attributes.len() as u32);
+        for (key, attribute) in &self.attributes {
+            body.str(key);
+            body.u64(attribute.revision);
+            body.bytes(&attribute.value);
+        }
+        body.u32(self.aliases.len() as u32);
+        for (alias, collection) in &self.aliases {
+            body.str(alias);
+            body.str(collection);
         }
         let body = body.into_bytes();
         let mut file = Encoder::new();
@@ -148,8 +167,10 @@ impl Manifest {
             return Err((0, "the checksum does not match".into()));
         }
         let version = crate::codec::u32_at(&content[8..12], 0);
-        if version != VERSION {
-            let reason = format!("manifest format version {version}, this program reads {VERSION}");
+        if ![VERSION_WITHOUT_ATTRIBUTES, VERSION].contains(&version) {
+            let reason = format!(
+                "manifest format version {version}, this program reads {VERSION_WITHOUT_ATTRIBUTES} and {VERSION}"
+            );
             return Err((8, reason));
         }
         let body = &content[HEADER_BYTES..];
@@ -157,12 +178,12 @@ impl Manifest {
             return Err((12, "the length does not match".into()));
         }
         let mut decoder = Decoder::new(body);
-        Self::decode_body(&mut decoder)
+        Self::decode_body(&mut decoder, version)
             .and_then(|manifest| decoder.finish().map(|()| manifest))
             .map_err(|error| (HEADER_BYTES + error.offset, error.reason))
     }
 
-    fn decode_body(decoder: &mut Decoder<'_>) -> Decoded<Self> {
+    fn decode_body(decoder: &mut Decoder<'_>, version: u32) -> Decoded<Self> {
         let generation = decode_count(decoder)?;
         let next_collection = decode_count(decoder)?;
         let next_segment = decode_count(decoder)?;
@@ -191,7 +212,35 @@ impl Manifest {
                 return decoder.error(format!("segment id {id} is used twice or was never given out"));
             }
         }
+        if version > VERSION_WITHOUT_ATTRIBUTES {
+            manifest.decode_attributes(decoder)?;
+            manifest.decode_aliases(decoder)?;
+        }
         Ok(manifest)
+    }
+
+    fn decode_attributes(&mut self, decoder: &mut Decoder<'_>) -> Decoded<()> {
+        for _ in 0..decoder.count(16)? {
+            let key = decoder.str()?.to_owned();
+            let revision = decoder.u64()?;
+            if revision > self.catalogue_seq {
+                return decoder.error(format!("no change {revision} can have set an attribute"));
+            }
+            self.attributes.insert(key, Attribute { revision, value: decoder.bytes()?.into() });
+        }
+        Ok(())
+    }
+
+    fn decode_aliases(&mut self, decoder: &mut Decoder<'_>) -> Decoded<()> {
+        let names: BTreeSet<&String> = self.collections.values().map(|entry| &entry.name).collect();
+        for _ in 0..decoder.count(8)? {
+            let (alias, collection) = (decoder.str()?.to_owned(), decoder.str()?.to_owned());
+            if !names.contains(&collection) || names.contains(&alias) {
+                return decoder.error("an alias names no collection, or is one");
+            }
+            self.aliases.insert(alias, collection);
+        }
+        Ok(())
     }
 
     /// Remembers where the log stands, before any of what it holds is cut.

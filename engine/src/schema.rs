@@ -165,6 +165,20 @@ impl Schema {
     pub fn attributes(&self) -> &BTreeMap<String, String> {
         &self.attributes
     }
+
+    /// A builder of a schema like this one.
+    ///
+    /// ```
+    /// use ragstone::{FieldType, Schema};
+    ///
+    /// let schema = Schema::builder(3).field("year", FieldType::Int).build()?;
+    /// let wider = schema.to_builder().dimension(8).build()?;
+    /// assert_eq!((wider.dimension(), wider.fields()), (8, schema.fields()));
+    /// # Ok::<(), ragstone::Error>(())
+    /// ```
+    pub fn to_builder(&self) -> SchemaBuilder {
+        SchemaBuilder { schema: self.clone(), is_misplaced: false }
+    }
 }
 
 /// Builds a [`Schema`].
@@ -176,6 +190,16 @@ pub struct SchemaBuilder {
 }
 
 impl SchemaBuilder {
+    /// Sets the components of the default vector. A walk on more of them than that is one on all.
+    #[must_use]
+    pub fn dimension(self, dimension: usize) -> Self {
+        self.default_vector(|options| DenseOptions {
+            dimension,
+            walk_dimension: options.walk_dimension.filter(|walked| *walked < dimension),
+            ..options
+        })
+    }
+
     /// Sets the default vector's metric; cosine by default.
     #[must_use]
     pub fn metric(self, metric: Metric) -> Self {

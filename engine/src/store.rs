@@ -1,5 +1,6 @@
 //! What an open database is made of: directory, log, manifest and collections, and the rules between them.
 
+mod changing;
 mod due;
 mod logs;
 mod replay;
@@ -9,21 +10,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::catalogue::{CATALOGUE, CatalogueChange};
-use crate::collection::{CollectionCore, Opened};
+use crate::attributes::Attributes;
+use crate::catalogue::CATALOGUE;
+use crate::collection::CollectionCore;
 use crate::db::DbOptions;
 use crate::dir::{Dir, DirLock, Lifetime, PinnedDir};
 use crate::error::{Error, Result};
 use crate::faults;
-use crate::limits::{COLLECTIONS_MAX, check_limit};
-use crate::manifest::{CollectionEntry, ManifestStore};
+use crate::manifest::ManifestStore;
 use crate::opening::{is_fresh, open_collections, remove_leftovers};
-use crate::payload::FieldTable;
-use crate::schema::Schema;
 use crate::signal::Signal;
 use crate::snapshot::RESTORE_FILE;
 use crate::threads::{Pools, Work};
-use crate::validate;
 use crate::verify::Damage;
 use crate::wal::Log;
 use replay::UnreadLog;
@@ -41,10 +39,12 @@ pub(crate) struct Store {
     next_segment: AtomicU64,
     room: room::Room,
     /// Held for looking up and swapping, never while a collection works.
-    collections: RwLock<BTreeMap<String, Arc<CollectionCore>>>,
+    names: RwLock<changing::Names>,
+    /// As the manifest has them, for who reads them while that is being written.
+    pub(crate) attributes: RwLock<Attributes>,
     /// Collections that could not be opened: their ids and what is wrong.
     damaged: RwLock<BTreeMap<String, (u64, Damage)>>,
-    /// Held while a collection is made or removed: looked up first, then logged, then written to the manifest.
+    /// Held while the catalogue is changed: looked up first, then logged, then written to the manifest.
     changing: Mutex<()>,
     /// Held while log files are removed, and by whoever is about to hold them.
     pub(crate) cutting: Mutex<()>,
@@ -121,7 +121,11 @@ impl Store {
             growing_bytes: Arc::default(),
             next_segment: AtomicU64::new(root.next_segment),
             room: room::Room::default(),
-            collections: RwLock::new(cores.values().map(|core| (core.name.clone(), core.clone())).collect()),
+            names: RwLock::new(changing::Names {
+                collections: cores.values().map(|core| (core.name().to_string(), core.clone())).collect(),
+                aliases: root.aliases.clone(),
+            }),
+            attributes: RwLock::new(root.attributes.clone()),
             damaged: RwLock::new(damaged),
             changing: Mutex::new(()),
             cutting: Mutex::new(()),
@@ -157,83 +161,10 @@ impl Store {
         Ok(store)
     }
 
-    pub(crate) fn collection(&self, name: &str) -> Result<Arc<CollectionCore>> {
-        let collections = self.collections.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(core) = collections.get(name) {
-            return Ok(core.clone());
-        }
-        let damaged = self.damaged.read().unwrap_or_else(PoisonError::into_inner);
-        Err(match damaged.get(name) {
-            Some((_, damage)) => damage.clone().into(),
-            None => Error::CollectionNotFound { name: name.to_owned() },
-        })
-    }
-
     /// Collections that could not be opened, and why.
     pub(crate) fn damaged(&self) -> Vec<(String, Damage)> {
         let damaged = self.damaged.read().unwrap_or_else(PoisonError::into_inner);
         damaged.iter().map(|(name, (_, damage))| (name.clone(), damage.clone())).collect()
-    }
-
-    /// Every collection, by name.
-    pub(crate) fn collections(&self) -> Vec<Arc<CollectionCore>> {
-        self.collections.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-    }
-
-    pub(crate) fn create_collection(&self, name: &str, schema: Schema) -> Result<Arc<CollectionCore>> {
-        validate::collection_name(name)?;
-        self.log.check()?;
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(self.collection(name), Ok(_) | Err(Error::Corrupt { .. })) {
-            return Err(Error::CollectionExists { name: name.to_owned() });
-        }
-        check_limit("collections", "COLLECTIONS_MAX", COLLECTIONS_MAX, self.collections().len() + 1)?;
-        let fields = FieldTable::declared(&schema.fields).with_texts(&schema.texts);
-        let entry = CollectionEntry {
-            name: name.to_owned(),
-            schema,
-            fields,
-            stored_seq: 0,
-            requests: 0,
-            time_us: 0,
-            segments: Vec::new(),
-        };
-        faults::point("write.create");
-        let id = self.manifest.next_collection();
-        self.change_catalogue(&CatalogueChange::Create { id, entry: entry.clone() })?;
-        let core = Arc::new(CollectionCore::open(id, &entry, Opened::default(), &self.options.clock));
-        core.end_replay(self);
-        let mut collections = self.collections.write().unwrap_or_else(PoisonError::into_inner);
-        collections.insert(name.to_owned(), core.clone());
-        Ok(core)
-    }
-
-    pub(crate) fn delete_collection(&self, name: &str) -> Result<()> {
-        self.log.check()?;
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let damaged =
-            self.damaged.read().unwrap_or_else(PoisonError::into_inner).get(name).map(|(id, _)| *id);
-        if let Some(id) = damaged {
-            return self.delete_damaged(name, id);
-        }
-        let core = self.collection(name)?;
-        core.mark_deleted(true);
-        faults::point("write.remove");
-        let removed = self.change_catalogue(&CatalogueChange::Delete { id: core.id });
-        removed.inspect_err(|_| core.mark_deleted(false))?;
-        self.collections.write().unwrap_or_else(PoisonError::into_inner).remove(name);
-        core.remove_files(self);
-        let cut = self.cut_log();
-        self.count_room();
-        self.signal.notify();
-        self.poison_on_error(cut)
-    }
-
-    /// Forgets a collection that could not be opened; the next opening removes its files.
-    fn delete_damaged(&self, name: &str, id: u64) -> Result<()> {
-        self.change_catalogue(&CatalogueChange::Delete { id })?;
-        self.damaged.write().unwrap_or_else(PoisonError::into_inner).remove(name);
-        self.poison_on_error(self.cut_log())
     }
 
     /// Seals everything and merges what is due. Of a damaged collection, its error, once the others are done.

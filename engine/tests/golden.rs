@@ -1,6 +1,6 @@
 //! A database as the format of today has it, and a damaged one: this build opens the former and refuses the latter.
 //!
-//! When a format version changes, [`VERSION_FOLDER`] does, and a new folder is written by
+//! When a format version changes, [`VERSION_FOLDER`] does (that of version 4, which differs in the manifest alone, stays), and a new folder is written by
 //! `RAGSTONE_WRITE_GOLDEN=1 cargo test -p ragstone --test golden` (its `LOCK` and `MANIFEST.copy` are removed then). Folders of released
 //! versions stay; none was released yet. `golden/v4-corrupt` is `v4` with byte 100 of its first segment changed.
 
@@ -15,10 +15,10 @@ use ragstone::{
     Update, Value,
 };
 
-const VERSION_FOLDER: &str = "v4";
+const VERSION_FOLDER: &str = "v5";
 /// In the year 2970.
 const EXPIRY: i64 = 31_556_952_000_000_000;
-const VERSIONS: [&str; 1] = [VERSION_FOLDER];
+const VERSIONS: [&str; 2] = ["v4", VERSION_FOLDER];
 
 fn golden(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder)
@@ -43,6 +43,58 @@ fn write_texts(path: &Path) {
     collection.add_text("title", Analyzer::English).unwrap();
     collection.update(vec![Update::new(4).set("title", "white teas")]).unwrap();
     collection.delete(&[PointId::Num(5)]).unwrap();
+}
+
+/// Attributes, aliases, a collection in the place of another, and one that is to take a place.
+const NAMES_FOLDER: &str = "v5-names";
+
+fn write_names(path: &Path) {
+    let db = open(path).unwrap();
+    let schema = |dimension| Schema::builder(dimension).build().unwrap();
+    for name in ["a", "b", "gone"] {
+        db.create_collection(name, schema(2)).unwrap().upsert(vec![Point::new(1, [1.0, 0.0])]).unwrap();
+    }
+    db.set_attribute("kept", Some(b"\xff")).unwrap();
+    db.set_attribute("gone", Some(b"1")).unwrap();
+    db.set_attribute("gone", None).unwrap();
+    db.set_alias("to-a", "a").unwrap();
+    db.set_alias("gone-too", "a").unwrap();
+    db.delete_alias("gone-too").unwrap();
+    let replacement = db.begin_replacement("a", schema(3)).unwrap();
+    replacement.collection().upsert(vec![Point::new(2, [1.0, 0.0, 0.0])]).unwrap();
+    replacement.finish(|_| Ok::<(), Error>(())).unwrap();
+    db.begin_replacement("gone", schema(3)).unwrap();
+    db.delete_collection("gone").unwrap();
+    let begun = db.begin_replacement("b", schema(4)).unwrap();
+    begun.collection().upsert(vec![Point::new(3, [1.0, 0.0, 0.0, 0.0])]).unwrap();
+}
+
+#[test]
+fn names_attributes_and_replacements_are_read() {
+    let path = golden(NAMES_FOLDER);
+    if std::env::var_os("RAGSTONE_WRITE_GOLDEN").is_some() && !path.exists() {
+        fs::create_dir_all(&path).unwrap();
+        write_names(&path);
+    }
+    let directory = copy_of(NAMES_FOLDER);
+    let db = open(directory.path()).unwrap();
+    let found = |name: &str| {
+        let rows = db.collection(name).unwrap();
+        (rows.name().to_owned(), rows.schema().dimension(), rows.view().iter().next().unwrap().unwrap().id)
+    };
+    assert_eq!(found("to-a"), ("a".into(), 3, 2.into()));
+    assert_eq!(found("b"), ("b".into(), 2, 1.into()));
+    assert_eq!(db.collections().len(), 2);
+    assert_eq!(db.aliases(), [("to-a".into(), "a".into())]);
+    let attributes = db.attributes("");
+    assert_eq!(attributes.len(), 1);
+    assert_eq!(
+        (&*attributes[0].0, &*attributes[0].1.value, attributes[0].1.revision),
+        ("kept", &[0xff][..], 4)
+    );
+    let begun = db.replacement("b").unwrap().unwrap();
+    assert_eq!(begun.collection().get(&[3.into()]).unwrap().into_iter().flatten().count(), 1);
+    assert!(db.replacement("a").unwrap().is_none());
 }
 
 /// A copy that a test may change.
@@ -205,8 +257,8 @@ fn assert_golden(db: &Db) {
 
 #[test]
 fn words_that_came_later_are_found() {
-    if std::env::var_os("RAGSTONE_WRITE_GOLDEN").is_some() {
-        let path = golden(TEXTS_FOLDER);
+    let path = golden(TEXTS_FOLDER);
+    if std::env::var_os("RAGSTONE_WRITE_GOLDEN").is_some() && !path.exists() {
         fs::create_dir_all(&path).unwrap();
         write_texts(&path);
     }

@@ -18,6 +18,8 @@
 //! | [`GET_IDS_MAX`] | 10,000 | INVALID_ARGUMENT |
 //! | [`COLLECTION_NAME_BYTES_MAX`] | 128 bytes | INVALID_ARGUMENT |
 //! | [`COLLECTIONS_MAX`] | 10,000 | RESOURCE_EXHAUSTED |
+//! | [`ALIASES_MAX`] | 10,000 | RESOURCE_EXHAUSTED |
+//! | [`OPERATIONS_RUNNING_MAX`] | 8 | RESOURCE_EXHAUSTED |
 //! | [`DIMENSION_MAX`] | 8,192 components | INVALID_ARGUMENT |
 //! | [`VECTORS_MAX`] | 16 in a collection | INVALID_ARGUMENT |
 //! | [`MULTI_VECTORS_MAX`] | 1,024 of a row | INVALID_ARGUMENT |
@@ -78,6 +80,10 @@ pub const RESPONSE_BYTES_MAX: usize = 64 << 20;
 pub const CONCURRENT_REQUESTS_MAX: usize = 256;
 /// Calls of a kind that stream, by default; they have places of their own.
 pub const CONCURRENT_STREAMS_MAX: usize = 256;
+/// Operations that run at a time.
+pub const OPERATIONS_RUNNING_MAX: usize = 8;
+/// Operations that have ended and are kept; those that ended before them are forgotten.
+pub const OPERATIONS_KEPT_MAX: usize = 256;
 /// Seconds after which a request is given up, by default, whatever deadline its caller set.
 pub const REQUEST_SECONDS_MAX: u64 = 1_800;
 /// The same, of a call that streams.

@@ -21,7 +21,10 @@
 //! - `ordered.rs`: rows in the order of a field;
 //! - `iterate.rs`: all rows, one after the other;
 //! - `current.rs`: a view without what has expired;
-//! - `exclusive.rs`: turns of those who read and then write.
+//! - `exclusive.rs`: turns of those who read and then write;
+//! - `naming.rs`: its name, and whether it is there still;
+//! - `held.rs`: holding writes while another collection takes the place;
+//! - `ids.rs`: ids and etags of rows, without the rows.
 
 mod add_field;
 mod apply;
@@ -29,8 +32,11 @@ mod commit;
 mod current;
 mod delete_where;
 mod exclusive;
+mod held;
+mod ids;
 mod iterate;
 mod maintain;
+mod naming;
 mod ordered;
 mod outcome;
 mod queued;
@@ -60,6 +66,7 @@ use crate::validate;
 
 pub use exclusive::Exclusive;
 pub(crate) use exclusive::Turns;
+pub use ids::Ids;
 pub use iterate::{Pages, Rows, TypedRows};
 pub(crate) use maintain::REST;
 pub(crate) use read::{with_marks, with_vectors};
@@ -91,6 +98,8 @@ pub use view::View;
 #[derive(Clone)]
 pub struct Collection {
     core: Arc<CollectionCore>,
+    /// What it was called when it was asked for.
+    name: Arc<str>,
     db: Arc<DbHandle>,
     /// Of the handle that it was had from.
     token: Option<CancelToken>,
@@ -98,13 +107,13 @@ pub struct Collection {
 
 impl std::fmt::Debug for Collection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Collection").field("name", &self.core.name).finish_non_exhaustive()
+        f.debug_struct("Collection").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
 impl Collection {
     pub(crate) fn new(core: Arc<CollectionCore>, db: Arc<DbHandle>, token: Option<CancelToken>) -> Self {
-        Self { core, db, token }
+        Self { name: core.name(), core, db, token }
     }
 
     /// Whether what it does is still wanted: of a handle that [may be cancelled](crate::Db::cancelled_by).
@@ -115,9 +124,13 @@ impl Collection {
         check_wanted(self.token.as_ref())
     }
 
+    pub(crate) fn core(&self) -> &Arc<CollectionCore> {
+        &self.core
+    }
+
     /// The name.
     pub fn name(&self) -> &str {
-        &self.core.name
+        &self.name
     }
 
     /// The schema, with the fields that writes added.

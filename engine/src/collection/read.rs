@@ -173,6 +173,15 @@ impl<'a> Walk<'a> {
         Ok(Self { view, rows, fields, with_vectors: request.with_vectors, has_expiring, watch })
     }
 
+    /// Every row, whoever's it is, in the order of the ids.
+    pub(super) fn of_all(view: &'a ViewState, after: Option<&PointId>) -> Result<Self> {
+        view.check()?;
+        let passing = view.segments.iter().map(|segment| segment.passing(None)).collect();
+        let rows = InOrder::OfIds(Merged::new(view, passing, after));
+        let has_expiring = view.first_expiry() != NEVER;
+        Ok(Self { view, rows, fields: None, with_vectors: false, has_expiring, watch: Watch::default() })
+    }
+
     /// The next row.
     pub(super) fn next(&mut self) -> Option<Found> {
         loop {

@@ -20,8 +20,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -99,6 +99,13 @@ impl ViewState {
         Schema { fields, texts, ..(*self.schema).clone() }
     }
 
+    /// Live rows that have the default vector; without one, the first dense vector by name.
+    pub(crate) fn vectors(&self) -> u64 {
+        let first_vectors =
+            |segment: &SegmentView| segment.all_dense().next().map_or(0, |dense| dense.live() as u64);
+        self.segments.iter().map(first_vectors).sum()
+    }
+
     /// The sealed segments.
     pub(crate) fn sealed(&self) -> impl Iterator<Item = &Arc<SealedSegment>> {
         self.segments.iter().filter_map(SegmentView::as_sealed)
@@ -129,6 +136,8 @@ pub(super) struct Submit {
     /// How often the log had refused what was queued when they were last taken from a view.
     pub(super) refusals: u64,
     pub(super) next_seq: u64,
+    /// Whether writes wait, as another collection is about to take the place of this one.
+    pub(super) is_held: bool,
     /// The time of the last queued write, or a later one by which rows were left out of a segment.
     pub(super) time_us: i64,
 }
@@ -192,7 +201,8 @@ pub(crate) struct Opened {
 pub(crate) struct CollectionCore {
     /// Its log id too.
     pub(crate) id: u64,
-    pub(crate) name: String,
+    /// Another once it takes the place of the collection that has that.
+    pub(super) name: RwLock<Arc<str>>,
     pub(super) schema: Arc<Schema>,
     /// By dense vector.
     pub(super) encodings: Arc<[Encodings]>,
@@ -202,7 +212,11 @@ pub(crate) struct CollectionCore {
     pub(super) clock: Clock,
     pub(super) requests: Requests,
     /// Set under `submit`, so that no write is numbered after it; looked at without.
-    is_deleted: AtomicBool,
+    pub(super) is_deleted: AtomicBool,
+    /// Of one that is deleted: another has its name.
+    pub(super) is_replaced: AtomicBool,
+    /// Tells writers that they are not held any more.
+    pub(super) released: Condvar,
     /// Held while one batch is applied or a segment is swapped: each view is made from the one before.
     pub(super) apply: Mutex<Apply>,
     pub(super) applied: Condvar,
@@ -268,7 +282,7 @@ impl CollectionCore {
             current: CurrentCache::default(),
         };
         let (fields, next_seq, time_us) = (entry.fields.clone(), entry.stored_seq + 1, entry.time_us);
-        let submit = Submit { fields, refusals: 0, next_seq, time_us };
+        let submit = Submit { fields, refusals: 0, next_seq, is_held: false, time_us };
         let committed = CommittedFiles {
             segments: committed,
             requests: entry.requests,
@@ -277,7 +291,7 @@ impl CollectionCore {
         };
         Self {
             id,
-            name: entry.name.clone(),
+            name: RwLock::new(entry.name.as_str().into()),
             schema,
             encodings,
             submit: Mutex::new(submit),
@@ -285,6 +299,8 @@ impl CollectionCore {
             clock: clock.clone(),
             requests: requests.into(),
             is_deleted: AtomicBool::new(false),
+            is_replaced: AtomicBool::new(false),
+            released: Condvar::new(),
             apply: Mutex::new(Apply {
                 seq: entry.stored_seq,
                 links: false,
@@ -352,28 +368,16 @@ impl CollectionCore {
 
     pub(crate) fn info(&self) -> CollectionInfo {
         let view = self.view().current();
-        let first_vectors =
-            |segment: &SegmentView| segment.all_dense().next().map_or(0, |dense| dense.live() as u64);
         let growing = view.segments.iter().filter(|segment| segment.as_sealed().is_none());
         CollectionInfo {
             id: self.id,
-            name: self.name.clone(),
+            name: self.name().to_string(),
             schema: view.schema_with_fields(),
             points: view.segments.iter().map(|segment| segment.live() as u64).sum(),
-            vectors: view.segments.iter().map(first_vectors).sum(),
+            vectors: view.vectors(),
             segments: view.segments.len(),
             growing: growing.map(|segment| segment.live() as u64).sum(),
             seq: view.seq,
         }
-    }
-
-    /// Refuses writes from now on, or takes them again.
-    pub(crate) fn mark_deleted(&self, is_deleted: bool) {
-        let _submit = lock(&self.submit);
-        self.is_deleted.store(is_deleted, Ordering::SeqCst);
-    }
-
-    pub(crate) fn is_deleted(&self) -> bool {
-        self.is_deleted.load(Ordering::SeqCst)
     }
 }

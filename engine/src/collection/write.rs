@@ -3,7 +3,7 @@
 //! What depends on other writes (which fields there are, whether [preconditions](crate::Precondition) hold) is decided under
 //! `submit`, in the order of the log and before it. What is logged has no conditions, so whoever reads it back decides nothing.
 
-use std::sync::{Arc, Condvar, MutexGuard};
+use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
 
 use super::WriteReceipt;
 use super::queued::{self, QueuedWrite, Unknown};
@@ -181,11 +181,14 @@ impl CollectionCore {
     /// The turn to queue writes; by its time rows are there for them, or not.
     pub(super) fn lock_submit(&self, store: &Store) -> Result<MutexGuard<'_, Submit>> {
         let mut submit = lock(&self.submit);
+        while submit.is_held && !self.is_deleted() {
+            submit = self.released.wait(submit).unwrap_or_else(PoisonError::into_inner);
+        }
         self.forget_refused(store, &mut submit)?;
         // Whatever the clock does, the times of writes never go back.
         submit.time_us = submit.time_us.max(self.clock.now_us());
         match self.is_deleted() {
-            true => Err(Error::CollectionNotFound { name: self.name.clone() }),
+            true => Err(self.gone()),
             false => Ok(submit),
         }
     }

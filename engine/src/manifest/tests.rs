@@ -35,6 +35,8 @@ fn example() -> Manifest {
         log: LogMark { next_file: 4, position: 11, time_us: 12 },
         keep_log_bytes: 13,
         collections: [(8, entry)].into(),
+        attributes: [("k".into(), Attribute { value: b"v\xff".as_slice().into(), revision: 2 })].into(),
+        aliases: [("b".into(), "a".into())].into(),
     }
 }
 
@@ -77,6 +79,37 @@ fn numbers_that_were_never_given_out_are_refused() {
         refused(|manifest| manifest.collections.get_mut(&8).unwrap().stored_seq = u64::MAX)
             .contains("counted")
     );
+}
+
+#[test]
+fn one_without_attributes_and_aliases_is_read() {
+    let mut old = example();
+    (old.attributes, old.aliases) = Default::default();
+    let bytes = old.encode();
+    // As version 4 had it: without the two counts at the end.
+    let mut bytes = bytes[..bytes.len() - 4 - 8].to_vec();
+    bytes[8] = 4;
+    let length = (bytes.len() - HEADER_BYTES) as u64;
+    bytes[12..20].copy_from_slice(&length.to_le_bytes());
+    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+    assert_eq!(Manifest::decode(&bytes).unwrap(), old);
+}
+
+#[test]
+fn attributes_and_aliases_that_cannot_be_are_refused() {
+    let refused = |change: fn(&mut Manifest)| {
+        let mut manifest = example();
+        change(&mut manifest);
+        Manifest::decode(&manifest.encode()).unwrap_err().1
+    };
+    assert!(refused(|manifest| manifest.catalogue_seq = 1).contains("no change 2"));
+    let alias = |manifest: &mut Manifest, alias: &str, collection: &str| {
+        drop(manifest.aliases.insert(alias.into(), collection.into()));
+    };
+    assert!(!refused(|manifest| drop(manifest.aliases.insert("c".into(), "b".into()))).is_empty());
+    let mut hiding = example();
+    alias(&mut hiding, "a", "a");
+    assert!(Manifest::decode(&hiding.encode()).unwrap_err().1.contains("alias"));
 }
 
 #[test]

@@ -227,7 +227,10 @@ fn in_turn(
     record: &wal::Record<'_>,
 ) -> Result<(), String> {
     if record.log_id == CATALOGUE {
-        return CatalogueChange::replay(record, root).map(drop);
+        if let Some(CatalogueChange::Create { id, entry }) = CatalogueChange::replay(record, root)? {
+            last.insert(id, entry.stored_seq);
+        }
+        return Ok(());
     }
     let Some(entry) = root.collections.get(&record.log_id) else {
         return match record.log_id < root.next_collection {

@@ -13,6 +13,7 @@ use crate::dir::{Dir, corrupt, io_error};
 use crate::error::Result;
 use crate::lineage::Lineage;
 use crate::manifest::{MANIFEST_FILE, Manifest, ManifestStore};
+use crate::replacement::SEQ_GAP;
 use crate::threads::Pools;
 use crate::verify::Damage;
 use crate::wal::{self, Salvaged};
@@ -127,14 +128,17 @@ impl Repair {
             self.note_writes(&entry.name, "writes", writes);
         }
         // Records that are lost behind all others of their log id leave no gap among these.
-        let stored = |log_id| before.collections.get(&log_id).map_or(0, |entry| entry.stored_seq);
+        let entry = |log_id| before.collections.get(&log_id).or_else(|| manifest.collections.get(&log_id));
+        // Of one whose making is lost: its writes go on from there (`replacement.rs`).
+        let begun = |log_id| salvaged.numbers(log_id).next().unwrap_or_default() / SEQ_GAP * SEQ_GAP;
+        let stored = |log_id| entry(log_id).map_or_else(|| begun(log_id), |entry| entry.stored_seq);
         let stored = |log_id| if log_id == CATALOGUE { before.catalogue_seq } else { stored(log_id) };
         let nameless = salvaged.nameless(&stored);
         given_up += nameless;
         if nameless > 0 {
             let what = format!(
                 "{nameless} records of the log, as far as they can be counted, of which nothing can be read: they are the \
-                 last of their collection, or of the changes of which collections there are, or are in segments already"
+                 last of their collection, or of the changes of the catalogue, or are in segments already"
             );
             self.report.lost.push(Loss::of("", what));
         }
@@ -167,7 +171,7 @@ impl Repair {
             }
         }
         let mut given_up = lost.len() as u64;
-        self.note_writes("", "changes of which collections there are", lost);
+        self.note_writes("", "changes of the catalogue", lost);
         // Without the record that made it, nobody knows the dimension of a collection.
         for log_id in salvaged.log_ids().filter(|log_id| *log_id >= first_new && !made.contains(log_id)) {
             let writes: Vec<u64> = salvaged.numbers(log_id).collect();

@@ -168,7 +168,7 @@ impl<'a> DenseView<'a> {
     }
 
     /// Rows below this can be walked to.
-    pub(super) fn linked(&self) -> u32 {
+    pub(crate) fn linked(&self) -> u32 {
         match self.of {
             Of::Growing(dense, _) => dense.linked_for(self),
             Of::Sealed(_) => self.segment.rows,

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::restore::RESTORE_FILE;
-use crate::catalogue::CATALOGUE;
+use crate::catalogue::{CATALOGUE, CatalogueChange};
 use crate::collection::CollectionCore;
 use crate::dir::io_error;
 use crate::error::{Error, Result};
 use crate::lineage::Lineage;
+use crate::replacement::hidden_name;
 use crate::store::Store;
 use crate::wal::{self, Ended, Place, Record};
 
@@ -148,13 +149,25 @@ impl OpenedRestore {
         let replayed = self.store.replay(&mut self.cores, record, place.position).map_err(failed)?;
         replayed.map_err(|reason| wrong(format!("position {}: {reason}", place.position)))?;
         (self.position, self.time_us) = (place.position, place.time_us);
+        self.note_replacement(record);
         if record.log_id != CATALOGUE
             && let Some(core) = self.cores.get(&record.log_id)
         {
-            self.seqs.insert(core.name.clone(), record.seq);
+            self.seqs.insert(core.name().to_string(), record.seq);
             self.store.after_write(core).map_err(failed)?;
         }
         if self.has_reached(until).map_err(failed)? { Err(Stop::Reached) } else { Ok(()) }
+    }
+
+    /// What took the place of a collection has its name from then on.
+    fn note_replacement(&mut self, record: &Record<'_>) {
+        if record.log_id == CATALOGUE
+            && let Ok(CatalogueChange::Replace { id, original }) = CatalogueChange::decode(record.body)
+            && let Some(core) = self.cores.get(&id)
+        {
+            let seq = self.seqs.remove(&hidden_name(original)).unwrap_or_else(|| core.view().seq);
+            self.seqs.insert(core.name().to_string(), seq);
+        }
     }
 
     /// Makes it a database that can be opened.

@@ -27,6 +27,7 @@ pub(super) fn seqs_of_copy(dir: &dyn Dir, mut root: Manifest) -> Result<BTreeMap
             return Err(corrupt(dir, name, offset as u64, reason));
         }
     }
-    let seq = |id: &u64| last.get(id).copied().unwrap_or_default();
-    Ok(root.collections.iter().map(|(id, entry)| (entry.name.clone(), seq(id))).collect())
+    // Of one that was made in the log, and not written since, the number that its writes go on from.
+    let seq = |id: &u64, begun: u64| last.get(id).copied().unwrap_or_default().max(begun);
+    Ok(root.collections.iter().map(|(id, entry)| (entry.name.clone(), seq(id, entry.stored_seq))).collect())
 }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::faults;
 use crate::lineage::Lineage;
 use crate::manifest::{CollectionEntry, Manifest};
+use crate::replacement::is_hidden;
 use crate::segment::patching::{self, Patched};
 use crate::segment::{Opening, SealedSegment, patch_file, segment_file, tombstone_file, tombstones};
 use crate::store::Store;
@@ -146,6 +147,7 @@ impl Pin {
         let collections = root
             .collections
             .iter()
+            .filter(|(_, entry)| !is_hidden(&entry.name))
             .map(|(id, entry)| PinnedCollection { name: entry.name.clone(), seq: seq(id, entry) })
             .collect();
         Ok(Self { root, mark: closed.mark, files: pinned, collections, _held: held })

@@ -127,7 +127,7 @@ impl Store {
     ) -> Result<T> {
         match work(core) {
             Err(error @ Error::Corrupt { .. }) => {
-                tracing::error!(collection = %core.name, %error, "a collection could not be sealed or merged");
+                tracing::error!(collection = %core.name(), %error, "a collection could not be sealed or merged");
                 // Its memory cannot be had from now on.
                 self.count_room();
                 if core.check().is_ok() && others.is_ok() {
@@ -224,7 +224,7 @@ impl Store {
         }
         match merged {
             Err(error) if error.is_full() => {
-                tracing::warn!(collection = %core.name, %error, "the disk has no room for a merge");
+                tracing::warn!(collection = %core.name(), %error, "the disk has no room for a merge");
                 *others = std::mem::replace(others, Ok(())).and(Err(error));
                 Ok(T::default())
             }

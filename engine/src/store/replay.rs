@@ -5,12 +5,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::Store;
+use crate::attributes::Attribute;
 use crate::catalogue::{CATALOGUE, CatalogueChange};
 use crate::collection::{CollectionCore, Opened};
 use crate::dir::corrupt;
 use crate::error::{Error, Result};
 use crate::faults;
 use crate::manifest::{MANIFEST_FILE, Manifest};
+use crate::replacement::hidden_name;
 use crate::wal::{self, FileLog, Log, LogMark, LogOptions, Record};
 
 /// A log that takes nothing: while the real one is being read there is none to write to.
@@ -92,25 +94,89 @@ impl Store {
             Err(reason) => return Ok(Err(reason)),
         };
         self.change_manifest(|_| record.seq, &change, |_| Ok(()))?;
-        let mut collections = self.collections.write().unwrap_or_else(PoisonError::into_inner);
+        self.take_change(cores, change, record.seq);
+        Ok(Ok(()))
+    }
+
+    /// Does in memory what a record of the catalogue says.
+    fn take_change(
+        &self,
+        cores: &mut BTreeMap<u64, Arc<CollectionCore>>,
+        change: CatalogueChange,
+        revision: u64,
+    ) {
+        let mut attributes = self.attributes.write().unwrap_or_else(PoisonError::into_inner);
         match change {
             CatalogueChange::Create { id, entry } => {
                 let core = Arc::new(CollectionCore::open(id, &entry, Opened::default(), &self.options.clock));
-                collections.insert(entry.name, core.clone());
+                self.write_names().collections.insert(entry.name, core.clone());
                 cores.insert(id, core);
             }
-            CatalogueChange::Delete { id } => {
-                if let Some(core) = cores.remove(&id) {
-                    collections.remove(&core.name);
-                    core.mark_deleted(true);
-                    core.remove_files(self);
-                }
-                let mut damaged = self.damaged.write().unwrap_or_else(PoisonError::into_inner);
-                damaged.retain(|_, (damaged, _)| *damaged != id);
-            }
+            CatalogueChange::Delete { id } => self.forget(cores, id),
             CatalogueChange::Nothing => {}
+            CatalogueChange::Attribute { key, value: Some(value) } => {
+                attributes.insert(key, Attribute { value, revision });
+            }
+            CatalogueChange::Attribute { key, value: None } => drop(attributes.remove(&key)),
+            CatalogueChange::Alias { alias, collection: Some(collection) } => {
+                self.write_names().aliases.insert(alias, collection);
+            }
+            CatalogueChange::Alias { alias, collection: None } => {
+                self.write_names().aliases.remove(&alias);
+            }
+            CatalogueChange::Replace { id, original } => self.replay_replacement(cores, id, original),
         }
-        Ok(Ok(()))
+    }
+
+    /// Forgets a collection that is removed, with its aliases and what was to replace it.
+    fn forget(&self, cores: &mut BTreeMap<u64, Arc<CollectionCore>>, id: u64) {
+        if let Some(core) = cores.remove(&id) {
+            let name = core.name();
+            let mut names = self.write_names();
+            names.collections.remove(&*name);
+            names.aliases.retain(|_, collection| **collection != *name);
+            drop(names);
+            core.mark_deleted(true);
+            core.remove_files(self);
+        }
+        cores.retain(|_, core| *core.name() != *hidden_name(id));
+        self.forget_replacement(id);
+        let mut damaged = self.damaged.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(name) =
+            damaged.iter().find(|(_, (damaged, _))| *damaged == id).map(|(name, _)| name.clone())
+        {
+            damaged.remove(&name);
+            self.write_names().aliases.retain(|_, collection| *collection != name);
+        }
+    }
+
+    /// One of the two may be one that could not be opened.
+    fn replay_replacement(&self, cores: &mut BTreeMap<u64, Arc<CollectionCore>>, id: u64, original: u64) {
+        let hidden = hidden_name(original);
+        let (old, new) = (cores.remove(&original), cores.get(&id));
+        let mut damaged = self.damaged.write().unwrap_or_else(PoisonError::into_inner);
+        let of_damaged = damaged.iter().find(|(_, (id, _))| *id == original).map(|(name, _)| name.clone());
+        let name = of_damaged.clone().or_else(|| old.as_ref().map(|core| core.name().to_string()));
+        let Some(name) = name else { return };
+        if of_damaged.is_some() {
+            damaged.remove(&name);
+        }
+        let mut names = self.write_names();
+        names.collections.remove(&name);
+        match (new, damaged.remove(&hidden)) {
+            (Some(new), _) => {
+                names.collections.remove(&hidden);
+                new.rename(name.as_str().into());
+                names.collections.insert(name, new.clone());
+            }
+            (None, Some(damage)) => drop(damaged.insert(name, damage)),
+            (None, None) => {}
+        }
+        drop(names);
+        if let Some(old) = old {
+            old.mark_replaced();
+            old.remove_files(self);
+        }
     }
 
     /// Does a change of the catalogue in the manifest, after `log`, which gets its number.
@@ -119,7 +185,7 @@ impl Store {
         number: impl FnOnce(&Manifest) -> u64,
         change: &CatalogueChange,
         log: impl FnOnce(u64) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let mark = self.log.mark();
         let changed = self.manifest.update_after(
             |manifest| {
@@ -130,11 +196,11 @@ impl Store {
             },
             |seq| log(*seq),
         );
-        self.poison_on_error(changed).map(drop)
+        self.poison_on_error(changed)
     }
 
-    /// Logs a change of the catalogue and does it. Only one is made at a time.
-    pub(super) fn change_catalogue(&self, change: &CatalogueChange) -> Result<()> {
+    /// Logs a change of the catalogue and does it in the manifest; its number. Only one is made at a time.
+    pub(crate) fn change_catalogue(&self, change: &CatalogueChange) -> Result<u64> {
         let body = change.encode();
         let number = |manifest: &Manifest| manifest.catalogue_seq.max(self.catalogue_void()) + 1;
         self.change_manifest(number, change, |seq| {

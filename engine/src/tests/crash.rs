@@ -60,6 +60,18 @@ pub(super) fn scenario() -> Vec<Step> {
         Step::Flush,
         update(9..12, 14),
         write(3..4, 9),
+        Step::Attribute("k", Some(1)),
+        Step::Alias("x", Some("b")),
+        Step::Replace("a", 100),
+        write(20..22, 10),
+        Step::Alias("x", Some("a")),
+        Step::Attribute("k", Some(2)),
+        Step::Attribute("l", Some(3)),
+        Step::Begin("b"),
+        Step::Flush,
+        Step::Attribute("k", None),
+        // With what was to replace it.
+        Step::Drop("b"),
     ]
 }
 

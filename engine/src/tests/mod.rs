@@ -12,6 +12,7 @@ mod full;
 mod later;
 mod lazy;
 mod mutants;
+mod named;
 mod patches;
 mod refused;
 mod room;
@@ -22,8 +23,8 @@ use std::sync::Arc;
 
 use crate::dir::memory::MemoryDir;
 use crate::{
-    Batch, Db, DbOptions, Filter, OnDamage, Op, Point, PointId, Result, Schema, ScrollRequest, Update, Value,
-    Verify, View,
+    Batch, Db, DbOptions, Filter, OnDamage, Op, Point, PointId, Replacement, Result, Schema, ScrollRequest,
+    Update, Value, Verify, View,
 };
 
 /// What a database holds: collections, points, and the version written last, with the note of the last update above it
@@ -45,7 +46,19 @@ enum Step {
     /// Points that are there get a note, or lose it if it is 0.
     Update(&'static str, Vec<(u64, i64)>),
     Flush,
+    /// An attribute of the database gets a value, or is removed.
+    Attribute(&'static str, Option<u8>),
+    /// An alias names a collection, or none any more.
+    Alias(&'static str, Option<&'static str>),
+    /// A collection is begun that is to take the place of one, and is left.
+    Begin(&'static str),
+    /// Another collection takes the place of one: its points have versions that are higher by so much, and no notes.
+    Replace(&'static str, i64),
 }
+
+/// Where [`Contents`] has attributes and aliases: no collection has such a name.
+const ATTRIBUTES: &str = "=attributes";
+const ALIASES: &str = "=aliases";
 
 /// Small segments, sealed by the writer itself, so that every run makes the same calls.
 fn options() -> DbOptions {
@@ -111,6 +124,13 @@ impl Step {
                 collection.update(changes.iter().map(update).collect::<Result<_>>()?)?;
             }
             Step::Flush => db.flush()?,
+            Step::Attribute(key, value) => {
+                db.set_attribute(key, value.as_ref().map(std::slice::from_ref))?;
+            }
+            Step::Alias(alias, Some(collection)) => db.set_alias(alias, collection)?,
+            Step::Alias(alias, None) => db.delete_alias(alias)?,
+            Step::Begin(name) => drop(begin_replacement(db, name)?),
+            Step::Replace(name, more) => replace(db, name, *more)?,
         }
         Ok(())
     }
@@ -134,9 +154,49 @@ impl Step {
                     points.entry(id_of(*id)).and_modify(|version| *version = *version % NOTE + note * NOTE);
                 }
             }
-            Step::Flush => {}
+            Step::Flush | Step::Begin(_) => {}
+            Step::Attribute(key, value) => set(contents, ATTRIBUTES, key, value.map(i64::from)),
+            Step::Alias(alias, collection) => {
+                set(contents, ALIASES, alias, collection.map(|name| i64::from(name.as_bytes()[0])));
+            }
+            Step::Replace(name, more) => {
+                let points = contents.get_mut(*name).unwrap().values_mut();
+                points.for_each(|version| *version = *version % NOTE + more);
+            }
         }
     }
+}
+
+fn set(contents: &mut Contents, kind: &str, name: &str, value: Option<i64>) {
+    let named = contents.entry(kind.into()).or_default();
+    match value {
+        Some(value) => drop(named.insert(name.into(), value)),
+        None => drop(named.remove(&name.into())),
+    }
+    contents.retain(|name, named| name != kind || !named.is_empty());
+}
+
+/// Begins one with a row, whatever an earlier attempt left.
+fn begin_replacement(db: &Db, name: &str) -> Result<Replacement> {
+    if db.replacement(name)?.is_some() {
+        db.abandon_replacement(name)?;
+    }
+    let replacement = db.begin_replacement(name, schema())?;
+    replacement.collection().upsert(vec![point(1_000, 1)])?;
+    Ok(replacement)
+}
+
+fn replace(db: &Db, name: &str, more: i64) -> Result<()> {
+    let replacement = begin_replacement(db, name)?;
+    replacement.collection().delete(&[id_of(1_000)])?;
+    replacement.finish(|view| {
+        let changed = |found: Point| {
+            let id = found.id.to_string().trim_start_matches('p').parse().unwrap();
+            point(id, version(&found) % NOTE + more)
+        };
+        let points = view.iter().map(|found| found.map(changed)).collect::<Result<_>>()?;
+        replacement.collection().upsert(points).map(drop)
+    })
 }
 
 fn schema() -> Schema {
@@ -146,6 +206,18 @@ fn schema() -> Schema {
 
 /// Reads everything, by every way there is, and checks that they agree.
 fn contents(db: &Db) -> Contents {
+    let mut contents = contents_of_collections(db);
+    for (key, attribute) in db.attributes("") {
+        set(&mut contents, ATTRIBUTES, &key, Some(attribute.value[0].into()));
+    }
+    for (alias, name) in db.aliases() {
+        assert_eq!(db.collection(&alias).unwrap().name(), name);
+        set(&mut contents, ALIASES, &alias, Some(name.as_bytes()[0].into()));
+    }
+    contents
+}
+
+fn contents_of_collections(db: &Db) -> Contents {
     db.collections()
         .into_iter()
         .map(|info| {

@@ -1,0 +1,102 @@
+//! Aliases: further names of collections, which can be pointed at another collection from one moment to the next.
+//!
+//! **Problem.** Whoever asks by a name goes on asking by it when the rows behind it are to be others. **Idea.** An alias names a collection
+//! wherever a collection is named, and is repointed by one record of the catalogue (`catalogue.rs`). Names and aliases are under one
+//! lock: who asks for an alias finds the one collection or the other, and never none.
+//!
+//! **Rules.** An alias is spelled like a collection's name and hides none: neither can be made while the other has the name. It names
+//! a collection, not another alias. A collection with an alias is not deleted: whoever asks for the alias would find nothing. A
+//! [replacement](crate::Replacement) takes the name, so the aliases of what it replaces are its own.
+
+use crate::catalogue::CatalogueChange;
+use crate::db::{Db, Store};
+use crate::error::{Error, Result};
+use crate::faults;
+use crate::limits::{ALIASES_MAX, check_limit};
+use crate::validate;
+
+impl Db {
+    /// Has an alias name a collection, whether it is new or named another; durable when it returns.
+    ///
+    /// ```
+    /// use ragstone::{Db, Error, Schema};
+    ///
+    /// let db = Db::in_memory()?;
+    /// db.create_collection("notes-1", Schema::new(2)?)?;
+    /// db.create_collection("notes-2", Schema::new(3)?)?;
+    /// db.set_alias("notes", "notes-1")?;
+    /// assert_eq!(db.collection("notes")?.name(), "notes-1");
+    /// db.set_alias("notes", "notes-2")?;
+    /// assert_eq!(db.collection("notes")?.name(), "notes-2");
+    /// assert!(matches!(db.delete_collection("notes-2"), Err(Error::CollectionAliased { .. })));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::CollectionNotFound`]; [`Error::CollectionExists`] if a collection has that name; [`Error::Invalid`] or
+    /// [`Error::Limit`] for the name, for an alias as the collection or beyond [`ALIASES_MAX`]; as a write, what the disk refuses.
+    pub fn set_alias(&self, alias: &str, collection: &str) -> Result<()> {
+        self.any_store().set_alias(alias, collection)
+    }
+
+    /// Removes an alias; the collection stays. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`Error::AliasNotFound`]; as a write, what the disk refuses.
+    pub fn delete_alias(&self, alias: &str) -> Result<()> {
+        self.any_store().delete_alias(alias)
+    }
+
+    /// Every alias with the name of its collection, by alias.
+    pub fn aliases(&self) -> Vec<(String, String)> {
+        let names = self.any_store().read_names();
+        names.aliases.iter().map(|(alias, collection)| (alias.clone(), collection.clone())).collect()
+    }
+}
+
+impl Store {
+    fn set_alias(&self, alias: &str, collection: &str) -> Result<()> {
+        validate::collection_name(alias).map_err(|error| error.renamed("name", "alias"))?;
+        self.log.check()?;
+        let _changing = self.lock_changing();
+        if matches!(self.by_name(alias), Ok(_) | Err(Error::Corrupt { .. })) {
+            return Err(Error::CollectionExists { name: alias.to_owned() });
+        }
+        let names = self.read_names();
+        if names.aliases.contains_key(collection) {
+            return Err(Error::invalid(
+                "collection",
+                format!("`{collection}` is an alias itself; name a collection"),
+            ));
+        }
+        let others = names.aliases.keys().filter(|other| *other != alias).count();
+        let is_set = names.aliases.get(alias).is_some_and(|named| named == collection);
+        drop(names);
+        check_limit("aliases", "ALIASES_MAX", ALIASES_MAX, others + 1)?;
+        match self.collection(collection) {
+            // Of one that could not be opened, every read tells why.
+            Ok(_) | Err(Error::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        if is_set {
+            return Ok(());
+        }
+        faults::point("write.alias");
+        let (alias, named) = (alias.to_owned(), Some(collection.to_owned()));
+        self.change_catalogue(&CatalogueChange::Alias { alias: alias.clone(), collection: named })?;
+        self.write_names().aliases.insert(alias, collection.to_owned());
+        Ok(())
+    }
+
+    fn delete_alias(&self, alias: &str) -> Result<()> {
+        self.log.check()?;
+        let _changing = self.lock_changing();
+        if !self.read_names().aliases.contains_key(alias) {
+            return Err(Error::AliasNotFound { alias: alias.to_owned() });
+        }
+        faults::point("write.alias");
+        self.change_catalogue(&CatalogueChange::Alias { alias: alias.to_owned(), collection: None })?;
+        self.write_names().aliases.remove(alias);
+        Ok(())
+    }
+}

@@ -1,0 +1,177 @@
+//! Which collections there are, what they are called, and how that changes: looked up first, then logged, then done in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuard};
+
+use super::Store;
+use crate::catalogue::CatalogueChange;
+use crate::collection::{CollectionCore, Opened};
+use crate::error::{Error, Result};
+use crate::faults;
+use crate::limits::{COLLECTIONS_MAX, check_limit};
+use crate::manifest::CollectionEntry;
+use crate::payload::FieldTable;
+use crate::replacement::{hidden_name, is_hidden};
+use crate::schema::Schema;
+use crate::validate;
+
+/// Names and what they stand for. Under one lock, so that who asks for an alias finds what it names at that moment.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) collections: BTreeMap<String, Arc<CollectionCore>>,
+    /// The collection that each names.
+    pub(crate) aliases: BTreeMap<String, String>,
+}
+
+impl Store {
+    pub(crate) fn read_names(&self) -> RwLockReadGuard<'_, Names> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write_names(&self) -> RwLockWriteGuard<'_, Names> {
+        self.names.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The turn to change the catalogue.
+    pub(crate) fn lock_changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The collection that a user's name or alias stands for.
+    pub(crate) fn collection(&self, name: &str) -> Result<Arc<CollectionCore>> {
+        if is_hidden(name) {
+            return Err(Error::CollectionNotFound { name: name.to_owned() });
+        }
+        let names = self.read_names();
+        let name = names.aliases.get(name).map_or(name, String::as_str);
+        match names.collections.get(name) {
+            Some(core) => Ok(core.clone()),
+            None => Err(self.why_not(name)),
+        }
+    }
+
+    /// The collection of exactly this name.
+    pub(crate) fn by_name(&self, name: &str) -> Result<Arc<CollectionCore>> {
+        self.read_names().collections.get(name).cloned().ok_or_else(|| self.why_not(name))
+    }
+
+    /// Why there is no such collection.
+    fn why_not(&self, name: &str) -> Error {
+        let damaged = self.damaged.read().unwrap_or_else(PoisonError::into_inner);
+        match damaged.get(name) {
+            Some((_, damage)) => damage.clone().into(),
+            None => Error::CollectionNotFound { name: name.to_owned() },
+        }
+    }
+
+    /// Whether it is what its name stands for.
+    pub(crate) fn is_current(&self, core: &CollectionCore) -> bool {
+        self.read_names().collections.get(&*core.name()).is_some_and(|found| found.id == core.id)
+    }
+
+    /// Every collection, by name, those included that nobody sees.
+    pub(crate) fn collections(&self) -> Vec<Arc<CollectionCore>> {
+        self.read_names().collections.values().cloned().collect()
+    }
+
+    pub(crate) fn create_collection(&self, name: &str, schema: Schema) -> Result<Arc<CollectionCore>> {
+        validate::collection_name(name)?;
+        self.log.check()?;
+        let _changing = self.lock_changing();
+        if matches!(self.by_name(name), Ok(_) | Err(Error::Corrupt { .. })) {
+            return Err(Error::CollectionExists { name: name.to_owned() });
+        }
+        if let Some(collection) = self.read_names().aliases.get(name) {
+            return Err(Error::AliasExists { alias: name.to_owned(), collection: collection.clone() });
+        }
+        self.make_collection(name, schema, 0)
+    }
+
+    /// Makes a collection whose writes count on from a number. Nobody else changes the catalogue meanwhile.
+    pub(crate) fn make_collection(
+        &self,
+        name: &str,
+        schema: Schema,
+        stored_seq: u64,
+    ) -> Result<Arc<CollectionCore>> {
+        check_limit("collections", "COLLECTIONS_MAX", COLLECTIONS_MAX, self.collections().len() + 1)?;
+        let fields = FieldTable::declared(&schema.fields).with_texts(&schema.texts);
+        let (name, requests, time_us, segments) = (name.to_owned(), 0, 0, Vec::new());
+        let entry = CollectionEntry { name, schema, fields, stored_seq, requests, time_us, segments };
+        faults::point("write.create");
+        let id = self.manifest.next_collection();
+        self.change_catalogue(&CatalogueChange::Create { id, entry: entry.clone() })?;
+        let core = Arc::new(CollectionCore::open(id, &entry, Opened::default(), &self.options.clock));
+        core.end_replay(self);
+        self.write_names().collections.insert(entry.name, core.clone());
+        Ok(core)
+    }
+
+    pub(crate) fn delete_collection(&self, name: &str) -> Result<()> {
+        if is_hidden(name) {
+            return Err(Error::CollectionNotFound { name: name.to_owned() });
+        }
+        self.delete_by_name(name)
+    }
+
+    pub(crate) fn delete_by_name(&self, name: &str) -> Result<()> {
+        self.log.check()?;
+        let _changing = self.lock_changing();
+        self.check_no_alias(name)?;
+        let damaged =
+            self.damaged.read().unwrap_or_else(PoisonError::into_inner).get(name).map(|(id, _)| *id);
+        if let Some(id) = damaged {
+            return self.delete_damaged(id);
+        }
+        let core = self.by_name(name)?;
+        core.mark_deleted(true);
+        faults::point("write.remove");
+        let removed = self.change_catalogue(&CatalogueChange::Delete { id: core.id });
+        removed.inspect_err(|_| core.mark_deleted(false))?;
+        self.write_names().collections.remove(name);
+        self.forget_replacement(core.id);
+        self.after_removal(&core)
+    }
+
+    /// Refuses to delete by an alias, or what an alias names.
+    fn check_no_alias(&self, name: &str) -> Result<()> {
+        let names = self.read_names();
+        if let Some(collection) = names.aliases.get(name) {
+            return Err(Error::AliasExists { alias: name.to_owned(), collection: collection.clone() });
+        }
+        match names.aliases.iter().find(|(_, collection)| *collection == name) {
+            Some((alias, _)) => Err(Error::CollectionAliased { name: name.to_owned(), alias: alias.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Forgets what was to replace a collection that is gone: the record that removed this removed it, too.
+    pub(crate) fn forget_replacement(&self, original: u64) {
+        let hidden = hidden_name(original);
+        let removed = self.write_names().collections.remove(&hidden);
+        if let Some(core) = removed {
+            core.mark_deleted(true);
+            core.remove_files(self);
+        }
+        self.damaged.write().unwrap_or_else(PoisonError::into_inner).remove(&hidden);
+    }
+
+    /// Removes the files of a collection that is gone, and what of the log was for it alone.
+    pub(crate) fn after_removal(&self, core: &CollectionCore) -> Result<()> {
+        core.remove_files(self);
+        let cut = self.cut_log();
+        self.count_room();
+        self.signal.notify();
+        self.poison_on_error(cut)
+    }
+
+    /// Forgets a collection that could not be opened; the next opening removes its files.
+    fn delete_damaged(&self, id: u64) -> Result<()> {
+        self.change_catalogue(&CatalogueChange::Delete { id })?;
+        let mut damaged = self.damaged.write().unwrap_or_else(PoisonError::into_inner);
+        damaged.retain(|_, (damaged, _)| *damaged != id);
+        drop(damaged);
+        self.forget_replacement(id);
+        self.poison_on_error(self.cut_log())
+    }
+}
