@@ -59,7 +59,10 @@
 //! | [`TEMPLATE_FUEL_MAX`] | 200,000 instructions | INVALID_ARGUMENT |
 //! | [`TEMPLATE_FILTER_BYTES_MAX`] | 256 MiB | INVALID_ARGUMENT |
 //! | [`PROMPT_BYTES_MAX`] | 32 MiB | INVALID_ARGUMENT |
-//! | [`CONTEXT_TOKENS_MAX`] | 1,000,000 tokens | INVALID_ARGUMENT |
+//! | [`PROMPT_TOKENS_MAX`] | 1,000,000 tokens | INVALID_ARGUMENT |
+//! | [`CHAT_MESSAGES_MAX`] | 1,000 | INVALID_ARGUMENT |
+//! | [`MMR_CHUNKS_MAX`] | 500 | INVALID_ARGUMENT |
+//! | [`NEIGHBOURS_MAX`] | 32 on either side | INVALID_ARGUMENT |
 //! | tokens of a text | the model's own | INVALID_ARGUMENT |
 
 use std::time::Duration;

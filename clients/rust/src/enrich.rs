@@ -5,7 +5,76 @@ use ragstone_proto::v1;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::point::{StageTiming, timings_from_wire};
-use crate::retrieve::RetrievalMode;
+use crate::retrieve::{DroppedChunk, RetrievalMode, StageScores};
+
+/// Who says a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChatRole {
+    /// Whoever runs the application: instructions to the model.
+    System,
+    /// The person who asks.
+    User,
+    /// The model.
+    Assistant,
+}
+
+impl ChatRole {
+    /// Its name, as chat endpoints have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
+/// A message of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatMessage {
+    /// Who says it.
+    pub role: ChatRole,
+    /// What is said.
+    pub content: String,
+}
+
+impl ChatMessage {
+    /// A message of some role.
+    pub fn new(role: ChatRole, content: impl Into<String>) -> Self {
+        Self { role, content: content.into() }
+    }
+
+    fn into_wire(self) -> v1::ChatMessage {
+        let role = match self.role {
+            ChatRole::System => v1::ChatRole::System,
+            ChatRole::User => v1::ChatRole::User,
+            ChatRole::Assistant => v1::ChatRole::Assistant,
+        };
+        v1::ChatMessage { role: role.into(), content: self.content }
+    }
+
+    fn from_wire(wire: v1::ChatMessage) -> Result<Self> {
+        let role = match wire.role() {
+            v1::ChatRole::System => ChatRole::System,
+            v1::ChatRole::User => ChatRole::User,
+            v1::ChatRole::Assistant => ChatRole::Assistant,
+            v1::ChatRole::Unspecified => return Err(Error::missing("messages.role")),
+        };
+        Ok(Self { role, content: wire.content })
+    }
+}
+
+/// How passages are marked as quoted, in what the model reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DataMarking {
+    /// Not at all: they stand between lines with a random delimiter alone.
+    Off,
+    /// At the beginning of each line.
+    #[default]
+    Lines,
+    /// At the beginning of each line, and in the place of each space between words.
+    Words,
+}
 
 /// Asks for an enriched prompt.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,7 +83,7 @@ pub struct Enrich {
 }
 
 impl Enrich {
-    /// The question, in the user's words, with every default: 8 chunks, 2,000 tokens.
+    /// The question, in the user's words, with every default: 8 chunks, 4,000 tokens.
     pub fn new(collection: impl Into<String>, question: impl Into<String>) -> Self {
         Self {
             wire: v1::EnrichRequest {
@@ -25,6 +94,12 @@ impl Enrich {
         }
     }
 
+    /// A conversation, oldest message first, whose last message is the question.
+    pub fn chat(collection: impl Into<String>, messages: impl IntoIterator<Item = ChatMessage>) -> Self {
+        let messages = messages.into_iter().map(ChatMessage::into_wire).collect();
+        Self { wire: v1::EnrichRequest { collection: collection.into(), messages, ..Default::default() } }
+    }
+
     /// Chunks that are retrieved, 1 to 10,000.
     #[must_use]
     pub fn k(mut self, k: u32) -> Self {
@@ -32,7 +107,7 @@ impl Enrich {
         self
     }
 
-    /// Tokens that the context may take, 1 to 1,000,000.
+    /// Tokens that all messages of the prompt may take together, 1 to 1,000,000.
     #[must_use]
     pub fn token_budget(mut self, token_budget: u32) -> Self {
         self.wire.token_budget = Some(token_budget);
@@ -53,10 +128,58 @@ impl Enrich {
         self
     }
 
+    /// How passages are marked as quoted; at the beginning of each line unless this is called.
+    #[must_use]
+    pub fn data_marking(mut self, data_marking: DataMarking) -> Self {
+        let wire = match data_marking {
+            DataMarking::Off => v1::DataMarking::Off,
+            DataMarking::Lines => v1::DataMarking::Lines,
+            DataMarking::Words => v1::DataMarking::Words,
+        };
+        self.wire.data_marking = wire.into();
+        self
+    }
+
     /// A minijinja template instead of the built-in one.
     #[must_use]
     pub fn template(mut self, template: impl Into<String>) -> Self {
         self.wire.template = Some(template.into());
+        self
+    }
+
+    /// Leaves out chunks whose score is less.
+    #[must_use]
+    pub fn min_score(mut self, min_score: f32) -> Self {
+        self.wire.min_score = Some(min_score);
+        self
+    }
+
+    /// Chooses chunks by maximal marginal relevance: how much relevance counts, from 1 for relevance alone to 0 for novelty alone.
+    #[must_use]
+    pub fn mmr(mut self, lambda: f32) -> Self {
+        self.wire.mmr = Some(lambda);
+        self
+    }
+
+    /// How many of the chunks that are found are of one document at most.
+    #[must_use]
+    pub fn per_document(mut self, chunks: u32) -> Self {
+        self.wire.per_document = Some(chunks);
+        self
+    }
+
+    /// Adds so many chunks before and after each that is found, 32 at most, as far as there is room.
+    #[must_use]
+    pub fn neighbours(mut self, before: u32, after: u32) -> Self {
+        let expand = self.wire.expand.get_or_insert_default();
+        (expand.before, expand.after) = (before, after);
+        self
+    }
+
+    /// Adds the chunks around each that is found which stand under the same headings, as far as there is room.
+    #[must_use]
+    pub fn section(mut self) -> Self {
+        self.wire.expand.get_or_insert_default().section = true;
         self
     }
 
@@ -65,103 +188,135 @@ impl Enrich {
     }
 }
 
-/// A chunk that the prompt contains under `[index]`.
+/// A passage that the prompt contains under `[index]`: a chunk, or neighbouring chunks put together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Citation {
     /// The number in the prompt, from 1.
     pub index: usize,
     /// The document's id.
     pub document: String,
-    /// The headings above it, joined by ` > `.
+    /// The headings above all of it, joined by ` > `.
     pub heading: String,
     /// Its first code point in the document's text, from 0.
     pub start: usize,
     /// One past its last code point.
     pub end: usize,
-    /// What it was ranked by; see [`RetrievedChunk::score`](crate::RetrievedChunk::score).
+    /// The best score among its chunks; see [`RetrievedChunk::score`](crate::RetrievedChunk::score).
     pub score: f32,
     /// Exactly that slice of the document's text.
     pub text: String,
+    /// The chunks that it consists of, in the order of the text.
+    pub chunks: Vec<CitedChunk>,
 }
 
-/// Why a retrieved chunk is not in the prompt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DropReason {
-    /// The token budget was used up.
-    Budget,
-    /// A better chunk says the same.
-    Duplicate,
-}
-
-/// A retrieved chunk that is not in the prompt.
+/// A chunk that a citation consists of.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DroppedChunk {
-    /// The document's id.
-    pub document: String,
+pub struct CitedChunk {
+    /// Its place among the document's chunks, from 0.
+    pub ordinal: usize,
     /// Its first code point in the document's text, from 0.
     pub start: usize,
     /// One past its last code point.
     pub end: usize,
     /// What it was ranked by; see [`RetrievedChunk::score`](crate::RetrievedChunk::score).
     pub score: f32,
-    /// Tokens that it would have taken.
-    pub tokens: usize,
-    /// Why it was left out.
-    pub reason: DropReason,
+    /// Its scores by each stage of the retrieval; none if it was not found.
+    pub scores: StageScores,
+    /// Of a chunk that was not found but stands beside one that was: the place of that one in the document.
+    pub beside: Option<usize>,
+}
+
+/// What the tokens of a prompt are spent on. The parts add up to the total.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenReport {
+    /// The system's message, and what the template says beside question and passages.
+    pub instructions: usize,
+    /// Passages, the lines that name their source and set them apart.
+    pub context: usize,
+    /// What was said before the question.
+    pub history: usize,
+    /// The question.
+    pub question: usize,
+    /// All messages.
+    pub total: usize,
+    /// What was allowed.
+    pub budget: usize,
+    /// Messages of the history that were left out, as there was no room for their turns.
+    pub history_messages_dropped: usize,
+    /// The model whose tokenizer counted.
+    pub counted_with: String,
+}
+
+impl TokenReport {
+    pub(crate) fn from_wire(wire: v1::TokenReport) -> TokenReport {
+        TokenReport {
+            instructions: wire.instructions as usize,
+            context: wire.context as usize,
+            history: wire.history as usize,
+            question: wire.question as usize,
+            total: wire.total as usize,
+            budget: wire.budget as usize,
+            history_messages_dropped: wire.history_messages_dropped as usize,
+            counted_with: wire.counted_with,
+        }
+    }
 }
 
 /// A question made answerable.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Enriched {
-    /// What to send to a language model, as the user's message.
-    pub prompt: String,
+    /// What to send to a language model: instructions as the system's message, if there are any, what was said before, and last the user's
+    /// message, with passages and question.
+    pub messages: Vec<ChatMessage>,
+    /// What was searched for: the question, and of the user's messages before it those that it cannot do without.
+    pub query: String,
     /// What the prompt's `[n]` stand for, in order.
     pub citations: Vec<Citation>,
-    /// What was retrieved and left out.
+    /// What was found and left out, and why.
     pub dropped: Vec<DroppedChunk>,
-    /// Tokens of the prompt, counted with the embedding model's tokenizer.
-    pub prompt_tokens: usize,
+    /// What the prompt's tokens are spent on.
+    pub tokens: TokenReport,
     /// Milliseconds of each stage on the server, in order, `total` last.
     pub timings: Vec<StageTiming>,
 }
 
 impl Enriched {
+    /// All messages in one text, for a model that takes one. Who says what is lost.
+    pub fn prompt(&self) -> String {
+        self.messages.iter().map(|message| message.content.as_str()).collect::<Vec<_>>().join("\n\n")
+    }
+
     pub(crate) fn from_wire(wire: v1::EnrichResponse) -> Result<Enriched> {
         Ok(Enriched {
-            prompt: wire.prompt,
-            citations: wire.citations.into_iter().map(citation_from_wire).collect(),
-            dropped: wire.dropped.into_iter().map(dropped_from_wire).collect::<Result<_>>()?,
-            prompt_tokens: wire.prompt_tokens as usize,
+            messages: wire.messages.into_iter().map(ChatMessage::from_wire).collect::<Result<_>>()?,
+            query: wire.query,
+            citations: wire.citations.into_iter().map(Citation::from_wire).collect(),
+            dropped: wire.dropped.into_iter().map(DroppedChunk::from_wire).collect::<Result<_>>()?,
+            tokens: TokenReport::from_wire(wire.tokens.unwrap_or_default()),
             timings: timings_from_wire(wire.timings),
         })
     }
 }
 
-fn citation_from_wire(wire: v1::Citation) -> Citation {
-    Citation {
-        index: wire.index as usize,
-        document: wire.document,
-        heading: wire.heading,
-        start: wire.start as usize,
-        end: wire.end as usize,
-        score: wire.score,
-        text: wire.text,
+impl Citation {
+    pub(crate) fn from_wire(wire: v1::Citation) -> Citation {
+        let cited = |chunk: v1::CitedChunk| CitedChunk {
+            ordinal: chunk.ordinal as usize,
+            start: chunk.start as usize,
+            end: chunk.end as usize,
+            score: chunk.score,
+            scores: StageScores::from_wire(chunk.scores),
+            beside: chunk.beside.map(|ordinal| ordinal as usize),
+        };
+        Citation {
+            index: wire.index as usize,
+            document: wire.document,
+            heading: wire.heading,
+            start: wire.start as usize,
+            end: wire.end as usize,
+            score: wire.score,
+            text: wire.text,
+            chunks: wire.chunks.into_iter().map(cited).collect(),
+        }
     }
-}
-
-fn dropped_from_wire(wire: v1::DroppedChunk) -> Result<DroppedChunk> {
-    let reason = match wire.reason() {
-        v1::DropReason::Budget => DropReason::Budget,
-        v1::DropReason::Duplicate => DropReason::Duplicate,
-        v1::DropReason::Unspecified => return Err(Error::missing("dropped.reason")),
-    };
-    Ok(DroppedChunk {
-        document: wire.document,
-        start: wire.start as usize,
-        end: wire.end as usize,
-        score: wire.score,
-        tokens: wire.tokens as usize,
-        reason,
-    })
 }

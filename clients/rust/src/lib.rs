@@ -8,7 +8,7 @@
 //! client.create_collection(CreateCollection::with_model("notes", "all-MiniLM-L6-v2")).await?;
 //! client.ingest_document(IngestDocument::new("notes", "moon.md", "# Moon\n\nIt is 384,400 km away.")).await?;
 //! let enriched = client.enrich(Enrich::new("notes", "How far is the moon?")).await?;
-//! println!("{}", enriched.prompt);
+//! println!("{}", enriched.prompt());
 //! # Ok(())
 //! # }
 //! ```
@@ -60,7 +60,7 @@ pub use collection::{Collection, CreateCollection, Metric};
 pub use document::{
     Chunk, Document, IngestDocument, IngestReport, IngestStatus, ListChunks, ListDocuments, MediaType,
 };
-pub use enrich::{Citation, DropReason, DroppedChunk, Enrich, Enriched};
+pub use enrich::{ChatMessage, ChatRole, Citation, CitedChunk, DataMarking, Enrich, Enriched, TokenReport};
 pub use error::{Code, Error, FieldViolation, Result};
 pub use filter::{Filter, Range};
 pub use found::{
@@ -70,7 +70,9 @@ pub use inference::{Embed, Embeddings, Model, ModelInfo, OnOverflow, Pooling, Pu
 pub use point::{FieldType, GeoPoint, Page, Payload, Point, PointId, StageTiming, Value};
 pub use range::RangeSearch;
 pub use read::Scroll;
-pub use retrieve::{RetrievalMode, Retrieve, Retrieved, RetrievedChunk};
+pub use retrieve::{
+    DropReason, DroppedChunk, RetrievalMode, Retrieve, Retrieved, RetrievedChunk, StageScores,
+};
 pub use search::Query;
 pub use source::{Example, Fuse, Nearest, OrderBy, Recommend, Rescore, Source, Strategy};
 pub use text_query::TextQuery;

@@ -68,6 +68,34 @@ impl Retrieve {
         self
     }
 
+    /// Leaves out chunks whose score is less.
+    #[must_use]
+    pub fn min_score(mut self, min_score: f32) -> Self {
+        self.wire.min_score = Some(min_score);
+        self
+    }
+
+    /// Leaves out chunks that say what a better one says already.
+    #[must_use]
+    pub fn distinct(mut self) -> Self {
+        self.wire.distinct = true;
+        self
+    }
+
+    /// Chooses by maximal marginal relevance: how much relevance counts, from 1 for relevance alone to 0 for novelty alone.
+    #[must_use]
+    pub fn mmr(mut self, lambda: f32) -> Self {
+        self.wire.mmr = Some(lambda);
+        self
+    }
+
+    /// How many chunks of one document at most.
+    #[must_use]
+    pub fn per_document(mut self, chunks: u32) -> Self {
+        self.wire.per_document = Some(chunks);
+        self
+    }
+
     pub(crate) fn into_wire(self) -> v1::RetrieveRequest {
         self.wire
     }
@@ -80,10 +108,102 @@ pub struct RetrievedChunk {
     pub chunk: Chunk,
     /// What it is ranked by: in mode dense its nearness, in mode text its words' score, in mode hybrid one made of both, from 0 to 1.
     pub score: f32,
+    /// What each stage scored it by.
+    pub scores: StageScores,
+}
+
+/// The scores of a chunk, by the stages that gave it one.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct StageScores {
     /// How near its vector is to the question's, by the collection's metric; not in mode text.
     pub nearness: Option<f32>,
     /// BM25 of its text and headings, 0 if it has none of the question's words; not in mode dense.
     pub words: Option<f32>,
+    /// One made of both, from 0 to 1; in mode hybrid.
+    pub hybrid: Option<f32>,
+    /// By which maximal marginal relevance chose it, if that was asked for.
+    pub mmr: Option<f32>,
+}
+
+impl StageScores {
+    pub(crate) fn from_wire(wire: Option<v1::StageScores>) -> StageScores {
+        let v1::StageScores { nearness, words, hybrid, mmr } = wire.unwrap_or_default();
+        StageScores { nearness, words, hybrid, mmr }
+    }
+}
+
+/// Why a chunk that was found was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// Its score is below the least that was asked for.
+    Score,
+    /// A better chunk says the same.
+    Duplicate,
+    /// Maximal marginal relevance chose others, which are less like what was chosen already.
+    Mmr,
+    /// Its document has as many chunks as it may.
+    PerDocument,
+    /// The token budget was used up.
+    Budget,
+}
+
+impl DropReason {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Score => "score",
+            Self::Duplicate => "duplicate",
+            Self::Mmr => "mmr",
+            Self::PerDocument => "per_document",
+            Self::Budget => "budget",
+        }
+    }
+}
+
+/// A chunk that was found and left out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DroppedChunk {
+    /// The document's id.
+    pub document: String,
+    /// Its place among the document's chunks, from 0.
+    pub ordinal: usize,
+    /// Its first code point in the document's text, from 0.
+    pub start: usize,
+    /// One past its last code point.
+    pub end: usize,
+    /// What it was ranked by; see [`RetrievedChunk::score`].
+    pub score: f32,
+    /// Of a chunk that was not found but stands beside one that was: the place of that one in the document.
+    pub beside: Option<usize>,
+    /// Tokens that it would have taken.
+    pub tokens: usize,
+    /// Why it was left out.
+    pub reason: DropReason,
+}
+
+impl DroppedChunk {
+    pub(crate) fn from_wire(wire: v1::DroppedChunk) -> Result<DroppedChunk> {
+        let reason = match wire.reason() {
+            v1::DropReason::Budget => DropReason::Budget,
+            v1::DropReason::Duplicate => DropReason::Duplicate,
+            v1::DropReason::Score => DropReason::Score,
+            v1::DropReason::Mmr => DropReason::Mmr,
+            v1::DropReason::PerDocument => DropReason::PerDocument,
+            v1::DropReason::Unspecified => return Err(Error::missing("dropped.reason")),
+        };
+        Ok(DroppedChunk {
+            document: wire.document,
+            ordinal: wire.ordinal as usize,
+            start: wire.start as usize,
+            end: wire.end as usize,
+            score: wire.score,
+            beside: wire.beside.map(|ordinal| ordinal as usize),
+            tokens: wire.tokens as usize,
+            reason,
+        })
+    }
 }
 
 /// What a question is about.
@@ -91,6 +211,8 @@ pub struct RetrievedChunk {
 pub struct Retrieved {
     /// Best first.
     pub chunks: Vec<RetrievedChunk>,
+    /// What was found and left out, and why: of the first `k`, and of those before one that is there.
+    pub dropped: Vec<DroppedChunk>,
     /// Milliseconds of each stage on the server, in order, `total` last.
     pub timings: Vec<StageTiming>,
 }
@@ -101,12 +223,12 @@ impl Retrieved {
             Ok(RetrievedChunk {
                 chunk: Chunk::from_wire(found.chunk.ok_or_else(|| Error::missing("chunks.chunk"))?),
                 score: found.score,
-                nearness: found.nearness,
-                words: found.words,
+                scores: StageScores::from_wire(found.scores),
             })
         };
         Ok(Retrieved {
             chunks: wire.chunks.into_iter().map(chunk).collect::<Result<_>>()?,
+            dropped: wire.dropped.into_iter().map(DroppedChunk::from_wire).collect::<Result<_>>()?,
             timings: timings_from_wire(wire.timings),
         })
     }

@@ -14,8 +14,14 @@ pub const CHUNK_TOKENS_MAX: usize = 65_536;
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
 /// Texts of one embedding call.
 pub const EMBED_TEXTS_MAX: usize = 2_048;
-/// Tokens of one enriched prompt's context.
-pub const CONTEXT_TOKENS_MAX: usize = 1_000_000;
+/// Tokens of one enriched prompt, all of its messages together.
+pub const PROMPT_TOKENS_MAX: usize = 1_000_000;
+/// Messages of a conversation.
+pub const CHAT_MESSAGES_MAX: usize = 1_000;
+/// Chunks that are chosen by maximal marginal relevance: each is compared with all that are left.
+pub const MMR_CHUNKS_MAX: usize = 500;
+/// Chunks that are added before one that was found, and after it.
+pub const NEIGHBOURS_MAX: usize = 32;
 /// Bytes of a prompt template.
 pub const TEMPLATE_BYTES_MAX: usize = 64 << 10;
 /// Instructions that rendering a prompt template may take.

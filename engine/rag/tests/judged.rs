@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use ragstone_rag::embed::DEFAULT_MODEL;
-use ragstone_rag::evaluate::{JudgedSet, ingest, measure};
+use ragstone_rag::evaluate::{JudgedSet, Measure, ingest, measure};
 use ragstone_rag::progress::Silent;
 use ragstone_rag::retrieve::RetrievalMode;
 use ragstone_rag::{CollectionSpec, Rag};
@@ -32,7 +32,7 @@ fn questions_find_their_documents() {
         rag.create_collection("c", CollectionSpec::with_model(DEFAULT_MODEL)).unwrap();
         ingest(&rag, "c", &set, &Silent).unwrap();
         for (mode, floor) in RetrievalMode::ALL.into_iter().zip(floors) {
-            let found = measure(&rag, "c", &set, mode, &Silent).unwrap();
+            let found = measure(&rag, "c", &set, &Measure::new(mode), &Silent).unwrap();
             println!("{name}, {mode}: {:.4}", found.ndcg_at_10);
             assert!(found.ndcg_at_10 >= floor, "{name}, {mode}: {} < {floor}", found.ndcg_at_10);
         }

@@ -45,7 +45,11 @@ fn questions_find_the_section_that_answers_them() {
         let enriched = rag.enrich(C, &EnrichRequest { k: 1, ..EnrichRequest::new(question) }).unwrap();
         let best = &enriched.citations[0];
         assert_eq!(best.document, document, "{question}");
-        assert!(best.text.contains(answer) && enriched.prompt.contains(answer), "{question}: {}", best.text);
+        assert!(
+            best.text.contains(answer) && enriched.prompt().contains(answer),
+            "{question}: {}",
+            best.text
+        );
     }
 }
 

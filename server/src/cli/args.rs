@@ -1,5 +1,6 @@
 //! The arguments of every command, with the help that teaches them.
 
+mod ask;
 mod collection;
 mod conditions;
 mod eval;
@@ -15,9 +16,9 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use ragstone_rag::embed::{DEFAULT_MODEL, Overflow, Role};
-use ragstone_rag::retrieve::RetrievalMode;
 use ragstone_server::DEFAULT_LISTEN;
 
+pub(crate) use ask::{AskArgs, RetrieveArgs};
 pub(crate) use collection::{CollectionCommand, CreateArgs};
 pub(crate) use conditions::Conditions;
 pub(crate) use eval::EvalArgs;
@@ -126,6 +127,8 @@ pub(crate) enum Command {
     /// Write, read, count and remove points.
     #[command(subcommand)]
     Points(PointsCommand),
+    /// Find the chunks that a question is about, with the score of each stage.
+    Retrieve(RetrieveArgs),
     /// Enrich a question with cited context; with --llm, stream the answer too.
     Ask(AskArgs),
     /// Measure how well questions find their documents, of a set that is judged.
@@ -268,36 +271,6 @@ pub(crate) struct IngestArgs {
     /// A field that every chunk gets, for filters; may be repeated. true, false and numbers are typed.
     #[arg(long = "field", value_name = "NAME=VALUE")]
     pub(crate) fields: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AskArgs {
-    /// The question.
-    #[arg(value_name = "QUESTION")]
-    pub(crate) question: String,
-    #[command(flatten)]
-    pub(crate) collection: InCollection,
-    /// How many chunks to retrieve.
-    #[arg(short, default_value_t = 8)]
-    pub(crate) k: usize,
-    /// Tokens that the context may take, counted with the embedding model's tokenizer.
-    #[arg(long, default_value_t = 2_000)]
-    pub(crate) token_budget: usize,
-    #[command(flatten)]
-    pub(crate) conditions: Conditions,
-    /// How chunks are found: dense (by meaning), text (by word) or hybrid (by both).
-    #[arg(long, default_value_t, value_name = "MODE")]
-    pub(crate) mode: RetrievalMode,
-    /// Render this minijinja template instead of the built-in one.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) template: Option<PathBuf>,
-    /// Send the prompt to this OpenAI-compatible endpoint, for instance http://127.0.0.1:11434/v1, and stream its answer.
-    /// The key, if it wants one, is read from RAGSTONE_LLM_API_KEY.
-    #[arg(long, value_name = "URL", requires = "llm_model")]
-    pub(crate) llm: Option<String>,
-    /// The endpoint's model.
-    #[arg(long, value_name = "NAME", requires = "llm")]
-    pub(crate) llm_model: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

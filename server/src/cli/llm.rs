@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use super::backend::MessageView;
+
 /// Names the variable that holds the endpoint's key.
 const KEY_VARIABLE: &str = "RAGSTONE_LLM_API_KEY";
 /// How long to wait for the connection; the answer itself may take as long as it takes.
@@ -16,11 +18,10 @@ const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(300);
 /// Bytes of an error answer that are shown.
 const ERROR_BYTES_MAX: u64 = 2_000;
 
-/// Sends the prompt as the user's message and hands each piece of the answer to `each`; returns the whole answer.
+/// Sends the messages to a model at an endpoint and hands each piece of the answer to `each`; returns the whole answer.
 pub(crate) fn stream(
-    base: &str,
-    model: &str,
-    prompt: &str,
+    (base, model): (&str, &str),
+    messages: &[MessageView],
     mut each: impl FnMut(&str) -> Result<()>,
 ) -> Result<String> {
     let url = format!("{}/chat/completions", base.trim_end_matches('/'));
@@ -34,7 +35,7 @@ pub(crate) fn stream(
     if let Ok(key) = std::env::var(KEY_VARIABLE) {
         request = request.header("authorization", format!("Bearer {key}"));
     }
-    let body = json!({"model": model, "stream": true, "messages": [{"role": "user", "content": prompt}]});
+    let body = json!({"model": model, "stream": true, "messages": messages});
     let mut response = request.send_json(body).with_context(|| format!("--llm {url}"))?;
     if !response.status().is_success() {
         let status = response.status();

@@ -5,7 +5,10 @@ use std::io::{ErrorKind, Write};
 use anyhow::Result;
 use serde::Serialize;
 
-use super::backend::{CitationView, EnrichedView, ExplainView, SegmentView, StageView, Timings};
+use super::backend::{
+    CitationView, DroppedView, EnrichedView, ExplainView, ScoresView, SegmentView, StageView, Timings,
+    TokensView,
+};
 
 /// Code points of a chunk that a listing shows.
 const SNIPPET_CHARS: usize = 160;
@@ -20,28 +23,60 @@ pub(crate) fn json(value: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-/// Prints an enriched prompt, its citations and its timings.
-pub(crate) fn enriched(enriched: &EnrichedView) -> Result<()> {
+/// Prints an enriched prompt, its citations and its timings; explained, also the chunks that they consist of, with the scores of each stage.
+pub(crate) fn enriched(enriched: &EnrichedView, is_explained: bool) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{RULE}\n{}\n{RULE}", enriched.prompt.trim_end())?;
     if enriched.citations.is_empty() {
         writeln!(out, "Citations: none; nothing stored fits the question")?;
     } else {
-        writeln!(out, "Citations ({} tokens of prompt)", enriched.prompt_tokens)?;
+        writeln!(out, "Citations")?;
     }
     for citation in &enriched.citations {
         writeln!(out, "  {}", citation_line(citation))?;
+        for chunk in citation.chunks.iter().filter(|_| is_explained) {
+            let how = match chunk.beside {
+                Some(found) => format!("beside chunk {found}"),
+                None => scores(chunk.score, &chunk.scores),
+            };
+            writeln!(out, "      chunk {} [{}..{}] {how}", chunk.ordinal, chunk.start, chunk.end)?;
+        }
     }
     for dropped in &enriched.dropped {
-        let (document, start, end) = (&dropped.document, dropped.start, dropped.end);
-        writeln!(
-            out,
-            "  left out ({}): {document} [{start}..{end}] score {:.3}",
-            dropped.reason, dropped.score
-        )?;
+        writeln!(out, "  {}", self::dropped(dropped))?;
     }
+    if is_explained {
+        writeln!(out, "Searched for: {}", snippet(&enriched.query))?;
+    }
+    writeln!(out, "Tokens: {}", tokens(&enriched.tokens))?;
     writeln!(out, "Timings: {}", timings(&enriched.timings_ms))?;
     Ok(())
+}
+
+/// A chunk that was left out, and why.
+pub(crate) fn dropped(dropped: &DroppedView) -> String {
+    let DroppedView { document, start, end, reason, score, .. } = dropped;
+    format!("left out ({reason}): {document} [{start}..{end}] score {score:.3}")
+}
+
+/// `score 0.812 (nearness 0.702, words 12.300, hybrid 0.812)`.
+pub(crate) fn scores(score: f32, of: &ScoresView) -> String {
+    let ScoresView { nearness, words, hybrid, mmr } = of;
+    let stages = [("nearness", nearness), ("words", words), ("hybrid", hybrid), ("mmr", mmr)];
+    let stages = stages.iter().filter_map(|(stage, score)| score.map(|score| format!("{stage} {score:.3}")));
+    format!("score {score:.3} ({})", stages.collect::<Vec<_>>().join(", "))
+}
+
+fn tokens(of: &TokensView) -> String {
+    let TokensView { instructions, context, history, question, total, budget, counted_with, .. } = of;
+    let dropped = match of.history_messages_dropped {
+        0 => String::new(),
+        messages => format!(", {messages} earlier messages left out"),
+    };
+    format!(
+        "{total} of {budget} (instructions {instructions}, passages {context}, history {history}, question {question}), \
+         counted with {counted_with}{dropped}"
+    )
 }
 
 fn citation_line(citation: &CitationView) -> String {

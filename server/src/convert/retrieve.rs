@@ -1,18 +1,24 @@
 //! Retrieval.
 
 use ragstone_proto::v1;
-use ragstone_rag::retrieve::{RetrievalMode, RetrieveRequest, Retrieved, RetrievedChunk};
+use ragstone_rag::retrieve::{
+    DropReason, DroppedChunk, RetrievalMode, RetrieveRequest, Retrieved, RetrievedChunk, StageScores,
+};
 use tonic::Status;
 
 use super::document::chunk;
 use super::filter::filter_in;
-use super::{timings_out, unknown_enum};
+use super::{count, timings_out, unknown_enum};
 
 pub(crate) fn retrieve_request(wire: v1::RetrieveRequest) -> Result<(String, RetrieveRequest), Status> {
     let mut request = RetrieveRequest::new(wire.question);
     request.filter = filter_in(wire.filter)?;
     request.k = wire.k.map_or(request.k, |k| k as usize);
     request.mode = mode_in(wire.mode)?;
+    request.min_score = wire.min_score;
+    request.distinct = wire.distinct;
+    request.mmr = wire.mmr;
+    request.per_document = wire.per_document.map(|chunks| chunks as usize);
     Ok((wire.collection, request))
 }
 
@@ -26,12 +32,45 @@ pub(super) fn mode_in(wire: i32) -> Result<RetrievalMode, Status> {
     }
 }
 
-/// The chunks one by one, as they count against what a response may hold.
-pub(crate) fn retrieved(found: Retrieved) -> (Vec<v1::RetrievedChunk>, Vec<v1::StageTiming>) {
-    (found.chunks.into_iter().map(retrieved_chunk).collect(), timings_out(found.timings_ms))
+/// An answer without its chunks, and these one by one, as they count against what a response may hold.
+pub(crate) fn retrieved(found: Retrieved) -> (v1::RetrieveResponse, Vec<v1::RetrievedChunk>) {
+    let head = v1::RetrieveResponse {
+        chunks: Vec::new(),
+        timings: timings_out(found.timings_ms),
+        dropped: found.dropped.into_iter().map(dropped).collect(),
+    };
+    (head, found.chunks.into_iter().map(retrieved_chunk).collect())
 }
 
 fn retrieved_chunk(found: RetrievedChunk) -> v1::RetrievedChunk {
-    let RetrievedChunk { score, nearness, words, .. } = found;
-    v1::RetrievedChunk { chunk: Some(chunk(found.chunk)), score, nearness, words }
+    v1::RetrievedChunk {
+        chunk: Some(chunk(found.chunk)),
+        score: found.score,
+        scores: Some(stage_scores(found.scores)),
+    }
+}
+
+pub(super) fn stage_scores(scores: StageScores) -> v1::StageScores {
+    let StageScores { nearness, words, hybrid, mmr } = scores;
+    v1::StageScores { nearness, words, hybrid, mmr }
+}
+
+pub(super) fn dropped(dropped: DroppedChunk) -> v1::DroppedChunk {
+    let reason = match dropped.reason {
+        DropReason::Budget => v1::DropReason::Budget,
+        DropReason::Duplicate => v1::DropReason::Duplicate,
+        DropReason::Score => v1::DropReason::Score,
+        DropReason::Mmr => v1::DropReason::Mmr,
+        DropReason::PerDocument => v1::DropReason::PerDocument,
+    };
+    v1::DroppedChunk {
+        document: dropped.document,
+        ordinal: count(dropped.ordinal),
+        start: dropped.start as u64,
+        end: dropped.end as u64,
+        score: dropped.score,
+        tokens: count(dropped.tokens),
+        reason: reason.into(),
+        beside: dropped.beside.map(count),
+    }
 }

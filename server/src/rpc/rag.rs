@@ -21,9 +21,9 @@ impl RagService for Services {
         let mut budget = self.budget();
         self.answer(move |rag| {
             let found = rag.retrieve(&collection, &request)?;
-            let (chunks, timings) = convert::retrieved(found);
+            let (head, chunks) = convert::retrieved(found);
             let chunks = chunks.into_iter().map(|chunk| budget.spend(chunk)).collect::<Result<_, _>>()?;
-            Ok(RetrieveResponse { chunks, timings })
+            Ok(RetrieveResponse { chunks, ..head })
         })
         .await
     }

@@ -41,6 +41,7 @@ fn a_judged_set_is_measured_in_each_mode() {
     for measured in &measured {
         assert_eq!((&measured["documents"], &measured["queries"]), (&30.into(), &12.into()), "{measured}");
         assert!(figure(measured, "ndcg_at_10") > 0.8, "{measured}");
+        assert_eq!((&measured["k"], &measured["recall_at_k"]), (&10.into(), &measured["recall_at_10"]));
         assert!(
             figure(measured, "recall_at_100") > 0.95 && figure(measured, "mrr_at_10") > 0.8,
             "{measured}"
@@ -50,7 +51,8 @@ fn a_judged_set_is_measured_in_each_mode() {
     }
     assert!(!Path::new(&scratch.path("ragstone-data")).exists(), "nothing is kept");
 
-    let one = scratch.json(&[], &arguments(&files, &["--model", model(), "--chunk", "32/4"]));
+    let one = scratch.json(&[], &arguments(&files, &["--model", model(), "--chunk", "32/4", "-k", "3"]));
+    assert!(one["k"] == 3 && figure(&one, "recall_at_k") <= figure(&one, "recall_at_10"), "{one}");
     assert_eq!((&one["mode"], &one["chunk"]["tokens"]), (&"hybrid".into(), &32.into()), "{one}");
     assert!(figure(&one, "chunks") > figure(&measured[0], "chunks"));
     let shown = scratch.run(&["--quiet"], &arguments(&files, &["--model", model(), "--mode", "text"]));
@@ -82,6 +84,7 @@ fn bad_sets_and_bad_arguments_are_clear_errors() {
     for (files, words) in &cases {
         scratch.fails(&[], &arguments(files, &[]), words);
     }
+    scratch.fails(&[], &arguments(&good, &["-k", "0", "--model", model()]), &["k"]);
     let refused: [(&[&str], &str); 4] = [
         (&["--mode", "sparse"], "dense, text and hybrid"),
         (&["--chunk", "8"], "chunk.tokens"),

@@ -73,6 +73,39 @@ fn ingest_then_ask_then_change_the_folder() {
         }
         assert!(asked["timings_ms"]["total"].as_f64().unwrap() > 0.0);
         assert!(asked["dropped"].is_array());
+        assert_eq!(
+            (&asked["messages"][0]["role"], &asked["messages"][1]["role"]),
+            (&"system".into(), &"user".into())
+        );
+        assert!(asked["tokens"]["total"].as_u64().unwrap() <= 4_000, "{asked}");
+        assert!(citations[0]["chunks"][0]["scores"]["hybrid"].is_number(), "{asked}");
+        let chat = r#"[{"role": "user", "content": "When does the lease end?"}, {"role": "assistant", "content": "In May [1]."}]"#;
+        let options = [
+            "--neighbours",
+            "1",
+            "--section",
+            "--mmr",
+            "0.7",
+            "--per-document",
+            "2",
+            "--data-marking",
+            "words",
+        ];
+        let ask = ["ask", "And how high is it?", "--messages", chat, "--budget", "900"];
+        let chatted = scratch.json(place, &[&ask[..], &options].concat());
+        assert_eq!(chatted["query"], "When does the lease end?\nAnd how high is it?");
+        assert_eq!(chatted["messages"].as_array().unwrap().len(), 4, "{chatted}");
+        let explained = scratch.run(place, &["ask", "When does the lease end?", "--explain"]);
+        let explained = String::from_utf8(explained.stdout).unwrap();
+        for shown in
+            ["Searched for: When does the lease end?", "chunk 0 [", "(nearness ", ", hybrid ", "Tokens: "]
+        {
+            assert!(explained.contains(shown), "{shown}: {explained}");
+        }
+        let retrieved =
+            scratch.json(place, &["retrieve", "When does the lease end?", "-k", "2", "--distinct"]);
+        assert_eq!(retrieved["chunks"][0]["document"], "lease.md", "{retrieved}");
+        assert!(retrieved["chunks"][0]["scores"]["words"].is_number(), "{retrieved}");
 
         scratch.write("notes/lease.md", LEASE.replace("May", "June").as_bytes());
         std::fs::remove_file(scratch.path("notes/sub/garden.html")).unwrap();
@@ -151,7 +184,16 @@ fn bad_input_is_a_clear_error() {
             &["column 1", "did you mean `_document`"],
         );
         scratch.fails(place, &["search", "x", "--where", "_document=7"], &["_document", "string", "int"]);
-        scratch.fails(place, &["ask", "x", "--token-budget", "0"], &["token_budget"]);
+        scratch.fails(place, &["ask", "x", "--budget", "0"], &["token_budget"]);
+        scratch.fails(place, &["ask", "x", "--budget", "20"], &["token_budget", "tokens"]);
+        scratch.fails(place, &["ask", "x", "--mmr", "2"], &["mmr"]);
+        scratch.fails(place, &["ask", "x", "--neighbours", "33"], &["expand", "NEIGHBOURS_MAX"]);
+        scratch.fails(
+            place,
+            &["ask", "--messages", r#"[{"role": "tool", "content": "x"}]"#],
+            &["message 0", "tool"],
+        );
+        scratch.fails(place, &["retrieve", "x", "--per-document", "0"], &["per_document"]);
         scratch.fails(place, &["ask", &"word ".repeat(20_000)], &["question", "tokens"]);
         scratch.fails(place, &["collection", "create", "bad name"], &["name"]);
         scratch.fails(place, &["collection", "create", "big", "--dimension", "10000000"], &["dimension"]);

@@ -5,6 +5,7 @@ mod by_hand;
 mod calls;
 mod circle;
 mod compression;
+mod enrichment;
 mod errors;
 mod fields;
 mod fixture;

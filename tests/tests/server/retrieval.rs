@@ -29,8 +29,8 @@ async fn chunks_are_found_in_each_mode() {
         let ask = Retrieve::new("docs", "how far is the moon").k(1).mode(mode);
         let found = client.retrieve(ask.clone()).await.unwrap();
         assert_eq!(found.chunks[0].chunk, chunks[0], "{mode:?}");
-        assert_eq!(found.chunks[0].nearness.is_some(), mode != RetrievalMode::Text);
-        assert_eq!(found.chunks[0].words.is_some(), mode != RetrievalMode::Dense);
+        assert_eq!(found.chunks[0].scores.nearness.is_some(), mode != RetrievalMode::Text);
+        assert_eq!(found.chunks[0].scores.words.is_some(), mode != RetrievalMode::Dense);
         assert_eq!(found.timings.last().unwrap().stage, "total");
         let none = client.retrieve(ask.filter(Filter::eq("of", "nothing"))).await.unwrap();
         assert!(none.chunks.is_empty());
@@ -61,6 +61,9 @@ async fn what_is_refused_names_the_field() {
         (ask(|request| request.k = Some(0)), "k"),
         (ask(|request| request.k = Some(1_000_000)), "k"),
         (ask(|request| request.mode = 77), "mode"),
+        (ask(|request| request.mmr = Some(-0.1)), "mmr"),
+        (ask(|request| request.min_score = Some(f32::INFINITY)), "min_score"),
+        (ask(|request| request.per_document = Some(20_000)), "per_document"),
     ] {
         let status = rag.retrieve(request).await.unwrap_err();
         assert_eq!(status.code(), tonic::Code::InvalidArgument, "{status:?}");

@@ -31,13 +31,13 @@ fn main() -> ragstone_rag::Result<()> {
     let arguments = std::env::args().nth(1).filter(|question| question.ends_with('?'));
     let question = arguments.unwrap_or_else(|| "When does the lease end?".into());
     let enriched = rag.enrich("notes", &EnrichRequest::new(&question))?;
-    println!("{}\n", enriched.prompt); // for a language model of yours
+    println!("{}\n", enriched.prompt()); // for a language model of yours
     for citation in &enriched.citations {
         println!("{} > {}, {}..{}", citation.document, citation.heading, citation.start, citation.end);
     }
     if question == "When does the lease end?" {
         assert_eq!(enriched.citations[0].document, "lease.md");
-        assert!(enriched.prompt.contains("31 May 2027"));
+        assert!(enriched.prompt().contains("31 May 2027"));
     }
     Ok(())
 }

@@ -41,24 +41,44 @@ pub struct Ingested {
     pub seconds: f64,
 }
 
+/// How a judged set is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measure {
+    /// How chunks are found.
+    pub mode: RetrievalMode,
+    /// How many chunks users ask for, 1 to [`K_MAX`]: finding so many is what is timed, and recall is counted among so many documents, too.
+    pub k: usize,
+}
+
+impl Measure {
+    /// A mode, and 10 chunks.
+    pub fn new(mode: RetrievalMode) -> Self {
+        Self { mode, k: 10 }
+    }
+}
+
 /// How well a mode finds documents. Figures are means over the questions that are judged, 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
     /// How chunks were found.
     pub mode: RetrievalMode,
+    /// How many chunks were asked for where time was taken.
+    pub k: usize,
     /// Questions asked.
     pub queries: usize,
     /// Of these, those that were cut, as they have more tokens than the model reads.
     pub queries_truncated: usize,
     /// Normalised discounted cumulative gain of the first 10 documents, gains counting linearly.
     pub ndcg_at_10: f64,
-    /// How much of what answers a question is among the first 10 documents.
+    /// How much of what answers a question is among the first [`k`](Self::k) documents.
+    pub recall_at_k: f64,
+    /// And among the first 10.
     pub recall_at_10: f64,
     /// And among the first 100.
     pub recall_at_100: f64,
     /// One over the place of the first document that answers, of the first 10.
     pub mrr_at_10: f64,
-    /// Milliseconds from a question to its chunks, embedding included, of each question, least first.
+    /// Milliseconds from a question to its [`k`](Self::k) chunks, embedding included, of each question, least first.
     pub latencies_ms: Vec<f64>,
 }
 
@@ -101,27 +121,33 @@ pub fn measure(
     rag: &Rag,
     collection: &str,
     set: &JudgedSet,
-    mode: RetrievalMode,
+    measure: &Measure,
     progress: &dyn Progress,
 ) -> Result<Measured> {
-    let mut sums = [0.0; 4];
+    let Measure { mode, k } = *measure;
+    let mut sums = [0.0; 5];
     let (mut latencies_ms, mut queries_truncated) = (Vec::with_capacity(set.queries.len()), 0);
     progress.begin(&format!("Asking, mode {mode}"), Some(set.queries.len() as u64), "questions");
     for query in &set.queries {
         let request = RetrieveRequest {
             mode,
             overflow: Overflow::Truncate,
-            k: CHUNKS,
+            k,
             ..RetrieveRequest::new(query.text.as_str())
         };
+        let wrong = |error: Error| query.origin.error(&error);
         let began = Instant::now();
-        let ranked = ranked(rag, collection, request).map_err(|error| query.origin.error(&error))?;
+        rag.retrieve(collection, &request).map_err(wrong)?;
         latencies_ms.push(began.elapsed().as_secs_f64() * 1e3);
+        // For figures, more documents are needed than a user asks chunks for.
+        let wide = RetrieveRequest { k: CHUNKS.max(k), ..request };
+        let ranked = ranked(rag, collection, wide).map_err(wrong)?;
         queries_truncated += usize::from(ranked.truncated);
         let gains: Vec<f64> = ranked.documents.iter().map(|id| query.judgements.gain(id)).collect();
         let judged = &query.judgements;
         let parts = [
             ndcg(&gains, judged, 10),
+            recall(&gains, judged, k),
             recall(&gains, judged, 10),
             recall(&gains, judged, 100),
             reciprocal_rank(&gains, 10),
@@ -132,12 +158,15 @@ pub fn measure(
     progress.end();
     latencies_ms.sort_by(f64::total_cmp);
     let queries = set.queries.len();
-    let [ndcg_at_10, recall_at_10, recall_at_100, mrr_at_10] = sums.map(|sum| sum / queries.max(1) as f64);
+    let [ndcg_at_10, recall_at_k, recall_at_10, recall_at_100, mrr_at_10] =
+        sums.map(|sum| sum / queries.max(1) as f64);
     Ok(Measured {
         mode,
+        k,
         queries,
         queries_truncated,
         ndcg_at_10,
+        recall_at_k,
         recall_at_10,
         recall_at_100,
         mrr_at_10,

@@ -50,6 +50,8 @@ fn figures_are_those_worked_by_hand() {
 fn latencies_are_those_that_a_part_did_not_exceed() {
     let of = |latencies_ms: Vec<f64>| Measured {
         mode: RetrievalMode::Dense,
+        k: 10,
+        recall_at_k: 0.0,
         queries: latencies_ms.len(),
         queries_truncated: 0,
         ndcg_at_10: 0.0,
@@ -198,14 +200,16 @@ fn the_miniature_set_has_the_figures_of_an_index_alone() {
     let set = miniature();
     assert_eq!((set.documents.len(), set.queries.len(), set.queries_skipped), (30, 12, 2));
     let rag = over(folder.path(), &set);
-    let text = measure(&rag, "c", &set, RetrievalMode::Text, &Silent).unwrap();
+    let text = measure(&rag, "c", &set, &Measure::new(RetrievalMode::Text), &Silent).unwrap();
     let figures = [text.ndcg_at_10, text.recall_at_10, text.recall_at_100, text.mrr_at_10];
     for expected in [by_an_index_alone(&rag, &set), EXPECTED_TEXT] {
         assert!(figures.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{figures:?} {expected:?}");
     }
+    assert_eq!((text.k, text.recall_at_k), (10, text.recall_at_10));
     assert_eq!((text.queries, text.queries_truncated, text.latencies_ms.len()), (12, 0, 12));
     for mode in [RetrievalMode::Dense, RetrievalMode::Hybrid] {
-        let measured = measure(&rag, "c", &set, mode, &Silent).unwrap();
+        let measured = measure(&rag, "c", &set, &Measure { k: 3, mode }, &Silent).unwrap();
+        assert!(measured.k == 3 && measured.recall_at_k <= measured.recall_at_10, "{measured:?}");
         assert!(measured.ndcg_at_10 > 0.5 && measured.recall_at_100 > 0.95, "{measured:?}");
     }
 }

@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::ingest::Chunk;
+use crate::retrieve::StageScores;
 
 const DOCUMENT: &str = "Zero one two.\n\nThree four five. Six seven eight.\n\n\nNine ten eleven twelve.";
 
@@ -31,7 +33,8 @@ fn hit(
         tokens: words(&part),
         text: part,
     };
-    RetrievedChunk { chunk, score, nearness: None, words: None, gap: gap.map(str::to_owned) }
+    let scores = StageScores { nearness: Some(score), ..StageScores::default() };
+    RetrievedChunk { chunk, score, scores, beside: None, gap: gap.map(str::to_owned) }
 }
 
 fn parts(document: &str) -> [RetrievedChunk; 4] {
@@ -43,8 +46,12 @@ fn parts(document: &str) -> [RetrievedChunk; 4] {
     ]
 }
 
-fn packed(hits: Vec<RetrievedChunk>, budget: usize) -> Packed {
-    pack(hits, budget, &words)
+/// Tokens around a passage, in these tests.
+const FRAME: usize = 8;
+
+fn packed(hits: Vec<RetrievedChunk>, room: usize) -> Packed {
+    let costed = hits.into_iter().map(|found| Costed { text: words(&found.chunk.text), frame: FRAME, found });
+    pack(&costed.collect::<Vec<_>>(), room)
 }
 
 fn shown(packed: &Packed) -> Vec<(usize, usize)> {
@@ -60,8 +67,17 @@ fn neighbours_and_overlaps_become_one_citation_with_the_exact_slice() {
         assert_eq!(result.citations[0].text, DOCUMENT);
         assert_eq!(result.citations[0].score, 0.9);
         assert_eq!(result.citations[0].heading, "A > B");
+        let chunks = &result.citations[0].chunks;
+        assert_eq!(chunks.iter().map(|chunk| chunk.ordinal).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(chunks[2].scores.nearness, Some(0.7));
+        // Chunks that are put together share what stands around them.
+        assert_eq!(result.used, chunks_words(&all) + FRAME);
         assert!(result.dropped.is_empty());
     }
+}
+
+fn chunks_words(chunks: &[RetrievedChunk]) -> usize {
+    chunks.iter().map(|found| words(&found.chunk.text)).sum()
 }
 
 #[test]
@@ -102,7 +118,7 @@ fn repetitions_are_dropped_for_the_better_one() {
 
 #[test]
 fn the_budget_is_for_whole_chunks_and_smaller_ones_may_still_fit() {
-    // Three words of text, one of the document's name, three of the heading and four of marks.
+    // Three words of text, and eight around it.
     let small = |document: &str, text: &str| hit(document, text, 0, (0, text.len()), None, 0.5);
     let big = small("b", "a far longer text that has fourteen words and so needs more of it");
     let hits = vec![small("a", "one two three"), big, small("c", "four five six")];

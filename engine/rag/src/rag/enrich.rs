@@ -2,11 +2,15 @@
 
 use super::timing::Stages;
 use super::{Rag, retrieve};
+use crate::embed::{Embedder, Role};
 use crate::error::Result;
-use crate::prompt::pack::pack;
-use crate::prompt::render::{Template, random_delimiters};
-use crate::prompt::{EnrichRequest, Enriched};
-use crate::retrieve::RetrieveRequest;
+use crate::prompt::assemble::{Assembled, Assembly};
+use crate::prompt::chat::{Conversation, said};
+use crate::prompt::condense::condense;
+use crate::prompt::marking::{DataMarking, Spotlight, random, random_delimiters};
+use crate::prompt::template::Template;
+use crate::prompt::{EnrichRequest, Enriched, TokenReport};
+use crate::retrieve::{Expansion, RetrievalMode, RetrieveRequest, RetrievedChunk};
 
 impl Rag {
     /// Makes a question answerable: retrieves chunks, packs them into the budget, renders the prompt.
@@ -17,27 +21,118 @@ impl Rag {
     /// [`Error::Template`](crate::Error::Template); otherwise as [`retrieve`](Rag::retrieve).
     pub fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<Enriched> {
         request.validate()?;
+        let spoken = said(&request.messages);
+        let conversation = Conversation::of(&request.messages, &spoken)?;
         let template = Template::new(request.template.as_deref())?;
         let (rows, embedder) = self.text_collection_and_model(collection)?;
         let mut stages = Stages::begin();
+        let query = query(&conversation, request.mode, embedder.as_ref());
         let ask = RetrieveRequest {
             k: request.k,
             filter: request.filter.clone(),
             mode: request.mode,
-            ..RetrieveRequest::new(request.question.as_str())
+            overflow: request.overflow,
+            min_score: request.min_score,
+            distinct: true,
+            mmr: request.mmr,
+            per_document: request.per_document,
+            ..RetrieveRequest::new(query.as_str())
         };
-        let found = retrieve::passages(&rows, &ask, &|| Ok(embedder.clone()), &mut stages)?;
-        let packed = pack(found.chunks, request.token_budget, &|text| embedder.count_tokens(text));
-        stages.end("pack");
-        let prompt = template.render(&request.question, &packed.citations, random_delimiters())?;
-        let prompt_tokens = embedder.count_tokens(&prompt);
-        stages.end("render");
+        ask.validate()?;
+        let mut found = retrieve::passages(&rows, &ask, &|| Ok(embedder.clone()), &mut stages)?;
+        if request.expand != Expansion::default() {
+            let added = retrieve::beside(&found, request.filter.as_ref(), request.expand)?;
+            found.chunks.extend(added);
+            stages.end("expand");
+        }
+        let count = |text: &str| counted_for_others(embedder.as_ref(), text);
+        let spotlight = spotlight(&conversation, &found.chunks, request.data_marking)?;
+        let assembly = Assembly {
+            conversation: &conversation,
+            template: &template,
+            spotlight: &spotlight,
+            budget: request.token_budget,
+            count: &count,
+        };
+        let assembled = assembly.of(found.chunks)?;
+        let Assembled { messages, citations, tokens, .. } = assembled;
+        let dropped = found.dropped.into_iter().chain(assembled.dropped).collect();
+        stages.end("assemble");
         Ok(Enriched {
-            prompt,
-            citations: packed.citations,
-            dropped: packed.dropped,
-            prompt_tokens,
+            messages,
+            query,
+            citations,
+            dropped,
+            tokens: TokenReport { counted_with: embedder.info().name.clone(), ..tokens },
+            truncated: found.truncated,
             timings_ms: stages.finish_with_total(),
         })
+    }
+}
+
+/// What a conversation is searched for with.
+fn query(conversation: &Conversation<'_>, mode: RetrievalMode, embedder: &dyn Embedder) -> String {
+    let room = embedder.info().max_tokens.saturating_sub(embedder.overhead_tokens(Role::Query));
+    // By word alone, nothing is embedded.
+    let fits = |query: &str| mode == RetrievalMode::Text || embedder.count_tokens(query) <= room;
+    condense(&conversation.asked(), &fits)
+}
+
+/// What sets passages apart from everything that the prompt may hold.
+fn spotlight(
+    conversation: &Conversation<'_>,
+    chunks: &[RetrievedChunk],
+    marking: DataMarking,
+) -> Result<Spotlight> {
+    let quoted = chunks.iter().flat_map(|found| {
+        let chunk = &found.chunk;
+        [&chunk.text, &chunk.document, &chunk.heading]
+            .map(String::as_str)
+            .into_iter()
+            .chain(found.gap.as_deref())
+    });
+    let said = conversation.turns.iter().flat_map(|turn| turn.iter()).map(|message| message.content.as_str());
+    let asked = conversation.instructions.iter().copied().chain([conversation.question]);
+    Spotlight::pick(quoted.chain(said).chain(asked), marking, random_delimiters(), random() as usize)
+}
+
+/// Tokens of a text for a model whose tokenizer is not known: those of the embedding model, and a margin of [`MARGIN_PERCENT`]. Runs without
+/// white space, which some tokenizers answer with a single "unknown", are counted in pieces.
+pub(super) fn counted_for_others(embedder: &dyn Embedder, text: &str) -> usize {
+    (embedder.count_tokens(&in_pieces(text)) * (100 + MARGIN_PERCENT)).div_ceil(100)
+}
+
+/// By how much of a hundred other tokenizers may count more than that of the embedding model.
+const MARGIN_PERCENT: usize = 15;
+/// Code points of a run without white space that are counted together.
+const RUN_CHARS_MAX: usize = 64;
+
+/// A text with a space in each long run.
+fn in_pieces(text: &str) -> String {
+    let (mut cut, mut run) = (String::with_capacity(text.len()), 0);
+    for c in text.chars() {
+        run = if c.is_whitespace() { 0 } else { run + 1 };
+        if run > RUN_CHARS_MAX {
+            cut.push(' ');
+            run = 1;
+        }
+        cut.push(c);
+    }
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::BagOfWords;
+
+    #[test]
+    fn other_tokenizers_get_a_margin_and_long_runs_are_counted_in_pieces() {
+        let embedder = BagOfWords::new("m", 256);
+        assert_eq!(counted_for_others(&embedder, ""), 0);
+        assert_eq!(counted_for_others(&embedder, "one"), 2);
+        assert_eq!(counted_for_others(&embedder, &"one ".repeat(100)), 115);
+        assert_eq!(counted_for_others(&embedder, &"x".repeat(100 * RUN_CHARS_MAX)), 115);
+        assert_eq!(in_pieces(&"é".repeat(RUN_CHARS_MAX + 1)), format!("{} é", "é".repeat(RUN_CHARS_MAX)));
     }
 }

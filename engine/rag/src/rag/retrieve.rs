@@ -4,20 +4,25 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ragstone::limits::K_MAX;
-use ragstone::query::{Fuse, Names, Nearest, Query, Rescore, Select, Source, TextQuery};
-use ragstone::{Collection, Filter, Point, PointId, Value, View};
+use ragstone::query::{Fuse, Names, Nearest, Query, QueryHit, Rescore, Select, Source, TextQuery};
+use ragstone::{Collection, Filter, Point, PointId, ScrollRequest, Value, View};
 
 use super::timing::Stages;
 use super::{Rag, embed_query_or_cut, rows};
 use crate::embed::Embedder;
 use crate::error::{Error, Result};
-use crate::reserved::{self, HEADING, TEXT};
+use crate::reserved::{self, HEADING, KIND, KIND_CHUNK, TEXT};
 use crate::retrieve::feedback::{HEARD, SPEAKING, agreement, moved, said};
 use crate::retrieve::fuse::{self, Candidate, Second};
-use crate::retrieve::{RetrievalMode, RetrieveRequest, Retrieved, RetrievedChunk};
+use crate::retrieve::select::{Pooled, Selected};
+use crate::retrieve::{
+    DroppedChunk, Expansion, RetrievalMode, RetrieveRequest, Retrieved, RetrievedChunk, StageScores,
+};
 
 /// Candidates of each side, and of both together, at least; else twice as many as are wanted.
 const CANDIDATES: usize = 400;
+/// Chunks whose neighbours are asked for at once.
+const CONDITIONS: usize = 100;
 /// How much a word in the title and headings above a chunk counts; one in its text counts 1.
 const HEADING_BOOST: f32 = 0.3;
 
@@ -26,7 +31,8 @@ impl Rag {
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::Limit`] and [`Error::TokenLimit`], naming the part of the request; [`Error::NoModel`];
-    /// [`Error::ModelMismatch`] and what else loading the model gives, but in mode text, which needs none; the engine's errors.
+    /// [`Error::ModelMismatch`] and what else loading the model gives, but in mode text, which needs none;
+    /// the engine's errors, among them [`ragstone::Error::Cancelled`] of a handle that was cancelled ([`cancelled_by`](Rag::cancelled_by)).
     pub fn retrieve(&self, collection: &str, request: &RetrieveRequest) -> Result<Retrieved> {
         request.validate()?;
         let (rows, model) = self.text_collection(collection)?;
@@ -35,6 +41,7 @@ impl Rag {
         let found = passages(&rows, request, &embedder, &mut stages)?;
         Ok(Retrieved {
             chunks: found.chunks,
+            dropped: found.dropped,
             truncated: found.truncated,
             timings_ms: stages.finish_with_total(),
         })
@@ -44,7 +51,10 @@ impl Rag {
 /// What a retrieval found, before its stages are finished.
 pub(super) struct Passages {
     pub(super) chunks: Vec<RetrievedChunk>,
+    pub(super) dropped: Vec<DroppedChunk>,
     pub(super) truncated: bool,
+    /// What was searched.
+    pub(super) view: View,
 }
 
 /// Retrieves from the newest view of a collection; the model is asked for only if the mode needs it.
@@ -64,19 +74,28 @@ pub(super) fn passages(
         nearest = Some(vector.values);
         stages.end("embed");
     }
-    let view = &rows.view();
-    let searching = Searching { view, filter: reserved::only_chunks(request.filter.clone()) };
+    let view = rows.view();
+    let filter = reserved::only_chunks(request.filter.clone());
+    let searching = Searching { view: &view, filter };
+    let selection = request.selection();
+    let wanted = selection.pool();
     let ranked = match (nearest, words) {
-        (Some(nearest), Some(words)) => searching.both(&nearest, &words, request.k)?,
+        (Some(nearest), Some(words)) => searching.both(&nearest, &words, wanted)?,
         (Some(nearest), None) => {
-            searching.one(Nearest::new(nearest).into(), request.k, |score| (Some(score), None))?
+            let scores = |score| StageScores { nearness: Some(score), ..StageScores::default() };
+            searching.one(Nearest::new(nearest).into(), wanted, scores)?
         }
-        (None, Some(words)) => searching.one(words.into(), request.k, |score| (None, Some(score)))?,
+        (None, Some(words)) => {
+            let scores = |score| StageScores { words: Some(score), ..StageScores::default() };
+            searching.one(words.into(), wanted, scores)?
+        }
         (None, None) => Vec::new(),
     };
-    let chunks = read(view, ranked)?;
+    let pool = read(&view, ranked, selection.needs_vectors())?;
     stages.end("search");
-    Ok(Passages { chunks, truncated })
+    let Selected { chunks, dropped } = selection.of(pool, &|| Ok(rows.check_wanted()?))?;
+    stages.end("select");
+    Ok(Passages { chunks, dropped, truncated, view })
 }
 
 /// The words of a question, over the fields of chunks.
@@ -97,8 +116,8 @@ fn in_chunks(words: &str) -> TextQuery {
     TextQuery::new(words).field(TEXT, 1.0).field(HEADING, HEADING_BOOST)
 }
 
-/// A chunk's id and its scores: the one that it is ranked by, the nearness, the words'.
-type Scored = (PointId, f32, (Option<f32>, Option<f32>));
+/// A chunk's id, the score that it is ranked by, and those of the stages.
+type Scored = (PointId, f32, StageScores);
 
 struct Searching<'a> {
     view: &'a View,
@@ -111,17 +130,23 @@ impl Searching<'_> {
         Query::new(source, k).filter(self.filter.clone()).select(select)
     }
 
+    /// What a query finds, all of it.
+    fn found(&self, query: &Query) -> Result<Vec<QueryHit>> {
+        let found = self.view.query(query).map_err(as_asked)?;
+        // Nothing but the token of the handle can have interrupted it, and half a retrieval is of no use to whoever it is for.
+        if found.stats.interrupted.is_some() {
+            Err(ragstone::Error::Cancelled.into())
+        } else {
+            Ok(found.hits)
+        }
+    }
+
     /// The best chunks of one side.
-    fn one(
-        &self,
-        source: Source,
-        k: usize,
-        parts: impl Fn(f32) -> (Option<f32>, Option<f32>),
-    ) -> Result<Vec<Scored>> {
-        let found = self.view.query(&self.query(source, k)).map_err(as_asked)?;
-        let scored = found.hits.into_iter().filter_map(|hit| {
+    fn one(&self, source: Source, k: usize, scores: impl Fn(f32) -> StageScores) -> Result<Vec<Scored>> {
+        let found = self.found(&self.query(source, k))?;
+        let scored = found.into_iter().filter_map(|hit| {
             let score = hit.score?;
-            Some((hit.point.id, score, parts(score)))
+            Some((hit.point.id, score, scores(score)))
         });
         Ok(scored.collect())
     }
@@ -137,7 +162,16 @@ impl Searching<'_> {
             });
         let ranked = fuse::first(candidates.collect());
         let ranked = self.heard(&pool, ranked)?.into_iter().take(k);
-        Ok(ranked.map(|(score, of)| (of.id, score, (Some(of.nearness), Some(of.words)))).collect())
+        let scored = |(score, of): (f32, Candidate)| {
+            let scores = StageScores {
+                nearness: Some(of.nearness),
+                words: Some(of.words),
+                hybrid: Some(score),
+                ..StageScores::default()
+            };
+            (of.id, score, scores)
+        };
+        Ok(ranked.map(scored).collect())
     }
 
     /// Candidates ranked anew, by what the best of them say of the question.
@@ -171,8 +205,8 @@ impl Searching<'_> {
 
     /// The scores of all candidates by one source.
     fn scores(&self, pool: &Pool<'_>, by: Source) -> Result<HashMap<PointId, f32>> {
-        let found = self.view.query(&self.query(pool.ranked_by(by), pool.size)).map_err(as_asked)?;
-        Ok(found.hits.into_iter().filter_map(|hit| Some((hit.point.id, hit.score?))).collect())
+        let found = self.found(&self.query(pool.ranked_by(by), pool.size))?;
+        Ok(found.into_iter().filter_map(|hit| Some((hit.point.id, hit.score?))).collect())
     }
 }
 
@@ -194,15 +228,41 @@ impl Pool<'_> {
 }
 
 /// The chunks of some rows.
-fn read(view: &View, ranked: Vec<Scored>) -> Result<Vec<RetrievedChunk>> {
+fn read(view: &View, ranked: Vec<Scored>, with_vectors: bool) -> Result<Vec<Pooled>> {
     let ids: Vec<PointId> = ranked.iter().map(|(id, ..)| id.clone()).collect();
     let points = view.get(&ids)?.into_iter().flatten();
-    let chunk = |(point, (_, score, (nearness, words))): (Point, Scored)| {
+    let chunk = |(mut point, (_, score, scores)): (Point, Scored)| {
+        let vector = point.vector.take().filter(|_| with_vectors);
         let (chunk, gap) = rows::chunk(point.id, point.payload)?;
-        Ok(RetrievedChunk { chunk, score, nearness, words, gap })
+        Ok(Pooled { found: RetrievedChunk { chunk, score, scores, beside: None, gap }, vector })
     };
     // All of them are there: they were found in this view.
     points.zip(ranked).map(chunk).collect()
+}
+
+/// The chunks beside those that were found, of the same view and under the same filter.
+pub(super) fn beside(
+    passages: &Passages,
+    filter: Option<&Filter>,
+    expansion: Expansion,
+) -> Result<Vec<RetrievedChunk>> {
+    let conditions = passages.chunks.iter().filter_map(|found| expansion.condition(&found.chunk));
+    let conditions: Vec<Filter> = conditions.collect();
+    let mut stored = Vec::new();
+    // So many at a time as the terms of a filter allow, whatever the caller's own has.
+    for conditions in conditions.chunks(CONDITIONS) {
+        let parts = [Filter::eq(KIND, KIND_CHUNK), Filter::Or(conditions.to_vec())];
+        let request = ScrollRequest {
+            filter: Some(Filter::And(parts.into_iter().chain(filter.cloned()).collect())),
+            limit: K_MAX,
+            ..ScrollRequest::default()
+        };
+        for row in passages.view.rows(&request).map_err(as_asked)? {
+            let row = row.map_err(as_asked)?;
+            stored.push(rows::chunk(row.id, row.payload)?);
+        }
+    }
+    Ok(expansion.of(&passages.chunks, stored))
 }
 
 /// An error of a query as one about what was asked: the filter as it was given, or the question.

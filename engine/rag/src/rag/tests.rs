@@ -1,3 +1,4 @@
+mod enrichment;
 mod refusals;
 mod retrieval;
 
@@ -9,7 +10,8 @@ use ragstone::{Payload, Point, Value};
 use self::refusals::field_of;
 use super::*;
 use crate::ingest::{DocumentInput, IngestStatus, MediaType};
-use crate::prompt::{DropReason, EnrichRequest};
+use crate::prompt::{ChatRole, EnrichRequest};
+use crate::retrieve::DropReason;
 use crate::testing::{BagOfWords, DIMENSION};
 
 const C: &str = "default";
@@ -186,18 +188,24 @@ fn text_finds_what_it_is_about_and_enriches_the_question() {
     assert_eq!(timings.iter().map(|(stage, _)| *stage).collect::<Vec<_>>(), ["embed", "search"]);
 
     let enriched = rag.enrich(C, &EnrichRequest::new("What are glaciers?")).unwrap();
-    assert!(enriched.prompt.ends_with("Question: What are glaciers?"), "{}", enriched.prompt);
+    let [told, asked] = &enriched.messages[..] else { panic!("{:?}", enriched.messages) };
+    assert_eq!((told.role, asked.role), (ChatRole::System, ChatRole::User));
+    assert!(asked.content.ends_with("Question: What are glaciers?"), "{}", asked.content);
     assert_eq!(enriched.citations[0].document, "glaciers.md");
-    assert!(enriched.prompt_tokens > 100);
+    assert!(enriched.tokens.total > 100 && enriched.tokens.total <= 4_000, "{:?}", enriched.tokens);
+    assert_eq!(
+        (enriched.query.as_str(), enriched.tokens.counted_with.as_str()),
+        ("What are glaciers?", "words")
+    );
     for (at, citation) in enriched.citations.iter().enumerate() {
         assert_eq!(citation.index, at + 1);
         let text = rag.document(C, &citation.document).unwrap().text;
         let slice: String = text.chars().skip(citation.start).take(citation.end - citation.start).collect();
         assert_eq!(citation.text, slice);
-        assert!(enriched.prompt.contains(&format!("[{}] {}", citation.index, citation.document)));
+        assert!(asked.content.contains(&format!("[{}] {}", citation.index, citation.document)));
     }
     let stages: Vec<_> = enriched.timings_ms.iter().map(|(stage, _)| *stage).collect();
-    assert_eq!(stages, ["embed", "search", "pack", "render", "total"]);
+    assert_eq!(stages, ["embed", "search", "select", "assemble", "total"]);
 
     let mut request = EnrichRequest::new("What are glaciers?");
     request.filter = Some(Filter::eq("topic", "deserts"));
@@ -207,8 +215,10 @@ fn text_finds_what_it_is_about_and_enriches_the_question() {
 
     request.filter = None;
     request.token_budget = 1;
+    assert_eq!(field_of(&rag.enrich(C, &request).unwrap_err()), "token_budget");
+    request.token_budget = enriched.tokens.instructions + enriched.tokens.question + 20;
     let nothing = rag.enrich(C, &request).unwrap();
-    assert!(nothing.citations.is_empty() && nothing.prompt.contains("No passage was found"));
+    assert!(nothing.citations.is_empty() && nothing.prompt().contains("No passage was found"));
     assert!(nothing.dropped.iter().all(|dropped| dropped.reason == DropReason::Budget));
     assert_eq!(nothing.dropped.len(), 8);
 }

@@ -10,15 +10,20 @@
 //! **Cost.** Each side is searched once for every score, which is four walks and four runs through the postings, and the first thirty
 //! chunks are read: about what embedding the question costs, as long as a collection is not of millions.
 
+pub(crate) mod expand;
 pub(crate) mod feedback;
 pub(crate) mod fuse;
+pub(crate) mod select;
+pub(crate) mod similar;
 
+pub use expand::Expansion;
 use ragstone::Filter;
+use select::Selection;
 
 use crate::embed::Overflow;
 use crate::error::{Error, Result};
 use crate::ingest::Chunk;
-use crate::prompt::{check_range, check_text};
+use crate::prompt::check_text;
 
 /// How chunks are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +81,15 @@ pub struct RetrieveRequest {
     pub mode: RetrievalMode,
     /// What becomes of a question of more tokens than the model reads; of its words none is left out.
     pub overflow: Overflow,
+    /// Leaves out chunks whose score is less.
+    pub min_score: Option<f32>,
+    /// Leaves out chunks that say what a better one says already.
+    pub distinct: bool,
+    /// Chooses by maximal marginal relevance: how much relevance counts, 1 for relevance alone, 0 for novelty alone; `k` is
+    /// [`MMR_CHUNKS_MAX`](crate::limits::MMR_CHUNKS_MAX) at most then. Without it, chunks come in the order of their scores.
+    pub mmr: Option<f32>,
+    /// How many chunks of one document at most.
+    pub per_document: Option<usize>,
 }
 
 impl RetrieveRequest {
@@ -87,13 +101,29 @@ impl RetrieveRequest {
             filter: None,
             mode: RetrievalMode::default(),
             overflow: Overflow::Error,
+            min_score: None,
+            distinct: false,
+            mmr: None,
+            per_document: None,
         }
     }
 
     /// Refuses what no collection could answer.
     pub(crate) fn validate(&self) -> Result<()> {
         check_text("question", &self.question)?;
-        check_range("k", self.k, "K_MAX", ragstone::limits::K_MAX)
+        self.selection().validate()
+    }
+
+    /// What is kept of what is found.
+    pub(crate) fn selection(&self) -> Selection {
+        let Self { k, min_score, distinct, mmr, per_document, .. } = self;
+        Selection {
+            k: *k,
+            min_score: *min_score,
+            distinct: *distinct,
+            mmr: *mmr,
+            per_document: *per_document,
+        }
     }
 }
 
@@ -104,12 +134,91 @@ pub struct RetrievedChunk {
     pub chunk: Chunk,
     /// What it is ranked by: in mode dense its nearness, in mode text its words' score, in mode hybrid one made of both, from 0 to 1.
     pub score: f32,
+    /// What each stage scored it by.
+    pub scores: StageScores,
+    /// Of a chunk that was not found but stands beside one that was: the place of that one in the document.
+    pub(crate) beside: Option<usize>,
+    /// The white space between the document's previous chunk and this one, if it is known and they do not overlap.
+    pub(crate) gap: Option<String>,
+}
+
+impl RetrievedChunk {
+    /// The same, left out; it would have taken so many tokens.
+    pub(crate) fn dropped(&self, reason: DropReason, tokens: usize) -> DroppedChunk {
+        let Chunk { document, ordinal, start, end, .. } = &self.chunk;
+        DroppedChunk {
+            document: document.clone(),
+            ordinal: *ordinal,
+            start: *start,
+            end: *end,
+            score: self.score,
+            beside: self.beside,
+            tokens,
+            reason,
+        }
+    }
+}
+
+/// The scores of a chunk, by the stages that gave it one.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StageScores {
     /// How near its vector is to the question's, by the collection's metric; not in mode text.
     pub nearness: Option<f32>,
     /// BM25 of its text and headings, 0 if it has none of the question's words; not in mode dense.
     pub words: Option<f32>,
-    /// The white space between the document's previous chunk and this one, if it is known and they do not overlap.
-    pub(crate) gap: Option<String>,
+    /// One made of both, from 0 to 1; in mode hybrid.
+    pub hybrid: Option<f32>,
+    /// By which maximal marginal relevance chose it, if that was asked for.
+    pub mmr: Option<f32>,
+}
+
+/// Why a chunk that was found was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropReason {
+    /// Its score is below the least that was asked for.
+    Score,
+    /// A better chunk says the same.
+    Duplicate,
+    /// Maximal marginal relevance chose others, which are less like what was chosen already.
+    Mmr,
+    /// Its document has as many chunks as it may.
+    PerDocument,
+    /// The token budget was used up.
+    Budget,
+}
+
+impl DropReason {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Score => "score",
+            Self::Duplicate => "duplicate",
+            Self::Mmr => "mmr",
+            Self::PerDocument => "per_document",
+            Self::Budget => "budget",
+        }
+    }
+}
+
+/// A chunk that was found and left out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DroppedChunk {
+    /// The document's id.
+    pub document: String,
+    /// The chunk's place among the document's chunks, from 0.
+    pub ordinal: usize,
+    /// First code point in the document's text.
+    pub start: usize,
+    /// One past the last code point.
+    pub end: usize,
+    /// What it was ranked by.
+    pub score: f32,
+    /// Of a chunk that was not found but stands beside one that was: the place of that one in the document.
+    pub beside: Option<usize>,
+    /// Tokens that it would have taken.
+    pub tokens: usize,
+    /// Why it was left out.
+    pub reason: DropReason,
 }
 
 /// What a question is about.
@@ -117,6 +226,8 @@ pub struct RetrievedChunk {
 pub struct Retrieved {
     /// Best first.
     pub chunks: Vec<RetrievedChunk>,
+    /// What was found and left out, and why: of the first `k`, and of those before one that is there.
+    pub dropped: Vec<DroppedChunk>,
     /// Whether the question was cut, as it has more tokens than the model reads.
     pub truncated: bool,
     /// Milliseconds of each stage, in order, `total` last.

@@ -30,6 +30,9 @@ pub(crate) struct EvalArgs {
     /// How chunks are found: dense (by meaning), text (by word) or hybrid (by both); of several, with commas between them, each is measured.
     #[arg(long, default_value = "hybrid", value_delimiter = ',', value_name = "MODE")]
     pub(crate) mode: Vec<RetrievalMode>,
+    /// How many chunks users ask for: finding so many is what is timed, and recall is counted among so many documents, too.
+    #[arg(short, default_value_t = 10)]
+    pub(crate) k: usize,
     /// Tokens of a chunk at most, and tokens that neighbours share.
     #[arg(long, default_value = "240/30", value_name = "TOKENS[/OVERLAP]")]
     pub(crate) chunk: ChunkOptions,

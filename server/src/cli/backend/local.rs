@@ -1,5 +1,6 @@
 //! The backend over a local directory.
 
+mod enrich;
 mod exchange;
 mod views;
 
@@ -15,14 +16,15 @@ use ragstone_exchange::{ExportOptions, Exported, ImportOptions, Imported};
 use ragstone_rag::embed::{DEFAULT_MODEL, ModelOptions, Models, Overflow, Role};
 use ragstone_rag::ingest::DocumentInput;
 use ragstone_rag::progress::Progress;
-use ragstone_rag::prompt::{DropReason, EnrichRequest};
+use ragstone_rag::prompt::EnrichRequest;
+use ragstone_rag::retrieve::RetrieveRequest;
 use ragstone_rag::{CollectionSpec, Error, Rag, reserved};
 
 use self::views::{explain, stored, vector_kind, written};
 use super::{
-    Backend, CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, FacetCountView,
-    FacetView, GroupView, HitView, Ingested, ModelView, NewFields, PointView, PulledView, ScrollAsk,
-    SearchView, StoredDocument, Transfer, WriteView,
+    Backend, CollectionView, EmbeddingsView, EnrichedView, FacetCountView, FacetView, GroupView, HitView,
+    Ingested, ModelView, NewFields, PointView, PulledView, RetrievedView, ScrollAsk, SearchView,
+    StoredDocument, Transfer, WriteView,
 };
 use crate::cli::args::Place;
 use crate::cli::json;
@@ -280,35 +282,12 @@ impl Backend for Local {
         exchange::import(self, transfer, options)
     }
 
+    fn retrieve(&self, collection: &str, request: &RetrieveRequest) -> Result<RetrievedView> {
+        Ok(enrich::retrieved(self.rag(false)?.retrieve(collection, request)?))
+    }
+
     fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<EnrichedView> {
-        let enriched = self.rag(false)?.enrich(collection, request)?;
-        let citations = enriched.citations.into_iter().map(|citation| CitationView {
-            index: citation.index as u64,
-            document: citation.document,
-            heading: citation.heading,
-            start: citation.start as u64,
-            end: citation.end as u64,
-            score: citation.score,
-            text: citation.text,
-        });
-        let dropped = enriched.dropped.into_iter().map(|dropped| DroppedView {
-            document: dropped.document,
-            start: dropped.start as u64,
-            end: dropped.end as u64,
-            score: dropped.score,
-            tokens: dropped.tokens as u64,
-            reason: match dropped.reason {
-                DropReason::Budget => "budget".to_owned(),
-                DropReason::Duplicate => "duplicate".to_owned(),
-            },
-        });
-        Ok(EnrichedView {
-            prompt: enriched.prompt,
-            prompt_tokens: enriched.prompt_tokens as u64,
-            citations: citations.collect(),
-            dropped: dropped.collect(),
-            timings_ms: enriched.timings_ms.into_iter().collect(),
-        })
+        Ok(enrich::enriched(self.rag(false)?.enrich(collection, request)?))
     }
 
     fn embed(

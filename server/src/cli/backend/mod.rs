@@ -2,6 +2,7 @@
 //!
 //! Calls block. What goes in are the engine's types, what comes out are those that the commands print.
 
+mod enriched;
 mod local;
 mod remote;
 mod views;
@@ -18,11 +19,14 @@ use ragstone_rag::embed::{Overflow, Role};
 use ragstone_rag::ingest::DocumentInput;
 use ragstone_rag::progress::Progress;
 use ragstone_rag::prompt::EnrichRequest;
+use ragstone_rag::retrieve::RetrieveRequest;
 
+pub(crate) use self::enriched::{
+    CitationView, DroppedView, EnrichedView, MessageView, RetrievedView, ScoresView, TokensView,
+};
 pub(crate) use self::views::{
-    CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, ExplainView, FacetCountView,
-    FacetView, GroupView, HitView, Ingested, ModelView, PointView, PulledView, SearchView, SegmentView,
-    StageView, StoredDocument, Timings, WriteView,
+    CollectionView, EmbeddingsView, ExplainView, FacetCountView, FacetView, GroupView, HitView, Ingested,
+    ModelView, PointView, PulledView, SearchView, SegmentView, StageView, StoredDocument, Timings, WriteView,
 };
 use super::args::Place;
 
@@ -103,6 +107,8 @@ pub(crate) trait Backend {
     fn export(&self, transfer: Transfer<'_>, options: &ExportOptions) -> Result<Exported>;
     /// Writes the rows of a file to a collection.
     fn import(&self, transfer: Transfer<'_>, options: &ImportOptions) -> Result<Imported>;
+    /// Finds the chunks that a question is about.
+    fn retrieve(&self, collection: &str, request: &RetrieveRequest) -> Result<RetrievedView>;
     /// Makes a question answerable.
     fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<EnrichedView>;
     /// Embeds texts with a model, the default one when `None`.

@@ -170,39 +170,6 @@ pub(crate) struct FacetCountView {
     pub(crate) count: u64,
 }
 
-/// A chunk that the prompt contains.
-#[derive(Debug, Serialize)]
-pub(crate) struct CitationView {
-    pub(crate) index: u64,
-    pub(crate) document: String,
-    pub(crate) heading: String,
-    pub(crate) start: u64,
-    pub(crate) end: u64,
-    pub(crate) score: f32,
-    pub(crate) text: String,
-}
-
-/// A chunk that was retrieved and left out.
-#[derive(Debug, Serialize)]
-pub(crate) struct DroppedView {
-    pub(crate) document: String,
-    pub(crate) start: u64,
-    pub(crate) end: u64,
-    pub(crate) score: f32,
-    pub(crate) tokens: u64,
-    pub(crate) reason: String,
-}
-
-/// A question made answerable.
-#[derive(Debug, Serialize)]
-pub(crate) struct EnrichedView {
-    pub(crate) prompt: String,
-    pub(crate) prompt_tokens: u64,
-    pub(crate) citations: Vec<CitationView>,
-    pub(crate) dropped: Vec<DroppedView>,
-    pub(crate) timings_ms: Timings,
-}
-
 /// The vectors of some texts.
 #[derive(Debug, Serialize)]
 pub(crate) struct EmbeddingsView {

@@ -4,8 +4,9 @@ use std::io::Write;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use ragstone_rag::prompt::EnrichRequest;
-use serde::Serialize;
+use ragstone_rag::prompt::{ChatMessage, EnrichRequest};
+use ragstone_rag::retrieve::Expansion;
+use serde::{Deserialize, Serialize};
 
 use super::Session;
 use crate::cli::args::AskArgs;
@@ -26,17 +27,24 @@ pub(super) fn run(session: &Session, args: AskArgs) -> Result<()> {
         .template
         .as_ref()
         .map(|path| std::fs::read_to_string(path).with_context(|| format!("--template {}", path.display())));
+    let (before, after) = args.neighbours.unwrap_or_default();
+    let finding = args.finding;
     let request = EnrichRequest {
-        question: args.question,
-        k: args.k,
-        token_budget: args.token_budget,
-        filter: args.conditions.filter(session, &args.collection.collection)?,
-        mode: args.mode,
+        k: finding.k,
+        token_budget: args.budget,
+        filter: finding.conditions.filter(session, &args.collection.collection)?,
+        mode: finding.mode,
+        min_score: finding.min_score,
+        mmr: finding.mmr,
+        per_document: finding.per_document,
+        expand: Expansion { before, after, section: args.section },
         template: template.transpose()?,
+        data_marking: args.data_marking,
+        ..EnrichRequest::chat(messages(args.messages.as_deref(), args.question)?)
     };
     let mut enriched = session.backend.enrich(&args.collection.collection, &request)?;
     if !session.json {
-        output::enriched(&enriched)?;
+        output::enriched(&enriched, args.explain)?;
     }
     let mut answer = None;
     if let (Some(url), Some(model)) = (&args.llm, &args.llm_model) {
@@ -44,7 +52,7 @@ pub(super) fn run(session: &Session, args: AskArgs) -> Result<()> {
         if !json {
             println!("\nAnswer of {model}:");
         }
-        answer = Some(llm::stream(url, model, &enriched.prompt, |piece| {
+        answer = Some(llm::stream((url, model), &enriched.messages, |piece| {
             if !json {
                 let mut out = std::io::stdout().lock();
                 write!(out, "{piece}")?;
@@ -62,4 +70,49 @@ pub(super) fn run(session: &Session, args: AskArgs) -> Result<()> {
         output::json(&Answered { enriched, answer })?;
     }
     Ok(())
+}
+
+/// A message as chat endpoints have it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    role: String,
+    content: String,
+}
+
+/// The conversation that is given, and the question at its end.
+fn messages(given: Option<&str>, question: Option<String>) -> Result<Vec<ChatMessage>> {
+    let mut messages = Vec::new();
+    if let Some(text) = given {
+        let json = super::json_or_file("--messages", text)?;
+        let said: Vec<Said> = serde_json::from_value(json).context("--messages")?;
+        for (at, said) in said.into_iter().enumerate() {
+            let role = said.role.parse().with_context(|| format!("--messages, message {at}"))?;
+            messages.push(ChatMessage { role, content: said.content });
+        }
+    }
+    messages.extend(question.map(ChatMessage::user));
+    Ok(messages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_comes_after_what_was_said() {
+        let json = r#"[{"role": "user", "content": "One?"}, {"role": "assistant", "content": "1"}]"#;
+        let all = messages(Some(json), Some("Two?".to_owned())).unwrap();
+        assert_eq!(all, [ChatMessage::user("One?"), ChatMessage::assistant("1"), ChatMessage::user("Two?")]);
+        assert_eq!(messages(None, Some("x".to_owned())).unwrap(), [ChatMessage::user("x")]);
+        for (json, word) in [
+            (r#"[{"role": "tool", "content": "x"}]"#, "message 0"),
+            (r#"[{"role": "user"}]"#, "--messages"),
+            (r#"[{"role": "user", "content": "x", "name": "y"}]"#, "--messages"),
+            ("[", "--messages"),
+        ] {
+            let error = messages(Some(json), None).unwrap_err();
+            assert!(format!("{error:#}").contains(word), "{error:#}");
+        }
+    }
 }

@@ -26,7 +26,7 @@ const GENERAL_QUESTIONS: [&str; 3] = [
 ];
 /// How many chunks and tokens an answer of the demo gets: enough to see, short enough to read.
 const CHUNKS: usize = 4;
-const TOKEN_BUDGET: usize = 700;
+const TOKEN_BUDGET: usize = 1_000;
 
 pub(super) fn run(session: &Session, args: DemoArgs) -> Result<()> {
     let started = Instant::now();
@@ -80,7 +80,7 @@ pub(super) fn run(session: &Session, args: DemoArgs) -> Result<()> {
         if session.json {
             answers.push(json!({ "question": question, "enriched": enriched }));
         } else {
-            output::enriched(&enriched)?;
+            output::enriched(&enriched, false)?;
         }
     }
     if session.json {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use ragstone::Db;
 use ragstone_rag::embed::{ModelOptions, Models};
-use ragstone_rag::evaluate::{self, Ingested, JudgedSet, Measured};
+use ragstone_rag::evaluate::{self, Ingested, JudgedSet, Measure, Measured};
 use ragstone_rag::progress::Progress;
 use ragstone_rag::{CollectionSpec, Rag};
 use serde_json::{Value, json};
@@ -43,10 +43,11 @@ pub(super) fn run(place: &Place, args: &EvalArgs, progress: Arc<dyn Progress>, j
     // What a measurement finds must not depend on what the database is at meanwhile.
     rag.db().flush()?;
     if !json {
-        show_set(&set, &ingested);
+        show_set(args, &set, &ingested);
     }
     for mode in &args.mode {
-        let measured = evaluate::measure(&rag, COLLECTION, &set, *mode, progress.as_ref())?;
+        let measure = Measure { mode: *mode, k: args.k };
+        let measured = evaluate::measure(&rag, COLLECTION, &set, &measure, progress.as_ref())?;
         if json {
             output::json(&object(args, (&set, &ingested), &measured))?;
         } else {
@@ -58,8 +59,7 @@ pub(super) fn run(place: &Place, args: &EvalArgs, progress: Arc<dyn Progress>, j
 
 /// What `--json` prints of a mode.
 fn object(args: &EvalArgs, (set, ingested): (&JudgedSet, &Ingested), measured: &Measured) -> Value {
-    let Measured { queries, queries_truncated, ndcg_at_10, recall_at_10, recall_at_100, mrr_at_10, .. } =
-        measured;
+    let Measured { queries, queries_truncated, ndcg_at_10, recall_at_k, recall_at_10, .. } = measured;
     json!({
         "mode": measured.mode.as_str(),
         "model": args.model,
@@ -74,9 +74,11 @@ fn object(args: &EvalArgs, (set, ingested): (&JudgedSet, &Ingested), measured: &
         "queries_skipped": set.queries_skipped,
         "queries_truncated": queries_truncated,
         "ndcg_at_10": ndcg_at_10,
+        "k": measured.k,
+        "recall_at_k": recall_at_k,
         "recall_at_10": recall_at_10,
-        "recall_at_100": recall_at_100,
-        "mrr_at_10": mrr_at_10,
+        "recall_at_100": measured.recall_at_100,
+        "mrr_at_10": measured.mrr_at_10,
         "latency_ms": {
             "p50": measured.latency_ms(0.5),
             "p95": measured.latency_ms(0.95),
@@ -85,18 +87,21 @@ fn object(args: &EvalArgs, (set, ingested): (&JudgedSet, &Ingested), measured: &
     })
 }
 
-fn show_set(set: &JudgedSet, ingested: &Ingested) {
+fn show_set(args: &EvalArgs, set: &JudgedSet, ingested: &Ingested) {
     let Ingested { documents, chunks, tokens, seconds } = ingested;
     println!("{documents} documents in {chunks} chunks of {tokens} tokens, ingested in {seconds:.1} s");
     println!("{} questions\n", set.queries.len());
-    println!("mode     nDCG@10  recall@10  recall@100   MRR@10    p50 ms    p95 ms    p99 ms");
+    println!(
+        "mode     nDCG@10  {:>9}  recall@100   MRR@10    p50 ms    p95 ms    p99 ms",
+        format!("recall@{}", args.k)
+    );
 }
 
 fn show(measured: &Measured) {
-    let Measured { mode, ndcg_at_10, recall_at_10, recall_at_100, mrr_at_10, .. } = measured;
+    let Measured { mode, ndcg_at_10, recall_at_k, recall_at_100, mrr_at_10, .. } = measured;
     let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|part| measured.latency_ms(part));
     println!(
-        "{mode:<8} {ndcg_at_10:>7.4} {recall_at_10:>10.4} {recall_at_100:>11.4} {mrr_at_10:>8.4} {p50:>9.2} {p95:>9.2} {p99:>9.2}"
+        "{mode:<8} {ndcg_at_10:>7.4} {recall_at_k:>10.4} {recall_at_100:>11.4} {mrr_at_10:>8.4} {p50:>9.2} {p95:>9.2} {p99:>9.2}"
     );
     if measured.queries_truncated > 0 {
         println!("         {} questions were cut at the model's token limit", measured.queries_truncated);

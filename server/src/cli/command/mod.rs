@@ -12,6 +12,7 @@ mod ingest;
 mod model;
 mod points;
 mod repair;
+mod retrieve;
 mod search;
 mod serve;
 mod snapshot;
@@ -66,6 +67,7 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
         Command::Ingest(args) => ingest::run(&session, &args),
         Command::Search(args) => search::run(&session, args),
         Command::Points(args) => points::run(&session, args),
+        Command::Retrieve(args) => retrieve::run(&session, args),
         Command::Ask(args) => ask::run(&session, args),
         Command::Collection(args) => collection::run(&session, args),
         Command::Model(args) => model::run(&session, &args),

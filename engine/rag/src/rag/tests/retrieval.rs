@@ -29,12 +29,15 @@ fn each_mode_finds_chunks_and_says_by_which_scores() {
         assert!(found.chunks.is_sorted_by(|a, b| a.score >= b.score), "{mode}");
         for chunk in &found.chunks {
             assert_eq!(chunk.chunk.document, "glaciers.md", "{mode}");
-            assert_eq!(chunk.nearness.is_some(), mode != RetrievalMode::Text, "{mode}");
-            assert_eq!(chunk.words.is_some(), mode != RetrievalMode::Dense, "{mode}");
+            assert_eq!(chunk.scores.nearness.is_some(), mode != RetrievalMode::Text, "{mode}");
+            assert_eq!(chunk.scores.words.is_some(), mode != RetrievalMode::Dense, "{mode}");
         }
         let stages: Vec<_> = found.timings_ms.iter().map(|(stage, _)| *stage).collect();
-        let expected: &[_] =
-            if mode == RetrievalMode::Text { &["search", "total"] } else { &["embed", "search", "total"] };
+        let expected: &[_] = if mode == RetrievalMode::Text {
+            &["search", "select", "total"]
+        } else {
+            &["embed", "search", "select", "total"]
+        };
         assert_eq!(stages, expected, "{mode}");
     }
     // By word, the rows of documents are not found, though they hold the same text, nor do they count.
@@ -58,10 +61,10 @@ fn candidates_of_both_sides_get_both_exact_scores() {
     assert_eq!(hybrid.len(), dense.len(), "every chunk has a vector");
     for found in &hybrid {
         let same = |other: &&crate::retrieve::RetrievedChunk| other.chunk == found.chunk;
-        let near = dense.iter().find(same).and_then(|other| other.nearness).unwrap();
-        let words = text.iter().find(same).and_then(|other| other.words).unwrap_or(0.0);
-        assert!((found.nearness.unwrap() - near).abs() < 1e-5);
-        assert!((found.words.unwrap() - words).abs() < 1e-5);
+        let near = dense.iter().find(same).and_then(|other| other.scores.nearness).unwrap();
+        let words = text.iter().find(same).and_then(|other| other.scores.words).unwrap_or(0.0);
+        assert!((found.scores.nearness.unwrap() - near).abs() < 1e-5);
+        assert!((found.scores.words.unwrap() - words).abs() < 1e-5);
         assert!((0.0..=1.0).contains(&found.score), "{}", found.score);
     }
 }

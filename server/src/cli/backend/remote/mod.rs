@@ -1,5 +1,6 @@
 //! The backend over a server.
 
+mod enrich;
 mod exchange;
 mod schema;
 mod types;
@@ -17,13 +18,14 @@ use ragstone_rag::CollectionSpec;
 use ragstone_rag::embed::{Overflow, Role};
 use ragstone_rag::ingest::{DocumentInput, IngestStatus, MediaType};
 use ragstone_rag::prompt::EnrichRequest;
+use ragstone_rag::retrieve::RetrieveRequest;
 use tokio::runtime::Runtime;
 
 use self::views::{collection, explain, timings, written};
 use super::{
-    Backend, CitationView, CollectionView, DroppedView, EmbeddingsView, EnrichedView, FacetCountView,
-    FacetView, GroupView, HitView, Ingested, ModelView, NewFields, PointView, PulledView, ScrollAsk,
-    SearchView, StoredDocument, Transfer, WriteView,
+    Backend, CollectionView, EmbeddingsView, EnrichedView, FacetCountView, FacetView, GroupView, HitView,
+    Ingested, ModelView, NewFields, PointView, PulledView, RetrievedView, ScrollAsk, SearchView,
+    StoredDocument, Transfer, WriteView,
 };
 use crate::cli::json;
 
@@ -284,46 +286,14 @@ impl Backend for Remote {
         exchange::import(self, transfer, options)
     }
 
+    fn retrieve(&self, collection: &str, request: &RetrieveRequest) -> Result<RetrievedView> {
+        let wire = enrich::retrieval(collection, request);
+        Ok(enrich::retrieved(self.call(self.client.retrieve(wire))?))
+    }
+
     fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<EnrichedView> {
-        let mut wire = client::Enrich::new(collection, request.question.as_str())
-            .k(wire_size(request.k))
-            .token_budget(wire_size(request.token_budget))
-            .mode(types::mode(request.mode));
-        if let Some(conditions) = &request.filter {
-            wire = wire.filter(types::filter(conditions));
-        }
-        if let Some(template) = &request.template {
-            wire = wire.template(template.as_str());
-        }
-        let enriched = self.call(self.client.enrich(wire))?;
-        let citations = enriched.citations.into_iter().map(|citation| CitationView {
-            index: citation.index as u64,
-            document: citation.document,
-            heading: citation.heading,
-            start: citation.start as u64,
-            end: citation.end as u64,
-            score: citation.score,
-            text: citation.text,
-        });
-        let dropped = enriched.dropped.into_iter().map(|dropped| DroppedView {
-            document: dropped.document,
-            start: dropped.start as u64,
-            end: dropped.end as u64,
-            score: dropped.score,
-            tokens: dropped.tokens as u64,
-            reason: match dropped.reason {
-                client::DropReason::Budget => "budget".to_owned(),
-                client::DropReason::Duplicate => "duplicate".to_owned(),
-                _ => "unknown".to_owned(),
-            },
-        });
-        Ok(EnrichedView {
-            prompt: enriched.prompt,
-            prompt_tokens: enriched.prompt_tokens as u64,
-            citations: citations.collect(),
-            dropped: dropped.collect(),
-            timings_ms: timings(enriched.timings),
-        })
+        let wire = enrich::request(collection, request);
+        Ok(enrich::enriched(self.call(self.client.enrich(wire))?))
     }
 
     fn embed(

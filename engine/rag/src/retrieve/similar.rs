@@ -18,13 +18,13 @@ const CONTAINED_PERCENT: usize = 95;
 
 /// The texts kept so far.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     texts: Vec<Signature>,
     holders: HashMap<u64, Vec<usize>>,
 }
 
 /// What a text is compared by.
-pub(super) struct Signature {
+pub(crate) struct Signature {
     /// Of the whole text.
     whole: u64,
     shingles: HashSet<u64>,
@@ -32,7 +32,7 @@ pub(super) struct Signature {
 }
 
 impl Signature {
-    pub(super) fn of(text: &str) -> Signature {
+    pub(crate) fn of(text: &str) -> Signature {
         let words: Vec<String> = text
             .split(|c: char| !c.is_alphanumeric())
             .filter(|word| !word.is_empty())
@@ -53,7 +53,7 @@ impl Signature {
 
 impl Kept {
     /// Whether a kept text says all that this one says.
-    pub(super) fn contains(&self, candidate: &Signature) -> bool {
+    pub(crate) fn contains(&self, candidate: &Signature) -> bool {
         let mut shared: HashMap<usize, usize> = HashMap::new();
         for holder in candidate.shingles.iter().filter_map(|shingle| self.holders.get(shingle)).flatten() {
             *shared.entry(*holder).or_default() += 1;
@@ -67,7 +67,7 @@ impl Kept {
             .is_some_and(|same| same.iter().any(|holder| self.texts[*holder].whole == candidate.whole))
     }
 
-    pub(super) fn add(&mut self, signature: Signature) {
+    pub(crate) fn add(&mut self, signature: Signature) {
         let at = self.texts.len();
         for key in signature.shingles.iter().chain([&signature.whole]) {
             self.holders.entry(*key).or_default().push(at);

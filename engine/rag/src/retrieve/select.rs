@@ -1,0 +1,230 @@
+//! Which of the chunks that were found are kept.
+//!
+//! **Problem.** The best chunks by score may be one passage in five copies, all of one document, or all about one half of the question.
+//!
+//! **Idea.** More chunks are found than are asked for, and of these, best first, are left out: those below a score; those that say what a better one
+//! says (`similar.rs`); those of a document that has its share already. What is kept comes in the order of the scores, or, if that is
+//! asked for, is chosen by maximal marginal relevance (Carbonell and Goldstein, "The use of MMR", 1998): each time the chunk whose
+//! relevance, less its likeness to what is kept, is greatest.
+//!
+//! What is left out is told if it stood among the first `k`, or before one that was kept.
+//!
+//! **Cost.** Words of the texts; by MMR `k` passes over the vectors of the pool.
+//!
+//! Pure: chunks with scores and vectors in, chunks out.
+
+use std::collections::HashMap;
+
+use super::similar::{Kept, Signature};
+use super::{DropReason, DroppedChunk, RetrievedChunk};
+use crate::error::{Error, Result};
+use crate::limits::MMR_CHUNKS_MAX;
+use crate::prompt::{check_max, check_range};
+use ragstone::limits::K_MAX;
+
+/// How many times as many chunks as are wanted are looked at, where some may be left out.
+const POOL_FACTOR: usize = 4;
+
+/// What is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Selection {
+    pub(crate) k: usize,
+    pub(crate) min_score: Option<f32>,
+    pub(crate) distinct: bool,
+    /// How much relevance counts beside novelty.
+    pub(crate) mmr: Option<f32>,
+    pub(crate) per_document: Option<usize>,
+}
+
+/// A chunk that was found, with its vector where that is needed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Pooled {
+    pub(crate) found: RetrievedChunk,
+    pub(crate) vector: Option<Vec<f32>>,
+}
+
+/// Chunks that are kept, best first, and those that are left out, in the order in which they were found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Selected {
+    pub(crate) chunks: Vec<RetrievedChunk>,
+    pub(crate) dropped: Vec<DroppedChunk>,
+}
+
+impl Selection {
+    /// Refuses what makes no sense.
+    pub(crate) fn validate(&self) -> Result<()> {
+        check_range("k", self.k, "K_MAX", K_MAX)?;
+        let invalid = |field: &str, reason: &str| {
+            Err(Error::Invalid { field: field.to_owned(), reason: reason.to_owned() })
+        };
+        if self.min_score.is_some_and(|score| !score.is_finite()) {
+            return invalid("min_score", "it must be a finite number");
+        }
+        if let Some(per_document) = self.per_document {
+            check_range("per_document", per_document, "K_MAX", K_MAX)?;
+        }
+        match self.mmr {
+            Some(lambda) if !(0.0..=1.0).contains(&lambda) => {
+                invalid("mmr", "it must be 0 (novelty alone) to 1 (relevance alone)")
+            }
+            Some(_) => check_max("k", self.k, "MMR_CHUNKS_MAX", MMR_CHUNKS_MAX),
+            None => Ok(()),
+        }
+    }
+
+    /// How many chunks are to be found.
+    pub(crate) fn pool(&self) -> usize {
+        let is_plain = !self.distinct && self.mmr.is_none() && self.per_document.is_none();
+        if is_plain { self.k } else { self.k.saturating_mul(POOL_FACTOR).min(K_MAX) }
+    }
+
+    /// Whether chunks are needed with their vectors.
+    pub(crate) fn needs_vectors(&self) -> bool {
+        self.mmr.is_some()
+    }
+
+    /// Chooses among chunks, best first.
+    ///
+    /// # Errors
+    /// What `check_wanted` gives, which is asked now and then whether somebody still waits.
+    pub(crate) fn of(&self, pool: Vec<Pooled>, check_wanted: &dyn Fn() -> Result<()>) -> Result<Selected> {
+        let mut choice = Choice::new(*self, pool);
+        choice.drop_low_and_repeated();
+        match self.mmr {
+            Some(lambda) => choice.take_by_mmr(lambda, check_wanted)?,
+            None => choice.take_in_order(),
+        }
+        Ok(choice.finish())
+    }
+}
+
+/// What was decided of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fate {
+    Open,
+    /// The place among those that are kept.
+    Kept(usize),
+    Dropped(DropReason),
+}
+
+/// A choice under way.
+struct Choice {
+    selection: Selection,
+    pool: Vec<Pooled>,
+    /// Of each of the pool.
+    fates: Vec<Fate>,
+    kept: usize,
+    of_document: HashMap<String, usize>,
+}
+
+impl Choice {
+    fn new(selection: Selection, pool: Vec<Pooled>) -> Choice {
+        let fates = vec![Fate::Open; pool.len()];
+        Choice { selection, pool, fates, kept: 0, of_document: HashMap::new() }
+    }
+
+    fn drop_low_and_repeated(&mut self) {
+        let mut said = Kept::default();
+        for (Pooled { found, .. }, fate) in self.pool.iter().zip(&mut self.fates) {
+            if self.selection.min_score.is_some_and(|least| found.score < least) {
+                *fate = Fate::Dropped(DropReason::Score);
+            } else if self.selection.distinct {
+                let signature = Signature::of(&found.chunk.text);
+                if said.contains(&signature) {
+                    *fate = Fate::Dropped(DropReason::Duplicate);
+                } else {
+                    said.add(signature);
+                }
+            }
+        }
+    }
+
+    /// Keeps a chunk, unless its document has its share.
+    fn offer(&mut self, at: usize) -> bool {
+        let document = &self.pool[at].found.chunk.document;
+        let share = self.of_document.entry(document.clone()).or_default();
+        if self.selection.per_document.is_some_and(|most| *share >= most) {
+            self.fates[at] = Fate::Dropped(DropReason::PerDocument);
+            return false;
+        }
+        *share += 1;
+        self.fates[at] = Fate::Kept(self.kept);
+        self.kept += 1;
+        true
+    }
+
+    fn take_in_order(&mut self) {
+        for at in 0..self.pool.len() {
+            if self.kept == self.selection.k {
+                break;
+            }
+            if self.fates[at] == Fate::Open {
+                self.offer(at);
+            }
+        }
+    }
+
+    fn take_by_mmr(&mut self, lambda: f32, check_wanted: &dyn Fn() -> Result<()>) -> Result<()> {
+        let relevance = scaled(self.pool.iter().map(|pooled| pooled.found.score));
+        // How alike each chunk is to the one among those kept that it is most like; nothing is like nothing.
+        let mut likeness = vec![0.0_f32; self.pool.len()];
+        while self.kept < self.selection.k {
+            check_wanted()?;
+            let value = |at: usize| lambda * relevance[at] - (1.0 - lambda) * likeness[at];
+            let open = (0..self.pool.len()).filter(|at| self.fates[*at] == Fate::Open);
+            // Of equal values the first, which is the more relevant.
+            let Some(best) = open.reduce(|best, at| if value(at) > value(best) { at } else { best }) else {
+                break;
+            };
+            let worth = value(best);
+            if self.offer(best) {
+                self.pool[best].found.scores.mmr = Some(worth);
+                let chosen = self.pool[best].vector.clone().unwrap_or_default();
+                for (pooled, likeness) in self.pool.iter().zip(&mut likeness) {
+                    let other = pooled.vector.as_deref().unwrap_or_default();
+                    *likeness = likeness.max(cosine(&chosen, other));
+                }
+            }
+        }
+        // Those that scores alone would have kept.
+        let open = self.fates.iter_mut().take(self.selection.k).filter(|fate| **fate == Fate::Open);
+        open.for_each(|fate| *fate = Fate::Dropped(DropReason::Mmr));
+        Ok(())
+    }
+
+    fn finish(self) -> Selected {
+        let last_kept = self.fates.iter().rposition(|fate| matches!(fate, Fate::Kept(_)));
+        let told = self.selection.k.max(last_kept.map_or(0, |last| last + 1));
+        let mut kept = Vec::with_capacity(self.kept);
+        let mut dropped = Vec::new();
+        for (rank, (Pooled { found, .. }, fate)) in self.pool.into_iter().zip(self.fates).enumerate() {
+            match fate {
+                Fate::Kept(place) => kept.push((place, found)),
+                Fate::Dropped(reason) if rank < told => {
+                    dropped.push(found.dropped(reason, found.chunk.tokens))
+                }
+                Fate::Dropped(_) | Fate::Open => {}
+            }
+        }
+        kept.sort_by_key(|(place, _)| *place);
+        Selected { chunks: kept.into_iter().map(|(_, found)| found).collect(), dropped }
+    }
+}
+
+/// Scores from 0, the least, to 1, the greatest of them: those of a re-ranker may be of any size and sign.
+fn scaled(scores: impl Iterator<Item = f32> + Clone) -> Vec<f32> {
+    let least = scores.clone().fold(f32::INFINITY, f32::min);
+    let span = scores.clone().fold(f32::NEG_INFINITY, f32::max) - least;
+    scores.map(|score| if span > 0.0 { (score - least) / span } else { 1.0 }).collect()
+}
+
+/// 0 where either has no direction.
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
+    let lengths = (product(a, a) * product(b, b)).sqrt();
+    if lengths > 0.0 { product(a, b) / lengths } else { 0.0 }
+}
+
+#[cfg(test)]
+#[path = "select_tests.rs"]
+mod tests;

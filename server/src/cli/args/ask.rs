@@ -1,0 +1,106 @@
+//! The arguments of `ragstone ask` and `ragstone retrieve`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use ragstone_rag::prompt::DataMarking;
+use ragstone_rag::retrieve::RetrievalMode;
+
+use super::{Conditions, InCollection};
+
+/// How chunks are found, for `ask` and `retrieve` alike.
+#[derive(Debug, Args)]
+pub(crate) struct Finding {
+    /// How many chunks to retrieve.
+    #[arg(short, default_value_t = 8)]
+    pub(crate) k: usize,
+    #[command(flatten)]
+    pub(crate) conditions: Conditions,
+    /// How chunks are found: dense (by meaning), text (by word) or hybrid (by both).
+    #[arg(long, default_value_t, value_name = "MODE")]
+    pub(crate) mode: RetrievalMode,
+    /// Leave out chunks whose score is less.
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    pub(crate) min_score: Option<f32>,
+    /// Choose by maximal marginal relevance: how much relevance counts, from 1 (relevance alone) to 0 (novelty alone).
+    #[arg(long, value_name = "LAMBDA", allow_negative_numbers = true)]
+    pub(crate) mmr: Option<f32>,
+    /// How many chunks of one document at most.
+    #[arg(long, value_name = "CHUNKS")]
+    pub(crate) per_document: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetrieveArgs {
+    /// The question.
+    #[arg(value_name = "QUESTION")]
+    pub(crate) question: String,
+    #[command(flatten)]
+    pub(crate) collection: InCollection,
+    #[command(flatten)]
+    pub(crate) finding: Finding,
+    /// Leave out chunks that say what a better one says already.
+    #[arg(long)]
+    pub(crate) distinct: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AskArgs {
+    /// The question.
+    #[arg(value_name = "QUESTION", required_unless_present = "messages")]
+    pub(crate) question: Option<String>,
+    /// Ask at the end of this conversation: a JSON file, or JSON, of [{"role": "user", "content": "…"}, …], as chat endpoints have it; with a question, that
+    /// comes last.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) messages: Option<String>,
+    #[command(flatten)]
+    pub(crate) collection: InCollection,
+    #[command(flatten)]
+    pub(crate) finding: Finding,
+    /// Add so many chunks before and after each that is found, as far as there is room: 1, or 0/2 for none before and two after.
+    #[arg(long, value_name = "CHUNKS[/AFTER]", value_parser = neighbours)]
+    pub(crate) neighbours: Option<(usize, usize)>,
+    /// Add the chunks around each that is found which stand under the same headings, as far as there is room.
+    #[arg(long)]
+    pub(crate) section: bool,
+    /// Tokens that the whole prompt may take: instructions, passages, history and question.
+    #[arg(long, default_value_t = 4_000, value_name = "TOKENS")]
+    pub(crate) budget: usize,
+    /// Render this template instead of the built-in one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) template: Option<PathBuf>,
+    /// How passages are marked as quoted, for the model to tell them from instructions: off, lines (at the beginning of each) or words (before each).
+    #[arg(long, default_value_t, value_name = "MARKING")]
+    pub(crate) data_marking: DataMarking,
+    /// Show what was searched for, and of each citation the chunks that it consists of, with the scores of every stage.
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// Send the prompt to this OpenAI-compatible endpoint, for instance http://127.0.0.1:11434/v1, and stream its answer.
+    /// The key, if it wants one, is read from RAGSTONE_LLM_API_KEY.
+    #[arg(long, value_name = "URL", requires = "llm_model")]
+    pub(crate) llm: Option<String>,
+    /// The endpoint's model.
+    #[arg(long, value_name = "NAME", requires = "llm")]
+    pub(crate) llm_model: Option<String>,
+}
+
+/// `2` for so many on either side, `0/2` for each.
+fn neighbours(text: &str) -> Result<(usize, usize), String> {
+    let number = |part: &str| part.parse::<usize>().map_err(|_| format!("`{part}` is no number"));
+    match text.split_once('/') {
+        Some((before, after)) => Ok((number(before)?, number(after)?)),
+        None => number(text).map(|both| (both, both)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_given_for_both_sides_or_each() {
+        assert_eq!(neighbours("2"), Ok((2, 2)));
+        assert_eq!(neighbours("0/3"), Ok((0, 3)));
+        assert!(neighbours("x/3").is_err_and(|error| error.contains("`x`")) && neighbours("").is_err());
+    }
+}
