@@ -36,6 +36,8 @@ pub struct ServerConfig {
     pub request_timeout: Duration,
     /// The same, of a call that streams.
     pub stream_timeout: Duration,
+    /// The stores that callers may have snapshots taken to and verified in, as `ragstone snapshot --to` names them. None by default.
+    pub snapshot_stores: Vec<String>,
     /// How long shutting down waits for the requests that are being worked on.
     pub shutdown_grace: Duration,
 }
@@ -55,6 +57,7 @@ impl Default for ServerConfig {
             worker_threads_max: (4 * cores).max(16),
             request_timeout: Duration::from_secs(limits::REQUEST_SECONDS_MAX),
             stream_timeout: Duration::from_secs(limits::STREAM_SECONDS_MAX),
+            snapshot_stores: Vec::new(),
             shutdown_grace: Duration::from_secs(30),
         }
     }

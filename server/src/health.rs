@@ -4,9 +4,11 @@
 //! default model. On shutdown every status becomes NOT_SERVING, then the watchers' streams end, since a stream that stays
 //! open would hold the shutdown up.
 
+use ragstone_proto::v1::admin_service_server::SERVICE_NAME as ADMIN;
 use ragstone_proto::v1::collections_service_server::SERVICE_NAME as COLLECTIONS;
 use ragstone_proto::v1::documents_service_server::SERVICE_NAME as DOCUMENTS;
 use ragstone_proto::v1::inference_service_server::SERVICE_NAME as INFERENCE;
+use ragstone_proto::v1::operations_service_server::SERVICE_NAME as OPERATIONS;
 use ragstone_proto::v1::points_service_server::SERVICE_NAME as POINTS;
 use ragstone_proto::v1::rag_service_server::SERVICE_NAME as RAG;
 use ragstone_proto::v1::search_service_server::SERVICE_NAME as SEARCH;
@@ -17,7 +19,7 @@ use tonic_health::server::HealthReporter;
 const OVERALL: &str = "";
 
 /// Every name that has a status.
-const NAMES: [&str; 7] = [OVERALL, COLLECTIONS, POINTS, SEARCH, DOCUMENTS, RAG, INFERENCE];
+const NAMES: [&str; 9] = [OVERALL, COLLECTIONS, POINTS, SEARCH, DOCUMENTS, RAG, INFERENCE, OPERATIONS, ADMIN];
 
 /// Tells the health service how things are.
 #[derive(Clone, Debug)]

@@ -26,6 +26,7 @@ mod layer;
 pub mod limits;
 mod logs;
 mod models;
+mod operations;
 mod page;
 mod rpc;
 mod serve;

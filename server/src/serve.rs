@@ -188,6 +188,9 @@ pub async fn serve(
     let grace = Instant::now() + config.shutdown_grace;
     drop(loading);
     health.stopping().await;
+    // Streams of those who watch an operation end with it, or they would hold the shutdown up.
+    let operations = services.operations().clone();
+    let stopping = tokio::spawn(async move { operations.stop().await });
     let _ = drain.send(());
     health.end().await;
     let drained = match timeout_at(grace, &mut served).await {
@@ -201,6 +204,9 @@ pub async fn serve(
     };
     let work = services.work().clone();
     drop(services);
+    if timeout_at(grace.max(Instant::now() + CLOSE_WAIT), stopping).await.is_err() {
+        tracing::warn!("an operation goes on; it is cut off");
+    }
     if timeout_at(grace.max(Instant::now() + CLOSE_WAIT), work.idle()).await.is_err() {
         tracing::warn!("work on threads goes on; its writes are kept if they reach the log");
     }

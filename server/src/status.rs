@@ -14,6 +14,9 @@
 //!
 //! Messages and details are cut: they travel in headers, and may quote what a request holds.
 
+mod models;
+mod operations;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -23,15 +26,24 @@ use ragstone_proto::v1::{ERROR_DOMAIN, ErrorReason};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+pub(crate) use self::models::{model_loading, model_not_allowed};
+pub(crate) use self::operations::{
+    operation_cancelled, operation_cut_off, operation_exists, operation_not_found, operation_running,
+    snapshot, snapshot_damaged, store_not_allowed, too_many_operations,
+};
 use crate::limits::{ERROR_DETAIL_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX};
 
 /// When a refused request may come back.
 const BUSY_RETRY: Duration = Duration::from_millis(100);
-/// When a request that met a model being loaded may come back.
-const LOADING_RETRY: Duration = Duration::from_secs(1);
 
 /// Limits of the whole server rather than of one request.
-const SERVER_LIMITS: [&str; 1] = ["COLLECTIONS_MAX"];
+const SERVER_LIMITS: [&str; 5] = [
+    "COLLECTIONS_MAX",
+    "ALIASES_MAX",
+    "DB_ATTRIBUTES_MAX",
+    "DB_ATTRIBUTES_BYTES_MAX",
+    "OPERATIONS_RUNNING_MAX",
+];
 
 /// A status under construction.
 struct Problem {
@@ -241,27 +253,6 @@ pub(crate) fn fault() -> Status {
     Problem::new(Code::Internal, ErrorReason::Fault, "a fault of the server; its log says more").status()
 }
 
-/// The model is being loaded; nothing was begun.
-pub(crate) fn model_loading(model: &str) -> Status {
-    Problem::new(
-        Code::Unavailable,
-        ErrorReason::ModelLoading,
-        format!("model {model} is being loaded; try again"),
-    )
-    .with("model", model)
-    .retry(LOADING_RETRY)
-    .status()
-}
-
-/// A model that is neither the default one nor here already.
-pub(crate) fn model_not_allowed(model: &str) -> Status {
-    let message = format!(
-        "model {model}: this server fetches and opens no models that its callers name; its operator can fetch it with \
-         `ragstone model pull`, or start the server with --allow-any-model"
-    );
-    Problem::new(Code::PermissionDenied, ErrorReason::ModelNotAllowed, message).with("model", model).status()
-}
-
 /// The engine refused or failed.
 pub(crate) fn engine(error: ragstone::Error) -> Status {
     use ragstone::Error;
@@ -280,6 +271,11 @@ pub(crate) fn engine(error: ragstone::Error) -> Status {
                 .with("collection", name)
                 .status()
         }
+        Error::AliasExists { .. }
+        | Error::AliasNotFound { .. }
+        | Error::CollectionAliased { .. }
+        | Error::CollectionReplaced { .. }
+        | Error::Replacement { .. } => operations::names(error),
         Error::UnknownField { field } => {
             invalid_with(ErrorReason::UnknownPayloadField, &field, "the collection has no such payload field")
                 .status()
@@ -365,6 +361,7 @@ pub(crate) fn rag(error: ragstone_rag::Error) -> Status {
             Problem::new(Code::Unavailable, ErrorReason::RemoteModelFailed, message).with("url", url).status()
         }
         Error::Io { source, .. } => io(source.kind(), message),
+        Error::Interrupted { .. } => operations::interrupted(message),
         _ => unknown(message),
     }
 }

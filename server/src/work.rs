@@ -35,7 +35,9 @@ impl Kind {
         let (_, method) = path.strip_prefix("/ragstone.")?.split_once('/')?;
         Some(match method {
             "UpsertPoints" | "UpdatePoints" | "WritePoints" | "DeletePoints" | "UpdateCollection"
-            | "IngestDocument" | "DeleteDocument" | "CreateCollection" | "DeleteCollection" => Kind::Write,
+            | "IngestDocument" | "DeleteDocument" | "CreateCollection" | "DeleteCollection" | "SetAlias"
+            | "DeleteAlias" | "ReembedCollection" | "TakeSnapshot" | "CancelOperation"
+            | "DeleteOperation" => Kind::Write,
             "PullModel" => Kind::Fetch,
             _ => Kind::Read,
         })

@@ -44,6 +44,7 @@ mod error;
 mod filter;
 mod found;
 mod inference;
+mod operation;
 mod point;
 mod range;
 mod read;
@@ -55,7 +56,7 @@ mod text_query;
 mod vector;
 mod write;
 
-pub use client::{Client, ClientBuilder, Compression, DEFAULT_URL, MESSAGE_BYTES_MAX};
+pub use client::{Alias, Client, ClientBuilder, Compression, DEFAULT_URL, MESSAGE_BYTES_MAX, OperationWatch};
 pub use collection::{Collection, CreateCollection, Metric};
 pub use document::{
     Chunk, Document, IngestDocument, IngestReport, IngestStatus, ListChunks, ListDocuments, MediaType,
@@ -67,6 +68,7 @@ pub use found::{
     Explain, Facet, Hit, HitGroup, Interrupted, QueryResult, QueryStats, RangeResult, SegmentReport, Stage,
 };
 pub use inference::{Embed, Embeddings, Model, ModelInfo, OnOverflow, Pooling, PulledModel, TextRole};
+pub use operation::{CollectionStats, Operation, OperationKind, OperationState, Snapshot, Stats};
 pub use point::{FieldType, GeoPoint, Page, Payload, Point, PointId, StageTiming, Value};
 pub use range::RangeSearch;
 pub use read::Scroll;

@@ -26,7 +26,8 @@ pub(crate) enum Repeat {
 pub(crate) fn may_repeat(error: &Error, repeat: Repeat) -> bool {
     match error.code() {
         Code::Unavailable => repeat == Repeat::Safe || error.not_begun(),
-        Code::ResourceExhausted => error.retry_after().is_some(),
+        // The second: another collection took the place of the one that was meant, and the same call goes to that.
+        Code::ResourceExhausted | Code::Aborted => error.retry_after().is_some(),
         _ => false,
     }
 }
@@ -105,5 +106,7 @@ mod tests {
         }
         // Too large a message is exhausted too, and stays so: no RetryInfo, no repetition.
         assert!(!may_repeat(&Error::new(Code::ResourceExhausted, ""), Repeat::Safe));
+        // Nor is a write repeated whose precondition does not hold.
+        assert!(!may_repeat(&Error::new(Code::Aborted, ""), Repeat::Safe));
     }
 }

@@ -105,6 +105,12 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// It was cancelled before its end. What is done stays, and who begins it again goes on from there.
+    #[error("the {operation} was interrupted; begun again, it goes on from where it was")]
+    Interrupted {
+        /// What was interrupted.
+        operation: &'static str,
+    },
     /// A prompt template does not parse or render.
     #[error("template: {reason}")]
     Template {

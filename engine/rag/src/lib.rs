@@ -118,4 +118,4 @@ pub mod retrieve;
 mod testing;
 
 pub use error::{Error, Result, SourceFailure};
-pub use rag::{CollectionSpec, Rag, TextQuery};
+pub use rag::{CollectionSpec, Rag, ReembedOptions, ReembedReport, Reembedding, TextQuery};

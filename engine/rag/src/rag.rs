@@ -3,6 +3,7 @@
 mod contract;
 mod documents;
 mod enrich;
+mod reembed;
 mod retrieve;
 mod rows;
 mod timing;
@@ -15,6 +16,8 @@ use ragstone::{
     GraphOptions, Metric, Schema, SchemaBuilder, SearchRequest, SearchResponse, VectorKind, WriteReceipt,
 };
 
+use self::reembed::UnderWay;
+pub use self::reembed::{ReembedOptions, ReembedReport, Reembedding};
 use self::timing::Stages;
 use crate::embed::{DEFAULT_MODEL, Embedder, Embeddings, ModelInfo, ModelOptions, Models, Overflow, Role};
 use crate::error::{Error, Result};
@@ -115,12 +118,13 @@ impl TextQuery {
 pub struct Rag {
     db: Db,
     models: Models,
+    reembedding: Arc<UnderWay>,
 }
 
 impl Rag {
     /// Over an open database.
     pub fn new(db: Db, models: Models) -> Rag {
-        Rag { db, models }
+        Rag { db, models, reembedding: Arc::default() }
     }
 
     /// Opens a directory, made if absent, with models from the default cache and sources.
@@ -142,7 +146,11 @@ impl Rag {
     /// The same, whose work ends when the token is cancelled: see [`Db::cancelled_by`]. Embedding many texts, and storing a
     /// document, end between some texts and the next.
     pub fn cancelled_by(&self, token: CancelToken) -> Rag {
-        Rag { db: self.db.cancelled_by(token), models: self.models.clone() }
+        Rag {
+            db: self.db.cancelled_by(token),
+            models: self.models.clone(),
+            reembedding: self.reembedding.clone(),
+        }
     }
 
     /// The database.
@@ -232,15 +240,16 @@ impl Rag {
     }
 
     /// Embeds texts as queries with the model of a collection, for queries of the engine's: each comes with the name that errors
-    /// have for it.
+    /// have for it. The handle is what is queried then: who asks for the collection once more may get another, of another model.
     ///
     /// # Errors
     /// [`Error::NoModel`]; [`Error::Invalid`], [`Error::Limit`] and [`Error::TokenLimit`], naming the text;
     /// [`Error::ModelMismatch`] and what else loading the model gives; the engine's errors.
-    pub fn embed_queries(&self, collection: &str, texts: &[(&str, &str)]) -> Result<Vec<Vec<f32>>> {
+    pub fn embed_queries(&self, collection: &Collection, texts: &[(&str, &str)]) -> Result<Vec<Vec<f32>>> {
         check_max("texts", texts.len(), "EMBED_TEXTS_MAX", EMBED_TEXTS_MAX)?;
         texts.iter().try_for_each(|(field, text)| check_text(field, text))?;
-        let (_, embedder) = self.text_collection_and_model(collection)?;
+        let model = text_model(collection)?;
+        let embedder = self.load(collection.name(), &model)?;
         texts.iter().map(|(field, text)| embed_query(embedder.as_ref(), field, text)).collect()
     }
 
@@ -302,10 +311,8 @@ impl Rag {
     /// A collection that holds text, and its contract.
     fn text_collection(&self, name: &str) -> Result<(Collection, ModelInfo)> {
         let collection = self.db.collection(name)?;
-        match contract::read(name, &collection.schema())? {
-            Some(model) => Ok((collection, model)),
-            None => Err(Error::NoModel { collection: name.to_owned() }),
-        }
+        let model = text_model(&collection)?;
+        Ok((collection, model))
     }
 
     fn text_collection_and_model(&self, name: &str) -> Result<(Collection, Arc<dyn Embedder>)> {
@@ -320,6 +327,12 @@ impl Rag {
         contract::check(collection, model, embedder.as_ref())?;
         Ok(embedder)
     }
+}
+
+/// The contract of a collection that holds text.
+fn text_model(collection: &Collection) -> Result<ModelInfo> {
+    let name = collection.name();
+    contract::read(name, &collection.schema())?.ok_or_else(|| Error::NoModel { collection: name.to_owned() })
 }
 
 /// A text as a query's vector.

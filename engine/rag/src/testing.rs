@@ -28,6 +28,12 @@ impl BagOfWords {
         }
     }
 
+    /// Another model: it has as many components, and other vectors for the same words.
+    pub(crate) fn other(name: &str, max_tokens: usize, dimension: usize) -> BagOfWords {
+        let info = BagOfWords::new(name, max_tokens).info;
+        BagOfWords { info: ModelInfo { sha256: Some(format!("{dimension:064x}")), dimension, ..info } }
+    }
+
     pub(crate) fn with_info(info: ModelInfo) -> BagOfWords {
         BagOfWords { info }
     }
@@ -69,12 +75,16 @@ impl Embedder for BagOfWords {
                     max: self.info.max_tokens,
                 });
             }
-            let mut vector = vec![0.0f32; DIMENSION];
+            let dimension = self.info.dimension;
+            let mut vector = vec![0.0f32; dimension];
             vector[0] = 0.01;
             for word in words.iter().take(self.info.max_tokens) {
                 let mut hasher = DefaultHasher::new();
                 word.hash(&mut hasher);
-                vector[1 + hasher.finish() as usize % (DIMENSION - 1)] += 1.0;
+                if dimension != DIMENSION {
+                    dimension.hash(&mut hasher);
+                }
+                vector[1 + hasher.finish() as usize % (dimension - 1)] += 1.0;
             }
             let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
             vector.iter_mut().for_each(|x| *x /= length);

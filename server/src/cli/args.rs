@@ -1,5 +1,6 @@
 //! The arguments of every command, with the help that teaches them.
 
+mod admin;
 mod ask;
 mod collection;
 mod conditions;
@@ -18,6 +19,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 use ragstone_rag::embed::{DEFAULT_MODEL, Overflow, Role};
 use ragstone_server::DEFAULT_LISTEN;
 
+pub(crate) use admin::{AdminCommand, AliasCommand, OperationCommand, ReembedArgs};
 pub(crate) use ask::{AskArgs, RetrieveArgs};
 pub(crate) use collection::{CollectionCommand, CreateArgs};
 pub(crate) use conditions::Conditions;
@@ -136,6 +138,15 @@ pub(crate) enum Command {
     /// List, make, describe and delete collections.
     #[command(subcommand)]
     Collection(CollectionCommand),
+    /// List, set and delete further names of collections.
+    #[command(subcommand)]
+    Alias(AliasCommand),
+    /// List, watch, cancel and forget what takes long on a server.
+    #[command(subcommand)]
+    Operation(OperationCommand),
+    /// Tell what a database holds; have a server take and verify snapshots.
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// List and fetch embedding models.
     #[command(subcommand)]
     Model(ModelCommand),
@@ -169,6 +180,9 @@ pub(crate) struct ServeArgs {
     /// model and those in the cache (`ragstone model pull`).
     #[arg(long)]
     pub(crate) allow_any_model: bool,
+    /// A store that callers may have snapshots taken to: a directory, s3://bucket/prefix … as for `snapshot --to`; may be repeated.
+    #[arg(long = "snapshot-store", value_name = "URL")]
+    pub(crate) snapshot_stores: Vec<String>,
     /// How log lines are written; RUST_LOG sets what is logged.
     #[arg(long, value_enum, default_value = "text", env = "RAGSTONE_LOG_FORMAT")]
     pub(crate) log_format: LogFormat,

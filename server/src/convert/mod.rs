@@ -10,12 +10,14 @@ mod enrich;
 mod filter;
 mod found;
 mod model;
+mod operation;
 mod point;
 mod query;
 mod range;
 mod retrieve;
 mod scroll;
 mod source;
+mod stats;
 mod value;
 mod vector;
 mod write;
@@ -29,11 +31,13 @@ pub(crate) use self::enrich::{enrich_request, enriched};
 pub(crate) use self::filter::filter_in;
 pub(crate) use self::found::{explain, facet, hit, hit_group, query_stats};
 pub(crate) use self::model::{embed_options, embed_response, model};
+pub(crate) use self::operation::{operation, state_in};
 pub(crate) use self::point::{ids_to_read, point};
 pub(crate) use self::query::{QueryPaths, has_text, query, query_texts};
 pub(crate) use self::range::{put_range_vector, range, range_has_text, take_range_text};
 pub(crate) use self::retrieve::{retrieve_request, retrieved};
 pub(crate) use self::scroll::scroll;
+pub(crate) use self::stats::{snapshot, stats};
 pub(crate) use self::write::{
     Terms, deleted, operations, removals, updated, updates, upserted, upserts, written,
 };

@@ -2,8 +2,10 @@
 
 use ragstone_proto::v1::collections_service_server::CollectionsService;
 use ragstone_proto::v1::{
-    CreateCollectionRequest, CreateCollectionResponse, DeleteCollectionRequest, DeleteCollectionResponse,
-    GetCollectionRequest, GetCollectionResponse, ListCollectionsRequest, ListCollectionsResponse,
+    Alias, CreateCollectionRequest, CreateCollectionResponse, DeleteAliasRequest, DeleteAliasResponse,
+    DeleteCollectionRequest, DeleteCollectionResponse, GetCollectionRequest, GetCollectionResponse,
+    ListAliasesRequest, ListAliasesResponse, ListCollectionsRequest, ListCollectionsResponse,
+    ReembedCollectionRequest, ReembedCollectionResponse, SetAliasRequest, SetAliasResponse,
     UpdateCollectionRequest, UpdateCollectionResponse,
 };
 use ragstone_rag::Rag;
@@ -105,5 +107,61 @@ impl CollectionsService for Services {
             Ok(DeleteCollectionResponse {})
         };
         self.answer(delete).await
+    }
+
+    async fn set_alias(
+        &self,
+        request: Request<SetAliasRequest>,
+    ) -> Result<Response<SetAliasResponse>, Status> {
+        let SetAliasRequest { alias, collection } = request.into_inner();
+        let set = move |rag: &Rag| {
+            rag.db().set_alias(&alias, &collection)?;
+            Ok(SetAliasResponse { alias: Some(Alias { alias, collection }) })
+        };
+        self.answer(set).await
+    }
+
+    async fn delete_alias(
+        &self,
+        request: Request<DeleteAliasRequest>,
+    ) -> Result<Response<DeleteAliasResponse>, Status> {
+        let alias = request.into_inner().alias;
+        let delete = move |rag: &Rag| {
+            rag.db().delete_alias(&alias)?;
+            Ok(DeleteAliasResponse {})
+        };
+        self.answer(delete).await
+    }
+
+    async fn list_aliases(
+        &self,
+        request: Request<ListAliasesRequest>,
+    ) -> Result<Response<ListAliasesResponse>, Status> {
+        let request = request.into_inner();
+        let list = page::List::new(&["ListAliases", &request.collection]);
+        let (size, after) = (page::size(request.page_size)?, list.key(&request.page_token)?);
+        let get = move |rag: &Rag| {
+            let mut aliases = rag.db().aliases();
+            if !request.collection.is_empty() {
+                aliases.retain(|(_, collection)| *collection == request.collection);
+            }
+            let (aliases, next) = page::cut(aliases, after.as_deref(), size, |(alias, _)| alias.as_str());
+            let aliases =
+                aliases.into_iter().map(|(alias, collection)| Alias { alias, collection }).collect();
+            let next_page_token = next.map(|key| list.token(&key)).unwrap_or_default();
+            Ok(ListAliasesResponse { aliases, next_page_token })
+        };
+        self.answer(get).await
+    }
+
+    async fn reembed_collection(
+        &self,
+        request: Request<ReembedCollectionRequest>,
+    ) -> Result<Response<ReembedCollectionResponse>, Status> {
+        let ReembedCollectionRequest { name, model, text_field } = request.into_inner();
+        let model = self.loader().named(model).await?;
+        self.loader().require(&model).await?;
+        let operation = self.reembed(name, model, text_field).await?;
+        Ok(Response::new(ReembedCollectionResponse { operation: Some(convert::operation(operation)) }))
     }
 }

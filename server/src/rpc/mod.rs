@@ -1,22 +1,27 @@
 //! The services of `ragstone.v1`, a file each; a handler is parse -> apply -> respond.
 
+mod admin;
 mod answer;
 mod collections;
 mod documents;
 mod inference;
+mod operations;
 mod paths;
 mod points;
 mod rag;
 mod range;
+mod reembed;
 mod search;
 
 use std::sync::Arc;
 
 use prost::Message;
 use ragstone::{CancelOnDrop, CancelToken};
+use ragstone_proto::v1::admin_service_server::AdminServiceServer;
 use ragstone_proto::v1::collections_service_server::CollectionsServiceServer;
 use ragstone_proto::v1::documents_service_server::DocumentsServiceServer;
 use ragstone_proto::v1::inference_service_server::InferenceServiceServer;
+use ragstone_proto::v1::operations_service_server::OperationsServiceServer;
 use ragstone_proto::v1::points_service_server::PointsServiceServer;
 use ragstone_proto::v1::rag_service_server::RagServiceServer;
 use ragstone_proto::v1::search_service_server::SearchServiceServer;
@@ -28,6 +33,7 @@ use tonic::{Response, Status};
 use self::answer::{Budget, Refused};
 use crate::config::ServerConfig;
 use crate::models::Loader;
+use crate::operations::{Asked, Operation, Operations, Outcome, Report};
 use crate::status;
 use crate::work::Work;
 
@@ -44,14 +50,57 @@ struct Shared {
     rag: Rag,
     work: Work,
     loader: Loader,
+    operations: Operations,
+    snapshot_stores: Vec<String>,
     response_bytes_max: usize,
 }
 
 impl Services {
     pub(crate) fn new(config: &ServerConfig, rag: Rag) -> Services {
         let loader = Loader::new(rag.models().clone(), config);
-        let response_bytes_max = config.response_bytes_max;
-        Services { shared: Arc::new(Shared { rag, work: Work::new(config), loader, response_bytes_max }) }
+        let (operations, interrupted) = Operations::open(rag.db().clone());
+        let shared = Shared {
+            rag,
+            work: Work::new(config),
+            loader,
+            operations,
+            snapshot_stores: config.snapshot_stores.clone(),
+            response_bytes_max: config.response_bytes_max,
+        };
+        let services = Services { shared: Arc::new(shared) };
+        interrupted.into_iter().for_each(|operation| services.resume(operation));
+        services
+    }
+
+    fn rag(&self) -> &Rag {
+        &self.shared.rag
+    }
+
+    pub(crate) fn operations(&self) -> &Operations {
+        &self.shared.operations
+    }
+
+    /// Begins an operation; keeping it waits for the disk.
+    async fn begin<F>(&self, asked: Asked, job: F) -> Result<Operation, Status>
+    where
+        F: FnOnce(&Report, &CancelToken) -> Result<Outcome, Status> + Send + 'static,
+    {
+        let operations = self.operations().clone();
+        self.work().run(move || operations.begin(asked, job)).await?
+    }
+
+    /// The stores that snapshots may go to.
+    fn snapshot_stores(&self) -> &[String] {
+        &self.shared.snapshot_stores
+    }
+
+    /// One of them, as a request names it: none is the only one there is.
+    fn snapshot_store(&self, named: String) -> Result<String, Status> {
+        match self.snapshot_stores() {
+            [only] if named.is_empty() => Ok(only.clone()),
+            stores if stores.contains(&named) => Ok(named),
+            _ => Err(status::store_not_allowed(&named)),
+        }
     }
 
     pub(crate) fn loader(&self) -> &Loader {
@@ -82,6 +131,8 @@ impl Services {
             .add_service(service!(DocumentsServiceServer))
             .add_service(service!(RagServiceServer))
             .add_service(service!(InferenceServiceServer))
+            .add_service(service!(OperationsServiceServer))
+            .add_service(service!(AdminServiceServer))
     }
 
     /// Applies a request on a thread that may block.

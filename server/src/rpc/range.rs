@@ -19,11 +19,12 @@ pub(super) fn search(
     token: CancelToken,
     budget: &mut Budget,
 ) -> Result<SearchRangeResponse, Refused> {
-    let view = rag.db().collection(&request.collection)?.view();
+    let rows = rag.db().collection(&request.collection)?;
+    let view = rows.view();
     let started = Instant::now();
     let text = convert::take_range_text(&mut request)?;
     if let Some(text) = &text {
-        let embedded = rag.embed_queries(&request.collection, &[("text", text.as_str())])?;
+        let embedded = rag.embed_queries(&rows, &[("text", text.as_str())])?;
         convert::put_range_vector(&mut request, embedded.into_iter().next().unwrap_or_default());
     }
     let embedded = Instant::now();

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use ragstone::query::{Names, Query, QueryHit, QueryResponse as Found, Select};
-use ragstone::{CancelToken, PointId, View};
+use ragstone::{CancelToken, Collection, PointId, View};
 use ragstone_proto::v1::search_service_server::SearchService;
 use ragstone_proto::v1::{
     self, BatchQueryRequest, BatchQueryResponse, QueryRequest, QueryResponse, SearchRangeRequest,
@@ -32,9 +32,10 @@ impl SearchService for Services {
         let _end_with_call = token.cancel_on_drop();
         let search = move |rag: &Rag| {
             let paths = QueryPaths::of(&request);
-            let view = rag.db().collection(&request.collection)?.view();
+            let rows = rag.db().collection(&request.collection)?;
+            let view = rows.view();
             let started = Instant::now();
-            let is_embedded = embed(rag, &request.collection.clone(), [(String::new(), &mut request)])?;
+            let is_embedded = embed(rag, &rows, [(String::new(), &mut request)])?;
             let embedded = Instant::now();
             let query = convert::query(request, "", token)?;
             let found = run(&view, query, &mut budget).map_err(|refused| refused.at(paths))?;
@@ -66,10 +67,11 @@ impl SearchService for Services {
                     return Err(status::invalid(&field, "a batch is about one collection").into());
                 }
             }
-            let view = rag.db().collection(&collection)?.view();
+            let rows = rag.db().collection(&collection)?;
+            let view = rows.view();
             let paths: Vec<QueryPaths> = queries.iter().map(QueryPaths::of).collect();
             let placed = queries.iter_mut().enumerate();
-            embed(rag, &collection, placed.map(|(index, query)| (format!("queries[{index}]."), query)))?;
+            embed(rag, &rows, placed.map(|(index, query)| (format!("queries[{index}]."), query)))?;
             let convert =
                 |(index, query)| convert::query(query, &format!("queries[{index}]."), token.clone());
             let queries =
@@ -99,10 +101,10 @@ pub(super) fn milliseconds(from: Instant, to: Instant) -> f64 {
     to.duration_since(from).as_secs_f64() * 1e3
 }
 
-/// Puts vectors in the places of texts; whether there were any.
+/// Puts vectors in the places of texts, made by the model of the rows that are queried; whether there were any.
 fn embed<'a>(
     rag: &Rag,
-    collection: &str,
+    collection: &Collection,
     queries: impl IntoIterator<Item = (String, &'a mut QueryRequest)>,
 ) -> Result<bool, Refused> {
     let mut texts = Vec::new();

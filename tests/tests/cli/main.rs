@@ -4,6 +4,7 @@
 
 mod eval;
 mod exchange;
+mod operator;
 mod points;
 #[path = "../support/mod.rs"]
 mod support;

@@ -162,12 +162,32 @@ impl Server {
         Server::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), directory, config).await
     }
 
+    /// The same, with further models from the first moment on.
+    pub(crate) async fn start_knowing(
+        further: Vec<BagOfWords>,
+        directory: TempDir,
+        config: ServerConfig,
+    ) -> Server {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Server::start_so(address, further, directory, config).await
+    }
+
     /// At an address of an earlier server.
     pub(crate) async fn start_at(address: SocketAddr, directory: TempDir, config: ServerConfig) -> Server {
+        Server::start_so(address, Vec::new(), directory, config).await
+    }
+
+    async fn start_so(
+        address: SocketAddr,
+        further: Vec<BagOfWords>,
+        directory: TempDir,
+        config: ServerConfig,
+    ) -> Server {
         let cache_dir = directory.path().join("models");
         let models = Models::new(ModelOptions { cache_dir, offline: true, ..ModelOptions::default() });
         let gate = Arc::new(Gate::default());
         models.insert(Arc::new(BagOfWords::new(MODEL, Arc::clone(&gate))));
+        further.into_iter().for_each(|model| models.insert(Arc::new(model)));
         let path = directory.path().join("data");
         let db = tokio::task::spawn_blocking(move || Db::open(path).unwrap()).await.unwrap();
         let listener = bind(&address.to_string()).await.unwrap();

@@ -13,6 +13,7 @@ mod health;
 mod limits;
 mod load;
 mod models;
+mod operations;
 mod queries;
 mod reads;
 mod reflection;

@@ -6,13 +6,15 @@ use tokio_stream::StreamExt as _;
 
 use crate::fixture::Server;
 
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 8] = [
     "ragstone.v1.CollectionsService",
     "ragstone.v1.PointsService",
     "ragstone.v1.SearchService",
     "ragstone.v1.DocumentsService",
     "ragstone.v1.RagService",
     "ragstone.v1.InferenceService",
+    "ragstone.v1.OperationsService",
+    "ragstone.v1.AdminService",
 ];
 
 /// The two versions differ in their package's name alone, and so in every type.

@@ -133,7 +133,7 @@ impl Client {
         Ok(())
     }
 
-    fn collections(&self) -> CollectionsServiceClient<Channel> {
+    pub(super) fn collections(&self) -> CollectionsServiceClient<Channel> {
         service!(self, CollectionsServiceClient)
     }
 }

@@ -1,8 +1,11 @@
 //! The client: a connection, and one method a call, in a file for each service.
 
+mod admin;
+mod aliases;
 mod collections;
 mod documents;
 mod inference;
+mod operations;
 mod points;
 mod rag;
 mod search;
@@ -14,6 +17,9 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::call::Policy;
 use crate::error::{Code, Error, Result, innermost};
+
+pub use aliases::Alias;
+pub use operations::OperationWatch;
 
 /// Where a server listens by default.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:6733";

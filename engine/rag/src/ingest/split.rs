@@ -321,7 +321,7 @@ impl Passages<'_> {
     }
 }
 
-fn with_context(context: &str, text: &str) -> String {
+pub(crate) fn with_context(context: &str, text: &str) -> String {
     if context.is_empty() { text.to_owned() } else { format!("{context}\n\n{text}") }
 }
 

@@ -236,7 +236,7 @@ fn unchanged(stored: &Point, mut stages: Stages) -> IngestReport {
 }
 
 /// What a document's chunks depend on besides its content: if it differs, they are made anew.
-fn pipeline(model: &ModelInfo, chunking: &ChunkOptions) -> String {
+pub(super) fn pipeline(model: &ModelInfo, chunking: &ChunkOptions) -> String {
     let weights = model.sha256.as_deref().unwrap_or(&model.name);
     let ChunkOptions { tokens, overlap } = chunking;
     format!(

@@ -20,6 +20,9 @@ pub(crate) enum CollectionCommand {
         #[arg(long = "text", value_name = "FIELD[=ANALYSER]")]
         texts: Vec<String>,
     },
+    /// Move a collection to another model, while it serves: its texts are embedded anew, then it has the new vectors from one moment to
+    /// the next. Begun again after an interruption, it goes on from where it was.
+    Reembed(super::ReembedArgs),
     /// Delete a collection with everything in it.
     Delete {
         /// Its name.

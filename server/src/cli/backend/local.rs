@@ -2,6 +2,7 @@
 
 mod enrich;
 mod exchange;
+mod operator;
 mod views;
 
 use std::cell::OnceCell;
@@ -211,7 +212,8 @@ impl Backend for Local {
     }
 
     fn embed_query(&self, collection: &str, text: &str) -> Result<Vec<f32>> {
-        let vectors = self.rag(false)?.embed_queries(collection, &[("text", text)])?;
+        let rag = self.rag(false)?;
+        let vectors = rag.embed_queries(&rag.db().collection(collection)?, &[("text", text)])?;
         Ok(vectors.into_iter().next().unwrap_or_default())
     }
 

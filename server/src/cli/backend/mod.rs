@@ -4,6 +4,7 @@
 
 mod enriched;
 mod local;
+pub(crate) mod operator;
 mod remote;
 mod views;
 
@@ -58,7 +59,7 @@ pub(crate) struct NewFields {
 }
 
 /// The operations that commands are made of.
-pub(crate) trait Backend {
+pub(crate) trait Backend: operator::Operator {
     /// Names the place, for messages: a directory or a URL.
     fn place(&self) -> String;
     /// Makes a collection; an empty model name is the default model of the place.

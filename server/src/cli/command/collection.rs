@@ -1,5 +1,6 @@
 //! `ragstone collection`.
 
+mod reembed;
 mod vectors;
 
 use std::io::Write;
@@ -24,6 +25,7 @@ pub(super) fn run(session: &Session, command: CollectionCommand) -> Result<()> {
             let texts = texts.iter().map(|name| text(name)).collect::<Result<Vec<_>>>()?;
             show(session, &session.backend.add_fields(&name, NewFields { fields, texts })?)
         }
+        CollectionCommand::Reembed(args) => reembed::run(session, &args),
         CollectionCommand::Delete { name } => delete(session, &name),
         CollectionCommand::Info { name } => {
             let found = session.backend.collection(&name)?;

@@ -1,5 +1,7 @@
 //! One file a command: each turns its arguments into calls of the backend and prints what they return.
 
+mod admin;
+mod alias;
 mod ask;
 mod check;
 mod collection;
@@ -10,6 +12,7 @@ mod eval;
 mod exchange;
 mod ingest;
 mod model;
+mod operation;
 mod points;
 mod repair;
 mod retrieve;
@@ -69,6 +72,9 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
         Command::Points(args) => points::run(&session, args),
         Command::Retrieve(args) => retrieve::run(&session, args),
         Command::Ask(args) => ask::run(&session, args),
+        Command::Alias(command) => alias::run(&session, command),
+        Command::Operation(command) => operation::run(&session, command),
+        Command::Admin(command) => admin::run(&session, command),
         Command::Collection(args) => collection::run(&session, args),
         Command::Model(args) => model::run(&session, &args),
         Command::Export(args) => exchange::export(&session, args),

@@ -35,6 +35,7 @@ pub(super) fn run(place: &Place, args: ServeArgs) -> Result<()> {
         let config = ServerConfig {
             default_model: args.model,
             allow_any_model: args.allow_any_model,
+            snapshot_stores: args.snapshot_stores,
             ..ServerConfig::default()
         };
         serve(config, Rag::new(db, Models::new(options)), listener, shutdown).await?;

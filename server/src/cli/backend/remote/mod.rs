@@ -2,6 +2,7 @@
 
 mod enrich;
 mod exchange;
+mod operator;
 mod schema;
 mod types;
 mod views;

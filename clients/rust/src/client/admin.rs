@@ -1,0 +1,85 @@
+//! The calls of AdminService.
+
+use ragstone_proto::v1;
+use ragstone_proto::v1::admin_service_client::AdminServiceClient;
+use tonic::transport::Channel;
+
+use super::{Client, LIST_PAGE_SIZE, service};
+use crate::call::{call, methods};
+use crate::error::Result;
+use crate::operation::{Operation, Snapshot, Stats};
+
+impl Client {
+    /// Tells what the server holds, and what it is at. 30 s by default.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn stats(&self) -> Result<Stats> {
+        let service = self.admin();
+        let response = call(self.policy, methods::GET_STATS, v1::GetStatsRequest {}, |request| {
+            let mut service = service.clone();
+            async move { service.get_stats(request).await }
+        })
+        .await?;
+        Ok(Stats::from_wire(response))
+    }
+
+    /// Begins to copy the database to a store: the one named, or the only one that the server was started with. 60 s by default.
+    ///
+    /// # Errors
+    /// `Code::PermissionDenied` for a store that it was not started with; `Code::AlreadyExists` while a snapshot is being taken to it.
+    pub async fn take_snapshot(&self, store: Option<&str>) -> Result<Operation> {
+        let service = self.admin();
+        let request = v1::TakeSnapshotRequest { store: store.unwrap_or_default().to_owned() };
+        let response = call(self.policy, methods::TAKE_SNAPSHOT, request, |request| {
+            let mut service = service.clone();
+            async move { service.take_snapshot(request).await }
+        })
+        .await?;
+        Operation::from_wire(response.operation)
+    }
+
+    /// Shows the snapshots in a store, the oldest first. 120 s a page by default.
+    ///
+    /// # Errors
+    /// `Code::PermissionDenied` as above; `Code::Unavailable` if the store does not answer.
+    pub async fn list_snapshots(&self, store: Option<&str>) -> Result<Vec<Snapshot>> {
+        let service = self.admin();
+        let store = store.unwrap_or_default().to_owned();
+        let (mut snapshots, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let page_size = LIST_PAGE_SIZE;
+            let request = v1::ListSnapshotsRequest { store: store.clone(), page_size, page_token };
+            let response = call(self.policy, methods::LIST_SNAPSHOTS, request, |request| {
+                let mut service = service.clone();
+                async move { service.list_snapshots(request).await }
+            })
+            .await?;
+            snapshots.extend(response.snapshots.into_iter().map(Snapshot::from_wire));
+            page_token = response.next_page_token;
+            if page_token.is_empty() {
+                return Ok(snapshots);
+            }
+        }
+    }
+
+    /// Begins to compare a snapshot with its checksums: the one named, or the newest. 120 s by default.
+    ///
+    /// # Errors
+    /// `Code::NotFound`; `Code::PermissionDenied` as above.
+    pub async fn verify_snapshot(&self, store: Option<&str>, name: Option<&str>) -> Result<Operation> {
+        let service = self.admin();
+        let (store, name) = (store.unwrap_or_default().to_owned(), name.unwrap_or_default().to_owned());
+        let request = v1::VerifySnapshotRequest { store, name };
+        let response = call(self.policy, methods::VERIFY_SNAPSHOT, request, |request| {
+            let mut service = service.clone();
+            async move { service.verify_snapshot(request).await }
+        })
+        .await?;
+        Operation::from_wire(response.operation)
+    }
+
+    fn admin(&self) -> AdminServiceClient<Channel> {
+        service!(self, AdminServiceClient)
+    }
+}

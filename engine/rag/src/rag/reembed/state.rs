@@ -1,0 +1,100 @@
+//! How far a re-embedding is, kept in an attribute of the database.
+//!
+//! | between passes | `base` is the write that all before it has been copied |
+//! | in a pass | `at` is the write that the pass began after, `after` the last id that it came to |
+//!
+//! After an interruption rows up to `after` are as of `at` at least, and those behind it as of `base`. The pass goes on behind `after` with
+//! what was written since `base`, on the rows as they are then; it counts as one that began at `at`, so that the next one makes good
+//! what was written meanwhile to rows that it had passed.
+
+use ragstone::{Db, PointId, Replacement};
+use serde::{Deserialize, Serialize};
+
+use super::ReembedOptions;
+use crate::error::{Error, Result};
+
+/// What the keys of these attributes begin with.
+pub(super) const PREFIX: &str = "ragstone.reembed/";
+
+/// The attribute of a replacement.
+pub(super) fn key(replacement: &Replacement) -> String {
+    format!("{PREFIX}{:016x}", replacement.id())
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct State {
+    model: String,
+    text_field: Option<String>,
+    /// Passes that were ended.
+    pub(super) pass: u32,
+    pub(super) base: u64,
+    pub(super) at: u64,
+    after: Option<After>,
+    /// Texts that were embedded, and how many there were to embed at the beginning.
+    pub(super) done: u64,
+    pub(super) total: u64,
+    pub(super) tokens: u64,
+    pub(super) split_anew: u64,
+}
+
+/// A point's id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum After {
+    Number(u64),
+    Text(String),
+}
+
+impl State {
+    pub(super) fn new(options: &ReembedOptions, total: u64) -> Self {
+        let ReembedOptions { model, text_field } = options.clone();
+        let (pass, base, at, after, done, tokens, split_anew) = (0, 0, 0, None, 0, 0, 0);
+        Self { model, text_field, pass, base, at, after, done, total, tokens, split_anew }
+    }
+
+    pub(super) fn options(&self) -> ReembedOptions {
+        ReembedOptions { model: self.model.clone(), text_field: self.text_field.clone() }
+    }
+
+    /// Whether a pass was ended, and none is begun.
+    pub(super) fn is_between(&self) -> bool {
+        self.pass > 0 && self.at == 0
+    }
+
+    pub(super) fn after(&self) -> Option<PointId> {
+        self.after.clone().map(|after| match after {
+            After::Number(number) => PointId::Num(number),
+            After::Text(text) => PointId::Str(text),
+        })
+    }
+
+    pub(super) fn set_after(&mut self, id: &PointId) {
+        self.after = Some(match id {
+            PointId::Num(number) => After::Number(*number),
+            PointId::Str(text) => After::Text(text.clone()),
+        });
+    }
+
+    pub(super) fn end_pass(&mut self) {
+        self.pass += 1;
+        self.base = std::mem::take(&mut self.at);
+        self.after = None;
+    }
+
+    pub(super) fn load(db: &Db, replacement: &Replacement) -> Result<Option<Self>> {
+        let key = key(replacement);
+        let Some(attribute) = db.attribute(&key) else { return Ok(None) };
+        let state = serde_json::from_slice(&attribute.value).map_err(|error| Error::Invalid {
+            field: format!("attribute `{key}`"),
+            reason: format!("it does not say how far a re-embedding is: {error}"),
+        })?;
+        Ok(Some(state))
+    }
+
+    pub(super) fn save(&self, db: &Db, replacement: &Replacement) -> Result<()> {
+        let json = serde_json::to_vec(self)
+            .map_err(|error| Error::Invalid { field: key(replacement), reason: error.to_string() })?;
+        db.set_attribute(&key(replacement), Some(&json))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! The arguments of `ragstone alias`, `ragstone operation` and `ragstone admin`.
+
+use clap::{Args, Subcommand, ValueEnum};
+use ragstone_client::OperationState;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AliasCommand {
+    /// List the aliases with the collections that they name.
+    List {
+        /// Only those of this collection.
+        #[arg(long, value_name = "NAME")]
+        of: Option<String>,
+    },
+    /// Have an alias name a collection, whether it is new or named another, from one moment to the next.
+    Set {
+        /// The alias.
+        alias: String,
+        /// The collection.
+        collection: String,
+    },
+    /// Delete an alias; its collection stays.
+    Delete {
+        /// The alias.
+        alias: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReembedArgs {
+    /// The collection.
+    pub(crate) name: String,
+    /// The model that it is moved to.
+    #[arg(long, value_name = "MODEL", required_unless_present = "cancel")]
+    pub(crate) model: Option<String>,
+    /// The field with the texts of points that are not chunks of documents and have a vector.
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) text_field: Option<String>,
+    /// On a server: begin, print the operation, and do not wait for its end.
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Give up the one that is under way or was interrupted: the collection stays with its model.
+    #[arg(long, conflicts_with_all = ["model", "text_field", "detach"])]
+    pub(crate) cancel: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OperationCommand {
+    /// List the operations that the server knows, the newest first.
+    List {
+        /// Only those in this state.
+        #[arg(long, value_enum)]
+        state: Option<InState>,
+    },
+    /// Show an operation.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Show how far an operation is, until it has ended.
+    Watch {
+        /// Its id.
+        id: String,
+    },
+    /// Ask an operation to end.
+    Cancel {
+        /// Its id.
+        id: String,
+    },
+    /// Forget an operation that has ended.
+    Delete {
+        /// Its id.
+        id: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum InState {
+    /// It goes on.
+    Running,
+    /// It has done what it was to do.
+    Succeeded,
+    /// It could not.
+    Failed,
+    /// It was asked to end before.
+    Cancelled,
+}
+
+impl From<InState> for OperationState {
+    fn from(state: InState) -> Self {
+        match state {
+            InState::Running => Self::Running,
+            InState::Succeeded => Self::Succeeded,
+            InState::Failed => Self::Failed,
+            InState::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Tell what the database holds, and what that takes.
+    Stats,
+    /// Have a server copy its database to a store that it was started with (`serve --snapshot-store`).
+    Snapshot(Store),
+    /// List the snapshots in such a store, the oldest first.
+    Snapshots(Store),
+    /// Have a server compare a snapshot with its checksums.
+    VerifySnapshot {
+        /// Its name; the newest if left out.
+        name: Option<String>,
+        #[command(flatten)]
+        store: Store,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Store {
+    /// The store; the only one that the server was started with, if left out.
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
+}

@@ -1,0 +1,150 @@
+//! Operations begin, end once, survive a restart, and are bounded in number.
+
+use std::sync::mpsc;
+
+use ragstone::{CancelToken, Db};
+use tonic::{Code, Status};
+
+use super::{Asked, Kind, Operation, Operations, Outcome, State};
+use crate::limits::{OPERATIONS_KEPT_MAX, OPERATIONS_RUNNING_MAX};
+use crate::status;
+
+fn asked(kind: Kind, target: &str) -> Asked {
+    Asked { kind, target: target.to_owned(), arguments: [("model".to_owned(), "m".to_owned())].into() }
+}
+
+async fn end(operations: &Operations, id: &str) -> Operation {
+    let mut watch = operations.watch(id).unwrap();
+    watch.wait_for(Operation::has_ended).await.unwrap().clone()
+}
+
+/// A job that goes on until it is told to end, by its token or by the sender's end.
+fn waiting() -> (mpsc::Sender<()>, impl FnOnce(&super::Report, &CancelToken) -> Result<Outcome, Status> + Send)
+{
+    let (release, released) = mpsc::channel::<()>();
+    let job = move |_: &super::Report, cancel: &CancelToken| {
+        while released.try_recv() == Err(mpsc::TryRecvError::Empty) {
+            if cancel.is_cancelled() {
+                return Err(status::operation_cancelled());
+            }
+            std::thread::yield_now();
+        }
+        Ok(Outcome::from([("name".to_owned(), "s1".to_owned())]))
+    };
+    (release, job)
+}
+
+#[tokio::test]
+async fn each_ends_once_and_is_kept_over_a_restart() {
+    use ragstone_rag::progress::Progress as _;
+    let db = Db::in_memory().unwrap();
+    let (operations, interrupted) = Operations::open(db.clone());
+    assert!(interrupted.is_empty());
+    let succeeds = operations
+        .begin(asked(Kind::TakeSnapshot, "a"), |report, _| {
+            report.begin("snapshot", Some(3), "B");
+            report.advance(2);
+            Ok(Outcome::from([("name".to_owned(), "s1".to_owned())]))
+        })
+        .unwrap();
+    assert_eq!(succeeds.state, State::Running);
+    let done = end(&operations, &succeeds.id).await;
+    assert_eq!((done.state, done.progress.done, done.progress.total), (State::Succeeded, 2, Some(3)));
+    assert_eq!((done.result["name"].as_str(), done.progress.stage.as_str()), ("s1", "snapshot"));
+
+    let fails = operations
+        .begin(asked(Kind::VerifySnapshot, "a"), |_, _| Err(status::snapshot_damaged("broken".into())))
+        .unwrap();
+    let failed = end(&operations, &fails.id).await;
+    let problem = failed.error.clone().unwrap();
+    assert_eq!(
+        (failed.state, problem.code, problem.message.as_str()),
+        (State::Failed, Code::DataLoss as i32, "broken")
+    );
+    assert!(!problem.details.is_empty());
+
+    let panics = operations.begin(asked(Kind::VerifySnapshot, "b"), |_, _| panic!("deliberate")).unwrap();
+    let panicked = end(&operations, &panics.id).await;
+    assert_eq!(panicked.error.unwrap().code, Code::Internal as i32);
+
+    let (_held, job) = waiting();
+    let cancelled = operations.begin(asked(Kind::TakeSnapshot, "a"), job).unwrap();
+    operations.cancel(&cancelled.id).unwrap();
+    assert_eq!(end(&operations, &cancelled.id).await.state, State::Cancelled);
+    // What has ended stays as it is.
+    assert_eq!(operations.cancel(&succeeds.id).unwrap(), done);
+    assert!(succeeds.id < fails.id && fails.id < cancelled.id, "later ids are higher");
+
+    operations.delete(&fails.id).unwrap();
+    assert_eq!(operations.delete(&fails.id).unwrap_err().code(), Code::NotFound);
+    let before = operations.list();
+    let (again, interrupted) = Operations::open(db);
+    assert_eq!(again.list(), before);
+    assert!(interrupted.is_empty());
+}
+
+#[tokio::test]
+async fn what_ran_when_the_server_stopped_goes_on_or_was_cut_off() {
+    let db = Db::in_memory().unwrap();
+    let (operations, _) = Operations::open(db.clone());
+    let (_held, job) = waiting();
+    let reembed = operations.begin(asked(Kind::Reembed, "a"), job).unwrap();
+    let (_held, job) = waiting();
+    let snapshot = operations.begin(asked(Kind::TakeSnapshot, "a"), job).unwrap();
+    let mut watch = operations.watch(&reembed.id).unwrap();
+    operations.stop().await;
+    assert!(watch.wait_for(Operation::has_ended).await.is_err(), "nobody waits for what goes on later");
+    let refused = operations.begin(asked(Kind::TakeSnapshot, "b"), |_, _| Ok(Outcome::new())).unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+
+    let (operations, interrupted) = Operations::open(db.clone());
+    assert_eq!(interrupted.iter().map(|of| &of.id).collect::<Vec<_>>(), [&reembed.id]);
+    assert_eq!(interrupted[0].asked, reembed.asked);
+    let cut_off = operations.get(&snapshot.id).unwrap();
+    assert_eq!((cut_off.state, cut_off.error.unwrap().code), (State::Failed, Code::Aborted as i32));
+    operations.resume(&reembed.id, |_, _| Ok(Outcome::new()));
+    assert_eq!(end(&operations, &reembed.id).await.state, State::Succeeded);
+
+    // A process that dies ends nothing: what it left says that it runs.
+    let (_held, job) = waiting();
+    let dies = operations.begin(asked(Kind::TakeSnapshot, "c"), job).unwrap();
+    let (later, interrupted) = Operations::open(db);
+    assert!(interrupted.is_empty());
+    assert_eq!(later.get(&dies.id).unwrap().state, State::Failed);
+    operations.cancel(&dies.id).unwrap();
+    end(&operations, &dies.id).await;
+}
+
+#[tokio::test]
+async fn there_is_one_of_a_kind_on_a_target_and_few_in_all() {
+    let (operations, _) = Operations::open(Db::in_memory().unwrap());
+    let mut held = Vec::new();
+    for number in 0..OPERATIONS_RUNNING_MAX {
+        let (release, job) = waiting();
+        held.push((operations.begin(asked(Kind::Reembed, &number.to_string()), job).unwrap(), release));
+    }
+    let again = operations.begin(asked(Kind::Reembed, "0"), |_, _| Ok(Outcome::new())).unwrap_err();
+    assert_eq!(again.code(), Code::AlreadyExists);
+    let beyond = operations.begin(asked(Kind::TakeSnapshot, "0"), |_, _| Ok(Outcome::new())).unwrap_err();
+    assert_eq!(beyond.code(), Code::ResourceExhausted);
+    assert!(beyond.message().contains("OPERATIONS_RUNNING_MAX = 8"), "{}", beyond.message());
+    assert_eq!(operations.delete(&held[0].0.id).unwrap_err().code(), Code::FailedPrecondition);
+    for (operation, release) in held {
+        drop(release);
+        end(&operations, &operation.id).await;
+    }
+    for number in 0..OPERATIONS_KEPT_MAX {
+        let begun = operations
+            .begin(asked(Kind::TakeSnapshot, &number.to_string()), |_, _| Ok(Outcome::new()))
+            .unwrap();
+        end(&operations, &begun.id).await;
+    }
+    let last = operations.begin(asked(Kind::TakeSnapshot, "last"), |_, _| Ok(Outcome::new())).unwrap();
+    end(&operations, &last.id).await;
+    let kept = operations.list();
+    assert!(kept.len() <= OPERATIONS_KEPT_MAX + 1, "{}", kept.len());
+    assert_eq!(kept.last().unwrap().id, last.id);
+    for unknown in ["", "x", "0000000000000000"] {
+        assert_eq!(operations.get(unknown).unwrap_err().code(), Code::NotFound);
+    }
+}

@@ -1,0 +1,121 @@
+//! What operations fail with, and what changes of names and places of collections are refused with.
+
+use ragstone_proto::v1::ErrorReason;
+use tonic::{Code, Status};
+
+use super::{BUSY_RETRY, Problem, cut, engine, invalid, unknown};
+use crate::limits::ERROR_DETAIL_BYTES_MAX;
+
+/// A name is taken, or a collection is not to be had under it for now.
+pub(super) fn names(error: ragstone::Error) -> Status {
+    use ragstone::Error;
+    let message = error.to_string();
+    match error {
+        Error::AliasExists { alias, collection } => {
+            Problem::new(Code::AlreadyExists, ErrorReason::AliasExists, message)
+                .with("alias", alias)
+                .with("collection", collection)
+                .status()
+        }
+        Error::AliasNotFound { alias } => {
+            Problem::new(Code::NotFound, ErrorReason::AliasNotFound, message).with("alias", alias).status()
+        }
+        Error::CollectionAliased { name, alias } => {
+            Problem::new(Code::FailedPrecondition, ErrorReason::CollectionAliased, message)
+                .with("collection", name)
+                .with("alias", alias)
+                .status()
+        }
+        Error::CollectionReplaced { name } => {
+            Problem::new(Code::Aborted, ErrorReason::CollectionReplaced, message)
+                .with("collection", name)
+                .retry(BUSY_RETRY)
+                .status()
+        }
+        Error::Replacement { name, is_under_way } => {
+            let code = if is_under_way { Code::AlreadyExists } else { Code::NotFound };
+            Problem::new(code, ErrorReason::OperationExists, message).with("collection", name).status()
+        }
+        _ => unknown(message),
+    }
+}
+
+/// A job was ended before its end.
+pub(super) fn interrupted(message: impl Into<String>) -> Status {
+    Problem::new(Code::Aborted, ErrorReason::OperationInterrupted, message).status()
+}
+
+/// The server stopped while the operation ran, and nothing goes on with it.
+pub(crate) fn operation_cut_off() -> Status {
+    interrupted("the server stopped while the operation was under way; begin it again")
+}
+
+/// A job saw that it is to end.
+pub(crate) fn operation_cancelled() -> Status {
+    interrupted("the operation was asked to end")
+}
+
+/// No operation has this id.
+pub(crate) fn operation_not_found(id: &str) -> Status {
+    let message = format!("operation `{}` does not exist", cut(id.to_owned(), ERROR_DETAIL_BYTES_MAX));
+    Problem::new(Code::NotFound, ErrorReason::OperationNotFound, message).with("operation", id).status()
+}
+
+/// The operation has not ended.
+pub(crate) fn operation_running(id: &str) -> Status {
+    let message = format!("operation `{id}` runs: cancel it first, or wait for its end");
+    Problem::new(Code::FailedPrecondition, ErrorReason::OperationRunning, message)
+        .with("operation", id)
+        .status()
+}
+
+/// One of its kind runs on the target.
+pub(crate) fn operation_exists(id: &str, target: &str) -> Status {
+    let message = format!("operation `{id}` does this to `{target}` already");
+    Problem::new(Code::AlreadyExists, ErrorReason::OperationExists, message).with("operation", id).status()
+}
+
+/// As many operations run as may.
+pub(crate) fn too_many_operations(max: usize) -> Status {
+    let message = format!("OPERATIONS_RUNNING_MAX = {max} operations run already; wait for one to end");
+    Problem::new(Code::ResourceExhausted, ErrorReason::LimitExceeded, message.clone())
+        .with("limit", "OPERATIONS_RUNNING_MAX")
+        .with("max", max)
+        .with("actual", max + 1)
+        .quota("OPERATIONS_RUNNING_MAX", message)
+        .status()
+}
+
+/// The server was not started with this store.
+pub(crate) fn store_not_allowed(store: &str) -> Status {
+    let message = match store {
+        "" => "this server has no store for snapshots, or several of which one is to be named".to_owned(),
+        store => format!("store `{store}` is none that this server was started with (--snapshot-store)"),
+    };
+    Problem::new(Code::PermissionDenied, ErrorReason::SnapshotStoreNotAllowed, message)
+        .with("store", store)
+        .status()
+}
+
+/// A snapshot was read, and is not what was uploaded.
+pub(crate) fn snapshot_damaged(message: String) -> Status {
+    Problem::new(Code::DataLoss, ErrorReason::SnapshotDamaged, message).status()
+}
+
+/// A snapshot could not be taken, read or verified.
+pub(crate) fn snapshot(error: ragstone_snapshot::Error) -> Status {
+    use ragstone_snapshot::Error;
+    let message = error.to_string();
+    match error {
+        Error::Engine(error) => engine(error),
+        Error::Cancelled => operation_cancelled(),
+        Error::Name { reason, .. } => invalid("name", reason),
+        Error::NotFound { .. } | Error::NoSnapshot { .. } => {
+            Problem::new(Code::NotFound, ErrorReason::SnapshotNotFound, message).status()
+        }
+        Error::Damaged { .. } | Error::Missing { .. } => {
+            Problem::new(Code::DataLoss, ErrorReason::SnapshotDamaged, message).status()
+        }
+        _ => Problem::new(Code::Unavailable, ErrorReason::SnapshotStoreFailed, message).status(),
+    }
+}

@@ -1,0 +1,76 @@
+//! Aliases, moving a collection to another model, operations, and what a database holds.
+
+use crate::support::model;
+use crate::{Scratch, in_both_places, in_both_places_without_a_model, notes};
+
+#[test]
+fn aliases_are_set_listed_and_deleted() {
+    in_both_places_without_a_model(|scratch, place| {
+        for name in ["one", "two"] {
+            scratch.json(place, &["collection", "create", name, "--dimension", "2"]);
+        }
+        assert_eq!(scratch.json(place, &["alias", "set", "it", "one"])["collection"], "one");
+        assert_eq!(scratch.json(place, &["collection", "info", "it"])["name"], "one");
+        scratch.json(place, &["alias", "set", "it", "two"]);
+        let listed = scratch.json(place, &["alias", "list"]);
+        assert_eq!(listed["aliases"], serde_json::json!([{ "alias": "it", "collection": "two" }]));
+        assert_eq!(scratch.json(place, &["alias", "list", "--of", "one"])["aliases"], serde_json::json!([]));
+        scratch.fails(place, &["collection", "delete", "two"], &["two", "alias `it`"]);
+        scratch.fails(place, &["alias", "set", "one", "two"], &["`one` exists already"]);
+        scratch.fails(place, &["alias", "set", "it", "three"], &["three", "does not exist"]);
+        scratch.json(place, &["alias", "delete", "it"]);
+        scratch.fails(place, &["alias", "delete", "it"], &["it", "does not exist"]);
+    });
+}
+
+#[test]
+fn stats_tell_what_is_there() {
+    in_both_places_without_a_model(|scratch, place| {
+        scratch.json(place, &["collection", "create", "notes", "--dimension", "2"]);
+        let stats = scratch.json(place, &["admin", "stats"]);
+        assert_eq!(
+            (&stats["collections"][0]["name"], &stats["collections"][0]["points"]),
+            (&"notes".into(), &0.into())
+        );
+        assert_eq!(stats["lineage"].as_str().unwrap().len(), 32);
+        let is_served = place[0] == "--url";
+        assert_eq!(stats["running_operations"].is_number(), is_served);
+        if is_served {
+            assert_eq!(scratch.json(place, &["operation", "list"])["operations"], serde_json::json!([]));
+            scratch.fails(place, &["operation", "show", "x"], &["operation `x` does not exist"]);
+            scratch.fails(place, &["admin", "snapshot"], &["no store for snapshots"]);
+        } else {
+            scratch.fails(place, &["operation", "list"], &["--url"]);
+            scratch.fails(place, &["admin", "snapshot"], &["--url"]);
+        }
+    });
+}
+
+#[test]
+fn a_collection_is_moved_to_another_model() {
+    in_both_places(|scratch, place| {
+        let folder = notes(scratch);
+        scratch.json(place, &["ingest", &folder, "--model", model()]);
+        scratch.fails(
+            place,
+            &["collection", "reembed", "default", "--model", model()],
+            &["model", "already"],
+        );
+        let nothing = scratch.json(place, &["collection", "reembed", "default", "--cancel"]);
+        assert_eq!(nothing["given_up"], false);
+        if place[0] == "--url" {
+            return;
+        }
+        // The same weights under another name: as good a model as any, and at hand.
+        let models = scratch.json(place, &["model", "list"]);
+        let is_it = |found: &&serde_json::Value| found["name"] == model();
+        let path = models["models"].as_array().unwrap().iter().find(is_it).unwrap()["path"].clone();
+        let path = path.as_str().unwrap();
+        let moved = scratch.json(place, &["collection", "reembed", "default", "--model", path]);
+        assert_ne!(moved["result"]["texts"], "0", "{moved}");
+        assert_eq!(scratch.json(place, &["collection", "info"])["model"], path);
+        let asked = scratch.json(place, &["ask", "When does the lease end?"]);
+        assert_eq!(asked["citations"][0]["document"], "lease.md");
+        assert_eq!(scratch.json(place, &["ingest", &folder])["unchanged"], 2);
+    });
+}
