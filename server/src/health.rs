@@ -12,6 +12,7 @@ use ragstone_proto::v1::operations_service_server::SERVICE_NAME as OPERATIONS;
 use ragstone_proto::v1::points_service_server::SERVICE_NAME as POINTS;
 use ragstone_proto::v1::rag_service_server::SERVICE_NAME as RAG;
 use ragstone_proto::v1::search_service_server::SERVICE_NAME as SEARCH;
+use ragstone_proto::v1::templates_service_server::SERVICE_NAME as TEMPLATES;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -19,7 +20,8 @@ use tonic_health::server::HealthReporter;
 const OVERALL: &str = "";
 
 /// Every name that has a status.
-const NAMES: [&str; 9] = [OVERALL, COLLECTIONS, POINTS, SEARCH, DOCUMENTS, RAG, INFERENCE, OPERATIONS, ADMIN];
+const NAMES: [&str; 10] =
+    [OVERALL, COLLECTIONS, POINTS, SEARCH, DOCUMENTS, RAG, INFERENCE, OPERATIONS, ADMIN, TEMPLATES];
 
 /// Tells the health service how things are.
 #[derive(Clone, Debug)]

@@ -357,6 +357,11 @@ pub(crate) fn rag(error: ragstone_rag::Error) -> Status {
         Error::Template { reason } => {
             invalid_with(ErrorReason::TemplateInvalid, "template", &reason).status()
         }
+        Error::TemplateNotFound { template } => {
+            Problem::new(Code::NotFound, ErrorReason::TemplateNotFound, message)
+                .with("template", template)
+                .status()
+        }
         Error::Remote { url, .. } => {
             Problem::new(Code::Unavailable, ErrorReason::RemoteModelFailed, message).with("url", url).status()
         }

@@ -37,7 +37,7 @@ impl Kind {
             "UpsertPoints" | "UpdatePoints" | "WritePoints" | "DeletePoints" | "UpdateCollection"
             | "IngestDocument" | "DeleteDocument" | "CreateCollection" | "DeleteCollection" | "SetAlias"
             | "DeleteAlias" | "ReembedCollection" | "TakeSnapshot" | "CancelOperation"
-            | "DeleteOperation" => Kind::Write,
+            | "DeleteOperation" | "RegisterTemplate" | "DeleteTemplate" => Kind::Write,
             "PullModel" => Kind::Fetch,
             _ => Kind::Read,
         })

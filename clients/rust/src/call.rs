@@ -66,6 +66,11 @@ pub(crate) mod methods {
     pub(crate) const LIST_CHUNKS: Method = Method::new("ListChunks", 30, Repeat::Safe);
     pub(crate) const RETRIEVE: Method = Method::new("Retrieve", 30, Repeat::Safe);
     pub(crate) const ENRICH: Method = Method::new("Enrich", 30, Repeat::Safe);
+    pub(crate) const REGISTER_TEMPLATE: Method = Method::new("RegisterTemplate", 60, Repeat::Safe);
+    pub(crate) const GET_TEMPLATE: Method = Method::new("GetTemplate", 30, Repeat::Safe);
+    pub(crate) const LIST_TEMPLATES: Method = Method::new("ListTemplates", 30, Repeat::Safe);
+    pub(crate) const DELETE_TEMPLATE: Method = Method::new("DeleteTemplate", 60, Repeat::IfNotBegun);
+    pub(crate) const PREVIEW_TEMPLATE: Method = Method::new("PreviewTemplate", 30, Repeat::Safe);
     pub(crate) const EMBED: Method = Method::new("Embed", 120, Repeat::Safe);
     pub(crate) const LIST_MODELS: Method = Method::new("ListModels", 30, Repeat::Safe);
     pub(crate) const PULL_MODEL: Method = Method::new("PullModel", 1_800, Repeat::Safe);

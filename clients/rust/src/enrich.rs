@@ -44,7 +44,7 @@ impl ChatMessage {
         Self { role, content: content.into() }
     }
 
-    fn into_wire(self) -> v1::ChatMessage {
+    pub(crate) fn into_wire(self) -> v1::ChatMessage {
         let role = match self.role {
             ChatRole::System => v1::ChatRole::System,
             ChatRole::User => v1::ChatRole::User,
@@ -53,7 +53,7 @@ impl ChatMessage {
         v1::ChatMessage { role: role.into(), content: self.content }
     }
 
-    fn from_wire(wire: v1::ChatMessage) -> Result<Self> {
+    pub(crate) fn from_wire(wire: v1::ChatMessage) -> Result<Self> {
         let role = match wire.role() {
             v1::ChatRole::System => ChatRole::System,
             v1::ChatRole::User => ChatRole::User,
@@ -74,6 +74,16 @@ pub enum DataMarking {
     Lines,
     /// At the beginning of each line, and in the place of each space between words.
     Words,
+}
+
+impl DataMarking {
+    pub(crate) fn into_wire(self) -> v1::DataMarking {
+        match self {
+            DataMarking::Off => v1::DataMarking::Off,
+            DataMarking::Lines => v1::DataMarking::Lines,
+            DataMarking::Words => v1::DataMarking::Words,
+        }
+    }
 }
 
 /// Asks for an enriched prompt.
@@ -131,19 +141,21 @@ impl Enrich {
     /// How passages are marked as quoted; at the beginning of each line unless this is called.
     #[must_use]
     pub fn data_marking(mut self, data_marking: DataMarking) -> Self {
-        let wire = match data_marking {
-            DataMarking::Off => v1::DataMarking::Off,
-            DataMarking::Lines => v1::DataMarking::Lines,
-            DataMarking::Words => v1::DataMarking::Words,
-        };
-        self.wire.data_marking = wire.into();
+        self.wire.data_marking = data_marking.into_wire().into();
         self
     }
 
-    /// A minijinja template instead of the built-in one.
+    /// A registered template, `name@version`, or `name` for its newest version, instead of the built-in one.
     #[must_use]
     pub fn template(mut self, template: impl Into<String>) -> Self {
         self.wire.template = Some(template.into());
+        self
+    }
+
+    /// This template instead of a registered one.
+    #[must_use]
+    pub fn template_source(mut self, source: impl Into<String>) -> Self {
+        self.wire.template_source = Some(source.into());
         self
     }
 
@@ -276,6 +288,8 @@ pub struct Enriched {
     pub dropped: Vec<DroppedChunk>,
     /// What the prompt's tokens are spent on.
     pub tokens: TokenReport,
+    /// The template that rendered it: `name@version`, `built-in`, or `given` with the request.
+    pub template: String,
     /// Milliseconds of each stage on the server, in order, `total` last.
     pub timings: Vec<StageTiming>,
 }
@@ -293,6 +307,7 @@ impl Enriched {
             citations: wire.citations.into_iter().map(Citation::from_wire).collect(),
             dropped: wire.dropped.into_iter().map(DroppedChunk::from_wire).collect::<Result<_>>()?,
             tokens: TokenReport::from_wire(wire.tokens.unwrap_or_default()),
+            template: wire.template,
             timings: timings_from_wire(wire.timings),
         })
     }

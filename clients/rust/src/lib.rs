@@ -52,6 +52,7 @@ mod retrieve;
 mod retry;
 mod search;
 mod source;
+mod template;
 mod text_query;
 mod vector;
 mod write;
@@ -77,6 +78,7 @@ pub use retrieve::{
 };
 pub use search::Query;
 pub use source::{Example, Fuse, Nearest, OrderBy, Recommend, Rescore, Source, Strategy};
+pub use template::{PreviewTemplate, Template};
 pub use text_query::TextQuery;
 pub use vector::{ElementType, Encoding, SparseVector, Vector, VectorKind, VectorOptions};
 pub use write::{Update, Write, WriteReceipt};

@@ -117,6 +117,12 @@ pub enum Error {
         /// The template engine's message.
         reason: String,
     },
+    /// No such registered template.
+    #[error("template `{template}` is not registered")]
+    TemplateNotFound {
+        /// `name` or `name@version`.
+        template: String,
+    },
     /// A remote endpoint failed.
     #[error("{url}: {reason}")]
     Remote {

@@ -23,7 +23,13 @@ pub const MMR_CHUNKS_MAX: usize = 500;
 /// Chunks that are added before one that was found, and after it.
 pub const NEIGHBOURS_MAX: usize = 32;
 /// Bytes of a prompt template.
-pub const TEMPLATE_BYTES_MAX: usize = 64 << 10;
+pub const TEMPLATE_BYTES_MAX: usize = 32 << 10;
+/// Bytes of the name of a registered template.
+pub const TEMPLATE_NAME_BYTES_MAX: usize = 128;
+/// Versions of registered templates in one database, of all names together.
+pub const TEMPLATES_MAX: usize = 1_000;
+/// Passages that a template is tried with.
+pub const PREVIEW_PASSAGES_MAX: usize = 100;
 /// Instructions that rendering a prompt template may take.
 pub const TEMPLATE_FUEL_MAX: u64 = 200_000;
 /// Bytes that the filters of a prompt template may read.

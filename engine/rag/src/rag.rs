@@ -6,6 +6,7 @@ mod enrich;
 mod reembed;
 mod retrieve;
 mod rows;
+mod templates;
 mod timing;
 
 use std::path::Path;

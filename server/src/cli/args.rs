@@ -9,6 +9,7 @@ mod exchange;
 mod points;
 mod search;
 mod snapshot;
+mod template;
 
 use std::path::PathBuf;
 
@@ -30,6 +31,7 @@ pub(crate) use points::{
 };
 pub(crate) use search::SearchArgs;
 pub(crate) use snapshot::{InPlace, RestoreArgs, SnapshotArgs, SnapshotCommand};
+pub(crate) use template::{PreviewArgs, TemplateCommand};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -147,6 +149,9 @@ pub(crate) enum Command {
     /// Tell what a database holds; have a server take and verify snapshots.
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// Register prompt templates by name and version, list, try and remove them.
+    #[command(subcommand)]
+    Template(TemplateCommand),
     /// List and fetch embedding models.
     #[command(subcommand)]
     Model(ModelCommand),

@@ -2,7 +2,8 @@
 
 use ragstone_proto::v1;
 use ragstone_rag::prompt::{
-    ChatMessage, ChatRole, Citation, CitedChunk, DataMarking, EnrichRequest, Enriched, TokenReport,
+    ChatMessage, ChatRole, Citation, CitedChunk, DataMarking, EnrichRequest, Enriched, TemplateChoice,
+    TemplateName, TokenReport,
 };
 use ragstone_rag::retrieve::Expansion;
 use tonic::Status;
@@ -17,7 +18,7 @@ pub(crate) fn enrich_request(wire: v1::EnrichRequest) -> Result<(String, EnrichR
     let mut request = EnrichRequest::chat(conversation(wire.question, wire.messages)?);
     request.filter = filter_in(wire.filter)?;
     request.mode = mode_in(wire.mode)?;
-    request.template = wire.template;
+    request.template = template_choice(wire.template, wire.template_source)?;
     request.data_marking = data_marking(wire.data_marking)?;
     request.k = wire.k.map_or(request.k, |k| k as usize);
     request.token_budget = wire.token_budget.map_or(request.token_budget, |tokens| tokens as usize);
@@ -29,7 +30,10 @@ pub(crate) fn enrich_request(wire: v1::EnrichRequest) -> Result<(String, EnrichR
 }
 
 /// A question alone is a conversation of one message.
-fn conversation(question: String, messages: Vec<v1::ChatMessage>) -> Result<Vec<ChatMessage>, Status> {
+pub(super) fn conversation(
+    question: String,
+    messages: Vec<v1::ChatMessage>,
+) -> Result<Vec<ChatMessage>, Status> {
     if messages.is_empty() {
         return Ok(vec![ChatMessage::user(question)]);
     }
@@ -62,7 +66,29 @@ fn expansion(wire: v1::Expansion) -> Expansion {
     Expansion { before: before as usize, after: after as usize, section }
 }
 
-fn data_marking(wire: i32) -> Result<DataMarking, Status> {
+/// Which template a request names or brings.
+pub(super) fn template_choice(
+    name: Option<String>,
+    source: Option<String>,
+) -> Result<TemplateChoice, Status> {
+    match (name, source) {
+        (Some(_), Some(_)) => {
+            Err(status::invalid("template_source", "give a registered template or a source, not both"))
+        }
+        (Some(name), None) => template_name(&name).map(TemplateChoice::Registered),
+        (None, Some(source)) => Ok(TemplateChoice::Source(source)),
+        (None, None) => Ok(TemplateChoice::BuiltIn),
+    }
+}
+
+pub(crate) fn template_name(text: &str) -> Result<TemplateName, Status> {
+    text.parse().map_err(|error| match error {
+        ragstone_rag::Error::Invalid { reason, .. } => status::invalid("template", &reason),
+        other => status::rag(other),
+    })
+}
+
+pub(super) fn data_marking(wire: i32) -> Result<DataMarking, Status> {
     match v1::DataMarking::try_from(wire) {
         Ok(v1::DataMarking::Unspecified) => Ok(DataMarking::default()),
         Ok(v1::DataMarking::Off) => Ok(DataMarking::Off),
@@ -80,10 +106,11 @@ pub(crate) fn enriched(enriched: Enriched) -> v1::EnrichResponse {
         dropped: enriched.dropped.into_iter().map(dropped).collect(),
         tokens: Some(token_report(enriched.tokens)),
         timings: timings_out(enriched.timings_ms),
+        template: enriched.template,
     }
 }
 
-fn message(message: ChatMessage) -> v1::ChatMessage {
+pub(super) fn message(message: ChatMessage) -> v1::ChatMessage {
     let role = match message.role {
         ChatRole::System => v1::ChatRole::System,
         ChatRole::User => v1::ChatRole::User,

@@ -18,6 +18,7 @@ mod retrieve;
 mod scroll;
 mod source;
 mod stats;
+mod template;
 mod value;
 mod vector;
 mod write;
@@ -27,7 +28,7 @@ use tonic::Status;
 
 pub(crate) use self::collection::{collection, collection_spec, fields_to_add, texts_to_add};
 pub(crate) use self::document::{chunk, document, document_input, ingest_report};
-pub(crate) use self::enrich::{enrich_request, enriched};
+pub(crate) use self::enrich::{enrich_request, enriched, template_name};
 pub(crate) use self::filter::filter_in;
 pub(crate) use self::found::{explain, facet, hit, hit_group, query_stats};
 pub(crate) use self::model::{embed_options, embed_response, model};
@@ -38,6 +39,7 @@ pub(crate) use self::range::{put_range_vector, range, range_has_text, take_range
 pub(crate) use self::retrieve::{retrieve_request, retrieved};
 pub(crate) use self::scroll::scroll;
 pub(crate) use self::stats::{snapshot, stats};
+pub(crate) use self::template::{Preview, preview, previewed, template};
 pub(crate) use self::write::{
     Terms, deleted, operations, removals, updated, updates, upserted, upserts, written,
 };

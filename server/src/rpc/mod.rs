@@ -12,6 +12,7 @@ mod rag;
 mod range;
 mod reembed;
 mod search;
+mod templates;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use ragstone_proto::v1::operations_service_server::OperationsServiceServer;
 use ragstone_proto::v1::points_service_server::PointsServiceServer;
 use ragstone_proto::v1::rag_service_server::RagServiceServer;
 use ragstone_proto::v1::search_service_server::SearchServiceServer;
+use ragstone_proto::v1::templates_service_server::TemplatesServiceServer;
 use ragstone_rag::Rag;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::server::Router;
@@ -130,6 +132,7 @@ impl Services {
             .add_service(service!(SearchServiceServer))
             .add_service(service!(DocumentsServiceServer))
             .add_service(service!(RagServiceServer))
+            .add_service(service!(TemplatesServiceServer))
             .add_service(service!(InferenceServiceServer))
             .add_service(service!(OperationsServiceServer))
             .add_service(service!(AdminServiceServer))

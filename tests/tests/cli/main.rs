@@ -8,6 +8,7 @@ mod operator;
 mod points;
 #[path = "../support/mod.rs"]
 mod support;
+mod templates;
 
 use serde_json::Value;
 use support::{Scratch, Server, model};
@@ -200,7 +201,7 @@ fn bad_input_is_a_clear_error() {
         scratch.fails(place, &["collection", "create", "big", "--dimension", "10000000"], &["dimension"]);
         scratch.fails(place, &["ingest", &scratch.path("absent")], &["absent"]);
         scratch.write("template.txt", b"{{ absent_variable }}");
-        scratch.fails(place, &["ask", "x", "--template", &scratch.path("template.txt")], &["template"]);
+        scratch.fails(place, &["ask", "x", "--template-file", &scratch.path("template.txt")], &["template"]);
         scratch.fails(place, &["ingest", &folder, "--field", "_kind=x"], &["_kind"]);
     });
 }

@@ -229,7 +229,7 @@ async fn documents_are_ingested_read_searched_cited_and_removed() {
     let tight = Enrich::new("docs", "moon tea water days").k(5).token_budget(bare);
     let tight = client.enrich(tight).await.unwrap();
     assert!(tight.dropped.iter().any(|dropped| dropped.reason == DropReason::Budget), "{tight:?}");
-    let own = Enrich::new("docs", "moon").template("Q: {{ question }}");
+    let own = Enrich::new("docs", "moon").template_source("Q: {{ question }}");
     assert_eq!(client.enrich(own).await.unwrap().prompt().trim(), "Q: moon");
 
     assert!(client.delete_document("docs", "moon.md").await.unwrap());

@@ -417,7 +417,12 @@ async fn texts_and_documents_that_are_wrong_are_named() {
         (enrich(|request| request.k = Some(1_000_000)), "LIMIT_EXCEEDED", "k"),
         (enrich(|request| request.token_budget = Some(0)), "INVALID_FIELD", "token_budget"),
         (enrich(|request| request.token_budget = Some(2_000_000)), "LIMIT_EXCEEDED", "token_budget"),
-        (enrich(|request| request.template = Some("{{ unclosed".into())), "TEMPLATE_INVALID", "template"),
+        (
+            enrich(|request| request.template_source = Some("{{ unclosed".into())),
+            "TEMPLATE_INVALID",
+            "template",
+        ),
+        (enrich(|request| request.template = Some("a b".into())), "INVALID_FIELD", "template"),
     ];
     for (request, expected_reason, expected_field) in cases {
         let status = rag.enrich(request).await.unwrap_err();

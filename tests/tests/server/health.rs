@@ -25,7 +25,8 @@ async fn everything_serves_but_inference_before_any_model_is_there() {
     let server = Server::start_with(config).await;
     let mut client = HealthClient::new(server.channel().await);
     assert_eq!(check(&mut client, "").await, ServingStatus::Serving);
-    for service in ["Collections", "Points", "Search", "Documents", "Rag", "Operations", "Admin"] {
+    for service in ["Collections", "Points", "Search", "Documents", "Rag", "Operations", "Admin", "Templates"]
+    {
         let service = format!("ragstone.v1.{service}Service");
         assert_eq!(check(&mut client, &service).await, ServingStatus::Serving, "{service}");
     }

@@ -21,6 +21,7 @@ mod retries;
 mod retrieval;
 mod shutdown;
 mod streams;
+mod templates;
 mod tenants;
 mod vectors;
 mod words;

@@ -6,10 +6,11 @@ use tokio_stream::StreamExt as _;
 
 use crate::fixture::Server;
 
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     "ragstone.v1.CollectionsService",
     "ragstone.v1.PointsService",
     "ragstone.v1.SearchService",
+    "ragstone.v1.TemplatesService",
     "ragstone.v1.DocumentsService",
     "ragstone.v1.RagService",
     "ragstone.v1.InferenceService",

@@ -9,6 +9,7 @@ mod operations;
 mod points;
 mod rag;
 mod search;
+mod templates;
 
 use std::time::Duration;
 

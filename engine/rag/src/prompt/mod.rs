@@ -16,12 +16,16 @@ mod history;
 mod language;
 pub(crate) mod marking;
 mod pack;
+pub(crate) mod preview;
+pub(crate) mod registry;
 mod request;
 mod response;
 pub(crate) mod template;
 
 pub use chat::{ChatMessage, ChatRole};
 pub use marking::DataMarking;
+pub use preview::SamplePassage;
+pub use registry::{RegisteredTemplate, TemplateChoice, TemplateName};
 pub use request::EnrichRequest;
 pub use response::{Citation, CitedChunk, Enriched, TokenReport};
 pub use template::default_template;

@@ -3,11 +3,12 @@
 use ragstone::Filter;
 
 use super::chat::ChatMessage;
+use super::check_range;
 use super::marking::DataMarking;
-use super::{check_max, check_range};
+use super::registry::TemplateChoice;
 use crate::embed::Overflow;
 use crate::error::Result;
-use crate::limits::{PROMPT_TOKENS_MAX, TEMPLATE_BYTES_MAX};
+use crate::limits::PROMPT_TOKENS_MAX;
 use crate::retrieve::{Expansion, RetrievalMode};
 
 /// Asks for an enriched prompt.
@@ -37,8 +38,8 @@ pub struct EnrichRequest {
     pub per_document: Option<usize>,
     /// What is added beside the chunks that were found, as far as there is room.
     pub expand: Expansion,
-    /// A template instead of the built-in one; see [`default_template`](super::default_template).
-    pub template: Option<String>,
+    /// What renders the prompt.
+    pub template: TemplateChoice,
     /// How passages are marked as quoted.
     pub data_marking: DataMarking,
 }
@@ -62,7 +63,7 @@ impl EnrichRequest {
             mmr: None,
             per_document: None,
             expand: Expansion::default(),
-            template: None,
+            template: TemplateChoice::default(),
             data_marking: DataMarking::default(),
         }
     }
@@ -70,8 +71,6 @@ impl EnrichRequest {
     /// Refuses what no collection could answer; messages are checked where they are taken apart, what is asked of the retrieval there.
     pub(crate) fn validate(&self) -> Result<()> {
         self.expand.validate()?;
-        check_range("token_budget", self.token_budget, "PROMPT_TOKENS_MAX", PROMPT_TOKENS_MAX)?;
-        let bytes = self.template.as_ref().map_or(0, String::len);
-        check_max("template", bytes, "TEMPLATE_BYTES_MAX", TEMPLATE_BYTES_MAX)
+        check_range("token_budget", self.token_budget, "PROMPT_TOKENS_MAX", PROMPT_TOKENS_MAX)
     }
 }

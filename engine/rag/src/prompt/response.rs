@@ -77,6 +77,8 @@ pub struct Enriched {
     pub dropped: Vec<DroppedChunk>,
     /// What the prompt's tokens are spent on.
     pub tokens: TokenReport,
+    /// The template that rendered it: `name@version`, `built-in`, or `given` with the request.
+    pub template: String,
     /// Whether the query was cut for the embedding model, as it has more tokens than that reads.
     pub truncated: bool,
     /// Milliseconds of each stage, in order, `total` last.

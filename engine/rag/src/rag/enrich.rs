@@ -23,7 +23,8 @@ impl Rag {
         request.validate()?;
         let spoken = said(&request.messages);
         let conversation = Conversation::of(&request.messages, &spoken)?;
-        let template = Template::new(request.template.as_deref())?;
+        let source = self.template_source(&request.template)?;
+        let template = Template::new(source.text.as_deref())?;
         let (rows, embedder) = self.text_collection_and_model(collection)?;
         let mut stages = Stages::begin();
         let query = query(&conversation, request.mode, embedder.as_ref());
@@ -64,6 +65,7 @@ impl Rag {
             citations,
             dropped,
             tokens: TokenReport { counted_with: embedder.info().name.clone(), ..tokens },
+            template: source.called,
             truncated: found.truncated,
             timings_ms: stages.finish_with_total(),
         })

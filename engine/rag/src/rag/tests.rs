@@ -1,6 +1,7 @@
 mod enrichment;
 mod refusals;
 mod retrieval;
+mod templates;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +11,7 @@ use ragstone::{Payload, Point, Value};
 use self::refusals::field_of;
 use super::*;
 use crate::ingest::{DocumentInput, IngestStatus, MediaType};
-use crate::prompt::{ChatRole, EnrichRequest};
+use crate::prompt::{ChatRole, EnrichRequest, TemplateChoice};
 use crate::retrieve::DropReason;
 use crate::testing::{BagOfWords, DIMENSION};
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use ragstone_rag::prompt::DataMarking;
+use ragstone_rag::prompt::{DataMarking, TemplateName};
 use ragstone_rag::retrieve::RetrievalMode;
 
 use super::{Conditions, InCollection};
@@ -66,9 +66,12 @@ pub(crate) struct AskArgs {
     /// Tokens that the whole prompt may take: instructions, passages, history and question.
     #[arg(long, default_value_t = 4_000, value_name = "TOKENS")]
     pub(crate) budget: usize,
-    /// Render this template instead of the built-in one.
+    /// Render this registered template instead of the built-in one, its newest version unless one is named.
+    #[arg(long, value_name = "NAME[@VERSION]", conflicts_with = "template_file")]
+    pub(crate) template: Option<TemplateName>,
+    /// Render the template in this file.
     #[arg(long, value_name = "FILE")]
-    pub(crate) template: Option<PathBuf>,
+    pub(crate) template_file: Option<PathBuf>,
     /// How passages are marked as quoted, for the model to tell them from instructions: off, lines (at the beginning of each) or words (before each).
     #[arg(long, default_value_t, value_name = "MARKING")]
     pub(crate) data_marking: DataMarking,

@@ -107,5 +107,18 @@ pub(crate) struct EnrichedView {
     pub(crate) citations: Vec<CitationView>,
     pub(crate) dropped: Vec<DroppedView>,
     pub(crate) tokens: TokensView,
+    pub(crate) template: String,
     pub(crate) timings_ms: Timings,
+}
+
+/// A version of a registered template.
+#[derive(Debug, Serialize)]
+pub(crate) struct TemplateView {
+    pub(crate) name: String,
+    pub(crate) version: u32,
+    /// In microseconds since 1970.
+    pub(crate) registered_at: i64,
+    /// Not in a list.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) source: String,
 }

@@ -17,15 +17,17 @@ use ragstone_exchange::{ExportOptions, Exported, ImportOptions, Imported};
 use ragstone_rag::embed::{DEFAULT_MODEL, ModelOptions, Models, Overflow, Role};
 use ragstone_rag::ingest::DocumentInput;
 use ragstone_rag::progress::Progress;
-use ragstone_rag::prompt::EnrichRequest;
+use ragstone_rag::prompt::{
+    ChatMessage, DataMarking, EnrichRequest, SamplePassage, TemplateChoice, TemplateName,
+};
 use ragstone_rag::retrieve::RetrieveRequest;
 use ragstone_rag::{CollectionSpec, Error, Rag, reserved};
 
 use self::views::{explain, stored, vector_kind, written};
 use super::{
     Backend, CollectionView, EmbeddingsView, EnrichedView, FacetCountView, FacetView, GroupView, HitView,
-    Ingested, ModelView, NewFields, PointView, PulledView, RetrievedView, ScrollAsk, SearchView,
-    StoredDocument, Transfer, WriteView,
+    Ingested, MessageView, ModelView, NewFields, PointView, PulledView, RetrievedView, ScrollAsk, SearchView,
+    StoredDocument, TemplateView, Transfer, WriteView,
 };
 use crate::cli::args::Place;
 use crate::cli::json;
@@ -290,6 +292,40 @@ impl Backend for Local {
 
     fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<EnrichedView> {
         Ok(enrich::enriched(self.rag(false)?.enrich(collection, request)?))
+    }
+
+    fn register_template(&self, name: &str, source: &str) -> Result<TemplateView> {
+        Ok(enrich::template(self.rag(true)?.register_template(name, source)?))
+    }
+
+    fn templates(&self, name: Option<&str>) -> Result<Vec<TemplateView>> {
+        let head = |template| TemplateView { source: String::new(), ..enrich::template(template) };
+        Ok(self.rag(false)?.templates(name).into_iter().map(head).collect())
+    }
+
+    fn template(&self, name: &TemplateName) -> Result<TemplateView> {
+        Ok(enrich::template(self.rag(false)?.template(name)?))
+    }
+
+    fn delete_template(&self, name: &TemplateName) -> Result<u64> {
+        Ok(self.rag(false)?.delete_template(name)? as u64)
+    }
+
+    fn preview_template(
+        &self,
+        template: &TemplateChoice,
+        messages: &[ChatMessage],
+        passages: &[SamplePassage],
+        marking: DataMarking,
+    ) -> Result<Vec<MessageView>> {
+        let shown = match template {
+            TemplateChoice::Registered(_) => {
+                self.rag(false)?.preview_template(template, messages, passages, marking)?
+            }
+            // What is not registered needs no database.
+            _ => Rag::in_memory()?.preview_template(template, messages, passages, marking)?,
+        };
+        Ok(shown.into_iter().map(enrich::message).collect())
     }
 
     fn embed(

@@ -19,11 +19,13 @@ use ragstone_rag::CollectionSpec;
 use ragstone_rag::embed::{Overflow, Role};
 use ragstone_rag::ingest::DocumentInput;
 use ragstone_rag::progress::Progress;
-use ragstone_rag::prompt::EnrichRequest;
+use ragstone_rag::prompt::{
+    ChatMessage, DataMarking, EnrichRequest, SamplePassage, TemplateChoice, TemplateName,
+};
 use ragstone_rag::retrieve::RetrieveRequest;
 
 pub(crate) use self::enriched::{
-    CitationView, DroppedView, EnrichedView, MessageView, RetrievedView, ScoresView, TokensView,
+    CitationView, DroppedView, EnrichedView, MessageView, RetrievedView, ScoresView, TemplateView, TokensView,
 };
 pub(crate) use self::views::{
     CollectionView, EmbeddingsView, ExplainView, FacetCountView, FacetView, GroupView, HitView, Ingested,
@@ -112,6 +114,22 @@ pub(crate) trait Backend: operator::Operator {
     fn retrieve(&self, collection: &str, request: &RetrieveRequest) -> Result<RetrievedView>;
     /// Makes a question answerable.
     fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<EnrichedView>;
+    /// Registers a template as the next version of a name.
+    fn register_template(&self, name: &str, source: &str) -> Result<TemplateView>;
+    /// The versions of a name, or of all, without their sources.
+    fn templates(&self, name: Option<&str>) -> Result<Vec<TemplateView>>;
+    /// A template with its source.
+    fn template(&self, name: &TemplateName) -> Result<TemplateView>;
+    /// Removes a version, or all of a name; how many there were.
+    fn delete_template(&self, name: &TemplateName) -> Result<u64>;
+    /// Renders a template with sample passages.
+    fn preview_template(
+        &self,
+        template: &TemplateChoice,
+        messages: &[ChatMessage],
+        passages: &[SamplePassage],
+        marking: DataMarking,
+    ) -> Result<Vec<MessageView>>;
     /// Embeds texts with a model, the default one when `None`.
     fn embed(
         &self,

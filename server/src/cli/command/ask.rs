@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use ragstone_rag::prompt::{ChatMessage, EnrichRequest};
+use ragstone_rag::prompt::{ChatMessage, EnrichRequest, TemplateChoice};
 use ragstone_rag::retrieve::Expansion;
 use serde::{Deserialize, Serialize};
 
@@ -23,10 +23,11 @@ struct Answered {
 }
 
 pub(super) fn run(session: &Session, args: AskArgs) -> Result<()> {
-    let template = args
-        .template
-        .as_ref()
-        .map(|path| std::fs::read_to_string(path).with_context(|| format!("--template {}", path.display())));
+    let template = match (args.template, &args.template_file) {
+        (Some(name), _) => TemplateChoice::Registered(name),
+        (None, Some(path)) => TemplateChoice::Source(super::template::read("--template-file", path)?),
+        (None, None) => TemplateChoice::BuiltIn,
+    };
     let (before, after) = args.neighbours.unwrap_or_default();
     let finding = args.finding;
     let request = EnrichRequest {
@@ -38,7 +39,7 @@ pub(super) fn run(session: &Session, args: AskArgs) -> Result<()> {
         mmr: finding.mmr,
         per_document: finding.per_document,
         expand: Expansion { before, after, section: args.section },
-        template: template.transpose()?,
+        template,
         data_marking: args.data_marking,
         ..EnrichRequest::chat(messages(args.messages.as_deref(), args.question)?)
     };
@@ -81,7 +82,7 @@ struct Said {
 }
 
 /// The conversation that is given, and the question at its end.
-fn messages(given: Option<&str>, question: Option<String>) -> Result<Vec<ChatMessage>> {
+pub(super) fn messages(given: Option<&str>, question: Option<String>) -> Result<Vec<ChatMessage>> {
     let mut messages = Vec::new();
     if let Some(text) = given {
         let json = super::json_or_file("--messages", text)?;

@@ -19,6 +19,7 @@ mod retrieve;
 mod search;
 mod serve;
 mod snapshot;
+mod template;
 
 use std::sync::Arc;
 
@@ -76,6 +77,7 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
         Command::Operation(command) => operation::run(&session, command),
         Command::Admin(command) => admin::run(&session, command),
         Command::Collection(args) => collection::run(&session, args),
+        Command::Template(command) => template::run(&session, command),
         Command::Model(args) => model::run(&session, &args),
         Command::Export(args) => exchange::export(&session, args),
         Command::Import(args) => exchange::import(&session, args),

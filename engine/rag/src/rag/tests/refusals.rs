@@ -111,12 +111,16 @@ fn bad_input_names_the_field_and_stores_nothing() {
         ("k", EnrichRequest { k: K_MAX + 1, ..ask("q") }),
         ("token_budget", EnrichRequest { token_budget: 0, ..ask("q") }),
         ("token_budget", EnrichRequest { token_budget: usize::MAX, ..ask("q") }),
-        ("template", EnrichRequest { template: Some(" ".repeat(1 << 20)), ..ask("q") }),
+        (
+            "template_source",
+            EnrichRequest { template: TemplateChoice::Source(" ".repeat(1 << 20)), ..ask("q") },
+        ),
     ];
     for (field, request) in requests {
         assert_eq!(field_of(&rag.enrich(C, &request).unwrap_err()), field);
     }
-    let template = EnrichRequest { template: Some("{{ nothing }}".into()), ..ask("q") };
+    let template = TemplateChoice::Source("{{ nothing }}".into());
+    let template = EnrichRequest { template, ..ask("q") };
     assert!(matches!(rag.enrich(C, &template), Err(Error::Template { .. })));
     for text in ["", "\t"] {
         assert_eq!(field_of(&rag.search(C, &TextQuery::new(text, 1)).unwrap_err()), "text");

@@ -1,11 +1,11 @@
 //! Enriched prompts of the library, as they are printed.
 
-use ragstone_rag::prompt::{ChatMessage, Citation, CitedChunk, Enriched, TokenReport};
+use ragstone_rag::prompt::{ChatMessage, Citation, CitedChunk, Enriched, RegisteredTemplate, TokenReport};
 use ragstone_rag::retrieve::{DroppedChunk, Retrieved, RetrievedChunk, StageScores};
 
 use crate::cli::backend::enriched::{
     CitationView, CitedChunkView, DroppedView, EnrichedView, MessageView, RetrievedChunkView, RetrievedView,
-    ScoresView, TokensView,
+    ScoresView, TemplateView, TokensView,
 };
 
 pub(super) fn retrieved(found: Retrieved) -> RetrievedView {
@@ -34,11 +34,12 @@ pub(super) fn enriched(enriched: Enriched) -> EnrichedView {
         citations: enriched.citations.into_iter().map(citation).collect(),
         dropped: enriched.dropped.into_iter().map(dropped).collect(),
         tokens: tokens(enriched.tokens),
+        template: enriched.template,
         timings_ms: enriched.timings_ms.into_iter().collect(),
     }
 }
 
-fn message(message: ChatMessage) -> MessageView {
+pub(super) fn message(message: ChatMessage) -> MessageView {
     MessageView { role: message.role.as_str(), content: message.content }
 }
 
@@ -95,4 +96,9 @@ fn tokens(tokens: TokenReport) -> TokensView {
         history_messages_dropped: tokens.history_messages_dropped as u64,
         counted_with: tokens.counted_with,
     }
+}
+
+pub(super) fn template(template: RegisteredTemplate) -> TemplateView {
+    let RegisteredTemplate { name, version, registered_at, source } = template;
+    TemplateView { name, version, registered_at, source }
 }

@@ -1,38 +1,28 @@
 //! Enriched prompts: what is asked of a server, and what it answers, as it is printed.
 
 use ragstone_client as client;
-use ragstone_rag::prompt::{ChatRole, DataMarking, EnrichRequest};
+use ragstone_rag::prompt::{
+    ChatMessage, ChatRole, DataMarking, EnrichRequest, SamplePassage, TemplateChoice,
+};
 use ragstone_rag::retrieve::{Expansion, RetrieveRequest};
 
 use super::views::timings;
 use super::{types, wire_size};
 use crate::cli::backend::enriched::{
     CitationView, CitedChunkView, DroppedView, EnrichedView, MessageView, RetrievedChunkView, RetrievedView,
-    ScoresView, TokensView,
+    ScoresView, TemplateView, TokensView,
 };
 
 pub(super) fn request(collection: &str, request: &EnrichRequest) -> client::Enrich {
-    let said = request.messages.iter().map(|message| {
-        let role = match message.role {
-            ChatRole::System => client::ChatRole::System,
-            ChatRole::User => client::ChatRole::User,
-            ChatRole::Assistant => client::ChatRole::Assistant,
-        };
-        client::ChatMessage::new(role, message.content.as_str())
-    });
     let wire = match request.messages.as_slice() {
         [question] if question.role == ChatRole::User => client::Enrich::new(collection, &question.content),
-        _ => client::Enrich::chat(collection, said),
+        messages => client::Enrich::chat(collection, messages.iter().map(said)),
     };
     let mut wire = wire
         .k(wire_size(request.k))
         .token_budget(wire_size(request.token_budget))
         .mode(types::mode(request.mode))
-        .data_marking(match request.data_marking {
-            DataMarking::Off => client::DataMarking::Off,
-            DataMarking::Lines => client::DataMarking::Lines,
-            DataMarking::Words => client::DataMarking::Words,
-        });
+        .data_marking(marking(request.data_marking));
     if let Some(conditions) = &request.filter {
         wire = wire.filter(types::filter(conditions));
     }
@@ -52,10 +42,51 @@ pub(super) fn request(collection: &str, request: &EnrichRequest) -> client::Enri
     if section {
         wire = wire.section();
     }
-    if let Some(template) = &request.template {
-        wire = wire.template(template.as_str());
+    match &request.template {
+        TemplateChoice::BuiltIn => wire,
+        TemplateChoice::Source(source) => wire.template_source(source.as_str()),
+        TemplateChoice::Registered(name) => wire.template(name.to_string()),
     }
-    wire
+}
+
+fn said(message: &ChatMessage) -> client::ChatMessage {
+    let role = match message.role {
+        ChatRole::System => client::ChatRole::System,
+        ChatRole::User => client::ChatRole::User,
+        ChatRole::Assistant => client::ChatRole::Assistant,
+    };
+    client::ChatMessage::new(role, message.content.as_str())
+}
+
+fn marking(marking: DataMarking) -> client::DataMarking {
+    match marking {
+        DataMarking::Off => client::DataMarking::Off,
+        DataMarking::Lines => client::DataMarking::Lines,
+        DataMarking::Words => client::DataMarking::Words,
+    }
+}
+
+pub(super) fn preview(
+    template: &TemplateChoice,
+    messages: &[ChatMessage],
+    passages: &[SamplePassage],
+    data_marking: DataMarking,
+) -> client::PreviewTemplate {
+    let wire = client::PreviewTemplate::chat(messages.iter().map(said)).data_marking(marking(data_marking));
+    let wire = match template {
+        TemplateChoice::BuiltIn => wire,
+        TemplateChoice::Source(source) => wire.template_source(source.as_str()),
+        TemplateChoice::Registered(name) => wire.template(name.to_string()),
+    };
+    let add = |wire: client::PreviewTemplate, passage: &SamplePassage| {
+        wire.passage(passage.document.as_str(), passage.heading.as_str(), passage.text.as_str())
+    };
+    passages.iter().fold(wire, add)
+}
+
+pub(super) fn template(template: client::Template) -> TemplateView {
+    let client::Template { name, version, registered_at, source } = template;
+    TemplateView { name, version, registered_at, source }
 }
 
 pub(super) fn retrieval(collection: &str, request: &RetrieveRequest) -> client::Retrieve {
@@ -106,11 +137,12 @@ pub(super) fn enriched(enriched: client::Enriched) -> EnrichedView {
         citations: enriched.citations.into_iter().map(citation).collect(),
         dropped: enriched.dropped.into_iter().map(dropped).collect(),
         tokens: tokens(enriched.tokens),
+        template: enriched.template,
         timings_ms: timings(enriched.timings),
     }
 }
 
-fn message(message: client::ChatMessage) -> MessageView {
+pub(super) fn message(message: client::ChatMessage) -> MessageView {
     MessageView { role: message.role.as_str(), content: message.content }
 }
 

@@ -18,15 +18,17 @@ use ragstone_exchange::{ExportOptions, Exported, ImportOptions, Imported};
 use ragstone_rag::CollectionSpec;
 use ragstone_rag::embed::{Overflow, Role};
 use ragstone_rag::ingest::{DocumentInput, IngestStatus, MediaType};
-use ragstone_rag::prompt::EnrichRequest;
+use ragstone_rag::prompt::{
+    ChatMessage, DataMarking, EnrichRequest, SamplePassage, TemplateChoice, TemplateName,
+};
 use ragstone_rag::retrieve::RetrieveRequest;
 use tokio::runtime::Runtime;
 
 use self::views::{collection, explain, timings, written};
 use super::{
     Backend, CollectionView, EmbeddingsView, EnrichedView, FacetCountView, FacetView, GroupView, HitView,
-    Ingested, ModelView, NewFields, PointView, PulledView, RetrievedView, ScrollAsk, SearchView,
-    StoredDocument, Transfer, WriteView,
+    Ingested, MessageView, ModelView, NewFields, PointView, PulledView, RetrievedView, ScrollAsk, SearchView,
+    StoredDocument, TemplateView, Transfer, WriteView,
 };
 use crate::cli::json;
 
@@ -295,6 +297,35 @@ impl Backend for Remote {
     fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<EnrichedView> {
         let wire = enrich::request(collection, request);
         Ok(enrich::enriched(self.call(self.client.enrich(wire))?))
+    }
+
+    fn register_template(&self, name: &str, source: &str) -> Result<TemplateView> {
+        self.call(self.client.register_template(name, source)).map(enrich::template)
+    }
+
+    fn templates(&self, name: Option<&str>) -> Result<Vec<TemplateView>> {
+        let templates = self.call(self.client.list_templates(name.unwrap_or_default()))?;
+        Ok(templates.into_iter().map(enrich::template).collect())
+    }
+
+    fn template(&self, name: &TemplateName) -> Result<TemplateView> {
+        self.call(self.client.get_template(&name.to_string())).map(enrich::template)
+    }
+
+    fn delete_template(&self, name: &TemplateName) -> Result<u64> {
+        self.call(self.client.delete_template(&name.to_string())).map(|deleted| deleted as u64)
+    }
+
+    fn preview_template(
+        &self,
+        template: &TemplateChoice,
+        messages: &[ChatMessage],
+        passages: &[SamplePassage],
+        marking: DataMarking,
+    ) -> Result<Vec<MessageView>> {
+        let wire = enrich::preview(template, messages, passages, marking);
+        let shown = self.call(self.client.preview_template(wire))?;
+        Ok(shown.into_iter().map(enrich::message).collect())
     }
 
     fn embed(
