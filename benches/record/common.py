@@ -112,7 +112,7 @@ def provenance():
         "machine": {
             "processor": field("/proc/cpuinfo", "model name"),
             "cores": os.cpu_count(),
-            "vector_flags": [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16")
+            "vector_flags": [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")
                              if flag in (field("/proc/cpuinfo", "flags") or "").split()],
             "last_level_cache": cache_size(),
             "memory": field("/proc/meminfo", "MemTotal"),

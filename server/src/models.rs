@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ragstone_rag::embed::{Models, PulledModel};
+use ragstone_rag::tokens;
 use tokio::sync::{Semaphore, watch};
 use tonic::Status;
 
@@ -22,8 +23,38 @@ use crate::status;
 const RETRY_FIRST: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(300);
 
+/// What a model is asked for: each is loaded for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Embedder,
+    Reranker,
+    /// A tokenizer alone.
+    TokenCounter,
+}
+
+impl Kind {
+    fn is_loaded(self, models: &Models, name: &str) -> bool {
+        match self {
+            Kind::Embedder => models.loaded(name).is_some(),
+            Kind::Reranker => models.loaded_reranker(name).is_some(),
+            Kind::TokenCounter => tokens::is_built_in(name) || models.loaded_token_counter(name).is_some(),
+        }
+    }
+
+    fn load(self, models: &Models, name: &str) -> ragstone_rag::Result<()> {
+        match self {
+            Kind::Embedder => models.load(name).map(drop),
+            Kind::Reranker => models.reranker(name).map(drop),
+            Kind::TokenCounter => models.token_counter(name).map(drop),
+        }
+    }
+}
+
 /// How far a load is.
 type Load = Option<Result<(), Status>>;
+
+/// The loads under way.
+type Loads = HashMap<(Kind, String), watch::Receiver<Load>>;
 
 /// Loads models; cheap to clone.
 #[derive(Clone)]
@@ -32,7 +63,7 @@ pub(crate) struct Loader {
     default_model: Arc<str>,
     allow_any_model: bool,
     /// The loads under way, by model. Locked for a look-up or an insertion, never while loading.
-    loads: Arc<Mutex<HashMap<String, watch::Receiver<Load>>>>,
+    loads: Arc<Mutex<Loads>>,
     turns: Arc<Semaphore>,
 }
 
@@ -62,7 +93,9 @@ impl Loader {
         if name.is_empty() {
             return Ok(self.default_model.to_string());
         }
-        if self.allow_any_model || name == *self.default_model || self.models.loaded(&name).is_some() {
+        let kinds = [Kind::Embedder, Kind::Reranker, Kind::TokenCounter];
+        let is_loaded = || kinds.iter().any(|kind| kind.is_loaded(&self.models, &name));
+        if self.allow_any_model || name == *self.default_model || is_loaded() {
             return Ok(name);
         }
         let (models, wanted) = (self.models.clone(), name.clone());
@@ -90,10 +123,18 @@ impl Loader {
     /// # Errors
     /// UNAVAILABLE while it is not; what the load failed with.
     pub(crate) async fn require(&self, name: &str) -> Result<(), Status> {
-        if self.models.loaded(name).is_some() {
+        self.require_kind(Kind::Embedder, name).await
+    }
+
+    /// Returns when the model is loaded for what it is asked for.
+    ///
+    /// # Errors
+    /// As [`require`](Loader::require).
+    pub(crate) async fn require_kind(&self, kind: Kind, name: &str) -> Result<(), Status> {
+        if kind.is_loaded(&self.models, name) {
             return Ok(());
         }
-        let mut load = self.load(name);
+        let mut load = self.load(kind, name);
         let outcome = match tokio::time::timeout(MODEL_WAIT, load.wait_for(Option::is_some)).await {
             Ok(Ok(outcome)) => outcome.clone(),
             // The loading task is gone: the server is shutting down.
@@ -104,29 +145,30 @@ impl Loader {
     }
 
     /// Joins the load of this model that is under way, or begins one.
-    fn load(&self, name: &str) -> watch::Receiver<Load> {
+    fn load(&self, kind: Kind, name: &str) -> watch::Receiver<Load> {
         let mut loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(load) = loads.get(name) {
+        let key = (kind, name.to_owned());
+        if let Some(load) = loads.get(&key) {
             return load.clone();
         }
         let (sender, receiver) = watch::channel(None);
-        loads.insert(name.to_owned(), receiver.clone());
+        loads.insert(key.clone(), receiver.clone());
         tokio::spawn({
-            let (loader, name) = (self.clone(), name.to_owned());
+            let loader = self.clone();
             async move {
-                let outcome = loader.load_now(&name).await;
-                loader.loads.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+                let outcome = loader.load_now(kind, &key.1).await;
+                loader.loads.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
                 sender.send_replace(Some(outcome));
             }
         });
         receiver
     }
 
-    async fn load_now(&self, name: &str) -> Result<(), Status> {
+    async fn load_now(&self, kind: Kind, name: &str) -> Result<(), Status> {
         let _turn = self.turns.acquire().await.map_err(|_| status::shutting_down())?;
         let started = std::time::Instant::now();
         let (models, model) = (self.models.clone(), name.to_owned());
-        let loaded = tokio::task::spawn_blocking(move || models.load(&model).map(drop)).await;
+        let loaded = tokio::task::spawn_blocking(move || kind.load(&models, &model)).await;
         let latency_ms = started.elapsed().as_secs_f64() * 1e3;
         match loaded {
             Ok(Ok(())) => {
@@ -151,8 +193,8 @@ impl Loader {
                 return;
             }
             // Without `load`, or while a fetch is under way, look again soon; after a failure, ever later.
-            let under_way =
-                self.loads.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&*self.default_model);
+            let default = (Kind::Embedder, self.default_model.to_string());
+            let under_way = self.loads.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&default);
             if under_way || !load {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             } else {

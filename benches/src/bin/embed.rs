@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 use ragstone_benches::Failure;
@@ -20,6 +20,10 @@ use serde_json::json;
 const SHAPES: [(usize, usize); 5] = [(1, 16), (1, 64), (8, 64), (32, 64), (8, 256)];
 /// The token that all texts consist of, as those of other runtimes do that these figures are set beside.
 const ID: u32 = 1;
+/// Callers at once, tokens of the one text of each call, and how long they call.
+const CALLERS: [usize; 3] = [1, 2, 8];
+const CALL_TOKENS: usize = 16;
+const CALLERS_TIME: Duration = Duration::from_millis(1_500);
 /// Tokens that are embedded for one figure, at least, and calls.
 const TOKENS_MIN: usize = 4_000;
 const CALLS_MIN: usize = 5;
@@ -29,7 +33,8 @@ const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../engine/rag/test
 /// Measures embedding of texts that are given as token ids, so that no tokenizer is timed; pooling is.
 ///
 /// Prints JSON lines {"runtime", "batch", "tokens", "ms", "tokens_per_s", "cosine_min"}: the median of repeated calls, and the lowest
-/// cosine of all reference texts to their vectors.
+/// cosine of all reference texts to their vectors. Lines with "callers" are of so many threads that embed one text a call at the same time:
+/// the median of a call, and the tokens of all callers in a second.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -37,7 +42,7 @@ struct Arguments {
     #[arg(long, default_value = DEFAULT_MODEL)]
     model: String,
     /// How the weights of products are kept.
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["single", "half"])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["single", "half", "int8"])]
     precision: Vec<Weights>,
     /// Threads that compute; by default as many as there are processors.
     #[arg(long, value_name = "N")]
@@ -51,6 +56,7 @@ struct Arguments {
 enum Weights {
     Single,
     Half,
+    Int8,
 }
 
 impl Weights {
@@ -58,6 +64,7 @@ impl Weights {
         match self {
             Weights::Single => Precision::Single,
             Weights::Half => Precision::Half,
+            Weights::Int8 => Precision::Int8,
         }
     }
 }
@@ -85,6 +92,18 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             });
             println!("{line}");
         }
+        for callers in CALLERS {
+            let (milliseconds, tokens_per_s) = callers_at_once(&embedder, callers)?;
+            let line = json!({
+                "runtime": format!("ragstone-{precision:?}").to_lowercase(),
+                "callers": callers,
+                "batch": 1,
+                "tokens": CALL_TOKENS,
+                "ms": rounded(milliseconds, 2),
+                "tokens_per_s": rounded(tokens_per_s, 0),
+            });
+            println!("{line}");
+        }
     }
     Ok(())
 }
@@ -101,6 +120,32 @@ fn median_ms(embedder: &LocalEmbedder, batch: usize, tokens: usize) -> Result<f6
     }
     milliseconds.sort_by(f64::total_cmp);
     Ok(milliseconds[milliseconds.len() / 2])
+}
+
+/// The median time of a call, and the tokens of all in a second, of so many callers that embed one text a call for some seconds.
+fn callers_at_once(embedder: &LocalEmbedder, callers: usize) -> Result<(f64, f64), Failure> {
+    let ids = vec![ID; CALL_TOKENS];
+    let start = Instant::now();
+    let one_caller = || -> Result<Vec<f64>, ragstone_rag::Error> {
+        let mut milliseconds = Vec::new();
+        while start.elapsed() < CALLERS_TIME {
+            let begun = Instant::now();
+            embedder.embed_ids(&[&ids])?;
+            milliseconds.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
+        Ok(milliseconds)
+    };
+    let mut milliseconds = Vec::new();
+    std::thread::scope(|scope| -> Result<(), Failure> {
+        let callers: Vec<_> = (0..callers).map(|_| scope.spawn(one_caller)).collect();
+        for caller in callers {
+            milliseconds.extend(caller.join().map_err(|_| "a caller panicked".to_owned())??);
+        }
+        Ok(())
+    })?;
+    let tokens_per_s = (milliseconds.len() * CALL_TOKENS) as f64 / start.elapsed().as_secs_f64();
+    milliseconds.sort_by(f64::total_cmp);
+    Ok((milliseconds[milliseconds.len() / 2], tokens_per_s))
 }
 
 /// Texts and the vectors that they should have.

@@ -72,6 +72,8 @@ pub(crate) mod methods {
     pub(crate) const DELETE_TEMPLATE: Method = Method::new("DeleteTemplate", 60, Repeat::IfNotBegun);
     pub(crate) const PREVIEW_TEMPLATE: Method = Method::new("PreviewTemplate", 30, Repeat::Safe);
     pub(crate) const EMBED: Method = Method::new("Embed", 120, Repeat::Safe);
+    pub(crate) const RERANK: Method = Method::new("Rerank", 120, Repeat::Safe);
+    pub(crate) const COUNT_TOKENS: Method = Method::new("CountTokens", 120, Repeat::Safe);
     pub(crate) const LIST_MODELS: Method = Method::new("ListModels", 30, Repeat::Safe);
     pub(crate) const PULL_MODEL: Method = Method::new("PullModel", 1_800, Repeat::Safe);
 }

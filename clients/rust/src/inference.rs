@@ -3,6 +3,7 @@
 use ragstone_proto::v1;
 
 use crate::error::{Error, Result};
+use crate::rerank::RerankerInfo;
 
 /// How token states become one vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,26 @@ impl Pooling {
     }
 }
 
+/// How a model's products are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Arithmetic {
+    /// In single precision.
+    Float,
+    /// In integers of eight bits.
+    Int8,
+}
+
+impl Arithmetic {
+    fn from_wire(wire: i32) -> Result<Arithmetic> {
+        match v1::Arithmetic::try_from(wire) {
+            Ok(v1::Arithmetic::Float) => Ok(Arithmetic::Float),
+            Ok(v1::Arithmetic::Int8) => Ok(Arithmetic::Int8),
+            Ok(v1::Arithmetic::Unspecified) | Err(_) => Err(Error::missing("arithmetic")),
+        }
+    }
+}
+
 /// The contract between a model and the vectors made with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -59,6 +80,8 @@ pub struct ModelInfo {
     pub query_prefix: String,
     /// Put before a passage.
     pub passage_prefix: String,
+    /// How the model computes.
+    pub arithmetic: Arithmetic,
 }
 
 impl ModelInfo {
@@ -72,6 +95,7 @@ impl ModelInfo {
             normalize: wire.normalize,
             query_prefix: wire.query_prefix,
             passage_prefix: wire.passage_prefix,
+            arithmetic: Arithmetic::from_wire(wire.arithmetic)?,
         })
     }
 }
@@ -96,6 +120,15 @@ pub enum OnOverflow {
     Error,
     /// The text is cut at the limit.
     Truncate,
+}
+
+impl OnOverflow {
+    pub(crate) fn into_wire(self) -> v1::OnOverflow {
+        match self {
+            OnOverflow::Error => v1::OnOverflow::Error,
+            OnOverflow::Truncate => v1::OnOverflow::Truncate,
+        }
+    }
 }
 
 /// Texts to embed.
@@ -133,11 +166,7 @@ impl Embed {
     /// What happens to a text with more tokens than the model reads; an error by default.
     #[must_use]
     pub fn on_overflow(mut self, on_overflow: OnOverflow) -> Self {
-        let on_overflow = match on_overflow {
-            OnOverflow::Error => v1::OnOverflow::Error,
-            OnOverflow::Truncate => v1::OnOverflow::Truncate,
-        };
-        self.wire.on_overflow = on_overflow.into();
+        self.wire.on_overflow = on_overflow.into_wire().into();
         self
     }
 
@@ -184,8 +213,10 @@ pub struct Model {
     pub loaded: bool,
     /// Whether it is used where none is named.
     pub default: bool,
-    /// Its contract, if it is complete and readable.
+    /// Its contract, if it is an embedding model, complete and readable.
     pub info: Option<ModelInfo>,
+    /// What there is to know of it, if it is a re-ranker.
+    pub reranker: Option<RerankerInfo>,
 }
 
 impl Model {
@@ -195,6 +226,7 @@ impl Model {
             loaded: wire.loaded,
             default: wire.default,
             info: wire.info.map(ModelInfo::from_wire).transpose()?,
+            reranker: wire.reranker.map(RerankerInfo::from_wire).transpose()?,
         })
     }
 }

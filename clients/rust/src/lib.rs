@@ -48,6 +48,7 @@ mod operation;
 mod point;
 mod range;
 mod read;
+mod rerank;
 mod retrieve;
 mod retry;
 mod search;
@@ -68,11 +69,14 @@ pub use filter::{Filter, Range};
 pub use found::{
     Explain, Facet, Hit, HitGroup, Interrupted, QueryResult, QueryStats, RangeResult, SegmentReport, Stage,
 };
-pub use inference::{Embed, Embeddings, Model, ModelInfo, OnOverflow, Pooling, PulledModel, TextRole};
+pub use inference::{
+    Arithmetic, Embed, Embeddings, Model, ModelInfo, OnOverflow, Pooling, PulledModel, TextRole,
+};
 pub use operation::{CollectionStats, Operation, OperationKind, OperationState, Snapshot, Stats};
 pub use point::{FieldType, GeoPoint, Page, Payload, Point, PointId, StageTiming, Value};
 pub use range::RangeSearch;
 pub use read::Scroll;
+pub use rerank::{Rerank, Reranked, RerankedPassage, RerankerInfo, ScoreScale, TokenCounts};
 pub use retrieve::{
     DropReason, DroppedChunk, RetrievalMode, Retrieve, Retrieved, RetrievedChunk, StageScores,
 };

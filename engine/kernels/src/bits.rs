@@ -63,7 +63,7 @@ impl KernelBits {
         let plain = Self { ones, blocks, select };
         match isa.min(Isa::detected()) {
             #[cfg(target_arch = "x86_64")]
-            isa @ (Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx2) => x86::kernel(isa, plain),
+            isa @ (Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx | Isa::Avx2) => x86::kernel(isa, plain),
             _ => plain,
         }
     }
@@ -138,10 +138,10 @@ mod x86 {
         match isa {
             Isa::Scalar => plain,
             Isa::Avx2 => KernelBits { select: select_avx2, ..counting },
-            Isa::Avx512 | Isa::Avx512Vnni if has!("avx512vpopcntdq") => {
+            Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx if has!("avx512vpopcntdq") => {
                 KernelBits { ones: ones_avx512, blocks: blocks_avx512, select: select_avx512 }
             }
-            Isa::Avx512 | Isa::Avx512Vnni => KernelBits { select: select_avx512, ..counting },
+            Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx => KernelBits { select: select_avx512, ..counting },
         }
     }
 

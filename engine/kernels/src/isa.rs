@@ -1,6 +1,6 @@
 //! Which instructions this processor has: asked once, at the first use.
 //!
-//! Levels are ordered; each includes those below it. `RAGSTONE_ISA=scalar|avx2|avx512|avx512vnni` forces a lower level, so that
+//! Levels are ordered; each includes those below it. `RAGSTONE_ISA=scalar|avx2|avx512|avx512vnni|amx` forces a lower level, so that
 //! every path can be tested and compared on one machine; a level that the processor lacks is never used.
 
 use std::sync::OnceLock;
@@ -16,6 +16,9 @@ pub enum Isa {
     Avx512,
     /// The same with VNNI: products of bytes.
     Avx512Vnni,
+    /// The same with AMX: products of tiles of bytes. Only those kernels use them that say so; the system is asked to let them
+    /// when the first of these is made, and where it refuses they are those of the level below.
+    Amx,
 }
 
 /// The environment variable that forces a lower level.
@@ -43,7 +46,11 @@ impl Isa {
             let avx512 = has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl");
             let bits = has!("bmi1") && has!("bmi2") && has!("popcnt") && has!("lzcnt");
             if avx2 && avx512 && bits {
-                return if has!("avx512vnni") { Isa::Avx512Vnni } else { Isa::Avx512 };
+                return match has!("avx512vnni") {
+                    true if has_tiles() => Isa::Amx,
+                    true => Isa::Avx512Vnni,
+                    false => Isa::Avx512,
+                };
             }
             if avx2 {
                 return Isa::Avx2;
@@ -52,7 +59,7 @@ impl Isa {
         Isa::Scalar
     }
 
-    const ALL: [Isa; 4] = [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Avx512Vnni];
+    const ALL: [Isa; 5] = [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Avx512Vnni, Isa::Amx];
 
     /// Every level that this processor has, lowest first.
     pub fn available() -> impl Iterator<Item = Isa> {
@@ -71,6 +78,27 @@ impl Isa {
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
             Isa::Avx512Vnni => "avx512vnni",
+            Isa::Amx => "amx",
         }
     }
+}
+
+/// Whether the processor has AMX for bytes, and the system keeps its tiles when threads change.
+#[cfg(target_arch = "x86_64")]
+fn has_tiles() -> bool {
+    use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+    #[target_feature(enable = "xsave")]
+    fn saved() -> u64 {
+        // SAFETY: this function has the instruction.
+        unsafe { _xgetbv(0) }
+    }
+    const TILES_AND_BYTES: u32 = 1 << 24 | 1 << 25;
+    const SAVED_TILES: u64 = 1 << 17 | 1 << 18;
+    let has = |bits: u32, of: u32| of & bits == bits;
+    // The system has switched saving on, and leaf 7 is there.
+    if !has(1 << 27, __cpuid(1).ecx) || __cpuid(0).eax < 7 {
+        return false;
+    }
+    // SAFETY: the processor has `xgetbv`, as has just been asked.
+    has(TILES_AND_BYTES, __cpuid_count(7, 0).edx) && unsafe { saved() } & SAVED_TILES == SAVED_TILES
 }

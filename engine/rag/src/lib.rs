@@ -31,7 +31,9 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use ragstone_rag::embed::{Embedder, Embeddings, ModelInfo, ModelOptions, Models, Overflow, Pooling, Role};
+//! use ragstone_rag::embed::{
+//!     Arithmetic, Embedder, Embeddings, ModelInfo, ModelOptions, Models, Overflow, Pooling, Role,
+//! };
 //! use ragstone_rag::ingest::{DocumentInput, IngestStatus};
 //! use ragstone_rag::prompt::EnrichRequest;
 //! use ragstone_rag::{CollectionSpec, Rag, Result};
@@ -72,6 +74,7 @@
 //!     normalize: false,
 //!     query_prefix: String::new(),
 //!     passage_prefix: String::new(),
+//!     arithmetic: Arithmetic::Float,
 //! });
 //! # let folder = tempfile::tempdir()?;
 //! # let directory = folder.path();
@@ -100,7 +103,7 @@
 //! ```
 //!
 //! The rooms: [`embed`] turns text to vectors, [`ingest`] documents to chunks, [`retrieve`] finds the chunks that a
-//! question is about, [`prompt`] makes a prompt of them, [`evaluate`] measures how well they are found; [`Rag`] is the facade over a database and
+//! question is about, [`rerank`] says which of them answer it, [`prompt`] makes a prompt of them, which [`tokens`] counts for the model that it is for, [`evaluate`] measures how well they are found; [`Rag`] is the facade over a database and
 //! its models. [`reserved`] says how documents lie in a collection, [`limits`] what is refused
 //! for its size.
 
@@ -112,10 +115,12 @@ pub mod limits;
 pub mod progress;
 pub mod prompt;
 mod rag;
+pub mod rerank;
 pub mod reserved;
 pub mod retrieve;
 #[cfg(test)]
 mod testing;
+pub mod tokens;
 
 pub use error::{Error, Result, SourceFailure};
 pub use rag::{CollectionSpec, Rag, ReembedOptions, ReembedReport, Reembedding, TextQuery};

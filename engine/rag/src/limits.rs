@@ -22,6 +22,8 @@ pub const CHAT_MESSAGES_MAX: usize = 1_000;
 pub const MMR_CHUNKS_MAX: usize = 500;
 /// Chunks that are added before one that was found, and after it.
 pub const NEIGHBOURS_MAX: usize = 32;
+/// Passages of one re-ranking call.
+pub const RERANK_PASSAGES_MAX: usize = 1_000;
 /// Bytes of a prompt template.
 pub const TEMPLATE_BYTES_MAX: usize = 32 << 10;
 /// Bytes of the name of a registered template.

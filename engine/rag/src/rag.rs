@@ -3,6 +3,7 @@
 mod contract;
 mod documents;
 mod enrich;
+mod inference;
 mod reembed;
 mod retrieve;
 mod rows;
@@ -17,19 +18,15 @@ use ragstone::{
     GraphOptions, Metric, Schema, SchemaBuilder, SearchRequest, SearchResponse, VectorKind, WriteReceipt,
 };
 
+use self::inference::{embed_query, embed_query_or_cut};
 use self::reembed::UnderWay;
 pub use self::reembed::{ReembedOptions, ReembedReport, Reembedding};
 use self::timing::Stages;
-use crate::embed::{DEFAULT_MODEL, Embedder, Embeddings, ModelInfo, ModelOptions, Models, Overflow, Role};
+use crate::embed::{Embedder, ModelInfo, ModelOptions, Models};
 use crate::error::{Error, Result};
 use crate::ingest::ChunkOptions;
-use crate::limits::{EMBED_TEXTS_MAX, TEXT_BYTES_MAX};
-use crate::prompt::{check_max, check_text};
+use crate::prompt::check_text;
 use crate::reserved;
-
-/// Texts that are embedded at a time where many are asked for: enough to fill a model's batches, few enough that who no longer
-/// wants them waits for a fraction of a second.
-const EMBED_SLICE: usize = 64;
 
 /// How a collection is made.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -240,20 +237,6 @@ impl Rag {
         Ok((response, stages.finish()))
     }
 
-    /// Embeds texts as queries with the model of a collection, for queries of the engine's: each comes with the name that errors
-    /// have for it. The handle is what is queried then: who asks for the collection once more may get another, of another model.
-    ///
-    /// # Errors
-    /// [`Error::NoModel`]; [`Error::Invalid`], [`Error::Limit`] and [`Error::TokenLimit`], naming the text;
-    /// [`Error::ModelMismatch`] and what else loading the model gives; the engine's errors.
-    pub fn embed_queries(&self, collection: &Collection, texts: &[(&str, &str)]) -> Result<Vec<Vec<f32>>> {
-        check_max("texts", texts.len(), "EMBED_TEXTS_MAX", EMBED_TEXTS_MAX)?;
-        texts.iter().try_for_each(|(field, text)| check_text(field, text))?;
-        let model = text_model(collection)?;
-        let embedder = self.load(collection.name(), &model)?;
-        texts.iter().map(|(field, text)| embed_query(embedder.as_ref(), field, text)).collect()
-    }
-
     /// Removes a user's own points that pass a filter; documents and their chunks stay, whatever it says.
     ///
     /// # Errors
@@ -262,36 +245,6 @@ impl Rag {
         let rows = self.db.collection(collection)?;
         let own = reserved::only_own(filter, rows.schema().fields());
         Ok(rows.delete_where(&own).map_err(reserved::as_given)?)
-    }
-
-    /// Embeds texts with a model, the default one when `None`.
-    ///
-    /// # Errors
-    /// [`Error::Limit`] beyond [`EMBED_TEXTS_MAX`] texts or [`TEXT_BYTES_MAX`] bytes of one; [`Error::TokenLimit`];
-    /// what loading the model gives.
-    pub fn embed(
-        &self,
-        model: Option<&str>,
-        texts: &[&str],
-        role: Role,
-        overflow: Overflow,
-    ) -> Result<Embeddings> {
-        check_max("texts", texts.len(), "EMBED_TEXTS_MAX", EMBED_TEXTS_MAX)?;
-        for (at, text) in texts.iter().enumerate() {
-            check_max(&format!("texts[{at}]"), text.len(), "TEXT_BYTES_MAX", TEXT_BYTES_MAX)?;
-        }
-        self.db.check_wanted()?;
-        let model = self.models.load(model.unwrap_or(DEFAULT_MODEL))?;
-        let mut all = Embeddings::default();
-        for (slice, texts) in texts.chunks(EMBED_SLICE).enumerate() {
-            self.db.check_wanted()?;
-            let mut some =
-                model.embed(texts, role, overflow).map_err(|error| in_slice(error, slice * EMBED_SLICE))?;
-            all.vectors.append(&mut some.vectors);
-            all.token_counts.append(&mut some.token_counts);
-            all.truncated.append(&mut some.truncated);
-        }
-        Ok(all)
     }
 
     fn schema_for(&self, model: &str, spec: &CollectionSpec) -> Result<SchemaBuilder> {
@@ -334,49 +287,6 @@ impl Rag {
 fn text_model(collection: &Collection) -> Result<ModelInfo> {
     let name = collection.name();
     contract::read(name, &collection.schema())?.ok_or_else(|| Error::NoModel { collection: name.to_owned() })
-}
-
-/// A text as a query's vector.
-struct EmbeddedQuery {
-    values: Vec<f32>,
-    /// Whether it was cut.
-    truncated: bool,
-}
-
-fn embed_query(embedder: &dyn Embedder, field: &str, text: &str) -> Result<Vec<f32>> {
-    Ok(embed_query_or_cut(embedder, (field, text), Overflow::Error)?.values)
-}
-
-fn embed_query_or_cut(
-    embedder: &dyn Embedder,
-    (field, text): (&str, &str),
-    overflow: Overflow,
-) -> Result<EmbeddedQuery> {
-    let embeddings = embedder.embed(&[text], Role::Query, overflow).map_err(|error| match error {
-        Error::TokenLimit { model, tokens, max, .. } => {
-            Error::TokenLimit { field: field.to_owned(), model, tokens, max }
-        }
-        other => other,
-    })?;
-    Ok(EmbeddedQuery {
-        values: embeddings.vectors.into_iter().next().unwrap_or_default(),
-        truncated: embeddings.truncated.contains(&true),
-    })
-}
-
-/// The model names a text by its place in the slice that it got.
-fn in_slice(error: Error, first: usize) -> Error {
-    match error {
-        Error::TokenLimit { field, model, tokens, max } => {
-            let place = field.strip_prefix("texts[").and_then(|rest| rest.strip_suffix(']'));
-            let field = match place.and_then(|place| place.parse::<usize>().ok()) {
-                Some(place) => format!("texts[{}]", first + place),
-                None => field,
-            };
-            Error::TokenLimit { field, model, tokens, max }
-        }
-        other => other,
-    }
 }
 
 fn invalid(field: &str, reason: &str) -> Error {

@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::embed::{Embedder, Embeddings, ModelInfo, Overflow, Pooling, Role};
+use crate::embed::{Arithmetic, Embedder, Embeddings, ModelInfo, Overflow, Pooling, Role};
 use crate::error::{Error, Result};
 
 pub(crate) const DIMENSION: usize = 256;
@@ -24,6 +24,7 @@ impl BagOfWords {
                 normalize: true,
                 query_prefix: String::new(),
                 passage_prefix: String::new(),
+                arithmetic: Arithmetic::Float,
             },
         }
     }

@@ -6,6 +6,7 @@ mod collection;
 mod conditions;
 mod eval;
 mod exchange;
+mod inference;
 mod points;
 mod search;
 mod snapshot;
@@ -26,6 +27,7 @@ pub(crate) use collection::{CollectionCommand, CreateArgs};
 pub(crate) use conditions::Conditions;
 pub(crate) use eval::EvalArgs;
 pub(crate) use exchange::{ExportArgs, ImportArgs};
+pub(crate) use inference::{CountTokensArgs, RerankArgs};
 pub(crate) use points::{
     CountArgs, DeleteArgs, FacetArgs, GetArgs, PointsCommand, ScrollArgs, UpdateArgs, UpsertArgs, WriteArgs,
 };
@@ -124,6 +126,10 @@ pub(crate) enum Command {
     Repair(RepairArgs),
     /// Turn texts into vectors.
     Embed(EmbedArgs),
+    /// Bring passages into the order of how well they answer a query.
+    Rerank(RerankArgs),
+    /// Count the tokens that texts are to a model.
+    CountTokens(CountTokensArgs),
     /// Store documents (Markdown, text, HTML): split, embedded and indexed.
     Ingest(IngestArgs),
     /// Find chunks and points: by meaning, by a vector, by likeness, in the order of a field.

@@ -1,9 +1,10 @@
 //! Models and what they embed.
 
 use ragstone_proto::v1;
-use ragstone_rag::embed::{Embeddings, ModelEntry, ModelInfo, Overflow, Pooling, Role};
+use ragstone_rag::embed::{Arithmetic, Embeddings, ModelEntry, ModelInfo, Overflow, Pooling, Role};
 use tonic::Status;
 
+use super::rerank::reranker_info;
 use super::{count, unknown_enum};
 use crate::limits::{EMBED_TEXTS_MAX, check_count};
 
@@ -15,12 +16,15 @@ pub(crate) fn embed_options(wire: &v1::EmbedRequest) -> Result<(Role, Overflow),
         Ok(v1::TextRole::Plain | v1::TextRole::Unspecified) => Role::Plain,
         Err(_) => return Err(unknown_enum("role", wire.role)),
     };
-    let overflow = match v1::OnOverflow::try_from(wire.on_overflow) {
-        Ok(v1::OnOverflow::Error | v1::OnOverflow::Unspecified) => Overflow::Error,
-        Ok(v1::OnOverflow::Truncate) => Overflow::Truncate,
-        Err(_) => return Err(unknown_enum("on_overflow", wire.on_overflow)),
-    };
-    Ok((role, overflow))
+    Ok((role, overflow(wire.on_overflow)?))
+}
+
+pub(super) fn overflow(wire: i32) -> Result<Overflow, Status> {
+    match v1::OnOverflow::try_from(wire) {
+        Ok(v1::OnOverflow::Error | v1::OnOverflow::Unspecified) => Ok(Overflow::Error),
+        Ok(v1::OnOverflow::Truncate) => Ok(Overflow::Truncate),
+        Err(_) => Err(unknown_enum("on_overflow", wire)),
+    }
 }
 
 pub(crate) fn embed_response(embeddings: Embeddings, model: ModelInfo) -> v1::EmbedResponse {
@@ -42,6 +46,7 @@ pub(crate) fn model(entry: ModelEntry, default: &str) -> v1::Model {
         default: entry.name == default || entry.info.as_ref().is_some_and(|info| info.name == default),
         loaded: entry.loaded,
         info: entry.info.map(model_info),
+        reranker: entry.reranker.map(reranker_info),
         name: entry.name,
     }
 }
@@ -56,6 +61,10 @@ pub(super) fn model_info(info: ModelInfo) -> v1::ModelInfo {
         Pooling::WeightedMean => v1::Pooling::WeightedMean,
         Pooling::Remote => v1::Pooling::Remote,
     };
+    let arithmetic = match info.arithmetic {
+        Arithmetic::Float => v1::Arithmetic::Float,
+        Arithmetic::Int8 => v1::Arithmetic::Int8,
+    };
     v1::ModelInfo {
         name: info.name,
         sha256: info.sha256.unwrap_or_default(),
@@ -65,5 +74,6 @@ pub(super) fn model_info(info: ModelInfo) -> v1::ModelInfo {
         normalize: info.normalize,
         query_prefix: info.query_prefix,
         passage_prefix: info.passage_prefix,
+        arithmetic: arithmetic.into(),
     }
 }

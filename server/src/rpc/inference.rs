@@ -2,12 +2,14 @@
 
 use ragstone_proto::v1::inference_service_server::InferenceService;
 use ragstone_proto::v1::{
-    EmbedRequest, EmbedResponse, ListModelsRequest, ListModelsResponse, PullModelRequest, PullModelResponse,
+    CountTokensRequest, CountTokensResponse, EmbedRequest, EmbedResponse, ListModelsRequest,
+    ListModelsResponse, PullModelRequest, PullModelResponse, RerankRequest, RerankResponse,
 };
 use ragstone_rag::Rag;
 use tonic::{Request, Response, Status};
 
 use super::Services;
+use crate::models::Kind;
 use crate::{convert, page};
 
 #[tonic::async_trait]
@@ -25,6 +27,35 @@ impl InferenceService for Services {
             Ok(convert::embed_response(embeddings, info))
         };
         self.answer(embed).await
+    }
+
+    async fn rerank(&self, request: Request<RerankRequest>) -> Result<Response<RerankResponse>, Status> {
+        let request = convert::rerank(request.into_inner())?;
+        let model = self.loader().named(request.model.clone()).await?;
+        self.loader().require_kind(Kind::Reranker, &model).await?;
+        let rerank = move |rag: &Rag| {
+            let passages: Vec<&str> = request.passages.iter().map(String::as_str).collect();
+            let scores = rag.rerank(&model, &request.query, &passages, request.overflow)?;
+            let info = rag.models().reranker(&model)?.info().clone();
+            Ok(convert::rerank_response(scores, request.top_k, info))
+        };
+        self.answer(rerank).await
+    }
+
+    async fn count_tokens(
+        &self,
+        request: Request<CountTokensRequest>,
+    ) -> Result<Response<CountTokensResponse>, Status> {
+        let CountTokensRequest { model, texts } = request.into_inner();
+        convert::check_texts(&texts)?;
+        let model = self.loader().named(model).await?;
+        self.loader().require_kind(Kind::TokenCounter, &model).await?;
+        let count = move |rag: &Rag| {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let (tokens, exact) = rag.count_tokens(Some(&model), &texts)?;
+            Ok(convert::count_tokens_response(tokens, exact))
+        };
+        self.answer(count).await
     }
 
     async fn list_models(

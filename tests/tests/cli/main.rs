@@ -4,6 +4,7 @@
 
 mod eval;
 mod exchange;
+mod inference;
 mod operator;
 mod points;
 #[path = "../support/mod.rs"]

@@ -7,7 +7,9 @@ use std::time::Duration;
 use ragstone::Db;
 use ragstone_client::Client;
 use ragstone_rag::Rag;
-use ragstone_rag::embed::{Embedder, Embeddings, ModelInfo, ModelOptions, Models, Overflow, Pooling, Role};
+use ragstone_rag::embed::{
+    Arithmetic, Embedder, Embeddings, ModelInfo, ModelOptions, Models, Overflow, Pooling, Role,
+};
 use ragstone_server::{ServeError, ServerConfig, bind, serve};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -69,6 +71,7 @@ impl BagOfWords {
             normalize: true,
             query_prefix: String::new(),
             passage_prefix: String::new(),
+            arithmetic: Arithmetic::Float,
         };
         BagOfWords { info, gate }
     }

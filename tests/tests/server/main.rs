@@ -10,6 +10,7 @@ mod errors;
 mod fields;
 mod fixture;
 mod health;
+mod inference;
 mod limits;
 mod load;
 mod models;

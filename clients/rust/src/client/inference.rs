@@ -8,6 +8,7 @@ use super::{Client, LIST_PAGE_SIZE, service};
 use crate::call::{call, methods};
 use crate::error::Result;
 use crate::inference::{Embed, Embeddings, Model, PulledModel};
+use crate::rerank::{Rerank, Reranked, TokenCounts};
 
 impl Client {
     /// Turns texts into vectors. 120 s by default.
@@ -23,6 +24,42 @@ impl Client {
         })
         .await?;
         Embeddings::from_wire(response)
+    }
+
+    /// Brings passages into the order of how well they answer a query. 120 s by default.
+    ///
+    /// # Errors
+    /// `Code::InvalidArgument`, naming what is too long or missing (`passages[2]`, `query`, `model`); of the model, as
+    /// [`embed`](Client::embed).
+    pub async fn rerank(&self, request: Rerank) -> Result<Reranked> {
+        let service = self.inference();
+        let response = call(self.policy, methods::RERANK, request.into_wire(), |request| {
+            let mut service = service.clone();
+            async move { service.rerank(request).await }
+        })
+        .await?;
+        Reranked::from_wire(response)
+    }
+
+    /// Counts the tokens of at most 2,048 texts as a model does: `gpt-4o`, an embedding model; empty for the server's default.
+    /// 120 s by default.
+    ///
+    /// # Errors
+    /// `Code::InvalidArgument`, naming the text that has too many bytes; of the model, as [`embed`](Client::embed).
+    pub async fn count_tokens<T: Into<String>>(
+        &self,
+        model: &str,
+        texts: impl IntoIterator<Item = T>,
+    ) -> Result<TokenCounts> {
+        let service = self.inference();
+        let texts = texts.into_iter().map(Into::into).collect();
+        let request = v1::CountTokensRequest { model: model.to_owned(), texts };
+        let response = call(self.policy, methods::COUNT_TOKENS, request, |request| {
+            let mut service = service.clone();
+            async move { service.count_tokens(request).await }
+        })
+        .await?;
+        Ok(TokenCounts::from_wire(response))
     }
 
     /// Lists the models that the server has without a download. 30 s a page by default.

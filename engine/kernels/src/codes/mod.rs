@@ -95,7 +95,7 @@ impl KernelInt8 {
         check_components(query.len());
         match self.isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => vnni::int8(query, rows, out),
+            Isa::Avx512Vnni | Isa::Amx => vnni::int8(query, rows, out),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => avx512::int8(query, rows, out),
             #[cfg(target_arch = "x86_64")]
@@ -122,7 +122,7 @@ impl KernelInt8 {
         check_components(from.len());
         match self.isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => vnni::int8_of_row(from, rows, out),
+            Isa::Avx512Vnni | Isa::Amx => vnni::int8_of_row(from, rows, out),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => avx512::int8_of_row(from, rows, out),
             #[cfg(target_arch = "x86_64")]
@@ -175,7 +175,7 @@ impl KernelInt4 {
         check_components(query.len());
         match self.isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => vnni::int4(query, rows, out),
+            Isa::Avx512Vnni | Isa::Amx => vnni::int4(query, rows, out),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => avx512::int4(query, rows, out),
             #[cfg(target_arch = "x86_64")]

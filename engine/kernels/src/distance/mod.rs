@@ -58,11 +58,11 @@ impl KernelF32 {
     pub fn with_isa(distance: DistanceF32, isa: Isa) -> Self {
         match (isa.min(Isa::detected()), distance) {
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512 | Isa::Avx512Vnni, DistanceF32::NegatedDot) => {
+            (Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx, DistanceF32::NegatedDot) => {
                 Self { one: avx512::negated_dot, many: avx512::negated_dot_many }
             }
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512 | Isa::Avx512Vnni, DistanceF32::SquaredEuclidean) => {
+            (Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx, DistanceF32::SquaredEuclidean) => {
                 Self { one: avx512::squared_euclidean, many: avx512::squared_euclidean_many }
             }
             #[cfg(target_arch = "x86_64")]

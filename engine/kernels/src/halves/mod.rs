@@ -54,9 +54,11 @@ impl KernelF16 {
     pub fn with_isa(distance: DistanceF32, isa: Isa) -> Self {
         let many: Many = match (isa.min(Isa::detected()), distance) {
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512 | Isa::Avx512Vnni, DistanceF32::NegatedDot) => avx512::negated_dot,
+            (Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx, DistanceF32::NegatedDot) => avx512::negated_dot,
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512 | Isa::Avx512Vnni, DistanceF32::SquaredEuclidean) => avx512::squared_euclidean,
+            (Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx, DistanceF32::SquaredEuclidean) => {
+                avx512::squared_euclidean
+            }
             #[cfg(target_arch = "x86_64")]
             (Isa::Avx2, DistanceF32::NegatedDot) => avx2::negated_dot,
             #[cfg(target_arch = "x86_64")]

@@ -20,6 +20,14 @@ macro_rules! operations {
     )+};
 }
 
+impl Avx2 {
+    /// The proof, where the caller's own features are it.
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(super) fn new() -> Avx2 {
+        Avx2(())
+    }
+}
+
 impl Vector for Avx2 {
     type Lanes = __m256;
     const LANES: usize = 8;
@@ -59,6 +67,21 @@ impl Vector for Avx2 {
     unsafe fn load_half(self, from: *const u16) -> __m256 {
         // SAFETY: the caller guarantees eight readable numbers; `self` proves the instruction.
         unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn load_integers(self, from: *const i32) -> __m256 {
+        // SAFETY: the caller guarantees eight readable numbers; `self` proves the instruction.
+        unsafe { _mm256_cvtepi32_ps(_mm256_loadu_si256(from.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn store_bytes(self, to: *mut u8, value: __m256) {
+        // SAFETY: the caller guarantees eight writable bytes; `self` proves the instructions.
+        unsafe {
+            let integers = _mm256_cvtps_epi32(value);
+            let (low, high) = (_mm256_castsi256_si128(integers), _mm256_extracti128_si256::<1>(integers));
+            let bytes = _mm_packus_epi16(_mm_packs_epi32(low, high), _mm_setzero_si128());
+            _mm_storel_epi64(to.cast(), bytes);
+        }
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut f32, value: __m256) {

@@ -20,6 +20,14 @@ macro_rules! operations {
     )+};
 }
 
+impl Avx512 {
+    /// The proof, where the caller's own features are it.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    pub(super) fn new() -> Avx512 {
+        Avx512(())
+    }
+}
+
 impl Vector for Avx512 {
     type Lanes = __m512;
     const LANES: usize = 16;
@@ -59,6 +67,19 @@ impl Vector for Avx512 {
     unsafe fn load_half(self, from: *const u16) -> __m512 {
         // SAFETY: the caller guarantees sixteen readable numbers; `self` proves the instruction.
         unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn load_integers(self, from: *const i32) -> __m512 {
+        // SAFETY: the caller guarantees sixteen readable numbers; `self` proves the instruction.
+        unsafe { _mm512_cvtepi32_ps(_mm512_loadu_si512(from.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn store_bytes(self, to: *mut u8, value: __m512) {
+        // SAFETY: the caller guarantees sixteen writable bytes; `self` proves the instructions.
+        unsafe {
+            let integers = _mm512_max_epi32(_mm512_cvtps_epi32(value), _mm512_setzero_si512());
+            _mm_storeu_si128(to.cast(), _mm512_cvtusepi32_epi8(integers));
+        }
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut f32, value: __m512) {

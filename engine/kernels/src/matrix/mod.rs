@@ -9,8 +9,8 @@
 //! bounds checks that make the interface safe).
 //!
 //! Deliberately absent: packing of the left-hand side, since the inner loop runs at the peak of the processor's
-//! multiply-adds without it (225 GFLOP/s of one Zen 5 core); and products in 16-bit or 8-bit arithmetic, which round both
-//! sides and not the weights alone.
+//! multiply-adds without it (225 GFLOP/s of one Zen 5 core). Products in eight bits, which round both sides and not the weights
+//! alone, are in `int8`, for who asks for them ([`Precision::Int8`]).
 
 #![expect(unsafe_code, reason = "vector instructions, and tasks that write disjoint columns of one matrix")]
 
@@ -19,6 +19,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod entry;
+mod int8;
 mod math;
 mod multiply;
 mod pack;
@@ -29,6 +30,7 @@ mod vector;
 
 use crate::Isa;
 use multiply::Job;
+use pack::Panels;
 pub use pack::{Packed, Precision};
 
 /// A function applied to each number of a product.
@@ -162,7 +164,7 @@ macro_rules! dispatch {
         match $isa {
             // SAFETY: a level in `Kernels` or `Packed` is at most the processor's.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 | Isa::Avx512Vnni => unsafe { avx512::$function($($argument),*) },
+            Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx => unsafe { avx512::$function($($argument),*) },
             // SAFETY: a level in `Kernels` or `Packed` is at most the processor's.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe { avx2::$function($($argument),*) },
@@ -187,7 +189,7 @@ impl Kernels {
     pub fn packed(&self) -> Packed {
         let panel_columns = match self.isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 | Isa::Avx512Vnni => avx512::PANEL_COLUMNS,
+            Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx => avx512::PANEL_COLUMNS,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => avx2::PANEL_COLUMNS,
             _ => scalar::PANEL_COLUMNS,
@@ -201,7 +203,9 @@ impl Kernels {
     /// If the bias is neither empty nor one number an output.
     pub fn linear(&self, columns: Rows<'_>, bias: &[f32], precision: Precision) -> Packed {
         let mut packed = self.packed();
-        packed.set_columns(columns);
+        if precision != Precision::Int8 || !packed.set_int8(columns) {
+            packed.set_columns(columns);
+        }
         if precision == Precision::Half {
             packed.narrow();
         }
@@ -273,6 +277,10 @@ impl Kernels {
 fn split(job: Job<'_>, tasks: usize) {
     let count = job.panels.len();
     if tasks <= 1 || count <= 1 {
+        if let Panels::Int8(weights) = job.packed.panels() {
+            // SAFETY: `multiply` checked the shapes against slices that outlive the job, and tasks have disjoint panels.
+            return unsafe { int8::multiply(&job, weights) };
+        }
         // SAFETY: `multiply` checked the shapes against slices that outlive the job, and tasks have disjoint panels.
         return dispatch!(job.packed.isa(), multiply(&job));
     }

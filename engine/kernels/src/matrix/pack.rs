@@ -14,6 +14,7 @@
 use crate::Isa;
 
 use super::Rows;
+use super::int8::Int8Panels;
 
 /// How packed weights are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,9 @@ pub enum Precision {
     Single,
     /// Rounded to half precision, unless a weight is beyond its range (then as they are).
     Half,
+    /// Rounded to eight bits with a scale for each output, and multiplied as integers with inputs rounded to eight bits, unless
+    /// a weight is not finite or there are more than 65,536 inputs (then as they are).
+    Int8,
 }
 
 /// One cache line; what aligns the panels.
@@ -30,35 +34,37 @@ pub enum Precision {
 struct Line([u8; 64]);
 
 /// Cache-aligned numbers of one kind.
-struct Lines<T> {
+pub(super) struct Lines<T> {
     lines: Vec<Line>,
     len: usize,
     kind: std::marker::PhantomData<T>,
 }
 
 /// Numbers of which every bit pattern is one.
-trait Number: Copy {}
+pub(super) trait Number: Copy {}
 impl Number for f32 {}
 impl Number for u16 {}
+impl Number for u8 {}
+impl Number for i8 {}
 
 impl<T: Number> Lines<T> {
-    fn new() -> Lines<T> {
+    pub(super) fn new() -> Lines<T> {
         Lines { lines: Vec::new(), len: 0, kind: std::marker::PhantomData }
     }
 
     /// Becomes `len` zeros; keeps its memory.
-    fn reset(&mut self, len: usize) {
+    pub(super) fn reset(&mut self, len: usize) {
         self.lines.clear();
         self.lines.resize((len * size_of::<T>()).div_ceil(64), Line([0; 64]));
         self.len = len;
     }
 
-    fn slice(&self) -> &[T] {
+    pub(super) fn slice(&self) -> &[T] {
         // SAFETY: the lines hold at least `len` numbers, 64-byte aligned, initialised, and every bit pattern is one.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 
-    fn slice_mut(&mut self) -> &mut [T] {
+    pub(super) fn slice_mut(&mut self) -> &mut [T] {
         // SAFETY: as in `slice`; the borrow is exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
     }
@@ -67,6 +73,7 @@ impl<T: Number> Lines<T> {
 enum Storage {
     Single(Lines<f32>),
     Half(Lines<u16>),
+    Int8(Int8Panels),
 }
 
 /// Panels, borrowed.
@@ -74,12 +81,13 @@ enum Storage {
 pub(super) enum Panels<'a> {
     Single(&'a [f32]),
     Half(&'a [u16]),
+    Int8(&'a Int8Panels),
 }
 
 /// The right-hand side of a product, packed for one level of instructions.
 pub struct Packed {
     isa: Isa,
-    /// Columns of a panel: those of two registers.
+    /// Columns of a panel of numbers: those of two registers.
     panel_columns: usize,
     inputs: usize,
     outputs: usize,
@@ -109,6 +117,7 @@ impl Packed {
         match self.storage {
             Storage::Single(_) => Precision::Single,
             Storage::Half(_) => Precision::Half,
+            Storage::Int8(_) => Precision::Int8,
         }
     }
 
@@ -117,13 +126,19 @@ impl Packed {
     }
 
     pub(super) fn panel_count(&self) -> usize {
-        self.outputs.div_ceil(self.panel_columns)
+        self.outputs.div_ceil(self.width())
+    }
+
+    /// Columns of a panel of what is stored.
+    fn width(&self) -> usize {
+        if let Storage::Int8(_) = self.storage { super::int8::PANEL_COLUMNS } else { self.panel_columns }
     }
 
     pub(super) fn panels(&self) -> Panels<'_> {
         match &self.storage {
             Storage::Single(lines) => Panels::Single(lines.slice()),
             Storage::Half(lines) => Panels::Half(lines.slice()),
+            Storage::Int8(panels) => Panels::Int8(panels),
         }
     }
 
@@ -169,7 +184,7 @@ impl Packed {
         assert_eq!(bias.len(), self.outputs, "one bias an output");
         self.bias.clear();
         self.bias.extend_from_slice(bias);
-        self.bias.resize(self.panel_count() * self.panel_columns, 0.0);
+        self.bias.resize(self.panel_count() * self.width(), 0.0);
     }
 
     /// Rounds the weights to half precision where every one is within its range and the processor widens them in
@@ -188,19 +203,28 @@ impl Packed {
         self.storage = Storage::Half(narrow);
     }
 
+    /// Rounds `columns` to eight bits, as [`Packed::set_columns`] takes them; whether that is possible. Else nothing changes.
+    pub(super) fn set_int8(&mut self, columns: Rows<'_>) -> bool {
+        let Some(panels) = Int8Panels::new(self.isa, columns) else { return false };
+        (self.inputs, self.outputs) = (columns.columns(), columns.rows());
+        self.storage = Storage::Int8(panels);
+        self.bias.clear();
+        true
+    }
+
     fn reset(&mut self, inputs: usize, outputs: usize) -> &mut [f32] {
         (self.inputs, self.outputs) = (inputs, outputs);
         self.bias.clear();
-        let len = inputs * self.panel_count() * self.panel_columns;
-        if let Storage::Half(_) = self.storage {
+        if !matches!(self.storage, Storage::Single(_)) {
             self.storage = Storage::Single(Lines::new());
         }
+        let len = inputs * self.panel_count() * self.panel_columns;
         match &mut self.storage {
             Storage::Single(lines) => {
                 lines.reset(len);
                 lines.slice_mut()
             }
-            Storage::Half(_) => unreachable!("replaced above"),
+            _ => unreachable!("replaced above"),
         }
     }
 }

@@ -35,6 +35,16 @@ impl Vector for Scalar {
         halves.map(|bits| half::f16::from_bits(bits).to_f32())
     }
     #[inline(always)]
+    unsafe fn load_integers(self, from: *const i32) -> Self::Lanes {
+        // SAFETY: the caller guarantees `LANES` readable numbers; no alignment is assumed.
+        unsafe { from.cast::<[i32; LANES]>().read_unaligned() }.map(|integer| integer as f32)
+    }
+    #[inline(always)]
+    unsafe fn store_bytes(self, to: *mut u8, value: Self::Lanes) {
+        // SAFETY: the caller guarantees `LANES` writable bytes; no alignment is assumed.
+        unsafe { to.cast::<[u8; LANES]>().write_unaligned(value.map(|lane| lane.round_ties_even() as u8)) }
+    }
+    #[inline(always)]
     unsafe fn store(self, to: *mut f32, value: Self::Lanes) {
         // SAFETY: the caller guarantees `LANES` writable numbers; no alignment is assumed.
         unsafe { to.cast::<Self::Lanes>().write_unaligned(value) }

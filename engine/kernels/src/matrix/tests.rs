@@ -16,7 +16,7 @@ const ACTIVATIONS: [Activation; 7] = [
 ];
 
 /// Numbers of a fixed sequence in [-1, 1).
-fn numbers(seed: u64, len: usize) -> Vec<f32> {
+pub(super) fn numbers(seed: u64, len: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -44,7 +44,7 @@ fn erf(x: f64) -> f64 {
     1.0 - (-x * x).exp() / (fraction * std::f64::consts::PI.sqrt())
 }
 
-fn activated(activation: Activation, x: f64) -> f64 {
+pub(super) fn activated(activation: Activation, x: f64) -> f64 {
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     match activation {
         Activation::Identity => x,

@@ -25,6 +25,16 @@ pub(super) trait Vector: Copy {
     /// # Safety
     /// `from` is readable for `LANES` numbers.
     unsafe fn load_half(self, from: *const u16) -> Self::Lanes;
+    /// Reads `LANES` integers as numbers.
+    ///
+    /// # Safety
+    /// `from` is readable for `LANES` integers.
+    unsafe fn load_integers(self, from: *const i32) -> Self::Lanes;
+    /// Writes each lane, rounded to the nearest whole number, ties to even, as a byte; what is beyond one comes to its ends.
+    ///
+    /// # Safety
+    /// `to` is writable for `LANES` bytes.
+    unsafe fn store_bytes(self, to: *mut u8, value: Self::Lanes);
     /// Writes `LANES` numbers.
     ///
     /// # Safety
@@ -57,6 +67,22 @@ pub(super) trait Vector: Copy {
         assert!(from.len() >= Self::LANES);
         // SAFETY: the slice holds at least `LANES` numbers.
         unsafe { self.load(from.as_ptr()) }
+    }
+
+    /// Reads a slice of at least `LANES` integers as numbers.
+    #[inline(always)]
+    fn read_integers(self, from: &[i32]) -> Self::Lanes {
+        assert!(from.len() >= Self::LANES);
+        // SAFETY: the slice holds at least `LANES` integers.
+        unsafe { self.load_integers(from.as_ptr()) }
+    }
+
+    /// Writes lanes as bytes to a slice of at least `LANES`.
+    #[inline(always)]
+    fn write_bytes(self, to: &mut [u8], value: Self::Lanes) {
+        assert!(to.len() >= Self::LANES);
+        // SAFETY: the slice holds at least `LANES` bytes.
+        unsafe { self.store_bytes(to.as_mut_ptr(), value) }
     }
 
     /// Writes to a slice of at least `LANES` numbers.

@@ -140,7 +140,7 @@ impl CandidatePool {
     ) {
         match self.isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 | Isa::Avx512Vnni => {
+            Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx => {
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,popcnt,lzcnt")]
                 fn inner(
                     pool: &mut CandidatePool,

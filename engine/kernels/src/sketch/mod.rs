@@ -188,11 +188,15 @@ impl KernelSketch {
     pub fn with_isa(isa: Isa) -> Self {
         let sift = match isa.min(Isa::detected()) {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 | Isa::Avx512Vnni if std::arch::is_x86_feature_detected!("avx512vpopcntdq") => {
+            Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx
+                if std::arch::is_x86_feature_detected!("avx512vpopcntdq") =>
+            {
                 avx512::sift
             }
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::Avx512 | Isa::Avx512Vnni if std::arch::is_x86_feature_detected!("popcnt") => {
+            Isa::Avx2 | Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx
+                if std::arch::is_x86_feature_detected!("popcnt") =>
+            {
                 words::sift_counting
             }
             _ => words::sift as Sift,

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use ragstone_rag::Result;
-use ragstone_rag::embed::{Embedder, Embeddings, ModelInfo, Overflow, Pooling, Role};
+use ragstone_rag::embed::{Arithmetic, Embedder, Embeddings, ModelInfo, Overflow, Pooling, Role};
 
 /// The name under which it is known.
 pub(crate) const NAME: &str = "words";
@@ -23,6 +23,7 @@ impl Words {
             normalize: false,
             query_prefix: String::new(),
             passage_prefix: String::new(),
+            arithmetic: Arithmetic::Float,
         })
     }
 }

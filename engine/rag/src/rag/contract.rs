@@ -71,7 +71,7 @@ fn described(info: &ModelInfo) -> String {
         None => "remote".to_owned(),
     };
     format!(
-        "model {} ({weights}, {} components, {:?} pooling, {}, {} tokens, prefixes {:?} and {:?})",
+        "model {} ({weights}, {} components, {:?} pooling, {}, {} tokens, prefixes {:?} and {:?}, {:?} arithmetic)",
         info.name,
         info.dimension,
         info.pooling,
@@ -79,13 +79,14 @@ fn described(info: &ModelInfo) -> String {
         info.max_tokens,
         info.query_prefix,
         info.passage_prefix,
+        info.arithmetic,
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embed::Pooling;
+    use crate::embed::{Arithmetic, Pooling};
     use crate::testing::BagOfWords;
 
     #[test]
@@ -103,6 +104,7 @@ mod tests {
             (&info, ModelInfo { max_tokens: 128, ..info.clone() }, false),
             (&info, ModelInfo { query_prefix: "query: ".into(), ..info.clone() }, false),
             (&info, ModelInfo { passage_prefix: "passage: ".into(), ..info.clone() }, false),
+            (&info, ModelInfo { arithmetic: Arithmetic::Int8, ..info.clone() }, false),
             (&remote, remote.clone(), true),
             (&remote, ModelInfo { name: "other".into(), ..remote.clone() }, false),
         ];

@@ -10,6 +10,7 @@ use ragstone::{Payload, Point, Value};
 
 use self::refusals::field_of;
 use super::*;
+use crate::embed::{Overflow, Role};
 use crate::ingest::{DocumentInput, IngestStatus, MediaType};
 use crate::prompt::{ChatRole, EnrichRequest, TemplateChoice};
 use crate::retrieve::DropReason;

@@ -121,4 +121,5 @@ def main():
     make('xlm-roberta-bare-prompts', t.XLMRobertaConfig(vocab_size=ug.get_vocab_size(), max_position_embeddings=PLACES, type_vocab_size=1, pad_token_id=1, layer_norm_eps=1e-5, **common), unigram(), 'mean_tokens', prompts={'query': 'what is ', 'passage': 'the '}, include_prompt=False)
 
 
-main()
+if __name__ == '__main__':
+    main()

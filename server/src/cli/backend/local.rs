@@ -23,11 +23,11 @@ use ragstone_rag::prompt::{
 use ragstone_rag::retrieve::RetrieveRequest;
 use ragstone_rag::{CollectionSpec, Error, Rag, reserved};
 
-use self::views::{explain, stored, vector_kind, written};
+use self::views::{explain, reranked, stored, vector_kind, written};
 use super::{
     Backend, CollectionView, EmbeddingsView, EnrichedView, FacetCountView, FacetView, GroupView, HitView,
-    Ingested, MessageView, ModelView, NewFields, PointView, PulledView, RetrievedView, ScrollAsk, SearchView,
-    StoredDocument, TemplateView, Transfer, WriteView,
+    Ingested, MessageView, ModelView, NewFields, PointView, PulledView, RerankAsk, RerankedView,
+    RetrievedView, ScrollAsk, SearchView, StoredDocument, TemplateView, TokenCountsView, Transfer, WriteView,
 };
 use crate::cli::args::Place;
 use crate::cli::json;
@@ -344,6 +344,18 @@ impl Backend for Local {
             token_counts: embeddings.token_counts.into_iter().map(|count| count as u64).collect(),
             truncated: embeddings.truncated,
         })
+    }
+
+    fn rerank(&self, ask: &RerankAsk<'_>) -> Result<RerankedView> {
+        let reranker = self.models.reranker(ask.model)?;
+        let scores = reranker.score_within(ask.query, ask.passages, ask.overflow)?;
+        Ok(reranked(reranker.info().name.clone(), scores))
+    }
+
+    fn count_tokens(&self, model: Option<&str>, texts: &[&str]) -> Result<TokenCountsView> {
+        let counter = self.models.token_counter(or_default(model.unwrap_or_default()))?;
+        let tokens = texts.iter().map(|text| counter.count(text) as u64).collect();
+        Ok(TokenCountsView { tokens, estimated: !counter.is_exact() })
     }
 
     fn models(&self) -> Result<Vec<ModelView>> {

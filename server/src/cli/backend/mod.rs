@@ -29,7 +29,8 @@ pub(crate) use self::enriched::{
 };
 pub(crate) use self::views::{
     CollectionView, EmbeddingsView, ExplainView, FacetCountView, FacetView, GroupView, HitView, Ingested,
-    ModelView, PointView, PulledView, SearchView, SegmentView, StageView, StoredDocument, Timings, WriteView,
+    ModelView, PointView, PulledView, RerankedPassageView, RerankedView, SearchView, SegmentView, StageView,
+    StoredDocument, Timings, TokenCountsView, WriteView,
 };
 use super::args::Place;
 
@@ -44,6 +45,14 @@ pub(crate) struct ScrollAsk {
     pub(crate) with_vectors: bool,
     /// All if empty.
     pub(crate) fields: Vec<String>,
+}
+
+/// Asks for passages by their scores.
+pub(crate) struct RerankAsk<'a> {
+    pub(crate) model: &'a str,
+    pub(crate) query: &'a str,
+    pub(crate) passages: &'a [&'a str],
+    pub(crate) overflow: Overflow,
 }
 
 /// A collection and a file, one of which becomes the other.
@@ -138,6 +147,10 @@ pub(crate) trait Backend: operator::Operator {
         role: Role,
         overflow: Overflow,
     ) -> Result<EmbeddingsView>;
+    /// Brings passages into the order of how well they answer a query.
+    fn rerank(&self, ask: &RerankAsk<'_>) -> Result<RerankedView>;
+    /// Counts the tokens of texts as a model does, the default one when `None`.
+    fn count_tokens(&self, model: Option<&str>, texts: &[&str]) -> Result<TokenCountsView>;
     /// The models that are here.
     fn models(&self) -> Result<Vec<ModelView>>;
     /// Fetches a model; an empty name is the default model of the place.

@@ -180,6 +180,31 @@ pub(crate) struct EmbeddingsView {
     pub(crate) truncated: Vec<bool>,
 }
 
+/// A passage and its score.
+#[derive(Debug, Serialize)]
+pub(crate) struct RerankedPassageView {
+    /// Which of the passages it is, from 0.
+    pub(crate) index: usize,
+    pub(crate) score: f32,
+    pub(crate) tokens: u64,
+    pub(crate) truncated: bool,
+}
+
+/// Passages by their scores, the best first.
+#[derive(Debug, Serialize)]
+pub(crate) struct RerankedView {
+    pub(crate) model: String,
+    pub(crate) passages: Vec<RerankedPassageView>,
+}
+
+/// The tokens of some texts.
+#[derive(Debug, Serialize)]
+pub(crate) struct TokenCountsView {
+    pub(crate) tokens: Vec<u64>,
+    /// Whether they are upper estimates.
+    pub(crate) estimated: bool,
+}
+
 /// A model that is here.
 #[derive(Debug, Serialize)]
 pub(crate) struct ModelView {

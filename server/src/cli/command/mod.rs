@@ -6,6 +6,7 @@ mod ask;
 mod check;
 mod collection;
 mod conditions;
+mod count_tokens;
 mod demo;
 mod embed;
 mod eval;
@@ -15,6 +16,7 @@ mod model;
 mod operation;
 mod points;
 mod repair;
+mod rerank;
 mod retrieve;
 mod search;
 mod serve;
@@ -68,6 +70,8 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
         | Command::Eval(_) => unreachable!("done above"),
         Command::Demo(args) => demo::run(&session, args),
         Command::Embed(args) => embed::run(&session, &args),
+        Command::Rerank(args) => rerank::run(&session, &args),
+        Command::CountTokens(args) => count_tokens::run(&session, &args),
         Command::Ingest(args) => ingest::run(&session, &args),
         Command::Search(args) => search::run(&session, args),
         Command::Points(args) => points::run(&session, args),

@@ -56,9 +56,11 @@ impl KernelBit1 {
     pub fn with_isa(isa: Isa) -> Self {
         let many = match isa.min(Isa::detected()) {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni if std::arch::is_x86_feature_detected!("avx512vpopcntdq") => avx512::counting,
+            Isa::Avx512Vnni | Isa::Amx if std::arch::is_x86_feature_detected!("avx512vpopcntdq") => {
+                avx512::counting
+            }
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 | Isa::Avx512Vnni => avx512::looking_up,
+            Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx => avx512::looking_up,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => avx2::looking_up,
             _ => scalar::counting as Many,

@@ -10,7 +10,7 @@ use crate::error::Result;
 
 /// Families of encoders, which differ in the names of their tensors and in how a token's place enters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
+pub(crate) enum Family {
     /// BERT: places count from 0; segments.
     Bert,
     /// RoBERTa and its multilingual kin: places count from behind the padding token's id; segments.
@@ -32,10 +32,10 @@ const MODEL_TYPES: [(&str, Family); 6] = [
 
 /// What the network is.
 #[derive(Clone, Debug)]
-pub(super) struct Architecture {
-    pub(super) family: Family,
+pub(crate) struct Architecture {
+    pub(crate) family: Family,
     /// Numbers of a token's state.
-    pub(super) hidden: usize,
+    pub(crate) hidden: usize,
     pub(super) layers: usize,
     pub(super) heads: usize,
     /// Numbers between the two products of a feed-forward block.
@@ -56,7 +56,7 @@ pub(super) struct Architecture {
 
 impl Architecture {
     /// Tokens that there are places for.
-    pub(super) fn tokens_max(&self) -> usize {
+    pub(crate) fn tokens_max(&self) -> usize {
         self.places.saturating_sub(self.padding.map_or(0, |padding| padding + 1))
     }
 }
@@ -86,7 +86,7 @@ struct Raw {
 }
 
 /// Reads `config.json` of a directory.
-pub(super) fn read(directory: &Path) -> Result<Architecture> {
+pub(crate) fn read(directory: &Path) -> Result<Architecture> {
     let path = directory.join("config.json");
     resolve(&read_json(&path)?).map_err(|reason| invalid(&path, reason))
 }
@@ -155,7 +155,7 @@ fn family(model_type: Option<&str>) -> Result<Family, String> {
 }
 
 /// An activation by the name that configurations or modules (`torch.nn.modules.activation.Tanh`) give it.
-pub(super) fn activation(name: &str) -> Result<Activation, String> {
+pub(crate) fn activation(name: &str) -> Result<Activation, String> {
     match name.rsplit('.').next().unwrap_or(name) {
         "gelu" | "gelu_python" | "GELU" => Ok(Activation::Gelu),
         "gelu_new" | "gelu_fast" | "gelu_pytorch_tanh" => Ok(Activation::GeluTanh),

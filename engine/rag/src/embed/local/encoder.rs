@@ -102,7 +102,7 @@ struct Layer {
 }
 
 /// A loaded network.
-pub(super) struct Encoder {
+pub(crate) struct Encoder {
     architecture: Architecture,
     kernels: Kernels,
     words: Table,
@@ -126,7 +126,7 @@ pub(super) struct Scratch {
 
 impl Encoder {
     /// Loads the network; `tokens_max` is the longest text that it will be given.
-    pub(super) fn load(
+    pub(crate) fn load(
         architecture: Architecture,
         mut weights: Weights,
         kernels: Kernels,
@@ -168,7 +168,7 @@ impl Encoder {
     }
 
     /// Numbers of a token's state.
-    pub(super) fn hidden(&self) -> usize {
+    pub(crate) fn hidden(&self) -> usize {
         self.architecture.hidden
     }
 

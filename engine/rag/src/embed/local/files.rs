@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 const SETTINGS_BYTES_MAX: u64 = 256 << 20;
 
 /// [`Error::ModelInvalid`].
-pub(in crate::embed) fn invalid(path: &Path, reason: impl Into<String>) -> Error {
+pub(crate) fn invalid(path: &Path, reason: impl Into<String>) -> Error {
     Error::ModelInvalid { path: path.to_owned(), reason: reason.into() }
 }
 
@@ -35,7 +35,7 @@ pub(super) fn read_optional(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// The bytes of a file that a model cannot be without.
-pub(super) fn read_required(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn read_required(path: &Path) -> Result<Vec<u8>> {
     read_optional(path)?.ok_or_else(|| missing(path))
 }
 
@@ -46,7 +46,7 @@ pub(super) fn missing(path: &Path) -> Error {
 }
 
 /// A file of JSON, if there is one.
-pub(super) fn read_json_optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+pub(crate) fn read_json_optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let parse = |bytes: Vec<u8>| {
         serde_json::from_slice(&bytes).map_err(|error| invalid(path, format!("is not as expected: {error}")))
     };
@@ -54,6 +54,6 @@ pub(super) fn read_json_optional<T: DeserializeOwned>(path: &Path) -> Result<Opt
 }
 
 /// A file of JSON that a model cannot be without.
-pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     read_json_optional(path)?.ok_or_else(|| missing(path))
 }

@@ -10,47 +10,52 @@ mod directory;
 mod encoder;
 mod files;
 mod groups;
+mod network;
 mod pool;
 mod text;
 mod weights;
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use ragstone::limits::THREADS_MAX;
+use ragstone_kernels::Isa;
 use ragstone_kernels::matrix::{Kernels, Precision};
-use ragstone_kernels::{Isa, Workers};
 use rayon::prelude::*;
 
-use super::{Embedder, Embeddings, ModelInfo, Overflow, Role};
+use super::{Arithmetic, Embedder, Embeddings, ModelInfo, Overflow, Role};
 use crate::error::{Error, Result};
 use crate::limits::TEXT_BYTES_MAX;
-use batching::Batcher;
-use config::Architecture;
-use directory::{Recipe, Step, StepSettings};
-use encoder::{Encoder, Scratch};
-pub(in crate::embed) use files::invalid;
-use groups::{TASK_TOKENS_MAX, groups};
-use text::{TextReader, Tokens};
-use weights::Weights;
+pub(crate) use config::{Architecture, Family, activation, read as read_architecture};
+use directory::{Recipe, StepSettings};
+pub(crate) use encoder::Encoder;
+pub(crate) use files::{invalid, read_json, read_required};
+pub(crate) use network::{Head, Network, check_threads};
+use pool::Pooled;
+pub(crate) use text::{TextReader, Tokens};
+pub(crate) use weights::Weights;
 
-/// Tokens of a pass for each thread: long enough to be shared well. A question that comes while others are computed waits for the rest of
-/// a pass and is part of the next, which is some tenth of a second each for small models.
-const PASS_TOKENS_A_THREAD: usize = 2 * TASK_TOKENS_MAX;
 /// A model of the BERT family, loaded from a directory.
 pub struct LocalEmbedder {
     info: ModelInfo,
-    directory: PathBuf,
-    kernels: Kernels,
-    encoder: Encoder,
     reader: TextReader,
-    steps: Vec<Step>,
     pool_prefix: bool,
-    /// Memory of passes that are over. The lock is held to take or give back one, never during a pass.
-    scratch: Mutex<Vec<Scratch>>,
-    batcher: Batcher<Tokens, Vec<f32>>,
-    workers: Workers,
+    network: Network<Pooled>,
+}
+
+fn arithmetic(precision: Precision) -> Arithmetic {
+    match precision {
+        Precision::Single | Precision::Half => Arithmetic::Float,
+        Precision::Int8 => Arithmetic::Int8,
+    }
+}
+
+/// Where a directory has its tokenizer: beside the encoder, which a sentence-transformers directory may keep in a folder.
+pub(crate) fn tokenizer_directory(directory: &Path) -> Result<PathBuf> {
+    if directory.join("tokenizer.json").exists() {
+        return Ok(directory.to_owned());
+    }
+    Ok(directory::read(directory)?.encoder)
 }
 
 /// How a model is loaded.
@@ -60,7 +65,7 @@ pub struct LoadOptions {
     pub precision: Precision,
     /// The level of vector instructions.
     pub isa: Isa,
-    /// Threads that compute, at most [`THREADS_MAX`]; as many as there are processors by default.
+    /// Threads that compute, at most [`THREADS_MAX`](ragstone::limits::THREADS_MAX); as many as there are processors by default.
     pub threads: Option<NonZero<usize>>,
 }
 
@@ -97,7 +102,7 @@ impl Opened {
         Ok(Opened { architecture, recipe, max_tokens: max_tokens.min(tokens_max) })
     }
 
-    fn info(&self, name: &str, sha256: Option<String>) -> ModelInfo {
+    fn info(&self, name: &str, sha256: Option<String>, arithmetic: Arithmetic) -> ModelInfo {
         let steps = &self.recipe.steps;
         ModelInfo {
             name: name.to_owned(),
@@ -108,12 +113,13 @@ impl Opened {
             normalize: matches!(steps.last(), Some(StepSettings::Normalize)),
             query_prefix: self.recipe.query_prefix.clone(),
             passage_prefix: self.recipe.passage_prefix.clone(),
+            arithmetic,
         }
     }
 }
 
 /// `model_max_length` of `tokenizer_config.json`; a number beyond any model stands for none.
-fn tokenizer_max(directory: &Path) -> Result<Option<usize>> {
+pub(crate) fn tokenizer_max(directory: &Path) -> Result<Option<usize>> {
     #[derive(serde::Deserialize)]
     struct TokenizerFile {
         model_max_length: Option<f64>,
@@ -134,7 +140,7 @@ pub(super) fn describe(directory: &Path, name: &str, sha256: Option<String>) -> 
     if !weights.exists() && !encoder.join("model.safetensors.index.json").exists() {
         return Err(files::missing(&weights));
     }
-    Ok(opened.info(name, sha256))
+    Ok(opened.info(name, sha256, Arithmetic::Float))
 }
 
 /// SHA-256 of the weights in a directory, in hex, as [`ModelInfo`] has it.
@@ -149,53 +155,18 @@ impl LocalEmbedder {
     /// [`Error::ModelInvalid`] naming the file that is missing, damaged or of an unsupported kind; [`Error::Limit`] naming
     /// `threads`; [`Error::Io`] if the system has no thread to give.
     pub fn load(directory: &Path, name: &str, options: LoadOptions) -> Result<LocalEmbedder> {
-        check_threads(options.threads)?;
-        let threads = options.threads.or_else(|| std::thread::available_parallelism().ok());
-        let workers = Workers::new("ragstone-embed", threads.unwrap_or(NonZero::<usize>::MIN));
-        let workers = workers.map_err(|source| no_threads(directory, source))?;
-        // Large matrices are put in order by all threads.
-        let loaded = workers.run(|| Loaded::read(directory, name, options));
-        let loaded = loaded.map_err(|source| no_threads(directory, source))??;
-        let Loaded { info, kernels, encoder, reader, steps, pool_prefix } = loaded;
-        Ok(LocalEmbedder {
-            info,
-            directory: directory.to_owned(),
-            kernels,
-            encoder,
-            reader,
-            steps,
-            pool_prefix,
-            scratch: Mutex::new(Vec::new()),
-            batcher: Batcher::new(workers.threads() * PASS_TOKENS_A_THREAD, |tokens| tokens.ids.len()),
-            workers,
-        })
+        let read = || Loaded::read(directory, name, options).map(Loaded::split);
+        let ((info, reader, pool_prefix), network) = Network::start(directory, options.threads, read)?;
+        Ok(LocalEmbedder { info, reader, pool_prefix, network })
     }
-}
-
-/// Refuses more threads than a pool may have.
-pub(super) fn check_threads(threads: Option<NonZero<usize>>) -> Result<()> {
-    match threads.map_or(1, NonZero::get) {
-        threads if threads > THREADS_MAX => Err(Error::Limit {
-            field: "threads".to_owned(),
-            limit: "THREADS_MAX",
-            max: THREADS_MAX as u64,
-            actual: threads as u64,
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn no_threads(directory: &Path, source: std::io::Error) -> Error {
-    Error::Io { operation: "start threads for", path: directory.to_owned(), source }
 }
 
 /// What a directory gives: a model but for its threads.
 struct Loaded {
     info: ModelInfo,
-    kernels: Kernels,
     encoder: Encoder,
     reader: TextReader,
-    steps: Vec<Step>,
+    pooled: Pooled,
     pool_prefix: bool,
 }
 
@@ -210,11 +181,17 @@ impl Loaded {
             steps.push(step.load(kernels, dimension)?);
             dimension = step.outputs(dimension);
         }
-        let info = opened.info(name, Some(sha256));
+        let info = opened.info(name, Some(sha256), arithmetic(options.precision));
         let Opened { architecture, recipe, max_tokens } = opened;
+        let pooled = Pooled { kernels, pooling: recipe.pooling, width: architecture.hidden, steps };
         let reader = TextReader::read(&recipe.encoder, max_tokens, recipe.lower_case)?;
         let encoder = Encoder::load(architecture, weights, kernels, max_tokens, options.precision)?;
-        Ok(Loaded { info, kernels, encoder, reader, steps, pool_prefix: recipe.pool_prefix })
+        Ok(Loaded { info, encoder, reader, pooled, pool_prefix: recipe.pool_prefix })
+    }
+
+    /// What a text is read with, what computes, and what makes a vector of that.
+    fn split(self) -> ((ModelInfo, TextReader, bool), Encoder, Pooled) {
+        ((self.info, self.reader, self.pool_prefix), self.encoder, self.pooled)
     }
 }
 
@@ -254,31 +231,6 @@ impl LocalEmbedder {
         }
         Ok(tokens)
     }
-
-    /// The vectors of some texts, computed together.
-    fn run(&self, texts: &[&Tokens], tasks: usize) -> Result<Vec<Vec<f32>>> {
-        let lock = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut scratch = lock().pop().unwrap_or_default();
-        let width = self.encoder.hidden();
-        let states = self.encoder.run(texts, tasks, &mut scratch).map_err(|id| {
-            let reason = format!("the tokenizer gives token {id}, which the model has no embedding for");
-            invalid(&self.directory, reason)
-        })?;
-        let (mut rest, mut vectors) = (states, Vec::with_capacity(texts.len()));
-        for text in texts {
-            let (own, behind) = rest.split_at(text.ids.len() * width);
-            rest = behind;
-            let pooled = pool::pool(self.info.pooling, &own[text.skip * width..], width);
-            let vector =
-                self.steps.iter().fold(pooled, |vector, step| pool::step(self.kernels, step, vector));
-            if !vector.iter().all(|x| x.is_finite()) {
-                return Err(invalid(&self.directory, "the model's output is not finite"));
-            }
-            vectors.push(vector);
-        }
-        lock().push(scratch);
-        Ok(vectors)
-    }
 }
 
 impl Embedder for LocalEmbedder {
@@ -292,7 +244,7 @@ impl Embedder for LocalEmbedder {
             [] => return Ok(Embeddings::default()),
             // Not worth the way to the threads.
             [text] => Ok(vec![read((0, text))?]),
-            _ => self.in_pool(|| texts.par_iter().enumerate().map(read).collect::<Result<_>>())?,
+            _ => self.network.in_pool(|| texts.par_iter().enumerate().map(read).collect::<Result<_>>())?,
         };
         self.embed_tokens(tokens?)
     }
@@ -335,43 +287,12 @@ impl LocalEmbedder {
         }
     }
 
-    /// Runs something on the model's threads: one hop, from there on tasks are cheap.
-    fn in_pool<R: Send>(&self, job: impl FnOnce() -> R + Send) -> Result<R> {
-        self.workers.run(job).map_err(|source| no_threads(&self.directory, source))
-    }
-
-    /// The vectors of texts, in passes with those of other calls.
     fn embed_tokens(&self, tokens: Vec<Tokens>) -> Result<Embeddings> {
         let tokens: Arc<[Tokens]> = tokens.into();
-        // Whose text it is that fails is found out by computing each call's alone.
-        let pass = |texts: &[&Tokens]| self.in_pool(|| self.pass(texts)).ok()?.ok();
-        let vectors = match self.batcher.run(&tokens, pass) {
-            Some(vectors) => vectors,
-            None => self.in_pool(|| self.pass(&tokens.iter().collect::<Vec<_>>()))??,
-        };
         Ok(Embeddings {
-            vectors,
+            vectors: self.network.compute(&tokens)?,
             token_counts: tokens.iter().map(|tokens| tokens.ids.len()).collect(),
             truncated: tokens.iter().map(|tokens| tokens.truncated).collect(),
         })
-    }
-
-    /// One vector a text, by the threads of the pool that this is called in.
-    fn pass(&self, texts: &[&Tokens]) -> Result<Vec<Vec<f32>>> {
-        let lengths: Vec<usize> = texts.iter().map(|tokens| tokens.ids.len()).collect();
-        let threads = rayon::current_num_threads();
-        let groups = groups(&lengths, threads);
-        // With work for all, a group is one task; with less, its products are shared as well.
-        let tasks = if groups.len() < 2 * threads { threads } else { 1 };
-        let run = |group: &Vec<usize>| {
-            let texts: Vec<&Tokens> = group.iter().map(|index| texts[*index]).collect();
-            self.run(&texts, tasks)
-        };
-        let computed: Vec<Vec<Vec<f32>>> = groups.par_iter().map(run).collect::<Result<_>>()?;
-        let mut vectors = vec![Vec::new(); texts.len()];
-        for (index, vector) in groups.into_iter().flatten().zip(computed.into_iter().flatten()) {
-            vectors[index] = vector;
-        }
-        Ok(vectors)
     }
 }

@@ -3,13 +3,34 @@
 use ragstone_kernels::matrix::{Activation, Kernels, Packed, Product, Rows, RowsMut};
 
 use super::directory::Step;
+use super::network::Head;
+use super::text::Tokens;
 use crate::embed::Pooling;
 
 /// Lengths below this are taken for it, as PyTorch's `normalize` does: a vector of zeros stays one.
 const LENGTH_MIN: f32 = 1e-12;
 
+/// Makes one vector of a text's states: the pooling, and the steps behind it.
+pub(crate) struct Pooled {
+    pub(super) kernels: Kernels,
+    pub(super) pooling: Pooling,
+    /// Numbers of a token's state.
+    pub(super) width: usize,
+    pub(super) steps: Vec<Step>,
+}
+
+impl Head for Pooled {
+    type Output = Vec<f32>;
+
+    fn output(&self, tokens: &Tokens, states: &[f32]) -> Option<Vec<f32>> {
+        let pooled = pool(self.pooling, &states[tokens.skip * self.width..], self.width);
+        let vector = self.steps.iter().fold(pooled, |vector, taken| step(self.kernels, taken, vector));
+        vector.iter().all(|x| x.is_finite()).then_some(vector)
+    }
+}
+
 /// Pools rows of `width` numbers, of which there is at least one.
-pub(super) fn pool(pooling: Pooling, states: &[f32], width: usize) -> Vec<f32> {
+fn pool(pooling: Pooling, states: &[f32], width: usize) -> Vec<f32> {
     let rows = || states.chunks_exact(width);
     let tokens = states.len() / width;
     let weighted = |weight: &dyn Fn(usize) -> f32, divisor: f32| {
@@ -40,7 +61,7 @@ pub(super) fn pool(pooling: Pooling, states: &[f32], width: usize) -> Vec<f32> {
 }
 
 /// Takes a step behind the pooling.
-pub(super) fn step(kernels: Kernels, step: &Step, vector: Vec<f32>) -> Vec<f32> {
+fn step(kernels: Kernels, step: &Step, vector: Vec<f32>) -> Vec<f32> {
     match step {
         Step::Normalize => normalize(vector),
         Step::Dense(weights, activation) => dense(kernels, weights, *activation, &vector),

@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use tokenizers::Tokenizer;
+use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationDirection};
 
 use super::files::{invalid, read_required};
 use crate::embed::Overflow;
@@ -23,19 +23,19 @@ const TOKENS_MARGIN: usize = 32;
 
 /// What the network reads of one text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tokens {
+pub(crate) struct Tokens {
     /// Rows of the vocabulary.
-    pub(super) ids: Vec<u32>,
+    pub(crate) ids: Vec<u32>,
     /// The segment of each.
     pub(super) segments: Vec<u32>,
     /// Whether the text was cut.
-    pub(super) truncated: bool,
+    pub(crate) truncated: bool,
     /// Tokens at the beginning that the pooling leaves out.
     pub(super) skip: usize,
 }
 
 /// A tokenizer and the limits of its model.
-pub(super) struct TextReader {
+pub(crate) struct TextReader {
     tokenizer: Tokenizer,
     path: PathBuf,
     /// Special tokens before a text and behind it.
@@ -46,7 +46,7 @@ pub(super) struct TextReader {
 
 impl TextReader {
     /// Reads `tokenizer.json`. `max_tokens` counts special tokens.
-    pub(super) fn read(directory: &Path, max_tokens: usize, lower_case: bool) -> Result<TextReader> {
+    pub(crate) fn read(directory: &Path, max_tokens: usize, lower_case: bool) -> Result<TextReader> {
         let path = directory.join("tokenizer.json");
         let wrong = |error: &dyn std::fmt::Display| invalid(&path, format!("is no tokenizer: {error}"));
         let mut tokenizer = Tokenizer::from_bytes(read_required(&path)?).map_err(|error| wrong(&error))?;
@@ -71,16 +71,7 @@ impl TextReader {
         refuse: impl FnOnce(usize) -> Error,
     ) -> Result<Tokens> {
         let text = self.prepare(prefix, text);
-        let mut budget = (self.max_tokens * BYTES_PER_TOKEN).max(1 << 10);
-        let (encoding, complete) = loop {
-            let end = beginning(&text, budget);
-            let encoding = self.encode(&text[..end], true)?;
-            let complete = end == text.len();
-            if complete || encoding.len() > self.max_tokens + TOKENS_MARGIN {
-                break (encoding, complete);
-            }
-            budget *= 2;
-        };
+        let (encoding, complete) = self.encode_beginning(&text, true)?;
         let (mut ids, mut segments) = (encoding.get_ids().to_vec(), encoding.get_type_ids().to_vec());
         let truncated = ids.len() > self.max_tokens;
         if truncated && overflow == Overflow::Error {
@@ -96,8 +87,22 @@ impl TextReader {
         Ok(Tokens { ids, segments, truncated, skip: 0 })
     }
 
+    /// The tokens of a text, or of a beginning of it that has more than the model reads; whether they are those of the whole.
+    fn encode_beginning(&self, text: &str, special: bool) -> Result<(Encoding, bool)> {
+        let mut budget = (self.max_tokens * BYTES_PER_TOKEN).max(1 << 10);
+        loop {
+            let end = beginning(text, budget);
+            let encoding = self.encode(&text[..end], special)?;
+            let complete = end == text.len();
+            if complete || encoding.len() > self.max_tokens + TOKENS_MARGIN {
+                return Ok((encoding, complete));
+            }
+            budget *= 2;
+        }
+    }
+
     /// Tokens without special ones; an upper estimate for a text that the tokenizer refuses.
-    pub(super) fn count(&self, text: &str) -> usize {
+    pub(crate) fn count(&self, text: &str) -> usize {
         self.encode(&self.prepare("", text), false).map_or(text.len(), |encoding| encoding.len())
     }
 
@@ -120,9 +125,65 @@ impl TextReader {
         if self.lower_case { Cow::Owned(text.to_lowercase()) } else { text }
     }
 
-    fn encode(&self, text: &str, special: bool) -> Result<tokenizers::Encoding> {
+    fn encode(&self, text: &str, special: bool) -> Result<Encoding> {
         let encoding = self.tokenizer.encode_fast(text, special);
         encoding.map_err(|error| invalid(&self.path, format!("cannot tokenise a text: {error}")))
+    }
+}
+
+/// Reads pairs of a query and a passage, as a cross-encoder does: one sequence, with special tokens around and between.
+///
+/// Where both are longer than the model reads, the passage is cut, never the query: half a question is another question. (The
+/// reference cuts whichever is longer, token by token, which is the same wherever the passage stays the longer one.)
+pub(crate) struct PairReader<'a> {
+    reader: &'a TextReader,
+    query: Encoding,
+    /// Tokens that are left for a passage.
+    passage_tokens_max: usize,
+}
+
+impl TextReader {
+    /// Reads pairs with a query. `refuse` makes the error for a query with which, special tokens included, so many tokens leave
+    /// none for a passage.
+    pub(crate) fn pairs_with(
+        &self,
+        query: &str,
+        refuse: impl FnOnce(usize) -> Error,
+    ) -> Result<PairReader<'_>> {
+        let (encoded, complete) = self.encode_beginning(&self.prepare("", query), false)?;
+        let added = self.tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(true));
+        let taken = added + if complete { encoded.len() } else { self.count(query) };
+        match self.max_tokens.checked_sub(taken).filter(|left| *left > 0) {
+            Some(passage_tokens_max) => Ok(PairReader { reader: self, query: encoded, passage_tokens_max }),
+            None => Err(refuse(taken)),
+        }
+    }
+}
+
+impl PairReader<'_> {
+    /// The tokens of the query with a passage; `refuse` makes the error for a pair of so many tokens.
+    pub(crate) fn read(
+        &self,
+        passage: &str,
+        overflow: Overflow,
+        refuse: impl FnOnce(usize) -> Error,
+    ) -> Result<Tokens> {
+        let passage = self.reader.prepare("", passage);
+        let (mut encoding, complete) = self.reader.encode_beginning(&passage, false)?;
+        let truncated = encoding.len() > self.passage_tokens_max;
+        if truncated && overflow == Overflow::Error {
+            let tokens = if complete { encoding.len() } else { self.reader.count(&passage) };
+            return Err(refuse(tokens + self.reader.max_tokens - self.passage_tokens_max));
+        }
+        encoding.truncate(self.passage_tokens_max, 0, TruncationDirection::Right);
+        // What is cut off would be put together with the query, too.
+        encoding.take_overflowing();
+        let pair = self.reader.tokenizer.post_process(self.query.clone(), Some(encoding), true);
+        let pair = pair.map_err(|error| {
+            invalid(&self.reader.path, format!("cannot put a pair of texts together: {error}"))
+        })?;
+        let (ids, segments) = (pair.get_ids().to_vec(), pair.get_type_ids().to_vec());
+        Ok(Tokens { ids, segments, truncated, skip: 0 })
     }
 }
 

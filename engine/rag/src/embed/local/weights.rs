@@ -36,7 +36,7 @@ impl Shard {
 }
 
 /// All tensors of a model.
-pub(super) struct Weights {
+pub(crate) struct Weights {
     directory: PathBuf,
     shards: Vec<Shard>,
     /// What stands before every name: `bert.` in some files, nothing in most.
@@ -50,7 +50,7 @@ struct Index {
 
 impl Weights {
     /// Reads `model.safetensors`, or the shards that `model.safetensors.index.json` names.
-    pub(super) fn read(directory: &Path) -> Result<Weights> {
+    pub(crate) fn read(directory: &Path) -> Result<Weights> {
         let single = directory.join("model.safetensors");
         let index_path = directory.join("model.safetensors.index.json");
         let index = if single.exists() { None } else { read_json_optional::<Index>(&index_path)? };
@@ -72,7 +72,7 @@ impl Weights {
     }
 
     /// SHA-256 of the file, or of the shards one after the other in the order of their names, in hex.
-    pub(super) fn sha256(&self) -> String {
+    pub(crate) fn sha256(&self) -> String {
         let mut hash = Sha256::new();
         self.shards.iter().for_each(|shard| hash.update(&shard.bytes));
         crate::embed::hex(&hash.finalize())
@@ -85,8 +85,13 @@ impl Weights {
         Ok(())
     }
 
+    /// Whether there is a tensor of a name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.named(name).is_some()
+    }
+
     /// The tensor of a name and shape.
-    pub(super) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor<'_>> {
+    pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor<'_>> {
         let (shard, info) = self.named(name).ok_or_else(|| self.absent(name))?;
         let wrong = |reason: String| invalid(&shard.path, format!("tensor {name} {reason}"));
         if info.shape != shape {
@@ -137,14 +142,14 @@ enum Element {
 }
 
 /// The numbers of a tensor as they are in the file: little-endian, at any address.
-pub(super) struct Tensor<'a> {
+pub(crate) struct Tensor<'a> {
     element: Element,
     data: &'a [u8],
 }
 
 impl Tensor<'_> {
     /// The numbers, widened.
-    pub(super) fn to_vec(&self) -> Vec<f32> {
+    pub(crate) fn to_vec(&self) -> Vec<f32> {
         let halves = || self.data.as_chunks::<2>().0.iter().map(|bytes| u16::from_le_bytes(*bytes));
         match self.element {
             Element::F32 => {

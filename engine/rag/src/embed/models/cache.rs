@@ -4,6 +4,7 @@
 //! models/
 //!   sentence-transformers--all-MiniLM-L6-v2/   a model's files as they were fetched, and
 //!     ragstone-model.json                      where they came from, with the weights' SHA-256
+//!   tokenizers/org--name/                      the tokenizer of a model that is not here itself
 //!   .pull-XXXXXX/                              a model that is being put together
 //! ```
 //!
@@ -21,6 +22,8 @@ use crate::error::{Error, Result};
 
 /// The receipt of a fetched model.
 const RECEIPT: &str = "ragstone-model.json";
+/// The folder of tokenizers whose models are not here.
+const TOKENIZERS: &str = "tokenizers";
 /// What the name of a model being put together begins with.
 const PULL_PREFIX: &str = ".pull-";
 /// A pull that began so long ago is over, however it ended.
@@ -62,6 +65,15 @@ impl Cache {
         self.root.join(repository.replace('/', "--"))
     }
 
+    /// The folder of a repository's tokenizer alone, if it is here.
+    pub(super) fn find_tokenizer(&self, repository: &str) -> Option<PathBuf> {
+        Some(self.tokenizer_folder(repository)).filter(|folder| folder.is_dir())
+    }
+
+    fn tokenizer_folder(&self, repository: &str) -> PathBuf {
+        self.root.join(TOKENIZERS).join(repository.replace('/', "--"))
+    }
+
     /// The folder of a repository's model, if it is here.
     pub(super) fn find(&self, repository: &str) -> Option<PathBuf> {
         Some(self.folder(repository)).filter(|folder| folder.is_dir())
@@ -100,27 +112,44 @@ impl Cache {
         request: &Request<'_>,
         fetch: impl FnOnce(&Path) -> Result<(), String>,
     ) -> Result<PathBuf, String> {
-        let at = |path: &Path, error: std::io::Error| format!("cannot write {}: {error}", path.display());
-        fs::create_dir_all(&self.root).map_err(|error| at(&self.root, error))?;
-        self.remove_abandoned();
-        let scratch = tempfile::Builder::new().prefix(PULL_PREFIX).tempdir_in(&self.root);
-        let scratch = scratch.map_err(|error| at(&self.root, error))?;
-        let whole = scratch.path().join("model");
-        fs::create_dir(&whole).map_err(|error| at(&whole, error))?;
-        fetch(&whole)?;
-        let sha256 = verified(&whole, request)?;
+        let scratch = self.scratch()?;
+        let whole = scratch.path();
+        fetch(whole)?;
+        let sha256 = verified(whole, request)?;
         let receipt =
             Receipt { repository: request.repository.to_owned(), source: request.source.to_owned(), sha256 };
         let receipt_path = whole.join(RECEIPT);
         let receipt = serde_json::to_vec_pretty(&receipt).map_err(|error| error.to_string())?;
-        fs::write(&receipt_path, receipt).map_err(|error| at(&receipt_path, error))?;
-        let folder = self.folder(request.repository);
-        match fs::rename(&whole, &folder) {
-            Ok(()) => Ok(folder),
-            // Another process was first with the same model.
-            Err(_) if folder.is_dir() => Ok(folder),
-            Err(error) => Err(at(&folder, error)),
-        }
+        fs::write(&receipt_path, receipt).map_err(|error| cannot_write(&receipt_path, error))?;
+        appear(whole, self.folder(request.repository))
+    }
+
+    /// Fetches a repository's tokenizer alone and makes it appear. On an error nothing stays.
+    pub(super) fn fill_tokenizer(
+        &self,
+        repository: &str,
+        fetch: impl FnOnce(&Path) -> Result<(), String>,
+    ) -> Result<PathBuf, String> {
+        let scratch = self.scratch()?;
+        let whole = scratch.path();
+        fetch(whole)?;
+        let read = crate::tokens::TokenizerFile::read(whole, repository);
+        read.map_err(without_folder)?;
+        let folder = self.tokenizer_folder(repository);
+        let parent = self.root.join(TOKENIZERS);
+        fs::create_dir_all(&parent).map_err(|error| cannot_write(&parent, error))?;
+        appear(whole, folder)
+    }
+
+    /// A folder to put a model together in.
+    fn scratch(&self) -> Result<Scratch, String> {
+        fs::create_dir_all(&self.root).map_err(|error| cannot_write(&self.root, error))?;
+        self.remove_abandoned();
+        let folder = tempfile::Builder::new().prefix(PULL_PREFIX).tempdir_in(&self.root);
+        let folder = folder.map_err(|error| cannot_write(&self.root, error))?;
+        let whole = folder.path().join("model");
+        fs::create_dir(&whole).map_err(|error| cannot_write(&whole, error))?;
+        Ok(Scratch { whole, _folder: folder })
     }
 
     /// Removes what pulls that were killed have left. Another's failure to clean up is no failure of this pull.
@@ -143,15 +172,44 @@ impl Cache {
     }
 }
 
-/// SHA-256 of the weights of a model that is complete and the expected one.
-fn verified(folder: &Path, request: &Request<'_>) -> Result<String, String> {
-    let reason = |error: Error| match error {
-        // The folder is about to vanish: only what is wrong with it matters.
+/// A folder that vanishes with the value, and one in it to be filled and moved out.
+struct Scratch {
+    whole: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Scratch {
+    fn path(&self) -> &Path {
+        &self.whole
+    }
+}
+
+fn cannot_write(path: &Path, error: std::io::Error) -> String {
+    format!("cannot write {}: {error}", path.display())
+}
+
+/// Makes what is whole appear as a folder of the cache.
+fn appear(whole: &Path, folder: PathBuf) -> Result<PathBuf, String> {
+    match fs::rename(whole, &folder) {
+        Ok(()) => Ok(folder),
+        // Another process was first with the same model.
+        Err(_) if folder.is_dir() => Ok(folder),
+        Err(error) => Err(cannot_write(&folder, error)),
+    }
+}
+
+/// What is wrong with files in a folder that is about to vanish: only the reason matters.
+fn without_folder(error: Error) -> String {
+    match error {
         Error::ModelInvalid { reason, .. } => reason,
         other => other.to_string(),
-    };
-    local::describe(folder, request.repository, None).map_err(reason)?;
-    let sha256 = local::weights_sha256(folder).map_err(reason)?;
+    }
+}
+
+/// SHA-256 of the weights of a model that is complete and the expected one.
+fn verified(folder: &Path, request: &Request<'_>) -> Result<String, String> {
+    local::describe(folder, request.repository, None).map_err(without_folder)?;
+    let sha256 = local::weights_sha256(folder).map_err(without_folder)?;
     match request.expected {
         Some(expected) if expected != sha256 => Err(format!(
             "SHA-256 of the weights is {sha256}, expected is {expected}; the download was discarded"

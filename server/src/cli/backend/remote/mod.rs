@@ -2,6 +2,7 @@
 
 mod enrich;
 mod exchange;
+mod inference;
 mod operator;
 mod schema;
 mod types;
@@ -27,8 +28,8 @@ use tokio::runtime::Runtime;
 use self::views::{collection, explain, timings, written};
 use super::{
     Backend, CollectionView, EmbeddingsView, EnrichedView, FacetCountView, FacetView, GroupView, HitView,
-    Ingested, MessageView, ModelView, NewFields, PointView, PulledView, RetrievedView, ScrollAsk, SearchView,
-    StoredDocument, TemplateView, Transfer, WriteView,
+    Ingested, MessageView, ModelView, NewFields, PointView, PulledView, RerankAsk, RerankedView,
+    RetrievedView, ScrollAsk, SearchView, StoredDocument, TemplateView, TokenCountsView, Transfer, WriteView,
 };
 use crate::cli::json;
 
@@ -335,41 +336,19 @@ impl Backend for Remote {
         role: Role,
         overflow: Overflow,
     ) -> Result<EmbeddingsView> {
-        let request = client::Embed::new(texts.iter().copied())
-            .model(model.unwrap_or_default())
-            .role(match role {
-                Role::Query => client::TextRole::Query,
-                Role::Passage => client::TextRole::Passage,
-                Role::Plain => client::TextRole::Plain,
-            })
-            .on_overflow(match overflow {
-                Overflow::Error => client::OnOverflow::Error,
-                Overflow::Truncate => client::OnOverflow::Truncate,
-            });
-        let embedded = self.call(self.client.embed(request))?;
-        Ok(EmbeddingsView {
-            model: embedded.model.name,
-            dimension: embedded.model.dimension,
-            vectors: embedded.vectors,
-            token_counts: embedded.token_counts.into_iter().map(|count| count as u64).collect(),
-            truncated: embedded.truncated,
-        })
+        self.embed_now(model, texts, (role, overflow))
+    }
+
+    fn rerank(&self, ask: &RerankAsk<'_>) -> Result<RerankedView> {
+        self.rerank_now(ask)
+    }
+
+    fn count_tokens(&self, model: Option<&str>, texts: &[&str]) -> Result<TokenCountsView> {
+        self.count_tokens_now(model, texts)
     }
 
     fn models(&self) -> Result<Vec<ModelView>> {
-        let models = self.call(self.client.list_models())?;
-        Ok(models
-            .into_iter()
-            .map(|model| ModelView {
-                name: model.name,
-                loaded: model.loaded,
-                default: model.default,
-                dimension: model.info.as_ref().map(|info| info.dimension as u64),
-                max_tokens: model.info.as_ref().map(|info| info.max_tokens as u64),
-                sha256: model.info.and_then(|info| info.sha256),
-                path: None,
-            })
-            .collect())
+        self.models_now()
     }
 
     fn pull_model(&self, name: &str) -> Result<PulledView> {

@@ -6,7 +6,7 @@ use ragstone::{
     SchemaBuilder, VectorKind,
 };
 use ragstone_client as client;
-use ragstone_rag::embed::{ModelInfo, Pooling};
+use ragstone_rag::embed::{Arithmetic, ModelInfo, Pooling};
 use ragstone_rag::reserved::MODEL_ATTRIBUTE;
 
 use super::{field_type, types, wire_size};
@@ -99,6 +99,11 @@ fn contract(model: &client::ModelInfo) -> Result<ModelInfo> {
         normalize: model.normalize,
         query_prefix: model.query_prefix.clone(),
         passage_prefix: model.passage_prefix.clone(),
+        arithmetic: match model.arithmetic {
+            client::Arithmetic::Float => Arithmetic::Float,
+            client::Arithmetic::Int8 => Arithmetic::Int8,
+            _ => bail!("the arithmetic of model {} is not known", model.name),
+        },
     })
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::endpoint::check;
 use super::*;
 use crate::embed::stand_in::{Answer, Request, StandIn};
 
@@ -148,14 +149,22 @@ fn a_wrong_answer_is_refused() {
 #[test]
 fn names_are_understood_or_refused() {
     let name = Name::parse("https://host:1/v1/?dimensions=8#a/b").unwrap();
-    let expected = Name { base: "https://host:1/v1", model: "a/b", dimensions: Some(8), max_tokens: 8_191 };
-    assert_eq!(name, expected);
+    assert_eq!((name.base, name.model), ("https://host:1/v1", "a/b"));
+    assert_eq!((name.dimensions, name.max_tokens, name.batch, name.timeout), (Some(8), 8_191, 128, 120));
+    let name =
+        Name::parse("https://h?query_prefix=query:%20&passage_prefix=%C3%A9&batch=3&timeout=9#m").unwrap();
+    assert_eq!((name.query_prefix.as_str(), name.passage_prefix.as_str()), ("query: ", "é"));
+    assert_eq!((name.batch, name.timeout), (3, 9));
     let refused = [
         ("https://host/v1", "names no model"),
         ("https://host/v1#", "names no model"),
         ("https:///v1#m", "has no host"),
-        ("https://host?dimensions=0#m", "no positive number"),
-        ("https://host?dimensions=70000#m", "more than 65536"),
+        ("https://host?dimensions=0#m", "no number from 1 to 65536 as dimensions"),
+        ("https://host?dimensions=70000#m", "no number from 1 to 65536 as dimensions"),
+        ("https://host?batch=2049#m", "no number from 1 to 2048 as batch"),
+        ("https://host?timeout=x#m", "no number from 1 to 3600 as timeout"),
+        ("https://host?query_prefix=%2#m", "query_prefix that is not percent-encoded"),
+        ("https://host?passage_prefix=%+f#m", "passage_prefix that is not percent-encoded"),
         ("https://host?colour=1#m", "unknown setting colour"),
     ];
     for (name, words) in refused {
@@ -164,10 +173,61 @@ fn names_are_understood_or_refused() {
     }
 }
 
+/// The texts that the last request held.
+fn last_texts(server: &StandIn) -> Vec<String> {
+    let body: Value = serde_json::from_slice(&server.requests().last().unwrap().body).unwrap();
+    body["input"].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
 #[test]
-fn estimates_are_rather_high() {
-    let cases = [("", 0), ("a", 1), ("hello world", 4), ("3.14", 4), ("日本", 6), ("a  b", 3)];
-    for (text, tokens) in cases {
-        assert_eq!(estimate_tokens(text), tokens, "{text}");
+fn prefixes_are_put_before_texts_of_their_role() {
+    let server = StandIn::start(answer);
+    let name = format!("{}/v1?dimensions=3&query_prefix=query:%20&passage_prefix=text:%20#m", server.url);
+    let embedder = RemoteEmbedder::connect_with_key(&name, None).unwrap();
+    let info = embedder.info();
+    assert_eq!((info.query_prefix.as_str(), info.passage_prefix.as_str()), ("query: ", "text: "));
+    for (role, sent) in [
+        (Role::Query, ["query: a", "query: "]),
+        (Role::Passage, ["text: a", "text: "]),
+        (Role::Plain, ["a", " "]),
+    ] {
+        embedder.embed(&["a", ""], role, Overflow::Error).unwrap();
+        assert_eq!(last_texts(&server), sent);
     }
+    assert!(embedder.overhead_tokens(Role::Query) > embedder.overhead_tokens(Role::Plain));
+}
+
+#[test]
+fn what_is_too_long_is_refused_or_cut_before_it_is_sent() {
+    let server = StandIn::start(answer);
+    let name = format!("{}/v1?dimensions=3&max_tokens=10&batch=2&query_prefix=q#m", server.url);
+    let embedder = RemoteEmbedder::connect_with_key(&name, None).unwrap();
+    // Three letters a token, and two for the service's own: 24 letters are 8 tokens, one more is too many.
+    let (fits, long) = ("x".repeat(24), "x".repeat(25));
+    let error = embedder.embed(&[&fits, &long], Role::Plain, Overflow::Error).unwrap_err();
+    assert!(
+        matches!(&error, Error::TokenLimit { field, tokens: 11, max: 10, .. } if field == "texts[1]"),
+        "{error}"
+    );
+    assert!(server.requests().is_empty());
+    let made = embedder.embed(&[&fits, &long, "é日本語"], Role::Plain, Overflow::Truncate).unwrap();
+    assert_eq!(made.truncated, [false, true, true]);
+    assert_eq!(server.requests().len(), 2, "two texts a request");
+    assert_eq!(last_texts(&server), ["é日本"]);
+    assert_eq!(made.vectors[1], vector(&fits));
+    // The prefix is never cut: a token of its own, and one for what it may change.
+    embedder.embed(&[&long], Role::Query, Overflow::Truncate).unwrap();
+    assert_eq!(last_texts(&server), [format!("q{}", "x".repeat(18))]);
+    let narrow = format!("{}/v1?dimensions=3&max_tokens=2#m", server.url);
+    let narrow = RemoteEmbedder::connect_with_key(&narrow, None).unwrap();
+    let refused = narrow.embed(&["x"], Role::Plain, Overflow::Truncate).unwrap_err();
+    assert!(matches!(refused, Error::TokenLimit { tokens: 3, max: 2, .. }), "{refused}");
+}
+
+#[test]
+fn openais_models_are_counted_by_their_own_tables() {
+    let server = StandIn::start(answer);
+    let name = format!("{}/v1?dimensions=3#text-embedding-3-small", server.url);
+    let embedder = RemoteEmbedder::connect_with_key(&name, None).unwrap();
+    assert_eq!(embedder.count_tokens("hello world"), 2);
 }

@@ -1,0 +1,52 @@
+//! What a name may stand for beside an embedding model in single precision.
+
+use super::*;
+
+#[test]
+fn arithmetic_in_eight_bits_is_another_model() {
+    let setting = Setting::new();
+    let models = setting.models(NOWHERE, &[], true);
+    let path = tiny();
+    let (float, int8) = (path.to_str().unwrap(), format!("{}@int8", path.to_str().unwrap()));
+    let (float, int8) = (models.load(float).unwrap(), models.load(&int8).unwrap());
+    assert_eq!((float.info().arithmetic, int8.info().arithmetic), (Arithmetic::Float, Arithmetic::Int8));
+    assert_eq!(float.info().sha256, int8.info().sha256);
+    assert!(int8.info().name.ends_with("@int8"));
+    let vector = |embedder: &Arc<dyn Embedder>| {
+        embedder
+            .embed(&["the quick brown fox"], crate::embed::Role::Plain, Default::default())
+            .unwrap()
+            .vectors
+    };
+    let (exact, near) = (vector(&float), vector(&int8));
+    assert_ne!(exact, near);
+    let cosine: f32 = exact[0].iter().zip(&near[0]).map(|(a, b)| a * b).sum();
+    assert!(cosine > 0.98, "{cosine}");
+}
+
+/// A hub's model of which only the tokenizer is asked for.
+#[test]
+fn tokens_are_counted_without_a_models_weights() {
+    let server = StandIn::start(hub_answer);
+    let setting = Setting::new();
+    let models = setting.models(&server.url, &[], false);
+    let counter = models.token_counter("org/model").unwrap();
+    assert_eq!((counter.count("the quick brown fox"), counter.is_exact()), (4, true));
+    let asked: Vec<String> = server.requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(asked, ["/org/model/resolve/main/tokenizer.json"]);
+    assert_eq!(setting.cached(), ["tokenizers"]);
+    assert!(models.list().unwrap().is_empty(), "a tokenizer is no model");
+    // Again from the cache, by another process.
+    let again = setting.models(NOWHERE, &[], true).token_counter("org/model").unwrap();
+    assert_eq!(again.count("the quick brown fox"), 4);
+    let absent = sources(setting.models(NOWHERE, &[], true).token_counter("org/other"));
+    assert_eq!(absent.len(), 2);
+    // A loaded model counts itself; OpenAI's are built in; of a service's nothing more is known than that.
+    let tiny = tiny().to_str().unwrap().to_owned();
+    models.load(&tiny).unwrap();
+    assert_eq!(models.token_counter(&tiny).unwrap().count("the quick brown fox"), 4);
+    assert_eq!(models.token_counter("gpt-4o").unwrap().count("hello world"), 2);
+    assert!(models.token_counter("https://h/v1#text-embedding-3-small").unwrap().is_exact());
+    let estimate = models.token_counter("https://h/v1#unknown").unwrap();
+    assert!(!estimate.is_exact() && estimate.count("hello world") >= 2);
+}

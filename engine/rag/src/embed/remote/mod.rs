@@ -1,0 +1,218 @@
+//! Models behind an OpenAI-compatible `POST …/embeddings`.
+//!
+//! A name is the service's base URL and the model's name: `https://host/v1#text-embedding-3-small`. Settings stand in the URL's
+//! query, which is not sent on ([`Name`]), and are part of the name, so of a collection's contract:
+//!
+//! | setting | what it says | otherwise |
+//! |---|---|---|
+//! | `dimensions=N` | ask for vectors of N components, without a probe at load | the probe's |
+//! | `max_tokens=N` | tokens that the model reads of a text | 8191 |
+//! | `query_prefix=TEXT`, `passage_prefix=TEXT` | put before queries, before passages; `%20` is a space | nothing |
+//! | `batch=N` | texts of one request, at most 2,048 | 128 |
+//! | `timeout=N` | seconds for one try of a request, at most 3,600 | 120 |
+//!
+//! The key comes from `RAGSTONE_EMBED_API_KEY`.
+//!
+//! What differs from a local model:
+//! - Tokens are counted by OpenAI's tables if the model is one of theirs, else by an upper estimate (a token for every three letters, for
+//!   every other sign and for every byte beyond ASCII). A text that counts more than `max_tokens` is refused or cut, as
+//!   [`Overflow`] says, before anything is sent; a service whose models read more than the estimate grants is given a larger `max_tokens`.
+//!   What is reported of a text is the service's own count where one was asked for alone.
+//! - An empty text is sent as one space, since services refuse the empty string.
+//!
+//! A request that fails by 408, 429, 5xx or on the way is tried again, at most five times and within
+//! a minute of waiting; `Retry-After` in seconds is honoured within that.
+
+mod endpoint;
+mod name;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use ureq::Agent;
+
+use endpoint::Endpoint;
+use name::Name;
+pub(in crate::embed) use name::is_remote;
+
+use super::{Arithmetic, Embedder, Embeddings, ModelInfo, Overflow, Pooling, Role};
+use crate::error::{Error, Result};
+use crate::limits::TEXT_BYTES_MAX;
+use crate::tokens::{Estimate, OpenAi, TokenCounter};
+
+/// The environment variable that holds the service's key.
+const API_KEY_VARIABLE: &str = "RAGSTONE_EMBED_API_KEY";
+
+/// Bytes of the texts of one request, unless a single one is longer.
+const BATCH_BYTES_MAX: usize = 256 << 10;
+/// Room for the special tokens of any service.
+const SPECIAL_TOKENS: usize = 2;
+
+/// A model behind an OpenAI-compatible service.
+pub struct RemoteEmbedder {
+    info: ModelInfo,
+    endpoint: Endpoint,
+    counter: Box<dyn TokenCounter>,
+    batch_texts_max: usize,
+}
+
+impl RemoteEmbedder {
+    /// Connects to the model of a name, with the key of the environment.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a name that is none; [`Error::Remote`] if the probe fails.
+    pub fn connect(name: &str) -> Result<RemoteEmbedder> {
+        let key = std::env::var(API_KEY_VARIABLE).ok().filter(|key| !key.is_empty());
+        RemoteEmbedder::connect_with_key(name, key)
+    }
+
+    /// Connects with a key, or without one.
+    ///
+    /// # Errors
+    /// As [`RemoteEmbedder::connect`].
+    pub fn connect_with_key(name: &str, key: Option<String>) -> Result<RemoteEmbedder> {
+        let parsed = Name::parse(name)?;
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_resolve(Some(Duration::from_secs(10)))
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_per_call(Some(Duration::from_secs(parsed.timeout as u64)))
+            .build()
+            .new_agent();
+        let endpoint = Endpoint {
+            agent,
+            url: format!("{}/embeddings", parsed.base),
+            model: parsed.model.to_owned(),
+            key,
+            dimensions: parsed.dimensions,
+        };
+        let (dimension, normalize) = match parsed.dimensions {
+            Some(dimensions) => (dimensions, false),
+            None => {
+                let (vectors, _) = endpoint.request(&["dimension"], None)?;
+                let vector = vectors.first().map(Vec::as_slice).unwrap_or_default();
+                let square: f64 = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+                (vector.len(), (square - 1.0).abs() < 1e-3)
+            }
+        };
+        let info = ModelInfo {
+            name: name.to_owned(),
+            sha256: None,
+            dimension,
+            max_tokens: parsed.max_tokens,
+            pooling: Pooling::Remote,
+            normalize,
+            query_prefix: parsed.query_prefix,
+            passage_prefix: parsed.passage_prefix,
+            arithmetic: Arithmetic::Float,
+        };
+        let counter = counter(name, parsed.model);
+        Ok(RemoteEmbedder { info, endpoint, counter, batch_texts_max: parsed.batch })
+    }
+
+    fn prefix(&self, role: Role) -> &str {
+        match role {
+            Role::Query => &self.info.query_prefix,
+            Role::Passage => &self.info.passage_prefix,
+            Role::Plain => "",
+        }
+    }
+
+    /// What is sent for a text, and whether it was cut.
+    fn prepare<'a>(
+        &self,
+        (index, text): (usize, &'a str),
+        role: Role,
+        overflow: Overflow,
+    ) -> Result<(Cow<'a, str>, bool)> {
+        let field = || format!("texts[{index}]");
+        if text.len() > TEXT_BYTES_MAX {
+            let (max, actual) = (TEXT_BYTES_MAX as u64, text.len() as u64);
+            return Err(Error::Limit { field: field(), limit: "TEXT_BYTES_MAX", max, actual });
+        }
+        let (max, overhead) = (self.info.max_tokens, self.overhead_tokens(role));
+        let tokens = self.count_tokens(text) + overhead;
+        let truncated = tokens > max;
+        if truncated && (overflow == Overflow::Error || overhead >= max) {
+            return Err(Error::TokenLimit { field: field(), model: self.info.name.clone(), tokens, max });
+        }
+        let text = if truncated { self.cut(text, max - overhead) } else { text };
+        let whole = match self.prefix(role) {
+            // Services refuse the empty string.
+            "" if text.is_empty() => Cow::Borrowed(" "),
+            "" => Cow::Borrowed(text),
+            prefix => Cow::Owned(format!("{prefix}{text}")),
+        };
+        Ok((whole, truncated))
+    }
+
+    /// The longest beginning of a text that counts at most so many tokens, found by halving.
+    fn cut<'a>(&self, text: &'a str, tokens_max: usize) -> &'a str {
+        let mut ends: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+        ends.push(text.len());
+        let fitting = ends.partition_point(|end| self.count_tokens(&text[..*end]) <= tokens_max);
+        &text[..ends[fitting.saturating_sub(1)]]
+    }
+}
+
+/// What counts tokens for a service's model.
+fn counter(name: &str, model: &str) -> Box<dyn TokenCounter> {
+    match OpenAi::named(model) {
+        Some(counter) => Box::new(counter),
+        None => Box::new(Estimate { model: name.to_owned() }),
+    }
+}
+
+impl Embedder for RemoteEmbedder {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn embed(&self, texts: &[&str], role: Role, overflow: Overflow) -> Result<Embeddings> {
+        let mut embeddings = Embeddings::default();
+        let mut whole = Vec::with_capacity(texts.len());
+        for (index, text) in texts.iter().enumerate() {
+            let (text, truncated) = self.prepare((index, *text), role, overflow)?;
+            whole.push(text);
+            embeddings.truncated.push(truncated);
+        }
+        let whole: Vec<&str> = whole.iter().map(|text| &**text).collect();
+        let mut rest = whole.as_slice();
+        while !rest.is_empty() {
+            let (batch, behind) = rest.split_at(batch_len(rest, self.batch_texts_max));
+            rest = behind;
+            let (vectors, tokens) = self.endpoint.request(batch, Some(self.info.dimension))?;
+            embeddings.vectors.extend(vectors);
+            embeddings.token_counts.extend(match (batch, tokens) {
+                ([_], Some(tokens)) => vec![tokens],
+                _ => batch.iter().map(|text| self.count_tokens(text)).collect(),
+            });
+        }
+        Ok(embeddings)
+    }
+
+    fn count_tokens(&self, text: &str) -> usize {
+        self.counter.count(text)
+    }
+
+    fn overhead_tokens(&self, role: Role) -> usize {
+        match self.prefix(role) {
+            "" => SPECIAL_TOKENS,
+            // The first word may be split otherwise behind a prefix.
+            prefix => SPECIAL_TOKENS + self.count_tokens(prefix) + 1,
+        }
+    }
+}
+
+/// Texts that go into the next request.
+fn batch_len(texts: &[&str], texts_max: usize) -> usize {
+    let mut bytes = 0;
+    let fits = |text: &&&str| {
+        bytes += text.len();
+        bytes <= BATCH_BYTES_MAX
+    };
+    texts.iter().take(texts_max).take_while(fits).count().max(1)
+}
+
+#[cfg(test)]
+mod tests;

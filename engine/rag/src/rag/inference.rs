@@ -1,0 +1,148 @@
+//! What models do with texts: vectors, scores, counts of tokens. Many texts are computed some at a time, so that who no longer wants them
+//! waits for a fraction of a second.
+
+use ragstone::Collection;
+
+use super::{Rag, text_model};
+use crate::embed::{DEFAULT_MODEL, Embedder, Embeddings, Overflow, Role};
+use crate::error::{Error, Result};
+use crate::limits::{EMBED_TEXTS_MAX, RERANK_PASSAGES_MAX, TEXT_BYTES_MAX};
+use crate::prompt::{check_max, check_text};
+use crate::rerank::Scores;
+
+/// Texts that are embedded at a time where many are asked for: enough to fill a model's batches, few enough that who no longer
+/// wants them waits for a fraction of a second.
+const EMBED_SLICE: usize = 64;
+
+impl Rag {
+    /// Embeds texts as queries with the model of a collection, all in one call of it, for queries of the engine's: each comes with
+    /// the name that errors have for it. The handle is what is queried then: who asks for the collection once more may get another, of another model.
+    ///
+    /// # Errors
+    /// [`Error::NoModel`]; [`Error::Invalid`], [`Error::Limit`] and [`Error::TokenLimit`], naming the text;
+    /// [`Error::ModelMismatch`] and what else loading the model gives; the engine's errors.
+    pub fn embed_queries(&self, collection: &Collection, texts: &[(&str, &str)]) -> Result<Vec<Vec<f32>>> {
+        check_max("texts", texts.len(), "EMBED_TEXTS_MAX", EMBED_TEXTS_MAX)?;
+        texts.iter().try_for_each(|(field, text)| check_text(field, text))?;
+        let embedder = self.load(collection.name(), &text_model(collection)?)?;
+        let (fields, texts): (Vec<&str>, Vec<&str>) = texts.iter().copied().unzip();
+        let embeddings = embedder.embed(&texts, Role::Query, Overflow::Error);
+        let name = |index| fields.get(index).map(|field: &&str| (*field).to_owned());
+        Ok(embeddings.map_err(|error| renamed(error, "texts", name))?.vectors)
+    }
+
+    /// Embeds texts with a model, the default one when `None`.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] beyond [`EMBED_TEXTS_MAX`] texts or [`TEXT_BYTES_MAX`] bytes of one; [`Error::TokenLimit`];
+    /// what loading the model gives.
+    pub fn embed(
+        &self,
+        model: Option<&str>,
+        texts: &[&str],
+        role: Role,
+        overflow: Overflow,
+    ) -> Result<Embeddings> {
+        check_texts(texts)?;
+        self.db.check_wanted()?;
+        let model = self.models.load(model.unwrap_or(DEFAULT_MODEL))?;
+        let mut all = Embeddings::default();
+        for (slice, texts) in texts.chunks(EMBED_SLICE).enumerate() {
+            self.db.check_wanted()?;
+            // The model names a text by its place in the slice that it got.
+            let whole = |index| Some(format!("texts[{}]", slice * EMBED_SLICE + index));
+            let mut some =
+                model.embed(texts, role, overflow).map_err(|error| renamed(error, "texts", whole))?;
+            all.vectors.append(&mut some.vectors);
+            all.token_counts.append(&mut some.token_counts);
+            all.truncated.append(&mut some.truncated);
+        }
+        Ok(all)
+    }
+
+    /// Tells how well passages answer a query, with the re-ranker of a name.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] beyond [`RERANK_PASSAGES_MAX`] passages or [`TEXT_BYTES_MAX`] bytes of a text; [`Error::Invalid`] for an
+    /// empty query; [`Error::TokenLimit`] naming `query` or `passages[i]`; what loading the model gives.
+    pub fn rerank(&self, model: &str, query: &str, passages: &[&str], overflow: Overflow) -> Result<Scores> {
+        check_max("passages", passages.len(), "RERANK_PASSAGES_MAX", RERANK_PASSAGES_MAX)?;
+        check_text("query", query)?;
+        self.db.check_wanted()?;
+        let reranker = self.models.reranker(model)?;
+        // Without passages the query is checked all the same.
+        let mut all = reranker.score_within(query, &[], overflow)?;
+        for (slice, passages) in passages.chunks(EMBED_SLICE).enumerate() {
+            self.db.check_wanted()?;
+            let whole = |index| Some(format!("passages[{}]", slice * EMBED_SLICE + index));
+            let some = reranker.score_within(query, passages, overflow);
+            let mut some = some.map_err(|error| renamed(error, "passages", whole))?;
+            all.scores.append(&mut some.scores);
+            all.token_counts.append(&mut some.token_counts);
+            all.truncated.append(&mut some.truncated);
+        }
+        Ok(all)
+    }
+
+    /// Counts the tokens of texts as a model does, the default one when `None`; whether the counts are the model's own.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] beyond [`EMBED_TEXTS_MAX`] texts or [`TEXT_BYTES_MAX`] bytes of one; as
+    /// [`Models::token_counter`].
+    pub fn count_tokens(&self, model: Option<&str>, texts: &[&str]) -> Result<(Vec<usize>, bool)> {
+        check_texts(texts)?;
+        let counter = self.models.token_counter(model.unwrap_or(DEFAULT_MODEL))?;
+        Ok((texts.iter().map(|text| counter.count(text)).collect(), counter.is_exact()))
+    }
+}
+
+fn check_texts(texts: &[&str]) -> Result<()> {
+    check_max("texts", texts.len(), "EMBED_TEXTS_MAX", EMBED_TEXTS_MAX)?;
+    let check = |(at, text): (usize, &&str)| {
+        check_max(&format!("texts[{at}]"), text.len(), "TEXT_BYTES_MAX", TEXT_BYTES_MAX)
+    };
+    texts.iter().enumerate().try_for_each(check)
+}
+
+/// A text as a query's vector.
+pub(super) struct EmbeddedQuery {
+    pub(super) values: Vec<f32>,
+    /// Whether it was cut.
+    pub(super) truncated: bool,
+}
+
+pub(super) fn embed_query(embedder: &dyn Embedder, field: &str, text: &str) -> Result<Vec<f32>> {
+    Ok(embed_query_or_cut(embedder, (field, text), Overflow::Error)?.values)
+}
+
+pub(super) fn embed_query_or_cut(
+    embedder: &dyn Embedder,
+    (field, text): (&str, &str),
+    overflow: Overflow,
+) -> Result<EmbeddedQuery> {
+    let embeddings = embedder
+        .embed(&[text], Role::Query, overflow)
+        .map_err(|error| renamed(error, "texts", |_| Some(field.to_owned())))?;
+    Ok(EmbeddedQuery {
+        values: embeddings.vectors.into_iter().next().unwrap_or_default(),
+        truncated: embeddings.truncated.contains(&true),
+    })
+}
+
+/// A model's error of a list's element `list[i]` as one of what that element is called here.
+fn renamed(error: Error, list: &str, name: impl Fn(usize) -> Option<String>) -> Error {
+    let named = |field: String| {
+        let index = field.strip_prefix(list).and_then(|rest| rest.strip_prefix('[')?.strip_suffix(']'));
+        index.and_then(|index| name(index.parse().ok()?)).unwrap_or(field)
+    };
+    match error {
+        Error::TokenLimit { field, model, tokens, max } => {
+            Error::TokenLimit { field: named(field), model, tokens, max }
+        }
+        Error::Limit { field, limit, max, actual } => {
+            Error::Limit { field: named(field), limit, max, actual }
+        }
+        Error::Invalid { field, reason } => Error::Invalid { field: named(field), reason },
+        other => other,
+    }
+}
