@@ -32,6 +32,12 @@ pub struct ServerConfig {
     pub concurrent_streams_max: usize,
     /// Requests of a kind that are being worked on: threads that compute, or wait for the disk.
     pub worker_threads_max: usize,
+    /// Answers of language models that are under way; each takes a thread that waits.
+    pub concurrent_generations_max: usize,
+    /// Connections to the HTTP port at a time; a client waits for one to end.
+    pub http_connections_max: usize,
+    /// How long the headers of a request to the HTTP port may take.
+    pub http_header_timeout: Duration,
     /// After how long a request is given up, whatever deadline its caller set.
     pub request_timeout: Duration,
     /// The same, of a call that streams.
@@ -55,6 +61,9 @@ impl Default for ServerConfig {
             concurrent_streams_max: limits::CONCURRENT_STREAMS_MAX,
             // Writers wait for the disk together (one fsync serves them all), so there are more of them than cores.
             worker_threads_max: (4 * cores).max(16),
+            concurrent_generations_max: limits::CONCURRENT_GENERATIONS_MAX,
+            http_connections_max: limits::HTTP_CONNECTIONS_MAX,
+            http_header_timeout: Duration::from_secs(limits::HTTP_HEADER_SECONDS_MAX),
             request_timeout: Duration::from_secs(limits::REQUEST_SECONDS_MAX),
             stream_timeout: Duration::from_secs(limits::STREAM_SECONDS_MAX),
             snapshot_stores: Vec::new(),
@@ -75,6 +84,9 @@ impl ServerConfig {
             ("concurrent_requests_max", self.concurrent_requests_max),
             ("concurrent_streams_max", self.concurrent_streams_max),
             ("worker_threads_max", self.worker_threads_max),
+            ("concurrent_generations_max", self.concurrent_generations_max),
+            ("http_connections_max", self.http_connections_max),
+            ("http_header_timeout", self.http_header_timeout.as_millis().min(1) as usize),
             ("request_timeout", self.request_timeout.as_millis().min(1) as usize),
             ("stream_timeout", self.stream_timeout.as_millis().min(1) as usize),
         ];

@@ -8,6 +8,8 @@
 //!         -> ragstone, ragstone-rag
 //! ```
 //!
+//! Beside it, if it is asked for, an HTTP port (`http/`): metrics, health, and the OpenAI protocol over the same work.
+//!
 //! Invariants:
 //! * work on CPU or disk never runs on the async runtime's threads;
 //! * every request is bounded in bytes, time and number ([`limits`]), and a refusal says which limit it was;
@@ -21,10 +23,13 @@
 mod calls;
 mod config;
 mod convert;
+mod generation;
 mod health;
+mod http;
 mod layer;
 pub mod limits;
 mod logs;
+mod metrics;
 mod models;
 mod operations;
 mod page;
@@ -35,4 +40,4 @@ mod work;
 
 pub use config::{DEFAULT_LISTEN, ServerConfig};
 pub use logs::{LogFormat, init_logs};
-pub use serve::{ServeError, bind, serve, shutdown_signal};
+pub use serve::{Listeners, ServeError, bind, serve, shutdown_signal};

@@ -8,6 +8,9 @@
 //! | [`RESPONSE_BYTES_MAX`] | 64 MiB (by default) | RESOURCE_EXHAUSTED |
 //! | [`CONCURRENT_REQUESTS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CONCURRENT_STREAMS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`CONCURRENT_GENERATIONS_MAX`] | 64 answers (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`HTTP_CONNECTIONS_MAX`] | 1,024 of the HTTP port (by default) | the connection waits |
+//! | [`HTTP_HEADER_SECONDS_MAX`] | 20 s (by default) | the connection is closed |
 //! | [`REQUEST_SECONDS_MAX`] | 1,800 s (by default) | DEADLINE_EXCEEDED |
 //! | [`STREAM_SECONDS_MAX`] | 86,400 s (by default) | DEADLINE_EXCEEDED |
 //! | [`BODY_IDLE_SECONDS_MAX`] | 20 s | DEADLINE_EXCEEDED |
@@ -67,6 +70,15 @@
 //! | [`CHAT_MESSAGES_MAX`] | 1,000 | INVALID_ARGUMENT |
 //! | [`MMR_CHUNKS_MAX`] | 500 | INVALID_ARGUMENT |
 //! | [`NEIGHBOURS_MAX`] | 32 on either side | INVALID_ARGUMENT |
+//! | [`GENERATE_MODELS_MAX`] | 64 listed | the server does not start |
+//! | [`GENERATE_MODEL_NAME_BYTES_MAX`] | 128 bytes | the server does not start |
+//! | [`GENERATE_SECONDS_MAX`] | 86,400 s | the server does not start |
+//! | [`ANSWER_TOKENS_MAX`] | 1,000,000 tokens | INVALID_ARGUMENT |
+//! | [`ANSWER_BYTES_MAX`] | 4 MiB | UNAVAILABLE |
+//! | [`STOPS_MAX`] | 4 texts | INVALID_ARGUMENT |
+//! | [`STOP_BYTES_MAX`] | 256 bytes | INVALID_ARGUMENT |
+//! | [`STREAM_EVENT_BYTES_MAX`] | 1 MiB | UNAVAILABLE |
+//! | [`STREAM_BYTES_MAX`] | 64 MiB | UNAVAILABLE |
 //! | tokens of a text | the model's own | INVALID_ARGUMENT |
 
 use std::time::Duration;
@@ -91,6 +103,12 @@ pub const CONCURRENT_STREAMS_MAX: usize = 256;
 pub const OPERATIONS_RUNNING_MAX: usize = 8;
 /// Operations that have ended and are kept; those that ended before them are forgotten.
 pub const OPERATIONS_KEPT_MAX: usize = 256;
+/// Answers of language models that are under way, by default; one more is refused.
+pub const CONCURRENT_GENERATIONS_MAX: usize = 64;
+/// Connections to the HTTP port at a time, by default; a client waits for one to end.
+pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
+/// Seconds that the headers of a request to the HTTP port may take, by default.
+pub const HTTP_HEADER_SECONDS_MAX: u64 = 20;
 /// Seconds after which a request is given up, by default, whatever deadline its caller set.
 pub const REQUEST_SECONDS_MAX: u64 = 1_800;
 /// The same, of a call that streams.

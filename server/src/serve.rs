@@ -9,6 +9,7 @@
 //! decides whether it is kept: a process that is killed instead loses nothing either, it only opens more slowly.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ragstone_rag::Rag;
@@ -21,8 +22,10 @@ use tonic::transport::server::TcpIncoming;
 use crate::calls::Calls;
 use crate::config::ServerConfig;
 use crate::health::Health;
+use crate::http::{Port, Stage};
 use crate::layer::RequestLayer;
 use crate::limits::{HEADER_BYTES_MAX, STREAMS_PER_CONNECTION_MAX};
+use crate::metrics::GrpcMetricsLayer;
 use crate::rpc;
 
 /// Flow-control windows: a vector batch of megabytes should not wait for a round trip every 64 KiB.
@@ -84,6 +87,22 @@ pub enum ServeError {
     Signal(#[source] std::io::Error),
 }
 
+/// Where a server listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// gRPC.
+    pub grpc: TcpListener,
+    /// The HTTP port, if there is to be one.
+    pub http: Option<TcpListener>,
+}
+
+/// gRPC alone.
+impl From<TcpListener> for Listeners {
+    fn from(grpc: TcpListener) -> Listeners {
+        Listeners { grpc, http: None }
+    }
+}
+
 /// Listens on `HOST:PORT`; port 0 takes a free one ([`TcpListener::local_addr`] tells which).
 ///
 /// # Errors
@@ -129,20 +148,21 @@ pub fn shutdown_signal() -> Result<impl Future<Output = ()> + Send, ServeError> 
     }
 }
 
-/// Serves `ragstone.v1`, health and reflection until `shutdown` completes, then ends cleanly; returns when everything is
-/// closed and flushed.
+/// Serves `ragstone.v1`, health and reflection, and the HTTP port if there is one, until `shutdown` completes, then ends cleanly; returns when
+/// everything is closed and flushed.
 ///
 /// # Errors
 /// [`ServeError`]; nothing acknowledged is lost whatever it is.
 pub async fn serve(
     config: ServerConfig,
     rag: Rag,
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     if let Some((field, reason)) = config.problem() {
         return Err(ServeError::Config { field, reason });
     }
+    let Listeners { grpc: listener, http } = listeners.into();
     let address = listener.local_addr().ok();
     let services = rpc::Services::new(&config, rag.clone());
     let (reporter, health_service) = tonic_health::server::health_reporter();
@@ -162,6 +182,7 @@ pub async fn serve(
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .layer(GrpcMetricsLayer::new(services.metrics().clone(), &DESCRIPTORS))
         .layer(layer)
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
@@ -178,7 +199,16 @@ pub async fn serve(
     let loading = AbortOnDrop(tokio::spawn(
         services.loader().clone().keep_default(config.load_default_model, health.clone()),
     ));
-    tracing::info!(address = address.map(|address| address.to_string()), "serving");
+    let http_address = http.as_ref().and_then(|listener| listener.local_addr().ok());
+    let (stage, stages) = watch::channel(Stage::Serving);
+    let port = Port::new(services.clone(), &config, stages);
+    let mut http = AbortOnDrop(tokio::spawn(async move {
+        if let Some(listener) = http {
+            port.serve(listener).await;
+        }
+    }));
+    let shown = |address: Option<SocketAddr>| address.map(|address| address.to_string());
+    tracing::info!(address = shown(address), http_address = shown(http_address), "serving");
 
     tokio::select! {
         ended = &mut served => return Ok(ended?),
@@ -187,6 +217,7 @@ pub async fn serve(
     tracing::info!(grace_s = config.shutdown_grace.as_secs_f64(), "draining");
     let grace = Instant::now() + config.shutdown_grace;
     drop(loading);
+    stage.send_replace(Stage::Draining);
     health.stopping().await;
     // Streams of those who watch an operation end with it, or they would hold the shutdown up.
     let operations = services.operations().clone();
@@ -198,10 +229,16 @@ pub async fn serve(
         Err(_) => {
             tracing::warn!("the grace period is over; requests under way are given up");
             give_up.send_replace(true);
+            stage.send_replace(Stage::Closing);
             // Streams that a client keeps open (reflection) end with the process.
             timeout(CLOSE_WAIT, &mut served).await.unwrap_or(Ok(()))
         }
     };
+    if timeout_at(grace, &mut http.0).await.is_err() {
+        stage.send_replace(Stage::Closing);
+        // Connections that a client keeps open and that have no request end with the process.
+        let _ = timeout(CLOSE_WAIT, &mut http.0).await;
+    }
     let work = services.work().clone();
     drop(services);
     if timeout_at(grace.max(Instant::now() + CLOSE_WAIT), stopping).await.is_err() {

@@ -8,6 +8,7 @@
 //! | a precondition of a write does not hold | ABORTED: read again, and decide anew |
 //! | too much at once, too large, disk full | RESOURCE_EXHAUSTED, with QuotaFailure |
 //! | not yet (model loading), no longer (shutting down) | UNAVAILABLE, with RetryInfo where nothing was begun |
+//! | a model gives no answer | UNAVAILABLE; FAILED_PRECONDITION where it refuses the request |
 //! | too late | DEADLINE_EXCEEDED |
 //! | bytes on disk are damaged | DATA_LOSS |
 //! | a fault of the machine or of ours | INTERNAL, and a line in the log |
@@ -16,6 +17,8 @@
 
 mod models;
 mod operations;
+
+mod rag;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -31,6 +34,7 @@ pub(crate) use self::operations::{
     operation_cancelled, operation_cut_off, operation_exists, operation_not_found, operation_running,
     snapshot, snapshot_damaged, store_not_allowed, too_many_operations,
 };
+pub(crate) use self::rag::rag;
 use crate::limits::{ERROR_DETAIL_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX};
 
 /// When a refused request may come back.
@@ -209,6 +213,12 @@ pub(crate) fn deadline_exceeded(after: Duration) -> Status {
     Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
 }
 
+/// The deadline of a stream has passed before its end.
+pub(crate) fn stream_deadline_exceeded() -> Status {
+    let message = "the deadline has passed before the answer's end";
+    Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
+}
+
 /// The request's body stopped arriving.
 pub(crate) fn body_stalled(after: Duration) -> Status {
     let message = format!(
@@ -307,66 +317,6 @@ pub(crate) fn engine(error: ragstone::Error) -> Status {
             tracing::error!(error = %message, "the store accepts no writes");
             Problem::new(Code::FailedPrecondition, ErrorReason::StorePoisoned, message).status()
         }
-        _ => unknown(message),
-    }
-}
-
-/// Text, model or prompt: something between the request and the engine refused or failed.
-pub(crate) fn rag(error: ragstone_rag::Error) -> Status {
-    use ragstone_rag::Error;
-    let message = error.to_string();
-    match error {
-        Error::Engine(error) => engine(error),
-        Error::Invalid { field, reason } => invalid(&field, &reason),
-        Error::Limit { field, limit, max, actual } => beyond_limit(&field, limit, max, actual),
-        Error::TokenLimit { field, model, tokens, max } => {
-            let description = format!("{tokens} tokens are beyond the {max} that model {model} reads");
-            invalid_with(ErrorReason::TokenLimit, &field, &description)
-                .with("model", model)
-                .with("max", max)
-                .with("actual", tokens)
-                .status()
-        }
-        Error::ModelNotFound { model, .. } => {
-            Problem::new(Code::NotFound, ErrorReason::ModelNotFound, message).with("model", model).status()
-        }
-        Error::ModelInvalid { .. } => {
-            Problem::new(Code::FailedPrecondition, ErrorReason::ModelInvalid, message).status()
-        }
-        Error::ModelMismatch { collection, expected, actual } => {
-            Problem::new(Code::FailedPrecondition, ErrorReason::ModelMismatch, message)
-                .with("collection", collection)
-                .with("expected", expected)
-                .with("actual", actual)
-                .status()
-        }
-        Error::NoModel { collection } => {
-            Problem::new(Code::FailedPrecondition, ErrorReason::CollectionWithoutModel, message)
-                .with("collection", collection)
-                .status()
-        }
-        Error::DocumentNotFound { collection, document } => {
-            Problem::new(Code::NotFound, ErrorReason::DocumentNotFound, message)
-                .with("collection", collection)
-                .with("document", document)
-                .status()
-        }
-        Error::NotText { document, reason } => {
-            invalid_with(ErrorReason::NotText, "content", &reason).with("document", document).status()
-        }
-        Error::Template { reason } => {
-            invalid_with(ErrorReason::TemplateInvalid, "template", &reason).status()
-        }
-        Error::TemplateNotFound { template } => {
-            Problem::new(Code::NotFound, ErrorReason::TemplateNotFound, message)
-                .with("template", template)
-                .status()
-        }
-        Error::Remote { url, .. } => {
-            Problem::new(Code::Unavailable, ErrorReason::RemoteModelFailed, message).with("url", url).status()
-        }
-        Error::Io { source, .. } => io(source.kind(), message),
-        Error::Interrupted { .. } => operations::interrupted(message),
         _ => unknown(message),
     }
 }

@@ -6,12 +6,16 @@
 //! waits for a turn (`running`), then gets a thread of its own. It keeps both until its work is done, even when its caller
 //! has left: what the gates count is work, not callers.
 //!
-//! Reads, writes and fetches of models have gates of their own: writers that wait for a slow disk, and downloads that
-//! wait for the network, leave search alive. So have calls that stream, of each kind: they may last for hours, most of the
+//! Reads, writes, fetches of models and answers of language models have gates of their own: writers that wait for a slow disk, and
+//! what waits for the network, leave search alive. So have calls that stream, of each kind: they may last for hours, most of the
 //! time with nothing to do, and leave the places of short calls alone; their work takes its turn among all of its kind.
+//!
+//! An answer is little work and much waiting, streamed or not: what it computes (finding its evidence) takes a turn among the reads, and while it
+//! waits for its model it has a thread ([`Work::wait`]) and no turn, so its places bound those threads.
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
@@ -26,9 +30,24 @@ pub(crate) enum Kind {
     Write,
     /// Fetches a model: minutes at the network.
     Fetch,
+    /// Waits for a language model's answer: seconds to minutes at the network.
+    Generate,
 }
 
 impl Kind {
+    /// Every kind.
+    pub(crate) const ALL: [Kind; 4] = [Kind::Read, Kind::Write, Kind::Fetch, Kind::Generate];
+
+    /// Its name, as metrics have it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Read => "read",
+            Kind::Write => "write",
+            Kind::Fetch => "fetch",
+            Kind::Generate => "generate",
+        }
+    }
+
     /// By the path of a call, `/ragstone.v1.PointsService/UpsertPoints`; none for health and reflection, which do no
     /// work and must answer however busy the server is.
     pub(crate) fn of(path: &str) -> Option<Kind> {
@@ -39,6 +58,7 @@ impl Kind {
             | "DeleteAlias" | "ReembedCollection" | "TakeSnapshot" | "CancelOperation"
             | "DeleteOperation" | "RegisterTemplate" | "DeleteTemplate" => Kind::Write,
             "PullModel" => Kind::Fetch,
+            "Generate" => Kind::Generate,
             _ => Kind::Read,
         })
     }
@@ -51,13 +71,14 @@ struct Gates {
     /// As `admitted`, for calls that stream.
     streams: Arc<Semaphore>,
     running: Arc<Semaphore>,
+    refused: Arc<AtomicU64>,
 }
 
 impl Gates {
     fn new(admitted: usize, streams: usize, running: usize) -> Gates {
         let [admitted, streams, running] =
             [admitted, streams, running].map(|permits| Arc::new(Semaphore::new(permits)));
-        Gates { admitted, streams, running }
+        Gates { admitted, streams, running, refused: Arc::default() }
     }
 }
 
@@ -96,8 +117,10 @@ pub(crate) struct Work {
     reads: Gates,
     writes: Gates,
     fetches: Gates,
+    generations: Gates,
     concurrent_requests_max: usize,
     concurrent_streams_max: usize,
+    concurrent_generations_max: usize,
 }
 
 impl Work {
@@ -107,7 +130,24 @@ impl Work {
         let running = config.worker_threads_max.min(Semaphore::MAX_PERMITS);
         let gates = || Gates::new(concurrent_requests_max, concurrent_streams_max, running);
         let (reads, writes, fetches) = (gates(), gates(), gates());
-        Work { reads, writes, fetches, concurrent_requests_max, concurrent_streams_max }
+        let concurrent_generations_max = config.concurrent_generations_max.min(Semaphore::MAX_PERMITS);
+        let admitted = Arc::new(Semaphore::new(concurrent_generations_max));
+        let generations = Gates {
+            streams: Arc::clone(&admitted),
+            admitted,
+            // What an answer computes is reading.
+            running: Arc::clone(&reads.running),
+            refused: Arc::default(),
+        };
+        Work {
+            reads,
+            writes,
+            fetches,
+            generations,
+            concurrent_requests_max,
+            concurrent_streams_max,
+            concurrent_generations_max,
+        }
     }
 
     fn gates(&self, kind: Kind) -> &Gates {
@@ -115,7 +155,37 @@ impl Work {
             Kind::Read => &self.reads,
             Kind::Write => &self.writes,
             Kind::Fetch => &self.fetches,
+            Kind::Generate => &self.generations,
         }
+    }
+
+    /// The limit of a kind's places, and its value.
+    fn limit(&self, kind: Kind, streams: bool) -> (&'static str, usize) {
+        match (kind, streams) {
+            (Kind::Generate, _) => ("CONCURRENT_GENERATIONS_MAX", self.concurrent_generations_max),
+            (_, false) => ("CONCURRENT_REQUESTS_MAX", self.concurrent_requests_max),
+            (_, true) => ("CONCURRENT_STREAMS_MAX", self.concurrent_streams_max),
+        }
+    }
+
+    /// How many places of a kind are taken, and how many there are, those of calls that stream included.
+    pub(crate) fn places(&self, kind: Kind) -> (usize, usize) {
+        let gates = self.gates(kind);
+        let taken = |gate: &Semaphore, max: usize| max.saturating_sub(gate.available_permits());
+        let (_, max) = self.limit(kind, false);
+        let admitted = taken(&gates.admitted, max);
+        match self.limit(kind, true) {
+            // The same places, whether the answer is streamed or not.
+            _ if kind == Kind::Generate => (admitted, max),
+            (_, streams_max) => {
+                (admitted + taken(&gates.streams, streams_max), max.saturating_add(streams_max))
+            }
+        }
+    }
+
+    /// How many requests of a kind were refused for want of a place, so far.
+    pub(crate) fn refused(&self, kind: Kind) -> u64 {
+        self.gates(kind).refused.load(Ordering::Relaxed)
     }
 
     /// Takes a place, of a call that streams or of one that does not.
@@ -124,13 +194,14 @@ impl Work {
     /// RESOURCE_EXHAUSTED when there is none.
     pub(crate) fn admit(&self, kind: Kind, streams: bool) -> Result<Place, Status> {
         let gates = self.gates(kind);
-        let (gate, limit, max) = match streams {
-            false => (&gates.admitted, "CONCURRENT_REQUESTS_MAX", self.concurrent_requests_max),
-            true => (&gates.streams, "CONCURRENT_STREAMS_MAX", self.concurrent_streams_max),
-        };
+        let gate = if streams { &gates.streams } else { &gates.admitted };
         match Arc::clone(gate).try_acquire_owned() {
             Ok(permit) => Ok(Place { kind, _admitted: Arc::new(permit) }),
-            Err(_) => Err(status::too_many_requests(limit, max)),
+            Err(_) => {
+                gates.refused.fetch_add(1, Ordering::Relaxed);
+                let (limit, max) = self.limit(kind, streams);
+                Err(status::too_many_requests(limit, max))
+            }
         }
     }
 
@@ -154,13 +225,34 @@ impl Work {
         job.await.map_err(|error| if error.is_panic() { status::fault() } else { status::shutting_down() })
     }
 
+    /// Begins a job that waits for the network more than it computes, on a thread of its own and without a turn. The request's place is held
+    /// until the job is done.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED where the request has no place and there is none.
+    pub(crate) fn wait<F>(&self, job: F) -> Result<(), Status>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let place = Place::current().map_or_else(|| self.admit(Kind::Generate, false), Ok)?;
+        let span = tracing::Span::current();
+        tokio::task::spawn_blocking(move || {
+            let _place = place;
+            span.in_scope(job);
+        });
+        Ok(())
+    }
+
     /// Returns when nothing is being worked on.
     pub(crate) async fn idle(&self) {
-        let all = |places: usize| u32::try_from(places).unwrap_or(u32::MAX);
-        for gates in [&self.reads, &self.writes, &self.fetches] {
-            // An error means that the gate is closed for good, which it never is; then there is nothing to wait for.
-            let _ = gates.admitted.acquire_many(all(self.concurrent_requests_max)).await;
-            let _ = gates.streams.acquire_many(all(self.concurrent_streams_max)).await;
+        for kind in Kind::ALL {
+            for streams in [false, true] {
+                let gates = self.gates(kind);
+                let gate = if streams { &gates.streams } else { &gates.admitted };
+                let places = u32::try_from(self.limit(kind, streams).1).unwrap_or(u32::MAX);
+                // An error means that the gate is closed for good, which it never is; then there is nothing to wait for.
+                let _ = gate.acquire_many(places).await;
+            }
         }
     }
 }
@@ -274,12 +366,34 @@ mod tests {
         assert!(work.admit(Kind::Read, false).is_ok());
     }
 
+    #[tokio::test]
+    async fn answers_that_wait_hold_a_place_and_no_turn() {
+        let config = ServerConfig { concurrent_generations_max: 1, ..ServerConfig::default() };
+        let work = Work::new(&ServerConfig { worker_threads_max: 1, ..config });
+        let (release, held) = mpsc::channel::<()>();
+        let place = work.admit(Kind::Generate, true).unwrap();
+        let waits = {
+            let work = work.clone();
+            async move { work.wait(move || assert!(held.recv().is_ok())) }
+        };
+        place.hold(waits).await.unwrap();
+        assert_eq!((work.places(Kind::Generate), work.refused(Kind::Generate)), ((1, 1), 0));
+        let refused = work.admit(Kind::Generate, false).unwrap_err();
+        assert!(refused.message().contains("CONCURRENT_GENERATIONS_MAX = 1"), "{refused}");
+        assert_eq!(work.refused(Kind::Generate), 1);
+        assert_eq!(work.run(|| 1).await.unwrap(), 1, "the only turn is free");
+        release.send(()).unwrap();
+        work.idle().await;
+        assert_eq!(work.places(Kind::Generate), (0, 1));
+    }
+
     #[test]
     fn every_call_has_its_kind() {
         let of = |service: &str, method: &str| Kind::of(&format!("/ragstone.v1.{service}/{method}"));
         assert_eq!(of("PointsService", "UpsertPoints"), Some(Kind::Write));
         assert_eq!(of("SearchService", "Query"), Some(Kind::Read));
         assert_eq!(of("InferenceService", "PullModel"), Some(Kind::Fetch));
+        assert_eq!(of("RagService", "Generate"), Some(Kind::Generate));
         assert_eq!(Kind::of("/grpc.health.v1.Health/Check"), None);
         assert_eq!(Kind::of("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"), None);
     }

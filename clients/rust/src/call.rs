@@ -66,6 +66,7 @@ pub(crate) mod methods {
     pub(crate) const LIST_CHUNKS: Method = Method::new("ListChunks", 30, Repeat::Safe);
     pub(crate) const RETRIEVE: Method = Method::new("Retrieve", 30, Repeat::Safe);
     pub(crate) const ENRICH: Method = Method::new("Enrich", 30, Repeat::Safe);
+    pub(crate) const GENERATE: Method = Method::new("Generate", 1_800, Repeat::IfNotBegun);
     pub(crate) const REGISTER_TEMPLATE: Method = Method::new("RegisterTemplate", 60, Repeat::Safe);
     pub(crate) const GET_TEMPLATE: Method = Method::new("GetTemplate", 30, Repeat::Safe);
     pub(crate) const LIST_TEMPLATES: Method = Method::new("ListTemplates", 30, Repeat::Safe);

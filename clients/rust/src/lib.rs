@@ -43,6 +43,7 @@ mod enrich;
 mod error;
 mod filter;
 mod found;
+mod generate;
 mod inference;
 mod operation;
 mod point;
@@ -68,6 +69,9 @@ pub use error::{Code, Error, FieldViolation, Result};
 pub use filter::{Filter, Range};
 pub use found::{
     Explain, Facet, Hit, HitGroup, Interrupted, QueryResult, QueryStats, RangeResult, SegmentReport, Stage,
+};
+pub use generate::{
+    Answer, CheckedCitations, CitationUse, FinishReason, Generate, GenerateEvent, Generation, TokenUsage,
 };
 pub use inference::{
     Arithmetic, Embed, Embeddings, Model, ModelInfo, OnOverflow, Pooling, PulledModel, TextRole,

@@ -131,6 +131,24 @@ pub enum Error {
         /// What it answered, or why it could not be reached.
         reason: String,
     },
+    /// No model of this name may be asked for an answer.
+    #[error("{}", no_generate_model(model, known))]
+    GenerateModelNotFound {
+        /// The name; empty for the default one.
+        model: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// A model gave no answer, or not all of it.
+    #[error("model `{model}`: {reason}")]
+    Generate {
+        /// The model, by its name in [`GenerateModels`](crate::generate::GenerateModels).
+        model: String,
+        /// What kind of failure it is.
+        failure: GenerateFailure,
+        /// What its service answered, or why it could not be reached.
+        reason: String,
+    },
     /// The operating system refused an operation.
     #[error("cannot {operation} {}: {source}", path.display())]
     Io {
@@ -141,6 +159,30 @@ pub enum Error {
         /// The system's error.
         source: std::io::Error,
     },
+}
+
+/// What keeps a model from answering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GenerateFailure {
+    /// Its service does not accept the request: a prompt that is too long, a parameter that it does not have.
+    Refused,
+    /// Its service is not to be had, fails, or has no room now.
+    Unavailable,
+    /// It took longer than [`Patience`](crate::generate::Patience) has it.
+    TimedOut,
+    /// What came back is not the protocol.
+    Foreign,
+    /// A [`Stopper`](crate::generate::Stopper) ended it.
+    Stopped,
+}
+
+fn no_generate_model(model: &str, known: &[String]) -> String {
+    if known.is_empty() {
+        return "there is no model to ask: whoever runs this lists them, as with --generate-model NAME=URL"
+            .to_owned();
+    }
+    format!("there is no model `{model}` to ask; there are: {}", known.join(", "))
 }
 
 fn list(sources: &[SourceFailure]) -> String {

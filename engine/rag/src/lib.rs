@@ -103,13 +103,14 @@
 //! ```
 //!
 //! The rooms: [`embed`] turns text to vectors, [`ingest`] documents to chunks, [`retrieve`] finds the chunks that a
-//! question is about, [`rerank`] says which of them answer it, [`prompt`] makes a prompt of them, which [`tokens`] counts for the model that it is for, [`evaluate`] measures how well they are found; [`Rag`] is the facade over a database and
+//! question is about, [`rerank`] says which of them answer it, [`prompt`] makes a prompt of them, which [`tokens`] counts for the model that it is for, [`generate`] has a language model answer it, [`evaluate`] measures how well they are found; [`Rag`] is the facade over a database and
 //! its models. [`reserved`] says how documents lie in a collection, [`limits`] what is refused
 //! for its size.
 
 pub mod embed;
 mod error;
 pub mod evaluate;
+pub mod generate;
 pub mod ingest;
 pub mod limits;
 pub mod progress;
@@ -122,5 +123,5 @@ pub mod retrieve;
 mod testing;
 pub mod tokens;
 
-pub use error::{Error, Result, SourceFailure};
+pub use error::{Error, GenerateFailure, Result, SourceFailure};
 pub use rag::{CollectionSpec, Rag, ReembedOptions, ReembedReport, Reembedding, TextQuery};

@@ -38,3 +38,21 @@ pub const TEMPLATE_FUEL_MAX: u64 = 200_000;
 pub const TEMPLATE_FILTER_BYTES_MAX: u64 = 256 << 20;
 /// Bytes of one enriched prompt.
 pub const PROMPT_BYTES_MAX: usize = 32 << 20;
+/// Models that may be asked for answers.
+pub const GENERATE_MODELS_MAX: usize = 64;
+/// Bytes of such a model's name.
+pub const GENERATE_MODEL_NAME_BYTES_MAX: usize = 128;
+/// Seconds that each part of an answer may be given.
+pub const GENERATE_SECONDS_MAX: u64 = 86_400;
+/// Tokens of an answer that may be asked for.
+pub const ANSWER_TOKENS_MAX: usize = 1_000_000;
+/// Bytes of an answer.
+pub const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// Texts that end an answer.
+pub const STOPS_MAX: usize = 4;
+/// Bytes of each of them.
+pub const STOP_BYTES_MAX: usize = 256;
+/// Bytes of one event of an answer's stream.
+pub const STREAM_EVENT_BYTES_MAX: usize = 1 << 20;
+/// Bytes of an answer's stream: its text, and what the protocol puts around each piece.
+pub const STREAM_BYTES_MAX: usize = 64 << 20;

@@ -3,6 +3,7 @@
 mod contract;
 mod documents;
 mod enrich;
+mod generate;
 mod inference;
 mod reembed;
 mod retrieve;
@@ -24,6 +25,7 @@ pub use self::reembed::{ReembedOptions, ReembedReport, Reembedding};
 use self::timing::Stages;
 use crate::embed::{Embedder, ModelInfo, ModelOptions, Models};
 use crate::error::{Error, Result};
+use crate::generate::GenerateModels;
 use crate::ingest::ChunkOptions;
 use crate::prompt::check_text;
 use crate::reserved;
@@ -117,12 +119,13 @@ pub struct Rag {
     db: Db,
     models: Models,
     reembedding: Arc<UnderWay>,
+    generate_models: GenerateModels,
 }
 
 impl Rag {
     /// Over an open database.
     pub fn new(db: Db, models: Models) -> Rag {
-        Rag { db, models, reembedding: Arc::default() }
+        Rag { db, models, reembedding: Arc::default(), generate_models: GenerateModels::default() }
     }
 
     /// Opens a directory, made if absent, with models from the default cache and sources.
@@ -144,11 +147,7 @@ impl Rag {
     /// The same, whose work ends when the token is cancelled: see [`Db::cancelled_by`]. Embedding many texts, and storing a
     /// document, end between some texts and the next.
     pub fn cancelled_by(&self, token: CancelToken) -> Rag {
-        Rag {
-            db: self.db.cancelled_by(token),
-            models: self.models.clone(),
-            reembedding: self.reembedding.clone(),
-        }
+        Rag { db: self.db.cancelled_by(token), ..self.clone() }
     }
 
     /// The database.

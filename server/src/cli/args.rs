@@ -139,7 +139,7 @@ pub(crate) enum Command {
     Points(PointsCommand),
     /// Find the chunks that a question is about, with the score of each stage.
     Retrieve(RetrieveArgs),
-    /// Enrich a question with cited context; with --llm, stream the answer too.
+    /// Enrich a question with cited context; with --generate, stream the answer too.
     Ask(AskArgs),
     /// Measure how well questions find their documents, of a set that is judged.
     Eval(EvalArgs),
@@ -184,6 +184,22 @@ pub(crate) struct ServeArgs {
     /// Accept connections here; port 0 takes a free one, which the log names.
     #[arg(long, value_name = "ADDR", env = "RAGSTONE_LISTEN", default_value = DEFAULT_LISTEN)]
     pub(crate) listen: String,
+    /// Also listen here for HTTP: /metrics, /healthz, /readyz and the OpenAI protocol (/v1/models, /v1/embeddings,
+    /// /v1/chat/completions), for instance on 127.0.0.1:6734. Off unless given: like the gRPC port it has neither TLS nor
+    /// authentication.
+    #[arg(long, value_name = "ADDR", env = "RAGSTONE_HTTP_LISTEN")]
+    pub(crate) http_listen: Option<String>,
+    /// A language model that may be asked for answers; may be repeated, the first is the default. NAME is what requests call it,
+    /// URL the base of an OpenAI-compatible service, for instance small=http://127.0.0.1:11434/v1#llama3.2:3b, with the
+    /// service's own name behind # if it differs. Settings stand behind ?, such as key_env=VARIABLE&total_s=600: key_env (the environment
+    /// variable that holds the key), connect_s, first_token_s, next_token_s, total_s (seconds; 10, 300, 60, 1800 by default).
+    #[arg(
+        long = "generate-model",
+        value_name = "NAME=URL",
+        env = "RAGSTONE_GENERATE_MODELS",
+        value_delimiter = ' '
+    )]
+    pub(crate) generate_models: Vec<String>,
     /// The model to load at the start: a name, an org/name of the Hugging Face hub, a directory, or https://host/v1#name.
     #[arg(long, value_name = "MODEL", default_value = DEFAULT_MODEL)]
     pub(crate) model: String,

@@ -10,7 +10,6 @@ mod args;
 mod backend;
 mod command;
 mod json;
-mod llm;
 mod moment;
 mod output;
 mod progress;

@@ -6,8 +6,8 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::backend::{
-    CitationView, DroppedView, EnrichedView, ExplainView, ScoresView, SegmentView, StageView, Timings,
-    TokensView,
+    AnswerView, CitationView, DroppedView, EnrichedView, ExplainView, ScoresView, SegmentView, StageView,
+    Timings, TokensView,
 };
 
 /// Code points of a chunk that a listing shows.
@@ -77,6 +77,26 @@ fn tokens(of: &TokensView) -> String {
         "{total} of {budget} (instructions {instructions}, passages {context}, history {history}, question {question}), \
          counted with {counted_with}{dropped}"
     )
+}
+
+/// Prints how an answer ended, below it.
+pub(crate) fn answered(answer: &AnswerView) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let list =
+        |numbers: &[u64]| numbers.iter().map(|number| format!("[{number}]")).collect::<Vec<_>>().join(" ");
+    let or_none = |text: String| if text.is_empty() { "nothing".to_owned() } else { text };
+    writeln!(out, "\n{RULE}\n{} cites {}", answer.model, or_none(list(&answer.cited)))?;
+    if !answer.unknown.is_empty() {
+        writeln!(out, "  and {}, which it was not given", list(&answer.unknown))?;
+    }
+    if answer.finish_reason != "stop" {
+        writeln!(out, "  ended by {}", harmless(&answer.finish_reason))?;
+    }
+    if let (Some(prompt), Some(completion)) = (answer.prompt_tokens, answer.completion_tokens) {
+        writeln!(out, "Tokens: {prompt} of prompt, {completion} of answer")?;
+    }
+    writeln!(out, "Timings: {}", timings(&answer.timings_ms))?;
+    Ok(())
 }
 
 fn citation_line(citation: &CitationView) -> String {
@@ -150,6 +170,12 @@ pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 
+/// The same of a text of several lines.
+pub(crate) fn harmless_lines(text: &str) -> String {
+    let harmless = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c };
+    text.chars().map(harmless).collect()
+}
+
 /// Whether the reader of our output went away (`ragstone … | head`): the end of the work, not a failure of it.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
@@ -176,6 +202,7 @@ mod tests {
         let error = anyhow::Error::new(inner).context("cannot write f: no space").context("ingesting f");
         assert_eq!(causes(&error), "ingesting f: cannot write f: no space");
         assert_eq!(snippet("a\u{1b}[2Jb"), "a\u{fffd}[2Jb");
+        assert_eq!(harmless_lines("a\n\tb\u{1b}[2J"), "a\n\tb\u{fffd}[2J");
     }
 
     #[test]

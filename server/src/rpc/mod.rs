@@ -34,6 +34,7 @@ use tonic::{Response, Status};
 
 use self::answer::{Budget, Refused};
 use crate::config::ServerConfig;
+use crate::metrics::Metrics;
 use crate::models::Loader;
 use crate::operations::{Asked, Operation, Operations, Outcome, Report};
 use crate::status;
@@ -54,6 +55,7 @@ struct Shared {
     loader: Loader,
     operations: Operations,
     snapshot_stores: Vec<String>,
+    metrics: Metrics,
     response_bytes_max: usize,
 }
 
@@ -61,10 +63,13 @@ impl Services {
     pub(crate) fn new(config: &ServerConfig, rag: Rag) -> Services {
         let loader = Loader::new(rag.models().clone(), config);
         let (operations, interrupted) = Operations::open(rag.db().clone());
+        let work = Work::new(config);
+        let metrics = Metrics::new(rag.clone(), work.clone());
         let shared = Shared {
             rag,
-            work: Work::new(config),
+            work,
             loader,
+            metrics,
             operations,
             snapshot_stores: config.snapshot_stores.clone(),
             response_bytes_max: config.response_bytes_max,
@@ -74,8 +79,12 @@ impl Services {
         services
     }
 
-    fn rag(&self) -> &Rag {
+    pub(crate) fn rag(&self) -> &Rag {
         &self.shared.rag
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
     }
 
     pub(crate) fn operations(&self) -> &Operations {
@@ -139,7 +148,7 @@ impl Services {
     }
 
     /// Applies a request on a thread that may block.
-    async fn apply<T, F>(&self, operation: F) -> Result<T, Status>
+    pub(crate) async fn apply<T, F>(&self, operation: F) -> Result<T, Status>
     where
         T: Send + 'static,
         F: FnOnce(&Rag) -> ragstone_rag::Result<T> + Send + 'static,
@@ -149,7 +158,7 @@ impl Services {
     }
 
     /// Returns when the model of a collection, if it has one, is loaded.
-    async fn require_model_of(&self, collection: &str) -> Result<(), Status> {
+    pub(crate) async fn require_model_of(&self, collection: &str) -> Result<(), Status> {
         let name = collection.to_owned();
         match self.apply(move |rag| rag.collection_model(&name)).await? {
             Some(model) => self.loader().require(&model.name).await,
@@ -179,6 +188,14 @@ impl Services {
             whole.spend(message)
         });
         answered.await?.map(Response::new)
+    }
+
+    /// Refuses an answer that is larger than one may be.
+    pub(crate) fn check_response(&self, bytes: usize) -> Result<(), Status> {
+        match self.shared.response_bytes_max {
+            max if bytes > max => Err(status::response_too_large(max, bytes as u64)),
+            _ => Ok(()),
+        }
     }
 
     /// What a response may hold.

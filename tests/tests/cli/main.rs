@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod answers;
 mod eval;
 mod exchange;
 mod inference;
@@ -278,21 +279,4 @@ fn a_directory_that_a_server_has_open_says_so() {
 fn a_server_that_is_not_there_is_named() {
     let scratch = Scratch::new();
     scratch.fails(&["--url", "http://127.0.0.1:9"], &["collection", "list"], &["127.0.0.1:9"]);
-}
-
-#[test]
-fn an_answer_is_streamed_from_an_openai_compatible_endpoint() {
-    let scratch = Scratch::new();
-    let folder = notes(&scratch);
-    let data = scratch.path("data");
-    let place = ["--data", data.as_str()];
-    scratch.json(&place, &["ingest", &folder, "--model", model()]);
-    let endpoint = support::ChatEndpoint::start(&["It ends ", "on 31 May [1]."]);
-    let url = format!("{}/v1", endpoint.url());
-    let asked = scratch.json(&place, &["ask", "When?", "--llm", &url, "--llm-model", "stand-in"]);
-    assert_eq!(asked["answer"], "It ends on 31 May [1].");
-    let request = endpoint.request();
-    assert_eq!(request["model"], "stand-in");
-    assert_eq!(request["messages"][0]["role"], "user");
-    assert_eq!(request["messages"][0]["content"], asked["prompt"]);
 }

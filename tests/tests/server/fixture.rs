@@ -10,7 +10,8 @@ use ragstone_rag::Rag;
 use ragstone_rag::embed::{
     Arithmetic, Embedder, Embeddings, ModelInfo, ModelOptions, Models, Overflow, Pooling, Role,
 };
-use ragstone_server::{ServeError, ServerConfig, bind, serve};
+use ragstone_rag::generate::{GenerateModel, GenerateModels};
+use ragstone_server::{Listeners, ServeError, ServerConfig, bind, serve};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -136,11 +137,19 @@ impl Embedder for BagOfWords {
 /// A running server. Dropping it stops it.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    pub(crate) http_address: SocketAddr,
     pub(crate) gate: Arc<Gate>,
     pub(crate) models: Models,
     pub(crate) directory: Option<TempDir>,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<Result<(), ServeError>>>,
+}
+
+/// Models that a server knows from the first moment on, beside its own.
+#[derive(Default)]
+struct Known {
+    further: Vec<BagOfWords>,
+    generate_models: GenerateModels,
 }
 
 pub(crate) fn config() -> ServerConfig {
@@ -172,40 +181,51 @@ impl Server {
         config: ServerConfig,
     ) -> Server {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        Server::start_so(address, further, directory, config).await
+        let known = Known { further, ..Known::default() };
+        Server::start_so(address, known, directory, config).await
+    }
+
+    /// With these language models to ask, NAME=URL.
+    pub(crate) async fn start_generating(config: ServerConfig, models: &[&str]) -> Server {
+        let models = models.iter().map(|model| GenerateModel::parse(model).unwrap());
+        let known = Known { generate_models: GenerateModels::new(models).unwrap(), ..Known::default() };
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Server::start_so(address, known, tempfile::tempdir().unwrap(), config).await
     }
 
     /// At an address of an earlier server.
     pub(crate) async fn start_at(address: SocketAddr, directory: TempDir, config: ServerConfig) -> Server {
-        Server::start_so(address, Vec::new(), directory, config).await
+        Server::start_so(address, Known::default(), directory, config).await
     }
 
-    async fn start_so(
-        address: SocketAddr,
-        further: Vec<BagOfWords>,
-        directory: TempDir,
-        config: ServerConfig,
-    ) -> Server {
+    async fn start_so(address: SocketAddr, known: Known, directory: TempDir, config: ServerConfig) -> Server {
         let cache_dir = directory.path().join("models");
         let models = Models::new(ModelOptions { cache_dir, offline: true, ..ModelOptions::default() });
         let gate = Arc::new(Gate::default());
         models.insert(Arc::new(BagOfWords::new(MODEL, Arc::clone(&gate))));
-        further.into_iter().for_each(|model| models.insert(Arc::new(model)));
+        known.further.into_iter().for_each(|model| models.insert(Arc::new(model)));
         let path = directory.path().join("data");
         let db = tokio::task::spawn_blocking(move || Db::open(path).unwrap()).await.unwrap();
         let listener = bind(&address.to_string()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let rag = Rag::new(db, models.clone());
-        let serving = tokio::spawn(serve(config, rag, listener, async move {
+        let http = bind("127.0.0.1:0").await.unwrap();
+        let http_address = http.local_addr().unwrap();
+        let rag = Rag::new(db, models.clone()).with_generate_models(known.generate_models);
+        let listeners = Listeners { grpc: listener, http: Some(http) };
+        let serving = tokio::spawn(serve(config, rag, listeners, async move {
             let _ = stopped.await;
         }));
         let (stop, serving) = (Some(stop), Some(serving));
-        Server { address, gate, models, directory: Some(directory), stop, serving }
+        Server { address, http_address, gate, models, directory: Some(directory), stop, serving }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    pub(crate) fn http_url(&self) -> String {
+        format!("http://{}", self.http_address)
     }
 
     pub(crate) async fn client(&self) -> Client {

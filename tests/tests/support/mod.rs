@@ -2,8 +2,7 @@
 
 mod binary;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Once, mpsc};
 use std::time::Duration;
@@ -76,10 +75,17 @@ impl Scratch {
 pub(crate) struct Server {
     child: Child,
     address: String,
+    /// Where the HTTP port is, if there is one.
+    pub(crate) http_address: Option<String>,
 }
 
 impl Server {
     pub(crate) fn start(data: &str) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    /// With further arguments.
+    pub(crate) fn start_with(data: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(binary());
         command.args([
             "--data",
@@ -91,6 +97,7 @@ impl Server {
             "--log-format",
             "json",
         ]);
+        command.args(arguments);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, receiver) = mpsc::channel();
@@ -99,12 +106,13 @@ impl Server {
             for line in lines.map_while(Result::ok) {
                 let entry: Value = serde_json::from_str(&line).unwrap_or(Value::Null);
                 if let Some(address) = entry["address"].as_str() {
-                    let _ = sender.send(address.to_owned());
+                    let http_address = entry["http_address"].as_str().map(str::to_owned);
+                    let _ = sender.send((address.to_owned(), http_address));
                 }
             }
         });
-        let address = receiver.recv_timeout(PATIENCE).expect("the server names its address");
-        Self { child, address }
+        let (address, http_address) = receiver.recv_timeout(PATIENCE).expect("the server names its address");
+        Self { child, address, http_address }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -116,52 +124,5 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// An OpenAI-compatible chat endpoint that streams a fixed answer to one request.
-pub(crate) struct ChatEndpoint {
-    address: String,
-    request: mpsc::Receiver<Value>,
-}
-
-impl ChatEndpoint {
-    pub(crate) fn start(pieces: &[&str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let events: String = pieces
-            .iter()
-            .map(|piece| {
-                format!("data: {}\n\n", serde_json::json!({"choices": [{"delta": {"content": piece}}]}))
-            })
-            .collect();
-        let (sender, request) = mpsc::channel();
-        std::thread::spawn(move || {
-            let (stream, _) = listener.accept().unwrap();
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let mut length = 0;
-            for line in reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()) {
-                let (name, value) = line.split_once(':').unwrap_or_default();
-                if name.eq_ignore_ascii_case("content-length") {
-                    length = value.trim().parse().unwrap();
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            sender.send(serde_json::from_slice(&body).unwrap()).unwrap();
-            let mut stream = stream;
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
-            write!(stream, "{head}{events}data: [DONE]\n\n").unwrap();
-        });
-        Self { address, request }
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// What the client sent.
-    pub(crate) fn request(&self) -> Value {
-        self.request.recv_timeout(PATIENCE).unwrap()
     }
 }

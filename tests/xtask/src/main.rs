@@ -1,7 +1,7 @@
 //! The project's own tasks. `cargo xtask test` runs every check that a change must pass; `cargo xtask --help` lists them.
 //!
 //! A task is a list of ordinary commands, shown before they run, so that each can be repeated by hand. What a command
-//! needs beyond the Rust toolchain (Node.js for `buf`, Python's pip for the model's wheel and the S3 server) is installed first where the
+//! needs beyond the Rust toolchain (Node.js for `buf`, Python's pip for the model's wheel, the S3 server and OpenAI's client) is installed first where the
 //! machine's package manager allows it, and named clearly where it does not.
 
 mod asan;

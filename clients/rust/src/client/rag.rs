@@ -1,12 +1,14 @@
 //! The calls of RagService.
 
 use ragstone_proto::v1::rag_service_client::RagServiceClient;
+use tokio::time::Instant;
 use tonic::transport::Channel;
 
 use super::{Client, service};
 use crate::call::{call, methods};
 use crate::enrich::{Enrich, Enriched};
 use crate::error::Result;
+use crate::generate::{Generate, Generation};
 use crate::retrieve::{Retrieve, Retrieved};
 
 impl Client {
@@ -38,6 +40,41 @@ impl Client {
         })
         .await?;
         Enriched::from_wire(response)
+    }
+
+    /// Has a language model of the server's answer a question: first the evidence, then the answer piece by piece, and last what it
+    /// cites. 1,800 s by default, for the whole.
+    ///
+    /// ```no_run
+    /// use ragstone_client::{Client, Enrich, Generate, GenerateEvent};
+    ///
+    /// # async fn run() -> Result<(), ragstone_client::Error> {
+    /// let client = Client::connect("http://127.0.0.1:6733").await?;
+    /// let mut generation = client.generate(Generate::new(Enrich::new("notes", "How far is the moon?"))).await?;
+    /// while let Some(event) = generation.next().await {
+    ///     match event? {
+    ///         GenerateEvent::Delta(text) => print!("{text}"),
+    ///         GenerateEvent::Done(answer) => println!("\ncited: {:?}", answer.citations.cited),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`enrich`](Client::enrich); `Code::NotFound` also for a model that the server's operator did not list. What fails later is an error of
+    /// [`Generation::next`]; a generation that has begun is not repeated.
+    pub async fn generate(&self, request: Generate) -> Result<Generation> {
+        let service = self.rag();
+        let timeout = self.policy.timeout.unwrap_or(methods::GENERATE.timeout);
+        let deadline = Instant::now() + timeout;
+        let messages = call(self.policy, methods::GENERATE, request.into_wire(), |request| {
+            let mut service = service.clone();
+            async move { service.generate(request).await }
+        })
+        .await?;
+        Ok(Generation::new(messages, deadline, timeout))
     }
 
     fn rag(&self) -> RagServiceClient<Channel> {

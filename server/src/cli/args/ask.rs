@@ -78,13 +78,17 @@ pub(crate) struct AskArgs {
     /// Show what was searched for, and of each citation the chunks that it consists of, with the scores of every stage.
     #[arg(long)]
     pub(crate) explain: bool,
-    /// Send the prompt to this OpenAI-compatible endpoint, for instance http://127.0.0.1:11434/v1, and stream its answer.
-    /// The key, if it wants one, is read from RAGSTONE_LLM_API_KEY.
-    #[arg(long, value_name = "URL", requires = "llm_model")]
-    pub(crate) llm: Option<String>,
-    /// The endpoint's model.
-    #[arg(long, value_name = "NAME", requires = "llm")]
-    pub(crate) llm_model: Option<String>,
+    /// Have a language model answer, and stream its answer: NAME=URL of an OpenAI-compatible service, for instance
+    /// llama3.2=http://127.0.0.1:11434/v1, as `serve --generate-model` has it; with --url the NAME of a model that the
+    /// server's operator listed, or nothing for the first of them.
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) generate: Option<String>,
+    /// Tokens that the answer may have.
+    #[arg(long, value_name = "N", requires = "generate")]
+    pub(crate) max_tokens: Option<u32>,
+    /// How much of the answer is left to chance, 0 to 2.
+    #[arg(long, value_name = "T", requires = "generate")]
+    pub(crate) temperature: Option<f32>,
 }
 
 /// `2` for so many on either side, `0/2` for each.

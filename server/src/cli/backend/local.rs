@@ -2,6 +2,7 @@
 
 mod enrich;
 mod exchange;
+mod generate;
 mod operator;
 mod views;
 

@@ -17,6 +17,7 @@ use ragstone::{Analyzer, Batch, FieldType, Filter, PointId, RangeRequest};
 use ragstone_exchange::{Callback, ExportOptions, Exported, ImportOptions, Imported};
 use ragstone_rag::CollectionSpec;
 use ragstone_rag::embed::{Overflow, Role};
+use ragstone_rag::generate::GenerateRequest;
 use ragstone_rag::ingest::DocumentInput;
 use ragstone_rag::progress::Progress;
 use ragstone_rag::prompt::{
@@ -28,9 +29,9 @@ pub(crate) use self::enriched::{
     CitationView, DroppedView, EnrichedView, MessageView, RetrievedView, ScoresView, TemplateView, TokensView,
 };
 pub(crate) use self::views::{
-    CollectionView, EmbeddingsView, ExplainView, FacetCountView, FacetView, GroupView, HitView, Ingested,
-    ModelView, PointView, PulledView, RerankedPassageView, RerankedView, SearchView, SegmentView, StageView,
-    StoredDocument, Timings, TokenCountsView, WriteView,
+    AnswerView, CollectionView, EmbeddingsView, ExplainView, FacetCountView, FacetView, Generated, GroupView,
+    HitView, Ingested, ModelView, PointView, PulledView, RerankedPassageView, RerankedView, SearchView,
+    SegmentView, StageView, StoredDocument, Timings, TokenCountsView, WriteView,
 };
 use super::args::Place;
 
@@ -69,8 +70,20 @@ pub(crate) struct NewFields {
     pub(crate) texts: Vec<(String, Analyzer)>,
 }
 
+/// Answers of language models.
+pub(crate) trait Answering {
+    /// Has a language model answer, and hands over what comes as it comes. `request.options.model` is a NAME of the place's, or for a
+    /// directory NAME=URL.
+    fn generate(
+        &self,
+        collection: &str,
+        request: &GenerateRequest,
+        each: &mut dyn FnMut(Generated) -> Result<()>,
+    ) -> Result<()>;
+}
+
 /// The operations that commands are made of.
-pub(crate) trait Backend: operator::Operator {
+pub(crate) trait Backend: operator::Operator + Answering {
     /// Names the place, for messages: a directory or a URL.
     fn place(&self) -> String;
     /// Makes a collection; an empty model name is the default model of the place.

@@ -7,6 +7,7 @@ use ragstone::query::{FoundGroup, QueryHit};
 use ragstone_rag::ingest::IngestStatus;
 use serde::Serialize;
 
+use super::EnrichedView;
 use crate::cli::json::{self, Shown, ShownPoint};
 
 /// Milliseconds of each stage, in the order in which they ran, `total` last; a JSON object.
@@ -168,6 +169,30 @@ pub(crate) struct FacetView {
 pub(crate) struct FacetCountView {
     pub(crate) value: Shown,
     pub(crate) count: u64,
+}
+
+/// What comes of a question that a language model answers, in this order.
+pub(crate) enum Generated {
+    Evidence(EnrichedView),
+    Delta(String),
+    Done(AnswerView),
+}
+
+/// How an answer ended, and what it cites.
+#[derive(Debug, Serialize)]
+pub(crate) struct AnswerView {
+    pub(crate) model: String,
+    pub(crate) finish_reason: String,
+    /// Numbers of passages that are cited.
+    pub(crate) cited: Vec<u64>,
+    /// Numbers that are cited and that no passage has.
+    pub(crate) unknown: Vec<u64>,
+    /// Numbers of passages that are not cited.
+    pub(crate) unused: Vec<u64>,
+    /// Of what the model was sent, and of what it answered; none where its service does not tell.
+    pub(crate) prompt_tokens: Option<u64>,
+    pub(crate) completion_tokens: Option<u64>,
+    pub(crate) timings_ms: Timings,
 }
 
 /// The vectors of some texts.

@@ -1,17 +1,17 @@
 //! `ragstone ask`.
 
 use std::io::Write;
-use std::time::Instant;
 
 use anyhow::{Context, Result};
+use ragstone_rag::generate::{GenerateOptions, GenerateRequest};
 use ragstone_rag::prompt::{ChatMessage, EnrichRequest, TemplateChoice};
 use ragstone_rag::retrieve::Expansion;
 use serde::{Deserialize, Serialize};
 
 use super::Session;
 use crate::cli::args::AskArgs;
-use crate::cli::backend::EnrichedView;
-use crate::cli::{llm, output};
+use crate::cli::backend::{AnswerView, EnrichedView, Generated};
+use crate::cli::output;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -20,6 +20,8 @@ struct Answered {
     enriched: EnrichedView,
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generated: Option<AnswerView>,
 }
 
 pub(super) fn run(session: &Session, args: AskArgs) -> Result<()> {
@@ -29,11 +31,11 @@ pub(super) fn run(session: &Session, args: AskArgs) -> Result<()> {
         (None, None) => TemplateChoice::BuiltIn,
     };
     let (before, after) = args.neighbours.unwrap_or_default();
-    let finding = args.finding;
+    let (finding, collection) = (args.finding, args.collection.collection.as_str());
     let request = EnrichRequest {
         k: finding.k,
         token_budget: args.budget,
-        filter: finding.conditions.filter(session, &args.collection.collection)?,
+        filter: finding.conditions.filter(session, collection)?,
         mode: finding.mode,
         min_score: finding.min_score,
         mmr: finding.mmr,
@@ -43,34 +45,51 @@ pub(super) fn run(session: &Session, args: AskArgs) -> Result<()> {
         data_marking: args.data_marking,
         ..EnrichRequest::chat(messages(args.messages.as_deref(), args.question)?)
     };
-    let mut enriched = session.backend.enrich(&args.collection.collection, &request)?;
-    if !session.json {
-        output::enriched(&enriched, args.explain)?;
+    let Some(model) = args.generate else {
+        let enriched = session.backend.enrich(collection, &request)?;
+        return match session.json {
+            true => output::json(&Answered { enriched, answer: None, generated: None }),
+            false => output::enriched(&enriched, args.explain),
+        };
+    };
+    let (max_tokens, temperature) = (args.max_tokens, args.temperature);
+    let options = GenerateOptions { model, max_tokens, temperature, ..GenerateOptions::default() };
+    let request = GenerateRequest { enrich: request, options };
+    match session.json {
+        true => answer_as_json(session, collection, &request),
+        false => answer(session, collection, &request, args.explain),
     }
-    let mut answer = None;
-    if let (Some(url), Some(model)) = (&args.llm, &args.llm_model) {
-        let (started, json) = (Instant::now(), session.json);
-        if !json {
-            println!("\nAnswer of {model}:");
-        }
-        answer = Some(llm::stream((url, model), &enriched.messages, |piece| {
-            if !json {
-                let mut out = std::io::stdout().lock();
-                write!(out, "{piece}")?;
-                out.flush()?;
-            }
+}
+
+/// Prints what comes as it comes.
+fn answer(session: &Session, collection: &str, request: &GenerateRequest, explain: bool) -> Result<()> {
+    session.backend.generate(collection, request, &mut |event| match event {
+        Generated::Evidence(enriched) => {
+            output::enriched(&enriched, explain)?;
+            println!("\nAnswer:");
             Ok(())
-        })?);
-        let generate_ms = started.elapsed().as_secs_f64() * 1e3;
-        enriched.timings_ms.0.push(("generate".to_owned(), generate_ms));
-        if !json {
-            println!("\n(generate {generate_ms:.0} ms)");
         }
-    }
-    if session.json {
-        output::json(&Answered { enriched, answer })?;
-    }
-    Ok(())
+        Generated::Delta(text) => {
+            let mut out = std::io::stdout().lock();
+            write!(out, "{}", output::harmless_lines(&text))?;
+            Ok(out.flush()?)
+        }
+        Generated::Done(answer) => output::answered(&answer),
+    })
+}
+
+fn answer_as_json(session: &Session, collection: &str, request: &GenerateRequest) -> Result<()> {
+    let (mut evidence, mut text, mut generated) = (None, String::new(), None);
+    session.backend.generate(collection, request, &mut |event| {
+        match event {
+            Generated::Evidence(enriched) => evidence = Some(enriched),
+            Generated::Delta(delta) => text.push_str(&delta),
+            Generated::Done(answer) => generated = Some(answer),
+        }
+        Ok(())
+    })?;
+    let enriched = evidence.context("the answer came without its evidence")?;
+    output::json(&Answered { enriched, answer: Some(text), generated })
 }
 
 /// A message as chat endpoints have it.

@@ -7,8 +7,9 @@ use anyhow::{Context, Result};
 use ragstone::Db;
 use ragstone_rag::Rag;
 use ragstone_rag::embed::{ModelOptions, Models};
+use ragstone_rag::generate::{GenerateModel, GenerateModels};
 use ragstone_rag::progress::Progress;
-use ragstone_server::{ServerConfig, bind, init_logs, serve, shutdown_signal};
+use ragstone_server::{Listeners, ServerConfig, bind, init_logs, serve, shutdown_signal};
 
 use crate::cli::args::{LogFormat, Place, ServeArgs};
 
@@ -20,10 +21,20 @@ pub(super) fn run(place: &Place, args: ServeArgs) -> Result<()> {
         LogFormat::Text => ragstone_server::LogFormat::Text,
         LogFormat::Json => ragstone_server::LogFormat::Json,
     });
+    let models = args
+        .generate_models
+        .iter()
+        .filter(|model| !model.is_empty())
+        .map(|model| GenerateModel::parse(model));
+    let generate_models = GenerateModels::new(models.collect::<Result<Vec<_>, _>>()?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime")?;
     let served = runtime.block_on(async {
         // Listening comes first: a port that is taken is found out before a large directory is opened.
-        let listener = bind(&args.listen).await?;
+        let grpc = bind(&args.listen).await?;
+        let http = match &args.http_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
         let shutdown = shutdown_signal()?;
         let data = place.data.clone();
         let db = tokio::task::spawn_blocking(move || Db::open(data))
@@ -38,7 +49,8 @@ pub(super) fn run(place: &Place, args: ServeArgs) -> Result<()> {
             snapshot_stores: args.snapshot_stores,
             ..ServerConfig::default()
         };
-        serve(config, Rag::new(db, Models::new(options)), listener, shutdown).await?;
+        let rag = Rag::new(db, Models::new(options)).with_generate_models(generate_models);
+        serve(config, rag, Listeners { grpc, http }, shutdown).await?;
         Ok(())
     });
     // The database is flushed. A model that is still being fetched would otherwise keep the process until it is here; a

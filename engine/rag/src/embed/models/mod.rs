@@ -15,6 +15,7 @@
 mod cache;
 mod fetch;
 mod hub;
+mod metered;
 mod names;
 mod slots;
 mod wheel;
@@ -31,6 +32,7 @@ use crate::rerank::{self, LocalReranker, Reranker};
 use crate::tokens::{Estimate, OfEmbedder, OpenAi, TokenCounter, TokenizerFile};
 use cache::Cache;
 use hub::Hub;
+use metered::Meters;
 use names::{Asked, Origin, name_of, own_name, understand};
 use slots::Slots;
 use wheel::Wheel;
@@ -51,6 +53,7 @@ struct Inner {
     embedders: Slots<dyn Embedder>,
     rerankers: Slots<dyn Reranker>,
     counters: Slots<dyn TokenCounter>,
+    meters: Meters,
 }
 
 impl Models {
@@ -62,7 +65,10 @@ impl Models {
     fn with_sources(options: ModelOptions, hub: Hub, wheel: Wheel) -> Models {
         let cache = Cache::new(options.cache_dir.clone());
         let (embedders, rerankers, counters) = (Slots::default(), Slots::default(), Slots::default());
-        Models { inner: Arc::new(Inner { options, cache, hub, wheel, embedders, rerankers, counters }) }
+        let meters = Meters::default();
+        Models {
+            inner: Arc::new(Inner { options, cache, hub, wheel, embedders, rerankers, counters, meters }),
+        }
     }
 
     /// `$RAGSTONE_CACHE/models`, else `$XDG_CACHE_HOME/ragstone/models`, else `~/.cache/ragstone/models`.
@@ -84,7 +90,8 @@ impl Models {
     /// [`Error::Limit`] for more [`threads`](ModelOptions::threads) than a pool may have.
     pub fn load(&self, name: &str) -> Result<Arc<dyn Embedder>> {
         let asked = understand(name)?;
-        self.inner.embedders.load(&asked.name, || self.load_now(&asked))
+        let load = || Ok(self.inner.meters.metered(self.load_now(&asked)?));
+        self.inner.embedders.load(&asked.name, load)
     }
 
     /// The re-ranker, loaded; fetched first where it is not yet here.
@@ -169,7 +176,13 @@ impl Models {
 
     /// Makes the given embedder answer to its own name (tests, embedders of the user's own).
     pub fn insert(&self, embedder: Arc<dyn Embedder>) {
-        self.inner.embedders.insert(own_name(&embedder.info().name), embedder);
+        let name = own_name(&embedder.info().name);
+        self.inner.embedders.insert(name, self.inner.meters.metered(embedder));
+    }
+
+    /// How many tokens each model has embedded since it was loaded first, by the name in its contract.
+    pub fn tokens_embedded(&self) -> Vec<(String, u64)> {
+        self.inner.meters.read()
     }
 
     /// Fetches a model into the cache, verified, without loading it.

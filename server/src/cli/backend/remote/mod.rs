@@ -2,6 +2,7 @@
 
 mod enrich;
 mod exchange;
+mod generate;
 mod inference;
 mod operator;
 mod schema;

@@ -1,0 +1,70 @@
+//! How much each model has embedded: whoever runs it wants to know where the time goes.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::super::{Embedder, Embeddings, ModelInfo, Overflow, Role};
+use crate::error::Result;
+
+/// Tokens, by model.
+#[derive(Default)]
+pub(super) struct Meters(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
+
+impl Meters {
+    /// The embedder, counting.
+    pub(super) fn metered(&self, embedder: Arc<dyn Embedder>) -> Arc<dyn Embedder> {
+        let mut meters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let tokens = meters.entry(embedder.info().name.clone()).or_default().clone();
+        Arc::new(Metered { embedder, tokens })
+    }
+
+    pub(super) fn read(&self) -> Vec<(String, u64)> {
+        let meters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        meters.iter().map(|(name, tokens)| (name.clone(), tokens.load(Ordering::Relaxed))).collect()
+    }
+}
+
+/// An embedder that counts what it reads. Nothing is handed over with the count, so no order is needed.
+struct Metered {
+    embedder: Arc<dyn Embedder>,
+    tokens: Arc<AtomicU64>,
+}
+
+impl Embedder for Metered {
+    fn info(&self) -> &ModelInfo {
+        self.embedder.info()
+    }
+
+    fn embed(&self, texts: &[&str], role: Role, overflow: Overflow) -> Result<Embeddings> {
+        let embeddings = self.embedder.embed(texts, role, overflow)?;
+        let tokens: usize = embeddings.token_counts.iter().sum();
+        self.tokens.fetch_add(tokens as u64, Ordering::Relaxed);
+        Ok(embeddings)
+    }
+
+    fn count_tokens(&self, text: &str) -> usize {
+        self.embedder.count_tokens(text)
+    }
+
+    fn overhead_tokens(&self, role: Role) -> usize {
+        self.embedder.overhead_tokens(role)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::BagOfWords;
+
+    #[test]
+    fn what_is_embedded_is_counted_by_model() {
+        let meters = Meters::default();
+        let one = meters.metered(Arc::new(BagOfWords::new("one", 100)));
+        let _other = meters.metered(Arc::new(BagOfWords::new("other", 100)));
+        let made = one.embed(&["a b", "c"], Role::Plain, Overflow::Error).unwrap();
+        let tokens: usize = made.token_counts.iter().sum();
+        assert!(tokens >= 3);
+        assert_eq!(meters.read(), [("one".to_owned(), tokens as u64), ("other".to_owned(), 0)]);
+    }
+}

@@ -1,0 +1,358 @@
+//! Answers from a language model, and whether their citations hold.
+//!
+//! A question's evidence ([`Enriched`]) goes to a model behind an OpenAI-compatible endpoint, which streams its answer back:
+//! first comes the evidence, so that a reader has the passages before the first word, then pieces of the answer, and at its end
+//! what it cites, compared with what it was given ([`CheckedCitations`]), and the tokens that it took.
+//!
+//! What holds of every generation:
+//! * It is asked of a model on the list of whoever runs the process ([`GenerateModels`]); no request names an address, no redirect is
+//!   followed.
+//! * It ends: each token has a deadline, and so has the whole ([`Patience`]); [`Generation::stopper`] ends it from another
+//!   thread, and with it the connection.
+//! * A request that fails by 408, 429, 5xx or on the way is sent again, three times at most, after a pause that doubles or that
+//!   `Retry-After` asks for, but never once a token has come: an answer is not begun twice.
+//! * What comes back is bounded ([`ANSWER_BYTES_MAX`], [`STREAM_EVENT_BYTES_MAX`](crate::limits::STREAM_EVENT_BYTES_MAX),
+//!   [`STREAM_BYTES_MAX`](crate::limits::STREAM_BYTES_MAX)).
+//! * Neither keys nor questions nor answers are logged.
+
+mod cite;
+mod models;
+mod sse;
+mod stream;
+mod watch;
+mod wire;
+
+pub use cite::{CheckedCitations, CitationUse};
+pub use models::{GenerateModel, GenerateModels, Patience};
+pub use watch::{StopOnDrop, Stopper};
+
+use serde_json::{Map, Value};
+
+use self::stream::{Heard, Stream};
+use self::wire::Turn;
+use crate::error::{Error, GenerateFailure, Result};
+use crate::limits::{ANSWER_BYTES_MAX, ANSWER_TOKENS_MAX, STOP_BYTES_MAX, STOPS_MAX};
+use crate::prompt::{ChatMessage, EnrichRequest, Enriched, check_max, check_range};
+
+/// How an answer is generated; every default is the model's own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GenerateOptions {
+    /// The model, by its name in [`GenerateModels`]; empty for the first one there.
+    pub model: String,
+    /// Tokens that the answer may have, 1 to [`ANSWER_TOKENS_MAX`].
+    pub max_tokens: Option<u32>,
+    /// How much is left to chance, 0 to 2.
+    pub temperature: Option<f32>,
+    /// Only the likeliest tokens that have this probability together, above 0 to 1.
+    pub top_p: Option<f32>,
+    /// Texts that end the answer before them: at most [`STOPS_MAX`] of at most [`STOP_BYTES_MAX`] bytes.
+    pub stop: Vec<String>,
+    /// The same seed gives the same answer, as far as the model can.
+    pub seed: Option<i64>,
+    /// Further parameters of the request's body, sent as they are, under names that the service knows; what is set above or
+    /// here decided (`model`, `messages`, `stream`, `stream_options`, `n`, `tools`) is refused.
+    pub extra: Map<String, Value>,
+}
+
+impl GenerateOptions {
+    /// Parameters that are not a caller's to set.
+    const DECIDED: [&str; 11] = [
+        "model",
+        "messages",
+        "stream",
+        "stream_options",
+        "n",
+        "tools",
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "stop",
+        "seed",
+    ];
+
+    /// Refuses what no model could be asked.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] and [`Error::Limit`], naming the option.
+    pub fn validate(&self) -> Result<()> {
+        if let Some(tokens) = self.max_tokens {
+            check_range("max_tokens", tokens as usize, "ANSWER_TOKENS_MAX", ANSWER_TOKENS_MAX)?;
+        }
+        if self.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
+            return Err(invalid("temperature", "it must be 0 to 2"));
+        }
+        if self.top_p.is_some_and(|top_p| !(top_p > 0.0 && top_p <= 1.0)) {
+            return Err(invalid("top_p", "it must be above 0 and at most 1"));
+        }
+        check_max("stop", self.stop.len(), "STOPS_MAX", STOPS_MAX)?;
+        for (at, text) in self.stop.iter().enumerate() {
+            check_range(&format!("stop[{at}]"), text.len(), "STOP_BYTES_MAX", STOP_BYTES_MAX)?;
+        }
+        match self.extra.keys().find(|name| Self::DECIDED.contains(&name.as_str())) {
+            Some(name) => Err(invalid(name, "it is no further parameter: set it by name, or not at all")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn invalid(field: &str, reason: &str) -> Error {
+    Error::Invalid { field: field.to_owned(), reason: reason.to_owned() }
+}
+
+/// Asks for an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GenerateRequest {
+    /// What is asked, and how its evidence is found.
+    pub enrich: EnrichRequest,
+    /// How the answer is generated.
+    pub options: GenerateOptions,
+}
+
+impl GenerateRequest {
+    /// A question with every default.
+    pub fn new(question: impl Into<String>) -> Self {
+        Self { enrich: EnrichRequest::new(question), options: GenerateOptions::default() }
+    }
+}
+
+/// Tokens, as the model's service counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Of what it was sent.
+    pub prompt_tokens: u64,
+    /// Of what it answered.
+    pub completion_tokens: u64,
+}
+
+/// Why an answer ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FinishReason {
+    /// The model was done, or a text of [`stop`](GenerateOptions::stop) came.
+    Stop,
+    /// [`max_tokens`](GenerateOptions::max_tokens), or all that the model can hold, were used up.
+    Length,
+    /// The service held something back.
+    ContentFilter,
+    /// Another reason, in the service's word.
+    Other(String),
+}
+
+impl FinishReason {
+    fn of(word: &str) -> FinishReason {
+        match word {
+            "stop" => FinishReason::Stop,
+            "length" => FinishReason::Length,
+            "content_filter" => FinishReason::ContentFilter,
+            other => FinishReason::Other(other.to_owned()),
+        }
+    }
+
+    /// The word that the OpenAI protocol has for it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            FinishReason::Stop => "stop",
+            FinishReason::Length => "length",
+            FinishReason::ContentFilter => "content_filter",
+            FinishReason::Other(word) => word,
+        }
+    }
+}
+
+/// A whole answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Its text: all pieces together.
+    pub text: String,
+    /// The name of the model that gave it, as it was asked for.
+    pub model: String,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+    /// What it cites, compared with what it was given.
+    pub citations: CheckedCitations,
+    /// Tokens; none where the service does not tell.
+    pub usage: Option<Usage>,
+    /// Milliseconds until the first piece (`first_token`) and to the end (`generate`).
+    pub timings_ms: Vec<(&'static str, f64)>,
+}
+
+/// What comes of a generation, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GenerateEvent {
+    /// What the answer is to rest on: once, first.
+    Evidence(Enriched),
+    /// More of the answer.
+    Delta(String),
+    /// The end: once, last.
+    Done(Answer),
+}
+
+/// An answer as it comes: an iterator that blocks. After [`GenerateEvent::Done`], or an error, there is nothing more.
+/// Dropping it closes the connection to the model's endpoint.
+pub struct Generation {
+    state: State,
+    stream: Stream,
+    /// Numbers of the passages that the model was given.
+    given: Vec<usize>,
+    text: String,
+    started: std::time::Instant,
+    first_token_ms: Option<f64>,
+}
+
+enum State {
+    Evidence(Box<Enriched>),
+    Answering,
+    Over,
+}
+
+impl Generation {
+    /// Begins a generation. Nothing is sent before the first event is asked for.
+    pub(crate) fn begin(
+        models: &GenerateModels,
+        enriched: Enriched,
+        options: &GenerateOptions,
+    ) -> Result<Generation> {
+        options.validate()?;
+        let model = models.get(&options.model)?;
+        let body = wire::request(&model, &turns(&enriched), options);
+        let given = enriched.citations.iter().map(|citation| citation.index).collect();
+        Ok(Generation {
+            state: State::Evidence(Box::new(enriched)),
+            stream: Stream::new(model, body)?,
+            given,
+            text: String::new(),
+            started: std::time::Instant::now(),
+            first_token_ms: None,
+        })
+    }
+
+    /// The name of the model that is asked.
+    pub fn model(&self) -> &str {
+        self.stream.model().name()
+    }
+
+    /// What ends it from another thread.
+    pub fn stopper(&self) -> Stopper {
+        self.stream.stopper()
+    }
+
+    fn elapsed_ms(&self) -> f64 {
+        self.started.elapsed().as_secs_f64() * 1e3
+    }
+
+    fn next_of_answer(&mut self) -> Result<GenerateEvent> {
+        match self.stream.next()? {
+            Heard::Text(text) => {
+                if self.first_token_ms.is_none() {
+                    self.first_token_ms = Some(self.elapsed_ms());
+                }
+                self.text.push_str(&text);
+                if self.text.len() > ANSWER_BYTES_MAX {
+                    return Err(Error::Generate {
+                        model: self.model().to_owned(),
+                        failure: GenerateFailure::Foreign,
+                        reason: format!(
+                            "sent an answer of more than ANSWER_BYTES_MAX = {ANSWER_BYTES_MAX} bytes"
+                        ),
+                    });
+                }
+                Ok(GenerateEvent::Delta(text))
+            }
+            Heard::End { finish_reason, usage } => {
+                self.state = State::Over;
+                let text = std::mem::take(&mut self.text);
+                let first = self.first_token_ms.map(|ms| ("first_token", ms));
+                Ok(GenerateEvent::Done(Answer {
+                    citations: CheckedCitations::of(&text, &self.given),
+                    text,
+                    model: self.model().to_owned(),
+                    finish_reason,
+                    usage,
+                    timings_ms: first.into_iter().chain([("generate", self.elapsed_ms())]).collect(),
+                }))
+            }
+        }
+    }
+}
+
+impl Iterator for Generation {
+    type Item = Result<GenerateEvent>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match std::mem::replace(&mut self.state, State::Answering) {
+            State::Evidence(enriched) => {
+                self.started = std::time::Instant::now();
+                Some(Ok(GenerateEvent::Evidence(*enriched)))
+            }
+            State::Answering => {
+                let event = self.next_of_answer();
+                if event.is_err() {
+                    self.state = State::Over;
+                }
+                Some(event)
+            }
+            State::Over => {
+                self.state = State::Over;
+                None
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Generation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Generation").field("model", &self.model()).finish_non_exhaustive()
+    }
+}
+
+/// What the model is sent.
+fn turns(enriched: &Enriched) -> Vec<Turn> {
+    let turn = |message: &ChatMessage| Turn { role: message.role.as_str(), content: message.content.clone() };
+    enriched.messages.iter().map(turn).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn options_beyond_what_a_model_takes_are_refused_by_name() {
+        let good = GenerateOptions {
+            max_tokens: Some(1),
+            temperature: Some(2.0),
+            top_p: Some(1.0),
+            stop: vec!["x".repeat(STOP_BYTES_MAX); STOPS_MAX],
+            ..GenerateOptions::default()
+        };
+        good.validate().unwrap();
+        let bad = |change: fn(&mut GenerateOptions)| {
+            let mut options = good.clone();
+            change(&mut options);
+            options.validate().unwrap_err().to_string()
+        };
+        assert!(bad(|options| options.max_tokens = Some(0)).starts_with("max_tokens: "));
+        let tokens = bad(|options| options.max_tokens = Some(ANSWER_TOKENS_MAX as u32 + 1));
+        assert!(tokens.contains("ANSWER_TOKENS_MAX"), "{tokens}");
+        for temperature in [-0.1, 2.1, f32::NAN, f32::INFINITY] {
+            let options = GenerateOptions { temperature: Some(temperature), ..good.clone() };
+            assert!(options.validate().unwrap_err().to_string().starts_with("temperature: "));
+        }
+        for top_p in [0.0, 1.1, f32::NAN] {
+            let options = GenerateOptions { top_p: Some(top_p), ..good.clone() };
+            assert!(options.validate().unwrap_err().to_string().starts_with("top_p: "));
+        }
+        assert!(bad(|options| options.stop.push("y".into())).contains("STOPS_MAX"));
+        assert!(
+            bad(|options| options.stop[1].push('y'))
+                .contains("stop[1]: 257 is beyond the limit STOP_BYTES_MAX")
+        );
+        assert!(bad(|options| options.stop[0].clear()).starts_with("stop[0]: "));
+        for decided in GenerateOptions::DECIDED {
+            let extra = Map::from_iter([(decided.to_owned(), json!(1))]);
+            let options = GenerateOptions { extra, ..GenerateOptions::default() };
+            assert!(options.validate().unwrap_err().to_string().starts_with(decided));
+        }
+    }
+}

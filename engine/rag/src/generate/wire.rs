@@ -1,0 +1,195 @@
+//! The messages of `POST …/chat/completions` with `"stream": true`, as the OpenAI API reference has them ("Chat completions",
+//! "Streaming"): what is sent, and what each event says.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{FinishReason, GenerateOptions, Usage};
+use crate::generate::models::GenerateModel;
+
+/// A turn of the conversation that is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    pub(super) role: &'static str,
+    pub(super) content: String,
+}
+
+/// The body of a request.
+pub(super) fn request(model: &GenerateModel, turns: &[Turn], options: &GenerateOptions) -> Vec<u8> {
+    let mut body: Map<String, Value> = options.extra.clone();
+    let mut set = |name: &str, value: Value| body.insert(name.to_owned(), value);
+    set("model", model.upstream().into());
+    set("stream", true.into());
+    set("stream_options", json!({"include_usage": true}));
+    let messages = turns.iter().map(|turn| json!({"role": turn.role, "content": turn.content}));
+    set("messages", messages.collect::<Vec<_>>().into());
+    if let Some(tokens) = options.max_tokens {
+        set("max_tokens", tokens.into());
+    }
+    if let Some(temperature) = options.temperature {
+        set("temperature", decimal(temperature));
+    }
+    if let Some(top_p) = options.top_p {
+        set("top_p", decimal(top_p));
+    }
+    if let Some(seed) = options.seed {
+        set("seed", seed.into());
+    }
+    if !options.stop.is_empty() {
+        set("stop", options.stop.clone().into());
+    }
+    Value::Object(body).to_string().into_bytes()
+}
+
+/// The shortest digits that mean this number, not those of the f64 that it converts to.
+fn decimal(number: f32) -> Value {
+    number.to_string().parse::<f64>().unwrap_or(f64::from(number)).into()
+}
+
+/// What an event of the stream says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Said {
+    /// More of the answer.
+    pub(super) text: Option<String>,
+    /// Whether a token came, be it of the answer or of what the model thinks before it.
+    pub(super) token: bool,
+    pub(super) finish: Option<FinishReason>,
+    pub(super) usage: Option<Usage>,
+    /// The closing event.
+    pub(super) done: bool,
+}
+
+/// Why an event says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Bad {
+    /// It is not of this protocol.
+    Foreign(String),
+    /// The service says that it failed.
+    Failed(String),
+}
+
+#[derive(Deserialize)]
+struct Chunk {
+    #[serde(default)]
+    choices: Vec<Choice>,
+    usage: Option<WireUsage>,
+    error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    delta: Option<Delta>,
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Delta {
+    content: Option<String>,
+    refusal: Option<String>,
+    /// What reasoning models think, whose name and form differ among services. It is no part of the answer.
+    reasoning: Option<Value>,
+    reasoning_content: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct WireUsage {
+    #[serde(default)]
+    prompt_tokens: u64,
+    #[serde(default)]
+    completion_tokens: u64,
+}
+
+/// Reads the data of one event.
+pub(super) fn said(data: &str) -> Result<Said, Bad> {
+    if data.trim() == "[DONE]" {
+        return Ok(Said { done: true, ..Said::default() });
+    }
+    if data.trim().is_empty() {
+        return Ok(Said::default());
+    }
+    let chunk: Chunk = serde_json::from_str(data).map_err(|error| Bad::Foreign(error.to_string()))?;
+    if let Some(error) = chunk.error.filter(|error| !error.is_null()) {
+        let message = error.pointer("/message").unwrap_or(&error);
+        return Err(Bad::Failed(message.as_str().map_or_else(|| message.to_string(), str::to_owned)));
+    }
+    let usage = chunk.usage.map(|usage| Usage {
+        prompt_tokens: usage.prompt_tokens,
+        completion_tokens: usage.completion_tokens,
+    });
+    let Some(choice) = chunk.choices.into_iter().next() else { return Ok(Said { usage, ..Said::default() }) };
+    let finish = choice.finish_reason.as_deref().map(FinishReason::of);
+    let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let (mut text, mut thought) = (None, false);
+    if let Some(delta) = choice.delta {
+        text = filled(delta.content).or(filled(delta.refusal));
+        thought = [delta.reasoning, delta.reasoning_content].iter().flatten().any(|value| !value.is_null());
+    }
+    Ok(Said { token: text.is_some() || thought, text, finish, usage, done: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_what_is_asked_for_and_nothing_else() {
+        let model = GenerateModel::parse("small=http://h/v1#large").unwrap();
+        let turns = [Turn { role: "user", content: "Why?".to_owned() }];
+        let body = |options: &GenerateOptions| -> Value {
+            serde_json::from_slice(&request(&model, &turns, options)).unwrap()
+        };
+        let plain = json!({
+            "model": "large", "stream": true, "stream_options": {"include_usage": true},
+            "messages": [{"role": "user", "content": "Why?"}],
+        });
+        assert_eq!(body(&GenerateOptions::default()), plain);
+        let options = GenerateOptions {
+            max_tokens: Some(7),
+            temperature: Some(0.2),
+            top_p: Some(0.9),
+            stop: vec!["END".to_owned()],
+            seed: Some(-3),
+            extra: Map::from_iter([("response_format".to_owned(), json!({"type": "json_object"}))]),
+            ..GenerateOptions::default()
+        };
+        let full = body(&options);
+        assert_eq!(
+            (&full["max_tokens"], &full["temperature"], &full["top_p"]),
+            (&json!(7), &json!(0.2), &json!(0.9))
+        );
+        assert_eq!((&full["stop"], &full["seed"]), (&json!(["END"]), &json!(-3)));
+        assert_eq!(full["response_format"]["type"], "json_object");
+    }
+
+    #[test]
+    fn events_are_told_apart() {
+        let text = |text: &str| Said { text: Some(text.into()), token: true, ..Said::default() };
+        let cases = [
+            ("[DONE]", Said { done: true, ..Said::default() }),
+            ("", Said::default()),
+            (r#"{"choices":[]}"#, Said::default()),
+            (
+                r#"{"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#,
+                Said::default(),
+            ),
+            (r#"{"choices":[{"delta":{"content":"Hi"}}]}"#, text("Hi")),
+            (r#"{"choices":[{"delta":{"content":null,"refusal":"No."}}]}"#, text("No.")),
+            (r#"{"choices":[{"delta":{"reasoning":"Hm"}}]}"#, Said { token: true, ..Said::default() }),
+            (
+                r#"{"choices":[{"delta":{},"finish_reason":"length"}],"usage":null}"#,
+                Said { finish: Some(FinishReason::Length), ..Said::default() },
+            ),
+            (
+                r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}"#,
+                Said { usage: Some(Usage { prompt_tokens: 3, completion_tokens: 4 }), ..Said::default() },
+            ),
+        ];
+        for (data, expected) in cases {
+            assert_eq!(said(data), Ok(expected), "{data}");
+        }
+        assert!(matches!(said("{"), Err(Bad::Foreign(_))));
+        assert!(matches!(said("[1]"), Err(Bad::Foreign(_))));
+        assert_eq!(said(r#"{"error":{"message":"overloaded"}}"#), Err(Bad::Failed("overloaded".into())));
+        assert_eq!(said(r#"{"error":"gone"}"#), Err(Bad::Failed("gone".into())));
+    }
+}

@@ -1,0 +1,87 @@
+//! Answers of language models, as streams.
+//!
+//! The library's iterator blocks, so it runs on a thread of its own ([`Work::wait`](crate::work::Work::wait)) and hands its events over a
+//! channel that holds a few: a caller who reads slowly slows the model's service down instead of filling memory. When the
+//! stream is dropped, because the caller left or the request was given up, the connection to the service is closed at once,
+//! however silent it is.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use ragstone_rag::generate::{Answer, GenerateEvent, GenerateRequest, Generation, StopOnDrop};
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tonic::Status;
+
+use crate::metrics::Generating;
+use crate::rpc::Services;
+use crate::status;
+
+/// Events that wait for the caller.
+const EVENTS_WAITING_MAX: usize = 16;
+
+/// What comes of a question, in order: evidence, deltas, the answer; or an error, which is the last.
+pub(crate) struct Events {
+    receiver: mpsc::Receiver<Result<GenerateEvent, Status>>,
+    /// Whether the last event has come.
+    over: bool,
+    /// Stops the generation when the stream is dropped; after its end that changes nothing.
+    _stop: StopOnDrop,
+}
+
+impl Stream for Events {
+    type Item = Result<GenerateEvent, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        // A channel that is closed before the last event: its thread panicked.
+        let event = ready!(self.receiver.poll_recv(context)).unwrap_or_else(|| Err(status::fault()));
+        self.over = matches!(event, Err(_) | Ok(GenerateEvent::Done(_)));
+        Poll::Ready(Some(event))
+    }
+}
+
+impl Services {
+    /// Begins to answer a question. The evidence is found before this returns, so that what is wrong with the request is known before a
+    /// stream begins.
+    ///
+    /// # Errors
+    /// As `RagService.Generate`.
+    pub(crate) async fn generate_events(
+        &self,
+        collection: String,
+        request: GenerateRequest,
+    ) -> Result<Events, Status> {
+        self.rag().check_generate(&request.options).map_err(status::rag)?;
+        self.require_model_of(&collection).await?;
+        let GenerateRequest { enrich, options } = request;
+        let generation =
+            self.apply(move |rag| rag.generate_from(rag.enrich(&collection, &enrich)?, &options)).await?;
+        let stop = generation.stopper().stop_on_drop();
+        let (sender, receiver) = mpsc::channel(EVENTS_WAITING_MAX);
+        let measured = self.metrics().generating(generation.model());
+        self.work().wait(move || hand_over(generation, &sender, measured))?;
+        Ok(Events { receiver, over: false, _stop: stop })
+    }
+}
+
+/// Hands over each event, until the last one or until nobody takes them.
+fn hand_over(
+    generation: Generation,
+    sender: &mpsc::Sender<Result<GenerateEvent, Status>>,
+    mut measured: Generating,
+) {
+    for event in generation {
+        match &event {
+            Ok(GenerateEvent::Evidence(_)) => {}
+            Ok(GenerateEvent::Delta(_)) => measured.token(),
+            Ok(GenerateEvent::Done(Answer { usage, .. })) => measured.done(*usage),
+            Err(error) => measured.failed(error),
+        }
+        if sender.blocking_send(event.map_err(status::rag)).is_err() {
+            return;
+        }
+    }
+}

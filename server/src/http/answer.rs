@@ -1,0 +1,248 @@
+//! Answers of the HTTP port, and errors in the form of the OpenAI protocol.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use crate::metrics::HttpRequest;
+
+/// Why a request to the HTTP port failed: `{"error": {"message", "type", "param", "code"}}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    message: String,
+    /// The field that is wrong.
+    param: Option<String>,
+    /// The reason for programs: that of the gRPC API (`ErrorReason`), in lower case.
+    code: String,
+    retry_after: Option<Duration>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &str, message: impl Into<String>) -> ApiError {
+        ApiError { status, message: message.into(), param: None, code: code.to_owned(), retry_after: None }
+    }
+
+    /// A field of the body is wrong.
+    pub(super) fn invalid(param: impl Into<String>, reason: &str) -> ApiError {
+        let param = param.into();
+        let message = format!("{param}: {reason}");
+        ApiError { param: Some(param), ..ApiError::new(StatusCode::BAD_REQUEST, "invalid_field", message) }
+    }
+
+    /// The body is not what the route takes.
+    pub(super) fn malformed(error: &serde_json::Error) -> ApiError {
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "malformed_message",
+            format!("the body is not understood: {error}"),
+        )
+    }
+
+    pub(super) fn not_json() -> ApiError {
+        let message = "the body must be declared as `content-type: application/json`";
+        ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "malformed_message", message)
+    }
+
+    pub(super) fn unknown_route() -> ApiError {
+        ApiError::new(StatusCode::NOT_FOUND, "unknown_method", "there is nothing at this path")
+    }
+
+    pub(super) fn other_method() -> ApiError {
+        ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "unknown_method", "this path takes another method")
+    }
+
+    pub(super) fn foreign_host() -> ApiError {
+        let message =
+            "a port on the loopback interface answers to addresses and to `localhost`, not to this host";
+        ApiError::new(StatusCode::MISDIRECTED_REQUEST, "unknown_method", message)
+    }
+
+    pub(super) fn unknown_model(model: &str) -> ApiError {
+        let message = format!("there is no model `{model}`; GET /v1/models lists those that there are");
+        ApiError::new(StatusCode::NOT_FOUND, "model_not_found", message)
+    }
+
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The error as clients of the protocol expect it, be it a whole answer or an event of a stream.
+    pub(super) fn body(&self) -> Value {
+        let kind = match self.status.as_u16() {
+            403 => "permission_error",
+            429 => "rate_limit_error",
+            400..500 => "invalid_request_error",
+            _ => "server_error",
+        };
+        json!({"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}})
+    }
+}
+
+impl From<Status> for ApiError {
+    fn from(status: Status) -> ApiError {
+        let details = status.get_error_details();
+        let reason = details.error_info().map(|info| info.reason.as_str()).unwrap_or_default();
+        let violations = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
+        ApiError {
+            status: http_status(status.code(), reason),
+            message: status.message().to_owned(),
+            param: violations.first().map(|violation| violation.field.clone()),
+            code: reason.to_ascii_lowercase(),
+            retry_after: details.retry_info().map(|retry| retry.retry_delay.unwrap_or_default()),
+        }
+    }
+}
+
+/// The status that OpenAI's clients understand as the gRPC code is meant: what they try again (409, 429, 5xx) may pass.
+fn http_status(code: Code, reason: &str) -> StatusCode {
+    match (code, reason) {
+        (Code::ResourceExhausted, "TOO_MANY_REQUESTS") => StatusCode::TOO_MANY_REQUESTS,
+        (Code::ResourceExhausted, "REQUEST_TOO_LARGE" | "RESPONSE_TOO_LARGE") => {
+            StatusCode::PAYLOAD_TOO_LARGE
+        }
+        (Code::ResourceExhausted, _) => StatusCode::INSUFFICIENT_STORAGE,
+        (Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition, _) => StatusCode::BAD_REQUEST,
+        (Code::NotFound, _) => StatusCode::NOT_FOUND,
+        (Code::AlreadyExists | Code::Aborted, _) => StatusCode::CONFLICT,
+        (Code::PermissionDenied, _) => StatusCode::FORBIDDEN,
+        (Code::Unauthenticated, _) => StatusCode::UNAUTHORIZED,
+        (Code::Unavailable, "GENERATE_FAILED") => StatusCode::BAD_GATEWAY,
+        (Code::Unavailable | Code::Cancelled, _) => StatusCode::SERVICE_UNAVAILABLE,
+        (Code::DeadlineExceeded, _) => StatusCode::GATEWAY_TIMEOUT,
+        (Code::Unimplemented, _) => StatusCode::NOT_IMPLEMENTED,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl From<ApiError> for Response {
+    fn from(error: ApiError) -> Response {
+        let mut response = json_answer(error.status, &error.body());
+        if let Some(after) = error.retry_after {
+            // Whole seconds, as the header has it.
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        }
+        response
+    }
+}
+
+/// An answer of JSON.
+pub(super) fn json_answer(status: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(bytes) => answer(status, "application/json", Body::from(bytes)),
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be written as JSON");
+            answer(StatusCode::INTERNAL_SERVER_ERROR, "application/json", Body::empty())
+        }
+    }
+}
+
+/// An answer of text.
+pub(super) fn text(status: StatusCode, media: &'static str, text: String) -> Response {
+    answer(status, media, Body::from(text))
+}
+
+/// An answer.
+pub(super) fn answer(status: StatusCode, media: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    response
+}
+
+/// The answer, counted and logged when all of it has gone.
+pub(super) fn measured(response: Response, counted: HttpRequest, route: &'static str) -> Response {
+    let status = response.status();
+    match status.as_u16() {
+        500.. => tracing::error!(route, status = status.as_u16(), "request"),
+        // Probes and scrapes come every few seconds.
+        _ if !route.starts_with("/v1/") => tracing::debug!(route, status = status.as_u16(), "request"),
+        _ => tracing::info!(route, status = status.as_u16(), "request"),
+    }
+    response.map(|body| {
+        let mut measured = Measured { inner: body, counted: Some(counted), status: status.as_u16() };
+        if measured.inner.is_end_stream() {
+            measured.end();
+        }
+        Body::new(measured)
+    })
+}
+
+/// A body that knows when all of it has gone.
+struct Measured {
+    inner: Body,
+    counted: Option<HttpRequest>,
+    status: u16,
+}
+
+impl Measured {
+    fn end(&mut self) {
+        if let Some(mut counted) = self.counted.take() {
+            counted.answered(self.status);
+        }
+    }
+}
+
+impl HttpBody for Measured {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        // Nobody asks a body of known length for what comes behind its last frame.
+        if frame.is_none() || self.inner.is_end_stream() {
+            self.end();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status;
+
+    #[test]
+    fn errors_have_the_protocols_form() {
+        let refused = ApiError::from(status::too_many_requests("CONCURRENT_REQUESTS_MAX", 7));
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+        let body = refused.body();
+        assert_eq!(
+            (&body["error"]["type"], &body["error"]["code"]),
+            (&json!("rate_limit_error"), &json!("too_many_requests"))
+        );
+        let response = Response::from(refused);
+        assert_eq!(response.headers()[RETRY_AFTER], "1");
+        let wrong = ApiError::from(status::invalid("temperature", "it must be 0 to 2"));
+        assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+        assert_eq!(wrong.body()["error"]["param"], "temperature");
+        assert_eq!(wrong.body()["error"]["type"], "invalid_request_error");
+        assert_eq!(wrong, ApiError::invalid("temperature", "it must be 0 to 2"));
+        assert_eq!(ApiError::from(status::fault()).body()["error"]["type"], "server_error");
+        assert_eq!(ApiError::from(status::request_too_large(1, 2)).status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(ApiError::from(status::shutting_down()).status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+}

@@ -1,0 +1,126 @@
+//! `POST /v1/chat/completions`: a question, enriched from a collection, and a model's answer with citations.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, Request, StatusCode};
+use ragstone_rag::generate::GenerateEvent;
+use ragstone_rag::prompt::Citation;
+use serde_json::Value;
+use tokio::time::Instant;
+use tokio_stream::StreamExt as _;
+
+use super::chat_body::{Chat, ChatBody};
+use super::chat_chunks::Frame;
+use crate::generation::Events;
+use crate::http::Port;
+use crate::http::answer::{ApiError, answer, json_answer};
+use crate::status;
+use crate::work::Kind;
+
+/// How often a stream that has nothing to say says so: proxies give up connections that rest for a minute or less.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+pub(in crate::http) async fn complete(State(port): State<Port>, request: Request<Body>) -> Response {
+    let deadline = Instant::now() + port.request_timeout;
+    port.admitted(Kind::Generate, async {
+        let Chat { model, collection, request, stream, include_usage } =
+            port.json::<ChatBody>(request).await?.understood()?;
+        let events = port.services.generate_events(collection, request).await?;
+        let frame = Frame::new(model);
+        if !stream {
+            return whole(events, &frame).await;
+        }
+        let closing = Box::pin(port.closing());
+        Ok(streamed(Streaming {
+            events,
+            frame,
+            include_usage,
+            citations: Vec::new(),
+            deadline,
+            closing,
+            over: false,
+        }))
+    })
+    .await
+}
+
+/// The whole answer at once.
+async fn whole(mut events: Events, frame: &Frame) -> Result<Response, ApiError> {
+    let mut citations = Vec::new();
+    while let Some(event) = events.next().await {
+        match event? {
+            GenerateEvent::Evidence(enriched) => citations = enriched.citations,
+            GenerateEvent::Delta(_) => {}
+            GenerateEvent::Done(answer) => {
+                return Ok(json_answer(StatusCode::OK, &frame.whole(&citations, &answer)));
+            }
+        }
+    }
+    Err(status::fault().into())
+}
+
+/// An answer as it comes.
+struct Streaming {
+    events: Events,
+    frame: Frame,
+    include_usage: bool,
+    citations: Vec<Citation>,
+    deadline: Instant,
+    closing: Pin<Box<dyn Future<Output = ()> + Send>>,
+    over: bool,
+}
+
+fn streamed(streaming: Streaming) -> Response {
+    let pieces = stream::unfold(streaming, |mut streaming| async move {
+        if streaming.over {
+            return None;
+        }
+        let piece = streaming.next_piece().await;
+        Some((Ok::<_, Infallible>(Bytes::from(piece)), streaming))
+    });
+    let mut response = answer(StatusCode::OK, "text/event-stream", Body::from_stream(pieces));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // What nginx is told by who does not want an answer held back until it is whole.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+impl Streaming {
+    /// The next bytes of the stream. An error is its last event: its status has long gone.
+    async fn next_piece(&mut self) -> String {
+        let next = tokio::select! {
+            event = self.events.next() => event.unwrap_or_else(|| Err(status::fault())),
+            () = tokio::time::sleep_until(self.deadline) => Err(status::stream_deadline_exceeded()),
+            () = &mut self.closing => Err(status::shutting_down()),
+            () = tokio::time::sleep(KEEP_ALIVE) => return ": keep-alive\n\n".to_owned(),
+        };
+        match next {
+            Ok(GenerateEvent::Evidence(enriched)) => {
+                self.citations = enriched.citations;
+                event(&self.frame.first(&self.citations))
+            }
+            Ok(GenerateEvent::Delta(text)) => event(&self.frame.piece(&text)),
+            Ok(GenerateEvent::Done(answer)) => {
+                self.over = true;
+                let last = self.frame.last(&self.citations, &answer, self.include_usage);
+                last.iter().map(event).collect::<String>() + "data: [DONE]\n\n"
+            }
+            Err(status) => {
+                self.over = true;
+                event(&ApiError::from(status).body())
+            }
+        }
+    }
+}
+
+fn event(data: &Value) -> String {
+    format!("data: {data}\n\n")
+}

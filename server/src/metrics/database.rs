@@ -1,0 +1,113 @@
+//! What is read off the server's state whenever it is asked for.
+
+use std::fmt;
+use std::path::Path;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use ragstone_rag::Rag;
+
+use crate::work::{Kind, Work};
+
+/// The database, the models and the gates of a server.
+pub(super) struct Database {
+    rag: Rag,
+    work: Work,
+}
+
+impl Database {
+    pub(super) fn new(rag: Rag, work: Work) -> Database {
+        Database { rag, work }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Database {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let db = self.rag.db();
+        let collections = db.collections();
+        let sum = |of: fn(&ragstone::CollectionInfo) -> u64| collections.iter().map(of).sum::<u64>();
+        let loaded =
+            self.rag.models().list().unwrap_or_default().into_iter().filter(|model| model.loaded).count();
+        let mut gauge = |name: &str, help: &str, value: u64| {
+            ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+        };
+        gauge("collections", "Collections", collections.len() as u64)?;
+        gauge("collections_damaged", "Collections that could not be opened", db.damaged().len() as u64)?;
+        gauge("points", "Live rows of all collections", sum(|info| info.points))?;
+        gauge(
+            "points_unsealed",
+            "Live rows that are only in memory and in the log",
+            sum(|info| info.growing),
+        )?;
+        gauge("segments", "Segments of all collections", sum(|info| info.segments as u64))?;
+        gauge("data_bytes", "Bytes of the data directory's files", bytes_below(db.path()))?;
+        gauge("models_loaded", "Models in memory", loaded as u64)?;
+        encode_tokens(&self.rag, &mut encoder)?;
+        encode_work(&self.work, &mut encoder)
+    }
+}
+
+fn encode_tokens(rag: &Rag, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+    let help = "Tokens that embedding models have read";
+    let mut family = encoder.encode_descriptor("embedding_tokens", help, None, MetricType::Counter)?;
+    for (model, tokens) in rag.models().tokens_embedded() {
+        ConstCounter::new(tokens).encode(family.encode_family(&[("model", model)])?)?;
+    }
+    Ok(())
+}
+
+fn encode_work(work: &Work, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+    let help = "Requests that were refused, as every place of their kind was taken";
+    let mut family = encoder.encode_descriptor("requests_refused", help, None, MetricType::Counter)?;
+    for kind in Kind::ALL {
+        ConstCounter::new(work.refused(kind)).encode(family.encode_family(&[("kind", kind.name())])?)?;
+    }
+    let help = "Requests that arrive, wait for a thread or are being worked on";
+    let mut family = encoder.encode_descriptor("places_taken", help, None, MetricType::Gauge)?;
+    for kind in Kind::ALL {
+        let taken = work.places(kind).0 as u64;
+        ConstGauge::new(taken).encode(family.encode_family(&[("kind", kind.name())])?)?;
+    }
+    let help = "How many of them there may be";
+    let mut family = encoder.encode_descriptor("places_max", help, None, MetricType::Gauge)?;
+    for kind in Kind::ALL {
+        let max = work.places(kind).1 as u64;
+        ConstGauge::new(max).encode(family.encode_family(&[("kind", kind.name())])?)?;
+    }
+    Ok(())
+}
+
+/// Bytes of all files of a directory. Files that go meanwhile count nothing, nor do those of a database in memory.
+fn bytes_below(directory: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
+    let bytes = |entry: std::fs::DirEntry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => bytes_below(&entry.path()),
+        Ok(kind) if kind.is_file() => entry.metadata().map_or(0, |metadata| metadata.len()),
+        _ => 0,
+    };
+    entries.flatten().map(bytes).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_folders_are_summed() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("a/b")).unwrap();
+        std::fs::write(folder.path().join("one"), [0; 10]).unwrap();
+        std::fs::write(folder.path().join("a/b/two"), [0; 32]).unwrap();
+        assert_eq!(bytes_below(folder.path()), 42);
+        assert_eq!(bytes_below(&folder.path().join("absent")), 0);
+    }
+}

@@ -1,0 +1,84 @@
+//! Errors of text, models and prompts.
+
+use ragstone_proto::v1::ErrorReason;
+use ragstone_rag::GenerateFailure;
+use tonic::{Code, Status};
+
+use super::{Problem, beyond_limit, engine, invalid, invalid_with, io, operations, unknown};
+
+/// Text, model or prompt: something between the request and the engine refused or failed.
+pub(crate) fn rag(error: ragstone_rag::Error) -> Status {
+    use ragstone_rag::Error;
+    let message = error.to_string();
+    match error {
+        Error::Engine(error) => engine(error),
+        Error::Invalid { field, reason } => invalid(&field, &reason),
+        Error::Limit { field, limit, max, actual } => beyond_limit(&field, limit, max, actual),
+        Error::TokenLimit { field, model, tokens, max } => {
+            let description = format!("{tokens} tokens are beyond the {max} that model {model} reads");
+            invalid_with(ErrorReason::TokenLimit, &field, &description)
+                .with("model", model)
+                .with("max", max)
+                .with("actual", tokens)
+                .status()
+        }
+        Error::ModelNotFound { model, .. } => {
+            Problem::new(Code::NotFound, ErrorReason::ModelNotFound, message).with("model", model).status()
+        }
+        Error::ModelInvalid { .. } => {
+            Problem::new(Code::FailedPrecondition, ErrorReason::ModelInvalid, message).status()
+        }
+        Error::ModelMismatch { collection, expected, actual } => {
+            Problem::new(Code::FailedPrecondition, ErrorReason::ModelMismatch, message)
+                .with("collection", collection)
+                .with("expected", expected)
+                .with("actual", actual)
+                .status()
+        }
+        Error::NoModel { collection } => {
+            Problem::new(Code::FailedPrecondition, ErrorReason::CollectionWithoutModel, message)
+                .with("collection", collection)
+                .status()
+        }
+        Error::DocumentNotFound { collection, document } => {
+            Problem::new(Code::NotFound, ErrorReason::DocumentNotFound, message)
+                .with("collection", collection)
+                .with("document", document)
+                .status()
+        }
+        Error::NotText { document, reason } => {
+            invalid_with(ErrorReason::NotText, "content", &reason).with("document", document).status()
+        }
+        Error::Template { reason } => {
+            invalid_with(ErrorReason::TemplateInvalid, "template", &reason).status()
+        }
+        Error::TemplateNotFound { template } => {
+            Problem::new(Code::NotFound, ErrorReason::TemplateNotFound, message)
+                .with("template", template)
+                .status()
+        }
+        Error::Remote { url, .. } => {
+            Problem::new(Code::Unavailable, ErrorReason::RemoteModelFailed, message).with("url", url).status()
+        }
+        Error::GenerateModelNotFound { model, .. } => {
+            Problem::new(Code::NotFound, ErrorReason::GenerateModelNotFound, message)
+                .with("model", model)
+                .status()
+        }
+        Error::Generate { model, failure, .. } => generate(&model, failure, message),
+        Error::Io { source, .. } => io(source.kind(), message),
+        Error::Interrupted { .. } => operations::interrupted(message),
+        _ => unknown(message),
+    }
+}
+
+/// A language model gave no answer, or not all of it.
+fn generate(model: &str, failure: GenerateFailure, message: String) -> Status {
+    let (code, reason) = match failure {
+        GenerateFailure::Refused => (Code::FailedPrecondition, ErrorReason::GenerateRefused),
+        GenerateFailure::TimedOut => (Code::DeadlineExceeded, ErrorReason::DeadlineExceeded),
+        GenerateFailure::Stopped => (Code::Cancelled, ErrorReason::Cancelled),
+        _ => (Code::Unavailable, ErrorReason::GenerateFailed),
+    };
+    Problem::new(code, reason, message).with("model", model).status()
+}
