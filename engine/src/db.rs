@@ -276,7 +276,16 @@ impl Db {
     /// # Errors
     /// [`Error::CollectionNotFound`]; [`Error::CollectionAliased`] while an alias names it, [`Error::AliasExists`] for an alias.
     pub fn delete_collection(&self, name: &str) -> Result<()> {
-        self.handle.store.delete_collection(name)
+        self.handle.store.delete_collection(name, None)
+    }
+
+    /// Removes a collection as [`delete_collection`](Self::delete_collection) does, if it is still this one that has its name: not
+    /// another one that was made since.
+    ///
+    /// # Errors
+    /// [`Error::CollectionNotFound`].
+    pub fn delete_this_collection(&self, collection: &Collection) -> Result<()> {
+        self.handle.store.delete_collection(collection.name(), Some(collection.id()))
     }
 
     /// Writes what is still only in the log into segments, and merges segments as far as that is due. Never needed for

@@ -93,11 +93,14 @@ impl CancelToken {
     }
 }
 
+/// That of a handle, if it has one.
+pub(crate) type Token<'a> = Option<&'a CancelToken>;
+
 /// Whether what is done under a token, if there is one, is still wanted.
 ///
 /// # Errors
 /// [`Error::Cancelled`] if not.
-pub(crate) fn check_wanted(token: Option<&CancelToken>) -> Result<()> {
+pub(crate) fn check_wanted(token: Token<'_>) -> Result<()> {
     match token {
         Some(token) if token.is_cancelled() => Err(Error::Cancelled),
         _ => Ok(()),
@@ -151,7 +154,7 @@ impl Watch {
     }
 
     /// The same, which looks at the token of a handle too.
-    pub(crate) fn and(mut self, token: Option<&CancelToken>) -> Self {
+    pub(crate) fn and(mut self, token: Token<'_>) -> Self {
         self.tokens[1] = token.cloned();
         self
     }

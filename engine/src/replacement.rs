@@ -108,7 +108,7 @@ impl Db {
     pub fn abandon_replacement(&self, name: &str) -> Result<()> {
         let original = self.collection(name)?;
         let hidden = hidden_name(original.core().id);
-        self.any_store().delete_by_name(&hidden).map_err(|error| match error {
+        self.any_store().delete_by_name(&hidden, None).map_err(|error| match error {
             Error::CollectionNotFound { .. } => {
                 Error::Replacement { name: original.name().to_owned(), is_under_way: false }
             }

@@ -1,6 +1,7 @@
 //! What is known of a call before its handler is reached: whether its messages stream, either way.
 //!
-//! It is read off the descriptors that reflection serves, so that no list has to be kept in step with the API.
+//! It is read off the descriptors that reflection serves, so that no list has to be kept in step with the API; so is which
+//! services there are, each of which has a health status.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,6 +28,18 @@ impl Shape {
 /// The calls that stream, by path; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Calls(Arc<HashMap<String, Shape>>);
+
+/// The services of an encoded `FileDescriptorSet`, with their package.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn services(descriptors: &[u8]) -> Result<Vec<String>, prost::DecodeError> {
+    let files = FileDescriptorSet::decode(descriptors)?.file;
+    let names = files
+        .iter()
+        .flat_map(|file| file.service.iter().map(|service| format!("{}.{}", file.package(), service.name())));
+    Ok(names.collect())
+}
 
 impl Calls {
     /// Of some encoded `FileDescriptorSet`s.

@@ -44,6 +44,8 @@ pub struct ServerConfig {
     pub stream_timeout: Duration,
     /// The stores that callers may have snapshots taken to and verified in, as `ragstone snapshot --to` names them. None by default.
     pub snapshot_stores: Vec<String>,
+    /// How long a read waits for the server to come to the write that it is to find.
+    pub read_wait: Duration,
     /// How long shutting down waits for the requests that are being worked on.
     pub shutdown_grace: Duration,
 }
@@ -67,6 +69,7 @@ impl Default for ServerConfig {
             request_timeout: Duration::from_secs(limits::REQUEST_SECONDS_MAX),
             stream_timeout: Duration::from_secs(limits::STREAM_SECONDS_MAX),
             snapshot_stores: Vec::new(),
+            read_wait: Duration::from_secs(limits::READ_WAIT_SECONDS_MAX),
             shutdown_grace: Duration::from_secs(30),
         }
     }

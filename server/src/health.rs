@@ -4,39 +4,32 @@
 //! default model. On shutdown every status becomes NOT_SERVING, then the watchers' streams end, since a stream that stays
 //! open would hold the shutdown up.
 
-use ragstone_proto::v1::admin_service_server::SERVICE_NAME as ADMIN;
-use ragstone_proto::v1::collections_service_server::SERVICE_NAME as COLLECTIONS;
-use ragstone_proto::v1::documents_service_server::SERVICE_NAME as DOCUMENTS;
+use std::sync::Arc;
+
 use ragstone_proto::v1::inference_service_server::SERVICE_NAME as INFERENCE;
-use ragstone_proto::v1::operations_service_server::SERVICE_NAME as OPERATIONS;
-use ragstone_proto::v1::points_service_server::SERVICE_NAME as POINTS;
-use ragstone_proto::v1::rag_service_server::SERVICE_NAME as RAG;
-use ragstone_proto::v1::search_service_server::SERVICE_NAME as SEARCH;
-use ragstone_proto::v1::templates_service_server::SERVICE_NAME as TEMPLATES;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 /// The server as a whole.
 const OVERALL: &str = "";
 
-/// Every name that has a status.
-const NAMES: [&str; 10] =
-    [OVERALL, COLLECTIONS, POINTS, SEARCH, DOCUMENTS, RAG, INFERENCE, OPERATIONS, ADMIN, TEMPLATES];
-
 /// Tells the health service how things are.
 #[derive(Clone, Debug)]
 pub(crate) struct Health {
     reporter: HealthReporter,
+    /// Every name that has a status.
+    names: Arc<[String]>,
 }
 
 impl Health {
-    /// Everything SERVING but inference.
-    pub(crate) async fn start(reporter: HealthReporter) -> Health {
-        for name in NAMES {
+    /// The server and its services, everything SERVING but inference.
+    pub(crate) async fn start(reporter: HealthReporter, services: Vec<String>) -> Health {
+        let names: Arc<[String]> = [OVERALL.to_owned()].into_iter().chain(services).collect();
+        for name in names.iter() {
             let status = if name == INFERENCE { ServingStatus::NotServing } else { ServingStatus::Serving };
             reporter.set_service_status(name, status).await;
         }
-        Health { reporter }
+        Health { reporter, names }
     }
 
     /// The default model is loaded.
@@ -46,7 +39,7 @@ impl Health {
 
     /// The server is about to stop.
     pub(crate) async fn stopping(&self) {
-        for name in NAMES {
+        for name in self.names.iter() {
             self.reporter.set_service_status(name, ServingStatus::NotServing).await;
         }
     }
@@ -54,7 +47,7 @@ impl Health {
     /// Ends the watchers' streams, after their last message.
     pub(crate) async fn end(&self) {
         let mut reporter = self.reporter.clone();
-        for name in NAMES {
+        for name in self.names.iter() {
             reporter.clear_service_status(name).await;
         }
     }

@@ -4,6 +4,7 @@
 //! - `timeout.rs`: the deadline that the caller sets;
 //! - `arriving.rs`: the request's body, bounded in size and in rest;
 //! - `answering.rs`: an answer that streams, for which all this holds to its last message;
+//! - `giving_way.rs`: compressing and decompressing, off the runtime's threads;
 //! - `line.rs`: the log line.
 //!
 //! The place comes before the body: a request that is refused costs no memory but its headers and what flow control lets
@@ -16,6 +17,7 @@
 
 mod answering;
 mod arriving;
+mod giving_way;
 mod line;
 #[cfg(test)]
 mod tests;
@@ -37,7 +39,10 @@ use tower::{Layer, Service};
 use tracing::Instrument as _;
 
 use self::answering::{Answering, Ends};
-use self::arriving::{Acknowledgements, Arriving, Pace};
+pub(crate) use self::arriving::{Acknowledgements, Owed};
+use self::arriving::{Arriving, Pace};
+use self::giving_way::Compressed;
+pub(crate) use self::giving_way::{giving_way, is_compressed};
 use self::line::Line;
 use self::timeout::grpc_timeout;
 use crate::calls::{Calls, Shape};
@@ -133,7 +138,10 @@ impl RequestLayer {
             }
             Err(refused) => (refused.into_http(), None),
         };
-        let (mut head, body) = response.into_parts();
+        let (mut head, mut body) = response.into_parts();
+        if is_compressed(&head.headers) {
+            body = Body::new(Compressed(body));
+        }
         head.headers = with_details(head.headers, self.request_bytes_max);
         match head.headers.get("grpc-status") {
             Some(code) => line.end(Code::from_bytes(code.as_bytes())),
@@ -171,7 +179,8 @@ impl RequestLayer {
             if shape.client_streams {
                 request.extensions_mut().insert(acknowledgements);
             }
-            let called = inner.call(request);
+            let is_compressed = is_compressed(request.headers());
+            let called = giving_way(inner.call(request), is_compressed);
             let Ok(response) = match place {
                 Some(place) => place.hold(called).await,
                 None => called.await,

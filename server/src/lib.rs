@@ -36,6 +36,7 @@ mod page;
 mod rpc;
 mod serve;
 mod status;
+mod token;
 mod work;
 
 pub use config::{DEFAULT_LISTEN, ServerConfig};

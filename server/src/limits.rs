@@ -15,6 +15,9 @@
 //! | [`STREAM_SECONDS_MAX`] | 86,400 s (by default) | DEADLINE_EXCEEDED |
 //! | [`BODY_IDLE_SECONDS_MAX`] | 20 s | DEADLINE_EXCEEDED |
 //! | [`STREAM_IDLE_SECONDS_MAX`] | 300 s | DEADLINE_EXCEEDED |
+//! | [`READ_WAIT_SECONDS_MAX`] | 5 s (by default) | UNAVAILABLE, with RetryInfo |
+//! | [`INGEST_REFUSED_MAX`] | 1,000 points of a message of a stream | INVALID_ARGUMENT |
+//! | [`INGEST_AHEAD_MAX`] | 1 message of a stream | the client waits |
 //! | [`HEADER_BYTES_MAX`] | 16 KiB | the HTTP/2 stream is refused |
 //! | [`STREAMS_PER_CONNECTION_MAX`] | 1,024 | the client waits |
 //! | [`PAGE_SIZE_MAX`] | 1,000 | INVALID_ARGUMENT |
@@ -117,6 +120,12 @@ pub const STREAM_SECONDS_MAX: u64 = 86_400;
 pub const BODY_IDLE_SECONDS_MAX: u64 = 20;
 /// Seconds for which a stream may rest between messages, while it is owed no acknowledgement.
 pub const STREAM_IDLE_SECONDS_MAX: u64 = 300;
+/// Seconds for which a read waits, by default, for the server to come to the write that it is to find.
+pub const READ_WAIT_SECONDS_MAX: u64 = 5;
+/// Points of a message of a stream that are refused one by one; if there are more, the message is, and the stream ends.
+pub const INGEST_REFUSED_MAX: usize = 1_000;
+/// Messages of a stream that are read ahead of the one that is being stored.
+pub const INGEST_AHEAD_MAX: usize = 1;
 /// Bytes of one request's headers.
 pub const HEADER_BYTES_MAX: u32 = 16 << 10;
 /// Requests of one connection at a time; a client keeps the others back.

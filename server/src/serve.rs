@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
-use crate::calls::Calls;
+use crate::calls::{self, Calls};
 use crate::config::ServerConfig;
 use crate::health::Health;
 use crate::http::{Port, Stage};
@@ -166,7 +166,7 @@ pub async fn serve(
     let address = listener.local_addr().ok();
     let services = rpc::Services::new(&config, rag.clone());
     let (reporter, health_service) = tonic_health::server::health_reporter();
-    let health = Health::start(reporter).await;
+    let health = Health::start(reporter, calls::services(ragstone_proto::v1::FILE_DESCRIPTOR_SET)?).await;
     let (give_up, give_up_seen) = watch::channel(false);
     let layer = RequestLayer {
         request_timeout: config.request_timeout,

@@ -15,20 +15,28 @@
 //!
 //! Messages and details are cut: they travel in headers, and may quote what a request holds.
 
+mod call;
 mod models;
 mod operations;
-
 mod rag;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use ragstone_proto::v1::{ERROR_DOMAIN, ErrorReason};
+use ragstone_proto::v1::{ERROR_DOMAIN, ErrorReason, RefusedItem};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use self::call::cancelled;
+pub(crate) use self::call::{
+    body_stalled, deadline_exceeded, decompressed_too_large, fault, malformed, request_too_large,
+    response_too_large, shutting_down, stream_deadline_exceeded, stream_rested, too_many_requests,
+    unknown_compression, unknown_method,
+};
 pub(crate) use self::models::{model_loading, model_not_allowed};
 pub(crate) use self::operations::{
     operation_cancelled, operation_cut_off, operation_exists, operation_not_found, operation_running,
@@ -149,118 +157,52 @@ pub(crate) fn reserved(error: ragstone_rag::Error) -> Status {
     }
 }
 
-/// Every thread is taken and the queue is full; or so many calls stream.
-pub(crate) fn too_many_requests(limit: &'static str, max: usize) -> Status {
-    let message = format!("the server works on {limit} = {max} requests already; try again");
-    Problem::new(Code::ResourceExhausted, ErrorReason::TooManyRequests, message.clone())
-        .with("limit", limit)
-        .with("max", max)
-        .quota(limit, message)
+/// The database has not come to what a read is to find.
+pub(crate) fn not_caught_up(position: u64, reached: u64) -> Status {
+    let message = format!(
+        "the server is at position {reached} of the log, and the write to be found at {position}; try again"
+    );
+    Problem::new(Code::Unavailable, ErrorReason::NotCaughtUp, message)
+        .with("position", position)
+        .with("reached", reached)
         .retry(BUSY_RETRY)
         .status()
 }
 
-/// The request's message is larger than the server takes.
-pub(crate) fn request_too_large(max: usize, actual: u64) -> Status {
-    too_large(
-        ErrorReason::RequestTooLarge,
-        "REQUEST_BYTES_MAX",
-        (max, actual),
-        "the request; send less at once",
-    )
-}
-
-/// The request's message would be larger than the server takes, once it is decompressed; how large is not known.
-pub(crate) fn decompressed_too_large(max: usize) -> Status {
-    let message = format!(
-        "decompressed, the request is beyond the limit REQUEST_BYTES_MAX = {max} bytes; send less at once"
-    );
-    Problem::new(Code::ResourceExhausted, ErrorReason::RequestTooLarge, message.clone())
-        .with("limit", "REQUEST_BYTES_MAX")
-        .with("max", max)
-        .quota("REQUEST_BYTES_MAX", message)
+/// A write token of another database.
+pub(crate) fn foreign_write_token() -> Status {
+    let message = "at_least: the write token is of another database, or of this one before it was restored";
+    Problem::new(Code::FailedPrecondition, ErrorReason::ForeignWriteToken, message)
+        .field("at_least", "a token of another database")
         .status()
 }
 
-/// The request is compressed in a way that the server does not know; the header `grpc-accept-encoding` lists those it does.
-pub(crate) fn unknown_compression(complaint: &str) -> Status {
-    Problem::new(Code::Unimplemented, ErrorReason::UnknownCompression, complaint).status()
-}
-
-/// The answer would be larger than the server gives.
-pub(crate) fn response_too_large(max: usize, actual: u64) -> Status {
-    too_large(
-        ErrorReason::ResponseTooLarge,
-        "RESPONSE_BYTES_MAX",
-        (max, actual),
-        "the response; ask for fewer items, or without vectors and payload",
-    )
-}
-
-fn too_large(reason: ErrorReason, limit: &str, (max, actual): (usize, u64), what: &str) -> Status {
-    let message = format!("{actual} bytes are beyond the limit {limit} = {max} of {what}");
-    Problem::new(Code::ResourceExhausted, reason, message.clone())
-        .with("limit", limit)
-        .with("max", max)
-        .with("actual", actual)
-        .quota(limit, message)
+/// A collection is not what a change of it expects.
+pub(crate) fn collection_changed(name: &str, etag: &str) -> Status {
+    let message = format!("collection `{name}` has the etag {etag} now: read it again, and decide anew");
+    Problem::new(Code::Aborted, ErrorReason::PreconditionFailed, message.as_str())
+        .field("etag", message)
+        .with("collection", name)
+        .with("etag", etag)
         .status()
 }
 
-/// The request's deadline has passed; what it began may yet be completed.
-pub(crate) fn deadline_exceeded(after: Duration) -> Status {
-    let message = format!("the deadline of {} ms has passed; a write may yet be applied", after.as_millis());
-    Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
-}
-
-/// The deadline of a stream has passed before its end.
-pub(crate) fn stream_deadline_exceeded() -> Status {
-    let message = "the deadline has passed before the answer's end";
-    Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
-}
-
-/// The request's body stopped arriving.
-pub(crate) fn body_stalled(after: Duration) -> Status {
-    let message = format!(
-        "nothing of the request came for BODY_IDLE_SECONDS_MAX = {} s; nothing was begun",
-        after.as_secs()
-    );
-    Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
-}
-
-/// A stream of messages paused for too long, with nothing owed to its caller.
-pub(crate) fn stream_rested(after: Duration) -> Status {
-    let message = format!(
-        "no message came for STREAM_IDLE_SECONDS_MAX = {} s; what was acknowledged is stored, go on with a new stream",
-        after.as_secs()
-    );
-    Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
-}
-
-/// The server has no such method.
-pub(crate) fn unknown_method() -> Status {
-    Problem::new(Code::Unimplemented, ErrorReason::UnknownMethod, "the server has no such service or method")
-        .status()
-}
-
-/// The bytes of the request are not a message of its type, or are nested too deeply.
-pub(crate) fn malformed(complaint: &str) -> Status {
-    Problem::new(Code::InvalidArgument, ErrorReason::MalformedMessage, complaint).status()
-}
-
-/// The server stops before the request is done.
-pub(crate) fn shutting_down() -> Status {
-    Problem::new(Code::Unavailable, ErrorReason::ShuttingDown, "the server is shutting down").status()
-}
-
-/// The caller left before the work was done; nobody reads this, but for who calls the engine by other ways.
-fn cancelled() -> Status {
-    Problem::new(Code::Cancelled, ErrorReason::Cancelled, "the call was cancelled").status()
-}
-
-/// The request panicked.
-pub(crate) fn fault() -> Status {
-    Problem::new(Code::Internal, ErrorReason::Fault, "a fault of the server; its log says more").status()
+/// What a stream says of a part that is not acceptable, if that is about the part alone: its field, its limit, its form. Of
+/// whatever else fails the status is returned as it is, for the stream as a whole.
+pub(crate) fn refused_item(status: Status, index: usize) -> Result<RefusedItem, Status> {
+    if status.code() != Code::InvalidArgument {
+        return Err(status);
+    }
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| format!("ERROR_REASON_{}", info.reason));
+    let reason = reason.and_then(|name| ErrorReason::from_str_name(&name)).unwrap_or_default();
+    let violations = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
+    Ok(RefusedItem {
+        index: u32::try_from(index).unwrap_or(u32::MAX),
+        reason: reason.into(),
+        field: violations.first().map(|violation| violation.field.clone()).unwrap_or_default(),
+        message: status.message().to_owned(),
+    })
 }
 
 /// The engine refused or failed.
@@ -338,6 +280,3 @@ fn unknown(message: String) -> Status {
     tracing::error!(error = %message, "an error without a code of its own");
     Problem::new(Code::Internal, ErrorReason::Fault, message).status()
 }
-
-#[cfg(test)]
-mod tests;

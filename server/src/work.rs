@@ -54,9 +54,10 @@ impl Kind {
         let (_, method) = path.strip_prefix("/ragstone.")?.split_once('/')?;
         Some(match method {
             "UpsertPoints" | "UpdatePoints" | "WritePoints" | "DeletePoints" | "UpdateCollection"
-            | "IngestDocument" | "DeleteDocument" | "CreateCollection" | "DeleteCollection" | "SetAlias"
-            | "DeleteAlias" | "ReembedCollection" | "TakeSnapshot" | "CancelOperation"
-            | "DeleteOperation" | "RegisterTemplate" | "DeleteTemplate" => Kind::Write,
+            | "IngestPoints" | "IngestDocument" | "IngestDocuments" | "DeleteDocument"
+            | "CreateCollection" | "DeleteCollection" | "SetAlias" | "DeleteAlias" | "ReembedCollection"
+            | "TakeSnapshot" | "CancelOperation" | "DeleteOperation" | "RegisterTemplate"
+            | "DeleteTemplate" => Kind::Write,
             "PullModel" => Kind::Fetch,
             "Generate" => Kind::Generate,
             _ => Kind::Read,
@@ -258,143 +259,4 @@ impl Work {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-    use std::time::Duration;
-
-    use tonic::Code;
-
-    use super::*;
-
-    fn work(concurrent_requests_max: usize, worker_threads_max: usize) -> Work {
-        Work::new(&ServerConfig { concurrent_requests_max, worker_threads_max, ..ServerConfig::default() })
-    }
-
-    #[tokio::test]
-    async fn one_more_than_there_is_room_for_is_refused_and_the_rest_is_done() {
-        let work = work(2, 1);
-        let (release, held) = mpsc::channel::<()>();
-        let first = tokio::spawn({
-            let work = work.clone();
-            async move { work.run(move || held.recv().is_ok()).await }
-        });
-        while work.reads.admitted.available_permits() > 1 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        let second = tokio::spawn({
-            let work = work.clone();
-            async move { work.run(|| 2).await }
-        });
-        while work.reads.admitted.available_permits() > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        let refused = work.run(|| 3).await.unwrap_err();
-        assert_eq!(refused.code(), Code::ResourceExhausted);
-        release.send(()).unwrap();
-        assert!(first.await.unwrap().unwrap());
-        assert_eq!(second.await.unwrap().unwrap(), 2);
-        work.idle().await;
-        assert_eq!(work.run(|| 4).await.unwrap(), 4);
-    }
-
-    #[tokio::test]
-    async fn a_panic_is_an_error_and_gives_its_place_back() {
-        let work = work(1, 1);
-        let status = work.run(|| -> u32 { panic!("deliberate") }).await.unwrap_err();
-        assert_eq!(status.code(), Code::Internal);
-        assert_eq!(work.run(|| 1).await.unwrap(), 1);
-    }
-
-    #[tokio::test]
-    async fn writes_that_stall_leave_reads_alive() {
-        let work = work(1, 1);
-        let (release, held) = mpsc::channel::<()>();
-        let write = work.admit(Kind::Write, false).unwrap();
-        let stalled = tokio::spawn({
-            let work = work.clone();
-            write.hold(async move { work.run(move || held.recv().is_ok()).await })
-        });
-        assert_eq!(work.admit(Kind::Write, false).unwrap_err().code(), Code::ResourceExhausted);
-        let read = work.admit(Kind::Read, false).unwrap();
-        assert_eq!(read.hold(work.run(|| 1)).await.unwrap(), 1);
-        release.send(()).unwrap();
-        assert!(stalled.await.unwrap().unwrap());
-        work.idle().await;
-    }
-
-    #[tokio::test]
-    async fn streams_leave_the_places_of_short_calls_alone() {
-        let work = Work::new(&ServerConfig {
-            concurrent_requests_max: 1,
-            concurrent_streams_max: 1,
-            ..Default::default()
-        });
-        let stream = work.admit(Kind::Read, true).unwrap();
-        let refused = work.admit(Kind::Read, true).unwrap_err();
-        assert_eq!(refused.code(), Code::ResourceExhausted);
-        assert!(refused.message().contains("CONCURRENT_STREAMS_MAX = 1"), "{refused:?}");
-        assert!(work.admit(Kind::Write, true).is_ok());
-        let short = work.admit(Kind::Read, false).unwrap();
-        assert_eq!(short.hold(work.run(|| 1)).await.unwrap(), 1);
-        assert_eq!(stream.hold(work.run(|| 2)).await.unwrap(), 2);
-        work.idle().await;
-        assert!(work.admit(Kind::Read, true).is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_place_is_kept_until_the_work_is_done_though_its_caller_has_left() {
-        let work = work(1, 1);
-        let (begin, begun) = tokio::sync::oneshot::channel();
-        let (release, held) = mpsc::channel::<()>();
-        let place = work.admit(Kind::Read, false).unwrap();
-        let caller = tokio::spawn({
-            let work = work.clone();
-            place.hold(async move {
-                let job = move || {
-                    begin.send(()).unwrap();
-                    held.recv().is_ok()
-                };
-                work.run(job).await
-            })
-        });
-        begun.await.unwrap();
-        caller.abort();
-        assert!(caller.await.unwrap_err().is_cancelled());
-        assert!(work.admit(Kind::Read, false).is_err());
-        release.send(()).unwrap();
-        work.idle().await;
-        assert!(work.admit(Kind::Read, false).is_ok());
-    }
-
-    #[tokio::test]
-    async fn answers_that_wait_hold_a_place_and_no_turn() {
-        let config = ServerConfig { concurrent_generations_max: 1, ..ServerConfig::default() };
-        let work = Work::new(&ServerConfig { worker_threads_max: 1, ..config });
-        let (release, held) = mpsc::channel::<()>();
-        let place = work.admit(Kind::Generate, true).unwrap();
-        let waits = {
-            let work = work.clone();
-            async move { work.wait(move || assert!(held.recv().is_ok())) }
-        };
-        place.hold(waits).await.unwrap();
-        assert_eq!((work.places(Kind::Generate), work.refused(Kind::Generate)), ((1, 1), 0));
-        let refused = work.admit(Kind::Generate, false).unwrap_err();
-        assert!(refused.message().contains("CONCURRENT_GENERATIONS_MAX = 1"), "{refused}");
-        assert_eq!(work.refused(Kind::Generate), 1);
-        assert_eq!(work.run(|| 1).await.unwrap(), 1, "the only turn is free");
-        release.send(()).unwrap();
-        work.idle().await;
-        assert_eq!(work.places(Kind::Generate), (0, 1));
-    }
-
-    #[test]
-    fn every_call_has_its_kind() {
-        let of = |service: &str, method: &str| Kind::of(&format!("/ragstone.v1.{service}/{method}"));
-        assert_eq!(of("PointsService", "UpsertPoints"), Some(Kind::Write));
-        assert_eq!(of("SearchService", "Query"), Some(Kind::Read));
-        assert_eq!(of("InferenceService", "PullModel"), Some(Kind::Fetch));
-        assert_eq!(of("RagService", "Generate"), Some(Kind::Generate));
-        assert_eq!(Kind::of("/grpc.health.v1.Health/Check"), None);
-        assert_eq!(Kind::of("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"), None);
-    }
-}
+mod tests;

@@ -30,11 +30,11 @@ impl Method {
 pub(crate) mod methods {
     use super::{Method, Repeat};
 
-    pub(crate) const CREATE_COLLECTION: Method = Method::new("CreateCollection", 60, Repeat::IfNotBegun);
+    pub(crate) const CREATE_COLLECTION: Method = Method::new("CreateCollection", 60, Repeat::Safe);
     pub(crate) const GET_COLLECTION: Method = Method::new("GetCollection", 30, Repeat::Safe);
     pub(crate) const UPDATE_COLLECTION: Method = Method::new("UpdateCollection", 60, Repeat::Safe);
     pub(crate) const LIST_COLLECTIONS: Method = Method::new("ListCollections", 30, Repeat::Safe);
-    pub(crate) const DELETE_COLLECTION: Method = Method::new("DeleteCollection", 60, Repeat::IfNotBegun);
+    pub(crate) const DELETE_COLLECTION: Method = Method::new("DeleteCollection", 60, Repeat::Safe);
     pub(crate) const SET_ALIAS: Method = Method::new("SetAlias", 60, Repeat::Safe);
     pub(crate) const DELETE_ALIAS: Method = Method::new("DeleteAlias", 60, Repeat::IfNotBegun);
     pub(crate) const LIST_ALIASES: Method = Method::new("ListAliases", 30, Repeat::Safe);
@@ -58,6 +58,7 @@ pub(crate) mod methods {
     pub(crate) const FACET_POINTS: Method = Method::new("FacetPoints", 30, Repeat::Safe);
     pub(crate) const BATCH_QUERY: Method = Method::new("BatchQuery", 120, Repeat::Safe);
     pub(crate) const SEARCH_RANGE: Method = Method::new("SearchRange", 60, Repeat::Safe);
+    pub(crate) const EXPLAIN: Method = Method::new("Explain", 30, Repeat::Safe);
     pub(crate) const QUERY: Method = Method::new("Query", 30, Repeat::Safe);
     pub(crate) const INGEST_DOCUMENT: Method = Method::new("IngestDocument", 600, Repeat::IfNotBegun);
     pub(crate) const GET_DOCUMENT: Method = Method::new("GetDocument", 30, Repeat::Safe);

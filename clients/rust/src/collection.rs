@@ -82,6 +82,8 @@ pub struct Collection {
     pub segments: usize,
     /// Number of the last applied write.
     pub seq: u64,
+    /// Stands for what the collection is, its fields included, but not for its points.
+    pub etag: String,
 }
 
 impl Collection {
@@ -113,6 +115,7 @@ impl Collection {
             vectors: wire.vectors,
             segments: wire.segments as usize,
             seq: wire.seq,
+            etag: wire.etag,
         })
     }
 }

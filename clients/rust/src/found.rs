@@ -151,7 +151,7 @@ pub struct SegmentReport {
 }
 
 impl Explain {
-    fn from_wire(wire: v1::Explain) -> Explain {
+    pub(crate) fn from_wire(wire: v1::Explain) -> Explain {
         let stages = wire.stages.into_iter().map(|stage| Stage {
             path: stage.path,
             runs: stage.runs,

@@ -25,7 +25,7 @@
 //!   once, a model that is still being loaded); the server's pause is honoured;
 //! * any call, when no connection to the server could be made;
 //! * reads (and the fetching of a model), whenever the server was not to be had (`UNAVAILABLE`);
-//! * writes of points, then, too: each has a request id, by which the server knows that it did it already, and gives the first
+//! * writes of points and the making and removing of collections, then, too: each has a request id, by which the server knows that it did it already, and gives the first
 //!   answer again. It remembers the ids of a collection's last 4,096 writes, over restarts.
 //!
 //! Any other write whose connection broke under way is not repeated: whether it was applied is not known. Made twice, an
@@ -45,6 +45,7 @@ mod filter;
 mod found;
 mod generate;
 mod inference;
+mod ingest;
 mod operation;
 mod point;
 mod range;
@@ -75,6 +76,9 @@ pub use generate::{
 };
 pub use inference::{
     Arithmetic, Embed, Embeddings, Model, ModelInfo, OnOverflow, Pooling, PulledModel, TextRole,
+};
+pub use ingest::{
+    DocumentAcknowledged, INGEST_UNACKNOWLEDGED_MAX, Ingested, PointsAcknowledged, RefusedItem,
 };
 pub use operation::{CollectionStats, Operation, OperationKind, OperationState, Snapshot, Stats};
 pub use point::{FieldType, GeoPoint, Page, Payload, Point, PointId, StageTiming, Value};

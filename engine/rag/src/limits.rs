@@ -56,3 +56,5 @@ pub const STOP_BYTES_MAX: usize = 256;
 pub const STREAM_EVENT_BYTES_MAX: usize = 1 << 20;
 /// Bytes of an answer's stream: its text, and what the protocol puts around each piece.
 pub const STREAM_BYTES_MAX: usize = 64 << 20;
+/// Requests to remove a collection that are remembered, so that each is done once.
+pub const REMOVALS_REMEMBERED: usize = 256;

@@ -6,6 +6,7 @@ mod enrich;
 mod generate;
 mod inference;
 mod reembed;
+mod remove;
 mod retrieve;
 mod rows;
 mod templates;
@@ -14,6 +15,7 @@ mod timing;
 use std::path::Path;
 use std::sync::Arc;
 
+use ragstone::limits::REQUEST_ID_BYTES_MAX;
 use ragstone::{
     Analyzer, CancelToken, Collection, CollectionInfo, Db, ElementType, EncodingKind, FieldType, Filter,
     GraphOptions, Metric, Schema, SchemaBuilder, SearchRequest, SearchResponse, VectorKind, WriteReceipt,
@@ -27,7 +29,7 @@ use crate::embed::{Embedder, ModelInfo, ModelOptions, Models};
 use crate::error::{Error, Result};
 use crate::generate::GenerateModels;
 use crate::ingest::ChunkOptions;
-use crate::prompt::check_text;
+use crate::prompt::{check_max, check_text};
 use crate::reserved;
 
 /// How a collection is made.
@@ -61,6 +63,9 @@ pub struct CollectionSpec {
     pub tenant: Option<String>,
     /// Refuse undeclared fields.
     pub strict: bool,
+    /// Names the request to make it, 1 to [`REQUEST_ID_BYTES_MAX`] bytes: made again under the same name, it is the collection that
+    /// is there.
+    pub request_id: Option<String>,
 }
 
 impl CollectionSpec {
@@ -200,7 +205,23 @@ impl Rag {
             reserved::check_field("tenant", &tenant)?;
             builder = builder.tenant(tenant);
         }
-        Ok(self.db.create_collection(name, builder.build()?)?.info())
+        if let Some(id) = &spec.request_id {
+            check_max("request_id", id.len(), "REQUEST_ID_BYTES_MAX", REQUEST_ID_BYTES_MAX)?;
+            builder = builder.attribute(reserved::REQUEST_ATTRIBUTE, id);
+        }
+        match self.db.create_collection(name, builder.build()?) {
+            Err(error @ ragstone::Error::CollectionExists { .. }) => self
+                .made_by(name, spec.request_id.as_deref())?
+                .map_or_else(|| Err(error.into()), |collection| Ok(collection.info())),
+            made => Ok(made?.info()),
+        }
+    }
+
+    /// A collection, if it was made by this request.
+    fn made_by(&self, name: &str, request_id: Option<&str>) -> Result<Option<Collection>> {
+        let collection = self.db.collection(name)?;
+        let made_by = collection.schema().attributes().get(reserved::REQUEST_ATTRIBUTE).cloned();
+        Ok(Some(collection).filter(|_| made_by.is_some() && made_by.as_deref() == request_id))
     }
 
     /// The contract of a collection's model, if it has one.

@@ -61,6 +61,12 @@ pub const GAP: &str = "_gap";
 /// The attribute of a schema that keeps the contract of the model that makes the collection's vectors: a
 /// [`ModelInfo`](crate::embed::ModelInfo) as JSON.
 pub const MODEL_ATTRIBUTE: &str = "ragstone.model";
+/// The key of the turns ([`Collection::exclusive`](ragstone::Collection::exclusive)) in which what a collection is (its fields, whether
+/// it is there) is compared and changed.
+pub const DEFINITION_TURN: &str = "\0definition";
+
+/// The attribute of a schema with the id of the request that the collection was made by.
+pub const REQUEST_ATTRIBUTE: &str = "ragstone.request";
 
 /// Every reserved field with its type; collections with a model declare them.
 pub const FIELDS: [(&str, FieldType); 16] = [

@@ -14,7 +14,7 @@ use crate::batch::{Change, PreparedBatch};
 use crate::clock::NEVER;
 use crate::db::Store;
 use crate::error::Result;
-use crate::interrupt::{CancelToken, check_wanted};
+use crate::interrupt::{Token, check_wanted};
 use crate::limits::BATCH_OPS_MAX;
 use crate::payload::Filter;
 use crate::threads::Work;
@@ -34,7 +34,7 @@ impl CollectionCore {
         self: &Arc<Self>,
         store: &Store,
         filter: &Filter,
-        token: Option<&CancelToken>,
+        token: Token<'_>,
     ) -> Result<WriteReceipt> {
         store.log.check()?;
         let position = store.log.mark().position;

@@ -133,6 +133,11 @@ impl Collection {
         &self.name
     }
 
+    /// The number, which no other collection of the database has or had.
+    pub fn id(&self) -> u64 {
+        self.core.id
+    }
+
     /// The schema, with the fields that writes added.
     pub fn schema(&self) -> Schema {
         self.core.view().schema_with_fields()

@@ -67,6 +67,7 @@ pub(crate) fn with_marks(point: Point, view: &ViewState, (segment, slot): (usize
 /// How many rows pass.
 pub(super) fn count(view: &ViewState, filter: Option<&Filter>, watch: &Watch) -> Result<u64> {
     view.check()?;
+    watch.check()?;
     let filter = compile(view, filter)?;
     let of_segment = |segment: &SegmentView| {
         watch.check()?;
@@ -84,6 +85,7 @@ impl ViewState {
     /// # Errors
     /// [`Error::Cancelled`].
     pub(crate) fn passing(&self, filter: Option<&CompiledFilter>, watch: &Watch) -> Result<Vec<Passing>> {
+        watch.check()?;
         let passing = |segment: &SegmentView| {
             watch.check()?;
             Ok(segment.passing(filter))

@@ -338,7 +338,7 @@ mod tests {
     #[test]
     fn a_write_that_comes_after_the_deletion_leaves_no_memory_counted() {
         let (store, core) = opened(&MemoryDir::new());
-        store.delete_collection("c").unwrap();
+        store.delete_collection("c", None).unwrap();
         core.apply_in_turn(&store, Place { seq: 1, position: 1 }, prepared(2)).unwrap();
         assert!(store.growing_bytes.load(Ordering::Relaxed) > 0);
         drop(core);

@@ -12,7 +12,7 @@ use super::response::{FoundGroup, QueryHit, QueryResponse};
 use super::run::{Journal, Ranked, Run};
 use crate::collection::{ViewState, with_marks, with_vectors};
 use crate::error::{Error, Result};
-use crate::interrupt::{CancelToken, Watch};
+use crate::interrupt::{Token, Watch};
 use crate::limits::{
     GROUP_ROWS_MAX, GROUPS_MAX, K_MAX, SEARCH_BATCH_MAX, SEARCH_BATCH_ROWS_MAX, check_limit,
 };
@@ -23,7 +23,7 @@ use crate::search::{Explain, micros_since};
 use crate::threads::{Pools, Work};
 
 /// Answers a query.
-pub(crate) fn query(view: &ViewState, query: &Query, token: Option<&CancelToken>) -> Result<QueryResponse> {
+pub(crate) fn query(view: &ViewState, query: &Query, token: Token<'_>) -> Result<QueryResponse> {
     let watch = Watch::new(query.budget, query.cancel.as_ref()).and(token);
     Checked::new(view, query)?.answer(view, query, &watch)
 }
@@ -33,7 +33,7 @@ pub(crate) fn query(view: &ViewState, query: &Query, token: Option<&CancelToken>
 pub(crate) fn query_batch(
     view: &ViewState,
     queries: &[Query],
-    (pools, token): (Option<&Pools>, Option<&CancelToken>),
+    (pools, token): (Option<&Pools>, Token<'_>),
 ) -> Result<Vec<QueryResponse>> {
     check_limit("queries", "SEARCH_BATCH_MAX", SEARCH_BATCH_MAX, queries.len())?;
     let watches = queries.iter().map(|query| Watch::new(query.budget, query.cancel.as_ref()).and(token));

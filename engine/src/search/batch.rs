@@ -10,7 +10,7 @@ use super::execute::{Query, answer};
 use super::{SearchRequest, SearchResponse};
 use crate::collection::ViewState;
 use crate::error::Result;
-use crate::interrupt::{CancelToken, Watch};
+use crate::interrupt::{Token, Watch};
 use crate::limits::{SEARCH_BATCH_MAX, SEARCH_BATCH_ROWS_MAX, check_limit};
 use crate::threads::{Pools, Work};
 
@@ -19,7 +19,7 @@ use crate::threads::{Pools, Work};
 pub(crate) fn search_batch(
     view: &ViewState,
     requests: &[SearchRequest],
-    (pools, token): (Option<&Pools>, Option<&CancelToken>),
+    (pools, token): (Option<&Pools>, Token<'_>),
 ) -> Result<Vec<SearchResponse>> {
     view.check()?;
     check_limit("requests", "SEARCH_BATCH_MAX", SEARCH_BATCH_MAX, requests.len())?;

@@ -15,7 +15,7 @@ use super::{Hit, SearchRequest, SearchResponse, SearchStats};
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
 use crate::graph::{Stop, WalkRequest};
-use crate::interrupt::{CancelToken, Watch};
+use crate::interrupt::{Token, Watch};
 use crate::limits::{EF_MAX, K_MAX, check_limit};
 use crate::payload::{CompiledFilter, Payload};
 use crate::schema::DenseOptions;
@@ -70,11 +70,7 @@ impl Query {
 }
 
 /// Searches a view.
-pub(crate) fn search(
-    view: &ViewState,
-    request: &SearchRequest,
-    token: Option<&CancelToken>,
-) -> Result<SearchResponse> {
+pub(crate) fn search(view: &ViewState, request: &SearchRequest, token: Token<'_>) -> Result<SearchResponse> {
     view.check()?;
     let watch = Watch::new(request.budget, request.cancel.as_ref()).and(token);
     Ok(answer(view, request, &Query::new(view, request)?, &watch))

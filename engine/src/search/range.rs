@@ -26,7 +26,7 @@ use super::{Hit, SearchStats};
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
 use crate::graph::WalkRequest;
-use crate::interrupt::{CancelToken, Watch};
+use crate::interrupt::{CancelToken, Token, Watch};
 use crate::limits::{RANGE_ROWS_MAX, check_limit};
 use crate::payload::{CompiledFilter, Filter};
 use crate::schema::{DEFAULT_VECTOR, Metric};
@@ -205,13 +205,9 @@ struct Ranging<'a> {
 }
 
 /// Finds the rows of a range.
-pub(crate) fn search_range(
-    view: &ViewState,
-    request: &RangeRequest,
-    token: Option<&CancelToken>,
-) -> Result<RangeResponse> {
+pub(crate) fn search_range(view: &ViewState, asked: &RangeRequest, of: Token<'_>) -> Result<RangeResponse> {
     view.check()?;
-    let mut ranging = Ranging::new(view, request, token)?;
+    let mut ranging = Ranging::new(view, asked, of)?;
     for (index, segment) in view.segments.iter().enumerate() {
         if ranging.watch.poll() {
             break;
@@ -224,11 +220,11 @@ pub(crate) fn search_range(
     let (found, truncated) = nearest.finish();
     stats.interrupted = watch.interrupted();
     stats.exact &= stats.interrupted.is_none();
-    Ok(RangeResponse { hits: hits(view, (found, place), request.with_payload), truncated, stats })
+    Ok(RangeResponse { hits: hits(view, (found, place), asked.with_payload), truncated, stats })
 }
 
 impl<'a> Ranging<'a> {
-    fn new(view: &'a ViewState, request: &RangeRequest, token: Option<&CancelToken>) -> Result<Self> {
+    fn new(view: &'a ViewState, request: &RangeRequest, token: Token<'_>) -> Result<Self> {
         let watch = Watch::new(request.budget, request.cancel.as_ref()).and(token);
         let threshold = request.threshold;
         if !threshold.is_finite() {

@@ -107,23 +107,27 @@ impl Store {
         Ok(core)
     }
 
-    pub(crate) fn delete_collection(&self, name: &str) -> Result<()> {
+    /// Removes a collection: whichever has the name, or only that with a number.
+    pub(crate) fn delete_collection(&self, name: &str, only: Option<u64>) -> Result<()> {
         if is_hidden(name) {
             return Err(Error::CollectionNotFound { name: name.to_owned() });
         }
-        self.delete_by_name(name)
+        self.delete_by_name(name, only)
     }
 
-    pub(crate) fn delete_by_name(&self, name: &str) -> Result<()> {
+    pub(crate) fn delete_by_name(&self, name: &str, only: Option<u64>) -> Result<()> {
         self.log.check()?;
         let _changing = self.lock_changing();
         self.check_no_alias(name)?;
         let damaged =
             self.damaged.read().unwrap_or_else(PoisonError::into_inner).get(name).map(|(id, _)| *id);
-        if let Some(id) = damaged {
+        if let Some(id) = damaged.filter(|_| only.is_none()) {
             return self.delete_damaged(id);
         }
         let core = self.by_name(name)?;
+        if only.is_some_and(|id| id != core.id) {
+            return Err(Error::CollectionNotFound { name: name.to_owned() });
+        }
         core.mark_deleted(true);
         faults::point("write.remove");
         let removed = self.change_catalogue(&CatalogueChange::Delete { id: core.id });

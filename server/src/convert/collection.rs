@@ -1,7 +1,9 @@
 //! Collections.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher as _};
 
+use prost::Message as _;
 use ragstone::{Analyzer, CollectionInfo, FieldType};
 use ragstone_proto::v1;
 use ragstone_rag::embed::ModelInfo;
@@ -106,7 +108,8 @@ pub(crate) fn collection((info, model): (CollectionInfo, Option<ModelInfo>)) -> 
         Some(options) => metric_out(options.metric),
         None => v1::Metric::Unspecified,
     };
-    v1::Collection {
+    let (id, seq) = (info.id, info.seq);
+    let mut collection = v1::Collection {
         metric: metric.into(),
         dimension: count(info.schema.dimension()),
         model: model.map(model_info),
@@ -116,9 +119,23 @@ pub(crate) fn collection((info, model): (CollectionInfo, Option<ModelInfo>)) -> 
         tenant: info.schema.tenant().unwrap_or_default().to_owned(),
         vector_options: vectors.map(|(name, kind)| (name.clone(), kind_out(kind))).collect(),
         name: info.name,
-        points: info.points,
-        vectors: info.vectors,
-        segments: count(info.segments),
-        seq: info.seq,
-    }
+        points: 0,
+        vectors: 0,
+        segments: 0,
+        seq: 0,
+        etag: String::new(),
+    };
+    // So far it has what it is, and not what it holds.
+    collection.etag = etag(id, &collection);
+    let (points, vectors, segments) = (info.points, info.vectors, count(info.segments));
+    v1::Collection { points, vectors, segments, seq, ..collection }
+}
+
+/// The hash of what a collection is: which of all that had its name, and its definition. Maps are in the order of their keys, and
+/// the hash has fixed keys, so it outlives a restart, though not necessarily another version of the server.
+fn etag(id: u64, definition: &v1::Collection) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write_u64(id);
+    hasher.write(&definition.encode_to_vec());
+    format!("{:016x}", hasher.finish())
 }

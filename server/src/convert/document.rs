@@ -30,7 +30,7 @@ pub(crate) fn document_input(wire: v1::IngestDocumentRequest) -> Result<(String,
     Ok((wire.collection, document))
 }
 
-pub(crate) fn ingest_report(report: IngestReport) -> v1::IngestDocumentResponse {
+pub(crate) fn ingest_report(report: IngestReport, write_token: String) -> v1::IngestDocumentResponse {
     let status = match report.status {
         IngestStatus::Added => v1::IngestStatus::Added,
         IngestStatus::Replaced => v1::IngestStatus::Replaced,
@@ -41,6 +41,7 @@ pub(crate) fn ingest_report(report: IngestReport) -> v1::IngestDocumentResponse 
         chunks: count(report.chunks),
         tokens: report.tokens as u64,
         timings: timings_out(report.timings_ms),
+        write_token,
     }
 }
 

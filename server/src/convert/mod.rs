@@ -45,7 +45,7 @@ pub(crate) use self::scroll::scroll;
 pub(crate) use self::stats::{snapshot, stats};
 pub(crate) use self::template::{Preview, preview, previewed, template};
 pub(crate) use self::write::{
-    Terms, deleted, operations, removals, updated, updates, upserted, upserts, written,
+    Terms, deleted, operations, readable_upserts, removals, updated, updates, upserted, upserts, written,
 };
 use crate::status;
 

@@ -28,6 +28,22 @@ pub(crate) fn upserts(points: Vec<v1::Point>, terms: Terms) -> Result<Batch, Sta
     batch(points.into_iter().enumerate().map(upsert), terms)
 }
 
+/// Points, and their places in the request.
+pub(crate) type Placed = Vec<(usize, Point)>;
+
+/// Points to insert or replace, as far as each can be read, with their places; and those that cannot.
+pub(crate) fn readable_upserts(points: Vec<v1::Point>) -> Result<(Placed, Vec<v1::RefusedItem>), Status> {
+    check_count("points", points.len(), ("BATCH_OPS_MAX", BATCH_OPS_MAX))?;
+    let (mut readable, mut refused) = (Vec::with_capacity(points.len()), Vec::new());
+    for (index, point) in points.into_iter().enumerate() {
+        match own_point(point, &format!("points[{index}]")) {
+            Ok(point) => readable.push((index, point)),
+            Err(status) => refused.push(status::refused_item(status, index)?),
+        }
+    }
+    Ok((readable, refused))
+}
+
 /// Points to change.
 pub(crate) fn updates(updates: Vec<v1::PointUpdate>, terms: Terms) -> Result<Batch, Status> {
     check_count("updates", updates.len(), ("BATCH_OPS_MAX", BATCH_OPS_MAX))?;
@@ -116,28 +132,35 @@ fn precondition_in(wire: v1::Precondition, path: &str) -> Result<Precondition, S
     Ok(Precondition { id: id_in(wire.id, &format!("{path}.id"))?, expect })
 }
 
-pub(crate) fn upserted(receipt: WriteReceipt) -> v1::UpsertPointsResponse {
+pub(crate) fn upserted(receipt: WriteReceipt, write_token: String) -> v1::UpsertPointsResponse {
     v1::UpsertPointsResponse {
         seq: receipt.seq,
         upserted: count(receipt.upserted),
         repeated: receipt.repeated,
+        write_token,
     }
 }
 
-pub(crate) fn updated(receipt: WriteReceipt) -> v1::UpdatePointsResponse {
+pub(crate) fn updated(receipt: WriteReceipt, write_token: String) -> v1::UpdatePointsResponse {
     v1::UpdatePointsResponse {
         seq: receipt.seq,
         updated: count(receipt.updated),
         missing: count(receipt.missing),
         repeated: receipt.repeated,
+        write_token,
     }
 }
 
-pub(crate) fn deleted(receipt: WriteReceipt) -> v1::DeletePointsResponse {
-    v1::DeletePointsResponse { seq: receipt.seq, deleted: receipt.deleted as u64, repeated: receipt.repeated }
+pub(crate) fn deleted(receipt: WriteReceipt, write_token: String) -> v1::DeletePointsResponse {
+    v1::DeletePointsResponse {
+        seq: receipt.seq,
+        deleted: receipt.deleted as u64,
+        repeated: receipt.repeated,
+        write_token,
+    }
 }
 
-pub(crate) fn written(receipt: WriteReceipt) -> v1::WritePointsResponse {
+pub(crate) fn written(receipt: WriteReceipt, write_token: String) -> v1::WritePointsResponse {
     v1::WritePointsResponse {
         seq: receipt.seq,
         upserted: count(receipt.upserted),
@@ -145,5 +168,6 @@ pub(crate) fn written(receipt: WriteReceipt) -> v1::WritePointsResponse {
         deleted: count(receipt.deleted),
         missing: count(receipt.missing),
         repeated: receipt.repeated,
+        write_token,
     }
 }

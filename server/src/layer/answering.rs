@@ -128,11 +128,11 @@ fn trailers_of(status: &Status) -> HeaderMap {
     trailers
 }
 
+/// What a body gives when it is asked for a frame.
+type Polled = Poll<Option<Result<Frame<Bytes>, Status>>>;
+
 /// The next frame of the handler's stream, with its place known to what it runs.
-fn poll_live(
-    live: &mut Live,
-    context: &mut Context<'_>,
-) -> std::thread::Result<Poll<Option<Result<Frame<Bytes>, Status>>>> {
+fn poll_live(live: &mut Live, context: &mut Context<'_>) -> std::thread::Result<Polled> {
     let Live { inner, place, .. } = live;
     // The stream is not polled again after a panic, so no broken state of it is ever seen.
     catch_unwind(AssertUnwindSafe(|| match place {

@@ -34,12 +34,10 @@ const STREAM_IDLE: Duration = Duration::from_secs(STREAM_IDLE_SECONDS_MAX);
 pub(crate) struct Acknowledgements(Arc<AtomicUsize>);
 
 /// One of them, owed until it is dropped.
-#[cfg_attr(not(test), expect(dead_code, reason = "for calls whose callers stream, which come next"))]
 #[derive(Debug)]
 pub(crate) struct Owed(Acknowledgements);
 
 impl Acknowledgements {
-    #[cfg_attr(not(test), expect(dead_code, reason = "for calls whose callers stream, which come next"))]
     /// Something has come that will be acknowledged.
     pub(crate) fn owe(&self) -> Owed {
         // Nothing is handed over with the count, so no order is needed.

@@ -236,9 +236,9 @@ fn what_tonic_says_gets_details_and_what_it_adds_stays() {
         assert!(headers.contains_key("grpc-status-details-bin"));
         Status::from_header_map(&headers).unwrap().code()
     };
-    assert_eq!(detailed(Status::unimplemented("")), Code::Unimplemented);
+    assert_eq!(detailed(Status::new(Code::Unimplemented, "")), Code::Unimplemented);
     assert_eq!(
-        detailed(Status::unimplemented("Content is compressed with `x` which isn't supported")),
+        detailed(Status::new(Code::Unimplemented, "Content is compressed with `x` which isn't supported")),
         Code::Unimplemented
     );
     assert_eq!(detailed(Status::internal("failed to decode Protobuf message: x")), Code::InvalidArgument);

@@ -1,5 +1,6 @@
 //! CollectionsService.
 
+use ragstone::Collection;
 use ragstone_proto::v1::collections_service_server::CollectionsService;
 use ragstone_proto::v1::{
     Alias, CreateCollectionRequest, CreateCollectionResponse, DeleteAliasRequest, DeleteAliasResponse,
@@ -8,12 +9,13 @@ use ragstone_proto::v1::{
     ReembedCollectionRequest, ReembedCollectionResponse, SetAliasRequest, SetAliasResponse,
     UpdateCollectionRequest, UpdateCollectionResponse,
 };
-use ragstone_rag::Rag;
+use ragstone_rag::{Rag, reserved};
 use tonic::{Request, Response, Status};
 
 use super::Services;
+use super::answer::Refused;
 use super::paths::renamed;
-use crate::{convert, page};
+use crate::{convert, page, status, token};
 
 #[tonic::async_trait]
 impl CollectionsService for Services {
@@ -21,7 +23,10 @@ impl CollectionsService for Services {
         &self,
         request: Request<CreateCollectionRequest>,
     ) -> Result<Response<CreateCollectionResponse>, Status> {
-        let (name, mut spec) = convert::collection_spec(request.into_inner())?;
+        let mut request = request.into_inner();
+        let request_id = std::mem::take(&mut request.request_id);
+        let (name, mut spec) = convert::collection_spec(request)?;
+        spec.request_id = Some(request_id).filter(|id| !id.is_empty());
         if let Some(model) = spec.model.take() {
             let model = self.loader().named(model).await?;
             self.loader().require(&model).await?;
@@ -30,7 +35,8 @@ impl CollectionsService for Services {
         let create = move |rag: &Rag| {
             let info = rag.create_collection(&name, spec)?;
             let model = rag.collection_model(&name)?;
-            Ok(CreateCollectionResponse { collection: Some(convert::collection((info, model))) })
+            let collection = Some(convert::collection((info, model)));
+            Ok(CreateCollectionResponse { collection, write_token: token::of_now(rag) })
         };
         self.answer(create).await
     }
@@ -39,9 +45,10 @@ impl CollectionsService for Services {
         &self,
         request: Request<GetCollectionRequest>,
     ) -> Result<Response<GetCollectionResponse>, Status> {
-        let name = request.into_inner().name;
+        let GetCollectionRequest { name, at_least } = request.into_inner();
+        let reading = self.reading();
         let get = move |rag: &Rag| {
-            let info = rag.db().collection(&name)?.info();
+            let info = reading.collection(rag, &name, &at_least)?.info();
             let model = rag.collection_model(&name)?;
             Ok(GetCollectionResponse { collection: Some(convert::collection((info, model))) })
         };
@@ -57,6 +64,8 @@ impl CollectionsService for Services {
             let fields = convert::fields_to_add(request.fields)?;
             let texts = convert::texts_to_add(request.texts)?;
             let rows = rag.db().collection(&request.name)?;
+            let _turn = rows.exclusive(reserved::DEFINITION_TURN);
+            expect(rag, &rows, &request.etag)?;
             for (name, field_type) in fields {
                 let named = |error| renamed(error, |_| format!("fields.{name}"));
                 rows.add_field(&name, field_type).map_err(named)?;
@@ -66,7 +75,8 @@ impl CollectionsService for Services {
                 rows.add_text(&name, analyzer).map_err(named)?;
             }
             let model = rag.collection_model(&request.name)?;
-            Ok(UpdateCollectionResponse { collection: Some(convert::collection((rows.info(), model))) })
+            let collection = Some(convert::collection((rows.info(), model)));
+            Ok(UpdateCollectionResponse { collection, write_token: token::of_now(rag) })
         };
         self.answer(update).await
     }
@@ -101,10 +111,11 @@ impl CollectionsService for Services {
         &self,
         request: Request<DeleteCollectionRequest>,
     ) -> Result<Response<DeleteCollectionResponse>, Status> {
-        let name = request.into_inner().name;
+        let DeleteCollectionRequest { name, etag, request_id } = request.into_inner();
         let delete = move |rag: &Rag| {
-            rag.db().delete_collection(&name)?;
-            Ok(DeleteCollectionResponse {})
+            let request_id = Some(request_id.as_str()).filter(|id| !id.is_empty());
+            rag.delete_collection::<Refused>(&name, request_id, |rows| expect(rag, rows, &etag))?;
+            Ok(DeleteCollectionResponse { write_token: token::of_now(rag) })
         };
         self.answer(delete).await
     }
@@ -164,4 +175,18 @@ impl CollectionsService for Services {
         let operation = self.reembed(name, model, text_field).await?;
         Ok(Response::new(ReembedCollectionResponse { operation: Some(convert::operation(operation)) }))
     }
+}
+
+/// Whether a collection is what the caller thinks.
+fn expect(rag: &Rag, rows: &Collection, etag: &str) -> Result<(), Refused> {
+    if etag.is_empty() {
+        return Ok(());
+    }
+    let info = rows.info();
+    let model = rag.collection_model(&info.name)?;
+    let now = convert::collection((info, model));
+    if now.etag != etag {
+        return Err(status::collection_changed(&now.name, &now.etag).into());
+    }
+    Ok(())
 }

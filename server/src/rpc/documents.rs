@@ -3,14 +3,14 @@
 use ragstone_proto::v1::documents_service_server::DocumentsService;
 use ragstone_proto::v1::{
     DeleteDocumentRequest, DeleteDocumentResponse, GetDocumentRequest, GetDocumentResponse,
-    IngestDocumentRequest, IngestDocumentResponse, ListChunksRequest, ListChunksResponse,
-    ListDocumentsRequest, ListDocumentsResponse,
+    IngestDocumentRequest, IngestDocumentResponse, IngestDocumentsRequest, IngestDocumentsResponse,
+    ListChunksRequest, ListChunksResponse, ListDocumentsRequest, ListDocumentsResponse,
 };
 use ragstone_rag::Rag;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::Services;
-use crate::{convert, page, status};
+use crate::{convert, page, status, token};
 
 #[tonic::async_trait]
 impl DocumentsService for Services {
@@ -18,9 +18,16 @@ impl DocumentsService for Services {
         &self,
         request: Request<IngestDocumentRequest>,
     ) -> Result<Response<IngestDocumentResponse>, Status> {
-        let (collection, document) = convert::document_input(request.into_inner())?;
-        self.require_model_of(&collection).await?;
-        self.answer(move |rag| Ok(convert::ingest_report(rag.ingest(&collection, document)?))).await
+        ingest(self, request.into_inner()).await.map(Response::new)
+    }
+
+    type IngestDocumentsStream = super::ingest::Answers<IngestDocumentsResponse>;
+
+    async fn ingest_documents(
+        &self,
+        request: Request<Streaming<IngestDocumentsRequest>>,
+    ) -> Result<Response<Self::IngestDocumentsStream>, Status> {
+        Ok(super::ingest::documents(request, self.clone()))
     }
 
     async fn get_document(
@@ -28,7 +35,9 @@ impl DocumentsService for Services {
         request: Request<GetDocumentRequest>,
     ) -> Result<Response<GetDocumentResponse>, Status> {
         let request = request.into_inner();
+        let reading = self.reading();
         let get = move |rag: &Rag| {
+            reading.collection(rag, &request.collection, &request.at_least)?;
             let document = rag.document(&request.collection, &request.id)?;
             Ok(GetDocumentResponse { document: Some(convert::document(document)) })
         };
@@ -44,8 +53,9 @@ impl DocumentsService for Services {
         parts.extend(request.source.as_deref());
         let list = page::List::new(&parts);
         let (size, after) = (page::size(request.page_size)?, list.key(&request.page_token)?);
-        let mut budget = self.budget();
+        let (mut budget, reading) = (self.budget(), self.reading());
         let get = move |rag: &Rag| {
+            reading.collection(rag, &request.collection, &request.at_least)?;
             let (collection, source) = (&request.collection, request.source.as_deref());
             let found = rag.documents(collection, source, after.as_deref(), size)?;
             let documents = found.documents.into_iter().map(|found| budget.spend(convert::document(found)));
@@ -64,7 +74,7 @@ impl DocumentsService for Services {
         let request = request.into_inner();
         let delete = move |rag: &Rag| {
             let deleted = rag.delete_document(&request.collection, &request.id)?;
-            Ok(DeleteDocumentResponse { deleted })
+            Ok(DeleteDocumentResponse { deleted, write_token: token::of_now(rag) })
         };
         self.answer(delete).await
     }
@@ -83,8 +93,9 @@ impl DocumentsService for Services {
                 key.parse::<usize>().map_err(|_| status::invalid("page_token", "not a token of this list"))?
             }
         };
-        let mut budget = self.budget();
+        let (mut budget, reading) = (self.budget(), self.reading());
         let get = move |rag: &Rag| {
+            reading.collection(rag, &request.collection, &request.at_least)?;
             let chunks = rag.chunks(&request.collection, &request.document)?;
             let end = first.saturating_add(size);
             let next_page_token =
@@ -95,4 +106,18 @@ impl DocumentsService for Services {
         };
         self.answer(get).await
     }
+}
+
+/// Stores a document; durable when it returns.
+pub(super) async fn ingest(
+    services: &Services,
+    request: IngestDocumentRequest,
+) -> Result<IngestDocumentResponse, Status> {
+    let (collection, document) = convert::document_input(request)?;
+    services.require_model_of(&collection).await?;
+    let ingest = move |rag: &Rag| {
+        let report = rag.ingest(&collection, document)?;
+        Ok(convert::ingest_report(report, token::of_now(rag)))
+    };
+    services.answered(ingest).await
 }

@@ -5,6 +5,7 @@ mod answer;
 mod collections;
 mod documents;
 mod inference;
+mod ingest;
 mod operations;
 mod paths;
 mod points;
@@ -13,11 +14,14 @@ mod range;
 mod reembed;
 mod search;
 mod templates;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prost::Message;
-use ragstone::{CancelOnDrop, CancelToken};
+use ragstone::{CancelOnDrop, CancelToken, Collection, WriteReceipt};
 use ragstone_proto::v1::admin_service_server::AdminServiceServer;
 use ragstone_proto::v1::collections_service_server::CollectionsServiceServer;
 use ragstone_proto::v1::documents_service_server::DocumentsServiceServer;
@@ -37,8 +41,8 @@ use crate::config::ServerConfig;
 use crate::metrics::Metrics;
 use crate::models::Loader;
 use crate::operations::{Asked, Operation, Operations, Outcome, Report};
-use crate::status;
 use crate::work::Work;
+use crate::{status, token};
 
 /// Rows fetched at a time where many are asked for: what is fetched and does not fit the response is at most so much.
 const READ_SLICE: usize = 100;
@@ -57,6 +61,7 @@ struct Shared {
     snapshot_stores: Vec<String>,
     metrics: Metrics,
     response_bytes_max: usize,
+    read_wait: Duration,
 }
 
 impl Services {
@@ -73,6 +78,7 @@ impl Services {
             operations,
             snapshot_stores: config.snapshot_stores.clone(),
             response_bytes_max: config.response_bytes_max,
+            read_wait: config.read_wait,
         };
         let services = Services { shared: Arc::new(shared) };
         interrupted.into_iter().for_each(|operation| services.resume(operation));
@@ -157,6 +163,13 @@ impl Services {
         self.shared.work.run(move || operation(&rag)).await?.map_err(status::rag)
     }
 
+    /// Returns when a collection shows what the write token stands for.
+    async fn wait_for(&self, collection: &str, at_least: String) -> Result<(), Status> {
+        let ((rag, _end_with_call), reading, name) =
+            (self.wanted_rag(), self.reading(), collection.to_owned());
+        self.shared.work.run(move || reading.collection(&rag, &name, &at_least).map(drop)).await?
+    }
+
     /// Returns when the model of a collection, if it has one, is loaded.
     pub(crate) async fn require_model_of(&self, collection: &str) -> Result<(), Status> {
         let name = collection.to_owned();
@@ -182,12 +195,26 @@ impl Services {
         M: Message + Send + 'static,
         F: FnOnce(&Rag) -> Result<M, Refused> + Send + 'static,
     {
+        self.answered(operation).await.map(Response::new)
+    }
+
+    /// The message of [`answer`](Self::answer).
+    async fn answered<M, F>(&self, operation: F) -> Result<M, Status>
+    where
+        M: Message + Send + 'static,
+        F: FnOnce(&Rag) -> Result<M, Refused> + Send + 'static,
+    {
         let ((rag, _end_with_call), mut whole) = (self.wanted_rag(), self.budget());
         let answered = self.shared.work.run(move || {
             let message = operation(&rag).map_err(|refused| refused.0)?;
             whole.spend(message)
         });
-        answered.await?.map(Response::new)
+        answered.await?
+    }
+
+    /// How a read of this request finds the collection that it is about, at what it asks for at least.
+    fn reading(&self) -> Reading {
+        Reading { patience: self.shared.read_wait }
     }
 
     /// Refuses an answer that is larger than one may be.
@@ -202,4 +229,22 @@ impl Services {
     fn budget(&self) -> Budget {
         Budget::new(self.shared.response_bytes_max)
     }
+}
+
+/// Finds collections for reads.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    patience: Duration,
+}
+
+impl Reading {
+    /// The collection, once it shows what the write token stands for.
+    fn collection(self, rag: &Rag, name: &str, at_least: &str) -> Result<Collection, Status> {
+        token::collection(rag.db(), name, at_least, self.patience)
+    }
+}
+
+/// A collection that is written to tells where its writes are in the log.
+fn token_of(rag: &Rag, receipt: &WriteReceipt) -> String {
+    token::at(rag.db(), receipt.position)
 }

@@ -3,15 +3,15 @@
 use ragstone_proto::v1::points_service_server::PointsService;
 use ragstone_proto::v1::{
     CountPointsRequest, CountPointsResponse, DeletePointsRequest, DeletePointsResponse, FacetPointsRequest,
-    FacetPointsResponse, GetPointsRequest, GetPointsResponse, ScrollPointsRequest, ScrollPointsResponse,
-    UpdatePointsRequest, UpdatePointsResponse, UpsertPointsRequest, UpsertPointsResponse, WritePointsRequest,
-    WritePointsResponse,
+    FacetPointsResponse, GetPointsRequest, GetPointsResponse, IngestPointsRequest, IngestPointsResponse,
+    ScrollPointsRequest, ScrollPointsResponse, UpdatePointsRequest, UpdatePointsResponse,
+    UpsertPointsRequest, UpsertPointsResponse, WritePointsRequest, WritePointsResponse,
 };
 use ragstone_rag::Rag;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::paths::{OperationKinds, in_ids, in_page, in_slice, in_updates};
-use super::{READ_SLICE, Services};
+use super::{READ_SLICE, Services, ingest, token_of};
 use crate::convert::{self, Terms};
 use crate::limits::FACET_VALUES_DEFAULT;
 use crate::status;
@@ -25,9 +25,19 @@ impl PointsService for Services {
         let UpsertPointsRequest { collection, points, preconditions, request_id } = request.into_inner();
         let upsert = move |rag: &Rag| {
             let batch = convert::upserts(points, Terms { preconditions, request_id })?;
-            Ok(convert::upserted(rag.db().collection(&collection)?.write(batch)?))
+            let receipt = rag.db().collection(&collection)?.write(batch)?;
+            Ok(convert::upserted(receipt, token_of(rag, &receipt)))
         };
         self.answer(upsert).await
+    }
+
+    type IngestPointsStream = ingest::Answers<IngestPointsResponse>;
+
+    async fn ingest_points(
+        &self,
+        request: Request<Streaming<IngestPointsRequest>>,
+    ) -> Result<Response<Self::IngestPointsStream>, Status> {
+        Ok(ingest::points(request, self.clone()))
     }
 
     async fn update_points(
@@ -38,7 +48,7 @@ impl PointsService for Services {
         let update = move |rag: &Rag| {
             let batch = convert::updates(updates, Terms { preconditions, request_id })?;
             let receipt = rag.db().collection(&collection)?.write(batch).map_err(in_updates)?;
-            Ok(convert::updated(receipt))
+            Ok(convert::updated(receipt, token_of(rag, &receipt)))
         };
         self.answer(update).await
     }
@@ -53,7 +63,7 @@ impl PointsService for Services {
             let kinds = OperationKinds::of(&batch);
             let receipt =
                 rag.db().collection(&collection)?.write(batch).map_err(|error| kinds.name(error))?;
-            Ok(convert::written(receipt))
+            Ok(convert::written(receipt, token_of(rag, &receipt)))
         };
         self.answer(write).await
     }
@@ -63,10 +73,10 @@ impl PointsService for Services {
         request: Request<GetPointsRequest>,
     ) -> Result<Response<GetPointsResponse>, Status> {
         let request = request.into_inner();
-        let mut budget = self.budget();
+        let (mut budget, reading) = (self.budget(), self.reading());
         let get = move |rag: &Rag| {
             let ids = convert::ids_to_read(request.ids)?;
-            let view = rag.db().collection(&request.collection)?.view();
+            let view = reading.collection(rag, &request.collection, &request.at_least)?.view();
             let mut points = Vec::new();
             for (slice, ids) in ids.chunks(READ_SLICE).enumerate() {
                 let found = view.get(ids).map_err(|error| in_slice(error, "ids", slice * READ_SLICE))?;
@@ -98,9 +108,12 @@ impl PointsService for Services {
             None => {
                 let batch = convert::removals(ids, Terms { preconditions, request_id })?;
                 let receipt = rag.db().collection(&collection)?.write(batch).map_err(in_ids)?;
-                Ok(convert::deleted(receipt))
+                Ok(convert::deleted(receipt, token_of(rag, &receipt)))
             }
-            Some(filter) => Ok(convert::deleted(rag.delete_points_where(&collection, filter)?)),
+            Some(filter) => {
+                let receipt = rag.delete_points_where(&collection, filter)?;
+                Ok(convert::deleted(receipt, token_of(rag, &receipt)))
+            }
         };
         self.answer(delete).await
     }
@@ -110,9 +123,9 @@ impl PointsService for Services {
         request: Request<ScrollPointsRequest>,
     ) -> Result<Response<ScrollPointsResponse>, Status> {
         let request = request.into_inner();
-        let mut budget = self.budget();
+        let (mut budget, reading) = (self.budget(), self.reading());
         let scroll = move |rag: &Rag| {
-            let view = rag.db().collection(&request.collection)?.view();
+            let view = reading.collection(rag, &request.collection, &request.at_least)?.view();
             let (mut request, size) = convert::scroll(request)?;
             let with_vectors = request.with_vectors;
             let mut points = Vec::new();
@@ -137,9 +150,11 @@ impl PointsService for Services {
         request: Request<CountPointsRequest>,
     ) -> Result<Response<CountPointsResponse>, Status> {
         let request = request.into_inner();
+        let reading = self.reading();
         let count = move |rag: &Rag| {
             let filter = convert::filter_in(request.filter)?;
-            let count = rag.db().collection(&request.collection)?.count(filter.as_ref())?;
+            let count =
+                reading.collection(rag, &request.collection, &request.at_least)?.count(filter.as_ref())?;
             Ok(CountPointsResponse { count })
         };
         self.answer(count).await
@@ -150,10 +165,11 @@ impl PointsService for Services {
         request: Request<FacetPointsRequest>,
     ) -> Result<Response<FacetPointsResponse>, Status> {
         let request = request.into_inner();
+        let reading = self.reading();
         let facet = move |rag: &Rag| {
             let filter = convert::filter_in(request.filter)?;
             let limit = request.limit.map_or(FACET_VALUES_DEFAULT, |limit| limit as usize);
-            let collection = rag.db().collection(&request.collection)?;
+            let collection = reading.collection(rag, &request.collection, &request.at_least)?;
             Ok(convert::facet(collection.facet(&request.field, filter.as_ref(), limit)?))
         };
         self.answer(facet).await

@@ -21,12 +21,15 @@ impl RagService for Services {
         &self,
         request: Request<RetrieveRequest>,
     ) -> Result<Response<RetrieveResponse>, Status> {
-        let (collection, request) = convert::retrieve_request(request.into_inner())?;
+        let mut request = request.into_inner();
+        let at_least = std::mem::take(&mut request.at_least);
+        let (collection, request) = convert::retrieve_request(request)?;
         if request.mode != RetrievalMode::Text {
             self.require_model_of(&collection).await?;
         }
-        let mut budget = self.budget();
+        let (mut budget, reading) = (self.budget(), self.reading());
         self.answer(move |rag| {
+            reading.collection(rag, &collection, &at_least)?;
             let found = rag.retrieve(&collection, &request)?;
             let (head, chunks) = convert::retrieved(found);
             let chunks = chunks.into_iter().map(|chunk| budget.spend(chunk)).collect::<Result<_, _>>()?;
@@ -36,16 +39,26 @@ impl RagService for Services {
     }
 
     async fn enrich(&self, request: Request<EnrichRequest>) -> Result<Response<EnrichResponse>, Status> {
-        let (collection, request) = convert::enrich_request(request.into_inner())?;
+        let mut request = request.into_inner();
+        let at_least = std::mem::take(&mut request.at_least);
+        let (collection, request) = convert::enrich_request(request)?;
         self.require_model_of(&collection).await?;
-        self.answer(move |rag| Ok(convert::enriched(rag.enrich(&collection, &request)?))).await
+        let reading = self.reading();
+        self.answer(move |rag| {
+            reading.collection(rag, &collection, &at_least)?;
+            Ok(convert::enriched(rag.enrich(&collection, &request)?))
+        })
+        .await
     }
 
     async fn generate(
         &self,
         request: Request<GenerateRequest>,
     ) -> Result<Response<Self::GenerateStream>, Status> {
-        let (collection, request) = convert::generate_request(request.into_inner())?;
+        let mut request = request.into_inner();
+        let at_least = request.enrich.as_mut().map(|enrich| std::mem::take(&mut enrich.at_least));
+        let (collection, request) = convert::generate_request(request)?;
+        self.wait_for(&collection, at_least.unwrap_or_default()).await?;
         let events = self.generate_events(collection, request).await?;
         let budget = self.budget();
         let messages = events.map(move |event| {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use ragstone::query::QueryHit;
-use ragstone::{CancelToken, Hit, PointId, View};
+use ragstone::{CancelToken, Collection, Hit, PointId, View};
 use ragstone_proto::v1::{self, SearchRangeRequest, SearchRangeResponse};
 use ragstone_rag::Rag;
 
@@ -15,16 +15,15 @@ use crate::convert;
 
 pub(super) fn search(
     rag: &Rag,
-    mut request: SearchRangeRequest,
-    token: CancelToken,
+    rows: &Collection,
+    (mut request, token): (SearchRangeRequest, CancelToken),
     budget: &mut Budget,
 ) -> Result<SearchRangeResponse, Refused> {
-    let rows = rag.db().collection(&request.collection)?;
     let view = rows.view();
     let started = Instant::now();
     let text = convert::take_range_text(&mut request)?;
     if let Some(text) = &text {
-        let embedded = rag.embed_queries(&rows, &[("text", text.as_str())])?;
+        let embedded = rag.embed_queries(rows, &[("text", text.as_str())])?;
         convert::put_range_vector(&mut request, embedded.into_iter().next().unwrap_or_default());
     }
     let embedded = Instant::now();

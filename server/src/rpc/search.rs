@@ -6,8 +6,8 @@ use ragstone::query::{Names, Query, QueryHit, QueryResponse as Found, Select};
 use ragstone::{CancelToken, Collection, PointId, View};
 use ragstone_proto::v1::search_service_server::SearchService;
 use ragstone_proto::v1::{
-    self, BatchQueryRequest, BatchQueryResponse, QueryRequest, QueryResponse, SearchRangeRequest,
-    SearchRangeResponse,
+    self, BatchQueryRequest, BatchQueryResponse, ExplainRequest, ExplainResponse, QueryRequest,
+    QueryResponse, SearchRangeRequest, SearchRangeResponse,
 };
 use ragstone_rag::Rag;
 use tonic::{Request, Response, Status};
@@ -22,42 +22,34 @@ use crate::status;
 #[tonic::async_trait]
 impl SearchService for Services {
     async fn query(&self, request: Request<QueryRequest>) -> Result<Response<QueryResponse>, Status> {
-        let mut request = request.into_inner();
-        if convert::has_text(&request) {
-            self.require_model_of(&request.collection).await?;
-        }
-        let mut budget = self.budget();
-        let token = CancelToken::new();
-        // Dropped with this future: when the caller leaves, or the deadline passes.
-        let _end_with_call = token.cancel_on_drop();
-        let search = move |rag: &Rag| {
-            let paths = QueryPaths::of(&request);
-            let rows = rag.db().collection(&request.collection)?;
-            let view = rows.view();
-            let started = Instant::now();
-            let is_embedded = embed(rag, &rows, [(String::new(), &mut request)])?;
-            let embedded = Instant::now();
-            let query = convert::query(request, "", token)?;
-            let found = run(&view, query, &mut budget).map_err(|refused| refused.at(paths))?;
-            let mut timings = vec![("search", milliseconds(embedded, Instant::now()))];
-            if is_embedded {
-                timings.insert(0, ("embed", milliseconds(started, embedded)));
-            }
-            Ok(QueryResponse { timings: convert::timings_out(timings), ..found })
-        };
-        self.answer(search).await
+        self.answer_query(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        let unset = || status::invalid("query", "it is not set");
+        let query = request.into_inner().query.ok_or_else(unset)?;
+        // What is returned of its points is of no account here.
+        let query = QueryRequest { explain: true, without_payload: true, ..query };
+        let answer = self.answer_query(query).await?;
+        let of_groups = answer.groups.iter().map(|group| group.hits.len()).sum::<usize>();
+        Ok(Response::new(ExplainResponse {
+            hits: convert::count(answer.hits.len() + of_groups),
+            explain: answer.explain,
+            stats: answer.stats,
+            timings: answer.timings,
+        }))
     }
 
     async fn batch_query(
         &self,
         request: Request<BatchQueryRequest>,
     ) -> Result<Response<BatchQueryResponse>, Status> {
-        let BatchQueryRequest { collection, mut queries } = request.into_inner();
+        let BatchQueryRequest { collection, mut queries, at_least } = request.into_inner();
         check_count("queries", queries.len(), ("SEARCH_BATCH_MAX", SEARCH_BATCH_MAX))?;
         if queries.iter().any(convert::has_text) {
             self.require_model_of(&collection).await?;
         }
-        let mut budget = self.budget();
+        let (mut budget, reading) = (self.budget(), self.reading());
         let token = CancelToken::new();
         let _end_with_call = token.cancel_on_drop();
         let search = move |rag: &Rag| {
@@ -66,8 +58,12 @@ impl SearchService for Services {
                     let field = format!("queries[{index}].collection");
                     return Err(status::invalid(&field, "a batch is about one collection").into());
                 }
+                if !query.at_least.is_empty() {
+                    let field = format!("queries[{index}].at_least");
+                    return Err(status::invalid(&field, "a batch has one of its own").into());
+                }
             }
-            let rows = rag.db().collection(&collection)?;
+            let rows = reading.collection(rag, &collection, &at_least)?;
             let view = rows.view();
             let paths: Vec<QueryPaths> = queries.iter().map(QueryPaths::of).collect();
             let placed = queries.iter_mut().enumerate();
@@ -90,10 +86,42 @@ impl SearchService for Services {
         if convert::range_has_text(&request) {
             self.require_model_of(&request.collection).await?;
         }
-        let mut budget = self.budget();
+        let (mut budget, reading) = (self.budget(), self.reading());
         let token = CancelToken::new();
         let _end_with_call = token.cancel_on_drop();
-        self.answer(move |rag: &Rag| range::search(rag, request, token, &mut budget)).await
+        let search = move |rag: &Rag| {
+            let rows = reading.collection(rag, &request.collection, &request.at_least)?;
+            range::search(rag, &rows, (request, token), &mut budget)
+        };
+        self.answer(search).await
+    }
+}
+
+impl Services {
+    async fn answer_query(&self, mut request: QueryRequest) -> Result<QueryResponse, Status> {
+        if convert::has_text(&request) {
+            self.require_model_of(&request.collection).await?;
+        }
+        let (mut budget, reading) = (self.budget(), self.reading());
+        let token = CancelToken::new();
+        // Dropped with this future: when the caller leaves, or the deadline passes.
+        let _end_with_call = token.cancel_on_drop();
+        let search = move |rag: &Rag| {
+            let paths = QueryPaths::of(&request);
+            let rows = reading.collection(rag, &request.collection, &request.at_least)?;
+            let view = rows.view();
+            let started = Instant::now();
+            let is_embedded = embed(rag, &rows, [(String::new(), &mut request)])?;
+            let embedded = Instant::now();
+            let query = convert::query(request, "", token)?;
+            let found = run(&view, query, &mut budget).map_err(|refused| refused.at(paths))?;
+            let mut timings = vec![("search", milliseconds(embedded, Instant::now()))];
+            if is_embedded {
+                timings.insert(0, ("embed", milliseconds(started, embedded)));
+            }
+            Ok(QueryResponse { timings: convert::timings_out(timings), ..found })
+        };
+        self.answered(search).await
     }
 }
 

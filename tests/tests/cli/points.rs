@@ -339,3 +339,31 @@ fn a_field_comes_to_be_searched_by_word() {
         assert_eq!(nothing.status.code(), Some(2), "neither a field nor a text");
     });
 }
+
+/// Points that do not fit are told of with their lines, and the others go in, however many batches there are.
+#[test]
+fn lines_that_do_not_fit_are_told_of_and_the_others_written() {
+    crate::in_both_places_without_a_model(|scratch, place| {
+        scratch.json(place, &["collection", "create", "rows", "--dimension", "2"]);
+        let mut lines = String::new();
+        for id in 0..25 {
+            let vector = if id % 10 == 3 { "[1]" } else { "[1, 2]" };
+            lines += &format!("{{\"id\": {id}, \"vector\": {vector}}}\n\n");
+        }
+        scratch.write("rows.jsonl", lines.as_bytes());
+        let upsert = ["points", "upsert", "-c", "rows", "--batch", "4", &scratch.path("rows.jsonl")];
+        let words = [
+            "3 points were refused",
+            "rows.jsonl, line 7:",
+            "rows.jsonl, line 27:",
+            "line 47:",
+            "2 components",
+        ];
+        scratch.fails(place, &upsert, &words);
+        assert_eq!(scratch.json(place, &["points", "count", "-c", "rows"])["count"], 22);
+        let output = scratch.run(place, &[&["--json"], &upsert[..]].concat());
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&told["points"], told["refused"].as_array().unwrap().len()), (&22.into(), 3));
+        assert!(told["refused"][2]["place"].as_str().unwrap().ends_with("rows.jsonl, line 47"));
+    });
+}

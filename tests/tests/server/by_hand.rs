@@ -56,11 +56,6 @@ impl ByHand {
         let (headers, _body) = self.answer().await;
         Status::from_header_map(&headers).expect("an error comes in the headers")
     }
-
-    /// Leaves, and the connection with it.
-    pub(crate) fn leave(self) {
-        self.connection.abort();
-    }
 }
 
 /// The body of an answer.

@@ -92,7 +92,12 @@ async fn vectors_are_left_out_unless_asked_for() {
     let mut raw = PointsServiceClient::new(server.channel().await);
     let ids = vec![v1::PointId { id: Some(v1::point_id::Id::Number(1)) }];
     for with_vectors in [false, true] {
-        let request = v1::GetPointsRequest { collection: "c".into(), ids: ids.clone(), with_vectors };
+        let request = v1::GetPointsRequest {
+            collection: "c".into(),
+            ids: ids.clone(),
+            with_vectors,
+            ..Default::default()
+        };
         let points = raw.get_points(request).await.unwrap().into_inner().points;
         assert_eq!(points[0].vector.is_some(), with_vectors);
         assert_eq!(points[0].payload.len(), 1);

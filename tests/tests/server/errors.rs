@@ -239,18 +239,20 @@ async fn what_is_not_there_is_not_found() {
     let enrich =
         v1::EnrichRequest { collection: collection.clone(), question: "x".into(), ..Default::default() };
     let outcomes = [
-        collections.get_collection(v1::GetCollectionRequest { name: name.clone() }).await.map(drop),
-        collections.delete_collection(v1::DeleteCollectionRequest { name }).await.map(drop),
+        collections
+            .get_collection(v1::GetCollectionRequest { name: name.clone(), ..Default::default() })
+            .await
+            .map(drop),
+        collections
+            .delete_collection(v1::DeleteCollectionRequest { name, ..Default::default() })
+            .await
+            .map(drop),
         points
             .upsert_points(v1::UpsertPointsRequest { collection: collection.clone(), ..Default::default() })
             .await
             .map(drop),
         points
-            .get_points(v1::GetPointsRequest {
-                collection: collection.clone(),
-                ids: vec![],
-                with_vectors: false,
-            })
+            .get_points(v1::GetPointsRequest { collection: collection.clone(), ..Default::default() })
             .await
             .map(drop),
         points
@@ -264,7 +266,11 @@ async fn what_is_not_there_is_not_found() {
         search.query(query).await.map(drop),
         documents.ingest_document(ingest).await.map(drop),
         documents
-            .get_document(v1::GetDocumentRequest { collection: collection.clone(), id: "a".into() })
+            .get_document(v1::GetDocumentRequest {
+                collection: collection.clone(),
+                id: "a".into(),
+                ..Default::default()
+            })
             .await
             .map(drop),
         documents

@@ -1,9 +1,11 @@
 //! A server on a free port over a scratch directory, with an embedder that needs no download.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use prost::Message as _;
 use ragstone::Db;
 use ragstone_client::Client;
 use ragstone_rag::Rag;
@@ -23,7 +25,7 @@ pub(crate) const MODEL: &str = "tests/bag-of-words";
 pub(crate) const DIMENSION: usize = 64;
 pub(crate) const MAX_TOKENS: usize = 32;
 
-/// A text that is embedded only once the [`Gate`] is open.
+/// A text that is embedded only once the [`Gate`] is open, and so is one that begins with it as a word.
 pub(crate) const WAIT: &str = "wait";
 /// A text that makes the embedder panic.
 pub(crate) const PANIC: &str = "panic";
@@ -33,6 +35,7 @@ pub(crate) const PANIC: &str = "panic";
 pub(crate) struct Gate {
     state: Mutex<(bool, usize)>,
     changed: Condvar,
+    embedded: AtomicUsize,
 }
 
 impl Gate {
@@ -43,6 +46,11 @@ impl Gate {
 
     pub(crate) fn waiting(&self) -> usize {
         self.state.lock().unwrap().1
+    }
+
+    /// Texts that were embedded so far.
+    pub(crate) fn embedded(&self) -> usize {
+        self.embedded.load(Ordering::SeqCst)
     }
 
     fn pass(&self) {
@@ -99,9 +107,10 @@ impl Embedder for BagOfWords {
         let mut embeddings = Embeddings::default();
         for (index, text) in texts.iter().enumerate() {
             assert!(*text != PANIC, "the text asks for it");
-            if *text == WAIT {
+            if text.split_whitespace().next() == Some(WAIT) {
                 self.gate.pass();
             }
+            self.gate.embedded.fetch_add(1, Ordering::SeqCst);
             let tokens = words(text).count() + self.overhead_tokens(role);
             if tokens > MAX_TOKENS && overflow == Overflow::Error {
                 return Err(ragstone_rag::Error::TokenLimit {
@@ -293,4 +302,15 @@ pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) 
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("{what} did not happen within 20 s");
+}
+
+/// The services of the API, with their package.
+pub(crate) fn services() -> Vec<String> {
+    let files = prost_types::FileDescriptorSet::decode(ragstone_proto::v1::FILE_DESCRIPTOR_SET).unwrap().file;
+    let services = files
+        .iter()
+        .flat_map(|file| file.service.iter().map(|service| format!("{}.{}", file.package(), service.name())));
+    let services: Vec<String> = services.collect();
+    assert!(services.len() >= 6, "{services:?}");
+    services
 }

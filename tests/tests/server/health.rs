@@ -10,7 +10,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::fixture::{BagOfWords, Server, config};
+use crate::fixture::{BagOfWords, Server, config, services};
 
 const INFERENCE: &str = "ragstone.v1.InferenceService";
 
@@ -25,9 +25,7 @@ async fn everything_serves_but_inference_before_any_model_is_there() {
     let server = Server::start_with(config).await;
     let mut client = HealthClient::new(server.channel().await);
     assert_eq!(check(&mut client, "").await, ServingStatus::Serving);
-    for service in ["Collections", "Points", "Search", "Documents", "Rag", "Operations", "Admin", "Templates"]
-    {
-        let service = format!("ragstone.v1.{service}Service");
+    for service in services().into_iter().filter(|service| service != INFERENCE) {
         assert_eq!(check(&mut client, &service).await, ServingStatus::Serving, "{service}");
     }
     assert_eq!(check(&mut client, INFERENCE).await, ServingStatus::NotServing);

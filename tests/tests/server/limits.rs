@@ -79,7 +79,7 @@ async fn ten_megabytes_of_a_name_are_refused_in_short() {
         .await
         .unwrap_err();
     assert_eq!(status.code(), tonic::Code::InvalidArgument, "{}", status.message());
-    let request = v1::GetPointsRequest { collection: long, ids: vec![], with_vectors: false };
+    let request = v1::GetPointsRequest { collection: long, ..Default::default() };
     let status = points.get_points(request).await.unwrap_err();
     assert!(status.message().len() < 4_096 && status.details().len() < 16_384);
     assert_eq!(client.get_collection("c").await.unwrap().points, 0);

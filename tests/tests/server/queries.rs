@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ragstone_client::{
-    Code, CreateCollection, Example, Fuse, Hit, IngestDocument, Interrupted, Nearest, OrderBy, Point, Query,
-    Recommend, Rescore, Source, Strategy, Value,
+    Code, CreateCollection, Example, Explain, Fuse, Hit, IngestDocument, Interrupted, Nearest, OrderBy,
+    Point, Query, Recommend, Rescore, Source, Strategy, Value,
 };
 use ragstone_proto::v1;
 use ragstone_proto::v1::search_service_client::SearchServiceClient;
@@ -259,7 +259,34 @@ async fn sources_that_are_wrong_are_named() {
     assert_eq!(reason(&status), "LIMIT_EXCEEDED");
     assert!(field(&status).starts_with("source.fuse.sources[0].fuse"), "{status:?}");
     let other = v1::QueryRequest { collection: "d".into(), ..request(nearest(&[1.0, 0.0])) };
-    let batch = v1::BatchQueryRequest { collection: "c".into(), queries: vec![other] };
+    let batch = v1::BatchQueryRequest { collection: "c".into(), queries: vec![other], ..Default::default() };
     assert_eq!(field(&search.batch_query(batch).await.unwrap_err()), "queries[0].collection");
+    server.stop().await;
+}
+
+/// A query that is explained is the query: as exact, over as many segments, with as many hits, groups too.
+#[tokio::test]
+async fn a_query_is_explained_without_its_points() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    client.create_collection(CreateCollection::with_dimension("c", 2)).await.unwrap();
+    client.upsert_points("c", (1..=9u64).map(|id| Point::new(id, [1.0, id as f32]))).await.unwrap();
+    let query = || Query::vector("c", [1.0, 1.0], 4);
+    let whole = client.query(query().explain()).await.unwrap();
+    let explained = client.explain(query()).await.unwrap();
+    let paths = |explain: &Explain| explain.stages.iter().map(|stage| stage.path.clone()).collect::<Vec<_>>();
+    assert_eq!(paths(&explained), paths(whole.explain.as_ref().unwrap()));
+    assert!(explained.exact);
+    let mut raw = SearchServiceClient::new(server.channel().await);
+    let request = v1::QueryRequest {
+        collection: "c".into(),
+        query: Some(v1::query_request::Query::Vector(v1::Vector { values: vec![1.0, 1.0] })),
+        k: 4,
+        ..Default::default()
+    };
+    let answer = raw.explain(v1::ExplainRequest { query: Some(request) }).await.unwrap().into_inner();
+    assert_eq!((answer.hits, answer.timings.len()), (4, 1));
+    let status = raw.explain(v1::ExplainRequest::default()).await.unwrap_err();
+    assert_eq!(field(&status), "query");
     server.stop().await;
 }

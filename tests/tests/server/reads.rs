@@ -136,8 +136,8 @@ async fn readings_that_are_wrong_are_named() {
     let facet = |field: &str, limit| v1::FacetPointsRequest {
         collection: "c".into(),
         field: field.into(),
-        filter: None,
         limit,
+        ..Default::default()
     };
     let cases = [
         (facet("colour", None), "UNKNOWN_PAYLOAD_FIELD", "field.colour"),
@@ -148,10 +148,13 @@ async fn readings_that_are_wrong_are_named() {
         let status = points.facet_points(request).await.unwrap_err();
         assert_eq!((reason(&status).as_str(), field(&status).as_str()), (expected_reason, expected_field));
     }
-    let count =
-        v1::CountPointsRequest { collection: "c".into(), filter: Some(v1::Filter { condition: None }) };
+    let count = v1::CountPointsRequest {
+        collection: "c".into(),
+        filter: Some(v1::Filter { condition: None }),
+        ..Default::default()
+    };
     assert_eq!(field(&points.count_points(count).await.unwrap_err()), "filter");
-    let missing = v1::CountPointsRequest { collection: "none".into(), filter: None };
+    let missing = v1::CountPointsRequest { collection: "none".into(), ..Default::default() };
     let status = points.count_points(missing).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (tonic::Code::NotFound, "COLLECTION_NOT_FOUND"));
     server.stop().await;

@@ -8,15 +8,13 @@ mod asan;
 mod command;
 mod fuzz;
 mod loom;
+mod proto;
 mod torture;
 
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use command::{cargo, need, run};
-
-/// The linter of the .proto files, from npm.
-const BUF: &str = "@bufbuild/buf@1.75.0";
 
 const HELP: &str = "\
 cargo xtask TASK
@@ -25,7 +23,7 @@ cargo xtask TASK
   fmt      the code is formatted
   clippy   no lint warns
   doc      the documentation builds without a warning
-  proto    buf's STANDARD rules hold for proto/
+  proto    buf's STANDARD and COMMENTS rules hold for proto/, and nothing is broken that clients rely on
   unit     every test and doc-test
   torture  a store that is killed for twenty seconds loses nothing, and broken ones are found out
   loom     lock-free structures keep their promises in every interleaving
@@ -34,6 +32,8 @@ cargo xtask TASK
 
 Not part of `test`, as they take longer:
 
+  proto-baseline
+           the wire API as it is now becomes what clients rely on: for a release, or a break that is meant
   asan     asan-kernels, and the engine's graph, vectors and segments on each instruction set
   loom-mutants
            the loom tests fail when an ordering or an order of stores is made wrong
@@ -46,11 +46,12 @@ Not part of `test`, as they take longer:
 fn main() -> ExitCode {
     let task = std::env::args().nth(1).unwrap_or_default();
     let steps: &[fn() -> Result<(), String>] = match task.as_str() {
-        "test" => &[fmt, clippy, doc, proto, unit, torture::check, loom::check, asan::kernels],
+        "test" => &[fmt, clippy, doc, proto::check, unit, torture::check, loom::check, asan::kernels],
         "fmt" => &[fmt],
         "clippy" => &[clippy],
         "doc" => &[doc],
-        "proto" => &[proto],
+        "proto" => &[proto::check],
+        "proto-baseline" => &[proto::baseline],
         "unit" => &[unit],
         "torture" => &[torture::check],
         "loom" => &[loom::check],
@@ -92,11 +93,6 @@ fn doc() -> Result<(), String> {
     let mut command = Command::new("cargo");
     command.args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings");
     run(&mut command)
-}
-
-fn proto() -> Result<(), String> {
-    need("npx", "npm")?;
-    run(Command::new("npx").args(["--yes", BUF, "lint", "proto"]))
 }
 
 /// The binaries first: tests run them as processes, and find them beside themselves in the target directory.

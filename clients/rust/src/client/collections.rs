@@ -9,6 +9,7 @@ use crate::call::{call, methods};
 use crate::collection::{Collection, CreateCollection};
 use crate::error::Result;
 use crate::point::FieldType;
+use crate::retry::request_id;
 
 impl Client {
     /// Makes a collection; durable when it returns. 60 s by default.
@@ -18,11 +19,13 @@ impl Client {
     /// `Code::PermissionDenied`, `Code::Unavailable` while it is being loaded.
     pub async fn create_collection(&self, request: CreateCollection) -> Result<Collection> {
         let service = self.collections();
-        let response = call(self.policy, methods::CREATE_COLLECTION, request.into_wire(), |request| {
+        let request = v1::CreateCollectionRequest { request_id: request_id(), ..request.into_wire() };
+        let response = call(self.policy, methods::CREATE_COLLECTION, request, |request| {
             let mut service = service.clone();
             async move { service.create_collection(request).await }
         })
         .await?;
+        self.written.note(response.write_token);
         Collection::from_wire(response.collection)
     }
 
@@ -32,7 +35,7 @@ impl Client {
     /// `Code::NotFound`.
     pub async fn get_collection(&self, name: &str) -> Result<Collection> {
         let service = self.collections();
-        let request = v1::GetCollectionRequest { name: name.to_owned() };
+        let request = v1::GetCollectionRequest { name: name.to_owned(), at_least: self.written.at_least() };
         let response = call(self.policy, methods::GET_COLLECTION, request, |request| {
             let mut service = service.clone();
             async move { service.get_collection(request).await }
@@ -90,6 +93,7 @@ impl Client {
             async move { service.update_collection(request).await }
         })
         .await?;
+        self.written.note(response.write_token);
         Collection::from_wire(response.collection)
     }
 
@@ -123,13 +127,26 @@ impl Client {
     /// # Errors
     /// `Code::NotFound`.
     pub async fn delete_collection(&self, name: &str) -> Result<()> {
+        self.delete_collection_with(name, String::new()).await
+    }
+
+    /// Removes a collection, if it is still what it was when it was read: [`Collection::etag`]. 60 s by default.
+    ///
+    /// # Errors
+    /// `Code::NotFound`; `Code::Aborted`, with the reason `PRECONDITION_FAILED`, if it has another etag by now.
+    pub async fn delete_collection_if(&self, collection: &Collection) -> Result<()> {
+        self.delete_collection_with(&collection.name, collection.etag.clone()).await
+    }
+
+    async fn delete_collection_with(&self, name: &str, etag: String) -> Result<()> {
         let service = self.collections();
-        let request = v1::DeleteCollectionRequest { name: name.to_owned() };
-        call(self.policy, methods::DELETE_COLLECTION, request, |request| {
+        let request = v1::DeleteCollectionRequest { name: name.to_owned(), etag, request_id: request_id() };
+        let response = call(self.policy, methods::DELETE_COLLECTION, request, |request| {
             let mut service = service.clone();
             async move { service.delete_collection(request).await }
         })
         .await?;
+        self.written.note(response.write_token);
         Ok(())
     }
 

@@ -24,6 +24,7 @@ impl Client {
             async move { service.ingest_document(request).await }
         })
         .await?;
+        self.written.note(response.write_token.clone());
         IngestReport::from_wire(response)
     }
 
@@ -33,7 +34,11 @@ impl Client {
     /// `Code::NotFound`.
     pub async fn get_document(&self, collection: &str, id: &str) -> Result<Document> {
         let service = self.documents();
-        let request = v1::GetDocumentRequest { collection: collection.to_owned(), id: id.to_owned() };
+        let request = v1::GetDocumentRequest {
+            collection: collection.to_owned(),
+            id: id.to_owned(),
+            at_least: self.written.at_least(),
+        };
         let response = call(self.policy, methods::GET_DOCUMENT, request, |request| {
             let mut service = service.clone();
             async move { service.get_document(request).await }
@@ -48,7 +53,8 @@ impl Client {
     /// `Code::NotFound` (no such collection); `Code::InvalidArgument` (page size or token).
     pub async fn list_documents(&self, request: ListDocuments) -> Result<Page<Document>> {
         let service = self.documents();
-        let response = call(self.policy, methods::LIST_DOCUMENTS, request.into_wire(), |request| {
+        let request = v1::ListDocumentsRequest { at_least: self.written.at_least(), ..request.into_wire() };
+        let response = call(self.policy, methods::LIST_DOCUMENTS, request, |request| {
             let mut service = service.clone();
             async move { service.list_documents(request).await }
         })
@@ -68,6 +74,7 @@ impl Client {
             async move { service.delete_document(request).await }
         })
         .await?;
+        self.written.note(response.write_token);
         Ok(response.deleted)
     }
 
@@ -77,7 +84,8 @@ impl Client {
     /// `Code::NotFound`; `Code::InvalidArgument` (page size or token).
     pub async fn list_chunks(&self, request: ListChunks) -> Result<Page<Chunk>> {
         let service = self.documents();
-        let response = call(self.policy, methods::LIST_CHUNKS, request.into_wire(), |request| {
+        let request = v1::ListChunksRequest { at_least: self.written.at_least(), ..request.into_wire() };
+        let response = call(self.policy, methods::LIST_CHUNKS, request, |request| {
             let mut service = service.clone();
             async move { service.list_chunks(request).await }
         })
@@ -85,7 +93,7 @@ impl Client {
         Page::from_wire(response.chunks, response.next_page_token, |chunk| Ok(Chunk::from_wire(chunk)))
     }
 
-    fn documents(&self) -> DocumentsServiceClient<Channel> {
+    pub(super) fn documents(&self) -> DocumentsServiceClient<Channel> {
         service!(self, DocumentsServiceClient)
     }
 }

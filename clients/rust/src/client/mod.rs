@@ -5,17 +5,20 @@ mod aliases;
 mod collections;
 mod documents;
 mod inference;
+mod ingest;
 mod operations;
 mod points;
 mod rag;
 mod search;
 mod templates;
+mod written;
 
 use std::time::Duration;
 
 use tonic::codec::CompressionEncoding;
 use tonic::transport::{Channel, Endpoint};
 
+use self::written::{AtLeast, Written};
 use crate::call::Policy;
 use crate::error::{Code, Error, Result, innermost};
 
@@ -130,7 +133,7 @@ impl ClientBuilder {
         let channel = endpoint.connect().await.map_err(|error| {
             Error::new(Code::Unavailable, format!("cannot connect to {}: {}", self.url, innermost(&error)))
         })?;
-        Ok(Client { channel, policy: self.policy, compression: self.compression })
+        Ok(self.over(channel))
     }
 
     /// A client that connects with its first call: for servers that are not up yet. Must be called within a Tokio
@@ -140,7 +143,11 @@ impl ClientBuilder {
     /// [`Code::InvalidArgument`] for a URL that is none.
     pub fn build_lazy(self) -> Result<Client> {
         let channel = self.endpoint()?.connect_lazy();
-        Ok(Client { channel, policy: self.policy, compression: self.compression })
+        Ok(self.over(channel))
+    }
+
+    fn over(&self, channel: Channel) -> Client {
+        Client { channel, policy: self.policy, compression: self.compression, written: Written::default() }
     }
 
     fn endpoint(&self) -> Result<Endpoint> {
@@ -171,6 +178,7 @@ pub struct Client {
     channel: Channel,
     policy: Policy,
     compression: Option<Compression>,
+    written: Written,
 }
 
 impl Client {
@@ -196,6 +204,34 @@ impl Client {
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Client {
         Client { policy: Policy { timeout: Some(timeout), ..self.policy }, ..self.clone() }
+    }
+
+    /// Has what is read through the client find what a write wrote, and all writes before it: the token is that of the write
+    /// ([`write_token`](Self::write_token)), by whatever client of whatever server of the same database.
+    ///
+    /// ```no_run
+    /// # use ragstone_client::{Client, Error, Point};
+    /// # async fn run(writer: Client, reader: Client) -> Result<(), Error> {
+    /// writer.upsert_points("notes", [Point::new(1, [1.0, 0.0])]).await?;
+    /// let token = writer.write_token().expect("it wrote");
+    /// assert_eq!(reader.at_least(token).get_points("notes", [1]).await?.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn at_least(&self, write_token: impl Into<String>) -> Client {
+        Client { written: self.written.reading(AtLeast::Token(write_token.into())), ..self.clone() }
+    }
+
+    /// Has what is read through the client find what was written through it and its clones, whichever server answers.
+    #[must_use]
+    pub fn reading_own_writes(&self) -> Client {
+        Client { written: self.written.reading(AtLeast::OwnWrites), ..self.clone() }
+    }
+
+    /// The token of the last write that this client, or a clone of it, had acknowledged.
+    pub fn write_token(&self) -> Option<String> {
+        self.written.last()
     }
 
     /// The same connection with another number of retries.

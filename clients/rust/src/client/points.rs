@@ -38,7 +38,8 @@ impl Client {
             async move { service.upsert_points(request).await }
         })
         .await?;
-        let v1::UpsertPointsResponse { seq, upserted, repeated } = response;
+        let v1::UpsertPointsResponse { seq, upserted, repeated, write_token } = response;
+        self.written.note(write_token);
         Ok(WriteReceipt { seq, points: upserted as usize, missing: 0, repeated })
     }
 
@@ -64,7 +65,8 @@ impl Client {
             async move { service.update_points(request).await }
         })
         .await?;
-        let v1::UpdatePointsResponse { seq, updated, missing, repeated } = response;
+        let v1::UpdatePointsResponse { seq, updated, missing, repeated, write_token } = response;
+        self.written.note(write_token);
         Ok(WriteReceipt { seq, points: updated as usize, missing: missing as usize, repeated })
     }
 
@@ -85,7 +87,9 @@ impl Client {
             async move { service.write_points(request).await }
         })
         .await?;
-        let v1::WritePointsResponse { seq, upserted, updated, deleted, missing, repeated } = response;
+        let v1::WritePointsResponse { seq, upserted, updated, deleted, missing, repeated, write_token } =
+            response;
+        self.written.note(write_token);
         let points = [upserted, updated, deleted].iter().map(|count| *count as usize).sum();
         Ok(WriteReceipt { seq, points, missing: missing as usize, repeated })
     }
@@ -104,6 +108,7 @@ impl Client {
             collection: collection.to_owned(),
             ids: ids_into_wire(ids),
             with_vectors: true,
+            at_least: self.written.at_least(),
         };
         let response = call(self.policy, methods::GET_POINTS, request, |request| {
             let mut service = service.clone();
@@ -152,7 +157,8 @@ impl Client {
             async move { service.delete_points(request).await }
         })
         .await?;
-        let v1::DeletePointsResponse { seq, deleted, repeated } = response;
+        let v1::DeletePointsResponse { seq, deleted, repeated, write_token } = response;
+        self.written.note(write_token);
         let points = usize::try_from(deleted).unwrap_or(usize::MAX);
         Ok(WriteReceipt { seq, points, missing: 0, repeated })
     }
@@ -163,7 +169,8 @@ impl Client {
     /// `Code::NotFound`; `Code::InvalidArgument`, naming the field (`page_token`, `order_by.year`, `filter.and[1].field`).
     pub async fn scroll_points(&self, request: Scroll) -> Result<Page<Point>> {
         let service = self.points();
-        let response = call(self.policy, methods::SCROLL_POINTS, request.into_wire(), |request| {
+        let request = v1::ScrollPointsRequest { at_least: self.written.at_least(), ..request.into_wire() };
+        let response = call(self.policy, methods::SCROLL_POINTS, request, |request| {
             let mut service = service.clone();
             async move { service.scroll_points(request).await }
         })
@@ -180,6 +187,7 @@ impl Client {
         let request = v1::CountPointsRequest {
             collection: collection.to_owned(),
             filter: filter.map(Filter::into_wire),
+            at_least: self.written.at_least(),
         };
         let response = call(self.policy, methods::COUNT_POINTS, request, |request| {
             let mut service = service.clone();
@@ -207,6 +215,7 @@ impl Client {
             field: field.to_owned(),
             filter: filter.map(Filter::into_wire),
             limit: Some(limit),
+            at_least: self.written.at_least(),
         };
         let response = call(self.policy, methods::FACET_POINTS, request, |request| {
             let mut service = service.clone();
@@ -216,7 +225,7 @@ impl Client {
         Facet::from_wire(response)
     }
 
-    fn points(&self) -> PointsServiceClient<Channel> {
+    pub(super) fn points(&self) -> PointsServiceClient<Channel> {
         service!(self, PointsServiceClient)
     }
 }

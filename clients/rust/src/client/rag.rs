@@ -1,5 +1,6 @@
 //! The calls of RagService.
 
+use ragstone_proto::v1;
 use ragstone_proto::v1::rag_service_client::RagServiceClient;
 use tokio::time::Instant;
 use tonic::transport::Channel;
@@ -19,7 +20,8 @@ impl Client {
     /// model, or its model differs); `Code::Unavailable` while its model is loaded.
     pub async fn retrieve(&self, request: Retrieve) -> Result<Retrieved> {
         let service = self.rag();
-        let response = call(self.policy, methods::RETRIEVE, request.into_wire(), |request| {
+        let request = v1::RetrieveRequest { at_least: self.written.at_least(), ..request.into_wire() };
+        let response = call(self.policy, methods::RETRIEVE, request, |request| {
             let mut service = service.clone();
             async move { service.retrieve(request).await }
         })
@@ -34,7 +36,8 @@ impl Client {
     /// model, or its model differs); `Code::Unavailable` while its model is loaded.
     pub async fn enrich(&self, request: Enrich) -> Result<Enriched> {
         let service = self.rag();
-        let response = call(self.policy, methods::ENRICH, request.into_wire(), |request| {
+        let request = v1::EnrichRequest { at_least: self.written.at_least(), ..request.into_wire() };
+        let response = call(self.policy, methods::ENRICH, request, |request| {
             let mut service = service.clone();
             async move { service.enrich(request).await }
         })

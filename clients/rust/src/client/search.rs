@@ -6,8 +6,8 @@ use tonic::transport::Channel;
 
 use super::{Client, service};
 use crate::call::{call, methods};
-use crate::error::Result;
-use crate::found::{QueryResult, RangeResult};
+use crate::error::{Error, Result};
+use crate::found::{Explain, QueryResult, RangeResult};
 use crate::range::RangeSearch;
 use crate::search::Query;
 
@@ -20,7 +20,8 @@ impl Client {
     /// `Code::FailedPrecondition` for a text in a collection without a model; `Code::Unavailable` while it is loaded.
     pub async fn query(&self, query: Query) -> Result<QueryResult> {
         let service = self.search();
-        let response = call(self.policy, methods::QUERY, query.into_wire(), |request| {
+        let request = v1::QueryRequest { at_least: self.written.at_least(), ..query.into_wire() };
+        let response = call(self.policy, methods::QUERY, request, |request| {
             let mut service = service.clone();
             async move { service.query(request).await }
         })
@@ -43,6 +44,7 @@ impl Client {
         let request = v1::BatchQueryRequest {
             collection: collection.to_owned(),
             queries: queries.into_iter().map(query).collect(),
+            at_least: self.written.at_least(),
         };
         let response = call(self.policy, methods::BATCH_QUERY, request, |request| {
             let mut service = service.clone();
@@ -52,13 +54,30 @@ impl Client {
         response.responses.into_iter().map(QueryResult::from_wire).collect()
     }
 
+    /// Tells how a query is answered, without its points; [`Query::explain`] has both. 30 s by default.
+    ///
+    /// # Errors
+    /// As [`query`](Self::query).
+    pub async fn explain(&self, query: Query) -> Result<Explain> {
+        let service = self.search();
+        let query = v1::QueryRequest { at_least: self.written.at_least(), ..query.into_wire() };
+        let request = v1::ExplainRequest { query: Some(query) };
+        let response = call(self.policy, methods::EXPLAIN, request, |request| {
+            let mut service = service.clone();
+            async move { service.explain(request).await }
+        })
+        .await?;
+        response.explain.map(Explain::from_wire).ok_or_else(|| Error::missing("explain"))
+    }
+
     /// Finds all points at least as near to a vector or a text as a threshold. 60 s by default.
     ///
     /// # Errors
     /// As [`query`](Self::query), naming `threshold`, `limit`, `vector` and so on.
     pub async fn search_range(&self, range: RangeSearch) -> Result<RangeResult> {
         let service = self.search();
-        let response = call(self.policy, methods::SEARCH_RANGE, range.into_wire(), |request| {
+        let request = v1::SearchRangeRequest { at_least: self.written.at_least(), ..range.into_wire() };
+        let response = call(self.policy, methods::SEARCH_RANGE, request, |request| {
             let mut service = service.clone();
             async move { service.search_range(request).await }
         })

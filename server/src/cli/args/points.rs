@@ -60,7 +60,8 @@ pub(crate) struct UpsertArgs {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) collection: InCollection,
-    /// Points of one atomic write. Under a condition or a request id all lines are one.
+    /// Points of one write. Under a condition or a request id all lines are one, and atomic; else points that do not fit are refused by
+    /// themselves, told of with their lines, and the others written.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub(crate) batch: usize,
     #[command(flatten)]

@@ -4,6 +4,7 @@ mod enrich;
 mod exchange;
 mod generate;
 mod operator;
+mod upsert;
 mod views;
 
 use std::cell::OnceCell;
@@ -27,8 +28,9 @@ use ragstone_rag::{CollectionSpec, Error, Rag, reserved};
 use self::views::{explain, reranked, stored, vector_kind, written};
 use super::{
     Backend, CollectionView, EmbeddingsView, EnrichedView, FacetCountView, FacetView, GroupView, HitView,
-    Ingested, MessageView, ModelView, NewFields, PointView, PulledView, RerankAsk, RerankedView,
-    RetrievedView, ScrollAsk, SearchView, StoredDocument, TemplateView, TokenCountsView, Transfer, WriteView,
+    Ingested, MessageView, ModelView, NewFields, NextBatch, OnPoints, PointView, PulledView, RerankAsk,
+    RerankedView, RetrievedView, ScrollAsk, SearchView, StoredDocument, TemplateView, TokenCountsView,
+    Transfer, WriteView,
 };
 use crate::cli::args::Place;
 use crate::cli::json;
@@ -223,6 +225,10 @@ impl Backend for Local {
     fn write(&self, collection: &str, batch: Batch) -> Result<WriteView> {
         reserved::check_batch(&batch)?;
         Ok(written(self.rag(false)?.db().collection(collection)?.write(batch)?))
+    }
+
+    fn upsert_all(&self, collection: &str, next: NextBatch<'_>, done: OnPoints<'_>) -> Result<()> {
+        upsert::all(&self.rag(false)?.db().collection(collection)?, next, done)
     }
 
     fn delete_where(&self, collection: &str, filter: Filter) -> Result<WriteView> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use ragstone::query::{OrderBy, Query};
-use ragstone::{Analyzer, Batch, FieldType, Filter, PointId, RangeRequest};
+use ragstone::{Analyzer, Batch, FieldType, Filter, Point, PointId, RangeRequest};
 use ragstone_exchange::{Callback, ExportOptions, Exported, ImportOptions, Imported};
 use ragstone_rag::CollectionSpec;
 use ragstone_rag::embed::{Overflow, Role};
@@ -70,6 +70,19 @@ pub(crate) struct NewFields {
     pub(crate) texts: Vec<(String, Analyzer)>,
 }
 
+/// Gives the next points to be written together; none after the last.
+pub(crate) type NextBatch<'a> = &'a mut (dyn FnMut() -> Result<Option<Vec<Point>>> + Send + 'a);
+/// Is told what became of them.
+pub(crate) type OnPoints<'a> = &'a mut (dyn FnMut(PointsDone) + Send + 'a);
+
+/// Points that were written together.
+#[derive(Debug)]
+pub(crate) struct PointsDone {
+    pub(crate) written: WriteView,
+    /// Those that were not: their places among them, and why.
+    pub(crate) refused: Vec<(usize, String)>,
+}
+
 /// Answers of language models.
 pub(crate) trait Answering {
     /// Has a language model answer, and hands over what comes as it comes. `request.options.model` is a NAME of the place's, or for a
@@ -112,6 +125,9 @@ pub(crate) trait Backend: operator::Operator + Answering {
     fn embed_query(&self, collection: &str, text: &str) -> Result<Vec<f32>>;
     /// Writes a batch of a user's own points.
     fn write(&self, collection: &str, batch: Batch) -> Result<WriteView>;
+    /// Inserts or replaces a user's own points, batch after batch until there are no more; `done` is told of each, in order, when
+    /// it is durable. Points that do not fit are refused, and the others of their batch written.
+    fn upsert_all(&self, collection: &str, next: NextBatch<'_>, done: OnPoints<'_>) -> Result<()>;
     /// Removes a user's own points that pass.
     fn delete_where(&self, collection: &str, filter: Filter) -> Result<WriteView>;
     /// Points by id; those that exist.

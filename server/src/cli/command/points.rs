@@ -1,5 +1,6 @@
 //! `ragstone points`.
 
+mod upsert;
 mod write;
 
 use std::io::Write;
@@ -16,7 +17,7 @@ use crate::cli::{json, output};
 
 pub(super) fn run(session: &Session, command: PointsCommand) -> Result<()> {
     match command {
-        PointsCommand::Upsert(args) => write::upsert(session, &args),
+        PointsCommand::Upsert(args) => upsert::run(session, &args),
         PointsCommand::Update(args) => write::update(session, &args),
         PointsCommand::Delete(args) => write::delete(session, &args),
         PointsCommand::Get(args) => get(session, &args),

@@ -7,13 +7,14 @@ mod inference;
 mod operator;
 mod schema;
 mod types;
+mod upsert;
 mod views;
 
 use std::future::Future;
 
 use anyhow::{Context, Result, bail};
 use ragstone::query::Query;
-use ragstone::{Batch, FieldType, Filter, PointId, RangeRequest};
+use ragstone::{Batch, Filter, PointId, RangeRequest};
 use ragstone_client as client;
 use ragstone_client::{Client, Code};
 use ragstone_exchange::{ExportOptions, Exported, ImportOptions, Imported};
@@ -26,11 +27,13 @@ use ragstone_rag::prompt::{
 use ragstone_rag::retrieve::RetrieveRequest;
 use tokio::runtime::Runtime;
 
+use self::types::field_type;
 use self::views::{collection, explain, timings, written};
 use super::{
     Backend, CollectionView, EmbeddingsView, EnrichedView, FacetCountView, FacetView, GroupView, HitView,
-    Ingested, MessageView, ModelView, NewFields, PointView, PulledView, RerankAsk, RerankedView,
-    RetrievedView, ScrollAsk, SearchView, StoredDocument, TemplateView, TokenCountsView, Transfer, WriteView,
+    Ingested, MessageView, ModelView, NewFields, NextBatch, OnPoints, PointView, PulledView, RerankAsk,
+    RerankedView, RetrievedView, ScrollAsk, SearchView, StoredDocument, TemplateView, TokenCountsView,
+    Transfer, WriteView,
 };
 use crate::cli::json;
 
@@ -223,6 +226,10 @@ impl Backend for Remote {
         self.call(self.client.write_points(types::write(collection, batch))).map(written)
     }
 
+    fn upsert_all(&self, collection: &str, next: NextBatch<'_>, done: OnPoints<'_>) -> Result<()> {
+        upsert::upsert(self, collection, next, done)
+    }
+
     fn delete_where(&self, collection: &str, filter: Filter) -> Result<WriteView> {
         let filter = types::filter(&filter);
         self.call(self.client.delete_points_where(collection, filter)).map(written)
@@ -361,17 +368,4 @@ impl Backend for Remote {
 /// A size as the wire carries it; what does not fit is beyond every limit, and the server says which.
 fn wire_size(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
-}
-
-fn field_type(kind: FieldType) -> client::FieldType {
-    match kind {
-        FieldType::Bool => client::FieldType::Bool,
-        FieldType::Int => client::FieldType::Int,
-        FieldType::Float => client::FieldType::Float,
-        FieldType::String => client::FieldType::String,
-        FieldType::Timestamp => client::FieldType::Timestamp,
-        FieldType::Strings => client::FieldType::Strings,
-        FieldType::Geo => client::FieldType::Geo,
-        FieldType::Json => client::FieldType::Json,
-    }
 }

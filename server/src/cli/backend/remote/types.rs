@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 use ragstone::query::{Example, Fusion, Names, OrderBy, Query, QueryHit, Source, Strategy};
 use ragstone::{
-    Batch, ElementType, EncodingKind, Expect, Filter, GeoPoint, Json, Metric, Op, Payload, Point, PointId,
-    Range, RangeRequest, SparseVector, Update, Value, Vector, VectorKind,
+    Batch, ElementType, EncodingKind, Expect, FieldType, Filter, GeoPoint, Json, Metric, Op, Payload, Point,
+    PointId, Range, RangeRequest, SparseVector, Update, Value, Vector, VectorKind,
 };
 use ragstone_client as client;
 use ragstone_rag::retrieve::RetrievalMode;
@@ -326,5 +326,18 @@ fn example(example: &Example) -> client::Example {
     match example {
         Example::Id(id) => client::Example::Id(id_out(id.clone())),
         Example::Vector(vector) => client::Example::vector(vector.clone()),
+    }
+}
+
+pub(super) fn field_type(kind: FieldType) -> client::FieldType {
+    match kind {
+        FieldType::Bool => client::FieldType::Bool,
+        FieldType::Int => client::FieldType::Int,
+        FieldType::Float => client::FieldType::Float,
+        FieldType::String => client::FieldType::String,
+        FieldType::Timestamp => client::FieldType::Timestamp,
+        FieldType::Strings => client::FieldType::Strings,
+        FieldType::Geo => client::FieldType::Geo,
+        FieldType::Json => client::FieldType::Json,
     }
 }

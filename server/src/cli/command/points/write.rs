@@ -1,4 +1,4 @@
-//! `ragstone points upsert`, `update` and `delete`.
+//! `ragstone points update` and `delete`, and what they have in common with `upsert`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -9,33 +9,11 @@ use ragstone::{Batch, Expect, FieldType, Op, PointId, Precondition, Update, Valu
 use serde_json::Value as Json;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::cli::args::{DeleteArgs, UpdateArgs, UpsertArgs, WriteArgs};
+use crate::cli::args::{DeleteArgs, UpdateArgs, WriteArgs};
 use crate::cli::backend::WriteView;
 use crate::cli::command::Session;
 use crate::cli::json::{self, Types};
 use crate::cli::output;
-
-pub(super) fn upsert(session: &Session, args: &UpsertArgs) -> Result<()> {
-    let collection = args.collection.collection.as_str();
-    if args.batch == 0 {
-        bail!("--batch: a write has at least one point");
-    }
-    let types = types(session, collection)?;
-    let is_one = args.write.is_conditional() || args.write.request_id.is_some();
-    let (mut ops, mut total) = (Vec::new(), WriteView::default());
-    for line in lines(&args.file)? {
-        let (place, raw) = line?;
-        let point = json::point(&raw, &types).context(place)?;
-        ops.push(Op::Upsert(point));
-        if !is_one && ops.len() == args.batch {
-            total.add(session.backend.write(collection, Batch::of(std::mem::take(&mut ops)))?);
-        }
-    }
-    if is_one || !ops.is_empty() {
-        total.add(session.backend.write(collection, args.write.batch(ops)?)?);
-    }
-    told(session, &total, "written")
-}
 
 pub(super) fn update(session: &Session, args: &UpdateArgs) -> Result<()> {
     let collection = args.collection.collection.as_str();
@@ -103,16 +81,16 @@ pub(super) fn delete(session: &Session, args: &DeleteArgs) -> Result<()> {
 }
 
 /// The types of the collection's fields.
-fn types(session: &Session, collection: &str) -> Result<Types> {
+pub(super) fn types(session: &Session, collection: &str) -> Result<Types> {
     let found = session.backend.collection(collection)?;
     Ok(json::types(&found.with_context(|| format!("collection `{collection}` does not exist"))?.fields))
 }
 
 /// JSON lines, each with where it stands; empty lines are passed over.
-fn lines(file: &Path) -> Result<impl Iterator<Item = Result<(String, Box<RawValue>)>>> {
+pub(super) fn lines(file: &Path) -> Result<impl Iterator<Item = Result<(String, Box<RawValue>)>> + Send> {
     let name = file.display().to_string();
-    let reader: Box<dyn BufRead> = match name.as_str() {
-        "-" => Box::new(std::io::stdin().lock()),
+    let reader: Box<dyn BufRead + Send> = match name.as_str() {
+        "-" => Box::new(BufReader::new(std::io::stdin())),
         _ => Box::new(BufReader::new(File::open(file).with_context(|| name.clone())?)),
     };
     let read = move |(index, line): (usize, std::io::Result<String>)| {
@@ -128,12 +106,12 @@ fn lines(file: &Path) -> Result<impl Iterator<Item = Result<(String, Box<RawValu
 }
 
 impl WriteArgs {
-    fn is_conditional(&self) -> bool {
+    pub(super) fn is_conditional(&self) -> bool {
         self.if_etag.is_some() || self.if_absent || self.if_present
     }
 
     /// The batch of these changes, under the conditions.
-    fn batch(&self, ops: Vec<Op>) -> Result<Batch> {
+    pub(super) fn batch(&self, ops: Vec<Op>) -> Result<Batch> {
         let expect = match (self.if_etag, self.if_absent, self.if_present) {
             (Some(_), ..) if ops.len() != 1 => {
                 bail!("--if-etag: an etag is of one point, this is about {}", ops.len())
@@ -160,7 +138,7 @@ impl WriteArgs {
 
 impl WriteView {
     /// What was written before, and this.
-    fn add(&mut self, next: WriteView) {
+    pub(super) fn add(&mut self, next: WriteView) {
         self.seq = next.seq;
         self.points += next.points;
         self.missing += next.missing;
@@ -168,7 +146,7 @@ impl WriteView {
     }
 }
 
-fn told(session: &Session, written: &WriteView, what: &str) -> Result<()> {
+pub(super) fn told(session: &Session, written: &WriteView, what: &str) -> Result<()> {
     if session.json {
         return output::json(written);
     }

@@ -1,0 +1,241 @@
+//! Streams of what is to be stored: messages are sent while others are being stored, and those that were not acknowledged when
+//! a connection breaks are sent again over the next one.
+//!
+//! Invariants: at most [`INGEST_UNACKNOWLEDGED_MAX`] messages are kept for that; they are acknowledged in their order; and each
+//! has a name (points) or content (documents) by which the server knows that it did it already.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+
+use ragstone_proto::v1;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::call::Policy;
+use crate::document::IngestReport;
+use crate::error::{Code, Error, Result};
+use crate::retry::{Repeat, may_repeat, pause};
+use crate::write::WriteReceipt;
+
+/// Messages of a stream that are sent and not acknowledged yet, at most; the next one waits.
+pub const INGEST_UNACKNOWLEDGED_MAX: usize = 4;
+
+/// A point or document of a stream that the server did not store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RefusedItem {
+    /// Its place among those of its message, from 0.
+    pub index: usize,
+    /// Why, for programs: `INVALID_FIELD`, `LIMIT_EXCEEDED` …
+    pub reason: String,
+    /// The field that is wrong, as in `points[3].vector`; empty if it is no field.
+    pub field: String,
+    /// Why, for people.
+    pub message: String,
+}
+
+impl RefusedItem {
+    fn from_wire(wire: v1::RefusedItem) -> RefusedItem {
+        let reason = wire.reason().as_str_name();
+        RefusedItem {
+            index: wire.index as usize,
+            reason: reason.strip_prefix("ERROR_REASON_").unwrap_or(reason).to_owned(),
+            field: wire.field,
+            message: wire.message,
+        }
+    }
+}
+
+/// Points that were sent together and are durable, but for those that were refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PointsAcknowledged {
+    /// Which of the stream's batches, from 0.
+    pub batch: u64,
+    /// What was written.
+    pub receipt: WriteReceipt,
+    /// What was not.
+    pub refused: Vec<RefusedItem>,
+}
+
+impl PointsAcknowledged {
+    pub(crate) fn from_wire(wire: v1::IngestPointsResponse) -> PointsAcknowledged {
+        let v1::IngestPointsResponse { sequence, seq, upserted, repeated, refused, .. } = wire;
+        PointsAcknowledged {
+            batch: sequence,
+            receipt: WriteReceipt { seq, points: upserted as usize, missing: 0, repeated },
+            refused: refused.into_iter().map(RefusedItem::from_wire).collect(),
+        }
+    }
+}
+
+/// A document that was stored, or refused.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct DocumentAcknowledged {
+    /// Which of the stream's documents, from 0.
+    pub document: u64,
+    /// What storing it did; or why it is not stored.
+    pub outcome: std::result::Result<IngestReport, RefusedItem>,
+}
+
+impl DocumentAcknowledged {
+    pub(crate) fn from_wire(wire: v1::IngestDocumentsResponse) -> Result<DocumentAcknowledged> {
+        use v1::ingest_documents_response::Outcome;
+        let outcome = match wire.outcome.ok_or_else(|| Error::missing("outcome"))? {
+            Outcome::Stored(report) => Ok(IngestReport::from_wire(report)?),
+            Outcome::Refused(refused) => Err(RefusedItem::from_wire(refused)),
+        };
+        Ok(DocumentAcknowledged { document: wire.sequence, outcome })
+    }
+}
+
+/// What a whole stream came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ingested {
+    /// Points or documents that are durable.
+    pub stored: u64,
+    /// Those that were refused.
+    pub refused: u64,
+}
+
+/// A message with its number.
+pub(crate) trait Numbered {
+    fn sequence(&self) -> u64;
+}
+
+macro_rules! numbered {
+    ($($message:ident),*) => {
+        $(impl Numbered for v1::$message {
+            fn sequence(&self) -> u64 {
+                self.sequence
+            }
+        })*
+    };
+}
+numbered!(IngestPointsRequest, IngestPointsResponse, IngestDocumentsRequest, IngestDocumentsResponse);
+
+/// What a stream still has to do.
+struct Work<M, S> {
+    messages: Pin<Box<S>>,
+    /// Whether `messages` has ended.
+    is_exhausted: bool,
+    unacknowledged: VecDeque<M>,
+}
+
+/// Sends messages until all are acknowledged: `told` of each in their order.
+pub(crate) async fn ingest<M, A, Open, Opened>(
+    (policy, name): (Policy, &'static str),
+    messages: impl Stream<Item = M> + Send,
+    open: Open,
+    mut told: impl FnMut(A) -> Result<()> + Send,
+) -> Result<()>
+where
+    M: Numbered + Clone + Send + 'static,
+    A: Numbered,
+    Open: Fn(Request<ReceiverStream<M>>) -> Opened,
+    Opened: Future<Output = Result<Response<Streaming<A>>, Status>>,
+{
+    let deadline = policy.timeout.map(|timeout| (Instant::now() + timeout, timeout));
+    let mut work =
+        Work { messages: Box::pin(messages), is_exhausted: false, unacknowledged: VecDeque::new() };
+    let all = async {
+        let mut failures = 0;
+        while work.has_more().await {
+            let Err(error) =
+                work.connection(deadline.map(|(at, _)| at), &open, &mut told, &mut failures).await
+            else {
+                continue;
+            };
+            // Whoever rests too long between messages loses nothing but the connection.
+            if error.code() == Code::DeadlineExceeded && deadline.is_none() && work.unacknowledged.is_empty()
+            {
+                continue;
+            }
+            failures += 1;
+            if failures > policy.retries || !may_repeat(&error, Repeat::Safe) {
+                return Err(error);
+            }
+            sleep(pause(failures, &error)).await;
+        }
+        Ok(())
+    };
+    match deadline {
+        None => all.await,
+        Some((at, timeout)) => {
+            timeout_at(at, all).await.unwrap_or_else(|_| Err(Error::deadline(name, timeout)))
+        }
+    }
+}
+
+impl<M: Numbered + Clone + Send + 'static, S: Stream<Item = M>> Work<M, S> {
+    /// Whether anything is left to be sent or acknowledged; a stream is opened when there is.
+    async fn has_more(&mut self) -> bool {
+        if self.unacknowledged.is_empty() && !self.is_exhausted {
+            self.next().await;
+        }
+        !self.unacknowledged.is_empty()
+    }
+
+    /// Takes the next message, if there is one.
+    async fn next(&mut self) -> Option<M> {
+        let next = self.messages.next().await;
+        self.is_exhausted = next.is_none();
+        self.unacknowledged.extend(next.clone());
+        next
+    }
+
+    /// Works over one connection until all is done, or it breaks.
+    async fn connection<A, Open, Opened>(
+        &mut self,
+        deadline: Option<Instant>,
+        open: &Open,
+        told: &mut (impl FnMut(A) -> Result<()> + Send),
+        failures: &mut u32,
+    ) -> Result<()>
+    where
+        A: Numbered,
+        Open: Fn(Request<ReceiverStream<M>>) -> Opened,
+        Opened: Future<Output = Result<Response<Streaming<A>>, Status>>,
+    {
+        let (send, sent) = mpsc::channel(INGEST_UNACKNOWLEDGED_MAX);
+        for message in &self.unacknowledged {
+            // There is room for all that may be unacknowledged, here and below.
+            let _ = send.try_send(message.clone());
+        }
+        let mut send = Some(send).filter(|_| !self.is_exhausted);
+        let mut request = Request::new(ReceiverStream::new(sent));
+        if let Some(deadline) = deadline {
+            request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+        }
+        let mut answers = open(request).await.map_err(|status| Error::from_status(&status))?.into_inner();
+        loop {
+            let may_send = send.is_some() && self.unacknowledged.len() < INGEST_UNACKNOWLEDGED_MAX;
+            tokio::select! {
+                answer = answers.message() => match answer.map_err(|status| Error::from_status(&status))? {
+                    Some(answer) => {
+                        *failures = 0;
+                        let is_done = |message: &M| message.sequence() <= answer.sequence();
+                        while self.unacknowledged.front().is_some_and(is_done) {
+                            self.unacknowledged.pop_front();
+                        }
+                        told(answer)?;
+                    }
+                    None if self.unacknowledged.is_empty() => return Ok(()),
+                    None => return Err(Error::new(Code::Unavailable, "the server ended the stream early")),
+                },
+                next = self.next(), if may_send => {
+                    let sent = next.zip(send.as_ref()).map(|(message, send)| send.try_send(message));
+                    if sent.is_none() {
+                        send = None;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Compressing and decompressing, which the codec does while it is polled.
+//!
+//! **Problem.** Megabytes take it tens of milliseconds, and it is polled on a thread of the runtime, which other calls wait for.
+//! **Idea.** Where a message may be compressed, the runtime is told that this thread is about to be busy, and moves its other tasks to
+//! another one ([`tokio::task::block_in_place`]). That costs some microseconds for each poll, and calls that compress nothing do
+//! not pay them. A runtime of one thread has nowhere to move them to.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tonic::Status;
+use tonic::body::Body;
+
+/// Whether the messages under these headers may be compressed.
+pub(crate) fn is_compressed(headers: &HeaderMap) -> bool {
+    headers.get("grpc-encoding").is_some_and(|encoding| encoding != "identity")
+}
+
+/// Does something long, on a thread that no other task waits for.
+fn give_way<T>(long: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(long),
+        _ => long(),
+    }
+}
+
+/// Polls a future that may decompress.
+pub(crate) async fn giving_way<F: Future>(future: F, is_compressed: bool) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|context| match is_compressed {
+        true => give_way(|| future.as_mut().poll(context)),
+        false => future.as_mut().poll(context),
+    })
+    .await
+}
+
+/// An answer that is compressed.
+pub(super) struct Compressed(pub(super) Body);
+
+impl HttpBody for Compressed {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let inner = Pin::new(&mut self.get_mut().0);
+        give_way(|| inner.poll_frame(context))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The other task is done although the thread that it would have run on is busy until then.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn other_tasks_go_on_meanwhile() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let busy = tokio::spawn(async move {
+            tokio::spawn(async move { tell.send(()).unwrap() });
+            giving_way(async move { told.recv().unwrap() }, true).await;
+        });
+        busy.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn where_there_is_one_thread_it_is_done_there() {
+        assert_eq!(giving_way(async { 7 }, true).await, 7);
+    }
+
+    #[test]
+    fn identity_is_no_compression() {
+        let mut headers = HeaderMap::new();
+        assert!(!is_compressed(&headers));
+        headers.insert("grpc-encoding", "identity".parse().unwrap());
+        assert!(!is_compressed(&headers));
+        headers.insert("grpc-encoding", "zstd".parse().unwrap());
+        assert!(is_compressed(&headers));
+    }
+}

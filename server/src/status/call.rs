@@ -1,0 +1,122 @@
+//! What can be wrong with a call as such, whatever it asks for: too many, too large, too slow, none of ours.
+
+use std::time::Duration;
+
+use ragstone_proto::v1::ErrorReason;
+use tonic::{Code, Status};
+
+use super::{BUSY_RETRY, Problem};
+
+/// Every thread is taken and the queue is full; or so many calls stream.
+pub(crate) fn too_many_requests(limit: &'static str, max: usize) -> Status {
+    let message = format!("the server works on {limit} = {max} requests already; try again");
+    Problem::new(Code::ResourceExhausted, ErrorReason::TooManyRequests, message.clone())
+        .with("limit", limit)
+        .with("max", max)
+        .quota(limit, message)
+        .retry(BUSY_RETRY)
+        .status()
+}
+
+/// The request's message is larger than the server takes.
+pub(crate) fn request_too_large(max: usize, actual: u64) -> Status {
+    too_large(
+        ErrorReason::RequestTooLarge,
+        "REQUEST_BYTES_MAX",
+        (max, actual),
+        "the request; send less at once",
+    )
+}
+
+/// The request's message would be larger than the server takes, once it is decompressed; how large is not known.
+pub(crate) fn decompressed_too_large(max: usize) -> Status {
+    let message = format!(
+        "decompressed, the request is beyond the limit REQUEST_BYTES_MAX = {max} bytes; send less at once"
+    );
+    Problem::new(Code::ResourceExhausted, ErrorReason::RequestTooLarge, message.clone())
+        .with("limit", "REQUEST_BYTES_MAX")
+        .with("max", max)
+        .quota("REQUEST_BYTES_MAX", message)
+        .status()
+}
+
+/// The request is compressed in a way that the server does not know; the header `grpc-accept-encoding` lists those it does.
+pub(crate) fn unknown_compression(complaint: &str) -> Status {
+    Problem::new(Code::Unimplemented, ErrorReason::UnknownCompression, complaint).status()
+}
+
+/// The answer would be larger than the server gives.
+pub(crate) fn response_too_large(max: usize, actual: u64) -> Status {
+    too_large(
+        ErrorReason::ResponseTooLarge,
+        "RESPONSE_BYTES_MAX",
+        (max, actual),
+        "the response; ask for fewer items, or without vectors and payload",
+    )
+}
+
+fn too_large(reason: ErrorReason, limit: &str, (max, actual): (usize, u64), what: &str) -> Status {
+    let message = format!("{actual} bytes are beyond the limit {limit} = {max} of {what}");
+    Problem::new(Code::ResourceExhausted, reason, message.clone())
+        .with("limit", limit)
+        .with("max", max)
+        .with("actual", actual)
+        .quota(limit, message)
+        .status()
+}
+
+/// The request's deadline has passed; what it began may yet be completed.
+pub(crate) fn deadline_exceeded(after: Duration) -> Status {
+    let message = format!("the deadline of {} ms has passed; a write may yet be applied", after.as_millis());
+    Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
+}
+
+/// The deadline of a stream has passed before its end.
+pub(crate) fn stream_deadline_exceeded() -> Status {
+    let message = "the deadline has passed before the answer's end";
+    Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
+}
+
+/// The request's body stopped arriving.
+pub(crate) fn body_stalled(after: Duration) -> Status {
+    let message = format!(
+        "nothing of the request came for BODY_IDLE_SECONDS_MAX = {} s; nothing was begun",
+        after.as_secs()
+    );
+    Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
+}
+
+/// A stream of messages paused for too long, with nothing owed to its caller.
+pub(crate) fn stream_rested(after: Duration) -> Status {
+    let message = format!(
+        "no message came for STREAM_IDLE_SECONDS_MAX = {} s; what was acknowledged is stored, go on with a new stream",
+        after.as_secs()
+    );
+    Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
+}
+
+/// The server has no such method.
+pub(crate) fn unknown_method() -> Status {
+    Problem::new(Code::Unimplemented, ErrorReason::UnknownMethod, "the server has no such service or method")
+        .status()
+}
+
+/// The bytes of the request are not a message of its type, or are nested too deeply.
+pub(crate) fn malformed(complaint: &str) -> Status {
+    Problem::new(Code::InvalidArgument, ErrorReason::MalformedMessage, complaint).status()
+}
+
+/// The server stops before the request is done.
+pub(crate) fn shutting_down() -> Status {
+    Problem::new(Code::Unavailable, ErrorReason::ShuttingDown, "the server is shutting down").status()
+}
+
+/// The caller left before the work was done; nobody reads this, but for who calls the engine by other ways.
+pub(super) fn cancelled() -> Status {
+    Problem::new(Code::Cancelled, ErrorReason::Cancelled, "the call was cancelled").status()
+}
+
+/// The request panicked.
+pub(crate) fn fault() -> Status {
+    Problem::new(Code::Internal, ErrorReason::Fault, "a fault of the server; its log says more").status()
+}
