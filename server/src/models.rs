@@ -85,16 +85,15 @@ impl Loader {
 
     /// The model that a request names, if it may: the default one, or one that is here already (loaded, or in the cache).
     /// Any other would make the server fetch what its caller chose, read a directory or call a URL, and is the
-    /// operator's to allow.
+    /// operator's to allow. What is here of another kind does not count: of some models only the tokenizer is built in.
     ///
     /// # Errors
     /// PERMISSION_DENIED, with what the operator can do.
-    pub(crate) async fn named(&self, name: String) -> Result<String, Status> {
+    pub(crate) async fn named(&self, kind: Kind, name: String) -> Result<String, Status> {
         if name.is_empty() {
             return Ok(self.default_model.to_string());
         }
-        let kinds = [Kind::Embedder, Kind::Reranker, Kind::TokenCounter];
-        let is_loaded = || kinds.iter().any(|kind| kind.is_loaded(&self.models, &name));
+        let is_loaded = || kind.is_loaded(&self.models, &name);
         if self.allow_any_model || name == *self.default_model || is_loaded() {
             return Ok(name);
         }

@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status};
 use super::Services;
 use super::answer::Refused;
 use super::paths::renamed;
+use crate::models::Kind;
 use crate::{convert, page, status, token};
 
 #[tonic::async_trait]
@@ -28,7 +29,7 @@ impl CollectionsService for Services {
         let (name, mut spec) = convert::collection_spec(request)?;
         spec.request_id = Some(request_id).filter(|id| !id.is_empty());
         if let Some(model) = spec.model.take() {
-            let model = self.loader().named(model).await?;
+            let model = self.loader().named(Kind::Embedder, model).await?;
             self.loader().require(&model).await?;
             spec.model = Some(model);
         }
@@ -170,7 +171,7 @@ impl CollectionsService for Services {
         request: Request<ReembedCollectionRequest>,
     ) -> Result<Response<ReembedCollectionResponse>, Status> {
         let ReembedCollectionRequest { name, model, text_field } = request.into_inner();
-        let model = self.loader().named(model).await?;
+        let model = self.loader().named(Kind::Embedder, model).await?;
         self.loader().require(&model).await?;
         let operation = self.reembed(name, model, text_field).await?;
         Ok(Response::new(ReembedCollectionResponse { operation: Some(convert::operation(operation)) }))

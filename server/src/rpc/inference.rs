@@ -17,7 +17,7 @@ impl InferenceService for Services {
     async fn embed(&self, request: Request<EmbedRequest>) -> Result<Response<EmbedResponse>, Status> {
         let request = request.into_inner();
         let (role, overflow) = convert::embed_options(&request)?;
-        let model = self.loader().named(request.model).await?;
+        let model = self.loader().named(Kind::Embedder, request.model).await?;
         self.loader().require(&model).await?;
         let texts = request.texts;
         let embed = move |rag: &Rag| {
@@ -31,7 +31,7 @@ impl InferenceService for Services {
 
     async fn rerank(&self, request: Request<RerankRequest>) -> Result<Response<RerankResponse>, Status> {
         let request = convert::rerank(request.into_inner())?;
-        let model = self.loader().named(request.model.clone()).await?;
+        let model = self.loader().named(Kind::Reranker, request.model.clone()).await?;
         self.loader().require_kind(Kind::Reranker, &model).await?;
         let rerank = move |rag: &Rag| {
             let passages: Vec<&str> = request.passages.iter().map(String::as_str).collect();
@@ -48,7 +48,7 @@ impl InferenceService for Services {
     ) -> Result<Response<CountTokensResponse>, Status> {
         let CountTokensRequest { model, texts } = request.into_inner();
         convert::check_texts(&texts)?;
-        let model = self.loader().named(model).await?;
+        let model = self.loader().named(Kind::TokenCounter, model).await?;
         self.loader().require_kind(Kind::TokenCounter, &model).await?;
         let count = move |rag: &Rag| {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -82,7 +82,7 @@ impl InferenceService for Services {
         &self,
         request: Request<PullModelRequest>,
     ) -> Result<Response<PullModelResponse>, Status> {
-        let model = self.loader().named(request.into_inner().model).await?;
+        let model = self.loader().named(Kind::Embedder, request.into_inner().model).await?;
         let pulled = self.loader().pull(model).await?;
         let (name, source, sha256) = (pulled.name, pulled.source, pulled.sha256);
         Ok(Response::new(PullModelResponse { name, source, sha256 }))

@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use crate::http::Port;
 use crate::http::answer::{ApiError, answer};
 use crate::limits::{EMBED_TEXTS_MAX, check_count};
+use crate::models;
 use crate::work::Kind;
 
 #[derive(Deserialize)]
@@ -106,7 +107,7 @@ pub(in crate::http) async fn embed(State(port): State<Port>, request: Request<Bo
         let Asked { texts, model, base64, dimensions, role, overflow } =
             port.json::<EmbedBody>(request).await?.understood()?;
         let loader = port.services.loader();
-        let model = loader.named(model).await?;
+        let model = loader.named(models::Kind::Embedder, model).await?;
         loader.require(&model).await?;
         let embed = move |rag: &Rag| {
             let dimension = rag.models().load(&model)?.info().dimension;
