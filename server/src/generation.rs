@@ -55,8 +55,8 @@ impl Services {
         request: GenerateRequest,
     ) -> Result<Events, Status> {
         self.rag().check_generate(&request.options).map_err(status::rag)?;
-        self.require_model_of(&collection).await?;
-        let GenerateRequest { enrich, options } = request;
+        let GenerateRequest { mut enrich, options } = request;
+        self.require_models_for(&collection, &mut enrich).await?;
         let generation =
             self.apply(move |rag| rag.generate_from(rag.enrich(&collection, &enrich)?, &options)).await?;
         let stop = generation.stopper().stop_on_drop();

@@ -159,6 +159,20 @@ impl Enrich {
         self
     }
 
+    /// Ranks the best `candidates` of what is found anew by a re-ranker; 1,000 at most.
+    #[must_use]
+    pub fn rerank(mut self, model: impl Into<String>, candidates: u32) -> Self {
+        self.wire.rerank = Some(v1::Reranking { model: model.into(), candidates: Some(candidates) });
+        self
+    }
+
+    /// Counts tokens with the tokenizer of the model that the prompt is for, such as `gpt-4o`.
+    #[must_use]
+    pub fn tokens_of(mut self, model: impl Into<String>) -> Self {
+        self.wire.tokens_of = Some(model.into());
+        self
+    }
+
     /// Leaves out chunks whose score is less.
     #[must_use]
     pub fn min_score(mut self, min_score: f32) -> Self {
@@ -290,6 +304,8 @@ pub struct Enriched {
     pub tokens: TokenReport,
     /// The template that rendered it: `name@version`, `built-in`, or `given` with the request.
     pub template: String,
+    /// How many chunks were cut for the re-ranker; of the prompt nothing is cut.
+    pub rerank_truncated: usize,
     /// Milliseconds of each stage on the server, in order, `total` last.
     pub timings: Vec<StageTiming>,
 }
@@ -308,6 +324,7 @@ impl Enriched {
             dropped: wire.dropped.into_iter().map(DroppedChunk::from_wire).collect::<Result<_>>()?,
             tokens: TokenReport::from_wire(wire.tokens.unwrap_or_default()),
             template: wire.template,
+            rerank_truncated: wire.rerank_truncated as usize,
             timings: timings_from_wire(wire.timings),
         })
     }

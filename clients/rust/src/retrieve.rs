@@ -68,6 +68,13 @@ impl Retrieve {
         self
     }
 
+    /// Ranks the best `candidates` of what is found anew by a re-ranker; 1,000 at most.
+    #[must_use]
+    pub fn rerank(mut self, model: impl Into<String>, candidates: u32) -> Self {
+        self.wire.rerank = Some(v1::Reranking { model: model.into(), candidates: Some(candidates) });
+        self
+    }
+
     /// Leaves out chunks whose score is less.
     #[must_use]
     pub fn min_score(mut self, min_score: f32) -> Self {
@@ -106,7 +113,7 @@ impl Retrieve {
 pub struct RetrievedChunk {
     /// The chunk.
     pub chunk: Chunk,
-    /// What it is ranked by: in mode dense its nearness, in mode text its words' score, in mode hybrid one made of both, from 0 to 1.
+    /// What it is ranked by: the re-ranker's score if one was asked, else in mode dense its nearness, in mode text its words' score, in mode hybrid one made of both, from 0 to 1.
     pub score: f32,
     /// What each stage scored it by.
     pub scores: StageScores,
@@ -122,14 +129,16 @@ pub struct StageScores {
     pub words: Option<f32>,
     /// One made of both, from 0 to 1; in mode hybrid.
     pub hybrid: Option<f32>,
+    /// What the re-ranker says, if one was asked.
+    pub rerank: Option<f32>,
     /// By which maximal marginal relevance chose it, if that was asked for.
     pub mmr: Option<f32>,
 }
 
 impl StageScores {
     pub(crate) fn from_wire(wire: Option<v1::StageScores>) -> StageScores {
-        let v1::StageScores { nearness, words, hybrid, mmr } = wire.unwrap_or_default();
-        StageScores { nearness, words, hybrid, mmr }
+        let v1::StageScores { nearness, words, hybrid, mmr, rerank } = wire.unwrap_or_default();
+        StageScores { nearness, words, hybrid, rerank, mmr }
     }
 }
 
@@ -213,6 +222,8 @@ pub struct Retrieved {
     pub chunks: Vec<RetrievedChunk>,
     /// What was found and left out, and why: of the first `k`, and of those before one that is there.
     pub dropped: Vec<DroppedChunk>,
+    /// How many chunks were cut for the re-ranker; nothing is cut of what is answered.
+    pub rerank_truncated: usize,
     /// Milliseconds of each stage on the server, in order, `total` last.
     pub timings: Vec<StageTiming>,
 }
@@ -229,6 +240,7 @@ impl Retrieved {
         Ok(Retrieved {
             chunks: wire.chunks.into_iter().map(chunk).collect::<Result<_>>()?,
             dropped: wire.dropped.into_iter().map(DroppedChunk::from_wire).collect::<Result<_>>()?,
+            rerank_truncated: wire.rerank_truncated as usize,
             timings: timings_from_wire(wire.timings),
         })
     }

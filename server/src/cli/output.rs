@@ -61,8 +61,9 @@ pub(crate) fn dropped(dropped: &DroppedView) -> String {
 
 /// `score 0.812 (nearness 0.702, words 12.300, hybrid 0.812)`.
 pub(crate) fn scores(score: f32, of: &ScoresView) -> String {
-    let ScoresView { nearness, words, hybrid, mmr } = of;
-    let stages = [("nearness", nearness), ("words", words), ("hybrid", hybrid), ("mmr", mmr)];
+    let ScoresView { nearness, words, hybrid, rerank, mmr } = of;
+    let stages =
+        [("nearness", nearness), ("words", words), ("hybrid", hybrid), ("rerank", rerank), ("mmr", mmr)];
     let stages = stages.iter().filter_map(|(stage, score)| score.map(|score| format!("{stage} {score:.3}")));
     format!("score {score:.3} ({})", stages.collect::<Vec<_>>().join(", "))
 }

@@ -9,7 +9,7 @@ use ragstone_rag::retrieve::Expansion;
 use tonic::Status;
 
 use super::filter::filter_in;
-use super::retrieve::{dropped, mode_in, stage_scores};
+use super::retrieve::{dropped, mode_in, reranking, stage_scores};
 use super::{count, timings_out, unknown_enum};
 use crate::limits::{CHAT_MESSAGES_MAX, check_count};
 use crate::status;
@@ -22,6 +22,8 @@ pub(crate) fn enrich_request(wire: v1::EnrichRequest) -> Result<(String, EnrichR
     request.data_marking = data_marking(wire.data_marking)?;
     request.k = wire.k.map_or(request.k, |k| k as usize);
     request.token_budget = wire.token_budget.map_or(request.token_budget, |tokens| tokens as usize);
+    request.rerank = wire.rerank.map(reranking);
+    request.tokens_of = wire.tokens_of;
     request.min_score = wire.min_score;
     request.mmr = wire.mmr;
     request.per_document = wire.per_document.map(|chunks| chunks as usize);
@@ -107,6 +109,7 @@ pub(crate) fn enriched(enriched: Enriched) -> v1::EnrichResponse {
         tokens: Some(token_report(enriched.tokens)),
         timings: timings_out(enriched.timings_ms),
         template: enriched.template,
+        rerank_truncated: count(enriched.rerank_truncated),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ragstone_proto::v1;
 use ragstone_rag::retrieve::{
-    DropReason, DroppedChunk, RetrievalMode, RetrieveRequest, Retrieved, RetrievedChunk, StageScores,
+    DropReason, DroppedChunk, Rerank, RetrievalMode, RetrieveRequest, Retrieved, RetrievedChunk, StageScores,
 };
 use tonic::Status;
 
@@ -15,11 +15,18 @@ pub(crate) fn retrieve_request(wire: v1::RetrieveRequest) -> Result<(String, Ret
     request.filter = filter_in(wire.filter)?;
     request.k = wire.k.map_or(request.k, |k| k as usize);
     request.mode = mode_in(wire.mode)?;
+    request.rerank = wire.rerank.map(reranking);
     request.min_score = wire.min_score;
     request.distinct = wire.distinct;
     request.mmr = wire.mmr;
     request.per_document = wire.per_document.map(|chunks| chunks as usize);
     Ok((wire.collection, request))
+}
+
+pub(super) fn reranking(wire: v1::Reranking) -> Rerank {
+    let rerank = Rerank::new(wire.model);
+    let candidates = wire.candidates.map_or(rerank.candidates, |candidates| candidates as usize);
+    Rerank { candidates, ..rerank }
 }
 
 pub(super) fn mode_in(wire: i32) -> Result<RetrievalMode, Status> {
@@ -38,6 +45,7 @@ pub(crate) fn retrieved(found: Retrieved) -> (v1::RetrieveResponse, Vec<v1::Retr
         chunks: Vec::new(),
         timings: timings_out(found.timings_ms),
         dropped: found.dropped.into_iter().map(dropped).collect(),
+        rerank_truncated: count(found.rerank_truncated),
     };
     (head, found.chunks.into_iter().map(retrieved_chunk).collect())
 }
@@ -51,8 +59,8 @@ fn retrieved_chunk(found: RetrievedChunk) -> v1::RetrievedChunk {
 }
 
 pub(super) fn stage_scores(scores: StageScores) -> v1::StageScores {
-    let StageScores { nearness, words, hybrid, mmr } = scores;
-    v1::StageScores { nearness, words, hybrid, mmr }
+    let StageScores { nearness, words, hybrid, rerank, mmr } = scores;
+    v1::StageScores { nearness, words, hybrid, mmr, rerank }
 }
 
 pub(super) fn dropped(dropped: DroppedChunk) -> v1::DroppedChunk {

@@ -6,12 +6,14 @@ use ragstone_proto::v1::rag_service_server::RagService;
 use ragstone_proto::v1::{
     EnrichRequest, EnrichResponse, GenerateRequest, GenerateResponse, RetrieveRequest, RetrieveResponse,
 };
-use ragstone_rag::retrieve::RetrievalMode;
+use ragstone_rag::prompt::EnrichRequest as Enriching;
+use ragstone_rag::retrieve::{Rerank, RetrievalMode};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::Services;
-use crate::convert;
+use crate::models::Kind;
+use crate::{convert, status};
 
 #[tonic::async_trait]
 impl RagService for Services {
@@ -23,10 +25,11 @@ impl RagService for Services {
     ) -> Result<Response<RetrieveResponse>, Status> {
         let mut request = request.into_inner();
         let at_least = std::mem::take(&mut request.at_least);
-        let (collection, request) = convert::retrieve_request(request)?;
+        let (collection, mut request) = convert::retrieve_request(request)?;
         if request.mode != RetrievalMode::Text {
             self.require_model_of(&collection).await?;
         }
+        self.require_reranker(request.rerank.as_mut()).await?;
         let (mut budget, reading) = (self.budget(), self.reading());
         self.answer(move |rag| {
             reading.collection(rag, &collection, &at_least)?;
@@ -41,8 +44,8 @@ impl RagService for Services {
     async fn enrich(&self, request: Request<EnrichRequest>) -> Result<Response<EnrichResponse>, Status> {
         let mut request = request.into_inner();
         let at_least = std::mem::take(&mut request.at_least);
-        let (collection, request) = convert::enrich_request(request)?;
-        self.require_model_of(&collection).await?;
+        let (collection, mut request) = convert::enrich_request(request)?;
+        self.require_models_for(&collection, &mut request).await?;
         let reading = self.reading();
         self.answer(move |rag| {
             reading.collection(rag, &collection, &at_least)?;
@@ -67,5 +70,38 @@ impl RagService for Services {
             budget.spend(convert::generated(event?))
         });
         Ok(Response::new(Box::pin(messages)))
+    }
+}
+
+impl Services {
+    /// Returns when every model that an enrichment needs is loaded; those that it names are such that it may.
+    pub(crate) async fn require_models_for(
+        &self,
+        collection: &str,
+        request: &mut Enriching,
+    ) -> Result<(), Status> {
+        self.require_model_of(collection).await?;
+        self.require_reranker(request.rerank.as_mut()).await?;
+        if let Some(model) = request.tokens_of.take() {
+            let model = self.allowed("tokens_of", model).await?;
+            self.loader().require_kind(Kind::TokenCounter, &model).await?;
+            request.tokens_of = Some(model);
+        }
+        Ok(())
+    }
+
+    /// Returns when the re-ranker that a request names, if it names one, is loaded.
+    async fn require_reranker(&self, rerank: Option<&mut Rerank>) -> Result<(), Status> {
+        let Some(rerank) = rerank else { return Ok(()) };
+        rerank.model = self.allowed("rerank.model", std::mem::take(&mut rerank.model)).await?;
+        self.loader().require_kind(Kind::Reranker, &rerank.model).await
+    }
+
+    /// A model that a request names, if it may. There is no default one of its kind.
+    async fn allowed(&self, field: &str, model: String) -> Result<String, Status> {
+        if model.is_empty() {
+            return Err(status::invalid(field, "it must not be empty"));
+        }
+        self.loader().named(model).await
     }
 }

@@ -1,11 +1,15 @@
 //! Enrich over the wire: conversations, what is chosen and added, what is refused, and that a filter holds everywhere.
 
+use std::sync::Arc;
+
 use ragstone_client::{
     ChatMessage, ChatRole, Client, CreateCollection, DataMarking, DropReason, Enrich, Filter, IngestDocument,
     Query, RetrievalMode, Retrieve,
 };
 use ragstone_proto::v1;
 use ragstone_proto::v1::rag_service_client::RagServiceClient;
+use ragstone_rag::embed::Overflow;
+use ragstone_rag::rerank::{Reranker, RerankerInfo, ScoreScale, Scores};
 
 use crate::fixture::{MODEL, Server, field, reason};
 
@@ -194,5 +198,66 @@ async fn what_is_refused_names_the_field() {
     }
     let many = rag.enrich(chat(vec![message(user, "x"); 1_001])).await.unwrap_err();
     assert_eq!(reason(&many), "LIMIT_EXCEEDED");
+    server.stop().await;
+}
+
+/// Prefers long passages.
+struct Longest(RerankerInfo);
+
+impl Reranker for Longest {
+    fn info(&self) -> &RerankerInfo {
+        &self.0
+    }
+
+    fn score_within(&self, _: &str, passages: &[&str], _: Overflow) -> ragstone_rag::Result<Scores> {
+        Ok(Scores {
+            scores: passages.iter().map(|text| text.len() as f32).collect(),
+            token_counts: vec![1; passages.len()],
+            truncated: vec![false; passages.len()],
+        })
+    }
+}
+
+#[tokio::test]
+async fn chunks_are_re_ranked_and_tokens_counted_by_models_that_are_named() {
+    let server = Server::start().await;
+    let client = filled(&server).await;
+    let (name, scale) = ("tests/longest".to_owned(), ScoreScale::Logit);
+    server.models.insert_reranker(Arc::new(Longest(RerankerInfo {
+        name,
+        sha256: None,
+        max_tokens: 512,
+        scale,
+    })));
+    let ask = Retrieve::new("docs", "lakes").k(3);
+    let found = client.retrieve(ask.clone().rerank("tests/longest", 20)).await.unwrap();
+    assert!(found.chunks.is_sorted_by(|a, b| a.score >= b.score) && found.rerank_truncated == 0);
+    for chunk in &found.chunks {
+        let read = chunk.chunk.heading.len() + 1 + chunk.chunk.text.len();
+        assert_eq!((chunk.scores.rerank, chunk.score), (Some(read as f32), read as f32));
+        assert!(chunk.scores.hybrid.is_some());
+    }
+    let enriched =
+        client.enrich(Enrich::new("docs", "lakes").rerank("tests/longest", 20).tokens_of("gpt-4o"));
+    let enriched = enriched.await.unwrap();
+    assert_eq!(enriched.tokens.counted_with, "gpt-4o");
+    assert!(enriched.citations.iter().all(|it| it.chunks.iter().all(|chunk| chunk.scores.rerank.is_some())));
+    for (ask, code, named) in [
+        (ask.clone().rerank("nobody/nothing", 20), ragstone_client::Code::PermissionDenied, None),
+        (ask.clone().rerank("", 20), ragstone_client::Code::InvalidArgument, Some("rerank.model")),
+        (
+            ask.clone().rerank("tests/longest", 0),
+            ragstone_client::Code::InvalidArgument,
+            Some("rerank.candidates"),
+        ),
+        (ask.k(1_001).rerank("tests/longest", 20), ragstone_client::Code::InvalidArgument, Some("k")),
+    ] {
+        let error = client.retrieve(ask).await.unwrap_err();
+        assert_eq!(error.code(), code, "{error:?}");
+        let field = error.field_violations().first().map(|violation| violation.field.as_str());
+        assert_eq!(field, named, "{error:?}");
+    }
+    let denied = client.enrich(Enrich::new("docs", "lakes").tokens_of("nobody/nothing")).await.unwrap_err();
+    assert_eq!(denied.code(), ragstone_client::Code::PermissionDenied);
     server.stop().await;
 }

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::ingest::{DocumentInput, MediaType};
 use crate::progress::Progress;
 use crate::rag::Rag;
-use crate::retrieve::{RetrievalMode, RetrieveRequest};
+use crate::retrieve::{Rerank, RetrievalMode, RetrieveRequest};
 
 /// Documents that are looked at for each question: recall is counted among so many.
 const DOCUMENTS: usize = 100;
@@ -48,12 +48,14 @@ pub struct Measure {
     pub mode: RetrievalMode,
     /// How many chunks users ask for, 1 to [`K_MAX`]: finding so many is what is timed, and recall is counted among so many documents, too.
     pub k: usize,
+    /// Ranks the best of what is found anew; then no more chunks than it ranks are looked at.
+    pub rerank: Option<Rerank>,
 }
 
 impl Measure {
     /// A mode, and 10 chunks.
     pub fn new(mode: RetrievalMode) -> Self {
-        Self { mode, k: 10 }
+        Self { mode, k: 10, rerank: None }
     }
 }
 
@@ -124,7 +126,7 @@ pub fn measure(
     measure: &Measure,
     progress: &dyn Progress,
 ) -> Result<Measured> {
-    let Measure { mode, k } = *measure;
+    let Measure { mode, k, rerank } = measure.clone();
     let mut sums = [0.0; 5];
     let (mut latencies_ms, mut queries_truncated) = (Vec::with_capacity(set.queries.len()), 0);
     progress.begin(&format!("Asking, mode {mode}"), Some(set.queries.len() as u64), "questions");
@@ -133,6 +135,7 @@ pub fn measure(
             mode,
             overflow: Overflow::Truncate,
             k,
+            rerank: rerank.clone(),
             ..RetrieveRequest::new(query.text.as_str())
         };
         let wrong = |error: Error| query.origin.error(&error);
@@ -140,7 +143,8 @@ pub fn measure(
         rag.retrieve(collection, &request).map_err(wrong)?;
         latencies_ms.push(began.elapsed().as_secs_f64() * 1e3);
         // For figures, more documents are needed than a user asks chunks for.
-        let wide = RetrieveRequest { k: CHUNKS.max(k), ..request };
+        let chunks = rerank.as_ref().map_or(CHUNKS, |rerank| rerank.candidates);
+        let wide = RetrieveRequest { k: chunks.max(k), ..request };
         let ranked = ranked(rag, collection, wide).map_err(wrong)?;
         queries_truncated += usize::from(ranked.truncated);
         let gains: Vec<f64> = ranked.documents.iter().map(|id| query.judgements.gain(id)).collect();
@@ -185,7 +189,7 @@ struct Ranked {
 fn ranked(rag: &Rag, collection: &str, mut request: RetrieveRequest) -> Result<Ranked> {
     loop {
         let found = rag.retrieve(collection, &request)?;
-        let is_whole = found.chunks.len() < request.k || request.k >= K_MAX;
+        let is_whole = found.chunks.len() < request.k || request.k >= K_MAX || request.rerank.is_some();
         let mut seen = HashSet::new();
         let mut documents: Vec<String> = found.chunks.into_iter().map(|found| found.chunk.document).collect();
         documents.retain(|document| seen.insert(document.clone()));

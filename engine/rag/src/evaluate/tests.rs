@@ -208,7 +208,7 @@ fn the_miniature_set_has_the_figures_of_an_index_alone() {
     assert_eq!((text.k, text.recall_at_k), (10, text.recall_at_10));
     assert_eq!((text.queries, text.queries_truncated, text.latencies_ms.len()), (12, 0, 12));
     for mode in [RetrievalMode::Dense, RetrievalMode::Hybrid] {
-        let measured = measure(&rag, "c", &set, &Measure { k: 3, mode }, &Silent).unwrap();
+        let measured = measure(&rag, "c", &set, &Measure { k: 3, ..Measure::new(mode) }, &Silent).unwrap();
         assert!(measured.k == 3 && measured.recall_at_k <= measured.recall_at_10, "{measured:?}");
         assert!(measured.ndcg_at_10 > 0.5 && measured.recall_at_100 > 0.95, "{measured:?}");
     }

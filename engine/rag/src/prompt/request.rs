@@ -9,7 +9,7 @@ use super::registry::TemplateChoice;
 use crate::embed::Overflow;
 use crate::error::Result;
 use crate::limits::PROMPT_TOKENS_MAX;
-use crate::retrieve::{Expansion, RetrievalMode};
+use crate::retrieve::{Expansion, Rerank, RetrievalMode};
 
 /// Asks for an enriched prompt.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,12 +22,18 @@ pub struct EnrichRequest {
     /// Tokens that all messages together may take, 1 to [`PROMPT_TOKENS_MAX`]: instructions, passages and the lines that name their source, history and
     /// question.
     pub token_budget: usize,
+    /// The model that the prompt is for, whose tokenizer counts: `gpt-4o`, an `org/name` of the hub, a directory, as
+    /// [`Models::token_counter`](crate::embed::Models::token_counter) takes it. Without one, that of the embedding model counts, and 15 % are added, as
+    /// other models' tokenizers differ.
+    pub tokens_of: Option<String>,
     /// Only chunks whose fields pass.
     pub filter: Option<Filter>,
     /// How chunks are found.
     pub mode: RetrievalMode,
     /// What becomes of a question of more tokens than the embedding model reads. Of the prompt's question nothing is left out.
     pub overflow: Overflow,
+    /// Ranks the best of what is found anew.
+    pub rerank: Option<Rerank>,
     /// Leaves out chunks whose score is less.
     pub min_score: Option<f32>,
     /// Chooses chunks by maximal marginal relevance: how much relevance counts, 1 for relevance alone, 0 for novelty alone; `k` is
@@ -56,9 +62,11 @@ impl EnrichRequest {
             messages,
             k: 8,
             token_budget: 4_000,
+            tokens_of: None,
             filter: None,
             mode: RetrievalMode::default(),
             overflow: Overflow::Error,
+            rerank: None,
             min_score: None,
             mmr: None,
             per_document: None,

@@ -59,7 +59,7 @@ pub struct TokenReport {
     pub budget: usize,
     /// Messages of the history that were left out, as there was no room for their turns.
     pub history_messages_dropped: usize,
-    /// The model whose tokenizer counted.
+    /// The model whose tokenizer counted: that of [`tokens_of`](super::EnrichRequest::tokens_of), else the embedding model.
     pub counted_with: String,
 }
 
@@ -81,6 +81,8 @@ pub struct Enriched {
     pub template: String,
     /// Whether the query was cut for the embedding model, as it has more tokens than that reads.
     pub truncated: bool,
+    /// How many chunks were cut for the re-ranker, as they have more tokens with the query than that reads. Of the prompt nothing is cut.
+    pub rerank_truncated: usize,
     /// Milliseconds of each stage, in order, `total` last.
     pub timings_ms: Vec<(&'static str, f64)>,
 }

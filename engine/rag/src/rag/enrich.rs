@@ -25,6 +25,7 @@ impl Rag {
         let conversation = Conversation::of(&request.messages, &spoken)?;
         let source = self.template_source(&request.template)?;
         let template = Template::new(source.text.as_deref())?;
+        let counter = request.tokens_of.as_ref().map(|model| self.models.token_counter(model)).transpose()?;
         let (rows, embedder) = self.text_collection_and_model(collection)?;
         let mut stages = Stages::begin();
         let query = query(&conversation, request.mode, embedder.as_ref());
@@ -33,6 +34,7 @@ impl Rag {
             filter: request.filter.clone(),
             mode: request.mode,
             overflow: request.overflow,
+            rerank: request.rerank.clone(),
             min_score: request.min_score,
             distinct: true,
             mmr: request.mmr,
@@ -40,13 +42,17 @@ impl Rag {
             ..RetrieveRequest::new(query.as_str())
         };
         ask.validate()?;
-        let mut found = retrieve::passages(&rows, &ask, &|| Ok(embedder.clone()), &mut stages)?;
+        let mut found =
+            retrieve::passages((&rows, &self.models), &ask, &|| Ok(embedder.clone()), &mut stages)?;
         if request.expand != Expansion::default() {
             let added = retrieve::beside(&found, request.filter.as_ref(), request.expand)?;
             found.chunks.extend(added);
             stages.end("expand");
         }
-        let count = |text: &str| counted_for_others(embedder.as_ref(), text);
+        let count = |text: &str| match &counter {
+            Some(counter) => counter.count(text),
+            None => counted_for_others(embedder.as_ref(), text),
+        };
         let spotlight = spotlight(&conversation, &found.chunks, request.data_marking)?;
         let assembly = Assembly {
             conversation: &conversation,
@@ -59,14 +65,16 @@ impl Rag {
         let Assembled { messages, citations, tokens, .. } = assembled;
         let dropped = found.dropped.into_iter().chain(assembled.dropped).collect();
         stages.end("assemble");
+        let counted_with = counter.map_or_else(|| embedder.info().name.clone(), |by| by.model().to_owned());
         Ok(Enriched {
             messages,
             query,
             citations,
             dropped,
-            tokens: TokenReport { counted_with: embedder.info().name.clone(), ..tokens },
+            tokens: TokenReport { counted_with, ..tokens },
             template: source.called,
             truncated: found.truncated,
+            rerank_truncated: found.rerank_truncated,
             timings_ms: stages.finish_with_total(),
         })
     }

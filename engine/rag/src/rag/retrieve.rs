@@ -9,14 +9,14 @@ use ragstone::{Collection, Filter, Point, PointId, ScrollRequest, Value, View};
 
 use super::timing::Stages;
 use super::{Rag, embed_query_or_cut, rows};
-use crate::embed::Embedder;
+use crate::embed::{Embedder, Models};
 use crate::error::{Error, Result};
 use crate::reserved::{self, HEADING, KIND, KIND_CHUNK, TEXT};
 use crate::retrieve::feedback::{HEARD, SPEAKING, agreement, moved, said};
 use crate::retrieve::fuse::{self, Candidate, Second};
 use crate::retrieve::select::{Pooled, Selected};
 use crate::retrieve::{
-    DroppedChunk, Expansion, RetrievalMode, RetrieveRequest, Retrieved, RetrievedChunk, StageScores,
+    DroppedChunk, Expansion, RetrievalMode, RetrieveRequest, Retrieved, RetrievedChunk, StageScores, rerank,
 };
 
 /// Candidates of each side, and of both together, at least; else twice as many as are wanted.
@@ -38,11 +38,12 @@ impl Rag {
         let (rows, model) = self.text_collection(collection)?;
         let mut stages = Stages::begin();
         let embedder = || self.load(collection, &model);
-        let found = passages(&rows, request, &embedder, &mut stages)?;
+        let found = passages((&rows, &self.models), request, &embedder, &mut stages)?;
         Ok(Retrieved {
             chunks: found.chunks,
             dropped: found.dropped,
             truncated: found.truncated,
+            rerank_truncated: found.rerank_truncated,
             timings_ms: stages.finish_with_total(),
         })
     }
@@ -53,13 +54,14 @@ pub(super) struct Passages {
     pub(super) chunks: Vec<RetrievedChunk>,
     pub(super) dropped: Vec<DroppedChunk>,
     pub(super) truncated: bool,
+    pub(super) rerank_truncated: usize,
     /// What was searched.
     pub(super) view: View,
 }
 
 /// Retrieves from the newest view of a collection; the model is asked for only if the mode needs it.
 pub(super) fn passages(
-    rows: &Collection,
+    (rows, models): (&Collection, &Models),
     request: &RetrieveRequest,
     embedder: &dyn Fn() -> Result<Arc<dyn Embedder>>,
     stages: &mut Stages,
@@ -78,7 +80,10 @@ pub(super) fn passages(
     let filter = reserved::only_chunks(request.filter.clone());
     let searching = Searching { view: &view, filter };
     let selection = request.selection();
-    let wanted = selection.pool();
+    let reranker = request.rerank.as_ref().map(|rerank| models.reranker(&rerank.model)).transpose()?;
+    // As many as the re-ranker is to see, and no more: it is the dearest stage.
+    let wanted =
+        request.rerank.as_ref().map_or_else(|| selection.pool(), |rerank| rerank.candidates.max(request.k));
     let ranked = match (nearest, words) {
         (Some(nearest), Some(words)) => searching.both(&nearest, &words, wanted)?,
         (Some(nearest), None) => {
@@ -91,11 +96,17 @@ pub(super) fn passages(
         }
         (None, None) => Vec::new(),
     };
-    let pool = read(&view, ranked, selection.needs_vectors())?;
+    let mut pool = read(&view, ranked, selection.needs_vectors())?;
     stages.end("search");
-    let Selected { chunks, dropped } = selection.of(pool, &|| Ok(rows.check_wanted()?))?;
+    let check_wanted = || -> Result<()> { Ok(rows.check_wanted()?) };
+    let mut rerank_truncated = 0;
+    if let Some(reranker) = &reranker {
+        rerank_truncated = rerank(reranker.as_ref(), &request.question, &mut pool, &check_wanted)?;
+        stages.end("rerank");
+    }
+    let Selected { chunks, dropped } = selection.of(pool, &check_wanted)?;
     stages.end("select");
-    Ok(Passages { chunks, dropped, truncated, view })
+    Ok(Passages { chunks, dropped, truncated, rerank_truncated, view })
 }
 
 /// The words of a question, over the fields of chunks.

@@ -13,12 +13,15 @@
 pub(crate) mod expand;
 pub(crate) mod feedback;
 pub(crate) mod fuse;
+mod rerank;
 pub(crate) mod select;
 pub(crate) mod similar;
 
 pub use expand::Expansion;
 use ragstone::Filter;
-use select::Selection;
+pub use rerank::Rerank;
+pub(crate) use rerank::rerank;
+pub(crate) use select::{Pooled, Selection};
 
 use crate::embed::Overflow;
 use crate::error::{Error, Result};
@@ -81,6 +84,8 @@ pub struct RetrieveRequest {
     pub mode: RetrievalMode,
     /// What becomes of a question of more tokens than the model reads; of its words none is left out.
     pub overflow: Overflow,
+    /// Ranks the best of what is found anew.
+    pub rerank: Option<Rerank>,
     /// Leaves out chunks whose score is less.
     pub min_score: Option<f32>,
     /// Leaves out chunks that say what a better one says already.
@@ -101,6 +106,7 @@ impl RetrieveRequest {
             filter: None,
             mode: RetrievalMode::default(),
             overflow: Overflow::Error,
+            rerank: None,
             min_score: None,
             distinct: false,
             mmr: None,
@@ -111,6 +117,9 @@ impl RetrieveRequest {
     /// Refuses what no collection could answer.
     pub(crate) fn validate(&self) -> Result<()> {
         check_text("question", &self.question)?;
+        if let Some(rerank) = &self.rerank {
+            rerank.validate(self.k)?;
+        }
         self.selection().validate()
     }
 
@@ -132,7 +141,8 @@ impl RetrieveRequest {
 pub struct RetrievedChunk {
     /// The chunk.
     pub chunk: Chunk,
-    /// What it is ranked by: in mode dense its nearness, in mode text its words' score, in mode hybrid one made of both, from 0 to 1.
+    /// What it is ranked by: the re-ranker's score if there is one, else in mode dense its nearness, in mode text its words' score, in mode hybrid one
+    /// made of both, from 0 to 1.
     pub score: f32,
     /// What each stage scored it by.
     pub scores: StageScores,
@@ -168,6 +178,8 @@ pub struct StageScores {
     pub words: Option<f32>,
     /// One made of both, from 0 to 1; in mode hybrid.
     pub hybrid: Option<f32>,
+    /// What the re-ranker says, if one was asked.
+    pub rerank: Option<f32>,
     /// By which maximal marginal relevance chose it, if that was asked for.
     pub mmr: Option<f32>,
 }
@@ -230,6 +242,8 @@ pub struct Retrieved {
     pub dropped: Vec<DroppedChunk>,
     /// Whether the question was cut, as it has more tokens than the model reads.
     pub truncated: bool,
+    /// How many chunks were cut for the re-ranker, as they have more tokens with the question than that reads. Nothing is cut of what is returned.
+    pub rerank_truncated: usize,
     /// Milliseconds of each stage, in order, `total` last.
     pub timings_ms: Vec<(&'static str, f64)>,
 }

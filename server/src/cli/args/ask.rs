@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ragstone_rag::prompt::{DataMarking, TemplateName};
-use ragstone_rag::retrieve::RetrievalMode;
+use ragstone_rag::retrieve::{Rerank, RetrievalMode};
 
 use super::{Conditions, InCollection};
 
@@ -19,6 +19,12 @@ pub(crate) struct Finding {
     /// How chunks are found: dense (by meaning), text (by word) or hybrid (by both).
     #[arg(long, default_value_t, value_name = "MODE")]
     pub(crate) mode: RetrievalMode,
+    /// Rank the best of what is found anew by this re-ranker: a name, an org/name of the Hugging Face hub, a directory.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) rerank: Option<String>,
+    /// How many of the chunks that are found are ranked anew.
+    #[arg(long, value_name = "CHUNKS", default_value_t = 50, requires = "rerank")]
+    pub(crate) rerank_candidates: usize,
     /// Leave out chunks whose score is less.
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
     pub(crate) min_score: Option<f32>,
@@ -28,6 +34,14 @@ pub(crate) struct Finding {
     /// How many chunks of one document at most.
     #[arg(long, value_name = "CHUNKS")]
     pub(crate) per_document: Option<usize>,
+}
+
+impl Finding {
+    /// How chunks are ranked anew, if they are.
+    pub(crate) fn rerank(&self) -> Option<Rerank> {
+        let candidates = self.rerank_candidates;
+        self.rerank.as_ref().map(|model| Rerank { candidates, ..Rerank::new(model.as_str()) })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +80,10 @@ pub(crate) struct AskArgs {
     /// Tokens that the whole prompt may take: instructions, passages, history and question.
     #[arg(long, default_value_t = 4_000, value_name = "TOKENS")]
     pub(crate) budget: usize,
+    /// Count them as this model does, for which the prompt is: gpt-4o, an org/name of the Hugging Face hub, a directory. Otherwise the embedding model's tokenizer
+    /// counts, and 15 % are added.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) tokens_of: Option<String>,
     /// Render this registered template instead of the built-in one, its newest version unless one is named.
     #[arg(long, value_name = "NAME[@VERSION]", conflicts_with = "template_file")]
     pub(crate) template: Option<TemplateName>,

@@ -33,6 +33,13 @@ pub(crate) struct EvalArgs {
     /// How many chunks users ask for: finding so many is what is timed, and recall is counted among so many documents, too.
     #[arg(short, default_value_t = 10)]
     pub(crate) k: usize,
+    /// Rank the best of what is found anew by this re-ranker: a name, an org/name of the Hugging Face hub, a directory. Figures are then of the chunks that
+    /// it ranks.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) rerank: Option<String>,
+    /// How many of the chunks that are found are ranked anew.
+    #[arg(long, value_name = "CHUNKS", default_value_t = 100, requires = "rerank")]
+    pub(crate) rerank_candidates: usize,
     /// Tokens of a chunk at most, and tokens that neighbours share.
     #[arg(long, default_value = "240/30", value_name = "TOKENS[/OVERLAP]")]
     pub(crate) chunk: ChunkOptions,

@@ -21,6 +21,8 @@ pub(crate) struct ScoresView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hybrid: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rerank: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mmr: Option<f32>,
 }
 
@@ -42,6 +44,7 @@ pub(crate) struct RetrievedChunkView {
 pub(crate) struct RetrievedView {
     pub(crate) chunks: Vec<RetrievedChunkView>,
     pub(crate) dropped: Vec<DroppedView>,
+    pub(crate) rerank_truncated: u64,
     pub(crate) timings_ms: Timings,
 }
 
@@ -108,6 +111,7 @@ pub(crate) struct EnrichedView {
     pub(crate) dropped: Vec<DroppedView>,
     pub(crate) tokens: TokensView,
     pub(crate) template: String,
+    pub(crate) rerank_truncated: u64,
     pub(crate) timings_ms: Timings,
 }
 

@@ -33,6 +33,8 @@ pub(super) fn run(session: &Session, args: AskArgs) -> Result<()> {
     let (before, after) = args.neighbours.unwrap_or_default();
     let (finding, collection) = (args.finding, args.collection.collection.as_str());
     let request = EnrichRequest {
+        rerank: finding.rerank(),
+        tokens_of: args.tokens_of,
         k: finding.k,
         token_budget: args.budget,
         filter: finding.conditions.filter(session, collection)?,

@@ -7,6 +7,7 @@ use ragstone::Db;
 use ragstone_rag::embed::{ModelOptions, Models};
 use ragstone_rag::evaluate::{self, Ingested, JudgedSet, Measure, Measured};
 use ragstone_rag::progress::Progress;
+use ragstone_rag::retrieve::Rerank;
 use ragstone_rag::{CollectionSpec, Rag};
 use serde_json::{Value, json};
 
@@ -45,8 +46,10 @@ pub(super) fn run(place: &Place, args: &EvalArgs, progress: Arc<dyn Progress>, j
     if !json {
         show_set(args, &set, &ingested);
     }
+    let candidates = args.rerank_candidates;
+    let rerank = args.rerank.as_ref().map(|model| Rerank { candidates, ..Rerank::new(model.as_str()) });
     for mode in &args.mode {
-        let measure = Measure { mode: *mode, k: args.k };
+        let measure = Measure { mode: *mode, k: args.k, rerank: rerank.clone() };
         let measured = evaluate::measure(&rag, COLLECTION, &set, &measure, progress.as_ref())?;
         if json {
             output::json(&object(args, (&set, &ingested), &measured))?;
@@ -63,6 +66,7 @@ fn object(args: &EvalArgs, (set, ingested): (&JudgedSet, &Ingested), measured: &
     json!({
         "mode": measured.mode.as_str(),
         "model": args.model,
+        "rerank": args.rerank,
         "chunk": { "tokens": args.chunk.tokens, "overlap": args.chunk.overlap },
         "analyzer": args.analyzer.name(),
         "documents": ingested.documents,

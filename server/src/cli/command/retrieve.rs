@@ -14,6 +14,7 @@ pub(super) fn run(session: &Session, args: RetrieveArgs) -> Result<()> {
     let collection = args.collection.collection.as_str();
     let finding = args.finding;
     let request = RetrieveRequest {
+        rerank: finding.rerank(),
         k: finding.k,
         filter: finding.conditions.filter(session, collection)?,
         mode: finding.mode,

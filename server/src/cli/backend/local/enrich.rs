@@ -22,6 +22,7 @@ pub(super) fn retrieved(found: Retrieved) -> RetrievedView {
     RetrievedView {
         chunks: found.chunks.into_iter().map(chunk).collect(),
         dropped: found.dropped.into_iter().map(dropped).collect(),
+        rerank_truncated: found.rerank_truncated as u64,
         timings_ms: found.timings_ms.into_iter().collect(),
     }
 }
@@ -35,6 +36,7 @@ pub(super) fn enriched(enriched: Enriched) -> EnrichedView {
         dropped: enriched.dropped.into_iter().map(dropped).collect(),
         tokens: tokens(enriched.tokens),
         template: enriched.template,
+        rerank_truncated: enriched.rerank_truncated as u64,
         timings_ms: enriched.timings_ms.into_iter().collect(),
     }
 }
@@ -68,8 +70,8 @@ fn cited(chunk: CitedChunk) -> CitedChunkView {
 }
 
 fn scores(scores: StageScores) -> ScoresView {
-    let StageScores { nearness, words, hybrid, mmr } = scores;
-    ScoresView { nearness, words, hybrid, mmr }
+    let StageScores { nearness, words, hybrid, rerank, mmr } = scores;
+    ScoresView { nearness, words, hybrid, rerank, mmr }
 }
 
 fn dropped(dropped: DroppedChunk) -> DroppedView {

@@ -26,6 +26,9 @@ pub(super) fn request(collection: &str, request: &EnrichRequest) -> client::Enri
     if let Some(conditions) = &request.filter {
         wire = wire.filter(types::filter(conditions));
     }
+    if let Some(rerank) = &request.rerank {
+        wire = wire.rerank(rerank.model.as_str(), wire_size(rerank.candidates));
+    }
     if let Some(min_score) = request.min_score {
         wire = wire.min_score(min_score);
     }
@@ -34,6 +37,9 @@ pub(super) fn request(collection: &str, request: &EnrichRequest) -> client::Enri
     }
     if let Some(chunks) = request.per_document {
         wire = wire.per_document(wire_size(chunks));
+    }
+    if let Some(model) = &request.tokens_of {
+        wire = wire.tokens_of(model.as_str());
     }
     let Expansion { before, after, section } = request.expand;
     if before + after > 0 {
@@ -96,6 +102,9 @@ pub(super) fn retrieval(collection: &str, request: &RetrieveRequest) -> client::
     if let Some(conditions) = &request.filter {
         wire = wire.filter(types::filter(conditions));
     }
+    if let Some(rerank) = &request.rerank {
+        wire = wire.rerank(rerank.model.as_str(), wire_size(rerank.candidates));
+    }
     if let Some(min_score) = request.min_score {
         wire = wire.min_score(min_score);
     }
@@ -125,6 +134,7 @@ pub(super) fn retrieved(found: client::Retrieved) -> RetrievedView {
     RetrievedView {
         chunks: found.chunks.into_iter().map(chunk).collect(),
         dropped: found.dropped.into_iter().map(dropped).collect(),
+        rerank_truncated: found.rerank_truncated as u64,
         timings_ms: timings(found.timings),
     }
 }
@@ -138,6 +148,7 @@ pub(super) fn enriched(enriched: client::Enriched) -> EnrichedView {
         dropped: enriched.dropped.into_iter().map(dropped).collect(),
         tokens: tokens(enriched.tokens),
         template: enriched.template,
+        rerank_truncated: enriched.rerank_truncated as u64,
         timings_ms: timings(enriched.timings),
     }
 }
@@ -171,8 +182,8 @@ fn cited(chunk: client::CitedChunk) -> CitedChunkView {
 }
 
 fn scores(scores: client::StageScores) -> ScoresView {
-    let client::StageScores { nearness, words, hybrid, mmr, .. } = scores;
-    ScoresView { nearness, words, hybrid, mmr }
+    let client::StageScores { nearness, words, hybrid, rerank, mmr, .. } = scores;
+    ScoresView { nearness, words, hybrid, rerank, mmr }
 }
 
 fn dropped(dropped: client::DroppedChunk) -> DroppedView {
