@@ -1,5 +1,6 @@
 //! How a server runs.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ragstone_rag::embed::DEFAULT_MODEL;
@@ -46,6 +47,8 @@ pub struct ServerConfig {
     pub snapshot_stores: Vec<String>,
     /// How long a read waits for the server to come to the write that it is to find.
     pub read_wait: Duration,
+    /// The folder whose files callers may have collections written to and read from. None by default.
+    pub exchange_dir: Option<PathBuf>,
     /// How long shutting down waits for the requests that are being worked on.
     pub shutdown_grace: Duration,
 }
@@ -70,6 +73,7 @@ impl Default for ServerConfig {
             stream_timeout: Duration::from_secs(limits::STREAM_SECONDS_MAX),
             snapshot_stores: Vec::new(),
             read_wait: Duration::from_secs(limits::READ_WAIT_SECONDS_MAX),
+            exchange_dir: None,
             shutdown_grace: Duration::from_secs(30),
         }
     }

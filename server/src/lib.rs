@@ -23,6 +23,7 @@
 mod calls;
 mod config;
 mod convert;
+pub mod exchange;
 mod generation;
 mod health;
 mod http;

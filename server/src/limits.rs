@@ -25,6 +25,7 @@
 //! | [`COLLECTION_NAME_BYTES_MAX`] | 128 bytes | INVALID_ARGUMENT |
 //! | [`COLLECTIONS_MAX`] | 10,000 | RESOURCE_EXHAUSTED |
 //! | [`ALIASES_MAX`] | 10,000 | RESOURCE_EXHAUSTED |
+//! | [`FILE_NAME_BYTES_MAX`] | 255 bytes | INVALID_ARGUMENT |
 //! | [`OPERATIONS_RUNNING_MAX`] | 8 | RESOURCE_EXHAUSTED |
 //! | [`DIMENSION_MAX`] | 8,192 components | INVALID_ARGUMENT |
 //! | [`VECTORS_MAX`] | 16 in a collection | INVALID_ARGUMENT |
@@ -104,6 +105,8 @@ pub const CONCURRENT_REQUESTS_MAX: usize = 256;
 pub const CONCURRENT_STREAMS_MAX: usize = 256;
 /// Operations that run at a time.
 pub const OPERATIONS_RUNNING_MAX: usize = 8;
+/// Bytes of the name of a file that a collection is exported to or imported from.
+pub const FILE_NAME_BYTES_MAX: usize = 255;
 /// Operations that have ended and are kept; those that ended before them are forgotten.
 pub const OPERATIONS_KEPT_MAX: usize = 256;
 /// Answers of language models that are under way, by default; one more is refused.

@@ -39,8 +39,9 @@ pub(crate) use self::call::{
 };
 pub(crate) use self::models::{model_loading, model_not_allowed};
 pub(crate) use self::operations::{
-    operation_cancelled, operation_cut_off, operation_exists, operation_not_found, operation_running,
-    snapshot, snapshot_damaged, store_not_allowed, too_many_operations,
+    exchange, no_exchange_folder, operation_cancelled, operation_cut_off, operation_exists,
+    operation_not_found, operation_running, snapshot, snapshot_damaged, store_not_allowed,
+    too_many_operations,
 };
 pub(crate) use self::rag::rag;
 use crate::limits::{ERROR_DETAIL_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX};

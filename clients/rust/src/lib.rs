@@ -60,7 +60,10 @@ mod text_query;
 mod vector;
 mod write;
 
-pub use client::{Alias, Client, ClientBuilder, Compression, DEFAULT_URL, MESSAGE_BYTES_MAX, OperationWatch};
+pub use client::{
+    Alias, Client, ClientBuilder, Compression, DEFAULT_URL, ImportCollection, MESSAGE_BYTES_MAX,
+    OperationWatch,
+};
 pub use collection::{Collection, CreateCollection, Metric};
 pub use document::{
     Chunk, Document, IngestDocument, IngestReport, IngestStatus, ListChunks, ListDocuments, MediaType,

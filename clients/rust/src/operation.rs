@@ -18,6 +18,10 @@ pub enum OperationKind {
     TakeSnapshot,
     /// Compares a snapshot with its checksums.
     VerifySnapshot,
+    /// Writes a collection to a file of the server.
+    Export,
+    /// Writes the rows of a file of the server to a collection.
+    Import,
 }
 
 impl OperationKind {
@@ -27,6 +31,8 @@ impl OperationKind {
             Self::Reembed => "reembed",
             Self::TakeSnapshot => "take-snapshot",
             Self::VerifySnapshot => "verify-snapshot",
+            Self::Export => "export",
+            Self::Import => "import",
         }
     }
 }
@@ -118,6 +124,8 @@ impl Operation {
             Ok(v1::OperationKind::Reembed) => OperationKind::Reembed,
             Ok(v1::OperationKind::TakeSnapshot) => OperationKind::TakeSnapshot,
             Ok(v1::OperationKind::VerifySnapshot) => OperationKind::VerifySnapshot,
+            Ok(v1::OperationKind::Export) => OperationKind::Export,
+            Ok(v1::OperationKind::Import) => OperationKind::Import,
             Ok(v1::OperationKind::Unspecified) | Err(_) => return Err(Error::missing("operation.kind")),
         };
         let progress = wire.progress.unwrap_or_default();

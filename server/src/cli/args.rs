@@ -210,6 +210,9 @@ pub(crate) struct ServeArgs {
     /// A store that callers may have snapshots taken to: a directory, s3://bucket/prefix … as for `snapshot --to`; may be repeated.
     #[arg(long = "snapshot-store", value_name = "URL")]
     pub(crate) snapshot_stores: Vec<String>,
+    /// The folder whose files callers may have collections exported to and imported from.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) exchange_dir: Option<PathBuf>,
     /// How log lines are written; RUST_LOG sets what is logged.
     #[arg(long, value_enum, default_value = "text", env = "RAGSTONE_LOG_FORMAT")]
     pub(crate) log_format: LogFormat,

@@ -45,6 +45,8 @@ fn kind(kind: Kind) -> v1::OperationKind {
         Kind::Reembed => v1::OperationKind::Reembed,
         Kind::TakeSnapshot => v1::OperationKind::TakeSnapshot,
         Kind::VerifySnapshot => v1::OperationKind::VerifySnapshot,
+        Kind::Export => v1::OperationKind::Export,
+        Kind::Import => v1::OperationKind::Import,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use ragstone::CancelToken;
 use ragstone_rag::progress::Progress;
 use tokio::sync::watch;
 use tonic::Status;
@@ -34,8 +35,8 @@ impl Report {
     }
 
     /// So much of all there is to do is done; whether to go on, by the token.
-    pub(crate) fn at(&self, done: u64, total: u64, cancel: &ragstone::CancelToken) -> ControlFlow<()> {
-        self.change(|progress| (progress.done, progress.total) = (done, Some(total)));
+    pub(crate) fn at(&self, done: u64, total: Option<u64>, cancel: &CancelToken) -> ControlFlow<()> {
+        self.change(|progress| (progress.done, progress.total) = (done, total));
         if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

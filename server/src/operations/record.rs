@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Reembed,
     TakeSnapshot,
     VerifySnapshot,
+    Export,
+    Import,
 }
 
 impl Kind {
@@ -27,6 +29,8 @@ impl Kind {
             Self::Reembed => "reembed",
             Self::TakeSnapshot => "take_snapshot",
             Self::VerifySnapshot => "verify_snapshot",
+            Self::Export => "export",
+            Self::Import => "import",
         }
     }
 }

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use ragstone::CancelToken;
 use ragstone_proto::v1::admin_service_server::AdminService;
 use ragstone_proto::v1::{
-    GetStatsRequest, GetStatsResponse, ListSnapshotsRequest, ListSnapshotsResponse, TakeSnapshotRequest,
-    TakeSnapshotResponse, VerifySnapshotRequest, VerifySnapshotResponse,
+    ExportCollectionRequest, ExportCollectionResponse, GetStatsRequest, GetStatsResponse,
+    ImportCollectionRequest, ImportCollectionResponse, ListSnapshotsRequest, ListSnapshotsResponse,
+    TakeSnapshotRequest, TakeSnapshotResponse, VerifySnapshotRequest, VerifySnapshotResponse,
 };
 use ragstone_rag::Rag;
 use ragstone_rag::progress::Progress as _;
@@ -112,6 +113,22 @@ impl AdminService for Services {
             .await?;
         Ok(Response::new(VerifySnapshotResponse { operation: Some(convert::operation(operation)) }))
     }
+
+    async fn export_collection(
+        &self,
+        request: Request<ExportCollectionRequest>,
+    ) -> Result<Response<ExportCollectionResponse>, Status> {
+        let operation = self.export(request.into_inner()).await?;
+        Ok(Response::new(ExportCollectionResponse { operation: Some(convert::operation(operation)) }))
+    }
+
+    async fn import_collection(
+        &self,
+        request: Request<ImportCollectionRequest>,
+    ) -> Result<Response<ImportCollectionResponse>, Status> {
+        let operation = self.import(request.into_inner()).await?;
+        Ok(Response::new(ImportCollectionResponse { operation: Some(convert::operation(operation)) }))
+    }
 }
 
 /// What is asked for of an operation.
@@ -122,7 +139,7 @@ pub(super) fn asked(kind: Kind, target: &str, arguments: &[(&str, &str)]) -> Ask
 
 /// Tells a report how far a work on a store is, and that work when to end.
 fn told<'a>(report: &'a Report, cancel: &'a CancelToken) -> impl FnMut(Progress) -> ControlFlow<()> + 'a {
-    move |progress| report.at(progress.bytes, progress.bytes_total, cancel)
+    move |progress| report.at(progress.bytes, Some(progress.bytes_total), cancel)
 }
 
 /// The snapshots in a store. One that nobody wrote to yet has none.

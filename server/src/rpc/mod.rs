@@ -4,6 +4,7 @@ mod admin;
 mod answer;
 mod collections;
 mod documents;
+mod exchange;
 mod inference;
 mod ingest;
 mod operations;
@@ -17,6 +18,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,6 +61,7 @@ struct Shared {
     loader: Loader,
     operations: Operations,
     snapshot_stores: Vec<String>,
+    exchange_dir: Option<PathBuf>,
     metrics: Metrics,
     response_bytes_max: usize,
     read_wait: Duration,
@@ -77,6 +80,7 @@ impl Services {
             metrics,
             operations,
             snapshot_stores: config.snapshot_stores.clone(),
+            exchange_dir: config.exchange_dir.clone(),
             response_bytes_max: config.response_bytes_max,
             read_wait: config.read_wait,
         };
@@ -111,7 +115,12 @@ impl Services {
         &self.shared.snapshot_stores
     }
 
-    /// One of them, as a request names it: none is the only one there is.
+    /// The folder of exports and imports.
+    fn exchange_dir(&self) -> Option<&Path> {
+        self.shared.exchange_dir.as_deref()
+    }
+
+    /// One of the stores, as a request names it: none is the only one there is.
     fn snapshot_store(&self, named: String) -> Result<String, Status> {
         match self.snapshot_stores() {
             [only] if named.is_empty() => Ok(only.clone()),

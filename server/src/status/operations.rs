@@ -3,7 +3,9 @@
 use ragstone_proto::v1::ErrorReason;
 use tonic::{Code, Status};
 
-use super::{BUSY_RETRY, Problem, cut, engine, invalid, unknown};
+use std::io::ErrorKind;
+
+use super::{BUSY_RETRY, Problem, cut, engine, invalid, io, unknown};
 use crate::limits::ERROR_DETAIL_BYTES_MAX;
 
 /// A name is taken, or a collection is not to be had under it for now.
@@ -95,6 +97,31 @@ pub(crate) fn store_not_allowed(store: &str) -> Status {
     Problem::new(Code::PermissionDenied, ErrorReason::SnapshotStoreNotAllowed, message)
         .with("store", store)
         .status()
+}
+
+/// The server has no folder for exports and imports.
+pub(crate) fn no_exchange_folder() -> Status {
+    let message = "this server was not started with a folder for exports and imports (--exchange-dir)";
+    Problem::new(Code::PermissionDenied, ErrorReason::ExchangeNotAllowed, message).status()
+}
+
+/// An export or an import failed.
+pub(crate) fn exchange(error: ragstone_exchange::Error) -> Status {
+    use ragstone_exchange::Error;
+    let message = error.to_string();
+    match error {
+        Error::Engine(error) => engine(error),
+        Error::Cancelled => operation_cancelled(),
+        Error::Exists { .. } => Problem::new(Code::AlreadyExists, ErrorReason::FileExists, message).status(),
+        Error::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+            Problem::new(Code::NotFound, ErrorReason::FileNotFound, message).status()
+        }
+        Error::Io { source, .. } => io(source.kind(), message),
+        Error::Write { source, .. } => exchange(*source),
+        Error::Option { option, reason } => invalid(option, &reason),
+        // What is in the file, or its name.
+        _ => invalid("file", &message),
+    }
 }
 
 /// A snapshot was read, and is not what was uploaded.

@@ -1,7 +1,7 @@
 //! Aliases, moving a collection to another model, operations, and what a database holds.
 
 use crate::support::model;
-use crate::{Scratch, in_both_places, in_both_places_without_a_model, notes};
+use crate::{in_both_places, in_both_places_without_a_model, notes};
 
 #[test]
 fn aliases_are_set_listed_and_deleted() {
@@ -39,9 +39,12 @@ fn stats_tell_what_is_there() {
             assert_eq!(scratch.json(place, &["operation", "list"])["operations"], serde_json::json!([]));
             scratch.fails(place, &["operation", "show", "x"], &["operation `x` does not exist"]);
             scratch.fails(place, &["admin", "snapshot"], &["no store for snapshots"]);
+            scratch.fails(place, &["admin", "export", "notes", "a.parquet"], &["--exchange-dir"]);
+            scratch.fails(place, &["admin", "import", "a.parquet", "notes"], &["--exchange-dir"]);
         } else {
             scratch.fails(place, &["operation", "list"], &["--url"]);
             scratch.fails(place, &["admin", "snapshot"], &["--url"]);
+            scratch.fails(place, &["admin", "import", "a.parquet", "notes"], &["--url"]);
         }
     });
 }

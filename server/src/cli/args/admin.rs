@@ -104,6 +104,23 @@ pub(crate) enum AdminCommand {
     Snapshot(Store),
     /// List the snapshots in such a store, the oldest first.
     Snapshots(Store),
+    /// Have a server write a collection to a file in its folder (`serve --exchange-dir`); `export` writes one here.
+    Export {
+        /// The collection.
+        collection: String,
+        /// The file's name: .arrow, .feather, .ipc or .parquet.
+        file: String,
+        /// Replace a file that is there.
+        #[arg(long)]
+        overwrite: bool,
+    },
+    /// Have a server read the rows of a file in its folder into a collection, which is made if it is not there; `import` reads one here.
+    Import {
+        /// The file's name.
+        file: String,
+        /// The collection.
+        collection: String,
+    },
     /// Have a server compare a snapshot with its checksums.
     VerifySnapshot {
         /// Its name; the newest if left out.

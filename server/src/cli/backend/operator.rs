@@ -131,6 +131,10 @@ pub(crate) trait Operator {
     fn begin_snapshot(&self, store: Option<&str>) -> Result<OperationView>;
     /// The snapshots in a store.
     fn snapshots(&self, store: Option<&str>) -> Result<Vec<SnapshotView>>;
+    /// Begins to write a collection to a file of the server.
+    fn begin_export(&self, collection: &str, file: &str, overwrite: bool) -> Result<OperationView>;
+    /// Begins to read a file of the server into a collection.
+    fn begin_import(&self, file: &str, collection: &str) -> Result<OperationView>;
     /// Begins to compare a snapshot with its checksums.
     fn begin_verify(&self, store: Option<&str>, name: Option<&str>) -> Result<OperationView>;
 }

@@ -19,6 +19,14 @@ pub(super) fn run(session: &Session, command: AdminCommand) -> Result<()> {
             let begun = backend.begin_snapshot(place.store.as_deref())?;
             operation::follow(session, &begun.id)
         }
+        AdminCommand::Export { collection, file, overwrite } => {
+            let begun = backend.begin_export(&collection, &file, overwrite)?;
+            operation::follow(session, &begun.id)
+        }
+        AdminCommand::Import { file, collection } => {
+            let begun = backend.begin_import(&file, &collection)?;
+            operation::follow(session, &begun.id)
+        }
         AdminCommand::Snapshots(place) => snapshots(session, place.store.as_deref()),
         AdminCommand::VerifySnapshot { name, store } => {
             let begun = backend.begin_verify(store.store.as_deref(), name.as_deref())?;

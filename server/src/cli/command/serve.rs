@@ -47,6 +47,7 @@ pub(super) fn run(place: &Place, args: ServeArgs) -> Result<()> {
             default_model: args.model,
             allow_any_model: args.allow_any_model,
             snapshot_stores: args.snapshot_stores,
+            exchange_dir: args.exchange_dir,
             ..ServerConfig::default()
         };
         let rag = Rag::new(db, Models::new(options)).with_generate_models(generate_models);

@@ -271,6 +271,35 @@ fn points_of_the_users_own_are_made_of_the_field_that_is_named() {
     assert!(pairs.into_iter().all(|(found, expected)| (found - expected).abs() < 1e-5));
 }
 
+/// Rows are whose they were, and expire when they did; what has named vectors keeps them.
+#[test]
+fn tenants_expiries_and_named_vectors_stay() {
+    const EXPIRY: i64 = 31_556_952_000_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let rag = open(folder.path());
+    let mut spec = CollectionSpec::with_model("old");
+    spec.tenant = Some("customer".into());
+    spec.vectors = vec![("colour".into(), ragstone::VectorKind::Dense(ragstone::DenseOptions::new(2)))];
+    rag.create_collection(C, spec).unwrap();
+    for (id, customer) in [(1, "acme"), (2, "other")] {
+        let mut document = document(id, 1);
+        document.metadata.insert("customer".to_owned(), customer.into());
+        rag.ingest(C, document).unwrap();
+    }
+    let collection = rag.db().collection(C).unwrap();
+    let own = Point::without_vector(7).with("customer", "acme").with_vector("colour", [0.0, 1.0]);
+    collection.upsert(vec![own.expires_at(EXPIRY)]).unwrap();
+    reembed(&rag, &ReembedOptions::to("new")).unwrap();
+    let view = rag.db().collection(C).unwrap().view();
+    let found = view.get(&[7.into()]).unwrap().remove(0).unwrap();
+    assert_eq!(found.expires_at, Some(EXPIRY));
+    assert_eq!(found.vectors.keys().collect::<Vec<_>>(), ["colour"]);
+    let of = |customer: &str| view.count(Some(&ragstone::Filter::eq("customer", customer))).unwrap();
+    assert_eq!(of("acme") + of("other"), collection.view().ids(None).unwrap().count() as u64);
+    assert!(of("acme") > 2 && of("other") > 2);
+    assert!(view.count(None).is_err(), "whose rows are meant is to be said still");
+}
+
 #[test]
 fn what_cannot_be_is_refused_and_what_is_given_up_is_gone() {
     let folder = tempfile::tempdir().unwrap();

@@ -16,7 +16,7 @@ use crate::cli::backend::operator::{
 /// A directory has no operations.
 fn no_server<T>() -> Result<T> {
     bail!(
-        "operations are a server's: give --url; on a directory, `snapshot` and `collection reembed` work to their end"
+        "operations are a server's: give --url; on a directory, `snapshot`, `export`, `import` and `collection reembed` work to their end"
     )
 }
 
@@ -94,6 +94,14 @@ impl Operator for Local {
     }
 
     fn snapshots(&self, _: Option<&str>) -> Result<Vec<SnapshotView>> {
+        no_server()
+    }
+
+    fn begin_export(&self, _: &str, _: &str, _: bool) -> Result<OperationView> {
+        no_server()
+    }
+
+    fn begin_import(&self, _: &str, _: &str) -> Result<OperationView> {
         no_server()
     }
 

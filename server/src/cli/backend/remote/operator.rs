@@ -125,6 +125,16 @@ impl Operator for Remote {
         Ok(snapshots.into_iter().map(snapshot).collect())
     }
 
+    fn begin_export(&self, collection: &str, file: &str, overwrite: bool) -> Result<OperationView> {
+        let begun = self.client.export_collection(collection, file, None, overwrite);
+        self.call(begun).map(OperationView::from)
+    }
+
+    fn begin_import(&self, file: &str, collection: &str) -> Result<OperationView> {
+        let begun = self.client.import_collection(client::ImportCollection::new(file, collection));
+        self.call(begun).map(OperationView::from)
+    }
+
     fn begin_verify(&self, store: Option<&str>, name: Option<&str>) -> Result<OperationView> {
         self.call(self.client.verify_snapshot(store, name)).map(OperationView::from)
     }
@@ -135,6 +145,7 @@ fn unit(unit: &str) -> &'static str {
     match unit {
         "B" => "B",
         "texts" => "texts",
+        "rows" => "rows",
         _ => "",
     }
 }
