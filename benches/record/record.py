@@ -12,7 +12,7 @@ import common
 # Measured over a data set.
 OF_DATA = ["ann", "churn", "limit"]
 # Make their own rows.
-OF_THEMSELVES = ["exchange", "filter_cost", "row_sets", "tenants", "updates"]
+OF_THEMSELVES = ["exchange", "filter_cost", "ingest", "row_sets", "tenants", "updates"]
 
 
 def run():

@@ -63,6 +63,9 @@
 //! | [`METADATA_BYTES_MAX`] | 16 KiB | INVALID_ARGUMENT |
 //! | [`DOCUMENT_CHUNKS_MAX`] | 49,999 | INVALID_ARGUMENT |
 //! | [`CHUNK_TOKENS_MAX`] | 65,536 tokens | INVALID_ARGUMENT |
+//! | [`INGEST_AHEAD_BYTES_DEFAULT`] | 64 MiB under way, of a file of records | it waits |
+//! | [`INGEST_AHEAD_BYTES_MAX`] | 16384 MiB under way, of a library's call | none: the wire does not offer it |
+//! | [`RECORD_FIELDS_MAX`] | 64 of a record's text | INVALID_ARGUMENT |
 //! | [`TEMPLATE_BYTES_MAX`] | 32 KiB | INVALID_ARGUMENT |
 //! | [`TEMPLATE_NAME_BYTES_MAX`] | 128 bytes | INVALID_ARGUMENT |
 //! | [`TEMPLATES_MAX`] | 1,000 versions | INVALID_ARGUMENT |
@@ -139,6 +142,10 @@ pub const PAGE_SIZE_DEFAULT: usize = 100;
 pub const PAGE_SIZE_MAX: usize = 1_000;
 /// Values that a facet lists where no number is asked for.
 pub const FACET_VALUES_DEFAULT: usize = 10;
+/// Fields of a record that are its text together.
+pub const RECORD_FIELDS_MAX: usize = 64;
+/// Records left out that an answer lists; the others are counted.
+pub(crate) const RECORD_FAILURES_MAX: usize = 100;
 /// Ids of one look-up.
 pub const GET_IDS_MAX: usize = K_MAX;
 

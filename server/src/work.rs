@@ -54,7 +54,7 @@ impl Kind {
         let (_, method) = path.strip_prefix("/ragstone.")?.split_once('/')?;
         Some(match method {
             "UpsertPoints" | "UpdatePoints" | "WritePoints" | "DeletePoints" | "UpdateCollection"
-            | "IngestPoints" | "IngestDocument" | "IngestDocuments" | "DeleteDocument"
+            | "IngestPoints" | "IngestDocument" | "IngestDocuments" | "IngestRecords" | "DeleteDocument"
             | "CreateCollection" | "DeleteCollection" | "SetAlias" | "DeleteAlias" | "ReembedCollection"
             | "ExportCollection" | "ImportCollection" | "TakeSnapshot" | "CancelOperation"
             | "DeleteOperation" | "RegisterTemplate" | "DeleteTemplate" => Kind::Write,

@@ -72,6 +72,10 @@ pub struct Collection {
     pub texts: BTreeMap<String, String>,
     /// The field whose value is a point's tenant, if there is one.
     pub tenant: Option<String>,
+    /// How documents are split; none without a model.
+    pub chunks: Option<ChunkOptions>,
+    /// How the texts and headings of chunks become words; none without a model.
+    pub analyzer: Option<String>,
     /// Whether a write with an undeclared field is refused.
     pub strict: bool,
     /// Live points, documents and chunks included.
@@ -110,6 +114,8 @@ impl Collection {
                 .collect::<Result<_>>()?,
             texts: wire.texts.into_iter().map(|(name, index)| (name, index.analyzer)).collect(),
             tenant: Some(wire.tenant).filter(|tenant| !tenant.is_empty()),
+            chunks: wire.chunks.map(ChunkOptions::from_wire),
+            analyzer: Some(wire.analyzer).filter(|analyzer| !analyzer.is_empty()),
             strict: wire.strict,
             points: wire.points,
             vectors: wire.vectors,
@@ -117,6 +123,21 @@ impl Collection {
             seq: wire.seq,
             etag: wire.etag,
         })
+    }
+}
+
+/// How the documents of a collection are split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkOptions {
+    /// Tokens of a chunk at most; fewer where the model reads less.
+    pub tokens: u32,
+    /// Tokens that neighbours share which were cut out of one long text.
+    pub overlap: u32,
+}
+
+impl ChunkOptions {
+    fn from_wire(wire: v1::ChunkOptions) -> ChunkOptions {
+        ChunkOptions { tokens: wire.tokens, overlap: wire.overlap.unwrap_or_default() }
     }
 }
 
@@ -207,6 +228,22 @@ impl CreateCollection {
     #[must_use]
     pub fn text(mut self, field: impl Into<String>, analyzer: impl Into<String>) -> Self {
         self.wire.texts.insert(field.into(), v1::TextIndex { analyzer: analyzer.into() });
+        self
+    }
+
+    /// Sets how documents are split: tokens of a chunk at most, 16 to 65,536, and tokens that neighbours share, at most half of them; 240
+    /// and 30 by default. Only with a model.
+    #[must_use]
+    pub fn chunks(mut self, tokens: u32, overlap: u32) -> Self {
+        self.wire.chunks = Some(v1::ChunkOptions { tokens, overlap: Some(overlap) });
+        self
+    }
+
+    /// Sets how the texts and headings of chunks become words, as with [`text`](CreateCollection::text); `english` by default. Only with
+    /// a model.
+    #[must_use]
+    pub fn analyzer(mut self, analyzer: impl Into<String>) -> Self {
+        self.wire.analyzer = analyzer.into();
         self
     }
 

@@ -3,38 +3,8 @@
 use ragstone_proto::v1;
 
 use crate::error::{Error, Result};
+use crate::media::MediaType;
 use crate::point::{Payload, StageTiming, Value, payload_from_wire, timings_from_wire};
-
-/// What a document's bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MediaType {
-    /// Plain text.
-    Text,
-    /// Markdown.
-    Markdown,
-    /// HTML; its text is stored as Markdown.
-    Html,
-}
-
-impl MediaType {
-    fn into_wire(self) -> v1::MediaType {
-        match self {
-            MediaType::Text => v1::MediaType::Text,
-            MediaType::Markdown => v1::MediaType::Markdown,
-            MediaType::Html => v1::MediaType::Html,
-        }
-    }
-
-    fn from_wire(wire: i32) -> Result<MediaType> {
-        match v1::MediaType::try_from(wire) {
-            Ok(v1::MediaType::Text) => Ok(MediaType::Text),
-            Ok(v1::MediaType::Markdown) => Ok(MediaType::Markdown),
-            Ok(v1::MediaType::Html) => Ok(MediaType::Html),
-            Ok(v1::MediaType::Unspecified) | Err(_) => Err(Error::missing("media_type")),
-        }
-    }
-}
 
 /// A document to store.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +13,7 @@ pub struct IngestDocument {
 }
 
 impl IngestDocument {
-    /// A document of at most 16 MiB of UTF-8, under an id of 1 to 400 bytes; what it is follows from the id's extension.
+    /// A document of at most 16 MiB, UTF-8 unless it is a PDF, under an id of 1 to 400 bytes; what it is follows from the id's extension.
     pub fn new(collection: impl Into<String>, id: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
         let content: Vec<u8> = content.into();
         Self {
@@ -108,6 +78,14 @@ pub struct IngestReport {
     pub status: IngestStatus,
     /// Chunks that it has now.
     pub chunks: usize,
+    /// Of these, those whose content no chunk had before.
+    pub chunks_added: usize,
+    /// And those whose content one had: they keep their vectors.
+    pub chunks_kept: usize,
+    /// Chunks that it had before, and whose content none has now.
+    pub chunks_removed: usize,
+    /// Texts that were embedded.
+    pub embedded: usize,
     /// Tokens embedded.
     pub tokens: usize,
     /// Milliseconds of each stage on the server: `extract`, `split`, `embed`, `store`.
@@ -125,6 +103,10 @@ impl IngestReport {
         Ok(IngestReport {
             status,
             chunks: wire.chunks as usize,
+            chunks_added: wire.chunks_added as usize,
+            chunks_kept: wire.chunks_kept as usize,
+            chunks_removed: wire.chunks_removed as usize,
+            embedded: wire.embedded as usize,
             tokens: wire.tokens as usize,
             timings: timings_from_wire(wire.timings),
         })
@@ -186,6 +168,8 @@ pub struct Chunk {
     pub text: String,
     /// Tokens of the text, counted with the collection's model.
     pub tokens: usize,
+    /// SHA-256, in hex, of the heading and of what is embedded; empty for chunks stored by an earlier version.
+    pub content_sha256: String,
 }
 
 impl Chunk {
@@ -198,6 +182,7 @@ impl Chunk {
             end: wire.end as usize,
             text: wire.text,
             tokens: wire.tokens as usize,
+            content_sha256: wire.content_sha256,
         }
     }
 }

@@ -46,10 +46,12 @@ mod found;
 mod generate;
 mod inference;
 mod ingest;
+mod media;
 mod operation;
 mod point;
 mod range;
 mod read;
+mod records;
 mod rerank;
 mod retrieve;
 mod retry;
@@ -64,10 +66,8 @@ pub use client::{
     Alias, Client, ClientBuilder, Compression, DEFAULT_URL, ImportCollection, MESSAGE_BYTES_MAX,
     OperationWatch,
 };
-pub use collection::{Collection, CreateCollection, Metric};
-pub use document::{
-    Chunk, Document, IngestDocument, IngestReport, IngestStatus, ListChunks, ListDocuments, MediaType,
-};
+pub use collection::{ChunkOptions, Collection, CreateCollection, Metric};
+pub use document::{Chunk, Document, IngestDocument, IngestReport, IngestStatus, ListChunks, ListDocuments};
 pub use enrich::{ChatMessage, ChatRole, Citation, CitedChunk, DataMarking, Enrich, Enriched, TokenReport};
 pub use error::{Code, Error, FieldViolation, Result};
 pub use filter::{Filter, Range};
@@ -83,10 +83,12 @@ pub use inference::{
 pub use ingest::{
     DocumentAcknowledged, INGEST_UNACKNOWLEDGED_MAX, Ingested, PointsAcknowledged, RefusedItem,
 };
+pub use media::MediaType;
 pub use operation::{CollectionStats, Operation, OperationKind, OperationState, Snapshot, Stats};
 pub use point::{FieldType, GeoPoint, Page, Payload, Point, PointId, StageTiming, Value};
 pub use range::RangeSearch;
 pub use read::Scroll;
+pub use records::{IngestRecords, IngestedRecords, RecordFailure, RecordFormat};
 pub use rerank::{Rerank, Reranked, RerankedPassage, RerankerInfo, ScoreScale, TokenCounts};
 pub use retrieve::{
     DropReason, DroppedChunk, RetrievalMode, Retrieve, Retrieved, RetrievedChunk, StageScores,

@@ -185,6 +185,24 @@ fn no_generate_model(model: &str, known: &[String]) -> String {
     format!("there is no model `{model}` to ask; there are: {}", known.join(", "))
 }
 
+impl Error {
+    /// Whether it is about the document, row or text that was given, and others may be stored all the same; not about the collection, the
+    /// model or the system.
+    pub fn is_about_document(&self) -> bool {
+        use ragstone::Error::{FieldType, Invalid, Limit, UnknownField};
+        match self {
+            Error::NotText { .. }
+            | Error::Invalid { .. }
+            | Error::Limit { .. }
+            | Error::TokenLimit { .. } => true,
+            Error::Engine(error) => {
+                matches!(error, Invalid { .. } | Limit { .. } | UnknownField { .. } | FieldType { .. })
+            }
+            _ => false,
+        }
+    }
+}
+
 fn list(sources: &[SourceFailure]) -> String {
     sources.iter().map(|failure| format!("\n  - {}: {}", failure.source, failure.reason)).collect()
 }

@@ -18,7 +18,9 @@
 //!     let rag = Rag::open("my-data")?;
 //!     rag.create_collection("default", CollectionSpec::with_model(DEFAULT_MODEL))?;
 //!     for file in folder::scan(&["docs".into()], &Silent)?.files {
-//!         rag.ingest("default", file.read()?)?;
+//!         for loaded in file.documents(&Default::default())? {
+//!             rag.ingest("default", loaded.document?)?;
+//!         }
 //!     }
 //!     let enriched = rag.enrich("default", &EnrichRequest::new("How do I install it?"))?;
 //!     println!("{}", enriched.prompt());
@@ -124,4 +126,7 @@ mod testing;
 pub mod tokens;
 
 pub use error::{Error, GenerateFailure, Result, SourceFailure};
-pub use rag::{CollectionSpec, Rag, ReembedOptions, ReembedReport, Reembedding, TextQuery};
+pub use rag::{
+    CollectionSpec, Ended, IngestOptions, Rag, ReembedOptions, ReembedReport, Reembedding, TextOptions,
+    TextQuery,
+};

@@ -8,6 +8,10 @@ pub const DOCUMENT_ID_BYTES_MAX: usize = 400;
 pub const METADATA_BYTES_MAX: usize = 16 << 10;
 /// Chunks of one document. A document is replaced in one atomic batch of the engine, which bounds them.
 pub const DOCUMENT_CHUNKS_MAX: usize = 49_999;
+/// Bytes of documents that one ingestion may have under way, unless it is told otherwise.
+pub const INGEST_AHEAD_BYTES_DEFAULT: usize = 64 << 20;
+/// Bytes of documents that one ingestion may be told to have under way.
+pub const INGEST_AHEAD_BYTES_MAX: usize = 16384 << 20;
 /// Tokens of a chunk that a collection may ask for; a model reads fewer.
 pub const CHUNK_TOKENS_MAX: usize = 65_536;
 /// Bytes of one text to embed, and of a question.

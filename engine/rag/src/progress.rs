@@ -6,6 +6,8 @@ pub trait Progress: Send + Sync {
     fn begin(&self, what: &str, total: Option<u64>, unit: &'static str);
     /// So much more of the current task is done.
     fn advance(&self, amount: u64);
+    /// Something of the current task that its amount does not say: `12 of 40 files, 33 chunks/s`.
+    fn detail(&self, _text: &str) {}
     /// The current task is over.
     fn end(&self);
     /// Something worth a line: a source that failed, a file that was skipped.

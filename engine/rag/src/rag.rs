@@ -5,6 +5,7 @@ mod documents;
 mod enrich;
 mod generate;
 mod inference;
+mod ingest;
 mod reembed;
 mod remove;
 mod retrieve;
@@ -21,7 +22,9 @@ use ragstone::{
     GraphOptions, Metric, Schema, SchemaBuilder, SearchRequest, SearchResponse, VectorKind, WriteReceipt,
 };
 
+pub use self::contract::TextOptions;
 use self::inference::{embed_query, embed_query_or_cut};
+pub use self::ingest::{Ended, IngestOptions};
 use self::reembed::UnderWay;
 pub use self::reembed::{ReembedOptions, ReembedReport, Reembedding};
 use self::timing::Stages;
@@ -168,13 +171,17 @@ impl Rag {
     /// Makes a collection. With a model, it is loaded, and its contract is kept.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a spec with both a model and a dimension, with L2 and a model, or with a reserved field; what loading the model gives; the engine's errors.
+    /// [`Error::Invalid`] for a spec with both a model and a dimension, with L2 and a model, with a reserved field, or about documents without a model; what loading the model gives; the engine's errors.
     pub fn create_collection(&self, name: &str, spec: CollectionSpec) -> Result<CollectionInfo> {
         for (at, (field, _)) in spec.fields.iter().enumerate() {
             reserved::check_field(&format!("fields[{at}]"), field)?;
         }
         for (at, (field, _)) in spec.texts.iter().enumerate() {
             reserved::check_field(&format!("texts[{at}]"), field)?;
+        }
+        if spec.model.is_none() && (spec.chunks, spec.analyzer) != Default::default() {
+            let field = if spec.chunks == ChunkOptions::default() { "analyzer" } else { "chunks" };
+            return Err(invalid(field, "it is about documents, and a collection without a model holds none"));
         }
         let mut builder = match (&spec.model, spec.dimension) {
             (None, Some(dimension)) => Schema::builder(dimension),

@@ -7,7 +7,7 @@
 //! | row | id | fields |
 //! |---|---|---|
 //! | document | `doc:<document>` | `_kind` = `document`, `_document`, `_title`, `_source`, `_media_type`, `_sha256`, `_content`, `_chunks`, `_pipeline` |
-//! | chunk | `doc#<document>#<ordinal>` | `_kind` = `chunk`, `_document`, `_source`, `_ordinal`, `_heading`, `_start`, `_end`, `_text`, `_tokens`, `_gap` |
+//! | chunk | `doc#<document>#<ordinal>` | `_kind` = `chunk`, `_document`, `_source`, `_ordinal`, `_heading`, `_start`, `_end`, `_text`, `_tokens`, `_content_sha256`, `_gap` |
 //!
 //! Chunks are found by the words of `_text` and of `_heading` too. A document's own text is another field, as rows of documents must not count
 //! among the rows that say how rare a word is and how long a text usually is.
@@ -55,6 +55,8 @@ pub const START: &str = "_start";
 pub const END: &str = "_end";
 /// Tokens of a chunk's text.
 pub const TOKENS: &str = "_tokens";
+/// SHA-256, in hex, of a chunk's heading and of what was embedded for it.
+pub const CONTENT_SHA256: &str = "_content_sha256";
 /// The white space between the previous chunk and this one.
 pub const GAP: &str = "_gap";
 
@@ -69,7 +71,7 @@ pub const DEFINITION_TURN: &str = "\0definition";
 pub const REQUEST_ATTRIBUTE: &str = "ragstone.request";
 
 /// Every reserved field with its type; collections with a model declare them.
-pub const FIELDS: [(&str, FieldType); 16] = [
+pub const FIELDS: [(&str, FieldType); 17] = [
     (KIND, FieldType::String),
     (DOCUMENT, FieldType::String),
     (TITLE, FieldType::String),
@@ -85,6 +87,7 @@ pub const FIELDS: [(&str, FieldType); 16] = [
     (START, FieldType::Int),
     (END, FieldType::Int),
     (TOKENS, FieldType::Int),
+    (CONTENT_SHA256, FieldType::String),
     (GAP, FieldType::String),
 ];
 

@@ -1,6 +1,7 @@
 //! A small deterministic embedder for tests: a hashed bag of words, so that texts that share words are near.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex};
 
 use crate::embed::{Arithmetic, Embedder, Embeddings, ModelInfo, Overflow, Pooling, Role};
 use crate::error::{Error, Result};
@@ -10,23 +11,23 @@ pub(crate) const DIMENSION: usize = 256;
 /// Words (runs of letters and digits) and every other visible character are a token each.
 pub(crate) struct BagOfWords {
     info: ModelInfo,
+    /// How the texts were that it embedded, in their order, call by call.
+    pub(crate) calls: Arc<Mutex<Vec<Vec<String>>>>,
 }
 
 impl BagOfWords {
     pub(crate) fn new(name: &str, max_tokens: usize) -> BagOfWords {
-        BagOfWords {
-            info: ModelInfo {
-                name: name.to_owned(),
-                sha256: Some("00".repeat(32)),
-                dimension: DIMENSION,
-                max_tokens,
-                pooling: Pooling::Mean,
-                normalize: true,
-                query_prefix: String::new(),
-                passage_prefix: String::new(),
-                arithmetic: Arithmetic::Float,
-            },
-        }
+        BagOfWords::with_info(ModelInfo {
+            name: name.to_owned(),
+            sha256: Some("00".repeat(32)),
+            dimension: DIMENSION,
+            max_tokens,
+            pooling: Pooling::Mean,
+            normalize: true,
+            query_prefix: String::new(),
+            passage_prefix: String::new(),
+            arithmetic: Arithmetic::Float,
+        })
     }
 
     /// Another model: it has as many components, and other vectors for the same words.
@@ -36,7 +37,7 @@ impl BagOfWords {
     }
 
     pub(crate) fn with_info(info: ModelInfo) -> BagOfWords {
-        BagOfWords { info }
+        BagOfWords { info, calls: Arc::default() }
     }
 }
 
@@ -64,6 +65,7 @@ impl Embedder for BagOfWords {
     }
 
     fn embed(&self, texts: &[&str], role: Role, overflow: Overflow) -> Result<Embeddings> {
+        self.calls.lock().unwrap().push(texts.iter().map(|text| (*text).to_owned()).collect());
         let mut embeddings = Embeddings::default();
         for (at, text) in texts.iter().enumerate() {
             let words = words(text);
@@ -100,7 +102,12 @@ impl Embedder for BagOfWords {
         words(text).len()
     }
 
-    fn overhead_tokens(&self, _role: Role) -> usize {
-        2
+    fn overhead_tokens(&self, role: Role) -> usize {
+        let prefix = match role {
+            Role::Query => &self.info.query_prefix,
+            Role::Passage => &self.info.passage_prefix,
+            Role::Plain => "",
+        };
+        2 + words(prefix).len()
     }
 }

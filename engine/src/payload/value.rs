@@ -164,6 +164,18 @@ impl Value {
         }
     }
 
+    /// A moment from text (RFC 3339): `2024-05-01`, `2024-05-01T12:00:00Z`, `2024-05-01 12:00:00.25+02:00`; without an offset it is UTC.
+    ///
+    /// ```
+    /// use ragstone::Value;
+    ///
+    /// assert_eq!(Value::timestamp("1970-01-02"), Some(Value::Timestamp(86_400_000_000)));
+    /// assert_eq!(Value::timestamp("yesterday"), None);
+    /// ```
+    pub fn timestamp(text: &str) -> Option<Value> {
+        super::time::parse(text).map(Value::Timestamp)
+    }
+
     /// The microseconds since 1970 UTC of a timestamp.
     pub fn as_timestamp(&self) -> Option<i64> {
         match self {

@@ -7,6 +7,7 @@ mod conditions;
 mod eval;
 mod exchange;
 mod inference;
+mod ingest;
 mod points;
 mod search;
 mod snapshot;
@@ -28,6 +29,7 @@ pub(crate) use conditions::Conditions;
 pub(crate) use eval::EvalArgs;
 pub(crate) use exchange::{ExportArgs, ImportArgs};
 pub(crate) use inference::{CountTokensArgs, RerankArgs};
+pub(crate) use ingest::IngestArgs;
 pub(crate) use points::{
     CountArgs, DeleteArgs, FacetArgs, GetArgs, PointsCommand, ScrollArgs, UpdateArgs, UpsertArgs, WriteArgs,
 };
@@ -130,7 +132,7 @@ pub(crate) enum Command {
     Rerank(RerankArgs),
     /// Count the tokens that texts are to a model.
     CountTokens(CountTokensArgs),
-    /// Store documents (Markdown, text, HTML): split, embedded and indexed.
+    /// Store documents (Markdown, text, HTML, PDF, source code, JSON Lines, CSV): split, embedded and indexed.
     Ingest(IngestArgs),
     /// Find chunks and points: by meaning, by a vector, by likeness, in the order of a field.
     Search(SearchArgs),
@@ -300,21 +302,6 @@ impl From<TextRole> for Role {
             TextRole::Plain => Role::Plain,
         }
     }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct IngestArgs {
-    /// Files and folders. A folder is kept in step: what vanished from it is removed from the collection.
-    #[arg(required = true, value_name = "PATH")]
-    pub(crate) paths: Vec<PathBuf>,
-    #[command(flatten)]
-    pub(crate) collection: InCollection,
-    /// The model of the collection, if it is made by this command; all-MiniLM-L6-v2, or the server's own, by default.
-    #[arg(long, value_name = "MODEL", default_value = "", hide_default_value = true)]
-    pub(crate) model: String,
-    /// A field that every chunk gets, for filters; may be repeated. true, false and numbers are typed.
-    #[arg(long = "field", value_name = "NAME=VALUE")]
-    pub(crate) fields: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,7 +4,8 @@
 //! [`backend::Backend`]; a command never asks which it has. Answers go to standard output, everything about the work
 //! itself (progress, skipped files, errors) to standard error, so that `--json` output can be piped.
 //!
-//! Exit codes: 0 done, 1 failed (the reason is on standard error), 2 arguments that make no sense.
+//! Exit codes: 0 done, 1 failed (the reason is on standard error), 2 arguments that make no sense, 3 done but for a part that was left
+//! out (documents that could not be read), 130 interrupted.
 
 mod args;
 mod backend;
@@ -23,8 +24,9 @@ pub(crate) fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
+            let incomplete = error.downcast_ref::<output::Incomplete>().map(|incomplete| incomplete.code);
             eprintln!("ragstone: {}", output::causes(&error));
-            ExitCode::FAILURE
+            incomplete.map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::io::{ErrorKind, Write};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use ragstone::CancelToken;
 use serde::Serialize;
 
 use super::backend::{
@@ -175,6 +176,43 @@ pub(crate) fn harmless(text: &str) -> String {
 pub(crate) fn harmless_lines(text: &str) -> String {
     let harmless = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c };
     text.chars().map(harmless).collect()
+}
+
+/// What a command did but for a part, and the code that says so.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Incomplete {
+    pub(crate) code: u8,
+    pub(crate) message: String,
+}
+
+/// Cancels a token at the first interruption (Ctrl-C); the second one ends the process at once.
+pub(crate) fn on_interrupt(cancel: CancelToken) -> Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("the runtime")?;
+    let (heard, hears) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let first = tokio::signal::ctrl_c();
+            tokio::pin!(first);
+            // Polled once, it listens: from then on nothing is missed.
+            tokio::select! {
+                biased;
+                _ = &mut first => cancel.cancel(),
+                () = std::future::ready(()) => {}
+            }
+            let _ = heard.send(());
+            if cancel.is_cancelled() || first.await.is_ok() {
+                eprintln!("ragstone: finishing what is under way; once more to stop at once");
+                cancel.cancel();
+            }
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(130);
+            }
+        });
+    });
+    let _ = hears.recv();
+    Ok(())
 }
 
 /// Whether the reader of our output went away (`ragstone … | head`): the end of the work, not a failure of it.

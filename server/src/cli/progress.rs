@@ -58,6 +58,12 @@ impl Progress for Bars {
         }
     }
 
+    fn detail(&self, text: &str) {
+        if let Some(task) = self.task().as_ref() {
+            task.bar.set_message(format!("{}: {text}", task.what));
+        }
+    }
+
     fn end(&self) {
         let Some(task) = self.task().take() else { return };
         task.bar.finish_and_clear();

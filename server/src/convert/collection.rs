@@ -7,7 +7,8 @@ use prost::Message as _;
 use ragstone::{Analyzer, CollectionInfo, FieldType};
 use ragstone_proto::v1;
 use ragstone_rag::embed::ModelInfo;
-use ragstone_rag::{CollectionSpec, reserved};
+use ragstone_rag::ingest::ChunkOptions;
+use ragstone_rag::{CollectionSpec, TextOptions, reserved};
 use tonic::Status;
 
 use super::count;
@@ -62,9 +63,25 @@ pub(crate) fn collection_spec(wire: v1::CreateCollectionRequest) -> Result<(Stri
         texts,
         tenant: Some(wire.tenant).filter(|tenant| !tenant.is_empty()),
         strict: wire.strict,
-        ..CollectionSpec::default()
+        chunks: chunks_in(wire.chunks),
+        analyzer: analyzer_in(&v1::TextIndex { analyzer: wire.analyzer }, "analyzer")?,
     };
     Ok((wire.name, spec))
+}
+
+/// What is not set is by default; the sizes are the library's to check.
+fn chunks_in(wire: Option<v1::ChunkOptions>) -> ChunkOptions {
+    let default = ChunkOptions::default();
+    match wire.unwrap_or_default() {
+        v1::ChunkOptions { tokens: 0, overlap: None } => default,
+        v1::ChunkOptions { tokens: 0, overlap: Some(overlap) } => {
+            ChunkOptions { overlap: overlap as usize, ..default }
+        }
+        v1::ChunkOptions { tokens, overlap: None } => ChunkOptions::of_tokens(tokens as usize),
+        v1::ChunkOptions { tokens, overlap: Some(overlap) } => {
+            ChunkOptions { tokens: tokens as usize, overlap: overlap as usize }
+        }
+    }
 }
 
 fn analyzer_in(wire: &v1::TextIndex, path: &str) -> Result<Analyzer, Status> {
@@ -103,6 +120,12 @@ pub(crate) fn texts_to_add(
 pub(crate) fn collection((info, model): (CollectionInfo, Option<ModelInfo>)) -> v1::Collection {
     let (fields, vectors) = (info.schema.fields().iter(), info.schema.vectors().iter());
     let texts = info.schema.texts().iter();
+    // What others wrote over it is no reason to show nothing of the collection.
+    let texts_of = TextOptions::of(&info).ok().flatten();
+    let chunks_out = |ChunkOptions { tokens, overlap }| v1::ChunkOptions {
+        tokens: count(tokens),
+        overlap: Some(count(overlap)),
+    };
     let text_out = |analyzer: Analyzer| v1::TextIndex { analyzer: analyzer.name().to_owned() };
     let metric = match info.schema.default_vector() {
         Some(options) => metric_out(options.metric),
@@ -119,6 +142,8 @@ pub(crate) fn collection((info, model): (CollectionInfo, Option<ModelInfo>)) -> 
         tenant: info.schema.tenant().unwrap_or_default().to_owned(),
         vector_options: vectors.map(|(name, kind)| (name.clone(), kind_out(kind))).collect(),
         name: info.name,
+        chunks: texts_of.map(|options| chunks_out(options.chunks)),
+        analyzer: texts_of.map(|options| options.analyzer.name().to_owned()).unwrap_or_default(),
         points: 0,
         vectors: 0,
         segments: 0,

@@ -1,7 +1,7 @@
 //! Documents and their chunks.
 
 use ragstone_proto::v1;
-use ragstone_rag::ingest::{Chunk, Document, DocumentInput, IngestReport, IngestStatus, MediaType};
+use ragstone_rag::ingest::{Chunk, Document, DocumentInput, IngestReport, IngestStatus, Language, MediaType};
 use ragstone_rag::reserved;
 use tonic::Status;
 
@@ -12,9 +12,7 @@ use crate::status;
 pub(crate) fn document_input(wire: v1::IngestDocumentRequest) -> Result<(String, DocumentInput), Status> {
     let media_type = match v1::MediaType::try_from(wire.media_type) {
         Ok(v1::MediaType::Unspecified) => None,
-        Ok(v1::MediaType::Text) => Some(MediaType::Text),
-        Ok(v1::MediaType::Markdown) => Some(MediaType::Markdown),
-        Ok(v1::MediaType::Html) => Some(MediaType::Html),
+        Ok(known) => MediaType::all().find(|media_type| media_type_out(*media_type) == known),
         Err(_) => return Err(unknown_enum("media_type", wire.media_type)),
     };
     let metadata = payload_in(wire.metadata, "metadata")?;
@@ -30,6 +28,27 @@ pub(crate) fn document_input(wire: v1::IngestDocumentRequest) -> Result<(String,
     Ok((wire.collection, document))
 }
 
+fn media_type_out(media_type: MediaType) -> v1::MediaType {
+    match media_type {
+        MediaType::Text => v1::MediaType::Text,
+        MediaType::Markdown => v1::MediaType::Markdown,
+        MediaType::Html => v1::MediaType::Html,
+        MediaType::Pdf => v1::MediaType::Pdf,
+        MediaType::Code(language) => match language {
+            Language::Rust => v1::MediaType::Rust,
+            Language::Python => v1::MediaType::Python,
+            Language::JavaScript => v1::MediaType::Javascript,
+            Language::TypeScript => v1::MediaType::Typescript,
+            Language::Tsx => v1::MediaType::Tsx,
+            Language::Go => v1::MediaType::Go,
+            Language::Java => v1::MediaType::Java,
+            Language::C => v1::MediaType::C,
+            Language::Cpp => v1::MediaType::Cpp,
+            Language::Other => v1::MediaType::Code,
+        },
+    }
+}
+
 pub(crate) fn ingest_report(report: IngestReport, write_token: String) -> v1::IngestDocumentResponse {
     let status = match report.status {
         IngestStatus::Added => v1::IngestStatus::Added,
@@ -42,20 +61,19 @@ pub(crate) fn ingest_report(report: IngestReport, write_token: String) -> v1::In
         tokens: report.tokens as u64,
         timings: timings_out(report.timings_ms),
         write_token,
+        chunks_added: count(report.chunks_added),
+        chunks_kept: count(report.chunks_kept),
+        chunks_removed: count(report.chunks_removed),
+        embedded: count(report.embedded),
     }
 }
 
 pub(crate) fn document(document: Document) -> v1::Document {
-    let media_type = match document.media_type {
-        MediaType::Text => v1::MediaType::Text,
-        MediaType::Markdown => v1::MediaType::Markdown,
-        MediaType::Html => v1::MediaType::Html,
-    };
     v1::Document {
         id: document.id,
         title: document.title,
         source: document.source,
-        media_type: media_type.into(),
+        media_type: media_type_out(document.media_type).into(),
         content_sha256: document.content_sha256,
         text: document.text,
         chunks: count(document.chunks),
@@ -72,5 +90,6 @@ pub(crate) fn chunk(chunk: Chunk) -> v1::Chunk {
         end: chunk.end as u64,
         text: chunk.text,
         tokens: count(chunk.tokens),
+        content_sha256: chunk.content_sha256,
     }
 }

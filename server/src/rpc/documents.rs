@@ -4,12 +4,15 @@ use ragstone_proto::v1::documents_service_server::DocumentsService;
 use ragstone_proto::v1::{
     DeleteDocumentRequest, DeleteDocumentResponse, GetDocumentRequest, GetDocumentResponse,
     IngestDocumentRequest, IngestDocumentResponse, IngestDocumentsRequest, IngestDocumentsResponse,
-    ListChunksRequest, ListChunksResponse, ListDocumentsRequest, ListDocumentsResponse,
+    IngestRecordsRequest, IngestRecordsResponse, ListChunksRequest, ListChunksResponse, ListDocumentsRequest,
+    ListDocumentsResponse,
 };
-use ragstone_rag::Rag;
+use ragstone_rag::ingest::records;
+use ragstone_rag::{IngestOptions, Rag};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Services;
+use super::answer::Refused;
 use crate::{convert, page, status, token};
 
 #[tonic::async_trait]
@@ -28,6 +31,15 @@ impl DocumentsService for Services {
         request: Request<Streaming<IngestDocumentsRequest>>,
     ) -> Result<Response<Self::IngestDocumentsStream>, Status> {
         Ok(super::ingest::documents(request, self.clone()))
+    }
+
+    async fn ingest_records(
+        &self,
+        request: Request<IngestRecordsRequest>,
+    ) -> Result<Response<IngestRecordsResponse>, Status> {
+        let file = convert::records_file(request.into_inner())?;
+        self.require_model_of(&file.collection).await?;
+        self.answer(move |rag| ingest_records(rag, file)).await
     }
 
     async fn get_document(
@@ -120,4 +132,25 @@ pub(super) async fn ingest(
         Ok(convert::ingest_report(report, token::of_now(rag)))
     };
     services.answered(ingest).await
+}
+
+fn ingest_records(rag: &Rag, file: convert::RecordsFile) -> Result<IngestRecordsResponse, Refused> {
+    let convert::RecordsFile { collection, file, source, format, options, content, metadata } = file;
+    let options = options.typed_by(&rag.db().collection(&collection)?.schema());
+    let documents = records::read(&*content, format, options).map(|record| {
+        let document = record.map(|record| {
+            let mut document = record.into_document(&file, &source);
+            for (name, value) in &metadata {
+                document.metadata.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+            document
+        });
+        (document.as_ref().ok().map(|document| document.id.clone()), document)
+    });
+    let mut counted = IngestRecordsResponse::default();
+    rag.ingest_all(&collection, documents, &IngestOptions::default(), |id, outcome| {
+        convert::count_record(&mut counted, id, outcome);
+    })?;
+    counted.write_token = token::of_now(rag);
+    Ok(counted)
 }

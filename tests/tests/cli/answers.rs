@@ -17,7 +17,7 @@ fn an_answer_is_streamed_and_its_citations_are_checked() {
     let folder = notes(&scratch);
     let data = scratch.path("data");
     let place = ["--data", data.as_str()];
-    scratch.json(&place, &["ingest", &folder, "--model", model()]);
+    scratch.json_with_code(&place, &["ingest", &folder, "--model", model()], 3);
     let service = answering();
     let small = format!("{}#large", service.named("small"));
     let ask = ["ask", "When?", "--max-tokens", "50", "--temperature", "0.5", "--generate", &small];
@@ -47,7 +47,7 @@ fn a_server_asks_the_models_that_its_operator_listed() {
     let server = Server::start_with(&data, &["--generate-model", &small, "--http-listen", "127.0.0.1:0"]);
     let url = server.url();
     let place = ["--url", url.as_str()];
-    scratch.json(&place, &["ingest", &folder, "--model", model()]);
+    scratch.json_with_code(&place, &["ingest", &folder, "--model", model()], 3);
     for named in [vec!["--generate", "small"], vec!["--generate"]] {
         let asked = scratch.json(&place, &[vec!["ask", "When?"], named].concat());
         assert_eq!(asked["answer"], "It ends on 31 May [1], as [9] says.");
@@ -69,14 +69,14 @@ fn what_is_no_model_to_ask_is_named() {
     let service = answering();
     in_both_places(|scratch, place| {
         let folder = notes(scratch);
-        scratch.json(place, &["ingest", &folder, "--model", model()]);
+        scratch.json_with_code(place, &["ingest", &folder, "--model", model()], 3);
         scratch.fails(place, &["ask", "When?", "--generate", "small"], &["small"]);
     });
     let scratch = Scratch::new();
     let folder = notes(&scratch);
     let data = scratch.path("data");
     let place = ["--data", data.as_str()];
-    scratch.json(&place, &["ingest", &folder, "--model", model()]);
+    scratch.json_with_code(&place, &["ingest", &folder, "--model", model()], 3);
     let ask =
         |named: &str, words: &[&str]| scratch.fails(&place, &["ask", "When?", "--generate", named], words);
     ask("small", &["NAME=URL"]);

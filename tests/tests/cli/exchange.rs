@@ -103,7 +103,7 @@ fn documents_go_out_and_come_back_into_a_new_collection() {
     let (url, data) = (["--url", &*server.url()], ["--data", &*local]);
     let folder = crate::notes(&scratch);
     let path = scratch.path("notes.parquet");
-    scratch.json(&url, &["ingest", &folder, "--model", crate::support::model()]);
+    scratch.json_with_code(&url, &["ingest", &folder, "--model", crate::support::model()], 3);
     scratch.json(&url, &["export", "default", &path]);
     scratch.json(&data, &["import", &path, "default"]);
     let found = scratch.json(&data, &["search", "When does the lease end?", "-k", "1"]);

@@ -297,7 +297,11 @@ fn json_comes_back_as_it_was_written() {
 fn documents_are_left_alone() {
     crate::in_both_places(|scratch, place| {
         let folder = crate::notes(scratch);
-        scratch.json(place, &["ingest", &folder, "--model", crate::support::model(), "--field", "year=2026"]);
+        scratch.json_with_code(
+            place,
+            &["ingest", &folder, "--model", crate::support::model(), "--field", "year=2026"],
+            3,
+        );
         scratch.write("own.jsonl", b"{\"id\": \"own\", \"payload\": {\"year\": 2026}}");
         scratch.json(place, &["points", "upsert", &scratch.path("own.jsonl")]);
         let before = scratch.json(place, &["points", "count"])["count"].as_u64().unwrap();

@@ -402,7 +402,7 @@ async fn texts_and_documents_that_are_wrong_are_named() {
     assert_eq!((status.code(), reason(&status).as_str()), (tonic::Code::InvalidArgument, "INVALID_FIELD"));
     let status = documents.ingest_document(ingest("a.md", vec![b'x'; (16 << 20) + 1])).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (tonic::Code::InvalidArgument, "LIMIT_EXCEEDED"));
-    let request = v1::IngestDocumentRequest { media_type: 9, ..ingest("a.md", b"x".to_vec()) };
+    let request = v1::IngestDocumentRequest { media_type: 99, ..ingest("a.md", b"x".to_vec()) };
     assert_invalid(&documents.ingest_document(request).await.unwrap_err(), "INVALID_FIELD", "media_type");
     let metadata = payload("_kind", string("chunk"));
     let request = v1::IngestDocumentRequest { metadata, ..ingest("a.md", b"x".to_vec()) };

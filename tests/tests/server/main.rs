@@ -6,6 +6,7 @@ mod calls;
 mod cancel;
 mod circle;
 mod compression;
+mod documents;
 mod enrichment;
 mod errors;
 mod fields;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use self::binary::binary;
+pub(crate) use self::binary::binary;
 
 /// How long a server may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,9 +53,14 @@ impl Scratch {
 
     /// Runs with `--json`; the one document that it prints.
     pub(crate) fn json(&self, place: &[&str], arguments: &[&str]) -> Value {
+        self.json_with_code(place, arguments, 0)
+    }
+
+    /// Runs with `--json` something that ends with this exit code; the one document that it prints.
+    pub(crate) fn json_with_code(&self, place: &[&str], arguments: &[&str], code: i32) -> Value {
         let output = self.run(place, &[&["--json"], arguments].concat());
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{arguments:?} failed:\n{out}\n{err}");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}:\n{out}\n{err}");
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments:?}: {error}:\n{out}"))
     }
 

@@ -9,6 +9,7 @@ use crate::call::{call, methods};
 use crate::document::{Chunk, Document, IngestDocument, IngestReport, ListChunks, ListDocuments};
 use crate::error::{Error, Result};
 use crate::point::Page;
+use crate::records::{IngestRecords, IngestedRecords};
 
 impl Client {
     /// Stores a document: split, embedded, indexed, in place of its earlier version; durable when it returns. 600 s by
@@ -26,6 +27,21 @@ impl Client {
         .await?;
         self.written.note(response.write_token.clone());
         IngestReport::from_wire(response)
+    }
+
+    /// Stores every record of a file as a document; durable when it returns. Those that do not fit are listed. 600 s by default.
+    ///
+    /// # Errors
+    /// `Code::NotFound` (no such collection); `Code::InvalidArgument` (too long, a reserved field); `Code::FailedPrecondition` (the
+    /// collection has no model, or its model differs); `Code::Unavailable`. Some of the records may be stored then.
+    pub async fn ingest_records(&self, request: IngestRecords) -> Result<IngestedRecords> {
+        let service = self.documents();
+        let response = call(self.policy, methods::INGEST_RECORDS, request.into_wire(), |request| {
+            let mut service = service.clone();
+            async move { service.ingest_records(request).await }
+        })
+        .await?;
+        Ok(IngestedRecords::from_wire(response))
     }
 
     /// Reads a document with its extracted text. 30 s by default.

@@ -20,7 +20,7 @@ use crate::embed::Overflow;
 use crate::error::{Error, Result};
 use crate::ingest::{DocumentInput, MediaType};
 use crate::progress::Progress;
-use crate::rag::Rag;
+use crate::rag::{IngestOptions, Rag};
 use crate::retrieve::{Rerank, RetrievalMode, RetrieveRequest};
 
 /// Documents that are looked at for each question: recall is counted among so many.
@@ -95,23 +95,40 @@ impl Measured {
 /// Ingests the documents of a set, as plain texts under their titles.
 ///
 /// # Errors
-/// As [`Rag::ingest`], naming the document's line.
+/// As [`Rag::ingest_all`], and the first document's that is refused, naming its line.
 pub fn ingest(rag: &Rag, collection: &str, set: &JudgedSet, progress: &dyn Progress) -> Result<Ingested> {
     let began = Instant::now();
     let mut done = Ingested { documents: set.documents.len(), chunks: 0, tokens: 0, seconds: 0.0 };
     progress.begin("Ingesting", Some(done.documents as u64), "documents");
-    for document in &set.documents {
+    let documents = set.documents.iter().map(|document| {
         let input = DocumentInput {
             title: document.title.clone(),
             media_type: Some(MediaType::Text),
             ..DocumentInput::new(document.id.as_str(), document.whole())
         };
-        let report = rag.ingest(collection, input).map_err(|error| document.origin.error(&error))?;
-        done.chunks += report.chunks;
-        done.tokens += report.tokens;
+        (document, Ok(input))
+    });
+    let options = IngestOptions::default();
+    let mut failure = None;
+    let ended = rag.ingest_all(collection, documents, &options, |document, report| {
+        match report {
+            Ok(report) => {
+                done.chunks += report.chunks;
+                done.tokens += report.tokens;
+            }
+            // Figures of a part would be no figures of the set.
+            Err(error) => {
+                options.cancel.cancel();
+                failure.get_or_insert_with(|| document.origin.error(&error));
+            }
+        }
         progress.advance(1);
-    }
+    });
     progress.end();
+    ended?;
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
     Ok(Ingested { seconds: began.elapsed().as_secs_f64(), ..done })
 }
 

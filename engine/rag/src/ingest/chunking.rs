@@ -34,6 +34,11 @@ impl Default for ChunkOptions {
 }
 
 impl ChunkOptions {
+    /// Chunks of so many tokens at most, with the overlap that goes with them: an eighth, and no more than by default.
+    pub fn of_tokens(tokens: usize) -> Self {
+        Self { tokens, overlap: Self::default().overlap.min(tokens / 8) }
+    }
+
     /// Refuses sizes that make no chunks.
     pub(crate) fn validate(&self, field: &str) -> Result<()> {
         let refuse =
@@ -69,10 +74,7 @@ impl std::str::FromStr for ChunkOptions {
         };
         let options = match text.split_once('/') {
             Some((tokens, overlap)) => Self { tokens: number(tokens)?, overlap: number(overlap)? },
-            None => {
-                let tokens = number(text)?;
-                Self { tokens, overlap: Self::default().overlap.min(tokens / 8) }
-            }
+            None => Self::of_tokens(number(text)?),
         };
         options.validate("chunk").map(|()| options)
     }

@@ -1,27 +1,29 @@
 //! Bytes to text.
 //!
 //! Only UTF-8 is read: guessing an encoding corrupts text in silence, while an error names the first byte that does not
-//! fit. A byte order mark is not part of the text. A NUL byte is taken for proof that the file is binary.
+//! fit. A byte order mark is not part of the text. A NUL byte is taken for proof that the file is binary. A PDF, which is binary, says
+//! by itself what its characters are (`pdf`).
 
-use super::{MediaType, html};
+use super::{MediaType, html, pdf};
 use crate::error::{Error, Result};
 use crate::limits::DOCUMENT_BYTES_MAX;
 
 /// Changes when the same bytes would give another text, so that stored documents are extracted anew.
-pub(crate) const EXTRACT_VERSION: u32 = 1;
+pub(crate) const EXTRACT_VERSION: u32 = 2;
 
 /// The text that is stored for a document.
 ///
 /// # Errors
-/// [`Error::NotText`], naming the first offending byte; [`Error::Limit`], if HTML renders to too long a text.
+/// [`Error::NotText`], naming the first offending byte; or why a PDF has no text; [`Error::Limit`], if HTML renders to too long a text.
 pub(crate) fn text(document: &str, media_type: MediaType, content: &[u8]) -> Result<String> {
-    let source = decode(content, media_type)
-        .map_err(|reason| Error::NotText { document: document.to_owned(), reason })?;
     let text = match media_type {
-        MediaType::Text | MediaType::Markdown => source.to_owned(),
-        MediaType::Html => html::to_markdown(source)
-            .map_err(|reason| Error::NotText { document: document.to_owned(), reason })?,
+        MediaType::Pdf => pdf::to_text(content),
+        MediaType::Html => decode(content, media_type).and_then(html::to_markdown),
+        MediaType::Text | MediaType::Markdown | MediaType::Code(_) => {
+            decode(content, media_type).map(str::to_owned)
+        }
     };
+    let text = text.map_err(|reason| Error::NotText { document: document.to_owned(), reason })?;
     if text.len() > DOCUMENT_BYTES_MAX {
         return Err(Error::Limit {
             field: "content (as text)".to_owned(),
@@ -57,7 +59,7 @@ fn decode(content: &[u8], media_type: MediaType) -> Result<&str, String> {
         let at = error.valid_up_to() + mark;
         let declared = match media_type {
             MediaType::Html => html::declared_charset(content),
-            MediaType::Text | MediaType::Markdown => None,
+            _ => None,
         };
         match declared {
             Some(charset) if !charset.eq_ignore_ascii_case("utf-8") => {

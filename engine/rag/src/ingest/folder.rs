@@ -4,7 +4,7 @@
 //! that hold only what programs made (`node_modules`, those marked by `CACHEDIR.TAG`, such as Cargo's `target`) are left
 //! out. Symbolic links below a given path are not followed, so no loop and nothing outside a folder is ever read.
 //! A document's id is its path relative to the folder given (after the folder's name, where two folders given have the
-//! same path), its source the folder.
+//! same path), its source the folder; records of a file have their own ids behind that (`records`).
 //!
 //! [`plan`] compares files with stored documents by id and content hash: a pure function, for a local collection and for
 //! one on a server alike.
@@ -13,12 +13,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use ignore::{DirEntry, WalkBuilder};
-use ragstone::Payload;
 
+pub use super::files::{FileDocuments, FileKind, Loaded};
 use super::media::{UnknownExtension, extension};
-use super::{DocumentInput, MediaType};
+use super::records::RecordOptions;
 use crate::error::{Error, Result};
-use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX};
+use crate::limits::DOCUMENT_ID_BYTES_MAX;
 use crate::progress::Progress;
 
 /// A document that was found.
@@ -30,8 +30,10 @@ pub struct FileEntry {
     pub source: String,
     /// Where to read it.
     pub path: PathBuf,
-    /// What it holds, by its extension.
-    pub media_type: MediaType,
+    /// What it holds: by its extension, unless another kind was asked for.
+    pub kind: FileKind,
+    /// Its size when it was found.
+    pub bytes: u64,
 }
 
 /// Why a file is not among the documents.
@@ -78,29 +80,12 @@ impl Scan {
 }
 
 impl FileEntry {
-    /// Reads the document.
+    /// Opens the file for its documents: one, or those of its records.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::Limit`] beyond [`DOCUMENT_BYTES_MAX`].
-    pub fn read(&self) -> Result<DocumentInput> {
-        let io = |operation| move |source| Error::Io { operation, path: self.path.clone(), source };
-        let bytes = std::fs::metadata(&self.path).map_err(io("read"))?.len();
-        if bytes > DOCUMENT_BYTES_MAX as u64 {
-            return Err(Error::Limit {
-                field: format!("content of `{}`", self.id),
-                limit: "DOCUMENT_BYTES_MAX",
-                max: DOCUMENT_BYTES_MAX as u64,
-                actual: bytes,
-            });
-        }
-        Ok(DocumentInput {
-            id: self.id.clone(),
-            title: String::new(),
-            source: self.source.clone(),
-            media_type: Some(self.media_type),
-            content: std::fs::read(&self.path).map_err(io("read"))?,
-            metadata: Payload::new(),
-        })
+    /// [`Error::Io`] where it cannot be opened.
+    pub fn documents(&self, options: &RecordOptions) -> Result<FileDocuments> {
+        FileDocuments::open(self, options)
     }
 }
 
@@ -113,7 +98,15 @@ impl FileEntry {
 /// is not understood; [`Error::Limit`] for a folder whose path is too long to be a source. Whatever goes wrong further
 /// down is listed under `skipped`.
 pub fn scan(paths: &[PathBuf], progress: &dyn Progress) -> Result<Scan> {
-    let mut walk = Walk::default();
+    scan_as(paths, None, progress)
+}
+
+/// As [`scan`], but where a kind is given, all files are of it, whatever their extensions, and those in folders, too.
+///
+/// # Errors
+/// As of [`scan`].
+pub fn scan_as(paths: &[PathBuf], kind: Option<FileKind>, progress: &dyn Progress) -> Result<Scan> {
+    let mut walk = Walk { kind, ..Walk::default() };
     progress.begin("looking for documents", None, "files");
     let outcome = paths.iter().try_for_each(|path| walk.add(path, progress));
     progress.end();
@@ -122,6 +115,8 @@ pub fn scan(paths: &[PathBuf], progress: &dyn Progress) -> Result<Scan> {
 
 #[derive(Default)]
 struct Walk {
+    /// Of all files, if it was given.
+    kind: Option<FileKind>,
     files: BTreeMap<String, FileEntry>,
     skipped: BTreeMap<PathBuf, SkipReason>,
     sources: BTreeSet<String>,
@@ -141,10 +136,11 @@ impl Walk {
         let folder = path.parent().unwrap_or(path);
         let id =
             slashed(path.strip_prefix(folder).unwrap_or(path)).map_err(|reason| invalid(path, reason))?;
-        let media_type = MediaType::from_name(&id)
-            .map_err(|UnknownExtension(extension)| not_text(&id, UnknownExtension(extension)))?;
+        let kind = self.kind.map_or_else(|| FileKind::from_name(&id), Ok);
+        let kind = kind.map_err(|unknown| not_text(&id, unknown))?;
         let source = source_name(folder)?;
-        self.insert(FileEntry { id, source, path: path.to_owned(), media_type });
+        let bytes = path.metadata().map_or(0, |metadata| metadata.len());
+        self.insert(FileEntry { id, source, path: path.to_owned(), kind, bytes });
         Ok(())
     }
 
@@ -183,15 +179,18 @@ impl Walk {
         match entry.file_type() {
             Some(kind) if kind.is_symlink() => self.skip(path.to_owned(), SkipReason::SymbolicLink),
             Some(kind) if kind.is_file() => match slashed(path.strip_prefix(root).unwrap_or(path)) {
-                Ok(id) => match MediaType::from_name(&id) {
-                    Ok(media_type) if has_extension(&id) => self.insert(FileEntry {
-                        id,
-                        source: source.to_owned(),
-                        path: path.to_owned(),
-                        media_type,
-                    }),
-                    _ => self.skip(path.to_owned(), SkipReason::UnknownKind),
-                },
+                Ok(id) => {
+                    match self.kind.or_else(|| FileKind::from_name(&id).ok().filter(|_| has_extension(&id))) {
+                        Some(kind) => self.insert(FileEntry {
+                            id,
+                            source: source.to_owned(),
+                            path: path.to_owned(),
+                            kind,
+                            bytes: entry.metadata().map_or(0, |metadata| metadata.len()),
+                        }),
+                        None => self.skip(path.to_owned(), SkipReason::UnknownKind),
+                    }
+                }
                 Err(reason) => self.skip(path.to_owned(), SkipReason::Unreadable(reason)),
             },
             _ => {}

@@ -1,22 +1,28 @@
 //! What a document's bytes are, told by its name.
 
-use super::MediaType;
+use super::Language;
 
-/// Extensions that are understood, lower case, with what they mean.
-const EXTENSIONS: [(&str, MediaType); 13] = [
-    ("md", MediaType::Markdown),
-    ("markdown", MediaType::Markdown),
-    ("mdown", MediaType::Markdown),
-    ("mkd", MediaType::Markdown),
-    ("mdx", MediaType::Markdown),
-    ("txt", MediaType::Text),
-    ("text", MediaType::Text),
-    ("rst", MediaType::Text),
-    ("adoc", MediaType::Text),
-    ("asciidoc", MediaType::Text),
-    ("html", MediaType::Html),
-    ("htm", MediaType::Html),
-    ("xhtml", MediaType::Html),
+/// What a document's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaType {
+    /// Plain text.
+    Text,
+    /// Markdown.
+    Markdown,
+    /// HTML; its text is stored as Markdown.
+    Html,
+    /// A PDF file; its text is that of its pages, with a form feed between two.
+    Pdf,
+    /// Source code, divided by its items: functions, types, modules.
+    Code(Language),
+}
+
+/// Names, IANA's media types and lower-case extensions of what is not source code.
+const TYPES: [(MediaType, &str, &str, &[&str]); 4] = [
+    (MediaType::Markdown, "markdown", "text/markdown", &["md", "markdown", "mdown", "mkd", "mdx"]),
+    (MediaType::Text, "text", "text/plain", &["txt", "text", "rst", "adoc", "asciidoc"]),
+    (MediaType::Html, "html", "text/html", &["html", "htm", "xhtml"]),
+    (MediaType::Pdf, "pdf", "application/pdf", &["pdf"]),
 ];
 
 impl MediaType {
@@ -29,25 +35,39 @@ impl MediaType {
         let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
         let Some(extension) = extension(file) else { return Ok(MediaType::Text) };
         let lower = extension.to_ascii_lowercase();
-        EXTENSIONS
+        TYPES
             .iter()
-            .find(|(known, _)| *known == lower)
-            .map(|(_, media_type)| *media_type)
+            .find(|(.., extensions)| extensions.contains(&lower.as_str()))
+            .map(|(media_type, ..)| *media_type)
+            .or_else(|| Language::from_extension(&lower).map(MediaType::Code))
             .ok_or_else(|| UnknownExtension(extension.to_owned()))
     }
 
-    /// The name it is stored under: `text`, `markdown` or `html`.
+    /// The name it is stored under: `text`, `markdown`, `html`, `pdf`, or that of a [`Language`].
     pub fn as_str(self) -> &'static str {
         match self {
             MediaType::Text => "text",
             MediaType::Markdown => "markdown",
             MediaType::Html => "html",
+            MediaType::Pdf => "pdf",
+            MediaType::Code(language) => language.as_str(),
         }
     }
 
-    /// The type of that name.
+    /// The type of that name, or of IANA's name (`text/markdown`, `application/pdf`), parameters (`; charset=utf-8`) aside.
     pub fn parse(name: &str) -> Option<MediaType> {
-        [MediaType::Text, MediaType::Markdown, MediaType::Html].into_iter().find(|kind| kind.as_str() == name)
+        let name = name.split(';').next().unwrap_or(name).trim();
+        TYPES
+            .iter()
+            .find(|(_, known, iana, _)| *known == name || iana.eq_ignore_ascii_case(name))
+            .map(|(media_type, ..)| *media_type)
+            .or_else(|| Language::parse(name).map(MediaType::Code))
+    }
+
+    /// Every type there is.
+    pub fn all() -> impl Iterator<Item = MediaType> {
+        let types = TYPES.iter().map(|(media_type, ..)| *media_type);
+        types.chain(Language::ALL.into_iter().map(MediaType::Code))
     }
 }
 
@@ -65,7 +85,8 @@ pub(crate) fn extension(file: &str) -> Option<&str> {
 }
 
 fn understood() -> String {
-    EXTENSIONS.iter().map(|(extension, _)| format!(".{extension}")).collect::<Vec<_>>().join(", ")
+    let types = TYPES.iter().flat_map(|(.., extensions)| extensions.iter().copied());
+    types.chain(Language::extensions()).map(|known| format!(".{known}")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -85,6 +106,11 @@ mod tests {
             (".profile", MediaType::Text),
             ("ends.", MediaType::Text),
             ("index.HTM", MediaType::Html),
+            ("report.PDF", MediaType::Pdf),
+            ("src/main.rs", MediaType::Code(Language::Rust)),
+            ("app.tsx", MediaType::Code(Language::Tsx)),
+            ("a.HPP", MediaType::Code(Language::Cpp)),
+            ("run.sh", MediaType::Code(Language::Other)),
         ] {
             assert_eq!(MediaType::from_name(name), Ok(expected), "{name}");
         }
@@ -92,17 +118,31 @@ mod tests {
 
     #[test]
     fn an_unknown_extension_is_named_with_those_understood() {
-        let error = MediaType::from_name("report.pdf").unwrap_err();
+        let error = MediaType::from_name("picture.png").unwrap_err();
         let message = error.to_string();
-        assert!(message.contains(".pdf are not understood"), "{message}");
-        assert!(message.contains(".md, ") && message.contains(".xhtml"), "{message}");
+        assert!(message.contains(".png are not understood"), "{message}");
+        for known in [".md, ", ".xhtml", ".pdf", ".rs", ".cpp"] {
+            assert!(message.contains(known), "{message}");
+        }
     }
 
     #[test]
     fn names_round_trip() {
-        for media_type in [MediaType::Text, MediaType::Markdown, MediaType::Html] {
+        for media_type in MediaType::all() {
             assert_eq!(MediaType::parse(media_type.as_str()), Some(media_type));
         }
-        assert_eq!(MediaType::parse("pdf"), None);
+        assert_eq!(MediaType::parse("Text/Markdown; charset=utf-8"), Some(MediaType::Markdown));
+        assert_eq!(MediaType::parse("application/pdf"), Some(MediaType::Pdf));
+        assert_eq!(MediaType::parse("png"), None);
+    }
+
+    #[test]
+    fn no_extension_has_two_meanings() {
+        let mut seen = std::collections::HashSet::new();
+        for extension in
+            TYPES.iter().flat_map(|(.., known)| known.iter().copied()).chain(Language::extensions())
+        {
+            assert!(seen.insert(extension), "{extension}");
+        }
     }
 }

@@ -2,8 +2,12 @@
 //!
 //! Bytes become text ([`MediaType`] says how), text becomes chunks that an embedding model can read whole, and every
 //! chunk remembers where it stands. The stored text of Markdown and plain text is the source itself, line endings
-//! included, less a byte order mark; that of HTML is its Markdown rendering. `start` and `end` of a [`Chunk`] count code
-//! points (Unicode scalar values) of that stored text.
+//! included, less a byte order mark; that of HTML is its Markdown rendering, that of a PDF the text of its pages, each but the last
+//! ended by a form feed. `start` and `end` of a [`Chunk`] count code points (Unicode scalar values) of that stored text.
+//!
+//! Text is divided where its structure is: Markdown and HTML by headings, source code by its items (functions, types, modules, whose
+//! names are the chunks' headings), a PDF by pages, and what is longer than a chunk by paragraphs, sentences or statements. Files of many
+//! documents, JSON Lines and CSV, are taken apart by [`records`].
 //!
 //! Three things hold for every document: a chunk's `text` is exactly the slice from `start` to `end`; every character
 //! that is not white space is in a chunk; and what is embedded for a chunk, its headings included, never has more
@@ -13,32 +17,29 @@
 //! database nor a server, so that both are fed by the same code.
 
 mod chunking;
+mod code;
 pub(crate) mod extract;
+mod files;
 pub mod folder;
 mod html;
+mod language;
 mod media;
 mod outline;
+mod passages;
+mod pdf;
+pub mod records;
 pub(crate) mod split;
 mod tokens;
 
 pub use chunking::ChunkOptions;
+pub use language::Language;
+pub use media::MediaType;
 use ragstone::Payload;
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of a document's bytes in hex, as [`Document::content_sha256`] has it.
 pub fn content_sha256(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What a document's bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MediaType {
-    /// Plain text.
-    Text,
-    /// Markdown.
-    Markdown,
-    /// HTML; its text is stored as Markdown.
-    Html,
 }
 
 /// A document as it is given.
@@ -90,6 +91,14 @@ pub struct IngestReport {
     pub status: IngestStatus,
     /// Chunks stored now.
     pub chunks: usize,
+    /// Of these, those whose content no chunk had that was stored before.
+    pub chunks_added: usize,
+    /// Of these, those whose content was stored before: they keep their vectors.
+    pub chunks_kept: usize,
+    /// Chunks that were stored before, and whose content no chunk has now.
+    pub chunks_removed: usize,
+    /// Texts that were embedded: one for the chunks of each content that was not stored before.
+    pub embedded: usize,
     /// Tokens embedded.
     pub tokens: usize,
     /// Milliseconds of each stage: `extract`, `split`, `embed`, `store`; of an unchanged document `compare` alone, or
@@ -135,6 +144,9 @@ pub struct Chunk {
     pub text: String,
     /// Tokens of the text.
     pub tokens: usize,
+    /// SHA-256, in hex, of the heading and of what is embedded: the text after as much of the title and the headings as fits. A chunk
+    /// with the same hash keeps its vector when the document is replaced. Empty for chunks of documents stored by an earlier version.
+    pub content_sha256: String,
 }
 
 /// Documents in the order of their ids.

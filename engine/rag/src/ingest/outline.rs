@@ -14,6 +14,8 @@ use crate::limits::DOCUMENT_CHUNKS_MAX;
 const TITLE_CHARS_MAX: usize = 120;
 /// Headings that divide a text; later ones are text. So many cannot all be chunks anyway, and each costs memory.
 const HEADINGS_MAX: usize = DOCUMENT_CHUNKS_MAX;
+/// What a page ends with.
+pub(super) const PAGE_END: char = '\u{c}';
 /// Between the headings of a path.
 pub(crate) const PATH_SEPARATOR: &str = " > ";
 
@@ -38,14 +40,43 @@ pub(super) struct Section {
 #[derive(Debug)]
 pub(super) struct Outline {
     pub(super) sections: Vec<Section>,
+    /// Whether no chunk reaches across a heading of the top level.
+    pub(super) is_divided_at_the_top: bool,
+    /// Whether titles say what a section is about, so that they are embedded with it; the number of a page does not.
+    pub(super) says_what_it_is_about: bool,
 }
 
 impl Outline {
     /// The outline of a text without headings.
     pub(super) fn flat(text: &str) -> Outline {
-        let mut sections = vec![section(0, String::new(), 0..text.len(), 0)];
+        Outline::of(vec![section(0, String::new(), 0..text.len(), 0)])
+    }
+
+    /// The outline of sections that lie one after another and cover the text.
+    fn of(mut sections: Vec<Section>) -> Outline {
         link(&mut sections);
-        Outline { sections }
+        Outline { sections, is_divided_at_the_top: true, says_what_it_is_about: true }
+    }
+
+    /// The outline of a text that these sections, which are not linked yet, cover: small ones are joined with their neighbours.
+    pub(super) fn items(sections: Vec<Section>) -> Outline {
+        Outline { is_divided_at_the_top: false, ..Outline::of(sections) }
+    }
+
+    /// The outline of a text whose pages end with form feeds.
+    pub(super) fn pages(text: &str) -> Outline {
+        let mut start = 0;
+        let pages = text.split_inclusive(PAGE_END).enumerate().map(|(at, page)| {
+            let range = start..start + page.len();
+            start = range.end;
+            let body = range.start;
+            section(1, format!("page {}", at + 1), range, body)
+        });
+        let sections: Vec<Section> = pages.collect();
+        if sections.is_empty() {
+            return Outline::flat(text);
+        }
+        Outline { says_what_it_is_about: false, ..Outline::of(sections) }
     }
 
     /// The outline of a Markdown text.
@@ -62,8 +93,7 @@ impl Outline {
                 heading.range.end,
             ));
         }
-        link(&mut sections);
-        Outline { sections }
+        Outline::of(sections)
     }
 
     /// The titles from the outermost heading down to the section's own.
@@ -94,7 +124,8 @@ impl Outline {
     }
 }
 
-fn section(level: u8, title: String, range: Range<usize>, body: usize) -> Section {
+/// A section that is not linked with others.
+pub(super) fn section(level: u8, title: String, range: Range<usize>, body: usize) -> Section {
     Section { level, title, range, body, parent: None, subtree_end: 0 }
 }
 

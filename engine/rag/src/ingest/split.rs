@@ -9,52 +9,37 @@
 //! split is therefore a copy in which line ends inside prose are spaces: as many bytes, so that every place in the copy
 //! is the same place in the text.
 //!
+//! Source code is divided by its items (`code.rs`), what is too long of one between lines, best at blank ones; a PDF by its pages.
+//!
 //! Sizes are estimated while splitting ([`TokenIndex`]) and exact at the end: a piece that does not fit is halved until
 //! it does, and the headings put before a chunk when it is embedded are left out, outermost first, where they do not
 //! fit. Cost: linear in the text but for the windows of [`WINDOW_BYTES_MAX`] that the sentence splitter works on.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use text_splitter::{ChunkConfig, TextSplitter};
 
 pub(crate) use super::outline::PATH_SEPARATOR as HEADING_SEPARATOR;
 use super::outline::{Outline, tidy};
-
+use super::passages::Passages;
+pub(crate) use super::passages::{Passage, content_hash, with_context};
 use super::tokens::TokenIndex;
-use super::{Chunk, ChunkOptions, MediaType};
+use super::{ChunkOptions, MediaType, code};
 use crate::embed::{Embedder, Role};
 use crate::error::{Error, Result};
 use crate::limits::DOCUMENT_CHUNKS_MAX;
 
 /// Changes when the same text would give other chunks, so that stored documents are split anew.
-pub(crate) const SPLIT_VERSION: u32 = 2;
+pub(crate) const SPLIT_VERSION: u32 = 3;
 /// Neighbours are joined while one of them has fewer tokens.
 const JOIN_BELOW_TOKENS: usize = 64;
 /// Models that read less are of no use for documents.
 const MODEL_TOKENS_MIN: usize = 16;
 /// Bytes that the sentence splitter is given at a time; its cost grows with their square.
 const WINDOW_BYTES_MAX: usize = 16 << 10;
-/// Bytes of the white space between two chunks that is kept with the second, so that they can be put together again.
-const GAP_BYTES_MAX: usize = 64;
 /// A line at least this long that is followed by a plain line is wrapped prose.
 const WRAPPED_LINE_BYTES_MIN: usize = 48;
-
-/// A chunk as it is stored and embedded.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Passage {
-    pub(crate) chunk: Chunk,
-    /// The white space between the previous chunk and this one, unless they overlap or it is long.
-    pub(crate) gap: Option<String>,
-    /// Headings that are put before the text when it is embedded; may be empty.
-    pub(crate) context: String,
-}
-
-impl Passage {
-    /// What the model reads.
-    pub(crate) fn embedded(&self) -> String {
-        with_context(&self.context, &self.chunk.text)
-    }
-}
 
 /// What is split.
 #[derive(Clone, Copy)]
@@ -92,8 +77,12 @@ pub(crate) fn split(
     let outline = match media_type {
         MediaType::Text => Outline::flat(text),
         MediaType::Markdown | MediaType::Html => Outline::markdown(text),
+        MediaType::Pdf => Outline::pages(text),
+        MediaType::Code(language) => code::outline(text, language),
     };
-    let flow = unwrapped(text);
+    let is_code = matches!(media_type, MediaType::Code(_));
+    // The lines of code mean something.
+    let flow = if is_code { Cow::Borrowed(text) } else { Cow::Owned(unwrapped(text)) };
     let index = TokenIndex::new(&flow, embedder);
     let title = tidy(title);
     // A fifth of what the model reads is left to the headings, if there are any, else what the title takes.
@@ -105,7 +94,7 @@ pub(crate) fn split(
     let size = chunks.tokens.min(capacity - left);
     // Of a smaller chunk the same share.
     let overlap = chunks.overlap * size / chunks.tokens.max(1);
-    let splitter = Splitter { flow: &flow, outline: &outline, index: &index, size, overlap };
+    let splitter = Splitter { flow: &flow, is_code, outline: &outline, index: &index, size, overlap };
     let pieces = splitter.join(splitter.cut());
     let fitting =
         pieces.into_iter().flat_map(|piece| fit(text, piece, embedder, capacity)).collect::<Vec<_>>();
@@ -123,16 +112,18 @@ pub(crate) fn split(
 
 /// A part of the text that is to become a chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Piece {
-    range: Range<usize>,
+pub(super) struct Piece {
+    pub(super) range: Range<usize>,
     /// The innermost section that holds it; none, if it lies in several without a common heading.
-    section: Option<usize>,
+    pub(super) section: Option<usize>,
     /// Its top-level section.
     top: usize,
 }
 
 struct Splitter<'a> {
     flow: &'a str,
+    /// Whether the text is source code.
+    is_code: bool,
     outline: &'a Outline,
     index: &'a TokenIndex<'a>,
     size: usize,
@@ -148,7 +139,7 @@ impl Splitter<'_> {
         let (mut pieces, mut at, mut top, mut start) = (Vec::new(), 0, 0, None);
         while at < sections.len() {
             let section = &sections[at];
-            if section.level == top_level {
+            if section.level == top_level && self.outline.is_divided_at_the_top {
                 top = at;
             }
             let from = start.take().unwrap_or(section.range.start);
@@ -177,17 +168,17 @@ impl Splitter<'_> {
             if self.units(&window) <= self.size {
                 return vec![window];
             }
-            let config = ChunkConfig::new(self.size).with_sizer(self.index);
-            let config = match config.with_overlap(self.overlap) {
-                Ok(config) => config,
-                // Refused only where the overlap is not below the size, and it is half of it at most.
-                Err(_) => ChunkConfig::new(self.size).with_sizer(self.index),
-            };
-            TextSplitter::new(config)
-                .chunk_indices(&self.flow[window.clone()])
-                .map(|(at, chunk)| window.start + at..window.start + at + chunk.len())
-                .collect()
+            let text = &self.flow[window.clone()];
+            let place = |(at, chunk): (usize, &str)| window.start + at..window.start + at + chunk.len();
+            // Of code, too: between lines, best at blank ones.
+            TextSplitter::new(self.config()).chunk_indices(text).map(place).collect()
         })
+    }
+
+    fn config(&self) -> ChunkConfig<&TokenIndex<'_>> {
+        let config = || ChunkConfig::new(self.size).with_sizer(self.index);
+        // Refused only where the overlap is not below the size, and it is half of it at most.
+        config().with_overlap(self.overlap).unwrap_or_else(|_| config())
     }
 
     /// Joins small pieces to their neighbours where both fit and no top-level heading lies between.
@@ -200,10 +191,10 @@ impl Splitter<'_> {
             if let Some(last) = joined.last_mut() {
                 let both = last.range.start..piece.range.end.max(last.range.end);
                 let small = JOIN_BELOW_TOKENS.min(self.size / 2);
-                if last.top == piece.top
-                    && (self.units(&last.range) < small || self.units(&piece.range) < small)
-                    && self.units(&both) <= self.size
-                {
+                let (is_last, is_next) = (self.units(&last.range) < small, self.units(&piece.range) < small);
+                // An item of code that says much by itself keeps its name; a section of prose takes what is small beside it.
+                let is_wanted = if self.is_code { is_last && is_next } else { is_last || is_next };
+                if last.top == piece.top && is_wanted && self.units(&both) <= self.size {
                     last.range = both;
                     last.section = match (last.section, piece.section) {
                         (Some(a), Some(b)) => self.outline.common_ancestor(a, b),
@@ -261,87 +252,6 @@ fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
     };
     let start = line.filter(|_| slice.trim().contains('\n')).unwrap_or(blank);
     range.start + start.min(end - range.start)..end
-}
-
-struct Passages<'a> {
-    document: &'a str,
-    title: &'a str,
-    text: &'a str,
-    outline: &'a Outline,
-    embedder: &'a dyn Embedder,
-    capacity: usize,
-}
-
-impl Passages<'_> {
-    fn of(&self, pieces: Vec<Piece>) -> Vec<Passage> {
-        let mut position = Position::default();
-        let mut previous_end = 0;
-        let mut passages = Vec::with_capacity(pieces.len());
-        for (ordinal, piece) in pieces.into_iter().enumerate() {
-            let text = &self.text[piece.range.clone()];
-            let start = position.advance(self.text, piece.range.start);
-            let gap = self.text.get(previous_end..piece.range.start).filter(|gap| gap.len() <= GAP_BYTES_MAX);
-            let chunk = Chunk {
-                document: self.document.to_owned(),
-                ordinal,
-                heading: self.titles(&piece).join(HEADING_SEPARATOR),
-                start,
-                end: start + text.chars().count(),
-                text: text.to_owned(),
-                tokens: self.embedder.count_tokens(text),
-            };
-            let context = self.context(&piece, &chunk);
-            passages.push(Passage { chunk, gap: gap.filter(|_| ordinal > 0).map(str::to_owned), context });
-            previous_end = piece.range.end;
-        }
-        passages
-    }
-
-    /// The document's title and the headings down to the piece's own; no title that the piece begins with, or that is the first heading.
-    fn titles(&self, piece: &Piece) -> Vec<&str> {
-        let headings = self.outline.titles(piece.section);
-        let text = self.text[piece.range.clone()].trim_start();
-        let is_said = self.title.is_empty()
-            || headings.first() == Some(&self.title)
-            || text.starts_with(self.title.trim_end_matches('…'));
-        Some(self.title).filter(|_| !is_said).into_iter().chain(headings).collect()
-    }
-
-    /// As many of the headings above the piece as fit, innermost first to stay; its own heading stands in its text.
-    fn context(&self, piece: &Piece, chunk: &Chunk) -> String {
-        let mut titles = self.titles(piece);
-        let own = piece.section.map(|at| &self.outline.sections[at]);
-        if own.is_some_and(|section| section.level > 0 && section.range.start >= piece.range.start) {
-            titles.pop();
-        }
-        (0..titles.len())
-            .map(|skipped| titles[skipped..].join(HEADING_SEPARATOR))
-            .find(|context| self.embedder.count_tokens(&with_context(context, &chunk.text)) <= self.capacity)
-            .unwrap_or_default()
-    }
-}
-
-pub(crate) fn with_context(context: &str, text: &str) -> String {
-    if context.is_empty() { text.to_owned() } else { format!("{context}\n\n{text}") }
-}
-
-/// Code points before a byte, for bytes that mostly ascend.
-#[derive(Default)]
-struct Position {
-    byte: usize,
-    chars: usize,
-}
-
-impl Position {
-    fn advance(&mut self, text: &str, byte: usize) -> usize {
-        if byte >= self.byte {
-            self.chars += text[self.byte..byte].chars().count();
-        } else {
-            self.chars -= text[byte..self.byte].chars().count();
-        }
-        self.byte = byte;
-        self.chars
-    }
 }
 
 /// Cuts a range into windows, after a blank line, a line or a word where there is one in the second half.

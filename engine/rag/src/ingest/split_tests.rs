@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::embed::ModelInfo;
+use crate::ingest::{Chunk, Language};
 use crate::testing::BagOfWords;
 
 fn model(max_tokens: usize) -> BagOfWords {
@@ -226,20 +228,86 @@ fn document() -> impl Strategy<Value = String> {
         "[a-z0-9+/=]{0,300}",
         "[日本語。、]{0,120}",
         "\\PC{0,80}",
+        "\u{c}",
         "(---|===|> |\\+\\+\\+)\n",
     ];
     proptest::collection::vec(block, 0..24).prop_map(|blocks| blocks.concat())
 }
 
+#[test]
+fn code_is_divided_by_its_items_whose_names_are_the_headings() {
+    let body = "        let value = call(argument, 1);\n".repeat(12);
+    let method = |name: &str| format!("    /// Does {name}.\n    fn {name}(&self) {{\n{body}    }}\n\n");
+    let text =
+        format!("use a::b;\n\nimpl Shape {{\n{}{}}}\n\nfn tiny() {{}}\n", method("area"), method("grow"));
+    let model = model(256);
+    let code = MediaType::Code(Language::Rust);
+    let passages = split_by_default(&text, code, &model).unwrap();
+    check(&text, &passages, &model);
+    assert_eq!(headings(&passages), ["", "impl Shape > area", "impl Shape > grow", "tiny"], "{passages:#?}");
+    assert_eq!(passages[2].context, "impl Shape");
+    assert!(passages[1].chunk.text.starts_with("impl Shape {\n    /// Does area.\n    fn area(&self) {"));
+    let long = format!("fn long() {{\n{}}}\n", "    let value = call(argument, 1);\n".repeat(100));
+    let passages = split_by_default(&long, code, &model).unwrap();
+    check(&long, &passages, &model);
+    assert!(passages.len() > 3 && passages.iter().all(|passage| passage.chunk.heading == "long"));
+    for passage in &passages {
+        assert!(passage.chunk.text.ends_with([';', '}']), "cut between lines: {}", passage.chunk.text);
+    }
+}
+
+#[test]
+fn pages_are_headings_that_are_not_embedded() {
+    let text = "The first.\n\u{c}\u{c}The third.";
+    let model = model(64);
+    let passages = split(
+        Source { document: "d", title: "Report", text, media_type: MediaType::Pdf },
+        &ChunkOptions::default(),
+        &model,
+    )
+    .unwrap();
+    check(text, &passages, &model);
+    assert_eq!(headings(&passages), ["Report > page 1", "Report > page 3"]);
+    assert_eq!(passages[1].embedded(), "Report\n\nThe third.");
+}
+
+#[test]
+fn a_hash_stands_for_what_is_embedded_and_for_the_heading() {
+    let of = |title, text: &str| {
+        let source = Source { document: "d", title, text, media_type: MediaType::Markdown };
+        let passages = split(source, &ChunkOptions::default(), &model(256)).unwrap();
+        passages.into_iter().map(|passage| passage.chunk.content_sha256).collect::<Vec<_>>()
+    };
+    let two = of("", "# A\n\nsame\n\n# B\n\nother");
+    assert_eq!(two, of("", "# A\n\nsame\n\n# B\n\nother\n\n"));
+    assert_eq!(two[0], of("", "# A\n\nsame\n\n# C\n\nmore")[0], "wherever it stands, whatever is beside it");
+    assert_eq!(two[1], of("", "# B\n\nother")[0]);
+    assert_ne!(two[0], of("", "# A2\n\nsame")[0]);
+    assert_ne!(two[0], of("T", "# A\n\nsame")[0], "a title is embedded too");
+    assert!(two.iter().all(|hash| hash.len() == 64));
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn every_document_keeps_the_promises(text in document(), max_tokens in 18usize..300, plain in any::<bool>()) {
-        let media_type = if plain { MediaType::Text } else { MediaType::Markdown };
-        let model = model(max_tokens);
-        let passages = split_by_default(&text, media_type, &model).unwrap();
+    fn every_document_keeps_the_promises(
+        text in document(),
+        max_tokens in 24usize..300,
+        kind in 0..6usize,
+        title in "[a-z ]{0,30}",
+        prefix in proptest::sample::select(vec!["", "passage: ", "Represent this text for retrieval: "]),
+        sizes in (16usize..300, 0usize..8),
+    ) {
+        let code = [Language::Rust, Language::Python, Language::Other].map(MediaType::Code);
+        let media_type = [MediaType::Text, MediaType::Markdown, MediaType::Pdf, code[0], code[1], code[2]][kind];
+        let model = model(max_tokens + prefix.split_whitespace().count());
+        let info = ModelInfo { passage_prefix: prefix.to_owned(), ..model.info().clone() };
+        let model = BagOfWords::with_info(info);
+        let chunks = ChunkOptions { tokens: sizes.0, overlap: sizes.0 * sizes.1 / 16 };
+        let source = Source { document: "d", title: &title, text: &text, media_type };
+        let passages = split(source, &chunks, &model).unwrap();
         check(&text, &passages, &model);
-        prop_assert_eq!(&passages, &split_by_default(&text, media_type, &model).unwrap(), "splitting is deterministic");
+        prop_assert_eq!(&passages, &split(source, &chunks, &model).unwrap(), "splitting is deterministic");
     }
 }

@@ -26,6 +26,7 @@ fn found(document: &str, at: usize, text: &str) -> RetrievedChunk {
         end: 1_000 * at + text.chars().count(),
         tokens: words(text),
         text: text.to_owned(),
+        content_sha256: String::new(),
     };
     RetrievedChunk {
         chunk,

@@ -32,6 +32,7 @@ fn hit(
         end: range.1,
         tokens: words(&part),
         text: part,
+        content_sha256: String::new(),
     };
     let scores = StageScores { nearness: Some(score), ..StageScores::default() };
     RetrievedChunk { chunk, score, scores, beside: None, gap: gap.map(str::to_owned) }

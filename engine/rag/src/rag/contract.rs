@@ -5,14 +5,14 @@
 //! by the hash of its weights it is the same model wherever its files lie. A remote model has no hash; there the name
 //! must be the same.
 
-use ragstone::Schema;
+use ragstone::{Analyzer, CollectionInfo, Schema};
 
 use crate::embed::{Embedder, ModelInfo};
 use crate::error::{Error, Result};
 
 use crate::ingest::ChunkOptions;
-use crate::reserved::CHUNKS_ATTRIBUTE;
 pub(super) use crate::reserved::MODEL_ATTRIBUTE as ATTRIBUTE;
+use crate::reserved::{CHUNKS_ATTRIBUTE, TEXT};
 
 /// The contract kept in a schema.
 pub(super) fn read(collection: &str, schema: &Schema) -> Result<Option<ModelInfo>> {
@@ -31,6 +31,29 @@ pub(super) fn chunking(collection: &str, schema: &Schema) -> Result<ChunkOptions
         field: format!("collection `{collection}`, attribute `{CHUNKS_ATTRIBUTE}`"),
         reason: format!("it does not say how documents are split: {error}"),
     })
+}
+
+/// How a collection with a model makes chunks of documents, and words of chunks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TextOptions {
+    /// How documents are split.
+    pub chunks: ChunkOptions,
+    /// How the texts and headings of chunks become words.
+    pub analyzer: Analyzer,
+}
+
+impl TextOptions {
+    /// Those of the collection with this schema; `None` where it has no model.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if what is kept there was written by other means.
+    pub fn of(info: &CollectionInfo) -> Result<Option<TextOptions>> {
+        if !info.schema.attributes().contains_key(ATTRIBUTE) {
+            return Ok(None);
+        }
+        let chunks = chunking(&info.name, &info.schema)?;
+        Ok(info.schema.texts().get(TEXT).map(|analyzer| TextOptions { chunks, analyzer: *analyzer }))
+    }
 }
 
 /// How documents are split, as it is kept.

@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::ingest::split::Passage;
 use crate::ingest::{Chunk, Document, MediaType};
 use crate::reserved::{
-    CHUNKS, CONTENT, DOCUMENT, END, GAP, HEADING, KIND, KIND_CHUNK, KIND_DOCUMENT, MEDIA_TYPE, ORDINAL,
-    PIPELINE, SHA256, SOURCE, START, TEXT, TITLE, TOKENS, chunk_row, document_row,
+    CHUNKS, CONTENT, CONTENT_SHA256, DOCUMENT, END, GAP, HEADING, KIND, KIND_CHUNK, KIND_DOCUMENT,
+    MEDIA_TYPE, ORDINAL, PIPELINE, SHA256, SOURCE, START, TEXT, TITLE, TOKENS, chunk_row, document_row,
 };
 
 /// The row of a document.
@@ -46,6 +46,7 @@ pub(super) fn chunk_point(document: &Document, passage: Passage, vector: Vec<f32
         .with(END, int(chunk.end))
         .with(TEXT, chunk.text)
         .with(TOKENS, int(chunk.tokens))
+        .with(CONTENT_SHA256, chunk.content_sha256)
 }
 
 /// The document of a row; its text is empty if the row was read without it.
@@ -75,6 +76,7 @@ pub(super) fn chunk(id: PointId, payload: Payload) -> Result<(Chunk, Option<Stri
         end: row.number(END)?,
         text: row.text(TEXT)?,
         tokens: row.number(TOKENS)?,
+        content_sha256: row.text(CONTENT_SHA256).unwrap_or_default(),
     };
     Ok((chunk, row.text(GAP).ok()))
 }
@@ -82,6 +84,11 @@ pub(super) fn chunk(id: PointId, payload: Payload) -> Result<(Chunk, Option<Stri
 /// What made the chunks of a document row.
 pub(super) fn pipeline(point: &Point) -> Option<&str> {
     point.payload.get(PIPELINE).and_then(Value::as_str)
+}
+
+/// The hash of a chunk row's content; rows of earlier versions lack it.
+pub(super) fn chunk_hash(point: &Point) -> Option<&str> {
+    point.payload.get(CONTENT_SHA256).and_then(Value::as_str)
 }
 
 struct Row {

@@ -1,4 +1,5 @@
 mod enrichment;
+mod ingest;
 mod refusals;
 mod retrieval;
 mod templates;

@@ -128,7 +128,8 @@ mod tests {
         let heading = format!("S{}", ordinal / 3);
         let text = format!("text {ordinal}");
         let (start, end) = (10 * ordinal, 10 * ordinal + 9);
-        Chunk { document: document.to_owned(), ordinal, heading, start, end, text, tokens: 2 }
+        let content_sha256 = String::new();
+        Chunk { document: document.to_owned(), ordinal, heading, start, end, text, tokens: 2, content_sha256 }
     }
 
     fn found(document: &str, ordinal: usize) -> RetrievedChunk {

@@ -13,6 +13,7 @@ fn pooled(document: &str, ordinal: usize, score: f32, text: &str, vector: [f32; 
         end: 10 * ordinal + text.chars().count(),
         tokens: 3,
         text: text.to_owned(),
+        content_sha256: String::new(),
     };
     let found = RetrievedChunk { chunk, score, scores: StageScores::default(), gap: None, beside: None };
     Pooled { found, vector: Some(vector.to_vec()) }

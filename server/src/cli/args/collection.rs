@@ -1,7 +1,8 @@
 //! The arguments of `ragstone collection`.
 
 use clap::{Args, Subcommand, ValueEnum};
-use ragstone::Metric;
+use ragstone::{Analyzer, Metric};
+use ragstone_rag::ingest::ChunkOptions;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CollectionCommand {
@@ -39,6 +40,7 @@ pub(crate) enum CollectionCommand {
 const EXAMPLES: &str = "\
 Examples:
   ragstone collection create notes                                    for documents, with the default model
+  ragstone collection create code --chunk 400/40 --analyzer code      documents that are source code, in larger chunks
   ragstone collection create papers --text title --text body=german --strict
   ragstone collection create images --dimension 512 --metric dot --options encoding=int8,degree=48
   ragstone collection create papers --dimension 384 --vector title=384:cosine --sparse words --multi tokens=128
@@ -80,6 +82,12 @@ pub(crate) struct CreateArgs {
     /// A string field that is searched by word; may be repeated. ANALYSER is standard, code, or a language: english, german …
     #[arg(long = "text", value_name = "FIELD[=ANALYSER]")]
     pub(crate) texts: Vec<String>,
+    /// How documents are split: tokens of a chunk at most and, of one long text, tokens that neighbours share; 240/30 by default.
+    #[arg(long, visible_alias = "chunk-tokens", value_name = "TOKENS[/OVERLAP]")]
+    pub(crate) chunk: Option<ChunkOptions>,
+    /// How documents become words: standard, code, or a language: english (the default), german …
+    #[arg(long, value_name = "ANALYSER")]
+    pub(crate) analyzer: Option<Analyzer>,
     /// The field whose value is a point's tenant: each read names one in its filter, and costs little more than its points cost.
     #[arg(long, value_name = "FIELD")]
     pub(crate) tenant: Option<String>,

@@ -14,23 +14,23 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use ragstone::query::{FacetCount, Query, QueryHit};
-use ragstone::{Batch, CollectionInfo, Db, Filter, Point, PointId, RangeRequest, ScrollRequest};
+use ragstone::{Batch, Db, Filter, Point, PointId, RangeRequest, ScrollRequest};
 use ragstone_exchange::{ExportOptions, Exported, ImportOptions, Imported};
 use ragstone_rag::embed::{DEFAULT_MODEL, ModelOptions, Models, Overflow, Role};
-use ragstone_rag::ingest::DocumentInput;
+use ragstone_rag::ingest::IngestReport;
 use ragstone_rag::progress::Progress;
 use ragstone_rag::prompt::{
     ChatMessage, DataMarking, EnrichRequest, SamplePassage, TemplateChoice, TemplateName,
 };
 use ragstone_rag::retrieve::RetrieveRequest;
-use ragstone_rag::{CollectionSpec, Error, Rag, reserved};
+use ragstone_rag::{CollectionSpec, Ended, IngestOptions, Rag, reserved};
 
-use self::views::{explain, reranked, stored, vector_kind, written};
+use self::views::{explain, reranked, stored, written};
 use super::{
-    Backend, CollectionView, EmbeddingsView, EnrichedView, FacetCountView, FacetView, GroupView, HitView,
-    Ingested, MessageView, ModelView, NewFields, NextBatch, OnPoints, PointView, PulledView, RerankAsk,
-    RerankedView, RetrievedView, ScrollAsk, SearchView, StoredDocument, TemplateView, TokenCountsView,
-    Transfer, WriteView,
+    Backend, CollectionView, Documents, Done, EmbeddingsView, EnrichedView, FacetCountView, FacetView,
+    GroupView, HitView, Ingested, MessageView, ModelView, NewFields, NextBatch, OnPoints, PointView,
+    PulledView, RerankAsk, RerankedView, RetrievedView, ScrollAsk, SearchView, StoredDocument, TemplateView,
+    TokenCountsView, Transfer, WriteView,
 };
 use crate::cli::args::Place;
 use crate::cli::json;
@@ -70,36 +70,6 @@ impl Local {
         })?;
         Ok(self.rag.get_or_init(|| Rag::new(db, self.models.clone())))
     }
-
-    fn view(&self, rag: &Rag, info: CollectionInfo) -> Result<CollectionView> {
-        Ok(CollectionView {
-            model: rag.collection_model(&info.name)?.map(|model| model.name),
-            name: info.name,
-            points: info.points,
-            vectors: info.vectors,
-            dimension: info.schema.dimension() as u64,
-            metric: info.schema.metric().to_string(),
-            vector_options: info
-                .schema
-                .vectors()
-                .iter()
-                .map(|(name, kind)| (name.clone(), vector_kind(kind)))
-                .collect(),
-            texts: info
-                .schema
-                .texts()
-                .iter()
-                .map(|(name, analyzer)| (name.clone(), analyzer.to_string()))
-                .collect(),
-            tenant: info.schema.tenant().map(str::to_owned),
-            fields: info
-                .schema
-                .fields()
-                .iter()
-                .map(|(name, kind)| (name.clone(), kind.to_string()))
-                .collect(),
-        })
-    }
 }
 
 impl Backend for Local {
@@ -111,7 +81,7 @@ impl Backend for Local {
         let rag = self.rag(true)?;
         let model = spec.model.map(|model| or_default(&model).to_owned());
         let info = rag.create_collection(name, CollectionSpec { model, ..spec })?;
-        self.view(rag, info)
+        views::collection(rag, info)
     }
 
     fn add_fields(&self, name: &str, new: NewFields) -> Result<CollectionView> {
@@ -125,12 +95,12 @@ impl Backend for Local {
             reserved::check_field("texts", &field)?;
             rows.add_text(&field, analyzer).with_context(|| format!("text {field}"))?;
         }
-        self.view(rag, rows.info())
+        views::collection(rag, rows.info())
     }
 
     fn collections(&self) -> Result<Vec<CollectionView>> {
         let rag = self.rag(false)?;
-        rag.db().collections().into_iter().map(|info| self.view(rag, info)).collect()
+        rag.db().collections().into_iter().map(|info| views::collection(rag, info)).collect()
     }
 
     fn collection(&self, name: &str) -> Result<Option<CollectionView>> {
@@ -139,7 +109,7 @@ impl Backend for Local {
         }
         let rag = self.rag(false)?;
         match rag.db().collection(name) {
-            Ok(collection) => self.view(rag, collection.info()).map(Some),
+            Ok(collection) => views::collection(rag, collection.info()).map(Some),
             Err(ragstone::Error::CollectionNotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -149,16 +119,24 @@ impl Backend for Local {
         Ok(self.rag(false)?.db().delete_collection(name)?)
     }
 
-    fn ingest(&self, collection: &str, document: DocumentInput) -> Result<Ingested> {
-        let report = self.rag(true)?.ingest(collection, document)?;
-        Ok(Ingested { status: report.status, chunks: report.chunks as u64, tokens: report.tokens as u64 })
-    }
-
-    fn is_about_document(&self, error: &anyhow::Error) -> bool {
-        matches!(
-            error.downcast_ref::<Error>(),
-            Some(Error::NotText { .. } | Error::Limit { .. } | Error::TokenLimit { .. })
-        )
+    fn ingest_all(
+        &self,
+        collection: &str,
+        documents: Documents<'_>,
+        options: &IngestOptions,
+        done: Done<'_>,
+    ) -> Result<Ended> {
+        let report = |origin, report: ragstone_rag::Result<IngestReport>| {
+            let ingested = report.map(|report| Ingested {
+                status: report.status,
+                chunks: report.chunks as u64,
+                kept: report.chunks_kept as u64,
+                embedded: report.embedded as u64,
+                tokens: report.tokens as u64,
+            });
+            done(origin, ingested.map_err(|error| error.to_string()));
+        };
+        Ok(self.rag(true)?.ingest_all(collection, documents, options, report)?)
     }
 
     fn documents(&self, collection: &str) -> Result<Vec<StoredDocument>> {

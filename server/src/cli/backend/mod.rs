@@ -15,7 +15,6 @@ use anyhow::Result;
 use ragstone::query::{OrderBy, Query};
 use ragstone::{Analyzer, Batch, FieldType, Filter, Point, PointId, RangeRequest};
 use ragstone_exchange::{Callback, ExportOptions, Exported, ImportOptions, Imported};
-use ragstone_rag::CollectionSpec;
 use ragstone_rag::embed::{Overflow, Role};
 use ragstone_rag::generate::GenerateRequest;
 use ragstone_rag::ingest::DocumentInput;
@@ -24,14 +23,15 @@ use ragstone_rag::prompt::{
     ChatMessage, DataMarking, EnrichRequest, SamplePassage, TemplateChoice, TemplateName,
 };
 use ragstone_rag::retrieve::RetrieveRequest;
+use ragstone_rag::{CollectionSpec, Ended, IngestOptions};
 
 pub(crate) use self::enriched::{
     CitationView, DroppedView, EnrichedView, MessageView, RetrievedView, ScoresView, TemplateView, TokensView,
 };
 pub(crate) use self::views::{
-    AnswerView, CollectionView, EmbeddingsView, ExplainView, FacetCountView, FacetView, Generated, GroupView,
-    HitView, Ingested, ModelView, PointView, PulledView, RerankedPassageView, RerankedView, SearchView,
-    SegmentView, StageView, StoredDocument, Timings, TokenCountsView, WriteView,
+    AnswerView, ChunksView, CollectionView, EmbeddingsView, ExplainView, FacetCountView, FacetView,
+    Generated, GroupView, HitView, Ingested, ModelView, PointView, PulledView, RerankedPassageView,
+    RerankedView, SearchView, SegmentView, StageView, StoredDocument, Timings, TokenCountsView, WriteView,
 };
 use super::args::Place;
 
@@ -95,6 +95,24 @@ pub(crate) trait Answering {
     ) -> Result<()>;
 }
 
+/// Where a document comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// Its file, by its place among those given.
+    pub(crate) file: usize,
+    /// Bytes of the file that were read for it.
+    pub(crate) bytes: u64,
+    /// Whether it is the last one of its file.
+    pub(crate) is_last: bool,
+}
+
+/// Documents to store, or why they could not be had.
+pub(crate) type Documents<'a> = &'a mut (dyn Iterator<Item = (Origin, Loaded)> + Send);
+/// A document, or why there is none.
+pub(crate) type Loaded = ragstone_rag::Result<DocumentInput>;
+/// Is told what became of each document.
+pub(crate) type Done<'a> = &'a mut dyn FnMut(Origin, std::result::Result<Ingested, String>);
+
 /// The operations that commands are made of.
 pub(crate) trait Backend: operator::Operator + Answering {
     /// Names the place, for messages: a directory or a URL.
@@ -109,10 +127,15 @@ pub(crate) trait Backend: operator::Operator + Answering {
     fn collection(&self, name: &str) -> Result<Option<CollectionView>>;
     /// Removes a collection.
     fn delete_collection(&self, name: &str) -> Result<()>;
-    /// Stores a document.
-    fn ingest(&self, collection: &str, document: DocumentInput) -> Result<Ingested>;
-    /// Whether a failed [`Backend::ingest`] is the document's fault, so that others may go in.
-    fn is_about_document(&self, error: &anyhow::Error) -> bool;
+    /// Stores documents, several at a time. Each is reported, with the reason where it was refused or could not be had; an error is not
+    /// about any of them.
+    fn ingest_all(
+        &self,
+        collection: &str,
+        documents: Documents<'_>,
+        options: &IngestOptions,
+        done: Done<'_>,
+    ) -> Result<Ended>;
     /// Every document, without its text.
     fn documents(&self, collection: &str) -> Result<Vec<StoredDocument>>;
     /// Removes a document.

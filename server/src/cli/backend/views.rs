@@ -38,6 +38,10 @@ pub(crate) struct CollectionView {
     pub(crate) vector_options: BTreeMap<String, String>,
     /// The embedding model; none where vectors are the user's.
     pub(crate) model: Option<String>,
+    /// How documents are split; none without a model.
+    pub(crate) chunks: Option<ChunksView>,
+    /// How documents become words; none without a model.
+    pub(crate) analyzer: Option<String>,
     /// Fields that are searched by word, with their analysers.
     pub(crate) texts: BTreeMap<String, String>,
     /// The field whose value is a point's tenant, if there is one.
@@ -46,11 +50,24 @@ pub(crate) struct CollectionView {
     pub(crate) fields: BTreeMap<String, String>,
 }
 
+/// How documents are split.
+#[derive(Debug, Serialize)]
+pub(crate) struct ChunksView {
+    /// Tokens of a chunk at most.
+    pub(crate) tokens: u64,
+    /// Tokens that neighbours share.
+    pub(crate) overlap: u64,
+}
+
 /// What became of a document.
 #[derive(Debug)]
 pub(crate) struct Ingested {
     pub(crate) status: IngestStatus,
     pub(crate) chunks: u64,
+    /// Of these, those that keep their vectors.
+    pub(crate) kept: u64,
+    /// Texts that were embedded.
+    pub(crate) embedded: u64,
     pub(crate) tokens: u64,
 }
 

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::Session;
 use super::conditions::field_type;
 use crate::cli::args::{CollectionCommand, CreateArgs};
-use crate::cli::backend::{CollectionView, NewFields};
+use crate::cli::backend::{ChunksView, CollectionView, NewFields};
 use crate::cli::output;
 
 pub(super) fn run(session: &Session, command: CollectionCommand) -> Result<()> {
@@ -75,7 +75,8 @@ fn create(session: &Session, args: CreateArgs) -> Result<()> {
         texts,
         tenant: args.tenant,
         strict,
-        ..CollectionSpec::default()
+        chunks: args.chunk.unwrap_or_default(),
+        analyzer: args.analyzer.unwrap_or_default(),
     };
     show(session, &session.backend.create_collection(&args.name, spec)?)
 }
@@ -101,6 +102,10 @@ fn show(session: &Session, collection: &CollectionView) -> Result<()> {
         writeln!(out, "  vector     {name}: {kind}")?;
     }
     writeln!(out, "  model      {}", collection.model.as_deref().unwrap_or("none: vectors of your own"))?;
+    if let (Some(ChunksView { tokens, overlap }), Some(analyzer)) = (&collection.chunks, &collection.analyzer)
+    {
+        writeln!(out, "  chunks     {tokens} tokens, {overlap} shared; words: {analyzer}")?;
+    }
     for (name, analyzer) in &collection.texts {
         writeln!(out, "  text       {name}: {analyzer}")?;
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use ragstone_rag::ingest::folder;
 use ragstone_rag::prompt::EnrichRequest;
 use serde_json::json;
 
@@ -55,11 +56,18 @@ pub(super) fn run(session: &Session, args: DemoArgs) -> Result<()> {
 
     let collection = args.collection.as_deref().unwrap_or(if own { "demo" } else { "default" });
     let accept: fn(&Path) -> bool = if own { is_markdown } else { |_| true };
-    let paths = [docs.clone()];
-    let sync = Sync { collection, model: &args.model, paths: &paths, fields: Default::default(), accept };
-    let summary = sync.run(session)?;
+    let sync = Sync {
+        collection,
+        model: &args.model,
+        fields: Default::default(),
+        records: Default::default(),
+        options: Default::default(),
+        accept,
+    };
+    let scan = folder::scan(std::slice::from_ref(&docs), session.progress.as_ref())?;
+    let summary = sync.run(session, scan)?;
     if summary.chunks == 0 {
-        bail!("{}: no Markdown, text or HTML with anything in it", docs.display());
+        bail!("{}: no document with anything in it", docs.display());
     }
     say(format!("Store      {}, collection {collection}", session.backend.place()));
     say(format!("Documents  {}: {}", docs.display(), summary.line()));

@@ -9,10 +9,12 @@ use super::Run;
 use super::state::State;
 use crate::embed::{Overflow, Role};
 use crate::error::{Error, Result};
-use crate::ingest::ChunkOptions;
 use crate::ingest::split::{self, HEADING_SEPARATOR};
-use crate::rag::{contract, documents, rows};
-use crate::reserved::{CHUNKS, HEADING, PIPELINE, TEXT, TOKENS, chunk_row, document_row};
+use crate::ingest::{ChunkOptions, MediaType};
+use crate::rag::{contract, ingest, rows};
+use crate::reserved::{
+    CHUNKS, CONTENT_SHA256, HEADING, MEDIA_TYPE, PIPELINE, TEXT, TOKENS, chunk_row, document_row,
+};
 
 /// Texts of a group: how far a re-embedding is, is kept after each, so this much is done again after an interruption at most.
 const GROUP_TEXTS: usize = 128;
@@ -91,7 +93,7 @@ impl<'a> Copying<'a> {
             view,
             base,
             changed,
-            pipeline: documents::pipeline(info, &chunking),
+            pipeline: ingest::pipeline(info, &chunking),
             chunking,
             capacity: info.max_tokens.saturating_sub(run.embedder.overhead_tokens(Role::Passage)),
             known: None,
@@ -192,7 +194,7 @@ impl<'a> Copying<'a> {
             chunks.extend(self.view.get(&ids)?.into_iter().flatten());
         }
         let fits = |chunk: &Point| self.run.embedder.count_tokens(text_of(chunk)) <= self.capacity;
-        let chunks = if chunks.iter().all(fits) { self.kept(chunks) } else { self.split_anew(&head)? };
+        let chunks = if chunks.iter().all(fits) { self.kept(&head, chunks) } else { self.split_anew(&head)? };
         // Of a version with more chunks, from an earlier pass.
         let before =
             get(&self.run.replacement.collection().view(), id)?.map_or(0, |copied| chunks_of(&copied));
@@ -203,27 +205,34 @@ impl<'a> Copying<'a> {
         Ok(())
     }
 
-    /// Chunks as they are, with the tokens that the new model counts.
-    fn kept(&self, chunks: Vec<Point>) -> Vec<Row> {
+    /// Chunks as they are, with the tokens that the new model counts and the hash of what it reads.
+    fn kept(&self, head: &Point, chunks: Vec<Point>) -> Vec<Row> {
+        let pdf = MediaType::Pdf.as_str();
+        let is_paged = head.payload.get(MEDIA_TYPE).and_then(Value::as_str) == Some(pdf);
         let row = |point: Point| {
-            let tokens = self.run.embedder.count_tokens(text_of(&point));
-            let text = self.embedded(&point);
-            Row { point: point.with(TOKENS, tokens as i64), text: Some(text) }
+            let (text, heading) = (text_of(&point), point.payload.get(HEADING).and_then(Value::as_str));
+            let heading = heading.unwrap_or_default();
+            let tokens = self.run.embedder.count_tokens(text);
+            let context = self.context(text, heading, is_paged);
+            let hash = split::content_hash(heading, &context, text);
+            let text = split::with_context(&context, text);
+            Row { point: point.with(TOKENS, tokens as i64).with(CONTENT_SHA256, hash), text: Some(text) }
         };
         chunks.into_iter().map(row).collect()
     }
 
-    /// What the model reads of a chunk: as many of the titles above it as fit, innermost first to stay; its own heading stands in its text.
-    fn embedded(&self, chunk: &Point) -> String {
-        let (text, heading) = (text_of(chunk), chunk.payload.get(HEADING).and_then(Value::as_str));
-        let mut titles: Vec<&str> = heading.unwrap_or_default().split(HEADING_SEPARATOR).collect();
-        if titles.last().is_some_and(|own| has_heading(text, own)) {
+    /// As many of the titles above a chunk as fit before its text, innermost first to stay; its own heading stands in its text, and the
+    /// number of a page says nothing.
+    fn context(&self, text: &str, heading: &str, is_paged: bool) -> String {
+        let mut titles: Vec<&str> = heading.split(HEADING_SEPARATOR).collect();
+        if titles.last().is_some_and(|own| is_paged || has_heading(text, own)) {
             titles.pop();
         }
-        let context = |skipped: usize| split::with_context(&titles[skipped..].join(HEADING_SEPARATOR), text);
-        let mut contexts = (0..titles.len()).map(context);
-        let fits = |text: &String| self.run.embedder.count_tokens(text) <= self.capacity;
-        contexts.find(fits).unwrap_or_else(|| text.to_owned())
+        let mut contexts = (0..titles.len()).map(|skipped| titles[skipped..].join(HEADING_SEPARATOR));
+        let fits = |context: &String| {
+            self.run.embedder.count_tokens(&split::with_context(context, text)) <= self.capacity
+        };
+        contexts.find(fits).unwrap_or_default()
     }
 
     /// A document whose chunks the model cannot read whole, split for it.

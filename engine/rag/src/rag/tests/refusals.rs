@@ -47,6 +47,12 @@ fn a_collection_is_made_of_a_model_or_a_dimension_not_both() {
         with(CollectionSpec { fields: vec![("_x".into(), FieldType::Int)], ..model() }),
         "fields[0]._x"
     );
+    let chunks = "64/8".parse().unwrap();
+    assert_eq!(with(CollectionSpec { chunks, ..CollectionSpec::with_dimension(3) }), "chunks");
+    let analyzer = ragstone::Analyzer::Code;
+    assert_eq!(with(CollectionSpec { analyzer, ..CollectionSpec::default() }), "analyzer");
+    let info = rag.create_collection("code", CollectionSpec { chunks, analyzer, ..model() }).unwrap();
+    assert_eq!(crate::TextOptions::of(&info).unwrap(), Some(crate::TextOptions { chunks, analyzer }));
     let bare = rag.create_collection("bare", CollectionSpec::default()).unwrap();
     assert!(bare.schema.vectors().is_empty(), "with neither, rows are found by their fields alone");
     let unknown =

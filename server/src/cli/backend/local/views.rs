@@ -1,12 +1,15 @@
 //! What the engine answers, as it is printed.
 
+use anyhow::Result;
 use ragstone::query::{Explain, SegmentReport};
-use ragstone::{ElementType, EncodingKind, VectorKind, WriteReceipt};
+use ragstone::{CollectionInfo, ElementType, EncodingKind, VectorKind, WriteReceipt};
 use ragstone_rag::ingest::Document;
 use ragstone_rag::rerank::Scores;
+use ragstone_rag::{Rag, TextOptions};
 
 use crate::cli::backend::{
-    ExplainView, RerankedPassageView, RerankedView, SegmentView, StageView, StoredDocument, WriteView,
+    ChunksView, CollectionView, ExplainView, RerankedPassageView, RerankedView, SegmentView, StageView,
+    StoredDocument, WriteView,
 };
 
 pub(super) fn stored(document: Document) -> StoredDocument {
@@ -23,7 +26,7 @@ pub(super) fn written(receipt: WriteReceipt) -> WriteView {
 }
 
 /// As the client of a server says it.
-pub(super) fn vector_kind(kind: &VectorKind) -> String {
+fn vector_kind(kind: &VectorKind) -> String {
     let encoding = |encoding: EncodingKind| format!("{encoding:?}").to_lowercase();
     let element = |element: ElementType| format!("{element:?}").to_lowercase();
     match kind {
@@ -79,4 +82,34 @@ pub(super) fn reranked(model: String, scores: Scores) -> RerankedView {
     let mut passages: Vec<_> = scores.scores.into_iter().zip(read).enumerate().map(passage).collect();
     passages.sort_by(|one, other| other.score.total_cmp(&one.score));
     RerankedView { model, passages }
+}
+
+/// A collection and what it holds.
+pub(super) fn collection(rag: &Rag, info: CollectionInfo) -> Result<CollectionView> {
+    let texts_of = TextOptions::of(&info)?;
+    Ok(CollectionView {
+        chunks: texts_of
+            .map(|of| ChunksView { tokens: of.chunks.tokens as u64, overlap: of.chunks.overlap as u64 }),
+        analyzer: texts_of.map(|of| of.analyzer.to_string()),
+        model: rag.collection_model(&info.name)?.map(|model| model.name),
+        name: info.name,
+        points: info.points,
+        vectors: info.vectors,
+        dimension: info.schema.dimension() as u64,
+        metric: info.schema.metric().to_string(),
+        vector_options: info
+            .schema
+            .vectors()
+            .iter()
+            .map(|(name, kind)| (name.clone(), vector_kind(kind)))
+            .collect(),
+        texts: info
+            .schema
+            .texts()
+            .iter()
+            .map(|(name, analyzer)| (name.clone(), analyzer.to_string()))
+            .collect(),
+        tenant: info.schema.tenant().map(str::to_owned),
+        fields: info.schema.fields().iter().map(|(name, kind)| (name.clone(), kind.to_string())).collect(),
+    })
 }

@@ -4,6 +4,7 @@ mod enrich;
 mod exchange;
 mod generate;
 mod inference;
+mod ingest;
 mod operator;
 mod schema;
 mod types;
@@ -14,26 +15,26 @@ use std::future::Future;
 
 use anyhow::{Context, Result, bail};
 use ragstone::query::Query;
-use ragstone::{Batch, Filter, PointId, RangeRequest};
+use ragstone::{Analyzer, Batch, Filter, PointId, RangeRequest};
 use ragstone_client as client;
 use ragstone_client::{Client, Code};
 use ragstone_exchange::{ExportOptions, Exported, ImportOptions, Imported};
-use ragstone_rag::CollectionSpec;
 use ragstone_rag::embed::{Overflow, Role};
-use ragstone_rag::ingest::{DocumentInput, IngestStatus, MediaType};
+use ragstone_rag::ingest::ChunkOptions;
 use ragstone_rag::prompt::{
     ChatMessage, DataMarking, EnrichRequest, SamplePassage, TemplateChoice, TemplateName,
 };
 use ragstone_rag::retrieve::RetrieveRequest;
+use ragstone_rag::{CollectionSpec, Ended, IngestOptions};
 use tokio::runtime::Runtime;
 
 use self::types::field_type;
 use self::views::{collection, explain, timings, written};
 use super::{
-    Backend, CollectionView, EmbeddingsView, EnrichedView, FacetCountView, FacetView, GroupView, HitView,
-    Ingested, MessageView, ModelView, NewFields, NextBatch, OnPoints, PointView, PulledView, RerankAsk,
-    RerankedView, RetrievedView, ScrollAsk, SearchView, StoredDocument, TemplateView, TokenCountsView,
-    Transfer, WriteView,
+    Backend, CollectionView, Documents, Done, EmbeddingsView, EnrichedView, FacetCountView, FacetView,
+    GroupView, HitView, MessageView, ModelView, NewFields, NextBatch, OnPoints, PointView, PulledView,
+    RerankAsk, RerankedView, RetrievedView, ScrollAsk, SearchView, StoredDocument, TemplateView,
+    TokenCountsView, Transfer, WriteView,
 };
 use crate::cli::json;
 
@@ -71,6 +72,7 @@ impl Backend for Remote {
     }
 
     fn create_collection(&self, name: &str, spec: CollectionSpec) -> Result<CollectionView> {
+        let is_of_documents = spec.model.is_some();
         let mut request = match (spec.model, spec.dimension) {
             (Some(model), None) => client::CreateCollection::with_model(name, model),
             (None, Some(dimension)) => client::CreateCollection::with_dimension(name, wire_size(dimension)),
@@ -95,6 +97,13 @@ impl Backend for Remote {
         }
         if let Some(tenant) = spec.tenant {
             request = request.tenant(tenant);
+        }
+        // What is about documents is refused where there is no model; what nobody asked for is not.
+        if is_of_documents || spec.chunks != ChunkOptions::default() {
+            request = request.chunks(wire_size(spec.chunks.tokens), wire_size(spec.chunks.overlap));
+        }
+        if is_of_documents || spec.analyzer != Analyzer::default() {
+            request = request.analyzer(spec.analyzer.name());
         }
         let request = request.metric(types::metric(spec.metric)).strict(spec.strict);
         self.call(self.client.create_collection(request)).map(collection)
@@ -126,37 +135,14 @@ impl Backend for Remote {
         self.call(self.client.delete_collection(name))
     }
 
-    fn ingest(&self, collection: &str, document: DocumentInput) -> Result<Ingested> {
-        let mut request = client::IngestDocument::new(collection, document.id, document.content)
-            .title(document.title)
-            .source(document.source);
-        if let Some(media_type) = document.media_type {
-            request = request.media_type(match media_type {
-                MediaType::Text => client::MediaType::Text,
-                MediaType::Markdown => client::MediaType::Markdown,
-                MediaType::Html => client::MediaType::Html,
-            });
-        }
-        for (name, field) in document.metadata {
-            request = request.metadata(name, types::value_out(field));
-        }
-        let report = self.call(self.client.ingest_document(request))?;
-        let status = match report.status {
-            client::IngestStatus::Added => IngestStatus::Added,
-            client::IngestStatus::Unchanged => IngestStatus::Unchanged,
-            _ => IngestStatus::Replaced,
-        };
-        Ok(Ingested { status, chunks: report.chunks as u64, tokens: report.tokens as u64 })
-    }
-
-    fn is_about_document(&self, error: &anyhow::Error) -> bool {
-        let error = error.downcast_ref::<client::Error>();
-        error.is_some_and(|error| {
-            matches!(
-                error.reason(),
-                Some("NOT_TEXT" | "LIMIT_EXCEEDED" | "TOKEN_LIMIT" | "REQUEST_TOO_LARGE")
-            )
-        })
+    fn ingest_all(
+        &self,
+        collection: &str,
+        documents: Documents<'_>,
+        options: &IngestOptions,
+        done: Done<'_>,
+    ) -> Result<Ended> {
+        ingest::ingest_all(self, collection, documents, options, done)
     }
 
     fn documents(&self, collection: &str) -> Result<Vec<StoredDocument>> {

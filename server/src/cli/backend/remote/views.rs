@@ -2,7 +2,9 @@
 
 use ragstone_client as client;
 
-use crate::cli::backend::{CollectionView, ExplainView, SegmentView, StageView, Timings, WriteView};
+use crate::cli::backend::{
+    ChunksView, CollectionView, ExplainView, SegmentView, StageView, Timings, WriteView,
+};
 
 pub(super) fn collection(collection: client::Collection) -> CollectionView {
     CollectionView {
@@ -17,6 +19,11 @@ pub(super) fn collection(collection: client::Collection) -> CollectionView {
             .map(|(name, kind)| (name, kind.to_string()))
             .collect(),
         model: collection.model.map(|model| model.name),
+        chunks: collection.chunks.map(|client::ChunkOptions { tokens, overlap }| ChunksView {
+            tokens: tokens.into(),
+            overlap: overlap.into(),
+        }),
+        analyzer: collection.analyzer,
         texts: collection.texts,
         tenant: collection.tenant,
         fields: collection.fields.into_iter().map(|(name, kind)| (name, kind.to_string())).collect(),

@@ -1,0 +1,55 @@
+//! The arguments of `ragstone ingest`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use ragstone_rag::ingest::folder::FileKind;
+
+use super::InCollection;
+
+const EXAMPLES: &str = "\
+Examples:
+  ragstone ingest docs/                                   keep a folder's documents in step with the store
+  ragstone ingest report.pdf src/ -c project              a PDF file and the source code of a folder
+  ragstone ingest faq.csv --text-field question --text-field answer --id-field key
+  ragstone ingest corpus.jsonl                            a document a line: id, title, text; other fields are for filters
+  ragstone ingest logs/ --format text                     whatever the extensions say
+
+Exit codes: 0 everything is stored; 3 some documents were left out, each with its reason on standard error (and under
+`skipped` with --json); 130 interrupted: what was done is stored, and the same command goes on; 1 failed.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct IngestArgs {
+    /// Files and folders. A folder is kept in step: what vanished from it is removed from the collection.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) collection: InCollection,
+    /// The model of the collection, if it is made by this command; all-MiniLM-L6-v2, or the server's own, by default.
+    #[arg(long, value_name = "MODEL", default_value = "", hide_default_value = true)]
+    pub(crate) model: String,
+    /// A field that every chunk gets, for filters; may be repeated. true, false and numbers are typed.
+    #[arg(long = "field", value_name = "NAME=VALUE")]
+    pub(crate) fields: Vec<String>,
+    /// What all files are, whatever their extensions say: markdown, text, html, pdf, jsonl, csv, tsv, a media type such as
+    /// text/markdown, code, or a language: rust, python, javascript, typescript, tsx, go, java, c, cpp.
+    #[arg(long, value_name = "FORMAT", value_parser = kind)]
+    pub(crate) format: Option<FileKind>,
+    /// Of JSON Lines and CSV: a field that is a record's text; several are joined. By default text, content or body.
+    #[arg(long = "text-field", value_name = "NAME")]
+    pub(crate) text_fields: Vec<String>,
+    /// Of JSON Lines and CSV: the field that is a record's id, behind the file's path; by default id or _id, else its number.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) id_field: Option<String>,
+    /// Of JSON Lines and CSV: the field that is a record's title; by default title.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) title_field: Option<String>,
+    /// Megabytes of documents that may be read ahead of the model.
+    #[arg(long, value_name = "MB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    pub(crate) ahead_mb: u32,
+}
+
+fn kind(name: &str) -> Result<FileKind, String> {
+    FileKind::parse(name).ok_or_else(|| "no format that is understood; --help lists them".to_owned())
+}

@@ -1,0 +1,146 @@
+//! `ragstone ingest` of every kind of file, of broken ones, and ended early.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::in_both_places;
+use super::support::{Scratch, binary, model};
+
+const LEASE_PDF: &[u8] = include_bytes!("../../../engine/rag/tests/data/pdf/lease.pdf");
+const SCANNED_PDF: &[u8] = include_bytes!("../../../engine/rag/tests/data/pdf/scanned.pdf");
+const FAQ: &str = "id,title,text,year\n1,Tea,Green tea is steeped for two minutes.,2026\n2,Coffee,Beans are ground first.,2025\n";
+
+fn number(value: &Value, name: &str) -> u64 {
+    value[name].as_u64().unwrap_or_else(|| panic!("no {name} in {value}"))
+}
+
+/// Added, replaced, unchanged, removed.
+fn counts(value: &Value) -> [u64; 4] {
+    ["added", "replaced", "unchanged", "removed"].map(|name| number(value, name))
+}
+
+#[test]
+fn files_of_every_kind_go_in_and_broken_ones_are_named() {
+    in_both_places(|scratch, place| {
+        scratch.write("docs/lease.pdf", LEASE_PDF);
+        scratch.write("docs/scanned.pdf", SCANNED_PDF);
+        scratch.write("docs/faq.csv", FAQ.as_bytes());
+        scratch.write("docs/notes.jsonl", b"{\"id\": \"n1\", \"text\": \"A note on roses.\"}\n{broken\n");
+        scratch.write("docs/src/moon.rs", b"struct Moon;\n\nimpl Moon {\n    fn phase(&self) {}\n}\n");
+        scratch.write("docs/picture.png", b"\x89PNG");
+        let ingest = ["ingest", &scratch.path("docs"), "--model", model()];
+        let first = scratch.json_with_code(place, &ingest, 3);
+        assert_eq!(counts(&first), [5, 0, 0, 0], "{first}");
+        assert_eq!((number(&first, "other_files"), &first["interrupted"]), (1, &Value::Bool(false)));
+        let mut skipped: Vec<(String, String)> = first["skipped"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|skipped| {
+                (skipped["path"].as_str().unwrap().into(), skipped["reason"].as_str().unwrap().into())
+            })
+            .collect();
+        skipped.sort();
+        assert_eq!(skipped.len(), 2, "{skipped:?}");
+        assert!(skipped[0].0.ends_with("notes.jsonl") && skipped[0].1.contains("line 2"), "{skipped:?}");
+        assert!(
+            skipped[1].0.ends_with("scanned.pdf") && skipped[1].1.contains("only pictures"),
+            "{skipped:?}"
+        );
+
+        let asked = scratch.json(place, &["ask", "What about roses in March?", "-k", "2"]);
+        let cited: Vec<&str> = asked["citations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|cited| cited["document"].as_str().unwrap())
+            .collect();
+        assert!(cited.contains(&"lease.pdf"), "{asked}");
+        let late = scratch.json(place, &["search", "tea or coffee", "--where", "year=\"2025\""]);
+        assert_eq!(late["hits"][0]["payload"]["_document"], "faq.csv#2", "{late}");
+
+        // A record that goes is removed; one that cannot be read stays as it was.
+        scratch.write("docs/faq.csv", FAQ.replace("2,Coffee", "3,Coffee").as_bytes());
+        scratch.write("docs/notes.jsonl", b"{broken\n");
+        std::fs::remove_file(scratch.path("docs/scanned.pdf")).unwrap();
+        let second = scratch.json_with_code(place, &ingest, 3);
+        assert_eq!((counts(&second), number(&second, "embedded")), ([1, 0, 3, 1], 1), "{second}");
+        std::fs::remove_file(scratch.path("docs/notes.jsonl")).unwrap();
+        let third = scratch.json(place, &ingest);
+        assert_eq!((counts(&third), number(&third, "tokens")), ([0, 0, 4, 1], 0), "{third}");
+    });
+}
+
+#[test]
+fn formats_and_fields_are_said_where_names_do_not_say_them() {
+    in_both_places(|scratch, place| {
+        scratch.write("faq.txt", b"key\tquestion\tanswer\na\tWhich?\tThis one.\n");
+        let create =
+            ["collection", "create", "c", "--model", model(), "--chunk", "64/8", "--analyzer", "code"];
+        let made = scratch.json(place, &create);
+        assert_eq!(
+            (&made["chunks"]["tokens"], &made["chunks"]["overlap"]),
+            (&64.into(), &8.into()),
+            "{made}"
+        );
+        assert_eq!(made["analyzer"], "code");
+        let file = scratch.path("faq.txt");
+        let fields = ["--text-field", "question", "--text-field", "answer", "--id-field", "key"];
+        let records = [&["ingest", &file, "-c", "c", "--format", "tsv"], fields.as_slice()].concat();
+        assert_eq!(counts(&scratch.json(place, &records)), [1, 0, 0, 0]);
+        let found = scratch.json(place, &["search", "which one", "-c", "c"]);
+        assert_eq!(found["hits"][0]["payload"]["_document"], "faq.txt#a", "{found}");
+        assert_eq!(
+            counts(&scratch.json(place, &["ingest", &file, "-c", "c", "--format", "text/plain"])),
+            [1, 0, 0, 0]
+        );
+        let refused = scratch.run(place, &["ingest", &file, "--format", "docx"]);
+        assert_eq!(refused.status.code(), Some(2));
+        let own = ["collection", "create", "d", "--dimension", "3", "--analyzer", "code"];
+        scratch.fails(place, &own, &["analyzer"]);
+        let small = ["collection", "create", "d", "--model", model(), "--chunk-tokens", "8"];
+        let refused = scratch.run(place, &small);
+        let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(2) && error.contains("16 tokens at least"), "{error}");
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupted_it_ends_between_documents_and_goes_on_later() {
+    let scratch = Scratch::new();
+    let text =
+        |at: usize| format!("# Note {at}\n\n{}", format!("Note {at} says something at length. ").repeat(300));
+    for at in 0..400 {
+        scratch.write(&format!("docs/{at}.md"), text(at).as_bytes());
+    }
+    model();
+    let data = scratch.path("data");
+    let arguments = ["--data", &data, "--json", "ingest", &scratch.path("docs"), "--model", model()];
+    let mut child =
+        Command::new(binary()).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // It says so when it is at work.
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("Ingesting") {
+        line.clear();
+        assert!(errors.read_line(&mut line).unwrap() > 0, "it ended before it was at work");
+    }
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let output = child.wait_with_output().unwrap();
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(130), "{out}");
+    let summary: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(summary["interrupted"], true, "{summary}");
+    let stored = number(&summary, "added");
+    assert!(stored < 400, "{summary}");
+    for at in 20..400 {
+        std::fs::remove_file(scratch.path(&format!("docs/{at}.md"))).unwrap();
+    }
+    let rest = scratch.json(&["--data", &data], &["ingest", &scratch.path("docs"), "--model", model()]);
+    let [added, replaced, unchanged, removed] = counts(&rest);
+    assert_eq!((added + unchanged, replaced, unchanged + removed), (20, 0, stored), "{rest}");
+}
