@@ -65,6 +65,7 @@ pub(crate) fn collection_spec(wire: v1::CreateCollectionRequest) -> Result<(Stri
         strict: wire.strict,
         chunks: chunks_in(wire.chunks),
         analyzer: analyzer_in(&v1::TextIndex { analyzer: wire.analyzer }, "analyzer")?,
+        request_id: Some(wire.request_id).filter(|id| !id.is_empty()),
     };
     Ok((wire.name, spec))
 }

@@ -24,10 +24,7 @@ impl CollectionsService for Services {
         &self,
         request: Request<CreateCollectionRequest>,
     ) -> Result<Response<CreateCollectionResponse>, Status> {
-        let mut request = request.into_inner();
-        let request_id = std::mem::take(&mut request.request_id);
-        let (name, mut spec) = convert::collection_spec(request)?;
-        spec.request_id = Some(request_id).filter(|id| !id.is_empty());
+        let (name, mut spec) = convert::collection_spec(request.into_inner())?;
         if let Some(model) = spec.model.take() {
             let model = self.loader().named(Kind::Embedder, model).await?;
             self.loader().require(&model).await?;

@@ -83,7 +83,7 @@ impl Services {
         self.require_model_of(collection).await?;
         self.require_reranker(request.rerank.as_mut()).await?;
         if let Some(model) = request.tokens_of.take() {
-            let model = self.allowed("tokens_of", model).await?;
+            let model = self.allowed(Kind::TokenCounter, "tokens_of", model).await?;
             self.loader().require_kind(Kind::TokenCounter, &model).await?;
             request.tokens_of = Some(model);
         }
@@ -93,15 +93,15 @@ impl Services {
     /// Returns when the re-ranker that a request names, if it names one, is loaded.
     async fn require_reranker(&self, rerank: Option<&mut Rerank>) -> Result<(), Status> {
         let Some(rerank) = rerank else { return Ok(()) };
-        rerank.model = self.allowed("rerank.model", std::mem::take(&mut rerank.model)).await?;
+        rerank.model = self.allowed(Kind::Reranker, "rerank.model", std::mem::take(&mut rerank.model)).await?;
         self.loader().require_kind(Kind::Reranker, &rerank.model).await
     }
 
     /// A model that a request names, if it may. There is no default one of its kind.
-    async fn allowed(&self, field: &str, model: String) -> Result<String, Status> {
+    async fn allowed(&self, kind: Kind, field: &str, model: String) -> Result<String, Status> {
         if model.is_empty() {
             return Err(status::invalid(field, "it must not be empty"));
         }
-        self.loader().named(model).await
+        self.loader().named(kind, model).await
     }
 }
