@@ -334,7 +334,7 @@ fn normalised(path: &Path) -> String {
 }
 
 /// Limits of what the wire does not offer.
-const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 15] = [
+const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 16] = [
     "ATTRIBUTES_MAX",
     "ATTRIBUTE_BYTES_MAX",
     "DB_ATTRIBUTES_BYTES_MAX",

@@ -33,7 +33,7 @@ impl BagOfWords {
     /// Another model: it has as many components, and other vectors for the same words.
     pub(crate) fn other(name: &str, max_tokens: usize, dimension: usize) -> BagOfWords {
         let info = BagOfWords::new(name, max_tokens).info;
-        BagOfWords { info: ModelInfo { sha256: Some(format!("{dimension:064x}")), dimension, ..info } }
+        BagOfWords::with_info(ModelInfo { sha256: Some(format!("{dimension:064x}")), dimension, ..info })
     }
 
     pub(crate) fn with_info(info: ModelInfo) -> BagOfWords {

@@ -81,7 +81,7 @@ async fn points_that_do_not_fit_are_refused_by_their_places_and_the_stream_goes_
         (1, 1, "INVALID_FIELD", "points[1].id"),
         (1, 2, "PAYLOAD_FIELD_TYPE", "points[2].payload.year"),
     ];
-    let refused = refused.lock().unwrap();
+    let refused = std::mem::take(&mut *refused.lock().unwrap());
     let told: Vec<_> = refused.iter().map(|(b, i, r, f)| (*b, *i, r.as_str(), f.as_str())).collect();
     assert_eq!(told, expected);
     assert_eq!(client.get_points("c", [1, 3, 4, 5, 7]).await.unwrap().len(), 3);

@@ -77,6 +77,7 @@ fn create(session: &Session, args: CreateArgs) -> Result<()> {
         strict,
         chunks: args.chunk.unwrap_or_default(),
         analyzer: args.analyzer.unwrap_or_default(),
+        request_id: None,
     };
     show(session, &session.backend.create_collection(&args.name, spec)?)
 }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use ragstone::{CancelToken, PointId, ScrollRequest};
 
 use super::*;
+use crate::embed::Embeddings;
 use crate::ingest::IngestReport;
 use crate::{Ended, IngestOptions};
 
