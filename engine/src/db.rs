@@ -258,8 +258,12 @@ impl Db {
 
     /// Every collection, by name.
     pub fn collections(&self) -> Vec<CollectionInfo> {
-        let cores = self.handle.store.collections();
-        cores.iter().filter(|core| !is_hidden(&core.name())).map(|core| core.info()).collect()
+        // By the names that they have at one moment: another may take the place of one at the next.
+        let names = self.handle.store.read_names();
+        let shown = names.collections.iter().filter(|(name, _)| !is_hidden(name));
+        let cores: Vec<Arc<CollectionCore>> = shown.map(|(_, core)| core.clone()).collect();
+        drop(names);
+        cores.iter().map(|core| core.info()).collect()
     }
 
     /// Collections that could not be opened, and what is wrong with each ([`OnDamage::Isolate`](crate::OnDamage::Isolate)). They can be deleted, and

@@ -140,7 +140,7 @@ impl Replacement {
     /// `catch_up` must neither write the original, nor make or delete collections, attributes or aliases.
     ///
     /// # Errors
-    /// What `catch_up` gives; [`Error::CollectionNotFound`] or [`Error::CollectionReplaced`] if the original is not there any
+    /// What `catch_up` gives; [`Error::Corrupt`] if a segment of the original is damaged; [`Error::CollectionNotFound`] or [`Error::CollectionReplaced`] if the original is not there any
     /// more, or the replacement was abandoned; what the disk refuses.
     pub fn finish<E: From<Error>>(
         &self,
@@ -148,8 +148,11 @@ impl Replacement {
     ) -> std::result::Result<(), E> {
         let (store, original) = (self.db.any_store(), self.original.core());
         store.log.check()?;
+        // Whatever is copied of a damaged segment, what it lacks would be gone with the original.
+        self.original.view().verify()?;
         let held = original.hold_writes(store)?;
         catch_up(&self.original.view())?;
+        original.view().check()?;
         faults::point("write.replace");
         store.replace(original, self.collection.core())?;
         drop(held);

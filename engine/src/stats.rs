@@ -2,6 +2,8 @@
 //!
 //! Everything is counted already, so it costs a look at each segment, and no disk.
 
+use std::collections::BTreeSet;
+
 use crate::collection::CollectionCore;
 use crate::db::Db;
 use crate::error::Result;
@@ -74,16 +76,20 @@ impl Db {
         if !store.is_read_only() {
             store.log.check()?;
         }
-        let cores = store.collections();
-        let replaced =
-            |core: &CollectionCore| cores.iter().any(|other| *other.name() == *hidden_name(core.id));
-        let shown = cores.iter().filter(|core| !is_hidden(&core.name()));
-        let collections: Vec<CollectionStats> = shown.map(|core| core.stats(replaced(core))).collect();
+        // By the names that they have at one moment.
+        let names = store.read_names();
+        let all: Vec<_> = names.collections.iter().map(|(name, core)| (name.clone(), core.clone())).collect();
+        drop(names);
+        let hidden: BTreeSet<&String> =
+            all.iter().map(|(name, _)| name).filter(|name| is_hidden(name)).collect();
+        let shown = all.iter().filter(|(name, _)| !is_hidden(name));
+        let collections: Vec<CollectionStats> =
+            shown.map(|(_, core)| core.stats(hidden.contains(&hidden_name(core.id)))).collect();
         Ok(DbStats {
             collections,
             log_bytes: store.log.size_bytes(),
             log_position: store.log.mark().position,
-            growing_bytes: cores.iter().map(|core| core.growing_bytes()).sum(),
+            growing_bytes: all.iter().map(|(_, core)| core.growing_bytes()).sum(),
             lineage: self.lineage(),
         })
     }

@@ -83,12 +83,19 @@ impl Operations {
                 if operation.asked.kind.resumes() {
                     resumable.push(operation.clone());
                 } else {
-                    operation.end(Err(status::operation_cut_off().into()), now_us());
+                    let failure = match operation.cancel_requested {
+                        true => Failure::Cancelled,
+                        false => status::operation_cut_off().into(),
+                    };
+                    operation.end(Err(failure), now_us());
                     keep(&db, &operation);
                 }
             }
-            let id = operation.id.clone();
-            let entry = Entry { operation: watch::Sender::new(operation), cancel: CancelToken::new() };
+            let (id, cancel) = (operation.id.clone(), CancelToken::new());
+            if operation.cancel_requested {
+                cancel.cancel();
+            }
+            let entry = Entry { operation: watch::Sender::new(operation), cancel };
             known.operations.insert(id, entry);
         }
         let (known, changing, running) = (Mutex::new(known), Mutex::new(()), watch::Sender::new(0));
@@ -181,10 +188,20 @@ impl Operations {
     /// # Errors
     /// NOT_FOUND.
     pub(crate) fn cancel(&self, id: &str) -> Result<Operation, Status> {
-        let known = self.known();
-        let entry = known.operations.get(id).ok_or_else(|| status::operation_not_found(id))?;
-        entry.cancel.cancel();
-        Ok(entry.operation.borrow().clone())
+        let _changing = self.changing();
+        let (sender, cancel) = {
+            let known = self.known();
+            let entry = known.operations.get(id).ok_or_else(|| status::operation_not_found(id))?;
+            (entry.operation.clone(), entry.cancel.clone())
+        };
+        let mut asked = sender.borrow().clone();
+        if !asked.has_ended() {
+            asked.cancel_requested = true;
+            self.shared.db.set_attribute(&key(id), Some(&asked.write())).map_err(status::engine)?;
+            sender.send_modify(|operation| operation.cancel_requested = true);
+            cancel.cancel();
+        }
+        Ok(asked)
     }
 
     /// Forgets an operation that has ended.
@@ -243,13 +260,16 @@ impl Operations {
 
     /// Notes how a job ended.
     fn end(&self, sender: &watch::Sender<Operation>, outcome: Result<Outcome, Status>, cancel: &CancelToken) {
+        // Not between the two steps of a cancellation, which would say that it runs.
+        let _changing = self.changing();
         let is_cancelled = cancel.is_cancelled() && outcome.as_ref().is_err_and(is_of_cancelling);
-        let kind = sender.borrow().asked.kind;
-        if is_cancelled && self.is_stopping() && kind.resumes() {
+        let (kind, is_wanted) = (sender.borrow().asked.kind, !sender.borrow().cancel_requested);
+        let is_for_stop = is_cancelled && is_wanted && self.is_stopping();
+        if is_for_stop && kind.resumes() {
             return;
         }
         let outcome = match outcome {
-            Err(_) if is_cancelled && self.is_stopping() => Err(status::operation_cut_off().into()),
+            Err(_) if is_for_stop => Err(status::operation_cut_off().into()),
             Err(_) if is_cancelled => Err(Failure::Cancelled),
             outcome => outcome.map_err(Failure::from),
         };

@@ -138,6 +138,7 @@ const APART: &[(&str, &str)] = &[
     ("View::get_rows", TYPED),
     ("View::iter", HANDLE),
     ("View::search_rows", TYPED),
+    ("View::verify", BACKGROUND),
 ];
 
 fn root() -> PathBuf {

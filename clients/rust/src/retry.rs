@@ -26,8 +26,7 @@ pub(crate) enum Repeat {
 pub(crate) fn may_repeat(error: &Error, repeat: Repeat) -> bool {
     match error.code() {
         Code::Unavailable => repeat == Repeat::Safe || error.not_begun(),
-        // The second: another collection took the place of the one that was meant, and the same call goes to that.
-        Code::ResourceExhausted | Code::Aborted => error.retry_after().is_some(),
+        Code::ResourceExhausted => error.retry_after().is_some(),
         _ => false,
     }
 }

@@ -39,6 +39,8 @@ impl CollectionCore {
     pub(crate) fn mark_deleted(&self, is_deleted: bool) {
         let _submit = lock(&self.submit);
         self.is_deleted.store(is_deleted, Ordering::SeqCst);
+        // Those who are held need not wait for their turn to be refused.
+        self.released.notify_all();
     }
 
     pub(crate) fn is_deleted(&self) -> bool {

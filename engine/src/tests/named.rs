@@ -311,6 +311,35 @@ fn a_replacement_is_hidden_until_it_is_finished_and_survives_a_restart() {
     assert_eq!(open(&dir).collection("x").unwrap().info().points, 1);
 }
 
+/// A flipped bit among the ids makes a walk pass over rows: without a look at the checksums they would be gone with the original.
+#[test]
+fn an_original_that_is_damaged_is_not_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || {
+        let (background, verify) = (false, crate::Verify::OnDemand);
+        let options = crate::DbOptions { background, verify, ..crate::DbOptions::default() };
+        Db::open_with(directory.path(), options).unwrap()
+    };
+    let db = open();
+    let rows = db.create_collection("a", Schema::new(32).unwrap()).unwrap();
+    let vector = |id: u64| (0..32).map(|at| ((id * 37 + at) % 101) as f32 + 1.0).collect::<Vec<_>>();
+    rows.upsert((0..2_000).map(|id| Point::new(id, vector(id))).collect()).unwrap();
+    db.flush().unwrap();
+    drop((rows, db));
+    let mut files = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path());
+    let segment = files.find(|path| path.to_string_lossy().contains("segment-")).unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let db = open();
+    let replacement = db.begin_replacement("a", Schema::new(32).unwrap()).unwrap();
+    let refused = replacement.finish(|_| Ok::<(), Error>(()));
+    assert!(matches!(refused, Err(Error::Corrupt { .. })), "{refused:?}");
+    assert_eq!(db.collections()[0].points, 2_000);
+    assert!(db.replacement("a").unwrap().is_some());
+}
+
 #[test]
 fn names_that_clash_are_refused() {
     let db = Db::in_memory().unwrap();

@@ -8,7 +8,7 @@ use crate::operations::{Kind, Operation, Problem, Progress, State};
 
 /// An operation as it is now.
 pub(crate) fn operation(operation: Operation) -> v1::Operation {
-    let Operation { id, asked, state, progress, error, started_us, updated_us, result } = operation;
+    let Operation { id, asked, state, progress, error, started_us, updated_us, result, .. } = operation;
     v1::Operation {
         id,
         kind: kind(asked.kind).into(),

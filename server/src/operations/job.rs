@@ -24,7 +24,7 @@ impl Report {
 
     /// Whether the job is to end because the server does, so that what it has done is to stay.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.operations.is_stopping()
+        self.operations.is_stopping() && !self.operation.borrow().cancel_requested
     }
 
     fn change(&self, change: impl FnOnce(&mut super::record::Progress)) {

@@ -101,6 +101,9 @@ pub(crate) struct Operation {
     #[serde(flatten)]
     pub(crate) asked: Asked,
     pub(crate) state: State,
+    /// Whether it was asked to end: kept before that is answered, so that no stop of the server forgets it.
+    #[serde(default)]
+    pub(crate) cancel_requested: bool,
     pub(crate) progress: Progress,
     pub(crate) error: Option<Problem>,
     pub(crate) started_us: u64,
@@ -114,6 +117,7 @@ impl Operation {
             id,
             asked,
             state: State::Running,
+            cancel_requested: false,
             progress: Progress::default(),
             error: None,
             started_us: now_us,

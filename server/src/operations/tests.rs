@@ -115,6 +115,38 @@ async fn what_ran_when_the_server_stopped_goes_on_or_was_cut_off() {
     end(&operations, &dies.id).await;
 }
 
+/// An answer that it is being cancelled was once forgotten by a server that stopped at that moment, and the collection moved after all.
+#[tokio::test]
+async fn a_cancellation_that_was_answered_survives_a_stop_and_a_crash() {
+    let db = Db::in_memory().unwrap();
+    let (operations, _) = Operations::open(db.clone());
+    let (_held, job) = waiting();
+    let stopped = operations.begin(asked(Kind::Reembed, "a"), job).unwrap();
+    operations.cancel(&stopped.id).unwrap();
+    operations.stop().await;
+    let (operations, interrupted) = Operations::open(db.clone());
+    assert!(interrupted.is_empty());
+    assert_eq!(operations.get(&stopped.id).unwrap().state, State::Cancelled);
+
+    // A process that dies before the job has seen it.
+    let (release, released) = mpsc::channel::<()>();
+    let job = move |_: &super::Report, _: &CancelToken| {
+        let _ = released.recv();
+        Err(status::operation_cancelled())
+    };
+    let dies = operations.begin(asked(Kind::Reembed, "b"), job).unwrap();
+    assert!(operations.cancel(&dies.id).unwrap().cancel_requested);
+    let (later, interrupted) = Operations::open(db);
+    assert_eq!(interrupted.iter().map(|of| &of.id).collect::<Vec<_>>(), [&dies.id]);
+    later.resume(&dies.id, |_, cancel| match cancel.is_cancelled() {
+        true => Err(status::operation_cancelled()),
+        false => Ok(Outcome::new()),
+    });
+    assert_eq!(end(&later, &dies.id).await.state, State::Cancelled);
+    drop(release);
+    end(&operations, &dies.id).await;
+}
+
 #[tokio::test]
 async fn there_is_one_of_a_kind_on_a_target_and_few_in_all() {
     let (operations, _) = Operations::open(Db::in_memory().unwrap());

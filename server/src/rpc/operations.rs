@@ -70,7 +70,9 @@ impl OperationsService for Services {
         request: Request<CancelOperationRequest>,
     ) -> Result<Response<CancelOperationResponse>, Status> {
         let id = request.into_inner().id;
-        let operation = self.operations().cancel(&id)?;
+        let operations = self.operations().clone();
+        // It waits for the disk.
+        let operation = self.work().run(move || operations.cancel(&id)).await??;
         self.give_up(&operation).await?;
         Ok(Response::new(CancelOperationResponse { operation: Some(convert::operation(operation)) }))
     }
@@ -102,7 +104,9 @@ fn watched(
             Next::First => {}
             Next::Changed => {
                 // An end is told at once; all else is put together for a moment.
-                let ended = tokio::time::timeout(WATCH_PAUSE, ended(&mut operation)).await;
+                // Of a copy, so that what changes meanwhile is news afterwards.
+                let mut pausing = operation.clone();
+                let ended = tokio::time::timeout(WATCH_PAUSE, ended(&mut pausing)).await;
                 let is_there = match ended {
                     Ok(is_there) => is_there,
                     Err(_) => operation.changed().await.is_ok(),

@@ -47,7 +47,7 @@ impl Services {
         self.operations().resume(&id, move |report, cancel| {
             // It may have come to its end, and the server to its own before that was noted.
             let is_done = || -> ragstone_rag::Result<bool> {
-                Ok(rag.reembedding(&target)?.is_none()
+                Ok(rag.db().replacement(&target)?.is_none()
                     && rag.collection_model(&target)?.is_some_and(|model| model.name == options.model))
             };
             match is_done().map_err(status::rag)? {

@@ -5,7 +5,7 @@ use tonic::{Code, Status};
 
 use std::io::ErrorKind;
 
-use super::{BUSY_RETRY, Problem, cut, engine, invalid, io, unknown};
+use super::{Problem, cut, engine, invalid, io, unknown};
 use crate::limits::ERROR_DETAIL_BYTES_MAX;
 
 /// A name is taken, or a collection is not to be had under it for now.
@@ -31,12 +31,14 @@ pub(super) fn names(error: ragstone::Error) -> Status {
         Error::CollectionReplaced { name } => {
             Problem::new(Code::Aborted, ErrorReason::CollectionReplaced, message)
                 .with("collection", name)
-                .retry(BUSY_RETRY)
                 .status()
         }
         Error::Replacement { name, is_under_way } => {
-            let code = if is_under_way { Code::AlreadyExists } else { Code::NotFound };
-            Problem::new(code, ErrorReason::OperationExists, message).with("collection", name).status()
+            let (code, reason) = match is_under_way {
+                true => (Code::AlreadyExists, ErrorReason::OperationExists),
+                false => (Code::NotFound, ErrorReason::OperationNotFound),
+            };
+            Problem::new(code, reason, message).with("collection", name).status()
         }
         _ => unknown(message),
     }

@@ -280,7 +280,7 @@ async fn an_alias_does_wherever_a_collection_is_named() {
             Code::FailedPrecondition,
             "COLLECTION_ALIASED",
         ),
-        (client.delete_collection("it").await.unwrap_err(), Code::AlreadyExists, "ALIAS_EXISTS"),
+        (client.delete_collection("it").await.unwrap_err(), Code::FailedPrecondition, "COLLECTION_ALIASED"),
         (
             client.create_collection(CreateCollection::with_dimension("it", 2)).await.unwrap_err(),
             Code::AlreadyExists,

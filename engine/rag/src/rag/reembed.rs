@@ -20,20 +20,21 @@
 //!
 //! **Cost.** Embedding each text once, and again what is written meanwhile; the disk holds both until the exchange. Each pass looks
 //! at all ids, not rows. Writes wait for the last pass: for as long as embedding [`HELD_TEXTS`] texts takes, if they let it come to that within
-//! [`PASSES_MAX`] passes.
+//! [`PASSES_MAX`] passes, and never for more than [`HELD_ROWS_MAX`] rows.
 
 mod copy;
 mod state;
 #[cfg(test)]
 mod tests;
+mod under_way;
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use ragstone::{CancelToken, Collection, Filter, Replacement, Schema, View};
 
 use self::copy::Copying;
 use self::state::State;
+pub(super) use self::under_way::UnderWay;
 use super::{Rag, contract, invalid};
 use crate::embed::{Embedder, ModelInfo};
 use crate::error::{Error, Result};
@@ -42,8 +43,10 @@ use crate::reserved;
 
 /// While more rows than these were written since the last pass began, another pass follows before writes are held.
 const HELD_TEXTS: usize = 64;
-/// Passes after which writes are held in any case: those who write faster than the model embeds must wait for it at last.
+/// Passes after which writes are held although more was written: those who write nearly as fast as the model embeds must wait for it at last.
 const PASSES_MAX: u32 = 16;
+/// Rows beyond which writes are not held for them: they are let go for another pass, or, after [`PASSES_MAX`], for good.
+const HELD_ROWS_MAX: usize = 1_024;
 
 /// How a collection is moved to another model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,34 +101,6 @@ pub struct Reembedding {
     pub total: u64,
 }
 
-/// Collections that this process is re-embedding, of one database.
-#[derive(Debug, Default)]
-pub(super) struct UnderWay(Mutex<BTreeSet<String>>);
-
-/// One of them.
-struct Turn<'a> {
-    under_way: &'a UnderWay,
-    name: String,
-}
-
-impl UnderWay {
-    fn begin(&self, name: &str) -> Result<Turn<'_>> {
-        match self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned()) {
-            true => Ok(Turn { under_way: self, name: name.to_owned() }),
-            false => {
-                let engine = ragstone::Error::Replacement { name: name.to_owned(), is_under_way: true };
-                Err(engine.into())
-            }
-        }
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.under_way.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
-    }
-}
-
 impl Rag {
     /// Moves a collection to another model, while it serves: see [`ReembedOptions`]. If one to the same model was interrupted, goes on
     /// with it. Ends early, as interrupted, when `cancel` is cancelled.
@@ -154,7 +129,7 @@ impl Rag {
         let done = run.finish(&mut state);
         progress.end();
         done?;
-        self.forget_reembeddings()?;
+        self.forget(replacement.id());
         let State { done: texts, tokens, split_anew, pass: passes, .. } = state;
         Ok(ReembedReport { texts, tokens, split_anew, passes, resumed })
     }
@@ -190,12 +165,16 @@ impl Rag {
     pub fn abandon_reembedding(&self, collection: &str) -> Result<bool> {
         let name = self.db.collection(collection)?.name().to_owned();
         let _turn = self.reembedding.begin(&name)?;
-        if self.db.replacement(&name)?.is_none() {
-            return Ok(false);
+        // One that cannot be opened can be given up as well.
+        let id = self.db.replacement(&name).ok().flatten().map(|replacement| replacement.id());
+        match self.db.abandon_replacement(&name) {
+            Ok(()) => {
+                id.into_iter().for_each(|id| self.forget(id));
+                Ok(true)
+            }
+            Err(ragstone::Error::Replacement { is_under_way: false, .. }) => Ok(false),
+            Err(error) => Err(error.into()),
         }
-        self.db.abandon_replacement(&name)?;
-        self.forget_reembeddings()?;
-        Ok(true)
     }
 
     /// What is to take the place, and how far it is: as an interrupted run left both, or new.
@@ -211,6 +190,8 @@ impl Rag {
         }
         let (rows, current) = self.text_collection(name)?;
         check_new(&rows, (&current, embedder.info()), options)?;
+        // That of the one which made this collection, had that no time to forget it.
+        self.forget(rows.info().id);
         let schema = schema_for(&rows.schema(), embedder.info())?;
         let replacement = self.db.begin_replacement(name, schema)?;
         let state = State::new(options, rows.info().vectors);
@@ -241,23 +222,14 @@ impl Rag {
         Ok(state.unwrap_or_else(|| State::new(options, replacement.original().info().vectors)))
     }
 
-    /// Forgets how far re-embeddings are that are not under way any more, however they ended.
-    fn forget_reembeddings(&self) -> Result<()> {
-        let mut kept = BTreeSet::new();
-        for info in self.db.collections() {
-            match self.db.replacement(&info.name) {
-                Ok(replacement) => kept.extend(replacement.map(|replacement| state::key(&replacement))),
-                // Removed meanwhile, or not to be opened: then nobody knows.
-                Err(ragstone::Error::CollectionNotFound { .. }) => {}
-                Err(_) => return Ok(()),
-            }
+    /// Forgets how far a re-embedding is that is over. What the disk refuses is some bytes that are kept for longer, and no failure.
+    fn forget(&self, replacement: u64) {
+        let key = state::key_of(replacement);
+        if self.db.attribute(&key).is_some()
+            && let Err(error) = self.db.set_attribute(&key, None)
+        {
+            tracing::warn!(%error, key, "how far a re-embedding was is kept, though it is over");
         }
-        for (key, _) in self.db.attributes(state::PREFIX) {
-            if !kept.contains(&key) {
-                self.db.set_attribute(&key, None)?;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -325,28 +297,48 @@ impl Run<'_> {
     fn finish(&self, state: &mut State) -> Result<()> {
         loop {
             let view = self.replacement.original().view();
-            if state.is_between() && (self.is_little(&view, state)? || state.pass >= PASSES_MAX) {
-                break;
+            let may_be_last = state.is_between()
+                && (self.has_changed_at_most(HELD_TEXTS, &view, state)? || state.pass >= PASSES_MAX);
+            if !may_be_last {
+                self.pass(&view, state, true)?;
+                continue;
             }
-            self.pass(&view, state, true)?;
-        }
-        let before = state.clone();
-        let finished = self.replacement.finish(|view| self.pass(view, state, false));
-        if finished.is_err() {
+            drop(view);
+            let (before, mut is_behind) = (state.clone(), false);
+            let finished = self.replacement.finish(|view| self.last_pass(view, state, &mut is_behind));
+            let Err(error) = finished else { return Ok(()) };
             // What was copied in it is copied again.
             *state = before;
+            if !is_behind || state.pass >= PASSES_MAX {
+                return Err(error);
+            }
+            self.pass(&self.replacement.original().view(), state, true)?;
         }
-        finished
     }
 
-    /// Whether so little was written since the last pass began that writes may be held for it.
-    fn is_little(&self, view: &View, state: &State) -> Result<bool> {
-        let changed = view.ids(None)?.filter(|(_, etag)| *etag > state.base).take(HELD_TEXTS + 1).count();
-        Ok(changed <= HELD_TEXTS)
+    /// The pass for which writes are held: of what they brought until then, if that is not too much.
+    fn last_pass(&self, view: &View, state: &mut State, is_behind: &mut bool) -> Result<()> {
+        if view.seq() == state.base {
+            return Ok(());
+        }
+        *is_behind = !self.has_changed_at_most(HELD_ROWS_MAX, view, state)?;
+        if *is_behind {
+            let reason = "more is written than the model embeds meanwhile; what is done stays: go on when less is written";
+            return Err(invalid("collection", reason));
+        }
+        self.pass(view, state, false)
+    }
+
+    /// Whether no more rows were written since the last pass began.
+    fn has_changed_at_most(&self, max: usize, view: &View, state: &State) -> Result<bool> {
+        let changed = view.ids(None)?.filter(|(_, etag)| *etag > state.base).take(max + 1).count();
+        Ok(changed <= max)
     }
 
     /// Brings the replacement up to a view, from where the last pass began or was interrupted.
     fn pass(&self, view: &View, state: &mut State, is_kept: bool) -> Result<()> {
+        // What a damaged segment hides would be gone with it.
+        view.verify()?;
         self.take_fields()?;
         if state.at == 0 {
             state.at = view.seq();

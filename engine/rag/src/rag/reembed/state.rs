@@ -14,11 +14,16 @@ use super::ReembedOptions;
 use crate::error::{Error, Result};
 
 /// What the keys of these attributes begin with.
-pub(super) const PREFIX: &str = "ragstone.reembed/";
+const PREFIX: &str = "ragstone.reembed/";
 
 /// The attribute of a replacement.
-pub(super) fn key(replacement: &Replacement) -> String {
-    format!("{PREFIX}{:016x}", replacement.id())
+fn key(replacement: &Replacement) -> String {
+    key_of(replacement.id())
+}
+
+/// The same, by the replacement's id.
+pub(super) fn key_of(replacement: u64) -> String {
+    format!("{PREFIX}{replacement:016x}")
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
