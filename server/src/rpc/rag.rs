@@ -93,7 +93,8 @@ impl Services {
     /// Returns when the re-ranker that a request names, if it names one, is loaded.
     async fn require_reranker(&self, rerank: Option<&mut Rerank>) -> Result<(), Status> {
         let Some(rerank) = rerank else { return Ok(()) };
-        rerank.model = self.allowed(Kind::Reranker, "rerank.model", std::mem::take(&mut rerank.model)).await?;
+        rerank.model =
+            self.allowed(Kind::Reranker, "rerank.model", std::mem::take(&mut rerank.model)).await?;
         self.loader().require_kind(Kind::Reranker, &rerank.model).await
     }
 

@@ -106,7 +106,7 @@ mod tests {
             Err(Error::Invalid { field, .. } | Error::Limit { field, .. }) => field,
             other => panic!("{other:?}"),
         };
-        assert_eq!(field(&ask, &[empty.clone()]), "passages[0].text");
+        assert_eq!(field(&ask, std::slice::from_ref(&empty)), "passages[0].text");
         assert_eq!(field(&ask, &vec![empty; PREVIEW_PASSAGES_MAX + 1]), "passages");
         assert_eq!(field(&[], &[]), "question");
         let wide = SamplePassage {
