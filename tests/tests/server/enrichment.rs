@@ -190,6 +190,7 @@ async fn what_is_refused_names_the_field() {
         (ask(&|request| request.per_document = Some(0)), "per_document"),
         (ask(&|request| request.expand = expand(33, 0)), "expand.before"),
         (ask(&|request| request.expand = expand(0, 33)), "expand.after"),
+        (ask(&|request| (request.expand, request.k) = (expand(1, 1), Some(10_000))), "expand"),
         (ask(&|request| request.token_budget = Some(20)), "token_budget"),
     ] {
         let status = rag.enrich(request).await.unwrap_err();

@@ -14,8 +14,9 @@ use super::history;
 use super::marking::Spotlight;
 use super::pack::{Costed, Packed, pack};
 use super::response::{Citation, TokenReport};
-use super::template::{Input, Template};
+use super::template::{FUEL_LIMIT, Input, Template};
 use crate::error::{Error, Result};
+use crate::retrieve::similar::Signature;
 use crate::retrieve::{DroppedChunk, RetrievedChunk};
 
 /// Tokens that a message takes besides its text: who says it, and where it ends. Chat formats take three to five.
@@ -29,6 +30,8 @@ pub(crate) struct Assembly<'a> {
     pub(crate) budget: usize,
     /// Tokens of a text.
     pub(crate) count: &'a dyn Fn(&str) -> usize,
+    /// Fails once nobody waits for the prompt any more.
+    pub(crate) check_wanted: &'a dyn Fn() -> Result<()>,
 }
 
 /// A prompt within its budget.
@@ -73,24 +76,33 @@ impl Assembly<'_> {
         let room = self.budget - fixed;
         let (_, history) = history::fitting(&turns, room * history::SHARE_PERCENT / 100);
         let costed = self.costed(chunks, &bare)?;
-        let (packed, framed) = self.packed(&costed, room - history, self.budget - history)?;
+        let (packed, framed) = self.packed(&costed, fixed, room - history)?;
         let taken = self.cost_of(&framed);
         let (kept, history) = history::fitting(&turns, self.budget - taken);
         let tokens = self.report(fixed, taken, history);
         Ok(self.assembled(packed, framed, kept, tokens))
     }
 
-    /// As many chunks as stay within `budget` with everything that the template renders, beginning with what `room` has by the estimate.
-    fn packed(&self, costed: &[Costed], mut room: usize, budget: usize) -> Result<(Packed, Framed)> {
+    /// As many chunks as stay within `allowed` tokens, beside what is `fixed`, as the template renders them.
+    fn packed(&self, costed: &[Costed], fixed: usize, allowed: usize) -> Result<(Packed, Framed)> {
+        let mut room = allowed;
         loop {
+            (self.check_wanted)()?;
             let packed = pack(costed, room);
-            let framed = self.render(&packed.citations)?;
-            let over = self.cost_of(&framed).saturating_sub(budget);
-            if over == 0 || packed.citations.is_empty() {
-                return Ok((packed, framed));
-            }
-            // Every chunk costs something by the estimate, so there is less each time.
-            room = packed.used.saturating_sub(over);
+            let taken = match self.render(&packed.citations) {
+                Ok(framed) => {
+                    let taken = self.cost_of(&framed).saturating_sub(fixed);
+                    if taken <= allowed || packed.citations.is_empty() {
+                        return Ok((packed, framed));
+                    }
+                    taken
+                }
+                // So many passages are more than the template may work on.
+                Err(Error::Limit { limit: FUEL_LIMIT, .. }) if packed.citations.len() > 1 => 2 * allowed,
+                Err(error) => return Err(error),
+            };
+            // In proportion, as what the estimate missed is as much for each; every chunk costs something by it, so there is less each time.
+            room = (packed.used.saturating_mul(allowed) / taken.max(1)).min(packed.used.saturating_sub(1));
         }
     }
 
@@ -111,25 +123,31 @@ impl Assembly<'_> {
 
     /// What each chunk costs, by itself.
     fn costed(&self, chunks: Vec<RetrievedChunk>, bare: &Framed) -> Result<Vec<Costed>> {
-        let Some(first) = chunks.first() else { return Ok(Vec::new()) };
+        let mut costed = Vec::with_capacity(chunks.len());
+        for found in chunks {
+            (self.check_wanted)()?;
+            let text = (self.count)(&self.spotlight.apply(&found.chunk.text)).max(1);
+            let signature = Signature::of(&found.chunk.text);
+            costed.push(Costed { found, text, frame: 0, signature });
+        }
         let names =
             |found: &RetrievedChunk| (self.count)(&found.chunk.document) + (self.count)(&found.chunk.heading);
-        let (of_first, names_of_first) = (self.frame(first, bare)?, names(first));
-        let costed = chunks.into_iter().map(|found| {
-            let text = (self.count)(&self.spotlight.apply(&found.chunk.text)).max(1);
-            let frame = (of_first + names(&found)).saturating_sub(names_of_first);
-            Costed { found, text, frame }
-        });
-        Ok(costed.collect())
+        // By the shortest: a template that says texts twice would be taken for one that puts as much around each.
+        let shortest: Option<Costed> = costed.iter().min_by_key(|costed| costed.text).cloned();
+        let Some(shortest) = shortest else { return Ok(costed) };
+        let (of_shortest, names_of_shortest) = (self.frame(&shortest, bare)?, names(&shortest.found));
+        for costed in &mut costed {
+            costed.frame = (of_shortest + names(&costed.found)).saturating_sub(names_of_shortest);
+        }
+        Ok(costed)
     }
 
     /// What the template puts around the text of a passage: what a prompt with one chunk has beside a prompt with none.
-    fn frame(&self, found: &RetrievedChunk, bare: &Framed) -> Result<usize> {
-        let alone = Costed { found: found.clone(), text: 0, frame: 0 };
+    fn frame(&self, of: &Costed, bare: &Framed) -> Result<usize> {
+        let alone = Costed { text: 0, ..of.clone() };
         let citations = pack(&[alone], 0).citations;
-        let text = (self.count)(&self.spotlight.apply(&found.chunk.text));
         let with = self.cost_of(&self.render(&citations)?);
-        Ok(with.saturating_sub(self.cost_of(bare) + text))
+        Ok(with.saturating_sub(self.cost_of(bare) + of.text))
     }
 
     /// `fixed` is what a prompt without passages and history takes, `taken` one with passages.

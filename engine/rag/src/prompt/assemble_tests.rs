@@ -60,9 +60,19 @@ fn assembled(
     let conversation = Conversation::of(messages, &spoken)?;
     let spotlight = Spotlight { delimiter: "passage-0".to_owned(), marking: DataMarking::Lines, mark: '^' };
     let template = Template::new(template)?;
-    let assembly =
-        Assembly { conversation: &conversation, template: &template, spotlight: &spotlight, budget, count };
+    let assembly = Assembly {
+        conversation: &conversation,
+        template: &template,
+        spotlight: &spotlight,
+        budget,
+        count,
+        check_wanted: &wanted,
+    };
     assembly.of(chunks)
+}
+
+fn wanted() -> Result<()> {
+    Ok(())
 }
 
 fn cost(messages: &[ChatMessage], count: &dyn Fn(&str) -> usize) -> usize {
@@ -83,7 +93,7 @@ fn a_question_with_passages_is_two_messages() {
     };
     assert!(system.starts_with("Answer the user's question"), "{system}");
     assert!(
-        user.starts_with("begin passage-0\n[1] d0.md > Heading\n\n^w0x0 w0x1 w0x2\nend passage-0"),
+        user.starts_with("begin passage-0\n^[1] d0.md > Heading\n\n^w0x0 w0x1 w0x2\nend passage-0"),
         "{user}"
     );
     assert!(user.ends_with("Question: Why?"), "{user}");
@@ -171,6 +181,40 @@ fn a_template_that_says_passages_twice_stays_within_the_budget() {
     let messages = [ChatMessage::user("Why?")];
     let result = assembled(&messages, chunks(&[10; 20]), (Some(template), 105), &words).unwrap();
     assert!(result.tokens.total <= 105 && result.citations.len() >= 3, "{:?}", result.tokens);
+    // A long passage does not keep out the short ones, though it is the best, nor makes them seem dearer.
+    for (longest, budget) in [(60, 45), (30, 50)] {
+        let chunks = chunks(&[longest, 3, 3, 3]);
+        let result = assembled(&messages, chunks, (Some(template), budget), &words).unwrap();
+        assert_eq!(result.citations.len(), 3, "{longest}: {:?}", result.tokens);
+        assert!(result.tokens.total <= budget);
+    }
+}
+
+/// A template may work on so much only: fewer passages then, and no error.
+#[test]
+fn as_many_passages_are_packed_as_the_template_may_work_on() {
+    let messages = [ChatMessage::user("Why?")];
+    let result = assembled(&messages, chunks(&[1; 9_000]), (None, 900_000), &words).unwrap();
+    assert!(result.citations.len() > 1_000 && result.citations.len() < 9_000, "{}", result.citations.len());
+}
+
+#[test]
+fn what_nobody_waits_for_ends() {
+    let messages = [ChatMessage::user("Why?")];
+    let spoken = said(&messages);
+    let conversation = Conversation::of(&messages, &spoken).unwrap();
+    let spotlight = Spotlight { delimiter: "passage-0".to_owned(), marking: DataMarking::Off, mark: '^' };
+    let template = Template::new(None).unwrap();
+    let cancelled = || Err(ragstone::Error::Cancelled.into());
+    let assembly = Assembly {
+        conversation: &conversation,
+        template: &template,
+        spotlight: &spotlight,
+        budget: 1_000,
+        count: &words,
+        check_wanted: &cancelled,
+    };
+    assert!(matches!(assembly.of(chunks(&[3])), Err(Error::Engine(ragstone::Error::Cancelled))));
 }
 
 fn message() -> impl Strategy<Value = ChatMessage> {

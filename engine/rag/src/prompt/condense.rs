@@ -29,11 +29,11 @@ const GOING_ON: [&str; 18] = [
 /// The same, of two words.
 const GOING_ON_PAIRS: [[&str; 2]; 3] = [["what", "about"], ["how", "about"], ["qué", "tal"]];
 /// Words that stand for something named before.
-const STANDING_FOR: [&str; 45] = [
+const STANDING_FOR: [&str; 43] = [
     "it", "its", "itself", "they", "them", "their", "theirs", "he", "she", "him", "her", "his", "hers",
-    "this", "these", "those", "es", "ihn", "ihm", "dies", "diese", "dieser", "dieses", "diesem", "diesen",
-    "davon", "damit", "dafür", "dazu", "daran", "darin", "darauf", "darüber", "cela", "ceci", "ça", "celui",
-    "celle", "ceux", "eso", "esto", "ello", "ellos", "ellas", "aquello",
+    "this", "these", "those", "ihn", "ihm", "diese", "dieser", "dieses", "diesem", "diesen", "davon",
+    "damit", "dafür", "dazu", "daran", "darin", "darauf", "darüber", "cela", "ceci", "ça", "celui", "celle",
+    "ceux", "eso", "esto", "ello", "ellos", "ellas", "aquello",
 ];
 /// Words that do so at the end.
 const STANDING_LAST: [&str; 5] = ["that", "there", "one", "ones", "so"];
@@ -58,11 +58,12 @@ pub(crate) fn condense(asked: &[&str], fits: &dyn Fn(&str) -> bool) -> String {
 
 /// Whether a message says what it is about only together with what was said before.
 fn leans(message: &str) -> bool {
-    let words: Vec<String> = message
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect();
+    // Words in capitals are names, as IT is.
+    let spelled = |word: &str| {
+        if word.chars().count() > 1 && is_shouted(word) { word.to_owned() } else { word.to_lowercase() }
+    };
+    let words: Vec<String> =
+        message.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(spelled).collect();
     let is_in = |list: &[&str], word: &String| list.contains(&word.as_str());
     let pair = words.get(..2).is_some_and(|two| GOING_ON_PAIRS.iter().any(|pair| two == pair));
     words.iter().map(|word| weight(word)).sum::<usize>() <= SHORT_WORDS
@@ -72,10 +73,19 @@ fn leans(message: &str) -> bool {
         || words.iter().any(|word| is_in(&STANDING_FOR, word))
 }
 
+fn is_shouted(word: &str) -> bool {
+    word.chars().all(char::is_uppercase)
+}
+
 /// How many words a run of letters is: in scripts without spaces about one for two characters.
 fn weight(run: &str) -> usize {
-    let spaceless = run.chars().filter(|c| *c >= '\u{2e80}').count();
+    let spaceless = run.chars().filter(|c| is_spaceless(*c)).count();
     spaceless.div_ceil(2).max(1)
+}
+
+/// Thai and Lao, Burmese, Khmer, Chinese and Japanese.
+fn is_spaceless(c: char) -> bool {
+    matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}') || c >= '\u{2e80}'
 }
 
 #[cfg(test)]
@@ -96,7 +106,11 @@ mod tests {
             (vec![lease, "How high is the rent for that?"], 2),
             (vec![lease, "Is it long?", "And why?"], 3),
             (vec![lease, "Which plants grow in the garden?", "And do they need water?"], 2),
-            (vec![lease, "Wann endet es genau, und wieso eigentlich?"], 2),
+            (vec![lease, "Wer hat ihn für den Garten unterschrieben?"], 2),
+            (vec![lease, "Who leads the IT department of the company?"], 1),
+            (vec![lease, "Who dies first in the story of Hamlet?"], 1),
+            (vec![lease, "¿Qué es un contrato de alquiler?"], 1),
+            (vec![lease, "สัญญาเช่าบ้านสิ้นสุดเมื่อไหร่"], 1),
             (vec![lease, "Wie ändere ich das Passwort für den Zugang?"], 1),
             (vec![lease, "Combien de temps dure cela dans la pratique ?"], 2),
             (vec![lease, "¿Cuánto cuesta eso en la ciudad de Madrid?"], 2),

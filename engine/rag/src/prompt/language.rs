@@ -101,12 +101,44 @@ pub(super) fn check(part: &Part<'_>) -> Result<()> {
         if close == "%}" && !STATEMENTS.contains(&first) {
             return refuse(open, format!("statement `{first}`"));
         }
+        // A search through a text costs one instruction, however long it is.
+        let searches = without_literals(tag.text);
+        let searches =
+            searches.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| *word == "in");
+        if searches.count() > usize::from(first == "for" && close == "%}") {
+            return refuse(open, "`in`".to_owned());
+        }
         if first == "for" && words.any(|word| word == "recursive") {
             return refuse(open, "`recursive`".to_owned());
         }
         at = open + 2 + tag.text.len();
     }
     Ok(())
+}
+
+/// A tag's inside with spaces for what stands in quotes.
+fn without_literals(text: &str) -> String {
+    let (mut quote, mut escaped) = (None, false);
+    let bare = text.chars().map(|c| match quote {
+        Some(_) if escaped => {
+            escaped = false;
+            ' '
+        }
+        Some(_) if c == '\\' => {
+            escaped = true;
+            ' '
+        }
+        Some(open) => {
+            quote = Some(open).filter(|open| *open != c);
+            ' '
+        }
+        None if c == '"' || c == '\'' => {
+            quote = Some(c);
+            ' '
+        }
+        None => c,
+    });
+    bare.collect()
 }
 
 struct Tag<'a> {

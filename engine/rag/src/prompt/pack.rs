@@ -25,6 +25,8 @@ pub(super) struct Costed {
     pub(super) text: usize,
     /// Tokens of what stands around the text; chunks that are put together share it.
     pub(super) frame: usize,
+    /// What its text is compared by.
+    pub(super) signature: Signature,
 }
 
 /// What becomes of the chunks.
@@ -86,7 +88,7 @@ struct Packer<'a> {
 
 impl<'a> Packer<'a> {
     fn offer(&mut self, rank: usize, offered: &'a Costed) -> Option<DroppedChunk> {
-        let Costed { found, text, frame } = offered;
+        let Costed { found, text, frame, signature } = offered;
         let groups = self.documents.get(found.chunk.document.as_str());
         let before = groups.and_then(|groups| groups.range(..=found.chunk.start).next_back());
         let after = groups.and_then(|groups| groups.range(found.chunk.start + 1..).next());
@@ -94,9 +96,8 @@ impl<'a> Packer<'a> {
             .into_iter()
             .flatten()
             .any(|(_, group)| group.start() <= found.chunk.start && found.chunk.end <= group.end());
-        let signature = Signature::of(&found.chunk.text);
         let dropped = |reason| Some(found.dropped(reason, text + frame));
-        if inside || self.kept.contains(&signature) {
+        if inside || self.kept.contains(signature) {
             return dropped(DropReason::Duplicate);
         }
         let before = before.filter(|(_, group)| group.touches(found)).map(|(start, _)| *start);
@@ -107,7 +108,7 @@ impl<'a> Packer<'a> {
             return dropped(DropReason::Budget);
         }
         self.used = used;
-        self.kept.add(signature);
+        self.kept.add(signature.clone());
         self.insert(rank, found, [before, after]);
         None
     }

@@ -51,7 +51,10 @@ fn parts(document: &str) -> [RetrievedChunk; 4] {
 const FRAME: usize = 8;
 
 fn packed(hits: Vec<RetrievedChunk>, room: usize) -> Packed {
-    let costed = hits.into_iter().map(|found| Costed { text: words(&found.chunk.text), frame: FRAME, found });
+    let costed = hits.into_iter().map(|found| {
+        let (text, signature) = (words(&found.chunk.text), Signature::of(&found.chunk.text));
+        Costed { text, frame: FRAME, signature, found }
+    });
     pack(&costed.collect::<Vec<_>>(), room)
 }
 

@@ -78,7 +78,7 @@ impl EnrichRequest {
 
     /// Refuses what no collection could answer; messages are checked where they are taken apart, what is asked of the retrieval there.
     pub(crate) fn validate(&self) -> Result<()> {
-        self.expand.validate()?;
+        self.expand.validate(self.k)?;
         check_range("token_budget", self.token_budget, "PROMPT_TOKENS_MAX", PROMPT_TOKENS_MAX)
     }
 }

@@ -17,12 +17,16 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 
 use super::language::{self, Part, Sections};
-use super::marking::Spotlight;
+use super::marking::{Spotlight, is_line_end};
 use super::response::Citation;
 use crate::error::{Error, Result};
 use crate::limits::{PROMPT_BYTES_MAX, TEMPLATE_FILTER_BYTES_MAX, TEMPLATE_FUEL_MAX};
 
 const DEFAULT_TEMPLATE: &str = include_str!("default.jinja");
+/// The limit that rendering has reached when it has taken too many instructions.
+pub(crate) const FUEL_LIMIT: &str = "TEMPLATE_FUEL_MAX";
+/// Characters of a name or of headings that a prompt shows.
+const NAME_CHARS_MAX: usize = 400;
 const SYSTEM: &str = "system";
 const USER: &str = "user";
 
@@ -141,16 +145,20 @@ fn environment<'a>(read: &Arc<AtomicU64>) -> Result<Environment<'a>> {
     environment.add_filter("trim", text_filter(|text| text.trim().to_owned()));
     environment.add_filter("upper", text_filter(str::to_uppercase));
     environment.add_filter("lower", text_filter(str::to_lowercase));
-    let read = read.clone();
+    let of_length = read.clone();
     environment.add_filter("length", move |value: Value| {
-        let bytes = value.as_str().map_or_else(|| value.len().unwrap_or(0), str::len);
-        spend(&read, bytes).map(|()| value.len().unwrap_or(0))
+        spend(&of_length, size(&value)).map(|()| value.len().unwrap_or(0))
     });
-    environment.add_filter("first", |value: Value| {
+    let of_first = read.clone();
+    environment.add_filter("first", move |value: Value| {
+        spend(&of_first, size(&value))?;
         value.try_iter().map(|mut items| items.next().unwrap_or_default())
     });
-    environment
-        .add_filter("last", |value: Value| value.try_iter().map(|items| items.last().unwrap_or_default()));
+    let of_last = read.clone();
+    environment.add_filter("last", move |value: Value| {
+        spend(&of_last, size(&value))?;
+        value.try_iter().map(|items| items.last().unwrap_or_default())
+    });
     environment.add_filter("round", |number: f64, digits: Option<u32>| {
         let scale = 10f64.powi(digits.unwrap_or(0).min(12) as i32);
         (number * scale).round() / scale
@@ -162,7 +170,11 @@ fn value(citation: &Citation, spotlight: &Spotlight) -> Value {
     // The shortest digits that mean this f32, not those of the f64 it converts to.
     let score = citation.score.to_string().parse().unwrap_or(f64::from(citation.score));
     // What names a passage stays on its line.
-    let line = |text: &str| text.replace(char::is_control, " ");
+    let is_break = |c: char| c.is_control() || is_line_end(c);
+    let line = |text: &str| match text.char_indices().nth(NAME_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", text[..end].replace(is_break, " ")),
+        None => text.replace(is_break, " "),
+    };
     Value::from(BTreeMap::from([
         ("index", Value::from(citation.index)),
         ("document", Value::from(line(&citation.document))),
@@ -172,6 +184,11 @@ fn value(citation: &Citation, spotlight: &Spotlight) -> Value {
         ("score", Value::from(score)),
         ("text", Value::from(spotlight.apply(&citation.text))),
     ]))
+}
+
+/// Bytes of a text, or items of a list.
+fn size(value: &Value) -> usize {
+    value.as_str().map_or_else(|| value.len().unwrap_or(0), str::len)
 }
 
 /// Takes what a filter reads from what filters may read.
@@ -187,6 +204,14 @@ fn spend(read: &AtomicU64, bytes: usize) -> Result<(), minijinja::Error> {
 
 /// An error of a part, by its line in the whole source.
 fn failed(part: &Part<'_>, error: &minijinja::Error) -> Error {
+    if error.kind() == ErrorKind::OutOfFuel {
+        return Error::Limit {
+            field: "template".to_owned(),
+            limit: FUEL_LIMIT,
+            max: TEMPLATE_FUEL_MAX,
+            actual: TEMPLATE_FUEL_MAX + 1,
+        };
+    }
     let what = match error.detail() {
         Some(detail) => format!("{}: {detail}", error.kind()),
         None => error.kind().to_string(),

@@ -22,7 +22,7 @@ use crate::retrieve::{
 /// Candidates of each side, and of both together, at least; else twice as many as are wanted.
 const CANDIDATES: usize = 400;
 /// Chunks whose neighbours are asked for at once.
-const CONDITIONS: usize = 100;
+const CONDITIONS: usize = 16;
 /// How much a word in the title and headings above a chunk counts; one in its text counts 1.
 const HEADING_BOOST: f32 = 0.3;
 
@@ -256,6 +256,7 @@ pub(super) fn beside(
     passages: &Passages,
     filter: Option<&Filter>,
     expansion: Expansion,
+    check_wanted: &dyn Fn() -> Result<()>,
 ) -> Result<Vec<RetrievedChunk>> {
     let conditions = passages.chunks.iter().filter_map(|found| expansion.condition(&found.chunk));
     let conditions: Vec<Filter> = conditions.collect();
@@ -268,6 +269,7 @@ pub(super) fn beside(
             limit: K_MAX,
             ..ScrollRequest::default()
         };
+        check_wanted()?;
         for row in passages.view.rows(&request).map_err(as_asked)? {
             let row = row.map_err(as_asked)?;
             stored.push(rows::chunk(row.id, row.payload)?);

@@ -18,7 +18,7 @@ use ragstone::{Filter, Range};
 use super::{RetrievedChunk, StageScores};
 use crate::error::Result;
 use crate::ingest::Chunk;
-use crate::limits::NEIGHBOURS_MAX;
+use crate::limits::{EXPANSION_CHUNKS_MAX, NEIGHBOURS_MAX};
 use crate::prompt::check_max;
 use crate::reserved::{DOCUMENT, HEADING, ORDINAL};
 
@@ -37,10 +37,13 @@ pub struct Expansion {
 pub(crate) type Stored = (Chunk, Option<String>);
 
 impl Expansion {
-    /// Refuses what is beyond the limit.
-    pub(crate) fn validate(&self) -> Result<()> {
+    /// Refuses what is beyond the limits, for so many chunks that are found.
+    pub(crate) fn validate(&self, k: usize) -> Result<()> {
         check_max("expand.before", self.before, "NEIGHBOURS_MAX", NEIGHBOURS_MAX)?;
-        check_max("expand.after", self.after, "NEIGHBOURS_MAX", NEIGHBOURS_MAX)
+        check_max("expand.after", self.after, "NEIGHBOURS_MAX", NEIGHBOURS_MAX)?;
+        let reach = |own: usize| if self.section { NEIGHBOURS_MAX } else { own };
+        let added = k.saturating_mul(reach(self.before) + reach(self.after));
+        check_max("expand", added, "EXPANSION_CHUNKS_MAX", EXPANSION_CHUNKS_MAX)
     }
 
     /// Which chunks of the store may be added to one that was found, if any may.
@@ -183,14 +186,31 @@ mod tests {
     }
 
     #[test]
+    fn all_that_may_be_added_is_bounded() {
+        let one = Expansion { after: 1, ..Expansion::default() };
+        one.validate(EXPANSION_CHUNKS_MAX).unwrap();
+        let section = Expansion { section: true, ..Expansion::default() };
+        section.validate(EXPANSION_CHUNKS_MAX / (2 * NEIGHBOURS_MAX)).unwrap();
+        Expansion::default().validate(usize::MAX).unwrap();
+        for (expansion, k) in [
+            (one, EXPANSION_CHUNKS_MAX + 1),
+            (section, EXPANSION_CHUNKS_MAX / (2 * NEIGHBOURS_MAX) + 1),
+            (Expansion { before: 1, after: 1, section: false }, EXPANSION_CHUNKS_MAX / 2 + 1),
+        ] {
+            let error = expansion.validate(k).unwrap_err().to_string();
+            assert!(error.starts_with("expand: ") && error.contains("EXPANSION_CHUNKS_MAX"), "{error}");
+        }
+    }
+
+    #[test]
     fn more_than_the_limit_is_refused() {
         let most = Expansion { before: NEIGHBOURS_MAX, after: NEIGHBOURS_MAX, section: true };
-        most.validate().unwrap();
+        most.validate(1).unwrap();
         for over in [
             Expansion { before: NEIGHBOURS_MAX + 1, ..most },
             Expansion { after: NEIGHBOURS_MAX + 1, ..most },
         ] {
-            assert!(over.validate().is_err_and(|error| error.to_string().contains("NEIGHBOURS_MAX = 32")));
+            assert!(over.validate(1).is_err_and(|error| error.to_string().contains("NEIGHBOURS_MAX = 32")));
         }
     }
 }

@@ -93,7 +93,7 @@ pub struct RetrieveRequest {
     /// Chooses by maximal marginal relevance: how much relevance counts, 1 for relevance alone, 0 for novelty alone; `k` is
     /// [`MMR_CHUNKS_MAX`](crate::limits::MMR_CHUNKS_MAX) at most then. Without it, chunks come in the order of their scores.
     pub mmr: Option<f32>,
-    /// How many chunks of one document at most.
+    /// How many chunks of one document at most. Four times `k` chunks are looked at, so there may be fewer than `k` where few documents have all of those.
     pub per_document: Option<usize>,
 }
 
@@ -174,7 +174,8 @@ impl RetrievedChunk {
 pub struct StageScores {
     /// How near its vector is to the question's, by the collection's metric; not in mode text.
     pub nearness: Option<f32>,
-    /// BM25 of its text and headings, 0 if it has none of the question's words; not in mode dense.
+    /// BM25 of its text and headings, 0 if it has none of the question's words; not in mode dense. How rare a word is, is counted over all chunks of the
+    /// collection, whatever the filter.
     pub words: Option<f32>,
     /// One made of both, from 0 to 1; in mode hybrid.
     pub hybrid: Option<f32>,

@@ -2,8 +2,8 @@
 //!
 //! **Problem.** The best chunks by score may be one passage in five copies, all of one document, or all about one half of the question.
 //!
-//! **Idea.** More chunks are found than are asked for, and of these, best first, are left out: those below a score; those that say what a better one
-//! says (`similar.rs`); those of a document that has its share already. What is kept comes in the order of the scores, or, if that is
+//! **Idea.** More chunks are found than are asked for, and of these, best first, are left out: those below a score; those of a document that has its share already; those that say
+//! what one that is kept says (`similar.rs`). What is kept comes in the order of the scores, or, if that is
 //! asked for, is chosen by maximal marginal relevance (Carbonell and Goldstein, "The use of MMR", 1998): each time the chunk whose
 //! relevance, less its likeness to what is kept, is greatest.
 //!
@@ -89,10 +89,10 @@ impl Selection {
     /// What `check_wanted` gives, which is asked now and then whether somebody still waits.
     pub(crate) fn of(&self, pool: Vec<Pooled>, check_wanted: &dyn Fn() -> Result<()>) -> Result<Selected> {
         let mut choice = Choice::new(*self, pool);
-        choice.drop_low_and_repeated();
+        choice.drop_low();
         match self.mmr {
             Some(lambda) => choice.take_by_mmr(lambda, check_wanted)?,
-            None => choice.take_in_order(),
+            None => choice.take_in_order(check_wanted)?,
         }
         Ok(choice.finish())
     }
@@ -115,57 +115,66 @@ struct Choice {
     fates: Vec<Fate>,
     kept: usize,
     of_document: HashMap<String, usize>,
+    /// What is kept, to tell what says the same.
+    said: Kept,
 }
 
 impl Choice {
     fn new(selection: Selection, pool: Vec<Pooled>) -> Choice {
         let fates = vec![Fate::Open; pool.len()];
-        Choice { selection, pool, fates, kept: 0, of_document: HashMap::new() }
+        Choice { selection, pool, fates, kept: 0, of_document: HashMap::new(), said: Kept::default() }
     }
 
-    fn drop_low_and_repeated(&mut self) {
-        let mut said = Kept::default();
+    fn drop_low(&mut self) {
+        let Some(least) = self.selection.min_score else { return };
         for (Pooled { found, .. }, fate) in self.pool.iter().zip(&mut self.fates) {
-            if self.selection.min_score.is_some_and(|least| found.score < least) {
+            if found.score < least {
                 *fate = Fate::Dropped(DropReason::Score);
-            } else if self.selection.distinct {
-                let signature = Signature::of(&found.chunk.text);
-                if said.contains(&signature) {
-                    *fate = Fate::Dropped(DropReason::Duplicate);
-                } else {
-                    said.add(signature);
-                }
             }
         }
     }
 
-    /// Keeps a chunk, unless its document has its share.
+    /// Keeps a chunk, unless its document has its share or one that is kept says the same.
     fn offer(&mut self, at: usize) -> bool {
-        let document = &self.pool[at].found.chunk.document;
-        let share = self.of_document.entry(document.clone()).or_default();
-        if self.selection.per_document.is_some_and(|most| *share >= most) {
+        let chunk = &self.pool[at].found.chunk;
+        let share = self.of_document.get(&chunk.document).copied().unwrap_or_default();
+        if self.selection.per_document.is_some_and(|most| share >= most) {
             self.fates[at] = Fate::Dropped(DropReason::PerDocument);
             return false;
         }
-        *share += 1;
+        if self.selection.distinct {
+            let signature = Signature::of(&chunk.text);
+            if self.said.contains(&signature) {
+                self.fates[at] = Fate::Dropped(DropReason::Duplicate);
+                return false;
+            }
+            self.said.add(signature);
+        }
+        self.of_document.insert(chunk.document.clone(), share + 1);
         self.fates[at] = Fate::Kept(self.kept);
         self.kept += 1;
         true
     }
 
-    fn take_in_order(&mut self) {
+    fn take_in_order(&mut self, check_wanted: &dyn Fn() -> Result<()>) -> Result<()> {
         for at in 0..self.pool.len() {
             if self.kept == self.selection.k {
                 break;
             }
+            check_wanted()?;
             if self.fates[at] == Fate::Open {
                 self.offer(at);
             }
         }
+        Ok(())
     }
 
     fn take_by_mmr(&mut self, lambda: f32, check_wanted: &dyn Fn() -> Result<()>) -> Result<()> {
-        let relevance = scaled(self.pool.iter().map(|pooled| pooled.found.score));
+        let open = self.pool.iter().zip(&self.fates).filter(|(_, fate)| **fate == Fate::Open);
+        let scores: Vec<f32> = open.map(|(pooled, _)| pooled.found.score).collect();
+        let mut scaled = scaled(scores.into_iter()).into_iter();
+        let of = |fate: &Fate| if *fate == Fate::Open { scaled.next().unwrap_or_default() } else { 0.0 };
+        let relevance: Vec<f32> = self.fates.iter().map(of).collect();
         // How alike each chunk is to the one among those kept that it is most like; nothing is like nothing.
         let mut likeness = vec![0.0_f32; self.pool.len()];
         while self.kept < self.selection.k {
@@ -186,15 +195,21 @@ impl Choice {
                 }
             }
         }
-        // Those that scores alone would have kept.
-        let open = self.fates.iter_mut().take(self.selection.k).filter(|fate| **fate == Fate::Open);
+        // Those that scores alone would have kept, and those before one that is kept.
+        let told = self.told();
+        let open = self.fates.iter_mut().take(told).filter(|fate| **fate == Fate::Open);
         open.for_each(|fate| *fate = Fate::Dropped(DropReason::Mmr));
         Ok(())
     }
 
-    fn finish(self) -> Selected {
+    /// Of how many of the pool it is told that they were left out.
+    fn told(&self) -> usize {
         let last_kept = self.fates.iter().rposition(|fate| matches!(fate, Fate::Kept(_)));
-        let told = self.selection.k.max(last_kept.map_or(0, |last| last + 1));
+        self.selection.k.max(last_kept.map_or(0, |last| last + 1))
+    }
+
+    fn finish(self) -> Selected {
+        let told = self.told();
         let mut kept = Vec::with_capacity(self.kept);
         let mut dropped = Vec::new();
         for (rank, (Pooled { found, .. }, fate)) in self.pool.into_iter().zip(self.fates).enumerate() {

@@ -58,12 +58,16 @@ fn each_reason_leaves_out_what_it_is_about() {
             &[("a1", DropReason::PerDocument), ("b1", DropReason::PerDocument)],
         ),
         (Selection { min_score: Some(0.75), ..all }, &["a0", "a1"], &[("b0", DropReason::Score)]),
-        (Selection { mmr: Some(0.5), k: 2, ..all }, &["a0", "b1"], &[("a1", DropReason::Mmr)]),
+        (
+            Selection { mmr: Some(0.5), k: 2, ..all },
+            &["a0", "b1"],
+            &[("a1", DropReason::Mmr), ("b0", DropReason::Mmr)],
+        ),
         (Selection { mmr: Some(1.0), ..all }, &["a0", "a1", "b0"], &[]),
         (
             Selection { mmr: Some(0.7), distinct: true, per_document: Some(1), ..all },
             &["a0", "b1", "c0"],
-            &[("a1", DropReason::PerDocument), ("b0", DropReason::Duplicate)],
+            &[("a1", DropReason::PerDocument), ("b0", DropReason::PerDocument)],
         ),
     ];
     for (selection, kept, dropped) in cases {
@@ -76,6 +80,24 @@ fn each_reason_leaves_out_what_it_is_about() {
     assert_eq!(all.of(Vec::new(), &wanted).unwrap(), Selected::default());
     assert_eq!((all.pool(), Selection { distinct: true, ..all }.pool()), (3, 12));
     assert_eq!(Selection { k: K_MAX, mmr: Some(0.5), ..all }.pool(), K_MAX);
+}
+
+/// What says the same as a chunk that is itself left out says something new.
+#[test]
+fn only_what_is_kept_is_repeated() {
+    let pool = vec![
+        pooled("a", 0, 0.9, "the lease ends in May", [1.0, 0.0]),
+        pooled("a", 1, 0.8, "the deposit is three rents", [0.0, 1.0]),
+        pooled("b", 0, 0.7, "The deposit is three rents!", [0.0, 1.0]),
+    ];
+    for mmr in [None, Some(0.9)] {
+        let selection =
+            Selection { k: 2, distinct: true, per_document: Some(1), mmr, ..Selection::default() };
+        let Selected { chunks, dropped } = selection.of(pool.clone(), &wanted).unwrap();
+        let kept: Vec<&str> = chunks.iter().map(|found| found.chunk.document.as_str()).collect();
+        assert_eq!(kept, ["a", "b"], "{mmr:?}");
+        assert_eq!(dropped.iter().map(|it| it.reason).collect::<Vec<_>>(), [DropReason::PerDocument]);
+    }
 }
 
 #[test]

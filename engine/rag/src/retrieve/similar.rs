@@ -16,6 +16,9 @@ const SHINGLE_WORDS: usize = 3;
 /// Of a repetition's shingles, how many of a hundred are in the kept text.
 const CONTAINED_PERCENT: usize = 95;
 
+/// Kept texts that are remembered for a shingle.
+const HOLDERS_MAX: usize = 64;
+
 /// The texts kept so far.
 #[derive(Default)]
 pub(crate) struct Kept {
@@ -24,6 +27,7 @@ pub(crate) struct Kept {
 }
 
 /// What a text is compared by.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Signature {
     /// Of the whole text.
     whole: u64,
@@ -70,7 +74,11 @@ impl Kept {
     pub(crate) fn add(&mut self, signature: Signature) {
         let at = self.texts.len();
         for key in signature.shingles.iter().chain([&signature.whole]) {
-            self.holders.entry(*key).or_default().push(at);
+            let holders = self.holders.entry(*key).or_default();
+            // What so many say tells none of them apart, and would make each comparison one with all.
+            if holders.len() < HOLDERS_MAX {
+                holders.push(at);
+            }
         }
         self.texts.push(signature);
     }
@@ -91,6 +99,17 @@ mod tests {
         all.add(Signature::of("something else that was kept before"));
         all.add(Signature::of(kept));
         all.contains(&Signature::of(candidate))
+    }
+
+    #[test]
+    fn what_many_say_is_compared_with_some_of_them() {
+        let mut kept = Kept::default();
+        for at in 0..3 * HOLDERS_MAX {
+            kept.add(Signature::of(&format!("all rights are reserved and this is text{at}")));
+        }
+        assert!(kept.holders.values().all(|holders| holders.len() <= HOLDERS_MAX));
+        assert!(kept.contains(&Signature::of("all rights are reserved and this is text5")));
+        assert!(!kept.contains(&Signature::of("all rights are reserved and this is new999")));
     }
 
     #[test]
