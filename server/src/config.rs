@@ -35,6 +35,8 @@ pub struct ServerConfig {
     pub worker_threads_max: usize,
     /// Answers of language models that are under way; each takes a thread that waits.
     pub concurrent_generations_max: usize,
+    /// How long a caller may take nothing of an answer that streams, or of any answer of the HTTP port, before it is given up.
+    pub answer_stall_timeout: Duration,
     /// Connections to the HTTP port at a time; a client waits for one to end.
     pub http_connections_max: usize,
     /// How long the headers of a request to the HTTP port may take.
@@ -67,6 +69,7 @@ impl Default for ServerConfig {
             // Writers wait for the disk together (one fsync serves them all), so there are more of them than cores.
             worker_threads_max: (4 * cores).max(16),
             concurrent_generations_max: limits::CONCURRENT_GENERATIONS_MAX,
+            answer_stall_timeout: Duration::from_secs(limits::ANSWER_STALL_SECONDS_MAX),
             http_connections_max: limits::HTTP_CONNECTIONS_MAX,
             http_header_timeout: Duration::from_secs(limits::HTTP_HEADER_SECONDS_MAX),
             request_timeout: Duration::from_secs(limits::REQUEST_SECONDS_MAX),
@@ -92,6 +95,7 @@ impl ServerConfig {
             ("concurrent_streams_max", self.concurrent_streams_max),
             ("worker_threads_max", self.worker_threads_max),
             ("concurrent_generations_max", self.concurrent_generations_max),
+            ("answer_stall_timeout", self.answer_stall_timeout.as_millis().min(1) as usize),
             ("http_connections_max", self.http_connections_max),
             ("http_header_timeout", self.http_header_timeout.as_millis().min(1) as usize),
             ("request_timeout", self.request_timeout.as_millis().min(1) as usize),

@@ -1,15 +1,19 @@
 //! Answers of language models, as streams.
 //!
 //! The library's iterator blocks, so it runs on a thread of its own ([`Work::wait`](crate::work::Work::wait)) and hands its events over a
-//! channel that holds a few: a caller who reads slowly slows the model's service down instead of filling memory. When the
+//! channel that holds a few: a caller who reads slowly slows the model's service down instead of filling memory, and one who takes nothing
+//! for too long ([`ServerConfig::answer_stall_timeout`](crate::ServerConfig::answer_stall_timeout)) gives the answer up. When the
 //! stream is dropped, because the caller left or the request was given up, the connection to the service is closed at once,
 //! however silent it is.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use ragstone_rag::generate::{Answer, GenerateEvent, GenerateRequest, Generation, StopOnDrop};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio_stream::Stream;
 use tonic::Status;
 
@@ -62,17 +66,36 @@ impl Services {
         let stop = generation.stopper().stop_on_drop();
         let (sender, receiver) = mpsc::channel(EVENTS_WAITING_MAX);
         let measured = self.metrics().generating(generation.model());
-        self.work().wait(move || hand_over(generation, &sender, measured))?;
+        let taker = Taker { sender, patience: self.answer_stall_timeout(), runtime: Handle::current() };
+        self.work().wait(move || hand_over(generation, &taker, measured))?;
         Ok(Events { receiver, over: false, _stop: stop })
     }
 }
 
+/// Who takes the events of an answer.
+struct Taker {
+    sender: mpsc::Sender<Result<GenerateEvent, Status>>,
+    /// For how long nothing may be taken.
+    patience: Duration,
+    /// Its timers.
+    runtime: Handle,
+}
+
+impl Taker {
+    /// Whether the event found its place; not if the caller has left, or has taken nothing for too long.
+    fn take(&self, event: Result<GenerateEvent, Status>) -> bool {
+        match self.sender.try_send(event) {
+            Ok(()) => true,
+            Err(TrySendError::Closed(_)) => false,
+            Err(TrySendError::Full(event)) => {
+                self.runtime.block_on(self.sender.send_timeout(event, self.patience)).is_ok()
+            }
+        }
+    }
+}
+
 /// Hands over each event, until the last one or until nobody takes them.
-fn hand_over(
-    generation: Generation,
-    sender: &mpsc::Sender<Result<GenerateEvent, Status>>,
-    mut measured: Generating,
-) {
+fn hand_over(generation: Generation, taker: &Taker, mut measured: Generating) {
     for event in generation {
         match &event {
             Ok(GenerateEvent::Evidence(_)) => {}
@@ -80,7 +103,7 @@ fn hand_over(
             Ok(GenerateEvent::Done(Answer { usage, .. })) => measured.done(*usage),
             Err(error) => measured.failed(error),
         }
-        if sender.blocking_send(event.map_err(status::rag)).is_err() {
+        if !taker.take(event.map_err(status::rag)) {
             return;
         }
     }

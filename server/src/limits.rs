@@ -9,6 +9,7 @@
 //! | [`CONCURRENT_REQUESTS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CONCURRENT_STREAMS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CONCURRENT_GENERATIONS_MAX`] | 64 answers (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`ANSWER_STALL_SECONDS_MAX`] | 60 s (by default) | the answer is given up |
 //! | [`HTTP_CONNECTIONS_MAX`] | 1,024 of the HTTP port (by default) | the connection waits |
 //! | [`HTTP_HEADER_SECONDS_MAX`] | 20 s (by default) | the connection is closed |
 //! | [`REQUEST_SECONDS_MAX`] | 1,800 s (by default) | DEADLINE_EXCEEDED |
@@ -83,6 +84,8 @@
 //! | [`GENERATE_SECONDS_MAX`] | 86,400 s | the server does not start |
 //! | [`ANSWER_TOKENS_MAX`] | 1,000,000 tokens | INVALID_ARGUMENT |
 //! | [`ANSWER_BYTES_MAX`] | 4 MiB | UNAVAILABLE |
+//! | [`RESPONSE_FORMAT_BYTES_MAX`] | 64 KiB | INVALID_ARGUMENT |
+//! | [`CITATION_USES_MAX`] | 10,000 of an answer | further ones are not read |
 //! | [`STOPS_MAX`] | 4 texts | INVALID_ARGUMENT |
 //! | [`STOP_BYTES_MAX`] | 256 bytes | INVALID_ARGUMENT |
 //! | [`STREAM_EVENT_BYTES_MAX`] | 1 MiB | UNAVAILABLE |
@@ -115,6 +118,8 @@ pub const FILE_NAME_BYTES_MAX: usize = 255;
 pub const OPERATIONS_KEPT_MAX: usize = 256;
 /// Answers of language models that are under way, by default; one more is refused.
 pub const CONCURRENT_GENERATIONS_MAX: usize = 64;
+/// Seconds for which a caller may take nothing of a language model's answer, or of any answer of the HTTP port, by default.
+pub const ANSWER_STALL_SECONDS_MAX: u64 = 60;
 /// Connections to the HTTP port at a time, by default; a client waits for one to end.
 pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
 /// Seconds that the headers of a request to the HTTP port may take, by default.

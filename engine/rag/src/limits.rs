@@ -54,6 +54,10 @@ pub const GENERATE_SECONDS_MAX: u64 = 86_400;
 pub const ANSWER_TOKENS_MAX: usize = 1_000_000;
 /// Bytes of an answer.
 pub const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// Bytes of what describes an answer's form.
+pub const RESPONSE_FORMAT_BYTES_MAX: usize = 64 << 10;
+/// Places of an answer that are read as citations; those behind them are not.
+pub const CITATION_USES_MAX: usize = 10_000;
 /// Texts that end an answer.
 pub const STOPS_MAX: usize = 4;
 /// Bytes of each of them.

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 use super::Stage;
+use super::stall::Stalling;
 
 /// Bytes that a connection buffers, and so the most that a request's headers may have.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
@@ -23,6 +24,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Connections {
     pub(super) max: usize,
     pub(super) header_timeout: Duration,
+    /// How long a client may take nothing of what it is sent.
+    pub(super) write_timeout: Duration,
 }
 
 /// Serves until the stage is no longer [`Stage::Serving`]; returns when every connection has ended.
@@ -51,8 +54,10 @@ pub(super) async fn serve(
         };
         // Pieces of an answer are small, and each is wanted at once. Where that cannot be set, they come together.
         let _ = stream.set_nodelay(true);
-        let connection =
-            http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+        let connection = http.serve_connection(
+            TokioIo::new(Stalling::new(stream, rules.write_timeout)),
+            TowerToHyperService::new(router.clone()),
+        );
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -13,6 +13,7 @@
 //!
 //! Invariants:
 //! * Work passes the same gates, under the same limits of bytes and time, as that of gRPC, and ends when its caller leaves.
+//! * Who stops taking an answer for [`answer_stall_timeout`](ServerConfig::answer_stall_timeout) loses the connection, and the answer ends.
 //! * The connections are bounded ([`http_connections_max`](ServerConfig::http_connections_max)), and so is the time that headers and
 //!   a body may take to arrive.
 //! * A page in a browser cannot use it: a body must be declared as JSON, which other sites may not send without being allowed to, and
@@ -23,8 +24,10 @@ mod health;
 mod listen;
 mod openai;
 mod request;
+mod stall;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -66,6 +69,8 @@ pub(crate) struct Port {
     needs_model: bool,
     stage: watch::Receiver<Stage>,
     connections: Connections,
+    /// Who looks through the database for metrics: one at a time.
+    scraping: Arc<Semaphore>,
     /// Whether the port is on the loopback interface.
     loopback: bool,
 }
@@ -81,7 +86,9 @@ impl Port {
             connections: Connections {
                 max: config.http_connections_max.min(Semaphore::MAX_PERMITS),
                 header_timeout: config.http_header_timeout,
+                write_timeout: config.answer_stall_timeout,
             },
+            scraping: Arc::new(Semaphore::new(1)),
             loopback: false,
         }
     }
@@ -116,18 +123,31 @@ async fn every_request(State(port): State<Port>, request: Request, next: Next) -
         true => "/v1/models",
         false => ROUTES.into_iter().find(|route| *route == path).unwrap_or("unknown"),
     };
-    let counted = port.services.metrics().http(route);
+    let mut counted = port.services.metrics().http(route);
+    let is_head = request.method() == http::Method::HEAD;
     let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
     let response = match host {
         Some(host) if port.loopback && !request::is_own_host(host) => ApiError::foreign_host().into(),
         _ => next.run(request).await,
     };
+    if is_head {
+        // Nobody asks for the body that such an answer does not have.
+        counted.answered(response.status().as_u16());
+    }
     measured(response, counted, route)
 }
 
 async fn metrics(State(port): State<Port>) -> Response {
     let metrics = port.services.metrics().clone();
-    match tokio::task::spawn_blocking(move || metrics.text()).await {
+    let Ok(turn) = port.scraping.clone().acquire_owned().await else {
+        return ApiError::from(crate::status::shutting_down()).into();
+    };
+    // The turn ends with the work, though its caller may leave.
+    let lines = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        metrics.text()
+    });
+    match lines.await {
         Ok(lines) => text(StatusCode::OK, crate::metrics::CONTENT_TYPE, lines),
         Err(_) => ApiError::from(crate::status::fault()).into(),
     }

@@ -51,17 +51,25 @@ impl Port {
         }
     }
 
-    /// The JSON of a request's body, read within the limits and understood on a thread that may block.
-    pub(super) async fn json<T>(&self, request: Request<Body>) -> Result<T, ApiError>
+    /// What is understood of the JSON of a request's body, which is read within the limits and looked at on a thread that may block.
+    pub(super) async fn json<T, U>(
+        &self,
+        request: Request<Body>,
+        understand: fn(T) -> Result<U, ApiError>,
+    ) -> Result<U, ApiError>
     where
-        T: DeserializeOwned + Send + 'static,
+        T: DeserializeOwned + 'static,
+        U: Send + 'static,
     {
         if !is_json(request.headers()) {
             return Err(ApiError::not_json());
         }
         let body = read(request.into_body(), self.request_bytes_max).await?;
-        let parsed = self.services.work().run(move || serde_json::from_slice(&body)).await?;
-        parsed.map_err(|error| ApiError::malformed(&error))
+        let understood = self.services.work().run(move || {
+            let parsed = serde_json::from_slice(&body).map_err(|error| ApiError::malformed(&error))?;
+            understand(parsed)
+        });
+        understood.await?
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -16,11 +18,29 @@ use crate::work::{Kind, Work};
 pub(super) struct Database {
     rag: Rag,
     work: Work,
+    /// The last sum of the files, and when it was made: there may be tens of thousands of them. Locked while they are summed, so that
+    /// this is done once for all who ask.
+    data_bytes: Mutex<Option<(Instant, u64)>>,
 }
+
+/// How long a sum of the files is good for.
+const DATA_BYTES_KEPT: Duration = Duration::from_secs(5);
 
 impl Database {
     pub(super) fn new(rag: Rag, work: Work) -> Database {
-        Database { rag, work }
+        Database { rag, work, data_bytes: Mutex::new(None) }
+    }
+
+    fn data_bytes(&self) -> u64 {
+        let mut kept = self.data_bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        match *kept {
+            Some((made, bytes)) if made.elapsed() < DATA_BYTES_KEPT => bytes,
+            _ => {
+                let bytes = bytes_below(self.rag.db().path());
+                *kept = Some((Instant::now(), bytes));
+                bytes
+            }
+        }
     }
 }
 
@@ -49,7 +69,7 @@ impl Collector for Database {
             sum(|info| info.growing),
         )?;
         gauge("segments", "Segments of all collections", sum(|info| info.segments as u64))?;
-        gauge("data_bytes", "Bytes of the data directory's files", bytes_below(db.path()))?;
+        gauge("data_bytes", "Bytes of the data directory's files", self.data_bytes())?;
         gauge("models_loaded", "Models in memory", loaded as u64)?;
         encode_tokens(&self.rag, &mut encoder)?;
         encode_work(&self.work, &mut encoder)

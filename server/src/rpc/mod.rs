@@ -65,6 +65,7 @@ struct Shared {
     metrics: Metrics,
     response_bytes_max: usize,
     read_wait: Duration,
+    answer_stall_timeout: Duration,
 }
 
 impl Services {
@@ -82,6 +83,7 @@ impl Services {
             snapshot_stores: config.snapshot_stores.clone(),
             exchange_dir: config.exchange_dir.clone(),
             response_bytes_max: config.response_bytes_max,
+            answer_stall_timeout: config.answer_stall_timeout,
             read_wait: config.read_wait,
         };
         let services = Services { shared: Arc::new(shared) };
@@ -224,6 +226,11 @@ impl Services {
     /// How a read of this request finds the collection that it is about, at what it asks for at least.
     fn reading(&self) -> Reading {
         Reading { patience: self.shared.read_wait }
+    }
+
+    /// How long a caller may take nothing of an answer that streams.
+    pub(crate) fn answer_stall_timeout(&self) -> Duration {
+        self.shared.answer_stall_timeout
     }
 
     /// Refuses an answer that is larger than one may be.

@@ -7,6 +7,7 @@ use ragstone_proto::v1;
 use ragstone_proto::v1::rag_service_client::RagServiceClient;
 use ragstone_server::ServerConfig;
 use ragstone_tests::chat::{ChatService, Reply, Step, piece};
+use tonic::transport::Channel;
 
 use crate::fixture::{MODEL, Server, config, eventually, field, reason};
 
@@ -244,6 +245,50 @@ async fn answers_have_places_of_their_own() {
     }
     assert!(next.is_some(), "the place is free again");
     drop(next);
+    server.stop().await;
+}
+
+/// A caller who stays and takes nothing would otherwise keep a place for as long as they like.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_who_takes_nothing_gives_the_place_back() {
+    let long = "x".repeat(8 << 10);
+    let service = ChatService::start(move |_| Reply::answer(&[long.as_str(); 400]));
+    let config = ServerConfig {
+        concurrent_generations_max: 1,
+        answer_stall_timeout: std::time::Duration::from_millis(200),
+        ..config()
+    };
+    let server = Server::start_generating(config, &[&service.named("small")]).await;
+    with_notes(&server).await;
+    let client = server.client().await.with_retries(0);
+    // One who lets the server send but little ahead.
+    let endpoint = Channel::from_shared(server.url()).unwrap().initial_stream_window_size(65_535);
+    let mut rag = RagServiceClient::new(endpoint.connect().await.unwrap());
+    let enrich =
+        v1::EnrichRequest { collection: "notes".into(), question: QUESTION.into(), ..Default::default() };
+    let request = v1::GenerateRequest { enrich: Some(enrich), ..Default::default() };
+    let mut first = rag.generate(request).await.unwrap().into_inner();
+    first.message().await.unwrap().unwrap();
+    let mut second = None;
+    for _ in 0..4_000 {
+        match client.generate(ask()).await {
+            Ok(generation) => {
+                second = Some(generation);
+                break;
+            }
+            Err(error) => assert_eq!(error.code(), Code::ResourceExhausted, "{error}"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert!(second.is_some(), "the place is free again though the first caller is still there");
+    let ended = loop {
+        match first.message().await {
+            Ok(Some(_)) => {}
+            ended => break ended,
+        }
+    };
+    assert!(ended.is_err(), "the first answer is not whole");
+    drop(second);
     server.stop().await;
 }
 

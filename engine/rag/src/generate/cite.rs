@@ -4,10 +4,17 @@
 //! something else. A model that cites what it was not given is told from one that cites rightly here, so that a reader need not
 //! follow every number.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
+use crate::limits::CITATION_USES_MAX;
+
 /// Numbers that one bracket may stand for: `[1-9999]` is no citation.
-const BRACKET_NUMBERS_MAX: usize = 100;
+const BRACKET_NUMBERS_MAX: usize = 32;
+/// Characters of code that stands in a line; a backquote that nothing closes within them is a quotation mark.
+const INLINE_CODE_CHARACTERS_MAX: usize = 2_000;
+/// Backquotes that begin a block of code rather than a piece of a line.
+const FENCE_BACKQUOTES: usize = 3;
 /// Characters of a number.
 const NUMBER_CHARACTERS_MAX: usize = 4;
 
@@ -26,7 +33,8 @@ pub struct CitationUse {
 /// What an answer cites, compared with what it was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckedCitations {
-    /// Every place that cites, in the order of the answer; a bracket of several numbers once for each.
+    /// Every place that cites, in the order of the answer; a bracket of several numbers once for each. Those beyond
+    /// [`CITATION_USES_MAX`] are not read.
     pub uses: Vec<CitationUse>,
     /// Numbers of passages that are cited, in the order of their first use.
     pub cited: Vec<usize>,
@@ -49,13 +57,14 @@ impl CheckedCitations {
     /// ```
     pub fn of(answer: &str, given: &[usize]) -> CheckedCitations {
         let mut checked = CheckedCitations { uses: uses(answer), ..CheckedCitations::default() };
+        let (known, mut seen) = (given.iter().copied().collect::<HashSet<_>>(), HashSet::new());
         for CitationUse { index, .. } in &checked.uses {
-            let list = if given.contains(index) { &mut checked.cited } else { &mut checked.unknown };
-            if !list.contains(index) {
+            if seen.insert(*index) {
+                let list = if known.contains(index) { &mut checked.cited } else { &mut checked.unknown };
                 list.push(*index);
             }
         }
-        checked.unused = given.iter().copied().filter(|index| !checked.cited.contains(index)).collect();
+        checked.unused = given.iter().copied().filter(|index| !seen.contains(index)).collect();
         checked
     }
 }
@@ -64,7 +73,7 @@ impl CheckedCitations {
 fn uses(answer: &str) -> Vec<CitationUse> {
     let characters: Vec<char> = answer.chars().collect();
     let (mut found, mut at) = (Vec::new(), 0);
-    while at < characters.len() {
+    while at < characters.len() && found.len() < CITATION_USES_MAX {
         at = match characters[at] {
             '`' => end_of_code(&characters, at),
             '[' => match bracket(&characters[at + 1..]) {
@@ -78,23 +87,31 @@ fn uses(answer: &str) -> Vec<CitationUse> {
             _ => at + 1,
         };
     }
+    found.truncate(CITATION_USES_MAX);
     found
 }
 
-/// Where code that begins with these backquotes has ended; just behind them if nothing closes it.
+/// Where code that begins with these backquotes has ended. A block that nothing closes goes on to the end; a piece of a line
+/// ends at an empty line at the latest, and is none then: the place just behind the backquotes.
 fn end_of_code(characters: &[char], start: usize) -> usize {
     let run = |from: usize| characters[from..].iter().take_while(|character| **character == '`').count();
     let opening = run(start);
     let inside = start + opening;
+    let is_block = opening >= FENCE_BACKQUOTES;
+    let end =
+        if is_block { characters.len() } else { characters.len().min(inside + INLINE_CODE_CHARACTERS_MAX) };
     let mut at = inside;
-    while at < characters.len() {
+    while at < end {
+        if !is_block && characters[at] == '\n' && characters.get(at + 1) == Some(&'\n') {
+            break;
+        }
         match run(at) {
             0 => at += 1,
             closing if closing == opening => return at + closing,
             other => at += other,
         }
     }
-    inside
+    if is_block { characters.len() } else { inside }
 }
 
 /// The numbers of a bracket that is open, and its length up to and with its closing.
@@ -146,15 +163,25 @@ mod tests {
             ("[[1]]", &[1]),
             ("[1", &[]),
             ("[1\n]", &[]),
-            ("[1-9999] [1-50, 1-50, 1-50]", &[]),
+            ("[1-9999] [1-20, 1-20]", &[]),
             ("`a[0]` and ``b[`1]`` but [2]", &[2]),
             ("```\nlet x = v[1];\n```\nfirst [4]", &[4]),
             ("an open ` quote [5]", &[5]),
+            ("a ` quote [1]\n\nand a ` quote [2]", &[1, 2]),
+            ("```\nan open block [1]\n\nof code [2]", &[]),
             ("é [٣] [3]", &[3]),
         ];
         for (answer, expected) in cases {
             assert_eq!(numbers(answer), *expected, "{answer:?}");
         }
+    }
+
+    #[test]
+    fn places_are_bounded_whatever_an_answer_says() {
+        let many = CheckedCitations::of(&"[1-32]".repeat(CITATION_USES_MAX), &[1, 40]);
+        assert_eq!(many.uses.len(), CITATION_USES_MAX);
+        assert_eq!((many.cited, many.unknown.len(), many.unused), (vec![1], 31, vec![40]));
+        assert!(numbers("[1-33]").is_empty(), "so many numbers are no citation");
     }
 
     #[test]

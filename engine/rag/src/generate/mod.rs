@@ -26,12 +26,14 @@ pub use cite::{CheckedCitations, CitationUse};
 pub use models::{GenerateModel, GenerateModels, Patience};
 pub use watch::{StopOnDrop, Stopper};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use self::stream::{Heard, Stream};
 use self::wire::Turn;
 use crate::error::{Error, GenerateFailure, Result};
-use crate::limits::{ANSWER_BYTES_MAX, ANSWER_TOKENS_MAX, STOP_BYTES_MAX, STOPS_MAX};
+use crate::limits::{
+    ANSWER_BYTES_MAX, ANSWER_TOKENS_MAX, RESPONSE_FORMAT_BYTES_MAX, STOP_BYTES_MAX, STOPS_MAX,
+};
 use crate::prompt::{ChatMessage, EnrichRequest, Enriched, check_max, check_range};
 
 /// How an answer is generated; every default is the model's own.
@@ -49,27 +51,19 @@ pub struct GenerateOptions {
     pub stop: Vec<String>,
     /// The same seed gives the same answer, as far as the model can.
     pub seed: Option<i64>,
-    /// Further parameters of the request's body, sent as they are, under names that the service knows; what is set above or
-    /// here decided (`model`, `messages`, `stream`, `stream_options`, `n`, `tools`) is refused.
-    pub extra: Map<String, Value>,
+    /// The same as [`max_tokens`](Self::max_tokens), under the name that newer models know it by; under the same limit.
+    pub max_completion_tokens: Option<u32>,
+    /// How much less likely a token becomes each time it came, -2 to 2.
+    pub frequency_penalty: Option<f32>,
+    /// How much less likely a token becomes once it came, -2 to 2.
+    pub presence_penalty: Option<f32>,
+    /// The form of the answer, such as a JSON schema, as the protocol has it; at most [`RESPONSE_FORMAT_BYTES_MAX`] bytes.
+    pub response_format: Option<Value>,
+    /// How long a model that reasons may do so, in its service's word: at most 32 lower-case letters.
+    pub reasoning_effort: Option<String>,
 }
 
 impl GenerateOptions {
-    /// Parameters that are not a caller's to set.
-    const DECIDED: [&str; 11] = [
-        "model",
-        "messages",
-        "stream",
-        "stream_options",
-        "n",
-        "tools",
-        "max_tokens",
-        "temperature",
-        "top_p",
-        "stop",
-        "seed",
-    ];
-
     /// Refuses what no model could be asked.
     ///
     /// # Errors
@@ -77,6 +71,9 @@ impl GenerateOptions {
     pub fn validate(&self) -> Result<()> {
         if let Some(tokens) = self.max_tokens {
             check_range("max_tokens", tokens as usize, "ANSWER_TOKENS_MAX", ANSWER_TOKENS_MAX)?;
+        }
+        if let Some(tokens) = self.max_completion_tokens {
+            check_range("max_completion_tokens", tokens as usize, "ANSWER_TOKENS_MAX", ANSWER_TOKENS_MAX)?;
         }
         if self.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
             return Err(invalid("temperature", "it must be 0 to 2"));
@@ -88,10 +85,22 @@ impl GenerateOptions {
         for (at, text) in self.stop.iter().enumerate() {
             check_range(&format!("stop[{at}]"), text.len(), "STOP_BYTES_MAX", STOP_BYTES_MAX)?;
         }
-        match self.extra.keys().find(|name| Self::DECIDED.contains(&name.as_str())) {
-            Some(name) => Err(invalid(name, "it is no further parameter: set it by name, or not at all")),
-            None => Ok(()),
+        let penalties =
+            [("frequency_penalty", self.frequency_penalty), ("presence_penalty", self.presence_penalty)];
+        for (field, penalty) in penalties {
+            if penalty.is_some_and(|penalty| !(-2.0..=2.0).contains(&penalty)) {
+                return Err(invalid(field, "it must be -2 to 2"));
+            }
         }
+        let format_bytes = self.response_format.as_ref().map_or(0, |format| format.to_string().len());
+        check_max("response_format", format_bytes, "RESPONSE_FORMAT_BYTES_MAX", RESPONSE_FORMAT_BYTES_MAX)?;
+        let is_word = |word: &String| {
+            (1..=32).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase())
+        };
+        if self.reasoning_effort.as_ref().is_some_and(|word| !is_word(word)) {
+            return Err(invalid("reasoning_effort", "it must be a word of at most 32 lower-case letters"));
+        }
+        Ok(())
     }
 }
 
@@ -349,10 +358,23 @@ mod tests {
                 .contains("stop[1]: 257 is beyond the limit STOP_BYTES_MAX")
         );
         assert!(bad(|options| options.stop[0].clear()).starts_with("stop[0]: "));
-        for decided in GenerateOptions::DECIDED {
-            let extra = Map::from_iter([(decided.to_owned(), json!(1))]);
-            let options = GenerateOptions { extra, ..GenerateOptions::default() };
-            assert!(options.validate().unwrap_err().to_string().starts_with(decided));
+        for penalty in [-2.1, 2.1, f32::NAN] {
+            let options = GenerateOptions { frequency_penalty: Some(penalty), ..good.clone() };
+            assert!(options.validate().unwrap_err().to_string().starts_with("frequency_penalty: "));
+            let options = GenerateOptions { presence_penalty: Some(penalty), ..good.clone() };
+            assert!(options.validate().unwrap_err().to_string().starts_with("presence_penalty: "));
+        }
+        assert!(
+            bad(|options| options.max_completion_tokens = Some(0)).starts_with("max_completion_tokens: ")
+        );
+        let tokens = bad(|options| options.max_completion_tokens = Some(ANSWER_TOKENS_MAX as u32 + 1));
+        assert!(tokens.contains("ANSWER_TOKENS_MAX"), "{tokens}");
+        let format =
+            bad(|options| options.response_format = Some(json!("x".repeat(RESPONSE_FORMAT_BYTES_MAX))));
+        assert!(format.contains("RESPONSE_FORMAT_BYTES_MAX"), "{format}");
+        for word in ["", "High", "not a word", "lowlowlowlowlowlowlowlowlowlowlow"] {
+            let options = GenerateOptions { reasoning_effort: Some(word.to_owned()), ..good.clone() };
+            assert!(options.validate().unwrap_err().to_string().starts_with("reasoning_effort: "), "{word}");
         }
     }
 }

@@ -82,7 +82,9 @@ struct Connection {
 
 impl Stream {
     pub(super) fn new(model: Arc<GenerateModel>, body: Vec<u8>) -> Result<Stream> {
-        let Patience { connect, total, .. } = model.patience();
+        let Patience { connect, first_token, total, .. } = model.patience();
+        // Nothing interrupts a connection that is being made, so it takes no longer than what it is part of.
+        let connect = connect.min(first_token).min(total);
         // One client for each answer: shutting it down ends this answer and no other.
         let agent = Agent::config_builder()
             .http_status_as_error(false)
@@ -151,6 +153,8 @@ impl Stream {
         let pause = failure.pause.unwrap_or_else(|| PAUSE_FIRST.saturating_mul(1 << (self.tries.max(1) - 1)));
         let may = failure.again && !self.begun && self.tries < TRIES_MAX && pause <= PAUSE_MAX;
         if !may || !self.watch.has_time_for(pause) {
+            // What the operator has to look after; the service's words may be of the question.
+            tracing::warn!(model = self.model.name(), failure = ?failure.failure, tries = self.tries, "a model gave no answer");
             let tries = if self.tries > 1 { format!(" ({} tries)", self.tries) } else { String::new() };
             return Err(error(failure.failure, self.redact(failure.reason) + &tries));
         }
@@ -223,7 +227,11 @@ impl Stream {
                 .get("retry-after")
                 .and_then(|value| value.to_str().ok()?.trim().parse().ok());
             let body = response.body_mut().with_config().limit(REFUSAL_BYTES_MAX).read_to_vec();
-            return Err(refused(status.as_u16(), after, &body.unwrap_or_default()));
+            return Err(refused(
+                status.as_u16(),
+                after,
+                &self.redact(String::from_utf8_lossy(&body.unwrap_or_default()).into_owned()),
+            ));
         }
         let media =
             response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or("nothing");
@@ -250,9 +258,10 @@ impl Connection {
     fn next_said(&mut self) -> Result<Option<Said>, Failure> {
         let Some(event) = self.events.pop_front() else { return Ok(None) };
         let mut said = said(&event).map_err(|bad| match bad {
-            Bad::Foreign(reason) => {
-                Failure::new(GenerateFailure::Foreign, format!("sent an event of another protocol: {reason}"))
-            }
+            Bad::Foreign(reason) => Failure::new(
+                GenerateFailure::Foreign,
+                format!("sent an event of another protocol: {}", shortened(&reason)),
+            ),
             Bad::Failed(reason) => Failure::passing(format!("failed: {}", shortened(&reason))),
         })?;
         self.finish_reason = said.finish.take().or(self.finish_reason.take());
@@ -301,7 +310,7 @@ impl Connection {
 }
 
 /// A service that answers with an error.
-fn refused(status: u16, after: Option<u64>, body: &[u8]) -> Failure {
+fn refused(status: u16, after: Option<u64>, body: &str) -> Failure {
     let words = words(body);
     match status {
         // The key is the operator's concern, and services repeat parts of it.
@@ -321,14 +330,14 @@ fn refused(status: u16, after: Option<u64>, body: &[u8]) -> Failure {
 }
 
 /// The service's own words: the message of an error in JSON, else the beginning of what it sent.
-fn words(body: &[u8]) -> String {
-    let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+fn words(body: &str) -> String {
+    let json: Option<serde_json::Value> = serde_json::from_str(body).ok();
     let named = json.as_ref().and_then(|json| {
         ["/error/message", "/message", "/error", "/detail"]
             .iter()
             .find_map(|path| json.pointer(path)?.as_str())
     });
-    let text = named.map_or_else(|| String::from_utf8_lossy(body).into_owned(), str::to_owned);
+    let text = named.unwrap_or(body).to_owned();
     if text.trim().is_empty() { "no message".to_owned() } else { shortened(&text) }
 }
 

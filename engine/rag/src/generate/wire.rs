@@ -16,7 +16,7 @@ pub(super) struct Turn {
 
 /// The body of a request.
 pub(super) fn request(model: &GenerateModel, turns: &[Turn], options: &GenerateOptions) -> Vec<u8> {
-    let mut body: Map<String, Value> = options.extra.clone();
+    let mut body: Map<String, Value> = Map::new();
     let mut set = |name: &str, value: Value| body.insert(name.to_owned(), value);
     set("model", model.upstream().into());
     set("stream", true.into());
@@ -25,6 +25,21 @@ pub(super) fn request(model: &GenerateModel, turns: &[Turn], options: &GenerateO
     set("messages", messages.collect::<Vec<_>>().into());
     if let Some(tokens) = options.max_tokens {
         set("max_tokens", tokens.into());
+    }
+    if let Some(tokens) = options.max_completion_tokens {
+        set("max_completion_tokens", tokens.into());
+    }
+    if let Some(penalty) = options.frequency_penalty {
+        set("frequency_penalty", decimal(penalty));
+    }
+    if let Some(penalty) = options.presence_penalty {
+        set("presence_penalty", decimal(penalty));
+    }
+    if let Some(format) = &options.response_format {
+        set("response_format", format.clone());
+    }
+    if let Some(effort) = &options.reasoning_effort {
+        set("reasoning_effort", effort.as_str().into());
     }
     if let Some(temperature) = options.temperature {
         set("temperature", decimal(temperature));
@@ -70,8 +85,8 @@ pub(super) enum Bad {
 
 #[derive(Deserialize)]
 struct Chunk {
-    #[serde(default)]
-    choices: Vec<Choice>,
+    /// Some services send null.
+    choices: Option<Vec<Choice>>,
     usage: Option<WireUsage>,
     error: Option<Value>,
 }
@@ -116,13 +131,18 @@ pub(super) fn said(data: &str) -> Result<Said, Bad> {
         prompt_tokens: usage.prompt_tokens,
         completion_tokens: usage.completion_tokens,
     });
-    let Some(choice) = chunk.choices.into_iter().next() else { return Ok(Said { usage, ..Said::default() }) };
-    let finish = choice.finish_reason.as_deref().map(FinishReason::of);
+    let Some(choice) = chunk.choices.unwrap_or_default().into_iter().next() else {
+        return Ok(Said { usage, ..Said::default() });
+    };
+    let finish = choice.finish_reason.as_deref().filter(|word| !word.is_empty()).map(FinishReason::of);
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
     let (mut text, mut thought) = (None, false);
     if let Some(delta) = choice.delta {
         text = filled(delta.content).or(filled(delta.refusal));
-        thought = [delta.reasoning, delta.reasoning_content].iter().flatten().any(|value| !value.is_null());
+        thought = [delta.reasoning, delta.reasoning_content]
+            .iter()
+            .flatten()
+            .any(|value| !value.is_null() && value.as_str() != Some(""));
     }
     Ok(Said { token: text.is_some() || thought, text, finish, usage, done: false })
 }
@@ -149,7 +169,11 @@ mod tests {
             top_p: Some(0.9),
             stop: vec!["END".to_owned()],
             seed: Some(-3),
-            extra: Map::from_iter([("response_format".to_owned(), json!({"type": "json_object"}))]),
+            max_completion_tokens: Some(8),
+            frequency_penalty: Some(0.5),
+            presence_penalty: Some(-0.25),
+            response_format: Some(json!({"type": "json_object"})),
+            reasoning_effort: Some("low".to_owned()),
             ..GenerateOptions::default()
         };
         let full = body(&options);
@@ -159,6 +183,8 @@ mod tests {
         );
         assert_eq!((&full["stop"], &full["seed"]), (&json!(["END"]), &json!(-3)));
         assert_eq!(full["response_format"]["type"], "json_object");
+        assert_eq!((&full["max_completion_tokens"], &full["reasoning_effort"]), (&json!(8), &json!("low")));
+        assert_eq!((&full["frequency_penalty"], &full["presence_penalty"]), (&json!(0.5), &json!(-0.25)));
     }
 
     #[test]
@@ -168,6 +194,8 @@ mod tests {
             ("[DONE]", Said { done: true, ..Said::default() }),
             ("", Said::default()),
             (r#"{"choices":[]}"#, Said::default()),
+            (r#"{"choices":null}"#, Said::default()),
+            (r#"{"choices":[{"delta":{"reasoning_content":""},"finish_reason":""}]}"#, Said::default()),
             (
                 r#"{"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#,
                 Said::default(),

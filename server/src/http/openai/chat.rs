@@ -21,7 +21,7 @@ use super::chat_body::{Chat, ChatBody};
 use super::chat_chunks::Frame;
 use crate::generation::Events;
 use crate::http::Port;
-use crate::http::answer::{ApiError, answer, json_answer};
+use crate::http::answer::{ApiError, answer as answer_of};
 use crate::status;
 use crate::work::Kind;
 
@@ -32,11 +32,11 @@ pub(in crate::http) async fn complete(State(port): State<Port>, request: Request
     let deadline = Instant::now() + port.request_timeout;
     port.admitted(Kind::Generate, async {
         let Chat { model, collection, request, stream, include_usage } =
-            port.json::<ChatBody>(request).await?.understood()?;
+            port.json(request, ChatBody::understood).await?;
         let events = port.services.generate_events(collection, request).await?;
         let frame = Frame::new(model);
         if !stream {
-            return whole(events, &frame).await;
+            return whole(&port, events, frame).await;
         }
         let closing = Box::pin(port.closing());
         Ok(streamed(Streaming {
@@ -53,14 +53,18 @@ pub(in crate::http) async fn complete(State(port): State<Port>, request: Request
 }
 
 /// The whole answer at once.
-async fn whole(mut events: Events, frame: &Frame) -> Result<Response, ApiError> {
+async fn whole(port: &Port, mut events: Events, frame: Frame) -> Result<Response, ApiError> {
     let mut citations = Vec::new();
     while let Some(event) = events.next().await {
         match event? {
             GenerateEvent::Evidence(enriched) => citations = enriched.citations,
             GenerateEvent::Delta(_) => {}
             GenerateEvent::Done(answer) => {
-                return Ok(json_answer(StatusCode::OK, &frame.whole(&citations, &answer)));
+                // Written on a thread that may block: passages may be megabytes.
+                let write = move || frame.whole(&citations, &answer).to_string().into_bytes();
+                let bytes = port.services.work().run(write).await?;
+                port.services.check_response(bytes.len())?;
+                return Ok(answer_of(StatusCode::OK, "application/json", Body::from(bytes)));
             }
         }
     }
@@ -86,7 +90,7 @@ fn streamed(streaming: Streaming) -> Response {
         let piece = streaming.next_piece().await;
         Some((Ok::<_, Infallible>(Bytes::from(piece)), streaming))
     });
-    let mut response = answer(StatusCode::OK, "text/event-stream", Body::from_stream(pieces));
+    let mut response = answer_of(StatusCode::OK, "text/event-stream", Body::from_stream(pieces));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // What nginx is told by who does not want an answer held back until it is whole.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));

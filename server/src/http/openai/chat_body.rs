@@ -4,25 +4,27 @@
 //! can set neither gets the first model (an empty name) and the collection `default`; one that can send more may put both,
 //! and how passages are found, into the object `ragstone`.
 //!
-//! Parameters of generation that Ragstone does not know are passed on as they are, but for those whose answers it could not
-//! carry (tools, several answers, probabilities), which are refused.
+//! Parameters of generation that Ragstone knows are sent on, typed and bounded. Those whose answers it could not carry (tools, several
+//! answers, probabilities) are refused. All others are read past: with the operator's key, they could ask the model's service for
+//! what is not the caller's to ask (other models, plugins, addresses).
+
+use std::fmt;
 
 use ragstone::Filter;
 use ragstone_rag::generate::{GenerateOptions, GenerateRequest};
 use ragstone_rag::prompt::{ChatMessage, ChatRole, EnrichRequest, TemplateChoice};
 use ragstone_rag::retrieve::RetrievalMode;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
+use super::texts::Texts;
 use crate::http::answer::ApiError;
-use crate::limits::{CHAT_MESSAGES_MAX, check_count};
+use crate::limits::{CHAT_MESSAGES_MAX, RESPONSE_FORMAT_BYTES_MAX, STOPS_MAX, check_count};
 
 /// The collection of a request that names none; the command line has the same.
 const DEFAULT_COLLECTION: &str = "default";
-
-/// Parameters whose answers could not be carried.
-const REFUSED: [&str; 8] =
-    ["tools", "tool_choice", "functions", "function_call", "logprobs", "top_logprobs", "modalities", "audio"];
 
 #[derive(Deserialize)]
 pub(super) struct ChatBody {
@@ -40,15 +42,39 @@ pub(super) struct ChatBody {
     #[serde(default)]
     top_p: Option<f32>,
     #[serde(default)]
-    stop: Option<Stop>,
+    stop: Option<Texts<STOPS_MAX>>,
     #[serde(default)]
     seed: Option<i64>,
     #[serde(default)]
     n: Option<u32>,
     #[serde(default)]
     ragstone: Option<Extension>,
-    #[serde(flatten)]
-    other: Map<String, Value>,
+    #[serde(default)]
+    max_completion_tokens: Option<u32>,
+    #[serde(default)]
+    frequency_penalty: Option<f32>,
+    #[serde(default)]
+    presence_penalty: Option<f32>,
+    #[serde(default)]
+    response_format: Option<Box<RawValue>>,
+    #[serde(default)]
+    reasoning_effort: Option<String>,
+    #[serde(default)]
+    tools: Asked,
+    #[serde(default)]
+    tool_choice: Asked,
+    #[serde(default)]
+    functions: Asked,
+    #[serde(default)]
+    function_call: Asked,
+    #[serde(default)]
+    logprobs: Asked,
+    #[serde(default)]
+    top_logprobs: Asked,
+    #[serde(default)]
+    audio: Asked,
+    #[serde(default)]
+    modalities: Option<Texts<8>>,
 }
 
 #[derive(Deserialize)]
@@ -57,11 +83,16 @@ struct StreamOptions {
     include_usage: Option<bool>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Stop {
-    One(String),
-    Many(Vec<String>),
+/// Whether a parameter asks for something: null, false, an empty list and `none` do not. Of its value nothing is kept.
+#[derive(Default)]
+struct Asked(bool);
+
+impl<'de> Deserialize<'de> for Asked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Box::<RawValue>::deserialize(deserializer)?;
+        let words: String = value.get().chars().filter(|c| !c.is_whitespace()).take(8).collect();
+        Ok(Asked(!matches!(words.as_str(), "null" | "false" | "[]" | "\"none\"")))
+    }
 }
 
 #[derive(Deserialize)]
@@ -71,11 +102,37 @@ struct Message {
     content: Option<Content>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
 enum Content {
     Text(String),
     Parts(Vec<Part>),
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ContentVisitor)
+    }
+}
+
+struct ContentVisitor;
+
+impl<'de> Visitor<'de> for ContentVisitor {
+    type Value = Content;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a text or a list of parts")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Content, E> {
+        Ok(Content::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Content, A::Error> {
+        let mut parts = Vec::new();
+        while let Some(part) = list.next_element()? {
+            parts.push(part);
+        }
+        Ok(Content::Parts(parts))
+    }
 }
 
 #[derive(Deserialize)]
@@ -84,6 +141,9 @@ struct Part {
     kind: String,
     #[serde(default)]
     text: Option<String>,
+    /// What a model did not want to say.
+    #[serde(default)]
+    refusal: Option<String>,
 }
 
 /// What is Ragstone's own.
@@ -99,7 +159,10 @@ struct Extension {
     min_score: Option<f32>,
     mmr: Option<f32>,
     per_document: Option<usize>,
+    /// A registered template, `name` or `name@version`.
     template: Option<String>,
+    /// The text of a template, instead of a registered one.
+    template_source: Option<String>,
     /// A filter as text: `year >= 2020`.
     filter: Option<String>,
 }
@@ -124,10 +187,30 @@ impl ChatBody {
         if self.n.is_some_and(|n| n != 1) {
             return Err(ApiError::invalid("n", "there is one answer to a question; it must be 1"));
         }
+        let refused = [
+            ("tools", self.tools.0),
+            ("tool_choice", self.tool_choice.0),
+            ("functions", self.functions.0),
+            ("function_call", self.function_call.0),
+            ("logprobs", self.logprobs.0),
+            ("top_logprobs", self.top_logprobs.0),
+            ("audio", self.audio.0),
+            (
+                "modalities",
+                self.modalities.is_some_and(|words| words != Texts::Texts(vec!["text".to_owned()])),
+            ),
+        ];
+        if let Some((name, _)) = refused.into_iter().find(|(_, asked)| *asked) {
+            return Err(ApiError::invalid(name, "it is not available here"));
+        }
         let stop = match self.stop {
             None => Vec::new(),
-            Some(Stop::One(text)) => vec![text],
-            Some(Stop::Many(texts)) => texts,
+            Some(Texts::Texts(texts)) => texts,
+            Some(Texts::TooMany) => {
+                let reason = format!("it is beyond the limit STOPS_MAX = {STOPS_MAX}");
+                return Err(ApiError::invalid("stop", &reason));
+            }
+            Some(_) => return Err(ApiError::invalid("stop", "it must be a text or a list of texts")),
         };
         let options = GenerateOptions {
             model: name,
@@ -136,7 +219,11 @@ impl ChatBody {
             top_p: self.top_p,
             stop,
             seed: self.seed,
-            extra: further(self.other)?,
+            max_completion_tokens: self.max_completion_tokens,
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
+            response_format: self.response_format.map(format_of).transpose()?,
+            reasoning_effort: self.reasoning_effort,
         };
         let enrich = enrich(self.messages, extension)?;
         Ok(Chat {
@@ -168,25 +255,14 @@ fn target(model: &str, extension: Option<&str>) -> Result<(String, String), ApiE
     Ok((name.to_owned(), collection.to_owned()))
 }
 
-/// Parameters that are passed on. What is empty or off asks for nothing.
-fn further(other: Map<String, Value>) -> Result<Map<String, Value>, ApiError> {
-    let asks = |value: &Value| match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::Array(values) => !values.is_empty(),
-        Value::String(word) => word != "none",
-        _ => true,
-    };
-    let mut passed = Map::new();
-    for (name, value) in other {
-        match REFUSED.contains(&name.as_str()) {
-            true if name == "modalities" && value == serde_json::json!(["text"]) => {}
-            true if asks(&value) => return Err(ApiError::invalid(name, "it is not available here")),
-            true => {}
-            false if value.is_null() => {}
-            false => drop(passed.insert(name, value)),
-        }
+/// The form of an answer, whose size is looked at before it becomes a value.
+fn format_of(format: Box<RawValue>) -> Result<Value, ApiError> {
+    if format.get().len() > RESPONSE_FORMAT_BYTES_MAX {
+        let reason =
+            format!("it is beyond the limit RESPONSE_FORMAT_BYTES_MAX = {RESPONSE_FORMAT_BYTES_MAX}");
+        return Err(ApiError::invalid("response_format", &reason));
     }
-    Ok(passed)
+    serde_json::from_str(format.get()).map_err(|error| ApiError::malformed(&error))
 }
 
 fn enrich(messages: Vec<Message>, extension: Extension) -> Result<EnrichRequest, ApiError> {
@@ -202,9 +278,17 @@ fn enrich(messages: Vec<Message>, extension: Extension) -> Result<EnrichRequest,
     request.min_score = extension.min_score;
     request.mmr = extension.mmr;
     request.per_document = extension.per_document;
-    if let Some(source) = extension.template {
-        request.template = TemplateChoice::Source(source);
-    }
+    request.template = match (extension.template, extension.template_source) {
+        (None, None) => TemplateChoice::BuiltIn,
+        (None, Some(source)) => TemplateChoice::Source(source),
+        (Some(name), None) => TemplateChoice::Registered(
+            name.parse()
+                .map_err(|_| ApiError::invalid("ragstone.template", "it must be `name` or `name@version`"))?,
+        ),
+        (Some(_), Some(_)) => {
+            return Err(ApiError::invalid("ragstone.template_source", "`template` names another one"));
+        }
+    };
     if let Some(mode) = extension.mode {
         let parsed: Result<RetrievalMode, _> = mode.parse();
         request.mode =
@@ -232,8 +316,8 @@ impl Message {
             Some(Content::Parts(parts)) => {
                 let mut texts = Vec::with_capacity(parts.len());
                 for (at, part) in parts.into_iter().enumerate() {
-                    match (part.kind.as_str(), part.text) {
-                        ("text" | "refusal", Some(text)) => texts.push(text),
+                    match (part.kind.as_str(), part.text, part.refusal) {
+                        ("text", Some(text), _) | ("refusal", _, Some(text)) => texts.push(text),
                         _ => {
                             let reason = "only parts of text are taken, no images, sounds or files";
                             return Err(ApiError::invalid(format!("{path}.content[{at}].type"), reason));
@@ -258,7 +342,7 @@ mod tests {
         if body.get("messages").is_none() {
             body["messages"] = json!([{"role": "user", "content": "Why?"}]);
         }
-        serde_json::from_value::<ChatBody>(body).unwrap().understood()
+        serde_json::from_str::<ChatBody>(&body.to_string()).unwrap().understood()
     }
 
     /// The field that a body is refused for.
@@ -305,8 +389,7 @@ mod tests {
             (Some(5), Some(0.5), Some(0.25))
         );
         assert_eq!((options.seed, options.stop), (Some(3), vec!["END".to_owned()]));
-        let extra = Map::from_iter([("response_format".to_owned(), json!({"type": "json_object"}))]);
-        assert_eq!(options.extra, extra);
+        assert_eq!(options.response_format, Some(json!({"type": "json_object"})));
         assert_eq!(understood(json!({"stop": ["a", "b"]})).unwrap().request.options.stop, ["a", "b"]);
         for (field, value) in [
             ("n", json!(2)),
@@ -323,10 +406,36 @@ mod tests {
         }
     }
 
+    /// With the operator's key, a caller could otherwise have the model's service do what the operator did not list.
+    #[test]
+    fn what_is_not_known_is_not_sent_on() {
+        let plain = understood(json!({})).unwrap().request.options;
+        let body = json!({
+            "models": ["dear"], "plugins": [{"id": "web"}], "api_base": "http://elsewhere", "fallbacks": ["dear"],
+            "chat_template": "x", "user": "me", "metadata": {"a": vec![0; 1_000]}, "top_k": 3,
+        });
+        assert_eq!(understood(body).unwrap().request.options, plain);
+        let options = understood(json!({
+            "max_completion_tokens": 9, "frequency_penalty": 1, "presence_penalty": -1, "reasoning_effort": "low",
+        }));
+        let options = options.unwrap().request.options;
+        assert_eq!((options.max_completion_tokens, options.frequency_penalty), (Some(9), Some(1.0)));
+        assert_eq!(
+            (options.presence_penalty, options.reasoning_effort.as_deref()),
+            (Some(-1.0), Some("low"))
+        );
+        assert_eq!(
+            refused(json!({"response_format": "x".repeat(RESPONSE_FORMAT_BYTES_MAX)})),
+            "response_format"
+        );
+        assert_eq!(refused(json!({"stop": vec!["x"; STOPS_MAX + 1]})), "stop");
+        assert_eq!(refused(json!({"stop": [1]})), "stop");
+    }
+
     #[test]
     fn how_passages_are_found_is_said_in_one_object() {
         let chat = understood(json!({"ragstone": {
-            "k": 3, "token_budget": 100, "mode": "text", "template": "{{ question }}", "filter": "year >= 2020",
+            "k": 3, "token_budget": 100, "mode": "text", "template_source": "{{ question }}", "filter": "year >= 2020",
             "min_score": 0.5, "mmr": 0.25, "per_document": 2,
         }}));
         let enrich = chat.unwrap().request.enrich;
@@ -337,14 +446,19 @@ mod tests {
         assert_eq!(refused(json!({"ragstone": {"mode": "magic"}})), "ragstone.mode");
         assert_eq!(refused(json!({"ragstone": {"filter": "year >="}})), "ragstone.filter");
         let unknown = json!({"messages": [], "ragstone": {"colour": 1}});
-        assert!(serde_json::from_value::<ChatBody>(unknown).is_err());
+        assert!(serde_json::from_str::<ChatBody>(&unknown.to_string()).is_err());
+        let named = understood(json!({"ragstone": {"template": "short@2"}})).unwrap().request.enrich.template;
+        assert_eq!(named, TemplateChoice::Registered("short@2".parse().unwrap()));
+        assert_eq!(refused(json!({"ragstone": {"template": "short@none"}})), "ragstone.template");
+        let both = json!({"ragstone": {"template": "short", "template_source": "x"}});
+        assert_eq!(refused(both), "ragstone.template_source");
     }
     #[test]
     fn a_conversation_is_taken_as_it_is() {
         let chat = understood(json!({"messages": [
             {"role": "developer", "content": "Be brief."},
             {"role": "user", "content": "What?", "name": "Ann"},
-            {"role": "assistant", "content": [{"type": "text", "text": "This"}, {"type": "refusal", "refusal": "x", "text": "that"}]},
+            {"role": "assistant", "content": [{"type": "text", "text": "This"}, {"type": "refusal", "refusal": "that"}]},
             {"role": "user", "content": [{"type": "text", "text": "Why?"}]},
         ]}));
         let expected = [

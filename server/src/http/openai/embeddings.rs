@@ -12,17 +12,17 @@ use http::{Request, StatusCode};
 use ragstone_rag::Rag;
 use ragstone_rag::embed::{Embeddings, Overflow, Role};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
+use super::texts::Texts;
 use crate::http::Port;
 use crate::http::answer::{ApiError, answer};
-use crate::limits::{EMBED_TEXTS_MAX, check_count};
+use crate::limits::EMBED_TEXTS_MAX;
 use crate::models;
 use crate::work::Kind;
 
 #[derive(Deserialize)]
 struct EmbedBody {
-    input: Box<RawValue>,
+    input: Texts<EMBED_TEXTS_MAX>,
     #[serde(default)]
     model: Option<String>,
     #[serde(default)]
@@ -68,44 +68,33 @@ impl EmbedBody {
             Some("truncate") => Overflow::Truncate,
             Some(_) => return Err(ApiError::invalid("ragstone.on_overflow", "it must be error or truncate")),
         };
-        let texts = texts(self.input.get())?;
+        let texts = texts(self.input)?;
         let model = self.model.unwrap_or_default();
         Ok(Asked { texts, model, base64, dimensions: self.dimensions, role, overflow })
     }
 }
 
-fn texts(input: &str) -> Result<Vec<String>, ApiError> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Input {
-        One(String),
-        Many(Vec<String>),
-        /// Tokens of one text, or of several.
-        Tokens(
-            #[expect(dead_code, reason = "they are told apart only to be refused by name")]
-            Vec<serde_json::Value>,
-        ),
-    }
-    match serde_json::from_str(input) {
-        Ok(Input::One(text)) => Ok(vec![text]),
-        Ok(Input::Many(texts)) if texts.is_empty() => Err(ApiError::invalid("input", "it must not be empty")),
-        Ok(Input::Many(texts)) => {
-            check_count("input", texts.len(), ("EMBED_TEXTS_MAX", EMBED_TEXTS_MAX))?;
-            Ok(texts)
+fn texts(input: Texts<EMBED_TEXTS_MAX>) -> Result<Vec<String>, ApiError> {
+    match input {
+        Texts::Texts(texts) if texts.is_empty() => Err(ApiError::invalid("input", "it must not be empty")),
+        Texts::Texts(texts) => Ok(texts),
+        Texts::TooMany => {
+            let reason = format!("it is beyond the limit EMBED_TEXTS_MAX = {EMBED_TEXTS_MAX}");
+            Err(ApiError::invalid("input", &reason))
         }
-        Ok(Input::Tokens(_)) => Err(ApiError::invalid(
+        Texts::Tokens => Err(ApiError::invalid(
             "input",
             "it must be a text or a list of texts; lists of tokens are not taken, as the tokens of one tokenizer mean nothing to \
              another's model (with LangChain's OpenAIEmbeddings: check_embedding_ctx_length=False)",
         )),
-        Err(_) => Err(ApiError::invalid("input", "it must be a text or a list of texts")),
+        Texts::Other => Err(ApiError::invalid("input", "it must be a text or a list of texts")),
     }
 }
 
 pub(in crate::http) async fn embed(State(port): State<Port>, request: Request<Body>) -> Response {
     port.admitted(Kind::Read, async {
         let Asked { texts, model, base64, dimensions, role, overflow } =
-            port.json::<EmbedBody>(request).await?.understood()?;
+            port.json(request, EmbedBody::understood).await?;
         let loader = port.services.loader();
         let model = loader.named(models::Kind::Embedder, model).await?;
         loader.require(&model).await?;

@@ -8,6 +8,7 @@ mod chat_body;
 mod chat_chunks;
 pub(super) mod embeddings;
 pub(super) mod models;
+mod texts;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

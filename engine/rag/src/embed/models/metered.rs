@@ -7,6 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::super::{Embedder, Embeddings, ModelInfo, Overflow, Role};
 use crate::error::Result;
 
+/// Models that are counted by their own name; all others together are `other`, as callers may be allowed to name any.
+const METERS_MAX: usize = 64;
+const OTHER: &str = "other";
+
 /// Tokens, by model.
 #[derive(Default)]
 pub(super) struct Meters(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
@@ -15,7 +19,9 @@ impl Meters {
     /// The embedder, counting.
     pub(super) fn metered(&self, embedder: Arc<dyn Embedder>) -> Arc<dyn Embedder> {
         let mut meters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let tokens = meters.entry(embedder.info().name.clone()).or_default().clone();
+        let name = embedder.info().name.as_str();
+        let name = if meters.len() < METERS_MAX || meters.contains_key(name) { name } else { OTHER };
+        let tokens = meters.entry(name.to_owned()).or_default().clone();
         Arc::new(Metered { embedder, tokens })
     }
 
@@ -66,5 +72,15 @@ mod tests {
         let tokens: usize = made.token_counts.iter().sum();
         assert!(tokens >= 3);
         assert_eq!(meters.read(), [("one".to_owned(), tokens as u64), ("other".to_owned(), 0)]);
+    }
+    #[test]
+    fn names_are_bounded() {
+        let meters = Meters::default();
+        for number in 0..2 * METERS_MAX {
+            meters.metered(Arc::new(BagOfWords::new(&format!("m{number}"), 100)));
+        }
+        let names: Vec<String> = meters.read().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), METERS_MAX + 1);
+        assert!(names.iter().any(|name| name == OTHER));
     }
 }
