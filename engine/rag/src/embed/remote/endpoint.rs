@@ -90,7 +90,7 @@ impl Endpoint {
                 Err(failure) => failure,
             };
             let pause = failure.wait.unwrap_or(wait);
-            if !failure.again || tried >= TRIES_MAX || waited + pause > WAIT_MAX {
+            if !failure.again || tried >= TRIES_MAX || waited.saturating_add(pause) > WAIT_MAX {
                 let tries = if tried == 1 { String::new() } else { format!(" ({tried} tries)") };
                 return Err(error(failure.reason + &tries));
             }

@@ -102,6 +102,19 @@ fn waiting_is_bounded() {
     assert_eq!(server.requests().len(), 1, "an hour is beyond the bound");
 }
 
+/// A wait that, added to what was waited before, is beyond what a duration holds panicked: the sum is bounded first.
+#[test]
+fn a_wait_beyond_every_duration_is_a_wait_too_long() {
+    let mut waits = ["1".to_owned(), u64::MAX.to_string()].into_iter();
+    let server = StandIn::start(move |_| Answer {
+        headers: vec![("retry-after", waits.next().unwrap())],
+        ..Answer::new(429, "slow down")
+    });
+    let reason = reason(connect(&server));
+    assert!(reason.ends_with("slow down (2 tries)"), "{reason}");
+    assert_eq!(server.requests().len(), 2);
+}
+
 #[test]
 fn a_refusal_is_reported_in_the_services_words() {
     let bodies = [
