@@ -57,7 +57,7 @@ pub(crate) struct Architecture {
 impl Architecture {
     /// Tokens that there are places for.
     pub(crate) fn tokens_max(&self) -> usize {
-        self.places.saturating_sub(self.padding.map_or(0, |padding| padding + 1))
+        self.places.saturating_sub(self.padding.map_or(0, |padding| padding.saturating_add(1)))
     }
 }
 
@@ -193,6 +193,10 @@ mod tests {
             (&format!(r#"{{"model_type":"bert",{sizes},"hidden_act":"selu"}}"#), "hidden_act `selu`"),
             (&format!(r#"{{"model_type":"bert",{sizes},"position_embedding_type":"rotary"}}"#), "`rotary`"),
             (&format!(r#"{{"model_type":"roberta",{sizes},"pad_token_id":7}}"#), "no place for a token"),
+            (
+                &format!(r#"{{"model_type":"roberta",{sizes},"pad_token_id":18446744073709551615}}"#),
+                "no place for a token",
+            ),
         ];
         for (json, reason) in refused {
             let error = from(json).unwrap_err();
