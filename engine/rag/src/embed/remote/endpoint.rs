@@ -14,7 +14,7 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Waiting before the second try; doubled for each further one.
 const WAIT_FIRST: Duration = Duration::from_millis(500);
 /// Bytes of a response.
-const RESPONSE_BYTES_MAX: u64 = 256 << 20;
+pub(super) const RESPONSE_BYTES_MAX: u64 = 256 << 20;
 /// Components of a vector.
 pub(super) const DIMENSION_MAX: usize = 1 << 16;
 
@@ -26,6 +26,8 @@ pub(super) struct Endpoint {
     pub(super) key: Option<String>,
     /// Asked for in every request.
     pub(super) dimensions: Option<usize>,
+    /// Bytes of a response: [`RESPONSE_BYTES_MAX`], fewer in tests.
+    pub(super) response_bytes_max: u64,
 }
 
 #[derive(Serialize)]
@@ -108,20 +110,16 @@ impl Endpoint {
     }
 
     fn send(&self, body: &[u8]) -> Result<ResponseBody, Failure> {
-        let on_the_way = |error: ureq::Error| Failure { reason: error.to_string(), again: true, wait: None };
         let mut request = self.agent.post(&self.url).header("content-type", "application/json");
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
-        let mut response = request.send(body).map_err(|error| match error {
-            ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed => on_the_way(error),
-            other => Failure { again: false, ..on_the_way(other) },
-        })?;
+        let mut response = request.send(body).map_err(on_the_way)?;
         let status = response.status();
         let seconds =
             response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let bytes =
-            response.body_mut().with_config().limit(RESPONSE_BYTES_MAX).read_to_vec().map_err(on_the_way)?;
+        let bytes_max = self.response_bytes_max;
+        let bytes = response.body_mut().with_config().limit(bytes_max).read_to_vec().map_err(on_the_way)?;
         if !status.is_success() {
             return Err(Failure {
                 reason: format!("HTTP {status}: {}", message(&bytes)),
@@ -135,6 +133,18 @@ impl Endpoint {
             wait: None,
         })
     }
+}
+
+/// What went wrong before an answer was there whole. Only what another try may mend is tried again: an answer that is too large
+/// would be so once more.
+fn on_the_way(error: ureq::Error) -> Failure {
+    use ureq::Error as Ureq;
+    let again = matches!(error, Ureq::Io(_) | Ureq::Timeout(_) | Ureq::ConnectionFailed);
+    let reason = match error {
+        Ureq::BodyExceedsLimit(max) => format!("the answer is beyond RESPONSE_BYTES_MAX = {max} bytes"),
+        other => other.to_string(),
+    };
+    Failure { reason, again, wait: None }
 }
 
 /// The service's own words: `error.message` of JSON, else the beginning of what it sent.
@@ -166,7 +176,12 @@ pub(super) fn check(
         let index = item.index.unwrap_or(place);
         let len = item.embedding.len();
         let dimension = *expected.get_or_insert(len);
-        if len == 0 || len > DIMENSION_MAX || len != dimension {
+        if len > DIMENSION_MAX {
+            return Err(format!(
+                "embedding {index} has {len} components, beyond DIMENSION_MAX = {DIMENSION_MAX}"
+            ));
+        }
+        if len == 0 || len != dimension {
             return Err(format!("embedding {index} has {len} components, expected are {dimension}"));
         }
         if !item.embedding.iter().all(|x| x.is_finite()) {

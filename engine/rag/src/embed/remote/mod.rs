@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use ureq::Agent;
 
-use endpoint::Endpoint;
+use endpoint::{Endpoint, RESPONSE_BYTES_MAX};
 use name::Name;
 pub(in crate::embed) use name::is_remote;
 
@@ -85,6 +85,7 @@ impl RemoteEmbedder {
             model: parsed.model.to_owned(),
             key,
             dimensions: parsed.dimensions,
+            response_bytes_max: RESPONSE_BYTES_MAX,
         };
         let (dimension, normalize) = match parsed.dimensions {
             Some(dimensions) => (dimensions, false),

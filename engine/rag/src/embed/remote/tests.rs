@@ -159,6 +159,27 @@ fn a_wrong_answer_is_refused() {
     assert!(reason.contains("has 3 components, expected are 4"), "{reason}");
 }
 
+/// An answer beyond the limit was fetched five times, since how it was read counted as an error on the way.
+#[test]
+fn an_answer_that_is_too_large_is_fetched_once_and_one_that_breaks_off_again() {
+    let server = StandIn::start(answer);
+    let name = format!("{}/v1?dimensions=3#small", server.url);
+    let mut embedder = RemoteEmbedder::connect_with_key(&name, None).unwrap();
+    embedder.endpoint.response_bytes_max = 20;
+    let refused = reason(embedder.embed(&["a"], Role::Plain, Overflow::Error));
+    assert!(refused.ends_with("the answer is beyond RESPONSE_BYTES_MAX = 20 bytes"), "{refused}");
+    assert_eq!(server.requests().len(), 1);
+
+    let mut cuts = [Some(10)].into_iter();
+    let server = StandIn::start(move |request| Answer { cut: cuts.next().flatten(), ..answer(request) });
+    connect(&server).unwrap();
+    assert_eq!(server.requests().len(), 2);
+
+    let wide = json!({"data": [{"embedding": vec![0.5; 70_000]}]}).to_string();
+    let error = check(serde_json::from_str(&wide).unwrap(), 1, None).unwrap_err();
+    assert_eq!(error, "embedding 0 has 70000 components, beyond DIMENSION_MAX = 65536");
+}
+
 #[test]
 fn names_are_understood_or_refused() {
     let name = Name::parse("https://host:1/v1/?dimensions=8#a/b").unwrap();
