@@ -14,7 +14,7 @@ const PIECE_BYTES: usize = 4 << 10;
 const PIECE_BYTES_MAX: usize = 8 << 10;
 
 /// What the names of models begin with, and their table; the first that fits.
-const MODELS: [(&str, Table); 18] = [
+const MODELS: [(&str, Table); 17] = [
     ("o200k_base", Table::O200k),
     ("cl100k_base", Table::Cl100k),
     ("gpt-4o", Table::O200k),
@@ -32,7 +32,6 @@ const MODELS: [(&str, Table); 18] = [
     ("text-embedding-3-small", Table::Cl100k),
     ("text-embedding-3-large", Table::Cl100k),
     ("text-embedding-ada-002", Table::Cl100k),
-    ("ft:gpt-3.5-turbo", Table::Cl100k),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +41,11 @@ enum Table {
 }
 
 impl Table {
-    /// The table of a model, under its own name or behind `openai/` as gateways have it; `gpt-4o-2024-08-06` is a `gpt-4o`.
+    /// The table of a model, under its own name or behind `openai/` as gateways have it; `gpt-4o-2024-08-06` is a `gpt-4o`, and so is
+    /// `ft:gpt-4o-2024-08-06:org::id`, which is tuned.
     fn of(model: &str) -> Option<Table> {
         let name = model.strip_prefix("openai/").unwrap_or(model);
+        let name = name.strip_prefix("ft:").unwrap_or(name);
         let fits = |prefix: &str| {
             name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', ':', '.']))
         };
@@ -127,6 +128,11 @@ mod tests {
             ("o1-preview", Some(Table::O200k)),
             ("text-embedding-3-large", Some(Table::Cl100k)),
             ("cl100k_base", Some(Table::Cl100k)),
+            ("ft:gpt-4o-mini-2024-07-18:org::id", Some(Table::O200k)),
+            ("openai/ft:gpt-4.1-2025-04-14:org:name:id", Some(Table::O200k)),
+            ("ft:gpt-4-0613:org::id", Some(Table::Cl100k)),
+            ("ft:gpt-3.5-turbo:org::id", Some(Table::Cl100k)),
+            ("ft:other", None),
             ("gpt-40", None),
             ("o12", None),
             ("org/gpt-4o", None),
