@@ -10,8 +10,9 @@
 //! ```
 //!
 //! That is the scheme of Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
-//! Inference" (2018), with the ranges of rows taken as they come. The sums are exact, hence *the same on every instruction set*;
-//! what stands around them is written once over [`Vector`].
+//! Inference" (2018), with the ranges of rows taken as they come. Sums of the same bytes are exact, hence the same on every
+//! instruction set. What stands around them is written once over [`Vector`], but rounds twice where multiply-adds are not fused (the
+//! scalar level): an input may be a step higher or lower there, and a product differ in what that is worth.
 //!
 //! Panels are 32 columns wide on every level: four inputs of a column side by side, as `VPDPBUSD` and the tiles of AMX want them,
 //! inputs filled up with zeros to 64:
