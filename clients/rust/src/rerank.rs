@@ -133,7 +133,7 @@ impl Reranked {
 pub struct TokenCounts {
     /// One number a text; special tokens and prefixes do not count.
     pub tokens: Vec<usize>,
-    /// Whether the numbers are upper estimates.
+    /// Whether the numbers are estimates.
     pub estimated: bool,
 }
 

@@ -154,7 +154,7 @@ pub trait Embedder: Send + Sync {
     /// [`Error::Remote`](crate::Error::Remote) from a remote model.
     fn embed(&self, texts: &[&str], role: Role, overflow: Overflow) -> Result<Embeddings>;
 
-    /// Tokens of a text without special tokens and prefix; an upper estimate for a remote model.
+    /// Tokens of a text without special tokens and prefix; a high estimate for a remote model whose tokenizer is not known.
     fn count_tokens(&self, text: &str) -> usize;
 
     /// Tokens that special tokens and the role's prefix add to every text.

@@ -1,4 +1,5 @@
-//! An upper estimate, for models whose tokenizer is not to be had.
+//! A high estimate, for models whose tokenizer is not to be had: above what text of words counts, and no bound. Letters that make no
+//! words may be a token each.
 
 use super::TokenCounter;
 
@@ -21,20 +22,38 @@ impl TokenCounter for Estimate {
     }
 }
 
-/// Tokens of a text, more rather than fewer, for the usual byte-level and word-piece vocabularies: three letters or
-/// one digit or sign to a token, and every byte of what is not ASCII.
-pub(crate) fn estimate_tokens(text: &str) -> usize {
-    let (mut tokens, mut letters) = (0_usize, 0_usize);
+/// Letters of a word: vocabularies have no pieces for what is longer, which is keys, hashes and data.
+const WORD_LETTERS_MAX: usize = 24;
+
+/// Letters without anything between them.
+#[derive(Default)]
+struct Run {
+    letters: usize,
+    /// Capitals behind the first letter: each may begin a piece of its own.
+    capitals: usize,
+}
+
+impl Run {
+    fn tokens(&self) -> usize {
+        let within = self.letters.min(WORD_LETTERS_MAX);
+        (within.div_ceil(3) + (self.letters - within) + self.capitals).min(self.letters)
+    }
+}
+
+/// Tokens of a text, more rather than fewer, for the usual byte-level and word-piece vocabularies: three letters or one digit or
+/// sign to a token, every capital within a word, every letter beyond those of a word, and every byte of what is not ASCII.
+fn estimate_tokens(text: &str) -> usize {
+    let (mut tokens, mut run) = (0_usize, Run::default());
     for character in text.chars() {
         if character.is_ascii_alphabetic() {
-            letters += 1;
+            run.capitals += usize::from(run.letters > 0 && character.is_ascii_uppercase());
+            run.letters += 1;
             continue;
         }
-        tokens += letters.div_ceil(3);
-        letters = 0;
+        tokens += std::mem::take(&mut run).tokens();
         tokens += if character == ' ' { 0 } else { character.len_utf8() };
     }
-    tokens + letters.div_ceil(3) + text.split("  ").count() - 1
+    tokens + run.tokens() + text.split("  ").count() - 1
 }
 
 #[cfg(test)]
@@ -43,7 +62,20 @@ mod tests {
 
     #[test]
     fn estimates_are_rather_high() {
-        let cases = [("", 0), ("a", 1), ("hello world", 4), ("3.14", 4), ("日本", 6), ("a  b", 3)];
+        let long = "x".repeat(1_000);
+        let cases = [
+            ("", 0),
+            ("a", 1),
+            ("hello world", 4),
+            ("Hello World", 4),
+            ("helloWorld", 5),
+            ("HTTP", 4),
+            ("aGVsbG8", 6),
+            ("3.14", 4),
+            ("日本", 6),
+            ("a  b", 3),
+            (&long, 984),
+        ];
         for (text, tokens) in cases {
             assert_eq!(estimate_tokens(text), tokens, "{text}");
         }

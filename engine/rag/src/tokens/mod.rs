@@ -8,7 +8,7 @@
 //! | `gpt-4o`, `gpt-5`, `o3` …, `gpt-4`, `text-embedding-3-small` …, `o200k_base`, `cl100k_base` | OpenAI's tables, built in |
 //! | an embedding model that is loaded | its own tokenizer |
 //! | a directory, `owner/name` | its `tokenizer.json`; of the hub's models, that file alone is fetched |
-//! | `https://host/v1#name` | OpenAI's tables if `name` is one of its models, else an upper estimate |
+//! | `https://host/v1#name` | OpenAI's tables if `name` is one of its models, else a high estimate |
 //!
 //! Counts are of the text alone: neither the special tokens that a model puts around it nor those of a chat's turns.
 
@@ -32,7 +32,7 @@ pub trait TokenCounter: Send + Sync {
     /// separator between them that is a line's end.
     fn count(&self, text: &str) -> usize;
 
-    /// Whether counts are the model's own, not upper estimates.
+    /// Whether counts are the model's own, not estimates.
     fn is_exact(&self) -> bool;
 }
 

@@ -243,7 +243,7 @@ pub(crate) struct RerankedView {
 #[derive(Debug, Serialize)]
 pub(crate) struct TokenCountsView {
     pub(crate) tokens: Vec<u64>,
-    /// Whether they are upper estimates.
+    /// Whether they are estimates.
     pub(crate) estimated: bool,
 }
 
