@@ -157,6 +157,16 @@ pub trait Embedder: Send + Sync {
     /// Tokens of a text without special tokens and prefix; a high estimate for a remote model whose tokenizer is not known.
     fn count_tokens(&self, text: &str) -> usize;
 
+    /// The same of a text as it stands in a prompt, where space around it counts, which embedding may leave out.
+    fn count_tokens_as_it_stands(&self, text: &str) -> usize {
+        self.count_tokens(text)
+    }
+
+    /// Whether counts are the model's own, not estimates.
+    fn counts_exactly(&self) -> bool {
+        self.info().pooling != Pooling::Remote
+    }
+
     /// Tokens that special tokens and the role's prefix add to every text.
     fn overhead_tokens(&self, role: Role) -> usize;
 }

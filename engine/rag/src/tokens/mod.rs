@@ -10,7 +10,7 @@
 //! | a directory, `owner/name` | its `tokenizer.json`; of the hub's models, that file alone is fetched |
 //! | `https://host/v1#name` | OpenAI's tables if `name` is one of its models, else a high estimate |
 //!
-//! Counts are of the text alone: neither the special tokens that a model puts around it nor those of a chat's turns.
+//! A count is the same whether the model is loaded or not. Counts are of the text alone: neither the special tokens that a model puts around it nor those of a chat's turns.
 
 mod estimate;
 mod file;
@@ -18,7 +18,7 @@ mod openai;
 
 use std::sync::Arc;
 
-use crate::embed::{Embedder, Pooling};
+use crate::embed::Embedder;
 pub(crate) use estimate::Estimate;
 pub(crate) use file::TokenizerFile;
 pub(crate) use openai::OpenAi;
@@ -50,10 +50,10 @@ impl TokenCounter for OfEmbedder {
     }
 
     fn count(&self, text: &str) -> usize {
-        self.0.count_tokens(text)
+        self.0.count_tokens_as_it_stands(text)
     }
 
     fn is_exact(&self) -> bool {
-        self.0.info().pooling != Pooling::Remote
+        self.0.counts_exactly()
     }
 }

@@ -253,6 +253,10 @@ impl Embedder for LocalEmbedder {
         self.reader.count(text)
     }
 
+    fn count_tokens_as_it_stands(&self, text: &str) -> usize {
+        self.reader.count_as_it_stands(text)
+    }
+
     fn overhead_tokens(&self, role: Role) -> usize {
         let special = self.reader.special_tokens();
         match self.prefix(role) {

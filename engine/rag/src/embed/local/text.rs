@@ -106,6 +106,11 @@ impl TextReader {
         self.encode(&self.prepare("", text), false).map_or(text.len(), |encoding| encoding.len())
     }
 
+    /// The same of a text whose surrounding space and case stay, as [`TokenizerFile`](crate::tokens::TokenizerFile) counts.
+    pub(super) fn count_as_it_stands(&self, text: &str) -> usize {
+        self.encode(text, false).map_or(text.len(), |encoding| encoding.len())
+    }
+
     /// Special tokens of every text.
     pub(super) fn special_tokens(&self) -> usize {
         self.frame.0 + self.frame.1

@@ -53,6 +53,14 @@ impl Embedder for Metered {
         self.embedder.count_tokens(text)
     }
 
+    fn count_tokens_as_it_stands(&self, text: &str) -> usize {
+        self.embedder.count_tokens_as_it_stands(text)
+    }
+
+    fn counts_exactly(&self) -> bool {
+        self.embedder.counts_exactly()
+    }
+
     fn overhead_tokens(&self, role: Role) -> usize {
         self.embedder.overhead_tokens(role)
     }

@@ -123,9 +123,12 @@ impl Models {
 
     /// The token counter of a model if it is here without reading or fetching anything.
     pub fn loaded_token_counter(&self, name: &str) -> Option<Arc<dyn TokenCounter>> {
-        match self.loaded(name) {
+        // Arithmetic is no matter of tokens: `name@int8` counts as `name` does.
+        let asked = understand(name).ok();
+        let model = asked.as_ref().map_or(name, |asked| asked.model.as_str());
+        match self.loaded(name).or_else(|| self.loaded(model)) {
             Some(embedder) => Some(Arc::new(OfEmbedder(embedder))),
-            None => self.inner.counters.loaded(&own_name(name)),
+            None => self.inner.counters.loaded(model),
         }
     }
 
@@ -140,8 +143,8 @@ impl Models {
         if let Some(counter) = load_openai(name) {
             return Ok(counter);
         }
-        if let Some(embedder) = self.loaded(name) {
-            return Ok(Arc::new(OfEmbedder(embedder)));
+        if let Some(counter) = self.loaded_token_counter(name) {
+            return Ok(counter);
         }
         let Asked { model: name, origin, .. } = understand(name)?;
         self.inner.counters.load(&name, || match &origin {

@@ -196,6 +196,10 @@ impl Embedder for RemoteEmbedder {
         self.counter.count(text)
     }
 
+    fn counts_exactly(&self) -> bool {
+        self.counter.is_exact()
+    }
+
     fn overhead_tokens(&self, role: Role) -> usize {
         match self.prefix(role) {
             "" => SPECIAL_TOKENS,

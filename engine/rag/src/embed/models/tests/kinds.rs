@@ -50,3 +50,31 @@ fn tokens_are_counted_without_a_models_weights() {
     let estimate = models.token_counter("https://h/v1#unknown").unwrap();
     assert!(!estimate.is_exact() && estimate.count("hello world") >= 2);
 }
+
+/// A model that was loaded counted a text without the space around it, and one of a service's called exact counts estimates.
+#[test]
+fn a_count_does_not_depend_on_whether_the_model_is_loaded() {
+    let setting = Setting::new();
+    let tiny = tiny().to_str().unwrap().to_owned();
+    let names = [
+        tiny.clone(),
+        format!("{tiny}@int8"),
+        "https://h/v1?dimensions=3#text-embedding-3-small".to_owned(),
+        "https://h/v1?dimensions=3#unknown".to_owned(),
+    ];
+    for name in names {
+        let counted = |models: &Models| {
+            let counter = models.token_counter(&name).unwrap();
+            let counts = ["  The quick  brown FOX \n", "", " "].map(|text| counter.count(text));
+            (counts, counter.is_exact())
+        };
+        let models = setting.models(NOWHERE, &[], true);
+        assert!(models.loaded_token_counter(&name).is_none());
+        let before = counted(&models);
+        assert!(models.loaded_token_counter(&name).is_some(), "{name}");
+        // Others have it loaded before it counts.
+        let loading = setting.models(NOWHERE, &[], true);
+        loading.load(&name).unwrap();
+        assert_eq!(counted(&loading), before, "{name}");
+    }
+}
