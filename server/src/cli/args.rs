@@ -206,7 +206,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "MODEL", default_value = DEFAULT_MODEL)]
     pub(crate) model: String,
     /// Let requests name any model: of the Hugging Face hub, a directory of this machine, a URL. Otherwise only the default
-    /// model and those in the cache (`ragstone model pull`).
+    /// model and those in the cache (`ragstone model pull`). The key of RAGSTONE_EMBED_API_KEY goes to the service of
+    /// RAGSTONE_EMBED_API_URL (by default OpenAI's) alone.
     #[arg(long)]
     pub(crate) allow_any_model: bool,
     /// A store that callers may have snapshots taken to: a directory, s3://bucket/prefix … as for `snapshot --to`; may be repeated.

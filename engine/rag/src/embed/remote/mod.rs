@@ -11,7 +11,8 @@
 //! | `batch=N` | texts of one request, at most 2,048 | 128 |
 //! | `timeout=N` | seconds for one try of a request, at most 3,600 | 120 |
 //!
-//! The key comes from `RAGSTONE_EMBED_API_KEY`.
+//! The key comes from `RAGSTONE_EMBED_API_KEY`, and goes to one service alone, whoever names another: the one whose base URL is that of
+//! `RAGSTONE_EMBED_API_URL`, by default OpenAI's.
 //!
 //! What differs from a local model:
 //! - Tokens are counted by OpenAI's tables if the model is one of theirs, else by a high estimate (a token for every three letters of a
@@ -42,6 +43,10 @@ use crate::tokens::{Estimate, OpenAi, TokenCounter};
 
 /// The environment variable that holds the service's key.
 const API_KEY_VARIABLE: &str = "RAGSTONE_EMBED_API_KEY";
+/// The environment variable that holds the base URL of the service that the key is for.
+const API_URL_VARIABLE: &str = "RAGSTONE_EMBED_API_URL";
+/// What it is where nothing is said.
+const API_URL_DEFAULT: &str = "https://api.openai.com/v1";
 
 /// Bytes of the texts of one request, unless a single one is longer.
 const BATCH_BYTES_MAX: usize = 256 << 10;
@@ -57,12 +62,16 @@ pub struct RemoteEmbedder {
 }
 
 impl RemoteEmbedder {
-    /// Connects to the model of a name, with the key of the environment.
+    /// Connects to the model of a name, with the key of the environment if it is for that service.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that is none; [`Error::Remote`] if the probe fails.
     pub fn connect(name: &str) -> Result<RemoteEmbedder> {
-        let key = std::env::var(API_KEY_VARIABLE).ok().filter(|key| !key.is_empty());
+        let variable = |variable: &str| std::env::var(variable).ok().filter(|value| !value.is_empty());
+        let service = variable(API_URL_VARIABLE);
+        let service = service.as_deref().unwrap_or(API_URL_DEFAULT);
+        let base = Name::parse(name)?.base;
+        let key = variable(API_KEY_VARIABLE).filter(|_| is_of(base, service));
         RemoteEmbedder::connect_with_key(name, key)
     }
 
@@ -154,6 +163,12 @@ impl RemoteEmbedder {
         let fitting = ends.partition_point(|end| self.count_tokens(&text[..*end]) <= tokens_max);
         &text[..ends[fitting.saturating_sub(1)]]
     }
+}
+
+/// Whether a model's base URL is that of a service, or below it.
+fn is_of(base: &str, service: &str) -> bool {
+    let below = base.strip_prefix(service.trim_end_matches('/'));
+    below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
 }
 
 /// What counts tokens for a service's model.

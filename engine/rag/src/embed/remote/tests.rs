@@ -180,6 +180,27 @@ fn an_answer_that_is_too_large_is_fetched_once_and_one_that_breaks_off_again() {
     assert_eq!(error, "embedding 0 has 70000 components, beyond DIMENSION_MAX = 65536");
 }
 
+/// Whoever may name a URL could have the key sent there.
+#[test]
+fn the_key_is_for_one_service() {
+    let cases = [
+        ("https://host/v1", "https://host/v1", true),
+        ("https://host/v1", "https://host/v1/", true),
+        ("https://host/v1/team", "https://host/v1", true),
+        ("https://host/v1", "https://host", true),
+        ("https://host/v10", "https://host/v1", false),
+        ("https://host/v2", "https://host/v1", false),
+        ("http://host/v1", "https://host/v1", false),
+        ("https://host.other/v1", "https://host", false),
+        ("https://host@other/v1", "https://host", false),
+        ("https://host:99/v1", "https://host", false),
+        ("https://other/https://host/v1", "https://host/v1", false),
+    ];
+    for (base, service, is_for) in cases {
+        assert_eq!(is_of(base, service), is_for, "{base} {service}");
+    }
+}
+
 #[test]
 fn names_are_understood_or_refused() {
     let name = Name::parse("https://host:1/v1/?dimensions=8#a/b").unwrap();
