@@ -13,6 +13,8 @@ use crate::rerank::Scores;
 /// Texts that are embedded at a time where many are asked for: enough to fill a model's batches, few enough that who no longer
 /// wants them waits for a fraction of a second.
 const EMBED_SLICE: usize = 64;
+/// Bytes of these, unless a single text is longer: of long texts, fewer take as long.
+const SLICE_BYTES: usize = 64 << 10;
 
 impl Rag {
     /// Embeds texts as queries with the model of a collection, all in one call of it, for queries of the engine's: each comes with
@@ -47,10 +49,10 @@ impl Rag {
         self.db.check_wanted()?;
         let model = self.models.load(model.unwrap_or(DEFAULT_MODEL))?;
         let mut all = Embeddings::default();
-        for (slice, texts) in texts.chunks(EMBED_SLICE).enumerate() {
+        for (from, texts) in slices(texts) {
             self.db.check_wanted()?;
             // The model names a text by its place in the slice that it got.
-            let whole = |index| Some(format!("texts[{}]", slice * EMBED_SLICE + index));
+            let whole = |index: usize| Some(format!("texts[{}]", from + index));
             let mut some =
                 model.embed(texts, role, overflow).map_err(|error| renamed(error, "texts", whole))?;
             all.vectors.append(&mut some.vectors);
@@ -72,9 +74,9 @@ impl Rag {
         let reranker = self.models.reranker(model)?;
         // Without passages the query is checked all the same.
         let mut all = reranker.score_within(query, &[], overflow)?;
-        for (slice, passages) in passages.chunks(EMBED_SLICE).enumerate() {
+        for (from, passages) in slices(passages) {
             self.db.check_wanted()?;
-            let whole = |index| Some(format!("passages[{}]", slice * EMBED_SLICE + index));
+            let whole = |index: usize| Some(format!("passages[{}]", from + index));
             let some = reranker.score_within(query, passages, overflow);
             let mut some = some.map_err(|error| renamed(error, "passages", whole))?;
             all.scores.append(&mut some.scores);
@@ -91,9 +93,32 @@ impl Rag {
     /// [`Models::token_counter`].
     pub fn count_tokens(&self, model: Option<&str>, texts: &[&str]) -> Result<(Vec<usize>, bool)> {
         check_texts(texts)?;
+        self.db.check_wanted()?;
         let counter = self.models.token_counter(model.unwrap_or(DEFAULT_MODEL))?;
-        Ok((texts.iter().map(|text| counter.count(text)).collect(), counter.is_exact()))
+        let mut counts = Vec::with_capacity(texts.len());
+        for text in texts {
+            self.db.check_wanted()?;
+            counts.push(counter.count(text));
+        }
+        Ok((counts, counter.is_exact()))
     }
+}
+
+/// Texts, some at a time: where each slice begins among all, and what it holds.
+fn slices<'a, 'b>(texts: &'a [&'b str]) -> impl Iterator<Item = (usize, &'a [&'b str])> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let rest = texts.get(from..).filter(|rest| !rest.is_empty())?;
+        let mut bytes = 0;
+        let fits = |text: &&&str| {
+            bytes += text.len();
+            bytes <= SLICE_BYTES
+        };
+        let len = rest.iter().take(EMBED_SLICE).take_while(fits).count().max(1);
+        let slice = (from, &rest[..len]);
+        from += len;
+        Some(slice)
+    })
 }
 
 fn check_texts(texts: &[&str]) -> Result<()> {
@@ -144,5 +169,34 @@ fn renamed(error: Error, list: &str, name: impl Fn(usize) -> Option<String>) -> 
         }
         Error::Invalid { field, reason } => Error::Invalid { field: named(field), reason },
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_are_bounded_by_texts_and_by_bytes() {
+        let (half, whole) = ("x".repeat(SLICE_BYTES / 2), "x".repeat(SLICE_BYTES + 1));
+        let cases: [(Vec<&str>, &[usize]); 5] = [
+            (vec![], &[]),
+            (vec!["a"; EMBED_SLICE], &[EMBED_SLICE]),
+            (vec!["a"; 2 * EMBED_SLICE + 1], &[EMBED_SLICE, EMBED_SLICE, 1]),
+            (vec![half.as_str(); 5], &[2, 2, 1]),
+            (vec!["a", whole.as_str(), whole.as_str(), "a", "b"], &[1, 1, 1, 2]),
+        ];
+        for (texts, lengths) in cases {
+            let mut expected_from = 0;
+            let made: Vec<usize> = slices(&texts)
+                .map(|(from, slice)| {
+                    assert_eq!(from, expected_from);
+                    expected_from += slice.len();
+                    slice.len()
+                })
+                .collect();
+            assert_eq!(made, lengths);
+            assert_eq!(expected_from, texts.len());
+        }
     }
 }

@@ -230,6 +230,8 @@ fn a_cancelled_request_ends_with_an_error() {
         let error = rag.enrich(C, &request).unwrap_err();
         assert!(matches!(error, Error::Engine(ragstone::Error::Cancelled)), "{mode}: {error}");
     }
+    let error = rag.count_tokens(Some("gpt-4o"), &["one"]).unwrap_err();
+    assert!(matches!(error, Error::Engine(ragstone::Error::Cancelled)), "{error}");
 }
 
 /// Requests of every kind.
