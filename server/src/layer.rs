@@ -3,7 +3,7 @@
 //!
 //! - `timeout.rs`: the deadline that the caller sets;
 //! - `arriving.rs`: the request's body, bounded in size and in rest;
-//! - `answering.rs`: an answer that streams, for which all this holds to its last message;
+//! - `answering.rs`: an answer that is sent, one message or many, for which all this holds to its last byte;
 //! - `giving_way.rs`: compressing and decompressing, off the runtime's threads;
 //! - `line.rs`: the log line.
 //!
@@ -51,6 +51,9 @@ use crate::work::{Kind, Place, Work};
 
 /// The answer is sent so long before the deadline, for the caller to have it in time.
 const ANSWER_AHEAD: Duration = Duration::from_millis(2);
+
+/// A deadline that is later than clocks count is this far away.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// How the codec's complaints begin: about a message that is none, about its compression, and about what became of it.
 const UNREADABLE: &str = "failed to decode Protobuf message";
@@ -143,18 +146,15 @@ impl RequestLayer {
             body = Body::new(Compressed(body));
         }
         head.headers = with_details(head.headers, self.request_bytes_max);
-        match head.headers.get("grpc-status") {
-            Some(code) => line.end(Code::from_bytes(code.as_bytes())),
-            None if shape.server_streams => {
-                let deadline = started + timeout.saturating_sub(ANSWER_AHEAD);
-                let (give_up, request_bytes_max) = (self.give_up, self.request_bytes_max);
-                let ends = Ends { deadline, timeout, give_up, request_bytes_max };
-                let body = Body::new(Answering::new(body, place, line, ends));
-                return Response::from_parts(head, body);
-            }
-            None => line.end(Code::Ok),
+        if let Some(code) = head.headers.get("grpc-status") {
+            line.end(Code::from_bytes(code.as_bytes()));
+            return Response::from_parts(head, body);
         }
-        Response::from_parts(head, body)
+        let deadline = started.checked_add(timeout.saturating_sub(ANSWER_AHEAD));
+        let deadline = deadline.unwrap_or_else(|| started + FOREVER);
+        let (give_up, request_bytes_max) = (self.give_up, self.request_bytes_max);
+        let ends = Ends { deadline, timeout, give_up, request_bytes_max };
+        Response::from_parts(head, Body::new(Answering::new(body, place, line, ends)))
     }
 
     /// The handler's answer to a request that has come so far.

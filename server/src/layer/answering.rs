@@ -1,4 +1,5 @@
-//! An answer that streams: a call is over with its last message, not with the answer's headers.
+//! An answer that is sent: a call is over with its trailers, behind its last message, not with the answer's headers. One of a single
+//! message is large, too, and its caller may be slow to take it.
 //!
 //! Until then it holds its place, a panic in it is an error of the call alone, its deadline and the end of the server's grace
 //! end it, and its log line waits for the code in its trailers. A caller who takes nothing (whose flow-control window is
@@ -33,7 +34,7 @@ pub(super) struct Ends {
     pub(super) timeout: Duration,
     /// Becomes true when calls under way are to be given up.
     pub(super) give_up: watch::Receiver<bool>,
-    /// Goes into the details of a stream that tonic refused for a message too large.
+    /// Goes into the details of a call that tonic refused for a message too large.
     pub(super) request_bytes_max: usize,
 }
 
@@ -48,7 +49,7 @@ pub(super) struct Answering {
 }
 
 enum State {
-    /// Made by a handler's stream.
+    /// Made by a handler's stream, or by the codec of its one message.
     Live(Live),
     /// Ended from outside, which the caller is to be told.
     Ended(Status),

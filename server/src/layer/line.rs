@@ -19,7 +19,7 @@ impl Line {
         Line { method, started: Instant::now(), span, is_written: false }
     }
 
-    /// The span of the call, which outlives its handler where the answer is a stream.
+    /// The span of the call, which outlives its handler: the answer is sent then.
     pub(super) fn span(&self) -> &Span {
         &self.span
     }

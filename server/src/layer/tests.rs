@@ -49,8 +49,12 @@ impl HttpBody for Channel {
     }
 }
 
-/// A call that streams: what makes its answer, and what the caller has of it.
+const STREAM: Shape = Shape { client_streams: false, server_streams: true };
+const STREAM_TIMEOUT: Duration = Duration::from_secs(1_000);
+
+/// A call: what makes its answer, and what the caller has of it.
 struct Call {
+    shape: Shape,
     work: Work,
     give_up: watch::Sender<bool>,
     next: mpsc::UnboundedSender<Next>,
@@ -59,15 +63,19 @@ struct Call {
 
 impl Call {
     async fn begin(timeout: Option<&str>) -> Call {
+        Call::begin_under(timeout, STREAM, STREAM_TIMEOUT).await
+    }
+
+    async fn begin_under(timeout: Option<&str>, shape: Shape, stream_timeout: Duration) -> Call {
         let config =
             ServerConfig { concurrent_streams_max: 1, concurrent_requests_max: 1, ..ServerConfig::default() };
         let work = Work::new(&config);
         let (give_up, give_up_seen) = watch::channel(false);
         let layer = RequestLayer {
             request_timeout: Duration::from_secs(1),
-            stream_timeout: Duration::from_secs(1_000),
+            stream_timeout,
             request_bytes_max: 1_000,
-            calls: Calls::with(PATH, Shape { client_streams: false, server_streams: true }),
+            calls: Calls::with(PATH, shape),
             work: work.clone(),
             give_up: give_up_seen,
         };
@@ -83,7 +91,7 @@ impl Call {
         }
         let response = layer.layer(inner).call(request.body(Body::empty()).unwrap()).await.unwrap();
         assert!(response.headers().get("grpc-status").is_none());
-        Call { work, give_up, next, answer: response.into_body() }
+        Call { shape, work, give_up, next, answer: response.into_body() }
     }
 
     /// The next frame: what it says, or the status that it ends with.
@@ -106,7 +114,7 @@ impl Call {
     }
 
     fn has_its_place(&self) -> bool {
-        self.work.admit(Kind::Read, true).is_err()
+        self.work.admit(Kind::Read, self.shape.streams()).is_err()
     }
 
     fn is_gone(&self) -> bool {
@@ -152,6 +160,34 @@ async fn a_deadline_ends_a_stream_that_nobody_reads() {
     );
     assert!(!call.has_its_place());
     call.ends(Code::DeadlineExceeded).await;
+}
+
+/// It kept neither: a caller who takes nothing of large answers had the server hold as many as there are streams, for ever.
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_one_message_keeps_its_place_and_its_deadline_while_it_is_sent() {
+    let mut call = Call::begin_under(None, Shape::default(), STREAM_TIMEOUT).await;
+    call.next.send(Next::Data("one")).unwrap();
+    call.says("one").await;
+    assert!(call.has_its_place());
+    call.next.closed().await;
+    assert!(!call.has_its_place());
+    call.ends(Code::DeadlineExceeded).await;
+
+    let mut call = Call::begin_under(None, Shape::default(), STREAM_TIMEOUT).await;
+    call.next.send(Next::End(Code::Ok)).unwrap();
+    assert!(call.has_its_place());
+    call.ends(Code::Ok).await;
+    assert!(!call.has_its_place());
+}
+
+/// A deadline that no clock reaches panicked, outside of what catches panics.
+#[tokio::test]
+async fn a_timeout_may_be_longer_than_clocks_count() {
+    let mut call = Call::begin_under(None, STREAM, Duration::MAX).await;
+    call.next.send(Next::Data("one")).unwrap();
+    call.says("one").await;
+    call.next.send(Next::End(Code::Ok)).unwrap();
+    call.ends(Code::Ok).await;
 }
 
 #[tokio::test(start_paused = true)]
