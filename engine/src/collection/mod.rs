@@ -220,7 +220,9 @@ impl Collection {
     /// counted.
     ///
     /// # Errors
-    /// Filters fail as in [`View::search`]; otherwise as [`write`](Self::write).
+    /// Filters fail as in [`View::search`]; otherwise as [`write`](Self::write). What fails between two parts, as it does with
+    /// [`Error::Cancelled`](crate::Error::Cancelled) once it is not wanted any more, leaves the parts before it removed; to ask once
+    /// more removes the rest.
     pub fn delete_where(&self, filter: &Filter) -> Result<WriteReceipt> {
         self.core.delete_where(self.db.store(), filter, self.token.as_ref())
     }
