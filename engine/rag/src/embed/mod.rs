@@ -162,6 +162,12 @@ pub trait Embedder: Send + Sync {
         self.count_tokens(text)
     }
 
+    /// Texts that are best given at a time where there are many: a few of a model that computes here, so that who no longer wants them
+    /// waits for a fraction of a second; those of one request of a service's.
+    fn texts_at_a_time(&self) -> usize {
+        64
+    }
+
     /// Whether counts are the model's own, not estimates.
     fn counts_exactly(&self) -> bool {
         self.info().pooling != Pooling::Remote

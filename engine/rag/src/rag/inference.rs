@@ -10,9 +10,9 @@ use crate::limits::{EMBED_TEXTS_MAX, RERANK_PASSAGES_MAX, TEXT_BYTES_MAX};
 use crate::prompt::{check_max, check_text};
 use crate::rerank::Scores;
 
-/// Texts that are embedded at a time where many are asked for: enough to fill a model's batches, few enough that who no longer
-/// wants them waits for a fraction of a second.
-const EMBED_SLICE: usize = 64;
+/// Passages that are scored at a time where many are asked for: enough to fill a model's batches, few enough that who no longer
+/// wants them waits for a fraction of a second. Of texts to embed, the model says how many.
+const RERANK_SLICE: usize = 64;
 /// Bytes of these, unless a single text is longer: of long texts, fewer take as long.
 const SLICE_BYTES: usize = 64 << 10;
 
@@ -49,7 +49,7 @@ impl Rag {
         self.db.check_wanted()?;
         let model = self.models.load(model.unwrap_or(DEFAULT_MODEL))?;
         let mut all = Embeddings::default();
-        for (from, texts) in slices(texts) {
+        for (from, texts) in slices(texts, model.texts_at_a_time()) {
             self.db.check_wanted()?;
             // The model names a text by its place in the slice that it got.
             let whole = |index: usize| Some(format!("texts[{}]", from + index));
@@ -74,7 +74,7 @@ impl Rag {
         let reranker = self.models.reranker(model)?;
         // Without passages the query is checked all the same.
         let mut all = reranker.score_within(query, &[], overflow)?;
-        for (from, passages) in slices(passages) {
+        for (from, passages) in slices(passages, RERANK_SLICE) {
             self.db.check_wanted()?;
             let whole = |index: usize| Some(format!("passages[{}]", from + index));
             let some = reranker.score_within(query, passages, overflow);
@@ -105,7 +105,7 @@ impl Rag {
 }
 
 /// Texts, some at a time: where each slice begins among all, and what it holds.
-fn slices<'a, 'b>(texts: &'a [&'b str]) -> impl Iterator<Item = (usize, &'a [&'b str])> {
+fn slices<'a, 'b>(texts: &'a [&'b str], texts_max: usize) -> impl Iterator<Item = (usize, &'a [&'b str])> {
     let mut from = 0;
     std::iter::from_fn(move || {
         let rest = texts.get(from..).filter(|rest| !rest.is_empty())?;
@@ -114,7 +114,7 @@ fn slices<'a, 'b>(texts: &'a [&'b str]) -> impl Iterator<Item = (usize, &'a [&'b
             bytes += text.len();
             bytes <= SLICE_BYTES
         };
-        let len = rest.iter().take(EMBED_SLICE).take_while(fits).count().max(1);
+        let len = rest.iter().take(texts_max).take_while(fits).count().max(1);
         let slice = (from, &rest[..len]);
         from += len;
         Some(slice)
@@ -181,14 +181,14 @@ mod tests {
         let (half, whole) = ("x".repeat(SLICE_BYTES / 2), "x".repeat(SLICE_BYTES + 1));
         let cases: [(Vec<&str>, &[usize]); 5] = [
             (vec![], &[]),
-            (vec!["a"; EMBED_SLICE], &[EMBED_SLICE]),
-            (vec!["a"; 2 * EMBED_SLICE + 1], &[EMBED_SLICE, EMBED_SLICE, 1]),
+            (vec!["a"; 64], &[64]),
+            (vec!["a"; 129], &[64, 64, 1]),
             (vec![half.as_str(); 5], &[2, 2, 1]),
             (vec!["a", whole.as_str(), whole.as_str(), "a", "b"], &[1, 1, 1, 2]),
         ];
         for (texts, lengths) in cases {
             let mut expected_from = 0;
-            let made: Vec<usize> = slices(&texts)
+            let made: Vec<usize> = slices(&texts, 64)
                 .map(|(from, slice)| {
                     assert_eq!(from, expected_from);
                     expected_from += slice.len();

@@ -57,6 +57,10 @@ impl Embedder for Metered {
         self.embedder.count_tokens_as_it_stands(text)
     }
 
+    fn texts_at_a_time(&self) -> usize {
+        self.embedder.texts_at_a_time()
+    }
+
     fn counts_exactly(&self) -> bool {
         self.embedder.counts_exactly()
     }

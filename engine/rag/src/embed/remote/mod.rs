@@ -211,6 +211,10 @@ impl Embedder for RemoteEmbedder {
         self.counter.count(text)
     }
 
+    fn texts_at_a_time(&self) -> usize {
+        self.batch_texts_max
+    }
+
     fn counts_exactly(&self) -> bool {
         self.counter.is_exact()
     }

@@ -4,11 +4,11 @@ use super::prepare::{Pending, Preparation};
 use crate::embed::{Overflow, Role};
 use crate::error::{Error, Result};
 
-/// Texts that are embedded in one call: enough to fill a model's passes, however short they are, and few enough for one request to a
+/// Texts of several documents that are embedded in one call: enough to fill a model's passes, however short they are, and few enough for one request to a
 /// remote one. A question that comes meanwhile waits for a part of a pass, not for the call.
 pub(super) const EMBED_TEXTS: usize = 64;
 
-/// Embeds what is left of a document.
+/// Embeds what is left of a document, as many texts at a time as the model says.
 ///
 /// # Errors
 /// Those of the model; that the call is not wanted any more, which is looked at before each batch.
@@ -17,7 +17,8 @@ pub(super) fn embed(preparation: &Preparation, pending: &mut Pending) -> Result<
     while pending.embedded.len() < pending.texts.len() {
         preparation.collection.check_wanted()?;
         let from = pending.embedded.len();
-        let texts = &pending.texts[from..pending.texts.len().min(from + EMBED_TEXTS)];
+        let at_a_time = embedder.texts_at_a_time().max(1);
+        let texts = &pending.texts[from..pending.texts.len().min(from.saturating_add(at_a_time))];
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let embeddings = embedder
             .embed(&texts, Role::Passage, Overflow::Error)
