@@ -10,7 +10,9 @@
 //! | a directory, `owner/name` | its `tokenizer.json`; of the hub's models, that file alone is fetched |
 //! | `https://host/v1#name` | OpenAI's tables if `name` is one of its models, else a high estimate |
 //!
-//! A count is the same whether the model is loaded or not. Counts are of the text alone: neither the special tokens that a model puts around it nor those of a chat's turns.
+//! A count is the same whether the model is loaded or not.
+//!
+//! Counts are of the text alone: neither the special tokens that a model puts around it nor those of a chat's turns.
 
 mod estimate;
 mod file;

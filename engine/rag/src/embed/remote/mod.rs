@@ -17,7 +17,8 @@
 //! What differs from a local model:
 //! - Tokens are counted by OpenAI's tables if the model is one of theirs, else by a high estimate (a token for every three letters of a
 //!   word, for every capital within it, for every other sign and for every byte beyond ASCII), which is no bound.
-//!   A text that counts more than `max_tokens` is refused or cut, as [`Overflow`] says, before anything is sent; a service whose models read more than the estimate grants is given a larger `max_tokens`.
+//!   A text that counts more than `max_tokens` is refused or cut, as [`Overflow`] says, before anything is sent; a
+//!   service whose models read more than the estimate grants is given a larger `max_tokens`.
 //!   What is reported of a text is the service's own count where one was asked for alone.
 //! - An empty text is sent as one space, since services refuse the empty string.
 //!
