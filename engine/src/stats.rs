@@ -56,6 +56,16 @@ pub struct CollectionStats {
 }
 
 impl Db {
+    /// Whether a failure has ended writing: what is on disk is unknown then, and the database is to be opened anew. One that is only
+    /// read has no writes that could end.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`](crate::Error::Poisoned), with what happened.
+    pub fn check_writes(&self) -> Result<()> {
+        let store = self.any_store();
+        if store.is_read_only() { Ok(()) } else { store.log.check() }
+    }
+
     /// What it holds, and what that takes.
     ///
     /// ```

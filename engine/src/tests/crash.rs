@@ -207,6 +207,7 @@ fn a_failed_sync_poisons_the_store_and_says_why() {
     let db = open(&dir).unwrap();
     Step::Create("a").run(&db).unwrap();
     let write = Step::Write("a", vec![(1, Some(1))]);
+    db.check_writes().unwrap();
     // After the bytes are written.
     dir.fail_at(dir.calls() + 1, ENOSPC);
     match write.run(&db).unwrap_err() {
@@ -218,5 +219,6 @@ fn a_failed_sync_poisons_the_store_and_says_why() {
     }
     assert!(matches!(write.run(&db).unwrap_err(), Error::Poisoned { .. }));
     assert!(matches!(db.flush().unwrap_err(), Error::Poisoned { .. }));
+    assert!(matches!(db.check_writes().unwrap_err(), Error::Poisoned { .. }));
     assert_eq!(contents(&db)["a"].len(), 0, "reads go on");
 }
