@@ -197,7 +197,7 @@ impl ChatBody {
             ("audio", self.audio.0),
             (
                 "modalities",
-                self.modalities.is_some_and(|words| words != Texts::Texts(vec!["text".to_owned()])),
+                self.modalities.is_some_and(|words| words != Texts::Read(vec!["text".to_owned()])),
             ),
         ];
         if let Some((name, _)) = refused.into_iter().find(|(_, asked)| *asked) {
@@ -205,7 +205,7 @@ impl ChatBody {
         }
         let stop = match self.stop {
             None => Vec::new(),
-            Some(Texts::Texts(texts)) => texts,
+            Some(Texts::Read(texts)) => texts,
             Some(Texts::TooMany) => {
                 let reason = format!("it is beyond the limit STOPS_MAX = {STOPS_MAX}");
                 return Err(ApiError::invalid("stop", &reason));
@@ -222,7 +222,7 @@ impl ChatBody {
             max_completion_tokens: self.max_completion_tokens,
             frequency_penalty: self.frequency_penalty,
             presence_penalty: self.presence_penalty,
-            response_format: self.response_format.map(format_of).transpose()?,
+            response_format: self.response_format.as_deref().map(format_of).transpose()?,
             reasoning_effort: self.reasoning_effort,
         };
         let enrich = enrich(self.messages, extension)?;
@@ -256,7 +256,7 @@ fn target(model: &str, extension: Option<&str>) -> Result<(String, String), ApiE
 }
 
 /// The form of an answer, whose size is looked at before it becomes a value.
-fn format_of(format: Box<RawValue>) -> Result<Value, ApiError> {
+fn format_of(format: &RawValue) -> Result<Value, ApiError> {
     if format.get().len() > RESPONSE_FORMAT_BYTES_MAX {
         let reason =
             format!("it is beyond the limit RESPONSE_FORMAT_BYTES_MAX = {RESPONSE_FORMAT_BYTES_MAX}");

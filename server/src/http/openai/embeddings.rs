@@ -76,8 +76,8 @@ impl EmbedBody {
 
 fn texts(input: Texts<EMBED_TEXTS_MAX>) -> Result<Vec<String>, ApiError> {
     match input {
-        Texts::Texts(texts) if texts.is_empty() => Err(ApiError::invalid("input", "it must not be empty")),
-        Texts::Texts(texts) => Ok(texts),
+        Texts::Read(texts) if texts.is_empty() => Err(ApiError::invalid("input", "it must not be empty")),
+        Texts::Read(texts) => Ok(texts),
         Texts::TooMany => {
             let reason = format!("it is beyond the limit EMBED_TEXTS_MAX = {EMBED_TEXTS_MAX}");
             Err(ApiError::invalid("input", &reason))

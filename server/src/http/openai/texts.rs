@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 /// What the field is; at most `MAX` texts are kept.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Texts<const MAX: usize> {
-    Texts(Vec<String>),
+    Read(Vec<String>),
     /// A list with numbers or lists in it: tokens.
     Tokens,
     /// A list of more texts.
@@ -34,7 +34,7 @@ impl<'de, const MAX: usize> Visitor<'de> for TextsVisitor<MAX> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Texts::Texts(vec![text.to_owned()]))
+        Ok(Texts::Read(vec![text.to_owned()]))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
@@ -53,7 +53,7 @@ impl<'de, const MAX: usize> Visitor<'de> for TextsVisitor<MAX> {
             while list.next_element::<IgnoredAny>()?.is_some() {}
             return Ok(other);
         }
-        Ok(Texts::Texts(texts))
+        Ok(Texts::Read(texts))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     fn texts(texts: &[&str]) -> Texts<2> {
-        Texts::Texts(texts.iter().map(|text| (*text).to_owned()).collect())
+        Texts::Read(texts.iter().map(|text| (*text).to_owned()).collect())
     }
 
     #[test]
