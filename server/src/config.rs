@@ -35,7 +35,7 @@ pub struct ServerConfig {
     pub worker_threads_max: usize,
     /// Answers of language models that are under way; each takes a thread that waits.
     pub concurrent_generations_max: usize,
-    /// How long a caller may take nothing of an answer that streams, or of any answer of the HTTP port, before it is given up.
+    /// How long a caller may take nothing of an answer before it is given up.
     pub answer_stall_timeout: Duration,
     /// Connections to the HTTP port at a time; a client waits for one to end.
     pub http_connections_max: usize,

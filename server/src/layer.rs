@@ -67,6 +67,8 @@ pub(crate) struct RequestLayer {
     pub(crate) request_timeout: Duration,
     /// The same, of calls that stream.
     pub(crate) stream_timeout: Duration,
+    /// For how long a caller may take nothing of an answer.
+    pub(crate) answer_stall_timeout: Duration,
     pub(crate) request_bytes_max: usize,
     pub(crate) calls: Calls,
     /// Where a request takes its place, before its body is read.
@@ -153,7 +155,8 @@ impl RequestLayer {
         let deadline = started.checked_add(timeout.saturating_sub(ANSWER_AHEAD));
         let deadline = deadline.unwrap_or_else(|| started + FOREVER);
         let (give_up, request_bytes_max) = (self.give_up, self.request_bytes_max);
-        let ends = Ends { deadline, timeout, give_up, request_bytes_max };
+        let stall_timeout = self.answer_stall_timeout;
+        let ends = Ends { deadline, timeout, stall_timeout, give_up, request_bytes_max };
         Response::from_parts(head, Body::new(Answering::new(body, place, line, ends)))
     }
 

@@ -118,7 +118,7 @@ pub const FILE_NAME_BYTES_MAX: usize = 255;
 pub const OPERATIONS_KEPT_MAX: usize = 256;
 /// Answers of language models that are under way, by default; one more is refused.
 pub const CONCURRENT_GENERATIONS_MAX: usize = 64;
-/// Seconds for which a caller may take nothing of a language model's answer, or of any answer of the HTTP port, by default.
+/// Seconds for which a caller may take nothing of an answer, by default.
 pub const ANSWER_STALL_SECONDS_MAX: u64 = 60;
 /// Connections to the HTTP port at a time, by default; a client waits for one to end.
 pub const HTTP_CONNECTIONS_MAX: usize = 1_024;

@@ -171,6 +171,7 @@ pub async fn serve(
     let layer = RequestLayer {
         request_timeout: config.request_timeout,
         stream_timeout: config.stream_timeout,
+        answer_stall_timeout: config.answer_stall_timeout,
         request_bytes_max: config.request_bytes_max,
         calls: Calls::of(&DESCRIPTORS)?,
         work: services.work().clone(),

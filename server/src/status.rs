@@ -33,9 +33,9 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use self::call::cancelled;
 pub(crate) use self::call::{
-    body_stalled, deadline_exceeded, decompressed_too_large, fault, malformed, request_too_large,
-    response_too_large, shutting_down, stream_deadline_exceeded, stream_rested, too_many_requests,
-    unknown_compression, unknown_method,
+    answer_stalled, body_stalled, deadline_exceeded, decompressed_too_large, fault, malformed,
+    request_too_large, response_too_large, shutting_down, stream_deadline_exceeded, stream_rested,
+    too_many_requests, unknown_compression, unknown_method,
 };
 pub(crate) use self::models::{model_loading, model_not_allowed};
 pub(crate) use self::operations::{

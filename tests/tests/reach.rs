@@ -64,6 +64,7 @@ const REACHED: &[(&str, &[&str])] = &[
     ("Rag::generate", &["RagService.Generate"]),
     ("Rag::generate_from", &["RagService.Generate"]),
     ("Rag::ingest", &["DocumentsService.IngestDocument", "DocumentsService.IngestDocuments"]),
+    ("Rag::ingest_all", &["DocumentsService.IngestRecords"]),
     ("Rag::models", &["InferenceService.ListModels", "InferenceService.PullModel"]),
     ("Rag::preview_template", &["TemplatesService.PreviewTemplate"]),
     ("Rag::reembed", &["CollectionsService.ReembedCollection"]),
@@ -97,6 +98,7 @@ const HANDLE: &str = "a handle of this process, which a call has no part of";
 const TYPED: &str = "a type of the caller's program: on the wire rows are points";
 const STEPS: &str = "what calls of the layers above are made of: re-embedding, templates, operations";
 const OPERATOR: &str = "its operator's, on the command line, of a directory that no server has open";
+const PROBED: &str = "what readiness rests on: the HTTP port's /readyz tells it";
 const BACKGROUND: &str = "a server seals, merges and verifies by itself";
 
 /// The operations that are no calls, and why.
@@ -113,6 +115,7 @@ const APART: &[(&str, &str)] = &[
     ("Db::attributes", STEPS),
     ("Db::begin_replacement", STEPS),
     ("Db::check_wanted", HANDLE),
+    ("Db::check_writes", PROBED),
     ("Db::compact", BACKGROUND),
     ("Db::damaged", OPERATOR),
     ("Db::flush", BACKGROUND),

@@ -324,9 +324,7 @@ fn normalised(path: &Path) -> String {
     for part in path.to_str().unwrap().split('/') {
         match part {
             "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
+            ".." => drop(parts.pop()),
             part => parts.push(part),
         }
     }

@@ -4,8 +4,8 @@
 //! Until then it holds its place, a panic in it is an error of the call alone, its deadline and the end of the server's grace
 //! end it, and its log line waits for the code in its trailers. A caller who takes nothing (whose flow-control window is
 //! shut) stops the transport from asking for more, so that nothing in the body itself would ever run: a task of its own
-//! watches the deadline and drops what makes the answer, wherever that is, and its place with it. What remains to be told
-//! is told as soon as it is asked for.
+//! watches the deadline, and for how long nothing was asked for, and drops what makes the answer, wherever that is, and its place with it.
+//! What remains to be told is told as soon as it is asked for. An answer that has nothing to say yet is asked all the while, so it may rest.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -22,7 +22,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::line::Line;
-use super::with_details;
+use super::{FOREVER, with_details};
 use crate::status;
 use crate::work::Place;
 
@@ -32,6 +32,8 @@ pub(super) struct Ends {
     pub(super) deadline: Instant,
     /// What the deadline was set to, for who is told of it.
     pub(super) timeout: Duration,
+    /// For how long the caller may take nothing of what there is.
+    pub(super) stall_timeout: Duration,
     /// Becomes true when calls under way are to be given up.
     pub(super) give_up: watch::Receiver<bool>,
     /// Goes into the details of a call that tonic refused for a message too large.
@@ -61,11 +63,13 @@ struct Live {
     inner: Body,
     place: Option<Place>,
     waker: Option<Waker>,
+    /// When the last frame was taken, if none was asked for since.
+    taken: Option<Instant>,
 }
 
 impl Answering {
     pub(super) fn new(inner: Body, place: Option<Place>, line: Line, ends: Ends) -> Answering {
-        let shared = Arc::new(Mutex::new(State::Live(Live { inner, place, waker: None })));
+        let shared = Arc::new(Mutex::new(State::Live(Live { inner, place, waker: None, taken: None })));
         let (is_watched, over) = oneshot::channel();
         let request_bytes_max = ends.request_bytes_max;
         tokio::spawn(watch_over(Arc::clone(&shared), ends, over));
@@ -95,10 +99,19 @@ impl Drop for Answering {
 
 /// Ends the answer when its time has come.
 async fn watch_over(shared: Arc<Mutex<State>>, mut ends: Ends, over: oneshot::Receiver<()>) {
-    let status = tokio::select! {
-        _ = over => return,
-        () = tokio::time::sleep_until(ends.deadline) => status::deadline_exceeded(ends.timeout),
-        _ = ends.give_up.wait_for(|give_up| *give_up) => status::shutting_down(),
+    let mut over = std::pin::pin!(over);
+    let status = loop {
+        let stalls = stalls_at(&shared, ends.stall_timeout);
+        tokio::select! {
+            _ = &mut over => return,
+            () = tokio::time::sleep_until(ends.deadline) => break status::deadline_exceeded(ends.timeout),
+            _ = ends.give_up.wait_for(|give_up| *give_up) => break status::shutting_down(),
+            () = tokio::time::sleep_until(stalls) => {
+                if stalls_at(&shared, ends.stall_timeout) <= Instant::now() {
+                    break status::answer_stalled(ends.stall_timeout);
+                }
+            }
+        }
     };
     let ended = {
         let mut state = lock(&shared);
@@ -110,6 +123,17 @@ async fn watch_over(shared: Arc<Mutex<State>>, mut ends: Ends, over: oneshot::Re
     if let State::Live(Live { waker: Some(waker), .. }) = &ended {
         waker.wake_by_ref();
     }
+}
+
+/// When the caller will have taken nothing for too long, as far as can be said now.
+fn stalls_at(shared: &Mutex<State>, patience: Duration) -> Instant {
+    let since = match &*lock(shared) {
+        State::Live(live) => live.taken,
+        State::Ended(_) | State::Over => None,
+    };
+    // Who has it asked for now may begin to stall right now.
+    let since = since.unwrap_or_else(Instant::now);
+    since.checked_add(patience).unwrap_or_else(|| since + FOREVER)
 }
 
 fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
@@ -158,9 +182,12 @@ impl HttpBody for Answering {
             State::Over => return Poll::Ready(None),
             State::Ended(status) => Ok(Poll::Ready(Some(Err(status.clone())))),
             State::Live(live) => {
+                live.taken = None;
                 let polled = poll_live(live, context);
                 if let Ok(Poll::Pending) = polled {
                     live.waker = Some(context.waker().clone());
+                } else {
+                    live.taken = Some(Instant::now());
                 }
                 polled
             }

@@ -74,6 +74,7 @@ impl Call {
         let layer = RequestLayer {
             request_timeout: Duration::from_secs(1),
             stream_timeout,
+            answer_stall_timeout: 2 * STREAM_TIMEOUT,
             request_bytes_max: 1_000,
             calls: Calls::with(PATH, shape),
             work: work.clone(),

@@ -95,6 +95,13 @@ pub(crate) fn stream_rested(after: Duration) -> Status {
     Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
 }
 
+/// The caller of an answer took nothing of it for too long.
+pub(crate) fn answer_stalled(after: Duration) -> Status {
+    let message =
+        format!("nothing of the answer was taken for ANSWER_STALL_SECONDS_MAX = {} s", after.as_secs_f64());
+    Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
+}
+
 /// The server has no such method.
 pub(crate) fn unknown_method() -> Status {
     Problem::new(Code::Unimplemented, ErrorReason::UnknownMethod, "the server has no such service or method")

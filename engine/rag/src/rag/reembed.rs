@@ -358,6 +358,8 @@ impl Run<'_> {
             }
         }
         copying.flush(state)?;
+        // Whoever asked for its end while the last texts were embedded has it, before the one takes the other's place.
+        self.check_cancelled()?;
         state.end_pass();
         if is_kept { state.save(&self.rag.db, self.replacement) } else { Ok(()) }
     }
