@@ -70,7 +70,7 @@ fn what_is_no_model_to_ask_is_named() {
     in_both_places(|scratch, place| {
         let folder = notes(scratch);
         scratch.json_with_code(place, &["ingest", &folder, "--model", model()], 3);
-        scratch.fails(place, &["ask", "When?", "--generate", "small"], &["small"]);
+        scratch.fails(place, &["ask", "When?", "--generate", "small"], &["NAME=URL"]);
     });
     let scratch = Scratch::new();
     let folder = notes(&scratch);
