@@ -90,7 +90,7 @@ impl Rag {
     ///
     /// # Errors
     /// [`Error::Limit`] beyond [`EMBED_TEXTS_MAX`] texts or [`TEXT_BYTES_MAX`] bytes of one; as
-    /// [`Models::token_counter`].
+    /// [`Models::token_counter`](crate::embed::Models::token_counter).
     pub fn count_tokens(&self, model: Option<&str>, texts: &[&str]) -> Result<(Vec<usize>, bool)> {
         check_texts(texts)?;
         self.db.check_wanted()?;
