@@ -333,11 +333,12 @@ fn an_original_that_is_damaged_is_not_replaced() {
     bytes[middle] ^= 1;
     std::fs::write(&segment, bytes).unwrap();
     let db = open();
-    let replacement = db.begin_replacement("a", Schema::new(32).unwrap()).unwrap();
-    let refused = replacement.finish(|_| Ok::<(), Error>(()));
+    // Whichever of the two comes upon it first.
+    let refused = db
+        .begin_replacement("a", Schema::new(32).unwrap())
+        .and_then(|replacement| replacement.finish(|_| Ok::<(), Error>(())));
     assert!(matches!(refused, Err(Error::Corrupt { .. })), "{refused:?}");
     assert_eq!(db.collections()[0].points, 2_000);
-    assert!(db.replacement("a").unwrap().is_some());
 }
 
 #[test]
