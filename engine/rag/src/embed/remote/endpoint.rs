@@ -82,7 +82,9 @@ impl Endpoint {
         };
         let body = serde_json::to_vec(&body).map_err(|reason| error(reason.to_string()))?;
         let (mut waited, mut wait) = (Duration::ZERO, WAIT_FIRST);
-        for tried in 1.. {
+        let mut tried = 0;
+        loop {
+            tried += 1;
             let failure = match self.send(&body) {
                 Ok(response) => {
                     let tokens =
@@ -106,7 +108,6 @@ impl Endpoint {
             waited += pause;
             wait *= 2;
         }
-        unreachable!("the loop ends by returning")
     }
 
     fn send(&self, body: &[u8]) -> Result<ResponseBody, Failure> {
