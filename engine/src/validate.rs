@@ -64,25 +64,22 @@ pub(crate) fn prepare(batch: Batch, schema: &Schema) -> Result<PreparedBatch> {
     Ok(PreparedBatch { time_us: 0, request_id: batch.request_id, fields: prepared.fields, changes })
 }
 
-/// The operations of a batch that do not fit: each by itself, or for the fields that there are or that those before it bring.
+/// The operations of a batch that do not fit, each with what writing it by itself would say: for the fields that there
+/// are, and those that the operations before it bring.
 pub(crate) fn refused(batch: &Batch, schema: &Schema, known: &FieldTable) -> Vec<(usize, Error)> {
-    let mut prepared = Preparing { schema, fields: Vec::new(), numbers: HashMap::new() };
+    let mut table = known.clone();
     let mut refused = Vec::new();
     for (index, op) in batch.ops.iter().enumerate() {
-        let before = prepared.fields.len();
-        let fits = prepared.change(index, op.clone()).and_then(|change| {
-            prepared.resolve_new(before, known)?;
-            let unset = match &change {
-                Change::Update(changes) if schema.strict => Some((index, changes)),
-                _ => None,
-            };
-            check_unset(unset.into_iter(), known)
+        let mut alone = Preparing { schema, fields: Vec::new(), numbers: HashMap::new() };
+        let fits = alone.change(index, op.clone()).and_then(|change| {
+            let brought = PreparedBatch { fields: alone.fields, ..PreparedBatch::default() };
+            resolve_fields(&brought, &mut table, schema.strict)?;
+            match &change {
+                Change::Update(changes) if schema.strict => check_unset([(index, changes)].into_iter(), &table),
+                _ => Ok(()),
+            }
         });
         if let Err(error) = fits {
-            // The fields that it would have brought are not there for those after it.
-            for field in prepared.fields.drain(before..) {
-                prepared.numbers.remove(&field.name);
-            }
             refused.push((index, error));
         }
     }
@@ -105,21 +102,6 @@ impl Preparing<'_> {
                 Change::Delete(point_id)
             }
         })
-    }
-
-    /// Checks the fields from a number on against those of the collection.
-    fn resolve_new(&self, from: usize, known: &FieldTable) -> Result<()> {
-        if from == self.fields.len() {
-            return Ok(());
-        }
-        let fields = self.fields[from..].to_vec();
-        let brought = PreparedBatch { fields, ..PreparedBatch::default() };
-        let added = self.fields[..from].iter().filter(|field| known.find(&field.name).is_none());
-        let mut table = known.clone();
-        for field in added {
-            table.add(&field.name, field.field_type);
-        }
-        resolve_fields(&brought, &mut table, self.schema.strict)
     }
 
     fn point(&mut self, index: usize, point: Point) -> Result<Row> {

@@ -1,7 +1,8 @@
 //! The layer around a service that answers with what a test puts into a channel.
 
+use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame};
@@ -221,18 +222,31 @@ async fn a_panic_becomes_an_error() {
     assert!(caught(async { panic!("deliberate") }).await.is_err());
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The log of this thread's tests. It is of the whole process: with a subscriber of one thread alone, a call site that another
+/// thread is the first to come upon counts as never logged.
+#[derive(Clone, Copy)]
+struct Lines;
 
 impl Lines {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    fn begin() -> Lines {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| tracing_subscriber::fmt().with_ansi(false).with_writer(|| Lines).init());
+        LINES.take();
+        Lines
+    }
+
+    fn text(self) -> String {
+        LINES.with_borrow(|lines| String::from_utf8(lines.clone()).unwrap())
     }
 }
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LINES.with_borrow_mut(|lines| lines.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -243,10 +257,7 @@ impl io::Write for Lines {
 
 #[tokio::test]
 async fn the_line_of_a_stream_comes_with_its_last_code() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _logging = tracing::subscriber::set_default(subscriber);
+    let lines = Lines::begin();
 
     let mut call = Call::begin(None).await;
     call.next.send(Next::Data("one")).unwrap();
