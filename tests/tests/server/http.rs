@@ -59,6 +59,11 @@ fn metric(text: &str, name: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
+/// The value of a metric of a server now, which is asked for on this thread.
+pub(crate) fn metric_of(server: &Server, name: &str) -> Option<f64> {
+    metric(&get(server, "/metrics").body, name)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metrics_count_what_happened() {
     let service = answering();
