@@ -54,6 +54,7 @@ const REACHED: &[(&str, &[&str])] = &[
     ("Rag::create_collection", &["CollectionsService.CreateCollection"]),
     ("Rag::delete_collection", &["CollectionsService.DeleteCollection"]),
     ("Rag::delete_document", &["DocumentsService.DeleteDocument"]),
+    ("Rag::delete_document_once", &["DocumentsService.DeleteDocument"]),
     ("Rag::delete_points_where", &["PointsService.DeletePoints"]),
     ("Rag::delete_template", &["TemplatesService.DeleteTemplate"]),
     ("Rag::document", &["DocumentsService.GetDocument"]),

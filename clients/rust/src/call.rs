@@ -62,11 +62,11 @@ pub(crate) mod methods {
     pub(crate) const SEARCH_RANGE: Method = Method::new("SearchRange", 60, Repeat::Safe);
     pub(crate) const EXPLAIN: Method = Method::new("Explain", 30, Repeat::Safe);
     pub(crate) const QUERY: Method = Method::new("Query", 30, Repeat::Safe);
-    pub(crate) const INGEST_DOCUMENT: Method = Method::new("IngestDocument", 600, Repeat::IfNotBegun);
+    pub(crate) const INGEST_DOCUMENT: Method = Method::new("IngestDocument", 600, Repeat::Safe);
     pub(crate) const INGEST_RECORDS: Method = Method::new("IngestRecords", 600, Repeat::IfNotBegun);
     pub(crate) const GET_DOCUMENT: Method = Method::new("GetDocument", 30, Repeat::Safe);
     pub(crate) const LIST_DOCUMENTS: Method = Method::new("ListDocuments", 30, Repeat::Safe);
-    pub(crate) const DELETE_DOCUMENT: Method = Method::new("DeleteDocument", 60, Repeat::IfNotBegun);
+    pub(crate) const DELETE_DOCUMENT: Method = Method::new("DeleteDocument", 60, Repeat::Safe);
     pub(crate) const LIST_CHUNKS: Method = Method::new("ListChunks", 30, Repeat::Safe);
     pub(crate) const RETRIEVE: Method = Method::new("Retrieve", 30, Repeat::Safe);
     pub(crate) const ENRICH: Method = Method::new("Enrich", 30, Repeat::Safe);

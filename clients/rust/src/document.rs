@@ -54,6 +54,14 @@ impl IngestDocument {
         self
     }
 
+    /// Names the request, 1 to 128 bytes: made again under the same id, it stores nothing, and its answer is the first one. A request that
+    /// is none of a stream gets one of its own by default, so that it can be made again when the connection breaks.
+    #[must_use]
+    pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
+        self.wire.request_id = request_id.into();
+        self
+    }
+
     pub(crate) fn into_wire(self) -> v1::IngestDocumentRequest {
         self.wire
     }
@@ -90,6 +98,9 @@ pub struct IngestReport {
     pub tokens: usize,
     /// Milliseconds of each stage on the server: `extract`, `split`, `embed`, `store`.
     pub timings: Vec<StageTiming>,
+    /// Whether the request was done before: then all but the timings is of the first time. If the document was changed or removed since,
+    /// counts are 0, and `Replaced` stands for `Added` too.
+    pub repeated: bool,
 }
 
 impl IngestReport {
@@ -109,6 +120,7 @@ impl IngestReport {
             embedded: wire.embedded as usize,
             tokens: wire.tokens as usize,
             timings: timings_from_wire(wire.timings),
+            repeated: wire.repeated,
         })
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! | row | id | fields |
 //! |---|---|---|
-//! | document | `doc:<document>` | `_kind` = `document`, `_document`, `_title`, `_source`, `_media_type`, `_sha256`, `_content`, `_chunks`, `_pipeline` |
+//! | document | `doc:<document>` | `_kind` = `document`, `_document`, `_title`, `_source`, `_media_type`, `_sha256`, `_content`, `_chunks`, `_pipeline`, `_request` |
 //! | chunk | `doc#<document>#<ordinal>` | `_kind` = `chunk`, `_document`, `_source`, `_ordinal`, `_heading`, `_start`, `_end`, `_text`, `_tokens`, `_content_sha256`, `_gap` |
 //!
 //! Chunks are found by the words of `_text` and of `_heading` too. A document's own text is another field, as rows of documents must not count
@@ -45,6 +45,8 @@ pub const TEXT: &str = "_text";
 pub const CHUNKS: &str = "_chunks";
 /// What made the chunks of a document: versions, sizes and the model.
 pub const PIPELINE: &str = "_pipeline";
+/// The request that stored a document, and what that did, as JSON; rows of documents that were stored without the id of one lack it.
+pub const REQUEST: &str = "_request";
 /// A chunk's place in its document, from 0.
 pub const ORDINAL: &str = "_ordinal";
 /// The document's title, unless the chunk begins with it, and the headings above a chunk, joined by ` > `, searched by word.
@@ -71,7 +73,7 @@ pub const DEFINITION_TURN: &str = "\0definition";
 pub const REQUEST_ATTRIBUTE: &str = "ragstone.request";
 
 /// Every reserved field with its type; collections with a model declare them.
-pub const FIELDS: [(&str, FieldType); 17] = [
+pub const FIELDS: [(&str, FieldType); 18] = [
     (KIND, FieldType::String),
     (DOCUMENT, FieldType::String),
     (TITLE, FieldType::String),
@@ -82,6 +84,7 @@ pub const FIELDS: [(&str, FieldType); 17] = [
     (TEXT, FieldType::String),
     (CHUNKS, FieldType::Int),
     (PIPELINE, FieldType::String),
+    (REQUEST, FieldType::String),
     (ORDINAL, FieldType::Int),
     (HEADING, FieldType::String),
     (START, FieldType::Int),

@@ -24,6 +24,7 @@ pub(crate) fn document_input(wire: v1::IngestDocumentRequest) -> Result<(String,
         media_type,
         content: wire.content.into(),
         metadata,
+        request_id: Some(wire.request_id).filter(|id| !id.is_empty()),
     };
     Ok((wire.collection, document))
 }
@@ -65,6 +66,7 @@ pub(crate) fn ingest_report(report: IngestReport, write_token: String) -> v1::In
         chunks_kept: count(report.chunks_kept),
         chunks_removed: count(report.chunks_removed),
         embedded: count(report.embedded),
+        repeated: report.repeated,
     }
 }
 

@@ -7,7 +7,7 @@ use ragstone_proto::v1::{
     IngestRecordsRequest, IngestRecordsResponse, ListChunksRequest, ListChunksResponse, ListDocumentsRequest,
     ListDocumentsResponse,
 };
-use ragstone_rag::ingest::records;
+use ragstone_rag::ingest::{DocumentRemoval, records};
 use ragstone_rag::{IngestOptions, Rag};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -85,8 +85,12 @@ impl DocumentsService for Services {
     ) -> Result<Response<DeleteDocumentResponse>, Status> {
         let request = request.into_inner();
         let delete = move |rag: &Rag| {
-            let deleted = rag.delete_document(&request.collection, &request.id)?;
-            Ok(DeleteDocumentResponse { deleted, write_token: token::of_now(rag) })
+            let DeleteDocumentRequest { collection, id, request_id } = request;
+            let DocumentRemoval { deleted, repeated } = match request_id.as_str() {
+                "" => DocumentRemoval { deleted: rag.delete_document(&collection, &id)?, repeated: false },
+                request_id => rag.delete_document_once(&collection, &id, request_id)?,
+            };
+            Ok(DeleteDocumentResponse { deleted, repeated, write_token: token::of_now(rag) })
         };
         self.answer(delete).await
     }

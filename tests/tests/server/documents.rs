@@ -1,8 +1,8 @@
 //! Documents of every kind, files of records, and how a collection splits them.
 
 use ragstone_client::{
-    ChunkOptions, Code, CreateCollection, FieldType, Filter, IngestDocument, IngestRecords, IngestStatus,
-    ListChunks, ListDocuments, MediaType, Query, RecordFormat, TextQuery,
+    ChunkOptions, Code, CreateCollection, FieldType, Filter, IngestDocument, IngestRecords, IngestReport,
+    IngestStatus, ListChunks, ListDocuments, MediaType, Query, RecordFormat, TextQuery,
 };
 use ragstone_proto::v1;
 use ragstone_proto::v1::documents_service_client::DocumentsServiceClient;
@@ -83,6 +83,41 @@ async fn only_chunks_that_changed_are_embedded() {
         (report.chunks_added, report.chunks_kept, report.chunks_removed, report.embedded),
         (1, 1, 1, 1)
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_with_an_id_stores_or_removes_once() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    client.create_collection(CreateCollection::with_model("docs", MODEL)).await.unwrap();
+    let monday = |text: &str| IngestDocument::new("docs", "a.md", text).request_id("monday");
+    let first = client.ingest_document(monday("# Moon\n\nFar away.")).await.unwrap();
+    let written = client.get_collection("docs").await.unwrap().seq;
+    let again = client.ingest_document(monday("# Moon\n\nNear.")).await.unwrap();
+    assert_eq!((first.status, first.repeated, again.repeated), (IngestStatus::Added, false, true));
+    let counts = |report: &IngestReport| (report.chunks, report.chunks_added, report.embedded, report.tokens);
+    assert_eq!((again.status, counts(&again)), (first.status, counts(&first)));
+    assert_eq!(client.get_collection("docs").await.unwrap().seq, written);
+
+    let mut raw = DocumentsServiceClient::new(server.channel().await);
+    let remove = |request_id: &str| v1::DeleteDocumentRequest {
+        collection: "docs".into(),
+        id: "a.md".into(),
+        request_id: request_id.into(),
+    };
+    let removed = raw.delete_document(remove("monday")).await.unwrap().into_inner();
+    assert!(removed.deleted && !removed.repeated, "{removed:?}");
+    client.ingest_document(IngestDocument::new("docs", "a.md", "# Sun\n\nNear.")).await.unwrap();
+    let again = raw.delete_document(remove("monday")).await.unwrap().into_inner();
+    assert!(again.deleted && again.repeated, "{again:?}");
+    assert_eq!(client.get_document("docs", "a.md").await.unwrap().text, "# Sun\n\nNear.");
+
+    let too_long = "x".repeat(129);
+    let status = raw.delete_document(remove(&too_long)).await.unwrap_err();
+    assert_eq!((reason(&status).as_str(), field(&status).as_str()), ("LIMIT_EXCEEDED", "request_id"));
+    let error = client.ingest_document(monday("text").request_id(too_long)).await.unwrap_err();
+    assert_eq!(error.field_violations()[0].field, "request_id");
     server.stop().await;
 }
 

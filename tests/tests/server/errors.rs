@@ -274,7 +274,11 @@ async fn what_is_not_there_is_not_found() {
             .await
             .map(drop),
         documents
-            .delete_document(v1::DeleteDocumentRequest { collection: collection.clone(), id: "a".into() })
+            .delete_document(v1::DeleteDocumentRequest {
+                collection: collection.clone(),
+                id: "a".into(),
+                ..Default::default()
+            })
             .await
             .map(drop),
         documents

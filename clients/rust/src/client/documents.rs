@@ -10,17 +10,22 @@ use crate::document::{Chunk, Document, IngestDocument, IngestReport, ListChunks,
 use crate::error::{Error, Result};
 use crate::point::Page;
 use crate::records::{IngestRecords, IngestedRecords};
+use crate::retry::request_id;
 
 impl Client {
-    /// Stores a document: split, embedded, indexed, in place of its earlier version; durable when it returns. 600 s by
-    /// default.
+    /// Stores a document: split, embedded, indexed, in place of its earlier version; durable when it returns. It is done once, also
+    /// where the client asks again: by the request's id, or by one that it gets here. 600 s by default.
     ///
     /// # Errors
     /// `Code::NotFound` (no such collection); `Code::InvalidArgument` (not text, too long, a reserved field);
     /// `Code::FailedPrecondition` (the collection has no model, or its model differs); `Code::Unavailable`.
     pub async fn ingest_document(&self, request: IngestDocument) -> Result<IngestReport> {
         let service = self.documents();
-        let response = call(self.policy, methods::INGEST_DOCUMENT, request.into_wire(), |request| {
+        let mut request = request.into_wire();
+        if request.request_id.is_empty() {
+            request.request_id = request_id();
+        }
+        let response = call(self.policy, methods::INGEST_DOCUMENT, request, |request| {
             let mut service = service.clone();
             async move { service.ingest_document(request).await }
         })
@@ -84,7 +89,11 @@ impl Client {
     /// `Code::NotFound` (no such collection).
     pub async fn delete_document(&self, collection: &str, id: &str) -> Result<bool> {
         let service = self.documents();
-        let request = v1::DeleteDocumentRequest { collection: collection.to_owned(), id: id.to_owned() };
+        let request = v1::DeleteDocumentRequest {
+            collection: collection.to_owned(),
+            id: id.to_owned(),
+            request_id: request_id(),
+        };
         let response = call(self.policy, methods::DELETE_DOCUMENT, request, |request| {
             let mut service = service.clone();
             async move { service.delete_document(request).await }

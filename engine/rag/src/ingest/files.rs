@@ -113,6 +113,7 @@ impl FileDocuments {
                 media_type: Some(media_type),
                 content,
                 metadata: Payload::new(),
+                request_id: None,
             }),
         };
         Loaded { bytes: self.entry.bytes, document }

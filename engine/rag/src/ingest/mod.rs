@@ -57,10 +57,15 @@ pub struct DocumentInput {
     pub content: Vec<u8>,
     /// Fields that every chunk gets, for filters; names starting with `_` are kept for Ragstone.
     pub metadata: Payload,
+    /// Names the request to store it, so that it can be asked for again by who heard no answer: within the collection's next
+    /// [`REQUESTS_REMEMBERED`](ragstone::limits::REQUESTS_REMEMBERED) writes, the same id with the same document's id stores nothing, whatever else
+    /// is given. 1 to [`REQUEST_ID_BYTES_MAX`](ragstone::limits::REQUEST_ID_BYTES_MAX) bytes. With one, a document that is left
+    /// alone is a small write too, for its request to be remembered.
+    pub request_id: Option<String>,
 }
 
 impl DocumentInput {
-    /// A document without source and metadata, of the kind that its id's extension says.
+    /// A document without source, metadata and the id of a request, of the kind that its id's extension says.
     pub fn new(id: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
         Self {
             id: id.into(),
@@ -69,6 +74,7 @@ impl DocumentInput {
             media_type: None,
             content: content.into(),
             metadata: Payload::new(),
+            request_id: None,
         }
     }
 }
@@ -104,6 +110,18 @@ pub struct IngestReport {
     /// Milliseconds of each stage: `extract`, `split`, `embed`, `store`; of an unchanged document `compare` alone, or
     /// last, if another writer stored the same meanwhile.
     pub timings_ms: Vec<(&'static str, f64)>,
+    /// Whether its [request](DocumentInput::request_id) was done before, and nothing was stored now. All but the timings is of the first
+    /// time then; if the document was changed or removed since, counts are 0, and `status` is `Replaced` for `Added` too.
+    pub repeated: bool,
+}
+
+/// What removing a document did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DocumentRemoval {
+    /// Whether there was one.
+    pub deleted: bool,
+    /// Whether its request was done before, and nothing was removed now: `deleted` is of the first time.
+    pub repeated: bool,
 }
 
 /// A document as it is stored.

@@ -3,9 +3,10 @@
 use ragstone::limits::K_MAX;
 use ragstone::{Batch, Filter, Point, PointId, ScrollRequest, View};
 
+use super::ingest::{Asked, check_request_id, engine_id};
 use super::{Rag, rows};
 use crate::error::{Error, Result};
-use crate::ingest::{Chunk, Document, DocumentPage};
+use crate::ingest::{Chunk, Document, DocumentPage, DocumentRemoval};
 use crate::limits::DOCUMENT_ID_BYTES_MAX;
 use crate::prompt::check_max;
 use crate::reserved::{CONTENT, KIND, KIND_DOCUMENT, SOURCE, chunk_row, document_row};
@@ -68,13 +69,42 @@ impl Rag {
     /// # Errors
     /// The engine's errors.
     pub fn delete_document(&self, collection: &str, id: &str) -> Result<bool> {
+        Ok(self.remove_document(collection, id, None)?.deleted)
+    }
+
+    /// The same, once: within the collection's next [`REQUESTS_REMEMBERED`](ragstone::limits::REQUESTS_REMEMBERED) writes, the same
+    /// request, 1 to [`REQUEST_ID_BYTES_MAX`](ragstone::limits::REQUEST_ID_BYTES_MAX) bytes, removes nothing of what was stored
+    /// under the document's id since, and has the first answer.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] and [`Error::Limit`], naming `request_id`; the engine's errors.
+    pub fn delete_document_once(
+        &self,
+        collection: &str,
+        id: &str,
+        request_id: &str,
+    ) -> Result<DocumentRemoval> {
+        check_request_id(request_id)?;
+        self.remove_document(collection, id, Some(engine_id(Asked::Delete, id, request_id)))
+    }
+
+    fn remove_document(
+        &self,
+        collection: &str,
+        id: &str,
+        request: Option<String>,
+    ) -> Result<DocumentRemoval> {
         let rows = self.db().collection(collection)?;
         let _turn = rows.exclusive(id);
-        let Some(row) = get(&rows.view(), document_row(id))? else { return Ok(false) };
-        let chunks = rows::document(row)?.chunks;
+        let row = get(&rows.view(), document_row(id))?;
+        if row.is_none() && request.is_none() {
+            return Ok(DocumentRemoval::default());
+        }
+        let chunks = row.map(rows::document).transpose()?.map_or(0, |document| document.chunks);
         let batch = (0..chunks).fold(Batch::new(), |batch, at| batch.delete(chunk_row(id, at)));
-        rows.write(batch.delete(document_row(id)))?;
-        Ok(true)
+        let batch = Batch { request_id: request, ..batch.delete(document_row(id)) };
+        let receipt = rows.write(batch)?;
+        Ok(DocumentRemoval { deleted: receipt.deleted > 0, repeated: receipt.repeated })
     }
 
     /// The chunks of a document, in order.

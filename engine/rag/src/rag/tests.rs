@@ -1,6 +1,7 @@
 mod enrichment;
 mod ingest;
 mod refusals;
+mod requests;
 mod retrieval;
 mod templates;
 
@@ -49,6 +50,7 @@ fn document(id: &str, content: &str) -> DocumentInput {
         media_type: None,
         content: content.as_bytes().to_vec(),
         metadata: Payload::new(),
+        request_id: None,
     }
 }
 

@@ -122,6 +122,7 @@ impl Record {
             media_type: Some(MediaType::Text),
             content: self.text.into_bytes(),
             metadata: self.metadata,
+            request_id: None,
         }
     }
 }

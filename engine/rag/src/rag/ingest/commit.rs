@@ -3,7 +3,8 @@
 use ragstone::Batch;
 
 use super::super::rows;
-use super::prepare::{Pending, Preparation, VectorOf, unchanged};
+use super::prepare::{Pending, Preparation, VectorOf};
+use super::request::repeated;
 use crate::error::Result;
 use crate::ingest::{IngestReport, IngestStatus};
 use crate::reserved::chunk_row;
@@ -11,17 +12,19 @@ use crate::reserved::chunk_row;
 impl Preparation {
     /// Writes a document that is embedded whole.
     pub(super) fn commit(&self, pending: Pending) -> Result<IngestReport> {
-        let Pending { head, passages, vectors, embedded, tokens, kept, stored_etag, mut stages, .. } =
-            pending;
+        let Pending {
+            head, passages, vectors, embedded, tokens, kept, stored_etag, request, mut stages, ..
+        } = pending;
         let _turn = self.collection.exclusive(&head.id);
         let stored = self.stored(&head.id)?;
         if let Some(stored) = stored.as_ref().filter(|stored| self.is_unchanged(stored, &head)) {
             // Somebody else stored the same meanwhile.
-            return Ok(unchanged(stored, stages));
+            return self.leave(stored, request.as_ref(), stages);
         }
         let status = if stored.is_some() { IngestStatus::Replaced } else { IngestStatus::Added };
         // Rows may be left as they are only if they are the ones that were compared.
         let is_as_compared = stored.as_ref().and_then(|stored| stored.etag) == stored_etag;
+        let first = request.as_ref().and_then(|request| request.first(stored.as_ref()));
         let before = stored.map(rows::document).transpose()?.map_or(0, |document| document.chunks);
         let chunks = passages.len();
         let mut batch =
@@ -36,9 +39,7 @@ impl Preparation {
             };
             batch = batch.upsert(rows::chunk_point(&head, passage, vector));
         }
-        self.collection.write(batch.upsert(rows::document_point(&head, &self.pipeline)))?;
-        stages.end("store");
-        Ok(IngestReport {
+        let mut report = IngestReport {
             status,
             chunks,
             chunks_added: chunks - kept.chunks,
@@ -46,7 +47,20 @@ impl Preparation {
             chunks_removed: kept.before - kept.chunks,
             embedded: embedded.len(),
             tokens,
-            timings_ms: stages.finish(),
-        })
+            timings_ms: Vec::new(),
+            repeated: false,
+        };
+        let mut row = rows::document_point(&head, &self.pipeline);
+        if let Some(request) = &request {
+            row = request.noted(row, &report)?;
+            batch = request.once(batch);
+        }
+        let receipt = self.collection.write(batch.upsert(row))?;
+        stages.end("store");
+        if receipt.repeated {
+            return Ok(repeated(first, receipt, stages));
+        }
+        report.timings_ms = stages.finish();
+        Ok(report)
     }
 }

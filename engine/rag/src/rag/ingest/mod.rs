@@ -13,6 +13,7 @@ mod embed;
 mod kept;
 mod pipeline;
 mod prepare;
+mod request;
 mod room;
 
 use ragstone::CancelToken;
@@ -20,6 +21,7 @@ use ragstone::CancelToken;
 use self::embed::embed;
 pub(super) use self::prepare::pipeline;
 use self::prepare::{Preparation, Prepared};
+pub(super) use self::request::{Asked, check_request_id, engine_id};
 use super::Rag;
 use super::timing::Stages;
 use crate::error::Result;
@@ -55,7 +57,45 @@ pub enum Ended {
 impl Rag {
     /// Stores a document: extract, split, embed, and one atomic write. A document that is stored already with the same
     /// content, source, metadata and media type, made the same way, is left alone; of one that is stored with other content,
-    /// chunks that are the same keep their vectors, and only the others are embedded.
+    /// chunks that are the same keep their vectors, and only the others are embedded. With the id of a request
+    /// ([`DocumentInput::request_id`]) it is done once, whatever others do meanwhile.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use ragstone_rag::embed::{Embedder, Embeddings, ModelInfo, ModelOptions, Models, Overflow, Pooling, Role};
+    /// # use ragstone_rag::Result;
+    /// # struct Ones(ModelInfo);
+    /// # impl Embedder for Ones {
+    /// #     fn info(&self) -> &ModelInfo { &self.0 }
+    /// #     fn embed(&self, texts: &[&str], _: Role, _: Overflow) -> Result<Embeddings> {
+    /// #         let (vectors, token_counts) = (vec![vec![1.0]; texts.len()], vec![1; texts.len()]);
+    /// #         Ok(Embeddings { vectors, token_counts, truncated: vec![false; texts.len()] })
+    /// #     }
+    /// #     fn count_tokens(&self, text: &str) -> usize { text.split_whitespace().count() }
+    /// #     fn overhead_tokens(&self, _: Role) -> usize { 0 }
+    /// # }
+    /// # let info = ModelInfo {
+    /// #     name: "ones".into(), sha256: None, dimension: 1, max_tokens: 256, pooling: Pooling::Mean, normalize: false,
+    /// #     query_prefix: String::new(), passage_prefix: String::new(), arithmetic: Default::default(),
+    /// # };
+    /// # let models = Models::new(ModelOptions { offline: true, ..ModelOptions::default() });
+    /// # models.insert(Arc::new(Ones(info)));
+    /// use ragstone_rag::ingest::{DocumentInput, IngestStatus};
+    /// use ragstone_rag::{CollectionSpec, Rag};
+    ///
+    /// let rag = Rag::new(ragstone::Db::in_memory()?, models);
+    /// rag.create_collection("notes", CollectionSpec::with_model("ones"))?;
+    /// let monday = DocumentInput {
+    ///     request_id: Some("monday".into()),
+    ///     ..DocumentInput::new("week.md", "It is Monday.")
+    /// };
+    /// assert_eq!(rag.ingest("notes", monday.clone())?.status, IngestStatus::Added);
+    /// rag.ingest("notes", DocumentInput::new("week.md", "It is Tuesday."))?;
+    /// // Asked again, as no answer came: it was done, and undoes nothing.
+    /// assert!(rag.ingest("notes", monday)?.repeated);
+    /// assert_eq!(rag.document("notes", "week.md")?.text, "It is Tuesday.");
+    /// # Ok::<(), ragstone_rag::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) and [`Error::Limit`](crate::Error::Limit), naming the part of the document;

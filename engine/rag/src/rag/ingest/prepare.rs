@@ -9,6 +9,7 @@ use super::super::documents::get;
 use super::super::timing::Stages;
 use super::super::{Rag, contract, rows};
 use super::kept::{Kept, kept};
+use super::request::{Request, check_request_id};
 use crate::embed::{Arithmetic, Embedder, ModelInfo};
 use crate::error::{Error, Result};
 use crate::ingest::extract::{self, EXTRACT_VERSION};
@@ -58,6 +59,8 @@ pub(super) struct Pending {
     pub(super) kept: Kept,
     /// The document's row as it was stored when this was prepared.
     pub(super) stored_etag: Option<u64>,
+    /// The request that it is stored by, if that has an id.
+    pub(super) request: Option<Request>,
     pub(super) stages: Stages,
 }
 
@@ -101,6 +104,7 @@ impl Preparation {
 
     pub(super) fn prepare(&self, document: DocumentInput, mut stages: Stages) -> Result<Prepared> {
         let media_type = validate(&document)?;
+        let request = document.request_id.as_deref().map(|id| Request::new(&document.id, id));
         let mut head = Document {
             content_sha256: content_sha256(&document.content),
             id: document.id,
@@ -113,7 +117,7 @@ impl Preparation {
         };
         let stored = self.stored(&head.id)?;
         if let Some(stored) = stored.as_ref().filter(|stored| self.is_unchanged(stored, &head)) {
-            return Ok(Prepared::Unchanged(unchanged(stored, stages)));
+            return Ok(Prepared::Unchanged(self.leave(stored, request.as_ref(), stages)?));
         }
         head.text = extract::text(&head.id, media_type, &document.content)?;
         drop(document.content);
@@ -143,6 +147,7 @@ impl Preparation {
             tokens: 0,
             kept,
             stored_etag,
+            request,
             stages,
         })))
     }
@@ -189,6 +194,7 @@ pub(super) fn unchanged(stored: &Point, mut stages: Stages) -> IngestReport {
         embedded: 0,
         tokens: 0,
         timings_ms: stages.finish(),
+        repeated: false,
     }
 }
 
@@ -230,6 +236,7 @@ fn validate(document: &DocumentInput) -> Result<MediaType> {
     check_max("content", document.content.len(), "DOCUMENT_BYTES_MAX", DOCUMENT_BYTES_MAX)?;
     check_max("metadata", metadata_bytes(&document.metadata), "METADATA_BYTES_MAX", METADATA_BYTES_MAX)?;
     reserved::check_payload("metadata", &document.metadata)?;
+    document.request_id.as_deref().map_or(Ok(()), check_request_id)?;
     document.media_type.map_or_else(
         || {
             MediaType::from_name(&document.id).map_err(|unknown| Error::NotText {
