@@ -18,7 +18,10 @@
 //! | [`STREAM_IDLE_SECONDS_MAX`] | 300 s | DEADLINE_EXCEEDED |
 //! | [`READ_WAIT_SECONDS_MAX`] | 5 s (by default) | UNAVAILABLE, with RetryInfo |
 //! | [`INGEST_REFUSED_MAX`] | 1,000 points of a message of a stream | INVALID_ARGUMENT |
-//! | [`INGEST_AHEAD_MAX`] | 1 message of a stream | the client waits |
+//! | [`INGEST_AHEAD_MAX`] | 1 message of a stream of points | the client waits |
+//! | [`INGEST_DOCUMENTS_MAX`] | 64 documents of a stream at a time, and 64 ahead | the client waits |
+//! | [`INGEST_DOCUMENTS_TOGETHER_BYTES`] | 128 KiB of these at a time, or one document | the others are stored after them |
+//! | [`INGEST_DOCUMENTS_BYTES_MAX`] | 16 MiB of these, or one document | the client waits |
 //! | [`HEADER_BYTES_MAX`] | 16 KiB | the HTTP/2 stream is refused |
 //! | [`STREAMS_PER_CONNECTION_MAX`] | 1,024 | the client waits |
 //! | [`PAGE_SIZE_MAX`] | 1,000 | INVALID_ARGUMENT |
@@ -136,8 +139,15 @@ pub const STREAM_IDLE_SECONDS_MAX: u64 = 300;
 pub const READ_WAIT_SECONDS_MAX: u64 = 5;
 /// Points of a message of a stream that are refused one by one; if there are more, the message is, and the stream ends.
 pub const INGEST_REFUSED_MAX: usize = 1_000;
-/// Messages of a stream that are read ahead of the one that is being stored.
+/// Messages of a stream of points that are read ahead of the one that is being stored.
 pub const INGEST_AHEAD_MAX: usize = 1;
+/// Documents of a stream that are stored together, at most, and as many that are read ahead of these.
+pub const INGEST_DOCUMENTS_MAX: usize = 64;
+/// Bytes of documents of a stream that are as many as are stored together: enough to keep a model busy for seconds, after which others that wait to
+/// write have a turn.
+pub const INGEST_DOCUMENTS_TOGETHER_BYTES: usize = 128 << 10;
+/// Bytes of the documents of a stream that are read and not acknowledged, unless a single one has more.
+pub const INGEST_DOCUMENTS_BYTES_MAX: usize = 16 << 20;
 /// Bytes of one request's headers.
 pub const HEADER_BYTES_MAX: u32 = 16 << 10;
 /// Requests of one connection at a time; a client keeps the others back.

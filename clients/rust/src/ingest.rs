@@ -1,7 +1,7 @@
 //! Streams of what is to be stored: messages are sent while others are being stored, and those that were not acknowledged when
 //! a connection breaks are sent again over the next one.
 //!
-//! Invariants: at most [`INGEST_UNACKNOWLEDGED_MAX`] messages are kept for that; they are acknowledged in their order; and each
+//! Invariants: a bounded number of messages is kept for that ([`Window`]); they are acknowledged in their order; and each
 //! has a name (points) or content (documents) by which the server knows that it did it already.
 
 use std::collections::VecDeque;
@@ -21,8 +21,50 @@ use crate::error::{Code, Error, Result};
 use crate::retry::{Repeat, may_repeat, pause};
 use crate::write::WriteReceipt;
 
-/// Messages of a stream that are sent and not acknowledged yet, at most; the next one waits.
+/// Batches of a stream of points that are sent and not acknowledged yet, at most; the next one waits.
 pub const INGEST_UNACKNOWLEDGED_MAX: usize = 4;
+/// The same of documents: as many as a server takes, which embeds those together that have come.
+pub const INGEST_DOCUMENTS_UNACKNOWLEDGED_MAX: usize = 128;
+/// Bytes of these documents; one more is sent while there are fewer.
+pub const INGEST_DOCUMENTS_BYTES_MAX: usize = 16 << 20;
+
+/// What of a stream may be under way, and what becomes of a message that the server does not take.
+pub(crate) struct Window<M, A> {
+    /// Messages that are sent and not acknowledged.
+    pub(crate) messages: usize,
+    /// Their bytes.
+    pub(crate) bytes: usize,
+    /// Those of a message.
+    pub(crate) size: fn(&M) -> usize,
+    /// How a message counts as acknowledged that is too large for the server; if it does not, it ends the stream.
+    pub(crate) too_large: fn(&M, &Error) -> Option<A>,
+}
+
+impl Window<v1::IngestPointsRequest, v1::IngestPointsResponse> {
+    pub(crate) fn of_points() -> Self {
+        Window { messages: INGEST_UNACKNOWLEDGED_MAX, bytes: usize::MAX, size: |_| 0, too_large: |_, _| None }
+    }
+}
+
+impl Window<v1::IngestDocumentsRequest, v1::IngestDocumentsResponse> {
+    pub(crate) fn of_documents() -> Self {
+        Window {
+            messages: INGEST_DOCUMENTS_UNACKNOWLEDGED_MAX,
+            bytes: INGEST_DOCUMENTS_BYTES_MAX,
+            size: |message| message.document.as_ref().map_or(0, |document| document.content.len()),
+            too_large: |message, error| {
+                let refused = v1::RefusedItem {
+                    index: 0,
+                    reason: v1::ErrorReason::RequestTooLarge.into(),
+                    field: String::new(),
+                    message: error.message().to_owned(),
+                };
+                let outcome = Some(v1::ingest_documents_response::Outcome::Refused(refused));
+                Some(v1::IngestDocumentsResponse { sequence: message.sequence, outcome })
+            },
+        }
+    }
+}
 
 /// A point or document of a stream that the server did not store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +163,8 @@ macro_rules! numbered {
 numbered!(IngestPointsRequest, IngestPointsResponse, IngestDocumentsRequest, IngestDocumentsResponse);
 
 /// What a stream still has to do.
-struct Work<M, S> {
+struct Work<M, A, S> {
+    window: Window<M, A>,
     messages: Pin<Box<S>>,
     /// Whether `messages` has ended.
     is_exhausted: bool,
@@ -130,7 +173,7 @@ struct Work<M, S> {
 
 /// Sends messages until all are acknowledged: `told` of each in their order.
 pub(crate) async fn ingest<M, A, Open, Opened>(
-    (policy, name): (Policy, &'static str),
+    (policy, name, window): (Policy, &'static str, Window<M, A>),
     messages: impl Stream<Item = M> + Send,
     open: Open,
     mut told: impl FnMut(A) -> Result<()> + Send,
@@ -142,8 +185,8 @@ where
     Opened: Future<Output = Result<Response<Streaming<A>>, Status>>,
 {
     let deadline = policy.timeout.map(|timeout| (Instant::now() + timeout, timeout));
-    let mut work =
-        Work { messages: Box::pin(messages), is_exhausted: false, unacknowledged: VecDeque::new() };
+    let messages = Box::pin(messages);
+    let mut work = Work { window, messages, is_exhausted: false, unacknowledged: VecDeque::new() };
     let all = async {
         let mut failures = 0;
         while work.has_more().await {
@@ -155,6 +198,11 @@ where
             // Whoever rests too long between messages loses nothing but the connection.
             if error.code() == Code::DeadlineExceeded && deadline.is_none() && work.unacknowledged.is_empty()
             {
+                continue;
+            }
+            if let Some(refused) = work.too_large(&error) {
+                failures = 0;
+                told(refused)?;
                 continue;
             }
             failures += 1;
@@ -173,7 +221,7 @@ where
     }
 }
 
-impl<M: Numbered + Clone + Send + 'static, S: Stream<Item = M>> Work<M, S> {
+impl<M: Numbered + Clone + Send + 'static, A: Numbered, S: Stream<Item = M>> Work<M, A, S> {
     /// Whether anything is left to be sent or acknowledged; a stream is opened when there is.
     async fn has_more(&mut self) -> bool {
         if self.unacknowledged.is_empty() && !self.is_exhausted {
@@ -190,8 +238,25 @@ impl<M: Numbered + Clone + Send + 'static, S: Stream<Item = M>> Work<M, S> {
         next
     }
 
+    /// Whether another message may be sent.
+    fn has_room(&self) -> bool {
+        let bytes: usize = self.unacknowledged.iter().map(self.window.size).sum();
+        self.unacknowledged.len() < self.window.messages && bytes < self.window.bytes
+    }
+
+    /// Takes back the message that is too large for the server, if the stream goes on without it. All before it were acknowledged, as
+    /// the server has read them.
+    fn too_large(&mut self, error: &Error) -> Option<A> {
+        if error.reason() != Some("REQUEST_TOO_LARGE") {
+            return None;
+        }
+        let refused = (self.window.too_large)(self.unacknowledged.front()?, error)?;
+        self.unacknowledged.pop_front();
+        Some(refused)
+    }
+
     /// Works over one connection until all is done, or it breaks.
-    async fn connection<A, Open, Opened>(
+    async fn connection<Open, Opened>(
         &mut self,
         deadline: Option<Instant>,
         open: &Open,
@@ -199,11 +264,10 @@ impl<M: Numbered + Clone + Send + 'static, S: Stream<Item = M>> Work<M, S> {
         failures: &mut u32,
     ) -> Result<()>
     where
-        A: Numbered,
         Open: Fn(Request<ReceiverStream<M>>) -> Opened,
         Opened: Future<Output = Result<Response<Streaming<A>>, Status>>,
     {
-        let (send, sent) = mpsc::channel(INGEST_UNACKNOWLEDGED_MAX);
+        let (send, sent) = mpsc::channel(self.window.messages);
         for message in &self.unacknowledged {
             // There is room for all that may be unacknowledged, here and below.
             let _ = send.try_send(message.clone());
@@ -215,7 +279,7 @@ impl<M: Numbered + Clone + Send + 'static, S: Stream<Item = M>> Work<M, S> {
         }
         let mut answers = open(request).await.map_err(|status| Error::from_status(&status))?.into_inner();
         loop {
-            let may_send = send.is_some() && self.unacknowledged.len() < INGEST_UNACKNOWLEDGED_MAX;
+            let may_send = send.is_some() && self.has_room();
             tokio::select! {
                 answer = answers.message() => match answer.map_err(|status| Error::from_status(&status))? {
                     Some(answer) => {

@@ -81,7 +81,8 @@ pub use inference::{
     Arithmetic, Embed, Embeddings, Model, ModelInfo, OnOverflow, Pooling, PulledModel, TextRole,
 };
 pub use ingest::{
-    DocumentAcknowledged, INGEST_UNACKNOWLEDGED_MAX, Ingested, PointsAcknowledged, RefusedItem,
+    DocumentAcknowledged, INGEST_DOCUMENTS_BYTES_MAX, INGEST_DOCUMENTS_UNACKNOWLEDGED_MAX,
+    INGEST_UNACKNOWLEDGED_MAX, Ingested, PointsAcknowledged, RefusedItem,
 };
 pub use media::MediaType;
 pub use operation::{CollectionStats, Operation, OperationKind, OperationState, Snapshot, Stats};

@@ -125,7 +125,7 @@ impl DocumentsService for Services {
 }
 
 /// Stores a document; durable when it returns.
-pub(super) async fn ingest(
+async fn ingest(
     services: &Services,
     request: IngestDocumentRequest,
 ) -> Result<IngestDocumentResponse, Status> {

@@ -1,23 +1,26 @@
 //! Streams of what is to be stored, each message acknowledged when it is durable.
 //!
 //! ```text
-//! messages -> read ahead (one) -> store, in order, on threads that may block -> acknowledgements
+//! messages -> read ahead -> store, on threads that may block -> acknowledgements, in the order of the messages
 //! ```
-//! A stream has two messages in memory at most, the one that is being stored and the one after it, and a third being read;
-//! before those the windows of HTTP/2 hold the caller back. So it is the other way: whose acknowledgements are not
-//! taken is not read from any more. The order of the messages is that of the writes.
+//! Points are written message by message, in their order: a stream has two messages in memory at most, the one that is being stored and
+//! the one after it, and a third being read. Documents that have come by the time that the ones before are stored are stored together, so that a
+//! model has many chunks to embed at a time and nothing else to wait for; how many, and how many bytes are read and not acknowledged, is bounded.
+//! Before those the windows of HTTP/2 hold the caller back. So it is the other way: whose acknowledgements are not taken is not read from
+//! any more. A turn among the writes is taken for what has come, never for what may come, and for seconds of work.
 
 mod documents;
 mod points;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use ragstone_proto::v1::{
     IngestDocumentsRequest, IngestDocumentsResponse, IngestPointsRequest, IngestPointsResponse,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -25,7 +28,7 @@ use self::documents::DocumentStream;
 use self::points::PointStream;
 use super::Services;
 use crate::layer::{Acknowledgements, Owed, giving_way, is_compressed};
-use crate::limits::INGEST_AHEAD_MAX;
+use crate::limits::INGEST_DOCUMENTS_BYTES_MAX;
 use crate::status;
 use crate::work::Place;
 
@@ -45,13 +48,35 @@ pub(super) fn documents(
     answer(request, DocumentStream { services, numbered: Numbered::default() })
 }
 
+/// Where acknowledgements go. Nobody takes them any more where sending fails, and whoever makes them is about to be ended.
+type Out<A> = mpsc::Sender<Result<A, Status>>;
+
 /// What stores the messages of one stream.
 trait Store: Send + 'static {
     type Message: Send + 'static;
     type Answer: Send + 'static;
 
-    /// Returns when what is acknowledged is durable. An error ends the stream.
-    fn store(&mut self, message: Self::Message) -> impl Future<Output = Result<Self::Answer, Status>> + Send;
+    /// Messages that are read ahead.
+    const AHEAD: usize;
+    /// Messages that are stored together, at most.
+    const TOGETHER: usize;
+
+    /// What a message takes of [`INGEST_DOCUMENTS_BYTES_MAX`]; nothing where messages are bounded by their number alone.
+    fn bytes(message: &Self::Message) -> usize;
+
+    /// Stores messages, and acknowledges each, in their order, when it is durable. An error ends the stream.
+    fn store(
+        &mut self,
+        messages: Vec<(Self::Message, UnderWay)>,
+        out: &Out<Self::Answer>,
+    ) -> impl Future<Output = Result<(), Status>> + Send;
+}
+
+/// A message that is read and not acknowledged. Dropped, it gives back its room, and the caller is owed nothing for it any more.
+struct UnderWay {
+    _owed: Owed,
+    /// None where there is no bound.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 /// Acknowledgements on their way out. Dropped, it ends what makes them.
@@ -80,9 +105,9 @@ fn answer<S: Store>(request: Request<Streaming<S::Message>>, store: S) -> Respon
     let is_compressed = is_compressed(request.metadata().as_ref());
     let messages = request.into_inner();
     let (out, answers) = mpsc::channel(1);
-    let (ahead, behind) = mpsc::channel(INGEST_AHEAD_MAX);
+    let (ahead, behind) = mpsc::channel(S::AHEAD);
     let both = async move {
-        let read = giving_way(read(messages, ahead, owed), is_compressed);
+        let read = giving_way(read::<S>(messages, ahead, owed), is_compressed);
         tokio::join!(read, store_all(behind, out, store));
     };
     let storing = match Place::current() {
@@ -92,13 +117,21 @@ fn answer<S: Store>(request: Request<Streaming<S::Message>>, store: S) -> Respon
     Response::new(Answers { answers, storing })
 }
 
-/// A message, for which the caller is owed an acknowledgement; or why there are no more.
-type Read<M> = Result<(M, Owed), Status>;
+/// A message, or why there are no more.
+type Read<M> = Result<(M, UnderWay), Status>;
 
-async fn read<M>(mut messages: Streaming<M>, ahead: mpsc::Sender<Read<M>>, owed: Acknowledgements) {
+async fn read<S: Store>(
+    mut messages: Streaming<S::Message>,
+    ahead: mpsc::Sender<Read<S::Message>>,
+    owed: Acknowledgements,
+) {
+    let room = Room::default();
     loop {
         let read = match messages.message().await {
-            Ok(Some(message)) => Ok((message, owed.owe())),
+            Ok(Some(message)) => {
+                let (owed, bytes) = (owed.owe(), S::bytes(&message));
+                Ok((message, UnderWay { _owed: owed, _room: room.take(bytes).await }))
+            }
             Ok(None) => return,
             Err(status) => Err(status),
         };
@@ -110,18 +143,50 @@ async fn read<M>(mut messages: Streaming<M>, ahead: mpsc::Sender<Read<M>>, owed:
     }
 }
 
+/// Room for the bytes of a stream that are under way.
+struct Room(Arc<Semaphore>);
+
+/// Bytes of a permit.
+const ROOM_UNIT: usize = 1 << 10;
+/// Permits of the whole.
+const ROOM_UNITS: usize = INGEST_DOCUMENTS_BYTES_MAX / ROOM_UNIT;
+
+impl Default for Room {
+    fn default() -> Self {
+        Room(Arc::new(Semaphore::new(ROOM_UNITS)))
+    }
+}
+
+impl Room {
+    /// Waits for room for so many bytes; more than there is at all have the whole of it.
+    async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let units =
+            u32::try_from(bytes.div_ceil(ROOM_UNIT).min(ROOM_UNITS)).ok().filter(|units| *units > 0)?;
+        Arc::clone(&self.0).acquire_many_owned(units).await.ok()
+    }
+}
+
 async fn store_all<S: Store>(
     mut behind: mpsc::Receiver<Read<S::Message>>,
-    out: mpsc::Sender<Result<S::Answer, Status>>,
+    out: Out<S::Answer>,
     mut store: S,
 ) {
-    while let Some(read) = behind.recv().await {
-        let answer = match read {
-            Ok((message, _owed)) => store.store(message).await,
-            Err(status) => Err(status),
-        };
-        let is_last = answer.is_err();
-        if out.send(answer).await.is_err() || is_last {
+    let mut read = Vec::new();
+    while behind.recv_many(&mut read, S::TOGETHER).await > 0 {
+        let (mut messages, mut outcome) = (Vec::with_capacity(read.len()), Ok(()));
+        for read in read.drain(..) {
+            match read {
+                Ok(message) => messages.push(message),
+                // It is the last; what came before it is stored all the same.
+                Err(status) => outcome = Err(status),
+            }
+        }
+        if let Err(status) = store.store(messages, &out).await.and(outcome) {
+            // Nobody is there to be told where this fails.
+            let _ = out.send(Err(status)).await;
+            return;
+        }
+        if out.is_closed() {
             return;
         }
     }
@@ -161,6 +226,10 @@ impl Numbered {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
     use super::*;
 
     #[test]
@@ -174,5 +243,22 @@ mod tests {
             assert_eq!(next(sequence, name).unwrap_err().code(), tonic::Code::InvalidArgument);
         }
         assert!(Numbered::default().next(1, ("collection", String::new())).is_err());
+    }
+
+    #[tokio::test]
+    async fn bytes_under_way_are_bounded_but_for_a_single_message() {
+        let room = Room::default();
+        let free = || room.0.available_permits() * ROOM_UNIT;
+        assert!(room.take(0).await.is_none());
+        let small = room.take(1).await;
+        assert_eq!(free(), INGEST_DOCUMENTS_BYTES_MAX - ROOM_UNIT);
+        let large = room.take(INGEST_DOCUMENTS_BYTES_MAX * 2);
+        let mut large = std::pin::pin!(large);
+        assert!(timeout(Duration::ZERO, large.as_mut()).await.is_err(), "there is another one");
+        drop(small);
+        let large = large.await;
+        assert_eq!(free(), 0);
+        drop(large);
+        assert_eq!(free(), INGEST_DOCUMENTS_BYTES_MAX);
     }
 }

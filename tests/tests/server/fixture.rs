@@ -27,6 +27,8 @@ pub(crate) const MAX_TOKENS: usize = 32;
 
 /// A text that is embedded only once the [`Gate`] is open, and so is one that begins with it as a word.
 pub(crate) const WAIT: &str = "wait";
+/// A word that a text begins with, so that the call that embeds it, alone or with others, takes a while.
+pub(crate) const SLOW: &str = "slow";
 /// A text that makes the embedder panic.
 pub(crate) const PANIC: &str = "panic";
 
@@ -36,6 +38,7 @@ pub(crate) struct Gate {
     state: Mutex<(bool, usize)>,
     changed: Condvar,
     embedded: AtomicUsize,
+    calls: AtomicUsize,
 }
 
 impl Gate {
@@ -51,6 +54,11 @@ impl Gate {
     /// Texts that were embedded so far.
     pub(crate) fn embedded(&self) -> usize {
         self.embedded.load(Ordering::SeqCst)
+    }
+
+    /// Calls that embedded them.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
     }
 
     fn pass(&self) {
@@ -104,6 +112,10 @@ impl Embedder for BagOfWords {
     }
 
     fn embed(&self, texts: &[&str], role: Role, overflow: Overflow) -> ragstone_rag::Result<Embeddings> {
+        self.gate.calls.fetch_add(1, Ordering::SeqCst);
+        if texts.iter().any(|text| words(text).next() == Some(SLOW)) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
         let mut embeddings = Embeddings::default();
         for (index, text) in texts.iter().enumerate() {
             assert!(*text != PANIC, "the text asks for it");

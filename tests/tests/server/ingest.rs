@@ -3,15 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use ragstone_client::{Client, Code, CreateCollection, IngestDocument, IngestStatus, Point};
+use ragstone_client::{Client, Code, CreateCollection, IngestDocument, IngestStatus, ListDocuments, Point};
 use ragstone_proto::v1;
+use ragstone_proto::v1::documents_service_client::DocumentsServiceClient;
 use ragstone_proto::v1::points_service_client::PointsServiceClient;
 use ragstone_server::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_stream::StreamExt as _;
 
 use crate::by_hand::ByHand;
-use crate::fixture::{MODEL, Server, config, eventually, field, reason};
+use crate::fixture::{MODEL, SLOW, Server, config, eventually, field, reason};
 
 fn batch(first: u64) -> Vec<Point> {
     (first..first + 50).map(|id| Point::new(id, [1.0, id as f32])).collect()
@@ -288,13 +289,9 @@ async fn documents_are_stored_or_refused_one_by_one() {
     server.stop().await;
 }
 
-/// What comes behind the document that is being stored when its caller leaves is not begun.
-#[tokio::test]
-async fn a_stream_whose_caller_leaves_ends() {
-    let server = Server::start_with(ServerConfig { concurrent_streams_max: 1, ..config() }).await;
-    let client = server.client().await;
-    client.create_collection(CreateCollection::with_model("notes", MODEL)).await.unwrap();
-    let message = |sequence: u64, id: &str, text: &str| v1::IngestDocumentsRequest {
+/// A message of a stream of documents.
+fn document(sequence: u64, id: &str, text: &str) -> v1::IngestDocumentsRequest {
+    v1::IngestDocumentsRequest {
         sequence,
         document: Some(v1::IngestDocumentRequest {
             collection: "notes".into(),
@@ -302,10 +299,91 @@ async fn a_stream_whose_caller_leaves_ends() {
             content: text.to_owned().into_bytes().into(),
             ..Default::default()
         }),
+    }
+}
+
+/// Each call of the model takes so long that all others have come by then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn documents_that_come_together_are_embedded_together_and_acknowledged_in_order() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    client.create_collection(CreateCollection::with_model("notes", MODEL)).await.unwrap();
+    let before = server.gate.calls();
+    let documents = (0..60).map(|number| match number {
+        7 => IngestDocument::new("notes", "broken.bin", "no such kind of file"),
+        59 => IngestDocument::new("notes", "0.txt", "the later one of its id"),
+        _ => IngestDocument::new("notes", format!("{number}.txt"), format!("{SLOW} text {number}")),
+    });
+    let mut told = Vec::new();
+    let documents = tokio_stream::iter(documents);
+    let ingested = client.ingest_documents(documents, |done| told.push(done)).await.unwrap();
+    assert_eq!((ingested.stored, ingested.refused), (59, 1));
+    assert_eq!(told.iter().map(|done| done.document).collect::<Vec<_>>(), (0..60).collect::<Vec<_>>());
+    assert_eq!(told[7].outcome.as_ref().unwrap_err().reason, "NOT_TEXT");
+    assert_eq!(told[59].outcome.as_ref().unwrap().status, IngestStatus::Replaced);
+    let calls = server.gate.calls() - before;
+    assert!(calls <= 30, "{calls} calls for 59 documents");
+    assert_eq!(client.get_document("notes", "0.txt").await.unwrap().text, "the later one of its id");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_comes_before_the_end_of_a_stream_of_documents_is_stored_and_acknowledged() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    client.create_collection(CreateCollection::with_model("notes", MODEL)).await.unwrap();
+    let numbered = [(3, "a.txt"), (4, "b.txt"), (4, "c.txt"), (5, "d.txt")];
+    let messages = numbered.map(|(sequence, id)| document(sequence, id, "text"));
+    let messages = tokio_stream::iter(messages).chain(tokio_stream::pending());
+    let mut documents = DocumentsServiceClient::new(server.channel().await);
+    let mut answers = documents.ingest_documents(messages).await.unwrap().into_inner();
+    let mut acknowledged = Vec::new();
+    let status = loop {
+        match answers.message().await {
+            Ok(answer) => acknowledged.push(answer.expect("it ends with an error").sequence),
+            Err(status) => break status,
+        }
     };
+    assert_eq!((field(&status).as_str(), acknowledged), ("sequence", vec![3, 4]));
+    let stored = client.list_documents(ListDocuments::new("notes")).await.unwrap().items;
+    assert_eq!(stored.iter().map(|document| document.id.as_str()).collect::<Vec<_>>(), ["a.txt", "b.txt"]);
+    server.stop().await;
+}
+
+/// A document that the server does not even read is refused like another.
+#[tokio::test]
+async fn a_document_beyond_the_limit_of_messages_is_refused_and_the_others_are_stored() {
+    let server = Server::start_with(ServerConfig { request_bytes_max: 1 << 20, ..config() }).await;
+    let client = server.client().await;
+    client.create_collection(CreateCollection::with_model("notes", MODEL)).await.unwrap();
+    let large = "word ".repeat(1 << 18);
+    let documents = (0..6).map(|number| match number {
+        0 | 3 => IngestDocument::new("notes", format!("{number}.txt"), large.as_str()),
+        _ => IngestDocument::new("notes", format!("{number}.txt"), format!("text {number}")),
+    });
+    let mut told = Vec::new();
+    let ingested =
+        client.ingest_documents(tokio_stream::iter(documents), |done| told.push(done)).await.unwrap();
+    assert_eq!((ingested.stored, ingested.refused), (4, 2));
+    for (number, done) in told.iter().enumerate() {
+        assert_eq!(done.document, number as u64);
+        match &done.outcome {
+            Ok(report) => assert_eq!(report.status, IngestStatus::Added),
+            Err(refused) => assert_eq!((number % 3, refused.reason.as_str()), (0, "REQUEST_TOO_LARGE")),
+        }
+    }
+    server.stop().await;
+}
+
+/// What comes behind the document that is being stored when its caller leaves is not begun.
+#[tokio::test]
+async fn a_stream_whose_caller_leaves_ends() {
+    let server = Server::start_with(ServerConfig { concurrent_streams_max: 1, ..config() }).await;
+    let client = server.client().await;
+    client.create_collection(CreateCollection::with_model("notes", MODEL)).await.unwrap();
     let mut call = ByHand::begin(&server, "DocumentsService/IngestDocuments", &[]).await;
-    call.send(&message(0, "held.txt", crate::fixture::WAIT), false);
-    call.send(&message(1, "next.txt", "never stored"), false);
+    call.send(&document(0, "held.txt", crate::fixture::WAIT), false);
+    call.send(&document(1, "next.txt", "never stored"), false);
     let (_, body) = call.answer().await;
     eventually("the first document's embedding", || server.gate.waiting() == 1).await;
     drop(body);

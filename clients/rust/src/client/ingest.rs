@@ -7,7 +7,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use super::Client;
 use crate::document::IngestDocument;
 use crate::error::Result;
-use crate::ingest::{DocumentAcknowledged, Ingested, PointsAcknowledged, ingest};
+use crate::ingest::{DocumentAcknowledged, Ingested, PointsAcknowledged, Window, ingest};
 use crate::point::Point;
 use crate::retry::request_id;
 
@@ -65,13 +65,16 @@ impl Client {
             acknowledged(PointsAcknowledged::from_wire(answer));
             Ok(())
         };
-        ingest((self.policy, "IngestPoints"), messages, open, told).await?;
+        ingest((self.policy, "IngestPoints", Window::of_points()), messages, open, told).await?;
         Ok(ingested)
     }
 
-    /// Stores documents as they come; `acknowledged` is told of each, in order, when it is durable, or why it is refused. It goes on
-    /// and takes up again as [`ingest_points`](Self::ingest_points) does: what is stored already is found to be unchanged.
-    /// The documents name one collection.
+    /// Stores documents as they come; `acknowledged` is told of each, in order, when it is durable, or why it is refused, which one
+    /// that is larger than the server takes (32 MiB by default) is too. It goes on and takes up again as
+    /// [`ingest_points`](Self::ingest_points) does: what is stored already is found to be unchanged, or to be done by its request id if it was
+    /// given one. Up to [`INGEST_DOCUMENTS_UNACKNOWLEDGED_MAX`](crate::INGEST_DOCUMENTS_UNACKNOWLEDGED_MAX) documents and
+    /// [`INGEST_DOCUMENTS_BYTES_MAX`](crate::INGEST_DOCUMENTS_BYTES_MAX) bytes are under way, of which the server embeds many together: for many
+    /// documents it is the fast way. The documents name one collection.
     ///
     /// # Errors
     /// `Code::NotFound` (no such collection); `Code::FailedPrecondition` (it has no model, or its model differs);
@@ -102,7 +105,7 @@ impl Client {
             acknowledged(DocumentAcknowledged::from_wire(answer)?);
             Ok(())
         };
-        ingest((self.policy, "IngestDocuments"), messages, open, told).await?;
+        ingest((self.policy, "IngestDocuments", Window::of_documents()), messages, open, told).await?;
         Ok(ingested)
     }
 }

@@ -45,7 +45,7 @@ pub(crate) struct IngestArgs {
     /// Of JSON Lines and CSV: the field that is a record's title; by default title.
     #[arg(long, value_name = "NAME")]
     pub(crate) title_field: Option<String>,
-    /// Megabytes of documents that may be read ahead of the model.
+    /// Megabytes of documents that may be read ahead of the model; of those on their way to a server, 16 at most, whatever is said here.
     #[arg(long, value_name = "MB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=16_384))]
     pub(crate) ahead_mb: u32,
 }

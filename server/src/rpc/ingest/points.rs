@@ -9,8 +9,8 @@ use tonic::Status;
 
 use super::super::paths::renamed;
 use super::super::{Services, token_of};
-use super::{Numbered, Store};
-use crate::limits::{INGEST_REFUSED_MAX, check_count};
+use super::{Numbered, Out, Store, UnderWay};
+use crate::limits::{INGEST_AHEAD_MAX, INGEST_REFUSED_MAX, check_count};
 use crate::{convert, status};
 
 /// Stores the points of a stream.
@@ -23,7 +23,31 @@ impl Store for PointStream {
     type Message = IngestPointsRequest;
     type Answer = IngestPointsResponse;
 
-    async fn store(&mut self, message: IngestPointsRequest) -> Result<IngestPointsResponse, Status> {
+    const AHEAD: usize = INGEST_AHEAD_MAX;
+    const TOGETHER: usize = 1;
+
+    fn bytes(_: &IngestPointsRequest) -> usize {
+        0
+    }
+
+    async fn store(
+        &mut self,
+        messages: Vec<(IngestPointsRequest, UnderWay)>,
+        out: &Out<IngestPointsResponse>,
+    ) -> Result<(), Status> {
+        for (message, _under_way) in messages {
+            let answer = self.write(message).await?;
+            if out.send(Ok(answer)).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl PointStream {
+    /// Writes the points of a message.
+    async fn write(&mut self, message: IngestPointsRequest) -> Result<IngestPointsResponse, Status> {
         let IngestPointsRequest { collection, sequence, points, request_id } = message;
         let collection = self.numbered.next(sequence, ("collection", collection))?;
         let store = move |rag: &Rag| {

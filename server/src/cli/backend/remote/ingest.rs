@@ -1,36 +1,27 @@
-//! Documents to a server, several at a time.
+//! Documents to a server, as a stream.
 //!
-//! The server embeds what comes together in one pass, so it has to have some documents at any moment; how many is bounded here, by number
-//! and by bytes. A thread of its own reads files, while the connection's goes on. Two documents of one id are never under way together,
-//! so that the later one stays.
+//! The server embeds what has come together, and the client bounds what is under way. A thread of its own reads files, while the
+//! connection's goes on: it tells of a document when it is sent, and of the same document, in the same order, when it is acknowledged.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::time::Duration;
 
 use anyhow::Result;
-use ragstone_client::{self as client, Client};
+use ragstone::CancelToken;
+use ragstone_client as client;
 use ragstone_rag::ingest::{DocumentInput, IngestStatus, Language, MediaType};
 use ragstone_rag::{Ended, IngestOptions};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::{Remote, types};
 use crate::cli::backend::{Documents, Done, Ingested, Loaded, Origin};
 
-/// Documents that are under way.
-const CALLS: usize = 16;
-/// Documents that are read before there is a call for them.
+/// Documents that are read before they can be sent.
 const READ_AHEAD: usize = 4;
-/// What the server says of a document that it refuses, whatever the others are.
-const ABOUT_DOCUMENT: [&str; 8] = [
-    "INVALID_FIELD",
-    "LIMIT_EXCEEDED",
-    "NOT_TEXT",
-    "PAYLOAD_FIELD_TYPE",
-    "REQUEST_TOO_LARGE",
-    "RESERVED_NAME",
-    "TOKEN_LIMIT",
-    "UNKNOWN_PAYLOAD_FIELD",
-];
+/// Between two looks at whether the work is to end.
+const LOOK: Duration = Duration::from_millis(50);
 
 pub(super) fn ingest_all(
     remote: &Remote,
@@ -49,88 +40,71 @@ pub(super) fn ingest_all(
                 }
             }
         });
-        let mut calls = Calls {
-            client: &remote.client,
-            collection,
-            under_way: JoinSet::new(),
-            ids: HashMap::new(),
-            bytes: 0,
-        };
-        let outcome = remote.runtime.block_on(calls.run(read, options, done));
-        outcome.map_err(|error| {
-            let is_away = error.code() == client::Code::Unavailable;
-            let error = anyhow::Error::new(error);
-            if is_away { error.context(format!("--url {}", remote.url)) } else { error }
-        })
+        remote.call(stream(remote, collection, read, (&options.cancel, done)))
     })
 }
 
-type Outcome = (Origin, String, client::Result<client::IngestReport>);
-
-struct Calls<'a> {
-    client: &'a Client,
-    collection: &'a str,
-    under_way: JoinSet<Outcome>,
-    /// Bytes of the documents that are under way.
-    ids: HashMap<String, usize>,
-    bytes: usize,
+/// What happens to documents, in the order in which it happens.
+enum News {
+    /// One could not be had.
+    Broken(Origin, String),
+    /// One is sent.
+    Sent(Origin),
+    /// The first that was sent, and not told of yet, is stored or refused.
+    Acknowledged(client::DocumentAcknowledged),
 }
 
-impl Calls<'_> {
-    async fn run(
-        &mut self,
-        mut read: mpsc::Receiver<(Origin, Loaded)>,
-        options: &IngestOptions,
-        done: Done<'_>,
-    ) -> client::Result<Ended> {
-        let mut ended = Ended::Complete;
-        while let Some((origin, document)) = read.recv().await {
-            if options.cancel.is_cancelled() {
-                ended = Ended::Cancelled;
-                break;
+async fn stream(
+    remote: &Remote,
+    collection: &str,
+    read: mpsc::Receiver<(Origin, Loaded)>,
+    (cancel, done): (&CancelToken, Done<'_>),
+) -> client::Result<Ended> {
+    let (tell, mut news) = mpsc::unbounded_channel();
+    let told = tell.clone();
+    let documents = ReceiverStream::new(read).filter_map(move |(origin, document): (Origin, Loaded)| {
+        let (news, request) = match document {
+            Ok(document) => (News::Sent(origin), Some(request(collection, document))),
+            Err(error) => (News::Broken(origin, error.to_string()), None),
+        };
+        // The other end is there as long as this one.
+        let _ = tell.send(news);
+        request
+    });
+    let acknowledged = move |document| {
+        let _ = told.send(News::Acknowledged(document));
+    };
+    let ingest = async {
+        tokio::select! {
+            ingested = remote.client.ingest_documents(documents, acknowledged) => {
+                ingested.map(|_| Ended::Complete)
             }
-            let document = match document {
-                Ok(document) => document,
-                Err(error) => {
-                    done(origin, Err(error.to_string()));
-                    continue;
+            // Dropped, the stream is given up: what is not embedded by then never is.
+            () = cancelled(cancel) => Ok(Ended::Cancelled),
+        }
+    };
+    let report = async {
+        let mut sent = VecDeque::new();
+        while let Some(news) = news.recv().await {
+            match news {
+                News::Broken(origin, reason) => done(origin, Err(reason)),
+                News::Sent(origin) => sent.push_back(origin),
+                News::Acknowledged(document) => {
+                    let Some(origin) = sent.pop_front() else { continue };
+                    let outcome = document.outcome.map(|report| ingested(&report));
+                    done(origin, outcome.map_err(|refused| refused.message));
                 }
-            };
-            while self.under_way.len() >= CALLS
-                || (self.bytes > 0 && self.bytes + document.content.len() > options.ahead_bytes)
-                || self.ids.contains_key(&document.id)
-            {
-                self.finish_one(done).await?;
             }
-            self.begin(origin, document);
         }
-        drop(read);
-        while !self.under_way.is_empty() {
-            self.finish_one(done).await?;
-        }
-        Ok(ended)
-    }
+    };
+    let (ended, ()) = tokio::join!(ingest, report);
+    ended
+}
 
-    fn begin(&mut self, origin: Origin, document: DocumentInput) {
-        self.ids.insert(document.id.clone(), document.content.len());
-        self.bytes += document.content.len();
-        let (client, id) = (self.client.clone(), document.id.clone());
-        let request = request(self.collection, document);
-        self.under_way.spawn(async move { (origin, id, client.ingest_document(request).await) });
-    }
-
-    /// Waits until a document is stored or refused.
-    async fn finish_one(&mut self, done: Done<'_>) -> client::Result<()> {
-        let Some(Ok((origin, id, outcome))) = self.under_way.join_next().await else { return Ok(()) };
-        self.bytes -= self.ids.remove(&id).unwrap_or(0);
-        match outcome {
-            Ok(report) => done(origin, Ok(ingested(&report))),
-            Err(error) if error.reason().is_some_and(|reason| ABOUT_DOCUMENT.contains(&reason)) => {
-                done(origin, Err(error.to_string()));
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(())
+/// Returns when the token is cancelled.
+async fn cancelled(token: &CancelToken) {
+    while !token.is_cancelled() {
+        tokio::time::sleep(LOOK).await;
     }
 }
 
