@@ -39,9 +39,17 @@ impl List {
 
     /// The token of the page after `key`.
     pub(crate) fn token(&self, key: &str) -> String {
-        let mut bytes = self.0.to_le_bytes().to_vec();
-        bytes.extend_from_slice(key.as_bytes());
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        self.marked(&hex(key.as_bytes()))
+    }
+
+    /// The token of the page that a place in hex begins, as scrolls have them.
+    pub(crate) fn marked(&self, place: &str) -> String {
+        hex(&self.0.to_le_bytes()) + place
+    }
+
+    /// The place of a token, which is in hex if it is one; none if the token is of another list, or of none.
+    pub(crate) fn unmarked<'a>(&self, token: &'a str) -> Option<&'a str> {
+        token.strip_prefix(&hex(&self.0.to_le_bytes()))
     }
 
     /// The key that a token holds; none for the first page.
@@ -57,6 +65,11 @@ impl List {
         }
         String::from_utf8(key.to_vec()).map(Some).map_err(|_| refused())
     }
+}
+
+/// Bytes as text, for a part or a token.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
@@ -96,6 +109,19 @@ mod tests {
         for token in [other.token("a"), "00".into(), "xyz".into(), "0".into(), list.token("a") + "ff"] {
             let status = list.key(&token).unwrap_err();
             assert_eq!(status.code(), tonic::Code::InvalidArgument);
+        }
+    }
+
+    #[test]
+    fn places_of_scrolls_are_marked_with_their_list() {
+        let list = List::new(&["ScrollPoints", "notes"]);
+        let token = list.marked("0a0b");
+        assert_eq!(list.unmarked(&token), Some("0a0b"));
+        let other = List::new(&["ScrollPoints", "notes", &hex(&[0, 255])]);
+        for wrong in
+            ["", "0a0b", &token[1..], &token[..15], &token.replacen('0', "ü", 1), &other.marked("0a0b")]
+        {
+            assert_eq!(list.unmarked(wrong), None, "{wrong}");
         }
     }
 

@@ -44,7 +44,8 @@ impl Scroll {
         self
     }
 
-    /// The page that a [`Page::next_page_token`](crate::Page::next_page_token) asks for, in the same order.
+    /// The page that a [`Page::next_page_token`](crate::Page::next_page_token) asks for, of the same collection under the same filter,
+    /// in the same order: of any other it is refused.
     #[must_use]
     pub fn page_token(mut self, page_token: impl Into<String>) -> Self {
         self.wire.page_token = page_token.into();

@@ -1,19 +1,32 @@
 //! Pages of points.
 
+use prost::Message as _;
 use ragstone::ScrollRequest;
+use ragstone::query::Cursor;
 use ragstone_proto::v1;
 use tonic::Status;
 
 use super::filter::filter_in;
 use super::source::order_in;
-use crate::{page, status};
+use crate::page::{self, List};
+use crate::status;
 
-/// What to read, and how many points; the request's own limit is not set.
-pub(crate) fn scroll(wire: v1::ScrollPointsRequest) -> Result<(ScrollRequest, usize), Status> {
+/// Why a token is refused.
+const FOREIGN: &str =
+    "it is no token of a scroll of this collection under this filter; without one, it begins anew";
+
+/// What to read, how many points, and what marks the tokens of its pages; the request's own limit is not set.
+pub(crate) fn scroll(wire: v1::ScrollPointsRequest) -> Result<(ScrollRequest, usize, List), Status> {
     let size = page::size(wire.page_size)?;
+    // The order is the cursor's to compare, which says both.
+    let filter = wire.filter.as_ref().map(|filter| filter.encode_to_vec()).unwrap_or_default();
+    let list = List::new(&["ScrollPoints", &wire.collection, &page::hex(&filter)]);
     let after = match wire.page_token.as_str() {
         "" => None,
-        token => Some(token.parse().map_err(|_| status::invalid("page_token", "not a token of a scroll"))?),
+        token => {
+            let place = list.unmarked(token).and_then(|place| place.parse::<Cursor>().ok());
+            Some(place.ok_or_else(|| status::invalid("page_token", FOREIGN))?)
+        }
     };
     let fields = if wire.without_payload {
         Some(Vec::new())
@@ -28,5 +41,5 @@ pub(crate) fn scroll(wire: v1::ScrollPointsRequest) -> Result<(ScrollRequest, us
         with_vectors: wire.with_vectors,
         fields,
     };
-    Ok((request, size))
+    Ok((request, size, list))
 }

@@ -126,7 +126,7 @@ impl PointsService for Services {
         let (mut budget, reading) = (self.budget(), self.reading());
         let scroll = move |rag: &Rag| {
             let view = reading.collection(rag, &request.collection, &request.at_least)?.view();
-            let (mut request, size) = convert::scroll(request)?;
+            let (mut request, size, list) = convert::scroll(request)?;
             let with_vectors = request.with_vectors;
             let mut points = Vec::new();
             loop {
@@ -136,7 +136,8 @@ impl PointsService for Services {
                     points.push(budget.spend(convert::point(point, with_vectors))?);
                 }
                 request.after = page.next;
-                let next_page_token = request.after.as_ref().map(ToString::to_string).unwrap_or_default();
+                let next = request.after.as_ref();
+                let next_page_token = next.map(|after| list.marked(&after.to_string())).unwrap_or_default();
                 if next_page_token.is_empty() || points.len() >= size {
                     return Ok(ScrollPointsResponse { points, next_page_token });
                 }

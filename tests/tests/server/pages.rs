@@ -22,9 +22,11 @@ enum List {
     Models,
     Points(&'static str),
     PointsBy(&'static str, &'static str),
+    /// Those that have a field.
+    PointsWith(&'static str, &'static str),
 }
 
-const LISTS: [List; 10] = [
+const LISTS: [List; 13] = [
     List::Collections,
     List::Documents("a"),
     List::Documents("b"),
@@ -34,7 +36,10 @@ const LISTS: [List; 10] = [
     List::Chunks("b", "one.txt"),
     List::Models,
     List::Points("a"),
+    List::Points("b"),
     List::PointsBy("a", "year"),
+    List::PointsWith("a", "year"),
+    List::PointsWith("b", "year"),
 ];
 
 impl List {
@@ -53,8 +58,12 @@ impl List {
             page_token: page_token.clone(),
             ..Default::default()
         };
-        let scrolled = |collection: &str, by: Option<&str>| v1::ScrollPointsRequest {
+        let with = |field: &str| v1::Filter {
+            condition: Some(v1::filter::Condition::Exists(v1::filter::Exists { field: field.into() })),
+        };
+        let scrolled = |collection: &str, by: Option<&str>, of: Option<&str>| v1::ScrollPointsRequest {
             collection: collection.into(),
+            filter: of.map(with),
             order_by: by.map(|field| v1::OrderBy { field: field.into(), descending: false }),
             page_size: 1,
             page_token: page_token.clone(),
@@ -85,9 +94,14 @@ impl List {
                 let request = v1::ListModelsRequest { page_size: 1, page_token };
                 models.list_models(request).await?.into_inner().next_page_token
             }
-            List::Points(of) => points.scroll_points(scrolled(of, None)).await?.into_inner().next_page_token,
+            List::Points(of) => {
+                points.scroll_points(scrolled(of, None, None)).await?.into_inner().next_page_token
+            }
             List::PointsBy(of, by) => {
-                points.scroll_points(scrolled(of, Some(by))).await?.into_inner().next_page_token
+                points.scroll_points(scrolled(of, Some(by), None)).await?.into_inner().next_page_token
+            }
+            List::PointsWith(of, field) => {
+                points.scroll_points(scrolled(of, None, Some(field))).await?.into_inner().next_page_token
             }
         })
     }
