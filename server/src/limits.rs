@@ -67,7 +67,7 @@
 //! | [`METADATA_BYTES_MAX`] | 16 KiB | INVALID_ARGUMENT |
 //! | [`DOCUMENT_CHUNKS_MAX`] | 49,999 | INVALID_ARGUMENT |
 //! | [`CHUNK_TOKENS_MAX`] | 65,536 tokens | INVALID_ARGUMENT |
-//! | [`INGEST_AHEAD_BYTES_DEFAULT`] | 64 MiB under way, of a file of records | it waits |
+//! | [`INGEST_AHEAD_BYTES_DEFAULT`] | 64 MiB under way, of a file of records or of a stream of documents | it waits |
 //! | [`INGEST_AHEAD_BYTES_MAX`] | 16384 MiB under way, of a library's call | none: the wire does not offer it |
 //! | [`RECORD_FIELDS_MAX`] | 64 of a record's text | INVALID_ARGUMENT |
 //! | [`TEMPLATE_BYTES_MAX`] | 32 KiB | INVALID_ARGUMENT |

@@ -42,13 +42,13 @@ pub(crate) struct Window<M, A> {
 
 impl Window<v1::IngestPointsRequest, v1::IngestPointsResponse> {
     pub(crate) fn of_points() -> Self {
-        Window { messages: INGEST_UNACKNOWLEDGED_MAX, bytes: usize::MAX, size: |_| 0, too_large: |_, _| None }
+        Self { messages: INGEST_UNACKNOWLEDGED_MAX, bytes: usize::MAX, size: |_| 0, too_large: |_, _| None }
     }
 }
 
 impl Window<v1::IngestDocumentsRequest, v1::IngestDocumentsResponse> {
     pub(crate) fn of_documents() -> Self {
-        Window {
+        Self {
             messages: INGEST_DOCUMENTS_UNACKNOWLEDGED_MAX,
             bytes: INGEST_DOCUMENTS_BYTES_MAX,
             size: |message| message.document.as_ref().map_or(0, |document| document.content.len()),

@@ -1,8 +1,8 @@
 //! A request's body on its way in: no message beyond the limit, and no resting for ever.
 //!
-//! A message is refused as soon as its length is known. A body that holds a place must also go on arriving: otherwise a few
-//! callers who begin requests and send nothing would hold every place for as long as a request may take. Within a message,
-//! and before the first, that is [`BODY_IDLE_SECONDS_MAX`]. Between the messages of a stream it is
+//! A message is refused as soon as its length is known; those that came before it, if only in the same frame, are passed on first.
+//! A body that holds a place must also go on arriving: otherwise a few callers who begin requests and send nothing would hold every
+//! place for as long as a request may take. Within a message, and before the first, that is [`BODY_IDLE_SECONDS_MAX`]. Between the messages of a stream it is
 //! [`STREAM_IDLE_SECONDS_MAX`], and does not count while the server owes the caller an acknowledgement
 //! ([`Acknowledgements`]): who waits for it to go on has every right to rest.
 //!
@@ -72,13 +72,15 @@ pub(super) struct Arriving {
     inner: Body,
     frames: Frames,
     pace: Pace,
+    /// What the next message is refused with, behind those that were passed on.
+    refused: Option<Status>,
     /// When the body is given up, while it is waited for.
     given_up: Option<Pin<Box<Sleep>>>,
 }
 
 impl Arriving {
     pub(super) fn new(inner: Body, bytes_max: usize, pace: Pace) -> Arriving {
-        Arriving { inner, frames: Frames::new(bytes_max), pace, given_up: None }
+        Arriving { inner, frames: Frames::new(bytes_max), pace, refused: None, given_up: None }
     }
 
     /// How long it may rest now, if it has an end.
@@ -116,21 +118,28 @@ impl HttpBody for Arriving {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Some(status) = self.refused.take() {
+            return Poll::Ready(Some(Err(status)));
+        }
         let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) else {
             return self.poll_rest(context).map(|status| Some(Err(status)));
         };
         self.given_up = None;
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
-            && let Err(status) = self.frames.pass(data)
+            && let Err((before, status)) = self.frames.pass(data)
         {
-            return Poll::Ready(Some(Err(status)));
+            if before == 0 {
+                return Poll::Ready(Some(Err(status)));
+            }
+            self.refused = Some(status);
+            return Poll::Ready(Some(Ok(Frame::data(data.slice(..before)))));
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.refused.is_none() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -162,8 +171,9 @@ impl Frames {
     /// Follows some bytes of the body.
     ///
     /// # Errors
-    /// A message longer than may be.
-    fn pass(&mut self, mut data: &[u8]) -> Result<(), Status> {
+    /// A message longer than may be, and how many of the bytes come before it.
+    fn pass(&mut self, mut data: &[u8]) -> Result<(), (usize, Status)> {
+        let (bytes, mut before) = (data.len(), 0);
         while !data.is_empty() {
             if self.rest > 0 {
                 let passed = usize::try_from(self.rest).unwrap_or(usize::MAX).min(data.len());
@@ -172,6 +182,9 @@ impl Frames {
                 continue;
             }
             self.has_begun = true;
+            if self.prefix_bytes == 0 {
+                before = bytes - data.len();
+            }
             let wanted = &mut self.prefix[self.prefix_bytes..];
             let taken = wanted.len().min(data.len());
             wanted[..taken].copy_from_slice(&data[..taken]);
@@ -181,7 +194,7 @@ impl Frames {
                 let [_, length @ ..] = self.prefix;
                 let length = u64::from(u32::from_be_bytes(length));
                 if length > self.bytes_max as u64 {
-                    return Err(status::request_too_large(self.bytes_max, length));
+                    return Err((before, status::request_too_large(self.bytes_max, length)));
                 }
                 (self.prefix_bytes, self.rest) = (0, length);
             }
@@ -256,6 +269,16 @@ mod tests {
 
     async fn passes(body: &mut Arriving) {
         poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_comes_before_too_long_a_message_is_passed_on() {
+        let (fill, mut body) = body(Pace::Stream(Acknowledgements::default()));
+        fill.send([message(3), message(7), message(2_000)].concat().into()).unwrap();
+        let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await.unwrap().unwrap();
+        assert_eq!(*frame.data_ref().unwrap(), [message(3), message(7)].concat());
+        let refused = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await.unwrap();
+        assert_eq!(refused.unwrap_err().code(), Code::ResourceExhausted);
     }
 
     const STALLED: (Code, u64) = (Code::DeadlineExceeded, BODY_IDLE_SECONDS_MAX);
