@@ -87,6 +87,15 @@ impl Db {
         self.stage(original.name().to_owned(), Some(original), schema)
     }
 
+    /// Whether a collection of this name could be made now: for who makes one later.
+    ///
+    /// # Errors
+    /// As [`create_collection`](Self::create_collection), but for what making one takes.
+    pub fn check_new_name(&self, name: &str) -> Result<()> {
+        validate::collection_name(name)?;
+        self.any_store().check_free(name)
+    }
+
     fn stage(&self, name: String, original: Option<Collection>, schema: Schema) -> Result<Staged> {
         let core = self.any_store().stage(&name, original.as_ref().map(Collection::core), schema)?;
         let collection = self.handle_of(core);

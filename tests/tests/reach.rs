@@ -114,6 +114,7 @@ const APART: &[(&str, &str)] = &[
     ("Db::attribute", STEPS),
     ("Db::attributes", STEPS),
     ("Db::begin_replacement", STEPS),
+    ("Db::check_new_name", STEPS),
     ("Db::check_wanted", HANDLE),
     ("Db::check_writes", PROBED),
     ("Db::compact", BACKGROUND),
