@@ -11,7 +11,8 @@
 //! are removed; of a process that died the next opening removes the rows, and whoever gave it the folder what is in that.
 //!
 //! **Cost.** Room on the disk for the whole snapshot until it has ended: what the log of a snapshot says of one collection stands among what
-//! it says of all. Rows are written as any rows are, so their index is built anew.
+//! it says of all. Rows are written as any rows are, so their index is built anew, and a vector under cosine is brought to unit length once
+//! more, which may change its last bits.
 
 use std::ops::ControlFlow;
 use std::path::Path;

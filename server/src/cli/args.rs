@@ -22,7 +22,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 use ragstone_rag::embed::{DEFAULT_MODEL, Overflow, Role};
 use ragstone_server::DEFAULT_LISTEN;
 
-pub(crate) use admin::{AdminCommand, AliasCommand, OperationCommand, ReembedArgs};
+pub(crate) use admin::{AdminCommand, AliasCommand, OperationCommand, ReembedArgs, RestoreCollectionArgs};
 pub(crate) use ask::{AskArgs, RetrieveArgs};
 pub(crate) use collection::{CollectionCommand, CreateArgs};
 pub(crate) use conditions::Conditions;

@@ -26,6 +26,7 @@ mod python;
 mod queries;
 mod reads;
 mod reflection;
+mod restore;
 mod retries;
 mod retrieval;
 mod shutdown;
