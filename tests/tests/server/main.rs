@@ -7,6 +7,7 @@ mod cancel;
 mod circle;
 mod compression;
 mod documents;
+mod endings;
 mod enrichment;
 mod errors;
 mod fields;
