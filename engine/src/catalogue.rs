@@ -360,6 +360,21 @@ mod tests {
         possible(&mut replaced, CatalogueChange::Replace { id: 3, original: 1 });
         assert_eq!(names(&replaced), [(2, "b".into()), (3, "a".into())]);
         assert_eq!(replaced.aliases["x"], "a");
+        let mut staged = root.clone();
+        possible(&mut staged, create(4, &staged_name(4)));
+        // One that is not staged, names that are taken, that of another than the one that goes, one that nobody sees, one that is not.
+        let hidden = hidden_name(9);
+        for (id, name, original) in [(2, "c", None), (4, "b", None), (4, "x", None), (4, "b", Some(1))] {
+            impossible(&mut staged, named(id, name, original));
+        }
+        impossible(&mut staged, named(4, &hidden, None));
+        impossible(&mut staged, named(9, "c", None));
+        let mut beside = staged.clone();
+        possible(&mut beside, named(4, "c", None));
+        assert_eq!(names(&beside)[2..], [(3, hidden_name(1)), (4, "c".into())]);
+        possible(&mut staged, named(4, "a", Some(1)));
+        assert_eq!(names(&staged), [(2, "b".into()), (4, "a".into())]);
+        assert_eq!(staged.aliases["x"], "a");
         // With its alias and its replacement.
         possible(&mut root, CatalogueChange::Delete { id: 1 });
         assert_eq!(names(&root), [(2, "b".into())]);

@@ -148,7 +148,11 @@ impl Repository {
             true => db.stage_in_place_of(&request.name, source.schema())?,
             false => db.stage_collection(&request.name, source.schema())?,
         };
-        let rows = copy_rows(&source, &staged, &mut progress)?;
+        let copied = copy_rows(&source, &staged, &mut progress);
+        drop((source, copy));
+        // Before anything else is written: where the disk was too small for both, there is room again to remove what was copied.
+        drop(folder);
+        let rows = copied?;
         staged.publish()?;
         Ok(RestoredCollection { snapshot, rows, replaced })
     }

@@ -210,7 +210,7 @@ pub(crate) struct ServeArgs {
     /// RAGSTONE_EMBED_API_URL (by default OpenAI's) alone.
     #[arg(long)]
     pub(crate) allow_any_model: bool,
-    /// A store that callers may have snapshots taken to: a directory, s3://bucket/prefix … as for `snapshot --to`; may be repeated.
+    /// A store that callers may have snapshots taken to and collections restored from: a directory, s3://bucket/prefix … as for `snapshot --to`; may be repeated.
     #[arg(long = "snapshot-store", value_name = "URL")]
     pub(crate) snapshot_stores: Vec<String>,
     /// The folder whose files callers may have collections exported to and imported from.
