@@ -165,7 +165,7 @@ fn what_cannot_be_is_refused_before_anything_is_fetched() {
     let (data, copies, scratch) = (tempfile::tempdir().unwrap(), Copies::new(), tempfile::tempdir().unwrap());
     let db = open_still(data.path());
     let refused = |request: &CollectionRestore| {
-        let never = |_| panic!("something was fetched");
+        let never = |_: CollectionProgress| -> ControlFlow<()> { panic!("something was fetched") };
         let error = copies.repository.restore_collection(&db, request, scratch.path(), never).unwrap_err();
         let checked = copies.repository.check_collection_restore(&db, request).unwrap_err();
         assert_eq!(error.to_string(), checked.to_string());
