@@ -16,10 +16,13 @@
 //!        | 5 u8 | key str | 0 u8  or  1 u8 | length u32 | bytes              an attribute is removed, or set
 //!        | 6 u8 | alias str | 0 u8  or  1 u8 | collection str                    an alias is removed, or set
 //!        | 7 u8 | id u64 | original u64      a collection takes the name of another, which is removed
+//!        | 8 u8 | id u64 | 0 u8  or  1 u8 | original u64 | name str     a staged collection gets a name, in place of the one that has it
+//!                                                                     or of none
 //! ```
 //!
 //! **One record, one moment.** Each change is whole or not there, whatever happens to the machine: so an alias names the old
-//! collection or the new one, and a [replacement](crate::Replacement) shows under the name of its original or does not.
+//! collection or the new one, and a [replacement](crate::Replacement) shows under the name of its original or does not, as a
+//! [staged collection](crate::Staged) under its own.
 
 use std::sync::Arc;
 
@@ -27,6 +30,7 @@ use crate::attributes::Attribute;
 use crate::codec::{Decoded, Decoder, Encoder};
 use crate::manifest::{CollectionEntry, Manifest};
 use crate::replacement::{hidden_name, is_hidden};
+use crate::staged::staged_name;
 use crate::wal::Record;
 
 /// The log id of the catalogue.
@@ -37,6 +41,7 @@ const KIND_NOTHING: u8 = 4;
 const KIND_ATTRIBUTE: u8 = 5;
 const KIND_ALIAS: u8 = 6;
 const KIND_REPLACE: u8 = 7;
+const KIND_NAME: u8 = 8;
 
 /// A change of the catalogue.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +69,12 @@ pub(crate) enum CatalogueChange {
     Replace {
         id: u64,
         original: u64,
+    },
+    /// A staged collection gets a name: that of another, which is removed with what was to replace it, or one that none has.
+    Name {
+        id: u64,
+        name: String,
+        original: Option<u64>,
     },
 }
 
@@ -101,6 +112,15 @@ impl CatalogueChange {
                     entry.name = name;
                 }
             }
+            Self::Name { id, name, original } => {
+                if let Some(original) = original {
+                    let replacement = hidden_name(*original);
+                    root.collections.retain(|id, entry| id != original && entry.name != replacement);
+                }
+                if let Some(entry) = root.collections.get_mut(id) {
+                    entry.name.clone_from(name);
+                }
+            }
         }
         Ok(())
     }
@@ -121,6 +141,14 @@ impl CatalogueChange {
                 let replacement = root.collections.get(id);
                 root.collections.contains_key(original)
                     && replacement.is_some_and(|entry| entry.name == hidden_name(*original))
+            }
+            Self::Name { id, name, original } => {
+                let named = |id: &u64| root.collections.get(id).map(|entry| entry.name.as_str());
+                let may_have_it = match original {
+                    Some(original) => named(original) == Some(name.as_str()) && !is_hidden(name),
+                    None => !is_collection(name) && !root.aliases.contains_key(name) && !is_hidden(name),
+                };
+                may_have_it && named(id) == Some(staged_name(*id).as_str())
             }
         }
     }
@@ -174,6 +202,15 @@ impl CatalogueChange {
                 out.u64(*id);
                 out.u64(*original);
             }
+            Self::Name { id, name, original } => {
+                out.u8(KIND_NAME);
+                out.u64(*id);
+                out.u8(u8::from(original.is_some()));
+                if let Some(original) = original {
+                    out.u64(*original);
+                }
+                out.str(name);
+            }
         }
         out.into_bytes()
     }
@@ -184,7 +221,7 @@ impl CatalogueChange {
             KIND_CREATE => {
                 let id = decoder.u64()?;
                 let entry = CollectionEntry::decode(&mut decoder)?;
-                // Only one that is to replace another goes on where that one's numbers are.
+                // Only one that nobody sees goes on where the numbers of another are.
                 if entry.stored_seq > 0 && !is_hidden(&entry.name) || !entry.segments.is_empty() {
                     return decoder.error("a collection that was just made holds something");
                 }
@@ -203,6 +240,11 @@ impl CatalogueChange {
                 Self::Alias { alias, collection }
             }
             KIND_REPLACE => Self::Replace { id: decoder.u64()?, original: decoder.u64()? },
+            KIND_NAME => {
+                let id = decoder.u64()?;
+                let original = if decoder.bool()? { Some(decoder.u64()?) } else { None };
+                Self::Name { id, name: decoder.str()?.to_owned(), original }
+            }
             other => return decoder.error(format!("unknown change {other} of the catalogue")),
         };
         decoder.finish()?;
@@ -231,6 +273,10 @@ mod tests {
         CatalogueChange::Alias { alias: alias.into(), collection: collection.map(Into::into) }
     }
 
+    fn named(id: u64, name: &str, original: Option<u64>) -> CatalogueChange {
+        CatalogueChange::Name { id, name: name.into(), original }
+    }
+
     #[test]
     fn changes_come_back_and_nonsense_is_refused() {
         let create = CatalogueChange::Create { id: 7, entry: entry("a") };
@@ -238,7 +284,9 @@ mod tests {
         let (delete, nothing) = (CatalogueChange::Delete { id: 7 }, CatalogueChange::Nothing);
         let attributes = [attribute("k", Some(b"\xff\0")), attribute("k", Some(b"")), attribute("", None)];
         let aliases = [alias("b", Some("a")), alias("b", None)];
-        for change in [create, delete, nothing, replace].into_iter().chain(attributes).chain(aliases) {
+        let names = [None, Some(7)].map(|original| named(8, "b", original));
+        let changes = [create, delete, nothing, replace].into_iter().chain(names);
+        for change in changes.chain(attributes).chain(aliases) {
             let bytes = change.encode();
             assert_eq!(CatalogueChange::decode(&bytes).unwrap(), change);
             assert!((0..bytes.len()).all(|length| CatalogueChange::decode(&bytes[..length]).is_err()));
@@ -249,6 +297,7 @@ mod tests {
             |name| CatalogueChange::Create { id: 7, entry: CollectionEntry { stored_seq: 1, ..entry(name) } };
         assert!(CatalogueChange::decode(&begun("a").encode()).is_err());
         CatalogueChange::decode(&begun(&hidden_name(3)).encode()).unwrap();
+        CatalogueChange::decode(&begun(&staged_name(7)).encode()).unwrap();
     }
 
     /// Records as they lie in logs that were written: what these bytes mean never changes.
@@ -265,6 +314,11 @@ mod tests {
             (
                 CatalogueChange::Replace { id: 8, original: 7 },
                 "\\x07\\x08\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x07\\x00\\x00\\x00\\x00\\x00\\x00\\x00",
+            ),
+            (named(8, "b", None), "\\x08\\x08\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x01\\x00\\x00\\x00b"),
+            (
+                named(8, "b", Some(7)),
+                "\\x08\\x08\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x01\\x07\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x01\\x00\\x00\\x00b",
             ),
         ] {
             assert_eq!(bytes(&change), golden, "{change:?}");
@@ -306,6 +360,21 @@ mod tests {
         possible(&mut replaced, CatalogueChange::Replace { id: 3, original: 1 });
         assert_eq!(names(&replaced), [(2, "b".into()), (3, "a".into())]);
         assert_eq!(replaced.aliases["x"], "a");
+        let mut staged = root.clone();
+        possible(&mut staged, create(4, &staged_name(4)));
+        // One that is not staged, names that are taken, that of another than the one that goes, one that nobody sees, one that is not.
+        let hidden = hidden_name(9);
+        for (id, name, original) in [(2, "c", None), (4, "b", None), (4, "x", None), (4, "b", Some(1))] {
+            impossible(&mut staged, named(id, name, original));
+        }
+        impossible(&mut staged, named(4, &hidden, None));
+        impossible(&mut staged, named(9, "c", None));
+        let mut beside = staged.clone();
+        possible(&mut beside, named(4, "c", None));
+        assert_eq!(names(&beside)[2..], [(3, hidden_name(1)), (4, "c".into())]);
+        possible(&mut staged, named(4, "a", Some(1)));
+        assert_eq!(names(&staged), [(2, "b".into()), (4, "a".into())]);
+        assert_eq!(staged.aliases["x"], "a");
         // With its alias and its replacement.
         possible(&mut root, CatalogueChange::Delete { id: 1 });
         assert_eq!(names(&root), [(2, "b".into())]);

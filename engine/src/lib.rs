@@ -97,6 +97,7 @@ mod search;
 mod segment;
 mod signal;
 pub mod snapshot;
+mod staged;
 mod stats;
 mod store;
 #[cfg(test)]
@@ -130,6 +131,7 @@ pub use schema::{
     SchemaBuilder, SparseOptions, VectorKind,
 };
 pub use search::{Hit, RangeRequest, RangeResponse, SearchRequest, SearchResponse, SearchStats};
+pub use staged::Staged;
 pub use stats::{CollectionStats, DbStats};
 #[doc(hidden)]
 pub use text::TextIndex;

@@ -155,6 +155,28 @@ impl Point {
         self.vectors.insert(name.into(), vector.into());
         self
     }
+
+    /// Bytes that it takes in memory, about: for who puts batches together.
+    pub fn size_bytes(&self) -> usize {
+        let id = match &self.id {
+            PointId::Num(_) => 0,
+            PointId::Str(text) => text.len(),
+        };
+        let vector = self.vector.as_ref().map_or(0, |vector| 4 * vector.len());
+        let vectors = self.vectors.iter().map(|(name, vector)| 64 + name.len() + vector.size_bytes());
+        let payload = self.payload.iter().map(|(name, value)| 64 + name.len() + value.size_bytes());
+        size_of::<Self>() + id + vector + vectors.sum::<usize>() + payload.sum::<usize>()
+    }
+}
+
+impl Vector {
+    fn size_bytes(&self) -> usize {
+        match self {
+            Vector::Dense(components) => 4 * components.len(),
+            Vector::Sparse(SparseVector { indices, .. }) => 8 * indices.len(),
+            Vector::Multi(vectors) => vectors.iter().map(|vector| 24 + 4 * vector.len()).sum(),
+        }
+    }
 }
 
 /// One change of a batch.

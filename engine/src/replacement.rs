@@ -26,6 +26,7 @@ use crate::db::{Db, Store};
 use crate::error::{Error, Result};
 use crate::faults;
 use crate::schema::Schema;
+use crate::staged::is_staged;
 
 /// Numbers of writes of a replacement begin at a multiple of this: no collection gets so many while it is being replaced.
 pub(crate) const SEQ_GAP: u64 = 1 << 32;
@@ -37,9 +38,14 @@ pub(crate) fn hidden_name(original: u64) -> String {
     format!("{PREFIX}{original:016x}")
 }
 
-/// Whether it is such a name.
+/// Whether a collection of this name is seen by nobody: one that is to replace another, or is [staged](crate::Staged).
 pub(crate) fn is_hidden(name: &str) -> bool {
-    name.starts_with(PREFIX)
+    name.starts_with(PREFIX) || is_staged(name)
+}
+
+/// The number of the first write of a collection that is to take the place of another, less one.
+pub(crate) fn begins_at(original: &CollectionCore) -> u64 {
+    (original.next_seq() / SEQ_GAP + 1) * SEQ_GAP
 }
 
 /// A collection that is being made to take the place of another.
@@ -171,8 +177,7 @@ impl Store {
         if matches!(self.by_name(&hidden), Ok(_) | Err(Error::Corrupt { .. })) {
             return Err(Error::Replacement { name: original.name().to_string(), is_under_way: true });
         }
-        let begins_at = (original.next_seq() / SEQ_GAP + 1) * SEQ_GAP;
-        self.make_collection(&hidden, schema, begins_at)
+        self.make_collection(&hidden, schema, begins_at(original))
     }
 
     /// Gives a collection the name of another, in place of it, whose writes are held.

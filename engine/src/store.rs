@@ -80,7 +80,9 @@ impl Store {
         if names.iter().any(|name| name == RESTORE_FILE) {
             return Err(Error::Restoring { path: dir.path().to_owned() });
         }
-        Self::open_locked(dir, lock, options)
+        let store = Self::open_locked(dir, lock, options)?;
+        store.remove_staged();
+        Ok(store)
     }
 
     /// Opens a database in a locked directory.

@@ -45,7 +45,7 @@ pub struct ServerConfig {
     pub request_timeout: Duration,
     /// The same, of a call that streams.
     pub stream_timeout: Duration,
-    /// The stores that callers may have snapshots taken to and verified in, as `ragstone snapshot --to` names them. None by default.
+    /// The stores that callers may have snapshots taken to, verified in and collections restored from, as `ragstone snapshot --to` names them. None by default.
     pub snapshot_stores: Vec<String>,
     /// How long a read waits for the server to come to the write that it is to find.
     pub read_wait: Duration,

@@ -35,6 +35,7 @@ mod models;
 mod operations;
 mod page;
 mod rpc;
+pub mod scratch;
 mod serve;
 mod status;
 mod token;

@@ -51,8 +51,24 @@ struct Shared {
     /// Held for moments: whoever asks for an operation may be on a thread of the runtime.
     known: Mutex<Known>,
     changing: Mutex<()>,
-    /// How many jobs there are: whoever stops waits until there are none.
+    /// How many jobs there are, and how many are being begun: whoever stops waits until there are none.
     running: watch::Sender<usize>,
+}
+
+/// A job, or who begins one, for whoever stops.
+struct Counted(Arc<Shared>);
+
+impl Counted {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.running.send_modify(|running| *running += 1);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.running.send_modify(|running| *running -= 1);
+    }
 }
 
 #[derive(Default)]
@@ -113,7 +129,8 @@ impl Operations {
         F: FnOnce(&Report, &CancelToken) -> Result<Outcome, Status> + Send + 'static,
     {
         let _changing = self.changing();
-        let operation = self.next(asked)?;
+        // Until it is among those that are known, so that who stops ends it, too, and finds all of them.
+        let (operation, _begun) = self.next(asked)?;
         self.shared
             .db
             .set_attribute(&key(&operation.id), Some(&operation.write()))
@@ -131,8 +148,8 @@ impl Operations {
         Ok(operation)
     }
 
-    /// What is asked for as an operation, if it may be begun.
-    fn next(&self, asked: Asked) -> Result<Operation, Status> {
+    /// What is asked for as an operation, if it may be begun; then whoever stops waits for it.
+    fn next(&self, asked: Asked) -> Result<(Operation, Counted), Status> {
         let known = self.known();
         if known.is_stopping {
             return Err(status::shutting_down());
@@ -147,7 +164,7 @@ impl Operations {
         let now = now_us();
         let last = known.operations.last_key_value().and_then(|(id, _)| u64::from_str_radix(id, 16).ok());
         let id = format!("{:016x}", now.max(last.map_or(0, |last| last + 1)));
-        Ok(Operation::begun(id, asked, now))
+        Ok((Operation::begun(id, asked, now), Counted::new(&self.shared)))
     }
 
     /// Goes on with an operation that ran when the last server stopped.
@@ -204,6 +221,15 @@ impl Operations {
         Ok(asked)
     }
 
+    /// Does something about what an operation left, unless a newer one did the same to its target, or does: then it is that one's.
+    pub(crate) fn if_newest<T>(&self, operation: &Operation, work: impl FnOnce() -> T) -> Option<T> {
+        let _changing = self.changing();
+        let is_newer =
+            |other: Operation| other.id > operation.id && other.asked.is_for_the_same(&operation.asked);
+        let has_newer = self.known().list().any(is_newer);
+        (!has_newer).then(work)
+    }
+
     /// Forgets an operation that has ended.
     ///
     /// # Errors
@@ -249,12 +275,12 @@ impl Operations {
         F: FnOnce(&Report, &CancelToken) -> Result<Outcome, Status> + Send + 'static,
     {
         let (operations, sender, cancel) = (self.clone(), entry.operation.clone(), entry.cancel.clone());
-        self.shared.running.send_modify(|running| *running += 1);
+        let counted = Counted::new(&self.shared);
         tokio::task::spawn_blocking(move || {
             let report = Report::new(sender.clone(), operations.clone());
             let outcome = job::caught(|| job(&report, &cancel));
             operations.end(&sender, outcome, &cancel);
-            operations.shared.running.send_modify(|running| *running -= 1);
+            drop(counted);
         });
     }
 

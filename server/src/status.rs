@@ -264,7 +264,7 @@ pub(crate) fn engine(error: ragstone::Error) -> Status {
     }
 }
 
-fn io(kind: ErrorKind, message: String) -> Status {
+pub(crate) fn io(kind: ErrorKind, message: String) -> Status {
     tracing::error!(error = %message, "the operating system refused an operation");
     match kind {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {

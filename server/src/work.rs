@@ -56,8 +56,8 @@ impl Kind {
             "UpsertPoints" | "UpdatePoints" | "WritePoints" | "DeletePoints" | "UpdateCollection"
             | "IngestPoints" | "IngestDocument" | "IngestDocuments" | "IngestRecords" | "DeleteDocument"
             | "CreateCollection" | "DeleteCollection" | "SetAlias" | "DeleteAlias" | "ReembedCollection"
-            | "ExportCollection" | "ImportCollection" | "TakeSnapshot" | "DeleteOperation"
-            | "RegisterTemplate" | "DeleteTemplate" => Kind::Write,
+            | "ExportCollection" | "ImportCollection" | "RestoreCollection" | "TakeSnapshot"
+            | "DeleteOperation" | "RegisterTemplate" | "DeleteTemplate" => Kind::Write,
             "PullModel" => Kind::Fetch,
             "Generate" => Kind::Generate,
             _ => Kind::Read,

@@ -97,7 +97,8 @@ const REACHED: &[(&str, &[&str])] = &[
 const OPENED: &str = "whoever has the process opens its database, and a server is started over one";
 const HANDLE: &str = "a handle of this process, which a call has no part of";
 const TYPED: &str = "a type of the caller's program: on the wire rows are points";
-const STEPS: &str = "what calls of the layers above are made of: re-embedding, templates, operations";
+const STEPS: &str =
+    "what calls of the layers above are made of: re-embedding, restoring, templates, operations";
 const OPERATOR: &str = "its operator's, on the command line, of a directory that no server has open";
 const PROBED: &str = "what readiness rests on: the HTTP port's /readyz tells it";
 const BACKGROUND: &str = "a server seals, merges and verifies by itself";
@@ -115,6 +116,7 @@ const APART: &[(&str, &str)] = &[
     ("Db::attribute", STEPS),
     ("Db::attributes", STEPS),
     ("Db::begin_replacement", STEPS),
+    ("Db::check_new_name", STEPS),
     ("Db::check_wanted", HANDLE),
     ("Db::check_writes", PROBED),
     ("Db::compact", BACKGROUND),
@@ -132,6 +134,8 @@ const APART: &[(&str, &str)] = &[
     ("Db::replacement", STEPS),
     ("Db::set_attribute", STEPS),
     ("Db::set_attribute_if", STEPS),
+    ("Db::stage_collection", STEPS),
+    ("Db::stage_in_place_of", STEPS),
     ("Db::verify", BACKGROUND),
     ("Rag::db", HANDLE),
     ("Rag::generate_models", HANDLE),

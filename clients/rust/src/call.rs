@@ -47,6 +47,7 @@ pub(crate) mod methods {
     pub(crate) const TAKE_SNAPSHOT: Method = Method::new("TakeSnapshot", 60, Repeat::IfNotBegun);
     pub(crate) const LIST_SNAPSHOTS: Method = Method::new("ListSnapshots", 120, Repeat::Safe);
     pub(crate) const VERIFY_SNAPSHOT: Method = Method::new("VerifySnapshot", 120, Repeat::IfNotBegun);
+    pub(crate) const RESTORE_COLLECTION: Method = Method::new("RestoreCollection", 120, Repeat::IfNotBegun);
     pub(crate) const EXPORT_COLLECTION: Method = Method::new("ExportCollection", 60, Repeat::IfNotBegun);
     pub(crate) const IMPORT_COLLECTION: Method = Method::new("ImportCollection", 60, Repeat::IfNotBegun);
     pub(crate) const UPSERT_POINTS: Method = Method::new("UpsertPoints", 60, Repeat::Safe);

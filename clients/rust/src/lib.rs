@@ -64,7 +64,7 @@ mod write;
 
 pub use client::{
     Alias, Client, ClientBuilder, Compression, DEFAULT_URL, ImportCollection, MESSAGE_BYTES_MAX,
-    OperationWatch,
+    OperationWatch, RestoreCollection,
 };
 pub use collection::{ChunkOptions, Collection, CreateCollection, Metric};
 pub use document::{Chunk, Document, IngestDocument, IngestReport, IngestStatus, ListChunks, ListDocuments};

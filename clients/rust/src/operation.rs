@@ -22,6 +22,8 @@ pub enum OperationKind {
     Export,
     /// Writes the rows of a file of the server to a collection.
     Import,
+    /// Puts a collection of a snapshot into the database.
+    RestoreCollection,
 }
 
 impl OperationKind {
@@ -33,6 +35,7 @@ impl OperationKind {
             Self::VerifySnapshot => "verify-snapshot",
             Self::Export => "export",
             Self::Import => "import",
+            Self::RestoreCollection => "restore-collection",
         }
     }
 }
@@ -126,6 +129,7 @@ impl Operation {
             Ok(v1::OperationKind::VerifySnapshot) => OperationKind::VerifySnapshot,
             Ok(v1::OperationKind::Export) => OperationKind::Export,
             Ok(v1::OperationKind::Import) => OperationKind::Import,
+            Ok(v1::OperationKind::RestoreCollection) => OperationKind::RestoreCollection,
             Ok(v1::OperationKind::Unspecified) | Err(_) => return Err(Error::missing("operation.kind")),
         };
         let progress = wire.progress.unwrap_or_default();

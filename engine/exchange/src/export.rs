@@ -11,7 +11,7 @@ use crate::format::Format;
 use crate::options::{BatchSize, ExportOptions};
 use crate::partial::Partial;
 use crate::progress::{Callback, Progress, tell};
-use crate::seam::{Source, size_bytes};
+use crate::seam::Source;
 use crate::write::{Head, Kind, Writer};
 use crate::{layout, metadata};
 
@@ -81,7 +81,7 @@ fn next_batch(source: &mut dyn Source, size: BatchSize) -> Result<Option<Vec<Poi
         && bytes < size.bytes
         && let Some(point) = source.next()?
     {
-        bytes += size_bytes(&point);
+        bytes += point.size_bytes();
         points.push(point);
     }
     Ok(Some(points).filter(|points| !points.is_empty()))

@@ -18,7 +18,7 @@ use crate::place;
 use crate::plan::{Plan, Planner, described};
 use crate::progress::{Callback, Progress, tell};
 use crate::read::Opened;
-use crate::seam::{Sink, size_bytes};
+use crate::seam::Sink;
 
 /// Rows that are decoded at once.
 const ROWS_AT_ONCE: usize = 1_024;
@@ -129,7 +129,7 @@ struct Import<'a> {
 
 impl Import<'_> {
     fn add(&mut self, point: Point) -> Result<()> {
-        self.bytes += size_bytes(&point);
+        self.bytes += point.size_bytes();
         self.waiting.push(point);
         if self.waiting.len() >= self.size.rows || self.bytes >= self.size.bytes {
             self.flush()

@@ -1,6 +1,6 @@
 //! What rows come from and go to: a collection of the engine, or whatever has rows like it, as a server does.
 
-use ragstone::{Point, PointId, Schema, SparseVector, Value, Vector};
+use ragstone::{Point, Schema};
 
 use crate::error::Result;
 
@@ -36,34 +36,4 @@ pub trait Sink {
     fn create(&mut self, schema: &Schema) -> Result<()>;
     /// Inserts or replaces rows, all of them or none. An error about one of them names it as the engine does: `points[3].vector`.
     fn write(&mut self, points: Vec<Point>) -> Result<()>;
-}
-
-/// Bytes that a row takes in memory, about.
-pub(crate) fn size_bytes(point: &Point) -> usize {
-    let id = match &point.id {
-        PointId::Num(_) => 0,
-        PointId::Str(text) => text.len(),
-    };
-    let vector = point.vector.as_ref().map_or(0, |vector| 4 * vector.len());
-    let vectors = point.vectors.iter().map(|(name, vector)| 64 + name.len() + size_of_vector(vector));
-    let payload = point.payload.iter().map(|(name, value)| 64 + name.len() + size_of_value(value));
-    size_of::<Point>() + id + vector + vectors.sum::<usize>() + payload.sum::<usize>()
-}
-
-fn size_of_vector(vector: &Vector) -> usize {
-    match vector {
-        Vector::Dense(components) => 4 * components.len(),
-        Vector::Sparse(SparseVector { indices, .. }) => 8 * indices.len(),
-        Vector::Multi(vectors) => vectors.iter().map(|vector| 24 + 4 * vector.len()).sum(),
-        _ => 0,
-    }
-}
-
-fn size_of_value(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len(),
-        Value::Strings(values) => values.iter().map(|text| 24 + text.len()).sum(),
-        Value::Json(json) => json.as_str().len(),
-        _ => 8,
-    }
 }

@@ -50,6 +50,14 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// The snapshot has no collection of this name.
+    #[error("snapshot `{snapshot}` has no collection `{collection}`")]
+    NoCollection {
+        /// The snapshot.
+        snapshot: String,
+        /// The collection.
+        collection: String,
+    },
     /// No snapshot is old enough, or there is none at all.
     #[error("there is no snapshot to begin with{}", .until.as_ref().map(|until| format!(" for {}", describe(until))).unwrap_or_default())]
     NoSnapshot {

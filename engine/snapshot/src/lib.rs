@@ -9,7 +9,8 @@
 //! Each is an object named by its SHA-256: what is there already is not uploaded again, neither by the next snapshot nor by
 //! an interrupted one that is run again. The list, the snapshot's own manifest, is put last: half a snapshot is none. Between
 //! snapshots [`Repository::archive`] uploads the log that was written since, and a restore carries it out up to a write or a
-//! time. [Garbage collection](Repository::collect_garbage) removes what no snapshot names.
+//! time. [Garbage collection](Repository::collect_garbage) removes what no snapshot names. [One collection](Repository::restore_collection)
+//! of a snapshot goes into a database that serves.
 //!
 //! ```
 //! # let (data, copies, again) = (tempfile::tempdir()?, tempfile::tempdir()?, tempfile::tempdir()?);
@@ -60,6 +61,7 @@
 
 mod archive;
 mod collect;
+mod collection;
 mod error;
 mod guard;
 mod hash;
@@ -75,6 +77,7 @@ mod verify;
 
 pub use archive::{Archived, Gap};
 pub use collect::Collected;
+pub use collection::{CollectionProgress, CollectionRestore, RestoredCollection};
 pub use error::{Error, Result};
 pub use manifest::{Snapshot, SnapshotFile};
 pub use progress::{Progress, quietly};

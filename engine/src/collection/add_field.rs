@@ -14,6 +14,7 @@ use super::{Collection, WriteReceipt};
 use crate::batch::{BatchField, PreparedBatch};
 use crate::db::Store;
 use crate::error::{Error, Result};
+use crate::interrupt::Token;
 use crate::payload::FieldType;
 use crate::schema::check_field_name;
 use crate::text::Analyzer;
@@ -27,7 +28,7 @@ impl Collection {
     /// [`Error::FieldType`](crate::Error::FieldType) if the field has another type, [`Error::Invalid`](crate::Error::Invalid) or
     /// [`Error::Limit`](crate::Error::Limit), naming `name`; others as [`write`](Self::write).
     pub fn add_field(&self, name: &str, field_type: FieldType) -> Result<WriteReceipt> {
-        self.core.add_field(self.db.store(), BatchField::new(name, field_type))
+        self.core.add_field(self.db.store(), BatchField::new(name, field_type), self.token.as_ref())
     }
 
     /// Makes a field one that is searched by word, as [`SchemaBuilder::text`](crate::SchemaBuilder::text) does of a new collection: a
@@ -53,18 +54,23 @@ impl Collection {
     /// [`Error::FieldType`](crate::Error::FieldType) if the field is no string; [`Error::Invalid`](crate::Error::Invalid) if it is
     /// searched by word with another analyser, or [`Error::Limit`](crate::Error::Limit), naming `name`; others as [`write`](Self::write).
     pub fn add_text(&self, name: &str, analyzer: Analyzer) -> Result<WriteReceipt> {
-        self.core.add_text(self.db.store(), (name, analyzer))
+        self.core.add_text(self.db.store(), (name, analyzer), self.token.as_ref())
     }
 }
 
 impl CollectionCore {
     /// Adds a field; one that is there like this stays as it is.
-    fn add_field(self: &Arc<Self>, store: &Store, field: BatchField) -> Result<WriteReceipt> {
+    fn add_field(
+        self: &Arc<Self>,
+        store: &Store,
+        field: BatchField,
+        token: Token<'_>,
+    ) -> Result<WriteReceipt> {
         check_field_name("name", &field.name)?;
         store.log.check()?;
         let batch = PreparedBatch { fields: vec![field], ..PreparedBatch::default() };
         // Errors name a field by the point that brought it.
-        self.write_fields(store, batch).map_err(|error| match error {
+        self.write_fields(store, batch, token).map_err(|error| match error {
             Error::FieldType { expected, actual, .. } => {
                 Error::FieldType { field: "name".into(), expected, actual }
             }
@@ -77,7 +83,12 @@ impl CollectionCore {
     }
 
     /// Has a field searched by word, and writes the words of the segments that are there.
-    fn add_text(self: &Arc<Self>, store: &Store, (name, analyzer): (&str, Analyzer)) -> Result<WriteReceipt> {
+    fn add_text(
+        self: &Arc<Self>,
+        store: &Store,
+        (name, analyzer): (&str, Analyzer),
+        token: Token<'_>,
+    ) -> Result<WriteReceipt> {
         store.log.check()?;
         let fields = self.view().fields.clone();
         let is_known = fields.find(name).is_some_and(|(field, _)| fields.text(field) == Some(analyzer));
@@ -85,7 +96,7 @@ impl CollectionCore {
             true => self.unchanged(store),
             false => {
                 let field = BatchField { text: Some(analyzer), ..BatchField::new(name, FieldType::String) };
-                self.add_field(store, field)?
+                self.add_field(store, field, token)?
             }
         };
         let _merging = lock(&self.merging);

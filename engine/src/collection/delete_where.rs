@@ -44,7 +44,7 @@ impl CollectionCore {
             check_wanted(token)?;
             store.wait_for_room(self)?;
             let mut part = Part { store, request, batch: PreparedBatch::default(), has_more: false };
-            let Outcome::Queued(submitted) = self.submit_resolved(store, &mut part, &[])? else {
+            let Outcome::Queued(submitted) = self.submit_resolved(store, &mut part, &[], token)? else {
                 return Ok(total);
             };
             let Part { request: asked, batch, has_more, .. } = part;

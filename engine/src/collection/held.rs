@@ -37,6 +37,6 @@ impl CollectionCore {
             return Err(Error::Replacement { name: self.name().to_string(), is_under_way: true });
         }
         // Another may hold them between: then this waits, and finds the collection replaced, or takes its turn.
-        self.lock_submit(store)
+        self.lock_submit(store, None)
     }
 }

@@ -181,8 +181,7 @@ impl Collection {
     /// After any other [`Error::Io`](crate::Error::Io) it is unknown until the database is reopened whether the batch
     /// was written; every write until then is [`Error::Poisoned`](crate::Error::Poisoned).
     pub fn write(&self, batch: Batch) -> Result<WriteReceipt> {
-        self.check_wanted()?;
-        self.core.write(self.db.store(), batch)
+        self.core.write_wanted(self.db.store(), batch, self.token.as_ref())
     }
 
     /// Inserts or replaces points, as one batch.

@@ -21,6 +21,7 @@ use super::write::Outcome;
 use crate::batch::{Change, PreparedBatch};
 use crate::db::Store;
 use crate::error::Result;
+use crate::interrupt::Token;
 use crate::limits::{BATCH_BYTES_MAX, check_limit};
 use crate::point::{PointId, Precondition};
 use crate::validate;
@@ -45,9 +46,10 @@ impl CollectionCore {
         store: &Store,
         resolving: &mut dyn Resolving,
         conditions: &[Precondition],
+        token: Token<'_>,
     ) -> Result<Outcome> {
         for attempt in 0.. {
-            let held = if attempt < ATTEMPTS { None } else { Some(self.lock_submit(store)?) };
+            let held = if attempt < ATTEMPTS { None } else { Some(self.lock_submit(store, token)?) };
             let next_seq =
                 held.as_ref().map_or_else(|| lock(&self.submit).next_seq, |submit| submit.next_seq);
             self.wait_applied(store, next_seq - 1)?;
@@ -61,7 +63,7 @@ impl CollectionCore {
             let sizes = row_sizes::check(batch, &view, now);
             let mut body = batch.encode();
             check_limit("points", "BATCH_BYTES_MAX", BATCH_BYTES_MAX, body.len())?;
-            let mut submit = held.map_or_else(|| self.lock_submit(store), Ok)?;
+            let mut submit = held.map_or_else(|| self.lock_submit(store, token), Ok)?;
             // What had expired when it was looked at has for this write.
             submit.time_us = submit.time_us.max(now);
             let refusals = store.log.refusals();

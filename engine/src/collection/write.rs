@@ -4,6 +4,7 @@
 //! `submit`, in the order of the log and before it. What is logged has no conditions, so whoever reads it back decides nothing.
 
 use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::WriteReceipt;
 use super::queued::{self, QueuedWrite, Unknown};
@@ -13,11 +14,15 @@ use super::state::{CollectionCore, Submit, lock};
 use crate::batch::{Change, PreparedBatch};
 use crate::db::Store;
 use crate::error::{Error, Result};
+use crate::interrupt::{Token, check_wanted};
 use crate::limits::{BATCH_BYTES_MAX, check_limit};
 use crate::payload::FieldTable;
 use crate::point::{Batch, Precondition};
 use crate::validate;
 use crate::wal::{Record, Ticket};
+
+/// How often a write that waits while writes are held looks whether it is wanted still.
+const HELD_LOOK: Duration = Duration::from_millis(20);
 
 /// A write that is queued for the log.
 #[derive(Debug)]
@@ -44,8 +49,14 @@ pub(crate) struct Place {
 }
 
 impl CollectionCore {
-    /// Checks, logs and applies a batch.
-    pub(crate) fn write(self: &Arc<Self>, store: &Store, mut batch: Batch) -> Result<WriteReceipt> {
+    /// Checks, logs and applies a batch; until it is queued it may be that it is not wanted any more.
+    pub(crate) fn write_wanted(
+        self: &Arc<Self>,
+        store: &Store,
+        mut batch: Batch,
+        token: Token<'_>,
+    ) -> Result<WriteReceipt> {
+        check_wanted(token)?;
         store.log.check()?;
         // What a write replaces is looked up in every segment.
         self.view.load().check()?;
@@ -55,11 +66,11 @@ impl CollectionCore {
         if !prepared.changes.is_empty() {
             store.wait_for_room(self)?;
         }
-        let outcome = match self.submit(store, &prepared, &conditions)? {
+        let outcome = match self.submit(store, &prepared, &conditions, token)? {
             Some(outcome) => outcome,
             None => {
                 let mut counted = Counted(prepared);
-                let outcome = self.submit_resolved(store, &mut counted, &conditions)?;
+                let outcome = self.submit_resolved(store, &mut counted, &conditions, token)?;
                 prepared = counted.0;
                 outcome
             }
@@ -69,6 +80,12 @@ impl CollectionCore {
             Outcome::Repeated(receipt) => Ok(WriteReceipt { repeated: true, ..receipt }),
             Outcome::Nothing => Ok(self.unchanged(store)),
         }
+    }
+
+    /// A write that somebody always wants.
+    #[cfg(test)]
+    pub(crate) fn write(self: &Arc<Self>, store: &Store, batch: Batch) -> Result<WriteReceipt> {
+        self.write_wanted(store, batch, None)
     }
 
     /// The receipt of a write that is none.
@@ -82,10 +99,11 @@ impl CollectionCore {
         self: &Arc<Self>,
         store: &Store,
         batch: PreparedBatch,
+        token: Token<'_>,
     ) -> Result<WriteReceipt> {
         store.wait_for_room(self)?;
         let mut body = batch.encode();
-        let mut submit = self.lock_submit(store)?;
+        let mut submit = self.lock_submit(store, token)?;
         validate::resolve_fields(&batch, &mut submit.fields, false)?;
         let submitted = self.queue(store, &mut submit, (&batch, &mut body), None)?;
         drop(submit);
@@ -129,13 +147,14 @@ impl CollectionCore {
         store: &Store,
         prepared: &PreparedBatch,
         conditions: &[Precondition],
+        token: Token<'_>,
     ) -> Result<Option<Outcome>> {
         let mut body = prepared.encode();
         check_limit("points", "BATCH_BYTES_MAX", BATCH_BYTES_MAX, body.len())?;
         let updates = prepared.changes.iter().any(|change| matches!(change, Change::Update(_)));
         let growth = updates.then(|| row_sizes::growth(prepared));
         loop {
-            let mut submit = self.lock_submit(store)?;
+            let mut submit = self.lock_submit(store, token)?;
             let refusals = store.log.refusals();
             match self.decide(&submit, refusals, prepared, conditions) {
                 Ok(None) if prepared.changes.is_empty() => return Ok(Some(Outcome::Nothing)),
@@ -178,11 +197,20 @@ impl CollectionCore {
         Ok(None)
     }
 
-    /// The turn to queue writes; by its time rows are there for them, or not.
-    pub(super) fn lock_submit(&self, store: &Store) -> Result<MutexGuard<'_, Submit>> {
+    /// The turn to queue writes; by its time rows are there for them, or not. Who waits while writes are held does so for as long as the
+    /// write is wanted.
+    pub(super) fn lock_submit(&self, store: &Store, token: Token<'_>) -> Result<MutexGuard<'_, Submit>> {
         let mut submit = lock(&self.submit);
         while submit.is_held && !self.is_deleted() {
-            submit = self.released.wait(submit).unwrap_or_else(PoisonError::into_inner);
+            check_wanted(token)?;
+            submit = match token {
+                None => self.released.wait(submit).unwrap_or_else(PoisonError::into_inner),
+                // Nobody wakes a waiter whose token is cancelled: it looks by itself.
+                Some(_) => {
+                    let waited = self.released.wait_timeout(submit, HELD_LOOK);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
         self.forget_refused(store, &mut submit)?;
         // Whatever the clock does, the times of writes never go back.

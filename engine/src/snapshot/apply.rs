@@ -15,6 +15,7 @@ use crate::dir::io_error;
 use crate::error::{Error, Result};
 use crate::lineage::Lineage;
 use crate::replacement::hidden_name;
+use crate::staged::staged_name;
 use crate::store::Store;
 use crate::wal::{self, Ended, Place, Record};
 
@@ -159,13 +160,18 @@ impl OpenedRestore {
         if self.has_reached(until).map_err(failed)? { Err(Stop::Reached) } else { Ok(()) }
     }
 
-    /// What took the place of a collection has its name from then on.
+    /// What took the place of a collection has its name from then on, as has what was staged.
     fn note_replacement(&mut self, record: &Record<'_>) {
-        if record.log_id == CATALOGUE
-            && let Ok(CatalogueChange::Replace { id, original }) = CatalogueChange::decode(record.body)
-            && let Some(core) = self.cores.get(&id)
-        {
-            let seq = self.seqs.remove(&hidden_name(original)).unwrap_or_else(|| core.view().seq);
+        if record.log_id != CATALOGUE {
+            return;
+        }
+        let (id, before) = match CatalogueChange::decode(record.body) {
+            Ok(CatalogueChange::Replace { id, original }) => (id, hidden_name(original)),
+            Ok(CatalogueChange::Name { id, .. }) => (id, staged_name(id)),
+            _ => return,
+        };
+        if let Some(core) = self.cores.get(&id) {
+            let seq = self.seqs.remove(&before).unwrap_or_else(|| core.view().seq);
             self.seqs.insert(core.name().to_string(), seq);
         }
     }

@@ -78,13 +78,21 @@ impl Store {
         validate::collection_name(name)?;
         self.log.check()?;
         let _changing = self.lock_changing();
+        self.check_free(name)?;
+        self.make_collection(name, schema, 0)
+    }
+
+    /// Refuses a name that a collection has, or an alias.
+    pub(crate) fn check_free(&self, name: &str) -> Result<()> {
         if matches!(self.by_name(name), Ok(_) | Err(Error::Corrupt { .. })) {
             return Err(Error::CollectionExists { name: name.to_owned() });
         }
-        if let Some(collection) = self.read_names().aliases.get(name) {
-            return Err(Error::AliasExists { alias: name.to_owned(), collection: collection.clone() });
+        match self.read_names().aliases.get(name) {
+            Some(collection) => {
+                Err(Error::AliasExists { alias: name.to_owned(), collection: collection.clone() })
+            }
+            None => Ok(()),
         }
-        self.make_collection(name, schema, 0)
     }
 
     /// Makes a collection whose writes count on from a number. Nobody else changes the catalogue meanwhile.

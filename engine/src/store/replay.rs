@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::faults;
 use crate::manifest::{MANIFEST_FILE, Manifest};
 use crate::replacement::hidden_name;
+use crate::staged::staged_name;
 use crate::wal::{self, FileLog, Log, LogMark, LogOptions, Record};
 
 /// A log that takes nothing: while the real one is being read there is none to write to.
@@ -125,6 +126,7 @@ impl Store {
                 self.write_names().aliases.remove(&alias);
             }
             CatalogueChange::Replace { id, original } => self.replay_replacement(cores, id, original),
+            CatalogueChange::Name { id, name, original } => self.replay_naming(cores, (id, name), original),
         }
     }
 
@@ -171,6 +173,44 @@ impl Store {
             }
             (None, Some(damage)) => drop(damaged.insert(name, damage)),
             (None, None) => {}
+        }
+        drop(names);
+        if let Some(old) = old {
+            old.mark_replaced();
+            old.remove_files(self);
+        }
+    }
+
+    /// Each may be one that could not be opened.
+    fn replay_naming(
+        &self,
+        cores: &mut BTreeMap<u64, Arc<CollectionCore>>,
+        (id, name): (u64, String),
+        original: Option<u64>,
+    ) {
+        let mut old = None;
+        if let Some(original) = original {
+            old = cores.remove(&original);
+            cores.retain(|_, core| *core.name() != *hidden_name(original));
+            self.forget_replacement(original);
+        }
+        let staged = staged_name(id);
+        let mut damaged = self.damaged.write().unwrap_or_else(PoisonError::into_inner);
+        // One of this name is the original.
+        damaged.remove(&name);
+        let mut names = self.write_names();
+        match (cores.get(&id), damaged.remove(&staged)) {
+            (Some(new), _) => {
+                names.collections.remove(&staged);
+                new.rename(name.as_str().into());
+                names.collections.insert(name, new.clone());
+            }
+            (None, damage) => {
+                names.collections.remove(&name);
+                if let Some(damage) = damage {
+                    damaged.insert(name, damage);
+                }
+            }
         }
         drop(names);
         if let Some(old) = old {

@@ -1,7 +1,8 @@
 //! Reads through a handle whose token is cancelled, at every moment at which they look at it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use super::*;
 use crate::interrupt::cancelled_at;
@@ -97,4 +98,41 @@ fn a_write_is_not_begun_once_its_handle_is_cancelled() {
     assert!(matches!(rows.check_wanted(), Err(Error::Cancelled)));
     assert_eq!(rows.info().seq, seq);
     assert!(db.check_wanted().is_ok());
+}
+
+/// Writers wait while another collection is about to take the place: for as long as anybody waits for them.
+#[test]
+fn a_write_that_is_held_ends_with_its_token_and_is_not_done() {
+    type Write = fn(&Collection) -> crate::Result<crate::WriteReceipt>;
+    let writes: [(&str, Write); 5] = [
+        ("upsert", |rows| rows.upsert(vec![Point::new(1, [0.0, 1.0]).with("number", -1_i64)])),
+        ("update", |rows| rows.update(vec![Update::new(2).set("number", -1_i64)])),
+        ("delete", |rows| rows.delete(&[3.into()])),
+        ("delete where", |rows| rows.delete_where(&Filter::eq("number", 4_i64))),
+        ("field", |rows| rows.add_field("later", crate::FieldType::Int)),
+    ];
+    let db = filled();
+    let rows = db.collection("rows").unwrap();
+    let before = rows.info().seq;
+    let replacement = db.begin_replacement("rows", Schema::new(2).unwrap()).unwrap();
+    let given_up = replacement.finish(|_| {
+        for (name, write) in writes {
+            let token = CancelToken::new();
+            let held = db.cancelled_by(token.clone()).collection("rows").unwrap();
+            let (tell, told) = mpsc::channel();
+            std::thread::spawn(move || tell.send(write(&held)));
+            let early = told.recv_timeout(Duration::from_millis(50));
+            assert!(early.is_err(), "{name}: it waits, since it is wanted");
+            token.cancel();
+            let late = told.recv_timeout(Duration::from_secs(60)).unwrap();
+            assert!(matches!(late, Err(Error::Cancelled)), "{name}: {late:?}");
+        }
+        Err(Error::Cancelled)
+    });
+    assert!(matches!(given_up, Err(Error::Cancelled)));
+    assert_eq!(rows.info().seq, before, "none was done");
+    for (name, write) in writes {
+        let seq = write(&rows).unwrap().seq;
+        assert!(seq > before, "{name}: they go on when it is given up");
+    }
 }

@@ -22,7 +22,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 use ragstone_rag::embed::{DEFAULT_MODEL, Overflow, Role};
 use ragstone_server::DEFAULT_LISTEN;
 
-pub(crate) use admin::{AdminCommand, AliasCommand, OperationCommand, ReembedArgs};
+pub(crate) use admin::{AdminCommand, AliasCommand, OperationCommand, ReembedArgs, RestoreCollectionArgs};
 pub(crate) use ask::{AskArgs, RetrieveArgs};
 pub(crate) use collection::{CollectionCommand, CreateArgs};
 pub(crate) use conditions::Conditions;
@@ -210,7 +210,7 @@ pub(crate) struct ServeArgs {
     /// RAGSTONE_EMBED_API_URL (by default OpenAI's) alone.
     #[arg(long)]
     pub(crate) allow_any_model: bool,
-    /// A store that callers may have snapshots taken to: a directory, s3://bucket/prefix … as for `snapshot --to`; may be repeated.
+    /// A store that callers may have snapshots taken to and collections restored from: a directory, s3://bucket/prefix … as for `snapshot --to`; may be repeated.
     #[arg(long = "snapshot-store", value_name = "URL")]
     pub(crate) snapshot_stores: Vec<String>,
     /// The folder whose files callers may have collections exported to and imported from.

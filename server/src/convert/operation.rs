@@ -47,6 +47,7 @@ fn kind(kind: Kind) -> v1::OperationKind {
         Kind::VerifySnapshot => v1::OperationKind::VerifySnapshot,
         Kind::Export => v1::OperationKind::Export,
         Kind::Import => v1::OperationKind::Import,
+        Kind::RestoreCollection => v1::OperationKind::RestoreCollection,
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) enum Kind {
     VerifySnapshot,
     Export,
     Import,
+    RestoreCollection,
 }
 
 impl Kind {
@@ -31,6 +32,7 @@ impl Kind {
             Self::VerifySnapshot => "verify_snapshot",
             Self::Export => "export",
             Self::Import => "import",
+            Self::RestoreCollection => "restore_collection",
         }
     }
 }

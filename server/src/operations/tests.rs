@@ -180,3 +180,74 @@ async fn there_is_one_of_a_kind_on_a_target_and_few_in_all() {
         assert_eq!(operations.get(unknown).unwrap_err().code(), Code::NotFound);
     }
 }
+
+/// Whoever stops once found no job while one was being begun, which then ran beside the closing of the database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_runs_and_nothing_is_known_once_it_has_stopped() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    let accepted = Arc::new(AtomicUsize::new(0));
+    for round in 0..200_usize {
+        let (operations, _) = Operations::open(Db::in_memory().unwrap());
+        let (has_stopped, ran_late) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let begins: Vec<_> = (0..4)
+            .map(|number: usize| {
+                let (operations, accepted) = (operations.clone(), Arc::clone(&accepted));
+                let (has_stopped, ran_late) = (Arc::clone(&has_stopped), Arc::clone(&ran_late));
+                tokio::task::spawn_blocking(move || {
+                    let job = move |_: &super::Report, cancel: &CancelToken| {
+                        ran_late.fetch_or(has_stopped.load(Ordering::SeqCst), Ordering::SeqCst);
+                        while !cancel.is_cancelled() {
+                            std::thread::yield_now();
+                        }
+                        ran_late.fetch_or(has_stopped.load(Ordering::SeqCst), Ordering::SeqCst);
+                        Err(status::operation_cancelled())
+                    };
+                    match operations.begin(asked(Kind::TakeSnapshot, &number.to_string()), job) {
+                        Ok(_) => {
+                            accepted.fetch_add(1, Ordering::SeqCst);
+                        }
+                        Err(refused) => assert_eq!(refused.code(), Code::Unavailable),
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..round % 20 {
+            tokio::task::yield_now().await;
+        }
+        operations.stop().await;
+        has_stopped.store(true, Ordering::SeqCst);
+        for begin in begins {
+            begin.await.unwrap();
+        }
+        assert!(!ran_late.load(Ordering::SeqCst), "round {round}");
+        assert!(operations.list().is_empty(), "round {round}");
+    }
+    assert!(accepted.load(Ordering::SeqCst) > 0, "some were begun before");
+}
+
+/// The work that a failed operation left may be a newer one's by now.
+#[tokio::test]
+async fn only_the_newest_on_a_target_has_a_say_in_what_is_left() {
+    let (operations, _) = Operations::open(Db::in_memory().unwrap());
+    let fails = || {
+        let job = |_: &super::Report, _: &CancelToken| Err(status::snapshot_damaged("broken".into()));
+        operations.begin(asked(Kind::Reembed, "a"), job).unwrap()
+    };
+    let first = fails();
+    let first = end(&operations, &first.id).await;
+    assert_eq!(operations.if_newest(&first, || 1), Some(1));
+    let (release, job) = waiting();
+    let others = [asked(Kind::Reembed, "b"), asked(Kind::TakeSnapshot, "a")];
+    for other in others {
+        let other = operations.begin(other, |_, _| Ok(Outcome::new())).unwrap();
+        end(&operations, &other.id).await;
+    }
+    assert_eq!(operations.if_newest(&first, || 1), Some(1), "of other targets and kinds");
+    let second = operations.begin(asked(Kind::Reembed, "a"), job).unwrap();
+    assert_eq!(operations.if_newest(&first, || 1), None);
+    drop(release);
+    let second = end(&operations, &second.id).await;
+    assert_eq!(operations.if_newest(&first, || 1), None, "it has ended, and what is left is its own");
+    assert_eq!(operations.if_newest(&second, || 1), Some(1));
+}

@@ -7,7 +7,8 @@ use ragstone_proto::v1::admin_service_server::AdminService;
 use ragstone_proto::v1::{
     ExportCollectionRequest, ExportCollectionResponse, GetStatsRequest, GetStatsResponse,
     ImportCollectionRequest, ImportCollectionResponse, ListSnapshotsRequest, ListSnapshotsResponse,
-    TakeSnapshotRequest, TakeSnapshotResponse, VerifySnapshotRequest, VerifySnapshotResponse,
+    RestoreCollectionRequest, RestoreCollectionResponse, TakeSnapshotRequest, TakeSnapshotResponse,
+    VerifySnapshotRequest, VerifySnapshotResponse,
 };
 use ragstone_rag::Rag;
 use ragstone_rag::progress::Progress as _;
@@ -112,6 +113,14 @@ impl AdminService for Services {
             })
             .await?;
         Ok(Response::new(VerifySnapshotResponse { operation: Some(convert::operation(operation)) }))
+    }
+
+    async fn restore_collection(
+        &self,
+        request: Request<RestoreCollectionRequest>,
+    ) -> Result<Response<RestoreCollectionResponse>, Status> {
+        let operation = self.restore(request.into_inner()).await?;
+        Ok(Response::new(RestoreCollectionResponse { operation: Some(convert::operation(operation)) }))
     }
 
     async fn export_collection(

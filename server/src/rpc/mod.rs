@@ -13,6 +13,7 @@ mod points;
 mod rag;
 mod range;
 mod reembed;
+mod restore;
 mod search;
 mod templates;
 #[cfg(test)]
@@ -44,7 +45,7 @@ use crate::metrics::Metrics;
 use crate::models::Loader;
 use crate::operations::{Asked, Operation, Operations, Outcome, Report};
 use crate::work::Work;
-use crate::{status, token};
+use crate::{scratch, status, token};
 
 /// Rows fetched at a time where many are asked for: what is fetched and does not fit the response is at most so much.
 const READ_SLICE: usize = 100;
@@ -72,6 +73,7 @@ impl Services {
     pub(crate) fn new(config: &ServerConfig, rag: Rag) -> Services {
         let loader = Loader::new(rag.models().clone(), config);
         let (operations, interrupted) = Operations::open(rag.db().clone());
+        scratch::clear(rag.db());
         let work = Work::new(config);
         let metrics = Metrics::new(rag.clone(), work.clone());
         let shared = Shared {

@@ -59,13 +59,17 @@ impl Services {
 }
 
 impl Services {
-    /// Gives up what a re-embedding that failed has copied.
+    /// Gives up what a re-embedding that failed has copied, unless a newer one has gone on with it.
     pub(super) async fn give_up(&self, operation: &Operation) -> Result<(), Status> {
         if operation.asked.kind != Kind::Reembed || operation.state != State::Failed {
             return Ok(());
         }
-        let name = operation.asked.target.clone();
-        match self.apply(move |rag| rag.abandon_reembedding(&name)).await {
+        let (operations, failed) = (self.operations().clone(), operation.clone());
+        let give_up = move |rag: &Rag| {
+            let abandon = || rag.abandon_reembedding(&failed.asked.target);
+            operations.if_newest(&failed, abandon).unwrap_or(Ok(false))
+        };
+        match self.apply(give_up).await {
             // With the collection, it went as well.
             Err(error) if error.code() == Code::NotFound => Ok(()),
             given_up => given_up.map(drop),

@@ -139,6 +139,11 @@ pub(crate) fn snapshot(error: ragstone_snapshot::Error) -> Status {
         Error::Engine(error) => engine(error),
         Error::Cancelled => operation_cancelled(),
         Error::Name { reason, .. } => invalid("name", reason),
+        Error::NoCollection { collection, .. } => {
+            Problem::new(Code::NotFound, ErrorReason::CollectionNotFound, message)
+                .with("collection", collection)
+                .status()
+        }
         Error::NotFound { .. } | Error::NoSnapshot { .. } => {
             Problem::new(Code::NotFound, ErrorReason::SnapshotNotFound, message).status()
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ragstone::{Batch, Collection, Db, Error, Expect, Point, PointId};
 
 use super::archive::Archivist;
+use super::replace::replace;
 use super::rows::{Row, State, older};
 use super::workload::{Change, Condition, Operation, Write, schema};
 use super::writer::Failure;
@@ -66,6 +67,7 @@ pub(super) fn perform(
         }
         Operation::Create(name) => db.create_collection(name, schema(name)?).map(drop)?,
         Operation::Remove(name) => db.delete_collection(name)?,
+        Operation::Replace(name) => replace(db, name, number)?,
         Operation::Flush => db.flush()?,
         Operation::Compact => db.compact()?,
         Operation::Snapshot | Operation::Archive | Operation::Thin | Operation::Collect => {

@@ -234,6 +234,7 @@ mod tests {
     use super::super::archive::{Access, Archivist};
     use super::super::compare::make_shared;
     use super::super::model::Answer;
+    use super::super::replace::replace;
     use super::super::rows::older;
     use super::super::workload::{Condition, Operation, schema};
     use super::*;
@@ -265,6 +266,7 @@ mod tests {
                         drop(db.create_collection(name, schema(name).unwrap()).unwrap())
                     }
                     Operation::Remove(name) => db.delete_collection(name).unwrap(),
+                    Operation::Replace(name) => replace(&db, name, number).unwrap(),
                     Operation::Snapshot => assert!(archivist.perform(&db, number, &operation).unwrap()),
                     // They change no row.
                     _ => continue,

@@ -90,6 +90,8 @@ pub(super) enum Operation {
     },
     Create(String),
     Remove(String),
+    /// Has another collection, with the same rows, take the place of one of the thread's own.
+    Replace(String),
     Flush,
     Compact,
     /// Takes a snapshot, named by [`snapshot_name`].
@@ -136,7 +138,8 @@ impl Workload {
         match kind {
             0..6 => Operation::Flush,
             6..8 => Operation::Compact,
-            8..16 if exists(&own) => Operation::Remove(own),
+            8..11 if exists(&own) => Operation::Remove(own),
+            11..16 if exists(&own) => Operation::Replace(own),
             16..19 => Operation::Snapshot,
             19..21 => Operation::Archive,
             21 => Operation::Thin,

@@ -39,13 +39,51 @@ fn stats_tell_what_is_there() {
             assert_eq!(scratch.json(place, &["operation", "list"])["operations"], serde_json::json!([]));
             scratch.fails(place, &["operation", "show", "x"], &["operation `x` does not exist"]);
             scratch.fails(place, &["admin", "snapshot"], &["no store for snapshots"]);
+            scratch.fails(place, &["collection", "restore", "notes"], &["no store for snapshots"]);
             scratch.fails(place, &["admin", "export", "notes", "a.parquet"], &["--exchange-dir"]);
             scratch.fails(place, &["admin", "import", "a.parquet", "notes"], &["--exchange-dir"]);
         } else {
             scratch.fails(place, &["operation", "list"], &["--url"]);
             scratch.fails(place, &["admin", "snapshot"], &["--url"]);
+            scratch.fails(place, &["collection", "restore", "notes"], &["--from"]);
+            scratch.fails(place, &["collection", "restore", "notes", "--detach"], &["--url"]);
             scratch.fails(place, &["admin", "import", "a.parquet", "notes"], &["--url"]);
         }
+    });
+}
+
+#[test]
+fn a_collection_of_a_snapshot_is_put_back() {
+    in_both_places_without_a_model(|scratch, place| {
+        if place[0] == "--url" {
+            return;
+        }
+        let backups = scratch.path("backups");
+        let restore = |more: &[&str]| {
+            let arguments = [&["collection", "restore", "notes", "--from", &backups][..], more].concat();
+            scratch.json(place, &arguments)
+        };
+        scratch.json(place, &["collection", "create", "notes", "--dimension", "2"]);
+        scratch.json(place, &["snapshot", "--to", &backups, "--name", "monday"]);
+        scratch.json(place, &["collection", "add-field", "notes", "later=int"]);
+        let beside = restore(&["--as", "before", "--snapshot", "monday"]);
+        assert_eq!(
+            (&beside["collection"], &beside["result"]["replaced"]),
+            (&"before".into(), &"false".into())
+        );
+        assert_eq!(beside["result"]["snapshot"], "monday");
+        let has_field = |name: &str| {
+            scratch.json(place, &["collection", "info", name])["fields"].to_string().contains("later")
+        };
+        assert!(has_field("notes") && !has_field("before"));
+        scratch.fails(
+            place,
+            &["collection", "restore", "notes", "--from", &backups],
+            &["`notes` exists already"],
+        );
+        scratch.fails(place, &["collection", "restore", "x", "--from", &backups], &["no collection `x`"]);
+        assert_eq!(restore(&["--replace"])["result"]["replaced"], "true");
+        assert!(!has_field("notes"));
     });
 }
 

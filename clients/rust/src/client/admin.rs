@@ -49,6 +49,51 @@ impl ImportCollection {
     }
 }
 
+/// A collection of a snapshot to put into the database.
+///
+/// ```
+/// use ragstone_client::RestoreCollection;
+///
+/// let yesterday = RestoreCollection::new("papers").snapshot("20260101T000000Z").named("papers-before");
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct RestoreCollection(v1::RestoreCollectionRequest);
+
+impl RestoreCollection {
+    /// A collection of the newest snapshot in the only store of the server, under its own name, which no other has.
+    pub fn new(collection: impl Into<String>) -> Self {
+        Self(v1::RestoreCollectionRequest { collection: collection.into(), ..Default::default() })
+    }
+
+    /// Of a store, one that the server was started with.
+    #[must_use]
+    pub fn store(mut self, store: impl Into<String>) -> Self {
+        self.0.store = store.into();
+        self
+    }
+
+    /// From this snapshot.
+    #[must_use]
+    pub fn snapshot(mut self, name: impl Into<String>) -> Self {
+        self.0.snapshot = name.into();
+        self
+    }
+
+    /// Under another name.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.0.name = name.into();
+        self
+    }
+
+    /// In place of the collection that has the name, if there is one, which goes with all that it holds.
+    #[must_use]
+    pub fn replace(mut self) -> Self {
+        self.0.replace = true;
+        self
+    }
+}
+
 impl Client {
     /// Tells what the server holds, and what it is at. 30 s by default.
     ///
@@ -114,6 +159,21 @@ impl Client {
         let response = call(self.policy, methods::VERIFY_SNAPSHOT, request, |request| {
             let mut service = service.clone();
             async move { service.verify_snapshot(request).await }
+        })
+        .await?;
+        Operation::from_wire(response.operation)
+    }
+
+    /// Begins to put a collection of a snapshot into the database. 120 s by default.
+    ///
+    /// # Errors
+    /// `Code::NotFound` if there is no such snapshot, or no such collection in it; `Code::AlreadyExists` if the name is taken, or being
+    /// restored to; `Code::PermissionDenied` as above.
+    pub async fn restore_collection(&self, request: RestoreCollection) -> Result<Operation> {
+        let service = self.admin();
+        let response = call(self.policy, methods::RESTORE_COLLECTION, request.0, |request| {
+            let mut service = service.clone();
+            async move { service.restore_collection(request).await }
         })
         .await?;
         Operation::from_wire(response.operation)

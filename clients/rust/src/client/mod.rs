@@ -22,7 +22,7 @@ use self::written::{AtLeast, Written};
 use crate::call::Policy;
 use crate::error::{Code, Error, Result, innermost};
 
-pub use admin::ImportCollection;
+pub use admin::{ImportCollection, RestoreCollection};
 pub use aliases::Alias;
 pub use operations::OperationWatch;
 

@@ -128,8 +128,17 @@ impl Rag {
         let run = Run { rag: self, replacement: &replacement, embedder, options, progress, cancel };
         let done = run.finish(&mut state);
         progress.end();
+        let is_gone = done.as_ref().is_err_and(state::is_of_one_that_is_gone);
+        if done.is_ok() || is_gone {
+            self.forget(replacement.id());
+        }
+        if is_gone {
+            // What was to take the place went with the collection that was deleted or replaced meanwhile.
+            let name = rows.name().to_owned();
+            self.db.collection(&name)?;
+            return Err(ragstone::Error::CollectionReplaced { name }.into());
+        }
         done?;
-        self.forget(replacement.id());
         let State { done: texts, tokens, split_anew, pass: passes, .. } = state;
         Ok(ReembedReport { texts, tokens, split_anew, passes, resumed })
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod collecting;
+mod collections;
 mod interrupted;
 mod moments;
 mod support;

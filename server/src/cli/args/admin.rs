@@ -43,6 +43,34 @@ pub(crate) struct ReembedArgs {
     pub(crate) cancel: bool,
 }
 
+const RESTORE_EXAMPLES: &str = "\
+Examples:
+  ragstone collection restore notes --from /backups                     from the newest snapshot there
+  ragstone collection restore notes --from /backups --as notes-before   beside the one that is there
+  ragstone --url http://127.0.0.1:6733 collection restore notes --replace --snapshot 20260101T000000Z";
+
+#[derive(Debug, Args)]
+#[command(after_help = RESTORE_EXAMPLES)]
+pub(crate) struct RestoreCollectionArgs {
+    /// The collection in the snapshot.
+    pub(crate) name: String,
+    /// Where the snapshots are; on a server, a store that it was started with, which may be left out if there is one.
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: Option<String>,
+    /// The snapshot; the newest if left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) snapshot: Option<String>,
+    /// What it is called in the database, if not as in the snapshot.
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) to: Option<String>,
+    /// Have it take the place of the collection of this name, which goes with all that it holds.
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// On a server: begin, print the operation, and do not wait for its end.
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum OperationCommand {
     /// List the operations that the server knows, the newest first.

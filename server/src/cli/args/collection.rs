@@ -24,6 +24,8 @@ pub(crate) enum CollectionCommand {
     /// Move a collection to another model, while it serves: its texts are embedded anew, then it has the new vectors from one moment to
     /// the next. Begun again after an interruption, it goes on from where it was.
     Reembed(super::ReembedArgs),
+    /// Put a collection of a snapshot back, while the others serve: it is there when all of it is.
+    Restore(super::RestoreCollectionArgs),
     /// Delete a collection with everything in it.
     Delete {
         /// Its name.

@@ -17,6 +17,18 @@ pub(crate) struct ReembedAsk<'a> {
     pub(crate) text_field: Option<&'a str>,
 }
 
+/// A collection of a snapshot that is to be put back.
+#[derive(Debug)]
+pub(crate) struct RestoreAsk<'a> {
+    pub(crate) collection: &'a str,
+    /// Where the snapshots are.
+    pub(crate) store: Option<&'a str>,
+    pub(crate) snapshot: Option<&'a str>,
+    /// What it is called in the database.
+    pub(crate) name: &'a str,
+    pub(crate) replace: bool,
+}
+
 /// Work that takes long.
 #[derive(Debug, Serialize)]
 pub(crate) struct OperationView {
@@ -115,6 +127,14 @@ pub(crate) trait Operator {
     fn begin_reembed(&self, ask: &ReembedAsk<'_>) -> Result<OperationView>;
     /// Gives up the move of a collection; whether there was one.
     fn abandon_reembed(&self, name: &str) -> Result<bool>;
+    /// Puts a collection of a snapshot back, to the end; what came of it, by name.
+    fn restore_collection(
+        &self,
+        ask: &RestoreAsk<'_>,
+        progress: &dyn Progress,
+    ) -> Result<BTreeMap<String, String>>;
+    /// Begins to put a collection of a snapshot back, and leaves it to the server.
+    fn begin_restore(&self, ask: &RestoreAsk<'_>) -> Result<OperationView>;
     /// What the database holds.
     fn stats(&self) -> Result<StatsView>;
     /// The operations in a state, or all, the newest first.

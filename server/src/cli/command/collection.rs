@@ -1,6 +1,7 @@
 //! `ragstone collection`.
 
 mod reembed;
+mod restore;
 mod vectors;
 
 use std::io::Write;
@@ -26,6 +27,7 @@ pub(super) fn run(session: &Session, command: CollectionCommand) -> Result<()> {
             show(session, &session.backend.add_fields(&name, NewFields { fields, texts })?)
         }
         CollectionCommand::Reembed(args) => reembed::run(session, &args),
+        CollectionCommand::Restore(args) => restore::run(session, &args),
         CollectionCommand::Delete { name } => delete(session, &name),
         CollectionCommand::Info { name } => {
             let found = session.backend.collection(&name)?;

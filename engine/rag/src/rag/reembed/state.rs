@@ -26,6 +26,12 @@ pub(super) fn key_of(replacement: u64) -> String {
     format!("{PREFIX}{replacement:016x}")
 }
 
+/// Whether the collection, or what was to take its place, is not there any more, so that nothing goes on with it.
+pub(super) fn is_of_one_that_is_gone(error: &Error) -> bool {
+    use ragstone::Error::{CollectionNotFound, CollectionReplaced};
+    matches!(error, Error::Engine(CollectionNotFound { .. } | CollectionReplaced { .. }))
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
     model: String,

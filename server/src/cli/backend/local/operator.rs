@@ -1,22 +1,25 @@
 //! What operators do with a directory.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use ragstone::{CancelToken, CollectionStats};
 use ragstone_client::OperationState;
 use ragstone_rag::ReembedOptions;
 use ragstone_rag::progress::Progress;
+use ragstone_server::scratch::{self, Scratch};
+use ragstone_snapshot::{CollectionProgress, CollectionRestore, Repository};
 
 use super::{Local, or_default};
 use crate::cli::backend::operator::{
-    CollectionStatsView, OperationView, Operator, ReembedAsk, SnapshotView, StatsView,
+    CollectionStatsView, OperationView, Operator, ReembedAsk, RestoreAsk, SnapshotView, StatsView,
 };
 
 /// A directory has no operations.
 fn no_server<T>() -> Result<T> {
     bail!(
-        "operations are a server's: give --url; on a directory, `snapshot`, `export`, `import` and `collection reembed` work to their end"
+        "operations are a server's: give --url; on a directory, `snapshot`, `export`, `import`, `collection reembed` and `collection restore` work to their end"
     )
 }
 
@@ -54,6 +57,48 @@ impl Operator for Local {
 
     fn abandon_reembed(&self, name: &str) -> Result<bool> {
         Ok(self.rag(false)?.abandon_reembedding(name)?)
+    }
+
+    fn restore_collection(
+        &self,
+        ask: &RestoreAsk<'_>,
+        progress: &dyn Progress,
+    ) -> Result<BTreeMap<String, String>> {
+        let repository = Repository::open(ask.store.context("--from: say where the snapshots are")?)?;
+        let wanted = CollectionRestore::new(ask.collection).named(ask.name);
+        let wanted = ask.snapshot.into_iter().fold(wanted, CollectionRestore::snapshot);
+        let wanted = if ask.replace { wanted.replace() } else { wanted };
+        let db = self.rag(true)?.db();
+        // Who has the database open is the only one who restores to it.
+        scratch::clear(db);
+        // With a name that none can have there is to be no folder.
+        repository.check_collection_restore(db, &wanted)?;
+        let folder = Scratch::make(db, ask.name).context("a folder for the snapshot")?;
+        let (mut stage, mut shown) = (None, 0);
+        let restored = repository.restore_collection(db, &wanted, folder.path(), |at| {
+            let (what, unit, done, total) = match at {
+                CollectionProgress::Fetching(at) => ("fetch", "B", at.bytes, at.bytes_total),
+                CollectionProgress::Copying { rows, rows_total } => ("restore", "rows", rows, rows_total),
+            };
+            if stage != Some(what) {
+                progress.begin(what, Some(total), unit);
+                (stage, shown) = (Some(what), 0);
+            }
+            progress.advance(done.saturating_sub(shown));
+            shown = shown.max(done);
+            ControlFlow::Continue(())
+        });
+        progress.end();
+        let restored = restored?;
+        Ok(BTreeMap::from([
+            ("replaced".to_owned(), restored.replaced.to_string()),
+            ("rows".to_owned(), restored.rows.to_string()),
+            ("snapshot".to_owned(), restored.snapshot),
+        ]))
+    }
+
+    fn begin_restore(&self, _: &RestoreAsk<'_>) -> Result<OperationView> {
+        no_server()
     }
 
     fn stats(&self) -> Result<StatsView> {

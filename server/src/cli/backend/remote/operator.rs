@@ -8,12 +8,30 @@ use ragstone_rag::progress::Progress;
 
 use super::Remote;
 use crate::cli::backend::operator::{
-    CollectionStatsView, OperationView, Operator, ReembedAsk, SnapshotView, StatsView, time,
+    CollectionStatsView, OperationView, Operator, ReembedAsk, RestoreAsk, SnapshotView, StatsView, time,
 };
 
 impl Remote {
     fn begin(&self, ask: &ReembedAsk<'_>) -> Result<Operation> {
         self.call(self.client.reembed_collection(ask.name, ask.model, ask.text_field))
+    }
+
+    fn begin_to_restore(&self, ask: &RestoreAsk<'_>) -> Result<Operation> {
+        let request = client::RestoreCollection::new(ask.collection).named(ask.name);
+        let request = ask.store.into_iter().fold(request, client::RestoreCollection::store);
+        let request = ask.snapshot.into_iter().fold(request, client::RestoreCollection::snapshot);
+        let request = if ask.replace { request.replace() } else { request };
+        self.call(self.client.restore_collection(request))
+    }
+
+    /// Shows how far an operation is, until it has ended; what came of it.
+    fn finish(&self, id: &str, progress: &dyn Progress) -> Result<BTreeMap<String, String>> {
+        let ended = self.follow(id, progress)?;
+        match (ended.state, ended.error) {
+            (OperationState::Succeeded, _) => Ok(ended.result),
+            (_, Some(error)) => Err(error.into()),
+            (state, None) => bail!("operation `{}`: {}", ended.id, state.as_str()),
+        }
     }
 
     /// Shows how far an operation is, until it has ended.
@@ -55,12 +73,7 @@ impl Operator for Remote {
 
     fn reembed(&self, ask: &ReembedAsk<'_>, progress: &dyn Progress) -> Result<BTreeMap<String, String>> {
         let operation = self.begin(ask)?;
-        let ended = self.follow(&operation.id, progress)?;
-        match (ended.state, ended.error) {
-            (OperationState::Succeeded, _) => Ok(ended.result),
-            (_, Some(error)) => Err(error.into()),
-            (state, None) => bail!("operation `{}`: {}", ended.id, state.as_str()),
-        }
+        self.finish(&operation.id, progress)
     }
 
     fn begin_reembed(&self, ask: &ReembedAsk<'_>) -> Result<OperationView> {
@@ -80,6 +93,19 @@ impl Operator for Remote {
             }
             _ => Ok(false),
         }
+    }
+
+    fn restore_collection(
+        &self,
+        ask: &RestoreAsk<'_>,
+        progress: &dyn Progress,
+    ) -> Result<BTreeMap<String, String>> {
+        let operation = self.begin_to_restore(ask)?;
+        self.finish(&operation.id, progress)
+    }
+
+    fn begin_restore(&self, ask: &RestoreAsk<'_>) -> Result<OperationView> {
+        self.begin_to_restore(ask).map(OperationView::from)
     }
 
     fn stats(&self) -> Result<StatsView> {
