@@ -11,8 +11,9 @@ use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
+use super::Stage;
 use super::answer::ApiError;
-use super::{Port, Stage};
+use super::port::Port;
 use crate::limits::BODY_IDLE_SECONDS_MAX;
 use crate::status;
 use crate::work::Kind;

@@ -35,7 +35,7 @@ use ragstone_proto::v1::search_service_server::SearchServiceServer;
 use ragstone_proto::v1::templates_service_server::TemplatesServiceServer;
 use ragstone_rag::Rag;
 use tonic::codec::CompressionEncoding;
-use tonic::transport::server::Router;
+use tonic::service::Routes;
 use tonic::{Response, Status};
 
 use self::answer::{Budget, Refused};
@@ -69,11 +69,11 @@ struct Shared {
 }
 
 impl Services {
-    pub(crate) fn new(config: &ServerConfig, rag: Rag) -> Services {
+    /// Over an open database, which metrics tell of from now on. Blocks: what the database remembers of operations is read, and may be written.
+    pub(crate) fn new(config: &ServerConfig, rag: Rag, work: Work, metrics: Metrics) -> Services {
+        metrics.open(rag.clone());
         let loader = Loader::new(rag.models().clone(), config);
         let (operations, interrupted) = Operations::open(rag.db().clone());
-        let work = Work::new(config);
-        let metrics = Metrics::new(rag.clone(), work.clone());
         let shared = Shared {
             rag,
             work,
@@ -139,8 +139,8 @@ impl Services {
         &self.shared.work
     }
 
-    /// The services behind a router. The codec's limit stands behind the layer's, for messages that are compressed.
-    pub(crate) fn add_to<L: Clone>(&self, router: Router<L>, config: &ServerConfig) -> Router<L> {
+    /// The services behind their paths. The codec's limit stands behind the layer's, for messages that are compressed.
+    pub(crate) fn routes(&self, config: &ServerConfig) -> Routes {
         let bytes = config.request_bytes_max;
         macro_rules! service {
             ($server:ident) => {
@@ -152,7 +152,7 @@ impl Services {
                     .send_compressed(CompressionEncoding::Gzip)
             };
         }
-        router
+        Routes::default()
             .add_service(service!(CollectionsServiceServer))
             .add_service(service!(PointsServiceServer))
             .add_service(service!(SearchServiceServer))
@@ -162,6 +162,7 @@ impl Services {
             .add_service(service!(InferenceServiceServer))
             .add_service(service!(OperationsServiceServer))
             .add_service(service!(AdminServiceServer))
+            .prepare()
     }
 
     /// Applies a request on a thread that may block.

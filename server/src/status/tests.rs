@@ -43,7 +43,7 @@ fn a_full_disk_is_exhaustion_and_the_rest_is_ours() {
 
 #[test]
 fn what_may_come_back_says_when() {
-    for status in [too_many_requests("CONCURRENT_REQUESTS_MAX", 8), model_loading("m")] {
+    for status in [too_many_requests("CONCURRENT_REQUESTS_MAX", 8), model_loading("m"), opening()] {
         assert!(status.get_error_details().retry_info().unwrap().retry_delay.is_some());
     }
     for status in [shutting_down(), request_too_large(1, 2), deadline_exceeded(Duration::from_secs(1))] {

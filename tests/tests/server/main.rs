@@ -20,6 +20,7 @@ mod limits;
 mod load;
 mod models;
 mod openai;
+mod opening;
 mod operations;
 mod pages;
 mod python;

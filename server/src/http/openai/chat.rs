@@ -20,8 +20,8 @@ use tokio_stream::StreamExt as _;
 use super::chat_body::{Chat, ChatBody};
 use super::chat_chunks::Frame;
 use crate::generation::Events;
-use crate::http::Port;
 use crate::http::answer::{ApiError, answer as answer_of};
+use crate::http::port::Port;
 use crate::status;
 use crate::work::Kind;
 
