@@ -7,6 +7,7 @@
 //! | what is stored does not fit (another model, no model) | FAILED_PRECONDITION |
 //! | a precondition of a write does not hold | ABORTED: read again, and decide anew |
 //! | too much at once, too large, disk full | RESOURCE_EXHAUSTED, with QuotaFailure |
+//! | too much for a model's service (its 429) | RESOURCE_EXHAUSTED, with QuotaFailure, and RetryInfo if it says when |
 //! | not yet (database opening, model loading), no longer (shutting down) | UNAVAILABLE, with RetryInfo where nothing was begun |
 //! | a model gives no answer | UNAVAILABLE; FAILED_PRECONDITION where it refuses the request |
 //! | too late | DEADLINE_EXCEEDED |

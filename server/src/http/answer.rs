@@ -110,7 +110,9 @@ impl From<Status> for ApiError {
 /// The status that OpenAI's clients understand as the gRPC code is meant: what they try again (409, 429, 5xx) may pass.
 fn http_status(code: Code, reason: &str) -> StatusCode {
     match (code, reason) {
-        (Code::ResourceExhausted, "TOO_MANY_REQUESTS") => StatusCode::TOO_MANY_REQUESTS,
+        (Code::ResourceExhausted, "TOO_MANY_REQUESTS" | "MODEL_RATE_LIMITED") => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         (Code::ResourceExhausted, "REQUEST_TOO_LARGE" | "RESPONSE_TOO_LARGE") => {
             StatusCode::PAYLOAD_TOO_LARGE
         }

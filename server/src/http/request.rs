@@ -29,7 +29,7 @@ impl Port {
         F: Future<Output = Result<Response, ApiError>>,
     {
         let place = match self.services.work().admit(kind, false) {
-            Ok(place) => place,
+            Ok(place) => place.until(std::time::Instant::now().checked_add(self.request_timeout)),
             Err(refused) => return ApiError::from(refused).into(),
         };
         let answered = tokio::select! {

@@ -43,11 +43,14 @@ use crate::config::ServerConfig;
 use crate::metrics::Metrics;
 use crate::models::Loader;
 use crate::operations::{Asked, Operation, Operations, Outcome, Report};
-use crate::work::Work;
+use crate::work::{Place, Work};
 use crate::{status, token};
 
 /// Rows fetched at a time where many are asked for: what is fetched and does not fit the response is at most so much.
 const READ_SLICE: usize = 100;
+
+/// How much later than the server the library takes a call's deadline to be: it is the server that says that it has passed.
+const DEADLINE_SLACK: Duration = Duration::from_secs(1);
 
 /// What every handler works with; cheap to clone.
 #[derive(Clone)]
@@ -192,11 +195,17 @@ impl Services {
     }
 
     /// The library, whose work ends with what comes second: with the future that holds it, when the caller leaves or the
-    /// deadline passes.
+    /// deadline passes. What would last beyond the deadline for certain is not begun.
     fn wanted_rag(&self) -> (Rag, CancelOnDrop) {
         let token = CancelToken::new();
         let end_with_call = token.cancel_on_drop();
-        (self.shared.rag.cancelled_by(token), end_with_call)
+        let rag = self.shared.rag.cancelled_by(token);
+        let late = Place::current_deadline().and_then(|deadline| deadline.checked_add(DEADLINE_SLACK));
+        let rag = match late {
+            Some(deadline) => rag.wanted_until(deadline),
+            None => rag,
+        };
+        (rag, end_with_call)
     }
 
     /// Answers a request, all of it on a thread that may block: what is converted and measured can be large. The answer is

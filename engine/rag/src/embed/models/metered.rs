@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::{Embedder, Embeddings, ModelInfo, Overflow, Role};
+use super::super::{Embedder, Embeddings, ModelInfo, Overflow, Role, Wanted};
 use crate::error::Result;
 
 /// Models that are counted by their own name; all others together are `other`, as callers may be allowed to name any.
@@ -37,16 +37,31 @@ struct Metered {
     tokens: Arc<AtomicU64>,
 }
 
+impl Metered {
+    fn count(&self, embeddings: &Embeddings) {
+        let tokens: usize = embeddings.token_counts.iter().sum();
+        self.tokens.fetch_add(tokens as u64, Ordering::Relaxed);
+    }
+}
+
 impl Embedder for Metered {
     fn info(&self) -> &ModelInfo {
         self.embedder.info()
     }
 
     fn embed(&self, texts: &[&str], role: Role, overflow: Overflow) -> Result<Embeddings> {
-        let embeddings = self.embedder.embed(texts, role, overflow)?;
-        let tokens: usize = embeddings.token_counts.iter().sum();
-        self.tokens.fetch_add(tokens as u64, Ordering::Relaxed);
-        Ok(embeddings)
+        self.embedder.embed(texts, role, overflow).inspect(|embeddings| self.count(embeddings))
+    }
+
+    fn embed_wanted(
+        &self,
+        texts: &[&str],
+        role: Role,
+        overflow: Overflow,
+        wanted: Wanted<'_>,
+    ) -> Result<Embeddings> {
+        let embedded = self.embedder.embed_wanted(texts, role, overflow, wanted);
+        embedded.inspect(|embeddings| self.count(embeddings))
     }
 
     fn count_tokens(&self, text: &str) -> usize {

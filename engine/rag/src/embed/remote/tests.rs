@@ -1,5 +1,8 @@
 //! The client against a server that answers as services do, well and badly.
 
+use std::cell::Cell;
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use super::endpoint::check;
@@ -28,7 +31,9 @@ fn connect(server: &StandIn) -> Result<RemoteEmbedder> {
 fn reason(result: Result<impl Sized>) -> String {
     match result {
         Ok(_) => panic!("was accepted"),
-        Err(Error::Remote { url, reason }) => format!("{url}: {reason}"),
+        Err(Error::Remote { url, reason } | Error::RemoteBusy { url, reason, .. }) => {
+            format!("{url}: {reason}")
+        }
         Err(error) => panic!("not Remote: {error}"),
     }
 }
@@ -116,6 +121,59 @@ fn a_wait_beyond_every_duration_is_a_wait_too_long() {
 }
 
 #[test]
+fn a_service_without_room_says_when_to_come_back() {
+    let slow = |seconds: &'static str| {
+        StandIn::start(move |_| Answer {
+            headers: vec![("retry-after", seconds.to_owned())],
+            ..Answer::new(429, "slow down")
+        })
+    };
+    let embed = |server: &StandIn, wanted: Wanted<'_>| {
+        let name = format!("{}/v1?dimensions=3#small", server.url);
+        let embedder = RemoteEmbedder::connect_with_key(&name, None).unwrap();
+        match embedder.embed_wanted(&["a"], Role::Plain, Overflow::Error, wanted).unwrap_err() {
+            Error::RemoteBusy { retry_after, .. } => (retry_after, server.requests().len()),
+            error => panic!("not RemoteBusy: {error}"),
+        }
+    };
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!(embed(&slow("3600"), Wanted::always()), (seconds(3_600), 1));
+    assert_eq!(embed(&slow("0"), Wanted::always()), (seconds(0), 5), "it was tried again as often as may be");
+    let soon = Wanted::always().until(Some(Instant::now() + Duration::from_secs(40)));
+    assert_eq!(embed(&slow("50"), soon), (seconds(50), 1), "nobody has the time for such a pause");
+}
+
+/// A call whose caller had left slept on for up to a minute, or waited for its answer for as long as one try may take.
+#[test]
+fn who_stops_waiting_is_let_go() {
+    // Looks at the caller, who leaves at the thirtieth one: by then the service has answered, and asked for a minute.
+    let looks = Cell::new(0);
+    let check = || -> Result<()> {
+        looks.set(looks.get() + 1);
+        if looks.get() < 30 { Ok(()) } else { Err(ragstone::Error::Cancelled.into()) }
+    };
+    let began = Instant::now();
+    let embed = |url: &str| {
+        looks.set(0);
+        let name = format!("{url}/v1?dimensions=3#small");
+        let embedder = RemoteEmbedder::connect_with_key(&name, None).unwrap();
+        let wanted = Wanted::while_ok(&check);
+        let error = embedder.embed_wanted(&["a"], Role::Plain, Overflow::Error, wanted).unwrap_err();
+        assert!(matches!(error, Error::Engine(ragstone::Error::Cancelled)), "{error}");
+    };
+    let server = StandIn::start(|_| Answer {
+        headers: vec![("retry-after", "60".to_owned())],
+        ..Answer::new(503, "later")
+    });
+    embed(&server.url);
+    assert!(server.requests().len() <= 1, "it is not tried again for nobody");
+    // The connection is made, in the system's queue, and nobody says anything on it.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    embed(&format!("http://{}", silent.local_addr().unwrap()));
+    assert!(began.elapsed() < Duration::from_secs(50), "{:?}", began.elapsed());
+}
+
+#[test]
 fn a_refusal_is_reported_in_the_services_words() {
     let bodies = [
         (r#"{"error":{"message":"no such key"}}"#, "no such key"),
@@ -165,7 +223,7 @@ fn an_answer_that_is_too_large_is_fetched_once_and_one_that_breaks_off_again() {
     let server = StandIn::start(answer);
     let name = format!("{}/v1?dimensions=3#small", server.url);
     let mut embedder = RemoteEmbedder::connect_with_key(&name, None).unwrap();
-    embedder.endpoint.response_bytes_max = 20;
+    Arc::get_mut(&mut embedder.endpoint).unwrap().response_bytes_max = 20;
     let refused = reason(embedder.embed(&["a"], Role::Plain, Overflow::Error));
     assert!(refused.ends_with("the answer is beyond RESPONSE_BYTES_MAX = 20 bytes"), "{refused}");
     assert_eq!(server.requests().len(), 1);
