@@ -2,7 +2,7 @@
 //!
 //! Names follow the [conventions of Prometheus](https://prometheus.io/docs/practices/naming/): one prefix, base units, the unit last, `_total`
 //! for what only grows. Labels have values from closed sets (the API's methods, the port's routes, the operator's models),
-//! so that no caller can make the server keep a series for each request; collections are counted together, as there may be
+//! so that no caller can make the server keep a series for each request, and are no longer than 128 bytes; collections are counted together, as there may be
 //! thousands.
 //!
 //! | metric | type | labels | what it is |

@@ -55,6 +55,7 @@ use crate::rerank::RerankerInfo;
 pub use local::{LoadOptions, LocalEmbedder};
 pub use models::Models;
 pub use remote::RemoteEmbedder;
+pub(crate) use remote::same_model;
 pub use wanted::Wanted;
 
 /// What a text is to retrieval; a model may have a prefix for each.

@@ -1,7 +1,9 @@
 //! Models behind an OpenAI-compatible `POST …/embeddings`.
 //!
 //! A name is the service's base URL and the model's name: `https://host/v1#text-embedding-3-small`. Settings stand in the URL's
-//! query, which is not sent on ([`Name`]), and are part of the name, so of a collection's contract:
+//! query, which is not sent on ([`Name`]), and are part of the name, which a collection's contract has whole, so that they hold whenever it
+//! is opened. `batch` and `timeout` say how requests are sent, and nothing of the vectors: names that differ in them alone are of one
+//! model ([`same_model`]).
 //!
 //! | setting | what it says | otherwise |
 //! |---|---|---|
@@ -12,7 +14,7 @@
 //! | `timeout=N` | seconds for one try of a request, at most 3,600 | 120 |
 //!
 //! The key comes from `RAGSTONE_EMBED_API_KEY`, and goes to one service alone, whoever names another: the one whose base URL is that of
-//! `RAGSTONE_EMBED_API_URL`, by default OpenAI's.
+//! `RAGSTONE_EMBED_API_URL`, by default OpenAI's. No redirect is followed.
 //!
 //! What differs from a local model:
 //! - Tokens are counted by OpenAI's tables if the model is one of theirs, else by a high estimate (a token for every three letters of a
@@ -38,6 +40,7 @@ use ureq::Agent;
 use endpoint::{Endpoint, RESPONSE_BYTES_MAX};
 use name::Name;
 pub(in crate::embed) use name::is_remote;
+pub(crate) use name::same_model;
 
 use super::{Arithmetic, Embedder, Embeddings, ModelInfo, Overflow, Pooling, Role, Wanted};
 use crate::error::{Error, Result};
@@ -86,6 +89,8 @@ impl RemoteEmbedder {
         let parsed = Name::parse(name)?;
         let config = Agent::config_builder()
             .http_status_as_error(false)
+            // The key is for one service, and so are the texts, wherever that would have them sent on.
+            .max_redirects(0)
             .timeout_resolve(Some(Duration::from_secs(10)))
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_per_call(Some(Duration::from_secs(parsed.timeout as u64)))
@@ -168,10 +173,13 @@ impl RemoteEmbedder {
     }
 }
 
-/// Whether a model's base URL is that of a service, or below it.
+/// Whether a model's base URL is that of a service, or below it. A path that climbs is not: who reads it may come out elsewhere.
 fn is_of(base: &str, service: &str) -> bool {
+    let climbs = |part: &str| matches!(part.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
     let below = base.strip_prefix(service.trim_end_matches('/'));
-    below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    below.is_some_and(|below| {
+        (below.is_empty() || below.starts_with('/')) && !below.split(['/', '\\']).any(climbs)
+    })
 }
 
 /// What counts tokens for a service's model.

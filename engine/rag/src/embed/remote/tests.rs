@@ -1,7 +1,6 @@
 //! The client against a server that answers as services do, well and badly.
 
-use std::cell::Cell;
-use std::time::Instant;
+mod callers;
 
 use serde_json::{Value, json};
 
@@ -121,59 +120,6 @@ fn a_wait_beyond_every_duration_is_a_wait_too_long() {
 }
 
 #[test]
-fn a_service_without_room_says_when_to_come_back() {
-    let slow = |seconds: &'static str| {
-        StandIn::start(move |_| Answer {
-            headers: vec![("retry-after", seconds.to_owned())],
-            ..Answer::new(429, "slow down")
-        })
-    };
-    let embed = |server: &StandIn, wanted: Wanted<'_>| {
-        let name = format!("{}/v1?dimensions=3#small", server.url);
-        let embedder = RemoteEmbedder::connect_with_key(&name, None).unwrap();
-        match embedder.embed_wanted(&["a"], Role::Plain, Overflow::Error, wanted).unwrap_err() {
-            Error::RemoteBusy { retry_after, .. } => (retry_after, server.requests().len()),
-            error => panic!("not RemoteBusy: {error}"),
-        }
-    };
-    let seconds = |seconds| Some(Duration::from_secs(seconds));
-    assert_eq!(embed(&slow("3600"), Wanted::always()), (seconds(3_600), 1));
-    assert_eq!(embed(&slow("0"), Wanted::always()), (seconds(0), 5), "it was tried again as often as may be");
-    let soon = Wanted::always().until(Some(Instant::now() + Duration::from_secs(40)));
-    assert_eq!(embed(&slow("50"), soon), (seconds(50), 1), "nobody has the time for such a pause");
-}
-
-/// A call whose caller had left slept on for up to a minute, or waited for its answer for as long as one try may take.
-#[test]
-fn who_stops_waiting_is_let_go() {
-    // Looks at the caller, who leaves at the thirtieth one: by then the service has answered, and asked for a minute.
-    let looks = Cell::new(0);
-    let check = || -> Result<()> {
-        looks.set(looks.get() + 1);
-        if looks.get() < 30 { Ok(()) } else { Err(ragstone::Error::Cancelled.into()) }
-    };
-    let began = Instant::now();
-    let embed = |url: &str| {
-        looks.set(0);
-        let name = format!("{url}/v1?dimensions=3#small");
-        let embedder = RemoteEmbedder::connect_with_key(&name, None).unwrap();
-        let wanted = Wanted::while_ok(&check);
-        let error = embedder.embed_wanted(&["a"], Role::Plain, Overflow::Error, wanted).unwrap_err();
-        assert!(matches!(error, Error::Engine(ragstone::Error::Cancelled)), "{error}");
-    };
-    let server = StandIn::start(|_| Answer {
-        headers: vec![("retry-after", "60".to_owned())],
-        ..Answer::new(503, "later")
-    });
-    embed(&server.url);
-    assert!(server.requests().len() <= 1, "it is not tried again for nobody");
-    // The connection is made, in the system's queue, and nobody says anything on it.
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    embed(&format!("http://{}", silent.local_addr().unwrap()));
-    assert!(began.elapsed() < Duration::from_secs(50), "{:?}", began.elapsed());
-}
-
-#[test]
 fn a_refusal_is_reported_in_the_services_words() {
     let bodies = [
         (r#"{"error":{"message":"no such key"}}"#, "no such key"),
@@ -253,6 +199,10 @@ fn the_key_is_for_one_service() {
         ("https://host@other/v1", "https://host", false),
         ("https://host:99/v1", "https://host", false),
         ("https://other/https://host/v1", "https://host/v1", false),
+        ("https://host/v1/../v2", "https://host/v1", false),
+        ("https://host/v1/a/%2E%2e/b", "https://host/v1", false),
+        ("https://host/v1\\..\\v2", "https://host/v1", false),
+        ("https://host/v1/a..b", "https://host/v1", true),
     ];
     for (base, service, is_for) in cases {
         assert_eq!(is_of(base, service), is_for, "{base} {service}");
@@ -283,6 +233,26 @@ fn names_are_understood_or_refused() {
     for (name, words) in refused {
         let error = Name::parse(name).unwrap_err().to_string();
         assert!(error.contains(words), "{name}: {error}");
+    }
+}
+
+#[test]
+fn how_requests_are_sent_makes_no_other_model() {
+    let cases = [
+        ("https://h/v1?batch=3&timeout=9#m", "https://h/v1#m", true),
+        ("https://h/v1?dimensions=8&timeout=9#m", "https://h/v1?batch=3&dimensions=8#m", true),
+        ("https://h/v1#m", "https://h/v1#n", false),
+        ("https://h/v1#m", "https://h/v2#m", false),
+        ("https://h/v1?dimensions=8#m", "https://h/v1?dimensions=9#m", false),
+        ("https://h/v1?dimensions=8#m", "https://h/v1#m", false),
+        ("https://h/v1?query_prefix=q#m", "https://h/v1#m", false),
+        ("https://h/v1?max_tokens=7#m", "https://h/v1#m", false),
+        ("a model of the user's own", "a model of the user's own", true),
+        ("a model of the user's own", "another", false),
+        ("https://h/v1#m", "another", false),
+    ];
+    for (one, other, same) in cases {
+        assert_eq!((same_model(one, other), same_model(other, one)), (same, same), "{one} {other}");
     }
 }
 
