@@ -1,7 +1,7 @@
 //! The standard health service: one status for the server (the empty name) and one for each of its services.
 //!
-//! The server is SERVING as soon as it listens: whoever brings vectors needs no model. InferenceService alone waits for the
-//! default model. On shutdown every status becomes NOT_SERVING, then the watchers' streams end, since a stream that stays
+//! Nothing is SERVING until the database is open. Then the server is: whoever brings vectors needs no model. InferenceService alone waits
+//! for the default model. On shutdown every status becomes NOT_SERVING, then the watchers' streams end, since a stream that stays
 //! open would hold the shutdown up.
 
 use std::sync::Arc;
@@ -22,14 +22,19 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    /// The server and its services, everything SERVING but inference.
+    /// The server and its services, nothing of it SERVING yet.
     pub(crate) async fn start(reporter: HealthReporter, services: Vec<String>) -> Health {
         let names: Arc<[String]> = [OVERALL.to_owned()].into_iter().chain(services).collect();
-        for name in names.iter() {
-            let status = if name == INFERENCE { ServingStatus::NotServing } else { ServingStatus::Serving };
-            reporter.set_service_status(name, status).await;
+        let health = Health { reporter, names };
+        health.set_all(ServingStatus::NotServing).await;
+        health
+    }
+
+    /// The database is open.
+    pub(crate) async fn opened(&self) {
+        for name in self.names.iter().filter(|name| *name != INFERENCE) {
+            self.reporter.set_service_status(name, ServingStatus::Serving).await;
         }
-        Health { reporter, names }
     }
 
     /// The default model is loaded.
@@ -39,8 +44,12 @@ impl Health {
 
     /// The server is about to stop.
     pub(crate) async fn stopping(&self) {
+        self.set_all(ServingStatus::NotServing).await;
+    }
+
+    async fn set_all(&self, status: ServingStatus) {
         for name in self.names.iter() {
-            self.reporter.set_service_status(name, ServingStatus::NotServing).await;
+            self.reporter.set_service_status(name, status).await;
         }
     }
 

@@ -127,6 +127,8 @@ impl RequestLayer {
         let longest = if shape.streams() { self.stream_timeout } else { self.request_timeout };
         let timeout = grpc_timeout(request.headers()).unwrap_or(Duration::MAX).min(longest);
         let place = Kind::of(path).map(|kind| self.work.admit(kind, shape.streams())).transpose();
+        let place =
+            place.map(|place| place.map(|place| place.until(started.into_std().checked_add(timeout))));
         let (response, place) = match place {
             Ok(place) => {
                 let handled = caught(self.handle(inner, request, (shape, place.clone())));

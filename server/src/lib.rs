@@ -27,8 +27,10 @@ pub mod exchange;
 mod generation;
 mod health;
 mod http;
+mod late;
 mod layer;
 pub mod limits;
+mod listen;
 mod logs;
 mod metrics;
 mod models;
@@ -42,5 +44,6 @@ mod token;
 mod work;
 
 pub use config::{DEFAULT_LISTEN, ServerConfig};
+pub use listen::{Listeners, ServeError, bind, shutdown_signal};
 pub use logs::{LogFormat, init_logs};
-pub use serve::{Listeners, ServeError, bind, serve, shutdown_signal};
+pub use serve::{open_and_serve, serve};

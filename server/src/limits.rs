@@ -172,6 +172,8 @@ pub(crate) const ERROR_MESSAGE_BYTES_MAX: usize = 2_048;
 pub(crate) const ERROR_DETAIL_BYTES_MAX: usize = 512;
 /// How long a request waits for its model to be loaded before it is told to come back.
 pub(crate) const MODEL_WAIT: Duration = Duration::from_secs(5);
+/// How long a call waits for the database to be opened before it is told to come back.
+pub(crate) const OPEN_WAIT: Duration = Duration::from_secs(5);
 /// Models loaded at the same time.
 pub(crate) const MODEL_LOADS_MAX: usize = 2;
 

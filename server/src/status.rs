@@ -7,7 +7,8 @@
 //! | what is stored does not fit (another model, no model) | FAILED_PRECONDITION |
 //! | a precondition of a write does not hold | ABORTED: read again, and decide anew |
 //! | too much at once, too large, disk full | RESOURCE_EXHAUSTED, with QuotaFailure |
-//! | not yet (model loading), no longer (shutting down) | UNAVAILABLE, with RetryInfo where nothing was begun |
+//! | too much for a model's service (its 429) | RESOURCE_EXHAUSTED, with QuotaFailure, and RetryInfo if it says when |
+//! | not yet (database opening, model loading), no longer (shutting down) | UNAVAILABLE, with RetryInfo where nothing was begun |
 //! | a model gives no answer | UNAVAILABLE; FAILED_PRECONDITION where it refuses the request |
 //! | too late | DEADLINE_EXCEEDED |
 //! | bytes on disk are damaged | DATA_LOSS |
@@ -33,7 +34,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use self::call::cancelled;
 pub(crate) use self::call::{
-    answer_stalled, body_stalled, deadline_exceeded, decompressed_too_large, fault, malformed,
+    answer_stalled, body_stalled, deadline_exceeded, decompressed_too_large, fault, malformed, opening,
     request_too_large, response_too_large, shutting_down, stream_deadline_exceeded, stream_rested,
     too_many_requests, unknown_compression, unknown_method,
 };

@@ -16,6 +16,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
@@ -87,6 +88,8 @@ impl Gates {
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     kind: Kind,
+    /// When its request is given up.
+    deadline: Option<Instant>,
     _admitted: Arc<OwnedSemaphorePermit>,
 }
 
@@ -104,6 +107,16 @@ impl Place {
     /// What the closure returns; the place is known to what it runs.
     pub(crate) fn within<T>(&self, run: impl FnOnce() -> T) -> T {
         PLACE.sync_scope(self.clone(), run)
+    }
+
+    /// The same place, of a request that is given up then.
+    pub(crate) fn until(self, deadline: Option<Instant>) -> Place {
+        Place { deadline, ..self }
+    }
+
+    /// When the request is given up that this task answers, if it is.
+    pub(crate) fn current_deadline() -> Option<Instant> {
+        PLACE.try_with(|place| place.deadline).ok().flatten()
     }
 
     /// The place of the request that this task answers, for a task that it spawns.
@@ -197,7 +210,7 @@ impl Work {
         let gates = self.gates(kind);
         let gate = if streams { &gates.streams } else { &gates.admitted };
         match Arc::clone(gate).try_acquire_owned() {
-            Ok(permit) => Ok(Place { kind, _admitted: Arc::new(permit) }),
+            Ok(permit) => Ok(Place { kind, deadline: None, _admitted: Arc::new(permit) }),
             Err(_) => {
                 gates.refused.fetch_add(1, Ordering::Relaxed);
                 let (limit, max) = self.limit(kind, streams);

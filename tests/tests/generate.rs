@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ragstone::Db;
 use ragstone_rag::embed::{
@@ -178,7 +179,34 @@ fn trying_again_ends() {
     assert_eq!((kind, asked), (GenerateFailure::Unavailable, 3));
     assert!(reason.contains("HTTP 500: out of memory") && reason.ends_with("(3 tries)"), "{reason}");
     let (kind, reason, asked) = failure(|| Reply::error(429, "tomorrow").header("retry-after", "86400"));
-    assert_eq!((kind, asked), (GenerateFailure::Unavailable, 1), "a day is not waited for: {reason}");
+    let day = GenerateFailure::Busy { retry_after: Some(Duration::from_secs(86_400)) };
+    assert_eq!((kind, asked), (day, 1), "a day is not waited for: {reason}");
+    let (kind, _, asked) = failure(|| Reply::error(429, "slow down").header("retry-after", "0"));
+    assert_eq!((kind, asked), (GenerateFailure::Busy { retry_after: Some(Duration::ZERO) }, 3));
+}
+
+#[test]
+fn a_pause_that_nobody_has_time_for_is_not_begun() {
+    let service = ChatService::start(|_| Reply::error(429, "slow down").header("retry-after", "50"));
+    let (_folder, rag) = rag(&service.named("small"));
+    let rag = rag.wanted_until(Instant::now() + Duration::from_secs(40));
+    let error = hear(rag.generate("notes", &GenerateRequest::new(QUESTION)).unwrap()).unwrap_err();
+    let Error::Generate { failure, .. } = error else { panic!("{error}") };
+    assert_eq!(failure, GenerateFailure::Busy { retry_after: Some(Duration::from_secs(50)) });
+    assert_eq!(service.asked().len(), 1);
+}
+
+/// The connection is made, in the system's queue, and nobody says anything on it.
+#[test]
+fn stopping_ends_the_wait_for_a_service_that_is_silent() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut generation = generation(&format!("small=http://{}/v1", silent.local_addr().unwrap()));
+    generation.next().unwrap().unwrap();
+    let stopper = generation.stopper();
+    let asking = std::thread::spawn(move || generation.next().unwrap().unwrap_err());
+    stopper.stop();
+    let error = asking.join().unwrap();
+    assert!(matches!(error, Error::Generate { failure: GenerateFailure::Stopped, .. }), "{error}");
 }
 
 #[test]

@@ -76,6 +76,7 @@ const REACHED: &[(&str, &[&str])] = &[
     ("Rag::search", &["SearchService.Query"]),
     ("Rag::template", &["TemplatesService.GetTemplate"]),
     ("Rag::templates", &["TemplatesService.ListTemplates"]),
+    ("Rag::wanted_until", &["RagService.Enrich"]),
     ("View::count", &["PointsService.CountPoints"]),
     ("View::etags", &["PointsService.GetPoints"]),
     ("View::facet", &["PointsService.FacetPoints"]),

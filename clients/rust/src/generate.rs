@@ -168,7 +168,7 @@ impl Generation {
     ///
     /// # Errors
     /// `Code::Unavailable` when the model's service fails, or the connection breaks; `Code::DeadlineExceeded`;
-    /// `Code::FailedPrecondition` when the model refuses the request.
+    /// `Code::FailedPrecondition` when the model refuses the request; `Code::ResourceExhausted` when its service has no room now.
     pub async fn next(&mut self) -> Option<Result<GenerateEvent>> {
         if self.over {
             return None;

@@ -1,6 +1,7 @@
 //! What can go wrong between text and prompt.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The result of a RAG operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -131,6 +132,16 @@ pub enum Error {
         /// What it answered, or why it could not be reached.
         reason: String,
     },
+    /// A remote endpoint has no room now (HTTP 429), and was not waited for any longer.
+    #[error("{url}: {reason}")]
+    RemoteBusy {
+        /// The endpoint.
+        url: String,
+        /// What it answered.
+        reason: String,
+        /// After how long it asks to be tried again, if it said so.
+        retry_after: Option<Duration>,
+    },
     /// No model of this name may be asked for an answer.
     #[error("{}", no_generate_model(model, known))]
     GenerateModelNotFound {
@@ -167,8 +178,13 @@ pub enum Error {
 pub enum GenerateFailure {
     /// Its service does not accept the request: a prompt that is too long, a parameter that it does not have.
     Refused,
-    /// Its service is not to be had, fails, or has no room now.
+    /// Its service is not to be had, or fails.
     Unavailable,
+    /// Its service has no room now (HTTP 429), and was not waited for any longer.
+    Busy {
+        /// After how long it asks to be tried again, if it said so.
+        retry_after: Option<Duration>,
+    },
     /// It took longer than [`Patience`](crate::generate::Patience) has it.
     TimedOut,
     /// What came back is not the protocol.

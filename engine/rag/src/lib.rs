@@ -124,6 +124,7 @@ pub mod retrieve;
 #[cfg(test)]
 mod testing;
 pub mod tokens;
+mod waiting;
 
 pub use error::{Error, GenerateFailure, Result, SourceFailure};
 pub use rag::{

@@ -15,6 +15,7 @@ mod timing;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ragstone::limits::REQUEST_ID_BYTES_MAX;
 use ragstone::{
@@ -23,12 +24,12 @@ use ragstone::{
 };
 
 pub use self::contract::TextOptions;
-use self::inference::{embed_query, embed_query_or_cut};
+use self::inference::embed_query;
 pub use self::ingest::{Ended, IngestOptions};
 use self::reembed::UnderWay;
 pub use self::reembed::{ReembedOptions, ReembedReport, Reembedding};
 use self::timing::Stages;
-use crate::embed::{Embedder, ModelInfo, ModelOptions, Models};
+use crate::embed::{Embedder, ModelInfo, ModelOptions, Models, Overflow, Wanted};
 use crate::error::{Error, Result};
 use crate::generate::GenerateModels;
 use crate::ingest::ChunkOptions;
@@ -125,6 +126,8 @@ impl TextQuery {
 #[derive(Clone)]
 pub struct Rag {
     db: Db,
+    /// When what is asked for is of no use any more.
+    deadline: Option<Instant>,
     models: Models,
     reembedding: Arc<UnderWay>,
     generate_models: GenerateModels,
@@ -133,7 +136,8 @@ pub struct Rag {
 impl Rag {
     /// Over an open database.
     pub fn new(db: Db, models: Models) -> Rag {
-        Rag { db, models, reembedding: Arc::default(), generate_models: GenerateModels::default() }
+        let (reembedding, generate_models) = (Arc::default(), GenerateModels::default());
+        Rag { db, deadline: None, models, reembedding, generate_models }
     }
 
     /// Opens a directory, made if absent, with models from the default cache and sources.
@@ -153,9 +157,22 @@ impl Rag {
     }
 
     /// The same, whose work ends when the token is cancelled: see [`Db::cancelled_by`]. Embedding many texts, and storing a
-    /// document, end between some texts and the next.
+    /// document, end between some texts and the next; what waits for a remote model ends at once.
     pub fn cancelled_by(&self, token: CancelToken) -> Rag {
         Rag { db: self.db.cancelled_by(token), ..self.clone() }
+    }
+
+    /// The same, for somebody who waits no longer than to this moment: a remote model is not waited for beyond it, and one whose service
+    /// asks for a pause that is longer fails at once ([`Error::RemoteBusy`], which says how long). All other work is ended by the token of
+    /// [`cancelled_by`](Rag::cancelled_by) alone.
+    #[must_use]
+    pub fn wanted_until(&self, deadline: Instant) -> Rag {
+        Rag { deadline: Some(deadline), ..self.clone() }
+    }
+
+    /// Who waits for what an embedder is asked for.
+    fn wanted<'a>(&self, check: &'a dyn Fn() -> Result<()>) -> Wanted<'a> {
+        Wanted::while_ok(check).until(self.deadline)
     }
 
     /// The database.
@@ -253,7 +270,9 @@ impl Rag {
         check_text("text", &query.text)?;
         let (rows, embedder) = self.text_collection_and_model(collection)?;
         let mut stages = Stages::begin();
-        let vector = embed_query(embedder.as_ref(), "text", &query.text)?;
+        let check_wanted = || -> Result<()> { Ok(rows.check_wanted()?) };
+        let wanted = self.wanted(&check_wanted);
+        let vector = embed_query(embedder.as_ref(), ("text", &query.text), Overflow::Error, wanted)?.values;
         stages.end("embed");
         let mut request = SearchRequest::new(vector, query.k);
         request.filter = query.filter.clone();

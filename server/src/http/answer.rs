@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use super::UnderWay;
 use crate::metrics::HttpRequest;
 
 /// Why a request to the HTTP port failed: `{"error": {"message", "type", "param", "code"}}`.
@@ -109,7 +110,9 @@ impl From<Status> for ApiError {
 /// The status that OpenAI's clients understand as the gRPC code is meant: what they try again (409, 429, 5xx) may pass.
 fn http_status(code: Code, reason: &str) -> StatusCode {
     match (code, reason) {
-        (Code::ResourceExhausted, "TOO_MANY_REQUESTS") => StatusCode::TOO_MANY_REQUESTS,
+        (Code::ResourceExhausted, "TOO_MANY_REQUESTS" | "MODEL_RATE_LIMITED") => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         (Code::ResourceExhausted, "REQUEST_TOO_LARGE" | "RESPONSE_TOO_LARGE") => {
             StatusCode::PAYLOAD_TOO_LARGE
         }
@@ -162,8 +165,12 @@ pub(super) fn answer(status: StatusCode, media: &'static str, body: Body) -> Res
     response
 }
 
-/// The answer, counted and logged when all of it has gone.
-pub(super) fn measured(response: Response, counted: HttpRequest, route: &'static str) -> Response {
+/// The answer, counted and logged when all of it has gone, and under way until then if it is of work.
+pub(super) fn measured(
+    response: Response,
+    (counted, under_way): (HttpRequest, Option<UnderWay>),
+    route: &'static str,
+) -> Response {
     let status = response.status();
     match status.as_u16() {
         500.. => tracing::error!(route, status = status.as_u16(), "request"),
@@ -172,7 +179,8 @@ pub(super) fn measured(response: Response, counted: HttpRequest, route: &'static
         _ => tracing::info!(route, status = status.as_u16(), "request"),
     }
     response.map(|body| {
-        let mut measured = Measured { inner: body, counted: Some(counted), status: status.as_u16() };
+        let (counted, status) = (Some(counted), status.as_u16());
+        let mut measured = Measured { inner: body, counted, status, _under_way: under_way };
         if measured.inner.is_end_stream() {
             measured.end();
         }
@@ -185,6 +193,8 @@ struct Measured {
     inner: Body,
     counted: Option<HttpRequest>,
     status: u16,
+    /// Ends with the body, which goes when all of it has been taken or the connection has.
+    _under_way: Option<UnderWay>,
 }
 
 impl Measured {

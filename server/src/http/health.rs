@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::answer::text;
-use super::{Port, Stage};
+use super::{Front, Opened, Stage};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
@@ -14,27 +14,30 @@ pub(super) async fn alive() -> Response {
     text(StatusCode::OK, PLAIN, "ok\n".to_owned())
 }
 
-/// Whether it can do what it is there for: the database is open whenever the port answers, so what may be missing is the default model, a failure may
-/// have ended writing, and it may be about to stop.
-pub(super) async fn ready(State(port): State<Port>) -> Response {
-    match port.missing() {
+/// Whether it can do what it is there for: the database may still be being opened, the default model missing, a failure may have ended
+/// writing, and the server may be about to stop.
+pub(super) async fn ready(State(front): State<Front>) -> Response {
+    match front.missing() {
         None => text(StatusCode::OK, PLAIN, "ready\n".to_owned()),
         Some(reason) => text(StatusCode::SERVICE_UNAVAILABLE, PLAIN, format!("not ready: {reason}\n")),
     }
 }
 
-impl Port {
+impl Front {
     /// What keeps the server from being ready.
     fn missing(&self) -> Option<String> {
         if *self.stage.borrow() != Stage::Serving {
             return Some("the server is shutting down".to_owned());
         }
+        let Some(Opened { services, needs_model, .. }) = self.opened.now() else {
+            return Some("the database is being opened".to_owned());
+        };
         // Why is in the log; the words have paths.
-        if self.services.rag().db().check_writes().is_err() {
+        if services.rag().db().check_writes().is_err() {
             return Some("a failure has ended writing; the server is to be restarted".to_owned());
         }
-        let model = self.services.loader().default_model();
-        if self.needs_model && self.services.rag().models().loaded(model).is_none() {
+        let model = services.loader().default_model();
+        if needs_model && services.rag().models().loaded(model).is_none() {
             return Some(format!("the default model {model} is not loaded"));
         }
         None

@@ -28,7 +28,7 @@ pub(super) struct Connections {
     pub(super) write_timeout: Duration,
 }
 
-/// Serves until the stage is no longer [`Stage::Serving`]; returns when every connection has ended.
+/// Serves until the stage is [`Stage::Ending`]; returns when every connection has ended.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -41,7 +41,7 @@ pub(super) async fn serve(
     http.timer(TokioTimer::new()).header_read_timeout(rules.header_timeout).max_buf_size(BUFFER_BYTES_MAX);
     loop {
         let accepted = tokio::select! {
-            _ = stage.wait_for(|stage| *stage != Stage::Serving) => break,
+            _ = stage.wait_for(|stage| *stage >= Stage::Ending) => break,
             accepted = accept(&listener, &places) => accepted,
         };
         let (stream, place) = match accepted {

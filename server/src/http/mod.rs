@@ -9,6 +9,9 @@
 //! | `POST /v1/embeddings` | embeddings, in the OpenAI protocol |
 //! | `POST /v1/chat/completions` | answers with citations, in the OpenAI protocol, streamed or not |
 //!
+//! The first three are answered from the first moment to the last: while the database is being opened, and while calls that were under way
+//! when the server was asked to stop are completed. Work is refused in both, by 503.
+//!
 //! The port is off unless it is asked for (`ragstone serve --http-listen ADDR`): a port that nobody asked for is not opened.
 //!
 //! Invariants:
@@ -23,51 +26,59 @@ mod answer;
 mod health;
 mod listen;
 mod openai;
+mod port;
 mod request;
 mod stall;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::get;
 use http::StatusCode;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tower::Service as _;
 
 use self::answer::{ApiError, measured, text};
 use self::listen::Connections;
+use self::port::{Port, other_method};
 use crate::config::ServerConfig;
+use crate::late::Late;
+use crate::metrics::Metrics;
 use crate::rpc::Services;
+use crate::status;
 
-/// Routes that are counted under their own name; all else is `unknown`, as callers may ask for anything.
-const ROUTES: [&str; 6] =
-    ["/metrics", "/healthz", "/readyz", "/v1/models", "/v1/embeddings", "/v1/chat/completions"];
+/// What is answered whatever the server is at.
+const PROBES: [&str; 3] = ["/metrics", "/healthz", "/readyz"];
 
-/// How far the server's life is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Routes that are counted under their own name, beside [`PROBES`]; all else is `unknown`, as callers may ask for anything.
+const ROUTES: [&str; 3] = ["/v1/models", "/v1/embeddings", "/v1/chat/completions"];
+
+/// How far the server's life is; each stage comes after those above it, and some may be left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
     #[default]
     Serving,
-    /// Nothing new is begun.
+    /// Nothing new is begun, and what is under way is completed. Who asks how the server is has an answer.
     Draining,
+    /// Nothing is accepted any more; what is being sent is sent to its end.
+    Ending,
     /// What is under way is given up.
     Closing,
 }
 
-/// What every route works with; cheap to clone.
+/// The port, with a database or still without; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Port {
-    services: Services,
-    request_timeout: Duration,
-    request_bytes_max: usize,
-    /// Whether the default model must be loaded for the server to be ready.
-    needs_model: bool,
+pub(crate) struct Front {
+    metrics: Metrics,
     stage: watch::Receiver<Stage>,
+    opened: Late<Opened>,
+    /// Requests for work whose answer has not ended.
+    under_way: watch::Sender<usize>,
     connections: Connections,
     /// Who looks through the database for metrics: one at a time.
     scraping: Arc<Semaphore>,
@@ -75,14 +86,22 @@ pub(crate) struct Port {
     loopback: bool,
 }
 
-impl Port {
-    pub(crate) fn new(services: Services, config: &ServerConfig, stage: watch::Receiver<Stage>) -> Port {
-        Port {
-            services,
-            request_timeout: config.request_timeout,
-            request_bytes_max: config.request_bytes_max,
-            needs_model: config.load_default_model,
+/// What there is once the database is open.
+#[derive(Clone)]
+struct Opened {
+    services: Services,
+    /// Whether the default model must be loaded for the server to be ready.
+    needs_model: bool,
+    work: Router,
+}
+
+impl Front {
+    pub(crate) fn new(metrics: Metrics, config: &ServerConfig, stage: watch::Receiver<Stage>) -> Front {
+        Front {
+            metrics,
             stage,
+            opened: Late::default(),
+            under_way: watch::Sender::new(0),
             connections: Connections {
                 max: config.http_connections_max.min(Semaphore::MAX_PERMITS),
                 header_timeout: config.http_header_timeout,
@@ -93,11 +112,23 @@ impl Port {
         }
     }
 
-    /// Serves until the stage is [`Stage::Draining`]; returns when every connection has ended.
+    /// The database is open.
+    pub(crate) fn open(&self, services: Services, config: &ServerConfig) {
+        let work = Port::new(services.clone(), config, self.stage.clone()).router();
+        self.opened.come(Opened { services, needs_model: config.load_default_model, work });
+    }
+
+    /// Serves until the stage is [`Stage::Ending`]; returns when every connection has ended.
     pub(crate) async fn serve(mut self, listener: TcpListener) {
         self.loopback = listener.local_addr().is_ok_and(|address: SocketAddr| address.ip().is_loopback());
         let (stage, connections) = (self.stage.clone(), self.connections);
         listen::serve(listener, self.router(), connections, stage).await;
+    }
+
+    /// Returns when no request for work is under way.
+    pub(crate) async fn idle(&self) {
+        // The sender is `self`.
+        let _ = self.under_way.subscribe().wait_for(|requests| *requests == 0).await;
     }
 
     fn router(self) -> Router {
@@ -105,42 +136,55 @@ impl Port {
             .route("/metrics", get(metrics))
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
-            .route("/v1/models", get(openai::models::list))
-            .route("/v1/models/{*model}", get(openai::models::get))
-            .route("/v1/embeddings", post(openai::embeddings::embed))
-            .route("/v1/chat/completions", post(openai::chat::complete))
-            .fallback(unknown)
+            .fallback(work)
             .method_not_allowed_fallback(other_method)
             .layer(middleware::from_fn_with_state(self.clone(), every_request))
             .with_state(self)
     }
 }
 
+/// A request for work, from its headers to the end of its answer.
+struct UnderWay(watch::Sender<usize>);
+
+impl UnderWay {
+    fn begin(requests: &watch::Sender<usize>) -> UnderWay {
+        requests.send_modify(|requests| *requests += 1);
+        UnderWay(requests.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|requests| *requests -= 1);
+    }
+}
+
 /// What happens to every request: counted, logged, refused if its host is none of ours.
-async fn every_request(State(port): State<Port>, request: Request, next: Next) -> Response {
+async fn every_request(State(front): State<Front>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let route = match path.starts_with("/v1/models/") {
         true => "/v1/models",
-        false => ROUTES.into_iter().find(|route| *route == path).unwrap_or("unknown"),
+        false => PROBES.into_iter().chain(ROUTES).find(|route| *route == path).unwrap_or("unknown"),
     };
-    let mut counted = port.services.metrics().http(route);
+    let mut counted = front.metrics.http(route);
+    let under_way = (!PROBES.contains(&route)).then(|| UnderWay::begin(&front.under_way));
     let is_head = request.method() == http::Method::HEAD;
     let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
     let response = match host {
-        Some(host) if port.loopback && !request::is_own_host(host) => ApiError::foreign_host().into(),
+        Some(host) if front.loopback && !request::is_own_host(host) => ApiError::foreign_host().into(),
         _ => next.run(request).await,
     };
     if is_head {
         // Nobody asks for the body that such an answer does not have.
         counted.answered(response.status().as_u16());
     }
-    measured(response, counted, route)
+    measured(response, (counted, under_way), route)
 }
 
-async fn metrics(State(port): State<Port>) -> Response {
-    let metrics = port.services.metrics().clone();
-    let Ok(turn) = port.scraping.clone().acquire_owned().await else {
-        return ApiError::from(crate::status::shutting_down()).into();
+async fn metrics(State(front): State<Front>) -> Response {
+    let metrics = front.metrics.clone();
+    let Ok(turn) = front.scraping.clone().acquire_owned().await else {
+        return ApiError::from(status::shutting_down()).into();
     };
     // The turn ends with the work, though its caller may leave.
     let lines = tokio::task::spawn_blocking(move || {
@@ -149,14 +193,20 @@ async fn metrics(State(port): State<Port>) -> Response {
     });
     match lines.await {
         Ok(lines) => text(StatusCode::OK, crate::metrics::CONTENT_TYPE, lines),
-        Err(_) => ApiError::from(crate::status::fault()).into(),
+        Err(_) => ApiError::from(status::fault()).into(),
     }
 }
 
-async fn unknown() -> Response {
-    ApiError::unknown_route().into()
-}
-
-async fn other_method() -> Response {
-    ApiError::other_method().into()
+/// All other requests: they work, if the server does.
+async fn work(State(front): State<Front>, request: Request) -> Response {
+    if *front.stage.borrow() != Stage::Serving {
+        return ApiError::from(status::shutting_down()).into();
+    }
+    match front.opened.for_call().await {
+        Some(Opened { mut work, .. }) => {
+            let Ok(response) = work.call(request).await;
+            response
+        }
+        None => ApiError::from(status::opening()).into(),
+    }
 }

@@ -11,8 +11,9 @@ use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
+use super::Stage;
 use super::answer::ApiError;
-use super::{Port, Stage};
+use super::port::Port;
 use crate::limits::BODY_IDLE_SECONDS_MAX;
 use crate::status;
 use crate::work::Kind;
@@ -28,7 +29,7 @@ impl Port {
         F: Future<Output = Result<Response, ApiError>>,
     {
         let place = match self.services.work().admit(kind, false) {
-            Ok(place) => place,
+            Ok(place) => place.until(std::time::Instant::now().checked_add(self.request_timeout)),
             Err(refused) => return ApiError::from(refused).into(),
         };
         let answered = tokio::select! {

@@ -12,11 +12,12 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use ragstone_rag::Rag;
 
+use crate::late::Late;
 use crate::work::{Kind, Work};
 
 /// The database, the models and the gates of a server.
 pub(super) struct Database {
-    rag: Rag,
+    rag: Late<Rag>,
     work: Work,
     /// The last sum of the files, and when it was made: there may be tens of thousands of them. Locked while they are summed, so that
     /// this is done once for all who ask.
@@ -27,16 +28,16 @@ pub(super) struct Database {
 const DATA_BYTES_KEPT: Duration = Duration::from_secs(5);
 
 impl Database {
-    pub(super) fn new(rag: Rag, work: Work) -> Database {
+    pub(super) fn new(rag: Late<Rag>, work: Work) -> Database {
         Database { rag, work, data_bytes: Mutex::new(None) }
     }
 
-    fn data_bytes(&self) -> u64 {
+    fn data_bytes(&self, directory: &Path) -> u64 {
         let mut kept = self.data_bytes.lock().unwrap_or_else(PoisonError::into_inner);
         match *kept {
             Some((made, bytes)) if made.elapsed() < DATA_BYTES_KEPT => bytes,
             _ => {
-                let bytes = bytes_below(self.rag.db().path());
+                let bytes = bytes_below(directory);
                 *kept = Some((Instant::now(), bytes));
                 bytes
             }
@@ -52,11 +53,19 @@ impl fmt::Debug for Database {
 
 impl Collector for Database {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let db = self.rag.db();
+        if let Some(rag) = self.rag.now() {
+            self.encode_database(&rag, &mut encoder)?;
+        }
+        encode_work(&self.work, &mut encoder)
+    }
+}
+
+impl Database {
+    fn encode_database(&self, rag: &Rag, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let db = rag.db();
         let collections = db.collections();
         let sum = |of: fn(&ragstone::CollectionInfo) -> u64| collections.iter().map(of).sum::<u64>();
-        let loaded =
-            self.rag.models().list().unwrap_or_default().into_iter().filter(|model| model.loaded).count();
+        let loaded = rag.models().list().unwrap_or_default().into_iter().filter(|model| model.loaded).count();
         let mut gauge = |name: &str, help: &str, value: u64| {
             ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
         };
@@ -69,10 +78,9 @@ impl Collector for Database {
             sum(|info| info.growing),
         )?;
         gauge("segments", "Segments of all collections", sum(|info| info.segments as u64))?;
-        gauge("data_bytes", "Bytes of the data directory's files", self.data_bytes())?;
+        gauge("data_bytes", "Bytes of the data directory's files", self.data_bytes(db.path()))?;
         gauge("models_loaded", "Models in memory", loaded as u64)?;
-        encode_tokens(&self.rag, &mut encoder)?;
-        encode_work(&self.work, &mut encoder)
+        encode_tokens(rag, encoder)
     }
 }
 

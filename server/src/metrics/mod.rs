@@ -2,7 +2,7 @@
 //!
 //! Names follow the [conventions of Prometheus](https://prometheus.io/docs/practices/naming/): one prefix, base units, the unit last, `_total`
 //! for what only grows. Labels have values from closed sets (the API's methods, the port's routes, the operator's models),
-//! so that no caller can make the server keep a series for each request; collections are counted together, as there may be
+//! so that no caller can make the server keep a series for each request, and are no longer than 128 bytes; collections are counted together, as there may be
 //! thousands.
 //!
 //! | metric | type | labels | what it is |
@@ -48,6 +48,7 @@ use ragstone_rag::Rag;
 use self::database::Database;
 pub(crate) use self::generating::Generating;
 pub(crate) use self::grpc::GrpcMetricsLayer;
+use crate::late::Late;
 use crate::work::Work;
 
 /// What a scrape is answered with.
@@ -115,6 +116,7 @@ struct ModelTokens {
 pub(crate) struct Metrics {
     registry: Arc<Registry>,
     families: Arc<Families>,
+    database: Late<Rag>,
 }
 
 /// What requests add to; what is read off the server's state when it is asked for is [`Database`]'s.
@@ -209,8 +211,9 @@ impl Families {
 }
 
 impl Metrics {
-    pub(crate) fn new(rag: Rag, work: Work) -> Metrics {
-        let families = Families::default();
+    /// Without a database, of which nothing is told until it has [come](Self::open).
+    pub(crate) fn new(work: Work) -> Metrics {
+        let (families, database) = (Families::default(), Late::default());
         let mut registry = Registry::with_prefix("ragstone");
         registry.register(
             "build",
@@ -218,8 +221,13 @@ impl Metrics {
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
         families.register(&mut registry);
-        registry.register_collector(Box::new(Database::new(rag, work)));
-        Metrics { registry: Arc::new(registry), families: Arc::new(families) }
+        registry.register_collector(Box::new(Database::new(database.clone(), work)));
+        Metrics { registry: Arc::new(registry), families: Arc::new(families), database }
+    }
+
+    /// The database is open.
+    pub(crate) fn open(&self, rag: Rag) {
+        self.database.come(rag);
     }
 
     /// The text of now. Blocks: it looks through the collections and the data directory.

@@ -36,7 +36,7 @@ use ragstone_proto::v1::search_service_server::SearchServiceServer;
 use ragstone_proto::v1::templates_service_server::TemplatesServiceServer;
 use ragstone_rag::Rag;
 use tonic::codec::CompressionEncoding;
-use tonic::transport::server::Router;
+use tonic::service::Routes;
 use tonic::{Response, Status};
 
 use self::answer::{Budget, Refused};
@@ -44,11 +44,14 @@ use crate::config::ServerConfig;
 use crate::metrics::Metrics;
 use crate::models::Loader;
 use crate::operations::{Asked, Operation, Operations, Outcome, Report};
-use crate::work::Work;
+use crate::work::{Place, Work};
 use crate::{scratch, status, token};
 
 /// Rows fetched at a time where many are asked for: what is fetched and does not fit the response is at most so much.
 const READ_SLICE: usize = 100;
+
+/// How much later than the server the library takes a call's deadline to be: it is the server that says that it has passed.
+const DEADLINE_SLACK: Duration = Duration::from_secs(1);
 
 /// What every handler works with; cheap to clone.
 #[derive(Clone)]
@@ -70,12 +73,12 @@ struct Shared {
 }
 
 impl Services {
-    pub(crate) fn new(config: &ServerConfig, rag: Rag) -> Services {
+    /// Over an open database, which metrics tell of from now on. Blocks: what the database remembers of operations is read, and may be written.
+    pub(crate) fn new(config: &ServerConfig, rag: Rag, work: Work, metrics: Metrics) -> Services {
+        metrics.open(rag.clone());
         let loader = Loader::new(rag.models().clone(), config);
         let (operations, interrupted) = Operations::open(rag.db().clone());
         scratch::clear(rag.db());
-        let work = Work::new(config);
-        let metrics = Metrics::new(rag.clone(), work.clone());
         let shared = Shared {
             rag,
             work,
@@ -141,8 +144,8 @@ impl Services {
         &self.shared.work
     }
 
-    /// The services behind a router. The codec's limit stands behind the layer's, for messages that are compressed.
-    pub(crate) fn add_to<L: Clone>(&self, router: Router<L>, config: &ServerConfig) -> Router<L> {
+    /// The services behind their paths. The codec's limit stands behind the layer's, for messages that are compressed.
+    pub(crate) fn routes(&self, config: &ServerConfig) -> Routes {
         let bytes = config.request_bytes_max;
         macro_rules! service {
             ($server:ident) => {
@@ -154,7 +157,7 @@ impl Services {
                     .send_compressed(CompressionEncoding::Gzip)
             };
         }
-        router
+        Routes::default()
             .add_service(service!(CollectionsServiceServer))
             .add_service(service!(PointsServiceServer))
             .add_service(service!(SearchServiceServer))
@@ -164,6 +167,7 @@ impl Services {
             .add_service(service!(InferenceServiceServer))
             .add_service(service!(OperationsServiceServer))
             .add_service(service!(AdminServiceServer))
+            .prepare()
     }
 
     /// Applies a request on a thread that may block.
@@ -193,11 +197,17 @@ impl Services {
     }
 
     /// The library, whose work ends with what comes second: with the future that holds it, when the caller leaves or the
-    /// deadline passes.
+    /// deadline passes. What would last beyond the deadline for certain is not begun.
     fn wanted_rag(&self) -> (Rag, CancelOnDrop) {
         let token = CancelToken::new();
         let end_with_call = token.cancel_on_drop();
-        (self.shared.rag.cancelled_by(token), end_with_call)
+        let rag = self.shared.rag.cancelled_by(token);
+        let late = Place::current_deadline().and_then(|deadline| deadline.checked_add(DEADLINE_SLACK));
+        let rag = match late {
+            Some(deadline) => rag.wanted_until(deadline),
+            None => rag,
+        };
+        (rag, end_with_call)
     }
 
     /// Answers a request, all of it on a thread that may block: what is converted and measured can be large. The answer is

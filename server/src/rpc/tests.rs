@@ -15,7 +15,10 @@ async fn the_work_of_a_call_that_is_dropped_ends_where_it_looks() {
     let schema = Schema::builder(2).field("a", ragstone::FieldType::Int).build().unwrap();
     db.create_collection("c", schema).unwrap();
     let models = Models::new(ModelOptions { offline: true, ..ModelOptions::default() });
-    let services = Services::new(&ServerConfig::default(), Rag::new(db, models));
+    let config = ServerConfig::default();
+    let work = Work::new(&config);
+    let metrics = Metrics::new(work.clone());
+    let services = Services::new(&config, Rag::new(db, models), work, metrics);
     let (begin, begun) = tokio::sync::oneshot::channel();
     let (release, released) = mpsc::channel::<()>();
     let (tell, told) = mpsc::channel();

@@ -7,6 +7,9 @@ use tonic::{Code, Status};
 
 use super::{BUSY_RETRY, Problem};
 
+/// When a call that met a database being opened may come back.
+const OPENING_RETRY: Duration = Duration::from_secs(1);
+
 /// Every thread is taken and the queue is full; or so many calls stream.
 pub(crate) fn too_many_requests(limit: &'static str, max: usize) -> Status {
     let message = format!("the server works on {limit} = {max} requests already; try again");
@@ -116,6 +119,13 @@ pub(crate) fn malformed(complaint: &str) -> Status {
 /// The server stops before the request is done.
 pub(crate) fn shutting_down() -> Status {
     Problem::new(Code::Unavailable, ErrorReason::ShuttingDown, "the server is shutting down").status()
+}
+
+/// The database is being opened; nothing was begun.
+pub(crate) fn opening() -> Status {
+    Problem::new(Code::Unavailable, ErrorReason::Opening, "the database is being opened; try again")
+        .retry(OPENING_RETRY)
+        .status()
 }
 
 /// The caller left before the work was done; nobody reads this, but for who calls the engine by other ways.

@@ -1,5 +1,7 @@
 //! Errors of text, models and prompts.
 
+use std::time::Duration;
+
 use ragstone_proto::v1::ErrorReason;
 use ragstone_rag::GenerateFailure;
 use tonic::{Code, Status};
@@ -60,6 +62,7 @@ pub(crate) fn rag(error: ragstone_rag::Error) -> Status {
         Error::Remote { url, .. } => {
             Problem::new(Code::Unavailable, ErrorReason::RemoteModelFailed, message).with("url", url).status()
         }
+        Error::RemoteBusy { url, retry_after, .. } => busy(message, retry_after).with("url", url).status(),
         Error::GenerateModelNotFound { model, .. } => {
             Problem::new(Code::NotFound, ErrorReason::GenerateModelNotFound, message)
                 .with("model", model)
@@ -74,6 +77,9 @@ pub(crate) fn rag(error: ragstone_rag::Error) -> Status {
 
 /// A language model gave no answer, or not all of it.
 fn generate(model: &str, failure: GenerateFailure, message: String) -> Status {
+    if let GenerateFailure::Busy { retry_after } = failure {
+        return busy(message, retry_after).with("model", model).status();
+    }
     let (code, reason) = match failure {
         GenerateFailure::Refused => (Code::FailedPrecondition, ErrorReason::GenerateRefused),
         GenerateFailure::TimedOut => (Code::DeadlineExceeded, ErrorReason::DeadlineExceeded),
@@ -81,4 +87,14 @@ fn generate(model: &str, failure: GenerateFailure, message: String) -> Status {
         _ => (Code::Unavailable, ErrorReason::GenerateFailed),
     };
     Problem::new(code, reason, message).with("model", model).status()
+}
+
+/// The service of a model has no room now; it may have said when it will.
+fn busy(message: String, retry_after: Option<Duration>) -> Problem {
+    let problem = Problem::new(Code::ResourceExhausted, ErrorReason::ModelRateLimited, message.as_str());
+    let problem = problem.quota("model", message);
+    match retry_after {
+        Some(after) => problem.retry(after),
+        None => problem,
+    }
 }

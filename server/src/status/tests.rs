@@ -1,5 +1,7 @@
 //! Problems on the wire.
 
+use ragstone_rag::GenerateFailure;
+
 use super::*;
 
 #[test]
@@ -43,10 +45,28 @@ fn a_full_disk_is_exhaustion_and_the_rest_is_ours() {
 
 #[test]
 fn what_may_come_back_says_when() {
-    for status in [too_many_requests("CONCURRENT_REQUESTS_MAX", 8), model_loading("m")] {
+    for status in [too_many_requests("CONCURRENT_REQUESTS_MAX", 8), model_loading("m"), opening()] {
         assert!(status.get_error_details().retry_info().unwrap().retry_delay.is_some());
     }
     for status in [shutting_down(), request_too_large(1, 2), deadline_exceeded(Duration::from_secs(1))] {
         assert!(status.get_error_details().retry_info().is_none());
+    }
+}
+
+#[test]
+fn a_model_without_room_says_when_to_come_back_if_it_knows() {
+    for retry_after in [Some(Duration::from_secs(7)), None] {
+        let (url, reason) = ("http://m".to_owned(), "slow down".to_owned());
+        let failure = GenerateFailure::Busy { retry_after };
+        for error in [
+            ragstone_rag::Error::RemoteBusy { url, reason: reason.clone(), retry_after },
+            ragstone_rag::Error::Generate { model: "m".to_owned(), failure, reason },
+        ] {
+            let status = rag(error);
+            assert_eq!(status.code(), Code::ResourceExhausted);
+            let details = status.get_error_details();
+            assert_eq!(details.error_info().unwrap().reason, "MODEL_RATE_LIMITED");
+            assert_eq!(details.retry_info().and_then(|info| info.retry_delay), retry_after);
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::fixture::{BagOfWords, Server, config, services};
 
 const INFERENCE: &str = "ragstone.v1.InferenceService";
 
-async fn check(client: &mut HealthClient<Channel>, service: &str) -> ServingStatus {
+pub(crate) async fn check(client: &mut HealthClient<Channel>, service: &str) -> ServingStatus {
     client.check(HealthCheckRequest { service: service.to_owned() }).await.unwrap().into_inner().status()
 }
 

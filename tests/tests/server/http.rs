@@ -1,7 +1,7 @@
 //! The HTTP port without a client of its own: bytes over a socket, for what well-behaved clients do not do.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use ragstone_client::{Enrich, Generate};
@@ -14,21 +14,25 @@ use crate::generate::{answering, with_notes};
 
 /// An answer: status, headers as they came, body.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
 
-/// Sends bytes and reads all that comes.
 fn exchange(server: &Server, request: &str) -> Answer {
-    let mut stream = TcpStream::connect(server.http_address).unwrap();
+    exchange_at(server.http_address, request)
+}
+
+/// Sends bytes and reads all that comes.
+fn exchange_at(address: SocketAddr, request: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut bytes = Vec::new();
@@ -40,14 +44,23 @@ fn exchange(server: &Server, request: &str) -> Answer {
 }
 
 fn get(server: &Server, path: &str) -> Answer {
-    exchange(server, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"))
+    get_at(server.http_address, path)
+}
+
+pub(crate) fn get_at(address: SocketAddr, path: &str) -> Answer {
+    let head = "host: localhost\r\nconnection: close";
+    exchange_at(address, &format!("GET {path} HTTP/1.1\r\n{head}\r\n\r\n"))
 }
 
 fn post_as(server: &Server, path: &str, media: &str, body: &str) -> Answer {
+    post_at(server.http_address, path, media, body)
+}
+
+pub(crate) fn post_at(address: SocketAddr, path: &str, media: &str, body: &str) -> Answer {
     let length = body.len();
     let head =
         format!("host: localhost\r\nconnection: close\r\ncontent-type: {media}\r\ncontent-length: {length}");
-    exchange(server, &format!("POST {path} HTTP/1.1\r\n{head}\r\n\r\n{body}"))
+    exchange_at(address, &format!("POST {path} HTTP/1.1\r\n{head}\r\n\r\n{body}"))
 }
 
 fn post(server: &Server, path: &str, body: &Value) -> Answer {

@@ -1,6 +1,7 @@
 //! The server, from outside: a real socket, the Rust client, and a generated client for what the Rust client hides.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod busy;
 mod by_hand;
 mod calls;
 mod cancel;
@@ -21,6 +22,7 @@ mod limits;
 mod load;
 mod models;
 mod openai;
+mod opening;
 mod operations;
 mod pages;
 mod python;

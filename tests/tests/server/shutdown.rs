@@ -1,12 +1,14 @@
 //! Stopping while clients write.
 
 use std::collections::BTreeSet;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use ragstone_client::{Code, CreateCollection, Embed, Point};
 use ragstone_server::ServerConfig;
 
 use crate::fixture::{Server, WAIT, config, eventually};
+use crate::http::{get_at, post_at};
 
 /// Writers go on until they are turned away; every write that was acknowledged is there afterwards, and none other than
 /// those that were sent.
@@ -95,4 +97,29 @@ async fn after_the_grace_period_requests_are_given_up() {
     let error = request.await.unwrap().unwrap_err();
     assert_eq!((error.code(), error.reason()), (Code::Unavailable, Some("SHUTTING_DOWN")), "{error:?}");
     server.ended().await.unwrap();
+}
+
+/// Who asks how the server is, as load balancers do, learns that it is about to stop while calls under way are completed. It used to find
+/// nobody there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_http_port_tells_of_the_end_until_the_last_call_has_ended() {
+    let mut server = Server::start().await;
+    let address = server.http_address;
+    let body = format!("{{\"input\": \"{WAIT}\"}}");
+    let request =
+        tokio::task::spawn_blocking(move || post_at(address, "/v1/embeddings", "application/json", &body));
+    eventually("the request's work", || server.gate.waiting() == 1).await;
+    assert_eq!(get_at(address, "/readyz").status, 200);
+    server.ask_to_stop();
+    eventually("readiness ends", || get_at(address, "/readyz").status == 503).await;
+    assert_eq!(get_at(address, "/readyz").body, "not ready: the server is shutting down\n");
+    assert_eq!(get_at(address, "/healthz").status, 200);
+    assert_eq!(get_at(address, "/metrics").status, 200);
+    let refused = get_at(address, "/v1/models");
+    assert_eq!((refused.status, refused.json()["error"]["code"].as_str()), (503, Some("shutting_down")));
+    assert!(!request.is_finished());
+    server.gate.open();
+    assert_eq!(request.await.unwrap().status, 200);
+    server.ended().await.unwrap();
+    assert!(TcpStream::connect(address).is_err(), "nothing listens any more");
 }

@@ -41,6 +41,7 @@ mod models;
 mod remote;
 #[cfg(test)]
 mod stand_in;
+mod wanted;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -54,6 +55,8 @@ use crate::rerank::RerankerInfo;
 pub use local::{LoadOptions, LocalEmbedder};
 pub use models::Models;
 pub use remote::RemoteEmbedder;
+pub(crate) use remote::same_model;
+pub use wanted::Wanted;
 
 /// What a text is to retrieval; a model may have a prefix for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,8 +154,23 @@ pub trait Embedder: Send + Sync {
     ///
     /// # Errors
     /// [`Error::TokenLimit`](crate::Error::TokenLimit) under [`Overflow::Error`], naming `texts[i]`;
-    /// [`Error::Remote`](crate::Error::Remote) from a remote model.
+    /// [`Error::Remote`](crate::Error::Remote) and [`Error::RemoteBusy`](crate::Error::RemoteBusy) from a remote model.
     fn embed(&self, texts: &[&str], role: Role, overflow: Overflow) -> Result<Embeddings>;
+
+    /// The same for somebody who may stop waiting: what waits for a service ends then. What computes here looks before it begins.
+    ///
+    /// # Errors
+    /// As [`embed`](Self::embed), and what [`Wanted::check`] gives.
+    fn embed_wanted(
+        &self,
+        texts: &[&str],
+        role: Role,
+        overflow: Overflow,
+        wanted: Wanted<'_>,
+    ) -> Result<Embeddings> {
+        wanted.check()?;
+        self.embed(texts, role, overflow)
+    }
 
     /// Tokens of a text without special tokens and prefix; a high estimate for a remote model whose tokenizer is not known.
     fn count_tokens(&self, text: &str) -> usize;

@@ -10,7 +10,8 @@
 //! * It ends: each token has a deadline, and so has the whole ([`Patience`]); [`Generation::stopper`] ends it from another
 //!   thread, and with it the connection.
 //! * A request that fails by 408, 429, 5xx or on the way is sent again, three times at most, after a pause that doubles or that
-//!   `Retry-After` asks for, but never once a token has come: an answer is not begun twice.
+//!   `Retry-After` asks for, but never once a token has come: an answer is not begun twice. Of a 429 that stays, or whose pause is longer
+//!   than somebody waits, the error has that pause ([`GenerateFailure::Busy`]).
 //! * What comes back is bounded ([`ANSWER_BYTES_MAX`], [`STREAM_EVENT_BYTES_MAX`](crate::limits::STREAM_EVENT_BYTES_MAX),
 //!   [`STREAM_BYTES_MAX`](crate::limits::STREAM_BYTES_MAX)).
 //! * Neither keys nor questions nor answers are logged.
@@ -25,6 +26,8 @@ mod wire;
 pub use cite::{CheckedCitations, CitationUse};
 pub use models::{GenerateModel, GenerateModels, Patience};
 pub use watch::{StopOnDrop, Stopper};
+
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -204,7 +207,7 @@ pub struct Generation {
     /// Numbers of the passages that the model was given.
     given: Vec<usize>,
     text: String,
-    started: std::time::Instant,
+    started: Instant,
     first_token_ms: Option<f64>,
 }
 
@@ -215,11 +218,12 @@ enum State {
 }
 
 impl Generation {
-    /// Begins a generation. Nothing is sent before the first event is asked for.
+    /// Begins a generation, for somebody who waits no longer than to a moment. Nothing is sent before the first event is asked for.
     pub(crate) fn begin(
         models: &GenerateModels,
         enriched: Enriched,
         options: &GenerateOptions,
+        deadline: Option<Instant>,
     ) -> Result<Generation> {
         options.validate()?;
         let model = models.get(&options.model)?;
@@ -227,10 +231,10 @@ impl Generation {
         let given = enriched.citations.iter().map(|citation| citation.index).collect();
         Ok(Generation {
             state: State::Evidence(Box::new(enriched)),
-            stream: Stream::new(model, body)?,
+            stream: Stream::new(model, body, deadline)?,
             given,
             text: String::new(),
-            started: std::time::Instant::now(),
+            started: Instant::now(),
             first_token_ms: None,
         })
     }
@@ -290,7 +294,7 @@ impl Iterator for Generation {
     fn next(&mut self) -> Option<Self::Item> {
         match std::mem::replace(&mut self.state, State::Answering) {
             State::Evidence(enriched) => {
-                self.started = std::time::Instant::now();
+                self.started = Instant::now();
                 Some(Ok(GenerateEvent::Evidence(*enriched)))
             }
             State::Answering => {

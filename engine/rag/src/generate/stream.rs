@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::Read;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::{Agent, BodyReader};
 
@@ -13,6 +13,7 @@ use super::wire::{Bad, Said, said};
 use super::{FinishReason, Usage, sse};
 use crate::error::{Error, GenerateFailure, Result};
 use crate::limits::{STREAM_BYTES_MAX, STREAM_EVENT_BYTES_MAX};
+use crate::waiting;
 
 /// Times that a request is sent.
 const TRIES_MAX: u32 = 3;
@@ -56,15 +57,23 @@ impl Failure {
 
 /// An answer under way.
 pub(super) struct Stream {
-    model: Arc<GenerateModel>,
-    body: Vec<u8>,
-    agent: Agent,
+    request: Request,
     watch: Watch,
+    /// When the answer is of no use to its caller any more, who is the one to end it then.
+    deadline: Option<Instant>,
     tries: u32,
     /// The connection that is read; none before the first try and between two.
     connection: Option<Connection>,
     /// Whether a token has come: from then on nothing is tried again.
     begun: bool,
+}
+
+/// What is sent, and with what; cheap to clone.
+#[derive(Clone)]
+struct Request {
+    model: Arc<GenerateModel>,
+    body: Arc<[u8]>,
+    agent: Agent,
 }
 
 struct Connection {
@@ -81,9 +90,10 @@ struct Connection {
 }
 
 impl Stream {
-    pub(super) fn new(model: Arc<GenerateModel>, body: Vec<u8>) -> Result<Stream> {
+    pub(super) fn new(model: Arc<GenerateModel>, body: Vec<u8>, deadline: Option<Instant>) -> Result<Stream> {
         let Patience { connect, first_token, total, .. } = model.patience();
-        // Nothing interrupts a connection that is being made, so it takes no longer than what it is part of.
+        // Nothing interrupts a connection that is being made, though nobody may wait for it any more, so it takes no longer than what it
+        // is part of.
         let connect = connect.min(first_token).min(total);
         // One client for each answer: shutting it down ends this answer and no other.
         let agent = Agent::config_builder()
@@ -98,11 +108,12 @@ impl Stream {
             failure: GenerateFailure::Unavailable,
             reason: format!("no thread can be started: {error}"),
         })?;
-        Ok(Stream { model, body, agent, watch, tries: 0, connection: None, begun: false })
+        let request = Request { model, body: body.into(), agent };
+        Ok(Stream { request, watch, deadline, tries: 0, connection: None, begun: false })
     }
 
     pub(super) fn model(&self) -> &GenerateModel {
-        &self.model
+        &self.request.model
     }
 
     pub(super) fn stopper(&self) -> Stopper {
@@ -112,7 +123,7 @@ impl Stream {
     /// Waits for what comes next.
     pub(super) fn next(&mut self) -> Result<Heard> {
         loop {
-            let patience = self.model.patience();
+            let patience = self.model().patience();
             match (self.begun, &self.connection) {
                 (true, _) => self.watch.begin(Phase::NextToken, patience.next_token),
                 (false, None) => self.watch.begin(Phase::FirstToken, patience.first_token),
@@ -134,8 +145,8 @@ impl Stream {
     fn again(&mut self, failure: Failure) -> Result<()> {
         self.connection = None;
         let error =
-            |failure, reason| Error::Generate { model: self.model.name().to_owned(), failure, reason };
-        let Patience { first_token, next_token, total, .. } = self.model.patience();
+            |failure, reason| Error::Generate { model: self.model().name().to_owned(), failure, reason };
+        let Patience { first_token, next_token, total, .. } = self.model().patience();
         // Whoever ends the connection makes the read fail; what counts is why it was ended.
         match self.watch.over() {
             Some(Over::Stopped) => return Err(error(GenerateFailure::Stopped, "it was stopped".to_owned())),
@@ -152,24 +163,22 @@ impl Stream {
         }
         let pause = failure.pause.unwrap_or_else(|| PAUSE_FIRST.saturating_mul(1 << (self.tries.max(1) - 1)));
         let may = failure.again && !self.begun && self.tries < TRIES_MAX && pause <= PAUSE_MAX;
-        if !may || !self.watch.has_time_for(pause) {
+        if !may || !self.has_time_for(pause) {
             // What the operator has to look after; the service's words may be of the question.
-            tracing::warn!(model = self.model.name(), failure = ?failure.failure, tries = self.tries, "a model gave no answer");
+            tracing::warn!(model = self.model().name(), failure = ?failure.failure, tries = self.tries, "a model gave no answer");
             let tries = if self.tries > 1 { format!(" ({} tries)", self.tries) } else { String::new() };
-            return Err(error(failure.failure, self.redact(failure.reason) + &tries));
+            return Err(error(failure.failure, self.request.redact(failure.reason) + &tries));
         }
-        tracing::warn!(model = self.model.name(), try = self.tries, ?pause, "the request for an answer is sent again");
+        tracing::warn!(model = self.model().name(), try = self.tries, ?pause, "the request for an answer is sent again");
         self.watch.rest();
         self.watch.pause(pause);
         Ok(())
     }
 
-    /// A service may repeat the key that it refuses.
-    fn redact(&self, reason: String) -> String {
-        match &self.model.key {
-            Some(key) => reason.replace(&key.0, "…"),
-            None => reason,
-        }
+    /// Whether so long a pause would end before the deadlines of the whole.
+    fn has_time_for(&self, pause: Duration) -> bool {
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        left.is_none_or(|left| pause < left) && self.watch.has_time_for(pause)
     }
 
     fn try_next(&mut self) -> Result<Heard, Failure> {
@@ -178,7 +187,14 @@ impl Stream {
         }
         if self.connection.is_none() {
             self.tries += 1;
-            self.connection = Some(self.connect()?);
+            let request = self.request.clone();
+            // On another thread, as nothing interrupts a name that is being resolved or a connection that is being made.
+            let connected = waiting::wait_for(move || request.connect(), || self.watch.over());
+            let connected = connected.map_err(|error| {
+                Failure::new(GenerateFailure::Unavailable, format!("no thread can be started: {error}"))
+            })?;
+            let over = |_| Failure::new(GenerateFailure::Stopped, "it is over");
+            self.connection = Some(connected.map_err(over)??);
         }
         let Some(connection) = &mut self.connection else { unreachable!("it was made just now") };
         loop {
@@ -186,7 +202,7 @@ impl Stream {
                 // What a model thinks is a token too, and the next one has its own deadline.
                 if said.token && (!self.begun || said.text.is_none()) {
                     self.begun = true;
-                    self.watch.begin(Phase::NextToken, self.model.patience().next_token);
+                    self.watch.begin(Phase::NextToken, self.request.model.patience().next_token);
                 }
                 if let Some(text) = said.text {
                     return Ok(Heard::Text(text));
@@ -196,6 +212,16 @@ impl Stream {
             } else {
                 connection.read()?;
             }
+        }
+    }
+}
+
+impl Request {
+    /// A service may repeat the key that it refuses.
+    fn redact(&self, reason: String) -> String {
+        match &self.model.key {
+            Some(key) => reason.replace(&key.0, "…"),
+            None => reason,
         }
     }
 
@@ -211,7 +237,7 @@ impl Stream {
         if let Some(key) = &self.model.key {
             request = request.header("authorization", format!("Bearer {}", key.0));
         }
-        let mut response = request.send(&self.body).map_err(|error| match error {
+        let mut response = request.send(&self.body[..]).map_err(|error| match error {
             ureq::Error::Io(_) | ureq::Error::ConnectionFailed | ureq::Error::HostNotFound => {
                 Failure::passing(error.to_string())
             }
@@ -321,7 +347,13 @@ fn refused(status: u16, after: Option<u64>, body: &str) -> Failure {
         300..=399 => {
             Failure::new(GenerateFailure::Unavailable, format!("HTTP {status}: redirects are not followed"))
         }
-        408 | 429 | 500.. => Failure {
+        // Whoever asked may come back, and when is the service's to say.
+        429 => Failure {
+            failure: GenerateFailure::Busy { retry_after: after.map(Duration::from_secs) },
+            pause: after.map(Duration::from_secs),
+            ..Failure::passing(format!("HTTP {status}: {words}"))
+        },
+        408 | 500.. => Failure {
             pause: after.map(Duration::from_secs),
             ..Failure::passing(format!("HTTP {status}: {words}"))
         },

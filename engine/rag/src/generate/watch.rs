@@ -32,7 +32,7 @@ pub(super) enum Over {
 }
 
 /// Ends a generation from another thread: whoever waits for its next event gets an error at once, and the connection to the
-/// model's endpoint is closed, which most endpoints take as a word to stop computing. A connection that is only being made is waited for, seconds at most
+/// model's endpoint is closed, which most endpoints take as a word to stop computing. A connection that is only being made is left to itself, seconds at most
 /// ([`Patience::connect`](super::Patience::connect)). Clones are one.
 #[derive(Clone)]
 pub struct Stopper(Arc<Shared>);

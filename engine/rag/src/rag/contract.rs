@@ -3,11 +3,11 @@
 //! Vectors of two models do not compare, nor do those of one model read in two ways. So a collection keeps what its
 //! vectors were made with, as JSON in a schema attribute, and a model that differs in anything but its name is refused:
 //! by the hash of its weights it is the same model wherever its files lie. A remote model has no hash; there the name
-//! must be the same.
+//! must be the same, but for what it says of how requests are sent.
 
 use ragstone::{Analyzer, CollectionInfo, Schema};
 
-use crate::embed::{Embedder, ModelInfo};
+use crate::embed::{Embedder, ModelInfo, same_model};
 use crate::error::{Error, Result};
 
 use crate::ingest::ChunkOptions;
@@ -73,7 +73,7 @@ pub(super) fn check(collection: &str, contract: &ModelInfo, embedder: &dyn Embed
     let offered = embedder.info();
     let same_weights = match (&contract.sha256, &offered.sha256) {
         (Some(a), Some(b)) => a == b,
-        (None, None) => contract.name == offered.name,
+        (None, None) => same_model(&contract.name, &offered.name),
         _ => false,
     };
     let read_alike = ModelInfo { name: String::new(), sha256: None, ..contract.clone() }
@@ -116,6 +116,7 @@ mod tests {
     fn anything_but_the_name_matters() {
         let info = BagOfWords::new("m", 256).info().clone();
         let remote = ModelInfo { sha256: None, ..info.clone() };
+        let service = ModelInfo { name: "https://h/v1?batch=3#m".into(), ..remote.clone() };
         let cases = [
             (&info, info.clone(), true),
             (&info, ModelInfo { name: "/elsewhere/m".into(), ..info.clone() }, true),
@@ -130,6 +131,8 @@ mod tests {
             (&info, ModelInfo { arithmetic: Arithmetic::Int8, ..info.clone() }, false),
             (&remote, remote.clone(), true),
             (&remote, ModelInfo { name: "other".into(), ..remote.clone() }, false),
+            (&service, ModelInfo { name: "https://h/v1?timeout=9#m".into(), ..remote.clone() }, true),
+            (&service, ModelInfo { name: "https://h/v1#n".into(), ..remote.clone() }, false),
         ];
         for (contract, offered, fits) in cases {
             let outcome = check("c", contract, &BagOfWords::with_info(offered.clone()));

@@ -43,7 +43,7 @@ impl Rag {
         };
         ask.validate()?;
         let check_wanted = || -> Result<()> { Ok(rows.check_wanted()?) };
-        let found = retrieve::passages((&rows, &self.models), &ask, &|| Ok(embedder.clone()), &mut stages);
+        let found = retrieve::passages((&rows, self), &ask, &|| Ok(embedder.clone()), &mut stages);
         let mut found = found.map_err(|error| as_message(error, request.messages.len()))?;
         if request.expand != Expansion::default() {
             let added = retrieve::beside(&found, request.filter.as_ref(), request.expand, &check_wanted)?;

@@ -57,7 +57,7 @@ impl Rag {
     /// # Errors
     /// As [`generate`](Rag::generate), but for those of [`enrich`](Rag::enrich).
     pub fn generate_from(&self, enriched: Enriched, options: &GenerateOptions) -> Result<Generation> {
-        Generation::begin(&self.generate_models, enriched, options)
+        Generation::begin(&self.generate_models, enriched, options, self.deadline)
     }
 
     /// Refuses what [`generate`](Rag::generate) would refuse, without looking for anything.

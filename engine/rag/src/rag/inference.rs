@@ -4,7 +4,7 @@
 use ragstone::Collection;
 
 use super::{Rag, text_model};
-use crate::embed::{DEFAULT_MODEL, Embedder, Embeddings, Overflow, Role};
+use crate::embed::{DEFAULT_MODEL, Embedder, Embeddings, Overflow, Role, Wanted};
 use crate::error::{Error, Result};
 use crate::limits::{EMBED_TEXTS_MAX, RERANK_PASSAGES_MAX, TEXT_BYTES_MAX};
 use crate::prompt::{check_max, check_text};
@@ -28,7 +28,9 @@ impl Rag {
         texts.iter().try_for_each(|(field, text)| check_text(field, text))?;
         let embedder = self.load(collection.name(), &text_model(collection)?)?;
         let (fields, texts): (Vec<&str>, Vec<&str>) = texts.iter().copied().unzip();
-        let embeddings = embedder.embed(&texts, Role::Query, Overflow::Error);
+        let check_wanted = || -> Result<()> { Ok(collection.check_wanted()?) };
+        let wanted = self.wanted(&check_wanted);
+        let embeddings = embedder.embed_wanted(&texts, Role::Query, Overflow::Error, wanted);
         let name = |index| fields.get(index).map(|field: &&str| (*field).to_owned());
         Ok(embeddings.map_err(|error| renamed(error, "texts", name))?.vectors)
     }
@@ -49,12 +51,13 @@ impl Rag {
         self.db.check_wanted()?;
         let model = self.models.load(model.unwrap_or(DEFAULT_MODEL))?;
         let mut all = Embeddings::default();
+        let check_wanted = || -> Result<()> { Ok(self.db.check_wanted()?) };
+        let wanted = self.wanted(&check_wanted);
         for (from, texts) in slices(texts, model.texts_at_a_time()) {
-            self.db.check_wanted()?;
             // The model names a text by its place in the slice that it got.
             let whole = |index: usize| Some(format!("texts[{}]", from + index));
-            let mut some =
-                model.embed(texts, role, overflow).map_err(|error| renamed(error, "texts", whole))?;
+            let some = model.embed_wanted(texts, role, overflow, wanted);
+            let mut some = some.map_err(|error| renamed(error, "texts", whole))?;
             all.vectors.append(&mut some.vectors);
             all.token_counts.append(&mut some.token_counts);
             all.truncated.append(&mut some.truncated);
@@ -136,17 +139,14 @@ pub(super) struct EmbeddedQuery {
     pub(super) truncated: bool,
 }
 
-pub(super) fn embed_query(embedder: &dyn Embedder, field: &str, text: &str) -> Result<Vec<f32>> {
-    Ok(embed_query_or_cut(embedder, (field, text), Overflow::Error)?.values)
-}
-
-pub(super) fn embed_query_or_cut(
+pub(super) fn embed_query(
     embedder: &dyn Embedder,
     (field, text): (&str, &str),
     overflow: Overflow,
+    wanted: Wanted<'_>,
 ) -> Result<EmbeddedQuery> {
     let embeddings = embedder
-        .embed(&[text], Role::Query, overflow)
+        .embed_wanted(&[text], Role::Query, overflow, wanted)
         .map_err(|error| renamed(error, "texts", |_| Some(field.to_owned())))?;
     Ok(EmbeddedQuery {
         values: embeddings.vectors.into_iter().next().unwrap_or_default(),

@@ -8,8 +8,8 @@ use ragstone::query::{Fuse, Names, Nearest, Query, QueryHit, Rescore, Select, So
 use ragstone::{Collection, Filter, Point, PointId, ScrollRequest, Value, View};
 
 use super::timing::Stages;
-use super::{Rag, embed_query_or_cut, rows};
-use crate::embed::{Embedder, Models};
+use super::{Rag, embed_query, rows};
+use crate::embed::Embedder;
 use crate::error::{Error, Result};
 use crate::reserved::{self, HEADING, KIND, KIND_CHUNK, TEXT};
 use crate::retrieve::feedback::{HEARD, SPEAKING, agreement, moved, said};
@@ -38,7 +38,7 @@ impl Rag {
         let (rows, model) = self.text_collection(collection)?;
         let mut stages = Stages::begin();
         let embedder = || self.load(collection, &model);
-        let found = passages((&rows, &self.models), request, &embedder, &mut stages)?;
+        let found = passages((&rows, self), request, &embedder, &mut stages)?;
         Ok(Retrieved {
             chunks: found.chunks,
             dropped: found.dropped,
@@ -61,7 +61,7 @@ pub(super) struct Passages {
 
 /// Retrieves from the newest view of a collection; the model is asked for only if the mode needs it.
 pub(super) fn passages(
-    (rows, models): (&Collection, &Models),
+    (rows, rag): (&Collection, &Rag),
     request: &RetrieveRequest,
     embedder: &dyn Fn() -> Result<Arc<dyn Embedder>>,
     stages: &mut Stages,
@@ -69,9 +69,11 @@ pub(super) fn passages(
     let side = |mode| request.mode == mode || request.mode == RetrievalMode::Hybrid;
     let words = side(RetrievalMode::Text).then(|| words(rows, &request.question)).transpose()?;
     let (mut nearest, mut truncated) = (None, false);
+    let check_wanted = || -> Result<()> { Ok(rows.check_wanted()?) };
     if side(RetrievalMode::Dense) {
-        let vector =
-            embed_query_or_cut(embedder()?.as_ref(), ("question", &request.question), request.overflow)?;
+        let (embedder, wanted) = (embedder()?, rag.wanted(&check_wanted));
+        let question = ("question", request.question.as_str());
+        let vector = embed_query(embedder.as_ref(), question, request.overflow, wanted)?;
         truncated = vector.truncated;
         nearest = Some(vector.values);
         stages.end("embed");
@@ -80,7 +82,7 @@ pub(super) fn passages(
     let filter = reserved::only_chunks(request.filter.clone());
     let searching = Searching { view: &view, filter };
     let selection = request.selection();
-    let reranker = request.rerank.as_ref().map(|rerank| models.reranker(&rerank.model)).transpose()?;
+    let reranker = request.rerank.as_ref().map(|rerank| rag.models.reranker(&rerank.model)).transpose()?;
     // As many as the re-ranker is to see, and no more: it is the dearest stage.
     let wanted =
         request.rerank.as_ref().map_or_else(|| selection.pool(), |rerank| rerank.candidates.max(request.k));
@@ -98,7 +100,6 @@ pub(super) fn passages(
     };
     let mut pool = read(&view, ranked, selection.needs_vectors())?;
     stages.end("search");
-    let check_wanted = || -> Result<()> { Ok(rows.check_wanted()?) };
     let mut rerank_truncated = 0;
     if let Some(reranker) = &reranker {
         rerank_truncated = rerank(reranker.as_ref(), &request.question, &mut pool, &check_wanted)?;

@@ -9,7 +9,9 @@ use ragstone_rag::Rag;
 use ragstone_rag::embed::{ModelOptions, Models};
 use ragstone_rag::generate::{GenerateModel, GenerateModels};
 use ragstone_rag::progress::Progress;
-use ragstone_server::{Listeners, ServerConfig, bind, init_logs, serve, shutdown_signal};
+use ragstone_server::{
+    Listeners, ServeError, ServerConfig, bind, init_logs, open_and_serve, shutdown_signal,
+};
 
 use crate::cli::args::{LogFormat, Place, ServeArgs};
 
@@ -36,11 +38,6 @@ pub(super) fn run(place: &Place, args: ServeArgs) -> Result<()> {
             None => None,
         };
         let shutdown = shutdown_signal()?;
-        let data = place.data.clone();
-        let db = tokio::task::spawn_blocking(move || Db::open(data))
-            .await
-            .context("opening the data directory")?;
-        let db = db.with_context(|| format!("--data {}", place.data.display()))?;
         let progress = Arc::new(LogProgress);
         let options = ModelOptions { offline: place.offline, progress, ..ModelOptions::default() };
         let config = ServerConfig {
@@ -50,9 +47,18 @@ pub(super) fn run(place: &Place, args: ServeArgs) -> Result<()> {
             exchange_dir: args.exchange_dir,
             ..ServerConfig::default()
         };
-        let rag = Rag::new(db, Models::new(options)).with_generate_models(generate_models);
-        serve(config, rag, Listeners { grpc, http }, shutdown).await?;
-        Ok(())
+        let data = place.data.clone();
+        let open = move || {
+            let models = Models::new(options);
+            Db::open(data).map(|db| Rag::new(db, models).with_generate_models(generate_models))
+        };
+        let served = open_and_serve(config, open, Listeners { grpc, http }, shutdown).await;
+        served.map_err(|error| match error {
+            ServeError::Open(error) => {
+                anyhow::Error::new(error).context(format!("--data {}", place.data.display()))
+            }
+            other => other.into(),
+        })
     });
     // The database is flushed. A model that is still being fetched would otherwise keep the process until it is here; a
     // fetch that is cut off leaves nothing in the cache.

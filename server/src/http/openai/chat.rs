@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -16,12 +17,13 @@ use ragstone_rag::prompt::Citation;
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_stream::StreamExt as _;
+use tonic::Status;
 
 use super::chat_body::{Chat, ChatBody};
 use super::chat_chunks::Frame;
 use crate::generation::Events;
-use crate::http::Port;
 use crate::http::answer::{ApiError, answer as answer_of};
+use crate::http::port::Port;
 use crate::status;
 use crate::work::Kind;
 
@@ -41,9 +43,9 @@ pub(in crate::http) async fn complete(State(port): State<Port>, request: Request
         let closing = Box::pin(port.closing());
         Ok(streamed(Streaming {
             events,
-            frame,
+            frame: Arc::new(frame),
             include_usage,
-            citations: Vec::new(),
+            citations: Arc::default(),
             deadline,
             closing,
             over: false,
@@ -74,9 +76,9 @@ async fn whole(port: &Port, mut events: Events, frame: Frame) -> Result<Response
 /// An answer as it comes.
 struct Streaming {
     events: Events,
-    frame: Frame,
+    frame: Arc<Frame>,
     include_usage: bool,
-    citations: Vec<Citation>,
+    citations: Arc<[Citation]>,
     deadline: Instant,
     closing: Pin<Box<dyn Future<Output = ()> + Send>>,
     over: bool,
@@ -108,20 +110,37 @@ impl Streaming {
         };
         match next {
             Ok(GenerateEvent::Evidence(enriched)) => {
-                self.citations = enriched.citations;
-                event(&self.frame.first(&self.citations))
+                self.citations = enriched.citations.into();
+                let (frame, citations) = (Arc::clone(&self.frame), Arc::clone(&self.citations));
+                self.written(move || event(&frame.first(&citations))).await
             }
             Ok(GenerateEvent::Delta(text)) => event(&self.frame.piece(&text)),
             Ok(GenerateEvent::Done(answer)) => {
                 self.over = true;
-                let last = self.frame.last(&self.citations, &answer, self.include_usage);
-                last.iter().map(event).collect::<String>() + "data: [DONE]\n\n"
+                let (frame, citations) = (Arc::clone(&self.frame), Arc::clone(&self.citations));
+                let include_usage = self.include_usage;
+                let write = move || {
+                    let last = frame.last(&citations, &answer, include_usage);
+                    last.iter().map(event).collect::<String>() + "data: [DONE]\n\n"
+                };
+                self.written(write).await
             }
-            Err(status) => {
-                self.over = true;
-                event(&ApiError::from(status).body())
-            }
+            Err(status) => self.failed(status),
         }
+    }
+
+    /// What is written on a thread that may block: passages may be megabytes. Pieces of the answer are small.
+    async fn written(&mut self, write: impl FnOnce() -> String + Send + 'static) -> String {
+        match tokio::task::spawn_blocking(write).await {
+            Ok(written) => written,
+            Err(_) => self.failed(status::fault()),
+        }
+    }
+
+    /// The last event of a stream that fails.
+    fn failed(&mut self, status: Status) -> String {
+        self.over = true;
+        event(&ApiError::from(status).body())
     }
 }
 

@@ -14,8 +14,8 @@ use ragstone_rag::embed::{Embeddings, Overflow, Role};
 use serde::{Deserialize, Serialize};
 
 use super::texts::Texts;
-use crate::http::Port;
 use crate::http::answer::{ApiError, answer};
+use crate::http::port::Port;
 use crate::limits::EMBED_TEXTS_MAX;
 use crate::models;
 use crate::work::Kind;

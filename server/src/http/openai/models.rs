@@ -10,8 +10,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::now;
-use crate::http::Port;
 use crate::http::answer::{ApiError, json_answer};
+use crate::http::port::Port;
 use crate::work::Kind;
 
 /// Pairs of a model and a collection that are listed; others may be named nevertheless.

@@ -4,9 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::{Embedder, Embeddings, ModelInfo, Overflow, Role};
+use sha2::{Digest as _, Sha256};
+
+use super::super::{Embedder, Embeddings, ModelInfo, Overflow, Role, Wanted, hex};
 use crate::error::Result;
 
+/// Bytes of a name that a model is counted by: the name of a remote one may be as long as a URL, with prefixes in it.
+const METER_NAME_BYTES_MAX: usize = 128;
+/// Characters of the hash that stands for what is cut off.
+const CUT_HASH_CHARACTERS: usize = 8;
 /// Models that are counted by their own name; all others together are `other`, as callers may be allowed to name any.
 const METERS_MAX: usize = 64;
 const OTHER: &str = "other";
@@ -19,9 +25,9 @@ impl Meters {
     /// The embedder, counting.
     pub(super) fn metered(&self, embedder: Arc<dyn Embedder>) -> Arc<dyn Embedder> {
         let mut meters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = embedder.info().name.as_str();
-        let name = if meters.len() < METERS_MAX || meters.contains_key(name) { name } else { OTHER };
-        let tokens = meters.entry(name.to_owned()).or_default().clone();
+        let name = meter_name(&embedder.info().name);
+        let known = meters.len() < METERS_MAX || meters.contains_key(&name);
+        let tokens = meters.entry(if known { name } else { OTHER.to_owned() }).or_default().clone();
         Arc::new(Metered { embedder, tokens })
     }
 
@@ -31,10 +37,28 @@ impl Meters {
     }
 }
 
+/// What a model is counted by: its name, or if that is long its beginning and a hash of all of it, so that two that begin alike are not
+/// counted as one.
+fn meter_name(name: &str) -> String {
+    if name.len() <= METER_NAME_BYTES_MAX {
+        return name.to_owned();
+    }
+    let hash = &hex(&Sha256::digest(name))[..CUT_HASH_CHARACTERS];
+    let cut = name.floor_char_boundary(METER_NAME_BYTES_MAX - "…".len() - hash.len());
+    format!("{}…{hash}", &name[..cut])
+}
+
 /// An embedder that counts what it reads. Nothing is handed over with the count, so no order is needed.
 struct Metered {
     embedder: Arc<dyn Embedder>,
     tokens: Arc<AtomicU64>,
+}
+
+impl Metered {
+    fn count(&self, embeddings: &Embeddings) {
+        let tokens: usize = embeddings.token_counts.iter().sum();
+        self.tokens.fetch_add(tokens as u64, Ordering::Relaxed);
+    }
 }
 
 impl Embedder for Metered {
@@ -43,10 +67,18 @@ impl Embedder for Metered {
     }
 
     fn embed(&self, texts: &[&str], role: Role, overflow: Overflow) -> Result<Embeddings> {
-        let embeddings = self.embedder.embed(texts, role, overflow)?;
-        let tokens: usize = embeddings.token_counts.iter().sum();
-        self.tokens.fetch_add(tokens as u64, Ordering::Relaxed);
-        Ok(embeddings)
+        self.embedder.embed(texts, role, overflow).inspect(|embeddings| self.count(embeddings))
+    }
+
+    fn embed_wanted(
+        &self,
+        texts: &[&str],
+        role: Role,
+        overflow: Overflow,
+        wanted: Wanted<'_>,
+    ) -> Result<Embeddings> {
+        let embedded = self.embedder.embed_wanted(texts, role, overflow, wanted);
+        embedded.inspect(|embeddings| self.count(embeddings))
     }
 
     fn count_tokens(&self, text: &str) -> usize {
@@ -85,6 +117,17 @@ mod tests {
         assert!(tokens >= 3);
         assert_eq!(meters.read(), [("one".to_owned(), tokens as u64), ("other".to_owned(), 0)]);
     }
+
+    #[test]
+    fn long_names_are_cut_and_stay_apart() {
+        let long = |last: &str| format!("https://host/v1?query_prefix={}#{last}", "é".repeat(200));
+        let (one, other) = (meter_name(&long("one")), meter_name(&long("other")));
+        assert!(one.len() <= METER_NAME_BYTES_MAX && other.len() <= METER_NAME_BYTES_MAX, "{one} {other}");
+        assert!(one.starts_with("https://host/v1?query_prefix=é") && one != other, "{one} {other}");
+        let fits = "x".repeat(METER_NAME_BYTES_MAX);
+        assert_eq!(meter_name(&fits), fits);
+    }
+
     #[test]
     fn names_are_bounded() {
         let meters = Meters::default();

@@ -183,7 +183,8 @@ impl Models {
         self.inner.embedders.insert(name, self.inner.meters.metered(embedder));
     }
 
-    /// How many tokens each model has embedded since it was loaded first, by the name in its contract.
+    /// How many tokens each model has embedded since it was loaded first, by the name in its contract; of a long name by its beginning and a
+    /// hash.
     pub fn tokens_embedded(&self) -> Vec<(String, u64)> {
         self.inner.meters.read()
     }

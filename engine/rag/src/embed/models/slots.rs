@@ -104,6 +104,10 @@ fn copy(error: &Error) -> Option<Error> {
             Some(Error::ModelInvalid { path: path.clone(), reason: reason.clone() })
         }
         Error::Remote { url, reason } => Some(Error::Remote { url: url.clone(), reason: reason.clone() }),
+        Error::RemoteBusy { url, reason, retry_after } => {
+            let (url, reason, retry_after) = (url.clone(), reason.clone(), *retry_after);
+            Some(Error::RemoteBusy { url, reason, retry_after })
+        }
         _ => None,
     }
 }

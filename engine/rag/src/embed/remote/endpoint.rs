@@ -1,10 +1,16 @@
 //! Requests to a service, tried again where another try may succeed, and what may be wrong with its answers.
+//!
+//! Each request has a client of its own while it is under way, so that shutting that down, which ends a request whose caller has left, ends no
+//! other; clients are kept for the next requests, and with each its connection.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use ureq::Agent;
+use ureq::config::Config;
 
+use crate::embed::Wanted;
 use crate::error::{Error, Result};
 
 /// Times that a request is sent.
@@ -13,6 +19,10 @@ const TRIES_MAX: u32 = 5;
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Waiting before the second try; doubled for each further one.
 const WAIT_FIRST: Duration = Duration::from_millis(500);
+/// Clients that are kept, each with a connection.
+const CLIENTS_KEPT_MAX: usize = 16;
+/// HTTP's word for a service that has no room now.
+const TOO_MANY_REQUESTS: u16 = 429;
 /// Bytes of a response.
 pub(super) const RESPONSE_BYTES_MAX: u64 = 256 << 20;
 /// Components of a vector.
@@ -20,7 +30,9 @@ pub(super) const DIMENSION_MAX: usize = 1 << 16;
 
 /// Where and how requests are sent.
 pub(super) struct Endpoint {
-    pub(super) agent: Agent,
+    pub(super) config: Config,
+    /// Clients that no request has. Locked for a look or a change.
+    pub(super) clients: Mutex<Vec<Agent>>,
     pub(super) url: String,
     pub(super) model: String,
     pub(super) key: Option<String>,
@@ -64,14 +76,17 @@ struct Failure {
     again: bool,
     /// What the service asked to wait.
     wait: Option<Duration>,
+    /// Whether it has no room now.
+    busy: bool,
 }
 
 impl Endpoint {
     /// The vectors of some texts, and the tokens that the service counted in all of them.
     pub(super) fn request(
-        &self,
+        self: &Arc<Self>,
         texts: &[&str],
         dimension: Option<usize>,
+        wanted: Wanted<'_>,
     ) -> Result<(Vec<Vec<f32>>, Option<usize>)> {
         let error = |reason| Error::Remote { url: self.url.clone(), reason };
         let body = RequestBody {
@@ -80,12 +95,12 @@ impl Endpoint {
             encoding_format: "float",
             dimensions: self.dimensions,
         };
-        let body = serde_json::to_vec(&body).map_err(|reason| error(reason.to_string()))?;
+        let body: Arc<[u8]> = serde_json::to_vec(&body).map_err(|reason| error(reason.to_string()))?.into();
         let (mut waited, mut wait) = (Duration::ZERO, WAIT_FIRST);
         let mut tried = 0;
         loop {
             tried += 1;
-            let failure = match self.send(&body) {
+            let failure = match self.send_wanted(&body, wanted)? {
                 Ok(response) => {
                     let tokens =
                         response.usage.as_ref().and_then(|usage| usage.prompt_tokens.or(usage.total_tokens));
@@ -94,9 +109,14 @@ impl Endpoint {
                 Err(failure) => failure,
             };
             let pause = failure.wait.unwrap_or(wait);
-            if !failure.again || tried >= TRIES_MAX || waited.saturating_add(pause) > WAIT_MAX {
+            let may = failure.again && tried < TRIES_MAX && waited.saturating_add(pause) <= WAIT_MAX;
+            if !may || !wanted.has_time_for(pause) {
                 let tries = if tried == 1 { String::new() } else { format!(" ({tried} tries)") };
-                return Err(error(failure.reason + &tries));
+                let (url, reason) = (self.url.clone(), failure.reason + &tries);
+                return Err(match failure.busy {
+                    true => Error::RemoteBusy { url, reason, retry_after: failure.wait },
+                    false => Error::Remote { url, reason },
+                });
             }
             tracing::warn!(
                 url = self.url,
@@ -104,14 +124,43 @@ impl Endpoint {
                 ?pause,
                 "embedding request is tried again"
             );
-            std::thread::sleep(pause);
+            wanted.pause(pause)?;
             waited += pause;
             wait *= 2;
         }
     }
 
-    fn send(&self, body: &[u8]) -> Result<ResponseBody, Failure> {
-        let mut request = self.agent.post(&self.url).header("content-type", "application/json");
+    /// One try, which ends as soon as nobody waits for it: its connection is shut down, or if that is only being made, which takes seconds at
+    /// most, given up when it is there.
+    fn send_wanted(
+        self: &Arc<Self>,
+        body: &Arc<[u8]>,
+        wanted: Wanted<'_>,
+    ) -> Result<Result<ResponseBody, Failure>> {
+        let kept = self.clients.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let client = kept.unwrap_or_else(|| self.config.new_agent());
+        let (endpoint, used, body) = (Arc::clone(self), client.clone(), Arc::clone(body));
+        let sent = wanted.wait_for(move || endpoint.send(&used, &body));
+        let sent = sent.map_err(|system| Error::Remote {
+            url: self.url.clone(),
+            reason: format!("no thread can be started: {system}"),
+        })?;
+        let sent = match sent {
+            Ok(sent) => sent,
+            Err(unwanted) => {
+                client.shutdown();
+                return Err(unwanted);
+            }
+        };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if clients.len() < CLIENTS_KEPT_MAX {
+            clients.push(client);
+        }
+        Ok(sent)
+    }
+
+    fn send(&self, client: &Agent, body: &[u8]) -> Result<ResponseBody, Failure> {
+        let mut request = client.post(&self.url).header("content-type", "application/json");
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
@@ -124,14 +173,16 @@ impl Endpoint {
         if !status.is_success() {
             return Err(Failure {
                 reason: format!("HTTP {status}: {}", message(&bytes)),
-                again: matches!(status.as_u16(), 408 | 429 | 500..),
+                again: matches!(status.as_u16(), 408 | TOO_MANY_REQUESTS | 500..),
                 wait: seconds.map(Duration::from_secs),
+                busy: status.as_u16() == TOO_MANY_REQUESTS,
             });
         }
         serde_json::from_slice(&bytes).map_err(|error| Failure {
             reason: format!("the answer is no list of embeddings: {error}"),
             again: false,
             wait: None,
+            busy: false,
         })
     }
 }
@@ -145,7 +196,7 @@ fn on_the_way(error: ureq::Error) -> Failure {
         Ureq::BodyExceedsLimit(max) => format!("the answer is beyond RESPONSE_BYTES_MAX = {max} bytes"),
         other => other.to_string(),
     };
-    Failure { reason, again, wait: None }
+    Failure { reason, again, wait: None, busy: false }
 }
 
 /// The service's own words: `error.message` of JSON, else the beginning of what it sent.

@@ -1,7 +1,9 @@
 //! Models behind an OpenAI-compatible `POST …/embeddings`.
 //!
 //! A name is the service's base URL and the model's name: `https://host/v1#text-embedding-3-small`. Settings stand in the URL's
-//! query, which is not sent on ([`Name`]), and are part of the name, so of a collection's contract:
+//! query, which is not sent on ([`Name`]), and are part of the name, which a collection's contract has whole, so that they hold whenever it
+//! is opened. `batch` and `timeout` say how requests are sent, and nothing of the vectors: names that differ in them alone are of one
+//! model ([`same_model`]).
 //!
 //! | setting | what it says | otherwise |
 //! |---|---|---|
@@ -12,7 +14,7 @@
 //! | `timeout=N` | seconds for one try of a request, at most 3,600 | 120 |
 //!
 //! The key comes from `RAGSTONE_EMBED_API_KEY`, and goes to one service alone, whoever names another: the one whose base URL is that of
-//! `RAGSTONE_EMBED_API_URL`, by default OpenAI's.
+//! `RAGSTONE_EMBED_API_URL`, by default OpenAI's. No redirect is followed.
 //!
 //! What differs from a local model:
 //! - Tokens are counted by OpenAI's tables if the model is one of theirs, else by a high estimate (a token for every three letters of a
@@ -23,12 +25,14 @@
 //! - An empty text is sent as one space, since services refuse the empty string.
 //!
 //! A request that fails by 408, 429, 5xx or on the way is tried again, at most five times and within
-//! a minute of waiting; `Retry-After` in seconds is honoured within that.
+//! a minute of waiting; `Retry-After` in seconds is honoured within that. Of a 429 that stays, the error has that pause
+//! ([`Error::RemoteBusy`]). Who stops waiting ([`Wanted`]) is let go within milliseconds, whatever the request is at.
 
 mod endpoint;
 mod name;
 
 use std::borrow::Cow;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ureq::Agent;
@@ -36,8 +40,9 @@ use ureq::Agent;
 use endpoint::{Endpoint, RESPONSE_BYTES_MAX};
 use name::Name;
 pub(in crate::embed) use name::is_remote;
+pub(crate) use name::same_model;
 
-use super::{Arithmetic, Embedder, Embeddings, ModelInfo, Overflow, Pooling, Role};
+use super::{Arithmetic, Embedder, Embeddings, ModelInfo, Overflow, Pooling, Role, Wanted};
 use crate::error::{Error, Result};
 use crate::limits::TEXT_BYTES_MAX;
 use crate::tokens::{Estimate, OpenAi, TokenCounter};
@@ -57,7 +62,7 @@ const SPECIAL_TOKENS: usize = 2;
 /// A model behind an OpenAI-compatible service.
 pub struct RemoteEmbedder {
     info: ModelInfo,
-    endpoint: Endpoint,
+    endpoint: Arc<Endpoint>,
     counter: Box<dyn TokenCounter>,
     batch_texts_max: usize,
 }
@@ -66,7 +71,7 @@ impl RemoteEmbedder {
     /// Connects to the model of a name, with the key of the environment if it is for that service.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a name that is none; [`Error::Remote`] if the probe fails.
+    /// [`Error::Invalid`] for a name that is none; [`Error::Remote`] and [`Error::RemoteBusy`] if the probe fails.
     pub fn connect(name: &str) -> Result<RemoteEmbedder> {
         let variable = |variable: &str| std::env::var(variable).ok().filter(|value| !value.is_empty());
         let service = variable(API_URL_VARIABLE);
@@ -82,25 +87,27 @@ impl RemoteEmbedder {
     /// As [`RemoteEmbedder::connect`].
     pub fn connect_with_key(name: &str, key: Option<String>) -> Result<RemoteEmbedder> {
         let parsed = Name::parse(name)?;
-        let agent = Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
+            // The key is for one service, and so are the texts, wherever that would have them sent on.
+            .max_redirects(0)
             .timeout_resolve(Some(Duration::from_secs(10)))
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_per_call(Some(Duration::from_secs(parsed.timeout as u64)))
-            .build()
-            .new_agent();
-        let endpoint = Endpoint {
-            agent,
+            .build();
+        let endpoint = Arc::new(Endpoint {
+            config,
+            clients: Mutex::default(),
             url: format!("{}/embeddings", parsed.base),
             model: parsed.model.to_owned(),
             key,
             dimensions: parsed.dimensions,
             response_bytes_max: RESPONSE_BYTES_MAX,
-        };
+        });
         let (dimension, normalize) = match parsed.dimensions {
             Some(dimensions) => (dimensions, false),
             None => {
-                let (vectors, _) = endpoint.request(&["dimension"], None)?;
+                let (vectors, _) = endpoint.request(&["dimension"], None, Wanted::always())?;
                 let vector = vectors.first().map(Vec::as_slice).unwrap_or_default();
                 let square: f64 = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
                 (vector.len(), (square - 1.0).abs() < 1e-3)
@@ -166,10 +173,13 @@ impl RemoteEmbedder {
     }
 }
 
-/// Whether a model's base URL is that of a service, or below it.
+/// Whether a model's base URL is that of a service, or below it. A path that climbs is not: who reads it may come out elsewhere.
 fn is_of(base: &str, service: &str) -> bool {
+    let climbs = |part: &str| matches!(part.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
     let below = base.strip_prefix(service.trim_end_matches('/'));
-    below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    below.is_some_and(|below| {
+        (below.is_empty() || below.starts_with('/')) && !below.split(['/', '\\']).any(climbs)
+    })
 }
 
 /// What counts tokens for a service's model.
@@ -186,6 +196,16 @@ impl Embedder for RemoteEmbedder {
     }
 
     fn embed(&self, texts: &[&str], role: Role, overflow: Overflow) -> Result<Embeddings> {
+        self.embed_wanted(texts, role, overflow, Wanted::always())
+    }
+
+    fn embed_wanted(
+        &self,
+        texts: &[&str],
+        role: Role,
+        overflow: Overflow,
+        wanted: Wanted<'_>,
+    ) -> Result<Embeddings> {
         let mut embeddings = Embeddings::default();
         let mut whole = Vec::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
@@ -198,7 +218,8 @@ impl Embedder for RemoteEmbedder {
         while !rest.is_empty() {
             let (batch, behind) = rest.split_at(batch_len(rest, self.batch_texts_max));
             rest = behind;
-            let (vectors, tokens) = self.endpoint.request(batch, Some(self.info.dimension))?;
+            wanted.check()?;
+            let (vectors, tokens) = self.endpoint.request(batch, Some(self.info.dimension), wanted)?;
             embeddings.vectors.extend(vectors);
             embeddings.token_counts.extend(match (batch, tokens) {
                 ([_], Some(tokens)) => vec![tokens],

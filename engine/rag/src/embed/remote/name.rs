@@ -83,6 +83,12 @@ impl Name<'_> {
     }
 }
 
+/// Whether two names are of one model: the same, or such of remote models that differ in nothing but in how requests are sent.
+pub(crate) fn same_model(one: &str, other: &str) -> bool {
+    let parsed = |name| Some(Name { batch: 0, timeout: 0, ..Name::parse(name).ok()? });
+    one == other || parsed(one).is_some_and(|one| parsed(other).is_some_and(|other| one == other))
+}
+
 /// A text whose bytes may be given as `%20`.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());

@@ -1,5 +1,7 @@
 //! The client against a server that answers as services do, well and badly.
 
+mod callers;
+
 use serde_json::{Value, json};
 
 use super::endpoint::check;
@@ -28,7 +30,9 @@ fn connect(server: &StandIn) -> Result<RemoteEmbedder> {
 fn reason(result: Result<impl Sized>) -> String {
     match result {
         Ok(_) => panic!("was accepted"),
-        Err(Error::Remote { url, reason }) => format!("{url}: {reason}"),
+        Err(Error::Remote { url, reason } | Error::RemoteBusy { url, reason, .. }) => {
+            format!("{url}: {reason}")
+        }
         Err(error) => panic!("not Remote: {error}"),
     }
 }
@@ -165,7 +169,7 @@ fn an_answer_that_is_too_large_is_fetched_once_and_one_that_breaks_off_again() {
     let server = StandIn::start(answer);
     let name = format!("{}/v1?dimensions=3#small", server.url);
     let mut embedder = RemoteEmbedder::connect_with_key(&name, None).unwrap();
-    embedder.endpoint.response_bytes_max = 20;
+    Arc::get_mut(&mut embedder.endpoint).unwrap().response_bytes_max = 20;
     let refused = reason(embedder.embed(&["a"], Role::Plain, Overflow::Error));
     assert!(refused.ends_with("the answer is beyond RESPONSE_BYTES_MAX = 20 bytes"), "{refused}");
     assert_eq!(server.requests().len(), 1);
@@ -195,6 +199,10 @@ fn the_key_is_for_one_service() {
         ("https://host@other/v1", "https://host", false),
         ("https://host:99/v1", "https://host", false),
         ("https://other/https://host/v1", "https://host/v1", false),
+        ("https://host/v1/../v2", "https://host/v1", false),
+        ("https://host/v1/a/%2E%2e/b", "https://host/v1", false),
+        ("https://host/v1\\..\\v2", "https://host/v1", false),
+        ("https://host/v1/a..b", "https://host/v1", true),
     ];
     for (base, service, is_for) in cases {
         assert_eq!(is_of(base, service), is_for, "{base} {service}");
@@ -225,6 +233,26 @@ fn names_are_understood_or_refused() {
     for (name, words) in refused {
         let error = Name::parse(name).unwrap_err().to_string();
         assert!(error.contains(words), "{name}: {error}");
+    }
+}
+
+#[test]
+fn how_requests_are_sent_makes_no_other_model() {
+    let cases = [
+        ("https://h/v1?batch=3&timeout=9#m", "https://h/v1#m", true),
+        ("https://h/v1?dimensions=8&timeout=9#m", "https://h/v1?batch=3&dimensions=8#m", true),
+        ("https://h/v1#m", "https://h/v1#n", false),
+        ("https://h/v1#m", "https://h/v2#m", false),
+        ("https://h/v1?dimensions=8#m", "https://h/v1?dimensions=9#m", false),
+        ("https://h/v1?dimensions=8#m", "https://h/v1#m", false),
+        ("https://h/v1?query_prefix=q#m", "https://h/v1#m", false),
+        ("https://h/v1?max_tokens=7#m", "https://h/v1#m", false),
+        ("a model of the user's own", "a model of the user's own", true),
+        ("a model of the user's own", "another", false),
+        ("https://h/v1#m", "another", false),
+    ];
+    for (one, other, same) in cases {
+        assert_eq!((same_model(one, other), same_model(other, one)), (same, same), "{one} {other}");
     }
 }
 

@@ -11,17 +11,18 @@ pub(super) const EMBED_TEXTS: usize = 64;
 /// Embeds what is left of a document, as many texts at a time as the model says.
 ///
 /// # Errors
-/// Those of the model; that the call is not wanted any more, which is looked at before each batch.
+/// Those of the model; that the call is not wanted any more, which is looked at before each batch, and while a remote model is waited for.
 pub(super) fn embed(preparation: &Preparation, pending: &mut Pending) -> Result<()> {
     let embedder = preparation.embedder()?;
+    let check_wanted = || -> Result<()> { Ok(preparation.collection.check_wanted()?) };
+    let wanted = preparation.wanted(&check_wanted);
     while pending.embedded.len() < pending.texts.len() {
-        preparation.collection.check_wanted()?;
         let from = pending.embedded.len();
         let at_a_time = embedder.texts_at_a_time().max(1);
         let texts = &pending.texts[from..pending.texts.len().min(from.saturating_add(at_a_time))];
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let embeddings = embedder
-            .embed(&texts, Role::Passage, Overflow::Error)
+            .embed_wanted(&texts, Role::Passage, Overflow::Error, wanted)
             .map_err(|error| of_chunk(error, pending))?;
         pending.tokens += embeddings.token_counts.iter().sum::<usize>();
         pending.embedded.extend(embeddings.vectors);

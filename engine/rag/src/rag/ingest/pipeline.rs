@@ -197,8 +197,13 @@ impl Work<'_> {
                 self.room.close();
                 return;
             }
-            if let Err(error) = self.embed_batch(&mut open) {
-                return self.fail(error);
+            match self.embed_batch(&mut open) {
+                Ok(()) => {}
+                // The token ended what was waited for, and is looked at above.
+                Err(Error::Engine(ragstone::Error::Cancelled)) if self.options.cancel.is_cancelled() => {
+                    continue;
+                }
+                Err(error) => return self.fail(error),
             }
             self.pass_on(&mut open, embedded, reports);
         }
@@ -206,11 +211,20 @@ impl Work<'_> {
 
     /// Embeds the next texts of all in one call.
     fn embed_batch<T>(&self, open: &mut VecDeque<Job<'_, T>>) -> Result<()> {
-        self.preparation.collection.check_wanted()?;
         let embedder = self.preparation.embedder()?;
+        let check_wanted = || -> Result<()> {
+            self.preparation.collection.check_wanted()?;
+            match self.options.cancel.is_cancelled() {
+                true => Err(ragstone::Error::Cancelled.into()),
+                false => Ok(()),
+            }
+        };
+        let wanted = self.preparation.wanted(&check_wanted);
+        wanted.check()?;
         let texts: Vec<&str> =
             open.iter().flat_map(Job::texts_left).take(EMBED_TEXTS).map(String::as_str).collect();
-        let embeddings = match embedder.embed(&texts, Role::Passage, Overflow::Error) {
+        let embedded = embedder.embed_wanted(&texts, Role::Passage, Overflow::Error, wanted);
+        let embeddings = match embedded {
             Ok(embeddings) => embeddings,
             Err(error) => return embed_each(self.preparation, open, error),
         };

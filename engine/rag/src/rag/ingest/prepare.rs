@@ -10,7 +10,7 @@ use super::super::timing::Stages;
 use super::super::{Rag, contract, rows};
 use super::kept::{Kept, kept};
 use super::request::{Request, check_request_id};
-use crate::embed::{Arithmetic, Embedder, ModelInfo};
+use crate::embed::{Arithmetic, Embedder, ModelInfo, Wanted};
 use crate::error::{Error, Result};
 use crate::ingest::extract::{self, EXTRACT_VERSION};
 use crate::ingest::split::{self, Passage, SPLIT_VERSION};
@@ -95,6 +95,11 @@ impl Preparation {
         // Of two threads that come here, both load it, and the models see to it that it is one.
         let embedder = self.rag.load(&self.name, &self.model)?;
         Ok(self.embedder.get_or_init(|| embedder).clone())
+    }
+
+    /// Who waits for the vectors of its documents.
+    pub(super) fn wanted<'a>(&self, check: &'a dyn Fn() -> Result<()>) -> Wanted<'a> {
+        self.rag.wanted(check)
     }
 
     /// Components of a vector.

@@ -7,7 +7,7 @@ use ragstone::{Batch, Point, PointId, Value, View};
 
 use super::Run;
 use super::state::State;
-use crate::embed::{Overflow, Role};
+use crate::embed::{Overflow, Role, Wanted};
 use crate::error::{Error, Result};
 use crate::ingest::split::{self, HEADING_SEPARATOR};
 use crate::ingest::{ChunkOptions, MediaType};
@@ -279,7 +279,9 @@ impl<'a> Copying<'a> {
     /// Gives rows the vectors of their texts; the tokens that were read.
     fn embed(&self, rows: &mut [&mut Row]) -> Result<u64> {
         let texts: Vec<&str> = rows.iter().filter_map(|row| row.text.as_deref()).collect();
-        let embedded = self.run.embedder.embed(&texts, Role::Passage, Overflow::Error);
+        let check_wanted = || self.run.check_cancelled();
+        let wanted = Wanted::while_ok(&check_wanted);
+        let embedded = self.run.embedder.embed_wanted(&texts, Role::Passage, Overflow::Error, wanted);
         let embeddings = embedded.map_err(|error| named(error, rows))?;
         let tokens = embeddings.token_counts.iter().sum::<usize>() as u64;
         for (row, vector) in rows.iter_mut().zip(embeddings.vectors) {

@@ -1,0 +1,97 @@
+//! What is there only once the database is open.
+//!
+//! Opening a large directory may take minutes. The ports answer meanwhile: health says that the server is not ready, and why. Whoever calls
+//! what needs the database waits for it a little and is then told to come back, so that a restart that takes a moment fails no call.
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use http::Response;
+use tokio::sync::watch;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower::Service as _;
+
+use crate::limits::OPEN_WAIT;
+use crate::status;
+
+/// A value that comes when the database is open, and stays; clones are one.
+pub(crate) struct Late<T>(watch::Sender<Option<T>>);
+
+impl<T: Clone> Late<T> {
+    /// It is there from now on.
+    pub(crate) fn come(&self, value: T) {
+        self.0.send_replace(Some(value));
+    }
+
+    /// The value, if it is there.
+    pub(crate) fn now(&self) -> Option<T> {
+        self.0.borrow().clone()
+    }
+
+    /// The value, if it comes within so long.
+    async fn within(&self, wait: Duration) -> Option<T> {
+        // Nearly every call finds it there, and needs no receiver.
+        if let Some(value) = self.now() {
+            return Some(value);
+        }
+        let mut comes = self.0.subscribe();
+        let coming = tokio::time::timeout(wait, comes.wait_for(Option::is_some));
+        // Either it took too long, or the sender is gone, which is `self`.
+        coming.await.ok()?.ok()?.clone()
+    }
+
+    /// The value for a call, which waits for it a little.
+    pub(crate) async fn for_call(&self) -> Option<T> {
+        self.within(OPEN_WAIT).await
+    }
+}
+
+impl<T> Default for Late<T> {
+    fn default() -> Self {
+        Self(watch::Sender::new(None))
+    }
+}
+
+impl<T> Clone for Late<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> fmt::Debug for Late<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Late").field("is_there", &self.0.borrow().is_some()).finish()
+    }
+}
+
+/// Answers gRPC calls of services that need the database.
+pub(crate) async fn call(State(routes): State<Late<Routes>>, request: Request) -> Response<Body> {
+    match routes.for_call().await {
+        Some(mut routes) => {
+            let Ok(response) = routes.call(request).await;
+            response
+        }
+        None => status::opening().into_http(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_late_is_waited_for_and_then_there_at_once() {
+        let late = Late::<i32>::default();
+        assert_eq!((late.now(), late.for_call().await), (None, None));
+        let waiting = tokio::spawn({
+            let late = late.clone();
+            async move { late.for_call().await }
+        });
+        tokio::time::sleep(OPEN_WAIT / 2).await;
+        late.come(7);
+        assert_eq!(waiting.await.unwrap(), Some(7));
+        assert_eq!((late.now(), late.within(Duration::ZERO).await), (Some(7), Some(7)));
+    }
+}
