@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use ragstone::limits::K_MAX;
 use ragstone::query::{Fuse, Names, Nearest, Query, QueryHit, Rescore, Select, Source, TextQuery};
-use ragstone::{Collection, Filter, Point, PointId, ScrollRequest, Value, View};
+use ragstone::{Collection, Filter, Point, PointId, Value, View};
 
 use super::timing::Stages;
 use super::{Rag, embed_query_or_cut, rows};
 use crate::embed::{Embedder, Models};
 use crate::error::{Error, Result};
-use crate::reserved::{self, HEADING, KIND, KIND_CHUNK, TEXT};
+use crate::ingest::Chunk;
+use crate::reserved::{self, HEADING, TEXT};
+use crate::retrieve::expand::Added;
 use crate::retrieve::feedback::{HEARD, SPEAKING, agreement, moved, said};
 use crate::retrieve::fuse::{self, Candidate, Second};
 use crate::retrieve::select::{Pooled, Selected};
@@ -21,8 +23,6 @@ use crate::retrieve::{
 
 /// Candidates of each side, and of both together, at least; else twice as many as are wanted.
 const CANDIDATES: usize = 400;
-/// Chunks whose neighbours are asked for at once.
-const CONDITIONS: usize = 16;
 /// How much a word in the title and headings above a chunk counts; one in its text counts 1.
 const HEADING_BOOST: f32 = 0.3;
 
@@ -258,24 +258,32 @@ pub(super) fn beside(
     expansion: Expansion,
     check_wanted: &dyn Fn() -> Result<()>,
 ) -> Result<Vec<RetrievedChunk>> {
-    let conditions = passages.chunks.iter().filter_map(|found| expansion.condition(&found.chunk));
-    let conditions: Vec<Filter> = conditions.collect();
-    let mut stored = Vec::new();
-    // So many at a time as the terms of a filter allow, whatever the caller's own has.
-    for conditions in conditions.chunks(CONDITIONS) {
-        let parts = [Filter::eq(KIND, KIND_CHUNK), Filter::Or(conditions.to_vec())];
-        let request = ScrollRequest {
-            filter: Some(Filter::And(parts.into_iter().chain(filter.cloned()).collect())),
-            limit: K_MAX,
-            ..ScrollRequest::default()
-        };
-        check_wanted()?;
-        for row in passages.view.rows(&request).map_err(as_asked)? {
-            let row = row.map_err(as_asked)?;
-            stored.push(rows::chunk(row.id, row.payload)?);
+    let Passages { chunks: found, view, .. } = passages;
+    let candidates = expansion.candidates(found);
+    let row = |(document, ordinal): &(String, usize)| reserved::chunk_row(document, *ordinal);
+    let ids: Vec<PointId> = candidates.iter().map(row).collect();
+    let select = Select { fields: Names::of([HEADING]), vectors: Names::None };
+    check_wanted()?;
+    let mut headings = HashMap::new();
+    for (place, point) in candidates.into_iter().zip(view.select(&ids, filter, &select).map_err(as_asked)?) {
+        if let Some(point) = point {
+            headings.insert(place, rows::heading(point)?);
         }
     }
-    Ok(expansion.of(&passages.chunks, stored))
+    let added = expansion.of(found, headings);
+    let row = |added: &Added| reserved::chunk_row(&found[added.hit].chunk.document, added.ordinal);
+    let ids: Vec<PointId> = added.iter().map(row).collect();
+    check_wanted()?;
+    let mut chunks = Vec::with_capacity(added.len());
+    // All of them passed the filter in this view; one that expired since is left out.
+    for (Added { hit, .. }, point) in added.into_iter().zip(view.get(&ids)?) {
+        let Some(Point { id, payload, .. }) = point else { continue };
+        let (chunk, gap) = rows::chunk(id, payload)?;
+        let RetrievedChunk { score, chunk: Chunk { ordinal, .. }, .. } = &found[hit];
+        let (score, beside) = (*score, Some(*ordinal));
+        chunks.push(RetrievedChunk { chunk, score, scores: StageScores::default(), beside, gap });
+    }
+    Ok(chunks)
 }
 
 /// An error of a query as one about what was asked: the filter as it was given, or the question.

@@ -1,6 +1,7 @@
 mod enrichment;
 mod ingest;
 mod refusals;
+mod reranking;
 mod retrieval;
 mod templates;
 
