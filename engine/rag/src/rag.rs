@@ -3,6 +3,7 @@
 mod contract;
 mod documents;
 mod enrich;
+mod filling;
 mod generate;
 mod inference;
 mod ingest;
@@ -10,6 +11,7 @@ mod reembed;
 mod remove;
 mod retrieve;
 mod rows;
+mod searching;
 mod templates;
 mod timing;
 

@@ -1,5 +1,6 @@
 mod enrichment;
 mod ingest;
+mod per_document;
 mod refusals;
 mod reranking;
 mod retrieval;
