@@ -25,6 +25,8 @@ use ragstone::{
 };
 
 pub use self::contract::TextOptions;
+#[cfg(test)]
+pub(crate) use self::enrich::counted_for_others;
 use self::inference::{embed_query, embed_query_or_cut};
 pub use self::ingest::{Ended, IngestOptions};
 use self::reembed::UnderWay;

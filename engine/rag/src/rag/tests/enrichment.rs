@@ -6,7 +6,7 @@ use ragstone::CancelToken;
 use super::*;
 use crate::ingest::ChunkOptions;
 use crate::prompt::{ChatMessage, ChatRole, DataMarking, Enriched};
-use crate::rag::enrich::counted_for_others;
+use crate::rag::counted_for_others;
 use crate::retrieve::{DropReason, Expansion, RetrievalMode, RetrieveRequest};
 
 /// A document with a tag; of the tag `hidden`, every sentence has the word `classified`.
