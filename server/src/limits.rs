@@ -81,6 +81,7 @@
 //! | [`CHAT_MESSAGES_MAX`] | 1,000 | INVALID_ARGUMENT |
 //! | [`MMR_CHUNKS_MAX`] | 500 | INVALID_ARGUMENT |
 //! | [`NEIGHBOURS_MAX`] | 32 on either side | INVALID_ARGUMENT |
+//! | [`PARENTS_MAX`] | 16 levels | INVALID_ARGUMENT |
 //! | [`EXPANSION_CHUNKS_MAX`] | 10,000 for all that is found | INVALID_ARGUMENT |
 //! | [`GENERATE_MODELS_MAX`] | 64 listed | the server does not start |
 //! | [`GENERATE_MODEL_NAME_BYTES_MAX`] | 128 bytes | the server does not start |

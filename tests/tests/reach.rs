@@ -99,7 +99,7 @@ const OPENED: &str = "whoever has the process opens its database, and a server i
 const HANDLE: &str = "a handle of this process, which a call has no part of";
 const TYPED: &str = "a type of the caller's program: on the wire rows are points";
 const STEPS: &str =
-    "what calls of the layers above are made of: re-embedding, restoring, templates, operations";
+    "what calls of the layers above are made of: retrieval, re-embedding, restoring, templates, operations";
 const OPERATOR: &str = "its operator's, on the command line, of a directory that no server has open";
 const PROBED: &str = "what readiness rests on: the HTTP port's /readyz tells it";
 const BACKGROUND: &str = "a server seals, merges and verifies by itself";
@@ -146,7 +146,9 @@ const APART: &[(&str, &str)] = &[
     ("Rag::with_generate_models", OPENED),
     ("View::get_rows", TYPED),
     ("View::iter", HANDLE),
+    ("View::score", STEPS),
     ("View::search_rows", TYPED),
+    ("View::select", STEPS),
     ("View::verify", BACKGROUND),
 ];
 

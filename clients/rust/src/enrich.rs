@@ -202,10 +202,18 @@ impl Enrich {
         self
     }
 
-    /// Adds the chunks around each that is found which stand under the same headings, as far as there is room.
+    /// Adds the section of each chunk that is found, as far as there is room: the chunks around it that stand under the headings that it stands under, or
+    /// below these.
     #[must_use]
     pub fn section(mut self) -> Self {
         self.wire.expand.get_or_insert_default().section = true;
+        self
+    }
+
+    /// Adds so many of the sections around that one, too, from the innermost up to the whole document, 16 at most, as far as there is room.
+    #[must_use]
+    pub fn parents(mut self, levels: u32) -> Self {
+        self.wire.expand.get_or_insert_default().parents = levels;
         self
     }
 

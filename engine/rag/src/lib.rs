@@ -96,7 +96,7 @@
 //! let enriched = rag.enrich("default", &EnrichRequest::new("Which port does the server use?"))?;
 //! let citation = &enriched.citations[0];
 //! assert_eq!((citation.document.as_str(), citation.heading.as_str()), ("guide.md", "Ports"));
-//! assert!(enriched.prompt().contains("[1] guide.md > Ports"));
+//! assert!(enriched.prompt().contains("[1] guide.md > "), "and the headings, marked as quoted like the text");
 //! // `start` and `end` count code points of the stored text.
 //! let text = rag.document("default", "guide.md")?.text;
 //! let slice: String = text.chars().skip(citation.start).take(citation.end - citation.start).collect();

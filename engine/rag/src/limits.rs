@@ -26,6 +26,8 @@ pub const CHAT_MESSAGES_MAX: usize = 1_000;
 pub const MMR_CHUNKS_MAX: usize = 500;
 /// Chunks that are added before one that was found, and after it.
 pub const NEIGHBOURS_MAX: usize = 32;
+/// Sections around a chunk's own that are added with it.
+pub const PARENTS_MAX: usize = 16;
 /// Chunks that may be added beside all that were found together.
 pub const EXPANSION_CHUNKS_MAX: usize = 10_000;
 /// Passages of one re-ranking call.

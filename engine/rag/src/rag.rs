@@ -3,6 +3,7 @@
 mod contract;
 mod documents;
 mod enrich;
+mod filling;
 mod generate;
 mod inference;
 mod ingest;
@@ -10,6 +11,7 @@ mod reembed;
 mod remove;
 mod retrieve;
 mod rows;
+mod searching;
 mod templates;
 mod timing;
 
@@ -24,6 +26,8 @@ use ragstone::{
 };
 
 pub use self::contract::TextOptions;
+#[cfg(test)]
+pub(crate) use self::enrich::counted_for_others;
 use self::inference::embed_query;
 pub use self::ingest::{Ended, IngestOptions};
 use self::reembed::UnderWay;

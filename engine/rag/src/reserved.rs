@@ -180,6 +180,14 @@ pub fn chunk_row(document: &str, ordinal: usize) -> PointId {
     PointId::Str(format!("doc#{document}#{ordinal}"))
 }
 
+/// The document of a chunk's row, by its id.
+pub(crate) fn document_of(id: &PointId) -> Option<&str> {
+    match id {
+        PointId::Str(id) => Some(id.strip_prefix("doc#")?.rsplit_once('#')?.0),
+        PointId::Num(_) => None,
+    }
+}
+
 /// Only chunks, and of these only those that pass.
 pub fn only_chunks(filter: Option<Filter>) -> Filter {
     let chunks = Filter::eq(KIND, KIND_CHUNK);
@@ -224,7 +232,9 @@ mod tests {
             assert!(seen.insert(document_row(document)));
             for ordinal in [0, 1, 10, 11] {
                 assert!(seen.insert(chunk_row(document, ordinal)), "{document} {ordinal}");
+                assert_eq!(document_of(&chunk_row(document, ordinal)), Some(document));
             }
+            assert_eq!(document_of(&document_row(document)), None);
         }
     }
 

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::interrupt::{CancelToken, Watch};
 use crate::payload::Filter;
 use crate::point::{Point, PointId};
-use crate::query::{self, Facet, Query, QueryResponse};
+use crate::query::{self, Facet, Query, QueryResponse, Select, Source};
 use crate::search::{self, RangeRequest, RangeResponse, SearchRequest, SearchResponse};
 use crate::threads::Pools;
 
@@ -130,6 +130,46 @@ impl View {
     /// [`BATCH_OPS_MAX`](crate::limits::BATCH_OPS_MAX) ids are refused.
     pub fn get(&self, ids: &[PointId]) -> Result<Vec<Option<Point>>> {
         read::get(&self.state.current(), ids, &self.watch())
+    }
+
+    /// What is selected of some rows, in the order asked; `None` where there is none that passes the filter. It costs a look-up for each, however
+    /// many rows there are, and finding the rows of the filter, if there is one.
+    ///
+    /// # Errors
+    /// Fields, vectors and filters fail as in [`query`](Self::query); [`Error::Invalid`](crate::Error::Invalid) and
+    /// [`Error::Limit`](crate::Error::Limit) name `ids`, of which [`BATCH_OPS_MAX`](crate::limits::BATCH_OPS_MAX) are taken.
+    pub fn select(
+        &self,
+        ids: &[PointId],
+        filter: Option<&Filter>,
+        select: &Select,
+    ) -> Result<Vec<Option<Point>>> {
+        query::select(&self.state.current(), ids, (filter, select), &self.watch())
+    }
+
+    /// How some rows score by each of some sources, in the order asked, `None` where a row is not there or a source cannot score it: what a
+    /// [`Rescore`](crate::query::Rescore) of these rows by the source would give them, to the last bit. Nothing is searched, so the rows that one
+    /// query found are scored by many sources at the cost of comparing them. Whose rows they are is not asked, as it is not by [`get`](Self::get).
+    ///
+    /// ```
+    /// use ragstone::query::{Nearest, Source};
+    /// use ragstone::{Db, Point, Schema};
+    ///
+    /// let db = Db::in_memory()?;
+    /// let notes = db.create_collection("notes", Schema::new(2)?)?;
+    /// notes.upsert(vec![Point::new("a", [1.0, 0.0]), Point::new("b", [0.0, 1.0])])?;
+    /// let sources: [Source; 2] = [Nearest::new([1.0, 0.0]).into(), Nearest::new([0.0, 1.0]).into()];
+    /// let scores = notes.view().score(&["b".into(), "c".into()], &sources)?;
+    /// assert_eq!(scores, [[Some(0.0), None], [Some(1.0), None]]);
+    /// # Ok::<(), ragstone::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for sources as in [`query`](Self::query), named `sources[i]`, and for one that gives an order and no
+    /// scores; [`Error::Limit`](crate::Error::Limit) beyond [`CANDIDATES_MAX`](crate::limits::CANDIDATES_MAX) ids or
+    /// [`QUERY_SOURCES_MAX`](crate::limits::QUERY_SOURCES_MAX) sources.
+    pub fn score(&self, ids: &[PointId], sources: &[Source]) -> Result<Vec<Vec<Option<f32>>>> {
+        query::score(&self.state.current(), ids, sources, &self.watch())
     }
 
     /// A page of rows in the order of their ids, or of a field. Page after page gives each row that is there all the while

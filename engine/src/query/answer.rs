@@ -147,7 +147,7 @@ fn check_threshold(threshold: Option<f32>, scores: Scores) -> Result<()> {
 }
 
 /// What is read of a row.
-struct Selected {
+pub(super) struct Selected {
     /// All fields where there is no list.
     fields: Option<Vec<FieldId>>,
     vectors: Vectors,
@@ -161,7 +161,7 @@ enum Vectors {
 }
 
 impl Selected {
-    fn new(view: &ViewState, select: &Select) -> Result<Self> {
+    pub(super) fn new(view: &ViewState, select: &Select) -> Result<Self> {
         let number =
             |(index, name): (usize, &String)| Ok(field(view, &format!("select.fields[{index}]"), name)?.0);
         let fields = match &select.fields {
@@ -180,7 +180,7 @@ impl Selected {
         Ok(Self { fields, vectors })
     }
 
-    fn hit(&self, run: &Run<'_>, row: Ranked, scores: Scores) -> QueryHit {
+    pub(super) fn hit(&self, run: &Run<'_>, row: Ranked, scores: Scores) -> QueryHit {
         let segment = &run.view.segments[row.segment];
         let payload = match &self.fields {
             Some(fields) if fields.is_empty() => Payload::new(),

@@ -29,8 +29,13 @@ use crate::vectors::Slot;
 
 /// Checks a source against a view.
 pub(super) fn resolve<'a>(view: &'a ViewState, source: &Source) -> Result<Node<'a>> {
+    resolve_at(view, source, "source")
+}
+
+/// The same of a source that errors name by this path.
+pub(super) fn resolve_at<'a>(view: &'a ViewState, source: &Source, path: &str) -> Result<Node<'a>> {
     let mut resolving = Resolving { view, sources: 0 };
-    resolving.node(source, "source", 1)
+    resolving.node(source, path, 1)
 }
 
 /// Checks the name of a field; its number and type.

@@ -77,6 +77,11 @@ impl<'a> Run<'a> {
         Ok(Self { view, filter, watch, journal })
     }
 
+    /// Over rows that are given, whichever filter they would pass.
+    pub(super) fn of_given(view: &'a ViewState, watch: &'a Watch, journal: &'a Journal) -> Self {
+        Self { view, filter: None, watch, journal }
+    }
+
     /// The same over those of its rows that pass other filters too.
     pub(super) fn narrowed(&self, filter: Option<&Filter>, more: &[Filter]) -> Result<Self> {
         let filters: Vec<&Filter> = filter.into_iter().chain(more).collect();

@@ -1,5 +1,6 @@
 //! Refusals, interruptions and reports of queries; their answers are compared with an oracle in `tests/query`.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::*;
@@ -8,7 +9,7 @@ use crate::limits::{
     CANDIDATES_MAX, EXAMPLES_MAX, FACET_VALUES_MAX, FUSE_SOURCES_MAX, GROUP_ROWS_MAX, GROUPS_MAX, K_MAX,
     QUERY_DEPTH_MAX, QUERY_SOURCES_MAX, SEARCH_BATCH_MAX,
 };
-use crate::{Collection, Db, DbOptions, Filter, Interrupted, Metric, Point, Schema, SearchRequest};
+use crate::{Collection, Db, DbOptions, Filter, Interrupted, Metric, Point, PointId, Schema, SearchRequest};
 
 const ROWS: u64 = 3_000;
 
@@ -313,4 +314,74 @@ fn words_and_vectors_answer_together() {
     }
     let error = |query: TextQuery| rows.query(&Query::new(query, 1)).unwrap_err().to_string();
     assert!(error(TextQuery::new("x").field("no", 1.0)).starts_with("source.text.fields.no: "));
+}
+
+/// What is compared with: all rows, ranked by the source.
+fn rescored(view: &crate::View, source: &Source) -> HashMap<PointId, f32> {
+    let all = ROWS as usize + 1;
+    let rescore = Rescore::new(OrderBy::ascending("id"), source.clone()).candidates(all);
+    let hits = view.query(&Query::new(rescore, all)).unwrap().hits;
+    hits.into_iter().filter_map(|hit| Some((hit.point.id, hit.score?))).collect()
+}
+
+#[test]
+fn rows_that_are_given_score_as_a_rescoring_has_it() {
+    let is_leaf = |source: &Source| !matches!(source, Source::Fuse(_));
+    for metric in [Metric::Cosine, Metric::L2] {
+        let (_db, rows) = collection(metric);
+        let view = rows.view();
+        let all: Vec<PointId> = (0..ROWS).map(PointId::Num).chain(["bare".into(), "gone".into()]).collect();
+        // What some sources say of a row depends on the others, so they are given all of them.
+        let some: Vec<PointId> = all.iter().step_by(7).chain(all.iter().rev().step_by(11)).cloned().collect();
+        let scoring: Vec<Source> = sources()
+            .into_iter()
+            .filter(|source| !matches!(source, Source::OrderBy(_) | Source::Rescore(_)))
+            .collect();
+        let leaves: Vec<Source> = scoring.iter().filter(|source| is_leaf(source)).cloned().collect();
+        for (ids, sources) in [(&all, &scoring), (&some, &leaves)] {
+            let scores = view.score(ids, sources).unwrap();
+            assert_eq!(scores.len(), sources.len());
+            for (source, scores) in sources.iter().zip(scores) {
+                let expected = rescored(&view, source);
+                assert!(expected.len() > 2_900, "{source:?}");
+                let expected: Vec<Option<f32>> = ids.iter().map(|id| expected.get(id).copied()).collect();
+                assert_eq!(scores, expected, "{source:?}");
+            }
+        }
+        let error = |ids: &[PointId], sources: &[Source]| view.score(ids, sources).unwrap_err().to_string();
+        let near = || Source::from(Nearest::new([1.0, 0.0]));
+        let order = error(&some, &[near(), OrderBy::ascending("id").into()]);
+        assert!(order.starts_with("sources[1].order_by: it gives an order and no scores"), "{order}");
+        let wrong = error(&some, &[Nearest::new([1.0]).into()]);
+        assert!(wrong.starts_with("sources[0].nearest.query: "), "{wrong}");
+        let many = error(&vec![PointId::Num(7); CANDIDATES_MAX + 1], &[near()]);
+        assert!(many.starts_with("ids: 10001 is beyond the limit CANDIDATES_MAX"), "{many}");
+        let many = error(&some, &vec![near(); QUERY_SOURCES_MAX + 1]);
+        assert!(many.starts_with("sources: 65 is beyond the limit QUERY_SOURCES_MAX"), "{many}");
+    }
+}
+
+#[test]
+fn rows_that_are_given_are_read_if_they_pass() {
+    let (_db, rows) = collection(Metric::Cosine);
+    let view = rows.view();
+    let number = PointId::Num;
+    let ids = [number(4), number(5), number(2_002), number(9_000), "bare".into(), number(4)];
+    let of_id = |id: i64| Some(crate::Payload::from([("id".to_owned(), id.into())]));
+    let select = Select { fields: Names::of(["id"]), vectors: Names::None };
+    let read = |filter: Option<&Filter>| -> Vec<Option<crate::Payload>> {
+        let points = view.select(&ids, filter, &select).unwrap();
+        assert!(points.iter().flatten().all(|point| point.vector.is_none()));
+        points.into_iter().map(|point| point.map(|point| point.payload)).collect()
+    };
+    assert_eq!(read(None), [of_id(4), of_id(5), of_id(2_002), None, of_id(-1), of_id(4)]);
+    let third = Filter::eq("third", 1);
+    assert_eq!(read(Some(&third)), [of_id(4), None, of_id(2_002), None, None, of_id(4)]);
+    let whole = view.select(&ids, None, &Select { vectors: Names::All, ..Select::default() }).unwrap();
+    assert_eq!(whole, view.get(&ids).unwrap());
+    let error =
+        |filter: &Filter, select: &Select| view.select(&ids, Some(filter), select).unwrap_err().to_string();
+    assert!(error(&Filter::eq("no", 1), &select).starts_with("filter.no: "));
+    let unknown = Select { fields: Names::of(["no"]), vectors: Names::None };
+    assert!(error(&third, &unknown).starts_with("select.fields[0].no: "));
 }

@@ -64,8 +64,8 @@ fn role_in(field: &str, wire: i32) -> Result<ChatRole, Status> {
 }
 
 fn expansion(wire: v1::Expansion) -> Expansion {
-    let v1::Expansion { before, after, section } = wire;
-    Expansion { before: before as usize, after: after as usize, section }
+    let v1::Expansion { before, after, section, parents } = wire;
+    Expansion { before: before as usize, after: after as usize, section, parents: parents as usize }
 }
 
 /// Which template a request names or brings.

@@ -93,6 +93,8 @@ fn ingest_then_ask_then_change_the_folder() {
             "--neighbours",
             "1",
             "--section",
+            "--parents",
+            "1",
             "--mmr",
             "0.7",
             "--per-document",

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ragstone_client::{
-    ChatMessage, ChatRole, Client, CreateCollection, DataMarking, DropReason, Enrich, Filter, IngestDocument,
-    Query, RetrievalMode, Retrieve,
+    ChatMessage, ChatRole, Client, CreateCollection, DataMarking, DropReason, Enrich, Enriched, Filter,
+    IngestDocument, Query, RetrievalMode, Retrieve,
 };
 use ragstone_proto::v1;
 use ragstone_proto::v1::rag_service_client::RagServiceClient;
@@ -106,9 +106,12 @@ async fn chunks_are_chosen_and_their_neighbours_added() {
     let beside: Vec<_> =
         wide.citations.iter().flat_map(|it| &it.chunks).filter(|it| it.beside.is_some()).collect();
     assert!(!beside.is_empty() && beside.iter().all(|chunk| chunk.beside == Some(found)));
-    let section = client.enrich(ask.section()).await.unwrap();
+    let section = client.enrich(ask.clone().section()).await.unwrap();
+    let around = client.enrich(ask.parents(2).token_budget(50_000)).await.unwrap();
+    let chunks = |enriched: &Enriched| enriched.citations.iter().map(|it| it.chunks.len()).sum::<usize>();
+    assert!(chunks(&around) > 1 && chunks(&around) >= chunks(&section), "{around:?}");
     let text = client.get_document("docs", "lakes.md").await.unwrap().text;
-    for citation in wide.citations.iter().chain(&section.citations) {
+    for citation in wide.citations.iter().chain(&section.citations).chain(&around.citations) {
         let slice: String = text.chars().skip(citation.start).take(citation.end - citation.start).collect();
         assert_eq!(citation.text, slice);
     }
@@ -126,7 +129,9 @@ async fn nothing_outside_the_filter_appears_anywhere() {
     for mode in [RetrievalMode::Dense, RetrievalMode::Text, RetrievalMode::Hybrid] {
         for k in [1, 5, 100] {
             let ask = Enrich::new("docs", "lakes number 3 seen from far away").filter(open()).mode(mode).k(k);
-            for ask in [ask.clone(), ask.clone().neighbours(3, 3).section(), ask.mmr(0.3).per_document(2)] {
+            for ask in
+                [ask.clone(), ask.clone().neighbours(3, 3).section().parents(2), ask.mmr(0.3).per_document(2)]
+            {
                 hidden(format!("{:?}", client.enrich(ask).await.unwrap()));
             }
             let ask = Retrieve::new("docs", "lakes").filter(open()).mode(mode).k(k).distinct();
@@ -175,7 +180,7 @@ async fn what_is_refused_names_the_field() {
             request.messages = messages.clone();
         })
     };
-    let expand = |before, after| Some(v1::Expansion { before, after, section: false });
+    let expand = |before, after| Some(v1::Expansion { before, after, ..v1::Expansion::default() });
     let user = v1::ChatRole::User;
     for (request, expected) in [
         (ask(&|request| request.messages = vec![message(user, "x")]), "question"),
@@ -191,6 +196,10 @@ async fn what_is_refused_names_the_field() {
         (ask(&|request| request.expand = expand(33, 0)), "expand.before"),
         (ask(&|request| request.expand = expand(0, 33)), "expand.after"),
         (ask(&|request| (request.expand, request.k) = (expand(1, 1), Some(10_000))), "expand"),
+        (
+            ask(&|request| request.expand = Some(v1::Expansion { parents: 17, ..v1::Expansion::default() })),
+            "expand.parents",
+        ),
         (ask(&|request| request.token_budget = Some(20)), "token_budget"),
     ] {
         let status = rag.enrich(request).await.unwrap_err();

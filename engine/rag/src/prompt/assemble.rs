@@ -130,8 +130,11 @@ impl Assembly<'_> {
             let signature = Signature::of(&found.chunk.text);
             costed.push(Costed { found, text, frame: 0, signature });
         }
-        let names =
-            |found: &RetrievedChunk| (self.count)(&found.chunk.document) + (self.count)(&found.chunk.heading);
+        let names = |RetrievedChunk { chunk, .. }: &RetrievedChunk| {
+            let (document, heading) =
+                (self.spotlight.document(&chunk.document), self.spotlight.heading(&chunk.heading));
+            (self.count)(&document) + (self.count)(&heading)
+        };
         // By the shortest: a template that says texts twice would be taken for one that puts as much around each.
         let shortest: Option<Costed> = costed.iter().min_by_key(|costed| costed.text).cloned();
         let Some(shortest) = shortest else { return Ok(costed) };

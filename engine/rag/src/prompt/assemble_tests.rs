@@ -93,7 +93,7 @@ fn a_question_with_passages_is_two_messages() {
     };
     assert!(system.starts_with("Answer the user's question"), "{system}");
     assert!(
-        user.starts_with("begin passage-0\n^[1] d0.md > Heading\n\n^w0x0 w0x1 w0x2\nend passage-0"),
+        user.starts_with("begin passage-0\n^[1] d0.md > ^Heading\n\n^w0x0 w0x1 w0x2\nend passage-0"),
         "{user}"
     );
     assert!(user.ends_with("Question: Why?"), "{user}");

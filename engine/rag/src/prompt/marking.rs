@@ -8,7 +8,10 @@
 //! marked throughout with a sign that instructions lack: at the beginning of each line, or before each word. The mark is one
 //! character, picked at random from those that occur nowhere in the texts.
 //!
-//! The text of a citation is not marked: only what the model reads is.
+//! What names a passage comes from its document as well: headings are marked as a text of one line, and the document's id, behind the prompt's own number,
+//! between its words where texts are. Both are one line, whatever they hold.
+//!
+//! A citation's text and names are not marked: only what the model reads is.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -66,6 +69,18 @@ impl std::str::FromStr for DataMarking {
     }
 }
 
+/// Characters of a name or of headings that a prompt shows.
+const NAME_CHARS_MAX: usize = 400;
+
+/// What names a passage, on one line.
+fn one_line(text: &str) -> String {
+    let is_break = |c: char| c.is_control() || is_line_end(c);
+    match text.char_indices().nth(NAME_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", text[..end].replace(is_break, " ")),
+        None => text.replace(is_break, " "),
+    }
+}
+
 fn with_marked_lines(mark: char, text: &str, line: impl Fn(&str) -> String) -> String {
     let mut marked = String::with_capacity(text.len() + text.len() / 16 + 4);
     let mut rest = text;
@@ -85,7 +100,7 @@ fn with_marked_lines(mark: char, text: &str, line: impl Fn(&str) -> String) -> S
 }
 
 /// Whatever a reader may take for the end of a line: a text must not get an unmarked one by it.
-pub(crate) fn is_line_end(c: char) -> bool {
+pub(super) fn is_line_end(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
@@ -145,6 +160,20 @@ impl Spotlight {
     pub(crate) fn apply(&self, text: &str) -> String {
         self.marking.apply(self.mark, text)
     }
+
+    /// The headings above a passage as the model reads them; no headings stay none.
+    pub(crate) fn heading(&self, heading: &str) -> String {
+        if heading.is_empty() { String::new() } else { self.apply(&one_line(heading)) }
+    }
+
+    /// A document's id as the model reads it.
+    pub(crate) fn document(&self, id: &str) -> String {
+        let id = one_line(id);
+        match self.marking {
+            DataMarking::Words => marked_words(self.mark, &id),
+            DataMarking::Off | DataMarking::Lines => id,
+        }
+    }
 }
 
 /// Words that cannot be guessed, from the randomness that the standard library keys its maps with. They need not be long: what matters is that none
@@ -182,6 +211,23 @@ mod tests {
         }
         assert_eq!(DataMarking::Words.apply('^', ""), "^");
         assert_eq!(DataMarking::Lines.apply('^', "a\r\nb\rc\u{2028}d\n"), "^a\r\n^b\r^c\u{2028}^d\n^");
+    }
+
+    #[test]
+    fn what_names_a_passage_is_one_marked_line() {
+        let long = "x".repeat(NAME_CHARS_MAX + 1);
+        let cut = format!("{}…", "x".repeat(NAME_CHARS_MAX));
+        for (marking, heading, document) in [
+            (DataMarking::Off, "A > B  C", "the lease.md"),
+            (DataMarking::Lines, "^A > B  C", "the lease.md"),
+            (DataMarking::Words, "^A^>^B  C", "the^lease.md"),
+        ] {
+            let spotlight = Spotlight { delimiter: "word".to_owned(), marking, mark: '^' };
+            assert_eq!(spotlight.heading("A\n>\rB\r\nC"), heading, "{marking}");
+            assert_eq!(spotlight.document("the\u{2028}lease.md"), document, "{marking}");
+            assert_eq!(spotlight.heading(""), "", "{marking}");
+            assert!(spotlight.heading(&long).ends_with(&cut) && spotlight.document(&long).ends_with(&cut));
+        }
     }
 
     #[test]

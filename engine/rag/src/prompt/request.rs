@@ -24,7 +24,7 @@ pub struct EnrichRequest {
     pub token_budget: usize,
     /// The model that the prompt is for, whose tokenizer counts: `gpt-4o`, an `org/name` of the hub, a directory, as
     /// [`Models::token_counter`](crate::embed::Models::token_counter) takes it. Without one, that of the embedding model counts, and 15 % are added, as
-    /// other models' tokenizers differ.
+    /// other models' tokenizers differ; scripts other than Latin are counted by a high estimate for each.
     pub tokens_of: Option<String>,
     /// Only chunks whose fields pass.
     pub filter: Option<Filter>,

@@ -17,7 +17,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 
 use super::language::{self, Part, Sections};
-use super::marking::{Spotlight, is_line_end};
+use super::marking::Spotlight;
 use super::response::Citation;
 use crate::error::{Error, Result};
 use crate::limits::{PROMPT_BYTES_MAX, TEMPLATE_FILTER_BYTES_MAX, TEMPLATE_FUEL_MAX};
@@ -25,15 +25,13 @@ use crate::limits::{PROMPT_BYTES_MAX, TEMPLATE_FILTER_BYTES_MAX, TEMPLATE_FUEL_M
 const DEFAULT_TEMPLATE: &str = include_str!("default.jinja");
 /// The limit that rendering has reached when it has taken too many instructions.
 pub(crate) const FUEL_LIMIT: &str = "TEMPLATE_FUEL_MAX";
-/// Characters of a name or of headings that a prompt shows.
-const NAME_CHARS_MAX: usize = 400;
 const SYSTEM: &str = "system";
 const USER: &str = "user";
 
 /// The template that is used where none is given, as a starting point for one's own.
 ///
 /// After a line `{% system %}` stands what the model is told: there a template sees `delimiter`, a random word that occurs in no text, and `marking`
-/// (`off`, `lines`, `words`) and `mark`, by which passages are marked. After a line `{% user %}` stands what the user is taken to say:
+/// (`off`, `lines`, `words`) and `mark`, by which passages and their headings are marked, wherever a template puts them. After a line `{% user %}` stands what the user is taken to say:
 /// there it also sees `question` and `citations`, each with `index`, `document`, `heading`, `start`, `end`, `score` and `text`.
 /// Templates are [minijinja](https://docs.rs/minijinja)'s with the statements `for` and `if`, comparisons, and the filters `trim`,
 /// `upper`, `lower`, `length`, `first`, `last` and `round`.
@@ -169,16 +167,10 @@ fn environment<'a>(read: &Arc<AtomicU64>) -> Result<Environment<'a>> {
 fn value(citation: &Citation, spotlight: &Spotlight) -> Value {
     // The shortest digits that mean this f32, not those of the f64 it converts to.
     let score = citation.score.to_string().parse().unwrap_or(f64::from(citation.score));
-    // What names a passage stays on its line.
-    let is_break = |c: char| c.is_control() || is_line_end(c);
-    let line = |text: &str| match text.char_indices().nth(NAME_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", text[..end].replace(is_break, " ")),
-        None => text.replace(is_break, " "),
-    };
     Value::from(BTreeMap::from([
         ("index", Value::from(citation.index)),
-        ("document", Value::from(line(&citation.document))),
-        ("heading", Value::from(line(&citation.heading))),
+        ("document", Value::from(spotlight.document(&citation.document))),
+        ("heading", Value::from(spotlight.heading(&citation.heading))),
         ("start", Value::from(citation.start)),
         ("end", Value::from(citation.end)),
         ("score", Value::from(score)),

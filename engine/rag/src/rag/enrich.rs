@@ -11,6 +11,7 @@ use crate::prompt::marking::{DataMarking, Spotlight, random, random_delimiters};
 use crate::prompt::template::Template;
 use crate::prompt::{EnrichRequest, Enriched, TokenReport};
 use crate::retrieve::{Expansion, RetrievalMode, RetrieveRequest, RetrievedChunk};
+use crate::tokens::scripts::{Letters, is_of_word};
 
 impl Rag {
     /// Makes a question answerable: retrieves chunks, packs them into the budget, renders the prompt.
@@ -130,9 +131,10 @@ fn as_message(error: Error, messages: usize) -> Error {
 ///
 /// An embedding model's tokenizer may answer to what it does not know with a single "unknown", however long it is, and drops line ends and
 /// layout; others spell all of it out. So words are counted by it only if they are mostly Latin, long runs in pieces; letters of other scripts
-/// count half their UTF-8 bytes, other signs one less than theirs, and line ends and runs of spaces one each.
-pub(super) fn counted_for_others(embedder: &dyn Embedder, text: &str) -> usize {
-    let (mut known, mut others) = (String::with_capacity(text.len()), 0);
+/// count by rates that hold a margin already ([`scripts`](crate::tokens::scripts)), other signs one less than their UTF-8 bytes, and line ends and runs of
+/// spaces one each.
+pub(crate) fn counted_for_others(embedder: &dyn Embedder, text: &str) -> usize {
+    let (mut known, mut others, mut spelled) = (String::with_capacity(text.len()), 0, 0);
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let is_same = |c: char| kind(c) == kind(first);
@@ -142,7 +144,7 @@ pub(super) fn counted_for_others(embedder: &dyn Embedder, text: &str) -> usize {
         match kind(first) {
             Kind::Word if is_latin(run) => in_pieces(run, &mut known),
             Kind::Word => {
-                others += run.len().div_ceil(2);
+                spelled += Letters::of(run).tokens();
                 known.push(' ');
             }
             Kind::Sign => {
@@ -156,13 +158,13 @@ pub(super) fn counted_for_others(embedder: &dyn Embedder, text: &str) -> usize {
             }
         }
     }
-    ((embedder.count_tokens(&known) + others) * (100 + MARGIN_PERCENT)).div_ceil(100)
+    ((embedder.count_tokens(&known) + others) * (100 + MARGIN_PERCENT)).div_ceil(100) + spelled
 }
 
 /// What a character is to a tokenizer that is not known.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// A letter or digit of any script.
+    /// A letter or digit of any script, and signs of those that are counted by rates.
     Word,
     /// Punctuation of ASCII.
     Ascii,
@@ -174,7 +176,7 @@ enum Kind {
 fn kind(c: char) -> Kind {
     match c {
         _ if c.is_whitespace() => Kind::Space,
-        _ if c.is_alphanumeric() => Kind::Word,
+        _ if is_of_word(c) => Kind::Word,
         _ if c.is_ascii() => Kind::Ascii,
         _ => Kind::Sign,
     }
@@ -245,8 +247,9 @@ mod tests {
             ("x".repeat(100 * RUN_CHARS_MAX), 115),
             // 64 emoji of four bytes, 50 letters of Khmer of three, 20 of Chinese.
             ("\u{1f600}".repeat(64), (64 * 3 * 115_usize).div_ceil(100)),
-            ("ក".repeat(50), (75 * 115_usize).div_ceil(100)),
-            ("日".repeat(20), (30 * 115_usize).div_ceil(100)),
+            ("ក".repeat(50), 110),
+            ("日".repeat(20), 30),
+            ("日本語 one 日本語".to_owned(), 5 + 2 + 5),
             ("Größe".to_owned(), 2),
             ("a\nb".to_owned(), 4),
             ("a  b".to_owned(), 4),

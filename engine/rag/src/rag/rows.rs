@@ -81,6 +81,11 @@ pub(super) fn chunk(id: PointId, payload: Payload) -> Result<(Chunk, Option<Stri
     Ok((chunk, row.text(GAP).ok()))
 }
 
+/// The headings above the chunk of a row, which may have been read without the rest.
+pub(super) fn heading(point: Point) -> Result<String> {
+    Row::of(point).text(HEADING)
+}
+
 /// What made the chunks of a document row.
 pub(super) fn pipeline(point: &Point) -> Option<&str> {
     point.payload.get(PIPELINE).and_then(Value::as_str)

@@ -1,7 +1,9 @@
 mod enrichment;
 mod ingest;
+mod per_document;
 mod refusals;
 mod requests;
+mod reranking;
 mod retrieval;
 mod templates;
 

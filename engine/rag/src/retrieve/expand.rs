@@ -2,25 +2,31 @@
 //!
 //! **Problem.** A chunk is found by one sentence, and what answers the question stands in the next chunk, or all over its section.
 //!
-//! **Idea.** Every chunk that was found brings its neighbours in the document, so many before it and after it, or all of its section: the chunks around
-//! it that stand under the same headings. Those are added after all that were found, nearest first, so that they take no room from them; where they
-//! touch, they are put together later.
+//! **Idea.** Every chunk that was found brings its neighbours in the document, so many before it and after it, or its section, or sections around
+//! that. What is added comes after all that was found, so that it takes no room from them: first the neighbours and sections of all, nearest first, then,
+//! level by level, what the sections around add. Where chunks touch, they are put together later, in the order of the document.
+//!
+//! **What a section is.** A chunk's path is its headings, outermost first. Its section is every chunk around it whose path is the same or goes on below
+//! it: the section that its innermost heading names, with the sections in that. The section around is that of the path without its last
+//! heading; around the outermost heading lies the whole document, which is the section of a chunk without headings, too. At most
+//! [`NEIGHBOURS_MAX`] chunks on either side of the chunk are looked at.
 //!
 //! **Invariants.** What is added passes the same filter, in the same view: a neighbour that does not is not there, nor is what lies behind
 //! it. No chunk is added twice, and none that was found.
 //!
-//! Pure: chunks, and rows of the same documents, in; more chunks out.
+//! **Cost.** Which chunks may be meant is known by their ids alone ([`Expansion::candidates`]). Their headings are looked up once, for all that was found together,
+//! and the texts of those alone that are added.
+//!
+//! Pure: chunks, and headings of the same documents, in; places out.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use ragstone::{Filter, Range};
-
-use super::{RetrievedChunk, StageScores};
+use super::RetrievedChunk;
 use crate::error::Result;
 use crate::ingest::Chunk;
-use crate::limits::{EXPANSION_CHUNKS_MAX, NEIGHBOURS_MAX};
+use crate::ingest::split::HEADING_SEPARATOR;
+use crate::limits::{EXPANSION_CHUNKS_MAX, NEIGHBOURS_MAX, PARENTS_MAX};
 use crate::prompt::check_max;
-use crate::reserved::{DOCUMENT, HEADING, ORDINAL};
 
 /// What is added to the chunks that were found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,88 +35,104 @@ pub struct Expansion {
     pub before: usize,
     /// Chunks after each, up to [`NEIGHBOURS_MAX`].
     pub after: usize,
-    /// All chunks around each that stand under the same headings, [`NEIGHBOURS_MAX`] on either side at most.
+    /// The section of each: all chunks around it that stand under the headings that it stands under, or below these;
+    /// [`NEIGHBOURS_MAX`] on either side at most.
     pub section: bool,
+    /// Sections around that one, from the innermost, up to [`PARENTS_MAX`]: with 1, the section that it is a part of as well. Above the outermost
+    /// heading is the whole document. More than 0 brings the section itself as well, whatever [`section`](Self::section) says; the limit on either side
+    /// stays the same.
+    pub parents: usize,
 }
 
-/// A chunk of a document, and the white space before it, as it is stored.
-pub(crate) type Stored = (Chunk, Option<String>);
+/// A chunk of a document, by its place there.
+pub(crate) type Place = (String, usize);
+
+/// A chunk that is added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Added {
+    /// Which of those that were found it stands beside.
+    pub(crate) hit: usize,
+    pub(crate) ordinal: usize,
+}
 
 impl Expansion {
     /// Refuses what is beyond the limits, for so many chunks that are found.
     pub(crate) fn validate(&self, k: usize) -> Result<()> {
         check_max("expand.before", self.before, "NEIGHBOURS_MAX", NEIGHBOURS_MAX)?;
         check_max("expand.after", self.after, "NEIGHBOURS_MAX", NEIGHBOURS_MAX)?;
-        let reach = |own: usize| if self.section { NEIGHBOURS_MAX } else { own };
-        let added = k.saturating_mul(reach(self.before) + reach(self.after));
-        check_max("expand", added, "EXPANSION_CHUNKS_MAX", EXPANSION_CHUNKS_MAX)
+        check_max("expand.parents", self.parents, "PARENTS_MAX", PARENTS_MAX)?;
+        let [before, after] = self.reach();
+        check_max("expand", k.saturating_mul(before + after), "EXPANSION_CHUNKS_MAX", EXPANSION_CHUNKS_MAX)
     }
 
-    /// Which chunks of the store may be added to one that was found, if any may.
-    pub(crate) fn condition(&self, chunk: &Chunk) -> Option<Filter> {
-        let document = || Filter::eq(DOCUMENT, chunk.document.as_str());
-        let ordinals = |before: usize, after: usize| {
-            let ordinal = |at: usize| Some(i64::try_from(at).unwrap_or(i64::MAX).into());
-            let range = Range {
-                gte: ordinal(chunk.ordinal.saturating_sub(before)),
-                lte: ordinal(chunk.ordinal.saturating_add(after)),
-                ..Range::default()
-            };
-            Filter::Range(ORDINAL.to_owned(), range)
+    fn has_section(&self) -> bool {
+        self.section || self.parents > 0
+    }
+
+    /// How far before a chunk, and behind it, those are that it may bring.
+    fn reach(&self) -> [usize; 2] {
+        if self.has_section() { [NEIGHBOURS_MAX; 2] } else { [self.before, self.after] }
+    }
+
+    /// Every chunk that may be added, whether there is one or not.
+    pub(crate) fn candidates(&self, found: &[RetrievedChunk]) -> Vec<Place> {
+        let [before, after] = self.reach();
+        let mut documents: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+        for RetrievedChunk { chunk, .. } in found {
+            let around = chunk.ordinal.saturating_sub(before)..=chunk.ordinal.saturating_add(after);
+            documents.entry(&chunk.document).or_default().extend(around);
+        }
+        for RetrievedChunk { chunk, .. } in found {
+            if let Some(ordinals) = documents.get_mut(chunk.document.as_str()) {
+                ordinals.remove(&chunk.ordinal);
+            }
+        }
+        let places = |(document, ordinals): (&str, BTreeSet<usize>)| -> Vec<Place> {
+            ordinals.into_iter().map(|ordinal| (document.to_owned(), ordinal)).collect()
         };
-        let near = (self.before + self.after > 0)
-            .then(|| Filter::And(vec![document(), ordinals(self.before, self.after)]));
-        let section = self.section.then(|| {
-            let heading = Filter::eq(HEADING, chunk.heading.as_str());
-            Filter::And(vec![document(), heading, ordinals(NEIGHBOURS_MAX, NEIGHBOURS_MAX)])
-        });
-        match (near, section) {
-            (Some(near), Some(section)) => Some(Filter::Or(vec![near, section])),
-            (near, section) => near.or(section),
-        }
+        documents.into_iter().flat_map(places).collect()
     }
 
-    /// What is added, in the order of what was found, nearest first. `stored` are chunks that meet the conditions.
-    pub(crate) fn of(&self, found: &[RetrievedChunk], stored: Vec<Stored>) -> Vec<RetrievedChunk> {
-        let mut documents: HashMap<String, BTreeMap<usize, Stored>> = HashMap::new();
-        for (chunk, gap) in stored {
-            documents.entry(chunk.document.clone()).or_default().insert(chunk.ordinal, (chunk, gap));
+    /// What is added, in the order in which it is packed. `headings` are those of the candidates that are there.
+    pub(crate) fn of(&self, found: &[RetrievedChunk], headings: HashMap<Place, String>) -> Vec<Added> {
+        let mut documents: HashMap<String, HashMap<usize, String>> = HashMap::new();
+        let own = found.iter().map(|found| (key(&found.chunk), found.chunk.heading.clone()));
+        for ((document, ordinal), heading) in headings.into_iter().chain(own) {
+            documents.entry(document).or_default().insert(ordinal, heading);
         }
-        let mut there: HashSet<(String, usize)> = found.iter().map(|found| key(&found.chunk)).collect();
+        let mut there: HashSet<(&str, usize)> =
+            found.iter().map(|found| (found.chunk.document.as_str(), found.chunk.ordinal)).collect();
         let mut added = Vec::new();
-        for hit in found {
-            let Some(chunks) = documents.get(&hit.chunk.document) else { continue };
-            for ordinal in self.around(&hit.chunk, chunks) {
-                let Some((chunk, gap)) = chunks.get(&ordinal) else { continue };
-                if there.insert(key(chunk)) {
-                    added.push(RetrievedChunk {
-                        chunk: chunk.clone(),
-                        score: hit.score,
-                        scores: StageScores::default(),
-                        beside: Some(hit.chunk.ordinal),
-                        gap: gap.clone(),
-                    });
+        for level in 0..=self.parents {
+            for (hit, RetrievedChunk { chunk, .. }) in found.iter().enumerate() {
+                let Some(headings) = documents.get(&chunk.document) else { continue };
+                for ordinal in self.around(chunk, level, headings) {
+                    if there.insert((chunk.document.as_str(), ordinal)) {
+                        added.push(Added { hit, ordinal });
+                    }
                 }
             }
         }
         added
     }
 
-    /// The places of the chunks that a chunk brings, nearest first, up to the first on either side that is not there.
-    fn around(&self, chunk: &Chunk, chunks: &BTreeMap<usize, Stored>) -> Vec<usize> {
-        let is_wanted = |ordinal: usize, distance: usize, reach: usize| {
-            chunks.get(&ordinal).is_some_and(|(other, _)| {
-                distance <= reach
-                    || (self.section && distance <= NEIGHBOURS_MAX && other.heading == chunk.heading)
+    /// The places of the chunks that a chunk brings with so many of the sections around its own, nearest first, up to the first on either side that is
+    /// not there or not meant.
+    fn around(&self, chunk: &Chunk, level: usize, headings: &HashMap<usize, String>) -> Vec<usize> {
+        let path = self.has_section().then(|| above(&chunk.heading, level));
+        let is_meant = |ordinal: usize, distance: usize, neighbours: usize| {
+            headings.get(&ordinal).is_some_and(|heading| {
+                let is_within = |path: &str| distance <= NEIGHBOURS_MAX && lies_within(heading, path);
+                distance <= neighbours || path.is_some_and(is_within)
             })
         };
         let after = (chunk.ordinal + 1..)
             .zip(1..)
-            .take_while(|(ordinal, distance)| is_wanted(*ordinal, *distance, self.after));
+            .take_while(|(ordinal, distance)| is_meant(*ordinal, *distance, self.after));
         let before = (0..chunk.ordinal)
             .rev()
             .zip(1..)
-            .take_while(|(ordinal, distance)| is_wanted(*ordinal, *distance, self.before));
+            .take_while(|(ordinal, distance)| is_meant(*ordinal, *distance, self.before));
         let mut around: Vec<(usize, usize)> = after.chain(before).collect();
         // Of two as near the later one, which goes on from the chunk.
         around.sort_by_key(|(_, distance)| *distance);
@@ -118,99 +140,21 @@ impl Expansion {
     }
 }
 
-fn key(chunk: &Chunk) -> (String, usize) {
+/// A path without so many of its innermost headings.
+fn above(path: &str, levels: usize) -> &str {
+    (0..levels).fold(path, |path, _| path.rsplit_once(HEADING_SEPARATOR).map_or("", |(outer, _)| outer))
+}
+
+/// Whether a path is another or goes on below it. Everything lies within the document, whose path is empty.
+fn lies_within(path: &str, section: &str) -> bool {
+    let below = path.strip_prefix(section);
+    section.is_empty() || below.is_some_and(|below| below.is_empty() || below.starts_with(HEADING_SEPARATOR))
+}
+
+fn key(chunk: &Chunk) -> Place {
     (chunk.document.clone(), chunk.ordinal)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chunk(document: &str, ordinal: usize) -> Chunk {
-        // Three chunks a section.
-        let heading = format!("S{}", ordinal / 3);
-        let text = format!("text {ordinal}");
-        let (start, end) = (10 * ordinal, 10 * ordinal + 9);
-        let content_sha256 = String::new();
-        Chunk { document: document.to_owned(), ordinal, heading, start, end, text, tokens: 2, content_sha256 }
-    }
-
-    fn found(document: &str, ordinal: usize) -> RetrievedChunk {
-        let scores = StageScores { words: Some(1.0), ..StageScores::default() };
-        RetrievedChunk { chunk: chunk(document, ordinal), score: 0.5, scores, beside: None, gap: None }
-    }
-
-    fn stored(ordinals: impl IntoIterator<Item = usize>) -> Vec<Stored> {
-        ordinals.into_iter().map(|ordinal| (chunk("d", ordinal), Some(" ".to_owned()))).collect()
-    }
-
-    #[test]
-    fn neighbours_and_sections_are_added_nearest_first_and_once() {
-        let near = |before, after| Expansion { before, after, section: false };
-        let section = Expansion { section: true, ..Expansion::default() };
-        // what is asked for, what was found, what the store has, what is added
-        type Case = (Expansion, &'static [usize], Vec<usize>, &'static [usize]);
-        let cases: [Case; 9] = [
-            (near(0, 0), &[4], (0..9).collect(), &[]),
-            (near(1, 2), &[4], (0..9).collect(), &[5, 3, 6]),
-            (near(2, 2), &[0], (0..2).collect(), &[1]),
-            // What lies behind a chunk that is not there is not added.
-            (near(2, 2), &[4], vec![2, 4, 6], &[]),
-            (near(1, 1), &[4, 5], (0..9).collect(), &[3, 6]),
-            (near(1, 1), &[4, 7], (0..9).collect(), &[5, 3, 8, 6]),
-            (section, &[4], (0..9).collect(), &[5, 3]),
-            (section, &[3], (0..9).collect(), &[4, 5]),
-            (Expansion { after: 3, ..section }, &[4], (0..9).collect(), &[5, 3, 6, 7]),
-        ];
-        for (expansion, hits, there, expected) in cases {
-            let hits: Vec<RetrievedChunk> = hits.iter().map(|at| found("d", *at)).collect();
-            let added = expansion.of(&hits, stored(there));
-            let ordinals: Vec<usize> = added.iter().map(|added| added.chunk.ordinal).collect();
-            assert_eq!(ordinals, expected, "{expansion:?}");
-            assert!(
-                added.iter().all(|added| added.beside.is_some() && added.scores == StageScores::default())
-            );
-        }
-        assert!(near(1, 1).of(&[found("other", 4)], stored(0..9)).is_empty());
-    }
-
-    #[test]
-    fn the_store_is_asked_for_what_may_be_added() {
-        assert_eq!(Expansion::default().condition(&chunk("d", 4)), None);
-        let near = Expansion { before: 5, after: 1, section: false };
-        let Some(Filter::And(parts)) = near.condition(&chunk("d", 4)) else { panic!("one condition") };
-        let range = Range { gte: Some(0.into()), lte: Some(5.into()), ..Range::default() };
-        assert_eq!(parts, [Filter::eq(DOCUMENT, "d"), Filter::Range(ORDINAL.into(), range)]);
-        let both = Expansion { section: true, ..near }.condition(&chunk("d", 4));
-        assert!(matches!(both, Some(Filter::Or(parts)) if parts.len() == 2));
-    }
-
-    #[test]
-    fn all_that_may_be_added_is_bounded() {
-        let one = Expansion { after: 1, ..Expansion::default() };
-        one.validate(EXPANSION_CHUNKS_MAX).unwrap();
-        let section = Expansion { section: true, ..Expansion::default() };
-        section.validate(EXPANSION_CHUNKS_MAX / (2 * NEIGHBOURS_MAX)).unwrap();
-        Expansion::default().validate(usize::MAX).unwrap();
-        for (expansion, k) in [
-            (one, EXPANSION_CHUNKS_MAX + 1),
-            (section, EXPANSION_CHUNKS_MAX / (2 * NEIGHBOURS_MAX) + 1),
-            (Expansion { before: 1, after: 1, section: false }, EXPANSION_CHUNKS_MAX / 2 + 1),
-        ] {
-            let error = expansion.validate(k).unwrap_err().to_string();
-            assert!(error.starts_with("expand: ") && error.contains("EXPANSION_CHUNKS_MAX"), "{error}");
-        }
-    }
-
-    #[test]
-    fn more_than_the_limit_is_refused() {
-        let most = Expansion { before: NEIGHBOURS_MAX, after: NEIGHBOURS_MAX, section: true };
-        most.validate(1).unwrap();
-        for over in [
-            Expansion { before: NEIGHBOURS_MAX + 1, ..most },
-            Expansion { after: NEIGHBOURS_MAX + 1, ..most },
-        ] {
-            assert!(over.validate(1).is_err_and(|error| error.to_string().contains("NEIGHBOURS_MAX = 32")));
-        }
-    }
-}
+#[path = "expand_tests.rs"]
+mod tests;

@@ -7,8 +7,8 @@
 //! its vector and the BM25 of its text and headings. One score is made of the two (`fuse.rs`), the same rule for every collection; then
 //! the best chunks say more of the question, and the candidates are scored by that as well (`feedback.rs`).
 //!
-//! **Cost.** Each side is searched once for every score, which is four walks and four runs through the postings, and the first thirty
-//! chunks are read: about what embedding the question costs, as long as a collection is not of millions.
+//! **Cost.** Each side is searched once. What both found are some hundred candidates, which are compared with the question twice on either side, and the first
+//! thirty chunks are read.
 
 pub(crate) mod expand;
 pub(crate) mod feedback;
@@ -93,7 +93,8 @@ pub struct RetrieveRequest {
     /// Chooses by maximal marginal relevance: how much relevance counts, 1 for relevance alone, 0 for novelty alone; `k` is
     /// [`MMR_CHUNKS_MAX`](crate::limits::MMR_CHUNKS_MAX) at most then. Without it, chunks come in the order of their scores.
     pub mmr: Option<f32>,
-    /// How many chunks of one document at most. Four times `k` chunks are looked at, so there may be fewer than `k` where few documents have all of those.
+    /// How many chunks of one document at most. Where the best are of few documents, more are looked at, the best [`K_MAX`](ragstone::limits::K_MAX) at most, until
+    /// there are `k`. A re-ranker is given chunks of as many documents, too.
     pub per_document: Option<usize>,
 }
 
@@ -239,7 +240,8 @@ pub struct DroppedChunk {
 pub struct Retrieved {
     /// Best first.
     pub chunks: Vec<RetrievedChunk>,
-    /// What was found and left out, and why: of the first `k`, and of those before one that is there.
+    /// What was found and left out, and why: of the first `k`, and of those before one that is there, but for chunks that were only passed over to fill up what
+    /// `per_document` left.
     pub dropped: Vec<DroppedChunk>,
     /// Whether the question was cut, as it has more tokens than the model reads.
     pub truncated: bool,

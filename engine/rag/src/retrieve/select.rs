@@ -7,13 +7,15 @@
 //! asked for, is chosen by maximal marginal relevance (Carbonell and Goldstein, "The use of MMR", 1998): each time the chunk whose
 //! relevance, less its likeness to what is kept, is greatest.
 //!
+//! Where documents have their share and too few are left, more are found (`rag/filling.rs`), by a trial of this.
+//!
 //! What is left out is told if it stood among the first `k`, or before one that was kept.
 //!
 //! **Cost.** Words of the texts; by MMR `k` passes over the vectors of the pool.
 //!
 //! Pure: chunks with scores and vectors in, chunks out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::similar::{Kept, Signature};
 use super::{DropReason, DroppedChunk, RetrievedChunk};
@@ -23,7 +25,7 @@ use crate::prompt::{check_max, check_range};
 use ragstone::limits::K_MAX;
 
 /// How many times as many chunks as are wanted are looked at, where some may be left out.
-const POOL_FACTOR: usize = 4;
+pub(crate) const POOL_FACTOR: usize = 4;
 
 /// What is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -96,6 +98,29 @@ impl Selection {
         }
         Ok(choice.finish())
     }
+
+    /// What would be kept of chunks, best first, in their order: by maximal marginal relevance as many are, but for repetitions.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub(crate) fn trial(&self, pool: &[Pooled], check_wanted: &dyn Fn() -> Result<()>) -> Result<Trial> {
+        let mut choice = Choice::new(Selection { mmr: None, ..*self }, pool.to_vec());
+        choice.drop_low();
+        choice.take_in_order(check_wanted)?;
+        let Choice { kept, of_document, .. } = choice;
+        let has_share = |(_, share): &(String, usize)| self.per_document.is_some_and(|most| *share >= most);
+        let full = of_document.into_iter().filter(has_share).map(|(document, _)| document).collect();
+        Ok(Trial { kept, full })
+    }
+}
+
+/// What would be kept of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trial {
+    /// How many chunks.
+    pub(crate) kept: usize,
+    /// The documents that have their share.
+    pub(crate) full: HashSet<String>,
 }
 
 /// What was decided of a chunk.

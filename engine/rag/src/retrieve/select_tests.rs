@@ -101,6 +101,26 @@ fn only_what_is_kept_is_repeated() {
 }
 
 #[test]
+fn a_trial_tells_how_many_would_be_kept_and_whose_share_is_full() {
+    let all = Selection { k: 3, ..Selection::default() };
+    // what is asked for, how many would be kept, the documents that have their share
+    type Case = (Selection, usize, &'static [&'static str]);
+    let cases: [Case; 6] = [
+        (all, 3, &[]),
+        (Selection { per_document: Some(1), ..all }, 3, &["a", "b", "c"]),
+        (Selection { per_document: Some(1), k: 9, mmr: Some(0.5), ..all }, 3, &["a", "b", "c"]),
+        (Selection { per_document: Some(2), ..all }, 3, &["a"]),
+        (Selection { per_document: Some(1), min_score: Some(0.65), ..all }, 2, &["a", "b"]),
+        (Selection { per_document: Some(1), distinct: true, k: 2, ..all }, 2, &["a", "b"]),
+    ];
+    for (selection, kept, full) in cases {
+        let trial = selection.trial(&pool(), &wanted).unwrap();
+        let full = full.iter().map(|document| (*document).to_owned()).collect();
+        assert_eq!(trial, Trial { kept, full }, "{selection:?}");
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_by_its_name() {
     let all = Selection { k: 3, ..Selection::default() };
     for (selection, expected) in [

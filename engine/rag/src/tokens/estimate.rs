@@ -1,7 +1,8 @@
-//! A high estimate, for models whose tokenizer is not to be had: above what text of words counts, and no bound. Letters that make no
-//! words may be a token each.
+//! A high estimate, for models whose tokenizer is not to be had: above what text of words counts, in any script (`scripts.rs`), and no bound. Letters
+//! that make no words may be a token each.
 
 use super::TokenCounter;
+use super::scripts::{Letters, is_of_word};
 
 /// Estimates for any model.
 pub(crate) struct Estimate {
@@ -41,19 +42,25 @@ impl Run {
 }
 
 /// Tokens of a text, more rather than fewer, for the usual byte-level and word-piece vocabularies: three letters or one digit or
-/// sign to a token, every capital within a word, every letter beyond those of a word, and every byte of what is not ASCII.
+/// sign to a token, every capital within a word, every letter beyond those of a word, other scripts by their rates, and every byte of other signs.
 fn estimate_tokens(text: &str) -> usize {
-    let (mut tokens, mut run) = (0_usize, Run::default());
+    let (mut tokens, mut run, mut letters) = (0_usize, Run::default(), Letters::default());
     for character in text.chars() {
         if character.is_ascii_alphabetic() {
+            tokens += std::mem::take(&mut letters).tokens();
             run.capitals += usize::from(run.letters > 0 && character.is_ascii_uppercase());
             run.letters += 1;
             continue;
         }
         tokens += std::mem::take(&mut run).tokens();
+        if !character.is_ascii() && is_of_word(character) {
+            letters.add(character);
+            continue;
+        }
+        tokens += std::mem::take(&mut letters).tokens();
         tokens += if character == ' ' { 0 } else { character.len_utf8() };
     }
-    tokens + run.tokens() + text.split("  ").count() - 1
+    tokens + run.tokens() + letters.tokens() + text.split("  ").count() - 1
 }
 
 #[cfg(test)]
@@ -72,7 +79,9 @@ mod tests {
             ("HTTP", 4),
             ("aGVsbG8", 6),
             ("3.14", 4),
-            ("日本", 6),
+            ("日本", 3),
+            ("日本 a语b", 7),
+            ("— 5", 4),
             ("a  b", 3),
             (&long, 984),
         ];

@@ -17,6 +17,7 @@
 mod estimate;
 mod file;
 mod openai;
+pub(crate) mod scripts;
 
 use std::sync::Arc;
 

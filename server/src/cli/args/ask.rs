@@ -74,9 +74,12 @@ pub(crate) struct AskArgs {
     /// Add so many chunks before and after each that is found, as far as there is room: 1, or 0/2 for none before and two after.
     #[arg(long, value_name = "CHUNKS[/AFTER]", value_parser = neighbours)]
     pub(crate) neighbours: Option<(usize, usize)>,
-    /// Add the chunks around each that is found which stand under the same headings, as far as there is room.
+    /// Add the section of each chunk that is found, as far as there is room: the chunks around it that stand under its headings, or below these.
     #[arg(long)]
     pub(crate) section: bool,
+    /// Add so many of the sections around that one, too, from the innermost up to the whole document.
+    #[arg(long, value_name = "LEVELS", default_value_t = 0)]
+    pub(crate) parents: usize,
     /// Tokens that the whole prompt may take: instructions, passages, history and question.
     #[arg(long, default_value_t = 4_000, value_name = "TOKENS")]
     pub(crate) budget: usize,

@@ -42,7 +42,7 @@ pub(super) fn run(session: &Session, args: AskArgs) -> Result<()> {
         min_score: finding.min_score,
         mmr: finding.mmr,
         per_document: finding.per_document,
-        expand: Expansion { before, after, section: args.section },
+        expand: Expansion { before, after, section: args.section, parents: args.parents },
         template,
         data_marking: args.data_marking,
         ..EnrichRequest::chat(messages(args.messages.as_deref(), args.question)?)

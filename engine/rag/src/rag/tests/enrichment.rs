@@ -5,11 +5,9 @@ use ragstone::CancelToken;
 
 use super::*;
 use crate::ingest::ChunkOptions;
-use crate::limits::RERANK_PASSAGES_MAX;
 use crate::prompt::{ChatMessage, ChatRole, DataMarking, Enriched};
-use crate::rag::enrich::counted_for_others;
-use crate::rerank::{Reranker, RerankerInfo, ScoreScale, Scores};
-use crate::retrieve::{DropReason, Expansion, Rerank, RetrievalMode, RetrieveRequest};
+use crate::rag::counted_for_others;
+use crate::retrieve::{DropReason, Expansion, RetrievalMode, RetrieveRequest};
 
 /// A document with a tag; of the tag `hidden`, every sentence has the word `classified`.
 fn tagged(id: &str, tag: &str, content: &str) -> DocumentInput {
@@ -26,7 +24,7 @@ fn sections(topic: &str, of: usize, sentence: &str) -> String {
     format!("# {topic}\n\n{}", (0..of).map(section).collect::<String>())
 }
 
-fn topics() -> Fixture {
+pub(super) fn topics() -> Fixture {
     let fixture = fixture();
     // Several chunks a section.
     fixture.rag.db().delete_collection(C).unwrap();
@@ -43,7 +41,7 @@ fn topics() -> Fixture {
 }
 
 /// What holds of every prompt, whatever was asked.
-fn check(rag: &Rag, enriched: &Enriched) {
+pub(super) fn check(rag: &Rag, enriched: &Enriched) {
     let embedder = rag.models().load("words").unwrap();
     let total: usize =
         enriched.messages.iter().map(|it| 4 + counted_for_others(embedder.as_ref(), &it.content)).sum();
@@ -135,7 +133,7 @@ fn neighbours_and_sections_pass_the_filter_too() {
     let middle = &chunks[2];
     // One chunk alone passes, by a field of its own.
     let only = Filter::And(vec![Filter::eq("_document", "glaciers.md"), Filter::eq("_ordinal", 2)]);
-    let near = Expansion { before: 2, after: 2, section: true };
+    let near = Expansion { before: 2, after: 2, section: true, parents: 1 };
     let request =
         EnrichRequest { k: 1, filter: Some(only), expand: near, ..EnrichRequest::new("glaciers number") };
     let alone = rag.enrich(C, &request).unwrap();
@@ -145,7 +143,7 @@ fn neighbours_and_sections_pass_the_filter_too() {
     let of_document = Some(Filter::eq("_document", "glaciers.md"));
     let request = EnrichRequest { filter: of_document, expand: Expansion::default(), ..request };
     let found = rag.enrich(C, &request).unwrap().citations.remove(0).chunks.remove(0).ordinal;
-    let expand = Expansion { before: 1, after: 1, section: false };
+    let expand = Expansion { before: 1, after: 1, ..Expansion::default() };
     let wide = rag.enrich(C, &EnrichRequest { expand, ..request.clone() }).unwrap();
     check(&rag, &wide);
     let shown: Vec<(usize, Option<usize>)> = wide
@@ -172,6 +170,15 @@ fn neighbours_and_sections_pass_the_filter_too() {
         .collect();
     let same = chunks.iter().filter(|chunk| chunk.heading == chunks[found].heading).count();
     assert_eq!(under, vec![chunks[found].heading.as_str(); same]);
+    // The section around is the whole document here: every chunk of it once.
+    let expand = Expansion { parents: 1, ..Expansion::default() };
+    let around = rag.enrich(C, &EnrichRequest { expand, ..request.clone() }).unwrap();
+    check(&rag, &around);
+    let mut ordinals: Vec<usize> =
+        around.citations.iter().flat_map(|citation| &citation.chunks).map(|chunk| chunk.ordinal).collect();
+    ordinals.sort_unstable();
+    assert_eq!(ordinals, (0..chunks.len()).collect::<Vec<_>>());
+    assert!(ordinals.len() > under.len());
     // What was found is packed before what stands beside it.
     let tokens = EnrichRequest { token_budget: wide.tokens.total - 1, expand: near, ..request };
     let tight = rag.enrich(C, &tokens).unwrap();
@@ -244,7 +251,7 @@ fn requests() -> impl Strategy<Value = EnrichRequest> {
     ]);
     let roles = prop::sample::select(vec![ChatRole::User, ChatRole::Assistant, ChatRole::System]);
     let history = proptest::collection::vec((roles, said.clone()), 0..5);
-    let expansion = (0usize..3, 0usize..3, any::<bool>());
+    let expansion = (0usize..3, 0usize..3, any::<bool>(), 0usize..3);
     let options = (
         prop::sample::select(RetrievalMode::ALL.to_vec()),
         prop::option::of(0.0f32..=1.0),
@@ -256,14 +263,14 @@ fn requests() -> impl Strategy<Value = EnrichRequest> {
         |(history, question, options, k, token_budget)| {
             let history =
                 history.into_iter().map(|(role, text)| ChatMessage { role, content: text.to_owned() });
-            let (mode, mmr, per_document, (before, after, section), data_marking) = options;
+            let (mode, mmr, per_document, (before, after, section, parents), data_marking) = options;
             EnrichRequest {
                 k,
                 token_budget,
                 mode,
                 mmr,
                 per_document,
-                expand: Expansion { before, after, section },
+                expand: Expansion { before, after, section, parents },
                 data_marking,
                 filter: Some(Filter::eq("tag", "open")),
                 ..EnrichRequest::chat(history.chain([ChatMessage::user(question)]).collect())
@@ -301,79 +308,6 @@ fn whatever_is_asked_a_prompt_is_within_budget_exact_and_within_its_filter() {
         Ok(())
     });
     outcome.unwrap();
-}
-
-/// Prefers passages that say `line 7`, whatever the question is.
-struct Sevens(RerankerInfo);
-
-impl Sevens {
-    fn new() -> Sevens {
-        Sevens(RerankerInfo {
-            name: "sevens".into(),
-            sha256: None,
-            max_tokens: 512,
-            scale: ScoreScale::Logit,
-        })
-    }
-}
-
-impl Reranker for Sevens {
-    fn info(&self) -> &RerankerInfo {
-        &self.0
-    }
-
-    fn score_within(&self, query: &str, passages: &[&str], _: Overflow) -> Result<Scores> {
-        assert!(!query.is_empty());
-        let score = |text: &&str| if text.contains("line 7") { 3.0 } else { -5.0 - text.len() as f32 / 1e4 };
-        Ok(Scores {
-            scores: passages.iter().map(score).collect(),
-            token_counts: vec![1; passages.len()],
-            truncated: passages.iter().map(|text| text.contains("line 7")).collect(),
-        })
-    }
-}
-
-#[test]
-fn a_re_ranker_has_the_last_word_on_what_was_found() {
-    let Fixture { rag, folder: _folder } = topics();
-    rag.models().insert_reranker(Arc::new(Sevens::new()));
-    let ask = RetrieveRequest { k: 6, ..RetrieveRequest::new("openly known glaciers number 1") };
-    let plain = rag.retrieve(C, &ask).unwrap();
-    assert!(plain.chunks.iter().all(|found| found.scores.rerank.is_none()));
-    let rerank = Rerank { candidates: 12, ..Rerank::new("sevens") };
-    let request = RetrieveRequest { rerank: Some(rerank), ..ask.clone() };
-    let found = rag.retrieve(C, &request).unwrap();
-    assert_eq!(found.chunks.len(), 6);
-    assert!(found.chunks[0].chunk.text.contains("line 7"), "{:?}", found.chunks[0]);
-    assert!(found.chunks.is_sorted_by(|a, b| a.score >= b.score) && found.rerank_truncated > 0);
-    let wide = rag.retrieve(C, &RetrieveRequest { k: 12, ..ask }).unwrap().chunks;
-    for chunk in &found.chunks {
-        let before = wide.iter().find(|other| other.chunk == chunk.chunk).expect("of the candidates");
-        assert_eq!(chunk.scores.hybrid, before.scores.hybrid);
-        assert_eq!(chunk.scores.rerank, Some(chunk.score));
-    }
-    let stages: Vec<_> = found.timings_ms.iter().map(|(stage, _)| *stage).collect();
-    assert_eq!(stages, ["embed", "search", "rerank", "select", "total"]);
-    let request = EnrichRequest {
-        rerank: Some(Rerank::new("sevens")),
-        mmr: Some(0.9),
-        min_score: Some(0.0),
-        ..EnrichRequest::new("openly known glaciers number 1")
-    };
-    let enriched = rag.enrich(C, &request).unwrap();
-    check(&rag, &enriched);
-    assert!(!enriched.citations.is_empty() && enriched.citations.iter().all(|it| it.text.contains("line 7")));
-    for (rerank, k, field) in [
-        (Rerank::new(" "), 1, "rerank.model"),
-        (Rerank { candidates: 0, ..Rerank::new("sevens") }, 1, "rerank.candidates"),
-        (Rerank { candidates: RERANK_PASSAGES_MAX + 1, ..Rerank::new("sevens") }, 1, "rerank.candidates"),
-        (Rerank::new("sevens"), RERANK_PASSAGES_MAX + 1, "k"),
-    ] {
-        let request = RetrieveRequest { rerank: Some(rerank), k, ..RetrieveRequest::new("x") };
-        assert_eq!(refusals::field_of(&rag.retrieve(C, &request).unwrap_err()), field);
-    }
-    let absent = RetrieveRequest { rerank: Some(Rerank::new("absent")), ..RetrieveRequest::new("x") };
-    assert!(matches!(rag.retrieve(C, &absent), Err(Error::ModelNotFound { .. })));
 }
 
 #[test]

@@ -1,10 +1,16 @@
 //! Finding chunks, in each mode.
 
-use ragstone::{Analyzer, Schema};
+use std::collections::HashMap;
+
+use ragstone::query::{Fuse, Nearest, Query, Rescore, Source};
+use ragstone::{Analyzer, PointId, Schema, View};
 
 use super::*;
 use crate::ingest::ChunkOptions;
+use crate::rag::searching::in_chunks;
 use crate::reserved::TEXT;
+use crate::retrieve::feedback::{HEARD, SPEAKING, agreement, moved, said};
+use crate::retrieve::fuse::{self, Candidate, Second};
 use crate::retrieve::{RetrievalMode, RetrieveRequest};
 
 fn ask(mode: RetrievalMode, question: &str) -> RetrieveRequest {
@@ -66,6 +72,74 @@ fn candidates_of_both_sides_get_both_exact_scores() {
         assert!((found.scores.nearness.unwrap() - near).abs() < 1e-5);
         assert!((found.scores.words.unwrap() - words).abs() < 1e-5);
         assert!((0.0..=1.0).contains(&found.score), "{}", found.score);
+    }
+}
+
+/// Both sides searched anew for every score.
+fn searched_for_each_score(view: &View, question: &str, vector: &[f32]) -> Vec<(PointId, f32)> {
+    const SIZE: usize = 400;
+    let scores = |by: Source| -> HashMap<PointId, f32> {
+        let sides: [Source; 2] = [Nearest::new(vector.to_vec()).into(), in_chunks(question).into()];
+        let from = Fuse::reciprocal_rank(sides).candidates(SIZE);
+        let query = Query::new(Rescore::new(from, by).candidates(SIZE), SIZE);
+        let found = view.query(&query.filter(reserved::only_chunks(None))).unwrap();
+        found.hits.into_iter().map(|hit| (hit.point.id, hit.score.unwrap())).collect()
+    };
+    let by_words = scores(in_chunks(question).into());
+    let candidate = |(id, nearness): (PointId, f32)| {
+        let words = by_words.get(&id).copied().unwrap_or_default();
+        Candidate { id, nearness, words }
+    };
+    let near = scores(Nearest::new(vector.to_vec()).into());
+    let first = fuse::first(near.into_iter().map(candidate).collect());
+    assert_eq!(first.len(), SIZE, "more match than are candidates");
+    let firsts: Vec<f32> = first.iter().take(HEARD).map(|(score, _)| *score).collect();
+    let ids: Vec<PointId> = first.iter().take(HEARD).map(|(_, candidate)| candidate.id.clone()).collect();
+    let best: Vec<Point> = view.get(&ids).unwrap().into_iter().flatten().collect();
+    let texts: Vec<&str> = best.iter().map(|point| point.payload[TEXT].as_str().unwrap()).collect();
+    let said = said(&firsts.iter().copied().zip(texts).collect::<Vec<_>>());
+    let vectors: Vec<&[f32]> =
+        best.iter().take(SPEAKING).filter_map(|point| point.vector.as_deref()).collect();
+    let near = scores(Nearest::new(moved(vector, &vectors)).into());
+    let said = scores(in_chunks(&said).into());
+    let heard = |(_, candidate): (f32, Candidate)| {
+        let of = |scores: &HashMap<PointId, f32>| scores.get(&candidate.id).copied().unwrap_or_default();
+        let second = Second { nearness: of(&near), words: of(&said) };
+        (candidate, second)
+    };
+    let second = fuse::second(first.into_iter().map(heard).collect(), agreement(&firsts));
+    second.into_iter().map(|(score, candidate)| (candidate.id, score)).collect()
+}
+
+#[test]
+fn one_search_of_each_side_ranks_as_a_search_for_each_score_does() {
+    let Fixture { rag, folder: _folder } = fixture();
+    rag.db().delete_collection(C).unwrap();
+    let spec = CollectionSpec {
+        chunks: ChunkOptions { tokens: 32, overlap: 0 },
+        ..CollectionSpec::with_model("words")
+    };
+    rag.create_collection(C, spec).unwrap();
+    for topic in ["volcanoes", "glaciers", "deserts"] {
+        rag.ingest(C, document(&format!("{topic}.md"), &long(topic, 40))).unwrap();
+    }
+    // Rows that are being linked meanwhile would be found by the one or the other.
+    rag.db().compact().unwrap();
+    let view = rag.db().collection(C).unwrap().view();
+    for question in ["the glaciers of part 2", "deserts", "described volcanoes and glaciers of part 17"] {
+        let mut vectors =
+            rag.embed(Some("words"), &[question], Role::Query, Overflow::Error).unwrap().vectors;
+        let expected = searched_for_each_score(&view, question, &vectors.remove(0));
+        for k in [1, 8, 200] {
+            let found =
+                rag.retrieve(C, &RetrieveRequest { k, ..ask(RetrievalMode::Hybrid, question) }).unwrap();
+            let found: Vec<(PointId, f32)> = found
+                .chunks
+                .iter()
+                .map(|found| (reserved::chunk_row(&found.chunk.document, found.chunk.ordinal), found.score))
+                .collect();
+            assert_eq!(found, expected[..k], "{question}");
+        }
     }
 }
 

@@ -41,12 +41,15 @@ pub(super) fn request(collection: &str, request: &EnrichRequest) -> client::Enri
     if let Some(model) = &request.tokens_of {
         wire = wire.tokens_of(model.as_str());
     }
-    let Expansion { before, after, section } = request.expand;
+    let Expansion { before, after, section, parents } = request.expand;
     if before + after > 0 {
         wire = wire.neighbours(wire_size(before), wire_size(after));
     }
     if section {
         wire = wire.section();
+    }
+    if parents > 0 {
+        wire = wire.parents(wire_size(parents));
     }
     match &request.template {
         TemplateChoice::BuiltIn => wire,
