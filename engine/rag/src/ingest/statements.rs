@@ -74,7 +74,9 @@ impl<'a> Statements<'a> {
     /// With which atom the piece begins that takes the atom `end`, after one that begins with `first`: with some of those before `end`,
     /// which it then shares, but never with `first`. What opens something begins a piece by itself.
     fn begin(&self, atoms: &[Range<usize>], first: usize, end: usize) -> usize {
-        let Some(next) = atoms.get(end).filter(|next| !self.opens(next)) else { return end };
+        let Some(next) = atoms.get(end).filter(|next| self.overlap > 0 && !self.opens(next)) else {
+            return end;
+        };
         let is_shared = |at: &usize| {
             let start = atoms[*at].start;
             self.units(&(start..next.start)) <= self.overlap && self.fits(&(start..next.end))
