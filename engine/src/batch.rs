@@ -345,6 +345,12 @@ mod tests {
                     expires_at: i64::MAX,
                     values: vec![],
                 }),
+                Change::Rewrite(Row {
+                    id: PointId::Num(6),
+                    vectors: vec![(0, Vector::Dense(vec![3.0, 4.0]))],
+                    expires_at: -1,
+                    values: vec![(1, Value::String("u".into()))],
+                }),
             ],
         };
         let schema = Schema::builder(2).multi("m", MultiOptions::new(3)).sparse("s").build().unwrap();

@@ -293,8 +293,10 @@ mod tests {
             assert!(CatalogueChange::decode(&[&bytes[..], b"x"].concat()).is_err());
         }
         assert!(CatalogueChange::decode(&[9, 0, 0, 0, 0, 0, 0, 0, 0]).is_err());
-        let begun =
-            |name| CatalogueChange::Create { id: 7, entry: CollectionEntry { stored_seq: 1, ..entry(name) } };
+        let begun = |name: &str| {
+            let entry = CollectionEntry { stored_seq: 1, ..entry(name) };
+            CatalogueChange::Create { id: 7, entry }
+        };
         assert!(CatalogueChange::decode(&begun("a").encode()).is_err());
         CatalogueChange::decode(&begun(&hidden_name(3)).encode()).unwrap();
         CatalogueChange::decode(&begun(&staged_name(7)).encode()).unwrap();

@@ -11,11 +11,19 @@
 //! steps of the works `commit` and `manifest` belong to whatever this thread was at before. Of a snapshot only the holding
 //! is the engine's; for the steps of the copying, the torture brings an object store that stops at each change.
 //!
+//! For what is built on the engine there is the disk as well on which the engine's own tests die (`faults/disk.rs`).
+//!
 //! **Why not a crate.** The `fail` crate keeps a registry of actions by name, parsed from texts, and brings a generator of
 //! random numbers. What is needed is one function, and mutants besides, which it does not have.
 //!
 //! **Cost.** None without the cargo feature `faults`, which is off unless somebody asks for it: both functions are empty
 //! then. With it, one atomic read for each step, of which there are few for each sync.
+
+#[cfg(feature = "faults")]
+mod disk;
+
+#[cfg(feature = "faults")]
+pub use disk::Disk;
 
 /// A mistake made on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

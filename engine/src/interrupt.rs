@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// Distances between two looks at the watch.
+/// Distances, or rows that a condition is tested on, between two looks at the watch.
 pub(crate) const POLL_DISTANCES: u64 = 512;
 
 /// Ends the searches that carry it. Clones are one token, which any thread may cancel, once and for all.
@@ -167,6 +167,14 @@ impl Watch {
         if self.poll() { Err(Error::Cancelled) } else { Ok(()) }
     }
 
+    /// The same by what the last look found, without another one: for what comes after work that looked.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] if it ended early.
+    pub(crate) fn went_on(&self) -> Result<()> {
+        self.interrupted().map_or(Ok(()), |_| Err(Error::Cancelled))
+    }
+
     /// Whether to end now.
     pub(crate) fn poll(&self) -> bool {
         if self.interrupted.get().is_none() {
@@ -242,6 +250,8 @@ mod tests {
         let handle = Watch::default().and(Some(&token));
         assert!(matches!(handle.check(), Err(Error::Cancelled)));
         assert_eq!(handle.interrupted(), Some(Interrupted::Cancelled));
+        assert!(matches!(handle.went_on(), Err(Error::Cancelled)));
+        assert!(Watch::default().and(Some(&token)).went_on().is_ok(), "it has not looked");
         assert!(Watch::default().and(None).check().is_ok());
     }
 

@@ -28,14 +28,18 @@ impl SplitMix64 {
     }
 }
 
-/// What tests draw.
-#[cfg(test)]
+/// What tests draw, and the disk that they have.
+#[cfg(any(test, feature = "faults"))]
 impl SplitMix64 {
     /// A number below `bound`; zero if that is zero.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound.max(1) as u64) as usize
     }
+}
 
+/// What tests draw.
+#[cfg(test)]
+impl SplitMix64 {
     /// A number from zero up to one.
     pub(crate) fn uniform(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1 << 24) as f32

@@ -48,7 +48,7 @@ impl CollectionCore {
             if patches.iter().any(|(_, patch)| patch.expires_at.is_some()) {
                 view.known_expired = Arc::default();
             }
-            view.patch(patches, &next.fields);
+            view.patch(patches, &next.fields, &mut apply.analyses);
             if let Segment::Growing(segment) = &view.segment {
                 segment.set_word_bytes(view.word_bytes());
                 segment.count_memory();
@@ -290,5 +290,95 @@ fn freeze_if_large(next: &mut ViewState, store: &Store) {
         && (view.rows as usize >= store.options.seal_rows || segment.size_bytes() >= store.options.seal_bytes)
     {
         view.frozen_at = Some(seq);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::NEVER;
+    use crate::dir::memory::MemoryDir;
+    use crate::payload::FieldType;
+    use crate::{Analyzer, Db, DbOptions, Filter, PointId, Schema, validate};
+
+    /// Logs and applies changes as they are, as an earlier version did.
+    fn log(db: &Db, changes: Vec<Change>) -> WriteReceipt {
+        let fields = vec![BatchField::new("t", FieldType::String), BatchField::new("n", FieldType::Int)];
+        let batch = PreparedBatch { fields, changes, ..PreparedBatch::default() };
+        let (store, core) = (db.any_store(), db.any_store().collection("c").unwrap());
+        let mut body = batch.encode();
+        let mut submit = core.lock_submit(store).unwrap();
+        validate::resolve_fields(&batch, &mut submit.fields, false).unwrap();
+        let queued = core.queue(store, &mut submit, (&batch, &mut body), None).unwrap().unwrap();
+        drop(submit);
+        core.finish(store, queued, batch).unwrap()
+    }
+
+    fn row(id: u64, text: &str, number: Option<i64>) -> Row {
+        let text = (0, Value::from(text));
+        let values = [text].into_iter().chain(number.map(|number| (1, Value::Int(number)))).collect();
+        let vectors = vec![(0, Vector::Dense(vec![1.0, 0.0]))];
+        Row { id: PointId::Num(id), vectors, expires_at: NEVER, values }
+    }
+
+    /// Updates of texts were once logged as the rows that they leave.
+    #[test]
+    fn a_rewrite_is_an_update_that_brings_the_whole_row() {
+        let dir = MemoryDir::new();
+        let open = || {
+            let options = DbOptions { background: false, ..DbOptions::default() };
+            Db::open_in(Arc::new(dir.clone()), options).unwrap()
+        };
+        let db = open();
+        let schema = Schema::builder(2).text("t", Analyzer::English).build().unwrap();
+        let collection = db.create_collection("c", schema).unwrap();
+        let counts = |receipt: &WriteReceipt| (receipt.upserted, receipt.updated, receipt.deleted);
+
+        let first =
+            log(&db, vec![Change::Upsert(row(1, "old", Some(1))), Change::Upsert(row(2, "old", Some(2)))]);
+        assert_eq!(counts(&first), (2, 0, 0));
+        // Of a row that is stored, with what another change of the batch says of it then.
+        let number = FieldChanges {
+            id: PointId::Num(1),
+            set: vec![(1, Value::Int(7))],
+            unset: Vec::new(),
+            expires_at: None,
+        };
+        let second = log(&db, vec![Change::Rewrite(row(1, "new", None)), Change::Update(number)]);
+        assert_eq!(counts(&second), (0, 2, 0));
+        // Of a row that the batch brings, and of one that it removes.
+        let third = log(
+            &db,
+            vec![
+                Change::Upsert(row(3, "old", Some(3))),
+                Change::Rewrite(row(3, "new", None)),
+                Change::Rewrite(row(2, "new", None)),
+                Change::Delete(PointId::Num(2)),
+            ],
+        );
+        assert_eq!(counts(&third), (1, 2, 1));
+
+        let holds = |collection: &crate::Collection| {
+            let found = collection.get(&[1, 2, 3].map(PointId::Num)).unwrap();
+            let told = found.iter().map(|point| {
+                let point = point.as_ref()?;
+                Some((point.etag, point.payload.get("t").cloned(), point.payload.get("n").cloned()))
+            });
+            let text = Some(Value::from("new"));
+            let rows = [
+                Some((Some(second.seq), text.clone(), Some(Value::Int(7)))),
+                None,
+                Some((Some(third.seq), text, None)),
+            ];
+            assert!(told.eq(rows), "{found:?}");
+            let with = |word: &str| collection.count(Some(&Filter::Match("t".into(), word.into()))).unwrap();
+            assert_eq!((with("new"), with("old"), collection.count(None).unwrap()), (2, 0, 2));
+        };
+        holds(&collection);
+        drop((collection, db));
+        let db = open();
+        holds(&db.collection("c").unwrap());
+        db.flush().unwrap();
+        holds(&db.collection("c").unwrap());
     }
 }

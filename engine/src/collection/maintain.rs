@@ -294,7 +294,7 @@ mod tests {
     use super::*;
     use crate::db::DbOptions;
     use crate::dir::memory::MemoryDir;
-    use crate::point::{Batch, Point};
+    use crate::point::{Batch, Point, Update};
     use crate::schema::Schema;
     use crate::text::Analyzer;
 
@@ -315,6 +315,9 @@ mod tests {
         lock(&core.apply).applied_at = Instant::now().checked_sub(REST).unwrap();
         assert!(!core.settle(&store).unwrap());
         assert!(lock(&core.apply).analyses.is_empty());
+        let update = Update::new(1).set("t", "walked along the shore");
+        core.write(&store, Batch::new().update(update)).unwrap();
+        assert!(!lock(&core.apply).analyses.is_empty(), "an update takes them and leaves them, too");
         write(2);
         core.flush(&store, Work::Flush).unwrap();
         assert!(lock(&core.apply).analyses.is_empty(), "those of what was sealed");

@@ -71,10 +71,12 @@ pub(super) fn count(view: &ViewState, filter: Option<&Filter>, watch: &Watch) ->
     let filter = compile(view, filter)?;
     let of_segment = |segment: &SegmentView| {
         watch.check()?;
-        Ok(match &filter {
+        let count = match &filter {
             None => segment.live(),
-            Some(filter) => segment.passing(Some(filter)).count(),
-        } as u64)
+            Some(filter) => segment.passing(Some(filter), watch).count(),
+        };
+        watch.went_on()?;
+        Ok(count as u64)
     };
     view.segments.iter().map(of_segment).sum()
 }
@@ -88,7 +90,9 @@ impl ViewState {
         watch.check()?;
         let passing = |segment: &SegmentView| {
             watch.check()?;
-            Ok(segment.passing(filter))
+            let passing = segment.passing(filter, watch);
+            watch.went_on()?;
+            Ok(passing)
         };
         self.segments.iter().map(passing).collect()
     }
@@ -178,10 +182,11 @@ impl<'a> Walk<'a> {
     /// Every row, whoever's it is, in the order of the ids.
     pub(super) fn of_all(view: &'a ViewState, after: Option<&PointId>) -> Result<Self> {
         view.check()?;
-        let passing = view.segments.iter().map(|segment| segment.passing(None)).collect();
+        let watch = Watch::default();
+        let passing = view.segments.iter().map(|segment| segment.passing(None, &watch)).collect();
         let rows = InOrder::OfIds(Merged::new(view, passing, after));
         let has_expiring = view.first_expiry() != NEVER;
-        Ok(Self { view, rows, fields: None, with_vectors: false, has_expiring, watch: Watch::default() })
+        Ok(Self { view, rows, fields: None, with_vectors: false, has_expiring, watch })
     }
 
     /// The next row.

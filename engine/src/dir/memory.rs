@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Access, Blob, Dir, DirFile, DirLock, io_error};
 use crate::error::{Error, LockHolder, Result};
@@ -82,7 +82,7 @@ impl MemoryDir {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changing calls so far.
@@ -93,58 +93,6 @@ impl MemoryDir {
     /// The machine dies at the changing call with this number.
     pub(crate) fn crash_at(&self, call: u64) {
         self.state().crash_at = Some(call);
-    }
-
-    /// The changing call with this number fails with a system error, once.
-    pub(crate) fn fail_at(&self, call: u64, errno: i32) {
-        self.state().fail_at = Some((call, errno));
-    }
-
-    /// From the changing call with this number on there is no room for new files and bytes.
-    pub(crate) fn full_from(&self, call: u64) {
-        self.state().full_from = Some(call);
-    }
-
-    /// There is room again.
-    pub(crate) fn make_room(&self) {
-        self.state().full_from = None;
-    }
-
-    /// Reading calls so far.
-    pub(crate) fn reads(&self) -> u64 {
-        self.state().reads
-    }
-
-    /// The reading call with this number fails with a system error, once.
-    pub(crate) fn fail_read_at(&self, call: u64, errno: i32) {
-        self.state().fail_read_at = Some((call, errno));
-    }
-
-    /// Changes one byte of a file, as a bad disk does.
-    pub(crate) fn flip(&self, name: &str, offset: usize) {
-        let mut state = self.state();
-        let node = state.names[name];
-        state.nodes.get_mut(&node).unwrap().bytes[offset] ^= 0x40;
-    }
-
-    /// Length of a file.
-    pub(crate) fn length(&self, name: &str) -> usize {
-        let state = self.state();
-        state.nodes[&state.names[name]].bytes.len()
-    }
-
-    /// A copy that shares nothing.
-    pub(crate) fn copied(&self) -> Self {
-        let state = self.state();
-        let nodes = state.nodes.clone();
-        let copy = State {
-            synced_names: state.names.clone(),
-            names: state.names.clone(),
-            nodes,
-            next_node: state.next_node,
-            ..State::default()
-        };
-        Self { path: self.path.clone(), state: Arc::new(Mutex::new(copy)), locked: Arc::default() }
     }
 
     /// The directory after the crash: synced names and bytes, and an arbitrary part of the others.
@@ -205,6 +153,62 @@ impl MemoryDir {
 
     fn missing(&self, operation: &'static str, name: &str) -> Error {
         io_error(operation, &self.path.join(name), std::io::Error::from_raw_os_error(2))
+    }
+}
+
+/// What only the tests of the engine do with it.
+#[cfg(test)]
+impl MemoryDir {
+    /// The changing call with this number fails with a system error, once.
+    pub(crate) fn fail_at(&self, call: u64, errno: i32) {
+        self.state().fail_at = Some((call, errno));
+    }
+
+    /// From the changing call with this number on there is no room for new files and bytes.
+    pub(crate) fn full_from(&self, call: u64) {
+        self.state().full_from = Some(call);
+    }
+
+    /// There is room again.
+    pub(crate) fn make_room(&self) {
+        self.state().full_from = None;
+    }
+
+    /// Reading calls so far.
+    pub(crate) fn reads(&self) -> u64 {
+        self.state().reads
+    }
+
+    /// The reading call with this number fails with a system error, once.
+    pub(crate) fn fail_read_at(&self, call: u64, errno: i32) {
+        self.state().fail_read_at = Some((call, errno));
+    }
+
+    /// Changes one byte of a file, as a bad disk does.
+    pub(crate) fn flip(&self, name: &str, offset: usize) {
+        let mut state = self.state();
+        let node = state.names[name];
+        state.nodes.entry(node).or_default().bytes[offset] ^= 0x40;
+    }
+
+    /// Length of a file.
+    pub(crate) fn length(&self, name: &str) -> usize {
+        let state = self.state();
+        state.nodes[&state.names[name]].bytes.len()
+    }
+
+    /// A copy that shares nothing.
+    pub(crate) fn copied(&self) -> Self {
+        let state = self.state();
+        let nodes = state.nodes.clone();
+        let copy = State {
+            synced_names: state.names.clone(),
+            names: state.names.clone(),
+            nodes,
+            next_node: state.next_node,
+            ..State::default()
+        };
+        Self { path: self.path.clone(), state: Arc::new(Mutex::new(copy)), locked: Arc::default() }
     }
 }
 

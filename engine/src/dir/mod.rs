@@ -15,7 +15,7 @@
 
 #[cfg(test)]
 pub(crate) mod hooked;
-#[cfg(test)]
+#[cfg(any(test, feature = "faults"))]
 pub(crate) mod memory;
 mod mmap;
 mod pinned;

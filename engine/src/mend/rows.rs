@@ -20,6 +20,7 @@ use crate::segment::{
     segment_file, tombstone_file, tombstones,
 };
 use crate::signal::Closing;
+use crate::text::Analyses;
 use crate::threads::Work;
 use crate::vectors::Encodings;
 use crate::verify::Storage;
@@ -244,7 +245,7 @@ impl Repair {
         }
         let mut view = SegmentView::growing(growing.clone());
         appending.finish(&mut view);
-        view.patch(patches, &collection.fields);
+        view.patch(patches, &collection.fields, &mut Analyses::default());
         let rows = view.rows;
         self.note_rewrite(collection, &name, rows, lost, unknown);
         self.obsolete.extend(entry.files());

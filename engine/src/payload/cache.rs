@@ -54,15 +54,15 @@ impl FilterCache {
         Self { places, asked: AtomicU64::new(0) }
     }
 
-    /// The rows that meet a condition: as they were found before, or found now.
+    /// The rows that meet a condition: as they were found before, or found now; `None` if they were not found to the end.
     pub(crate) fn get(
         &self,
         field: FieldId,
         test: &Arc<Test>,
-        find: impl FnOnce() -> FixedBitSet,
-    ) -> Arc<FixedBitSet> {
+        find: impl FnOnce() -> Option<FixedBitSet>,
+    ) -> Option<Arc<FixedBitSet>> {
         if self.places.is_empty() || test.size_bytes() > CONDITION_BYTES_MAX {
-            return Arc::new(find());
+            return find().map(Arc::new);
         }
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((field, &**test)) as usize;
         let group = hash % (self.places.len() / WAYS) * WAYS;
@@ -75,14 +75,14 @@ impl FilterCache {
             let asked_at = match &*answer {
                 Some(answer) if answer.field == field && answer.test == *test => {
                     answer.asked_at.store(now, Ordering::Relaxed);
-                    return answer.rows.clone();
+                    return Some(answer.rows.clone());
                 }
                 Some(answer) => answer.asked_at.load(Ordering::Relaxed),
                 None => 0,
             };
             oldest = oldest.min((asked_at, number));
         }
-        let rows = Arc::new(find());
+        let rows = Arc::new(find()?);
         let asked_at = AtomicU64::new(now);
         places[oldest.1].store(Some(Arc::new(Answer {
             field,
@@ -90,7 +90,7 @@ impl FilterCache {
             rows: rows.clone(),
             asked_at,
         })));
-        rows
+        Some(rows)
     }
 }
 
@@ -113,9 +113,9 @@ mod tests {
         let ask = |field: FieldId, value: i64| {
             let rows = cache.get(field, &Arc::new(Test::IntIn(vec![value])), || {
                 found.set(found.get() + 1);
-                rows_of(field, value)
+                Some(rows_of(field, value))
             });
-            assert_eq!(*rows, rows_of(field, value));
+            assert_eq!(*rows.unwrap(), rows_of(field, value));
         };
         (0..3).for_each(|_| ask(1, 5));
         assert_eq!(found.get(), 1);
@@ -142,7 +142,8 @@ mod tests {
                     for number in 0..5_000 {
                         let (field, value) = (number % 3, i64::from(number) * (thread + 1) % 97);
                         let test = Arc::new(Test::IntIn(vec![value]));
-                        assert_eq!(*cache.get(field, &test, || rows_of(field, value)), rows_of(field, value));
+                        let rows = cache.get(field, &test, || Some(rows_of(field, value)));
+                        assert_eq!(*rows.unwrap(), rows_of(field, value));
                     }
                 });
             }
@@ -153,11 +154,22 @@ mod tests {
     fn long_conditions_and_long_answers_are_not_kept() {
         let test = Arc::new(Test::IntIn((0..10_000).collect()));
         let cache = FilterCache::new(10, BYTES_MAX);
-        cache.get(1, &test, || FixedBitSet::with_capacity(10));
+        cache.get(1, &test, || Some(FixedBitSet::with_capacity(10)));
         assert!(cache.places.iter().all(|place| place.load().is_none()));
         assert!(FilterCache::new(100 << 20, BYTES_MAX).places.is_empty());
-        FilterCache::new(100 << 20, BYTES_MAX).get(1, &Arc::new(Test::IntIn(vec![1])), FixedBitSet::default);
+        let found = || Some(FixedBitSet::default());
+        FilterCache::new(100 << 20, BYTES_MAX).get(1, &Arc::new(Test::IntIn(vec![1])), found).unwrap();
     }
+
+    #[test]
+    fn what_is_not_found_to_the_end_is_not_kept() {
+        let cache = FilterCache::new(100, BYTES_MAX);
+        let test = Arc::new(Test::IntIn(vec![1]));
+        assert_eq!(cache.get(1, &test, || None), None);
+        assert_eq!(*cache.get(1, &test, || Some(rows_of(1, 1))).unwrap(), rows_of(1, 1));
+        assert_eq!(*cache.get(1, &test, || None).unwrap(), rows_of(1, 1), "it is there now");
+    }
+
     /// Eighty rows take ten bytes an answer.
     #[test]
     fn the_answers_keep_to_their_bytes() {

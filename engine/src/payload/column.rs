@@ -20,6 +20,7 @@ use fixedbitset::FixedBitSet;
 
 use super::{FieldType, GeoPoint, ListRef, Test, ValueRef};
 use crate::codec::{u32_at, u64_at};
+use crate::interrupt::{POLL_DISTANCES, Watch};
 use crate::limits::{LIST_STRINGS_MAX, PAYLOAD_BYTES_MAX};
 
 /// What a segment's directory says of a column.
@@ -202,11 +203,38 @@ impl Column {
         present
     }
 
-    /// The rows that have a value that passes, among `rows` rows, by testing each.
-    pub(crate) fn tested(&self, file: &[u8], test: &Test, rows: usize) -> FixedBitSet {
+    /// The rows that have a value that passes, among `rows` rows, by testing each; `None` if the watch says to end.
+    pub(crate) fn tested_by(
+        &self,
+        file: &[u8],
+        test: &Test,
+        (rows, watch): (usize, &Watch),
+    ) -> Option<FixedBitSet> {
         let mut passing = FixedBitSet::with_capacity(rows);
-        self.each(file, |row, value| passing.set(row, test.passes(value)));
-        passing
+        let mut tested = 0_u64;
+        let read = |range| file.get(range);
+        for batch in &self.batches {
+            for (first, mut bits) in batch.words(file) {
+                if tested.is_multiple_of(POLL_DISTANCES) && watch.poll() {
+                    return None;
+                }
+                tested += u64::from(u64::BITS);
+                while bits != 0 {
+                    let row = first + bits.trailing_zeros() as usize;
+                    if let Some(value) = batch.values.get(row, self.field_type, &read) {
+                        passing.set(batch.first + row, test.passes(value));
+                    }
+                    bits &= bits - 1;
+                }
+            }
+        }
+        Some(passing)
+    }
+
+    /// The same to its end.
+    #[cfg(test)]
+    pub(crate) fn tested(&self, file: &[u8], test: &Test, rows: usize) -> FixedBitSet {
+        self.tested_by(file, test, (rows, &Watch::default())).unwrap_or_default()
     }
 }
 

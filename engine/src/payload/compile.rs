@@ -14,6 +14,7 @@ use fixedbitset::FixedBitSet;
 use super::condition::{Test, contains_test, in_test, range_test};
 use super::{FieldId, FieldTable, FieldType, Filter, GeoPoint, Range, Value, ValueRef};
 use crate::error::{Error, Result};
+use crate::interrupt::Watch;
 use crate::limits::{FILTER_DEPTH_MAX, FILTER_TERMS_MAX, check_limit};
 use crate::schema::Schema;
 use crate::text::Analyzer;
@@ -39,8 +40,9 @@ pub(crate) trait FieldSource {
     /// How many rows there are.
     fn rows(&self) -> usize;
 
-    /// The rows that have the field and whose value passes, as a set of [`rows`](Self::rows) bits.
-    fn select(&self, field: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet>;
+    /// The rows that have the field and whose value passes, as a set of [`rows`](Self::rows) bits. What goes through rows looks at the
+    /// watch now and then; a set that it ended is of no use.
+    fn select(&self, field: FieldId, test: &Arc<Test>, watch: &Watch) -> Arc<FixedBitSet>;
 
     /// At most how many rows [`list`](Self::list) gives, if that is known without going through them.
     fn count(&self, _: FieldId, _: &Test) -> Option<usize> {
@@ -110,9 +112,10 @@ impl CompiledFilter {
         filter.map(|filter| Self::new(filter, fields)).transpose()
     }
 
-    /// The rows that pass.
-    pub(crate) fn run(&self, source: &dyn FieldSource) -> Arc<FixedBitSet> {
-        self.root.run(source)
+    /// The rows that pass. The watch is looked at before each condition, and while rows are gone through for one; after an interruption
+    /// the set is of no use.
+    pub(crate) fn run(&self, source: &dyn FieldSource, watch: &Watch) -> Arc<FixedBitSet> {
+        self.root.run(source, watch)
     }
 }
 
@@ -136,18 +139,19 @@ fn is_of_all(filter: &Filter) -> bool {
 }
 
 impl Node {
-    fn run(&self, source: &dyn FieldSource) -> Arc<FixedBitSet> {
+    fn run(&self, source: &dyn FieldSource, watch: &Watch) -> Arc<FixedBitSet> {
         let rows = source.rows();
         let combined = |nodes: &[Node], combine: fn(&mut FixedBitSet, &FixedBitSet)| {
             let (first, rest) = nodes.split_first()?;
-            let mut out = first.run(source);
+            let mut out = first.run(source, watch);
             for node in rest {
-                combine(Arc::make_mut(&mut out), &node.run(source));
+                combine(Arc::make_mut(&mut out), &node.run(source, watch));
             }
             Some(out)
         };
         match self {
-            Node::Leaf(field, test) => source.select(*field, test),
+            Node::Leaf(..) | Node::Text(..) if watch.poll() => Arc::new(FixedBitSet::with_capacity(rows)),
+            Node::Leaf(field, test) => source.select(*field, test, watch),
             Node::Text(field, analyzer, text) => source.select_text(*field, *analyzer, text),
             Node::And(nodes) => combined(nodes, FixedBitSet::intersect_with).unwrap_or_else(|| {
                 let mut all = FixedBitSet::with_capacity(rows);
@@ -157,7 +161,7 @@ impl Node {
             Node::Or(nodes) => combined(nodes, FixedBitSet::union_with)
                 .unwrap_or_else(|| Arc::new(FixedBitSet::with_capacity(rows))),
             Node::Not(node) => {
-                let mut out = node.run(source);
+                let mut out = node.run(source, watch);
                 Arc::make_mut(&mut out).toggle_range(..);
                 out
             }

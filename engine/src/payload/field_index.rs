@@ -35,7 +35,7 @@ impl FieldIndex {
     pub(crate) fn new(Indexed { column, file, rows }: Indexed<'_>) -> Self {
         match column.field_type() {
             FieldType::Strings => FieldIndex::Elements(ElementIndex::new(column, file, rows)),
-            FieldType::Geo => FieldIndex::Places(PlaceIndex::new(column, file)),
+            FieldType::Geo => FieldIndex::Places(PlaceIndex::new(column, file, rows)),
             _ => FieldIndex::Values(ColumnIndex::new(column, file, rows)),
         }
     }

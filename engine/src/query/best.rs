@@ -186,7 +186,7 @@ impl Going<'_> {
             begun.takes(ScanBy::Rows, nodes.len());
             return self.compare(index, part, &nodes);
         }
-        let candidates = part.candidates(self.run.filter.as_deref());
+        let candidates = part.candidates(self.run.filter.as_deref(), self.run.watch);
         let counts = Counts {
             vectors: part.count(),
             candidates: candidates.count,

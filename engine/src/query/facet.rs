@@ -97,11 +97,12 @@ pub(crate) fn facet(
         let having = |(segment, passing): (&SegmentView, &Passing)| match passing {
             // The set of those with the field is kept; in a growing segment it would be made by going through all rows.
             Passing::Many(rows) if segment.as_sealed().is_some() => {
-                segment.matching(Some(&has_one)).intersection_count(rows) as u64
+                segment.matching(Some(&has_one), watch).intersection_count(rows) as u64
             }
             _ => passing.iter().filter(|row| segment.value(*row, field).is_some()).count() as u64,
         };
         rows = view.segments.iter().zip(&passing).map(having).sum();
+        watch.went_on()?;
     }
     let listed = kept.into_sorted_vec().into_iter();
     let counts =

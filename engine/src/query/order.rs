@@ -25,7 +25,7 @@ impl Ordering {
             }
             stats.segments += 1;
             let mut begun = reports.begin(index, segment, &mut stats);
-            let passing = segment.passing(run.filter.as_deref());
+            let passing = segment.passing(run.filter.as_deref(), run.watch);
             let request = self.request(&passing, None, (n, run.watch));
             let (slots, by_order) = segment.ordered(&request);
             begun.takes(if by_order { SegmentPlan::Sorted } else { SegmentPlan::Sort }, passing.count());

@@ -51,7 +51,7 @@ impl Scored {
         'segments: for (index, segment) in run.view.segments.iter().enumerate() {
             let mut begun = reports.begin(index, segment, &mut stats);
             stats.segments += 1;
-            let slots: Vec<u32> = segment.passing(run.filter.as_deref()).iter().collect();
+            let slots: Vec<u32> = segment.passing(run.filter.as_deref(), run.watch).iter().collect();
             begun.takes(SegmentPlan::ScanRows, slots.len());
             let mut found = 0;
             for slots in slots.chunks(ROWS_AT_ONCE) {

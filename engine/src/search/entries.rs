@@ -32,6 +32,6 @@ impl<'a> EntriesSearch<'a> {
 
     /// The `k` live rows with the greatest products of those that pass the filter.
     pub(crate) fn best(&self, k: usize, filter: Option<&CompiledFilter>, watch: &Watch) -> PostingsFound {
-        self.pieces.find(filter, |parts| SparseSearch { query: &self.query, parts }.best(k, watch))
+        self.pieces.find((filter, watch), |parts| SparseSearch { query: &self.query, parts }.best(k, watch))
     }
 }

@@ -212,7 +212,7 @@ impl Searching<'_> {
         let vectors = self.dense.count();
         // Without a filter and without deaths every vector is a candidate, and no bitmap is needed to say so.
         let is_whole = self.query.filter.is_none() && self.dense.dead() == 0;
-        let candidates = (!is_whole).then(|| self.dense.candidates(self.query.filter.as_deref()));
+        let candidates = (!is_whole).then(|| self.dense.candidates(self.query.filter.as_deref(), self.watch));
         let count = candidates.as_ref().map_or(vectors, |candidates| candidates.count);
         let filtered = self.query.filter.is_some();
         let has_codes = self.has_codes();

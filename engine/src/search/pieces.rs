@@ -44,7 +44,9 @@ impl PostingsFound {
         reports.read(self.postings());
         for (index, (segment, read)) in view.segments.iter().zip(&self.read).enumerate() {
             reports.push(|| SegmentReport {
-                matching: filter.map_or(segment.live(), |_| segment.passing(filter).count()) as u64,
+                matching: filter
+                    .map_or(segment.live(), |_| segment.passing(filter, &Watch::default()).count())
+                    as u64,
                 plans: vec![SegmentPlan::Postings],
                 found: self.rows.iter().filter(|row| row.segment == index).count() as u64,
                 exact: watch.interrupted().is_none(),
@@ -72,18 +74,18 @@ pub(super) struct Pieces<'a> {
 
 impl Pieces<'_> {
     /// The live rows that pass a filter, by segment; nothing without a filter.
-    fn admitted(&self, filter: Option<&CompiledFilter>) -> Vec<Option<Passing>> {
-        let admit = |segment: &SegmentView| filter.map(|filter| segment.passing(Some(filter)));
+    fn admitted(&self, filter: Option<&CompiledFilter>, watch: &Watch) -> Vec<Option<Passing>> {
+        let admit = |segment: &SegmentView| filter.map(|filter| segment.passing(Some(filter), watch));
         self.view.segments.iter().map(admit).collect()
     }
 
     /// The rows that a search of those that pass the filter finds.
     pub(super) fn find(
         &self,
-        filter: Option<&CompiledFilter>,
+        (filter, watch): (Option<&CompiledFilter>, &Watch),
         search: impl FnOnce(&[Part<'_>]) -> Answer,
     ) -> PostingsFound {
-        PostingsFound::new(self.with(&self.admitted(filter), search), self)
+        PostingsFound::new(self.with(&self.admitted(filter, watch), search), self)
     }
 
     /// Runs with the pieces in the form that a search takes.

@@ -268,7 +268,7 @@ impl<'a> Ranging<'a> {
         }
         let vectors = dense.count();
         let is_whole = self.filter.is_none() && dense.dead() == 0;
-        let candidates = (!is_whole).then(|| dense.candidates(self.filter.as_ref()));
+        let candidates = (!is_whole).then(|| dense.candidates(self.filter.as_ref(), &self.watch));
         let count = candidates.as_ref().map_or(vectors, |candidates| candidates.count);
         let filtered = self.filter.is_some();
         // Its scans compare exact rows: what is within reach is returned, however many.
@@ -303,7 +303,7 @@ impl<'a> Ranging<'a> {
             }
         };
         if must_scan {
-            let candidates = candidates.unwrap_or_else(|| dense.candidates(None));
+            let candidates = candidates.unwrap_or_else(|| dense.candidates(None, &self.watch));
             let scorer = self.encodings.exact_scorer(&self.vector, dense.vectors());
             let scan = Scan { candidates: &candidates, scorer: &*scorer, sieve: None, watch: &self.watch };
             let nearest = &mut self.nearest;

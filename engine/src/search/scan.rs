@@ -206,7 +206,7 @@ impl Searching<'_> {
         by: ScanBy,
         stats: &mut SearchStats,
     ) -> Vec<(f32, Slot)> {
-        let candidates = &candidates.unwrap_or_else(|| self.dense.candidates(None));
+        let candidates = &candidates.unwrap_or_else(|| self.dense.candidates(None, self.watch));
         let (rows, vector, watch) = (self.dense.vectors(), &self.query.vector, self.watch);
         let sieve = if by == ScanBy::Sketches { self.encodings.sieve(vector, rows) } else { None };
         stats.exact &= sieve.is_none();

@@ -56,7 +56,9 @@ impl<'a> WordsSearch<'a> {
 
     /// The best `k` of the live rows that pass the filter and have a term of the query, or all of them.
     pub(crate) fn best(&self, k: usize, filter: Option<&CompiledFilter>, watch: &Watch) -> PostingsFound {
-        self.pieces.find(filter, |parts| TextSearch::new(&self.fields, parts).best(k, self.all_terms, watch))
+        self.pieces.find((filter, watch), |parts| {
+            TextSearch::new(&self.fields, parts).best(k, self.all_terms, watch)
+        })
     }
 
     /// The scores of live rows, each a segment and a slot; `None` of those that have no term of the query.

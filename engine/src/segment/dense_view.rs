@@ -19,6 +19,7 @@ use ragstone_kernels::KernelBits;
 use super::parts::dense::SealedDense;
 use super::{GrowingDense, Segment, SegmentView};
 use crate::graph::{Walk, WalkRequest};
+use crate::interrupt::Watch;
 use crate::payload::CompiledFilter;
 use crate::vectors::{Encoding, Encodings, Rows, Scorer, Slot};
 
@@ -184,9 +185,9 @@ impl<'a> DenseView<'a> {
         Some(self.segment.few(filter)?.into_iter().filter_map(node_of).collect())
     }
 
-    /// The live nodes that pass.
-    pub(crate) fn candidates(&self, filter: Option<&CompiledFilter>) -> Candidates {
-        self.candidates_of(self.segment.matching(filter))
+    /// The live nodes that pass; none if the watch ended looking for them.
+    pub(crate) fn candidates(&self, filter: Option<&CompiledFilter>, watch: &Watch) -> Candidates {
+        self.candidates_of(self.segment.matching(filter, watch))
     }
 
     /// The nodes of these rows.

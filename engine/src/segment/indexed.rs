@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::{DeadRows, GrowingSegment, SealedSegment, Segment, SegmentView};
 use crate::payload::FieldId;
 use crate::schema::VectorId;
-use crate::text::{Analyzer, Gone, Index, IndexOf, Run, Share, SparseBuilder, index_texts};
+use crate::text::{Analyzer, Gone, Index, IndexOf, NOWHERE, Run, Share, SparseBuilder, index_texts};
 
 /// Rows of a segment that are indexed together.
 #[derive(Clone, Debug)]
@@ -48,6 +48,21 @@ impl IndexedRows {
     pub(crate) fn place(&self, row: u32) -> Option<u32> {
         let gone = Gone { dead: &self.gone, first: self.first };
         self.share().place(row, gone, self.count)
+    }
+
+    /// By places what the rows of the segment become, of which each is told: the dead are [`NOWHERE`]. So are those here that are not to be
+    /// found; of rows that follow each other, and of which none moved, that is what is told already.
+    pub(crate) fn slots<'a>(&self, of_segment: &'a [u32]) -> Cow<'a, [u32]> {
+        let first = self.first as usize;
+        let following = of_segment.get(first..first + self.count as usize);
+        if let Some(slots) = following.filter(|_| self.listed.is_none() && !self.has_moved) {
+            return Cow::Borrowed(slots);
+        }
+        let slot = |place: u32| match self.row(place) {
+            Some(row) if !self.is_gone(place) => of_segment.get(row as usize).copied().unwrap_or(NOWHERE),
+            _ => NOWHERE,
+        };
+        Cow::Owned((0..self.count).map(slot).collect())
     }
 
     /// Whether the row at a place is not to be found here.

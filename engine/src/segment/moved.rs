@@ -24,7 +24,10 @@ use super::made::MadeIndexes;
 use super::patches::{Patch, SlotPatch};
 use super::{DeadRows, Segment, SegmentView};
 use crate::payload::{FieldId, FieldTable, Value};
-use crate::text::{Analyzer, Flavour, Index, IndexOf, MergeSource, NOWHERE, index_texts, merge_in_memory};
+use crate::text::{
+    Analyses, Analyzer, Flavour, Index, IndexOf, MergeSource, NOWHERE, index_texts, index_texts_by,
+    merge_in_memory,
+};
 
 /// Rows of a run that is merged no more, so that no write waits long for it.
 const ROWS_MAX: usize = 1 << 15;
@@ -49,8 +52,13 @@ impl MovedRun {
         Self { rows: rows.into(), patches: patches.into(), patch_bytes, made: MadeIndexes::default() }
     }
 
-    /// The words of a field of its rows, which are of this segment.
-    fn index(&self, segment: &Segment, field: FieldId, analyzer: Analyzer) -> Arc<Index> {
+    /// The words of a field of its rows, which are of this segment; with the stems of analysers at work, if there are any.
+    fn index(
+        &self,
+        segment: &Segment,
+        (field, analyzer): (FieldId, Analyzer),
+        at_work: Option<&mut Analyses>,
+    ) -> Arc<Index> {
         let text = |(slot, (row, patch)): (u32, (&u32, &'_ Arc<Patch>))| {
             let value = match patch.value(field) {
                 Some(value) => value?.as_text().map(Cow::into_owned),
@@ -59,7 +67,11 @@ impl MovedRun {
             Some((slot, Cow::<str>::Owned(value?)))
         };
         let texts = (0..).zip(self.rows.iter().zip(&self.patches)).filter_map(text);
-        let make = || index_texts(analyzer, self.rows.len() as u32, texts);
+        let rows = self.rows.len() as u32;
+        let make = || match at_work {
+            Some(analyses) => index_texts_by(analyses.of(analyzer), rows, texts),
+            None => index_texts(analyzer, rows, texts),
+        };
         self.made.get((IndexOf::Text(field), Some(analyzer), 0), make)
     }
 }
@@ -161,7 +173,7 @@ fn is_about_texts(patch: &Patch, fields: &FieldTable) -> bool {
 
 impl SegmentView {
     /// Takes in patches, each about a row of its own, and indexes the texts that they change.
-    pub(crate) fn patch(&mut self, patches: Vec<SlotPatch>, fields: &FieldTable) {
+    pub(crate) fn patch(&mut self, patches: Vec<SlotPatch>, fields: &FieldTable, analyses: &mut Analyses) {
         let moving = patches.iter().filter(|(row, patch)| self.changes_texts(*row, patch, fields));
         let moving: Vec<SlotPatch> = moving.cloned().collect();
         self.patches = self.patches.with(patches);
@@ -170,7 +182,7 @@ impl SegmentView {
         }
         let run = MovedRun::new(moving);
         for (field, analyzer) in fields.texts() {
-            run.index(&self.segment, field, analyzer);
+            run.index(&self.segment, (field, analyzer), Some(&mut *analyses));
         }
         self.move_to(run);
     }
@@ -221,7 +233,7 @@ impl SegmentView {
         field: FieldId,
         analyzer: Analyzer,
     ) -> impl Iterator<Item = (&ShownRun, Arc<Index>)> {
-        let index = move |shown: &ShownRun| shown.run.index(&self.segment, field, analyzer);
+        let index = move |shown: &ShownRun| shown.run.index(&self.segment, (field, analyzer), None);
         self.moved.runs.iter().map(move |shown| (shown, index(shown)))
     }
 }

@@ -28,6 +28,7 @@ use super::{AddedWords, segment_file};
 use crate::clock::NEVER;
 use crate::dir::{Access, Blob, Dir, corrupt};
 use crate::error::Result;
+use crate::interrupt::Watch;
 use crate::payload::{FieldId, FieldTable, Test, ValueRef};
 use crate::point::PointId;
 use crate::schema::{Schema, VectorId, VectorKind};
@@ -255,9 +256,9 @@ impl SealedSegment {
         self.columns.row_bytes_max()
     }
 
-    /// The rows that have a field whose value passes.
-    pub(crate) fn select(&self, field: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet> {
-        self.columns.select(self.bytes(), field, test)
+    /// The rows that have a field whose value passes; `None` if the watch ended going through them.
+    pub(crate) fn select(&self, field: FieldId, test: &Arc<Test>, watch: &Watch) -> Option<Arc<FixedBitSet>> {
+        self.columns.select(self.bytes(), (field, test), watch)
     }
 
     /// A column in the order of its values.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use fixedbitset::FixedBitSet;
 
 use super::{Segment, SegmentView, TextPart};
+use crate::interrupt::{POLL_DISTANCES, Watch};
 use crate::payload::{FieldId, FieldSource, Test, ValueRef};
 use crate::text::{Analysis, Analyzer, having_all, having_all_among};
 
@@ -34,11 +35,14 @@ impl FieldSource for SegmentView {
         self.rows as usize
     }
 
-    fn select(&self, field: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet> {
+    fn select(&self, field: FieldId, test: &Arc<Test>, watch: &Watch) -> Arc<FixedBitSet> {
         let rows = match &self.segment {
             Segment::Growing(segment) => {
                 let mut out = FixedBitSet::with_capacity(self.rows as usize);
                 for slot in self.from..self.rows {
+                    if u64::from(slot - self.from).is_multiple_of(POLL_DISTANCES) && watch.poll() {
+                        return Arc::new(out);
+                    }
                     let value = segment.rows.get(slot).and_then(|row| row.value(field));
                     if value.is_some_and(|value| test.passes(value)) {
                         out.insert(slot as usize);
@@ -46,7 +50,10 @@ impl FieldSource for SegmentView {
                 }
                 Arc::new(out)
             }
-            Segment::Sealed(segment) => segment.select(field, test),
+            Segment::Sealed(segment) => match segment.select(field, test, watch) {
+                Some(rows) => rows,
+                None => return Arc::new(FixedBitSet::with_capacity(self.rows as usize)),
+            },
         };
         self.patched(field, test, rows)
     }

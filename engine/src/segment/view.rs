@@ -11,6 +11,7 @@ use super::ids::IdRuns;
 use super::moved::MovedWords;
 use super::tenants::TenantRuns;
 use super::{DeadRows, DenseView, GrowingSegment, Patch, Patches, SealedSegment};
+use crate::interrupt::Watch;
 use crate::payload::{CompiledFilter, FieldId, FieldTable, Passing, Payload, ValueRef};
 use crate::point::{PointId, SparseVector, Vector};
 use crate::schema::{VectorId, VectorKind};
@@ -294,10 +295,16 @@ impl SegmentView {
         payload
     }
 
-    /// The live rows that pass.
-    pub(crate) fn matching(&self, filter: Option<&CompiledFilter>) -> Arc<FixedBitSet> {
+    /// The live rows that pass; none if the watch ended looking for them, as some of those found may not.
+    pub(crate) fn matching(&self, filter: Option<&CompiledFilter>, watch: &Watch) -> Arc<FixedBitSet> {
         let mut bits = match filter {
-            Some(filter) => self.of_tenant(filter).unwrap_or_else(|| filter.run(self)),
+            Some(filter) => {
+                let found = self.of_tenant(filter).unwrap_or_else(|| filter.run(self, watch));
+                if watch.interrupted().is_some() {
+                    return Arc::new(FixedBitSet::with_capacity(self.rows as usize));
+                }
+                found
+            }
             None => {
                 let mut bits = FixedBitSet::with_capacity(self.rows as usize);
                 bits.insert_range(..);
@@ -323,9 +330,9 @@ impl SegmentView {
         Some(Arc::new(bits))
     }
 
-    /// The live rows that pass, in the form that takes less.
-    pub(crate) fn passing(&self, filter: Option<&CompiledFilter>) -> Passing {
-        self.few(filter).map_or_else(|| Passing::Many(self.matching(filter)), Passing::Few)
+    /// The live rows that pass, in the form that takes less; none likewise.
+    pub(crate) fn passing(&self, filter: Option<&CompiledFilter>, watch: &Watch) -> Passing {
+        self.few(filter).map_or_else(|| Passing::Many(self.matching(filter, watch)), Passing::Few)
     }
 
     /// The live rows that pass, in ascending order, if the filter finds them among [`FEW`] by an index: no cost here grows

@@ -29,7 +29,7 @@ use crate::faults;
 use crate::pace::Pace;
 use crate::payload::FieldId;
 use crate::signal::Closing;
-use crate::text::{ANALYSIS_VERSION, Analyzer, Index, IndexOf, MergeSource, PiecesOf};
+use crate::text::{ANALYSIS_VERSION, Analysis, Analyzer, Index, IndexOf, MergeSource, PiecesOf};
 use crate::verify::{Damage, Storage};
 
 /// Words in a file beside their segment.
@@ -201,7 +201,8 @@ impl WritingWords<'_> {
         let WordsRequest { view, field, analyzer, builder_bytes, stop } = *self.request;
         let texts = view.each_text(field, 0, rows).take_while(|_| !stop.is_set());
         let mut pieces: Vec<(u32, Arc<Index>)> = Vec::new();
-        PiecesOf { analyzer, rows, texts, builder_bytes }.index(|first, piece| {
+        let analysis = &mut Analysis::new(analyzer);
+        PiecesOf { analysis, rows, texts, builder_bytes }.index(|first, piece| {
             self.go_on()?;
             let piece =
                 if piece.info.rows == rows { Arc::new(piece) } else { self.put_away(name, first, &piece)? };

@@ -16,6 +16,7 @@ use super::{DeadRows, Patches, SegmentView, segment_file};
 use crate::dir::{Dir, io_error};
 use crate::error::{Error, Result};
 use crate::faults::{self, Mutant};
+use crate::interrupt::Watch;
 use crate::payload::FieldTable;
 use crate::schema::{Schema, VectorKind};
 use crate::signal::Closing;
@@ -121,7 +122,7 @@ fn live_rows(request: &SealRequest<'_>) -> Vec<LiveRow> {
         for (source, view) in sources.iter().enumerate() {
             let first = view.all_dense().next();
             let has_it = |slot: &u32| first.as_ref().is_some_and(|first| first.has(*slot));
-            let live = view.matching(None);
+            let live = view.matching(None, &Watch::default());
             let slots = live.ones().map(|slot| slot as u32).filter(|slot| has_it(slot) == is_first);
             rows.extend(slots.map(|slot| LiveRow { source, slot }));
         }

@@ -32,6 +32,13 @@ fn reads() -> Vec<(&'static str, u64, Read)> {
     vec![
         ("get", 50, |rows| Ok(rows.get(&(0..50).map(Into::into).collect::<Vec<_>>())?.len() as u64)),
         ("count", 2, |rows| rows.count(Some(&Filter::Exists("number".into())))),
+        // A look for each condition of a segment, and for each 512 rows of the one that grows.
+        ("filtered count", 7, |rows| rows.count(Some(&Filter::Not(Box::new(Filter::eq("number", 3)))))),
+        ("filtered scroll", 1_007, |rows| {
+            let filter = Some(Filter::Not(Box::new(Filter::eq("number", 3))));
+            let request = ScrollRequest { limit: 1_000, filter, ..ScrollRequest::default() };
+            Ok(rows.scroll(&request)?.points.len() as u64)
+        }),
         ("facet", 3, |rows| Ok(rows.facet("number", None, 10)?.values)),
         ("scroll", 1_000, |rows| {
             Ok(rows.scroll(&ScrollRequest { limit: 1_000, ..ScrollRequest::default() })?.points.len() as u64)

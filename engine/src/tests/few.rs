@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::dir::memory::MemoryDir;
+use crate::interrupt::Watch;
 use crate::payload::{CompiledFilter, Passing};
 use crate::{
     Analyzer, Collection, Db, DbOptions, FieldType, Filter, GeoPoint, Point, PointId, Range, Schema, Update,
@@ -96,20 +97,21 @@ fn check(collection: &Collection, is_sealed: bool) {
         (Filter::Or(vec![own.clone(), Filter::eq("customer", "c8")]), Never),
         (not(own), Never),
     ];
-    let view = collection.view();
+    let (view, watch) = (collection.view(), Watch::default());
     let state = view.state.current();
     assert!(state.segments.iter().any(|segment| segment.as_sealed().is_some() == is_sealed));
     for (filter, listed) in cases {
         let compiled = CompiledFilter::new(&filter, &state.fields).unwrap();
         for segment in state.segments.iter().filter(|segment| segment.as_sealed().is_some() == is_sealed) {
             let is_list = listed == Always || (listed == Sealed && is_sealed);
-            let passing = segment.passing(Some(&compiled));
+            let passing = segment.passing(Some(&compiled), &watch);
             assert_eq!(matches!(passing, Passing::Few(_)), is_list, "{filter:?}");
             let rows = passing.iter().collect::<Vec<_>>();
-            let as_bits: Vec<u32> = segment.matching(Some(&compiled)).ones().map(|row| row as u32).collect();
+            let as_bits: Vec<u32> =
+                segment.matching(Some(&compiled), &watch).ones().map(|row| row as u32).collect();
             assert_eq!(rows, as_bits, "{filter:?}");
             // By going through all rows.
-            let tested = compiled.run(segment);
+            let tested = compiled.run(segment, &watch);
             let expected = tested.ones().map(|row| row as u32).filter(|row| !segment.dead.contains(*row));
             assert_eq!(rows, expected.collect::<Vec<_>>(), "{filter:?}");
         }

@@ -41,7 +41,7 @@ pub(crate) use query::{
 };
 pub(crate) use runs::{IndexOf, Run, Runs};
 pub(crate) use share::Share;
-pub(crate) use whole::{BUILDER_BYTES_MAX, PiecesOf, index_texts};
+pub(crate) use whole::{BUILDER_BYTES_MAX, PiecesOf, index_texts, index_texts_by};
 
 /// Bytes of a term at most.
 const TERM_BYTES_MAX: usize = 128;

@@ -11,8 +11,8 @@ use super::index::{Flavour, Index, MergeSource, NOWHERE, TextBuilder, merge_in_m
 pub(crate) const BUILDER_BYTES_MAX: usize = 64 << 20;
 
 /// Texts of rows, to be indexed in pieces.
-pub(crate) struct PiecesOf<T> {
-    pub(crate) analyzer: Analyzer,
+pub(crate) struct PiecesOf<'m, T> {
+    pub(crate) analysis: &'m mut Analysis,
     pub(crate) rows: u32,
     /// In ascending order; rows that do not come have no text.
     pub(crate) texts: T,
@@ -20,21 +20,21 @@ pub(crate) struct PiecesOf<T> {
     pub(crate) builder_bytes: usize,
 }
 
-impl<'a, T: IntoIterator<Item = (u32, Cow<'a, str>)>> PiecesOf<T> {
+impl<'a, T: IntoIterator<Item = (u32, Cow<'a, str>)>> PiecesOf<'_, T> {
     /// Calls `each` with the indexes of rows that follow each other, and the first row of each.
     pub(crate) fn index<E>(self, mut each: impl FnMut(u32, Index) -> Result<(), E>) -> Result<(), E> {
-        let mut analysis = Analysis::new(self.analyzer);
-        let mut texts = self.texts.into_iter().peekable();
+        let Self { analysis, rows, texts, builder_bytes } = self;
+        let mut texts = texts.into_iter().peekable();
         let mut first = 0;
         loop {
-            let mut builder = TextBuilder::new(&mut analysis);
+            let mut builder = TextBuilder::new(analysis);
             let mut end = first;
-            while let Some((slot, text)) = texts.next_if(|_| builder.memory_bytes() < self.builder_bytes) {
+            while let Some((slot, text)) = texts.next_if(|_| builder.memory_bytes() < builder_bytes) {
                 builder.push(slot - first, &text);
                 end = slot + 1;
             }
             let is_last = texts.peek().is_none();
-            let end = if is_last { self.rows } else { end };
+            let end = if is_last { rows } else { end };
             each(first, builder.finish(end - first))?;
             first = end;
             if is_last {
@@ -50,8 +50,17 @@ pub(crate) fn index_texts<'a>(
     rows: u32,
     texts: impl IntoIterator<Item = (u32, Cow<'a, str>)>,
 ) -> Index {
+    index_texts_by(&mut Analysis::new(analyzer), rows, texts)
+}
+
+/// The same by an analyser at work, with the stems that it remembers.
+pub(crate) fn index_texts_by<'a>(
+    analysis: &mut Analysis,
+    rows: u32,
+    texts: impl IntoIterator<Item = (u32, Cow<'a, str>)>,
+) -> Index {
     let mut pieces: Vec<(u32, Index)> = Vec::new();
-    let of = PiecesOf { analyzer, rows, texts, builder_bytes: BUILDER_BYTES_MAX };
+    let of = PiecesOf { analysis, rows, texts, builder_bytes: BUILDER_BYTES_MAX };
     let indexed: Result<(), Infallible> = of.index(|first, piece| {
         pieces.push((first, piece));
         Ok(())

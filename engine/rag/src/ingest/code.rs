@@ -23,16 +23,16 @@ const PARSE_TIME_MAX: Duration = Duration::from_secs(10);
 /// Items within one another whose names make a path; deeper ones belong to the innermost of these.
 const DEPTH_MAX: u8 = 16;
 
-/// The outline of source code.
-pub(super) fn outline(text: &str, language: Language) -> Outline {
-    let Some(tree) = parse(text, language) else { return Outline::flat(text) };
+/// The outline of source code with this syntax.
+pub(super) fn outline(text: &str, tree: &Tree) -> Outline {
     let mut items = Vec::new();
     let root = Scope { depth: 1, node: tree.root_node() };
     Finder { text, items: &mut items }.scope(root);
     Outline::items(sections(text, &items))
 }
 
-fn parse(text: &str, language: Language) -> Option<Tree> {
+/// The syntax of code; `None` of a language without a grammar, and beyond the bounds.
+pub(super) fn parse(text: &str, language: Language) -> Option<Tree> {
     if text.len() > CODE_BYTES_MAX {
         return None;
     }
@@ -189,7 +189,7 @@ fn body(item: Node<'_>) -> Option<Node<'_>> {
 }
 
 /// What belongs to the item after it.
-fn is_prelude(kind: &str) -> bool {
+pub(super) fn is_prelude(kind: &str) -> bool {
     kind.ends_with("comment") || matches!(kind, "attribute_item" | "decorator" | "inner_attribute_item")
 }
 

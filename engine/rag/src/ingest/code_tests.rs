@@ -2,6 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn outline(text: &str, language: Language) -> Outline {
+    parse(text, language).map_or_else(|| Outline::flat(text), |tree| super::outline(text, &tree))
+}
+
 /// Level, path and text of each section.
 fn shown(text: &str, language: Language) -> Vec<(String, &str)> {
     let outline = outline(text, language);

@@ -29,6 +29,7 @@ mod passages;
 mod pdf;
 pub mod records;
 pub(crate) mod split;
+mod statements;
 mod tokens;
 
 pub use chunking::ChunkOptions;

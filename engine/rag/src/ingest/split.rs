@@ -9,7 +9,8 @@
 //! split is therefore a copy in which line ends inside prose are spaces: as many bytes, so that every place in the copy
 //! is the same place in the text.
 //!
-//! Source code is divided by its items (`code.rs`), what is too long of one between lines, best at blank ones; a PDF by its pages.
+//! Source code is divided by its items (`code.rs`), what is too long of one by its statements
+//! (`statements.rs`), and code without a syntax tree between lines, best at blank ones; a PDF by its pages.
 //!
 //! Sizes are estimated while splitting ([`TokenIndex`]) and exact at the end: a piece that does not fit is halved until
 //! it does, and the headings put before a chunk when it is embedded are left out, outermost first, where they do not
@@ -19,11 +20,13 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use text_splitter::{ChunkConfig, TextSplitter};
+use tree_sitter::Tree;
 
 pub(crate) use super::outline::PATH_SEPARATOR as HEADING_SEPARATOR;
 use super::outline::{Outline, tidy};
 use super::passages::Passages;
 pub(crate) use super::passages::{Passage, content_hash, with_context};
+use super::statements::Statements;
 use super::tokens::TokenIndex;
 use super::{ChunkOptions, MediaType, code};
 use crate::embed::{Embedder, Role};
@@ -31,7 +34,7 @@ use crate::error::{Error, Result};
 use crate::limits::DOCUMENT_CHUNKS_MAX;
 
 /// Changes when the same text would give other chunks, so that stored documents are split anew.
-pub(crate) const SPLIT_VERSION: u32 = 3;
+pub(crate) const SPLIT_VERSION: u32 = 4;
 /// Neighbours are joined while one of them has fewer tokens.
 const JOIN_BELOW_TOKENS: usize = 64;
 /// Models that read less are of no use for documents.
@@ -74,11 +77,17 @@ pub(crate) fn split(
             ),
         });
     }
+    let tree = match media_type {
+        MediaType::Code(language) => code::parse(text, language),
+        _ => None,
+    };
     let outline = match media_type {
         MediaType::Text => Outline::flat(text),
         MediaType::Markdown | MediaType::Html => Outline::markdown(text),
         MediaType::Pdf => Outline::pages(text),
-        MediaType::Code(language) => code::outline(text, language),
+        MediaType::Code(_) => {
+            tree.as_ref().map_or_else(|| Outline::flat(text), |tree| code::outline(text, tree))
+        }
     };
     let is_code = matches!(media_type, MediaType::Code(_));
     // The lines of code mean something.
@@ -94,7 +103,15 @@ pub(crate) fn split(
     let size = chunks.tokens.min(capacity - left);
     // Of a smaller chunk the same share.
     let overlap = chunks.overlap * size / chunks.tokens.max(1);
-    let splitter = Splitter { flow: &flow, is_code, outline: &outline, index: &index, size, overlap };
+    let splitter = Splitter {
+        flow: &flow,
+        is_code,
+        tree: tree.as_ref(),
+        outline: &outline,
+        index: &index,
+        size,
+        overlap,
+    };
     let pieces = splitter.join(splitter.cut());
     let fitting =
         pieces.into_iter().flat_map(|piece| fit(text, piece, embedder, capacity)).collect::<Vec<_>>();
@@ -124,6 +141,8 @@ struct Splitter<'a> {
     flow: &'a str,
     /// Whether the text is source code.
     is_code: bool,
+    /// The syntax of source code that has been parsed.
+    tree: Option<&'a Tree>,
     outline: &'a Outline,
     index: &'a TokenIndex<'a>,
     size: usize,
@@ -155,11 +174,22 @@ impl Splitter<'_> {
                 start = Some(from);
             } else {
                 let own = from..section.range.end;
-                pieces.extend(self.sentences(own).map(|range| Piece { range, section: Some(at), top }));
+                pieces.extend(self.divided(own).map(|range| Piece { range, section: Some(at), top }));
             }
             at += 1;
         }
         pieces
+    }
+
+    /// A text in pieces that fit: code by its statements, as far as these are known.
+    fn divided(&self, range: Range<usize>) -> impl Iterator<Item = Range<usize>> + '_ {
+        let &Splitter { flow: text, index, size, overlap, .. } = self;
+        let by_sentences = |range: Range<usize>| -> Vec<Range<usize>> { self.sentences(range).collect() };
+        let pieces = match self.tree {
+            Some(tree) => Statements { text, tree, index, size, overlap }.pieces(range, by_sentences),
+            None => by_sentences(range),
+        };
+        pieces.into_iter()
     }
 
     /// A text in pieces that fit, cut between paragraphs, else sentences, else words.
@@ -170,7 +200,7 @@ impl Splitter<'_> {
             }
             let text = &self.flow[window.clone()];
             let place = |(at, chunk): (usize, &str)| window.start + at..window.start + at + chunk.len();
-            // Of code, too: between lines, best at blank ones.
+            // Of code without statements, too: between lines, best at blank ones.
             TextSplitter::new(self.config()).chunk_indices(text).map(place).collect()
         })
     }

@@ -1,3 +1,4 @@
+mod crash;
 mod enrichment;
 mod ingest;
 mod per_document;

@@ -2,7 +2,10 @@
 
 use super::*;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::CancelToken;
+use crate::interrupt::cancelled_at;
 use crate::payload::arrow::{ArrowColumns, layout};
 use crate::payload::{
     ColumnIndex, CompiledFilter, FieldId, FieldIndex, FieldSource, FieldTable, Filter, Indexed, Json, Range,
@@ -91,7 +94,7 @@ fn a_filter_selects_the_rows_that_pass() {
         fn rows(&self) -> usize {
             self.2
         }
-        fn select(&self, _: FieldId, test: &Arc<Test>) -> Arc<FixedBitSet> {
+        fn select(&self, _: FieldId, test: &Arc<Test>, _: &Watch) -> Arc<FixedBitSet> {
             let index = ColumnIndex::new(&self.0, &self.1, self.2);
             let found = index.select(&self.0, &self.1, test, self.2);
             let tested = self.0.tested(&self.1, test, self.2);
@@ -108,7 +111,7 @@ fn a_filter_selects_the_rows_that_pass() {
     fields.add("n", FieldType::Int);
     let source = One(column, file, values.len());
     let rows = |filter: Filter| -> Vec<usize> {
-        CompiledFilter::new(&filter, &fields).unwrap().run(&source).ones().collect()
+        CompiledFilter::new(&filter, &fields).unwrap().run(&source, &Watch::default()).ones().collect()
     };
     assert_eq!(rows(Filter::eq("n", 4i64)), (0..130).filter(|i| i % 10 == 4).collect::<Vec<_>>());
     // A row without the field fails the condition and so passes its negation.
@@ -123,4 +126,26 @@ fn a_filter_selects_the_rows_that_pass() {
     assert_eq!(rows(twice).len(), 52);
     assert_eq!(rows(Filter::And(vec![])).len(), 130);
     assert_eq!(rows(Filter::Or(vec![])).len(), 0);
+}
+
+#[test]
+fn going_through_a_column_ends_at_the_look_that_says_so() {
+    let values: Vec<_> = (0..2_000).map(|number| Some(Value::Int(number))).collect();
+    let (entry, batch_rows, file) = column_of(&values, FieldType::Int, 1_000);
+    let column = Column::open(&entry, &batch_rows, file.len()).unwrap();
+    let three = |token: &CancelToken| {
+        column.tested_by(&file, &Test::IntIn(vec![3]), (values.len(), &Watch::new(None, Some(token))))
+    };
+    let looks = Arc::new(AtomicU64::new(0));
+    let counted = looks.clone();
+    let token = CancelToken::polled(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    assert_eq!(three(&token).unwrap().ones().collect::<Vec<_>>(), [3]);
+    let looks = looks.load(Ordering::Relaxed);
+    assert_eq!(looks, 4, "one for each 512 rows");
+    for look in 1..=looks {
+        assert_eq!(three(&cancelled_at(look)), None, "look {look}");
+    }
+    assert!(three(&cancelled_at(looks + 1)).is_some());
 }

@@ -21,6 +21,7 @@ use crate::codec::{Decoded, Decoder, Encoder};
 use crate::dir::{Access, corrupt};
 use crate::error::{Error, Result};
 use crate::faults;
+use crate::interrupt::Watch;
 use crate::pace::{Halt, Pace, Steps};
 use crate::payload::{
     ArrowColumns, Column, ColumnEntry, FieldId, FieldIndex, FieldTable, FieldType, FilterCache, Indexed,
@@ -246,26 +247,27 @@ impl SealedColumns {
         self.columns.get(&field)?.get(file, slot as usize)
     }
 
-    /// The rows that have a field whose value passes.
+    /// The rows that have a field whose value passes; `None` if the watch ended going through them, as is done while another thread makes
+    /// the index.
     pub(in crate::segment) fn select(
         &self,
         file: &[u8],
-        field: FieldId,
-        test: &Arc<Test>,
-    ) -> Arc<FixedBitSet> {
+        (field, test): (FieldId, &Arc<Test>),
+        watch: &Watch,
+    ) -> Option<Arc<FixedBitSet>> {
         self.filters.get(field, test, || {
             let column = self.columns.get(&field).filter(|column| test.is_of(column.field_type()));
             let (Some(column), Some(sorted)) = (column, self.indexes.get(&field)) else {
-                return FixedBitSet::with_capacity(self.rows);
+                return Some(FixedBitSet::with_capacity(self.rows));
             };
             if **test == Test::Exists {
-                return column.present(file, self.rows);
+                return Some(column.present(file, self.rows));
             }
             let indexed = Indexed { column, file, rows: self.rows };
             let sorted = FieldIndex::is_for(column.field_type()).then_some(sorted);
             match sorted.and_then(|sorted| sorted.get(|| FieldIndex::new(indexed))) {
-                Some(index) => index.select(indexed, test),
-                None => column.tested(file, test, self.rows),
+                Some(index) => Some(index.select(indexed, test)),
+                None => column.tested_by(file, test, (self.rows, watch)),
             }
         })
     }

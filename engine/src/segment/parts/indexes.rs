@@ -11,6 +11,7 @@
 //! word, an index is made in memory when it is first asked for, until there is one in a file beside the segment (`segment/words.rs`); a merge
 //! writes one.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -78,15 +79,10 @@ fn write_one(
     part: (PartKind, u16, Encoder),
     sources: Vec<(Vec<TextPart>, &Vec<u32>)>,
 ) -> Result<Option<Part>> {
-    let mut owned: Vec<(Arc<Index>, Vec<u32>)> = Vec::new();
+    let mut owned: Vec<(Arc<Index>, Cow<'_, [u32]>)> = Vec::new();
     for (parts, slots) in sources {
-        for TextPart { rows, index } in parts {
-            let slot = |place: u32| match rows.row(place) {
-                Some(row) if !rows.is_gone(place) => slots.get(row as usize).copied().unwrap_or(NOWHERE),
-                _ => NOWHERE,
-            };
-            owned.extend(index.map(|index| (index, (0..rows.count).map(slot).collect())));
-        }
+        let with_slots = |TextPart { rows, index }| Some((index?, rows.slots(slots)));
+        owned.extend(parts.into_iter().filter_map(with_slots));
     }
     if owned.is_empty() {
         return Ok(None);

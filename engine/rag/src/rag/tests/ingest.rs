@@ -39,7 +39,7 @@ impl Embedder for Failing {
 }
 
 /// A database in memory with a model of this name.
-fn in_memory(model: impl Embedder + 'static) -> Rag {
+pub(super) fn in_memory(model: impl Embedder + 'static) -> Rag {
     let models = Models::new(ModelOptions { offline: true, ..ModelOptions::default() });
     let spec = CollectionSpec::with_model(model.info().name.as_str());
     models.insert(Arc::new(model));
@@ -49,7 +49,7 @@ fn in_memory(model: impl Embedder + 'static) -> Rag {
 }
 
 /// Every row of the collection: id, payload and vector.
-fn rows(rag: &Rag) -> Vec<(PointId, Payload, Option<Vec<f32>>)> {
+pub(super) fn rows(rag: &Rag) -> Vec<(PointId, Payload, Option<Vec<f32>>)> {
     let ask = ScrollRequest {
         filter: None,
         order: None,
@@ -66,7 +66,7 @@ fn section(name: &str) -> String {
     format!("# {name}\n\n{}\n\n", format!("This says something about {name}. ").repeat(8))
 }
 
-fn sections(names: &[&str]) -> String {
+pub(super) fn sections(names: &[&str]) -> String {
     names.iter().map(|name| section(name)).collect()
 }
 
