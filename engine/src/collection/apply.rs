@@ -307,7 +307,7 @@ mod tests {
         let batch = PreparedBatch { fields, changes, ..PreparedBatch::default() };
         let (store, core) = (db.any_store(), db.any_store().collection("c").unwrap());
         let mut body = batch.encode();
-        let mut submit = core.lock_submit(store).unwrap();
+        let mut submit = core.lock_submit(store, None).unwrap();
         validate::resolve_fields(&batch, &mut submit.fields, false).unwrap();
         let queued = core.queue(store, &mut submit, (&batch, &mut body), None).unwrap().unwrap();
         drop(submit);
