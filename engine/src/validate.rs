@@ -75,7 +75,9 @@ pub(crate) fn refused(batch: &Batch, schema: &Schema, known: &FieldTable) -> Vec
             let brought = PreparedBatch { fields: alone.fields, ..PreparedBatch::default() };
             resolve_fields(&brought, &mut table, schema.strict)?;
             match &change {
-                Change::Update(changes) if schema.strict => check_unset([(index, changes)].into_iter(), &table),
+                Change::Update(changes) if schema.strict => {
+                    check_unset([(index, changes)].into_iter(), &table)
+                }
                 _ => Ok(()),
             }
         });
