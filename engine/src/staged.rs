@@ -109,7 +109,8 @@ impl Staged {
         &self.collection
     }
 
-    /// Gives it its name, atomically; durable when it returns.
+    /// Gives it its name, atomically; durable when it returns. If a [replacement](crate::Replacement::finish) is about to take the place of the
+    /// same collection, waits until that has done so or given up.
     ///
     /// # Errors
     /// [`Error::CollectionExists`] or [`Error::AliasExists`] if something has the name meanwhile; [`Error::CollectionNotFound`] or
@@ -118,7 +119,7 @@ impl Staged {
         let store = self.db.any_store();
         store.log.check()?;
         let original = self.original.as_ref().map(Collection::core);
-        let held = original.map(|original| original.hold_writes(store)).transpose()?;
+        let held = original.map(|original| original.hold_writes_in_turn(store)).transpose()?;
         faults::point("write.name");
         store.name_staged(self.collection.core(), &self.name, original)?;
         drop(held);

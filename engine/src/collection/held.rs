@@ -23,20 +23,21 @@ impl CollectionCore {
     /// # Errors
     /// [`Error::Replacement`] if they are held already.
     pub(crate) fn hold_writes(&self, store: &Store) -> Result<Held<'_>> {
-        let mut submit = self.lock_unheld(store)?;
+        if lock(&self.submit).is_held {
+            return Err(Error::Replacement { name: self.name().to_string(), is_under_way: true });
+        }
+        // Another may hold them between: then this waits, and finds the collection replaced, or takes its turn.
+        self.hold_writes_in_turn(store)
+    }
+
+    /// The same, but that it waits while they are held.
+    pub(crate) fn hold_writes_in_turn(&self, store: &Store) -> Result<Held<'_>> {
+        let mut submit = self.lock_submit(store, None)?;
         submit.is_held = true;
         let last = submit.next_seq - 1;
         drop(submit);
         let held = Held(self);
         self.wait_applied(store, last)?;
         Ok(held)
-    }
-
-    fn lock_unheld(&self, store: &Store) -> Result<std::sync::MutexGuard<'_, super::state::Submit>> {
-        if lock(&self.submit).is_held {
-            return Err(Error::Replacement { name: self.name().to_string(), is_under_way: true });
-        }
-        // Another may hold them between: then this waits, and finds the collection replaced, or takes its turn.
-        self.lock_submit(store, None)
     }
 }

@@ -1,6 +1,7 @@
 //! Collections that nobody sees until they are whole: given a name or gone, through crashes, copies and refusals.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use super::{id_of, options, point, schema};
 use crate::catalogue::{CATALOGUE, CatalogueChange};
@@ -103,6 +104,31 @@ fn whoever_comes_first_is_not_undone_and_what_is_given_up_is_gone() {
     drop(db);
     assert_eq!(all(&open(&dir)), 0);
     assert!(dir.list().unwrap().iter().all(|name| !name.starts_with("segment-")));
+}
+
+/// Whoever holds writes to take the same place comes first. What took hours to make was given up for that moment once, also where the other was.
+#[test]
+fn it_waits_for_another_that_is_about_to_take_the_place() {
+    let db = open(&MemoryDir::new());
+    db.create_collection("a", schema()).unwrap();
+    for is_given_up in [true, false] {
+        let replacement = db.begin_replacement("a", schema()).unwrap();
+        let staged = filled(db.stage_in_place_of("a", schema()).unwrap());
+        let (tell, told) = mpsc::channel();
+        let finished = replacement.finish(|_| {
+            std::thread::spawn(move || tell.send(staged.publish().map(drop)));
+            assert!(told.recv_timeout(Duration::from_millis(50)).is_err(), "it waits");
+            if is_given_up { Err(Error::Cancelled) } else { Ok(()) }
+        });
+        assert_eq!(finished.is_err(), is_given_up);
+        match told.recv_timeout(Duration::from_secs(60)).unwrap() {
+            Ok(()) => assert!(is_given_up),
+            Err(Error::CollectionReplaced { .. }) => assert!(!is_given_up),
+            Err(error) => panic!("{error}"),
+        }
+        let points = if is_given_up { 9 } else { 0 };
+        assert_eq!((self::points(&db), all(&db)), (vec![("a".to_owned(), points)], 1));
+    }
 }
 
 /// At each call of the file system the process may die: there is what was before or what comes after, and nothing beside it.
