@@ -150,6 +150,8 @@ pub(crate) fn snapshot(error: ragstone_snapshot::Error) -> Status {
         Error::Damaged { .. } | Error::Missing { .. } => {
             Problem::new(Code::DataLoss, ErrorReason::SnapshotDamaged, message).status()
         }
+        // Of this machine, and no failure of the store: the disk that a restore fetches to may be full.
+        Error::File { source, .. } => io(source.kind(), message),
         _ => Problem::new(Code::Unavailable, ErrorReason::SnapshotStoreFailed, message).status(),
     }
 }

@@ -37,6 +37,9 @@ fn a_full_disk_is_exhaustion_and_the_rest_is_ours() {
     };
     assert_eq!(engine(error(ErrorKind::StorageFull)).code(), Code::ResourceExhausted);
     assert_eq!(engine(error(ErrorKind::PermissionDenied)).code(), Code::Internal);
+    let source = ErrorKind::StorageFull.into();
+    let fetched = ragstone_snapshot::Error::File { file: "the copy of an object".into(), source };
+    assert_eq!(snapshot(fetched).code(), Code::ResourceExhausted, "it is not the store that failed");
     let corrupt = ragstone::Error::Corrupt { file: "wal".into(), offset: 7, reason: "checksum".into() };
     let status = engine(corrupt);
     assert_eq!(status.code(), Code::DataLoss);
