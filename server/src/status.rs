@@ -265,7 +265,7 @@ pub(crate) fn engine(error: ragstone::Error) -> Status {
     }
 }
 
-pub(crate) fn io(kind: ErrorKind, message: String) -> Status {
+fn io(kind: ErrorKind, message: String) -> Status {
     tracing::error!(error = %message, "the operating system refused an operation");
     match kind {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {

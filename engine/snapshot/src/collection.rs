@@ -25,6 +25,9 @@ use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::restore::RestoreRequest;
 
+/// What the names of the folders begin with into which snapshots are fetched: for whoever removes what a process left that died.
+pub const SCRATCH_PREFIX: &str = "restoring-";
+
 /// Rows of one write at most.
 const BATCH_ROWS: usize = 2_048;
 /// Bytes of one write, but for its last row.
@@ -102,7 +105,8 @@ pub struct RestoredCollection {
 impl Repository {
     /// Puts a collection of a snapshot into a database that is open, while that serves. Rows that have expired by now are left out.
     ///
-    /// `scratch` is a folder with room for the whole snapshot, which lies in a new folder in it until this returns.
+    /// `scratch` is a folder with room for the whole snapshot, which lies in a new folder in it ([`SCRATCH_PREFIX`]) until this returns. It may
+    /// be the database's own.
     ///
     /// ```
     /// # let (data, copies, scratch) = (tempfile::tempdir()?, tempfile::tempdir()?, tempfile::tempdir()?);
@@ -135,7 +139,7 @@ impl Repository {
     ) -> Result<RestoredCollection> {
         let snapshot = self.check_collection_restore(db, request)?.name;
         let unmade = |source| Error::File { file: scratch.display().to_string(), source };
-        let folder = tempfile::Builder::new().prefix("snapshot-").tempdir_in(scratch).map_err(unmade)?;
+        let folder = tempfile::Builder::new().prefix(SCRATCH_PREFIX).tempdir_in(scratch).map_err(unmade)?;
         let whole = RestoreRequest::snapshot(&snapshot);
         self.restore(&whole, folder.path(), |at| progress(CollectionProgress::Fetching(at)))?;
         // A restore has compared everything, and nothing of it is searched.
@@ -151,7 +155,9 @@ impl Repository {
         let copied = copy_rows(&source, &staged, &mut progress);
         drop((source, copy));
         // Before anything else is written: where the disk was too small for both, there is room again to remove what was copied.
-        drop(folder);
+        if let Err(error) = folder.close() {
+            tracing::warn!(%error, "what was fetched to restore a collection is kept for longer");
+        }
         let rows = copied?;
         staged.publish()?;
         Ok(RestoredCollection { snapshot, rows, replaced })

@@ -77,7 +77,7 @@ mod verify;
 
 pub use archive::{Archived, Gap};
 pub use collect::Collected;
-pub use collection::{CollectionProgress, CollectionRestore, RestoredCollection};
+pub use collection::{CollectionProgress, CollectionRestore, RestoredCollection, SCRATCH_PREFIX};
 pub use error::{Error, Result};
 pub use manifest::{Snapshot, SnapshotFile};
 pub use progress::{Progress, quietly};

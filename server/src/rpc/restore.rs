@@ -8,8 +8,7 @@ use tonic::Status;
 use super::Services;
 use super::admin::asked;
 use crate::operations::{Kind, Operation, Outcome};
-use crate::scratch::Scratch;
-use crate::status;
+use crate::{scratch, status};
 
 impl Services {
     pub(super) async fn restore(&self, request: RestoreCollectionRequest) -> Result<Operation, Status> {
@@ -42,8 +41,6 @@ impl Services {
         self.begin(asked, move |report, cancel| {
             report.begin("fetch", None, "B");
             let repository = Repository::open(&store).map_err(status::snapshot)?;
-            let scratch = Scratch::make(&db, &wanted.name)
-                .map_err(|error| status::io(error.kind(), format!("a folder for the snapshot: {error}")))?;
             let mut is_copying = false;
             let told = |progress| match progress {
                 CollectionProgress::Fetching(at) => report.at(at.bytes, Some(at.bytes_total), cancel),
@@ -54,7 +51,7 @@ impl Services {
                     report.at(rows, Some(rows_total), cancel)
                 }
             };
-            let restored = repository.restore_collection(&db, &wanted, scratch.path(), told);
+            let restored = repository.restore_collection(&db, &wanted, &scratch::place(&db), told);
             let restored = restored.map_err(status::snapshot)?;
             Ok(Outcome::from([
                 ("rows".to_owned(), restored.rows.to_string()),

@@ -8,7 +8,7 @@ use ragstone::{CancelToken, CollectionStats};
 use ragstone_client::OperationState;
 use ragstone_rag::ReembedOptions;
 use ragstone_rag::progress::Progress;
-use ragstone_server::scratch::{self, Scratch};
+use ragstone_server::scratch;
 use ragstone_snapshot::{CollectionProgress, CollectionRestore, Repository};
 
 use super::{Local, or_default};
@@ -71,11 +71,8 @@ impl Operator for Local {
         let db = self.rag(true)?.db();
         // Who has the database open is the only one who restores to it.
         scratch::clear(db);
-        // With a name that none can have there is to be no folder.
-        repository.check_collection_restore(db, &wanted)?;
-        let folder = Scratch::make(db, ask.name).context("a folder for the snapshot")?;
         let (mut stage, mut shown) = (None, 0);
-        let restored = repository.restore_collection(db, &wanted, folder.path(), |at| {
+        let restored = repository.restore_collection(db, &wanted, &scratch::place(db), |at| {
             let (what, unit, done, total) = match at {
                 CollectionProgress::Fetching(at) => ("fetch", "B", at.bytes, at.bytes_total),
                 CollectionProgress::Copying { rows, rows_total } => ("restore", "rows", rows, rows_total),
