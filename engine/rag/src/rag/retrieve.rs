@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ragstone::limits::K_MAX;
 use ragstone::query::{Names, Nearest, Select, TextQuery};
 use ragstone::{Collection, Filter, Point, PointId, View};
 
@@ -13,6 +14,7 @@ use super::{Rag, embed_query, rows};
 use crate::embed::Embedder;
 use crate::error::{Error, Result};
 use crate::ingest::Chunk;
+use crate::limits::RERANK_PASSAGES_MAX;
 use crate::reserved::{self, HEADING};
 use crate::retrieve::expand::Added;
 use crate::retrieve::select::{Pooled, Selected};
@@ -96,6 +98,7 @@ pub(super) fn passages(
     let filling = Filling {
         // The re-ranker has yet to say which are too low.
         selection: Selection { min_score: selection.min_score.filter(|_| reranker.is_none()), ..selection },
+        most: if reranker.is_some() { RERANK_PASSAGES_MAX } else { K_MAX },
         ranked: &ranked,
         read: &|ranked| read(&view, ranked, selection.needs_vectors()),
         check_wanted: &check_wanted,
