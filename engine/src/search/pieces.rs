@@ -44,9 +44,8 @@ impl PostingsFound {
         reports.read(self.postings());
         for (index, (segment, read)) in view.segments.iter().zip(&self.read).enumerate() {
             reports.push(|| SegmentReport {
-                matching: filter
-                    .map_or(segment.live(), |_| segment.passing(filter, &Watch::default()).count())
-                    as u64,
+                // None after an interruption: what ended is not begun anew to be told of.
+                matching: filter.map_or(segment.live(), |_| segment.passing(filter, watch).count()) as u64,
                 plans: vec![SegmentPlan::Postings],
                 found: self.rows.iter().filter(|row| row.segment == index).count() as u64,
                 exact: watch.interrupted().is_none(),

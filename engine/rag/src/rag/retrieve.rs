@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ragstone::limits::K_MAX;
 use ragstone::query::{Names, Nearest, Select, TextQuery};
 use ragstone::{Collection, Filter, Point, PointId, View};
 
@@ -13,6 +14,7 @@ use super::{Rag, embed_query, rows};
 use crate::embed::Embedder;
 use crate::error::{Error, Result};
 use crate::ingest::Chunk;
+use crate::limits::RERANK_PASSAGES_MAX;
 use crate::reserved::{self, HEADING};
 use crate::retrieve::expand::Added;
 use crate::retrieve::select::{Pooled, Selected};
@@ -96,6 +98,7 @@ pub(super) fn passages(
     let filling = Filling {
         // The re-ranker has yet to say which are too low.
         selection: Selection { min_score: selection.min_score.filter(|_| reranker.is_none()), ..selection },
+        most: if reranker.is_some() { RERANK_PASSAGES_MAX } else { K_MAX },
         ranked: &ranked,
         read: &|ranked| read(&view, ranked, selection.needs_vectors()),
         check_wanted: &check_wanted,
@@ -128,14 +131,14 @@ fn words(rows: &Collection, question: &str) -> Result<TextQuery> {
 /// The chunks of some rows.
 fn read(view: &View, ranked: Vec<Scored>, with_vectors: bool) -> Result<Vec<Pooled>> {
     let ids: Vec<PointId> = ranked.iter().map(|(id, ..)| id.clone()).collect();
-    let points = view.get(&ids)?.into_iter().flatten();
+    // All of them were found in this view; one that expired since is left out, with its scores.
+    let points = view.get(&ids)?.into_iter().zip(ranked).filter_map(|(point, scored)| Some((point?, scored)));
     let chunk = |(mut point, (_, score, scores)): (Point, Scored)| {
         let vector = point.vector.take().filter(|_| with_vectors);
         let (chunk, gap) = rows::chunk(point.id, point.payload)?;
         Ok(Pooled { found: RetrievedChunk { chunk, score, scores, beside: None, gap }, vector })
     };
-    // All of them are there: they were found in this view.
-    points.zip(ranked).map(chunk).collect()
+    points.map(chunk).collect()
 }
 
 /// The chunks beside those that were found, of the same view and under the same filter.
@@ -147,6 +150,10 @@ pub(super) fn beside(
 ) -> Result<Vec<RetrievedChunk>> {
     let Passages { chunks: found, view, .. } = passages;
     let candidates = expansion.candidates(found);
+    if candidates.is_empty() {
+        // A collection that never had a chunk need not know the field of their headings.
+        return Ok(Vec::new());
+    }
     let row = |(document, ordinal): &(String, usize)| reserved::chunk_row(document, *ordinal);
     let ids: Vec<PointId> = candidates.iter().map(row).collect();
     let select = Select { fields: Names::of([HEADING]), vectors: Names::None };

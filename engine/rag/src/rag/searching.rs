@@ -89,13 +89,19 @@ impl Searching<'_> {
         }
         let scores: Vec<f32> = ranked.iter().map(|(score, _)| *score).take(HEARD).collect();
         let ids: Vec<PointId> = ranked.iter().map(|(_, candidate)| candidate.id.clone()).collect();
-        let best: Vec<Point> = self.view.get(&ids[..HEARD.min(ids.len())])?.into_iter().flatten().collect();
-        let text =
-            |point: &'_ Point| point.payload.get(TEXT).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let texts: Vec<String> = best.iter().map(text).collect();
-        let said = said(&scores.iter().copied().zip(texts.iter().map(String::as_str)).collect::<Vec<_>>());
+        let points = self.view.get(&ids[..HEARD.min(ids.len())])?;
+        // One that expired since says nothing, and its score is no other's.
+        let best: Vec<(f32, Point)> =
+            scores.iter().zip(points).filter_map(|(score, point)| Some((*score, point?))).collect();
+        let texts: Vec<(f32, &str)> = best
+            .iter()
+            .map(|(score, point)| {
+                (*score, point.payload.get(TEXT).and_then(Value::as_str).unwrap_or_default())
+            })
+            .collect();
+        let said = said(&texts);
         let vectors: Vec<&[f32]> =
-            best.iter().take(SPEAKING).filter_map(|point| point.vector.as_deref()).collect();
+            best.iter().take(SPEAKING).filter_map(|(_, point)| point.vector.as_deref()).collect();
         let by: [Source; 2] = [Nearest::new(moved(vector, &vectors)).into(), in_chunks(&said).into()];
         let heard = ranked.into_iter().zip(self.scores(&ids, &by)?).map(|((_, candidate), scores)| {
             let [nearness, words] = scores.map(Option::unwrap_or_default);

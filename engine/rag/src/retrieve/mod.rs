@@ -94,7 +94,7 @@ pub struct RetrieveRequest {
     /// [`MMR_CHUNKS_MAX`](crate::limits::MMR_CHUNKS_MAX) at most then. Without it, chunks come in the order of their scores.
     pub mmr: Option<f32>,
     /// How many chunks of one document at most. Where the best are of few documents, more are looked at, the best [`K_MAX`](ragstone::limits::K_MAX) at most, until
-    /// there are `k`. A re-ranker is given chunks of as many documents, too.
+    /// there are `k`. A re-ranker is given chunks of as many documents, too, [`RERANK_PASSAGES_MAX`](crate::limits::RERANK_PASSAGES_MAX) chunks at most.
     pub per_document: Option<usize>,
 }
 

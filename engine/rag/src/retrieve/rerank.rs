@@ -20,7 +20,8 @@ const SLICE: usize = 32;
 pub struct Rerank {
     /// The model: a name, an `org/name` of the hub, a directory, as [`Models::reranker`](crate::embed::Models::reranker) takes it.
     pub model: String,
-    /// How many of the chunks that are found are ranked anew, 1 to [`RERANK_PASSAGES_MAX`]; at least as many as are wanted.
+    /// How many of the chunks that are found are ranked anew, 1 to [`RERANK_PASSAGES_MAX`]; at least as many as are wanted,
+    /// and more where [`per_document`](super::RetrieveRequest::per_document) leaves too few of these.
     pub candidates: usize,
 }
 

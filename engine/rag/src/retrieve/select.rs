@@ -99,15 +99,22 @@ impl Selection {
         Ok(choice.finish())
     }
 
-    /// What would be kept of chunks, best first, in their order: by maximal marginal relevance as many are, but for repetitions.
+    /// What would be kept of chunks, best first, in their order: by maximal marginal relevance as many are, but for repetitions. The pool is as
+    /// it was afterwards, unless it fails.
     ///
     /// # Errors
     /// As [`of`](Self::of).
-    pub(crate) fn trial(&self, pool: &[Pooled], check_wanted: &dyn Fn() -> Result<()>) -> Result<Trial> {
-        let mut choice = Choice::new(Selection { mmr: None, ..*self }, pool.to_vec());
+    pub(crate) fn trial(
+        &self,
+        pool: &mut Vec<Pooled>,
+        check_wanted: &dyn Fn() -> Result<()>,
+    ) -> Result<Trial> {
+        // Lent, as it may have as many texts and vectors as a search gives.
+        let mut choice = Choice::new(Selection { mmr: None, ..*self }, std::mem::take(pool));
         choice.drop_low();
         choice.take_in_order(check_wanted)?;
-        let Choice { kept, of_document, .. } = choice;
+        let Choice { kept, of_document, pool: lent, .. } = choice;
+        *pool = lent;
         let has_share = |(_, share): &(String, usize)| self.per_document.is_some_and(|most| *share >= most);
         let full = of_document.into_iter().filter(has_share).map(|(document, _)| document).collect();
         Ok(Trial { kept, full })

@@ -114,9 +114,11 @@ fn a_trial_tells_how_many_would_be_kept_and_whose_share_is_full() {
         (Selection { per_document: Some(1), distinct: true, k: 2, ..all }, 2, &["a", "b"]),
     ];
     for (selection, kept, full) in cases {
-        let trial = selection.trial(&pool(), &wanted).unwrap();
+        let mut tried = pool();
+        let trial = selection.trial(&mut tried, &wanted).unwrap();
         let full = full.iter().map(|document| (*document).to_owned()).collect();
         assert_eq!(trial, Trial { kept, full }, "{selection:?}");
+        assert_eq!(tried, pool(), "it is given back");
     }
 }
 
