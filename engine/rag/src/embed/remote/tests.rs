@@ -202,6 +202,10 @@ fn the_key_is_for_one_service() {
         ("https://host/v1/../v2", "https://host/v1", false),
         ("https://host/v1/a/%2E%2e/b", "https://host/v1", false),
         ("https://host/v1\\..\\v2", "https://host/v1", false),
+        ("https://host/v1/a\\..\\..\\v2", "https://host/v1", false),
+        ("https://host/v1/a%2F..%2f..%2fv2", "https://host/v1", false),
+        ("https://host/v1/%252e%252e/v2", "https://host/v1", false),
+        ("https://host/v1/..;a=b/v2", "https://host/v1", false),
         ("https://host/v1/a..b", "https://host/v1", true),
     ];
     for (base, service, is_for) in cases {
