@@ -172,7 +172,7 @@ impl Endpoint {
         let bytes = response.body_mut().with_config().limit(bytes_max).read_to_vec().map_err(on_the_way)?;
         if !status.is_success() {
             return Err(Failure {
-                reason: format!("HTTP {status}: {}", message(&bytes)),
+                reason: format!("HTTP {status}: {}", message(&bytes, self.key.as_deref())),
                 again: matches!(status.as_u16(), 408 | TOO_MANY_REQUESTS | 500..),
                 wait: seconds.map(Duration::from_secs),
                 busy: status.as_u16() == TOO_MANY_REQUESTS,
@@ -199,8 +199,9 @@ fn on_the_way(error: ureq::Error) -> Failure {
     Failure { reason, again, wait: None, busy: false }
 }
 
-/// The service's own words: `error.message` of JSON, else the beginning of what it sent.
-fn message(bytes: &[u8]) -> String {
+/// The service's own words, which may repeat the key that it refuses, without that: `error.message` of JSON, else the beginning of what it
+/// sent.
+fn message(bytes: &[u8], key: Option<&str>) -> String {
     const CHARACTERS_MAX: usize = 500;
     let json: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
     let named = json.as_ref().and_then(|json| {
@@ -209,6 +210,10 @@ fn message(bytes: &[u8]) -> String {
             .find_map(|path| json.pointer(path)?.as_str())
     });
     let text = named.map_or_else(|| String::from_utf8_lossy(bytes).into_owned(), str::to_owned);
+    let text = match key.filter(|key| !key.is_empty()) {
+        Some(key) => text.replace(key, "…"),
+        None => text,
+    };
     let text = text.trim();
     if text.is_empty() { "no message".to_owned() } else { text.chars().take(CHARACTERS_MAX).collect() }
 }
