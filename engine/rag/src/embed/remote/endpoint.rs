@@ -21,6 +21,9 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 const WAIT_FIRST: Duration = Duration::from_millis(500);
 /// Clients that are kept, each with a connection.
 const CLIENTS_KEPT_MAX: usize = 16;
+/// Requests of an endpoint that are under way, at most. A caller who leaves gives back what the server counts calls by, while the thread of the
+/// request may go on for seconds with a connection that is not made: those threads are counted here.
+pub(super) const REQUESTS_MAX: usize = 256;
 /// HTTP's word for a service that has no room now.
 const TOO_MANY_REQUESTS: u16 = 429;
 /// Bytes of a response.
@@ -137,6 +140,11 @@ impl Endpoint {
         body: &Arc<[u8]>,
         wanted: Wanted<'_>,
     ) -> Result<Result<ResponseBody, Failure>> {
+        // Each request under way has the endpoint, and so has the embedder. That two may pass at once here is no harm.
+        if Arc::strong_count(self) > REQUESTS_MAX {
+            let reason = format!("REQUESTS_MAX = {REQUESTS_MAX} requests to it are under way already");
+            return Ok(Err(Failure { reason, again: true, wait: None, busy: true }));
+        }
         let kept = self.clients.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let client = kept.unwrap_or_else(|| self.config.new_agent());
         let (endpoint, used, body) = (Arc::clone(self), client.clone(), Arc::clone(body));
