@@ -29,10 +29,15 @@ pub(crate) struct List(u64);
 impl List {
     /// `parts` are the call's name and the fields that must stay the same from page to page.
     pub(crate) fn new(parts: &[&str]) -> List {
+        List::of(parts.iter().map(|part| part.as_bytes()))
+    }
+
+    /// The same, of parts that need not be text.
+    pub(crate) fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> List {
         let mut hasher = DefaultHasher::new();
         for part in parts {
             hasher.write(&(part.len() as u64).to_le_bytes());
-            hasher.write(part.as_bytes());
+            hasher.write(part);
         }
         List(hasher.finish())
     }
@@ -67,8 +72,8 @@ impl List {
     }
 }
 
-/// Bytes as text, for a part or a token.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// Bytes as text.
+fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -116,8 +121,9 @@ mod tests {
     fn places_of_scrolls_are_marked_with_their_list() {
         let list = List::new(&["ScrollPoints", "notes"]);
         let token = list.marked("0a0b");
+        assert_eq!(List::of([&b"ScrollPoints"[..], b"notes"]).unmarked(&token), Some("0a0b"));
         assert_eq!(list.unmarked(&token), Some("0a0b"));
-        let other = List::new(&["ScrollPoints", "notes", &hex(&[0, 255])]);
+        let other = List::of([&b"ScrollPoints"[..], b"notes", &[0_u8, 255]]);
         for wrong in
             ["", "0a0b", &token[1..], &token[..15], &token.replacen('0', "ü", 1), &other.marked("0a0b")]
         {

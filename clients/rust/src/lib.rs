@@ -22,7 +22,7 @@
 //! A call is repeated, after a pause that doubles and is jittered, only where that is safe:
 //!
 //! * any call, when the server says that it was not begun (the error carries `google.rpc.RetryInfo`: too many requests at
-//!   once, a model that is still being loaded); the server's pause is honoured;
+//!   once, a model that is still being loaded); the server's pause is honoured, unless it is more than ten minutes: then the error is returned;
 //! * any call, when no connection to the server could be made;
 //! * reads (and the fetching of a model), whenever the server was not to be had (`UNAVAILABLE`);
 //! * writes of points and the making and removing of collections, then, too: each has a request id, by which the server knows that it did it already, and gives the first

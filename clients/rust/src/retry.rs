@@ -2,7 +2,7 @@
 //!
 //! The pause is "full jitter" (M. Brooker, "Exponential backoff and jitter", 2015): uniform between nothing and a bound
 //! that doubles, so that clients which failed together do not come back together. A pause that the server asks for is a
-//! lower bound to it.
+//! lower bound to it, and where it is beyond [`PAUSE_ASKED_MAX`] the caller's to decide about.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
@@ -11,6 +11,9 @@ use crate::error::{Code, Error};
 
 const FIRST_PAUSE_MAX: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// A pause that the server asks for and that is waited here, at most: the service of a model may ask for a day, and streams have no deadline
+/// by default.
+const PAUSE_ASKED_MAX: Duration = Duration::from_secs(600);
 
 /// Whether a call comes to the same when it is made twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,9 @@ pub(crate) enum Repeat {
 
 /// Whether the call may be made again after this error.
 pub(crate) fn may_repeat(error: &Error, repeat: Repeat) -> bool {
+    if error.retry_after().is_some_and(|asked| asked > PAUSE_ASKED_MAX) {
+        return false;
+    }
     match error.code() {
         Code::Unavailable => repeat == Repeat::Safe || error.not_begun(),
         Code::ResourceExhausted => error.retry_after().is_some(),
@@ -57,6 +63,8 @@ pub(crate) fn request_id() -> String {
 
 #[cfg(test)]
 mod tests {
+    use tonic_types::{ErrorDetails, StatusExt as _};
+
     use super::*;
 
     #[test]
@@ -93,6 +101,17 @@ mod tests {
         lost.set_source(std::sync::Arc::new(std::io::Error::other("connection reset")));
         assert!(!may_repeat(&Error::from_status(&lost), Repeat::IfNotBegun));
         assert!(may_repeat(&Error::from_status(&lost), Repeat::Safe));
+    }
+
+    #[test]
+    fn a_pause_of_more_than_minutes_is_told_and_not_waited() {
+        let asked = |seconds| {
+            let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(seconds)));
+            let status =
+                tonic::Status::with_error_details(tonic::Code::ResourceExhausted, "slow down", details);
+            may_repeat(&Error::from_status(&status), Repeat::Safe)
+        };
+        assert_eq!([0, 600, 601, 86_400, u64::MAX].map(asked), [true, true, false, false, false]);
     }
 
     #[test]

@@ -132,7 +132,7 @@ pub enum Error {
         /// What it answered, or why it could not be reached.
         reason: String,
     },
-    /// A remote endpoint has no room now (HTTP 429), and was not waited for any longer.
+    /// A remote endpoint has no room now (HTTP 429), or too many requests to it are under way already, and it was not waited for any longer.
     #[error("{url}: {reason}")]
     RemoteBusy {
         /// The endpoint.

@@ -20,7 +20,7 @@ pub(crate) fn scroll(wire: v1::ScrollPointsRequest) -> Result<(ScrollRequest, us
     let size = page::size(wire.page_size)?;
     // The order is the cursor's to compare, which says both.
     let filter = wire.filter.as_ref().map(|filter| filter.encode_to_vec()).unwrap_or_default();
-    let list = List::new(&["ScrollPoints", &wire.collection, &page::hex(&filter)]);
+    let list = List::of([&b"ScrollPoints"[..], wire.collection.as_bytes(), filter.as_slice()]);
     let after = match wire.page_token.as_str() {
         "" => None,
         token => {

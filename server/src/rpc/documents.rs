@@ -8,7 +8,7 @@ use ragstone_proto::v1::{
     ListDocumentsResponse,
 };
 use ragstone_rag::ingest::{DocumentRemoval, records};
-use ragstone_rag::{IngestOptions, Rag};
+use ragstone_rag::{Error, IngestOptions, Rag};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Services;
@@ -151,9 +151,17 @@ fn ingest_records(rag: &Rag, file: convert::RecordsFile) -> Result<IngestRecords
         });
         (document.as_ref().ok().map(|document| document.id.clone()), document)
     });
-    let mut counted = IngestRecordsResponse::default();
-    rag.ingest_all(&collection, documents, &IngestOptions::default(), |id, outcome| {
+    let (mut counted, mut has_begun) = (IngestRecordsResponse::default(), false);
+    let ended = rag.ingest_all(&collection, documents, &IngestOptions::default(), |id, outcome| {
+        has_begun |= outcome.is_ok();
         convert::count_record(&mut counted, id, outcome);
+    });
+    ended.map_err(|error| match error {
+        // Who is told when to come back takes it that nothing was begun, and asks again.
+        Error::RemoteBusy { url, reason, .. } if has_begun => {
+            Error::RemoteBusy { url, reason, retry_after: None }
+        }
+        other => other,
     })?;
     counted.write_token = token::of_now(rag);
     Ok(counted)

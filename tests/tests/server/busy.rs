@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use ragstone_client::{Code, Embed, Enrich, Error, Generate};
+use ragstone_client::{Code, CreateCollection, Embed, Enrich, Error, Generate, IngestRecords, RecordFormat};
 use ragstone_server::ServerConfig;
-use ragstone_tests::chat::{ChatService, Reply};
+use ragstone_tests::chat::{ChatService, Reply, Step};
 use serde_json::json;
 
-use crate::fixture::{Server, config};
+use crate::fixture::{Server, config, eventually};
 use crate::generate::with_notes;
-use crate::http::post_at;
+use crate::http::{metric_of, post_at};
 
 /// A service that asks to be tried again so many seconds later.
 fn service(seconds: &'static str) -> ChatService {
@@ -76,5 +76,41 @@ async fn an_embedding_service_without_room_says_when_to_come_back() {
     let probed = format!("{}#small", service.base());
     assert_busy(&client.embed(Embed::new(["a"]).model(&probed)).await.unwrap_err(), 86_400);
     assert_eq!(service.asked().len(), 3);
+    server.stop().await;
+}
+
+/// Whoever is told when to come back takes it that nothing was begun: the client asked again, which could undo what others had stored since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_stored_some_records_is_not_told_to_send_them_again() {
+    let mut requests = 0;
+    let service = ChatService::start(move |asked| {
+        requests += 1;
+        if requests == 1 {
+            let texts = asked.body["input"].as_array().unwrap().len();
+            let data = vec![json!({"embedding": [1.0, 0.0, 0.0]}); texts];
+            let body = json!({"data": data}).to_string();
+            let headers = vec![("content-type", "application/json".to_owned())];
+            return Reply { status: 200, headers, steps: vec![Step::Raw(body.into_bytes())] };
+        }
+        let mut busy = Reply::error(429, "slow down").header("retry-after", "86400");
+        busy.steps.insert(0, Step::Wait);
+        busy
+    });
+    let server = Server::start_with(ServerConfig { allow_any_model: true, ..config() }).await;
+    let client = server.client().await;
+    let model = format!("{}?dimensions=3#small", service.base());
+    client.create_collection(CreateCollection::with_model("notes", &model)).await.unwrap();
+    // More than one request has texts.
+    let line = |number: usize| json!({"text": format!("Record {number}.")}).to_string() + "\n";
+    let lines: String = (0..100).map(line).collect();
+    let caller = client.clone();
+    let ingesting = tokio::spawn(async move {
+        caller.ingest_records(IngestRecords::new("notes", "l", RecordFormat::JsonLines, lines)).await
+    });
+    eventually("some records are stored", || metric_of(&server, "ragstone_points") > Some(0.0)).await;
+    service.open();
+    let error = ingesting.await.unwrap().unwrap_err();
+    assert_eq!((error.reason(), error.retry_after()), (Some("MODEL_RATE_LIMITED"), None), "{error:?}");
+    assert_eq!(service.asked().len(), 2);
     server.stop().await;
 }

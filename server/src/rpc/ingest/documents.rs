@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use prost::Message as _;
 use ragstone_proto::v1::ingest_documents_response::Outcome;
 use ragstone_proto::v1::{IngestDocumentsRequest, IngestDocumentsResponse, RefusedItem};
 use ragstone_rag::IngestOptions;
@@ -43,7 +44,8 @@ impl Store for DocumentStream {
     const TOGETHER: usize = INGEST_DOCUMENTS_MAX;
 
     fn bytes(message: &IngestDocumentsRequest) -> usize {
-        message.document.as_ref().map_or(0, |document| document.content.len())
+        // All of it: what a document has beside its content is refused only once it is looked at.
+        message.encoded_len()
     }
 
     async fn store(

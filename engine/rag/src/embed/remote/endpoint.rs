@@ -21,6 +21,9 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 const WAIT_FIRST: Duration = Duration::from_millis(500);
 /// Clients that are kept, each with a connection.
 const CLIENTS_KEPT_MAX: usize = 16;
+/// Requests of an endpoint that are under way, at most. A caller who leaves gives back what the server counts calls by, while the thread of the
+/// request may go on for seconds with a connection that is not made: those threads are counted here.
+pub(super) const REQUESTS_MAX: usize = 256;
 /// HTTP's word for a service that has no room now.
 const TOO_MANY_REQUESTS: u16 = 429;
 /// Bytes of a response.
@@ -137,6 +140,11 @@ impl Endpoint {
         body: &Arc<[u8]>,
         wanted: Wanted<'_>,
     ) -> Result<Result<ResponseBody, Failure>> {
+        // Each request under way has the endpoint, and so has the embedder. That two may pass at once here is no harm.
+        if Arc::strong_count(self) > REQUESTS_MAX {
+            let reason = format!("REQUESTS_MAX = {REQUESTS_MAX} requests to it are under way already");
+            return Ok(Err(Failure { reason, again: true, wait: None, busy: true }));
+        }
         let kept = self.clients.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let client = kept.unwrap_or_else(|| self.config.new_agent());
         let (endpoint, used, body) = (Arc::clone(self), client.clone(), Arc::clone(body));
@@ -172,7 +180,7 @@ impl Endpoint {
         let bytes = response.body_mut().with_config().limit(bytes_max).read_to_vec().map_err(on_the_way)?;
         if !status.is_success() {
             return Err(Failure {
-                reason: format!("HTTP {status}: {}", message(&bytes)),
+                reason: format!("HTTP {status}: {}", message(&bytes, self.key.as_deref())),
                 again: matches!(status.as_u16(), 408 | TOO_MANY_REQUESTS | 500..),
                 wait: seconds.map(Duration::from_secs),
                 busy: status.as_u16() == TOO_MANY_REQUESTS,
@@ -199,8 +207,9 @@ fn on_the_way(error: ureq::Error) -> Failure {
     Failure { reason, again, wait: None, busy: false }
 }
 
-/// The service's own words: `error.message` of JSON, else the beginning of what it sent.
-fn message(bytes: &[u8]) -> String {
+/// The service's own words, which may repeat the key that it refuses, without that: `error.message` of JSON, else the beginning of what it
+/// sent.
+fn message(bytes: &[u8], key: Option<&str>) -> String {
     const CHARACTERS_MAX: usize = 500;
     let json: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
     let named = json.as_ref().and_then(|json| {
@@ -209,6 +218,10 @@ fn message(bytes: &[u8]) -> String {
             .find_map(|path| json.pointer(path)?.as_str())
     });
     let text = named.map_or_else(|| String::from_utf8_lossy(bytes).into_owned(), str::to_owned);
+    let text = match key.filter(|key| !key.is_empty()) {
+        Some(key) => text.replace(key, "…"),
+        None => text,
+    };
     let text = text.trim();
     if text.is_empty() { "no message".to_owned() } else { text.chars().take(CHARACTERS_MAX).collect() }
 }

@@ -173,12 +173,15 @@ impl RemoteEmbedder {
     }
 }
 
-/// Whether a model's base URL is that of a service, or below it. A path that climbs is not: who reads it may come out elsewhere.
+/// Whether a model's base URL is that of a service, or below it. A path that climbs is not, nor one that may be read as if it did (encoded,
+/// with backslashes, with parameters behind the dots): who reads it may come out elsewhere.
 fn is_of(base: &str, service: &str) -> bool {
-    let climbs = |part: &str| matches!(part.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    let climbs = |part: &str| matches!(part.split(';').next(), Some("." | ".."));
     let below = base.strip_prefix(service.trim_end_matches('/'));
     below.is_some_and(|below| {
-        (below.is_empty() || below.starts_with('/')) && !below.split(['/', '\\']).any(climbs)
+        (below.is_empty() || below.starts_with('/'))
+            && !below.contains(['%', '\\'])
+            && !below.split('/').any(climbs)
     })
 }
 

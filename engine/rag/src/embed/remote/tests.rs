@@ -135,6 +135,16 @@ fn a_refusal_is_reported_in_the_services_words() {
     }
 }
 
+/// Whoever may name a model sees what its service says.
+#[test]
+fn a_key_that_a_service_repeats_is_not_told_on() {
+    for body in [r#"{"error":{"message":"no such key: secret."}}"#, "no such key: secret."] {
+        let server = StandIn::start(move |_| Answer::new(401, body));
+        let reason = reason(connect(&server));
+        assert!(reason.ends_with("no such key: …."), "{reason}");
+    }
+}
+
 #[test]
 fn a_wrong_answer_is_refused() {
     let answers = [
@@ -202,6 +212,10 @@ fn the_key_is_for_one_service() {
         ("https://host/v1/../v2", "https://host/v1", false),
         ("https://host/v1/a/%2E%2e/b", "https://host/v1", false),
         ("https://host/v1\\..\\v2", "https://host/v1", false),
+        ("https://host/v1/a\\..\\..\\v2", "https://host/v1", false),
+        ("https://host/v1/a%2F..%2f..%2fv2", "https://host/v1", false),
+        ("https://host/v1/%252e%252e/v2", "https://host/v1", false),
+        ("https://host/v1/..;a=b/v2", "https://host/v1", false),
         ("https://host/v1/a..b", "https://host/v1", true),
     ];
     for (base, service, is_for) in cases {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use ragstone::Db;
 
 use super::*;
+use crate::embed::remote::endpoint::REQUESTS_MAX;
 use crate::embed::{ModelOptions, Models};
 use crate::{CollectionSpec, Rag};
 
@@ -60,6 +61,24 @@ fn who_stops_waiting_is_let_go() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     embed(&format!("http://{}", silent.local_addr().unwrap()));
     assert!(began.elapsed() < Duration::from_secs(50), "{:?}", began.elapsed());
+}
+
+/// Callers who leave while connections are being made leave threads behind, which nothing else counts.
+#[test]
+fn requests_under_way_are_bounded() {
+    let server = StandIn::start(answer);
+    let name = format!("{}/v1?dimensions=3#small", server.url);
+    let embedder = RemoteEmbedder::connect_with_key(&name, None).unwrap();
+    let mut under_way: Vec<_> = (0..REQUESTS_MAX).map(|_| Arc::clone(&embedder.endpoint)).collect();
+    // Nobody has the time for the pause before another try.
+    let soon = Wanted::always().until(Some(Instant::now() + Duration::from_millis(400)));
+    let error = embedder.embed_wanted(&["a"], Role::Plain, Overflow::Error, soon).unwrap_err();
+    let is_busy = matches!(error, Error::RemoteBusy { .. });
+    assert!(is_busy && error.to_string().contains("REQUESTS_MAX"), "{error}");
+    assert!(server.requests().is_empty());
+    under_way.clear();
+    let made = embedder.embed(&["a"], Role::Plain, Overflow::Error).unwrap();
+    assert_eq!(made.vectors, [vector("a")]);
 }
 
 /// A redirect would carry the texts to an address that nobody named.
