@@ -15,8 +15,8 @@ RIVALS = {"onnxruntime-f32": "ratio_to_onnxruntime_f32", "onnxruntime-int8": "ra
 
 
 def shape(line):
-    """What a figure is of: the runtime, and what it was given."""
-    return line["runtime"], line.get("callers", 1), line["batch"], line["tokens"]
+    """What a figure is of: the runtime, what it was given, and by how many callers at once, where it is of calls through the batching."""
+    return line["runtime"], line.get("callers"), line["batch"], line["tokens"]
 
 
 def medians(lines):
@@ -37,7 +37,7 @@ def with_ratios(lines):
     """Ours with their speed over that of each rival on the same shape."""
     speeds = {shape(line): line["tokens_per_s"] for line in lines}
     for line in lines:
-        if line["runtime"].startswith("ragstone") and line.get("callers", 1) == 1:
+        if line["runtime"].startswith("ragstone") and "callers" not in line:
             for rival, name in RIVALS.items():
                 theirs = speeds.get((rival,) + shape(line)[1:])
                 if theirs:
