@@ -44,6 +44,7 @@ pub(super) struct Lines<T> {
 pub(super) trait Number: Copy {}
 impl Number for f32 {}
 impl Number for u16 {}
+impl Number for i16 {}
 impl Number for u8 {}
 impl Number for i8 {}
 

@@ -87,11 +87,12 @@ impl Drop for Tiles {
 }
 
 impl TileKernel for &Tiles {
+    type Input = u8;
     const ROWS: usize = 32;
     const WHOLE: bool = true;
 
     #[inline(always)]
-    unsafe fn multiply(self, tile: &mut Tile<'_>) {
+    unsafe fn multiply(self, tile: &mut Tile<'_, u8>) {
         // SAFETY: the caller's obligation, passed on; `self` proves the tiles' shape. Sums and input have 32 rows whatever counts.
         unsafe { if tile.rows <= 16 { low(tile) } else { both(tile) } }
     }
@@ -102,7 +103,7 @@ impl TileKernel for &Tiles {
 /// # Safety
 /// As [`TileKernel::multiply`]; tiles have their shape.
 #[inline(always)]
-unsafe fn low(tile: &mut Tile<'_>) {
+unsafe fn low(tile: &mut Tile<'_, u8>) {
     // SAFETY: a step reads 64 bytes of each of sixteen rows, and 64 inputs of the panel's 32 columns: `depth / 64` steps are all of
     // both. Sums are sixteen rows of 32 numbers.
     unsafe {
@@ -137,7 +138,7 @@ unsafe fn low(tile: &mut Tile<'_>) {
 /// # Safety
 /// As [`TileKernel::multiply`]; tiles have their shape.
 #[inline(always)]
-unsafe fn both(tile: &mut Tile<'_>) {
+unsafe fn both(tile: &mut Tile<'_, u8>) {
     // SAFETY: as in `low`, with sixteen rows more of input and sums.
     unsafe {
         asm!(

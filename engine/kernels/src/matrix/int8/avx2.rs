@@ -1,5 +1,6 @@
 //! AVX2: bytes widened to sixteen bits, whose products and their sums by pairs are exact (`VPMADDWD`), unlike those of
-//! `VPMADDUBSW`, which saturate.
+//! `VPMADDUBSW`, which saturate. Those of the left-hand side are widened once, when they are rounded; those of the weights on their way
+//! into the registers.
 
 use std::arch::x86_64::*;
 
@@ -12,11 +13,12 @@ use super::{Int8Panels, PANEL_COLUMNS, Tile, TileKernel};
 struct Pairs(());
 
 impl TileKernel for Pairs {
-    const ROWS: usize = 4;
+    type Input = i16;
+    const ROWS: usize = 6;
     const WHOLE: bool = false;
 
     #[inline(always)]
-    unsafe fn multiply(self, tile: &mut Tile<'_>) {
+    unsafe fn multiply(self, tile: &mut Tile<'_, i16>) {
         for column in (0..PANEL_COLUMNS).step_by(8) {
             // SAFETY: the caller's obligation, passed on; eight columns of the panel's 32 from here on.
             unsafe {
@@ -24,7 +26,9 @@ impl TileKernel for Pairs {
                     1 => columns::<1>(tile, column),
                     2 => columns::<2>(tile, column),
                     3 => columns::<3>(tile, column),
-                    _ => columns::<4>(tile, column),
+                    4 => columns::<4>(tile, column),
+                    5 => columns::<5>(tile, column),
+                    _ => columns::<6>(tile, column),
                 }
             }
         }
@@ -36,8 +40,8 @@ impl TileKernel for Pairs {
 /// # Safety
 /// As [`TileKernel::multiply`]; the tile has `ROWS` rows, and `column + 8` is at most 32.
 #[inline(always)]
-unsafe fn columns<const ROWS: usize>(tile: &mut Tile<'_>, column: usize) {
-    // SAFETY: every offset stays within `ROWS` rows of `depth` bytes, the panel of `depth * 32` bytes and the sums of `ROWS` rows.
+unsafe fn columns<const ROWS: usize>(tile: &mut Tile<'_, i16>, column: usize) {
+    // SAFETY: every offset stays within `ROWS` rows of `depth` numbers, the panel of `depth * 32` bytes and the sums of `ROWS` rows.
     unsafe {
         // Of each column two sums, of the first and the last two of every four inputs.
         let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
@@ -47,8 +51,8 @@ unsafe fn columns<const ROWS: usize>(tile: &mut Tile<'_>, column: usize) {
             let left = _mm256_cvtepi8_epi16(_mm_loadu_si128(weights.cast()));
             let right = _mm256_cvtepi8_epi16(_mm_loadu_si128(weights.add(16).cast()));
             for (row, sums) in sums.iter_mut().enumerate() {
-                let four = input.add(row * tile.depth).cast::<i32>().read_unaligned();
-                let four = _mm256_cvtepu8_epi16(_mm_set1_epi32(four));
+                let four = input.add(row * tile.depth).cast::<i64>().read_unaligned();
+                let four = _mm256_set1_epi64x(four);
                 sums[0] = _mm256_add_epi32(sums[0], _mm256_madd_epi16(four, left));
                 sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(four, right));
             }

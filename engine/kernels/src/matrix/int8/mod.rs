@@ -37,7 +37,7 @@ mod vnni;
 use super::Rows;
 use super::math::activate;
 use super::multiply::Job;
-use super::pack::Lines;
+use super::pack::{Lines, Number};
 use super::vector::Vector;
 use crate::Isa;
 
@@ -113,19 +113,19 @@ fn allowed(isa: Isa) -> Isa {
     isa
 }
 
-/// Rows of the left-hand side as unsigned bytes.
-struct Block {
-    /// `depth` bytes a row; rows behind those that count are there for whole tiles, and hold anything.
-    bytes: Lines<u8>,
+/// Rows of the left-hand side, rounded to unsigned bytes, as a kernel reads them.
+struct Block<I> {
+    /// `depth` numbers a row; rows behind those that count are there for whole tiles, and hold anything.
+    numbers: Lines<I>,
     depth: usize,
     scales: [f32; BLOCK_ROWS],
     zeros: [i32; BLOCK_ROWS],
 }
 
 /// A few rows times one panel: `sums[r * 32 + c] += sum of x[r][i] * w[c][i]`.
-struct Tile<'a> {
-    /// Whole rows of `depth` bytes: as many as the kernel's tile has, or more.
-    input: &'a [u8],
+struct Tile<'a, I> {
+    /// Whole rows of `depth` numbers: as many as the kernel's tile has, or more.
+    input: &'a [I],
     rows: usize,
     depth: usize,
     panel: &'a [i8],
@@ -134,6 +134,8 @@ struct Tile<'a> {
 
 /// What multiplies tiles: a token, as [`Vector`]'s.
 trait TileKernel: Copy {
+    /// What the bytes of the left-hand side are kept as.
+    type Input: Number + From<u8>;
     /// Rows of a tile.
     const ROWS: usize;
     /// Whether a tile costs the same whatever its rows, so that few whole ones are better than even ones.
@@ -143,7 +145,7 @@ trait TileKernel: Copy {
     /// # Safety
     /// The tile has at most [`Self::ROWS`](TileKernel::ROWS) rows, its slices are as long as [`Tile`] says, and the
     /// processor has the kernel's instructions.
-    unsafe fn multiply(self, tile: &mut Tile<'_>);
+    unsafe fn multiply(self, tile: &mut Tile<'_, Self::Input>);
 }
 
 /// Computes the job, on the level of its weights.
@@ -170,10 +172,11 @@ pub(super) unsafe fn multiply(job: &Job<'_>, weights: &Int8Panels) {
 #[inline(always)]
 unsafe fn run<V: Vector, K: TileKernel>(v: V, kernel: K, job: &Job<'_>, weights: &Int8Panels) {
     let depth = weights.depth;
-    let mut bytes = Lines::new();
+    let mut numbers = Lines::<K::Input>::new();
     // Rows of the last tile that do not count are read, and must be there.
-    bytes.reset((job.rows.min(BLOCK_ROWS).next_multiple_of(K::ROWS) + K::ROWS) * depth);
-    let mut block = Block { bytes, depth, scales: [0.0; BLOCK_ROWS], zeros: [0; BLOCK_ROWS] };
+    numbers.reset((job.rows.min(BLOCK_ROWS).next_multiple_of(K::ROWS) + K::ROWS) * depth);
+    let mut block = Block { numbers, depth, scales: [0.0; BLOCK_ROWS], zeros: [0; BLOCK_ROWS] };
+    let mut bytes = vec![0; depth];
     for first in (0..job.rows).step_by(BLOCK_ROWS) {
         let rows = first..job.rows.min(first + BLOCK_ROWS);
         for (at, row) in rows.clone().enumerate() {
@@ -181,8 +184,9 @@ unsafe fn run<V: Vector, K: TileKernel>(v: V, kernel: K, job: &Job<'_>, weights:
             let numbers = unsafe {
                 std::slice::from_raw_parts(job.input.add(row * job.input_stride), job.packed.inputs())
             };
-            (block.scales[at], block.zeros[at]) =
-                round(v, numbers, &mut block.bytes.slice_mut()[at * depth..][..depth]);
+            (block.scales[at], block.zeros[at]) = round(v, numbers, &mut bytes);
+            let row = &mut block.numbers.slice_mut()[at * depth..][..depth];
+            row.iter_mut().zip(&bytes).for_each(|(number, byte)| *number = (*byte).into());
         }
         for panel in job.panels.clone() {
             let tiles = rows.len().div_ceil(K::ROWS);
@@ -236,7 +240,7 @@ unsafe fn run_tile<V: Vector, K: TileKernel>(
     v: V,
     kernel: K,
     (job, weights): (&Job<'_>, &Int8Panels),
-    (block, first): (&Block, usize),
+    (block, first): (&Block<K::Input>, usize),
     (panel, tile): (usize, std::ops::Range<usize>),
 ) {
     let column = panel * PANEL_COLUMNS;
@@ -247,7 +251,7 @@ unsafe fn run_tile<V: Vector, K: TileKernel>(
         let zero = -block.zeros[row];
         sums.iter_mut().zip(column_sums).for_each(|(sum, of_column)| *sum = zero * *of_column);
     }
-    let input = &block.bytes.slice()[tile.start * block.depth..][..K::ROWS * block.depth];
+    let input = &block.numbers.slice()[tile.start * block.depth..][..K::ROWS * block.depth];
     let (rows, depth, of_panel) = (tile.len(), block.depth, weights.panel(panel));
     // SAFETY: `input` and `sums` have the rows of a whole tile, `of_panel` is a panel of the same depth.
     unsafe { kernel.multiply(&mut Tile { input, rows, depth, panel: of_panel, sums }) };

@@ -9,11 +9,12 @@ use super::{Int8Panels, PANEL_COLUMNS, Tile, TileKernel};
 struct Portable;
 
 impl TileKernel for Portable {
+    type Input = u8;
     const ROWS: usize = 4;
     const WHOLE: bool = false;
 
     #[inline(always)]
-    unsafe fn multiply(self, tile: &mut Tile<'_>) {
+    unsafe fn multiply(self, tile: &mut Tile<'_, u8>) {
         let rows = tile.input.chunks_exact(tile.depth).take(tile.rows);
         for (input, sums) in rows.zip(tile.sums.chunks_exact_mut(PANEL_COLUMNS)) {
             let groups = input.as_chunks::<4>().0.iter().zip(tile.panel.chunks_exact(4 * PANEL_COLUMNS));

@@ -14,11 +14,12 @@ const PREFETCH_GROUPS: usize = 32;
 struct Vnni(());
 
 impl TileKernel for Vnni {
+    type Input = u8;
     const ROWS: usize = 12;
     const WHOLE: bool = false;
 
     #[inline(always)]
-    unsafe fn multiply(self, tile: &mut Tile<'_>) {
+    unsafe fn multiply(self, tile: &mut Tile<'_, u8>) {
         // SAFETY: the caller's obligation, passed on.
         unsafe {
             match tile.rows {
@@ -44,7 +45,7 @@ impl TileKernel for Vnni {
 /// # Safety
 /// As [`TileKernel::multiply`]; the tile has `ROWS` rows.
 #[inline(always)]
-unsafe fn rows<const ROWS: usize>(tile: &mut Tile<'_>) {
+unsafe fn rows<const ROWS: usize>(tile: &mut Tile<'_, u8>) {
     // SAFETY: every offset stays within `ROWS` rows of `depth` bytes, the panel of `depth * 32` bytes and the sums of `ROWS` rows;
     // prefetching faults nowhere.
     unsafe {
