@@ -163,9 +163,9 @@ async fn one_that_a_stop_cut_off_says_so_and_leaves_nothing_behind() {
     let left = directory.path().join("data").join("restoring-large");
     std::fs::create_dir_all(left.join("snapshot-1")).unwrap();
     let server = Server::start_over(directory, config()).await;
-    assert!(!left.exists());
     let client = server.client().await;
     let found = client.get_operation(&begun.id).await.unwrap();
+    assert!(!left.exists(), "the database is open");
     match found.state {
         OperationState::Succeeded => {}
         state => {

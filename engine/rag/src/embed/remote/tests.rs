@@ -307,11 +307,12 @@ fn what_is_too_long_is_refused_or_cut_before_it_is_sent() {
         "{error}"
     );
     assert!(server.requests().is_empty());
-    let made = embedder.embed(&[&fits, &long, "é日本語"], Role::Plain, Overflow::Truncate).unwrap();
+    let made = embedder.embed(&[&fits, &long, "é日本語日本語"], Role::Plain, Overflow::Truncate).unwrap();
     assert_eq!(made.truncated, [false, true, true]);
     assert_eq!(server.requests().len(), 2, "two texts a request");
     assert_eq!(embedder.texts_at_a_time(), 2);
-    assert_eq!(last_texts(&server), ["é日本"]);
+    // 1.2 tokens, and 1.5 for each of four.
+    assert_eq!(last_texts(&server), ["é日本語日"]);
     assert_eq!(made.vectors[1], vector(&fits));
     // The prefix is never cut: a token of its own, and one for what it may change.
     embedder.embed(&[&long], Role::Query, Overflow::Truncate).unwrap();
