@@ -17,8 +17,6 @@ use serde_json::json;
 
 /// Points of one upsert.
 const BATCH: usize = 1_000;
-/// Times that each is measured; the median counts.
-const ROUNDS: usize = 3;
 
 /// Measures exports to, and imports from, both formats; prints JSON lines.
 ///
@@ -35,6 +33,9 @@ struct Arguments {
     /// Components of the vectors.
     #[arg(long, value_name = "N", default_value_t = 384)]
     dimension: usize,
+    /// Times that each is measured; the median counts.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    rounds: u8,
     /// Where data and files go, in a directory that is made and removed; the system's scratch directory by default.
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
@@ -119,7 +120,7 @@ fn step(
     arguments: &Arguments,
     mut work: impl FnMut() -> Result<u64, Failure>,
 ) -> Result<(), Failure> {
-    let mut seconds = [0.0; ROUNDS];
+    let mut seconds = vec![0.0; usize::from(arguments.rounds)];
     let (mut resident, mut anonymous) = (0, 0);
     for round in &mut seconds {
         let memory = Memory::begin();
@@ -133,13 +134,14 @@ fn step(
         }
     }
     seconds.sort_by(f64::total_cmp);
-    let median = seconds[ROUNDS / 2];
+    let median = seconds[seconds.len() / 2];
     let format = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let line = json!({
         "what": what,
         "format": format,
         "rows": arguments.rows,
         "dimension": arguments.dimension,
+        "rounds": arguments.rounds,
         "seconds": rounded(median, 3),
         "rows_per_second": (arguments.rows as f64 / median).round(),
         "file_bytes": path.metadata()?.len(),

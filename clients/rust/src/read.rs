@@ -3,6 +3,7 @@
 use ragstone_proto::v1;
 
 use crate::filter::Filter;
+use crate::point::PointId;
 use crate::source::OrderBy;
 
 /// Asks for a page of points, in the order of their ids or of a field.
@@ -49,6 +50,14 @@ impl Scroll {
     #[must_use]
     pub fn page_token(mut self, page_token: impl Into<String>) -> Self {
         self.wire.page_token = page_token.into();
+        self
+    }
+
+    /// The first page begins behind this id, whether or not there is such a point: integers sort before texts. Later pages begin by
+    /// their token alone.
+    #[must_use]
+    pub fn after(mut self, id: impl Into<PointId>) -> Self {
+        self.wire.after_id = Some(id.into().into_wire());
         self
     }
 

@@ -96,6 +96,13 @@ async fn readings_that_are_wrong_are_named() {
     let mut points = PointsServiceClient::new(server.channel().await);
     let scroll = v1::ScrollPointsRequest { collection: "c".into(), page_size: 1, ..Default::default() };
     let first = points.scroll_points(scroll.clone()).await.unwrap().into_inner();
+    let id = |number| Some(v1::PointId { id: Some(v1::point_id::Id::Number(number)) });
+    let behind = v1::ScrollPointsRequest { after_id: first.points[0].id.clone(), ..scroll.clone() };
+    let second = points.scroll_points(behind).await.unwrap().into_inner();
+    let by_token = v1::ScrollPointsRequest { page_token: first.next_page_token.clone(), ..scroll.clone() };
+    assert_eq!(second, points.scroll_points(by_token).await.unwrap().into_inner());
+    let end = v1::ScrollPointsRequest { after_id: id(u64::MAX), ..scroll.clone() };
+    assert_eq!(points.scroll_points(end).await.unwrap().into_inner().points, []);
     let order = |field: &str| Some(v1::OrderBy { field: field.into(), descending: false });
     let cases = [
         (v1::ScrollPointsRequest { page_size: 1_001, ..scroll.clone() }, "LIMIT_EXCEEDED", "page_size"),
@@ -112,6 +119,21 @@ async fn readings_that_are_wrong_are_named() {
             },
             "INVALID_FIELD",
             "page_token",
+        ),
+        (
+            v1::ScrollPointsRequest { after_id: id(3), order_by: order("year"), ..scroll.clone() },
+            "INVALID_FIELD",
+            "after_id",
+        ),
+        (
+            v1::ScrollPointsRequest { after_id: id(3), page_token: "zz".into(), ..scroll.clone() },
+            "INVALID_FIELD",
+            "after_id",
+        ),
+        (
+            v1::ScrollPointsRequest { after_id: Some(v1::PointId { id: None }), ..scroll.clone() },
+            "INVALID_FIELD",
+            "after_id",
         ),
         (
             v1::ScrollPointsRequest { order_by: order("colour"), ..scroll.clone() },

@@ -5,7 +5,6 @@
 //! A page that is too large for a message is asked for again by halves.
 
 use anyhow::Result;
-use ragstone::query::Cursor;
 use ragstone::{Filter, Point, PointId, Schema};
 use ragstone_client as client;
 use ragstone_client::Code;
@@ -58,24 +57,24 @@ struct Pages<'a> {
 }
 
 impl Pages<'_> {
-    fn scroll(&self, token: &str, points: u32) -> client::Scroll {
-        let request = client::Scroll::new(self.collection).page_size(points).page_token(token);
+    fn scroll(&self, points: u32) -> client::Scroll {
+        let request = client::Scroll::new(self.collection).page_size(points);
         match self.filter {
             Some(filter) => request.filter(types::filter(filter)),
             None => request,
         }
     }
 
-    fn has_behind(&self, token: &str) -> Result<Option<PointId>> {
-        let request = self.scroll(token, 1).without_payload();
-        let page = self.remote.call(self.remote.client.scroll_points(request))?;
+    /// The first id of a scroll.
+    fn first(&self, request: client::Scroll) -> Result<Option<PointId>> {
+        let page = self.remote.call(self.remote.client.scroll_points(request.without_payload()))?;
         let first = page.items.into_iter().next();
         first.map(|point| types::point_in(point).map(|point| point.id)).transpose()
     }
 
     fn turn(&mut self, token: String) -> Result<()> {
         loop {
-            let request = self.scroll(&token, self.page_points).with_vectors();
+            let request = self.scroll(self.page_points).page_token(token.as_str()).with_vectors();
             match self.remote.runtime.block_on(self.remote.client.scroll_points(request)) {
                 Ok(page) => {
                     self.page = page.items.into_iter();
@@ -95,10 +94,9 @@ impl Source for Pages<'_> {
     }
 
     fn ids(&mut self) -> ragstone_exchange::Result<IdKinds> {
-        let numbers = matches!(self.has_behind("").map_err(Error::rows)?, Some(PointId::Num(_)));
-        // Integers sort before strings, and a page begins behind any place.
-        let behind = Cursor::from(PointId::Num(u64::MAX)).to_string();
-        let texts = self.has_behind(&behind).map_err(Error::rows)?.is_some();
+        let numbers = matches!(self.first(self.scroll(1)).map_err(Error::rows)?, Some(PointId::Num(_)));
+        // Integers sort before strings.
+        let texts = self.first(self.scroll(1).after(u64::MAX)).map_err(Error::rows)?.is_some();
         Ok(IdKinds { numbers, texts })
     }
 
