@@ -129,9 +129,13 @@ impl Model {
             }
         }
         if let Some(write) = written(&operation) {
-            let rows = rows.get_mut(&write.collection);
-            let changed = rows.into_iter().flat_map(BTreeMap::values_mut).filter(|row| row.etag.is_none());
-            changed.for_each(|row| row.etag = answer.seq);
+            // Rows of a collection that took another's place have etags that nobody was told: only those written are told now.
+            for (index, _) in &write.changes {
+                let row = rows.get_mut(&write.collection).and_then(|rows| rows.get_mut(index));
+                if let Some(row) = row.filter(|row| row.etag.is_none()) {
+                    row.etag = answer.seq;
+                }
+            }
         }
         (state.rows, state.submitted) = (rows, None);
         self.acknowledged += 1;
