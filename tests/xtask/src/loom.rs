@@ -160,6 +160,8 @@ fn tests(workspace: &Path) -> Command {
     let mut command = Command::new("cargo");
     command.env("RUSTFLAGS", "--cfg ragstone_loom").current_dir(workspace);
     command.args(["test", "--locked", "--target-dir"]).arg(target("loom"));
+    // The tests take seconds as they are; to optimise the engine for them takes minutes.
+    command.args(["--config", "profile.dev.package.ragstone.opt-level=0"]);
     command.args(["-p", "ragstone-kernels", "-p", "ragstone", "--lib", "interleavings"]);
     command
 }
