@@ -21,9 +21,9 @@ use super::vector::{Element, Vector};
 
 /// Rows whose inputs stay in the second-level cache while all panels pass by.
 const ROWS_MAX: usize = 240;
-/// Inputs of one panel's part, which stays in half of a first-level cache: 256 x 16 columns x 4 bytes are 16 KiB, of 32 columns 32 KiB. Over the
-/// layers of a MiniLM, on AVX2, twice as many are 6 % slower and half as many 12 %.
-const INPUTS_MAX: usize = 256;
+/// Inputs of one panel's part: 512 x 32 columns x 4 bytes are 64 KiB. Half as many are faster in products alone (6 %, AVX2), and slower in
+/// the whole of a MiniLM (a tenth): sums are written and read once more.
+const INPUTS_MAX: usize = 512;
 /// Tiles from which on weights in half precision are widened once for all: widening takes a quarter of a tile's time on some processors.
 const WIDENED_TILES: usize = 2;
 /// Columns of the widest panel.
