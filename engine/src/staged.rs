@@ -146,15 +146,18 @@ impl Store {
     ) -> Result<Arc<CollectionCore>> {
         self.log.check()?;
         let _changing = self.lock_changing();
-        match original {
-            Some(original) if !self.is_current(original) => {
-                return Err(Error::CollectionNotFound { name: name.to_owned() });
-            }
-            Some(_) => {}
-            None => self.check_free(name)?,
-        }
+        self.check_place(name, original)?;
         let staged = staged_name(self.manifest.next_collection());
         self.make_collection(&staged, schema, original.map_or(0, |original| begins_at(original)))
+    }
+
+    /// The name is free, or still that of the one whose place is to be taken.
+    fn check_place(&self, name: &str, original: Option<&Arc<CollectionCore>>) -> Result<()> {
+        match original {
+            Some(original) if self.is_current(original) => Ok(()),
+            Some(_) => Err(Error::CollectionNotFound { name: name.to_owned() }),
+            None => self.check_free(name),
+        }
     }
 
     /// Gives a staged collection a name; if it is that of another, writes of that one are held.
@@ -165,13 +168,7 @@ impl Store {
         original: Option<&Arc<CollectionCore>>,
     ) -> Result<()> {
         let _changing = self.lock_changing();
-        match original {
-            Some(original) if !self.is_current(original) => {
-                return Err(Error::CollectionNotFound { name: name.to_owned() });
-            }
-            Some(_) => {}
-            None => self.check_free(name)?,
-        }
+        self.check_place(name, original)?;
         let change = CatalogueChange::Name {
             id: staged.id,
             name: name.to_owned(),
