@@ -10,7 +10,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use ragstone_rag::generate::{Answer, GenerateEvent, GenerateRequest, Generation, StopOnDrop};
+use ragstone_rag::Rag;
+use ragstone_rag::generate::{GenerateEvent, GenerateRequest, Generation, StopOnDrop};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -20,6 +21,7 @@ use tonic::Status;
 use crate::metrics::Generating;
 use crate::rpc::Services;
 use crate::status;
+use crate::telemetry::Figures;
 
 /// Events that wait for the caller.
 const EVENTS_WAITING_MAX: usize = 16;
@@ -60,9 +62,14 @@ impl Services {
     ) -> Result<Events, Status> {
         self.rag().check_generate(&request.options).map_err(status::rag)?;
         let GenerateRequest { mut enrich, options } = request;
-        self.require_models_for(&collection, &mut enrich).await?;
-        let generation =
-            self.apply(move |rag| rag.generate_from(rag.enrich(&collection, &enrich)?, &options)).await?;
+        let stages = self.enriching(&collection, &mut enrich).await?;
+        let generate = move |rag: &Rag| {
+            let enriched = rag.enrich(&collection, &enrich)?;
+            let results = Some(enriched.citations.len());
+            stages.were(&enriched.timings_ms, Figures { results, ..Figures::default() });
+            rag.generate_from(enriched, &options)
+        };
+        let generation = self.apply(generate).await?;
         let stop = generation.stopper().stop_on_drop();
         let (sender, receiver) = mpsc::channel(EVENTS_WAITING_MAX);
         let measured = self.metrics().generating(generation.model());
@@ -100,7 +107,7 @@ fn hand_over(generation: Generation, taker: &Taker, mut measured: Generating) {
         match &event {
             Ok(GenerateEvent::Evidence(_)) => {}
             Ok(GenerateEvent::Delta(_)) => measured.token(),
-            Ok(GenerateEvent::Done(Answer { usage, .. })) => measured.done(*usage),
+            Ok(GenerateEvent::Done(answer)) => measured.done(answer),
             Err(error) => measured.failed(error),
         }
         if !taker.take(event.map_err(status::rag)) {

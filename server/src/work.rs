@@ -15,14 +15,21 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
 use crate::config::ServerConfig;
+use crate::memory::Memory;
+use crate::metrics::SECONDS;
 use crate::status;
+use crate::telemetry::Call;
+
+/// How often somebody who gives way looks whether there is little else to do.
+const SPARE_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a request does, which decides the gates that it passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +65,8 @@ impl Kind {
             | "IngestPoints" | "IngestDocument" | "IngestDocuments" | "IngestRecords" | "DeleteDocument"
             | "CreateCollection" | "DeleteCollection" | "SetAlias" | "DeleteAlias" | "ReembedCollection"
             | "ExportCollection" | "ImportCollection" | "RestoreCollection" | "TakeSnapshot"
-            | "DeleteOperation" | "RegisterTemplate" | "DeleteTemplate" => Kind::Write,
+            | "DeleteOperation" | "RegisterTemplate" | "DeleteTemplate" | "CreateKey" | "RevokeKey"
+            | "RotateKey" => Kind::Write,
             "PullModel" => Kind::Fetch,
             "Generate" => Kind::Generate,
             _ => Kind::Read,
@@ -74,13 +82,34 @@ struct Gates {
     streams: Arc<Semaphore>,
     running: Arc<Semaphore>,
     refused: Arc<AtomicU64>,
+    /// How long requests waited for their turn.
+    waited: Histogram,
+    /// Those that do now.
+    waiting: Arc<AtomicU64>,
 }
 
 impl Gates {
     fn new(admitted: usize, streams: usize, running: usize) -> Gates {
         let [admitted, streams, running] =
             [admitted, streams, running].map(|permits| Arc::new(Semaphore::new(permits)));
-        Gates { admitted, streams, running, refused: Arc::default() }
+        let (refused, waited, waiting) = (Arc::default(), Histogram::new(SECONDS), Arc::default());
+        Gates { admitted, streams, running, refused, waited, waiting }
+    }
+}
+
+/// One of those who wait.
+struct Waiting(Arc<AtomicU64>);
+
+impl Waiting {
+    fn begin(waiting: &Arc<AtomicU64>) -> Waiting {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(Arc::clone(waiting))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -88,9 +117,25 @@ impl Gates {
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     kind: Kind,
+    streams: bool,
     /// When its request is given up.
     deadline: Option<Instant>,
-    _admitted: Arc<OwnedSemaphorePermit>,
+    shared: Arc<Taken>,
+}
+
+/// What a request has of the server.
+#[derive(Debug)]
+struct Taken {
+    _admitted: OwnedSemaphorePermit,
+    memory: Memory,
+    /// Of that.
+    bytes: AtomicUsize,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.memory.release(*self.bytes.get_mut());
+    }
 }
 
 tokio::task_local! {
@@ -114,6 +159,34 @@ impl Place {
         Place { deadline, ..self }
     }
 
+    /// Counts bytes of its messages, until the place is free or they are [given back](Self::give_back).
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED when the messages of all requests take too much.
+    pub(crate) fn take(&self, bytes: usize) -> Result<(), Status> {
+        self.shared.memory.hold(bytes)?;
+        self.shared.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Counts them no more; at most as many as were taken.
+    pub(crate) fn give_back(&self, bytes: usize) {
+        self.shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.shared.memory.release(bytes);
+    }
+
+    /// Counts bytes of its answer. Those of a write are never refused, as it is done by then, and are few; nor are those of a stream, which
+    /// go one by one.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(crate) fn take_answer(&self, bytes: usize) -> Result<(), Status> {
+        match self.kind {
+            Kind::Read if !self.streams => self.take(bytes),
+            _ => Ok(()),
+        }
+    }
+
     /// When the request is given up that this task answers, if it is.
     pub(crate) fn current_deadline() -> Option<Instant> {
         PLACE.try_with(|place| place.deadline).ok().flatten()
@@ -132,9 +205,11 @@ pub(crate) struct Work {
     writes: Gates,
     fetches: Gates,
     generations: Gates,
+    memory: Memory,
     concurrent_requests_max: usize,
     concurrent_streams_max: usize,
     concurrent_generations_max: usize,
+    running_max: usize,
 }
 
 impl Work {
@@ -151,16 +226,18 @@ impl Work {
             admitted,
             // What an answer computes is reading.
             running: Arc::clone(&reads.running),
-            refused: Arc::default(),
+            ..gates()
         };
         Work {
             reads,
             writes,
             fetches,
             generations,
+            memory: Memory::new(config.message_bytes_max),
             concurrent_requests_max,
             concurrent_streams_max,
             concurrent_generations_max,
+            running_max: running,
         }
     }
 
@@ -202,6 +279,12 @@ impl Work {
         self.gates(kind).refused.load(Ordering::Relaxed)
     }
 
+    /// How long requests of a kind waited for their turn, and how many do now.
+    pub(crate) fn queue(&self, kind: Kind) -> (&Histogram, u64) {
+        let gates = self.gates(kind);
+        (&gates.waited, gates.waiting.load(Ordering::Relaxed))
+    }
+
     /// Takes a place, of a call that streams or of one that does not.
     ///
     /// # Errors
@@ -210,7 +293,11 @@ impl Work {
         let gates = self.gates(kind);
         let gate = if streams { &gates.streams } else { &gates.admitted };
         match Arc::clone(gate).try_acquire_owned() {
-            Ok(permit) => Ok(Place { kind, deadline: None, _admitted: Arc::new(permit) }),
+            Ok(permit) => {
+                let (memory, bytes) = (self.memory.clone(), AtomicUsize::new(0));
+                let shared = Arc::new(Taken { _admitted: permit, memory, bytes });
+                Ok(Place { kind, streams, deadline: None, shared })
+            }
             Err(_) => {
                 gates.refused.fetch_add(1, Ordering::Relaxed);
                 let (limit, max) = self.limit(kind, streams);
@@ -229,14 +316,46 @@ impl Work {
         F: FnOnce() -> T + Send + 'static,
     {
         let place = Place::current().map_or_else(|| self.admit(Kind::Read, false), Ok)?;
-        let running = Arc::clone(&self.gates(place.kind).running);
-        let running = running.acquire_owned().await.map_err(|_| status::shutting_down())?;
+        let running = self.turn(place.kind).await?;
         let span = tracing::Span::current();
         let job = tokio::task::spawn_blocking(move || {
             let _gates = (place, running);
             span.in_scope(job)
         });
         job.await.map_err(|error| if error.is_panic() { status::fault() } else { status::shutting_down() })
+    }
+
+    /// Waits for a turn among the requests of a kind.
+    async fn turn(&self, kind: Kind) -> Result<OwnedSemaphorePermit, Status> {
+        let (gates, began) = (self.gates(kind), Instant::now());
+        let waiting = Waiting::begin(&gates.waiting);
+        let turn = Arc::clone(&gates.running).acquire_owned().await.map_err(|_| status::shutting_down())?;
+        drop(waiting);
+        let waited = began.elapsed();
+        gates.waited.observe(waited.as_secs_f64());
+        Call::current().queued(kind, waited);
+        Ok(turn)
+    }
+
+    /// A turn among the reads for something that nobody waits for, once fewer than so many are taken; none if that takes too long.
+    pub(crate) async fn spare_turn(
+        &self,
+        fewer_than: usize,
+        patience: Duration,
+    ) -> Option<OwnedSemaphorePermit> {
+        let (running, began) = (&self.reads.running, Instant::now());
+        loop {
+            let taken = self.running_max.saturating_sub(running.available_permits());
+            if taken < fewer_than
+                && let Ok(turn) = Arc::clone(running).try_acquire_owned()
+            {
+                return Some(turn);
+            }
+            if began.elapsed() >= patience {
+                return None;
+            }
+            tokio::time::sleep(SPARE_PAUSE).await;
+        }
     }
 
     /// Begins a job that waits for the network more than it computes, on a thread of its own and without a turn. The request's place is held

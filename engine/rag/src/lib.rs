@@ -129,5 +129,5 @@ mod waiting;
 pub use error::{Error, GenerateFailure, Result, SourceFailure};
 pub use rag::{
     CollectionSpec, Ended, IngestOptions, Rag, ReembedOptions, ReembedReport, Reembedding, TextOptions,
-    TextQuery,
+    TextQuery, Watch,
 };

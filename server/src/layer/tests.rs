@@ -78,6 +78,7 @@ impl Call {
             answer_stall_timeout: 2 * STREAM_TIMEOUT,
             request_bytes_max: 1_000,
             calls: Calls::with(PATH, shape),
+            shapes: Arc::default(),
             work: work.clone(),
             give_up: give_up_seen,
         };
@@ -179,6 +180,30 @@ async fn an_answer_of_one_message_keeps_its_place_and_its_deadline_while_it_is_s
     call.next.send(Next::End(Code::Ok)).unwrap();
     assert!(call.has_its_place());
     call.ends(Code::Ok).await;
+    assert!(!call.has_its_place());
+}
+
+/// The transport was given such a message whole, and had it until the connection ended.
+#[tokio::test(start_paused = true)]
+async fn what_nobody_takes_of_a_large_message_goes_with_its_answer() {
+    const LARGE: &str = match std::str::from_utf8(&[b'x'; 150_000]) {
+        Ok(text) => text,
+        Err(_) => "",
+    };
+    let mut call = Call::begin_under(None, Shape::default(), STREAM_TIMEOUT).await;
+    call.next.send(Next::Data(LARGE)).unwrap();
+    call.next.send(Next::End(Code::Ok)).unwrap();
+    let mut taken = Vec::new();
+    while let Ok(piece) = call.frame().await.unwrap() {
+        taken.push(piece.len());
+    }
+    assert_eq!(taken, [64 << 10, 64 << 10, 150_000 - (128 << 10)]);
+
+    let mut call = Call::begin_under(None, Shape::default(), STREAM_TIMEOUT).await;
+    call.next.send(Next::Data(LARGE)).unwrap();
+    assert_eq!(call.frame().await.unwrap().unwrap().len(), 64 << 10);
+    call.next.closed().await;
+    call.ends(Code::DeadlineExceeded).await;
     assert!(!call.has_its_place());
 }
 
