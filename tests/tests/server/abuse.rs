@@ -130,7 +130,7 @@ async fn others_are_answered_nothing_is_lost_and_memory_stays_under_its_bound() 
     // It comes back when it is told to, as clients do, and no more often.
     let client = Client::builder(format!("http://{}", process.target.grpc));
     let client = client.timeout(Duration::from_secs(60)).retries(50).build().await.unwrap();
-    client.create_collection(CreateCollection::with_dimension("c", DIMENSION)).await.unwrap();
+    client.create_collection(CreateCollection::with_dimension("c", DIMENSION as u32)).await.unwrap();
     client.upsert_points("c", (0..POINTS).map(point)).await.unwrap();
     let before = process.status_bytes("VmRSS:");
 

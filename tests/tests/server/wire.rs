@@ -206,7 +206,7 @@ async fn refill(client: &Client) {
         let _ = client.delete_collection(name).await;
     }
     // An operation may have the name for a moment yet.
-    let _ = client.create_collection(CreateCollection::with_dimension("c", DIMENSION)).await;
+    let _ = client.create_collection(CreateCollection::with_dimension("c", DIMENSION as u32)).await;
     let _ = client.create_collection(CreateCollection::with_model("notes", MODEL)).await;
     let points = (0..5_u64).map(|id| Point::new(id, vec![1.0; DIMENSION]).with("year", 2_026));
     let _ = client.upsert_points("c", points).await;
