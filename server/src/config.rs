@@ -119,6 +119,11 @@ impl ServerConfig {
         }
     }
 
+    /// Whether no other machine may reach the ports: whoever reaches them may do everything, and the operator has not insisted on that.
+    pub(crate) fn is_for_this_machine_alone(&self) -> bool {
+        !self.access.is_on() && self.tls.client_ca.is_none() && !self.access.insecure_listen
+    }
+
     /// The first part that is not acceptable, and why.
     fn problem(&self) -> Option<(&'static str, &'static str)> {
         if self.default_model.is_empty() {

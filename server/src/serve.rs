@@ -188,9 +188,7 @@ impl Server {
         listeners: Listeners,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ServeError> {
-        let is_for_everybody = !self.config.access.is_on() && self.config.tls.client_ca.is_none();
-        if is_for_everybody
-            && !self.config.access.insecure_listen
+        if self.config.is_for_this_machine_alone()
             && let Some(address) = listeners.beyond_loopback()
         {
             return Err(ServeError::Insecure { address: address.to_string() });

@@ -30,9 +30,11 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config::{DEFAULT_LISTEN, ServerConfig};
+use crate::listen::ServeError;
 use crate::logs::LogFormat;
 
 pub use self::docs::markdown;
@@ -76,6 +78,27 @@ impl Default for Settings {
             log_format: LogFormat::default(),
             generate_models: Vec::new(),
             server: ServerConfig::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Finds out what a server would not start for, as far as that can be told without listening and without opening the database. Names of
+    /// hosts are not looked up: whether they are of this machine is found out by listening. Reads the files of certificates, so it blocks for
+    /// a moment.
+    ///
+    /// # Errors
+    /// As [`ServerConfig::check`]; [`ServeError::Insecure`] with the address as it is written.
+    pub fn check(&self) -> Result<(), ServeError> {
+        self.server.check()?;
+        let is_elsewhere =
+            |address: &&String| address.parse::<SocketAddr>().is_ok_and(|at| !at.ip().is_loopback());
+        let mut addresses = [Some(&self.listen), self.http_listen.as_ref()].into_iter().flatten();
+        match addresses.find(is_elsewhere) {
+            Some(address) if self.server.is_for_this_machine_alone() => {
+                Err(ServeError::Insecure { address: address.clone() })
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -116,6 +116,26 @@ fn what_is_no_toml_is_told_with_its_line() {
 }
 
 #[test]
+fn what_strangers_would_reach_is_refused_unless_they_are_asked_or_it_is_insisted_on() {
+    let checked = |file: &str| match resolved(file, &[], &[]).unwrap().settings.check() {
+        Ok(()) => None,
+        Err(ServeError::Insecure { address }) => Some(address),
+        Err(other) => panic!("{file}: {other}"),
+    };
+    for here in ["127.0.0.1:1", "127.1.2.3:1", "[::1]:1", "localhost:1"] {
+        assert_eq!(checked(&format!("listen = \"{here}\"\nhttp_listen = \"{here}\"")), None, "{here}");
+    }
+    for elsewhere in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1"] {
+        for key in ["listen", "http_listen"] {
+            let file = format!("{key} = \"{elsewhere}\"\n");
+            assert_eq!(checked(&file).as_deref(), Some(elsewhere));
+            assert_eq!(checked(&format!("{file}auth = true")), None);
+            assert_eq!(checked(&format!("{file}insecure_listen = true")), None);
+        }
+    }
+}
+
+#[test]
 fn a_variable_names_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("r.toml");

@@ -23,6 +23,11 @@ pub(super) const FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
 pub(super) const DATA_SOURCE: &str = "gen_ai.data_source.id";
 pub(super) const TOP_K: &str = "gen_ai.retrieval.top_k";
 
+/// Of a search, which is an operation of a database in this process.
+pub(super) const DB_SYSTEM: &str = "db.system.name";
+pub(super) const DB_COLLECTION: &str = "db.collection.name";
+pub(super) const DB_OPERATION: &str = "db.operation.name";
+
 /// What a stage is called in answers and in metrics, too.
 pub(super) const STAGE: &str = "ragstone.stage";
 /// Hits, chunks, vectors: what came of it.
@@ -34,7 +39,7 @@ pub(super) const KIND: &str = "ragstone.kind";
 /// Spans of a call that were too many.
 pub(super) const LEFT_OUT: &str = "ragstone.spans_left_out";
 
-/// The provider of what this process computes.
+/// The provider of what this process computes, and the database that it is.
 pub(super) const OURSELVES: &str = "ragstone";
 /// That of services that speak OpenAI's protocol, whoever runs them: the conventions name the protocol, not the company.
 pub(super) const BY_PROTOCOL: &str = "openai";

@@ -154,7 +154,7 @@ impl Stages {
         figures: Figures,
         (from, until): (SystemTime, SystemTime),
     ) -> Finished {
-        let About { embedder, reranker, .. } = &self.about;
+        let About { collection, embedder, reranker, .. } = &self.about;
         let mut finished = Finished::new(stage, from, until);
         finished.attributes.push(KeyValue::new(names::STAGE, stage));
         match (stage, embedder, reranker) {
@@ -172,6 +172,11 @@ impl Stages {
                 let tokens = figures.tokens.map(|tokens| number(tokens as u64));
                 finished.attributes.extend(tokens.map(|tokens| KeyValue::new(names::INPUT_TOKENS, tokens)));
             }
+            ("search", ..) => finished.attributes.extend([
+                KeyValue::new(names::DB_SYSTEM, names::OURSELVES),
+                KeyValue::new(names::DB_COLLECTION, collection.clone()),
+                KeyValue::new(names::DB_OPERATION, stage),
+            ]),
             ("rerank", _, Some(model)) => {
                 finished.attributes.push(KeyValue::new(names::MODEL, model.clone()));
             }

@@ -65,6 +65,13 @@ fn check_tells_every_mistake_with_its_place() {
         &["config", "check", "--config", &file],
         &[&format!("{file}:1"), "request_timeout is 0"],
     );
+    scratch.write("t.toml", b"\nhttp_listen = \"0.0.0.0:0\"\n");
+    let file = scratch.path("t.toml");
+    let open = ["config", "check", "--config", &file];
+    scratch.fails(&[], &open, &[&format!("{file}:2"), "not listening on 0.0.0.0:0", "--auth"]);
+    for meant in ["--auth", "--insecure-listen"] {
+        assert!(scratch.run(&[], &[&open[..], &[meant]].concat()).status.success(), "{meant}");
+    }
     let alone = ["config", "check", "--tls-cert", "absent.pem"];
     scratch.fails(&[], &alone, &["tls.key", "beside tls.cert"]);
     let absent = ["config", "check", "--tls-cert", "absent.pem", "--tls-key", "absent.key"];

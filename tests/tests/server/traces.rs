@@ -77,6 +77,12 @@ async fn an_answer_is_a_tree_of_its_stages_without_a_word_of_it() {
     ] {
         assert_eq!(attribute(retrieval, name).as_deref(), Some(value), "{name}");
     }
+    let search = trace.span("search");
+    for (name, value) in
+        [("db.system.name", "ragstone"), ("db.collection.name", "notes"), ("db.operation.name", "search")]
+    {
+        assert_eq!(attribute(search, name).as_deref(), Some(value), "{name}");
+    }
     let embedding = trace.span(EMBEDDINGS);
     for (name, value) in [
         ("gen_ai.operation.name", "embeddings"),

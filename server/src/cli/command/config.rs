@@ -21,7 +21,7 @@ pub(super) fn run(command: ConfigCommand, json: bool) -> Result<()> {
             }
             // What holds is of use also to those who are then told what is wrong with it.
             serve::generate_models(&resolved)?;
-            resolved.settings.server.check().map_err(|error| serve::explained(&resolved, error))
+            resolved.settings.check().map_err(|error| serve::explained(&resolved, error))
         }
     }
 }

@@ -73,6 +73,7 @@ pub(super) fn explained(resolved: &Resolved, error: ServeError) -> anyhow::Error
         ServeError::Config { field, .. } => *field,
         ServeError::Tls(error) => error.setting,
         ServeError::Telemetry(_) => "otlp_endpoint",
+        ServeError::Insecure { address } => listening_on(resolved, address),
         _ => "",
     };
     match error {
@@ -82,6 +83,14 @@ pub(super) fn explained(resolved: &Resolved, error: ServeError) -> anyhow::Error
         }
         error => at(resolved, key, error),
     }
+}
+
+/// The setting that has this address; none if the system chose a part of it.
+fn listening_on(resolved: &Resolved, address: &str) -> &'static str {
+    let settings = &resolved.settings;
+    let ports = [("listen", Some(&settings.listen)), ("http_listen", settings.http_listen.as_ref())];
+    let port = ports.into_iter().find(|(_, at)| at.is_some_and(|at| at == address));
+    port.map_or("", |(key, _)| key)
 }
 
 /// Progress as log lines: a server has no terminal.
