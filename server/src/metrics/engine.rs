@@ -15,6 +15,9 @@ use crate::recall::{Measured, Recall};
 
 type Encoded = Result<(), fmt::Error>;
 
+/// A counter: its name, its help, and how much it is of something.
+type Counted<T> = (&'static str, &'static str, fn(&T) -> u64);
+
 /// What a database is asked for that takes more than a count.
 pub(super) fn encode_engine(db: &Db, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
     let mut gauge = |name: &str, help: &str, value: u64| {
@@ -72,7 +75,7 @@ fn encode_latencies(
 /// What models read.
 pub(super) fn encode_embedded(rag: &Rag, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
     let models = rag.models().embedded();
-    let counted: [(&str, &str, fn(&Embedded) -> u64); 3] = [
+    let counted: [Counted<Embedded>; 3] = [
         ("embedding_calls", "Calls of embedding models, each for a batch of texts", |of| of.calls),
         ("embedding_texts", "Texts that embedding models have read", |of| of.texts),
         ("embedding_tokens", "Tokens that embedding models have read", |of| of.tokens),
@@ -96,7 +99,7 @@ pub(super) fn encode_embedded(rag: &Rag, encoder: &mut DescriptorEncoder<'_>) ->
 /// How many of the right rows queries found.
 pub(super) fn encode_recall(recall: &Recall, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
     let measured = recall.measured();
-    let counted: [(&str, &str, fn(&Measured) -> u64); 3] = [
+    let counted: [Counted<Measured>; 3] = [
         ("recall_queries", "Queries that were answered exactly, too", |of| of.queries),
         ("recall_rows_wanted", "Rows that they should have found", |of| of.wanted),
         ("recall_rows_found", "Rows of these that they did find", |of| of.found),
