@@ -145,7 +145,12 @@ impl ServerConfig {
             ("stream_timeout", self.stream_timeout.as_millis().min(1) as usize),
         ];
         let zero = positive.into_iter().find(|(_, value)| *value == 0).map(|(name, _)| (name, "is 0"));
+        // A message of gRPC tells its length in 32 bits.
+        let messages =
+            [("request_bytes_max", self.request_bytes_max), ("response_bytes_max", self.response_bytes_max)];
+        let long = messages.into_iter().find(|(_, bytes)| u32::try_from(*bytes).is_err());
+        let long = long.map(|(name, _)| (name, "is not below 4 GiB, as a message is"));
         let parts = [self.access.problem(), self.tls.problem(), self.telemetry.problem()];
-        zero.or_else(|| parts.into_iter().flatten().next())
+        zero.or(long).or_else(|| parts.into_iter().flatten().next())
     }
 }

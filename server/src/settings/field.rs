@@ -10,8 +10,8 @@ use super::Settings;
 const NUMBER_MAX: u64 = 1_000_000;
 /// The largest count that takes no memory.
 const COUNT_MAX: u64 = u32::MAX as u64;
-/// The largest number of bytes: a gRPC message tells its length in 32 bits.
-const BYTES_MAX: u64 = u32::MAX as u64;
+/// The largest number of bytes: more memory than most machines have.
+const BYTES_MAX: u64 = 1 << 40;
 /// The longest time: ten years, which every clock can add to now.
 const TIME_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
 
@@ -271,12 +271,18 @@ mod tests {
 
     #[test]
     fn bytes_and_times_are_read_as_they_are_shown() {
-        for (text, count) in [("1", 1), ("32MiB", 32 << 20), ("2 GiB", 2 << 30), ("7KiB", 7 << 10), ("0", 0)]
-        {
+        for (text, count) in [
+            ("1", 1),
+            ("32MiB", 32 << 20),
+            ("2 GiB", 2 << 30),
+            ("7KiB", 7 << 10),
+            ("64GiB", 64 << 30),
+            ("0", 0),
+        ] {
             assert_eq!(bytes(text), Ok(count), "{text}");
             assert_eq!(bytes(shown_bytes(count as u64).trim_matches('"')), Ok(count), "{text}");
         }
-        for text in ["", "MiB", "-1", "1.5MiB", "32MB", "5GiB", "99999999999999999999"] {
+        for text in ["", "MiB", "-1", "1.5MiB", "32MB", "1025GiB", "99999999999999999999"] {
             assert!(bytes(text).is_err(), "{text}");
         }
         for (text, ms) in

@@ -72,6 +72,8 @@ fn check_tells_every_mistake_with_its_place() {
     for meant in ["--auth", "--insecure-listen"] {
         assert!(scratch.run(&[], &[&open[..], &[meant]].concat()).status.success(), "{meant}");
     }
+    let long = ["config", "check", "--message-bytes-max", "8GiB", "--request-bytes-max", "4GiB"];
+    scratch.fails(&[], &long, &["--request-bytes-max", "is not below 4 GiB"]);
     let alone = ["config", "check", "--tls-cert", "absent.pem"];
     scratch.fails(&[], &alone, &["tls.key", "beside tls.cert"]);
     let absent = ["config", "check", "--tls-cert", "absent.pem", "--tls-key", "absent.key"];
