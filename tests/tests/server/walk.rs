@@ -306,9 +306,9 @@ async fn a_call_needs_its_action() {
         }
     }
     let all: BTreeSet<&str> = api.calls.iter().map(|call| call.name.as_str()).collect();
-    let but = |allowed: &[&[&str]]| -> BTreeSet<&str> {
+    let but = |allowed: &[&[&'static str]]| {
         let allowed: BTreeSet<&str> = allowed.concat().into_iter().collect();
-        all.difference(&allowed).copied().collect()
+        all.difference(&allowed).copied().collect::<BTreeSet<&str>>()
     };
     let [observer, reader, writer, manager] = denied;
     assert_eq!(observer, but(&[&["GetStats"]]));
