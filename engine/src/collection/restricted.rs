@@ -66,7 +66,7 @@ impl<'a> Restricted<'a> {
 
     /// The values that the filter asks for, of those that a change sets.
     fn asked_values<'b>(&'b self, values: &'b [(u16, Value)]) -> impl Iterator<Item = (String, Value)> + 'b {
-        values.iter().filter_map(|(field, value)| {
+        values.iter().filter_map(move |(field, value)| {
             let name = &self.batch.fields.get(usize::from(*field))?.name;
             self.rows.fields().contains(name).then(|| (name.clone(), value.clone()))
         })

@@ -103,7 +103,7 @@ fn reads() -> Vec<(&'static str, Read)> {
             Ok(format!("{:?}", rows.view().score(&ids, &[Nearest::new([1.0, 2.0]).into()])?))
         }),
         ("search", |rows, filter| {
-            let mut request = SearchRequest::new([1.0, 3.0], 250).exact();
+            let mut request = SearchRequest::new([1.0, 3.0], 1_000).exact();
             request.filter = filter.cloned();
             let hits = rows.search(&request)?.hits;
             Ok(told_hits(hits.into_iter().map(|hit| (hit.id, hit.score))))
@@ -115,7 +115,7 @@ fn reads() -> Vec<(&'static str, Read)> {
             Ok(told_hits(hits.into_iter().map(|hit| (hit.id, hit.score))))
         }),
         ("query", |rows, filter| {
-            let mut query = Query::new(Nearest::new([1.0, 3.0]).exact(), 250);
+            let mut query = Query::new(Nearest::new([1.0, 3.0]).exact(), 1_000);
             query.filter = filter.cloned();
             let hits = rows.view().query(&query)?.hits;
             Ok(told_hits(hits.into_iter().map(|hit| (hit.point.id, hit.score.unwrap_or_default()))))

@@ -3,8 +3,6 @@
 //! One line for each decision that denies, and for each call that may change something once it is let through. It names the caller, the call and the
 //! reason: never a key, a token, a claim, a filter, a question or a text. `RUST_LOG=ragstone::audit=info` has it alone.
 
-use tonic::Code;
-
 /// What every line is logged under.
 const TARGET: &str = "ragstone::audit";
 
@@ -19,8 +17,8 @@ pub(super) fn allowed(caller: &str, call: &str, action: &'static str) {
 }
 
 /// A call was refused when it came to what it is about.
-pub(super) fn refused(caller: &str, call: &str, code: Code) {
-    tracing::warn!(target: TARGET, decision = "denied", caller, call, reason = "scope", code = ?code);
+pub(super) fn refused(caller: &str, call: &str) {
+    tracing::warn!(target: TARGET, decision = "denied", caller, call, reason = "out of scope");
 }
 
 /// A key was made, given another secret, or taken back.

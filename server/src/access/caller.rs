@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ragstone::{Filter, RowFilter, Scope, Sight};
 
 use super::action::Action;
+use super::audit;
 use super::grant::Bound;
 use super::rules::{Reach, Rule};
 
@@ -78,6 +79,11 @@ impl Call {
     /// The call that this task answers, if it is known.
     pub(super) fn current() -> Option<Call> {
         CALL.try_with(Call::clone).ok()
+    }
+
+    /// Notes that it was refused when it came to what it is about.
+    pub(crate) fn note_refused(&self, path: &str) {
+        audit::refused(&self.caller.name, path);
     }
 }
 

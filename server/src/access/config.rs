@@ -1,7 +1,10 @@
 //! How callers are told apart, if they are.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
+
+use http::Uri;
 
 use super::grant::Grant;
 use super::limiter::Limits;
@@ -24,7 +27,8 @@ pub struct AccessConfig {
 /// Whose tokens are taken, and what they allow.
 #[derive(Clone, Debug)]
 pub struct JwtConfig {
-    /// Where the public keys of the identity provider are: a file or a URL of a JSON Web Key Set. Without it no tokens are taken.
+    /// Where the public keys of the identity provider are: a file or a URL of a JSON Web Key Set. Without it no tokens are taken. A URL is https, or http of
+    /// this machine: whoever could put keys there on the way could make tokens.
     pub keys: Option<String>,
     /// What tokens name as their issuer (`iss`).
     pub issuer: Option<String>,
@@ -109,6 +113,9 @@ impl JwtConfig {
             }
             None => {}
             Some(keys) if keys.is_empty() => return Some(("jwt.keys", "is empty")),
+            Some(keys) if is_in_the_clear(keys) => {
+                return Some(("jwt.keys", "is a URL of another machine without TLS: take https"));
+            }
             Some(_) => {
                 if let Some((field, _)) = given.into_iter().find(|(_, text)| is_empty(text)) {
                     return Some((field, "is needed beside jwt.keys"));
@@ -127,6 +134,17 @@ impl JwtConfig {
             Err(_) => Some(("jwt.burst", "is 0, or stands there without jwt.per_second")),
         }
     }
+}
+
+/// Whether it is a URL that others than this machine can answer for.
+fn is_in_the_clear(keys: &str) -> bool {
+    if !keys.starts_with("http://") {
+        return false;
+    }
+    let url = keys.parse::<Uri>();
+    let host = url.as_ref().ok().and_then(Uri::host).unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host != "localhost" && !address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -148,6 +166,26 @@ mod tests {
             assert!(jwt.set_role_texts(&["x=admin", wrong]).is_err(), "{wrong}");
         }
         assert_eq!(again.roles, jwt.roles, "what is refused changes nothing");
+    }
+
+    #[test]
+    fn keys_come_from_nowhere_that_others_can_answer_for() {
+        let problem = |keys: &str| JwtConfig::new(keys, "i", "a").problem().map(|(field, _)| field);
+        for sound in [
+            "keys.json",
+            "/etc/keys.json",
+            "https://id.example/keys",
+            "http://127.0.0.1:8080/keys",
+            "http://[::1]/keys",
+            "http://localhost/keys",
+        ] {
+            assert_eq!(problem(sound), None, "{sound}");
+        }
+        for wrong in
+            ["http://id.example/keys", "http://10.0.0.1/keys", "http://localhost.example/keys", "http://"]
+        {
+            assert_eq!(problem(wrong), Some("jwt.keys"), "{wrong}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service as _;
 
-use super::{Access, audit, within};
+use super::{Access, within};
 
 /// The services, and who may call them; cheap to clone.
 #[derive(Clone, Debug)]
@@ -24,13 +24,13 @@ impl Guarded {
             Ok(call) => call,
             Err(refused) => return refused.into_http(),
         };
-        let caller = call.as_ref().map(|call| call.caller.name.clone());
+        let begun = call.clone();
         let Ok(response) = within(call, self.routes.call(request)).await;
-        if let Some(caller) = caller
-            && let Some(Code::PermissionDenied) =
-                Status::from_header_map(response.headers()).map(|s| s.code())
+        let status = Status::from_header_map(response.headers());
+        if let Some(begun) = begun
+            && status.is_some_and(|status| status.code() == Code::PermissionDenied)
         {
-            audit::refused(&caller, &path, Code::PermissionDenied);
+            begun.note_refused(&path);
         }
         response
     }

@@ -34,6 +34,8 @@ mod keys;
 mod limiter;
 mod rules;
 mod secret;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -41,9 +41,10 @@ const OBSERVE: Rule = on(Action::Observe, Reach::Database);
 /// Every call of the API, by its path.
 pub(super) const CALLS: &[(&str, Rule)] = &[
     ("/ragstone.v1.AdminService/CreateKey", ADMIN),
-    ("/ragstone.v1.AdminService/ExportCollection", MANAGE),
+    // Files are of the whole server: whoever reads one may read what others exported, and whoever writes one may replace it.
+    ("/ragstone.v1.AdminService/ExportCollection", DEFINE),
     ("/ragstone.v1.AdminService/GetStats", OBSERVE),
-    ("/ragstone.v1.AdminService/ImportCollection", MANAGE),
+    ("/ragstone.v1.AdminService/ImportCollection", DEFINE),
     ("/ragstone.v1.AdminService/ListKeys", ADMIN),
     ("/ragstone.v1.AdminService/ListSnapshots", ADMIN),
     ("/ragstone.v1.AdminService/RestoreCollection", ADMIN),

@@ -152,7 +152,7 @@ impl Api {
             Type::Float if name == "threshold" => prost::encoding::float::encode(tag, &-1.0, out),
             Type::Uint32 | Type::Uint64 if !is_list => {
                 let number = match name {
-                    "number" | "sequence" => 1,
+                    "number" | "sequence" | "before" | "after" => 1,
                     "k" | "limit" | "page_size" | "candidates" | "per_group" | "top_k" => 20,
                     _ => return,
                 };
@@ -175,6 +175,11 @@ impl Api {
         let bytes = match field.name() {
             // What would only keep a request from coming to rows.
             "filter" | "preconditions" | "claims" | "limits" | "group" | "expire_time" => return,
+            // There is no model to rank anew, and a question stands there already.
+            "rerank" | "messages" => return,
+            // Pages begin behind an id, or are in an order, or neither.
+            "after_id" if variant % 3 != 1 => return,
+            "order_by" if message == "ScrollPointsRequest" && variant % 3 != 2 => return,
             // Whoever writes says that the row is their own.
             "payload" | "metadata" | "set" if is_map => {
                 let mut value = Vec::new();
@@ -306,9 +311,9 @@ async fn a_call_needs_its_action() {
         }
     }
     let all: BTreeSet<&str> = api.calls.iter().map(|call| call.name.as_str()).collect();
-    let but = |allowed: &[&[&str]]| -> BTreeSet<&str> {
+    let but = |allowed: &[&[&'static str]]| {
         let allowed: BTreeSet<&str> = allowed.concat().into_iter().collect();
-        all.difference(&allowed).copied().collect()
+        all.difference(&allowed).copied().collect::<BTreeSet<&str>>()
     };
     let [observer, reader, writer, manager] = denied;
     assert_eq!(observer, but(&[&["GetStats"]]));
@@ -367,7 +372,9 @@ async fn no_call_tells_or_changes_what_is_another_tenants() {
             }
         }
     }
-    for name in ["GetDocument", "GetPoints", "ListChunks", "ListDocuments", "Query", "ScrollPoints"] {
+    let ways =
+        "FacetPoints GetDocument GetPoints ListChunks ListDocuments Query Retrieve ScrollPoints".split(' ');
+    for name in ways {
         assert!(telling.contains(name), "no request of {name} comes to the rows: {telling:?}");
     }
 
