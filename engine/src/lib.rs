@@ -116,8 +116,8 @@ mod wal;
 pub use attributes::Attribute;
 pub use clock::Clock;
 pub use collection::{
-    Collection, CollectionInfo, Exclusive, Ids, Page, Pages, Rows, ScrollRequest, TypedRows, View,
-    WriteReceipt,
+    Collection, CollectionInfo, CollectionVersion, Exclusive, Ids, Page, Pages, Rows, ScrollRequest,
+    TypedRows, View, WriteReceipt,
 };
 pub use db::Db;
 pub use error::{Error, LockHolder, Result};

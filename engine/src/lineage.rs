@@ -44,7 +44,7 @@ impl Lineage {
 impl Db {
     /// Which history its log positions belong to.
     pub fn lineage(&self) -> Lineage {
-        self.any_store().manifest.current().lineage
+        self.any_store().manifest.lineage()
     }
 
     /// The position in the log of the last durable write, of whatever collection.

@@ -26,7 +26,8 @@
 //! - `seen.rs`: what a view of a handle shows that does not show all rows;
 //! - `restricted.rs`: what such a handle may write;
 //! - `held.rs`: holding writes while another collection takes the place;
-//! - `ids.rs`: ids and etags of rows, without the rows.
+//! - `ids.rs`: ids and etags of rows, without the rows;
+//! - `version.rs`: which state it is in.
 
 mod add_field;
 mod apply;
@@ -52,6 +53,7 @@ mod row_sizes;
 mod seen;
 mod state;
 mod types;
+mod version;
 mod view;
 mod words;
 mod write;
@@ -78,6 +80,7 @@ pub(crate) use read::{with_marks, with_vectors};
 pub(crate) use requests::{decode as decode_requests, is_request_file, read as read_requests, request_file};
 pub(crate) use state::{CollectionCore, Opened, ViewState};
 pub use types::{CollectionInfo, Page, ScrollRequest, WriteReceipt};
+pub use version::CollectionVersion;
 pub use view::View;
 
 /// A named set of points under one schema; cheap to clone, shared between threads.
