@@ -7,6 +7,7 @@ mod filling;
 mod generate;
 mod inference;
 mod ingest;
+mod kept;
 mod reembed;
 mod remove;
 mod retrieve;
@@ -36,6 +37,7 @@ use self::reembed::UnderWay;
 pub use self::reembed::{ReembedOptions, ReembedReport, Reembedding};
 use self::timing::Stages;
 pub use self::watching::Watch;
+use crate::answers::AnswerCache;
 use crate::embed::{Embedder, ModelInfo, ModelOptions, Models, Overflow, Wanted};
 use crate::error::{Error, Result};
 use crate::generate::GenerateModels;
@@ -139,13 +141,17 @@ pub struct Rag {
     reembedding: Arc<UnderWay>,
     generate_models: GenerateModels,
     watch: Option<Arc<Watch>>,
+    answers: AnswerCache,
+    /// Who asks, for the answers that are kept.
+    caller: Arc<str>,
 }
 
 impl Rag {
     /// Over an open database.
     pub fn new(db: Db, models: Models) -> Rag {
         let (reembedding, generate_models) = (Arc::default(), GenerateModels::default());
-        Rag { db, deadline: None, models, reembedding, generate_models, watch: None }
+        let (answers, caller) = (AnswerCache::default(), Arc::from(""));
+        Rag { db, deadline: None, models, reembedding, generate_models, watch: None, answers, caller }
     }
 
     /// Opens a directory, made if absent, with models from the default cache and sources.
