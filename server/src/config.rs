@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ragstone_rag::answers::AnswerCacheOptions;
 use ragstone_rag::embed::DEFAULT_MODEL;
 
 use crate::access::AccessConfig;
@@ -65,6 +66,8 @@ pub struct ServerConfig {
     pub shutdown_grace: Duration,
     /// The certificates of both ports; without TLS by default.
     pub tls: TlsFiles,
+    /// Which answers of language models are kept for questions that mean the same; none by default.
+    pub answer_cache: AnswerCacheOptions,
     /// What it tells of itself: traces, and the recall that is measured.
     pub telemetry: TelemetryConfig,
 }
@@ -96,6 +99,7 @@ impl Default for ServerConfig {
             access: AccessConfig::default(),
             shutdown_grace: Duration::from_secs(30),
             tls: TlsFiles::default(),
+            answer_cache: AnswerCacheOptions::default(),
             telemetry: TelemetryConfig::default(),
         }
     }
@@ -150,7 +154,9 @@ impl ServerConfig {
             [("request_bytes_max", self.request_bytes_max), ("response_bytes_max", self.response_bytes_max)];
         let long = messages.into_iter().find(|(_, bytes)| u32::try_from(*bytes).is_err());
         let long = long.map(|(name, _)| (name, "is not below 4 GiB, as a message is"));
-        let parts = [self.access.problem(), self.tls.problem(), self.telemetry.problem()];
+        let is_share = (0.0..=1.0).contains(&self.answer_cache.similarity_min);
+        let similarity = (!is_share).then_some(("answer_cache.similarity_min", "is not between 0 and 1"));
+        let parts = [self.access.problem(), self.tls.problem(), self.telemetry.problem(), similarity];
         zero.or(long).or_else(|| parts.into_iter().flatten().next())
     }
 }

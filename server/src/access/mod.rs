@@ -155,7 +155,7 @@ impl Access {
     /// What the caller of this task sees.
     pub(crate) fn seen(&self, rag: &Rag) -> Rag {
         match Call::current() {
-            Some(call) => rag.within(Arc::new(call)),
+            Some(call) => rag.asked_by(Arc::clone(&call.caller.name)).within(Arc::new(call)),
             None if self.0.is_on => rag.within(Arc::new(Nothing)),
             None => rag.clone(),
         }

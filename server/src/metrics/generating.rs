@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use ragstone_rag::generate::{Answer, FinishReason, Usage};
+use ragstone_rag::generate::{Answer, FinishReason, Lookup, Usage};
 use ragstone_rag::{Error, GenerateFailure};
 
-use super::{Metrics, Model, ModelOutcome, ModelTokens};
+use super::{Found, Metrics, Model, ModelOutcome, ModelTokens};
 use crate::telemetry::{Answered, Call};
 
 /// An answer under way; it ends with the value, as stopped unless it was told otherwise.
@@ -22,6 +22,16 @@ pub(crate) struct Generating {
 }
 
 impl Metrics {
+    /// A question was looked for among the answers that are kept, or was not.
+    pub(crate) fn looked_up(&self, lookup: Lookup) {
+        let outcome = match lookup {
+            Lookup::NotMade => return,
+            Lookup::Miss => "miss",
+            Lookup::Hit => "hit",
+        };
+        self.families.answer_lookups.get_or_create(&Found { outcome }).inc();
+    }
+
     /// An answer of this model begins, for the call that this task answers.
     pub(crate) fn generating(&self, model: &str) -> Generating {
         Generating {

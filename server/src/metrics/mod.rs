@@ -97,6 +97,11 @@ struct ModelTokens {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Found {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Stage {
     activity: &'static str,
     stage: &'static str,
@@ -131,6 +136,7 @@ struct Families {
     generation_tokens: Family<ModelTokens, Counter>,
     first_token_seconds: Histograms<Model>,
     generation_seconds: Histograms<Model>,
+    answer_lookups: Family<Found, Counter>,
 }
 
 impl Default for Families {
@@ -148,6 +154,7 @@ impl Default for Families {
             generation_tokens: Family::default(),
             first_token_seconds: Family::new_with_constructor(InSeconds),
             generation_seconds: Family::new_with_constructor(InSeconds),
+            answer_lookups: Family::default(),
         }
     }
 }
@@ -214,6 +221,11 @@ impl Families {
             "From the evidence to the end of an answer",
             Unit::Seconds,
             self.generation_seconds.clone(),
+        );
+        registry.register(
+            "answer_cache_lookups",
+            "Questions that were looked for among answers that are kept",
+            self.answer_lookups.clone(),
         );
     }
 }

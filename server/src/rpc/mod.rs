@@ -36,6 +36,7 @@ use ragstone_proto::v1::rag_service_server::RagServiceServer;
 use ragstone_proto::v1::search_service_server::SearchServiceServer;
 use ragstone_proto::v1::templates_service_server::TemplatesServiceServer;
 use ragstone_rag::Rag;
+use ragstone_rag::answers::AnswerCache;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic::{Response, Status};
@@ -79,6 +80,7 @@ struct Shared {
 impl Services {
     /// Over an open database, which metrics tell of from now on. Blocks: what the database remembers of operations is read, and may be written.
     pub(crate) fn new(config: &ServerConfig, rag: Rag, work: Work, metrics: Metrics) -> Services {
+        let rag = rag.with_answer_cache(AnswerCache::new(config.answer_cache));
         let rag = match metrics.recall().watch() {
             Some(watch) => rag.watched_by(watch),
             None => rag,

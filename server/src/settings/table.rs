@@ -19,6 +19,7 @@ pub const GROUPS: &[Group] = &[
     Group { title: "TLS", settings: TLS },
     Group { title: "Access", settings: ACCESS },
     Group { title: "Models", settings: MODELS },
+    Group { title: "Answers that are kept", settings: ANSWER_CACHE },
     Group { title: "Limits", settings: LIMITS },
     Group { title: "Times", settings: TIMES },
     Group { title: "Telemetry", settings: TELEMETRY },
@@ -216,6 +217,35 @@ const MODELS: &[Setting] = &[
          OpenAI-compatible service, for instance small=http://127.0.0.1:11434/v1#llama3.2:3b, with the service's own name behind # if it \
          differs. Settings stand behind ?, such as key_env=VARIABLE&total_s=600: key_env (the environment variable that holds the key), \
          connect_s, first_token_s, next_token_s, total_s (seconds; 10, 300, 60, 1800 by default).",
+    ),
+];
+
+const ANSWER_CACHE: &[Setting] = &[
+    Setting::new(
+        "answer_cache.entries_max",
+        "COUNT",
+        Field::Number(|s| &mut s.server.answer_cache.entries_max),
+        "Keep so many answers of language models, and give them again to the same caller's questions that mean the same, as long as nothing was \
+         written to the collection. Off at 0: two questions that are near need not have the same answer.",
+    ),
+    Setting::new(
+        "answer_cache.bytes_max",
+        "BYTES",
+        Field::Bytes(|s| &mut s.server.answer_cache.bytes_max),
+        "Bytes of memory that they may take, about; those that were used the longest ago go first.",
+    ),
+    Setting::new(
+        "answer_cache.similarity_min",
+        "SHARE",
+        Field::Share(|s| &mut s.server.answer_cache.similarity_min),
+        "The cosine of two questions' vectors, 0 to 1, from which on they are taken for the same one; what is right depends on the embedding \
+         model.",
+    ),
+    Setting::new(
+        "answer_cache.lifetime",
+        "TIME",
+        Field::Time(|s| &mut s.server.answer_cache.lifetime),
+        "How long an answer is given again.",
     ),
 ];
 
