@@ -3,6 +3,7 @@
 
 mod abuse;
 mod access;
+mod answers;
 mod busy;
 mod by_hand;
 mod calls;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ragstone_client::{Enrich, Query};
+use ragstone_rag::answers::AnswerCacheOptions;
 use ragstone_server::{ServerConfig, TelemetryConfig};
 use serde_json::{Value, json};
 
@@ -79,7 +80,8 @@ fn metric_of_series<'a>(
 async fn the_table_has_every_metric_with_its_labels_and_no_other() {
     let service = answering();
     let telemetry = TelemetryConfig { recall_sample: 1.0, ..TelemetryConfig::default() };
-    let config = ServerConfig { telemetry, ..config() };
+    let answer_cache = AnswerCacheOptions { entries_max: 8, ..AnswerCacheOptions::default() };
+    let config = ServerConfig { telemetry, answer_cache, ..config() };
     let server = Server::start_generating(config, &[&service.named("small")]).await;
     with_notes(&server).await;
     let client = server.client().await;
@@ -128,6 +130,7 @@ async fn the_table_has_every_metric_with_its_labels_and_no_other() {
     assert_eq!(value(assemble), 2.0, "Enrich and the answer");
     assert!(value("ragstone_log_sync_seconds_count") >= 2.0 && value("ragstone_log_bytes") > 0.0);
     assert!(value(r#"ragstone_queue_wait_seconds_count{kind="read"}"#) >= 2.0);
+    assert_eq!(value(r#"ragstone_answer_cache_lookups_total{outcome="miss"}"#), 1.0);
     assert_eq!(value("ragstone_writes_stopped"), 0.0);
     server.stop().await;
 }
