@@ -17,7 +17,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use ragstone::{Collection, Db, DbOptions, Filter, Point, ScrollRequest, Staged, Verify};
+use ragstone::{Collection, Db, DbOptions, Filter, Point, Schema, ScrollRequest, Staged, Verify};
 
 use crate::error::{Error, Result};
 use crate::manifest::Snapshot;
@@ -149,7 +149,7 @@ impl Repository {
         let source = copy.collection(&request.collection)?;
         let replaced = is_there(db, request)?;
         let staged = match replaced {
-            true => db.stage_in_place_of(&request.name, source.schema())?,
+            true => in_place_of(db, &request.name, source.schema())?,
             false => db.stage_collection(&request.name, source.schema())?,
         };
         let copied = copy_rows(&source, &staged, &mut progress);
@@ -197,6 +197,17 @@ fn is_there(db: &Db, request: &CollectionRestore) -> Result<bool> {
     }
 }
 
+/// What is to take the place of the collection that has exactly this name: since it was looked up it may have gone, and an alias may have got
+/// its name, whose collection is none that anybody asked to replace.
+fn in_place_of(db: &Db, name: &str, schema: Schema) -> Result<Staged> {
+    let staged = db.stage_in_place_of(name, schema)?;
+    if staged.name() == name {
+        return Ok(staged);
+    }
+    let (alias, collection) = (name.to_owned(), staged.name().to_owned());
+    Err(ragstone::Error::AliasExists { alias, collection }.into())
+}
+
 /// Copies all rows of all tenants; how many.
 fn copy_rows(
     source: &Collection,
@@ -229,4 +240,27 @@ fn copy_rows(
     // Whoever asked for its end while the last rows were written has it.
     tell(rows)?;
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An alias that got the name of a collection between the look at that and the staging had its own collection replaced.
+    #[test]
+    fn what_an_alias_names_is_not_replaced_in_its_stead() {
+        let db = Db::in_memory().unwrap();
+        let schema = || Schema::new(2).unwrap();
+        db.create_collection("notes", schema()).unwrap();
+        db.set_alias("alias", "notes").unwrap();
+        let refused = in_place_of(&db, "alias", schema()).unwrap_err();
+        assert!(matches!(
+            refused,
+            Error::Engine(ragstone::Error::AliasExists { alias, collection })
+                if (alias.as_str(), collection.as_str()) == ("alias", "notes")
+        ));
+        assert_eq!(in_place_of(&db, "notes", schema()).unwrap().name(), "notes");
+        let gone = in_place_of(&db, "absent", schema()).unwrap_err();
+        assert!(matches!(gone, Error::Engine(ragstone::Error::CollectionNotFound { .. })));
+    }
 }

@@ -199,6 +199,46 @@ fn what_cannot_be_is_refused_before_anything_is_fetched() {
     assert_eq!(db.collection("late").unwrap().schema().dimension(), 3);
 }
 
+/// Whatever gets the name while the rows are copied has it: there is never a collection and an alias of one name.
+#[test]
+fn an_alias_that_gets_the_name_meanwhile_keeps_it() {
+    let (data, copies, scratch) = (tempfile::tempdir().unwrap(), Copies::new(), tempfile::tempdir().unwrap());
+    let db = open_still(data.path());
+    for name in ["notes", "other", "place"] {
+        db.create_collection(name, Schema::new(2).unwrap()).unwrap();
+    }
+    copies.repository.take(&db, Some("s"), quietly).unwrap();
+    let restore = |request: &CollectionRestore, meanwhile: &dyn Fn()| {
+        let mut is_copying = false;
+        let result = copies.repository.restore_collection(&db, request, scratch.path(), |progress| {
+            let copies_now = matches!(progress, CollectionProgress::Copying { .. });
+            if copies_now && !std::mem::replace(&mut is_copying, true) {
+                meanwhile();
+            }
+            ControlFlow::Continue(())
+        });
+        assert!(is_copying);
+        result.unwrap_err()
+    };
+    let notes = CollectionRestore::new("notes");
+    for (name, request) in [("a", notes.clone().named("a")), ("b", notes.clone().named("b").replace())] {
+        let error = restore(&request, &|| db.set_alias(name, "other").unwrap());
+        assert!(matches!(error, Error::Engine(ragstone::Error::AliasExists { .. })), "{error}");
+    }
+    // The one whose place it was to take goes.
+    let error = restore(&notes.clone().named("place").replace(), &|| {
+        db.delete_collection("place").unwrap();
+        db.set_alias("place", "other").unwrap();
+    });
+    assert!(matches!(error, Error::Engine(ragstone::Error::CollectionNotFound { .. })), "{error}");
+    for alias in ["a", "b", "place"] {
+        assert_eq!(db.collection(alias).unwrap().name(), "other");
+    }
+    let names: Vec<String> = db.collections().into_iter().map(|info| info.name.clone()).collect();
+    assert_eq!(names, ["notes", "other"]);
+    assert!(is_empty(scratch.path()));
+}
+
 #[test]
 fn a_damaged_snapshot_is_refused_and_what_has_expired_is_left_out() {
     let (data, copies, scratch) = (tempfile::tempdir().unwrap(), Copies::new(), tempfile::tempdir().unwrap());
