@@ -22,7 +22,7 @@ impl Services {
         }
         let (db, place) = (self.rag().db().clone(), store.clone());
         // Refused now rather than later, where it can be known; and the newest snapshot is that of now.
-        let wanted = self.work().run(move || -> Result<CollectionRestore, Status> {
+        let wanted = self.work().beside(move || -> Result<CollectionRestore, Status> {
             let repository = Repository::open_or_make(&place).map_err(status::snapshot)?;
             let found = repository.check_collection_restore(&db, &wanted).map_err(status::snapshot)?;
             Ok(wanted.snapshot(found.name))
