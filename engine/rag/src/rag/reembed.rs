@@ -130,7 +130,7 @@ impl Rag {
         progress.end();
         let is_gone = done.as_ref().is_err_and(state::is_of_one_that_is_gone);
         if done.is_ok() || is_gone {
-            self.forget(replacement.id());
+            state::forget(&self.db, replacement.id());
         }
         if is_gone {
             // What was to take the place went with the collection that was deleted or replaced meanwhile.
@@ -178,7 +178,7 @@ impl Rag {
         let id = self.db.replacement(&name).ok().flatten().map(|replacement| replacement.id());
         match self.db.abandon_replacement(&name) {
             Ok(()) => {
-                id.into_iter().for_each(|id| self.forget(id));
+                id.into_iter().for_each(|id| state::forget(&self.db, id));
                 Ok(true)
             }
             Err(ragstone::Error::Replacement { is_under_way: false, .. }) => Ok(false),
@@ -199,8 +199,7 @@ impl Rag {
         }
         let (rows, current) = self.text_collection(name)?;
         check_new(&rows, (&current, embedder.info()), options)?;
-        // That of the one which made this collection, had that no time to forget it.
-        self.forget(rows.info().id);
+        state::forget_those_that_are_gone(&self.db);
         let schema = schema_for(&rows.schema(), embedder.info())?;
         let replacement = self.db.begin_replacement(name, schema)?;
         let state = State::new(options, rows.info().vectors);
@@ -229,16 +228,6 @@ impl Rag {
             return Err(invalid("model", &reason));
         }
         Ok(state.unwrap_or_else(|| State::new(options, replacement.original().info().vectors)))
-    }
-
-    /// Forgets how far a re-embedding is that is over. What the disk refuses is some bytes that are kept for longer, and no failure.
-    fn forget(&self, replacement: u64) {
-        let key = state::key_of(replacement);
-        if self.db.attribute(&key).is_some()
-            && let Err(error) = self.db.set_attribute(&key, None)
-        {
-            tracing::warn!(%error, key, "how far a re-embedding was is kept, though it is over");
-        }
     }
 }
 
