@@ -36,7 +36,7 @@ use self::copy::Copying;
 use self::state::State;
 pub(super) use self::under_way::UnderWay;
 use super::{Rag, contract, invalid};
-use crate::embed::{Embedder, ModelInfo};
+use crate::embed::{Embedder, ModelInfo, Wanted};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::reserved;
@@ -120,7 +120,8 @@ impl Rag {
     ) -> Result<ReembedReport> {
         let (rows, _) = self.text_collection(collection)?;
         let _turn = self.reembedding.begin(rows.name())?;
-        let embedder = self.models.load(&options.model)?;
+        let goes_on = || check_cancelled(cancel);
+        let embedder = self.models.load_wanted(&options.model, Wanted::while_ok(&goes_on))?;
         let (replacement, mut state) = self.replacement_for(rows.name(), options, embedder.as_ref())?;
         let resumed = state.pass > 0 || state.at > 0;
         progress.begin("re-embed", Some(state.total), "texts");
@@ -150,7 +151,7 @@ impl Rag {
     /// As there, but for what only the rows tell.
     pub fn check_reembed(&self, collection: &str, options: &ReembedOptions) -> Result<()> {
         let (rows, current) = self.text_collection(collection)?;
-        let embedder = self.models.load(&options.model)?;
+        let embedder = self.load_model(&options.model)?;
         match self.db.replacement(rows.name())? {
             Some(replacement) => self.begun_state(&replacement, options, embedder.as_ref()).map(drop),
             None => check_new(&rows, (&current, embedder.info()), options),
@@ -281,6 +282,13 @@ fn check_own_points(view: &View, schema: &Schema, options: &ReembedOptions) -> R
     }
 }
 
+fn check_cancelled(cancel: &CancelToken) -> Result<()> {
+    match cancel.is_cancelled() {
+        true => Err(Error::Interrupted { operation: "re-embedding" }),
+        false => Ok(()),
+    }
+}
+
 /// A re-embedding under way.
 struct Run<'a> {
     rag: &'a Rag,
@@ -345,7 +353,7 @@ impl Run<'_> {
         copying.remove_gone()?;
         let after = state.after();
         for row in view.ids(after.as_ref())? {
-            self.check_cancelled()?;
+            check_cancelled(self.cancel)?;
             let id = row.0.clone();
             if copying.take(row)? {
                 copying.flush(state)?;
@@ -357,16 +365,9 @@ impl Run<'_> {
         }
         copying.flush(state)?;
         // Whoever asked for its end while the last texts were embedded has it, before the one takes the other's place.
-        self.check_cancelled()?;
+        check_cancelled(self.cancel)?;
         state.end_pass();
         if is_kept { state.save(&self.rag.db, self.replacement) } else { Ok(()) }
-    }
-
-    fn check_cancelled(&self) -> Result<()> {
-        match self.cancel.is_cancelled() {
-            true => Err(Error::Interrupted { operation: "re-embedding" }),
-            false => Ok(()),
-        }
     }
 
     /// Gives the replacement the fields that came to the original since it was made.
