@@ -23,7 +23,9 @@ use fixedbitset::FixedBitSet;
 use self::cells::Cells;
 use self::circle::{Circle, sides};
 use super::ascending::ascending;
+use super::sorting::{self, PIECE};
 use super::{Column, GeoPoint, Test, ValueRef};
+use crate::interrupt::Watch;
 
 const WORD_BITS: usize = usize::BITS as usize;
 /// Rows of a band for each band.
@@ -71,18 +73,25 @@ struct Found {
 }
 
 impl PlaceIndex {
-    /// Sorts a column of a segment of `rows` rows.
-    pub(crate) fn new(column: &Column, file: &[u8], rows: usize) -> Self {
+    /// Sorts a column of a segment of `rows` rows; `None` if the watch ended it.
+    pub(crate) fn new(column: &Column, file: &[u8], (rows, watch): (usize, &Watch)) -> Option<Self> {
         let mut places: Vec<(f64, f32, u32)> = Vec::new();
-        column.each(file, |row, value| {
+        let is_whole = column.each(file, watch, |row, value| {
             if let ValueRef::Geo(GeoPoint { lat, lon }) = value {
                 places.push((lat, lon as f32, row as u32));
             }
         });
-        places.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let by_latitude = |a: &(f64, f32, u32), b: &(f64, f32, u32)| a.0.total_cmp(&b.0);
+        if !is_whole || !sorting::sort_by(&mut places, watch, &by_latitude) {
+            return None;
+        }
         let rows_a_band = (places.len() * SHAPE).isqrt().max(1);
         let (mut bands, mut steps): (Vec<Band>, Vec<f32>) = (Vec::new(), Vec::new());
+        let is_long = places.len() > PIECE;
         for band in places.chunks_mut(rows_a_band) {
+            if is_long && watch.poll() {
+                return None;
+            }
             let start = bands.last().map_or(0, |band| band.end);
             let (south, north) = (band[0].0, band[band.len() - 1].0);
             band.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then(a.2.cmp(&b.2)));
@@ -97,14 +106,14 @@ impl PlaceIndex {
         }
         let sorted: Vec<u32> = places.iter().map(|place| place.2).collect();
         let longitudes: Vec<f32> = places.iter().map(|place| place.1).collect();
-        Self {
+        Some(Self {
             cells: Cells::new(&bands, &sorted, &longitudes, rows),
             bands,
             steps,
             rows: sorted,
             latitudes: places.iter().map(|place| place.0 as f32).collect(),
             longitudes,
-        }
+        })
     }
 
     /// The rows within the distance, among as many as the segment has.
@@ -266,7 +275,7 @@ mod tests {
             let center = place();
             let (entry, batch_rows, file) = column_of(&values, FieldType::Geo, 3_000);
             let column = Column::open(&entry, &batch_rows, file.len()).unwrap();
-            let index = PlaceIndex::new(&column, &file, rows);
+            let index = PlaceIndex::new(&column, &file, (rows, &Watch::default())).unwrap();
             for (share, center) in [0.02, 0.1, 0.3, 0.5, 0.9]
                 .map(|share| (share, GeoPoint { lat, lon }))
                 .into_iter()
