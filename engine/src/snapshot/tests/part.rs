@@ -32,7 +32,7 @@ fn it_is_whole_and_the_others_hold_nothing() {
     }
     db.set_alias("x", "z").unwrap();
     let replacement = db.begin_replacement("b", schema()).unwrap();
-    let rows = (0..20).map(|id| Point::new(id, [2.0, id as f32]).with("version", 2));
+    let rows = (0..20_u64).map(|id| Point::new(id, [2.0, id as f32]).with("version", 2));
     replacement.collection().upsert(rows.collect()).unwrap();
     replacement.finish(|_| Ok::<(), Error>(())).unwrap();
     drop(replacement);
