@@ -4,8 +4,9 @@
 //! [restore](Repository::restore) makes a database of its own, which takes the place of all.
 //!
 //! **Idea.** The collection is restored into a folder beside, with each comparison that a restore makes, and opened there: of the snapshot
-//! the files of this one and those of the log are fetched, as the others hold nothing in what is opened ([`Restore::part`]). The rows are copied, with its schema, into one that nobody sees ([`Staged`]); once all are there it gets its name, or takes the
-//! place of the one that has it, in one record of the log.
+//! the files of this one and those of the log are fetched, as the others hold nothing in what is opened ([`Restore::part`]). The rows are
+//! copied, with its schema, into one that nobody sees ([`Staged`]); once all are there it gets its name, or takes the place of the one that
+//! has it, in one record of the log.
 //!
 //! **Invariants.** Until then the database shows nothing of it, whatever ends the work; then it is whole. Folder and rows of one that ended early
 //! are removed; of a process that died the next opening removes the rows, and whoever gave it the folder what is in that.
