@@ -18,7 +18,7 @@ impl Indexed {
         let values: Vec<Option<Value>> = places.map(|place| place.map(Value::Geo)).collect();
         let (entry, batch_rows, file) = column_of(&values, FieldType::Geo, 3_000);
         let column = Column::open(&entry, &batch_rows, file.len()).unwrap();
-        let index = PlaceIndex::new(&column, &file, values.len());
+        let index = PlaceIndex::new(&column, &file, (values.len(), &Watch::default())).unwrap();
         Self { column, file, index, rows: values.len() }
     }
 
