@@ -28,6 +28,7 @@ use ragstone_kernels::matrix::Precision;
 use super::local::{self, LoadOptions, LocalEmbedder};
 use super::{
     Arithmetic, DEFAULT_MODEL, Embedded, Embedder, ModelEntry, ModelOptions, PulledModel, RemoteEmbedder,
+    Wanted,
 };
 use crate::error::{Error, Result, SourceFailure};
 use crate::rerank::{self, LocalReranker, Reranker};
@@ -91,8 +92,16 @@ impl Models {
     /// [`Error::ModelInvalid`] for a directory that is no model, [`Error::Remote`] for a service that fails,
     /// [`Error::Limit`] for more [`threads`](ModelOptions::threads) than a pool may have.
     pub fn load(&self, name: &str) -> Result<Arc<dyn Embedder>> {
+        self.load_wanted(name, Wanted::always())
+    }
+
+    /// The same for somebody who may stop waiting: what the service of a remote model is asked then is given up. What is here is loaded to the end.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load) and [`Wanted::check`].
+    pub fn load_wanted(&self, name: &str, wanted: Wanted<'_>) -> Result<Arc<dyn Embedder>> {
         let asked = understand(name)?;
-        let load = || Ok(self.inner.meters.metered(self.load_now(&asked)?));
+        let load = || Ok(self.inner.meters.metered(self.load_now(&asked, wanted)?));
         self.inner.embedders.load(&asked.name, load)
     }
 
@@ -247,9 +256,9 @@ impl Models {
         ModelEntry { name, path, loaded, default, info: None, reranker: None }
     }
 
-    fn load_now(&self, asked: &Asked) -> Result<Arc<dyn Embedder>> {
+    fn load_now(&self, asked: &Asked, wanted: Wanted<'_>) -> Result<Arc<dyn Embedder>> {
         if asked.origin == Origin::Remote {
-            return Ok(Arc::new(RemoteEmbedder::connect(&asked.name)?));
+            return Ok(Arc::new(RemoteEmbedder::connect_wanted(&asked.name, wanted)?));
         }
         let options = self.load_options(asked)?;
         let (path, _) = self.locate(&asked.model, &asked.origin)?;
