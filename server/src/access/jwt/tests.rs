@@ -105,6 +105,10 @@ async fn what_is_wrong_with_a_token_is_found() {
         ("claim missing", signer.token(&with("exp", Value::Null))),
         ("claim missing", signer.token(&with("sub", Value::Null))),
         ("claim missing", signer.token(&with("aud", Value::Null))),
+        // Cut, or without what is not shown, it would be that of somebody else.
+        ("subject not usable", signer.token(&with("sub", json!("x".repeat(256))))),
+        ("subject not usable", signer.token(&with("sub", json!("some\u{7}body")))),
+        ("subject not usable", signer.token(&with("sub", json!("")))),
         ("algorithm not taken", header(json!({"alg": "HS256", "kid": "first"}))),
         ("algorithm not taken", header(json!({"alg": "EdDSA", "kid": "first", "crit": ["x"]}))),
         ("signing key not known", header(json!({"alg": "ES256", "kid": "first"}))),
