@@ -66,7 +66,7 @@ pub struct ServerConfig {
     pub shutdown_grace: Duration,
     /// The certificates of both ports; without TLS by default.
     pub tls: TlsFiles,
-    /// Which answers of language models are kept for questions that mean the same; none by default.
+    /// Which answers of language models are kept and given again; none by default.
     pub answer_cache: AnswerCacheOptions,
     /// What it tells of itself: traces, and the recall that is measured.
     pub telemetry: TelemetryConfig,

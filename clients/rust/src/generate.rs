@@ -111,7 +111,8 @@ pub struct Answer {
     pub usage: Option<TokenUsage>,
     /// Milliseconds until the first delta (`first_token`) and to the end (`generate`).
     pub timings: Vec<StageTiming>,
-    /// Whether it was kept from an earlier question of the same caller that means the same: evidence, citations and usage are of that time.
+    /// Whether it was kept from an earlier question of the same caller, the same or one that is taken for it: evidence, citations and usage are of
+    /// that time.
     pub cached: bool,
 }
 

@@ -225,8 +225,8 @@ const ANSWER_CACHE: &[Setting] = &[
         "answer_cache.entries_max",
         "COUNT",
         Field::Number(|s| &mut s.server.answer_cache.entries_max),
-        "Keep so many answers of language models, and give them again to the same caller's questions that mean the same, as long as nothing was \
-         written to the collection. Off at 0: two questions that are near need not have the same answer.",
+        "Keep so many answers of language models, and give them again when the same caller asks the same, as long as nothing was written to the \
+         collection. Off at 0.",
     ),
     Setting::new(
         "answer_cache.bytes_max",
@@ -238,8 +238,8 @@ const ANSWER_CACHE: &[Setting] = &[
         "answer_cache.similarity_min",
         "SHARE",
         Field::Share(|s| &mut s.server.answer_cache.similarity_min),
-        "The cosine of two questions' vectors, 0 to 1, from which on they are taken for the same one; what is right depends on the embedding \
-         model.",
+        "The cosine of two questions' vectors, 0 to 1, from which on they are taken for the same one. At 1 only the same text is; below, wrong \
+         answers are possible at any value, as a question is near to its negation.",
     ),
     Setting::new(
         "answer_cache.lifetime",

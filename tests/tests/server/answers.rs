@@ -1,8 +1,8 @@
-//! Answers that are kept for questions that mean the same: whom they are given again, and whom not.
+//! Answers that are kept: whom they are given again, to which questions, and to which not.
 
 use ragstone_client::{
     Answer, ChatMessage, ChatRole, Client, CreateCollection, Enrich, Filter, Generate, GenerateEvent,
-    IngestDocument,
+    IngestDocument, RetrievalMode,
 };
 use ragstone_rag::answers::AnswerCacheOptions;
 use ragstone_server::ServerConfig;
@@ -20,6 +20,13 @@ const REWORDED: &str = "The tea has what number?";
 
 fn keeping(config: ServerConfig) -> ServerConfig {
     let answer_cache = AnswerCacheOptions { entries_max: 100, ..AnswerCacheOptions::default() };
+    ServerConfig { answer_cache, ..config }
+}
+
+/// The same, for questions that are near, too.
+fn by_meaning(config: ServerConfig) -> ServerConfig {
+    let config = keeping(config);
+    let answer_cache = AnswerCacheOptions { similarity_min: 0.97, ..config.answer_cache };
     ServerConfig { answer_cache, ..config }
 }
 
@@ -91,7 +98,7 @@ async fn an_answer_is_given_again_to_its_caller_alone_until_something_is_written
     let of_b: &[&str] = &["read on * where tenant = 'b'"];
     let (directory, keys) = with_keys(&[&["admin"], of_a, of_b, of_a]);
     let server =
-        Server::start_generating_over(directory, keeping(asking()), &[&service.named("small")]).await;
+        Server::start_generating_over(directory, by_meaning(asking()), &[&service.named("small")]).await;
     let mut clients = Vec::new();
     for key in &keys {
         clients.push(client(&server, key).await);
@@ -182,6 +189,49 @@ async fn another_template_model_or_option_has_its_own_answers() {
     assert!(answer(&client, told("In German.")).await.0.cached);
     let hits = metric_of(&server, r#"ragstone_answer_cache_lookups_total{outcome="hit"}"#);
     assert_eq!(hits, Some(requests.len() as f64 + 2.0));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_text_is_another_question_unless_nearness_is_asked_for() {
+    let service = telling();
+    for (config, is_kept) in [(keeping(config()), false), (by_meaning(config()), true)] {
+        let server = Server::start_generating(config, &[&service.named("small")]).await;
+        let client = server.client().await;
+        client.create_collection(CreateCollection::with_model("notes", MODEL)).await.unwrap();
+        ingest(&client, "a", 1).await;
+        let by_word = |text: &str| question(text).mode(RetrievalMode::Text);
+        assert_eq!(said(&client, question(QUESTION)).await, fresh("Of a"));
+        assert_eq!(said(&client, question(REWORDED)).await, ("Of a".to_owned(), is_kept));
+        assert_eq!(said(&client, question(&format!(" {QUESTION}\n"))).await, kept("Of a"));
+        // What is searched by word alone has no vector to be near by.
+        assert_eq!(said(&client, by_word(QUESTION)).await, fresh("Of a"));
+        assert_eq!(said(&client, by_word(REWORDED)).await, fresh("Of a"));
+        assert_eq!(said(&client, by_word(QUESTION)).await, kept("Of a"));
+        server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_written_while_a_model_answered_is_in_the_next_answer() {
+    let mut replies = [
+        Reply::stream([piece("Of a"), Step::Wait].into_iter().chain(end("stop")).collect()),
+        Reply::answer(&["Of a and b"]),
+    ]
+    .into_iter();
+    let service =
+        ChatService::start(move |_| replies.next().expect("a question more than there are answers"));
+    let server = Server::start_generating(keeping(config()), &[&service.named("small")]).await;
+    let client = server.client().await;
+    client.create_collection(CreateCollection::with_model("notes", MODEL)).await.unwrap();
+    ingest(&client, "a", 1).await;
+    let mut generation = client.generate(Generate::new(question(QUESTION))).await.unwrap();
+    while !matches!(generation.next().await.unwrap().unwrap(), GenerateEvent::Delta(_)) {}
+    ingest(&client, "b", 1).await;
+    service.open();
+    assert!(matches!(generation.next().await.unwrap().unwrap(), GenerateEvent::Done(_)));
+    assert_eq!(said(&client, question(QUESTION)).await, fresh("Of a and b"));
+    assert_eq!(said(&client, question(QUESTION)).await, kept("Of a and b"));
     server.stop().await;
 }
 

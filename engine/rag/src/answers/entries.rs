@@ -1,13 +1,15 @@
-//! Values by an exact key and a near vector, bounded in number, bytes and time.
+//! Values by an exact key and a question, bounded in number, bytes and time.
 //!
 //! ```text
 //! partitions: partition -> numbers of its entries          by_use: number of the last use -> entry
 //! ```
 //! An entry's number is that of its last use, and a use gives it a new one; so the first number is of the entry that was used the longest ago.
 //!
-//! Invariant: each entry's number stands in the list of its partition and in no other; no list is empty; `bytes` is the sum over all entries.
+//! Invariant: each entry's number stands in the list of its partition and in no other; no list is empty; no question is twice in a partition; `bytes` is the
+//! sum over all entries.
 //!
-//! **Cost.** A look-up compares the vector with each entry of one partition; all else is logarithmic.
+//! **Cost.** A look-up compares the question with each entry of one partition, and what is added looks at the age of all, so that nothing that is too old stays
+//! in memory while others come; all else is logarithmic.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,10 +17,11 @@ use std::time::Instant;
 
 use super::AnswerCacheOptions;
 use super::key::Partition;
+use super::question::Question;
 
 struct Entry<V> {
     partition: Arc<Partition>,
-    question: Vec<f32>,
+    question: Question,
     value: V,
     bytes: usize,
     kept_at: Instant,
@@ -38,37 +41,35 @@ impl<V: Clone> Entries<V> {
         Entries { options, by_use: BTreeMap::new(), partitions: HashMap::new(), bytes: 0, uses: 0 }
     }
 
-    /// The value of the nearest question of a partition, if it is near enough and not too old.
-    pub(super) fn get(&mut self, partition: &Partition, question: &[f32], now: Instant) -> Option<V> {
-        self.drop_old(partition, now);
-        let numbers = self.partitions.get(partition)?;
-        let near = numbers.iter().filter_map(|number| {
-            let cosine = cosine(&self.by_use.get(number)?.question, question)?;
-            Some((*number, cosine))
-        });
-        let (nearest, cosine) = near.max_by(|one, other| one.1.total_cmp(&other.1))?;
-        if cosine < self.options.similarity_min {
-            return None;
-        }
-        let entry = self.take(nearest)?;
+    /// The value of the same question of a partition, or of the nearest one that is near enough; none that is too old.
+    pub(super) fn get(&mut self, partition: &Partition, question: &Question, now: Instant) -> Option<V> {
+        let numbers = self.partitions.get(partition)?.clone();
+        self.drop_old(&numbers, now);
+        let entry = self.take(self.found(partition, question)?)?;
         let value = entry.value.clone();
         self.add(entry);
         Some(value)
     }
 
-    /// Adds a value, which takes so many bytes beside its key. One that is larger than all may be together is not kept.
+    /// Adds a value, which takes so many bytes beside its key, in place of that of the same question. One that is larger than all may be together is not
+    /// kept.
     pub(super) fn put(
         &mut self,
-        (partition, question): (Partition, Vec<f32>),
+        (partition, question): (Partition, Question),
         (value, bytes): (V, usize),
         now: Instant,
     ) {
-        let bytes = bytes + partition.bytes() + size_of_val(question.as_slice()) + size_of::<Entry<V>>();
+        let numbers: Vec<u64> = self.by_use.keys().copied().collect();
+        self.drop_old(&numbers, now);
+        let bytes = bytes + partition.bytes() + question.bytes() + size_of::<Entry<V>>();
         if bytes > self.options.bytes_max || self.options.entries_max == 0 {
             return;
         }
         let known = self.partitions.get_key_value(&partition).map(|(known, _)| Arc::clone(known));
         let partition = known.unwrap_or_else(|| Arc::new(partition));
+        if let Some(same) = self.same(&partition, &question) {
+            self.take(same);
+        }
         self.add(Entry { partition, question, value, bytes, kept_at: now });
         while self.by_use.len() > self.options.entries_max || self.bytes > self.options.bytes_max {
             let Some(oldest) = self.by_use.keys().next().copied() else { break };
@@ -76,16 +77,36 @@ impl<V: Clone> Entries<V> {
         }
     }
 
-    /// Drops what is too old of a partition.
-    fn drop_old(&mut self, partition: &Partition, now: Instant) {
-        let Some(numbers) = self.partitions.get(partition) else { return };
-        let is_old = |number: &u64| {
-            let entry = self.by_use.get(number);
-            entry.is_none_or(|entry| now.saturating_duration_since(entry.kept_at) >= self.options.lifetime)
+    /// The entry of the same question.
+    fn same(&self, partition: &Partition, question: &Question) -> Option<u64> {
+        let is_same = |number: &&u64| {
+            let entry = self.by_use.get(*number);
+            entry.is_some_and(|entry| entry.question.is_same(question))
         };
-        let old: Vec<u64> = numbers.iter().copied().filter(|number| is_old(number)).collect();
-        for number in old {
-            self.take(number);
+        self.partitions.get(partition)?.iter().find(is_same).copied()
+    }
+
+    /// The entry that answers a question.
+    fn found(&self, partition: &Partition, question: &Question) -> Option<u64> {
+        let same = self.same(partition, question);
+        if same.is_some() || !self.options.is_by_meaning() {
+            return same;
+        }
+        let near = self.partitions.get(partition)?.iter().filter_map(|number| {
+            let nearness = self.by_use.get(number)?.question.nearness(question)?;
+            Some((*number, nearness))
+        });
+        let (nearest, nearness) = near.max_by(|one, other| one.1.total_cmp(&other.1))?;
+        (nearness >= self.options.similarity_min).then_some(nearest)
+    }
+
+    /// Drops what is too old of some entries.
+    fn drop_old(&mut self, numbers: &[u64], now: Instant) {
+        for number in numbers {
+            let age = self.by_use.get(number).map(|entry| now.saturating_duration_since(entry.kept_at));
+            if age.is_some_and(|age| age >= self.options.lifetime) {
+                self.take(*number);
+            }
         }
     }
 
@@ -121,18 +142,9 @@ impl<V: Clone> Entries<V> {
         for (partition, numbers) in &self.partitions {
             assert!(!numbers.is_empty());
             assert!(numbers.iter().all(|number| self.by_use[number].partition == *partition));
+            for number in numbers {
+                assert_eq!(self.same(partition, &self.by_use[number].question), Some(*number));
+            }
         }
     }
-}
-
-/// Of two vectors of the same length, none of which is zero.
-pub(super) fn cosine(one: &[f32], other: &[f32]) -> Option<f64> {
-    if one.len() != other.len() {
-        return None;
-    }
-    let dot = |one: &[f32], other: &[f32]| {
-        one.iter().zip(other).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>()
-    };
-    let cosine = dot(one, other) / (dot(one, one) * dot(other, other)).sqrt();
-    cosine.is_finite().then_some(cosine)
 }

@@ -5,6 +5,7 @@ use ragstone::{CollectionVersion, RowFilter};
 use crate::embed::ModelInfo;
 use crate::generate::{GenerateModel, GenerateOptions};
 use crate::prompt::EnrichRequest;
+use crate::rerank::RerankerInfo;
 
 /// Everything that shapes an answer but the question, compared exactly. Filters and options have numbers with fractions and so no hash: they stand
 /// here as they are shown, which tells apart whatever is not equal, and a part that a request gets later cannot be forgotten.
@@ -22,6 +23,8 @@ pub(crate) struct Partition {
     pub(crate) template: (String, Option<String>),
     /// The contract of the collection's embedding model.
     pub(crate) embedder: String,
+    /// What there is to know of the re-ranker, if one is asked: its name stands for other weights once it is loaded anew.
+    pub(crate) reranker: Option<String>,
     /// The language model: its name, its address and what its service calls it.
     pub(crate) model: [String; 3],
     /// How the answer is generated.
@@ -39,6 +42,11 @@ pub(crate) fn shown_rows(rows: &RowFilter) -> String {
 
 /// The contract of an embedding model, as text.
 pub(crate) fn shown_embedder(info: &ModelInfo) -> String {
+    format!("{info:?}")
+}
+
+/// What there is to know of a re-ranker, as text.
+pub(crate) fn shown_reranker(info: &RerankerInfo) -> String {
     format!("{info:?}")
 }
 
@@ -62,7 +70,7 @@ impl Partition {
     /// Bytes that it takes, about.
     pub(crate) fn bytes(&self) -> usize {
         let texts = [&self.caller, &self.template.0, &self.embedder, &self.options, &self.enrich];
-        let ifs = [&self.rows, &self.filter, &self.template.1];
+        let ifs = [&self.rows, &self.filter, &self.template.1, &self.reranker];
         let all = texts.into_iter().chain(&self.model).chain(&self.instructions);
         let lengths = all.chain(ifs.into_iter().flatten()).map(String::len);
         size_of::<Self>() + lengths.sum::<usize>()

@@ -1,29 +1,32 @@
-//! Answers that are kept for questions that mean the same: the semantic cache. Off unless it is asked for.
+//! Answers that are kept and given again: to the same question, or to those that mean the same. Off unless it is asked for.
 //!
-//! **Problem.** Many ask the same in other words, and each answer of a language model costs seconds and money. But an answer rests on rows that
+//! **Problem.** Many ask the same, some in other words, and each answer of a language model costs seconds and money. But an answer rests on rows that
 //! not everybody may see, and what is kept for one must reach nobody else; nor may it outlive what it was made of.
 //!
 //! **Idea.** Two keys. A hard one (`key.rs`) has everything that shapes an answer but the question: who asks, which rows they see, the state
-//! that the collection is in, the filter, the template with its text, the embedding model, the language model with its address, every
-//! option of the request and the caller's instructions. It is compared exactly, so an answer is given again only where all of that is the same. A soft one is
-//! the question's vector: within a partition the nearest question that is near enough is answered by its answer.
+//! that the collection is in, the filter, the template with its text, the embedding model, the re-ranker, the language model with its address, every
+//! option of the request and the caller's instructions. It is compared exactly, so an answer is given again only where all of that is the same. The other is
+//! the question (`question.rs`): by default its text, letter by letter; below a similarity of 1 its vector, too (a semantic cache): within a
+//! partition the nearest question that is near enough is answered by its answer.
 //!
 //! **Invariants.**
 //! - Nothing is answered across partitions, and nothing once a row of the collection was written or has expired.
 //! - Kept is only an answer that its model ended itself and that was given whole; nothing that failed, was stopped or was cut at a limit.
 //! - Kept is only what rests on the state that was looked up: an answer whose collection or template changed while its evidence was found is not.
-//! - Not looked up are conversations with more than a question, questions that the embedding model cuts, and those that are searched by word alone, which are not
-//!   embedded.
+//! - Conversations with more than a question are not looked up. Questions that the embedding model cuts, and those that are searched by word alone, which are
+//!   not embedded, are near no other.
 //! - Entries, their bytes and their lifetime are bounded; those that were used the longest ago go first.
 //!
-//! **Risk**, and why it is off by default: that two vectors are near does not make two questions one. "The rent in 2023" and "the rent in 2024", or a
-//! question and its negation, may be nearer than any threshold that is of use; and who asks twice to get another wording gets the same one.
+//! **Risk**, and why it is off by default, and exact when it is on: that two vectors are near does not make two questions one. "Is smoking allowed" and "is
+//! smoking not allowed" may be nearer than any threshold that is of use, and so may questions about two persons. Whoever asks twice to get another
+//! wording gets the same one, in either case.
 //!
-//! **Cost.** A look-up embeds the question, which is embedded once more if there is no answer, and compares it with those of its partition, one after the
-//! other.
+//! **Cost.** A look-up compares the question with those of its partition, one after the other; below a similarity of 1 it is embedded before, and once more if there
+//! is no answer.
 
 mod entries;
 pub(crate) mod key;
+mod question;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +35,7 @@ use std::time::{Duration, Instant};
 
 use self::entries::Entries;
 pub(crate) use self::key::Partition;
+pub(crate) use self::question::Question;
 use crate::generate::Answer;
 use crate::prompt::Enriched;
 
@@ -42,7 +46,8 @@ pub struct AnswerCacheOptions {
     pub entries_max: usize,
     /// Bytes that they may take with their evidence, about; 64 MiB by default.
     pub bytes_max: usize,
-    /// The cosine of two questions from which on they are taken for the same one; 0.97 by default. What it has to be depends on the embedding model.
+    /// The cosine of two questions from which on they are taken for the same one, if they have the same numbers. At 1, the default, only the same text is the
+    /// same question. Below it, **wrong answers are possible at any value**: a question may be as near to its negation as to itself in other words.
     pub similarity_min: f64,
     /// How long an answer is given again; an hour by default.
     pub lifetime: Duration,
@@ -53,15 +58,28 @@ impl Default for AnswerCacheOptions {
         Self {
             entries_max: 0,
             bytes_max: 64 << 20,
-            similarity_min: 0.97,
+            similarity_min: 1.0,
             lifetime: Duration::from_secs(3_600),
         }
     }
 }
 
+impl AnswerCacheOptions {
+    /// Whether another text may be the same question.
+    fn is_by_meaning(&self) -> bool {
+        self.similarity_min < 1.0
+    }
+}
+
 /// Answers that are kept, in memory; cheap to clone, and all clones are one. The default keeps none.
 #[derive(Clone, Default)]
-pub struct AnswerCache(Option<Arc<Mutex<Answers>>>);
+pub struct AnswerCache(Option<Shared>);
+
+#[derive(Clone)]
+struct Shared {
+    is_by_meaning: bool,
+    answers: Arc<Mutex<Answers>>,
+}
 
 type Answers = Entries<Arc<Kept>>;
 
@@ -74,8 +92,11 @@ impl std::fmt::Debug for AnswerCache {
 impl AnswerCache {
     /// An empty one.
     pub fn new(options: AnswerCacheOptions) -> AnswerCache {
-        let is_on = options.entries_max > 0;
-        AnswerCache(is_on.then(|| Arc::new(Mutex::new(Entries::new(options)))))
+        let shared = || Shared {
+            is_by_meaning: options.is_by_meaning(),
+            answers: Arc::new(Mutex::new(Entries::new(options))),
+        };
+        AnswerCache((options.entries_max > 0).then(shared))
     }
 
     /// Whether it keeps anything.
@@ -83,22 +104,27 @@ impl AnswerCache {
         self.0.is_some()
     }
 
-    /// The answer to a question that means the same.
-    pub(crate) fn get(&self, partition: &Partition, question: &[f32]) -> Option<Arc<Kept>> {
-        lock(self.0.as_ref()?).get(partition, question, Instant::now())
+    /// Whether questions are looked for by their vectors, too.
+    pub(crate) fn is_by_meaning(&self) -> bool {
+        self.0.as_ref().is_some_and(|shared| shared.is_by_meaning)
+    }
+
+    /// The answer to the same question, or to one that is taken for it.
+    pub(crate) fn get(&self, partition: &Partition, question: &Question) -> Option<Arc<Kept>> {
+        lock(&self.0.as_ref()?.answers).get(partition, question, Instant::now())
     }
 
     fn put(&self, place: Place, kept: Kept) {
-        let Some(entries) = &self.0 else { return };
+        let Some(shared) = &self.0 else { return };
         let bytes = kept.bytes();
-        lock(entries).put((place.partition, place.question), (Arc::new(kept), bytes), Instant::now());
+        lock(&shared.answers).put((place.partition, place.question), (Arc::new(kept), bytes), Instant::now());
     }
 }
 
 /// Held for a look or a change, never while anything is waited for.
-fn lock(entries: &Mutex<Answers>) -> MutexGuard<'_, Answers> {
-    // Entries are whole at every moment; a panic elsewhere does not spoil them.
-    entries.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(answers: &Mutex<Answers>) -> MutexGuard<'_, Answers> {
+    // They are whole at every moment; a panic elsewhere does not spoil them.
+    answers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is kept of an answer.
@@ -109,7 +135,7 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// About, without the vector and the partition.
+    /// About, without the question and the partition.
     fn bytes(&self) -> usize {
         let messages = self.evidence.messages.iter().map(|message| message.content.len());
         let cited = self.evidence.citations.iter().map(|citation| {
@@ -136,7 +162,7 @@ impl Kept {
 pub(crate) struct Place {
     pub(crate) cache: AnswerCache,
     pub(crate) partition: Partition,
-    pub(crate) question: Vec<f32>,
+    pub(crate) question: Question,
 }
 
 impl Place {

@@ -3,15 +3,17 @@
 use proptest::prelude::*;
 use ragstone::{CollectionVersion, Db, Filter, RowFilter, Schema};
 
-use super::entries::{Entries, cosine};
-use super::key::{shown_enrich, shown_options, shown_rows};
+use super::entries::Entries;
+use super::key::{shown_enrich, shown_options, shown_reranker, shown_rows};
+use super::question::cosine;
 use super::*;
 use crate::generate::GenerateOptions;
 use crate::prompt::{DataMarking, EnrichRequest};
-use crate::retrieve::RetrievalMode;
+use crate::rerank::{RerankerInfo, ScoreScale};
+use crate::retrieve::{Rerank, RetrievalMode};
 
 /// Parts of a key, each of a domain of two: by place, which of the two.
-const PARTS: usize = 12;
+const PARTS: usize = 13;
 
 /// The versions of a collection before a write and after it, and of another collection.
 fn versions() -> [CollectionVersion; 3] {
@@ -24,8 +26,21 @@ fn versions() -> [CollectionVersion; 3] {
 }
 
 fn partition(parts: [bool; PARTS], versions: &[CollectionVersion; 3]) -> Partition {
-    let [caller, rows, filter, is_written, is_other, name, text, embedder, model, address, options, told] =
-        parts;
+    let [
+        caller,
+        rows,
+        filter,
+        is_written,
+        is_other,
+        name,
+        text,
+        embedder,
+        reranker,
+        model,
+        address,
+        options,
+        told,
+    ] = parts;
     let pick = |which: bool, one: &str, other: &str| if which { other.to_owned() } else { one.to_owned() };
     Partition {
         caller: pick(caller, "key:a", "key:b"),
@@ -34,6 +49,7 @@ fn partition(parts: [bool; PARTS], versions: &[CollectionVersion; 3]) -> Partiti
         filter: filter.then(|| "tenant = a".to_owned()),
         template: (pick(name, "t@1", "t@2"), text.then(|| "{{ question }}".to_owned())),
         embedder: pick(embedder, "words", "other"),
+        reranker: reranker.then(|| "cross".to_owned()),
         model: [pick(model, "small", "large"), pick(address, "http://a", "http://b"), String::new()],
         options: pick(options, "cold", "hot"),
         enrich: String::new(),
@@ -42,9 +58,10 @@ fn partition(parts: [bool; PARTS], versions: &[CollectionVersion; 3]) -> Partiti
 }
 
 /// Questions in a plane, of which some are near each other.
-fn question(angle: u8) -> Vec<f32> {
+fn question(angle: u8) -> Question {
+    let text = char::from(b'a' + angle).to_string();
     let angle = f32::from(angle) * 0.1;
-    vec![angle.cos(), angle.sin()]
+    Question::new(&text, Some(vec![angle.cos(), angle.sin()]))
 }
 
 #[derive(Clone, Debug)]
@@ -73,22 +90,23 @@ fn step() -> impl Strategy<Value = Step> {
 /// What was put, in order.
 struct Put {
     partition: Partition,
-    question: Vec<f32>,
+    question: Question,
     at: Instant,
 }
 
 proptest! {
-    /// Whatever is found was put under a key that is the same in every part, not long ago, for a question that is near enough; and what was put just
-    /// now is found.
+    /// Whatever is found was put under a key that is the same in every part, not long ago, for the same question or, if that is asked for, one that is
+    /// near enough; and what was put just now is found.
     #[test]
     fn what_is_found_is_of_the_same_key_and_near_and_young(
         steps in proptest::collection::vec(step(), 1..80),
         entries_max in 1_usize..12,
+        is_by_meaning in any::<bool>(),
     ) {
         let options = AnswerCacheOptions {
             entries_max,
             bytes_max: 6_000,
-            similarity_min: 0.97,
+            similarity_min: if is_by_meaning { 0.97 } else { 1.0 },
             lifetime: Duration::from_secs(20),
         };
         let (versions, mut now) = (versions(), Instant::now());
@@ -104,10 +122,10 @@ proptest! {
             if let Some(number) = found {
                 let of = &put[number];
                 prop_assert_eq!(&of.partition, &partition);
-                prop_assert!(cosine(&of.question, &question).unwrap() >= options.similarity_min);
+                let is_near = of.question.nearness(&question).is_some_and(|cosine| cosine >= 0.97);
+                prop_assert!(of.question.is_same(&question) || (is_by_meaning && is_near));
                 prop_assert!(now.duration_since(of.at) < options.lifetime);
-                // Nothing that is nearer was passed over, of what may still be there.
-                prop_assert!(!is_put || cosine(&of.question, &question).unwrap() > 0.999_999);
+                prop_assert!(!is_put || number + 1 == put.len(), "the newest answer to a question");
             }
             prop_assert!(found.is_some() || !is_put, "it was put just now");
             entries.check();
@@ -147,6 +165,53 @@ fn an_answer_is_given_again_for_a_while() {
     let nearly = now + lifetime - Duration::from_secs(1);
     assert!(entries.get(&key, &question(0), nearly).is_some());
     assert!(entries.get(&key, &question(0), now + lifetime).is_none(), "being asked for keeps nothing young");
+    // Nor does what is too old stay in memory until its own partition is asked for.
+    let other = partition([true; PARTS], &versions);
+    entries.put((key.clone(), question(0)), (7, 0), now);
+    entries.put((other, question(0)), (8, 0), now + lifetime);
+    assert_eq!(entries.get(&key, &question(0), now), None, "an hour before");
+    entries.check();
+}
+
+#[test]
+fn only_the_same_text_is_the_same_question_unless_nearness_is_asked_for() {
+    let (versions, now) = (versions(), Instant::now());
+    let key = partition([false; PARTS], &versions);
+    // To a model that has none of their words, all of these have one vector.
+    let of = |text: &str| Question::new(text, Some(vec![1.0, 0.0]));
+    let without = Question::new("Is smoking allowed?", None);
+    let asked =
+        ["Is smoking allowed?", "Is smoking not allowed?", "is smoking allowed?", "The rent in 2023?"];
+    let found = |options: AnswerCacheOptions| {
+        let mut entries: Entries<u8> = Entries::new(options);
+        entries.put((key.clone(), of(asked[0])), (7, 0), now);
+        let alike = [" Is smoking allowed?\n"].into_iter().chain(asked);
+        let found: Vec<bool> = alike.map(|text| entries.get(&key, &of(text), now).is_some()).collect();
+        assert!(entries.get(&key, &without, now).is_some(), "the same text needs no vector");
+        found
+    };
+    assert_eq!(found(options(8)), [true, true, false, false, false]);
+    let by_meaning = AnswerCacheOptions { similarity_min: 0.97, ..options(8) };
+    assert_eq!(found(by_meaning), [true, true, true, true, false], "other numbers, another question");
+}
+
+#[test]
+fn questions_with_other_numbers_are_not_near() {
+    let of = |text: &str| Question::new(text, Some(vec![1.0, 0.0]));
+    for (one, other, is_near) in [
+        ("The rent in 2023?", "In 2023, the rent?", true),
+        ("The rent in 2023?", "the rent 2023", true),
+        ("The rent?", "Rent?", true),
+        ("The rent in 2023?", "The rent in 2024?", false),
+        ("The rent in 2023?", "The rent?", false),
+        ("From 3 to 5", "From 5 to 3", false),
+        ("Is it -5?", "Is it 5?", false),
+        ("Version 1.2", "Version 1.20", false),
+    ] {
+        assert_eq!(of(one).nearness(&of(other)).is_some(), is_near, "{one} {other}");
+    }
+    let without = Question::new("The rent?", None);
+    assert_eq!(without.nearness(&of("The rent?")), None);
 }
 
 #[test]
@@ -166,11 +231,12 @@ fn parts_that_differ_are_shown_differently() {
     let request = EnrichRequest::new("Why?");
     let shown = shown_enrich(&request);
     assert_eq!(shown_enrich(&EnrichRequest::new("How?")), shown, "the question is the soft key");
-    let changes: [fn(&mut EnrichRequest); 6] = [
+    let changes: [fn(&mut EnrichRequest); 7] = [
         |request| request.k = 7,
         |request| request.token_budget = 1,
         |request| request.mode = RetrievalMode::Dense,
         |request| request.mmr = Some(0.5),
+        |request| request.rerank = Some(Rerank::new("cross")),
         |request| request.expand.before = 1,
         |request| request.data_marking = DataMarking::Words,
     ];
@@ -181,6 +247,11 @@ fn parts_that_differ_are_shown_differently() {
     }
     let cold = GenerateOptions { temperature: Some(0.0), ..GenerateOptions::default() };
     assert_ne!(shown_options(&cold), shown_options(&GenerateOptions::default()));
+    let weights = |sha256: &str| {
+        let (name, sha256) = ("cross".to_owned(), Some(sha256.to_owned()));
+        shown_reranker(&RerankerInfo { name, sha256, max_tokens: 512, scale: ScoreScale::Logit })
+    };
+    assert_ne!(weights("00"), weights("01"));
     let rows = |filter: Filter| shown_rows(&RowFilter::new(filter).unwrap());
     assert_ne!(rows(Filter::eq("tenant", "a")), rows(Filter::eq("tenant", "b")));
     assert_ne!(rows(Filter::eq("tenant", "1")), rows(Filter::eq("tenant", 1)));

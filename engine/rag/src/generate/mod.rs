@@ -182,8 +182,8 @@ pub struct Answer {
     pub usage: Option<Usage>,
     /// Milliseconds until the first piece (`first_token`) and to the end (`generate`).
     pub timings_ms: Vec<(&'static str, f64)>,
-    /// Whether it was kept from an earlier question that means the same ([`answers`](crate::answers)): the usage is of that time then, and nothing was
-    /// spent on it now.
+    /// Whether it was kept from an earlier question, the same or one that is taken for it ([`answers`](crate::answers)): the usage is of that time then, and
+    /// nothing was spent on it now.
     pub cached: bool,
 }
 

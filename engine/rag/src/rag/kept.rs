@@ -6,12 +6,12 @@ use ragstone::Collection;
 
 use super::enrich::as_message;
 use super::{Rag, embed_query};
-use crate::answers::{AnswerCache, Partition, Place, key};
+use crate::answers::{AnswerCache, Partition, Place, Question, key};
 use crate::embed::Embedder;
 use crate::error::Result;
 use crate::generate::{GenerateRequest, Generation};
-use crate::prompt::Enriched;
 use crate::prompt::chat::{Conversation, said};
+use crate::prompt::{EnrichRequest, Enriched};
 use crate::retrieve::RetrievalMode;
 
 /// A question that was looked up: what its evidence is to be found in if there is no answer, and where that belongs.
@@ -22,7 +22,7 @@ pub(super) struct LookedUp {
 }
 
 impl Rag {
-    /// The same, which keeps answers and gives them again to questions that mean the same.
+    /// The same, which keeps answers and gives them again ([`answers`](crate::answers)).
     #[must_use]
     pub fn with_answer_cache(self, answers: AnswerCache) -> Rag {
         Rag { answers, ..self }
@@ -37,7 +37,7 @@ impl Rag {
     /// What is to be looked up of a question, if it is one of those that are.
     pub(super) fn looked_up(&self, collection: &str, request: &GenerateRequest) -> Result<Option<LookedUp>> {
         let GenerateRequest { enrich, options } = request;
-        if !self.answers.is_on() || enrich.mode == RetrievalMode::Text {
+        if !self.answers.is_on() {
             return Ok(None);
         }
         enrich.validate()?;
@@ -48,14 +48,14 @@ impl Rag {
         }
         let template = self.template_source(&enrich.template)?;
         let (rows, embedder) = self.text_collection_and_model(collection)?;
-        let check_wanted = || -> Result<()> { Ok(rows.check_wanted()?) };
-        let (asked, wanted) = (("question", conversation.question), self.wanted(&check_wanted));
-        let question = embed_query(embedder.as_ref(), asked, enrich.overflow, wanted)
-            .map_err(|error| as_message(error, enrich.messages.len()))?;
-        if question.truncated {
-            // Others that begin alike would have the same vector.
-            return Ok(None);
-        }
+        let reranker = enrich.rerank.as_ref().map(|rerank| self.models.reranker(&rerank.model)).transpose();
+        // What is wrong with it is for the retrieval to say.
+        let Ok(reranker) = reranker else { return Ok(None) };
+        let vector = if self.answers.is_by_meaning() && enrich.mode != RetrievalMode::Text {
+            self.question_vector(&rows, embedder.as_ref(), (conversation.question, enrich))?
+        } else {
+            None
+        };
         let partition = Partition {
             caller: self.caller.to_string(),
             rows: rows.row_filter().map(key::shown_rows),
@@ -63,13 +63,29 @@ impl Rag {
             filter: enrich.filter.as_ref().map(|filter| format!("{filter:?}")),
             template: (template.called, template.text),
             embedder: key::shown_embedder(embedder.info()),
+            reranker: reranker.map(|reranker| key::shown_reranker(reranker.info())),
             model: key::shown_model(self.generate_models.get(&options.model)?.as_ref()),
             options: key::shown_options(options),
             enrich: key::shown_enrich(enrich),
             instructions: conversation.instructions.iter().map(|told| (*told).to_owned()).collect(),
         };
-        let place = Place { cache: self.answers.clone(), partition, question: question.values };
+        let question = Question::new(conversation.question, vector);
+        let place = Place { cache: self.answers.clone(), partition, question };
         Ok(Some(LookedUp { place, rows, embedder }))
+    }
+
+    /// The vector that a question is near others by; none if it was cut, as others that begin alike would have the same.
+    fn question_vector(
+        &self,
+        rows: &Collection,
+        embedder: &dyn Embedder,
+        (question, enrich): (&str, &EnrichRequest),
+    ) -> Result<Option<Vec<f32>>> {
+        let check_wanted = || -> Result<()> { Ok(rows.check_wanted()?) };
+        let wanted = self.wanted(&check_wanted);
+        let embedded = embed_query(embedder, ("question", question), enrich.overflow, wanted)
+            .map_err(|error| as_message(error, enrich.messages.len()))?;
+        Ok((!embedded.truncated).then_some(embedded.values))
     }
 
     /// The answer that is kept, or a model's, which is to be kept.
