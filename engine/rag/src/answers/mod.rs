@@ -11,7 +11,7 @@
 //!
 //! **Invariants.**
 //! - Nothing is answered across partitions, and nothing once a row of the collection was written or has expired.
-//! - Kept is only an answer that its model ended itself and that was given whole; nothing that failed, was stopped or was cut at a limit.
+//! - Kept is only an answer that its model ended itself, which its service said, and that was given whole; nothing that failed, was stopped or was cut at a limit.
 //! - Kept is only what rests on the state that was looked up: an answer whose collection or template changed while its evidence was found is not.
 //! - Conversations with more than a question are not looked up. Questions that the embedding model cuts, and those that are searched by word alone, which are
 //!   not embedded, are near no other.

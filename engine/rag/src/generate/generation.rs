@@ -152,7 +152,7 @@ impl Generation {
                     Ok(GenerateEvent::Delta(text))
                 }
             }
-            Heard::End { finish_reason, usage } => {
+            Heard::End { finish_reason, usage, is_told } => {
                 self.state = State::Over;
                 let text = std::mem::take(&mut self.text);
                 let first = self.first_token_ms.map(|ms| ("first_token", ms));
@@ -165,7 +165,9 @@ impl Generation {
                     timings_ms: first.into_iter().chain([("generate", self.elapsed_ms())]).collect(),
                     cached: false,
                 };
-                self.keep(&answer);
+                if is_told {
+                    self.keep(&answer);
+                }
                 Ok(GenerateEvent::Done(answer))
             }
         }
