@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::*;
+use crate::catalogue::{CATALOGUE, CatalogueChange};
 
 /// Puts the log of a copy into its place, then what one collection needs beside it. The names of the latter.
 fn put_part(copied: &Copied, dir: &MemoryDir, name: &str) -> Result<(Restore, Vec<u8>, Vec<String>)> {
@@ -72,6 +73,37 @@ fn it_is_whole_and_the_others_hold_nothing() {
     assert_eq!(of_all, expected);
     let absent = put_part(&copied, &MemoryDir::new(), "x").unwrap_err();
     assert!(matches!(absent, Error::CollectionNotFound { .. }), "{absent}");
+}
+
+/// What changes names while a copy is begun may be in its log alone: whoever has the name by that has it in the part.
+#[test]
+fn what_takes_a_place_by_the_log_alone_has_the_name() {
+    let db = open(&MemoryDir::new()).unwrap();
+    for name in ["a", "z"] {
+        db.create_collection(name, schema()).unwrap();
+        write_to(&db, name, 0..4, 1);
+    }
+    let replacement = db.begin_replacement("a", schema()).unwrap();
+    let row = |id: u64, version: i64| Point::new(id, [2.0, id as f32]).with("version", version);
+    replacement.collection().upsert((0..9).map(|id| row(id, 2)).collect()).unwrap();
+    db.flush().unwrap();
+    replacement.collection().upsert(vec![row(9, 3)]).unwrap();
+    let original = db.collection("a").unwrap().info().id;
+    let body = CatalogueChange::Replace { id: replacement.id(), original }.encode();
+    let log = &db.any_store().log;
+    // Three were made before.
+    log.wait(log.submit(Record { log_id: CATALOGUE, seq: 4, body: &body }).unwrap()).unwrap();
+    let copied = Copied::of(&db.pin().unwrap());
+    let a = [vec![2_i64; 9], vec![3]].concat();
+    for (name, a, z) in [("a", a, vec![]), ("z", vec![], vec![1; 4])] {
+        let target = MemoryDir::new();
+        let (restore, manifest, needed) = put_part(&copied, &target, name).unwrap();
+        assert!(!needed.is_empty());
+        restore.open_while(&manifest, &mut goes_on).unwrap().finish().unwrap();
+        let part = open(&target).unwrap();
+        assert_eq!(contents(&part), [("a".to_owned(), a), ("z".to_owned(), z)], "of {name}");
+        assert!(part.replacement("a").unwrap().is_none());
+    }
 }
 
 #[test]

@@ -95,14 +95,15 @@ impl Models {
         self.load_wanted(name, Wanted::always())
     }
 
-    /// The same for somebody who may stop waiting: what the service of a remote model is asked then is given up. What is here is loaded to the end.
+    /// The same for somebody who may stop waiting: what the service of a remote model is asked then is given up, and so is waiting for another
+    /// who loads it. What is here is loaded to the end.
     ///
     /// # Errors
     /// As [`load`](Self::load) and [`Wanted::check`].
     pub fn load_wanted(&self, name: &str, wanted: Wanted<'_>) -> Result<Arc<dyn Embedder>> {
         let asked = understand(name)?;
         let load = || Ok(self.inner.meters.metered(self.load_now(&asked, wanted)?));
-        self.inner.embedders.load(&asked.name, load)
+        self.inner.embedders.load(&asked.name, wanted, load)
     }
 
     /// The re-ranker, loaded; fetched first where it is not yet here.
@@ -111,7 +112,7 @@ impl Models {
     /// As [`Models::load`]; a remote model is [`Error::Invalid`], and a directory that is no cross-encoder [`Error::ModelInvalid`].
     pub fn reranker(&self, name: &str) -> Result<Arc<dyn Reranker>> {
         let asked = understand(name)?;
-        self.inner.rerankers.load(&asked.name, || {
+        self.inner.rerankers.load(&asked.name, Wanted::always(), || {
             let options = self.load_options(&asked)?;
             let (path, _) = self.locate(&asked.model, &asked.origin)?;
             let reranker = LocalReranker::load(&path, &asked.name, options)?;
@@ -158,7 +159,7 @@ impl Models {
             return Ok(counter);
         }
         let Asked { model: name, origin, .. } = understand(name)?;
-        self.inner.counters.load(&name, || match &origin {
+        self.inner.counters.load(&name, Wanted::always(), || match &origin {
             Origin::Remote => {
                 let model = name.split_once('#').map_or("", |(_, model)| model);
                 Ok(load_openai(model).unwrap_or_else(|| Arc::new(Estimate { model: name.clone() })))
