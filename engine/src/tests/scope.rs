@@ -141,7 +141,8 @@ fn what_is_not_shown_is_not_there() {
         Filter::In("tenant".into(), vec!["a".into(), "c".into()]),
         Filter::Not(Box::new(Filter::Range("number".into(), numbers))),
     ]);
-    let cases: Vec<(Filter, fn(u64) -> bool)> = vec![
+    type Case = (Filter, fn(u64) -> bool);
+    let cases: Vec<Case> = vec![
         (Filter::eq("tenant", "a"), |id| id % 3 == 0),
         (few, |id| id % 3 != 1 && id % 10 >= 5),
         (Filter::contains("words", "w3"), |id| id % 7 == 3),

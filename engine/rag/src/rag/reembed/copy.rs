@@ -5,8 +5,8 @@ use std::mem;
 
 use ragstone::{Batch, Point, PointId, Value, View};
 
-use super::{Run, check_cancelled};
 use super::state::State;
+use super::{Run, check_cancelled};
 use crate::embed::{Overflow, Role, Wanted};
 use crate::error::{Error, Result};
 use crate::ingest::split::{self, HEADING_SEPARATOR};
