@@ -133,6 +133,9 @@ fn reads() -> Vec<(&'static str, Read)> {
     ]
 }
 
+/// A filter, and what it says of a row by its number.
+type Case = (Filter, fn(u64) -> bool);
+
 #[test]
 fn what_is_not_shown_is_not_there() {
     let all = filled(|_| true);
@@ -141,7 +144,6 @@ fn what_is_not_shown_is_not_there() {
         Filter::In("tenant".into(), vec!["a".into(), "c".into()]),
         Filter::Not(Box::new(Filter::Range("number".into(), numbers))),
     ]);
-    type Case = (Filter, fn(u64) -> bool);
     let cases: Vec<Case> = vec![
         (Filter::eq("tenant", "a"), |id| id % 3 == 0),
         (few, |id| id % 3 != 1 && id % 10 >= 5),
