@@ -2,16 +2,18 @@
 //!
 //! **Problem.** A distance takes some 40 ns, and half of a million rows may be within one. **Idea.** Bands of latitude with about as
 //! many rows each, and the rows of each band in the order of their longitudes (sort-tile-recursive packing, Leutenegger et al.,
-//! ICDE 1997). A circle takes from each band the rows between two longitudes, and of those the ones between two others are within
-//! it for certain, as both edges of the band are there: a cap of a sphere holds all of a meridian between two points that it
-//! holds, if it is no more than half of it. Only rows between the one and the other, along the rim, are tested.
+//! ICDE 1997), in *steps* of [`STEP`]. A circle takes from each band the steps between two longitudes, and of those the ones between two
+//! others are within it for certain, as both edges of the band are there: a cap of a sphere holds all of a meridian between two points
+//! that it holds, if it is no more than half of it. Only steps between the one and the other, along the rim, are tested: by the lengths of
+//! straight lines through the sphere (`circle.rs`).
 //!
-//! Where much of the circle lies in cells that are wholly within it (`cells.rs`), the rows of these are found together, and only the rest of
-//! the certain ones is set one by one.
+//! Where a circle holds much, coarse cells that are mostly within it (`cells.rs`) are found together, and only where these and
+//! what is certain differ are rows set, or taken out again, one by one.
 //!
-//! **Cost.** Thirteen bytes and an eighth a row, and some hundred bytes a band; sorting takes 24 a row meanwhile. Of `n` rows there are
-//! `√n / 2` bands. A condition takes two binary searches a band, a part of a nanosecond for each row that passes, and a distance for each
-//! along the rim, some `√n`: by places rounded to 32 bits, and by those of the column where these leave it in doubt.
+//! **Cost.** Seventeen bytes and an eighth a row, and some hundred bytes a band; sorting takes 28 a row meanwhile. Of `n` rows there are
+//! `√n / 8` bands. A condition takes an arc sine and four binary searches a band, a nanosecond or so for each row that is set by itself,
+//! and a little more for each that is tested: of a circle of `m` rows some `30 √m` are. The bands are as few as they are because a row
+//! tested costs so much less than a band, whose first rows are rarely in the processor's cache.
 
 mod cells;
 mod circle;
@@ -21,25 +23,30 @@ use std::ops::Range;
 use fixedbitset::FixedBitSet;
 
 use self::cells::Cells;
-use self::circle::{Circle, sides};
+use self::circle::{Circle, point, sides};
 use super::ascending::ascending;
 use super::{Column, GeoPoint, Test, ValueRef};
 
 const WORD_BITS: usize = usize::BITS as usize;
 /// Rows of a band for each band.
-const SHAPE: usize = 4;
-/// Longitudes of a band from one that is kept by itself to the next.
+const SHAPE: usize = 64;
+/// Places of a band that are taken or left together.
 const STEP: usize = 32;
+/// Rows that are tested for each that may be listed, at most: a list is to cost what its length does.
+const TESTS_A_ROW: usize = 8;
+
+/// Places of a step, as points: `x`, `y` and `z` of each.
+type Points = [[f32; STEP]; 3];
 
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct PlaceIndex {
-    /// By bands, and by longitude within each.
+    /// By bands, and by longitude within each; a band begins with a step, so that there are some of no meaning before it.
     rows: Vec<u32>,
-    latitudes: Vec<f32>,
+    /// Of each step; those of no meaning are infinitely far.
+    points: Vec<Points>,
+    /// Where each step of a band begins, by longitude, and where the last one ends.
     longitudes: Vec<f32>,
-    /// Every [`STEP`]th longitude of each band, by which one is found: they stay in the processor's cache, all others do not.
-    steps: Vec<f32>,
     bands: Vec<Band>,
     cells: Cells,
 }
@@ -48,239 +55,258 @@ pub(crate) struct PlaceIndex {
 #[derive(Clone, Copy, Debug)]
 struct Band {
     south: f64,
+    /// The south of the next, if there is one: both have an edge in common.
     north: f64,
     /// Where its rows begin and end.
     start: u32,
     end: u32,
-    /// Where its first step is.
-    step: u32,
+    /// Where its longitudes begin.
+    longitudes: u32,
 }
 
 impl Band {
     fn places(&self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
+
+    /// The places of some steps.
+    fn steps(&self, first: usize, end: usize) -> Range<usize> {
+        let place = |step: usize| (self.start as usize + step * STEP).min(self.end as usize);
+        place(first)..place(end.max(first))
+    }
 }
 
-/// Places of a band that may be within a circle.
+/// Places of a band, each once, in two parts where the circle goes across the meridian at which degrees jump.
 struct Found {
     band: usize,
-    places: Range<usize>,
-    /// Whether all of them are.
-    is_certain: bool,
+    /// All that may be within a circle.
+    possible: [Range<usize>; 2],
+    /// Those of them that are.
+    certain: [Range<usize>; 2],
+}
+
+impl Found {
+    /// Those that are to be tested, in whole steps.
+    fn rim(&self) -> impl Iterator<Item = Range<usize>> {
+        differing(&self.possible, &self.certain)
+    }
 }
 
 impl PlaceIndex {
-    /// Sorts a column of a segment of `rows` rows.
+    /// Sorts a column of a segment of `rows` rows. What is no place (damage) is left out.
     pub(crate) fn new(column: &Column, file: &[u8], rows: usize) -> Self {
-        let mut places: Vec<(f64, f32, u32)> = Vec::new();
+        let mut places: Vec<(GeoPoint, u32)> = Vec::new();
         column.each(file, |row, value| {
-            if let ValueRef::Geo(GeoPoint { lat, lon }) = value {
-                places.push((lat, lon as f32, row as u32));
+            if let ValueRef::Geo(place) = value
+                && place.check(String::new).is_ok()
+            {
+                places.push((place, row as u32));
             }
         });
-        places.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        places.sort_unstable_by(|a, b| a.0.lat.total_cmp(&b.0.lat));
         let rows_a_band = (places.len() * SHAPE).isqrt().max(1);
-        let (mut bands, mut steps): (Vec<Band>, Vec<f32>) = (Vec::new(), Vec::new());
+        let (mut bands, mut longitudes): (Vec<Band>, Vec<f32>) = (Vec::new(), Vec::new());
+        let (mut sorted, mut points, mut all_longitudes) = (Vec::new(), Vec::new(), Vec::new());
         for band in places.chunks_mut(rows_a_band) {
-            let start = bands.last().map_or(0, |band| band.end);
-            let (south, north) = (band[0].0, band[band.len() - 1].0);
-            band.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then(a.2.cmp(&b.2)));
-            bands.push(Band {
-                south,
-                north,
-                start,
-                end: start + band.len() as u32,
-                step: steps.len() as u32,
-            });
-            steps.extend(band.iter().step_by(STEP).map(|place| place.1));
+            let (south, north) = (band[0].0.lat, band[band.len() - 1].0.lat);
+            if let Some(before) = bands.last_mut() {
+                before.north = south;
+            }
+            band.sort_unstable_by(|a, b| a.0.lon.total_cmp(&b.0.lon).then(a.1.cmp(&b.1)));
+            let start = sorted.len() as u32;
+            let end = start + band.len() as u32;
+            bands.push(Band { south, north, start, end, longitudes: longitudes.len() as u32 });
+            longitudes.extend(band.iter().step_by(STEP).chain(band.last()).map(|place| place.0.lon as f32));
+            points.extend(band.chunks(STEP).map(points_of));
+            let filled = points.len() * STEP;
+            sorted.extend(band.iter().map(|place| place.1));
+            sorted.resize(filled, 0);
+            all_longitudes.extend(band.iter().map(|place| place.0.lon as f32));
+            all_longitudes.resize(filled, band[band.len() - 1].0.lon as f32);
         }
-        let sorted: Vec<u32> = places.iter().map(|place| place.2).collect();
-        let longitudes: Vec<f32> = places.iter().map(|place| place.1).collect();
         Self {
-            cells: Cells::new(&bands, &sorted, &longitudes, rows),
-            bands,
-            steps,
+            cells: Cells::new(&bands, &sorted, &all_longitudes, rows),
             rows: sorted,
-            latitudes: places.iter().map(|place| place.0 as f32).collect(),
+            points,
             longitudes,
+            bands,
         }
     }
 
     /// The rows within the distance, among as many as the segment has.
     pub(crate) fn select(&self, column: &Column, file: &[u8], test: &Test, rows: usize) -> FixedBitSet {
-        let mut found = FixedBitSet::with_capacity(rows);
-        let Test::Within(center, metres) = *test else { return found };
+        let mut set = FixedBitSet::with_capacity(rows);
+        let Test::Within(center, metres) = *test else { return set };
         let circle = Circle::new(center, metres);
-        let words = found.as_mut_slice();
-        let whole = self.cells.within(&circle);
-        if let Some(whole) = &whole {
-            self.cells.select(whole, words);
+        let words = set.as_mut_slice();
+        let marked = self.cells.mark(&circle);
+        if let Some(marked) = &marked {
+            self.cells.select(marked, words);
+            let reached = self.reached(&circle);
+            for band in (0..reached.start).chain(reached.end..self.bands.len()) {
+                self.cells.places(marked, band).into_iter().for_each(|places| self.toggle(places, words));
+            }
         }
-        let mut set = |place: usize, passes: bool| {
-            let row = self.rows[place] as usize;
-            words[row / WORD_BITS] |= usize::from(passes) << (row % WORD_BITS);
-        };
-        self.parts(&circle, |Found { band, places, is_certain }| {
-            match &whole {
+        self.each_band(&circle, |found| {
+            let set_already = marked.as_ref().map(|marked| self.cells.places(marked, found.band));
+            for places in differing(&found.certain, &set_already.unwrap_or_default()) {
+                self.toggle(places, words);
+            }
+            for places in found.rim() {
                 // Whether they pass is anybody's guess, so nothing is made to depend on it but a bit.
-                _ if !is_certain => {
-                    places.for_each(|place| set(place, self.passes(place, &circle, (column, file, test))));
-                }
-                Some(whole) => self.cells.each_left(whole, (band, places), |left| {
-                    left.for_each(|place| set(place, true));
-                }),
-                None => places.for_each(|place| set(place, true)),
+                self.test(places, &circle, (column, file, test), |row, passes| {
+                    words[row as usize / WORD_BITS] |= usize::from(passes) << (row as usize % WORD_BITS);
+                });
             }
             true
         });
-        found
+        set
     }
 
     /// At most how many rows these are.
     pub(crate) fn count(&self, test: &Test) -> usize {
         let Test::Within(center, metres) = *test else { return 0 };
         let mut count = 0;
-        self.parts(&Circle::new(center, metres), |found| {
-            count += found.places.len();
+        self.each_band(&Circle::new(center, metres), |found| {
+            count += found.possible.iter().map(|places| places.len()).sum::<usize>();
             true
         });
         count
     }
 
-    /// These rows in ascending order; `None` if there may be more than `max`.
+    /// These rows in ascending order; `None` if there are more than `max`, or too many would have to be tested to tell.
     pub(crate) fn list(&self, column: &Column, file: &[u8], test: &Test, max: usize) -> Option<Vec<u32>> {
         let Test::Within(center, metres) = *test else { return Some(Vec::new()) };
         let circle = Circle::new(center, metres);
-        let mut left = Some(max);
-        self.parts(&circle, |found| {
-            left = left.and_then(|left| left.checked_sub(found.places.len()));
-            left.is_some()
-        });
-        left?;
-        let mut rows = Vec::new();
-        self.parts(&circle, |Found { places, is_certain, .. }| {
-            let found =
-                places.filter(|place| is_certain || self.passes(*place, &circle, (column, file, test)));
-            rows.extend(found.map(|place| self.rows[place]));
-            true
-        });
-        Some(ascending(rows))
-    }
-
-    /// Whether the row at a place is within a circle: by what is kept of the place, else by what the column says.
-    #[inline]
-    fn passes(&self, place: usize, circle: &Circle, (column, file, test): (&Column, &[u8], &Test)) -> bool {
-        let rounded = [self.latitudes[place], self.longitudes[place]].map(f64::from);
-        circle.holds(rounded).unwrap_or_else(|| {
-            column.get(file, self.rows[place] as usize).is_some_and(|value| test.passes(value))
-        })
-    }
-
-    /// Gives the places that may be within a circle, each once, until `each` says that it has enough.
-    fn parts(&self, circle: &Circle, mut each: impl FnMut(Found) -> bool) {
-        let Circle { center, height, .. } = circle;
-        let first = self.bands.partition_point(|band| band.north < center.lat - height);
-        for (number, band) in self.bands.iter().enumerate().skip(first) {
-            if band.south > center.lat + height {
-                return;
+        let (mut rows, mut is_over) = (Vec::new(), false);
+        let mut tests = max.saturating_mul(TESTS_A_ROW).max(STEP * STEP);
+        self.each_band(&circle, |found| {
+            let certain = found.certain.iter().map(|places| places.len()).sum::<usize>();
+            let tested = found.rim().map(|places| places.len()).sum::<usize>();
+            is_over = rows.len() + certain > max || tested > tests;
+            if is_over {
+                return false;
             }
-            let mut give = |places, is_certain| each(Found { band: number, places, is_certain });
-            let (certain, possible) = circle.half_widths(band.south, band.north);
-            // From the west edge of what is possible over what is certain to the east edge.
-            for (west, east) in sides(center.lon, possible).into_iter().flatten() {
-                let possible = self.between(band, west, east);
-                let mut at = possible.start;
-                for (west, east) in certain.into_iter().flat_map(|width| sides(center.lon, width)).flatten() {
-                    let sure = self.among(at..possible.end, west, east);
-                    if sure.is_empty() {
-                        continue;
+            tests -= tested;
+            found.certain.iter().for_each(|places| rows.extend_from_slice(&self.rows[places.clone()]));
+            for places in found.rim() {
+                self.test(places, &circle, (column, file, test), |row, passes| {
+                    if passes {
+                        rows.push(row);
                     }
-                    let before = at..sure.start;
-                    at = sure.end;
-                    if !give(before, false) || !give(sure, true) {
-                        return;
+                });
+            }
+            is_over = rows.len() > max;
+            !is_over
+        });
+        (!is_over).then(|| ascending(rows))
+    }
+
+    /// Takes the rows at some places into a set, and out of it those that are there.
+    fn toggle(&self, places: Range<usize>, words: &mut [usize]) {
+        for row in &self.rows[places] {
+            words[*row as usize / WORD_BITS] ^= 1 << (*row as usize % WORD_BITS);
+        }
+    }
+
+    /// Gives each of some places in whole steps with whether it is within a circle: by the chord, else by what the column says.
+    #[inline]
+    fn test(
+        &self,
+        places: Range<usize>,
+        circle: &Circle,
+        (column, file, test): (&Column, &[u8], &Test),
+        mut each: impl FnMut(u32, bool),
+    ) {
+        for first in places.clone().step_by(STEP) {
+            let rows = &self.rows[first..places.end.min(first + STEP)];
+            let mut squares = circle.squares(&self.points[first / STEP]);
+            if squares.iter().fold(false, |any, square| any | circle.doubts(*square)) {
+                for (square, row) in squares.iter_mut().zip(rows) {
+                    if circle.doubts(*square) {
+                        let value = column.get(file, *row as usize);
+                        let passes = value.is_some_and(|value| test.passes(value));
+                        *square = if passes { f32::NEG_INFINITY } else { f32::INFINITY };
                     }
                 }
-                if !give(at..possible.end, false) {
-                    return;
-                }
+            }
+            rows.iter().zip(squares).for_each(|(row, square)| each(*row, circle.holds(square)));
+        }
+    }
+
+    /// The bands that a circle reaches.
+    fn reached(&self, circle: &Circle) -> Range<usize> {
+        let (south, north) = (circle.center.lat - circle.height, circle.center.lat + circle.height);
+        let first = self.bands.partition_point(|band| band.north < south);
+        first..self.bands.partition_point(|band| band.south <= north).max(first)
+    }
+
+    /// Gives what a circle has of each band that it reaches, until `each` says that it has enough.
+    fn each_band(&self, circle: &Circle, mut each: impl FnMut(Found) -> bool) {
+        let reached = self.reached(circle);
+        let Some(first) = self.bands.get(reached.start) else { return };
+        let mut south = circle.edge(first.south);
+        for number in reached {
+            let band = &self.bands[number];
+            let north = circle.edge(band.north);
+            let (certain, possible) = circle.half_widths(&south, &north);
+            south = north;
+            let parts = |width: f64| sides(circle.center.lon, width);
+            let mut possible =
+                parts(possible).map(|part| part.map_or(0..0, |(west, east)| self.reaching(band, west, east)));
+            let certain = certain
+                .map_or([None, None], parts)
+                .map(|part| part.map_or(0..0, |(west, east)| self.between(band, west, east)));
+            // A step may reach into both.
+            let [before, behind] = &mut possible;
+            *behind = behind.start.max(before.end)..behind.end.max(before.end);
+            if !each(Found { band: number, possible, certain }) {
+                return;
             }
         }
     }
 
-    /// The places of a band between two longitudes.
+    /// The places of a band in steps that reach somewhere between two longitudes.
+    fn reaching(&self, band: &Band, west: f64, east: f64) -> Range<usize> {
+        let (firsts, lasts) = self.longitudes(band);
+        let first = lasts.partition_point(|last| f64::from(*last) < west);
+        band.steps(first, firsts.partition_point(|first| f64::from(*first) <= east))
+    }
+
+    /// The places of a band in steps that lie between two longitudes.
     fn between(&self, band: &Band, west: f64, east: f64) -> Range<usize> {
-        let from = self.first(band, |longitude| longitude < west);
-        let to = self.first(band, |longitude| longitude <= east);
-        from..to.max(from)
+        let (firsts, lasts) = self.longitudes(band);
+        let first = firsts.partition_point(|first| f64::from(*first) < west);
+        band.steps(first, lasts.partition_point(|last| f64::from(*last) <= east))
     }
 
-    /// Those of some places of a band that are between two longitudes: mostly all but a few at both ends.
-    fn among(&self, places: Range<usize>, west: f64, east: f64) -> Range<usize> {
-        let longitudes = &self.longitudes[places.clone()];
-        let is_before = |longitude: &f32| f64::from(*longitude) < west;
-        let is_behind = |longitude: &f32| f64::from(*longitude) > east;
-        let at_west = longitudes.iter().take(STEP).position(|longitude| !is_before(longitude));
-        let from = at_west.unwrap_or_else(|| longitudes.partition_point(is_before));
-        let at_east = longitudes.iter().rev().take(STEP).position(|longitude| !is_behind(longitude));
-        let behind = at_east.unwrap_or_else(|| {
-            longitudes.len() - longitudes.partition_point(|longitude| !is_behind(longitude))
-        });
-        let to = (longitudes.len() - behind).max(from);
-        places.start + from..places.start + to
+    /// Where the steps of a band begin, and where they end or the next begins.
+    fn longitudes(&self, band: &Band) -> (&[f32], &[f32]) {
+        let steps = band.places().len().div_ceil(STEP);
+        let longitudes = &self.longitudes[band.longitudes as usize..][..=steps];
+        (&longitudes[..steps], &longitudes[1..])
     }
+}
 
-    /// The first place of a band whose longitude is not before something, or its end.
-    fn first(&self, band: &Band, is_before: impl Fn(f64) -> bool) -> usize {
-        let (start, end) = (band.start as usize, band.end as usize);
-        let before = |longitude: &f32| is_before(f64::from(*longitude));
-        let steps = &self.steps[band.step as usize..][..(end - start).div_ceil(STEP)];
-        // The step before it is before it, the next is not.
-        let low = start + steps.partition_point(before).saturating_sub(1) * STEP;
-        low + self.longitudes[low..end.min(low + STEP)].partition_point(before)
+/// What is in the ranges of one pair and not in those of the other: from every other one of all their ends to the next.
+fn differing(a: &[Range<usize>; 2], b: &[Range<usize>; 2]) -> impl Iterator<Item = Range<usize>> {
+    let ranges = [&a[0], &a[1], &b[0], &b[1]];
+    let mut ends = [0; 8];
+    for (pair, range) in ends.chunks_exact_mut(2).zip(ranges) {
+        pair.copy_from_slice(&[range.start, range.end]);
     }
+    ends.sort_unstable();
+    (0..ends.len()).step_by(2).map(move |at| ends[at]..ends[at + 1])
+}
+
+/// Some places as points, filled up with what is infinitely far.
+fn points_of(places: &[(GeoPoint, u32)]) -> Points {
+    let mut points = [[f32::INFINITY; STEP]; 3];
+    for (at, (place, _)) in places.iter().enumerate() {
+        points.iter_mut().zip(point(*place)).for_each(|(axis, value)| axis[at] = value);
+    }
+    points
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::payload::column::tests::column_of;
-    use crate::payload::{FieldType, Value};
-    use crate::random::SplitMix64;
-
-    /// Against testing every row: the rows of whole cells, and those between them and the rim.
-    #[test]
-    fn large_circles_hold_what_is_within_them() {
-        let (rows, mut random) = (20_000, SplitMix64(3));
-        for (lat, lon, degrees) in
-            [(0.0, 0.0, 10.0), (50.0, 175.0, 10.0), (-40.0, -179.0, 4.0), (0.0, 0.0, 170.0)]
-        {
-            let mut near = |middle: f64| middle + (f64::from(random.uniform()) - 0.5) * degrees;
-            let mut place = || {
-                let (lat, lon) = (near(lat), near(lon));
-                GeoPoint { lat, lon: if lon.abs() > 180.0 { lon - 360.0 * lon.signum() } else { lon } }
-            };
-            let values: Vec<Option<Value>> =
-                (0..rows).map(|row| (row % 7 != 3).then(|| Value::Geo(place()))).collect();
-            let center = place();
-            let (entry, batch_rows, file) = column_of(&values, FieldType::Geo, 3_000);
-            let column = Column::open(&entry, &batch_rows, file.len()).unwrap();
-            let index = PlaceIndex::new(&column, &file, rows);
-            for (share, center) in [0.02, 0.1, 0.3, 0.5, 0.9]
-                .map(|share| (share, GeoPoint { lat, lon }))
-                .into_iter()
-                .chain([(0.5, center)])
-            {
-                let metres = degrees * 111_195.0 * f64::sqrt(share / std::f64::consts::PI);
-                let test = Test::Within(center, metres);
-                let found = index.select(&column, &file, &test, rows);
-                assert_eq!(found, column.tested(&file, &test, rows), "{share} around {center:?}");
-                let whole = index.cells.within(&Circle::new(center, metres));
-                // So both ways are gone.
-                let is_sure = (center.lat, center.lon, degrees) == (0.0, 0.0, 10.0);
-                assert!(!is_sure || whole.is_some() == (share >= 0.5) || share == 0.3, "{share}");
-            }
-        }
-    }
-}
+mod tests;

@@ -2,11 +2,12 @@
 //!
 //! **Problem.** To set a bit for each of half a million rows takes longer than all else that finds them. **Idea.** Some bands of latitude
 //! together are a *group*, and a group is divided by longitude into columns: its *cells*, 255 in all. The bytes of all rows say which cell
-//! each is in, so the rows of all cells that lie within a circle are found in one go through the bytes (`ragstone_kernels::KernelBits`), and
-//! those of the rest of the circle, along its rim, are set one by one.
+//! each is in, so the rows of all cells that are *marked* are found in one go through the bytes (`ragstone_kernels::KernelBits`). Marked are
+//! those whose middle is in the circle, which are mostly within it by more than half: so what remains is a half of the cells along the rim,
+//! and less, whose rows are set or taken out again one by one. Which cells are marked is a matter of speed alone.
 //!
-//! **Cost.** A byte a row, and 72 bytes a band. The go through the bytes takes as long as setting a sixth of the rows or so: where the cells
-//! have fewer, all are set one by one.
+//! **Cost.** A byte a row, and 72 bytes a band. The go through the bytes takes as long as setting one in [`SHARE`] of the rows or so: where
+//! the marked cells have fewer, all are set one by one.
 
 use std::ops::Range;
 
@@ -19,8 +20,8 @@ const GROUPS: usize = 15;
 const COLUMNS: usize = 17;
 /// In place of a cell: the row has no place.
 const NOWHERE: u8 = u8::MAX;
-/// Cells are worth it from one in so many of the rows on.
-const SHARE: usize = 6;
+/// Marks are worth it from one in so many of the rows on.
+const SHARE: usize = 20;
 /// Longitudes of a group that its columns are made by.
 const SAMPLE: usize = 1_024;
 
@@ -40,21 +41,20 @@ pub(super) struct Cells {
 /// Bands that follow one another.
 #[derive(Debug)]
 struct Group {
-    south: f64,
-    north: f64,
+    /// A latitude in the middle of them.
+    middle: f64,
     columns: [Column; COLUMNS],
 }
 
-/// A cell: from where to where its places reach, and how many these are.
+/// A cell: a longitude in its middle, and how many places it has.
 #[derive(Clone, Copy, Debug)]
 struct Column {
-    west: f64,
-    east: f64,
+    middle: f64,
     places: usize,
 }
 
-/// The cells that lie within a circle.
-pub(super) struct Whole {
+/// Some cells.
+pub(super) struct Marked {
     labels: ByteSet,
     /// Of each group the columns, in two parts where the circle goes across the meridian at which degrees jump.
     columns: Vec<[Range<usize>; 2]>,
@@ -72,92 +72,79 @@ impl Cells {
         };
         for (number, bands) in bands.chunks(bands_a_group).enumerate() {
             let edges = edges(bands, longitudes);
-            let nothing = Column { west: f64::INFINITY, east: f64::NEG_INFINITY, places: 0 };
-            let mut columns = [nothing; COLUMNS];
+            let mut extents = [None; COLUMNS];
+            let mut columns = [Column { middle: f64::NEG_INFINITY, places: 0 }; COLUMNS];
             for band in bands {
                 let of_band = &longitudes[band.places()];
                 let (mut starts, mut before) = ([band.end; COLUMNS + 1], 0);
                 starts[0] = band.start;
                 for (start, edge) in starts[1..COLUMNS].iter_mut().zip(edges) {
-                    // Ascending also where damage left no numbers.
                     before += of_band[before..].partition_point(|longitude| *longitude < edge);
                     *start = band.start + before as u32;
                 }
                 for (at, column) in columns.iter_mut().enumerate() {
                     let range = starts[at] as usize..starts[at + 1] as usize;
-                    column.take(&longitudes[range.clone()]);
+                    extents[at] = joined(extents[at], &longitudes[range.clone()]);
+                    column.places += range.len();
                     let label = (number * COLUMNS + at) as u8;
                     places[range].iter().for_each(|row| cells.labels[*row as usize] = label);
                 }
                 cells.starts.push(starts);
             }
-            let mut east = f64::NEG_INFINITY;
-            for column in &mut columns {
+            let mut middle = f64::NEG_INFINITY;
+            for (column, extent) in columns.iter_mut().zip(extents) {
                 // What holds nothing stands in its place among the others.
-                if column.places == 0 {
-                    (column.west, column.east) = (east, east);
-                }
-                east = column.east;
+                middle = extent.map_or(middle, |(west, east)| f64::midpoint(west, east));
+                column.middle = middle;
             }
-            let (south, north) = (bands[0].south, bands[bands.len() - 1].north);
-            cells.groups.push(Group { south, north, columns });
+            let middle = f64::midpoint(bands[bands.len() / 2].south, bands[(bands.len() - 1) / 2].north);
+            cells.groups.push(Group { middle, columns });
         }
         cells
     }
 
-    /// The cells that lie within a circle, if they have so many rows that it is worth it.
-    pub(super) fn within(&self, circle: &Circle) -> Option<Whole> {
-        let mut whole = Whole { labels: ByteSet::default(), columns: vec![[0..0, 0..0]; self.groups.len()] };
+    /// The cells of a circle, if they have so many rows that it is worth it, and not all of them are to be tested.
+    pub(super) fn mark(&self, circle: &Circle) -> Option<Marked> {
+        if !circle.has_half_widths() {
+            return None;
+        }
+        let mut marked =
+            Marked { labels: ByteSet::default(), columns: vec![[0..0, 0..0]; self.groups.len()] };
         let mut places = 0;
         for (number, group) in self.groups.iter().enumerate() {
-            let (Some(width), _) = circle.half_widths(group.south, group.north) else { continue };
+            let Some(width) = circle.edge(group.middle).half_width else { continue };
             let parts = sides(circle.center.lon, width).into_iter().flatten();
-            for ((west, east), inside) in parts.zip(&mut whole.columns[number]) {
-                let first = group.columns.partition_point(|column| column.west < west);
-                let end = group.columns.partition_point(|column| column.east <= east);
-                if first < end {
-                    *inside = first..end;
-                    (first..end).for_each(|at| whole.labels.insert((number * COLUMNS + at) as u8));
-                    places += group.columns[first..end].iter().map(|column| column.places).sum::<usize>();
-                }
+            for ((west, east), inside) in parts.zip(&mut marked.columns[number]) {
+                let first = group.columns.partition_point(|column| column.middle < west);
+                let end = group.columns.partition_point(|column| column.middle <= east).max(first);
+                *inside = first..end;
+                (first..end).for_each(|at| marked.labels.insert((number * COLUMNS + at) as u8));
+                places += group.columns[first..end].iter().map(|column| column.places).sum::<usize>();
             }
         }
-        (places * SHARE >= self.labels.len()).then_some(whole)
+        (places * SHARE >= self.labels.len()).then_some(marked)
     }
 
     /// Writes the set of the rows of some cells.
-    pub(super) fn select(&self, whole: &Whole, words: &mut [usize]) {
-        KernelBits::new().select(&self.labels, &whole.labels, words);
+    pub(super) fn select(&self, marked: &Marked, words: &mut [usize]) {
+        KernelBits::new().select(&self.labels, &marked.labels, words);
     }
 
-    /// Gives what is left of some places of a band without those in some cells.
-    pub(super) fn each_left(
-        &self,
-        whole: &Whole,
-        (band, places): (usize, Range<usize>),
-        mut each: impl FnMut(Range<usize>),
-    ) {
-        let (starts, mut at) = (&self.starts[band], places.start);
-        for columns in &whole.columns[band / self.bands_a_group] {
-            let [start, end] =
-                [columns.start, columns.end].map(|column| (starts[column] as usize).clamp(at, places.end));
-            if start < end {
-                each(at..start);
-                at = end;
-            }
-        }
-        each(at..places.end);
+    /// The places of a band that are in some cells.
+    pub(super) fn places(&self, marked: &Marked, band: usize) -> [Range<usize>; 2] {
+        let starts = &self.starts[band];
+        let columns = marked.columns[band / self.bands_a_group].clone();
+        columns.map(|columns| starts[columns.start] as usize..starts[columns.end] as usize)
     }
 }
 
-impl Column {
-    /// Takes in the places of a band.
-    fn take(&mut self, longitudes: &[f32]) {
-        if let Some((first, last)) = longitudes.first().zip(longitudes.last()) {
-            self.west = self.west.min(f64::from(*first));
-            self.east = self.east.max(f64::from(*last));
-            self.places += longitudes.len();
-        }
+/// From where to where longitudes reach, and more of them in ascending order.
+fn joined(extent: Option<(f64, f64)>, longitudes: &[f32]) -> Option<(f64, f64)> {
+    let more = longitudes.first().zip(longitudes.last());
+    let more = more.map(|(first, last)| (f64::from(*first), f64::from(*last)));
+    match (extent, more) {
+        (Some((west, east)), Some((first, last))) => Some((west.min(first), east.max(last))),
+        _ => extent.or(more),
     }
 }
 

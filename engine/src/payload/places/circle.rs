@@ -1,17 +1,26 @@
 //! What is within a distance of a place, by latitudes and longitudes.
 //!
-//! **Cost.** A band takes two roots and two arc sines, a place some forty multiplications: sines and cosines are short series
-//! here, as calls for them took longer than all else.
+//! **Idea.** Two places are as far apart as the straight line between them says, their *chord* through the sphere: its square takes
+//! three differences of coordinates and no sine, and 32 bits tell a metre at any distance, as what is rounded is not the square but
+//! the coordinates. Only nearly opposite of the centre do chords hardly grow any more, and more is left in doubt.
+//!
+//! **Cost.** An edge of a band takes a root and an arc sine, a place eight additions and multiplications, several places at a time. Sines
+//! and cosines are short series here, as calls for them took longer than all else.
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
+use super::{Points, STEP};
 use crate::payload::GeoPoint;
 use crate::payload::geo::{EARTH_RADIUS_M, haversine};
 
 /// What rounding may do to a longitude at the equator, and more: a 32-bit float of 180 is right to 8e-6.
 const SLACK_DEGREES: f64 = 4e-5;
-/// What rounding may do to a distance, and more: 8e-6 degrees are a metre.
-const SLACK_M: f64 = 4.0;
+/// What rounding may do to the square of a chord, and more: as a share of the chord, as both ends are rounded to 3e-8 in each direction;
+const SLACK_CHORD: f64 = 4e-7;
+/// as a share of the square, for five steps of reckoning;
+const SLACK_SQUARE: f64 = 5e-7;
+/// and of the shortest.
+const SLACK_LEAST: f64 = 1e-13;
 /// Beyond this latitude a degree of longitude is too short to reckon with.
 const POLE_DEGREES: f64 = 89.0;
 
@@ -27,12 +36,17 @@ const SINE: [f64; 11] = {
     terms
 };
 
+/// The sine of an angle of at most half a turn either way, right to 2e-11; of at most a right angle to the last bits.
+#[inline]
+fn sine(radians: f64) -> f64 {
+    let square = radians * radians;
+    radians * SINE.iter().rev().fold(0.0, |sum, term| sum * square + term)
+}
+
 /// As [`haversine`], of an angle of at most half a turn either way.
 #[inline]
 fn short_haversine(radians: f64) -> f64 {
-    let half = radians / 2.0;
-    let square = half * half;
-    let sine = half * SINE.iter().rev().fold(0.0, |sum, term| sum * square + term);
+    let sine = sine(radians / 2.0);
     sine * sine
 }
 
@@ -42,9 +56,19 @@ fn cosine(radians: f64) -> f64 {
     1.0 - 2.0 * short_haversine(radians)
 }
 
+/// Where a place is on a sphere of radius one around zero.
+#[inline]
+pub(super) fn point(place: GeoPoint) -> [f32; 3] {
+    let [latitude, longitude] = [place.lat, place.lon].map(f64::to_radians);
+    let across = cosine(latitude);
+    [across * cosine(longitude), across * sine(longitude), sine(latitude)].map(|axis| axis as f32)
+}
+
 /// See the module's text.
 pub(super) struct Circle {
     pub(super) center: GeoPoint,
+    /// The centre as a [`point`].
+    point: [f32; 3],
     /// Of the centre: its latitude in radians, and the cosine of that.
     latitude: f64,
     cosine: f64,
@@ -55,71 +79,101 @@ pub(super) struct Circle {
     pub(super) height: f64,
     /// Where a meridian touches it, which is where it is widest: a little nearer to the pole than its centre. `None` where it holds a pole.
     widest: Option<f64>,
-    /// The haversine of a distance that is within it whatever rounding did, and of one that is beyond.
-    surely_within: f64,
-    surely_beyond: f64,
+    /// What the square of a chord is below if it is within whatever rounding did, and above if it is beyond.
+    surely_within: f32,
+    surely_beyond: f32,
+}
+
+/// A parallel, and where it leaves a circle.
+pub(super) struct Edge {
+    latitude: f64,
+    cosine: f64,
+    /// Degrees of longitude from the centre to the rim; `None` if the circle does not come there.
+    pub(super) half_width: Option<f64>,
 }
 
 impl Circle {
     pub(super) fn new(center: GeoPoint, metres: f64) -> Self {
-        let angle = metres / EARTH_RADIUS_M;
-        let slack = SLACK_M / EARTH_RADIUS_M;
+        // Nothing is farther than half a turn.
+        let angle = (metres / EARTH_RADIUS_M).min(PI);
+        let haversine = haversine(angle);
         let latitude = center.lat.to_radians();
         let sine = latitude.sin() / angle.cos();
+        let square = 4.0 * haversine;
+        let slack = SLACK_CHORD * square.sqrt() + SLACK_SQUARE * square + SLACK_LEAST;
         Self {
             center,
+            point: point(center),
             latitude,
             cosine: latitude.cos(),
             angle,
-            haversine: haversine(angle),
+            haversine,
             height: angle.to_degrees() + SLACK_DEGREES,
             widest: (sine.abs() < 1.0).then(|| sine.asin().to_degrees()),
-            surely_within: if angle > slack { haversine((angle - slack).min(PI)) } else { -1.0 },
-            surely_beyond: if angle + slack < PI { haversine(angle + slack) } else { f64::INFINITY },
+            surely_within: (square - slack) as f32,
+            surely_beyond: (square + slack) as f32,
         }
     }
 
-    /// Whether a place is within it, whose latitude and longitude were rounded; `None` if that leaves it in doubt. Haversines grow
-    /// with the distance, so that no distance is worked out.
+    /// The squares of the chords from the centre to some places.
     #[inline]
-    pub(super) fn holds(&self, [latitude, longitude]: [f64; 2]) -> Option<bool> {
-        let apart = (longitude - self.center.lon).abs();
-        let across = short_haversine(apart.min(360.0 - apart).to_radians());
-        let latitude = latitude.to_radians();
-        let all = short_haversine(latitude - self.latitude) + self.cosine * cosine(latitude) * across;
-        match all {
-            _ if all < self.surely_within => Some(true),
-            _ if all > self.surely_beyond => Some(false),
-            _ => None,
+    pub(super) fn squares(&self, points: &Points) -> [f32; STEP] {
+        let mut squares = [0.0; STEP];
+        for (axis, center) in points.iter().zip(self.point) {
+            for (square, at) in squares.iter_mut().zip(axis) {
+                let apart = at - center;
+                *square += apart * apart;
+            }
         }
+        squares
     }
 
-    /// Degrees of longitude to both sides of the centre within which all places between two latitudes are in the circle, if there are any,
+    /// Whether a place is within it, by the square of the chord from the centre, if that does not leave it [in doubt](Self::doubts).
+    #[inline]
+    pub(super) fn holds(&self, square: f32) -> bool {
+        square < self.surely_within
+    }
+
+    /// Whether the square of a chord does not tell if the place is within, as coordinates are rounded.
+    #[inline]
+    pub(super) fn doubts(&self, square: f32) -> bool {
+        // Without a branch, so that several are asked at a time.
+        (square >= self.surely_within) & (square <= self.surely_beyond)
+    }
+
+    /// Whether longitudes say anywhere what is within it.
+    pub(super) fn has_half_widths(&self) -> bool {
+        self.angle < FRAC_PI_2 && self.center.lat.abs() <= POLE_DEGREES
+    }
+
+    /// Degrees of longitude to both sides of the centre within which all places between two parallels are in the circle, if there are any,
     /// and within which all lie that are.
-    pub(super) fn half_widths(&self, south: f64, north: f64) -> (Option<f64>, f64) {
-        let near_pole = [south, north, self.center.lat].iter().any(|latitude| latitude.abs() > POLE_DEGREES);
-        if near_pole || self.angle >= FRAC_PI_2 {
+    pub(super) fn half_widths(&self, south: &Edge, north: &Edge) -> (Option<f64>, f64) {
+        let near_pole = [south, north].iter().any(|edge| edge.latitude.abs() > POLE_DEGREES);
+        if near_pole || !self.has_half_widths() {
             return (None, 180.0);
         }
-        let [at_south, at_north] = [south, north].map(|latitude| self.half_width(latitude));
-        let inside = self.widest.filter(|latitude| (south..=north).contains(latitude));
-        let at_widest = inside.and_then(|latitude| self.half_width(latitude));
-        let slack = SLACK_DEGREES / cosine(south.abs().max(north.abs()).to_radians());
-        let certain = at_south
-            .zip(at_north)
+        let inside = self.widest.filter(|latitude| (south.latitude..=north.latitude).contains(latitude));
+        let at_widest = inside.and_then(|latitude| self.edge(latitude).half_width);
+        let slack = SLACK_DEGREES / south.cosine.min(north.cosine);
+        let certain = south
+            .half_width
+            .zip(north.half_width)
             .map(|(south, north)| south.min(north) - slack)
             .filter(|width| *width > 0.0);
-        let possible = [at_south, at_north, at_widest].into_iter().flatten().fold(0.0, f64::max) + slack;
+        let widths = [south.half_width, north.half_width, at_widest];
+        let possible = widths.into_iter().flatten().fold(0.0, f64::max) + slack;
         (certain, if self.widest.is_some() { possible } else { 180.0 })
     }
 
-    /// Degrees of longitude from the centre to the rim at a latitude; `None` if the rim does not come there.
-    fn half_width(&self, latitude: f64) -> Option<f64> {
-        let latitude = latitude.to_radians();
+    /// The parallel at a latitude.
+    pub(super) fn edge(&self, latitude: f64) -> Edge {
+        let radians = latitude.to_radians();
+        let cosine = cosine(radians);
         // The haversine formula, turned round.
-        let share =
-            (self.haversine - short_haversine(latitude - self.latitude)) / (self.cosine * cosine(latitude));
-        (share >= 0.0).then(|| 2.0 * share.sqrt().min(1.0).asin().to_degrees())
+        let share = (self.haversine - short_haversine(radians - self.latitude)) / (self.cosine * cosine);
+        let half_width = (share >= 0.0).then(|| 2.0 * share.sqrt().min(1.0).asin().to_degrees());
+        Edge { latitude, cosine, half_width }
     }
 }
 
@@ -148,6 +202,31 @@ mod tests {
             // To a few of the last bits, of the smallest angles too.
             prop_assert!((found - wanted).abs() <= 16.0 * f64::EPSILON * wanted, "{radians}: {found} {wanted}");
             prop_assert!((cosine(radians) - radians.cos()).abs() <= 16.0 * f64::EPSILON, "{radians}");
+            prop_assert!((sine(radians) - radians.sin()).abs() <= 2e-11, "{radians}");
+        }
+
+        /// Against distances: places anywhere, and those a few metres from the rim of a circle of any size.
+        #[test]
+        fn chords_tell_what_is_within(
+            center in (-90.0_f64..=90.0, -180.0_f64..=180.0),
+            place in (-90.0_f64..=90.0, -180.0_f64..=180.0),
+            near in prop_oneof![Just(1.0_f64), 0.0_f64..=1e-6, 0.0_f64..=1e-3],
+            off in prop_oneof![-50.0_f64..=50.0, -0.5_f64..=0.5, Just(0.0_f64), -2e7_f64..=2e7],
+        ) {
+            let between = |from: f64, to: f64| from + (to - from) * near;
+            let (center, place) = (GeoPoint::new(center.0, center.1), GeoPoint::new(place.0, place.1));
+            let place = GeoPoint::new(between(center.lat, place.lat), between(center.lon, place.lon));
+            let distance = center.distance_m(place);
+            let metres = (distance + off).max(0.0);
+            let circle = Circle::new(center, metres);
+            let sides = point(place).into_iter().zip(circle.point).map(|(a, b)| (a - b) * (a - b));
+            let square: f32 = sides.sum();
+            if circle.doubts(square) {
+                let is_near = (distance - metres).abs() < 20.0;
+                prop_assert!(is_near || distance.max(metres) > 1.5e7, "{distance} {metres}");
+            } else {
+                prop_assert_eq!(circle.holds(square), distance <= metres, "{} {}", distance, metres);
+            }
         }
     }
 }

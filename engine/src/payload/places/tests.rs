@@ -1,0 +1,169 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::payload::column::tests::column_of;
+use crate::payload::{FieldType, Value};
+use crate::random::SplitMix64;
+
+/// A column with its index and file.
+struct Indexed {
+    column: Column,
+    file: Vec<u8>,
+    index: PlaceIndex,
+    rows: usize,
+}
+
+impl Indexed {
+    fn new(places: impl Iterator<Item = Option<GeoPoint>>) -> Self {
+        let values: Vec<Option<Value>> = places.map(|place| place.map(Value::Geo)).collect();
+        let (entry, batch_rows, file) = column_of(&values, FieldType::Geo, 3_000);
+        let column = Column::open(&entry, &batch_rows, file.len()).unwrap();
+        let index = PlaceIndex::new(&column, &file, values.len());
+        Self { column, file, index, rows: values.len() }
+    }
+
+    /// Compares what the index says with testing every row; gives how many passed, and whether cells were marked.
+    fn check(&self, center: GeoPoint, metres: f64) -> (usize, bool) {
+        let Self { column, file, index, rows } = self;
+        let test = Test::Within(center, metres);
+        let tested = column.tested(file, &test, *rows);
+        assert_eq!(index.select(column, file, &test, *rows), tested, "{metres} around {center:?}");
+        let count = tested.count_ones(..);
+        assert!((count..=index.rows.len()).contains(&index.count(&test)), "{metres} around {center:?}");
+        let listed = index.list(column, file, &test, *rows);
+        let expected: Vec<u32> = tested.ones().map(|row| row as u32).collect();
+        assert_eq!(listed, Some(expected), "{metres} around {center:?}");
+        assert!(count == 0 || index.list(column, file, &test, count - 1).is_none());
+        (count, index.cells.mark(&Circle::new(center, metres)).is_some())
+    }
+}
+
+/// A place in a square of so many degrees around another.
+fn near(random: &mut SplitMix64, middle: GeoPoint, degrees: f64) -> GeoPoint {
+    let mut near = |middle: f64| middle + (f64::from(random.uniform()) - 0.5) * degrees;
+    let (lat, lon) = (near(middle.lat), near(middle.lon));
+    GeoPoint { lat, lon: if lon.abs() > 180.0 { lon - 360.0 * lon.signum() } else { lon } }
+}
+
+/// Few rows and many, near the equator and far, and across the meridian at which degrees jump.
+#[test]
+fn circles_hold_what_is_within_them() {
+    let mut random = SplitMix64(3);
+    for (rows, lat, lon, degrees) in [
+        (20_000, 0.0, 0.0, 10.0),
+        (20_000, 50.0, 175.0, 10.0),
+        (20_000, -40.0, -179.0, 4.0),
+        (20_000, 0.0, 0.0, 170.0),
+        (60_000, 30.0, 180.0, 20.0),
+        (3_000, 86.0, 10.0, 7.5),
+        (700, 10.0, 10.0, 1.0),
+    ] {
+        let middle = GeoPoint { lat, lon };
+        let mut place = || near(&mut random, middle, degrees);
+        let indexed = Indexed::new((0..rows).map(|row| (row % 7 != 3).then(&mut place)));
+        for share in [0.0, 1e-4, 0.001, 0.02, 0.1, 0.3, 0.5, 0.9] {
+            let metres = degrees * 111_195.0 * f64::sqrt(share / std::f64::consts::PI);
+            let (_, is_marked) = indexed.check(middle, metres);
+            // So both ways are gone.
+            let is_sure = (rows, lat, degrees) == (20_000, 0.0, 10.0);
+            assert!(!is_sure || is_marked == (share >= 0.1), "{share}");
+            indexed.check(place(), metres);
+        }
+        // All of the earth, most of it, and little more and less than half.
+        for metres in [3e7, 1.9e7, 1.01e7, 1e7, 9.9e6, 7e6] {
+            indexed.check(middle, metres);
+            indexed.check(GeoPoint::new(-lat, 3.0), metres);
+            indexed.check(GeoPoint::new(90.0, 0.0), metres);
+        }
+    }
+}
+
+/// Bands of one latitude, steps of one longitude, and both.
+#[test]
+fn places_may_lie_on_top_of_each_other() {
+    for (latitudes, longitudes) in [(1, 1), (1, 500), (500, 1), (3, 5)] {
+        let place = |row: usize| {
+            GeoPoint::new(
+                (row % latitudes) as f64 / 100.0,
+                180.0 - (row / latitudes % longitudes) as f64 / 100.0,
+            )
+        };
+        let indexed = Indexed::new((0..5_000).map(|row| Some(place(row))));
+        let all = indexed.check(GeoPoint::new(0.0, 180.0), 1e6);
+        assert_eq!(all, (5_000, true));
+        for (center, metres) in [(0, 0.0), (0, 2_000.0), (2, 1_112.0), (77, 1.5e5)] {
+            let (count, _) = indexed.check(place(center), metres);
+            assert!(count > 0, "{center} is in the middle");
+        }
+    }
+}
+
+/// Damage may leave any number: circles hold the places beside it.
+#[test]
+fn what_is_no_place_harms_nothing() {
+    let numbers = [f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, -1e9, 90.5, -181.0];
+    let mut random = SplitMix64(5);
+    let middle = GeoPoint::new(20.0, 179.0);
+    let place = |row: usize| {
+        let place = near(&mut random, middle, 4.0);
+        let number = numbers[row / 3 % numbers.len()];
+        Some(match row % 6 {
+            0 => GeoPoint { lat: number, ..place },
+            3 => GeoPoint { lon: number, ..place },
+            _ => place,
+        })
+    };
+    let Indexed { column, file, index, rows } = Indexed::new((0..9_000).map(place));
+    for metres in [0.0, 1e4, 1e5, 3e5, 1e7, 3e7] {
+        let test = Test::Within(middle, metres);
+        let found = index.select(&column, &file, &test, rows);
+        let tested = column.tested(&file, &test, rows);
+        let is_place = |row: usize| match column.get(&file, row) {
+            Some(ValueRef::Geo(place)) => place.check(String::new).is_ok(),
+            _ => false,
+        };
+        assert!(found.ones().eq(tested.ones().filter(|row| is_place(*row))), "{metres}");
+        let listed = index.list(&column, &file, &test, rows).unwrap();
+        assert!(found.ones().eq(listed.into_iter().map(|row| row as usize)), "{metres}");
+    }
+}
+
+#[test]
+fn lists_end_when_they_are_too_long() {
+    let mut random = SplitMix64(9);
+    let middle = GeoPoint::new(0.0, 0.0);
+    let indexed = Indexed::new((0..20_000).map(|_| Some(near(&mut random, middle, 10.0))));
+    let list = |metres: f64, max: usize| {
+        indexed.index.list(&indexed.column, &indexed.file, &Test::Within(middle, metres), max)
+    };
+    let rows = list(2e4, 20_000).unwrap().len();
+    assert!((10..100).contains(&rows), "{rows}");
+    assert!(list(2e4, rows).is_some(), "as many as there may be");
+    assert!(list(2e4, rows - 1).is_none());
+    assert!(list(3e5, rows).is_none());
+    // Around a pole all rows of a band are tested, and none is within.
+    let polar =
+        Indexed::new((0..20_000).map(|row| Some(GeoPoint::new(89.5, f64::from(row) / 100.0 - 100.0))));
+    let test = Test::Within(GeoPoint::new(89.4, 0.0), 1.0);
+    assert_eq!(polar.index.list(&polar.column, &polar.file, &test, 20_000), Some(Vec::new()));
+    let test = Test::Within(GeoPoint::new(89.5, -179.0), 1_000.0);
+    assert_eq!(polar.index.list(&polar.column, &polar.file, &test, 100), None, "too many to test");
+    assert_eq!(polar.index.list(&polar.column, &polar.file, &test, 20_000), Some(Vec::new()));
+}
+
+proptest! {
+    /// Against its definition, number by number.
+    #[test]
+    fn pairs_of_ranges_differ_where_one_has_what_the_other_has_not(ends in prop::collection::vec(0_usize..20, 8)) {
+        let pair = |ends: &[usize]| {
+            let mut ends = ends.to_vec();
+            ends.sort_unstable();
+            [ends[0]..ends[1], ends[2]..ends[3]]
+        };
+        let (a, b) = (pair(&ends[..4]), pair(&ends[4..]));
+        let holds = |pair: &[Range<usize>; 2], at: usize| pair.iter().any(|range| range.contains(&at));
+        let found: Vec<usize> = differing(&a, &b).flatten().collect();
+        let expected = (0..20).filter(|at| holds(&a, *at) != holds(&b, *at));
+        prop_assert!(found.into_iter().eq(expected), "{:?} {:?}", a, b);
+    }
+}
