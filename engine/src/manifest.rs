@@ -250,6 +250,14 @@ impl Manifest {
         self.log.time_us = self.log.time_us.max(mark.time_us);
     }
 
+    /// Leaves of every other collection its name alone: each of its writes counts as stored, in segments of which there are none.
+    pub(crate) fn keep_only(&mut self, id: u64) {
+        for (_, entry) in self.collections.iter_mut().filter(|(other, _)| **other != id) {
+            (entry.stored_seq, entry.requests) = (COUNT_MAX, 0);
+            entry.segments.clear();
+        }
+    }
+
     /// Every file that the root names.
     pub(crate) fn files(&self) -> BTreeSet<String> {
         let of_collection = |(id, entry): (&u64, &CollectionEntry)| {

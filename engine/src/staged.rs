@@ -109,6 +109,11 @@ impl Staged {
         &self.collection
     }
 
+    /// What it is going to be called: of one that takes the place of what an alias named, that one's own name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Gives it its name, atomically; durable when it returns. If a [replacement](crate::Replacement::finish) is about to take the place of the
     /// same collection, waits until that has done so or given up.
     ///

@@ -127,12 +127,14 @@ impl Store {
             segments.extend(core.sealed_segments().into_iter().map(|segment| (core, segment)));
         }
         let bytes_total = segments.iter().map(|(_, segment)| segment.size_bytes()).sum();
+        // Of all of them together: whoever may end it is asked as often where they are many and small.
+        let mut steps = 0;
         for (core, segment) in segments {
             let mut words = Vec::new();
             let on_disk = report.note(self.as_on_disk(core, segment, &mut words))?.flatten();
             report.damaged.append(&mut words);
             let Some(segment) = on_disk else { continue };
-            let (mut bytes, mut steps) = (report.bytes, 0);
+            let mut bytes = report.bytes;
             let found = segment.verify(&mut |read| {
                 bytes += read as u64;
                 steps += 1;

@@ -80,6 +80,7 @@
 //! | [`PROMPT_TOKENS_MAX`] | 1,000,000 tokens | INVALID_ARGUMENT |
 //! | [`CHAT_MESSAGES_MAX`] | 1,000 | INVALID_ARGUMENT |
 //! | [`MMR_CHUNKS_MAX`] | 500 | INVALID_ARGUMENT |
+//! | [`MMR_POOL_MAX`] | 4,000 that are chosen from | further ones are not compared |
 //! | [`NEIGHBOURS_MAX`] | 32 on either side | INVALID_ARGUMENT |
 //! | [`PARENTS_MAX`] | 16 levels | INVALID_ARGUMENT |
 //! | [`EXPANSION_CHUNKS_MAX`] | 10,000 for all that is found | INVALID_ARGUMENT |

@@ -8,7 +8,8 @@
 //!
 //! Reads, writes, fetches of models and answers of language models have gates of their own: writers that wait for a slow disk, and
 //! what waits for the network, leave search alive. So have calls that stream, of each kind: they may last for hours, most of the
-//! time with nothing to do, and leave the places of short calls alone; their work takes its turn among all of its kind.
+//! time with nothing to do, and leave the places of short calls alone; their work takes its turn among all of its kind. What a call
+//! asks of a store of snapshots takes its turn among the fetches ([`Work::beside`]), whatever the call's own kind.
 //!
 //! An answer is little work and much waiting, streamed or not: what it computes (finding its evidence) takes a turn among the reads, and while it
 //! waits for its model it has a thread ([`Work::wait`]) and no turn, so its places bound those threads.
@@ -229,7 +230,30 @@ impl Work {
         F: FnOnce() -> T + Send + 'static,
     {
         let place = Place::current().map_or_else(|| self.admit(Kind::Read, false), Ok)?;
-        let running = Arc::clone(&self.gates(place.kind).running);
+        self.run_among(place.kind, place, job).await
+    }
+
+    /// Does a job that waits for the network more than it computes, in a turn among the fetches: who reads or writes does not wait for it. The
+    /// request's place is held until it is done.
+    ///
+    /// # Errors
+    /// INTERNAL when the job panics.
+    pub(crate) async fn beside<T, F>(&self, job: F) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let place = Place::current().map_or_else(|| self.admit(Kind::Read, false), Ok)?;
+        self.run_among(Kind::Fetch, place, job).await
+    }
+
+    /// Does a job in a turn among those of a kind.
+    async fn run_among<T, F>(&self, kind: Kind, place: Place, job: F) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let running = Arc::clone(&self.gates(kind).running);
         let running = running.acquire_owned().await.map_err(|_| status::shutting_down())?;
         let span = tracing::Span::current();
         let job = tokio::task::spawn_blocking(move || {

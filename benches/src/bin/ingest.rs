@@ -88,12 +88,18 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The documents of a folder up to so many bytes.
+/// The documents of a folder up to so many bytes. What is none is skipped and told, as `ragstone ingest` does.
 fn documents(folder: &Path, bytes_max: usize) -> Result<Vec<DocumentInput>, Failure> {
     let (mut documents, mut bytes) = (Vec::new(), 0);
     for file in folder::scan(&[folder.to_owned()], &Silent)?.files {
         for loaded in file.documents(&Default::default())? {
-            let document = loaded.document?;
+            let document = match loaded.document {
+                Ok(document) => document,
+                Err(reason) => {
+                    eprintln!("{}: skipped: {reason}", file.id);
+                    continue;
+                }
+            };
             if bytes + document.content.len() <= bytes_max {
                 bytes += document.content.len();
                 documents.push(document);

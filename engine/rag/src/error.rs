@@ -180,7 +180,7 @@ pub enum GenerateFailure {
     Refused,
     /// Its service is not to be had, or fails.
     Unavailable,
-    /// Its service has no room now (HTTP 429), and was not waited for any longer.
+    /// Its service has no room now (HTTP 429), and was not waited for any longer; or too many requests to it are under way already.
     Busy {
         /// After how long it asks to be tried again, if it said so.
         retry_after: Option<Duration>,

@@ -24,6 +24,8 @@ pub const PROMPT_TOKENS_MAX: usize = 1_000_000;
 pub const CHAT_MESSAGES_MAX: usize = 1_000;
 /// Chunks that are chosen by maximal marginal relevance: each is compared with all that are left.
 pub const MMR_CHUNKS_MAX: usize = 500;
+/// Chunks, the best, that these are chosen from.
+pub const MMR_POOL_MAX: usize = 4_000;
 /// Chunks that are added before one that was found, and after it.
 pub const NEIGHBOURS_MAX: usize = 32;
 /// Sections around a chunk's own that are added with it.

@@ -302,7 +302,7 @@ impl Rag {
             return Err(invalid("metric", "with a model it is cosine or dot"));
         }
         spec.chunks.validate("chunks")?;
-        let embedder = self.models.load(model)?;
+        let embedder = self.load_model(model)?;
         let info = embedder.info();
         let builder = Schema::builder(info.dimension)
             .attribute(contract::ATTRIBUTE, contract::write(info)?)
@@ -327,9 +327,15 @@ impl Rag {
 
     /// The model of a collection's contract, checked against it.
     fn load(&self, collection: &str, model: &ModelInfo) -> Result<Arc<dyn Embedder>> {
-        let embedder = self.models.load(&model.name)?;
+        let embedder = self.load_model(&model.name)?;
         contract::check(collection, model, embedder.as_ref())?;
         Ok(embedder)
+    }
+
+    /// The model of a name, for whoever waits at this handle.
+    fn load_model(&self, name: &str) -> Result<Arc<dyn Embedder>> {
+        let check_wanted = || -> Result<()> { Ok(self.db.check_wanted()?) };
+        self.models.load_wanted(name, self.wanted(&check_wanted))
     }
 }
 

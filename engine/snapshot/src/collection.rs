@@ -3,27 +3,32 @@
 //! **Problem.** Whoever deleted one collection of many, or wrote nonsense to it, wants that one back, and the others as they are now. A
 //! [restore](Repository::restore) makes a database of its own, which takes the place of all.
 //!
-//! **Idea.** The snapshot is restored into a folder beside, with each comparison that a restore makes, and opened there. The rows of the
-//! collection are copied, with its schema, into one that nobody sees ([`Staged`]); once all are there it gets its name, or takes the
-//! place of the one that has it, in one record of the log.
+//! **Idea.** The collection is restored into a folder beside, with each comparison that a restore makes, and opened there: of the snapshot
+//! the files of this one and those of the log are fetched, as the others hold nothing in what is opened ([`Restore::part`]). The rows are
+//! copied, with its schema, into one that nobody sees ([`Staged`]); once all are there it gets its name, or takes the place of the one that
+//! has it, in one record of the log.
 //!
 //! **Invariants.** Until then the database shows nothing of it, whatever ends the work; then it is whole. Folder and rows of one that ended early
 //! are removed; of a process that died the next opening removes the rows, and whoever gave it the folder what is in that.
 //!
-//! **Cost.** Room on the disk for the whole snapshot until it has ended: what the log of a snapshot says of one collection stands among what
-//! it says of all. Rows are written as any rows are, so their index is built anew, and a vector under cosine is brought to unit length once
+//! **Cost.** Room on the disk, until it has ended, for what the snapshot has of the collection, and for its log: what that says of one collection
+//! stands among what it says of all. Rows are written as any rows are, so their index is built anew, and a vector under cosine is brought to unit length once
 //! more, which may change its last bits.
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use ragstone::{Collection, Db, DbOptions, Filter, Point, ScrollRequest, Staged, Verify};
+use ragstone::snapshot::Restore;
+use ragstone::{
+    Collection, Db, DbOptions, Filter, Point, Schema, ScrollRequest, Staged, Verify, VerifyProgress,
+};
 
 use crate::error::{Error, Result};
-use crate::manifest::Snapshot;
-use crate::progress::Progress;
+use crate::hash::Hash;
+use crate::manifest::{Snapshot, SnapshotFile};
+use crate::progress::{Meter, Progress};
 use crate::repository::Repository;
-use crate::restore::RestoreRequest;
+use crate::take::DATABASE_MANIFEST;
 
 /// What the names of the folders begin with into which snapshots are fetched: for whoever removes what a process left that died.
 pub const SCRATCH_PREFIX: &str = "restoring-";
@@ -79,8 +84,10 @@ impl CollectionRestore {
 /// How far the restore of a collection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CollectionProgress {
-    /// The snapshot is being fetched and compared with its checksums.
+    /// What the snapshot has of the collection is being fetched and compared with its hashes: the log first, which may show that there is more.
     Fetching(Progress),
+    /// What was fetched is being compared with the checksums of its files.
+    Verifying(Progress),
     /// Rows are being copied.
     Copying {
         /// Those that are.
@@ -105,8 +112,8 @@ pub struct RestoredCollection {
 impl Repository {
     /// Puts a collection of a snapshot into a database that is open, while that serves. Rows that have expired by now are left out.
     ///
-    /// `scratch` is a folder with room for the whole snapshot, which lies in a new folder in it ([`SCRATCH_PREFIX`]) until this returns. It may
-    /// be the database's own.
+    /// `scratch` is a folder with room for what the snapshot has of the collection and for its log, which lie in a new folder in it
+    /// ([`SCRATCH_PREFIX`]) until this returns. It may be the database's own.
     ///
     /// ```
     /// # let (data, copies, scratch) = (tempfile::tempdir()?, tempfile::tempdir()?, tempfile::tempdir()?);
@@ -137,11 +144,10 @@ impl Repository {
         scratch: &Path,
         mut progress: impl FnMut(CollectionProgress) -> ControlFlow<()>,
     ) -> Result<RestoredCollection> {
-        let snapshot = self.check_collection_restore(db, request)?.name;
+        let snapshot = self.check_collection_restore(db, request)?;
         let unmade = |source| Error::File { file: scratch.display().to_string(), source };
         let folder = tempfile::Builder::new().prefix(SCRATCH_PREFIX).tempdir_in(scratch).map_err(unmade)?;
-        let whole = RestoreRequest::snapshot(&snapshot);
-        self.restore(&whole, folder.path(), |at| progress(CollectionProgress::Fetching(at)))?;
+        self.restore_part((&snapshot, &request.collection), folder.path(), &mut progress)?;
         // A restore has compared everything, and nothing of it is searched.
         let mut options = DbOptions::default();
         (options.background, options.verify) = (false, Verify::OnDemand);
@@ -149,7 +155,7 @@ impl Repository {
         let source = copy.collection(&request.collection)?;
         let replaced = is_there(db, request)?;
         let staged = match replaced {
-            true => db.stage_in_place_of(&request.name, source.schema())?,
+            true => in_place_of(db, &request.name, source.schema())?,
             false => db.stage_collection(&request.name, source.schema())?,
         };
         let copied = copy_rows(&source, &staged, &mut progress);
@@ -160,7 +166,38 @@ impl Repository {
         }
         let rows = copied?;
         staged.publish()?;
-        Ok(RestoredCollection { snapshot, rows, replaced })
+        Ok(RestoredCollection { snapshot: snapshot.name, rows, replaced })
+    }
+
+    /// Makes a database of one collection of a snapshot, in which the others hold nothing.
+    fn restore_part(
+        &self,
+        (snapshot, collection): (&Snapshot, &str),
+        folder: &Path,
+        progress: &mut impl FnMut(CollectionProgress) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let bytes = |files: &[&SnapshotFile]| files.iter().map(|file| file.size_bytes).sum::<u64>();
+        let is_first =
+            |file: &&SnapshotFile| file.name == DATABASE_MANIFEST || Restore::is_log_file(&file.name);
+        let first: Vec<&SnapshotFile> = snapshot.files.iter().filter(is_first).collect();
+        let restore = Restore::begin(folder, &format!("`{collection}` of {}", Hash::of(&snapshot.encode())))?;
+        let mut tell = |at| progress(CollectionProgress::Fetching(at));
+        let mut meter = Meter::new(bytes(&first), &mut tell);
+        let manifest = self.fetch(first, &restore, &mut meter)?;
+        let (manifest, needed) = restore.part(&manifest, collection)?;
+        let files: Vec<&SnapshotFile> =
+            snapshot.files.iter().filter(|file| needed.contains(&file.name)).collect();
+        meter.expect(bytes(&files));
+        self.fetch(files, &restore, &mut meter)?;
+        let opened = restore.open_while(&manifest, &mut |VerifyProgress { bytes, bytes_total, .. }| {
+            progress(CollectionProgress::Verifying(Progress { bytes, bytes_total }))
+        });
+        let opened = opened.map_err(|error| match error {
+            ragstone::Error::Cancelled => Error::Cancelled,
+            error => error.into(),
+        })?;
+        opened.finish()?;
+        Ok(())
     }
 
     /// The snapshot that a collection would be restored from: fails at once as
@@ -197,6 +234,17 @@ fn is_there(db: &Db, request: &CollectionRestore) -> Result<bool> {
     }
 }
 
+/// What is to take the place of the collection that has exactly this name: since it was looked up it may have gone, and an alias may have got
+/// its name, whose collection is none that anybody asked to replace.
+fn in_place_of(db: &Db, name: &str, schema: Schema) -> Result<Staged> {
+    let staged = db.stage_in_place_of(name, schema)?;
+    if staged.name() == name {
+        return Ok(staged);
+    }
+    let (alias, collection) = (name.to_owned(), staged.name().to_owned());
+    Err(ragstone::Error::AliasExists { alias, collection }.into())
+}
+
 /// Copies all rows of all tenants; how many.
 fn copy_rows(
     source: &Collection,
@@ -229,4 +277,27 @@ fn copy_rows(
     // Whoever asked for its end while the last rows were written has it.
     tell(rows)?;
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An alias that got the name of a collection between the look at that and the staging had its own collection replaced.
+    #[test]
+    fn what_an_alias_names_is_not_replaced_in_its_stead() {
+        let db = Db::in_memory().unwrap();
+        let schema = || Schema::new(2).unwrap();
+        db.create_collection("notes", schema()).unwrap();
+        db.set_alias("alias", "notes").unwrap();
+        let refused = in_place_of(&db, "alias", schema()).unwrap_err();
+        assert!(matches!(
+            refused,
+            Error::Engine(ragstone::Error::AliasExists { alias, collection })
+                if (alias.as_str(), collection.as_str()) == ("alias", "notes")
+        ));
+        assert_eq!(in_place_of(&db, "notes", schema()).unwrap().name(), "notes");
+        let gone = in_place_of(&db, "absent", schema()).unwrap_err();
+        assert!(matches!(gone, Error::Engine(ragstone::Error::CollectionNotFound { .. })));
+    }
 }

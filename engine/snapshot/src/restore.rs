@@ -117,12 +117,23 @@ impl Repository {
         restore: Restore,
         meter: &mut Meter<'_>,
     ) -> Result<OpenedRestore> {
+        let manifest = self.fetch(&snapshot.files, &restore, meter)?;
+        Ok(restore.open(&manifest)?)
+    }
+
+    /// Puts files of a snapshot into their places, but for those that are there; the manifest, if it is one of them.
+    pub(crate) fn fetch<'a>(
+        &self,
+        files: impl IntoIterator<Item = &'a SnapshotFile>,
+        restore: &Restore,
+        meter: &mut Meter<'_>,
+    ) -> Result<Vec<u8>> {
         let mut manifest = Vec::new();
-        for file in &snapshot.files {
+        for file in files {
             let object = (file.object.as_str(), Some(file.size_bytes), &file.sha256);
             if file.name == DATABASE_MANIFEST {
                 self.download(object, &mut manifest, meter)?;
-            } else if restore.has_files() || is_there(&restore, file, meter)? {
+            } else if restore.has_files() || is_there(restore, file, meter)? {
                 meter.advance(file.size_bytes)?;
             } else {
                 let mut writer = restore.write(&file.name)?;
@@ -131,7 +142,7 @@ impl Repository {
                 writer.commit()?;
             }
         }
-        Ok(restore.open(&manifest)?)
+        Ok(manifest)
     }
 
     /// Copies a file of the log, compared with its hash. How long it is.

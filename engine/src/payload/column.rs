@@ -18,6 +18,7 @@ use std::ops::Range;
 
 use fixedbitset::FixedBitSet;
 
+use super::sorting::PIECE;
 use super::{FieldType, GeoPoint, ListRef, Test, ValueRef};
 use crate::codec::{u32_at, u64_at};
 use crate::interrupt::{POLL_DISTANCES, Watch};
@@ -173,11 +174,21 @@ impl Column {
         batch.values.get(row, self.field_type, &read).map(Some)
     }
 
-    /// Calls `each` with every row that has a value, in order.
-    pub(crate) fn each<'a>(&self, file: &'a [u8], mut each: impl FnMut(usize, ValueRef<'a>)) {
+    /// Calls `each` with every row that has a value, in order; whether it came to the end, which the watch may have prevented.
+    pub(super) fn each<'a>(
+        &self,
+        file: &'a [u8],
+        watch: &Watch,
+        mut each: impl FnMut(usize, ValueRef<'a>),
+    ) -> bool {
         let read = |range| file.get(range);
+        let mut words = 0_usize;
         for batch in &self.batches {
             for (first, mut bits) in batch.words(file) {
+                words += 1;
+                if words.is_multiple_of(PIECE / 64) && watch.poll() {
+                    return false;
+                }
                 while bits != 0 {
                     let row = first + bits.trailing_zeros() as usize;
                     if let Some(value) = batch.values.get(row, self.field_type, &read) {
@@ -187,6 +198,7 @@ impl Column {
                 }
             }
         }
+        true
     }
 
     /// The rows that have a value, among `rows` rows.

@@ -44,14 +44,15 @@ pub(crate) trait FieldSource {
     /// watch now and then; a set that it ended is of no use.
     fn select(&self, field: FieldId, test: &Arc<Test>, watch: &Watch) -> Arc<FixedBitSet>;
 
-    /// At most how many rows [`list`](Self::list) gives, if that is known without going through them.
-    fn count(&self, _: FieldId, _: &Test) -> Option<usize> {
+    /// At most how many rows [`list`](Self::list) gives, if that is known without going through them. What has to be put into an order for
+    /// it, here and for the list, looks at the watch.
+    fn count(&self, _: FieldId, _: &Test, _: &Watch) -> Option<usize> {
         None
     }
 
     /// The rows of [`select`](Self::select) as a list in ascending order, at the cost of its length; `None` if there may be more
     /// than `max`, or that is not known.
-    fn list(&self, _: FieldId, _: &Test, _max: usize) -> Option<Vec<u32>> {
+    fn list(&self, _: FieldId, _: &Test, _max: usize, _: &Watch) -> Option<Vec<u32>> {
         None
     }
 

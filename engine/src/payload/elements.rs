@@ -10,7 +10,8 @@
 use fixedbitset::FixedBitSet;
 
 use super::ascending::ascending;
-use super::{Column, Test, ValueRef};
+use super::{Column, Test, ValueRef, sorting};
+use crate::interrupt::Watch;
 
 /// A string in one of so many rows has a bitmap.
 const LONG_ONE_IN: usize = 32;
@@ -29,16 +30,18 @@ pub(crate) struct ElementIndex {
 }
 
 impl ElementIndex {
-    /// Sorts the elements of a column of a segment of `rows` rows.
-    pub(crate) fn new(column: &Column, file: &[u8], rows: usize) -> Self {
+    /// Sorts the elements of a column of a segment of `rows` rows; `None` if the watch ended it.
+    pub(crate) fn new(column: &Column, file: &[u8], (rows, watch): (usize, &Watch)) -> Option<Self> {
         let mut elements: Vec<(&[u8], u32, u32)> = Vec::new();
-        column.each(file, |row, value| {
+        let is_whole = column.each(file, watch, |row, value| {
             if let ValueRef::Strings(list) = value {
                 let numbered = (0..).zip(list.iter());
                 elements.extend(numbered.map(|(place, text)| (text, row as u32, place)));
             }
         });
-        elements.sort_unstable();
+        if !is_whole || !sorting::sort(&mut elements, watch) {
+            return None;
+        }
         elements.dedup_by_key(|(text, row, _)| (*text, *row));
         let is_first = |at: &usize| *at == 0 || elements[*at].0 != elements[*at - 1].0;
         let firsts: Vec<usize> = (0..elements.len()).filter(is_first).collect();
@@ -54,7 +57,7 @@ impl ElementIndex {
         let is_long = |run: &&[u32]| (run[1] - run[0]) as usize * LONG_ONE_IN >= rows;
         let runs = (0..).zip(starts.windows(2));
         let long = runs.filter(|(_, run)| is_long(run)).map(|(text, run)| (text, bitmap(run))).collect();
-        Self { rows: ordered, starts, stands, long }
+        Some(Self { rows: ordered, starts, stands, long })
     }
 
     /// The rows that hold one of the strings asked for, among as many as the segment has.

@@ -8,6 +8,7 @@ use fixedbitset::FixedBitSet;
 use super::elements::ElementIndex;
 use super::places::PlaceIndex;
 use super::{Column, ColumnIndex, FieldType, Test};
+use crate::interrupt::Watch;
 
 /// An index of a column.
 #[derive(Debug)]
@@ -32,12 +33,13 @@ impl FieldIndex {
         field_type != FieldType::Json
     }
 
-    pub(crate) fn new(Indexed { column, file, rows }: Indexed<'_>) -> Self {
-        match column.field_type() {
-            FieldType::Strings => FieldIndex::Elements(ElementIndex::new(column, file, rows)),
-            FieldType::Geo => FieldIndex::Places(PlaceIndex::new(column, file, rows)),
-            _ => FieldIndex::Values(ColumnIndex::new(column, file, rows)),
-        }
+    /// Makes the index of a column; `None` if the watch ended it.
+    pub(crate) fn new(Indexed { column, file, rows }: Indexed<'_>, watch: &Watch) -> Option<Self> {
+        Some(match column.field_type() {
+            FieldType::Strings => FieldIndex::Elements(ElementIndex::new(column, file, (rows, watch))?),
+            FieldType::Geo => FieldIndex::Places(PlaceIndex::new(column, file, (rows, watch))?),
+            _ => FieldIndex::Values(ColumnIndex::new(column, file, (rows, watch))?),
+        })
     }
 
     /// The rows whose value passes, among as many as the segment has.
@@ -74,18 +76,38 @@ impl FieldIndex {
 }
 
 /// The index of a column, made by the first search that asks for it; those that come meanwhile do not wait.
+///
+/// A search whose caller leaves, or whose time is spent, gives it up once. The next one makes it to the end, whatever becomes of its caller: else
+/// there would never be one where nobody waits for as long as it takes.
 #[derive(Debug, Default)]
 pub(crate) struct Sorted {
     index: OnceLock<FieldIndex>,
     is_begun: AtomicBool,
+    is_given_up: AtomicBool,
 }
 
 impl Sorted {
-    /// The index; `None` while another thread makes it.
-    pub(crate) fn get(&self, make: impl FnOnce() -> FieldIndex) -> Option<&FieldIndex> {
-        if self.index.get().is_none() && !self.is_begun.swap(true, Ordering::Relaxed) {
-            // Nobody else comes here, so nobody waits.
-            self.index.get_or_init(make);
+    /// The index; `None` while another thread makes it, or if the watch ended making it.
+    pub(crate) fn get(
+        &self,
+        watch: &Watch,
+        make: impl FnOnce(&Watch) -> Option<FieldIndex>,
+    ) -> Option<&FieldIndex> {
+        let is_wanted = self.index.get().is_none() && watch.interrupted().is_none();
+        // Flags that say who makes it; what is made is handed over by the cell.
+        if is_wanted && !self.is_begun.swap(true, Ordering::Relaxed) {
+            let always = Watch::default();
+            let is_last = self.is_given_up.load(Ordering::Relaxed);
+            match make(if is_last { &always } else { watch }) {
+                // Nobody else comes here, so nobody waits.
+                Some(index) => {
+                    self.index.get_or_init(|| index);
+                }
+                None => {
+                    self.is_given_up.store(true, Ordering::Relaxed);
+                    self.is_begun.store(false, Ordering::Relaxed);
+                }
+            }
         }
         self.index.get()
     }
@@ -94,6 +116,7 @@ impl Sorted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interrupt::CancelToken;
     use crate::payload::column::tests::column_of;
     use crate::payload::{GeoPoint, Value, ValueRef};
     use proptest::prelude::*;
@@ -107,7 +130,7 @@ mod tests {
     fn agrees(values: &[Option<Value>], field_type: FieldType, test: &Test) -> Result<(), TestCaseError> {
         let (column, file) = open(values, field_type).unwrap();
         let indexed = Indexed { column: &column, file: &file, rows: values.len() };
-        let index = FieldIndex::new(indexed);
+        let index = FieldIndex::new(indexed, &Watch::default()).unwrap();
         let tested = column.tested(&file, test, values.len());
         prop_assert_eq!(&index.select(indexed, test), &tested);
         let list = index.list(indexed, test, values.len()).unwrap();
@@ -168,14 +191,36 @@ mod tests {
     fn nobody_waits_for_an_index() {
         let values = [Some(Value::Int(1)), None, Some(Value::Int(2))];
         let (column, file) = open(&values, FieldType::Int).unwrap();
-        let make = || FieldIndex::new(Indexed { column: &column, file: &file, rows: 3 });
-        let sorted = Sorted::default();
-        let made = sorted.get(|| {
-            assert!(sorted.get(make).is_none(), "it is being made");
-            make()
+        let make = |watch: &Watch| FieldIndex::new(Indexed { column: &column, file: &file, rows: 3 }, watch);
+        let (sorted, watch) = (Sorted::default(), Watch::default());
+        let made = sorted.get(&watch, |watch| {
+            assert!(sorted.get(watch, make).is_none(), "it is being made");
+            make(watch)
         });
         assert!(made.is_some());
-        assert!(sorted.get(|| panic!("it is there")).is_some());
+        assert!(sorted.get(&watch, |_| panic!("it is there")).is_some());
         assert_eq!(column.get(&file, 2), Some(ValueRef::Int(2)));
+    }
+
+    /// However short everybody's patience is, it comes to be there.
+    #[test]
+    fn one_that_was_given_up_is_made_to_the_end_by_the_next() {
+        let (column, file) = open(&[Some(Value::Int(1))], FieldType::Int).unwrap();
+        let (sorted, token) = (Sorted::default(), CancelToken::new());
+        let left = Watch::new(None, Some(&token));
+        let given_up = sorted.get(&left, |watch| {
+            token.cancel();
+            assert!(watch.poll(), "its caller has left");
+            None
+        });
+        assert!(given_up.is_none());
+        assert!(sorted.get(&left, |_| panic!("nobody waits")).is_none());
+        // The next caller leaves as well, and is found out later.
+        let next = Watch::new(None, Some(&token));
+        let made = sorted.get(&next, |watch| {
+            assert!(!watch.poll());
+            FieldIndex::new(Indexed { column: &column, file: &file, rows: 1 }, watch)
+        });
+        assert!(made.is_some());
     }
 }

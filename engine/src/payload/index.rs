@@ -11,7 +11,8 @@
 //!
 //! **Cost.** Four bytes a row, four a distinct value and every eighth of these values, and a bit a row for each mark, at most [`MARKS_MAX`] / 8 = 20 bytes a row,
 //! and the byte, for columns that are filtered by. Sorting 60,000 rows takes 5 ms, once, and 16 bytes a row meanwhile (24 of
-//! texts). Nothing of it is stored. A search that comes while another sorts the column tests every row instead of waiting.
+//! texts). Nothing of it is stored. A search that comes while another sorts the column tests every row instead of waiting; one whose caller
+//! leaves gives the sorting up, of large columns (`sorting.rs`, `field_index.rs`).
 
 mod fences;
 mod runs;
@@ -25,7 +26,9 @@ use fences::Fences;
 pub(crate) use runs::SortedColumn;
 
 use super::ascending::ascending;
+use super::sorting::{self, PIECE};
 use super::{Column, FieldType, Test, ValueRef};
+use crate::interrupt::Watch;
 
 /// Marks that are spread over the order.
 const MARKS: usize = 64;
@@ -65,15 +68,15 @@ impl ColumnIndex {
         !matches!(field_type, FieldType::Strings | FieldType::Geo | FieldType::Json)
     }
 
-    /// Sorts a column of a segment of `rows` rows. Values that the file does not give (damage) are left out.
-    pub(crate) fn new(column: &Column, file: &[u8], rows: usize) -> Self {
+    /// Sorts a column of a segment of `rows` rows; `None` if the watch ended it. Values that the file does not give (damage) are left out.
+    pub(crate) fn new(column: &Column, file: &[u8], (rows, watch): (usize, &Watch)) -> Option<Self> {
         let (sorted, starts) = match column.field_type() {
-            FieldType::String => sort(column, file, |value| match value {
+            FieldType::String => sort(column, file, watch, |value| match value {
                 ValueRef::Text(text) => text,
                 _ => &[],
             }),
-            _ => sort(column, file, order_key),
-        };
+            _ => sort(column, file, watch, order_key),
+        }?;
         let fences = Fences::new(column, file, starts.len() - 1, |run| sorted[starts[run] as usize]);
         let mut index = Self {
             fences,
@@ -94,11 +97,14 @@ impl ColumnIndex {
         let mut set = vec![0; index.words];
         let mut from = 0;
         for mark in &index.marks {
+            if rows > PIECE && watch.poll() {
+                return None;
+            }
             index.rows[from as usize..*mark as usize].iter().for_each(|row| toggle(&mut set, *row));
             from = *mark;
             index.before.extend_from_slice(&set);
         }
-        index
+        Some(index)
     }
 
     /// The rows whose value passes, among as many as the segment has.
@@ -240,19 +246,22 @@ fn order_key(value: ValueRef<'_>) -> u64 {
     }
 }
 
-/// The rows in the order of their values' keys, and where each run of equal ones begins, and the end.
+/// The rows in the order of their values' keys, and where each run of equal ones begins, and the end; `None` if the watch ended it.
 fn sort<'a, K: Ord + Copy>(
     column: &Column,
     file: &'a [u8],
+    watch: &Watch,
     key: impl Fn(ValueRef<'a>) -> K,
-) -> (Vec<u32>, Vec<u32>) {
+) -> Option<(Vec<u32>, Vec<u32>)> {
     let mut keyed: Vec<(K, u32)> = Vec::new();
-    column.each(file, |row, value| keyed.push((key(value), row as u32)));
-    keyed.sort_unstable();
+    let is_whole = column.each(file, watch, |row, value| keyed.push((key(value), row as u32)));
+    if !is_whole || !sorting::sort(&mut keyed, watch) {
+        return None;
+    }
     let is_first = |place: &usize| *place == 0 || keyed[*place].0 != keyed[*place - 1].0;
     let mut starts: Vec<u32> = (0..keyed.len()).filter(is_first).map(|place| place as u32).collect();
     starts.push(keyed.len() as u32);
-    (keyed.into_iter().map(|(_, row)| row).collect(), starts)
+    Some((keyed.into_iter().map(|(_, row)| row).collect(), starts))
 }
 
 /// Where to mark an order with these runs.
@@ -299,7 +308,7 @@ mod tests {
             };
             let values: Vec<Option<i64>> = seeds.iter().map(value).collect();
             let Some((column, file)) = column_of(&values) else { return Ok(()) };
-            let index = ColumnIndex::new(&column, &file, values.len());
+            let index = ColumnIndex::new(&column, &file, (values.len(), &Watch::default())).unwrap();
             prop_assert!(index.before.len() <= (MARKS_MAX + 1) * index.words);
             let mut asked: Vec<i64> = asked.into_iter().map(|value| value % distinct).collect();
             asked.sort_unstable();

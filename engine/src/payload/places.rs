@@ -25,7 +25,9 @@ use fixedbitset::FixedBitSet;
 use self::cells::Cells;
 use self::circle::{Circle, point, sides};
 use super::ascending::ascending;
+use super::sorting::{self, PIECE};
 use super::{Column, GeoPoint, Test, ValueRef};
+use crate::interrupt::Watch;
 
 const WORD_BITS: usize = usize::BITS as usize;
 /// Rows of a band for each band.
@@ -93,21 +95,28 @@ impl Found {
 }
 
 impl PlaceIndex {
-    /// Sorts a column of a segment of `rows` rows. What is no place (damage) is left out.
-    pub(crate) fn new(column: &Column, file: &[u8], rows: usize) -> Self {
+    /// Sorts a column of a segment of `rows` rows; `None` if the watch ended it. What is no place (damage) is left out.
+    pub(crate) fn new(column: &Column, file: &[u8], (rows, watch): (usize, &Watch)) -> Option<Self> {
         let mut places: Vec<(GeoPoint, u32)> = Vec::new();
-        column.each(file, |row, value| {
+        let is_whole = column.each(file, watch, |row, value| {
             if let ValueRef::Geo(place) = value
                 && place.check(String::new).is_ok()
             {
                 places.push((place, row as u32));
             }
         });
-        places.sort_unstable_by(|a, b| a.0.lat.total_cmp(&b.0.lat));
+        let by_latitude = |a: &(GeoPoint, u32), b: &(GeoPoint, u32)| a.0.lat.total_cmp(&b.0.lat);
+        if !is_whole || !sorting::sort_by(&mut places, watch, &by_latitude) {
+            return None;
+        }
         let rows_a_band = (places.len() * SHAPE).isqrt().max(1);
         let (mut bands, mut longitudes): (Vec<Band>, Vec<f32>) = (Vec::new(), Vec::new());
         let (mut sorted, mut points, mut all_longitudes) = (Vec::new(), Vec::new(), Vec::new());
+        let is_long = places.len() > PIECE;
         for band in places.chunks_mut(rows_a_band) {
+            if is_long && watch.poll() {
+                return None;
+            }
             let (south, north) = (band[0].0.lat, band[band.len() - 1].0.lat);
             if let Some(before) = bands.last_mut() {
                 before.north = south;
@@ -124,13 +133,13 @@ impl PlaceIndex {
             all_longitudes.extend(band.iter().map(|place| place.0.lon as f32));
             all_longitudes.resize(filled, band[band.len() - 1].0.lon as f32);
         }
-        Self {
+        Some(Self {
             cells: Cells::new(&bands, &sorted, &all_longitudes, rows),
             rows: sorted,
             points,
             longitudes,
             bands,
-        }
+        })
     }
 
     /// The rows within the distance, among as many as the segment has.

@@ -182,7 +182,7 @@ impl Best {
 impl Going<'_> {
     /// Adds the rows of a part of a segment; how many there were.
     fn part(&mut self, index: usize, part: &DenseView<'_>, begun: &mut Begun) -> usize {
-        if let Some(nodes) = part.few(self.run.filter.as_deref()) {
+        if let Some(nodes) = part.few(self.run.filter.as_deref(), self.run.watch) {
             begun.takes(ScanBy::Rows, nodes.len());
             return self.compare(index, part, &nodes);
         }

@@ -201,7 +201,7 @@ pub(super) struct Searching<'a> {
 impl Searching<'_> {
     /// The nearest rows of the segment, at most `k`, nearest first.
     fn run(&self, stats: &mut SearchStats, begun: &mut Begun) -> Vec<(f32, Slot)> {
-        if let Some(nodes) = self.dense.few(self.query.filter.as_deref()) {
+        if let Some(nodes) = self.dense.few(self.query.filter.as_deref(), self.watch) {
             let by = plan::scan_of_few(nodes.len(), self.has_codes(), &self.query.wanted);
             match nodes.len() {
                 0 => begun.takes(SegmentPlan::Skip, 0),

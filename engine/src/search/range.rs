@@ -258,7 +258,7 @@ impl<'a> Ranging<'a> {
 
     /// Adds the rows of a segment.
     fn run(&mut self, index: usize, dense: &DenseView<'_>) {
-        if let Some(nodes) = dense.few(self.filter.as_ref()) {
+        if let Some(nodes) = dense.few(self.filter.as_ref(), &self.watch) {
             let scorer = self.encodings.exact_scorer(&self.vector, dense.vectors());
             let nearest = &mut self.nearest;
             self.stats.distances += compare(&*scorer, &self.watch, &nodes, |distance, node| {

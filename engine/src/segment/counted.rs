@@ -22,7 +22,7 @@ impl SegmentView {
         if let Segment::Sealed(segment) = &self.segment
             && !self.patches.is_about(field)
         {
-            match segment.sorted(field) {
+            match segment.sorted(field, watch) {
                 InOrder::Absent => return Box::new(std::iter::empty()),
                 InOrder::Ready(column) => {
                     if let Some(runs) = column.run_of_rows() {

@@ -177,12 +177,12 @@ impl<'a> DenseView<'a> {
     }
 
     /// The live nodes that pass, if the filter finds few rows by an index.
-    pub(crate) fn few(&self, filter: Option<&CompiledFilter>) -> Option<Vec<Slot>> {
+    pub(crate) fn few(&self, filter: Option<&CompiledFilter>, watch: &Watch) -> Option<Vec<Slot>> {
         let node_of = |slot: u32| match self.of {
             Of::Growing(..) => self.has(slot).then_some(Slot(slot)),
             Of::Sealed(dense) => dense.nodes.node_of(slot).map(Slot),
         };
-        Some(self.segment.few(filter)?.into_iter().filter_map(node_of).collect())
+        Some(self.segment.few(filter, watch)?.into_iter().filter_map(node_of).collect())
     }
 
     /// The live nodes that pass; none if the watch ended looking for them.

@@ -74,7 +74,7 @@ impl SegmentView {
             return (self.sorted(request), false);
         }
         let walk = Ordered { view: self, segment, request, matching };
-        match segment.sorted(request.field) {
+        match segment.sorted(request.field, request.watch) {
             InOrder::Unknown => (self.sorted(request), false),
             InOrder::Absent => (walk.last(None), true),
             InOrder::Ready(column) => (walk.run(column), true),

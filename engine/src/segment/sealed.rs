@@ -262,8 +262,8 @@ impl SealedSegment {
     }
 
     /// A column in the order of its values.
-    pub(super) fn sorted(&self, field: FieldId) -> InOrder<'_> {
-        self.columns.sorted(self.bytes(), field)
+    pub(super) fn sorted(&self, field: FieldId, watch: &Watch) -> InOrder<'_> {
+        self.columns.sorted(self.bytes(), field, watch)
     }
 
     /// The words of a field as an analyser finds them, if they are stored in its file.
@@ -292,13 +292,13 @@ impl SealedSegment {
     }
 
     /// At most how many rows have a field whose value passes, if the column has an index.
-    pub(crate) fn count(&self, field: FieldId, test: &Test) -> Option<usize> {
-        self.columns.count(self.bytes(), field, test)
+    pub(crate) fn count(&self, field: FieldId, test: &Test, watch: &Watch) -> Option<usize> {
+        self.columns.count(self.bytes(), (field, test), watch)
     }
 
     /// These rows in ascending order, likewise; `None` if there may be more than `max`, too.
-    pub(crate) fn list(&self, field: FieldId, test: &Test, max: usize) -> Option<Vec<u32>> {
-        self.columns.list(self.bytes(), field, test, max)
+    pub(crate) fn list(&self, asked: (FieldId, &Test), max: usize, watch: &Watch) -> Option<Vec<u32>> {
+        self.columns.list(self.bytes(), asked, max, watch)
     }
 
     /// Whether every column is of a field that the collection has.

@@ -83,15 +83,15 @@ impl FieldSource for SegmentView {
         having
     }
 
-    fn count(&self, field: FieldId, test: &Test) -> Option<usize> {
+    fn count(&self, field: FieldId, test: &Test, watch: &Watch) -> Option<usize> {
         let of_rows = match &self.segment {
             Segment::Growing(segment) => self.tenants.count(&segment.tenant.as_ref()?.hashes(field, test)?),
-            Segment::Sealed(segment) => segment.count(field, test)?,
+            Segment::Sealed(segment) => segment.count(field, test, watch)?,
         };
         Some(if self.patches.is_about(field) { of_rows + self.patches.count() } else { of_rows })
     }
 
-    fn list(&self, field: FieldId, test: &Test, max: usize) -> Option<Vec<u32>> {
+    fn list(&self, field: FieldId, test: &Test, max: usize, watch: &Watch) -> Option<Vec<u32>> {
         let mut rows = match &self.segment {
             Segment::Growing(segment) => {
                 let mut rows = self.tenants.list(&segment.tenant.as_ref()?.hashes(field, test)?, max)?;
@@ -100,7 +100,7 @@ impl FieldSource for SegmentView {
                 rows.retain(|slot| value(*slot).is_some_and(|value| test.passes(value)));
                 rows
             }
-            Segment::Sealed(segment) => segment.list(field, test, max)?,
+            Segment::Sealed(segment) => segment.list((field, test), max, watch)?,
         };
         if self.patches.is_about(field) {
             // The last that is said of a row counts.

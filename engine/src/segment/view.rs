@@ -299,7 +299,7 @@ impl SegmentView {
     pub(crate) fn matching(&self, filter: Option<&CompiledFilter>, watch: &Watch) -> Arc<FixedBitSet> {
         let mut bits = match filter {
             Some(filter) => {
-                let found = self.of_tenant(filter).unwrap_or_else(|| filter.run(self, watch));
+                let found = self.of_tenant(filter, watch).unwrap_or_else(|| filter.run(self, watch));
                 if watch.interrupted().is_some() {
                     return Arc::new(FixedBitSet::with_capacity(self.rows as usize));
                 }
@@ -322,9 +322,9 @@ impl SegmentView {
 
     /// The rows of a growing segment that pass, if the filter names a tenant that has less than one in [`TENANT_ONE_IN`] of those that are looked
     /// at: the others are not gone through.
-    fn of_tenant(&self, filter: &CompiledFilter) -> Option<Arc<FixedBitSet>> {
+    fn of_tenant(&self, filter: &CompiledFilter, watch: &Watch) -> Option<Arc<FixedBitSet>> {
         let Segment::Growing(_) = &self.segment else { return None };
-        let rows = filter.few(self, (self.rows - self.from) as usize / TENANT_ONE_IN)?;
+        let rows = filter.few(self, (self.rows - self.from) as usize / TENANT_ONE_IN, watch)?;
         let mut bits = FixedBitSet::with_capacity(self.rows as usize);
         rows.into_iter().filter(|row| *row < self.rows).for_each(|row| bits.insert(row as usize));
         Some(Arc::new(bits))
@@ -332,13 +332,13 @@ impl SegmentView {
 
     /// The live rows that pass, in the form that takes less; none likewise.
     pub(crate) fn passing(&self, filter: Option<&CompiledFilter>, watch: &Watch) -> Passing {
-        self.few(filter).map_or_else(|| Passing::Many(self.matching(filter, watch)), Passing::Few)
+        self.few(filter, watch).map_or_else(|| Passing::Many(self.matching(filter, watch)), Passing::Few)
     }
 
     /// The live rows that pass, in ascending order, if the filter finds them among [`FEW`] by an index: no cost here grows
     /// with the segment.
-    pub(crate) fn few(&self, filter: Option<&CompiledFilter>) -> Option<Vec<u32>> {
-        let mut rows = filter?.few(self, FEW.min(self.rows as usize / FEW_ONE_IN))?;
+    pub(crate) fn few(&self, filter: Option<&CompiledFilter>, watch: &Watch) -> Option<Vec<u32>> {
+        let mut rows = filter?.few(self, FEW.min(self.rows as usize / FEW_ONE_IN), watch)?;
         rows.retain(|row| (self.from..self.rows).contains(row) && !self.dead.contains(*row));
         Some(rows)
     }

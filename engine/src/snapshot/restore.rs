@@ -14,13 +14,15 @@
 //!
 //! The copy's log is not kept for an archive: it is of another lineage, and what was carried out after it is in no file.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::apply::OpenedRestore;
-use super::copied::seqs_of_copy;
+use super::copied::{part_of_copy, seqs_of_copy};
 use crate::clock::Clock;
 use crate::db::DbOptions;
 use crate::dir::{Dir, DirFile, DirLock, RealDir, corrupt};
@@ -28,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::manifest::{MANIFEST_FILE, MANIFEST_NEW_FILE, Manifest};
 use crate::opening::is_rooted;
 use crate::store::Store;
-use crate::verify::{OnDamage, Verify};
+use crate::verify::{OnDamage, Verify, VerifyProgress};
 use crate::wal::{self};
 
 /// The file that stands in a directory that is not restored to the end.
@@ -159,14 +161,56 @@ impl Restore {
         Ok(RestoreFile { restore: self, name: name.to_owned(), file })
     }
 
+    /// Whether a file of this name is a part of a copy's log.
+    pub fn is_log_file(name: &str) -> bool {
+        wal::is_log_file(name)
+    }
+
+    /// What of a copy one collection needs: a manifest to [open](Self::open) in the place of its own, in which the others hold nothing, and
+    /// the files that are to be there beside those of the log. These must be there already.
+    ///
+    /// # Errors
+    /// [`Error::CollectionNotFound`] if the copy has none of this name, [`Error::Corrupt`] if its manifest or its log is damaged,
+    /// [`Error::Io`] if the system refuses.
+    pub fn part(&self, manifest: &[u8], collection: &str) -> Result<(Vec<u8>, BTreeSet<String>)> {
+        let (part, files) = part_of_copy(&*self.dir, self.decode(manifest)?, collection)?;
+        Ok((part.encode(), files))
+    }
+
+    fn decode(&self, manifest: &[u8]) -> Result<Manifest> {
+        let decoded = Manifest::decode(manifest);
+        decoded.map_err(|(offset, reason)| corrupt(&*self.dir, MANIFEST_FILE, offset as u64, reason))
+    }
+
     /// Writes the manifest, now that all files are there, and compares everything with its checksums. The manifest is
     /// that of [`Pin::manifest`](super::Pin::manifest).
     ///
     /// # Errors
     /// [`Error::Corrupt`] with what is damaged or missing, [`Error::Io`] if the system refuses.
     pub fn open(self, manifest: &[u8]) -> Result<OpenedRestore> {
-        let copied = Manifest::decode(manifest)
-            .map_err(|(offset, reason)| corrupt(&*self.dir, MANIFEST_FILE, offset as u64, reason))?;
+        self.open_verified(manifest, Verify::OnOpen)
+    }
+
+    /// The same for who may want it ended while everything is compared: file by file, and `progress` is asked after every megabyte.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`Error::Cancelled`].
+    pub fn open_while(
+        self,
+        manifest: &[u8],
+        progress: &mut dyn FnMut(VerifyProgress) -> ControlFlow<()>,
+    ) -> Result<OpenedRestore> {
+        let opened = self.open_verified(manifest, Verify::OnDemand)?;
+        let report = opened.store.verify(progress)?;
+        match report.damaged.into_iter().next() {
+            Some(damage) => Err(damage.into()),
+            None if report.cancelled => Err(Error::Cancelled),
+            None => Ok(opened),
+        }
+    }
+
+    fn open_verified(self, manifest: &[u8], verify: Verify) -> Result<OpenedRestore> {
+        let copied = self.decode(manifest)?;
         if !self.is_applying {
             self.remove_strangers(&copied)?;
             let mut file = self.dir.create(MANIFEST_NEW_FILE)?;
@@ -178,7 +222,7 @@ impl Restore {
             self.write_marker(APPLYING)?;
         }
         // Whoever goes on without a damaged collection goes on without the log of it, and calls that restored.
-        let (verify, on_damage) = (Verify::OnOpen, OnDamage::Refuse);
+        let on_damage = OnDamage::Refuse;
         // What has expired is decided where the copy is used, not by the clock of the machine that makes it: nothing is dropped here.
         let clock = Clock::new(|| i64::MIN);
         let options = DbOptions { background: false, verify, on_damage, clock, ..DbOptions::default() };

@@ -1,6 +1,7 @@
 //! Pins hold what they name, and a restore may die at any call.
 
 mod names;
+mod part;
 
 use std::io::{Cursor, Read, Write};
 use std::sync::Arc;

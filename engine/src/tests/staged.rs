@@ -58,6 +58,7 @@ fn in_place_of_another_it_is_that_one_from_one_moment_to_the_next() {
     db.set_alias("x", "a").unwrap();
     let replacement = db.begin_replacement("a", schema()).unwrap();
     let staged = filled(db.stage_in_place_of("x", schema()).unwrap());
+    assert_eq!(staged.name(), "a", "which the alias named");
     rows.upsert(vec![point(101, 1)]).unwrap();
     let view = rows.view();
     staged.publish().unwrap();

@@ -106,13 +106,20 @@ async fn what_ran_when_the_server_stopped_goes_on_or_was_cut_off() {
     assert_eq!(end(&operations, &reembed.id).await.state, State::Succeeded);
 
     // A process that dies ends nothing: what it left says that it runs.
-    let (_held, job) = waiting();
-    let dies = operations.begin(asked(Kind::TakeSnapshot, "c"), job).unwrap();
-    let (later, interrupted) = Operations::open(db);
-    assert!(interrupted.is_empty());
-    assert_eq!(later.get(&dies.id).unwrap().state, State::Failed);
-    operations.cancel(&dies.id).unwrap();
-    end(&operations, &dies.id).await;
+    let kinds =
+        [Kind::TakeSnapshot, Kind::VerifySnapshot, Kind::Export, Kind::Import, Kind::RestoreCollection];
+    for kind in kinds {
+        let (_held, job) = waiting();
+        let dies = operations.begin(asked(kind, "c"), job).unwrap();
+        let (later, interrupted) = Operations::open(db.clone());
+        assert!(interrupted.is_empty());
+        let cut_off = later.get(&dies.id).unwrap();
+        let problem = cut_off.error.unwrap();
+        assert_eq!((cut_off.state, problem.code), (State::Failed, Code::Aborted as i32), "{kind:?}");
+        assert!(problem.message.starts_with("the server stopped while"), "{}", problem.message);
+        operations.cancel(&dies.id).unwrap();
+        end(&operations, &dies.id).await;
+    }
 }
 
 /// An answer that it is being cancelled was once forgotten by a server that stopped at that moment, and the collection moved after all.

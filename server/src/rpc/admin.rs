@@ -67,7 +67,7 @@ impl AdminService for Services {
         let store = self.snapshot_store(request.store)?;
         let list = page::List::new(&["ListSnapshots", &store]);
         let (size, after) = (page::size(request.page_size)?, list.key(&request.page_token)?);
-        let listed = self.work().run(move || {
+        let listed = self.work().beside(move || {
             let mut snapshots = snapshots(&store)?;
             // The oldest first, and those of one moment by name: that is what a page goes on after.
             snapshots.sort_by_cached_key(key);
@@ -92,7 +92,7 @@ impl AdminService for Services {
         let store = self.snapshot_store(request.store)?;
         let wanted = (store.clone(), request.name);
         // Refused now rather than later, if there is none.
-        let name = self.work().run(move || named(&wanted.0, wanted.1)).await??;
+        let name = self.work().beside(move || named(&wanted.0, wanted.1)).await??;
         let asked = asked(Kind::VerifySnapshot, &store, &[("name", &name)]);
         let operation = self
             .begin(asked, move |report, cancel| {

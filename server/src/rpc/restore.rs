@@ -22,7 +22,7 @@ impl Services {
         }
         let (db, place) = (self.rag().db().clone(), store.clone());
         // Refused now rather than later, where it can be known; and the newest snapshot is that of now.
-        let wanted = self.work().run(move || -> Result<CollectionRestore, Status> {
+        let wanted = self.work().beside(move || -> Result<CollectionRestore, Status> {
             let repository = Repository::open_or_make(&place).map_err(status::snapshot)?;
             let found = repository.check_collection_restore(&db, &wanted).map_err(status::snapshot)?;
             Ok(wanted.snapshot(found.name))
@@ -41,15 +41,17 @@ impl Services {
         self.begin(asked, move |report, cancel| {
             report.begin("fetch", None, "B");
             let repository = Repository::open(&store).map_err(status::snapshot)?;
-            let mut is_copying = false;
-            let told = |progress| match progress {
-                CollectionProgress::Fetching(at) => report.at(at.bytes, Some(at.bytes_total), cancel),
-                CollectionProgress::Copying { rows, rows_total } => {
-                    if !std::mem::replace(&mut is_copying, true) {
-                        report.begin("restore", Some(rows_total), "rows");
-                    }
-                    report.at(rows, Some(rows_total), cancel)
+            let mut stage = "fetch";
+            let told = |progress: CollectionProgress| {
+                let (now, unit, done, total) = match progress {
+                    CollectionProgress::Fetching(at) => ("fetch", "B", at.bytes, at.bytes_total),
+                    CollectionProgress::Verifying(at) => ("verify", "B", at.bytes, at.bytes_total),
+                    CollectionProgress::Copying { rows, rows_total } => ("restore", "rows", rows, rows_total),
+                };
+                if std::mem::replace(&mut stage, now) != now {
+                    report.begin(now, Some(total), unit);
                 }
+                report.at(done, Some(total), cancel)
             };
             let restored = repository.restore_collection(&db, &wanted, &scratch::place(&db), told);
             let restored = restored.map_err(status::snapshot)?;

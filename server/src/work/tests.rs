@@ -107,6 +107,31 @@ async fn a_place_is_kept_until_the_work_is_done_though_its_caller_has_left() {
     assert!(work.admit(Kind::Read, false).is_ok());
 }
 
+/// Stores of snapshots were asked in the turns of writes: where one did not answer, nobody wrote.
+#[tokio::test]
+async fn what_waits_for_a_store_holds_a_place_and_no_turn_of_writes() {
+    let work = work(2, 1);
+    let (begin, begun) = tokio::sync::oneshot::channel();
+    let (release, held) = mpsc::channel::<()>();
+    let waits = tokio::spawn({
+        let (work, place) = (work.clone(), work.admit(Kind::Write, false).unwrap());
+        let job = move || {
+            begin.send(()).unwrap();
+            held.recv().is_ok()
+        };
+        place.hold(async move { work.beside(job).await })
+    });
+    begun.await.unwrap();
+    assert_eq!(work.places(Kind::Write).0, 1);
+    let write = work.admit(Kind::Write, false).unwrap();
+    assert_eq!(write.hold(work.run(|| 1)).await.unwrap(), 1, "the only turn is free");
+    release.send(()).unwrap();
+    assert!(waits.await.unwrap().unwrap());
+    work.idle().await;
+    let panicked = work.beside(|| -> u32 { panic!("deliberate") }).await.unwrap_err();
+    assert_eq!(panicked.code(), Code::Internal);
+}
+
 #[tokio::test]
 async fn answers_that_wait_hold_a_place_and_no_turn() {
     let config = ServerConfig { concurrent_generations_max: 1, ..ServerConfig::default() };

@@ -12,6 +12,10 @@ use url::Url;
 use crate::error::{Error, Result};
 use crate::limits::{GENERATE_MODEL_NAME_BYTES_MAX, GENERATE_MODELS_MAX, GENERATE_SECONDS_MAX};
 
+/// Requests to a model whose answers have not begun, at most. A caller who leaves gives back what the server counts answers by, while the thread
+/// of the request may go on for seconds with a name or a connection that is not made: those threads are counted here.
+pub(super) const REQUESTS_MAX: usize = 512;
+
 /// How long each part of an answer may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
@@ -65,6 +69,8 @@ pub struct GenerateModel {
     upstream: String,
     pub(super) key: Option<Key>,
     patience: Patience,
+    /// Counts the requests that are on their way.
+    under_way: Arc<()>,
 }
 
 impl GenerateModel {
@@ -115,7 +121,7 @@ impl GenerateModel {
         url.set_fragment(None);
         url.set_query(None);
         let url = format!("{}/chat/completions", url.as_str().trim_end_matches('/'));
-        Ok(GenerateModel { name: name.to_owned(), url, upstream, key, patience })
+        Ok(GenerateModel { name: name.to_owned(), url, upstream, key, patience, under_way: Arc::default() })
     }
 
     /// What requests call it.
@@ -136,6 +142,12 @@ impl GenerateModel {
     /// How long each part of an answer may take.
     pub fn patience(&self) -> Patience {
         self.patience
+    }
+
+    /// Counts a request as being on its way while what it returns is there; none where [`REQUESTS_MAX`] are.
+    pub(super) fn begin_request(&self) -> Option<Arc<()>> {
+        // The model has one itself, and so has each copy of it. That two may pass at once here is no harm.
+        (Arc::strong_count(&self.under_way) <= REQUESTS_MAX).then(|| Arc::clone(&self.under_way))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ureq::{Agent, BodyReader};
 
-use super::models::{GenerateModel, Patience};
+use super::models::{GenerateModel, Patience, REQUESTS_MAX};
 use super::watch::{Over, Phase, Stopper, Watch};
 use super::wire::{Bad, Said, said};
 use super::{FinishReason, Usage, sse};
@@ -186,10 +186,19 @@ impl Stream {
             return Err(Failure::new(GenerateFailure::Stopped, "it is over"));
         }
         if self.connection.is_none() {
+            let Some(counted) = self.model().begin_request() else {
+                let busy = GenerateFailure::Busy { retry_after: None };
+                let reason = format!("REQUESTS_MAX = {REQUESTS_MAX} requests to it are under way already");
+                return Err(Failure::new(busy, reason));
+            };
             self.tries += 1;
             let request = self.request.clone();
+            let connect = move || {
+                let _counted = counted;
+                request.connect()
+            };
             // On another thread, as nothing interrupts a name that is being resolved or a connection that is being made.
-            let connected = waiting::wait_for(move || request.connect(), || self.watch.over());
+            let connected = waiting::wait_for(connect, || self.watch.over());
             let connected = connected.map_err(|error| {
                 Failure::new(GenerateFailure::Unavailable, format!("no thread can be started: {error}"))
             })?;
@@ -376,3 +385,7 @@ fn words(body: &str) -> String {
 fn shortened(text: &str) -> String {
     text.trim().chars().take(REFUSAL_CHARACTERS_MAX).collect()
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

@@ -37,7 +37,8 @@ pub struct EnrichRequest {
     /// Leaves out chunks whose score is less.
     pub min_score: Option<f32>,
     /// Chooses chunks by maximal marginal relevance: how much relevance counts, 1 for relevance alone, 0 for novelty alone; `k` is
-    /// [`MMR_CHUNKS_MAX`](crate::limits::MMR_CHUNKS_MAX) at most then. Without it, the best by score are taken. Chunks that say what a better one says
+    /// [`MMR_CHUNKS_MAX`](crate::limits::MMR_CHUNKS_MAX) at most then, chosen from the best
+    /// [`MMR_POOL_MAX`](crate::limits::MMR_POOL_MAX) at most. Without it, the best by score are taken. Chunks that say what a better one says
     /// are left out in any case.
     pub mmr: Option<f32>,
     /// How many of the chunks that are found are of one document at most.

@@ -49,7 +49,7 @@ impl Rag {
     ) -> Result<Embeddings> {
         check_texts(texts)?;
         self.db.check_wanted()?;
-        let model = self.models.load(model.unwrap_or(DEFAULT_MODEL))?;
+        let model = self.load_model(model.unwrap_or(DEFAULT_MODEL))?;
         let mut all = Embeddings::default();
         let check_wanted = || -> Result<()> { Ok(self.db.check_wanted()?) };
         let wanted = self.wanted(&check_wanted);

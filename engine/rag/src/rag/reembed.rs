@@ -36,7 +36,7 @@ use self::copy::Copying;
 use self::state::State;
 pub(super) use self::under_way::UnderWay;
 use super::{Rag, contract, invalid};
-use crate::embed::{Embedder, ModelInfo};
+use crate::embed::{Embedder, ModelInfo, Wanted};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::reserved;
@@ -120,7 +120,8 @@ impl Rag {
     ) -> Result<ReembedReport> {
         let (rows, _) = self.text_collection(collection)?;
         let _turn = self.reembedding.begin(rows.name())?;
-        let embedder = self.models.load(&options.model)?;
+        let goes_on = || check_cancelled(cancel);
+        let embedder = self.models.load_wanted(&options.model, Wanted::while_ok(&goes_on))?;
         let (replacement, mut state) = self.replacement_for(rows.name(), options, embedder.as_ref())?;
         let resumed = state.pass > 0 || state.at > 0;
         progress.begin("re-embed", Some(state.total), "texts");
@@ -130,7 +131,7 @@ impl Rag {
         progress.end();
         let is_gone = done.as_ref().is_err_and(state::is_of_one_that_is_gone);
         if done.is_ok() || is_gone {
-            self.forget(replacement.id());
+            state::forget(&self.db, replacement.id());
         }
         if is_gone {
             // What was to take the place went with the collection that was deleted or replaced meanwhile.
@@ -150,7 +151,7 @@ impl Rag {
     /// As there, but for what only the rows tell.
     pub fn check_reembed(&self, collection: &str, options: &ReembedOptions) -> Result<()> {
         let (rows, current) = self.text_collection(collection)?;
-        let embedder = self.models.load(&options.model)?;
+        let embedder = self.load_model(&options.model)?;
         match self.db.replacement(rows.name())? {
             Some(replacement) => self.begun_state(&replacement, options, embedder.as_ref()).map(drop),
             None => check_new(&rows, (&current, embedder.info()), options),
@@ -178,7 +179,7 @@ impl Rag {
         let id = self.db.replacement(&name).ok().flatten().map(|replacement| replacement.id());
         match self.db.abandon_replacement(&name) {
             Ok(()) => {
-                id.into_iter().for_each(|id| self.forget(id));
+                id.into_iter().for_each(|id| state::forget(&self.db, id));
                 Ok(true)
             }
             Err(ragstone::Error::Replacement { is_under_way: false, .. }) => Ok(false),
@@ -199,8 +200,7 @@ impl Rag {
         }
         let (rows, current) = self.text_collection(name)?;
         check_new(&rows, (&current, embedder.info()), options)?;
-        // That of the one which made this collection, had that no time to forget it.
-        self.forget(rows.info().id);
+        state::forget_those_that_are_gone(&self.db);
         let schema = schema_for(&rows.schema(), embedder.info())?;
         let replacement = self.db.begin_replacement(name, schema)?;
         let state = State::new(options, rows.info().vectors);
@@ -229,16 +229,6 @@ impl Rag {
             return Err(invalid("model", &reason));
         }
         Ok(state.unwrap_or_else(|| State::new(options, replacement.original().info().vectors)))
-    }
-
-    /// Forgets how far a re-embedding is that is over. What the disk refuses is some bytes that are kept for longer, and no failure.
-    fn forget(&self, replacement: u64) {
-        let key = state::key_of(replacement);
-        if self.db.attribute(&key).is_some()
-            && let Err(error) = self.db.set_attribute(&key, None)
-        {
-            tracing::warn!(%error, key, "how far a re-embedding was is kept, though it is over");
-        }
     }
 }
 
@@ -289,6 +279,13 @@ fn check_own_points(view: &View, schema: &Schema, options: &ReembedOptions) -> R
         Some(ragstone::FieldType::String) => Ok(()),
         Some(other) => Err(invalid("text_field", &format!("field `{field}` is {other}, not a string"))),
         None => Err(invalid("text_field", &format!("the collection has no field `{field}`"))),
+    }
+}
+
+fn check_cancelled(cancel: &CancelToken) -> Result<()> {
+    match cancel.is_cancelled() {
+        true => Err(Error::Interrupted { operation: "re-embedding" }),
+        false => Ok(()),
     }
 }
 
@@ -356,7 +353,7 @@ impl Run<'_> {
         copying.remove_gone()?;
         let after = state.after();
         for row in view.ids(after.as_ref())? {
-            self.check_cancelled()?;
+            check_cancelled(self.cancel)?;
             let id = row.0.clone();
             if copying.take(row)? {
                 copying.flush(state)?;
@@ -368,16 +365,9 @@ impl Run<'_> {
         }
         copying.flush(state)?;
         // Whoever asked for its end while the last texts were embedded has it, before the one takes the other's place.
-        self.check_cancelled()?;
+        check_cancelled(self.cancel)?;
         state.end_pass();
         if is_kept { state.save(&self.rag.db, self.replacement) } else { Ok(()) }
-    }
-
-    fn check_cancelled(&self) -> Result<()> {
-        match self.cancel.is_cancelled() {
-            true => Err(Error::Interrupted { operation: "re-embedding" }),
-            false => Ok(()),
-        }
     }
 
     /// Gives the replacement the fields that came to the original since it was made.

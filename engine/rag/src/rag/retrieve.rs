@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ragstone::limits::K_MAX;
 use ragstone::query::{Names, Nearest, Select, TextQuery};
 use ragstone::{Collection, Filter, Point, PointId, View};
 
@@ -98,7 +97,7 @@ pub(super) fn passages(
     let filling = Filling {
         // The re-ranker has yet to say which are too low.
         selection: Selection { min_score: selection.min_score.filter(|_| reranker.is_none()), ..selection },
-        most: if reranker.is_some() { RERANK_PASSAGES_MAX } else { K_MAX },
+        most: if reranker.is_some() { RERANK_PASSAGES_MAX } else { selection.pool_max() },
         ranked: &ranked,
         read: &|ranked| read(&view, ranked, selection.needs_vectors()),
         check_wanted: &check_wanted,

@@ -91,7 +91,8 @@ pub struct RetrieveRequest {
     /// Leaves out chunks that say what a better one says already.
     pub distinct: bool,
     /// Chooses by maximal marginal relevance: how much relevance counts, 1 for relevance alone, 0 for novelty alone; `k` is
-    /// [`MMR_CHUNKS_MAX`](crate::limits::MMR_CHUNKS_MAX) at most then. Without it, chunks come in the order of their scores.
+    /// [`MMR_CHUNKS_MAX`](crate::limits::MMR_CHUNKS_MAX) at most then, and they are chosen from the best
+    /// [`MMR_POOL_MAX`](crate::limits::MMR_POOL_MAX) at most. Without it, chunks come in the order of their scores.
     pub mmr: Option<f32>,
     /// How many chunks of one document at most. Where the best are of few documents, more are looked at, the best [`K_MAX`](ragstone::limits::K_MAX) at most, until
     /// there are `k`. A re-ranker is given chunks of as many documents, too, [`RERANK_PASSAGES_MAX`](crate::limits::RERANK_PASSAGES_MAX) chunks at most.

@@ -11,7 +11,8 @@
 //!
 //! What is left out is told if it stood among the first `k`, or before one that was kept.
 //!
-//! **Cost.** Words of the texts; by MMR `k` passes over the vectors of the pool.
+//! **Cost.** Words of the texts; by MMR `k` passes over the vectors of the pool, so that both are bounded then ([`MMR_CHUNKS_MAX`],
+//! [`MMR_POOL_MAX`]).
 //!
 //! Pure: chunks with scores and vectors in, chunks out.
 
@@ -20,7 +21,7 @@ use std::collections::{HashMap, HashSet};
 use super::similar::{Kept, Signature};
 use super::{DropReason, DroppedChunk, RetrievedChunk};
 use crate::error::{Error, Result};
-use crate::limits::MMR_CHUNKS_MAX;
+use crate::limits::{MMR_CHUNKS_MAX, MMR_POOL_MAX};
 use crate::prompt::{check_max, check_range};
 use ragstone::limits::K_MAX;
 
@@ -43,6 +44,13 @@ pub(crate) struct Selection {
 pub(crate) struct Pooled {
     pub(crate) found: RetrievedChunk,
     pub(crate) vector: Option<Vec<f32>>,
+}
+
+impl Pooled {
+    /// None where none was needed or there is none.
+    fn vector(&self) -> &[f32] {
+        self.vector.as_deref().unwrap_or_default()
+    }
 }
 
 /// Chunks that are kept, best first, and those that are left out, in the order in which they were found.
@@ -78,6 +86,11 @@ impl Selection {
     pub(crate) fn pool(&self) -> usize {
         let is_plain = !self.distinct && self.mmr.is_none() && self.per_document.is_none();
         if is_plain { self.k } else { self.k.saturating_mul(POOL_FACTOR).min(K_MAX) }
+    }
+
+    /// Up to how many chunks the pool is filled where some documents have their share.
+    pub(crate) fn pool_max(&self) -> usize {
+        if self.mmr.is_some() { MMR_POOL_MAX } else { K_MAX }
     }
 
     /// Whether chunks are needed with their vectors.
@@ -207,6 +220,8 @@ impl Choice {
         let mut scaled = scaled(scores.into_iter()).into_iter();
         let of = |fate: &Fate| if *fate == Fate::Open { scaled.next().unwrap_or_default() } else { 0.0 };
         let relevance: Vec<f32> = self.fates.iter().map(of).collect();
+        let squares: Vec<f32> =
+            self.pool.iter().map(|pooled| product(pooled.vector(), pooled.vector())).collect();
         // How alike each chunk is to the one among those kept that it is most like; nothing is like nothing.
         let mut likeness = vec![0.0_f32; self.pool.len()];
         while self.kept < self.selection.k {
@@ -220,10 +235,10 @@ impl Choice {
             let worth = value(best);
             if self.offer(best) {
                 self.pool[best].found.scores.mmr = Some(worth);
-                let chosen = self.pool[best].vector.clone().unwrap_or_default();
-                for (pooled, likeness) in self.pool.iter().zip(&mut likeness) {
-                    let other = pooled.vector.as_deref().unwrap_or_default();
-                    *likeness = likeness.max(cosine(&chosen, other));
+                let chosen = self.pool[best].vector();
+                for (at, likeness) in likeness.iter_mut().enumerate() {
+                    let product = product(chosen, self.pool[at].vector());
+                    *likeness = likeness.max(cosine(product, [squares[best], squares[at]]));
                 }
             }
         }
@@ -265,11 +280,14 @@ fn scaled(scores: impl Iterator<Item = f32> + Clone) -> Vec<f32> {
     scores.map(|score| if span > 0.0 { (score - least) / span } else { 1.0 }).collect()
 }
 
-/// 0 where either has no direction.
-fn cosine(a: &[f32], b: &[f32]) -> f32 {
-    let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
-    let lengths = (product(a, a) * product(b, b)).sqrt();
-    if lengths > 0.0 { product(a, b) / lengths } else { 0.0 }
+fn product(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+
+/// Of two vectors, by their product and that of each with itself; 0 where either has no direction.
+fn cosine(product: f32, [a, b]: [f32; 2]) -> f32 {
+    let lengths = (a * b).sqrt();
+    if lengths > 0.0 { product / lengths } else { 0.0 }
 }
 
 #[cfg(test)]

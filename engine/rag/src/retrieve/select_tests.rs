@@ -82,6 +82,16 @@ fn each_reason_leaves_out_what_it_is_about() {
     assert_eq!(Selection { k: K_MAX, mmr: Some(0.5), ..all }.pool(), K_MAX);
 }
 
+/// Each chunk that is chosen by MMR is compared with the whole pool, which once had ten thousand where documents had their share.
+#[test]
+fn the_pool_that_mmr_chooses_from_is_bounded_and_has_room_to_be_filled() {
+    let most = Selection { k: MMR_CHUNKS_MAX, mmr: Some(0.5), per_document: Some(1), ..Selection::default() };
+    most.validate().unwrap();
+    assert_eq!((most.pool_max(), Selection { mmr: None, ..most }.pool_max()), (MMR_POOL_MAX, K_MAX));
+    // As many again as were found first: four for each that may be missing.
+    assert_eq!(most.pool_max(), 2 * most.pool());
+}
+
 /// What says the same as a chunk that is itself left out says something new.
 #[test]
 fn only_what_is_kept_is_repeated() {
@@ -159,7 +169,11 @@ fn naive_mmr(pool: &[Pooled], k: usize, lambda: f32) -> Vec<usize> {
     let mut kept: Vec<usize> = Vec::new();
     while kept.len() < k.min(pool.len()) {
         let value = |at: usize| {
-            let alike = kept.iter().map(|other| cosine(vector(*other), vector(at))).fold(0.0, f32::max);
+            let likeness = |other: &usize| {
+                let (a, b) = (vector(*other), vector(at));
+                cosine(product(a, b), [product(a, a), product(b, b)])
+            };
+            let alike = kept.iter().map(likeness).fold(0.0, f32::max);
             lambda * relevance[at] - (1.0 - lambda) * alike
         };
         let mut best = None;

@@ -199,6 +199,90 @@ fn what_cannot_be_is_refused_before_anything_is_fetched() {
     assert_eq!(db.collection("late").unwrap().schema().dimension(), 3);
 }
 
+/// What a snapshot has of other collections may be large, or lost.
+#[test]
+fn only_what_it_needs_is_fetched() {
+    let (data, copies, scratch) = (tempfile::tempdir().unwrap(), Copies::new(), tempfile::tempdir().unwrap());
+    let db = open_still(data.path());
+    for (name, count) in [("small", 10), ("large", 1_000)] {
+        // Vectors that stay as they are when they are written once more.
+        let schema = Schema::builder(2).metric(Metric::L2).build().unwrap();
+        let collection = db.create_collection(name, schema).unwrap();
+        collection.upsert((0..count).map(|id| version_of(id, 1)).collect()).unwrap();
+    }
+    db.flush().unwrap();
+    // In the log alone.
+    db.collection("small").unwrap().upsert(vec![version_of(10, 2)]).unwrap();
+    let before = rows(&db, "small");
+    copies.repository.take(&db, Some("s"), quietly).unwrap();
+    let restore = |name: &str| {
+        let (mut fetched, mut has_verified) = (0, false);
+        let request = CollectionRestore::new(name).named("again").replace();
+        let result = copies.repository.restore_collection(&db, &request, scratch.path(), |progress| {
+            match progress {
+                CollectionProgress::Fetching(at) => {
+                    assert!(at.bytes <= at.bytes_total && !has_verified, "{at:?}");
+                    fetched = at.bytes;
+                }
+                CollectionProgress::Verifying(_) => has_verified = true,
+                CollectionProgress::Copying { .. } => {}
+            }
+            ControlFlow::Continue(())
+        });
+        (result, fetched)
+    };
+    let (large, small) = (restore("large"), restore("small"));
+    assert_eq!((large.0.unwrap().rows, small.0.unwrap().rows), (1_000, 11));
+    assert!(small.1 < large.1, "{} bytes of {}", small.1, large.1);
+    assert_eq!(rows(&db, "again"), before);
+    let objects = copies.objects("objects");
+    copies.remove(objects.iter().max_by_key(|object| copies.read(object).len()).unwrap());
+    assert_eq!(restore("small").0.unwrap().rows, 11);
+    assert!(matches!(restore("large").0, Err(Error::Missing { .. })));
+    assert_eq!(rows(&db, "again"), before);
+    assert!(is_empty(scratch.path()));
+}
+
+/// Whatever gets the name while the rows are copied has it: there is never a collection and an alias of one name.
+#[test]
+fn an_alias_that_gets_the_name_meanwhile_keeps_it() {
+    let (data, copies, scratch) = (tempfile::tempdir().unwrap(), Copies::new(), tempfile::tempdir().unwrap());
+    let db = open_still(data.path());
+    for name in ["notes", "other", "place"] {
+        db.create_collection(name, Schema::new(2).unwrap()).unwrap();
+    }
+    copies.repository.take(&db, Some("s"), quietly).unwrap();
+    let restore = |request: &CollectionRestore, meanwhile: &dyn Fn()| {
+        let mut is_copying = false;
+        let result = copies.repository.restore_collection(&db, request, scratch.path(), |progress| {
+            let copies_now = matches!(progress, CollectionProgress::Copying { .. });
+            if copies_now && !std::mem::replace(&mut is_copying, true) {
+                meanwhile();
+            }
+            ControlFlow::Continue(())
+        });
+        assert!(is_copying);
+        result.unwrap_err()
+    };
+    let notes = CollectionRestore::new("notes");
+    for (name, request) in [("a", notes.clone().named("a")), ("b", notes.clone().named("b").replace())] {
+        let error = restore(&request, &|| db.set_alias(name, "other").unwrap());
+        assert!(matches!(error, Error::Engine(ragstone::Error::AliasExists { .. })), "{error}");
+    }
+    // The one whose place it was to take goes.
+    let error = restore(&notes.clone().named("place").replace(), &|| {
+        db.delete_collection("place").unwrap();
+        db.set_alias("place", "other").unwrap();
+    });
+    assert!(matches!(error, Error::Engine(ragstone::Error::CollectionNotFound { .. })), "{error}");
+    for alias in ["a", "b", "place"] {
+        assert_eq!(db.collection(alias).unwrap().name(), "other");
+    }
+    let names: Vec<String> = db.collections().into_iter().map(|info| info.name.clone()).collect();
+    assert_eq!(names, ["notes", "other"]);
+    assert!(is_empty(scratch.path()));
+}
+
 #[test]
 fn a_damaged_snapshot_is_refused_and_what_has_expired_is_left_out() {
     let (data, copies, scratch) = (tempfile::tempdir().unwrap(), Copies::new(), tempfile::tempdir().unwrap());

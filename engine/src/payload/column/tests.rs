@@ -52,7 +52,7 @@ fn round_trip(values: &[Option<Value>], field_type: FieldType) -> (Column, Vec<u
         assert!((0..values.len()).filter_map(|row| column.get(&file, row)).count() <= values.len());
         if damaged % 7 == 0 && FieldIndex::is_for(field_type) {
             let indexed = Indexed { column: &column, file: &file, rows: values.len() };
-            let index = FieldIndex::new(indexed);
+            let index = FieldIndex::new(indexed, &Watch::default()).unwrap();
             for test in [
                 Test::Exists,
                 Test::ListAny(vec![[].into(), (*b"\xc3\xb6").into()]),
@@ -95,7 +95,7 @@ fn a_filter_selects_the_rows_that_pass() {
             self.2
         }
         fn select(&self, _: FieldId, test: &Arc<Test>, _: &Watch) -> Arc<FixedBitSet> {
-            let index = ColumnIndex::new(&self.0, &self.1, self.2);
+            let index = ColumnIndex::new(&self.0, &self.1, (self.2, &Watch::default())).unwrap();
             let found = index.select(&self.0, &self.1, test, self.2);
             let tested = self.0.tested(&self.1, test, self.2);
             assert_eq!(found, tested, "{test:?}");

@@ -6,22 +6,25 @@
 //! values of each, and of words by looking each up in the list of rows that a word has.
 
 use super::{CompiledFilter, FieldSource, Node, Test};
+use crate::interrupt::Watch;
 use crate::payload::FieldId;
 
 impl CompiledFilter {
     /// The rows that pass in ascending order, if they are found among at most `max`: where one of the conditions that must
-    /// all hold leaves so few, the others are asked of each. It takes as long as these rows take, whatever the segment has.
-    pub(crate) fn few(&self, source: &dyn FieldSource, max: usize) -> Option<Vec<u32>> {
+    /// all hold leaves so few, the others are asked of each. It takes as long as these rows take, whatever the segment has, once what tells them
+    /// is in order; `None` as well if the watch ended that.
+    pub(crate) fn few(&self, source: &dyn FieldSource, max: usize, watch: &Watch) -> Option<Vec<u32>> {
         let mut leaves = Vec::new();
         self.root.necessary(&mut leaves);
         let (field, test) = match *leaves {
             [one] => one,
             _ => {
-                let counted = leaves.iter().filter_map(|leaf| Some((source.count(leaf.0, leaf.1)?, *leaf)));
+                let count = |leaf: &(FieldId, &Test)| source.count(leaf.0, leaf.1, watch);
+                let counted = leaves.iter().filter_map(|leaf| Some((count(leaf)?, *leaf)));
                 counted.min_by_key(|(count, _)| *count)?.1
             }
         };
-        let rows = source.list(field, test, max)?;
+        let rows = source.list(field, test, max, watch)?;
         let is_all = matches!(self.root, Node::Leaf(..));
         Some(if is_all { rows } else { self.root.among(source, rows) })
     }

@@ -18,7 +18,7 @@ impl Indexed {
         let values: Vec<Option<Value>> = places.map(|place| place.map(Value::Geo)).collect();
         let (entry, batch_rows, file) = column_of(&values, FieldType::Geo, 3_000);
         let column = Column::open(&entry, &batch_rows, file.len()).unwrap();
-        let index = PlaceIndex::new(&column, &file, values.len());
+        let index = PlaceIndex::new(&column, &file, (values.len(), &Watch::default())).unwrap();
         Self { column, file, index, rows: values.len() }
     }
 
@@ -94,6 +94,36 @@ fn places_may_lie_on_top_of_each_other() {
         for (center, metres) in [(0, 0.0), (0, 2_000.0), (2, 1_112.0), (77, 1.5e5)] {
             let (count, _) = indexed.check(place(center), metres);
             assert!(count > 0, "{center} is in the middle");
+        }
+    }
+}
+
+/// None, one, and what just fills a step or does not: at one place, in a row along a parallel or a meridian, and at a pole.
+#[test]
+fn few_rows_are_found_in_circles_of_any_size() {
+    let half_turn = std::f64::consts::PI * crate::payload::geo::EARTH_RADIUS_M;
+    let places: [fn(f64) -> GeoPoint; 5] = [
+        |_| GeoPoint::new(0.0, 180.0),
+        |share| GeoPoint::new(89.0, 360.0 * share - 180.0),
+        |share| GeoPoint::new(180.0 * share - 90.0, -180.0),
+        |share| GeoPoint::new(90.0, 360.0 * share - 180.0),
+        |share| GeoPoint::new(-0.0, 1e-4 * share - 5e-5),
+    ];
+    let centers = [(0.0, 180.0), (0.0, -180.0), (0.0, 0.0), (89.0, 0.0), (90.0, 77.0), (-90.0, 0.0)];
+    for rows in [0, 1, 2, 31, 32, 33, 63, 64, 65] {
+        for place in places {
+            let share = |row: usize| row as f64 / rows as f64;
+            // One row has no place in any case.
+            let indexed = Indexed::new((0..=rows).map(|row| (row < rows).then(|| place(share(row)))));
+            for (lat, lon) in centers {
+                let center = GeoPoint::new(lat, lon);
+                for metres in
+                    [0.0, 1e-9, 1.0, 1e6, 0.5 * half_turn, 1.5e7, half_turn, 1.01 * half_turn, f64::MAX]
+                {
+                    let (count, _) = indexed.check(center, metres);
+                    assert!(count == rows || metres < half_turn);
+                }
+            }
         }
     }
 }

@@ -189,7 +189,7 @@ pub(in crate::segment) enum InOrder<'a> {
     /// No row has the field.
     Absent,
     Ready(SortedColumn<'a>),
-    /// Its values have no order, or another thread is putting them into it.
+    /// Its values have no order, or another thread is putting them into it, or the watch ended that.
     Unknown,
 }
 
@@ -247,8 +247,8 @@ impl SealedColumns {
         self.columns.get(&field)?.get(file, slot as usize)
     }
 
-    /// The rows that have a field whose value passes; `None` if the watch ended going through them, as is done while another thread makes
-    /// the index.
+    /// The rows that have a field whose value passes; `None` if the watch ended making the index, or going through them, as is done while
+    /// another thread makes it.
     pub(in crate::segment) fn select(
         &self,
         file: &[u8],
@@ -265,7 +265,7 @@ impl SealedColumns {
             }
             let indexed = Indexed { column, file, rows: self.rows };
             let sorted = FieldIndex::is_for(column.field_type()).then_some(sorted);
-            match sorted.and_then(|sorted| sorted.get(|| FieldIndex::new(indexed))) {
+            match sorted.and_then(|sorted| sorted.get(watch, |watch| FieldIndex::new(indexed, watch))) {
                 Some(index) => Some(index.select(indexed, test)),
                 None => column.tested_by(file, test, (self.rows, watch)),
             }
@@ -273,13 +273,18 @@ impl SealedColumns {
     }
 
     /// A column in the order of its values.
-    pub(in crate::segment) fn sorted<'a>(&'a self, file: &'a [u8], field: FieldId) -> InOrder<'a> {
+    pub(in crate::segment) fn sorted<'a>(
+        &'a self,
+        file: &'a [u8],
+        field: FieldId,
+        watch: &Watch,
+    ) -> InOrder<'a> {
         let (Some(column), Some(sorted)) = (self.columns.get(&field), self.indexes.get(&field)) else {
             return InOrder::Absent;
         };
         let sorted = FieldIndex::is_for(column.field_type()).then_some(sorted);
         let indexed = Indexed { column, file, rows: self.rows };
-        match sorted.and_then(|sorted| sorted.get(|| FieldIndex::new(indexed))) {
+        match sorted.and_then(|sorted| sorted.get(watch, |watch| FieldIndex::new(indexed, watch))) {
             Some(FieldIndex::Values(index)) => {
                 InOrder::Ready(SortedColumn { index, column, file, rows: self.rows })
             }
@@ -288,28 +293,33 @@ impl SealedColumns {
     }
 
     /// At most how many rows have a field whose value passes, if the column has an index.
-    pub(in crate::segment) fn count(&self, file: &[u8], field: FieldId, test: &Test) -> Option<usize> {
-        self.of_index(file, field, test, FieldIndex::count).unwrap_or(Some(0))
+    pub(in crate::segment) fn count(
+        &self,
+        file: &[u8],
+        asked: (FieldId, &Test),
+        watch: &Watch,
+    ) -> Option<usize> {
+        self.of_index(file, asked, watch, FieldIndex::count).unwrap_or(Some(0))
     }
 
     /// These rows in ascending order, likewise; `None` if there may be more than `max`, too.
     pub(in crate::segment) fn list(
         &self,
         file: &[u8],
-        field: FieldId,
-        test: &Test,
+        asked: (FieldId, &Test),
         max: usize,
+        watch: &Watch,
     ) -> Option<Vec<u32>> {
         let list = |index: &FieldIndex, indexed: Indexed<'_>, test: &Test| index.list(indexed, test, max);
-        self.of_index(file, field, test, list).map_or_else(|| Some(Vec::new()), Option::flatten)
+        self.of_index(file, asked, watch, list).map_or_else(|| Some(Vec::new()), Option::flatten)
     }
 
     /// What the index of a column says; `None` if no row has a value that could pass, `Some(None)` if there is no index.
     fn of_index<T>(
         &self,
         file: &[u8],
-        field: FieldId,
-        test: &Test,
+        (field, test): (FieldId, &Test),
+        watch: &Watch,
         ask: impl Fn(&FieldIndex, Indexed<'_>, &Test) -> T,
     ) -> Option<Option<T>> {
         let column = self.columns.get(&field).filter(|column| test.is_of(column.field_type()))?;
@@ -317,7 +327,8 @@ impl SealedColumns {
             return Some(None);
         }
         let indexed = Indexed { column, file, rows: self.rows };
-        let index = self.indexes.get(&field).and_then(|sorted| sorted.get(|| FieldIndex::new(indexed)));
+        let sorted = self.indexes.get(&field);
+        let index = sorted.and_then(|sorted| sorted.get(watch, |watch| FieldIndex::new(indexed, watch)));
         Some(index.map(|index| ask(index, indexed, test)))
     }
 

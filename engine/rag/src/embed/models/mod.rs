@@ -26,7 +26,9 @@ use std::sync::Arc;
 use ragstone_kernels::matrix::Precision;
 
 use super::local::{self, LoadOptions, LocalEmbedder};
-use super::{Arithmetic, DEFAULT_MODEL, Embedder, ModelEntry, ModelOptions, PulledModel, RemoteEmbedder};
+use super::{
+    Arithmetic, DEFAULT_MODEL, Embedder, ModelEntry, ModelOptions, PulledModel, RemoteEmbedder, Wanted,
+};
 use crate::error::{Error, Result, SourceFailure};
 use crate::rerank::{self, LocalReranker, Reranker};
 use crate::tokens::{Estimate, OfEmbedder, OpenAi, TokenCounter, TokenizerFile};
@@ -89,9 +91,18 @@ impl Models {
     /// [`Error::ModelInvalid`] for a directory that is no model, [`Error::Remote`] for a service that fails,
     /// [`Error::Limit`] for more [`threads`](ModelOptions::threads) than a pool may have.
     pub fn load(&self, name: &str) -> Result<Arc<dyn Embedder>> {
+        self.load_wanted(name, Wanted::always())
+    }
+
+    /// The same for somebody who may stop waiting: what the service of a remote model is asked then is given up, and so is waiting for another
+    /// who loads it. What is here is loaded to the end.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load) and [`Wanted::check`].
+    pub fn load_wanted(&self, name: &str, wanted: Wanted<'_>) -> Result<Arc<dyn Embedder>> {
         let asked = understand(name)?;
-        let load = || Ok(self.inner.meters.metered(self.load_now(&asked)?));
-        self.inner.embedders.load(&asked.name, load)
+        let load = || Ok(self.inner.meters.metered(self.load_now(&asked, wanted)?));
+        self.inner.embedders.load(&asked.name, wanted, load)
     }
 
     /// The re-ranker, loaded; fetched first where it is not yet here.
@@ -100,7 +111,7 @@ impl Models {
     /// As [`Models::load`]; a remote model is [`Error::Invalid`], and a directory that is no cross-encoder [`Error::ModelInvalid`].
     pub fn reranker(&self, name: &str) -> Result<Arc<dyn Reranker>> {
         let asked = understand(name)?;
-        self.inner.rerankers.load(&asked.name, || {
+        self.inner.rerankers.load(&asked.name, Wanted::always(), || {
             let options = self.load_options(&asked)?;
             let (path, _) = self.locate(&asked.model, &asked.origin)?;
             let reranker = LocalReranker::load(&path, &asked.name, options)?;
@@ -147,7 +158,7 @@ impl Models {
             return Ok(counter);
         }
         let Asked { model: name, origin, .. } = understand(name)?;
-        self.inner.counters.load(&name, || match &origin {
+        self.inner.counters.load(&name, Wanted::always(), || match &origin {
             Origin::Remote => {
                 let model = name.split_once('#').map_or("", |(_, model)| model);
                 Ok(load_openai(model).unwrap_or_else(|| Arc::new(Estimate { model: name.clone() })))
@@ -246,9 +257,9 @@ impl Models {
         ModelEntry { name, path, loaded, default, info: None, reranker: None }
     }
 
-    fn load_now(&self, asked: &Asked) -> Result<Arc<dyn Embedder>> {
+    fn load_now(&self, asked: &Asked, wanted: Wanted<'_>) -> Result<Arc<dyn Embedder>> {
         if asked.origin == Origin::Remote {
-            return Ok(Arc::new(RemoteEmbedder::connect(&asked.name)?));
+            return Ok(Arc::new(RemoteEmbedder::connect_wanted(&asked.name, wanted)?));
         }
         let options = self.load_options(asked)?;
         let (path, _) = self.locate(&asked.model, &asked.origin)?;

@@ -1,10 +1,16 @@
-//! What is loaded, by name, each once: whoever asks for the same meanwhile waits for it, and nobody else does.
+//! What is loaded, by name, each once: whoever asks for the same meanwhile waits for it, and nobody else does. Who stops waiting is let go: the
+//! one that loads may have minutes where the other has a second.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::Duration;
 
+use crate::embed::Wanted;
 use crate::error::{Error, Result};
+
+/// How often whoever waits for another's attempt looks whether it has ended.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Loaded models of one kind.
 pub(super) struct Slots<T: ?Sized> {
@@ -15,13 +21,9 @@ pub(super) struct Slots<T: ?Sized> {
 struct Slot<T: ?Sized> {
     /// Attempts that have ended.
     attempts: AtomicU64,
-    state: Mutex<State<T>>,
-}
-
-struct State<T: ?Sized> {
-    model: Option<Arc<T>>,
-    /// Why the last attempt failed, for those who waited for it.
-    failure: Option<Error>,
+    model: OnceLock<Arc<T>>,
+    /// Why the last attempt failed, for those who waited for it; locked by the one that is under way.
+    failure: Mutex<Option<Error>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -37,35 +39,54 @@ impl<T: ?Sized> Default for Slots<T> {
 
 impl<T: ?Sized> Slot<T> {
     fn new(model: Option<Arc<T>>) -> Arc<Slot<T>> {
-        let state = Mutex::new(State { model, failure: None });
-        Arc::new(Slot { attempts: AtomicU64::new(0), state })
+        let model = model.map_or_else(OnceLock::new, OnceLock::from);
+        Arc::new(Slot { attempts: AtomicU64::new(0), model, failure: Mutex::default() })
+    }
+
+    /// The turn to load the model, once nobody else has it.
+    fn turn(&self, wanted: Wanted<'_>) -> Result<MutexGuard<'_, Option<Error>>> {
+        loop {
+            match self.failure.try_lock() {
+                Ok(turn) => return Ok(turn),
+                Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => wanted.pause(LOOK)?,
+            }
+        }
     }
 }
 
 impl<T: ?Sized> Slots<T> {
     /// The model of a name, loaded with `load` if it is not yet.
-    pub(super) fn load(&self, name: &str, load: impl FnOnce() -> Result<Arc<T>>) -> Result<Arc<T>> {
+    ///
+    /// # Errors
+    /// What `load` gives; as [`Wanted::check`] while another loads it.
+    pub(super) fn load(
+        &self,
+        name: &str,
+        wanted: Wanted<'_>,
+        load: impl FnOnce() -> Result<Arc<T>>,
+    ) -> Result<Arc<T>> {
         let slot = lock(&self.by_name).entry(name.to_owned()).or_insert_with(|| Slot::new(None)).clone();
+        if let Some(model) = slot.model.get() {
+            return Ok(model.clone());
+        }
         let before = slot.attempts.load(Ordering::Acquire);
-        let mut state = lock(&slot.state);
-        if let Some(model) = &state.model {
+        let mut failure = slot.turn(wanted)?;
+        if let Some(model) = slot.model.get() {
             return Ok(model.clone());
         }
         // An attempt that ended while this thread waited for it was also its own.
         if slot.attempts.load(Ordering::Acquire) != before
-            && let Some(failure) = state.failure.as_ref().and_then(copy)
+            && let Some(failure) = failure.as_ref().and_then(copy)
         {
             return Err(failure);
         }
         let loaded = load();
         slot.attempts.fetch_add(1, Ordering::Release);
         match loaded {
-            Ok(model) => {
-                *state = State { model: Some(model.clone()), failure: None };
-                Ok(model)
-            }
+            Ok(model) => Ok(slot.model.get_or_init(|| model).clone()),
             Err(error) => {
-                state.failure = copy(&error);
+                *failure = copy(&error);
                 Err(error)
             }
         }
@@ -73,8 +94,7 @@ impl<T: ?Sized> Slots<T> {
 
     /// The model of a name if it is loaded; one that is being loaded is not.
     pub(super) fn loaded(&self, name: &str) -> Option<Arc<T>> {
-        let slot = lock(&self.by_name).get(name)?.clone();
-        slot.state.try_lock().ok()?.model.clone()
+        lock(&self.by_name).get(name)?.model.get().cloned()
     }
 
     /// Makes a model answer to a name.
@@ -84,13 +104,10 @@ impl<T: ?Sized> Slots<T> {
 
     /// All that are loaded, with their names.
     pub(super) fn all(&self) -> Vec<(String, Arc<T>)> {
-        let slots: Vec<(String, Arc<Slot<T>>)> =
-            lock(&self.by_name).iter().map(|(name, slot)| (name.clone(), slot.clone())).collect();
-        let loaded = |(name, slot): (String, Arc<Slot<T>>)| {
-            let model = slot.state.try_lock().ok()?.model.clone()?;
-            Some((name, model))
-        };
-        slots.into_iter().filter_map(loaded).collect()
+        let by_name = lock(&self.by_name);
+        let loaded =
+            by_name.iter().filter_map(|(name, slot)| Some((name.clone(), slot.model.get()?.clone())));
+        loaded.collect()
     }
 }
 
@@ -109,5 +126,34 @@ fn copy(error: &Error) -> Option<Error> {
             Some(Error::RemoteBusy { url, reason, retry_after })
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Whoever came second waited for as long as the first one did, whatever became of its own caller.
+    #[test]
+    fn who_stops_waiting_for_the_attempt_of_another_is_let_go() {
+        let slots = Slots::<str>::default();
+        let looks = Cell::new(0);
+        let check = || -> Result<()> {
+            looks.set(looks.get() + 1);
+            if looks.get() < 3 { Ok(()) } else { Err(ragstone::Error::Cancelled.into()) }
+        };
+        let loaded = slots.load("a", Wanted::always(), || {
+            let second = slots.load("a", Wanted::while_ok(&check), || panic!("another loads it"));
+            assert!(matches!(second, Err(Error::Engine(ragstone::Error::Cancelled))));
+            assert!(slots.loaded("a").is_none() && slots.all().is_empty());
+            Ok(Arc::from("model"))
+        });
+        assert_eq!(&*loaded.unwrap(), "model");
+        // What is there is given to whoever asks.
+        let again = slots.load("a", Wanted::while_ok(&check), || panic!("it is loaded"));
+        assert_eq!((&*again.unwrap(), slots.all().len()), ("model", 1));
+        assert_eq!(looks.get(), 3);
     }
 }

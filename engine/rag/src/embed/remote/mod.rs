@@ -73,12 +73,20 @@ impl RemoteEmbedder {
     /// # Errors
     /// [`Error::Invalid`] for a name that is none; [`Error::Remote`] and [`Error::RemoteBusy`] if the probe fails.
     pub fn connect(name: &str) -> Result<RemoteEmbedder> {
+        RemoteEmbedder::connect_wanted(name, Wanted::always())
+    }
+
+    /// The same for somebody who may stop waiting.
+    ///
+    /// # Errors
+    /// As [`RemoteEmbedder::connect`] and [`Wanted::check`].
+    pub fn connect_wanted(name: &str, wanted: Wanted<'_>) -> Result<RemoteEmbedder> {
         let variable = |variable: &str| std::env::var(variable).ok().filter(|value| !value.is_empty());
         let service = variable(API_URL_VARIABLE);
         let service = service.as_deref().unwrap_or(API_URL_DEFAULT);
         let base = Name::parse(name)?.base;
         let key = variable(API_KEY_VARIABLE).filter(|_| is_of(base, service));
-        RemoteEmbedder::connect_with_key(name, key)
+        RemoteEmbedder::connect_as(name, key, wanted)
     }
 
     /// Connects with a key, or without one.
@@ -86,6 +94,10 @@ impl RemoteEmbedder {
     /// # Errors
     /// As [`RemoteEmbedder::connect`].
     pub fn connect_with_key(name: &str, key: Option<String>) -> Result<RemoteEmbedder> {
+        RemoteEmbedder::connect_as(name, key, Wanted::always())
+    }
+
+    fn connect_as(name: &str, key: Option<String>, wanted: Wanted<'_>) -> Result<RemoteEmbedder> {
         let parsed = Name::parse(name)?;
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -107,7 +119,7 @@ impl RemoteEmbedder {
         let (dimension, normalize) = match parsed.dimensions {
             Some(dimensions) => (dimensions, false),
             None => {
-                let (vectors, _) = endpoint.request(&["dimension"], None, Wanted::always())?;
+                let (vectors, _) = endpoint.request(&["dimension"], None, wanted)?;
                 let vector = vectors.first().map(Vec::as_slice).unwrap_or_default();
                 let square: f64 = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
                 (vector.len(), (square - 1.0).abs() < 1e-3)

@@ -5,8 +5,8 @@ use std::mem;
 
 use ragstone::{Batch, Point, PointId, Value, View};
 
-use super::Run;
 use super::state::State;
+use super::{Run, check_cancelled};
 use crate::embed::{Overflow, Role, Wanted};
 use crate::error::{Error, Result};
 use crate::ingest::split::{self, HEADING_SEPARATOR};
@@ -111,7 +111,7 @@ impl<'a> Copying<'a> {
         let there = copied.view();
         let mut ids = there.ids(None)?.map(|(id, _)| id).peekable();
         while ids.peek().is_some() {
-            self.run.check_cancelled()?;
+            check_cancelled(self.run.cancel)?;
             let part: Vec<PointId> = ids.by_ref().take(READ_BATCH).collect();
             let owners: Vec<PointId> = part
                 .iter()
@@ -260,7 +260,7 @@ impl<'a> Copying<'a> {
         (self.texts, self.bytes) = (0, 0);
         let mut wanting: Vec<&mut Row> = rows.iter_mut().filter(|row| row.text.is_some()).collect();
         for part in wanting.chunks_mut(EMBED_BATCH) {
-            self.run.check_cancelled()?;
+            check_cancelled(self.run.cancel)?;
             state.tokens += self.embed(part)?;
             state.done += part.len() as u64;
             self.run.progress.advance(part.len() as u64);
@@ -279,7 +279,7 @@ impl<'a> Copying<'a> {
     /// Gives rows the vectors of their texts; the tokens that were read.
     fn embed(&self, rows: &mut [&mut Row]) -> Result<u64> {
         let texts: Vec<&str> = rows.iter().filter_map(|row| row.text.as_deref()).collect();
-        let check_wanted = || self.run.check_cancelled();
+        let check_wanted = || check_cancelled(self.run.cancel);
         let wanted = Wanted::while_ok(&check_wanted);
         let embedded = self.run.embedder.embed_wanted(&texts, Role::Passage, Overflow::Error, wanted);
         let embeddings = embedded.map_err(|error| named(error, rows))?;

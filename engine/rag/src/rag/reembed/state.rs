@@ -7,7 +7,9 @@
 //! what was written since `base`, on the rows as they are then; it counts as one that began at `at`, so that the next one makes good
 //! what was written meanwhile to rows that it had passed.
 
-use ragstone::{Db, PointId, Replacement};
+use std::collections::BTreeSet;
+
+use ragstone::{Attribute, Db, PointId, Replacement};
 use serde::{Deserialize, Serialize};
 
 use super::ReembedOptions;
@@ -22,8 +24,33 @@ fn key(replacement: &Replacement) -> String {
 }
 
 /// The same, by the replacement's id.
-pub(super) fn key_of(replacement: u64) -> String {
+fn key_of(replacement: u64) -> String {
     format!("{PREFIX}{replacement:016x}")
+}
+
+/// Forgets how far a re-embedding is that is over. What the disk refuses is some bytes that are kept for longer, and no failure.
+pub(super) fn forget(db: &Db, replacement: u64) {
+    let key = key_of(replacement);
+    if db.attribute(&key).is_some()
+        && let Err(error) = db.set_attribute(&key, None)
+    {
+        tracing::warn!(%error, key, "how far a re-embedding was is kept, though it is over");
+    }
+}
+
+/// Forgets how far those are of which nothing is left: their collections were deleted or replaced since they were interrupted, or they had
+/// no time to forget it themselves. Asked for whenever one is begun, so that notes do not pile up.
+pub(super) fn forget_those_that_are_gone(db: &Db) {
+    let id = |(key, _): (String, Attribute)| u64::from_str_radix(key.strip_prefix(PREFIX)?, 16).ok();
+    let noted: BTreeSet<u64> = db.attributes(PREFIX).into_iter().filter_map(id).collect();
+    // Of a collection that cannot be opened it is not known what was to replace it.
+    if noted.is_empty() || !db.damaged().is_empty() {
+        return;
+    }
+    // After the notes: what was begun since is none of theirs.
+    let of = |name: &str| db.replacement(name).ok().flatten().map(|replacement| replacement.id());
+    let there: BTreeSet<u64> = db.collections().iter().filter_map(|info| of(&info.name)).collect();
+    noted.difference(&there).for_each(|gone| forget(db, *gone));
 }
 
 /// Whether the collection, or what was to take its place, is not there any more, so that nothing goes on with it.

@@ -335,6 +335,44 @@ fn what_cannot_be_is_refused_and_what_is_given_up_is_gone() {
     assert_eq!(rag.db().collection(C).unwrap().search(&request).unwrap().hits.len(), 1);
 }
 
+/// How far one was is of no use once its collection is gone, and says nothing of the next one of that name.
+#[test]
+fn nothing_is_left_of_one_whose_collection_went_while_it_was_interrupted() {
+    const NOTES: &str = "ragstone.reembed/";
+    let folder = tempfile::tempdir().unwrap();
+    let rag = open(folder.path());
+    let interrupt = |name: &str| {
+        let token = CancelToken::new();
+        token.cancel();
+        let stopped = rag.reembed(name, &ReembedOptions::to("new"), &Silent, &token);
+        assert!(matches!(stopped, Err(Error::Interrupted { .. })), "{stopped:?}");
+        assert!(rag.reembedding(name).unwrap().is_some());
+    };
+    rag.create_collection("other", CollectionSpec::with_model("old")).unwrap();
+    interrupt("other");
+    make(&rag, "old");
+    fill(&rag, 0..3);
+    interrupt(C);
+    rag.db().delete_collection(C).unwrap();
+    make(&rag, "old");
+    fill(&rag, 0..3);
+    assert!(rag.reembedding(C).unwrap().is_none());
+    interrupt(C);
+    assert_eq!(rag.db().attributes(NOTES).len(), 2, "that of the one that is gone is forgotten");
+    // As a restore in place does.
+    let schema = rag.db().collection(C).unwrap().schema();
+    rag.db().stage_in_place_of(C, schema).unwrap().publish().unwrap();
+    assert!(rag.reembedding(C).unwrap().is_none());
+    fill(&rag, 0..6);
+    let report = reembed(&rag, &ReembedOptions::to("new")).unwrap();
+    assert!(!report.resumed);
+    assert_eq!(rows(&rag), made_with("new", |rag| fill(rag, 0..6)));
+    assert!(rag.reembedding("other").unwrap().is_some(), "it can be gone on with");
+    assert_eq!(rag.db().attributes(NOTES).len(), 1);
+    assert!(rag.abandon_reembedding("other").unwrap());
+    assert!(rag.db().attributes("ragstone.").is_empty());
+}
+
 /// A chunk that nobody knows of is not lost in silence.
 #[test]
 fn a_chunk_without_its_document_is_named() {

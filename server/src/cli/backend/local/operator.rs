@@ -75,6 +75,7 @@ impl Operator for Local {
         let restored = repository.restore_collection(db, &wanted, &scratch::place(db), |at| {
             let (what, unit, done, total) = match at {
                 CollectionProgress::Fetching(at) => ("fetch", "B", at.bytes, at.bytes_total),
+                CollectionProgress::Verifying(at) => ("verify", "B", at.bytes, at.bytes_total),
                 CollectionProgress::Copying { rows, rows_total } => ("restore", "rows", rows, rows_total),
             };
             if stage != Some(what) {

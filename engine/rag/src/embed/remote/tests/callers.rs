@@ -3,12 +3,13 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use ragstone::Db;
+use ragstone::{CancelToken, Db};
 
 use super::*;
 use crate::embed::remote::endpoint::REQUESTS_MAX;
 use crate::embed::{ModelOptions, Models};
-use crate::{CollectionSpec, Rag};
+use crate::progress::Silent;
+use crate::{CollectionSpec, Rag, ReembedOptions};
 
 #[test]
 fn a_service_without_room_says_when_to_come_back() {
@@ -61,6 +62,39 @@ fn who_stops_waiting_is_let_go() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     embed(&format!("http://{}", silent.local_addr().unwrap()));
     assert!(began.elapsed() < Duration::from_secs(50), "{:?}", began.elapsed());
+}
+
+/// Loading asks a service for a vector where its name does not say how long that is, and went on asking for minutes, for nobody.
+#[test]
+fn who_stops_waiting_for_a_model_to_be_loaded_is_let_go() {
+    // The connection is made, in the system's queue, and nobody says anything on it.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let name = format!("http://{}/v1#small", silent.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let cache_dir = folder.path().join("models");
+    let models = Models::new(ModelOptions { cache_dir, offline: true, ..ModelOptions::default() });
+    let looks = Cell::new(0);
+    let check = || -> Result<()> {
+        looks.set(looks.get() + 1);
+        if looks.get() < 5 { Ok(()) } else { Err(ragstone::Error::Cancelled.into()) }
+    };
+    let is_cancelled = |error: &Error| matches!(error, Error::Engine(ragstone::Error::Cancelled));
+    let loaded = models.load_wanted(&name, Wanted::while_ok(&check));
+    assert!(loaded.is_err_and(|error| is_cancelled(&error)));
+    assert!(models.loaded(&name).is_none());
+    // Who makes a collection, and who re-embeds one: each by its own token.
+    let server = StandIn::start(answer);
+    let rag = Rag::new(Db::in_memory().unwrap(), models);
+    let soon = rag.wanted_until(Instant::now() + Duration::from_millis(100));
+    let made = soon.create_collection("notes", CollectionSpec::with_model(&name));
+    assert!(made.is_err_and(|error| is_cancelled(&error)));
+    let other = format!("{}/v1?dimensions=3#small", server.url);
+    rag.create_collection("notes", CollectionSpec::with_model(&other)).unwrap();
+    let token = CancelToken::new();
+    token.cancel();
+    let moved = rag.reembed("notes", &ReembedOptions::to(&name), &Silent, &token);
+    assert!(matches!(moved, Err(Error::Interrupted { .. })), "{moved:?}");
+    assert!(rag.reembedding("notes").unwrap().is_none(), "nothing was begun");
 }
 
 /// Callers who leave while connections are being made leave threads behind, which nothing else counts.
