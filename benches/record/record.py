@@ -1,7 +1,7 @@
 """Runs one of our programs and keeps what it prints, with machine, date, revision and command.
 
 usage: record.py PROGRAM [--data DIR] [--out FILE] [-- arguments of the program]
-For programs that have no rival beside them; all but `ann`, `churn` and `limit` make their rows themselves. By default the record is PROGRAM.json beside this script.
+For programs that have no rival beside them (`load` has one in its own process: a service that does nothing); all but `ann`, `churn` and `limit` make their rows themselves. By default the record is PROGRAM.json beside this script.
 """
 import argparse
 import pathlib
@@ -12,7 +12,7 @@ import common
 # Measured over a data set.
 OF_DATA = ["ann", "churn", "limit"]
 # Make their own rows.
-OF_THEMSELVES = ["exchange", "filter_cost", "ingest", "row_sets", "tenants", "updates"]
+OF_THEMSELVES = ["exchange", "filter_cost", "ingest", "load", "row_sets", "tenants", "updates"]
 
 
 def run():

@@ -6,7 +6,7 @@
 //!
 //! The programs stand in `src/bin/`; what they share is here: the arguments and the data that they name
 //! ([`arguments`], [`data`], [`npy`]), an index made through the public interface ([`index`], [`encoding`]), time,
-//! memory, disk and recall ([`measure`], [`disk`], [`curve`], [`quantiles`]), the truth ([`exact`]), and the workloads
+//! memory, disk and recall ([`measure`], [`disk`], [`curve`], [`quantiles`], [`latencies`]), the truth ([`exact`]), and the workloads
 //! ([`rows`], [`growth`], [`clusters`], [`selections`], [`turnover`]), all of them seeded ([`random`]).
 
 pub mod arguments;
@@ -18,6 +18,7 @@ pub mod encoding;
 pub mod exact;
 pub mod growth;
 pub mod index;
+pub mod latencies;
 pub mod measure;
 pub mod npy;
 pub mod quantiles;

@@ -36,6 +36,11 @@ impl Db {
     /// [`Error::CollectionNotFound`]; [`Error::CollectionExists`] if a collection has that name; [`Error::Invalid`] or
     /// [`Error::Limit`] for the name, for an alias as the collection or beyond [`ALIASES_MAX`]; as a write, what the disk refuses.
     pub fn set_alias(&self, alias: &str, collection: &str) -> Result<()> {
+        self.check_whole(alias)?;
+        self.check_whole(collection)?;
+        if let Some(named) = self.named_by(alias) {
+            self.check_whole(&named)?;
+        }
         self.any_store().set_alias(alias, collection)
     }
 
@@ -44,13 +49,23 @@ impl Db {
     /// # Errors
     /// [`Error::AliasNotFound`]; as a write, what the disk refuses.
     pub fn delete_alias(&self, alias: &str) -> Result<()> {
-        self.any_store().delete_alias(alias)
+        match self.named_by(alias) {
+            Some(named) if !self.shows(&named) => Err(Error::AliasNotFound { alias: alias.to_owned() }),
+            Some(named) => self.check_whole(&named).and_then(|()| self.any_store().delete_alias(alias)),
+            None => self.any_store().delete_alias(alias),
+        }
+    }
+
+    /// The collection that an alias names.
+    fn named_by(&self, alias: &str) -> Option<String> {
+        self.any_store().read_names().aliases.get(alias).cloned()
     }
 
     /// Every alias with the name of its collection, by alias.
     pub fn aliases(&self) -> Vec<(String, String)> {
         let names = self.any_store().read_names();
-        names.aliases.iter().map(|(alias, collection)| (alias.clone(), collection.clone())).collect()
+        let seen = names.aliases.iter().filter(|(_, collection)| self.shows(collection));
+        seen.map(|(alias, collection)| (alias.clone(), collection.clone())).collect()
     }
 }
 

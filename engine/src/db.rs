@@ -10,9 +10,9 @@ use crate::collection::{Collection, CollectionCore, CollectionInfo, Turns};
 use crate::dir::{Dir, ReadOnlyDir, RealDir, VolatileDir};
 use crate::error::{Error, Result};
 use crate::interrupt::{CancelToken, check_wanted};
-use crate::lineage::Lineage;
 use crate::replacement::is_hidden;
 use crate::schema::Schema;
+use crate::scope::{RowFilter, Scope};
 use crate::snapshot::{Pin, PinnedLog};
 use crate::verify::{Damage, Verify, VerifyProgress, VerifyReport};
 
@@ -39,6 +39,8 @@ pub(crate) use crate::store::Store;
 pub struct Db {
     handle: Arc<DbHandle>,
     token: Option<CancelToken>,
+    /// What of it is shown, if not all.
+    pub(crate) scope: Option<Arc<dyn Scope>>,
 }
 
 impl std::fmt::Debug for Db {
@@ -184,7 +186,7 @@ impl Db {
         if verify == Verify::Background {
             handle.threads.extend(background::start_verifier(&handle.store)?);
         }
-        Ok(Db { handle: Arc::new(handle), token: None })
+        Ok(Db { handle: Arc::new(handle), token: None, scope: None })
     }
 
     /// The same database, through a handle whose work ends when the token is cancelled, and so does that of the collections
@@ -206,7 +208,7 @@ impl Db {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn cancelled_by(&self, token: CancelToken) -> Db {
-        Db { handle: Arc::clone(&self.handle), token: Some(token) }
+        Db { token: Some(token), ..self.clone() }
     }
 
     /// Whether what is done through this handle is still wanted: for what goes on between its calls.
@@ -223,7 +225,12 @@ impl Db {
     }
 
     pub(crate) fn handle_of(&self, core: Arc<CollectionCore>) -> Collection {
-        Collection::new(core, self.handle.clone(), self.token.clone())
+        self.handle_on(core, None)
+    }
+
+    /// A handle that shows these rows alone, if there is a restriction.
+    pub(crate) fn handle_on(&self, core: Arc<CollectionCore>, rows: Option<Arc<RowFilter>>) -> Collection {
+        Collection::new(core, self.handle.clone(), (self.token.clone(), rows))
     }
 
     /// The directory; `:memory:` of a database in memory.
@@ -242,8 +249,8 @@ impl Db {
     /// [`Error::CollectionExists`] or [`Error::AliasExists`]; [`Error::Invalid`] or
     /// [`Error::Limit`] for the name or for one collection too many.
     pub fn create_collection(&self, name: &str, schema: Schema) -> Result<Collection> {
-        let core = self.handle.store.create_collection(name, schema)?;
-        Ok(Collection::new(core, self.handle.clone(), self.token.clone()))
+        self.check_whole(name)?;
+        Ok(self.handle_of(self.handle.store.create_collection(name, schema)?))
     }
 
     /// Finds a collection by its name or an [alias](Self::set_alias).
@@ -252,8 +259,8 @@ impl Db {
     /// [`Error::CollectionNotFound`]; [`Error::Corrupt`] if it
     /// could not be opened.
     pub fn collection(&self, name: &str) -> Result<Collection> {
-        let core = self.handle.store.collection(name)?;
-        Ok(Collection::new(core, self.handle.clone(), self.token.clone()))
+        let (core, rows) = self.seen(name)?;
+        Ok(self.handle_on(core, rows))
     }
 
     /// Every collection, by name.
@@ -263,13 +270,13 @@ impl Db {
         let shown = names.collections.iter().filter(|(name, _)| !is_hidden(name));
         let cores: Vec<Arc<CollectionCore>> = shown.map(|(_, core)| core.clone()).collect();
         drop(names);
-        cores.iter().map(|core| core.info()).collect()
+        cores.into_iter().filter_map(|core| self.info_of(core)).collect()
     }
 
     /// Collections that could not be opened, and what is wrong with each ([`OnDamage::Isolate`](crate::OnDamage::Isolate)). They can be deleted, and
     /// nothing else, until [`repair`](crate::repair) made them good.
     pub fn damaged(&self) -> Vec<(String, Damage)> {
-        self.handle.store.damaged()
+        self.handle.store.damaged().into_iter().filter(|(name, _)| self.shows(name)).collect()
     }
 
     /// Removes a collection and its rows; durable when it returns. Views of it stay as they are; writes through older
@@ -280,6 +287,7 @@ impl Db {
     /// # Errors
     /// [`Error::CollectionNotFound`]; [`Error::CollectionAliased`] while an alias names it, [`Error::AliasExists`] for an alias.
     pub fn delete_collection(&self, name: &str) -> Result<()> {
+        self.check_whole(name)?;
         self.handle.store.delete_collection(name, None)
     }
 
@@ -289,6 +297,7 @@ impl Db {
     /// # Errors
     /// [`Error::CollectionNotFound`].
     pub fn delete_this_collection(&self, collection: &Collection) -> Result<()> {
+        self.check_whole(collection.name())?;
         self.handle.store.delete_collection(collection.name(), Some(collection.id()))
     }
 
@@ -326,16 +335,6 @@ impl Db {
     /// As [`flush`](Self::flush).
     pub fn compact(&self) -> Result<()> {
         self.handle.store.compact()
-    }
-
-    /// Which history its log positions belong to.
-    pub fn lineage(&self) -> Lineage {
-        self.handle.store.manifest.current().lineage
-    }
-
-    /// The position in the log of the last durable write, of whatever collection.
-    pub fn log_position(&self) -> u64 {
-        self.handle.store.log.mark().position
     }
 
     /// Holds the database as it is now: its files stay, unchanged, while the [`Pin`] lives, and writes go on. Everything

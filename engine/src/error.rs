@@ -123,6 +123,12 @@ pub enum Error {
         /// Its etag; `None` if there is no such row.
         actual: Option<u64>,
     },
+    /// The handle does not show, or may not write, what this is about ([`Db::within`](crate::Db::within)).
+    #[error("{field}: it is outside of what may be seen or written here")]
+    OutOfScope {
+        /// What it is about: `points[3]`, or a collection.
+        field: String,
+    },
     /// Another process, or another [`Db`](crate::Db) of this one, has the directory open: one may write in it, or any
     /// number may read.
     #[error("{} is in use: another process or another Db has it open for {holder}", path.display())]

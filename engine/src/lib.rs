@@ -79,6 +79,7 @@ mod faults;
 mod graph;
 pub mod guide;
 mod interrupt;
+mod latencies;
 pub mod limits;
 mod lineage;
 mod manifest;
@@ -93,6 +94,7 @@ mod random;
 mod replacement;
 mod schema;
 mod schema_codes;
+mod scope;
 mod search;
 mod segment;
 mod signal;
@@ -114,12 +116,13 @@ mod wal;
 pub use attributes::Attribute;
 pub use clock::Clock;
 pub use collection::{
-    Collection, CollectionInfo, Exclusive, Ids, Page, Pages, Rows, ScrollRequest, TypedRows, View,
-    WriteReceipt,
+    Collection, CollectionInfo, CollectionVersion, Exclusive, Ids, Page, Pages, Rows, ScrollRequest,
+    TypedRows, View, WriteReceipt,
 };
 pub use db::Db;
 pub use error::{Error, LockHolder, Result};
 pub use interrupt::{CancelOnDrop, CancelToken, Interrupted};
+pub use latencies::{DbLatencies, Latencies};
 pub use lineage::{InvalidLineage, Lineage};
 pub use mend::{CheckReport, Loss, RepairReport, check, repair};
 pub use options::DbOptions;
@@ -130,6 +133,7 @@ pub use schema::{
     DEFAULT_VECTOR, DenseOptions, ElementType, EncodingKind, GraphOptions, Metric, MultiOptions, Schema,
     SchemaBuilder, SparseOptions, VectorKind,
 };
+pub use scope::{RowFilter, Scope, Sight};
 pub use search::{Hit, RangeRequest, RangeResponse, SearchRequest, SearchResponse, SearchStats};
 pub use staged::Staged;
 pub use stats::{CollectionStats, DbStats};

@@ -5,6 +5,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 use std::time::SystemTime;
 
+use crate::db::Db;
+
 /// Bytes of a lineage.
 pub(crate) const LINEAGE_BYTES: usize = 16;
 
@@ -36,6 +38,18 @@ impl Lineage {
             half.copy_from_slice(&RandomState::new().hash_one(seen).to_le_bytes());
         }
         Self(bytes)
+    }
+}
+
+impl Db {
+    /// Which history its log positions belong to.
+    pub fn lineage(&self) -> Lineage {
+        self.any_store().manifest.lineage()
+    }
+
+    /// The position in the log of the last durable write, of whatever collection.
+    pub fn log_position(&self) -> u64 {
+        self.any_store().log.mark().position
     }
 }
 

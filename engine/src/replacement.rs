@@ -83,7 +83,7 @@ impl Db {
     /// [`Error::CollectionNotFound`]; [`Error::Replacement`] if there is one already; as
     /// [`create_collection`](Self::create_collection), what the disk refuses.
     pub fn begin_replacement(&self, name: &str, schema: Schema) -> Result<Replacement> {
-        let original = self.collection(name)?;
+        let original = self.whole_collection(name)?;
         let core = self.any_store().begin_replacement(original.core(), schema)?;
         let collection = self.handle_of(core);
         Ok(Replacement { db: self.clone(), original, collection })
@@ -95,7 +95,7 @@ impl Db {
     /// # Errors
     /// [`Error::CollectionNotFound`]; [`Error::Corrupt`] if it could not be opened.
     pub fn replacement(&self, name: &str) -> Result<Option<Replacement>> {
-        let original = self.collection(name)?;
+        let original = self.whole_collection(name)?;
         let found = self.any_store().by_name(&hidden_name(original.core().id));
         match found {
             Ok(core) => {
@@ -112,7 +112,7 @@ impl Db {
     /// # Errors
     /// [`Error::CollectionNotFound`]; [`Error::Replacement`] if there is none; what the disk refuses.
     pub fn abandon_replacement(&self, name: &str) -> Result<()> {
-        let original = self.collection(name)?;
+        let original = self.whole_collection(name)?;
         let hidden = hidden_name(original.core().id);
         self.any_store().delete_by_name(&hidden, None).map_err(|error| match error {
             Error::CollectionNotFound { .. } => {

@@ -75,6 +75,7 @@ impl Db {
     /// As [`create_collection`](Self::create_collection).
     pub fn stage_collection(&self, name: &str, schema: Schema) -> Result<Staged> {
         validate::collection_name(name)?;
+        self.check_whole(name)?;
         self.stage(name.to_owned(), None, schema)
     }
 
@@ -83,7 +84,7 @@ impl Db {
     /// # Errors
     /// [`Error::CollectionNotFound`]; [`Error::Corrupt`] if what is there could not be opened; what the disk refuses.
     pub fn stage_in_place_of(&self, name: &str, schema: Schema) -> Result<Staged> {
-        let original = self.collection(name)?;
+        let original = self.whole_collection(name)?;
         self.stage(original.name().to_owned(), Some(original), schema)
     }
 
@@ -93,6 +94,7 @@ impl Db {
     /// As [`create_collection`](Self::create_collection), but for what making one takes.
     pub fn check_new_name(&self, name: &str) -> Result<()> {
         validate::collection_name(name)?;
+        self.check_whole(name)?;
         self.any_store().check_free(name)
     }
 

@@ -17,6 +17,7 @@ use crate::db::DbOptions;
 use crate::dir::{Dir, DirLock, Lifetime, PinnedDir};
 use crate::error::{Error, Result};
 use crate::faults;
+use crate::latencies::Rewrites;
 use crate::manifest::ManifestStore;
 use crate::opening::{is_fresh, open_collections, remove_leftovers};
 use crate::signal::Signal;
@@ -57,6 +58,7 @@ pub(crate) struct Store {
     pub(crate) link_signal: Signal,
     /// Collections with rows that are not nodes yet.
     to_link: Mutex<VecDeque<Arc<CollectionCore>>>,
+    pub(crate) rewrites: Rewrites,
     /// Views know of them too, without keeping them: they end with this.
     pub(crate) pools: Arc<Pools>,
     _lock: Box<dyn DirLock>,
@@ -132,6 +134,7 @@ impl Store {
             changing: Mutex::new(()),
             cutting: Mutex::new(()),
             holds_log: AtomicBool::new(false),
+            rewrites: Rewrites::default(),
             catalogue_void: AtomicU64::new(0),
             signal: Signal::default(),
             link_signal: Signal::default(),

@@ -3,9 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ragstone_rag::answers::AnswerCacheOptions;
 use ragstone_rag::embed::DEFAULT_MODEL;
 
+use crate::access::AccessConfig;
 use crate::limits;
+use crate::listen::ServeError;
+use crate::telemetry::TelemetryConfig;
+use crate::tls::{Tls, TlsFiles};
 
 /// Where a server listens by default: reachable from this machine only.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:6733";
@@ -26,8 +31,10 @@ pub struct ServerConfig {
     pub request_bytes_max: usize,
     /// Bytes of one response's message.
     pub response_bytes_max: usize,
-    /// Requests of a kind (reads; writes; fetches of models) that arrive, wait for a thread or are being worked on. Times
-    /// [`request_bytes_max`](Self::request_bytes_max), it bounds the memory of what arrives.
+    /// Bytes of memory of the messages of all calls together: requests from their first byte until they are answered, and answers until they
+    /// have gone. More is refused for a moment.
+    pub message_bytes_max: usize,
+    /// Requests of a kind (reads; writes; fetches of models) that arrive, wait for a thread or are being worked on.
     pub concurrent_requests_max: usize,
     /// The same of calls that stream, which may last and have places of their own.
     pub concurrent_streams_max: usize,
@@ -37,9 +44,11 @@ pub struct ServerConfig {
     pub concurrent_generations_max: usize,
     /// How long a caller may take nothing of an answer before it is given up.
     pub answer_stall_timeout: Duration,
+    /// Connections to the gRPC port at a time; a client waits for one to end.
+    pub grpc_connections_max: usize,
     /// Connections to the HTTP port at a time; a client waits for one to end.
     pub http_connections_max: usize,
-    /// How long the headers of a request to the HTTP port may take.
+    /// How long the headers of a request to the HTTP port may take, and on the gRPC port what HTTP/2 begins with.
     pub http_header_timeout: Duration,
     /// After how long a request is given up, whatever deadline its caller set.
     pub request_timeout: Duration,
@@ -51,8 +60,16 @@ pub struct ServerConfig {
     pub read_wait: Duration,
     /// The folder whose files callers may have collections written to and read from. None by default.
     pub exchange_dir: Option<PathBuf>,
+    /// Who may do what. By default everybody who reaches the server may do everything.
+    pub access: AccessConfig,
     /// How long shutting down waits for the requests that are being worked on.
     pub shutdown_grace: Duration,
+    /// The certificates of both ports; without TLS by default.
+    pub tls: TlsFiles,
+    /// Which answers of language models are kept and given again; none by default.
+    pub answer_cache: AnswerCacheOptions,
+    /// What it tells of itself: traces, and the recall that is measured.
+    pub telemetry: TelemetryConfig,
 }
 
 impl Default for ServerConfig {
@@ -64,12 +81,14 @@ impl Default for ServerConfig {
             allow_any_model: false,
             request_bytes_max: limits::REQUEST_BYTES_MAX,
             response_bytes_max: limits::RESPONSE_BYTES_MAX,
+            message_bytes_max: limits::MESSAGE_BYTES_MAX,
             concurrent_requests_max: limits::CONCURRENT_REQUESTS_MAX,
             concurrent_streams_max: limits::CONCURRENT_STREAMS_MAX,
             // Writers wait for the disk together (one fsync serves them all), so there are more of them than cores.
             worker_threads_max: (4 * cores).max(16),
             concurrent_generations_max: limits::CONCURRENT_GENERATIONS_MAX,
             answer_stall_timeout: Duration::from_secs(limits::ANSWER_STALL_SECONDS_MAX),
+            grpc_connections_max: limits::GRPC_CONNECTIONS_MAX,
             http_connections_max: limits::HTTP_CONNECTIONS_MAX,
             http_header_timeout: Duration::from_secs(limits::HTTP_HEADER_SECONDS_MAX),
             request_timeout: Duration::from_secs(limits::REQUEST_SECONDS_MAX),
@@ -77,30 +96,67 @@ impl Default for ServerConfig {
             snapshot_stores: Vec::new(),
             read_wait: Duration::from_secs(limits::READ_WAIT_SECONDS_MAX),
             exchange_dir: None,
+            access: AccessConfig::default(),
             shutdown_grace: Duration::from_secs(30),
+            tls: TlsFiles::default(),
+            answer_cache: AnswerCacheOptions::default(),
+            telemetry: TelemetryConfig::default(),
         }
     }
 }
 
 impl ServerConfig {
+    /// Finds out what a server would not start for, apart from ports and the database. Reads the files of certificates, so it blocks for a
+    /// moment.
+    ///
+    /// # Errors
+    /// [`ServeError::Config`], [`ServeError::Tls`].
+    pub fn check(&self) -> Result<(), ServeError> {
+        self.checked().map(drop)
+    }
+
+    /// The same, and the certificates, if there are any.
+    pub(crate) fn checked(&self) -> Result<Option<Tls>, ServeError> {
+        match self.problem() {
+            Some((field, reason)) => Err(ServeError::Config { field, reason }),
+            None => Ok(Tls::load(&self.tls)?),
+        }
+    }
+
+    /// Whether no other machine may reach the ports: whoever reaches them may do everything, and the operator has not insisted on that.
+    pub(crate) fn is_for_this_machine_alone(&self) -> bool {
+        !self.access.is_on() && self.tls.client_ca.is_none() && !self.access.insecure_listen
+    }
+
     /// The first part that is not acceptable, and why.
-    pub(crate) fn problem(&self) -> Option<(&'static str, &'static str)> {
+    fn problem(&self) -> Option<(&'static str, &'static str)> {
         if self.default_model.is_empty() {
             return Some(("default_model", "is empty"));
         }
         let positive = [
             ("request_bytes_max", self.request_bytes_max),
             ("response_bytes_max", self.response_bytes_max),
+            ("message_bytes_max", self.message_bytes_max),
             ("concurrent_requests_max", self.concurrent_requests_max),
             ("concurrent_streams_max", self.concurrent_streams_max),
             ("worker_threads_max", self.worker_threads_max),
             ("concurrent_generations_max", self.concurrent_generations_max),
             ("answer_stall_timeout", self.answer_stall_timeout.as_millis().min(1) as usize),
+            ("grpc_connections_max", self.grpc_connections_max),
             ("http_connections_max", self.http_connections_max),
             ("http_header_timeout", self.http_header_timeout.as_millis().min(1) as usize),
             ("request_timeout", self.request_timeout.as_millis().min(1) as usize),
             ("stream_timeout", self.stream_timeout.as_millis().min(1) as usize),
         ];
-        positive.into_iter().find(|(_, value)| *value == 0).map(|(name, _)| (name, "is 0"))
+        let zero = positive.into_iter().find(|(_, value)| *value == 0).map(|(name, _)| (name, "is 0"));
+        // A message of gRPC tells its length in 32 bits.
+        let messages =
+            [("request_bytes_max", self.request_bytes_max), ("response_bytes_max", self.response_bytes_max)];
+        let long = messages.into_iter().find(|(_, bytes)| u32::try_from(*bytes).is_err());
+        let long = long.map(|(name, _)| (name, "is not below 4 GiB, as a message is"));
+        let is_share = (0.0..=1.0).contains(&self.answer_cache.similarity_min);
+        let similarity = (!is_share).then_some(("answer_cache.similarity_min", "is not between 0 and 1"));
+        let parts = [self.access.problem(), self.tls.problem(), self.telemetry.problem(), similarity];
+        zero.or(long).or_else(|| parts.into_iter().flatten().next())
     }
 }

@@ -10,7 +10,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use ragstone_rag::generate::{Answer, GenerateEvent, GenerateRequest, Generation, StopOnDrop};
+use ragstone_rag::Rag;
+use ragstone_rag::generate::{GenerateEvent, GenerateRequest, Generation, Lookup, StopOnDrop};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -20,6 +21,7 @@ use tonic::Status;
 use crate::metrics::Generating;
 use crate::rpc::Services;
 use crate::status;
+use crate::telemetry::Figures;
 
 /// Events that wait for the caller.
 const EVENTS_WAITING_MAX: usize = 16;
@@ -56,16 +58,23 @@ impl Services {
     pub(crate) async fn generate_events(
         &self,
         collection: String,
-        request: GenerateRequest,
+        mut request: GenerateRequest,
     ) -> Result<Events, Status> {
         self.rag().check_generate(&request.options).map_err(status::rag)?;
-        let GenerateRequest { mut enrich, options } = request;
-        self.require_models_for(&collection, &mut enrich).await?;
-        let generation =
-            self.apply(move |rag| rag.generate_from(rag.enrich(&collection, &enrich)?, &options)).await?;
+        let stages = self.enriching(&collection, &mut request.enrich).await?;
+        let generate = move |rag: &Rag| {
+            rag.generate_telling(&collection, &request, |enriched| {
+                let results = Some(enriched.citations.len());
+                stages.were(&enriched.timings_ms, Figures { results, ..Figures::default() });
+            })
+        };
+        let generation = self.apply(generate).await?;
         let stop = generation.stopper().stop_on_drop();
         let (sender, receiver) = mpsc::channel(EVENTS_WAITING_MAX);
-        let measured = self.metrics().generating(generation.model());
+        let lookup = generation.lookup();
+        self.metrics().looked_up(lookup);
+        // An answer that was kept is none of its model's.
+        let measured = (lookup != Lookup::Hit).then(|| self.metrics().generating(generation.model()));
         let taker = Taker { sender, patience: self.answer_stall_timeout(), runtime: Handle::current() };
         self.work().wait(move || hand_over(generation, &taker, measured))?;
         Ok(Events { receiver, over: false, _stop: stop })
@@ -95,13 +104,13 @@ impl Taker {
 }
 
 /// Hands over each event, until the last one or until nobody takes them.
-fn hand_over(generation: Generation, taker: &Taker, mut measured: Generating) {
+fn hand_over(generation: Generation, taker: &Taker, mut measured: Option<Generating>) {
     for event in generation {
-        match &event {
-            Ok(GenerateEvent::Evidence(_)) => {}
-            Ok(GenerateEvent::Delta(_)) => measured.token(),
-            Ok(GenerateEvent::Done(Answer { usage, .. })) => measured.done(*usage),
-            Err(error) => measured.failed(error),
+        match (&event, &mut measured) {
+            (_, None) | (Ok(GenerateEvent::Evidence(_)), _) => {}
+            (Ok(GenerateEvent::Delta(_)), Some(measured)) => measured.token(),
+            (Ok(GenerateEvent::Done(answer)), Some(measured)) => measured.done(answer),
+            (Err(error), Some(measured)) => measured.failed(error),
         }
         if !taker.take(event.map_err(status::rag)) {
             return;

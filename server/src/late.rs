@@ -10,9 +10,8 @@ use axum::extract::{Request, State};
 use http::Response;
 use tokio::sync::watch;
 use tonic::body::Body;
-use tonic::service::Routes;
-use tower::Service as _;
 
+use crate::access::Guarded;
 use crate::limits::OPEN_WAIT;
 use crate::status;
 
@@ -66,13 +65,10 @@ impl<T> fmt::Debug for Late<T> {
     }
 }
 
-/// Answers gRPC calls of services that need the database.
-pub(crate) async fn call(State(routes): State<Late<Routes>>, request: Request) -> Response<Body> {
-    match routes.for_call().await {
-        Some(mut routes) => {
-            let Ok(response) = routes.call(request).await;
-            response
-        }
+/// Answers gRPC calls of services that need the database: all but health and reflection.
+pub(crate) async fn call(State(guarded): State<Late<Guarded>>, request: Request) -> Response<Body> {
+    match guarded.for_call().await {
+        Some(guarded) => guarded.call(request).await,
         None => status::opening().into_http(),
     }
 }

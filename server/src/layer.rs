@@ -27,6 +27,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -37,16 +38,20 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use self::answering::{Answering, Ends};
-pub(crate) use self::arriving::{Acknowledgements, Owed};
+pub(crate) use self::arriving::{Acknowledgements, Owed, patience};
 use self::arriving::{Arriving, Pace};
 use self::giving_way::Compressed;
 pub(crate) use self::giving_way::{giving_way, is_compressed};
 use self::line::Line;
 use self::timeout::grpc_timeout;
 use crate::calls::{Calls, Shape};
+use crate::elements::Shapes;
+use crate::limits::UNPLACED_REQUEST_BYTES_MAX;
 use crate::status;
+use crate::telemetry::Call;
 use crate::work::{Kind, Place, Work};
 
 /// The answer is sent so long before the deadline, for the caller to have it in time.
@@ -71,6 +76,8 @@ pub(crate) struct RequestLayer {
     pub(crate) answer_stall_timeout: Duration,
     pub(crate) request_bytes_max: usize,
     pub(crate) calls: Calls,
+    /// What the messages of the API consist of.
+    pub(crate) shapes: Arc<Shapes>,
     /// Where a request takes its place, before its body is read.
     pub(crate) work: Work,
     /// Becomes true when requests under way are to be given up.
@@ -81,7 +88,7 @@ impl<S> Layer<S> for RequestLayer {
     type Service = RequestService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RequestService { inner, rules: self.clone() }
+        RequestService { inner, rules: Arc::new(self.clone()) }
     }
 }
 
@@ -89,7 +96,8 @@ impl<S> Layer<S> for RequestLayer {
 #[derive(Clone, Debug)]
 pub(crate) struct RequestService<S> {
     inner: S,
-    rules: RequestLayer,
+    /// One for all requests, as each takes it along.
+    rules: Arc<RequestLayer>,
 }
 
 impl<S> Service<Request<Body>> for RequestService<S>
@@ -108,20 +116,24 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let spare = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, spare);
-        let rules = self.rules.clone();
+        let rules = Arc::clone(&self.rules);
         let method = request.uri().path().to_owned();
-        let span = tracing::info_span!("rpc", method = method.as_str());
+        let span = tracing::info_span!("rpc", method = method.as_str(), trace_id = Empty);
+        if let Some(trace_id) = Call::current().trace_id() {
+            span.record("trace_id", trace_id.as_str());
+        }
         let line = Line::begin(method, span.clone());
         Box::pin(async move { Ok(rules.answer(inner, request, line).await) }.instrument(span))
     }
 }
 
 impl RequestLayer {
-    async fn answer<S>(mut self, inner: S, request: Request<Body>, line: Line) -> Response<Body>
+    async fn answer<S>(&self, inner: S, request: Request<Body>, line: Line) -> Response<Body>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
         let started = Instant::now();
+        let mut give_up = self.give_up.clone();
         let path = request.uri().path();
         let shape = self.calls.shape(path);
         let longest = if shape.streams() { self.stream_timeout } else { self.request_timeout };
@@ -132,7 +144,7 @@ impl RequestLayer {
         let (response, place) = match place {
             Ok(place) => {
                 let handled = caught(self.handle(inner, request, (shape, place.clone())));
-                let given_up = self.give_up.wait_for(|give_up| *give_up);
+                let given_up = give_up.wait_for(|give_up| *give_up);
                 let response = tokio::select! {
                     biased;
                     outcome = handled => outcome.unwrap_or_else(|Panicked| status::fault().into_http()),
@@ -156,7 +168,7 @@ impl RequestLayer {
         }
         let deadline = started.checked_add(timeout.saturating_sub(ANSWER_AHEAD));
         let deadline = deadline.unwrap_or_else(|| started + FOREVER);
-        let (give_up, request_bytes_max) = (self.give_up, self.request_bytes_max);
+        let request_bytes_max = self.request_bytes_max;
         let stall_timeout = self.answer_stall_timeout;
         let ends = Ends { deadline, timeout, stall_timeout, give_up, request_bytes_max };
         Response::from_parts(head, Body::new(Answering::new(body, place, line, ends)))
@@ -172,7 +184,12 @@ impl RequestLayer {
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
-        let bytes_max = self.request_bytes_max;
+        let bytes_max = match &place {
+            Some(_) => self.request_bytes_max,
+            // Health and reflection, which take no place and so are in no bound of many: their requests are short.
+            None => self.request_bytes_max.min(UNPLACED_REQUEST_BYTES_MAX),
+        };
+        let scan = self.shapes.of_request(request.uri().path());
         async move {
             let acknowledgements = Acknowledgements::default();
             let pace = match &place {
@@ -180,16 +197,20 @@ impl RequestLayer {
                 Some(_) if shape.client_streams => Pace::Stream(acknowledgements.clone()),
                 Some(_) => Pace::Message,
             };
-            let mut request = request.map(|body| Body::new(Arriving::new(body, bytes_max, pace)));
+            let mut request = request.map(|body| {
+                let arriving = Arriving::new(body, bytes_max, pace).counted(place.clone(), scan);
+                Body::new(arriving.telling(acknowledgements.clone()))
+            });
             if shape.client_streams {
-                request.extensions_mut().insert(acknowledgements);
+                request.extensions_mut().insert(acknowledgements.clone());
             }
             let is_compressed = is_compressed(request.headers());
             if !is_compressed {
                 // Many clients accept what they never asked for; compressing costs more time than it saves on most networks.
                 request.headers_mut().remove("grpc-accept-encoding");
             }
-            let called = giving_way(inner.call(request), is_compressed);
+            let takes_long = move || is_compressed || acknowledgements.takes_long();
+            let called = giving_way(inner.call(request), takes_long);
             let Ok(response) = match place {
                 Some(place) => place.hold(called).await,
                 None => called.await,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! request -> layer   : span, deadline, size limit, panics caught, one log line
+//!         -> access  : who asks, whether they may, and what they see of the database
 //!         -> rpc/    : a file a service; parse -> apply -> respond
 //!         -> convert : the only place where wire and engine types meet
 //!         -> work    : a thread of the blocking pool, behind two bounded gates
@@ -15,14 +16,19 @@
 //! * every request is bounded in bytes, time and number ([`limits`]), and a refusal says which limit it was;
 //! * every error carries `google.rpc` details (`ErrorReason` of the wire API lists the reasons);
 //! * what was acknowledged is durable: shutting down loses nothing, whenever it happens;
-//! * texts, questions and prompts are never logged.
+//! * texts, questions and prompts are never logged, and in no span of a trace.
 //!
-//! Deliberately absent: transport security and authentication. The server listens on the loopback interface by default;
-//! put it behind a proxy that has both before it listens elsewhere.
+//! Both ports have TLS if there are certificates (`tls`), and let only those in whom an authority vouches for if one is named (mutual TLS).
+//!
+//! By default everybody who reaches the server may do everything, so it listens on the loopback interface alone: elsewhere it does so once
+//! callers are told apart ([`access`]) or show certificates, or if its operator insists.
 
+pub mod access;
 mod calls;
 mod config;
+mod connections;
 mod convert;
+mod elements;
 pub mod exchange;
 mod generation;
 mod health;
@@ -32,14 +38,19 @@ mod layer;
 pub mod limits;
 mod listen;
 mod logs;
+mod memory;
 mod metrics;
 mod models;
 mod operations;
 mod page;
+mod recall;
 mod rpc;
 pub mod scratch;
 mod serve;
+pub mod settings;
 mod status;
+mod telemetry;
+mod tls;
 mod token;
 mod work;
 
@@ -47,3 +58,5 @@ pub use config::{DEFAULT_LISTEN, ServerConfig};
 pub use listen::{Listeners, ServeError, bind, shutdown_signal};
 pub use logs::{LogFormat, init_logs};
 pub use serve::{open_and_serve, serve};
+pub use telemetry::TelemetryConfig;
+pub use tls::{TlsError, TlsFiles};

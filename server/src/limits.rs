@@ -6,15 +6,21 @@
 //! |---|---|---|
 //! | [`REQUEST_BYTES_MAX`] | 32 MiB (by default) | RESOURCE_EXHAUSTED |
 //! | [`RESPONSE_BYTES_MAX`] | 64 MiB (by default) | RESOURCE_EXHAUSTED |
+//! | [`MESSAGE_BYTES_MAX`] | 1,024 MiB of all messages together (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`UNPLACED_REQUEST_BYTES_MAX`] | 64 KiB of a request for health or reflection | RESOURCE_EXHAUSTED |
 //! | [`CONCURRENT_REQUESTS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CONCURRENT_STREAMS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CONCURRENT_GENERATIONS_MAX`] | 64 answers (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`ANSWER_STALL_SECONDS_MAX`] | 60 s (by default) | the answer is given up |
+//! | [`GRPC_CONNECTIONS_MAX`] | 1,024 of the gRPC port (by default) | the connection waits |
 //! | [`HTTP_CONNECTIONS_MAX`] | 1,024 of the HTTP port (by default) | the connection waits |
-//! | [`HTTP_HEADER_SECONDS_MAX`] | 20 s (by default) | the connection is closed |
+//! | [`HTTP_HEADER_SECONDS_MAX`] | 20 s (by default), of the gRPC port what HTTP/2 begins with | the connection is closed |
+//! | [`TLS_HANDSHAKES_MAX`] | 1,024 under way to the gRPC port | the connection waits |
+//! | [`TLS_HANDSHAKE_SECONDS_MAX`] | 10 s | the connection is closed |
 //! | [`REQUEST_SECONDS_MAX`] | 1,800 s (by default) | DEADLINE_EXCEEDED |
 //! | [`STREAM_SECONDS_MAX`] | 86,400 s (by default) | DEADLINE_EXCEEDED |
 //! | [`BODY_IDLE_SECONDS_MAX`] | 20 s | DEADLINE_EXCEEDED |
+//! | [`BODY_BYTES_PER_SECOND_MIN`] | 16,384 bytes, of a message that is waited for longer than that | DEADLINE_EXCEEDED |
 //! | [`STREAM_IDLE_SECONDS_MAX`] | 300 s | DEADLINE_EXCEEDED |
 //! | [`READ_WAIT_SECONDS_MAX`] | 5 s (by default) | UNAVAILABLE, with RetryInfo |
 //! | [`INGEST_REFUSED_MAX`] | 1,000 points of a message of a stream | INVALID_ARGUMENT |
@@ -25,6 +31,13 @@
 //! | [`HEADER_BYTES_MAX`] | 16 KiB | the HTTP/2 stream is refused |
 //! | [`STREAMS_PER_CONNECTION_MAX`] | 1,024 | the client waits |
 //! | [`PAGE_SIZE_MAX`] | 1,000 | INVALID_ARGUMENT |
+//! | [`KEYS_MAX`] | 1,000 API keys | RESOURCE_EXHAUSTED |
+//! | [`KEY_NAME_BYTES_MAX`] | 128 bytes | INVALID_ARGUMENT |
+//! | [`GRANTS_MAX`] | 32 of a key | INVALID_ARGUMENT |
+//! | [`GRANT_BYTES_MAX`] | 1,024 bytes | INVALID_ARGUMENT |
+//! | [`CLAIMS_BYTES_MAX`] | 16 KiB of a key | INVALID_ARGUMENT |
+//! | [`TOKEN_BYTES_MAX`] | 8 KiB | UNAUTHENTICATED |
+//! | [`KEY_SET_BYTES_MAX`] | 1 MiB of an identity provider | its tokens are refused |
 //! | [`GET_IDS_MAX`] | 10,000 | INVALID_ARGUMENT |
 //! | [`COLLECTION_NAME_BYTES_MAX`] | 128 bytes | INVALID_ARGUMENT |
 //! | [`COLLECTIONS_MAX`] | 10,000 | RESOURCE_EXHAUSTED |
@@ -62,6 +75,7 @@
 //! | [`DOCUMENT_BYTES_MAX`] | 16 MiB | INVALID_ARGUMENT |
 //! | [`DOCUMENT_ID_BYTES_MAX`] | 400 bytes | INVALID_ARGUMENT |
 //! | [`TEXT_BYTES_MAX`] | 1 MiB | INVALID_ARGUMENT |
+//! | [`RECALL_COLLECTIONS_MAX`] | 64 with figures of their own | the others are counted together |
 //! | [`EMBED_TEXTS_MAX`] | 2,048 texts | INVALID_ARGUMENT |
 //! | [`RERANK_PASSAGES_MAX`] | 1,000 passages | INVALID_ARGUMENT |
 //! | [`METADATA_BYTES_MAX`] | 16 KiB | INVALID_ARGUMENT |
@@ -96,6 +110,14 @@
 //! | [`STREAM_EVENT_BYTES_MAX`] | 1 MiB | UNAVAILABLE |
 //! | [`STREAM_BYTES_MAX`] | 64 MiB | UNAVAILABLE |
 //! | tokens of a text | the model's own | INVALID_ARGUMENT |
+//!
+//! # Memory
+//! Beside what the database and the models take, which their own options bound, what callers can make a server take is at most
+//! **twice [`MESSAGE_BYTES_MAX`] + 1 MiB for each place of a stream + 256 KiB for each connection** (by default 2 GiB + 768 MiB + 512 MiB): a message is
+//! there twice while it is read or written; what has come of a stream and was not asked for yet fills its window; and a connection has buffers, as has a TLS
+//! handshake, of which there may be [`TLS_HANDSHAKES_MAX`] beside the connections. A part of a
+//! message counts for 256 bytes beside its own, since an empty one takes two on the wire. What compressed messages become is bounded one
+//! by one ([`REQUEST_BYTES_MAX`]), but their parts are not counted, and what they are counted for is their compressed size.
 
 use std::time::Duration;
 
@@ -110,6 +132,10 @@ use crate::status;
 pub const REQUEST_BYTES_MAX: usize = 32 << 20;
 /// Bytes of one response's message, by default.
 pub const RESPONSE_BYTES_MAX: usize = 64 << 20;
+/// Bytes of memory of the messages of all calls together, by default.
+pub const MESSAGE_BYTES_MAX: usize = 1_024 << 20;
+/// Bytes of a request that takes no place: for health, or reflection.
+pub const UNPLACED_REQUEST_BYTES_MAX: usize = 64 << 10;
 /// Requests of a kind (reads, writes, fetches of models) that arrive, wait for a thread or are being worked on, by default;
 /// one more is refused before its body is read.
 pub const CONCURRENT_REQUESTS_MAX: usize = 256;
@@ -125,16 +151,24 @@ pub const OPERATIONS_KEPT_MAX: usize = 256;
 pub const CONCURRENT_GENERATIONS_MAX: usize = 64;
 /// Seconds for which a caller may take nothing of an answer, by default.
 pub const ANSWER_STALL_SECONDS_MAX: u64 = 60;
+/// Connections to the gRPC port at a time, by default; a client waits for one to end.
+pub const GRPC_CONNECTIONS_MAX: usize = 1_024;
 /// Connections to the HTTP port at a time, by default; a client waits for one to end.
 pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
-/// Seconds that the headers of a request to the HTTP port may take, by default.
+/// Seconds that the headers of a request to the HTTP port may take, by default, and that what HTTP/2 begins with may take on the gRPC port.
 pub const HTTP_HEADER_SECONDS_MAX: u64 = 20;
+/// TLS handshakes with the gRPC port that are under way, or over and wait for a place among the connections; those of the HTTP port have the places of their connections.
+pub const TLS_HANDSHAKES_MAX: usize = 1_024;
+/// Seconds that a TLS handshake may take.
+pub const TLS_HANDSHAKE_SECONDS_MAX: u64 = 10;
 /// Seconds after which a request is given up, by default, whatever deadline its caller set.
 pub const REQUEST_SECONDS_MAX: u64 = 1_800;
 /// The same, of a call that streams.
 pub const STREAM_SECONDS_MAX: u64 = 86_400;
 /// Seconds for which the body of a request may rest while it arrives; that of a stream, within a message or before the first.
 pub const BODY_IDLE_SECONDS_MAX: u64 = 20;
+/// Bytes that a message must bring for each second that it is waited for beyond [`BODY_IDLE_SECONDS_MAX`].
+pub const BODY_BYTES_PER_SECOND_MIN: u64 = 16_384;
 /// Seconds for which a stream may rest between messages, while it is owed no acknowledgement.
 pub const STREAM_IDLE_SECONDS_MAX: u64 = 300;
 /// Seconds for which a read waits, by default, for the server to come to the write that it is to find.
@@ -154,6 +188,20 @@ pub const INGEST_DOCUMENTS_BYTES_MAX: usize = 16 << 20;
 pub const HEADER_BYTES_MAX: u32 = 16 << 10;
 /// Requests of one connection at a time; a client keeps the others back.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 1_024;
+/// API keys of a database.
+pub const KEYS_MAX: usize = 1_000;
+/// Bytes of what a key says that it is for.
+pub const KEY_NAME_BYTES_MAX: usize = 128;
+/// Grants of a key.
+pub const GRANTS_MAX: usize = 32;
+/// Bytes of a grant as it is written.
+pub const GRANT_BYTES_MAX: usize = 1_024;
+/// Bytes of a key's claims, as JSON.
+pub const CLAIMS_BYTES_MAX: usize = 16 << 10;
+/// Bytes of a token of an identity provider.
+pub const TOKEN_BYTES_MAX: usize = 8 << 10;
+/// Bytes of the public keys of an identity provider.
+pub const KEY_SET_BYTES_MAX: usize = 1 << 20;
 /// Items of a page where none is asked for.
 pub const PAGE_SIZE_DEFAULT: usize = 100;
 /// Items of a page.
@@ -178,6 +226,8 @@ pub(crate) const MODEL_WAIT: Duration = Duration::from_secs(5);
 pub(crate) const OPEN_WAIT: Duration = Duration::from_secs(5);
 /// Models loaded at the same time.
 pub(crate) const MODEL_LOADS_MAX: usize = 2;
+/// Collections whose measured recall has a series of metrics of its own; the names of all others are left out.
+pub const RECALL_COLLECTIONS_MAX: usize = 64;
 
 /// Refuses too many items before anything is made of them: on the wire an empty one takes two bytes.
 pub(crate) fn check_count(

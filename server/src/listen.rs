@@ -1,8 +1,11 @@
 //! Where a server listens, until when, and why it may not.
 
 use std::future::Future;
+use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
+
+use crate::tls::TlsError;
 
 /// Why a server did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +25,15 @@ pub enum ServeError {
         /// The address.
         address: String,
     },
+    /// The address is reached from elsewhere, and nobody who calls is asked who they are.
+    #[error(
+        "not listening on {address}: whoever reaches it could do everything; have callers told apart (--auth, or tokens) or show certificates \
+         (--tls-client-ca), listen on 127.0.0.1, or insist (--insecure-listen)"
+    )]
+    Insecure {
+        /// The address.
+        address: String,
+    },
     /// The operating system refused to listen.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -38,6 +50,12 @@ pub enum ServeError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The certificates cannot be served.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Traces cannot be told: the collector's address, or a variable `OTEL_…` of the environment, is not understood.
+    #[error("otlp_endpoint: {0}")]
+    Telemetry(String),
     /// The descriptors of the API are unreadable.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -68,6 +86,16 @@ pub struct Listeners {
     pub grpc: TcpListener,
     /// The HTTP port, if there is to be one.
     pub http: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// The first address that is reached from other machines.
+    pub(crate) fn beyond_loopback(&self) -> Option<SocketAddr> {
+        let addresses = [Some(&self.grpc), self.http.as_ref()].into_iter().flatten();
+        addresses
+            .filter_map(|listener| listener.local_addr().ok())
+            .find(|address| !address.ip().is_loopback())
+    }
 }
 
 /// gRPC alone.

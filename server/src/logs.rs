@@ -1,5 +1,8 @@
 //! Structured logs, to standard error.
 
+#[cfg(test)]
+pub(crate) mod lines;
+
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;

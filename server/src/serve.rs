@@ -10,6 +10,7 @@
 //! decides whether it is kept: a process that is killed instead loses nothing either, it only opens more slowly.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ragstone_rag::Rag;
@@ -20,8 +21,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 
+use crate::access::Guarded;
 use crate::calls::{self, Calls};
 use crate::config::ServerConfig;
+use crate::connections;
+use crate::elements::Shapes;
 use crate::health::Health;
 use crate::http::{Front, Stage};
 use crate::late::{self, Late};
@@ -29,7 +33,10 @@ use crate::layer::RequestLayer;
 use crate::limits::{HEADER_BYTES_MAX, STREAMS_PER_CONNECTION_MAX};
 use crate::listen::{Listeners, ServeError};
 use crate::metrics::{GrpcMetricsLayer, Metrics};
+use crate::recall::Recall;
 use crate::rpc::Services;
+use crate::telemetry::Traces;
+use crate::tls::{self, Tls};
 use crate::work::Work;
 
 /// Flow-control windows: a vector batch of megabytes should not wait for a round trip every 64 KiB.
@@ -92,35 +99,38 @@ struct Server {
     config: ServerConfig,
     work: Work,
     metrics: Metrics,
+    traces: Traces,
     health: Health,
     /// The services of the API, once there are any.
-    calls: Late<Routes>,
+    calls: Late<Guarded>,
     front: Front,
     stage: watch::Sender<Stage>,
     /// What is answered without a database.
     routes: Routes,
+    tls: Option<Tls>,
 }
 
 impl Server {
     async fn new(config: ServerConfig) -> Result<Server, ServeError> {
-        if let Some((field, reason)) = config.problem() {
-            return Err(ServeError::Config { field, reason });
-        }
+        // This reads small files, before anybody is served.
+        let tls = config.checked()?;
         let work = Work::new(&config);
-        let metrics = Metrics::new(work.clone());
+        let recall = Recall::new(config.telemetry.recall_sample, work.clone());
+        let metrics = Metrics::new(work.clone(), recall);
+        let traces = Traces::start(&config.telemetry)?;
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let names = calls::services(ragstone_proto::v1::FILE_DESCRIPTOR_SET)?;
         let health = Health::start(reporter, names).await;
         let (stage, stages) = watch::channel(Stage::default());
-        let front = Front::new(metrics.clone(), &config, stages);
-        let calls = Late::<Routes>::default();
+        let front = Front::new((metrics.clone(), traces.clone()), &config, stages);
+        let calls = Late::<Guarded>::default();
         let others: axum::Router = axum::Router::new().fallback(late::call).with_state(calls.clone());
         let routes = Routes::from(others)
             .add_service(health_service)
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?)
             .prepare();
-        Ok(Server { config, work, metrics, health, calls, front, stage, routes })
+        Ok(Server { config, work, metrics, traces, health, calls, front, stage, routes, tls })
     }
 
     /// What works, over an open database. Blocks for a moment.
@@ -130,7 +140,8 @@ impl Server {
 
     /// From now on everything is answered.
     async fn open(&self, services: &Services) {
-        self.calls.come(services.routes(&self.config));
+        let routes = services.routes(&self.config);
+        self.calls.come(Guarded { routes, access: services.access().clone() });
         self.front.open(services.clone(), &self.config);
         self.health.opened().await;
     }
@@ -148,6 +159,7 @@ impl Server {
             answer_stall_timeout: self.config.answer_stall_timeout,
             request_bytes_max: self.config.request_bytes_max,
             calls: Calls::of(&DESCRIPTORS)?,
+            shapes: Arc::new(Shapes::of(&DESCRIPTORS)?),
             work: self.work.clone(),
             give_up,
         };
@@ -157,10 +169,13 @@ impl Server {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .http2_keepalive_interval(Some(KEEP_ALIVE))
-            .layer(GrpcMetricsLayer::new(self.metrics.clone(), &DESCRIPTORS))
+            .layer(GrpcMetricsLayer::new(self.metrics.clone(), self.traces.clone(), &DESCRIPTORS))
             .layer(layer)
             .add_routes(self.routes.clone());
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEP_ALIVE));
+        let incoming = tls::incoming(incoming, self.tls.clone());
+        let (max, patience) = (self.config.grpc_connections_max, self.config.http_header_timeout);
+        let incoming = connections::bounded(incoming, max, patience);
         Ok(router.serve_with_incoming_shutdown(incoming, async move {
             // A dropped sender means the same: stop.
             let _ = drain.await;
@@ -173,16 +188,22 @@ impl Server {
         listeners: Listeners,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ServeError> {
+        if self.config.is_for_this_machine_alone()
+            && let Some(address) = listeners.beyond_loopback()
+        {
+            return Err(ServeError::Insecure { address: address.to_string() });
+        }
         let Listeners { grpc, http } = listeners;
         let shown = |listener: &TcpListener| listener.local_addr().ok().map(|address| address.to_string());
         let (address, http_address) = (shown(&grpc), http.as_ref().and_then(shown));
         let (give_up, give_up_seen) = watch::channel(false);
         let (drain, draining) = oneshot::channel::<()>();
         let mut served = std::pin::pin!(self.grpc(grpc, give_up_seen, draining)?);
-        let front = self.front.clone();
+        let _reloading = self.tls.clone().map(|tls| AbortOnDrop(tokio::spawn(tls.reload())));
+        let (front, tls) = (self.front.clone(), self.tls.clone());
         let mut http = AbortOnDrop(tokio::spawn(async move {
             if let Some(listener) = http {
-                front.serve(listener).await;
+                front.serve(listener, tls).await;
             }
         }));
         let mut shutdown = std::pin::pin!(shutdown);
@@ -206,7 +227,7 @@ impl Server {
             let keep =
                 services.loader().clone().keep_default(self.config.load_default_model, self.health.clone());
             loading = Some(AbortOnDrop(tokio::spawn(keep)));
-            tracing::info!(address, http_address, "serving");
+            tracing::info!(address, http_address, tls = self.tls.is_some(), "serving");
             tokio::select! {
                 ended = &mut served => return Ok(ended?),
                 () = &mut shutdown => {}
@@ -244,9 +265,12 @@ impl Server {
             // Connections that a client keeps open and that have no request end with the process.
             let _ = timeout(CLOSE_WAIT, &mut http.0).await;
         }
-        if let Some(rag) = rag {
-            flush(rag).await?;
-        }
+        let flushed = match rag {
+            Some(rag) => flush(rag).await,
+            None => Ok(()),
+        };
+        self.traces.end().await;
+        flushed?;
         tracing::info!("stopped");
         Ok(drained?)
     }
@@ -269,7 +293,7 @@ async fn last_of(database: Database, grace: Instant) -> Result<Option<Rag>, Serv
     if stopping.await.is_err() {
         tracing::warn!("an operation goes on; it is cut off");
     }
-    Ok(Some(services.rag().clone()))
+    Ok(Some(services.whole_rag().clone()))
 }
 
 /// What is served.

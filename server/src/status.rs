@@ -6,6 +6,8 @@
 //! | there is none, there is one already | NOT_FOUND, ALREADY_EXISTS |
 //! | what is stored does not fit (another model, no model) | FAILED_PRECONDITION |
 //! | a precondition of a write does not hold | ABORTED: read again, and decide anew |
+//! | who asks is not known, or may not do that | UNAUTHENTICATED, PERMISSION_DENIED |
+//! | more calls than are granted | RESOURCE_EXHAUSTED, with QuotaFailure and RetryInfo |
 //! | too much at once, too large, disk full | RESOURCE_EXHAUSTED, with QuotaFailure |
 //! | too much for a model's service (its 429) | RESOURCE_EXHAUSTED, with QuotaFailure, and RetryInfo if it says when |
 //! | not yet (database opening, model loading), no longer (shutting down) | UNAVAILABLE, with RetryInfo where nothing was begun |
@@ -16,6 +18,7 @@
 //!
 //! Messages and details are cut: they travel in headers, and may quote what a request holds.
 
+mod access;
 mod call;
 mod models;
 mod operations;
@@ -32,10 +35,11 @@ use ragstone_proto::v1::{ERROR_DOMAIN, ErrorReason, RefusedItem};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+pub(crate) use self::access::{key, permission_denied, quota_exceeded, rate_limited, unauthenticated};
 use self::call::cancelled;
 pub(crate) use self::call::{
-    answer_stalled, body_stalled, deadline_exceeded, decompressed_too_large, fault, malformed, opening,
-    request_too_large, response_too_large, shutting_down, stream_deadline_exceeded, stream_rested,
+    answer_stalled, body_stalled, deadline_exceeded, decompressed_too_large, fault, malformed, messages_full,
+    opening, request_too_large, response_too_large, shutting_down, stream_deadline_exceeded, stream_rested,
     too_many_requests, unknown_compression, unknown_method,
 };
 pub(crate) use self::models::{model_loading, model_not_allowed};
@@ -51,10 +55,11 @@ use crate::limits::{ERROR_DETAIL_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX};
 const BUSY_RETRY: Duration = Duration::from_millis(100);
 
 /// Limits of the whole server rather than of one request.
-const SERVER_LIMITS: [&str; 5] = [
+const SERVER_LIMITS: [&str; 6] = [
     "COLLECTIONS_MAX",
     "ALIASES_MAX",
     "DB_ATTRIBUTES_MAX",
+    "KEYS_MAX",
     "DB_ATTRIBUTES_BYTES_MAX",
     "OPERATIONS_RUNNING_MAX",
 ];
@@ -215,6 +220,7 @@ pub(crate) fn engine(error: ragstone::Error) -> Status {
         Error::Invalid { field, reason } => invalid(&field, &reason),
         Error::Limit { field, limit, max, actual } => beyond_limit(&field, limit, max, actual),
         Error::Cancelled => cancelled(),
+        Error::OutOfScope { field } => access::out_of_scope(&field, message),
         Error::CollectionNotFound { name } => {
             Problem::new(Code::NotFound, ErrorReason::CollectionNotFound, message)
                 .with("collection", name)

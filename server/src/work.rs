@@ -14,16 +14,26 @@
 //! An answer is little work and much waiting, streamed or not: what it computes (finding its evidence) takes a turn among the reads, and while it
 //! waits for its model it has a thread ([`Work::wait`]) and no turn, so its places bound those threads.
 
-use std::future::Future;
+mod place;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
 use crate::config::ServerConfig;
+use crate::memory::Memory;
+use crate::metrics::SECONDS;
 use crate::status;
+use crate::telemetry::Call;
+
+pub(crate) use place::Place;
+
+/// How often somebody who gives way looks whether there is little else to do.
+const SPARE_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a request does, which decides the gates that it passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +69,8 @@ impl Kind {
             | "IngestPoints" | "IngestDocument" | "IngestDocuments" | "IngestRecords" | "DeleteDocument"
             | "CreateCollection" | "DeleteCollection" | "SetAlias" | "DeleteAlias" | "ReembedCollection"
             | "ExportCollection" | "ImportCollection" | "RestoreCollection" | "TakeSnapshot"
-            | "DeleteOperation" | "RegisterTemplate" | "DeleteTemplate" => Kind::Write,
+            | "DeleteOperation" | "RegisterTemplate" | "DeleteTemplate" | "CreateKey" | "RevokeKey"
+            | "RotateKey" => Kind::Write,
             "PullModel" => Kind::Fetch,
             "Generate" => Kind::Generate,
             _ => Kind::Read,
@@ -75,54 +86,34 @@ struct Gates {
     streams: Arc<Semaphore>,
     running: Arc<Semaphore>,
     refused: Arc<AtomicU64>,
+    /// How long requests waited for their turn.
+    waited: Histogram,
+    /// Those that do now.
+    waiting: Arc<AtomicU64>,
 }
 
 impl Gates {
     fn new(admitted: usize, streams: usize, running: usize) -> Gates {
         let [admitted, streams, running] =
             [admitted, streams, running].map(|permits| Arc::new(Semaphore::new(permits)));
-        Gates { admitted, streams, running, refused: Arc::default() }
+        let (refused, waited, waiting) = (Arc::default(), Histogram::new(SECONDS), Arc::default());
+        Gates { admitted, streams, running, refused, waited, waiting }
     }
 }
 
-/// A request's place. Work that has begun shares it, so that it is free when the last of both has ended.
-#[derive(Clone, Debug)]
-pub(crate) struct Place {
-    kind: Kind,
-    /// When its request is given up.
-    deadline: Option<Instant>,
-    _admitted: Arc<OwnedSemaphorePermit>,
+/// One of those who wait.
+struct Waiting(Arc<AtomicU64>);
+
+impl Waiting {
+    fn begin(waiting: &Arc<AtomicU64>) -> Waiting {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(Arc::clone(waiting))
+    }
 }
 
-tokio::task_local! {
-    /// The place of the request that the task answers. Handlers are tonic's to call, and pass nothing on.
-    static PLACE: Place;
-}
-
-impl Place {
-    /// The future, its place held, and known to what it runs.
-    pub(crate) fn hold<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
-        PLACE.scope(self, future)
-    }
-
-    /// What the closure returns; the place is known to what it runs.
-    pub(crate) fn within<T>(&self, run: impl FnOnce() -> T) -> T {
-        PLACE.sync_scope(self.clone(), run)
-    }
-
-    /// The same place, of a request that is given up then.
-    pub(crate) fn until(self, deadline: Option<Instant>) -> Place {
-        Place { deadline, ..self }
-    }
-
-    /// When the request is given up that this task answers, if it is.
-    pub(crate) fn current_deadline() -> Option<Instant> {
-        PLACE.try_with(|place| place.deadline).ok().flatten()
-    }
-
-    /// The place of the request that this task answers, for a task that it spawns.
-    pub(crate) fn current() -> Option<Place> {
-        PLACE.try_with(Place::clone).ok()
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -133,9 +124,11 @@ pub(crate) struct Work {
     writes: Gates,
     fetches: Gates,
     generations: Gates,
+    memory: Memory,
     concurrent_requests_max: usize,
     concurrent_streams_max: usize,
     concurrent_generations_max: usize,
+    running_max: usize,
 }
 
 impl Work {
@@ -152,16 +145,18 @@ impl Work {
             admitted,
             // What an answer computes is reading.
             running: Arc::clone(&reads.running),
-            refused: Arc::default(),
+            ..gates()
         };
         Work {
             reads,
             writes,
             fetches,
             generations,
+            memory: Memory::new(config.message_bytes_max),
             concurrent_requests_max,
             concurrent_streams_max,
             concurrent_generations_max,
+            running_max: running,
         }
     }
 
@@ -203,6 +198,12 @@ impl Work {
         self.gates(kind).refused.load(Ordering::Relaxed)
     }
 
+    /// How long requests of a kind waited for their turn, and how many do now.
+    pub(crate) fn queue(&self, kind: Kind) -> (&Histogram, u64) {
+        let gates = self.gates(kind);
+        (&gates.waited, gates.waiting.load(Ordering::Relaxed))
+    }
+
     /// Takes a place, of a call that streams or of one that does not.
     ///
     /// # Errors
@@ -211,7 +212,7 @@ impl Work {
         let gates = self.gates(kind);
         let gate = if streams { &gates.streams } else { &gates.admitted };
         match Arc::clone(gate).try_acquire_owned() {
-            Ok(permit) => Ok(Place { kind, deadline: None, _admitted: Arc::new(permit) }),
+            Ok(permit) => Ok(Place::new(kind, streams, (permit, self.memory.clone()))),
             Err(_) => {
                 gates.refused.fetch_add(1, Ordering::Relaxed);
                 let (limit, max) = self.limit(kind, streams);
@@ -253,14 +254,46 @@ impl Work {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        let running = Arc::clone(&self.gates(kind).running);
-        let running = running.acquire_owned().await.map_err(|_| status::shutting_down())?;
+        let running = self.turn(kind).await?;
         let span = tracing::Span::current();
         let job = tokio::task::spawn_blocking(move || {
             let _gates = (place, running);
             span.in_scope(job)
         });
         job.await.map_err(|error| if error.is_panic() { status::fault() } else { status::shutting_down() })
+    }
+
+    /// Waits for a turn among the requests of a kind.
+    async fn turn(&self, kind: Kind) -> Result<OwnedSemaphorePermit, Status> {
+        let (gates, began) = (self.gates(kind), Instant::now());
+        let waiting = Waiting::begin(&gates.waiting);
+        let turn = Arc::clone(&gates.running).acquire_owned().await.map_err(|_| status::shutting_down())?;
+        drop(waiting);
+        let waited = began.elapsed();
+        gates.waited.observe(waited.as_secs_f64());
+        Call::current().queued(kind, waited);
+        Ok(turn)
+    }
+
+    /// A turn among the reads for something that nobody waits for, once fewer than so many are taken; none if that takes too long.
+    pub(crate) async fn spare_turn(
+        &self,
+        fewer_than: usize,
+        patience: Duration,
+    ) -> Option<OwnedSemaphorePermit> {
+        let (running, began) = (&self.reads.running, Instant::now());
+        loop {
+            let taken = self.running_max.saturating_sub(running.available_permits());
+            if taken < fewer_than
+                && let Ok(turn) = Arc::clone(running).try_acquire_owned()
+            {
+                return Some(turn);
+            }
+            if began.elapsed() >= patience {
+                return None;
+            }
+            tokio::time::sleep(SPARE_PAUSE).await;
+        }
     }
 
     /// Begins a job that waits for the network more than it computes, on a thread of its own and without a turn. The request's place is held

@@ -23,12 +23,14 @@ const REACHED: &[(&str, &[&str])] = &[
     ("Collection::query_batch", &["SearchService.BatchQuery"]),
     ("Collection::refused", &["PointsService.IngestPoints"]),
     ("Collection::schema", &["CollectionsService.GetCollection"]),
+    ("Collection::row_filter", &["RagService.Generate"]),
     ("Collection::scroll", &["PointsService.ScrollPoints"]),
     ("Collection::search", &["SearchService.Query"]),
     ("Collection::search_batch", &["SearchService.BatchQuery"]),
     ("Collection::search_range", &["SearchService.SearchRange"]),
     ("Collection::update", &["PointsService.UpdatePoints"]),
     ("Collection::upsert", &["PointsService.UpsertPoints", "PointsService.IngestPoints"]),
+    ("Collection::version", &["RagService.Generate"]),
     ("Collection::wait_for_position", &["PointsService.GetPoints"]),
     ("Collection::write", &["PointsService.WritePoints"]),
     ("Db::aliases", &["CollectionsService.ListAliases"]),
@@ -44,7 +46,9 @@ const REACHED: &[(&str, &[&str])] = &[
     ("Db::pin", &["AdminService.TakeSnapshot"]),
     ("Db::set_alias", &["CollectionsService.SetAlias"]),
     ("Db::stats", &["AdminService.GetStats"]),
+    ("Db::within", &["PointsService.GetPoints"]),
     ("Rag::abandon_reembedding", &["OperationsService.CancelOperation"]),
+    ("Rag::asked_by", &["RagService.Generate"]),
     ("Rag::cancelled_by", &["RagService.Enrich"]),
     ("Rag::check_generate", &["RagService.Generate"]),
     ("Rag::check_reembed", &["CollectionsService.ReembedCollection"]),
@@ -64,6 +68,7 @@ const REACHED: &[(&str, &[&str])] = &[
     ("Rag::enrich", &["RagService.Enrich"]),
     ("Rag::generate", &["RagService.Generate"]),
     ("Rag::generate_from", &["RagService.Generate"]),
+    ("Rag::generate_telling", &["RagService.Generate"]),
     ("Rag::ingest", &["DocumentsService.IngestDocument"]),
     ("Rag::ingest_all", &["DocumentsService.IngestDocuments", "DocumentsService.IngestRecords"]),
     ("Rag::models", &["InferenceService.ListModels", "InferenceService.PullModel"]),
@@ -77,6 +82,7 @@ const REACHED: &[(&str, &[&str])] = &[
     ("Rag::template", &["TemplatesService.GetTemplate"]),
     ("Rag::templates", &["TemplatesService.ListTemplates"]),
     ("Rag::wanted_until", &["RagService.Enrich"]),
+    ("Rag::within", &["RagService.Enrich"]),
     ("View::count", &["PointsService.CountPoints"]),
     ("View::etags", &["PointsService.GetPoints"]),
     ("View::facet", &["PointsService.FacetPoints"]),
@@ -102,6 +108,7 @@ const STEPS: &str =
     "what calls of the layers above are made of: retrieval, re-embedding, restoring, templates, operations";
 const OPERATOR: &str = "its operator's, on the command line, of a directory that no server has open";
 const PROBED: &str = "what readiness rests on: the HTTP port's /readyz tells it";
+const WATCHED: &str = "for whoever watches the server: /metrics tells it";
 const BACKGROUND: &str = "a server seals, merges and verifies by itself";
 
 /// The operations that are no calls, and why.
@@ -126,6 +133,7 @@ const APART: &[(&str, &str)] = &[
     ("Db::in_memory", OPENED),
     ("Db::in_memory_with", OPENED),
     ("Db::is_read_only", OPENED),
+    ("Db::latencies", WATCHED),
     ("Db::open", OPENED),
     ("Db::open_read_only", OPENED),
     ("Db::open_with", OPENED),
@@ -143,7 +151,10 @@ const APART: &[(&str, &str)] = &[
     ("Rag::in_memory", OPENED),
     ("Rag::new", OPENED),
     ("Rag::open", OPENED),
+    ("Rag::watched_by", WATCHED),
+    ("Rag::with_answer_cache", OPENED),
     ("Rag::with_generate_models", OPENED),
+    ("View::detached", HANDLE),
     ("View::get_rows", TYPED),
     ("View::iter", HANDLE),
     ("View::score", STEPS),

@@ -40,6 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "ragstone-client",
         ],
     ),
+    ("ragstone-abuse", &["ragstone-proto"]),
     ("xtask", &[]),
 ];
 

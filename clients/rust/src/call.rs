@@ -50,6 +50,10 @@ pub(crate) mod methods {
     pub(crate) const RESTORE_COLLECTION: Method = Method::new("RestoreCollection", 120, Repeat::IfNotBegun);
     pub(crate) const EXPORT_COLLECTION: Method = Method::new("ExportCollection", 60, Repeat::IfNotBegun);
     pub(crate) const IMPORT_COLLECTION: Method = Method::new("ImportCollection", 60, Repeat::IfNotBegun);
+    pub(crate) const CREATE_KEY: Method = Method::new("CreateKey", 60, Repeat::IfNotBegun);
+    pub(crate) const LIST_KEYS: Method = Method::new("ListKeys", 30, Repeat::Safe);
+    pub(crate) const REVOKE_KEY: Method = Method::new("RevokeKey", 60, Repeat::IfNotBegun);
+    pub(crate) const ROTATE_KEY: Method = Method::new("RotateKey", 60, Repeat::IfNotBegun);
     pub(crate) const UPSERT_POINTS: Method = Method::new("UpsertPoints", 60, Repeat::Safe);
     pub(crate) const UPDATE_POINTS: Method = Method::new("UpdatePoints", 60, Repeat::Safe);
     pub(crate) const WRITE_POINTS: Method = Method::new("WritePoints", 60, Repeat::Safe);

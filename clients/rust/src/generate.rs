@@ -111,6 +111,9 @@ pub struct Answer {
     pub usage: Option<TokenUsage>,
     /// Milliseconds until the first delta (`first_token`) and to the end (`generate`).
     pub timings: Vec<StageTiming>,
+    /// Whether it was kept from an earlier question of the same caller, the same or one that is taken for it: evidence, citations and usage are of
+    /// that time.
+    pub cached: bool,
 }
 
 /// What an answer cites, compared with what it was given.
@@ -221,5 +224,6 @@ fn answer_from_wire(wire: v1::Answer) -> Answer {
             completion_tokens: usage.completion_tokens,
         }),
         timings: timings_from_wire(wire.timings),
+        cached: wire.cached,
     }
 }

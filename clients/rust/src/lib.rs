@@ -13,6 +13,10 @@
 //! # }
 //! ```
 //!
+//! # TLS
+//! `https://` URLs are called over TLS. Whom the system trusts is trusted, or whom [`ClientBuilder::tls_ca`] names;
+//! [`ClientBuilder::tls_identity`] is what the client shows of itself to a server that asks.
+//!
 //! # Deadlines
 //! Every call has one, told to the server (`grpc-timeout`) and kept here too, its retries included:
 //! [`ClientBuilder::timeout`] or [`Client::with_timeout`], else the call's own default, stated in its description. A
@@ -46,6 +50,7 @@ mod found;
 mod generate;
 mod inference;
 mod ingest;
+mod key;
 mod media;
 mod operation;
 mod point;
@@ -84,6 +89,7 @@ pub use ingest::{
     DocumentAcknowledged, INGEST_DOCUMENTS_BYTES_MAX, INGEST_DOCUMENTS_UNACKNOWLEDGED_MAX,
     INGEST_UNACKNOWLEDGED_MAX, Ingested, PointsAcknowledged, RefusedItem,
 };
+pub use key::{CreateKey, Key, KeyLimits};
 pub use media::MediaType;
 pub use operation::{CollectionStats, Operation, OperationKind, OperationState, Snapshot, Stats};
 pub use point::{FieldType, GeoPoint, Page, Payload, Point, PointId, StageTiming, Value};

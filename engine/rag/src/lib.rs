@@ -105,10 +105,11 @@
 //! ```
 //!
 //! The rooms: [`embed`] turns text to vectors, [`ingest`] documents to chunks, [`retrieve`] finds the chunks that a
-//! question is about, [`rerank`] says which of them answer it, [`prompt`] makes a prompt of them, which [`tokens`] counts for the model that it is for, [`generate`] has a language model answer it, [`evaluate`] measures how well they are found; [`Rag`] is the facade over a database and
+//! question is about, [`rerank`] says which of them answer it, [`prompt`] makes a prompt of them, which [`tokens`] counts for the model that it is for, [`generate`] has a language model answer it, [`answers`] keeps what it said, [`evaluate`] measures how well they are found; [`Rag`] is the facade over a database and
 //! its models. [`reserved`] says how documents lie in a collection, [`limits`] what is refused
 //! for its size.
 
+pub mod answers;
 pub mod embed;
 mod error;
 pub mod evaluate;
@@ -129,5 +130,5 @@ mod waiting;
 pub use error::{Error, GenerateFailure, Result, SourceFailure};
 pub use rag::{
     CollectionSpec, Ended, IngestOptions, Rag, ReembedOptions, ReembedReport, Reembedding, TextOptions,
-    TextQuery,
+    TextQuery, Watch,
 };

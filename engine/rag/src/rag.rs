@@ -7,6 +7,7 @@ mod filling;
 mod generate;
 mod inference;
 mod ingest;
+mod kept;
 mod reembed;
 mod remove;
 mod retrieve;
@@ -14,6 +15,7 @@ mod rows;
 mod searching;
 mod templates;
 mod timing;
+mod watching;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +24,8 @@ use std::time::Instant;
 use ragstone::limits::REQUEST_ID_BYTES_MAX;
 use ragstone::{
     Analyzer, CancelToken, Collection, CollectionInfo, Db, ElementType, EncodingKind, FieldType, Filter,
-    GraphOptions, Metric, Schema, SchemaBuilder, SearchRequest, SearchResponse, VectorKind, WriteReceipt,
+    GraphOptions, Metric, Schema, SchemaBuilder, Scope, SearchRequest, SearchResponse, VectorKind,
+    WriteReceipt,
 };
 
 pub use self::contract::TextOptions;
@@ -33,6 +36,8 @@ pub use self::ingest::{Ended, IngestOptions};
 use self::reembed::UnderWay;
 pub use self::reembed::{ReembedOptions, ReembedReport, Reembedding};
 use self::timing::Stages;
+pub use self::watching::Watch;
+use crate::answers::AnswerCache;
 use crate::embed::{Embedder, ModelInfo, ModelOptions, Models, Overflow, Wanted};
 use crate::error::{Error, Result};
 use crate::generate::GenerateModels;
@@ -135,13 +140,18 @@ pub struct Rag {
     models: Models,
     reembedding: Arc<UnderWay>,
     generate_models: GenerateModels,
+    watch: Option<Arc<Watch>>,
+    answers: AnswerCache,
+    /// Who asks, for the answers that are kept.
+    caller: Arc<str>,
 }
 
 impl Rag {
     /// Over an open database.
     pub fn new(db: Db, models: Models) -> Rag {
         let (reembedding, generate_models) = (Arc::default(), GenerateModels::default());
-        Rag { db, deadline: None, models, reembedding, generate_models }
+        let (answers, caller) = (AnswerCache::default(), Arc::from(""));
+        Rag { db, deadline: None, models, reembedding, generate_models, watch: None, answers, caller }
     }
 
     /// Opens a directory, made if absent, with models from the default cache and sources.
@@ -164,6 +174,13 @@ impl Rag {
     /// document, end between some texts and the next; what waits for a remote model ends at once.
     pub fn cancelled_by(&self, token: CancelToken) -> Rag {
         Rag { db: self.db.cancelled_by(token), ..self.clone() }
+    }
+
+    /// The same, over what a scope shows of the database: see [`Db::within`]. A document is shown where its row and those of its chunks are, which have
+    /// the fields that it was stored with.
+    #[must_use]
+    pub fn within(&self, scope: Arc<dyn Scope>) -> Rag {
+        Rag { db: self.db.within(scope), ..self.clone() }
     }
 
     /// The same, for somebody who waits no longer than to this moment: a remote model is not waited for beyond it, and one whose service

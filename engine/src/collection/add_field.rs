@@ -28,6 +28,7 @@ impl Collection {
     /// [`Error::FieldType`](crate::Error::FieldType) if the field has another type, [`Error::Invalid`](crate::Error::Invalid) or
     /// [`Error::Limit`](crate::Error::Limit), naming `name`; others as [`write`](Self::write).
     pub fn add_field(&self, name: &str, field_type: FieldType) -> Result<WriteReceipt> {
+        self.check_whole()?;
         self.core.add_field(self.db.store(), BatchField::new(name, field_type), self.token.as_ref())
     }
 
@@ -54,6 +55,7 @@ impl Collection {
     /// [`Error::FieldType`](crate::Error::FieldType) if the field is no string; [`Error::Invalid`](crate::Error::Invalid) if it is
     /// searched by word with another analyser, or [`Error::Limit`](crate::Error::Limit), naming `name`; others as [`write`](Self::write).
     pub fn add_text(&self, name: &str, analyzer: Analyzer) -> Result<WriteReceipt> {
+        self.check_whole()?;
         self.core.add_text(self.db.store(), (name, analyzer), self.token.as_ref())
     }
 }

@@ -64,8 +64,13 @@ impl ViewState {
         view
     }
 
+    /// When the next of its rows expires that does so after a moment, or may: earlier is no mistake.
+    pub(crate) fn next_expiry(&self, after: i64) -> i64 {
+        self.segments.iter().map(|segment| segment.next_expiry(after)).min().unwrap_or(NEVER)
+    }
+
     /// When the first of all its rows expires, or did.
     pub(crate) fn first_expiry(&self) -> i64 {
-        self.segments.iter().map(|segment| segment.next_expiry(i64::MIN)).min().unwrap_or(NEVER)
+        self.next_expiry(i64::MIN)
     }
 }

@@ -17,12 +17,15 @@ use crate::error::Result;
 use crate::interrupt::{Token, check_wanted};
 use crate::limits::BATCH_OPS_MAX;
 use crate::payload::Filter;
+use crate::scope::RowFilter;
 use crate::threads::Work;
 
 /// The deletion of the first rows that match, as many as a batch takes.
 struct Part<'a> {
     store: &'a Store,
     request: ScrollRequest,
+    /// Which rows are shown, if not all.
+    rows: Option<&'a Arc<RowFilter>>,
     batch: PreparedBatch,
     /// Whether there are more behind it.
     has_more: bool,
@@ -34,7 +37,7 @@ impl CollectionCore {
         self: &Arc<Self>,
         store: &Store,
         filter: &Filter,
-        token: Token<'_>,
+        (token, rows): (Token<'_>, Option<&Arc<RowFilter>>),
     ) -> Result<WriteReceipt> {
         store.log.check()?;
         let position = store.log.mark().position;
@@ -43,7 +46,7 @@ impl CollectionCore {
         loop {
             check_wanted(token)?;
             store.wait_for_room(self)?;
-            let mut part = Part { store, request, batch: PreparedBatch::default(), has_more: false };
+            let mut part = Part { store, request, rows, batch: PreparedBatch::default(), has_more: false };
             let Outcome::Queued(submitted) = self.submit_resolved(store, &mut part, &[], token)? else {
                 return Ok(total);
             };
@@ -61,7 +64,10 @@ impl CollectionCore {
 
 impl Resolving for Part<'_> {
     fn resolve(&mut self, view: &Arc<ViewState>, now: i64) -> Result<Option<i64>> {
-        let view = view.at(now);
+        let view = match self.rows {
+            Some(rows) => view.at(now).restricted(rows),
+            None => view.at(now),
+        };
         let mut walk = Walk::new(&view, &self.request, BATCH_OPS_MAX)?;
         let found: Vec<_> = std::iter::from_fn(|| walk.next()).take(BATCH_OPS_MAX).collect();
         // What is deleted is deleted for good: by bytes that are what was written.

@@ -73,8 +73,7 @@ impl View {
     pub fn etags(&self, ids: &[PointId]) -> Result<Vec<Option<u64>>> {
         check_limit("ids", "BATCH_OPS_MAX", BATCH_OPS_MAX, ids.len())?;
         let view = self.state.current();
-        let etag =
-            |id| Ok(view.locate_sound(id)?.map(|(segment, slot)| view.segments[segment].version(slot)));
+        let etag = |id| Ok(view.visible(id)?.map(|(segment, slot)| view.segments[segment].version(slot)));
         ids.iter().map(etag).collect()
     }
 }

@@ -19,7 +19,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::room::{size_of, sizes_of};
 use super::state::{CollectionCore, ViewState, lock};
@@ -235,7 +235,11 @@ impl CollectionCore {
             stop: store.signal.closing(),
             filter_cache_bytes: store.options.filter_cache_bytes,
         };
+        let began = Instant::now();
         let sealed = store.pools.run(work, || seal(&*store.dir, &request))??;
+        let is_seal = sources.iter().all(|source| source.as_sealed().is_none());
+        let rewrites = if is_seal { &store.rewrites.seals } else { &store.rewrites.merges };
+        rewrites.count(began.elapsed());
         self.count_rewrite(sources, sealed.as_ref());
         let mut apply = lock(&self.apply);
         let mut next = ViewState::clone(&self.view.load());
@@ -289,8 +293,6 @@ fn replace(next: &mut ViewState, sources: &[SegmentView], sealed: Option<&Sealed
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::db::DbOptions;
     use crate::dir::memory::MemoryDir;

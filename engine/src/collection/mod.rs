@@ -23,8 +23,11 @@
 //! - `current.rs`: a view without what has expired;
 //! - `exclusive.rs`: turns of those who read and then write;
 //! - `naming.rs`: its name, and whether it is there still;
+//! - `seen.rs`: what a view of a handle shows that does not show all rows;
+//! - `restricted.rs`: what such a handle may write;
 //! - `held.rs`: holding writes while another collection takes the place;
-//! - `ids.rs`: ids and etags of rows, without the rows.
+//! - `ids.rs`: ids and etags of rows, without the rows;
+//! - `version.rs`: which state it is in.
 
 mod add_field;
 mod apply;
@@ -44,10 +47,13 @@ mod reached;
 mod read;
 mod requests;
 mod resolving;
+mod restricted;
 mod room;
 mod row_sizes;
+mod seen;
 mod state;
 mod types;
+mod version;
 mod view;
 mod words;
 mod write;
@@ -61,6 +67,7 @@ use crate::payload::Filter;
 use crate::point::{Batch, Op, Point, PointId, Update};
 use crate::query::{Facet, Query, QueryResponse};
 use crate::schema::Schema;
+use crate::scope::{RowFilter, out_of_scope};
 use crate::search::{RangeRequest, RangeResponse, SearchRequest, SearchResponse};
 use crate::validate;
 
@@ -73,6 +80,7 @@ pub(crate) use read::{with_marks, with_vectors};
 pub(crate) use requests::{decode as decode_requests, is_request_file, read as read_requests, request_file};
 pub(crate) use state::{CollectionCore, Opened, ViewState};
 pub use types::{CollectionInfo, Page, ScrollRequest, WriteReceipt};
+pub use version::CollectionVersion;
 pub use view::View;
 
 /// A named set of points under one schema; cheap to clone, shared between threads.
@@ -103,6 +111,8 @@ pub struct Collection {
     db: Arc<DbHandle>,
     /// Of the handle that it was had from.
     token: Option<CancelToken>,
+    /// Which rows it shows, if not all.
+    rows: Option<Arc<RowFilter>>,
 }
 
 impl std::fmt::Debug for Collection {
@@ -112,8 +122,12 @@ impl std::fmt::Debug for Collection {
 }
 
 impl Collection {
-    pub(crate) fn new(core: Arc<CollectionCore>, db: Arc<DbHandle>, token: Option<CancelToken>) -> Self {
-        Self { name: core.name(), core, db, token }
+    pub(crate) fn new(
+        core: Arc<CollectionCore>,
+        db: Arc<DbHandle>,
+        (token, rows): (Option<CancelToken>, Option<Arc<RowFilter>>),
+    ) -> Self {
+        Self { name: core.name(), core, db, token, rows }
     }
 
     /// Whether what it does is still wanted: of a handle that [may be cancelled](crate::Db::cancelled_by).
@@ -122,6 +136,11 @@ impl Collection {
     /// [`Error::Cancelled`](crate::Error::Cancelled) if it was.
     pub fn check_wanted(&self) -> Result<()> {
         check_wanted(self.token.as_ref())
+    }
+
+    /// Refuses what concerns the whole collection where not all rows are shown.
+    fn check_whole(&self) -> Result<()> {
+        if self.rows.is_some() { Err(out_of_scope(&self.name)) } else { Ok(()) }
     }
 
     pub(crate) fn core(&self) -> &Arc<CollectionCore> {
@@ -143,9 +162,13 @@ impl Collection {
         self.core.view().schema_with_fields()
     }
 
-    /// What it holds now.
+    /// What it holds now. Where not all rows are shown ([`Db::within`](crate::Db::within)) it holds those that are, and which of them
+    /// are in memory only is not told.
     pub fn info(&self) -> CollectionInfo {
-        self.core.info()
+        match self.rows {
+            Some(_) => self.view().state.told(self.core.info()),
+            None => self.core.info(),
+        }
     }
 
     /// The operations of a batch that would be refused, each by itself or for what those before it bring, and why: by their places,
@@ -181,7 +204,7 @@ impl Collection {
     /// After any other [`Error::Io`](crate::Error::Io) it is unknown until the database is reopened whether the batch
     /// was written; every write until then is [`Error::Poisoned`](crate::Error::Poisoned).
     pub fn write(&self, batch: Batch) -> Result<WriteReceipt> {
-        self.core.write_wanted(self.db.store(), batch, self.token.as_ref())
+        self.core.write_wanted(self.db.store(), batch, (self.token.as_ref(), self.rows.as_deref()))
     }
 
     /// Inserts or replaces points, as one batch.
@@ -223,12 +246,16 @@ impl Collection {
     /// [`Error::Cancelled`](crate::Error::Cancelled) once it is not wanted any more, leaves the parts before it removed; to ask once
     /// more removes the rest.
     pub fn delete_where(&self, filter: &Filter) -> Result<WriteReceipt> {
-        self.core.delete_where(self.db.store(), filter, self.token.as_ref())
+        self.core.delete_where(self.db.store(), filter, (self.token.as_ref(), self.rows.as_ref()))
     }
 
     /// The current state.
     pub fn view(&self) -> View {
         let (state, pools) = (self.core.view().current(), Arc::downgrade(&self.db.store().pools));
+        let state = match &self.rows {
+            Some(rows) => state.restricted(rows),
+            None => state,
+        };
         View { state, pools, token: self.token.clone() }
     }
 

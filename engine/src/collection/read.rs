@@ -27,7 +27,7 @@ pub(super) fn get(view: &ViewState, ids: &[PointId], watch: &Watch) -> Result<Ve
         .map(|(index, id)| {
             watch.check()?;
             validate::id(&format!("ids[{index}]"), id)?;
-            let found = view.locate_sound(id)?;
+            let found = view.visible(id)?;
             Ok(found.map(|(index, slot)| {
                 let payload = view.segments[index].payload(slot, &view.fields, None);
                 let point = Point { payload, ..Point::without_vector(id.clone()) };
@@ -68,7 +68,7 @@ pub(crate) fn with_marks(point: Point, view: &ViewState, (segment, slot): (usize
 pub(super) fn count(view: &ViewState, filter: Option<&Filter>, watch: &Watch) -> Result<u64> {
     view.check()?;
     watch.check()?;
-    let filter = compile(view, filter)?;
+    let filter = view.compiled(filter)?;
     let of_segment = |segment: &SegmentView| {
         watch.check()?;
         let count = match &filter {
@@ -96,10 +96,6 @@ impl ViewState {
         };
         self.segments.iter().map(passing).collect()
     }
-}
-
-fn compile(view: &ViewState, filter: Option<&Filter>) -> Result<Option<CompiledFilter>> {
-    CompiledFilter::of_read(filter, &view.schema, &view.fields)
 }
 
 /// A page of rows.
@@ -165,7 +161,7 @@ impl<'a> Walk<'a> {
         let after = request.after.as_ref();
         after.map_or(Ok(()), |after| validate::id("after", after.id()))?;
         view.check()?;
-        let filter = compile(view, request.filter.as_ref())?;
+        let filter = view.compiled(request.filter.as_ref())?;
         let fields = request.fields.as_ref().map(|names| wanted_fields(view, names)).transpose()?;
         let passing = view.passing(filter.as_ref(), &watch)?;
         let rows = match &request.order {
@@ -179,11 +175,12 @@ impl<'a> Walk<'a> {
         Ok(Self { view, rows, fields, with_vectors: request.with_vectors, has_expiring, watch })
     }
 
-    /// Every row, whoever's it is, in the order of the ids.
+    /// Every row that is shown, whoever's it is, in the order of the ids.
     pub(super) fn of_all(view: &'a ViewState, after: Option<&PointId>) -> Result<Self> {
         view.check()?;
         let watch = Watch::default();
-        let passing = view.segments.iter().map(|segment| segment.passing(None, &watch)).collect();
+        let shown = view.compiled_rows();
+        let passing = view.segments.iter().map(|segment| segment.passing(shown.as_ref(), &watch)).collect();
         let rows = InOrder::OfIds(Merged::new(view, passing, after));
         let has_expiring = view.first_expiry() != NEVER;
         Ok(Self { view, rows, fields: None, with_vectors: false, has_expiring, watch })

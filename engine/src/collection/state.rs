@@ -37,6 +37,7 @@ use crate::manifest::{CollectionEntry, SegmentEntry};
 use crate::payload::FieldTable;
 use crate::point::PointId;
 use crate::schema::Schema;
+use crate::scope::RowFilter;
 use crate::segment::merge_policy::EARNED;
 use crate::segment::patching::{self, Patched};
 use crate::segment::{Opening, SealedSegment, SegmentView, patch_file, tombstone_file, tombstones};
@@ -60,6 +61,8 @@ pub(crate) struct ViewState {
     /// The time of the last write in it.
     pub(crate) time_us: i64,
     pub(crate) clock: Clock,
+    /// Which rows are shown, in a view of a handle that does not show all.
+    pub(super) rows: Option<Arc<RowFilter>>,
     /// The same without what has expired, as far as somebody asked.
     pub(super) current: CurrentCache,
 }
@@ -101,6 +104,9 @@ impl ViewState {
 
     /// Live rows that have the default vector; without one, the first dense vector by name.
     pub(crate) fn vectors(&self) -> u64 {
+        if let Some(rows) = self.compiled_rows() {
+            return self.shown_vectors(&rows);
+        }
         let first_vectors =
             |segment: &SegmentView| segment.all_dense().next().map_or(0, |dense| dense.live() as u64);
         self.segments.iter().map(first_vectors).sum()
@@ -279,6 +285,7 @@ impl CollectionCore {
             segments: segments.into_iter().map(|(segment, _)| segment).collect(),
             time_us: entry.time_us,
             clock: clock.clone(),
+            rows: None,
             current: CurrentCache::default(),
         };
         let (fields, next_seq, time_us) = (entry.fields.clone(), entry.stored_seq + 1, entry.time_us);

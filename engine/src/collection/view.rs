@@ -32,6 +32,12 @@ impl View {
         self.state.seq
     }
 
+    /// The same state, for whoever outlasts the handle that it was had from: no [token](crate::Db::cancelled_by) of that ends its reads.
+    #[must_use]
+    pub fn detached(&self) -> View {
+        View { token: None, ..self.clone() }
+    }
+
     /// What its reads look at.
     pub(crate) fn watch(&self) -> Watch {
         Watch::default().and(self.token.as_ref())
@@ -45,7 +51,9 @@ impl View {
     /// a place in the filter; [`Error::UnknownField`](crate::Error::UnknownField) and
     /// [`Error::FieldType`](crate::Error::FieldType) name the condition, as `filter.and[1].year`.
     pub fn search(&self, request: &SearchRequest) -> Result<SearchResponse> {
-        search::search(&self.state.current(), request, self.token.as_ref())
+        let mut found = search::search(&self.state.current(), request, self.token.as_ref())?;
+        self.state.veil(found.explain.as_mut());
+        Ok(found)
     }
 
     /// Many searches at once, answered in the order asked, all on this state.
@@ -65,7 +73,10 @@ impl View {
     /// thread to give.
     pub fn search_batch(&self, requests: &[SearchRequest]) -> Result<Vec<SearchResponse>> {
         let pools = self.pools.upgrade();
-        search::search_batch(&self.state.current(), requests, (pools.as_deref(), self.token.as_ref()))
+        let token = self.token.as_ref();
+        let mut found = search::search_batch(&self.state.current(), requests, (pools.as_deref(), token))?;
+        found.iter_mut().for_each(|found| self.state.veil(found.explain.as_mut()));
+        Ok(found)
     }
 
     /// All rows at least as near as a threshold, nearest first, as far as the graph leads to them: see
@@ -83,7 +94,9 @@ impl View {
     /// [`Error::Invalid`](crate::Error::Invalid) and [`Error::Limit`](crate::Error::Limit) name the place, as
     /// `source.fuse.sources[1].nearest.query`; filters and fields fail as in [`search`](Self::search).
     pub fn query(&self, query: &Query) -> Result<QueryResponse> {
-        query::query(&self.state.current(), query, self.token.as_ref())
+        let mut found = query::query(&self.state.current(), query, self.token.as_ref())?;
+        self.state.veil(found.explain.as_mut());
+        Ok(found)
     }
 
     /// Many queries at once, answered in the order asked, all on this state, by as many threads as
@@ -96,7 +109,10 @@ impl View {
     /// [`search_batch`](Self::search_batch).
     pub fn query_batch(&self, queries: &[Query]) -> Result<Vec<QueryResponse>> {
         let pools = self.pools.upgrade();
-        query::query_batch(&self.state.current(), queries, (pools.as_deref(), self.token.as_ref()))
+        let token = self.token.as_ref();
+        let mut found = query::query_batch(&self.state.current(), queries, (pools.as_deref(), token))?;
+        found.iter_mut().for_each(|found| self.state.veil(found.explain.as_mut()));
+        Ok(found)
     }
 
     /// How many of the rows that pass have each value of a field: exactly, the `limit` most frequent values first.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::WriteReceipt;
 use super::queued::{self, QueuedWrite, Unknown};
 use super::requests::Known;
+use super::restricted::Restricted;
 use super::row_sizes::{self, Counted};
 use super::state::{CollectionCore, Submit, lock};
 use crate::batch::{Change, PreparedBatch};
@@ -18,6 +19,7 @@ use crate::interrupt::{Token, check_wanted};
 use crate::limits::{BATCH_BYTES_MAX, check_limit};
 use crate::payload::FieldTable;
 use crate::point::{Batch, Precondition};
+use crate::scope::RowFilter;
 use crate::validate;
 use crate::wal::{Record, Ticket};
 
@@ -49,12 +51,13 @@ pub(crate) struct Place {
 }
 
 impl CollectionCore {
-    /// Checks, logs and applies a batch; until it is queued it may be that it is not wanted any more.
+    /// Checks, logs and applies a batch; until it is queued it may be that it is not wanted any more. Of a handle that does not show all rows, it is first
+    /// made one of those that it may write.
     pub(crate) fn write_wanted(
         self: &Arc<Self>,
         store: &Store,
         mut batch: Batch,
-        token: Token<'_>,
+        (token, rows): (Token<'_>, Option<&RowFilter>),
     ) -> Result<WriteReceipt> {
         check_wanted(token)?;
         store.log.check()?;
@@ -66,26 +69,38 @@ impl CollectionCore {
         if !prepared.changes.is_empty() {
             store.wait_for_room(self)?;
         }
-        let outcome = match self.submit(store, &prepared, &conditions, token)? {
-            Some(outcome) => outcome,
-            None => {
+        let mut passed_over = 0;
+        let submitted = match rows {
+            Some(_) => None,
+            None => self.submit(store, &prepared, &conditions, token)?,
+        };
+        let outcome = match (submitted, rows) {
+            (Some(outcome), _) => outcome,
+            (None, None) => {
                 let mut counted = Counted(prepared);
                 let outcome = self.submit_resolved(store, &mut counted, &conditions, token)?;
                 prepared = counted.0;
                 outcome
             }
+            (None, Some(rows)) => {
+                let mut restricted = Restricted::new(rows, prepared, &conditions);
+                let outcome = self.submit_resolved(store, &mut restricted, &conditions, token)?;
+                (prepared, passed_over) = restricted.finish();
+                outcome
+            }
         };
-        match outcome {
-            Outcome::Queued(submitted) => self.finish(store, submitted, prepared),
-            Outcome::Repeated(receipt) => Ok(WriteReceipt { repeated: true, ..receipt }),
-            Outcome::Nothing => Ok(self.unchanged(store)),
-        }
+        let receipt = match outcome {
+            Outcome::Queued(submitted) => self.finish(store, submitted, prepared)?,
+            Outcome::Repeated(receipt) => return Ok(WriteReceipt { repeated: true, ..receipt }),
+            Outcome::Nothing => self.unchanged(store),
+        };
+        Ok(WriteReceipt { missing: receipt.missing + passed_over, ..receipt })
     }
 
     /// A write that somebody always wants.
     #[cfg(test)]
     pub(crate) fn write(self: &Arc<Self>, store: &Store, batch: Batch) -> Result<WriteReceipt> {
-        self.write_wanted(store, batch, None)
+        self.write_wanted(store, batch, (None, None))
     }
 
     /// The receipt of a write that is none.

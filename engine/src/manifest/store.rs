@@ -88,6 +88,11 @@ impl ManifestStore {
         self.lock().clone()
     }
 
+    /// Which history the database is of.
+    pub(crate) fn lineage(&self) -> Lineage {
+        self.lock().lineage
+    }
+
     /// The id that the next collection gets.
     pub(crate) fn next_collection(&self) -> u64 {
         self.lock().next_collection

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::interrupt::Watch;
 use crate::limits::{FILTER_DEPTH_MAX, FILTER_TERMS_MAX, check_limit};
 use crate::schema::Schema;
+use crate::scope::RowFilter;
 use crate::text::Analyzer;
 
 /// A filter that fits its collection.
@@ -79,7 +80,7 @@ impl CompiledFilter {
     /// [`Error::UnknownField`], [`Error::FieldType`], [`Error::Invalid`] or [`Error::Limit`], with the path of the
     /// condition: `filter.and[1].year`.
     pub(crate) fn new(filter: &Filter, fields: &FieldTable) -> Result<Self> {
-        let mut compiler = Compiler { fields, terms: 0 };
+        let mut compiler = Compiler { fields, terms: 0, passes_over_absent: false };
         Ok(Self { root: compiler.node(filter, "filter", 1)? })
     }
 
@@ -92,17 +93,31 @@ impl CompiledFilter {
         Ok(Self { root: Node::And(filters.iter().map(root).collect::<Result<_>>()?) })
     }
 
-    /// Checks the filter of a read: of a collection with a tenant key, it has to say whose rows are meant.
+    /// What passes, of the rows that a handle shows. A field that no row has fails its conditions, as it does in a row that lacks it; where
+    /// there is no telling (the field is of another type), no row is shown.
+    pub(crate) fn shown(filter: Option<Self>, rows: &RowFilter, fields: &FieldTable) -> Self {
+        let mut compiler = Compiler { fields, terms: 0, passes_over_absent: true };
+        let root = compiler.node(rows.filter(), "filter", 1).unwrap_or_else(|_| Node::Or(Vec::new()));
+        match filter {
+            Some(filter) => Self { root: Node::And(vec![filter.root, root]) },
+            None => Self { root },
+        }
+    }
+
+    /// Checks the filter of a read, and restricts it to the rows that are shown: of a collection with a tenant key, it or that restriction has to say
+    /// whose rows are meant.
     ///
     /// # Errors
     /// As [`new`](Self::new); [`Error::Invalid`] if it does not say that.
     pub(crate) fn of_read(
         filter: Option<&Filter>,
+        rows: Option<&RowFilter>,
         schema: &Schema,
         fields: &FieldTable,
     ) -> Result<Option<Self>> {
         if let Some(tenant) = &schema.tenant
             && !filter.is_some_and(|filter| names_tenant(filter, tenant) || is_of_all(filter))
+            && !rows.is_some_and(|rows| names_tenant(rows.filter(), tenant))
         {
             let reason = format!(
                 "the collection keeps tenants apart by `{tenant}`: a read needs a condition that it equals a value, \
@@ -110,13 +125,29 @@ impl CompiledFilter {
             );
             return Err(Error::invalid("filter", reason));
         }
-        filter.map(|filter| Self::new(filter, fields)).transpose()
+        let filter = filter.map(|filter| Self::new(filter, fields)).transpose()?;
+        Ok(match rows {
+            Some(rows) => Some(Self::shown(filter, rows, fields)),
+            None => filter,
+        })
     }
 
     /// The rows that pass. The watch is looked at before each condition, and while rows are gone through for one; after an interruption
     /// the set is of no use.
     pub(crate) fn run(&self, source: &dyn FieldSource, watch: &Watch) -> Arc<FixedBitSet> {
         self.root.run(source, watch)
+    }
+}
+
+/// Whether a filter is a condition on a field that is not there.
+fn names_absent(filter: &Filter, fields: &FieldTable) -> bool {
+    match filter {
+        Filter::And(_) | Filter::Or(_) | Filter::Not(_) | Filter::AllTenants => false,
+        condition => {
+            let mut names = Vec::new();
+            condition.fields(&mut names);
+            names.iter().any(|name| fields.find(name).is_none())
+        }
     }
 }
 
@@ -174,12 +205,17 @@ impl Node {
 struct Compiler<'a> {
     fields: &'a FieldTable,
     terms: usize,
+    /// Whether a condition on a field that is not there fails, rather than being an error.
+    passes_over_absent: bool,
 }
 
 impl Compiler<'_> {
     fn node(&mut self, filter: &Filter, path: &str, depth: usize) -> Result<Node> {
         check_limit(path, "FILTER_DEPTH_MAX", FILTER_DEPTH_MAX, depth)?;
         self.count(1)?;
+        if self.passes_over_absent && names_absent(filter, self.fields) {
+            return Ok(Node::Or(Vec::new()));
+        }
         match filter {
             Filter::Eq(name, value) => self.values(name, std::slice::from_ref(value), path, false),
             Filter::In(name, values) => self.values(name, values, path, true),

@@ -4,8 +4,9 @@
 //! their field (`fields.rs`), and lie in rows while a segment grows and in columns of an Arrow file once it is sealed
 //! (`column.rs`, `arrow.rs`). A [`Filter`] is compiled once per request against the fields of the view (`compile.rs`), where
 //! its types and limits are checked, and then run over each segment to a bitmap with an exact count, or to a list where few
-//! rows pass (`passing.rs`; in sealed segments through `field_index.rs`: `index.rs`, for lists `elements.rs`, for places `places.rs`, put into their order by
-//! `sorting.rs`; `cache.rs` keeps their answers). People write filters as text, and read them so (`parse/`).
+//! rows pass (`passing.rs`; of one row, also one that is not stored, `matching.rs` says whether it passes; in sealed segments through
+//! `field_index.rs`: `index.rs`, for lists `elements.rs`, for places `places.rs`, put into their order by `sorting.rs`; `cache.rs` keeps
+//! their answers). People write filters as text, and read them so (`parse/`).
 
 mod arrow;
 mod ascending;
@@ -21,6 +22,7 @@ mod filter;
 mod geo;
 mod index;
 mod json;
+mod matching;
 mod parse;
 mod passing;
 mod places;

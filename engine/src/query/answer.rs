@@ -16,7 +16,7 @@ use crate::interrupt::{Token, Watch};
 use crate::limits::{
     GROUP_ROWS_MAX, GROUPS_MAX, K_MAX, SEARCH_BATCH_MAX, SEARCH_BATCH_ROWS_MAX, check_limit,
 };
-use crate::payload::{CompiledFilter, FieldId, FieldType, Payload};
+use crate::payload::{FieldId, FieldType, Payload};
 use crate::point::Point;
 use crate::schema::VectorId;
 use crate::search::{Explain, micros_since};
@@ -76,7 +76,7 @@ impl<'a> Checked<'a> {
         if query.k == 0 {
             return Err(Error::invalid("k", "a query asks for at least one row"));
         }
-        CompiledFilter::of_read(query.filter.as_ref(), &view.schema, &view.fields)?;
+        view.compiled(query.filter.as_ref())?;
         let (mut rows, mut group) = (query.k, None);
         match &query.group {
             None => check_limit("k", "K_MAX", K_MAX, query.k)?,

@@ -75,7 +75,7 @@ pub(crate) fn facet(
     }
     check_limit("limit", "FACET_VALUES_MAX", FACET_VALUES_MAX, limit)?;
     let (field, field_type) = kinds(view, "field", name)?;
-    let filter = CompiledFilter::of_read(filter, &view.schema, &view.fields)?;
+    let filter = view.compiled(filter)?;
     let passing = view.passing(filter.as_ref(), watch)?;
     let counted = view.segments.iter().zip(&passing);
     let mut counted: Vec<Peekable<Counted<'_>>> =

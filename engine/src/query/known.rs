@@ -17,7 +17,7 @@ use crate::collection::ViewState;
 use crate::error::{Error, Result};
 use crate::interrupt::Watch;
 use crate::limits::{BATCH_OPS_MAX, CANDIDATES_MAX, QUERY_SOURCES_MAX, check_limit};
-use crate::payload::{CompiledFilter, Filter};
+use crate::payload::Filter;
 use crate::point::{Point, PointId};
 use crate::validate;
 use crate::vectors::Slot;
@@ -73,7 +73,7 @@ pub(crate) fn select(
 ) -> Result<Vec<Option<Point>>> {
     view.check()?;
     check_limit("ids", "BATCH_OPS_MAX", BATCH_OPS_MAX, ids.len())?;
-    let filter = CompiledFilter::of_read(filter, &view.schema, &view.fields)?;
+    let filter = view.compiled(filter)?;
     let selected = Selected::new(view, select)?;
     let passing = filter.map(|filter| view.passing(Some(&filter), watch)).transpose()?;
     let journal = Journal::new(false);
@@ -96,7 +96,7 @@ fn places(view: &ViewState, ids: &[PointId], watch: &Watch) -> Result<Vec<Option
     let place = |(index, id): (usize, &PointId)| -> Result<Option<Place>> {
         watch.check()?;
         validate::id(&format!("ids[{index}]"), id)?;
-        Ok(view.locate_sound(id)?.map(|(segment, slot)| (segment, Slot(slot))))
+        Ok(view.visible(id)?.map(|(segment, slot)| (segment, Slot(slot))))
     };
     ids.iter().enumerate().map(place).collect()
 }

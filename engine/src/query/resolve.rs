@@ -167,7 +167,7 @@ impl<'a> Resolving<'a> {
                 Example::Vector(vector) => validate::dense(&path, vector.clone(), dense(self.view, place)),
                 Example::Id(id) => {
                     validate::id(&path, id)?;
-                    let Some((segment, slot)) = view.locate_sound(id)? else {
+                    let Some((segment, slot)) = view.visible(id)? else {
                         return Err(Error::invalid(path, format!("there is no row `{id}`")));
                     };
                     let Some(vector) = view.segments[segment].dense(place).vector(slot) else {

@@ -73,7 +73,7 @@ impl<'a> Run<'a> {
         watch: &'a Watch,
         journal: &'a Journal,
     ) -> Result<Self> {
-        let filter = CompiledFilter::of_read(filter, &view.schema, &view.fields)?.map(Arc::new);
+        let filter = view.compiled(filter)?.map(Arc::new);
         Ok(Self { view, filter, watch, journal })
     }
 
@@ -85,7 +85,7 @@ impl<'a> Run<'a> {
     /// The same over those of its rows that pass other filters too.
     pub(super) fn narrowed(&self, filter: Option<&Filter>, more: &[Filter]) -> Result<Self> {
         let filters: Vec<&Filter> = filter.into_iter().chain(more).collect();
-        let filter = Some(Arc::new(CompiledFilter::all(&filters, &self.view.fields)?));
+        let filter = Some(Arc::new(self.view.compiled_all(&filters)?));
         Ok(Self { filter, ..*self })
     }
 

@@ -51,8 +51,7 @@ impl Query {
         let place = view.schema.dense_place("vector_name", &request.vector_name)?;
         let Some((.., options)) = view.schema.dense().nth(place) else { unreachable!("it has a place") };
         let vector = validate::dense("vector", request.vector.clone(), options)?;
-        let filter =
-            CompiledFilter::of_read(request.filter.as_ref(), &view.schema, &view.fields)?.map(Arc::new);
+        let filter = view.compiled(request.filter.as_ref())?.map(Arc::new);
         let wanted = Wanted { k: request.k, ef: ef.max(request.k), exact: request.exact };
         Ok(Self::of((place, options), vector, filter, wanted))
     }

@@ -246,7 +246,7 @@ impl<'a> Ranging<'a> {
         Ok(Self {
             vector: validate::dense("vector", request.vector.clone(), options)?,
             place,
-            filter: CompiledFilter::of_read(request.filter.as_ref(), &view.schema, &view.fields)?,
+            filter: view.compiled(request.filter.as_ref())?,
             exact: request.exact,
             encodings,
             degree: options.graph.degree,

@@ -143,3 +143,14 @@ fn a_write_that_is_held_ends_with_its_token_and_is_not_done() {
         assert!(seq > before, "{name}: they go on when it is given up");
     }
 }
+
+#[test]
+fn a_detached_view_outlasts_the_handle() {
+    let db = filled();
+    let token = CancelToken::new();
+    let view = db.cancelled_by(token.clone()).collection("rows").unwrap().view();
+    token.cancel();
+    assert!(matches!(view.count(None), Err(Error::Cancelled)));
+    let detached = view.detached();
+    assert_eq!((detached.count(None).unwrap(), detached.seq()), (4 * ROWS, view.seq()));
+}

@@ -16,6 +16,7 @@ mod named;
 mod patches;
 mod refused;
 mod room;
+mod scope;
 mod staged;
 mod words;
 

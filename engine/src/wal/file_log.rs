@@ -17,6 +17,7 @@ use super::{ClosedLog, Log, LogMark, Place, Record, Ticket, check_file};
 use crate::dir::{Dir, DirFile, corrupt};
 use crate::error::{Error, Result};
 use crate::faults::{self, Mutant};
+use crate::latencies::{Durations, Latencies};
 
 /// Gets each record with the name of its file and its place there.
 type Replay<'a> = dyn FnMut(&str, Place, Record<'_>) -> Result<()> + 'a;
@@ -108,6 +109,7 @@ pub(crate) struct FileLog {
     /// Held for queueing and book-keeping, never while the disk works.
     state: Mutex<State>,
     changed: Condvar,
+    syncs: Durations,
 }
 
 impl std::fmt::Debug for FileLog {
@@ -152,7 +154,8 @@ impl FileLog {
             refused: Refused::default(),
             refusals: 0,
         };
-        Ok(Self { dir, options, state: Mutex::new(state), changed: Condvar::new() })
+        let (state, changed, syncs) = (Mutex::new(state), Condvar::new(), Durations::default());
+        Ok(Self { dir, options, state, changed, syncs })
     }
 
     /// Replays one file; `None` if it held nothing and was removed.
@@ -265,7 +268,7 @@ impl FileLog {
         drop(state);
         let written = cut
             .map_or(Ok(()), |(number, size_bytes)| self.dir.truncate(&file_name(number), size_bytes))
-            .and_then(|()| self.write_frame(tail, &mut mark, &records));
+            .and_then(|()| self.syncs.of(|| self.write_frame(tail, &mut mark, &records)));
         let mut state = self.state();
         state.leading = false;
         let result = match written {
@@ -446,6 +449,10 @@ impl Log for FileLog {
 
     fn size_bytes(&self) -> u64 {
         self.state().files.iter().map(|file| file.size_bytes).sum()
+    }
+
+    fn latencies(&self) -> Latencies {
+        self.syncs.read()
     }
 
     fn oldest(&self) -> Vec<(u64, u64)> {

@@ -32,6 +32,7 @@ use std::collections::BTreeMap;
 use crate::batch::PreparedBatch;
 use crate::catalogue::{CATALOGUE, CatalogueChange};
 use crate::error::Result;
+use crate::latencies::Latencies;
 
 pub(crate) use file_log::{FileLog, LogOptions};
 pub(crate) use names::{file_name, is_log_file, kept_name, kept_number};
@@ -166,6 +167,11 @@ pub(crate) trait Log: Send + Sync + std::fmt::Debug {
     /// Bytes of its files.
     fn size_bytes(&self) -> u64 {
         0
+    }
+
+    /// How long writing and syncing took.
+    fn latencies(&self) -> Latencies {
+        Latencies::default()
     }
 
     /// The log ids with records in the oldest file, each with its last number there: what must be stored before it can be

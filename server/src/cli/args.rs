@@ -1,5 +1,6 @@
 //! The arguments of every command, with the help that teaches them.
 
+mod access;
 mod admin;
 mod ask;
 mod collection;
@@ -10,18 +11,21 @@ mod inference;
 mod ingest;
 mod points;
 mod search;
+mod serve;
 mod snapshot;
 mod template;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use ragstone_rag::embed::{DEFAULT_MODEL, Overflow, Role};
-use ragstone_server::DEFAULT_LISTEN;
+use ragstone_rag::embed::{Overflow, Role};
+use ragstone_server::settings::DEFAULT_DATA;
 
+pub(crate) use access::{CreateKeyArgs, KeyCommand};
 pub(crate) use admin::{AdminCommand, AliasCommand, OperationCommand, ReembedArgs, RestoreCollectionArgs};
 pub(crate) use ask::{AskArgs, RetrieveArgs};
 pub(crate) use collection::{CollectionCommand, CreateArgs};
@@ -34,6 +38,7 @@ pub(crate) use points::{
     CountArgs, DeleteArgs, FacetArgs, GetArgs, PointsCommand, ScrollArgs, UpdateArgs, UpsertArgs, WriteArgs,
 };
 pub(crate) use search::SearchArgs;
+pub(crate) use serve::{ConfigCommand, ServeArgs};
 pub(crate) use snapshot::{InPlace, RestoreArgs, SnapshotArgs, SnapshotCommand};
 pub(crate) use template::{PreviewArgs, TemplateCommand};
 
@@ -80,7 +85,7 @@ impl Arguments {
             (true, _, Command::Eval(_)) => {
                 return conflict("eval measures in memory, on no server: give no --url");
             }
-            (true, _, Command::Serve(_) | Command::Check | Command::Repair(_)) => {
+            (true, _, Command::Serve(_) | Command::Config(_) | Command::Check | Command::Repair(_)) => {
                 return conflict("this command works on a directory: give --data, not --url");
             }
             (true, _, Command::Snapshot(_) | Command::Restore(_)) => {
@@ -91,6 +96,22 @@ impl Arguments {
         }
         // A variable that is set to nothing is as good as unset.
         self.place.url = self.place.url.filter(|url| !url.is_empty());
+        let typed = ["tls_ca", "tls_cert", "tls_key"].into_iter().find(|&name| is_typed(name));
+        match (&mut self.command, typed) {
+            (Command::Serve(_) | Command::Config(_), Some("tls_ca")) => {
+                return conflict(
+                    "--tls-ca is whom a client trusts; a server lets clients in by --tls-client-ca",
+                );
+            }
+            (Command::Serve(args) | Command::Config(ConfigCommand::Check(args)), _) => {
+                args.take_global(matches)
+            }
+            (_, Some(_)) if !self.place.url.as_deref().is_some_and(|url| url.starts_with("https://")) => {
+                return conflict("certificates are for a server at https://…: give it with --url");
+            }
+            _ => {}
+        }
+        self.place.api_key = self.place.api_key.filter(|key| !key.is_empty());
         Ok(self)
     }
 }
@@ -103,23 +124,51 @@ fn source(matches: &ArgMatches, name: &str) -> Option<ValueSource> {
 }
 
 /// Where the data is.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(crate) struct Place {
     /// Work on this local directory.
-    #[arg(long, global = true, value_name = "DIR", env = "RAGSTONE_DATA", default_value = "ragstone-data")]
+    #[arg(long, global = true, value_name = "DIR", env = "RAGSTONE_DATA", default_value = DEFAULT_DATA)]
     pub(crate) data: PathBuf,
-    /// Work on this server instead, for instance http://127.0.0.1:6733.
+    /// Work on this server instead, for instance http://127.0.0.1:6733, or https://host:6733.
     #[arg(long, global = true, value_name = "URL", env = "RAGSTONE_URL")]
     pub(crate) url: Option<String>,
+    /// Trust the server at an https URL if one of these authorities (PEM) vouches for it; otherwise whom the system trusts.
+    #[arg(long, global = true, value_name = "FILE", env = "RAGSTONE_TLS_CA")]
+    pub(crate) tls_ca: Option<OsString>,
+    /// Show this certificate (PEM, followed by those between it and its authority): `serve` to its clients, other commands to a server
+    /// that asks for it.
+    #[arg(long, global = true, value_name = "FILE", env = "RAGSTONE_TLS_CERT")]
+    pub(crate) tls_cert: Option<OsString>,
+    /// The key of the certificate (PEM).
+    #[arg(long, global = true, value_name = "FILE", env = "RAGSTONE_TLS_KEY")]
+    pub(crate) tls_key: Option<OsString>,
+    /// The API key, or the token, for the server; better in the environment, which is not in the list of processes.
+    #[arg(long, global = true, value_name = "KEY", env = "RAGSTONE_API_KEY", hide_env_values = true)]
+    pub(crate) api_key: Option<String>,
     /// Fetch no model: use only what the cache or a directory has.
     #[arg(long, global = true, env = "RAGSTONE_OFFLINE", value_parser = FalseyValueParser::new())]
     pub(crate) offline: bool,
 }
 
+/// Without the key.
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Place { data, url, offline, .. } = self;
+        f.debug_struct("Place")
+            .field("data", data)
+            .field("url", url)
+            .field("offline", offline)
+            .finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the gRPC API over the data directory.
+    /// Serve the gRPC API over the data directory, as a file, the environment and flags say.
     Serve(ServeArgs),
+    /// Explain what a server would run with.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Run the whole path once: fetch the model, index a folder, answer three questions.
     Demo(DemoArgs),
     /// Verify every file of a data directory that nobody has open; exit code 1 if anything is damaged.
@@ -157,6 +206,9 @@ pub(crate) enum Command {
     /// Tell what a database holds; have a server take and verify snapshots.
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// Make, list, rotate and revoke API keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Register prompt templates by name and version, list, try and remove them.
     #[command(subcommand)]
     Template(TemplateCommand),
@@ -179,54 +231,6 @@ pub(crate) struct InCollection {
     /// The collection.
     #[arg(long, short, default_value = "default", value_name = "NAME")]
     pub(crate) collection: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ServeArgs {
-    /// Accept connections here; port 0 takes a free one, which the log names.
-    #[arg(long, value_name = "ADDR", env = "RAGSTONE_LISTEN", default_value = DEFAULT_LISTEN)]
-    pub(crate) listen: String,
-    /// Also listen here for HTTP: /metrics, /healthz, /readyz and the OpenAI protocol (/v1/models, /v1/embeddings,
-    /// /v1/chat/completions), for instance on 127.0.0.1:6734. Off unless given: like the gRPC port it has neither TLS nor
-    /// authentication.
-    #[arg(long, value_name = "ADDR", env = "RAGSTONE_HTTP_LISTEN")]
-    pub(crate) http_listen: Option<String>,
-    /// A language model that may be asked for answers; may be repeated, the first is the default. NAME is what requests call it,
-    /// URL the base of an OpenAI-compatible service, for instance small=http://127.0.0.1:11434/v1#llama3.2:3b, with the
-    /// service's own name behind # if it differs. Settings stand behind ?, such as key_env=VARIABLE&total_s=600: key_env (the environment
-    /// variable that holds the key), connect_s, first_token_s, next_token_s, total_s (seconds; 10, 300, 60, 1800 by default).
-    #[arg(
-        long = "generate-model",
-        value_name = "NAME=URL",
-        env = "RAGSTONE_GENERATE_MODELS",
-        value_delimiter = ' '
-    )]
-    pub(crate) generate_models: Vec<String>,
-    /// The model to load at the start: a name, an org/name of the Hugging Face hub, a directory, or https://host/v1#name.
-    #[arg(long, value_name = "MODEL", default_value = DEFAULT_MODEL)]
-    pub(crate) model: String,
-    /// Let requests name any model: of the Hugging Face hub, a directory of this machine, a URL. Otherwise only the default
-    /// model and those in the cache (`ragstone model pull`). The key of RAGSTONE_EMBED_API_KEY goes to the service of
-    /// RAGSTONE_EMBED_API_URL (by default OpenAI's) alone.
-    #[arg(long)]
-    pub(crate) allow_any_model: bool,
-    /// A store that callers may have snapshots taken to and collections restored from: a directory, s3://bucket/prefix … as for `snapshot --to`; may be repeated.
-    #[arg(long = "snapshot-store", value_name = "URL")]
-    pub(crate) snapshot_stores: Vec<String>,
-    /// The folder whose files callers may have collections exported to and imported from.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) exchange_dir: Option<PathBuf>,
-    /// How log lines are written; RUST_LOG sets what is logged.
-    #[arg(long, value_enum, default_value = "text", env = "RAGSTONE_LOG_FORMAT")]
-    pub(crate) log_format: LogFormat,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// Lines for people.
-    Text,
-    /// A JSON object a line.
-    Json,
 }
 
 #[derive(Debug, Args)]

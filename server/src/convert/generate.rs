@@ -52,6 +52,7 @@ fn answer_out(answer: Answer) -> v1::Answer {
             completion_tokens: usage.completion_tokens,
         }),
         timings: timings_out(answer.timings_ms),
+        cached: answer.cached,
     }
 }
 

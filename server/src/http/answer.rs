@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use serde::Serialize;
@@ -83,6 +83,7 @@ impl ApiError {
     /// The error as clients of the protocol expect it, be it a whole answer or an event of a stream.
     pub(super) fn body(&self) -> Value {
         let kind = match self.status.as_u16() {
+            401 => "authentication_error",
             403 => "permission_error",
             429 => "rate_limit_error",
             400..500 => "invalid_request_error",
@@ -110,9 +111,10 @@ impl From<Status> for ApiError {
 /// The status that OpenAI's clients understand as the gRPC code is meant: what they try again (409, 429, 5xx) may pass.
 fn http_status(code: Code, reason: &str) -> StatusCode {
     match (code, reason) {
-        (Code::ResourceExhausted, "TOO_MANY_REQUESTS" | "MODEL_RATE_LIMITED") => {
-            StatusCode::TOO_MANY_REQUESTS
-        }
+        (
+            Code::ResourceExhausted,
+            "TOO_MANY_REQUESTS" | "MODEL_RATE_LIMITED" | "RATE_LIMITED" | "QUOTA_EXCEEDED",
+        ) => StatusCode::TOO_MANY_REQUESTS,
         (Code::ResourceExhausted, "REQUEST_TOO_LARGE" | "RESPONSE_TOO_LARGE") => {
             StatusCode::PAYLOAD_TOO_LARGE
         }
@@ -130,9 +132,17 @@ fn http_status(code: Code, reason: &str) -> StatusCode {
     }
 }
 
+/// The reason that an answer failed for, among its extensions: for whoever counts.
+#[derive(Clone, Debug)]
+struct Reason(String);
+
 impl From<ApiError> for Response {
     fn from(error: ApiError) -> Response {
         let mut response = json_answer(error.status, &error.body());
+        response.extensions_mut().insert(Reason(error.code.to_ascii_uppercase()));
+        if error.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(after) = error.retry_after {
             // Whole seconds, as the header has it.
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
@@ -172,6 +182,9 @@ pub(super) fn measured(
     route: &'static str,
 ) -> Response {
     let status = response.status();
+    if let Some(Reason(reason)) = response.extensions().get() {
+        counted.failed(reason);
+    }
     match status.as_u16() {
         500.. => tracing::error!(route, status = status.as_u16(), "request"),
         // Probes and scrapes come every few seconds.

@@ -33,11 +33,11 @@ impl Front {
             return Some("the database is being opened".to_owned());
         };
         // Why is in the log; the words have paths.
-        if services.rag().db().check_writes().is_err() {
+        if services.whole_rag().db().check_writes().is_err() {
             return Some("a failure has ended writing; the server is to be restarted".to_owned());
         }
         let model = services.loader().default_model();
-        if needs_model && services.rag().models().loaded(model).is_none() {
+        if needs_model && services.whole_rag().models().loaded(model).is_none() {
             return Some(format!("the default model {model} is not loaded"));
         }
         None

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::Stage;
 use super::stall::Stalling;
+use crate::tls::{Connection, Tls, handshake};
 
 /// Bytes that a connection buffers, and so the most that a request's headers may have.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
@@ -28,9 +29,16 @@ pub(super) struct Connections {
     pub(super) write_timeout: Duration,
 }
 
+/// Where connections come from.
+pub(super) struct Accepting {
+    pub(super) listener: TcpListener,
+    /// Certificates, if connections begin with a handshake.
+    pub(super) tls: Option<Tls>,
+}
+
 /// Serves until the stage is [`Stage::Ending`]; returns when every connection has ended.
 pub(super) async fn serve(
-    listener: TcpListener,
+    Accepting { listener, tls }: Accepting,
     router: Router,
     rules: Connections,
     mut stage: watch::Receiver<Stage>,
@@ -54,14 +62,25 @@ pub(super) async fn serve(
         };
         // Pieces of an answer are small, and each is wanted at once. Where that cannot be set, they come together.
         let _ = stream.set_nodelay(true);
-        let connection = http.serve_connection(
-            TokioIo::new(Stalling::new(stream, rules.write_timeout)),
-            TowerToHyperService::new(router.clone()),
-        );
-        let connection = connections.watch(connection);
+        let (http, router, acceptor) = (http.clone(), router.clone(), tls.as_ref().map(Tls::http));
+        let (watcher, mut stage) = (connections.watcher(), stage.clone());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection to the HTTP port broke");
+            let stream = match acceptor {
+                None => Some(Connection::Plain(stream)),
+                // The port ends without waiting for handshakes.
+                Some(acceptor) => tokio::select! {
+                    _ = stage.wait_for(|stage| *stage >= Stage::Ending) => None,
+                    stream = handshake(acceptor, stream) => stream,
+                },
+            };
+            if let Some(stream) = stream {
+                let connection = http.serve_connection(
+                    TokioIo::new(Stalling::new(stream, rules.write_timeout)),
+                    TowerToHyperService::new(router),
+                );
+                if let Err(error) = watcher.watch(connection).await {
+                    tracing::debug!(%error, "a connection to the HTTP port broke");
+                }
             }
             drop(place);
         });

@@ -12,6 +12,8 @@
 //! The first three are answered from the first moment to the last: while the database is being opened, and while calls that were under way
 //! when the server was asked to stop are completed. Work is refused in both, by 503.
 //!
+//! Where callers are told apart ([`access`](crate::access)), `/healthz` and `/readyz` are for everybody, and all else needs credentials.
+//!
 //! The port is off unless it is asked for (`ragstone serve --http-listen ADDR`): a port that nobody asked for is not opened.
 //!
 //! Invariants:
@@ -41,16 +43,20 @@ use axum::routing::get;
 use http::StatusCode;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tonic::Code;
 use tower::Service as _;
 
 use self::answer::{ApiError, measured, text};
-use self::listen::Connections;
+use self::listen::{Accepting, Connections};
 use self::port::{Port, other_method};
+use crate::access::within;
 use crate::config::ServerConfig;
 use crate::late::Late;
 use crate::metrics::Metrics;
 use crate::rpc::Services;
 use crate::status;
+use crate::telemetry::{Call, Traces};
+use crate::tls::Tls;
 
 /// What is answered whatever the server is at.
 const PROBES: [&str; 3] = ["/metrics", "/healthz", "/readyz"];
@@ -75,6 +81,7 @@ pub(crate) enum Stage {
 #[derive(Clone)]
 pub(crate) struct Front {
     metrics: Metrics,
+    traces: Traces,
     stage: watch::Receiver<Stage>,
     opened: Late<Opened>,
     /// Requests for work whose answer has not ended.
@@ -82,6 +89,8 @@ pub(crate) struct Front {
     connections: Connections,
     /// Who looks through the database for metrics: one at a time.
     scraping: Arc<Semaphore>,
+    /// Whether callers are told apart.
+    asks: bool,
     /// Whether the port is on the loopback interface.
     loopback: bool,
 }
@@ -96,9 +105,14 @@ struct Opened {
 }
 
 impl Front {
-    pub(crate) fn new(metrics: Metrics, config: &ServerConfig, stage: watch::Receiver<Stage>) -> Front {
+    pub(crate) fn new(
+        (metrics, traces): (Metrics, Traces),
+        config: &ServerConfig,
+        stage: watch::Receiver<Stage>,
+    ) -> Front {
         Front {
             metrics,
+            traces,
             stage,
             opened: Late::default(),
             under_way: watch::Sender::new(0),
@@ -108,6 +122,7 @@ impl Front {
                 write_timeout: config.answer_stall_timeout,
             },
             scraping: Arc::new(Semaphore::new(1)),
+            asks: config.access.is_on(),
             loopback: false,
         }
     }
@@ -119,10 +134,10 @@ impl Front {
     }
 
     /// Serves until the stage is [`Stage::Ending`]; returns when every connection has ended.
-    pub(crate) async fn serve(mut self, listener: TcpListener) {
+    pub(crate) async fn serve(mut self, listener: TcpListener, tls: Option<Tls>) {
         self.loopback = listener.local_addr().is_ok_and(|address: SocketAddr| address.ip().is_loopback());
         let (stage, connections) = (self.stage.clone(), self.connections);
-        listen::serve(listener, self.router(), connections, stage).await;
+        listen::serve(Accepting { listener, tls }, self.router(), connections, stage).await;
     }
 
     /// Returns when no request for work is under way.
@@ -166,13 +181,18 @@ async fn every_request(State(front): State<Front>, request: Request, next: Next)
         true => "/v1/models",
         false => PROBES.into_iter().chain(ROUTES).find(|route| *route == path).unwrap_or("unknown"),
     };
-    let mut counted = front.metrics.http(route);
+    // Of probes and scrapes, which come every few seconds, nobody wants to see a trace.
+    let call = match ROUTES.contains(&route) {
+        true => front.traces.http(request.headers(), request.method(), route),
+        false => Call::default(),
+    };
+    let mut counted = front.metrics.http(route, call.clone());
     let under_way = (!PROBES.contains(&route)).then(|| UnderWay::begin(&front.under_way));
     let is_head = request.method() == http::Method::HEAD;
     let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
     let response = match host {
         Some(host) if front.loopback && !request::is_own_host(host) => ApiError::foreign_host().into(),
-        _ => next.run(request).await,
+        _ => call.hold(next.run(request)).await,
     };
     if is_head {
         // Nobody asks for the body that such an answer does not have.
@@ -181,7 +201,19 @@ async fn every_request(State(front): State<Front>, request: Request, next: Next)
     measured(response, (counted, under_way), route)
 }
 
-async fn metrics(State(front): State<Front>) -> Response {
+async fn metrics(State(front): State<Front>, request: Request) -> Response {
+    // Without a database nobody can be told apart, and there is little to see.
+    let refused = match (front.asks, front.opened.now()) {
+        (false, _) => None,
+        (true, None) => Some(status::opening()),
+        (true, Some(opened)) => {
+            let access = opened.services.access();
+            access.admit(request.uri().path(), request.headers()).await.err()
+        }
+    };
+    if let Some(refused) = refused {
+        return ApiError::from(refused).into();
+    }
     let metrics = front.metrics.clone();
     let Ok(turn) = front.scraping.clone().acquire_owned().await else {
         return ApiError::from(status::shutting_down()).into();
@@ -203,9 +235,19 @@ async fn work(State(front): State<Front>, request: Request) -> Response {
         return ApiError::from(status::shutting_down()).into();
     }
     match front.opened.for_call().await {
-        Some(Opened { mut work, .. }) => {
-            let Ok(response) = work.call(request).await;
-            response
+        Some(Opened { mut work, services, .. }) => {
+            match services.access().admit(request.uri().path(), request.headers()).await {
+                Ok(call) => {
+                    let (begun, path) = (call.clone(), request.uri().path().to_owned());
+                    let Ok(response) = within(call, work.call(request)).await;
+                    if let Some(begun) = begun.filter(|_| response.status() == StatusCode::FORBIDDEN) {
+                        begun.note_refused(&path);
+                    }
+                    response
+                }
+                Err(refused) if refused.code() == Code::Unimplemented => ApiError::unknown_route().into(),
+                Err(refused) => ApiError::from(refused).into(),
+            }
         }
         None => ApiError::from(status::opening()).into(),
     }

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -14,12 +13,9 @@ use serde::de::DeserializeOwned;
 use super::Stage;
 use super::answer::ApiError;
 use super::port::Port;
-use crate::limits::BODY_IDLE_SECONDS_MAX;
+use crate::layer::patience;
 use crate::status;
-use crate::work::Kind;
-
-/// How long a body may rest.
-const BODY_IDLE: Duration = Duration::from_secs(BODY_IDLE_SECONDS_MAX);
+use crate::work::{Kind, Place};
 
 impl Port {
     /// Answers a request that works: it takes a place before its body is read, and is given up at its deadline and when the server
@@ -81,10 +77,12 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 async fn read(mut body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
-    let mut bytes = BytesMut::new();
+    let (mut bytes, began) = (BytesMut::new(), tokio::time::Instant::now());
     loop {
-        let Ok(frame) = tokio::time::timeout(BODY_IDLE, body.frame()).await else {
-            return Err(status::body_stalled(BODY_IDLE).into());
+        // Nothing but waiting happens here.
+        let patience = patience(began.elapsed(), bytes.len() as u64);
+        let Ok(frame) = tokio::time::timeout(patience, body.frame()).await else {
+            return Err(status::body_stalled().into());
         };
         let Some(frame) = frame else { return Ok(bytes.freeze()) };
         let frame =
@@ -93,6 +91,9 @@ async fn read(mut body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
             let whole = bytes.len() + data.len();
             if whole > bytes_max {
                 return Err(status::request_too_large(bytes_max, whole as u64).into());
+            }
+            if let Some(place) = Place::current() {
+                place.take(data.len())?;
             }
             bytes.extend_from_slice(data);
         }

@@ -6,6 +6,10 @@
 //! shut) stops the transport from asking for more, so that nothing in the body itself would ever run: a task of its own
 //! watches the deadline, and for how long nothing was asked for, and drops what makes the answer, wherever that is, and its place with it.
 //! What remains to be told is told as soon as it is asked for. An answer that has nothing to say yet is asked all the while, so it may rest.
+//!
+//! A message goes out in pieces. The transport keeps what it was given until the caller takes it or the connection ends, and it asks as soon as the
+//! window is open for a byte: given a large message whole, it would have all of it for as long as the caller likes, whatever became of the
+//! answer here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -25,6 +29,9 @@ use super::line::Line;
 use super::{FOREVER, with_details};
 use crate::status;
 use crate::work::Place;
+
+/// Bytes that the transport is given at a time: as many as the window of a stream has by default.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// What ends an answer from outside.
 #[derive(Debug)]
@@ -61,6 +68,8 @@ enum State {
 
 struct Live {
     inner: Body,
+    /// What the transport was not given yet of the last frame.
+    rest: Bytes,
     place: Option<Place>,
     waker: Option<Waker>,
     /// When the last frame was taken, if none was asked for since.
@@ -69,7 +78,13 @@ struct Live {
 
 impl Answering {
     pub(super) fn new(inner: Body, place: Option<Place>, line: Line, ends: Ends) -> Answering {
-        let shared = Arc::new(Mutex::new(State::Live(Live { inner, place, waker: None, taken: None })));
+        let shared = Arc::new(Mutex::new(State::Live(Live {
+            inner,
+            rest: Bytes::new(),
+            place,
+            waker: None,
+            taken: None,
+        })));
         let (is_watched, over) = oneshot::channel();
         let request_bytes_max = ends.request_bytes_max;
         tokio::spawn(watch_over(Arc::clone(&shared), ends, over));
@@ -158,12 +173,31 @@ type Polled = Poll<Option<Result<Frame<Bytes>, Status>>>;
 
 /// The next frame of the handler's stream, with its place known to what it runs.
 fn poll_live(live: &mut Live, context: &mut Context<'_>) -> std::thread::Result<Polled> {
-    let Live { inner, place, .. } = live;
+    let Live { inner, rest, place, .. } = live;
+    if !rest.is_empty() {
+        return Ok(Poll::Ready(Some(Ok(Frame::data(piece(rest))))));
+    }
     // The stream is not polled again after a panic, so no broken state of it is ever seen.
-    catch_unwind(AssertUnwindSafe(|| match place {
+    let polled = catch_unwind(AssertUnwindSafe(|| match place {
         Some(place) => place.within(|| Pin::new(inner).poll_frame(context)),
         None => Pin::new(inner).poll_frame(context),
+    }))?;
+    Ok(polled.map(|frame| {
+        frame.map(|frame| {
+            frame.map(|frame| match frame.into_data() {
+                Ok(data) => {
+                    *rest = data;
+                    Frame::data(piece(rest))
+                }
+                Err(trailers) => trailers,
+            })
+        })
     }))
+}
+
+/// The next piece of what is left.
+fn piece(rest: &mut Bytes) -> Bytes {
+    rest.split_to(rest.len().min(PIECE_BYTES))
 }
 
 impl HttpBody for Answering {

@@ -6,12 +6,16 @@
 //! [`STREAM_IDLE_SECONDS_MAX`], and does not count while the server owes the caller an acknowledgement
 //! ([`Acknowledgements`]): who waits for it to go on has every right to rest.
 //!
+//! Nor may it come byte by byte: whoever sends one every ten seconds held a place as long as one who sends nothing, and for half an hour. A
+//! message that has been waited for longer than [`BODY_IDLE_SECONDS_MAX`] must have brought [`BODY_BYTES_PER_SECOND_MIN`] for each second
+//! beyond.
+//!
 //! Only waiting counts: a body that nobody asks for more, because what came is still being stored, does not rest.
 
 use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -21,38 +25,73 @@ use tokio::time::{Instant, Sleep};
 use tonic::Status;
 use tonic::body::Body;
 
-use crate::limits::{BODY_IDLE_SECONDS_MAX, STREAM_IDLE_SECONDS_MAX};
+use crate::elements::Scan;
+use crate::limits::{BODY_BYTES_PER_SECOND_MIN, BODY_IDLE_SECONDS_MAX, STREAM_IDLE_SECONDS_MAX};
+use crate::memory::PART_BYTES;
 use crate::status;
+use crate::work::Place;
 
 /// How long a body may rest within a message, or before the first.
 const BODY_IDLE: Duration = Duration::from_secs(BODY_IDLE_SECONDS_MAX);
 /// How long a stream may rest between messages.
 const STREAM_IDLE: Duration = Duration::from_secs(STREAM_IDLE_SECONDS_MAX);
 
+/// A message of more bytes takes long to read. So many fit the window of a stream, so that the rest comes later, and what polls the body has been
+/// told by then.
+const LONG_BYTES: u64 = 1 << 20;
+
+/// How long a message may rest that was waited for so long and of which so many bytes have come.
+pub(crate) fn patience(waited: Duration, arrived: u64) -> Duration {
+    let earned = Duration::from_millis(arrived.saturating_mul(1_000) / BODY_BYTES_PER_SECOND_MIN);
+    (BODY_IDLE + earned).saturating_sub(waited).min(BODY_IDLE)
+}
+
 /// What the server still owes the caller of a stream. The layer puts it into the extensions of such a request, for its handler.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Acknowledgements(Arc<AtomicUsize>);
+pub(crate) struct Acknowledgements(Arc<Owing>);
 
-/// One of them, owed until it is dropped.
+#[derive(Debug, Default)]
+struct Owing {
+    count: AtomicUsize,
+    /// What has come and is counted as the place's, and belongs to no acknowledgement yet.
+    bytes: AtomicUsize,
+    /// Whether a message came that takes long to read.
+    takes_long: AtomicBool,
+}
+
+/// One of them, owed until it is dropped, with the memory that its message takes.
 #[derive(Debug)]
-pub(crate) struct Owed(Acknowledgements);
+pub(crate) struct Owed {
+    to: Acknowledgements,
+    bytes: usize,
+    place: Option<Place>,
+}
 
 impl Acknowledgements {
     /// Something has come that will be acknowledged.
     pub(crate) fn owe(&self) -> Owed {
         // Nothing is handed over with the count, so no order is needed.
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Owed(self.clone())
+        self.0.count.fetch_add(1, Ordering::Relaxed);
+        let bytes = self.0.bytes.swap(0, Ordering::Relaxed);
+        Owed { to: self.clone(), bytes, place: Place::current() }
+    }
+
+    /// Whether what comes may take long to read, once it is there.
+    pub(crate) fn takes_long(&self) -> bool {
+        self.0.takes_long.load(Ordering::Relaxed)
     }
 
     fn any(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
+        self.0.count.load(Ordering::Relaxed) > 0
     }
 }
 
 impl Drop for Owed {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.to.0.count.fetch_sub(1, Ordering::Relaxed);
+        if let Some(place) = &self.place {
+            place.give_back(self.bytes);
+        }
     }
 }
 
@@ -74,21 +113,77 @@ pub(super) struct Arriving {
     pace: Pace,
     /// What the next message is refused with, behind those that were passed on.
     refused: Option<Status>,
-    /// When the body is given up, while it is waited for.
-    given_up: Option<Pin<Box<Sleep>>>,
+    /// While the body is waited for: since when, and when it is given up.
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// For how long the message was waited for that is arriving, and what came of it.
+    waited: Duration,
+    arrived: u64,
+    /// Whose memory it takes.
+    place: Option<Place>,
+    /// Told of long messages.
+    told: Acknowledgements,
 }
 
 impl Arriving {
     pub(super) fn new(inner: Body, bytes_max: usize, pace: Pace) -> Arriving {
-        Arriving { inner, frames: Frames::new(bytes_max), pace, refused: None, given_up: None }
+        Arriving {
+            inner,
+            frames: Frames::new(bytes_max),
+            pace,
+            refused: None,
+            waiting: None,
+            waited: Duration::ZERO,
+            arrived: 0,
+            place: None,
+            told: Acknowledgements::default(),
+        }
+    }
+
+    /// The same, which takes memory of a place: its bytes, and its parts if they can be counted.
+    pub(super) fn counted(mut self, place: Option<Place>, scan: Option<Scan>) -> Arriving {
+        self.place = place;
+        self.frames.scan = scan;
+        self
+    }
+
+    /// The same, which tells of messages that take long to read.
+    pub(super) fn telling(mut self, told: Acknowledgements) -> Arriving {
+        self.told = told;
+        self
+    }
+
+    /// Counts bytes that have come, and the parts that begin in them.
+    fn count(&mut self, bytes: usize) -> Result<(), Status> {
+        let parts = std::mem::take(&mut self.frames.parts);
+        let Some(place) = &self.place else { return Ok(()) };
+        let taken = bytes.saturating_add(parts.saturating_mul(PART_BYTES));
+        place.take(taken)?;
+        if let Pace::Stream(acknowledgements) = &self.pace {
+            acknowledgements.0.bytes.fetch_add(taken, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Whether it is a stream between two messages, where it may.
+    fn rests(&self) -> bool {
+        matches!(self.pace, Pace::Stream(_)) && self.frames.are_between_messages()
     }
 
     /// How long it may rest now, if it has an end.
     fn patience(&self) -> Option<Duration> {
         match self.pace {
             Pace::Free => None,
-            Pace::Stream(_) if self.frames.are_between_messages() => Some(STREAM_IDLE),
-            Pace::Message | Pace::Stream(_) => Some(BODY_IDLE),
+            _ if self.rests() => Some(STREAM_IDLE),
+            Pace::Message | Pace::Stream(_) => Some(patience(self.waited, self.arrived)),
+        }
+    }
+
+    /// More has come, or the end.
+    fn come(&mut self) {
+        if let Some((since, _)) = self.waiting.take()
+            && !self.rests()
+        {
+            self.waited += since.elapsed();
         }
     }
 
@@ -96,7 +191,8 @@ impl Arriving {
     fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<Status> {
         let Some(patience) = self.patience() else { return Poll::Pending };
         let end = || Instant::now() + patience;
-        let given_up = self.given_up.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end())));
+        let begin = || (Instant::now(), Box::pin(tokio::time::sleep_until(end())));
+        let (_, given_up) = self.waiting.get_or_insert_with(begin);
         loop {
             ready!(given_up.as_mut().poll(context));
             match &self.pace {
@@ -104,7 +200,7 @@ impl Arriving {
                 Pace::Stream(_) if patience == STREAM_IDLE => {
                     return Poll::Ready(status::stream_rested(patience));
                 }
-                _ => return Poll::Ready(status::body_stalled(patience)),
+                _ => return Poll::Ready(status::body_stalled()),
             }
         }
     }
@@ -124,16 +220,27 @@ impl HttpBody for Arriving {
         let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) else {
             return self.poll_rest(context).map(|status| Some(Err(status)));
         };
-        self.given_up = None;
+        self.come();
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
-            && let Err((before, status)) = self.frames.pass(data)
         {
-            if before == 0 {
+            if let Err((before, status)) = self.frames.pass(data) {
+                if before == 0 {
+                    return Poll::Ready(Some(Err(status)));
+                }
+                self.refused = Some(status);
+                return Poll::Ready(Some(Ok(Frame::data(data.slice(..before)))));
+            }
+            if self.frames.is_long {
+                self.told.0.takes_long.store(true, Ordering::Relaxed);
+            }
+            if let Err(status) = self.count(data.len()) {
                 return Poll::Ready(Some(Err(status)));
             }
-            self.refused = Some(status);
-            return Poll::Ready(Some(Ok(Frame::data(data.slice(..before)))));
+            self.arrived += data.len() as u64;
+            if self.rests() {
+                (self.waited, self.arrived) = (Duration::ZERO, 0);
+            }
         }
         Poll::Ready(frame)
     }
@@ -156,11 +263,25 @@ struct Frames {
     /// Bytes of the message that are still to come.
     rest: u64,
     has_begun: bool,
+    /// Looks through messages that are not compressed, and the parts that it found since they were asked for.
+    scan: Option<Scan>,
+    parts: usize,
+    /// Whether there was a message longer than [`LONG_BYTES`].
+    is_long: bool,
 }
 
 impl Frames {
     fn new(bytes_max: usize) -> Frames {
-        Frames { bytes_max, prefix: [0; 5], prefix_bytes: 0, rest: 0, has_begun: false }
+        Frames {
+            bytes_max,
+            prefix: [0; 5],
+            prefix_bytes: 0,
+            rest: 0,
+            has_begun: false,
+            scan: None,
+            parts: 0,
+            is_long: false,
+        }
     }
 
     /// Whether a message has ended, and no other has begun.
@@ -178,6 +299,11 @@ impl Frames {
             if self.rest > 0 {
                 let passed = usize::try_from(self.rest).unwrap_or(usize::MAX).min(data.len());
                 self.rest -= passed as u64;
+                if let [0, ..] = self.prefix
+                    && let Some(scan) = &mut self.scan
+                {
+                    self.parts += scan.parts(&data[..passed]);
+                }
                 data = &data[passed..];
                 continue;
             }
@@ -197,6 +323,10 @@ impl Frames {
                     return Err((before, status::request_too_large(self.bytes_max, length)));
                 }
                 (self.prefix_bytes, self.rest) = (0, length);
+                self.is_long |= length > LONG_BYTES;
+                if let Some(scan) = &mut self.scan {
+                    scan.begin();
+                }
             }
         }
         Ok(())
@@ -204,126 +334,4 @@ impl Frames {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::poll_fn;
-
-    use tokio::sync::mpsc;
-    use tonic::Code;
-
-    use super::*;
-
-    fn message(bytes: usize) -> Vec<u8> {
-        [&[0u8][..], &u32::try_from(bytes).unwrap().to_be_bytes(), &vec![7; bytes]].concat()
-    }
-
-    #[test]
-    fn lengths_are_seen_through_any_cut_of_the_frames() {
-        let messages = [message(3), message(0), message(1_000)].concat();
-        for cut in 0..messages.len() {
-            for (bytes_max, fits) in [(1_000, true), (999, false)] {
-                let mut frames = Frames::new(bytes_max);
-                let (first, second) = messages.split_at(cut);
-                let outcome = frames.pass(first).and_then(|()| frames.pass(second));
-                assert_eq!(outcome.is_ok(), fits, "cut at {cut}");
-                assert_eq!(frames.are_between_messages(), fits, "cut at {cut}");
-            }
-        }
-    }
-
-    #[test]
-    fn between_messages_is_neither_before_the_first_nor_within_one() {
-        let message = message(20);
-        for cut in 0..=message.len() {
-            let mut frames = Frames::new(20);
-            frames.pass(&message[..cut]).unwrap();
-            assert_eq!(frames.are_between_messages(), cut == message.len(), "cut at {cut}");
-        }
-    }
-
-    /// A body that a test fills.
-    struct Filled(mpsc::UnboundedReceiver<Bytes>);
-
-    impl HttpBody for Filled {
-        type Data = Bytes;
-        type Error = Status;
-
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-            self.0.poll_recv(context).map(|data| data.map(|data| Ok(Frame::data(data))))
-        }
-    }
-
-    fn body(pace: Pace) -> (mpsc::UnboundedSender<Bytes>, Arriving) {
-        let (fill, filled) = mpsc::unbounded_channel();
-        (fill, Arriving::new(Body::new(Filled(filled)), 1_000, pace))
-    }
-
-    /// The code that a body fails with, and after how many seconds; it must not yield anything before.
-    async fn fails(body: &mut Arriving) -> (Code, u64) {
-        let began = Instant::now();
-        let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await;
-        (frame.expect("it does not end").expect_err("it fails").code(), began.elapsed().as_secs())
-    }
-
-    async fn passes(body: &mut Arriving) {
-        poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await.unwrap().unwrap();
-    }
-
-    #[tokio::test]
-    async fn what_comes_before_too_long_a_message_is_passed_on() {
-        let (fill, mut body) = body(Pace::Stream(Acknowledgements::default()));
-        fill.send([message(3), message(7), message(2_000)].concat().into()).unwrap();
-        let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await.unwrap().unwrap();
-        assert_eq!(*frame.data_ref().unwrap(), [message(3), message(7)].concat());
-        let refused = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await.unwrap();
-        assert_eq!(refused.unwrap_err().code(), Code::ResourceExhausted);
-    }
-
-    const STALLED: (Code, u64) = (Code::DeadlineExceeded, BODY_IDLE_SECONDS_MAX);
-    const RESTED: (Code, u64) = (Code::DeadlineExceeded, STREAM_IDLE_SECONDS_MAX);
-
-    #[tokio::test(start_paused = true)]
-    async fn a_message_must_keep_coming_also_on_a_stream() {
-        for pace in [Pace::Message, Pace::Stream(Acknowledgements::default())] {
-            let (_fill, mut nothing) = body(pace.clone());
-            assert_eq!(fails(&mut nothing).await, STALLED, "{pace:?}");
-            let (fill, mut begun) = body(pace.clone());
-            fill.send(message(20)[..9].to_vec().into()).unwrap();
-            passes(&mut begun).await;
-            assert_eq!(fails(&mut begun).await, STALLED, "{pace:?}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_stream_may_rest_between_messages_and_longer_while_it_is_owed_something() {
-        let owed = Acknowledgements::default();
-        let (fill, mut body) = body(Pace::Stream(owed.clone()));
-        fill.send(message(20).into()).unwrap();
-        passes(&mut body).await;
-        let acknowledgement = owed.owe();
-        let patient = Duration::from_secs(5 * STREAM_IDLE_SECONDS_MAX);
-        assert!(tokio::time::timeout(patient, fails(&mut body)).await.is_err(), "it is owed something");
-        fill.send(message(0).into()).unwrap();
-        passes(&mut body).await;
-        drop(acknowledgement);
-        assert_eq!(fails(&mut body).await, RESTED);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_waiting_counts() {
-        let (fill, mut body) = body(Pace::Stream(Acknowledgements::default()));
-        fill.send(message(20).into()).unwrap();
-        passes(&mut body).await;
-        // The handler stores what came, for an hour, and asks for nothing: neither can the caller send anything.
-        tokio::time::sleep(Duration::from_secs(3_600)).await;
-        assert_eq!(fails(&mut body).await, RESTED, "counted from when more was asked for");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_holds_no_place_may_rest() {
-        let (_fill, mut body) = body(Pace::Free);
-        assert!(tokio::time::timeout(Duration::from_secs(86_400), fails(&mut body)).await.is_err());
-    }
-}
+mod tests;

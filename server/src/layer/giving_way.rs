@@ -1,8 +1,8 @@
-//! Compressing and decompressing, which the codec does while it is polled.
+//! Compressing and decompressing, and reading long messages, which the codec does while it is polled.
 //!
-//! **Problem.** Megabytes take it tens of milliseconds, and it is polled on a thread of the runtime, which other calls wait for.
-//! **Idea.** Where a message may be compressed, the runtime is told that this thread is about to be busy, and moves its other tasks to
-//! another one ([`tokio::task::block_in_place`]). That costs some microseconds for each poll, and calls that compress nothing do
+//! **Problem.** Megabytes take it milliseconds, or tens of these, and it is polled on a thread of the runtime, which other calls wait for.
+//! **Idea.** Where a message may be compressed, or is long, the runtime is told that this thread is about to be busy, and moves its other tasks to
+//! another one ([`tokio::task::block_in_place`]). That costs some microseconds for each poll, and other calls do
 //! not pay them. A runtime of one thread has nowhere to move them to.
 
 use std::future::{Future, poll_fn};
@@ -29,10 +29,10 @@ fn give_way<T>(long: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Polls a future that may decompress.
-pub(crate) async fn giving_way<F: Future>(future: F, is_compressed: bool) -> F::Output {
+/// Polls a future that may decompress, or read a long message, while the function says so.
+pub(crate) async fn giving_way<F: Future>(future: F, takes_long: impl Fn() -> bool) -> F::Output {
     let mut future = pin!(future);
-    poll_fn(|context| match is_compressed {
+    poll_fn(|context| match takes_long() {
         true => give_way(|| future.as_mut().poll(context)),
         false => future.as_mut().poll(context),
     })
@@ -73,14 +73,14 @@ mod tests {
         let (tell, told) = std::sync::mpsc::channel();
         let busy = tokio::spawn(async move {
             tokio::spawn(async move { tell.send(()).unwrap() });
-            giving_way(async move { told.recv().unwrap() }, true).await;
+            giving_way(async move { told.recv().unwrap() }, || true).await;
         });
         busy.await.unwrap();
     }
 
     #[tokio::test]
     async fn where_there_is_one_thread_it_is_done_there() {
-        assert_eq!(giving_way(async { 7 }, true).await, 7);
+        assert_eq!(giving_way(async { 7 }, || true).await, 7);
     }
 
     #[test]

@@ -1,9 +1,16 @@
 //! The one line that the log has of a call, when the whole of it is over.
+//!
+//! Calls that went well and took no time are counted and timed by metrics; a line of each would take longer to write than many a search
+//! takes, so these are there only where somebody asked for them (`RUST_LOG=ragstone_server=debug`). What failed, was refused or given up,
+//! or took long is told always.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tonic::Code;
 use tracing::Span;
+
+/// A call that takes so long is told of, however it ends.
+const LONG: Duration = Duration::from_secs(1);
 
 /// A call under way. Dropped before it was [told](Line::end) how it ended, its caller has left.
 #[derive(Debug)]
@@ -32,11 +39,13 @@ impl Line {
     fn write(&mut self, code: Code) {
         self.is_written = true;
         let _entered = self.span.enter();
-        let (method, latency_ms) = (self.method.as_str(), self.started.elapsed().as_secs_f64() * 1e3);
+        let (method, latency) = (self.method.as_str(), self.started.elapsed());
+        let latency_ms = latency.as_secs_f64() * 1e3;
         match code {
             Code::Internal | Code::DataLoss | Code::Unknown => {
                 tracing::error!(method, ?code, latency_ms, "request");
             }
+            Code::Ok if latency < LONG => tracing::debug!(method, ?code, latency_ms, "request"),
             _ if method.starts_with("/grpc.health.") => tracing::debug!(method, ?code, latency_ms, "request"),
             _ => tracing::info!(method, ?code, latency_ms, "request"),
         }

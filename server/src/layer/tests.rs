@@ -1,8 +1,6 @@
 //! The layer around a service that answers with what a test puts into a channel.
 
-use std::cell::RefCell;
-use std::io;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame};
@@ -11,6 +9,7 @@ use tower::service_fn;
 
 use super::*;
 use crate::config::ServerConfig;
+use crate::logs::lines::Lines;
 
 const PATH: &str = "/ragstone.v1.TestService/Watch";
 
@@ -78,6 +77,7 @@ impl Call {
             answer_stall_timeout: 2 * STREAM_TIMEOUT,
             request_bytes_max: 1_000,
             calls: Calls::with(PATH, shape),
+            shapes: Arc::default(),
             work: work.clone(),
             give_up: give_up_seen,
         };
@@ -182,6 +182,27 @@ async fn an_answer_of_one_message_keeps_its_place_and_its_deadline_while_it_is_s
     assert!(!call.has_its_place());
 }
 
+/// The transport was given such a message whole, and had it until the connection ended.
+#[tokio::test(start_paused = true)]
+async fn what_nobody_takes_of_a_large_message_goes_with_its_answer() {
+    let large: &'static str = "x".repeat(150_000).leak();
+    let mut call = Call::begin_under(None, Shape::default(), STREAM_TIMEOUT).await;
+    call.next.send(Next::Data(large)).unwrap();
+    call.next.send(Next::End(Code::Ok)).unwrap();
+    let mut taken = Vec::new();
+    while let Ok(piece) = call.frame().await.unwrap() {
+        taken.push(piece.len());
+    }
+    assert_eq!(taken, [64 << 10, 64 << 10, 150_000 - (128 << 10)]);
+
+    let mut call = Call::begin_under(None, Shape::default(), STREAM_TIMEOUT).await;
+    call.next.send(Next::Data(large)).unwrap();
+    assert_eq!(call.frame().await.unwrap().unwrap().len(), 64 << 10);
+    call.next.closed().await;
+    call.ends(Code::DeadlineExceeded).await;
+    assert!(!call.has_its_place());
+}
+
 /// A deadline that no clock reaches panicked, outside of what catches panics.
 #[tokio::test]
 async fn a_timeout_may_be_longer_than_clocks_count() {
@@ -220,39 +241,6 @@ async fn a_panic_in_a_stream_is_an_error_of_it() {
 async fn a_panic_becomes_an_error() {
     assert!(caught(async { 1 }).await.is_ok());
     assert!(caught(async { panic!("deliberate") }).await.is_err());
-}
-
-thread_local! {
-    static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// The log of this thread's tests. It is of the whole process: with a subscriber of one thread alone, a call site that another
-/// thread is the first to come upon counts as never logged.
-#[derive(Clone, Copy)]
-struct Lines;
-
-impl Lines {
-    fn begin() -> Lines {
-        static ONCE: Once = Once::new();
-        ONCE.call_once(|| tracing_subscriber::fmt().with_ansi(false).with_writer(|| Lines).init());
-        LINES.take();
-        Lines
-    }
-
-    fn text(self) -> String {
-        LINES.with_borrow(|lines| String::from_utf8(lines.clone()).unwrap())
-    }
-}
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LINES.with_borrow_mut(|lines| lines.extend_from_slice(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[tokio::test]

@@ -10,15 +10,19 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
 use ragstone_rag::Rag;
 
+use super::engine::{encode_embedded, encode_engine, encode_process, encode_recall};
 use crate::late::Late;
+use crate::recall::Recall;
 use crate::work::{Kind, Work};
 
 /// The database, the models and the gates of a server.
 pub(super) struct Database {
     rag: Late<Rag>,
     work: Work,
+    recall: Recall,
     /// The last sum of the files, and when it was made: there may be tens of thousands of them. Locked while they are summed, so that
     /// this is done once for all who ask.
     data_bytes: Mutex<Option<(Instant, u64)>>,
@@ -28,8 +32,8 @@ pub(super) struct Database {
 const DATA_BYTES_KEPT: Duration = Duration::from_secs(5);
 
 impl Database {
-    pub(super) fn new(rag: Late<Rag>, work: Work) -> Database {
-        Database { rag, work, data_bytes: Mutex::new(None) }
+    pub(super) fn new(rag: Late<Rag>, work: Work, recall: Recall) -> Database {
+        Database { rag, work, recall, data_bytes: Mutex::new(None) }
     }
 
     fn data_bytes(&self, directory: &Path) -> u64 {
@@ -56,6 +60,8 @@ impl Collector for Database {
         if let Some(rag) = self.rag.now() {
             self.encode_database(&rag, &mut encoder)?;
         }
+        encode_recall(&self.recall, &mut encoder)?;
+        encode_process(&mut encoder)?;
         encode_work(&self.work, &mut encoder)
     }
 }
@@ -80,17 +86,9 @@ impl Database {
         gauge("segments", "Segments of all collections", sum(|info| info.segments as u64))?;
         gauge("data_bytes", "Bytes of the data directory's files", self.data_bytes(db.path()))?;
         gauge("models_loaded", "Models in memory", loaded as u64)?;
-        encode_tokens(rag, encoder)
+        encode_engine(db, encoder)?;
+        encode_embedded(rag, encoder)
     }
-}
-
-fn encode_tokens(rag: &Rag, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-    let help = "Tokens that embedding models have read";
-    let mut family = encoder.encode_descriptor("embedding_tokens", help, None, MetricType::Counter)?;
-    for (model, tokens) in rag.models().tokens_embedded() {
-        ConstCounter::new(tokens).encode(family.encode_family(&[("model", model)])?)?;
-    }
-    Ok(())
 }
 
 fn encode_work(work: &Work, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
@@ -104,6 +102,18 @@ fn encode_work(work: &Work, encoder: &mut DescriptorEncoder<'_>) -> Result<(), f
     for kind in Kind::ALL {
         let taken = work.places(kind).0 as u64;
         ConstGauge::new(taken).encode(family.encode_family(&[("kind", kind.name())])?)?;
+    }
+    let help = "From a request's being asked for work to its turn";
+    let seconds = Unit::Seconds;
+    let mut family = encoder.encode_descriptor("queue_wait", help, Some(&seconds), MetricType::Histogram)?;
+    for kind in Kind::ALL {
+        work.queue(kind).0.encode(family.encode_family(&[("kind", kind.name())])?)?;
+    }
+    let help = "Requests that wait for their turn";
+    let mut family = encoder.encode_descriptor("requests_waiting", help, None, MetricType::Gauge)?;
+    for kind in Kind::ALL {
+        let waiting = work.queue(kind).1;
+        ConstGauge::new(waiting).encode(family.encode_family(&[("kind", kind.name())])?)?;
     }
     let help = "How many of them there may be";
     let mut family = encoder.encode_descriptor("places_max", help, None, MetricType::Gauge)?;

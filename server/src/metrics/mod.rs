@@ -3,38 +3,20 @@
 //! Names follow the [conventions of Prometheus](https://prometheus.io/docs/practices/naming/): one prefix, base units, the unit last, `_total`
 //! for what only grows. Labels have values from closed sets (the API's methods, the port's routes, the operator's models),
 //! so that no caller can make the server keep a series for each request, and are no longer than 128 bytes; collections are counted together, as there may be
-//! thousands.
+//! thousands, but for the recall that is measured, of which [`RECALL_COLLECTIONS_MAX`](crate::limits::RECALL_COLLECTIONS_MAX) have their own.
 //!
-//! | metric | type | labels | what it is |
-//! |---|---|---|---|
-//! | `ragstone_build_info` | gauge | `version` | 1 |
-//! | `ragstone_grpc_requests_total` | counter | `service`, `method`, `code` | requests whose answer has ended; CANCELLED: the caller left |
-//! | `ragstone_grpc_request_duration_seconds` | histogram | `service`, `method` | from a request's headers to the end of its answer |
-//! | `ragstone_grpc_requests_in_flight` | gauge | | requests whose answer has not ended |
-//! | `ragstone_http_requests_total` | counter | `route`, `status` | the same of the HTTP port; 499: the caller left |
-//! | `ragstone_http_request_duration_seconds` | histogram | `route` | |
-//! | `ragstone_http_requests_in_flight` | gauge | | |
-//! | `ragstone_requests_refused_total` | counter | `kind` | refused, as every place for reads, writes, fetches of models or answers was taken |
-//! | `ragstone_places_taken` | gauge | `kind` | requests of both ports that arrive, wait or are being worked on, calls that stream included |
-//! | `ragstone_places_max` | gauge | `kind` | how many there may be |
-//! | `ragstone_collections` | gauge | | collections |
-//! | `ragstone_collections_damaged` | gauge | | collections that could not be opened |
-//! | `ragstone_points` | gauge | | live rows of all collections |
-//! | `ragstone_points_unsealed` | gauge | | those that are only in memory and in the log |
-//! | `ragstone_segments` | gauge | | segments of all collections |
-//! | `ragstone_data_bytes` | gauge | | bytes of the data directory's files |
-//! | `ragstone_models_loaded` | gauge | | models in memory |
-//! | `ragstone_embedding_tokens_total` | counter | `model` | tokens that embedding models have read, for requests and for ingestion |
-//! | `ragstone_generations_total` | counter | `model`, `outcome` | answers: `done`, `failed`, `stopped` (the caller left) |
-//! | `ragstone_generation_tokens_total` | counter | `model`, `kind` | `prompt` and `completion` tokens, where the model's service tells |
-//! | `ragstone_generation_first_token_seconds` | histogram | `model` | from the evidence to the first piece of the answer |
-//! | `ragstone_generation_duration_seconds` | histogram | `model` | from the evidence to the end |
+//! `server/monitoring/README.md` has the table of all metrics, which a test compares with what is there, a dashboard and alerts.
+//!
+//! - `database.rs`, `engine.rs`: what is read off the database, the gates and the process when somebody asks;
+//! - `grpc.rs`, `generating.rs`: what requests and answers add to.
 
 mod database;
+mod engine;
 mod generating;
 mod grpc;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::{EncodeLabelSet, prometheus_text};
 use prometheus_client::metrics::counter::Counter;
@@ -43,19 +25,22 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use ragstone_proto::v1::ErrorReason;
 use ragstone_rag::Rag;
 
 use self::database::Database;
 pub(crate) use self::generating::Generating;
 pub(crate) use self::grpc::GrpcMetricsLayer;
 use crate::late::Late;
+use crate::recall::Recall;
+use crate::telemetry::{Activity, Call};
 use crate::work::Work;
 
 /// What a scrape is answered with.
 pub(crate) const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
 
 /// Upper ends of a histogram's buckets, in seconds: from a search to an answer of half an hour.
-const SECONDS: [f64; 17] =
+pub(crate) const SECONDS: [f64; 17] =
     [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0];
 
 /// Makes a histogram over [`SECONDS`].
@@ -111,12 +96,29 @@ struct ModelTokens {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Found {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Stage {
+    activity: &'static str,
+    stage: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Reason {
+    reason: String,
+}
+
 /// Everything that is counted; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     registry: Arc<Registry>,
     families: Arc<Families>,
     database: Late<Rag>,
+    recall: Recall,
 }
 
 /// What requests add to; what is read off the server's state when it is asked for is [`Database`]'s.
@@ -128,10 +130,13 @@ struct Families {
     http_requests: Family<RouteStatus, Counter>,
     http_seconds: Histograms<Route>,
     http_in_flight: Gauge,
+    stage_seconds: Histograms<Stage>,
+    errors: Family<Reason, Counter>,
     generations: Family<ModelOutcome, Counter>,
     generation_tokens: Family<ModelTokens, Counter>,
     first_token_seconds: Histograms<Model>,
     generation_seconds: Histograms<Model>,
+    answer_lookups: Family<Found, Counter>,
 }
 
 impl Default for Families {
@@ -143,10 +148,13 @@ impl Default for Families {
             http_requests: Family::default(),
             http_seconds: Family::new_with_constructor(InSeconds),
             http_in_flight: Gauge::default(),
+            stage_seconds: Family::new_with_constructor(InSeconds),
+            errors: Family::default(),
             generations: Family::default(),
             generation_tokens: Family::default(),
             first_token_seconds: Family::new_with_constructor(InSeconds),
             generation_seconds: Family::new_with_constructor(InSeconds),
+            answer_lookups: Family::default(),
         }
     }
 }
@@ -185,6 +193,13 @@ impl Families {
             "Requests to the HTTP port whose answer has not ended",
             self.http_in_flight.clone(),
         );
+        registry.register_with_unit(
+            "stage_duration",
+            "Stages of requests, as their answers have them in `timings`",
+            Unit::Seconds,
+            self.stage_seconds.clone(),
+        );
+        registry.register("errors", "Requests that failed, by the reason for programs", self.errors.clone());
         registry.register(
             "generations",
             "Answers of language models that have ended",
@@ -207,12 +222,17 @@ impl Families {
             Unit::Seconds,
             self.generation_seconds.clone(),
         );
+        registry.register(
+            "answer_cache_lookups",
+            "Questions that were looked for among answers that are kept",
+            self.answer_lookups.clone(),
+        );
     }
 }
 
 impl Metrics {
     /// Without a database, of which nothing is told until it has [come](Self::open).
-    pub(crate) fn new(work: Work) -> Metrics {
+    pub(crate) fn new(work: Work, recall: Recall) -> Metrics {
         let (families, database) = (Families::default(), Late::default());
         let mut registry = Registry::with_prefix("ragstone");
         registry.register(
@@ -221,13 +241,18 @@ impl Metrics {
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
         families.register(&mut registry);
-        registry.register_collector(Box::new(Database::new(database.clone(), work)));
-        Metrics { registry: Arc::new(registry), families: Arc::new(families), database }
+        registry.register_collector(Box::new(Database::new(database.clone(), work, recall.clone())));
+        Metrics { registry: Arc::new(registry), families: Arc::new(families), database, recall }
     }
 
     /// The database is open.
     pub(crate) fn open(&self, rag: Rag) {
         self.database.come(rag);
+    }
+
+    /// What measures queries.
+    pub(crate) fn recall(&self) -> &Recall {
+        &self.recall
     }
 
     /// The text of now. Blocks: it looks through the collections and the data directory.
@@ -240,10 +265,23 @@ impl Metrics {
         text
     }
 
-    /// A request to the HTTP port begins.
-    pub(crate) fn http(&self, route: &'static str) -> HttpRequest {
+    /// A request to the HTTP port begins, and its span has.
+    pub(crate) fn http(&self, route: &'static str, call: Call) -> HttpRequest {
         self.families.http_in_flight.inc();
-        HttpRequest { metrics: self.clone(), route, status: STATUS_LEFT, started: std::time::Instant::now() }
+        HttpRequest { metrics: self.clone(), route, status: STATUS_LEFT, started: Instant::now(), call }
+    }
+
+    /// A stage of a request is over.
+    pub(crate) fn stage(&self, activity: Activity, stage: &'static str, took: Duration) {
+        let labels = Stage { activity: activity.name(), stage };
+        self.families.stage_seconds.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// A request failed for a reason, as `google.rpc.ErrorInfo` has it. One that is none of the API's is counted as `OTHER`.
+    pub(crate) fn failed(&self, reason: &str) {
+        let is_known = ErrorReason::from_str_name(&format!("ERROR_REASON_{reason}")).is_some();
+        let reason = if is_known { reason } else { "OTHER" }.to_owned();
+        self.families.errors.get_or_create(&Reason { reason }).inc();
     }
 }
 
@@ -255,7 +293,8 @@ pub(crate) struct HttpRequest {
     metrics: Metrics,
     route: &'static str,
     status: u16,
-    started: std::time::Instant,
+    started: Instant,
+    call: Call,
 }
 
 impl HttpRequest {
@@ -263,12 +302,18 @@ impl HttpRequest {
     pub(crate) fn answered(&mut self, status: u16) {
         self.status = status;
     }
+
+    /// It failed for a reason of the API.
+    pub(crate) fn failed(&self, reason: &str) {
+        self.metrics.failed(reason);
+    }
 }
 
 impl Drop for HttpRequest {
     fn drop(&mut self) {
         let families = &self.metrics.families;
         families.http_in_flight.dec();
+        self.call.answered_http(self.status);
         families.http_requests.get_or_create(&RouteStatus { route: self.route, status: self.status }).inc();
         families
             .http_seconds

@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 use ragstone::CancelToken;
 use ragstone_proto::v1::admin_service_server::AdminService;
 use ragstone_proto::v1::{
-    ExportCollectionRequest, ExportCollectionResponse, GetStatsRequest, GetStatsResponse,
-    ImportCollectionRequest, ImportCollectionResponse, ListSnapshotsRequest, ListSnapshotsResponse,
-    RestoreCollectionRequest, RestoreCollectionResponse, TakeSnapshotRequest, TakeSnapshotResponse,
-    VerifySnapshotRequest, VerifySnapshotResponse,
+    CreateKeyRequest, CreateKeyResponse, ExportCollectionRequest, ExportCollectionResponse, GetStatsRequest,
+    GetStatsResponse, ImportCollectionRequest, ImportCollectionResponse, ListKeysRequest, ListKeysResponse,
+    ListSnapshotsRequest, ListSnapshotsResponse, RestoreCollectionRequest, RestoreCollectionResponse,
+    RevokeKeyRequest, RevokeKeyResponse, RotateKeyRequest, RotateKeyResponse, TakeSnapshotRequest,
+    TakeSnapshotResponse, VerifySnapshotRequest, VerifySnapshotResponse,
 };
 use ragstone_rag::Rag;
 use ragstone_rag::progress::Progress as _;
@@ -40,7 +41,7 @@ impl AdminService for Services {
         request: Request<TakeSnapshotRequest>,
     ) -> Result<Response<TakeSnapshotResponse>, Status> {
         let store = self.snapshot_store(request.into_inner().store)?;
-        let rag = self.rag().clone();
+        let rag = self.rag();
         let asked = asked(Kind::TakeSnapshot, &store, &[]);
         let operation = self
             .begin(asked, move |report, cancel| {
@@ -137,6 +138,34 @@ impl AdminService for Services {
     ) -> Result<Response<ImportCollectionResponse>, Status> {
         let operation = self.import(request.into_inner()).await?;
         Ok(Response::new(ImportCollectionResponse { operation: Some(convert::operation(operation)) }))
+    }
+
+    async fn create_key(
+        &self,
+        request: Request<CreateKeyRequest>,
+    ) -> Result<Response<CreateKeyResponse>, Status> {
+        self.make_key(request.into_inner()).await
+    }
+
+    async fn list_keys(
+        &self,
+        request: Request<ListKeysRequest>,
+    ) -> Result<Response<ListKeysResponse>, Status> {
+        self.show_keys(request.into_inner()).await
+    }
+
+    async fn revoke_key(
+        &self,
+        request: Request<RevokeKeyRequest>,
+    ) -> Result<Response<RevokeKeyResponse>, Status> {
+        self.take_key_back(request.into_inner()).await
+    }
+
+    async fn rotate_key(
+        &self,
+        request: Request<RotateKeyRequest>,
+    ) -> Result<Response<RotateKeyResponse>, Status> {
+        self.turn_key(request.into_inner()).await
     }
 }
 

@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::Services;
 use super::answer::Refused;
+use crate::telemetry::{About, Activity, Figures, Stages};
 use crate::{convert, page, status, token};
 
 #[tonic::async_trait]
@@ -38,8 +39,8 @@ impl DocumentsService for Services {
         request: Request<IngestRecordsRequest>,
     ) -> Result<Response<IngestRecordsResponse>, Status> {
         let file = convert::records_file(request.into_inner())?;
-        self.require_model_of(&file.collection).await?;
-        self.answer(move |rag| ingest_records(rag, file)).await
+        let stages = self.ingesting(&file.collection).await?;
+        self.answer(move |rag| ingest_records(rag, file, &stages)).await
     }
 
     async fn get_document(
@@ -124,21 +125,35 @@ impl DocumentsService for Services {
     }
 }
 
+impl Services {
+    /// Returns when the model of a collection is loaded. What comes back tells the stages of documents.
+    pub(super) async fn ingesting(&self, collection: &str) -> Result<Stages, Status> {
+        let embedder = self.require_model_of(collection).await?;
+        let collection = collection.to_owned();
+        Ok(self.stages(Activity::Ingest, About { collection, embedder, ..About::default() }))
+    }
+}
+
 /// Stores a document; durable when it returns.
 async fn ingest(
     services: &Services,
     request: IngestDocumentRequest,
 ) -> Result<IngestDocumentResponse, Status> {
     let (collection, document) = convert::document_input(request)?;
-    services.require_model_of(&collection).await?;
+    let stages = services.ingesting(&collection).await?;
     let ingest = move |rag: &Rag| {
         let report = rag.ingest(&collection, document)?;
+        stages.were(&report.timings_ms, Figures::of_document(&report));
         Ok(convert::ingest_report(report, token::of_now(rag)))
     };
     services.answered(ingest).await
 }
 
-fn ingest_records(rag: &Rag, file: convert::RecordsFile) -> Result<IngestRecordsResponse, Refused> {
+fn ingest_records(
+    rag: &Rag,
+    file: convert::RecordsFile,
+    stages: &Stages,
+) -> Result<IngestRecordsResponse, Refused> {
     let convert::RecordsFile { collection, file, source, format, options, content, metadata } = file;
     let options = options.typed_by(&rag.db().collection(&collection)?.schema());
     let documents = records::read(&*content, format, options).map(|record| {
@@ -153,7 +168,10 @@ fn ingest_records(rag: &Rag, file: convert::RecordsFile) -> Result<IngestRecords
     });
     let (mut counted, mut has_begun) = (IngestRecordsResponse::default(), false);
     let ended = rag.ingest_all(&collection, documents, &IngestOptions::default(), |id, outcome| {
-        has_begun |= outcome.is_ok();
+        if let Ok(report) = &outcome {
+            has_begun = true;
+            stages.were(&report.timings_ms, Figures::of_document(report));
+        }
         convert::count_record(&mut counted, id, outcome);
     });
     ended.map_err(|error| match error {

@@ -18,7 +18,7 @@ impl Services {
         let name = request.collection;
         // Refused now rather than later, if there is none.
         let name = self.apply(move |rag| Ok(rag.db().collection(&name)?.name().to_owned())).await?;
-        let (rag, asked) = (self.rag().clone(), asked(Kind::Export, &name, &[("file", &request.file)]));
+        let (rag, asked) = (self.rag(), asked(Kind::Export, &name, &[("file", &request.file)]));
         self.begin(asked, move |report, cancel| {
             report.begin("export", None, "rows");
             let mut told = exchange::told(report, cancel);
@@ -39,7 +39,7 @@ impl Services {
             ..ImportOptions::default()
         };
         let name = request.collection;
-        let (rag, asked) = (self.rag().clone(), asked(Kind::Import, &name, &[("file", &request.file)]));
+        let (rag, asked) = (self.rag(), asked(Kind::Import, &name, &[("file", &request.file)]));
         self.begin(asked, move |report, cancel| {
             report.begin("import", None, "rows");
             let mut told = exchange::told(report, cancel);

@@ -1,5 +1,7 @@
 //! InferenceService.
 
+use std::time::Instant;
+
 use ragstone_proto::v1::inference_service_server::InferenceService;
 use ragstone_proto::v1::{
     CountTokensRequest, CountTokensResponse, EmbedRequest, EmbedResponse, ListModelsRequest,
@@ -10,6 +12,7 @@ use tonic::{Request, Response, Status};
 
 use super::Services;
 use crate::models::Kind;
+use crate::telemetry::{About, Activity, Figures};
 use crate::{convert, page};
 
 #[tonic::async_trait]
@@ -20,9 +23,13 @@ impl InferenceService for Services {
         let model = self.loader().named(Kind::Embedder, request.model).await?;
         self.loader().require(&model).await?;
         let texts = request.texts;
+        let about = About { embedder: Some(model.clone()), ..About::default() };
+        let stages = self.stages(Activity::Embed, about);
         let embed = move |rag: &Rag| {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let began = Instant::now();
             let embeddings = rag.embed(Some(&model), &texts, role, overflow)?;
+            stages.was("embed", began.elapsed(), Figures::of(&embeddings));
             let info = rag.models().load(&model)?.info().clone();
             Ok(convert::embed_response(embeddings, info))
         };
@@ -33,9 +40,14 @@ impl InferenceService for Services {
         let request = convert::rerank(request.into_inner())?;
         let model = self.loader().named(Kind::Reranker, request.model.clone()).await?;
         self.loader().require_kind(Kind::Reranker, &model).await?;
+        let about = About { reranker: Some(model.clone()), ..About::default() };
+        let stages = self.stages(Activity::Rerank, about);
         let rerank = move |rag: &Rag| {
             let passages: Vec<&str> = request.passages.iter().map(String::as_str).collect();
+            let began = Instant::now();
             let scores = rag.rerank(&model, &request.query, &passages, request.overflow)?;
+            let results = Some(passages.len());
+            stages.was("rerank", began.elapsed(), Figures { results, ..Figures::default() });
             let info = rag.models().reranker(&model)?.info().clone();
             Ok(convert::rerank_response(scores, request.top_k, info))
         };

@@ -27,9 +27,11 @@ use tonic::{Request, Response, Status, Streaming};
 use self::documents::DocumentStream;
 use self::points::PointStream;
 use super::Services;
+use crate::access::carried;
 use crate::layer::{Acknowledgements, Owed, giving_way, is_compressed};
 use crate::limits::INGEST_DOCUMENTS_BYTES_MAX;
 use crate::status;
+use crate::telemetry::Call;
 use crate::work::Place;
 
 /// Answers a stream of points.
@@ -106,10 +108,14 @@ fn answer<S: Store>(request: Request<Streaming<S::Message>>, store: S) -> Respon
     let messages = request.into_inner();
     let (out, answers) = mpsc::channel(1);
     let (ahead, behind) = mpsc::channel(S::AHEAD);
-    let both = async move {
-        let read = giving_way(read::<S>(messages, ahead, owed), is_compressed);
+    let told = owed.clone();
+    // It is a task of its own, and goes on being the caller's.
+    let both = carried(async move {
+        let takes_long = move || is_compressed || told.takes_long();
+        let read = giving_way(read::<S>(messages, ahead, owed), takes_long);
         tokio::join!(read, store_all(behind, out, store));
-    };
+    });
+    let both = Call::current().hold(both);
     let storing = match Place::current() {
         Some(place) => tokio::spawn(place.hold(both)),
         None => tokio::spawn(both),

@@ -7,6 +7,7 @@ mod documents;
 mod exchange;
 mod inference;
 mod ingest;
+mod keys;
 mod operations;
 mod paths;
 mod points;
@@ -35,15 +36,18 @@ use ragstone_proto::v1::rag_service_server::RagServiceServer;
 use ragstone_proto::v1::search_service_server::SearchServiceServer;
 use ragstone_proto::v1::templates_service_server::TemplatesServiceServer;
 use ragstone_rag::Rag;
+use ragstone_rag::answers::AnswerCache;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic::{Response, Status};
 
 use self::answer::{Budget, Refused};
+use crate::access::Access;
 use crate::config::ServerConfig;
 use crate::metrics::Metrics;
 use crate::models::Loader;
 use crate::operations::{Asked, Operation, Operations, Outcome, Report};
+use crate::telemetry::{About, Activity, Stages};
 use crate::work::{Place, Work};
 use crate::{scratch, status, token};
 
@@ -61,6 +65,7 @@ pub(crate) struct Services {
 
 struct Shared {
     rag: Rag,
+    access: Access,
     work: Work,
     loader: Loader,
     operations: Operations,
@@ -75,12 +80,19 @@ struct Shared {
 impl Services {
     /// Over an open database, which metrics tell of from now on. Blocks: what the database remembers of operations is read, and may be written.
     pub(crate) fn new(config: &ServerConfig, rag: Rag, work: Work, metrics: Metrics) -> Services {
+        let rag = rag.with_answer_cache(AnswerCache::new(config.answer_cache));
+        let rag = match metrics.recall().watch() {
+            Some(watch) => rag.watched_by(watch),
+            None => rag,
+        };
         metrics.open(rag.clone());
         let loader = Loader::new(rag.models().clone(), config);
         let (operations, interrupted) = Operations::open(rag.db().clone());
         scratch::clear(rag.db());
+        let access = Access::new(&config.access, rag.db().clone());
         let shared = Shared {
             rag,
+            access,
             work,
             loader,
             metrics,
@@ -96,8 +108,19 @@ impl Services {
         services
     }
 
-    pub(crate) fn rag(&self) -> &Rag {
+    /// The library, over what the caller of this task may see of the database.
+    pub(crate) fn rag(&self) -> Rag {
+        self.shared.access.seen(&self.shared.rag)
+    }
+
+    /// The library over the whole database: for what the server does by itself, and for no call.
+    pub(crate) fn whole_rag(&self) -> &Rag {
         &self.shared.rag
+    }
+
+    /// Who may do what.
+    pub(crate) fn access(&self) -> &Access {
+        &self.shared.access
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -187,13 +210,17 @@ impl Services {
         self.shared.work.run(move || reading.collection(&rag, &name, &at_least).map(drop)).await?
     }
 
-    /// Returns when the model of a collection, if it has one, is loaded.
-    pub(crate) async fn require_model_of(&self, collection: &str) -> Result<(), Status> {
+    /// Returns when the model of a collection, if it has one, is loaded; its name.
+    pub(crate) async fn require_model_of(&self, collection: &str) -> Result<Option<String>, Status> {
         let name = collection.to_owned();
-        match self.apply(move |rag| rag.collection_model(&name)).await? {
-            Some(model) => self.loader().require(&model.name).await,
-            None => Ok(()),
-        }
+        let Some(model) = self.apply(move |rag| rag.collection_model(&name)).await? else { return Ok(None) };
+        self.loader().require(&model.name).await?;
+        Ok(Some(model.name))
+    }
+
+    /// Tells the stages of an activity of the call that this task answers.
+    pub(crate) fn stages(&self, activity: Activity, about: About) -> Stages {
+        Stages::of(&self.shared.metrics, activity, about)
     }
 
     /// The library, whose work ends with what comes second: with the future that holds it, when the caller leaves or the
@@ -201,7 +228,7 @@ impl Services {
     fn wanted_rag(&self) -> (Rag, CancelOnDrop) {
         let token = CancelToken::new();
         let end_with_call = token.cancel_on_drop();
-        let rag = self.shared.rag.cancelled_by(token);
+        let rag = self.rag().cancelled_by(token);
         let late = Place::current_deadline().and_then(|deadline| deadline.checked_add(DEADLINE_SLACK));
         let rag = match late {
             Some(deadline) => rag.wanted_until(deadline),
@@ -228,9 +255,14 @@ impl Services {
         F: FnOnce(&Rag) -> Result<M, Refused> + Send + 'static,
     {
         let ((rag, _end_with_call), mut whole) = (self.wanted_rag(), self.budget());
+        let place = Place::current();
         let answered = self.shared.work.run(move || {
             let message = operation(&rag).map_err(|refused| refused.0)?;
-            whole.spend(message)
+            let message = whole.spend(message)?;
+            if let Some(place) = place {
+                place.take_answer(whole.bytes())?;
+            }
+            Ok::<M, Status>(message)
         });
         answered.await?
     }

@@ -14,7 +14,7 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use super::Services;
-use crate::operations::Operation;
+use crate::operations::{Asked, Kind, Operation};
 use crate::{convert, page, status};
 
 /// Between two messages of a watch, but for the last one: who watches sees a bar move, and no more is of use.
@@ -31,7 +31,7 @@ impl OperationsService for Services {
         &self,
         request: Request<GetOperationRequest>,
     ) -> Result<Response<GetOperationResponse>, Status> {
-        let operation = self.operations().get(&request.into_inner().id)?;
+        let operation = self.seen(&request.into_inner().id)?;
         Ok(Response::new(GetOperationResponse { operation: Some(convert::operation(operation)) }))
     }
 
@@ -44,7 +44,8 @@ impl OperationsService for Services {
         let list = page::List::new(&["ListOperations", &request.state.to_string()]);
         let (size, after) = (page::size(request.page_size)?, list.key(&request.page_token)?);
         let is_listed = |operation: &Operation| {
-            state.is_none_or(|state| operation.state == state)
+            self.shows(operation)
+                && state.is_none_or(|state| operation.state == state)
                 && after.as_ref().is_none_or(|after| operation.id < *after)
         };
         let mut operations: Vec<Operation> =
@@ -61,7 +62,9 @@ impl OperationsService for Services {
         &self,
         request: Request<WatchOperationRequest>,
     ) -> Result<Response<Watching>, Status> {
-        let operation = self.operations().watch(&request.into_inner().id)?;
+        let id = request.into_inner().id;
+        self.seen(&id)?;
+        let operation = self.operations().watch(&id)?;
         Ok(Response::new(Box::pin(watched(operation))))
     }
 
@@ -70,6 +73,7 @@ impl OperationsService for Services {
         request: Request<CancelOperationRequest>,
     ) -> Result<Response<CancelOperationResponse>, Status> {
         let id = request.into_inner().id;
+        self.seen(&id)?;
         let operations = self.operations().clone();
         // It waits for the disk.
         let operation = self.work().run(move || operations.cancel(&id)).await??;
@@ -82,9 +86,27 @@ impl OperationsService for Services {
         request: Request<DeleteOperationRequest>,
     ) -> Result<Response<DeleteOperationResponse>, Status> {
         let (operations, id) = (self.operations().clone(), request.into_inner().id);
+        self.seen(&id)?;
         // It waits for the disk.
         let deleted = self.work().run(move || operations.delete(&id)).await?;
         deleted.map(|()| Response::new(DeleteOperationResponse {}))
+    }
+}
+
+impl Services {
+    /// An operation, if its caller may see it: who manages what it is done to.
+    fn seen(&self, id: &str) -> Result<Operation, Status> {
+        let operation = self.operations().get(id)?;
+        if self.shows(&operation) { Ok(operation) } else { Err(status::operation_not_found(id)) }
+    }
+
+    fn shows(&self, operation: &Operation) -> bool {
+        let Asked { kind, target, .. } = &operation.asked;
+        let collection = match kind {
+            Kind::Reembed | Kind::Export | Kind::Import => Some(target.as_str()),
+            Kind::TakeSnapshot | Kind::VerifySnapshot | Kind::RestoreCollection => None,
+        };
+        self.access().manages(collection)
     }
 }
 

@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status};
 
 use super::Services;
 use crate::models::Kind;
+use crate::telemetry::{About, Activity, Figures, Stages};
 use crate::{convert, status};
 
 #[tonic::async_trait]
@@ -26,14 +27,26 @@ impl RagService for Services {
         let mut request = request.into_inner();
         let at_least = std::mem::take(&mut request.at_least);
         let (collection, mut request) = convert::retrieve_request(request)?;
-        if request.mode != RetrievalMode::Text {
-            self.require_model_of(&collection).await?;
-        }
+        let embedder = match request.mode {
+            RetrievalMode::Text => None,
+            _ => self.require_model_of(&collection).await?,
+        };
         self.require_reranker(request.rerank.as_mut()).await?;
         let (mut budget, reading) = (self.budget(), self.reading());
+        let stages = self.stages(
+            Activity::Retrieve,
+            About {
+                collection: collection.clone(),
+                embedder,
+                reranker: request.rerank.as_ref().map(|rerank| rerank.model.clone()),
+                top_k: Some(request.k),
+            },
+        );
         self.answer(move |rag| {
             reading.collection(rag, &collection, &at_least)?;
             let found = rag.retrieve(&collection, &request)?;
+            let results = Some(found.chunks.len());
+            stages.were(&found.timings_ms, Figures { results, ..Figures::default() });
             let (head, chunks) = convert::retrieved(found);
             let chunks = chunks.into_iter().map(|chunk| budget.spend(chunk)).collect::<Result<_, _>>()?;
             Ok(RetrieveResponse { chunks, ..head })
@@ -45,11 +58,14 @@ impl RagService for Services {
         let mut request = request.into_inner();
         let at_least = std::mem::take(&mut request.at_least);
         let (collection, mut request) = convert::enrich_request(request)?;
-        self.require_models_for(&collection, &mut request).await?;
+        let stages = self.enriching(&collection, &mut request).await?;
         let reading = self.reading();
         self.answer(move |rag| {
             reading.collection(rag, &collection, &at_least)?;
-            Ok(convert::enriched(rag.enrich(&collection, &request)?))
+            let enriched = rag.enrich(&collection, &request)?;
+            let results = Some(enriched.citations.len());
+            stages.were(&enriched.timings_ms, Figures { results, ..Figures::default() });
+            Ok(convert::enriched(enriched))
         })
         .await
     }
@@ -74,20 +90,28 @@ impl RagService for Services {
 }
 
 impl Services {
-    /// Returns when every model that an enrichment needs is loaded; those that it names are such that it may.
-    pub(crate) async fn require_models_for(
+    /// Returns when every model that an enrichment needs is loaded; those that it names are such that it may. What comes back tells its stages.
+    pub(crate) async fn enriching(
         &self,
         collection: &str,
         request: &mut Enriching,
-    ) -> Result<(), Status> {
-        self.require_model_of(collection).await?;
+    ) -> Result<Stages, Status> {
+        let embedder = self.require_model_of(collection).await?;
         self.require_reranker(request.rerank.as_mut()).await?;
         if let Some(model) = request.tokens_of.take() {
             let model = self.allowed(Kind::TokenCounter, "tokens_of", model).await?;
             self.loader().require_kind(Kind::TokenCounter, &model).await?;
             request.tokens_of = Some(model);
         }
-        Ok(())
+        Ok(self.stages(
+            Activity::Enrich,
+            About {
+                collection: collection.to_owned(),
+                embedder,
+                reranker: request.rerank.as_ref().map(|rerank| rerank.model.clone()),
+                top_k: Some(request.k),
+            },
+        ))
     }
 
     /// Returns when the re-ranker that a request names, if it names one, is loaded.

@@ -31,7 +31,7 @@ impl Services {
             .await?;
         let text_field = options.text_field.as_deref().unwrap_or_default();
         let asked = asked(Kind::Reembed, &name, &[(MODEL, &options.model), (TEXT_FIELD, text_field)]);
-        let rag = self.rag().clone();
+        let rag = self.rag();
         self.begin(asked, move |report, cancel| job(&rag, &name, &options, (report, cancel))).await
     }
 
@@ -43,7 +43,7 @@ impl Services {
             arguments.remove(TEXT_FIELD).unwrap_or_default(),
         );
         tracing::info!(id, collection = target, model = options.model, "a re-embedding goes on");
-        let rag = self.rag().clone();
+        let rag = self.whole_rag().clone();
         self.operations().resume(&id, move |report, cancel| {
             // It may have come to its end, and the server to its own before that was noted.
             let is_done = || -> ragstone_rag::Result<bool> {

@@ -17,7 +17,9 @@ use super::paths::{in_slice, renamed};
 use super::{READ_SLICE, Services, range};
 use crate::convert::{self, QueryPaths};
 use crate::limits::{EMBED_TEXTS_MAX, K_MAX, SEARCH_BATCH_MAX, check_count};
+use crate::recall::Drawn;
 use crate::status;
+use crate::telemetry::{About, Activity, Figures};
 
 #[tonic::async_trait]
 impl SearchService for Services {
@@ -50,6 +52,7 @@ impl SearchService for Services {
             self.require_model_of(&collection).await?;
         }
         let (mut budget, reading) = (self.budget(), self.reading());
+        let recall = self.metrics().recall().clone();
         let token = CancelToken::new();
         let _end_with_call = token.cancel_on_drop();
         let search = move |rag: &Rag| {
@@ -72,6 +75,9 @@ impl SearchService for Services {
                 |(index, query)| convert::query(query, &format!("queries[{index}]."), token.clone());
             let queries =
                 queries.into_iter().enumerate().map(convert).collect::<Result<Vec<Query>, Status>>()?;
+            for drawn in queries.iter().filter_map(|query| recall.draw(rows.name(), query)) {
+                drawn.measure(&view);
+            }
             let responses = run_all(&view, &queries, &paths, &mut budget)?;
             Ok(BatchQueryResponse { responses })
         };
@@ -99,10 +105,14 @@ impl SearchService for Services {
 
 impl Services {
     async fn answer_query(&self, mut request: QueryRequest) -> Result<QueryResponse, Status> {
-        if convert::has_text(&request) {
-            self.require_model_of(&request.collection).await?;
-        }
+        let embedder = match convert::has_text(&request) {
+            true => self.require_model_of(&request.collection).await?,
+            false => None,
+        };
+        let collection = request.collection.clone();
+        let stages = self.stages(Activity::Query, About { collection, embedder, ..About::default() });
         let (mut budget, reading) = (self.budget(), self.reading());
+        let recall = self.metrics().recall().clone();
         let token = CancelToken::new();
         // Dropped with this future: when the caller leaves, or the deadline passes.
         let _end_with_call = token.cancel_on_drop();
@@ -114,11 +124,15 @@ impl Services {
             let is_embedded = embed(rag, &rows, [(String::new(), &mut request)])?;
             let embedded = Instant::now();
             let query = convert::query(request, "", token)?;
-            let found = run(&view, query, &mut budget).map_err(|refused| refused.at(paths))?;
+            let drawn = recall.draw(rows.name(), &query);
+            let found = run(&view, query, drawn, &mut budget).map_err(|refused| refused.at(paths))?;
             let mut timings = vec![("search", milliseconds(embedded, Instant::now()))];
             if is_embedded {
                 timings.insert(0, ("embed", milliseconds(started, embedded)));
             }
+            let of_groups = found.groups.iter().map(|group| group.hits.len()).sum::<usize>();
+            let results = Some(found.hits.len() + of_groups);
+            stages.were(&timings, Figures { results, ..Figures::default() });
             Ok(QueryResponse { timings: convert::timings_out(timings), ..found })
         };
         self.answered(search).await
@@ -157,13 +171,21 @@ fn rows_of(query: &Query) -> usize {
 
 /// What a query finds. Many hits are first found without their payload, which is then fetched by slices, so that an answer
 /// that becomes too large is noticed before all of it has been read.
-fn run(view: &View, mut query: Query, budget: &mut Budget) -> Result<QueryResponse, Failed> {
+fn run(
+    view: &View,
+    mut query: Query,
+    drawn: Option<Drawn>,
+    budget: &mut Budget,
+) -> Result<QueryResponse, Failed> {
     let Select { fields, vectors } = &query.select;
     let is_large = rows_of(&query) > READ_SLICE;
     let is_later = is_large && *fields == Names::All && !matches!(vectors, Names::Only(_));
     let nothing = Select { fields: Names::None, vectors: Names::None };
     let later = is_later.then(|| std::mem::replace(&mut query.select, nothing));
     let found = view.query(&query).map_err(Failed::Engine)?;
+    if let Some(drawn) = drawn {
+        drawn.compare(view, &found);
+    }
     Reading { view, later, budget }.answer(found)
 }
 

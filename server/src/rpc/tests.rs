@@ -7,6 +7,7 @@ use ragstone_proto::v1::CountPointsResponse;
 use ragstone_rag::embed::{ModelOptions, Models, Overflow, Role};
 
 use super::*;
+use crate::recall::Recall;
 
 /// The caller leaves while a handler works: whatever it reads or embeds from then on ends.
 #[tokio::test]
@@ -17,7 +18,7 @@ async fn the_work_of_a_call_that_is_dropped_ends_where_it_looks() {
     let models = Models::new(ModelOptions { offline: true, ..ModelOptions::default() });
     let config = ServerConfig::default();
     let work = Work::new(&config);
-    let metrics = Metrics::new(work.clone());
+    let metrics = Metrics::new(work.clone(), Recall::new(0.0, work.clone()));
     let services = Services::new(&config, Rag::new(db, models), work, metrics);
     let (begin, begun) = tokio::sync::oneshot::channel();
     let (release, released) = mpsc::channel::<()>();

@@ -6,6 +6,7 @@ use ragstone_proto::v1::ErrorReason;
 use tonic::{Code, Status};
 
 use super::{BUSY_RETRY, Problem};
+use crate::limits::{BODY_BYTES_PER_SECOND_MIN, BODY_IDLE_SECONDS_MAX};
 
 /// When a call that met a database being opened may come back.
 const OPENING_RETRY: Duration = Duration::from_secs(1);
@@ -17,6 +18,19 @@ pub(crate) fn too_many_requests(limit: &'static str, max: usize) -> Status {
         .with("limit", limit)
         .with("max", max)
         .quota(limit, message)
+        .retry(BUSY_RETRY)
+        .status()
+}
+
+/// The messages that the server has already leave no room for this one.
+pub(crate) fn messages_full(max: usize) -> Status {
+    let message = format!(
+        "the messages of all calls would take more than MESSAGE_BYTES_MAX = {max} bytes of memory; try again, or send or ask for less at once"
+    );
+    Problem::new(Code::ResourceExhausted, ErrorReason::TooManyRequests, message.clone())
+        .with("limit", "MESSAGE_BYTES_MAX")
+        .with("max", max)
+        .quota("MESSAGE_BYTES_MAX", message)
         .retry(BUSY_RETRY)
         .status()
 }
@@ -81,10 +95,10 @@ pub(crate) fn stream_deadline_exceeded() -> Status {
 }
 
 /// The request's body stopped arriving.
-pub(crate) fn body_stalled(after: Duration) -> Status {
+pub(crate) fn body_stalled() -> Status {
     let message = format!(
-        "nothing of the request came for BODY_IDLE_SECONDS_MAX = {} s; nothing was begun",
-        after.as_secs()
+        "nothing of the request came for BODY_IDLE_SECONDS_MAX = {BODY_IDLE_SECONDS_MAX} s, or less than \
+         BODY_BYTES_PER_SECOND_MIN = {BODY_BYTES_PER_SECOND_MIN} for each second beyond these; nothing was begun"
     );
     Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
 }

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod answers;
+mod config;
 mod eval;
 mod exchange;
 mod inference;
 mod ingest;
+mod keys;
 mod operator;
 mod points;
 #[path = "../support/mod.rs"]

@@ -208,10 +208,19 @@ impl Server {
 
     /// With these language models to ask, NAME=URL.
     pub(crate) async fn start_generating(config: ServerConfig, models: &[&str]) -> Server {
+        Server::start_generating_over(tempfile::tempdir().unwrap(), config, models).await
+    }
+
+    /// The same, over a directory.
+    pub(crate) async fn start_generating_over(
+        directory: TempDir,
+        config: ServerConfig,
+        models: &[&str],
+    ) -> Server {
         let models = models.iter().map(|model| GenerateModel::parse(model).unwrap());
         let known = Known { generate_models: GenerateModels::new(models).unwrap(), ..Known::default() };
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        Server::start_so(address, known, tempfile::tempdir().unwrap(), config).await
+        Server::start_so(address, known, directory, config).await
     }
 
     /// At an address of an earlier server.

@@ -1,11 +1,15 @@
 //! The server, from outside: a real socket, the Rust client, and a generated client for what the Rust client hides.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod abuse;
+mod access;
+mod answers;
 mod busy;
 mod by_hand;
 mod calls;
 mod cancel;
 mod circle;
+mod collector;
 mod compression;
 mod documents;
 mod endings;
@@ -21,6 +25,7 @@ mod ingest;
 mod limits;
 mod load;
 mod models;
+mod monitoring;
 mod openai;
 mod opening;
 mod operations;
@@ -36,7 +41,11 @@ mod shutdown;
 mod streams;
 mod templates;
 mod tenants;
+mod tls;
 mod tokens;
+mod traces;
 mod vectors;
+mod walk;
+mod wire;
 mod words;
 mod writes;

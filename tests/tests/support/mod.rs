@@ -45,7 +45,7 @@ impl Scratch {
     pub(crate) fn run(&self, place: &[&str], arguments: &[&str]) -> Output {
         let mut command = Command::new(binary());
         command.current_dir(self.0.path()).args(place).args(arguments);
-        for variable in ["RAGSTONE_URL", "RAGSTONE_DATA", "RAGSTONE_OFFLINE"] {
+        for variable in ["RAGSTONE_URL", "RAGSTONE_DATA", "RAGSTONE_OFFLINE", "RAGSTONE_API_KEY"] {
             command.env_remove(variable);
         }
         command.output().unwrap()

@@ -2,9 +2,8 @@
 
 use ragstone_proto::v1;
 use ragstone_proto::v1::admin_service_client::AdminServiceClient;
-use tonic::transport::Channel;
 
-use super::{Client, LIST_PAGE_SIZE, service};
+use super::{Calling, Client, LIST_PAGE_SIZE, service};
 use crate::call::{call, methods};
 use crate::error::Result;
 use crate::filter::Filter;
@@ -219,7 +218,7 @@ impl Client {
         Operation::from_wire(response.operation)
     }
 
-    fn admin(&self) -> AdminServiceClient<Channel> {
+    pub(super) fn admin(&self) -> AdminServiceClient<Calling> {
         service!(self, AdminServiceClient)
     }
 }

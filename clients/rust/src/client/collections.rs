@@ -2,9 +2,8 @@
 
 use ragstone_proto::v1;
 use ragstone_proto::v1::collections_service_client::CollectionsServiceClient;
-use tonic::transport::Channel;
 
-use super::{Client, LIST_PAGE_SIZE, service};
+use super::{Calling, Client, LIST_PAGE_SIZE, service};
 use crate::call::{call, methods};
 use crate::collection::{Collection, CreateCollection};
 use crate::error::Result;
@@ -150,7 +149,7 @@ impl Client {
         Ok(())
     }
 
-    pub(super) fn collections(&self) -> CollectionsServiceClient<Channel> {
+    pub(super) fn collections(&self) -> CollectionsServiceClient<Calling> {
         service!(self, CollectionsServiceClient)
     }
 }

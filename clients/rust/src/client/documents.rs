@@ -2,9 +2,8 @@
 
 use ragstone_proto::v1;
 use ragstone_proto::v1::documents_service_client::DocumentsServiceClient;
-use tonic::transport::Channel;
 
-use super::{Client, service};
+use super::{Calling, Client, service};
 use crate::call::{call, methods};
 use crate::document::{Chunk, Document, IngestDocument, IngestReport, ListChunks, ListDocuments};
 use crate::error::{Error, Result};
@@ -118,7 +117,7 @@ impl Client {
         Page::from_wire(response.chunks, response.next_page_token, |chunk| Ok(Chunk::from_wire(chunk)))
     }
 
-    pub(super) fn documents(&self) -> DocumentsServiceClient<Channel> {
+    pub(super) fn documents(&self) -> DocumentsServiceClient<Calling> {
         service!(self, DocumentsServiceClient)
     }
 }

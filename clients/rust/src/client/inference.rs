@@ -2,9 +2,8 @@
 
 use ragstone_proto::v1;
 use ragstone_proto::v1::inference_service_client::InferenceServiceClient;
-use tonic::transport::Channel;
 
-use super::{Client, LIST_PAGE_SIZE, service};
+use super::{Calling, Client, LIST_PAGE_SIZE, service};
 use crate::call::{call, methods};
 use crate::error::Result;
 use crate::inference::{Embed, Embeddings, Model, PulledModel};
@@ -102,7 +101,7 @@ impl Client {
         Ok(PulledModel { name: response.name, source: response.source, sha256: response.sha256 })
     }
 
-    fn inference(&self) -> InferenceServiceClient<Channel> {
+    fn inference(&self) -> InferenceServiceClient<Calling> {
         service!(self, InferenceServiceClient)
     }
 }

@@ -2,22 +2,28 @@
 
 mod admin;
 mod aliases;
+mod bearer;
 mod collections;
 mod documents;
 mod inference;
 mod ingest;
+mod keys;
 mod operations;
 mod points;
 mod rag;
 mod search;
 mod templates;
+mod tls;
 mod written;
 
 use std::time::Duration;
 
 use tonic::codec::CompressionEncoding;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 
+use self::bearer::{ApiKey, Bearer};
+use self::tls::Tls;
 use self::written::{AtLeast, Written};
 use crate::call::Policy;
 use crate::error::{Code, Error, Result, innermost};
@@ -34,6 +40,9 @@ pub const MESSAGE_BYTES_MAX: usize = 256 << 20;
 
 /// Items asked for at once by the methods that return all of them.
 const LIST_PAGE_SIZE: u32 = 1_000;
+
+/// What calls are made over: a connection, and the credentials that go with each of them.
+type Calling = InterceptedService<Channel, Bearer>;
 
 const WINDOW_BYTES: u32 = 4 << 20;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -93,6 +102,8 @@ pub struct ClientBuilder {
     connect_timeout: Duration,
     policy: Policy,
     compression: Option<Compression>,
+    tls: Tls,
+    api_key: Option<ApiKey>,
 }
 
 impl ClientBuilder {
@@ -100,6 +111,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.policy.timeout = Some(timeout);
+        self
+    }
+
+    /// The API key, or the token, that goes with each call as `authorization: Bearer`; none by default. It is sent as it is: over a network, only to a
+    /// server behind TLS.
+    #[must_use]
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.api_key = Some(ApiKey::new(key.into()));
         self
     }
 
@@ -124,30 +143,51 @@ impl ClientBuilder {
         self
     }
 
+    /// Trusts the authorities of this PEM text alone, for `https://` URLs. Without it those are trusted that the system trusts, or, where
+    /// it names none, Mozilla's.
+    #[must_use]
+    pub fn tls_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.ca = Some(pem.into());
+        self
+    }
+
+    /// Shows a certificate to servers that ask for one (mutual TLS), for `https://` URLs: PEM texts of the certificate, with those between
+    /// it and its authority, and of its key.
+    #[must_use]
+    pub fn tls_identity(mut self, cert: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.tls.identity = Some((cert.into(), key.into()));
+        self
+    }
+
     /// Connects. A connection that breaks later is made anew by the next call.
     ///
     /// # Errors
-    /// [`Code::InvalidArgument`] for a URL that is none (`http://HOST:PORT` is), [`Code::Unavailable`] when nothing
-    /// listens there.
+    /// [`Code::InvalidArgument`] for a URL that is none (`http://HOST:PORT` and `https://HOST:PORT` are), for certificates that make no
+    /// sense and for a key that no header can have, [`Code::Unavailable`] when nothing listens there, or not whom this client trusts.
     pub async fn build(self) -> Result<Client> {
-        let endpoint = self.endpoint()?;
+        let (endpoint, bearer) = (self.endpoint()?, self.bearer()?);
         let channel = endpoint.connect().await.map_err(|error| {
             Error::new(Code::Unavailable, format!("cannot connect to {}: {}", self.url, innermost(&error)))
         })?;
-        Ok(self.over(channel))
+        Ok(self.over(channel, bearer))
     }
 
     /// A client that connects with its first call: for servers that are not up yet. Must be called within a Tokio
     /// runtime.
     ///
     /// # Errors
-    /// [`Code::InvalidArgument`] for a URL that is none.
+    /// [`Code::InvalidArgument`] for a URL that is none, for certificates that make no sense, and for a key that no header can have.
     pub fn build_lazy(self) -> Result<Client> {
-        let channel = self.endpoint()?.connect_lazy();
-        Ok(self.over(channel))
+        let (channel, bearer) = (self.endpoint()?.connect_lazy(), self.bearer()?);
+        Ok(self.over(channel, bearer))
     }
 
-    fn over(&self, channel: Channel) -> Client {
+    fn bearer(&self) -> Result<Bearer> {
+        Bearer::of(self.api_key.as_ref())
+    }
+
+    fn over(&self, channel: Channel, bearer: Bearer) -> Client {
+        let channel = InterceptedService::new(channel, bearer);
         Client { channel, policy: self.policy, compression: self.compression, written: Written::default() }
     }
 
@@ -155,14 +195,19 @@ impl ClientBuilder {
         let invalid = |reason: &str| {
             Error::new(
                 Code::InvalidArgument,
-                format!("url `{}`: {reason}; expected http://HOST:PORT", self.url),
+                format!("url `{}`: {reason}; expected http://HOST:PORT or https://HOST:PORT", self.url),
             )
         };
         let endpoint =
             Endpoint::from_shared(self.url.clone()).map_err(|error| invalid(&innermost(&error)))?;
-        if endpoint.uri().scheme_str() != Some("http") {
-            return Err(invalid("the scheme is not http"));
-        }
+        let endpoint = match endpoint.uri().scheme_str() {
+            Some("https") => self.tls.secure(endpoint, self.connect_timeout)?,
+            Some("http") if self.tls.is_asked_for() => {
+                return Err(invalid("certificates are for https, and the scheme is http"));
+            }
+            Some("http") => endpoint,
+            _ => return Err(invalid("the scheme is neither http nor https")),
+        };
         Ok(endpoint
             .connect_timeout(self.connect_timeout)
             .tcp_nodelay(true)
@@ -176,7 +221,7 @@ impl ClientBuilder {
 /// A client of one server; cheap to clone, one connection shared by its clones.
 #[derive(Clone, Debug)]
 pub struct Client {
-    channel: Channel,
+    channel: Calling,
     policy: Policy,
     compression: Option<Compression>,
     written: Written,
@@ -198,6 +243,8 @@ impl Client {
             connect_timeout: Duration::from_secs(5),
             policy: Policy { timeout: None, retries: 3 },
             compression: None,
+            tls: Tls::default(),
+            api_key: None,
         }
     }
 

@@ -2,9 +2,8 @@
 
 use ragstone_proto::v1;
 use ragstone_proto::v1::operations_service_client::OperationsServiceClient;
-use tonic::transport::Channel;
 
-use super::{Client, LIST_PAGE_SIZE, service};
+use super::{Calling, Client, LIST_PAGE_SIZE, service};
 use crate::call::{call, methods};
 use crate::error::{Error, Result};
 use crate::operation::{Operation, OperationState};
@@ -108,7 +107,7 @@ impl Client {
         Ok(())
     }
 
-    fn operations(&self) -> OperationsServiceClient<Channel> {
+    fn operations(&self) -> OperationsServiceClient<Calling> {
         service!(self, OperationsServiceClient)
     }
 }

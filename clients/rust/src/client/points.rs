@@ -2,9 +2,8 @@
 
 use ragstone_proto::v1;
 use ragstone_proto::v1::points_service_client::PointsServiceClient;
-use tonic::transport::Channel;
 
-use super::{Client, service};
+use super::{Calling, Client, service};
 use crate::call::{Method, call, methods};
 use crate::error::Result;
 use crate::filter::Filter;
@@ -225,7 +224,7 @@ impl Client {
         Facet::from_wire(response)
     }
 
-    pub(super) fn points(&self) -> PointsServiceClient<Channel> {
+    pub(super) fn points(&self) -> PointsServiceClient<Calling> {
         service!(self, PointsServiceClient)
     }
 }

@@ -3,9 +3,8 @@
 use ragstone_proto::v1;
 use ragstone_proto::v1::rag_service_client::RagServiceClient;
 use tokio::time::Instant;
-use tonic::transport::Channel;
 
-use super::{Client, service};
+use super::{Calling, Client, service};
 use crate::call::{call, methods};
 use crate::enrich::{Enrich, Enriched};
 use crate::error::Result;
@@ -80,7 +79,7 @@ impl Client {
         Ok(Generation::new(messages, deadline, timeout))
     }
 
-    fn rag(&self) -> RagServiceClient<Channel> {
+    fn rag(&self) -> RagServiceClient<Calling> {
         service!(self, RagServiceClient)
     }
 }

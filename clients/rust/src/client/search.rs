@@ -2,9 +2,8 @@
 
 use ragstone_proto::v1;
 use ragstone_proto::v1::search_service_client::SearchServiceClient;
-use tonic::transport::Channel;
 
-use super::{Client, service};
+use super::{Calling, Client, service};
 use crate::call::{call, methods};
 use crate::error::{Error, Result};
 use crate::found::{Explain, QueryResult, RangeResult};
@@ -85,7 +84,7 @@ impl Client {
         RangeResult::from_wire(response)
     }
 
-    fn search(&self) -> SearchServiceClient<Channel> {
+    fn search(&self) -> SearchServiceClient<Calling> {
         service!(self, SearchServiceClient)
     }
 }

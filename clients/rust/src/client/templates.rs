@@ -2,9 +2,8 @@
 
 use ragstone_proto::v1;
 use ragstone_proto::v1::templates_service_client::TemplatesServiceClient;
-use tonic::transport::Channel;
 
-use super::{Client, LIST_PAGE_SIZE, service};
+use super::{Calling, Client, LIST_PAGE_SIZE, service};
 use crate::call::{call, methods};
 use crate::enrich::ChatMessage;
 use crate::error::{Error, Result};
@@ -93,7 +92,7 @@ impl Client {
         response.messages.into_iter().map(ChatMessage::from_wire).collect()
     }
 
-    fn templates(&self) -> TemplatesServiceClient<Channel> {
+    fn templates(&self) -> TemplatesServiceClient<Calling> {
         service!(self, TemplatesServiceClient)
     }
 }

@@ -241,6 +241,22 @@ pub struct ModelEntry {
     pub reranker: Option<RerankerInfo>,
 }
 
+/// What a model has embedded since it was loaded first, for requests and for all else: [`Models::embedded`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Embedded {
+    /// The name in its contract; of a long one its beginning and a hash. Of very many models the last are `other` together.
+    pub model: String,
+    /// Calls that were answered with vectors, each for one or more texts.
+    pub calls: u64,
+    /// Their texts.
+    pub texts: u64,
+    /// Their tokens.
+    pub tokens: u64,
+    /// How long they took, one after the other: calls that come at the same time count each for itself.
+    pub seconds: f64,
+}
+
 /// A model that was fetched or found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PulledModel {

@@ -11,12 +11,13 @@
 //!   thread, and with it the connection.
 //! * A request that fails by 408, 429, 5xx or on the way is sent again, three times at most, after a pause that doubles or that
 //!   `Retry-After` asks for, but never once a token has come: an answer is not begun twice. Of a 429 that stays, or whose pause is longer
-//!   than somebody waits, the error has that pause ([`GenerateFailure::Busy`]).
-//! * What comes back is bounded ([`ANSWER_BYTES_MAX`], [`STREAM_EVENT_BYTES_MAX`](crate::limits::STREAM_EVENT_BYTES_MAX),
+//!   than somebody waits, the error has that pause ([`GenerateFailure::Busy`](crate::GenerateFailure::Busy)).
+//! * What comes back is bounded ([`ANSWER_BYTES_MAX`](crate::limits::ANSWER_BYTES_MAX), [`STREAM_EVENT_BYTES_MAX`](crate::limits::STREAM_EVENT_BYTES_MAX),
 //!   [`STREAM_BYTES_MAX`](crate::limits::STREAM_BYTES_MAX)).
 //! * Neither keys nor questions nor answers are logged.
 
 mod cite;
+mod generation;
 mod models;
 mod sse;
 mod stream;
@@ -24,20 +25,15 @@ mod watch;
 mod wire;
 
 pub use cite::{CheckedCitations, CitationUse};
+pub use generation::{Generation, Lookup};
 pub use models::{GenerateModel, GenerateModels, Patience};
 pub use watch::{StopOnDrop, Stopper};
 
-use std::time::Instant;
-
 use serde_json::Value;
 
-use self::stream::{Heard, Stream};
-use self::wire::Turn;
-use crate::error::{Error, GenerateFailure, Result};
-use crate::limits::{
-    ANSWER_BYTES_MAX, ANSWER_TOKENS_MAX, RESPONSE_FORMAT_BYTES_MAX, STOP_BYTES_MAX, STOPS_MAX,
-};
-use crate::prompt::{ChatMessage, EnrichRequest, Enriched, check_max, check_range};
+use crate::error::{Error, Result};
+use crate::limits::{ANSWER_TOKENS_MAX, RESPONSE_FORMAT_BYTES_MAX, STOP_BYTES_MAX, STOPS_MAX};
+use crate::prompt::{EnrichRequest, Enriched, check_max, check_range};
 
 /// How an answer is generated; every default is the model's own.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -186,6 +182,9 @@ pub struct Answer {
     pub usage: Option<Usage>,
     /// Milliseconds until the first piece (`first_token`) and to the end (`generate`).
     pub timings_ms: Vec<(&'static str, f64)>,
+    /// Whether it was kept from an earlier question, the same or one that is taken for it ([`answers`](crate::answers)): the usage is of that time then, and
+    /// nothing was spent on it now.
+    pub cached: bool,
 }
 
 /// What comes of a generation, in this order.
@@ -197,131 +196,6 @@ pub enum GenerateEvent {
     Delta(String),
     /// The end: once, last.
     Done(Answer),
-}
-
-/// An answer as it comes: an iterator that blocks. After [`GenerateEvent::Done`], or an error, there is nothing more.
-/// Dropping it closes the connection to the model's endpoint.
-pub struct Generation {
-    state: State,
-    stream: Stream,
-    /// Numbers of the passages that the model was given.
-    given: Vec<usize>,
-    text: String,
-    started: Instant,
-    first_token_ms: Option<f64>,
-}
-
-enum State {
-    Evidence(Box<Enriched>),
-    Answering,
-    Over,
-}
-
-impl Generation {
-    /// Begins a generation, for somebody who waits no longer than to a moment. Nothing is sent before the first event is asked for.
-    pub(crate) fn begin(
-        models: &GenerateModels,
-        enriched: Enriched,
-        options: &GenerateOptions,
-        deadline: Option<Instant>,
-    ) -> Result<Generation> {
-        options.validate()?;
-        let model = models.get(&options.model)?;
-        let body = wire::request(&model, &turns(&enriched), options);
-        let given = enriched.citations.iter().map(|citation| citation.index).collect();
-        Ok(Generation {
-            state: State::Evidence(Box::new(enriched)),
-            stream: Stream::new(model, body, deadline)?,
-            given,
-            text: String::new(),
-            started: Instant::now(),
-            first_token_ms: None,
-        })
-    }
-
-    /// The name of the model that is asked.
-    pub fn model(&self) -> &str {
-        self.stream.model().name()
-    }
-
-    /// What ends it from another thread.
-    pub fn stopper(&self) -> Stopper {
-        self.stream.stopper()
-    }
-
-    fn elapsed_ms(&self) -> f64 {
-        self.started.elapsed().as_secs_f64() * 1e3
-    }
-
-    fn next_of_answer(&mut self) -> Result<GenerateEvent> {
-        match self.stream.next()? {
-            Heard::Text(text) => {
-                if self.first_token_ms.is_none() {
-                    self.first_token_ms = Some(self.elapsed_ms());
-                }
-                self.text.push_str(&text);
-                if self.text.len() > ANSWER_BYTES_MAX {
-                    return Err(Error::Generate {
-                        model: self.model().to_owned(),
-                        failure: GenerateFailure::Foreign,
-                        reason: format!(
-                            "sent an answer of more than ANSWER_BYTES_MAX = {ANSWER_BYTES_MAX} bytes"
-                        ),
-                    });
-                }
-                Ok(GenerateEvent::Delta(text))
-            }
-            Heard::End { finish_reason, usage } => {
-                self.state = State::Over;
-                let text = std::mem::take(&mut self.text);
-                let first = self.first_token_ms.map(|ms| ("first_token", ms));
-                Ok(GenerateEvent::Done(Answer {
-                    citations: CheckedCitations::of(&text, &self.given),
-                    text,
-                    model: self.model().to_owned(),
-                    finish_reason,
-                    usage,
-                    timings_ms: first.into_iter().chain([("generate", self.elapsed_ms())]).collect(),
-                }))
-            }
-        }
-    }
-}
-
-impl Iterator for Generation {
-    type Item = Result<GenerateEvent>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match std::mem::replace(&mut self.state, State::Answering) {
-            State::Evidence(enriched) => {
-                self.started = Instant::now();
-                Some(Ok(GenerateEvent::Evidence(*enriched)))
-            }
-            State::Answering => {
-                let event = self.next_of_answer();
-                if event.is_err() {
-                    self.state = State::Over;
-                }
-                Some(event)
-            }
-            State::Over => {
-                self.state = State::Over;
-                None
-            }
-        }
-    }
-}
-
-impl std::fmt::Debug for Generation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Generation").field("model", &self.model()).finish_non_exhaustive()
-    }
-}
-
-/// What the model is sent.
-fn turns(enriched: &Enriched) -> Vec<Turn> {
-    let turn = |message: &ChatMessage| Turn { role: message.role.as_str(), content: message.content.clone() };
-    enriched.messages.iter().map(turn).collect()
 }
 
 #[cfg(test)]

@@ -31,7 +31,12 @@ const READ_BYTES: usize = 8 << 10;
 /// What comes of an answer.
 pub(super) enum Heard {
     Text(String),
-    End { finish_reason: FinishReason, usage: Option<Usage> },
+    End {
+        finish_reason: FinishReason,
+        usage: Option<Usage>,
+        /// Whether the service gave the reason; where it only closed, it may have been cut off itself.
+        is_told: bool,
+    },
 }
 
 /// Why a try failed.
@@ -337,8 +342,10 @@ impl Connection {
     /// The answer's end. Some services close without the closing event, but not without a reason to finish.
     fn end(&mut self) -> Result<Heard, Failure> {
         match self.finish_reason.take() {
-            Some(finish_reason) => Ok(Heard::End { finish_reason, usage: self.usage }),
-            None if self.closed => Ok(Heard::End { finish_reason: FinishReason::Stop, usage: self.usage }),
+            Some(finish_reason) => Ok(Heard::End { finish_reason, usage: self.usage, is_told: true }),
+            None if self.closed => {
+                Ok(Heard::End { finish_reason: FinishReason::Stop, usage: self.usage, is_told: false })
+            }
             None => Err(Failure::passing("the answer broke off")),
         }
     }

@@ -35,12 +35,19 @@ pub(super) enum Over {
 /// model's endpoint is closed, which most endpoints take as a word to stop computing. A connection that is only being made is left to itself, seconds at most
 /// ([`Patience::connect`](super::Patience::connect)). Clones are one.
 #[derive(Clone)]
-pub struct Stopper(Arc<Shared>);
+pub struct Stopper(Option<Arc<Shared>>);
 
 impl Stopper {
+    /// Of an answer that is there already, which nothing has to end.
+    pub(super) fn of_nothing() -> Stopper {
+        Stopper(None)
+    }
+
     /// Ends the generation; after its end it does nothing.
     pub fn stop(&self) {
-        self.0.end(Over::Stopped);
+        if let Some(shared) = &self.0 {
+            shared.end(Over::Stopped);
+        }
     }
 
     /// Ends the generation when what it returns is dropped, as a future is whose caller has left.
@@ -51,7 +58,9 @@ impl Stopper {
 
 impl std::fmt::Debug for Stopper {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stopper").field("over", &self.0.lock().over).finish()
+        f.debug_struct("Stopper")
+            .field("over", &self.0.as_ref().and_then(|shared| shared.lock().over))
+            .finish()
     }
 }
 
@@ -141,7 +150,7 @@ impl Watch {
     }
 
     pub(super) fn stopper(&self) -> Stopper {
-        Stopper(self.shared.clone())
+        Stopper(Some(self.shared.clone()))
     }
 
     /// From now on this is awaited, for so long at most.

@@ -1,5 +1,9 @@
 //! Questions made answerable.
 
+use std::sync::Arc;
+
+use ragstone::Collection;
+
 use super::timing::Stages;
 use super::{Rag, retrieve};
 use crate::embed::{Embedder, Role};
@@ -13,6 +17,9 @@ use crate::prompt::{EnrichRequest, Enriched, TokenReport};
 use crate::retrieve::{Expansion, RetrievalMode, RetrieveRequest, RetrievedChunk};
 use crate::tokens::scripts::{Letters, is_of_word};
 
+/// What gives a collection and its model.
+pub(super) type Open<'a> = dyn Fn() -> Result<(Collection, Arc<dyn Embedder>)> + 'a;
+
 impl Rag {
     /// Makes a question answerable: retrieves chunks, packs them into the budget, renders the prompt.
     ///
@@ -21,13 +28,18 @@ impl Rag {
     /// [`Error::TokenLimit`](crate::Error::TokenLimit), naming the part of the request;
     /// [`Error::Template`](crate::Error::Template); otherwise as [`retrieve`](Rag::retrieve).
     pub fn enrich(&self, collection: &str, request: &EnrichRequest) -> Result<Enriched> {
+        self.enriched(&|| self.text_collection_and_model(collection), request)
+    }
+
+    /// The same of a collection that is opened, with its model, once the request is known to be one.
+    pub(super) fn enriched(&self, open: &Open<'_>, request: &EnrichRequest) -> Result<Enriched> {
         request.validate()?;
         let spoken = said(&request.messages);
         let conversation = Conversation::of(&request.messages, &spoken)?;
         let source = self.template_source(&request.template)?;
         let template = Template::new(source.text.as_deref())?;
         let counter = request.tokens_of.as_ref().map(|model| self.models.token_counter(model)).transpose()?;
-        let (rows, embedder) = self.text_collection_and_model(collection)?;
+        let (rows, embedder) = open()?;
         let mut stages = Stages::begin();
         let query = query(&conversation, request.mode, embedder.as_ref());
         let ask = RetrieveRequest {
@@ -110,7 +122,7 @@ fn spotlight(
 }
 
 /// The question of a conversation is its last message, and errors about it name that.
-fn as_message(error: Error, messages: usize) -> Error {
+pub(super) fn as_message(error: Error, messages: usize) -> Error {
     let named = |field: String| {
         let is_last = field == "question" && messages > 1;
         if is_last { format!("messages[{}].content", messages - 1) } else { field }

@@ -48,8 +48,26 @@ impl Rag {
     /// [`Error::Invalid`](crate::Error::Invalid) and [`Error::Limit`](crate::Error::Limit), naming the option. Then as
     /// [`enrich`](Rag::enrich). Of an event: [`Error::Generate`](crate::Error::Generate).
     pub fn generate(&self, collection: &str, request: &GenerateRequest) -> Result<Generation> {
+        self.generate_telling(collection, request, |_| {})
+    }
+
+    /// The same, which tells of the evidence as soon as it is found. That of an answer that was kept is not looked for, and not told of.
+    ///
+    /// # Errors
+    /// As [`generate`](Rag::generate).
+    pub fn generate_telling(
+        &self,
+        collection: &str,
+        request: &GenerateRequest,
+        told: impl FnOnce(&Enriched),
+    ) -> Result<Generation> {
         self.check_generate(&request.options)?;
-        self.generate_from(self.enrich(collection, &request.enrich)?, &request.options)
+        if let Some(looked_up) = self.looked_up(collection, request)? {
+            return self.kept_or_generated(looked_up, request, told);
+        }
+        let enriched = self.enrich(collection, &request.enrich)?;
+        told(&enriched);
+        self.generate_from(enriched, &request.options)
     }
 
     /// Answers a question whose evidence is there already.

@@ -76,7 +76,7 @@ pub(super) fn passages(
     }
     let view = rows.view();
     let filter = reserved::only_chunks(request.filter.clone());
-    let searching = Searching { view: &view, filter };
+    let searching = Searching { view: &view, filter, name: rows.name(), watch: rag.watch.as_deref() };
     let selection = request.selection();
     let reranker = request.rerank.as_ref().map(|rerank| rag.models.reranker(&rerank.model)).transpose()?;
     // As many as the re-ranker is to see, and no more: it is the dearest stage.

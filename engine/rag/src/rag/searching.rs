@@ -4,6 +4,7 @@ use ragstone::limits::K_MAX;
 use ragstone::query::{Fuse, Names, Nearest, Query, QueryHit, Select, Source, TextQuery};
 use ragstone::{Filter, Point, PointId, Value, View};
 
+use super::watching::Watch;
 use crate::error::{Error, Result};
 use crate::reserved::{self, HEADING, TEXT};
 use crate::retrieve::StageScores;
@@ -27,6 +28,9 @@ pub(super) fn in_chunks(words: &str) -> TextQuery {
 pub(super) struct Searching<'a> {
     pub(super) view: &'a View,
     pub(super) filter: Filter,
+    /// Of the collection.
+    pub(super) name: &'a str,
+    pub(super) watch: Option<&'a Watch>,
 }
 
 impl Searching<'_> {
@@ -43,6 +47,13 @@ impl Searching<'_> {
         }
     }
 
+    /// Tells that the nearest chunks are searched.
+    fn tell(&self, source: &Source, k: usize) {
+        if let (Some(watch), Source::Nearest(_)) = (self.watch, source) {
+            watch(self.name, self.view, &Query::new(source.clone(), k).filter(self.filter.clone()));
+        }
+    }
+
     /// The best chunks of one side.
     pub(super) fn one(
         &self,
@@ -50,6 +61,7 @@ impl Searching<'_> {
         k: usize,
         scores: impl Fn(f32) -> StageScores,
     ) -> Result<Vec<Scored>> {
+        self.tell(&source, k);
         let scored = self.found(source, k)?.into_iter().filter_map(|hit| {
             let score = hit.score?;
             Some((hit.point.id, score, scores(score)))
@@ -62,6 +74,7 @@ impl Searching<'_> {
     pub(super) fn both(&self, vector: &[f32], words: &TextQuery, k: usize) -> Result<Vec<Scored>> {
         let size = CANDIDATES.max(2 * k).min(K_MAX);
         let sides: [Source; 2] = [Nearest::new(vector.to_vec()).into(), words.clone().into()];
+        self.tell(&sides[0], size);
         let candidates = self.found(Fuse::reciprocal_rank(sides.clone()).candidates(size).into(), size)?;
         let ids: Vec<PointId> = candidates.into_iter().map(|hit| hit.point.id).collect();
         let scores = self.scores(&ids, &sides)?;

@@ -7,6 +7,7 @@ mod requests;
 mod reranking;
 mod retrieval;
 mod templates;
+mod within;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

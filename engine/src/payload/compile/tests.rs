@@ -63,7 +63,7 @@ fn conditions_are_on_types_that_have_them() {
 #[test]
 fn a_read_says_whose_rows_it_means() {
     let schema = Schema::builder(2).field("year", FieldType::Int).tenant("year").build().unwrap();
-    let read = |filter: Option<Filter>| CompiledFilter::of_read(filter.as_ref(), &schema, &fields());
+    let read = |filter: Option<Filter>| CompiledFilter::of_read(filter.as_ref(), None, &schema, &fields());
     let year = || Filter::eq("year", 3i64);
     let other = || Filter::eq("text", "x");
     for refused in [
@@ -85,7 +85,7 @@ fn a_read_says_whose_rows_it_means() {
     ] {
         assert!(read(Some(sound)).unwrap().is_some());
     }
-    let apart = CompiledFilter::of_read(None, &Schema::new(2).unwrap(), &fields());
+    let apart = CompiledFilter::of_read(None, None, &Schema::new(2).unwrap(), &fields());
     assert!(apart.unwrap().is_none());
 }
 

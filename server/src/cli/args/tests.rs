@@ -1,5 +1,9 @@
 //! What is taken and what is refused.
 
+use std::ffi::OsStr;
+
+use ragstone_server::settings;
+
 use super::*;
 
 fn parsed(words: &[&str]) -> Result<Arguments, clap::Error> {
@@ -32,4 +36,59 @@ fn one_place_is_meant() {
     assert!(parsed(&["check", "--url", "http://a:1"]).unwrap_err().to_string().contains("--data"));
     assert!(parsed(&["restore", "--from", "x", "--url", "http://a:1"]).is_err());
     assert!(parsed(&["serve", "--url", "http://a:1"]).unwrap_err().to_string().contains("--data"));
+}
+
+/// A setting of a server whose flag every command has is one setting: the same flag, the same variable.
+#[test]
+fn global_flags_are_the_settings_of_a_server() {
+    let command = Arguments::command();
+    let mut seen = 0;
+    for setting in settings::all().filter(|setting| setting.is_global()) {
+        let id = serve::global_id(setting);
+        let flag = command.get_arguments().find(|flag| flag.get_id().as_str() == id).unwrap();
+        assert!(flag.is_global_set(), "{id}");
+        assert_eq!(flag.get_long(), Some(setting.flag().as_str()));
+        assert_eq!(flag.get_env(), Some(OsStr::new(&setting.variable())));
+        seen += 1;
+    }
+    assert_eq!(seen, 4);
+}
+
+#[test]
+fn flags_of_a_server_are_settings() {
+    let resolved = |words: &[&str]| {
+        let Command::Serve(args) = parsed(words).unwrap().command else { panic!("{words:?}") };
+        args.resolve().unwrap()
+    };
+    let words =
+        ["--data", "d", "serve", "--snapshot-store", "a b", "--snapshot-store", "c", "--allow-any-model"];
+    let settings = resolved(&words).settings;
+    assert_eq!(settings.data.to_str(), Some("d"));
+    assert_eq!(settings.server.snapshot_stores, ["a b", "c"]);
+    assert!(settings.server.allow_any_model && settings.server.load_default_model);
+    let words = [
+        "serve",
+        "--offline",
+        "--load-default-model=false",
+        "--tls-cert",
+        "c",
+        "--tls-key",
+        "k",
+        "--data",
+        "e",
+    ];
+    let resolved = resolved(&words);
+    assert_eq!(resolved.origin("tls.cert").to_string(), "--tls-cert");
+    let settings = resolved.settings;
+    assert!(settings.offline && !settings.server.load_default_model);
+    assert_eq!((settings.data.to_str(), settings.server.tls.key), (Some("e"), Some("k".into())));
+}
+
+#[test]
+fn certificates_are_for_whom_they_can_be_shown_to() {
+    let refused = |words: &[&str]| parsed(words).unwrap_err().to_string();
+    assert!(refused(&["serve", "--tls-ca", "a"]).contains("--tls-client-ca"));
+    assert!(refused(&["model", "list", "--tls-ca", "a", "--data", "d"]).contains("https"));
+    assert!(refused(&["model", "list", "--tls-cert", "a", "--url", "http://a:1"]).contains("https"));
+    assert!(parsed(&["model", "list", "--tls-ca", "a", "--url", "https://a:1"]).is_ok());
 }

@@ -3,6 +3,7 @@
 mod enrich;
 mod exchange;
 mod generate;
+mod keys;
 mod operator;
 mod upsert;
 mod views;

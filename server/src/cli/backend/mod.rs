@@ -3,6 +3,7 @@
 //! Calls block. What goes in are the engine's types, what comes out are those that the commands print.
 
 mod enriched;
+pub(crate) mod keys;
 mod local;
 pub(crate) mod operator;
 mod remote;
@@ -114,7 +115,7 @@ pub(crate) type Loaded = ragstone_rag::Result<DocumentInput>;
 pub(crate) type Done<'a> = &'a mut dyn FnMut(Origin, std::result::Result<Ingested, String>);
 
 /// The operations that commands are made of.
-pub(crate) trait Backend: operator::Operator + Answering {
+pub(crate) trait Backend: operator::Operator + keys::KeyKeeper + Answering {
     /// Names the place, for messages: a directory or a URL.
     fn place(&self) -> String;
     /// Makes a collection; an empty model name is the default model of the place.
@@ -212,7 +213,7 @@ pub(crate) trait Backend: operator::Operator + Answering {
 /// The backend that the arguments name.
 pub(crate) fn open(place: &Place, progress: Arc<dyn Progress>) -> Result<Box<dyn Backend>> {
     match &place.url {
-        Some(url) => Ok(Box::new(remote::Remote::connect(url)?)),
+        Some(url) => Ok(Box::new(remote::Remote::connect(url, place)?)),
         None => Ok(Box::new(local::Local::new(place, progress))),
     }
 }

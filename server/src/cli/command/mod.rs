@@ -6,12 +6,14 @@ mod ask;
 mod check;
 mod collection;
 mod conditions;
+mod config;
 mod count_tokens;
 mod demo;
 mod embed;
 mod eval;
 mod exchange;
 mod ingest;
+mod key;
 mod model;
 mod operation;
 mod points;
@@ -46,7 +48,8 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
     let Arguments { place, json, quiet, command } = arguments;
     // These have a directory to work on, and no backend.
     match command {
-        Command::Serve(args) => return serve::run(&place, args),
+        Command::Serve(args) => return serve::run(args),
+        Command::Config(command) => return config::run(command, json),
         Command::Check => return check::run(&place, json),
         Command::Repair(args) => return repair::run(&place, &args, json),
         _ => {}
@@ -63,6 +66,7 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
     let session = Session { backend: backend::open(&place, progress.clone())?, progress, json };
     match command {
         Command::Serve(_)
+        | Command::Config(_)
         | Command::Check
         | Command::Repair(_)
         | Command::Snapshot(_)
@@ -80,6 +84,7 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
         Command::Alias(command) => alias::run(&session, command),
         Command::Operation(command) => operation::run(&session, command),
         Command::Admin(command) => admin::run(&session, command),
+        Command::Key(command) => key::run(&session, command),
         Command::Collection(args) => collection::run(&session, args),
         Command::Template(command) => template::run(&session, command),
         Command::Model(args) => model::run(&session, &args),

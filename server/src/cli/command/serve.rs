@@ -9,61 +9,88 @@ use ragstone_rag::Rag;
 use ragstone_rag::embed::{ModelOptions, Models};
 use ragstone_rag::generate::{GenerateModel, GenerateModels};
 use ragstone_rag::progress::Progress;
-use ragstone_server::{
-    Listeners, ServeError, ServerConfig, bind, init_logs, open_and_serve, shutdown_signal,
-};
+use ragstone_server::settings::{Origin, Resolved};
+use ragstone_server::{Listeners, ServeError, bind, init_logs, open_and_serve, shutdown_signal};
 
-use crate::cli::args::{LogFormat, Place, ServeArgs};
+use crate::cli::args::ServeArgs;
 
 /// How long threads that are still busy are waited for at the end.
 const SHUTDOWN_WAIT: Duration = Duration::from_millis(200);
 
-pub(super) fn run(place: &Place, args: ServeArgs) -> Result<()> {
-    init_logs(match args.log_format {
-        LogFormat::Text => ragstone_server::LogFormat::Text,
-        LogFormat::Json => ragstone_server::LogFormat::Json,
-    });
-    let models = args
-        .generate_models
-        .iter()
-        .filter(|model| !model.is_empty())
-        .map(|model| GenerateModel::parse(model));
-    let generate_models = GenerateModels::new(models.collect::<Result<Vec<_>, _>>()?)?;
+pub(super) fn run(args: ServeArgs) -> Result<()> {
+    let resolved = args.resolve()?;
+    let settings = &resolved.settings;
+    init_logs(settings.log_format);
+    let generate_models = generate_models(&resolved)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime")?;
     let served = runtime.block_on(async {
         // Listening comes first: a port that is taken is found out before a large directory is opened.
-        let grpc = bind(&args.listen).await?;
-        let http = match &args.http_listen {
-            Some(address) => Some(bind(address).await?),
+        let grpc = bind(&settings.listen).await.map_err(|error| at(&resolved, "listen", error))?;
+        let http = match &settings.http_listen {
+            Some(address) => Some(bind(address).await.map_err(|error| at(&resolved, "http_listen", error))?),
             None => None,
         };
         let shutdown = shutdown_signal()?;
         let progress = Arc::new(LogProgress);
-        let options = ModelOptions { offline: place.offline, progress, ..ModelOptions::default() };
-        let config = ServerConfig {
-            default_model: args.model,
-            allow_any_model: args.allow_any_model,
-            snapshot_stores: args.snapshot_stores,
-            exchange_dir: args.exchange_dir,
-            ..ServerConfig::default()
-        };
-        let data = place.data.clone();
+        let options = ModelOptions { offline: settings.offline, progress, ..ModelOptions::default() };
+        let data = settings.data.clone();
         let open = move || {
             let models = Models::new(options);
             Db::open(data).map(|db| Rag::new(db, models).with_generate_models(generate_models))
         };
-        let served = open_and_serve(config, open, Listeners { grpc, http }, shutdown).await;
-        served.map_err(|error| match error {
-            ServeError::Open(error) => {
-                anyhow::Error::new(error).context(format!("--data {}", place.data.display()))
-            }
-            other => other.into(),
-        })
+        let served = open_and_serve(settings.server.clone(), open, Listeners { grpc, http }, shutdown).await;
+        served.map_err(|error| explained(&resolved, error))
     });
     // The database is flushed. A model that is still being fetched would otherwise keep the process until it is here; a
     // fetch that is cut off leaves nothing in the cache.
     runtime.shutdown_timeout(SHUTDOWN_WAIT);
     served
+}
+
+/// The language models that the settings list.
+pub(super) fn generate_models(resolved: &Resolved) -> Result<GenerateModels> {
+    let models = resolved.settings.generate_models.iter().map(|model| GenerateModel::parse(model));
+    let models = models.collect::<Result<Vec<_>, _>>().and_then(GenerateModels::new);
+    models.map_err(|error| at(resolved, "generate_models", error))
+}
+
+/// An error of a setting, with the place that it is written at.
+fn at(
+    resolved: &Resolved,
+    key: &str,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> anyhow::Error {
+    let error = anyhow::Error::new(error);
+    match resolved.origin(key) {
+        Origin::Default => error,
+        origin => error.context(origin.to_string()),
+    }
+}
+
+/// Why a server did not start or did not end well, with the place of the setting that is to blame.
+pub(super) fn explained(resolved: &Resolved, error: ServeError) -> anyhow::Error {
+    let key = match &error {
+        ServeError::Config { field, .. } => *field,
+        ServeError::Tls(error) => error.setting,
+        ServeError::Telemetry(_) => "otlp_endpoint",
+        ServeError::Insecure { address } => listening_on(resolved, address),
+        _ => "",
+    };
+    match error {
+        ServeError::Open(error) => {
+            let data = resolved.settings.data.display();
+            anyhow::Error::new(error).context(format!("--data {data}"))
+        }
+        error => at(resolved, key, error),
+    }
+}
+
+/// The setting that has this address; none if the system chose a part of it.
+fn listening_on(resolved: &Resolved, address: &str) -> &'static str {
+    let settings = &resolved.settings;
+    let ports = [("listen", Some(&settings.listen)), ("http_listen", settings.http_listen.as_ref())];
+    let port = ports.into_iter().find(|(_, at)| at.is_some_and(|at| at == address));
+    port.map_or("", |(key, _)| key)
 }
 
 /// Progress as log lines: a server has no terminal.

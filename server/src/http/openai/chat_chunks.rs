@@ -1,6 +1,7 @@
 //! Answers of `POST /v1/chat/completions`: whole, or as chunks of a stream.
 //!
-//! Both have the passages under `citations`, and numbers that the model made up under `unknown_citations`. A stream has them in
+//! Both have the passages under `citations`, and numbers that the model made up under `unknown_citations`; `cached` says
+//! whether it was kept from an earlier question. A stream has them in
 //! its first chunk already, before it is known which are cited, so that a reader has the evidence before the first word; then in
 //! the chunk with the reason to finish, and in the one with the usage, if that was asked for, each the last of its stream.
 
@@ -61,6 +62,7 @@ impl Frame {
         for chunk in &mut chunks {
             chunk["citations"] = cited(citations, Some(answer));
             chunk["unknown_citations"] = json!(answer.citations.unknown);
+            chunk["cached"] = answer.cached.into();
         }
         chunks
     }
@@ -75,6 +77,7 @@ impl Frame {
             "usage": usage(answer.usage),
             "citations": cited(citations, Some(answer)),
             "unknown_citations": answer.citations.unknown,
+            "cached": answer.cached,
         })
     }
 }

@@ -3,6 +3,8 @@
 //! `input` is a text or a list of texts; lists of tokens are refused, since the tokens of one tokenizer mean nothing to another's model. `ragstone` may
 //! have `role` (`query`, `passage` or, by default, `plain`) and `on_overflow` (`error`, by default, or `truncate`).
 
+use std::time::Instant;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -18,6 +20,7 @@ use crate::http::answer::{ApiError, answer};
 use crate::http::port::Port;
 use crate::limits::EMBED_TEXTS_MAX;
 use crate::models;
+use crate::telemetry::{About, Activity, Figures};
 use crate::work::Kind;
 
 #[derive(Deserialize)]
@@ -98,6 +101,8 @@ pub(in crate::http) async fn embed(State(port): State<Port>, request: Request<Bo
         let loader = port.services.loader();
         let model = loader.named(models::Kind::Embedder, model).await?;
         loader.require(&model).await?;
+        let about = About { embedder: Some(model.clone()), ..About::default() };
+        let stages = port.services.stages(Activity::Embed, about);
         let embed = move |rag: &Rag| {
             let dimension = rag.models().load(&model)?.info().dimension;
             if dimensions.is_some_and(|wanted| wanted != dimension) {
@@ -105,7 +110,9 @@ pub(in crate::http) async fn embed(State(port): State<Port>, request: Request<Bo
                 return Ok(Err(ApiError::invalid("dimensions", &reason)));
             }
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let began = Instant::now();
             let embeddings = rag.embed(Some(&model), &texts, role, overflow)?;
+            stages.was("embed", began.elapsed(), Figures::of(&embeddings));
             // Written here, on a thread that may block: there may be millions of numbers.
             Ok(serde_json::to_vec(&answer_of(&model, embeddings, base64))
                 .map_err(|error| ApiError::malformed(&error)))

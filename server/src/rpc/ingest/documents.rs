@@ -13,6 +13,7 @@ use tonic::Status;
 use super::super::Services;
 use super::{Numbered, Out, Store, UnderWay};
 use crate::limits::{INGEST_DOCUMENTS_MAX, INGEST_DOCUMENTS_TOGETHER_BYTES};
+use crate::telemetry::Figures;
 use crate::{convert, status, token};
 
 /// Stores the documents of a stream.
@@ -100,14 +101,17 @@ impl DocumentStream {
             drop(tell);
             return acknowledge(told, refused, under_way, out).await;
         }
-        self.services.require_model_of(&collection).await?;
+        let stages = self.services.ingesting(&collection).await?;
         let ingest = self.services.apply(move |rag| {
             let options = IngestOptions::default();
             let cancel = options.cancel.clone();
             let documents = documents.into_iter().map(|(place, document)| (place, Ok(document)));
             rag.ingest_all(&collection, documents, &options, |place, report| {
                 let told = match report {
-                    Ok(report) => Ok(Outcome::Stored(convert::ingest_report(report, token::of_now(rag)))),
+                    Ok(report) => {
+                        stages.were(&report.timings_ms, Figures::of_document(&report));
+                        Ok(Outcome::Stored(convert::ingest_report(report, token::of_now(rag))))
+                    }
                     Err(error) => self::refused(status::rag(error)).map(Outcome::Refused),
                 };
                 if tell.send((place, told)).is_err() {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
 
-use super::super::{Embedder, Embeddings, ModelInfo, Overflow, Role, Wanted, hex};
+use super::super::{Embedded, Embedder, Embeddings, ModelInfo, Overflow, Role, Wanted, hex};
 use crate::error::Result;
 
 /// Bytes of a name that a model is counted by: the name of a remote one may be as long as a URL, with prefixes in it.
@@ -17,9 +18,18 @@ const CUT_HASH_CHARACTERS: usize = 8;
 const METERS_MAX: usize = 64;
 const OTHER: &str = "other";
 
-/// Tokens, by model.
+/// What models read, by their names.
 #[derive(Default)]
-pub(super) struct Meters(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
+pub(super) struct Meters(Mutex<BTreeMap<String, Arc<Meter>>>);
+
+/// What one has read. Nothing is handed over with the counts, so no order is needed.
+#[derive(Default)]
+struct Meter {
+    calls: AtomicU64,
+    texts: AtomicU64,
+    tokens: AtomicU64,
+    busy_us: AtomicU64,
+}
 
 impl Meters {
     /// The embedder, counting.
@@ -27,13 +37,20 @@ impl Meters {
         let mut meters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let name = meter_name(&embedder.info().name);
         let known = meters.len() < METERS_MAX || meters.contains_key(&name);
-        let tokens = meters.entry(if known { name } else { OTHER.to_owned() }).or_default().clone();
-        Arc::new(Metered { embedder, tokens })
+        let meter = meters.entry(if known { name } else { OTHER.to_owned() }).or_default().clone();
+        Arc::new(Metered { embedder, meter })
     }
 
-    pub(super) fn read(&self) -> Vec<(String, u64)> {
+    pub(super) fn read(&self) -> Vec<Embedded> {
         let meters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        meters.iter().map(|(name, tokens)| (name.clone(), tokens.load(Ordering::Relaxed))).collect()
+        let read = |(name, meter): (&String, &Arc<Meter>)| Embedded {
+            model: name.clone(),
+            calls: meter.calls.load(Ordering::Relaxed),
+            texts: meter.texts.load(Ordering::Relaxed),
+            tokens: meter.tokens.load(Ordering::Relaxed),
+            seconds: meter.busy_us.load(Ordering::Relaxed) as f64 / 1e6,
+        };
+        meters.iter().map(read).collect()
     }
 }
 
@@ -48,16 +65,24 @@ fn meter_name(name: &str) -> String {
     format!("{}…{hash}", &name[..cut])
 }
 
-/// An embedder that counts what it reads. Nothing is handed over with the count, so no order is needed.
+/// An embedder that counts what it reads.
 struct Metered {
     embedder: Arc<dyn Embedder>,
-    tokens: Arc<AtomicU64>,
+    meter: Arc<Meter>,
 }
 
 impl Metered {
-    fn count(&self, embeddings: &Embeddings) {
+    /// What the closure returns, counted if it is vectors.
+    fn count(&self, embed: impl FnOnce() -> Result<Embeddings>) -> Result<Embeddings> {
+        let began = Instant::now();
+        let embeddings = embed()?;
         let tokens: usize = embeddings.token_counts.iter().sum();
-        self.tokens.fetch_add(tokens as u64, Ordering::Relaxed);
+        let busy_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.meter.calls.fetch_add(1, Ordering::Relaxed);
+        self.meter.texts.fetch_add(embeddings.vectors.len() as u64, Ordering::Relaxed);
+        self.meter.tokens.fetch_add(tokens as u64, Ordering::Relaxed);
+        self.meter.busy_us.fetch_add(busy_us, Ordering::Relaxed);
+        Ok(embeddings)
     }
 }
 
@@ -67,7 +92,7 @@ impl Embedder for Metered {
     }
 
     fn embed(&self, texts: &[&str], role: Role, overflow: Overflow) -> Result<Embeddings> {
-        self.embedder.embed(texts, role, overflow).inspect(|embeddings| self.count(embeddings))
+        self.count(|| self.embedder.embed(texts, role, overflow))
     }
 
     fn embed_wanted(
@@ -77,8 +102,7 @@ impl Embedder for Metered {
         overflow: Overflow,
         wanted: Wanted<'_>,
     ) -> Result<Embeddings> {
-        let embedded = self.embedder.embed_wanted(texts, role, overflow, wanted);
-        embedded.inspect(|embeddings| self.count(embeddings))
+        self.count(|| self.embedder.embed_wanted(texts, role, overflow, wanted))
     }
 
     fn count_tokens(&self, text: &str) -> usize {
@@ -115,7 +139,12 @@ mod tests {
         let made = one.embed(&["a b", "c"], Role::Plain, Overflow::Error).unwrap();
         let tokens: usize = made.token_counts.iter().sum();
         assert!(tokens >= 3);
-        assert_eq!(meters.read(), [("one".to_owned(), tokens as u64), ("other".to_owned(), 0)]);
+        assert!(one.embed(&["a b"], Role::Plain, Overflow::Error).is_ok());
+        let read = meters.read();
+        let read: Vec<_> = read.iter().map(|of| (of.model.as_str(), of.calls, of.texts)).collect();
+        assert_eq!(read, [("one", 2, 3), ("other", 0, 0)]);
+        let all = &meters.read()[0];
+        assert!(all.tokens > tokens as u64 && all.seconds >= 0.0, "{all:?}");
     }
 
     #[test]
@@ -134,7 +163,7 @@ mod tests {
         for number in 0..2 * METERS_MAX {
             meters.metered(Arc::new(BagOfWords::new(&format!("m{number}"), 100)));
         }
-        let names: Vec<String> = meters.read().into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> = meters.read().into_iter().map(|of| of.model).collect();
         assert_eq!(names.len(), METERS_MAX + 1);
         assert!(names.iter().any(|name| name == OTHER));
     }

@@ -27,7 +27,8 @@ use ragstone_kernels::matrix::Precision;
 
 use super::local::{self, LoadOptions, LocalEmbedder};
 use super::{
-    Arithmetic, DEFAULT_MODEL, Embedder, ModelEntry, ModelOptions, PulledModel, RemoteEmbedder, Wanted,
+    Arithmetic, DEFAULT_MODEL, Embedded, Embedder, ModelEntry, ModelOptions, PulledModel, RemoteEmbedder,
+    Wanted,
 };
 use crate::error::{Error, Result, SourceFailure};
 use crate::rerank::{self, LocalReranker, Reranker};
@@ -194,9 +195,8 @@ impl Models {
         self.inner.embedders.insert(name, self.inner.meters.metered(embedder));
     }
 
-    /// How many tokens each model has embedded since it was loaded first, by the name in its contract; of a long name by its beginning and a
-    /// hash.
-    pub fn tokens_embedded(&self) -> Vec<(String, u64)> {
+    /// What each model has embedded since it was loaded first.
+    pub fn embedded(&self) -> Vec<Embedded> {
         self.inner.meters.read()
     }
 

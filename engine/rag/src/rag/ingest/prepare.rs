@@ -79,7 +79,11 @@ impl Preparation {
         for (field, kind) in reserved::FIELDS {
             // A collection made before there was this field gets it; a strict one would refuse it otherwise.
             if !collection.schema().fields().contains_key(field) {
-                collection.add_field(field, kind)?;
+                let added = collection.add_field(field, kind);
+                // Who may write some rows alone brings it with the first of them.
+                if !matches!(added, Err(ragstone::Error::OutOfScope { .. })) {
+                    added?;
+                }
             }
         }
         let pipeline = pipeline(&model, &chunking);

@@ -5,8 +5,10 @@ mod exchange;
 mod generate;
 mod inference;
 mod ingest;
+mod keys;
 mod operator;
 mod schema;
+mod tls;
 mod types;
 mod upsert;
 mod views;
@@ -36,6 +38,7 @@ use super::{
     RerankAsk, RerankedView, RetrievedView, ScrollAsk, SearchView, StoredDocument, TemplateView,
     TokenCountsView, Transfer, WriteView,
 };
+use crate::cli::args::Place;
 use crate::cli::json;
 
 /// Documents that one page of a listing has.
@@ -49,10 +52,12 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    pub(super) fn connect(url: &str) -> Result<Self> {
+    pub(super) fn connect(url: &str, place: &Place) -> Result<Self> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("the runtime")?;
-        let client = runtime.block_on(Client::connect(url)).context("--url")?;
+        let builder = place.api_key.iter().fold(Client::builder(url), client::ClientBuilder::api_key);
+        let builder = tls::with_certificates(builder, url, place)?;
+        let client = runtime.block_on(builder.build()).context("--url")?;
         Ok(Self { url: url.to_owned(), client, runtime })
     }
 

@@ -1,0 +1,205 @@
+//! The server that is loaded, and its collection.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ragstone::Db;
+use ragstone_benches::Failure;
+use ragstone_benches::random::Random;
+use ragstone_proto::v1;
+use ragstone_proto::v1::create_collection_request::Vectors;
+use ragstone_rag::Rag;
+use ragstone_rag::embed::{ModelOptions, Models};
+use ragstone_server::{Listeners, ServeError, ServerConfig, bind, serve};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::io::AsyncReadExt as _;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::Code;
+
+use super::Arguments;
+use super::calls::Calls;
+use super::words::{self, HashedWords, MODEL};
+use super::workload::{Kind, Load, Workload, point, vector};
+
+const ANY_PORT: &str = "127.0.0.1:0";
+const ROWS_SEED: u64 = 1;
+const DOCUMENTS_SEED: u64 = 2;
+/// Points of an upsert that fills.
+const FILL: usize = 500;
+/// Words of a document.
+const DOCUMENT_WORDS: usize = 200;
+
+/// A server of this process, over a scratch directory.
+pub(crate) struct Own {
+    pub(crate) url: String,
+    http_address: String,
+    pub(crate) rag: Rag,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<Result<(), ServeError>>,
+    _directory: TempDir,
+}
+
+impl Own {
+    async fn start(arguments: &Arguments) -> Result<Own, Failure> {
+        let directory = match &arguments.scratch {
+            Some(scratch) => tempfile::tempdir_in(scratch)?,
+            None => tempfile::tempdir()?,
+        };
+        let models = Models::new(ModelOptions { offline: true, ..ModelOptions::default() });
+        models.insert(Arc::new(HashedWords::new(arguments.dimension)));
+        let db = open(directory.path()).await?;
+        let rag = Rag::new(db, models);
+        let (grpc, http) = (bind(ANY_PORT).await?, bind(ANY_PORT).await?);
+        let (url, http_address) = (format!("http://{}", grpc.local_addr()?), http.local_addr()?.to_string());
+        let config = ServerConfig { default_model: MODEL.to_owned(), ..ServerConfig::default() };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let listeners = Listeners { grpc, http: Some(http) };
+        let serving = tokio::spawn(serve(config, rag.clone(), listeners, async move {
+            // A sender that is gone means the same.
+            let _ = stopped.await;
+        }));
+        Ok(Own { url, http_address, rag, stop, serving, _directory: directory })
+    }
+
+    /// Has what was filled at rest: nothing goes on beside what is measured.
+    async fn settle(&self) -> Result<(), Failure> {
+        let db = self.rag.db().clone();
+        tokio::task::spawn_blocking(move || db.compact()).await??;
+        Ok(())
+    }
+
+    async fn end(self) -> Result<(), Failure> {
+        let _ = self.stop.send(());
+        Ok(self.serving.await??)
+    }
+}
+
+async fn open(directory: &Path) -> Result<Db, Failure> {
+    let path = directory.join("data");
+    Ok(tokio::task::spawn_blocking(move || Db::open(path)).await??)
+}
+
+/// A server with its collection.
+pub(crate) struct Place {
+    pub(crate) url: String,
+    pub(crate) own: Option<Own>,
+    pub(crate) dimension: usize,
+    calls: Calls,
+    /// The collection, if it was made here.
+    made: Option<String>,
+}
+
+impl Place {
+    /// The one that is asked for: another's, or one of this process.
+    pub(crate) async fn of(arguments: &Arguments) -> Result<Place, Failure> {
+        let own = match &arguments.url {
+            Some(_) => None,
+            None => Some(Own::start(arguments).await?),
+        };
+        let url = match (&arguments.url, &own) {
+            (Some(url), _) => url.clone(),
+            (None, Some(own)) => own.url.clone(),
+            (None, None) => return Err("there is no server".into()),
+        };
+        let calls = Calls::connect(&url, &arguments.headers).await?;
+        let (dimension, was_made) = fill(&calls, arguments).await?;
+        if let Some(own) = &own {
+            own.settle().await?;
+        }
+        let made = was_made.then(|| arguments.collection.clone());
+        Ok(Place { url, own, dimension, calls, made })
+    }
+
+    /// The load that is asked for, over connections of its own.
+    pub(crate) async fn load(&self, arguments: &Arguments) -> Result<Load, Failure> {
+        let workload = Workload::new(arguments, arguments.mix.clone(), self.dimension);
+        Ok(Load::new(connections(&self.url, arguments).await?, Arc::new(workload)))
+    }
+
+    /// Removes what was made, and ends what was started.
+    pub(crate) async fn leave(self) -> Result<(), Failure> {
+        if let Some(name) = self.made {
+            let request = v1::DeleteCollectionRequest { name, ..Default::default() };
+            self.calls.collections().delete_collection(request).await?;
+        }
+        match self.own {
+            Some(own) => own.end().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Connections to a server, as many as are asked for.
+pub(crate) async fn connections(url: &str, arguments: &Arguments) -> Result<Vec<Calls>, Failure> {
+    let mut connections = Vec::with_capacity(arguments.connections);
+    for _ in 0..arguments.connections {
+        connections.push(Calls::connect(url, &arguments.headers).await?);
+    }
+    Ok(connections)
+}
+
+/// Makes and fills the collection unless it is there; components of its vectors, and whether it was made.
+async fn fill(calls: &Calls, arguments: &Arguments) -> Result<(usize, bool), Failure> {
+    let name = &arguments.collection;
+    let get = v1::GetCollectionRequest { name: name.clone(), ..Default::default() };
+    match calls.collections().get_collection(get).await {
+        Ok(answer) => {
+            let there =
+                answer.into_inner().collection.ok_or("the collection that is there is not told of")?;
+            return Ok((there.dimension as usize, false));
+        }
+        Err(status) if status.code() == Code::NotFound => {}
+        Err(status) => return Err(status.into()),
+    }
+    let retrieves = arguments.mix.has(Kind::Retrieve);
+    let vectors = match retrieves {
+        true => Vectors::Model(arguments.model.clone()),
+        false => Vectors::Dimension(u32::try_from(arguments.dimension)?),
+    };
+    let make =
+        v1::CreateCollectionRequest { name: name.clone(), vectors: Some(vectors), ..Default::default() };
+    let made = calls.collections().create_collection(make).await?.into_inner();
+    let dimension = made.collection.map_or(arguments.dimension, |made| made.dimension as usize);
+    eprintln!("filling `{name}` with {} points", arguments.rows);
+    let (mut points, mut random) = (calls.points(), Random::new(ROWS_SEED));
+    for first in (0..arguments.rows).step_by(FILL) {
+        let rows = first..arguments.rows.min(first + FILL);
+        let rows = rows.map(|row| {
+            let id = v1::point_id::Id::Number(row as u64);
+            point(id, vector(&mut random, dimension), row as u64)
+        });
+        let upsert = v1::UpsertPointsRequest {
+            collection: name.clone(),
+            points: rows.collect(),
+            ..Default::default()
+        };
+        points.upsert_points(upsert).await?;
+    }
+    if retrieves {
+        let (mut documents, mut random) = (calls.documents(), Random::new(DOCUMENTS_SEED));
+        for number in 0..arguments.documents {
+            let ingest = v1::IngestDocumentRequest {
+                collection: name.clone(),
+                id: format!("load-{number:05}.txt"),
+                content: words::text(&mut random, DOCUMENT_WORDS).into_bytes().into(),
+                ..Default::default()
+            };
+            documents.ingest_document(ingest).await?;
+        }
+    }
+    Ok((dimension, true))
+}
+
+/// A server in a process of its own: tells its addresses in a line of JSON, and serves until standard input ends, as it does when the
+/// process that started this one is gone.
+pub(crate) async fn serve_for_parent(arguments: &Arguments) -> Result<(), Failure> {
+    let place = Place::of(arguments).await?;
+    if let Some(own) = &place.own {
+        println!("{}", json!({ "url": own.url, "http_address": own.http_address }));
+    }
+    let mut nothing = Vec::new();
+    tokio::io::stdin().read_to_end(&mut nothing).await?;
+    place.leave().await
+}

@@ -1,0 +1,147 @@
+//! A batch of a handle that shows some rows alone (`scope.rs`), made of those that it may write.
+//!
+//! **Rules.** Each operation meets its row as the ones before it in the batch leave it.
+//!
+//! | operation | a row that is not shown has the id | otherwise |
+//! |---|---|---|
+//! | upsert | refused: the id is taken | refused unless the new row is shown |
+//! | update | nothing, counted as missing | refused unless the row is shown afterwards |
+//! | delete | nothing | as ever |
+//! | precondition | as if there were no row; what expects none is refused | as ever |
+//!
+//! **Cost.** It is resolved like a batch that is made of rows (`resolving.rs`): a look-up for each row, after what was queued before is applied.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::resolving::Resolving;
+use super::state::ViewState;
+use crate::batch::{Change, PreparedBatch};
+use crate::clock::NEVER;
+use crate::error::{Error, Result};
+use crate::payload::{Payload, Value};
+use crate::point::{PointId, Precondition};
+use crate::scope::RowFilter;
+
+/// See the module's text.
+pub(super) struct Restricted<'a> {
+    rows: &'a RowFilter,
+    conditions: &'a [Precondition],
+    /// All that was asked for.
+    asked: Vec<Change>,
+    /// What is left of it.
+    batch: PreparedBatch,
+    /// Updates of rows that are not shown.
+    missing: usize,
+}
+
+/// A row as it is before an operation, with the values that the filter asks for.
+enum Before {
+    Absent,
+    NotShown,
+    Shown(Payload),
+}
+
+impl<'a> Restricted<'a> {
+    pub(super) fn new(
+        rows: &'a RowFilter,
+        mut batch: PreparedBatch,
+        conditions: &'a [Precondition],
+    ) -> Restricted<'a> {
+        batch.request_id = batch.request_id.map(|id| rows.request_id(&id));
+        let asked = std::mem::take(&mut batch.changes);
+        Restricted { rows, conditions, asked, batch, missing: 0 }
+    }
+
+    /// The batch that was queued, and how many updates came to nothing.
+    pub(super) fn finish(self) -> (PreparedBatch, usize) {
+        (self.batch, self.missing)
+    }
+
+    fn stored(&self, view: &ViewState, id: &PointId) -> Result<Before> {
+        let Some(place) = view.locate_sound(id)? else { return Ok(Before::Absent) };
+        let values = view.asked_of(self.rows, place);
+        Ok(if self.rows.shows(&values) { Before::Shown(values) } else { Before::NotShown })
+    }
+
+    /// The values that the filter asks for, of those that a change sets.
+    fn asked_values<'b>(&'b self, values: &'b [(u16, Value)]) -> impl Iterator<Item = (String, Value)> + 'b {
+        values.iter().filter_map(move |(field, value)| {
+            let name = &self.batch.fields.get(usize::from(*field))?.name;
+            self.rows.fields().contains(name).then(|| (name.clone(), value.clone()))
+        })
+    }
+
+    /// What a change leaves of its row; `None` if it changes nothing. `index` is its place in the batch.
+    fn after(&self, index: usize, change: &Change, before: &Before) -> Result<Option<Before>> {
+        let refused = || Err(Error::OutOfScope { field: format!("points[{index}]") });
+        let values: Payload = match (change, before) {
+            (Change::Delete(_) | Change::Update(_), Before::NotShown) => return Ok(None),
+            (Change::Delete(_), _) | (Change::Update(_), Before::Absent) => return Ok(Some(Before::Absent)),
+            (Change::Upsert(_) | Change::Rewrite(_), Before::NotShown) => return refused(),
+            (Change::Upsert(row) | Change::Rewrite(row), _) => self.asked_values(&row.values).collect(),
+            (Change::Update(changes), Before::Shown(values)) => {
+                let mut values = values.clone();
+                values.extend(self.asked_values(&changes.set));
+                changes.unset.iter().for_each(|name| drop(values.remove(name)));
+                values
+            }
+        };
+        if self.rows.shows(&values) { Ok(Some(Before::Shown(values))) } else { refused() }
+    }
+
+    /// Fails with the first condition that is about a row that is not shown and does not hold of one that is not there.
+    fn check_conditions(&self, view: &ViewState) -> Result<()> {
+        for (index, Precondition { id, expect }) in self.conditions.iter().enumerate() {
+            if matches!(self.stored(view, id)?, Before::NotShown) {
+                let field = format!("preconditions[{index}]");
+                return Err(match expect.is_met_by(None) {
+                    true => Error::OutOfScope { field },
+                    false => Error::Precondition { field, id: id.clone(), expected: *expect, actual: None },
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What is left of the batch, and how many of its updates come to nothing.
+    fn allowed(&self, view: &ViewState) -> Result<(Vec<Change>, usize)> {
+        let (mut changes, mut missing) = (Vec::with_capacity(self.asked.len()), 0);
+        let mut rows: HashMap<&PointId, Before> = HashMap::new();
+        for (index, change) in self.asked.iter().enumerate() {
+            let before = match rows.remove(change.id()) {
+                Some(before) => before,
+                None => self.stored(view, change.id())?,
+            };
+            let after = match self.after(index, change, &before)? {
+                Some(after) => {
+                    changes.push(change.clone());
+                    after
+                }
+                None => {
+                    missing += usize::from(matches!(change, Change::Update(_)));
+                    before
+                }
+            };
+            rows.insert(change.id(), after);
+        }
+        Ok((changes, missing))
+    }
+}
+
+impl Resolving for Restricted<'_> {
+    fn resolve(&mut self, view: &Arc<ViewState>, now: i64) -> Result<Option<i64>> {
+        let view = view.at(now);
+        self.check_conditions(&view)?;
+        let (changes, missing) = self.allowed(&view)?;
+        (self.batch.changes, self.missing) = (changes, missing);
+        // What has a name or conditions is queued even so: it is done, and they are to hold.
+        let is_nothing =
+            self.batch.changes.is_empty() && self.batch.request_id.is_none() && self.conditions.is_empty();
+        Ok((!is_nothing).then_some(NEVER))
+    }
+
+    fn batch(&self) -> &PreparedBatch {
+        &self.batch
+    }
+}

@@ -1,0 +1,37 @@
+//! The services of the API behind the question who asks.
+
+use axum::extract::Request;
+use http::Response;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tonic::{Code, Status};
+use tower::Service as _;
+
+use super::{Access, within};
+
+/// The services, and who may call them; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Guarded {
+    pub(crate) routes: Routes,
+    pub(crate) access: Access,
+}
+
+impl Guarded {
+    /// Makes a call, if it may be made.
+    pub(crate) async fn call(mut self, request: Request) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        let call = match self.access.admit(&path, request.headers()).await {
+            Ok(call) => call,
+            Err(refused) => return refused.into_http(),
+        };
+        let begun = call.clone();
+        let Ok(response) = within(call, self.routes.call(request)).await;
+        let status = Status::from_header_map(response.headers());
+        if let Some(begun) = begun
+            && status.is_some_and(|status| status.code() == Code::PermissionDenied)
+        {
+            begun.note_refused(&path);
+        }
+        response
+    }
+}

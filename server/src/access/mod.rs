@@ -1,0 +1,185 @@
+//! Who may do what.
+//!
+//! ```text
+//! credentials -> who it is (keys, jwt) -> may they make this call (rules), and now (limiter)?
+//!             -> what they see (caller: grants and claims) -> the database within it (`ragstone::Db::within`)
+//! ```
+//! Credentials are a header, `authorization: Bearer KEY`, the same on both ports. An API key (`keys.rs`) has its grants with it; a token of an identity
+//! provider (`jwt.rs`) has roles, whose grants are configured. A [`Grant`] is an action on collections, and perhaps on some of their rows.
+//!
+//! Whether a call is begun is decided in one place (`Access::admit`) by one table (`rules.rs`). Which collections and rows it then comes to is no
+//! decision of its handler: that has a handle on the database that shows what the caller may see, and nothing else, in every way to a row. So a
+//! handler that is added cannot forget it.
+//!
+//! Without credentials, and whatever they are: gRPC health and reflection, `/healthz` and `/readyz`. They tell how the process is, and what anybody can
+//! read in the API's description. Metrics need `observe`.
+//!
+//! Invariants:
+//! * What has no rule is not done. A task that does not know whose call it answers sees no collection.
+//! * Why credentials are refused is told to the log and to nobody else.
+//! * Neither keys nor tokens, nor claims or filters, are in any line of a log.
+//!
+//! What is begun goes on: an operation, or a stream, whose key is taken back meanwhile comes to its end.
+
+mod action;
+mod audit;
+mod caller;
+mod claims;
+mod config;
+mod grant;
+mod guard;
+mod jwt;
+mod key;
+mod keys;
+mod limiter;
+mod rules;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use ragstone::Db;
+use ragstone_rag::Rag;
+use tonic::Status;
+
+pub use self::action::Action;
+pub(crate) use self::caller::{Call, carried, within};
+use self::caller::{Caller, Nothing};
+pub use self::claims::Claims;
+pub use self::config::{AccessConfig, JwtConfig};
+pub use self::grant::{Grant, InvalidGrant};
+pub(crate) use self::guard::Guarded;
+use self::jwt::Jwt;
+pub use self::key::{Key, KeyError, NewKey};
+pub use self::keys::Keys;
+use self::keys::NoKey;
+pub use self::limiter::Limits;
+use self::limiter::{Exceeded, Limiter, Moment};
+use crate::status;
+
+/// Who may do what, over an open database; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Access(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    is_on: bool,
+    keys: Keys,
+    jwt: Option<Jwt>,
+    jwt_limits: Limits,
+    limiter: Limiter,
+}
+
+impl Access {
+    /// Over a database, which has the keys, by a configuration that was checked.
+    pub(crate) fn new(config: &AccessConfig, db: Db) -> Access {
+        let jwt = Jwt::new(&config.jwt);
+        let keys = Keys::new(db);
+        if config.is_on() && jwt.is_none() && keys.list().is_empty() {
+            tracing::warn!("every call needs an API key, and there is none: `ragstone key create` makes one");
+        }
+        let (jwt_limits, limiter) = (config.jwt.limits, Limiter::default());
+        Access(Arc::new(Shared { is_on: config.is_on(), keys, jwt, jwt_limits, limiter }))
+    }
+
+    /// The API keys.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// Whether a call, or a request to the HTTP port, may be begun, by its path; and as whose call. `None` where callers are not told apart.
+    ///
+    /// # Errors
+    /// UNIMPLEMENTED for what has no rule; UNAUTHENTICATED; PERMISSION_DENIED; RESOURCE_EXHAUSTED, with RetryInfo.
+    pub(crate) async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Option<Call>, Status> {
+        if !self.0.is_on {
+            return Ok(None);
+        }
+        let rule = rules::of(path).ok_or_else(status::unknown_method)?;
+        let (caller, limits) = match self.authenticate(headers).await {
+            Ok(known) => known,
+            Err(reason) => {
+                audit::denied("", path, reason);
+                return Err(status::unauthenticated(reason == MISSING));
+            }
+        };
+        self.0.limiter.take(&caller.name, &limits, now()).map_err(|exceeded| {
+            audit::denied(&caller.name, path, "too many calls");
+            match exceeded {
+                Exceeded::Rate { per_second, retry } => status::rate_limited(per_second, retry),
+                Exceeded::Day { per_day, retry } => status::quota_exceeded(per_day, retry),
+            }
+        })?;
+        if !caller.may(rule) {
+            audit::denied(&caller.name, path, "action not granted");
+            return Err(status::permission_denied(rule.action.name()));
+        }
+        if !matches!(rule.action, Action::Read | Action::Observe) {
+            audit::allowed(&caller.name, path, rule.action.name());
+        }
+        Ok(Some(Call { caller, action: rule.action }))
+    }
+
+    /// Who has these credentials, and what they may ask for in some time.
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<(Caller, Limits), &'static str> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let value = values.next().ok_or(MISSING)?;
+        if values.next().is_some() {
+            return Err("credentials more than once");
+        }
+        let value = value.to_str().map_err(|_| "credentials not readable")?;
+        let (scheme, credentials) = value.split_once(' ').ok_or("credentials not readable")?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err("credentials of another scheme");
+        }
+        let credentials = credentials.trim();
+        match &self.0.jwt {
+            Some(jwt) if secret::id_of(credentials).is_none() => {
+                Ok((jwt.verify(credentials).await?, self.0.jwt_limits))
+            }
+            _ => match self.0.keys.find(credentials, keys::now_us()) {
+                Ok((id, known)) => {
+                    let grants = Arc::clone(&known.grants);
+                    Ok((Caller { name: format!("key:{id}").into(), grants }, known.limits()))
+                }
+                Err(NoKey::Unknown) => Err("key not known"),
+                Err(NoKey::Expired) => Err("key ended"),
+            },
+        }
+    }
+
+    /// What the caller of this task sees.
+    pub(crate) fn seen(&self, rag: &Rag) -> Rag {
+        match Call::current() {
+            Some(call) => rag.asked_by(Arc::clone(&call.caller.name)).within(Arc::new(call)),
+            None if self.0.is_on => rag.within(Arc::new(Nothing)),
+            None => rag.clone(),
+        }
+    }
+
+    /// Whether the caller of this task may manage a collection; without one, whether they may do everything.
+    pub(crate) fn manages(&self, collection: Option<&str>) -> bool {
+        match (Call::current(), collection) {
+            (Some(call), Some(collection)) => call.caller.has_whole(Action::Manage, collection),
+            (Some(call), None) => call.caller.is_admin(),
+            (None, _) => !self.0.is_on,
+        }
+    }
+
+    /// Notes that the caller of this task changed a key.
+    pub(crate) fn note_key(&self, change: &'static str, id: &str) {
+        let call = Call::current();
+        audit::key(call.as_ref().map_or("", |call| &call.caller.name), change, id);
+    }
+}
+
+/// There are no credentials: the one reason that is told.
+const MISSING: &str = "no credentials";
+
+fn now() -> Moment {
+    Moment { at: Instant::now(), unix_s: keys::now_us() / 1_000_000 }
+}

@@ -1,0 +1,84 @@
+//! Who is let through, and what the log says of it.
+
+use tonic::Code;
+
+use super::*;
+use crate::logs::lines::Lines;
+
+const UPSERT: &str = "/ragstone.v1.PointsService/UpsertPoints";
+const COUNT: &str = "/ragstone.v1.PointsService/CountPoints";
+const DELETE: &str = "/ragstone.v1.CollectionsService/DeleteCollection";
+const IMPORT: &str = "/ragstone.v1.AdminService/ImportCollection";
+const EXPORT: &str = "/ragstone.v1.AdminService/ExportCollection";
+
+/// Somebody with a key, of which the id comes second and the secret last.
+fn asking(grants: &[&str]) -> (Access, String, String) {
+    let config = AccessConfig { required: true, ..AccessConfig::default() };
+    let access = Access::new(&config, Db::in_memory().unwrap());
+    let grants = grants.iter().map(|grant| (*grant).to_owned()).collect();
+    let new = NewKey { name: "test".to_owned(), grants, ..NewKey::default() };
+    let (key, secret) = access.keys().create(new).unwrap();
+    (access, key.id, secret)
+}
+
+fn bearer(credentials: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, format!("Bearer {credentials}").parse().unwrap());
+    headers
+}
+
+async fn code(access: &Access, path: &str, headers: &HeaderMap) -> Code {
+    access.admit(path, headers).await.map_or_else(|refused| refused.code(), |_| Code::Ok)
+}
+
+#[tokio::test]
+async fn a_key_that_is_taken_back_opens_nothing_from_then_on() {
+    let (access, id, secret) = asking(&["read on *"]);
+    let headers = bearer(&secret);
+    assert_eq!(code(&access, COUNT, &headers).await, Code::Ok);
+    assert_eq!(code(&access, UPSERT, &headers).await, Code::PermissionDenied);
+    assert_eq!(code(&access, "/ragstone.v1.PointsService/Nothing", &headers).await, Code::Unimplemented);
+    assert_eq!(code(&access, COUNT, &HeaderMap::new()).await, Code::Unauthenticated);
+    let mut twice = headers.clone();
+    twice.append(AUTHORIZATION, "Bearer x".parse().unwrap());
+    assert_eq!(code(&access, COUNT, &twice).await, Code::Unauthenticated);
+    access.keys().revoke(&id).unwrap();
+    assert_eq!(code(&access, COUNT, &headers).await, Code::Unauthenticated);
+}
+
+/// Who imports a file reads what somebody exported, of whatever collection; who exports one may replace it.
+#[tokio::test]
+async fn files_of_all_are_for_who_manages_all() {
+    for (grant, expected) in [("manage on mine-*", Code::PermissionDenied), ("manage on *", Code::Ok)] {
+        let (access, _, secret) = asking(&[grant]);
+        for path in [IMPORT, EXPORT] {
+            assert_eq!(code(&access, path, &bearer(&secret)).await, expected, "{grant}, {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_log_names_who_was_refused_and_who_changes_something_and_no_secret() {
+    let (access, id, secret) = asking(&["write on notes where tenant = 'hush'"]);
+    let headers = bearer(&secret);
+    let lines = Lines::begin();
+    assert_eq!(code(&access, COUNT, &headers).await, Code::Ok);
+    let call = access.admit(UPSERT, &headers).await.unwrap().unwrap();
+    call.note_refused(UPSERT);
+    assert_eq!(code(&access, DELETE, &headers).await, Code::PermissionDenied);
+    assert_eq!(code(&access, DELETE, &bearer("rsk_0123456789abcdef_hush")).await, Code::Unauthenticated);
+    let text = lines.text();
+    let told: Vec<&str> = text.lines().filter(|line| line.contains("ragstone::audit")).collect();
+    let caller = format!("key:{id}");
+    let expected: [&[&str]; 4] = [
+        &["allowed", &caller, UPSERT, "write"],
+        &["denied", &caller, UPSERT, "out of scope"],
+        &["denied", &caller, DELETE, "action not granted"],
+        &["denied", DELETE, "key not known"],
+    ];
+    assert_eq!(told.len(), expected.len(), "reading is in no line: {text}");
+    for (line, parts) in told.iter().zip(expected) {
+        assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+    }
+    assert!(!text.contains(secret.splitn(3, '_').last().unwrap()) && !text.contains("hush"), "{text}");
+}

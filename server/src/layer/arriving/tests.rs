@@ -1,0 +1,159 @@
+//! Bodies that a test fills, on a clock that only waiting moves.
+
+use std::future::poll_fn;
+
+use tokio::sync::mpsc;
+use tonic::Code;
+
+use super::*;
+
+fn message(bytes: usize) -> Vec<u8> {
+    [&[0u8][..], &u32::try_from(bytes).unwrap().to_be_bytes(), &vec![7; bytes]].concat()
+}
+
+#[test]
+fn lengths_are_seen_through_any_cut_of_the_frames() {
+    let messages = [message(3), message(0), message(1_000)].concat();
+    for cut in 0..messages.len() {
+        for (bytes_max, fits) in [(1_000, true), (999, false)] {
+            let mut frames = Frames::new(bytes_max);
+            let (first, second) = messages.split_at(cut);
+            let outcome = frames.pass(first).and_then(|()| frames.pass(second));
+            assert_eq!(outcome.is_ok(), fits, "cut at {cut}");
+            assert_eq!(frames.are_between_messages(), fits, "cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn between_messages_is_neither_before_the_first_nor_within_one() {
+    let message = message(20);
+    for cut in 0..=message.len() {
+        let mut frames = Frames::new(20);
+        frames.pass(&message[..cut]).unwrap();
+        assert_eq!(frames.are_between_messages(), cut == message.len(), "cut at {cut}");
+    }
+}
+
+/// A body that a test fills.
+struct Filled(mpsc::UnboundedReceiver<Bytes>);
+
+impl HttpBody for Filled {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        self.0.poll_recv(context).map(|data| data.map(|data| Ok(Frame::data(data))))
+    }
+}
+
+fn body(pace: Pace) -> (mpsc::UnboundedSender<Bytes>, Arriving) {
+    let (fill, filled) = mpsc::unbounded_channel();
+    (fill, Arriving::new(Body::new(Filled(filled)), 1_000, pace))
+}
+
+/// The code that a body fails with, and after how many seconds; it must not yield anything before.
+async fn fails(body: &mut Arriving) -> (Code, u64) {
+    let began = Instant::now();
+    let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await;
+    (frame.expect("it does not end").expect_err("it fails").code(), began.elapsed().as_secs())
+}
+
+async fn passes(body: &mut Arriving) {
+    poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_comes_before_too_long_a_message_is_passed_on() {
+    let (fill, mut body) = body(Pace::Stream(Acknowledgements::default()));
+    fill.send([message(3), message(7), message(2_000)].concat().into()).unwrap();
+    let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await.unwrap().unwrap();
+    assert_eq!(*frame.data_ref().unwrap(), [message(3), message(7)].concat());
+    let refused = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await.unwrap();
+    assert_eq!(refused.unwrap_err().code(), Code::ResourceExhausted);
+}
+
+const STALLED: (Code, u64) = (Code::DeadlineExceeded, BODY_IDLE_SECONDS_MAX);
+const RESTED: (Code, u64) = (Code::DeadlineExceeded, STREAM_IDLE_SECONDS_MAX);
+
+#[tokio::test(start_paused = true)]
+async fn a_message_must_keep_coming_also_on_a_stream() {
+    for pace in [Pace::Message, Pace::Stream(Acknowledgements::default())] {
+        let (_fill, mut nothing) = body(pace.clone());
+        assert_eq!(fails(&mut nothing).await, STALLED, "{pace:?}");
+        let (fill, mut begun) = body(pace.clone());
+        fill.send(message(20)[..9].to_vec().into()).unwrap();
+        passes(&mut begun).await;
+        assert_eq!(fails(&mut begun).await, STALLED, "{pace:?}");
+    }
+}
+
+/// Byte by byte a place could be held for as long as a request may take.
+#[tokio::test(start_paused = true)]
+async fn a_message_must_not_come_byte_by_byte() {
+    for pace in [Pace::Message, Pace::Stream(Acknowledgements::default())] {
+        let (fill, mut body) = body(pace.clone());
+        let (began, message) = (Instant::now(), message(1_000));
+        let mut bytes = message.iter();
+        let failed = loop {
+            fill.send(Bytes::copy_from_slice(&[*bytes.next().unwrap()])).unwrap();
+            passes(&mut body).await;
+            let more = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+            if let Ok(frame) = tokio::time::timeout(Duration::from_secs(3), more).await {
+                break frame.unwrap().unwrap_err();
+            }
+        };
+        assert_eq!((failed.code(), began.elapsed().as_secs()), (STALLED.0, STALLED.1), "{pace:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_network_is_none_that_stalls() {
+    const MESSAGE: usize = 20 << 20;
+    let (fill, filled) = mpsc::unbounded_channel();
+    let mut body = Arriving::new(Body::new(Filled(filled)), MESSAGE, Pace::Message);
+    let message = Bytes::from(message(MESSAGE));
+    let began = Instant::now();
+    // A second's worth in each second, of which nothing comes for ten at a time.
+    for second in message.chunks(10 * BODY_BYTES_PER_SECOND_MIN as usize) {
+        let more = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+        assert!(tokio::time::timeout(Duration::from_secs(10), more).await.is_err(), "{:?}", began.elapsed());
+        fill.send(Bytes::copy_from_slice(second)).unwrap();
+        passes(&mut body).await;
+    }
+    assert!(began.elapsed() > 5 * BODY_IDLE, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_may_rest_between_messages_and_longer_while_it_is_owed_something() {
+    let owed = Acknowledgements::default();
+    let (fill, mut body) = body(Pace::Stream(owed.clone()));
+    fill.send(message(20).into()).unwrap();
+    passes(&mut body).await;
+    let acknowledgement = owed.owe();
+    let patient = Duration::from_secs(5 * STREAM_IDLE_SECONDS_MAX);
+    assert!(tokio::time::timeout(patient, fails(&mut body)).await.is_err(), "it is owed something");
+    fill.send(message(0).into()).unwrap();
+    passes(&mut body).await;
+    drop(acknowledgement);
+    assert_eq!(fails(&mut body).await, RESTED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_waiting_counts() {
+    let (fill, mut body) = body(Pace::Stream(Acknowledgements::default()));
+    fill.send(message(20).into()).unwrap();
+    passes(&mut body).await;
+    // The handler stores what came, for an hour, and asks for nothing: neither can the caller send anything.
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    assert_eq!(fails(&mut body).await, RESTED, "counted from when more was asked for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_holds_no_place_may_rest() {
+    let (_fill, mut body) = body(Pace::Free);
+    assert!(tokio::time::timeout(Duration::from_secs(86_400), fails(&mut body)).await.is_err());
+}

@@ -1,0 +1,236 @@
+//! One setting, and what it is called where.
+
+use super::field::Field;
+use super::{CONFIG_VARIABLE, Settings};
+
+/// What stands where a secret would be shown.
+const REDACTED: &str = "(redacted)";
+
+/// The definition of a setting. Its names are made from its key: [`flag`](Self::flag), [`variable`](Self::variable).
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    key: &'static str,
+    value_name: &'static str,
+    field: Field,
+    help: &'static str,
+    default: Option<&'static str>,
+    variable_too: Option<&'static str>,
+    is_global: bool,
+    is_secret: bool,
+}
+
+impl Setting {
+    /// A setting: its key in the file, with its section (`tls.cert`); what stands for its value in help texts; its type; its help.
+    pub const fn new(
+        key: &'static str,
+        value_name: &'static str,
+        field: Field,
+        help: &'static str,
+    ) -> Setting {
+        Setting {
+            key,
+            value_name,
+            field,
+            help,
+            default: None,
+            variable_too: None,
+            is_global: false,
+            is_secret: false,
+        }
+    }
+
+    /// Says in words what the default is, where it depends on the machine.
+    #[must_use]
+    pub const fn default_is(self, default: &'static str) -> Setting {
+        Setting { default: Some(default), ..self }
+    }
+
+    /// A second name in the environment, which other programs read too; the first one wins over it.
+    #[must_use]
+    pub const fn variable_too(self, name: &'static str) -> Setting {
+        Setting { variable_too: Some(name), ..self }
+    }
+
+    /// Its flag is one that every command has, for its own purposes.
+    #[must_use]
+    pub const fn global(self) -> Setting {
+        Setting { is_global: true, ..self }
+    }
+
+    /// Its value is shown to nobody.
+    #[must_use]
+    pub const fn secret(self) -> Setting {
+        Setting { is_secret: true, ..self }
+    }
+
+    /// What it is called in the file, with its section.
+    pub fn key(&self) -> &'static str {
+        self.key
+    }
+
+    /// What stands for its value in help texts.
+    pub fn value_name(&self) -> &'static str {
+        self.value_name
+    }
+
+    /// Its type.
+    pub fn field(&self) -> Field {
+        self.field
+    }
+
+    /// What it is for.
+    pub fn help(&self) -> &'static str {
+        self.help
+    }
+
+    /// Whether its flag is one that every command has.
+    pub fn is_global(&self) -> bool {
+        self.is_global
+    }
+
+    /// Its flag, without the dashes in front: of a list, in the singular.
+    pub fn flag(&self) -> String {
+        let flag = self.key.replace(['.', '_'], "-");
+        match flag.strip_suffix('s') {
+            Some(singular) if self.field.is_list() => singular.to_owned(),
+            _ => flag,
+        }
+    }
+
+    /// Its own name in the environment.
+    pub fn variable(&self) -> String {
+        format!("RAGSTONE_{}", self.key.replace('.', "_").to_ascii_uppercase())
+    }
+
+    /// All its names in the environment: each wins over those behind it.
+    pub fn variables(&self) -> impl DoubleEndedIterator<Item = String> {
+        std::iter::once(self.variable()).chain(self.variable_too.map(str::to_owned))
+    }
+
+    /// What it is, as a file would have it, without secrets; none if it is unset.
+    pub fn shown(&self, settings: &Settings) -> Option<String> {
+        let shown = self.field.shown(settings)?;
+        Some(if self.is_secret { REDACTED.to_owned() } else { without_passwords(&shown) })
+    }
+
+    /// What it is by default, for the documentation.
+    pub fn default_shown(&self) -> String {
+        let shown = || self.shown(&Settings::default()).unwrap_or_else(|| "unset".to_owned());
+        self.default.map_or_else(shown, str::to_owned)
+    }
+}
+
+/// URLs without the user and the password that they may have before their host.
+fn without_passwords(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| matches!(c, '/' | '?' | '#' | '"') || c.is_whitespace());
+        let (authority, rest) = part.split_at(end.unwrap_or(part.len()));
+        let host = authority.rsplit_once('@').map(|(_, host)| format!("{REDACTED}@{host}"));
+        shown.push_str("://");
+        shown.push_str(host.as_deref().unwrap_or(authority));
+        shown.push_str(rest);
+    }
+    shown
+}
+
+/// What is read from the environment alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for.
+    pub help: &'static str,
+    is_secret: bool,
+}
+
+impl Variable {
+    /// What it is, unless that is a secret.
+    pub fn shown(&self, value: &str) -> String {
+        if self.is_secret { REDACTED.to_owned() } else { without_passwords(value) }
+    }
+}
+
+/// What is read from the environment alone: secrets, which belong into no file that is shared, and what other programs read too.
+pub const VARIABLES: &[Variable] = &[
+    Variable {
+        name: CONFIG_VARIABLE,
+        help: "The configuration file, where `--config` names none.",
+        is_secret: false,
+    },
+    Variable {
+        name: "RAGSTONE_EMBED_API_KEY",
+        help: "The key of the service of RAGSTONE_EMBED_API_URL, which it goes to alone.",
+        is_secret: true,
+    },
+    Variable {
+        name: "RAGSTONE_EMBED_API_URL",
+        help: "The base of the embeddings service that RAGSTONE_EMBED_API_KEY is for; OpenAI's by default.",
+        is_secret: false,
+    },
+    Variable {
+        name: "RAGSTONE_CACHE",
+        help: "The folder in which `models` keeps fetched models; `~/.cache/ragstone` by default.",
+        is_secret: false,
+    },
+    Variable {
+        name: "HF_ENDPOINT",
+        help: "The hub that models are fetched from; Hugging Face's by default.",
+        is_secret: false,
+    },
+    Variable { name: "HF_TOKEN", help: "Who asks the hub.", is_secret: true },
+    Variable {
+        name: "OTEL_EXPORTER_OTLP_HEADERS",
+        help: "Headers that the collector of `otlp_endpoint` wants, such as its key.",
+        is_secret: true,
+    },
+    Variable {
+        name: "OTEL_EXPORTER_OTLP_TIMEOUT",
+        help: "How many milliseconds the collector has for what is told at a time; 10,000 by default.",
+        is_secret: false,
+    },
+    Variable {
+        name: "OTEL_BSP_MAX_QUEUE_SIZE",
+        help: "How many spans wait for the collector at most; 2,048 by default. More are dropped.",
+        is_secret: false,
+    },
+    Variable {
+        name: "OTEL_SERVICE_NAME",
+        help: "What the server is called in traces; `ragstone` by default.",
+        is_secret: false,
+    },
+    Variable {
+        name: "OTEL_RESOURCE_ATTRIBUTES",
+        help: "What else traces tell of the server: `key=value,…`.",
+        is_secret: false,
+    },
+    Variable {
+        name: "RUST_LOG",
+        help: "What is logged, as `tracing` writes it: `info` by default, `ragstone_server=debug` for more of the server.",
+        is_secret: false,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_has_no_secret() {
+        let at: fn(&mut Settings) -> &mut String = |settings| &mut settings.listen;
+        let setting = Setting::new("listen", "ADDR", Field::Text(at), "");
+        let settings = Settings { listen: "hunter2".to_owned(), ..Settings::default() };
+        assert_eq!(setting.shown(&settings).as_deref(), Some("\"hunter2\""));
+        assert_eq!(setting.secret().shown(&settings).as_deref(), Some(REDACTED));
+        for (text, shown) in [
+            ("a=https://u:pw@h:1/v1#m b=http://h/x@y", "a=https://(redacted)@h:1/v1#m b=http://h/x@y"),
+            ("[\"s3://key:a@b@bucket\", \"dir\"]", "[\"s3://(redacted)@bucket\", \"dir\"]"),
+            ("no url: a@b", "no url: a@b"),
+        ] {
+            assert_eq!(without_passwords(text), shown);
+        }
+        let key = VARIABLES.iter().find(|variable| variable.name == "RAGSTONE_EMBED_API_KEY");
+        assert_eq!(key.map(|key| key.shown("sk-1")).as_deref(), Some(REDACTED));
+    }
+}

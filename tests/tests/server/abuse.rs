@@ -1,0 +1,205 @@
+//! Clients that misbehave: others are answered meanwhile, memory stays under its bound, and what was acknowledged is there.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use ragstone::{Db, PointId};
+use ragstone_abuse::{Abuse, Target};
+use ragstone_client::{Client, CreateCollection, Point, Query};
+use ragstone_rag::Rag;
+use ragstone_rag::embed::{ModelOptions, Models};
+use ragstone_server::{Listeners, ServerConfig, bind, serve};
+use tokio::io::AsyncReadExt as _;
+use tokio::task::JoinSet;
+
+use crate::by_hand::ByHand;
+use crate::fixture::{Server, config};
+
+/// Tells the test that is a server where its database is; without it that test is none.
+const DATA: &str = "RAGSTONE_TEST_ABUSED_DATA";
+/// What the server's addresses stand behind.
+const SERVING: &str = "serving at";
+const DIMENSION: usize = 64;
+/// Points that are there before anybody misbehaves.
+const POINTS: u64 = 2_000;
+/// Ids of those that are written meanwhile begin here.
+const WRITTEN: u64 = 1_000_000;
+/// Bouts of each kind.
+const BOUTS: u64 = 2;
+const MIB: u64 = 1 << 20;
+/// What the database and the allocator may take beyond what callers make the server take.
+const SLACK: u64 = 96 * MIB;
+
+fn abused() -> ServerConfig {
+    ServerConfig {
+        load_default_model: false,
+        request_bytes_max: 16 << 20,
+        response_bytes_max: 16 << 20,
+        message_bytes_max: 64 << 20,
+        concurrent_streams_max: 32,
+        grpc_connections_max: 256,
+        http_connections_max: 64,
+        http_header_timeout: Duration::from_secs(2),
+        answer_stall_timeout: Duration::from_secs(2),
+        ..config()
+    }
+}
+
+/// The bound that the table of limits states.
+fn bound(config: &ServerConfig) -> u64 {
+    // Of reads, writes and fetches each.
+    let streams = 3 * config.concurrent_streams_max as u64;
+    let connections = (config.grpc_connections_max + config.http_connections_max) as u64;
+    2 * config.message_bytes_max as u64 + streams * MIB + connections * MIB / 4
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the server of another test, in a process of its own"]
+async fn abused_server() {
+    let Some(data) = std::env::var_os(DATA) else { return };
+    let db = tokio::task::spawn_blocking(move || Db::open(data).unwrap()).await.unwrap();
+    let models = Models::new(ModelOptions { offline: true, ..ModelOptions::default() });
+    let (grpc, http) = (bind("127.0.0.1:0").await.unwrap(), bind("127.0.0.1:0").await.unwrap());
+    println!("\n{SERVING} {} {}", grpc.local_addr().unwrap(), http.local_addr().unwrap());
+    let listeners = Listeners { grpc, http: Some(http) };
+    serve(abused(), Rag::new(db, models), listeners, std::future::pending()).await.unwrap();
+}
+
+/// The server's process, killed at the end.
+struct Process {
+    child: std::process::Child,
+    target: Target,
+}
+
+impl Process {
+    fn start(data: &Path) -> Process {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "abuse::abused_server", "--ignored", "--nocapture"])
+            .env(DATA, data)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let told = lines.find_map(|line| Some(line.split_once(SERVING)?.1.trim().to_owned()));
+        let told = told.expect("the server tells where it is");
+        let (grpc, http) = told.split_once(' ').unwrap();
+        let target = Target {
+            grpc: grpc.parse().unwrap(),
+            http: Some(http.parse().unwrap()),
+            collection: "c".to_owned(),
+            dimension: DIMENSION,
+        };
+        // What else it prints is taken, so that it never waits for a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Process { child, target }
+    }
+
+    /// A line of its status in the system, in bytes (Linux; none elsewhere).
+    fn status_bytes(&self, name: &str) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn vector(id: u64) -> Vec<f32> {
+    (0..DIMENSION as u64).map(|place| ((id * 31 + place * 17) % 101) as f32 + 1.0).collect()
+}
+
+fn point(id: u64) -> Point {
+    Point::new(id, vector(id)).with("text", "x".repeat(200))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_are_answered_nothing_is_lost_and_memory_stays_under_its_bound() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let process = Process::start(&data);
+    // It comes back when it is told to, as clients do, and no more often.
+    let client = Client::builder(format!("http://{}", process.target.grpc));
+    let client = client.timeout(Duration::from_secs(60)).retries(50).build().await.unwrap();
+    client.create_collection(CreateCollection::with_dimension("c", DIMENSION as u32)).await.unwrap();
+    client.upsert_points("c", (0..POINTS).map(point)).await.unwrap();
+    let before = process.status_bytes("VmRSS:");
+
+    let counts: Vec<(Abuse, Arc<AtomicU64>)> =
+        Abuse::ALL.into_iter().map(|abuse| (abuse, Arc::default())).collect();
+    let mut abusing = JoinSet::new();
+    for (abuse, bouts) in counts.clone() {
+        let target = process.target.clone();
+        abusing.spawn(async move { abuse.go_on(&target, 1, &bouts).await });
+    }
+    let (began, mut written) = (Instant::now(), 0);
+    let few =
+        || counts.iter().find(|(_, bouts)| bouts.load(Ordering::Relaxed) < BOUTS).map(|(abuse, _)| *abuse);
+    while let Some(abuse) = few() {
+        assert!(began.elapsed() < Duration::from_secs(300), "{abuse:?} does not come to its end");
+        client.upsert_points("c", [point(WRITTEN + written)]).await.unwrap();
+        written += 1;
+        let query = Query::vector("c", vector(written), 10);
+        assert_eq!(client.query(query).await.unwrap().hits.len(), 10);
+    }
+    if let (Some(before), Some(peak)) = (before, process.status_bytes("VmHWM:")) {
+        let (grown, bound) = (peak.saturating_sub(before), bound(&abused()) + SLACK);
+        assert!(grown <= bound, "{} MiB more, of {} MiB that may be", grown / MIB, bound / MIB);
+    }
+    abusing.shutdown().await;
+    // Killed amid whatever it was at.
+    drop(process);
+    let found = tokio::task::spawn_blocking(move || {
+        let db = Db::open(data).unwrap();
+        let ids: Vec<PointId> = (WRITTEN..WRITTEN + written).map(PointId::from).collect();
+        db.collection("c").unwrap().get(&ids).unwrap()
+    });
+    let found = found.await.unwrap();
+    assert_eq!(found.len() as u64, written);
+    assert!(found.iter().all(Option::is_some), "what was acknowledged is lost");
+}
+
+/// It had its place, and what it takes of the system, for as long as it liked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_says_nothing_is_hung_up_on_and_another_has_its_place() {
+    let server = Server::start_with(ServerConfig {
+        grpc_connections_max: 1,
+        http_header_timeout: Duration::from_millis(500),
+        ..config()
+    })
+    .await;
+    let mut silent = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let client = server.client().await.with_timeout(Duration::from_secs(30));
+    assert!(client.list_collections().await.unwrap().is_empty());
+    // The server's own beginning, and then the end.
+    let mut settings = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(30), silent.read_to_end(&mut settings)).await;
+    assert!(read.is_ok(), "it is hung up on");
+    server.stop().await;
+}
+
+/// A request that is small on the wire and large in memory is refused before it is read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_by_the_million_are_refused_before_they_are_read() {
+    let server = Server::start_with(ServerConfig { message_bytes_max: 8 << 20, ..config() }).await;
+    let client = server.client().await.with_retries(0);
+    client.create_collection(CreateCollection::with_dimension("c", 2)).await.unwrap();
+    let mut call = ByHand::begin(&server, "PointsService/UpsertPoints", &[]).await;
+    call.send_bytes(0, &[0x12, 0x00].repeat(100_000), true);
+    let refused = call.refused().await;
+    assert_eq!(refused.code(), tonic::Code::ResourceExhausted, "{refused:?}");
+    assert!(refused.message().contains("MESSAGE_BYTES_MAX"), "{refused:?}");
+    // What it was counted for is free again.
+    client.upsert_points("c", (0..2_000_u64).map(|id| Point::new(id, [1.0, id as f32]))).await.unwrap();
+    assert_eq!(client.get_collection("c").await.unwrap().points, 2_000);
+    server.stop().await;
+}
