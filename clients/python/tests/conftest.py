@@ -121,7 +121,7 @@ class Awaited:
         self.inner.__enter__()
         return self
 
-    async def __aexit__(self, *reason: Any) -> None:
+    async def __aexit__(self, *reason: object) -> None:
         self.inner.__exit__(*reason)
 
     def __aiter__(self) -> Any:

@@ -16,6 +16,9 @@ import grpc.aio
 from ragstone._channel import Endpoint, error_of
 from ragstone._errors import RagstoneError
 
+_WRITE_FAILED = ("Internal error from Core", "execute_batch")
+"""What `grpc.aio` makes of a stream that ended while it was written to, in the place of the status that it ended with."""
+
 
 class AsyncReading(Protocol):
     """A stream of answers."""
@@ -57,7 +60,10 @@ class AsyncTransport(Protocol):
 
 
 def _translated(error: grpc.aio.AioRpcError) -> RagstoneError:
-    return error_of(error.code(), error.details() or "", error.trailing_metadata())
+    code, message = error.code(), error.details() or ""
+    if code is grpc.StatusCode.INTERNAL and any(part in message for part in _WRITE_FAILED):
+        return error_of(grpc.StatusCode.UNAVAILABLE, "the connection broke while something was sent", None)
+    return error_of(code, message, error.trailing_metadata())
 
 
 class _OfLoop:

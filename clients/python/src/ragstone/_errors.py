@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from google.protobuf.message import DecodeError
+
 from ragstone import v1
 
 
@@ -250,7 +252,12 @@ def _read_details(details: bytes) -> tuple[str | None, dict[str, str], list[Fiel
     metadata: dict[str, str] = {}
     violations: list[FieldViolation] = []
     retry_after: float | None = None
-    for detail in v1.OperationError.FromString(details).details:
+    try:
+        found = v1.OperationError.FromString(details).details
+    except DecodeError:
+        # Whoever answered is no Ragstone server.
+        return reason, metadata, violations, retry_after
+    for detail in found:
         kind = detail.type_url.rpartition("/")[2]
         parts = list(_fields(detail.value))
         if kind == "google.rpc.ErrorInfo":

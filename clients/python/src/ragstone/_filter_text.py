@@ -89,10 +89,11 @@ class _Parser:
         if not self.takes(token):
             self.expected(f"`{token}`")
 
-    def nested(self, rule: Callable[[], T]) -> T:
+    def nested(self, start: int, rule: Callable[[], T]) -> T:
+        """Goes a level deeper, into what begins at `start`."""
         self.depth += 1
         if self.depth > _DEPTH_MAX:
-            self.fail(f"the filter is nested beyond the limit FILTER_DEPTH_MAX = {_DEPTH_MAX}")
+            self.fail(f"the filter is nested beyond the limit FILTER_DEPTH_MAX = {_DEPTH_MAX}", start)
         result = rule()
         self.depth -= 1
         return result
@@ -116,18 +117,20 @@ class _Parser:
         return filters[0] if len(filters) == 1 else Filter.all(filters)
 
     def negation(self) -> Filter:
-        return ~self.nested(self.negation) if self.takes("not") else self.primary()
+        start = self.start
+        return ~self.nested(start, self.negation) if self.takes("not") else self.primary()
 
     def primary(self) -> Filter:
+        start = self.start
         if self.takes("("):
-            filter = self.nested(self.disjunction)
+            filter = self.nested(start, self.disjunction)
             if not self.takes(")"):
                 self.expected("`and`, `or` or `)`")
             return filter
         if self.takes("all", "of"):
-            return Filter.all(self.nested(lambda: self.several(self.disjunction)))
+            return Filter.all(self.nested(start, lambda: self.several(self.disjunction)))
         if self.takes("any", "of"):
-            return Filter.any(self.nested(lambda: self.several(self.disjunction)))
+            return Filter.any(self.nested(start, lambda: self.several(self.disjunction)))
         if self.takes("all", "tenants"):
             return Filter.all_tenants()
         return self.condition()

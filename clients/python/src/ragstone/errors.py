@@ -8,3 +8,7 @@ from ragstone._reasons import *  # noqa: F403
 
 by_code = dict(_CODES)
 """The exception of each gRPC code."""
+
+for _kind in [value for value in vars().values() if isinstance(value, type) and issubclass(value, RagstoneError)]:
+    # Where people find them, and what a traceback calls them.
+    _kind.__module__ = "ragstone"

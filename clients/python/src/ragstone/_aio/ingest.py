@@ -64,19 +64,25 @@ class AsyncStreamOut:
     async def _connection(self, messages: AsyncIterator[tuple[int, bytes]], told: Callable[[bytes], int]) -> None:
         """Works over one connection until all is done, or it breaks."""
         stream = self._core.transport.duplex(self._method.path, self._remaining())
+        pending = deque(message for _, message in self._unacknowledged)
+        # After a failure one message alone: what is written to a stream that has ended may hide why it has.
+        is_careful = self._failures > 0
         is_closed = False
         try:
-            for _, message in self._unacknowledged:
-                await stream.write(message)
             while True:
-                while self._has_room():
+                while pending:
+                    await stream.write(pending.popleft())
+                    if is_careful:
+                        break
+                while not pending and not is_careful and self._has_room():
                     next_one = await self._next(messages)
                     if next_one is not None:
                         await stream.write(next_one)
-                if self._is_exhausted and not is_closed:
+                if self._is_exhausted and not pending and not is_closed:
                     await stream.done_writing()
                     is_closed = True
                 answer = await stream.read()
+                is_careful = False
                 if answer is None and self._unacknowledged:
                     raise Unavailable("the server ended the stream early")
                 if answer is None:

@@ -31,7 +31,7 @@ class AsyncModels:
 
         >>> vectors = await client.embed(["a lease", "a loaf"], role="passage")
         >>> len(vectors), len(vectors[0]), vectors.tokens
-        (2, 384, [4, 5])
+        (2, 384, [4, 4])
 
         Raises `TokenLimit`, naming the text (`texts[2]`), unless `truncate` cuts it; `ModelNotFound`, `ModelNotAllowed`, `ModelInvalid`,
         `ModelLoading` when that takes longer than the deadline (120 s by default).
@@ -86,7 +86,7 @@ class AsyncModels:
         return PulledModel(answer.name, answer.source, answer.sha256)
 
     async def register_template(self, name: str, source: str, *, timeout: float | None = None) -> Template:
-        """Registers a prompt template as the next version of its name. Raises `TemplateInvalid`, `InvalidArgument`."""
+        """Registers a prompt template as the next version of its name. Raises `InvalidArgument`, naming `source` and the line."""
         request = v1.RegisterTemplateRequest(name=name, source=source)
         answer = await self._core.call(methods.REGISTER_TEMPLATE, request, v1.RegisterTemplateResponse, timeout)
         return read_template(answer.template)

@@ -99,7 +99,7 @@ class Questions:
         >>> _ = notes.ingest_document("lease.md", "# Lease\\n\\nThe lease ends on 31 May.")
         >>> enriched = notes.enrich("When does the lease end?")
         >>> [(citation.index, citation.document, citation.text) for citation in enriched.citations]
-        [(1, 'lease.md', 'The lease ends on 31 May.')]
+        [(1, 'lease.md', '# Lease\\n\\nThe lease ends on 31 May.')]
         >>> [message.role for message in enriched.messages]
         ['system', 'user']
 
