@@ -8,6 +8,7 @@ are closed are forgotten.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 import grpc
@@ -114,8 +115,7 @@ class AsyncGrpcTransport:
 
     def duplex(self, path: str, timeout: float | None) -> AsyncDuplex:
         """See `AsyncTransport`."""
-        method: Any = self._here().channel.stream_stream(path)
-        return _Both(method(timeout=timeout, metadata=self._metadata))
+        return _Both(self._here().channel.stream_stream(path), timeout, self._metadata)
 
     async def connect(self, timeout: float) -> None:
         """See `AsyncTransport`."""
@@ -149,15 +149,20 @@ class _Answers:
 
 
 class _Both(_Answers):
+    """gRPC takes what is sent from an iterator, in a task of its own: some of its versions never return from a write to a stream that has ended,
+    and so only that task waits then. How much is under way is bounded by whoever writes.
+    """
+
+    def __init__(self, method: Any, timeout: float | None, metadata: Any) -> None:
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        super().__init__(method(self._sent(), timeout=timeout, metadata=metadata))
+
+    async def _sent(self) -> AsyncIterator[bytes]:
+        while (message := await self._queue.get()) is not None:
+            yield message
+
     async def write(self, message: bytes) -> None:
-        try:
-            await self._call.write(message)
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            # The stream is over: to read tells why.
-            return
+        self._queue.put_nowait(message)
 
     async def done_writing(self) -> None:
-        try:
-            await self._call.done_writing()
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            return
+        self._queue.put_nowait(None)

@@ -154,7 +154,7 @@ def read_value(wire: v1.Value) -> Value:
 
 def read_payload(wire: Mapping[str, v1.Value]) -> dict[str, Value]:
     """The fields of a row that was read."""
-    return {name: read_value(wire[name]) for name in wire}
+    return {name: read_value(value) for name, value in wire.items()}
 
 
 def names(value: str | Iterable[str] | None) -> list[str]:
