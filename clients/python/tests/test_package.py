@@ -86,12 +86,12 @@ def test_the_examples_are_some() -> None:
 
 
 def readme_blocks() -> list[str]:
-    text = (HERE / "README.md").read_text(encoding="utf-8")
-    return [part.split("```")[0] for part in text.split("```python\n")[1:]]
+    texts = [(folder / "README.md").read_text(encoding="utf-8") for folder in (HERE, ROOT)]
+    return [part.split("```")[0] for text in texts for part in text.split("```python\n")[1:]]
 
 
 @pytest.mark.parametrize("block", readme_blocks())
-def test_the_readme_runs(block: str, server: Server) -> None:
+def test_the_readmes_run(block: str, server: Server) -> None:
     for name in ("notes", "vectors"):
         with ragstone.connect(server.url) as client:
             client.delete_collection(name, missing_ok=True)

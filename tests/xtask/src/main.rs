@@ -1,7 +1,7 @@
 //! The project's own tasks. `cargo xtask test` runs every check that a change must pass; `cargo xtask --help` lists them.
 //!
 //! A task is a list of ordinary commands, shown before they run, so that each can be repeated by hand. What a command
-//! needs beyond the Rust toolchain (Node.js for `buf`, Python's pip for the model's wheel, the S3 server and OpenAI's client) is installed first where the
+//! needs beyond the Rust toolchain (Node.js for `buf`, Python's pip for the model's wheel, the S3 server and OpenAI's client, its venv for our own) is installed first where the
 //! machine's package manager allows it, and named clearly where it does not.
 
 mod asan;
@@ -9,6 +9,7 @@ mod command;
 mod fuzz;
 mod loom;
 mod proto;
+mod python;
 mod torture;
 
 use std::process::{Command, ExitCode};
@@ -19,12 +20,13 @@ use command::{cargo, need, run};
 const HELP: &str = "\
 cargo xtask TASK
 
-  test     the next eight, in this order; what CI runs
+  test     the next nine, in this order; what CI runs
   fmt      the code is formatted
   clippy   no lint warns
   doc      the documentation builds without a warning
   proto    buf's STANDARD and COMMENTS rules hold for proto/, and nothing is broken that clients rely on
   unit     every test and doc-test
+  python   the client for Python: linted, typed, tested against the server that cargo builds, and packed
   torture  a store that is killed for twenty seconds loses nothing, and broken ones are found out
   loom     lock-free structures keep their promises in every interleaving
   asan-kernels
@@ -46,13 +48,16 @@ Not part of `test`, as they take longer:
 fn main() -> ExitCode {
     let task = std::env::args().nth(1).unwrap_or_default();
     let steps: &[fn() -> Result<(), String>] = match task.as_str() {
-        "test" => &[fmt, clippy, doc, proto::check, unit, torture::check, loom::check, asan::kernels],
+        "test" => {
+            &[fmt, clippy, doc, proto::check, unit, python::check, torture::check, loom::check, asan::kernels]
+        }
         "fmt" => &[fmt],
         "clippy" => &[clippy],
         "doc" => &[doc],
         "proto" => &[proto::check],
         "proto-baseline" => &[proto::baseline],
         "unit" => &[unit],
+        "python" => &[python::check],
         "torture" => &[torture::check],
         "loom" => &[loom::check],
         "loom-mutants" => &[loom::mutants],
