@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from conftest import Server, connect
 
+import ragstone.aio
 from ragstone import (
     AliasNotFound,
     CollectionAliased,
@@ -35,6 +40,7 @@ from ragstone import (
     TemplateNotFound,
     TokenLimit,
     Unauthenticated,
+    Unavailable,
 )
 
 
@@ -245,6 +251,59 @@ async def test_a_client_says_what_of_its_url_makes_no_sense(kind: str) -> None:
     ]:
         with pytest.raises(InvalidArgument):
             connect(kind, url, **options)
+
+
+async def test_both_sides_show_certificates(kind: str, tmp_path: Path, model: str) -> None:
+    authority, stranger = trustme.CA(), trustme.CA()
+    ours, theirs = authority.issue_cert("127.0.0.1"), authority.issue_cert("client@example.com")
+    files = {name: tmp_path / name for name in ("ca.pem", "server.pem", "server.key")}
+    authority.cert_pem.write_to_path(files["ca.pem"])
+    ours.private_key_pem.write_to_path(files["server.key"])
+    ours.cert_chain_pems[0].write_to_path(files["server.pem"])
+    arguments = [
+        "--tls-cert",
+        files["server.pem"],
+        "--tls-key",
+        files["server.key"],
+        "--tls-client-ca",
+        files["ca.pem"],
+    ]
+    server = Server(tmp_path / "data", "--model", model, *map(str, arguments))
+    url = server.url.replace("http:", "https:")
+    identity = (theirs.cert_chain_pems[0].bytes(), theirs.private_key_pem.bytes())
+    try:
+        async with connect(kind, url, ca=files["ca.pem"], identity=identity) as client:
+            assert await client.list_collections() == []
+        text = authority.cert_pem.bytes().decode()
+        for ca, shown in [(text, None), (stranger.cert_pem.bytes(), identity)]:
+            async with connect(kind, url, ca=ca, identity=shown, retries=0) as client:
+                with pytest.raises(Unavailable):
+                    await client.list_collections()
+    finally:
+        server.stop()
+
+
+async def test_one_client_serves_many_at_once(kind: str, server: Server, name: str) -> None:
+    async with connect(kind, server.url) as client:
+        notes = await client.create_collection(name, dimension=1)
+        await notes.upsert([(number, [1.0], {"n": number}) for number in range(50)])
+        if kind == "async":
+            counts = await asyncio.gather(*(notes.count(F.n < number) for number in range(50)))
+        else:
+            with ThreadPoolExecutor(8) as threads:
+                counts = list(threads.map(lambda number: notes.inner.count(F.n < number), range(50)))
+    assert counts == list(range(50))
+
+
+def test_an_awaited_client_may_be_used_from_several_loops(server: Server) -> None:
+    client = ragstone.aio.connect(server.url)
+    loops = [asyncio.new_event_loop() for _ in range(2)]
+    for loop in (*loops, *loops):
+        assert loop.run_until_complete(client.has_collection("nobody")) is False
+    for loop in loops:
+        loop.run_until_complete(client.close())
+        loop.close()
+    assert asyncio.run(client.has_collection("nobody")) is False
 
 
 async def test_messages_may_be_compressed(kind: str, server: Server, name: str) -> None:
