@@ -20,6 +20,7 @@ from ragstone import (
     CollectionNotFound,
     DenseVector,
     F,
+    FailedPrecondition,
     FileExists,
     Filter,
     ForeignWriteToken,
@@ -300,10 +301,22 @@ def test_an_awaited_client_may_be_used_from_several_loops(server: Server) -> Non
     loops = [asyncio.new_event_loop() for _ in range(2)]
     for loop in (*loops, *loops):
         assert loop.run_until_complete(client.has_collection("nobody")) is False
-    for loop in loops:
-        loop.run_until_complete(client.close())
-        loop.close()
+    loops[0].close()
     assert asyncio.run(client.has_collection("nobody")) is False
+    loops[1].run_until_complete(client.close())
+    loops[1].close()
+
+
+async def test_a_closed_client_says_so(kind: str, server: Server) -> None:
+    client = connect(kind, server.url)
+    assert await client.has_collection("nobody") is False
+    other = client.with_options(timeout=5.0)
+    await client.close()
+    for ask in (client.stats, other.list_collections, client.ping):
+        with pytest.raises(FailedPrecondition, match="closed"):
+            await ask()
+    with pytest.raises(FailedPrecondition, match="closed"):
+        await client.collection("x").ingest([(1, [1.0])])
 
 
 async def test_messages_may_be_compressed(kind: str, server: Server, name: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import grpc
 import grpc.aio
 
-from ragstone._channel import Endpoint, error_of
+from ragstone._channel import Endpoint, closed, error_of
 from ragstone._errors import RagstoneError
 
 _WRITE_FAILED = ("Internal error from Core", "execute_batch")
@@ -87,11 +87,14 @@ class AsyncGrpcTransport:
         self._endpoint = endpoint
         self._metadata = endpoint.metadata
         self._loops: dict[asyncio.AbstractEventLoop, _OfLoop] = {}
+        self._is_closed = False
 
     def _here(self) -> _OfLoop:
         loop = asyncio.get_running_loop()
         found = self._loops.get(loop)
         if found is None:
+            if self._is_closed:
+                raise closed()
             self._loops = {other: channel for other, channel in self._loops.items() if not other.is_closed()}
             found = self._loops[loop] = _OfLoop(self._endpoint)
         return found
@@ -127,6 +130,7 @@ class AsyncGrpcTransport:
 
     async def close(self) -> None:
         """See `AsyncTransport`; channels of other loops close with these."""
+        self._is_closed = True
         here = self._loops.pop(asyncio.get_running_loop(), None)
         self._loops.clear()
         if here is not None:

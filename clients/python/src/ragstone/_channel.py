@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import grpc
 
-from ragstone._errors import InvalidArgument, RagstoneError, from_status
+from ragstone._errors import FailedPrecondition, InvalidArgument, RagstoneError, from_status
 
 Pem: TypeAlias = bytes | str | os.PathLike[str]
 """A PEM text, or the path of a file with one."""
@@ -124,3 +124,8 @@ def error_of(code: grpc.StatusCode, message: str, trailers: Iterable[Any] | None
             details = value if isinstance(value, bytes) else value.encode("latin-1")
     never_sent = code is grpc.StatusCode.UNAVAILABLE and any(part in message for part in _NEVER_CONNECTED)
     return from_status(code.name, message, details, never_sent=never_sent)
+
+
+def closed() -> RagstoneError:
+    """The exception of a call through a client that was closed."""
+    return FailedPrecondition("the client is closed")

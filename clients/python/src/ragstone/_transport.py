@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import grpc
 
-from ragstone._channel import Endpoint, error_of
+from ragstone._channel import Endpoint, closed, error_of
 from ragstone._errors import RagstoneError
 
 
@@ -74,12 +74,18 @@ class GrpcTransport:
         else:
             self._channel = grpc.secure_channel(endpoint.target, endpoint.credentials, options, compression)
         self._calls: dict[str, Any] = {}
+        self._is_closed = False
+
+    def _open(self) -> grpc.Channel:
+        if self._is_closed:
+            raise closed()
+        return self._channel
 
     def unary(self, path: str, request: bytes, timeout: float | None) -> bytes:
         """See `Transport`."""
         call = self._calls.get(path)
         if call is None:
-            call = self._calls[path] = self._channel.unary_unary(path)
+            call = self._calls[path] = self._open().unary_unary(path)
         try:
             answer: bytes = call(request, timeout, self._metadata)
         except grpc.RpcError as error:
@@ -88,23 +94,25 @@ class GrpcTransport:
 
     def stream(self, path: str, request: bytes, timeout: float | None) -> Reading:
         """See `Transport`."""
-        method: Any = self._channel.unary_stream(path)
+        method: Any = self._open().unary_stream(path)
         return _Answers(method(request, timeout, self._metadata))
 
     def duplex(self, path: str, timeout: float | None) -> Duplex:
         """See `Transport`."""
-        return _Both(self._channel.stream_stream(path), timeout, self._metadata)
+        return _Both(self._open().stream_stream(path), timeout, self._metadata)
 
     def connect(self, timeout: float) -> None:
         """See `Transport`."""
         try:
-            grpc.channel_ready_future(self._channel).result(timeout)
+            grpc.channel_ready_future(self._open()).result(timeout)
         except grpc.FutureTimeoutError:
             message = f"cannot connect to {self._endpoint.url} within {timeout:g} s"
             raise error_of(grpc.StatusCode.UNAVAILABLE, message, None) from None
 
     def close(self) -> None:
         """See `Transport`."""
+        self._is_closed = True
+        self._calls.clear()
         self._channel.close()
 
 
