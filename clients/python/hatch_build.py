@@ -34,6 +34,7 @@ class ProtoHook(BuildHookInterface[Any]):
         protos = next(folder for folder in (root / "proto", root / "../../proto") if (folder / "ragstone/v1").is_dir())
         if self.target_name == "sdist":
             build_data["force_include"][str((protos / "ragstone").resolve())] = "proto/ragstone"
+            build_data["force_include"][str((protos.parent / "LICENSE").resolve())] = "LICENSE"
         else:
             generate(protos.resolve(), root / "src")
 

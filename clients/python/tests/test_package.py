@@ -8,8 +8,9 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+import types
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from conftest import ROOT, Server
@@ -19,6 +20,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 import ragstone
 import ragstone.aio
 from ragstone import _methods
+from ragstone._progress import Progress
 
 HERE = Path(__file__).resolve().parent.parent
 
@@ -130,6 +132,39 @@ def test_without_the_engine_open_says_what_to_install(monkeypatch: pytest.Monkey
     for opened in (ragstone.open, ragstone.aio.open):
         with pytest.raises(ImportError, match="pip install ragstone-embedded"):
             opened(tmp_path)
+
+
+class Bar:
+    """What tqdm is asked for."""
+
+    told: ClassVar[list[Any]] = []
+
+    def __init__(self, **options: Any) -> None:
+        self.told.append(options["unit"])
+
+    def update(self, count: int) -> None:
+        self.told.append(count)
+
+    def close(self) -> None:
+        self.told.append("closed")
+
+
+def test_progress_is_a_bar_where_tqdm_is_and_a_line_where_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def streamed() -> None:
+        progress = Progress(True, "points")
+        for count in (700, 1_300):
+            progress.add(count)
+        progress.close()
+
+    monkeypatch.setitem(sys.modules, "tqdm", types.ModuleType("tqdm"))
+    monkeypatch.setitem(sys.modules, "tqdm.auto", types.SimpleNamespace(tqdm=Bar))
+    streamed()
+    assert (Bar.told, capsys.readouterr().err) == ([" points", 700, 1_300, "closed"], "")
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    streamed()
+    assert capsys.readouterr().err == "\r700 points\r2,000 points\n"
 
 
 def test_numpy_is_not_needed() -> None:

@@ -172,7 +172,7 @@ def read_hit(wire: v1.Hit) -> Hit:
         wire.score if wire.HasField("score") else None,
         read_payload(wire.payload),
         dense(wire.vector) if wire.HasField("vector") else None,
-        {name: any_vector(vector) for name, vector in wire.vectors.items()},
+        {name: any_vector(vector) for name, vector in wire.vectors.items()} if len(wire.vectors) else {},
         moment(wire.expires_at) if wire.HasField("expires_at") else None,
         wire.etag if wire.HasField("etag") else None,
     )
