@@ -31,7 +31,8 @@ fn a_server_runs_from_a_file_and_flags_win() {
 #[test]
 fn check_tells_what_holds_and_from_where() {
     let scratch = Scratch::new();
-    let text = "\nlisten = \"a:1\"\nrequest_timeout = \"90s\"\ngenerate_models = [\"m=http://me:hunter2@127.0.0.1:9/v1\"]\n";
+    let text =
+        "\nlisten = \"a:1\"\nrequest_timeout = \"90s\"\ngenerate_models = [\"m=http://127.0.0.1:9/v1\"]\n";
     scratch.write("r.toml", text.as_bytes());
     let file = scratch.path("r.toml");
     let check = ["config", "check", "--config", &file, "--listen", "127.0.0.1:0", "--offline"];
@@ -45,7 +46,18 @@ fn check_tells_what_holds_and_from_where() {
     let output = scratch.run(&[], &check);
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && shown.contains("request_timeout = \"90s\"  # line 3"), "{shown}");
-    assert!(shown.contains("(redacted)@127.0.0.1") && !shown.contains("hunter2"), "{shown}");
+}
+
+/// A key in a URL is refused, and not told to whoever reads along.
+#[test]
+fn check_does_not_tell_what_is_secret() {
+    let scratch = Scratch::new();
+    scratch.write("r.toml", b"generate_models = [\"m=http://me:hunter2@127.0.0.1:9/v1\"]\n");
+    let output = scratch.run(&[], &["config", "check", "--config", &scratch.path("r.toml")]);
+    assert!(!output.status.success());
+    let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(shown.contains("(redacted)@127.0.0.1") && shown.contains("key_env"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
 }
 
 #[test]

@@ -1,0 +1,103 @@
+//! What a request has of the server while it is answered: its place behind the gates, and memory for its messages.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tonic::Status;
+
+use super::Kind;
+use crate::memory::Memory;
+
+/// A request's place. Work that has begun shares it, so that it is free when the last of both has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(super) kind: Kind,
+    streams: bool,
+    /// When its request is given up.
+    deadline: Option<Instant>,
+    shared: Arc<Taken>,
+}
+
+/// What a request has of the server.
+#[derive(Debug)]
+struct Taken {
+    _admitted: OwnedSemaphorePermit,
+    memory: Memory,
+    /// Of that.
+    bytes: AtomicUsize,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.memory.release(*self.bytes.get_mut());
+    }
+}
+
+tokio::task_local! {
+    /// The place of the request that the task answers. Handlers are tonic's to call, and pass nothing on.
+    static PLACE: Place;
+}
+
+impl Place {
+    /// The place that a permit gives, with nothing of the memory taken so far.
+    pub(super) fn new(kind: Kind, streams: bool, (permit, memory): (OwnedSemaphorePermit, Memory)) -> Place {
+        let shared = Arc::new(Taken { _admitted: permit, memory, bytes: AtomicUsize::new(0) });
+        Place { kind, streams, deadline: None, shared }
+    }
+
+    /// The future, its place held, and known to what it runs.
+    pub(crate) fn hold<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+        PLACE.scope(self, future)
+    }
+
+    /// What the closure returns; the place is known to what it runs.
+    pub(crate) fn within<T>(&self, run: impl FnOnce() -> T) -> T {
+        PLACE.sync_scope(self.clone(), run)
+    }
+
+    /// The same place, of a request that is given up then.
+    pub(crate) fn until(self, deadline: Option<Instant>) -> Place {
+        Place { deadline, ..self }
+    }
+
+    /// Counts bytes of its messages, until the place is free or they are [given back](Self::give_back).
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED when the messages of all requests take too much.
+    pub(crate) fn take(&self, bytes: usize) -> Result<(), Status> {
+        self.shared.memory.hold(bytes)?;
+        self.shared.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Counts them no more; at most as many as were taken.
+    pub(crate) fn give_back(&self, bytes: usize) {
+        self.shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.shared.memory.release(bytes);
+    }
+
+    /// Counts bytes of its answer. Those of a write are never refused, as it is done by then, and are few; nor are those of a stream, which
+    /// go one by one.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(crate) fn take_answer(&self, bytes: usize) -> Result<(), Status> {
+        match self.kind {
+            Kind::Read if !self.streams => self.take(bytes),
+            _ => Ok(()),
+        }
+    }
+
+    /// When the request is given up that this task answers, if it is.
+    pub(crate) fn current_deadline() -> Option<Instant> {
+        PLACE.try_with(|place| place.deadline).ok().flatten()
+    }
+
+    /// The place of the request that this task answers, for a task that it spawns.
+    pub(crate) fn current() -> Option<Place> {
+        PLACE.try_with(Place::clone).ok()
+    }
+}
