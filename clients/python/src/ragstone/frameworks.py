@@ -8,7 +8,8 @@ what frameworks compare with: an int with a float field, or a field that no row 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Collection as Container, Generator, Iterable, Mapping, Sequence
+import operator
+from collections.abc import Awaitable, Callable, Container, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
 from typing import Any, TypeAlias, TypeVar
@@ -17,6 +18,21 @@ import ragstone
 import ragstone.aio
 from ragstone._values import FieldType, GeoPoint, Json
 from ragstone.filters import F, Filter
+
+__all__ = [
+    "EVERYTHING",
+    "NOTHING",
+    "Conditions",
+    "FieldType",
+    "Step",
+    "Steps",
+    "Twins",
+    "arun",
+    "columns",
+    "fitting",
+    "run",
+    "type_of",
+]
 
 T = TypeVar("T")
 
@@ -199,7 +215,9 @@ def columns(
     for row in rows:
         for name, value in row.items():
             kind = type_of(value)
-            if kind is not None and (name not in types or (name not in known and (types[name], kind) == ("int", "float"))):
+            if kind is not None and (
+                name not in types or (name not in known and (types[name], kind) == ("int", "float"))
+            ):
                 types[name] = kind
     return [_split(row, types, reserved) for row in rows]
 
@@ -249,16 +267,15 @@ class Conditions:
         """The field, a list of strings, holds each of these."""
         return Filter.all(self.equal(name, value) for value in values)
 
-    def bound(self, name: str, operator: str, value: Any) -> Filter:
+    def bound(self, name: str, than: str, value: Any) -> Filter:
         """The field is `<`, `<=`, `>` or `>=` than this value; an int field also than a float between two ints."""
         kind = self.known.get(name)
         if kind == "int" and isinstance(value, float) and math.isfinite(value):
-            value = math.floor(value) if operator in (">", "<=") else math.ceil(value)
+            value = math.floor(value) if than in (">", "<=") else math.ceil(value)
         value = self._fitted(value, kind)
         if value is None or kind not in ("int", "float", "string", "timestamp"):
             return NOTHING
-        field = F[name]
-        return {"<": field < value, "<=": field <= value, ">": field > value, ">=": field >= value}[operator]
+        return BOUNDS[than](F[name], value)
 
     def exists(self, name: str) -> Filter:
         """The row has the field."""
@@ -271,3 +288,11 @@ class Conditions:
             return bool(value)
         value = fitting(value, kind) if kind in ("int", "float") else value
         return value if type_of(value) == kind else None
+
+
+BOUNDS: dict[str, Callable[[Any, Any], Filter]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}

@@ -1,0 +1,151 @@
+"""What the store asks of its collection, for either client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal, TypeAlias
+
+from langchain_core.documents import Document
+from ragstone import CollectionNotFound, Filter, Hit, PayloadFieldType, Point, TextQuery
+from ragstone.frameworks import EVERYTHING, Conditions, FieldType, Steps
+
+from langchain_ragstone import filters
+from langchain_ragstone.documents import TEXT, document, points
+from langchain_ragstone.filters import FilterLike
+from langchain_ragstone.relevance import Metric
+
+Mode: TypeAlias = Literal["dense", "text", "hybrid"]
+"""How texts are found: by the nearness of their vectors, by their words, or by both."""
+IDS_MAX = 10_000
+
+
+@dataclass(frozen=True)
+class Schema:
+    """How a collection is made that is not there yet."""
+
+    metric: Metric = "cosine"
+    """How near two vectors are."""
+    analyzer: str = "english"
+    """How texts become words: `english`, `standard`, `code` and others of Ragstone's."""
+    fields: Mapping[str, FieldType] = field(default_factory=dict)
+    """The types of entries of the metadata; those that are not named have that of their first value."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of `ragstone.Client.create_collection`, such as `encoding` and `tenant`."""
+
+
+@dataclass
+class Question:
+    """A search: what for, how, and how many are wanted."""
+
+    text: str
+    vector: Sequence[float] | None
+    k: int
+    mode: Mode
+    filter: FilterLike
+    options: Mapping[str, Any]
+
+    def with_vectors(self) -> Question:
+        """The same search, whose hits come with their vectors."""
+        return replace(self, options={**self.options, "with_vectors": True})
+
+
+class StoreSteps:
+    """Knows the fields of the collection, so that most calls are one."""
+
+    def __init__(self, schema: Schema) -> None:
+        """Of how the collection is made."""
+        self._schema = schema
+        self._known: Mapping[str, FieldType] = {}
+
+    def forget(self) -> None:
+        """The collection is another one from here on."""
+        self._known = {}
+
+    def add(
+        self,
+        rows: Sequence[tuple[str, str, Mapping[str, Any]]],
+        vectors: Sequence[Sequence[float]],
+        options: Mapping[str, Any],
+    ) -> Steps[list[str]]:
+        """Stores rows; makes the collection if it is not there."""
+        try:
+            yield lambda collection: collection.upsert(points(rows, vectors, self._known), **options)
+        except CollectionNotFound:
+            yield self._create(len(vectors[0]))
+            yield lambda collection: collection.upsert(points(rows, vectors, self._known), **options)
+        except PayloadFieldType:
+            # Fields that were not known yet: their types say what values become.
+            self._known = (yield lambda collection: collection.info()).fields
+            yield lambda collection: collection.upsert(points(rows, vectors, self._known), **options)
+        return [id for id, _, _ in rows]
+
+    def _create(self, dimension: int) -> Any:
+        schema = self._schema
+        self._known = schema.fields
+        return lambda collection: collection.client.create_collection(
+            collection.name,
+            dimension=dimension,
+            metric=schema.metric,
+            fields=schema.fields,
+            texts={TEXT: schema.analyzer},
+            exist_ok=True,
+            **schema.options,
+        )
+
+    def delete(self, ids: Sequence[str] | None, filter: FilterLike, options: Mapping[str, Any]) -> Steps[bool]:
+        """Removes rows by id or filter, or all."""
+        if ids is not None and filter is not None:
+            raise ValueError("either ids or a filter")
+        try:
+            if ids is not None:
+                if ids:
+                    yield lambda collection: collection.delete(ids, **options)
+                return True
+            condition = yield from self._filter(filter)
+            yield lambda collection: collection.delete(filter=condition or EVERYTHING, **options)
+        except CollectionNotFound:
+            pass
+        return True
+
+    def get(self, ids: Sequence[str]) -> Steps[list[Document]]:
+        """Reads rows by id."""
+        found: list[Point] = []
+        try:
+            for start in range(0, len(ids), IDS_MAX):
+                found += yield partial(_get, ids[start : start + IDS_MAX])
+        except CollectionNotFound:
+            pass
+        return [document(point) for point in found]
+
+    def search(self, question: Question) -> Steps[list[Hit]]:
+        """Finds rows; none in a collection that is not there yet."""
+        k, options = question.k, question.options
+        try:
+            condition = yield from self._filter(question.filter)
+            if question.mode == "dense":
+                found = yield lambda collection: collection.search(question.vector, k, filter=condition, **options)
+            elif question.mode == "text":
+                words = TextQuery(question.text, [TEXT])
+                found = yield lambda collection: collection.query(words, k, filter=condition, **options)
+            elif question.mode == "hybrid":
+                options = {"fields_searched": [TEXT], **options, "vector": question.vector}
+                found = yield lambda collection: collection.hybrid(question.text, k, filter=condition, **options)
+            else:
+                raise ValueError(f"the modes are dense, text and hybrid, and this is {question.mode!r}")
+        except CollectionNotFound:
+            return []
+        return list(found)
+
+    def _filter(self, filter: FilterLike) -> Steps[Filter | str | None]:
+        """A filter of Ragstone's, of whatever form."""
+        if not isinstance(filter, Mapping):
+            return filter
+        if not filters.names(filter) <= self._known.keys():
+            self._known = (yield lambda collection: collection.info()).fields
+        return filters.read(filter, Conditions(self._known))
+
+
+def _get(ids: Sequence[str], collection: Any) -> Any:
+    return collection.get(ids)
