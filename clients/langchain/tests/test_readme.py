@@ -20,7 +20,7 @@ def test_the_readme_runs(block: str, url: str, capsys: pytest.CaptureFixture[str
         for name in ("notes", "papers"):
             client.delete_collection(name, missing_ok=True)
     exec(compile(block.replace("http://127.0.0.1:6733", url), "README.md", "exec"), {"__name__": "readme"})
-    assert "The lease ends on 31 May." in capsys.readouterr().out.splitlines()[0]
+    assert "The lease ends on 31 May." in capsys.readouterr().out
 
 
 def test_the_package_says_that_it_is_typed() -> None:

@@ -103,8 +103,8 @@ class StoreSteps:
                 if ids:
                     yield lambda collection: collection.delete(ids, **options)
                 return True
-            condition = yield from self._filter(filter)
-            yield lambda collection: collection.delete(filter=condition or EVERYTHING, **options)
+            condition = EVERYTHING if filter is None else (yield from self._filter(filter))
+            yield lambda collection: collection.delete(filter=condition, **options)
         except CollectionNotFound:
             pass
         return True
