@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import ragstone
+import ragstone.aio
 from conftest import Letters
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
@@ -132,6 +133,10 @@ async def test_every_metric_has_the_nearest_first(url: str, name: str, metric: A
     found = await store.asimilarity_search_with_relevance_scores("bb", 3)
     assert ids([one for one, _ in found]) == ["bb", "ab", "cc"]
     assert all(0.0 <= relevance <= 1.0 for _, relevance in found)
+    # One that is there already has the metric that it has.
+    async with ragstone.aio.connect(url) as client:
+        other = RagstoneVectorStore(Letters(), name, async_client=client)
+        assert await other.asimilarity_search_with_relevance_scores("bb", 3) == found
     await store.adelete_collection()
     assert await store.asimilarity_search("b") == []
     await store.aclose()

@@ -4,8 +4,9 @@
 ingested, split and embedded.
 """
 
+from ragstone.frameworks import Schema
+
 from langchain_ragstone.retriever import RagstoneRetriever
-from langchain_ragstone.steps import Schema
 from langchain_ragstone.vectorstore import RagstoneVectorStore
 
 __all__ = ["RagstoneRetriever", "RagstoneVectorStore", "Schema"]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-
-Metric = Literal["cosine", "dot", "l2"]
+from ragstone.frameworks import Metric
 
 
 def cosine(score: float) -> float:

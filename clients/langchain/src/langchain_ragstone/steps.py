@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from langchain_core.documents import Document
-from ragstone import CollectionNotFound, Filter, Hit, PayloadFieldType, Point, TextQuery
-from ragstone.frameworks import EVERYTHING, Conditions, FieldType, Steps
+from ragstone import CollectionNotFound, Filter, Hit, Point, TextQuery
+from ragstone.frameworks import EVERYTHING, Rows, Schema, Steps
 
 from langchain_ragstone import filters
 from langchain_ragstone.documents import TEXT, document, points
 from langchain_ragstone.filters import FilterLike
-from langchain_ragstone.relevance import Metric
+from langchain_ragstone.relevance import FUNCTIONS
 
 Mode: TypeAlias = Literal["dense", "text", "hybrid"]
 """How texts are found: by the nearness of their vectors, by their words, or by both."""
 IDS_MAX = 10_000
-
-
-@dataclass(frozen=True)
-class Schema:
-    """How a collection is made that is not there yet."""
-
-    metric: Metric = "cosine"
-    """How near two vectors are."""
-    analyzer: str = "english"
-    """How texts become words: `english`, `standard`, `code` and others of Ragstone's."""
-    fields: Mapping[str, FieldType] = field(default_factory=dict)
-    """The types of entries of the metadata; those that are not named have that of their first value."""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """Further arguments of `ragstone.Client.create_collection`, such as `encoding` and `tenant`."""
 
 
 @dataclass
@@ -52,16 +38,15 @@ class Question:
 
 
 class StoreSteps:
-    """Knows the fields of the collection, so that most calls are one."""
+    """What the store's methods do."""
 
     def __init__(self, schema: Schema) -> None:
         """Of how the collection is made."""
-        self._schema = schema
-        self._known: Mapping[str, FieldType] = {}
+        self._rows = Rows(schema, TEXT)
 
     def forget(self) -> None:
         """The collection is another one from here on."""
-        self._known = {}
+        self._rows.forget()
 
     def add(
         self,
@@ -69,30 +54,13 @@ class StoreSteps:
         vectors: Sequence[Sequence[float]],
         options: Mapping[str, Any],
     ) -> Steps[list[str]]:
-        """Stores rows; makes the collection if it is not there."""
-        try:
-            yield lambda collection: collection.upsert(points(rows, vectors, self._known), **options)
-        except CollectionNotFound:
-            yield self._create(len(vectors[0]))
-            yield lambda collection: collection.upsert(points(rows, vectors, self._known), **options)
-        except PayloadFieldType:
-            # Fields that were not known yet: their types say what values become.
-            self._known = (yield lambda collection: collection.info()).fields
-            yield lambda collection: collection.upsert(points(rows, vectors, self._known), **options)
+        """Stores rows, each an id, a text and metadata."""
+        yield from self._rows.upsert(lambda known: points(rows, vectors, known), options)
         return [id for id, _, _ in rows]
 
-    def _create(self, dimension: int) -> Any:
-        schema = self._schema
-        self._known = schema.fields
-        return lambda collection: collection.client.create_collection(
-            collection.name,
-            dimension=dimension,
-            metric=schema.metric,
-            fields=schema.fields,
-            texts={TEXT: schema.analyzer},
-            exist_ok=True,
-            **schema.options,
-        )
+    def relevance(self) -> Steps[Callable[[float], float]]:
+        """What makes a relevance from 0 to 1 of a score of the collection's metric."""
+        return FUNCTIONS[(yield from self._rows.metric())]
 
     def delete(self, ids: Sequence[str] | None, filter: FilterLike, options: Mapping[str, Any]) -> Steps[bool]:
         """Removes rows by id or filter, or all."""
@@ -142,9 +110,7 @@ class StoreSteps:
         """A filter of Ragstone's, of whatever form."""
         if not isinstance(filter, Mapping):
             return filter
-        if not filters.names(filter) <= self._known.keys():
-            self._known = (yield lambda collection: collection.info()).fields
-        return filters.read(filter, Conditions(self._known))
+        return filters.read(filter, (yield from self._rows.conditions(filters.names(filter))))
 
 
 def _get(ids: Sequence[str], collection: Any) -> Any:

@@ -15,13 +15,13 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 from ragstone import Client, Hit
 from ragstone.aio import AsyncClient
-from ragstone.frameworks import Twins
+from ragstone.frameworks import Schema, Twins
 from typing_extensions import Self
 
 from langchain_ragstone.documents import document, metadata_of_each, new_ids
 from langchain_ragstone.filters import FilterLike
-from langchain_ragstone.relevance import FUNCTIONS, spread
-from langchain_ragstone.steps import Mode, Question, Schema, StoreSteps
+from langchain_ragstone.relevance import spread
+from langchain_ragstone.steps import Mode, Question, StoreSteps
 
 
 class RagstoneVectorStore(VectorStore):
@@ -223,23 +223,25 @@ class RagstoneVectorStore(VectorStore):
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         """Of scores of vectors; those of words and of ranks have no scale."""
-        return self._relevance_score_fn or FUNCTIONS[self._schema.metric]
+        return self._relevance_score_fn or self._twins.run(self._steps.relevance())
 
     def _similarity_search_with_relevance_scores(
-        self, query: str, k: int = 4, **kwargs: Any
+        self, query: str, k: int = 4, **options: Any
     ) -> list[tuple[Document, float]]:
-        kwargs.setdefault("mode", "dense")
-        self._refuse_other_than_dense(kwargs["mode"])
-        return super()._similarity_search_with_relevance_scores(query, k, **kwargs)
+        self._refuse_without_scale(options.setdefault("mode", "dense"))
+        relevance = self._select_relevance_score_fn()
+        found = self.similarity_search_with_score(query, k, **options)
+        return [(one, relevance(score)) for one, score in found]
 
     async def _asimilarity_search_with_relevance_scores(
-        self, query: str, k: int = 4, **kwargs: Any
+        self, query: str, k: int = 4, **options: Any
     ) -> list[tuple[Document, float]]:
-        kwargs.setdefault("mode", "dense")
-        self._refuse_other_than_dense(kwargs["mode"])
-        return await super()._asimilarity_search_with_relevance_scores(query, k, **kwargs)
+        self._refuse_without_scale(options.setdefault("mode", "dense"))
+        relevance = self._relevance_score_fn or await self._twins.arun(self._steps.relevance())
+        found = await self.asimilarity_search_with_score(query, k, **options)
+        return [(one, relevance(score)) for one, score in found]
 
-    def _refuse_other_than_dense(self, mode: str) -> None:
+    def _refuse_without_scale(self, mode: str) -> None:
         if mode != "dense" and self._relevance_score_fn is None:
             raise ValueError(f"scores of the mode `{mode}` have no scale from 0 to 1 without a `relevance_score_fn`")
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Awaitable, Callable, Container, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from os import PathLike
 from typing import Any, TypeAlias, TypeVar
 
 import ragstone
 import ragstone.aio
+from ragstone._points import Point
+from ragstone._schema import Metric
 from ragstone._values import FieldType, GeoPoint, Json
 from ragstone.filters import F, Filter
 
@@ -24,6 +27,9 @@ __all__ = [
     "NOTHING",
     "Conditions",
     "FieldType",
+    "Metric",
+    "Rows",
+    "Schema",
     "Step",
     "Steps",
     "Twins",
@@ -240,6 +246,88 @@ def _split(
 def _may_be_field(name: str, reserved: Container[str]) -> bool:
     is_name = bool(name) and not name.startswith("_") and len(name.encode()) <= FIELD_NAME_BYTES_MAX
     return is_name and name not in reserved
+
+
+@dataclass(frozen=True)
+class Schema:
+    """How a collection is made that is not there yet."""
+
+    metric: Metric = "cosine"
+    """How near two vectors are."""
+    analyzer: str = "english"
+    """How texts become words: `english`, `standard`, `code` and others of Ragstone's."""
+    fields: Mapping[str, FieldType] = field(default_factory=dict)
+    """The types of entries of the metadata; those that are not named have that of their first value."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of `Client.create_collection`, such as `encoding` and `tenant`."""
+
+
+class Rows:
+    """The rows of a collection that is made when it is first written, and whose fields are known, so that most calls are one."""
+
+    def __init__(self, schema: Schema, text: str) -> None:
+        """Of how the collection is made, and which field is searched by word."""
+        self.schema = schema
+        self.text = text
+        self.known: Mapping[str, FieldType] = {}
+        self.texts: Mapping[str, str] = {}
+        self._metric: Metric | None = None
+
+    def forget(self) -> None:
+        """The collection is another one from here on."""
+        self.known, self.texts, self._metric = {}, {}, None
+
+    def look(self) -> Steps[None]:
+        """Asks which fields there are."""
+        info = yield lambda collection: collection.info()
+        self.known, self.texts, self._metric = info.fields, info.texts, info.metric
+
+    def metric(self) -> Steps[Metric]:
+        """How near two vectors are: as in the collection, if it is there."""
+        if self._metric is None:
+            try:
+                yield from self.look()
+            except ragstone.CollectionNotFound:
+                return self.schema.metric
+        return self._metric or self.schema.metric
+
+    def conditions(self, names: Iterable[str]) -> Steps[Conditions]:
+        """What makes filters on these fields; asks the collection if one is not known yet. Raises `CollectionNotFound`."""
+        if not all(name in self.known for name in names):
+            yield from self.look()
+        return Conditions(self.known)
+
+    def upsert(
+        self, points: Callable[[Mapping[str, FieldType]], list[Point]], options: Mapping[str, Any]
+    ) -> Steps[None]:
+        """Stores the points that are made for the fields that there are; makes the collection if it is not there."""
+        made = points(self.known)
+        if not made:
+            return
+        try:
+            yield lambda collection: collection.upsert(made, **options)
+        except ragstone.CollectionNotFound:
+            self.forget()
+            yield self._create(len(made[0].vector or ()))
+            made = points(self.schema.fields)
+            yield lambda collection: collection.upsert(made, **options)
+        except ragstone.PayloadFieldType:
+            # There are fields that were not known: their types say what values become.
+            yield from self.look()
+            made = points(self.known)
+            yield lambda collection: collection.upsert(made, **options)
+
+    def _create(self, dimension: int) -> Step:
+        schema = self.schema
+        return lambda collection: collection.client.create_collection(
+            collection.name,
+            dimension=dimension,
+            metric=schema.metric,
+            fields=schema.fields,
+            texts={self.text: schema.analyzer},
+            exist_ok=True,
+            **schema.options,
+        )
 
 
 class Conditions:
