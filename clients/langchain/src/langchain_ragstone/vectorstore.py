@@ -237,7 +237,9 @@ class RagstoneVectorStore(VectorStore):
         self, query: str, k: int = 4, **options: Any
     ) -> list[tuple[Document, float]]:
         self._refuse_without_scale(options.setdefault("mode", "dense"))
-        relevance = self._relevance_score_fn or await self._twins.arun(self._steps.relevance())
+        relevance = self._relevance_score_fn
+        if relevance is None:
+            relevance = await self._twins.arun(self._steps.relevance())
         found = await self.asimilarity_search_with_score(query, k, **options)
         return [(one, relevance(score)) for one, score in found]
 
