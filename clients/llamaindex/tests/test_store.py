@@ -191,7 +191,7 @@ async def test_modes(store: Any) -> None:
     assert await found(store, query_str="flour", mode=VectorStoreQueryMode.SPARSE, sparse_top_k=1) == ["c"]
     hybrid: dict[str, Any] = {"query_str": "bread", "mode": VectorStoreQueryMode.HYBRID}
     assert (await found(store, alpha=0.1, **hybrid))[0] == "c"
-    assert (await found(store, alpha=0.9, **hybrid))[0] == "a"
+    assert (await found(store, alpha=1.0, **hybrid))[0] == "a"
     assert await found(store, hybrid_top_k=2, alpha=0.4, **hybrid) == ["c", "a"]
     semantic = await found(store, query_str="bread", mode=VectorStoreQueryMode.SEMANTIC_HYBRID)
     assert semantic == EVERY
