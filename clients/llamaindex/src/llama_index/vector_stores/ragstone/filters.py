@@ -23,6 +23,9 @@ from ragstone import F, Facet, Filter
 from ragstone.frameworks import EVERYTHING, NOTHING, Conditions, Rows, Steps
 
 VALUES_MAX = 10_000
+# By their values, as the first versions of LlamaIndex 0.12 don't have them yet.
+NOT = "not"
+TEXT_MATCH_INSENSITIVE = "text_match_insensitive"
 BOUNDS = {
     FilterOperator.GT: ">",
     FilterOperator.GTE: ">=",
@@ -40,7 +43,7 @@ def read(filters: MetadataFilters, rows: Rows) -> Steps[Filter]:
         parts.append((yield from read(one, rows) if isinstance(one, MetadataFilters) else _read_one(one, rows)))
     if filters.condition == FilterCondition.OR:
         return Filter.any(parts)
-    return ~Filter.any(parts) if filters.condition == FilterCondition.NOT else Filter.all(parts)
+    return ~Filter.any(parts) if filters.condition == NOT else Filter.all(parts)
 
 
 def _read_one(filter: MetadataFilter, rows: Rows) -> Steps[Filter]:
@@ -65,7 +68,7 @@ def _read_one(filter: MetadataFilter, rows: Rows) -> Steps[Filter]:
         return conditions.bound(name, BOUNDS[operator], value)
     if operator == FilterOperator.CONTAINS:
         return (yield from _holding(name, FilterOperator.ALL, values, conditions))
-    if operator in (FilterOperator.TEXT_MATCH, FilterOperator.TEXT_MATCH_INSENSITIVE):
+    if operator in (FilterOperator.TEXT_MATCH, TEXT_MATCH_INSENSITIVE):
         return (yield from _matching(name, operator, value, rows))
     raise ValueError(f"`{name}`: Ragstone's store has no operator {operator}")
 
