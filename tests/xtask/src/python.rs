@@ -1,6 +1,6 @@
-//! The client for Python: its style, its types, its tests against the server that cargo builds, and that it can be packed.
+//! The client for Python and what puts frameworks over it: style, types, tests against the server that cargo builds, and that each can be packed.
 //!
-//! It has an environment of its own below the target directory, which is made once. The package is installed in place each time, which makes the modules
+//! They share an environment below the target directory, which is made once. The packages are installed in place each time, which makes the modules
 //! of the wire API out of `proto/` anew (`clients/python/hatch_build.py`): seconds, as pip has the rest in its cache.
 
 use std::path::{Path, PathBuf};
@@ -8,25 +8,36 @@ use std::process::{Command, Stdio};
 
 use crate::command::{cargo, need, root, run, target};
 
-/// Everything that a change of the client, of the wire API or of the server must pass.
+/// The packages, each behind what it needs.
+const PACKAGES: [&str; 3] = ["clients/python", "clients/langchain", "clients/llamaindex"];
+
+/// Everything that a change of the packages, of the wire API or of the server must pass.
 pub(crate) fn check() -> Result<(), String> {
     cargo(&["build", "--workspace", "--bin", "ragstone", "--locked"])?;
     let python = environment()?;
-    let package = root().join("clients/python");
-    module(
-        &python,
-        &package,
-        &["pip", "install", "--quiet", "--disable-pip-version-check", "-e", ".[test]"],
-    )?;
-    module(&python, &package, &["ruff", "check", "."])?;
-    module(&python, &package, &["ruff", "format", "--check", "."])?;
-    module(&python, &package, &["mypy"])?;
-    let mut tests = Command::new(&python);
-    tests.args(["-m", "pytest"]).current_dir(&package).env("RAGSTONE_BIN", target("debug").join("ragstone"));
+    install(&python)?;
+    PACKAGES.iter().try_for_each(|package| check_package(&python, &root().join(package)))
+}
+
+/// Installs all of them at once, so that what they need is chosen to suit them all.
+fn install(python: &Path) -> Result<(), String> {
+    let mut install = Command::new(python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    for package in PACKAGES {
+        install.arg("-e").arg(format!("./{package}[test]"));
+    }
+    run(install.current_dir(root()))
+}
+
+fn check_package(python: &Path, package: &Path) -> Result<(), String> {
+    module(python, package, &["ruff", "check", "."])?;
+    module(python, package, &["ruff", "format", "--check", "."])?;
+    module(python, package, &["mypy"])?;
+    let mut tests = Command::new(python);
+    tests.args(["-m", "pytest"]).current_dir(package).env("RAGSTONE_BIN", target("debug").join("ragstone"));
     run(&mut tests)?;
-    let packed = target("python-dist");
-    let mut pack = Command::new(&python);
-    pack.args(["-m", "build", "--outdir"]).arg(&packed).current_dir(&package);
+    let mut pack = Command::new(python);
+    pack.args(["-m", "build", "--outdir"]).arg(target("python-dist")).current_dir(package);
     run(&mut pack)
 }
 
