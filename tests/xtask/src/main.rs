@@ -20,20 +20,20 @@ use command::{cargo, need, run};
 const HELP: &str = "\
 cargo xtask TASK
 
-  test     the next nine, in this order; what CI runs
+  test     the next eight, in this order; what CI runs
   fmt      the code is formatted
   clippy   no lint warns
   doc      the documentation builds without a warning
   proto    buf's STANDARD and COMMENTS rules hold for proto/, and nothing is broken that clients rely on
   unit     every test and doc-test
-  python   the client for Python: linted, typed, tested against the server that cargo builds, and packed
   torture  a store that is killed for twenty seconds loses nothing, and broken ones are found out
   loom     lock-free structures keep their promises in every interleaving
   asan-kernels
            the kernels' tests under AddressSanitizer, which run every instruction set that the machine has
 
-Not part of `test`, as they take longer:
+Not part of `test`:
 
+  python   the client for Python: linted, typed, tested against the server that cargo builds, and packed
   proto-baseline
            the wire API as it is now becomes what clients rely on: for a release, or a break that is meant
   asan     asan-kernels, and the engine's graph, vectors and segments on each instruction set
@@ -48,9 +48,7 @@ Not part of `test`, as they take longer:
 fn main() -> ExitCode {
     let task = std::env::args().nth(1).unwrap_or_default();
     let steps: &[fn() -> Result<(), String>] = match task.as_str() {
-        "test" => {
-            &[fmt, clippy, doc, proto::check, unit, python::check, torture::check, loom::check, asan::kernels]
-        }
+        "test" => &[fmt, clippy, doc, proto::check, unit, torture::check, loom::check, asan::kernels],
         "fmt" => &[fmt],
         "clippy" => &[clippy],
         "doc" => &[doc],
