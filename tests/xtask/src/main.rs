@@ -1,7 +1,7 @@
 //! The project's own tasks. `cargo xtask test` runs every check that a change must pass; `cargo xtask --help` lists them.
 //!
 //! A task is a list of ordinary commands, shown before they run, so that each can be repeated by hand. What a command
-//! needs beyond the Rust toolchain (Node.js for `buf`, Python's pip for the model's wheel, the S3 server and OpenAI's client) is installed first where the
+//! needs beyond the Rust toolchain (Node.js for `buf`, Python's pip for the model's wheel, the S3 server and OpenAI's client, its venv for our own) is installed first where the
 //! machine's package manager allows it, and named clearly where it does not.
 
 mod asan;
@@ -9,6 +9,7 @@ mod command;
 mod fuzz;
 mod loom;
 mod proto;
+mod python;
 mod torture;
 
 use std::process::{Command, ExitCode};
@@ -30,8 +31,9 @@ cargo xtask TASK
   asan-kernels
            the kernels' tests under AddressSanitizer, which run every instruction set that the machine has
 
-Not part of `test`, as they take longer:
+Not part of `test`:
 
+  python   the client for Python: linted, typed, tested against the server that cargo builds, and packed
   proto-baseline
            the wire API as it is now becomes what clients rely on: for a release, or a break that is meant
   asan     asan-kernels, and the engine's graph, vectors and segments on each instruction set
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         "proto" => &[proto::check],
         "proto-baseline" => &[proto::baseline],
         "unit" => &[unit],
+        "python" => &[python::check],
         "torture" => &[torture::check],
         "loom" => &[loom::check],
         "loom-mutants" => &[loom::mutants],

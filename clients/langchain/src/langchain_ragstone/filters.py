@@ -1,0 +1,70 @@
+"""Filters as LangChain's users write them: dicts, beside Ragstone's own expressions and texts.
+
+`{"lang": "en", "year": {"$gte": 2020}, "$or": [{"kind": "paper"}, {"tags": {"$contains": "new"}}]}`: what stands side by side holds together. The
+operators are those that most of LangChain's stores share. A dict is lenient, as people expect of it there: a field that no row has
+fails, an int is compared with floats. Ragstone's own filters are taken to the letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from ragstone import F, Filter
+from ragstone.frameworks import Conditions
+
+FilterLike: TypeAlias = Filter | str | Mapping[str, Any] | None
+"""A Ragstone filter (`F.year >= 2020`), its text (`'year >= 2020'`), a dict, or None, which everything passes."""
+
+OPERATORS: dict[str, Callable[[Conditions, str, Any], Filter]] = {
+    "$eq": lambda conditions, name, value: conditions.equal(name, value),
+    "$ne": lambda conditions, name, value: ~conditions.equal(name, value),
+    "$in": lambda conditions, name, value: conditions.one_of(name, value),
+    "$nin": lambda conditions, name, value: ~conditions.one_of(name, value),
+    "$lt": lambda conditions, name, value: conditions.bound(name, "<", value),
+    "$lte": lambda conditions, name, value: conditions.bound(name, "<=", value),
+    "$gt": lambda conditions, name, value: conditions.bound(name, ">", value),
+    "$gte": lambda conditions, name, value: conditions.bound(name, ">=", value),
+    "$between": lambda conditions, name, value: (
+        conditions.bound(name, ">=", value[0]) & conditions.bound(name, "<=", value[1])
+    ),
+    "$contains": lambda conditions, name, value: conditions.equal(name, value),
+    "$exists": lambda conditions, name, value: conditions.exists(name) if value else ~conditions.exists(name),
+    "$prefix": lambda _, name, value: F[name].prefix(value),
+    "$match": lambda _, name, value: F[name].match(value),
+}
+
+
+def names(filter: Mapping[str, Any]) -> set[str]:
+    """The fields that a dict names."""
+    found: set[str] = set()
+    for name, value in filter.items():
+        if name in ("$and", "$or"):
+            found.update(*map(names, value))
+        elif name == "$not":
+            found |= names(value)
+        else:
+            found.add(name)
+    return found
+
+
+def read(filter: Mapping[str, Any], conditions: Conditions) -> Filter:
+    """The filter that a dict means; raises `ValueError` for an operator that there is not."""
+    return Filter.all(_read_one(name, value, conditions) for name, value in filter.items())
+
+
+def _read_one(name: str, value: Any, conditions: Conditions) -> Filter:
+    if name == "$and":
+        return Filter.all(read(one, conditions) for one in value)
+    if name == "$or":
+        return Filter.any(read(one, conditions) for one in value)
+    if name == "$not":
+        return ~read(value, conditions)
+    if name.startswith("$"):
+        raise ValueError(f"a filter has no operator `{name}` around fields; there are $and, $or and $not")
+    if not isinstance(value, Mapping):
+        return conditions.equal(name, value)
+    for operator in value:
+        if operator not in OPERATORS:
+            raise ValueError(f"a filter has no operator `{operator}`; there are {', '.join(OPERATORS)}")
+    return Filter.all(OPERATORS[operator](conditions, name, operand) for operator, operand in value.items())

@@ -1,0 +1,51 @@
+"""The server that the tests run against, started as the client's own tests start it."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+specification = importlib.util.spec_from_file_location("ragstone_tests", ROOT / "clients/python/tests/conftest.py")
+assert specification is not None
+assert specification.loader is not None
+ragstone_tests: Any = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(ragstone_tests)
+
+
+@pytest.fixture(scope="session")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that embeds with the default model."""
+    subprocess.run([str(ragstone_tests.binary()), "--quiet", "model", "pull"], check=True, timeout=600)
+    server = ragstone_tests.Server(tmp_path_factory.mktemp("server"), "--model", "all-MiniLM-L6-v2")
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A collection's name that no other test has."""
+    return "".join(character if character.isalnum() else "-" for character in request.node.nodeid)[-120:]
+
+
+TWINS = {"async_add": "add", "aclose": "close"}
+
+
+class Awaited:
+    """A store whose methods, blocking ones, are awaited: tests are written once, as for those that are."""
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(self.store, TWINS.get(name, name.removeprefix("a")))
+
+        async def call(*arguments: Any, **options: Any) -> Any:
+            return member(*arguments, **options)
+
+        return call

@@ -1,0 +1,1 @@
+"""The client that is awaited: the source of `_sync`, which `scripts/unasync.py` makes of it."""

@@ -1,0 +1,26 @@
+"""What a stream is fed with: anything that can be iterated over; and the pairs that blocking and awaiting differ in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from typing import TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+Items: TypeAlias = Iterable[T]
+AsyncItems: TypeAlias = Iterable[T] | AsyncIterable[T]
+
+
+def iterate(items: Items[T]) -> Iterator[T]:
+    """The items."""
+    yield from items
+
+
+async def aiterate(items: AsyncItems[T]) -> AsyncIterator[T]:
+    """The items, however they come."""
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item

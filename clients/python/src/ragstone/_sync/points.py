@@ -1,0 +1,384 @@
+# Made of _aio/points.py by scripts/unasync.py: change that one.
+"""What a collection does with points: write, read, count, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ragstone import _methods as methods
+from ragstone import v1
+from ragstone._documents import Ingested, RefusedItem, read_refused
+from ragstone._items import Items, iterate
+from ragstone._points import (
+    Delete,
+    Facet,
+    FacetCount,
+    Page,
+    Point,
+    PointLike,
+    Precondition,
+    Update,
+    WriteReceipt,
+    as_point,
+    columns_bytes,
+    framed,
+    operation_bytes,
+    point_bytes,
+    points_bytes,
+    read_point,
+    set_update,
+)
+from ragstone._progress import Progress, ProgressLike
+from ragstone._retry import request_id as new_request_id
+from ragstone._sync.core import Core
+from ragstone._sync.ingest import StreamOut
+from ragstone._values import Id, point_id, read_value
+from ragstone.filters import FilterLike, as_wire
+
+if TYPE_CHECKING:
+    from ragstone._sync.client import Client
+
+UNDER_WAY_MAX = 4
+"""Messages of a stream of points that are sent and not acknowledged, at most."""
+MESSAGE_BYTES = 8 << 20
+"""Bytes after which a message of a stream has enough points."""
+
+
+class Points:
+    """The part of a collection that is about points."""
+
+    name: str
+    """The collection's name, or an alias."""
+    client: Client
+    """The client that calls go over."""
+    _core: Core
+
+    def upsert(
+        self,
+        points: Iterable[PointLike],
+        *,
+        preconditions: Sequence[Precondition] = (),
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> WriteReceipt:
+        """Inserts points, or replaces those that have the same ids: all of them, at most 100,000 and 32 MiB, or none.
+
+        Durable when it returns. A point is a `Point`, a dict of its fields, or a tuple of id, vector and payload; a vector is any sequence of
+        numbers, and a NumPy array of 32-bit floats is sent as it lies.
+
+        >>> from ragstone import Point
+        >>> notes = client.create_collection("notes", dimension=3)
+        >>> receipt = notes.upsert([Point("a", [1.0, 0.0, 0.0], {"lang": "en"}), ("b", [0.0, 1.0, 0.0])])
+        >>> receipt.points
+        2
+
+        Raises `CollectionNotFound`; `InvalidArgument`, naming the field (`points[3].vector`); `PreconditionFailed`; `RequestTooLarge` for
+        more bytes than the server takes at once (`ingest` divides them).
+        """
+        parts = points_bytes(points, b"\x12")
+        return self._upsert(parts, preconditions, request_id, timeout)
+
+    def upsert_columns(
+        self,
+        ids: Sequence[Id],
+        vectors: Any,
+        payloads: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        preconditions: Sequence[Precondition] = (),
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> WriteReceipt:
+        """The same for points that come as columns: ids, an array of shape (ids, dimension) or as many vectors, and as many payloads.
+
+        Raises what `upsert` does, and `ValueError` for columns of different lengths.
+        """
+        parts = columns_bytes(ids, vectors, payloads, b"\x12")
+        return self._upsert(parts, preconditions, request_id, timeout)
+
+    def _upsert(
+        self,
+        points: Iterable[list[bytes | memoryview]],
+        preconditions: Sequence[Precondition],
+        request_id: str | None,
+        timeout: float | None,
+    ) -> WriteReceipt:
+        head = v1.UpsertPointsRequest(
+            collection=self.name,
+            preconditions=[precondition.wire() for precondition in preconditions],
+            request_id=request_id or new_request_id(),
+        )
+        request = b"".join([head.SerializeToString(), *(part for parts in points for part in parts)])
+        answer = self._core.call(methods.UPSERT_POINTS, request, v1.UpsertPointsResponse, timeout)
+        self._core.written.note(answer.write_token)
+        return WriteReceipt(answer.seq, answer.upserted, 0, answer.repeated, answer.write_token)
+
+    def update(
+        self,
+        updates: Iterable[Update],
+        *,
+        preconditions: Sequence[Precondition] = (),
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> WriteReceipt:
+        """Changes fields of points and leaves the rest of them as it is: all of them, at most 100,000, or none. Durable when it returns.
+
+        The receipt counts those that are there (`points`) and those that are not (`missing`). Raises `CollectionNotFound`;
+        `InvalidArgument`, naming the field (`updates[3].set.year`); `PreconditionFailed`.
+        """
+        request = v1.UpdatePointsRequest(
+            collection=self.name,
+            preconditions=[precondition.wire() for precondition in preconditions],
+            request_id=request_id or new_request_id(),
+        )
+        for update in updates:
+            set_update(request.updates.add(), update)
+        answer = self._core.call(methods.UPDATE_POINTS, request, v1.UpdatePointsResponse, timeout)
+        self._core.written.note(answer.write_token)
+        return WriteReceipt(answer.seq, answer.updated, answer.missing, answer.repeated, answer.write_token)
+
+    def write(
+        self,
+        operations: Iterable[Point | Update | Delete],
+        *,
+        preconditions: Sequence[Precondition] = (),
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> WriteReceipt:
+        """Writes a batch in order: upserts, updates and removals, at most 100,000 of them, all or none. Durable when it returns.
+
+        Raises `CollectionNotFound`; `PreconditionFailed`; `InvalidArgument`, naming the field (`operations[3].upsert.vector`).
+        """
+        head = v1.WritePointsRequest(
+            collection=self.name,
+            preconditions=[precondition.wire() for precondition in preconditions],
+            request_id=request_id or new_request_id(),
+        )
+        parts = (part for operation in operations for part in operation_bytes(operation, b"\x12"))
+        request = b"".join([head.SerializeToString(), *parts])
+        answer = self._core.call(methods.WRITE_POINTS, request, v1.WritePointsResponse, timeout)
+        self._core.written.note(answer.write_token)
+        points = answer.upserted + answer.updated + answer.deleted
+        return WriteReceipt(answer.seq, points, answer.missing, answer.repeated, answer.write_token)
+
+    def delete(
+        self,
+        ids: Iterable[Id] | None = None,
+        *,
+        filter: FilterLike = None,
+        preconditions: Sequence[Precondition] = (),
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> WriteReceipt:
+        """Removes points: by id, at most 100,000 as one atomic batch, or all that pass a filter, in parts of so many. Durable when it returns.
+
+        The rows of documents stay. The receipt counts those that existed. Raises `CollectionNotFound`; `InvalidArgument`; `TypeError` unless
+        there are either ids or a filter.
+        """
+        if (ids is None) == (filter is None):
+            raise TypeError("either ids or a filter")
+        request = v1.DeletePointsRequest(collection=self.name, filter=as_wire(filter))
+        method = methods.DELETE_POINTS_WHERE
+        if ids is not None:
+            method = methods.DELETE_POINTS
+            request.ids.extend(map(point_id, ids))
+            request.request_id = request_id or new_request_id()
+            request.preconditions.extend(precondition.wire() for precondition in preconditions)
+        answer = self._core.call(method, request, v1.DeletePointsResponse, timeout)
+        self._core.written.note(answer.write_token)
+        return WriteReceipt(answer.seq, answer.deleted, 0, answer.repeated, answer.write_token)
+
+    def ingest(
+        self,
+        points: Items[PointLike],
+        *,
+        batch_size: int = 1_000,
+        progress: ProgressLike = False,
+        on_refused: Callable[[RefusedItem], None] | None = None,
+        timeout: float | None = None,
+    ) -> Ingested:
+        """Inserts or replaces any number of points as they come, in batches, each of which is a write of its own and durable when it is told of.
+
+        Points that do not fit the collection are refused: they are listed in what is returned, or `on_refused` is told of each,
+        and the others are stored. A few batches are sent ahead of what is stored, and no more. What was not acknowledged when a
+        connection breaks is sent again; nothing is done twice. There is no deadline unless one is given.
+
+        >>> notes = client.create_collection("many", dimension=2)
+        >>> done = notes.ingest(((number, [1.0, number]) for number in range(2_500)), progress=print)
+        1000
+        2000
+        2500
+        >>> done.stored
+        2500
+
+        Raises `CollectionNotFound`, and what ends the stream; what was told of before is stored.
+        """
+        result, told_of = Ingested(), Progress(progress, "points")
+        before: dict[int, int] = {}
+
+        def told(answer: bytes) -> int:
+            wire = v1.IngestPointsResponse.FromString(answer)
+            self._core.written.note(wire.write_token)
+            start = before.pop(wire.sequence, 0)
+            for item in wire.refused:
+                refused = read_refused(item, start)
+                (on_refused or result.refused.append)(refused)
+            result.stored += wire.upserted
+            told_of.add(wire.upserted)
+            return wire.sequence
+
+        def messages() -> Iterator[tuple[int, bytes]]:
+            sequence = start = count = size = 0
+            parts: list[bytes | memoryview] = []
+            for point in iterate(points):
+                encoded = framed(point_bytes(as_point(point)), b"\x1a")
+                parts += encoded
+                count, size = count + 1, size + sum(map(len, encoded))
+                if count == batch_size or size >= MESSAGE_BYTES:
+                    before[sequence] = start
+                    yield sequence, self._batch(sequence, parts)
+                    sequence, start, count, size, parts = sequence + 1, start + count, 0, 0, []
+            if parts:
+                before[sequence] = start
+                yield sequence, self._batch(sequence, parts)
+
+        stream = StreamOut(self._core, methods.INGEST_POINTS, (UNDER_WAY_MAX, 1 << 62), timeout)
+        try:
+            stream.run(messages(), told)
+        finally:
+            told_of.close()
+        return result
+
+    def _batch(self, sequence: int, points: list[bytes | memoryview]) -> bytes:
+        head = v1.IngestPointsRequest(collection=self.name, sequence=sequence, request_id=new_request_id())
+        return b"".join([head.SerializeToString(), *points])
+
+    def get(self, ids: Iterable[Id], *, with_vectors: bool = False, timeout: float | None = None) -> list[Point]:
+        """Reads points by id, at most 10,000: those that exist, in the order of the ids.
+
+        Raises `CollectionNotFound`; `InvalidArgument` for more ids.
+        """
+        request = v1.GetPointsRequest(
+            collection=self.name,
+            ids=map(point_id, ids),
+            with_vectors=with_vectors,
+            at_least=self._core.written.at_least,
+        )
+        answer = self._core.call(methods.GET_POINTS, request, v1.GetPointsResponse, timeout)
+        return [read_point(point) for point in answer.points]
+
+    def _scroll(self, options: Mapping[str, Any]) -> v1.ScrollPointsRequest:
+        fields: Sequence[str] | None = options["fields"]
+        after_id: Id | None = options["after_id"]
+        order_by: str | None = options["order_by"]
+        return v1.ScrollPointsRequest(
+            collection=self.name,
+            filter=as_wire(options["filter"]),
+            order_by=None if order_by is None else v1.OrderBy(field=order_by, descending=options["descending"]),
+            page_size=options["page_size"] or 0,
+            with_vectors=options["with_vectors"],
+            fields=fields,
+            without_payload=not options["with_payload"] or (fields is not None and not fields),
+            at_least=self._core.written.at_least,
+            after_id=None if after_id is None else point_id(after_id),
+        )
+
+    def scroll(
+        self,
+        *,
+        filter: FilterLike = None,
+        order_by: str | None = None,
+        descending: bool = False,
+        after_id: Id | None = None,
+        fields: Sequence[str] | None = None,
+        with_payload: bool = True,
+        with_vectors: bool = False,
+        page_size: int | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Point]:
+        """Goes through all points that pass, in the order of their ids or of a field. The deadline is that of each page.
+
+        A point that is there all the while comes exactly once, whatever is written meanwhile.
+
+        >>> notes = client.create_collection("pages", dimension=1)
+        >>> _ = notes.upsert([(number, [1.0], {"year": 2000 + number}) for number in range(3)])
+        >>> [point.id for point in notes.scroll(order_by="year", descending=True)]
+        [2, 1, 0]
+
+        Raises `CollectionNotFound`; `InvalidArgument`, naming the field (`order_by.year`, `filter.and[1].field`).
+        """
+        options = {
+            "filter": filter,
+            "order_by": order_by,
+            "descending": descending,
+            "after_id": after_id,
+            "fields": fields,
+            "with_payload": with_payload,
+            "with_vectors": with_vectors,
+            "page_size": page_size,
+        }
+        request = self._scroll(options)
+        while True:
+            answer = self._core.call(methods.SCROLL_POINTS, request, v1.ScrollPointsResponse, timeout)
+            for point in answer.points:
+                yield read_point(point)
+            if not answer.next_page_token:
+                return
+            request.page_token = answer.next_page_token
+            request.ClearField("after_id")
+
+    def scroll_page(
+        self,
+        *,
+        page_token: str = "",
+        filter: FilterLike = None,
+        order_by: str | None = None,
+        descending: bool = False,
+        after_id: Id | None = None,
+        fields: Sequence[str] | None = None,
+        with_payload: bool = True,
+        with_vectors: bool = False,
+        page_size: int | None = None,
+        timeout: float | None = None,
+    ) -> Page[Point]:
+        """One page of `scroll`, of 1 to 1,000 points (100 by default); `page_token` is that of the page before, with the same arguments."""
+        options = {
+            "filter": filter,
+            "order_by": order_by,
+            "descending": descending,
+            "after_id": after_id,
+            "fields": fields,
+            "with_payload": with_payload,
+            "with_vectors": with_vectors,
+            "page_size": page_size,
+        }
+        request = self._scroll(options)
+        request.page_token = page_token
+        answer = self._core.call(methods.SCROLL_POINTS, request, v1.ScrollPointsResponse, timeout)
+        return Page([read_point(point) for point in answer.points], answer.next_page_token)
+
+    def count(self, filter: FilterLike = None, *, timeout: float | None = None) -> int:
+        """Counts points exactly, documents and chunks included: those that pass, or all.
+
+        Raises `CollectionNotFound`; `InvalidArgument`, naming the place in the filter.
+        """
+        at_least = self._core.written.at_least
+        request = v1.CountPointsRequest(collection=self.name, filter=as_wire(filter), at_least=at_least)
+        answer = self._core.call(methods.COUNT_POINTS, request, v1.CountPointsResponse, timeout)
+        return answer.count
+
+    def facet(self, field: str, *, filter: FilterLike = None, limit: int = 10, timeout: float | None = None) -> Facet:
+        """Counts the points, of those that pass, that have each value of a field: the most frequent values, 1 to 10,000 of them.
+
+        Raises `CollectionNotFound`; `InvalidArgument`, naming `limit`, the field or the place in the filter.
+        """
+        request = v1.FacetPointsRequest(
+            collection=self.name,
+            field=field,
+            filter=as_wire(filter),
+            limit=limit,
+            at_least=self._core.written.at_least,
+        )
+        answer = self._core.call(methods.FACET_POINTS, request, v1.FacetPointsResponse, timeout)
+        counts = [FacetCount(read_value(count.value), count.count) for count in answer.counts]
+        return Facet(counts, answer.values, answer.points)

@@ -1,0 +1,164 @@
+"""Payload values and ids: Python's own types, to the wire and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any, Literal, TypeAlias
+
+from ragstone import v1
+
+Id: TypeAlias = int | str
+"""A point's id: an unsigned integer or a string. `1` and `"1"` are different points."""
+
+FieldType: TypeAlias = Literal["bool", "int", "float", "string", "timestamp", "strings", "geo", "json"]
+"""The type of a payload field: `bool`, `int` (64 bits), `float`, `str`, `datetime`, `list[str]`, `GeoPoint`, `dict` or `Json`."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class GeoPoint:
+    """A place on the earth: degrees north of the equator (-90 to 90) and east of Greenwich (-180 to 180)."""
+
+    lat: float
+    lon: float
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """A value that is kept as JSON and returned as it is. A `dict` need not be wrapped; lists and single values do, to tell them from fields
+    with a type of their own.
+    """
+
+    value: Any
+
+
+Value: TypeAlias = bool | int | float | str | datetime | list[str] | GeoPoint | Json | dict[str, Any]
+"""The value of a payload field."""
+
+
+def microseconds(moment: datetime) -> int:
+    """Microseconds since 1970 UTC; a moment without a zone is taken as UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return (moment - EPOCH) // _MICROSECOND
+
+
+def moment(microseconds_since_1970: int) -> datetime:
+    """The moment, in UTC; the nearest one that `datetime` has, for those before the year 1 and after 9999."""
+    try:
+        return EPOCH + timedelta(microseconds=microseconds_since_1970)
+    except OverflowError:
+        edge = datetime.max if microseconds_since_1970 > 0 else datetime.min
+        return edge.replace(tzinfo=timezone.utc)
+
+
+def set_id(wire: v1.PointId, id: Id) -> None:
+    """Fills an id."""
+    if isinstance(id, str):
+        wire.text = id
+    elif isinstance(id, bool) or not hasattr(id, "__index__"):
+        raise TypeError(f"an id is an int or a str, and this is {type(id).__name__}")
+    elif id < 0:
+        raise ValueError(f"an id that is a number is not negative, and this one is {id}")
+    else:
+        wire.number = id.__index__()
+
+
+def point_id(id: Id) -> v1.PointId:
+    """An id on the wire."""
+    wire = v1.PointId()
+    set_id(wire, id)
+    return wire
+
+
+def read_id(wire: v1.PointId) -> Id:
+    """An id that was read."""
+    return wire.text if wire.WhichOneof("id") == "text" else wire.number
+
+
+def set_value(wire: v1.Value, value: Any, name: str) -> None:
+    """Fills a value; `name` is the field's, for errors."""
+    kind = type(value)
+    if kind is str:
+        wire.string_value = value
+    elif kind is bool:
+        wire.bool_value = value
+    elif kind is int:
+        wire.int_value = value
+    elif kind is float:
+        wire.float_value = value
+    elif isinstance(value, datetime):
+        wire.timestamp_value = microseconds(value)
+    elif isinstance(value, GeoPoint):
+        wire.geo_value.lat, wire.geo_value.lon = value.lat, value.lon
+        wire.geo_value.SetInParent()
+    elif isinstance(value, Json):
+        wire.json_value = _json(value.value, name)
+    elif isinstance(value, Mapping):
+        wire.json_value = _json(value, name)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        if not all(isinstance(item, str) for item in value):
+            raise TypeError(f"`{name}`: a list of anything but strings is kept as JSON: write Json({name})")
+        wire.strings_value.values.extend(value)
+        wire.strings_value.SetInParent()
+    elif isinstance(value, (bool, int, float, str)):
+        # Of a class derived from these, such as an enum's.
+        base = next(base for base in (bool, int, float, str) if isinstance(value, base))
+        set_value(wire, base(value), name)
+    elif hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+        # A single value of NumPy's.
+        set_value(wire, value.item(), name)
+    else:
+        raise TypeError(f"`{name}`: a payload has no values of the type {kind.__name__}; Json(...) keeps anything")
+
+
+def _json(value: Any, name: str) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"`{name}`: {error}") from None
+
+
+def fill(wire: Any, payload: Mapping[str, Any]) -> None:
+    """Fills a map of values. None is no value: the field is left out."""
+    for name, value in payload.items():
+        if value is not None:
+            set_value(wire[name], value, name)
+
+
+def read_value(wire: v1.Value) -> Value:
+    """A value that was read."""
+    kind = wire.WhichOneof("kind")
+    if kind == "string_value":
+        return wire.string_value
+    if kind == "int_value":
+        return wire.int_value
+    if kind == "float_value":
+        return wire.float_value
+    if kind == "bool_value":
+        return wire.bool_value
+    if kind == "strings_value":
+        return list(wire.strings_value.values)
+    if kind == "timestamp_value":
+        return moment(wire.timestamp_value)
+    if kind == "geo_value":
+        return GeoPoint(wire.geo_value.lat, wire.geo_value.lon)
+    value = json.loads(wire.json_value)
+    return value if isinstance(value, dict) else Json(value)
+
+
+def read_payload(wire: Mapping[str, v1.Value]) -> dict[str, Value]:
+    """The fields of a row that was read."""
+    return {name: read_value(value) for name, value in wire.items()}
+
+
+def names(value: str | Iterable[str] | None) -> list[str]:
+    """Names from one or several."""
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else list(value)

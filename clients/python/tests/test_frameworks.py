@@ -1,0 +1,117 @@
+"""What packages over frameworks have in common: steps, fields of metadata, conditions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import ragstone
+from ragstone import F
+from ragstone.frameworks import EVERYTHING, NOTHING, Conditions, Rows, Schema, Steps, Twins, arun, columns, run
+
+
+class Numbers:
+    """Stands for a collection: gives numbers, and refuses zero."""
+
+    def give(self, number: int) -> int:
+        if number == 0:
+            raise ragstone.CollectionNotFound("zero")
+        return number
+
+
+class AwaitedNumbers:
+    async def give(self, number: int) -> int:
+        await asyncio.sleep(0)
+        return Numbers().give(number)
+
+
+def caught(number: int) -> Steps[str]:
+    try:
+        answer = yield lambda numbers: numbers.give(number)
+    except ragstone.CollectionNotFound:
+        answer = yield lambda numbers: numbers.give(-1)
+    return f"got {answer}"
+
+
+def uncaught() -> Steps[None]:
+    yield lambda numbers: numbers.give(0)
+
+
+def walk(kind: str, steps: Steps[Any]) -> Any:
+    one: Any = Numbers()
+    other: Any = AwaitedNumbers()
+    return run(steps, one) if kind == "sync" else asyncio.run(arun(steps, other))
+
+
+def test_steps_are_told_answers_and_errors(kind: str) -> None:
+    assert walk(kind, caught(2)) == "got 2"
+    assert walk(kind, caught(0)) == "got -1"
+    with pytest.raises(ragstone.CollectionNotFound):
+        walk(kind, uncaught())
+
+
+def test_fields_take_what_they_can_and_the_rest_is_told() -> None:
+    rows: list[dict[str, Any]] = [
+        {"a": 1, "b": [1, "x"], "own": 1, "_c": 1, "": 1, "é" * 65: 1, "d": 1 << 63, "e": float("inf"), "f": {"g": 1}},
+        {"a": 0.5, "b": "y", "d": True, "e": (), "known": 2.0},
+    ]
+    [first, second] = columns(rows, {"known": "int"}, ("own",))
+    assert first[0] == {"a": 1.0, "b": ["1", "x"]}
+    assert first[1].keys() == {"b", "own", "_c", "", "é" * 65, "d", "e", "f"}
+    assert second == ({"a": 0.5, "b": ["y"], "d": True, "known": 2}, {"b": "y", "e": ()})
+    # What does not fit is sent as it is: the engine refuses it, and names it.
+    assert columns([{"known": "two"}], {"known": "int"}, ()) == [({"known": "two"}, {})]
+
+
+def test_conditions_have_the_types_of_the_fields() -> None:
+    conditions = Conditions({"i": "int", "f": "float", "s": "string", "l": "strings", "b": "bool"})
+    assert conditions.equal("i", 2.0) == (F.i == 2)
+    assert conditions.equal("f", 2) == (F.f == 2.0)
+    assert conditions.equal("b", 1) == (F.b == True)  # noqa: E712
+    assert conditions.equal("l", 2) == F.l.contains(["2"])
+    assert conditions.one_of("i", [1, "x", 2]) == F.i.in_([1, 2])
+    assert conditions.bound("i", ">", 1.5) == (F.i > 1)
+    assert conditions.bound("i", ">=", 1.5) == (F.i >= 2)
+    assert conditions.bound("i", "<", 1.5) == (F.i < 2)
+    assert conditions.bound("i", "<=", 1.5) == (F.i <= 1)
+    assert conditions.exists("s") == F.s.exists()
+    nothing = [
+        conditions.equal("i", 1.5),
+        conditions.equal("i", True),
+        conditions.equal("s", 1),
+        conditions.equal("s", None),
+        conditions.equal("none", 1),
+        conditions.bound("none", ">", 1),
+        conditions.bound("l", ">", "a"),
+        conditions.bound("i", ">", "a"),
+        conditions.exists("none"),
+        conditions.one_of("i", []),
+    ]
+    assert all(one == NOTHING for one in nothing)
+
+
+async def test_rows_make_their_collection_and_learn_its_fields(kind: str, server: Any, name: str) -> None:
+    twins, rows = Twins(name, url=server.url), Rows(Schema(metric="l2", fields={"year": "int"}), "body")
+
+    async def walked(steps: Steps[Any]) -> Any:
+        return await twins.arun(steps) if kind == "async" else twins.run(steps)
+
+    def points(known: Any) -> list[ragstone.Point]:
+        [(fields, _)] = columns([{"year": 2024.0, "share": 1}], known, ())
+        return [ragstone.Point("a", [1.0, 0.0], {**fields, "body": "text"})]
+
+    assert await walked(rows.metric()) == "l2"
+    await walked(rows.upsert(lambda _: [], {}))
+    with pytest.raises(ragstone.CollectionNotFound):
+        await walked(rows.conditions(["year"]))
+    await walked(rows.upsert(points, {}))
+    assert (await walked(rows.conditions(["year"]))).known == {"year": "int", "share": "int", "body": "string"}
+    assert rows.texts == {"body": "english"}
+    # Another store, which knows nothing yet, and whose values are of another type.
+    other = Rows(Schema(), "body")
+    await walked(other.upsert(points, {}))
+    assert await walked(other.metric()) == "l2"
+    await twins.aclose()
+    assert EVERYTHING != NOTHING

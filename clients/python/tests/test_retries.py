@@ -1,0 +1,254 @@
+"""What a client does when calls fail: against a server of the test's own that fails as it is told to."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import pytest
+from conftest import connect
+
+from ragstone import DeadlineExceeded, InvalidArgument, RagstoneError, ResourceExhausted, Unavailable, _retry, v1
+from ragstone._methods import Repeat
+
+UNAVAILABLE, EXHAUSTED = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def details(*, reason: str | None = None, retry_after: float | None = None) -> bytes:
+    """The bytes of a `google.rpc.Status` with these details, written by hand as the wire has them."""
+    status = v1.OperationError()
+    if reason is not None:
+        name = reason.encode()
+        status.details.add(
+            type_url="type.googleapis.com/google.rpc.ErrorInfo", value=b"\x0a" + bytes([len(name)]) + name
+        )
+    if retry_after is not None:
+        from google.protobuf.duration_pb2 import Duration
+
+        duration = Duration(seconds=int(retry_after), nanos=int(retry_after % 1 * 1e9)).SerializeToString()
+        value = b"\x0a" + bytes([len(duration)]) + duration
+        status.details.add(type_url="type.googleapis.com/google.rpc.RetryInfo", value=value)
+    return status.SerializeToString()
+
+
+class Failing(grpc.GenericRpcHandler):
+    """A server that answers every call as the test says: by `answer`, a function of the number of the call and its request."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, bytes]] = []
+        self.streams: list[list[Any]] = []
+        self.answer: Callable[[int], bytes | tuple[grpc.StatusCode, bytes]] = lambda _number: b""
+        self.stream: Callable[[int, Iterator[bytes], Any], Iterator[bytes]] = lambda *_: iter(())
+        self.server = grpc.server(ThreadPoolExecutor(8), handlers=[self])
+        self.url = f"http://127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
+        self.server.start()
+
+    def service(self, handler_call_details: Any) -> Any:
+        name = handler_call_details.method.rpartition("/")[2]
+        if name.startswith("Ingest") and name.endswith("s"):
+            return grpc.stream_stream_rpc_method_handler(self.both)
+        return grpc.unary_unary_rpc_method_handler(lambda request, context: self.one(name, request, context))
+
+    def one(self, name: str, request: bytes, context: Any) -> bytes:
+        self.calls.append((name, request))
+        answer = self.answer(len(self.calls) - 1)
+        if isinstance(answer, bytes):
+            return answer
+        fail(context, *answer)
+        raise AssertionError("it was aborted")
+
+    def both(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        self.streams.append([])
+        yield from self.stream(len(self.streams) - 1, requests, context)
+
+
+def fail(context: Any, code: grpc.StatusCode, status: bytes = b"") -> None:
+    context.set_trailing_metadata((("grpc-status-details-bin", status),))
+    context.abort(code, "as the test wants it")
+
+
+@pytest.fixture
+def failing() -> Iterator[Failing]:
+    failing = Failing()
+    yield failing
+    failing.server.stop(None).wait()
+
+
+COUNTED = v1.CountPointsResponse(count=7).SerializeToString()
+
+
+async def test_reads_are_repeated_and_the_rest_is_not(kind: str, failing: Failing) -> None:
+    async with connect(kind, failing.url) as client:
+        failing.answer = lambda number: COUNTED if number == 2 else (UNAVAILABLE, b"")
+        assert await client.collection("notes").count() == 7
+        assert len(failing.calls) == 3
+
+        failing.calls.clear()
+        failing.answer = lambda _: (UNAVAILABLE, b"")
+        with pytest.raises(Unavailable) as failed:
+            await client.with_options(retries=1).collection("notes").count()
+        assert (len(failing.calls), failed.value.never_sent) == (2, False)
+        assert isinstance(failed.value, ConnectionError)
+
+        failing.calls.clear()
+        failing.answer = lambda _: (grpc.StatusCode.INTERNAL, b"")
+        with pytest.raises(RagstoneError):
+            await client.collection("notes").count()
+        assert len(failing.calls) == 1
+
+
+async def test_a_write_is_repeated_under_its_request_id(kind: str, failing: Failing) -> None:
+    answer = v1.UpsertPointsResponse(upserted=1, repeated=True).SerializeToString()
+    failing.answer = lambda number: answer if number == 1 else (UNAVAILABLE, b"")
+    async with connect(kind, failing.url) as client:
+        assert (await client.collection("notes").upsert([(1, [1.0])])).repeated
+    first, second = (v1.UpsertPointsRequest.FromString(request) for _, request in failing.calls)
+    assert first == second
+    assert len(first.request_id) == 32
+
+
+async def test_what_is_not_safe_is_repeated_only_if_it_was_not_begun(kind: str, failing: Failing) -> None:
+    answer = v1.DeletePointsResponse(deleted=3).SerializeToString()
+    async with connect(kind, failing.url) as client:
+        notes = client.collection("notes")
+        failing.answer = lambda number: answer if number == 1 else (UNAVAILABLE, b"")
+        with pytest.raises(Unavailable):
+            await notes.delete(filter="n = 1")
+        assert len(failing.calls) == 1
+
+        failing.calls.clear()
+        not_begun = (UNAVAILABLE, details(reason="MODEL_LOADING", retry_after=0.05))
+        failing.answer = lambda number: answer if number == 1 else not_begun
+        assert (await notes.delete(filter="n = 1")).points == 3
+        assert len(failing.calls) == 2
+
+
+async def test_the_pause_that_is_asked_for_is_kept_to(
+    kind: str, failing: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    chosen = _retry.pause
+
+    def pause(attempt: int, error: RagstoneError) -> float:
+        waited.append(chosen(attempt, error, 0.0))
+        return 0.0
+
+    for core in ("ragstone._aio.core.pause", "ragstone._sync.core.pause"):
+        monkeypatch.setattr(core, pause)
+    asked = (EXHAUSTED, details(reason="RATE_LIMITED", retry_after=2.5))
+    async with connect(kind, failing.url) as client:
+        failing.answer = lambda number: COUNTED if number == 2 else asked
+        assert await client.collection("notes").count() == 7
+        assert waited == [2.5, 2.5]
+
+        for refused in [(EXHAUSTED, b""), (EXHAUSTED, details(retry_after=601))]:
+            failing.calls.clear()
+            failing.answer = lambda _, refused=refused: refused
+            with pytest.raises(ResourceExhausted):
+                await client.collection("notes").count()
+            assert len(failing.calls) == 1
+
+
+async def test_deadlines_are_those_of_the_client_and_of_the_call(kind: str, failing: Failing) -> None:
+    released = threading.Event()
+
+    def hang(_: int) -> bytes:
+        released.wait(60)
+        return COUNTED
+
+    failing.answer = hang
+    async with connect(kind, failing.url, timeout=0.2) as client:
+        with pytest.raises(DeadlineExceeded, match="CountPoints: no answer within 200 ms") as failed:
+            await client.collection("notes").count()
+        assert isinstance(failed.value, TimeoutError)
+        with pytest.raises(DeadlineExceeded, match="within 100 ms"):
+            await client.collection("notes").count(timeout=0.1)
+        released.set()
+        assert await client.with_options(timeout=60).collection("notes").count() == 7
+
+
+async def test_nobody_listens(kind: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        async with connect(kind, f"http://127.0.0.1:{taken.getsockname()[1]}", retries=1) as client:
+            with pytest.raises(Unavailable) as failed:
+                await client.collection("notes").delete(filter="n = 1")
+            assert failed.value.never_sent
+            assert failed.value.reason is None
+            with pytest.raises(Unavailable, match="cannot connect to http://127"):
+                await client.ping(timeout=0.2)
+
+
+async def test_a_stream_that_breaks_is_taken_up_again(kind: str, failing: Failing) -> None:
+    def stream(number: int, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        for position, message in enumerate(requests):
+            request = v1.IngestPointsRequest.FromString(message)
+            failing.streams[number].append(request)
+            if number == 0 and position == 2:
+                fail(context, UNAVAILABLE)
+            answer = v1.IngestPointsResponse(sequence=request.sequence, upserted=len(request.points))
+            yield answer.SerializeToString()
+
+    failing.stream = stream
+    told: list[int] = []
+    async with connect(kind, failing.url) as client:
+        done = await client.collection("notes").ingest(
+            ((number, [1.0]) for number in range(20)), batch_size=2, progress=told.append
+        )
+    assert (done.stored, told) == (20, list(range(2, 21, 2)))
+    first, second = failing.streams
+    acknowledged = second[0].sequence
+    assert acknowledged <= 2
+    assert [request.sequence for request in second] == list(range(acknowledged, 10))
+    again = [request for request in first if request.sequence >= acknowledged]
+    assert again == second[: len(again)]
+
+
+async def test_a_document_that_is_too_large_is_refused_and_the_stream_goes_on(kind: str, failing: Failing) -> None:
+    def stream(_number: int, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        for message in requests:
+            request = v1.IngestDocumentsRequest.FromString(message)
+            if request.document.id == "large":
+                fail(context, EXHAUSTED, details(reason="REQUEST_TOO_LARGE"))
+            stored = v1.IngestDocumentResponse(status="INGEST_STATUS_ADDED")
+            yield v1.IngestDocumentsResponse(sequence=request.sequence, stored=stored).SerializeToString()
+
+    failing.stream = stream
+    documents = [{"id": id, "content": "text"} for id in ("a", "large", "b")]
+    async with connect(kind, failing.url) as client:
+        done = await client.collection("notes").ingest_documents(documents)
+    assert (done.stored, [(item.index, item.reason) for item in done.refused]) == (2, [(1, "REQUEST_TOO_LARGE")])
+    assert len(failing.streams) == 2
+
+
+async def test_a_stream_that_is_refused_for_good_raises(kind: str, failing: Failing) -> None:
+    def stream(_number: int, _requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        fail(context, grpc.StatusCode.INVALID_ARGUMENT, details(reason="INVALID_FIELD"))
+        yield b""
+
+    failing.stream = stream
+    async with connect(kind, failing.url) as client:
+        with pytest.raises(InvalidArgument):
+            await client.collection("notes").ingest([(1, [1.0])])
+    # Where grpcio hides why a stream has ended from who writes to it, the next one tells.
+    assert 1 <= len(failing.streams) <= 4
+
+
+def test_pauses_double_up_to_a_bound_and_respect_the_server() -> None:
+    plain, asked = Unavailable("gone"), Unavailable("gone", retry_after=2.0)
+    for attempt, fraction, error, expected in [
+        (1, 1.0, plain, 0.1),
+        (2, 1.0, plain, 0.2),
+        (4, 0.5, plain, 0.4),
+        (60, 1.0, plain, _retry.PAUSE_MAX),
+        (1, 0.0, asked, 2.0),
+    ]:
+        assert _retry.pause(attempt, error, fraction) == pytest.approx(expected)
+    assert len({_retry.request_id() for _ in range(1_000)}) == 1_000
+    assert _retry.may_repeat(plain, Repeat.SAFE)
+    assert not _retry.may_repeat(plain, Repeat.IF_NOT_BEGUN)
+    assert _retry.may_repeat(Unavailable("refused", never_sent=True), Repeat.IF_NOT_BEGUN)
