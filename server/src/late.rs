@@ -3,13 +3,18 @@
 //! Opening a large directory may take minutes. The ports answer meanwhile: health says that the server is not ready, and why. Whoever calls
 //! what needs the database waits for it a little and is then told to come back, so that a restart that takes a moment fails no call.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use http::Response;
+use http::{Request, Response};
 use tokio::sync::watch;
 use tonic::body::Body;
+use tonic::service::Routes;
+use tower::Service;
 
 use crate::access::Guarded;
 use crate::limits::OPEN_WAIT;
@@ -65,11 +70,37 @@ impl<T> fmt::Debug for Late<T> {
     }
 }
 
-/// Answers gRPC calls of services that need the database: all but health and reflection.
-pub(crate) async fn call(State(guarded): State<Late<Guarded>>, request: Request) -> Response<Body> {
-    match guarded.for_call().await {
-        Some(guarded) => guarded.call(request).await,
-        None => status::opening().into_http(),
+/// What the gRPC port answers: calls of services that need the database, and of those that do not.
+#[derive(Clone, Debug)]
+pub(crate) struct Port {
+    pub(crate) calls: Late<Guarded>,
+    /// Health and reflection.
+    pub(crate) others: Routes,
+}
+
+/// How the paths of these begin.
+const OTHERS: &str = "/grpc.";
+
+impl Service<Request<Body>> for Port {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Service::<Request<Body>>::poll_ready(&mut self.others, context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if request.uri().path().starts_with(OTHERS) {
+            return Box::pin(self.others.call(request));
+        }
+        let calls = self.calls.clone();
+        Box::pin(async move {
+            Ok(match calls.for_call().await {
+                Some(guarded) => guarded.call(request).await,
+                None => status::opening().into_http(),
+            })
+        })
     }
 }
 

@@ -40,6 +40,7 @@ use tower::{Layer, Service};
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
+pub(crate) use self::answering::Watching;
 use self::answering::{Answering, Ends};
 pub(crate) use self::arriving::{Acknowledgements, Owed, patience};
 use self::arriving::{Arriving, Pace};
@@ -82,6 +83,8 @@ pub(crate) struct RequestLayer {
     pub(crate) work: Work,
     /// Becomes true when requests under way are to be given up.
     pub(crate) give_up: watch::Receiver<bool>,
+    /// Who watches over answers that are sent.
+    pub(crate) watching: Watching,
 }
 
 impl<S> Layer<S> for RequestLayer {
@@ -171,7 +174,7 @@ impl RequestLayer {
         let request_bytes_max = self.request_bytes_max;
         let stall_timeout = self.answer_stall_timeout;
         let ends = Ends { deadline, timeout, stall_timeout, give_up, request_bytes_max };
-        Response::from_parts(head, Body::new(Answering::new(body, place, line, ends)))
+        Response::from_parts(head, Body::new(Answering::new(body, place, line, (ends, &self.watching))))
     }
 
     /// The handler's answer to a request that has come so far.

@@ -28,8 +28,8 @@ use crate::connections;
 use crate::elements::Shapes;
 use crate::health::Health;
 use crate::http::{Front, Stage};
-use crate::late::{self, Late};
-use crate::layer::RequestLayer;
+use crate::late::{Late, Port};
+use crate::layer::{RequestLayer, Watching};
 use crate::limits::{HEADER_BYTES_MAX, STREAMS_PER_CONNECTION_MAX};
 use crate::listen::{Listeners, ServeError};
 use crate::metrics::{GrpcMetricsLayer, Metrics};
@@ -124,8 +124,7 @@ impl Server {
         let (stage, stages) = watch::channel(Stage::default());
         let front = Front::new((metrics.clone(), traces.clone()), &config, stages);
         let calls = Late::<Guarded>::default();
-        let others: axum::Router = axum::Router::new().fallback(late::call).with_state(calls.clone());
-        let routes = Routes::from(others)
+        let routes = Routes::default()
             .add_service(health_service)
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?)
@@ -162,21 +161,22 @@ impl Server {
             shapes: Arc::new(Shapes::of(&DESCRIPTORS)?),
             work: self.work.clone(),
             give_up,
+            watching: Watching::start(),
         };
-        let router = tonic::transport::Server::builder()
+        let port = Port { calls: self.calls.clone(), others: self.routes.clone() };
+        let server = tonic::transport::Server::builder()
             .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
             .http2_max_header_list_size(HEADER_BYTES_MAX)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .http2_keepalive_interval(Some(KEEP_ALIVE))
             .layer(GrpcMetricsLayer::new(self.metrics.clone(), self.traces.clone(), &DESCRIPTORS))
-            .layer(layer)
-            .add_routes(self.routes.clone());
+            .layer(layer);
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEP_ALIVE));
         let incoming = tls::incoming(incoming, self.tls.clone());
         let (max, patience) = (self.config.grpc_connections_max, self.config.http_header_timeout);
         let incoming = connections::bounded(incoming, max, patience);
-        Ok(router.serve_with_incoming_shutdown(incoming, async move {
+        Ok(server.serve_with_incoming_shutdown(port, incoming, async move {
             // A dropped sender means the same: stop.
             let _ = drain.await;
         }))

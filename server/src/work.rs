@@ -14,6 +14,7 @@
 //! An answer is little work and much waiting, streamed or not: what it computes (finding its evidence) takes a turn among the reads, and while it
 //! waits for its model it has a thread ([`Work::wait`]) and no turn, so its places bound those threads.
 
+mod here;
 mod place;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::metrics::SECONDS;
 use crate::status;
 use crate::telemetry::Call;
 
+pub(crate) use here::{HERE, Lately};
 pub(crate) use place::Place;
 
 /// How often somebody who gives way looks whether there is little else to do.
@@ -125,6 +127,7 @@ pub(crate) struct Work {
     fetches: Gates,
     generations: Gates,
     memory: Memory,
+    lately: Lately,
     concurrent_requests_max: usize,
     concurrent_streams_max: usize,
     concurrent_generations_max: usize,
@@ -153,6 +156,7 @@ impl Work {
             fetches,
             generations,
             memory: Memory::new(config.message_bytes_max),
+            lately: Lately::default(),
             concurrent_requests_max,
             concurrent_streams_max,
             concurrent_generations_max,
@@ -273,6 +277,23 @@ impl Work {
         gates.waited.observe(waited.as_secs_f64());
         Call::current().queued(kind, waited);
         Ok(turn)
+    }
+
+    /// A turn among the reads for a job that is done here, on this thread of the runtime: none where such jobs are not short, or there is no turn
+    /// free.
+    pub(crate) fn turn_here(&self) -> Option<OwnedSemaphorePermit> {
+        if !self.lately.are_short() {
+            return None;
+        }
+        let turn = Arc::clone(&self.reads.running).try_acquire_owned().ok()?;
+        self.reads.waited.observe(0.0);
+        Call::current().queued(Kind::Read, Duration::ZERO);
+        Some(turn)
+    }
+
+    /// How long jobs took lately that may be done where they are asked for.
+    pub(crate) fn lately(&self) -> &Lately {
+        &self.lately
     }
 
     /// A turn among the reads for something that nobody waits for, once fewer than so many are taken; none if that takes too long.

@@ -37,8 +37,14 @@ impl Isa {
         })
     }
 
-    /// The highest level that this processor has.
+    /// The highest level that this processor has. Kernels are made for each search and ask this, and the processor is asked once: a
+    /// virtual machine answers that by leaving the guest, which takes tens of microseconds.
     pub fn detected() -> Isa {
+        static DETECTED: OnceLock<Isa> = OnceLock::new();
+        *DETECTED.get_or_init(Isa::detect)
+    }
+
+    fn detect() -> Isa {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::is_x86_feature_detected as has;

@@ -1,7 +1,6 @@
 //! The services of the API behind the question who asks.
 
-use axum::extract::Request;
-use http::Response;
+use http::{Request, Response};
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::{Code, Status};
@@ -18,16 +17,15 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     /// Makes a call, if it may be made.
-    pub(crate) async fn call(mut self, request: Request) -> Response<Body> {
-        let path = request.uri().path().to_owned();
-        let call = match self.access.admit(&path, request.headers()).await {
+    pub(crate) async fn call(mut self, request: Request<Body>) -> Response<Body> {
+        let call = match self.access.admit(request.uri().path(), request.headers()).await {
             Ok(call) => call,
             Err(refused) => return refused.into_http(),
         };
-        let begun = call.clone();
+        let begun = call.clone().map(|begun| (begun, request.uri().path().to_owned()));
         let Ok(response) = within(call, self.routes.call(request)).await;
         let status = Status::from_header_map(response.headers());
-        if let Some(begun) = begun
+        if let Some((begun, path)) = begun
             && status.is_some_and(|status| status.code() == Code::PermissionDenied)
         {
             begun.note_refused(&path);

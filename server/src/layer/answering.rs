@@ -20,7 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -29,6 +29,11 @@ use super::line::Line;
 use super::{FOREVER, with_details};
 use crate::status;
 use crate::work::Place;
+
+/// Answers that are sent within this time are watched by nobody: most are.
+const SENT_AT_ONCE: Duration = Duration::from_millis(20);
+/// Answers that are looked at together.
+const LOOK: usize = 1_024;
 
 /// Bytes that the transport is given at a time: as many as the window of a stream has by default.
 const PIECE_BYTES: usize = 64 << 10;
@@ -53,10 +58,9 @@ pub(super) struct Answering {
     /// Gone when the trailers are out.
     line: Option<Line>,
     request_bytes_max: usize,
-    /// Its end is the watching task's.
-    _is_watched: oneshot::Sender<()>,
 }
 
+#[derive(Debug)]
 enum State {
     /// Made by a handler's stream, or by the codec of its one message.
     Live(Live),
@@ -66,29 +70,84 @@ enum State {
     Over,
 }
 
+#[derive(Debug)]
 struct Live {
     inner: Body,
     /// What the transport was not given yet of the last frame.
     rest: Bytes,
     place: Option<Place>,
     waker: Option<Waker>,
+    /// Its end is the watching task's, if there is one.
+    watched: Option<oneshot::Sender<()>>,
     /// When the last frame was taken, if none was asked for since.
     taken: Option<Instant>,
 }
 
+/// Has those answers watched that are not sent at once: a task and its timers for each cost more than sending most of them takes. Clones are one, which
+/// ends with the last.
+#[derive(Clone, Debug)]
+pub(crate) struct Watching(mpsc::UnboundedSender<Begun>);
+
+/// An answer that is being sent.
+#[derive(Debug)]
+struct Begun {
+    shared: Arc<Mutex<State>>,
+    ends: Ends,
+}
+
+impl Watching {
+    /// To be called on a thread of the runtime.
+    pub(crate) fn start() -> Watching {
+        let (send, mut begun) = mpsc::unbounded_channel::<Begun>();
+        tokio::spawn(async move {
+            let mut answers = Vec::new();
+            while begun.recv_many(&mut answers, LOOK).await > 0 {
+                if answers.len() < LOOK {
+                    tokio::time::sleep(SENT_AT_ONCE).await;
+                }
+                answers.drain(..).for_each(Begun::watch);
+            }
+        });
+        Watching(send)
+    }
+
+    fn watch(&self, begun: Begun) {
+        let is_due_soon = begun.ends.deadline.saturating_duration_since(Instant::now()) <= SENT_AT_ONCE;
+        match is_due_soon {
+            true => begun.watch(),
+            // The task ends with the runtime, and so do all answers.
+            false => drop(self.0.send(begun)),
+        }
+    }
+}
+
+impl Begun {
+    /// Has it watched, unless it is over.
+    fn watch(self) {
+        let over = match &mut *lock(&self.shared) {
+            State::Live(live) => {
+                let (watched, over) = oneshot::channel();
+                live.watched = Some(watched);
+                over
+            }
+            State::Ended(_) | State::Over => return,
+        };
+        tokio::spawn(watch_over(self.shared, self.ends, over));
+    }
+}
+
 impl Answering {
-    pub(super) fn new(inner: Body, place: Option<Place>, line: Line, ends: Ends) -> Answering {
-        let shared = Arc::new(Mutex::new(State::Live(Live {
-            inner,
-            rest: Bytes::new(),
-            place,
-            waker: None,
-            taken: None,
-        })));
-        let (is_watched, over) = oneshot::channel();
+    pub(super) fn new(
+        inner: Body,
+        place: Option<Place>,
+        line: Line,
+        (ends, watching): (Ends, &Watching),
+    ) -> Answering {
+        let live = Live { inner, rest: Bytes::new(), place, waker: None, watched: None, taken: None };
+        let shared = Arc::new(Mutex::new(State::Live(live)));
         let request_bytes_max = ends.request_bytes_max;
-        tokio::spawn(watch_over(Arc::clone(&shared), ends, over));
-        Answering { shared, line: Some(line), request_bytes_max, _is_watched: is_watched }
+        watching.watch(Begun { shared: Arc::clone(&shared), ends });
+        Answering { shared, line: Some(line), request_bytes_max }
     }
 
     /// The last frame: the trailers, which say how the call ended.

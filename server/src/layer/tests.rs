@@ -80,6 +80,7 @@ impl Call {
             shapes: Arc::default(),
             work: work.clone(),
             give_up: give_up_seen,
+            watching: Watching::start(),
         };
         let (next, answers) = mpsc::unbounded_channel();
         let answers = Arc::new(Mutex::new(Some(answers)));

@@ -63,7 +63,7 @@ impl GrpcMetricsLayer {
         GrpcMetricsLayer { metrics, traces, methods: Arc::new(methods), unknown }
     }
 
-    fn begin(&self, request: &Request<Body>) -> Rpc {
+    fn begin(self: &Arc<Self>, request: &Request<Body>) -> Rpc {
         let path = request.uri().path();
         let series = self.methods.get(path);
         let call = match series.and_then(|_| path.strip_prefix('/')) {
@@ -72,7 +72,7 @@ impl GrpcMetricsLayer {
         };
         self.metrics.families.grpc_in_flight.inc();
         Rpc {
-            metrics: self.metrics.clone(),
+            layer: Arc::clone(self),
             series: Arc::clone(series.unwrap_or(&self.unknown)),
             started: Instant::now(),
             code: Code::Cancelled,
@@ -117,7 +117,7 @@ impl<S> Layer<S> for GrpcMetricsLayer {
     type Service = GrpcMetrics<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        GrpcMetrics { inner, layer: self.clone() }
+        GrpcMetrics { inner, layer: Arc::new(self.clone()) }
     }
 }
 
@@ -125,7 +125,8 @@ impl<S> Layer<S> for GrpcMetricsLayer {
 #[derive(Clone, Debug)]
 pub(crate) struct GrpcMetrics<S> {
     inner: S,
-    layer: GrpcMetricsLayer,
+    /// One for all requests.
+    layer: Arc<GrpcMetricsLayer>,
 }
 
 impl<S> Service<Request<Body>> for GrpcMetrics<S>
@@ -155,7 +156,7 @@ where
 
 /// A request; it ends with the value.
 struct Rpc {
-    metrics: Metrics,
+    layer: Arc<GrpcMetricsLayer>,
     series: Arc<Series>,
     started: Instant,
     code: Code,
@@ -170,7 +171,7 @@ impl Rpc {
             if self.code != Code::Ok {
                 let details = Status::from_header_map(headers).map(|status| status.get_error_details());
                 let reason = details.as_ref().and_then(|details| details.error_info());
-                self.metrics.failed(reason.map(|info| info.reason.as_str()).unwrap_or_default());
+                self.layer.metrics.failed(reason.map(|info| info.reason.as_str()).unwrap_or_default());
             }
         }
     }
@@ -178,7 +179,7 @@ impl Rpc {
 
 impl Drop for Rpc {
     fn drop(&mut self) {
-        let families = &self.metrics.families;
+        let families = &self.layer.metrics.families;
         families.grpc_in_flight.dec();
         self.call.answered_rpc(name(self.code));
         self.series.ended(families, self.code, self.started.elapsed().as_secs_f64());

@@ -4,6 +4,7 @@ use prost::Message;
 use tonic::Status;
 
 use crate::status;
+use crate::work::Place;
 
 /// Why a request has no answer; what the engine refused becomes a status on the way.
 pub(super) struct Refused(pub(super) Status);
@@ -54,6 +55,16 @@ impl Budget {
             return Err(status::response_too_large(self.bytes_max, self.bytes as u64));
         }
         Ok(item)
+    }
+
+    /// The whole answer, if it fits, its bytes counted as those of the request's place.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED, for the one or the other.
+    pub(super) fn hold<M: Message>(mut self, answer: M, place: Option<&Place>) -> Result<M, Status> {
+        let answer = self.spend(answer)?;
+        place.map_or(Ok(()), |place| place.take_answer(self.bytes))?;
+        Ok(answer)
     }
 }
 

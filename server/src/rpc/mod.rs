@@ -11,6 +11,7 @@ mod keys;
 mod operations;
 mod paths;
 mod points;
+mod query;
 mod rag;
 mod range;
 mod reembed;
@@ -254,17 +255,25 @@ impl Services {
         M: Message + Send + 'static,
         F: FnOnce(&Rag) -> Result<M, Refused> + Send + 'static,
     {
-        let ((rag, _end_with_call), mut whole) = (self.wanted_rag(), self.budget());
+        let ((rag, _end_with_call), whole) = (self.wanted_rag(), self.budget());
         let place = Place::current();
         let answered = self.shared.work.run(move || {
             let message = operation(&rag).map_err(|refused| refused.0)?;
-            let message = whole.spend(message)?;
-            if let Some(place) = place {
-                place.take_answer(whole.bytes())?;
-            }
-            Ok::<M, Status>(message)
+            whole.hold(message, place.as_ref())
         });
         answered.await?
+    }
+
+    /// Answers a request where it is, if that is likely to be short and if there is a turn for it; none if not, or if the closure has none. As
+    /// [`answered`](Self::answered) otherwise.
+    fn answered_here<M: Message>(
+        &self,
+        operation: impl FnOnce(&Rag) -> Result<Option<M>, Refused>,
+    ) -> Result<Option<M>, Status> {
+        let Some(_turn) = self.shared.work.turn_here() else { return Ok(None) };
+        let (rag, _end_with_call) = self.wanted_rag();
+        let message = operation(&rag).map_err(|refused| refused.0)?;
+        message.map(|message| self.budget().hold(message, Place::current().as_ref())).transpose()
     }
 
     /// How a read of this request finds the collection that it is about, at what it asks for at least.

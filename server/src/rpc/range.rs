@@ -10,7 +10,7 @@ use ragstone_rag::Rag;
 use super::READ_SLICE;
 use super::answer::{Budget, Refused};
 use super::paths::renamed;
-use super::search::milliseconds;
+use super::query::milliseconds;
 use crate::convert;
 
 pub(super) fn search(

@@ -1,25 +1,22 @@
 //! SearchService.
 
-use std::time::Instant;
-
-use ragstone::query::{Names, Query, QueryHit, QueryResponse as Found, Select};
-use ragstone::{CancelToken, Collection, PointId, View};
+use ragstone::query::Query;
+use ragstone::{CancelToken, View};
 use ragstone_proto::v1::search_service_server::SearchService;
 use ragstone_proto::v1::{
-    self, BatchQueryRequest, BatchQueryResponse, ExplainRequest, ExplainResponse, QueryRequest,
-    QueryResponse, SearchRangeRequest, SearchRangeResponse,
+    BatchQueryRequest, BatchQueryResponse, ExplainRequest, ExplainResponse, QueryRequest, QueryResponse,
+    SearchRangeRequest, SearchRangeResponse,
 };
 use ragstone_rag::Rag;
 use tonic::{Request, Response, Status};
 
 use super::answer::{Budget, Refused};
 use super::paths::{in_slice, renamed};
-use super::{READ_SLICE, Services, range};
+use super::query::{Failed, Reading, embed, rows_of};
+use super::{Services, range};
 use crate::convert::{self, QueryPaths};
-use crate::limits::{EMBED_TEXTS_MAX, K_MAX, SEARCH_BATCH_MAX, check_count};
-use crate::recall::Drawn;
+use crate::limits::{K_MAX, SEARCH_BATCH_MAX, check_count};
 use crate::status;
-use crate::telemetry::{About, Activity, Figures};
 
 #[tonic::async_trait]
 impl SearchService for Services {
@@ -103,144 +100,6 @@ impl SearchService for Services {
     }
 }
 
-impl Services {
-    async fn answer_query(&self, mut request: QueryRequest) -> Result<QueryResponse, Status> {
-        let embedder = match convert::has_text(&request) {
-            true => self.require_model_of(&request.collection).await?,
-            false => None,
-        };
-        let collection = request.collection.clone();
-        let stages = self.stages(Activity::Query, About { collection, embedder, ..About::default() });
-        let (mut budget, reading) = (self.budget(), self.reading());
-        let recall = self.metrics().recall().clone();
-        let token = CancelToken::new();
-        // Dropped with this future: when the caller leaves, or the deadline passes.
-        let _end_with_call = token.cancel_on_drop();
-        let search = move |rag: &Rag| {
-            let paths = QueryPaths::of(&request);
-            let rows = reading.collection(rag, &request.collection, &request.at_least)?;
-            let view = rows.view();
-            let started = Instant::now();
-            let is_embedded = embed(rag, &rows, [(String::new(), &mut request)])?;
-            let embedded = Instant::now();
-            let query = convert::query(request, "", token)?;
-            let drawn = recall.draw(rows.name(), &query);
-            let found = run(&view, query, drawn, &mut budget).map_err(|refused| refused.at(paths))?;
-            let mut timings = vec![("search", milliseconds(embedded, Instant::now()))];
-            if is_embedded {
-                timings.insert(0, ("embed", milliseconds(started, embedded)));
-            }
-            let of_groups = found.groups.iter().map(|group| group.hits.len()).sum::<usize>();
-            let results = Some(found.hits.len() + of_groups);
-            stages.were(&timings, Figures { results, ..Figures::default() });
-            Ok(QueryResponse { timings: convert::timings_out(timings), ..found })
-        };
-        self.answered(search).await
-    }
-}
-
-pub(super) fn milliseconds(from: Instant, to: Instant) -> f64 {
-    to.duration_since(from).as_secs_f64() * 1e3
-}
-
-/// Puts vectors in the places of texts, made by the model of the rows that are queried; whether there were any.
-fn embed<'a>(
-    rag: &Rag,
-    collection: &Collection,
-    queries: impl IntoIterator<Item = (String, &'a mut QueryRequest)>,
-) -> Result<bool, Refused> {
-    let mut texts = Vec::new();
-    for (path, query) in queries {
-        convert::query_texts(query, &path, &mut texts)?;
-    }
-    check_count("queries", texts.len(), ("EMBED_TEXTS_MAX", EMBED_TEXTS_MAX))?;
-    if texts.is_empty() {
-        return Ok(false);
-    }
-    let named: Vec<(&str, &str)> =
-        texts.iter().map(|text| (text.path.as_str(), text.text.as_str())).collect();
-    let vectors = rag.embed_queries(collection, &named)?;
-    texts.into_iter().zip(vectors).for_each(|(text, vector)| (text.put)(vector));
-    Ok(true)
-}
-
-/// Rows that a query returns at most.
-fn rows_of(query: &Query) -> usize {
-    query.group.as_ref().map_or(query.k, |group| query.k.saturating_mul(group.per_group))
-}
-
-/// What a query finds. Many hits are first found without their payload, which is then fetched by slices, so that an answer
-/// that becomes too large is noticed before all of it has been read.
-fn run(
-    view: &View,
-    mut query: Query,
-    drawn: Option<Drawn>,
-    budget: &mut Budget,
-) -> Result<QueryResponse, Failed> {
-    let Select { fields, vectors } = &query.select;
-    let is_large = rows_of(&query) > READ_SLICE;
-    let is_later = is_large && *fields == Names::All && !matches!(vectors, Names::Only(_));
-    let nothing = Select { fields: Names::None, vectors: Names::None };
-    let later = is_later.then(|| std::mem::replace(&mut query.select, nothing));
-    let found = view.query(&query).map_err(Failed::Engine)?;
-    if let Some(drawn) = drawn {
-        drawn.compare(view, &found);
-    }
-    Reading { view, later, budget }.answer(found)
-}
-
-/// Hits on their way into the answer.
-struct Reading<'a> {
-    view: &'a View,
-    /// What is still to be read of them.
-    later: Option<Select>,
-    budget: &'a mut Budget,
-}
-
-impl Reading<'_> {
-    fn answer(&mut self, found: Found) -> Result<QueryResponse, Failed> {
-        let hits = self.hits(found.hits)?;
-        let mut groups = Vec::with_capacity(found.groups.len());
-        for group in found.groups {
-            groups.push(convert::hit_group(group.value, self.hits(group.hits)?));
-        }
-        Ok(QueryResponse {
-            hits,
-            groups,
-            stats: Some(convert::query_stats(found.stats)),
-            timings: Vec::new(),
-            explain: found.explain.map(convert::explain),
-        })
-    }
-
-    fn hits(&mut self, mut found: Vec<QueryHit>) -> Result<Vec<v1::Hit>, Failed> {
-        let mut hits = Vec::with_capacity(found.len());
-        while !found.is_empty() {
-            let slice = found.drain(..found.len().min(READ_SLICE)).collect();
-            for hit in self.read(slice)? {
-                hits.push(self.budget.spend(convert::hit(hit))?);
-            }
-        }
-        Ok(hits)
-    }
-
-    /// Fetches what is still to be read. What expired meanwhile is not there any more.
-    fn read(&self, hits: Vec<QueryHit>) -> Result<Vec<QueryHit>, Failed> {
-        let Some(select) = &self.later else { return Ok(hits) };
-        let ids: Vec<PointId> = hits.iter().map(|hit| hit.point.id.clone()).collect();
-        let points = self.view.get(&ids).map_err(Failed::Engine)?;
-        let there = hits.into_iter().zip(points).filter_map(|(hit, point)| {
-            let mut point = point?;
-            if select.vectors == Names::None {
-                point.vector = None;
-                point.vectors.clear();
-            }
-            Some(QueryHit { point, ..hit })
-        });
-        Ok(there.collect())
-    }
-}
-
 /// What many queries find. So many at a time as ask for [`K_MAX`] rows together: what was found and does not fit the response
 /// is at most so much.
 fn run_all(
@@ -278,34 +137,5 @@ fn in_batch(field: &str, paths: &[QueryPaths]) -> String {
     match known {
         Some((index, paths, rest)) => format!("queries[{index}].{}", paths.wire(rest)),
         None => field.to_owned(),
-    }
-}
-
-/// Why a query has no answer.
-enum Failed {
-    Engine(ragstone::Error),
-    Status(Status),
-}
-
-impl From<Status> for Failed {
-    fn from(status: Status) -> Failed {
-        Failed::Status(status)
-    }
-}
-
-impl Failed {
-    /// The refusal, with the fields named as the caller has them.
-    fn at(self, paths: QueryPaths) -> Refused {
-        match self {
-            Failed::Engine(error) => renamed(error, |field| paths.wire(field)).into(),
-            Failed::Status(status) => status.into(),
-        }
-    }
-
-    fn refused(self) -> Refused {
-        match self {
-            Failed::Engine(error) => error.into(),
-            Failed::Status(status) => status.into(),
-        }
     }
 }

@@ -1,0 +1,232 @@
+//! One query: where it is answered, and with what.
+//!
+//! A query that is likely to take less time than handing it to another thread does is tried where it was asked ([`Work::turn_here`]), under a time
+//! budget of its own; one that was not done then is asked anew, on a thread that may block. Only what is short besides is tried: no text
+//! to embed, nothing to wait for, few rows to fetch.
+
+use std::time::{Duration, Instant};
+
+use ragstone::query::{Names, Query, QueryHit, QueryResponse as Found, Select};
+use ragstone::{CancelToken, Collection, Interrupted, PointId, View};
+use ragstone_proto::v1::{self, QueryRequest, QueryResponse};
+use ragstone_rag::Rag;
+use tonic::Status;
+
+use super::answer::{Budget, Refused};
+use super::paths::renamed;
+use super::{READ_SLICE, Reading as Finding, Services};
+use crate::convert::{self, QueryPaths};
+use crate::limits::{EMBED_TEXTS_MAX, check_count};
+use crate::recall::Recall;
+use crate::status;
+use crate::telemetry::{About, Activity, Figures, Stages};
+use crate::work::{HERE, Lately};
+
+impl Services {
+    pub(super) async fn answer_query(&self, request: QueryRequest) -> Result<QueryResponse, Status> {
+        let is_short = is_short(&request);
+        let embedder = match convert::has_text(&request) {
+            true => self.require_model_of(&request.collection).await?,
+            false => None,
+        };
+        let collection = request.collection.clone();
+        let mut asked = Asked {
+            stages: self.stages(Activity::Query, About { collection, embedder, ..About::default() }),
+            budget: self.budget(),
+            finding: self.reading(),
+            recall: self.metrics().recall().clone(),
+            lately: self.work().lately().clone(),
+            token: CancelToken::new(),
+            request,
+        };
+        // Dropped with this future: when the caller leaves, or the deadline passes.
+        let _end_with_call = asked.token.cancel_on_drop();
+        if is_short && let Some(answer) = self.answered_here(|rag| asked.answer(rag, Some(HERE)))? {
+            return Ok(answer);
+        }
+        self.answered(move |rag| asked.answer(rag, None)?.ok_or_else(|| status::fault().into())).await
+    }
+}
+
+/// Whether a query takes no longer than its search.
+fn is_short(request: &QueryRequest) -> bool {
+    let is_small = request.k as usize <= READ_SLICE && request.group.is_none();
+    is_small && request.at_least.is_empty() && !convert::has_text(request)
+}
+
+/// A query with what is needed to answer it, perhaps twice.
+struct Asked {
+    request: QueryRequest,
+    stages: Stages,
+    budget: Budget,
+    finding: Finding,
+    recall: Recall,
+    lately: Lately,
+    token: CancelToken,
+}
+
+impl Asked {
+    /// The answer; none if it is not there within the limit.
+    fn answer(&mut self, rag: &Rag, limit: Option<Duration>) -> Result<Option<QueryResponse>, Refused> {
+        let mut request = match limit {
+            Some(_) => self.request.clone(),
+            None => std::mem::take(&mut self.request),
+        };
+        let paths = QueryPaths::of(&request);
+        let rows = self.finding.collection(rag, &request.collection, &request.at_least)?;
+        let view = rows.view();
+        let started = Instant::now();
+        let is_short = is_short(&request);
+        let is_embedded = embed(rag, &rows, [(String::new(), &mut request)])?;
+        let embedded = Instant::now();
+        let mut query = convert::query(request, "", self.token.clone())?;
+        let is_cut = limit.filter(|limit| query.budget.is_none_or(|budget| budget > *limit)).is_some();
+        if is_cut {
+            query.budget = limit;
+        }
+        let later = later(&mut query);
+        let found = view.query(&query).map_err(|error| Failed::Engine(error).at(&paths))?;
+        if is_cut && found.stats.interrupted == Some(Interrupted::OutOfTime) {
+            self.lately.was_cut();
+            return Ok(None);
+        }
+        if let Some(drawn) = self.recall.draw(rows.name(), &query) {
+            drawn.compare(&view, &found);
+        }
+        let reading = Reading { view: &view, later, budget: &mut self.budget };
+        let found = reading.answer(found).map_err(|refused| refused.at(&paths))?;
+        let took = embedded.elapsed();
+        if is_short {
+            self.lately.took(took);
+        }
+        let mut timings = vec![("search", took.as_secs_f64() * 1e3)];
+        if is_embedded {
+            timings.insert(0, ("embed", milliseconds(started, embedded)));
+        }
+        let of_groups = found.groups.iter().map(|group| group.hits.len()).sum::<usize>();
+        let results = Some(found.hits.len() + of_groups);
+        self.stages.were(&timings, Figures { results, ..Figures::default() });
+        Ok(Some(QueryResponse { timings: convert::timings_out(timings), ..found }))
+    }
+}
+
+pub(super) fn milliseconds(from: Instant, to: Instant) -> f64 {
+    to.duration_since(from).as_secs_f64() * 1e3
+}
+
+/// Puts vectors in the places of texts, made by the model of the rows that are queried; whether there were any.
+pub(super) fn embed<'a>(
+    rag: &Rag,
+    collection: &Collection,
+    queries: impl IntoIterator<Item = (String, &'a mut QueryRequest)>,
+) -> Result<bool, Refused> {
+    let mut texts = Vec::new();
+    for (path, query) in queries {
+        convert::query_texts(query, &path, &mut texts)?;
+    }
+    check_count("queries", texts.len(), ("EMBED_TEXTS_MAX", EMBED_TEXTS_MAX))?;
+    if texts.is_empty() {
+        return Ok(false);
+    }
+    let named: Vec<(&str, &str)> =
+        texts.iter().map(|text| (text.path.as_str(), text.text.as_str())).collect();
+    let vectors = rag.embed_queries(collection, &named)?;
+    texts.into_iter().zip(vectors).for_each(|(text, vector)| (text.put)(vector));
+    Ok(true)
+}
+
+/// Rows that a query returns at most.
+pub(super) fn rows_of(query: &Query) -> usize {
+    query.group.as_ref().map_or(query.k, |group| query.k.saturating_mul(group.per_group))
+}
+
+/// Many hits are first found without their payload, which is then fetched by slices, so that an answer that becomes too large is noticed before
+/// all of it has been read: what is to be fetched so.
+fn later(query: &mut Query) -> Option<Select> {
+    let Select { fields, vectors } = &query.select;
+    let is_large = rows_of(query) > READ_SLICE;
+    let is_later = is_large && *fields == Names::All && !matches!(vectors, Names::Only(_));
+    let nothing = Select { fields: Names::None, vectors: Names::None };
+    is_later.then(|| std::mem::replace(&mut query.select, nothing))
+}
+
+/// Hits on their way into the answer.
+pub(super) struct Reading<'a> {
+    pub(super) view: &'a View,
+    /// What is still to be read of them.
+    pub(super) later: Option<Select>,
+    pub(super) budget: &'a mut Budget,
+}
+
+impl Reading<'_> {
+    pub(super) fn answer(mut self, found: Found) -> Result<QueryResponse, Failed> {
+        let hits = self.hits(found.hits)?;
+        let mut groups = Vec::with_capacity(found.groups.len());
+        for group in found.groups {
+            groups.push(convert::hit_group(group.value, self.hits(group.hits)?));
+        }
+        Ok(QueryResponse {
+            hits,
+            groups,
+            stats: Some(convert::query_stats(found.stats)),
+            timings: Vec::new(),
+            explain: found.explain.map(convert::explain),
+        })
+    }
+
+    fn hits(&mut self, mut found: Vec<QueryHit>) -> Result<Vec<v1::Hit>, Failed> {
+        let mut hits = Vec::with_capacity(found.len());
+        while !found.is_empty() {
+            let slice = found.drain(..found.len().min(READ_SLICE)).collect();
+            for hit in self.read(slice)? {
+                hits.push(self.budget.spend(convert::hit(hit))?);
+            }
+        }
+        Ok(hits)
+    }
+
+    /// Fetches what is still to be read. What expired meanwhile is not there any more.
+    fn read(&self, hits: Vec<QueryHit>) -> Result<Vec<QueryHit>, Failed> {
+        let Some(select) = &self.later else { return Ok(hits) };
+        let ids: Vec<PointId> = hits.iter().map(|hit| hit.point.id.clone()).collect();
+        let points = self.view.get(&ids).map_err(Failed::Engine)?;
+        let there = hits.into_iter().zip(points).filter_map(|(hit, point)| {
+            let mut point = point?;
+            if select.vectors == Names::None {
+                point.vector = None;
+                point.vectors.clear();
+            }
+            Some(QueryHit { point, ..hit })
+        });
+        Ok(there.collect())
+    }
+}
+
+/// Why a query has no answer.
+pub(super) enum Failed {
+    Engine(ragstone::Error),
+    Status(Status),
+}
+
+impl From<Status> for Failed {
+    fn from(status: Status) -> Failed {
+        Failed::Status(status)
+    }
+}
+
+impl Failed {
+    /// The refusal, with the fields named as the caller has them.
+    fn at(self, paths: &QueryPaths) -> Refused {
+        match self {
+            Failed::Engine(error) => renamed(error, |field| paths.wire(field)).into(),
+            Failed::Status(status) => status.into(),
+        }
+    }
+
+    pub(super) fn refused(self) -> Refused {
+        match self {
+            Failed::Engine(error) => error.into(),
+            Failed::Status(status) => status.into(),
+        }
+    }
+}
