@@ -13,6 +13,9 @@
 //!                                         bit h of high[l] is that of the byte 16 (h + 8) + l
 //! wanted   = (byte < 128 ? low : high)[byte % 16] has bit byte / 16 % 8
 //! ```
+//!
+//! Rows of a grid have two bytes, which *strip* of it and which column of the strip. What is wanted of a grid is a run of columns of each
+//! strip, so two tables of 32 bytes say it of thousands of cells: where the run of a strip begins, and how many columns it has.
 
 use crate::isa::Isa;
 
@@ -40,7 +43,36 @@ impl ByteSet {
     }
 }
 
+/// Strips of a grid.
+pub const STRIPS: usize = 32;
+
+/// A run of columns of each strip of a grid, which may begin anew behind the last column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Runs {
+    first: [u8; STRIPS],
+    count: [u8; STRIPS],
+}
+
+impl Runs {
+    /// Of a strip the columns from one on, so many, of 256 that follow one another in a circle.
+    pub fn set(&mut self, strip: u8, first: u8, count: u8) {
+        let strip = usize::from(strip) % STRIPS;
+        (self.first[strip], self.count[strip]) = (first, count);
+    }
+
+    /// Whether a cell is in the run of its strip.
+    #[inline(always)]
+    pub fn contains(&self, strip: u8, column: u8) -> bool {
+        let strip = usize::from(strip) % STRIPS;
+        column.wrapping_sub(self.first[strip]) < self.count[strip]
+    }
+}
+
 type Count = fn(&[usize]) -> usize;
+/// Strips and columns of 64 rows.
+type Cells<'a> = (&'a [[u8; WORD_BITS]], &'a [[u8; WORD_BITS]]);
+/// Writes a word for each 64 of both.
+type Within = fn(Cells<'_>, &Runs, &mut [usize]);
 /// Writes a word for each 64 bytes.
 type Select = fn(&[[u8; WORD_BITS]], &ByteSet, &mut [usize]);
 
@@ -50,6 +82,7 @@ pub struct KernelBits {
     ones: Count,
     blocks: Count,
     select: Select,
+    within: Within,
 }
 
 impl KernelBits {
@@ -60,7 +93,7 @@ impl KernelBits {
 
     /// The kernel of a given level, lowered to what the processor has.
     pub fn with_isa(isa: Isa) -> Self {
-        let plain = Self { ones, blocks, select };
+        let plain = Self { ones, blocks, select, within };
         match isa.min(Isa::detected()) {
             #[cfg(target_arch = "x86_64")]
             isa @ (Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx | Isa::Avx2) => x86::kernel(isa, plain),
@@ -88,6 +121,24 @@ impl KernelBits {
         (self.select)(whole, wanted, words);
         for word in last {
             let bits = rest.iter().enumerate().map(|(bit, byte)| usize::from(wanted.contains(*byte)) << bit);
+            *word = bits.sum();
+        }
+    }
+
+    /// Writes the set of rows whose cell of a grid is in some runs, by the strips and the columns of all rows, as words of which the last is
+    /// filled up with zeros.
+    ///
+    /// # Panics
+    /// If there are fewer columns than strips, or fewer words than they take.
+    pub fn select_within(&self, (strips, columns): (&[u8], &[u8]), runs: &Runs, out: &mut [usize]) {
+        let columns = &columns[..strips.len()];
+        let ((strips, last_strips), (columns, last_columns)) = (strips.as_chunks(), columns.as_chunks());
+        let has_rest = usize::from(!last_strips.is_empty());
+        let (words, last) = out[..strips.len() + has_rest].split_at_mut(strips.len());
+        (self.within)((strips, columns), runs, words);
+        for word in last {
+            let cells = last_strips.iter().zip(last_columns).enumerate();
+            let bits = cells.map(|(bit, (strip, column))| usize::from(runs.contains(*strip, *column)) << bit);
             *word = bits.sum();
         }
     }
@@ -121,12 +172,20 @@ fn select(bytes: &[[u8; WORD_BITS]], wanted: &ByteSet, out: &mut [usize]) {
     }
 }
 
+fn within((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
+    for ((strips, columns), word) in strips.iter().zip(columns).zip(out) {
+        let cells = strips.iter().zip(columns).rev();
+        *word =
+            cells.fold(0, |word, (strip, column)| word << 1 | usize::from(runs.contains(*strip, *column)));
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::is_x86_feature_detected as has;
     use std::arch::x86_64::*;
 
-    use super::{ByteSet, KernelBits, WORD_BITS};
+    use super::{ByteSet, Cells, Count, KernelBits, Runs, WORD_BITS};
     use crate::isa::Isa;
 
     /// For AVX2 or more.
@@ -137,11 +196,14 @@ mod x86 {
         };
         match isa {
             Isa::Scalar => plain,
-            Isa::Avx2 => KernelBits { select: select_avx2, ..counting },
+            Isa::Avx2 => KernelBits { select: select_avx2, within: within_avx2, ..counting },
             Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx if has!("avx512vpopcntdq") => {
-                KernelBits { ones: ones_avx512, blocks: blocks_avx512, select: select_avx512 }
+                let (ones, blocks) = (ones_avx512 as Count, blocks_avx512 as Count);
+                KernelBits { ones, blocks, select: select_avx512, within: within_avx512 }
             }
-            Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx => KernelBits { select: select_avx512, ..counting },
+            Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx => {
+                KernelBits { select: select_avx512, within: within_avx512, ..counting }
+            }
         }
     }
 
@@ -229,6 +291,67 @@ mod x86 {
         // SAFETY: the level has AVX-512 BW.
         unsafe { inner(bytes, wanted, out) }
     }
+
+    fn within_avx2((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
+        #[target_feature(enable = "avx2")]
+        fn inner((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
+            // Strips below sixteen, and the others.
+            let halves = |table: &[u8; super::STRIPS]| {
+                // SAFETY: each half has sixteen bytes.
+                [0, 16].map(|from| unsafe {
+                    _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().add(from).cast()))
+                })
+            };
+            let (first, count) = (halves(&runs.first), halves(&runs.count));
+            for ((strips, columns), word) in strips.iter().zip(columns).zip(out) {
+                let found = [0, 32].map(|from| {
+                    // SAFETY: 32 of the 64 bytes.
+                    let [strip, column] = [strips, columns]
+                        .map(|bytes| unsafe { _mm256_loadu_si256(bytes.as_ptr().add(from).cast()) });
+                    // Its bit of the value 16 is the highest of each byte.
+                    let is_upper = _mm256_slli_epi16::<3>(strip);
+                    let of = |table: [__m256i; 2]| {
+                        let [lower, upper] = table.map(|half| _mm256_shuffle_epi8(half, strip));
+                        _mm256_blendv_epi8(lower, upper, is_upper)
+                    };
+                    let beyond = _mm256_subs_epu8(of(count), _mm256_sub_epi8(column, of(first)));
+                    !_mm256_movemask_epi8(_mm256_cmpeq_epi8(beyond, _mm256_setzero_si256())) as u32
+                });
+                *word = found[0] as usize | (found[1] as usize) << 32;
+            }
+        }
+        // SAFETY: the level has AVX2.
+        unsafe { inner((strips, columns), runs, out) }
+    }
+
+    fn within_avx512((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
+        #[target_feature(enable = "avx512f,avx512bw")]
+        fn inner((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
+            // Strips below sixteen, and the others.
+            let halves = |table: &[u8; super::STRIPS]| {
+                // SAFETY: each half has sixteen bytes.
+                [0, 16].map(|from| unsafe {
+                    _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().add(from).cast()))
+                })
+            };
+            let (first, count) = (halves(&runs.first), halves(&runs.count));
+            for ((strips, columns), word) in strips.iter().zip(columns).zip(out) {
+                // SAFETY: each has 64 bytes.
+                let [strip, column] =
+                    [strips, columns].map(|bytes| unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) });
+                // Its bit of the value 16 is the highest of each byte.
+                let is_upper = _mm512_movepi8_mask(_mm512_slli_epi16::<3>(strip));
+                let of = |table: [__m512i; 2]| {
+                    let [lower, upper] = table.map(|half| _mm512_shuffle_epi8(half, strip));
+                    _mm512_mask_blend_epi8(is_upper, lower, upper)
+                };
+                let from_first = _mm512_sub_epi8(column, of(first));
+                *word = _mm512_cmplt_epu8_mask(from_first, of(count)) as usize;
+            }
+        }
+        // SAFETY: the level has AVX-512 BW.
+        unsafe { inner((strips, columns), runs, out) }
+    }
 }
 
 #[cfg(test)]
@@ -247,6 +370,30 @@ mod tests {
                 let ones: u32 = bytes().map(u8::count_ones).sum();
                 prop_assert_eq!(kernel.count_ones(&words), ones as usize);
                 prop_assert_eq!(kernel.count_blocks(&words), bytes().filter(|byte| *byte != 0).count());
+            }
+        }
+
+        #[test]
+        fn rows_of_runs_are_selected(
+            cells in prop::collection::vec((0..STRIPS as u8, any::<u8>()), 0..300),
+            wanted in prop::collection::vec((0..STRIPS as u8, any::<u8>(), any::<u8>()), 0..40),
+        ) {
+            let mut runs = Runs::default();
+            wanted.iter().for_each(|(strip, first, count)| runs.set(*strip, *first, *count));
+            let (strips, columns): (Vec<u8>, Vec<u8>) = cells.iter().copied().unzip();
+            for isa in Isa::available() {
+                let mut found = vec![usize::MAX; cells.len().div_ceil(WORD_BITS)];
+                KernelBits::with_isa(isa).select_within((&strips, &columns), &runs, &mut found);
+                for bit in 0..found.len() * WORD_BITS {
+                    // The last one for its strip counts, column by column.
+                    let is_wanted = cells.get(bit).is_some_and(|(strip, column)| {
+                        let run = wanted.iter().rev().find(|(of, ..)| of == strip);
+                        run.is_some_and(|(_, first, count)| {
+                            (0..*count).any(|at| first.wrapping_add(at) == *column)
+                        })
+                    });
+                    prop_assert_eq!(found[bit / WORD_BITS] >> (bit % WORD_BITS) & 1 == 1, is_wanted, "{}", bit);
+                }
             }
         }
 

@@ -22,7 +22,7 @@ pub mod sync;
 mod workers;
 
 pub use arena::RowArena;
-pub use bits::{ByteSet, KernelBits};
+pub use bits::{ByteSet, KernelBits, Runs, STRIPS};
 pub use codes::{
     BIT1_BLOCK, FindRow, INT4_BLOCK, KernelBit1, KernelInt4, KernelInt8, pack_int4, pack_planes, pack_signs,
 };

@@ -10,7 +10,7 @@
 //! Where a circle holds much, coarse cells that are mostly within it (`cells.rs`) are found together, and only where these and
 //! what is certain differ are rows set, or taken out again, one by one.
 //!
-//! **Cost.** Seventeen bytes and an eighth a row, and some hundred bytes a band; sorting takes 28 a row meanwhile. Of `n` rows there are
+//! **Cost.** Eighteen bytes and an eighth a row, and a kilobyte a band; sorting takes 28 a row meanwhile. Of `n` rows there are
 //! `√n / 8` bands. A condition takes an arc sine and four binary searches a band, a nanosecond or so for each row that is set by itself,
 //! and a little more for each that is tested: of a circle of `m` rows some `30 √m` are. The bands are as few as they are because a row
 //! tested costs so much less than a band, whose first rows are rarely in the processor's cache.
@@ -21,6 +21,7 @@ mod circle;
 use std::ops::Range;
 
 use fixedbitset::FixedBitSet;
+use ragstone_kernels::prefetch;
 
 use self::cells::Cells;
 use self::circle::{Circle, point, sides};
@@ -34,6 +35,8 @@ const WORD_BITS: usize = usize::BITS as usize;
 const SHAPE: usize = 64;
 /// Places of a band that are taken or left together.
 const STEP: usize = 32;
+/// Steps of a rim that are asked for before their turn.
+const AHEAD: usize = 4;
 /// Rows that are tested for each that may be listed, at most: a list is to cost what its length does.
 const TESTS_A_ROW: usize = 8;
 
@@ -147,7 +150,7 @@ impl PlaceIndex {
         let mut set = FixedBitSet::with_capacity(rows);
         let Test::Within(center, metres) = *test else { return set };
         let circle = Circle::new(center, metres);
-        let words = set.as_mut_slice();
+        let (words, mut rim) = (set.as_mut_slice(), Vec::new());
         let marked = self.cells.mark(&circle);
         if let Some(marked) = &marked {
             self.cells.select(marked, words);
@@ -161,15 +164,26 @@ impl PlaceIndex {
             for places in differing(&found.certain, &set_already.unwrap_or_default()) {
                 self.toggle(places, words);
             }
-            for places in found.rim() {
-                // Whether they pass is anybody's guess, so nothing is made to depend on it but a bit.
-                self.test(places, &circle, (column, file, test), |row, passes| {
-                    words[row as usize / WORD_BITS] |= usize::from(passes) << (row as usize % WORD_BITS);
-                });
-            }
+            rim.extend(found.rim().flat_map(steps_of));
             true
         });
+        for (at, step) in rim.iter().enumerate() {
+            // They lie apart, in memory that is rarely in the processor's cache.
+            if let Some(later) = rim.get(at + AHEAD) {
+                prefetch(&self.points[*later..=*later]);
+                prefetch(self.rows_of(*later));
+            }
+            // Whether they pass is anybody's guess, so nothing is made to depend on it but a bit.
+            self.test(*step, &circle, (column, file, test), |row, passes| {
+                words[row as usize / WORD_BITS] |= usize::from(passes) << (row as usize % WORD_BITS);
+            });
+        }
         set
+    }
+
+    /// The rows of a step, and of no meaning before and behind those of its band.
+    fn rows_of(&self, step: usize) -> &[u32] {
+        &self.rows[step * STEP..(step + 1) * STEP]
     }
 
     /// At most how many rows these are.
@@ -198,8 +212,8 @@ impl PlaceIndex {
             }
             tests -= tested;
             found.certain.iter().for_each(|places| rows.extend_from_slice(&self.rows[places.clone()]));
-            for places in found.rim() {
-                self.test(places, &circle, (column, file, test), |row, passes| {
+            for step in found.rim().flat_map(steps_of) {
+                self.test(step, &circle, (column, file, test), |row, passes| {
                     if passes {
                         rows.push(row);
                     }
@@ -218,29 +232,28 @@ impl PlaceIndex {
         }
     }
 
-    /// Gives each of some places in whole steps with whether it is within a circle: by the chord, else by what the column says.
+    /// Gives the row of each place of a step with whether it is within a circle: by the chord, else by what the column says. What has no meaning
+    /// is not.
     #[inline]
     fn test(
         &self,
-        places: Range<usize>,
+        step: usize,
         circle: &Circle,
         (column, file, test): (&Column, &[u8], &Test),
         mut each: impl FnMut(u32, bool),
     ) {
-        for first in places.clone().step_by(STEP) {
-            let rows = &self.rows[first..places.end.min(first + STEP)];
-            let mut squares = circle.squares(&self.points[first / STEP]);
-            if squares.iter().fold(false, |any, square| any | circle.doubts(*square)) {
-                for (square, row) in squares.iter_mut().zip(rows) {
-                    if circle.doubts(*square) {
-                        let value = column.get(file, *row as usize);
-                        let passes = value.is_some_and(|value| test.passes(value));
-                        *square = if passes { f32::NEG_INFINITY } else { f32::INFINITY };
-                    }
+        let rows = self.rows_of(step);
+        let mut squares = circle.squares(&self.points[step]);
+        if squares.iter().fold(false, |any, square| any | circle.doubts(*square)) {
+            for (square, row) in squares.iter_mut().zip(rows) {
+                if circle.doubts(*square) {
+                    let value = column.get(file, *row as usize);
+                    let passes = value.is_some_and(|value| test.passes(value));
+                    *square = if passes { f32::NEG_INFINITY } else { f32::INFINITY };
                 }
             }
-            rows.iter().zip(squares).for_each(|(row, square)| each(*row, circle.holds(square)));
         }
+        rows.iter().zip(squares).for_each(|(row, square)| each(*row, circle.holds(square)));
     }
 
     /// The bands that a circle reaches.
@@ -306,6 +319,11 @@ fn differing(a: &[Range<usize>; 2], b: &[Range<usize>; 2]) -> impl Iterator<Item
     }
     ends.sort_unstable();
     (0..ends.len()).step_by(2).map(move |at| ends[at]..ends[at + 1])
+}
+
+/// The steps of places that are in whole steps.
+fn steps_of(places: Range<usize>) -> impl Iterator<Item = usize> {
+    places.step_by(STEP).map(|place| place / STEP)
 }
 
 /// Some places as points, filled up with what is infinitely far.

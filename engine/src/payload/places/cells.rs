@@ -1,104 +1,105 @@
-//! The rows of a column of places by coarse cells, a byte a row.
+//! The rows of a column of places by the cells of a grid, two bytes a row.
 //!
 //! **Problem.** To set a bit for each of half a million rows takes longer than all else that finds them. **Idea.** Some bands of latitude
-//! together are a *group*, and a group is divided by longitude into columns: its *cells*, 255 in all. The bytes of all rows say which cell
-//! each is in, so the rows of all cells that are *marked* are found in one go through the bytes (`ragstone_kernels::KernelBits`). Marked are
-//! those whose middle is in the circle, which are mostly within it by more than half: so what remains is a half of the cells along the rim,
-//! and less, whose rows are set or taken out again one by one. Which cells are marked is a matter of speed alone.
+//! together are a *strip*, and a strip is divided by longitude into columns. The bytes of all rows say in which column of which strip
+//! each is, so the rows of all cells that are *marked*, a run of columns in each strip, are found in one go through the bytes
+//! (`ragstone_kernels::KernelBits`). Marked are those whose middle is in the circle, which are mostly within it by more than half: so what remains
+//! is a half of the cells along the rim, and less, whose rows are set or taken out again one by one. Which cells are marked is a matter of speed alone.
 //!
-//! **Cost.** A byte a row, and 72 bytes a band. The go through the bytes takes as long as setting one in [`SHARE`] of the rows or so: where
+//! **Cost.** Two bytes a row, and a kilobyte a band. The go through the bytes takes as long as setting one in [`SHARE`] of the rows or so: where
 //! the marked cells have fewer, all are set one by one.
 
 use std::ops::Range;
 
-use ragstone_kernels::{ByteSet, KernelBits};
+use ragstone_kernels::{KernelBits, Runs, STRIPS as STRIPS_MAX};
 
 use super::Band;
 use super::circle::{Circle, sides};
 
-const GROUPS: usize = 15;
-const COLUMNS: usize = 17;
-/// In place of a cell: the row has no place.
-const NOWHERE: u8 = u8::MAX;
+/// One less than there may be: what has no place is in the last.
+const STRIPS: usize = STRIPS_MAX - 1;
+/// One less than a byte tells apart, so that all of them are a number, too.
+const COLUMNS: usize = 255;
+/// In place of a strip, none of whose columns is ever marked.
+const NOWHERE: u8 = STRIPS as u8;
 /// Marks are worth it from one in so many of the rows on.
 const SHARE: usize = 20;
-/// Longitudes of a group that its columns are made by.
-const SAMPLE: usize = 1_024;
-
-const _: () = assert!(GROUPS * COLUMNS <= NOWHERE as usize, "each cell has a number");
+/// Longitudes of a strip that its columns are made by.
+const SAMPLE: usize = 8_192;
 
 /// See the module's text.
 #[derive(Debug)]
 pub(super) struct Cells {
     /// Of each row.
-    labels: Vec<u8>,
-    groups: Vec<Group>,
-    bands_a_group: usize,
+    strip_of: Vec<u8>,
+    column_of: Vec<u8>,
+    strips: Vec<Strip>,
+    bands_a_strip: usize,
     /// Where the places of each column begin in each band, and the band's end.
     starts: Vec<[u32; COLUMNS + 1]>,
 }
 
 /// Bands that follow one another.
 #[derive(Debug)]
-struct Group {
+struct Strip {
     /// A latitude in the middle of them.
     middle: f64,
-    columns: [Column; COLUMNS],
-}
-
-/// A cell: a longitude in its middle, and how many places it has.
-#[derive(Clone, Copy, Debug)]
-struct Column {
-    middle: f64,
-    places: usize,
+    /// A longitude in the middle of each column.
+    middles: [f64; COLUMNS],
+    /// How many places the columns before each have, and all.
+    before: [usize; COLUMNS + 1],
 }
 
 /// Some cells.
 pub(super) struct Marked {
-    labels: ByteSet,
-    /// Of each group the columns, in two parts where the circle goes across the meridian at which degrees jump.
+    runs: Runs,
+    /// Of each strip the columns, in two parts where the circle goes across the meridian at which degrees jump.
     columns: Vec<[Range<usize>; 2]>,
 }
 
 impl Cells {
     /// Of so many rows, whose places are in bands.
     pub(super) fn new(bands: &[Band], places: &[u32], longitudes: &[f32], rows: usize) -> Self {
-        let bands_a_group = bands.len().div_ceil(GROUPS).max(1);
+        let bands_a_strip = bands.len().div_ceil(STRIPS).max(1);
         let mut cells = Self {
-            labels: vec![NOWHERE; rows],
-            groups: Vec::with_capacity(GROUPS),
-            bands_a_group,
+            strip_of: vec![NOWHERE; rows],
+            column_of: vec![0; rows],
+            strips: Vec::with_capacity(STRIPS),
+            bands_a_strip,
             starts: Vec::with_capacity(bands.len()),
         };
-        for (number, bands) in bands.chunks(bands_a_group).enumerate() {
+        for (number, bands) in bands.chunks(bands_a_strip).enumerate() {
             let edges = edges(bands, longitudes);
             let mut extents = [None; COLUMNS];
-            let mut columns = [Column { middle: f64::NEG_INFINITY, places: 0 }; COLUMNS];
+            let mut before = [0; COLUMNS + 1];
             for band in bands {
                 let of_band = &longitudes[band.places()];
-                let (mut starts, mut before) = ([band.end; COLUMNS + 1], 0);
+                let (mut starts, mut passed) = ([band.end; COLUMNS + 1], 0);
                 starts[0] = band.start;
-                for (start, edge) in starts[1..COLUMNS].iter_mut().zip(edges) {
-                    before += of_band[before..].partition_point(|longitude| *longitude < edge);
-                    *start = band.start + before as u32;
+                for (start, edge) in starts[1..COLUMNS].iter_mut().zip(&edges) {
+                    passed += of_band[passed..].partition_point(|longitude| longitude < edge);
+                    *start = band.start + passed as u32;
                 }
-                for (at, column) in columns.iter_mut().enumerate() {
+                for at in 0..COLUMNS {
                     let range = starts[at] as usize..starts[at + 1] as usize;
                     extents[at] = joined(extents[at], &longitudes[range.clone()]);
-                    column.places += range.len();
-                    let label = (number * COLUMNS + at) as u8;
-                    places[range].iter().for_each(|row| cells.labels[*row as usize] = label);
+                    before[at + 1] += range.len();
+                    for row in &places[range] {
+                        cells.strip_of[*row as usize] = number as u8;
+                        cells.column_of[*row as usize] = at as u8;
+                    }
                 }
                 cells.starts.push(starts);
             }
-            let mut middle = f64::NEG_INFINITY;
-            for (column, extent) in columns.iter_mut().zip(extents) {
+            (0..COLUMNS).for_each(|at| before[at + 1] += before[at]);
+            let mut last = f64::NEG_INFINITY;
+            let middles = extents.map(|extent| {
                 // What holds nothing stands in its place among the others.
-                middle = extent.map_or(middle, |(west, east)| f64::midpoint(west, east));
-                column.middle = middle;
-            }
+                last = extent.map_or(last, |(west, east)| f64::midpoint(west, east));
+                last
+            });
             let middle = f64::midpoint(bands[bands.len() / 2].south, bands[(bands.len() - 1) / 2].north);
-            cells.groups.push(Group { middle, columns });
+            cells.strips.push(Strip { middle, middles, before });
         }
         cells
     }
@@ -108,34 +109,48 @@ impl Cells {
         if !circle.has_half_widths() {
             return None;
         }
-        let mut marked =
-            Marked { labels: ByteSet::default(), columns: vec![[0..0, 0..0]; self.groups.len()] };
+        let mut marked = Marked { runs: Runs::default(), columns: vec![[0..0, 0..0]; self.strips.len()] };
         let mut places = 0;
-        for (number, group) in self.groups.iter().enumerate() {
-            let Some(width) = circle.edge(group.middle).half_width else { continue };
+        for (number, (strip, columns)) in self.strips.iter().zip(&mut marked.columns).enumerate() {
+            let Some(width) = circle.edge(strip.middle).half_width else { continue };
             let parts = sides(circle.center.lon, width).into_iter().flatten();
-            for ((west, east), inside) in parts.zip(&mut marked.columns[number]) {
-                let first = group.columns.partition_point(|column| column.middle < west);
-                let end = group.columns.partition_point(|column| column.middle <= east).max(first);
+            for ((west, east), inside) in parts.zip(&mut *columns) {
+                let first = strip.middles.partition_point(|middle| *middle < west);
+                let end = strip.middles.partition_point(|middle| *middle <= east).max(first);
                 *inside = first..end;
-                (first..end).for_each(|at| marked.labels.insert((number * COLUMNS + at) as u8));
-                places += group.columns[first..end].iter().map(|column| column.places).sum::<usize>();
             }
+            let (first, count) = run(columns);
+            marked.runs.set(number as u8, first, count);
+            let places_of = |columns: &Range<usize>| strip.before[columns.end] - strip.before[columns.start];
+            places += columns.iter().map(places_of).sum::<usize>();
         }
-        (places * SHARE >= self.labels.len()).then_some(marked)
+        (places * SHARE >= self.strip_of.len()).then_some(marked)
     }
 
     /// Writes the set of the rows of some cells.
     pub(super) fn select(&self, marked: &Marked, words: &mut [usize]) {
-        KernelBits::new().select(&self.labels, &marked.labels, words);
+        KernelBits::new().select_within((&self.strip_of, &self.column_of), &marked.runs, words);
     }
 
     /// The places of a band that are in some cells.
     pub(super) fn places(&self, marked: &Marked, band: usize) -> [Range<usize>; 2] {
         let starts = &self.starts[band];
-        let columns = marked.columns[band / self.bands_a_group].clone();
+        let columns = marked.columns[band / self.bands_a_strip].clone();
         columns.map(|columns| starts[columns.start] as usize..starts[columns.end] as usize)
     }
+}
+
+/// Columns in two parts, of which the second ends with the last column if there are any, as one run in a circle: where it begins, and how many there
+/// are, with the one behind the last that no row has. Where these are all, one is taken out of both.
+fn run(parts: &mut [Range<usize>; 2]) -> (u8, u8) {
+    let [first, second] = parts;
+    if second.is_empty() {
+        return (first.start as u8, first.len() as u8);
+    }
+    if first.len() + second.len() == COLUMNS {
+        first.end -= 1;
+    }
+    (second.start as u8, (second.len() + 1 + first.len()) as u8)
 }
 
 /// From where to where longitudes reach, and more of them in ascending order.
@@ -148,11 +163,39 @@ fn joined(extent: Option<(f64, f64)>, longitudes: &[f32]) -> Option<(f64, f64)> 
     }
 }
 
-/// Where the second column of a group begins, and each after it, so that they have about as many places each.
+/// Where the second column of a strip begins, and each after it, so that they have about as many places each.
 fn edges(bands: &[Band], longitudes: &[f32]) -> [f32; COLUMNS - 1] {
-    let of_group = &longitudes[bands[0].start as usize..bands[bands.len() - 1].end as usize];
-    let step = (of_group.len() / SAMPLE).max(1);
-    let mut sample: Vec<f32> = of_group.iter().step_by(step).copied().collect();
+    let of_strip = &longitudes[bands[0].start as usize..bands[bands.len() - 1].end as usize];
+    let step = (of_strip.len() / SAMPLE).max(1);
+    let mut sample: Vec<f32> = of_strip.iter().step_by(step).copied().collect();
     sample.sort_unstable_by(f32::total_cmp);
     std::array::from_fn(|at| sample.get(sample.len() * (at + 1) / COLUMNS).copied().unwrap_or(f32::INFINITY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_parts_are_one_run_that_has_the_same_columns() {
+        for (mut parts, is_whole) in [
+            ([0..0, 0..0], true),
+            ([3..9, 0..0], true),
+            ([0..COLUMNS, 0..0], true),
+            ([0..4, 250..COLUMNS], true),
+            ([0..0, 254..COLUMNS], true),
+            ([0..100, 100..COLUMNS], false),
+            ([0..COLUMNS - 1, COLUMNS - 1..COLUMNS], false),
+        ] {
+            let asked = parts.clone();
+            let (first, count) = run(&mut parts);
+            assert_eq!(parts == asked, is_whole, "{asked:?}");
+            let mut runs = Runs::default();
+            runs.set(0, first, count);
+            for column in 0..COLUMNS {
+                let is_in = parts.iter().any(|part| part.contains(&column));
+                assert_eq!(runs.contains(0, column as u8), is_in, "{asked:?} {column}");
+            }
+        }
+    }
 }
