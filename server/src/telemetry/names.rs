@@ -10,6 +10,8 @@ pub(super) const RPC_STATUS: &str = "rpc.response.status_code";
 pub(super) const HTTP_METHOD: &str = "http.request.method";
 pub(super) const HTTP_ROUTE: &str = "http.route";
 pub(super) const HTTP_STATUS: &str = "http.response.status_code";
+pub(super) const URL_PATH: &str = "url.path";
+pub(super) const URL_SCHEME: &str = "url.scheme";
 pub(super) const ERROR_TYPE: &str = "error.type";
 
 /// `embeddings`, `retrieval` or `chat`.

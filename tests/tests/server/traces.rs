@@ -190,7 +190,9 @@ async fn a_caller_is_the_parent_and_decides_whether_it_is_traced() {
     let (body, address) = (json!({"input": "one"}).to_string(), server.http_address);
     let media = format!("application/json\r\ntraceparent: 00-{TRACE}-{CALLER}-01");
     let answer =
-        tokio::task::spawn_blocking(move || post_at(address, "/v1/embeddings", &media, &body)).await.unwrap();
+        tokio::task::spawn_blocking(move || post_at(address, "/v1/embeddings?key=hidden", &media, &body))
+            .await
+            .unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
     server.stop().await;
 
@@ -202,8 +204,16 @@ async fn a_caller_is_the_parent_and_decides_whether_it_is_traced() {
         assert_eq!(root.kind, 2);
     }
     assert!(http.tree().contains(&(embed.to_owned(), EMBEDDINGS.to_owned())), "{:?}", http.tree());
-    assert_eq!(attribute(&http.root, "http.route").as_deref(), Some("/v1/embeddings"));
-    assert_eq!(attribute(&http.root, "http.response.status_code").as_deref(), Some("200"));
+    for (name, value) in [
+        ("http.request.method", "POST"),
+        ("http.route", "/v1/embeddings"),
+        ("url.path", "/v1/embeddings"),
+        ("url.scheme", "http"),
+        ("http.response.status_code", "200"),
+    ] {
+        assert_eq!(attribute(&http.root, name).as_deref(), Some(value), "{name}");
+    }
+    assert!(!format!("{:?}", collector.requests()).contains("hidden"), "of a URL nothing behind its path");
     let calls = ["ragstone.v1.RagService/Retrieve", embed];
     let is_part = |name: &str| !name.starts_with("ragstone.v1.") && !name.starts_with("POST ");
     assert!(collector.spans().iter().all(|span| calls.contains(&&*span.name) || is_part(&span.name)));
