@@ -11,6 +11,7 @@
 //! ├─ assemble
 //! └─ chat MODEL                         CLIENT: the language model's answer
 //! ```
+//! An answer that was kept from an earlier question has none of these stages but `queue`, and `answer_cache` in their place.
 //!
 //! **Problem.** Stages are timed where they happen, in a library that knows of no server, and what one thread does is little: a span that is begun
 //! and ended around each would time everything twice and tie the library to a tracing system.

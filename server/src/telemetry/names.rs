@@ -38,6 +38,8 @@ pub(super) const RESULTS: &str = "ragstone.results";
 pub(super) const FIRST_TOKEN: &str = "ragstone.first_token_seconds";
 /// The kind of places that a request takes its turn among.
 pub(super) const KIND: &str = "ragstone.kind";
+/// Where the answers that are kept had one for the question: `hit`.
+pub(super) const ANSWER_CACHE: &str = "ragstone.answer_cache";
 /// Spans of a call that were too many.
 pub(super) const LEFT_OUT: &str = "ragstone.spans_left_out";
 

@@ -4,6 +4,7 @@ use ragstone_client::{CreateCollection, Embed, Enrich, Generate, IngestDocument,
 use ragstone_proto::v1;
 use ragstone_proto::v1::rag_service_client::RagServiceClient;
 use ragstone_proto::v1::search_service_client::SearchServiceClient;
+use ragstone_rag::answers::AnswerCacheOptions;
 use ragstone_server::{ServerConfig, TelemetryConfig};
 use serde_json::json;
 use tonic::Request;
@@ -115,6 +116,45 @@ async fn an_answer_is_a_tree_of_its_stages_without_a_word_of_it() {
     assert!(all.contains(r#""ragstone""#), "the service has a name: {all}");
     for word in ["lease", "Lease", "31 May", "Sourdough", "bread", "It ends"] {
         assert!(!all.contains(word), "{word} is in {all}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_was_kept_is_a_span_that_says_so() {
+    let (collector, service) = (Collector::start().await, answering());
+    let answer_cache = AnswerCacheOptions { entries_max: 8, ..AnswerCacheOptions::default() };
+    let config = ServerConfig { answer_cache, ..traced(&collector) };
+    let server = Server::start_generating(config, &[&service.named("small")]).await;
+    with_notes(&server).await;
+    let (question, address) = ("When does the lease end?", server.http_address);
+    let ask = Generate::new(Enrich::new("notes", question));
+    let mut generation = server.client().await.generate(ask).await.unwrap();
+    while let Some(event) = generation.next().await {
+        event.unwrap();
+    }
+    let body = json!({"model": "small@notes", "messages": [{"role": "user", "content": question}]});
+    let ask = move || post_at(address, "/v1/chat/completions", "application/json", &body.to_string());
+    let answer = tokio::task::spawn_blocking(ask).await.unwrap();
+    assert_eq!((answer.status, &answer.json()["cached"]), (200, &json!(true)));
+    server.stop().await;
+
+    let call = "POST /v1/chat/completions";
+    let trace = collector.trace(call).await;
+    assert_eq!(trace.tree(), pairs(&[(call, "answer_cache")]));
+    let kept = trace.span("answer_cache");
+    for (name, value) in [
+        ("ragstone.answer_cache", "hit"),
+        ("gen_ai.data_source.id", "notes"),
+        ("gen_ai.request.model", "small"),
+    ] {
+        assert_eq!(attribute(kept, name).as_deref(), Some(value), "{name}");
+    }
+    let first = collector.trace("ragstone.v1.RagService/Generate").await;
+    assert_eq!((first.all("answer_cache").len(), first.all("chat small").len()), (0, 1));
+    // Whatever spans have stands in the operators' table.
+    let table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../server/monitoring/README.md"));
+    for attribute in collector.spans().iter().flat_map(|span| &span.attributes) {
+        assert!(table.contains(&format!("`{}`", attribute.key)), "{}", attribute.key);
     }
 }
 
