@@ -3,7 +3,7 @@
 //! A rate is a bucket of tokens that fills steadily; each call takes one. What is used is counted in memory, by who calls: a server that starts anew
 //! begins with full buckets, and days are those of UTC. A call that streams counts once, when it begins.
 //!
-//! So many callers are remembered at most ([`CALLERS_MAX`]). Beyond, some are forgotten, and begin anew when they come back: first those to whom that
+//! So many callers are remembered at most ([`CALLERS_REMEMBERED_MAX`]). Beyond, some are forgotten, and begin anew when they come back: first those to whom that
 //! makes no difference, then those who called the longest ago.
 
 use std::collections::HashMap;
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// Callers that are remembered.
-const CALLERS_MAX: usize = 100_000;
+use crate::limits::CALLERS_REMEMBERED_MAX;
+
 /// The part of them that is forgotten at a time, so that few calls look through all.
 const FORGOTTEN_PART: usize = 8;
 /// After so long most buckets are full again.
@@ -94,7 +94,7 @@ pub(super) struct Limiter {
 
 impl Default for Limiter {
     fn default() -> Limiter {
-        Limiter { callers_max: CALLERS_MAX, buckets: Mutex::default() }
+        Limiter { callers_max: CALLERS_REMEMBERED_MAX, buckets: Mutex::default() }
     }
 }
 

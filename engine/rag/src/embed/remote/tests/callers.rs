@@ -6,8 +6,8 @@ use std::time::Instant;
 use ragstone::{CancelToken, Db};
 
 use super::*;
-use crate::embed::remote::endpoint::REQUESTS_MAX;
 use crate::embed::{ModelOptions, Models};
+use crate::limits::EMBED_REQUESTS_MAX;
 use crate::progress::Silent;
 use crate::{CollectionSpec, Rag, ReembedOptions};
 
@@ -103,12 +103,12 @@ fn requests_under_way_are_bounded() {
     let server = StandIn::start(answer);
     let name = format!("{}/v1?dimensions=3#small", server.url);
     let embedder = RemoteEmbedder::connect_with_key(&name, None).unwrap();
-    let mut under_way: Vec<_> = (0..REQUESTS_MAX).map(|_| Arc::clone(&embedder.endpoint)).collect();
+    let mut under_way: Vec<_> = (0..EMBED_REQUESTS_MAX).map(|_| Arc::clone(&embedder.endpoint)).collect();
     // Nobody has the time for the pause before another try.
     let soon = Wanted::always().until(Some(Instant::now() + Duration::from_millis(400)));
     let error = embedder.embed_wanted(&["a"], Role::Plain, Overflow::Error, soon).unwrap_err();
     let is_busy = matches!(error, Error::RemoteBusy { .. });
-    assert!(is_busy && error.to_string().contains("REQUESTS_MAX"), "{error}");
+    assert!(is_busy && error.to_string().contains("EMBED_REQUESTS_MAX = 256"), "{error}");
     assert!(server.requests().is_empty());
     under_way.clear();
     let made = embedder.embed(&["a"], Role::Plain, Overflow::Error).unwrap();
