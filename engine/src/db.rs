@@ -366,7 +366,7 @@ impl Db {
     /// Reads every file and compares it with its checksums: manifest, log, tombstones and segments. It goes on beside
     /// reads and writes and covers what was there when it began.
     ///
-    /// `progress` is called after about each megabyte; when it returns `Break`, the verification ends early and the
+    /// `progress` is called before segments are read, and after about each megabyte; when it returns `Break`, the verification ends early and the
     /// report says so.
     ///
     /// Damage is in the report. Of a collection with a damaged segment, searches, pages, counts and writes fail from then
