@@ -111,8 +111,16 @@ impl Models {
     /// # Errors
     /// As [`Models::load`]; a remote model is [`Error::Invalid`], and a directory that is no cross-encoder [`Error::ModelInvalid`].
     pub fn reranker(&self, name: &str) -> Result<Arc<dyn Reranker>> {
+        self.reranker_wanted(name, Wanted::always())
+    }
+
+    /// The same for somebody who may stop waiting: waiting for another who loads it is given up then. What is begun is loaded to the end.
+    ///
+    /// # Errors
+    /// As [`reranker`](Self::reranker) and [`Wanted::check`].
+    pub fn reranker_wanted(&self, name: &str, wanted: Wanted<'_>) -> Result<Arc<dyn Reranker>> {
         let asked = understand(name)?;
-        self.inner.rerankers.load(&asked.name, Wanted::always(), || {
+        self.inner.rerankers.load(&asked.name, wanted, || {
             let options = self.load_options(&asked)?;
             let (path, _) = self.locate(&asked.model, &asked.origin)?;
             let reranker = LocalReranker::load(&path, &asked.name, options)?;
@@ -151,6 +159,14 @@ impl Models {
     /// [`Error::Invalid`] for a name that is none, [`Error::ModelNotFound`] naming every place that was tried,
     /// [`Error::ModelInvalid`] for a directory without a readable `tokenizer.json`.
     pub fn token_counter(&self, name: &str) -> Result<Arc<dyn TokenCounter>> {
+        self.token_counter_wanted(name, Wanted::always())
+    }
+
+    /// The same for somebody who may stop waiting, as [`reranker_wanted`](Self::reranker_wanted) is.
+    ///
+    /// # Errors
+    /// As [`token_counter`](Self::token_counter) and [`Wanted::check`].
+    pub fn token_counter_wanted(&self, name: &str, wanted: Wanted<'_>) -> Result<Arc<dyn TokenCounter>> {
         let load_openai = |model: &str| Some(Arc::new(OpenAi::named(model)?) as Arc<dyn TokenCounter>);
         if let Some(counter) = load_openai(name) {
             return Ok(counter);
@@ -159,7 +175,7 @@ impl Models {
             return Ok(counter);
         }
         let Asked { model: name, origin, .. } = understand(name)?;
-        self.inner.counters.load(&name, Wanted::always(), || match &origin {
+        self.inner.counters.load(&name, wanted, || match &origin {
             Origin::Remote => {
                 let model = name.split_once('#').map_or("", |(_, model)| model);
                 Ok(load_openai(model).unwrap_or_else(|| Arc::new(Estimate { model: name.clone() })))
