@@ -108,6 +108,7 @@
 //! | [`GENERATE_MODEL_NAME_BYTES_MAX`] | 128 bytes | the server does not start |
 //! | [`GENERATE_REQUESTS_MAX`] | 512 of a model whose answers have not begun | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`EMBED_REQUESTS_MAX`] | 256 of a remote model | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`REMOTE_LOADS_MAX`] | 64 of remote models under way | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`GENERATE_SECONDS_MAX`] | 86,400 s | the server does not start |
 //! | [`ANSWER_TOKENS_MAX`] | 1,000,000 tokens | INVALID_ARGUMENT |
 //! | [`ANSWER_BYTES_MAX`] | 4 MiB | UNAVAILABLE |

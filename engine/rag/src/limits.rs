@@ -75,5 +75,7 @@ pub const STREAM_BYTES_MAX: usize = 64 << 20;
 pub const GENERATE_REQUESTS_MAX: usize = 512;
 /// Requests to one remote embedding model that are under way, counted for the same reason.
 pub const EMBED_REQUESTS_MAX: usize = 256;
+/// Loads of remote models that ask their services how long a vector is, of all models together; those too that nobody waits for any more.
+pub const REMOTE_LOADS_MAX: usize = 64;
 /// Requests to remove a collection that are remembered, so that each is done once.
 pub const REMOVALS_REMEMBERED: usize = 256;

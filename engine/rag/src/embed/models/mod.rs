@@ -26,6 +26,7 @@ use std::sync::Arc;
 use ragstone_kernels::matrix::Precision;
 
 use super::local::{self, LoadOptions, LocalEmbedder};
+use super::remote::RemoteLoads;
 use super::{
     Arithmetic, DEFAULT_MODEL, Embedded, Embedder, ModelEntry, ModelOptions, PulledModel, RemoteEmbedder,
     Wanted,
@@ -57,6 +58,7 @@ struct Inner {
     rerankers: Slots<dyn Reranker>,
     counters: Slots<dyn TokenCounter>,
     meters: Meters,
+    loads: RemoteLoads,
 }
 
 impl Models {
@@ -68,10 +70,9 @@ impl Models {
     fn with_sources(options: ModelOptions, hub: Hub, wheel: Wheel) -> Models {
         let cache = Cache::new(options.cache_dir.clone());
         let (embedders, rerankers, counters) = (Slots::default(), Slots::default(), Slots::default());
-        let meters = Meters::default();
-        Models {
-            inner: Arc::new(Inner { options, cache, hub, wheel, embedders, rerankers, counters, meters }),
-        }
+        let (meters, loads) = (Meters::default(), RemoteLoads::default());
+        let inner = Inner { options, cache, hub, wheel, embedders, rerankers, counters, meters, loads };
+        Models { inner: Arc::new(inner) }
     }
 
     /// `$RAGSTONE_CACHE/models`, else `$XDG_CACHE_HOME/ragstone/models`, else `~/.cache/ragstone/models`.
@@ -275,7 +276,8 @@ impl Models {
 
     fn load_now(&self, asked: &Asked, wanted: Wanted<'_>) -> Result<Arc<dyn Embedder>> {
         if asked.origin == Origin::Remote {
-            return Ok(Arc::new(RemoteEmbedder::connect_wanted(&asked.name, wanted)?));
+            let remote = RemoteEmbedder::connect_counted(&asked.name, wanted, &self.inner.loads)?;
+            return Ok(Arc::new(remote));
         }
         let options = self.load_options(asked)?;
         let (path, _) = self.locate(&asked.model, &asked.origin)?;

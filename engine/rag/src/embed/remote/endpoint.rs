@@ -34,6 +34,8 @@ pub(super) struct Endpoint {
     pub(super) config: Config,
     /// Clients that no request has. Locked for a look or a change.
     pub(super) clients: Mutex<Vec<Agent>>,
+    /// Counts the load of the model, until it is loaded or the last request of that has ended. Locked for a change.
+    pub(super) load: Mutex<Option<Arc<()>>>,
     pub(super) url: String,
     pub(super) model: String,
     pub(super) key: Option<String>,
