@@ -79,7 +79,7 @@ impl Services {
         // An answer that was kept is none of its model's.
         let measured = match lookup {
             Lookup::Hit => {
-                Call::current().kept_answer((&collection, generation.model()), took);
+                Call::current().kept_answer((collection.as_str(), generation.model()), took);
                 None
             }
             Lookup::Miss | Lookup::NotMade => Some(self.metrics().generating(generation.model())),
