@@ -191,7 +191,7 @@ impl Db {
 
     /// The same database, through a handle whose work ends when the token is cancelled, and so does that of the collections
     /// and views which are had from it. Reads under way end between some rows or segments (what makes an index, as the first filter by a
-    /// field does, ends with it) and fail with [`Error::Cancelled`]; a search gives what it has and says so, as by a token of its own. A write
+    /// field does, ends with it, but the second time such a filter makes it to the end) and fail with [`Error::Cancelled`]; a search gives what it has and says so, as by a token of its own. A write
     /// that has not begun (one that waits for a [replacement](crate::Replacement::finish) has not) is refused; one that has is completed, but for [`Collection::delete_where`], which may end between its parts.
     ///
     /// ```
@@ -366,7 +366,7 @@ impl Db {
     /// Reads every file and compares it with its checksums: manifest, log, tombstones and segments. It goes on beside
     /// reads and writes and covers what was there when it began.
     ///
-    /// `progress` is called after about each megabyte; when it returns `Break`, the verification ends early and the
+    /// `progress` is called before segments are read, and after about each megabyte; when it returns `Break`, the verification ends early and the
     /// report says so.
     ///
     /// Damage is in the report. Of a collection with a damaged segment, searches, pages, counts and writes fail from then

@@ -127,6 +127,11 @@ impl Store {
             segments.extend(core.sealed_segments().into_iter().map(|segment| (core, segment)));
         }
         let bytes_total = segments.iter().map(|(_, segment)| segment.size_bytes()).sum();
+        // However little there is to read: who watches sees that it has begun.
+        if progress(VerifyProgress { bytes: 0, bytes_total }).is_break() {
+            report.cancelled = true;
+            return Ok(report);
+        }
         // Of all of them together: whoever may end it is asked as often where they are many and small.
         let mut steps = 0;
         for (core, segment) in segments {

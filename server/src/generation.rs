@@ -8,7 +8,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ragstone_rag::Rag;
 use ragstone_rag::generate::{GenerateEvent, GenerateRequest, Generation, Lookup, StopOnDrop};
@@ -21,7 +21,7 @@ use tonic::Status;
 use crate::metrics::Generating;
 use crate::rpc::Services;
 use crate::status;
-use crate::telemetry::Figures;
+use crate::telemetry::{Call, Figures};
 
 /// Events that wait for the caller.
 const EVENTS_WAITING_MAX: usize = 16;
@@ -62,19 +62,28 @@ impl Services {
     ) -> Result<Events, Status> {
         self.rag().check_generate(&request.options).map_err(status::rag)?;
         let stages = self.enriching(&collection, &mut request.enrich).await?;
+        let asked = collection.clone();
         let generate = move |rag: &Rag| {
-            rag.generate_telling(&collection, &request, |enriched| {
+            let began = Instant::now();
+            let generation = rag.generate_telling(&asked, &request, |enriched| {
                 let results = Some(enriched.citations.len());
                 stages.were(&enriched.timings_ms, Figures { results, ..Figures::default() });
-            })
+            })?;
+            Ok((generation, began.elapsed()))
         };
-        let generation = self.apply(generate).await?;
+        let (generation, took) = self.apply(generate).await?;
         let stop = generation.stopper().stop_on_drop();
         let (sender, receiver) = mpsc::channel(EVENTS_WAITING_MAX);
         let lookup = generation.lookup();
         self.metrics().looked_up(lookup);
         // An answer that was kept is none of its model's.
-        let measured = (lookup != Lookup::Hit).then(|| self.metrics().generating(generation.model()));
+        let measured = match lookup {
+            Lookup::Hit => {
+                Call::current().kept_answer((collection.as_str(), generation.model()), took);
+                None
+            }
+            Lookup::Miss | Lookup::NotMade => Some(self.metrics().generating(generation.model())),
+        };
         let taker = Taker { sender, patience: self.answer_stall_timeout(), runtime: Handle::current() };
         self.work().wait(move || hand_over(generation, &taker, measured))?;
         Ok(Events { receiver, over: false, _stop: stop })

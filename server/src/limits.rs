@@ -30,7 +30,9 @@
 //! | [`INGEST_DOCUMENTS_BYTES_MAX`] | 16 MiB of these, or one document | the client waits |
 //! | [`HEADER_BYTES_MAX`] | 16 KiB | the HTTP/2 stream is refused |
 //! | [`STREAMS_PER_CONNECTION_MAX`] | 1,024 | the client waits |
+//! | [`PAGE_SIZE_DEFAULT`] | 100 where none is asked for | none |
 //! | [`PAGE_SIZE_MAX`] | 1,000 | INVALID_ARGUMENT |
+//! | [`CALLERS_REMEMBERED_MAX`] | 100,000 whose calls are counted | those who called the longest ago begin anew |
 //! | [`KEYS_MAX`] | 1,000 API keys | RESOURCE_EXHAUSTED |
 //! | [`KEY_NAME_BYTES_MAX`] | 128 bytes | INVALID_ARGUMENT |
 //! | [`GRANTS_MAX`] | 32 of a key | INVALID_ARGUMENT |
@@ -44,6 +46,7 @@
 //! | [`ALIASES_MAX`] | 10,000 | RESOURCE_EXHAUSTED |
 //! | [`FILE_NAME_BYTES_MAX`] | 255 bytes | INVALID_ARGUMENT |
 //! | [`OPERATIONS_RUNNING_MAX`] | 8 | RESOURCE_EXHAUSTED |
+//! | [`OPERATIONS_KEPT_MAX`] | 256 that have ended | those that ended before them are forgotten |
 //! | [`DIMENSION_MAX`] | 8,192 components | INVALID_ARGUMENT |
 //! | [`VECTORS_MAX`] | 16 in a collection | INVALID_ARGUMENT |
 //! | [`MULTI_VECTORS_MAX`] | 1,024 of a row | INVALID_ARGUMENT |
@@ -67,6 +70,7 @@
 //! | [`EXAMPLES_MAX`] | 256 | INVALID_ARGUMENT |
 //! | [`GROUPS_MAX`] | 1,000 | INVALID_ARGUMENT |
 //! | [`GROUP_ROWS_MAX`] | 1,000 of a group | INVALID_ARGUMENT |
+//! | [`FACET_VALUES_DEFAULT`] | 10 where no number is asked for | none |
 //! | [`FACET_VALUES_MAX`] | 10,000 | INVALID_ARGUMENT |
 //! | [`SEARCH_BATCH_MAX`] | 10,000 queries | INVALID_ARGUMENT |
 //! | [`SEARCH_BATCH_ROWS_MAX`] | 1,000,000 of a batch | INVALID_ARGUMENT |
@@ -76,6 +80,7 @@
 //! | [`DOCUMENT_ID_BYTES_MAX`] | 400 bytes | INVALID_ARGUMENT |
 //! | [`TEXT_BYTES_MAX`] | 1 MiB | INVALID_ARGUMENT |
 //! | [`RECALL_COLLECTIONS_MAX`] | 64 with figures of their own | the others are counted together |
+//! | [`MODEL_LOADS_MAX`] | 2 loads and fetches of models at a time | the others wait |
 //! | [`EMBED_TEXTS_MAX`] | 2,048 texts | INVALID_ARGUMENT |
 //! | [`RERANK_PASSAGES_MAX`] | 1,000 passages | INVALID_ARGUMENT |
 //! | [`METADATA_BYTES_MAX`] | 16 KiB | INVALID_ARGUMENT |
@@ -83,6 +88,7 @@
 //! | [`CHUNK_TOKENS_MAX`] | 65,536 tokens | INVALID_ARGUMENT |
 //! | [`INGEST_AHEAD_BYTES_DEFAULT`] | 64 MiB under way, of a file of records or of a stream of documents | it waits |
 //! | [`INGEST_AHEAD_BYTES_MAX`] | 16384 MiB under way, of a library's call | none: the wire does not offer it |
+//! | [`RECORD_FAILURES_MAX`] | 100 records left out that an answer lists | the others are counted |
 //! | [`RECORD_FIELDS_MAX`] | 64 of a record's text | INVALID_ARGUMENT |
 //! | [`TEMPLATE_BYTES_MAX`] | 32 KiB | INVALID_ARGUMENT |
 //! | [`TEMPLATE_NAME_BYTES_MAX`] | 128 bytes | INVALID_ARGUMENT |
@@ -100,6 +106,9 @@
 //! | [`EXPANSION_CHUNKS_MAX`] | 10,000 for all that is found | INVALID_ARGUMENT |
 //! | [`GENERATE_MODELS_MAX`] | 64 listed | the server does not start |
 //! | [`GENERATE_MODEL_NAME_BYTES_MAX`] | 128 bytes | the server does not start |
+//! | [`GENERATE_REQUESTS_MAX`] | 512 of a model whose answers have not begun | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`EMBED_REQUESTS_MAX`] | 256 of a remote model | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`REMOTE_LOADS_MAX`] | 64 of remote models under way | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`GENERATE_SECONDS_MAX`] | 86,400 s | the server does not start |
 //! | [`ANSWER_TOKENS_MAX`] | 1,000,000 tokens | INVALID_ARGUMENT |
 //! | [`ANSWER_BYTES_MAX`] | 4 MiB | UNAVAILABLE |
@@ -188,6 +197,8 @@ pub const INGEST_DOCUMENTS_BYTES_MAX: usize = 16 << 20;
 pub const HEADER_BYTES_MAX: u32 = 16 << 10;
 /// Requests of one connection at a time; a client keeps the others back.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 1_024;
+/// Callers whose calls are counted for their limits; beyond, some are forgotten, and begin anew.
+pub const CALLERS_REMEMBERED_MAX: usize = 100_000;
 /// API keys of a database.
 pub const KEYS_MAX: usize = 1_000;
 /// Bytes of what a key says that it is for.
@@ -211,7 +222,7 @@ pub const FACET_VALUES_DEFAULT: usize = 10;
 /// Fields of a record that are its text together.
 pub const RECORD_FIELDS_MAX: usize = 64;
 /// Records left out that an answer lists; the others are counted.
-pub(crate) const RECORD_FAILURES_MAX: usize = 100;
+pub const RECORD_FAILURES_MAX: usize = 100;
 /// Ids of one look-up.
 pub const GET_IDS_MAX: usize = K_MAX;
 
@@ -224,8 +235,8 @@ pub(crate) const ERROR_DETAIL_BYTES_MAX: usize = 512;
 pub(crate) const MODEL_WAIT: Duration = Duration::from_secs(5);
 /// How long a call waits for the database to be opened before it is told to come back.
 pub(crate) const OPEN_WAIT: Duration = Duration::from_secs(5);
-/// Models loaded at the same time.
-pub(crate) const MODEL_LOADS_MAX: usize = 2;
+/// Models loaded or fetched at the same time.
+pub const MODEL_LOADS_MAX: usize = 2;
 /// Collections whose measured recall has a series of metrics of its own; the names of all others are left out.
 pub const RECALL_COLLECTIONS_MAX: usize = 64;
 

@@ -4,12 +4,15 @@
 //! loaded once, in the background, whoever asks first; requests that need it wait a little and are then told to come
 //! back (UNAVAILABLE with RetryInfo). A load that failed fails the requests that waited for it; the next one tries again.
 //! Fetches that a request asks for take turns with the loads, so that there are never more than a few of both.
+//!
+//! A service that does not answer would hold such a turn for minutes. So a load ends once nobody has asked for it for a while, as far as it waits:
+//! for its turn, or for a remote model's service. What is read from this machine, or fetched, is loaded to the end.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ragstone_rag::embed::{Models, PulledModel};
+use ragstone_rag::embed::{Models, PulledModel, Wanted};
 use ragstone_rag::tokens;
 use tokio::sync::{Semaphore, watch};
 use tonic::Status;
@@ -22,6 +25,9 @@ use crate::status;
 /// Pauses between attempts to load the default model: the first, and the longest.
 const RETRY_FIRST: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(300);
+
+/// How long a load goes on that nobody asks for any more: much longer than whoever was told to come back stays away.
+const ASKED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What a model is asked for: each is loaded for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,11 +47,12 @@ impl Kind {
         }
     }
 
-    fn load(self, models: &Models, name: &str) -> ragstone_rag::Result<()> {
+    fn load(self, models: &Models, name: &str, wanted: Wanted<'_>) -> ragstone_rag::Result<()> {
+        wanted.check()?;
         match self {
-            Kind::Embedder => models.load(name).map(drop),
-            Kind::Reranker => models.reranker(name).map(drop),
-            Kind::TokenCounter => models.token_counter(name).map(drop),
+            Kind::Embedder => models.load_wanted(name, wanted).map(drop),
+            Kind::Reranker => models.reranker_wanted(name, wanted).map(drop),
+            Kind::TokenCounter => models.token_counter_wanted(name, wanted).map(drop),
         }
     }
 }
@@ -53,8 +60,28 @@ impl Kind {
 /// How far a load is.
 type Load = Option<Result<(), Status>>;
 
+/// When a load was asked for last; clones are one. Locked for a look or a change.
+#[derive(Clone)]
+struct Asked(Arc<Mutex<Instant>>);
+
+impl Asked {
+    fn now() -> Asked {
+        Asked(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    fn again(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Whether it was, within so long.
+    fn check(&self, within: Duration) -> ragstone_rag::Result<()> {
+        let asked = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.elapsed() < within { Ok(()) } else { Err(ragstone::Error::Cancelled.into()) }
+    }
+}
+
 /// The loads under way.
-type Loads = HashMap<(Kind, String), watch::Receiver<Load>>;
+type Loads = HashMap<(Kind, String), (watch::Receiver<Load>, Asked)>;
 
 /// Loads models; cheap to clone.
 #[derive(Clone)]
@@ -65,6 +92,8 @@ pub(crate) struct Loader {
     /// The loads under way, by model. Locked for a look-up or an insertion, never while loading.
     loads: Arc<Mutex<Loads>>,
     turns: Arc<Semaphore>,
+    /// [`ASKED_WITHIN`], less in tests.
+    asked_within: Duration,
 }
 
 impl Loader {
@@ -75,6 +104,7 @@ impl Loader {
             allow_any_model: config.allow_any_model,
             loads: Arc::default(),
             turns: Arc::new(Semaphore::new(MODEL_LOADS_MAX)),
+            asked_within: ASKED_WITHIN,
         }
     }
 
@@ -147,15 +177,16 @@ impl Loader {
     fn load(&self, kind: Kind, name: &str) -> watch::Receiver<Load> {
         let mut loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (kind, name.to_owned());
-        if let Some(load) = loads.get(&key) {
+        if let Some((load, asked)) = loads.get(&key) {
+            asked.again();
             return load.clone();
         }
-        let (sender, receiver) = watch::channel(None);
-        loads.insert(key.clone(), receiver.clone());
+        let ((sender, receiver), asked) = (watch::channel(None), Asked::now());
+        loads.insert(key.clone(), (receiver.clone(), asked.clone()));
         tokio::spawn({
             let loader = self.clone();
             async move {
-                let outcome = loader.load_now(kind, &key.1).await;
+                let outcome = loader.load_now((kind, &key.1), asked).await;
                 loader.loads.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
                 sender.send_replace(Some(outcome));
             }
@@ -163,16 +194,25 @@ impl Loader {
         receiver
     }
 
-    async fn load_now(&self, kind: Kind, name: &str) -> Result<(), Status> {
+    async fn load_now(&self, (kind, name): (Kind, &str), asked: Asked) -> Result<(), Status> {
         let _turn = self.turns.acquire().await.map_err(|_| status::shutting_down())?;
-        let started = std::time::Instant::now();
-        let (models, model) = (self.models.clone(), name.to_owned());
-        let loaded = tokio::task::spawn_blocking(move || kind.load(&models, &model)).await;
+        let started = Instant::now();
+        let (models, model, within) = (self.models.clone(), name.to_owned(), self.asked_within);
+        let load = move || {
+            let check = || asked.check(within);
+            kind.load(&models, &model, Wanted::while_ok(&check))
+        };
+        let loaded = tokio::task::spawn_blocking(load).await;
         let latency_ms = started.elapsed().as_secs_f64() * 1e3;
         match loaded {
             Ok(Ok(())) => {
                 tracing::info!(model = name, latency_ms, "model loaded");
                 Ok(())
+            }
+            Ok(Err(ragstone_rag::Error::Engine(ragstone::Error::Cancelled))) => {
+                tracing::info!(model = name, latency_ms, "model not loaded: nobody asks for it any more");
+                // Somebody may have asked just now.
+                Err(status::model_loading(name))
             }
             Ok(Err(error)) => {
                 tracing::warn!(model = name, latency_ms, %error, "model not loaded");
@@ -201,5 +241,46 @@ impl Loader {
                 pause = (pause * 2).min(RETRY_MAX);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ragstone_rag::embed::ModelOptions;
+    use tonic::Code;
+
+    use super::*;
+
+    /// Two services that did not answer held both turns for minutes, for nobody, and no other model was loaded meanwhile.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_load_that_nobody_asks_for_any_more_gives_its_turn_back() {
+        // The connection is made, in the system's queue, and nobody says anything on it.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let name = |model: usize| format!("http://{}/v1#m{model}", silent.local_addr().unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let cache_dir = folder.path().join("models");
+        let models = Models::new(ModelOptions { cache_dir, offline: true, ..ModelOptions::default() });
+        let loader = Loader::new(models, &ServerConfig::default());
+        let loader = Loader { asked_within: Duration::from_millis(50), ..loader };
+        let loads: Vec<_> =
+            (0..MODEL_LOADS_MAX + 1).map(|at| loader.load(Kind::Embedder, &name(at))).collect();
+        for mut load in loads {
+            let ended = tokio::time::timeout(Duration::from_secs(30), load.wait_for(Option::is_some));
+            let outcome = ended.await.expect("it ends").unwrap().clone();
+            let status = outcome.unwrap().unwrap_err();
+            assert_eq!(status.code(), Code::Unavailable);
+            assert!(status.message().contains("is being loaded"), "{status}");
+        }
+        assert_eq!(loader.turns.available_permits(), MODEL_LOADS_MAX);
+        assert!(loader.loads.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn who_asks_again_is_waited_for_anew() {
+        let asked = Asked::now();
+        assert!(asked.check(Duration::MAX).is_ok() && asked.check(Duration::ZERO).is_err());
+        let before = *asked.0.lock().unwrap();
+        asked.clone().again();
+        assert!(*asked.0.lock().unwrap() >= before);
     }
 }

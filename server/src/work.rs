@@ -9,7 +9,8 @@
 //! Reads, writes, fetches of models and answers of language models have gates of their own: writers that wait for a slow disk, and
 //! what waits for the network, leave search alive. So have calls that stream, of each kind: they may last for hours, most of the
 //! time with nothing to do, and leave the places of short calls alone; their work takes its turn among all of its kind. What a call
-//! asks of a store of snapshots takes its turn among the fetches ([`Work::beside`]), whatever the call's own kind.
+//! asks of a store of snapshots takes its turn among the fetches ([`Work::beside`]), whatever the call's own kind. A model that is being
+//! fetched takes none of these turns: models have their own ([`models`](crate::models)), so that no list of snapshots waits for a download.
 //!
 //! An answer is little work and much waiting, streamed or not: what it computes (finding its evidence) takes a turn among the reads, and while it
 //! waits for its model it has a thread ([`Work::wait`]) and no turn, so its places bound those threads.
@@ -238,8 +239,8 @@ impl Work {
         self.run_among(place.kind, place, job).await
     }
 
-    /// Does a job that waits for the network more than it computes, in a turn among the fetches: who reads or writes does not wait for it. The
-    /// request's place is held until it is done.
+    /// Does a job that waits for the network more than it computes, in a turn among the fetches, which downloads of models do not take: who reads or
+    /// writes does not wait for it. The request's place is held until it is done.
     ///
     /// # Errors
     /// INTERNAL when the job panics.

@@ -70,5 +70,12 @@ pub const STOP_BYTES_MAX: usize = 256;
 pub const STREAM_EVENT_BYTES_MAX: usize = 1 << 20;
 /// Bytes of an answer's stream: its text, and what the protocol puts around each piece.
 pub const STREAM_BYTES_MAX: usize = 64 << 20;
+/// Requests to one language model whose answers have not begun. A caller who leaves gives back what a server counts answers by, while the thread
+/// of the request may go on for seconds with a name or a connection that is not made: those threads are counted here.
+pub const GENERATE_REQUESTS_MAX: usize = 512;
+/// Requests to one remote embedding model that are under way, counted for the same reason.
+pub const EMBED_REQUESTS_MAX: usize = 256;
+/// Loads of remote models that ask their services how long a vector is, of all models together; those too that nobody waits for any more.
+pub const REMOTE_LOADS_MAX: usize = 64;
 /// Requests to remove a collection that are remembered, so that each is done once.
 pub const REMOVALS_REMEMBERED: usize = 256;

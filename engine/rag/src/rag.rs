@@ -43,7 +43,9 @@ use crate::error::{Error, Result};
 use crate::generate::GenerateModels;
 use crate::ingest::ChunkOptions;
 use crate::prompt::{check_max, check_text};
+use crate::rerank::Reranker;
 use crate::reserved;
+use crate::tokens::TokenCounter;
 
 /// How a collection is made.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -353,6 +355,18 @@ impl Rag {
     fn load_model(&self, name: &str) -> Result<Arc<dyn Embedder>> {
         let check_wanted = || -> Result<()> { Ok(self.db.check_wanted()?) };
         self.models.load_wanted(name, self.wanted(&check_wanted))
+    }
+
+    /// The re-ranker of a name, likewise.
+    fn load_reranker(&self, name: &str) -> Result<Arc<dyn Reranker>> {
+        let check_wanted = || -> Result<()> { Ok(self.db.check_wanted()?) };
+        self.models.reranker_wanted(name, self.wanted(&check_wanted))
+    }
+
+    /// What counts tokens as the model of a name does, likewise.
+    fn load_token_counter(&self, name: &str) -> Result<Arc<dyn TokenCounter>> {
+        let check_wanted = || -> Result<()> { Ok(self.db.check_wanted()?) };
+        self.models.token_counter_wanted(name, self.wanted(&check_wanted))
     }
 }
 

@@ -191,7 +191,7 @@ impl Restore {
         self.open_verified(manifest, Verify::OnOpen)
     }
 
-    /// The same for who may want it ended while everything is compared: file by file, and `progress` is asked after every megabyte.
+    /// The same for who may want it ended while everything is compared: file by file, and `progress` is asked before that and after every megabyte.
     ///
     /// # Errors
     /// As [`open`](Self::open); [`Error::Cancelled`].

@@ -2,6 +2,9 @@
 //!
 //! A rate is a bucket of tokens that fills steadily; each call takes one. What is used is counted in memory, by who calls: a server that starts anew
 //! begins with full buckets, and days are those of UTC. A call that streams counts once, when it begins.
+//!
+//! So many callers are remembered at most ([`CALLERS_REMEMBERED_MAX`]). Beyond, some are forgotten, and begin anew when they come back: first those to whom that
+//! makes no difference, then those who called the longest ago.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,8 +12,12 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// Callers that are remembered; beyond, those are forgotten that are within their limits by a full bucket.
-const CALLERS_MAX: usize = 100_000;
+use crate::limits::CALLERS_REMEMBERED_MAX;
+
+/// The part of them that is forgotten at a time, so that few calls look through all.
+const FORGOTTEN_PART: usize = 8;
+/// After so long most buckets are full again.
+const FULL_AGAIN: Duration = Duration::from_secs(60);
 /// Seconds of a day.
 const DAY_S: u64 = 86_400;
 
@@ -77,8 +84,19 @@ struct Bucket {
 }
 
 /// What callers have used.
-#[derive(Debug, Default)]
-pub(super) struct Limiter(Mutex<HashMap<String, Bucket>>);
+#[derive(Debug)]
+pub(super) struct Limiter {
+    /// 1 at least.
+    callers_max: usize,
+    /// Locked for a look-up, and now and then for a look through all.
+    buckets: Mutex<HashMap<String, Bucket>>,
+}
+
+impl Default for Limiter {
+    fn default() -> Limiter {
+        Limiter { callers_max: CALLERS_REMEMBERED_MAX, buckets: Mutex::default() }
+    }
+}
 
 impl Limiter {
     /// Counts a call.
@@ -89,18 +107,19 @@ impl Limiter {
         if limits.is_unbounded() {
             return Ok(());
         }
-        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= CALLERS_MAX && !buckets.contains_key(caller) {
-            let day = now.unix_s / DAY_S;
-            let idle = Duration::from_secs(60);
-            buckets.retain(|_, bucket| {
-                bucket.day == day && (bucket.used > 0 || now.at.saturating_duration_since(bucket.at) < idle)
-            });
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() >= self.callers_max && !buckets.contains_key(caller) {
+            forget_some(&mut buckets, self.callers_max, now);
         }
         let day = now.unix_s / DAY_S;
         let full = limits.per_second.map_or(0.0, |rate| limits.capacity(rate));
         let bucket =
             buckets.entry(caller.to_owned()).or_insert(Bucket { tokens: full, at: now.at, day, used: 0 });
+        if let Some(rate) = limits.per_second {
+            let waited = now.at.saturating_duration_since(bucket.at).as_secs_f64();
+            bucket.tokens = (bucket.tokens + waited * rate).min(full);
+        }
+        bucket.at = bucket.at.max(now.at);
         if bucket.day != day {
             (bucket.day, bucket.used) = (day, 0);
         }
@@ -109,9 +128,6 @@ impl Limiter {
             return Err(Exceeded::Day { per_day, retry });
         }
         if let Some(rate) = limits.per_second {
-            let waited = now.at.saturating_duration_since(bucket.at).as_secs_f64();
-            bucket.tokens = (bucket.tokens + waited * rate).min(full);
-            bucket.at = bucket.at.max(now.at);
             if bucket.tokens < 1.0 {
                 let wait = ((1.0 - bucket.tokens) / rate).min(DAY_S as f64);
                 return Err(Exceeded::Rate { per_second: rate, retry: Duration::from_secs_f64(wait) });
@@ -123,6 +139,26 @@ impl Limiter {
         }
         Ok(())
     }
+}
+
+/// Makes room among as many callers as may be remembered.
+fn forget_some(buckets: &mut HashMap<String, Bucket>, callers_max: usize, now: Moment) {
+    let day = now.unix_s / DAY_S;
+    // Those go first that have the least: what a new one begins with is about what they have.
+    let rank = |bucket: &Bucket| {
+        let rests = now.at.saturating_duration_since(bucket.at) >= FULL_AGAIN;
+        let has_used = bucket.day == day && bucket.used > 0;
+        (has_used || !rests, bucket.at)
+    };
+    let mut ranks: Vec<(bool, Instant)> = buckets.values().map(rank).collect();
+    let mut forgotten = callers_max / FORGOTTEN_PART + 1;
+    let (_, last, _) = ranks.select_nth_unstable(forgotten - 1);
+    let last = *last;
+    buckets.retain(|_, bucket| {
+        let goes = forgotten > 0 && rank(bucket) <= last;
+        forgotten -= usize::from(goes);
+        !goes
+    });
 }
 
 #[cfg(test)]
@@ -160,6 +196,29 @@ mod tests {
         assert_eq!(limiter.take("a", &limits, at(DAY_S - 10)), Err(beyond));
         assert_eq!(limiter.take("a", &limits, at(DAY_S)), Ok(()));
         assert_eq!(limiter.take("a", &Limits::default(), at(DAY_S)), Ok(()));
+    }
+
+    #[test]
+    fn no_more_callers_are_remembered_than_there_is_room_for() {
+        let (limiter, begin) = (Limiter { callers_max: 8, ..Limiter::default() }, Instant::now());
+        let once_a_day = Limits { per_day: Some(1), ..Limits::default() };
+        let at = |second: u64| Moment { at: begin + Duration::from_secs(second), unix_s: 1_000 + second };
+        let remembered = || limiter.buckets.lock().unwrap().len();
+        for second in 0..100 {
+            assert_eq!(limiter.take(&format!("{second}"), &once_a_day, at(second)), Ok(()));
+            assert!(remembered() <= 8, "{} at {second} s", remembered());
+        }
+        assert!(limiter.take("99", &once_a_day, at(100)).is_err(), "whoever called just now has not been");
+        assert_eq!(limiter.take("0", &once_a_day, at(100)), Ok(()), "who called the longest ago begins anew");
+        // Whom it makes no difference to goes before: their buckets are full again.
+        let limiter = Limiter { callers_max: 8, ..Limiter::default() };
+        assert_eq!(limiter.take("quota", &once_a_day, at(0)), Ok(()));
+        let by_rate = Limits { per_second: Some(1.0), ..Limits::default() };
+        for number in 0..7 {
+            assert_eq!(limiter.take(&format!("{number}"), &by_rate, at(1)), Ok(()));
+        }
+        assert_eq!(limiter.take("another", &by_rate, at(100)), Ok(()));
+        assert!(limiter.take("quota", &once_a_day, at(100)).is_err());
     }
 
     #[test]

@@ -94,6 +94,9 @@ pub(crate) fn answered(answer: &AnswerView) -> Result<()> {
     if answer.finish_reason != "stop" {
         writeln!(out, "  ended by {}", harmless(&answer.finish_reason))?;
     }
+    if answer.cached {
+        writeln!(out, "Kept from an earlier question, as its tokens are: no model was asked now")?;
+    }
     if let (Some(prompt), Some(completion)) = (answer.prompt_tokens, answer.completion_tokens) {
         writeln!(out, "Tokens: {prompt} of prompt, {completion} of answer")?;
     }

@@ -93,6 +93,8 @@ pub(crate) struct Front {
     asks: bool,
     /// Whether the port is on the loopback interface.
     loopback: bool,
+    /// What URLs of the port begin with.
+    scheme: &'static str,
 }
 
 /// What there is once the database is open.
@@ -124,6 +126,7 @@ impl Front {
             scraping: Arc::new(Semaphore::new(1)),
             asks: config.access.is_on(),
             loopback: false,
+            scheme: "http",
         }
     }
 
@@ -136,6 +139,7 @@ impl Front {
     /// Serves until the stage is [`Stage::Ending`]; returns when every connection has ended.
     pub(crate) async fn serve(mut self, listener: TcpListener, tls: Option<Tls>) {
         self.loopback = listener.local_addr().is_ok_and(|address: SocketAddr| address.ip().is_loopback());
+        self.scheme = if tls.is_some() { "https" } else { "http" };
         let (stage, connections) = (self.stage.clone(), self.connections);
         listen::serve(Accepting { listener, tls }, self.router(), connections, stage).await;
     }
@@ -183,7 +187,7 @@ async fn every_request(State(front): State<Front>, request: Request, next: Next)
     };
     // Of probes and scrapes, which come every few seconds, nobody wants to see a trace.
     let call = match ROUTES.contains(&route) {
-        true => front.traces.http(request.headers(), request.method(), route),
+        true => front.traces.http(&request, (route, front.scheme)),
         false => Call::default(),
     };
     let mut counted = front.metrics.http(route, call.clone());

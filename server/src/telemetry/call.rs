@@ -155,6 +155,21 @@ impl Call {
         self.part(chat);
     }
 
+    /// The answer of this model was kept from an earlier question: looking for it took so long, until now, and was all there was to do.
+    pub(crate) fn kept_answer(&self, (collection, model): (&str, &str), took: Duration) {
+        if !self.is_recorded() {
+            return;
+        }
+        let until = SystemTime::now();
+        let mut looked_up = Finished::new("answer_cache", earlier(until, took), until);
+        looked_up.attributes.extend([
+            KeyValue::new(names::ANSWER_CACHE, "hit"),
+            KeyValue::new(names::DATA_SOURCE, collection.to_owned()),
+            KeyValue::new(names::MODEL, model.to_owned()),
+        ]);
+        self.part(looked_up);
+    }
+
     /// A call of gRPC is over, with this code.
     pub(crate) fn answered_rpc(&self, code: &'static str) {
         // Of the others the caller is at fault.

@@ -11,6 +11,7 @@
 //! ├─ assemble
 //! └─ chat MODEL                         CLIENT: the language model's answer
 //! ```
+//! An answer that was kept from an earlier question has none of these stages but `queue`, and `answer_cache` in their place.
 //!
 //! **Problem.** Stages are timed where they happen, in a library that knows of no server, and what one thread does is little: a span that is begun
 //! and ended around each would time everything twice and tie the library to a tracing system.
@@ -51,6 +52,9 @@ const LAST_EXPORT_WAIT: Duration = Duration::from_secs(2);
 
 /// What a method or route is called that the server does not have: callers may name any.
 const OTHER: &str = "_OTHER";
+
+/// Bytes of a path that a span has; what is behind them is cut off, as callers may write any.
+const PATH_BYTES_MAX: usize = 256;
 
 /// What a server tells of itself, beside its metrics and logs. All of it is off by default.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,15 +139,27 @@ impl Traces {
         self.begin(headers, method, attributes)
     }
 
-    /// A request to the HTTP port begins.
-    pub(crate) fn http(&self, headers: &http::HeaderMap, method: &http::Method, route: &'static str) -> Call {
+    /// A request to the HTTP port begins. Of its URL the path is told, which names a route or a model, and never the query behind it.
+    pub(crate) fn http<B>(
+        &self,
+        request: &http::Request<B>,
+        (route, scheme): (&'static str, &'static str),
+    ) -> Call {
+        if self.0.is_none() {
+            return Call::default();
+        }
         let known = [http::Method::GET, http::Method::HEAD, http::Method::POST];
-        let method = known.iter().find(|known| *known == method).map_or(OTHER, http::Method::as_str);
+        let method = known.iter().find(|known| *known == request.method());
+        let method = method.map_or(OTHER, http::Method::as_str);
+        let path = request.uri().path();
+        let path = &path[..path.floor_char_boundary(PATH_BYTES_MAX)];
         let attributes = vec![
             KeyValue::new(names::HTTP_METHOD, method.to_owned()),
             KeyValue::new(names::HTTP_ROUTE, route),
+            KeyValue::new(names::URL_PATH, path.to_owned()),
+            KeyValue::new(names::URL_SCHEME, scheme),
         ];
-        self.begin(headers, format!("{method} {route}"), attributes)
+        self.begin(request.headers(), format!("{method} {route}"), attributes)
     }
 
     fn begin(&self, headers: &http::HeaderMap, name: String, attributes: Vec<KeyValue>) -> Call {

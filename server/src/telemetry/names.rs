@@ -10,6 +10,8 @@ pub(super) const RPC_STATUS: &str = "rpc.response.status_code";
 pub(super) const HTTP_METHOD: &str = "http.request.method";
 pub(super) const HTTP_ROUTE: &str = "http.route";
 pub(super) const HTTP_STATUS: &str = "http.response.status_code";
+pub(super) const URL_PATH: &str = "url.path";
+pub(super) const URL_SCHEME: &str = "url.scheme";
 pub(super) const ERROR_TYPE: &str = "error.type";
 
 /// `embeddings`, `retrieval` or `chat`.
@@ -36,6 +38,8 @@ pub(super) const RESULTS: &str = "ragstone.results";
 pub(super) const FIRST_TOKEN: &str = "ragstone.first_token_seconds";
 /// The kind of places that a request takes its turn among.
 pub(super) const KIND: &str = "ragstone.kind";
+/// Where the answers that are kept had one for the question: `hit`.
+pub(super) const ANSWER_CACHE: &str = "ragstone.answer_cache";
 /// Spans of a call that were too many.
 pub(super) const LEFT_OUT: &str = "ragstone.spans_left_out";
 

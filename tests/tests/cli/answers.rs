@@ -28,6 +28,7 @@ fn an_answer_is_streamed_and_its_citations_are_checked() {
     assert_eq!((&generated["cited"][0], &generated["unknown"][0]), (&1.into(), &9.into()));
     assert_eq!((&generated["prompt_tokens"], &generated["completion_tokens"]), (&11.into(), &7.into()));
     assert!(generated["timings_ms"]["generate"].as_f64().is_some(), "{generated}");
+    assert_eq!(generated["cached"], false);
     let request = &service.asked()[0].body;
     assert_eq!((&request["model"], &request["max_tokens"]), (&"large".into(), &50.into()));
     assert_eq!(request["temperature"], 0.5);
@@ -36,6 +37,30 @@ fn an_answer_is_streamed_and_its_citations_are_checked() {
     let text = String::from_utf8_lossy(&printed.stdout).into_owned();
     assert!(text.contains("Answer:\nIt ends on 31 May [1], as [9] says.\n"), "{text}");
     assert!(text.contains("small cites [1]") && text.contains("[9], which it was not given"), "{text}");
+    assert!(!text.contains("Kept from an earlier question"), "{text}");
+}
+
+#[test]
+fn of_an_answer_that_was_kept_it_is_said_so() {
+    let scratch = Scratch::new();
+    let folder = notes(&scratch);
+    let service = answering();
+    let (small, data) = (service.named("small"), scratch.path("data"));
+    let keeping = ["--generate-model", small.as_str(), "--answer-cache-entries-max", "10"];
+    let server = Server::start_with(&data, &keeping);
+    let url = server.url();
+    let place = ["--url", url.as_str()];
+    scratch.json_with_code(&place, &["ingest", &folder, "--model", model()], 3);
+    let ask = ["ask", "When?", "--generate", "small"];
+    for cached in [false, true] {
+        let asked = scratch.json(&place, &ask);
+        assert_eq!(asked["answer"], "It ends on 31 May [1], as [9] says.");
+        assert_eq!(asked["generated"]["cached"], cached);
+    }
+    let printed = scratch.run(&place, &ask);
+    let text = String::from_utf8_lossy(&printed.stdout).into_owned();
+    assert!(text.contains("small cites [1]") && text.contains("Kept from an earlier question"), "{text}");
+    assert_eq!(service.asked().len(), 1);
 }
 
 #[test]

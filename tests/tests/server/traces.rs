@@ -4,6 +4,7 @@ use ragstone_client::{CreateCollection, Embed, Enrich, Generate, IngestDocument,
 use ragstone_proto::v1;
 use ragstone_proto::v1::rag_service_client::RagServiceClient;
 use ragstone_proto::v1::search_service_client::SearchServiceClient;
+use ragstone_rag::answers::AnswerCacheOptions;
 use ragstone_server::{ServerConfig, TelemetryConfig};
 use serde_json::json;
 use tonic::Request;
@@ -119,6 +120,45 @@ async fn an_answer_is_a_tree_of_its_stages_without_a_word_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_was_kept_is_a_span_that_says_so() {
+    let (collector, service) = (Collector::start().await, answering());
+    let answer_cache = AnswerCacheOptions { entries_max: 8, ..AnswerCacheOptions::default() };
+    let config = ServerConfig { answer_cache, ..traced(&collector) };
+    let server = Server::start_generating(config, &[&service.named("small")]).await;
+    with_notes(&server).await;
+    let (question, address) = ("When does the lease end?", server.http_address);
+    let ask = Generate::new(Enrich::new("notes", question));
+    let mut generation = server.client().await.generate(ask).await.unwrap();
+    while let Some(event) = generation.next().await {
+        event.unwrap();
+    }
+    let body = json!({"model": "small@notes", "messages": [{"role": "user", "content": question}]});
+    let ask = move || post_at(address, "/v1/chat/completions", "application/json", &body.to_string());
+    let answer = tokio::task::spawn_blocking(ask).await.unwrap();
+    assert_eq!((answer.status, &answer.json()["cached"]), (200, &json!(true)));
+    server.stop().await;
+
+    let call = "POST /v1/chat/completions";
+    let trace = collector.trace(call).await;
+    assert_eq!(trace.tree(), pairs(&[(call, "answer_cache")]));
+    let kept = trace.span("answer_cache");
+    for (name, value) in [
+        ("ragstone.answer_cache", "hit"),
+        ("gen_ai.data_source.id", "notes"),
+        ("gen_ai.request.model", "small"),
+    ] {
+        assert_eq!(attribute(kept, name).as_deref(), Some(value), "{name}");
+    }
+    let first = collector.trace("ragstone.v1.RagService/Generate").await;
+    assert_eq!((first.all("answer_cache").len(), first.all("chat small").len()), (0, 1));
+    // Whatever spans have stands in the operators' table.
+    let table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../server/monitoring/README.md"));
+    for attribute in collector.spans().iter().flat_map(|span| &span.attributes) {
+        assert!(table.contains(&format!("`{}`", attribute.key)), "{}", attribute.key);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn storing_embedding_and_reranking_are_told_too() {
     let collector = Collector::start().await;
     let config = ServerConfig { allow_any_model: true, ..traced(&collector) };
@@ -190,7 +230,9 @@ async fn a_caller_is_the_parent_and_decides_whether_it_is_traced() {
     let (body, address) = (json!({"input": "one"}).to_string(), server.http_address);
     let media = format!("application/json\r\ntraceparent: 00-{TRACE}-{CALLER}-01");
     let answer =
-        tokio::task::spawn_blocking(move || post_at(address, "/v1/embeddings", &media, &body)).await.unwrap();
+        tokio::task::spawn_blocking(move || post_at(address, "/v1/embeddings?key=hidden", &media, &body))
+            .await
+            .unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
     server.stop().await;
 
@@ -202,8 +244,16 @@ async fn a_caller_is_the_parent_and_decides_whether_it_is_traced() {
         assert_eq!(root.kind, 2);
     }
     assert!(http.tree().contains(&(embed.to_owned(), EMBEDDINGS.to_owned())), "{:?}", http.tree());
-    assert_eq!(attribute(&http.root, "http.route").as_deref(), Some("/v1/embeddings"));
-    assert_eq!(attribute(&http.root, "http.response.status_code").as_deref(), Some("200"));
+    for (name, value) in [
+        ("http.request.method", "POST"),
+        ("http.route", "/v1/embeddings"),
+        ("url.path", "/v1/embeddings"),
+        ("url.scheme", "http"),
+        ("http.response.status_code", "200"),
+    ] {
+        assert_eq!(attribute(&http.root, name).as_deref(), Some(value), "{name}");
+    }
+    assert!(!format!("{:?}", collector.requests()).contains("hidden"), "of a URL nothing behind its path");
     let calls = ["ragstone.v1.RagService/Retrieve", embed];
     let is_part = |name: &str| !name.starts_with("ragstone.v1.") && !name.starts_with("POST ");
     assert!(collector.spans().iter().all(|span| calls.contains(&&*span.name) || is_part(&span.name)));

@@ -271,6 +271,6 @@ pub struct PulledModel {
 }
 
 /// Bytes in hex.
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

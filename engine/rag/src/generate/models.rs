@@ -10,11 +10,9 @@ use std::time::Duration;
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::limits::{GENERATE_MODEL_NAME_BYTES_MAX, GENERATE_MODELS_MAX, GENERATE_SECONDS_MAX};
-
-/// Requests to a model whose answers have not begun, at most. A caller who leaves gives back what the server counts answers by, while the thread
-/// of the request may go on for seconds with a name or a connection that is not made: those threads are counted here.
-pub(super) const REQUESTS_MAX: usize = 512;
+use crate::limits::{
+    GENERATE_MODEL_NAME_BYTES_MAX, GENERATE_MODELS_MAX, GENERATE_REQUESTS_MAX, GENERATE_SECONDS_MAX,
+};
 
 /// How long each part of an answer may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,10 +142,10 @@ impl GenerateModel {
         self.patience
     }
 
-    /// Counts a request as being on its way while what it returns is there; none where [`REQUESTS_MAX`] are.
+    /// Counts a request as being on its way while what it returns is there; none where [`GENERATE_REQUESTS_MAX`] are.
     pub(super) fn begin_request(&self) -> Option<Arc<()>> {
         // The model has one itself, and so has each copy of it. That two may pass at once here is no harm.
-        (Arc::strong_count(&self.under_way) <= REQUESTS_MAX).then(|| Arc::clone(&self.under_way))
+        (Arc::strong_count(&self.under_way) <= GENERATE_REQUESTS_MAX).then(|| Arc::clone(&self.under_way))
     }
 }
 

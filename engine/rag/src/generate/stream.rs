@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use ureq::{Agent, BodyReader};
 
-use super::models::{GenerateModel, Patience, REQUESTS_MAX};
+use super::models::{GenerateModel, Patience};
 use super::watch::{Over, Phase, Stopper, Watch};
 use super::wire::{Bad, Said, said};
 use super::{FinishReason, Usage, sse};
 use crate::error::{Error, GenerateFailure, Result};
-use crate::limits::{STREAM_BYTES_MAX, STREAM_EVENT_BYTES_MAX};
+use crate::limits::{GENERATE_REQUESTS_MAX, STREAM_BYTES_MAX, STREAM_EVENT_BYTES_MAX};
 use crate::waiting;
 
 /// Times that a request is sent.
@@ -193,7 +193,8 @@ impl Stream {
         if self.connection.is_none() {
             let Some(counted) = self.model().begin_request() else {
                 let busy = GenerateFailure::Busy { retry_after: None };
-                let reason = format!("REQUESTS_MAX = {REQUESTS_MAX} requests to it are under way already");
+                let reason =
+                    format!("GENERATE_REQUESTS_MAX = {GENERATE_REQUESTS_MAX} requests are under way");
                 return Err(Failure::new(busy, reason));
             };
             self.tries += 1;

@@ -38,7 +38,7 @@ impl Rag {
         let conversation = Conversation::of(&request.messages, &spoken)?;
         let source = self.template_source(&request.template)?;
         let template = Template::new(source.text.as_deref())?;
-        let counter = request.tokens_of.as_ref().map(|model| self.models.token_counter(model)).transpose()?;
+        let counter = request.tokens_of.as_ref().map(|model| self.load_token_counter(model)).transpose()?;
         let (rows, embedder) = open()?;
         let mut stages = Stages::begin();
         let query = query(&conversation, request.mode, embedder.as_ref());

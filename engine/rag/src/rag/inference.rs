@@ -74,7 +74,7 @@ impl Rag {
         check_max("passages", passages.len(), "RERANK_PASSAGES_MAX", RERANK_PASSAGES_MAX)?;
         check_text("query", query)?;
         self.db.check_wanted()?;
-        let reranker = self.models.reranker(model)?;
+        let reranker = self.load_reranker(model)?;
         // Without passages the query is checked all the same.
         let mut all = reranker.score_within(query, &[], overflow)?;
         for (from, passages) in slices(passages, RERANK_SLICE) {
@@ -97,7 +97,7 @@ impl Rag {
     pub fn count_tokens(&self, model: Option<&str>, texts: &[&str]) -> Result<(Vec<usize>, bool)> {
         check_texts(texts)?;
         self.db.check_wanted()?;
-        let counter = self.models.token_counter(model.unwrap_or(DEFAULT_MODEL))?;
+        let counter = self.load_token_counter(model.unwrap_or(DEFAULT_MODEL))?;
         let mut counts = Vec::with_capacity(texts.len());
         for text in texts {
             self.db.check_wanted()?;

@@ -48,7 +48,7 @@ impl Rag {
         }
         let template = self.template_source(&enrich.template)?;
         let (rows, embedder) = self.text_collection_and_model(collection)?;
-        let reranker = enrich.rerank.as_ref().map(|rerank| self.models.reranker(&rerank.model)).transpose();
+        let reranker = enrich.rerank.as_ref().map(|rerank| self.load_reranker(&rerank.model)).transpose();
         // What is wrong with it is for the retrieval to say.
         let Ok(reranker) = reranker else { return Ok(None) };
         let vector = if self.answers.is_by_meaning() && enrich.mode != RetrievalMode::Text {

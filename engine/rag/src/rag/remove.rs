@@ -5,12 +5,15 @@
 //! database says which collection the request was about, by the number that no other has: asked again, the request removes that
 //! one if it is still there, and nothing else.
 //!
-//! The attributes of the last [`REMOVALS_REMEMBERED`] requests are kept.
+//! The same name of a request is another request where it is about another name of a collection: who asks for that one removed must not be told that it
+//! was because somebody chose the same word. The attributes of the last [`REMOVALS_REMEMBERED`] requests are kept, of all collections together.
 
 use ragstone::limits::REQUEST_ID_BYTES_MAX;
 use ragstone::{Collection, Error as EngineError};
+use sha2::{Digest as _, Sha256};
 
 use super::Rag;
+use crate::embed::hex;
 use crate::error::{Error, Result};
 use crate::limits::REMOVALS_REMEMBERED;
 use crate::prompt::check_max;
@@ -18,10 +21,18 @@ use crate::reserved::DEFINITION_TURN;
 
 /// What the keys of the attributes begin with.
 const KEYS: &str = "ragstone.removal/";
+/// Characters of the hash that stands for a collection's name: with the name itself, a key would be longer than one may be.
+const NAME_HASH_CHARACTERS: usize = 16;
+
+/// The key of the attribute of a request about this name.
+fn key_of(name: &str, request_id: &str) -> String {
+    let hash = hex(&Sha256::digest(name));
+    format!("{KEYS}{}/{request_id}", &hash[..NAME_HASH_CHARACTERS])
+}
 
 impl Rag {
     /// Removes a collection and all that it holds, if `check` agrees; durable when it returns. With the id of a request, 1 to
-    /// [`REQUEST_ID_BYTES_MAX`] bytes, it is done once: again under the same id nothing is removed that was not meant.
+    /// [`REQUEST_ID_BYTES_MAX`] bytes, it is done once: again under the same id and name nothing is removed that was not meant.
     ///
     /// ```
     /// use ragstone_rag::{CollectionSpec, Error, Rag};
@@ -56,7 +67,7 @@ impl Rag {
             };
         };
         check_max("request_id", request_id.len(), "REQUEST_ID_BYTES_MAX", REQUEST_ID_BYTES_MAX)?;
-        let key = format!("{KEYS}{request_id}");
+        let key = key_of(name, request_id);
         if let Some(meant) = self.db().attribute(&key) {
             let meant = meant.value.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
             return match self.db().collection(name) {
@@ -121,12 +132,29 @@ mod tests {
         assert!(rag.db().collection("c").is_err());
     }
 
+    /// Whoever else had chosen the same id was told that their collection was removed, and it was there.
+    #[test]
+    fn the_same_id_for_another_name_is_another_request() {
+        let rag = with_a_collection();
+        rag.create_collection("d", CollectionSpec::with_dimension(2)).unwrap();
+        delete(&rag, "first").unwrap();
+        rag.delete_collection::<Error>("d", Some("first"), |_| Ok(())).unwrap();
+        assert!(rag.db().collection("d").is_err());
+        // Both are remembered, and the longest key is one.
+        rag.create_collection("d", CollectionSpec::with_dimension(2)).unwrap();
+        rag.delete_collection::<Error>("d", Some("first"), |_| Ok(())).unwrap();
+        assert!(rag.db().collection("d").is_ok());
+        let (name, id) = ("n".repeat(128), "x".repeat(REQUEST_ID_BYTES_MAX));
+        rag.create_collection(&name, CollectionSpec::with_dimension(2)).unwrap();
+        rag.delete_collection::<Error>(&name, Some(&id), |_| Ok(())).unwrap();
+    }
+
     /// It stopped between the two writes, as a process that is killed there does: what was meant is there.
     #[test]
     fn what_was_begun_is_completed() {
         let rag = with_a_collection();
         let id = rag.db().collection("c").unwrap().id();
-        rag.db().set_attribute(&format!("{KEYS}first"), Some(&id.to_le_bytes())).unwrap();
+        rag.db().set_attribute(&key_of("c", "first"), Some(&id.to_le_bytes())).unwrap();
         delete(&rag, "first").unwrap();
         assert!(rag.db().collection("c").is_err());
     }
@@ -154,7 +182,7 @@ mod tests {
             delete(&rag, &format!("{number}")).unwrap();
         }
         assert_eq!(rag.db().attributes(KEYS).len(), REMOVALS_REMEMBERED);
-        assert!(rag.db().attribute(&format!("{KEYS}2")).is_none());
-        assert!(rag.db().attribute(&format!("{KEYS}3")).is_some());
+        assert!(rag.db().attribute(&key_of("c", "2")).is_none());
+        assert!(rag.db().attribute(&key_of("c", "3")).is_some());
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn passages(
     let filter = reserved::only_chunks(request.filter.clone());
     let searching = Searching { view: &view, filter, name: rows.name(), watch: rag.watch.as_deref() };
     let selection = request.selection();
-    let reranker = request.rerank.as_ref().map(|rerank| rag.models.reranker(&rerank.model)).transpose()?;
+    let reranker = request.rerank.as_ref().map(|rerank| rag.load_reranker(&rerank.model)).transpose()?;
     // As many as the re-ranker is to see, and no more: it is the dearest stage.
     let wanted =
         request.rerank.as_ref().map_or_else(|| selection.pool(), |rerank| rerank.candidates.max(request.k));

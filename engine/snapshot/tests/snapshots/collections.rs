@@ -86,6 +86,8 @@ fn it_is_what_it_was_and_the_others_are_as_they_are() {
         .unwrap();
     assert_eq!((restored.snapshot.as_str(), restored.rows, restored.replaced), ("s", 201, false));
     assert!(matches!(seen[0], CollectionProgress::Fetching(_)), "{seen:?}");
+    let verifies = |at: &CollectionProgress| matches!(at, CollectionProgress::Verifying(_));
+    assert!(seen.iter().any(verifies), "however little that is: {seen:?}");
     let last = CollectionProgress::Copying { rows: 201, rows_total: 201 };
     assert_eq!(seen.last(), Some(&last));
     let replacing = CollectionRestore::new("notes").replace();

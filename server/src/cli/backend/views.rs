@@ -209,6 +209,8 @@ pub(crate) struct AnswerView {
     /// Of what the model was sent, and of what it answered; none where its service does not tell.
     pub(crate) prompt_tokens: Option<u64>,
     pub(crate) completion_tokens: Option<u64>,
+    /// Whether it was kept from an earlier question: the tokens are of that time, and no model was asked now.
+    pub(crate) cached: bool,
     pub(crate) timings_ms: Timings,
 }
 

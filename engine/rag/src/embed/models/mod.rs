@@ -26,6 +26,7 @@ use std::sync::Arc;
 use ragstone_kernels::matrix::Precision;
 
 use super::local::{self, LoadOptions, LocalEmbedder};
+use super::remote::RemoteLoads;
 use super::{
     Arithmetic, DEFAULT_MODEL, Embedded, Embedder, ModelEntry, ModelOptions, PulledModel, RemoteEmbedder,
     Wanted,
@@ -57,6 +58,7 @@ struct Inner {
     rerankers: Slots<dyn Reranker>,
     counters: Slots<dyn TokenCounter>,
     meters: Meters,
+    loads: RemoteLoads,
 }
 
 impl Models {
@@ -68,10 +70,9 @@ impl Models {
     fn with_sources(options: ModelOptions, hub: Hub, wheel: Wheel) -> Models {
         let cache = Cache::new(options.cache_dir.clone());
         let (embedders, rerankers, counters) = (Slots::default(), Slots::default(), Slots::default());
-        let meters = Meters::default();
-        Models {
-            inner: Arc::new(Inner { options, cache, hub, wheel, embedders, rerankers, counters, meters }),
-        }
+        let (meters, loads) = (Meters::default(), RemoteLoads::default());
+        let inner = Inner { options, cache, hub, wheel, embedders, rerankers, counters, meters, loads };
+        Models { inner: Arc::new(inner) }
     }
 
     /// `$RAGSTONE_CACHE/models`, else `$XDG_CACHE_HOME/ragstone/models`, else `~/.cache/ragstone/models`.
@@ -111,8 +112,16 @@ impl Models {
     /// # Errors
     /// As [`Models::load`]; a remote model is [`Error::Invalid`], and a directory that is no cross-encoder [`Error::ModelInvalid`].
     pub fn reranker(&self, name: &str) -> Result<Arc<dyn Reranker>> {
+        self.reranker_wanted(name, Wanted::always())
+    }
+
+    /// The same for somebody who may stop waiting: waiting for another who loads it is given up then. What is begun is loaded to the end.
+    ///
+    /// # Errors
+    /// As [`reranker`](Self::reranker) and [`Wanted::check`].
+    pub fn reranker_wanted(&self, name: &str, wanted: Wanted<'_>) -> Result<Arc<dyn Reranker>> {
         let asked = understand(name)?;
-        self.inner.rerankers.load(&asked.name, Wanted::always(), || {
+        self.inner.rerankers.load(&asked.name, wanted, || {
             let options = self.load_options(&asked)?;
             let (path, _) = self.locate(&asked.model, &asked.origin)?;
             let reranker = LocalReranker::load(&path, &asked.name, options)?;
@@ -151,6 +160,14 @@ impl Models {
     /// [`Error::Invalid`] for a name that is none, [`Error::ModelNotFound`] naming every place that was tried,
     /// [`Error::ModelInvalid`] for a directory without a readable `tokenizer.json`.
     pub fn token_counter(&self, name: &str) -> Result<Arc<dyn TokenCounter>> {
+        self.token_counter_wanted(name, Wanted::always())
+    }
+
+    /// The same for somebody who may stop waiting, as [`reranker_wanted`](Self::reranker_wanted) is.
+    ///
+    /// # Errors
+    /// As [`token_counter`](Self::token_counter) and [`Wanted::check`].
+    pub fn token_counter_wanted(&self, name: &str, wanted: Wanted<'_>) -> Result<Arc<dyn TokenCounter>> {
         let load_openai = |model: &str| Some(Arc::new(OpenAi::named(model)?) as Arc<dyn TokenCounter>);
         if let Some(counter) = load_openai(name) {
             return Ok(counter);
@@ -159,7 +176,7 @@ impl Models {
             return Ok(counter);
         }
         let Asked { model: name, origin, .. } = understand(name)?;
-        self.inner.counters.load(&name, Wanted::always(), || match &origin {
+        self.inner.counters.load(&name, wanted, || match &origin {
             Origin::Remote => {
                 let model = name.split_once('#').map_or("", |(_, model)| model);
                 Ok(load_openai(model).unwrap_or_else(|| Arc::new(Estimate { model: name.clone() })))
@@ -259,7 +276,8 @@ impl Models {
 
     fn load_now(&self, asked: &Asked, wanted: Wanted<'_>) -> Result<Arc<dyn Embedder>> {
         if asked.origin == Origin::Remote {
-            return Ok(Arc::new(RemoteEmbedder::connect_wanted(&asked.name, wanted)?));
+            let remote = RemoteEmbedder::connect_counted(&asked.name, wanted, &self.inner.loads)?;
+            return Ok(Arc::new(remote));
         }
         let options = self.load_options(asked)?;
         let (path, _) = self.locate(&asked.model, &asked.origin)?;

@@ -12,6 +12,7 @@ use ureq::config::Config;
 
 use crate::embed::Wanted;
 use crate::error::{Error, Result};
+use crate::limits::EMBED_REQUESTS_MAX;
 
 /// Times that a request is sent.
 const TRIES_MAX: u32 = 5;
@@ -21,9 +22,6 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 const WAIT_FIRST: Duration = Duration::from_millis(500);
 /// Clients that are kept, each with a connection.
 const CLIENTS_KEPT_MAX: usize = 16;
-/// Requests of an endpoint that are under way, at most. A caller who leaves gives back what the server counts calls by, while the thread of the
-/// request may go on for seconds with a connection that is not made: those threads are counted here.
-pub(super) const REQUESTS_MAX: usize = 256;
 /// HTTP's word for a service that has no room now.
 const TOO_MANY_REQUESTS: u16 = 429;
 /// Bytes of a response.
@@ -36,6 +34,8 @@ pub(super) struct Endpoint {
     pub(super) config: Config,
     /// Clients that no request has. Locked for a look or a change.
     pub(super) clients: Mutex<Vec<Agent>>,
+    /// Counts the load of the model, until it is loaded or the last request of that has ended. Locked for a change.
+    pub(super) load: Mutex<Option<Arc<()>>>,
     pub(super) url: String,
     pub(super) model: String,
     pub(super) key: Option<String>,
@@ -141,8 +141,8 @@ impl Endpoint {
         wanted: Wanted<'_>,
     ) -> Result<Result<ResponseBody, Failure>> {
         // Each request under way has the endpoint, and so has the embedder. That two may pass at once here is no harm.
-        if Arc::strong_count(self) > REQUESTS_MAX {
-            let reason = format!("REQUESTS_MAX = {REQUESTS_MAX} requests to it are under way already");
+        if Arc::strong_count(self) > EMBED_REQUESTS_MAX {
+            let reason = format!("EMBED_REQUESTS_MAX = {EMBED_REQUESTS_MAX} requests are under way");
             return Ok(Err(Failure { reason, again: true, wait: None, busy: true }));
         }
         let kept = self.clients.lock().unwrap_or_else(PoisonError::into_inner).pop();

@@ -32,7 +32,7 @@ mod endpoint;
 mod name;
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ureq::Agent;
@@ -44,7 +44,7 @@ pub(crate) use name::same_model;
 
 use super::{Arithmetic, Embedder, Embeddings, ModelInfo, Overflow, Pooling, Role, Wanted};
 use crate::error::{Error, Result};
-use crate::limits::TEXT_BYTES_MAX;
+use crate::limits::{REMOTE_LOADS_MAX, TEXT_BYTES_MAX};
 use crate::tokens::{Estimate, OpenAi, TokenCounter};
 
 /// The environment variable that holds the service's key.
@@ -58,6 +58,19 @@ const API_URL_DEFAULT: &str = "https://api.openai.com/v1";
 const BATCH_BYTES_MAX: usize = 256 << 10;
 /// Room for the special tokens of any service.
 const SPECIAL_TOKENS: usize = 2;
+
+/// Loads that ask a service, counted: those too whose callers have left, as the thread of a request may go on for seconds with a name or a
+/// connection that is not made.
+#[derive(Default)]
+pub(in crate::embed) struct RemoteLoads(Arc<()>);
+
+impl RemoteLoads {
+    /// Counts a load while what it returns is there; none where [`REMOTE_LOADS_MAX`] are.
+    fn begin(&self) -> Option<Arc<()>> {
+        // It has one itself. That two may pass at once here is no harm.
+        (Arc::strong_count(&self.0) <= REMOTE_LOADS_MAX).then(|| Arc::clone(&self.0))
+    }
+}
 
 /// A model behind an OpenAI-compatible service.
 pub struct RemoteEmbedder {
@@ -81,12 +94,21 @@ impl RemoteEmbedder {
     /// # Errors
     /// As [`RemoteEmbedder::connect`] and [`Wanted::check`].
     pub fn connect_wanted(name: &str, wanted: Wanted<'_>) -> Result<RemoteEmbedder> {
+        RemoteEmbedder::connect_counted(name, wanted, &RemoteLoads::default())
+    }
+
+    /// The same, counted among others.
+    pub(in crate::embed) fn connect_counted(
+        name: &str,
+        wanted: Wanted<'_>,
+        loads: &RemoteLoads,
+    ) -> Result<RemoteEmbedder> {
         let variable = |variable: &str| std::env::var(variable).ok().filter(|value| !value.is_empty());
         let service = variable(API_URL_VARIABLE);
         let service = service.as_deref().unwrap_or(API_URL_DEFAULT);
         let base = Name::parse(name)?.base;
         let key = variable(API_KEY_VARIABLE).filter(|_| is_of(base, service));
-        RemoteEmbedder::connect_as(name, key, wanted)
+        RemoteEmbedder::connect_as(name, key, (wanted, loads))
     }
 
     /// Connects with a key, or without one.
@@ -94,10 +116,14 @@ impl RemoteEmbedder {
     /// # Errors
     /// As [`RemoteEmbedder::connect`].
     pub fn connect_with_key(name: &str, key: Option<String>) -> Result<RemoteEmbedder> {
-        RemoteEmbedder::connect_as(name, key, Wanted::always())
+        RemoteEmbedder::connect_as(name, key, (Wanted::always(), &RemoteLoads::default()))
     }
 
-    fn connect_as(name: &str, key: Option<String>, wanted: Wanted<'_>) -> Result<RemoteEmbedder> {
+    fn connect_as(
+        name: &str,
+        key: Option<String>,
+        (wanted, loads): (Wanted<'_>, &RemoteLoads),
+    ) -> Result<RemoteEmbedder> {
         let parsed = Name::parse(name)?;
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -107,10 +133,21 @@ impl RemoteEmbedder {
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_per_call(Some(Duration::from_secs(parsed.timeout as u64)))
             .build();
+        let url = format!("{}/embeddings", parsed.base);
+        let busy = || Error::RemoteBusy {
+            url: url.clone(),
+            reason: format!("REMOTE_LOADS_MAX = {REMOTE_LOADS_MAX} loads of remote models are under way"),
+            retry_after: None,
+        };
+        let load = match parsed.dimensions {
+            Some(_) => None,
+            None => Some(loads.begin().ok_or_else(busy)?),
+        };
         let endpoint = Arc::new(Endpoint {
             config,
             clients: Mutex::default(),
-            url: format!("{}/embeddings", parsed.base),
+            load: Mutex::new(load),
+            url,
             model: parsed.model.to_owned(),
             key,
             dimensions: parsed.dimensions,
@@ -125,6 +162,8 @@ impl RemoteEmbedder {
                 (vector.len(), (square - 1.0).abs() < 1e-3)
             }
         };
+        // It is loaded: no thread of its requests is left.
+        *endpoint.load.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let info = ModelInfo {
             name: name.to_owned(),
             sha256: None,

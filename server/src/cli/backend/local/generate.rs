@@ -46,6 +46,7 @@ fn view(answer: Answer) -> AnswerView {
         unused: numbers(answer.citations.unused),
         prompt_tokens: answer.usage.map(|usage| usage.prompt_tokens),
         completion_tokens: answer.usage.map(|usage| usage.completion_tokens),
+        cached: answer.cached,
         timings_ms: answer.timings_ms.into_iter().collect(),
     }
 }

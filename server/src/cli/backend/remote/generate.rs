@@ -60,6 +60,7 @@ fn view(answer: client::Answer) -> AnswerView {
         unused: numbers(answer.citations.unused),
         prompt_tokens: answer.usage.map(|usage| usage.prompt_tokens),
         completion_tokens: answer.usage.map(|usage| usage.completion_tokens),
+        cached: answer.cached,
         timings_ms: views::timings(answer.timings),
     }
 }

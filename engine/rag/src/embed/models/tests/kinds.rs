@@ -1,5 +1,8 @@
 //! What a name may stand for beside an embedding model in single precision.
 
+use std::cell::Cell;
+use std::sync::mpsc::channel;
+
 use super::*;
 
 #[test]
@@ -76,5 +79,39 @@ fn a_count_does_not_depend_on_whether_the_model_is_loaded() {
         let loading = setting.models(NOWHERE, &[], true);
         loading.load(&name).unwrap();
         assert_eq!(counted(&loading), before, "{name}");
+    }
+}
+
+/// Whoever came second waited for as long as the first one's download took, though their own caller had left.
+#[test]
+fn who_stops_waiting_for_a_reranker_or_a_counter_is_let_go() {
+    type Load = fn(&Models, Wanted<'_>) -> Result<()>;
+    let loads: [Load; 2] = [
+        |models, wanted| models.reranker_wanted("org/absent", wanted).map(drop),
+        |models, wanted| models.token_counter_wanted("org/absent", wanted).map(drop),
+    ];
+    for load in loads {
+        // The hub answers no sooner than it is let.
+        let ((ask, asked), (open, opened)) = (channel::<()>(), channel::<()>());
+        let server = StandIn::start(move |_| {
+            let _ = ask.send(());
+            let _ = opened.recv();
+            Answer::new(404, "Entry not found")
+        });
+        let setting = Setting::new();
+        let models = setting.models(&server.url, &[], false);
+        let looks = Cell::new(0);
+        let check = || -> Result<()> {
+            looks.set(looks.get() + 1);
+            if looks.get() < 3 { Ok(()) } else { Err(ragstone::Error::Cancelled.into()) }
+        };
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| load(&models, Wanted::always()));
+            asked.recv().unwrap();
+            let second = load(&models, Wanted::while_ok(&check));
+            assert!(matches!(second, Err(Error::Engine(ragstone::Error::Cancelled))), "{second:?}");
+            drop(open);
+            assert!(matches!(first.join().unwrap(), Err(Error::ModelNotFound { .. })));
+        });
     }
 }

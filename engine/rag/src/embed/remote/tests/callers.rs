@@ -6,8 +6,8 @@ use std::time::Instant;
 use ragstone::{CancelToken, Db};
 
 use super::*;
-use crate::embed::remote::endpoint::REQUESTS_MAX;
 use crate::embed::{ModelOptions, Models};
+use crate::limits::{EMBED_REQUESTS_MAX, REMOTE_LOADS_MAX};
 use crate::progress::Silent;
 use crate::{CollectionSpec, Rag, ReembedOptions};
 
@@ -103,16 +103,35 @@ fn requests_under_way_are_bounded() {
     let server = StandIn::start(answer);
     let name = format!("{}/v1?dimensions=3#small", server.url);
     let embedder = RemoteEmbedder::connect_with_key(&name, None).unwrap();
-    let mut under_way: Vec<_> = (0..REQUESTS_MAX).map(|_| Arc::clone(&embedder.endpoint)).collect();
+    let mut under_way: Vec<_> = (0..EMBED_REQUESTS_MAX).map(|_| Arc::clone(&embedder.endpoint)).collect();
     // Nobody has the time for the pause before another try.
     let soon = Wanted::always().until(Some(Instant::now() + Duration::from_millis(400)));
     let error = embedder.embed_wanted(&["a"], Role::Plain, Overflow::Error, soon).unwrap_err();
     let is_busy = matches!(error, Error::RemoteBusy { .. });
-    assert!(is_busy && error.to_string().contains("REQUESTS_MAX"), "{error}");
+    assert!(is_busy && error.to_string().contains("EMBED_REQUESTS_MAX = 256"), "{error}");
     assert!(server.requests().is_empty());
     under_way.clear();
     let made = embedder.embed(&["a"], Role::Plain, Overflow::Error).unwrap();
     assert_eq!(made.vectors, [vector("a")]);
+}
+
+/// Each load has requests of its own, so that no bound of theirs holds for the threads that callers leave behind with many of them.
+#[test]
+fn loads_under_way_are_bounded() {
+    let server = StandIn::start(answer);
+    let (name, loads) = (format!("{}/v1#small", server.url), RemoteLoads::default());
+    let connect = |name: &str| RemoteEmbedder::connect_counted(name, Wanted::always(), &loads);
+    let mut under_way: Vec<Arc<()>> = (0..REMOTE_LOADS_MAX).map(|_| loads.begin().unwrap()).collect();
+    let refused = connect(&name);
+    assert!(matches!(refused, Err(Error::RemoteBusy { .. })));
+    assert!(reason(refused).contains("REMOTE_LOADS_MAX = 64"));
+    assert!(server.requests().is_empty());
+    // What asks nothing is none of them.
+    assert!(connect(&format!("{}/v1?dimensions=3#small", server.url)).is_ok());
+    under_way.pop();
+    let loaded = connect(&name).unwrap();
+    assert_eq!((loaded.info().dimension, server.requests().len()), (3, 1));
+    assert_eq!(Arc::strong_count(&loads.0), REMOTE_LOADS_MAX, "one that is loaded is counted no more");
 }
 
 /// A redirect would carry the texts to an address that nobody named.
