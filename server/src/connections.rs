@@ -5,6 +5,9 @@
 //! **Idea.** A connection takes a place before it is accepted, as on the HTTP port; whoever finds none waits in the system's queue. What HTTP/2
 //! begins with must come within the time that the headers of a request to the HTTP port may take. From then on pings find out who is gone.
 //! With TLS this begins behind the handshake, which has a bound and a time of its own ([`tls`](crate::tls)).
+//!
+//! What is written is put together first: HTTP/2 writes the head of an answer, the answer and its trailers apart, and each write is a system call, and
+//! a packet that the caller wakes up for. It flushes where it has no more to say, so nothing waits.
 
 use std::io;
 use std::pin::Pin;
@@ -13,7 +16,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::Stream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_stream::StreamExt as _;
@@ -21,6 +24,8 @@ use tonic::transport::server::Connected;
 
 /// Bytes that HTTP/2 begins with, whoever speaks it.
 const PREFACE_BYTES: usize = 24;
+/// Bytes that are put together to one write.
+const WRITE_BYTES: usize = 16 << 10;
 
 /// Some connections, so many at a time at most, each of which begins within the patience.
 pub(crate) fn bounded<S, IO>(
@@ -30,7 +35,7 @@ pub(crate) fn bounded<S, IO>(
 ) -> impl Stream<Item = io::Result<Connection<IO>>> + Send
 where
     S: Stream<Item = io::Result<IO>> + Unpin + Send,
-    IO: Send,
+    IO: AsyncWrite + Send,
 {
     let places = Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
     futures_util::stream::unfold((incoming, places), move |(mut incoming, places)| async move {
@@ -43,7 +48,7 @@ where
 
 /// A connection, which has its place until it ends.
 pub(crate) struct Connection<IO> {
-    inner: IO,
+    inner: BufWriter<IO>,
     /// Gone once it has begun.
     beginning: Option<Beginning>,
     _place: OwnedSemaphorePermit,
@@ -55,9 +60,10 @@ struct Beginning {
     given_up: Pin<Box<Sleep>>,
 }
 
-impl<IO> Connection<IO> {
+impl<IO: AsyncWrite> Connection<IO> {
     fn new(inner: IO, place: OwnedSemaphorePermit, patience: Duration) -> Connection<IO> {
         let given_up = Box::pin(tokio::time::sleep(patience));
+        let inner = BufWriter::with_capacity(WRITE_BYTES, inner);
         Connection { inner, beginning: Some(Beginning { bytes: 0, given_up }), _place: place }
     }
 }
@@ -66,11 +72,11 @@ impl<IO: Connected> Connected for Connection<IO> {
     type ConnectInfo = IO::ConnectInfo;
 
     fn connect_info(&self) -> IO::ConnectInfo {
-        self.inner.connect_info()
+        self.inner.get_ref().connect_info()
     }
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for Connection<IO> {
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -91,6 +97,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Connection<IO> {
     }
 }
 
+/// Not vectored: with that, HTTP/2 would not copy even short messages to what is before and behind them.
 impl<IO: AsyncWrite + Unpin> AsyncWrite for Connection<IO> {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -98,18 +105,6 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Connection<IO> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(context, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -167,6 +162,7 @@ mod tests {
         begun.read_exact(&mut read).await.unwrap();
         assert!(tokio::time::timeout(10 * PATIENCE, begun.read_u8()).await.is_err(), "it rests");
         begun.write_all(b"8").await.unwrap();
+        begun.flush().await.unwrap();
         assert_eq!(clients[2].read_u8().await.unwrap(), b'8');
     }
 }
