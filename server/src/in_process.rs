@@ -182,12 +182,12 @@ impl InProcess {
     /// # Errors
     /// What the flush fails with; what was acknowledged is kept nevertheless.
     pub fn close(&self) -> Result<(), Failed> {
-        let Some(open) = self.state().take() else { return Ok(()) };
         if self.is_inherited() {
-            // Its threads are in the other process, which goes on with the database.
-            mem::forget(open);
+            // Its threads are in the other process, which goes on with the database; one of them may have held the lock when this one was forked.
+            mem::forget(self.open.try_lock().ok().and_then(|mut open| open.take()));
             return Ok(());
         }
+        let Some(open) = self.state().take() else { return Ok(()) };
         open.close()
     }
 
