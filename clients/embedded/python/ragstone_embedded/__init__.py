@@ -16,10 +16,12 @@ from os import PathLike
 
 from ragstone import Client
 
-from ragstone_embedded._engine import VERSION as __version__
+from ragstone_embedded import _engine
 from ragstone_embedded._options import given
 from ragstone_embedded._shared import shared
 from ragstone_embedded._transport import EmbeddedTransport
+
+__version__ = _engine.VERSION
 
 __all__ = ["__version__", "open"]
 

@@ -1,17 +1,17 @@
-"""The engine itself: calls as bytes to a path. Private; see `clients/embedded/src`."""
+# The engine itself: calls as bytes to a path. Private; see clients/embedded/src.
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 VERSION: str
 
+# The code's name, a message, and the bytes of a google.rpc.Status.
 Failed: TypeAlias = tuple[str, str, bytes]
-"""The code's name, a message, and the bytes of a `google.rpc.Status`."""
+# Called once by a thread of the engine, with an answer and None, or with None and a failure.
 Told: TypeAlias = Callable[[bytes | None, Failed | None], None]
-"""Called once by a thread of the engine, with an answer and None, or with None and a failure."""
 
-class Failure(Exception):
-    """Its arguments are a `Failed`."""
+# Its arguments are a Failed.
+class Failure(Exception): ...
 
 class Call:
     def cancel(self) -> None: ...
