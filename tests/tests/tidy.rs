@@ -29,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ragstone-exchange", &["ragstone"]),
     ("ragstone-proto", &[]),
     ("ragstone-client", &["ragstone-proto"]),
+    ("ragstone-embedded", &["ragstone", "ragstone-rag", "ragstone-server"]),
     (
         "ragstone-server",
         &[
@@ -72,8 +73,7 @@ fn files() -> Vec<(String, PathBuf)> {
         .filter_entry(|entry| entry.file_name() != ".git")
         .build();
     let mut files = Vec::new();
-    for entry in walk {
-        let entry = entry.unwrap();
+    for entry in walk.map(Result::unwrap) {
         if entry.file_type().is_some_and(|kind| kind.is_file()) {
             let relative = entry.path().strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
             files.push((relative, entry.path().to_path_buf()));
