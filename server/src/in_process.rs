@@ -6,6 +6,7 @@
 //! wire: a path, messages as bytes, a status with its details. Only the wire is left out.
 //!
 //! - `answers.rs`: a stream of answers, and of messages to it;
+//! - `arrow.rs`: collections to and from Arrow streams, which no wire has;
 //! - `codec.rs`: messages that stay bytes;
 //! - `failed.rs`: why a call failed.
 //!
@@ -15,6 +16,7 @@
 //! * what a process that was forked off inherits is refused, rather than waited for: its threads are not there.
 
 mod answers;
+mod arrow;
 mod codec;
 mod failed;
 #[cfg(test)]

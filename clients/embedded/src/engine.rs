@@ -7,10 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyCapsule};
+use ragstone_exchange::Imported;
 use ragstone_server::InProcess;
 
-use crate::options::Options;
+use crate::capsule::{ArrowStream, batches};
+use crate::options::{ImportArguments, Options};
 use crate::stream::Stream;
 use crate::waiting::{Call, Outcome, Told, begin, raised, wait};
 
@@ -55,6 +57,41 @@ impl Engine {
         Stream::new(self.0.handle(), answers, Some(messages))
     }
 
+    /// A collection, as it is now, as an Arrow stream; of an encoded filter, the rows that pass.
+    fn export_arrow(
+        &self,
+        py: Python<'_>,
+        collection: &str,
+        filter: Option<PyBackedBytes>,
+    ) -> PyResult<ArrowStream> {
+        let filter = filter.map(Bytes::from_owner);
+        let stream = py.detach(|| self.0.export(collection, filter));
+        stream.map(ArrowStream::new).map_err(raised)
+    }
+
+    /// Writes the batches of a capsule to a collection; answers what was done, line by line: rows, whether the collection was made, notes.
+    fn import_arrow(
+        &self,
+        py: Python<'_>,
+        collection: &str,
+        capsule: &Bound<'_, PyCapsule>,
+        options: ImportArguments,
+    ) -> PyResult<Option<Py<PyBytes>>> {
+        let importing = self.importing(collection, capsule, options)?;
+        wait(py, self.0.handle(), importing)
+    }
+
+    /// The same for one who awaits.
+    fn begin_import_arrow(
+        &self,
+        collection: &str,
+        capsule: &Bound<'_, PyCapsule>,
+        options: ImportArguments,
+        told: Py<PyAny>,
+    ) -> PyResult<Call> {
+        Ok(begin(self.0.handle(), self.importing(collection, capsule, options)?, told))
+    }
+
     /// Closes the database; calls under way are given up.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.0.close()).map_err(raised)
@@ -77,6 +114,16 @@ impl Drop for Engine {
 }
 
 impl Engine {
+    fn importing(
+        &self,
+        collection: &str,
+        capsule: &Bound<'_, PyCapsule>,
+        options: ImportArguments,
+    ) -> PyResult<impl Future<Output = Outcome> + Send + use<>> {
+        let done = self.0.import(collection, batches(capsule)?, options.into());
+        Ok(async move { done.await.map(|done| Some(lines(done))) })
+    }
+
     fn call(
         &self,
         path: &str,
@@ -87,6 +134,13 @@ impl Engine {
         let answer = self.0.unary(path, Bytes::from_owner(request), seconds(timeout));
         async move { answer.await.map(Some) }
     }
+}
+
+/// What an import did, as text.
+fn lines(done: Imported) -> Bytes {
+    let notes = done.notes.iter().map(|note| note.replace('\n', " "));
+    let lines = [done.rows.to_string(), u8::from(done.created).to_string()].into_iter().chain(notes);
+    lines.collect::<Vec<_>>().join("\n").into()
 }
 
 /// A time-out as Python has it. One that is beyond what clocks count is none.

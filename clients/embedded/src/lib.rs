@@ -4,6 +4,7 @@
 //! **Idea.** The client for Python makes its calls over a seam, as bytes to a path. Here is the other side of that seam: the server's services in the
 //! process ([`ragstone_server::in_process`]). So whatever the API can do is there, and one suite of tests runs against both.
 //!
+//! - `capsule.rs`: collections to and from Arrow streams;
 //! - `engine.rs`: opening, and calls;
 //! - `stream.rs`: calls that stream;
 //! - `waiting.rs`: how a call's outcome comes to Python, to one who waits or to one who awaits;
@@ -16,6 +17,7 @@
 //!
 //! The module itself, `_engine`, is private; `python/ragstone_embedded` is what users import.
 
+mod capsule;
 mod engine;
 mod options;
 mod stream;
@@ -30,6 +32,7 @@ fn module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::Engine>()?;
     module.add_class::<stream::Stream>()?;
     module.add_class::<waiting::Call>()?;
+    module.add_class::<capsule::ArrowStream>()?;
     module.add("Failure", module.py().get_type::<waiting::Failure>())?;
     module.add("VERSION", env!("CARGO_PKG_VERSION"))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use ragstone::{Db, DbOptions};
+use ragstone_exchange::ImportOptions;
 use ragstone_rag::Rag;
 use ragstone_rag::embed::{ModelOptions, Models};
 use ragstone_rag::generate::{GenerateModel, GenerateModels};
@@ -29,6 +30,33 @@ pub(crate) struct Options {
     allow_any_model: bool,
     snapshot_stores: Vec<String>,
     exchange_dir: Option<PathBuf>,
+}
+
+/// The arguments of an import.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct ImportArguments {
+    id: Option<String>,
+    number_rows: bool,
+    vector: Option<String>,
+    expires_at: Option<String>,
+    columns: Option<Vec<String>>,
+    without: Vec<String>,
+}
+
+impl From<ImportArguments> for ImportOptions {
+    fn from(arguments: ImportArguments) -> ImportOptions {
+        let ImportArguments { id, number_rows, vector, expires_at, columns, without } = arguments;
+        ImportOptions {
+            id,
+            number_rows,
+            vector,
+            expires_at,
+            columns,
+            except: without,
+            ..ImportOptions::default()
+        }
+    }
 }
 
 impl Options {

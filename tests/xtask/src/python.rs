@@ -17,7 +17,7 @@ const PACKAGES: [&str; 3] = ["clients/python", "clients/langchain", "clients/lla
 /// The one that is an extension module.
 const EMBEDDED: &str = "clients/embedded";
 /// What its tests and its packing need.
-const EMBEDDED_NEEDS: [&str; 1] = ["maturin==1.16.0"];
+const EMBEDDED_NEEDS: [&str; 2] = ["maturin==1.16.0", "pyarrow>=17"];
 
 /// Everything that a change of the packages, of the wire API, of the engine or of the server must pass.
 pub(crate) fn check() -> Result<(), String> {

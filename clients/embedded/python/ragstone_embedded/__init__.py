@@ -17,13 +17,14 @@ from os import PathLike
 from ragstone import Client
 
 from ragstone_embedded import _engine
+from ragstone_embedded._arrow import ImportedRows, import_arrow, to_arrow
 from ragstone_embedded._options import given
 from ragstone_embedded._shared import shared
 from ragstone_embedded._transport import EmbeddedTransport
 
 __version__ = _engine.VERSION
 
-__all__ = ["__version__", "open"]
+__all__ = ["ImportedRows", "__version__", "import_arrow", "open", "to_arrow"]
 
 
 def open(

@@ -28,7 +28,8 @@ class _Open:
         self._release = weakref.finalize(self, shared.release)
 
     @property
-    def _engine(self) -> Engine:
+    def engine(self) -> Engine:
+        """The engine; raises once the client is closed."""
         if not self._release.alive:
             raise closed()
         return self._shared.engine
@@ -40,21 +41,21 @@ class EmbeddedTransport(_Open):
     def unary(self, path: str, request: bytes, timeout: float | None) -> bytes:
         """See `ragstone.Transport`."""
         try:
-            return self._engine.unary(path, request, timeout)
+            return self.engine.unary(path, request, timeout)
         except Failure as failure:
             raise translated(failure) from None
 
     def stream(self, path: str, request: bytes, timeout: float | None) -> Reading:
         """See `ragstone.Transport`."""
-        return _Stream(self._engine.stream(path, request, timeout))
+        return _Stream(self.engine.stream(path, request, timeout))
 
     def duplex(self, path: str, timeout: float | None) -> Duplex:
         """See `ragstone.Transport`."""
-        return _Stream(self._engine.duplex(path, timeout))
+        return _Stream(self.engine.duplex(path, timeout))
 
     def connect(self, timeout: float) -> None:  # noqa: ARG002
         """There is nothing to wait for."""
-        _ = self._engine
+        _ = self.engine
 
     def close(self) -> None:
         """Closes the database, unless others have it open."""
@@ -93,19 +94,19 @@ def _settle(future: asyncio.Future[bytes | None], answer: bytes | None, failed: 
         future.set_exception(from_status(*failed))
 
 
-async def _told(begin: Callable[[Told], Call | None]) -> Any:
+async def told(begin: Callable[[Told], Call | None]) -> Any:
     """Begins a call and awaits what it comes to."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[bytes | None] = loop.create_future()
 
-    def told(answer: bytes | None, failed: Failed | None) -> None:
+    def tell(answer: bytes | None, failed: Failed | None) -> None:
         try:
             loop.call_soon_threadsafe(_settle, future, answer, failed)
         except RuntimeError:
             # The loop is closed, and who awaited in it is gone.
             pass
 
-    call = begin(told)
+    call = begin(tell)
     try:
         return await future
     finally:
@@ -118,26 +119,26 @@ class AsyncEmbeddedTransport(_Open):
 
     async def unary(self, path: str, request: bytes, timeout: float | None) -> bytes:
         """See `ragstone.aio.AsyncTransport`."""
-        engine = self._engine
-        answer: bytes = await _told(lambda told: engine.begin_unary(path, request, timeout, told))
+        engine = self.engine
+        answer: bytes = await told(lambda tell: engine.begin_unary(path, request, timeout, tell))
         return answer
 
     def stream(self, path: str, request: bytes, timeout: float | None) -> AsyncReading:
         """See `ragstone.aio.AsyncTransport`."""
-        return _AsyncStream(self._engine.stream(path, request, timeout))
+        return _AsyncStream(self.engine.stream(path, request, timeout))
 
     def duplex(self, path: str, timeout: float | None) -> AsyncDuplex:
         """See `ragstone.aio.AsyncTransport`."""
-        return _AsyncStream(self._engine.duplex(path, timeout))
+        return _AsyncStream(self.engine.duplex(path, timeout))
 
     async def connect(self, timeout: float) -> None:  # noqa: ARG002
         """There is nothing to wait for."""
-        _ = self._engine
+        _ = self.engine
 
     async def close(self) -> None:
         """Closes the database, unless others have it open."""
         if self._release.detach() is not None:
-            await asyncio.shield(_told(self._shared.begin_release))
+            await asyncio.shield(told(self._shared.begin_release))
 
 
 class _AsyncStream:
@@ -145,11 +146,11 @@ class _AsyncStream:
         self._stream = stream
 
     async def read(self) -> bytes | None:
-        answer: bytes | None = await _told(self._stream.begin_read)
+        answer: bytes | None = await told(self._stream.begin_read)
         return answer
 
     async def write(self, message: bytes) -> None:
-        await _told(lambda told: self._stream.begin_write(message, told))
+        await told(lambda tell: self._stream.begin_write(message, tell))
 
     async def done_writing(self) -> None:
         self._stream.done_writing()

@@ -7,11 +7,12 @@ from os import PathLike
 
 from ragstone.aio import AsyncClient
 
+from ragstone_embedded._arrow import import_arrow_awaited as import_arrow
 from ragstone_embedded._options import given
 from ragstone_embedded._shared import shared
 from ragstone_embedded._transport import AsyncEmbeddedTransport
 
-__all__ = ["open"]
+__all__ = ["import_arrow", "open"]
 
 
 def open(
