@@ -104,11 +104,11 @@ impl fmt::Debug for ExportStream {
     }
 }
 
-/// Writes the rows of a stream to a sink, as [`import`](crate::import) does those of a file. Where a collection is made of lists whose length their
+/// Writes the rows of a stream to a sink, as [`import`](fn@crate::import) does those of a file. Where a collection is made of lists whose length their
 /// type does not say, batches are read ahead to the first one that has such a list.
 ///
 /// # Errors
-/// As [`import`](crate::import); [`Error::Unreadable`] for what the stream itself fails with.
+/// As [`import`](fn@crate::import); [`Error::Unreadable`] for what the stream itself fails with.
 pub fn import_stream(
     sink: &mut dyn Sink,
     batches: Box<dyn RecordBatchReader + '_>,
