@@ -58,6 +58,8 @@ pub struct ServerConfig {
     pub snapshot_stores: Vec<String>,
     /// How long a read waits for the server to come to the write that it is to find.
     pub read_wait: Duration,
+    /// How long a request waits for its model to be loaded before it is told to come back.
+    pub model_wait: Duration,
     /// The folder whose files callers may have collections written to and read from. None by default.
     pub exchange_dir: Option<PathBuf>,
     /// Who may do what. By default everybody who reaches the server may do everything.
@@ -95,6 +97,7 @@ impl Default for ServerConfig {
             stream_timeout: Duration::from_secs(limits::STREAM_SECONDS_MAX),
             snapshot_stores: Vec::new(),
             read_wait: Duration::from_secs(limits::READ_WAIT_SECONDS_MAX),
+            model_wait: limits::MODEL_WAIT,
             exchange_dir: None,
             access: AccessConfig::default(),
             shutdown_grace: Duration::from_secs(30),

@@ -7,7 +7,8 @@ use std::path::{Component, Path, PathBuf};
 
 use ragstone::{CancelToken, Point, Schema};
 use ragstone_exchange::{
-    Callback, DbSink, Error, ExportOptions, Exported, ImportOptions, Imported, Result as Exchanged, Sink,
+    Callback, DbSink, Error, ExportOptions, Exported, ImportOptions, Imported, RecordBatchReader,
+    Result as Exchanged, Sink,
 };
 use ragstone_rag::{Rag, reserved};
 use tonic::Status;
@@ -29,6 +30,21 @@ pub fn import(
 ) -> Exchanged<Imported> {
     let mut sink = Guarded { sink: DbSink::new(rag.db(), collection)?, is_new: false };
     ragstone_exchange::import_into(&mut sink, file, options, progress)
+}
+
+/// The same of a stream of Arrow batches.
+///
+/// # Errors
+/// As [`ragstone_exchange::import_stream`], and as [`import`].
+pub fn import_stream(
+    rag: &Rag,
+    collection: &str,
+    batches: Box<dyn RecordBatchReader + '_>,
+    options: &ImportOptions,
+    progress: Callback<'_>,
+) -> Exchanged<Imported> {
+    let mut sink = Guarded { sink: DbSink::new(rag.db(), collection)?, is_new: false };
+    ragstone_exchange::import_stream(&mut sink, batches, options, progress)
 }
 
 /// Writes a collection to a file.

@@ -18,6 +18,8 @@
 //! * what was acknowledged is durable: shutting down loses nothing, whenever it happens;
 //! * texts, questions and prompts are never logged, and in no span of a trace.
 //!
+//! The same services are to be had without any port, inside a process ([`in_process`]).
+//!
 //! Both ports have TLS if there are certificates (`tls`), and let only those in whom an authority vouches for if one is named (mutual TLS).
 //!
 //! By default everybody who reaches the server may do everything, so it listens on the loopback interface alone: elsewhere it does so once
@@ -33,6 +35,7 @@ pub mod exchange;
 mod generation;
 mod health;
 mod http;
+pub mod in_process;
 mod late;
 mod layer;
 pub mod limits;
@@ -55,6 +58,7 @@ mod token;
 mod work;
 
 pub use config::{DEFAULT_LISTEN, ServerConfig};
+pub use in_process::InProcess;
 pub use listen::{Listeners, ServeError, bind, shutdown_signal};
 pub use logs::{LogFormat, init_logs};
 pub use serve::{open_and_serve, serve};

@@ -231,7 +231,7 @@ pub const GET_IDS_MAX: usize = K_MAX;
 pub(crate) const ERROR_MESSAGE_BYTES_MAX: usize = 2_048;
 /// Bytes of one text among an error's details.
 pub(crate) const ERROR_DETAIL_BYTES_MAX: usize = 512;
-/// How long a request waits for its model to be loaded before it is told to come back.
+/// How long a request waits for its model to be loaded before it is told to come back, by default.
 pub(crate) const MODEL_WAIT: Duration = Duration::from_secs(5);
 /// How long a call waits for the database to be opened before it is told to come back.
 pub(crate) const OPEN_WAIT: Duration = Duration::from_secs(5);

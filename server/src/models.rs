@@ -19,7 +19,7 @@ use tonic::Status;
 
 use crate::config::ServerConfig;
 use crate::health::Health;
-use crate::limits::{MODEL_LOADS_MAX, MODEL_WAIT};
+use crate::limits::MODEL_LOADS_MAX;
 use crate::status;
 
 /// Pauses between attempts to load the default model: the first, and the longest.
@@ -89,6 +89,8 @@ pub(crate) struct Loader {
     models: Models,
     default_model: Arc<str>,
     allow_any_model: bool,
+    /// How long a request waits for a load.
+    patience: Duration,
     /// The loads under way, by model. Locked for a look-up or an insertion, never while loading.
     loads: Arc<Mutex<Loads>>,
     turns: Arc<Semaphore>,
@@ -102,6 +104,7 @@ impl Loader {
             models,
             default_model: config.default_model.as_str().into(),
             allow_any_model: config.allow_any_model,
+            patience: config.model_wait,
             loads: Arc::default(),
             turns: Arc::new(Semaphore::new(MODEL_LOADS_MAX)),
             asked_within: ASKED_WITHIN,
@@ -164,7 +167,7 @@ impl Loader {
             return Ok(());
         }
         let mut load = self.load(kind, name);
-        let outcome = match tokio::time::timeout(MODEL_WAIT, load.wait_for(Option::is_some)).await {
+        let outcome = match tokio::time::timeout(self.patience, load.wait_for(Option::is_some)).await {
             Ok(Ok(outcome)) => outcome.clone(),
             // The loading task is gone: the server is shutting down.
             Ok(Err(_)) => return Err(status::shutting_down()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ragstone
@@ -15,11 +16,10 @@ BLOCKS = [part.split("```")[0] for part in README.read_text(encoding="utf-8").sp
 
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_the_readme_runs(block: str, url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with ragstone.connect(url) as client:
-        for name in ("notes", "papers"):
-            client.delete_collection(name, missing_ok=True)
-    exec(compile(block.replace("http://127.0.0.1:6733", url), "README.md", "exec"), {"__name__": "readme"})
+def test_the_readme_runs(block: str, server: Any, client: ragstone.Client, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("notes", "papers"):
+        client.delete_collection(name, missing_ok=True)
+    exec(compile(server.in_code(block), "README.md", "exec"), {"__name__": "readme"})
     assert "The lease ends on 31 May." in capsys.readouterr().out
 
 

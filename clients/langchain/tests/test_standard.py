@@ -15,8 +15,8 @@ from langchain_ragstone import RagstoneRetriever, RagstoneVectorStore
 
 class TestRagstoneVectorStore(VectorStoreIntegrationTests):
     @pytest.fixture
-    def vectorstore(self, url: str, name: str) -> Iterator[RagstoneVectorStore]:
-        store = RagstoneVectorStore(self.get_embeddings(), name, url=url)
+    def vectorstore(self, place: dict[str, Any], name: str) -> Iterator[RagstoneVectorStore]:
+        store = RagstoneVectorStore(self.get_embeddings(), name, **place)
         yield store
         store.delete_collection()
         store.close()
@@ -24,12 +24,11 @@ class TestRagstoneVectorStore(VectorStoreIntegrationTests):
 
 class TestRagstoneRetriever(RetrieversIntegrationTests):
     @pytest.fixture(autouse=True)
-    def notes(self, url: str) -> None:
-        self.url = url
-        with ragstone.connect(url) as client:
-            notes = client.create_collection("retriever", exist_ok=True)
-            for subject in ("lease", "rent", "bread", "tax"):
-                notes.ingest_document(f"{subject}.md", f"# {subject.title()}\n\nAll about the {subject}.")
+    def notes(self, place: dict[str, Any], client: ragstone.Client) -> None:
+        self.place = place
+        notes = client.create_collection("retriever", exist_ok=True)
+        for subject in ("lease", "rent", "bread", "tax"):
+            notes.ingest_document(f"{subject}.md", f"# {subject.title()}\n\nAll about the {subject}.")
 
     @property
     def retriever_constructor(self) -> type[BaseRetriever]:
@@ -37,7 +36,7 @@ class TestRagstoneRetriever(RetrieversIntegrationTests):
 
     @property
     def retriever_constructor_params(self) -> dict[str, Any]:
-        return {"collection": "retriever", "url": self.url}
+        return {"collection": "retriever", **self.place}
 
     @property
     def retriever_query_example(self) -> str:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import ragstone
-import ragstone.aio
 from conftest import Letters
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
@@ -30,9 +29,9 @@ IDS = ["a", "ab", "b", "c"]
 
 
 @pytest.fixture
-def store(url: str, name: str) -> Iterator[RagstoneVectorStore]:
+def store(place: dict[str, Any], name: str) -> Iterator[RagstoneVectorStore]:
     texts, metadatas = zip(*ROWS, strict=True)
-    store = RagstoneVectorStore.from_texts(list(texts), Letters(), list(metadatas), ids=IDS, collection=name, url=url)
+    store = RagstoneVectorStore.from_texts(list(texts), Letters(), list(metadatas), ids=IDS, collection=name, **place)
     yield store
     store.close()
 
@@ -126,15 +125,15 @@ def test_scores_and_relevance(store: RagstoneVectorStore) -> None:
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
-async def test_every_metric_has_the_nearest_first(url: str, name: str, metric: Any) -> None:
-    store = RagstoneVectorStore(Letters(), name, url=url, schema=Schema(metric=metric))
+async def test_every_metric_has_the_nearest_first(server: Any, place: dict[str, Any], name: str, metric: Any) -> None:
+    store = RagstoneVectorStore(Letters(), name, **place, schema=Schema(metric=metric))
     assert await store.asimilarity_search_with_relevance_scores("b") == []
     await store.aadd_texts(["ab", "bb", "cc"], ids=["ab", "bb", "cc"])
     found = await store.asimilarity_search_with_relevance_scores("bb", 3)
     assert ids([one for one, _ in found]) == ["bb", "ab", "cc"]
     assert all(0.0 <= relevance <= 1.0 for _, relevance in found)
     # One that is there already has the metric that it has.
-    async with ragstone.aio.connect(url) as client:
+    async with server.connect("async") as client:
         other = RagstoneVectorStore(Letters(), name, async_client=client)
         assert await other.asimilarity_search_with_relevance_scores("bb", 3) == found
     await store.adelete_collection()
@@ -160,8 +159,8 @@ def test_marginal_relevance_is_that_of_langchain() -> None:
         assert spread(list(query), list(vectors), 8, weight) == expected
 
 
-def test_metadata_comes_back_as_it_was(url: str, name: str) -> None:
-    store = RagstoneVectorStore(Letters(), name, url=url)
+def test_metadata_comes_back_as_it_was(place: dict[str, Any], name: str) -> None:
+    store = RagstoneVectorStore(Letters(), name, **place)
     metadata = {
         "text": "a",
         "number": 3,
@@ -186,8 +185,10 @@ def test_metadata_comes_back_as_it_was(url: str, name: str) -> None:
     store.close()
 
 
-def test_a_field_has_one_type_of_which_ints_and_floats_are_one(store: RagstoneVectorStore, url: str) -> None:
-    other = RagstoneVectorStore(Letters(), store._twins.name, url=url)
+def test_a_field_has_one_type_of_which_ints_and_floats_are_one(
+    store: RagstoneVectorStore, place: dict[str, Any]
+) -> None:
+    other = RagstoneVectorStore(Letters(), store._twins.name, **place)
     other.add_texts(["more"], [{"rate": 7, "year": 2030.0}], ids=["more"])
     assert ids(other.similarity_search("a", filter={"rate": 7, "year": 2030})) == ["more"]
     with pytest.raises(ragstone.PayloadFieldType) as wrong:
@@ -196,8 +197,8 @@ def test_a_field_has_one_type_of_which_ints_and_floats_are_one(store: RagstoneVe
     other.close()
 
 
-def test_batches_ids_and_removal(url: str, name: str) -> None:
-    store = RagstoneVectorStore(Letters(), name, url=url, batch_size=2)
+def test_batches_ids_and_removal(place: dict[str, Any], name: str) -> None:
+    store = RagstoneVectorStore(Letters(), name, **place, batch_size=2)
     given = store.add_texts(["a", "b", "c"], ids=["x", None, None])
     assert given[0] == "x"
     assert len(set(given)) == 3
@@ -218,7 +219,7 @@ def test_batches_ids_and_removal(url: str, name: str) -> None:
 
 
 async def test_what_is_awaited_uses_no_thread(
-    store: RagstoneVectorStore, monkeypatch: pytest.MonkeyPatch, url: str
+    store: RagstoneVectorStore, monkeypatch: pytest.MonkeyPatch, place: dict[str, Any]
 ) -> None:
     def refused(*_: object) -> None:
         raise AssertionError("a thread was asked for")
@@ -233,52 +234,50 @@ async def test_what_is_awaited_uses_no_thread(
     assert len(await store.amax_marginal_relevance_search_by_vector([1.0, 0.0, 0.0, 0.0], 2)) == 2
     assert await store.adelete(filter=F.lang == "en") is True
     assert len(await store.aget_by_ids([*IDS, "new"])) == 3
-    other = await RagstoneVectorStore.afrom_texts(["a"], Letters(), collection=f"{store._twins.name[-100:]}-2", url=url)
+    other = await RagstoneVectorStore.afrom_texts(["a"], Letters(), collection=f"{store._twins.name[-100:]}-2", **place)
     assert len(await other.asimilarity_search("a")) == 1
     await other.aclose()
     await store.aclose()
 
 
-def test_connections(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections(client: ragstone.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="either `url`"):
-        RagstoneVectorStore(Letters(), url=url, path=tmp_path)
-    with ragstone.connect(url) as client:
-        with pytest.raises(ValueError, match="a client is given"):
-            RagstoneVectorStore(Letters(), client=client, api_key="x")
-        store = RagstoneVectorStore(Letters(), "of-a-client", client=client)
-        store.add_texts(["a"])
-        store.close()
-        client.ping()
-        assert store.client is client
-        with pytest.raises(ValueError, match="needs a `async_client`"):
-            _ = store.async_client
-        opened: list[Any] = []
+        RagstoneVectorStore(Letters(), url="http://host:1", path=tmp_path)
+    with pytest.raises(ValueError, match="a client is given"):
+        RagstoneVectorStore(Letters(), client=client, api_key="x")
+    store = RagstoneVectorStore(Letters(), "of-a-client", client=client)
+    store.add_texts(["a"])
+    store.close()
+    client.ping()
+    assert store.client is client
+    with pytest.raises(ValueError, match="needs a `async_client`"):
+        _ = store.async_client
+    opened: list[Any] = []
 
-        def open_directory(path: Path, **options: Any) -> ragstone.Client:
-            opened.append((path, options))
-            return client
+    def open_directory(path: Path, **options: Any) -> ragstone.Client:
+        opened.append((path, options))
+        return client
 
-        monkeypatch.setattr(ragstone, "open", open_directory)
-        assert RagstoneVectorStore(Letters(), path=tmp_path, threads=2).client is client
-        assert opened == [(tmp_path, {"threads": 2})]
+    monkeypatch.setattr(ragstone, "open", open_directory)
+    assert RagstoneVectorStore(Letters(), path=tmp_path, threads=2).client is client
+    assert opened == [(tmp_path, {"threads": 2})]
 
 
-def test_passages_of_ingested_documents(url: str) -> None:
-    with ragstone.connect(url) as client:
-        papers = client.create_collection("passages", exist_ok=True)
-        papers.ingest_document("lease.md", "# Lease\n\nThe lease ends on 31 May.", metadata={"year": 2024})
-        papers.ingest_document("bread.md", "# Bread\n\nFlour and time.", metadata={"year": 2019})
-        retriever = RagstoneRetriever(collection="passages", client=client, mode="text")
-        [found] = retriever.invoke("lease")
-        assert (found.id, found.page_content) == ("lease.md#0", "# Lease\n\nThe lease ends on 31 May.")
-        assert {**found.metadata, "score": 0} == {
-            "document": "lease.md",
-            "heading": "Lease",
-            "start": 0,
-            "end": 34,
-            "score": 0,
-        }
-        for filter in ({"year": {"$lt": 2020}}, F.year < 2020, "year < 2020"):
-            assert [one.id for one in retriever.invoke("time", mode="hybrid", filter=filter)] == ["bread.md#0"]
-        with pytest.raises(ragstone.CollectionNotFound):
-            RagstoneRetriever(collection="nowhere", client=client).invoke("lease")
+def test_passages_of_ingested_documents(client: ragstone.Client) -> None:
+    papers = client.create_collection("passages", exist_ok=True)
+    papers.ingest_document("lease.md", "# Lease\n\nThe lease ends on 31 May.", metadata={"year": 2024})
+    papers.ingest_document("bread.md", "# Bread\n\nFlour and time.", metadata={"year": 2019})
+    retriever = RagstoneRetriever(collection="passages", client=client, mode="text")
+    [found] = retriever.invoke("lease")
+    assert (found.id, found.page_content) == ("lease.md#0", "# Lease\n\nThe lease ends on 31 May.")
+    assert {**found.metadata, "score": 0} == {
+        "document": "lease.md",
+        "heading": "Lease",
+        "start": 0,
+        "end": 34,
+        "score": 0,
+    }
+    for filter in ({"year": {"$lt": 2020}}, F.year < 2020, "year < 2020"):
+        assert [one.id for one in retriever.invoke("time", mode="hybrid", filter=filter)] == ["bread.md#0"]
+    with pytest.raises(ragstone.CollectionNotFound):
+        RagstoneRetriever(collection="nowhere", client=client).invoke("lease")

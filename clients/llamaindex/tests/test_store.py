@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import ragstone
-import ragstone.aio
 from conftest import Awaited
 from llama_index.core import MockEmbedding, StorageContext, VectorStoreIndex
 from llama_index.core.schema import (
@@ -56,8 +55,8 @@ def nodes() -> list[TextNode]:
 
 
 @pytest.fixture(params=["sync", "async"])
-async def store(request: pytest.FixtureRequest, url: str, name: str) -> Any:
-    made = RagstoneVectorStore(name, url=url)
+async def store(request: pytest.FixtureRequest, place: dict[str, Any], name: str) -> Any:
+    made = RagstoneVectorStore(name, **place)
     store = made if request.param == "async" else Awaited(made)
     assert await store.async_add(nodes()) == EVERY
     yield store
@@ -218,11 +217,11 @@ async def test_marginal_relevance_is_that_of_the_simple_store(store: Any) -> Non
     assert sorted(spread.ids) == ["a", "b"]
 
 
-async def test_similarities(store: Any, url: str, name: str) -> None:
+async def test_similarities(store: Any, place: dict[str, Any], name: str) -> None:
     query = VectorStoreQuery(query_embedding=[1.0, 0.0, 0.0], similarity_top_k=2)
     result = await store.aquery(query)
     assert result.similarities[0] == pytest.approx(1.0, abs=1e-3)
-    far = RagstoneVectorStore(f"l2-{name}"[:128], url=url, schema=Schema(metric="l2"))
+    far = RagstoneVectorStore(f"l2-{name}"[:128], **place, schema=Schema(metric="l2"))
     await far.async_add(nodes())
     result = await far.aquery(query)
     assert result.ids == ["a", "b"]
@@ -289,16 +288,16 @@ async def test_reading_and_removing(store: Any) -> None:
     assert await store.aget_nodes() == []
 
 
-async def test_many_nodes_come_in_batches_and_pages(url: str, name: str) -> None:
-    store = RagstoneVectorStore(name, url=url, batch_size=300)
+async def test_many_nodes_come_in_batches_and_pages(place: dict[str, Any], name: str) -> None:
+    store = RagstoneVectorStore(name, **place, batch_size=300)
     many = [TextNode(id_=f"{number:04}", text=str(number), embedding=[1.0, number / 100]) for number in range(1_201)]
     assert len(store.add(many)) == 1_201
     assert sorted(one.node_id for one in store.get_nodes()) == [one.node_id for one in many]
     await store.aclose()
 
 
-async def test_a_collection_that_is_not_there_is_empty(url: str, name: str) -> None:
-    for store in (RagstoneVectorStore(name, url=url), Awaited(RagstoneVectorStore(name, url=url))):
+async def test_a_collection_that_is_not_there_is_empty(place: dict[str, Any], name: str) -> None:
+    for store in (RagstoneVectorStore(name, **place), Awaited(RagstoneVectorStore(name, **place))):
         assert await found(store) == []
         assert await found(store, filters_of(("rank", "==", "one"))) == []
         assert await store.aget_nodes(["a"]) == []
@@ -309,7 +308,9 @@ async def test_a_collection_that_is_not_there_is_empty(url: str, name: str) -> N
         await store.aclose()
 
 
-async def test_what_is_awaited_uses_no_thread(url: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_awaited_uses_no_thread(
+    place: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     awaited = {name for name, _ in inspect.getmembers(BasePydanticVectorStore, inspect.iscoroutinefunction)}
     assert awaited <= vars(RagstoneVectorStore).keys()
 
@@ -317,15 +318,16 @@ async def test_what_is_awaited_uses_no_thread(url: str, name: str, monkeypatch: 
         raise AssertionError("what blocks was asked for")
 
     monkeypatch.setattr(ragstone, "connect", refused)
+    monkeypatch.setattr(ragstone, "open", refused)
     monkeypatch.setattr(asyncio.get_running_loop(), "run_in_executor", refused)
-    store = RagstoneVectorStore(name, url=url)
+    store = RagstoneVectorStore(name, **place)
     await store.async_add(nodes())
     assert await found(store, filters_of(("rank", "text_match", "o"))) == ["a", "b", "c"]
     await store.aclose()
 
 
-async def test_an_index_over_it(url: str, name: str) -> None:
-    store = RagstoneVectorStore(name, url=url)
+async def test_an_index_over_it(place: dict[str, Any], name: str) -> None:
+    store = RagstoneVectorStore(name, **place)
     context = StorageContext.from_defaults(vector_store=store)
     documents = [Document(text=text, id_=id, metadata={"kind": id}) for id, (text, _) in ROWS.items()]
     index = VectorStoreIndex.from_documents(documents, storage_context=context, embed_model=MockEmbedding(8))
@@ -342,7 +344,8 @@ async def test_an_index_over_it(url: str, name: str) -> None:
     await store.aclose()
 
 
-def test_saving_and_connections(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saving_and_connections(client: ragstone.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "http://host:1"
     store = RagstoneVectorStore("saved", url=url, api_key="secret", batch_size=7)
     saved = store.to_dict()
     assert "secret" not in str(saved)
@@ -350,12 +353,11 @@ def test_saving_and_connections(url: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert (again.collection, again.url, again.batch_size) == ("saved", url, 7)
     with pytest.raises(ValueError, match="either `url`"):
         RagstoneVectorStore(url=url, path=str(tmp_path))
-    with ragstone.connect(url) as client:
-        given = RagstoneVectorStore(client=client)
-        given.close()
-        assert given.client is client
-        client.ping()
-        with pytest.raises(ValueError, match="needs a `async_client`"):
-            _ = given.async_client
-        monkeypatch.setattr(ragstone, "open", lambda path: client if path == str(tmp_path) else None)
-        assert RagstoneVectorStore(path=str(tmp_path)).client is client
+    given = RagstoneVectorStore(client=client)
+    given.close()
+    assert given.client is client
+    client.ping()
+    with pytest.raises(ValueError, match="needs a `async_client`"):
+        _ = given.async_client
+    monkeypatch.setattr(ragstone, "open", lambda path: client if path == str(tmp_path) else None)
+    assert RagstoneVectorStore(path=str(tmp_path)).client is client

@@ -1,4 +1,5 @@
-"""What the tests run against: the real server, started by them, and a client that is the same to write for whether it is awaited or not.
+"""What the tests run against: the real server, started by them, or the engine in this process (`RAGSTONE_ENGINE=embedded`, with `ragstone-embedded`
+installed); and a client that is the same to write for whether it is awaited or not.
 
 Tests are written once, as for the client that is awaited; with the fixture `client` each runs over both. The client that blocks gets its calls
 wrapped so that they can be awaited, and each returns before the next is made.
@@ -26,6 +27,18 @@ import ragstone.aio
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 60
 BOTH = ["sync", "async"]
+ENGINE = os.environ.get("RAGSTONE_ENGINE", "server")
+assert ENGINE in ("server", "embedded"), f"RAGSTONE_ENGINE is server or embedded, and not {ENGINE}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "server_only(reason): what only a server can do, and why")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    marker = item.get_closest_marker("server_only")
+    if marker is not None and ENGINE == "embedded":
+        pytest.skip(f"of servers: {marker.args[0]}")
 
 
 def binary() -> Path:
@@ -69,12 +82,64 @@ class Server:
                 addresses.put(address)
         addresses.put("")
 
+    @property
+    def place(self) -> dict[str, Any]:
+        """Where it is, as stores over the client take it."""
+        return {"url": self.url}
+
+    def connect(self, kind: str, **options: Any) -> Any:
+        """A client of either kind, to be awaited."""
+        return connect(kind, self.url, **options)
+
+    def in_code(self, code: str) -> str:
+        """An example of a README, with this server for the one that it names."""
+        return code.replace("http://127.0.0.1:6733", self.url)
+
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(PATIENCE_S)
         self.reader.join(PATIENCE_S)
         assert self.process.stderr is not None
         self.process.stderr.close()
+
+
+class Embedded:
+    """The engine in this process, over a directory that it has open until it is stopped: each client opens it once more."""
+
+    def __init__(self, data: Path, **options: Any) -> None:
+        self.data = data
+        self.held = ragstone.open(data, offline=True, allow_any_model=False, **options)
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Where it is, as stores over the client take it."""
+        return {"path": str(self.data)}
+
+    def connect(self, kind: str, **options: Any) -> Any:
+        """A client of either kind, to be awaited."""
+        if kind == "async":
+            return ragstone.aio.open(self.data, **options)
+        return Awaited(ragstone.open(self.data, **options))
+
+    def in_code(self, code: str) -> str:
+        """An example of a README, over this engine instead of the server that it names."""
+        opened = code.replace('connect("http://127.0.0.1:6733")', f"open({str(self.data)!r})")
+        opened = opened.replace('url="http://127.0.0.1:6733"', f"path={str(self.data)!r}")
+        return opened.replace('ragstone.open("notes")', f"ragstone.open({str(self.data)!r})")
+
+    def stop(self) -> None:
+        self.held.close()
+
+
+def started(data: Path, **options: Any) -> Any:
+    """A server or an engine, whichever is tested, with the options of `ragstone.open`: lists and texts, which are a server's flags too."""
+    if ENGINE == "embedded":
+        return Embedded(data, **options)
+    flags = []
+    for option, value in options.items():
+        values, name = ([value], option) if isinstance(value, str) else (value, option.removesuffix("s"))
+        flags += [text for one in values for text in (f"--{name.replace('_', '-')}", one)]
+    return Server(data, *flags)
 
 
 @pytest.fixture(scope="session")
@@ -85,13 +150,13 @@ def model() -> str:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, model: str) -> Iterator[Server]:
-    """The server that most tests share: each makes collections of its own."""
+def server(tmp_path_factory: pytest.TempPathFactory, model: str) -> Iterator[Any]:
+    """The server, or the engine, that most tests share: each makes collections of its own."""
     place = tmp_path_factory.mktemp("server")
     for name in ("snapshots", "exchange"):
         (place / name).mkdir()
-    stores = ["--snapshot-store", str(place / "snapshots"), "--exchange-dir", str(place / "exchange")]
-    server = Server(place / "data", *stores, "--model", model)
+    stores = {"snapshot_stores": [str(place / "snapshots")], "exchange_dir": str(place / "exchange")}
+    server = started(place / "data", model=model, **stores)
     yield server
     server.stop()
 
@@ -163,9 +228,9 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def client(kind: str, server: Server) -> Any:
-    """A client of the shared server."""
-    return connect(kind, server.url)
+def client(kind: str, server: Any) -> Any:
+    """A client of the shared server, or engine."""
+    return server.connect(kind)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pytest
 import trustme
 from conftest import Server, connect
 
-import ragstone.aio
 from ragstone import (
     AliasNotFound,
     CollectionAliased,
@@ -188,6 +187,7 @@ async def test_reads_find_what_was_written(client: Any, name: str) -> None:
         await client.at_least(foreign).collection(name).count()
 
 
+@pytest.mark.server_only("who opens a directory may do everything")
 async def test_tenants_see_what_is_theirs(
     kind: str, tmp_path_factory: pytest.TempPathFactory, model: str, name: str
 ) -> None:
@@ -241,6 +241,7 @@ async def tenants(kind: str, url: str, operator: Any, name: str) -> None:
         await operator.revoke_key("nobody")
 
 
+@pytest.mark.server_only("a directory has no URL")
 async def test_a_client_says_what_of_its_url_makes_no_sense(kind: str) -> None:
     for url, options in [
         ("127.0.0.1:1", {}),
@@ -254,6 +255,7 @@ async def test_a_client_says_what_of_its_url_makes_no_sense(kind: str) -> None:
             connect(kind, url, **options)
 
 
+@pytest.mark.server_only("there is no connection")
 async def test_both_sides_show_certificates(kind: str, tmp_path: Path, model: str) -> None:
     authority, stranger = trustme.CA(), trustme.CA()
     ours, theirs = authority.issue_cert("127.0.0.1"), authority.issue_cert("client@example.com")
@@ -284,8 +286,8 @@ async def test_both_sides_show_certificates(kind: str, tmp_path: Path, model: st
         server.stop()
 
 
-async def test_one_client_serves_many_at_once(kind: str, server: Server, name: str) -> None:
-    async with connect(kind, server.url) as client:
+async def test_one_client_serves_many_at_once(kind: str, server: Any, name: str) -> None:
+    async with server.connect(kind) as client:
         notes = await client.create_collection(name, dimension=1)
         await notes.upsert([(number, [1.0], {"n": number}) for number in range(50)])
         if kind == "async":
@@ -296,8 +298,8 @@ async def test_one_client_serves_many_at_once(kind: str, server: Server, name: s
     assert counts == list(range(50))
 
 
-def test_an_awaited_client_may_be_used_from_several_loops(server: Server) -> None:
-    client = ragstone.aio.connect(server.url)
+def test_an_awaited_client_may_be_used_from_several_loops(server: Any) -> None:
+    client = server.connect("async")
     loops = [asyncio.new_event_loop() for _ in range(2)]
     for loop in (*loops, *loops):
         assert loop.run_until_complete(client.has_collection("nobody")) is False
@@ -307,8 +309,8 @@ def test_an_awaited_client_may_be_used_from_several_loops(server: Server) -> Non
     loops[1].close()
 
 
-async def test_a_closed_client_says_so(kind: str, server: Server) -> None:
-    client = connect(kind, server.url)
+async def test_a_closed_client_says_so(kind: str, server: Any) -> None:
+    client = server.connect(kind)
     assert await client.has_collection("nobody") is False
     other = client.with_options(timeout=5.0)
     await client.close()
@@ -319,8 +321,9 @@ async def test_a_closed_client_says_so(kind: str, server: Server) -> None:
         await client.collection("x").ingest([(1, [1.0])])
 
 
-async def test_messages_may_be_compressed(kind: str, server: Server, name: str) -> None:
-    async with connect(kind, server.url, compression="gzip") as client:
+@pytest.mark.server_only("there is no connection")
+async def test_messages_may_be_compressed(kind: str, server: Any, name: str) -> None:
+    async with server.connect(kind, compression="gzip") as client:
         await client.ping()
         notes = await client.create_collection(name, dimension=1)
         await notes.upsert([(1, [1.0], {"text": "a" * 10_000})])

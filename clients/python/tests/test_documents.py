@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Server, connect
+from conftest import started
 
 from ragstone import (
     Answer,
@@ -161,12 +161,12 @@ class ChatService(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def answering(tmp_path_factory: pytest.TempPathFactory, model: str) -> Iterator[Server]:
+def answering(tmp_path_factory: pytest.TempPathFactory, model: str) -> Iterator[Any]:
     service = ThreadingHTTPServer(("127.0.0.1", 0), ChatService)
     thread = threading.Thread(target=service.serve_forever, daemon=True)
     thread.start()
     url = f"small=http://127.0.0.1:{service.server_address[1]}/v1"
-    server = Server(tmp_path_factory.mktemp("answering"), "--model", model, "--generate-model", url)
+    server = started(tmp_path_factory.mktemp("answering"), model=model, generate_models=[url])
     yield server
     server.stop()
     service.shutdown()
@@ -174,9 +174,9 @@ def answering(tmp_path_factory: pytest.TempPathFactory, model: str) -> Iterator[
 
 
 async def test_answers_come_piece_by_piece_and_their_citations_are_checked(
-    kind: str, answering: Server, name: str
+    kind: str, answering: Any, name: str
 ) -> None:
-    async with connect(kind, answering.url) as client:
+    async with answering.connect(kind) as client:
         notes = await noted(client, name)
         generation = await notes.generate(
             "When does the lease end?", model="small", temperature=0.0, stop=["\n"], seed=7

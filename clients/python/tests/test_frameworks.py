@@ -93,7 +93,7 @@ def test_conditions_have_the_types_of_the_fields() -> None:
 
 
 async def test_rows_make_their_collection_and_learn_its_fields(kind: str, server: Any, name: str) -> None:
-    twins, rows = Twins(name, url=server.url), Rows(Schema(metric="l2", fields={"year": "int"}), "body")
+    twins, rows = Twins(name, **server.place), Rows(Schema(metric="l2", fields={"year": "int"}), "body")
 
     async def walked(steps: Steps[Any]) -> Any:
         return await twins.arun(steps) if kind == "async" else twins.run(steps)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from conftest import ROOT, Server
+from conftest import ENGINE, ROOT
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
@@ -70,11 +70,13 @@ def modules() -> list[str]:
 
 
 @pytest.mark.parametrize("module", modules())
-def test_examples_run(module: str, server: Server) -> None:
-    with ragstone.connect(server.url) as client:
+def test_examples_run(module: str, server: Any) -> None:
+    if module == "ragstone" and ENGINE == "embedded":
+        pytest.skip("of servers: it connects to one")
+    with server.connect("sync").inner as client:
         if module == "ragstone":
             client.delete_collection("readme", missing_ok=True)
-        names = {"client": client, "url": server.url}
+        names = {"client": client, "url": server.place.get("url")}
         failed, _ = doctest.testmod(importlib.import_module(module), extraglobs=names)
     assert failed == 0
 
@@ -94,11 +96,13 @@ def readme_blocks() -> list[str]:
 
 
 @pytest.mark.parametrize("block", readme_blocks())
-def test_the_readmes_run(block: str, server: Server) -> None:
-    for name in ("notes", "vectors"):
-        with ragstone.connect(server.url) as client:
+def test_the_readmes_run(block: str, server: Any) -> None:
+    if "ragstone.open(" in block and ENGINE == "server":
+        pytest.skip("of the engine in this process")
+    with server.connect("sync").inner as client:
+        for name in ("notes", "vectors"):
             client.delete_collection(name, missing_ok=True)
-    exec(compile(block.replace("http://127.0.0.1:6733", server.url), "README.md", "exec"), {"__name__": "readme"})
+    exec(compile(server.in_code(block), "README.md", "exec"), {"__name__": "readme"})
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from conftest import connect
 from ragstone import DeadlineExceeded, InvalidArgument, RagstoneError, ResourceExhausted, Unavailable, _retry, v1
 from ragstone._methods import Repeat
 
+pytestmark = pytest.mark.server_only("there is no connection that fails")
 UNAVAILABLE, EXHAUSTED = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED
 
 

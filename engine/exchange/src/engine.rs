@@ -34,6 +34,11 @@ impl<'a> ViewSource<'a> {
         Ok(Self { view, schema, filter: request.filter, total, rows })
     }
 
+    /// The filter, with the tenants that it is about.
+    pub(crate) fn filter(&self) -> Option<Filter> {
+        self.filter.clone()
+    }
+
     fn has_behind(&self, after: Option<PointId>) -> Result<Option<PointId>> {
         let request = ScrollRequest {
             filter: self.filter.clone(),

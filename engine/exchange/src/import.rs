@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use ragstone::{Db, Point};
 
 use crate::decode::{self, Wrong};
@@ -64,44 +66,74 @@ pub fn import_into(
     progress: Callback<'_>,
 ) -> Result<Imported> {
     let format = options.format.map_or_else(|| Format::of(path), Ok)?;
-    let size = options.batch.check()?;
+    options.batch.check()?;
     let file = Opened::open(path, format)?;
-    let plan = plan(sink, &file, path, options)?;
-    let places: Vec<usize> = plan.columns.iter().map(|(at, _)| *at).collect();
-    let columns: Vec<Column> = plan.columns.into_iter().map(|(_, column)| column).collect();
-    let batches = file.batches(&places)?;
-    if let Some(schema) = &plan.create {
-        sink.create(schema)?;
-    }
-    let done = Progress { rows_total: file.rows, ..Progress::default() };
-    let mut import =
-        Import { sink, path, columns: &columns, size, progress, done, waiting: Vec::new(), bytes: 0 };
-    tell(import.progress, done)?;
-    let mut seen = 0;
-    for batch in batches {
-        let batch = batch.map_err(|error| import.failed(error))?;
-        for from in (0..batch.num_rows()).step_by(ROWS_AT_ONCE) {
-            let slice = batch.slice(from, ROWS_AT_ONCE.min(batch.num_rows() - from));
-            let first = Some(seen).filter(|_| options.number_rows);
-            let points = decode::rows(&slice, &columns, first).map_err(|wrong| import.wrong(seen, wrong))?;
-            seen += points.len() as u64;
-            points.into_iter().try_for_each(|point| import.add(point))?;
-        }
-    }
-    import.flush()?;
-    let rows = import.done.rows;
-    let columns = columns.into_iter().map(|column| (column.name, described(&column.role))).collect();
-    Ok(Imported { rows, created: plan.create.is_some(), columns, notes: plan.notes })
+    let about = Coming { path, schema: file.schema.clone(), text: file.text.as_deref(), rows: file.rows };
+    let plan = about.plan(sink, options, &|at| first_length(&file, at))?;
+    let mut batches = file.batches(&plan.places())?;
+    about.write(sink, plan, options, (&mut batches, progress))
 }
 
-fn plan(sink: &mut dyn Sink, file: &Opened, path: &Path, options: &ImportOptions) -> Result<Plan> {
-    let stored = file.text.as_deref().map(Stored::read).transpose();
-    let stored = stored.map_err(|reason| {
-        Error::unreadable(path, format!("its schema under `{}`: {reason}", crate::metadata::KEY))
-    })?;
-    let first_length = |at: usize| first_length(file, at);
-    let target = sink.schema()?;
-    Planner { path, file: file.schema.clone(), stored, target, options, first_length: &first_length }.plan()
+/// Rows on their way into a sink, and what they say of themselves.
+pub(crate) struct Coming<'a> {
+    /// What errors name them by.
+    pub(crate) path: &'a Path,
+    pub(crate) schema: SchemaRef,
+    /// The text of the schema of the collection that they are an export of.
+    pub(crate) text: Option<&'a str>,
+    /// How many they are, if that is known.
+    pub(crate) rows: Option<u64>,
+}
+
+impl Coming<'_> {
+    pub(crate) fn plan(
+        &self,
+        sink: &mut dyn Sink,
+        options: &ImportOptions,
+        first_length: &dyn Fn(usize) -> Result<Option<usize>>,
+    ) -> Result<Plan> {
+        let stored = self.text.map(Stored::read).transpose();
+        let stored = stored.map_err(|reason| {
+            Error::unreadable(self.path, format!("its schema under `{}`: {reason}", crate::metadata::KEY))
+        })?;
+        let (file, target) = (self.schema.clone(), sink.schema()?);
+        Planner { path: self.path, file, stored, target, options, first_length }.plan()
+    }
+
+    /// Writes batches that have the columns of the plan, and no other.
+    pub(crate) fn write(
+        &self,
+        sink: &mut dyn Sink,
+        plan: Plan,
+        options: &ImportOptions,
+        (batches, progress): (&mut dyn Iterator<Item = Result<RecordBatch>>, Callback<'_>),
+    ) -> Result<Imported> {
+        let columns: Vec<Column> = plan.columns.into_iter().map(|(_, column)| column).collect();
+        if let Some(schema) = &plan.create {
+            sink.create(schema)?;
+        }
+        let (path, size) = (self.path, options.batch);
+        let done = Progress { rows_total: self.rows, ..Progress::default() };
+        let mut import =
+            Import { sink, path, columns: &columns, size, progress, done, waiting: Vec::new(), bytes: 0 };
+        tell(import.progress, done)?;
+        let mut seen = 0;
+        for batch in batches {
+            let batch = batch.map_err(|error| import.failed(error))?;
+            for from in (0..batch.num_rows()).step_by(ROWS_AT_ONCE) {
+                let slice = batch.slice(from, ROWS_AT_ONCE.min(batch.num_rows() - from));
+                let first = Some(seen).filter(|_| options.number_rows);
+                let points =
+                    decode::rows(&slice, &columns, first).map_err(|wrong| import.wrong(seen, wrong))?;
+                seen += points.len() as u64;
+                points.into_iter().try_for_each(|point| import.add(point))?;
+            }
+        }
+        import.flush()?;
+        let rows = import.done.rows;
+        let columns = columns.into_iter().map(|column| (column.name, described(&column.role))).collect();
+        Ok(Imported { rows, created: plan.create.is_some(), columns, notes: plan.notes })
+    }
 }
 
 /// The length of the first list of a column, of lists of lists that of the first inner one.

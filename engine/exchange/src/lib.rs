@@ -7,7 +7,7 @@
 //! a table, a column for each vector and each field, in batches that are bounded by rows and by bytes. The schema goes along as text, so
 //! that an import into nothing makes the collection again, whole: metrics, encodings, analysers, strictness, attributes. Files of others
 //! are taken by the types of their columns. What rows come from and go to are two small traits, [`Source`] and [`Sink`]: a collection of this
-//! process, or one of a server.
+//! process, or one of a server. Without a file, a collection is a stream of such batches ([`export_stream`], [`import_stream`]).
 //!
 //! ```
 //! # let folder = tempfile::tempdir()?;
@@ -96,9 +96,11 @@ mod plan;
 mod progress;
 mod read;
 mod seam;
+mod stream;
 mod types;
 mod write;
 
+pub use arrow_array::RecordBatchReader;
 pub use engine::{DbSink, ViewSource};
 pub use error::{Error, RefusedColumn, Result};
 pub use export::{Exported, export, export_from};
@@ -107,3 +109,4 @@ pub use import::{Imported, import, import_into};
 pub use options::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, BatchSize, ColumnNames, ExportOptions, ImportOptions};
 pub use progress::{Callback, Progress, quietly};
 pub use seam::{IdKinds, Sink, Source};
+pub use stream::{ExportStream, export_stream, import_stream};

@@ -26,6 +26,13 @@ pub(crate) struct Plan {
     pub(crate) notes: Vec<String>,
 }
 
+impl Plan {
+    /// The places of the columns that are read, in ascending order.
+    pub(crate) fn places(&self) -> Vec<usize> {
+        self.columns.iter().map(|(at, _)| *at).collect()
+    }
+}
+
 /// What there is to plan by.
 pub(crate) struct Planner<'a> {
     pub(crate) path: &'a Path,

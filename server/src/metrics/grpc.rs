@@ -24,6 +24,7 @@ use tonic_types::StatusExt as _;
 use tower::{Layer, Service};
 
 use super::{Families, Method, MethodCode, Metrics};
+use crate::status::code_name;
 use crate::telemetry::{Call, Traces};
 
 /// What a method is counted under that the server does not have: callers may name any.
@@ -105,7 +106,7 @@ impl Series {
         histogram.observe(seconds);
         let find = || {
             let Method { service, method } = self.method.clone();
-            families.grpc_requests.get_or_create_owned(&MethodCode { service, method, code: name(code) })
+            families.grpc_requests.get_or_create_owned(&MethodCode { service, method, code: code_name(code) })
         };
         if let Some(counter) = self.requests.get(code as usize) {
             counter.get_or_init(find).inc();
@@ -181,7 +182,7 @@ impl Drop for Rpc {
     fn drop(&mut self) {
         let families = &self.layer.metrics.families;
         families.grpc_in_flight.dec();
-        self.call.answered_rpc(name(self.code));
+        self.call.answered_rpc(code_name(self.code));
         self.series.ended(families, self.code, self.started.elapsed().as_secs_f64());
     }
 }
@@ -226,29 +227,6 @@ impl HttpBody for Measured {
     }
 }
 
-/// The names that the gRPC protocol has for its codes.
-fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,7 +234,7 @@ mod tests {
     /// What counts them has a place for each.
     #[test]
     fn every_code_has_its_number_and_its_name() {
-        let names: Vec<&str> = (0..CODES as i32).map(|number| name(Code::from_i32(number))).collect();
+        let names: Vec<&str> = (0..CODES as i32).map(|number| code_name(Code::from_i32(number))).collect();
         assert!((0..CODES).all(|number| Code::from_i32(number as i32) as usize == number));
         assert!(names.iter().enumerate().all(|(at, name)| !names[..at].contains(name)), "{names:?}");
         assert_eq!(Code::from_i32(CODES as i32), Code::Unknown, "there is no further one");

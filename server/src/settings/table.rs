@@ -340,6 +340,12 @@ const TIMES: &[Setting] = &[
         "How long a read waits for the server to come to the write that it is to find.",
     ),
     Setting::new(
+        "model_wait",
+        "TIME",
+        Field::Time(|s| &mut s.server.model_wait),
+        "How long a request waits for its model to be loaded before it is told to come back.",
+    ),
+    Setting::new(
         "shutdown_grace",
         "TIME",
         Field::Time(|s| &mut s.server.shutdown_grace),

@@ -1,7 +1,7 @@
 //! The project's own tasks. `cargo xtask test` runs every check that a change must pass; `cargo xtask --help` lists them.
 //!
 //! A task is a list of ordinary commands, shown before they run, so that each can be repeated by hand. What a command
-//! needs beyond the Rust toolchain (Node.js for `buf`, Python's pip for the model's wheel, the S3 server and OpenAI's client, its venv for our own) is installed first where the
+//! needs beyond the Rust toolchain (Node.js for `buf`, Python's pip for the model's wheel, the S3 server and OpenAI's client, its venv for our packages) is installed first where the
 //! machine's package manager allows it, and named clearly where it does not.
 
 mod asan;
@@ -20,12 +20,13 @@ use command::{cargo, need, run};
 const HELP: &str = "\
 cargo xtask TASK
 
-  test     the next eight, in this order; what CI runs
+  test     the next nine, in this order; what CI runs
   fmt      the code is formatted
   clippy   no lint warns
   doc      the documentation builds without a warning
   proto    buf's STANDARD and COMMENTS rules hold for proto/, and nothing is broken that clients rely on
   unit     every test and doc-test
+  python   the packages for Python: linted, typed, tested against the server that cargo builds and against the engine in the process, and packed
   torture  a store that is killed for twenty seconds loses nothing, and broken ones are found out
   loom     lock-free structures keep their promises in every interleaving
   asan-kernels
@@ -33,7 +34,7 @@ cargo xtask TASK
 
 Not part of `test`:
 
-  python   the client for Python: linted, typed, tested against the server that cargo builds, and packed
+  wheel    the engine for Python as it is published: built with optimisation, installed, and tried
   proto-baseline
            the wire API as it is now becomes what clients rely on: for a release, or a break that is meant
   asan     asan-kernels, and the engine's graph, vectors and segments on each instruction set
@@ -48,7 +49,9 @@ Not part of `test`:
 fn main() -> ExitCode {
     let task = std::env::args().nth(1).unwrap_or_default();
     let steps: &[fn() -> Result<(), String>] = match task.as_str() {
-        "test" => &[fmt, clippy, doc, proto::check, unit, torture::check, loom::check, asan::kernels],
+        "test" => {
+            &[fmt, clippy, doc, proto::check, unit, python::check, torture::check, loom::check, asan::kernels]
+        }
         "fmt" => &[fmt],
         "clippy" => &[clippy],
         "doc" => &[doc],
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         "proto-baseline" => &[proto::baseline],
         "unit" => &[unit],
         "python" => &[python::check],
+        "wheel" => &[python::wheel],
         "torture" => &[torture::check],
         "loom" => &[loom::check],
         "loom-mutants" => &[loom::mutants],

@@ -1,49 +1,126 @@
-//! The client for Python and what puts frameworks over it: style, types, tests against the server that cargo builds, and that each can be packed.
+//! The packages for Python: style, types, tests against the server that cargo builds and against the engine in the process, and that each can be packed.
 //!
 //! They share an environment below the target directory, which is made once. The packages are installed in place each time, which makes the modules
 //! of the wire API out of `proto/` anew (`clients/python/hatch_build.py`): seconds, as pip has the rest in its cache.
+//!
+//! The engine's module is built with the rest of the workspace, so that nothing is compiled twice, and laid beside its Python sources, as `maturin
+//! develop` would. maturin compiles for itself, with features of its own: it makes the wheel that is published ([`wheel`]), and here the sdist alone.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::command::{cargo, need, root, run, target};
 
-/// The packages, each behind what it needs.
+/// The packages of Python alone, each behind what it needs.
 const PACKAGES: [&str; 3] = ["clients/python", "clients/langchain", "clients/llamaindex"];
+/// The one that is an extension module.
+const EMBEDDED: &str = "clients/embedded";
+/// What its tests and its packing need.
+const EMBEDDED_NEEDS: [&str; 2] = ["maturin==1.16.0", "pyarrow>=17"];
 
-/// Everything that a change of the packages, of the wire API or of the server must pass.
+/// Everything that a change of the packages, of the wire API, of the engine or of the server must pass.
 pub(crate) fn check() -> Result<(), String> {
-    cargo(&["build", "--workspace", "--bin", "ragstone", "--locked"])?;
-    let python = environment()?;
+    cargo(&["build", "--workspace", "--bin", "ragstone", "--lib", "--locked"])?;
+    let python = environment("python")?;
     install(&python)?;
-    PACKAGES.iter().try_for_each(|package| check_package(&python, &root().join(package)))
+    lay_module(&python)?;
+    for package in PACKAGES {
+        let package = root().join(package);
+        style(&python, &package)?;
+        tests(&python, &package, "server")?;
+        tests(&python, &package, "embedded")?;
+        let mut pack = Command::new(&python);
+        pack.args(["-m", "build", "--outdir"]).arg(target("python-dist")).current_dir(&package);
+        run(&mut pack)?;
+    }
+    let embedded = root().join(EMBEDDED);
+    style(&python, &embedded)?;
+    tests(&python, &embedded, "embedded")?;
+    let mut pack = Command::new(&python);
+    run(pack.args(["-m", "maturin", "sdist", "--out"]).arg(target("python-dist")).current_dir(&embedded))
+}
+
+/// The wheel of the engine as it is published, installed beside the client into an environment of its own, and its tests there.
+pub(crate) fn wheel() -> Result<(), String> {
+    let (python, out) = (environment("python")?, target("python-wheel"));
+    let mut install = pip_install(&python);
+    run(install.args(EMBEDDED_NEEDS))?;
+    remove(&out)?;
+    let mut pack = Command::new(&python);
+    pack.args(["-m", "maturin", "build", "--release", "--locked", "--out"]).arg(&out);
+    run(pack.current_dir(root().join(EMBEDDED)))?;
+    let wheels = fs::read_dir(&out).map_err(|error| format!("{}: {error}", out.display()))?;
+    let wheels = wheels.filter_map(|entry| Some(entry.ok()?.path()));
+    let wheels: Vec<PathBuf> =
+        wheels.filter(|path| path.extension().is_some_and(|extension| extension == "whl")).collect();
+    remove(&target("python-installed"))?;
+    let installed = environment("python-installed")?;
+    let mut install = pip_install(&installed);
+    run(install.args(["./clients/python", "numpy", "pyarrow", "pytest"]).args(wheels).current_dir(root()))?;
+    tests(&installed, &root().join(EMBEDDED), "embedded")
+}
+
+fn pip_install(python: &Path) -> Command {
+    let mut install = Command::new(python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    install
 }
 
 /// Installs all of them at once, so that what they need is chosen to suit them all.
 fn install(python: &Path) -> Result<(), String> {
-    let mut install = Command::new(python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    let mut install = pip_install(python);
     for package in PACKAGES {
         install.arg("-e").arg(format!("./{package}[test]"));
     }
-    run(install.current_dir(root()))
+    run(install.args(EMBEDDED_NEEDS).current_dir(root()))
 }
 
-fn check_package(python: &Path, package: &Path) -> Result<(), String> {
+/// Lays the module that cargo has built beside its Python sources, and has the environment find them.
+fn lay_module(python: &Path) -> Result<(), String> {
+    let built = target("debug").join(format!(
+        "{}ragstone_embedded{}",
+        std::env::consts::DLL_PREFIX,
+        std::env::consts::DLL_SUFFIX
+    ));
+    let sources = root().join(EMBEDDED).join("python");
+    let module = sources.join("ragstone_embedded/_engine.abi3.so");
+    // A new file: whoever has the old one loaded keeps it.
+    remove(&module)?;
+    fs::copy(&built, &module).map_err(|error| format!("{}: {error}", built.display()))?;
+    let script = "import pathlib, sys, sysconfig\n\
+                  place = pathlib.Path(sysconfig.get_path('purelib'), 'ragstone_embedded.pth')\n\
+                  place.write_text(sys.argv[1] + '\\n')";
+    run(Command::new(python).args(["-c", script]).arg(sources))
+}
+
+fn style(python: &Path, package: &Path) -> Result<(), String> {
     module(python, package, &["ruff", "check", "."])?;
     module(python, package, &["ruff", "format", "--check", "."])?;
-    module(python, package, &["mypy"])?;
-    let mut tests = Command::new(python);
-    tests.args(["-m", "pytest"]).current_dir(package).env("RAGSTONE_BIN", target("debug").join("ragstone"));
-    run(&mut tests)?;
-    let mut pack = Command::new(python);
-    pack.args(["-m", "build", "--outdir"]).arg(target("python-dist")).current_dir(package);
-    run(&mut pack)
+    module(python, package, &["mypy"])
 }
 
-/// The environment's Python; the environment is made if it is not there.
-fn environment() -> Result<PathBuf, String> {
-    let folder = target("python");
+/// Runs the tests of a package against the server, or the engine in the process.
+fn tests(python: &Path, package: &Path, engine: &str) -> Result<(), String> {
+    let mut tests = Command::new(python);
+    tests.args(["-m", "pytest"]).env("RAGSTONE_ENGINE", engine);
+    run(tests.current_dir(package).env("RAGSTONE_BIN", target("debug").join("ragstone")))
+}
+
+/// Removes a file or a folder, if it is there.
+fn remove(path: &Path) -> Result<(), String> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("{}: {error}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The Python of an environment below the target directory, which is made if it is not there.
+fn environment(name: &str) -> Result<PathBuf, String> {
+    let folder = target(name);
     let python = folder.join("bin/python");
     if !python.exists() {
         need_venv()?;

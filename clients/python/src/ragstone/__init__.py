@@ -316,8 +316,10 @@ __all__ = [
 ]
 
 
-def open(path: str | PathLike[str], **options: Any) -> Client:
+def open(path: str | PathLike[str] | None, **options: Any) -> Client:
     """Opens a database in this process, without a server: the same methods over `ragstone-embedded`, whose options these are.
+
+    `path` is its directory, made if absent; None makes a new database in memory. A directory that is opened again is shared.
 
     Raises `ImportError`, saying what to install, where that package is not there.
     """

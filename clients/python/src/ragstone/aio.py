@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-def open(path: str | PathLike[str], **options: Any) -> AsyncClient:
+def open(path: str | PathLike[str] | None, **options: Any) -> AsyncClient:
     """Opens a database in this process, without a server; see `ragstone.open`."""
     client: AsyncClient = load("ragstone_embedded.aio").open(path, **options)
     return client

@@ -3,7 +3,10 @@
 use std::ops::ControlFlow;
 
 use ragstone::{Db, Filter, Metric, Point, PointId, Schema};
-use ragstone_exchange::{BatchSize, ColumnNames, Compression, Error, ExportOptions, ImportOptions, quietly};
+use ragstone_exchange::{
+    BatchSize, ColumnNames, Compression, DbSink, Error, ExportOptions, ImportOptions, export_stream,
+    import_stream, quietly,
+};
 
 use crate::support::{ENDINGS, collection, export, full_points, full_schema, import, rows};
 
@@ -26,6 +29,24 @@ fn every_kind_of_vector_and_field_comes_back_with_the_schema() {
         assert_eq!((again.rows, again.created), (5, false));
         assert_eq!(rows(&to), rows(&from), "{ending}");
     }
+}
+
+#[test]
+fn a_stream_carries_what_a_file_does() {
+    let (db, other) = (Db::in_memory().unwrap(), Db::in_memory().unwrap());
+    let from = collection(&db, "from", full_schema(), full_points());
+    let options =
+        ExportOptions { batch: BatchSize { rows: 2, ..BatchSize::default() }, ..ExportOptions::default() };
+    let stream = export_stream(&from, &options).unwrap();
+    // One state, whatever is written meanwhile.
+    from.delete(&[full_points()[0].id.clone()]).unwrap();
+    let mut sink = DbSink::new(&other, "to").unwrap();
+    let done = import_stream(&mut sink, Box::new(stream), &ImportOptions::default(), &mut quietly).unwrap();
+    assert_eq!((done.rows, done.created), (5, true));
+    let to = other.collection("to").unwrap();
+    assert_eq!(to.schema(), full_schema());
+    from.upsert(full_points()).unwrap();
+    assert_eq!(rows(&to), rows(&from));
 }
 
 #[test]

@@ -1,0 +1,114 @@
+"""The databases that this process has open.
+
+A directory is open once in a process, whoever opens it: LangChain and LlamaIndex open a store for each object, and the engine locks the
+directory. So clients of one directory share its engine, which is closed with the last of them. An engine that is being closed is waited for.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ragstone import FailedPrecondition, RagstoneError
+from ragstone._errors import from_status
+
+from ragstone_embedded._engine import Engine, Failure
+from ragstone_embedded._options import defaults
+
+# One thread may come back to it: a client that nobody holds any more is closed wherever the interpreter finds it.
+_lock = threading.RLock()
+_open: dict[str, Shared] = {}
+
+
+def translated(failure: Failure) -> RagstoneError:
+    """The client's exception of a failure of the engine's."""
+    code, message, details = failure.args
+    return from_status(code, message, bytes(details))
+
+
+class Shared:
+    """An engine and how many clients it has."""
+
+    def __init__(self, key: str | None, options: dict[str, Any]) -> None:
+        """Opens it; `key` is the directory, None for a database in memory."""
+        self._key = key
+        self._options = options
+        self._clients = 1
+        self._is_closed = threading.Event()
+        try:
+            self.engine = Engine.open(key, options)
+        except Failure as failure:
+            raise translated(failure) from None
+
+    def _join(self, given: dict[str, Any]) -> None:
+        for name, value in given.items():
+            if self._options[name] != value:
+                raise FailedPrecondition(
+                    f"{self._key} is open in this process with {name}={self._options[name]!r}, and {name}={value!r} is asked for: "
+                    "leave the option out, or close the clients that have it open"
+                )
+        self._clients += 1
+
+    def release(self) -> None:
+        """A client of it is closed; the last one closes the engine."""
+        if self._leave():
+            try:
+                self.engine.close()
+            except Failure as failure:
+                raise translated(failure) from None
+            finally:
+                self._gone()
+
+    def begin_release(self, told: Callable[[Any, Any], None]) -> None:
+        """The same for one who awaits: `told` is called when it is done, by a thread of the engine, or at once."""
+
+        def closed(answer: Any, failed: Any) -> None:
+            self._gone()
+            told(answer, failed)
+
+        if self._leave():
+            self.engine.begin_close(closed)
+        else:
+            told(None, None)
+
+    def _leave(self) -> bool:
+        with _lock:
+            self._clients -= 1
+            return self._clients == 0
+
+    def _gone(self) -> None:
+        with _lock:
+            if self._key is not None and _open.get(self._key) is self:
+                del _open[self._key]
+        self._is_closed.set()
+
+
+def shared(path: str | os.PathLike[str] | None, given: dict[str, Any]) -> Shared:
+    """The engine of a directory, opened if it is not; one of its own for a database in memory. `given` are the options that are set."""
+    options = {**defaults(), **given}
+    if path is None:
+        return Shared(None, options)
+    key = os.path.realpath(path)
+    while True:
+        with _lock:
+            found = _open.get(key)
+            if found is None:
+                found = _open[key] = Shared(key, options)
+                return found
+            if found._clients > 0:
+                found._join(given)
+                return found
+        found._is_closed.wait()
+
+
+def _forget() -> None:
+    """In a process that was forked off: engines are of the one that opened them."""
+    global _lock
+    _lock = threading.RLock()
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

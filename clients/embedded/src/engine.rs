@@ -1,0 +1,149 @@
+//! An open database, and the calls over it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyCapsule};
+use ragstone_exchange::Imported;
+use ragstone_server::InProcess;
+
+use crate::capsule::{ArrowStream, batches};
+use crate::options::{ImportArguments, Options};
+use crate::stream::Stream;
+use crate::waiting::{Call, Outcome, Told, begin, raised, wait};
+
+/// A database that this process has open. Every method may be called from any thread, and raises `Failure`.
+#[pyclass(frozen, module = "ragstone_embedded._engine")]
+pub(crate) struct Engine(Arc<InProcess>);
+
+#[pymethods]
+impl Engine {
+    /// Opens a directory, made if absent; without one, a database in memory.
+    #[staticmethod]
+    fn open(py: Python<'_>, path: Option<PathBuf>, options: Options) -> PyResult<Engine> {
+        let opened = py.detach(move || options.open(path.as_deref()));
+        opened.map(|engine| Engine(Arc::new(engine))).map_err(raised)
+    }
+
+    /// One answer to one request, within so many seconds.
+    fn unary(
+        &self,
+        py: Python<'_>,
+        path: &str,
+        request: PyBackedBytes,
+        timeout: Option<f64>,
+    ) -> PyResult<Option<Py<PyBytes>>> {
+        wait(py, self.0.handle(), self.call(path, request, timeout))
+    }
+
+    /// The same for one who awaits: `told` is called with the answer and None, or with None and the failure.
+    fn begin_unary(&self, path: &str, request: PyBackedBytes, timeout: Option<f64>, told: Py<PyAny>) -> Call {
+        begin(self.0.handle(), self.call(path, request, timeout), told)
+    }
+
+    /// Answers to one request. The call is under way when this returns.
+    fn stream(&self, path: &str, request: PyBackedBytes, timeout: Option<f64>) -> Stream {
+        let answers = self.0.stream(path, Bytes::from_owner(request), seconds(timeout));
+        Stream::new(self.0.handle(), answers, None)
+    }
+
+    /// A stream both ways, likewise.
+    fn duplex(&self, path: &str, timeout: Option<f64>) -> Stream {
+        let (messages, answers) = self.0.duplex(path, seconds(timeout));
+        Stream::new(self.0.handle(), answers, Some(messages))
+    }
+
+    /// A collection, as it is now, as an Arrow stream; of an encoded filter, the rows that pass.
+    fn export_arrow(
+        &self,
+        py: Python<'_>,
+        collection: &str,
+        filter: Option<PyBackedBytes>,
+    ) -> PyResult<ArrowStream> {
+        let filter = filter.map(Bytes::from_owner);
+        let stream = py.detach(|| self.0.export(collection, filter));
+        stream.map(ArrowStream::new).map_err(raised)
+    }
+
+    /// Writes the batches of a capsule to a collection; answers what was done, line by line: rows, whether the collection was made, notes.
+    fn import_arrow(
+        &self,
+        py: Python<'_>,
+        collection: &str,
+        capsule: &Bound<'_, PyCapsule>,
+        options: ImportArguments,
+    ) -> PyResult<Option<Py<PyBytes>>> {
+        let importing = self.importing(collection, capsule, options)?;
+        wait(py, self.0.handle(), importing)
+    }
+
+    /// The same for one who awaits.
+    fn begin_import_arrow(
+        &self,
+        collection: &str,
+        capsule: &Bound<'_, PyCapsule>,
+        options: ImportArguments,
+        told: Py<PyAny>,
+    ) -> PyResult<Call> {
+        Ok(begin(self.0.handle(), self.importing(collection, capsule, options)?, told))
+    }
+
+    /// Closes the database; calls under way are given up.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.close()).map_err(raised)
+    }
+
+    /// The same for one who awaits.
+    fn begin_close(&self, told: Py<PyAny>) {
+        let (engine, told) = (Arc::clone(&self.0), Told::new(told));
+        // Closing waits for the engine's threads, so it is none of them that does.
+        std::thread::spawn(move || told.tell(engine.close().map(|()| None)));
+    }
+}
+
+impl Drop for Engine {
+    /// Whoever drops it has the interpreter's lock, which threads of the engine may be waiting for.
+    fn drop(&mut self) {
+        // What it fails with stands in no log that anybody asked for, and loses nothing that was acknowledged.
+        Python::try_attach(|py| py.detach(|| drop(self.0.close())));
+    }
+}
+
+impl Engine {
+    fn importing(
+        &self,
+        collection: &str,
+        capsule: &Bound<'_, PyCapsule>,
+        options: ImportArguments,
+    ) -> PyResult<impl Future<Output = Outcome> + Send + use<>> {
+        let done = self.0.import(collection, batches(capsule)?, options.into());
+        Ok(async move { done.await.map(|done| Some(lines(done))) })
+    }
+
+    fn call(
+        &self,
+        path: &str,
+        request: PyBackedBytes,
+        timeout: Option<f64>,
+    ) -> impl Future<Output = Outcome> + Send + use<> {
+        // The bytes stay where Python has them, for as long as they are wanted.
+        let answer = self.0.unary(path, Bytes::from_owner(request), seconds(timeout));
+        async move { answer.await.map(Some) }
+    }
+}
+
+/// What an import did, as text.
+fn lines(done: Imported) -> Bytes {
+    let notes = done.notes.iter().map(|note| note.replace('\n', " "));
+    let lines = [done.rows.to_string(), u8::from(done.created).to_string()].into_iter().chain(notes);
+    lines.collect::<Vec<_>>().join("\n").into()
+}
+
+/// A time-out as Python has it. One that is beyond what clocks count is none.
+fn seconds(timeout: Option<f64>) -> Option<Duration> {
+    Duration::try_from_secs_f64(timeout?.max(0.0)).ok()
+}

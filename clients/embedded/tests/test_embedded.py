@@ -1,0 +1,285 @@
+"""What is the engine's own in a process: sharing, locks, the interpreter's lock, signals, calls given up, closing, forks.
+
+What it answers is what a server answers: the tests of the client and of the stores over it run against both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import doctest
+import gc
+import http.server
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ragstone
+import ragstone.aio
+import ragstone_embedded
+from ragstone import FailedPrecondition, StoreLocked
+
+PATIENCE_S = 60
+
+
+def python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs code in a process of its own."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+
+
+def test_what_is_written_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
+    with ragstone.open(tmp_path) as client:
+        notes = client.create_collection("notes", dimension=2)
+        notes.upsert([(1, [1.0, 0.0], {"n": 1}), (2, [0.0, 1.0])])
+    with ragstone.open(tmp_path) as client:
+        assert [hit.id for hit in client.collection("notes").search([1.0, 0.1], k=1)] == [1]
+    with ragstone.open(tmp_path, read_only=True) as client:
+        assert client.collection("notes").count() == 2
+        with pytest.raises(ragstone.RagstoneError):
+            client.collection("notes").delete([1])
+
+
+def test_a_database_in_memory_is_of_its_client_alone() -> None:
+    with ragstone.open(None) as one, ragstone.open(None) as other:
+        one.create_collection("notes", dimension=1)
+        assert other.list_collections() == []
+
+
+def test_a_directory_is_shared_in_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = ragstone.open(tmp_path / "data", generate_models=["small=http://127.0.0.1:1/v1"])
+    first.create_collection("notes", dimension=1)
+    monkeypatch.chdir(tmp_path)
+    second = ragstone.open("data")
+    third = ragstone.open("data", generate_models=["small=http://127.0.0.1:1/v1"])
+    assert second.has_collection("notes")
+    for options in ({"generate_models": []}, {"offline": True}, {"read_only": True}):
+        with pytest.raises(FailedPrecondition, match=next(iter(options))):
+            ragstone.open("data", **options)
+    first.close()
+    first.close()
+    with pytest.raises(FailedPrecondition, match="closed"):
+        first.list_collections()
+    assert second.has_collection("notes")
+    second.close()
+    third.close()
+    # Nobody has it now, so it is opened with whatever is asked for.
+    ragstone.open("data", read_only=True).close()
+
+
+def test_a_client_that_nobody_has_is_closed(tmp_path: Path) -> None:
+    ragstone.open(tmp_path).create_collection("notes", dimension=1)
+    gc.collect()
+    assert python("import sys, ragstone; ragstone.open(sys.argv[1]).close()", tmp_path).returncode == 0
+
+
+def test_another_process_is_told_that_the_directory_is_in_use(tmp_path: Path) -> None:
+    code = (
+        "import sys, ragstone\n"
+        "try:\n    ragstone.open(sys.argv[1])\n"
+        "except ragstone.StoreLocked as error:\n    print(error)\n"
+    )
+    with ragstone.open(tmp_path):
+        told = python(code, tmp_path)
+    assert str(tmp_path) in told.stdout, told.stderr
+    assert issubclass(StoreLocked, FailedPrecondition)
+
+
+def test_a_process_that_ends_closes_what_it_has_open(tmp_path: Path) -> None:
+    code = (
+        "import sys, ragstone\n"
+        "client = ragstone.open(sys.argv[1])\n"
+        "client.create_collection('notes', dimension=1).upsert([(1, [1.0])])\n"
+    )
+    ended = python(code, tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    with ragstone.open(tmp_path) as client:
+        assert client.collection("notes").count() == 1
+
+
+def test_wrong_options_are_named() -> None:
+    with pytest.raises(TypeError, match="generate_models"):
+        ragstone.open(None, generate_models="small=http://127.0.0.1:1/v1")
+    with pytest.raises(ragstone.InvalidArgument) as wrong:
+        ragstone.open(None, generate_models=["small"])
+    assert wrong.value.field == "generate_model"
+    with pytest.raises(TypeError, match="nobody"):
+        ragstone.open(None, nobody=1)
+
+
+class Silent(http.server.BaseHTTPRequestHandler):
+    """A language model that is asked and says nothing until the test lets it."""
+
+    asked = threading.Event()
+    let_go = threading.Event()
+
+    def do_POST(self) -> None:
+        self.asked.set()
+        self.let_go.wait(PATIENCE_S)
+        self.close_connection = True
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The URL of such a model: a call that has no other end than being given up."""
+    Silent.asked.clear()
+    Silent.let_go.clear()
+    service = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent)
+    service.daemon_threads = True
+    thread = threading.Thread(target=service.serve_forever, daemon=True)
+    thread.start()
+    yield f"small=http://127.0.0.1:{service.server_address[1]}/v1"
+    Silent.let_go.set()
+    service.shutdown()
+    service.server_close()
+
+
+def noted(client: ragstone.Client) -> ragstone.Collection:
+    """A collection that questions can be put to: one document, and its only chunk."""
+    notes = client.create_collection("notes", exist_ok=True)
+    notes.ingest_document("lease.md", "# Lease\n\nThe lease ends on 31 May.")
+    return notes
+
+
+def test_other_threads_go_on_while_a_call_waits(tmp_path: Path, silent: str) -> None:
+    with ragstone.open(tmp_path, generate_models=[silent]) as client:
+        notes = noted(client)
+        failed: list[BaseException] = []
+
+        def ask() -> None:
+            try:
+                notes.ask("When does the lease end?")
+            except ragstone.RagstoneError as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        # Each of these would wait for ever if the call had the interpreter's lock.
+        assert Silent.asked.wait(PATIENCE_S)
+        assert [found.chunk.document for found in notes.retrieve("lease")] == ["lease.md"]
+        assert thread.is_alive()
+        Silent.let_go.set()
+        thread.join(PATIENCE_S)
+        assert len(failed) == 1
+
+
+def test_ctrl_c_ends_a_call(tmp_path: Path, silent: str) -> None:
+    with ragstone.open(tmp_path, generate_models=[silent]) as client:
+        notes = noted(client)
+
+        def interrupt() -> None:
+            assert Silent.asked.wait(PATIENCE_S)
+            signal.raise_signal(signal.SIGINT)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            notes.ask("When does the lease end?")
+        thread.join(PATIENCE_S)
+        assert notes.count() == 2
+
+
+def test_stopping_to_await_gives_the_call_up(tmp_path: Path, silent: str) -> None:
+    async def asked() -> None:
+        async with ragstone.aio.open(tmp_path, generate_models=[silent]) as client:
+            question = asyncio.create_task(client.collection("notes").ask("When does the lease end?"))
+            while not Silent.asked.is_set():
+                # The loop is free: this is the only thread that could make it go on.
+                await asyncio.sleep(0.01)
+            question.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await question
+            assert await client.collection("notes").count() == 2
+
+    with ragstone.open(tmp_path, generate_models=[silent]) as client:
+        noted(client)
+        asyncio.run(asked())
+
+
+def test_closing_ends_calls_under_way(tmp_path: Path, silent: str) -> None:
+    client = ragstone.open(tmp_path, generate_models=[silent], retries=0)
+    notes = noted(client)
+    failed: list[ragstone.RagstoneError] = []
+
+    def ask() -> None:
+        try:
+            notes.ask("When does the lease end?")
+        except ragstone.RagstoneError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert Silent.asked.wait(PATIENCE_S)
+    client.close()
+    thread.join(PATIENCE_S)
+    assert [error.code for error in failed] in (["UNAVAILABLE"], ["CANCELLED"], ["FAILED_PRECONDITION"])
+    with ragstone.open(tmp_path) as again:
+        assert again.collection("notes").count() == 2
+
+
+def test_many_clients_come_and_go_at_once(tmp_path: Path) -> None:
+    ragstone.open(tmp_path).create_collection("notes", dimension=1)
+    failed: list[BaseException] = []
+
+    def come_and_go() -> None:
+        try:
+            for _ in range(20):
+                with ragstone.open(tmp_path) as client:
+                    assert client.collection("notes").count() == 0
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert failed == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks on this system")
+def test_a_fork_is_told_to_open_its_own(tmp_path: Path) -> None:
+    # In a process of its own, as pytest's has threads; what Python says about forks beside threads is not what is tested.
+    code = (
+        "import os, sys, warnings, ragstone\n"
+        "warnings.simplefilter('ignore')\n"
+        "client = ragstone.open(sys.argv[1])\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    try:\n        client.list_collections()\n"
+        "    except ragstone.FailedPrecondition as error:\n        print('told:', error, flush=True)\n"
+        "    try:\n        ragstone.open(sys.argv[1])\n"
+        "    except ragstone.StoreLocked:\n        print('locked', flush=True)\n"
+        "    client.close()\n"
+        "    os._exit(0)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "assert client.list_collections() == []\n"
+    )
+    told = python(code, tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert "told: the engine was opened by the process that this one was forked off" in told.stdout
+    assert "locked" in told.stdout
+
+
+def test_a_model_is_loaded_when_it_is_needed(tmp_path: Path) -> None:
+    with ragstone.open(tmp_path, model="nobody/nothing", offline=True) as client:
+        client.create_collection("vectors", dimension=1)
+        with pytest.raises(ragstone.ModelNotFound):
+            client.create_collection("texts")
+
+
+def test_the_example_runs(tmp_path: Path) -> None:
+    assert doctest.testmod(ragstone_embedded, extraglobs={"directory": tmp_path}).failed == 0
+
+
+def test_both_packages_are_of_one_release() -> None:
+    assert ragstone_embedded.__version__ == ragstone.__version__
+    assert (Path(ragstone_embedded.__file__).parent / "py.typed").is_file()

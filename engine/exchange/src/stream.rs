@@ -1,0 +1,167 @@
+//! Collections as streams of Arrow batches, and back, without a file between: data frames of the process, or of another one.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::Path;
+
+use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_schema::{ArrowError, SchemaRef};
+use ragstone::{Collection, ScrollRequest, View};
+
+use crate::encode;
+use crate::engine::ViewSource;
+use crate::error::{Error, Result};
+use crate::import::{Coming, Imported};
+use crate::layout::{self, Column};
+use crate::options::{ExportOptions, ImportOptions};
+use crate::progress::Callback;
+use crate::seam::{Sink, Source as _};
+use crate::write::Head;
+use crate::{decode, metadata};
+
+/// What errors call a stream, which has no name of its own.
+const NAME: &str = "the Arrow stream";
+/// Rows of a batch, unless the options say less.
+const ROWS_AT_ONCE: usize = 1_024;
+
+/// The rows of one state of a collection, batch by batch, as they are asked for. It does not keep the database open: what is asked of it once that is
+/// closed may fail.
+pub struct ExportStream {
+    view: View,
+    request: ScrollRequest,
+    columns: Vec<Column>,
+    schema: SchemaRef,
+    is_over: bool,
+}
+
+/// A collection, as it is now, as a stream: rows, vectors, fields and, in the metadata of its schema, the schema that [`import_stream`] makes it
+/// again of. Format, compression and `overwrite` of the options are those of files.
+///
+/// ```
+/// use ragstone::{Db, Point, Schema};
+/// use ragstone_exchange::{DbSink, ExportOptions, ImportOptions, export_stream, import_stream, quietly};
+///
+/// let db = Db::in_memory()?;
+/// let notes = db.create_collection("notes", Schema::new(2)?)?;
+/// notes.upsert(vec![Point::new("tea", [1.0, 0.0]).with("year", 2024)])?;
+/// let stream = export_stream(&notes, &ExportOptions::default())?;
+///
+/// let mut copy = DbSink::new(&db, "copy")?;
+/// let done = import_stream(&mut copy, Box::new(stream), &ImportOptions::default(), &mut quietly)?;
+/// assert_eq!((done.rows, done.created), (1, true));
+/// assert_eq!(db.collection("copy")?.schema(), notes.schema());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Option`]; [`Error::Engine`] for what the filter names wrongly.
+pub fn export_stream(collection: &Collection, options: &ExportOptions) -> Result<ExportStream> {
+    let size = options.batch.check()?;
+    let view = collection.view();
+    let mut source = ViewSource::new(collection, &view, options.filter.as_ref())?;
+    let ids = source.ids()?;
+    let columns = layout::of(source.schema(), ids, &options.names);
+    let schema = Head { columns: &columns, text: metadata::write(source.schema(), &columns) }.schema();
+    let filter = source.filter();
+    drop(source);
+    let limit = size.rows.min(ROWS_AT_ONCE);
+    let request = ScrollRequest { filter, limit, with_vectors: true, ..ScrollRequest::default() };
+    Ok(ExportStream { view, request, columns, schema, is_over: false })
+}
+
+impl ExportStream {
+    fn batch(&mut self) -> Result<RecordBatch> {
+        let page = self.view.scroll(&self.request)?;
+        self.is_over = page.next.is_none();
+        self.request.after = page.next;
+        encode::batch(&page.points, &self.columns, &self.schema)
+    }
+}
+
+impl Iterator for ExportStream {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let batch = self.batch();
+        self.is_over |= batch.is_err();
+        Some(batch.map_err(|error| ArrowError::ExternalError(Box::new(error))))
+    }
+}
+
+impl RecordBatchReader for ExportStream {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}
+
+impl fmt::Debug for ExportStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExportStream").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// Writes the rows of a stream to a sink, as [`import`](fn@crate::import) does those of a file. Where a collection is made of lists whose length their
+/// type does not say, batches are read ahead to the first one that has such a list.
+///
+/// # Errors
+/// As [`import`](fn@crate::import); [`Error::Unreadable`] for what the stream itself fails with.
+pub fn import_stream(
+    sink: &mut dyn Sink,
+    batches: Box<dyn RecordBatchReader + '_>,
+    options: &ImportOptions,
+    progress: Callback<'_>,
+) -> Result<Imported> {
+    options.batch.check()?;
+    let schema = batches.schema();
+    let text = schema.metadata().get(metadata::KEY).map(|text| text.to_string());
+    let about = Coming { path: Path::new(NAME), schema, text: text.as_deref(), rows: None };
+    let ahead = RefCell::new(Ahead { batches, read: VecDeque::new() });
+    let plan = about.plan(sink, options, &|at| ahead.borrow_mut().first_length(at))?;
+    let places = plan.places();
+    let mut batches = ahead.into_inner().map(|batch| batch?.project(&places).map_err(unreadable));
+    about.write(sink, plan, options, (&mut batches, progress))
+}
+
+fn unreadable(error: ArrowError) -> Error {
+    Error::unreadable(Path::new(NAME), error)
+}
+
+/// Batches, of which some were read before their turn.
+struct Ahead<'a> {
+    batches: Box<dyn RecordBatchReader + 'a>,
+    read: VecDeque<RecordBatch>,
+}
+
+impl Ahead<'_> {
+    /// The length of the first list of a column, of lists of lists that of the first inner one.
+    fn first_length(&mut self, column: usize) -> Result<Option<usize>> {
+        for at in 0.. {
+            if at == self.read.len() {
+                match self.batches.next() {
+                    Some(batch) => self.read.push_back(batch.map_err(unreadable)?),
+                    None => break,
+                }
+            }
+            let array = self.read.get(at).and_then(|batch| batch.columns().get(column));
+            if let Some(length) = array.and_then(decode::first_length) {
+                return Ok(Some(length));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for Ahead<'_> {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.read.pop_front() {
+            Some(batch) => Some(Ok(batch)),
+            None => Some(self.batches.next()?.map_err(unreadable)),
+        }
+    }
+}
