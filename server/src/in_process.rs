@@ -45,7 +45,7 @@ pub use self::failed::Failed;
 use crate::calls::Calls;
 use crate::config::ServerConfig;
 use crate::elements::Shapes;
-use crate::layer::{RequestLayer, RequestService};
+use crate::layer::{RequestLayer, RequestService, Watching};
 use crate::metrics::Metrics;
 use crate::recall::Recall;
 use crate::rpc::Services;
@@ -136,6 +136,7 @@ impl InProcess {
             shapes: Arc::new(Shapes::of(&api).map_err(|error| Failed::internal(error.to_string()))?),
             work: work.clone(),
             give_up: given_up,
+            watching: Watching::start(),
         };
         let service = layer.layer(services.routes(&config));
         let open = Open { runtime, service, services, work, give_up, grace: config.shutdown_grace };
