@@ -68,7 +68,9 @@ def test_fields_take_what_they_can_and_the_rest_is_told() -> None:
 def test_numbers_of_numpy_are_pythons_own() -> None:
     import numpy as np
 
-    [(fields, rest)] = columns([{"a": np.int16(7), "b": np.float32(0.5), "c": np.bool_(True), "d": np.arange(2)}], {}, ())
+    [(fields, rest)] = columns(
+        [{"a": np.int16(7), "b": np.float32(0.5), "c": np.bool_(True), "d": np.arange(2)}], {}, ()
+    )
     assert (fields, rest) == ({"a": 7, "b": 0.5, "c": True, "d": ["0", "1"]}, {"d": [0, 1]})
     assert [type(fields[name]) for name in "abc"] == [int, float, bool]
     assert plain({"x": (np.int8(1), [np.float64(2.5)])}) == {"x": (1, [2.5])}
