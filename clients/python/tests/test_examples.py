@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import uuid
@@ -68,7 +69,7 @@ def test_a_folder_is_stored_and_asked(cleared: Server, papers: Path) -> None:
 def test_a_chat_without_a_language_model_shows_the_prompts(cleared: Server, papers: Path) -> None:
     example("folder.py", str(papers), "Anything", "--url", cleared.url)
     talk = "Which house has a lease?\nAnd when does it end?\n\nnever read\n"
-    first, second = example("chat.py", "--url", cleared.url, text=talk).split("> ")[1:3]
+    first, second = re.split("^> ", example("chat.py", "--url", cleared.url, text=talk), flags=re.MULTILINE)[1:3]
     for prompt in (first, second):
         assert "The lease of the house in Elm Street ends on 31 May." in prompt
         assert "[1] lease.md: # Lease The lease of the house" in prompt

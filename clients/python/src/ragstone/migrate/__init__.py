@@ -7,15 +7,16 @@ are kept; what cannot be is told in what is returned, and nothing is left behind
 >>> import chromadb
 >>> from ragstone.migrate import from_chroma
 >>> folder = tempfile.mkdtemp()
->>> papers = chromadb.PersistentClient(folder).create_collection("migrated", configuration={"hnsw": {"space": "cosine"}})
+>>> index = {"hnsw": {"space": "cosine"}}
+>>> papers = chromadb.PersistentClient(folder).create_collection("migrated", configuration=index, embedding_function=None)
 >>> papers.add(ids=["a"], embeddings=[[1.0, 0.0]], documents=["Leases end in May."], metadatas=[{"year": 2024}])
 >>> for moved in from_chroma(folder, client):
 ...     print(moved)
 migrated -> migrated: 1 of 1 rows
   vector: 2 components, cosine
   fields: document string (searched by word), year int
->>> client.collection("migrated").get(["a"])[0].payload
-{'document': 'Leases end in May.', 'year': 2024}
+>>> client.collection("migrated").search([1.0, 0.0], filter="year = 2024")[0].payload["document"]
+'Leases end in May.'
 
 What becomes of metadata:
 

@@ -22,7 +22,7 @@ def sources(path: Path) -> Iterator[Mapping[str, Source]]:
     chromadb = need("chromadb", "chroma")
     if not (path / "chroma.sqlite3").is_file():
         raise MigrationError(f"{path} is no directory of Chroma's: it has no chroma.sqlite3")
-    client = chromadb.PersistentClient(str(path), settings=chromadb.Settings(anonymized_telemetry=False))
+    client = chromadb.PersistentClient(str(path))
     try:
         # Read anew by name, without the function that embeds texts: it may need a key, or a package that is not here.
         names = sorted(collection.name for collection in client.list_collections())
