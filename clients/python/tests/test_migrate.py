@@ -446,7 +446,7 @@ def test_lancedb_tells_metrics_by_indexes_and_rows_by_numbers(tmp_path: Path, ta
     database.create_table("several", pa.table({"many": many, "id": pa.array(range(-1, 299), pa.int64())}))
     with pytest.raises(MigrationError, match="`indexed` has no column `id`"):
         from_lancedb(tmp_path, target)
-    with pytest.raises(MigrationError, match="column `key`: 298 rows have an id that another row has"):
+    with pytest.raises(MigrationError, match="column `key`: 298 rows with an id that another row has"):
         from_lancedb(tmp_path, target, ["indexed"], id_column="key")
     [moved] = from_lancedb(tmp_path, target, ["indexed"], number_rows=True)
     assert "ids are the numbers of the rows" in str(moved)
@@ -482,7 +482,7 @@ def test_the_command_reports_and_its_exit_code_says_what_came_of_it(
     url = ["--url", server.url]
     done = command("--from", "lancedb", str(lance), *url, "--collection", "papers=by-hand", "--progress", code=3)
     assert "papers -> by-hand: 59 of 60 rows" in done.stdout
-    assert "left behind: 1 rows: no id: None" in done.stdout
+    assert "left behind: 1 row: no id: None" in done.stdout
     assert "59" in done.stderr
     assert target.collection("by-hand").count() == ROWS - 1
     again = command("--from", "lancedb", str(lance), *url, "--collection", "papers=by-hand", code=1)
@@ -551,9 +551,9 @@ def test_values_that_are_none_are_counted() -> None:
     assert fields.types == {"x": "float"}
     assert (fields.fit({"x": float("inf")}), fields.fit({"y": None})) == ({}, {})
     assert fields.notes == [
-        "`x` is None in 1 rows, which lack the field",
-        "`x` is not finite in 1 rows, which lack the field",
-        "`y` is None in 1 rows, which lack the field",
+        "`x` is None in 1 row: no value there",
+        "`x` is not finite in 1 row: no value there",
+        "`y` is None in 1 row: no value there",
     ]
 
 

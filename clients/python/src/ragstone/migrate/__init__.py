@@ -12,7 +12,7 @@ are kept; what cannot be is told in what is returned, and nothing is left behind
 >>> papers.add(ids=["a"], embeddings=[[1.0, 0.0]], documents=["Leases end in May."], metadatas=[{"year": 2024}])
 >>> for moved in from_chroma(folder, client):
 ...     print(moved)
-migrated -> migrated: 1 of 1 rows
+migrated -> migrated: 1 of 1 row
   vector: 2 components, cosine
   fields: document string (searched by word), year int
 >>> client.collection("migrated").search([1.0, 0.0], filter="year = 2024")[0].payload["document"]

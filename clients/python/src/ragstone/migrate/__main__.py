@@ -1,6 +1,7 @@
 """The command: `python -m ragstone.migrate --from chroma|qdrant-local|lancedb DIR --url URL`.
 
 Exit code 0: every row was moved. 1: an error, which is told; what was moved before it stays. 3: rows were left behind, and the report says why.
+130: it was interrupted.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ STORES: dict[str, Callable[..., list[Moved]]] = {
     "lancedb": from_lancedb,
 }
 LEFT_BEHIND = 3
+INTERRUPTED = 130
 
 
 def parser() -> argparse.ArgumentParser:
@@ -79,8 +81,14 @@ def main(words: Sequence[str] | None = None) -> int:
         chosen = options(arguments)
         with client(arguments) as connected:
             reports = STORES[arguments.store](arguments.directory, connected, on_moved=print, **chosen)
-    except (MigrationError, ragstone.RagstoneError, ImportError, OSError, ValueError) as error:
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (MigrationError, ragstone.RagstoneError, ImportError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        # Of a store's own package, which may raise anything.
+        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0 if all(report.is_whole for report in reports) else LEFT_BEHIND
 

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from ragstone._values import FieldType, GeoPoint, Json
 from ragstone.frameworks import INT_MAX, INT_MIN, plain
+from ragstone.migrate._model import rows
 from ragstone.migrate._names import field_name
 
 FIELDS_MAX = 255
@@ -160,7 +161,7 @@ class Fields:
         type = type_of(kinds)
         for kind, why in (("none", "None"), ("not finite", "not finite")):
             if kinds[kind]:
-                self.notes.append(f"`{wanted}` is {why} in {kinds[kind]:,} rows, which lack the field")
+                self.notes.append(f"`{wanted}` is {why} in {rows(kinds[kind])}: no value there")
         if type is None:
             return
         here = self.names[name] = field_name(wanted, taken)
@@ -170,7 +171,7 @@ class Fields:
             self.notes.append(f"`{wanted}` is called `{here}` here")
         kinds = Counter({_KINDS.get(kind, kind): count for kind, count in kinds.items() if kind not in _NO_VALUES})
         if len(kinds) > 1:
-            shown = ", ".join(f"{kind} in {count:,} rows" for kind, count in sorted(kinds.items()))
+            shown = ", ".join(f"{kind} in {rows(count)}" for kind, count in sorted(kinds.items()))
             self.notes.append(f"`{wanted}` is {shown}: kept as {type}")
         elif type == "json" and kinds["nested"]:
             self.notes.append(f"`{wanted}` is kept as JSON, which filters do not look into")

@@ -12,6 +12,7 @@ from typing import Any
 from ragstone._schema import DenseVector, Element, Metric, MultiVectors, VectorOptions
 from ragstone._vectors import MultiVector
 from ragstone.migrate._model import MigrationError, Row, Source, need
+from ragstone.migrate._model import rows as in_words
 
 METRICS: dict[str, Metric] = {"cosine": "cosine", "dot": "dot", "l2": "l2"}
 EMBEDDING = b"embedding_functions"
@@ -111,7 +112,7 @@ class LanceTable:
         twice = len(ids) - ids.null_count - compute.count_distinct(ids, mode="only_valid").as_py()
         if twice:
             raise MigrationError(
-                f"`{self.name}`, column `{column}`: {twice} rows have an id that another row has, too: name another column, "
+                f"`{self.name}`, column `{column}`: {in_words(twice)} with an id that another row has, too: name another column, "
                 "or have the rows numbered"
             )
         self._fields.remove(column)

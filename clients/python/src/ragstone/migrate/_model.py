@@ -100,7 +100,7 @@ class Moved:
 
     def __str__(self) -> str:
         """The report."""
-        lines = [f"{self.source} -> {self.target}: {self.rows:,} of {self.of:,} rows"]
+        lines = [f"{self.source} -> {self.target}: {self.rows:,} of {rows(self.of)}"]
         lines += [f"  vector{f' {name}' if name else ''}: {_shown(kind)}" for name, kind in self.vectors.items()]
         if self.fields:
             shown = [f"{name} {kind}{self._searched(name)}" for name, kind in sorted(self.fields.items())]
@@ -109,7 +109,7 @@ class Moved:
         for reason, ids in self.left.items():
             count = self.left_counts[reason]
             named = ", ".join(map(repr, ids)) + (", …" if count > len(ids) else "")
-            lines.append(f"  left behind: {count:,} rows: {reason}: {named}")
+            lines.append(f"  left behind: {rows(count)}: {reason}: {named}")
         return "\n".join(lines)
 
     def _searched(self, name: str) -> str:
@@ -122,6 +122,11 @@ def _shown(kind: VectorOptions) -> str:
     if isinstance(kind, MultiVectors):
         return f"many of {kind.dimension} components, {kind.metric}"
     return "sparse"
+
+
+def rows(count: int) -> str:
+    """So many rows, in words."""
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def need(module: str, extra: str) -> Any:

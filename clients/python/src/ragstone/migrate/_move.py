@@ -15,6 +15,7 @@ from ragstone._sync.collection import Collection
 from ragstone._sync.points import UNDER_WAY_MAX
 from ragstone.migrate._fields import Fields
 from ragstone.migrate._model import MigrationError, Moved, Options, Row, Source
+from ragstone.migrate._model import rows as in_words
 from ragstone.migrate._names import collection_name, row_id
 
 VECTORS_MAX = 16
@@ -167,10 +168,10 @@ class Stream:
                 vector = np.asarray(vector, dtype=np.float32)
                 shown = f"vector `{name}`" if name else "vector"
                 if not np.isfinite(vector).all():
-                    self._changed[f"the {shown} has numbers that are not finite: they come without it"] += 1
+                    self._changed[f"the {shown} has numbers that are not finite, and is left out"] += 1
                     continue
                 if kind.metric == "cosine" and not vector.any():
-                    self._changed[f"the {shown} is zero, which has no cosine: they come without it"] += 1
+                    self._changed[f"the {shown} is zero, which has no cosine, and is left out"] += 1
                     continue
             yield name, vector
 
@@ -182,4 +183,4 @@ class Stream:
 
     def tell(self) -> None:
         """Writes into the report what was changed, and how often."""
-        self._moved.notes += [f"in {count:,} rows {what}" for what, count in self._changed.items()]
+        self._moved.notes += [f"in {in_words(count)} {what}" for what, count in self._changed.items()]
