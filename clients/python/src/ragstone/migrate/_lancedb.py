@@ -144,7 +144,10 @@ class LanceTable:
         return MultiVector(vector) if isinstance(self.vectors[name], MultiVectors) else vector
 
     def _batches(self, columns: list[str], page: int) -> Iterator[Any]:
-        yield from self._table.search().select(columns).to_batches(page)
+        # Page by page: what LanceDB calls batches of a query are all in memory before the first one comes.
+        for offset in range(0, self.count(), page):
+            rows = self._table.search().select(columns).offset(offset).limit(page).to_arrow()
+            yield from rows.combine_chunks().to_batches()
 
     def _payloads(self, batch: Any) -> list[dict[str, Any]]:
         if not self._fields:
