@@ -68,7 +68,7 @@ impl<IO: AsyncWrite> Connection<IO> {
     }
 }
 
-impl<IO: Connected> Connected for Connection<IO> {
+impl<IO: AsyncWrite + Connected> Connected for Connection<IO> {
     type ConnectInfo = IO::ConnectInfo;
 
     fn connect_info(&self) -> IO::ConnectInfo {

@@ -185,6 +185,27 @@ def test_metadata_comes_back_as_it_was(place: dict[str, Any], name: str) -> None
     store.close()
 
 
+def test_numbers_of_numpy_are_numbers(place: dict[str, Any], name: str) -> None:
+    import numpy as np
+
+    store = RagstoneVectorStore(Letters(), name, **place)
+    given = {
+        "year": np.int64(2024),
+        "share": np.float32(0.5),
+        "yes": np.bool_(True),
+        "pages": np.array([1, 2], dtype=np.uint8),
+        "nested": {"counts": [np.int32(3), (np.float64(0.25),)]},
+    }
+    expected = {"year": 2024, "share": 0.5, "yes": True, "pages": [1, 2], "nested": {"counts": [3, [0.25]]}}
+    store.add_texts(["abc"], [given], ids=["one"])
+    [document] = store.get_by_ids(["one"])
+    assert document.metadata == expected
+    assert {type(document.metadata[field]) for field in ("year", "share", "yes")} == {int, float, bool}
+    for filter in ({"year": np.int64(2024)}, {"share": {"$gt": np.float64(0.25)}}, {"yes": np.bool_(True)}):
+        assert ids(store.similarity_search("a", filter=filter)) == ["one"]
+    store.close()
+
+
 def test_a_field_has_one_type_of_which_ints_and_floats_are_one(
     store: RagstoneVectorStore, place: dict[str, Any]
 ) -> None:

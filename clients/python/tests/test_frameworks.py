@@ -9,7 +9,7 @@ import pytest
 
 import ragstone
 from ragstone import F
-from ragstone.frameworks import EVERYTHING, NOTHING, Conditions, Rows, Schema, Steps, Twins, arun, columns, run
+from ragstone.frameworks import EVERYTHING, NOTHING, Conditions, Rows, Schema, Steps, Twins, arun, columns, plain, run
 
 
 class Numbers:
@@ -63,6 +63,20 @@ def test_fields_take_what_they_can_and_the_rest_is_told() -> None:
     assert second == ({"a": 0.5, "b": ["y"], "d": True, "known": 2}, {"b": "y", "e": ()})
     # What does not fit is sent as it is: the engine refuses it, and names it.
     assert columns([{"known": "two"}], {"known": "int"}, ()) == [({"known": "two"}, {})]
+
+
+def test_numbers_of_numpy_are_pythons_own() -> None:
+    import numpy as np
+
+    [(fields, rest)] = columns(
+        [{"a": np.int16(7), "b": np.float32(0.5), "c": np.bool_(True), "d": np.arange(2)}], {}, ()
+    )
+    assert (fields, rest) == ({"a": 7, "b": 0.5, "c": True, "d": ["0", "1"]}, {"d": [0, 1]})
+    assert [type(fields[name]) for name in "abc"] == [int, float, bool]
+    assert plain({"x": (np.int8(1), [np.float64(2.5)])}) == {"x": (1, [2.5])}
+    moment = np.datetime64("2024-05-01")
+    assert plain(moment) is moment
+    assert Conditions({"a": "int"}).bound("a", ">", np.float32(1.5)) == (F.a > 1)
 
 
 def test_conditions_have_the_types_of_the_fields() -> None:

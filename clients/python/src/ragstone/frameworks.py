@@ -36,6 +36,7 @@ __all__ = [
     "arun",
     "columns",
     "fitting",
+    "plain",
     "run",
     "type_of",
 ]
@@ -186,6 +187,15 @@ def type_of(value: Any) -> FieldType | None:
     return None
 
 
+def plain(value: Any) -> Any:
+    """NumPy's numbers and bools as Python's own, also in arrays, lists and dicts; anything else as it is."""
+    if getattr(getattr(value, "dtype", None), "kind", "") in ("b", "i", "u", "f"):
+        return value.tolist()
+    if type(value) in (list, tuple):
+        return type(value)(plain(item) for item in value)
+    return {name: plain(item) for name, item in value.items()} if type(value) is dict else value
+
+
 TYPES: list[tuple[type, FieldType]] = [(str, "string"), (datetime, "timestamp"), (GeoPoint, "geo")]
 
 
@@ -217,6 +227,7 @@ def columns(
     >>> columns([{"year": 1, "tags": [1, 2]}, {"year": 2.5, "more": None}], {}, ())
     [({'year': 1.0, 'tags': ['1', '2']}, {'tags': [1, 2]}), ({'year': 2.5}, {'more': None})]
     """
+    rows = [plain(dict(row)) for row in rows]
     types: dict[str, FieldType] = dict(known)
     for row in rows:
         for name, value in row.items():
@@ -357,7 +368,7 @@ class Conditions:
 
     def bound(self, name: str, than: str, value: Any) -> Filter:
         """The field is `<`, `<=`, `>` or `>=` than this value; an int field also than a float between two ints."""
-        kind = self.known.get(name)
+        kind, value = self.known.get(name), plain(value)
         if kind == "int" and isinstance(value, float) and math.isfinite(value):
             value = math.floor(value) if than in (">", "<=") else math.ceil(value)
         value = self._fitted(value, kind)
@@ -372,6 +383,7 @@ class Conditions:
     @staticmethod
     def _fitted(value: Any, kind: FieldType | None) -> Any:
         """The value in the field's type; None if there is none. Ints stand for bools, as frameworks have no others."""
+        value = plain(value)
         if kind == "bool" and value in (0, 1):
             return bool(value)
         value = fitting(value, kind) if kind in ("int", "float") else value
