@@ -293,31 +293,45 @@ mod x86 {
     }
 
     fn within_avx2((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
+        /// The entry of each strip, by halves of a table.
+        #[inline]
+        #[target_feature(enable = "avx2")]
+        fn entries([lower, upper]: [__m256i; 2], strips: __m256i) -> __m256i {
+            // A strip's bit of the value 16 becomes the highest of its byte.
+            let is_upper = _mm256_slli_epi16::<3>(strips);
+            _mm256_blendv_epi8(
+                _mm256_shuffle_epi8(lower, strips),
+                _mm256_shuffle_epi8(upper, strips),
+                is_upper,
+            )
+        }
+        #[inline]
+        #[target_feature(enable = "avx2")]
+        fn half(table: &[u8; 16]) -> __m256i {
+            // SAFETY: it has sixteen bytes.
+            unsafe { _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast())) }
+        }
+        #[inline]
+        #[target_feature(enable = "avx2")]
+        fn load(bytes: &[u8; 32]) -> __m256i {
+            // SAFETY: they are 32.
+            unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+        }
         #[target_feature(enable = "avx2")]
         fn inner((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
-            // Strips below sixteen, and the others.
-            let halves = |table: &[u8; super::STRIPS]| {
-                // SAFETY: each half has sixteen bytes.
-                [0, 16].map(|from| unsafe {
-                    _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().add(from).cast()))
-                })
-            };
-            let (first, count) = (halves(&runs.first), halves(&runs.count));
+            let ([first_low, first_high], _) = runs.first.as_chunks() else { return };
+            let ([count_low, count_high], _) = runs.count.as_chunks() else { return };
+            let (first, count) = ([half(first_low), half(first_high)], [half(count_low), half(count_high)]);
             for ((strips, columns), word) in strips.iter().zip(columns).zip(out) {
-                let found = [0, 32].map(|from| {
-                    // SAFETY: 32 of the 64 bytes.
-                    let [strip, column] = [strips, columns]
-                        .map(|bytes| unsafe { _mm256_loadu_si256(bytes.as_ptr().add(from).cast()) });
-                    // Its bit of the value 16 is the highest of each byte.
-                    let is_upper = _mm256_slli_epi16::<3>(strip);
-                    let of = |table: [__m256i; 2]| {
-                        let [lower, upper] = table.map(|half| _mm256_shuffle_epi8(half, strip));
-                        _mm256_blendv_epi8(lower, upper, is_upper)
-                    };
-                    let beyond = _mm256_subs_epu8(of(count), _mm256_sub_epi8(column, of(first)));
-                    !_mm256_movemask_epi8(_mm256_cmpeq_epi8(beyond, _mm256_setzero_si256())) as u32
-                });
-                *word = found[0] as usize | (found[1] as usize) << 32;
+                let (strips, columns) = (strips.as_chunks().0, columns.as_chunks().0);
+                *word = 0;
+                for (at, (strip, column)) in strips.iter().zip(columns).enumerate() {
+                    let strip = load(strip);
+                    let from_first = _mm256_sub_epi8(load(column), entries(first, strip));
+                    let left = _mm256_subs_epu8(entries(count, strip), from_first);
+                    let is_beyond = _mm256_cmpeq_epi8(left, _mm256_setzero_si256());
+                    *word |= (!_mm256_movemask_epi8(is_beyond) as u32 as usize) << (32 * at);
+                }
             }
         }
         // SAFETY: the level has AVX2.
@@ -325,28 +339,36 @@ mod x86 {
     }
 
     fn within_avx512((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
+        /// The entry of each strip, by halves of a table.
+        #[inline]
+        #[target_feature(enable = "avx512f,avx512bw")]
+        fn entries([lower, upper]: [__m512i; 2], strips: __m512i) -> __m512i {
+            // A strip's bit of the value 16 becomes the highest of its byte.
+            let is_upper = _mm512_movepi8_mask(_mm512_slli_epi16::<3>(strips));
+            let lower = _mm512_shuffle_epi8(lower, strips);
+            _mm512_mask_shuffle_epi8(lower, is_upper, upper, strips)
+        }
+        #[inline]
+        #[target_feature(enable = "avx512f,avx512bw")]
+        fn half(table: &[u8; 16]) -> __m512i {
+            // SAFETY: it has sixteen bytes.
+            unsafe { _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().cast())) }
+        }
+        #[inline]
+        #[target_feature(enable = "avx512f,avx512bw")]
+        fn load(bytes: &[u8; WORD_BITS]) -> __m512i {
+            // SAFETY: they are 64.
+            unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+        }
         #[target_feature(enable = "avx512f,avx512bw")]
         fn inner((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
-            // Strips below sixteen, and the others.
-            let halves = |table: &[u8; super::STRIPS]| {
-                // SAFETY: each half has sixteen bytes.
-                [0, 16].map(|from| unsafe {
-                    _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().add(from).cast()))
-                })
-            };
-            let (first, count) = (halves(&runs.first), halves(&runs.count));
+            let ([first_low, first_high], _) = runs.first.as_chunks() else { return };
+            let ([count_low, count_high], _) = runs.count.as_chunks() else { return };
+            let (first, count) = ([half(first_low), half(first_high)], [half(count_low), half(count_high)]);
             for ((strips, columns), word) in strips.iter().zip(columns).zip(out) {
-                // SAFETY: each has 64 bytes.
-                let [strip, column] =
-                    [strips, columns].map(|bytes| unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) });
-                // Its bit of the value 16 is the highest of each byte.
-                let is_upper = _mm512_movepi8_mask(_mm512_slli_epi16::<3>(strip));
-                let of = |table: [__m512i; 2]| {
-                    let [lower, upper] = table.map(|half| _mm512_shuffle_epi8(half, strip));
-                    _mm512_mask_blend_epi8(is_upper, lower, upper)
-                };
-                let from_first = _mm512_sub_epi8(column, of(first));
-                *word = _mm512_cmplt_epu8_mask(from_first, of(count)) as usize;
+                let strip = load(strips);
+                let from_first = _mm512_sub_epi8(load(columns), entries(first, strip));
+                *word = _mm512_cmplt_epu8_mask(from_first, entries(count, strip)) as usize;
             }
         }
         // SAFETY: the level has AVX-512 BW.
