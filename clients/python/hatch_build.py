@@ -1,7 +1,7 @@
 """Makes `ragstone.v1`, the messages of the wire API, out of `proto/` when a wheel is built or the package is installed in place.
 
 Generated code is not committed: the .proto files are what is written by hand, a copy beside them can only be older, and a change
-of the API would be reviewed twice. What is built is current by construction; `tests/test_wire.py` compares what is *installed* with
+of the API would be reviewed twice. What is built is current by construction; `tests/test_package.py` compares what is *installed* with
 the .proto files, for installations in place that outlive a change.
 
 protoc's output begins with a check that the protobuf runtime is of its own major version, or the next. It keeps people from a wide range of
