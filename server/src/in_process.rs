@@ -76,11 +76,11 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// };
 /// let path = "/ragstone.v1.CollectionsService/CreateCollection";
 /// let call = engine.unary(path, Bytes::from(request.encode_to_vec()), None);
-/// let made = v1::CreateCollectionResponse::decode(engine.handle().block_on(call)?)?;
+/// let made = v1::CreateCollectionResponse::decode(engine.handle()?.block_on(call)?)?;
 /// assert_eq!(made.collection.map(|collection| collection.name), Some("notes".to_owned()));
 ///
 /// let again = engine.unary(path, Bytes::from(request.encode_to_vec()), None);
-/// assert_eq!(engine.handle().block_on(again).unwrap_err().code, "ALREADY_EXISTS");
+/// assert_eq!(engine.handle()?.block_on(again).unwrap_err().code, "ALREADY_EXISTS");
 /// engine.close()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -144,8 +144,11 @@ impl InProcess {
     }
 
     /// The runtime that calls are to be made on: what its methods return is to be spawned there, or blocked on.
-    pub fn handle(&self) -> &Handle {
-        &self.handle
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION in a process that was forked off, which has none of its threads.
+    pub fn handle(&self) -> Result<&Handle, Failed> {
+        if self.is_inherited() { Err(Failed::forked()) } else { Ok(&self.handle) }
     }
 
     /// Makes a call of one message that has one answer, within so long. Its work ends when the future is dropped.
@@ -168,14 +171,20 @@ impl InProcess {
     }
 
     /// Makes a call of one message that has any number of answers. It is under way when this returns; what it fails with is told by the answers.
-    pub fn stream(&self, path: &str, message: Bytes, timeout: Option<Duration>) -> Answers {
-        answers::begin(&self.handle, self.call(path, timeout), tokio_stream::once(message))
+    ///
+    /// # Errors
+    /// Those of [`InProcess::handle`].
+    pub fn stream(&self, path: &str, message: Bytes, timeout: Option<Duration>) -> Result<Answers, Failed> {
+        Ok(answers::begin(self.handle()?, self.call(path, timeout), tokio_stream::once(message)))
     }
 
     /// Makes a call of any number of messages and answers, likewise.
-    pub fn duplex(&self, path: &str, timeout: Option<Duration>) -> (Messages, Answers) {
+    ///
+    /// # Errors
+    /// Those of [`InProcess::handle`].
+    pub fn duplex(&self, path: &str, timeout: Option<Duration>) -> Result<(Messages, Answers), Failed> {
         let (messages, sent) = Messages::new();
-        (messages, answers::begin(&self.handle, self.call(path, timeout), sent))
+        Ok((messages, answers::begin(self.handle()?, self.call(path, timeout), sent)))
     }
 
     /// Ends the engine: calls under way are given up (UNAVAILABLE), work that has reached a thread is waited for within
@@ -249,7 +258,10 @@ impl Open {
 
 impl Drop for InProcess {
     fn drop(&mut self) {
-        if let Err(error) = self.close() {
+        if self.is_inherited() {
+            // Nobody else has it, so that whoever held the lock when the process was forked is no matter; what would wait for its threads is left.
+            mem::forget(self.open.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+        } else if let Err(error) = self.close() {
             tracing::error!(%error, "closing the engine");
         }
     }

@@ -10,6 +10,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyCapsule};
 use ragstone_exchange::Imported;
 use ragstone_server::InProcess;
+use tokio::runtime::Handle;
 
 use crate::capsule::{ArrowStream, batches};
 use crate::options::{ImportArguments, Options};
@@ -41,20 +42,26 @@ impl Engine {
     }
 
     /// The same for one who awaits: `told` is called with the answer and None, or with None and the failure.
-    fn begin_unary(&self, path: &str, request: PyBackedBytes, timeout: Option<f64>, told: Py<PyAny>) -> Call {
+    fn begin_unary(
+        &self,
+        path: &str,
+        request: PyBackedBytes,
+        timeout: Option<f64>,
+        told: Py<PyAny>,
+    ) -> PyResult<Call> {
         begin(self.0.handle(), self.call(path, request, timeout), told)
     }
 
     /// Answers to one request. The call is under way when this returns.
-    fn stream(&self, path: &str, request: PyBackedBytes, timeout: Option<f64>) -> Stream {
-        let answers = self.0.stream(path, Bytes::from_owner(request), seconds(timeout));
-        Stream::new(self.0.handle(), answers, None)
+    fn stream(&self, path: &str, request: PyBackedBytes, timeout: Option<f64>) -> PyResult<Stream> {
+        let answers = self.0.stream(path, Bytes::from_owner(request), seconds(timeout)).map_err(raised)?;
+        Ok(Stream::new(Arc::clone(&self.0), answers, None))
     }
 
     /// A stream both ways, likewise.
-    fn duplex(&self, path: &str, timeout: Option<f64>) -> Stream {
-        let (messages, answers) = self.0.duplex(path, seconds(timeout));
-        Stream::new(self.0.handle(), answers, Some(messages))
+    fn duplex(&self, path: &str, timeout: Option<f64>) -> PyResult<Stream> {
+        let (messages, answers) = self.0.duplex(path, seconds(timeout)).map_err(raised)?;
+        Ok(Stream::new(Arc::clone(&self.0), answers, Some(messages)))
     }
 
     /// A collection, as it is now, as an Arrow stream; of an encoded filter, the rows that pass.
@@ -89,7 +96,14 @@ impl Engine {
         options: ImportArguments,
         told: Py<PyAny>,
     ) -> PyResult<Call> {
-        Ok(begin(self.0.handle(), self.importing(collection, capsule, options)?, told))
+        begin(self.0.handle(), self.importing(collection, capsule, options)?, told)
+    }
+
+    /// Whether this thread is one of an engine's: they run finalizers, too, as the interpreter collects wherever it is, and cannot wait for
+    /// an engine to close. There `begin_close` is what closes it.
+    #[staticmethod]
+    fn is_own_thread() -> bool {
+        Handle::try_current().is_ok()
     }
 
     /// Closes the database; calls under way are given up.
@@ -108,8 +122,13 @@ impl Engine {
 impl Drop for Engine {
     /// Whoever drops it has the interpreter's lock, which threads of the engine may be waiting for.
     fn drop(&mut self) {
+        let engine = Arc::clone(&self.0);
         // What it fails with stands in no log that anybody asked for, and loses nothing that was acknowledged.
-        Python::try_attach(|py| py.detach(|| drop(self.0.close())));
+        if Engine::is_own_thread() {
+            std::thread::spawn(move || drop(engine.close()));
+        } else {
+            Python::try_attach(|py| py.detach(|| drop(engine.close())));
+        }
     }
 }
 

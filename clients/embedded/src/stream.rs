@@ -6,8 +6,8 @@ use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
+use ragstone_server::InProcess;
 use ragstone_server::in_process::{Answers, Messages};
-use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use crate::waiting::{Call, Outcome, begin, wait};
@@ -15,7 +15,7 @@ use crate::waiting::{Call, Outcome, begin, wait};
 /// A call's answers, and where its messages go.
 #[pyclass(frozen, module = "ragstone_embedded._engine")]
 pub(crate) struct Stream {
-    threads: Handle,
+    engine: Arc<InProcess>,
     /// Held by whoever waits for the next answer.
     answers: Arc<tokio::sync::Mutex<Answers>>,
     give_up: AbortHandle,
@@ -27,22 +27,22 @@ pub(crate) struct Stream {
 impl Stream {
     /// The next answer; None after the last.
     fn read(&self, py: Python<'_>) -> PyResult<Option<Py<PyBytes>>> {
-        wait(py, &self.threads, self.next())
+        wait(py, self.engine.handle(), self.next())
     }
 
     /// The same for one who awaits: `told` is called with the answer and None, or with None and the failure.
-    fn begin_read(&self, told: Py<PyAny>) -> Call {
-        begin(&self.threads, self.next(), told)
+    fn begin_read(&self, told: Py<PyAny>) -> PyResult<Call> {
+        begin(self.engine.handle(), self.next(), told)
     }
 
     /// Sends a message, once there is room. Of a call that has ended nothing comes of it: reading tells why.
     fn write(&self, py: Python<'_>, message: PyBackedBytes) -> PyResult<()> {
-        wait(py, &self.threads, self.send(message)).map(drop)
+        wait(py, self.engine.handle(), self.send(message)).map(drop)
     }
 
     /// The same for one who awaits.
-    fn begin_write(&self, message: PyBackedBytes, told: Py<PyAny>) -> Call {
-        begin(&self.threads, self.send(message), told)
+    fn begin_write(&self, message: PyBackedBytes, told: Py<PyAny>) -> PyResult<Call> {
+        begin(self.engine.handle(), self.send(message), told)
     }
 
     /// There are no more messages.
@@ -58,10 +58,10 @@ impl Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(threads: &Handle, answers: Answers, messages: Option<Messages>) -> Stream {
+    pub(crate) fn new(engine: Arc<InProcess>, answers: Answers, messages: Option<Messages>) -> Stream {
         let give_up = answers.give_up();
         let answers = Arc::new(tokio::sync::Mutex::new(answers));
-        Stream { threads: threads.clone(), answers, give_up, messages: Mutex::new(messages) }
+        Stream { engine, answers, give_up, messages: Mutex::new(messages) }
     }
 
     fn next(&self) -> impl Future<Output = Outcome> + Send + use<> {

@@ -43,12 +43,13 @@ impl Drop for EndOnDrop {
     }
 }
 
-/// Waits for the outcome without the interpreter's lock.
+/// Waits for the outcome without the interpreter's lock; raises at once where there are no threads that would work.
 pub(crate) fn wait(
     py: Python<'_>,
-    threads: &Handle,
+    threads: Result<&Handle, Failed>,
     work: impl Future<Output = Outcome> + Send + 'static,
 ) -> PyResult<Option<Py<PyBytes>>> {
+    let threads = threads.map_err(raised)?;
     let (tell, mut told) = mpsc::sync_channel(1);
     let task = threads.spawn(async move {
         let outcome = work.await;
@@ -67,14 +68,15 @@ pub(crate) fn wait(
     }
 }
 
-/// Has the function told of the outcome.
+/// Has the function told of the outcome; raises, and tells nothing, where there are no threads that would work.
 pub(crate) fn begin(
-    threads: &Handle,
+    threads: Result<&Handle, Failed>,
     work: impl Future<Output = Outcome> + Send + 'static,
     told: Py<PyAny>,
-) -> Call {
+) -> PyResult<Call> {
+    let threads = threads.map_err(raised)?;
     let told = Told::new(told);
-    Call(threads.spawn(async move { told.tell(work.await) }).abort_handle())
+    Ok(Call(threads.spawn(async move { told.tell(work.await) }).abort_handle()))
 }
 
 /// A call under way that somebody awaits.

@@ -28,7 +28,7 @@ fn bytes(message: &impl Message) -> Bytes {
 
 fn call(engine: &InProcess, method: &str, message: &impl Message) -> Result<Bytes, Failed> {
     let path = format!("/ragstone.v1.{method}");
-    engine.handle().block_on(engine.unary(&path, bytes(message), Some(Duration::from_secs(60))))
+    engine.handle().unwrap().block_on(engine.unary(&path, bytes(message), Some(Duration::from_secs(60))))
 }
 
 fn points(sequence: u64) -> Bytes {
@@ -46,7 +46,7 @@ fn points(sequence: u64) -> Bytes {
 }
 
 fn next(engine: &InProcess, answers: &mut Answers) -> Result<Option<Bytes>, Failed> {
-    engine.handle().block_on(answers.next())
+    engine.handle().unwrap().block_on(answers.next())
 }
 
 fn sequence(answer: Option<Bytes>) -> Option<u64> {
@@ -70,10 +70,10 @@ fn a_failure_has_its_code_and_its_details() {
 #[test]
 fn a_stream_both_ways_goes_on_while_its_caller_only_sends() {
     let engine = with_notes(Db::in_memory().unwrap());
-    let (messages, mut answers) = engine.duplex(INGEST, None);
+    let (messages, mut answers) = engine.duplex(INGEST, None).unwrap();
     // More than are taken ahead: the handler stores them though nobody asks for its answers.
     for sequence in 1..=20 {
-        engine.handle().block_on(messages.send(points(sequence)));
+        engine.handle().unwrap().block_on(messages.send(points(sequence)));
     }
     drop(messages);
     for expected in 1..=20 {
@@ -85,20 +85,20 @@ fn a_stream_both_ways_goes_on_while_its_caller_only_sends() {
 #[test]
 fn a_call_that_is_given_up_ends_and_gives_its_place_back() {
     let engine = with_notes(Db::in_memory().unwrap());
-    let (messages, mut answers) = engine.duplex(INGEST, None);
-    engine.handle().block_on(messages.send(points(1)));
+    let (messages, mut answers) = engine.duplex(INGEST, None).unwrap();
+    engine.handle().unwrap().block_on(messages.send(points(1)));
     assert_eq!(sequence(next(&engine, &mut answers).unwrap()), Some(1));
     answers.give_up().abort();
     assert_eq!(next(&engine, &mut answers), Err(Failed::cancelled()));
     assert_eq!(next(&engine, &mut answers), Ok(None));
     let work = engine.state().as_ref().unwrap().work.clone();
-    engine.handle().block_on(work.idle());
+    engine.handle().unwrap().block_on(work.idle());
 }
 
 #[test]
 fn a_deadline_ends_a_stream_with_details() {
     let engine = with_notes(Db::in_memory().unwrap());
-    let (_messages, mut answers) = engine.duplex(INGEST, Some(Duration::from_millis(20)));
+    let (_messages, mut answers) = engine.duplex(INGEST, Some(Duration::from_millis(20))).unwrap();
     let failed = next(&engine, &mut answers).unwrap_err();
     assert_eq!(failed.code, "DEADLINE_EXCEEDED");
     assert!(!failed.details.is_empty());
@@ -108,8 +108,8 @@ fn a_deadline_ends_a_stream_with_details() {
 fn a_closed_engine_leaves_the_directory_and_ends_its_calls() {
     let folder = tempfile::tempdir().unwrap();
     let engine = with_notes(Db::open(folder.path()).unwrap());
-    let (messages, mut answers) = engine.duplex(INGEST, None);
-    engine.handle().block_on(messages.send(points(1)));
+    let (messages, mut answers) = engine.duplex(INGEST, None).unwrap();
+    engine.handle().unwrap().block_on(messages.send(points(1)));
     assert_eq!(sequence(next(&engine, &mut answers).unwrap()), Some(1));
     assert!(Db::open(folder.path()).is_err(), "the engine has it");
     engine.close().unwrap();

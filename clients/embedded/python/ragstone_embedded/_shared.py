@@ -43,17 +43,24 @@ class Shared:
             raise translated(failure) from None
 
     def _join(self, given: dict[str, Any]) -> None:
+        # First of all, as the other clients may be collected meanwhile.
+        self._clients += 1
         for name, value in given.items():
             if self._options[name] != value:
+                self.release()
                 raise FailedPrecondition(
                     f"{self._key} is open in this process with {name}={self._options[name]!r}, and {name}={value!r} is asked for: "
                     "leave the option out, or close the clients that have it open"
                 )
-        self._clients += 1
 
     def release(self) -> None:
         """A client of it is closed; the last one closes the engine."""
-        if self._leave():
+        if not self._leave():
+            return
+        if Engine.is_own_thread():
+            # The interpreter runs finalizers wherever it collects, and those threads cannot wait. Who opens the directory again does.
+            self.engine.begin_close(lambda *_: self._gone())
+        else:
             try:
                 self.engine.close()
             except Failure as failure:

@@ -35,6 +35,13 @@ class _Open:
         return self._shared.engine
 
 
+def _opened(open: Callable[[], Stream]) -> Stream:
+    try:
+        return open()
+    except Failure as failure:
+        raise translated(failure) from None
+
+
 class EmbeddedTransport(_Open):
     """Calls of the client that blocks."""
 
@@ -47,11 +54,11 @@ class EmbeddedTransport(_Open):
 
     def stream(self, path: str, request: bytes, timeout: float | None) -> Reading:
         """See `ragstone.Transport`."""
-        return _Stream(self.engine.stream(path, request, timeout))
+        return _Stream(_opened(lambda: self.engine.stream(path, request, timeout)))
 
     def duplex(self, path: str, timeout: float | None) -> Duplex:
         """See `ragstone.Transport`."""
-        return _Stream(self.engine.duplex(path, timeout))
+        return _Stream(_opened(lambda: self.engine.duplex(path, timeout)))
 
     def connect(self, timeout: float) -> None:  # noqa: ARG002
         """There is nothing to wait for."""
@@ -94,8 +101,8 @@ def _settle(future: asyncio.Future[bytes | None], answer: bytes | None, failed: 
         future.set_exception(from_status(*failed))
 
 
-async def told(begin: Callable[[Told], Call | None]) -> Any:
-    """Begins a call and awaits what it comes to."""
+def _begun(begin: Callable[[Told], Call | None]) -> tuple[asyncio.Future[bytes | None], Call | None]:
+    """Begins a call; what it comes to."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[bytes | None] = loop.create_future()
 
@@ -106,7 +113,15 @@ async def told(begin: Callable[[Told], Call | None]) -> Any:
             # The loop is closed, and who awaited in it is gone.
             pass
 
-    call = begin(tell)
+    try:
+        return future, begin(tell)
+    except Failure as failure:
+        raise translated(failure) from None
+
+
+async def told(begin: Callable[[Told], Call | None]) -> Any:
+    """Begins a call and awaits what it comes to."""
+    future, call = _begun(begin)
     try:
         return await future
     finally:
@@ -125,11 +140,11 @@ class AsyncEmbeddedTransport(_Open):
 
     def stream(self, path: str, request: bytes, timeout: float | None) -> AsyncReading:
         """See `ragstone.aio.AsyncTransport`."""
-        return _AsyncStream(self.engine.stream(path, request, timeout))
+        return _AsyncStream(_opened(lambda: self.engine.stream(path, request, timeout)))
 
     def duplex(self, path: str, timeout: float | None) -> AsyncDuplex:
         """See `ragstone.aio.AsyncTransport`."""
-        return _AsyncStream(self.engine.duplex(path, timeout))
+        return _AsyncStream(_opened(lambda: self.engine.duplex(path, timeout)))
 
     async def connect(self, timeout: float) -> None:  # noqa: ARG002
         """There is nothing to wait for."""
@@ -138,7 +153,9 @@ class AsyncEmbeddedTransport(_Open):
     async def close(self) -> None:
         """Closes the database, unless others have it open."""
         if self._release.detach() is not None:
-            await asyncio.shield(told(self._shared.begin_release))
+            # It has begun before anything is awaited, and goes on whoever stops to await it.
+            future, _ = _begun(self._shared.begin_release)
+            await asyncio.shield(future)
 
 
 class _AsyncStream:
