@@ -70,6 +70,10 @@ class AsyncCore:
                 first = await stream.read()
             except RagstoneError as error:
                 remaining = await self.after(error, method, attempt, limit, started)
+            except BaseException:
+                # Ctrl-C, or whoever awaited has left.
+                stream.cancel()
+                raise
             else:
                 return stream, first or b""
             attempt += 1

@@ -71,6 +71,10 @@ class Core:
                 first = stream.read()
             except RagstoneError as error:
                 remaining = self.after(error, method, attempt, limit, started)
+            except BaseException:
+                # Ctrl-C, or whoever awaited has left.
+                stream.cancel()
+                raise
             else:
                 return stream, first or b""
             attempt += 1
