@@ -78,6 +78,31 @@ def test_a_client_that_nobody_has_is_closed(tmp_path: Path) -> None:
     assert python("import sys, ragstone; ragstone.open(sys.argv[1]).close()", tmp_path).returncode == 0
 
 
+def test_a_client_that_a_thread_of_an_engine_collects_is_closed(tmp_path: Path) -> None:
+    collected = threading.Event()
+    with ragstone.open(None) as client:
+        others = [ragstone.open(tmp_path)]
+
+        def told(*_: object) -> None:
+            # As the interpreter may do wherever it allocates. This thread cannot wait until the engine is closed.
+            others.clear()
+            collected.set()
+
+        client._core.transport.engine.begin_unary("/ragstone.v1.CollectionsService/ListCollections", b"", None, told)
+        assert collected.wait(PATIENCE_S)
+        ragstone.open(tmp_path, read_only=True).close()
+
+
+def test_closing_goes_on_though_nobody_awaits_it(tmp_path: Path) -> None:
+    async def left() -> None:
+        closing = asyncio.ensure_future(ragstone.aio.open(tmp_path).close())
+        await asyncio.sleep(0)
+        closing.cancel()
+
+    asyncio.run(left())
+    ragstone.open(tmp_path, read_only=True).close()
+
+
 def test_another_process_is_told_that_the_directory_is_in_use(tmp_path: Path) -> None:
     code = (
         "import sys, ragstone\n"
@@ -100,6 +125,17 @@ def test_a_process_that_ends_closes_what_it_has_open(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     with ragstone.open(tmp_path) as client:
         assert client.collection("notes").count() == 1
+
+
+@pytest.mark.parametrize(("path", "told"), [("http://127.0.0.1:6733", "connect"), (":memory:", "None"), ("", "None")])
+def test_what_is_no_directory_is_not_made_one(
+    path: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for opened in (ragstone.open, ragstone.aio.open):
+        with pytest.raises(ragstone.InvalidArgument, match=told):
+            opened(path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_wrong_options_are_named() -> None:
@@ -249,13 +285,17 @@ def test_many_clients_come_and_go_at_once(tmp_path: Path) -> None:
 def test_a_fork_is_told_to_open_its_own(tmp_path: Path) -> None:
     # In a process of its own, as pytest's has threads; what Python says about forks beside threads is not what is tested.
     code = (
-        "import os, sys, warnings, ragstone\n"
+        "import asyncio, os, sys, warnings, ragstone, ragstone.aio\n"
         "warnings.simplefilter('ignore')\n"
-        "client = ragstone.open(sys.argv[1])\n"
+        "client, awaited = ragstone.open(sys.argv[1]), ragstone.aio.open(sys.argv[1])\n"
+        "def blocking():\n    client.list_collections()\n"
+        "def streaming():\n    client.collection('notes').ingest([(1, [1.0])])\n"
+        "def awaiting():\n    asyncio.run(awaited.list_collections())\n"
         "child = os.fork()\n"
         "if child == 0:\n"
-        "    try:\n        client.list_collections()\n"
-        "    except ragstone.FailedPrecondition as error:\n        print('told:', error, flush=True)\n"
+        "    for call in (blocking, streaming, awaiting):\n"
+        "        try:\n            call()\n"
+        "        except ragstone.FailedPrecondition as error:\n            print('told:', error, flush=True)\n"
         "    try:\n        ragstone.open(sys.argv[1])\n"
         "    except ragstone.StoreLocked:\n        print('locked', flush=True)\n"
         "    client.close()\n"
@@ -265,7 +305,7 @@ def test_a_fork_is_told_to_open_its_own(tmp_path: Path) -> None:
     )
     told = python(code, tmp_path)
     assert told.returncode == 0, told.stderr
-    assert "told: the engine was opened by the process that this one was forked off" in told.stdout
+    assert told.stdout.count("told: the engine was opened by the process that this one was forked off") == 3
     assert "locked" in told.stdout
 
 

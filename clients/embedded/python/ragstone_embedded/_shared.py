@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ragstone import FailedPrecondition, RagstoneError
+from ragstone import FailedPrecondition, InvalidArgument, RagstoneError
 from ragstone._errors import from_status
 
 from ragstone_embedded._engine import Engine, Failure
@@ -97,7 +97,7 @@ def shared(path: str | os.PathLike[str] | None, given: dict[str, Any]) -> Shared
     options = {**defaults(), **given}
     if path is None:
         return Shared(None, options)
-    key = os.path.realpath(path)
+    key = _directory(os.fsdecode(path))
     while True:
         with _lock:
             found = _open.get(key)
@@ -108,6 +108,15 @@ def shared(path: str | os.PathLike[str] | None, given: dict[str, Any]) -> Shared
                 found._join(given)
                 return found
         found._is_closed.wait()
+
+
+def _directory(path: str) -> str:
+    """A directory's one name. What people write who mean something else is refused, before it becomes a directory."""
+    if "://" in path:
+        raise InvalidArgument(f"path `{path}` is the URL of a server: ragstone.connect(url)")
+    if path in ("", ":memory:"):
+        raise InvalidArgument(f"path `{path}` is no directory: ragstone.open(None) makes a database in memory")
+    return os.path.realpath(path)
 
 
 def _forget() -> None:
