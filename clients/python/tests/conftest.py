@@ -142,6 +142,17 @@ def started(data: Path, **options: Any) -> Any:
     return Server(data, *flags)
 
 
+def flags_for_a_process(server: Any, own: Path) -> list[str]:
+    """Where another process finds the database, as flags: the server, or a directory of its own, as this process has that of the engine open."""
+    return ["--path", str(own)] if ENGINE == "embedded" else ["--url", server.url]
+
+
+def client_of(flags: list[str]) -> ragstone.Client:
+    """A client of what such flags name."""
+    kind, place = flags
+    return ragstone.open(place) if kind == "--path" else ragstone.connect(place)
+
+
 @pytest.fixture(scope="session")
 def model() -> str:
     """The default model's name, once it is in the cache."""

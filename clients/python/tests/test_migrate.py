@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Server
+from conftest import client_of, flags_for_a_process
 
 import ragstone
 from ragstone import (
@@ -42,9 +42,9 @@ QUERIES = vectors(99, 10)
 
 
 @pytest.fixture
-def target(server: Server) -> Iterator[ragstone.Client]:
+def target(server: Any) -> Iterator[ragstone.Client]:
     """The client that moves, whose collections of this test are gone afterwards."""
-    with ragstone.connect(server.url) as client:
+    with server.connect("sync").inner as client:
         before = {one.name for one in client.list_collections()}
         yield client
         for alias in client.list_aliases():
@@ -469,14 +469,16 @@ def test_lancedb_has_many_vectors_and_negative_ids(tmp_path: Path, target: ragst
 
 
 def test_the_command_reports_and_its_exit_code_says_what_came_of_it(
-    lance: Path, server: Server, target: ragstone.Client
+    lance: Path, server: Any, target: ragstone.Client, tmp_path: Path
 ) -> None:
-    url = ["--url", server.url]
+    del target  # Which clears the server.
+    url = flags_for_a_process(server, tmp_path / "own")
     done = command("--from", "lancedb", str(lance), *url, "--collection", "papers=by-hand", "--progress", code=3)
     assert "papers -> by-hand: 59 of 60 rows" in done.stdout
     assert "left behind: 1 row: no id: None" in done.stdout
     assert "59" in done.stderr
-    assert target.collection("by-hand").count() == ROWS - 1
+    with client_of(url) as client:
+        assert client.collection("by-hand").count() == ROWS - 1
     again = command("--from", "lancedb", str(lance), *url, "--collection", "papers=by-hand", code=1)
     assert again.stderr.startswith("error: there is a collection `by-hand` already")
     numbered = command("--from", "lancedb", str(lance), *url, "--number-rows", "--text", "kind", code=0)
