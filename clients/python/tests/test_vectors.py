@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import tracemalloc
 from array import array
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -127,3 +128,19 @@ async def test_numpy_goes_there_and_back(client: Any, name: str) -> None:
     assert np.array_equal(np.stack([np.asarray(point.vector) for point in found]), table)
     nearest = [result[0].id for result in await notes.search_batch(table, k=1)]
     assert nearest == (table @ table.T).argmax(axis=1).tolist()
+
+
+async def test_an_array_may_be_filled_again_for_the_next_point(client: Any, name: str) -> None:
+    notes = await client.create_collection(name, dimension=2, metric="dot")
+
+    def refilled(first: int) -> Iterator[tuple[int, Any]]:
+        lent = np.empty(2, np.float32)
+        for number in range(first, first + 3):
+            lent[:] = number
+            yield number, lent
+
+    await notes.upsert(refilled(0))
+    await notes.ingest(refilled(3))
+    await notes.write(Point(*one) for one in refilled(6))
+    found = await notes.get(range(9), with_vectors=True)
+    assert [list(point.vector) for point in found] == [[number, number] for number in range(9)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from io import BytesIO
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from ragstone import v1
@@ -151,6 +152,30 @@ def point_bytes(point: Point, components: bytes | memoryview | None = None) -> l
 def framed(parts: list[bytes | memoryview], key: bytes) -> list[bytes | memoryview]:
     """The parts as a field of another message: `key` is its key there."""
     return [key, varint(sum(map(len, parts))), *parts]
+
+
+class Joined:
+    """A message of parts, each of which is copied as it comes: who fills one array again and again for the next vector may do so."""
+
+    __slots__ = ("_bytes",)
+
+    def __init__(self, head: bytes) -> None:
+        """Begins with these."""
+        self._bytes = BytesIO()
+        self._bytes.write(head)
+
+    def add(self, parts: Iterable[bytes | memoryview]) -> None:
+        """Goes on with these."""
+        for part in parts:
+            self._bytes.write(part)
+
+    def __len__(self) -> int:
+        """Bytes so far."""
+        return self._bytes.tell()
+
+    def message(self) -> bytes:
+        """All of it."""
+        return self._bytes.getvalue()
 
 
 def points_bytes(points: Iterable[PointLike], key: bytes) -> Iterator[list[bytes | memoryview]]:

@@ -15,6 +15,7 @@ from ragstone._points import (
     Delete,
     Facet,
     FacetCount,
+    Joined,
     Page,
     Point,
     PointLike,
@@ -107,8 +108,10 @@ class AsyncPoints:
             preconditions=[precondition.wire() for precondition in preconditions],
             request_id=request_id or new_request_id(),
         )
-        request = b"".join([head.SerializeToString(), *(part for parts in points for part in parts)])
-        answer = await self._core.call(methods.UPSERT_POINTS, request, v1.UpsertPointsResponse, timeout)
+        request = Joined(head.SerializeToString())
+        for parts in points:
+            request.add(parts)
+        answer = await self._core.call(methods.UPSERT_POINTS, request.message(), v1.UpsertPointsResponse, timeout)
         self._core.written.note(answer.write_token)
         return WriteReceipt(answer.seq, answer.upserted, 0, answer.repeated, answer.write_token)
 
@@ -153,9 +156,10 @@ class AsyncPoints:
             preconditions=[precondition.wire() for precondition in preconditions],
             request_id=request_id or new_request_id(),
         )
-        parts = (part for operation in operations for part in operation_bytes(operation, b"\x12"))
-        request = b"".join([head.SerializeToString(), *parts])
-        answer = await self._core.call(methods.WRITE_POINTS, request, v1.WritePointsResponse, timeout)
+        request = Joined(head.SerializeToString())
+        for operation in operations:
+            request.add(operation_bytes(operation, b"\x12"))
+        answer = await self._core.call(methods.WRITE_POINTS, request.message(), v1.WritePointsResponse, timeout)
         self._core.written.note(answer.write_token)
         points = answer.upserted + answer.updated + answer.deleted
         return WriteReceipt(answer.seq, points, answer.missing, answer.repeated, answer.write_token)
@@ -227,19 +231,19 @@ class AsyncPoints:
             return wire.sequence
 
         async def messages() -> AsyncIterator[tuple[int, bytes]]:
-            sequence = start = count = size = 0
-            parts: list[bytes | memoryview] = []
+            sequence = start = count = 0
+            batch = self._batch(sequence)
             async for point in aiterate(points):
-                encoded = framed(point_bytes(as_point(point)), b"\x1a")
-                parts += encoded
-                count, size = count + 1, size + sum(map(len, encoded))
-                if count == batch_size or size >= MESSAGE_BYTES:
+                batch.add(framed(point_bytes(as_point(point)), b"\x1a"))
+                count += 1
+                if count == batch_size or len(batch) >= MESSAGE_BYTES:
                     before[sequence] = start
-                    yield sequence, self._batch(sequence, parts)
-                    sequence, start, count, size, parts = sequence + 1, start + count, 0, 0, []
-            if parts:
+                    yield sequence, batch.message()
+                    sequence, start, count = sequence + 1, start + count, 0
+                    batch = self._batch(sequence)
+            if count:
                 before[sequence] = start
-                yield sequence, self._batch(sequence, parts)
+                yield sequence, batch.message()
 
         stream = AsyncStreamOut(self._core, methods.INGEST_POINTS, (UNDER_WAY_MAX, 1 << 62), timeout)
         try:
@@ -248,9 +252,9 @@ class AsyncPoints:
             told_of.close()
         return result
 
-    def _batch(self, sequence: int, points: list[bytes | memoryview]) -> bytes:
+    def _batch(self, sequence: int) -> Joined:
         head = v1.IngestPointsRequest(collection=self.name, sequence=sequence, request_id=new_request_id())
-        return b"".join([head.SerializeToString(), *points])
+        return Joined(head.SerializeToString())
 
     async def get(self, ids: Iterable[Id], *, with_vectors: bool = False, timeout: float | None = None) -> list[Point]:
         """Reads points by id, at most 10,000: those that exist, in the order of the ids.
