@@ -1,7 +1,8 @@
 //! The packages for Python: style, types, tests against the server that cargo builds and against the engine in the process, and that each can be packed.
 //!
 //! They share an environment below the target directory, which is made once. The packages are installed in place each time, which makes the modules
-//! of the wire API out of `proto/` anew (`clients/python/hatch_build.py`): seconds, as pip has the rest in its cache.
+//! of the wire API out of `proto/` anew (`clients/python/hatch_build.py`): seconds, as what builds them is in that environment, too, rather than in one
+//! that pip makes for each build. That what they say they are built with is enough is seen by [`wheel`], where pip does.
 //!
 //! The engine's module is built with the rest of the workspace, so that nothing is compiled twice, and laid beside its Python sources, as `maturin
 //! develop` would. maturin compiles for itself, with features of its own: it makes the wheel that is published ([`wheel`]), and here the sdist alone.
@@ -12,8 +13,15 @@ use std::process::{Command, Stdio};
 
 use crate::command::{cargo, need, root, run, target};
 
-/// The packages of Python alone, each behind what it needs.
-const PACKAGES: [&str; 3] = ["clients/python", "clients/langchain", "clients/llamaindex"];
+/// The packages of Python alone, each behind what it needs: where they lie, and what they are called.
+const PACKAGES: [(&str, &str); 3] = [
+    ("clients/python", "ragstone"),
+    ("clients/langchain", "langchain-ragstone"),
+    ("clients/llamaindex", "llama-index-vector-stores-ragstone"),
+];
+/// What they are built with.
+const BUILDERS: [&str; 4] =
+    ["build==1.6.1", "editables>=0.5,<1", "grpcio-tools==1.85.1", "hatchling>=1.27,<2"];
 /// The one that is an extension module.
 const EMBEDDED: &str = "clients/embedded";
 /// What its tests and its packing need.
@@ -25,13 +33,15 @@ pub(crate) fn check() -> Result<(), String> {
     let python = environment("python")?;
     install(&python)?;
     lay_module(&python)?;
-    for package in PACKAGES {
-        let package = root().join(package);
+    for (folder, _) in PACKAGES {
+        let package = root().join(folder);
         style(&python, &package)?;
         tests(&python, &package, "server")?;
         tests(&python, &package, "embedded")?;
         let mut pack = Command::new(&python);
-        pack.args(["-m", "build", "--outdir"]).arg(target("python-dist")).current_dir(&package);
+        pack.args(["-m", "build", "--no-isolation", "--outdir"])
+            .arg(target("python-dist"))
+            .current_dir(&package);
         run(&mut pack)?;
     }
     let embedded = root().join(EMBEDDED);
@@ -67,13 +77,18 @@ fn pip_install(python: &Path) -> Command {
     install
 }
 
-/// Installs all of them at once, so that what they need is chosen to suit them all.
+/// Installs all of them in place; then all that they need at once, so that it is chosen to suit them all.
 fn install(python: &Path) -> Result<(), String> {
-    let mut install = pip_install(python);
-    for package in PACKAGES {
-        install.arg("-e").arg(format!("./{package}[test]"));
+    run(pip_install(python).args(BUILDERS))?;
+    let (mut packages, mut needs) = (pip_install(python), pip_install(python));
+    packages.args(["--no-deps", "--no-build-isolation"]);
+    for (folder, name) in PACKAGES {
+        packages.arg("-e").arg(format!("./{folder}"));
+        // It is there, and is not looked for elsewhere.
+        needs.arg(format!("{name}[test]"));
     }
-    run(install.args(EMBEDDED_NEEDS).current_dir(root()))
+    run(packages.current_dir(root()))?;
+    run(needs.args(EMBEDDED_NEEDS))
 }
 
 /// Lays the module that cargo has built beside its Python sources, and has the environment find them.
