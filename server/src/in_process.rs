@@ -36,7 +36,6 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 use tonic::Request;
 use tonic::client::Grpc;
-use tonic::service::Routes;
 use tower::Layer as _;
 
 pub use self::answers::{Answers, Messages};
@@ -48,7 +47,7 @@ use crate::elements::Shapes;
 use crate::layer::{RequestLayer, RequestService, Watching};
 use crate::metrics::Metrics;
 use crate::recall::Recall;
-use crate::rpc::Services;
+use crate::rpc::{Api, Services};
 use crate::status;
 use crate::work::Work;
 
@@ -95,7 +94,7 @@ pub struct InProcess {
 /// What an engine consists of until it is closed.
 struct Open {
     runtime: Runtime,
-    service: RequestService<Routes>,
+    service: RequestService<Api>,
     services: Services,
     work: Work,
     give_up: watch::Sender<bool>,
@@ -104,7 +103,7 @@ struct Open {
 
 /// A call that is about to be made.
 struct Call {
-    grpc: Grpc<RequestService<Routes>>,
+    grpc: Grpc<RequestService<Api>>,
     path: PathAndQuery,
     timeout: Option<Duration>,
 }
@@ -138,7 +137,7 @@ impl InProcess {
             give_up: given_up,
             watching: Watching::start(),
         };
-        let service = layer.layer(services.routes(&config));
+        let service = layer.layer(services.api(&config));
         let open = Open { runtime, service, services, work, give_up, grace: config.shutdown_grace };
         Ok(InProcess { open: Mutex::new(Some(open)), handle: handle.clone(), process: process::id() })
     }
