@@ -51,8 +51,8 @@ use crate::rpc::{Api, Services};
 use crate::status;
 use crate::work::Work;
 
-/// Threads that pass calls on; what computes or waits for the disk has threads of its own.
-const THREADS: usize = 2;
+/// Threads that pass calls on, at least, and make short searches; what lasts or waits for the disk has threads of its own.
+const THREADS_MIN: usize = 2;
 /// How long closing waits for threads whose work is over.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 /// A deadline that is later is none.
@@ -116,8 +116,10 @@ impl InProcess {
     /// INVALID_ARGUMENT for a part of the configuration; INTERNAL where the system has no threads left.
     pub fn new(config: ServerConfig, rag: Rag) -> Result<InProcess, Failed> {
         config.check().map_err(Failed::of_config)?;
+        let threads =
+            std::thread::available_parallelism().map_or(THREADS_MIN, |cores| cores.get().max(THREADS_MIN));
         let runtime =
-            Builder::new_multi_thread().worker_threads(THREADS).thread_name("ragstone").enable_all().build();
+            Builder::new_multi_thread().worker_threads(threads).thread_name("ragstone").enable_all().build();
         let runtime = runtime.map_err(|error| Failed::internal(format!("threads of the engine: {error}")))?;
         let handle = runtime.handle().clone();
         let _within = handle.enter();
