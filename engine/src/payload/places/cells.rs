@@ -145,10 +145,10 @@ impl Cells {
 /// circle: where it begins, and how many there are, with the one behind the last that no row has. Where these are all, one is taken out of both.
 fn run(parts: &mut [Range<usize>; 2]) -> (u8, u8) {
     let [first, second] = parts;
-    if second.is_empty() {
+    if second.start == second.end {
         return (first.start as u8, first.len() as u8);
     }
-    if first.is_empty() {
+    if first.start == first.end {
         return (second.start as u8, second.len() as u8);
     }
     if first.len() + second.len() == COLUMNS {
