@@ -143,6 +143,8 @@ pub(crate) struct Watch {
     /// Of the request, and of the handle that it is made on.
     tokens: [Option<CancelToken>; 2],
     deadline: Option<Instant>,
+    /// Of who may not wait for what lasts and cannot be ended.
+    at_once: bool,
     interrupted: Cell<Option<Interrupted>>,
 }
 
@@ -150,7 +152,21 @@ impl Watch {
     /// The budget counts from now; one that ends beyond the clock's range has no end.
     pub(crate) fn new(budget: Option<Duration>, token: Option<&CancelToken>) -> Self {
         let deadline = budget.and_then(|budget| Instant::now().checked_add(budget));
-        Self { tokens: [token.cloned(), None], deadline, interrupted: Cell::new(None) }
+        Self { tokens: [token.cloned(), None], deadline, at_once: false, interrupted: Cell::new(None) }
+    }
+
+    /// The same, of a [query](crate::query::Query::at_once) that is answered at once or not at all.
+    pub(crate) fn at_once(mut self, at_once: bool) -> Self {
+        self.at_once = at_once;
+        self
+    }
+
+    /// Whether something may be made that is not there yet and lasts, such as an index. Where it may not, this ends the search.
+    pub(crate) fn may_make(&self) -> bool {
+        if self.at_once && self.interrupted.get().is_none() {
+            self.interrupted.set(Some(Interrupted::OutOfTime));
+        }
+        !self.at_once
     }
 
     /// The same, which looks at the token of a handle too.
@@ -253,6 +269,16 @@ mod tests {
         assert!(matches!(handle.went_on(), Err(Error::Cancelled)));
         assert!(Watch::default().and(Some(&token)).went_on().is_ok(), "it has not looked");
         assert!(Watch::default().and(None).check().is_ok());
+    }
+
+    #[test]
+    fn what_is_to_be_made_first_ends_who_may_not_wait_for_it() {
+        let patient = Watch::default();
+        assert!(patient.may_make() && patient.interrupted().is_none());
+        let at_once = Watch::default().at_once(true);
+        assert!(!at_once.poll(), "nothing is to be made");
+        assert!(!at_once.may_make() && at_once.poll());
+        assert_eq!(at_once.interrupted(), Some(Interrupted::OutOfTime));
     }
 
     #[test]

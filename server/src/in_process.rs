@@ -36,7 +36,6 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 use tonic::Request;
 use tonic::client::Grpc;
-use tonic::service::Routes;
 use tower::Layer as _;
 
 pub use self::answers::{Answers, Messages};
@@ -48,12 +47,12 @@ use crate::elements::Shapes;
 use crate::layer::{RequestLayer, RequestService, Watching};
 use crate::metrics::Metrics;
 use crate::recall::Recall;
-use crate::rpc::Services;
+use crate::rpc::{Api, Services};
 use crate::status;
 use crate::work::Work;
 
-/// Threads that pass calls on; what computes or waits for the disk has threads of its own.
-const THREADS: usize = 2;
+/// Threads that pass calls on, at least, and make short searches; what lasts or waits for the disk has threads of its own.
+const THREADS_MIN: usize = 2;
 /// How long closing waits for threads whose work is over.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 /// A deadline that is later is none.
@@ -95,7 +94,7 @@ pub struct InProcess {
 /// What an engine consists of until it is closed.
 struct Open {
     runtime: Runtime,
-    service: RequestService<Routes>,
+    service: RequestService<Api>,
     services: Services,
     work: Work,
     give_up: watch::Sender<bool>,
@@ -104,7 +103,7 @@ struct Open {
 
 /// A call that is about to be made.
 struct Call {
-    grpc: Grpc<RequestService<Routes>>,
+    grpc: Grpc<RequestService<Api>>,
     path: PathAndQuery,
     timeout: Option<Duration>,
 }
@@ -117,8 +116,10 @@ impl InProcess {
     /// INVALID_ARGUMENT for a part of the configuration; INTERNAL where the system has no threads left.
     pub fn new(config: ServerConfig, rag: Rag) -> Result<InProcess, Failed> {
         config.check().map_err(Failed::of_config)?;
+        let threads =
+            std::thread::available_parallelism().map_or(THREADS_MIN, |cores| cores.get().max(THREADS_MIN));
         let runtime =
-            Builder::new_multi_thread().worker_threads(THREADS).thread_name("ragstone").enable_all().build();
+            Builder::new_multi_thread().worker_threads(threads).thread_name("ragstone").enable_all().build();
         let runtime = runtime.map_err(|error| Failed::internal(format!("threads of the engine: {error}")))?;
         let handle = runtime.handle().clone();
         let _within = handle.enter();
@@ -138,7 +139,7 @@ impl InProcess {
             give_up: given_up,
             watching: Watching::start(),
         };
-        let service = layer.layer(services.routes(&config));
+        let service = layer.layer(services.api(&config));
         let open = Open { runtime, service, services, work, give_up, grace: config.shutdown_grace };
         Ok(InProcess { open: Mutex::new(Some(open)), handle: handle.clone(), process: process::id() })
     }

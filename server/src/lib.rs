@@ -12,7 +12,8 @@
 //! Beside it, if it is asked for, an HTTP port (`http/`): metrics, health, and the OpenAI protocol over the same work.
 //!
 //! Invariants:
-//! * work on CPU or disk never runs on the async runtime's threads;
+//! * work on CPU or disk never runs on the async runtime's threads, but for queries that are short: these are tried there for a millisecond at most, and
+//!   make nothing that lasts (`work/here.rs`);
 //! * every request is bounded in bytes, time and number ([`limits`]), and a refusal says which limit it was;
 //! * every error carries `google.rpc` details (`ErrorReason` of the wire API lists the reasons);
 //! * what was acknowledged is durable: shutting down loses nothing, whenever it happens;

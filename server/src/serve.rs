@@ -139,8 +139,8 @@ impl Server {
 
     /// From now on everything is answered.
     async fn open(&self, services: &Services) {
-        let routes = services.routes(&self.config);
-        self.calls.come(Guarded { routes, access: services.access().clone() });
+        let api = services.api(&self.config);
+        self.calls.come(Guarded { api, access: services.access().clone() });
         self.front.open(services.clone(), &self.config);
         self.health.opened().await;
     }

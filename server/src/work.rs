@@ -15,6 +15,9 @@
 //! An answer is little work and much waiting, streamed or not: what it computes (finding its evidence) takes a turn among the reads, and while it
 //! waits for its model it has a thread ([`Work::wait`]) and no turn, so its places bound those threads.
 
+//!
+//! One thing is computed on a thread of the runtime all the same: short queries, within a millisecond, where they are (`here.rs`).
+
 mod here;
 mod place;
 

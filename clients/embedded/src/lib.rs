@@ -28,7 +28,7 @@ use pyo3::prelude::*;
 /// The module.
 #[pymodule]
 #[pyo3(name = "_engine")]
-fn module(module: &Bound<'_, PyModule>) -> PyResult<()> {
+fn engine_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::Engine>()?;
     module.add_class::<stream::Stream>()?;
     module.add_class::<waiting::Call>()?;

@@ -64,7 +64,8 @@ impl Options {
     pub(crate) fn open(self, path: Option<&Path>) -> Result<InProcess, Failed> {
         let generate_models = self.generate_models.iter().map(|model| GenerateModel::parse(model));
         let generate_models = generate_models.collect::<Result<Vec<_>, _>>().and_then(GenerateModels::new)?;
-        let options = DbOptions { read_only: self.read_only, ..DbOptions::default() };
+        let mut options = DbOptions::default();
+        options.read_only = self.read_only;
         let db = match path {
             Some(path) => Db::open_with(path, options)?,
             None => Db::in_memory_with(options)?,

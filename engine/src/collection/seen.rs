@@ -38,6 +38,11 @@ impl ViewState {
         })
     }
 
+    /// The filter of the rows that are shown, where not all are.
+    pub(crate) fn shown_filter(&self) -> Option<&Filter> {
+        self.rows.as_deref().map(RowFilter::filter)
+    }
+
     /// The rows that are shown, where not all are.
     pub(crate) fn compiled_rows(&self) -> Option<CompiledFilter> {
         self.rows.as_ref().map(|rows| CompiledFilter::shown(None, rows, &self.fields))

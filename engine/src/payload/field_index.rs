@@ -78,7 +78,7 @@ impl FieldIndex {
 /// The index of a column, made by the first search that asks for it; those that come meanwhile do not wait.
 ///
 /// A search whose caller leaves, or whose time is spent, gives it up once. The next one makes it to the end, whatever becomes of its caller: else
-/// there would never be one where nobody waits for as long as it takes.
+/// there would never be one where nobody waits for as long as it takes. Who asks [at once](Watch::may_make) makes none, and ends here.
 #[derive(Debug, Default)]
 pub(crate) struct Sorted {
     index: OnceLock<FieldIndex>,
@@ -93,7 +93,7 @@ impl Sorted {
         watch: &Watch,
         make: impl FnOnce(&Watch) -> Option<FieldIndex>,
     ) -> Option<&FieldIndex> {
-        let is_wanted = self.index.get().is_none() && watch.interrupted().is_none();
+        let is_wanted = self.index.get().is_none() && watch.interrupted().is_none() && watch.may_make();
         // Flags that say who makes it; what is made is handed over by the cell.
         if is_wanted && !self.is_begun.swap(true, Ordering::Relaxed) {
             let always = Watch::default();
@@ -187,6 +187,23 @@ mod tests {
         }
     }
 
+    /// Circles across the meridian at which degrees jump: places on one side of it alone, and columns that have none, as many places are at
+    /// the western edge of all.
+    #[test]
+    fn places_on_one_side_are_found_across_the_meridian() {
+        let point = |lat: usize, lon: f64| Some(Value::Geo(GeoPoint { lat: lat as f64 / 1e4, lon }));
+        let east: Vec<_> = (0..3_000).map(|at| point(at % 50, 170.0 + at as f64 / 301.0)).collect();
+        let west: Vec<_> = (0..3_000).map(|at| point(at % 50, -180.0 + at as f64 / 301.0)).collect();
+        let edge: Vec<_> = (0..1_000).map(|at| point(at % 50, -180.0)).chain(west[500..].to_vec()).collect();
+        let few: Vec<_> = west.iter().step_by(20).chain(east.iter().step_by(20)).cloned().collect();
+        let around: Vec<_> = edge.iter().chain(&east).cloned().collect();
+        for values in [&east, &west, &edge, &few, &around] {
+            for (lon, metres) in [(179.9, 3e5), (179.9, 9e5), (179.9, 3e6), (-179.9, 3e5), (-179.9, 3e6)] {
+                agrees(values, FieldType::Geo, &Test::Within(GeoPoint { lat: 0.0, lon }, metres)).unwrap();
+            }
+        }
+    }
+
     #[test]
     fn nobody_waits_for_an_index() {
         let values = [Some(Value::Int(1)), None, Some(Value::Int(2))];
@@ -222,5 +239,19 @@ mod tests {
             FieldIndex::new(Indexed { column: &column, file: &file, rows: 1 }, watch)
         });
         assert!(made.is_some());
+    }
+
+    #[test]
+    fn who_asks_at_once_makes_none_even_where_the_next_would_make_it_to_the_end() {
+        let (column, file) = open(&[Some(Value::Int(1))], FieldType::Int).unwrap();
+        let make = |watch: &Watch| FieldIndex::new(Indexed { column: &column, file: &file, rows: 1 }, watch);
+        let sorted = Sorted::default();
+        assert!(sorted.get(&Watch::default(), |_| None).is_none(), "one has given it up");
+        let at_once = Watch::default().at_once(true);
+        assert!(sorted.get(&at_once, |_| panic!("it lasts")).is_none());
+        assert!(at_once.interrupted().is_some(), "nor does it go through all rows");
+        assert!(sorted.get(&Watch::default(), make).is_some());
+        let at_once = Watch::default().at_once(true);
+        assert!(sorted.get(&at_once, |_| panic!("it is there")).is_some() && at_once.interrupted().is_none());
     }
 }

@@ -59,6 +59,16 @@ impl Filter {
     pub fn contains(field: impl Into<String>, text: impl Into<String>) -> Self {
         Filter::Contains(field.into(), vec![text.into()])
     }
+
+    /// Whether it asks for words anywhere.
+    pub(crate) fn has_words(&self) -> bool {
+        match self {
+            Filter::Match(..) => true,
+            Filter::And(filters) | Filter::Or(filters) => filters.iter().any(Filter::has_words),
+            Filter::Not(filter) => filter.has_words(),
+            _ => false,
+        }
+    }
 }
 
 /// The bounds of a [`Filter::Range`]; at least one is set, and all are of the field's type.

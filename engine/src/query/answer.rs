@@ -7,24 +7,28 @@ use rayon::prelude::*;
 use super::group::{Asked, Grouping};
 use super::node::{Node, Scores};
 use super::request::{Names, Query, Select};
-use super::resolve::{field, kinds, resolve};
+use super::resolve::{field, is_made, kinds, resolve};
 use super::response::{FoundGroup, QueryHit, QueryResponse};
 use super::run::{Journal, Ranked, Run};
 use crate::collection::{ViewState, with_marks, with_vectors};
 use crate::error::{Error, Result};
-use crate::interrupt::{Token, Watch};
+use crate::interrupt::{Interrupted, Token, Watch};
 use crate::limits::{
     GROUP_ROWS_MAX, GROUPS_MAX, K_MAX, SEARCH_BATCH_MAX, SEARCH_BATCH_ROWS_MAX, check_limit,
 };
 use crate::payload::{FieldId, FieldType, Payload};
 use crate::point::Point;
 use crate::schema::VectorId;
-use crate::search::{Explain, micros_since};
+use crate::search::{Explain, SearchStats, micros_since};
 use crate::threads::{Pools, Work};
 
 /// Answers a query.
 pub(crate) fn query(view: &ViewState, query: &Query, token: Token<'_>) -> Result<QueryResponse> {
-    let watch = Watch::new(query.budget, query.cancel.as_ref()).and(token);
+    let watch = Watch::new(query.budget, query.cancel.as_ref()).and(token).at_once(query.at_once);
+    if query.at_once && !is_made(view, query) {
+        let stats = SearchStats { interrupted: Some(Interrupted::OutOfTime), ..SearchStats::default() };
+        return Ok(QueryResponse { hits: Vec::new(), groups: Vec::new(), stats, explain: None });
+    }
     Checked::new(view, query)?.answer(view, query, &watch)
 }
 
@@ -102,8 +106,10 @@ impl<'a> Checked<'a> {
         let journal = Journal::new(query.explain);
         let run = Run::new(view, query.filter.as_ref(), watch, &journal)?;
         let scores = self.node.scores(view);
-        let read =
-            |rows: Vec<Ranked>| rows.into_iter().map(|row| self.selected.hit(&run, row, scores)).collect();
+        // Rows may be large.
+        let goes_on = |_: &Ranked| !query.at_once || !watch.poll();
+        let hit = |row: Ranked| self.selected.hit(&run, row, scores);
+        let read = |rows: Vec<Ranked>| rows.into_iter().take_while(goes_on).map(hit).collect();
         let (mut hits, mut groups) = (Vec::new(), Vec::new());
         let is_exact = match (&query.group, self.group) {
             (Some(group), Some(field)) => {

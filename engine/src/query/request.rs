@@ -53,6 +53,8 @@ pub struct Query {
     pub cancel: Option<CancelToken>,
     /// Tell how the answer came about.
     pub explain: bool,
+    /// Answer [at once](Query::at_once) or not at all.
+    pub at_once: bool,
 }
 
 impl Query {
@@ -68,6 +70,7 @@ impl Query {
             budget: None,
             cancel: None,
             explain: false,
+            at_once: false,
         }
     }
 
@@ -128,6 +131,33 @@ impl Query {
     #[must_use]
     pub fn explain(mut self) -> Self {
         self.explain = true;
+        self
+    }
+
+    /// For threads that may not stand still, together with a [`budget`](Self::budget): the query ends, as out of time, where something would have
+    /// to be made for it that lasts and is not ended by the budget (the index of a field that is filtered by for the first time, words that are in no
+    /// file), where a filter asks for words, and between two rows that are read. What an answer that [was
+    /// ended](crate::SearchStats::interrupted) has is of no use then: it is asked for anew, without this, on a thread that may wait. What lies on the
+    /// disk alone is waited for all the same. Of no account in a batch.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use ragstone::query::Query;
+    /// use ragstone::{Db, Point, Schema};
+    ///
+    /// let db = Db::in_memory()?;
+    /// let notes = db.create_collection("notes", Schema::new(2)?)?;
+    /// notes.upsert(vec![Point::new(1, [1.0, 0.0])])?;
+    /// let query = Query::nearest([1.0, 0.0], 1);
+    /// let tried = notes.query(&query.clone().budget(Duration::from_millis(1)).at_once())?;
+    /// let found = if tried.stats.interrupted.is_none() { tried } else { notes.query(&query)? };
+    /// assert_eq!(found.hits.len(), 1);
+    /// # Ok::<(), ragstone::Error>(())
+    /// ```
+    #[must_use]
+    pub fn at_once(mut self) -> Self {
+        self.at_once = true;
         self
     }
 }

@@ -9,6 +9,7 @@ use super::best::Best;
 use super::nearest::{Near, dense};
 use super::node::{Fusing, Kind, Node, Rescoring, Scores};
 use super::order::Ordering;
+use super::request::Query;
 use super::scored::Scored;
 use super::source::{
     Example, Fuse, Fusion, Nearest, OrderBy, Recommend, Rescore, Source, Strategy, TextQuery,
@@ -19,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::limits::{
     CANDIDATES_MAX, EF_MAX, EXAMPLES_MAX, FUSE_SOURCES_MAX, QUERY_DEPTH_MAX, QUERY_SOURCES_MAX, check_limit,
 };
-use crate::payload::{ColumnIndex, FieldId, FieldType};
+use crate::payload::{ColumnIndex, FieldId, FieldType, Filter};
 use crate::point::Vector;
 use crate::schema::VectorKind;
 use crate::search::multi::MultiQuery;
@@ -61,6 +62,28 @@ pub(crate) fn order(view: &ViewState, path: &str, order: &OrderBy) -> Result<(Or
         return Err(Error::invalid(format!("{path}.{}", order.field), reason));
     }
     Ok((Ordering { field, descending: order.descending }, field_type))
+}
+
+/// Whether what a query goes through is there already, so far as it does not look at the watch while it makes that.
+pub(super) fn is_made(view: &ViewState, query: &Query) -> bool {
+    let mut filters = query.filter.iter().chain(view.shown_filter());
+    !filters.any(Filter::has_words) && is_source_made(view, &query.source)
+}
+
+fn is_source_made(view: &ViewState, source: &Source) -> bool {
+    match source {
+        Source::Nearest(Nearest { vector, query: Vector::Sparse(_), .. }) => {
+            let number = view.schema.vector("vector", vector).map(|(number, _)| number);
+            number.is_ok_and(|number| view.segments.iter().all(|segment| segment.has_entries(number)))
+        }
+        Source::Text(_) => view
+            .fields
+            .texts()
+            .all(|(field, analyzer)| view.segments.iter().all(|segment| segment.has_words(field, analyzer))),
+        Source::Fuse(fuse) => fuse.sources.iter().all(|(source, _)| is_source_made(view, source)),
+        Source::Rescore(rescore) => is_source_made(view, &rescore.from) && is_source_made(view, &rescore.by),
+        Source::Nearest(_) | Source::Recommend(_) | Source::OrderBy(_) => true,
+    }
 }
 
 /// Walks over the tree with its path.

@@ -168,6 +168,23 @@ impl SegmentView {
         self.as_sealed().is_some_and(lacks)
     }
 
+    /// Whether the words of a field are there, so that asking for them makes none.
+    pub(crate) fn has_words(&self, field: FieldId, analyzer: Analyzer) -> bool {
+        let is_there = match &self.segment {
+            Segment::Sealed(_) => !self.lacks_words(field, analyzer),
+            Segment::Growing(_) => !self.late.contains(&field) && self.runs.end() >= self.rows,
+        };
+        is_there && self.moved.is_empty()
+    }
+
+    /// The same of the index of a sparse vector.
+    pub(crate) fn has_entries(&self, number: VectorId) -> bool {
+        match &self.segment {
+            Segment::Sealed(segment) => segment.stores_sparse_index(number),
+            Segment::Growing(_) => self.runs.end() >= self.rows,
+        }
+    }
+
     /// The texts of a field, of so many rows from one on, by their places among these, as the rows are without their patches.
     pub(super) fn each_text(
         &self,

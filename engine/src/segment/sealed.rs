@@ -291,6 +291,11 @@ impl SealedSegment {
         }))
     }
 
+    /// Whether that is stored, or is none.
+    pub(super) fn stores_sparse_index(&self, number: VectorId) -> bool {
+        !self.sparse.contains_key(&number) || self.indexes.sparse(number).is_some()
+    }
+
     /// At most how many rows have a field whose value passes, if the column has an index.
     pub(crate) fn count(&self, field: FieldId, test: &Test, watch: &Watch) -> Option<usize> {
         self.columns.count(self.bytes(), (field, test), watch)

@@ -2,16 +2,16 @@
 
 use http::{Request, Response};
 use tonic::body::Body;
-use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service as _;
 
 use super::{Access, within};
+use crate::rpc::Api;
 
 /// The services, and who may call them; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Guarded {
-    pub(crate) routes: Routes,
+    pub(crate) api: Api,
     pub(crate) access: Access,
 }
 
@@ -23,7 +23,7 @@ impl Guarded {
             Err(refused) => return refused.into_http(),
         };
         let begun = call.clone().map(|begun| (begun, request.uri().path().to_owned()));
-        let Ok(response) = within(call, self.routes.call(request)).await;
+        let Ok(response) = within(call, self.api.call(request)).await;
         let status = Status::from_header_map(response.headers());
         if let Some((begun, path)) = begun
             && status.is_some_and(|status| status.code() == Code::PermissionDenied)

@@ -30,9 +30,9 @@ use super::{FOREVER, with_details};
 use crate::status;
 use crate::work::Place;
 
-/// Answers that are sent within this time are watched by nobody: most are.
+/// Answers that are sent within this time are watched by nobody: most are. Others are from then on, or from twice this time at the latest.
 const SENT_AT_ONCE: Duration = Duration::from_millis(20);
-/// Answers that are looked at together.
+/// Answers that are looked at together; what of an answer is kept until then is some hundred bytes. Where there are as many, no time is taken over it.
 const LOOK: usize = 1_024;
 
 /// Bytes that the transport is given at a time: as many as the window of a stream has by default.
@@ -112,7 +112,8 @@ impl Watching {
     }
 
     fn watch(&self, begun: Begun) {
-        let is_due_soon = begun.ends.deadline.saturating_duration_since(Instant::now()) <= SENT_AT_ONCE;
+        // It may come to those that are looked at next just after they were taken, and then waits for them, too.
+        let is_due_soon = begun.ends.deadline.saturating_duration_since(Instant::now()) <= 2 * SENT_AT_ONCE;
         match is_due_soon {
             true => begun.watch(),
             // The task ends with the runtime, and so do all answers.

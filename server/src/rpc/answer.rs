@@ -40,11 +40,6 @@ impl Budget {
         Budget { bytes_max, bytes: 0 }
     }
 
-    /// What was spent.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// The item, if it still fits.
     ///
     /// # Errors

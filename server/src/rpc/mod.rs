@@ -2,6 +2,7 @@
 
 mod admin;
 mod answer;
+mod api;
 mod collections;
 mod documents;
 mod exchange;
@@ -27,22 +28,12 @@ use std::time::Duration;
 
 use prost::Message;
 use ragstone::{CancelOnDrop, CancelToken, Collection, WriteReceipt};
-use ragstone_proto::v1::admin_service_server::AdminServiceServer;
-use ragstone_proto::v1::collections_service_server::CollectionsServiceServer;
-use ragstone_proto::v1::documents_service_server::DocumentsServiceServer;
-use ragstone_proto::v1::inference_service_server::InferenceServiceServer;
-use ragstone_proto::v1::operations_service_server::OperationsServiceServer;
-use ragstone_proto::v1::points_service_server::PointsServiceServer;
-use ragstone_proto::v1::rag_service_server::RagServiceServer;
-use ragstone_proto::v1::search_service_server::SearchServiceServer;
-use ragstone_proto::v1::templates_service_server::TemplatesServiceServer;
 use ragstone_rag::Rag;
 use ragstone_rag::answers::AnswerCache;
-use tonic::codec::CompressionEncoding;
-use tonic::service::Routes;
 use tonic::{Response, Status};
 
 use self::answer::{Budget, Refused};
+pub(crate) use self::api::Api;
 use crate::access::Access;
 use crate::config::ServerConfig;
 use crate::metrics::Metrics;
@@ -168,30 +159,9 @@ impl Services {
         &self.shared.work
     }
 
-    /// The services behind their paths. The codec's limit stands behind the layer's, for messages that are compressed.
-    pub(crate) fn routes(&self, config: &ServerConfig) -> Routes {
-        let bytes = config.request_bytes_max;
-        macro_rules! service {
-            ($server:ident) => {
-                $server::new(self.clone())
-                    .max_decoding_message_size(bytes)
-                    .accept_compressed(CompressionEncoding::Zstd)
-                    .accept_compressed(CompressionEncoding::Gzip)
-                    .send_compressed(CompressionEncoding::Zstd)
-                    .send_compressed(CompressionEncoding::Gzip)
-            };
-        }
-        Routes::default()
-            .add_service(service!(CollectionsServiceServer))
-            .add_service(service!(PointsServiceServer))
-            .add_service(service!(SearchServiceServer))
-            .add_service(service!(DocumentsServiceServer))
-            .add_service(service!(RagServiceServer))
-            .add_service(service!(TemplatesServiceServer))
-            .add_service(service!(InferenceServiceServer))
-            .add_service(service!(OperationsServiceServer))
-            .add_service(service!(AdminServiceServer))
-            .prepare()
+    /// The services behind their paths.
+    pub(crate) fn api(&self, config: &ServerConfig) -> Api {
+        Api::new(self, config.request_bytes_max)
     }
 
     /// Applies a request on a thread that may block.

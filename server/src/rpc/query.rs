@@ -1,11 +1,12 @@
 //! One query: where it is answered, and with what.
 //!
-//! A query that is likely to take less time than handing it to another thread does is tried where it was asked ([`Work::turn_here`]), under a time
-//! budget of its own; one that was not done then is asked anew, on a thread that may block. Only what is short besides is tried: no text
-//! to embed, nothing to wait for, few rows to fetch.
+//! A query that is likely to take less time than handing it to another thread does is tried where it was asked ([`turn_here`](crate::work::Work::turn_here)), under a time
+//! budget of its own; one that was not done then is asked anew, on a thread that may block. Only what is short besides is tried ([`is_short`]), and
+//! the engine ends it where it would have to make something first that lasts ([`Query::at_once`]).
 
 use std::time::{Duration, Instant};
 
+use prost::Message as _;
 use ragstone::query::{Names, Query, QueryHit, QueryResponse as Found, Select};
 use ragstone::{CancelToken, Collection, Interrupted, PointId, View};
 use ragstone_proto::v1::{self, QueryRequest, QueryResponse};
@@ -22,6 +23,9 @@ use crate::status;
 use crate::telemetry::{About, Activity, Figures, Stages};
 use crate::work::{HERE, Lately};
 
+/// A query of more bytes takes a while to be read: that is a filter of thousands of values, or a vector beyond any model's.
+const SHORT_BYTES: usize = 32 << 10;
+
 impl Services {
     pub(super) async fn answer_query(&self, request: QueryRequest) -> Result<QueryResponse, Status> {
         let is_short = is_short(&request);
@@ -37,6 +41,7 @@ impl Services {
             recall: self.metrics().recall().clone(),
             lately: self.work().lately().clone(),
             token: CancelToken::new(),
+            is_short,
             request,
         };
         // Dropped with this future: when the caller leaves, or the deadline passes.
@@ -48,10 +53,14 @@ impl Services {
     }
 }
 
-/// Whether a query takes no longer than its search.
+/// Whether a query takes no longer than its search: there is no text to embed and nothing to wait for, few rows are fetched, and the request is small. One with a
+/// budget of its own is not tried, so that it is only ever cut by that.
 fn is_short(request: &QueryRequest) -> bool {
-    let is_small = request.k as usize <= READ_SLICE && request.group.is_none();
-    is_small && request.at_least.is_empty() && !convert::has_text(request)
+    let is_small = request.k as usize <= READ_SLICE && request.group.is_none() && request.budget_ms.is_none();
+    is_small
+        && request.at_least.is_empty()
+        && !convert::has_text(request)
+        && request.encoded_len() <= SHORT_BYTES
 }
 
 /// A query with what is needed to answer it, perhaps twice.
@@ -63,10 +72,11 @@ struct Asked {
     recall: Recall,
     lately: Lately,
     token: CancelToken,
+    is_short: bool,
 }
 
 impl Asked {
-    /// The answer; none if it is not there within the limit.
+    /// The answer; none if it is not there within the limit, which only a query without a budget of its own has.
     fn answer(&mut self, rag: &Rag, limit: Option<Duration>) -> Result<Option<QueryResponse>, Refused> {
         let mut request = match limit {
             Some(_) => self.request.clone(),
@@ -76,17 +86,15 @@ impl Asked {
         let rows = self.finding.collection(rag, &request.collection, &request.at_least)?;
         let view = rows.view();
         let started = Instant::now();
-        let is_short = is_short(&request);
         let is_embedded = embed(rag, &rows, [(String::new(), &mut request)])?;
         let embedded = Instant::now();
         let mut query = convert::query(request, "", self.token.clone())?;
-        let is_cut = limit.filter(|limit| query.budget.is_none_or(|budget| budget > *limit)).is_some();
-        if is_cut {
-            query.budget = limit;
+        if let Some(limit) = limit {
+            query = query.budget(limit).at_once();
         }
         let later = later(&mut query);
         let found = view.query(&query).map_err(|error| Failed::Engine(error).at(&paths))?;
-        if is_cut && found.stats.interrupted == Some(Interrupted::OutOfTime) {
+        if limit.is_some() && found.stats.interrupted == Some(Interrupted::OutOfTime) {
             self.lately.was_cut();
             return Ok(None);
         }
@@ -96,7 +104,7 @@ impl Asked {
         let reading = Reading { view: &view, later, budget: &mut self.budget };
         let found = reading.answer(found).map_err(|refused| refused.at(&paths))?;
         let took = embedded.elapsed();
-        if is_short {
+        if self.is_short {
             self.lately.took(took);
         }
         let mut timings = vec![("search", took.as_secs_f64() * 1e3)];
@@ -228,5 +236,31 @@ impl Failed {
             Failed::Engine(error) => error.into(),
             Failed::Status(status) => status.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ragstone_proto::v1::query_request::Query as Asks;
+
+    use super::*;
+
+    fn request() -> QueryRequest {
+        let query = Some(Asks::Vector(v1::Vector { values: vec![0.5; 1_536] }));
+        QueryRequest { collection: "c".to_owned(), query, k: 10, ..QueryRequest::default() }
+    }
+
+    #[test]
+    fn what_may_last_or_has_a_budget_of_its_own_is_not_tried() {
+        assert!(is_short(&request()));
+        let long = [
+            QueryRequest { k: READ_SLICE as u32 + 1, ..request() },
+            QueryRequest { group: Some(v1::Group::default()), ..request() },
+            QueryRequest { at_least: "1".to_owned(), ..request() },
+            QueryRequest { budget_ms: Some(0), ..request() },
+            QueryRequest { query: Some(Asks::Text("what?".to_owned())), ..request() },
+            QueryRequest { fields: vec!["x".repeat(SHORT_BYTES)], ..request() },
+        ];
+        assert!(long.iter().all(|request| !is_short(request)), "{long:?}");
     }
 }

@@ -5,8 +5,9 @@
 //! **Idea.** Where jobs of a kind took little time lately, the next one is tried on the thread that it is asked for on, within a time budget ([`HERE`]). One that
 //! was not done then is begun anew on a thread that may block, and for a while the next ones are not tried at all.
 //!
-//! So a thread of the runtime stands still for a budget at most, and rarely for that: a job that is cut off weighs as much as [`CUT`] of the longest that
-//! are tried, which takes dozens of short ones to forget.
+//! So a thread of the runtime stands still for a budget, and rarely for that: a job that is cut off weighs as much as [`CUT`] of the longest that
+//! are tried, which takes dozens of short ones to forget. What a budget cannot end is not tried: jobs that begin anything that lasts or wait for another. There is
+//! one exception: what is not in memory is read from the disk between two looks at the clock. That is a page or some, and then it is there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

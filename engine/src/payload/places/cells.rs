@@ -92,7 +92,8 @@ impl Cells {
                 cells.starts.push(starts);
             }
             (0..COLUMNS).for_each(|at| before[at + 1] += before[at]);
-            let mut last = f64::NEG_INFINITY;
+            // Within all parts that begin with the first column, as those do of a circle across the meridian at which degrees jump.
+            let mut last = -180.0;
             let middles = extents.map(|extent| {
                 // What holds nothing stands in its place among the others.
                 last = extent.map_or(last, |(west, east)| f64::midpoint(west, east));
@@ -140,12 +141,15 @@ impl Cells {
     }
 }
 
-/// Columns in two parts, of which the second ends with the last column if there are any, as one run in a circle: where it begins, and how many there
-/// are, with the one behind the last that no row has. Where these are all, one is taken out of both.
+/// Columns in two parts, of which the first begins with the first column and the second ends with the last one if both have any, as one run in a
+/// circle: where it begins, and how many there are, with the one behind the last that no row has. Where these are all, one is taken out of both.
 fn run(parts: &mut [Range<usize>; 2]) -> (u8, u8) {
     let [first, second] = parts;
     if second.start == second.end {
         return (first.start as u8, first.len() as u8);
+    }
+    if first.start == first.end {
+        return (second.start as u8, second.len() as u8);
     }
     if first.len() + second.len() == COLUMNS {
         first.end -= 1;
@@ -184,6 +188,8 @@ mod tests {
             ([0..COLUMNS, 0..0], true),
             ([0..4, 250..COLUMNS], true),
             ([0..0, 254..COLUMNS], true),
+            ([0..0, 0..COLUMNS], true),
+            ([0..1, COLUMNS - 1..COLUMNS], true),
             ([0..100, 100..COLUMNS], false),
             ([0..COLUMNS - 1, COLUMNS - 1..COLUMNS], false),
         ] {
