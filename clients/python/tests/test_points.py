@@ -202,6 +202,9 @@ async def test_what_is_no_point_is_refused_here(client: Any, name: str) -> None:
         ([(1, [1.0], {"x": [1, 2]})], r"points\[0\]: `x`: a list of anything but strings"),
         ([(1, [1.0], {"x": object()})], r"points\[0\]: `x`: a payload has no values of the type object"),
         (["text"], "a point is a Point"),
+        ([(1, [1.0]), ("\ud800", [1.0])], r"points\[1\]: "),
+        ([(1, [1.0], {"x": "\ud800"})], r"points\[0\]: "),
+        ([(1, [1.0], 3)], r"points\[0\]: a payload is a dict of fields, and this is int"),
     ]:
         with pytest.raises((TypeError, ValueError), match=complaint):
             await notes.upsert(points)

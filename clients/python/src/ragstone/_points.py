@@ -184,7 +184,9 @@ def points_bytes(points: Iterable[PointLike], key: bytes) -> Iterator[list[bytes
         try:
             yield framed(point_bytes(as_point(point)), key)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"points[{index}]: {error}") from None
+            # An error of a class derived from these, such as that of a text that is no Unicode, may be made of more than a message.
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"points[{index}]: {error}") from None
 
 
 def columns_bytes(

@@ -121,11 +121,13 @@ def _json(value: Any, name: str) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
-        raise type(error)(f"`{name}`: {error}") from None
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(f"`{name}`: {error}") from None
 
 
 def fill(wire: Any, payload: Mapping[str, Any]) -> None:
     """Fills a map of values. None is no value: the field is left out."""
+    if not isinstance(payload, Mapping):
+        raise TypeError(f"a payload is a dict of fields, and this is {type(payload).__name__}")
     for name, value in payload.items():
         if value is not None:
             set_value(wire[name], value, name)
