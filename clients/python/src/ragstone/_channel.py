@@ -51,27 +51,38 @@ def endpoint(
     compression: Compression | None,
 ) -> Endpoint:
     """Reads the arguments of `connect`; raises `InvalidArgument` for those that make no sense."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
-        raise InvalidArgument(f"url `{url}`: expected http://HOST:PORT or https://HOST:PORT")
-    is_secure = parts.scheme == "https"
+    is_secure, hostname, port = _address(url)
     if not is_secure and (ca is not None or identity is not None):
         raise InvalidArgument(f"url `{url}`: certificates are for https, and the scheme is http")
     if compression not in (None, "gzip"):
         raise InvalidArgument(f"compression is gzip or None, and not {compression!r}")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"[{hostname}]" if ":" in hostname else hostname
     credentials = None
     if is_secure:
         certificate, key = identity if identity is not None else (None, None)
         credentials = grpc.ssl_channel_credentials(_pem(ca), _pem(key), _pem(certificate))
     return Endpoint(
         url=url,
-        target=f"{host}:{parts.port or (443 if is_secure else 80)}",
+        target=f"{host}:{port}",
         credentials=credentials,
-        options=_options(connect_timeout, is_loopback=_is_loopback(parts.hostname)),
+        options=_options(connect_timeout, is_loopback=_is_loopback(hostname)),
         metadata=_authorization(api_key),
         compression=grpc.Compression.Gzip if compression else None,
     )
+
+
+def _address(url: str) -> tuple[bool, str, int]:
+    """Whether it is TLS, the host and the port. What would be passed over, such as a password, is refused."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except (ValueError, TypeError, AttributeError):
+        parts, port = urlsplit(""), None
+    is_address = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/") and port != 0
+    if not is_address or "@" in parts.netloc or parts.query or parts.fragment:
+        raise InvalidArgument(f"url `{url}`: expected http://HOST:PORT or https://HOST:PORT")
+    is_secure = parts.scheme == "https"
+    return is_secure, parts.hostname or "", port or (443 if is_secure else 80)
 
 
 def _options(connect_timeout: float, *, is_loopback: bool) -> list[tuple[str, Any]]:
