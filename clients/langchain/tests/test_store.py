@@ -69,6 +69,8 @@ def ids(documents: list[Document]) -> list[str | None]:
         ({"nobody": "has this"}, []),
         ({"nobody": {"$ne": "has this"}}, IDS),
         ({"nobody": {"$gt": 1}}, []),
+        ({"nobody": {"$prefix": "x"}}, []),
+        ({"$not": {"nobody": {"$match": "x"}}}, IDS),
         (F.lang == "en", ["a", "b"]),
         ((F.year > 2019) & ~(F.lang == "de"), ["b", "c"]),
         ('year >= 2021 and lang = "en"', ["b"]),
@@ -86,6 +88,12 @@ async def test_filters(store: RagstoneVectorStore, filter: Any, expected: list[s
 def test_operators_that_there_are_not(store: RagstoneVectorStore, filter: Any) -> None:
     with pytest.raises(ValueError, match=r"no operator `\$(nor|around)`"):
         store.similarity_search("a", filter=filter)
+
+
+@pytest.mark.parametrize("operands", [{"$in": "en"}, {"$nin": 1}, {"$between": [1]}, {"$between": "ab"}])
+def test_operands_that_are_no_list(store: RagstoneVectorStore, operands: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=rf"`lang \{next(iter(operands))}` takes a list"):
+        store.similarity_search("a", filter={"lang": operands})
 
 
 def test_ragstones_own_filters_are_taken_to_the_letter(store: RagstoneVectorStore) -> None:

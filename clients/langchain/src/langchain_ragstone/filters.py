@@ -7,31 +7,45 @@ fails, an int is compared with floats. Ragstone's own filters are taken to the l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from ragstone import F, Filter
-from ragstone.frameworks import Conditions
+from ragstone.frameworks import NOTHING, Conditions
 
 FilterLike: TypeAlias = Filter | str | Mapping[str, Any] | None
 """A Ragstone filter (`F.year >= 2020`), its text (`'year >= 2020'`), a dict, or None, which everything passes."""
 
+
+def _values(name: str, operator: str, value: Any, count: int | None = None) -> list[Any]:
+    """The operands of an operator that takes several. A text is one, though Python has it as a sequence of letters."""
+    values = list(value) if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)) else None
+    if values is None or (count is not None and len(values) != count):
+        raise ValueError(
+            f"`{name} {operator}` takes a list{f' of {count} values' if count else ''}, and this is {value!r}"
+        )
+    return values
+
+
+def _between(conditions: Conditions, name: str, value: Any) -> Filter:
+    low, high = _values(name, "$between", value, 2)
+    return conditions.bound(name, ">=", low) & conditions.bound(name, "<=", high)
+
+
 OPERATORS: dict[str, Callable[[Conditions, str, Any], Filter]] = {
     "$eq": lambda conditions, name, value: conditions.equal(name, value),
     "$ne": lambda conditions, name, value: ~conditions.equal(name, value),
-    "$in": lambda conditions, name, value: conditions.one_of(name, value),
-    "$nin": lambda conditions, name, value: ~conditions.one_of(name, value),
+    "$in": lambda conditions, name, value: conditions.one_of(name, _values(name, "$in", value)),
+    "$nin": lambda conditions, name, value: ~conditions.one_of(name, _values(name, "$nin", value)),
     "$lt": lambda conditions, name, value: conditions.bound(name, "<", value),
     "$lte": lambda conditions, name, value: conditions.bound(name, "<=", value),
     "$gt": lambda conditions, name, value: conditions.bound(name, ">", value),
     "$gte": lambda conditions, name, value: conditions.bound(name, ">=", value),
-    "$between": lambda conditions, name, value: (
-        conditions.bound(name, ">=", value[0]) & conditions.bound(name, "<=", value[1])
-    ),
+    "$between": _between,
     "$contains": lambda conditions, name, value: conditions.equal(name, value),
     "$exists": lambda conditions, name, value: conditions.exists(name) if value else ~conditions.exists(name),
-    "$prefix": lambda _, name, value: F[name].prefix(value),
-    "$match": lambda _, name, value: F[name].match(value),
+    "$prefix": lambda conditions, name, value: F[name].prefix(value) if name in conditions.known else NOTHING,
+    "$match": lambda conditions, name, value: F[name].match(value) if name in conditions.known else NOTHING,
 }
 
 
