@@ -215,6 +215,7 @@ async def test_marginal_relevance_is_that_of_the_simple_store(store: Any) -> Non
     assert (await store.aquery(query)).ids != ["a", "b"]
     spread = await store.aquery(query, mmr_prefetch_k=2)
     assert sorted(spread.ids) == ["a", "b"]
+    assert [type(similarity) for similarity in spread.similarities] == [float, float]
 
 
 async def test_similarities(store: Any, place: dict[str, Any], name: str) -> None:

@@ -179,7 +179,8 @@ def spread(query: VectorStoreQuery, hits: Sequence[Hit], k: int, threshold: floa
         embedding_ids=list(range(len(vectors))),
         mmr_threshold=threshold,
     )
-    return result([hits[place] for place in places], scores)
+    # LlamaIndex computes them with NumPy, and JSON has no numbers of NumPy's.
+    return result([hits[place] for place in places], list(map(float, scores)))
 
 
 def _get(ids: Sequence[str], collection: Any) -> Any:
