@@ -127,6 +127,12 @@ def test_a_process_that_ends_closes_what_it_has_open(tmp_path: Path) -> None:
         assert client.collection("notes").count() == 1
 
 
+def test_a_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with ragstone.open("~/data"), pytest.raises(FailedPrecondition, match="read_only"):
+        ragstone.open(tmp_path / "data", read_only=True)
+
+
 @pytest.mark.parametrize(("path", "told"), [("http://127.0.0.1:6733", "connect"), (":memory:", "None"), ("", "None")])
 def test_what_is_no_directory_is_not_made_one(
     path: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

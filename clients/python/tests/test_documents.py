@@ -64,7 +64,9 @@ async def test_documents_are_stored_read_and_removed(client: Any, name: str) -> 
     assert (info.model.name, info.dimension, info.chunks) == ("all-MiniLM-L6-v2", 384, Chunks(64, 8))
 
 
-async def test_streams_and_folders_of_documents(client: Any, name: str, tmp_path: Path) -> None:
+async def test_streams_and_folders_of_documents(
+    client: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     notes = await client.create_collection(name)
     told: list[int] = []
     documents = [
@@ -74,12 +76,18 @@ async def test_streams_and_folders_of_documents(client: Any, name: str, tmp_path
     ]
     done = await notes.ingest_documents(documents, progress=told.append)
     assert (done.stored, told, [(item.index, item.reason) for item in done.refused]) == (2, [1, 2], [(2, "NOT_TEXT")])
+    with pytest.raises(NotADirectoryError, match="nowhere"):
+        await notes.ingest_folder(tmp_path / "nowhere")
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "lease.md").write_text(LEASE)
     (tmp_path / "code.py").write_text("def lease():\n    return 'May'\n")
     (tmp_path / ".hidden.md").write_text("hidden")
     (tmp_path / "picture.png").write_bytes(b"\x89PNG")
     assert (await notes.ingest_folder(tmp_path)).stored == 2
+    monkeypatch.setenv("HOME", str(tmp_path.parent))
+    monkeypatch.chdir(tmp_path)
+    for same in (f"~/{tmp_path.name}", "."):
+        assert (await notes.ingest_folder(same)).stored == 2
     assert [one.id async for one in notes.list_documents(tmp_path.name)] == ["code.py", "deep/lease.md"]
 
 

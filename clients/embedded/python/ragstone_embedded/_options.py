@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 PATHS = ("cache", "exchange_dir")
@@ -27,7 +28,7 @@ def given(**options: Any) -> dict[str, Any]:
     """The options that are set; two that mean the same are equal."""
     found = {name: value for name, value in options.items() if value is not None}
     for name in found.keys() & PATHS:
-        found[name] = os.path.realpath(found[name])
+        found[name] = os.path.realpath(Path(found[name]).expanduser())
     for name in found.keys() & LISTS:
         if isinstance(found[name], str):
             raise TypeError(f"{name} is a list of texts, and not one text")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ragstone import FailedPrecondition, InvalidArgument, RagstoneError
@@ -116,7 +117,7 @@ def _directory(path: str) -> str:
         raise InvalidArgument(f"path `{path}` is the URL of a server: ragstone.connect(url)")
     if path in ("", ":memory:"):
         raise InvalidArgument(f"path `{path}` is no directory: ragstone.open(None) makes a database in memory")
-    return os.path.realpath(path)
+    return os.path.realpath(Path(path).expanduser())
 
 
 def _forget() -> None:

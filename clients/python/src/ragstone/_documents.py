@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,12 +84,15 @@ def as_document(document: DocumentInput | Mapping[str, Any]) -> DocumentInput:
 
 
 def folder(path: Path, pattern: str) -> Iterator[DocumentInput]:
-    """The files below a folder whose extension is known, in the order of their names, but for hidden ones."""
+    """The files below a folder whose extension is known, in the order of their names, but for hidden ones. Raises `OSError` if there is no such folder."""
+    path = path.expanduser()
+    if not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "no such folder", str(path))
     for file in sorted(path.glob(pattern)):
         relative = file.relative_to(path)
         is_hidden = any(part.startswith(".") for part in relative.parts)
         if not is_hidden and file.suffix[1:].lower() in EXTENSIONS and file.is_file():
-            yield DocumentInput(relative.as_posix(), file.read_bytes(), source=path.name)
+            yield DocumentInput(relative.as_posix(), file.read_bytes(), source=path.name or path.absolute().name)
 
 
 @dataclass(slots=True)
