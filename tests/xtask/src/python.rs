@@ -147,6 +147,9 @@ fn environment(name: &str) -> Result<PathBuf, String> {
 /// On Debian, what an environment is made with is a package of its own.
 fn need_venv() -> Result<(), String> {
     need("python3", "python3")?;
+    if !succeeds("import sys; sys.exit(sys.version_info < (3, 11))") {
+        return Err("`python3` is to be Python 3.11 or later, which the engine's module is for".to_owned());
+    }
     if !has_venv() {
         run(Command::new("apt-get").args(["update", "-q"]))?;
         run(Command::new("apt-get").args([
@@ -161,8 +164,13 @@ fn need_venv() -> Result<(), String> {
 }
 
 fn has_venv() -> bool {
+    succeeds("import ensurepip, venv")
+}
+
+/// Whether a script of Python's ends well.
+fn succeeds(script: &str) -> bool {
     let mut command = Command::new("python3");
-    command.args(["-c", "import ensurepip, venv"]).stdin(Stdio::null()).stderr(Stdio::null());
+    command.args(["-c", script]).stdin(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
