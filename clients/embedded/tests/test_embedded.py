@@ -9,6 +9,7 @@ import asyncio
 import doctest
 import gc
 import http.server
+import inspect
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ import pytest
 import ragstone
 import ragstone.aio
 import ragstone_embedded
+import ragstone_embedded.aio
 from ragstone import FailedPrecondition, StoreLocked
 
 PATIENCE_S = 60
@@ -152,6 +154,15 @@ def test_wrong_options_are_named() -> None:
     assert wrong.value.field == "generate_model"
     with pytest.raises(TypeError, match="nobody"):
         ragstone.open(None, nobody=1)
+
+
+@pytest.mark.parametrize("module", [ragstone_embedded, ragstone_embedded.aio])
+def test_the_client_names_the_options_that_there_are(module: Any) -> None:
+    path, *parameters = inspect.signature(module.open).parameters.values()
+    assert path.name == "path"
+    # As texts: where annotations are kept as written, a TypedDict has each in a ForwardRef.
+    named = {name: kind.__forward_arg__ for name, kind in ragstone.OpenOptions.__annotations__.items()}
+    assert named == {one.name: one.annotation for one in parameters}
 
 
 class Silent(http.server.BaseHTTPRequestHandler):

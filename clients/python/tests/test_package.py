@@ -138,6 +138,12 @@ def test_without_the_engine_open_says_what_to_install(monkeypatch: pytest.Monkey
             opened(tmp_path)
 
 
+def test_options_that_there_are_not_are_refused(tmp_path: Path) -> None:
+    for opened in (ragstone.open, ragstone.aio.open):
+        with pytest.raises(TypeError, match="no option `modle`; there are model, read_only"):
+            opened(tmp_path, modle="all-MiniLM-L6-v2")
+
+
 class Bar:
     """What tqdm is asked for."""
 

@@ -27,6 +27,13 @@ def blocking() -> float | None:
         return first.score
 
 
+def opened(path: str | None) -> ragstone.Client:
+    options: ragstone.OpenOptions = {"model": "all-MiniLM-L6-v2", "timeout": 1.0}
+    ragstone.open(path, modle="all-MiniLM-L6-v2")  # type: ignore[call-arg]
+    ragstone.aio.open(path, read_only="yes")  # type: ignore[arg-type]
+    return ragstone.open(path, **options)
+
+
 async def awaited() -> Answer:
     async with ragstone.aio.connect() as client:
         notes: ragstone.aio.AsyncCollection = await client.create_collection("notes")

@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ragstone import aio, errors, v1
 from ragstone._admin import CollectionStats, Key, KeyLimits, NewKey, Operation, SamplePassage, Snapshot, Stats, Template
@@ -29,7 +29,8 @@ from ragstone._documents import (
     RecordFailure,
     RefusedItem,
 )
-from ragstone._embedded import load as _load
+from ragstone._embedded import OpenOptions
+from ragstone._embedded import opened as _opened
 from ragstone._errors import (
     Aborted,
     AlreadyExists,
@@ -141,6 +142,10 @@ from ragstone._values import GeoPoint, Id, Json, Value
 from ragstone._vectors import MultiVector, SparseVector, VectorLike
 from ragstone.filters import F, Field, Filter, FilterLike
 
+if TYPE_CHECKING:
+    # Which type checkers have; nothing looks for it when this runs.
+    from typing_extensions import Unpack
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -233,6 +238,7 @@ __all__ = [
     "NotCaughtUp",
     "NotFound",
     "NotText",
+    "OpenOptions",
     "Opening",
     "Operation",
     "OperationExists",
@@ -316,12 +322,12 @@ __all__ = [
 ]
 
 
-def open(path: str | PathLike[str] | None, **options: Any) -> Client:
+def open(path: str | PathLike[str] | None, **options: Unpack[OpenOptions]) -> Client:
     """Opens a database in this process, without a server: the same methods over `ragstone-embedded`, whose options these are.
 
     `path` is its directory, made if absent; None makes a new database in memory. A directory that is opened again is shared.
 
-    Raises `ImportError`, saying what to install, where that package is not there.
+    Raises `TypeError` for an option that there is not, and `ImportError`, saying what to install, where that package is not there.
     """
-    client: Client = _load("ragstone_embedded").open(path, **options)
+    client: Client = _opened("ragstone_embedded", path, options)
     return client

@@ -3,7 +3,33 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping, Sequence
+from os import PathLike
 from types import ModuleType
+from typing import Any, TypedDict
+
+
+class OpenOptions(TypedDict, total=False):
+    """The options of `ragstone.open` and `ragstone.aio.open`, which `ragstone_embedded.open` explains."""
+
+    model: str | None
+    read_only: bool | None
+    offline: bool | None
+    cache: str | PathLike[str] | None
+    generate_models: Sequence[str] | None
+    allow_any_model: bool | None
+    snapshot_stores: Sequence[str] | None
+    exchange_dir: str | PathLike[str] | None
+    timeout: float | None
+    retries: int
+
+
+def opened(module: str, path: str | PathLike[str] | None, options: Mapping[str, Any]) -> Any:
+    """A client of either kind, of the module for it; raises `TypeError` for an option that there is not, `ImportError` as `load` does."""
+    for name in options:
+        if name not in OpenOptions.__annotations__:
+            raise TypeError(f"open has no option `{name}`; there are {', '.join(OpenOptions.__annotations__)}")
+    return load(module).open(path, **options)
 
 
 def load(module: str) -> ModuleType:

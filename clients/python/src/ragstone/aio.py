@@ -14,13 +14,16 @@ async with ragstone.aio.connect("http://127.0.0.1:6733") as client:
 from __future__ import annotations
 
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ragstone._aio.client import AsyncClient, connect
 from ragstone._aio.collection import AsyncCollection
 from ragstone._aio.generation import AsyncGeneration
 from ragstone._aio_transport import AsyncDuplex, AsyncReading, AsyncTransport
-from ragstone._embedded import load
+from ragstone._embedded import OpenOptions, opened
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = [
     "AsyncClient",
@@ -34,7 +37,7 @@ __all__ = [
 ]
 
 
-def open(path: str | PathLike[str] | None, **options: Any) -> AsyncClient:
+def open(path: str | PathLike[str] | None, **options: Unpack[OpenOptions]) -> AsyncClient:
     """Opens a database in this process, without a server; see `ragstone.open`."""
-    client: AsyncClient = load("ragstone_embedded.aio").open(path, **options)
+    client: AsyncClient = opened("ragstone_embedded.aio", path, options)
     return client
