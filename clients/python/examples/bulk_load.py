@@ -4,7 +4,7 @@ python bulk_load.py papers.parquet --id doi --vector embedding
 python bulk_load.py                                             # a file of 10,000 rows that it makes itself
 
 The file is read a batch at a time, and a few batches are sent ahead of what is stored: memory stays where it is. A row with an id that is there
-already takes its place, so a load that broke off can be run again. It needs `pip install pyarrow "ragstone[progress]"`.
+already takes its place, so a load that broke off can be run again. It needs `pip install pyarrow tqdm`.
 """
 
 import argparse

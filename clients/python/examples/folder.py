@@ -2,7 +2,7 @@
 
 python folder.py ~/notes "When does the lease end?"
 
-It needs a server (`ragstone serve`), or `--path DIR` and `pip install ragstone-embedded`. Run it again, and only files that changed are embedded.
+It needs a server (`ragstone serve`), or `--path DIR` and `pip install ./clients/embedded`. Run it again, and only files that changed are embedded.
 """
 
 import argparse

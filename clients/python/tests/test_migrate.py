@@ -503,5 +503,5 @@ def test_without_the_package_it_says_what_to_install(
     module: str, move: Any, extra: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, target: ragstone.Client
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=rf'pip install "ragstone\[{extra}\]"'):
+    with pytest.raises(ImportError, match=rf'pip install "./clients/python\[{extra}\]"'):
         move(tmp_path, target)

@@ -6,6 +6,7 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 import types
@@ -134,8 +135,21 @@ def test_without_the_engine_open_says_what_to_install(monkeypatch: pytest.Monkey
     for name in ("ragstone_embedded", "ragstone_embedded.aio"):
         monkeypatch.setitem(sys.modules, name, None)
     for opened in (ragstone.open, ragstone.aio.open):
-        with pytest.raises(ImportError, match="pip install ragstone-embedded"):
+        with pytest.raises(ImportError, match=r"pip install \./clients/embedded"):
             opened(tmp_path)
+
+
+def test_what_is_said_to_be_installed_is_there_in_a_clone() -> None:
+    said = []
+    for path in [ROOT / "README.md", *(ROOT / "clients").rglob("*.md"), *(ROOT / "clients").rglob("*.py")]:
+        if path != Path(__file__):
+            said += re.findall(r"pip install ([^`\n]*)", path.read_text(encoding="utf-8"))
+    words = {word for one in said for word in re.findall(r"[\w./-]+", one)}
+    # No index has the packages of this project.
+    assert not words & {"ragstone", "ragstone-embedded", "langchain-ragstone", "llama-index-vector-stores-ragstone"}
+    folders = {word for word in words if word.startswith("./clients")}
+    assert {"./clients/python", "./clients/embedded", "./clients/langchain", "./clients/llamaindex"} <= folders
+    assert all((ROOT / folder / "pyproject.toml").is_file() for folder in folders)
 
 
 def test_options_that_there_are_not_are_refused(tmp_path: Path) -> None:

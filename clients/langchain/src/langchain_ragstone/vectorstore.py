@@ -34,7 +34,7 @@ class RagstoneVectorStore(VectorStore):
         embedding: Makes vectors of texts and questions.
         collection: The collection's name.
         url: The server's address; `http://127.0.0.1:6733` if neither this nor `path` nor a client is given.
-        path: A directory that this process opens without a server (`pip install "langchain-ragstone[embedded]"`).
+        path: A directory that this process opens without a server (`pip install ./clients/embedded` in a clone of the project).
         client: A client that is there already, for what blocks; it is not closed.
         async_client: Likewise, for what is awaited.
         mode: How texts are found unless a search says otherwise: by `dense` vectors, by the words of their `text`, or `hybrid`, by both.

@@ -41,6 +41,6 @@ def load(module: str) -> ModuleType:
             raise
         raise ImportError(
             "ragstone.open runs the engine in this process, which is the package `ragstone-embedded`: "
-            "pip install ragstone-embedded. To use a server, ragstone.connect(url) needs nothing more.",
+            "pip install ./clients/embedded in a clone of the project. To use a server, ragstone.connect(url) needs nothing more.",
             name="ragstone_embedded",
         ) from None

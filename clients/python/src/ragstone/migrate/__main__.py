@@ -36,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
     into = made.add_mutually_exclusive_group()
     into.add_argument("--url", default="http://127.0.0.1:6733", help="the server (default: %(default)s)")
     into.add_argument(
-        "--path", metavar="DIR", help="a database of this process instead (pip install ragstone-embedded)"
+        "--path",
+        metavar="DIR",
+        help="a database of this process instead (pip install ./clients/embedded in a clone of the project)",
     )
     made.add_argument(
         "--collection",

@@ -137,6 +137,7 @@ def need(module: str, extra: str) -> Any:
         if error.name != module.partition(".")[0]:
             raise
         message = (
-            f'this store is read by its own package, `{module}`, which is not there: pip install "ragstone[{extra}]"'
+            f"this store is read by its own package, `{module}`, which is not there: "
+            f'pip install "./clients/python[{extra}]" in a clone of the project'
         )
         raise ImportError(message, name=error.name) from None

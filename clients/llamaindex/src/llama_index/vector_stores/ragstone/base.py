@@ -29,7 +29,7 @@ class RagstoneVectorStore(BasePydanticVectorStore):
     Args:
         collection: The collection's name.
         url: The server's address; `http://127.0.0.1:6733` if neither this nor `path` nor a client is given.
-        path: A directory that this process opens without a server (`pip install "llama-index-vector-stores-ragstone[embedded]"`).
+        path: A directory that this process opens without a server (`pip install ./clients/embedded` in a clone of the project).
         client: A client that is there already, for what blocks; it is not closed.
         async_client: Likewise, for what is awaited.
         schema: How the collection is made: metric, analyser, types of fields.
