@@ -310,3 +310,26 @@ def test_passages_of_ingested_documents(client: ragstone.Client) -> None:
         assert [one.id for one in retriever.invoke("time", mode="hybrid", filter=filter)] == ["bread.md#0"]
     with pytest.raises(ragstone.CollectionNotFound):
         RagstoneRetriever(collection="nowhere", client=client).invoke("lease")
+
+
+def test_a_retriever_asks_once_which_fields_there_are(
+    client: ragstone.Client, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    papers = client.create_collection(name)
+    papers.ingest_document("lease.md", "The lease ends on 31 May.", metadata={"year": 2024})
+    asked: list[str] = []
+    info = ragstone.Collection.info
+
+    def counted(collection: ragstone.Collection) -> ragstone.CollectionInfo:
+        asked.append(collection.name)
+        return info(collection)
+
+    monkeypatch.setattr(ragstone.Collection, "info", counted)
+    retriever = RagstoneRetriever(collection=name, client=client, mode="text")
+    for year in (2024, 2024, 2019):
+        assert len(retriever.invoke("lease", filter={"year": year})) == (year == 2024)
+    assert asked == [name]
+    # A field that is not known may have come meanwhile.
+    papers.ingest_document("bread.md", "The lease of bread.", metadata={"kind": "food"})
+    assert [one.id for one in retriever.invoke("lease", filter={"kind": "food"})] == ["bread.md#0"]
+    assert asked == [name, name]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from ragstone import F, Filter
-from ragstone.frameworks import NOTHING, Conditions
+from ragstone.frameworks import NOTHING, Conditions, Rows, Steps
 
 FilterLike: TypeAlias = Filter | str | Mapping[str, Any] | None
 """A Ragstone filter (`F.year >= 2020`), its text (`'year >= 2020'`), a dict, or None, which everything passes."""
@@ -65,6 +65,13 @@ def names(filter: Mapping[str, Any]) -> set[str]:
 def read(filter: Mapping[str, Any], conditions: Conditions) -> Filter:
     """The filter that a dict means; raises `ValueError` for an operator that there is not."""
     return Filter.all(_read_one(name, value, conditions) for name, value in filter.items())
+
+
+def of_rows(filter: FilterLike, rows: Rows) -> Steps[Filter | str | None]:
+    """A filter of Ragstone's, of whatever form; of a dict, with the fields that the rows are known to have, or else are asked for."""
+    if not isinstance(filter, Mapping):
+        return filter
+    return read(filter, (yield from rows.conditions(names(filter))))
 
 
 def _read_one(name: str, value: Any, conditions: Conditions) -> Filter:

@@ -12,7 +12,7 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, Field, PrivateAttr
 from ragstone import Client, Filter, Reranking, RetrievedChunk
 from ragstone.aio import AsyncClient
-from ragstone.frameworks import Conditions, Steps, Twins
+from ragstone.frameworks import Rows, Schema, Steps, Twins
 
 from langchain_ragstone import filters
 
@@ -57,6 +57,8 @@ class RagstoneRetriever(BaseRetriever):
     """Ranks what is found anew, by a model that reads question and passage together."""
 
     _twins: Twins = PrivateAttr()
+    # Keeps what fields there are, which filters that are dicts need. It makes no collection.
+    _rows: Rows = PrivateAttr(default_factory=lambda: Rows(Schema(), ""))
 
     def model_post_init(self, context: Any, /) -> None:
         """Asks nothing of the server yet."""
@@ -93,10 +95,7 @@ class RagstoneRetriever(BaseRetriever):
     def _retrieve(self, query: str, options: Mapping[str, Any]) -> Steps[list[Document]]:
         mine = {name: getattr(self, name) for name in OPTIONS}
         asked = {**mine, **options}
-        filter = asked["filter"]
-        if isinstance(filter, Mapping):
-            fields = (yield lambda collection: collection.info()).fields
-            asked["filter"] = filters.read(filter, Conditions(fields))
+        asked["filter"] = yield from filters.of_rows(asked["filter"], self._rows)
         found = yield lambda collection: collection.retrieve(query, **asked)
         return [passage(one) for one in found]
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from langchain_core.documents import Document
-from ragstone import CollectionNotFound, Filter, Hit, Point, TextQuery
+from ragstone import CollectionNotFound, Hit, Point, TextQuery
 from ragstone.frameworks import EVERYTHING, Rows, Schema, Steps
 
 from langchain_ragstone import filters
@@ -71,7 +71,7 @@ class StoreSteps:
                 if ids:
                     yield lambda collection: collection.delete(ids, **options)
                 return True
-            condition = EVERYTHING if filter is None else (yield from self._filter(filter))
+            condition = EVERYTHING if filter is None else (yield from filters.of_rows(filter, self._rows))
             yield lambda collection: collection.delete(filter=condition, **options)
         except CollectionNotFound:
             pass
@@ -91,7 +91,7 @@ class StoreSteps:
         """Finds rows; none in a collection that is not there yet."""
         k, options = question.k, question.options
         try:
-            condition = yield from self._filter(question.filter)
+            condition = yield from filters.of_rows(question.filter, self._rows)
             if question.mode == "dense":
                 found = yield lambda collection: collection.search(question.vector, k, filter=condition, **options)
             elif question.mode == "text":
@@ -105,12 +105,6 @@ class StoreSteps:
         except CollectionNotFound:
             return []
         return list(found)
-
-    def _filter(self, filter: FilterLike) -> Steps[Filter | str | None]:
-        """A filter of Ragstone's, of whatever form."""
-        if not isinstance(filter, Mapping):
-            return filter
-        return filters.read(filter, (yield from self._rows.conditions(filters.names(filter))))
 
 
 def _get(ids: Sequence[str], collection: Any) -> Any:
