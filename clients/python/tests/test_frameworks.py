@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import threading
 from typing import Any
 
 import pytest
@@ -104,6 +106,28 @@ def test_conditions_have_the_types_of_the_fields() -> None:
         conditions.one_of("i", []),
     ]
     assert all(one == NOTHING for one in nothing)
+
+
+@pytest.mark.parametrize("name", ["client", "async_client"])
+def test_threads_that_need_a_client_at_once_make_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    twins = Twins("notes")
+    module = ragstone if name == "client" else ragstone.aio
+    connect, other = module.connect, threading.Thread(target=lambda: getattr(twins, name))
+    made: list[Any] = []
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        made.append(connect(*arguments, **options))
+        if len(made) == 1:
+            other.start()
+            # The other one waits for this, or else makes a client of its own, for which there is time.
+            other.join(0.2)
+        return made[-1]
+
+    monkeypatch.setattr(module, "connect", slow)
+    assert getattr(twins, name) is made[0]
+    other.join()
+    assert len(made) == 1
+    copy.deepcopy(Twins("notes"))
 
 
 async def test_rows_make_their_collection_and_learn_its_fields(kind: str, server: Any, name: str) -> None:

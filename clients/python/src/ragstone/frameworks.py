@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
+import threading
 from collections.abc import Awaitable, Callable, Container, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -54,6 +55,8 @@ EVERYTHING = Filter.all([])
 """Every row passes."""
 INT_MIN, INT_MAX = -(1 << 63), (1 << 63) - 1
 FIELD_NAME_BYTES_MAX = 128
+_making = threading.RLock()
+"""Held while a client is made, of which threads that need it at once make one. It is of all twins, so that these can be copied."""
 
 
 def run(steps: Steps[T], collection: ragstone.Collection) -> T:
@@ -123,24 +126,18 @@ class Twins:
     @property
     def client(self) -> ragstone.Client:
         """The client that blocks."""
-        if self._client is None:
-            self._refuse("client")
-            if self._path is not None:
-                self._client = ragstone.open(self._path, **self._options)
-            else:
-                self._client = ragstone.connect(*self._address(), **self._options)
-        return self._client
+        with _making:
+            if self._client is None:
+                self._client = self._made(ragstone, "client")
+            return self._client
 
     @property
     def async_client(self) -> ragstone.aio.AsyncClient:
         """The client that is awaited."""
-        if self._async_client is None:
-            self._refuse("async_client")
-            if self._path is not None:
-                self._async_client = ragstone.aio.open(self._path, **self._options)
-            else:
-                self._async_client = ragstone.aio.connect(*self._address(), **self._options)
-        return self._async_client
+        with _making:
+            if self._async_client is None:
+                self._async_client = self._made(ragstone.aio, "async_client")
+            return self._async_client
 
     def run(self, steps: Steps[T]) -> T:
         """Walks the steps, blocking."""
@@ -163,12 +160,13 @@ class Twins:
             await self._async_client.close()
             self._async_client = None
 
-    def _address(self) -> tuple[str, ...]:
-        return () if self._url is None else (self._url,)
-
-    def _refuse(self, name: str) -> None:
+    def _made(self, module: Any, name: str) -> Any:
+        """A client of the module's kind."""
         if self._given:
             raise ValueError(f"this call needs a `{name}`, and only the other one was given")
+        if self._path is not None:
+            return module.open(self._path, **self._options)
+        return module.connect(*([] if self._url is None else [self._url]), **self._options)
 
 
 def type_of(value: Any) -> FieldType | None:
