@@ -74,6 +74,19 @@ def test_a_directory_is_shared_in_a_process(tmp_path: Path, monkeypatch: pytest.
     ragstone.open("data", read_only=True).close()
 
 
+def test_a_directory_of_two_names_is_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As where upper and lower case are one: two names, of which none is resolved to the other.
+    (tmp_path / "data").mkdir()
+    (tmp_path / "DATA").symlink_to(tmp_path / "data")
+    monkeypatch.setattr(os.path, "realpath", os.path.abspath)
+    with ragstone.open(tmp_path / "data") as one, ragstone.open(tmp_path / "DATA") as other:
+        one.create_collection("notes", dimension=1)
+        assert other.has_collection("notes")
+    with ragstone.open(tmp_path / "DATA", read_only=True) as again, ragstone.open(tmp_path / "other") as another:
+        assert again.has_collection("notes")
+        assert not another.has_collection("notes")
+
+
 def test_a_client_that_nobody_has_is_closed(tmp_path: Path) -> None:
     ragstone.open(tmp_path).create_collection("notes", dimension=1)
     gc.collect()

@@ -101,7 +101,7 @@ def shared(path: str | os.PathLike[str] | None, given: dict[str, Any]) -> Shared
     key = _directory(os.fsdecode(path))
     while True:
         with _lock:
-            found = _open.get(key)
+            found = _found(key)
             if found is None:
                 found = _open[key] = Shared(key, options)
                 return found
@@ -109,6 +109,19 @@ def shared(path: str | os.PathLike[str] | None, given: dict[str, Any]) -> Shared
                 found._join(given)
                 return found
         found._is_closed.wait()
+
+
+def _found(key: str) -> Shared | None:
+    """The engine of a directory, by whatever name it was opened: file systems may take `Data` and `data` for one."""
+    return _open.get(key) or next((shared for other, shared in _open.items() if _is_same(key, other)), None)
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return Path(one).samefile(other)
+    except OSError:
+        # One of them is not there, or not ours to see.
+        return False
 
 
 def _directory(path: str) -> str:
