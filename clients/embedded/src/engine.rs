@@ -100,18 +100,13 @@ impl Engine {
     }
 
     /// Whether this thread is one of an engine's: they run finalizers, too, as the interpreter collects wherever it is, and cannot wait for
-    /// an engine to close. There `begin_close` is what closes it.
+    /// an engine to close.
     #[staticmethod]
     fn is_own_thread() -> bool {
         Handle::try_current().is_ok()
     }
 
-    /// Closes the database; calls under way are given up.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.0.close()).map_err(raised)
-    }
-
-    /// The same for one who awaits.
+    /// Closes the database, and calls under way are given up; `told` is called when it is done, with None and the failure, if there is one.
     fn begin_close(&self, told: Py<PyAny>) {
         let (engine, told) = (Arc::clone(&self.0), Told::new(told));
         // Closing waits for the engine's threads, so it is none of them that does.

@@ -25,6 +25,7 @@ import ragstone.aio
 import ragstone_embedded
 import ragstone_embedded.aio
 from ragstone import FailedPrecondition, StoreLocked
+from ragstone_embedded._shared import Shared, _lock
 
 PATIENCE_S = 60
 
@@ -106,6 +107,18 @@ def test_a_client_that_a_thread_of_an_engine_collects_is_closed(tmp_path: Path) 
         client._core.transport.engine.begin_unary("/ragstone.v1.CollectionsService/ListCollections", b"", None, told)
         assert collected.wait(PATIENCE_S)
         ragstone.open(tmp_path, read_only=True).close()
+
+
+def test_a_client_may_be_collected_while_a_directory_is_opened(tmp_path: Path) -> None:
+    def collected() -> None:
+        # As the interpreter may do wherever it allocates.
+        with _lock:
+            ragstone.open(tmp_path).close()
+
+    other = threading.Thread(target=collected, daemon=True)
+    other.start()
+    other.join(PATIENCE_S)
+    assert not other.is_alive()
 
 
 def test_closing_goes_on_though_nobody_awaits_it(tmp_path: Path) -> None:
@@ -251,6 +264,46 @@ def test_ctrl_c_ends_a_call(tmp_path: Path, silent: str) -> None:
             notes.ask("When does the lease end?")
         thread.join(PATIENCE_S)
         assert notes.count() == 2
+
+
+def test_ctrl_c_ends_the_waiting_for_an_engine_that_closes(tmp_path: Path) -> None:
+    client = ragstone.open(tmp_path)
+    shared = client._core.transport._shared
+    let_go = threading.Event()
+
+    def begin_late(told: Any) -> None:
+        # As where work under way takes its time to end.
+        def begin() -> None:
+            signal.raise_signal(signal.SIGINT)
+            assert let_go.wait(PATIENCE_S)
+            shared.engine.begin_close(told)
+
+        threading.Thread(target=begin).start()
+
+    shared._closing = map(begin_late, [shared._closed])
+    with pytest.raises(KeyboardInterrupt):
+        client.close()
+    assert not shared._is_closed.is_set()
+    let_go.set()
+    ragstone.open(tmp_path, read_only=True).close()
+
+
+def test_ctrl_c_before_an_engine_begins_to_close_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = ragstone.open(tmp_path)
+
+    def interrupted(_: Shared) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Shared, "begin_close", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            client.close()
+    other = threading.Thread(target=lambda: ragstone.open(tmp_path, read_only=True).close(), daemon=True)
+    other.start()
+    other.join(PATIENCE_S)
+    assert not other.is_alive()
 
 
 def test_stopping_to_await_gives_the_call_up(tmp_path: Path, silent: str) -> None:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ragstone import FailedPrecondition, InvalidArgument, RagstoneError
 from ragstone._errors import from_status
 
-from ragstone_embedded._engine import Engine, Failure
+from ragstone_embedded._engine import Engine, Failed, Failure, Told
 from ragstone_embedded._options import defaults
 
+SIGNALS_S = 0.1
+"""How often a thread that waits looks for signals."""
 # One thread may come back to it: a client that nobody holds any more is closed wherever the interpreter finds it.
 _lock = threading.RLock()
 _open: dict[str, Shared] = {}
@@ -37,11 +38,14 @@ class Shared:
         self._key = key
         self._options = options
         self._clients = 1
+        self._told: list[Told] = []
         self._is_closed = threading.Event()
         try:
             self.engine = Engine.open(key, options)
         except Failure as failure:
             raise translated(failure) from None
+        # One step, for whoever takes it: between that it was taken and that the engine begins to close, no signal comes.
+        self._closing = map(self.engine.begin_close, [self._closed])
 
     def _join(self, given: dict[str, Any]) -> None:
         # First of all, as the other clients may be collected meanwhile.
@@ -55,42 +59,52 @@ class Shared:
                 )
 
     def release(self) -> None:
-        """A client of it is closed; the last one closes the engine."""
-        if not self._leave():
-            return
+        """A client of it is closed; the last one closes the engine and waits for that. Ctrl-C ends the waiting; the closing goes on."""
+        done = threading.Event()
+        failures: list[Failed] = []
+
+        def told(_: object, failed: Failed | None) -> None:
+            if failed is not None:
+                failures.append(failed)
+            done.set()
+
+        self.begin_release(told)
         if Engine.is_own_thread():
             # The interpreter runs finalizers wherever it collects, and those threads cannot wait. Who opens the directory again does.
-            self.engine.begin_close(lambda *_: self._gone())
-        else:
-            try:
-                self.engine.close()
-            except Failure as failure:
-                raise translated(failure) from None
-            finally:
-                self._gone()
+            return
+        _wait(done)
+        if failures:
+            raise from_status(*failures[0])
 
-    def begin_release(self, told: Callable[[Any, Any], None]) -> None:
+    def begin_release(self, told: Told) -> None:
         """The same for one who awaits: `told` is called when it is done, by a thread of the engine, or at once."""
-
-        def closed(answer: Any, failed: Any) -> None:
-            self._gone()
-            told(answer, failed)
-
-        if self._leave():
-            self.engine.begin_close(closed)
+        with _lock:
+            self._clients -= 1
+            is_last = self._clients == 0
+            if is_last:
+                self._told.append(told)
+        if is_last:
+            self.begin_close()
         else:
             told(None, None)
 
-    def _leave(self) -> bool:
-        with _lock:
-            self._clients -= 1
-            return self._clients == 0
+    def begin_close(self) -> None:
+        """Closes the engine, unless that has begun."""
+        next(self._closing, None)
 
-    def _gone(self) -> None:
-        with _lock:
-            if self._key is not None and _open.get(self._key) is self:
-                del _open[self._key]
+    def _closed(self, answer: bytes | None, failed: Failed | None) -> None:
+        # Without the lock, which a thread may have that waits for this: finalizers run in it. What is there is replaced by nobody else.
+        if self._key is not None and _open.get(self._key) is self:
+            del _open[self._key]
         self._is_closed.set()
+        for told in self._told:
+            told(answer, failed)
+
+
+def _wait(event: threading.Event) -> None:
+    """Waits, and looks for signals: a wait without an end would not take them on every system."""
+    while not event.wait(SIGNALS_S):
+        pass
 
 
 def shared(path: str | os.PathLike[str] | None, given: dict[str, Any]) -> Shared:
@@ -108,12 +122,14 @@ def shared(path: str | os.PathLike[str] | None, given: dict[str, Any]) -> Shared
             if found._clients > 0:
                 found._join(given)
                 return found
-        found._is_closed.wait()
+            # Ctrl-C may have come to whoever left it last, before this.
+            found.begin_close()
+        _wait(found._is_closed)
 
 
 def _found(key: str) -> Shared | None:
     """The engine of a directory, by whatever name it was opened: file systems may take `Data` and `data` for one."""
-    return _open.get(key) or next((shared for other, shared in _open.items() if _is_same(key, other)), None)
+    return _open.get(key) or next((shared for other, shared in [*_open.items()] if _is_same(key, other)), None)
 
 
 def _is_same(one: str, other: str) -> bool:
