@@ -20,13 +20,13 @@ use ragstone_proto::v1::points_service_server::PointsServiceServer;
 use ragstone_proto::v1::rag_service_server::RagServiceServer;
 use ragstone_proto::v1::search_service_server::SearchServiceServer;
 use ragstone_proto::v1::templates_service_server::TemplatesServiceServer;
-use tonic::Status;
 use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
 use tonic::server::NamedService;
 use tower::Service;
 
 use super::Services;
+use crate::status;
 
 /// What the services answer; calls of others are not implemented. Cheap to clone.
 #[derive(Clone)]
@@ -105,7 +105,7 @@ impl Service<Request<Body>> for Api {
             ($($field:ident: $server:ident,)*) => {
                 match service {
                     $(Some(<$server<Services> as NamedService>::NAME) => answer(&servers.$field, request),)*
-                    _ => Box::pin(ready(Ok(Status::unimplemented("").into_http()))),
+                    _ => Box::pin(ready(Ok(status::unknown_method().into_http()))),
                 }
             };
         }
@@ -134,7 +134,7 @@ mod tests {
     use prost_types::FileDescriptorSet;
     use ragstone_proto::v1::FILE_DESCRIPTOR_SET;
     use ragstone_rag::Rag;
-    use tonic::Code;
+    use tonic::{Code, Status};
 
     use super::*;
     use crate::config::ServerConfig;

@@ -1,0 +1,190 @@
+//! The same for the instructions of x86-64.
+
+use std::arch::is_x86_feature_detected as has;
+use std::arch::x86_64::*;
+
+use super::{ByteSet, Cells, Count, KernelBits, Runs, WORD_BITS};
+use crate::isa::Isa;
+
+/// For AVX2 or more.
+pub(super) fn kernel(isa: Isa, plain: KernelBits) -> KernelBits {
+    let counting = match has!("popcnt") {
+        true => KernelBits { ones: ones_counting, blocks: blocks_counting, ..plain },
+        false => plain,
+    };
+    match isa {
+        Isa::Scalar => plain,
+        Isa::Avx2 => KernelBits { select: select_avx2, within: within_avx2, ..counting },
+        Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx if has!("avx512vpopcntdq") => {
+            let (ones, blocks) = (ones_avx512 as Count, blocks_avx512 as Count);
+            KernelBits { ones, blocks, select: select_avx512, within: within_avx512 }
+        }
+        Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx => {
+            KernelBits { select: select_avx512, within: within_avx512, ..counting }
+        }
+    }
+}
+
+fn ones_counting(words: &[usize]) -> usize {
+    #[target_feature(enable = "popcnt")]
+    fn inner(words: &[usize]) -> usize {
+        super::ones(words)
+    }
+    // SAFETY: `kernel` has asked the processor.
+    unsafe { inner(words) }
+}
+
+fn blocks_counting(words: &[usize]) -> usize {
+    #[target_feature(enable = "popcnt")]
+    fn inner(words: &[usize]) -> usize {
+        super::blocks(words)
+    }
+    // SAFETY: `kernel` has asked the processor.
+    unsafe { inner(words) }
+}
+
+fn ones_avx512(words: &[usize]) -> usize {
+    #[target_feature(enable = "avx512f,avx512vl,avx512vpopcntdq,popcnt")]
+    fn inner(words: &[usize]) -> usize {
+        super::ones(words)
+    }
+    // SAFETY: `kernel` has asked the processor.
+    unsafe { inner(words) }
+}
+
+fn blocks_avx512(words: &[usize]) -> usize {
+    #[target_feature(enable = "avx512f,avx512vl,avx512vpopcntdq,popcnt")]
+    fn inner(words: &[usize]) -> usize {
+        super::blocks(words)
+    }
+    // SAFETY: `kernel` has asked the processor.
+    unsafe { inner(words) }
+}
+
+/// The bit of each upper half of a byte.
+const BITS: i64 = i64::from_le_bytes([1, 2, 4, 8, 16, 32, 64, 128]);
+
+fn select_avx2(bytes: &[[u8; WORD_BITS]], wanted: &ByteSet, out: &mut [usize]) {
+    #[target_feature(enable = "avx2")]
+    fn inner(bytes: &[[u8; WORD_BITS]], wanted: &ByteSet, out: &mut [usize]) {
+        // SAFETY: both tables have sixteen bytes.
+        let [low, high] = [&wanted.low, &wanted.high]
+            .map(|table| unsafe { _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast())) });
+        let (nibble, bits) = (_mm256_set1_epi8(15), _mm256_set1_epi64x(BITS));
+        for (bytes, word) in bytes.iter().zip(out) {
+            let halves = [0, 32].map(|from| {
+                // SAFETY: 32 of the 64 bytes.
+                let bytes = unsafe { _mm256_loadu_si256(bytes.as_ptr().add(from).cast()) };
+                let place = _mm256_and_si256(bytes, nibble);
+                let [low, high] = [low, high].map(|table| _mm256_shuffle_epi8(table, place));
+                let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
+                let bit = _mm256_shuffle_epi8(bits, upper);
+                let found = _mm256_and_si256(_mm256_blendv_epi8(low, high, bytes), bit);
+                _mm256_movemask_epi8(_mm256_cmpeq_epi8(found, bit)) as u32
+            });
+            *word = halves[0] as usize | (halves[1] as usize) << 32;
+        }
+    }
+    // SAFETY: the level has AVX2.
+    unsafe { inner(bytes, wanted, out) }
+}
+
+fn select_avx512(bytes: &[[u8; WORD_BITS]], wanted: &ByteSet, out: &mut [usize]) {
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn inner(bytes: &[[u8; WORD_BITS]], wanted: &ByteSet, out: &mut [usize]) {
+        // SAFETY: both tables have sixteen bytes.
+        let [low, high] = [&wanted.low, &wanted.high]
+            .map(|table| unsafe { _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().cast())) });
+        let (nibble, bits) = (_mm512_set1_epi8(15), _mm512_set1_epi64(BITS));
+        for (bytes, word) in bytes.iter().zip(out) {
+            // SAFETY: they are 64.
+            let bytes = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
+            let place = _mm512_and_si512(bytes, nibble);
+            let [low, high] = [low, high].map(|table| _mm512_shuffle_epi8(table, place));
+            let upper = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), nibble);
+            let found = _mm512_mask_blend_epi8(_mm512_movepi8_mask(bytes), low, high);
+            *word = _mm512_test_epi8_mask(found, _mm512_shuffle_epi8(bits, upper)) as usize;
+        }
+    }
+    // SAFETY: the level has AVX-512 BW.
+    unsafe { inner(bytes, wanted, out) }
+}
+
+fn within_avx2((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
+    /// The entry of each strip, by halves of a table.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn entries([lower, upper]: [__m256i; 2], strips: __m256i) -> __m256i {
+        // A strip's bit of the value 16 becomes the highest of its byte.
+        let is_upper = _mm256_slli_epi16::<3>(strips);
+        _mm256_blendv_epi8(_mm256_shuffle_epi8(lower, strips), _mm256_shuffle_epi8(upper, strips), is_upper)
+    }
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn half(table: &[u8; 16]) -> __m256i {
+        // SAFETY: it has sixteen bytes.
+        unsafe { _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast())) }
+    }
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn load(bytes: &[u8; 32]) -> __m256i {
+        // SAFETY: they are 32.
+        unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+    }
+    #[target_feature(enable = "avx2")]
+    fn inner((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
+        let ([first_low, first_high], _) = runs.first.as_chunks() else { return };
+        let ([count_low, count_high], _) = runs.count.as_chunks() else { return };
+        let (first, count) = ([half(first_low), half(first_high)], [half(count_low), half(count_high)]);
+        for ((strips, columns), word) in strips.iter().zip(columns).zip(out) {
+            let (strips, columns) = (strips.as_chunks().0, columns.as_chunks().0);
+            *word = 0;
+            for (at, (strip, column)) in strips.iter().zip(columns).enumerate() {
+                let strip = load(strip);
+                let from_first = _mm256_sub_epi8(load(column), entries(first, strip));
+                let left = _mm256_subs_epu8(entries(count, strip), from_first);
+                let is_beyond = _mm256_cmpeq_epi8(left, _mm256_setzero_si256());
+                *word |= (!_mm256_movemask_epi8(is_beyond) as u32 as usize) << (32 * at);
+            }
+        }
+    }
+    // SAFETY: the level has AVX2.
+    unsafe { inner((strips, columns), runs, out) }
+}
+
+fn within_avx512((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
+    /// The entry of each strip, by halves of a table.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn entries([lower, upper]: [__m512i; 2], strips: __m512i) -> __m512i {
+        // A strip's bit of the value 16 becomes the highest of its byte.
+        let is_upper = _mm512_movepi8_mask(_mm512_slli_epi16::<3>(strips));
+        let lower = _mm512_shuffle_epi8(lower, strips);
+        _mm512_mask_shuffle_epi8(lower, is_upper, upper, strips)
+    }
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn half(table: &[u8; 16]) -> __m512i {
+        // SAFETY: it has sixteen bytes.
+        unsafe { _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().cast())) }
+    }
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn load(bytes: &[u8; WORD_BITS]) -> __m512i {
+        // SAFETY: they are 64.
+        unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+    }
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn inner((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
+        let ([first_low, first_high], _) = runs.first.as_chunks() else { return };
+        let ([count_low, count_high], _) = runs.count.as_chunks() else { return };
+        let (first, count) = ([half(first_low), half(first_high)], [half(count_low), half(count_high)]);
+        for ((strips, columns), word) in strips.iter().zip(columns).zip(out) {
+            let strip = load(strips);
+            let from_first = _mm512_sub_epi8(load(columns), entries(first, strip));
+            *word = _mm512_cmplt_epu8_mask(from_first, entries(count, strip)) as usize;
+        }
+    }
+    // SAFETY: the level has AVX-512 BW.
+    unsafe { inner((strips, columns), runs, out) }
+}
