@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ragstone import FailedPrecondition, InvalidArgument, RagstoneError
 from ragstone._errors import from_status
 
-from ragstone_embedded._engine import Engine, Failed, Failure, Told
+from ragstone_embedded._engine import Engine, Failure
 from ragstone_embedded._options import defaults
+
+if TYPE_CHECKING:
+    from ragstone_embedded._engine import Failed, Told
 
 SIGNALS_S = 0.1
 """How often a thread that waits looks for signals."""

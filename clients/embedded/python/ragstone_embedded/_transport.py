@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ragstone import Duplex, Reading
 from ragstone._channel import closed
 from ragstone._errors import from_status
 from ragstone.aio import AsyncDuplex, AsyncReading
 
-from ragstone_embedded._engine import Call, Engine, Failed, Failure, Stream, Told
+from ragstone_embedded._engine import Call, Engine, Failure, Stream
 from ragstone_embedded._shared import Shared, translated
+
+if TYPE_CHECKING:
+    from ragstone_embedded._engine import Failed, Told
 
 
 class _Open:
