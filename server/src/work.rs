@@ -12,6 +12,9 @@
 //! asks of a store of snapshots takes its turn among the fetches ([`Work::beside`]), whatever the call's own kind. A model that is being
 //! fetched takes none of these turns: models have their own ([`models`](crate::models)), so that no list of snapshots waits for a download.
 //!
+//! Reads that ask for much (many rows, many queries) compute for long, and as many of them at once as there are turns would leave a short one its share
+//! of a processor only: so they wait for each other, too ([`Work::large_turn`]).
+//!
 //! An answer is little work and much waiting, streamed or not: what it computes (finding its evidence) takes a turn among the reads, and while it
 //! waits for its model it has a thread ([`Work::wait`]) and no turn, so its places bound those threads.
 
@@ -132,6 +135,8 @@ pub(crate) struct Work {
     generations: Gates,
     memory: Memory,
     lately: Lately,
+    /// What asks for much takes turns of its own as well.
+    large: Arc<Semaphore>,
     concurrent_requests_max: usize,
     concurrent_streams_max: usize,
     concurrent_generations_max: usize,
@@ -161,6 +166,7 @@ impl Work {
             generations,
             memory: Memory::new(config.message_bytes_max),
             lately: Lately::default(),
+            large: Arc::new(Semaphore::new(large_turns())),
             concurrent_requests_max,
             concurrent_streams_max,
             concurrent_generations_max,
@@ -295,6 +301,15 @@ impl Work {
         Some(turn)
     }
 
+    /// A turn among the reads that ask for much, which are fewer at a time than there are processors, so that others are answered meanwhile. It
+    /// is taken before the job's own.
+    ///
+    /// # Errors
+    /// UNAVAILABLE when the server is shut down.
+    pub(crate) async fn large_turn(&self) -> Result<OwnedSemaphorePermit, Status> {
+        Arc::clone(&self.large).acquire_owned().await.map_err(|_| status::shutting_down())
+    }
+
     /// How long jobs took lately that may be done where they are asked for.
     pub(crate) fn lately(&self) -> &Lately {
         &self.lately
@@ -351,6 +366,11 @@ impl Work {
             }
         }
     }
+}
+
+/// How many reads that ask for much are worked on at a time.
+fn large_turns() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().saturating_sub(1).max(1))
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ use prost::Message;
 use ragstone::{CancelOnDrop, CancelToken, Collection, WriteReceipt};
 use ragstone_rag::Rag;
 use ragstone_rag::answers::AnswerCache;
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Response, Status};
 
 use self::answer::{Budget, Refused};
@@ -179,6 +180,14 @@ impl Services {
         let ((rag, _end_with_call), reading, name) =
             (self.wanted_rag(), self.reading(), collection.to_owned());
         self.shared.work.run(move || reading.collection(&rag, &name, &at_least).map(drop)).await?
+    }
+
+    /// A turn for a read that asks for much, once the collection shows what the write token stands for: nobody waits with it.
+    async fn large_turn(&self, collection: &str, at_least: &str) -> Result<OwnedSemaphorePermit, Status> {
+        if !at_least.is_empty() {
+            self.wait_for(collection, at_least.to_owned()).await?;
+        }
+        self.work().large_turn().await
     }
 
     /// Returns when the model of a collection, if it has one, is loaded; its name.

@@ -49,15 +49,28 @@ impl Services {
         if is_short && let Some(answer) = self.answered_here(|rag| asked.answer(rag, Some(HERE)))? {
             return Ok(answer);
         }
-        self.answered(move |rag| asked.answer(rag, None)?.ok_or_else(|| status::fault().into())).await
+        let large = match is_large(&asked.request) {
+            true => Some(self.large_turn(&asked.request.collection, &asked.request.at_least).await?),
+            false => None,
+        };
+        let answer = move |rag: &Rag| {
+            let _large = large;
+            asked.answer(rag, None)?.ok_or_else(|| status::fault().into())
+        };
+        self.answered(answer).await
     }
+}
+
+/// Whether so much is asked for that others are not to wait for many such queries.
+fn is_large(request: &QueryRequest) -> bool {
+    request.k as usize > READ_SLICE || request.group.is_some()
 }
 
 /// Whether a query takes no longer than its search: there is no text to embed and nothing to wait for, few rows are fetched, and the request is small. One with a
 /// budget of its own is not tried, so that it is only ever cut by that.
 fn is_short(request: &QueryRequest) -> bool {
-    let is_small = request.k as usize <= READ_SLICE && request.group.is_none() && request.budget_ms.is_none();
-    is_small
+    !is_large(request)
+        && request.budget_ms.is_none()
         && request.at_least.is_empty()
         && !convert::has_text(request)
         && request.encoded_len() <= SHORT_BYTES

@@ -52,7 +52,9 @@ impl SearchService for Services {
         let recall = self.metrics().recall().clone();
         let token = CancelToken::new();
         let _end_with_call = token.cancel_on_drop();
+        let large = self.large_turn(&collection, &at_least).await?;
         let search = move |rag: &Rag| {
+            let _large = large;
             for (index, query) in queries.iter().enumerate() {
                 if !matches!(&query.collection, name if name.is_empty() || *name == collection) {
                     let field = format!("queries[{index}].collection");
@@ -92,7 +94,9 @@ impl SearchService for Services {
         let (mut budget, reading) = (self.budget(), self.reading());
         let token = CancelToken::new();
         let _end_with_call = token.cancel_on_drop();
+        let large = self.large_turn(&request.collection, &request.at_least).await?;
         let search = move |rag: &Rag| {
+            let _large = large;
             let rows = reading.collection(rag, &request.collection, &request.at_least)?;
             range::search(rag, &rows, (request, token), &mut budget)
         };

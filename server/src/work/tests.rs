@@ -153,6 +153,21 @@ async fn answers_that_wait_hold_a_place_and_no_turn() {
     assert_eq!(work.places(Kind::Generate), (0, 1));
 }
 
+/// As many reads that asked for much as there were turns left a short one its share of a processor.
+#[tokio::test]
+async fn reads_that_ask_for_much_wait_for_each_other_and_others_do_not() {
+    let work = work(64, 64);
+    let mut turns = Vec::new();
+    for _ in 0..large_turns() {
+        turns.push(work.large_turn().await.unwrap());
+    }
+    let one_more = tokio::time::timeout(Duration::from_millis(10), work.large_turn()).await;
+    assert!(one_more.is_err(), "{} are under way", turns.len());
+    assert_eq!(work.run(|| 1).await.unwrap(), 1, "a short one is done");
+    turns.pop();
+    assert!(work.large_turn().await.is_ok());
+}
+
 #[test]
 fn every_call_has_its_kind() {
     let of = |service: &str, method: &str| Kind::of(&format!("/ragstone.v1.{service}/{method}"));
