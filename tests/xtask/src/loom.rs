@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::command::{line, root, run, target};
+use crate::command::{line, output, root, run, target};
 
 /// A change to the sources that makes a protocol wrong.
 struct Mutant {
@@ -141,7 +141,7 @@ pub(crate) fn mutants() -> Result<(), String> {
         run(&mut built)?;
         let mut command = tests(&copy);
         println!("\n{}\n$ {}", mutant.what, line(&command));
-        let output = command.output().map_err(|error| format!("{}: {error}", line(&command)))?;
+        let output = output(&mut command)?;
         println!("{}", if output.status.success() { "SURVIVED" } else { "found" });
         if output.status.success() {
             survivors.push(mutant.what);
