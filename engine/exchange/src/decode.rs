@@ -16,7 +16,7 @@ use ragstone::{DEFAULT_VECTOR, Point, PointId, Vector};
 
 use crate::layout::{Column, Role};
 
-pub(crate) use lists::first_length;
+pub(crate) use lists::{first_length, size_bytes};
 
 /// What is wrong with a row.
 #[derive(Debug)]

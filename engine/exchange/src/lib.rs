@@ -106,7 +106,9 @@ pub use error::{Error, RefusedColumn, Result};
 pub use export::{Exported, export, export_from};
 pub use format::{Compression, Format};
 pub use import::{Imported, import, import_into};
-pub use options::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, BatchSize, ColumnNames, ExportOptions, ImportOptions};
+pub use options::{
+    AHEAD_BYTES_MAX, BATCH_BYTES_MAX, BATCH_ROWS_MAX, BatchSize, ColumnNames, ExportOptions, ImportOptions,
+};
 pub use progress::{Callback, Progress, quietly};
 pub use seam::{IdKinds, Sink, Source};
 pub use stream::{ExportStream, export_stream, import_stream};

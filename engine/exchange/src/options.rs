@@ -9,6 +9,8 @@ use crate::format::{Compression, Format};
 pub const BATCH_ROWS_MAX: usize = 100_000;
 /// Bytes of a batch at most, as memory holds its rows.
 pub const BATCH_BYTES_MAX: usize = 128 << 20;
+/// Bytes of a stream that are read ahead at most, and one batch more, for a list that says how long a column's lists are.
+pub const AHEAD_BYTES_MAX: usize = 128 << 20;
 
 /// How much is in memory at once: a batch ends with whichever is reached first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

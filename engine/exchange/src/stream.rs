@@ -11,10 +11,10 @@ use ragstone::{Collection, ScrollRequest, View};
 
 use crate::encode;
 use crate::engine::ViewSource;
-use crate::error::{Error, Result};
+use crate::error::{Error, RefusedColumn, Result};
 use crate::import::{Coming, Imported};
 use crate::layout::{self, Column};
-use crate::options::{ExportOptions, ImportOptions};
+use crate::options::{AHEAD_BYTES_MAX, ExportOptions, ImportOptions};
 use crate::progress::Callback;
 use crate::seam::{Sink, Source as _};
 use crate::write::Head;
@@ -105,10 +105,11 @@ impl fmt::Debug for ExportStream {
 }
 
 /// Writes the rows of a stream to a sink, as [`import`](fn@crate::import) does those of a file. Where a collection is made of lists whose length their
-/// type does not say, batches are read ahead to the first one that has such a list.
+/// type does not say, batches are read ahead to the first one that has such a list, up to [`AHEAD_BYTES_MAX`].
 ///
 /// # Errors
-/// As [`import`](fn@crate::import); [`Error::Unreadable`] for what the stream itself fails with.
+/// As [`import`](fn@crate::import), with [`Error::Columns`] also for a column that is without a list for so long; [`Error::Unreadable`] for what the
+/// stream itself fails with.
 pub fn import_stream(
     sink: &mut dyn Sink,
     batches: Box<dyn RecordBatchReader + '_>,
@@ -119,7 +120,7 @@ pub fn import_stream(
     let schema = batches.schema();
     let text = schema.metadata().get(metadata::KEY).map(|text| text.to_string());
     let about = Coming { path: Path::new(NAME), schema, text: text.as_deref(), rows: None };
-    let ahead = RefCell::new(Ahead { batches, read: VecDeque::new() });
+    let ahead = RefCell::new(Ahead { batches, read: VecDeque::new(), bytes: 0 });
     let plan = about.plan(sink, options, &|at| ahead.borrow_mut().first_length(at))?;
     let places = plan.places();
     let mut batches = ahead.into_inner().map(|batch| batch?.project(&places).map_err(unreadable));
@@ -134,17 +135,16 @@ fn unreadable(error: ArrowError) -> Error {
 struct Ahead<'a> {
     batches: Box<dyn RecordBatchReader + 'a>,
     read: VecDeque<RecordBatch>,
+    /// Of those that were read so.
+    bytes: usize,
 }
 
 impl Ahead<'_> {
     /// The length of the first list of a column, of lists of lists that of the first inner one.
     fn first_length(&mut self, column: usize) -> Result<Option<usize>> {
         for at in 0.. {
-            if at == self.read.len() {
-                match self.batches.next() {
-                    Some(batch) => self.read.push_back(batch.map_err(unreadable)?),
-                    None => break,
-                }
+            if at == self.read.len() && !self.read_one(column)? {
+                break;
             }
             let array = self.read.get(at).and_then(|batch| batch.columns().get(column));
             if let Some(length) = array.and_then(decode::first_length) {
@@ -152,6 +152,31 @@ impl Ahead<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Reads one more for a column that has no list so far; false if there is none.
+    fn read_one(&mut self, column: usize) -> Result<bool> {
+        if self.bytes >= AHEAD_BYTES_MAX {
+            return Err(self.without_length(column));
+        }
+        let Some(batch) = self.batches.next() else { return Ok(false) };
+        let batch = batch.map_err(unreadable)?;
+        self.bytes += batch.columns().iter().map(decode::size_bytes).sum::<usize>();
+        self.read.push_back(batch);
+        Ok(true)
+    }
+
+    fn without_length(&self, column: usize) -> Error {
+        let schema = self.batches.schema();
+        let field = schema.field(column);
+        let rows: usize = self.read.iter().map(RecordBatch::num_rows).sum();
+        let reason = format!(
+            "neither its type nor any of the first {rows} rows says how long its lists are, and no more than {} MiB are read ahead: leave it out, \
+             make its lists of a fixed size, or make the collection first",
+            AHEAD_BYTES_MAX >> 20
+        );
+        let (name, data_type) = (field.name().clone(), field.data_type().to_string());
+        Error::Columns { path: NAME.into(), columns: vec![RefusedColumn { column: name, data_type, reason }] }
     }
 }
 

@@ -79,3 +79,42 @@ pub(crate) fn first_length(array: &ArrayRef) -> Option<usize> {
         false => lists.each().next().map(|(_, range)| range.len()),
     }
 }
+
+/// Bytes of what an array refers to, about: a slice of a large one, which keeps all of that, has few.
+pub(crate) fn size_bytes(array: &ArrayRef) -> usize {
+    if let Ok(lists) = Lists::of(array) {
+        return array.len() * size_of::<u64>() + size_bytes(&lists.items);
+    }
+    if let Some(parts) = array.as_struct_opt() {
+        return parts.columns().iter().map(size_bytes).sum();
+    }
+    array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::types::Float32Type;
+    use arrow_array::{FixedSizeListArray, ListArray, StringArray, StructArray};
+    use arrow_schema::Field;
+
+    use super::*;
+
+    #[test]
+    fn a_slice_has_the_bytes_that_it_refers_to() {
+        let row = |at: usize| Some(vec![Some(at as f32); 100]);
+        let lists: ArrayRef =
+            Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>((0..1_000).map(row)));
+        let fixed: ArrayRef =
+            Arc::new(FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>((0..1_000).map(row), 100));
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..1_000).map(|_| "x".repeat(400))));
+        let field = Arc::new(Field::new("values", lists.data_type().clone(), true));
+        let parts: ArrayRef = Arc::new(StructArray::from(vec![(field, lists.clone())]));
+        for array in [lists, fixed, texts, parts] {
+            let (all, one) = (size_bytes(&array), size_bytes(&array.slice(500, 1)));
+            assert!((400_000..420_000).contains(&all), "{all} of {}", array.data_type());
+            assert!((400..500).contains(&one), "{one} of {}", array.data_type());
+        }
+    }
+}

@@ -7,4 +7,5 @@ mod foreign;
 mod properties;
 mod refused;
 mod round_trip;
+mod streams;
 mod support;

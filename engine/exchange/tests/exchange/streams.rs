@@ -1,0 +1,95 @@
+//! Streams are read ahead for the length of lists, within a bound.
+
+use std::cell::Cell;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, ListArray, RecordBatch, RecordBatchReader, StringArray, UInt64Array};
+use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
+use ragstone::{Db, DenseOptions, Schema};
+use ragstone_exchange::{
+    AHEAD_BYTES_MAX, DbSink, ImportOptions, Imported, Progress, Result, import_stream, quietly,
+};
+
+/// A row whose list `v` is not there, again and again.
+struct Lacking<'a> {
+    batch: RecordBatch,
+    /// How many of them were read, and how many there are.
+    read: &'a Cell<usize>,
+    batches: usize,
+}
+
+impl<'a> Lacking<'a> {
+    fn new(text_bytes: usize, read: &'a Cell<usize>, batches: usize) -> Self {
+        let item = Arc::new(Field::new("item", DataType::Float32, true));
+        let columns: [(&str, ArrayRef); 3] = [
+            ("id", Arc::new(UInt64Array::from(vec![7]))),
+            ("text", Arc::new(StringArray::from(vec!["x".repeat(text_bytes)]))),
+            ("v", Arc::new(ListArray::new_null(item, 1))),
+        ];
+        Self { batch: RecordBatch::try_from_iter(columns).unwrap(), read, batches }
+    }
+}
+
+impl Iterator for Lacking<'_> {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.read.get() == self.batches {
+            return None;
+        }
+        self.read.set(self.read.get() + 1);
+        Some(Ok(self.batch.clone()))
+    }
+}
+
+impl RecordBatchReader for Lacking<'_> {
+    fn schema(&self) -> SchemaRef {
+        self.batch.schema()
+    }
+}
+
+fn imported(db: &Db, stream: Lacking<'_>, options: &ImportOptions) -> Result<Imported> {
+    import_stream(&mut DbSink::new(db, "to")?, Box::new(stream), options, &mut quietly)
+}
+
+#[test]
+fn a_list_is_looked_for_within_a_bound() {
+    let (db, read) = (Db::in_memory().unwrap(), Cell::new(0));
+    let error = imported(&db, Lacking::new(1 << 20, &read, usize::MAX), &ImportOptions::default());
+    let error = error.unwrap_err().to_string();
+    for part in ["the Arrow stream: column `v` of type List", "of the first 128 rows", "no more than 128 MiB"]
+    {
+        assert!(error.contains(part), "{error}");
+    }
+    assert_eq!(read.get(), AHEAD_BYTES_MAX >> 20);
+    assert!(db.collection("to").is_err(), "nothing is made");
+}
+
+#[test]
+fn a_stream_that_ends_before_has_a_column_without_values() {
+    let (db, read) = (Db::in_memory().unwrap(), Cell::new(0));
+    let done = imported(&db, Lacking::new(10, &read, 300), &ImportOptions::default()).unwrap();
+    assert_eq!((done.rows, done.created, read.get()), (300, true, 300));
+    assert_eq!(done.notes, ["column `v` has no values and is left out"]);
+}
+
+#[test]
+fn what_is_left_out_or_known_is_not_looked_for() {
+    let except = ImportOptions { except: vec!["v".to_owned()], ..ImportOptions::default() };
+    let is_there = Schema::builder(2).vector("v", DenseOptions::new(3)).build().unwrap();
+    for (schema, options) in [(None, except), (Some(is_there), ImportOptions::default())] {
+        let (db, read, before) = (Db::in_memory().unwrap(), Cell::new(0), Cell::new(None));
+        if let Some(schema) = schema {
+            db.create_collection("to", schema).unwrap();
+        }
+        let mut told = |_: Progress| {
+            before.set(before.get().or(Some(read.get())));
+            ControlFlow::Continue(())
+        };
+        let mut sink = DbSink::new(&db, "to").unwrap();
+        let stream = Box::new(Lacking::new(10, &read, 3));
+        assert_eq!(import_stream(&mut sink, stream, &options, &mut told).unwrap().rows, 3);
+        assert_eq!(before.get(), Some(0), "batches that were read before the first was written");
+    }
+}
