@@ -4,6 +4,7 @@
 //! Source: <https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html>.
 
 use std::ffi::CStr;
+use std::panic::catch_unwind;
 use std::sync::{Mutex, PoisonError};
 
 use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
@@ -42,7 +43,8 @@ impl ArrowStream {
     }
 }
 
-/// The batches of a capsule, which has none any more.
+/// The batches of a capsule, which has none any more. Arrow panics at a schema that is none of its C interface's; what it finds wrong with the batches is
+/// found where they are read, whose panics are the import's.
 pub(crate) fn batches(capsule: &Bound<'_, PyCapsule>) -> PyResult<Box<dyn RecordBatchReader + Send>> {
     let stream = capsule.pointer_checked(Some(NAME))?.cast::<FFI_ArrowArrayStream>();
     // SAFETY: A capsule of this name points to an `ArrowArrayStream` that is valid for as long as the capsule is there, which `capsule` keeps; who
@@ -50,8 +52,9 @@ pub(crate) fn batches(capsule: &Bound<'_, PyCapsule>) -> PyResult<Box<dyn Record
     // What stays in the capsule is empty, so its destructor releases nothing.
     #[expect(unsafe_code, reason = "the interface is a pointer")]
     let stream = unsafe { FFI_ArrowArrayStream::from_raw(stream.as_ptr()) };
-    let reader = RecordBatchStreamReader::try_new(stream);
-    reader
-        .map(|reader| Box::new(reader) as Box<dyn RecordBatchReader + Send>)
-        .map_err(|error| PyValueError::new_err(error.to_string()))
+    match catch_unwind(move || RecordBatchStreamReader::try_new(stream)) {
+        Ok(Ok(reader)) => Ok(Box::new(reader)),
+        Ok(Err(error)) => Err(PyValueError::new_err(error.to_string())),
+        Err(_) => Err(PyValueError::new_err("the Arrow stream: its schema is none of Arrow's C interface")),
+    }
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use arrow_array::{RecordBatch, RecordBatchReader};
@@ -26,7 +27,7 @@ const NAME: &str = "the Arrow stream";
 const ROWS_AT_ONCE: usize = 1_024;
 
 /// The rows of one state of a collection, batch by batch, as they are asked for. It does not keep the database open: what is asked of it once that is
-/// closed may fail.
+/// closed may fail. Whoever reads it may be beyond Arrow's C interface, where nothing can unwind: a panic is an error of the stream, which is over then.
 pub struct ExportStream {
     view: View,
     request: ScrollRequest,
@@ -86,9 +87,22 @@ impl Iterator for ExportStream {
         if self.is_over {
             return None;
         }
-        let batch = self.batch();
+        let batch = contained(|| self.batch());
         self.is_over |= batch.is_err();
-        Some(batch.map_err(|error| ArrowError::ExternalError(Box::new(error))))
+        Some(batch)
+    }
+}
+
+/// What work comes to, for a reader beyond Arrow's C interface: a panic would end the process there, and so would an error whose text has a NUL.
+fn contained<T>(work: impl FnOnce() -> Result<T>) -> Result<T, ArrowError> {
+    // What a panic leaves half done nobody looks at again: the stream is over.
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => match error.to_string() {
+            text if text.contains('\0') => Err(ArrowError::ComputeError(text.replace('\0', "\u{2400}"))),
+            _ => Err(ArrowError::ExternalError(Box::new(error))),
+        },
+        Err(_) => Err(ArrowError::ComputeError("a fault of the engine: its rows cannot be read".to_owned())),
     }
 }
 
@@ -187,6 +201,50 @@ impl Iterator for Ahead<'_> {
         match self.read.pop_front() {
             Some(batch) => Some(Ok(batch)),
             None => Some(self.batches.next()?.map_err(unreadable)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
+    use arrow_schema::Schema;
+
+    use super::*;
+
+    /// A stream that ends as its work does.
+    struct Ends(fn() -> Result<RecordBatch>);
+
+    impl Iterator for Ends {
+        type Item = Result<RecordBatch, ArrowError>;
+
+        fn next(&mut self) -> Option<Self::Item> {
+            Some(contained(self.0))
+        }
+    }
+
+    impl RecordBatchReader for Ends {
+        fn schema(&self) -> SchemaRef {
+            Arc::new(Schema::empty())
+        }
+    }
+
+    /// Arrow's side of its C interface aborts the process where a reader panics, and where an error's text is none of C's: this test would end all.
+    #[test]
+    fn a_panic_and_a_nul_are_errors_beyond_the_interface() {
+        type Work = fn() -> Result<RecordBatch>;
+        let works: [(Work, &str); 3] = [
+            (|| panic!("a mistake"), "a fault of the engine"),
+            (|| Err(Error::rows("the row `a\0b`")), "the row `a\u{2400}b`"),
+            (|| Err(Error::rows("the row `ab`")), "the row `ab`"),
+        ];
+        for (work, text) in works {
+            let stream = FFI_ArrowArrayStream::new(Box::new(Ends(work)));
+            let mut reader = RecordBatchStreamReader::try_new(stream).expect("a schema");
+            let error = reader.next().expect("an outcome").expect_err("no batch").to_string();
+            assert!(error.contains(text), "{error}");
         }
     }
 }
