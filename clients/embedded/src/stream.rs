@@ -50,6 +50,11 @@ impl Stream {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
+    /// Whether the call has ended: all that it answered, and how it ended, can be read without waiting.
+    fn is_over(&self) -> bool {
+        self.give_up.is_finished()
+    }
+
     /// Wants no more answers.
     fn cancel(&self) {
         self.done_writing();

@@ -91,6 +91,9 @@ class _Stream:
     def done_writing(self) -> None:
         self._stream.done_writing()
 
+    def is_over(self) -> bool:
+        return self._stream.is_over()
+
     def cancel(self) -> None:
         self._stream.cancel()
 
@@ -174,6 +177,9 @@ class _AsyncStream:
 
     async def done_writing(self) -> None:
         self._stream.done_writing()
+
+    def is_over(self) -> bool:
+        return self._stream.is_over()
 
     def cancel(self) -> None:
         self._stream.cancel()

@@ -40,6 +40,9 @@ class AsyncDuplex(AsyncReading, Protocol):
     async def done_writing(self) -> None:
         """There are no more messages."""
 
+    def is_over(self) -> bool:
+        """Whether the call has ended: reading tells how. Does not wait; gRPC knows it once all that was answered before is read."""
+
 
 class AsyncTransport(Protocol):
     """Where calls go."""
@@ -167,6 +170,12 @@ class _Both(_Answers):
 
     async def write(self, message: bytes) -> None:
         self._queue.put_nowait(message)
+        # A turn of the loop: what is written is sent, and what has come is seen, before the next one is made.
+        await asyncio.sleep(0)
 
     async def done_writing(self) -> None:
         self._queue.put_nowait(None)
+
+    def is_over(self) -> bool:
+        is_over: bool = self._call.done()
+        return is_over

@@ -36,6 +36,9 @@ class Duplex(Reading, Protocol):
     def done_writing(self) -> None:
         """There are no more messages."""
 
+    def is_over(self) -> bool:
+        """Whether the call has ended: reading tells how. Does not wait; gRPC knows it once all that was answered before is read."""
+
 
 class Transport(Protocol):
     """Where calls go."""
@@ -147,6 +150,9 @@ class _Both(_Answers):
 
     def done_writing(self) -> None:
         self._queue.put(None)
+
+    def is_over(self) -> bool:
+        return not self._call.is_active()
 
     def cancel(self) -> None:
         self._queue.put(None)

@@ -2,7 +2,8 @@
 connection breaks are sent again over the next one.
 
 A bounded number of messages is under way; they are acknowledged in their order; and each has a name (points) or content (documents) by
-which the server knows that it did it already.
+which the server knows that it did it already. Acknowledgements are read once so many are under way, as gRPC's blocking client cannot tell
+whether one is there without waiting for it. It can tell that a call has ended before any, and then no further message is made for it.
 """
 
 from __future__ import annotations
@@ -70,11 +71,11 @@ class AsyncStreamOut:
         is_closed = False
         try:
             while True:
-                while pending:
+                while pending and not stream.is_over():
                     await stream.write(pending.popleft())
                     if is_careful:
                         break
-                while not pending and not is_careful and self._has_room():
+                while not pending and not is_careful and self._has_room() and not stream.is_over():
                     next_one = await self._next(messages)
                     if next_one is not None:
                         await stream.write(next_one)
