@@ -5,20 +5,16 @@
 //! are the same afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use bytes::{Buf as _, BufMut as _};
-use http::uri::PathAndQuery;
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint};
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 use ragstone_client::{Client, CreateCollection, Filter, IngestDocument, Point, Scroll};
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 
 use crate::access::{asking, client, with_keys};
+use crate::by_hand::ByHand;
 use crate::fixture::{DIMENSION, MODEL, Server, reason};
 
 /// Stands in what is another tenant's, and nowhere in a request.
@@ -86,7 +82,7 @@ impl Api {
             for service in &file.service {
                 calls.extend(service.method.iter().map(|method| Call {
                     name: method.name().to_owned(),
-                    path: format!("/ragstone.v1.{}/{}", service.name(), method.name()),
+                    path: format!("ragstone.v1.{}/{}", service.name(), method.name()),
                     request: method.input_type().to_owned(),
                 }));
             }
@@ -220,72 +216,36 @@ fn text_of(message: &str, field: &str) -> Option<&'static str> {
     })
 }
 
-/// Bytes as they are.
-#[derive(Clone, Copy, Default)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Vec<u8>;
-    type Decode = Vec<u8>;
-    type Encoder = Raw;
-    type Decoder = Raw;
-
-    fn encoder(&mut self) -> Raw {
-        Raw
-    }
-
-    fn decoder(&mut self) -> Raw {
-        Raw
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn encode(&mut self, item: Vec<u8>, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        out.put_slice(&item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
-        let mut item = vec![0; bytes.remaining()];
-        bytes.copy_to_slice(&mut item);
-        Ok(Some(item))
-    }
-}
-
-/// Makes a call, whatever streams; all that is answered.
-async fn make(channel: &Channel, key: Option<&str>, path: &str, message: Vec<u8>) -> Result<Vec<u8>, Status> {
-    let mut request = Request::new(tokio_stream::once(message));
-    request.set_timeout(Duration::from_secs(60));
-    if let Some(key) = key {
-        request.metadata_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
-    }
-    let mut grpc = tonic::client::Grpc::new(channel.clone());
-    grpc.ready().await.unwrap();
-    let path = PathAndQuery::try_from(path).unwrap();
-    let mut answers = grpc.streaming(request, path, Raw).await?.into_inner();
+/// Makes a call, whatever streams; all that is answered. A client library would have the messages' types.
+async fn make(server: &Server, key: Option<&str>, path: &str, message: Vec<u8>) -> Result<Vec<u8>, Status> {
+    let key = key.map(|key| format!("Bearer {key}"));
+    let key = key.as_deref().map(|key| ("authorization", key));
+    let headers: Vec<(&str, &str)> = [("grpc-timeout", "60S")].into_iter().chain(key).collect();
+    let mut call = ByHand::begin(server, path, &headers).await;
+    call.send_bytes(0, &message, true);
+    let (head, mut body) = call.answer().await;
     let mut all = Vec::new();
-    while let Some(answer) = answers.message().await? {
-        all.extend(answer);
-    }
-    Ok(all)
+    // A call that fails before its first answer ends with its headers.
+    let status = match Status::from_header_map(&head) {
+        Some(status) => status,
+        None => {
+            while let Some((_, answer)) = body.next().await {
+                all.extend(answer);
+            }
+            body.ended().await
+        }
+    };
+    if status.code() == Code::Ok { Ok(all) } else { Err(status) }
 }
 
 #[tokio::test]
 async fn no_call_is_made_without_a_key_that_is_good() {
     let (directory, _) = with_keys(&[&["admin"]]);
     let server = Server::start_over(directory, asking()).await;
-    let (api, channel) = (Api::read(), server.channel().await);
+    let api = Api::read();
     for call in &api.calls {
         for key in [None, Some("wrong"), Some("rsk_0123456789abcdef_AAAA")] {
-            let status = make(&channel, key, &call.path, api.request(&call.request, 0)).await.unwrap_err();
+            let status = make(&server, key, &call.path, api.request(&call.request, 0)).await.unwrap_err();
             assert_eq!(status.code(), Code::Unauthenticated, "{} {key:?}", call.path);
         }
     }
@@ -297,11 +257,11 @@ async fn a_call_needs_its_action() {
     let (directory, keys) =
         with_keys(&[&["observe"], &["read on notes"], &["write on notes"], &["manage on notes"]]);
     let server = Server::start_over(directory, asking()).await;
-    let (api, channel) = (Api::read(), server.channel().await);
+    let api = Api::read();
     let mut denied: [BTreeSet<&str>; 4] = Default::default();
     for (key, denied) in keys.iter().zip(&mut denied) {
         for call in &api.calls {
-            let answer = make(&channel, Some(key), &call.path, api.request(&call.request, 0)).await;
+            let answer = make(&server, Some(key), &call.path, api.request(&call.request, 0)).await;
             let Err(status) = answer else { continue };
             assert_ne!(status.code(), Code::Unauthenticated, "{}", call.path);
             // Models and stores are denied for reasons of their own.
@@ -357,7 +317,7 @@ async fn no_call_tells_or_changes_what_is_another_tenants() {
     let [operator, tenant] = keys.as_slice() else { panic!("two keys") };
     let admin = client(&server, operator).await;
     fill(&admin).await;
-    let (api, channel) = (Api::read(), server.channel().await);
+    let api = Api::read();
     let before = theirs(&admin).await;
     assert!(before.contains(HUSH));
 
@@ -365,8 +325,7 @@ async fn no_call_tells_or_changes_what_is_another_tenants() {
     let mut telling = BTreeSet::new();
     for call in api.calls.iter().filter(|call| READS.contains(&call.name.as_str())) {
         for variant in 0..VARIANTS {
-            let answer =
-                make(&channel, Some(operator), &call.path, api.request(&call.request, variant)).await;
+            let answer = make(&server, Some(operator), &call.path, api.request(&call.request, variant)).await;
             if answer.is_ok_and(|bytes| has_word(&bytes)) {
                 telling.insert(call.name.as_str());
             }
@@ -381,7 +340,7 @@ async fn no_call_tells_or_changes_what_is_another_tenants() {
     for call in &api.calls {
         for variant in 0..VARIANTS {
             let request = api.request(&call.request, variant);
-            match make(&channel, Some(tenant), &call.path, request).await {
+            match make(&server, Some(tenant), &call.path, request).await {
                 Ok(bytes) => assert!(!has_word(&bytes), "{} in way {variant}", call.path),
                 Err(status) => {
                     let told = [status.message().as_bytes(), status.details()].concat();
