@@ -172,6 +172,19 @@ def server(tmp_path_factory: pytest.TempPathFactory, model: str) -> Iterator[Any
     server.stop()
 
 
+@pytest.fixture
+def target(server: Any) -> Iterator[ragstone.Client]:
+    """A client that others are moved with, whose collections of this test are gone afterwards."""
+    with server.connect("sync").inner as client:
+        before = {one.name for one in client.list_collections()}
+        yield client
+        for alias in client.list_aliases():
+            client.delete_alias(alias.alias)
+        for one in client.list_collections():
+            if one.name not in before:
+                client.delete_collection(one.name)
+
+
 class Awaited:
     """A blocking object whose calls can be awaited, and whose iterators are iterated over with `async for`."""
 
