@@ -3,7 +3,8 @@
 //! **Problem.** A binding for another language needs every call of the API, with the same answers, limits and errors as a server's. Bound one by
 //! one, they would be a second API that falls behind the first.
 //! **Idea.** The services are the server's own, behind the same layer (places, deadlines, limits, panics caught), and calls are what they are on the
-//! wire: a path, messages as bytes, a status with its details. Only the wire is left out.
+//! wire: a path, messages as bytes, a status with its details. Only the wire is left out. What would be copied for it alone, a table of vectors, goes
+//! beside its message ([`Columns`]).
 //!
 //! - `answers.rs`: a stream of answers, and of messages to it;
 //! - `arrow.rs`: collections to and from Arrow streams, which no wire has;
@@ -42,6 +43,8 @@ pub use self::answers::{Answers, Messages};
 use self::codec::Raw;
 pub use self::failed::Failed;
 use crate::calls::Calls;
+use crate::columns::Beside;
+pub use crate::columns::Columns;
 use crate::config::ServerConfig;
 use crate::elements::Shapes;
 use crate::layer::{RequestLayer, RequestService, Watching};
@@ -55,6 +58,8 @@ use crate::work::Work;
 const THREADS_MIN: usize = 2;
 /// How long closing waits for threads whose work is over.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
+/// The call that takes columns.
+const UPSERT_POINTS: &str = "/ragstone.v1.PointsService/UpsertPoints";
 /// A deadline that is later is none.
 const TIMEOUT_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
 
@@ -87,6 +92,7 @@ pub struct InProcess {
     /// None once it is closed. Locked for a look-up.
     open: Mutex<Option<Open>>,
     handle: Handle,
+    request_bytes_max: usize,
     /// The process that its threads are of.
     process: u32,
 }
@@ -141,7 +147,12 @@ impl InProcess {
         };
         let service = layer.layer(services.api(&config));
         let open = Open { runtime, service, services, work, give_up, grace: config.shutdown_grace };
-        Ok(InProcess { open: Mutex::new(Some(open)), handle: handle.clone(), process: process::id() })
+        Ok(InProcess {
+            open: Mutex::new(Some(open)),
+            handle: handle.clone(),
+            request_bytes_max: config.request_bytes_max,
+            process: process::id(),
+        })
     }
 
     /// The runtime that calls are to be made on: what its methods return is to be spawned there, or blocked on.
@@ -163,11 +174,24 @@ impl InProcess {
         timeout: Option<Duration>,
     ) -> impl Future<Output = Result<Bytes, Failed>> + Send + use<> {
         let call = self.call(path, timeout);
+        async move { call?.unary(message, None).await }
+    }
+
+    /// Upserts points of which columns come beside the message, a `ragstone.v1.UpsertPointsRequest`. They are copied, once, before this returns.
+    ///
+    /// # Errors
+    /// As [`InProcess::unary`]; what is wrong with the columns fails the call, as if the message had the points.
+    pub fn upsert_columns(
+        &self,
+        message: Bytes,
+        columns: Columns<'_>,
+        timeout: Option<Duration>,
+    ) -> impl Future<Output = Result<Bytes, Failed>> + Send + use<> {
+        let call = self.call(UPSERT_POINTS, timeout);
+        let call = call.and_then(|call| Ok((call, columns.beside(message.len(), self.request_bytes_max)?)));
         async move {
-            let mut call = call?;
-            let Ok(()) = call.grpc.ready().await;
-            let request = call.request(message);
-            Ok(call.grpc.unary(request, call.path, Raw).await?.into_inner())
+            let (call, beside) = call?;
+            call.unary(message, Some(beside)).await
         }
     }
 
@@ -232,6 +256,16 @@ impl Call {
             request.set_timeout(timeout.min(TIMEOUT_MAX));
         }
         request
+    }
+
+    /// Makes it, of one message and what goes beside it.
+    async fn unary(mut self, message: Bytes, beside: Option<Beside>) -> Result<Bytes, Failed> {
+        let Ok(()) = self.grpc.ready().await;
+        let mut request = self.request(message);
+        if let Some(beside) = beside {
+            request.extensions_mut().insert(beside);
+        }
+        Ok(self.grpc.unary(request, self.path, Raw).await?.into_inner())
     }
 }
 

@@ -8,7 +8,8 @@
 //! - `line.rs`: the log line.
 //!
 //! The place comes before the body: a request that is refused costs no memory but its headers and what flow control lets
-//! through, whatever it announces. Calls that stream have places of their own, as they may last.
+//! through, whatever it announces. Calls that stream have places of their own, as they may last. What comes beside a message, in the process
+//! ([`crate::columns`]), is counted as its bytes are.
 //!
 //! tonic's own answers to a passed deadline (CANCELLED) and to too large a message (OUT_OF_RANGE) are neither what gRPC
 //! names them nor carry details, so both are answered here first. A request that is given up is dropped: what still waits
@@ -49,6 +50,7 @@ pub(crate) use self::giving_way::{giving_way, is_compressed};
 use self::line::Line;
 use self::timeout::grpc_timeout;
 use crate::calls::{Calls, Shape};
+use crate::columns::Beside;
 use crate::elements::Shapes;
 use crate::limits::UNPLACED_REQUEST_BYTES_MAX;
 use crate::status;
@@ -194,6 +196,11 @@ impl RequestLayer {
         };
         let scan = self.shapes.of_request(request.uri().path());
         async move {
+            if let (Some(place), Some(beside)) = (&place, request.extensions().get::<Beside>())
+                && let Err(refused) = place.take(beside.bytes())
+            {
+                return refused.into_http();
+            }
             let acknowledgements = Acknowledgements::default();
             let pace = match &place {
                 None => Pace::Free,

@@ -28,6 +28,7 @@
 
 pub mod access;
 mod calls;
+mod columns;
 mod config;
 mod connections;
 mod convert;

@@ -7,19 +7,29 @@ use ragstone_rag::embed::{ModelOptions, Models};
 
 use super::*;
 
+mod columns;
+
 const INGEST: &str = "/ragstone.v1.PointsService/IngestPoints";
 
 fn engine_over(db: Db) -> InProcess {
+    engine_of(ServerConfig::default(), db)
+}
+
+fn engine_of(config: ServerConfig, db: Db) -> InProcess {
     let models = Models::new(ModelOptions { offline: true, ..ModelOptions::default() });
-    InProcess::new(ServerConfig::default(), Rag::new(db, models)).unwrap()
+    InProcess::new(config, Rag::new(db, models)).unwrap()
 }
 
 fn with_notes(db: Db) -> InProcess {
     let engine = engine_over(db);
+    make_notes(&engine);
+    engine
+}
+
+fn make_notes(engine: &InProcess) {
     let vectors = Some(v1::create_collection_request::Vectors::Dimension(1));
     let request = v1::CreateCollectionRequest { name: "notes".to_owned(), vectors, ..Default::default() };
-    call(&engine, "CollectionsService/CreateCollection", &request).unwrap();
-    engine
+    call(engine, "CollectionsService/CreateCollection", &request).unwrap();
 }
 
 fn bytes(message: &impl Message) -> Bytes {

@@ -12,6 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::paths::{OperationKinds, in_ids, in_page, in_slice, in_updates};
 use super::{READ_SLICE, Services, ingest, token_of};
+use crate::columns::Beside;
 use crate::convert::{self, Terms};
 use crate::limits::FACET_VALUES_DEFAULT;
 use crate::status;
@@ -22,8 +23,14 @@ impl PointsService for Services {
         &self,
         request: Request<UpsertPointsRequest>,
     ) -> Result<Response<UpsertPointsResponse>, Status> {
-        let UpsertPointsRequest { collection, points, preconditions, request_id } = request.into_inner();
+        let (_, mut extensions, message) = request.into_parts();
+        let UpsertPointsRequest { collection, points, preconditions, request_id } = message;
+        let beside = extensions.remove::<Beside>();
         let upsert = move |rag: &Rag| {
+            let points = match beside {
+                Some(beside) => beside.points(points)?,
+                None => points,
+            };
             let batch = convert::upserts(points, Terms { preconditions, request_id })?;
             let receipt = rag.db().collection(&collection)?.write(batch)?;
             Ok(convert::upserted(receipt, token_of(rag, &receipt)))
