@@ -49,8 +49,12 @@ const ARROWS: &[(&str, &[&str])] = &[
 const TOP_FOLDERS: &[&str] = &["benches", "clients", "engine", "operator", "proto", "server", "tests"];
 
 /// The places where `unsafe` may stand.
-const UNSAFE_PLACES: &[&str] =
-    &["engine/kernels/", "engine/src/dir/mmap.rs", "clients/embedded/src/capsule.rs"];
+const UNSAFE_PLACES: &[&str] = &[
+    "engine/kernels/",
+    "engine/src/dir/mmap.rs",
+    "clients/embedded/src/capsule.rs",
+    "clients/embedded/src/columns.rs",
+];
 
 /// Files of the library with state of the process, each for a reason.
 const GLOBALS: &[&str] = &[
@@ -259,12 +263,7 @@ fn names_a_path(line: &str, place: &str) -> bool {
 
 #[test]
 fn nothing_is_left_for_later() {
-    let words = [
-        "TO".to_owned() + "DO",
-        "FIX".to_owned() + "ME",
-        "unimpl".to_owned() + "emented",
-        "XX".to_owned() + "X",
-    ];
+    let words = [["TO", "DO"], ["FIX", "ME"], ["unimpl", "emented"], ["XX", "X"]].map(|parts| parts.concat());
     let mut wrong = Vec::new();
     for (name, text) in texts(&[".rs", ".proto", ".md", ".py"]) {
         for (number, line) in text.lines().enumerate() {

@@ -13,6 +13,7 @@ use ragstone_server::InProcess;
 use tokio::runtime::Handle;
 
 use crate::capsule::{ArrowStream, batches};
+use crate::columns::Lent;
 use crate::options::{ImportArguments, Options};
 use crate::stream::Stream;
 use crate::waiting::{Call, Outcome, Told, begin, raised, wait};
@@ -50,6 +51,30 @@ impl Engine {
         told: Py<PyAny>,
     ) -> PyResult<Call> {
         begin(self.0.handle(), self.call(path, request, timeout), told)
+    }
+
+    /// Upserts points of which columns come beside the request. These may be changed again when this returns, whatever comes of the call.
+    fn upsert_columns(
+        &self,
+        py: Python<'_>,
+        columns: Lent,
+        request: PyBackedBytes,
+        timeout: Option<f64>,
+    ) -> PyResult<Option<Py<PyBytes>>> {
+        let upserting = self.upserting(py, columns, request, timeout)?;
+        wait(py, self.0.handle(), upserting)
+    }
+
+    /// The same for one who awaits: the columns may be changed again once this returns, while the call is under way.
+    fn begin_upsert_columns(
+        &self,
+        py: Python<'_>,
+        columns: Lent,
+        request: PyBackedBytes,
+        timeout: Option<f64>,
+        told: Py<PyAny>,
+    ) -> PyResult<Call> {
+        begin(self.0.handle(), self.upserting(py, columns, request, timeout)?, told)
     }
 
     /// Answers to one request. The call is under way when this returns.
@@ -147,6 +172,19 @@ impl Engine {
         // The bytes stay where Python has them, for as long as they are wanted.
         let answer = self.0.unary(path, Bytes::from_owner(request), seconds(timeout));
         async move { answer.await.map(Some) }
+    }
+
+    /// Takes the columns, and has given them back when it returns.
+    fn upserting(
+        &self,
+        py: Python<'_>,
+        columns: Lent,
+        request: PyBackedBytes,
+        timeout: Option<f64>,
+    ) -> PyResult<impl Future<Output = Outcome> + Send + use<>> {
+        let request = Bytes::from_owner(request);
+        let answer = self.0.upsert_columns(request, columns.columns(py)?, seconds(timeout));
+        Ok(async move { answer.await.map(Some) })
     }
 }
 

@@ -5,6 +5,7 @@
 //! process ([`ragstone_server::in_process`]). So whatever the API can do is there, and one suite of tests runs against both.
 //!
 //! - `capsule.rs`: collections to and from Arrow streams;
+//! - `columns.rs`: tables of vectors, read where they lie;
 //! - `engine.rs`: opening, and calls;
 //! - `stream.rs`: calls that stream;
 //! - `waiting.rs`: how a call's outcome comes to Python, to one who waits or to one who awaits;
@@ -13,11 +14,12 @@
 //! Invariants:
 //! * no call holds the interpreter's lock while it works or waits, and Ctrl-C ends one that is waited for;
 //! * what is awaited is told by the engine's own threads: none of Python's waits for it;
-//! * a request is read where Python has it; an answer is copied once.
+//! * a request is read where Python has it; columns that go beside one are copied once, into the engine's own rows; an answer is copied once.
 //!
 //! The module itself, `_engine`, is private; `python/ragstone_embedded` is what users import.
 
 mod capsule;
+mod columns;
 mod engine;
 mod options;
 mod stream;

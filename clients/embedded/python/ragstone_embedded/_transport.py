@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragstone import Duplex, Reading
 from ragstone._channel import closed
+from ragstone._columns import Columns
 from ragstone._errors import from_status
 from ragstone.aio import AsyncDuplex, AsyncReading
 
@@ -52,6 +53,13 @@ class EmbeddedTransport(_Open):
         """See `ragstone.Transport`."""
         try:
             return self.engine.unary(path, request, timeout)
+        except Failure as failure:
+            raise translated(failure) from None
+
+    def upsert_columns(self, columns: Columns, request: bytes, timeout: float | None) -> bytes:
+        """See `ragstone._transport.ColumnsTransport`."""
+        try:
+            return self.engine.upsert_columns(columns, request, timeout)
         except Failure as failure:
             raise translated(failure) from None
 
@@ -142,6 +150,12 @@ class AsyncEmbeddedTransport(_Open):
         """See `ragstone.aio.AsyncTransport`."""
         engine = self.engine
         answer: bytes = await told(lambda tell: engine.begin_unary(path, request, timeout, tell))
+        return answer
+
+    async def upsert_columns(self, columns: Columns, request: bytes, timeout: float | None) -> bytes:
+        """See `ragstone._aio_transport.AsyncColumnsTransport`."""
+        engine = self.engine
+        answer: bytes = await told(lambda tell: engine.begin_upsert_columns(columns, request, timeout, tell))
         return answer
 
     def stream(self, path: str, request: bytes, timeout: float | None) -> AsyncReading:

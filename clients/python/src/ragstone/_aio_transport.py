@@ -8,14 +8,18 @@ are closed are forgotten.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import grpc
 import grpc.aio
 
 from ragstone._channel import Endpoint, closed, error_of
+from ragstone._columns import Columns
 from ragstone._errors import RagstoneError
+
+AsyncSend: TypeAlias = Callable[[bytes, float | None], Awaitable[bytes]]
+"""Makes a call of a request, within so many seconds."""
 
 _WRITE_FAILED = ("Internal error from Core", "execute_batch")
 """What `grpc.aio` makes of a stream that ended while it was written to, in the place of the status that it ended with."""
@@ -61,6 +65,14 @@ class AsyncTransport(Protocol):
 
     async def close(self) -> None:
         """Gives up whatever it has."""
+
+
+@runtime_checkable
+class AsyncColumnsTransport(AsyncTransport, Protocol):
+    """A transport that need not put everything into a message, as it stays in this process."""
+
+    async def upsert_columns(self, columns: Columns, request: bytes, timeout: float | None) -> bytes:
+        """`UpsertPoints` with columns beside the request, which are read before anything is awaited."""
 
 
 def _translated(error: grpc.aio.AioRpcError) -> RagstoneError:

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
+from itertools import repeat
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from ragstone import v1
+from ragstone._columns import Columns
 from ragstone._values import Id, Value, fill, microseconds, moment, point_id, read_id, read_payload, set_id
 from ragstone._vectors import VectorLike, any_vector, dense, dense_parts, packed, rows, set_any, varint
 
@@ -184,22 +186,33 @@ def points_bytes(points: Iterable[PointLike], key: bytes) -> Iterator[list[bytes
         try:
             yield framed(point_bytes(as_point(point)), key)
         except (TypeError, ValueError) as error:
-            # An error of a class derived from these, such as that of a text that is no Unicode, may be made of more than a message.
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"points[{index}]: {error}") from None
+            raise _of_point(index, error) from None
 
 
 def columns_bytes(
-    ids: Sequence[Id], vectors: Any, payloads: Sequence[Mapping[str, Any]] | None, key: bytes
+    ids: Sequence[Id],
+    vectors: Any,
+    payloads: Sequence[Mapping[str, Any]] | None,
+    key: bytes,
+    beside: Columns | None,
 ) -> Iterator[list[bytes | memoryview]]:
-    """The same of points that come as columns."""
-    if payloads is not None and len(payloads) != len(ids):
-        raise ValueError(f"there are {len(ids)} ids and {len(payloads)} payloads")
-    if len(vectors) != len(ids):
-        raise ValueError(f"there are {len(ids)} ids and {len(vectors)} vectors")
-    for index, (id, components) in enumerate(zip(ids, rows(vectors), strict=True)):
+    """The same of points that come as columns, of one length, without what goes beside the message."""
+    if beside is not None and beside.ids is not None:
+        return
+    components: Iterator[bytes | memoryview | None] = rows(vectors) if beside is None else repeat(None, len(ids))
+    for index, (id, row) in enumerate(zip(ids, components, strict=True)):
         point = Point(id, payload=payloads[index] if payloads is not None else {})
-        yield framed(point_bytes(point, components), key)
+        try:
+            yield framed(point_bytes(point, row), key)
+        except (TypeError, ValueError) as error:
+            raise _of_point(index, error) from None
+
+
+def _of_point(index: int, error: TypeError | ValueError) -> TypeError | ValueError:
+    """The error, which says which point it was."""
+    # One of a class derived from these, such as that of a text that is no Unicode, may be made of more than a message.
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"points[{index}]: {error}")
 
 
 def read_point(wire: v1.Point) -> Point:

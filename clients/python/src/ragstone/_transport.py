@@ -8,13 +8,17 @@ blocking and awaiting differ.
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import grpc
 
 from ragstone._channel import Endpoint, closed, error_of
+from ragstone._columns import Columns
 from ragstone._errors import RagstoneError
+
+Send: TypeAlias = Callable[[bytes, float | None], bytes]
+"""Makes a call of a request, within so many seconds."""
 
 
 class Reading(Protocol):
@@ -57,6 +61,14 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Gives up whatever it has."""
+
+
+@runtime_checkable
+class ColumnsTransport(Transport, Protocol):
+    """A transport that need not put everything into a message, as it stays in this process."""
+
+    def upsert_columns(self, columns: Columns, request: bytes, timeout: float | None) -> bytes:
+        """`UpsertPoints` with columns beside the request."""
 
 
 def _translated(error: grpc.RpcError) -> RagstoneError:

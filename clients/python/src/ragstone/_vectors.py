@@ -1,8 +1,8 @@
 """Vectors: from whatever holds numbers to packed 32-bit floats, and back.
 
 The wire has the components of a vector packed, little-endian, as memory has them. A C-contiguous buffer of 32-bit floats (NumPy's, an
-`array.array('f')`, a `memoryview`) is therefore sent as it lies: it is copied once, into the message. Anything else is converted
-first, by NumPy's own `astype` where the object has that. NumPy itself is not imported.
+`array.array('f')`, a `memoryview`) is therefore sent as it lies: it is copied once, into the message, or goes beside it (`_columns.py`). Anything else
+is converted first, by NumPy's own `astype` where the object has that. NumPy itself is not imported.
 """
 
 from __future__ import annotations
@@ -78,6 +78,22 @@ def _view(vector: VectorLike) -> memoryview | None:
         return memoryview(vector)
     except (TypeError, ValueError, BufferError):
         return None
+
+
+def table(vectors: Any) -> memoryview | None:
+    """A two-dimensional buffer whose rows are as `packed` has them, as it lies; None for whatever else, and for what has no components."""
+    view = _view(vectors)
+    if view is None or view.ndim != 2 or view.nbytes == 0:
+        return None
+    return view if view.format == "f" and view.c_contiguous and _IS_LITTLE else None
+
+
+def numbers(ids: Any) -> memoryview | None:
+    """A one-dimensional buffer of 64-bit integers, little-endian, as it lies; None for whatever else."""
+    view = _view(ids)
+    if view is None or view.ndim != 1 or view.itemsize != 8 or view.format not in ("l", "q", "L", "Q"):
+        return None
+    return view if view.c_contiguous and _IS_LITTLE else None
 
 
 def rows(vectors: Any) -> Iterator[bytes | memoryview]:

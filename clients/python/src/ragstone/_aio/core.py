@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
-from ragstone._aio_transport import AsyncReading, AsyncTransport
+from ragstone._aio_transport import AsyncReading, AsyncSend, AsyncTransport
 from ragstone._errors import DeadlineExceeded, RagstoneError
 from ragstone._methods import Method
 from ragstone._retry import may_repeat, pause
@@ -45,15 +46,23 @@ class AsyncCore:
             timeout = self.timeout
         return method.timeout if timeout is None else timeout
 
-    async def call(self, method: Method, request: Message | bytes, answer: type[A], timeout: float | None = None) -> A:
-        """Makes a call until it succeeds, fails for good, or its deadline would pass."""
+    async def call(
+        self,
+        method: Method,
+        request: Message | bytes,
+        answer: type[A],
+        timeout: float | None = None,
+        send: AsyncSend | None = None,
+    ) -> A:
+        """Makes a call until it succeeds, fails for good, or its deadline would pass; by `send`, if there is more to it than its message."""
         message = request if isinstance(request, bytes) else request.SerializeToString()
+        send = send or partial(self.transport.unary, method.path)
         limit = remaining = self.deadline(method, timeout)
         started = monotonic()
         attempt = 1
         while True:
             try:
-                return answer.FromString(await self.transport.unary(method.path, message, remaining))
+                return answer.FromString(await send(message, remaining))
             except RagstoneError as error:
                 remaining = await self.after(error, method, attempt, limit, started)
             attempt += 1

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ragstone import _methods as methods
 from ragstone import v1
 from ragstone._aio.core import AsyncCore
 from ragstone._aio.ingest import AsyncStreamOut
+from ragstone._aio_transport import AsyncColumnsTransport, AsyncSend
+from ragstone._columns import check_lengths, columns_of
 from ragstone._documents import Ingested, RefusedItem, read_refused
 from ragstone._items import AsyncItems, aiterate
 from ragstone._points import (
@@ -91,10 +94,18 @@ class AsyncPoints:
     ) -> WriteReceipt:
         """The same for points that come as columns: ids, an array of shape (ids, dimension) or as many vectors, and as many payloads.
 
+        An engine in this process (`ragstone.open`) copies a C-contiguous NumPy array of 32-bit floats once, into its own rows; with ids that are an
+        array of 64-bit integers, and no payloads, nothing is done row by row in Python. Neither array is to be changed before this returns.
+
         Raises what `upsert` does, and `ValueError` for columns of different lengths.
         """
-        parts = columns_bytes(ids, vectors, payloads, b"\x12")
-        return await self._upsert(parts, preconditions, request_id, timeout)
+        check_lengths(ids, vectors, payloads)
+        transport, beside, send = self._core.transport, None, None
+        if isinstance(transport, AsyncColumnsTransport):
+            beside = columns_of(ids, vectors, payloads)
+            send = None if beside is None else partial(transport.upsert_columns, beside)
+        parts = columns_bytes(ids, vectors, payloads, b"\x12", beside)
+        return await self._upsert(parts, preconditions, request_id, timeout, send)
 
     async def _upsert(
         self,
@@ -102,6 +113,7 @@ class AsyncPoints:
         preconditions: Sequence[Precondition],
         request_id: str | None,
         timeout: float | None,
+        send: AsyncSend | None = None,
     ) -> WriteReceipt:
         head = v1.UpsertPointsRequest(
             collection=self.name,
@@ -111,7 +123,7 @@ class AsyncPoints:
         request = Joined(head.SerializeToString())
         for parts in points:
             request.add(parts)
-        answer = await self._core.call(methods.UPSERT_POINTS, request.message(), v1.UpsertPointsResponse, timeout)
+        answer = await self._core.call(methods.UPSERT_POINTS, request.message(), v1.UpsertPointsResponse, timeout, send)
         self._core.written.note(answer.write_token)
         return WriteReceipt(answer.seq, answer.upserted, 0, answer.repeated, answer.write_token)
 

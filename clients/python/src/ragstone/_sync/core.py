@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ from google.protobuf.message import Message
 from ragstone._errors import DeadlineExceeded, RagstoneError
 from ragstone._methods import Method
 from ragstone._retry import may_repeat, pause
-from ragstone._transport import Reading, Transport
+from ragstone._transport import Reading, Send, Transport
 from ragstone._written import Written
 
 A = TypeVar("A", bound=Message)
@@ -46,15 +47,23 @@ class Core:
             timeout = self.timeout
         return method.timeout if timeout is None else timeout
 
-    def call(self, method: Method, request: Message | bytes, answer: type[A], timeout: float | None = None) -> A:
-        """Makes a call until it succeeds, fails for good, or its deadline would pass."""
+    def call(
+        self,
+        method: Method,
+        request: Message | bytes,
+        answer: type[A],
+        timeout: float | None = None,
+        send: Send | None = None,
+    ) -> A:
+        """Makes a call until it succeeds, fails for good, or its deadline would pass; by `send`, if there is more to it than its message."""
         message = request if isinstance(request, bytes) else request.SerializeToString()
+        send = send or partial(self.transport.unary, method.path)
         limit = remaining = self.deadline(method, timeout)
         started = monotonic()
         attempt = 1
         while True:
             try:
-                return answer.FromString(self.transport.unary(method.path, message, remaining))
+                return answer.FromString(send(message, remaining))
             except RagstoneError as error:
                 remaining = self.after(error, method, attempt, limit, started)
             attempt += 1

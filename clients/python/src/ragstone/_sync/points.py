@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ragstone import _methods as methods
 from ragstone import v1
+from ragstone._columns import check_lengths, columns_of
 from ragstone._documents import Ingested, RefusedItem, read_refused
 from ragstone._items import Items, iterate
 from ragstone._points import (
@@ -34,6 +36,7 @@ from ragstone._progress import Progress, ProgressLike
 from ragstone._retry import request_id as new_request_id
 from ragstone._sync.core import Core
 from ragstone._sync.ingest import StreamOut
+from ragstone._transport import ColumnsTransport, Send
 from ragstone._values import Id, point_id, read_value
 from ragstone.filters import FilterLike, as_wire
 
@@ -92,10 +95,18 @@ class Points:
     ) -> WriteReceipt:
         """The same for points that come as columns: ids, an array of shape (ids, dimension) or as many vectors, and as many payloads.
 
+        An engine in this process (`ragstone.open`) copies a C-contiguous NumPy array of 32-bit floats once, into its own rows; with ids that are an
+        array of 64-bit integers, and no payloads, nothing is done row by row in Python. Neither array is to be changed before this returns.
+
         Raises what `upsert` does, and `ValueError` for columns of different lengths.
         """
-        parts = columns_bytes(ids, vectors, payloads, b"\x12")
-        return self._upsert(parts, preconditions, request_id, timeout)
+        check_lengths(ids, vectors, payloads)
+        transport, beside, send = self._core.transport, None, None
+        if isinstance(transport, ColumnsTransport):
+            beside = columns_of(ids, vectors, payloads)
+            send = None if beside is None else partial(transport.upsert_columns, beside)
+        parts = columns_bytes(ids, vectors, payloads, b"\x12", beside)
+        return self._upsert(parts, preconditions, request_id, timeout, send)
 
     def _upsert(
         self,
@@ -103,6 +114,7 @@ class Points:
         preconditions: Sequence[Precondition],
         request_id: str | None,
         timeout: float | None,
+        send: Send | None = None,
     ) -> WriteReceipt:
         head = v1.UpsertPointsRequest(
             collection=self.name,
@@ -112,7 +124,7 @@ class Points:
         request = Joined(head.SerializeToString())
         for parts in points:
             request.add(parts)
-        answer = self._core.call(methods.UPSERT_POINTS, request.message(), v1.UpsertPointsResponse, timeout)
+        answer = self._core.call(methods.UPSERT_POINTS, request.message(), v1.UpsertPointsResponse, timeout, send)
         self._core.written.note(answer.write_token)
         return WriteReceipt(answer.seq, answer.upserted, 0, answer.repeated, answer.write_token)
 
