@@ -3,7 +3,9 @@
 //! **Problem.** An empty point takes two bytes on the wire and more than a hundred in memory, and so does an empty filter or query: a message
 //! within its limit of bytes can become a hundred times as much before any handler sees that it has too many of anything.
 //! **Idea.** The wire format says where each part begins, and the descriptors say which parts are messages, so parts are counted as bytes come, in
-//! whatever pieces, by skipping over what is in none. What is no message of its type is counted as far as it is one; the codec refuses it.
+//! whatever pieces, by skipping over what is in none. What cannot be a message any more, and what has more items of a field than anything may have
+//! ([`BATCH_OPS_MAX`]), is refused there and then: nobody gathers, reads and throws away what is left of it. What else is wrong with a message is the codec's
+//! to find.
 //!
 //! Not counted: what numbers take (eight bytes for one of the wire at most), and the parts of a compressed message, which are not seen here.
 
@@ -13,6 +15,8 @@ use std::sync::Arc;
 use prost::Message as _;
 use prost_types::field_descriptor_proto::Type;
 use prost_types::{DescriptorProto, FileDescriptorSet};
+
+use crate::limits::BATCH_OPS_MAX;
 
 /// Levels that are looked into; the codec reads no more.
 const DEPTH_MAX: usize = 100;
@@ -26,10 +30,18 @@ enum Field {
     Text,
 }
 
-/// The messages of an API: of each the fields that are parts, by number.
+/// A field whose values are parts.
+#[derive(Debug)]
+struct Part {
+    number: u64,
+    name: String,
+    field: Field,
+}
+
+/// The messages of an API: of each the fields that are parts, in the order of their numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Shapes {
-    messages: Vec<HashMap<u64, Field>>,
+    messages: Vec<Vec<Part>>,
     /// The requests of calls, by path.
     requests: HashMap<String, usize>,
 }
@@ -52,17 +64,20 @@ impl Shapes {
         let places: HashMap<&str, usize> =
             named.iter().enumerate().map(|(place, (name, _))| (name.as_str(), place)).collect();
         let fields = |message: &DescriptorProto| {
-            let parts = message.field.iter().filter_map(|field| {
-                let part = match field.r#type() {
+            let parts = message.field.iter().filter_map(|described| {
+                let field = match described.r#type() {
                     Type::Message => {
-                        places.get(field.type_name()).map_or(Field::Text, |at| Field::Message(*at))
+                        places.get(described.type_name()).map_or(Field::Text, |at| Field::Message(*at))
                     }
                     Type::String | Type::Bytes => Field::Text,
                     _ => return None,
                 };
-                Some((u64::try_from(field.number()).ok()?, part))
+                let number = u64::try_from(described.number()).ok()?;
+                Some(Part { number, name: described.name().to_owned(), field })
             });
-            parts.collect::<HashMap<u64, Field>>()
+            let mut parts: Vec<Part> = parts.collect();
+            parts.sort_by_key(|part| part.number);
+            parts
         };
         let messages = named.iter().map(|(_, message)| fields(message)).collect();
         let mut requests = HashMap::new();
@@ -82,7 +97,13 @@ impl Shapes {
     /// What counts the parts of a call's requests.
     pub(crate) fn of_request(self: &Arc<Self>, path: &str) -> Option<Scan> {
         let root = *self.requests.get(path)?;
-        Some(Scan { shapes: Arc::clone(self), root, open: Vec::new(), at: 0, state: State::default() })
+        Some(Scan { shapes: Arc::clone(self), root, ..Scan::default() })
+    }
+
+    /// The field of a message that has a number, if its values are parts.
+    fn part(&self, shape: usize, number: u64) -> Option<&Part> {
+        let parts = self.messages.get(shape)?;
+        parts.get(parts.binary_search_by_key(&number, |part| part.number).ok()?)
     }
 }
 
@@ -136,26 +157,61 @@ impl State {
     }
 }
 
+/// Why a message is refused while it arrives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It is none, whatever else comes: what is wrong, and before which byte.
+    Malformed { what: &'static str, at: u64 },
+    /// So many items of a field, named from the message down, are more than [`BATCH_OPS_MAX`].
+    TooMany { field: String, items: usize },
+}
+
+/// A message within the one that arrives, or a group, which is of no part of the API.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    /// The number of the field that it is a value of.
+    field: u64,
+    /// None of a group, in which the codec looks for nothing that the API knows.
+    shape: Option<usize>,
+    /// Of a group, that of what it is in.
+    end: u64,
+}
+
+/// How often a field has come so far, of the message within so many others.
+#[derive(Clone, Copy, Debug)]
+struct Items {
+    depth: usize,
+    field: u64,
+    count: usize,
+}
+
 /// A message that is looked through while it arrives.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Scan {
     shapes: Arc<Shapes>,
     root: usize,
-    /// The messages that the next byte is within: their shapes and ends.
-    open: Vec<(usize, u64)>,
+    /// The messages that the next byte is within.
+    open: Vec<Open>,
+    /// Of these and of the whole, the innermost last.
+    items: Vec<Items>,
     at: u64,
+    end: u64,
     state: State,
 }
 
 impl Scan {
-    /// Another message begins.
-    pub(crate) fn begin(&mut self) {
+    /// Another message begins, which has so many bytes.
+    pub(crate) fn begin(&mut self, length: u64) {
         self.open.clear();
-        (self.at, self.state) = (0, State::default());
+        self.items.clear();
+        (self.at, self.end, self.state) = (0, length, State::default());
     }
 
     /// The parts that begin in some further bytes of the message.
-    pub(crate) fn parts(&mut self, mut data: &[u8]) -> usize {
+    ///
+    /// # Errors
+    /// With these bytes it is not to be read.
+    pub(crate) fn parts(&mut self, mut data: &[u8]) -> Result<usize, Refused> {
         let mut parts = 0;
         while let Some((byte, rest)) = data.split_first() {
             if let State::Skip(bytes) = self.state {
@@ -172,130 +228,127 @@ impl Scan {
                     if so_far.shift == 0 {
                         self.leave();
                     }
-                    so_far.with(*byte).map_or_else(State::Tag, value_of)
+                    match so_far.with(*byte) {
+                        Ok(tag) => self.value_of(tag)?,
+                        Err(so_far) => State::Tag(so_far),
+                    }
                 }
                 State::Number(so_far) => so_far.with(*byte).map_or_else(State::Number, |_| State::default()),
                 State::Length { field, so_far } => match so_far.with(*byte) {
-                    Ok(length) => self.enter((field, length), &mut parts),
+                    Ok(length) => self.enter((field, length), &mut parts)?,
                     Err(so_far) => State::Length { field, so_far },
                 },
                 skipping @ State::Skip(_) => skipping,
             };
         }
-        parts
+        Ok(parts)
     }
 
     /// Leaves the messages that end before the tag whose first byte has just come.
     fn leave(&mut self) {
-        while self.open.last().is_some_and(|(_, end)| *end < self.at) {
+        while self.open.last().is_some_and(|open| open.end < self.at) {
             self.open.pop();
         }
+        while self.items.last().is_some_and(|items| items.depth > self.open.len()) {
+            self.items.pop();
+        }
+    }
+
+    /// What the next byte is in: its shape, and its end.
+    fn within(&self) -> (Option<usize>, u64) {
+        self.open.last().map_or((Some(self.root), self.end), |open| (open.shape, open.end))
+    }
+
+    /// What comes behind a tag.
+    fn value_of(&mut self, tag: u64) -> Result<State, Refused> {
+        let field = tag >> 3;
+        if field == 0 || tag > u64::from(u32::MAX) {
+            return Err(self.malformed("a field has a number that no field has"));
+        }
+        Ok(match tag & 7 {
+            0 => State::Number(Varint::default()),
+            1 => State::Skip(8),
+            2 => State::Length { field, so_far: Varint::default() },
+            5 => State::Skip(4),
+            3 => self.begin_group(field),
+            4 => match self.open.last() {
+                Some(Open { field: begun, shape: None, .. }) if *begun == field => {
+                    self.open.pop();
+                    State::default()
+                }
+                _ => return Err(self.malformed("a group ends that has not begun")),
+            },
+            _ => return Err(self.malformed("a field is of a wire type that there is not")),
+        })
+    }
+
+    fn begin_group(&mut self, field: u64) -> State {
+        let (_, end) = self.within();
+        if self.open.len() >= DEPTH_MAX {
+            return State::skip(end.saturating_sub(self.at));
+        }
+        self.open.push(Open { field, shape: None, end });
+        State::default()
     }
 
     /// A field of some bytes begins behind what has come.
-    fn enter(&mut self, (field, length): (u64, u64), parts: &mut usize) -> State {
-        let shape = self.open.last().map_or(self.root, |(shape, _)| *shape);
-        let part = self.shapes.messages.get(shape).and_then(|fields| fields.get(&field)).copied();
-        *parts += usize::from(part.is_some());
-        match part {
-            Some(Field::Message(shape)) if self.open.len() < DEPTH_MAX => {
-                self.open.push((shape, self.at.saturating_add(length)));
+    fn enter(&mut self, (field, length): (u64, u64), parts: &mut usize) -> Result<State, Refused> {
+        let (shape, within) = self.within();
+        let end = self.at.saturating_add(length);
+        if end > within {
+            return Err(self.malformed("a field is longer than what it is in"));
+        }
+        let part = shape.and_then(|shape| self.shapes.part(shape, field)).map(|part| part.field);
+        let Some(part) = part else { return Ok(State::skip(length)) };
+        *parts += 1;
+        self.count(field)?;
+        Ok(match part {
+            Field::Message(shape) if self.open.len() < DEPTH_MAX => {
+                self.open.push(Open { field, shape: Some(shape), end });
                 State::default()
             }
             _ => State::skip(length),
+        })
+    }
+
+    /// Counts a value of a field of the innermost message.
+    fn count(&mut self, field: u64) -> Result<(), Refused> {
+        let depth = self.open.len();
+        let mut here = self.items.iter_mut().rev().take_while(|items| items.depth == depth);
+        let count = match here.find(|items| items.field == field) {
+            Some(items) => {
+                items.count += 1;
+                items.count
+            }
+            None => {
+                self.items.push(Items { depth, field, count: 1 });
+                1
+            }
+        };
+        match count > BATCH_OPS_MAX {
+            true => Err(Refused::TooMany { field: self.path(field), items: count }),
+            false => Ok(()),
         }
     }
-}
 
-/// What comes behind a tag. Groups, which are of no part of the API, are read as if their fields were those of the message.
-fn value_of(tag: u64) -> State {
-    match tag & 7 {
-        0 => State::Number(Varint::default()),
-        1 => State::Skip(8),
-        2 => State::Length { field: tag >> 3, so_far: Varint::default() },
-        5 => State::Skip(4),
-        _ => State::default(),
+    /// The name of a field of the innermost message, behind those that lead there.
+    fn path(&self, field: u64) -> String {
+        let (mut names, mut shape) = (Vec::new(), self.root);
+        for number in self.open.iter().map(|open| open.field).chain([field]) {
+            let Some(part) = self.shapes.part(shape, number) else { break };
+            names.push(part.name.as_str());
+            if let Field::Message(inner) = part.field {
+                shape = inner;
+            }
+        }
+        names.join(".")
+    }
+
+    /// Why what has come can be no message.
+    fn malformed(&self, what: &'static str) -> Refused {
+        Refused::Malformed { what, at: self.at }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use ragstone_proto::v1;
-
-    use super::*;
-
-    const UPSERT: &str = "/ragstone.v1.PointsService/UpsertPoints";
-
-    fn scan(path: &str) -> Scan {
-        let shapes = Shapes::of(&[v1::FILE_DESCRIPTOR_SET]).unwrap();
-        Arc::new(shapes).of_request(path).expect("a call of the API")
-    }
-
-    fn request() -> v1::UpsertPointsRequest {
-        let value = v1::Value { kind: Some(v1::value::Kind::StringValue("blue".to_owned())) };
-        let point = v1::Point {
-            id: Some(v1::PointId { id: Some(v1::point_id::Id::Number(7)) }),
-            vector: Some(v1::Vector { values: vec![1.0; 300] }),
-            payload: [("colour".to_owned(), value)].into(),
-            expires_at: Some(5),
-            ..Default::default()
-        };
-        v1::UpsertPointsRequest {
-            collection: "c".to_owned(),
-            points: vec![point, v1::Point::default(), v1::Point::default()],
-            ..Default::default()
-        }
-    }
-
-    /// The collection's name; three points; of the first its id, its vector, an entry with its key, its value and the text of that.
-    const PARTS: usize = 1 + 3 + 2 + 1 + 1 + 1 + 1;
-
-    #[test]
-    fn parts_are_counted_through_any_cut_of_the_bytes() {
-        let bytes = request().encode_to_vec();
-        let mut scan = scan(UPSERT);
-        for cut in 0..bytes.len() {
-            let (first, second) = bytes.split_at(cut);
-            scan.begin();
-            assert_eq!(scan.parts(first) + scan.parts(second), PARTS, "cut at {cut}");
-        }
-        scan.begin();
-        assert_eq!(bytes.iter().map(|byte| scan.parts(&[*byte])).sum::<usize>(), PARTS);
-    }
-
-    #[test]
-    fn what_takes_two_bytes_is_a_part() {
-        let empty = [0x12, 0x00].repeat(1_000);
-        assert_eq!(scan(UPSERT).parts(&empty), 1_000);
-        // The same bytes as a text are one.
-        let text = v1::GetCollectionRequest { name: String::from_utf8(empty).unwrap(), ..Default::default() };
-        let path = "/ragstone.v1.CollectionsService/GetCollection";
-        assert_eq!(scan(path).parts(&text.encode_to_vec()), 1);
-    }
-
-    /// However deep, and whatever lengths say: what counts takes no more than what it counts.
-    #[test]
-    fn what_is_no_message_is_looked_through_too() {
-        let mut state = 1_u64;
-        for length in 0..2_000 {
-            let noise: Vec<u8> = (0..length)
-                .map(|_| {
-                    state =
-                        state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    (state >> 56) as u8
-                })
-                .collect();
-            let mut scan = scan_of_query();
-            assert!(scan.parts(&noise) <= length && scan.open.len() <= DEPTH_MAX, "{length}");
-        }
-        let deep = [0x2a, 0xff, 0xff, 0x7f].repeat(10_000);
-        let mut scan = scan_of_query();
-        scan.parts(&deep);
-        assert!(scan.open.len() <= DEPTH_MAX);
-        assert!(Arc::new(Shapes::default()).of_request(UPSERT).is_none());
-    }
-
-    fn scan_of_query() -> Scan {
-        scan("/ragstone.v1.SearchService/Query")
-    }
-}
+mod tests;

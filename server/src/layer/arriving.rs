@@ -1,6 +1,7 @@
 //! A request's body on its way in: no message beyond the limit, and no resting for ever.
 //!
-//! A message is refused as soon as its length is known; those that came before it, if only in the same frame, are passed on first.
+//! A message is refused as soon as its length is known, or with the first bytes that none may have ([`elements`](crate::elements)); those that came before
+//! it, if only in the same frame, are passed on first.
 //! A body that holds a place must also go on arriving: otherwise a few callers who begin requests and send nothing would hold every
 //! place for as long as a request may take. Within a message, and before the first, that is [`BODY_IDLE_SECONDS_MAX`]. Between the messages of a stream it is
 //! [`STREAM_IDLE_SECONDS_MAX`], and does not count while the server owes the caller an acknowledgement
@@ -25,8 +26,10 @@ use tokio::time::{Instant, Sleep};
 use tonic::Status;
 use tonic::body::Body;
 
-use crate::elements::Scan;
-use crate::limits::{BODY_BYTES_PER_SECOND_MIN, BODY_IDLE_SECONDS_MAX, STREAM_IDLE_SECONDS_MAX};
+use crate::elements::{Refused, Scan};
+use crate::limits::{
+    BATCH_OPS_MAX, BODY_BYTES_PER_SECOND_MIN, BODY_IDLE_SECONDS_MAX, STREAM_IDLE_SECONDS_MAX,
+};
 use crate::memory::PART_BYTES;
 use crate::status;
 use crate::work::Place;
@@ -292,7 +295,7 @@ impl Frames {
     /// Follows some bytes of the body.
     ///
     /// # Errors
-    /// A message longer than may be, and how many of the bytes come before it.
+    /// A message longer than may be, or none, and how many of the bytes come before it.
     fn pass(&mut self, mut data: &[u8]) -> Result<(), (usize, Status)> {
         let (bytes, mut before) = (data.len(), 0);
         while !data.is_empty() {
@@ -302,7 +305,7 @@ impl Frames {
                 if let [0, ..] = self.prefix
                     && let Some(scan) = &mut self.scan
                 {
-                    self.parts += scan.parts(&data[..passed]);
+                    self.parts += scan.parts(&data[..passed]).map_err(|why| (before, refusal(why)))?;
                 }
                 data = &data[passed..];
                 continue;
@@ -325,11 +328,23 @@ impl Frames {
                 (self.prefix_bytes, self.rest) = (0, length);
                 self.is_long |= length > LONG_BYTES;
                 if let Some(scan) = &mut self.scan {
-                    scan.begin();
+                    scan.begin(length);
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// What the caller is told of a message that is not read to its end.
+fn refusal(why: Refused) -> Status {
+    match why {
+        Refused::Malformed { what, at } => {
+            status::malformed(&format!("the request is no message of its type: before its byte {at}, {what}"))
+        }
+        Refused::TooMany { field, items } => {
+            status::beyond_limit(&field, "BATCH_OPS_MAX", BATCH_OPS_MAX as u64, items as u64)
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::task::JoinSet;
 
 use crate::by_hand::ByHand;
-use crate::fixture::{Server, config};
+use crate::fixture::{Server, config, details};
 
 /// Tells the test that is a server where its database is; without it that test is none.
 const DATA: &str = "RAGSTONE_TEST_ABUSED_DATA";
@@ -201,5 +201,27 @@ async fn parts_by_the_million_are_refused_before_they_are_read() {
     // What it was counted for is free again.
     client.upsert_points("c", (0..2_000_u64).map(|id| Point::new(id, [1.0, id as f32]))).await.unwrap();
     assert_eq!(client.get_collection("c").await.unwrap().points, 2_000);
+    server.stop().await;
+}
+
+/// What nobody would read is not waited for, and not gathered: the rest of these messages never comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_message_or_has_too_many_items_is_refused_before_its_end() {
+    let server = Server::start().await;
+    let points = [0x12, 0x00].repeat(100_001);
+    let noise: &[u8] = &[0x0f; 64];
+    for (begun, reason, field) in
+        [(noise, "MALFORMED_MESSAGE", None), (points.as_slice(), "LIMIT_EXCEEDED", Some("points"))]
+    {
+        let mut call = ByHand::begin(&server, "PointsService/UpsertPoints", &[]).await;
+        let prefix = [&[0_u8][..], &(8_u32 << 20).to_be_bytes()].concat();
+        call.body.send_data([&prefix, begun].concat().into(), false).unwrap();
+        let refused = call.refused().await;
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{refused:?}");
+        let details = details(&refused);
+        assert_eq!(details.error_info().unwrap().reason, reason);
+        let named = details.bad_request().map(|bad| bad.field_violations[0].field.clone());
+        assert_eq!(named.as_deref(), field);
+    }
     server.stop().await;
 }

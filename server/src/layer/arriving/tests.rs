@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tonic::Code;
 
 use super::*;
+use crate::elements::Shapes;
 
 fn message(bytes: usize) -> Vec<u8> {
     [&[0u8][..], &u32::try_from(bytes).unwrap().to_be_bytes(), &vec![7; bytes]].concat()
@@ -74,6 +75,22 @@ async fn what_comes_before_too_long_a_message_is_passed_on() {
     assert_eq!(*frame.data_ref().unwrap(), [message(3), message(7)].concat());
     let refused = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await.unwrap();
     assert_eq!(refused.unwrap_err().code(), Code::ResourceExhausted);
+}
+
+/// A message that could be none was gathered to its end, and read.
+#[tokio::test]
+async fn what_comes_before_no_message_is_passed_on_and_its_end_is_not_waited_for() {
+    let shapes = Arc::new(Shapes::of(&[ragstone_proto::v1::FILE_DESCRIPTOR_SET]).unwrap());
+    let scan = shapes.of_request("/ragstone.v1.PointsService/IngestPoints");
+    let (fill, body) = body(Pace::Stream(Acknowledgements::default()));
+    let mut body = body.counted(None, scan);
+    // A message without fields, and one of 900 bytes of which the first two come: a field of no wire type.
+    let broken = [&[0_u8][..], &900_u32.to_be_bytes(), &[0x0f, 0x00]].concat();
+    fill.send([message(0), broken].concat().into()).unwrap();
+    let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await.unwrap().unwrap();
+    assert_eq!(*frame.data_ref().unwrap(), message(0));
+    let refused = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await.unwrap().unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
 }
 
 const STALLED: (Code, u64) = (Code::DeadlineExceeded, BODY_IDLE_SECONDS_MAX);
