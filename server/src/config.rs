@@ -40,6 +40,10 @@ pub struct ServerConfig {
     pub concurrent_streams_max: usize,
     /// Requests of a kind that are being worked on: threads that compute, or wait for the disk.
     pub worker_threads_max: usize,
+    /// Reads that ask for much (more than [`SHORT_READ_ROWS_MAX`](limits::SHORT_READ_ROWS_MAX) rows, groups, batches, ranges) that are worked on, and,
+    /// beside these, requests of more than [`SHORT_MESSAGE_BYTES_MAX`](limits::SHORT_MESSAGE_BYTES_MAX) bytes that are read, at a time: others are answered
+    /// meanwhile.
+    pub large_requests_max: usize,
     /// Answers of language models that are under way; each takes a thread that waits.
     pub concurrent_generations_max: usize,
     /// How long a caller may take nothing of an answer before it is given up.
@@ -88,6 +92,7 @@ impl Default for ServerConfig {
             concurrent_streams_max: limits::CONCURRENT_STREAMS_MAX,
             // Writers wait for the disk together (one fsync serves them all), so there are more of them than cores.
             worker_threads_max: (4 * cores).max(16),
+            large_requests_max: cores.saturating_sub(1).max(1),
             concurrent_generations_max: limits::CONCURRENT_GENERATIONS_MAX,
             answer_stall_timeout: Duration::from_secs(limits::ANSWER_STALL_SECONDS_MAX),
             grpc_connections_max: limits::GRPC_CONNECTIONS_MAX,
@@ -143,6 +148,7 @@ impl ServerConfig {
             ("concurrent_requests_max", self.concurrent_requests_max),
             ("concurrent_streams_max", self.concurrent_streams_max),
             ("worker_threads_max", self.worker_threads_max),
+            ("large_requests_max", self.large_requests_max),
             ("concurrent_generations_max", self.concurrent_generations_max),
             ("answer_stall_timeout", self.answer_stall_timeout.as_millis().min(1) as usize),
             ("grpc_connections_max", self.grpc_connections_max),

@@ -4,7 +4,7 @@
 //! - `timeout.rs`: the deadline that the caller sets;
 //! - `arriving.rs`: the request's body, bounded in size and in rest;
 //! - `answering.rs`: an answer that is sent, one message or many, for which all this holds to its last byte;
-//! - `giving_way.rs`: compressing and decompressing, off the runtime's threads;
+//! - `giving_way.rs`: compressing, decompressing and long messages, off the runtime's threads;
 //! - `line.rs`: the log line.
 //!
 //! The place comes before the body: a request that is refused costs no memory but its headers and what flow control lets
@@ -195,6 +195,7 @@ impl RequestLayer {
             None => self.request_bytes_max.min(UNPLACED_REQUEST_BYTES_MAX),
         };
         let scan = self.shapes.of_request(request.uri().path());
+        let turns = self.work.large_messages().clone();
         async move {
             if let (Some(place), Some(beside)) = (&place, request.extensions().get::<Beside>())
                 && let Err(refused) = place.take(beside.bytes())
@@ -209,7 +210,7 @@ impl RequestLayer {
             };
             let mut request = request.map(|body| {
                 let arriving = Arriving::new(body, bytes_max, pace).counted(place.clone(), scan);
-                Body::new(arriving.telling(acknowledgements.clone()))
+                Body::new(arriving.taking_turns(turns, acknowledgements.clone()))
             });
             if shape.client_streams {
                 request.extensions_mut().insert(acknowledgements.clone());
@@ -219,8 +220,7 @@ impl RequestLayer {
                 // Many clients accept what they never asked for; compressing costs more time than it saves on most networks.
                 request.headers_mut().remove("grpc-accept-encoding");
             }
-            let takes_long = move || is_compressed || acknowledgements.takes_long();
-            let called = giving_way(inner.call(request), takes_long);
+            let called = giving_way(inner.call(request), (is_compressed, acknowledgements));
             let Ok(response) = match place {
                 Some(place) => place.hold(called).await,
                 None => called.await,

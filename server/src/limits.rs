@@ -10,6 +10,8 @@
 //! | [`UNPLACED_REQUEST_BYTES_MAX`] | 64 KiB of a request for health or reflection | RESOURCE_EXHAUSTED |
 //! | [`CONCURRENT_REQUESTS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CONCURRENT_STREAMS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`SHORT_READ_ROWS_MAX`] | 100 rows; reads of more, and of groups, batches and ranges, are worked on one fewer at a time than there are processors (by default, `large_requests_max`) | it waits |
+//! | [`SHORT_MESSAGE_BYTES_MAX`] | 1 MiB; longer requests are read as many at a time | it waits |
 //! | [`CONCURRENT_GENERATIONS_MAX`] | 64 answers (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`ANSWER_STALL_SECONDS_MAX`] | 60 s (by default) | the answer is given up |
 //! | [`GRPC_CONNECTIONS_MAX`] | 1,024 of the gRPC port (by default) | the connection waits |
@@ -150,6 +152,10 @@ pub const UNPLACED_REQUEST_BYTES_MAX: usize = 64 << 10;
 pub const CONCURRENT_REQUESTS_MAX: usize = 256;
 /// Calls of a kind that stream, by default; they have places of their own.
 pub const CONCURRENT_STREAMS_MAX: usize = 256;
+/// Rows that a query may ask for without waiting for others that ask for much; those of groups, batches and ranges always do.
+pub const SHORT_READ_ROWS_MAX: usize = 100;
+/// Bytes that a request's message may have without waiting for other long ones to be read.
+pub const SHORT_MESSAGE_BYTES_MAX: u64 = 1 << 20;
 /// Operations that run at a time.
 pub const OPERATIONS_RUNNING_MAX: usize = 8;
 /// Bytes of the name of a file that a collection is exported to or imported from.

@@ -13,33 +13,32 @@
 //! fetched takes none of these turns: models have their own ([`models`](crate::models)), so that no list of snapshots waits for a download.
 //!
 //! Reads that ask for much (many rows, many queries) compute for long, and as many of them at once as there are turns would leave a short one its share
-//! of a processor only: so they wait for each other, too ([`Work::large_turn`]).
+//! of a processor only: so they wait for each other, too ([`Work::large_reads`]). Likewise long messages, which take a processor for as long as they are taken
+//! apart, before any of this ([`Work::large_messages`]).
 //!
 //! An answer is little work and much waiting, streamed or not: what it computes (finding its evidence) takes a turn among the reads, and while it
 //! waits for its model it has a thread ([`Work::wait`]) and no turn, so its places bound those threads.
-
 //!
 //! One thing is computed on a thread of the runtime all the same: short queries, within a millisecond, where they are (`here.rs`).
 
 mod here;
 mod place;
+mod turns;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
 use crate::config::ServerConfig;
 use crate::memory::Memory;
-use crate::metrics::SECONDS;
 use crate::status;
-use crate::telemetry::Call;
 
 pub(crate) use here::{HERE, Lately};
 pub(crate) use place::Place;
+pub(crate) use turns::Turns;
 
 /// How often somebody who gives way looks whether there is little else to do.
 const SPARE_PAUSE: Duration = Duration::from_millis(20);
@@ -93,36 +92,14 @@ struct Gates {
     admitted: Arc<Semaphore>,
     /// As `admitted`, for calls that stream.
     streams: Arc<Semaphore>,
-    running: Arc<Semaphore>,
+    turns: Turns,
     refused: Arc<AtomicU64>,
-    /// How long requests waited for their turn.
-    waited: Histogram,
-    /// Those that do now.
-    waiting: Arc<AtomicU64>,
 }
 
 impl Gates {
-    fn new(admitted: usize, streams: usize, running: usize) -> Gates {
-        let [admitted, streams, running] =
-            [admitted, streams, running].map(|permits| Arc::new(Semaphore::new(permits)));
-        let (refused, waited, waiting) = (Arc::default(), Histogram::new(SECONDS), Arc::default());
-        Gates { admitted, streams, running, refused, waited, waiting }
-    }
-}
-
-/// One of those who wait.
-struct Waiting(Arc<AtomicU64>);
-
-impl Waiting {
-    fn begin(waiting: &Arc<AtomicU64>) -> Waiting {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Waiting(Arc::clone(waiting))
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+    fn new(admitted: usize, streams: usize, turns: Turns) -> Gates {
+        let [admitted, streams] = [admitted, streams].map(|permits| Arc::new(Semaphore::new(permits)));
+        Gates { admitted, streams, turns, refused: Arc::default() }
     }
 }
 
@@ -135,8 +112,10 @@ pub(crate) struct Work {
     generations: Gates,
     memory: Memory,
     lately: Lately,
-    /// What asks for much takes turns of its own as well.
-    large: Arc<Semaphore>,
+    /// Of reads that ask for much, beside their own.
+    large_reads: Turns,
+    /// Of messages that take long to read.
+    large_messages: Turns,
     concurrent_requests_max: usize,
     concurrent_streams_max: usize,
     concurrent_generations_max: usize,
@@ -147,17 +126,20 @@ impl Work {
     pub(crate) fn new(config: &ServerConfig) -> Work {
         let concurrent_requests_max = config.concurrent_requests_max.min(Semaphore::MAX_PERMITS);
         let concurrent_streams_max = config.concurrent_streams_max.min(Semaphore::MAX_PERMITS);
-        let running = config.worker_threads_max.min(Semaphore::MAX_PERMITS);
-        let gates = || Gates::new(concurrent_requests_max, concurrent_streams_max, running);
-        let (reads, writes, fetches) = (gates(), gates(), gates());
+        let running_max = config.worker_threads_max.min(Semaphore::MAX_PERMITS);
+        let gates = |kind: Kind| {
+            let turns = Turns::new(kind.name(), running_max);
+            Gates::new(concurrent_requests_max, concurrent_streams_max, turns)
+        };
+        let (reads, writes, fetches) = (gates(Kind::Read), gates(Kind::Write), gates(Kind::Fetch));
         let concurrent_generations_max = config.concurrent_generations_max.min(Semaphore::MAX_PERMITS);
         let admitted = Arc::new(Semaphore::new(concurrent_generations_max));
         let generations = Gates {
             streams: Arc::clone(&admitted),
             admitted,
             // What an answer computes is reading.
-            running: Arc::clone(&reads.running),
-            ..gates()
+            turns: reads.turns.shared_with(Kind::Generate.name()),
+            refused: Arc::default(),
         };
         Work {
             reads,
@@ -166,11 +148,12 @@ impl Work {
             generations,
             memory: Memory::new(config.message_bytes_max),
             lately: Lately::default(),
-            large: Arc::new(Semaphore::new(large_turns())),
+            large_reads: Turns::new("large_read", config.large_requests_max),
+            large_messages: Turns::new("large_message", config.large_requests_max),
             concurrent_requests_max,
             concurrent_streams_max,
             concurrent_generations_max,
-            running_max: running,
+            running_max,
         }
     }
 
@@ -212,10 +195,10 @@ impl Work {
         self.gates(kind).refused.load(Ordering::Relaxed)
     }
 
-    /// How long requests of a kind waited for their turn, and how many do now.
-    pub(crate) fn queue(&self, kind: Kind) -> (&Histogram, u64) {
-        let gates = self.gates(kind);
-        (&gates.waited, gates.waiting.load(Ordering::Relaxed))
+    /// The turns that are waited for.
+    pub(crate) fn queues(&self) -> [&Turns; 6] {
+        let [read, write, fetch, generate] = Kind::ALL.map(|kind| &self.gates(kind).turns);
+        [read, write, fetch, generate, &self.large_reads, &self.large_messages]
     }
 
     /// Takes a place, of a call that streams or of one that does not.
@@ -268,7 +251,7 @@ impl Work {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        let running = self.turn(kind).await?;
+        let running = self.gates(kind).turns.take().await?;
         let span = tracing::Span::current();
         let job = tokio::task::spawn_blocking(move || {
             let _gates = (place, running);
@@ -277,37 +260,21 @@ impl Work {
         job.await.map_err(|error| if error.is_panic() { status::fault() } else { status::shutting_down() })
     }
 
-    /// Waits for a turn among the requests of a kind.
-    async fn turn(&self, kind: Kind) -> Result<OwnedSemaphorePermit, Status> {
-        let (gates, began) = (self.gates(kind), Instant::now());
-        let waiting = Waiting::begin(&gates.waiting);
-        let turn = Arc::clone(&gates.running).acquire_owned().await.map_err(|_| status::shutting_down())?;
-        drop(waiting);
-        let waited = began.elapsed();
-        gates.waited.observe(waited.as_secs_f64());
-        Call::current().queued(kind, waited);
-        Ok(turn)
-    }
-
     /// A turn among the reads for a job that is done here, on this thread of the runtime: none where such jobs are not short, or there is no turn
     /// free.
     pub(crate) fn turn_here(&self) -> Option<OwnedSemaphorePermit> {
-        if !self.lately.are_short() {
-            return None;
-        }
-        let turn = Arc::clone(&self.reads.running).try_acquire_owned().ok()?;
-        self.reads.waited.observe(0.0);
-        Call::current().queued(Kind::Read, Duration::ZERO);
-        Some(turn)
+        if self.lately.are_short() { self.reads.turns.take_now() } else { None }
     }
 
-    /// A turn among the reads that ask for much, which are fewer at a time than there are processors, so that others are answered meanwhile. It
-    /// is taken before the job's own.
-    ///
-    /// # Errors
-    /// UNAVAILABLE when the server is shut down.
-    pub(crate) async fn large_turn(&self) -> Result<OwnedSemaphorePermit, Status> {
-        Arc::clone(&self.large).acquire_owned().await.map_err(|_| status::shutting_down())
+    /// Turns of the reads that ask for much, which are fewer at a time than there are processors, so that others are answered meanwhile. One is
+    /// taken before the read's own.
+    pub(crate) fn large_reads(&self) -> &Turns {
+        &self.large_reads
+    }
+
+    /// Turns of the messages that take long to read, as many, each for as long as that takes.
+    pub(crate) fn large_messages(&self) -> &Turns {
+        &self.large_messages
     }
 
     /// How long jobs took lately that may be done where they are asked for.
@@ -321,11 +288,11 @@ impl Work {
         fewer_than: usize,
         patience: Duration,
     ) -> Option<OwnedSemaphorePermit> {
-        let (running, began) = (&self.reads.running, Instant::now());
+        let (turns, began) = (&self.reads.turns, Instant::now());
         loop {
-            let taken = self.running_max.saturating_sub(running.available_permits());
+            let taken = self.running_max.saturating_sub(turns.free());
             if taken < fewer_than
-                && let Ok(turn) = Arc::clone(running).try_acquire_owned()
+                && let Some(turn) = turns.take_spare()
             {
                 return Some(turn);
             }
@@ -366,11 +333,6 @@ impl Work {
             }
         }
     }
-}
-
-/// How many reads that ask for much are worked on at a time.
-fn large_turns() -> usize {
-    std::thread::available_parallelism().map_or(1, |processors| processors.get().saturating_sub(1).max(1))
 }
 
 #[cfg(test)]

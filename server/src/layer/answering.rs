@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
+use super::giving_way::give_way;
 use super::line::Line;
 use super::{FOREVER, with_details};
 use crate::status;
@@ -239,6 +240,9 @@ fn poll_live(live: &mut Live, context: &mut Context<'_>) -> std::thread::Result<
     }
     // The stream is not polled again after a panic, so no broken state of it is ever seen.
     let polled = catch_unwind(AssertUnwindSafe(|| match place {
+        Some(place) if place.answers_long() => {
+            give_way(|| place.within(|| Pin::new(inner).poll_frame(context)))
+        }
         Some(place) => place.within(|| Pin::new(inner).poll_frame(context)),
         None => Pin::new(inner).poll_frame(context),
     }))?;

@@ -12,36 +12,38 @@
 //! beyond.
 //!
 //! Only waiting counts: a body that nobody asks for more, because what came is still being stored, does not rest.
+//!
+//! The codec takes a message apart as soon as its last bytes are there, and a long one takes it tens of milliseconds: many of them at a time would leave
+//! others none of the processors. So the end of a long message is held until it has its turn ([`Turns`]), and passed on where no other task waits for the thread
+//! ([`giving_way`](super::giving_way)).
 
-use std::future::Future as _;
+mod frames;
+
+use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 use tonic::Status;
 use tonic::body::Body;
 
-use crate::elements::{Refused, Scan};
-use crate::limits::{
-    BATCH_OPS_MAX, BODY_BYTES_PER_SECOND_MIN, BODY_IDLE_SECONDS_MAX, STREAM_IDLE_SECONDS_MAX,
-};
+use self::frames::Frames;
+use crate::elements::Scan;
+use crate::limits::{BODY_BYTES_PER_SECOND_MIN, BODY_IDLE_SECONDS_MAX, STREAM_IDLE_SECONDS_MAX};
 use crate::memory::PART_BYTES;
 use crate::status;
-use crate::work::Place;
+use crate::work::{Place, Turns};
 
 /// How long a body may rest within a message, or before the first.
 const BODY_IDLE: Duration = Duration::from_secs(BODY_IDLE_SECONDS_MAX);
 /// How long a stream may rest between messages.
 const STREAM_IDLE: Duration = Duration::from_secs(STREAM_IDLE_SECONDS_MAX);
-
-/// A message of more bytes takes long to read. So many fit the window of a stream, so that the rest comes later, and what polls the body has been
-/// told by then.
-const LONG_BYTES: u64 = 1 << 20;
 
 /// How long a message may rest that was waited for so long and of which so many bytes have come.
 pub(crate) fn patience(waited: Duration, arrived: u64) -> Duration {
@@ -58,8 +60,9 @@ struct Owing {
     count: AtomicUsize,
     /// What has come and is counted as the place's, and belongs to no acknowledgement yet.
     bytes: AtomicUsize,
-    /// Whether a message came that takes long to read.
+    /// Whether the body is about to pass on the end of a message that takes long to read, and what it has its turn by.
     takes_long: AtomicBool,
+    turn: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 /// One of them, owed until it is dropped, with the memory that its message takes.
@@ -79,9 +82,25 @@ impl Acknowledgements {
         Owed { to: self.clone(), bytes, place: Place::current() }
     }
 
-    /// Whether what comes may take long to read, once it is there.
-    pub(crate) fn takes_long(&self) -> bool {
+    /// Whether what comes when the body is polled next takes long to read.
+    pub(super) fn takes_long(&self) -> bool {
         self.0.takes_long.load(Ordering::Relaxed)
+    }
+
+    /// It has come, and was read.
+    pub(super) fn was_read(&self) {
+        self.0.takes_long.store(false, Ordering::Relaxed);
+        drop(self.turn().take());
+    }
+
+    /// It comes next, and has its turn.
+    fn comes(&self, turn: OwnedSemaphorePermit) {
+        *self.turn() = Some(turn);
+        self.0.takes_long.store(true, Ordering::Relaxed);
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
+        self.0.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn any(&self) -> bool {
@@ -123,9 +142,26 @@ pub(super) struct Arriving {
     arrived: u64,
     /// Whose memory it takes.
     place: Option<Place>,
-    /// Told of long messages.
+    /// Told when a long message is to be read, which has a turn of these.
     told: Acknowledgements,
+    turns: Option<Turns>,
+    last: Last,
 }
+
+/// The bytes that end a long message.
+#[derive(Default)]
+enum Last {
+    /// None are held.
+    #[default]
+    Nothing,
+    /// They wait for their turn.
+    Waiting(Bytes, Turn),
+    /// They have it, and are what comes next.
+    Next(Bytes),
+}
+
+/// A turn to come.
+type Turn = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, Status>> + Send>>;
 
 impl Arriving {
     pub(super) fn new(inner: Body, bytes_max: usize, pace: Pace) -> Arriving {
@@ -139,6 +175,8 @@ impl Arriving {
             arrived: 0,
             place: None,
             told: Acknowledgements::default(),
+            turns: None,
+            last: Last::Nothing,
         }
     }
 
@@ -149,9 +187,9 @@ impl Arriving {
         self
     }
 
-    /// The same, which tells of messages that take long to read.
-    pub(super) fn telling(mut self, told: Acknowledgements) -> Arriving {
-        self.told = told;
+    /// The same, in which messages that take long to read have turns, which who polls it is told of.
+    pub(super) fn taking_turns(mut self, turns: Turns, told: Acknowledgements) -> Arriving {
+        (self.turns, self.told) = (Some(turns), told);
         self
     }
 
@@ -207,6 +245,28 @@ impl Arriving {
             }
         }
     }
+
+    /// What is held, once it has its turn.
+    fn poll_last(&mut self, context: &mut Context<'_>) -> Option<Poll<Result<Frame<Bytes>, Status>>> {
+        match std::mem::take(&mut self.last) {
+            Last::Nothing => None,
+            Last::Next(data) => Some(Poll::Ready(Ok(Frame::data(data)))),
+            Last::Waiting(data, mut turn) => Some(match turn.as_mut().poll(context) {
+                Poll::Pending => {
+                    self.last = Last::Waiting(data, turn);
+                    Poll::Pending
+                }
+                Poll::Ready(Err(status)) => Poll::Ready(Err(status)),
+                Poll::Ready(Ok(turn)) => {
+                    self.told.comes(turn);
+                    self.last = Last::Next(data);
+                    // Who polls it looks whether that takes long before it does so again.
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            }),
+        }
+    }
 }
 
 impl HttpBody for Arriving {
@@ -217,6 +277,9 @@ impl HttpBody for Arriving {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Some(held) = self.poll_last(context) {
+            return held.map(Some);
+        }
         if let Some(status) = self.refused.take() {
             return Poll::Ready(Some(Err(status)));
         }
@@ -234,9 +297,6 @@ impl HttpBody for Arriving {
                 self.refused = Some(status);
                 return Poll::Ready(Some(Ok(Frame::data(data.slice(..before)))));
             }
-            if self.frames.is_long {
-                self.told.0.takes_long.store(true, Ordering::Relaxed);
-            }
             if let Err(status) = self.count(data.len()) {
                 return Poll::Ready(Some(Err(status)));
             }
@@ -244,107 +304,23 @@ impl HttpBody for Arriving {
             if self.rests() {
                 (self.waited, self.arrived) = (Duration::ZERO, 0);
             }
+            if std::mem::take(&mut self.frames.long_ended)
+                && let Some(turns) = self.turns.clone()
+            {
+                let turn = Box::pin(async move { turns.take().await });
+                self.last = Last::Waiting(data.clone(), turn);
+                return self.poll_frame(context);
+            }
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.refused.is_none() && self.inner.is_end_stream()
+        matches!(self.last, Last::Nothing) && self.refused.is_none() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
-    }
-}
-
-/// Where in its messages a body is. A message begins with a prefix: a flag and its length in four bytes, big-endian.
-#[derive(Debug)]
-struct Frames {
-    bytes_max: usize,
-    prefix: [u8; 5],
-    prefix_bytes: usize,
-    /// Bytes of the message that are still to come.
-    rest: u64,
-    has_begun: bool,
-    /// Looks through messages that are not compressed, and the parts that it found since they were asked for.
-    scan: Option<Scan>,
-    parts: usize,
-    /// Whether there was a message longer than [`LONG_BYTES`].
-    is_long: bool,
-}
-
-impl Frames {
-    fn new(bytes_max: usize) -> Frames {
-        Frames {
-            bytes_max,
-            prefix: [0; 5],
-            prefix_bytes: 0,
-            rest: 0,
-            has_begun: false,
-            scan: None,
-            parts: 0,
-            is_long: false,
-        }
-    }
-
-    /// Whether a message has ended, and no other has begun.
-    fn are_between_messages(&self) -> bool {
-        self.has_begun && self.rest == 0 && self.prefix_bytes == 0
-    }
-
-    /// Follows some bytes of the body.
-    ///
-    /// # Errors
-    /// A message longer than may be, or none, and how many of the bytes come before it.
-    fn pass(&mut self, mut data: &[u8]) -> Result<(), (usize, Status)> {
-        let (bytes, mut before) = (data.len(), 0);
-        while !data.is_empty() {
-            if self.rest > 0 {
-                let passed = usize::try_from(self.rest).unwrap_or(usize::MAX).min(data.len());
-                self.rest -= passed as u64;
-                if let [0, ..] = self.prefix
-                    && let Some(scan) = &mut self.scan
-                {
-                    self.parts += scan.parts(&data[..passed]).map_err(|why| (before, refusal(why)))?;
-                }
-                data = &data[passed..];
-                continue;
-            }
-            self.has_begun = true;
-            if self.prefix_bytes == 0 {
-                before = bytes - data.len();
-            }
-            let wanted = &mut self.prefix[self.prefix_bytes..];
-            let taken = wanted.len().min(data.len());
-            wanted[..taken].copy_from_slice(&data[..taken]);
-            data = &data[taken..];
-            self.prefix_bytes += taken;
-            if self.prefix_bytes == self.prefix.len() {
-                let [_, length @ ..] = self.prefix;
-                let length = u64::from(u32::from_be_bytes(length));
-                if length > self.bytes_max as u64 {
-                    return Err((before, status::request_too_large(self.bytes_max, length)));
-                }
-                (self.prefix_bytes, self.rest) = (0, length);
-                self.is_long |= length > LONG_BYTES;
-                if let Some(scan) = &mut self.scan {
-                    scan.begin(length);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What the caller is told of a message that is not read to its end.
-fn refusal(why: Refused) -> Status {
-    match why {
-        Refused::Malformed { what, at } => {
-            status::malformed(&format!("the request is no message of its type: before its byte {at}, {what}"))
-        }
-        Refused::TooMany { field, items } => {
-            status::beyond_limit(&field, "BATCH_OPS_MAX", BATCH_OPS_MAX as u64, items as u64)
-        }
     }
 }
 

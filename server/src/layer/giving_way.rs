@@ -1,7 +1,7 @@
-//! Compressing and decompressing, and reading long messages, which the codec does while it is polled.
+//! Compressing and decompressing, and reading and writing long messages, which the codec does while it is polled.
 //!
 //! **Problem.** Megabytes take it milliseconds, or tens of these, and it is polled on a thread of the runtime, which other calls wait for.
-//! **Idea.** Where a message may be compressed, or is long, the runtime is told that this thread is about to be busy, and moves its other tasks to
+//! **Idea.** Where a message may be compressed, or a long one comes next, the runtime is told that this thread is about to be busy, and moves its other tasks to
 //! another one ([`tokio::task::block_in_place`]). That costs some microseconds for each poll, and other calls do
 //! not pay them. A runtime of one thread has nowhere to move them to.
 
@@ -16,25 +16,37 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tonic::Status;
 use tonic::body::Body;
 
+use super::Acknowledgements;
+
 /// Whether the messages under these headers may be compressed.
 pub(crate) fn is_compressed(headers: &HeaderMap) -> bool {
     headers.get("grpc-encoding").is_some_and(|encoding| encoding != "identity")
 }
 
 /// Does something long, on a thread that no other task waits for.
-fn give_way<T>(long: impl FnOnce() -> T) -> T {
+pub(super) fn give_way<T>(long: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(long),
         _ => long(),
     }
 }
 
-/// Polls a future that may decompress, or read a long message, while the function says so.
-pub(crate) async fn giving_way<F: Future>(future: F, takes_long: impl Fn() -> bool) -> F::Output {
+/// Polls a future that reads messages: those of a body that tells of long ones, or such as may be compressed.
+pub(crate) async fn giving_way<F: Future>(
+    future: F,
+    (is_compressed, told): (bool, Acknowledgements),
+) -> F::Output {
     let mut future = pin!(future);
-    poll_fn(|context| match takes_long() {
-        true => give_way(|| future.as_mut().poll(context)),
-        false => future.as_mut().poll(context),
+    poll_fn(|context| {
+        let reads_long = told.takes_long();
+        if !reads_long && !is_compressed {
+            return future.as_mut().poll(context);
+        }
+        let polled = give_way(|| future.as_mut().poll(context));
+        if reads_long {
+            told.was_read();
+        }
+        polled
     })
     .await
 }
@@ -73,14 +85,14 @@ mod tests {
         let (tell, told) = std::sync::mpsc::channel();
         let busy = tokio::spawn(async move {
             tokio::spawn(async move { tell.send(()).unwrap() });
-            giving_way(async move { told.recv().unwrap() }, || true).await;
+            giving_way(async move { told.recv().unwrap() }, (true, Acknowledgements::default())).await;
         });
         busy.await.unwrap();
     }
 
     #[tokio::test]
     async fn where_there_is_one_thread_it_is_done_there() {
-        assert_eq!(giving_way(async { 7 }, || true).await, 7);
+        assert_eq!(giving_way(async { 7 }, (true, Acknowledgements::default())).await, 7);
     }
 
     #[test]

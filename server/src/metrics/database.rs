@@ -106,14 +106,13 @@ fn encode_work(work: &Work, encoder: &mut DescriptorEncoder<'_>) -> Result<(), f
     let help = "From a request's being asked for work to its turn";
     let seconds = Unit::Seconds;
     let mut family = encoder.encode_descriptor("queue_wait", help, Some(&seconds), MetricType::Histogram)?;
-    for kind in Kind::ALL {
-        work.queue(kind).0.encode(family.encode_family(&[("kind", kind.name())])?)?;
+    for turns in work.queues() {
+        turns.waited().encode(family.encode_family(&[("kind", turns.name())])?)?;
     }
     let help = "Requests that wait for their turn";
     let mut family = encoder.encode_descriptor("requests_waiting", help, None, MetricType::Gauge)?;
-    for kind in Kind::ALL {
-        let waiting = work.queue(kind).1;
-        ConstGauge::new(waiting).encode(family.encode_family(&[("kind", kind.name())])?)?;
+    for turns in work.queues() {
+        ConstGauge::new(turns.waiting()).encode(family.encode_family(&[("kind", turns.name())])?)?;
     }
     let help = "How many of them there may be";
     let mut family = encoder.encode_descriptor("places_max", help, None, MetricType::Gauge)?;

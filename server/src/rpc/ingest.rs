@@ -111,8 +111,7 @@ fn answer<S: Store>(request: Request<Streaming<S::Message>>, store: S) -> Respon
     let told = owed.clone();
     // It is a task of its own, and goes on being the caller's.
     let both = carried(async move {
-        let takes_long = move || is_compressed || told.takes_long();
-        let read = giving_way(read::<S>(messages, ahead, owed), takes_long);
+        let read = giving_way(read::<S>(messages, ahead, owed), (is_compressed, told));
         tokio::join!(read, store_all(behind, out, store));
     });
     let both = Call::current().hold(both);

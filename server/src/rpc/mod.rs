@@ -187,7 +187,7 @@ impl Services {
         if !at_least.is_empty() {
             self.wait_for(collection, at_least.to_owned()).await?;
         }
-        self.work().large_turn().await
+        self.work().large_reads().take().await
     }
 
     /// Returns when the model of a collection, if it has one, is loaded; its name.

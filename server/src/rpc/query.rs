@@ -17,7 +17,7 @@ use super::answer::{Budget, Refused};
 use super::paths::renamed;
 use super::{READ_SLICE, Reading as Finding, Services};
 use crate::convert::{self, QueryPaths};
-use crate::limits::{EMBED_TEXTS_MAX, check_count};
+use crate::limits::{EMBED_TEXTS_MAX, SHORT_READ_ROWS_MAX, check_count};
 use crate::recall::Recall;
 use crate::status;
 use crate::telemetry::{About, Activity, Figures, Stages};
@@ -63,7 +63,7 @@ impl Services {
 
 /// Whether so much is asked for that others are not to wait for many such queries.
 fn is_large(request: &QueryRequest) -> bool {
-    request.k as usize > READ_SLICE || request.group.is_some()
+    request.k as usize > SHORT_READ_ROWS_MAX || request.group.is_some()
 }
 
 /// Whether a query takes no longer than its search: there is no text to embed and nothing to wait for, few rows are fetched, and the request is small. One with a
@@ -267,7 +267,7 @@ mod tests {
     fn what_may_last_or_has_a_budget_of_its_own_is_not_tried() {
         assert!(is_short(&request()));
         let long = [
-            QueryRequest { k: READ_SLICE as u32 + 1, ..request() },
+            QueryRequest { k: SHORT_READ_ROWS_MAX as u32 + 1, ..request() },
             QueryRequest { group: Some(v1::Group::default()), ..request() },
             QueryRequest { at_least: "1".to_owned(), ..request() },
             QueryRequest { budget_ms: Some(0), ..request() },

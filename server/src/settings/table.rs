@@ -295,6 +295,14 @@ const LIMITS: &[Setting] = &[
     )
     .default_is("4 a core, 16 at least"),
     Setting::new(
+        "large_requests_max",
+        "COUNT",
+        Field::Number(|s| &mut s.server.large_requests_max),
+        "Reads that ask for much (more than 100 rows, groups, batches, ranges) that are worked on, and, beside these, requests of more than \
+         1 MiB that are read, at a time: others are answered meanwhile.",
+    )
+    .default_is("1 fewer than cores, 1 at least"),
+    Setting::new(
         "grpc_connections_max",
         "COUNT",
         Field::Number(|s| &mut s.server.grpc_connections_max),

@@ -11,7 +11,6 @@ use opentelemetry::{Array, Context, KeyValue, Value};
 use ragstone_rag::generate::Usage;
 
 use super::{Exporting, names};
-use crate::work::Kind;
 
 /// Spans of a call, beside its own: a stream of documents would have five for each.
 const SPANS_MAX: usize = 1_000;
@@ -119,14 +118,14 @@ impl Call {
         Call(Some(Arc::new(Recorded { exporting, context, spans })))
     }
 
-    /// It waited so long for its turn, until now.
-    pub(crate) fn queued(&self, kind: Kind, waited: Duration) {
+    /// It waited so long for its turn of a kind, until now.
+    pub(crate) fn queued(&self, kind: &'static str, waited: Duration) {
         if !self.is_recorded() {
             return;
         }
         let until = SystemTime::now();
         let mut queue = Finished::new("queue", earlier(until, waited), until);
-        queue.attributes.push(KeyValue::new(names::KIND, kind.name()));
+        queue.attributes.push(KeyValue::new(names::KIND, kind));
         self.part(queue);
     }
 

@@ -36,7 +36,7 @@ pub(super) const STAGE: &str = "ragstone.stage";
 pub(super) const RESULTS: &str = "ragstone.results";
 /// Seconds from the evidence to the first piece of an answer.
 pub(super) const FIRST_TOKEN: &str = "ragstone.first_token_seconds";
-/// The kind of places that a request takes its turn among.
+/// The kind of turns of which a request waits for one.
 pub(super) const KIND: &str = "ragstone.kind";
 /// Where the answers that are kept had one for the question: `hit`.
 pub(super) const ANSWER_CACHE: &str = "ragstone.answer_cache";

@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
 use super::Kind;
+use crate::limits::SHORT_MESSAGE_BYTES_MAX;
 use crate::memory::Memory;
 
 /// A request's place. Work that has begun shares it, so that it is free when the last of both has ended.
@@ -28,6 +29,8 @@ struct Taken {
     memory: Memory,
     /// Of that.
     bytes: AtomicUsize,
+    /// Whether its answer takes long to write.
+    answers_long: AtomicBool,
 }
 
 impl Drop for Taken {
@@ -44,7 +47,8 @@ tokio::task_local! {
 impl Place {
     /// The place that a permit gives, with nothing of the memory taken so far.
     pub(super) fn new(kind: Kind, streams: bool, (permit, memory): (OwnedSemaphorePermit, Memory)) -> Place {
-        let shared = Arc::new(Taken { _admitted: permit, memory, bytes: AtomicUsize::new(0) });
+        let (bytes, answers_long) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let shared = Arc::new(Taken { _admitted: permit, memory, bytes, answers_long });
         Place { kind, streams, deadline: None, shared }
     }
 
@@ -85,10 +89,18 @@ impl Place {
     /// # Errors
     /// As [`take`](Self::take).
     pub(crate) fn take_answer(&self, bytes: usize) -> Result<(), Status> {
+        if bytes as u64 > SHORT_MESSAGE_BYTES_MAX {
+            self.shared.answers_long.store(true, Ordering::Relaxed);
+        }
         match self.kind {
             Kind::Read if !self.streams => self.take(bytes),
             _ => Ok(()),
         }
+    }
+
+    /// Whether its answer takes long to write.
+    pub(crate) fn answers_long(&self) -> bool {
+        self.shared.answers_long.load(Ordering::Relaxed)
     }
 
     /// When the request is given up that this task answers, if it is.

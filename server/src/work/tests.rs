@@ -155,17 +155,26 @@ async fn answers_that_wait_hold_a_place_and_no_turn() {
 
 /// As many reads that asked for much as there were turns left a short one its share of a processor.
 #[tokio::test]
-async fn reads_that_ask_for_much_wait_for_each_other_and_others_do_not() {
-    let work = work(64, 64);
-    let mut turns = Vec::new();
-    for _ in 0..large_turns() {
-        turns.push(work.large_turn().await.unwrap());
+async fn what_asks_for_much_waits_for_its_like_and_others_do_not() {
+    let work = Work::new(&ServerConfig { large_requests_max: 2, ..ServerConfig::default() });
+    let mut held = Vec::new();
+    for turns in [work.large_reads(), work.large_messages()] {
+        let first = turns.take().await.unwrap();
+        held.push(turns.take().await.unwrap());
+        let one_more = tokio::spawn({
+            let turns = turns.clone();
+            async move { turns.take().await }
+        });
+        while turns.waiting() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(work.run(|| 1).await.unwrap(), 1, "a short one is done");
+        drop(first);
+        held.push(one_more.await.unwrap().unwrap());
+        assert_eq!(turns.waiting(), 0);
     }
-    let one_more = tokio::time::timeout(Duration::from_millis(10), work.large_turn()).await;
-    assert!(one_more.is_err(), "{} are under way", turns.len());
-    assert_eq!(work.run(|| 1).await.unwrap(), 1, "a short one is done");
-    turns.pop();
-    assert!(work.large_turn().await.is_ok());
+    let names = work.queues().map(Turns::name);
+    assert_eq!(names, ["read", "write", "fetch", "generate", "large_read", "large_message"]);
 }
 
 #[test]

@@ -6,7 +6,10 @@ use tokio::sync::mpsc;
 use tonic::Code;
 
 use super::*;
+use crate::config::ServerConfig;
 use crate::elements::Shapes;
+use crate::limits::SHORT_MESSAGE_BYTES_MAX;
+use crate::work::Work;
 
 fn message(bytes: usize) -> Vec<u8> {
     [&[0u8][..], &u32::try_from(bytes).unwrap().to_be_bytes(), &vec![7; bytes]].concat()
@@ -91,6 +94,32 @@ async fn what_comes_before_no_message_is_passed_on_and_its_end_is_not_waited_for
     assert_eq!(*frame.data_ref().unwrap(), message(0));
     let refused = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await.unwrap().unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
+}
+
+/// Many that were read at a time left others none of the processors.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_long_message_waits_for_its_turn_and_is_told_of_first() {
+    const LONG: usize = SHORT_MESSAGE_BYTES_MAX as usize + 1;
+    const SOON: Duration = Duration::from_millis(10);
+    let work = Work::new(&ServerConfig { large_requests_max: 1, ..ServerConfig::default() });
+    let (turns, told) = (work.large_messages(), Acknowledgements::default());
+    let begin = |bytes| {
+        let (fill, filled) = mpsc::unbounded_channel();
+        fill.send(Bytes::from(message(bytes))).unwrap();
+        let body = Arriving::new(Body::new(Filled(filled)), LONG, Pace::Message);
+        body.taking_turns(turns.clone(), told.clone())
+    };
+    let others = turns.take().await.unwrap();
+    passes(&mut begin(LONG - 1)).await;
+    let mut long = begin(LONG);
+    assert!(tokio::time::timeout(SOON, passes(&mut long)).await.is_err() && !told.takes_long());
+    drop(others);
+    let is_held = poll_fn(|context| Poll::Ready(Pin::new(&mut long).poll_frame(context).is_pending())).await;
+    assert!(is_held && told.takes_long(), "who polls it is to know before it comes");
+    passes(&mut long).await;
+    assert!(tokio::time::timeout(SOON, turns.take()).await.is_err(), "it is being read");
+    told.was_read();
+    assert!(!told.takes_long() && turns.take().await.is_ok());
 }
 
 const STALLED: (Code, u64) = (Code::DeadlineExceeded, BODY_IDLE_SECONDS_MAX);
