@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message as _;
+use prost::encoding::{WireType, encode_key, encode_varint};
 use ragstone_proto::v1;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -25,6 +26,8 @@ const SILENT: usize = 8;
 const STREAMS: usize = 1_000;
 /// Bytes of a large message that is no message.
 const GARBAGE_BYTES: usize = 8 << 20;
+/// A field that no message has.
+const UNKNOWN_FIELD: u32 = 1_000;
 /// Points of a message in which each takes two bytes.
 const EMPTY_POINTS: usize = 1 << 20;
 /// One of them: the tag of `UpsertPointsRequest.points`, and no bytes.
@@ -141,9 +144,16 @@ pub(crate) async fn huge_messages(target: &Target, seed: u64) -> Result<(), Fail
     let (answer, mut body) = connection.begin("PointsService/UpsertPoints", &[]).await?;
     body.send_data(prefix(u32::MAX), false)?;
     answer.await?;
-    // Long enough to be read, and no message.
+    // Long enough to be read, and no message, from the beginning. The server need not take all of it.
     let garbage = noise(seed, GARBAGE_BYTES);
-    send_all(&connection, "PointsService/UpsertPoints", &garbage).await?;
+    let _ = send_all(&connection, "PointsService/UpsertPoints", &garbage).await;
+    // One that is found out with its last byte, which begins a field of a type that there is not.
+    let mut late = Vec::with_capacity(garbage.len() + 16);
+    encode_key(UNKNOWN_FIELD, WireType::LengthDelimited, &mut late);
+    encode_varint(garbage.len() as u64, &mut late);
+    late.extend_from_slice(&garbage);
+    late.push(0x0f);
+    let _ = send_all(&connection, "PointsService/UpsertPoints", &late).await;
     // Two bytes for each point on the wire, and much more once they are read.
     let collection = target.collection.clone();
     let mut empty = v1::UpsertPointsRequest { collection, ..Default::default() }.encode_to_vec();

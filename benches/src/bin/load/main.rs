@@ -6,7 +6,8 @@
 //! - `place.rs`: the server that is loaded, its own or another, with a collection that is filled;
 //! - `drive.rs`: the loops;
 //! - `compare.rs`, `noop.rs`: a service that does nothing, the server and the engine in turn;
-//! - `noisy.rs`: a server of its own process, among clients that misbehave.
+//! - `noisy.rs`: a server among clients that misbehave;
+//! - `process.rs`: a process for each of these two.
 
 mod calls;
 mod compare;
@@ -14,6 +15,7 @@ mod drive;
 mod noisy;
 mod noop;
 mod place;
+mod process;
 mod words;
 mod workload;
 
@@ -93,10 +95,13 @@ struct Arguments {
     /// `--concurrency`.
     #[arg(long, conflicts_with = "noisy")]
     compare: bool,
-    /// Measures calls at a rate (200 a second unless `--rate` says otherwise) while clients misbehave, beside the same without these, on a
-    /// server in a process of its own.
+    /// Measures calls at a rate (200 a second unless `--rate` says otherwise) while clients misbehave, beside the same without these; server and
+    /// clients that misbehave each have a process of their own.
     #[arg(long)]
     noisy: bool,
+    /// Has clients that misbehave compete for the processors as others do; otherwise they have of these what nobody else wants.
+    #[arg(long, requires = "noisy")]
+    compete: bool,
     /// Turns of each place, or of each misbehaviour.
     #[arg(long, default_value_t = 5, value_name = "N")]
     rounds: usize,
@@ -109,6 +114,9 @@ struct Arguments {
     /// Starts a server, tells its addresses on standard output and serves until standard input ends.
     #[arg(long, hide = true)]
     serve: bool,
+    /// Misbehaves as an object says until standard input ends, and tells how often.
+    #[arg(long, hide = true, value_name = "JSON")]
+    misbehave: Option<String>,
 }
 
 impl Arguments {
@@ -160,7 +168,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        if arguments.serve {
+        if let Some(order) = &arguments.misbehave {
+            noisy::misbehave(order).await
+        } else if arguments.serve {
             place::serve_for_parent(arguments).await
         } else if arguments.compare {
             compare::run(arguments).await
