@@ -29,7 +29,7 @@ impl Metrics {
             Lookup::Miss => "miss",
             Lookup::Hit => "hit",
         };
-        self.families.answer_lookups.get_or_create(&Found { outcome }).inc();
+        self.shared.families.answer_lookups.get_or_create(&Found { outcome }).inc();
     }
 
     /// An answer of this model begins, for the call that this task answers.
@@ -59,7 +59,7 @@ impl Generating {
             let took = self.started.elapsed();
             self.first_token = Some(took);
             let seconds = took.as_secs_f64();
-            self.metrics.families.first_token_seconds.get_or_create(&self.model()).observe(seconds);
+            self.metrics.shared.families.first_token_seconds.get_or_create(&self.model()).observe(seconds);
         }
     }
 
@@ -77,7 +77,7 @@ impl Generating {
         let Some(usage) = answer.usage else { return };
         for (kind, tokens) in [("prompt", usage.prompt_tokens), ("completion", usage.completion_tokens)] {
             let labels = ModelTokens { model: self.model.clone(), kind };
-            self.metrics.families.generation_tokens.get_or_create(&labels).inc_by(tokens);
+            self.metrics.shared.families.generation_tokens.get_or_create(&labels).inc_by(tokens);
         }
     }
 
@@ -102,7 +102,7 @@ impl Generating {
 
 impl Drop for Generating {
     fn drop(&mut self) {
-        let (families, took) = (&self.metrics.families, self.started.elapsed());
+        let (families, took) = (&self.metrics.shared.families, self.started.elapsed());
         families.generation_seconds.get_or_create(&self.model()).observe(took.as_secs_f64());
         let labels = ModelOutcome { model: self.model.clone(), outcome: self.outcome };
         families.generations.get_or_create(&labels).inc();

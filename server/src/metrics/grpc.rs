@@ -71,7 +71,7 @@ impl GrpcMetricsLayer {
             Some(method) if !method.starts_with(TRACED) => Call::default(),
             method => self.traces.rpc(request.headers(), method),
         };
-        self.metrics.families.grpc_in_flight.inc();
+        self.metrics.shared.families.grpc_in_flight.inc();
         Rpc {
             layer: Arc::clone(self),
             series: Arc::clone(series.unwrap_or(&self.unknown)),
@@ -180,7 +180,7 @@ impl Rpc {
 
 impl Drop for Rpc {
     fn drop(&mut self) {
-        let families = &self.layer.metrics.families;
+        let families = &self.layer.metrics.shared.families;
         families.grpc_in_flight.dec();
         self.call.answered_rpc(code_name(self.code));
         self.series.ended(families, self.code, self.started.elapsed().as_secs_f64());

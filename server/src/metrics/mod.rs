@@ -115,8 +115,13 @@ struct Reason {
 /// Everything that is counted; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
-    registry: Arc<Registry>,
-    families: Arc<Families>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    registry: Registry,
+    families: Families,
     database: Late<Rag>,
     recall: Recall,
 }
@@ -242,24 +247,24 @@ impl Metrics {
         );
         families.register(&mut registry);
         registry.register_collector(Box::new(Database::new(database.clone(), work, recall.clone())));
-        Metrics { registry: Arc::new(registry), families: Arc::new(families), database, recall }
+        Metrics { shared: Arc::new(Shared { registry, families, database, recall }) }
     }
 
     /// The database is open.
     pub(crate) fn open(&self, rag: Rag) {
-        self.database.come(rag);
+        self.shared.database.come(rag);
     }
 
     /// What measures queries.
     pub(crate) fn recall(&self) -> &Recall {
-        &self.recall
+        &self.shared.recall
     }
 
     /// The text of now. Blocks: it looks through the collections and the data directory.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string fails only where a metric's own encoding does, which none here can.
-        if prometheus_text::encode(&mut text, &self.registry).is_err() {
+        if prometheus_text::encode(&mut text, &self.shared.registry).is_err() {
             tracing::error!("a metric could not be encoded");
         }
         text
@@ -267,21 +272,21 @@ impl Metrics {
 
     /// A request to the HTTP port begins, and its span has.
     pub(crate) fn http(&self, route: &'static str, call: Call) -> HttpRequest {
-        self.families.http_in_flight.inc();
+        self.shared.families.http_in_flight.inc();
         HttpRequest { metrics: self.clone(), route, status: STATUS_LEFT, started: Instant::now(), call }
     }
 
     /// A stage of a request is over.
     pub(crate) fn stage(&self, activity: Activity, stage: &'static str, took: Duration) {
         let labels = Stage { activity: activity.name(), stage };
-        self.families.stage_seconds.get_or_create(&labels).observe(took.as_secs_f64());
+        self.shared.families.stage_seconds.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     /// A request failed for a reason, as `google.rpc.ErrorInfo` has it. One that is none of the API's is counted as `OTHER`.
     pub(crate) fn failed(&self, reason: &str) {
         let is_known = ErrorReason::from_str_name(&format!("ERROR_REASON_{reason}")).is_some();
         let reason = if is_known { reason } else { "OTHER" }.to_owned();
-        self.families.errors.get_or_create(&Reason { reason }).inc();
+        self.shared.families.errors.get_or_create(&Reason { reason }).inc();
     }
 }
 
@@ -311,7 +316,7 @@ impl HttpRequest {
 
 impl Drop for HttpRequest {
     fn drop(&mut self) {
-        let families = &self.metrics.families;
+        let families = &self.metrics.shared.families;
         families.http_in_flight.dec();
         self.call.answered_http(self.status);
         families.http_requests.get_or_create(&RouteStatus { route: self.route, status: self.status }).inc();

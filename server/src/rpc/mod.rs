@@ -250,8 +250,8 @@ impl Services {
         operation: impl FnOnce(&Rag) -> Result<Option<M>, Refused>,
     ) -> Result<Option<M>, Status> {
         let Some(_turn) = self.shared.work.turn_here() else { return Ok(None) };
-        let (rag, _end_with_call) = self.wanted_rag();
-        let message = operation(&rag).map_err(|refused| refused.0)?;
+        // Nobody can leave before it returns.
+        let message = operation(&self.rag()).map_err(|refused| refused.0)?;
         message.map(|message| self.budget().hold(message, Place::current().as_ref())).transpose()
     }
 

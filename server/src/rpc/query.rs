@@ -27,14 +27,16 @@ use crate::work::{HERE, Lately};
 const SHORT_BYTES: usize = 32 << 10;
 
 impl Services {
-    pub(super) async fn answer_query(&self, request: QueryRequest) -> Result<QueryResponse, Status> {
-        let is_short = is_short(&request);
+    pub(super) async fn answer_query(&self, mut request: QueryRequest) -> Result<QueryResponse, Status> {
+        let (is_short, is_large) = (is_short(&request), is_large(&request));
         let embedder = match convert::has_text(&request) {
             true => self.require_model_of(&request.collection).await?,
             false => None,
         };
-        let collection = request.collection.clone();
+        let collection = std::mem::take(&mut request.collection);
         let mut asked = Asked {
+            at_least: std::mem::take(&mut request.at_least),
+            paths: QueryPaths::of(&request),
             stages: self.stages(Activity::Query, About { collection, embedder, ..About::default() }),
             budget: self.budget(),
             finding: self.reading(),
@@ -43,14 +45,15 @@ impl Services {
             token: CancelToken::new(),
             is_short,
             request,
+            tried: None,
         };
         // Dropped with this future: when the caller leaves, or the deadline passes.
         let _end_with_call = asked.token.cancel_on_drop();
         if is_short && let Some(answer) = self.answered_here(|rag| asked.answer(rag, Some(HERE)))? {
             return Ok(answer);
         }
-        let large = match is_large(&asked.request) {
-            true => Some(self.large_turn(&asked.request.collection, &asked.request.at_least).await?),
+        let large = match is_large {
+            true => Some(self.large_turn(asked.stages.collection(), &asked.at_least).await?),
             false => None,
         };
         let answer = move |rag: &Rag| {
@@ -78,7 +81,12 @@ fn is_short(request: &QueryRequest) -> bool {
 
 /// A query with what is needed to answer it, perhaps twice.
 struct Asked {
+    /// But for the collection, which its stages name, and what is read for at least.
     request: QueryRequest,
+    at_least: String,
+    paths: QueryPaths,
+    /// The query that was made of it, if that was tried.
+    tried: Option<Query>,
     stages: Stages,
     budget: Budget,
     finding: Finding,
@@ -91,17 +99,21 @@ struct Asked {
 impl Asked {
     /// The answer; none if it is not there within the limit, which only a query without a budget of its own has.
     fn answer(&mut self, rag: &Rag, limit: Option<Duration>) -> Result<Option<QueryResponse>, Refused> {
-        let mut request = match limit {
-            Some(_) => self.request.clone(),
-            None => std::mem::take(&mut self.request),
-        };
-        let paths = QueryPaths::of(&request);
-        let rows = self.finding.collection(rag, &request.collection, &request.at_least)?;
+        let paths = self.paths;
+        let rows = self.finding.collection(rag, self.stages.collection(), &self.at_least)?;
         let view = rows.view();
         let started = Instant::now();
-        let is_embedded = embed(rag, &rows, [(String::new(), &mut request)])?;
-        let embedded = Instant::now();
-        let mut query = convert::query(request, "", self.token.clone())?;
+        let mut embedded = None;
+        let mut query = match self.tried.take() {
+            Some(query) => query,
+            None => {
+                let mut request = std::mem::take(&mut self.request);
+                if embed(rag, &rows, [(String::new(), &mut request)])? {
+                    embedded = Some(Instant::now());
+                }
+                convert::query(request, "", self.token.clone())?
+            }
+        };
         if let Some(limit) = limit {
             query = query.budget(limit).at_once();
         }
@@ -109,6 +121,8 @@ impl Asked {
         let found = view.query(&query).map_err(|error| Failed::Engine(error).at(&paths))?;
         if limit.is_some() && found.stats.interrupted == Some(Interrupted::OutOfTime) {
             self.lately.was_cut();
+            // One that is tried has no budget of its own, and nothing to fetch later.
+            self.tried = Some(Query { budget: None, at_once: false, ..query });
             return Ok(None);
         }
         if let Some(drawn) = self.recall.draw(rows.name(), &query) {
@@ -116,12 +130,12 @@ impl Asked {
         }
         let reading = Reading { view: &view, later, budget: &mut self.budget };
         let found = reading.answer(found).map_err(|refused| refused.at(&paths))?;
-        let took = embedded.elapsed();
+        let took = embedded.unwrap_or(started).elapsed();
         if self.is_short {
             self.lately.took(took);
         }
         let mut timings = vec![("search", took.as_secs_f64() * 1e3)];
-        if is_embedded {
+        if let Some(embedded) = embedded {
             timings.insert(0, ("embed", milliseconds(started, embedded)));
         }
         let of_groups = found.groups.iter().map(|group| group.hits.len()).sum::<usize>();
@@ -197,9 +211,15 @@ impl Reading<'_> {
 
     fn hits(&mut self, mut found: Vec<QueryHit>) -> Result<Vec<v1::Hit>, Failed> {
         let mut hits = Vec::with_capacity(found.len());
+        let Some(select) = &self.later else {
+            for hit in found {
+                hits.push(self.budget.spend(convert::hit(hit))?);
+            }
+            return Ok(hits);
+        };
         while !found.is_empty() {
             let slice = found.drain(..found.len().min(READ_SLICE)).collect();
-            for hit in self.read(slice)? {
+            for hit in self.read(select, slice)? {
                 hits.push(self.budget.spend(convert::hit(hit))?);
             }
         }
@@ -207,8 +227,7 @@ impl Reading<'_> {
     }
 
     /// Fetches what is still to be read. What expired meanwhile is not there any more.
-    fn read(&self, hits: Vec<QueryHit>) -> Result<Vec<QueryHit>, Failed> {
-        let Some(select) = &self.later else { return Ok(hits) };
+    fn read(&self, select: &Select, hits: Vec<QueryHit>) -> Result<Vec<QueryHit>, Failed> {
         let ids: Vec<PointId> = hits.iter().map(|hit| hit.point.id.clone()).collect();
         let points = self.view.get(&ids).map_err(Failed::Engine)?;
         let there = hits.into_iter().zip(points).filter_map(|(hit, point)| {

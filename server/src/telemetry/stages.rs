@@ -98,17 +98,21 @@ impl Stages {
         Stages { metrics: metrics.clone(), call: Call::current(), activity, about }
     }
 
+    /// The collection that it is about.
+    pub(crate) fn collection(&self) -> &str {
+        &self.about.collection
+    }
+
     /// The stages were these, one after the other, until now; milliseconds of each.
     pub(crate) fn were(&self, timings_ms: &[(&'static str, f64)], figures: Figures) {
         let seconds = |ms: f64| Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default();
         let stages = timings_ms.iter().filter(|(stage, _)| *stage != TOTAL);
-        let stages: Vec<(&'static str, Duration)> =
-            stages.map(|(stage, ms)| (*stage, seconds(*ms))).collect();
-        for (stage, took) in &stages {
-            self.metrics.stage(self.activity, stage, *took);
+        let stages = stages.map(|(stage, ms)| (*stage, seconds(*ms)));
+        for (stage, took) in stages.clone() {
+            self.metrics.stage(self.activity, stage, took);
         }
         if self.call.is_recorded() {
-            self.trace(&stages, figures);
+            self.trace(&stages.collect::<Vec<_>>(), figures);
         }
     }
 
