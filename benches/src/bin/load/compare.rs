@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use ragstone::Collection;
-use ragstone::query::Query;
+use ragstone::query::{Nearest, Query, Source};
 use ragstone_benches::Failure;
 use ragstone_benches::index::rounded;
 use ragstone_benches::latencies::Latencies;
@@ -27,6 +27,8 @@ const ANSWERS: u64 = 256;
 const NOOP_SHARE: f64 = 0.6;
 /// Of the engine's; the lower of both counts.
 const ENGINE_SHARE: f64 = 0.7;
+/// Queries that are answered exactly, too, to say how many of the right rows all three find.
+const RECALL_QUERIES: usize = 100;
 /// Microseconds that a lone search may take longer than in the engine.
 const ADDED_US_MAX: f64 = 300.0;
 
@@ -57,6 +59,24 @@ struct Places {
     queries: Vec<Query>,
 }
 
+impl Places {
+    /// The share of the nearest rows that the engine's searches find, and with them the server's.
+    fn recall(&self, arguments: &Arguments) -> Result<f64, Failure> {
+        let view = self.engine.view();
+        let (mut found, mut wanted) = (0, 0);
+        for query in self.queries.iter().take(RECALL_QUERIES) {
+            let Source::Nearest(nearest) = &query.source else { continue };
+            let exact = Nearest { exact: true, ef: None, ..nearest.clone() };
+            let right = view.query(&Query::new(exact, arguments.k as usize))?.hits;
+            let hits = view.query(query)?.hits;
+            wanted += right.len();
+            found +=
+                right.iter().filter(|right| hits.iter().any(|hit| hit.point.id == right.point.id)).count();
+        }
+        Ok(found as f64 / wanted.max(1) as f64)
+    }
+}
+
 pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let place = Place::of(arguments).await?;
     let measured = measure(arguments, &place).await;
@@ -73,14 +93,20 @@ async fn measure(arguments: &Arguments, place: &Place) -> Result<(), Failure> {
         answers.push(calls.search().query(workload.query(number)).await?.into_inner());
     }
     let (noop_url, noop) = noop::serve(answers).await?;
-    let k = arguments.k as usize;
+    let (k, ef) = (arguments.k as usize, arguments.ef.map(|ef| ef as usize));
+    let query = |vector: &Vec<f32>| Query::new(Nearest { ef, ..Nearest::new(vector.clone()) }, k);
     let places = Places {
         noop: Arc::new(Load::new(connections(&noop_url, arguments).await?, Arc::clone(&workload))),
         server: Arc::new(Load::new(connections(&place.url, arguments).await?, Arc::clone(&workload))),
         engine: own.rag.db().collection(&arguments.collection)?,
-        queries: workload.vectors().iter().map(|vector| Query::nearest(vector.clone(), k)).collect(),
+        queries: workload.vectors().iter().map(query).collect(),
     };
     let places = Arc::new(places);
+    let recall = {
+        let (places, arguments) = (Arc::clone(&places), arguments.clone());
+        tokio::task::spawn_blocking(move || places.recall(&arguments)).await??
+    };
+    println!("{recall:.3} of the right rows are found");
     let mut concurrencies = vec![1, arguments.concurrency];
     concurrencies.dedup();
     for concurrency in &concurrencies {
@@ -103,7 +129,7 @@ async fn measure(arguments: &Arguments, place: &Place) -> Result<(), Failure> {
         }
     }
     noop.abort();
-    cells.iter().for_each(|cell| cell.show(arguments));
+    cells.iter().for_each(|cell| cell.show(arguments, recall));
     show_overhead(arguments, &cells)
 }
 
@@ -165,7 +191,7 @@ impl Cell {
         self.latencies.add(found)
     }
 
-    fn show(&self, arguments: &Arguments) {
+    fn show(&self, arguments: &Arguments, recall: f64) {
         let per_s = median(&self.per_s);
         println!("{}, concurrency {}: {per_s:.0} a second", self.tested.name(), self.concurrency);
         println!("{}", self.latencies.text());
@@ -176,7 +202,10 @@ impl Cell {
             "connections": arguments.connections,
             "rows": arguments.rows,
             "dimension": arguments.dimension,
+            "centres": arguments.centres,
             "k": arguments.k,
+            "ef": arguments.ef,
+            "recall": rounded(recall, 4),
             "logs": arguments.logs,
             "rounds": self.per_s.len(),
             "per_s": per_s.round(),
@@ -201,6 +230,9 @@ fn over_rounds(one: &[f64], other: &[f64], of_both: impl Fn(f64, f64) -> f64) ->
 struct Overhead {
     to_noop: f64,
     to_engine: f64,
+    /// Which of the two bars is the lower one, and what the server reaches of it.
+    lower: Tested,
+    to_lower: f64,
     throughput_holds: bool,
     p50_added_us: f64,
     p50_holds: bool,
@@ -212,9 +244,16 @@ impl Overhead {
         let to_noop = over_rounds(server, noop, |server, noop| server / noop);
         let to_engine = over_rounds(server, engine, |server, engine| server / engine);
         let p50_added_us = over_rounds(server_us, engine_us, |server, engine| server - engine);
+        let (noop_bar, engine_bar) = (to_noop / NOOP_SHARE, to_engine / ENGINE_SHARE);
+        let (lower, to_lower) = match noop_bar >= engine_bar {
+            true => (Tested::NoOp, noop_bar),
+            false => (Tested::Engine, engine_bar),
+        };
         Overhead {
             to_noop,
             to_engine,
+            lower,
+            to_lower,
             throughput_holds: to_noop >= NOOP_SHARE || to_engine >= ENGINE_SHARE,
             p50_added_us,
             p50_holds: p50_added_us <= ADDED_US_MAX,
@@ -240,11 +279,18 @@ fn show_overhead(arguments: &Arguments, cells: &[Cell]) -> Result<(), Failure> {
         "the server at concurrency {many}: {:.2} of a service that does nothing, {:.2} of the engine; a lone search takes {:.0} us longer",
         overhead.to_noop, overhead.to_engine, overhead.p50_added_us
     );
+    let (share, of) = match overhead.lower {
+        Tested::Engine => (ENGINE_SHARE, "the engine"),
+        _ => (NOOP_SHARE, "a service that does nothing"),
+    };
+    println!("the lower bar is {share} of {of}, of which it reaches {:.2}", overhead.to_lower);
     let line = json!({
         "measured": "overhead",
         "concurrency": many,
         "server_to_noop": rounded(overhead.to_noop, 3),
         "server_to_engine": rounded(overhead.to_engine, 3),
+        "lower_bar": overhead.lower.name(),
+        "server_to_lower_bar": rounded(overhead.to_lower, 3),
         "throughput_holds": overhead.throughput_holds,
         "p50_added_us": rounded(overhead.p50_added_us, 1),
         "p50_noop_us": rounded(median(&cell(Tested::NoOp, 1)?.p50_us), 1),
@@ -267,8 +313,10 @@ mod tests {
         let found = Overhead::of([noop, server, &[5_000.0, 2_500.0, 5_000.0]], us);
         assert_eq!((found.to_noop, found.to_engine, found.p50_added_us), (0.4, 0.8, 300.0));
         assert!(found.throughput_holds && found.p50_holds, "0.7 of the engine is the lower bar: {found:?}");
+        assert_eq!((found.lower, found.to_lower), (Tested::Engine, 0.8 / ENGINE_SHARE));
         let found = Overhead::of([noop, server, noop], us);
         assert!(!found.throughput_holds, "{found:?}");
+        assert_eq!((found.lower, found.to_lower), (Tested::NoOp, 0.4 / NOOP_SHARE));
         let found = Overhead::of([server, server, noop], [&[401.0], &[100.0]]);
         assert!(found.throughput_holds && !found.p50_holds, "{found:?}");
     }

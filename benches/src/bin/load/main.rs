@@ -42,7 +42,7 @@ use self::workload::{Load, Mix};
 ///
 /// Prints for people, and JSON lines: `load` for each kind of call; with `--compare`, `compare` for each place and concurrency and
 /// `overhead` for what the server adds; with `--noisy`, `noisy` for each kind of misbehaviour.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(version)]
 struct Arguments {
     /// The server: http://HOST:PORT, or https://… if the system trusts its certificate (SSL_CERT_FILE names other authorities). Without it one is started in this process, over a scratch directory.
@@ -55,12 +55,18 @@ struct Arguments {
     /// change rows: those with ids that begin with `load-`.
     #[arg(long, default_value = "load", value_name = "NAME")]
     collection: String,
+    /// Keeps the database here, and takes the collection that an earlier run filled with as many points as it is: a million take minutes to link.
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "url")]
+    directory: Option<PathBuf>,
     /// Points of a collection that is made.
     #[arg(long, default_value_t = 20_000, value_name = "N")]
     rows: usize,
     /// Components of their vectors; of another server's model, that has its own.
     #[arg(long, default_value_t = 384, value_name = "N")]
     dimension: usize,
+    /// Centres that they lie around, and queries too; without any they have nothing to do with each other, which no embeddings are like.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    centres: usize,
     /// Documents of it, where the mix retrieves.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     documents: usize,
@@ -73,6 +79,9 @@ struct Arguments {
     /// What a search, or a retrieval, returns.
     #[arg(long, default_value_t = 10, value_name = "K")]
     k: u32,
+    /// The width of the walk of a search; derived from `--k` unless given.
+    #[arg(long, value_name = "EF")]
+    ef: Option<u32>,
     /// Points of an upsert.
     #[arg(long, default_value_t = 10, value_name = "N")]
     batch: usize,

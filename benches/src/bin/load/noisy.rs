@@ -70,6 +70,10 @@ impl Server {
         words.push(arguments.collection.clone());
         words.extend(["--rows".to_owned(), arguments.rows.to_string()]);
         words.extend(["--dimension".to_owned(), arguments.dimension.to_string()]);
+        words.extend(["--centres".to_owned(), arguments.centres.to_string()]);
+        if let Some(directory) = &arguments.directory {
+            words.extend(["--directory".to_owned(), directory.display().to_string()]);
+        }
         if arguments.logs {
             words.push("--logs".to_owned());
         }

@@ -1,6 +1,5 @@
 //! The server that is loaded, and its collection.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use ragstone::Db;
@@ -21,7 +20,7 @@ use tonic::Code;
 use super::Arguments;
 use super::calls::Calls;
 use super::words::{self, HashedWords, MODEL};
-use super::workload::{Kind, Load, Workload, point, vector};
+use super::workload::{Kind, Load, Spread, Workload, point};
 
 const ANY_PORT: &str = "127.0.0.1:0";
 const ROWS_SEED: u64 = 1;
@@ -31,25 +30,31 @@ const FILL: usize = 500;
 /// Words of a document.
 const DOCUMENT_WORDS: usize = 200;
 
-/// A server of this process, over a scratch directory.
+/// A server of this process, over a scratch directory or one that is kept.
 pub(crate) struct Own {
     pub(crate) url: String,
     http_address: String,
     pub(crate) rag: Rag,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<Result<(), ServeError>>,
-    _directory: TempDir,
+    _scratch: Option<TempDir>,
 }
 
 impl Own {
     async fn start(arguments: &Arguments) -> Result<Own, Failure> {
-        let directory = match &arguments.scratch {
-            Some(scratch) => tempfile::tempdir_in(scratch)?,
-            None => tempfile::tempdir()?,
+        let scratch = match (&arguments.directory, &arguments.scratch) {
+            (Some(_), _) => None,
+            (None, Some(scratch)) => Some(tempfile::tempdir_in(scratch)?),
+            (None, None) => Some(tempfile::tempdir()?),
+        };
+        let data = match (&arguments.directory, &scratch) {
+            (Some(directory), _) => directory.clone(),
+            (None, Some(scratch)) => scratch.path().join("data"),
+            (None, None) => return Err("there is no directory".into()),
         };
         let models = Models::new(ModelOptions { offline: true, ..ModelOptions::default() });
         models.insert(Arc::new(HashedWords::new(arguments.dimension)));
-        let db = open(directory.path()).await?;
+        let db = tokio::task::spawn_blocking(move || Db::open(data)).await??;
         let rag = Rag::new(db, models);
         let (grpc, http) = (bind(ANY_PORT).await?, bind(ANY_PORT).await?);
         let (url, http_address) = (format!("http://{}", grpc.local_addr()?), http.local_addr()?.to_string());
@@ -60,7 +65,7 @@ impl Own {
             // A sender that is gone means the same.
             let _ = stopped.await;
         }));
-        Ok(Own { url, http_address, rag, stop, serving, _directory: directory })
+        Ok(Own { url, http_address, rag, stop, serving, _scratch: scratch })
     }
 
     /// Has what was filled at rest: nothing goes on beside what is measured.
@@ -76,18 +81,13 @@ impl Own {
     }
 }
 
-async fn open(directory: &Path) -> Result<Db, Failure> {
-    let path = directory.join("data");
-    Ok(tokio::task::spawn_blocking(move || Db::open(path)).await??)
-}
-
 /// A server with its collection.
 pub(crate) struct Place {
     pub(crate) url: String,
     pub(crate) own: Option<Own>,
     pub(crate) dimension: usize,
     calls: Calls,
-    /// The collection, if it was made here.
+    /// The collection, if it was made here and is not kept.
     made: Option<String>,
 }
 
@@ -108,7 +108,8 @@ impl Place {
         if let Some(own) = &own {
             own.settle().await?;
         }
-        let made = was_made.then(|| arguments.collection.clone());
+        let is_removed = was_made && arguments.directory.is_none();
+        let made = is_removed.then(|| arguments.collection.clone());
         Ok(Place { url, own, dimension, calls, made })
     }
 
@@ -148,6 +149,13 @@ async fn fill(calls: &Calls, arguments: &Arguments) -> Result<(usize, bool), Fai
         Ok(answer) => {
             let there =
                 answer.into_inner().collection.ok_or("the collection that is there is not told of")?;
+            if arguments.directory.is_some() && there.points != arguments.rows as u64 {
+                let (points, rows) = (there.points, arguments.rows);
+                return Err(format!(
+                    "`{name}` has {points} points there, not {rows}: another --directory, or --rows"
+                )
+                .into());
+            }
             return Ok((there.dimension as usize, false));
         }
         Err(status) if status.code() == Code::NotFound => {}
@@ -164,11 +172,12 @@ async fn fill(calls: &Calls, arguments: &Arguments) -> Result<(usize, bool), Fai
     let dimension = made.collection.map_or(arguments.dimension, |made| made.dimension as usize);
     eprintln!("filling `{name}` with {} points", arguments.rows);
     let (mut points, mut random) = (calls.points(), Random::new(ROWS_SEED));
+    let spread = Spread::new(dimension, arguments.centres);
     for first in (0..arguments.rows).step_by(FILL) {
         let rows = first..arguments.rows.min(first + FILL);
         let rows = rows.map(|row| {
             let id = v1::point_id::Id::Number(row as u64);
-            point(id, vector(&mut random, dimension), row as u64)
+            point(id, spread.vector(&mut random), row as u64)
         });
         let upsert = v1::UpsertPointsRequest {
             collection: name.clone(),

@@ -16,6 +16,9 @@ use super::words;
 const MIX_SEED: u64 = 11;
 const QUERY_SEED: u64 = 12;
 const QUESTION_SEED: u64 = 13;
+const CENTRE_SEED: u64 = 14;
+/// How far rows lie from their centre in each component, beside how far centres lie from each other.
+const AROUND_CENTRE: f32 = 0.7;
 /// Different queries, and questions; they come again and again.
 const QUERIES: usize = 1_024;
 /// Different ids that upserts write.
@@ -89,9 +92,33 @@ impl FromStr for Mix {
     }
 }
 
-/// A vector of the normal distribution.
-pub(crate) fn vector(random: &mut Random, dimension: usize) -> Vec<f32> {
-    (0..dimension).map(|_| random.normal()).collect()
+/// How vectors lie: around centres, or all around nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Spread {
+    dimension: usize,
+    centres: Vec<Vec<f32>>,
+}
+
+impl Spread {
+    /// Of so many components.
+    pub(crate) fn new(dimension: usize, centres: usize) -> Spread {
+        let mut random = Random::new(CENTRE_SEED);
+        let centre = |_| normal(&mut random, dimension).collect();
+        Spread { dimension, centres: (0..centres).map(centre).collect() }
+    }
+
+    /// One more, of the normal distribution.
+    pub(crate) fn vector(&self, random: &mut Random) -> Vec<f32> {
+        if self.centres.is_empty() {
+            return normal(random, self.dimension).collect();
+        }
+        let centre = &self.centres[random.below(self.centres.len())];
+        centre.iter().zip(normal(random, self.dimension)).map(|(at, by)| at + by * AROUND_CENTRE).collect()
+    }
+}
+
+fn normal(random: &mut Random, dimension: usize) -> impl Iterator<Item = f32> {
+    (0..dimension).map(move |_| random.normal())
 }
 
 /// A point as a collection is filled with, and as upserts write them.
@@ -113,6 +140,7 @@ pub(crate) struct Workload {
     collection: String,
     mix: Mix,
     k: u32,
+    ef: Option<u32>,
     batch: u64,
     vectors: Vec<Vec<f32>>,
     questions: Vec<String>,
@@ -122,12 +150,14 @@ impl Workload {
     /// Of a collection whose vectors have so many components.
     pub(crate) fn new(arguments: &Arguments, mix: Mix, dimension: usize) -> Workload {
         let (mut random, mut asked) = (Random::new(QUERY_SEED), Random::new(QUESTION_SEED));
+        let spread = Spread::new(dimension, arguments.centres);
         Workload {
             collection: arguments.collection.clone(),
             mix,
             k: arguments.k,
+            ef: arguments.ef,
             batch: arguments.batch as u64,
-            vectors: (0..QUERIES).map(|_| vector(&mut random, dimension)).collect(),
+            vectors: (0..QUERIES).map(|_| spread.vector(&mut random)).collect(),
             questions: (0..QUERIES).map(|_| words::text(&mut asked, 6)).collect(),
         }
     }
@@ -145,6 +175,7 @@ impl Workload {
         v1::QueryRequest {
             collection: self.collection.clone(),
             k: self.k,
+            ef: self.ef,
             query: Some(v1::query_request::Query::Vector(v1::Vector { values: self.vector(number).clone() })),
             ..Default::default()
         }
@@ -208,6 +239,20 @@ fn outcome<T>(answer: Result<Response<T>, Status>) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn vectors_lie_around_centres_where_there_are_any() {
+        let distance = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>();
+        let spread = Spread::new(64, 2);
+        let mut random = Random::new(1);
+        for _ in 0..100 {
+            let vector = spread.vector(&mut random);
+            let nearest = spread.centres.iter().map(|centre| distance(centre, &vector)).reduce(f32::min);
+            // 64 squares of 0.7 on average, and of vectors that know of no centre four times as many.
+            assert!(nearest.unwrap() < 60.0, "{nearest:?}");
+        }
+        assert_eq!(Spread::new(3, 0).vector(&mut random).len(), 3);
+    }
 
     #[test]
     fn a_mix_is_read_and_kept_to() {
