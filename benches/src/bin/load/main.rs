@@ -34,6 +34,10 @@ use self::drive::Measured;
 use self::place::Place;
 use self::workload::{Load, Mix};
 
+/// That of the server's own program: whatever is compared has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Calls a server as many callers would and says how many calls it answers and how long each takes, as a histogram of high dynamic range.
 ///
 /// By default a closed loop: each of `--concurrency` callers makes its next call when the last one is answered. With `--rate`, calls are
