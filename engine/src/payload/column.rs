@@ -14,6 +14,8 @@
 //! A buffer of presence that is empty says that all are there. **Nothing read is trusted**: where ends lead out of a buffer, a
 //! row has no value; texts are checked to be UTF-8 when they leave the engine.
 
+mod ahead;
+
 use std::ops::Range;
 
 use fixedbitset::FixedBitSet;
@@ -157,14 +159,7 @@ impl Column {
         row: usize,
         read: impl Fn(Range<usize>) -> Option<&'a [u8]>,
     ) -> Option<Option<ValueRef<'a>>> {
-        let holds = |batch: &&Batch| (batch.first..batch.first + batch.rows).contains(&row);
-        // Batches mostly have as many rows as the first.
-        let likely = self.batches.first().and_then(|first| self.batches.get(row.checked_div(first.rows)?));
-        let batch = likely.filter(holds).or_else(|| {
-            let at = self.batches.partition_point(|batch| batch.first + batch.rows <= row);
-            self.batches.get(at)
-        })?;
-        let row = row - batch.first;
+        let (batch, row) = self.batch_of(row)?;
         if !batch.present.is_empty() {
             let byte = read(within(&batch.present, row / 8, 1)?)?;
             if byte[0] >> (row % 8) & 1 == 0 {
@@ -172,6 +167,18 @@ impl Column {
             }
         }
         batch.values.get(row, self.field_type, &read).map(Some)
+    }
+
+    /// The batch of a row, and its place there.
+    fn batch_of(&self, row: usize) -> Option<(&Batch, usize)> {
+        let holds = |batch: &&Batch| (batch.first..batch.first + batch.rows).contains(&row);
+        // Batches mostly have as many rows as the first.
+        let likely = self.batches.first().and_then(|first| self.batches.get(row.checked_div(first.rows)?));
+        let batch = likely.filter(holds).or_else(|| {
+            let at = self.batches.partition_point(|batch| batch.first + batch.rows <= row);
+            self.batches.get(at)
+        })?;
+        Some((batch, row - batch.first))
     }
 
     /// Calls `each` with every row that has a value, in order; whether it came to the end, which the watch may have prevented.

@@ -20,6 +20,7 @@ use crate::payload::{FieldId, FieldType, Payload};
 use crate::point::Point;
 use crate::schema::VectorId;
 use crate::search::{Explain, SearchStats, micros_since};
+use crate::segment::HITS_AHEAD;
 use crate::threads::{Pools, Work};
 
 /// Answers a query.
@@ -109,7 +110,10 @@ impl<'a> Checked<'a> {
         // Rows may be large.
         let goes_on = |_: &Ranked| !query.at_once || !watch.poll();
         let hit = |row: Ranked| self.selected.hit(&run, row, scores);
-        let read = |rows: Vec<Ranked>| rows.into_iter().take_while(goes_on).map(hit).collect();
+        let read = |rows: Vec<Ranked>| {
+            let asked = rows.chunks(HITS_AHEAD).inspect(|rows| self.selected.prefetch(&run, rows));
+            asked.flatten().copied().take_while(goes_on).map(hit).collect()
+        };
         let (mut hits, mut groups) = (Vec::new(), Vec::new());
         let is_exact = match (&query.group, self.group) {
             (Some(group), Some(field)) => {
@@ -184,6 +188,13 @@ impl Selected {
             Names::Only(names) => Vectors::Only(names.iter().enumerate().map(vector).collect::<Result<_>>()?),
         };
         Ok(Self { fields, vectors })
+    }
+
+    /// Asks for the fields of some rows, which are read next.
+    fn prefetch(&self, run: &Run<'_>, rows: &[Ranked]) {
+        let (segments, fields) = (&run.view.segments, self.fields.as_deref());
+        rows.iter().for_each(|row| segments[row.segment].prefetch_payload(row.slot.0, fields));
+        rows.iter().for_each(|row| segments[row.segment].prefetch_rest(row.slot.0, fields));
     }
 
     pub(super) fn hit(&self, run: &Run<'_>, row: Ranked, scores: Scores) -> QueryHit {

@@ -10,14 +10,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::explain::{Begun, Explain, Reports, SegmentPlan, Stage, micros_since};
+use super::hits::hits;
 use super::plan::{self, Counts, Plan, Wanted, Way};
-use super::{Hit, SearchRequest, SearchResponse, SearchStats};
+use super::{SearchRequest, SearchResponse, SearchStats};
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
 use crate::graph::{Stop, WalkRequest};
 use crate::interrupt::{Token, Watch};
 use crate::limits::{EF_MAX, K_MAX, check_limit};
-use crate::payload::{CompiledFilter, Payload};
+use crate::payload::CompiledFilter;
 use crate::schema::DenseOptions;
 use crate::segment::{Candidates, DenseView, Parts, SegmentView};
 use crate::validate;
@@ -169,20 +170,6 @@ pub(crate) type Ranked = (f32, usize, Slot);
 /// The order of results.
 pub(super) fn by_rank(a: &Ranked, b: &Ranked) -> Ordering {
     a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2)))
-}
-
-/// What a caller gets of rows found.
-pub(super) fn hits(view: &ViewState, (found, place): (Vec<Ranked>, usize), with_payload: bool) -> Vec<Hit> {
-    let encodings = &view.encodings[place];
-    let hit = |(distance, index, slot): Ranked| {
-        let segment = &view.segments[index];
-        let payload = if with_payload { segment.payload(slot.0, &view.fields, None) } else { Payload::new() };
-        Hit { id: segment.id(slot.0), score: encodings.score(distance), payload }
-    };
-    for (_, index, slot) in &found {
-        view.segments[*index].prefetch_id(slot.0);
-    }
-    found.into_iter().map(hit).collect()
 }
 
 /// A query on its way through one segment. Its rows are nodes of the vector that is asked for.

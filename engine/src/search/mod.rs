@@ -5,6 +5,7 @@ mod batch;
 mod entries;
 mod execute;
 mod explain;
+mod hits;
 pub(crate) mod multi;
 mod pieces;
 mod plan;

@@ -19,7 +19,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::execute::{Ranked, by_rank, hits};
+use super::execute::{Ranked, by_rank};
+use super::hits::hits;
 use super::plan::{self, Counts, Plan, Wanted, Way};
 use super::scan::{Scan, compare};
 use super::{Hit, SearchStats};

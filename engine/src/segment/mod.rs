@@ -12,6 +12,7 @@
 //!    rows added       deaths only      deaths only       gone once no view shows it
 //! ```
 
+mod ahead;
 mod append;
 mod appending;
 mod blocks;
@@ -42,6 +43,7 @@ mod view;
 mod words;
 mod writer;
 
+pub(crate) use ahead::HITS_AHEAD;
 pub(crate) use appending::Appending;
 #[cfg(test)]
 pub(crate) use blocks::with_block_bytes;

@@ -50,6 +50,10 @@ fn round_trip(values: &[Option<Value>], field_type: FieldType) -> (Column, Vec<u
         file[damaged] ^= 0x80;
         // Reading goes on, with whatever values.
         assert!((0..values.len()).filter_map(|row| column.get(&file, row)).count() <= values.len());
+        for row in (0..values.len() + 2).step_by(5) {
+            column.prefetch(&file, row);
+            column.prefetch_rest(&file, row);
+        }
         if damaged % 7 == 0 && FieldIndex::is_for(field_type) {
             let indexed = Indexed { column: &column, file: &file, rows: values.len() };
             let index = FieldIndex::new(indexed, &Watch::default()).unwrap();

@@ -198,7 +198,7 @@ pub(in crate::segment) struct SealedColumns {
     rows: usize,
     /// Where the Arrow file lies.
     section: Range<usize>,
-    columns: BTreeMap<FieldId, Column>,
+    pub(in crate::segment) columns: BTreeMap<FieldId, Column>,
     /// No row's values are longer than this together: what one record batch has of them.
     row_bytes_max: usize,
     /// Of each column, once it is filtered by.
