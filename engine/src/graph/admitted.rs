@@ -23,14 +23,11 @@
 
 use std::ops::Range;
 
-use fixedbitset::FixedBitSet;
-
 use super::WalkRequest;
+use super::admits::Admits;
 use super::scratch::{Scratch, Visited};
 use super::walk::{Expansion, Layer, Plan, pursue, walk};
 use crate::vectors::Scorer;
-
-const WORD_BITS: usize = usize::BITS as usize;
 
 /// Admitted nodes that a walk begins at.
 const SEEDS: usize = 32;
@@ -55,21 +52,19 @@ const AROUND: usize = 256;
 const AHEAD: usize = 6;
 
 /// What a walk among admitted nodes needs to know.
-pub(super) struct Among<'a> {
+pub(super) struct Among<'a, A> {
     /// The node of the base nearest to the query, admitted or not.
     pub(super) start: u32,
-    pub(super) admit: &'a FixedBitSet,
-    /// How many are admitted.
-    pub(super) matches: usize,
+    pub(super) admits: A,
     pub(super) request: &'a WalkRequest<'a>,
 }
 
 /// Walks the base layer; the result is in the pool. Returns how many rows were compared and whether the walk was cut at
 /// `distances_max`.
-pub(super) fn walk_among<L: Layer>(
+pub(super) fn walk_among<L: Layer, A: Admits>(
     layer: &L,
     scorer: &dyn Scorer,
-    among: &Among<'_>,
+    among: &Among<'_, A>,
     scratch: &mut Scratch,
 ) -> (u64, bool) {
     let request = among.request;
@@ -78,14 +73,13 @@ pub(super) fn walk_among<L: Layer>(
         // A damaged graph leads nowhere: the scan that follows does without it.
         return (0, true);
     }
-    let admitted = among.admit.as_slice();
-    let around = Around::new(layer, among.start, admitted);
+    let around = Around::new(layer, among.start, &among.admits);
     if around.are_most_admitted() {
         let admits = |slot| request.admits(slot);
         let plan = Plan { start: among.start, admits, admits_all: false, request: *request };
         return walk(layer, scorer, &plan, scratch);
     }
-    let is_far = around.is_far(among.matches, layer.limit());
+    let is_far = around.is_far(among.admits.count(), layer.limit());
     let ef = if is_far { (request.ef * FAR_WIDER).min(FAR_WIDTH_MAX.max(request.ef)) } else { request.ef };
     if is_far && (ef * STEP) as u64 > request.distances_max {
         return (0, true);
@@ -101,16 +95,16 @@ pub(super) fn walk_among<L: Layer>(
         admits_all: true,
         request: WalkRequest { ef, ..*request },
     };
-    let mut steps = Steps { layer, among, admitted, passed, through: 0..0, found: 0 };
+    let (start, admits) = (among.start, &among.admits);
+    let mut steps = Steps { layer, start, admits, passed, through: 0..0, found: 0 };
     pursue(layer, scorer, &plan, &mut steps, (visited, pool, batches))
 }
 
 /// The steps of a walk among the admitted.
-struct Steps<'a, L> {
+struct Steps<'a, L, A> {
     layer: &'a L,
-    among: &'a Among<'a>,
-    /// A bit for each admitted node.
-    admitted: &'a [usize],
+    start: u32,
+    admits: &'a A,
     /// The refused that were passed through, and between [`near`](Expansion::near) and [`rest`](Expansion::rest) those that may
     /// be.
     passed: &'a mut Visited,
@@ -120,25 +114,33 @@ struct Steps<'a, L> {
     found: usize,
 }
 
-impl<L: Layer> Steps<'_, L> {
+impl<L: Layer, A: Admits> Steps<'_, L, A> {
+    /// Asks for what tells which nodes of a list are admitted, if it takes a while to come.
+    #[inline]
+    fn prefetch(&self, node: u32) {
+        if A::IS_FAR {
+            self.layer.links(node).for_each(|link| self.admits.prefetch(link));
+        }
+    }
+
     /// The admitted nodes of a list that were not seen.
     #[inline]
     fn read(&mut self, node: u32, visited: &mut Visited) -> Range<usize> {
-        let Self { admitted, found, .. } = self;
+        let Self { admits, found, .. } = self;
         // Counted by this, not by what is new: else steps where all is known would read every list.
         visited.insert_those(self.layer.links(node), |link| {
-            let is_admitted = is_one(admitted, link);
+            let is_admitted = admits.admits(link);
             *found += usize::from(is_admitted);
             is_admitted
         })
     }
 }
 
-impl<L: Layer> Expansion for Steps<'_, L> {
+impl<L: Layer, A: Admits> Expansion for Steps<'_, L, A> {
     fn first(&mut self, visited: &mut Visited) -> Range<usize> {
-        let (start, admitted) = (self.among.start, self.admitted);
-        let starts = seeds(self.among.admit).chain([start]);
-        let first = visited.insert_those(starts, |node| is_one(admitted, node));
+        let (start, admits) = (self.start, self.admits);
+        let starts = seeds(admits).chain([start]);
+        let first = visited.insert_those(starts, |node| admits.admits(node));
         let near = self.near(start, visited);
         let rest = self.rest(visited);
         first.start..near.end.max(rest.end)
@@ -147,11 +149,12 @@ impl<L: Layer> Expansion for Steps<'_, L> {
     #[inline]
     fn near(&mut self, node: u32, visited: &mut Visited) -> Range<usize> {
         self.found = 0;
+        self.prefetch(node);
         let batch = self.read(node, visited);
         self.through = 0..0;
         if self.found < WANTED {
-            let (layer, admitted) = (self.layer, self.admitted);
-            self.through = self.passed.insert_those(layer.links(node), |link| !is_one(admitted, link));
+            let (layer, admits) = (self.layer, self.admits);
+            self.through = self.passed.insert_those(layer.links(node), |link| !admits.admits(link));
             self.passed.at(&self.through).iter().take(AHEAD).for_each(|refused| layer.prefetch(*refused));
         }
         batch
@@ -169,6 +172,9 @@ impl<L: Layer> Expansion for Steps<'_, L> {
             if start + AHEAD < end {
                 self.layer.prefetch(place(start + AHEAD));
             }
+            if start + 1 < end {
+                self.prefetch(place(start + 1));
+            }
             let refused = place(start);
             batch.end = self.read(refused, visited).end;
             start += 1;
@@ -179,11 +185,6 @@ impl<L: Layer> Expansion for Steps<'_, L> {
     }
 }
 
-#[inline]
-fn is_one(words: &[usize], bit: u32) -> bool {
-    words.get(bit as usize / WORD_BITS).is_some_and(|word| word >> (bit as usize % WORD_BITS) & 1 == 1)
-}
-
 /// What the filter leaves within two links of the start.
 struct Around {
     nodes: usize,
@@ -191,13 +192,13 @@ struct Around {
 }
 
 impl Around {
-    fn new<L: Layer>(layer: &L, start: u32, admitted_nodes: &[usize]) -> Self {
+    fn new<L: Layer>(layer: &L, start: u32, admits: &impl Admits) -> Self {
         let own = || layer.links(start).filter(|node| (*node as usize) < layer.limit());
         own().for_each(|node| layer.prefetch(node));
         let (mut nodes, mut admitted) = (0, 0);
         for node in own().flat_map(|node| layer.links(node)).take(AROUND) {
             nodes += 1;
-            admitted += usize::from(is_one(admitted_nodes, node));
+            admitted += usize::from(admits.admits(node));
         }
         Self { nodes, admitted }
     }
@@ -216,49 +217,38 @@ impl Around {
     }
 }
 
-/// Admitted slots, drawn at random with a fixed seed; the same may come twice.
-fn seeds(admit: &FixedBitSet) -> impl Iterator<Item = u32> + '_ {
+/// Admitted nodes, drawn at random with a fixed seed; the same may come twice.
+fn seeds<A: Admits>(admits: &A) -> impl Iterator<Item = u32> {
     (0..SEEDS as u64).filter_map(|number| {
-        let from = crate::random::split_mix(number) as usize % admit.len().max(1);
-        let found = next_one(admit, from).or_else(|| next_one(admit, 0));
-        found.map(|slot| slot as u32)
+        let from = crate::random::split_mix(number) as usize % admits.nodes().max(1);
+        let found = admits.next(from).or_else(|| admits.next(0));
+        found.map(|node| node as u32)
     })
-}
-
-/// The first bit set from a place on.
-fn next_one(bits: &FixedBitSet, from: usize) -> Option<usize> {
-    let words = bits.as_slice();
-    let first = from / WORD_BITS;
-    let masked = words.get(first)? & (usize::MAX << (from % WORD_BITS));
-    std::iter::once(masked)
-        .chain(words[first + 1..].iter().copied())
-        .enumerate()
-        .find(|(_, word)| *word != 0)
-        .map(|(at, word)| (first + at) * WORD_BITS + word.trailing_zeros() as usize)
 }
 
 #[cfg(test)]
 mod tests {
+    use fixedbitset::FixedBitSet;
+
+    use super::super::admits::{InSet, Through};
     use super::*;
+    use crate::payload::Screen;
 
     #[test]
     fn seeds_are_admitted_and_spread() {
         let mut bits = FixedBitSet::with_capacity(1_000);
-        assert_eq!(seeds(&bits).count(), 0);
+        assert_eq!(seeds(&InSet::new(&bits)).count(), 0);
         bits.insert(70);
-        assert_eq!(seeds(&bits).collect::<Vec<_>>(), [70; SEEDS]);
+        assert_eq!(seeds(&InSet::new(&bits)).collect::<Vec<_>>(), [70; SEEDS]);
         bits.extend((500..900).step_by(3));
-        let drawn: Vec<u32> = seeds(&bits).collect();
+        let drawn: Vec<u32> = seeds(&InSet::new(&bits)).collect();
         assert!(drawn.iter().all(|slot| bits.contains(*slot as usize)));
         let distinct: std::collections::HashSet<_> = drawn.iter().collect();
         assert!(distinct.len() > SEEDS / 3, "{drawn:?}");
-    }
-
-    #[test]
-    fn the_next_one_is_found_across_words() {
-        let mut bits = FixedBitSet::with_capacity(300);
-        bits.extend([0, 63, 64, 200]);
-        let found: Vec<_> = [0, 1, 63, 64, 65, 200, 201, 299].map(|from| next_one(&bits, from)).into();
-        assert_eq!(found, [Some(0), Some(63), Some(63), Some(64), Some(200), Some(200), None, None]);
+        // The same through a screen.
+        let tiles: Vec<u16> = (0..1_000).map(|slot| u16::from(bits.contains(slot))).collect();
+        let screen = Screen::of(&tiles, [1]);
+        assert_eq!(seeds(&Through::new(&screen, None)).collect::<Vec<_>>(), drawn);
+        assert_eq!(seeds(&Through::new(&screen, Some(&bits))).collect::<Vec<_>>(), drawn);
     }
 }

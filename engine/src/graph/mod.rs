@@ -11,7 +11,7 @@
 //! **Shape.** `links` holds lists that many read while one changes them; `growing` is the graph that takes
 //! inserts and repairs, of which `seal` makes the immutable bytes that `sealed` reads from a memory map;
 //! `build` does both for rows that are all there. `walk` is the one routine that searches any of them,
-//! `admitted` its variant under a filter, `select` the one pruning rule, `reach` the one check that every node
+//! `admitted` its variant under a filter, over what `admits` says of nodes, `select` the one pruning rule, `reach` the one check that every node
 //! can be come to.
 //!
 //! **Invariants**, which `check` proves in tests:
@@ -25,6 +25,7 @@
 //! **Cost.** Base layer: 4 bytes a link, flat, of fixed stride. Upper layers: 3 % more. A walk
 //! compares 750 rows at width 32, 1,030 at 64 and 1,600 at 128 (degree 32, ten rows wanted, 60,000 text embeddings).
 
+mod admits;
 mod admitted;
 mod build;
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub(crate) use resume::Resumed;
 pub(crate) use sealed::{GRAPH_HEADER_BYTES, GraphError, SealedGraph};
 
 use crate::interrupt::{POLL_DISTANCES, Watch};
+use crate::payload::Screen;
 use crate::vectors::Slot;
 
 /// What a search asks of a graph.
@@ -66,6 +68,8 @@ pub(crate) struct WalkRequest<'a> {
     pub(crate) visible: u32,
     /// Only these slots are candidates; slots beyond its length are not. All of them when `None`.
     pub(crate) admit: Option<&'a FixedBitSet>,
+    /// Of these, only what this lets through: in place of a set that takes long to make.
+    pub(crate) screen: Option<&'a Screen<'a>>,
     /// Whether the walk keeps to candidates (see `admitted`) instead of expanding whatever is near: better where many
     /// rows are none.
     pub(crate) among_admitted: bool,
@@ -126,6 +130,7 @@ impl WalkRequest<'_> {
             ef,
             visible: u32::MAX,
             admit: None,
+            screen: None,
             among_admitted: false,
             distances_max: u64::MAX,
             watch: None,
@@ -134,7 +139,9 @@ impl WalkRequest<'_> {
     }
 
     fn admits(&self, slot: Slot) -> bool {
-        slot.0 < self.visible && self.admit.is_none_or(|admitted| admitted.contains(slot.index()))
+        slot.0 < self.visible
+            && self.admit.is_none_or(|admitted| admitted.contains(slot.index()))
+            && self.screen.is_none_or(|screen| screen.admits(slot.0))
     }
 }
 

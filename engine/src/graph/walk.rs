@@ -18,8 +18,9 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use ragstone_kernels::{CandidatePool, KernelBits};
+use ragstone_kernels::CandidatePool;
 
+use super::admits::{InSet, Through};
 use super::admitted::{Among, walk_among};
 use super::scratch::{Batches, Scratch, Visited};
 use super::{Stop, Walk, WalkRequest};
@@ -259,16 +260,25 @@ pub(super) fn search(
         return Walk::default();
     };
     let (start, above) = descend(layers, scorer, (entry, 0), scratch);
-    if let Some(admit) = request.admit.filter(|_| request.among_admitted) {
-        let matches = KernelBits::new().count_ones(admit.as_slice());
-        let among = Among { start, admit, matches, request };
-        let (compared, cut) = walk_among(&layers.base(), scorer, &among, scratch);
+    let base = layers.base();
+    let among = match (request.screen, request.admit) {
+        (Some(screen), set) if request.among_admitted => {
+            let admits = Through::new(screen, set);
+            Some(walk_among(&base, scorer, &Among { start, admits, request }, scratch))
+        }
+        (None, Some(set)) if request.among_admitted => {
+            let admits = InSet::new(set);
+            Some(walk_among(&base, scorer, &Among { start, admits, request }, scratch))
+        }
+        _ => None,
+    };
+    if let Some((compared, cut)) = among {
         return found(scratch, above + compared, cut);
     }
     let admits = |slot| request.admits(slot) && layers.is_live(slot);
-    let base = layers.base();
     let sees_all = base.limit() <= request.visible as usize;
-    let admits_all = request.admit.is_none() && sees_all && layers.are_live();
+    let takes_all = request.admit.is_none() && request.screen.is_none();
+    let admits_all = takes_all && sees_all && layers.are_live();
     let plan = Plan { start, admits, admits_all, request: *request };
     let (compared, cut) = walk(&base, scorer, &plan, scratch);
     found(scratch, above + compared, cut)

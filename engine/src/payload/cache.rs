@@ -7,6 +7,8 @@
 //! last conditions asked are kept. Deletes do not concern them: they come in afterwards. Conditions are kept one by one,
 //! so whatever combines known ones costs a few operations on words.
 //!
+//! Where a condition can do without an answer (`screen.rs`), one is made when it is asked for again: [`is_first`](FilterCache::is_first).
+//!
 //! A condition has [`WAYS`] places, given by its hash, each an atomic pointer: searches read and replace them without a
 //! lock. A new answer takes the place among its own that was not asked for the longest; two at once may take the same, and one
 //! is not kept then, which costs finding it again.
@@ -44,6 +46,8 @@ pub(crate) struct FilterCache {
     places: Box<[ArcSwapOption<Answer>]>,
     /// Conditions asked.
     asked: AtomicU64,
+    /// Hashes of conditions that were asked for and have no answer, each in the place that it gives.
+    noted: Box<[AtomicU64]>,
 }
 
 impl FilterCache {
@@ -51,7 +55,29 @@ impl FilterCache {
     pub(crate) fn new(rows: usize, bytes_max: usize) -> Self {
         let count = ANSWERS_MAX.min(bytes_max / rows.div_ceil(8).max(1)) / WAYS * WAYS;
         let places = std::iter::repeat_with(ArcSwapOption::empty).take(count).collect();
-        Self { places, asked: AtomicU64::new(0) }
+        let noted = std::iter::repeat_with(AtomicU64::default).take(count).collect();
+        Self { places, asked: AtomicU64::new(0), noted }
+    }
+
+    /// The hash of a condition and its places; `None` of one whose answer is not kept.
+    fn places_of(&self, field: FieldId, test: &Test) -> Option<(u64, &[ArcSwapOption<Answer>])> {
+        if self.places.is_empty() || test.size_bytes() > CONDITION_BYTES_MAX {
+            return None;
+        }
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((field, test));
+        let group = hash as usize % (self.places.len() / WAYS) * WAYS;
+        Some((hash, &self.places[group..group + WAYS]))
+    }
+
+    /// Whether a condition is asked for the first time, so that an answer is not worth making for its own sake: none is kept, and it was not
+    /// noted before. It is noted now, unless another takes its place. Where answers are not kept every time is the first.
+    pub(crate) fn is_first(&self, field: FieldId, test: &Test) -> bool {
+        let Some((hash, places)) = self.places_of(field, test) else { return true };
+        let is_of = |answer: &Answer| answer.field == field && *answer.test == *test;
+        let is_kept = |place: &ArcSwapOption<Answer>| place.load().as_deref().is_some_and(is_of);
+        // Other bits than those that choose the places of the answer.
+        let noted = &self.noted[(hash >> 32) as usize % self.noted.len()];
+        !places.iter().any(is_kept) && noted.swap(hash, Ordering::Relaxed) != hash
     }
 
     /// The rows that meet a condition: as they were found before, or found now; `None` if they were not found to the end.
@@ -61,12 +87,9 @@ impl FilterCache {
         test: &Arc<Test>,
         find: impl FnOnce() -> Option<FixedBitSet>,
     ) -> Option<Arc<FixedBitSet>> {
-        if self.places.is_empty() || test.size_bytes() > CONDITION_BYTES_MAX {
+        let Some((_, places)) = self.places_of(field, test) else {
             return find().map(Arc::new);
-        }
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((field, &**test)) as usize;
-        let group = hash % (self.places.len() / WAYS) * WAYS;
-        let places = &self.places[group..group + WAYS];
+        };
         // A count that orders what was asked; nothing else is handed over with it.
         let now = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
         let mut oldest = (u64::MAX, 0);
@@ -130,6 +153,22 @@ mod tests {
         assert_eq!(found.get(), 3 + 20 * ANSWERS_MAX);
         ask(1, 6);
         assert_eq!(found.get(), 4 + 20 * ANSWERS_MAX);
+    }
+
+    #[test]
+    fn a_condition_is_asked_for_the_first_time_once() {
+        let cache = FilterCache::new(100, BYTES_MAX);
+        let test = |value: i64| Arc::new(Test::IntIn(vec![value]));
+        assert!(cache.is_first(1, &test(5)));
+        assert!(!cache.is_first(1, &test(5)));
+        assert!(cache.is_first(2, &test(5)), "of another field");
+        cache.get(3, &test(5), || Some(rows_of(3, 5)));
+        assert!(!cache.is_first(3, &test(5)), "its answer is kept");
+        // Others take its place.
+        (6..6 + 100 * ANSWERS_MAX as i64).for_each(|value| assert!(cache.is_first(1, &test(value))));
+        assert!(cache.is_first(1, &test(5)));
+        let keeping_none = FilterCache::new(100, 0);
+        assert!((0..3).all(|_| keeping_none.is_first(1, &test(5))));
     }
 
     #[test]

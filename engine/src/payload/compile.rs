@@ -2,9 +2,11 @@
 //!
 //! Compiling resolves names to field numbers, checks each value's type against its field's, and bounds depth and
 //! size. What it gives cannot fail any more. Running it over a segment makes one bitmap per leaf and combines them by
-//! words; the count is exact, which is what plans are made from.
+//! words; the count is exact, which is what plans are made from. Few rows are listed instead (`few.rs`), and circles of many may be asked of rows
+//! one by one (`screened.rs`).
 
 mod few;
+mod screened;
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -12,13 +14,15 @@ use std::sync::Arc;
 use fixedbitset::FixedBitSet;
 
 use super::condition::{Test, contains_test, in_test, range_test};
-use super::{FieldId, FieldTable, FieldType, Filter, GeoPoint, Range, Value, ValueRef};
+use super::{FieldId, FieldTable, FieldType, Filter, GeoPoint, Range, Screen, Value, ValueRef};
 use crate::error::{Error, Result};
 use crate::interrupt::Watch;
 use crate::limits::{FILTER_DEPTH_MAX, FILTER_TERMS_MAX, check_limit};
 use crate::schema::Schema;
 use crate::scope::RowFilter;
 use crate::text::Analyzer;
+
+pub(crate) use screened::Screened;
 
 /// A filter that fits its collection.
 #[derive(Debug)]
@@ -54,6 +58,12 @@ pub(crate) trait FieldSource {
     /// The rows of [`select`](Self::select) as a list in ascending order, at the cost of its length; `None` if there may be more
     /// than `max`, or that is not known.
     fn list(&self, _: FieldId, _: &Test, _max: usize, _: &Watch) -> Option<Vec<u32>> {
+        None
+    }
+
+    /// What lets through all rows of [`select`](Self::select) and few others, if the condition is not asked for so often that the set is worth
+    /// making. What it reads is put into an order as for [`count`](Self::count).
+    fn screen(&self, _: FieldId, _: &Test, _: &Watch) -> Option<Screen<'_>> {
         None
     }
 

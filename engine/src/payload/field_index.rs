@@ -7,7 +7,7 @@ use fixedbitset::FixedBitSet;
 
 use super::elements::ElementIndex;
 use super::places::PlaceIndex;
-use super::{Column, ColumnIndex, FieldType, Test};
+use super::{Column, ColumnIndex, FieldType, Screen, Test};
 use crate::interrupt::Watch;
 
 /// An index of a column.
@@ -48,6 +48,14 @@ impl FieldIndex {
             FieldIndex::Values(index) => index.select(column, file, test, rows),
             FieldIndex::Elements(index) => index.select(column, file, test, rows),
             FieldIndex::Places(index) => index.select(column, file, test, rows),
+        }
+    }
+
+    /// What tells of rows one by one whether they may pass, if there is something that does.
+    pub(crate) fn screen(&self, test: &Test) -> Option<Screen<'_>> {
+        match self {
+            FieldIndex::Places(index) => index.screen(test),
+            FieldIndex::Values(_) | FieldIndex::Elements(_) => None,
         }
     }
 

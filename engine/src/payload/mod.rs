@@ -4,7 +4,7 @@
 //! their field (`fields.rs`), and lie in rows while a segment grows and in columns of an Arrow file once it is sealed
 //! (`column.rs`, `arrow.rs`). A [`Filter`] is compiled once per request against the fields of the view (`compile.rs`), where
 //! its types and limits are checked, and then run over each segment to a bitmap with an exact count, or to a list where few
-//! rows pass (`passing.rs`; of one row, also one that is not stored, `matching.rs` says whether it passes; in sealed segments through
+//! rows pass (`passing.rs`), or, for a search by vector, to a test of the rows that it comes to (`screen.rs`; of one row, also one that is not stored, `matching.rs` says whether it passes; in sealed segments through
 //! `field_index.rs`: `index.rs`, for lists `elements.rs`, for places `places.rs`, put into their order by `sorting.rs`; `cache.rs` keeps
 //! their answers). People write filters as text, and read them so (`parse/`).
 
@@ -26,6 +26,7 @@ mod matching;
 mod parse;
 mod passing;
 mod places;
+mod screen;
 mod sorting;
 mod time;
 mod value;
@@ -34,7 +35,7 @@ mod value_ref;
 pub(crate) use arrow::{ArrowColumns, Layout, layout};
 pub(crate) use cache::FilterCache;
 pub(crate) use column::{Column, ColumnEntry, buffers_of};
-pub(crate) use compile::{CompiledFilter, FieldSource};
+pub(crate) use compile::{CompiledFilter, FieldSource, Screened};
 pub(crate) use condition::Test;
 pub(crate) use encoded::{decode_value, encode_value};
 pub(crate) use field_index::{FieldIndex, Indexed, Sorted};
@@ -45,5 +46,6 @@ pub(crate) use index::{ColumnIndex, SortedColumn};
 pub use json::Json;
 pub use parse::ParseError;
 pub(crate) use passing::Passing;
+pub(crate) use screen::Screen;
 pub use value::{FieldType, Payload, Value};
 pub(crate) use value_ref::{ListRef, ValueRef};

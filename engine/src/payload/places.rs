@@ -7,16 +7,18 @@
 //! that it holds, if it is no more than half of it. Only steps between the one and the other, along the rim, are tested: by the lengths of
 //! straight lines through the sphere (`circle.rs`).
 //!
-//! Where a circle holds much, coarse cells that are mostly within it (`cells.rs`) are found together, and only where these and
+//! A search by vector asks of the rows that it comes to alone, by the tiles of a finer grid (`tiles.rs`). For all others,
+//! where a circle holds much, coarse cells that are mostly within it (`cells.rs`) are found together, and only where these and
 //! what is certain differ are rows set, or taken out again, one by one.
 //!
-//! **Cost.** Eighteen bytes and an eighth a row, and a kilobyte a band; sorting takes 28 a row meanwhile. Of `n` rows there are
+//! **Cost.** Twenty bytes and an eighth a row, and a kilobyte a band; sorting takes 28 a row meanwhile. Of `n` rows there are
 //! `√n / 8` bands. A condition takes an arc sine and four binary searches a band, a nanosecond or so for each row that is set by itself,
 //! and a little more for each that is tested: of a circle of `m` rows some `30 √m` are. The bands are as few as they are because a row
 //! tested costs so much less than a band, whose first rows are rarely in the processor's cache.
 
 mod cells;
 mod circle;
+mod tiles;
 
 use std::ops::Range;
 
@@ -25,9 +27,10 @@ use ragstone_kernels::prefetch;
 
 use self::cells::Cells;
 use self::circle::{Circle, point, sides};
+use self::tiles::Tiles;
 use super::ascending::ascending;
 use super::sorting::{self, PIECE};
-use super::{Column, GeoPoint, Test, ValueRef};
+use super::{Column, GeoPoint, Screen, Test, ValueRef};
 use crate::interrupt::Watch;
 
 const WORD_BITS: usize = usize::BITS as usize;
@@ -54,6 +57,8 @@ pub(crate) struct PlaceIndex {
     longitudes: Vec<f32>,
     bands: Vec<Band>,
     cells: Cells,
+    /// None of few rows.
+    tiles: Option<Tiles>,
 }
 
 /// Rows whose latitudes are near each other.
@@ -138,6 +143,7 @@ impl PlaceIndex {
         }
         Some(Self {
             cells: Cells::new(&bands, &sorted, &all_longitudes, rows),
+            tiles: Tiles::new(&bands, &sorted, &all_longitudes, rows),
             rows: sorted,
             points,
             longitudes,
@@ -179,6 +185,12 @@ impl PlaceIndex {
             });
         }
         set
+    }
+
+    /// Lets through the rows that may be within the distance, and few others; `None` if there are few rows, or that cannot be told.
+    pub(crate) fn screen(&self, test: &Test) -> Option<Screen<'_>> {
+        let Test::Within(center, metres) = *test else { return None };
+        self.tiles.as_ref()?.screen(&Circle::new(center, metres))
     }
 
     /// The rows of a step, and of no meaning before and behind those of its band.
@@ -258,7 +270,7 @@ impl PlaceIndex {
 
     /// The bands that a circle reaches.
     fn reached(&self, circle: &Circle) -> Range<usize> {
-        let (south, north) = (circle.center.lat - circle.height, circle.center.lat + circle.height);
+        let (south, north) = circle.latitudes();
         let first = self.bands.partition_point(|band| band.north < south);
         first..self.bands.partition_point(|band| band.south <= north).max(first)
     }

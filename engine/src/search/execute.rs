@@ -12,6 +12,7 @@ use std::time::Instant;
 use super::explain::{Begun, Explain, Reports, SegmentPlan, Stage, micros_since};
 use super::hits::hits;
 use super::plan::{self, Counts, Plan, Wanted, Way};
+use super::screened::{Admitted, Screening};
 use super::{SearchRequest, SearchResponse, SearchStats};
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
@@ -20,7 +21,7 @@ use crate::interrupt::{Token, Watch};
 use crate::limits::{EF_MAX, K_MAX, check_limit};
 use crate::payload::CompiledFilter;
 use crate::schema::DenseOptions;
-use crate::segment::{Candidates, DenseView, Parts, SegmentView};
+use crate::segment::{DenseView, Parts, SegmentView};
 use crate::validate;
 use crate::vectors::{Encodings, Slot};
 
@@ -31,10 +32,10 @@ pub(crate) struct Query {
     /// Of the vector among the dense ones.
     place: usize,
     /// Links of a node.
-    degree: usize,
+    pub(super) degree: usize,
     /// Whether codes are of all components, so that a scan can do with them.
     scans_codes: bool,
-    filter: Option<Arc<CompiledFilter>>,
+    pub(super) filter: Option<Arc<CompiledFilter>>,
     pub(super) wanted: Wanted,
 }
 
@@ -195,6 +196,13 @@ impl Searching<'_> {
             }
             return self.scan_few(&nodes, by, stats);
         }
+        let mut may_walk = self.dense.segment.has_graph;
+        if may_walk {
+            match self.run_screened(stats, begun) {
+                Screening::Found(nearest) => return nearest,
+                Screening::Vain { is_cut } => may_walk = !is_cut,
+            }
+        }
         let vectors = self.dense.count();
         // Without a filter and without deaths every vector is a candidate, and no bitmap is needed to say so.
         let is_whole = self.query.filter.is_none() && self.dense.dead() == 0;
@@ -207,7 +215,7 @@ impl Searching<'_> {
             Counts { vectors, candidates: count, degree: self.query.degree, filtered, has_codes, blocks };
         let scan_by = plan::cheapest_scan(&counts, &self.query.wanted).0;
         let plan = match plan::choose(&counts, &self.query.wanted) {
-            Plan::Walk(_) if !self.dense.segment.has_graph => Plan::Scan,
+            Plan::Walk(_) if !may_walk => Plan::Scan,
             plan => plan,
         };
         match plan {
@@ -221,7 +229,9 @@ impl Searching<'_> {
             }
             Plan::Walk(way) => {
                 begun.takes(way, count);
-                let (nearest, is_cut) = self.walk_as_wide_as_needed(candidates.as_ref(), way, stats);
+                let set = candidates.as_ref().map(|candidates| &*candidates.bits);
+                let admitted = Admitted { set, screened: None };
+                let (nearest, is_cut) = self.walk_as_wide_as_needed(admitted, way, stats);
                 let is_enough = !is_cut && nearest.len() >= self.query.wanted.k.min(count);
                 if is_enough || self.watch.interrupted().is_some() {
                     stats.exact = false;
@@ -238,47 +248,51 @@ impl Searching<'_> {
     }
 
     /// Whether a scan can compare codes.
-    fn has_codes(&self) -> bool {
+    pub(super) fn has_codes(&self) -> bool {
         self.query.scans_codes && self.dense.encoding(self.encodings).codec().is_some()
     }
 
     /// What the graph leads to, and whether the walk was cut short. After another segment gave as many rows as are wanted the
     /// walk is narrower, unless it turns out that what is near is all in this one.
-    fn walk_as_wide_as_needed(
+    pub(super) fn walk_as_wide_as_needed(
         &self,
-        candidates: Option<&Candidates>,
+        admitted: Admitted<'_>,
         way: Way,
         stats: &mut SearchStats,
     ) -> (Vec<(f32, Slot)>, bool) {
         let Wanted { k, ef, .. } = self.query.wanted;
         if self.bound.is_finite() {
-            let (nearest, is_cut) = self.walk((candidates, later_width(ef).max(k)), way, stats);
+            let (nearest, is_cut) = self.walk((admitted, later_width(ef).max(k)), way, stats);
             if nearest.get(k - 1).is_none_or(|kth| kth.0 > self.nearest) {
                 return (nearest, is_cut);
             }
         }
-        self.walk((candidates, ef), way, stats)
+        self.walk((admitted, ef), way, stats)
     }
 
     fn walk(
         &self,
-        (candidates, ef): (Option<&Candidates>, usize),
+        (admitted, ef): (Admitted<'_>, usize),
         way: Way,
         stats: &mut SearchStats,
     ) -> (Vec<(f32, Slot)>, bool) {
         let k = self.query.wanted.k;
         let (rows, query) = (self.dense.picked_vectors(), &self.query.vector);
         let scorer = self.dense.encoding(self.encodings).scorer(query, rows);
-        let admit = candidates.map(|candidates| &*candidates.bits);
         let Way { distances_max, among_admitted } = way;
         // Not where codes leave every candidate in doubt.
         let shift = scorer.shift().filter(|_| scorer.margin().is_finite());
-        let stop = shift.map(|shift| Stop { k, shift, bound: self.bound });
+        let stop = shift.map(|shift| Stop { k: admitted.widened(k), shift, bound: self.bound });
         let visible = self.dense.visible();
         let watch = Some(self.watch);
-        let request = WalkRequest { ef, visible, admit, among_admitted, distances_max, watch, stop };
-        let walk = self.dense.walk(&*scorer, &request);
+        let (ef, admit) = (admitted.widened(ef), admitted.set);
+        let screen = admitted.screened.map(|screened| &screened.screen);
+        let request = WalkRequest { ef, visible, admit, screen, among_admitted, distances_max, watch, stop };
+        let mut walk = self.dense.walk(&*scorer, &request);
         stats.distances += walk.distances;
+        if let Some(screened) = admitted.screened {
+            self.keep_passing(screened, &mut walk.candidates);
+        }
         let mut nearest = match scorer.margin() {
             0.0 => walk.candidates,
             margin => self.reranked(walk.candidates, margin, stats),

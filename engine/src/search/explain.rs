@@ -216,6 +216,15 @@ impl Reports {
 }
 
 impl Begun {
+    /// The matching rows are counted, for the report alone: the time that it takes is not the segment's.
+    pub(crate) fn counts(&mut self, count: impl FnOnce() -> usize) {
+        if let Some((report, began, _)) = &mut self.0 {
+            let paused = Instant::now();
+            report.matching = count() as u64;
+            *began += paused.elapsed();
+        }
+    }
+
     /// A way is taken through so many matching rows.
     pub(crate) fn takes(&mut self, plan: impl Into<SegmentPlan>, matching: usize) {
         if let Some((report, ..)) = &mut self.0 {

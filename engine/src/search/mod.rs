@@ -1,5 +1,5 @@
 //! Searching: request and response; the plan of each segment (`plan.rs`, pure) and its execution (`execute.rs`,
-//! `scan.rs`); many searches at once (`batch.rs`) and searches without a `k` (`range.rs`).
+//! `scan.rs`, and `screened.rs` for filters whose rows are not found beforehand); many searches at once (`batch.rs`) and searches without a `k` (`range.rs`).
 
 mod batch;
 mod entries;
@@ -11,6 +11,7 @@ mod pieces;
 mod plan;
 mod range;
 mod scan;
+mod screened;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -1,4 +1,4 @@
-//! How to search a segment: a pure function of exact counts.
+//! How to search a segment: a pure function of counts, which are exact but where a screen stands in for a set (`screened.rs`).
 //!
 //! There are three ways: compare every candidate (a scan, by sketches, codes or exact rows); walk the graph and keep
 //! what is admitted; walk among the admitted (`graph/admitted.rs`), which is for filters. Each has a cost in

@@ -7,6 +7,11 @@ use crate::payload::{Column, FieldId};
 pub(crate) const HITS_AHEAD: usize = 16;
 
 impl SegmentView {
+    /// Asks for a value of a row.
+    pub(crate) fn prefetch_value(&self, slot: u32, field: FieldId) {
+        self.each_column(Some(&[field]), |column, file| column.prefetch(file, slot as usize));
+    }
+
     /// Asks for the fields of a row, all of them or the wanted ones; soon after it [`prefetch_rest`](Self::prefetch_rest), then
     /// [`payload`](Self::payload).
     pub(crate) fn prefetch_payload(&self, slot: u32, wanted: Option<&[FieldId]>) {

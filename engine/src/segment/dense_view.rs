@@ -20,7 +20,7 @@ use super::parts::dense::SealedDense;
 use super::{GrowingDense, Segment, SegmentView};
 use crate::graph::{Walk, WalkRequest};
 use crate::interrupt::Watch;
-use crate::payload::CompiledFilter;
+use crate::payload::{CompiledFilter, Screened};
 use crate::vectors::{Encoding, Encodings, Rows, Scorer, Slot};
 
 /// A dense vector of a segment at one moment.
@@ -183,6 +183,17 @@ impl<'a> DenseView<'a> {
             Of::Sealed(dense) => dense.nodes.node_of(slot).map(Slot),
         };
         Some(self.segment.few(filter, watch)?.into_iter().filter_map(node_of).collect())
+    }
+
+    /// What lets through the live nodes that pass and few others, if there is such a thing and nodes are rows.
+    pub(crate) fn screened(&self, filter: Option<&CompiledFilter>, watch: &Watch) -> Option<Screened<'a>> {
+        let Of::Sealed(dense) = self.of else { return None };
+        let mut screened = filter.filter(|_| dense.nodes.are_slots())?.screened(self.segment, watch)?;
+        let dead = &self.segment.dead;
+        if dead.count > 0 {
+            screened.refuse(&dead.bits);
+        }
+        Some(screened)
     }
 
     /// The live nodes that pass; none if the watch ended looking for them.

@@ -137,6 +137,11 @@ impl Patches {
         self.fields.binary_search(&field).is_ok()
     }
 
+    /// The rows that have one, among the first of a segment.
+    pub(crate) fn slots(&self) -> &FixedBitSet {
+        &self.patched
+    }
+
     /// Patched rows.
     pub(crate) fn count(&self) -> usize {
         self.count

@@ -29,7 +29,7 @@ use crate::clock::NEVER;
 use crate::dir::{Access, Blob, Dir, corrupt};
 use crate::error::Result;
 use crate::interrupt::Watch;
-use crate::payload::{FieldId, FieldTable, Test, ValueRef};
+use crate::payload::{FieldId, FieldTable, Screen, Test, ValueRef};
 use crate::point::PointId;
 use crate::schema::{Schema, VectorId, VectorKind};
 use crate::text::{Analyzer, Index, IndexOf, SparseBuilder};
@@ -304,6 +304,11 @@ impl SealedSegment {
     /// These rows in ascending order, likewise; `None` if there may be more than `max`, too.
     pub(crate) fn list(&self, asked: (FieldId, &Test), max: usize, watch: &Watch) -> Option<Vec<u32>> {
         self.columns.list(self.bytes(), asked, max, watch)
+    }
+
+    /// What lets through all of these and few others, if there is such a thing and the condition is asked for the first time.
+    pub(super) fn screen(&self, asked: (FieldId, &Test), watch: &Watch) -> Option<Screen<'_>> {
+        self.columns.screen(self.bytes(), asked, watch)
     }
 
     /// Whether every column is of a field that the collection has.

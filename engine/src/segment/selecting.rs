@@ -10,8 +10,11 @@ use fixedbitset::FixedBitSet;
 
 use super::{Segment, SegmentView, TextPart};
 use crate::interrupt::{POLL_DISTANCES, Watch};
-use crate::payload::{FieldId, FieldSource, Test, ValueRef};
+use crate::payload::{FieldId, FieldSource, Screen, Test, ValueRef};
 use crate::text::{Analysis, Analyzer, having_all, having_all_among};
+
+/// Patched rows up to one in so many are let through a screen, whatever they pass.
+const PATCHED_ONE_IN: usize = 16;
 
 impl SegmentView {
     /// The rows that have a field whose value passes, by the rows as the segment has them, and by their patches.
@@ -111,6 +114,18 @@ impl FieldSource for SegmentView {
             rows.sort_unstable();
         }
         (rows.len() <= max).then_some(rows)
+    }
+
+    fn screen(&self, field: FieldId, test: &Test, watch: &Watch) -> Option<Screen<'_>> {
+        let segment = self.as_sealed()?;
+        if !self.patches.is_about(field) {
+            return segment.screen((field, test), watch);
+        }
+        let patched = self.patches.count();
+        if patched * PATCHED_ONE_IN > self.rows as usize {
+            return None;
+        }
+        Some(segment.screen((field, test), watch)?.and_moved(self.patches.slots(), patched))
     }
 
     fn value_of(&self, row: u32, field: FieldId) -> Option<ValueRef<'_>> {

@@ -69,7 +69,7 @@ impl Cells {
             starts: Vec::with_capacity(bands.len()),
         };
         for (number, bands) in bands.chunks(bands_a_strip).enumerate() {
-            let edges = edges(bands, longitudes);
+            let edges: [f32; COLUMNS - 1] = edges(bands, longitudes);
             let mut extents = [None; COLUMNS];
             let mut before = [0; COLUMNS + 1];
             for band in bands {
@@ -168,12 +168,14 @@ fn joined(extent: Option<(f64, f64)>, longitudes: &[f32]) -> Option<(f64, f64)> 
 }
 
 /// Where the second column of a strip begins, and each after it, so that they have about as many places each.
-fn edges(bands: &[Band], longitudes: &[f32]) -> [f32; COLUMNS - 1] {
+pub(super) fn edges<const EDGES: usize>(bands: &[Band], longitudes: &[f32]) -> [f32; EDGES] {
     let of_strip = &longitudes[bands[0].start as usize..bands[bands.len() - 1].end as usize];
     let step = (of_strip.len() / SAMPLE).max(1);
     let mut sample: Vec<f32> = of_strip.iter().step_by(step).copied().collect();
     sample.sort_unstable_by(f32::total_cmp);
-    std::array::from_fn(|at| sample.get(sample.len() * (at + 1) / COLUMNS).copied().unwrap_or(f32::INFINITY))
+    std::array::from_fn(|at| {
+        sample.get(sample.len() * (at + 1) / (EDGES + 1)).copied().unwrap_or(f32::INFINITY)
+    })
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ pub(super) struct Circle {
     angle: f64,
     haversine: f64,
     /// The angle in degrees, and a little more.
-    pub(super) height: f64,
+    height: f64,
     /// Where a meridian touches it, which is where it is widest: a little nearer to the pole than its centre. `None` where it holds a pole.
     widest: Option<f64>,
     /// What the square of a chord is below if it is within whatever rounding did, and above if it is beyond.
@@ -144,6 +144,16 @@ impl Circle {
     /// Whether longitudes say anywhere what is within it.
     pub(super) fn has_half_widths(&self) -> bool {
         self.angle < FRAC_PI_2 && self.center.lat.abs() <= POLE_DEGREES
+    }
+
+    /// Whether it holds a pole, so that it has places at all longitudes.
+    pub(super) fn holds_pole(&self) -> bool {
+        self.widest.is_none()
+    }
+
+    /// Between which latitudes all of it lies.
+    pub(super) fn latitudes(&self) -> (f64, f64) {
+        (self.center.lat - self.height, self.center.lat + self.height)
     }
 
     /// Degrees of longitude to both sides of the centre within which all places between two parallels are in the circle, if there are any,

@@ -34,6 +34,9 @@ impl Indexed {
         let expected: Vec<u32> = tested.ones().map(|row| row as u32).collect();
         assert_eq!(listed, Some(expected), "{metres} around {center:?}");
         assert!(count == 0 || index.list(column, file, &test, count - 1).is_none());
+        if let Some(screen) = index.screen(&test) {
+            assert!(tested.ones().all(|row| screen.admits(row as u32)), "{metres} around {center:?}");
+        }
         (count, index.cells.mark(&Circle::new(center, metres)).is_some())
     }
 }
@@ -76,6 +79,36 @@ fn circles_hold_what_is_within_them() {
             indexed.check(GeoPoint::new(90.0, 0.0), metres);
         }
     }
+}
+
+/// Of a circle in the middle of rows that lie everywhere, about as many as are half of the tiles along the rim.
+#[test]
+fn screens_let_few_others_through() {
+    let mut random = SplitMix64(13);
+    for (rows, lat, lon) in [(20_000, 0.0, 0.0), (60_000, 50.0, 179.0), (60_000, -86.0, 3.0)] {
+        let middle = GeoPoint { lat, lon };
+        let mut place = || near(&mut random, middle, 5.0);
+        let indexed = Indexed::new((0..rows).map(|row| (row % 9 != 5).then(&mut place)));
+        for metres in [1e5, 2e5] {
+            let (count, _) = indexed.check(middle, metres);
+            let screen = indexed.index.screen(&Test::Within(middle, metres)).unwrap();
+            let through = (0..rows).filter(|row| screen.admits(*row)).count();
+            assert!(through >= count && through * 3 < count * 4, "{through} for {count} {metres} {lat}");
+            assert!(
+                screen.count() * 4 > count * 3 && screen.count() < through * 2,
+                "{} {lat}",
+                screen.count()
+            );
+            assert!((5..rows).step_by(9).all(|row| !screen.admits(row)), "what has no place is refused");
+        }
+        // Nowhere near, around the pole, and of more than half of the earth.
+        let screen = |center: GeoPoint, metres: f64| indexed.index.screen(&Test::Within(center, metres));
+        assert_eq!(screen(GeoPoint::new(lat / 2.0 + 30.0, lon - 90.0), 1e3).unwrap().count(), 0);
+        assert!(screen(GeoPoint::new(88.0, lon), 3e5).is_none());
+        assert!(screen(middle, 1.2e7).is_none());
+    }
+    let few = Indexed::new((0..5_000).map(|_| Some(near(&mut random, GeoPoint::new(0.0, 0.0), 5.0))));
+    assert!(few.index.screen(&Test::Within(GeoPoint::new(0.0, 0.0), 1e5)).is_none());
 }
 
 /// Bands of one latitude, steps of one longitude, and both.

@@ -1,5 +1,6 @@
 //! Ranges, batches and interruptions against brute force, on growing and on sealed segments.
 
+mod circles;
 mod deleted;
 mod interrupted;
 mod multi;

@@ -25,7 +25,7 @@ use crate::interrupt::Watch;
 use crate::pace::{Halt, Pace, Steps};
 use crate::payload::{
     ArrowColumns, Column, ColumnEntry, FieldId, FieldIndex, FieldTable, FieldType, FilterCache, Indexed,
-    Layout, Sorted, SortedColumn, Test, ValueRef, buffers_of, layout,
+    Layout, Screen, Sorted, SortedColumn, Test, ValueRef, buffers_of, layout,
 };
 use crate::schema_codes::decode_field_type;
 use crate::segment::blocks::{BlockWriter, Fault};
@@ -314,13 +314,26 @@ impl SealedColumns {
         self.of_index(file, asked, watch, list).map_or_else(|| Some(Vec::new()), Option::flatten)
     }
 
-    /// What the index of a column says; `None` if no row has a value that could pass, `Some(None)` if there is no index.
-    fn of_index<T>(
-        &self,
-        file: &[u8],
+    /// What lets through all of these and few others, if the column has such a thing and the condition is asked for the first time.
+    pub(in crate::segment) fn screen<'a>(
+        &'a self,
+        file: &'a [u8],
         (field, test): (FieldId, &Test),
         watch: &Watch,
-        ask: impl Fn(&FieldIndex, Indexed<'_>, &Test) -> T,
+    ) -> Option<Screen<'a>> {
+        let screen = |index: &'a FieldIndex, _: Indexed<'a>, test: &Test| {
+            if self.filters.is_first(field, test) { index.screen(test) } else { None }
+        };
+        self.of_index(file, (field, test), watch, screen)?.flatten()
+    }
+
+    /// What the index of a column says; `None` if no row has a value that could pass, `Some(None)` if there is no index.
+    fn of_index<'a, T>(
+        &'a self,
+        file: &'a [u8],
+        (field, test): (FieldId, &Test),
+        watch: &Watch,
+        ask: impl Fn(&'a FieldIndex, Indexed<'a>, &Test) -> T,
     ) -> Option<Option<T>> {
         let column = self.columns.get(&field).filter(|column| test.is_of(column.field_type()))?;
         if *test == Test::Exists || !FieldIndex::is_for(column.field_type()) {

@@ -89,6 +89,11 @@ impl Nodes {
         }))
     }
 
+    /// Whether each row that has the vector is its own number.
+    pub(crate) fn are_slots(&self) -> bool {
+        matches!(self, Self::First(_))
+    }
+
     /// Whether a row has the vector.
     pub(crate) fn has(&self, slot: u32) -> bool {
         self.node_of(slot).is_some()

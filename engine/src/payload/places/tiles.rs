@@ -1,0 +1,96 @@
+//! In which tile of a fine grid each row of a column of places is, two bytes a row: what a [`Screen`] for a circle asks.
+//!
+//! **Idea.** Some bands of latitude together are a *strip*, and a strip is divided by longitude into columns of about as many places each. Of
+//! each strip a circle takes the columns that it reaches between the strip's edges, so that its table is a run of bits a strip. What it takes too much is a
+//! half of the tiles along its rim: of a tenth of a million rows in a square some 6 % more, of a half of them 3 %.
+//!
+//! Circles that hold a pole or are wider than half of the earth have no screen: their columns are not a run that says anything.
+//!
+//! **Cost.** Two bytes a row and 4 KiB a strip. A screen takes two arc sines and two binary searches for each strip that the circle reaches.
+
+use super::Band;
+use super::cells::edges;
+use super::circle::{Circle, sides};
+use crate::payload::screen::{Screen, TILES};
+
+const COLUMNS: usize = 1 << 10;
+/// One less than there may be: what has no place is in the last.
+const STRIPS: usize = TILES / COLUMNS - 1;
+/// In place of a tile: no column of the last strip is ever wanted.
+const NOWHERE: u16 = u16::MAX;
+/// Of fewer rows the set of those within a circle takes no longer than a screen.
+const ROWS_MIN: usize = 1 << 14;
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) struct Tiles {
+    of_rows: Vec<u16>,
+    strips: Vec<Strip>,
+}
+
+/// Bands that follow one another.
+#[derive(Debug)]
+struct Strip {
+    south: f64,
+    north: f64,
+    places: usize,
+    /// Where the second column begins, and each after it.
+    edges: Box<[f32]>,
+}
+
+impl Strip {
+    /// The column of a longitude.
+    fn column(&self, longitude: f64) -> usize {
+        self.edges.partition_point(|edge| f64::from(*edge) <= longitude)
+    }
+}
+
+impl Tiles {
+    /// Of so many rows, whose places are in bands; none of few.
+    pub(super) fn new(bands: &[Band], places: &[u32], longitudes: &[f32], rows: usize) -> Option<Self> {
+        if rows < ROWS_MIN {
+            return None;
+        }
+        let mut tiles = Self { of_rows: vec![NOWHERE; rows], strips: Vec::with_capacity(STRIPS) };
+        let strips = bands.len().min(STRIPS);
+        for number in 0..strips {
+            let bands = &bands[number * bands.len() / strips..(number + 1) * bands.len() / strips];
+            let edges: Box<[f32; COLUMNS - 1]> = Box::new(edges(bands, longitudes));
+            for band in bands {
+                let mut column = 0;
+                for (row, longitude) in places[band.places()].iter().zip(&longitudes[band.places()]) {
+                    while edges.get(column).is_some_and(|edge| edge <= longitude) {
+                        column += 1;
+                    }
+                    tiles.of_rows[*row as usize] = (number * COLUMNS + column) as u16;
+                }
+            }
+            let places = bands.iter().map(|band| band.places().len()).sum();
+            let (south, north) = (bands[0].south, bands[bands.len() - 1].north);
+            tiles.strips.push(Strip { south, north, places, edges });
+        }
+        Some(tiles)
+    }
+
+    /// Lets through what may be within a circle.
+    pub(super) fn screen(&self, circle: &Circle) -> Option<Screen<'_>> {
+        if !circle.has_half_widths() || circle.holds_pole() {
+            return None;
+        }
+        let mut screen = Screen::new(&self.of_rows);
+        let (south, north) = circle.latitudes();
+        for (number, strip) in self.strips.iter().enumerate() {
+            if strip.north < south || strip.south > north {
+                continue;
+            }
+            let (_, width) = circle.half_widths(&circle.edge(strip.south), &circle.edge(strip.north));
+            for (west, east) in sides(circle.center.lon, width).into_iter().flatten() {
+                let columns = strip.column(west)..strip.column(east) + 1;
+                let first = number * COLUMNS;
+                let count = (strip.places * columns.len()).div_ceil(COLUMNS);
+                screen.want(first + columns.start..first + columns.end, count);
+            }
+        }
+        Some(screen)
+    }
+}

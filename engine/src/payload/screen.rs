@@ -1,0 +1,133 @@
+//! A test of rows one by one in place of a set of them.
+//!
+//! **Problem.** A search by vector looks at some thousand rows of a million, and to set a bit for each of half a million that pass takes a
+//! third of its time. **Idea.** Every row has a number that says roughly what its value is, its *tile* (`places/tiles.rs`), and a condition a
+//! table of the tiles that it may be met in. So a *screen* refuses no row that passes and lets a few through that do not: those in tiles that
+//! are met in part. Of what a walk came to between screens, the dozens that it would return are asked by their values (`search/screened.rs`).
+//!
+//! **Cost.** The table takes some microseconds; a row two reads that depend on each other, of which the first is rarely in the processor's
+//! cache: hence [`prefetch`](Screen::prefetch).
+
+use std::ops::Range;
+
+use fixedbitset::FixedBitSet;
+
+/// As many tiles as two bytes tell apart.
+pub(super) const TILES: usize = 1 << u16::BITS;
+const WORD_BITS: usize = usize::BITS as usize;
+
+/// See the module's text.
+#[derive(Clone, Debug)]
+pub(crate) struct Screen<'a> {
+    /// Of each row.
+    tiles: &'a [u16],
+    /// A bit for each tile.
+    wanted: Box<[usize; TILES / WORD_BITS]>,
+    /// Rows that are let through wherever their tiles say they are.
+    moved: Option<&'a FixedBitSet>,
+    count: usize,
+}
+
+impl<'a> Screen<'a> {
+    /// Lets no row through.
+    pub(super) fn new(tiles: &'a [u16]) -> Self {
+        Self { tiles, wanted: Box::new([0; TILES / WORD_BITS]), moved: None, count: 0 }
+    }
+
+    /// Lets the rows of some tiles through, about so many.
+    pub(super) fn want(&mut self, tiles: Range<usize>, count: usize) {
+        if tiles.is_empty() {
+            return;
+        }
+        let first = tiles.start / WORD_BITS;
+        let words = &mut self.wanted[first..tiles.end.div_ceil(WORD_BITS)];
+        for (word, at) in words.iter_mut().zip(first..) {
+            let before = at * WORD_BITS;
+            let (low, high) = (tiles.start.saturating_sub(before), (tiles.end - before).min(WORD_BITS));
+            *word |= usize::MAX >> (WORD_BITS - (high - low)) << low;
+        }
+        self.count += count;
+    }
+
+    /// Lets so many rows through besides, whose values may be others than their tiles say.
+    pub(crate) fn and_moved(self, rows: &'a FixedBitSet, count: usize) -> Self {
+        Self { moved: Some(rows), count: self.count + count, ..self }
+    }
+
+    /// Whether a row is let through.
+    #[inline]
+    pub(crate) fn admits(&self, row: u32) -> bool {
+        let is_wanted = |tile: u16| {
+            let tile = usize::from(tile);
+            self.wanted[tile / WORD_BITS] >> (tile % WORD_BITS) & 1 == 1
+        };
+        let by_tile = self.tiles.get(row as usize).is_some_and(|tile| is_wanted(*tile));
+        match self.moved {
+            None => by_tile,
+            Some(moved) => by_tile | moved.contains(row as usize),
+        }
+    }
+
+    /// Asks for what [`admits`](Self::admits) reads.
+    #[inline]
+    pub(crate) fn prefetch(&self, row: u32) {
+        if let Some(tile) = self.tiles.get(row as usize) {
+            ragstone_kernels::prefetch(std::slice::from_ref(tile));
+        }
+    }
+
+    /// Rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.tiles.len()
+    }
+
+    /// About how many it lets through.
+    pub(crate) fn count(&self) -> usize {
+        self.count.min(self.rows())
+    }
+
+    /// One with these tiles.
+    #[cfg(test)]
+    pub(crate) fn of(tiles: &'a [u16], wanted: impl IntoIterator<Item = u16>) -> Self {
+        let mut screen = Self::new(tiles);
+        for tile in wanted {
+            let count = tiles.iter().filter(|of_row| **of_row == tile).count();
+            screen.want(usize::from(tile)..usize::from(tile) + 1, count);
+        }
+        screen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Against their definition, tile by tile.
+        #[test]
+        fn what_is_wanted_is_let_through(
+            ranges in prop::collection::vec((0..TILES, 0_usize..300), 0..9),
+            moved in prop::option::of(prop::collection::vec(0..TILES, 0..20)),
+        ) {
+            // A row of each tile.
+            let tiles: Vec<u16> = (0..=u16::MAX).collect();
+            let ranges: Vec<_> = ranges.into_iter().map(|(from, count)| from..(from + count).min(TILES)).collect();
+            let moved: Option<FixedBitSet> = moved.map(|rows| rows.into_iter().collect());
+            let mut screen = Screen::new(&tiles);
+            ranges.iter().for_each(|range| screen.want(range.clone(), range.len()));
+            if let Some(moved) = &moved {
+                screen = screen.and_moved(moved, moved.count_ones(..));
+            }
+            let is_wanted = |row: usize| {
+                ranges.iter().any(|range| range.contains(&row)) || moved.as_ref().is_some_and(|rows| rows.contains(row))
+            };
+            for row in 0..TILES {
+                screen.prefetch(row as u32);
+                prop_assert_eq!(screen.admits(row as u32), is_wanted(row), "{}", row);
+            }
+            prop_assert!(!screen.admits(TILES as u32) && !screen.admits(u32::MAX));
+            prop_assert!(screen.count() >= (0..TILES).filter(|row| is_wanted(*row)).count());
+        }
+    }
+}
