@@ -85,6 +85,16 @@ def test_other_vectors_are_the_message_s(table: Any) -> None:
     assert [list(point.vector.values) for point in points] == np.asarray(table).tolist()
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_what_is_masked_is_no_number(kind: Any) -> None:
+    whole = np.ma.array(TABLE, mask=False)
+    assert columns_of(np.ma.array(IDS, mask=False), whole, None) == columns_of(IDS, TABLE, None)
+    gone = np.ma.array(TABLE.astype(kind), mask=[[0, 0], [0, 1], [0, 0]])
+    for ids, table in ((np.ma.array(IDS, mask=[0, 1, 0]), TABLE), (IDS, gone), (IDS, list(gone))):
+        with pytest.raises(TypeError, match=r"NoneType|integer"):
+            points_of(columns_of(ids, table, None), ids, table)
+
+
 def test_the_point_is_named_that_is_wrong() -> None:
     for ids, payloads in (([1, -1, 2], None), ([1, 1.5, 2], None), ([1, 2, 3], [{}, {"n": object()}, {}])):
         with pytest.raises((ValueError, TypeError), match=r"^points\[1\]: "):

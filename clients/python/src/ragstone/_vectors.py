@@ -51,7 +51,7 @@ def packed(vector: VectorLike) -> bytes | memoryview:
         return view.cast("B")
     if view is not None and view.ndim != 1:
         raise TypeError(f"a vector has one dimension, and this one has {view.ndim}")
-    if hasattr(vector, "astype"):
+    if hasattr(vector, "astype") and not _has_gaps(vector):
         # NumPy's, of another type or layout.
         return memoryview(vector.astype("<f4", order="C")).cast("B")
     if hasattr(vector, "tolist"):
@@ -71,8 +71,13 @@ def _converted(vector: VectorLike) -> bytes:
     return components.tobytes()
 
 
+def _has_gaps(array: Any) -> bool:
+    """Whether something of it is masked (`numpy.ma`): its memory has a number there, which is none of the array's."""
+    return hasattr(array, "filled") and hasattr(array, "mask") and bool(array.mask.any())
+
+
 def _view(vector: VectorLike) -> memoryview | None:
-    if isinstance(vector, (bytes, bytearray)):
+    if isinstance(vector, (bytes, bytearray)) or _has_gaps(vector):
         return None
     try:
         return memoryview(vector)
