@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
+import grpc
 import pytest
 from conftest import PATIENCE_S
 
-from ragstone import CollectionNotFound, InvalidArgument, v1
+from ragstone import CollectionNotFound, InvalidArgument, RagstoneError, v1
 from ragstone import _methods as methods
 from ragstone._aio.ingest import AsyncStreamOut
+from ragstone._aio_transport import AsyncGrpcTransport
+from ragstone._channel import Endpoint, endpoint
 from ragstone._points import as_point, point_bytes
 from ragstone._retry import request_id
 from ragstone._sync.ingest import StreamOut
+from ragstone._transport import GrpcTransport
 
 
 async def came(result: Any) -> Any:
@@ -36,6 +42,54 @@ async def test_that_a_call_has_ended_is_seen_without_reading(client: Any, kind: 
         await asyncio.sleep(0.01)
     with pytest.raises(CollectionNotFound):
         await came(stream.read())
+
+
+@pytest.fixture
+def refusing() -> Iterator[Endpoint]:
+    """A server that acknowledges three messages, and refuses what comes then."""
+
+    def answers(messages: Iterator[bytes], call: Any) -> Iterator[bytes]:
+        yield from itertools.islice(messages, 3)
+        call.abort(grpc.StatusCode.INVALID_ARGUMENT, "the fourth one")
+
+    class Whatever(grpc.GenericRpcHandler):
+        def service(self, _: Any) -> Any:
+            return grpc.stream_stream_rpc_method_handler(answers)
+
+    server = grpc.server(ThreadPoolExecutor(2), [Whatever()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield endpoint(f"http://127.0.0.1:{port}", None, None, None, PATIENCE_S, None)
+    server.stop(None).wait()
+
+
+async def test_a_refusal_is_seen_behind_what_was_acknowledged(refusing: Endpoint, kind: str) -> None:
+    transport: Any = AsyncGrpcTransport(refusing) if kind == "async" else GrpcTransport(refusing)
+    stream = transport.duplex(methods.INGEST_POINTS.path, PATIENCE_S)
+    for number in range(3):
+        await came(stream.write(b"%d" % number))
+    await asyncio.sleep(0.05)
+    assert not stream.is_over()
+    await came(stream.write(b"3"))
+    # Its deadline ends this at the latest.
+    while not stream.is_over():
+        await asyncio.sleep(0.01)
+    assert [await came(stream.read()) for _ in range(3)] == [b"0", b"1", b"2"]
+    for _ in range(2):
+        with pytest.raises(InvalidArgument, match="the fourth one"):
+            await came(stream.read())
+    stream.cancel()
+    await came(transport.close())
+
+
+async def test_who_waits_for_an_answer_is_told_that_the_call_was_given_up(refusing: Endpoint, kind: str) -> None:
+    transport: Any = AsyncGrpcTransport(refusing) if kind == "async" else GrpcTransport(refusing)
+    stream = transport.duplex(methods.INGEST_POINTS.path, PATIENCE_S)
+    stream.cancel()
+    with pytest.raises(RagstoneError) as told:
+        await came(stream.read())
+    assert told.value.code == "CANCELLED"
+    await came(transport.close())
 
 
 class Ended:

@@ -45,7 +45,7 @@ class AsyncDuplex(AsyncReading, Protocol):
         """There are no more messages."""
 
     def is_over(self) -> bool:
-        """Whether the call has ended: reading tells how. Does not wait; gRPC knows it once all that was answered before is read."""
+        """Whether the call has ended: reading tells how, without waiting."""
 
 
 class AsyncTransport(Protocol):
@@ -169,12 +169,15 @@ class _Answers:
 
 class _Both(_Answers):
     """gRPC takes what is sent from an iterator, in a task of its own: some of its versions never return from a write to a stream that has ended,
-    and so only that task waits then. How much is under way is bounded by whoever writes.
+    and so only that task waits then. How much is under way is bounded by whoever writes. Another task takes what is answered, as gRPC knows that a
+    call has ended only once all before that is read. There are no more answers than messages.
     """
 
     def __init__(self, method: Any, timeout: float | None, metadata: Any) -> None:
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._came: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
         super().__init__(method(self._sent(), timeout=timeout, metadata=metadata))
+        self._receiving = asyncio.get_running_loop().create_task(self._receive())
 
     async def _sent(self) -> AsyncIterator[bytes]:
         while (message := await self._queue.get()) is not None:
@@ -188,6 +191,26 @@ class _Both(_Answers):
     async def done_writing(self) -> None:
         self._queue.put_nowait(None)
 
+    async def _receive(self) -> None:
+        end: Exception | None = None
+        try:
+            while (answer := await super().read()) is not None:
+                self._came.put_nowait(answer)
+        except asyncio.CancelledError:
+            end = error_of(grpc.StatusCode.CANCELLED, "the call was given up", None)
+        except Exception as error:
+            end = error
+        self._came.put_nowait(end)
+
+    async def read(self) -> bytes | None:
+        came = await self._came.get()
+        if isinstance(came, bytes):
+            return came
+        # Whoever reads on is told the same.
+        self._came.put_nowait(came)
+        if came is not None:
+            raise came
+        return None
+
     def is_over(self) -> bool:
-        is_over: bool = self._call.done()
-        return is_over
+        return self._receiving.done()

@@ -8,6 +8,7 @@ blocking and awaiting differ.
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -19,6 +20,9 @@ from ragstone._errors import RagstoneError
 
 Send: TypeAlias = Callable[[bytes, float | None], bytes]
 """Makes a call of a request, within so many seconds."""
+
+_SIGNALS_S = 0.2
+"""How often one who waits for an answer looks for signals."""
 
 
 class Reading(Protocol):
@@ -41,7 +45,7 @@ class Duplex(Reading, Protocol):
         """There are no more messages."""
 
     def is_over(self) -> bool:
-        """Whether the call has ended: reading tells how. Does not wait; gRPC knows it once all that was answered before is read."""
+        """Whether the call has ended: reading tells how, without waiting."""
 
 
 class Transport(Protocol):
@@ -147,11 +151,16 @@ class _Answers:
 
 
 class _Both(_Answers):
-    """gRPC takes what is sent from an iterator, on a thread of its own: it waits for the queue, whose None is the end."""
+    """gRPC takes what is sent from an iterator, on a thread of its own: it waits for the queue, whose None is the end. Another thread takes what is
+    answered, as gRPC knows that a call has ended only once all before that is read. There are no more answers than messages.
+    """
 
     def __init__(self, method: Any, timeout: float | None, metadata: Any) -> None:
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._came: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
+        self._is_over = False
         super().__init__(method(self._sent(), timeout, metadata))
+        threading.Thread(target=self._receive, name="ragstone answers", daemon=True).start()
 
     def _sent(self) -> Iterator[bytes]:
         while (message := self._queue.get()) is not None:
@@ -163,8 +172,34 @@ class _Both(_Answers):
     def done_writing(self) -> None:
         self._queue.put(None)
 
+    def _receive(self) -> None:
+        end: Exception | None = None
+        try:
+            while (answer := super().read()) is not None:
+                self._came.put(answer)
+        except Exception as error:
+            end = error
+        self._came.put(end)
+        self._is_over = True
+
+    def read(self) -> bytes | None:
+        while True:
+            try:
+                came = self._came.get(timeout=_SIGNALS_S)
+                break
+            except queue.Empty:
+                # Not every system lets Ctrl-C through to one who waits.
+                continue
+        if isinstance(came, bytes):
+            return came
+        # Whoever reads on is told the same.
+        self._came.put(came)
+        if came is not None:
+            raise came
+        return None
+
     def is_over(self) -> bool:
-        return not self._call.is_active()
+        return self._is_over
 
     def cancel(self) -> None:
         self._queue.put(None)

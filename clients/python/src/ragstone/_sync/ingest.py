@@ -3,8 +3,8 @@
 connection breaks are sent again over the next one.
 
 A bounded number of messages is under way; they are acknowledged in their order; and each has a name (points) or content (documents) by
-which the server knows that it did it already. Acknowledgements are read once so many are under way, as gRPC's blocking client cannot tell
-whether one is there without waiting for it. It can tell that a call has ended before any, and then no further message is made for it.
+which the server knows that it did it already. Acknowledgements are read once so many are under way. When the server has ended the call, no
+further message is made for it.
 """
 
 from __future__ import annotations
