@@ -27,8 +27,8 @@ mod waiting;
 
 use pyo3::prelude::*;
 
-/// The module.
-#[pymodule]
+/// The module. An interpreter built to do without its lock takes it nevertheless: it is what keeps arrays still while they are copied (`columns.rs`).
+#[pymodule(gil_used = true)]
 #[pyo3(name = "_engine")]
 fn engine_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::Engine>()?;

@@ -88,6 +88,9 @@ pub(crate) fn size_bytes(array: &ArrayRef) -> usize {
     if let Some(parts) = array.as_struct_opt() {
         return parts.columns().iter().map(size_bytes).sum();
     }
+    if let Some(texts) = array.as_string_view_opt() {
+        return size_of_val(&**texts.views()) + texts.total_buffer_bytes_used();
+    }
     array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size())
 }
 
@@ -96,7 +99,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow_array::types::Float32Type;
-    use arrow_array::{FixedSizeListArray, ListArray, StringArray, StructArray};
+    use arrow_array::{FixedSizeListArray, ListArray, StringArray, StringViewArray, StructArray};
     use arrow_schema::Field;
 
     use super::*;
@@ -108,10 +111,12 @@ mod tests {
             Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>((0..1_000).map(row)));
         let fixed: ArrayRef =
             Arc::new(FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>((0..1_000).map(row), 100));
-        let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..1_000).map(|_| "x".repeat(400))));
+        let text = || (0..1_000).map(|_| "x".repeat(400));
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(text()));
+        let views: ArrayRef = Arc::new(StringViewArray::from_iter_values(text()));
         let field = Arc::new(Field::new("values", lists.data_type().clone(), true));
         let parts: ArrayRef = Arc::new(StructArray::from(vec![(field, lists.clone())]));
-        for array in [lists, fixed, texts, parts] {
+        for array in [lists, fixed, texts, views, parts] {
             let (all, one) = (size_bytes(&array), size_bytes(&array.slice(500, 1)));
             assert!((400_000..420_000).contains(&all), "{all} of {}", array.data_type());
             assert!((400..500).contains(&one), "{one} of {}", array.data_type());
