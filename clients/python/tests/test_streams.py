@@ -50,6 +50,7 @@ def refusing() -> Iterator[Endpoint]:
 
     def answers(messages: Iterator[bytes], call: Any) -> Iterator[bytes]:
         yield from itertools.islice(messages, 3)
+        next(messages)
         call.abort(grpc.StatusCode.INVALID_ARGUMENT, "the fourth one")
 
     class Whatever(grpc.GenericRpcHandler):
