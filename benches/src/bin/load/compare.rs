@@ -85,7 +85,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 async fn measure(arguments: &Arguments, place: &Place) -> Result<(), Failure> {
-    let workload = Arc::new(Workload::new(arguments, Mix::searches(), place.dimension));
+    let workload = Arc::new(Workload::new(arguments, Mix::searches(), place.dimension)?);
     let own = place.own.as_ref().ok_or("the engine is measured in this process")?;
     let calls = Calls::connect(&place.url, &arguments.headers).await?;
     let mut answers: Vec<QueryResponse> = Vec::new();
@@ -203,6 +203,7 @@ impl Cell {
             "rows": arguments.rows,
             "dimension": arguments.dimension,
             "centres": arguments.centres,
+            "base": arguments.base.as_ref().map(|base| base.display().to_string()),
             "k": arguments.k,
             "ef": arguments.ef,
             "recall": rounded(recall, 4),

@@ -2,6 +2,7 @@
 //!
 //! - `calls.rs`: connections to a server, and the calls that are measured;
 //! - `workload.rs`: which call comes next, and with what;
+//! - `vectors.rs`: vectors of rows and of queries;
 //! - `words.rs`: texts, and an embedding model that costs nearly nothing, so that servers are measured and not models;
 //! - `place.rs`: the server that is loaded, its own or another, with a collection that is filled;
 //! - `drive.rs`: the loops;
@@ -16,6 +17,7 @@ mod noisy;
 mod noop;
 mod place;
 mod process;
+mod vectors;
 mod words;
 mod workload;
 
@@ -71,6 +73,12 @@ struct Arguments {
     /// Centres that they lie around, and queries too; without any they have nothing to do with each other, which no embeddings are like.
     #[arg(long, default_value_t = 0, value_name = "N")]
     centres: usize,
+    /// Vectors of the points, of which the first are taken, instead of random ones: a .npy array of float32 or float16.
+    #[arg(long, value_name = "FILE", requires = "query", conflicts_with_all = ["centres", "noisy"])]
+    base: Option<PathBuf>,
+    /// Vectors that are searched with, then: another.
+    #[arg(long, value_name = "FILE", requires = "base")]
+    query: Option<PathBuf>,
     /// Documents of it, where the mix retrieves.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     documents: usize,

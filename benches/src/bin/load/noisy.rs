@@ -200,7 +200,7 @@ impl Found {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let server = Server::start(arguments).await?;
-    let workload = Arc::new(Workload::new(arguments, Mix::searches(), arguments.dimension));
+    let workload = Arc::new(Workload::new(arguments, Mix::searches(), arguments.dimension)?);
     let load = Arc::new(Load::new(connections(&server.url, arguments).await?, workload));
     let rate = arguments.rate.unwrap_or(RATE);
     drive::open(&load, rate, arguments.warming_up()).await?;

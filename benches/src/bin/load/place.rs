@@ -6,7 +6,7 @@ use ragstone::Db;
 use ragstone_benches::Failure;
 use ragstone_benches::random::Random;
 use ragstone_proto::v1;
-use ragstone_proto::v1::create_collection_request::Vectors;
+use ragstone_proto::v1::create_collection_request;
 use ragstone_rag::Rag;
 use ragstone_rag::embed::{ModelOptions, Models};
 use ragstone_server::{Listeners, ServeError, ServerConfig, bind, serve};
@@ -19,11 +19,11 @@ use tonic::Code;
 
 use super::Arguments;
 use super::calls::Calls;
+use super::vectors::Vectors;
 use super::words::{self, HashedWords, MODEL};
-use super::workload::{Kind, Load, Spread, Workload, point};
+use super::workload::{Kind, Load, Workload, point};
 
 const ANY_PORT: &str = "127.0.0.1:0";
-const ROWS_SEED: u64 = 1;
 const DOCUMENTS_SEED: u64 = 2;
 /// Points of an upsert that fills.
 const FILL: usize = 500;
@@ -115,7 +115,7 @@ impl Place {
 
     /// The load that is asked for, over connections of its own.
     pub(crate) async fn load(&self, arguments: &Arguments) -> Result<Load, Failure> {
-        let workload = Workload::new(arguments, arguments.mix.clone(), self.dimension);
+        let workload = Workload::new(arguments, arguments.mix.clone(), self.dimension)?;
         Ok(Load::new(connections(&self.url, arguments).await?, Arc::new(workload)))
     }
 
@@ -162,22 +162,28 @@ async fn fill(calls: &Calls, arguments: &Arguments) -> Result<(usize, bool), Fai
         Err(status) => return Err(status.into()),
     }
     let retrieves = arguments.mix.has(Kind::Retrieve);
-    let vectors = match retrieves {
-        true => Vectors::Model(arguments.model.clone()),
-        false => Vectors::Dimension(u32::try_from(arguments.dimension)?),
+    // Files that do not fit are refused before anything is made; what a model's vectors are is known afterwards.
+    let (of, known) = match retrieves {
+        true => (create_collection_request::Vectors::Model(arguments.model.clone()), None),
+        false => (
+            create_collection_request::Vectors::Dimension(u32::try_from(arguments.dimension)?),
+            Some(Vectors::of(arguments, arguments.dimension)?),
+        ),
     };
-    let make =
-        v1::CreateCollectionRequest { name: name.clone(), vectors: Some(vectors), ..Default::default() };
+    let make = v1::CreateCollectionRequest { name: name.clone(), vectors: Some(of), ..Default::default() };
     let made = calls.collections().create_collection(make).await?.into_inner();
     let dimension = made.collection.map_or(arguments.dimension, |made| made.dimension as usize);
+    let vectors = match known {
+        Some(vectors) => vectors,
+        None => Vectors::of(arguments, dimension)?,
+    };
     eprintln!("filling `{name}` with {} points", arguments.rows);
-    let (mut points, mut random) = (calls.points(), Random::new(ROWS_SEED));
-    let spread = Spread::new(dimension, arguments.centres);
+    let (mut points, mut vectors) = (calls.points(), vectors.rows(arguments.rows));
     for first in (0..arguments.rows).step_by(FILL) {
         let rows = first..arguments.rows.min(first + FILL);
-        let rows = rows.map(|row| {
+        let rows = rows.zip(&mut vectors).map(|(row, vector)| {
             let id = v1::point_id::Id::Number(row as u64);
-            point(id, spread.vector(&mut random), row as u64)
+            point(id, vector, row as u64)
         });
         let upsert = v1::UpsertPointsRequest {
             collection: name.clone(),

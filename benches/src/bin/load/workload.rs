@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
+use ragstone_benches::Failure;
 use ragstone_benches::random::{Random, hash};
 use ragstone_proto::v1;
 use tonic::{Response, Status};
@@ -10,17 +11,14 @@ use tonic::{Response, Status};
 use super::Arguments;
 use super::calls::Calls;
 use super::drive::{Callee, Outcome};
+use super::vectors::Vectors;
 use super::words;
 
 /// Decides the kinds of calls.
 const MIX_SEED: u64 = 11;
-const QUERY_SEED: u64 = 12;
 const QUESTION_SEED: u64 = 13;
-const CENTRE_SEED: u64 = 14;
-/// How far rows lie from their centre in each component, beside how far centres lie from each other.
-const AROUND_CENTRE: f32 = 0.7;
-/// Different queries, and questions; they come again and again.
-const QUERIES: usize = 1_024;
+/// Different questions; they come again and again, as queries do.
+const QUESTIONS: usize = 1_024;
 /// Different ids that upserts write.
 const UPSERTED_IDS: u64 = 10_000;
 
@@ -92,35 +90,6 @@ impl FromStr for Mix {
     }
 }
 
-/// How vectors lie: around centres, or all around nothing.
-#[derive(Clone, Debug)]
-pub(crate) struct Spread {
-    dimension: usize,
-    centres: Vec<Vec<f32>>,
-}
-
-impl Spread {
-    /// Of so many components.
-    pub(crate) fn new(dimension: usize, centres: usize) -> Spread {
-        let mut random = Random::new(CENTRE_SEED);
-        let centre = |_| normal(&mut random, dimension).collect();
-        Spread { dimension, centres: (0..centres).map(centre).collect() }
-    }
-
-    /// One more, of the normal distribution.
-    pub(crate) fn vector(&self, random: &mut Random) -> Vec<f32> {
-        if self.centres.is_empty() {
-            return normal(random, self.dimension).collect();
-        }
-        let centre = &self.centres[random.below(self.centres.len())];
-        centre.iter().zip(normal(random, self.dimension)).map(|(at, by)| at + by * AROUND_CENTRE).collect()
-    }
-}
-
-fn normal(random: &mut Random, dimension: usize) -> impl Iterator<Item = f32> {
-    (0..dimension).map(move |_| random.normal())
-}
-
 /// A point as a collection is filled with, and as upserts write them.
 pub(crate) fn point(id: v1::point_id::Id, values: Vec<f32>, number: u64) -> v1::Point {
     let value = |kind| v1::Value { kind: Some(kind) };
@@ -148,18 +117,20 @@ pub(crate) struct Workload {
 
 impl Workload {
     /// Of a collection whose vectors have so many components.
-    pub(crate) fn new(arguments: &Arguments, mix: Mix, dimension: usize) -> Workload {
-        let (mut random, mut asked) = (Random::new(QUERY_SEED), Random::new(QUESTION_SEED));
-        let spread = Spread::new(dimension, arguments.centres);
-        Workload {
+    ///
+    /// # Errors
+    /// Those of [`Vectors::of`].
+    pub(crate) fn new(arguments: &Arguments, mix: Mix, dimension: usize) -> Result<Workload, Failure> {
+        let mut asked = Random::new(QUESTION_SEED);
+        Ok(Workload {
             collection: arguments.collection.clone(),
             mix,
             k: arguments.k,
             ef: arguments.ef,
             batch: arguments.batch as u64,
-            vectors: (0..QUERIES).map(|_| spread.vector(&mut random)).collect(),
-            questions: (0..QUERIES).map(|_| words::text(&mut asked, 6)).collect(),
-        }
+            vectors: Vectors::of(arguments, dimension)?.queries(),
+            questions: (0..QUESTIONS).map(|_| words::text(&mut asked, 6)).collect(),
+        })
     }
 
     fn vector(&self, number: u64) -> &Vec<f32> {
@@ -239,20 +210,6 @@ fn outcome<T>(answer: Result<Response<T>, Status>) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn vectors_lie_around_centres_where_there_are_any() {
-        let distance = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>();
-        let spread = Spread::new(64, 2);
-        let mut random = Random::new(1);
-        for _ in 0..100 {
-            let vector = spread.vector(&mut random);
-            let nearest = spread.centres.iter().map(|centre| distance(centre, &vector)).reduce(f32::min);
-            // 64 squares of 0.7 on average, and of vectors that know of no centre four times as many.
-            assert!(nearest.unwrap() < 60.0, "{nearest:?}");
-        }
-        assert_eq!(Spread::new(3, 0).vector(&mut random).len(), 3);
-    }
 
     #[test]
     fn a_mix_is_read_and_kept_to() {
