@@ -3,20 +3,21 @@
 //! **Problem.** An empty point takes two bytes on the wire and more than a hundred in memory, and so does an empty filter or query: a message
 //! within its limit of bytes can become a hundred times as much before any handler sees that it has too many of anything.
 //! **Idea.** The wire format says where each part begins, and the descriptors say which parts are messages, so parts are counted as bytes come, in
-//! whatever pieces, by skipping over what is in none. What cannot be a message any more, and what has more items of a field than anything may have
-//! ([`BATCH_OPS_MAX`]), is refused there and then: nobody gathers, reads and throws away what is left of it. What else is wrong with a message is the codec's
+//! whatever pieces, by skipping over what is in none. A list of numbers counts for as many parts as it would take in memory if each were a byte of the wire. What
+//! cannot be a message any more, and what has more items of a field than anything may have ([`BATCH_OPS_MAX`]), is refused there and then: nobody gathers, reads and throws away what is left of it. What else is wrong with a message is the codec's
 //! to find.
 //!
-//! Not counted: what numbers take (eight bytes for one of the wire at most), and the parts of a compressed message, which are not seen here.
+//! A compressed message is looked through as what it becomes. Not counted: numbers of a list that come one by one, of which each has a tag on the wire, too.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use prost::Message as _;
-use prost_types::field_descriptor_proto::Type;
+use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FileDescriptorSet};
 
 use crate::limits::BATCH_OPS_MAX;
+use crate::memory::PART_BYTES;
 
 /// Levels that are looked into; the codec reads no more.
 const DEPTH_MAX: usize = 100;
@@ -28,6 +29,8 @@ enum Field {
     Message(usize),
     /// A text, or bytes.
     Text,
+    /// A list of numbers that take from one byte of the wire each, and so many in memory.
+    Numbers(u64),
 }
 
 /// A field whose values are parts.
@@ -70,6 +73,7 @@ impl Shapes {
                         places.get(described.type_name()).map_or(Field::Text, |at| Field::Message(*at))
                     }
                     Type::String | Type::Bytes => Field::Text,
+                    number if described.label() == Label::Repeated => Field::Numbers(width(number)?),
                     _ => return None,
                 };
                 let number = u64::try_from(described.number()).ok()?;
@@ -104,6 +108,16 @@ impl Shapes {
     fn part(&self, shape: usize, number: u64) -> Option<&Part> {
         let parts = self.messages.get(shape)?;
         parts.get(parts.binary_search_by_key(&number, |part| part.number).ok()?)
+    }
+}
+
+/// Bytes in memory of a number that may take a single one of the wire; none of others, which take as many there.
+fn width(number: Type) -> Option<u64> {
+    match number {
+        Type::Bool => Some(1),
+        Type::Int32 | Type::Uint32 | Type::Sint32 | Type::Enum => Some(4),
+        Type::Int64 | Type::Uint64 | Type::Sint64 => Some(8),
+        _ => None,
     }
 }
 
@@ -186,7 +200,7 @@ struct Items {
 }
 
 /// A message that is looked through while it arrives.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Scan {
     shapes: Arc<Shapes>,
     root: usize,
@@ -300,6 +314,10 @@ impl Scan {
         }
         let part = shape.and_then(|shape| self.shapes.part(shape, field)).map(|part| part.field);
         let Some(part) = part else { return Ok(State::skip(length)) };
+        if let Field::Numbers(width) = part {
+            *parts += length.saturating_mul(width).div_ceil(PART_BYTES as u64) as usize;
+            return Ok(State::skip(length));
+        }
         *parts += 1;
         self.count(field)?;
         Ok(match part {

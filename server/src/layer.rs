@@ -2,7 +2,7 @@
 //! size, panics caught, a log line.
 //!
 //! - `timeout.rs`: the deadline that the caller sets;
-//! - `arriving.rs`: the request's body, bounded in size and in rest;
+//! - `arriving.rs`: the request's body, bounded in size and in rest, and decompressed;
 //! - `answering.rs`: an answer that is sent, one message or many, for which all this holds to its last byte;
 //! - `giving_way.rs`: compressing, decompressing and long messages, off the runtime's threads;
 //! - `line.rs`: the log line.
@@ -44,7 +44,7 @@ use tracing::field::Empty;
 pub(crate) use self::answering::Watching;
 use self::answering::{Answering, Ends};
 pub(crate) use self::arriving::{Acknowledgements, Owed, patience};
-use self::arriving::{Arriving, Pace};
+use self::arriving::{Arriving, Compression, Decompressing, Pace};
 use self::giving_way::Compressed;
 pub(crate) use self::giving_way::{giving_way, is_compressed};
 use self::line::Line;
@@ -63,10 +63,8 @@ const ANSWER_AHEAD: Duration = Duration::from_millis(2);
 /// A deadline that is later than clocks count is this far away.
 const FOREVER: Duration = Duration::from_secs(30 * 365 * 86_400);
 
-/// How the codec's complaints begin: about a message that is none, about its compression, and about what became of it.
+/// How the codec's complaints begin: about a message that is none, and about its compression.
 const UNREADABLE: &str = "failed to decode Protobuf message";
-const UNDECOMPRESSIBLE: &str = "Error decompressing";
-const DECOMPRESSED_TOO_LARGE: &str = "Error decompressing: size limit";
 const COMPRESSION_UNKNOWN: &str = "Content is compressed with";
 
 /// What holds for every request.
@@ -166,16 +164,15 @@ impl RequestLayer {
         if is_compressed(&head.headers) {
             body = Body::new(Compressed(body));
         }
-        head.headers = with_details(head.headers, self.request_bytes_max);
+        head.headers = with_details(head.headers);
         if let Some(code) = head.headers.get("grpc-status") {
             line.end(Code::from_bytes(code.as_bytes()));
             return Response::from_parts(head, body);
         }
         let deadline = started.checked_add(timeout.saturating_sub(ANSWER_AHEAD));
         let deadline = deadline.unwrap_or_else(|| started + FOREVER);
-        let request_bytes_max = self.request_bytes_max;
         let stall_timeout = self.answer_stall_timeout;
-        let ends = Ends { deadline, timeout, stall_timeout, give_up, request_bytes_max };
+        let ends = Ends { deadline, timeout, stall_timeout, give_up };
         Response::from_parts(head, Body::new(Answering::new(body, place, line, (ends, &self.watching))))
     }
 
@@ -208,9 +205,14 @@ impl RequestLayer {
                 Some(_) if shape.client_streams => Pace::Stream(acknowledgements.clone()),
                 Some(_) => Pace::Message,
             };
+            let compression = Compression::of(request.headers());
             let mut request = request.map(|body| {
                 let arriving = Arriving::new(body, bytes_max, pace).counted(place.clone(), scan);
-                Body::new(arriving.taking_turns(turns, acknowledgements.clone()))
+                let arriving = arriving.taking_turns(turns, acknowledgements.clone());
+                match compression {
+                    Some(compression) => Body::new(Decompressing::new(arriving, compression)),
+                    None => Body::new(arriving),
+                }
             });
             if shape.client_streams {
                 request.extensions_mut().insert(acknowledgements.clone());
@@ -231,9 +233,8 @@ impl RequestLayer {
 }
 
 /// Gives details to what tonic answers by itself, in headers or trailers: a method that there is not, a message that is no
-/// message of its type (or a filter so deep that it is not even read), one that is compressed in a way that is not known, or
-/// is too large once it is decompressed.
-fn with_details(mut headers: HeaderMap, request_bytes_max: usize) -> HeaderMap {
+/// message of its type (or a filter so deep that it is not even read), or one that is compressed in a way that is not known.
+fn with_details(mut headers: HeaderMap) -> HeaderMap {
     if !headers.contains_key("grpc-status") || headers.contains_key("grpc-status-details-bin") {
         return headers;
     }
@@ -244,12 +245,7 @@ fn with_details(mut headers: HeaderMap, request_bytes_max: usize) -> HeaderMap {
             status::unknown_compression(message)
         }
         Code::Unimplemented => status::unknown_method(),
-        Code::ResourceExhausted if message.starts_with(DECOMPRESSED_TOO_LARGE) => {
-            status::decompressed_too_large(request_bytes_max)
-        }
-        Code::Internal if message.starts_with(UNREADABLE) || message.starts_with(UNDECOMPRESSIBLE) => {
-            status::malformed(message)
-        }
+        Code::Internal if message.starts_with(UNREADABLE) => status::malformed(message),
         _ => return headers,
     };
     // What else stands there stays (`grpc-accept-encoding`). A status of ours can always be written as headers.

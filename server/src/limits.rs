@@ -127,8 +127,8 @@
 //! **twice [`MESSAGE_BYTES_MAX`] + 1 MiB for each place of a stream + 256 KiB for each connection** (by default 2 GiB + 768 MiB + 512 MiB): a message is
 //! there twice while it is read or written; what has come of a stream and was not asked for yet fills its window; and a connection has buffers, as has a TLS
 //! handshake, of which there may be [`TLS_HANDSHAKES_MAX`] beside the connections. A part of a
-//! message counts for 256 bytes beside its own, since an empty one takes two on the wire. What compressed messages become is bounded one
-//! by one ([`REQUEST_BYTES_MAX`]), but their parts are not counted, and what they are counted for is their compressed size.
+//! message counts for 256 bytes beside its own, since an empty one takes two on the wire. A compressed message counts for what it comes as and for what it
+//! becomes, parts included, while it does.
 
 use std::time::Duration;
 

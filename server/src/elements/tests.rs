@@ -66,6 +66,36 @@ fn what_takes_two_bytes_is_a_part() {
     assert_eq!(parts_of(path, &text.encode_to_vec()), Ok(1));
 }
 
+/// Numbers of a byte each take four, and were counted for one.
+#[test]
+fn a_list_of_numbers_counts_for_what_it_takes_in_memory_whatever_it_is_cut_into() {
+    let point = |sparse: &[u8]| {
+        let field = |tag: u8, value: &[u8]| {
+            let mut bytes = vec![tag];
+            prost::encoding::encode_varint(value.len() as u64, &mut bytes);
+            [bytes, value.to_vec()].concat()
+        };
+        // The vector of an entry of `vectors`, in `points`.
+        field(0x12, &field(0x22, &field(0x12, &field(0x12, sparse))))
+    };
+    let packed = |indices: usize| {
+        let vector = v1::SparseVector { indices: vec![1; indices], values: Vec::new() };
+        point(&vector.encode_to_vec())
+    };
+    // The point, the entry, the vector of some kind, and the sparse one.
+    assert_eq!(parts_of(UPSERT, &packed(0)), Ok(4));
+    assert_eq!(parts_of(UPSERT, &packed(1)), Ok(4 + 1));
+    assert_eq!(parts_of(UPSERT, &packed(6_400)), Ok(4 + 100));
+    assert_eq!(parts_of(UPSERT, &point(&[0x0a, 0x01, 0x01].repeat(500))), Ok(4 + 500));
+    // Components take as much on the wire.
+    let values = v1::SparseVector { indices: Vec::new(), values: vec![1.0; 6_400] };
+    assert_eq!(parts_of(UPSERT, &point(&values.encode_to_vec())), Ok(4));
+    assert_eq!(
+        parts_of(UPSERT, &point(&[0x0a, 0x01, 0x01].repeat(2 * BATCH_OPS_MAX))),
+        Ok(4 + 2 * BATCH_OPS_MAX)
+    );
+}
+
 /// Read to the end they took a hundred times their bytes, to be refused then.
 #[test]
 fn more_items_than_anything_may_have_are_refused_with_the_first_too_many() {

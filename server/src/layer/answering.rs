@@ -49,8 +49,6 @@ pub(super) struct Ends {
     pub(super) stall_timeout: Duration,
     /// Becomes true when calls under way are to be given up.
     pub(super) give_up: watch::Receiver<bool>,
-    /// Goes into the details of a call that tonic refused for a message too large.
-    pub(super) request_bytes_max: usize,
 }
 
 /// The body of such an answer.
@@ -58,7 +56,6 @@ pub(super) struct Answering {
     shared: Arc<Mutex<State>>,
     /// Gone when the trailers are out.
     line: Option<Line>,
-    request_bytes_max: usize,
 }
 
 #[derive(Debug)]
@@ -147,9 +144,8 @@ impl Answering {
     ) -> Answering {
         let live = Live { inner, rest: Bytes::new(), place, waker: None, watched: None, taken: None };
         let shared = Arc::new(Mutex::new(State::Live(live)));
-        let request_bytes_max = ends.request_bytes_max;
         watching.watch(Begun { shared: Arc::clone(&shared), ends });
-        Answering { shared, line: Some(line), request_bytes_max }
+        Answering { shared, line: Some(line) }
     }
 
     /// The last frame: the trailers, which say how the call ended.
@@ -295,7 +291,7 @@ impl HttpBody for Answering {
         match polled {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(Some(Ok(frame)))) => match frame.into_trailers() {
-                Ok(trailers) => this.last(with_details(trailers, this.request_bytes_max)),
+                Ok(trailers) => this.last(with_details(trailers)),
                 Err(frame) => Poll::Ready(Some(Ok(frame))),
             },
             Ok(Poll::Ready(Some(Err(status)))) => this.last(trailers_of(&status)),

@@ -15,8 +15,9 @@
 //!
 //! The codec takes a message apart as soon as its last bytes are there, and a long one takes it tens of milliseconds: many of them at a time would leave
 //! others none of the processors. So the end of a long message is held until it has its turn ([`Turns`]), and passed on where no other task waits for the thread
-//! ([`giving_way`](super::giving_way)).
+//! ([`giving_way`](super::giving_way)). Where messages may be compressed, the codec is given what they become (`compressed.rs`).
 
+mod compressed;
 mod frames;
 
 use std::future::Future;
@@ -33,6 +34,7 @@ use tokio::time::{Instant, Sleep};
 use tonic::Status;
 use tonic::body::Body;
 
+pub(super) use self::compressed::{Compression, Decompressing};
 use self::frames::Frames;
 use crate::elements::Scan;
 use crate::limits::{BODY_BYTES_PER_SECOND_MIN, BODY_IDLE_SECONDS_MAX, STREAM_IDLE_SECONDS_MAX};
@@ -162,6 +164,10 @@ enum Last {
 
 /// A turn to come.
 type Turn = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, Status>> + Send>>;
+
+fn turn_of(turns: Turns) -> Turn {
+    Box::pin(async move { turns.take().await })
+}
 
 impl Arriving {
     pub(super) fn new(inner: Body, bytes_max: usize, pace: Pace) -> Arriving {
@@ -307,8 +313,7 @@ impl HttpBody for Arriving {
             if std::mem::take(&mut self.frames.long_ended)
                 && let Some(turns) = self.turns.clone()
             {
-                let turn = Box::pin(async move { turns.take().await });
-                self.last = Last::Waiting(data.clone(), turn);
+                self.last = Last::Waiting(data.clone(), turn_of(turns));
                 return self.poll_frame(context);
             }
         }

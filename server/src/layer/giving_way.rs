@@ -1,6 +1,6 @@
-//! Compressing and decompressing, and reading and writing long messages, which the codec does while it is polled.
+//! Compressing and decompressing, and reading and writing long messages, which bodies and the codec do while they are polled.
 //!
-//! **Problem.** Megabytes take it milliseconds, or tens of these, and it is polled on a thread of the runtime, which other calls wait for.
+//! **Problem.** Megabytes take milliseconds, or tens of these, on a thread of the runtime, which other calls wait for.
 //! **Idea.** Where a message may be compressed, or a long one comes next, the runtime is told that this thread is about to be busy, and moves its other tasks to
 //! another one ([`tokio::task::block_in_place`]). That costs some microseconds for each poll, and other calls do
 //! not pay them. A runtime of one thread has nowhere to move them to.

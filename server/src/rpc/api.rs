@@ -45,7 +45,7 @@ struct Servers {
 }
 
 impl Api {
-    /// The services, whose messages have so many bytes at most: the codec's limit stands behind the layer's, for messages that are compressed.
+    /// The services, whose messages have so many bytes at most: the layer, which decompresses them, has refused longer ones.
     pub(super) fn new(services: &Services, request_bytes_max: usize) -> Api {
         macro_rules! service {
             ($server:ident) => {

@@ -193,11 +193,17 @@ async fn parts_by_the_million_are_refused_before_they_are_read() {
     let server = Server::start_with(ServerConfig { message_bytes_max: 8 << 20, ..config() }).await;
     let client = server.client().await.with_retries(0);
     client.create_collection(CreateCollection::with_dimension("c", 2)).await.unwrap();
-    let mut call = ByHand::begin(&server, "PointsService/UpsertPoints", &[]).await;
-    call.send_bytes(0, &[0x12, 0x00].repeat(100_000), true);
-    let refused = call.refused().await;
-    assert_eq!(refused.code(), tonic::Code::ResourceExhausted, "{refused:?}");
-    assert!(refused.message().contains("MESSAGE_BYTES_MAX"), "{refused:?}");
+    let points = [0x12, 0x00].repeat(100_000);
+    let compressed = zstd::stream::encode_all(&points[..], 3).unwrap();
+    assert!(compressed.len() < 1_000, "{} bytes", compressed.len());
+    for (flag, message, encoding) in [(0, &points, "identity"), (1, &compressed, "zstd")] {
+        let path = "PointsService/UpsertPoints";
+        let mut call = ByHand::begin(&server, path, &[("grpc-encoding", encoding)]).await;
+        call.send_bytes(flag, message, true);
+        let refused = call.refused().await;
+        assert_eq!(refused.code(), tonic::Code::ResourceExhausted, "{encoding}: {refused:?}");
+        assert!(refused.message().contains("MESSAGE_BYTES_MAX"), "{encoding}: {refused:?}");
+    }
     // What it was counted for is free again.
     client.upsert_points("c", (0..2_000_u64).map(|id| Point::new(id, [1.0, id as f32]))).await.unwrap();
     assert_eq!(client.get_collection("c").await.unwrap().points, 2_000);

@@ -9,7 +9,7 @@ use crate::status;
 /// Where in its messages a body is. A message begins with a prefix: a flag and its length in four bytes, big-endian.
 #[derive(Debug)]
 pub(super) struct Frames {
-    bytes_max: usize,
+    pub(super) bytes_max: usize,
     prefix: [u8; 5],
     prefix_bytes: usize,
     /// Bytes of the message that are still to come.
@@ -89,7 +89,7 @@ impl Frames {
 }
 
 /// What the caller is told of a message that is not read to its end.
-fn refusal(why: Refused) -> Status {
+pub(super) fn refusal(why: Refused) -> Status {
     match why {
         Refused::Malformed { what, at } => {
             status::malformed(&format!("the request is no message of its type: before its byte {at}, {what}"))
