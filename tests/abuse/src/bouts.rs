@@ -62,7 +62,7 @@ pub(crate) async fn slow_writers(target: &Target) -> Result<(), Failure> {
     for number in 0..CALLS {
         let path = if number % 2 == 0 { "SearchService/Query" } else { "PointsService/UpsertPoints" };
         let (answer, mut body) = connection.begin(path, &[]).await?;
-        body.send_data(prefix(64 << 10), false)?;
+        body.send_data(prefix(0, 64 << 10), false)?;
         calls.push((answer, body));
     }
     for _ in 0..HOLD.as_millis() / BYTE.as_millis() {
@@ -123,7 +123,7 @@ pub(crate) async fn silent(target: &Target) -> Result<(), Failure> {
             ended = &mut connection => return Ok(ended?),
         };
         let (answer, mut body) = sender.send_request(request, false)?;
-        body.send_data(prefix(1_000), false)?;
+        body.send_data(prefix(0, 1_000), false)?;
         // Driven until it has been sent, and never again.
         let _ = timeout(Duration::from_millis(20), &mut connection).await;
         calls.push((answer, body, sender, connection));
@@ -142,7 +142,7 @@ pub(crate) async fn huge_messages(target: &Target, seed: u64) -> Result<(), Fail
     let connection = Connection::open(target.grpc).await?;
     // Longer than any message may be, by its own word.
     let (answer, mut body) = connection.begin("PointsService/UpsertPoints", &[]).await?;
-    body.send_data(prefix(u32::MAX), false)?;
+    body.send_data(prefix(0, u32::MAX), false)?;
     answer.await?;
     // Long enough to be read, and no message, from the beginning. The server need not take all of it.
     let garbage = noise(seed, GARBAGE_BYTES);
@@ -158,13 +158,21 @@ pub(crate) async fn huge_messages(target: &Target, seed: u64) -> Result<(), Fail
     let collection = target.collection.clone();
     let mut empty = v1::UpsertPointsRequest { collection, ..Default::default() }.encode_to_vec();
     empty.extend_from_slice(&EMPTY_POINT.repeat(EMPTY_POINTS));
-    send_all(&connection, "PointsService/UpsertPoints", &empty).await
+    let _ = send_all(&connection, "PointsService/UpsertPoints", &empty).await;
+    // The same, of which a few hundred bytes come.
+    let compressed = zstd::stream::encode_all(&empty[..], 1)?;
+    let zstd = [("grpc-encoding", "zstd")];
+    let (answer, mut body) = connection.begin("PointsService/UpsertPoints", &zstd).await?;
+    body.send_data(prefix(1, u32::try_from(compressed.len())?), false)?;
+    body.send_data(compressed.into(), true)?;
+    answer.await?;
+    Ok(())
 }
 
 /// A call with one message of these bytes, as fast as the windows let it; returns when there is an answer.
 async fn send_all(connection: &Connection, path: &str, message: &[u8]) -> Result<(), Failure> {
     let (answer, mut body) = connection.begin(path, &[]).await?;
-    body.send_data(prefix(u32::try_from(message.len())?), false)?;
+    body.send_data(prefix(0, u32::try_from(message.len())?), false)?;
     let mut rest = Bytes::copy_from_slice(message);
     while !rest.is_empty() {
         body.reserve_capacity(rest.len());

@@ -72,9 +72,9 @@ impl Drop for Connection {
     }
 }
 
-/// The prefix of a message: not compressed, and so long.
-pub(crate) fn prefix(length: u32) -> Bytes {
-    let mut prefix = vec![0];
+/// The prefix of a message: a flag, 1 if it is compressed, and how long it is.
+pub(crate) fn prefix(flag: u8, length: u32) -> Bytes {
+    let mut prefix = vec![flag];
     prefix.extend_from_slice(&length.to_be_bytes());
     prefix.into()
 }
@@ -82,7 +82,7 @@ pub(crate) fn prefix(length: u32) -> Bytes {
 /// A message with its prefix.
 pub(crate) fn framed(message: &impl Message) -> Result<Bytes, Failure> {
     let encoded = message.encode_to_vec();
-    let mut frame = prefix(u32::try_from(encoded.len())?).to_vec();
+    let mut frame = prefix(0, u32::try_from(encoded.len())?).to_vec();
     frame.extend_from_slice(&encoded);
     Ok(frame.into())
 }
