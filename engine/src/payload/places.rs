@@ -105,6 +105,11 @@ impl Found {
 impl PlaceIndex {
     /// Sorts a column of a segment of `rows` rows; `None` if the watch ended it. What is no place (damage) is left out.
     pub(crate) fn new(column: &Column, file: &[u8], (rows, watch): (usize, &Watch)) -> Option<Self> {
+        Self::of(column, file, (rows, watch), rows >= tiles::ROWS_MIN)
+    }
+
+    /// The same, with tiles or without.
+    fn of(column: &Column, file: &[u8], (rows, watch): (usize, &Watch), has_tiles: bool) -> Option<Self> {
         let mut places: Vec<(GeoPoint, u32)> = Vec::new();
         let is_whole = column.each(file, watch, |row, value| {
             if let ValueRef::Geo(place) = value
@@ -143,7 +148,7 @@ impl PlaceIndex {
         }
         Some(Self {
             cells: Cells::new(&bands, &sorted, &all_longitudes, rows),
-            tiles: Tiles::new(&bands, &sorted, &all_longitudes, rows),
+            tiles: has_tiles.then(|| Tiles::new(&bands, &sorted, &all_longitudes, rows)),
             rows: sorted,
             points,
             longitudes,

@@ -18,7 +18,8 @@ impl Indexed {
         let values: Vec<Option<Value>> = places.map(|place| place.map(Value::Geo)).collect();
         let (entry, batch_rows, file) = column_of(&values, FieldType::Geo, 3_000);
         let column = Column::open(&entry, &batch_rows, file.len()).unwrap();
-        let index = PlaceIndex::new(&column, &file, (values.len(), &Watch::default())).unwrap();
+        // With tiles, however few rows there are.
+        let index = PlaceIndex::of(&column, &file, (values.len(), &Watch::default()), true).unwrap();
         Self { column, file, index, rows: values.len() }
     }
 
@@ -108,7 +109,9 @@ fn screens_let_few_others_through() {
         assert!(screen(middle, 1.2e7).is_none());
     }
     let few = Indexed::new((0..5_000).map(|_| Some(near(&mut random, GeoPoint::new(0.0, 0.0), 5.0))));
-    assert!(few.index.screen(&Test::Within(GeoPoint::new(0.0, 0.0), 1e5)).is_none());
+    let Indexed { column, file, rows, .. } = &few;
+    let index = PlaceIndex::new(column, file, (*rows, &Watch::default())).unwrap();
+    assert!(index.screen(&Test::Within(GeoPoint::new(0.0, 0.0), 1e5)).is_none());
 }
 
 /// Bands of one latitude, steps of one longitude, and both.

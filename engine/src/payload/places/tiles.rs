@@ -19,7 +19,7 @@ const STRIPS: usize = TILES / COLUMNS - 1;
 /// In place of a tile: no column of the last strip is ever wanted.
 const NOWHERE: u16 = u16::MAX;
 /// Of fewer rows the set of those within a circle takes no longer than a screen.
-const ROWS_MIN: usize = 1 << 14;
+pub(super) const ROWS_MIN: usize = 1 << 14;
 
 /// See the module's text.
 #[derive(Debug)]
@@ -46,11 +46,8 @@ impl Strip {
 }
 
 impl Tiles {
-    /// Of so many rows, whose places are in bands; none of few.
-    pub(super) fn new(bands: &[Band], places: &[u32], longitudes: &[f32], rows: usize) -> Option<Self> {
-        if rows < ROWS_MIN {
-            return None;
-        }
+    /// Of so many rows, whose places are in bands.
+    pub(super) fn new(bands: &[Band], places: &[u32], longitudes: &[f32], rows: usize) -> Self {
         let mut tiles = Self { of_rows: vec![NOWHERE; rows], strips: Vec::with_capacity(STRIPS) };
         let strips = bands.len().min(STRIPS);
         for number in 0..strips {
@@ -69,7 +66,7 @@ impl Tiles {
             let (south, north) = (bands[0].south, bands[bands.len() - 1].north);
             tiles.strips.push(Strip { south, north, places, edges });
         }
-        Some(tiles)
+        tiles
     }
 
     /// Lets through what may be within a circle.
