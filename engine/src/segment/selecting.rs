@@ -13,7 +13,7 @@ use crate::interrupt::{POLL_DISTANCES, Watch};
 use crate::payload::{FieldId, FieldSource, Screen, Test, ValueRef};
 use crate::text::{Analysis, Analyzer, having_all, having_all_among};
 
-/// Patched rows up to one in so many are let through a screen, whatever they pass.
+/// Patched rows are let through a screen, whatever they pass, up to one in so many of those that it lets through.
 const PATCHED_ONE_IN: usize = 16;
 
 impl SegmentView {
@@ -121,11 +121,8 @@ impl FieldSource for SegmentView {
         if !self.patches.is_about(field) {
             return segment.screen((field, test), watch);
         }
-        let patched = self.patches.count();
-        if patched * PATCHED_ONE_IN > self.rows as usize {
-            return None;
-        }
-        Some(segment.screen((field, test), watch)?.and_moved(self.patches.slots(), patched))
+        let (screen, patched) = (segment.screen((field, test), watch)?, self.patches.count());
+        (patched * PATCHED_ONE_IN <= screen.count()).then(|| screen.and_moved(self.patches.slots(), patched))
     }
 
     fn value_of(&self, row: u32, field: FieldId) -> Option<ValueRef<'_>> {

@@ -39,7 +39,7 @@ fn apart(a: &[f32], b: &[f32]) -> f32 {
 }
 
 impl World {
-    /// Of the rows one in eleven has no place, one in fifty has moved, and one in 97 has lost its place, both since it was sealed; then one in
+    /// Of the rows one in eleven has no place, one in 200 has moved, and one in 397 has lost its place, both since it was sealed; then one in
     /// seven was deleted, and one in thirteen has expired.
     fn new(encoding: EncodingKind, filter_cache_bytes: usize) -> Self {
         let now = Arc::new(AtomicI64::new(0));
@@ -77,10 +77,10 @@ impl World {
         rows.upsert(live.iter().map(point).collect()).unwrap();
         db.flush().unwrap();
         let mut updates = Vec::new();
-        for (id, _, payload) in live.iter_mut().filter(|(id, ..)| id % 50 == 0 || id % 97 == 1) {
+        for (id, _, payload) in live.iter_mut().filter(|(id, ..)| id % 200 == 0 || id % 397 == 1) {
             let mut update = Update::new(*id);
             for (region, (name, ..)) in REGIONS.iter().enumerate() {
-                if *id % 50 == 0 {
+                if *id % 200 == 0 {
                     let place = place(&mut random, region);
                     update = update.set(*name, place);
                     payload.insert((*name).to_owned(), place.into());
