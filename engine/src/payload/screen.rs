@@ -26,16 +26,17 @@ pub(crate) struct Screen<'a> {
     /// Rows that are let through wherever their tiles say they are.
     moved: Option<&'a FixedBitSet>,
     count: usize,
+    failing: usize,
 }
 
 impl<'a> Screen<'a> {
     /// Lets no row through.
     pub(super) fn new(tiles: &'a [u16]) -> Self {
-        Self { tiles, wanted: Box::new([0; TILES / WORD_BITS]), moved: None, count: 0 }
+        Self { tiles, wanted: Box::new([0; TILES / WORD_BITS]), moved: None, count: 0, failing: 0 }
     }
 
-    /// Lets the rows of some tiles through, about so many.
-    pub(super) fn want(&mut self, tiles: Range<usize>, count: usize) {
+    /// Lets the rows of some tiles through, about so many, of which about so many do not pass.
+    pub(super) fn want(&mut self, tiles: Range<usize>, (count, failing): (usize, usize)) {
         if tiles.is_empty() {
             return;
         }
@@ -47,11 +48,12 @@ impl<'a> Screen<'a> {
             *word |= usize::MAX >> (WORD_BITS - (high - low)) << low;
         }
         self.count += count;
+        self.failing += failing;
     }
 
-    /// Lets so many rows through besides, whose values may be others than their tiles say.
+    /// Lets so many rows through besides, whose values may be others than their tiles say; how many of them pass is not known.
     pub(crate) fn and_moved(self, rows: &'a FixedBitSet, count: usize) -> Self {
-        Self { moved: Some(rows), count: self.count + count, ..self }
+        Self { moved: Some(rows), count: self.count + count, failing: self.failing + count, ..self }
     }
 
     /// Whether a row is let through.
@@ -86,13 +88,18 @@ impl<'a> Screen<'a> {
         self.count.min(self.rows())
     }
 
+    /// About what share of these does not pass.
+    pub(crate) fn failing_share(&self) -> f64 {
+        self.failing.min(self.count) as f64 / self.count.max(1) as f64
+    }
+
     /// One with these tiles.
     #[cfg(test)]
     pub(crate) fn of(tiles: &'a [u16], wanted: impl IntoIterator<Item = u16>) -> Self {
         let mut screen = Self::new(tiles);
         for tile in wanted {
             let count = tiles.iter().filter(|of_row| **of_row == tile).count();
-            screen.want(usize::from(tile)..usize::from(tile) + 1, count);
+            screen.want(usize::from(tile)..usize::from(tile) + 1, (count, 0));
         }
         screen
     }
@@ -115,7 +122,7 @@ mod tests {
             let ranges: Vec<_> = ranges.into_iter().map(|(from, count)| from..(from + count).min(TILES)).collect();
             let moved: Option<FixedBitSet> = moved.map(|rows| rows.into_iter().collect());
             let mut screen = Screen::new(&tiles);
-            ranges.iter().for_each(|range| screen.want(range.clone(), range.len()));
+            ranges.iter().for_each(|range| screen.want(range.clone(), (range.len(), 0)));
             if let Some(moved) = &moved {
                 screen = screen.and_moved(moved, moved.count_ones(..));
             }

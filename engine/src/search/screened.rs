@@ -2,10 +2,10 @@
 //!
 //! **Problem.** A walk looks at some thousand rows; to find all that lie within a circle of half of a million takes nearly as long as the walk.
 //! **Idea.** A screen (`payload/screen.rs`) refuses no row that passes, so the walk may go among what it lets through, and of what
-//! it gives those are kept whose values pass. As a few do not, it is a little wider.
+//! it gives those are kept whose values pass. It is wider by as many as are expected not to, so that it finds what a walk by the set does.
 //!
 //! All that is known of the count is about how many rows there are, which does for choosing a way. What is promised is kept by the set: it is found, and the
-//! search begun anew, where the plan is not to walk, where fewer rows are left than were asked for, or where so many did not pass that
+//! search begun anew, where the plan is not to walk, where the rim is much of what is let through, where fewer rows are left than were asked for, or where so many did not pass that
 //! the walk was a narrower one than it should have been (a filter may well have it that what lies just beyond the rim is just what is near the query).
 
 use fixedbitset::FixedBitSet;
@@ -17,8 +17,8 @@ use super::plan::{self, Counts, Plan};
 use crate::payload::Screened;
 use crate::vectors::Slot;
 
-/// A walk is wider by one in so many, as about as many of the rows that a screen lets through do not pass.
-const WIDER: usize = 16;
+/// Of the rows that a screen lets through at most so many are expected not to pass; else the set costs less than a wider walk.
+const FAILING_SHARE_MAX: f64 = 0.2;
 /// Of the rows that a walk gives at least so many of so many pass; else the set is found.
 const PASSING_SHARE: (usize, usize) = (3, 4);
 /// Rows of a block of sketches.
@@ -34,9 +34,10 @@ pub(super) struct Admitted<'a> {
 }
 
 impl Admitted<'_> {
-    /// The width of a walk that is to give so many.
+    /// The width of a walk that is to give so many that pass.
     pub(super) fn widened(&self, width: usize) -> usize {
-        if self.screened.is_some() { width + width.div_ceil(WIDER) } else { width }
+        let share = self.screened.map_or(0.0, |screened| screened.screen.failing_share());
+        (width as f64 / (1.0 - share.min(FAILING_SHARE_MAX))).ceil() as usize
     }
 }
 
@@ -60,6 +61,9 @@ impl Searching<'_> {
             return vain;
         }
         let Some(screened) = self.dense.screened(filter, self.watch) else { return vain };
+        if screened.screen.failing_share() > FAILING_SHARE_MAX {
+            return vain;
+        }
         let vectors = self.dense.count();
         let candidates = screened.count().min(vectors);
         let counts = Counts {

@@ -6,7 +6,7 @@
 //!
 //! Circles that hold a pole or are wider than half of the earth have no screen: their columns are not a run that says anything.
 //!
-//! **Cost.** Two bytes a row and 4 KiB a strip. A screen takes two arc sines and two binary searches for each strip that the circle reaches.
+//! **Cost.** Two bytes a row and 4 KiB a strip. A screen takes an arc sine and two binary searches for each strip that the circle reaches.
 
 use super::Band;
 use super::cells::edges;
@@ -76,16 +76,23 @@ impl Tiles {
         }
         let mut screen = Screen::new(&self.of_rows);
         let (south, north) = circle.latitudes();
-        for (number, strip) in self.strips.iter().enumerate() {
-            if strip.north < south || strip.south > north {
-                continue;
-            }
-            let (_, width) = circle.half_widths(&circle.edge(strip.south), &circle.edge(strip.north));
-            for (west, east) in sides(circle.center.lon, width).into_iter().flatten() {
+        let reached = self.strips.iter().enumerate();
+        let reached = reached.filter(|(_, strip)| strip.north >= south && strip.south <= north);
+        let mut edge = None;
+        for (number, strip) in reached {
+            // Which is the north of the strip before.
+            let low = edge.take().unwrap_or_else(|| circle.edge(strip.south));
+            let high = circle.edge(strip.north);
+            let (certain, possible) = circle.half_widths(&low, &high);
+            edge = Some(high);
+            // Between the one and the other the rim goes through the strip, and at each end through a column.
+            let outside = (1.0 - certain.unwrap_or(0.0) / possible) / 2.0;
+            for (west, east) in sides(circle.center.lon, possible).into_iter().flatten() {
                 let columns = strip.column(west)..strip.column(east) + 1;
                 let first = number * COLUMNS;
                 let count = (strip.places * columns.len()).div_ceil(COLUMNS);
-                screen.want(first + columns.start..first + columns.end, count);
+                let failing = (count as f64 * outside) as usize + strip.places.div_ceil(COLUMNS);
+                screen.want(first + columns.start..first + columns.end, (count, failing.min(count)));
             }
         }
         Some(screen)
