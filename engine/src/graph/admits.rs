@@ -8,8 +8,8 @@ use ragstone_kernels::KernelBits;
 use crate::payload::Screen;
 
 const WORD_BITS: usize = usize::BITS as usize;
-/// Nodes from a place on that are asked until one is admitted.
-const TRIED_MAX: usize = 1_024;
+/// Nodes from a place on that are asked until one is admitted: where one in fifty is, two in a hundred tries end without.
+const TRIED_MAX: usize = 192;
 
 /// See the module's text.
 pub(super) trait Admits {
@@ -132,19 +132,17 @@ mod tests {
 
     #[test]
     fn what_a_screen_lets_through_of_a_set_is_admitted() {
-        let tiles: Vec<u16> = (0..5_000).map(|row| row / 100 % 10).collect();
+        let tiles: Vec<u16> = (0..5_000).map(|row| row / 20 % 10).collect();
         let screen = Screen::of(&tiles, [3, 7]);
         let mut set = FixedBitSet::with_capacity(5_000);
         set.extend((0..4_000).step_by(3));
         for set in [None, Some(&set)] {
             let is_admitted = |node: usize| {
-                [3, 7].contains(&(node / 100 % 10))
-                    && set.is_none_or(|set| set.contains(node))
-                    && node < 5_000
+                [3, 7].contains(&(node / 20 % 10)) && set.is_none_or(|set| set.contains(node)) && node < 5_000
             };
             let through = Through::new(&screen, set);
             assert!((0..6_000).all(|node| through.admits(node as u32) == is_admitted(node)));
-            for from in [0, 299, 300, 398, 399, 400, 3_790, 3_990, 4_999, 5_000, 9_000] {
+            for from in [0, 59, 60, 78, 79, 80, 3_790, 3_850, 4_999, 5_000, 9_000] {
                 assert_eq!(through.next(from), (from..5_000).find(|node| is_admitted(*node)), "{from}");
             }
             let count = (0..5_000).filter(|node| is_admitted(*node)).count();
@@ -154,6 +152,6 @@ mod tests {
         // It is not looked for as long as that takes.
         let tiles: Vec<u16> = (0..5_000).map(|row| u16::from(row == 4_000)).collect();
         let screen = Screen::of(&tiles, [1]);
-        assert_eq!([0, 3_500].map(|from| Through::new(&screen, None).next(from)), [None, Some(4_000)]);
+        assert_eq!([0, 3_900].map(|from| Through::new(&screen, None).next(from)), [None, Some(4_000)]);
     }
 }
