@@ -56,6 +56,14 @@ impl<'a> Screen<'a> {
         Self { moved: Some(rows), count: self.count + count, failing: self.failing + count, ..self }
     }
 
+    /// Of the first rows alone, as far as that tells their share of all.
+    pub(crate) fn of_first(self, rows: usize) -> Self {
+        let Some(tiles) = self.tiles.get(..rows) else { return self };
+        let share = rows as f64 / self.tiles.len().max(1) as f64;
+        let [count, failing] = [self.count, self.failing].map(|count| (count as f64 * share).ceil() as usize);
+        Self { tiles, count, failing, ..self }
+    }
+
     /// Whether a row is let through.
     #[inline]
     pub(crate) fn admits(&self, row: u32) -> bool {
@@ -63,11 +71,10 @@ impl<'a> Screen<'a> {
             let tile = usize::from(tile);
             self.wanted[tile / WORD_BITS] >> (tile % WORD_BITS) & 1 == 1
         };
-        let by_tile = self.tiles.get(row as usize).is_some_and(|tile| is_wanted(*tile));
-        match self.moved {
-            None => by_tile,
-            Some(moved) => by_tile | moved.contains(row as usize),
-        }
+        self.tiles.get(row as usize).is_some_and(|tile| {
+            let is_moved = self.moved.is_some_and(|moved| moved.contains(row as usize));
+            is_wanted(*tile) | is_moved
+        })
     }
 
     /// Asks for what [`admits`](Self::admits) reads.
@@ -109,6 +116,18 @@ impl<'a> Screen<'a> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn of_the_first_rows_a_share_is_let_through() {
+        let tiles: Vec<u16> = (0..1_000).map(|row| row % 10).collect();
+        let moved: FixedBitSet = [11, 99, 100, 500].into_iter().collect();
+        let screen = Screen::of(&tiles, [3]).and_moved(&moved, 4).of_first(100);
+        let through: Vec<u32> = (0..1_100).filter(|row| screen.admits(*row)).collect();
+        assert_eq!(through, [3, 11, 13, 23, 33, 43, 53, 63, 73, 83, 93, 99]);
+        assert_eq!((screen.rows(), screen.count()), (100, 11));
+        assert_eq!(Screen::of(&tiles, [3]).of_first(1_001).count(), 100, "there are no more");
+        assert_eq!(Screen::of(&tiles, [3]).of_first(0).count(), 0);
+    }
 
     proptest! {
         /// Against their definition, tile by tile.

@@ -188,7 +188,9 @@ impl<'a> DenseView<'a> {
     /// What lets through the live nodes that pass and few others, if there is such a thing and nodes are rows.
     pub(crate) fn screened(&self, filter: Option<&CompiledFilter>, watch: &Watch) -> Option<Screened<'a>> {
         let Of::Sealed(dense) = self.of else { return None };
-        let mut screened = filter.filter(|_| dense.nodes.are_slots())?.screened(self.segment, watch)?;
+        let filter = filter.filter(|_| dense.nodes.are_slots())?;
+        // Rows without the vector come after those that have it.
+        let mut screened = filter.screened(self.segment, watch)?.of_first(dense.vectors() as usize);
         let dead = &self.segment.dead;
         if dead.count > 0 {
             screened.refuse(&dead.bits);

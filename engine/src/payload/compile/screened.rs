@@ -42,6 +42,11 @@ impl Screened<'_> {
         source.value_of(row, self.field).is_some_and(|value| self.test.passes(value))
     }
 
+    /// Keeps to the first rows.
+    pub(crate) fn of_first(self, rows: usize) -> Self {
+        Self { screen: self.screen.of_first(rows), ..self }
+    }
+
     /// Takes rows out.
     pub(crate) fn refuse(&mut self, rows: &FixedBitSet) {
         let others = self.others.get_or_insert_with(|| {
