@@ -4,9 +4,10 @@
 //! **Idea.** A screen (`payload/screen.rs`) refuses no row that passes, so the walk may go among what it lets through, and of what
 //! it gives those are kept whose values pass. It is wider by as many as are expected not to, so that it finds what a walk by the set does.
 //!
-//! All that is known of the count is about how many rows there are, which does for choosing a way. What is promised is kept by the set: it is found, and the
-//! search begun anew, where the plan is not to walk, where the rim is much of what is let through, where fewer rows are left than were asked for, or where so many did not pass that
-//! the walk was a narrower one than it should have been (a filter may well have it that what lies just beyond the rim is just what is near the query).
+//! All that is known of the count is about how many rows there are, which does for choosing a way. What is promised is kept by the set: it is
+//! found, and the search begun anew, where the plan is not to walk, where the rim is much of what is let through, where fewer rows are left than
+//! were asked for, or where so many did not pass that the walk was a narrower one than it should have been (a filter may well have it that
+//! what lies just beyond the rim is just what is near the query).
 
 use fixedbitset::FixedBitSet;
 
@@ -37,8 +38,13 @@ impl Admitted<'_> {
     /// The width of a walk that is to give so many that pass.
     pub(super) fn widened(&self, width: usize) -> usize {
         let share = self.screened.map_or(0.0, |screened| screened.screen.failing_share());
-        (width as f64 / (1.0 - share.min(FAILING_SHARE_MAX))).ceil() as usize
+        wide_enough(width, share)
     }
+}
+
+/// How many rows are to be found for so many that pass, if a share of them does not.
+fn wide_enough(passing: usize, failing_share: f64) -> usize {
+    (passing as f64 / (1.0 - failing_share.min(FAILING_SHARE_MAX))).ceil() as usize
 }
 
 /// What came of a search with a screen.
@@ -108,6 +114,13 @@ fn blocks_having(candidates: usize, rows: usize, blocks: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_what_is_found_as_many_pass_as_are_wanted() {
+        assert_eq!([0, 1, 10, 64].map(|passing| wide_enough(passing, 0.0)), [0, 1, 10, 64]);
+        assert_eq!([0, 1, 10, 64].map(|passing| wide_enough(passing, 0.05)), [0, 2, 11, 68]);
+        assert_eq!([10, 64].map(|passing| wide_enough(passing, 0.9)), [13, 80]);
+    }
 
     #[test]
     fn blocks_have_a_candidate_as_chance_has_it() {
