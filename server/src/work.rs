@@ -13,7 +13,8 @@
 //! fetched takes none of these turns: models have their own ([`models`](crate::models)), so that no list of snapshots waits for a download.
 //!
 //! Reads that ask for much (many rows, many queries) compute for long, and as many of them at once as there are turns would leave a short one its share
-//! of a processor only: so they wait for each other, too ([`Work::large_reads`]). Likewise long messages, which take a processor for as long as they are taken
+//! of a processor only: so they wait for each other, too ([`Work::large_reads`]), but not
+//! while a model embeds their texts, which comes before. Likewise long messages, which take a processor for as long as they are taken
 //! apart, before any of this ([`Work::large_messages`]).
 //!
 //! An answer is little work and much waiting, streamed or not: what it computes (finding its evidence) takes a turn among the reads, and while it

@@ -30,7 +30,6 @@ use prost::Message;
 use ragstone::{CancelOnDrop, CancelToken, Collection, WriteReceipt};
 use ragstone_rag::Rag;
 use ragstone_rag::answers::AnswerCache;
-use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Response, Status};
 
 use self::answer::{Budget, Refused};
@@ -182,14 +181,6 @@ impl Services {
         self.shared.work.run(move || reading.collection(&rag, &name, &at_least).map(drop)).await?
     }
 
-    /// A turn for a read that asks for much, once the collection shows what the write token stands for: nobody waits with it.
-    async fn large_turn(&self, collection: &str, at_least: &str) -> Result<OwnedSemaphorePermit, Status> {
-        if !at_least.is_empty() {
-            self.wait_for(collection, at_least.to_owned()).await?;
-        }
-        self.work().large_reads().take().await
-    }
-
     /// Returns when the model of a collection, if it has one, is loaded; its name.
     pub(crate) async fn require_model_of(&self, collection: &str) -> Result<Option<String>, Status> {
         let name = collection.to_owned();
@@ -234,13 +225,56 @@ impl Services {
         M: Message + Send + 'static,
         F: FnOnce(&Rag) -> Result<M, Refused> + Send + 'static,
     {
-        let ((rag, _end_with_call), whole) = (self.wanted_rag(), self.budget());
-        let place = Place::current();
-        let answered = self.shared.work.run(move || {
-            let message = operation(&rag).map_err(|refused| refused.0)?;
+        let (rag, _end_with_call) = self.wanted_rag();
+        self.held(move || operation(&rag)).await
+    }
+
+    /// Answers a read that asks for much, in its turn among those ([`Work::large_reads`]), in two steps: `begin` finds the collection and embeds texts,
+    /// and `search` computes with what came of it. Where the first one may wait, for a write token's state or for a model, it is done before the turn
+    /// is taken: nobody waits with it. Otherwise both are done at once. As [`answered`](Self::answered) otherwise.
+    async fn answered_large<T, M, B, S>(&self, may_wait: bool, begin: B, search: S) -> Result<M, Status>
+    where
+        T: Send + 'static,
+        M: Message + Send + 'static,
+        B: FnOnce(&Rag) -> Result<T, Refused> + Send + 'static,
+        S: FnOnce(T) -> Result<M, Refused> + Send + 'static,
+    {
+        // Of both steps: what the first one found is wanted until the second one is done.
+        let (rag, _end_with_call) = self.wanted_rag();
+        if may_wait {
+            let begin = move || begin(&rag).map_err(|refused| refused.0);
+            let begun = self.work().run(begin).await??;
+            self.held_in_large_turn(move || search(begun)).await
+        } else {
+            self.held_in_large_turn(move || search(begin(&rag)?)).await
+        }
+    }
+
+    async fn held_in_large_turn<M, F>(&self, job: F) -> Result<M, Status>
+    where
+        M: Message + Send + 'static,
+        F: FnOnce() -> Result<M, Refused> + Send + 'static,
+    {
+        let turn = self.work().large_reads().take().await?;
+        let job = move || {
+            let _turn = turn;
+            job()
+        };
+        self.held(job).await
+    }
+
+    /// The message that a job makes on a thread that may block, if it fits.
+    async fn held<M, F>(&self, job: F) -> Result<M, Status>
+    where
+        M: Message + Send + 'static,
+        F: FnOnce() -> Result<M, Refused> + Send + 'static,
+    {
+        let (whole, place) = (self.budget(), Place::current());
+        let held = self.work().run(move || {
+            let message = job().map_err(|refused| refused.0)?;
             whole.hold(message, place.as_ref())
         });
-        answered.await?
+        held.await?
     }
 
     /// Answers a request where it is, if that is likely to be short and if there is a turn for it; none if not, or if the closure has none. As

@@ -29,7 +29,9 @@ const SHORT_BYTES: usize = 32 << 10;
 impl Services {
     pub(super) async fn answer_query(&self, mut request: QueryRequest) -> Result<QueryResponse, Status> {
         let (is_short, is_large) = (is_short(&request), is_large(&request));
-        let embedder = match convert::has_text(&request) {
+        let has_text = convert::has_text(&request);
+        let may_wait = has_text || !request.at_least.is_empty();
+        let embedder = match has_text {
             true => self.require_model_of(&request.collection).await?,
             false => None,
         };
@@ -45,6 +47,7 @@ impl Services {
             token: CancelToken::new(),
             is_short,
             request,
+            embed_ms: None,
             tried: None,
         };
         // Dropped with this future: when the caller leaves, or the deadline passes.
@@ -52,15 +55,17 @@ impl Services {
         if is_short && let Some(answer) = self.answered_here(|rag| asked.answer(rag, Some(HERE)))? {
             return Ok(answer);
         }
-        let large = match is_large {
-            true => Some(self.large_turn(asked.stages.collection(), &asked.at_least).await?),
-            false => None,
+        let unlimited = |answer: Option<QueryResponse>| answer.ok_or_else(|| status::fault().into());
+        if !is_large {
+            return self.answered(move |rag| asked.answer(rag, None).and_then(unlimited)).await;
+        }
+        let begin = move |rag: &Rag| {
+            let rows = asked.begin(rag)?;
+            Ok((asked, rows))
         };
-        let answer = move |rag: &Rag| {
-            let _large = large;
-            asked.answer(rag, None)?.ok_or_else(|| status::fault().into())
-        };
-        self.answered(answer).await
+        let search =
+            move |(mut asked, rows): (Asked, Collection)| asked.search(&rows, None).and_then(unlimited);
+        self.answered_large(may_wait, begin, search).await
     }
 }
 
@@ -85,6 +90,8 @@ struct Asked {
     request: QueryRequest,
     at_least: String,
     paths: QueryPaths,
+    /// How long embedding its texts took, if it had any.
+    embed_ms: Option<f64>,
     /// The query that was made of it, if that was tried.
     tried: Option<Query>,
     stages: Stages,
@@ -99,20 +106,32 @@ struct Asked {
 impl Asked {
     /// The answer; none if it is not there within the limit, which only a query without a budget of its own has.
     fn answer(&mut self, rag: &Rag, limit: Option<Duration>) -> Result<Option<QueryResponse>, Refused> {
-        let paths = self.paths;
+        let rows = self.begin(rag)?;
+        self.search(&rows, limit)
+    }
+
+    /// The collection that is queried, whose model has put vectors in the places of texts.
+    fn begin(&mut self, rag: &Rag) -> Result<Collection, Refused> {
         let rows = self.finding.collection(rag, self.stages.collection(), &self.at_least)?;
+        let started = Instant::now();
+        if self.tried.is_none() && embed(rag, &rows, [(String::new(), &mut self.request)])? {
+            self.embed_ms = Some(milliseconds(started, Instant::now()));
+        }
+        Ok(rows)
+    }
+
+    /// The answer of a query without texts.
+    fn search(
+        &mut self,
+        rows: &Collection,
+        limit: Option<Duration>,
+    ) -> Result<Option<QueryResponse>, Refused> {
+        let paths = self.paths;
         let view = rows.view();
         let started = Instant::now();
-        let mut embedded = None;
         let mut query = match self.tried.take() {
             Some(query) => query,
-            None => {
-                let mut request = std::mem::take(&mut self.request);
-                if embed(rag, &rows, [(String::new(), &mut request)])? {
-                    embedded = Some(Instant::now());
-                }
-                convert::query(request, "", self.token.clone())?
-            }
+            None => convert::query(std::mem::take(&mut self.request), "", self.token.clone())?,
         };
         if let Some(limit) = limit {
             query = query.budget(limit).at_once();
@@ -130,13 +149,13 @@ impl Asked {
         }
         let reading = Reading { view: &view, later, budget: &mut self.budget };
         let found = reading.answer(found).map_err(|refused| refused.at(&paths))?;
-        let took = embedded.unwrap_or(started).elapsed();
+        let took = started.elapsed();
         if self.is_short {
             self.lately.took(took);
         }
         let mut timings = vec![("search", took.as_secs_f64() * 1e3)];
-        if let Some(embedded) = embedded {
-            timings.insert(0, ("embed", milliseconds(started, embedded)));
+        if let Some(embed_ms) = self.embed_ms {
+            timings.insert(0, ("embed", embed_ms));
         }
         let of_groups = found.groups.iter().map(|group| group.hits.len()).sum::<usize>();
         let results = Some(found.hits.len() + of_groups);

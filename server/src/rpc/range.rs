@@ -13,35 +13,51 @@ use super::paths::renamed;
 use super::query::milliseconds;
 use crate::convert;
 
-pub(super) fn search(
-    rag: &Rag,
-    rows: &Collection,
-    (mut request, token): (SearchRangeRequest, CancelToken),
-    budget: &mut Budget,
-) -> Result<SearchRangeResponse, Refused> {
-    let view = rows.view();
-    let started = Instant::now();
-    let text = convert::take_range_text(&mut request)?;
-    if let Some(text) = &text {
-        let embedded = rag.embed_queries(rows, &[("text", text.as_str())])?;
-        convert::put_range_vector(&mut request, embedded.into_iter().next().unwrap_or_default());
+/// A search whose text, if it had one, is a vector.
+pub(super) struct Asked {
+    rows: Collection,
+    request: SearchRangeRequest,
+    /// How long that took.
+    embed_ms: Option<f64>,
+}
+
+impl Asked {
+    /// Embeds the text with the model of the rows that are searched.
+    pub(super) fn of(rag: &Rag, rows: Collection, mut request: SearchRangeRequest) -> Result<Asked, Refused> {
+        let started = Instant::now();
+        let mut embed_ms = None;
+        if let Some(text) = convert::take_range_text(&mut request)? {
+            let embedded = rag.embed_queries(&rows, &[("text", text.as_str())])?;
+            convert::put_range_vector(&mut request, embedded.into_iter().next().unwrap_or_default());
+            embed_ms = Some(milliseconds(started, Instant::now()));
+        }
+        Ok(Asked { rows, request, embed_ms })
     }
-    let embedded = Instant::now();
-    let is_full = !request.without_payload;
-    let request = convert::range(request, token)?;
-    let found = view.search_range(&request).map_err(|error| {
-        renamed(error, |field| if field == "vector_name" { "by".to_owned() } else { field.to_owned() })
-    })?;
-    let mut timings = vec![("search", milliseconds(embedded, Instant::now()))];
-    if text.is_some() {
-        timings.insert(0, ("embed", milliseconds(started, embedded)));
+
+    pub(super) fn search(
+        self,
+        token: CancelToken,
+        budget: &mut Budget,
+    ) -> Result<SearchRangeResponse, Refused> {
+        let Asked { rows, request, embed_ms } = self;
+        let view = rows.view();
+        let started = Instant::now();
+        let is_full = !request.without_payload;
+        let request = convert::range(request, token)?;
+        let found = view.search_range(&request).map_err(|error| {
+            renamed(error, |field| if field == "vector_name" { "by".to_owned() } else { field.to_owned() })
+        })?;
+        let mut timings = vec![("search", milliseconds(started, Instant::now()))];
+        if let Some(embed_ms) = embed_ms {
+            timings.insert(0, ("embed", embed_ms));
+        }
+        Ok(SearchRangeResponse {
+            hits: read(&view, found.hits, is_full, budget)?,
+            truncated: found.truncated,
+            stats: Some(convert::query_stats(found.stats)),
+            timings: convert::timings_out(timings),
+        })
     }
-    Ok(SearchRangeResponse {
-        hits: read(&view, found.hits, is_full, budget)?,
-        truncated: found.truncated,
-        stats: Some(convert::query_stats(found.stats)),
-        timings: convert::timings_out(timings),
-    })
 }
 
 /// The hits with their fields, by slices, so that an answer that becomes too large is noticed before all of it was read.

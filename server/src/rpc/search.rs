@@ -1,7 +1,7 @@
 //! SearchService.
 
 use ragstone::query::Query;
-use ragstone::{CancelToken, View};
+use ragstone::{CancelToken, Collection, View};
 use ragstone_proto::v1::search_service_server::SearchService;
 use ragstone_proto::v1::{
     BatchQueryRequest, BatchQueryResponse, ExplainRequest, ExplainResponse, QueryRequest, QueryResponse,
@@ -45,16 +45,16 @@ impl SearchService for Services {
     ) -> Result<Response<BatchQueryResponse>, Status> {
         let BatchQueryRequest { collection, mut queries, at_least } = request.into_inner();
         check_count("queries", queries.len(), ("SEARCH_BATCH_MAX", SEARCH_BATCH_MAX))?;
-        if queries.iter().any(convert::has_text) {
+        let has_text = queries.iter().any(convert::has_text);
+        if has_text {
             self.require_model_of(&collection).await?;
         }
+        let may_wait = has_text || !at_least.is_empty();
         let (mut budget, reading) = (self.budget(), self.reading());
         let recall = self.metrics().recall().clone();
         let token = CancelToken::new();
         let _end_with_call = token.cancel_on_drop();
-        let large = self.large_turn(&collection, &at_least).await?;
-        let search = move |rag: &Rag| {
-            let _large = large;
+        let begin = move |rag: &Rag| {
             for (index, query) in queries.iter().enumerate() {
                 if !matches!(&query.collection, name if name.is_empty() || *name == collection) {
                     let field = format!("queries[{index}].collection");
@@ -66,10 +66,13 @@ impl SearchService for Services {
                 }
             }
             let rows = reading.collection(rag, &collection, &at_least)?;
-            let view = rows.view();
             let paths: Vec<QueryPaths> = queries.iter().map(QueryPaths::of).collect();
             let placed = queries.iter_mut().enumerate();
             embed(rag, &rows, placed.map(|(index, query)| (format!("queries[{index}]."), query)))?;
+            Ok((rows, queries, paths))
+        };
+        let search = move |(rows, queries, paths): (Collection, Vec<QueryRequest>, Vec<QueryPaths>)| {
+            let view = rows.view();
             let convert =
                 |(index, query)| convert::query(query, &format!("queries[{index}]."), token.clone());
             let queries =
@@ -80,7 +83,7 @@ impl SearchService for Services {
             let responses = run_all(&view, &queries, &paths, &mut budget)?;
             Ok(BatchQueryResponse { responses })
         };
-        self.answer(search).await
+        self.answered_large(may_wait, begin, search).await.map(Response::new)
     }
 
     async fn search_range(
@@ -88,19 +91,20 @@ impl SearchService for Services {
         request: Request<SearchRangeRequest>,
     ) -> Result<Response<SearchRangeResponse>, Status> {
         let request = request.into_inner();
-        if convert::range_has_text(&request) {
+        let has_text = convert::range_has_text(&request);
+        if has_text {
             self.require_model_of(&request.collection).await?;
         }
+        let may_wait = has_text || !request.at_least.is_empty();
         let (mut budget, reading) = (self.budget(), self.reading());
         let token = CancelToken::new();
         let _end_with_call = token.cancel_on_drop();
-        let large = self.large_turn(&request.collection, &request.at_least).await?;
-        let search = move |rag: &Rag| {
-            let _large = large;
+        let begin = move |rag: &Rag| {
             let rows = reading.collection(rag, &request.collection, &request.at_least)?;
-            range::search(rag, &rows, (request, token), &mut budget)
+            range::Asked::of(rag, rows, request)
         };
-        self.answer(search).await
+        let search = move |asked: range::Asked| asked.search(token, &mut budget);
+        self.answered_large(may_wait, begin, search).await.map(Response::new)
     }
 }
 

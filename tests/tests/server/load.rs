@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use ragstone_client::{Client, Code, CreateCollection, Embed};
+use ragstone_client::{Client, Code, CreateCollection, Embed, Point, Query, RangeSearch};
 use ragstone_proto::v1;
 use ragstone_proto::v1::inference_service_client::InferenceServiceClient;
 use ragstone_server::ServerConfig;
 
-use crate::fixture::{PANIC, Server, WAIT, config, details, eventually, reason};
+use crate::fixture::{MODEL, PANIC, Server, WAIT, config, details, eventually, reason};
 
 #[tokio::test]
 async fn one_request_too_many_is_refused_at_once_and_repeated_by_the_client() {
@@ -116,6 +116,41 @@ async fn a_panic_is_an_error_of_its_request_alone() {
     // The same connection goes on.
     client.create_collection(CreateCollection::with_dimension("c", 2)).await.unwrap();
     assert_eq!(client.embed(Embed::new(["x"])).await.unwrap().vectors.len(), 1);
+    server.stop().await;
+}
+
+/// Reads that ask for much have a turn among them, of which there is one here. They used to embed their texts in it, so that a slow model kept all
+/// others waiting.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_reads_wait_for_no_model_of_another() {
+    let config = ServerConfig { large_requests_max: 1, ..config() };
+    let server = Server::start_with(config).await;
+    let client = server.client().await;
+    client.create_collection(CreateCollection::with_model("notes", MODEL)).await.unwrap();
+    client.create_collection(CreateCollection::with_dimension("c", 2)).await.unwrap();
+    client.upsert_points("c", [Point::new(1_u64, [1.0, 0.0])]).await.unwrap();
+    let [first, second, third] = [client.clone(), client.clone(), client.clone()];
+    let held = [
+        tokio::spawn(
+            async move { first.query(Query::text("notes", WAIT, 1_000)).await.unwrap().timings.len() },
+        ),
+        tokio::spawn(async move {
+            second.query_batch("notes", [Query::text("", WAIT, 1)]).await.unwrap()[0].timings.len()
+        }),
+        tokio::spawn(async move {
+            third.search_range(RangeSearch::text("notes", WAIT, 0.5)).await.unwrap().timings.len()
+        }),
+    ];
+    eventually("three reads wait for the model", || server.gate.waiting() == 3).await;
+    assert_eq!(client.query(Query::vector("c", [1.0, 0.0], 1_000)).await.unwrap().hits.len(), 1);
+    let batch = client.query_batch("c", [Query::vector("", [1.0, 0.0], 1)]).await.unwrap();
+    assert_eq!(batch[0].hits.len(), 1);
+    assert_eq!(client.search_range(RangeSearch::vector("c", [1.0, 0.0], 0.5)).await.unwrap().hits.len(), 1);
+    assert_eq!(server.gate.waiting(), 3, "none of those with a text is done");
+    server.gate.open();
+    for (read, stages) in held.into_iter().zip([2, 0, 2]) {
+        assert_eq!(read.await.unwrap(), stages, "`embed` and `search`, but for a batch");
+    }
     server.stop().await;
 }
 
