@@ -190,10 +190,15 @@ impl Selected {
         Ok(Self { fields, vectors })
     }
 
-    /// Asks for the fields of some rows, which are read next.
+    /// Asks for what some rows have, which is read next.
     fn prefetch(&self, run: &Run<'_>, rows: &[Ranked]) {
         let (segments, fields) = (&run.view.segments, self.fields.as_deref());
-        rows.iter().for_each(|row| segments[row.segment].prefetch_payload(row.slot.0, fields));
+        for Ranked { segment, slot, .. } in rows {
+            let segment = &segments[*segment];
+            segment.prefetch_id(slot.0);
+            segment.prefetch_version(slot.0);
+            segment.prefetch_payload(slot.0, fields);
+        }
         rows.iter().for_each(|row| segments[row.segment].prefetch_rest(row.slot.0, fields));
     }
 

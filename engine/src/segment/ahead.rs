@@ -12,6 +12,13 @@ impl SegmentView {
         self.each_column(Some(&[field]), |column, file| column.prefetch(file, slot as usize));
     }
 
+    /// Asks for the number of the write that last changed a row.
+    pub(crate) fn prefetch_version(&self, slot: u32) {
+        if let Segment::Sealed(segment) = &self.segment {
+            segment.prefetch_version(slot);
+        }
+    }
+
     /// Asks for the fields of a row, all of them or the wanted ones; soon after it [`prefetch_rest`](Self::prefetch_rest), then
     /// [`payload`](Self::payload).
     pub(crate) fn prefetch_payload(&self, slot: u32, wanted: Option<&[FieldId]>) {

@@ -230,6 +230,11 @@ impl SealedSegment {
         self.versions.get(self.bytes(), slot)
     }
 
+    /// Asks for it.
+    pub(super) fn prefetch_version(&self, slot: u32) {
+        self.versions.prefetch(self.bytes(), slot);
+    }
+
     /// When a row expires.
     pub(crate) fn expires_at(&self, slot: u32) -> i64 {
         self.expiries.as_ref().map_or(NEVER, |expiries| expiries.get(self.bytes(), slot))

@@ -54,4 +54,11 @@ impl SealedVersions {
         let is_there = (slot as usize + 1) * VERSION_BYTES <= versions.len();
         if is_there { u64_at(versions, slot as usize) } else { LOST }
     }
+
+    /// Asks for it.
+    pub(in crate::segment) fn prefetch(&self, file: &[u8], slot: u32) {
+        if let Some(version) = file[self.0.clone()].get(slot as usize * VERSION_BYTES..) {
+            ragstone_kernels::prefetch(&version[..version.len().min(VERSION_BYTES)]);
+        }
+    }
 }
