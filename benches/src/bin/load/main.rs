@@ -70,8 +70,9 @@ struct Arguments {
     /// Components of their vectors; of another server's model, that has its own.
     #[arg(long, default_value_t = 384, value_name = "N")]
     dimension: usize,
-    /// Centres that they lie around, and queries too; without any they have nothing to do with each other, which no embeddings are like.
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    /// Centres that they lie around, and queries too; with 0 they have nothing to do with each other, which no embeddings are like, and no index
+    /// finds the nearest of.
+    #[arg(long, default_value_t = 200, value_name = "N")]
     centres: usize,
     /// Vectors of the points, of which the first are taken, instead of random ones: a .npy array of float32 or float16.
     #[arg(long, value_name = "FILE", requires = "query", conflicts_with_all = ["centres", "noisy"])]
