@@ -34,7 +34,7 @@ async def test_that_a_call_has_ended_is_seen_without_reading(client: Any, kind: 
     transport = (client if kind == "async" else client.inner)._core.transport
     stream = transport.duplex(methods.INGEST_POINTS.path, PATIENCE_S)
     assert not stream.is_over()
-    point = v1.Point.FromString(point_bytes(as_point((1, [1.0]))))
+    point = v1.Point.FromString(b"".join(point_bytes(as_point((1, [1.0])))))
     message = v1.IngestPointsRequest(collection="nobody", request_id=request_id(), points=[point])
     await came(stream.write(message.SerializeToString()))
     # Its deadline ends this at the latest.
