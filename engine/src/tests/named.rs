@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use proptest::prelude::*;
 
@@ -164,10 +164,9 @@ fn readers_see_one_or_the_other_while_an_alias_is_repointed() {
         rows.upsert((0..20).map(|id| point(id, side)).collect()).unwrap();
     }
     db.set_alias("it", "left").unwrap();
-    let is_over = AtomicBool::new(false);
+    let (is_over, reads) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         let read = || {
-            let mut seen = [0_u64; 2];
             while !is_over.load(Ordering::SeqCst) {
                 let rows = db.collection("it").unwrap();
                 let points = rows.view().iter().collect::<crate::Result<Vec<_>>>().unwrap();
@@ -175,12 +174,15 @@ fn readers_see_one_or_the_other_while_an_alias_is_repointed() {
                 assert_eq!(sides.len(), 20);
                 assert!(sides.iter().all(|side| *side == sides[0]), "{sides:?}");
                 assert_eq!(rows.name(), ["left", "right"][sides[0] as usize]);
-                seen[sides[0] as usize] += 1;
+                reads.fetch_add(1, Ordering::SeqCst);
             }
-            seen
         };
         let readers: Vec<_> = (0..2).map(|_| scope.spawn(read)).collect();
-        for _ in 0..100 {
+        // Until enough of it was seen, however late the readers get a processor; one that fails ends it.
+        let goes_on = |round: u64| round < 100 || reads.load(Ordering::SeqCst) < 100;
+        for _ in
+            (0..).take_while(|round| goes_on(*round) && !readers.iter().any(|reader| reader.is_finished()))
+        {
             db.set_alias("it", "right").unwrap();
             // What is named no more can go and come meanwhile.
             db.delete_collection("left").unwrap();
@@ -189,10 +191,8 @@ fn readers_see_one_or_the_other_while_an_alias_is_repointed() {
             db.set_alias("it", "left").unwrap();
         }
         is_over.store(true, Ordering::SeqCst);
-        for reader in readers {
-            assert!(reader.join().unwrap().iter().sum::<u64>() > 0);
-        }
     });
+    assert!(reads.load(Ordering::SeqCst) >= 100);
 }
 
 /// Writers go on while one collection after the other takes the place: each acknowledged write is in the last one.
