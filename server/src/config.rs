@@ -40,9 +40,9 @@ pub struct ServerConfig {
     pub concurrent_streams_max: usize,
     /// Requests of a kind that are being worked on: threads that compute, or wait for the disk.
     pub worker_threads_max: usize,
-    /// Reads that ask for much (more than [`SHORT_READ_ROWS_MAX`](limits::SHORT_READ_ROWS_MAX) rows, groups, batches, ranges) that are worked on, and,
-    /// beside these, requests of more than [`SHORT_MESSAGE_BYTES_MAX`](limits::SHORT_MESSAGE_BYTES_MAX) bytes that are read, at a time: others are answered
-    /// meanwhile.
+    /// Reads that ask for much (more than [`SHORT_READ_ROWS_MAX`](limits::SHORT_READ_ROWS_MAX) rows, groups, batches, ranges) that are worked on,
+    /// requests of more than [`SHORT_MESSAGE_BYTES_MAX`](limits::SHORT_MESSAGE_BYTES_MAX) bytes that are read, and answers of as much that are written,
+    /// together at a time: others are answered meanwhile.
     pub large_requests_max: usize,
     /// Answers of language models that are under way; each takes a thread that waits.
     pub concurrent_generations_max: usize,

@@ -23,6 +23,7 @@ mod line;
 #[cfg(test)]
 mod tests;
 mod timeout;
+mod written;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -49,6 +50,7 @@ use self::giving_way::Compressed;
 pub(crate) use self::giving_way::{giving_way, is_compressed};
 use self::line::Line;
 use self::timeout::grpc_timeout;
+use self::written::written;
 use crate::calls::{Calls, Shape};
 use crate::columns::Beside;
 use crate::elements::Shapes;
@@ -192,7 +194,7 @@ impl RequestLayer {
             None => self.request_bytes_max.min(UNPLACED_REQUEST_BYTES_MAX),
         };
         let scan = self.shapes.of_request(request.uri().path());
-        let turns = self.work.large_messages().clone();
+        let (turns, answers) = (self.work.large_messages().clone(), self.work.large_answers().clone());
         async move {
             if let (Some(place), Some(beside)) = (&place, request.extensions().get::<Beside>())
                 && let Err(refused) = place.take(beside.bytes())
@@ -223,11 +225,15 @@ impl RequestLayer {
                 request.headers_mut().remove("grpc-accept-encoding");
             }
             let called = giving_way(inner.call(request), (is_compressed, acknowledgements));
-            let Ok(response) = match place {
-                Some(place) => place.hold(called).await,
-                None => called.await,
+            let Some(place) = place else {
+                let Ok(response) = called.await;
+                return response;
             };
-            response
+            let Ok(response) = place.clone().hold(called).await;
+            match place.answers_long() && !shape.server_streams {
+                true => written(response, &answers).await,
+                false => response,
+            }
         }
     }
 }

@@ -11,7 +11,7 @@
 //! | [`CONCURRENT_REQUESTS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CONCURRENT_STREAMS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`SHORT_READ_ROWS_MAX`] | 100 rows; reads of more, and of groups, batches and ranges, are worked on one fewer at a time than there are processors (by default, `large_requests_max`) | it waits |
-//! | [`SHORT_MESSAGE_BYTES_MAX`] | 1 MiB; longer requests are read as many at a time | it waits |
+//! | [`SHORT_MESSAGE_BYTES_MAX`] | 1 MiB; longer requests are read, and longer answers written, in the same turns | it waits |
 //! | [`CONCURRENT_GENERATIONS_MAX`] | 64 answers (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`ANSWER_STALL_SECONDS_MAX`] | 60 s (by default) | the answer is given up |
 //! | [`GRPC_CONNECTIONS_MAX`] | 1,024 of the gRPC port (by default) | the connection waits |

@@ -15,7 +15,8 @@
 //! Reads that ask for much (many rows, many queries) compute for long, and as many of them at once as there are turns would leave a short one its share
 //! of a processor only: so they wait for each other, too ([`Work::large_reads`]), but not
 //! while a model embeds their texts, which comes before. Likewise long messages, which take a processor for as long as they are taken
-//! apart, before any of this ([`Work::large_messages`]).
+//! apart, before any of this ([`Work::large_messages`]), and long answers, while they are put together as a message, behind it
+//! ([`Work::large_answers`]). These turns are the same ones, and nobody has two: what is left is for short calls alone.
 //!
 //! An answer is little work and much waiting, streamed or not: what it computes (finding its evidence) takes a turn among the reads, and while it
 //! waits for its model it has a thread ([`Work::wait`]) and no turn, so its places bound those threads.
@@ -115,8 +116,9 @@ pub(crate) struct Work {
     lately: Lately,
     /// Of reads that ask for much, beside their own.
     large_reads: Turns,
-    /// Of messages that take long to read.
+    /// Of messages that take long to read, and of answers that take long to write: the same.
     large_messages: Turns,
+    large_answers: Turns,
     concurrent_requests_max: usize,
     concurrent_streams_max: usize,
     concurrent_generations_max: usize,
@@ -142,6 +144,7 @@ impl Work {
             turns: reads.turns.shared_with(Kind::Generate.name()),
             refused: Arc::default(),
         };
+        let large_reads = Turns::new("large_read", config.large_requests_max);
         Work {
             reads,
             writes,
@@ -149,8 +152,9 @@ impl Work {
             generations,
             memory: Memory::new(config.message_bytes_max),
             lately: Lately::default(),
-            large_reads: Turns::new("large_read", config.large_requests_max),
-            large_messages: Turns::new("large_message", config.large_requests_max),
+            large_messages: large_reads.shared_with("large_message"),
+            large_answers: large_reads.shared_with("large_answer"),
+            large_reads,
             concurrent_requests_max,
             concurrent_streams_max,
             concurrent_generations_max,
@@ -197,9 +201,9 @@ impl Work {
     }
 
     /// The turns that are waited for.
-    pub(crate) fn queues(&self) -> [&Turns; 6] {
+    pub(crate) fn queues(&self) -> [&Turns; 7] {
         let [read, write, fetch, generate] = Kind::ALL.map(|kind| &self.gates(kind).turns);
-        [read, write, fetch, generate, &self.large_reads, &self.large_messages]
+        [read, write, fetch, generate, &self.large_reads, &self.large_messages, &self.large_answers]
     }
 
     /// Takes a place, of a call that streams or of one that does not.
@@ -273,9 +277,14 @@ impl Work {
         &self.large_reads
     }
 
-    /// Turns of the messages that take long to read, as many, each for as long as that takes.
+    /// The same turns for messages that take long to read, each for as long as that takes.
     pub(crate) fn large_messages(&self) -> &Turns {
         &self.large_messages
+    }
+
+    /// The same turns for answers that take long to write, likewise.
+    pub(crate) fn large_answers(&self) -> &Turns {
+        &self.large_answers
     }
 
     /// How long jobs took lately that may be done where they are asked for.

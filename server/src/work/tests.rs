@@ -157,10 +157,10 @@ async fn answers_that_wait_hold_a_place_and_no_turn() {
 #[tokio::test]
 async fn what_asks_for_much_waits_for_its_like_and_others_do_not() {
     let work = Work::new(&ServerConfig { large_requests_max: 2, ..ServerConfig::default() });
-    let mut held = Vec::new();
-    for turns in [work.large_reads(), work.large_messages()] {
+    let kinds = [work.large_reads(), work.large_messages(), work.large_answers()];
+    for (turns, other) in kinds.into_iter().zip(kinds.into_iter().cycle().skip(1)) {
         let first = turns.take().await.unwrap();
-        held.push(turns.take().await.unwrap());
+        let second = other.take().await.unwrap();
         let one_more = tokio::spawn({
             let turns = turns.clone();
             async move { turns.take().await }
@@ -169,12 +169,12 @@ async fn what_asks_for_much_waits_for_its_like_and_others_do_not() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         assert_eq!(work.run(|| 1).await.unwrap(), 1, "a short one is done");
-        drop(first);
-        held.push(one_more.await.unwrap().unwrap());
+        drop(second);
+        drop((first, one_more.await.unwrap().unwrap()));
         assert_eq!(turns.waiting(), 0);
     }
     let names = work.queues().map(Turns::name);
-    assert_eq!(names, ["read", "write", "fetch", "generate", "large_read", "large_message"]);
+    assert_eq!(names, ["read", "write", "fetch", "generate", "large_read", "large_message", "large_answer"]);
 }
 
 #[test]
