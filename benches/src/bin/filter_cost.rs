@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use ragstone::{Collection, Db, DbOptions, FieldType, Filter, GeoPoint, Point, Range, Schema, SearchRequest};
+use ragstone::{
+    Collection, Db, DbOptions, FieldType, Filter, GeoPoint, Point, PointId, Range, Schema, SearchRequest,
+};
 use ragstone_benches::Failure;
 use ragstone_benches::arguments;
 use ragstone_benches::index::rounded;
@@ -34,7 +36,10 @@ const SHARES: [(f64, u64); 4] = [(0.001, 1_000), (0.01, 100), (0.1, 10), (0.5, 2
 /// A search need not find all rows of its filter, so what it pays is measured apart: `search_ready_us` is the same search where the rows of the
 /// filter were found and kept just before, and `filter_us` the median of what the search with no answer kept takes more, query by query: finding
 /// rows, or asking those that the walk comes to, with all that follows from it; both have read their rows before. It says nothing where answers are not kept: of few rows, which are
-/// listed, and of filters of several conditions. `filter_share_of_search` is what it is of `search_us`. Prints JSON lines.
+/// listed, and of filters of several conditions. `filter_share_of_search` is what it is of `search_us`.
+///
+/// `recall` is what the first `--exact` searches find of the ten nearest rows that pass, and `unfiltered_recall` the same without a filter: a search that
+/// finds less costs less, and its filter is more of it. Prints JSON lines.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -49,12 +54,24 @@ struct Arguments {
     /// Queries of each condition.
     #[arg(long, default_value_t = 500, value_name = "N")]
     queries: usize,
+    /// Width of searches; without it, the engine's own.
+    #[arg(long, value_name = "N")]
+    ef: Option<usize>,
+    /// Queries of each condition that are answered exactly, too, for the recall.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    exact: usize,
     /// Where the rows are kept; those that an earlier run of the same size wrote there are taken as they are.
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
     /// Kinds of conditions.
     #[arg(long, value_delimiter = ',', value_parser = KINDS, default_values = KINDS, value_name = "KIND")]
     kinds: Vec<String>,
+}
+
+impl Arguments {
+    fn request(&self, vector: Vec<f32>) -> SearchRequest {
+        SearchRequest { ef: self.ef, ..SearchRequest::new(vector, 10) }
+    }
 }
 
 fn main() -> ExitCode {
@@ -174,6 +191,27 @@ struct Measured {
     /// The same where the rows of its filter are kept.
     ready_us: Vec<f64>,
     unfiltered_us: f64,
+    recall: f64,
+    unfiltered_recall: f64,
+}
+
+/// The share of the nearest rows that the first searches find.
+fn recall(
+    (collection, exact): (&Collection, usize),
+    requests: &[SearchRequest],
+    filters: &[Option<Filter>],
+) -> Result<f64, Failure> {
+    let (mut wanted, mut found) = (0, 0);
+    for (request, filter) in requests.iter().zip(filters).take(exact) {
+        let request = SearchRequest { filter: filter.clone(), ..request.clone() };
+        let ids = |request: &SearchRequest| -> Result<Vec<PointId>, Failure> {
+            Ok(collection.search(request)?.hits.into_iter().map(|hit| hit.id).collect())
+        };
+        let (nearest, hits) = (ids(&SearchRequest { exact: true, ..request.clone() })?, ids(&request)?);
+        wanted += nearest.len();
+        found += nearest.iter().filter(|id| hits.contains(id)).count();
+    }
+    Ok(found as f64 / wanted.max(1) as f64)
 }
 
 fn measure(
@@ -184,7 +222,7 @@ fn measure(
     let rows = Rows::new(arguments);
     let mut random = Random::new(7);
     let requests: Vec<SearchRequest> =
-        (0..arguments.queries).map(|_| SearchRequest::new(rows.vector(&mut random), 10)).collect();
+        (0..arguments.queries).map(|_| arguments.request(rows.vector(&mut random))).collect();
     let search = |requests: &[SearchRequest], filters: &[Option<Filter>]| -> Result<Vec<f64>, Failure> {
         let mut times = Vec::with_capacity(requests.len());
         for (request, filter) in requests.iter().zip(filters) {
@@ -208,6 +246,7 @@ fn measure(
     let none = vec![None; requests.len()];
     search(&requests, &none)?;
     let unfiltered_us = median(&search(&requests, &none)?);
+    let unfiltered_recall = recall((collection, arguments.exact), &requests, &none)?;
     let mut all = Vec::new();
     for kind in &arguments.kinds {
         for share in SHARES {
@@ -235,6 +274,8 @@ fn measure(
                 searches_us: search(&requests, &asked)?,
                 ready_us: ready(&asked)?,
                 unfiltered_us,
+                recall: recall((collection, arguments.exact), &requests, &asked)?,
+                unfiltered_recall,
             });
         }
     }
@@ -263,6 +304,8 @@ fn line(fresh: &Measured, kept: &Measured) -> serde_json::Value {
         "search_ready_us": rounded(ready_us, 2),
         "filter_us": rounded(filter_us, 2),
         "unfiltered_us": rounded(fresh.unfiltered_us, 2),
+        "recall": rounded(fresh.recall, 3),
+        "unfiltered_recall": rounded(fresh.unfiltered_recall, 3),
         "share_of_search": rounded(fresh.count_us / search_us, 4),
         "filter_share_of_search": rounded(filter_us / search_us, 4),
         "share_of_unfiltered": rounded(fresh.count_us / fresh.unfiltered_us, 4),
