@@ -4,129 +4,25 @@
 //! within its limit of bytes can become a hundred times as much before any handler sees that it has too many of anything.
 //! **Idea.** The wire format says where each part begins, and the descriptors say which parts are messages, so parts are counted as bytes come, in
 //! whatever pieces, by skipping over what is in none. A list of numbers counts for as many parts as it would take in memory if each were a byte of the wire. What
-//! cannot be a message any more, and what has more items of a field than anything may have ([`BATCH_OPS_MAX`]), is refused there and then: nobody gathers, reads and throws away what is left of it. What else is wrong with a message is the codec's
-//! to find.
+//! cannot be a message any more, and what has more items of a field than anything may have ([`BATCH_OPS_MAX`]), is refused there and then, by the limit that the field
+//! has: nobody gathers, reads and throws away what is left of it. What else is wrong with a message is the codec's to find.
 //!
 //! A compressed message is looked through as what it becomes. Not counted: numbers of a list that come one by one, of which each has a tag on the wire, too.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+mod items;
+mod shapes;
 
-use prost::Message as _;
-use prost_types::field_descriptor_proto::{Label, Type};
-use prost_types::{DescriptorProto, FileDescriptorSet};
+use std::sync::Arc;
 
 use crate::limits::BATCH_OPS_MAX;
 use crate::memory::PART_BYTES;
 
+use items::Limit;
+use shapes::Field;
+pub(crate) use shapes::Shapes;
+
 /// Levels that are looked into; the codec reads no more.
 const DEPTH_MAX: usize = 100;
-
-/// What a field's bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Field {
-    /// A message, by its place among the shapes.
-    Message(usize),
-    /// A text, or bytes.
-    Text,
-    /// A list of numbers that take from one byte of the wire each, and so many in memory.
-    Numbers(u64),
-}
-
-/// A field whose values are parts.
-#[derive(Debug)]
-struct Part {
-    number: u64,
-    name: String,
-    field: Field,
-}
-
-/// The messages of an API: of each the fields that are parts, in the order of their numbers.
-#[derive(Debug, Default)]
-pub(crate) struct Shapes {
-    messages: Vec<Vec<Part>>,
-    /// The requests of calls, by path.
-    requests: HashMap<String, usize>,
-}
-
-impl Shapes {
-    /// Of some encoded `FileDescriptorSet`s.
-    ///
-    /// # Errors
-    /// One of them is none.
-    pub(crate) fn of(descriptors: &[&[u8]]) -> Result<Shapes, prost::DecodeError> {
-        let sets = descriptors.iter().map(|encoded| FileDescriptorSet::decode(*encoded));
-        let sets = sets.collect::<Result<Vec<FileDescriptorSet>, _>>()?;
-        let files = || sets.iter().flat_map(|set| &set.file);
-        let mut named = Vec::new();
-        for file in files() {
-            for message in &file.message_type {
-                collect(&format!(".{}", file.package()), message, &mut named);
-            }
-        }
-        let places: HashMap<&str, usize> =
-            named.iter().enumerate().map(|(place, (name, _))| (name.as_str(), place)).collect();
-        let fields = |message: &DescriptorProto| {
-            let parts = message.field.iter().filter_map(|described| {
-                let field = match described.r#type() {
-                    Type::Message => {
-                        places.get(described.type_name()).map_or(Field::Text, |at| Field::Message(*at))
-                    }
-                    Type::String | Type::Bytes => Field::Text,
-                    number if described.label() == Label::Repeated => Field::Numbers(width(number)?),
-                    _ => return None,
-                };
-                let number = u64::try_from(described.number()).ok()?;
-                Some(Part { number, name: described.name().to_owned(), field })
-            });
-            let mut parts: Vec<Part> = parts.collect();
-            parts.sort_by_key(|part| part.number);
-            parts
-        };
-        let messages = named.iter().map(|(_, message)| fields(message)).collect();
-        let mut requests = HashMap::new();
-        for file in files() {
-            for service in &file.service {
-                for method in &service.method {
-                    if let Some(place) = places.get(method.input_type()) {
-                        let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
-                        requests.insert(path, *place);
-                    }
-                }
-            }
-        }
-        Ok(Shapes { messages, requests })
-    }
-
-    /// What counts the parts of a call's requests.
-    pub(crate) fn of_request(self: &Arc<Self>, path: &str) -> Option<Scan> {
-        let root = *self.requests.get(path)?;
-        Some(Scan { shapes: Arc::clone(self), root, ..Scan::default() })
-    }
-
-    /// The field of a message that has a number, if its values are parts.
-    fn part(&self, shape: usize, number: u64) -> Option<&Part> {
-        let parts = self.messages.get(shape)?;
-        parts.get(parts.binary_search_by_key(&number, |part| part.number).ok()?)
-    }
-}
-
-/// Bytes in memory of a number that may take a single one of the wire; none of others, which take as many there.
-fn width(number: Type) -> Option<u64> {
-    match number {
-        Type::Bool => Some(1),
-        Type::Int32 | Type::Uint32 | Type::Sint32 | Type::Enum => Some(4),
-        Type::Int64 | Type::Uint64 | Type::Sint64 => Some(8),
-        _ => None,
-    }
-}
-
-/// A message and those within it, with their full names.
-fn collect<'a>(scope: &str, message: &'a DescriptorProto, named: &mut Vec<(String, &'a DescriptorProto)>) {
-    let name = format!("{scope}.{}", message.name());
-    message.nested_type.iter().for_each(|inner| collect(&name, inner, named));
-    named.push((name, message));
-}
 
 /// A number on its way: seven bits a byte, the lowest first.
 #[derive(Clone, Copy, Debug, Default)]
@@ -176,8 +72,8 @@ impl State {
 pub(crate) enum Refused {
     /// It is none, whatever else comes: what is wrong, and before which byte.
     Malformed { what: &'static str, at: u64 },
-    /// So many items of a field, named from the message down, are more than [`BATCH_OPS_MAX`].
-    TooMany { field: String, items: usize },
+    /// So many items of a field, named from the message down, are more than [`BATCH_OPS_MAX`]; what holds of the field may be less.
+    TooMany { field: String, limit: Limit, items: usize },
 }
 
 /// A message within the one that arrives, or a group, which is of no part of the API.
@@ -344,22 +240,23 @@ impl Scan {
             }
         };
         match count > BATCH_OPS_MAX {
-            true => Err(Refused::TooMany { field: self.path(field), items: count }),
+            true => Err(self.too_many(field, count)),
             false => Ok(()),
         }
     }
 
-    /// The name of a field of the innermost message, behind those that lead there.
-    fn path(&self, field: u64) -> String {
-        let (mut names, mut shape) = (Vec::new(), self.root);
+    /// Why so many values of a field of the innermost message are not taken: its name, behind those that lead there, and its limit.
+    fn too_many(&self, field: u64, items: usize) -> Refused {
+        let (mut names, mut limit, mut shape) = (Vec::new(), items::OF_ANY, self.root);
         for number in self.open.iter().map(|open| open.field).chain([field]) {
             let Some(part) = self.shapes.part(shape, number) else { break };
             names.push(part.name.as_str());
+            limit = part.limit;
             if let Field::Message(inner) = part.field {
                 shape = inner;
             }
         }
-        names.join(".")
+        Refused::TooMany { field: names.join("."), limit, items }
     }
 
     /// Why what has come can be no message.

@@ -54,7 +54,7 @@
 //! | [`MULTI_VECTORS_MAX`] | 1,024 of a row | INVALID_ARGUMENT |
 //! | [`SPARSE_ENTRIES_MAX`] | 16,384 of a row | INVALID_ARGUMENT |
 //! | [`ID_BYTES_MAX`] | 512 bytes | INVALID_ARGUMENT |
-//! | [`BATCH_OPS_MAX`] | 100,000 points or ids; no field of a request has more items, which is found while it arrives | INVALID_ARGUMENT |
+//! | [`BATCH_OPS_MAX`] | 100,000 points or ids; no field of a request has more items, which is found while it arrives, and told by the field's own limit where it has one | INVALID_ARGUMENT |
 //! | [`BATCH_BYTES_MAX`] | 256 MiB | INVALID_ARGUMENT |
 //! | [`PAYLOAD_BYTES_MAX`] | 32 MiB | INVALID_ARGUMENT |
 //! | [`LIST_STRINGS_MAX`] | 10,000 of a value | INVALID_ARGUMENT |

@@ -1,11 +1,14 @@
 //! Messages that are whole, cut, damaged or too many.
 
+use prost::Message as _;
 use ragstone_proto::v1;
 use ragstone_proto::v1::filter::{Condition, Not};
 
 use super::*;
+use crate::limits::{FILTER_TERMS_MAX, GET_IDS_MAX, LIST_STRINGS_MAX};
 
 const UPSERT: &str = "/ragstone.v1.PointsService/UpsertPoints";
+const GET: &str = "/ragstone.v1.PointsService/GetPoints";
 const QUERY: &str = "/ragstone.v1.SearchService/Query";
 
 fn scan(path: &str) -> Scan {
@@ -41,6 +44,11 @@ fn parts_of(path: &str, message: &[u8]) -> Result<usize, Refused> {
     let mut scan = scan(path);
     scan.begin(message.len() as u64);
     scan.parts(message)
+}
+
+/// The refusal of one item more than anything may have.
+fn too_many(field: &str, limit: Limit) -> Result<usize, Refused> {
+    Err(Refused::TooMany { field: field.to_owned(), limit, items: BATCH_OPS_MAX + 1 })
 }
 
 #[test]
@@ -101,21 +109,42 @@ fn a_list_of_numbers_counts_for_what_it_takes_in_memory_whatever_it_is_cut_into(
 fn more_items_than_anything_may_have_are_refused_with_the_first_too_many() {
     let point = [0x12, 0x00];
     assert_eq!(parts_of(UPSERT, &point.repeat(BATCH_OPS_MAX)), Ok(BATCH_OPS_MAX));
-    let refused = |field: &str| Err(Refused::TooMany { field: field.to_owned(), items: BATCH_OPS_MAX + 1 });
-    assert_eq!(parts_of(UPSERT, &point.repeat(2 * BATCH_OPS_MAX)), refused("points"));
+    let refused = too_many("points", items::OF_ANY);
+    assert_eq!(parts_of(UPSERT, &point.repeat(2 * BATCH_OPS_MAX)), refused);
     // Those of others between them change nothing.
     let precondition = [0x1a, 0x00];
     let both = [point, precondition].concat().repeat(2 * BATCH_OPS_MAX);
-    assert_eq!(parts_of(UPSERT, &both), refused("points"));
+    assert_eq!(parts_of(UPSERT, &both), refused);
     // As many in one filter, and in each of two points half as many.
     let and = v1::filter::And { filters: vec![v1::Filter::default(); BATCH_OPS_MAX + 1] };
     let query = v1::QueryRequest { filter: Some(filter(Condition::And(and))), ..Default::default() };
-    assert_eq!(parts_of(QUERY, &query.encode_to_vec()), refused("filter.and.filters"));
+    let refused = too_many("filter.and.filters", ("FILTER_TERMS_MAX", FILTER_TERMS_MAX));
+    assert_eq!(parts_of(QUERY, &query.encode_to_vec()), refused);
     let values = vec![String::new(); BATCH_OPS_MAX / 2 + 1];
     let value = v1::Value { kind: Some(v1::value::Kind::StringsValue(v1::Strings { values })) };
     let point = v1::Point { payload: [("f".to_owned(), value)].into(), ..Default::default() };
     let points = v1::UpsertPointsRequest { points: vec![point; 2], ..Default::default() };
     assert!(parts_of(UPSERT, &points.encode_to_vec()).is_ok());
+}
+
+/// A look-up of 100,001 ids was told of a limit ten times its own, and of its own at the next attempt.
+#[test]
+fn too_many_items_are_told_by_the_limit_of_their_field() {
+    let ids = [0x12, 0x00].repeat(BATCH_OPS_MAX + 1);
+    assert_eq!(parts_of(GET, &ids), too_many("ids", ("GET_IDS_MAX", GET_IDS_MAX)));
+    // Of fewer the handler says how many they are.
+    assert_eq!(parts_of(GET, &ids[..2 * (GET_IDS_MAX + 1)]), Ok(GET_IDS_MAX + 1));
+    let point = |strings: usize| {
+        let values = vec![String::new(); strings];
+        let value = v1::Value { kind: Some(v1::value::Kind::StringsValue(v1::Strings { values })) };
+        let point = v1::Point { payload: [("f".to_owned(), value)].into(), ..Default::default() };
+        v1::UpsertPointsRequest { points: vec![point], ..Default::default() }.encode_to_vec()
+    };
+    let refused =
+        too_many("points.payload.value.strings_value.values", ("LIST_STRINGS_MAX", LIST_STRINGS_MAX));
+    assert_eq!(parts_of(UPSERT, &point(BATCH_OPS_MAX + 1)), refused);
+    // And which of a stream's points it is, whose others are stored.
+    assert!(parts_of(UPSERT, &point(LIST_STRINGS_MAX + 1)).is_ok());
 }
 
 #[test]

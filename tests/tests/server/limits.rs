@@ -86,14 +86,19 @@ async fn ten_megabytes_of_a_name_are_refused_in_short() {
     server.stop().await;
 }
 
+/// Those that are more than anything may have are refused while they arrive, and by their own limit, too.
 #[tokio::test]
 async fn more_ids_than_a_look_up_takes_are_refused() {
     let server = Server::start().await;
     let client = server.client().await;
     client.create_collection(CreateCollection::with_dimension("c", 2)).await.unwrap();
-    let error = client.get_points("c", 0..10_001u64).await.unwrap_err();
-    assert_eq!((error.code(), error.reason()), (Code::InvalidArgument, Some("LIMIT_EXCEEDED")));
-    assert_eq!(error.field_violations()[0].field, "ids");
+    for ids in [10_001, 100_001u64] {
+        let error = client.get_points("c", 0..ids).await.unwrap_err();
+        assert_eq!((error.code(), error.reason()), (Code::InvalidArgument, Some("LIMIT_EXCEEDED")));
+        assert_eq!(error.field_violations()[0].field, "ids");
+        let told = ["limit", "max", "actual"].map(|name| error.metadata()[name].clone());
+        assert_eq!(told, ["GET_IDS_MAX".to_owned(), "10000".to_owned(), ids.to_string()]);
+    }
     assert!(client.get_points("c", 0..10_000u64).await.unwrap().is_empty());
     server.stop().await;
 }

@@ -3,7 +3,7 @@
 use tonic::Status;
 
 use crate::elements::{Refused, Scan};
-use crate::limits::{BATCH_OPS_MAX, SHORT_MESSAGE_BYTES_MAX};
+use crate::limits::SHORT_MESSAGE_BYTES_MAX;
 use crate::status;
 
 /// Where in its messages a body is. A message begins with a prefix: a flag and its length in four bytes, big-endian.
@@ -94,8 +94,8 @@ pub(super) fn refusal(why: Refused) -> Status {
         Refused::Malformed { what, at } => {
             status::malformed(&format!("the request is no message of its type: before its byte {at}, {what}"))
         }
-        Refused::TooMany { field, items } => {
-            status::beyond_limit(&field, "BATCH_OPS_MAX", BATCH_OPS_MAX as u64, items as u64)
+        Refused::TooMany { field, limit: (limit, max), items } => {
+            status::beyond_limit(&field, limit, max as u64, items as u64)
         }
     }
 }
