@@ -136,7 +136,8 @@ pub struct SegmentReport {
     pub sealed: bool,
     /// Points, dead ones included.
     pub rows: u64,
-    /// Live points that the stage may return.
+    /// Live points that the stage may return. 0 of what is not `exact` says that they were not counted before the search was interrupted, and
+    /// not that none matches.
     pub matching: u64,
     /// The ways taken, in order: `walk`, `filtered walk`, `scan codes` …
     pub plans: Vec<String>,

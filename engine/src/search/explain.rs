@@ -53,7 +53,8 @@ pub struct SegmentReport {
     /// Rows, dead ones included.
     pub rows: u64,
     /// Live rows that the stage may return: those that pass the filter and have what it looks at. Not counted where all
-    /// rows were left out without a look.
+    /// rows were left out without a look, nor where the search was interrupted before: 0 of what is not [`exact`](Self::exact)
+    /// says that, and not that none matches.
     pub matching: u64,
     /// The ways taken, in order; a second one follows where the first gave fewer rows than there are.
     pub plans: Vec<SegmentPlan>,
@@ -61,7 +62,7 @@ pub struct SegmentReport {
     pub distances: u64,
     /// Rows that it gave.
     pub found: u64,
-    /// Whether none that should be among them can be missing.
+    /// Whether none that should be among them can be missing. It is where none matches, unless the search was interrupted.
     pub exact: bool,
     /// In microseconds.
     pub micros: u64,
@@ -216,7 +217,8 @@ impl Reports {
 }
 
 impl Begun {
-    /// The matching rows are counted, for the report alone: the time that it takes is not the segment's.
+    /// The matching rows are counted, for the report alone: the time that it takes is not the segment's. They are not, and stay 0, if the
+    /// search was interrupted: what ended is not begun anew to be told of.
     pub(crate) fn counts(&mut self, count: impl FnOnce() -> usize) {
         if let Some((report, began, _)) = &mut self.0 {
             let paused = Instant::now();

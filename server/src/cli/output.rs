@@ -138,10 +138,14 @@ pub(crate) fn explain(out: &mut impl Write, explain: &ExplainView) -> Result<()>
         for segment in &stage.segments {
             let kind = if segment.sealed { "segment" } else { "growing segment" };
             let plans = segment.plans.join(", then ");
-            let SegmentView { rows, matching, distances, found, micros, .. } = segment;
+            let SegmentView { rows, distances, found, micros, .. } = segment;
+            let matching = match (segment.matching, segment.exact) {
+                (0, false) => format!("{rows} rows, not counted how many match"),
+                (matching, _) => format!("{matching} of {rows} rows match"),
+            };
             writeln!(
                 out,
-                "    {kind} {}: {plans}; {matching} of {rows} rows match, {distances} compared, {found} found, {micros} µs",
+                "    {kind} {}: {plans}; {matching}, {distances} compared, {found} found, {micros} µs",
                 segment.segment
             )?;
         }
@@ -245,6 +249,39 @@ mod tests {
         assert_eq!(causes(&error), "ingesting f: cannot write f: no space");
         assert_eq!(snippet("a\u{1b}[2Jb"), "a\u{fffd}[2Jb");
         assert_eq!(harmless_lines("a\n\tb\u{1b}[2J"), "a\n\tb\u{fffd}[2J");
+    }
+
+    /// Interrupted before its rows were counted, a search was told as one that no row matches.
+    #[test]
+    fn what_was_not_counted_is_no_number() {
+        let segment = |matching, exact| SegmentView {
+            segment: 0,
+            sealed: true,
+            rows: 9,
+            matching,
+            plans: vec!["walk".to_owned()],
+            distances: 7,
+            found: 0,
+            exact,
+            micros: 1,
+        };
+        let stage = StageView {
+            path: "search".to_owned(),
+            runs: 1,
+            wanted: 3,
+            rows: 0,
+            exact: false,
+            micros: 2,
+            postings: 0,
+            segments: vec![segment(5, false), segment(0, true), segment(0, false)],
+        };
+        let mut out = Vec::new();
+        explain(&mut out, &ExplainView { exact: false, micros: 3, stages: vec![stage] }).unwrap();
+        let told = String::from_utf8(out).unwrap();
+        let counted: Vec<&str> =
+            told.lines().skip(2).filter_map(|line| line.split([';', ',']).nth(1)).collect();
+        assert_eq!(counted, [" 5 of 9 rows match", " 0 of 9 rows match", " 9 rows"], "{told}");
+        assert!(told.contains("9 rows, not counted how many match, 7 compared"), "{told}");
     }
 
     #[test]

@@ -97,6 +97,8 @@ class SegmentReport:
     sealed: bool
     rows: int
     matching: int
+    """Live points that the stage may return. 0 of what is not `exact` says that they were not counted before the search
+    was interrupted, and not that none matches."""
     plans: list[str]
     """The ways taken, in order: `walk`, `filtered_walk`, `scan_rows`, `postings` …"""
     distances: int

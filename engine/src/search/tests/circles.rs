@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
-use crate::interrupt::Watch;
+use crate::interrupt::{Watch, cancelled_at};
 use crate::payload::CompiledFilter;
 use crate::{Clock, FieldType, GeoPoint, Range, Update};
 
@@ -235,6 +235,29 @@ fn a_rim_that_parts_what_is_near_from_the_query_is_found() {
         world.check(&request.filter(Filter::GeoRadius(name.into(), center, metres + 2.0)));
     assert_eq!(plans, [SegmentPlan::FilteredWalk]);
     assert!(found * 10 >= wanted * 9, "{found} of {wanted}");
+}
+
+/// What ended is not begun anew to be told of. A report of 0 rows was then one that none matches.
+#[test]
+fn rows_that_an_interrupted_search_has_not_counted_are_told_from_none() {
+    let world = World::new(EncodingKind::F32, 0);
+    let circle = world.circle(0, 0.5);
+    let request = SearchRequest::new(queries(2)[1].clone(), 10).filter(circle).explain();
+    let reports = |response: SearchResponse| response.explain.unwrap().stages.remove(0).segments;
+    let whole = reports(world.rows.search(&request).unwrap());
+    let mut uncounted_with_hits = 0;
+    for poll in 1.. {
+        let response = world.rows.search(&request.clone().cancel(cancelled_at(poll))).unwrap();
+        if response.stats.interrupted.is_none() {
+            break;
+        }
+        for (report, of_whole) in reports(response).iter().zip(&whole) {
+            let is_counted = report.matching == of_whole.matching;
+            assert!(is_counted || (report.matching, report.exact) == (0, false), "{report:?}");
+            uncounted_with_hits += usize::from(!is_counted && report.found > 0);
+        }
+    }
+    assert!(uncounted_with_hits > 0, "an interruption comes between a walk and the count");
 }
 
 #[test]
