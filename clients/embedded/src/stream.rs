@@ -50,9 +50,9 @@ impl Stream {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// Whether the call has ended: all that it answered, and how it ended, can be read without waiting.
-    fn is_over(&self) -> bool {
-        self.give_up.is_finished()
+    /// Whether reading does not wait: an answer is there, or the call has ended. Not while somebody waits for one.
+    fn has_come(&self) -> bool {
+        self.answers.try_lock().is_ok_and(|answers| answers.has_come())
     }
 
     /// Wants no more answers.

@@ -1,11 +1,12 @@
-"""Streams of what is to be stored: nothing more is made, or sent, for a call that has ended."""
+"""Streams of what is to be stored: what is durable is told of as it comes, and nothing more is made, or sent, for a call that has ended."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -30,16 +31,21 @@ async def came(result: Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
+async def seen(stream: Any) -> None:
+    """Waits until reading does not."""
+    # The deadline of the call ends this at the latest.
+    while not stream.has_come():
+        await asyncio.sleep(0.01)
+
+
 async def test_that_a_call_has_ended_is_seen_without_reading(client: Any, kind: str) -> None:
     transport = (client if kind == "async" else client.inner)._core.transport
     stream = transport.duplex(methods.INGEST_POINTS.path, PATIENCE_S)
-    assert not stream.is_over()
+    assert not stream.has_come()
     point = v1.Point.FromString(b"".join(point_bytes(as_point((1, [1.0])))))
     message = v1.IngestPointsRequest(collection="nobody", request_id=request_id(), points=[point])
     await came(stream.write(message.SerializeToString()))
-    # Its deadline ends this at the latest.
-    while not stream.is_over():
-        await asyncio.sleep(0.01)
+    await seen(stream)
     with pytest.raises(CollectionNotFound):
         await came(stream.read())
 
@@ -68,15 +74,13 @@ async def test_a_refusal_is_seen_behind_what_was_acknowledged(refusing: Endpoint
     transport: Any = AsyncGrpcTransport(refusing) if kind == "async" else GrpcTransport(refusing)
     stream = transport.duplex(methods.INGEST_POINTS.path, PATIENCE_S)
     for number in range(3):
+        assert not stream.has_come()
         await came(stream.write(b"%d" % number))
-    await asyncio.sleep(0.05)
-    assert not stream.is_over()
+        await seen(stream)
+        assert await came(stream.read()) == b"%d" % number
     await came(stream.write(b"3"))
-    # Its deadline ends this at the latest.
-    while not stream.is_over():
-        await asyncio.sleep(0.01)
-    assert [await came(stream.read()) for _ in range(3)] == [b"0", b"1", b"2"]
     for _ in range(2):
+        await seen(stream)
         with pytest.raises(InvalidArgument, match="the fourth one"):
             await came(stream.read())
     stream.cancel()
@@ -93,45 +97,99 @@ async def test_who_waits_for_an_answer_is_told_that_the_call_was_given_up(refusi
     await came(transport.close())
 
 
-class Ended:
-    """A call that ends with its second message, the first of which was acknowledged."""
+class Prompt:
+    """A call that acknowledges each message at once."""
 
     def __init__(self) -> None:
-        self.written: list[bytes] = []
-        self.answers = [b"0"]
+        self.answers: deque[bytes] = deque()
 
-    def is_over(self) -> bool:
-        return len(self.written) == 2
+    def has_come(self) -> bool:
+        return bool(self.answers)
 
     def write(self, message: bytes) -> None:
-        assert not self.is_over()
-        self.written.append(message)
+        self.answers.append(message)
 
-    def read(self) -> bytes:
-        if self.answers:
-            return self.answers.pop()
-        raise InvalidArgument("the second one")
+    def read(self) -> bytes | None:
+        return self.answers.popleft() if self.answers else None
 
     def done_writing(self) -> None:
-        raise AssertionError("there are more")
+        pass
 
     def cancel(self) -> None:
         pass
 
 
-class AsyncEnded:
+class Ended(Prompt):
+    """A call that ends with its second message; then it is known, too, that the first was acknowledged."""
+
     def __init__(self) -> None:
-        self.inner = Ended()
-        self.is_over, self.cancel = self.inner.is_over, self.inner.cancel
+        super().__init__()
+        self.answers.append(b"0")
+        self.written: list[bytes] = []
+
+    def has_come(self) -> bool:
+        return len(self.written) == 2
+
+    def write(self, message: bytes) -> None:
+        assert not self.has_come()
+        self.written.append(message)
+
+    def read(self) -> bytes:
+        if self.answers:
+            return self.answers.popleft()
+        raise InvalidArgument("the second one")
+
+    def done_writing(self) -> None:
+        raise AssertionError("there are more")
+
+
+class Awaited:
+    """The same for the client that awaits."""
+
+    def __init__(self, inner: Prompt) -> None:
+        self.inner = inner
+        self.has_come, self.cancel = inner.has_come, inner.cancel
 
     async def write(self, message: bytes) -> None:
         self.inner.write(message)
 
-    async def read(self) -> bytes:
+    async def read(self) -> bytes | None:
         return self.inner.read()
 
     async def done_writing(self) -> None:
         self.inner.done_writing()
+
+
+async def sent(call: Prompt, kind: str, messages: Iterator[tuple[int, bytes]], tell: Callable[[bytes], int]) -> None:
+    """Sends messages over a call, by the stream of either client, whose window has room for fifty."""
+
+    async def awaited() -> AsyncIterator[tuple[int, bytes]]:
+        for message in messages:
+            yield message
+
+    over: Any = Awaited(call) if kind == "async" else call
+    core: Any = SimpleNamespace(transport=SimpleNamespace(duplex=lambda *_: over), timeout=None, retries=3)
+    out: Any = AsyncStreamOut if kind == "async" else StreamOut
+    items: Any = awaited() if kind == "async" else messages
+    await came(out(core, methods.INGEST_POINTS, (50, 1 << 20), None).run(items, tell))
+
+
+async def test_what_is_acknowledged_is_told_of_before_the_next_message_is_made(kind: str) -> None:
+    """It was told of once fifty messages were under way, and a bar stood still until then."""
+    told: list[int] = []
+    told_before: list[int] = []
+
+    def messages() -> Iterator[tuple[int, bytes]]:
+        for number in range(5):
+            told_before.append(len(told))
+            yield number, b"%d" % number
+
+    def tell(answer: bytes) -> int:
+        told.append(int(answer))
+        return told[-1]
+
+    await sent(Prompt(), kind, messages(), tell)
+    assert (told_before, told) == ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4])
 
 
 async def test_nothing_is_made_for_a_call_that_has_ended(kind: str) -> None:
@@ -143,18 +201,10 @@ async def test_nothing_is_made_for_a_call_that_has_ended(kind: str) -> None:
             made.append(number)
             yield number, b"%d" % number
 
-    async def awaited() -> AsyncIterator[tuple[int, bytes]]:
-        for message in messages():
-            yield message
-
     def tell(answer: bytes) -> int:
         told.append(int(answer))
         return told[-1]
 
-    ended: Any = AsyncEnded() if kind == "async" else Ended()
-    core: Any = SimpleNamespace(transport=SimpleNamespace(duplex=lambda *_: ended), timeout=None, retries=3)
-    out: Any = AsyncStreamOut if kind == "async" else StreamOut
-    items: Any = awaited() if kind == "async" else messages()
     with pytest.raises(InvalidArgument, match="the second one"):
-        await came(out(core, methods.INGEST_POINTS, (50, 1 << 20), None).run(items, tell))
+        await sent(Ended(), kind, messages(), tell)
     assert (made, told) == ([0, 1], [0])

@@ -49,6 +49,12 @@ impl Answers {
         next
     }
 
+    /// Whether the next answer, or the end, is there, so that nobody would wait for it.
+    #[must_use]
+    pub fn has_come(&self) -> bool {
+        self.is_over || !self.coming.is_empty() || self.coming.is_closed()
+    }
+
     /// Gives the call up when it is aborted, also while somebody waits for an answer.
     #[must_use]
     pub fn give_up(&self) -> AbortHandle {

@@ -92,6 +92,35 @@ fn a_stream_both_ways_goes_on_while_its_caller_only_sends() {
     assert_eq!((next(&engine, &mut answers), next(&engine, &mut answers)), (Ok(None), Ok(None)));
 }
 
+/// Who sends and reads in turn is not to wait for what is not there, nor to leave what is there for later.
+#[test]
+fn what_has_come_is_seen_without_waiting() {
+    let engine = with_notes(Db::in_memory().unwrap());
+    let begin = || engine.duplex(INGEST, Some(Duration::from_secs(60))).unwrap();
+    let seen = |answers: &Answers| {
+        // Its deadline ends this at the latest.
+        while !answers.has_come() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    let (messages, mut answers) = begin();
+    for expected in 1..=2 {
+        assert!(!answers.has_come());
+        engine.handle().unwrap().block_on(messages.send(points(expected)));
+        seen(&answers);
+        assert_eq!(sequence(next(&engine, &mut answers).unwrap()), Some(expected));
+    }
+    drop(messages);
+    seen(&answers);
+    assert_eq!(next(&engine, &mut answers), Ok(None));
+    assert!(answers.has_come(), "the end stays");
+
+    let (_messages, mut answers) = begin();
+    answers.give_up().abort();
+    seen(&answers);
+    assert_eq!(next(&engine, &mut answers), Err(Failed::cancelled()));
+}
+
 #[test]
 fn a_call_that_is_given_up_ends_and_gives_its_place_back() {
     let engine = with_notes(Db::in_memory().unwrap());

@@ -99,8 +99,8 @@ class _Stream:
     def done_writing(self) -> None:
         self._stream.done_writing()
 
-    def is_over(self) -> bool:
-        return self._stream.is_over()
+    def has_come(self) -> bool:
+        return self._stream.has_come()
 
     def cancel(self) -> None:
         self._stream.cancel()
@@ -192,8 +192,8 @@ class _AsyncStream:
     async def done_writing(self) -> None:
         self._stream.done_writing()
 
-    def is_over(self) -> bool:
-        return self._stream.is_over()
+    def has_come(self) -> bool:
+        return self._stream.has_come()
 
     def cancel(self) -> None:
         self._stream.cancel()

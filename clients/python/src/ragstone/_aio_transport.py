@@ -44,8 +44,8 @@ class AsyncDuplex(AsyncReading, Protocol):
     async def done_writing(self) -> None:
         """There are no more messages."""
 
-    def is_over(self) -> bool:
-        """Whether the call has ended: reading tells how, without waiting."""
+    def has_come(self) -> bool:
+        """Whether reading does not wait: an answer is there, or the call has ended."""
 
 
 class AsyncTransport(Protocol):
@@ -212,5 +212,5 @@ class _Both(_Answers):
             raise came
         return None
 
-    def is_over(self) -> bool:
-        return self._receiving.done()
+    def has_come(self) -> bool:
+        return not self._came.empty()

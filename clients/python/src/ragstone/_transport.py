@@ -44,8 +44,8 @@ class Duplex(Reading, Protocol):
     def done_writing(self) -> None:
         """There are no more messages."""
 
-    def is_over(self) -> bool:
-        """Whether the call has ended: reading tells how, without waiting."""
+    def has_come(self) -> bool:
+        """Whether reading does not wait: an answer is there, or the call has ended."""
 
 
 class Transport(Protocol):
@@ -158,7 +158,6 @@ class _Both(_Answers):
     def __init__(self, method: Any, timeout: float | None, metadata: Any) -> None:
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._came: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
-        self._is_over = False
         super().__init__(method(self._sent(), timeout, metadata))
         threading.Thread(target=self._receive, name="ragstone answers", daemon=True).start()
 
@@ -180,7 +179,6 @@ class _Both(_Answers):
         except Exception as error:
             end = error
         self._came.put(end)
-        self._is_over = True
 
     def read(self) -> bytes | None:
         while True:
@@ -198,8 +196,8 @@ class _Both(_Answers):
             raise came
         return None
 
-    def is_over(self) -> bool:
-        return self._is_over
+    def has_come(self) -> bool:
+        return not self._came.empty()
 
     def cancel(self) -> None:
         self._queue.put(None)

@@ -3,8 +3,8 @@
 connection breaks are sent again over the next one.
 
 A bounded number of messages is under way; they are acknowledged in their order; and each has a name (points) or content (documents) by
-which the server knows that it did it already. Acknowledgements are read once so many are under way. When the server has ended the call, no
-further message is made for it.
+which the server knows that it did it already. Acknowledgements are told of as they come, between two messages, and waited for once so many are
+under way. When the server has ended the call, no further message is made for it.
 """
 
 from __future__ import annotations
@@ -72,11 +72,11 @@ class StreamOut:
         is_closed = False
         try:
             while True:
-                while pending and not stream.is_over():
+                while pending and not stream.has_come():
                     stream.write(pending.popleft())
                     if is_careful:
                         break
-                while not pending and not is_careful and self._has_room() and not stream.is_over():
+                while not pending and not is_careful and self._has_room() and not stream.has_come():
                     next_one = self._next(messages)
                     if next_one is not None:
                         stream.write(next_one)
