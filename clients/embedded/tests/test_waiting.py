@@ -55,21 +55,27 @@ def noted(client: ragstone.Client) -> ragstone.Collection:
     return notes
 
 
+def question_under_way(notes: ragstone.Collection) -> tuple[threading.Thread, list[ragstone.RagstoneError]]:
+    """The thread of a question that a silent model has been asked, and what it fails with until the thread ends."""
+    failed: list[ragstone.RagstoneError] = []
+
+    def ask() -> None:
+        try:
+            notes.ask("When does the lease end?")
+        except ragstone.RagstoneError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert Silent.asked.wait(PATIENCE_S)
+    return thread, failed
+
+
 def test_other_threads_go_on_while_a_call_waits(tmp_path: Path, silent: str) -> None:
     with ragstone.open(tmp_path, generate_models=[silent]) as client:
         notes = noted(client)
-        failed: list[BaseException] = []
-
-        def ask() -> None:
-            try:
-                notes.ask("When does the lease end?")
-            except ragstone.RagstoneError as error:
-                failed.append(error)
-
-        thread = threading.Thread(target=ask)
-        thread.start()
         # Each of these would wait for ever if the call had the interpreter's lock.
-        assert Silent.asked.wait(PATIENCE_S)
+        thread, failed = question_under_way(notes)
         assert [found.chunk.document for found in notes.retrieve("lease")] == ["lease.md"]
         assert thread.is_alive()
         Silent.let_go.set()
@@ -152,18 +158,7 @@ def test_stopping_to_await_gives_the_call_up(tmp_path: Path, silent: str) -> Non
 
 def test_closing_ends_calls_under_way(tmp_path: Path, silent: str) -> None:
     client = ragstone.open(tmp_path, generate_models=[silent], retries=0)
-    notes = noted(client)
-    failed: list[ragstone.RagstoneError] = []
-
-    def ask() -> None:
-        try:
-            notes.ask("When does the lease end?")
-        except ragstone.RagstoneError as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    assert Silent.asked.wait(PATIENCE_S)
+    thread, failed = question_under_way(noted(client))
     client.close()
     thread.join(PATIENCE_S)
     assert [error.code for error in failed] in (["UNAVAILABLE"], ["CANCELLED"], ["FAILED_PRECONDITION"])
