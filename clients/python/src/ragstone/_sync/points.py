@@ -283,22 +283,6 @@ class Points:
         answer = self._core.call(methods.GET_POINTS, request, v1.GetPointsResponse, timeout)
         return [read_point(point) for point in answer.points]
 
-    def _scroll(self, options: Mapping[str, Any]) -> v1.ScrollPointsRequest:
-        fields: Sequence[str] | None = options["fields"]
-        after_id: Id | None = options["after_id"]
-        order_by: str | None = options["order_by"]
-        return v1.ScrollPointsRequest(
-            collection=self.name,
-            filter=as_wire(options["filter"]),
-            order_by=None if order_by is None else v1.OrderBy(field=order_by, descending=options["descending"]),
-            page_size=options["page_size"] or 0,
-            with_vectors=options["with_vectors"],
-            fields=fields,
-            without_payload=not options["with_payload"] or (fields is not None and not fields),
-            at_least=self._core.written.at_least,
-            after_id=None if after_id is None else point_id(after_id),
-        )
-
     def scroll(
         self,
         *,
@@ -323,25 +307,25 @@ class Points:
 
         Raises `CollectionNotFound`; `InvalidArgument`, naming the field (`order_by.year`, `filter.and[1].field`).
         """
-        options = {
-            "filter": filter,
-            "order_by": order_by,
-            "descending": descending,
-            "after_id": after_id,
-            "fields": fields,
-            "with_payload": with_payload,
-            "with_vectors": with_vectors,
-            "page_size": page_size,
-        }
-        request = self._scroll(options)
+        page_token = ""
         while True:
-            answer = self._core.call(methods.SCROLL_POINTS, request, v1.ScrollPointsResponse, timeout)
-            for point in answer.points:
-                yield read_point(point)
-            if not answer.next_page_token:
+            page = self.scroll_page(
+                page_token=page_token,
+                filter=filter,
+                order_by=order_by,
+                descending=descending,
+                after_id=after_id,
+                fields=fields,
+                with_payload=with_payload,
+                with_vectors=with_vectors,
+                page_size=page_size,
+                timeout=timeout,
+            )
+            for point in page.items:
+                yield point
+            if not page.next_page_token:
                 return
-            request.page_token = answer.next_page_token
-            request.ClearField("after_id")
+            page_token, after_id = page.next_page_token, None
 
     def scroll_page(
         self,
@@ -358,18 +342,18 @@ class Points:
         timeout: float | None = None,
     ) -> Page[Point]:
         """One page of `scroll`, of 1 to 1,000 points (100 by default); `page_token` is that of the page before, with the same arguments."""
-        options = {
-            "filter": filter,
-            "order_by": order_by,
-            "descending": descending,
-            "after_id": after_id,
-            "fields": fields,
-            "with_payload": with_payload,
-            "with_vectors": with_vectors,
-            "page_size": page_size,
-        }
-        request = self._scroll(options)
-        request.page_token = page_token
+        request = v1.ScrollPointsRequest(
+            collection=self.name,
+            filter=as_wire(filter),
+            order_by=None if order_by is None else v1.OrderBy(field=order_by, descending=descending),
+            page_size=page_size or 0,
+            page_token=page_token,
+            with_vectors=with_vectors,
+            fields=fields,
+            without_payload=not with_payload or (fields is not None and not fields),
+            at_least=self._core.written.at_least,
+            after_id=None if after_id is None else point_id(after_id),
+        )
         answer = self._core.call(methods.SCROLL_POINTS, request, v1.ScrollPointsResponse, timeout)
         return Page([read_point(point) for point in answer.points], answer.next_page_token)
 
