@@ -119,7 +119,7 @@ impl Workload {
     /// Of a collection whose vectors have so many components.
     ///
     /// # Errors
-    /// Those of [`Vectors::of`].
+    /// Those of [`Vectors::queries`].
     pub(crate) fn new(arguments: &Arguments, mix: Mix, dimension: usize) -> Result<Workload, Failure> {
         let mut asked = Random::new(QUESTION_SEED);
         Ok(Workload {
@@ -128,7 +128,7 @@ impl Workload {
             k: arguments.k,
             ef: arguments.ef,
             batch: arguments.batch as u64,
-            vectors: Vectors::of(arguments, dimension)?.queries(),
+            vectors: Vectors::queries(arguments, dimension)?,
             questions: (0..QUESTIONS).map(|_| words::text(&mut asked, 6)).collect(),
         })
     }
