@@ -7,15 +7,21 @@
 //! their ids: of a short one they are sorted; of a long one (a language, a year) the segment's own order of ids is walked from
 //! the place on. Rows without the field are the last run. Where so few rows match that most of the order would be passed by in
 //! vain, or so few that they are a list, these rows are sorted instead; so are those of a growing segment, which has no order.
+//! Rows that were updated since stand elsewhere by now: the order is walked without them, and they are merged in
+//! (`ordered/patched.rs`).
 //!
 //! **Cost.** Some operations on words for the set of matching rows, then what is cheaper of `limit / share` steps along the order and
 //! sorting all that match: as if matching rows were spread evenly over the order. Where they all come last in it, the
 //! whole order is gone through, a step a row. The order itself is made by the first who asks for it
 //! (`payload/index.rs`), or by a filter on the field.
 
+mod patched;
+
 use std::cmp::Ordering;
 
 use fixedbitset::FixedBitSet;
+
+pub(super) use patched::PatchedOrders;
 
 use super::parts::columns::InOrder;
 use super::{SealedSegment, Segment, SegmentView};
@@ -58,21 +64,26 @@ pub(crate) fn by_value(descending: bool, a: Option<ValueRef<'_>>, b: Option<Valu
     }
 }
 
+/// What a row has in the field, and its slot.
+type Row<'a> = (Option<ValueRef<'a>>, u32);
+
 impl SegmentView {
     /// The first rows, and whether they were found through an order that is kept. After an interruption there are none.
     pub(crate) fn ordered(&self, request: &OrderRequest<'_>) -> (Vec<u32>, bool) {
-        let (Segment::Sealed(segment), Passing::Many(matching)) = (&self.segment, request.passing) else {
+        // The order is of the values that the segment was written with.
+        if self.patches.is_about(request.field)
+            && let Some((_, matching)) = self.to_walk(request)
+        {
+            return self.with_patched(request, matching);
+        }
+        self.unpatched(request)
+    }
+
+    /// The same, of rows that no patch is about, or that are too few to be walked to.
+    fn unpatched(&self, request: &OrderRequest<'_>) -> (Vec<u32>, bool) {
+        let Some((segment, matching)) = self.to_walk(request) else {
             return (self.sorted(request), false);
         };
-        let count = matching.count_ones(..);
-        let steps = (self.rows as usize).saturating_mul(request.limit) / count.max(1);
-        if count <= SORT_ALWAYS || count.saturating_mul(SORT_STEPS) < steps {
-            return (self.sorted(request), false);
-        }
-        // The order is of the values that the segment was written with.
-        if self.patches.is_about(request.field) {
-            return (self.sorted(request), false);
-        }
         let walk = Ordered { view: self, segment, request, matching };
         match segment.sorted(request.field, request.watch) {
             InOrder::Unknown => (self.sorted(request), false),
@@ -81,31 +92,49 @@ impl SegmentView {
         }
     }
 
+    /// A sealed segment and the rows that match, if walking to these along an order costs less than sorting them.
+    fn to_walk<'a>(&'a self, request: &OrderRequest<'a>) -> Option<(&'a SealedSegment, &'a FixedBitSet)> {
+        let (Segment::Sealed(segment), Passing::Many(matching)) = (&self.segment, request.passing) else {
+            return None;
+        };
+        let count = matching.count_ones(..);
+        let steps = (self.rows as usize).saturating_mul(request.limit) / count.max(1);
+        let is_cheaper = count > SORT_ALWAYS && count.saturating_mul(SORT_STEPS) >= steps;
+        is_cheaper.then_some((&**segment, &**matching))
+    }
+
     /// The first rows by sorting all.
     fn sorted(&self, request: &OrderRequest<'_>) -> Vec<u32> {
         let OrderRequest { field, descending, limit, .. } = *request;
-        let mut rows: Vec<(Option<ValueRef<'_>>, u32)> = Vec::new();
+        let mut rows: Vec<Row<'_>> = Vec::new();
         for (number, slot) in request.passing.iter().enumerate() {
             if (number as u64).is_multiple_of(POLL_DISTANCES) && request.watch.poll() {
                 return Vec::new();
             }
             let row = (self.value(slot, field), slot);
-            let is_behind = |after: Place<'_>| {
-                by_value(descending, row.0, after.value).then_with(|| self.id(row.1).cmp(after.id)).is_gt()
-            };
-            if request.after.is_none_or(is_behind) {
+            if self.is_behind(request, &row) {
                 rows.push(row);
             }
         }
-        let order = |a: &(Option<ValueRef<'_>>, u32), b: &(Option<ValueRef<'_>>, u32)| {
-            by_value(descending, a.0, b.0).then_with(|| self.id(a.1).cmp(&self.id(b.1)))
-        };
+        let order = |a: &Row<'_>, b: &Row<'_>| self.by_value_and_id(descending, a, b);
         if rows.len() > limit && limit > 0 {
             rows.select_nth_unstable_by(limit - 1, order);
         }
         rows.truncate(limit);
         rows.sort_unstable_by(order);
         rows.into_iter().map(|(_, slot)| slot).collect()
+    }
+
+    /// Whether a row comes after the place that is asked for.
+    fn is_behind(&self, request: &OrderRequest<'_>, row: &Row<'_>) -> bool {
+        request.after.is_none_or(|after| {
+            let order = by_value(request.descending, row.0, after.value);
+            order.then_with(|| self.id(row.1).cmp(after.id)).is_gt()
+        })
+    }
+
+    fn by_value_and_id(&self, descending: bool, a: &Row<'_>, b: &Row<'_>) -> Ordering {
+        by_value(descending, a.0, b.0).then_with(|| self.id(a.1).cmp(&self.id(b.1)))
     }
 }
 

@@ -11,13 +11,14 @@
 //! Merges and seals write patched rows as they are by then, and the patches end with the segment.
 //!
 //! **Cost.** A row without a patch costs a look at a bit; a patched one a binary search in each run. A condition of a filter is tested on
-//! each patch of its field.
+//! each patch of its field; to an order of the field, or the counts of its values, patched rows come from a list of their own.
 
 use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
 
 use super::expiry::{Expiry, ExpiryRuns};
+use super::ordered::PatchedOrders;
 use crate::clock::NEVER;
 use crate::payload::{FieldId, Value, ValueRef};
 
@@ -84,6 +85,8 @@ pub(crate) struct Patches {
     fields: Vec<FieldId>,
     /// When rows expire by their patches, also by those that newer ones took the place of.
     expiring: ExpiryRuns,
+    /// Their rows in the orders that somebody asked for; of these patches alone, and of all clones of them.
+    orders: Arc<PatchedOrders>,
 }
 
 impl Patches {
@@ -94,6 +97,7 @@ impl Patches {
         }
         patches.sort_unstable_by_key(|(slot, _)| *slot);
         let mut next = self.clone();
+        next.orders = Arc::default();
         let patched = Arc::make_mut(&mut next.patched);
         for (slot, patch) in &patches {
             patched.grow(*slot as usize + 1);
@@ -126,6 +130,11 @@ impl Patches {
     /// When rows expire by their patches; newer patches may say otherwise.
     pub(crate) fn expiring(&self) -> &ExpiryRuns {
         &self.expiring
+    }
+
+    /// Their rows in the order of fields.
+    pub(super) fn orders(&self) -> &PatchedOrders {
+        &self.orders
     }
 
     pub(crate) fn is_empty(&self) -> bool {

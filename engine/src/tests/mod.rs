@@ -13,6 +13,7 @@ mod later;
 mod lazy;
 mod mutants;
 mod named;
+mod ordered;
 mod patches;
 mod refused;
 mod room;
