@@ -48,6 +48,23 @@ impl Passing {
         }
     }
 
+    /// Those that are not in a set, and those that are, as a list.
+    pub(crate) fn parted(&self, set: &FixedBitSet) -> (Passing, Passing) {
+        match self {
+            Passing::Few(rows) => {
+                let (within, others): (Vec<u32>, Vec<u32>) =
+                    rows.iter().copied().partition(|row| set.contains(*row as usize));
+                (Passing::Few(others), Passing::Few(within))
+            }
+            Passing::Many(rows) => {
+                let mut others = FixedBitSet::clone(rows);
+                others.difference_with(set);
+                let within = set.intersection(rows).map(|row| row as u32).collect();
+                (Passing::Many(Arc::new(others)), Passing::Few(within))
+            }
+        }
+    }
+
     /// The rows, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
         let (few, many) = match self {
@@ -70,6 +87,26 @@ mod tests {
             assert_eq!(passing.count(), 4);
             assert_eq!(passing.iter().collect::<Vec<_>>(), rows);
             assert_eq!((0..300).filter(|row| passing.contains(*row)).collect::<Vec<_>>(), rows);
+        }
+    }
+
+    #[test]
+    fn few_and_many_are_parted_alike() {
+        let rows = [0_u32, 3, 64, 199];
+        let bits = rows.iter().map(|row| *row as usize).collect::<FixedBitSet>();
+        // Sets that end before the rows do, and behind them; with rows that are not among these.
+        let sets: [(&[usize], &[u32], &[u32]); 4] = [
+            (&[], &[0, 3, 64, 199], &[]),
+            (&[3, 5], &[0, 64, 199], &[3]),
+            (&[0, 64, 65, 199, 500], &[3], &[0, 64, 199]),
+            (&[0, 3, 64, 199], &[], &[0, 3, 64, 199]),
+        ];
+        for passing in [Passing::Few(rows.to_vec()), Passing::Many(Arc::new(bits))] {
+            for (set, others, within) in sets {
+                let parted = passing.parted(&set.iter().copied().collect());
+                assert_eq!(parted.0.iter().collect::<Vec<_>>(), others);
+                assert_eq!(parted.1.iter().collect::<Vec<_>>(), within);
+            }
         }
     }
 }

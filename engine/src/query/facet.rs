@@ -77,9 +77,9 @@ pub(crate) fn facet(
     let (field, field_type) = kinds(view, "field", name)?;
     let filter = view.compiled(filter)?;
     let passing = view.passing(filter.as_ref(), watch)?;
-    let counted = view.segments.iter().zip(&passing);
-    let mut counted: Vec<Peekable<Counted<'_>>> =
-        counted.map(|(segment, passing)| segment.counted(field, passing, watch).peekable()).collect();
+    let lists = view.segments.iter().zip(&passing);
+    let lists = lists.flat_map(|(segment, passing)| segment.counted(field, passing, watch));
+    let mut counted: Vec<Peekable<Counted<'_>>> = lists.map(Iterator::peekable).collect();
     let mut kept: BinaryHeap<Kept<'_>> = BinaryHeap::new();
     let (mut values, mut rows) = (0, 0);
     while let Some((value, count)) = least(&mut counted) {
@@ -110,13 +110,13 @@ pub(crate) fn facet(
     Ok(Facet { counts, values, rows })
 }
 
-/// The least value that some segments come to next, and how often it occurs in all of them.
+/// The least value that some lists come to next, and how often it occurs in all of them.
 fn least<'a>(counted: &mut [Peekable<Counted<'a>>]) -> Option<(ValueRef<'a>, u64)> {
-    let next = counted.iter_mut().filter_map(|segment| Some(segment.peek()?.0));
+    let next = counted.iter_mut().filter_map(|list| Some(list.peek()?.0));
     let value = next.min_by(|a, b| a.order(*b))?;
     let mut total = 0;
-    for segment in counted {
-        total += segment.next_if(|(next, _)| next.order(value).is_eq()).map_or(0, |(_, count)| count);
+    for list in counted {
+        total += list.next_if(|(next, _)| next.order(value).is_eq()).map_or(0, |(_, count)| count);
     }
     Some((value, total))
 }

@@ -3,6 +3,11 @@
 //! A sealed column is kept in that order, so counting is looking up which rows of each run are among them, or, where they are few,
 //! which run each of them is in. Of a growing segment the values are sorted, and so are those of lists, which have no order. So segments can be merged value by value, in
 //! the memory of the largest growing one, however many values there are.
+//!
+//! The order is of the values that the segment was written with. Rows that were updated since are left out of it and counted like those
+//! of a growing segment, in a list of their own.
+
+use std::borrow::Cow;
 
 use super::parts::columns::InOrder;
 use super::{Segment, SegmentView};
@@ -16,17 +21,34 @@ const SPARSE: usize = 16;
 pub(crate) type Counted<'a> = Box<dyn Iterator<Item = (ValueRef<'a>, u64)> + 'a>;
 
 impl SegmentView {
-    /// The values among some rows. After an interruption some are missing.
-    pub(crate) fn counted<'a>(&'a self, field: FieldId, among: &'a Passing, watch: &'a Watch) -> Counted<'a> {
-        // The order is of the values that the segment was written with.
-        if let Segment::Sealed(segment) = &self.segment
-            && !self.patches.is_about(field)
-        {
+    /// The values among some rows, in lists of which several may have a value. After an interruption some are missing.
+    pub(crate) fn counted<'a>(
+        &'a self,
+        field: FieldId,
+        among: &'a Passing,
+        watch: &'a Watch,
+    ) -> Vec<Counted<'a>> {
+        if self.as_sealed().is_none() || !self.patches.is_about(field) {
+            return vec![self.unpatched_counted(field, Cow::Borrowed(among), watch)];
+        }
+        let (others, patched) = among.parted(self.patches.slots());
+        let others = self.unpatched_counted(field, Cow::Owned(others), watch);
+        vec![others, self.by_rows(field, &patched, watch)]
+    }
+
+    /// The values among rows of a growing segment, or that no patch is about.
+    fn unpatched_counted<'a>(
+        &'a self,
+        field: FieldId,
+        among: Cow<'a, Passing>,
+        watch: &'a Watch,
+    ) -> Counted<'a> {
+        if let Segment::Sealed(segment) = &self.segment {
             match segment.sorted(field, watch) {
                 InOrder::Absent => return Box::new(std::iter::empty()),
                 InOrder::Ready(column) => {
                     if let Some(runs) = column.run_of_rows() {
-                        return by_run_of_rows(column, runs, among, watch);
+                        return by_run_of_rows(column, runs, &among, watch);
                     }
                     if among.count() * SPARSE >= self.rows as usize {
                         return by_runs(column, among, watch);
@@ -35,7 +57,7 @@ impl SegmentView {
                 InOrder::Unknown => {}
             }
         }
-        self.by_rows(field, among, watch)
+        self.by_rows(field, &among, watch)
     }
 
     /// By the value of each row.
@@ -72,7 +94,7 @@ impl SegmentView {
 }
 
 /// By the rows of each value.
-fn by_runs<'a>(column: SortedColumn<'a>, among: &'a Passing, watch: &'a Watch) -> Counted<'a> {
+fn by_runs<'a>(column: SortedColumn<'a>, among: Cow<'a, Passing>, watch: &'a Watch) -> Counted<'a> {
     let counted = move |run: usize| {
         let count = column.run(run).iter().filter(|row| among.contains(**row)).count();
         if count == 0 { None } else { Some((column.value(run)?, count as u64)) }
