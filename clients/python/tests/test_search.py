@@ -91,7 +91,11 @@ async def test_groups_batches_ranges_and_explanations(client: Any, name: str) ->
     assert [ids(result) for result in batch] == [[0], [3]]
     assert [ids(result) for result in await notes.search_batch(VECTORS, k=1)] == [[0], [1], [2], [3]]
     near = await notes.search_range([1.0, 0.0], threshold=math.cos(0.7), limit=2)
-    assert (ids(near), near.truncated) == ([0, 1], True)
+    assert (ids(near), near.truncated, near.explain) == ([0, 1], True, None)
+    near = await notes.search_range([1.0, 0.0], threshold=math.cos(0.7), explain=True)
+    [stage] = near.explain.stages
+    assert (stage.path, stage.rows, near.explain.exact) == ("range", 3, near.stats.exact)
+    assert all(segment.plans for segment in stage.segments)
     explained = await notes.explain([1.0, 0.0], k=1)
     assert explained.stages[-1].rows >= 1
     result = await notes.search([1.0, 0.0], k=1, explain=True)

@@ -108,7 +108,7 @@ pub struct Explain {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Stage {
-    /// Which, as errors name it: `source.fuse.sources[0].nearest`.
+    /// Which, as errors name it: `source.fuse.sources[0].nearest`; `range` for a range.
     pub path: String,
     /// How often it ran.
     pub runs: u32,
@@ -230,6 +230,8 @@ pub struct RangeResult {
     pub truncated: bool,
     /// How they were found.
     pub stats: QueryStats,
+    /// How, in full, if that was asked for: one stage, `range`.
+    pub explain: Option<Explain>,
     /// Milliseconds of each stage on the server.
     pub timings: Vec<StageTiming>,
 }
@@ -240,6 +242,7 @@ impl RangeResult {
             hits: wire.hits.into_iter().map(Hit::from_wire).collect::<Result<_>>()?,
             truncated: wire.truncated,
             stats: QueryStats::from_wire(wire.stats.unwrap_or_default()),
+            explain: wire.explain.map(Explain::from_wire),
             timings: timings_from_wire(wire.timings),
         })
     }

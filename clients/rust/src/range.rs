@@ -80,6 +80,13 @@ impl RangeSearch {
         self
     }
 
+    /// Tells how the answer came about: [`RangeResult::explain`](crate::RangeResult::explain).
+    #[must_use]
+    pub fn explain(mut self) -> Self {
+        self.wire.explain = true;
+        self
+    }
+
     pub(crate) fn into_wire(self) -> v1::SearchRangeRequest {
         self.wire
     }

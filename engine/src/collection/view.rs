@@ -85,7 +85,9 @@ impl View {
     /// # Errors
     /// As [`search`](Self::search), naming `vector`, `threshold`, `limit` or a place in the filter.
     pub fn search_range(&self, request: &RangeRequest) -> Result<RangeResponse> {
-        search::search_range(&self.state.current(), request, self.token.as_ref())
+        let mut found = search::search_range(&self.state.current(), request, self.token.as_ref())?;
+        self.state.veil(found.explain.as_mut());
+        Ok(found)
     }
 
     /// The best rows of a source, or the best rows of each group: see [`query`](crate::query).

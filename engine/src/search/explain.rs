@@ -11,7 +11,7 @@ use crate::interrupt::Watch;
 use crate::segment::{Segment, SegmentView};
 
 /// How an answer came about: [`SearchRequest::explain`](crate::SearchRequest::explain),
-/// [`Query::explain`](crate::query::Query::explain).
+/// [`RangeRequest::explain`](crate::RangeRequest::explain), [`Query::explain`](crate::query::Query::explain).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Explain {
     /// Whether the answer is exact: no stage took a way that may miss rows, and none was interrupted.
@@ -25,7 +25,7 @@ pub struct Explain {
 /// One stage: a source of a query, or what is done with its rows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stage {
-    /// Which, as errors name it: `source.fuse.sources[0].nearest`; `search` for a plain search.
+    /// Which, as errors name it: `source.fuse.sources[0].nearest`; `search` for a plain search, `range` for one of a range.
     pub path: String,
     /// How often it ran: more than once where its first rows did not do for the stages after it.
     pub runs: u64,
@@ -56,7 +56,8 @@ pub struct SegmentReport {
     /// rows were left out without a look, nor where the search was interrupted before: 0 of what is not [`exact`](Self::exact)
     /// says that, and not that none matches.
     pub matching: u64,
-    /// The ways taken, in order; a second one follows where the first gave fewer rows than there are.
+    /// The ways taken, in order; a second one follows where the first gave fewer rows than there are, and in a range a wider walk where
+    /// one was not wide enough.
     pub plans: Vec<SegmentPlan>,
     /// Vectors or codes compared.
     pub distances: u64,

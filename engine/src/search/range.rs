@@ -16,137 +16,28 @@
 //! next. Walking on with one pool that grows would save that, at the price of a walk that knows of thresholds; it
 //! was not done.
 
-use std::collections::HashSet;
-use std::time::Duration;
+mod request;
 
+use std::collections::HashSet;
+use std::time::Instant;
+
+pub use self::request::{RangeRequest, RangeResponse};
+use super::SearchStats;
 use super::execute::{Ranked, by_rank};
+use super::explain::{Begun, Explain, Reports, SegmentPlan, Stage, micros_since};
 use super::hits::hits;
 use super::plan::{self, Counts, Plan, Wanted, Way};
 use super::scan::{Scan, compare};
-use super::{Hit, SearchStats};
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
 use crate::graph::WalkRequest;
-use crate::interrupt::{CancelToken, Token, Watch};
+use crate::interrupt::{Token, Watch};
 use crate::limits::{RANGE_ROWS_MAX, check_limit};
-use crate::payload::{CompiledFilter, Filter};
-use crate::schema::{DEFAULT_VECTOR, Metric};
+use crate::payload::CompiledFilter;
+use crate::schema::Metric;
 use crate::segment::{Candidates, DenseView, Parts};
 use crate::validate;
 use crate::vectors::{Encodings, Slot};
-
-/// Asks for all rows at least as near as a threshold.
-///
-/// Without [`exact`](Self::exact) the rows are found by walking the graph, and a few of them may be missing: about as many
-/// as a search of that many rows by default misses (one in a hundred on text embeddings), most of them close to the
-/// threshold. No row beyond the threshold is ever returned, and scores are exact.
-///
-/// ```
-/// # let directory = tempfile::tempdir()?;
-/// use ragstone::{Db, Point, RangeRequest, Schema};
-///
-/// let db = Db::open(directory.path())?;
-/// let notes = db.create_collection("notes", Schema::new(2)?)?;
-/// notes.upsert(vec![Point::new(1, [1.0, 0.0]), Point::new(2, [0.8, 0.6]), Point::new(3, [0.0, 1.0])])?;
-/// let near = notes.search_range(&RangeRequest::new([1.0, 0.1], 0.7))?;
-/// let ids: Vec<_> = near.hits.iter().map(|hit| hit.id.clone()).collect();
-/// assert_eq!(ids, [1.into(), 2.into()]);
-/// assert!(!near.truncated);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct RangeRequest {
-    /// As many components as the vector's dimension.
-    pub vector: Vec<f32>,
-    /// The dense vector that is compared, by its name: the default one by default.
-    pub vector_name: String,
-    /// The score of the farthest row wanted, as the metric has it: at least this cosine or inner product, at most this
-    /// Euclidean distance.
-    pub threshold: f32,
-    /// Only rows that pass.
-    pub filter: Option<Filter>,
-    /// How many rows to return at most, the nearest ones; 1 to, by default,
-    /// [`RANGE_ROWS_MAX`](crate::limits::RANGE_ROWS_MAX).
-    pub limit: usize,
-    /// Compare with every row instead of walking the graph.
-    pub exact: bool,
-    /// Return the fields of each hit (default) or only ids and scores.
-    pub with_payload: bool,
-    /// Time after which to return what was found until then; as long as it takes by default.
-    pub budget: Option<Duration>,
-    /// Returns what was found until this is cancelled.
-    pub cancel: Option<CancelToken>,
-}
-
-impl RangeRequest {
-    /// All rows at least as near as the threshold, everything else by default.
-    pub fn new(vector: impl Into<Vec<f32>>, threshold: f32) -> Self {
-        Self {
-            vector: vector.into(),
-            vector_name: DEFAULT_VECTOR.to_owned(),
-            threshold,
-            filter: None,
-            limit: RANGE_ROWS_MAX,
-            exact: false,
-            with_payload: true,
-            budget: None,
-            cancel: None,
-        }
-    }
-
-    /// Compares another dense vector than the default one.
-    #[must_use]
-    pub fn of(mut self, vector_name: impl Into<String>) -> Self {
-        self.vector_name = vector_name.into();
-        self
-    }
-
-    /// Only rows that pass the filter.
-    #[must_use]
-    pub fn filter(mut self, filter: Filter) -> Self {
-        self.filter = Some(filter);
-        self
-    }
-
-    /// Only so many rows, the nearest ones.
-    #[must_use]
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = limit;
-        self
-    }
-
-    /// Compares with every row.
-    #[must_use]
-    pub fn exact(mut self) -> Self {
-        self.exact = true;
-        self
-    }
-
-    /// Ends the search after so much time, as [`SearchRequest::budget`](crate::SearchRequest::budget) does.
-    #[must_use]
-    pub fn budget(mut self, budget: Duration) -> Self {
-        self.budget = Some(budget);
-        self
-    }
-
-    /// Lets the search be ended from another thread, as [`SearchRequest::cancel`](crate::SearchRequest::cancel) does.
-    #[must_use]
-    pub fn cancel(mut self, token: CancelToken) -> Self {
-        self.cancel = Some(token);
-        self
-    }
-}
-
-/// The rows of a range.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RangeResponse {
-    /// Nearest first, by exact scores.
-    pub hits: Vec<Hit>,
-    /// Whether more rows than `limit` were found, so that the farthest were left out.
-    pub truncated: bool,
-    /// How they were found, and whether the search was interrupted.
-    pub stats: SearchStats,
-}
 
 /// Rows within the reach, of which the nearest are kept.
 pub(crate) struct Nearest {
@@ -154,12 +45,14 @@ pub(crate) struct Nearest {
     reach: f32,
     limit: usize,
     found: Vec<Ranked>,
+    /// Rows that were kept, perhaps for a while.
+    taken: usize,
     truncated: bool,
 }
 
 impl Nearest {
     pub(crate) fn new(reach: f32, limit: usize) -> Self {
-        Self { reach, limit, found: Vec::new(), truncated: false }
+        Self { reach, limit, found: Vec::new(), taken: 0, truncated: false }
     }
 
     pub(crate) fn offer(&mut self, row: Ranked) {
@@ -167,6 +60,7 @@ impl Nearest {
             return;
         }
         self.found.push(row);
+        self.taken += 1;
         // Twice the limit, so that choosing the nearest is paid by as many rows as it looks at.
         if self.found.len() > 2 * self.limit {
             self.cut();
@@ -208,20 +102,44 @@ struct Ranging<'a> {
 /// Finds the rows of a range.
 pub(crate) fn search_range(view: &ViewState, asked: &RangeRequest, of: Token<'_>) -> Result<RangeResponse> {
     view.check()?;
+    let began = asked.explain.then(Instant::now);
     let mut ranging = Ranging::new(view, asked, of)?;
+    let mut reports = Reports::wanted(asked.explain);
     for (index, segment) in view.segments.iter().enumerate() {
         if ranging.watch.poll() {
             break;
         }
         ranging.stats.segments += 1;
         let place = ranging.place;
-        Parts::of(segment, place).iter().for_each(|part| ranging.run(index, &part.dense(place)));
+        for part in Parts::of(segment, place).iter() {
+            let taken = ranging.nearest.taken;
+            let mut begun = reports.begin(index, part, &mut ranging.stats);
+            ranging.run(index, &part.dense(place), &mut begun);
+            let found = ranging.nearest.taken - taken;
+            reports.end(begun, found, &mut ranging.stats, &ranging.watch);
+        }
     }
     let Ranging { watch, nearest, mut stats, place, .. } = ranging;
     let (found, truncated) = nearest.finish();
     stats.interrupted = watch.interrupted();
     stats.exact &= stats.interrupted.is_none();
-    Ok(RangeResponse { hits: hits(view, (found, place), asked.with_payload), truncated, stats })
+    let searched = began.map(|began| Stage {
+        path: "range".into(),
+        runs: 1,
+        wanted: asked.limit as u64,
+        rows: found.len() as u64,
+        exact: stats.exact,
+        micros: micros_since(began),
+        postings: 0,
+        segments: reports.finish().unwrap_or_default(),
+    });
+    let hits = hits(view, (found, place), asked.with_payload);
+    let explain = began.zip(searched).map(|(began, stage)| Explain {
+        exact: stats.exact,
+        micros: micros_since(began),
+        stages: vec![stage],
+    });
+    Ok(RangeResponse { hits, truncated, stats, explain })
 }
 
 impl<'a> Ranging<'a> {
@@ -258,8 +176,10 @@ impl<'a> Ranging<'a> {
     }
 
     /// Adds the rows of a segment.
-    fn run(&mut self, index: usize, dense: &DenseView<'_>) {
+    fn run(&mut self, index: usize, dense: &DenseView<'_>, begun: &mut Begun) {
         if let Some(nodes) = dense.few(self.filter.as_ref(), &self.watch) {
+            begun
+                .takes(if nodes.is_empty() { SegmentPlan::Skip } else { SegmentPlan::ScanRows }, nodes.len());
             let scorer = self.encodings.exact_scorer(&self.vector, dense.vectors());
             let nearest = &mut self.nearest;
             self.stats.distances += compare(&*scorer, &self.watch, &nodes, |distance, node| {
@@ -285,11 +205,15 @@ impl<'a> Ranging<'a> {
         let mut ef = plan::default_ef(1);
         let must_scan = loop {
             let way = match plan::choose(&counts, &Wanted { k: 1, ef, exact: self.exact }) {
-                Plan::Skip => return,
+                Plan::Skip => {
+                    begun.takes(SegmentPlan::Skip, count);
+                    return;
+                }
                 Plan::Scan => break true,
                 Plan::Walk(_) if !dense.segment.has_graph => break true,
                 Plan::Walk(way) => way,
             };
+            begun.takes(way, count);
             match self.walk(dense, candidates.as_ref(), (ef.min(count), way), &mut seen) {
                 Walked::Whole(rows) => {
                     self.stats.exact = false;
@@ -304,6 +228,7 @@ impl<'a> Ranging<'a> {
             }
         };
         if must_scan {
+            begun.takes(SegmentPlan::ScanRows, count);
             let candidates = candidates.unwrap_or_else(|| dense.candidates(None, &self.watch));
             let scorer = self.encodings.exact_scorer(&self.vector, dense.vectors());
             let scan = Scan { candidates: &candidates, scorer: &*scorer, sieve: None, watch: &self.watch };

@@ -199,10 +199,12 @@ fn how_an_answer_came_about_tells_of_no_other_rows() {
         let mut query = Query::new(Nearest::new([1.0, 3.0]), 5);
         query.explain = true;
         let query = rows.view().query(&query).unwrap().explain.unwrap();
-        let stages = search.stages.into_iter().chain(query.stages);
+        let range =
+            rows.search_range(&RangeRequest::new([1.0, 3.0], 0.9).explain()).unwrap().explain.unwrap();
+        let stages = search.stages.into_iter().chain(query.stages).chain(range.stages);
         stages.flat_map(|stage| stage.segments).map(|segment| segment.rows).sum::<u64>()
     };
-    assert!(explained(&all.collection("rows").unwrap()) >= 2 * ROWS);
+    assert!(explained(&all.collection("rows").unwrap()) >= 3 * ROWS);
     assert_eq!(explained(&within(&all, Filter::eq("tenant", "a")).collection("rows").unwrap()), 0);
 }
 

@@ -43,6 +43,7 @@ pub(crate) fn range(wire: v1::SearchRangeRequest, cancel: CancelToken) -> Result
     request.limit = wire.limit.map_or(RANGE_ROWS_MAX, |limit| limit as usize);
     request.exact = wire.exact;
     request.with_payload = false;
+    request.explain = wire.explain;
     request.budget = wire.budget_ms.map(|ms| Duration::from_millis(u64::from(ms)));
     Ok(request)
 }

@@ -56,6 +56,7 @@ impl Asked {
             truncated: found.truncated,
             stats: Some(convert::query_stats(found.stats)),
             timings: convert::timings_out(timings),
+            explain: found.explain.map(convert::explain),
         })
     }
 }

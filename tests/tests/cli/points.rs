@@ -113,6 +113,13 @@ fn points_are_searched_by_every_source() {
         scratch.fails(place, &["search", "-c", "papers", "--words", "moon"], &["text"]);
         let near = search(&["--vector", "[1, 0]", "--all-within", "0.9"]);
         assert_eq!((ids(&near), &near["truncated"]), (vec![json!(1), json!(2)], &json!(false)));
+        assert_eq!(near.get("explain"), None);
+        let near = search(&["--vector", "[1, 0]", "--all-within", "0.9", "--explain"]);
+        let stage = &near["explain"]["stages"][0];
+        assert_eq!(
+            (&stage["path"], &stage["rows"], &near["explain"]["exact"]),
+            (&json!("range"), &json!(2), &json!(true))
+        );
         let nearest = search(&["--vector", "[1, 0]", "--all-within", "0.1", "--limit", "1"]);
         assert_eq!((ids(&nearest), &nearest["truncated"]), (vec![json!(1)], &json!(true)));
         // For people, too.

@@ -64,7 +64,13 @@ async fn all_points_of_a_range_are_found() {
     let cut = client.search_range(near().limit(2).exact(true).without_payload()).await.unwrap();
     assert!(cut.truncated && cut.stats.exact && cut.hits.len() == 2 && cut.hits[0].payload.is_empty());
     let recent = near().filter(Filter::range("year", Range::new().gte(2010)));
-    assert_eq!(client.search_range(recent).await.unwrap().hits.len(), 2);
+    assert_eq!(client.search_range(recent.clone()).await.unwrap().hits.len(), 2);
+    assert_eq!(found.explain, None);
+    let explain = client.search_range(recent.explain()).await.unwrap().explain.unwrap();
+    let [stage] = &*explain.stages else { panic!("{explain:?}") };
+    assert_eq!((stage.path.as_str(), stage.rows, stage.exact), ("range", 2, explain.exact));
+    let looked = stage.segments.iter().map(|segment| segment.rows).sum::<u64>();
+    assert!(looked == 12 && stage.segments.iter().all(|segment| !segment.plans.is_empty()), "{stage:?}");
     let refused = async |range: RangeSearch| {
         client.search_range(range).await.unwrap_err().field_violations()[0].field.clone()
     };

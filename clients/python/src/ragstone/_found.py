@@ -112,7 +112,7 @@ class Stage:
     """One stage: a source, or what is done with its points."""
 
     path: str
-    """Which, as errors name it: `source.fuse.sources[0].nearest`."""
+    """Which, as errors name it: `source.fuse.sources[0].nearest`; `range` for a range."""
     runs: int
     wanted: int
     rows: int
@@ -155,9 +155,9 @@ class QueryResult(Found[Hit]):
 
 
 class RangeResult(Found[Hit]):
-    """Hits within a threshold, nearest first; `truncated` says whether there are more than the limit."""
+    """Hits within a threshold, nearest first, with `explain` if it was asked for; `truncated` says whether there are more than the limit."""
 
-    __slots__ = ("stats", "timings", "truncated")
+    __slots__ = ("explain", "stats", "timings", "truncated")
 
     def __init__(self, wire: v1.SearchRangeResponse) -> None:
         """Of the answer."""
@@ -165,6 +165,7 @@ class RangeResult(Found[Hit]):
         self.truncated = wire.truncated
         self.stats = read_stats(wire.stats)
         self.timings = read_timings(wire.timings)
+        self.explain = read_explain(wire.explain) if wire.HasField("explain") else None
 
 
 def read_hit(wire: v1.Hit) -> Hit:

@@ -22,7 +22,7 @@ fn what_has_no_time_or_was_cancelled_before_finds_nothing() {
         assert_eq!(fixture.rows.search(&search).unwrap(), nothing);
         assert_eq!(fixture.rows.search_batch(&[search.clone(), search]).unwrap(), [nothing.clone(), nothing]);
         let response = fixture.rows.search_range(&range).unwrap();
-        assert_eq!(response, RangeResponse { hits: Vec::new(), truncated: false, stats });
+        assert_eq!(response, RangeResponse { hits: Vec::new(), truncated: false, stats, explain: None });
     }
     let in_time =
         fixture.rows.search(&search.clone().budget(Duration::MAX).cancel(CancelToken::new())).unwrap();

@@ -80,6 +80,49 @@ fn walked_ranges_have_nearly_all_rows() {
     assert!(found as f64 >= 0.95 * wanted as f64, "{found} of {wanted}");
 }
 
+/// What is told of a range is what was done: the same answer, walks that grow until one is wide enough, and scans where they are exact.
+#[test]
+fn ranges_are_explained() {
+    for is_sealed in [true, false] {
+        let fixture = Fixture::new(&schema(Metric::Cosine, EncodingKind::Int4).build().unwrap(), is_sealed);
+        let mut widened = 0;
+        for query in queries(12) {
+            let ranked = fixture.ranked(&query, |_| true);
+            for rows in [1, 30, 90, 1_000] {
+                let request = RangeRequest::new(query.clone(), between(&ranked, rows));
+                for request in [request.clone(), request.exact()] {
+                    widened += usize::from(is_explained(&fixture, request));
+                }
+            }
+        }
+        assert!(widened > 0, "no range took a second walk");
+    }
+}
+
+/// Checks what is told of one range, and tells whether it took more than one walk.
+fn is_explained(fixture: &Fixture, request: RangeRequest) -> bool {
+    let plain = fixture.rows.search_range(&request).unwrap();
+    let mut explained = fixture.rows.search_range(&request.clone().explain()).unwrap();
+    let Explain { exact, stages, .. } = explained.explain.take().unwrap();
+    assert_eq!(explained, plain);
+    assert_eq!(exact, plain.stats.exact);
+    let [stage] = &stages[..] else { panic!("{stages:?}") };
+    assert_eq!((&*stage.path, stage.rows), ("range", plain.hits.len() as u64));
+    assert_eq!((stage.runs, stage.wanted, stage.exact), (1, RANGE_ROWS_MAX as u64, exact));
+    let sum = |of: fn(&SegmentReport) -> u64| stage.segments.iter().map(of).sum::<u64>();
+    assert_eq!(sum(|report| report.rows), ROWS as u64);
+    assert_eq!(sum(|report| report.matching), fixture.live.len() as u64);
+    assert_eq!(sum(|report| report.distances), plain.stats.distances);
+    assert_eq!(sum(|report| report.found), plain.hits.len() as u64);
+    for report in &stage.segments {
+        let is_scan = |plan: &SegmentPlan| matches!(plan, SegmentPlan::ScanRows | SegmentPlan::Skip);
+        assert_eq!(report.plans.last().is_some_and(is_scan), report.exact, "{report:?}");
+        assert!(!request.exact || report.plans.iter().all(is_scan), "{report:?}");
+    }
+    assert_eq!(stage.segments.iter().all(|report| report.exact), exact);
+    stage.segments.iter().any(|report| report.plans.starts_with(&[SegmentPlan::Walk; 2]))
+}
+
 #[test]
 fn a_limit_keeps_the_nearest_and_says_so() {
     let fixture = Fixture::new(&schema(Metric::L2, EncodingKind::F32).build().unwrap(), true);

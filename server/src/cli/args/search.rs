@@ -72,7 +72,7 @@ pub(crate) struct SearchArgs {
     /// All results whose vector is at least so near, however many: a cosine or inner product of at least this, or a Euclidean distance
     /// of at most this.
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true,
-          conflicts_with_all = ["like", "unlike", "words", "hybrid", "order_by", "source", "group_by", "threshold", "ef", "explain"])]
+          conflicts_with_all = ["like", "unlike", "words", "hybrid", "order_by", "source", "group_by", "threshold", "ef"])]
     pub(crate) all_within: Option<f32>,
     /// With --all-within, so many results at most, the nearest ones.
     #[arg(long, value_name = "N", default_value_t = ragstone::limits::RANGE_ROWS_MAX, requires = "all_within")]

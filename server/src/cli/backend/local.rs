@@ -190,7 +190,7 @@ impl Backend for Local {
             exact: found.stats.exact,
             interrupted: found.stats.interrupted.is_some(),
             truncated: found.truncated,
-            explain: None,
+            explain: found.explain.map(explain),
             timings_ms: [("search", search_ms)].into_iter().collect(),
         })
     }

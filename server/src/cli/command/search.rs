@@ -104,6 +104,7 @@ fn range(source: Source, threshold: f32, filter: Option<Filter>, args: &SearchAr
     request.filter = filter;
     request.exact = exact;
     request.budget = args.budget_ms.map(Duration::from_millis);
+    request.explain = args.explain;
     Ok(request)
 }
 

@@ -220,6 +220,7 @@ class AsyncSearch:
         exact: bool = False,
         with_payload: bool = True,
         budget_ms: int | None = None,
+        explain: bool = False,
         timeout: float | None = None,
     ) -> RangeResult:
         """All points at least as near to a vector or a text as a threshold, nearest first, at most `limit` (1 to 100,000).
@@ -236,6 +237,7 @@ class AsyncSearch:
             exact=exact,
             without_payload=not with_payload,
             budget_ms=budget_ms,
+            explain=explain,
             at_least=self._core.written.at_least,
         )
         if isinstance(query, str):

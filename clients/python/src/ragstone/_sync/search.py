@@ -219,6 +219,7 @@ class Search:
         exact: bool = False,
         with_payload: bool = True,
         budget_ms: int | None = None,
+        explain: bool = False,
         timeout: float | None = None,
     ) -> RangeResult:
         """All points at least as near to a vector or a text as a threshold, nearest first, at most `limit` (1 to 100,000).
@@ -235,6 +236,7 @@ class Search:
             exact=exact,
             without_payload=not with_payload,
             budget_ms=budget_ms,
+            explain=explain,
             at_least=self._core.written.at_least,
         )
         if isinstance(query, str):

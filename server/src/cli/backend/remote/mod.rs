@@ -198,7 +198,7 @@ impl Backend for Remote {
             exact: result.stats.exact,
             interrupted: result.stats.interrupted.is_some(),
             truncated: result.truncated,
-            explain: None,
+            explain: result.explain.map(explain),
             timings_ms: timings(result.timings),
         })
     }

@@ -278,10 +278,10 @@ pub(super) fn range_search(collection: &str, request: &RangeRequest) -> client::
     if let Some(from) = &request.filter {
         wire = wire.filter(filter(from));
     }
-    match request.budget {
-        Some(budget) => wire.budget(budget),
-        None => wire,
+    if let Some(budget) = request.budget {
+        wire = wire.budget(budget);
     }
+    if request.explain { wire.explain() } else { wire }
 }
 
 fn source(from: &Source) -> Result<client::Source> {
