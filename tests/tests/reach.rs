@@ -154,6 +154,7 @@ const APART: &[(&str, &str)] = &[
     ("Rag::watched_by", WATCHED),
     ("Rag::with_answer_cache", OPENED),
     ("Rag::with_generate_models", OPENED),
+    ("View::as_of_now", HANDLE),
     ("View::detached", HANDLE),
     ("View::get_rows", TYPED),
     ("View::iter", HANDLE),

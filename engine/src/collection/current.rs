@@ -1,14 +1,15 @@
 //! A view without what has expired.
 //!
 //! What a view shows never changes but for rows that expire. So each read sees the view as of its moment, in which they are among the dead
-//! (`segment/expiry.rs`). That is kept until the next row expires; where none does, the view itself is all there is.
+//! (`segment/expiry.rs`). That is kept until the next row expires; where none does, the view itself is all there is. What is read in several
+//! steps is read of a view that is stopped at one moment, so that no row is lost between two of them.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
 use super::state::ViewState;
-use crate::clock::NEVER;
+use crate::clock::{Clock, NEVER};
 use crate::segment::Expiring;
 
 /// A view at a moment, and for a while after it.
@@ -21,7 +22,11 @@ struct Current {
 
 /// The last one that was asked for. A copy of a view begins without: it is going to be another.
 #[derive(Debug, Default)]
-pub(crate) struct CurrentCache(ArcSwapOption<Current>);
+pub(crate) struct CurrentCache {
+    known: ArcSwapOption<Current>,
+    /// Whether the view is without what has expired, by a clock that stands still.
+    is_stopped: bool,
+}
 
 impl Clone for CurrentCache {
     fn clone(&self) -> Self {
@@ -33,7 +38,20 @@ impl ViewState {
     /// Without what has expired by now.
     pub(crate) fn current(self: &Arc<Self>) -> Arc<Self> {
         // The clock is not asked in vain.
-        if self.first_expiry() == NEVER { self.clone() } else { self.at(self.now()) }
+        let is_it = self.current.is_stopped || self.first_expiry() == NEVER;
+        if is_it { self.clone() } else { self.at(self.now()) }
+    }
+
+    /// The same without what has expired by now, for whose readers no time passes.
+    pub(crate) fn stopped(self: &Arc<Self>) -> Arc<Self> {
+        if self.current.is_stopped || self.first_expiry() == NEVER {
+            return self.clone();
+        }
+        let now = self.now();
+        let mut view = Self::clone(&self.at(now));
+        view.clock = Clock::new(move || now);
+        view.current.is_stopped = true;
+        Arc::new(view)
     }
 
     /// The time for reads: no earlier than that of the last write, for which what has expired is gone.
@@ -46,7 +64,7 @@ impl ViewState {
         if now < self.first_expiry() {
             return self.clone();
         }
-        if let Some(known) = self.current.0.load().as_ref()
+        if let Some(known) = self.current.known.load().as_ref()
             && (known.from..known.until).contains(&now)
         {
             return known.view.clone();
@@ -60,7 +78,7 @@ impl ViewState {
             }
         }
         let view = Arc::new(view);
-        self.current.0.store(Some(Arc::new(Current { from: now, until, view: view.clone() })));
+        self.current.known.store(Some(Arc::new(Current { from: now, until, view: view.clone() })));
         view
     }
 

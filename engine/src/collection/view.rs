@@ -12,8 +12,8 @@ use crate::query::{self, Facet, Query, QueryResponse, Select, Source};
 use crate::search::{self, RangeRequest, RangeResponse, SearchRequest, SearchResponse};
 use crate::threads::Pools;
 
-/// One consistent state of a collection: what it shows never changes, but that rows [expire](Point::expires_at), and it never waits for
-/// a writer.
+/// One consistent state of a collection: what it shows never changes, but that rows [expire](Point::expires_at) ([`as_of_now`](Self::as_of_now)
+/// has them not to), and it never waits for a writer.
 ///
 /// A view keeps the rows that it shows in memory or on disk for as long as it lives, also rows deleted since. It does
 /// not keep the database open, nor its threads.
@@ -36,6 +36,31 @@ impl View {
     #[must_use]
     pub fn detached(&self) -> View {
         View { token: None, ..self.clone() }
+    }
+
+    /// The same state as it is at this moment, for what is read of it in several steps, such as hits first and their fields later: a row that
+    /// expires between two of them is in both.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicI64, Ordering};
+    ///
+    /// use ragstone::{Clock, Db, DbOptions, Point, Schema};
+    ///
+    /// let now = Arc::new(AtomicI64::new(1_000));
+    /// let told = now.clone();
+    /// let mut options = DbOptions::default();
+    /// options.clock = Clock::new(move || told.load(Ordering::Relaxed));
+    /// let sessions = Db::in_memory_with(options)?.create_collection("sessions", Schema::new(2)?)?;
+    /// sessions.upsert(vec![Point::new(1, [1.0, 0.0]).expires_at(2_000)])?;
+    /// let (view, as_of_now) = (sessions.view(), sessions.view().as_of_now());
+    /// now.store(2_000, Ordering::Relaxed);
+    /// assert_eq!((view.count(None)?, as_of_now.count(None)?), (0, 1));
+    /// # Ok::<(), ragstone::Error>(())
+    /// ```
+    #[must_use]
+    pub fn as_of_now(&self) -> View {
+        View { state: self.state.stopped(), ..self.clone() }
     }
 
     /// What its reads look at.

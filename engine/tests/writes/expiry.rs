@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use ragstone::{
-    Batch, Clock, Collection, Db, Error, Expect, Filter, Point, RangeRequest, ScrollRequest, SearchRequest,
-    Update,
+    Batch, Clock, Collection, Db, Error, Expect, Filter, Point, RangeRequest, RowFilter, Scope,
+    ScrollRequest, SearchRequest, Sight, Update,
 };
 
 use super::{copy_of, options, schema};
@@ -81,6 +81,45 @@ fn an_expired_row_is_found_by_nothing_sealed_or_not_merged_or_not() {
     clock.store(1_000, Ordering::SeqCst);
     assert_rows(&collection, 10);
     assert!(ragstone::check(copy_of(directory.path()).path()).unwrap().damaged.is_empty());
+}
+
+/// Shows these rows alone.
+struct Of(Arc<RowFilter>);
+
+impl Scope for Of {
+    fn sight(&self, _collection: &str) -> Sight {
+        Sight::Rows(self.0.clone())
+    }
+}
+
+/// What is read in several steps can be read as of one moment, whatever becomes of the rows and of the clock.
+#[test]
+fn a_view_as_of_now_loses_no_row() {
+    let (directory, clock) = (tempfile::tempdir().unwrap(), Arc::new(AtomicI64::new(0)));
+    let db = open(directory.path(), &clock);
+    let collection = db.create_collection("c", schema()).unwrap();
+    for id in 0..100 {
+        collection.upsert(vec![row(id)]).unwrap();
+    }
+    clock.store(120, Ordering::SeqCst);
+    let held = collection.view().as_of_now();
+    let rows = Arc::new(RowFilter::new(Filter::eq("kind", "a")).unwrap());
+    let of_scope = db.within(Arc::new(Of(rows))).collection("c").unwrap().view().as_of_now();
+    for now in [120, 150, 1_000, 110] {
+        clock.store(now, Ordering::SeqCst);
+        for held in [&held, &of_scope, &held.as_of_now()] {
+            let ids: Vec<_> = (0..100_u64).map(Into::into).collect();
+            assert_eq!(held.count(None).unwrap(), left(120) as u64);
+            assert_eq!(held.iter().count(), left(120));
+            assert_eq!(held.get(&ids).unwrap().iter().flatten().count(), left(120));
+            let found = held.search(&SearchRequest::new([1.0, 0.5], 1_000)).unwrap();
+            assert_eq!(found.hits.len(), left(120));
+        }
+        if now == 1_000 {
+            db.compact().unwrap();
+            assert_rows(&collection, 10);
+        }
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use ragstone_rag::embed::{ModelOptions, Models};
 use super::*;
 
 mod columns;
+mod expiry;
 
 const INGEST: &str = "/ragstone.v1.PointsService/IngestPoints";
 

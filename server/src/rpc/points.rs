@@ -83,7 +83,7 @@ impl PointsService for Services {
         let (mut budget, reading) = (self.budget(), self.reading());
         let get = move |rag: &Rag| {
             let ids = convert::ids_to_read(request.ids)?;
-            let view = reading.collection(rag, &request.collection, &request.at_least)?.view();
+            let view = reading.collection(rag, &request.collection, &request.at_least)?.view().as_of_now();
             let mut points = Vec::new();
             for (slice, ids) in ids.chunks(READ_SLICE).enumerate() {
                 let found = view.get(ids).map_err(|error| in_slice(error, "ids", slice * READ_SLICE))?;

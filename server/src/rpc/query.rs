@@ -137,6 +137,8 @@ impl Asked {
             query = query.budget(limit).at_once();
         }
         let later = later(&mut query);
+        // What is read later is there as it was found.
+        let view = if later.is_some() { view.as_of_now() } else { view };
         let found = view.query(&query).map_err(|error| Failed::Engine(error).at(&paths))?;
         if limit.is_some() && found.stats.interrupted == Some(Interrupted::OutOfTime) {
             self.lately.was_cut();
@@ -245,7 +247,7 @@ impl Reading<'_> {
         Ok(hits)
     }
 
-    /// Fetches what is still to be read. What expired meanwhile is not there any more.
+    /// Fetches what is still to be read, of a view in which nothing expires meanwhile.
     fn read(&self, select: &Select, hits: Vec<QueryHit>) -> Result<Vec<QueryHit>, Failed> {
         let ids: Vec<PointId> = hits.iter().map(|hit| hit.point.id.clone()).collect();
         let points = self.view.get(&ids).map_err(Failed::Engine)?;

@@ -40,7 +40,8 @@ impl Asked {
         budget: &mut Budget,
     ) -> Result<SearchRangeResponse, Refused> {
         let Asked { rows, request, embed_ms } = self;
-        let view = rows.view();
+        // Hits are read after they were found, as they were then.
+        let view = rows.view().as_of_now();
         let started = Instant::now();
         let is_full = !request.without_payload;
         let request = convert::range(request, token)?;
@@ -66,7 +67,6 @@ fn read(view: &View, found: Vec<Hit>, is_full: bool, budget: &mut Budget) -> Res
     let mut hits = Vec::with_capacity(found.len());
     for slice in found.chunks(READ_SLICE) {
         let ids: Vec<PointId> = slice.iter().map(|hit| hit.id.clone()).collect();
-        // What expired meanwhile is not there any more.
         let there = slice.iter().zip(view.get(&ids)?).filter_map(|(hit, point)| Some((hit, point?)));
         for (hit, mut point) in there {
             point.vector = None;
