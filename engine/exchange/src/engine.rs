@@ -19,16 +19,13 @@ impl<'a> ViewSource<'a> {
     /// The rows of a view, which is one of this collection; only those that pass, if there is a filter.
     ///
     /// # Errors
-    /// As [`View::rows`].
+    /// As [`View::rows`]; for a filter that does not say whose rows it means, in a collection with a tenant key.
     pub fn new(collection: &Collection, view: &'a View, filter: Option<&Filter>) -> Result<Self> {
         // Fields are only ever added, so those of now hold those of the view.
         let schema = collection.schema();
-        // An export is one of all tenants, unless the filter says which.
-        let filter = match (schema.tenant(), filter) {
-            (None, filter) => filter.cloned(),
-            (Some(_), None) => Some(Filter::AllTenants),
-            (Some(_), Some(filter)) => Some(Filter::And(vec![Filter::AllTenants, filter.clone()])),
-        };
+        // Without a filter it is one of all tenants. A filter says whose rows it means, as that of any read does: who gives one and forgets
+        // the tenant does not get everybody's rows.
+        let filter = filter.cloned().or_else(|| schema.tenant().map(|_| Filter::AllTenants));
         let request = ScrollRequest { filter, with_vectors: true, ..ScrollRequest::default() };
         let (total, rows) = (view.count(request.filter.as_ref())?, view.rows(&request)?);
         Ok(Self { view, schema, filter: request.filter, total, rows })

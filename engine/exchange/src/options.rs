@@ -62,7 +62,8 @@ pub struct ExportOptions {
     pub format: Option<Format>,
     /// How it is compressed.
     pub compression: Compression,
-    /// Only rows that pass.
+    /// Only rows that pass; all by default, of every tenant. Of a collection with a tenant key a filter says whose rows it means, or that it means
+    /// [all tenants](Filter::AllTenants), as that of any read does.
     pub filter: Option<Filter>,
     /// The names of the columns that are no fields.
     pub names: ColumnNames,

@@ -63,6 +63,29 @@ fn collections_go_out_and_come_back() {
     });
 }
 
+/// Of whose rows an export is, is the same of a directory and of a server.
+#[test]
+fn an_export_is_of_all_tenants_or_of_those_that_its_filter_names() {
+    crate::in_both_places_without_a_model(|scratch, place| {
+        scratch.json(place, &["collection", "create", "chats", "--dimension", "2", "--tenant", "customer"]);
+        let chat = |id: u64, customer: &str| json!({"id": id, "vector": [1.0, 0.0], "payload": {"customer": customer, "year": 2020 + id}});
+        let chats = [chat(1, "a"), chat(2, "a"), chat(3, "b")].map(|chat| chat.to_string()).join("\n");
+        scratch.write("chats.jsonl", chats.as_bytes());
+        scratch.json(place, &["points", "upsert", "-c", "chats", &scratch.path("chats.jsonl")]);
+        let path = scratch.path("chats.parquet");
+        let export = |more: &[&str]| {
+            let written = scratch.json(place, &[&["export", "chats", &path, "--overwrite"], more].concat());
+            written["rows"].as_u64().unwrap()
+        };
+        assert_eq!(export(&[]), 3);
+        assert_eq!(export(&["--where", "customer=a"]), 2);
+        assert_eq!(export(&["--filter", "customer = \"a\" and year >= 2022"]), 1);
+        assert_eq!(export(&["--filter", "all tenants and year >= 2022"]), 2);
+        let forgotten = ["export", "chats", &path, "--overwrite", "--filter", "year >= 2022"];
+        scratch.fails(place, &forgotten, &["keeps tenants apart by `customer`"]);
+    });
+}
+
 #[test]
 fn what_is_wrong_with_a_file_is_said() {
     crate::in_both_places_without_a_model(|scratch, place| {

@@ -73,6 +73,8 @@ def to_arrow(collection: Collection | AsyncCollection, *, filter: FilterLike = N
     The stream is read once, batch by batch, by whatever takes Arrow: `pyarrow.table(stream)`, `polars.DataFrame(stream)`,
     `pandas.DataFrame.from_arrow(stream)`. Of its schema an import makes the same collection again.
 
+    Without a filter it is all of it, of every tenant; of a collection with a tenant key a filter says whose rows it means, as that of any read does.
+
     Raises `CollectionNotFound`; `InvalidArgument`, naming the place in the filter; `TypeError` for a collection of a server.
     """
     wire = as_wire(filter)

@@ -178,7 +178,8 @@ impl Client {
         Operation::from_wire(response.operation)
     }
 
-    /// Begins to write a collection to an Arrow or Parquet file in the folder that the server was started with. 60 s by default.
+    /// Begins to write a collection to an Arrow or Parquet file in the folder that the server was started with: all of it, of every tenant, or what
+    /// passes a filter, which of a collection with a tenant key says whose points it means, as that of any read does. 60 s by default.
     ///
     /// # Errors
     /// `Code::NotFound`; `Code::InvalidArgument` for more than a file's name; `Code::PermissionDenied` if the server has no folder.

@@ -200,5 +200,13 @@ fn all_tenants_go_out_and_come_back_under_their_key() {
         let options =
             ExportOptions { filter: Some(Filter::eq("customer", "c1")), ..ExportOptions::default() };
         assert_eq!(ragstone_exchange::export(&from, &few, &options, &mut quietly).unwrap().rows, 3);
+        // A filter that forgets the tenant is refused, and one that means all says so.
+        let options = |filter| ExportOptions { filter: Some(filter), overwrite: true, ..Default::default() };
+        let forgotten = options(Filter::eq("n", 1));
+        let error = ragstone_exchange::export(&from, &few, &forgotten, &mut quietly).unwrap_err().to_string();
+        assert!(error.contains("keeps tenants apart by `customer`"), "{error}");
+        assert!(export_stream(&from, &forgotten).is_err());
+        let all = options(Filter::And(vec![Filter::AllTenants, Filter::eq("n", 1)]));
+        assert_eq!(ragstone_exchange::export(&from, &few, &all, &mut quietly).unwrap().rows, 9);
     }
 }

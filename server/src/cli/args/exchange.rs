@@ -9,9 +9,11 @@ use super::collection::MetricName;
 use super::conditions::Conditions;
 
 const EXPORT_EXAMPLES: &str = "\
+Without a filter it is all of it, of every tenant. Of a collection with a tenant key a filter says whose rows it means, or `all tenants`.
 Examples:
   ragstone export notes notes.parquet                              rows, vectors, fields and schema
   ragstone export notes new.arrow --filter 'year >= 2025'          some of the rows
+  ragstone export chats acme.parquet --where customer=acme         of a tenant
   ragstone --url http://127.0.0.1:6733 export notes notes.parquet  from a server, page by page";
 
 #[derive(Debug, Args)]

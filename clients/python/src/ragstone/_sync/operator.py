@@ -92,7 +92,11 @@ class Operator:
     ) -> Operation:
         """Begins to write a collection to an Arrow or Parquet file, by its extension, in the server's folder for that.
 
-        Raises `CollectionNotFound`, `ExchangeNotAllowed`; the operation fails with `FileExists` if the file is there.
+        Without a filter it is all of it, of every tenant; of a collection with a tenant key a filter says whose points it means, or
+        `Filter.all_tenants()`, as that of any read does.
+
+        Raises `CollectionNotFound`, `ExchangeNotAllowed`; the operation fails with `FileExists` if the file is there, with
+        `InvalidArgument` for a filter that does not fit.
         """
         request = v1.ExportCollectionRequest(
             collection=collection, file=file, filter=as_wire(filter), overwrite=overwrite
