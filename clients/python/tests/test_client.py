@@ -163,6 +163,18 @@ async def test_snapshots_files_and_operations(client: Any, name: str) -> None:
     importing = await client.import_collection(file, f"{name}-copy")
     await client.wait_operation(importing.id)
     assert [point.id for point in await client.collection(f"{name}-copy").get([1, 2])] == [2]
+    how: dict[str, Any] = {"format": "arrow", "compression": "lz4", "id_column": "key", "vector_column": "embedding"}
+    exporting = await client.export_collection(name, f"{name}.data", **how)
+    await client.wait_operation(exporting.id)
+    wrong = await client.import_collection(f"{name}.data", f"{name}-none", format="arrow", columns=["colour"])
+    with pytest.raises(InvalidArgument, match=r"`key`.*`embedding`") as refused:
+        await client.wait_operation(wrong.id)
+    assert refused.value.field == "columns"
+    few = await client.import_collection(
+        f"{name}.data", f"{name}-few", format="arrow", without=["n"], batch_rows=1, id_column="key"
+    )
+    assert (await client.wait_operation(few.id)).result["rows"] == "1"
+    assert [point.payload for point in await client.collection(f"{name}-few").get([2])] == [{}]
 
     assert (await client.cancel_operation(importing.id)).state == "succeeded"
     assert (await client.get_operation(importing.id)).result["rows"] == "1"

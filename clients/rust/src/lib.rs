@@ -45,6 +45,7 @@ mod collection;
 mod document;
 mod enrich;
 mod error;
+mod exchange;
 mod filter;
 mod found;
 mod generate;
@@ -68,13 +69,14 @@ mod vector;
 mod write;
 
 pub use client::{
-    Alias, Client, ClientBuilder, Compression, DEFAULT_URL, ImportCollection, MESSAGE_BYTES_MAX,
-    OperationWatch, RestoreCollection,
+    Alias, Client, ClientBuilder, Compression, DEFAULT_URL, MESSAGE_BYTES_MAX, OperationWatch,
+    RestoreCollection,
 };
 pub use collection::{ChunkOptions, Collection, CreateCollection, Metric};
 pub use document::{Chunk, Document, IngestDocument, IngestReport, IngestStatus, ListChunks, ListDocuments};
 pub use enrich::{ChatMessage, ChatRole, Citation, CitedChunk, DataMarking, Enrich, Enriched, TokenReport};
 pub use error::{Code, Error, FieldViolation, Result};
+pub use exchange::{ExportCollection, FileCompression, FileFormat, ImportCollection};
 pub use filter::{Filter, Range};
 pub use found::{
     Explain, Facet, Hit, HitGroup, Interrupted, QueryResult, QueryStats, RangeResult, SegmentReport, Stage,

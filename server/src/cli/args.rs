@@ -31,7 +31,7 @@ pub(crate) use ask::{AskArgs, RetrieveArgs};
 pub(crate) use collection::{CollectionCommand, CreateArgs};
 pub(crate) use conditions::Conditions;
 pub(crate) use eval::EvalArgs;
-pub(crate) use exchange::{ExportArgs, ImportArgs};
+pub(crate) use exchange::{ExportArgs, ExportHow, ImportArgs, ImportHow};
 pub(crate) use inference::{CountTokensArgs, RerankArgs};
 pub(crate) use ingest::IngestArgs;
 pub(crate) use points::{

@@ -7,6 +7,7 @@
 mod collection;
 mod document;
 mod enrich;
+mod exchange;
 mod filter;
 mod found;
 mod generate;
@@ -33,6 +34,7 @@ use tonic::Status;
 pub(crate) use self::collection::{collection, collection_spec, fields_to_add, texts_to_add};
 pub(crate) use self::document::{chunk, document, document_input, ingest_report};
 pub(crate) use self::enrich::{enrich_request, enriched, template_name};
+pub(crate) use self::exchange::{exchange_field, export_options, import_options};
 pub(crate) use self::filter::filter_in;
 pub(crate) use self::found::{explain, facet, hit, hit_group, query_stats};
 pub(crate) use self::generate::{generate_request, generated};

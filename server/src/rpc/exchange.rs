@@ -1,6 +1,6 @@
 //! Collections to and from files of the server, as operations.
 
-use ragstone_exchange::{ExportOptions, ImportOptions};
+use ragstone_exchange::Error;
 use ragstone_proto::v1::{ExportCollectionRequest, ImportCollectionRequest};
 use ragstone_rag::progress::Progress as _;
 use tonic::Status;
@@ -13,16 +13,15 @@ use crate::{convert, exchange, status};
 impl Services {
     pub(super) async fn export(&self, request: ExportCollectionRequest) -> Result<Operation, Status> {
         let file = exchange::file_in(self.exchange_dir(), &request.file)?;
-        let filter = convert::filter_in(request.filter)?;
-        let options = ExportOptions { filter, overwrite: request.overwrite, ..ExportOptions::default() };
-        let name = request.collection;
+        let (name, file_name) = (request.collection.clone(), request.file.clone());
+        let options = convert::export_options(request)?;
         // Refused now rather than later, if there is none.
         let name = self.apply(move |rag| Ok(rag.db().collection(&name)?.name().to_owned())).await?;
-        let (rag, asked) = (self.rag(), asked(Kind::Export, &name, &[("file", &request.file)]));
+        let (rag, asked) = (self.rag(), asked(Kind::Export, &name, &[("file", &file_name)]));
         self.begin(asked, move |report, cancel| {
             report.begin("export", None, "rows");
             let mut told = exchange::told(report, cancel);
-            let done = exchange::export(&rag, &name, &file, &options, &mut told).map_err(status::exchange)?;
+            let done = exchange::export(&rag, &name, &file, &options, &mut told).map_err(refused)?;
             let counts = [("rows", done.rows), ("bytes", done.bytes)];
             Ok(counts.into_iter().map(|(name, count)| (name.to_owned(), count.to_string())).collect())
         })
@@ -31,19 +30,13 @@ impl Services {
 
     pub(super) async fn import(&self, request: ImportCollectionRequest) -> Result<Operation, Status> {
         let file = exchange::file_in(self.exchange_dir(), &request.file)?;
-        let named = |name: String| Some(name).filter(|name| !name.is_empty());
-        let options = ImportOptions {
-            id: named(request.id_column),
-            number_rows: request.number_rows,
-            vector: named(request.vector_column),
-            ..ImportOptions::default()
-        };
-        let name = request.collection;
-        let (rag, asked) = (self.rag(), asked(Kind::Import, &name, &[("file", &request.file)]));
+        let (name, file_name) = (request.collection.clone(), request.file.clone());
+        let options = convert::import_options(request)?;
+        let (rag, asked) = (self.rag(), asked(Kind::Import, &name, &[("file", &file_name)]));
         self.begin(asked, move |report, cancel| {
             report.begin("import", None, "rows");
             let mut told = exchange::told(report, cancel);
-            let done = exchange::import(&rag, &name, &file, &options, &mut told).map_err(status::exchange)?;
+            let done = exchange::import(&rag, &name, &file, &options, &mut told).map_err(refused)?;
             Ok(Outcome::from([
                 ("rows".to_owned(), done.rows.to_string()),
                 ("created".to_owned(), done.created.to_string()),
@@ -51,4 +44,12 @@ impl Services {
         })
         .await
     }
+}
+
+/// The status of what failed, with options named as the caller has them.
+fn refused(error: Error) -> Status {
+    status::exchange(match error {
+        Error::Option { option, reason } => Error::Option { option: convert::exchange_field(option), reason },
+        error => error,
+    })
 }

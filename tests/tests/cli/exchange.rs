@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Scratch;
+use crate::support::{Scratch, Server};
 
 const ROWS: &str = r#"
 {"id": 1, "vector": [1.0, 0.0], "vectors": {"title": [0.5, 0.25, 1.0], "words": {"indices": [1, 7], "values": [0.5, 2.0]}}, "payload": {"title": "Tea", "year": 2019, "at": "2026-11-22T10:30:00Z"}}
@@ -117,12 +117,40 @@ fn what_is_wrong_with_a_file_is_said() {
     });
 }
 
+/// A server is asked for as much of its own files as the program is of those here.
+#[test]
+fn a_server_writes_and_reads_its_own_files_as_is_asked_for() {
+    let scratch = Scratch::new();
+    let folder = scratch.path("files");
+    std::fs::create_dir(&folder).unwrap();
+    let server = Server::start_with(&scratch.path("served"), &["--exchange-dir", &folder]);
+    let place = ["--url", &*server.url()];
+    rows(&scratch, &place);
+    let some = ["--format", "arrow", "--compression", "zstd", "--filter", "year >= 2020", "--id", "key"];
+    let export = [&["admin", "export", "rows", "few.data"], &some[..]].concat();
+    let written = scratch.json(&place, &export);
+    assert_eq!(written["result"]["rows"], "1", "{written}");
+    scratch.fails(&place, &export, &["exists already"]);
+    scratch.json(&place, &[&export[..], &["--overwrite"]].concat());
+    let import = ["admin", "import", "few.data", "few", "--format", "arrow"];
+    scratch.fails(&place, &[&import[..], &["--columns", "colour"]].concat(), &["`colour`", "`key`"]);
+    scratch.fails(&place, &[&import[..], &["--metric", "l2"]].concat(), &["metric"]);
+    let read = scratch.json(&place, &[&import[..], &["--except", "rest", "--batch", "1"]].concat());
+    assert_eq!(
+        (&read["result"]["rows"], &read["result"]["created"]),
+        (&json!("1"), &json!("true")),
+        "{read}"
+    );
+    let points = scroll(&scratch, &place, "few");
+    assert_eq!(points["points"][0]["payload"], json!({"year": 2024}));
+}
+
 /// Documents come back where nothing of other documents can be, and nowhere else.
 #[test]
 fn documents_go_out_and_come_back_into_a_new_collection() {
     let scratch = Scratch::new();
     let (served, local) = (scratch.path("served"), scratch.path("local"));
-    let server = crate::support::Server::start(&served);
+    let server = Server::start(&served);
     let (url, data) = (["--url", &*server.url()], ["--data", &*local]);
     let folder = crate::notes(&scratch);
     let path = scratch.path("notes.parquet");

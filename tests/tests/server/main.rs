@@ -15,6 +15,7 @@ mod documents;
 mod endings;
 mod enrichment;
 mod errors;
+mod exchange;
 mod fields;
 mod fixture;
 mod generate;

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use ragstone_client::{
-    Client, Code, CreateCollection, ImportCollection, IngestDocument, Operation, OperationKind,
-    OperationState, Point, Query,
+    Client, Code, CreateCollection, IngestDocument, Operation, OperationKind, OperationState, Point, Query,
 };
 use ragstone_server::ServerConfig;
 
@@ -19,7 +18,7 @@ fn other() -> (BagOfWords, Arc<Gate>) {
 }
 
 /// A collection of documents, one of which the other model waits at.
-async fn fill(server: &Server) -> Client {
+pub(crate) async fn fill(server: &Server) -> Client {
     server.gate.open();
     let client = server.client().await;
     client.create_collection(CreateCollection::with_model("notes", MODEL)).await.unwrap();
@@ -295,55 +294,5 @@ async fn an_alias_does_wherever_a_collection_is_named() {
     let directory = server.stop().await;
     let server = Server::start_over(directory, config()).await;
     assert_eq!(names(server.client().await.list_aliases(None).await.unwrap()), ["text"]);
-    server.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn collections_go_to_files_of_the_server_and_come_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = ServerConfig { exchange_dir: Some(folder.path().to_owned()), ..config() };
-    let server = Server::start_with(config).await;
-    let client = fill(&server).await;
-    let begun = client.export_collection("notes", "notes.parquet", None, false).await.unwrap();
-    let exported = ended(&client, &begun.id).await;
-    assert_eq!((exported.state, exported.kind), (OperationState::Succeeded, OperationKind::Export));
-    assert_eq!((exported.done, exported.unit.as_str(), exported.result["rows"].as_str()), (6, "rows", "6"));
-    let again = client.export_collection("notes", "notes.parquet", None, false).await.unwrap();
-    let refused = ended(&client, &again.id).await.error.unwrap();
-    assert_eq!((refused.code(), refused.reason()), (Code::AlreadyExists, Some("FILE_EXISTS")));
-
-    let import =
-        |file: &str, collection: &str| client.import_collection(ImportCollection::new(file, collection));
-    let begun = import("notes.parquet", "copied").await.unwrap();
-    let imported = ended(&client, &begun.id).await;
-    assert_eq!((imported.state, imported.result["created"].as_str()), (OperationState::Succeeded, "true"));
-    assert_eq!(client.get_document("copied", "a.txt").await.unwrap().text, "green tea");
-    assert_eq!(client.query(Query::text("copied", "black coffee", 1)).await.unwrap().hits.len(), 1);
-    // Beside other versions of the documents, their rows would be half of something.
-    let begun = import("notes.parquet", "notes").await.unwrap();
-    let refused = ended(&client, &begun.id).await.error.unwrap();
-    assert_eq!(
-        (refused.code(), refused.field_violations()[0].field.as_str()),
-        (Code::InvalidArgument, "file")
-    );
-    let begun = import("absent.parquet", "x").await.unwrap();
-    assert_eq!(ended(&client, &begun.id).await.error.unwrap().reason(), Some("FILE_NOT_FOUND"));
-    for wrong in ["../notes.parquet", "/etc/passwd", "", "a/b.arrow"] {
-        let refused = import(wrong, "x").await.unwrap_err();
-        assert_eq!(
-            (refused.code(), refused.field_violations()[0].field.as_str()),
-            (Code::InvalidArgument, "file")
-        );
-    }
-    assert_eq!(
-        client.export_collection("nobody", "x.arrow", None, false).await.unwrap_err().code(),
-        Code::NotFound
-    );
-    server.stop().await;
-
-    let server = Server::start().await;
-    let refused =
-        server.client().await.import_collection(ImportCollection::new("a.arrow", "x")).await.unwrap_err();
-    assert_eq!((refused.code(), refused.reason()), (Code::PermissionDenied, Some("EXCHANGE_NOT_ALLOWED")));
     server.stop().await;
 }

@@ -11,11 +11,13 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ragstone import v1
-from ragstone._enums import word
+from ragstone._enums import number, word
 from ragstone._errors import RagstoneError, from_operation
 from ragstone._values import EPOCH, microseconds
 
 OperationState: TypeAlias = Literal["running", "succeeded", "failed", "cancelled"]
+FileFormat: TypeAlias = Literal["arrow", "parquet"]
+FileCompression: TypeAlias = Literal["none", "zstd", "lz4", "snappy"]
 
 
 @dataclass(slots=True)
@@ -201,6 +203,16 @@ def read_snapshot(wire: v1.Snapshot) -> Snapshot:
     """A snapshot that was read."""
     position_at, created_at = read_moment(wire.position_time), read_moment(wire.create_time)
     return Snapshot(wire.name, wire.lineage, wire.position, position_at, created_at, wire.bytes)
+
+
+def file_format(format: str | None) -> v1.FileFormat:
+    """The format of a file; what its name says for None. Raises `ValueError`."""
+    return number(v1.FileFormat, "FILE_FORMAT", format, "format")  # type: ignore[no-any-return]
+
+
+def file_compression(compression: str | None) -> v1.FileCompression:
+    """How a file is compressed; as usual for None. Raises `ValueError`."""
+    return number(v1.FileCompression, "FILE_COMPRESSION", compression, "compression")  # type: ignore[no-any-return]
 
 
 def limits(limits: KeyLimits | None) -> v1.KeyLimits | None:

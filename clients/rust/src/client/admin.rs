@@ -6,47 +6,8 @@ use ragstone_proto::v1::admin_service_client::AdminServiceClient;
 use super::{Calling, Client, LIST_PAGE_SIZE, service};
 use crate::call::{call, methods};
 use crate::error::Result;
-use crate::filter::Filter;
+use crate::exchange::{ExportCollection, ImportCollection};
 use crate::operation::{Operation, Snapshot, Stats};
-
-/// A file of the server to read into a collection.
-///
-/// ```
-/// use ragstone_client::ImportCollection;
-///
-/// let papers = ImportCollection::new("papers.parquet", "papers").id_column("doi").vector_column("embedding");
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct ImportCollection(v1::ImportCollectionRequest);
-
-impl ImportCollection {
-    /// Of a file, by its name in the server's folder, into a collection; ids and vectors in the columns that an export has them in.
-    pub fn new(file: impl Into<String>, collection: impl Into<String>) -> Self {
-        let (file, collection) = (file.into(), collection.into());
-        Self(v1::ImportCollectionRequest { file, collection, ..Default::default() })
-    }
-
-    /// The column with the ids.
-    #[must_use]
-    pub fn id_column(mut self, column: impl Into<String>) -> Self {
-        self.0.id_column = column.into();
-        self
-    }
-
-    /// Rows have no ids: they are numbered from 0 on.
-    #[must_use]
-    pub fn number_rows(mut self) -> Self {
-        self.0.number_rows = true;
-        self
-    }
-
-    /// The column with the default vector.
-    #[must_use]
-    pub fn vector_column(mut self, column: impl Into<String>) -> Self {
-        self.0.vector_column = column.into();
-        self
-    }
-}
 
 /// A collection of a snapshot to put into the database.
 ///
@@ -183,21 +144,9 @@ impl Client {
     ///
     /// # Errors
     /// `Code::NotFound`; `Code::InvalidArgument` for more than a file's name; `Code::PermissionDenied` if the server has no folder.
-    pub async fn export_collection(
-        &self,
-        collection: &str,
-        file: &str,
-        filter: Option<Filter>,
-        overwrite: bool,
-    ) -> Result<Operation> {
+    pub async fn export_collection(&self, request: ExportCollection) -> Result<Operation> {
         let service = self.admin();
-        let request = v1::ExportCollectionRequest {
-            collection: collection.to_owned(),
-            file: file.to_owned(),
-            filter: filter.map(Filter::into_wire),
-            overwrite,
-        };
-        let response = call(self.policy, methods::EXPORT_COLLECTION, request, |request| {
+        let response = call(self.policy, methods::EXPORT_COLLECTION, request.into_wire(), |request| {
             let mut service = service.clone();
             async move { service.export_collection(request).await }
         })
@@ -211,7 +160,7 @@ impl Client {
     /// As [`export_collection`](Self::export_collection).
     pub async fn import_collection(&self, request: ImportCollection) -> Result<Operation> {
         let service = self.admin();
-        let response = call(self.policy, methods::IMPORT_COLLECTION, request.0, |request| {
+        let response = call(self.policy, methods::IMPORT_COLLECTION, request.into_wire(), |request| {
             let mut service = service.clone();
             async move { service.import_collection(request).await }
         })

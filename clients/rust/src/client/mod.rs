@@ -28,7 +28,7 @@ use self::written::{AtLeast, Written};
 use crate::call::Policy;
 use crate::error::{Code, Error, Result, innermost};
 
-pub use admin::{ImportCollection, RestoreCollection};
+pub use admin::RestoreCollection;
 pub use aliases::Alias;
 pub use operations::OperationWatch;
 

@@ -3,6 +3,8 @@
 use clap::{Args, Subcommand, ValueEnum};
 use ragstone_client::OperationState;
 
+use super::exchange::{ExportHow, ImportHow};
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum AliasCommand {
     /// List the aliases with the collections that they name.
@@ -138,9 +140,8 @@ pub(crate) enum AdminCommand {
         collection: String,
         /// The file's name: .arrow, .feather, .ipc or .parquet.
         file: String,
-        /// Replace a file that is there.
-        #[arg(long)]
-        overwrite: bool,
+        #[command(flatten)]
+        how: ExportHow,
     },
     /// Have a server read the rows of a file in its folder into a collection, which is made if it is not there; `import` reads one here.
     Import {
@@ -148,6 +149,8 @@ pub(crate) enum AdminCommand {
         file: String,
         /// The collection.
         collection: String,
+        #[command(flatten)]
+        how: ImportHow,
     },
     /// Have a server compare a snapshot with its checksums.
     VerifySnapshot {

@@ -23,6 +23,13 @@ pub(crate) struct ExportArgs {
     pub(crate) collection: String,
     /// The file, which is there when all of it is: .arrow, .feather or .ipc for Arrow, .parquet for Parquet.
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) how: ExportHow,
+}
+
+/// How a collection is written to a file, here or by a server.
+#[derive(Debug, Args)]
+pub(crate) struct ExportHow {
     /// The format, where the file's name does not say it.
     #[arg(long, value_enum)]
     pub(crate) format: Option<FormatName>,
@@ -57,6 +64,13 @@ pub(crate) struct ImportArgs {
     pub(crate) file: PathBuf,
     /// The collection; made if it is not there.
     pub(crate) collection: String,
+    #[command(flatten)]
+    pub(crate) how: ImportHow,
+}
+
+/// How the rows of a file are read, here or by a server.
+#[derive(Debug, Args)]
+pub(crate) struct ImportHow {
     /// The format, where the file's name does not say it.
     #[arg(long, value_enum)]
     pub(crate) format: Option<FormatName>,

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use anyhow::Result;
 use chrono::{DateTime, SecondsFormat, Utc};
 use ragstone_client::{Operation, OperationState};
+use ragstone_exchange::{ExportOptions, ImportOptions};
 use ragstone_rag::progress::Progress;
 use serde::Serialize;
 
@@ -152,9 +153,9 @@ pub(crate) trait Operator {
     /// The snapshots in a store.
     fn snapshots(&self, store: Option<&str>) -> Result<Vec<SnapshotView>>;
     /// Begins to write a collection to a file of the server.
-    fn begin_export(&self, collection: &str, file: &str, overwrite: bool) -> Result<OperationView>;
+    fn begin_export(&self, collection: &str, file: &str, options: &ExportOptions) -> Result<OperationView>;
     /// Begins to read a file of the server into a collection.
-    fn begin_import(&self, file: &str, collection: &str) -> Result<OperationView>;
+    fn begin_import(&self, file: &str, collection: &str, options: &ImportOptions) -> Result<OperationView>;
     /// Begins to compare a snapshot with its checksums.
     fn begin_verify(&self, store: Option<&str>, name: Option<&str>) -> Result<OperationView>;
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use indicatif::HumanBytes;
 use serde_json::json;
 
-use super::{Session, operation};
+use super::{Session, exchange, operation};
 use crate::cli::args::AdminCommand;
 use crate::cli::backend::operator::{CollectionStatsView, StatsView};
 use crate::cli::output;
@@ -19,12 +19,13 @@ pub(super) fn run(session: &Session, command: AdminCommand) -> Result<()> {
             let begun = backend.begin_snapshot(place.store.as_deref())?;
             operation::follow(session, &begun.id)
         }
-        AdminCommand::Export { collection, file, overwrite } => {
-            let begun = backend.begin_export(&collection, &file, overwrite)?;
+        AdminCommand::Export { collection, file, how } => {
+            let options = exchange::export_options(session, &collection, how)?;
+            let begun = backend.begin_export(&collection, &file, &options)?;
             operation::follow(session, &begun.id)
         }
-        AdminCommand::Import { file, collection } => {
-            let begun = backend.begin_import(&file, &collection)?;
+        AdminCommand::Import { file, collection, how } => {
+            let begun = backend.begin_import(&file, &collection, &exchange::import_options(how))?;
             operation::follow(session, &begun.id)
         }
         AdminCommand::Snapshots(place) => snapshots(session, place.store.as_deref()),

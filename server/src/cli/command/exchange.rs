@@ -9,20 +9,13 @@ use ragstone_exchange::{BatchSize, ColumnNames, ExportOptions, ImportOptions, Pr
 use serde_json::json;
 
 use super::Session;
-use crate::cli::args::{ExportArgs, ImportArgs};
+use crate::cli::args::{ExportArgs, ExportHow, ImportArgs, ImportHow};
 use crate::cli::backend::Transfer;
 use crate::cli::output;
 
 pub(super) fn export(session: &Session, args: ExportArgs) -> Result<()> {
     let (collection, file) = (args.collection.as_str(), args.file.as_path());
-    let options = ExportOptions {
-        format: args.format.map(Into::into),
-        compression: args.compression.map(Into::into).unwrap_or_default(),
-        filter: args.conditions.filter(session, collection)?,
-        names: ColumnNames { id: args.id, vector: args.vector },
-        overwrite: args.overwrite,
-        ..ExportOptions::default()
-    };
+    let options = export_options(session, collection, args.how)?;
     let started = Instant::now();
     let done = show(session, "Exporting", |progress| {
         session.backend.export(Transfer { collection, file, progress }, &options)
@@ -40,17 +33,7 @@ pub(super) fn export(session: &Session, args: ExportArgs) -> Result<()> {
 
 pub(super) fn import(session: &Session, args: ImportArgs) -> Result<()> {
     let (collection, file) = (args.collection.as_str(), args.file.as_path());
-    let options = ImportOptions {
-        format: args.format.map(Into::into),
-        id: args.id,
-        number_rows: args.number_rows,
-        vector: args.vector,
-        expires_at: args.expires_at,
-        columns: Some(args.columns).filter(|columns| !columns.is_empty()),
-        except: args.except,
-        metric: args.metric.map(Into::into),
-        batch: BatchSize { rows: args.batch, ..BatchSize::default() },
-    };
+    let options = import_options(args.how);
     let started = Instant::now();
     let done = show(session, "Importing", |progress| {
         session.backend.import(Transfer { collection, file, progress }, &options)
@@ -72,6 +55,33 @@ pub(super) fn import(session: &Session, args: ImportArgs) -> Result<()> {
     done.columns.iter().for_each(|(column, what)| println!("  {column}: {what}"));
     done.notes.iter().for_each(|note| println!("  {note}"));
     Ok(())
+}
+
+/// What is asked of an export.
+pub(super) fn export_options(session: &Session, collection: &str, how: ExportHow) -> Result<ExportOptions> {
+    Ok(ExportOptions {
+        format: how.format.map(Into::into),
+        compression: how.compression.map(Into::into).unwrap_or_default(),
+        filter: how.conditions.filter(session, collection)?,
+        names: ColumnNames { id: how.id, vector: how.vector },
+        overwrite: how.overwrite,
+        ..ExportOptions::default()
+    })
+}
+
+/// What is asked of an import.
+pub(super) fn import_options(how: ImportHow) -> ImportOptions {
+    ImportOptions {
+        format: how.format.map(Into::into),
+        id: how.id,
+        number_rows: how.number_rows,
+        vector: how.vector,
+        expires_at: how.expires_at,
+        columns: Some(how.columns).filter(|columns| !columns.is_empty()),
+        except: how.except,
+        metric: how.metric.map(Into::into),
+        batch: BatchSize { rows: how.batch, ..BatchSize::default() },
+    }
 }
 
 fn rate(rows: u64, seconds: f64) -> String {

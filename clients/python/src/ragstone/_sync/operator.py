@@ -10,6 +10,8 @@ from typing import Any
 from ragstone import _methods as methods
 from ragstone import v1
 from ragstone._admin import (
+    FileCompression,
+    FileFormat,
     Key,
     KeyLimits,
     NewKey,
@@ -18,6 +20,8 @@ from ragstone._admin import (
     Snapshot,
     Stats,
     create_key_request,
+    file_compression,
+    file_format,
     read_key,
     read_operation,
     read_snapshot,
@@ -25,6 +29,7 @@ from ragstone._admin import (
 )
 from ragstone._enums import number
 from ragstone._errors import Aborted, missing
+from ragstone._schema import Metric, metric_number
 from ragstone._sync.core import Core
 from ragstone.filters import FilterLike, as_wire
 
@@ -88,18 +93,30 @@ class Operator:
         *,
         filter: FilterLike = None,
         overwrite: bool = False,
+        format: FileFormat | None = None,
+        compression: FileCompression | None = None,
+        id_column: str | None = None,
+        vector_column: str | None = None,
         timeout: float | None = None,
     ) -> Operation:
         """Begins to write a collection to an Arrow or Parquet file, by its extension, in the server's folder for that.
 
         Without a filter it is all of it, of every tenant; of a collection with a tenant key a filter says whose points it means, or
-        `Filter.all_tenants()`, as that of any read does.
+        `Filter.all_tenants()`, as that of any read does. The columns with ids and default vectors are `id` and `vector` unless they are named;
+        Parquet is compressed with Zstandard, Arrow not at all, unless `compression` says how.
 
         Raises `CollectionNotFound`, `ExchangeNotAllowed`; the operation fails with `FileExists` if the file is there, with
         `InvalidArgument` for a filter that does not fit.
         """
         request = v1.ExportCollectionRequest(
-            collection=collection, file=file, filter=as_wire(filter), overwrite=overwrite
+            collection=collection,
+            file=file,
+            filter=as_wire(filter),
+            overwrite=overwrite,
+            format=file_format(format),
+            compression=file_compression(compression),
+            id_column=id_column or "",
+            vector_column=vector_column or "",
         )
         answer = self._core.call(methods.EXPORT_COLLECTION, request, v1.ExportCollectionResponse, timeout)
         return read_operation(answer.operation)
@@ -112,9 +129,18 @@ class Operator:
         id_column: str | None = None,
         number_rows: bool = False,
         vector_column: str | None = None,
+        expires_at_column: str | None = None,
+        columns: Sequence[str] | None = None,
+        without: Sequence[str] = (),
+        metric: Metric | None = None,
+        format: FileFormat | None = None,
+        batch_rows: int | None = None,
         timeout: float | None = None,
     ) -> Operation:
         """Begins to write the rows of such a file to a collection, which is made if it is not there.
+
+        `columns` are the only ones that are taken, beside that of the ids, `without` those that are not. `metric` is for a collection that is
+        made of a file without a schema of its own. `batch_rows` (1 to 100,000) are one atomic write.
 
         Raises `ExchangeNotAllowed`; the operation fails with `FileNotFound`, or `InvalidArgument` for columns that do not fit.
         """
@@ -124,6 +150,12 @@ class Operator:
             id_column=id_column or "",
             number_rows=number_rows,
             vector_column=vector_column or "",
+            expires_at_column=expires_at_column or "",
+            columns=columns or (),
+            except_columns=without,
+            metric=metric_number(metric),
+            format=file_format(format),
+            batch_rows=batch_rows,
         )
         answer = self._core.call(methods.IMPORT_COLLECTION, request, v1.ImportCollectionResponse, timeout)
         return read_operation(answer.operation)

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use anyhow::{Context, Result, bail};
 use ragstone::{CancelToken, CollectionStats};
 use ragstone_client::OperationState;
+use ragstone_exchange::{ExportOptions, ImportOptions};
 use ragstone_rag::ReembedOptions;
 use ragstone_rag::progress::Progress;
 use ragstone_server::scratch;
@@ -140,11 +141,11 @@ impl Operator for Local {
         no_server()
     }
 
-    fn begin_export(&self, _: &str, _: &str, _: bool) -> Result<OperationView> {
+    fn begin_export(&self, _: &str, _: &str, _: &ExportOptions) -> Result<OperationView> {
         no_server()
     }
 
-    fn begin_import(&self, _: &str, _: &str) -> Result<OperationView> {
+    fn begin_import(&self, _: &str, _: &str, _: &ImportOptions) -> Result<OperationView> {
         no_server()
     }
 

@@ -7,12 +7,13 @@
 use anyhow::Result;
 use ragstone::{Filter, Point, PointId, Schema};
 use ragstone_client as client;
-use ragstone_client::Code;
+use ragstone_client::{Code, FileCompression, FileFormat};
 use ragstone_exchange::{
-    Error, ExportOptions, Exported, IdKinds, ImportOptions, Imported, Sink, Source, export_from, import_into,
+    Compression, Error, ExportOptions, Exported, Format, IdKinds, ImportOptions, Imported, Sink, Source,
+    export_from, import_into,
 };
 
-use super::{Remote, Transfer, schema, types};
+use super::{Remote, Transfer, schema, types, wire_size};
 
 /// Points of a page at most.
 const PAGE_POINTS: u32 = 1_000;
@@ -41,6 +42,57 @@ pub(super) fn import(remote: &Remote, transfer: Transfer<'_>, options: &ImportOp
     let Transfer { collection, file, progress } = transfer;
     let mut sink = Writes { remote, collection };
     Ok(import_into(&mut sink, file, options, progress)?)
+}
+
+/// An export to a file of the server's own.
+pub(super) fn of_server(
+    request: client::ExportCollection,
+    options: &ExportOptions,
+) -> client::ExportCollection {
+    let ExportOptions { format, compression, filter, names, overwrite, batch: _ } = options;
+    let mut request = request.id_column(&names.id).vector_column(&names.vector);
+    if let Some(format) = format {
+        request = request.format(file_format(*format));
+    }
+    request = match compression {
+        Compression::Usual => request,
+        Compression::None => request.compression(FileCompression::None),
+        Compression::Zstd => request.compression(FileCompression::Zstd),
+        Compression::Lz4 => request.compression(FileCompression::Lz4),
+        Compression::Snappy => request.compression(FileCompression::Snappy),
+    };
+    if let Some(filter) = filter {
+        request = request.filter(types::filter(filter));
+    }
+    if *overwrite { request.overwrite() } else { request }
+}
+
+/// An import of a file of the server's own.
+pub(super) fn into_server(
+    request: client::ImportCollection,
+    options: &ImportOptions,
+) -> client::ImportCollection {
+    let ImportOptions { format, id, number_rows, vector, expires_at, columns, except, metric, batch } =
+        options;
+    let mut request =
+        request.columns(columns.iter().flatten()).except(except).batch_rows(wire_size(batch.rows));
+    if let Some(format) = format {
+        request = request.format(file_format(*format));
+    }
+    request = id.iter().fold(request, client::ImportCollection::id_column);
+    request = vector.iter().fold(request, client::ImportCollection::vector_column);
+    request = expires_at.iter().fold(request, client::ImportCollection::expires_at_column);
+    if let Some(metric) = metric {
+        request = request.metric(types::metric(*metric));
+    }
+    if *number_rows { request.number_rows() } else { request }
+}
+
+fn file_format(format: Format) -> FileFormat {
+    match format {
+        Format::Arrow => FileFormat::Arrow,
+        Format::Parquet => FileFormat::Parquet,
+    }
 }
 
 /// The rows of a server, page by page.

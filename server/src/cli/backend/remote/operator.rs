@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use ragstone_client::{self as client, Operation, OperationKind, OperationState};
+use ragstone_exchange::{ExportOptions, ImportOptions};
 use ragstone_rag::progress::Progress;
 
-use super::Remote;
+use super::{Remote, exchange};
 use crate::cli::backend::operator::{
     CollectionStatsView, OperationView, Operator, ReembedAsk, RestoreAsk, SnapshotView, StatsView, time,
 };
@@ -151,14 +152,14 @@ impl Operator for Remote {
         Ok(snapshots.into_iter().map(snapshot).collect())
     }
 
-    fn begin_export(&self, collection: &str, file: &str, overwrite: bool) -> Result<OperationView> {
-        let begun = self.client.export_collection(collection, file, None, overwrite);
-        self.call(begun).map(OperationView::from)
+    fn begin_export(&self, collection: &str, file: &str, options: &ExportOptions) -> Result<OperationView> {
+        let request = exchange::of_server(client::ExportCollection::new(collection, file), options);
+        self.call(self.client.export_collection(request)).map(OperationView::from)
     }
 
-    fn begin_import(&self, file: &str, collection: &str) -> Result<OperationView> {
-        let begun = self.client.import_collection(client::ImportCollection::new(file, collection));
-        self.call(begun).map(OperationView::from)
+    fn begin_import(&self, file: &str, collection: &str, options: &ImportOptions) -> Result<OperationView> {
+        let request = exchange::into_server(client::ImportCollection::new(file, collection), options);
+        self.call(self.client.import_collection(request)).map(OperationView::from)
     }
 
     fn begin_verify(&self, store: Option<&str>, name: Option<&str>) -> Result<OperationView> {
