@@ -1,6 +1,11 @@
 //! What a library can do, a client can: every operation of the database, of its collections and of the RAG layer is a call of the wire
-//! API, or stands here with the reason why it is none.
+//! API, or stands here with the reason why it is none. Of the calls, `surfaces.rs` tells which methods of the Rust client and which commands
+//! make them.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../support/binary.rs"]
+mod binary;
+mod surfaces;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -175,23 +180,25 @@ fn operations() -> BTreeSet<String> {
         let walk = ignore::WalkBuilder::new(root().join(folder)).build();
         for entry in walk.map(|entry| entry.unwrap()) {
             if entry.path().extension().is_some_and(|extension| extension == "rs") {
-                found.extend(methods(&std::fs::read_to_string(entry.path()).unwrap()));
+                let code = std::fs::read_to_string(entry.path()).unwrap();
+                found.extend(methods(&code, &["Collection", "Db", "Rag", "View"]));
             }
         }
     }
     found
 }
 
-/// Those of a file. The code is formatted: a block begins and ends at the margin, its methods are one step within.
-fn methods(code: &str) -> Vec<String> {
+/// Those of a file and of these types. The code is formatted: a block begins and ends at the margin, its methods are one step within.
+fn methods(code: &str, types: &[&'static str]) -> Vec<String> {
     let (mut found, mut of) = (Vec::new(), None);
     for line in code.lines() {
         if let Some(of_type) = line.strip_prefix("impl ").and_then(|rest| rest.strip_suffix(" {")) {
-            of = ["Collection", "Db", "Rag", "View"].into_iter().find(|name| *name == of_type);
+            of = types.iter().find(|name| **name == of_type);
         } else if line == "}" {
             of = None;
         }
-        let method = line.strip_prefix("    pub fn ").and_then(|rest| rest.split(['(', '<']).next());
+        let rest = line.strip_prefix("    pub fn ").or_else(|| line.strip_prefix("    pub async fn "));
+        let method = rest.and_then(|rest| rest.split(['(', '<']).next());
         if let (Some(of), Some(method)) = (of, method) {
             found.push(format!("{of}::{method}"));
         }
@@ -199,9 +206,13 @@ fn methods(code: &str) -> Vec<String> {
     found
 }
 
+fn api() -> FileDescriptorSet {
+    FileDescriptorSet::decode(ragstone_proto::v1::FILE_DESCRIPTOR_SET).unwrap()
+}
+
 /// Every call, as `Service.Call`.
 fn calls() -> BTreeSet<String> {
-    let files = FileDescriptorSet::decode(ragstone_proto::v1::FILE_DESCRIPTOR_SET).unwrap().file;
+    let files = api().file;
     let services = files.iter().flat_map(|file| &file.service);
     services
         .flat_map(|service| {
@@ -241,5 +252,5 @@ fn every_operation_is_a_call_or_has_a_reason_not_to_be() {
 #[test]
 fn methods_are_found_by_their_types() {
     let code = "impl Db {\n    /// Opens.\n    pub fn open<P>(path: P) -> Db {\n    }\n    fn own() {}\n}\nimpl Other {\n    pub fn not(&self) {\n    }\n}\nimpl View {\n    pub fn seq(&self) -> u64 {\n    }\n}\n";
-    assert_eq!(methods(code), ["Db::open", "View::seq"]);
+    assert_eq!(methods(code, &["Db", "View"]), ["Db::open", "View::seq"]);
 }
