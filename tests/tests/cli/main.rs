@@ -11,6 +11,7 @@ mod ingest;
 mod keys;
 mod operator;
 mod points;
+mod search;
 #[path = "../support/mod.rs"]
 mod support;
 mod templates;

@@ -13,7 +13,7 @@ const PAPERS: &str = r#"
 "#;
 
 /// A collection `papers` with four points.
-fn papers(scratch: &Scratch, place: &[&str]) {
+pub(crate) fn papers(scratch: &Scratch, place: &[&str]) {
     let create = [
         "collection",
         "create",

@@ -135,8 +135,16 @@ fn show(found: &SearchView) -> Result<()> {
             show_hit(&mut out, place, hit)?;
         }
     }
-    if found.hits.is_empty() && found.groups.is_empty() {
+    let is_empty = found.hits.is_empty() && found.groups.is_empty();
+    if is_empty && !found.interrupted {
         writeln!(out, "nothing found")?;
+    }
+    if found.interrupted {
+        let found = if is_empty { "nothing was found yet" } else { "rows may be missing" };
+        writeln!(
+            out,
+            "interrupted: the time was spent before the search was done, and {found}; raise --budget-ms"
+        )?;
     }
     if found.truncated {
         writeln!(out, "there are more: raise --limit, or come nearer")?;
