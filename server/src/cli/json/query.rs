@@ -14,6 +14,8 @@ use super::point::{id, vector};
 use super::{floats, nothing_left, object};
 
 const SOURCES: &str = "nearest, text, recommend, order_by, fuse, rescore";
+/// The reciprocal ranks' `k` where none is given, as the wire has it.
+const RANK_K_DEFAULT: f32 = 60.0;
 
 /// A source; `what` names it in errors.
 pub(crate) fn source(json: Json, what: &str) -> Result<Source> {
@@ -139,11 +141,17 @@ fn fuse(parts: &mut Parts) -> Result<Fuse> {
     let sources = parts.list("sources")?.into_iter().enumerate().map(weighted).collect::<Result<Vec<_>>>()?;
     let method = match (parts.take("weighted"), parts.take("reciprocal_rank")) {
         (None, None) => None,
-        (Some(_), None) => Some(Fusion::Weighted),
+        (Some(by), None) => {
+            let what = parts.path("weighted");
+            nothing_left(object(by, &what)?.keys(), &what, "no parts of it: write {}")?;
+            Some(Fusion::Weighted)
+        }
         (None, Some(by)) => {
-            let k = by.get("k").map_or(Some(60.0), Json::as_f64);
-            let k = k.with_context(|| format!("{}.k: it is a number", parts.path("reciprocal_rank")))?;
-            Some(Fusion::ReciprocalRank { k: k as f32 })
+            let what = parts.path("reciprocal_rank");
+            let mut by = Parts { object: object(by, &what)?, what: what.clone() };
+            let k = by.of("k")?.unwrap_or(RANK_K_DEFAULT);
+            nothing_left(by.object.keys(), &what, "k")?;
+            Some(Fusion::ReciprocalRank { k })
         }
         (Some(_), Some(_)) => bail!("{}: it has one method", parts.what),
     };
@@ -201,5 +209,32 @@ mod tests {
         assert!(refused(json!({"nearest": {"query": [1], "k": 3}})).contains("there is no `k`"));
         let fuse = json!({"fuse": {"sources": [{"order_by": {"field": "a"}}, {"nearest": {"query": "x"}}]}});
         assert!(refused(fuse).starts_with("source.fuse.sources[1].nearest.query: "));
+    }
+
+    /// A name that was mistyped, or a method of another type, was once passed over, and the default taken.
+    #[test]
+    fn methods_of_a_fusion_are_read_to_the_last_part() {
+        let fuse = |name: &str, method: Json| {
+            let sources = json!([{"order_by": {"field": "a"}}]);
+            source(json!({"fuse": {"sources": sources, name: method}}), "source")
+        };
+        let method = |name: &str, of: Json| match fuse(name, of).unwrap() {
+            Source::Fuse(fuse) => fuse.method,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(method("reciprocal_rank", json!({"k": 1})), Fusion::ReciprocalRank { k: 1.0 });
+        for default in [json!({}), json!({"k": null}), json!(null)] {
+            assert_eq!(method("reciprocal_rank", default), Fusion::ReciprocalRank { k: 60.0 });
+        }
+        assert_eq!(method("weighted", json!({})), Fusion::Weighted);
+        let refused = |name: &str, of: Json| format!("{:#}", fuse(name, of).unwrap_err());
+        let ranks = "reciprocal_rank";
+        assert!(
+            refused(ranks, json!({"kk": 1})).starts_with("source.fuse.reciprocal_rank: there is no `kk`")
+        );
+        assert!(refused(ranks, json!({"k": "1"})).starts_with("source.fuse.reciprocal_rank.k: "));
+        assert!(refused(ranks, json!(5)).starts_with("source.fuse.reciprocal_rank: 5 is no object"));
+        assert!(refused("weighted", json!(false)).starts_with("source.fuse.weighted: false is no object"));
+        assert!(refused("weighted", json!({"k": 1})).starts_with("source.fuse.weighted: there is no `k`"));
     }
 }
