@@ -22,3 +22,29 @@ fn a_search_that_was_cut_short_says_so() {
         assert!(text.contains("nothing found") && !text.contains("interrupted"), "{text}");
     });
 }
+
+/// A text is embedded by whoever searches, with the model of the rows that are searched: it was once compared with vectors of other kinds,
+/// and over a server embedded by another call than the one that searched.
+#[test]
+fn a_text_is_compared_with_the_vectors_of_the_model() {
+    crate::in_both_places(|scratch, place| {
+        scratch.json(
+            place,
+            &["collection", "create", "docs", "--model", crate::support::model(), "--vector", "title=2"],
+        );
+        let search = ["search", "-c", "docs", "when does the lease end"];
+        for more in [&[] as &[&str], &["--all-within", "0.5"], &["--hybrid"], &["--order-by", "_document"]] {
+            let found = scratch.json(place, &[&search[..], more].concat());
+            let stages: Vec<_> = found["timings_ms"].as_object().unwrap().keys().collect();
+            assert_eq!(stages, ["embed", "search"], "{more:?}");
+        }
+        for (more, field) in [
+            (&[] as &[&str], "source.nearest.text: "),
+            (&["--all-within", "0.5"], "text: "),
+            (&["--hybrid"], "source.fuse.sources[0].nearest.text: "),
+        ] {
+            let other = [&search[..], &["--by", "title"], more].concat();
+            scratch.fails(place, &other, &[field, "the collection's model makes the default vector"]);
+        }
+    });
+}

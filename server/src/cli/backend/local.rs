@@ -5,17 +5,17 @@ mod exchange;
 mod generate;
 mod keys;
 mod operator;
+mod search;
 mod upsert;
 mod views;
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use ragstone::query::{FacetCount, Query, QueryHit};
-use ragstone::{Batch, Db, Filter, Point, PointId, RangeRequest, ScrollRequest};
+use ragstone::query::FacetCount;
+use ragstone::{Batch, Db, Filter, Point, PointId, ScrollRequest};
 use ragstone_exchange::{ExportOptions, Exported, ImportOptions, Imported};
 use ragstone_rag::embed::{DEFAULT_MODEL, ModelOptions, Models, Overflow, Role};
 use ragstone_rag::ingest::IngestReport;
@@ -26,11 +26,11 @@ use ragstone_rag::prompt::{
 use ragstone_rag::retrieve::RetrieveRequest;
 use ragstone_rag::{CollectionSpec, Ended, IngestOptions, Rag, reserved};
 
-use self::views::{explain, reranked, stored, written};
+use self::views::{reranked, stored, written};
 use super::{
     Backend, CollectionView, Documents, Done, EmbeddingsView, EnrichedView, FacetCountView, FacetView,
-    GroupView, HitView, Ingested, MessageView, ModelView, NewFields, NextBatch, OnPoints, PointView,
-    PulledView, RerankAsk, RerankedView, RetrievedView, ScrollAsk, SearchView, StoredDocument, TemplateView,
+    Ingested, MessageView, ModelView, NewFields, NextBatch, OnPoints, PointView, PulledView, QueryAsk,
+    RangeAsk, RerankAsk, RerankedView, RetrievedView, ScrollAsk, SearchView, StoredDocument, TemplateView,
     TokenCountsView, Transfer, WriteView,
 };
 use crate::cli::args::Place;
@@ -158,47 +158,12 @@ impl Backend for Local {
         Ok(())
     }
 
-    fn query(&self, collection: &str, query: &Query) -> Result<SearchView> {
-        let rows = self.rag(false)?.db().collection(collection)?;
-        let started = Instant::now();
-        let found = rows.query(query)?;
-        let search_ms = started.elapsed().as_secs_f64() * 1e3;
-        Ok(SearchView {
-            hits: found.hits.into_iter().map(HitView::from).collect(),
-            groups: found.groups.into_iter().map(GroupView::from).collect(),
-            exact: found.stats.exact,
-            interrupted: found.stats.interrupted.is_some(),
-            truncated: false,
-            explain: found.explain.map(explain),
-            timings_ms: [("search", search_ms)].into_iter().collect(),
-        })
+    fn query(&self, collection: &str, ask: &QueryAsk) -> Result<SearchView> {
+        search::query(self.rag(false)?, collection, ask)
     }
 
-    fn search_range(&self, collection: &str, request: &RangeRequest) -> Result<SearchView> {
-        let rows = self.rag(false)?.db().collection(collection)?;
-        let started = Instant::now();
-        let found = rows.search_range(request)?;
-        let search_ms = started.elapsed().as_secs_f64() * 1e3;
-        let hit = |hit: ragstone::Hit| {
-            let mut point = Point::without_vector(hit.id);
-            point.payload = hit.payload;
-            HitView::from(QueryHit { score: Some(hit.score), point })
-        };
-        Ok(SearchView {
-            hits: found.hits.into_iter().map(hit).collect(),
-            groups: Vec::new(),
-            exact: found.stats.exact,
-            interrupted: found.stats.interrupted.is_some(),
-            truncated: found.truncated,
-            explain: found.explain.map(explain),
-            timings_ms: [("search", search_ms)].into_iter().collect(),
-        })
-    }
-
-    fn embed_query(&self, collection: &str, text: &str) -> Result<Vec<f32>> {
-        let rag = self.rag(false)?;
-        let vectors = rag.embed_queries(&rag.db().collection(collection)?, &[("text", text)])?;
-        Ok(vectors.into_iter().next().unwrap_or_default())
+    fn search_range(&self, collection: &str, ask: &RangeAsk) -> Result<SearchView> {
+        search::range(self.rag(false)?, collection, ask)
     }
 
     fn write(&self, collection: &str, batch: Batch) -> Result<WriteView> {

@@ -7,14 +7,15 @@ pub(crate) mod keys;
 mod local;
 pub(crate) mod operator;
 mod remote;
+mod search;
 mod views;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use ragstone::query::{OrderBy, Query};
-use ragstone::{Analyzer, Batch, FieldType, Filter, Point, PointId, RangeRequest};
+use ragstone::query::OrderBy;
+use ragstone::{Analyzer, Batch, FieldType, Filter, Point, PointId};
 use ragstone_exchange::{Callback, ExportOptions, Exported, ImportOptions, Imported};
 use ragstone_rag::embed::{Overflow, Role};
 use ragstone_rag::generate::GenerateRequest;
@@ -29,6 +30,7 @@ use ragstone_rag::{CollectionSpec, Ended, IngestOptions};
 pub(crate) use self::enriched::{
     CitationView, DroppedView, EnrichedView, MessageView, RetrievedView, ScoresView, TemplateView, TokensView,
 };
+pub(crate) use self::search::{FuseAsk, NearestText, QueryAsk, RangeAsk, RescoreAsk, SourceAsk};
 pub(crate) use self::views::{
     AnswerView, ChunksView, CollectionView, EmbeddingsView, ExplainView, FacetCountView, FacetView,
     Generated, GroupView, HitView, Ingested, ModelView, PointView, PulledView, RerankedPassageView,
@@ -142,11 +144,9 @@ pub(crate) trait Backend: operator::Operator + keys::KeyKeeper + Answering {
     /// Removes a document.
     fn delete_document(&self, collection: &str, id: &str) -> Result<()>;
     /// Answers a query.
-    fn query(&self, collection: &str, query: &Query) -> Result<SearchView>;
+    fn query(&self, collection: &str, ask: &QueryAsk) -> Result<SearchView>;
     /// Finds all rows within a threshold.
-    fn search_range(&self, collection: &str, request: &RangeRequest) -> Result<SearchView>;
-    /// Embeds a text as a query with the collection's model.
-    fn embed_query(&self, collection: &str, text: &str) -> Result<Vec<f32>>;
+    fn search_range(&self, collection: &str, ask: &RangeAsk) -> Result<SearchView>;
     /// Writes a batch of a user's own points.
     fn write(&self, collection: &str, batch: Batch) -> Result<WriteView>;
     /// Inserts or replaces a user's own points, batch after batch until there are no more; `done` is told of each, in order, when

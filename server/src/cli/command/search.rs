@@ -1,62 +1,61 @@
 //! `ragstone search`.
 
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ragstone::query::{Example, Fuse, Names, Nearest, Query, Recommend, Rescore, Select, Source, TextQuery};
+use ragstone::query::{Example, Group, Names, Nearest, Recommend, Select, TextQuery};
 use ragstone::{Filter, RangeRequest, Vector};
 
 use super::Session;
 use crate::cli::args::SearchArgs;
-use crate::cli::backend::{HitView, SearchView};
+use crate::cli::backend::{
+    FuseAsk, HitView, NearestText, QueryAsk, RangeAsk, RescoreAsk, SearchView, SourceAsk,
+};
 use crate::cli::json::Shown;
 use crate::cli::{json, output};
 
 pub(super) fn run(session: &Session, args: SearchArgs) -> Result<()> {
-    let started = Instant::now();
     let collection = args.collection.collection.as_str();
-    let source = source(session, &args)?;
-    let embedded = args.text.is_some().then(|| started.elapsed());
+    let source = source(&args)?;
     let filter = args.conditions.filter(session, collection)?;
-    let mut found = match args.all_within {
+    let found = match args.all_within {
         Some(threshold) => {
             session.backend.search_range(collection, &range(source, threshold, filter, &args)?)?
         }
         None => session.backend.query(collection, &query(source, filter, &args))?,
     };
-    if let Some(embedded) = embedded {
-        found.timings_ms.0.insert(0, ("embed".to_owned(), embedded.as_secs_f64() * 1e3));
-    }
     if session.json { output::json(&found) } else { show(&found) }
 }
 
-fn source(session: &Session, args: &SearchArgs) -> Result<Source> {
+fn source(args: &SearchArgs) -> Result<SourceAsk> {
     if let Some(source) = &args.source {
         return json::source(super::json_or_file("--source", source)?, "source");
     }
-    let collection = args.collection.collection.as_str();
-    let nearest = |query: Vector| -> Source {
-        let by = args.by.clone().unwrap_or_default();
-        Nearest { vector: by, ef: args.ef, exact: args.exact, ..Nearest::new(query) }.into()
-    };
+    let by = args.by.clone().unwrap_or_default();
+    let (ef, exact) = (args.ef, args.exact);
     let near = match (&args.text, &args.vector) {
-        (Some(text), _) => Some(nearest(session.backend.embed_query(collection, text)?.into())),
+        (Some(text), _) => {
+            Some(SourceAsk::NearestText(NearestText { text: text.clone(), vector: by, ef, exact }))
+        }
         (None, Some(vector)) => {
-            let json = super::json_or_file("--vector", vector)?;
-            Some(nearest(json::vector(json, "--vector")?))
+            let query = json::vector(super::json_or_file("--vector", vector)?, "--vector")?;
+            Some(SourceAsk::Nearest(Nearest { vector: by, ef, exact, ..Nearest::new(query) }))
         }
         (None, None) if args.like.is_empty() && args.unlike.is_empty() => None,
-        (None, None) => Some(recommend(args).into()),
+        (None, None) => Some(SourceAsk::Recommend(recommend(args))),
     };
-    let found = match (near, words(args)?) {
-        (Some(near), Some(words)) => Some(Fuse::reciprocal_rank([near, words.into()]).into()),
-        (near, words) => near.or(words.map(Source::from)),
+    let found = match (near, words(args)?.map(SourceAsk::Words)) {
+        (Some(near), Some(words)) => Some(SourceAsk::Fuse(FuseAsk::reciprocal_rank([near, words]))),
+        (near, words) => near.or(words),
     };
-    match (found, &args.order_by) {
-        (Some(found), None) => Ok(found),
-        (Some(found), Some(order)) => Ok(Rescore::new(found, super::order(order)).candidates(args.k).into()),
-        (None, Some(order)) => Ok(super::order(order).into()),
+    let order = args.order_by.as_deref().map(|order| SourceAsk::OrderBy(super::order(order)));
+    match (found, order) {
+        (Some(found), Some(order)) => {
+            let rescore = RescoreAsk { candidates: args.k, ..RescoreAsk::new(found, order) };
+            Ok(SourceAsk::Rescore(rescore))
+        }
+        (Some(one), None) | (None, Some(one)) => Ok(one),
         (None, None) => {
             bail!("nothing to search by: give a text, --words, --vector, --like, --order-by or --source")
         }
@@ -96,32 +95,38 @@ fn recommend(args: &SearchArgs) -> Recommend {
     recommend.by(args.by.clone().unwrap_or_default())
 }
 
-fn range(source: Source, threshold: f32, filter: Option<Filter>, args: &SearchArgs) -> Result<RangeRequest> {
-    let Source::Nearest(Nearest { vector: name, query: Vector::Dense(vector), exact, .. }) = source else {
-        bail!("--all-within goes with a text or a dense --vector");
+fn range(source: SourceAsk, threshold: f32, filter: Option<Filter>, args: &SearchArgs) -> Result<RangeAsk> {
+    let (text, vector, name, exact) = match source {
+        SourceAsk::NearestText(NearestText { text, vector: name, exact, .. }) => {
+            (Some(text), Vec::new(), name, exact)
+        }
+        SourceAsk::Nearest(Nearest { vector: name, query: Vector::Dense(vector), exact, .. }) => {
+            (None, vector, name, exact)
+        }
+        _ => bail!("--all-within goes with a text or a dense --vector"),
     };
     let mut request = RangeRequest::new(vector, threshold).of(name).limit(args.limit);
     request.filter = filter;
     request.exact = exact;
     request.budget = args.budget_ms.map(Duration::from_millis);
     request.explain = args.explain;
-    Ok(request)
+    Ok(RangeAsk { text, request })
 }
 
-fn query(source: Source, filter: Option<Filter>, args: &SearchArgs) -> Query {
-    let mut query = Query::new(source, args.k);
-    query.filter = filter;
-    if let Some(field) = &args.group_by {
-        query = query.group(field, args.per_group);
+fn query(source: SourceAsk, filter: Option<Filter>, args: &SearchArgs) -> QueryAsk {
+    QueryAsk {
+        source,
+        k: args.k,
+        filter,
+        group: args.group_by.clone().map(|field| Group { field, per_group: args.per_group }),
+        select: Select {
+            fields: if args.fields.is_empty() { Names::All } else { Names::Only(args.fields.clone()) },
+            vectors: if args.with_vectors { Names::All } else { Names::None },
+        },
+        threshold: args.threshold,
+        budget: args.budget_ms.map(Duration::from_millis),
+        explain: args.explain,
     }
-    query.select = Select {
-        fields: if args.fields.is_empty() { Names::All } else { Names::Only(args.fields.clone()) },
-        vectors: if args.with_vectors { Names::All } else { Names::None },
-    };
-    query.threshold = args.threshold;
-    query.budget = args.budget_ms.map(Duration::from_millis);
-    query.explain = args.explain;
-    query
 }
 
 fn show(found: &SearchView) -> Result<()> {

@@ -5,20 +5,17 @@
 //! ```
 
 use anyhow::{Context, Result, bail};
-use ragstone::query::{
-    Example, Fuse, Fusion, Nearest, OrderBy, Recommend, Rescore, Source, Strategy, TextQuery,
-};
+use ragstone::query::{Example, Fusion, Nearest, OrderBy, Recommend, Strategy, TextQuery};
 use serde_json::{Map, Value as Json};
 
 use super::point::{id, vector};
 use super::{floats, nothing_left, object};
+use crate::cli::backend::{FuseAsk, RescoreAsk, SourceAsk};
 
 const SOURCES: &str = "nearest, text, recommend, order_by, fuse, rescore";
-/// The reciprocal ranks' `k` where none is given, as the wire has it.
-const RANK_K_DEFAULT: f32 = 60.0;
 
 /// A source; `what` names it in errors.
-pub(crate) fn source(json: Json, what: &str) -> Result<Source> {
+pub(crate) fn source(json: Json, what: &str) -> Result<SourceAsk> {
     let mut named = object(json, what)?;
     let Some(name) = named.keys().next().cloned().filter(|_| named.len() == 1) else {
         bail!("{what}: a source is an object with one of {SOURCES}");
@@ -27,12 +24,12 @@ pub(crate) fn source(json: Json, what: &str) -> Result<Source> {
     let what = format!("{what}.{name}");
     let mut parts = Parts { object: object(inner, &what)?, what: what.clone() };
     let source = match name.as_str() {
-        "nearest" => nearest(&mut parts)?.into(),
-        "text" => words(&mut parts)?.into(),
-        "recommend" => recommend(&mut parts)?.into(),
-        "order_by" => order(&mut parts)?.into(),
-        "fuse" => fuse(&mut parts)?.into(),
-        "rescore" => rescore(&mut parts)?.into(),
+        "nearest" => SourceAsk::Nearest(nearest(&mut parts)?),
+        "text" => SourceAsk::Words(words(&mut parts)?),
+        "recommend" => SourceAsk::Recommend(recommend(&mut parts)?),
+        "order_by" => SourceAsk::OrderBy(order(&mut parts)?),
+        "fuse" => SourceAsk::Fuse(fuse(&mut parts)?),
+        "rescore" => SourceAsk::Rescore(rescore(&mut parts)?),
         _ => bail!("{what}: there is no such source; there are {SOURCES}"),
     };
     nothing_left(parts.object.keys(), &what, "the parts that the wire API has for it")?;
@@ -129,7 +126,7 @@ fn order(parts: &mut Parts) -> Result<OrderBy> {
     Ok(OrderBy { field, descending: parts.of("descending")?.unwrap_or_default() })
 }
 
-fn fuse(parts: &mut Parts) -> Result<Fuse> {
+fn fuse(parts: &mut Parts) -> Result<FuseAsk> {
     let path = parts.path("sources");
     let weighted = |(index, json): (usize, Json)| {
         let path = format!("{path}[{index}]");
@@ -149,31 +146,33 @@ fn fuse(parts: &mut Parts) -> Result<Fuse> {
         (None, Some(by)) => {
             let what = parts.path("reciprocal_rank");
             let mut by = Parts { object: object(by, &what)?, what: what.clone() };
-            let k = by.of("k")?.unwrap_or(RANK_K_DEFAULT);
+            let k = by.of("k")?.unwrap_or(FuseAsk::RANK_K);
             nothing_left(by.object.keys(), &what, "k")?;
             Some(Fusion::ReciprocalRank { k })
         }
         (Some(_), Some(_)) => bail!("{}: it has one method", parts.what),
     };
-    let mut fuse = Fuse::reciprocal_rank(Vec::<Source>::new());
+    let mut fuse = FuseAsk::reciprocal_rank([]);
     fuse.sources = sources;
     fuse.method = method.unwrap_or(fuse.method);
     fuse.candidates = parts.of("candidates")?.unwrap_or(fuse.candidates);
     Ok(fuse)
 }
 
-fn rescore(parts: &mut Parts) -> Result<Rescore> {
+fn rescore(parts: &mut Parts) -> Result<RescoreAsk> {
     let (from, by) = (parts.required("from")?, parts.required("by")?);
     let (from, by) = (source(from, &parts.path("from"))?, source(by, &parts.path("by"))?);
-    let mut rescore = Rescore::new(from, by);
+    let mut rescore = RescoreAsk::new(from, by);
     rescore.candidates = parts.of("candidates")?.unwrap_or(rescore.candidates);
     Ok(rescore)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use ragstone::query::{Fuse, Rescore, Source};
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn the_tree_is_that_of_the_engine() {
@@ -195,7 +194,8 @@ mod tests {
         let like = like.strategy(Strategy::BestScore);
         let fuse = Fuse::weighted::<Source>([(near.into(), 2.0), (words.into(), 1.0), (like.into(), 1.0)]);
         let wanted = Rescore::new(fuse, OrderBy::descending("year")).candidates(7);
-        assert_eq!(source(json, "source").unwrap(), wanted.into());
+        let read = source(json, "source").unwrap();
+        assert_eq!(read.embedded(&mut std::iter::empty()), wanted.into());
     }
 
     #[test]
@@ -219,7 +219,7 @@ mod tests {
             source(json!({"fuse": {"sources": sources, name: method}}), "source")
         };
         let method = |name: &str, of: Json| match fuse(name, of).unwrap() {
-            Source::Fuse(fuse) => fuse.method,
+            SourceAsk::Fuse(fuse) => fuse.method,
             other => panic!("{other:?}"),
         };
         assert_eq!(method("reciprocal_rank", json!({"k": 1})), Fusion::ReciprocalRank { k: 1.0 });

@@ -8,6 +8,7 @@ mod ingest;
 mod keys;
 mod operator;
 mod schema;
+mod search;
 mod tls;
 mod types;
 mod upsert;
@@ -16,8 +17,7 @@ mod views;
 use std::future::Future;
 
 use anyhow::{Context, Result, bail};
-use ragstone::query::Query;
-use ragstone::{Analyzer, Batch, Filter, PointId, RangeRequest};
+use ragstone::{Analyzer, Batch, Filter, PointId};
 use ragstone_client as client;
 use ragstone_client::{Client, Code};
 use ragstone_exchange::{ExportOptions, Exported, ImportOptions, Imported};
@@ -31,10 +31,10 @@ use ragstone_rag::{CollectionSpec, Ended, IngestOptions};
 use tokio::runtime::Runtime;
 
 use self::types::field_type;
-use self::views::{collection, explain, timings, written};
+use self::views::{collection, written};
 use super::{
     Backend, CollectionView, Documents, Done, EmbeddingsView, EnrichedView, FacetCountView, FacetView,
-    GroupView, HitView, MessageView, ModelView, NewFields, NextBatch, OnPoints, PointView, PulledView,
+    MessageView, ModelView, NewFields, NextBatch, OnPoints, PointView, PulledView, QueryAsk, RangeAsk,
     RerankAsk, RerankedView, RetrievedView, ScrollAsk, SearchView, StoredDocument, TemplateView,
     TokenCountsView, Transfer, WriteView,
 };
@@ -170,47 +170,12 @@ impl Backend for Remote {
         Ok(())
     }
 
-    fn query(&self, collection: &str, query: &Query) -> Result<SearchView> {
-        let result = self.call(self.client.query(types::query(collection, query)?))?;
-        let group = |group: client::HitGroup| {
-            let hits = group.hits.into_iter().map(|hit| types::hit(hit).map(HitView::from));
-            let value = json::shown_value(&types::value_in(group.value)?);
-            Ok(GroupView { value, hits: hits.collect::<Result<_>>()? })
-        };
-        let hits = result.hits.into_iter().map(|hit| types::hit(hit).map(HitView::from));
-        Ok(SearchView {
-            hits: hits.collect::<Result<_>>()?,
-            groups: result.groups.into_iter().map(group).collect::<Result<_>>()?,
-            exact: result.stats.exact,
-            interrupted: result.stats.interrupted.is_some(),
-            truncated: false,
-            explain: result.explain.map(explain),
-            timings_ms: timings(result.timings),
-        })
+    fn query(&self, collection: &str, ask: &QueryAsk) -> Result<SearchView> {
+        search::found(self.call(self.client.query(search::query(collection, ask)))?)
     }
 
-    fn search_range(&self, collection: &str, request: &RangeRequest) -> Result<SearchView> {
-        let result = self.call(self.client.search_range(types::range_search(collection, request)))?;
-        let hits = result.hits.into_iter().map(|hit| types::hit(hit).map(HitView::from));
-        Ok(SearchView {
-            hits: hits.collect::<Result<_>>()?,
-            groups: Vec::new(),
-            exact: result.stats.exact,
-            interrupted: result.stats.interrupted.is_some(),
-            truncated: result.truncated,
-            explain: result.explain.map(explain),
-            timings_ms: timings(result.timings),
-        })
-    }
-
-    fn embed_query(&self, collection: &str, text: &str) -> Result<Vec<f32>> {
-        let found = self.call(self.client.get_collection(collection))?;
-        let model = found.model.with_context(|| {
-            format!("collection `{collection}` has no embedding model: search it by vectors")
-        })?;
-        let request = client::Embed::new([text]).model(model.name).role(client::TextRole::Query);
-        let embedded = self.call(self.client.embed(request)).context("text")?;
-        Ok(embedded.vectors.into_iter().next().unwrap_or_default())
+    fn search_range(&self, collection: &str, ask: &RangeAsk) -> Result<SearchView> {
+        search::found_in_range(self.call(self.client.search_range(search::range(collection, ask)))?)
     }
 
     fn write(&self, collection: &str, batch: Batch) -> Result<WriteView> {

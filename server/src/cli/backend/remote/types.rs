@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
-use ragstone::query::{Example, Fusion, Names, OrderBy, Query, QueryHit, Source, Strategy};
+use ragstone::query::{OrderBy, QueryHit};
 use ragstone::{
     Batch, ElementType, EncodingKind, Expect, FieldType, Filter, GeoPoint, Json, Metric, Op, Payload, Point,
-    PointId, Range, RangeRequest, SparseVector, Update, Value, Vector, VectorKind,
+    PointId, Range, SparseVector, Update, Value, Vector, VectorKind,
 };
 use ragstone_client as client;
 use ragstone_rag::retrieve::RetrievalMode;
@@ -127,7 +127,7 @@ pub(super) fn hit(hit: client::Hit) -> Result<QueryHit> {
     Ok(QueryHit { score: hit.score, point })
 }
 
-fn vector_out(vector: Vector) -> client::Vector {
+pub(super) fn vector_out(vector: Vector) -> client::Vector {
     match vector {
         Vector::Sparse(SparseVector { indices, values }) => {
             client::Vector::Sparse(client::SparseVector { indices, values })
@@ -240,92 +240,6 @@ pub(super) fn order(order: &OrderBy) -> client::OrderBy {
     match order.descending {
         true => client::OrderBy::descending(order.field.as_str()),
         false => client::OrderBy::ascending(order.field.as_str()),
-    }
-}
-
-pub(super) fn query(collection: &str, query: &Query) -> Result<client::Query> {
-    let mut wire = client::Query::by(collection, source(&query.source)?, wire_size(query.k));
-    if let Some(conditions) = &query.filter {
-        wire = wire.filter(filter(conditions));
-    }
-    if let Some(group) = &query.group {
-        wire = wire.group(group.field.as_str(), wire_size(group.per_group));
-    }
-    wire = match &query.select.fields {
-        Names::All => wire,
-        Names::None => wire.without_payload(),
-        Names::Only(names) => wire.fields(names.iter().cloned()),
-    };
-    wire = match &query.select.vectors {
-        Names::All => wire.with_vectors(),
-        Names::None => wire,
-        Names::Only(names) => wire.vectors(names.iter().cloned()),
-    };
-    if let Some(threshold) = query.threshold {
-        wire = wire.threshold(threshold);
-    }
-    if let Some(budget) = query.budget {
-        wire = wire.budget(budget);
-    }
-    Ok(if query.explain { wire.explain() } else { wire })
-}
-
-pub(super) fn range_search(collection: &str, request: &RangeRequest) -> client::RangeSearch {
-    let mut wire = client::RangeSearch::vector(collection, request.vector.clone(), request.threshold)
-        .by(request.vector_name.as_str())
-        .limit(wire_size(request.limit))
-        .exact(request.exact);
-    if let Some(from) = &request.filter {
-        wire = wire.filter(filter(from));
-    }
-    if let Some(budget) = request.budget {
-        wire = wire.budget(budget);
-    }
-    if request.explain { wire.explain() } else { wire }
-}
-
-fn source(from: &Source) -> Result<client::Source> {
-    Ok(match from {
-        Source::Nearest(nearest) => {
-            let wire = client::Nearest::vector(vector_out(nearest.query.clone())).by(nearest.vector.as_str());
-            let wire = wire.exact(nearest.exact);
-            nearest.ef.map_or(wire.clone(), |ef| wire.ef(wire_size(ef))).into()
-        }
-        Source::Text(words) => {
-            let wire = client::TextQuery::new(words.query.as_str()).all_terms(words.all_terms);
-            words.fields.iter().fold(wire, |wire, (field, boost)| wire.field(field.as_str(), *boost)).into()
-        }
-        Source::Recommend(recommend) => {
-            let wire = client::Recommend::like(recommend.positive.iter().map(example))
-                .unlike(recommend.negative.iter().map(example))
-                .by(recommend.vector.as_str())
-                .exact(recommend.exact)
-                .strategy(match recommend.strategy {
-                    Strategy::AverageVector => client::Strategy::AverageVector,
-                    Strategy::BestScore => client::Strategy::BestScore,
-                });
-            recommend.ef.map_or(wire.clone(), |ef| wire.ef(wire_size(ef))).into()
-        }
-        Source::OrderBy(by) => order(by).into(),
-        Source::Fuse(fuse) => {
-            let sources = fuse.sources.iter().map(|(from, weight)| Ok((source(from)?, *weight)));
-            let sources = sources.collect::<Result<Vec<_>>>()?;
-            let wire = match fuse.method {
-                Fusion::ReciprocalRank { k } => client::Fuse::weighted_ranks(sources, k),
-                Fusion::Weighted => client::Fuse::weighted(sources),
-            };
-            wire.candidates(wire_size(fuse.candidates)).into()
-        }
-        Source::Rescore(rescore) => client::Rescore::new(source(&rescore.from)?, source(&rescore.by)?)
-            .candidates(wire_size(rescore.candidates))
-            .into(),
-    })
-}
-
-fn example(example: &Example) -> client::Example {
-    match example {
-        Example::Id(id) => client::Example::Id(id_out(id.clone())),
-        Example::Vector(vector) => client::Example::vector(vector.clone()),
     }
 }
 
