@@ -48,3 +48,23 @@ fn a_text_is_compared_with_the_vectors_of_the_model() {
         }
     });
 }
+
+/// What a filter means to a collection is pointed at as what is wrong with its letters is.
+#[test]
+fn what_a_filter_cannot_mean_is_pointed_at() {
+    crate::in_both_places_without_a_model(|scratch, place| {
+        papers(scratch, place);
+        for (filter, column, reason, carets) in [
+            ("year > 1 and lang match 'x'", 14, "`lang` has no lexical index", "^^^^"),
+            ("at within -1 m of (1, 2)", 11, "a radius is a number of metres from zero on, not -1", "^^"),
+            ("at within 1 m of (91, 2)", 19, "91 is not between -90 and 90 degrees", "^^"),
+        ] {
+            let place_of = format!("--filter: column {column}: {reason}");
+            let shown = format!("\n  {filter}\n  {}{carets}\n", " ".repeat(column - 1));
+            for command in [&["search", "--order-by", "year"][..], &["points", "count"]] {
+                let asked = [command, &["-c", "papers", "--filter", filter]].concat();
+                scratch.fails(place, &asked, &[&place_of, &shown]);
+            }
+        }
+    });
+}

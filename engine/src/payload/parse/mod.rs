@@ -4,8 +4,8 @@
 //! mistakes in it shown where they are. And a filter that a program made should be readable in a log.
 //!
 //! **Idea.** Two steps. The text becomes a tree of names and literals with their places (`lexer.rs`, `parser.rs`); then the
-//! tree meets the fields of a collection (`resolve.rs`), where `1` becomes a float for a float field, and an unknown field or a
-//! value of another type is an error that points at the place in the text. A parser generator would save little of so small
+//! tree meets the fields of a collection (`resolve.rs`), where `1` becomes a float for a float field, and an unknown field, a
+//! value of another type or a place that there is none of is an error that points at the place in the text. A parser generator would save little of so small
 //! a grammar and cost its errors; recursive descent by hand says what it expects.
 //!
 //! ```text
@@ -44,6 +44,7 @@ use std::collections::BTreeMap;
 pub use error::ParseError;
 
 use self::error::Problem;
+use self::resolve::Fields;
 use super::{FieldType, Filter, time};
 use crate::limits::FILTER_TEXT_BYTES_MAX;
 
@@ -80,7 +81,7 @@ impl Filter {
     /// # Errors
     /// [`ParseError`], which points at what is wrong.
     pub fn parse(text: &str) -> Result<Filter, ParseError> {
-        read(text, None)
+        read(text, Fields { types: None, is_text: None })
     }
 
     /// Reads a filter for a collection with these fields ([`Schema::fields`](crate::Schema::fields)): a number takes the type
@@ -101,7 +102,32 @@ impl Filter {
     /// # Errors
     /// [`ParseError`], which points at what is wrong.
     pub fn parse_for(text: &str, fields: &BTreeMap<String, FieldType>) -> Result<Filter, ParseError> {
-        read(text, Some(fields))
+        read(text, Fields { types: Some(fields), is_text: None })
+    }
+
+    /// As [`parse_for`](Self::parse_for), knowing also which fields are searched by word ([`Schema::texts`](crate::Schema::texts)):
+    /// `match` of another one is an error at its place, and not only when the collection is asked.
+    ///
+    /// ```
+    /// use ragstone::{Analyzer, FieldType, Filter, Schema};
+    ///
+    /// let schema =
+    ///     Schema::builder(2).field("lang", FieldType::String).text("title", Analyzer::default()).build()?;
+    /// let is_text = |field: &str| schema.texts().contains_key(field);
+    /// assert!(Filter::parse_for_texts("title match 'tea'", schema.fields(), is_text).is_ok());
+    /// let error = Filter::parse_for_texts("title match 'tea' and lang match 'en'", schema.fields(), is_text);
+    /// assert_eq!(error.unwrap_err().column, 23);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ParseError`], which points at what is wrong.
+    pub fn parse_for_texts(
+        text: &str,
+        fields: &BTreeMap<String, FieldType>,
+        is_text: impl Fn(&str) -> bool,
+    ) -> Result<Filter, ParseError> {
+        read(text, Fields { types: Some(fields), is_text: Some(&is_text) })
     }
 }
 
@@ -114,7 +140,7 @@ impl std::str::FromStr for Filter {
     }
 }
 
-fn read(text: &str, fields: resolve::Fields<'_>) -> Result<Filter, ParseError> {
+fn read(text: &str, fields: Fields<'_>) -> Result<Filter, ParseError> {
     if text.len() > FILTER_TEXT_BYTES_MAX {
         let reason = format!("the text is beyond the limit FILTER_TEXT_BYTES_MAX = {FILTER_TEXT_BYTES_MAX}");
         return Err(Problem::new(&(0..0), reason).within(text));

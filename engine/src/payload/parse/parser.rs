@@ -4,10 +4,11 @@
 
 use super::error::Problem;
 use super::lexer::{Lexeme, Lexer, Token};
-use super::syntax::{Comparison, Condition, Literal, LiteralKind, Name, Node, NodeKind, Span};
+use super::syntax::{
+    Circle, Comparison, Condition, Literal, LiteralKind, Name, Node, NodeKind, Number, Span,
+};
 use super::time;
 use crate::limits::{FILTER_DEPTH_MAX, FILTER_TERMS_MAX};
-use crate::payload::GeoPoint;
 
 /// What a text that is no time gets.
 pub(super) const NO_TIME: &str =
@@ -178,9 +179,10 @@ impl<'a> Parser<'a> {
 
     /// `500 m of (48.2, 16.37)`, from the distance on.
     fn within(&mut self) -> Result<Condition> {
-        let distance = self.number("a distance")?;
-        let unit_m = if self.takes_word("km")? { 1_000.0 } else { 1.0 };
-        if unit_m == 1.0 && !self.takes_word("m")? {
+        let mut metres = self.number("a distance")?;
+        if self.takes_word("km")? {
+            metres.value *= 1_000.0;
+        } else if !self.takes_word("m")? {
             return Err(self.expected("`m` or `km`"));
         }
         self.word("of")?;
@@ -189,17 +191,17 @@ impl<'a> Parser<'a> {
         self.symbol(",", "`,`")?;
         let lon = self.number("degrees of longitude")?;
         self.symbol(")", "`)`")?;
-        Ok(Condition::Within(GeoPoint { lat, lon }, distance * unit_m))
+        Ok(Condition::Within(Circle { lat, lon, metres }))
     }
 
-    fn number(&mut self, what: &str) -> Result<f64> {
+    fn number(&mut self, what: &str) -> Result<Number> {
         let Token::Number(digits) = self.next.token else { return Err(self.expected(what)) };
-        let number = digits.parse().unwrap_or(f64::INFINITY);
-        if !number.is_finite() {
-            return Err(Problem::new(&self.next.span, "this number is beyond 64 bits"));
+        let (value, span) = (digits.parse().unwrap_or(f64::INFINITY), self.next.span.clone());
+        if !value.is_finite() {
+            return Err(Problem::new(&span, "this number is beyond 64 bits"));
         }
         self.advance()?;
-        Ok(number)
+        Ok(Number { value, span })
     }
 
     fn text(&mut self) -> Result<String> {

@@ -7,14 +7,20 @@ use std::collections::BTreeMap;
 use super::error::Problem;
 use super::nearest::nearest;
 use super::parser::NO_TIME;
-use super::syntax::{Comparison, Condition, Literal, LiteralKind, Name, Node, NodeKind};
+use super::syntax::{Circle, Comparison, Condition, Literal, LiteralKind, Name, Node, NodeKind};
 use super::time;
-use crate::payload::{FieldType, Filter, Range, Value};
+use crate::payload::{FieldType, Filter, GeoPoint, Range, Value};
 
 type Result<T> = std::result::Result<T, Problem>;
 
-/// The types of a collection's fields; none where literals are taken as they look.
-pub(super) type Fields<'a> = Option<&'a BTreeMap<String, FieldType>>;
+/// What is known of a collection's fields.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'a> {
+    /// Their types; none where literals are taken as they look.
+    pub(super) types: Option<&'a BTreeMap<String, FieldType>>,
+    /// Which of them are searched by word; none where the collection is to say it.
+    pub(super) is_text: Option<&'a dyn Fn(&str) -> bool>,
+}
 
 /// The filter that a tree means.
 pub(super) fn resolve(node: Node, fields: Fields<'_>) -> Result<Filter> {
@@ -29,7 +35,7 @@ pub(super) fn resolve(node: Node, fields: Fields<'_>) -> Result<Filter> {
 }
 
 fn condition_of(name: Name, condition: Condition, fields: Fields<'_>) -> Result<Filter> {
-    let field_type = fields.map(|fields| type_of(&name, fields)).transpose()?;
+    let field_type = fields.types.map(|types| type_of(&name, types)).transpose()?;
     let takes = |wanted: FieldType, word: &str| match field_type {
         Some(actual) if actual != wanted => {
             let reason = format!("`{}` is {actual}, and `{word}` is for {wanted} fields", name.text);
@@ -40,7 +46,13 @@ fn condition_of(name: Name, condition: Condition, fields: Fields<'_>) -> Result<
     match &condition {
         Condition::Eq(_) | Condition::In(_) | Condition::Range(_) | Condition::Exists => {}
         Condition::Prefix(_) => takes(FieldType::String, "prefix")?,
-        Condition::Match(_) => takes(FieldType::String, "match")?,
+        Condition::Match(_) => {
+            takes(FieldType::String, "match")?;
+            if fields.is_text.is_some_and(|is_text| !is_text(&name.text)) {
+                let reason = format!("`{}` has no lexical index, which `match` needs", name.text);
+                return Err(Problem::new(&name.span, reason));
+            }
+        }
         Condition::Contains(_) => takes(FieldType::Strings, "contains")?,
         Condition::Within(..) => takes(FieldType::Geo, "within")?,
     }
@@ -55,7 +67,10 @@ fn condition_of(name: Name, condition: Condition, fields: Fields<'_>) -> Result<
         Condition::Match(text) => Filter::Match(name.text, text),
         Condition::Contains(texts) => Filter::Contains(name.text, texts),
         Condition::Exists => Filter::Exists(name.text),
-        Condition::Within(place, metres) => Filter::GeoRadius(name.text, place, metres),
+        Condition::Within(circle) => {
+            let (center, metres) = circle_of(&circle)?;
+            Filter::GeoRadius(name.text, center, metres)
+        }
         Condition::Range(bounds) => {
             if field_type == Some(FieldType::Bool) {
                 let reason = format!("`{}` is bool, which has no order", name.text);
@@ -68,6 +83,22 @@ fn condition_of(name: Name, condition: Condition, fields: Fields<'_>) -> Result<
             Filter::Range(name.text, range)
         }
     })
+}
+
+/// A circle that there is: what no collection takes is refused where it stands, whatever the fields are.
+fn circle_of(circle: &Circle) -> Result<(GeoPoint, f64)> {
+    let Circle { lat, lon, metres } = circle;
+    if metres.value < 0.0 || !metres.value.is_finite() {
+        let reason = format!("a radius is a number of metres from zero on, not {}", metres.value);
+        return Err(Problem::new(&metres.span, reason));
+    }
+    for (degrees, max) in [(lat, 90.0), (lon, 180.0)] {
+        if degrees.value.abs() > max {
+            let reason = format!("{} is not between -{max} and {max} degrees", degrees.value);
+            return Err(Problem::new(&degrees.span, reason));
+        }
+    }
+    Ok((GeoPoint { lat: lat.value, lon: lon.value }, metres.value))
 }
 
 fn bound(range: &mut Range, comparison: Comparison) -> &mut Option<Value> {

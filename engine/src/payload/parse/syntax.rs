@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use crate::payload::GeoPoint;
-
 /// Bytes of the text.
 pub(super) type Span = Range<usize>;
 
@@ -59,8 +57,22 @@ pub(super) enum Condition {
     Contains(Vec<String>),
     Exists,
     Match(String),
-    /// A place and metres.
-    Within(GeoPoint, f64),
+    Within(Circle),
+}
+
+/// A place and how far from it.
+#[derive(Debug)]
+pub(super) struct Circle {
+    pub(super) lat: Number,
+    pub(super) lon: Number,
+    pub(super) metres: Number,
+}
+
+/// A finite number, unless its unit makes it more.
+#[derive(Debug)]
+pub(super) struct Number {
+    pub(super) value: f64,
+    pub(super) span: Span,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -111,7 +111,7 @@ fn literals_take_the_types_of_their_fields() {
 }
 
 /// Text, column and words of the reason, with the fields above.
-const REFUSED: [(&str, usize, &str); 37] = [
+const REFUSED: [(&str, usize, &str); 43] = [
     ("", 1, "expected a condition, found the end"),
     (
         "lang",
@@ -153,15 +153,32 @@ const REFUSED: [(&str, usize, &str); 37] = [
     ("place within 5 miles of (1, 2)", 16, "expected `m` or `km`, found `miles`"),
     ("year is nul", 9, "expected `null`"),
     ("lang prefix 5", 13, "expected a string"),
+    ("place within -1 m of (1, 2)", 14, "a radius is a number of metres from zero on, not -1"),
+    ("place within 1e306 km of (1, 2)", 14, "a radius is a number of metres from zero on, not inf"),
+    ("place within 1 m of (91, 2)", 22, "91 is not between -90 and 90 degrees"),
+    ("place within 1 m of (1, -180.5)", 25, "-180.5 is not between -180 and 180 degrees"),
+    ("lang match 'x'", 1, "`lang` has no lexical index, which `match` needs"),
+    ("year match 'x'", 1, "`year` is int, and `match` is for string fields"),
 ];
 
 #[test]
 fn what_is_wrong_is_pointed_at() {
     for (text, column, words) in REFUSED {
-        let error = Filter::parse_for(text, &fields()).expect_err(text);
+        let error = Filter::parse_for_texts(text, &fields(), |field| field == "title").expect_err(text);
         assert_eq!((error.line, error.column), (1, column), "{text}: {error}");
         assert!(error.reason.contains(words), "{text}: {error}");
     }
+}
+
+/// Which fields are searched by word is asked of the collection where nobody says it here.
+#[test]
+fn words_are_matched_in_texts_alone() {
+    let text = "lang match 'tea' and not lang match 'moon'";
+    let read = Filter::parse_for(text, &fields());
+    assert!(read.is_ok());
+    assert_eq!(Filter::parse_for_texts(text, &fields(), |field| field == "lang"), read);
+    let error = Filter::parse_for_texts(text, &fields(), |_| false).unwrap_err();
+    assert!(error.to_string().ends_with("\n  lang match 'tea' and not lang match 'moon'\n  ^^^^"), "{error}");
 }
 
 #[test]

@@ -18,7 +18,9 @@ impl Conditions {
         }
         if let Some(text) = &self.filter {
             let filter = match session.backend.collection(collection)? {
-                Some(found) => Filter::parse_for(text, &typed(&found.fields)),
+                Some(found) => Filter::parse_for_texts(text, &typed(&found.fields), |field| {
+                    found.texts.contains_key(field)
+                }),
                 // The command itself says that there is no such collection.
                 None => Filter::parse(text),
             };
