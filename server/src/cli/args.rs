@@ -35,7 +35,8 @@ pub(crate) use exchange::{ExportArgs, ExportHow, ImportArgs, ImportHow};
 pub(crate) use inference::{CountTokensArgs, RerankArgs};
 pub(crate) use ingest::IngestArgs;
 pub(crate) use points::{
-    CountArgs, DeleteArgs, FacetArgs, GetArgs, PointsCommand, ScrollArgs, UpdateArgs, UpsertArgs, WriteArgs,
+    CountArgs, DeleteArgs, FacetArgs, GetArgs, OperationsArgs, PointsCommand, ScrollArgs, UpdateArgs,
+    UpsertArgs, WriteArgs,
 };
 pub(crate) use search::SearchArgs;
 pub(crate) use serve::{ConfigCommand, ServeArgs};

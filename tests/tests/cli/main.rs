@@ -15,6 +15,7 @@ mod search;
 #[path = "../support/mod.rs"]
 mod support;
 mod templates;
+mod writes;
 
 use serde_json::Value;
 use support::{Scratch, Server, model};

@@ -64,7 +64,7 @@ const SURFACES: &[(&str, &[&str], &[&str])] = &[
     ("PointsService.ScrollPoints", &["scroll_points"], &["points scroll", "export"]),
     ("PointsService.UpdatePoints", &["update_points"], &[]),
     ("PointsService.UpsertPoints", &["upsert_points"], &["import"]),
-    ("PointsService.WritePoints", &["write_points"], &["points update", "points delete"]),
+    ("PointsService.WritePoints", &["write_points"], &["points update", "points delete", "points write"]),
     ("RagService.Enrich", &["enrich"], &["ask"]),
     ("RagService.Generate", &["generate"], &["ask"]),
     ("RagService.Retrieve", &["retrieve"], &["retrieve"]),

@@ -15,6 +15,8 @@ pub(crate) enum PointsCommand {
     Update(UpdateArgs),
     /// Remove points, by id or by a condition.
     Delete(DeleteArgs),
+    /// Insert, change and remove points in one: all that a file has, or nothing.
+    Write(OperationsArgs),
     /// Read points by id: a JSON object a line.
     Get(GetArgs),
     /// Read points page by page: a JSON object a line.
@@ -110,6 +112,31 @@ pub(crate) struct DeleteArgs {
     pub(crate) conditions: Conditions,
     #[command(flatten)]
     pub(crate) write: WriteArgs,
+}
+
+const WRITE_EXAMPLES: &str = "\
+A line is an operation, whose points and changes are those of `upsert` and `update`, or what all of them rest on:
+  {\"upsert\": {\"id\": \"tea\", \"vector\": [0.1, 0.9], \"payload\": {\"stock\": 3}}}
+  {\"update\": {\"id\": \"mug\", \"set\": {\"stock\": 1}, \"unset\": [\"note\"]}}
+  {\"delete\": \"cup\"}
+  {\"precondition\": {\"id\": \"mug\", \"etag\": 1041}}          or \"exists\": true, or \"exists\": false
+In place of lines, one document has them: {\"operations\": […], \"preconditions\": […], \"request_id\": \"…\"}.
+What is removed is named by id; `delete --filter` removes by a condition, in a write of its own.
+Examples:
+  ragstone points write -c shop --file order.jsonl
+  ragstone points write -c shop --file - --request-id order-17 < order.json";
+
+#[derive(Debug, Args)]
+#[command(after_help = WRITE_EXAMPLES)]
+pub(crate) struct OperationsArgs {
+    #[command(flatten)]
+    pub(crate) collection: InCollection,
+    /// A file of JSON lines, or of one JSON document; `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Names the write: sent again under the same name it is not done again, and gets the first answer. In place of what a document says.
+    #[arg(long, value_name = "ID")]
+    pub(crate) request_id: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! `ragstone points`.
 
+mod operations;
 mod upsert;
 mod write;
 
@@ -20,6 +21,7 @@ pub(super) fn run(session: &Session, command: PointsCommand) -> Result<()> {
         PointsCommand::Upsert(args) => upsert::run(session, &args),
         PointsCommand::Update(args) => write::update(session, &args),
         PointsCommand::Delete(args) => write::delete(session, &args),
+        PointsCommand::Write(args) => operations::run(session, args),
         PointsCommand::Get(args) => get(session, &args),
         PointsCommand::Scroll(args) => scroll(session, args),
         PointsCommand::Count(args) => count(session, &args),

@@ -11,6 +11,7 @@ mod point;
 mod query;
 mod shown;
 mod value;
+mod write;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ pub(crate) use point::{parse_id, point, shown_point, update, vector};
 pub(crate) use query::source;
 pub(crate) use shown::{Shown, ShownPoint};
 pub(crate) use value::{Types, moment, shown_value, types, value};
+pub(crate) use write::write;
 
 use anyhow::{Context, Result, bail};
 use serde_json::value::RawValue;

@@ -66,7 +66,8 @@ pub(crate) fn point(raw: &RawValue, types: &Types) -> Result<Point> {
     Ok(point)
 }
 
-fn named(fields: &mut RawObject) -> Option<Result<PointId>> {
+/// The id among the parts of what has one.
+pub(super) fn named(fields: &mut RawObject) -> Option<Result<PointId>> {
     let raw = fields.remove("id")?;
     Some(parsed(&raw, "id").and_then(|json| id(&json, "id")))
 }
