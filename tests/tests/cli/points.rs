@@ -31,7 +31,7 @@ pub(crate) fn papers(scratch: &Scratch, place: &[&str]) {
     assert_eq!(written["points"], 4, "{written}");
 }
 
-fn ids(found: &Value) -> Vec<Value> {
+pub(crate) fn ids(found: &Value) -> Vec<Value> {
     found["hits"].as_array().unwrap().iter().map(|hit| hit["id"].clone()).collect()
 }
 

@@ -1,6 +1,8 @@
 //! `ragstone search`, beyond the sources that it has (`points.rs`).
 
-use crate::points::papers;
+use serde_json::json;
+
+use crate::points::{ids, papers};
 
 /// What a search found before its time was over was once printed as if it were all that there is.
 #[test]
@@ -38,6 +40,21 @@ fn a_text_is_compared_with_the_vectors_of_the_model() {
             let stages: Vec<_> = found["timings_ms"].as_object().unwrap().keys().collect();
             assert_eq!(stages, ["embed", "search"], "{more:?}");
         }
+        // Within other sources, too, and in many queries at once.
+        let near = json!({"nearest": {"text": "when does the lease end"}});
+        let tree = json!({"rescore": {"from": {"fuse": {"sources": [near, near]}}, "by": near}}).to_string();
+        let found = scratch.json(place, &["search", "-c", "docs", "--source", &tree]);
+        assert!(found["timings_ms"]["embed"].is_number(), "{found}");
+        scratch.write("queries.jsonl", format!("{tree}\n{near}\n").as_bytes());
+        let batch = ["search", "-c", "docs", "--batch", &scratch.path("queries.jsonl")];
+        assert_eq!(scratch.json(place, &batch)["answers"].as_array().unwrap().len(), 2);
+        let other = json!({"nearest": {"text": "x", "vector": "title"}});
+        scratch.write("queries.jsonl", format!("{tree}\n{other}\n").as_bytes());
+        scratch.fails(
+            place,
+            &batch,
+            &["queries.jsonl, line 2: ", "queries[1].source.nearest.text: ", "default vector"],
+        );
         for (more, field) in [
             (&[] as &[&str], "source.nearest.text: "),
             (&["--all-within", "0.5"], "text: "),
@@ -66,5 +83,51 @@ fn what_a_filter_cannot_mean_is_pointed_at() {
                 scratch.fails(place, &asked, &[&place_of, &shown]);
             }
         }
+    });
+}
+
+#[test]
+fn many_queries_are_answered_at_once() {
+    crate::in_both_places_without_a_model(|scratch, place| {
+        papers(scratch, place);
+        let file = scratch.path("queries.jsonl");
+        let batch = ["search", "-c", "papers", "--batch", &file, "-k", "2", "--filter", "year > 2019"];
+        let near = json!({"nearest": {"query": [1, 0]}});
+        let lines = [
+            near.clone(),
+            json!({"source": near, "k": 1, "filter": "lang = 'en'", "fields": ["title"]}),
+            json!({"source": {"order_by": {"field": "year", "descending": true}}, "k": 5}),
+            json!({"source": near, "threshold": 0.9, "fields": []}),
+        ];
+        let text = lines.each_ref().map(|line| format!("{line}\n\n")).concat();
+        scratch.write("queries.jsonl", text.as_bytes());
+        let found = scratch.json(place, &batch);
+        let answers = found["answers"].as_array().unwrap();
+        let wanted = [
+            vec![json!(2), json!("sun")],
+            vec![json!("sun")],
+            vec![json!("sun"), json!("moon"), json!(2)],
+            vec![json!(2)],
+        ];
+        assert_eq!(answers.iter().map(ids).collect::<Vec<_>>(), wanted);
+        assert_eq!(answers[1]["hits"][0]["payload"], json!({"title": "Sun"}));
+        assert_eq!(answers[3]["hits"][0]["payload"], json!({}));
+        let shown = scratch.run(place, &batch);
+        let text = String::from_utf8(shown.stdout).unwrap();
+        assert!(text.contains("queries.jsonl, line 3\n 1. ") && text.contains("line 7\n"), "{text}");
+
+        let fails = |lines: &str, words: &[&str]| {
+            scratch.write("queries.jsonl", lines.as_bytes());
+            scratch.fails(place, &batch, words);
+        };
+        fails("\n", &["--batch", "queries.jsonl: there is no query"]);
+        fails(&format!("{near}\n{{"), &["queries.jsonl, line 2: "]);
+        fails(&format!("{near}\n{{\"k\": 1}}"), &["queries.jsonl, line 2: source.k"]);
+        let beyond = json!({"source": near, "k": 0});
+        fails(&format!("\n{near}\n{beyond}"), &["queries.jsonl, line 3: queries[1].k: "]);
+        let filter = json!({"source": near, "filter": "yaer > 1"});
+        fails(&filter.to_string(), &["queries.jsonl, line 1: filter: column 1: ", "did you mean `year`?"]);
+        let both = scratch.run(place, &[&batch[..], &["--words", "tea"]].concat());
+        assert_eq!(both.status.code(), Some(2), "a source has its own");
     });
 }

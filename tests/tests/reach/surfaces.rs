@@ -68,7 +68,7 @@ const SURFACES: &[(&str, &[&str], &[&str])] = &[
     ("RagService.Enrich", &["enrich"], &["ask"]),
     ("RagService.Generate", &["generate"], &["ask"]),
     ("RagService.Retrieve", &["retrieve"], &["retrieve"]),
-    ("SearchService.BatchQuery", &["query_batch"], &[]),
+    ("SearchService.BatchQuery", &["query_batch"], &["search"]),
     ("SearchService.Explain", &["explain"], &[]),
     ("SearchService.Query", &["query"], &["search"]),
     ("SearchService.SearchRange", &["search_range"], &["search"]),
@@ -89,7 +89,6 @@ const WITHOUT_COMMAND: &[(&str, &str)] = &[
         "PointsService.UpdatePoints",
         "`points update` has preconditions for all of its kinds of operation: WritePoints",
     ),
-    ("SearchService.BatchQuery", "a command asks one question"),
     ("SearchService.Explain", "`search --explain` tells the answer, too: Query"),
 ];
 

@@ -1,5 +1,7 @@
 //! The arguments of `ragstone search`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::InCollection;
@@ -15,7 +17,9 @@ Examples:
   ragstone search --like 17 --unlike draft-3 -c images     like one point, unlike another
   ragstone search --order-by year:desc -c papers           the newest
   ragstone search 'moon' --group-by document --per-group 2 the best chunks of the best documents
-  ragstone search --source query.json -c papers            any source, as the wire API has it";
+  ragstone search --source query.json -c papers            any source, as the wire API has it
+  ragstone search --batch queries.jsonl -c papers -k 5     many at once, each line a source as {\"nearest\": {\"text\": \"moon\"}},
+                                                           or {\"source\": {…}, \"k\": 3, \"filter\": \"year > 2000\"}";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -52,9 +56,15 @@ pub(crate) struct SearchArgs {
     /// In the order of a field; of a text's or vector's nearest points where one is given.
     #[arg(long, value_name = "FIELD[:desc]", conflicts_with = "source")]
     pub(crate) order_by: Option<String>,
-    /// Rank by this source: JSON, or a file with it.
+    /// Rank by this source: JSON, or a file with it. A text may stand where a vector does: {"nearest": {"text": "moon"}}.
     #[arg(long, value_name = "JSON|FILE", conflicts_with = "text")]
     pub(crate) source: Option<String>,
+    /// Answer many queries at once, on one state of the collection, in their order: a file of JSON lines, `-` for standard input. A line is a
+    /// source, or an object of `source` with `k`, `filter`, `threshold` or `fields` of its own; the filters of all hold for it, too.
+    #[arg(long, value_name = "FILE",
+          conflicts_with_all = ["text", "vector", "words", "hybrid", "fields_of_words", "all_words", "by", "like", "unlike", "order_by", "source",
+                                "all_within", "ef", "exact"])]
+    pub(crate) batch: Option<PathBuf>,
     /// How many results, or groups.
     #[arg(short, default_value_t = 10)]
     pub(crate) k: usize,

@@ -162,6 +162,10 @@ impl Backend for Local {
         search::query(self.rag(false)?, collection, ask)
     }
 
+    fn query_batch(&self, collection: &str, asks: &[QueryAsk]) -> Result<Vec<SearchView>> {
+        search::query_batch(self.rag(false)?, collection, asks)
+    }
+
     fn search_range(&self, collection: &str, ask: &RangeAsk) -> Result<SearchView> {
         search::range(self.rag(false)?, collection, ask)
     }

@@ -145,6 +145,8 @@ pub(crate) trait Backend: operator::Operator + keys::KeyKeeper + Answering {
     fn delete_document(&self, collection: &str, id: &str) -> Result<()>;
     /// Answers a query.
     fn query(&self, collection: &str, ask: &QueryAsk) -> Result<SearchView>;
+    /// Answers queries on one state of the collection, in their order. Errors name them as `queries[3]`.
+    fn query_batch(&self, collection: &str, asks: &[QueryAsk]) -> Result<Vec<SearchView>>;
     /// Finds all rows within a threshold.
     fn search_range(&self, collection: &str, ask: &RangeAsk) -> Result<SearchView>;
     /// Writes a batch of a user's own points.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use ragstone::{FieldType, Filter};
+use ragstone::{FieldType, Filter, ParseError};
 
 use super::{Session, assignment};
 use crate::cli::args::Conditions;
+use crate::cli::backend::CollectionView;
 
 impl Conditions {
     /// The filter that all of them make, over the fields of a collection; none where nothing is asked.
@@ -17,20 +18,25 @@ impl Conditions {
             terms.push(Filter::Eq(name, value));
         }
         if let Some(text) = &self.filter {
-            let filter = match session.backend.collection(collection)? {
-                Some(found) => Filter::parse_for_texts(text, &typed(&found.fields), |field| {
-                    found.texts.contains_key(field)
-                }),
-                // The command itself says that there is no such collection.
-                None => Filter::parse(text),
-            };
-            terms.push(filter.context("--filter")?);
+            let found = session.backend.collection(collection)?;
+            terms.push(parsed(text, found.as_ref()).context("--filter")?);
         }
         Ok(match terms.len() {
             0 => None,
             1 => terms.pop(),
             _ => Some(Filter::And(terms)),
         })
+    }
+}
+
+/// A filter over the fields of a collection.
+pub(super) fn parsed(text: &str, found: Option<&CollectionView>) -> Result<Filter, ParseError> {
+    match found {
+        Some(found) => {
+            Filter::parse_for_texts(text, &typed(&found.fields), |field| found.texts.contains_key(field))
+        }
+        // The command itself says that there is no such collection.
+        None => Filter::parse(text),
     }
 }
 

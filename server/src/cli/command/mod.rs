@@ -25,12 +25,16 @@ mod serve;
 mod snapshot;
 mod template;
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use ragstone::Value;
 use ragstone::query::OrderBy;
 use ragstone_rag::progress::Progress;
+use serde_json::value::RawValue;
 
 use super::args::{Arguments, Command};
 use super::backend::{self, Backend};
@@ -130,6 +134,25 @@ fn json_or_file(flag: &str, text: &str) -> Result<serde_json::Value> {
     }
     let bytes = std::fs::read(text).with_context(|| format!("{flag} {text}"))?;
     serde_json::from_slice(&bytes).with_context(|| format!("{flag} {text}: no JSON"))
+}
+
+/// JSON lines, each with where it stands; empty lines are passed over.
+fn lines(file: &Path) -> Result<impl Iterator<Item = Result<(String, Box<RawValue>)>> + Send> {
+    let name = file.display().to_string();
+    let reader: Box<dyn BufRead + Send> = match name.as_str() {
+        "-" => Box::new(BufReader::new(std::io::stdin())),
+        _ => Box::new(BufReader::new(File::open(file).with_context(|| name.clone())?)),
+    };
+    let read = move |(index, line): (usize, std::io::Result<String>)| {
+        let place = format!("{name}, line {}", index + 1);
+        let raw = match line {
+            Ok(line) if line.trim().is_empty() => return None,
+            Ok(line) => serde_json::from_str(&line).map_err(anyhow::Error::from),
+            Err(error) => Err(error.into()),
+        };
+        Some(raw.context(place.clone()).map(|raw| (place, raw)))
+    };
+    Ok(reader.lines().enumerate().filter_map(read))
 }
 
 #[cfg(test)]

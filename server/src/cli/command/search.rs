@@ -1,5 +1,7 @@
 //! `ragstone search`.
 
+mod batch;
+
 use std::io::Write;
 use std::time::Duration;
 
@@ -16,6 +18,9 @@ use crate::cli::json::Shown;
 use crate::cli::{json, output};
 
 pub(super) fn run(session: &Session, args: SearchArgs) -> Result<()> {
+    if let Some(file) = &args.batch {
+        return batch::run(session, file, &args);
+    }
     let collection = args.collection.collection.as_str();
     let source = source(&args)?;
     let filter = args.conditions.filter(session, collection)?;
@@ -157,7 +162,10 @@ fn show(found: &SearchView) -> Result<()> {
     if let Some(explain) = &found.explain {
         output::explain(&mut out, explain)?;
     }
-    writeln!(out, "{}", output::timings(&found.timings_ms))?;
+    // Of many queries at once, nobody knows which took how long.
+    if !found.timings_ms.0.is_empty() {
+        writeln!(out, "{}", output::timings(&found.timings_ms))?;
+    }
     Ok(())
 }
 

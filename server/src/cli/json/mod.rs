@@ -7,6 +7,7 @@
 //! of its numbers, and is printed so, without the white space between. A number is taken for what the field is only if it is that: whole numbers
 //! that no int or float is, and such beyond all floats, are refused; a fraction is the float next to it.
 
+mod places;
 mod point;
 mod query;
 mod shown;
@@ -15,8 +16,9 @@ mod write;
 
 use std::collections::BTreeMap;
 
+pub(crate) use places::Places;
 pub(crate) use point::{parse_id, point, shown_point, update, vector};
-pub(crate) use query::source;
+pub(crate) use query::{query, source};
 pub(crate) use shown::{Shown, ShownPoint};
 pub(crate) use value::{Types, moment, shown_value, types, value};
 pub(crate) use write::write;

@@ -3,6 +3,7 @@
 //! ```json
 //! {"fuse": {"sources": [{"nearest": {"query": [0.1, 0.9]}, "weight": 2}, {"order_by": {"field": "year", "descending": true}}]}}
 //! ```
+//! In place of a vector, `{"nearest": {"text": "how far is the moon"}}` has a text, which is embedded by the model of the collection.
 
 use anyhow::{Context, Result, bail};
 use ragstone::query::{Example, Fusion, Nearest, OrderBy, Recommend, Strategy, TextQuery};
@@ -10,7 +11,7 @@ use serde_json::{Map, Value as Json};
 
 use super::point::{id, vector};
 use super::{floats, nothing_left, object};
-use crate::cli::backend::{FuseAsk, RescoreAsk, SourceAsk};
+use crate::cli::backend::{FuseAsk, NearestText, RescoreAsk, SourceAsk};
 
 const SOURCES: &str = "nearest, text, recommend, order_by, fuse, rescore";
 
@@ -24,7 +25,7 @@ pub(crate) fn source(json: Json, what: &str) -> Result<SourceAsk> {
     let what = format!("{what}.{name}");
     let mut parts = Parts { object: object(inner, &what)?, what: what.clone() };
     let source = match name.as_str() {
-        "nearest" => SourceAsk::Nearest(nearest(&mut parts)?),
+        "nearest" => nearest(&mut parts)?,
         "text" => SourceAsk::Words(words(&mut parts)?),
         "recommend" => SourceAsk::Recommend(recommend(&mut parts)?),
         "order_by" => SourceAsk::OrderBy(order(&mut parts)?),
@@ -34,6 +35,35 @@ pub(crate) fn source(json: Json, what: &str) -> Result<SourceAsk> {
     };
     nothing_left(parts.object.keys(), &what, "the parts that the wire API has for it")?;
     Ok(source)
+}
+
+/// A query of many: a source, and what is asked of it in another way than of the others.
+#[derive(Debug)]
+pub(crate) struct QueryLine {
+    pub(crate) source: SourceAsk,
+    pub(crate) k: Option<usize>,
+    /// As people write it.
+    pub(crate) filter: Option<String>,
+    pub(crate) threshold: Option<f32>,
+    pub(crate) fields: Option<Vec<String>>,
+}
+
+/// A query of many: `{"source": {…}, "k": 3}`, or the source alone.
+pub(crate) fn query(json: Json) -> Result<QueryLine> {
+    let mut parts = Parts { object: object(json, "query")?, what: "query".to_owned() };
+    let Some(inner) = parts.take("source") else {
+        let source = source(Json::Object(parts.object), "source")?;
+        return Ok(QueryLine { source, k: None, filter: None, threshold: None, fields: None });
+    };
+    let line = QueryLine {
+        source: source(inner, "source")?,
+        k: parts.of("k")?,
+        filter: parts.of("filter")?,
+        threshold: parts.of("threshold")?,
+        fields: parts.of("fields")?,
+    };
+    nothing_left(parts.object.keys(), "query", "source, k, filter, threshold, fields")?;
+    Ok(line)
 }
 
 /// The parts of a source, each of which is taken once.
@@ -68,14 +98,19 @@ impl Parts {
     }
 }
 
-fn nearest(parts: &mut Parts) -> Result<Nearest> {
-    let query = vector(parts.required("query")?, &parts.path("query"))?;
-    Ok(Nearest {
-        vector: parts.of("vector")?.unwrap_or_default(),
-        ef: parts.of("ef")?,
-        exact: parts.of("exact")?.unwrap_or_default(),
-        ..Nearest::new(query)
-    })
+fn nearest(parts: &mut Parts) -> Result<SourceAsk> {
+    let (query, text) = (parts.take("query"), parts.of("text")?);
+    let name = parts.of("vector")?.unwrap_or_default();
+    let (ef, exact) = (parts.of("ef")?, parts.of("exact")?.unwrap_or_default());
+    match (query, text) {
+        (Some(query), None) => {
+            let query = vector(query, &parts.path("query"))?;
+            Ok(SourceAsk::Nearest(Nearest { vector: name, ef, exact, ..Nearest::new(query) }))
+        }
+        (None, Some(text)) => Ok(SourceAsk::NearestText(NearestText { text, vector: name, ef, exact })),
+        (Some(_), Some(_)) => bail!("{}: it has one of query and text", parts.what),
+        (None, None) => bail!("{}: it is required, or a text", parts.path("query")),
+    }
 }
 
 fn words(parts: &mut Parts) -> Result<TextQuery> {
@@ -209,6 +244,38 @@ mod tests {
         assert!(refused(json!({"nearest": {"query": [1], "k": 3}})).contains("there is no `k`"));
         let fuse = json!({"fuse": {"sources": [{"order_by": {"field": "a"}}, {"nearest": {"query": "x"}}]}});
         assert!(refused(fuse).starts_with("source.fuse.sources[1].nearest.query: "));
+    }
+
+    #[test]
+    fn a_text_stands_where_a_vector_does() {
+        let near = json!({"nearest": {"text": "the moon", "ef": 9}});
+        let text =
+            NearestText { text: "the moon".to_owned(), vector: String::new(), ef: Some(9), exact: false };
+        let fuse = source(json!({"fuse": {"sources": [near]}}), "source").unwrap();
+        assert_eq!(fuse, SourceAsk::Fuse(FuseAsk::reciprocal_rank([SourceAsk::NearestText(text)])));
+        let refused = |json| format!("{:#}", source(json, "source").unwrap_err());
+        let both = json!({"nearest": {"text": "x", "query": [1]}});
+        assert_eq!(refused(both), "source.nearest: it has one of query and text");
+        assert!(refused(json!({"nearest": {"text": [1]}})).starts_with("source.nearest.text: "));
+    }
+
+    #[test]
+    fn a_query_of_many_is_a_source_with_or_without_more() {
+        let order = json!({"order_by": {"field": "a"}});
+        let bare = query(order.clone()).unwrap();
+        assert_eq!((&bare.k, &bare.filter), (&None, &None));
+        let more = json!({"source": order, "k": 3, "filter": "a > 1", "threshold": 0.5, "fields": ["a"]});
+        let more = query(more).unwrap();
+        assert_eq!(more.source, bare.source);
+        assert_eq!((more.k, more.filter.as_deref(), more.threshold), (Some(3), Some("a > 1"), Some(0.5)));
+        assert_eq!(more.fields, Some(vec!["a".to_owned()]));
+        let refused = |json| format!("{:#}", query(json).unwrap_err());
+        assert!(refused(json!([1])).starts_with("query: [1] is no object"));
+        assert!(refused(json!({"k": 3})).starts_with("source.k: "));
+        let order = || json!({"order_by": {"field": "a"}});
+        assert!(refused(json!({"source": order(), "kk": 3})).starts_with("query: there is no `kk`"));
+        assert!(refused(json!({"source": order(), "k": "3"})).starts_with("query.k: "));
+        assert!(refused(json!({"source": {}})).starts_with("source: a source is an object"));
     }
 
     /// A name that was mistyped, or a method of another type, was once passed over, and the default taken.

@@ -13,38 +13,10 @@ use anyhow::{Context, Result, bail};
 use ragstone::{Batch, Expect, Op, Precondition};
 use serde_json::value::RawValue;
 
+use super::places::Places;
 use super::point::{id, named, point, update};
 use super::value::Types;
 use super::{RawObject, is_null, nothing_left, parsed, raw_object};
-
-/// Where the parts of a batch stand.
-#[derive(Debug, Default)]
-pub(crate) struct Places {
-    operations: Vec<String>,
-    preconditions: Vec<String>,
-}
-
-impl Places {
-    /// Puts the place of what an error is about before it: it is named by its number, by the engine among the `points` of a batch.
-    pub(crate) fn of(&self, error: anyhow::Error) -> anyhow::Error {
-        let lists = [
-            ("operations[", &self.operations),
-            ("points[", &self.operations),
-            ("preconditions[", &self.preconditions),
-        ];
-        let place_in = |said: &str| {
-            lists.iter().find_map(|(list, places)| {
-                let (index, _) = said.strip_prefix(*list)?.split_once(']')?;
-                places.get(index.parse::<usize>().ok()?).cloned()
-            })
-        };
-        let place = error.chain().find_map(|cause| place_in(&cause.to_string()));
-        match place {
-            Some(place) => error.context(place),
-            None => error,
-        }
-    }
-}
 
 /// The batch that a text is, and where its parts stand; `name` names the text.
 pub(crate) fn write(text: &str, name: &str, types: &Types) -> Result<(Batch, Places)> {
@@ -85,10 +57,10 @@ impl Reader<'_> {
         let (kind, inner) = single(&raw, "upsert, update, delete and precondition")?;
         if kind == "precondition" {
             self.batch.preconditions.push(precondition(&inner)?);
-            self.places.preconditions.push(place.to_owned());
+            self.places.push("preconditions", place.to_owned());
         } else {
             self.batch.ops.push(operation(&kind, &inner, self.types)?);
-            self.places.operations.push(place.to_owned());
+            self.places.push("operations", place.to_owned());
         }
         Ok(())
     }
@@ -101,12 +73,12 @@ impl Reader<'_> {
             let read = single(raw, "upsert, update and delete")
                 .and_then(|(kind, of)| operation(&kind, &of, self.types));
             self.batch.ops.push(read.with_context(|| place.clone())?);
-            self.places.operations.push(place);
+            self.places.push("operations", place);
         }
         for (index, raw) in list(&mut parts, "preconditions", name)?.iter().enumerate() {
             let place = format!("{name}, preconditions[{index}]");
             self.batch.preconditions.push(precondition(raw).with_context(|| place.clone())?);
-            self.places.preconditions.push(place);
+            self.places.push("preconditions", place);
         }
         self.batch.request_id = part(&mut parts, "request_id", "a text").with_context(|| name.to_owned())?;
         nothing_left(parts.keys(), name, "operations, preconditions, request_id")
@@ -205,13 +177,13 @@ mod tests {
     fn lines_and_a_document_are_the_same_batch() {
         let (batch, places) = write(LINES, "f", &types()).unwrap();
         assert_eq!(batch, wanted());
-        assert_eq!(places.operations, ["f, line 3", "f, line 5", "f, line 6"]);
-        assert_eq!(places.preconditions, ["f, line 2", "f, line 7"]);
+        assert_eq!(places.all("operations"), ["f, line 3", "f, line 5", "f, line 6"]);
+        assert_eq!(places.all("preconditions"), ["f, line 2", "f, line 7"]);
         for document in [DOCUMENT.to_owned(), DOCUMENT.replace('\n', " ")] {
             let (batch, places) = write(&document, "f", &types()).unwrap();
             assert_eq!(batch, Batch { request_id: Some("r1".to_owned()), ..wanted() });
-            assert_eq!(places.operations[2], "f, operations[2]");
-            assert_eq!(places.preconditions[1], "f, preconditions[1]");
+            assert_eq!(places.all("operations")[2], "f, operations[2]");
+            assert_eq!(places.all("preconditions")[1], "f, preconditions[1]");
         }
     }
 
@@ -242,18 +214,6 @@ mod tests {
         ] {
             let error = format!("{:#}", write(text, "f", &types()).unwrap_err());
             assert!(error.starts_with(reason), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn errors_get_the_place_of_what_they_are_about() {
-        let (_, places) = write(LINES, "f", &types()).unwrap();
-        let placed = |error: &'static str| format!("{:#}", places.of(anyhow::anyhow!(error)));
-        assert_eq!(placed("operations[1].update.set.a: x"), "f, line 5: operations[1].update.set.a: x");
-        assert_eq!(placed("points[0].vector: x"), "f, line 3: points[0].vector: x");
-        assert_eq!(placed("preconditions[1]: x"), "f, line 7: preconditions[1]: x");
-        for other in ["points[9].id: x", "points: x", "collection `a` does not exist", "points[x]: y"] {
-            assert_eq!(placed(other), other);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use ragstone::query::{QueryHit, QueryResponse};
+use ragstone::query::{Query, QueryHit, QueryResponse};
 use ragstone::{Collection, Hit, Point};
 use ragstone_rag::Rag;
 
@@ -20,6 +20,19 @@ pub(super) fn query(rag: &Rag, collection: &str, ask: &QueryAsk) -> Result<Searc
     let found = rows.query(&query)?;
     timings.0.push(("search".to_owned(), milliseconds(started)));
     Ok(answered(found, timings))
+}
+
+pub(super) fn query_batch(rag: &Rag, collection: &str, asks: &[QueryAsk]) -> Result<Vec<SearchView>> {
+    let rows = rag.db().collection(collection)?;
+    let mut texts = Vec::new();
+    for (index, ask) in asks.iter().enumerate() {
+        ask.source.texts(&format!("queries[{index}].source"), &mut texts)?;
+    }
+    let (vectors, _) = embedded(rag, &rows, &texts)?;
+    let mut vectors = vectors.into_iter();
+    let queries: Vec<Query> = asks.iter().map(|ask| ask.embedded(&mut vectors)).collect();
+    let found = rows.query_batch(&queries)?;
+    Ok(found.into_iter().map(|found| answered(found, Timings::default())).collect())
 }
 
 pub(super) fn range(rag: &Rag, collection: &str, ask: &RangeAsk) -> Result<SearchView> {

@@ -174,6 +174,12 @@ impl Backend for Remote {
         search::found(self.call(self.client.query(search::query(collection, ask)))?)
     }
 
+    fn query_batch(&self, collection: &str, asks: &[QueryAsk]) -> Result<Vec<SearchView>> {
+        let queries = asks.iter().map(|ask| search::query(collection, ask));
+        let results = self.call(self.client.query_batch(collection, queries))?;
+        results.into_iter().map(search::found).collect()
+    }
+
     fn search_range(&self, collection: &str, ask: &RangeAsk) -> Result<SearchView> {
         search::found_in_range(self.call(self.client.search_range(search::range(collection, ask)))?)
     }

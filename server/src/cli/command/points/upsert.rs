@@ -10,10 +10,10 @@ use anyhow::{Context, Result, bail};
 use ragstone::{Op, Point};
 use serde::Serialize;
 
-use super::write::{lines, told, types};
+use super::write::{told, types};
 use crate::cli::args::UpsertArgs;
 use crate::cli::backend::{PointsDone, WriteView};
-use crate::cli::command::Session;
+use crate::cli::command::{Session, lines};
 use crate::cli::{json, output};
 
 /// Refused points that are told of one by one.

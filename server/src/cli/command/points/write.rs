@@ -1,8 +1,6 @@
 //! `ragstone points update` and `delete`, and what they have in common with `upsert`.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::io::Write;
 
 use anyhow::{Context, Result, bail};
 use ragstone::{Batch, Expect, FieldType, Op, PointId, Precondition, Update, Value};
@@ -11,7 +9,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::cli::args::{DeleteArgs, UpdateArgs, WriteArgs};
 use crate::cli::backend::WriteView;
-use crate::cli::command::Session;
+use crate::cli::command::{Session, lines};
 use crate::cli::json::{self, Types};
 use crate::cli::output;
 
@@ -84,25 +82,6 @@ pub(super) fn delete(session: &Session, args: &DeleteArgs) -> Result<()> {
 pub(super) fn types(session: &Session, collection: &str) -> Result<Types> {
     let found = session.backend.collection(collection)?;
     Ok(json::types(&found.with_context(|| format!("collection `{collection}` does not exist"))?.fields))
-}
-
-/// JSON lines, each with where it stands; empty lines are passed over.
-pub(super) fn lines(file: &Path) -> Result<impl Iterator<Item = Result<(String, Box<RawValue>)>> + Send> {
-    let name = file.display().to_string();
-    let reader: Box<dyn BufRead + Send> = match name.as_str() {
-        "-" => Box::new(BufReader::new(std::io::stdin())),
-        _ => Box::new(BufReader::new(File::open(file).with_context(|| name.clone())?)),
-    };
-    let read = move |(index, line): (usize, std::io::Result<String>)| {
-        let place = format!("{name}, line {}", index + 1);
-        let raw = match line {
-            Ok(line) if line.trim().is_empty() => return None,
-            Ok(line) => serde_json::from_str(&line).map_err(anyhow::Error::from),
-            Err(error) => Err(error.into()),
-        };
-        Some(raw.context(place.clone()).map(|raw| (place, raw)))
-    };
-    Ok(reader.lines().enumerate().filter_map(read))
 }
 
 impl WriteArgs {
