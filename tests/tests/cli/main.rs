@@ -198,7 +198,7 @@ fn bad_input_is_a_clear_error() {
             &["ask", "x", "--filter", "_documnt = 'a'"],
             &["column 1", "did you mean `_document`"],
         );
-        scratch.fails(place, &["search", "x", "--where", "_document=7"], &["_document", "string", "int"]);
+        scratch.fails(place, &["search", "x", "--where", "_chunks=x"], &["--where _chunks", "int"]);
         scratch.fails(place, &["ask", "x", "--budget", "0"], &["token_budget"]);
         scratch.fails(place, &["ask", "x", "--budget", "20"], &["token_budget", "tokens"]);
         scratch.fails(place, &["ask", "x", "--mmr", "2"], &["mmr"]);

@@ -136,6 +136,8 @@ fn points_are_counted_paged_and_faceted() {
         let points = |more: &[&str]| scratch.json(place, &[&["points"], more, &["-c", "papers"]].concat());
         assert_eq!(points(&["count"])["count"], 4);
         assert_eq!(points(&["count", "--filter", "year > 2020 and <= 2024"])["count"], 2);
+        assert_eq!(points(&["count", "--where", "read=2026-11-22T10:30:00Z"])["count"], 1);
+        assert_eq!(points(&["count", "--where", "title=2024", "--where", "score=0"])["count"], 0);
         let facet = points(&["facet", "lang"]);
         assert_eq!(facet["counts"][0], json!({"value": "en", "count": 3}));
         assert_eq!((&facet["values"], &facet["points"]), (&json!(2), &json!(4)));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, SecondsFormat};
 use ragstone::{FieldType, GeoPoint, Payload, Value};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value as Json, json};
 
 use super::{RawObject, Shown, is_null, parsed};
@@ -46,6 +46,16 @@ pub(crate) fn value(raw: &RawValue, field_type: Option<FieldType>, what: &str) -
         (Some(field_type), _) => bail!("{what}: the field is {field_type}, the value is {raw}"),
         (None, _) => looks_like(raw, what)?,
     })
+}
+
+/// A value as it is typed. What is no JSON is a text; and a value of a string field is one, whatever it looks like.
+pub(crate) fn typed(text: &str, field_type: Option<FieldType>, what: &str) -> Result<Value> {
+    match RawValue::from_string(text.to_owned()) {
+        Ok(raw) if field_type != Some(FieldType::String) || raw.get().starts_with('"') => {
+            value(&raw, field_type, what)
+        }
+        _ => value(&to_raw_value(text)?, field_type, what),
+    }
 }
 
 /// What a JSON text begins with; it is never empty.
@@ -159,8 +169,6 @@ pub(crate) fn shown_payload(payload: &Payload) -> BTreeMap<String, Shown> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::to_raw_value;
-
     use super::super::raw_object;
     use super::*;
 

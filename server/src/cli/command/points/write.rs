@@ -3,9 +3,8 @@
 use std::io::Write;
 
 use anyhow::{Context, Result, bail};
-use ragstone::{Batch, Expect, FieldType, Op, PointId, Precondition, Update, Value};
+use ragstone::{Batch, Expect, Op, PointId, Precondition, Update};
 use serde_json::Value as Json;
-use serde_json::value::{RawValue, to_raw_value};
 
 use crate::cli::args::{DeleteArgs, UpdateArgs, WriteArgs};
 use crate::cli::backend::WriteView;
@@ -29,7 +28,7 @@ pub(super) fn update(session: &Session, args: &UpdateArgs) -> Result<()> {
             for text in &args.set {
                 let (name, value) =
                     text.split_once('=').with_context(|| format!("--set {text}: write it as NAME=VALUE"))?;
-                let value = typed(value, &types, name)?;
+                let value = json::typed(value, types.get(name).copied(), &format!("--set {name}"))?;
                 change = change.set(name, value);
             }
             change.unset.clone_from(&args.unset);
@@ -48,17 +47,6 @@ pub(super) fn update(session: &Session, args: &UpdateArgs) -> Result<()> {
 /// Digits are microseconds.
 fn typed_moment(text: &str) -> Json {
     text.parse::<i64>().map_or_else(|_| Json::from(text), Json::from)
-}
-
-/// A value as it is typed. What is no JSON is a text; and a value of a string field is one, whatever it looks like.
-fn typed(text: &str, types: &Types, name: &str) -> Result<Value> {
-    let field_type = types.get(name).copied();
-    match RawValue::from_string(text.to_owned()) {
-        Ok(raw) if field_type != Some(FieldType::String) || raw.get().starts_with('"') => {
-            json::value(&raw, field_type, &format!("--set {name}"))
-        }
-        _ => json::value(&to_raw_value(text)?, field_type, &format!("--set {name}")),
-    }
 }
 
 pub(super) fn delete(session: &Session, args: &DeleteArgs) -> Result<()> {
