@@ -225,6 +225,8 @@ fn what_is_wrong_is_said_where_it_stands() {
         );
         scratch.write("bad.jsonl", b"{\"id\": 1");
         fails(&["points", "upsert", &scratch.path("bad.jsonl")], &["bad.jsonl, line 1"]);
+        scratch.write("bad.jsonl", b"{\"id\": 1, \"id\": 2}");
+        fails(&["points", "upsert", &scratch.path("bad.jsonl")], &["line 1", "the name `id` stands twice"]);
         scratch.write("bad.jsonl", b"{\"id\": \"doc:a\"}");
         fails(&["points", "upsert", &scratch.path("bad.jsonl")], &["doc:"]);
         fails(&["points", "update", "1", "--set", "_kind=chunk"], &["_kind"]);
@@ -297,6 +299,8 @@ fn json_comes_back_as_it_was_written() {
             let upsert = ["points", "upsert", "-c", "rows", &scratch.path("bad.jsonl")];
             scratch.fails(place, &upsert, &["bad.jsonl, line 1", reason]);
         }
+        let broken = ["points", "update", "-c", "rows", "1", "--set", "extra={bad"];
+        scratch.fails(place, &broken, &["--set extra: it begins as JSON, and is none"]);
         assert_eq!(scratch.json(place, &["points", "count", "-c", "rows"])["count"], 1);
     });
 }

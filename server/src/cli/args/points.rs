@@ -84,7 +84,7 @@ pub(crate) struct UpdateArgs {
     pub(crate) ids: Vec<String>,
     #[command(flatten)]
     pub(crate) collection: InCollection,
-    /// Set a field; may be repeated. JSON, or a text.
+    /// Set a field; may be repeated. JSON, or a text; of a json field, what begins with {, [ or " is JSON, and any other text a JSON string.
     #[arg(long, value_name = "NAME=VALUE", conflicts_with = "file")]
     pub(crate) set: Vec<String>,
     /// Take a field away; may be repeated.

@@ -15,6 +15,7 @@ mod value;
 mod write;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 pub(crate) use places::Places;
 pub(crate) use point::{parse_id, point, shown_point, update, vector};
@@ -24,17 +25,53 @@ pub(crate) use value::{Types, moment, shown_value, typed, types};
 pub(crate) use write::write;
 
 use anyhow::{Context, Result, bail};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 
 /// The parts of an object, each as it was written.
 pub(crate) type RawObject = BTreeMap<String, Box<RawValue>>;
 
-/// The object that a JSON text is.
+/// The object that a JSON text is. A name that stands twice is refused: nobody knows which of the two is meant.
 fn raw_object(raw: &RawValue, what: &str) -> Result<RawObject> {
-    match serde_json::from_str(raw.get()) {
-        Ok(object) => Ok(object),
-        Err(_) => bail!("{what}: {raw} is no object"),
+    if !raw.get().starts_with('{') {
+        bail!("{what}: {raw} is no object");
+    }
+    let Entries(entries) = serde_json::from_str(raw.get()).with_context(|| what.to_owned())?;
+    let mut object = RawObject::new();
+    for (name, part) in entries {
+        if object.contains_key(&name) {
+            bail!("{what}: the name `{name}` stands twice");
+        }
+        object.insert(name, part);
+    }
+    Ok(object)
+}
+
+/// The parts of an object in their order, of which a map would keep the last of each name.
+struct Entries(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EntriesVisitor).map(Entries)
+    }
+}
+
+struct EntriesVisitor;
+
+impl<'de> Visitor<'de> for EntriesVisitor {
+    type Value = Vec<(String, Box<RawValue>)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(entries)
     }
 }
 

@@ -165,6 +165,28 @@ mod tests {
         assert!(refused(json!([1])).starts_with("point: [1] is no object"));
     }
 
+    /// Of two values under one name the last was once taken, without a word.
+    #[test]
+    fn a_name_that_stands_twice_is_refused() {
+        let raw = |text: &str| -> Box<RawValue> { serde_json::from_str(text).unwrap() };
+        let of_point = |text: &str| point(&raw(text), &Types::new()).unwrap_err().to_string();
+        assert_eq!(of_point("{\"id\": 1, \"id\": 2}"), "point: the name `id` stands twice");
+        let payload = "{\"id\": 1, \"payload\": {\"year\": 1, \"a\": 2, \"year\": 3}}";
+        assert_eq!(of_point(payload), "payload: the name `year` stands twice");
+        let vectors = "{\"id\": 1, \"vectors\": {\"a\": [1], \"a\": [1]}}";
+        assert_eq!(of_point(vectors), "vectors: the name `a` stands twice");
+        let of_update = |text: &str| update(&raw(text), &Types::new()).unwrap_err().to_string();
+        assert_eq!(of_update("{\"id\": 1, \"set\": {}, \"set\": {}}"), "update: the name `set` stands twice");
+        assert_eq!(
+            of_update("{\"id\": 1, \"set\": {\"a\": 1, \"a\": null}}"),
+            "set: the name `a` stands twice"
+        );
+        // Within JSON it is the user's.
+        let kept =
+            point(&raw("{\"id\": 1, \"payload\": {\"a\": {\"b\": 1, \"b\": 2}}}"), &Types::new()).unwrap();
+        assert_eq!(kept.payload["a"].as_json().unwrap().as_str(), "{\"b\": 1, \"b\": 2}");
+    }
+
     #[test]
     fn vectors_are_of_the_kind_that_they_look_like() {
         let json = json!({"id": 1, "vectors": {

@@ -8,7 +8,7 @@ use ragstone::{FieldType, GeoPoint, Payload, Value};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value as Json, json};
 
-use super::{RawObject, Shown, is_null, parsed};
+use super::{RawObject, Shown, is_null, parsed, raw_object};
 
 /// The fields of a collection, as far as they are known.
 pub(crate) type Types = BTreeMap<String, FieldType>;
@@ -48,9 +48,15 @@ pub(crate) fn value(raw: &RawValue, field_type: Option<FieldType>, what: &str) -
     })
 }
 
-/// A value as it is typed. What is no JSON is a text; and a value of a string field is one, whatever it looks like.
+/// A value as it is typed. What is no JSON is a text; and a value of a string field is one, whatever it looks like. Of a JSON field a
+/// text stands for a JSON string, unless it begins as JSON: then a bracket is missing more likely.
 pub(crate) fn typed(text: &str, field_type: Option<FieldType>, what: &str) -> Result<Value> {
     match RawValue::from_string(text.to_owned()) {
+        Err(error)
+            if field_type == Some(FieldType::Json) && text.trim_start().starts_with(['{', '[', '"']) =>
+        {
+            bail!("{what}: it begins as JSON, and is none: {error}")
+        }
         Ok(raw) if field_type != Some(FieldType::String) || raw.get().starts_with('"') => {
             value(&raw, field_type, what)
         }
@@ -112,7 +118,7 @@ fn place(raw: &RawValue, what: &str) -> Result<GeoPoint> {
             |name: &str| parts.get(name)?.get().parse::<f64>().ok().filter(|degrees| degrees.is_finite());
         Some(GeoPoint { lat: degrees("lat")?, lon: degrees("lon")? }).filter(|_| parts.len() == 2)
     };
-    match serde_json::from_str(raw.get()).ok().and_then(of_parts) {
+    match raw_object(raw, what).ok().and_then(of_parts) {
         Some(place) => Ok(place),
         None => bail!("{what}: {raw} is no place; write it as {{\"lat\": 52.5, \"lon\": 13.4}}"),
     }
@@ -169,7 +175,6 @@ pub(crate) fn shown_payload(payload: &Payload) -> BTreeMap<String, Shown> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::raw_object;
     use super::*;
 
     fn read(text: &str, types: &Types) -> Result<Payload> {
@@ -220,6 +225,22 @@ mod tests {
             assert!(of_type(&json, Some(field_type)).unwrap_err().to_string().starts_with("f: "));
         }
         assert!(read("[1]", &Types::new()).unwrap_err().to_string().contains("no object"));
+    }
+
+    #[test]
+    fn what_is_typed_is_json_or_a_text() {
+        let json = |text: &str| typed(text, Some(FieldType::Json), "--set extra");
+        let kept = |text: &str| json(text).unwrap().as_json().unwrap().as_str().to_owned();
+        assert_eq!(kept("{\"a\": [1]}"), "{\"a\": [1]}");
+        assert_eq!(kept("7"), "7");
+        assert_eq!(kept("green tea"), "\"green tea\"");
+        for broken in ["{bad", " {\"a\": 1", "[1", "[1]]", "\"x"] {
+            let error = json(broken).unwrap_err().to_string();
+            assert!(error.starts_with("--set extra: it begins as JSON, and is none: "), "{error}");
+        }
+        for field_type in [None, Some(FieldType::String)] {
+            assert_eq!(typed("{bad", field_type, "--set a").unwrap(), Value::from("{bad"));
+        }
     }
 
     #[test]
