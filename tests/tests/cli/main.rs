@@ -157,6 +157,7 @@ fn collections_are_made_listed_described_and_deleted() {
             "l2",
             "--field",
             "lang=string",
+            "--strict",
         ];
         let made = scratch.json(place, &make);
         assert_eq!(
@@ -167,6 +168,10 @@ fn collections_are_made_listed_described_and_deleted() {
         let listed = scratch.json(place, &["collection", "list"]);
         assert_eq!(listed["collections"][0]["name"], "vectors");
         assert_eq!(scratch.json(place, &["collection", "info", "vectors"])["fields"]["lang"], "string");
+        assert_eq!(made["strict"], true);
+        let shown = scratch.run(place, &["collection", "info", "vectors"]);
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        assert!(shown.contains("\n  strict     writes add no fields\n"), "{shown}");
         scratch.fails(place, &["search", "a text", "-c", "vectors"], &["vectors", "model"]);
         scratch.json(place, &["collection", "delete", "vectors"]);
         scratch.fails(place, &["collection", "info", "vectors"], &["vectors", "does not exist"]);

@@ -236,6 +236,7 @@ fn what_is_wrong_is_said_where_it_stands() {
         fails(&["points", "upsert", &scratch.path("absent")], &["absent"]);
         fails(&["points", "scroll", "--page-token", "zz"], &["page"]);
         fails(&["points", "scroll", "--limit", "0"], &["limit"]);
+        fails(&["points", "scroll", "--limit", "1001"], &["--limit: 1001", "PAGE_SIZE_MAX = 1000", "--all"]);
         fails(&["points", "facet", "colour"], &["colour"]);
         fails(&["search"], &["nothing to search by"]);
         fails(&["search", "--vector", "[1]"], &["2 components"]);

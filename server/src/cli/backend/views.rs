@@ -46,6 +46,8 @@ pub(crate) struct CollectionView {
     pub(crate) texts: BTreeMap<String, String>,
     /// The field whose value is a point's tenant, if there is one.
     pub(crate) tenant: Option<String>,
+    /// Whether a write with a field that is not declared is refused.
+    pub(crate) strict: bool,
     /// Fields with their types.
     pub(crate) fields: BTreeMap<String, String>,
 }

@@ -115,6 +115,9 @@ fn show(session: &Session, collection: &CollectionView) -> Result<()> {
     if let Some(tenant) = &collection.tenant {
         writeln!(out, "  tenant     {tenant}")?;
     }
+    if collection.strict {
+        writeln!(out, "  strict     writes add no fields")?;
+    }
     // Fields of Ragstone's own are an implementation matter; `--json` has them.
     for (name, kind) in collection.fields.iter().filter(|(name, _)| !name.starts_with('_')) {
         writeln!(out, "  field      {name}: {kind}")?;

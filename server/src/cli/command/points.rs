@@ -6,8 +6,9 @@ mod write;
 
 use std::io::Write;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use ragstone::PointId;
+use ragstone_server::limits::PAGE_SIZE_MAX;
 use serde::Serialize;
 use serde_json::json;
 
@@ -55,7 +56,12 @@ fn get(session: &Session, args: &GetArgs) -> Result<()> {
 }
 
 fn scroll(session: &Session, args: ScrollArgs) -> Result<()> {
-    anyhow::ensure!(args.limit > 0, "--limit: a page has at least one row");
+    ensure!(args.limit > 0, "--limit: a page has at least one row");
+    ensure!(
+        args.limit <= PAGE_SIZE_MAX,
+        "--limit: {} is beyond the limit PAGE_SIZE_MAX = {PAGE_SIZE_MAX}; --all turns page after page",
+        args.limit
+    );
     let mut ask = ScrollAsk {
         filter: args.conditions.filter(session, &args.collection.collection)?,
         order: args.order_by.as_deref().map(super::order),

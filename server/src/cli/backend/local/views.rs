@@ -110,6 +110,7 @@ pub(super) fn collection(rag: &Rag, info: CollectionInfo) -> Result<CollectionVi
             .map(|(name, analyzer)| (name.clone(), analyzer.to_string()))
             .collect(),
         tenant: info.schema.tenant().map(str::to_owned),
+        strict: info.schema.strict(),
         fields: info.schema.fields().iter().map(|(name, kind)| (name.clone(), kind.to_string())).collect(),
     })
 }

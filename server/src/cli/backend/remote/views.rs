@@ -26,6 +26,7 @@ pub(super) fn collection(collection: client::Collection) -> CollectionView {
         analyzer: collection.analyzer,
         texts: collection.texts,
         tenant: collection.tenant,
+        strict: collection.strict,
         fields: collection.fields.into_iter().map(|(name, kind)| (name, kind.to_string())).collect(),
     }
 }
