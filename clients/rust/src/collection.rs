@@ -9,6 +9,21 @@ use crate::inference::ModelInfo;
 use crate::point::FieldType;
 use crate::vector::{ElementType, Encoding, VectorKind, VectorOptions};
 
+/// What is wrong with a name that is in a request again.
+const DECLARED_TWICE: &str = "it is declared twice";
+
+/// A map of what has names, none of them twice; `path` is the map's.
+pub(crate) fn once<V>(path: &str, items: impl Iterator<Item = (String, V)>) -> Result<BTreeMap<String, V>> {
+    let mut map = BTreeMap::new();
+    for (name, value) in items {
+        if map.contains_key(&name) {
+            return Err(Error::invalid(format!("{path}.{name}"), DECLARED_TWICE));
+        }
+        map.insert(name, value);
+    }
+    Ok(map)
+}
+
 /// How near two vectors are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -141,7 +156,7 @@ impl ChunkOptions {
     }
 }
 
-/// A collection to make.
+/// A collection to make. A vector, a field or a field that is searched by word is declared once.
 ///
 /// ```
 /// use ragstone_client::{CreateCollection, FieldType, Metric};
@@ -152,6 +167,8 @@ impl ChunkOptions {
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateCollection {
     wire: v1::CreateCollectionRequest,
+    /// What was declared twice first: on the wire there is room for one of a name, and the other would be gone without a word.
+    twice: Option<String>,
 }
 
 impl CreateCollection {
@@ -166,7 +183,8 @@ impl CreateCollection {
     }
 
     fn new(name: String, vectors: v1::create_collection_request::Vectors) -> Self {
-        Self { wire: v1::CreateCollectionRequest { name, vectors: Some(vectors), ..Default::default() } }
+        let wire = v1::CreateCollectionRequest { name, vectors: Some(vectors), ..Default::default() };
+        Self { wire, twice: None }
     }
 
     /// There is no default vector, but there may be further ones.
@@ -177,7 +195,16 @@ impl CreateCollection {
     /// Adds a vector.
     #[must_use]
     pub fn vector(mut self, name: impl Into<String>, options: VectorOptions) -> Self {
-        self.wire.vector_options.insert(name.into(), options.into_wire());
+        let name = name.into();
+        let known = self.wire.vector_options.insert(name.clone(), options.into_wire());
+        self.once(known.is_none(), "vector_options", &name)
+    }
+
+    /// Notes what is declared a second time.
+    fn once(mut self, is_first: bool, map: &str, name: &str) -> Self {
+        if !is_first {
+            self.twice.get_or_insert(format!("{map}.{name}"));
+        }
         self
     }
 
@@ -220,15 +247,17 @@ impl CreateCollection {
     /// Declares a payload field; other writes may add fields unless the collection is strict.
     #[must_use]
     pub fn field(mut self, name: impl Into<String>, field_type: FieldType) -> Self {
-        self.wire.fields.insert(name.into(), field_type.into_wire().into());
-        self
+        let name = name.into();
+        let known = self.wire.fields.insert(name.clone(), field_type.into_wire().into());
+        self.once(known.is_none(), "fields", &name)
     }
 
     /// Declares a string field with an index over its words: `standard`, `code`, or a language, `english`, `german` …
     #[must_use]
     pub fn text(mut self, field: impl Into<String>, analyzer: impl Into<String>) -> Self {
-        self.wire.texts.insert(field.into(), v1::TextIndex { analyzer: analyzer.into() });
-        self
+        let field = field.into();
+        let known = self.wire.texts.insert(field.clone(), v1::TextIndex { analyzer: analyzer.into() });
+        self.once(known.is_none(), "texts", &field)
     }
 
     /// Sets how documents are split: tokens of a chunk at most, 16 to 65,536, and tokens that neighbours share, at most half of them; 240
@@ -262,7 +291,10 @@ impl CreateCollection {
         self
     }
 
-    pub(crate) fn into_wire(self) -> v1::CreateCollectionRequest {
-        self.wire
+    pub(crate) fn into_wire(self) -> Result<v1::CreateCollectionRequest> {
+        match self.twice {
+            Some(field) => Err(Error::invalid(field, DECLARED_TWICE)),
+            None => Ok(self.wire),
+        }
     }
 }

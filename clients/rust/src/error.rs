@@ -146,6 +146,13 @@ impl Error {
         Error::new(Code::DeadlineExceeded, format!("{method}: no answer within {} ms", timeout.as_millis()))
     }
 
+    /// A field of a request that is wrong as it stands, so that no server is asked.
+    pub(crate) fn invalid(field: String, description: &str) -> Error {
+        let message = format!("{field}: {description}");
+        let field_violations = vec![FieldViolation { field, description: description.to_owned() }];
+        Error { field_violations, ..Error::new(Code::InvalidArgument, message) }
+    }
+
     /// The server left out what its contract promises.
     pub(crate) fn missing(field: &str) -> Error {
         Error::new(Code::Internal, format!("the server's answer lacks `{field}`"))

@@ -1,7 +1,7 @@
 //! What a schema is checked for.
 
 use super::*;
-use crate::limits::{DIMENSION_MAX, EF_MAX, GRAPH_DEGREE_MAX};
+use crate::limits::{ATTRIBUTE_BYTES_MAX, DIMENSION_MAX, EF_MAX, GRAPH_DEGREE_MAX, VECTORS_MAX};
 
 #[test]
 fn every_part_is_checked_and_named() {
@@ -52,6 +52,49 @@ fn every_part_is_checked_and_named() {
     }
     assert!(Schema::builder(DIMENSION_MAX).graph(graph(4, 1)).build().is_ok());
 }
+
+/// The last of them was taken, and the first one gone without a word.
+#[test]
+fn what_is_declared_twice_is_refused() {
+    let three = || Schema::builder(3);
+    let vector = |dimension| DenseOptions::new(dimension);
+    let cases = [
+        (
+            three().vector("a", vector(3)).sparse("a"),
+            "schema.vectors.a: two vectors have this name: one is dense, one is sparse",
+        ),
+        (three().vector("a", vector(3)).vector("a", vector(4)), "schema.vectors.a: two"),
+        (three().sparse("a").multi("a", MultiOptions::new(2)), "schema.vectors.a: two"),
+        (three().vector(DEFAULT_VECTOR, vector(4)), "schema.vectors.: two"),
+        (
+            three().field("f", FieldType::Int).field("f", FieldType::Float),
+            "schema.fields.f: it is declared twice: as int and as float",
+        ),
+        (three().field("f", FieldType::Int).field("f", FieldType::Int), "schema.fields.f: it is"),
+        (
+            three().text("t", Analyzer::Code).text("t", Analyzer::English),
+            "schema.fields.t: it is declared twice: searched by word as code and as english",
+        ),
+        (
+            three().field("t", FieldType::Int).text("t", Analyzer::Code),
+            "schema.fields.t: a field that is searched by word is of type string",
+        ),
+        (
+            three().field("f", FieldType::Int).build().unwrap().to_builder().field("f", FieldType::Int),
+            "schema.fields.f: it",
+        ),
+    ];
+    for (builder, expected) in cases {
+        let message = builder.build().unwrap_err().to_string();
+        assert!(message.starts_with(expected), "{message}");
+    }
+    let (before, after) = (
+        three().field("t", FieldType::String).text("t", Analyzer::Code),
+        three().text("t", Analyzer::Code).field("t", FieldType::String),
+    );
+    assert_eq!(before.build().unwrap(), after.build().unwrap());
+}
+
 #[test]
 fn vectors_are_found_by_name_and_the_default_one_comes_first() {
     let schema = Schema::builder(4).sparse("a").vector("b", DenseOptions::new(2)).build().unwrap();

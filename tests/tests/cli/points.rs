@@ -385,3 +385,21 @@ fn lines_that_do_not_fit_are_told_of_and_the_others_written() {
         assert!(told["refused"][2]["place"].as_str().unwrap().ends_with("rows.jsonl, line 47"));
     });
 }
+
+/// The last of them was taken, and the others gone without a word.
+#[test]
+fn what_is_declared_twice_is_refused() {
+    crate::in_both_places_without_a_model(|scratch, place| {
+        for twice in [
+            ["--vector", "twin=3", "--sparse", "twin"],
+            ["--vector", "twin=3", "--vector", "twin=4"],
+            ["--field", "twin=int", "--field", "twin=float"],
+            ["--text", "twin=code", "--text", "twin=english"],
+        ] {
+            let create = ["collection", "create", "bad", "--dimension", "3"];
+            scratch.fails(place, &[&create[..], &twice[..]].concat(), &[".twin: "]);
+        }
+        let none = scratch.json(place, &["collection", "list"]);
+        assert_eq!(none["collections"], json!([]));
+    });
+}

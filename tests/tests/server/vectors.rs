@@ -199,5 +199,22 @@ async fn fields_are_added_later_and_texts_declared() {
     let wrong = CreateCollection::with_dimension("d", 2).text("title", "").field("title", FieldType::Int);
     let error = client.create_collection(wrong).await.unwrap_err();
     assert_eq!(error.field_violations()[0].field, "texts.title");
+
+    let dense = || VectorOptions::dense(2);
+    let request = || CreateCollection::with_dimension("d", 2);
+    for (wrong, field) in [
+        (request().vector("a", dense()).vector("a", VectorOptions::sparse()), "vector_options.a"),
+        (request().field("f", FieldType::Int).field("f", FieldType::Float), "fields.f"),
+        (request().text("t", "code").text("t", "english"), "texts.t"),
+    ] {
+        let error = client.create_collection(wrong).await.unwrap_err();
+        assert_eq!(
+            (error.code(), error.field_violations()[0].field.as_str()),
+            (Code::InvalidArgument, field)
+        );
+    }
+    let twice = [("f", FieldType::Int), ("f", FieldType::Float)];
+    let error = client.add_fields("c", twice).await.unwrap_err();
+    assert_eq!(error.message(), "fields.f: it is declared twice");
     server.stop().await;
 }

@@ -5,7 +5,7 @@ use ragstone_proto::v1::collections_service_client::CollectionsServiceClient;
 
 use super::{Calling, Client, LIST_PAGE_SIZE, service};
 use crate::call::{call, methods};
-use crate::collection::{Collection, CreateCollection};
+use crate::collection::{Collection, CreateCollection, once};
 use crate::error::Result;
 use crate::point::FieldType;
 use crate::retry::request_id;
@@ -14,11 +14,11 @@ impl Client {
     /// Makes a collection; durable when it returns. 60 s by default.
     ///
     /// # Errors
-    /// `Code::AlreadyExists`; `Code::InvalidArgument`; of its model: `Code::NotFound`, `Code::FailedPrecondition`,
+    /// `Code::AlreadyExists`; `Code::InvalidArgument`, also where something is declared twice; of its model: `Code::NotFound`, `Code::FailedPrecondition`,
     /// `Code::PermissionDenied`, `Code::Unavailable` while it is being loaded.
     pub async fn create_collection(&self, request: CreateCollection) -> Result<Collection> {
         let service = self.collections();
-        let request = v1::CreateCollectionRequest { request_id: request_id(), ..request.into_wire() };
+        let request = v1::CreateCollectionRequest { request_id: request_id(), ..request.into_wire()? };
         let response = call(self.policy, methods::CREATE_COLLECTION, request, |request| {
             let mut service = service.clone();
             async move { service.create_collection(request).await }
@@ -54,7 +54,7 @@ impl Client {
         fields: impl IntoIterator<Item = (N, FieldType)>,
     ) -> Result<Collection> {
         let field = |(name, kind): (N, FieldType)| (name.into(), kind.into_wire().into());
-        let fields = fields.into_iter().map(field).collect();
+        let fields = once("fields", fields.into_iter().map(field))?;
         self.update_collection(v1::UpdateCollectionRequest {
             name: name.to_owned(),
             fields,
@@ -76,7 +76,7 @@ impl Client {
         texts: impl IntoIterator<Item = (N, A)>,
     ) -> Result<Collection> {
         let text = |(name, analyzer): (N, A)| (name.into(), v1::TextIndex { analyzer: analyzer.into() });
-        let texts = texts.into_iter().map(text).collect();
+        let texts = once("texts", texts.into_iter().map(text))?;
         self.update_collection(v1::UpdateCollectionRequest {
             name: name.to_owned(),
             texts,
