@@ -73,6 +73,7 @@ def test_a_range_has_all_its_bounds() -> None:
         ("n in (1, )", 10, "expected a value"),
         ("p within 2 of (1, 2)", 12, "expected `m` or `km`"),
         ('at = timestamp "yesterday"', 16, "a time is written"),
+        ('at = timestamp "2024-05-01T12:00:00.123456789Z"', 16, "six digits of a second at most"),
         ("n = 1e999", 5, "beyond 64 bits"),
         ("a % b", 3, "`%` means nothing here"),
         ("not " * 40 + "a exists", 129, "FILTER_DEPTH_MAX"),

@@ -164,12 +164,16 @@ impl Value {
         }
     }
 
-    /// A moment from text (RFC 3339): `2024-05-01`, `2024-05-01T12:00:00Z`, `2024-05-01 12:00:00.25+02:00`; without an offset it is UTC.
+    /// A moment from text (RFC 3339): `2024-05-01`, `2024-05-01T12:00:00Z`, `2024-05-01 12:00:00.25+02:00`; without an offset it is UTC. So
+    /// times are read everywhere: in filters, in records and by the command line. What microseconds do not hold, a seventh digit of a
+    /// second that is not 0, is no moment.
     ///
     /// ```
     /// use ragstone::Value;
     ///
     /// assert_eq!(Value::timestamp("1970-01-02"), Some(Value::Timestamp(86_400_000_000)));
+    /// assert_eq!(Value::timestamp("1970-01-01T00:00:00.000001000Z"), Some(Value::Timestamp(1)));
+    /// assert_eq!(Value::timestamp("1970-01-01T00:00:00.000000001Z"), None);
     /// assert_eq!(Value::timestamp("yesterday"), None);
     /// ```
     pub fn timestamp(text: &str) -> Option<Value> {

@@ -111,7 +111,7 @@ fn literals_take_the_types_of_their_fields() {
 }
 
 /// Text, column and words of the reason, with the fields above.
-const REFUSED: [(&str, usize, &str); 43] = [
+const REFUSED: [(&str, usize, &str); 44] = [
     ("", 1, "expected a condition, found the end"),
     (
         "lang",
@@ -147,6 +147,7 @@ const REFUSED: [(&str, usize, &str); 43] = [
     ("score = 1e999", 9, "beyond"),
     ("draft > false", 1, "no order"),
     ("at > 'yesterday'", 6, "a time is written"),
+    ("at > '2024-05-01T12:00:00.123456789Z'", 6, "six digits of a second at most"),
     ("at > 5", 6, "`at` is timestamp, this is a number"),
     ("tags = 'x'", 8, "`tags contains`"),
     ("lang contains 'x'", 1, "`lang` is string, and `contains` is for strings fields"),

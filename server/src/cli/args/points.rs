@@ -48,7 +48,8 @@ const UPSERT_EXAMPLES: &str = "\
 A line is a point, as `points get`, `points scroll` and this command's own help write it:
   {\"id\": \"tea\", \"vector\": [0.1, 0.9], \"payload\": {\"title\": \"Tea\", \"year\": 2024}}
 The value of a json field stays as it is written: the order of names, every digit. A whole number that its field cannot hold exactly is
-refused; other numbers are the floats next to them.
+refused; other numbers are the floats next to them. A time is written as in filters, 2026-11-22 or 2026-11-22T10:30:00.5+02:00, or as
+microseconds since 1970; one with digits below a microsecond is refused.
 Examples:
   ragstone points upsert -c notes notes.jsonl                       all lines, 1,000 at a time
   ragstone points scroll --url $URL -c notes --all --with-vectors | ragstone points upsert --url $URL -c copy
@@ -90,7 +91,7 @@ pub(crate) struct UpdateArgs {
     /// Take a field away; may be repeated.
     #[arg(long, value_name = "NAME", conflicts_with = "file")]
     pub(crate) unset: Vec<String>,
-    /// When the points are gone: a time as 2027-01-01T00:00:00Z, or `never`.
+    /// When the points are gone: a time as 2027-01-01 or 2027-01-01T00:00:00Z, or `never`.
     #[arg(long, value_name = "TIME", conflicts_with = "file")]
     pub(crate) expires_at: Option<String>,
     /// A file of JSON lines with `id`, `set`, `unset` and `expires_at`; `-` for standard input.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, Datelike, SecondsFormat};
 use ragstone::{FieldType, GeoPoint, Payload, Value};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value as Json, json};
@@ -100,14 +100,14 @@ fn json(raw: &RawValue, what: &str) -> Result<ragstone::Json> {
     ragstone::Json::new(raw.get()).with_context(|| what.to_owned())
 }
 
-/// A time as RFC 3339 writes it, or microseconds since 1970 UTC.
+/// A time as filters read it ([`Value::timestamp`]), or microseconds since 1970 UTC.
 pub(crate) fn moment(json: &Json, what: &str) -> Result<i64> {
-    let time = json.as_str().map(DateTime::parse_from_rfc3339);
-    match (json.as_i64(), time) {
-        (Some(micros), _) => Ok(micros),
-        (None, Some(Ok(time))) => Ok(time.timestamp_micros()),
-        _ => bail!(
-            "{what}: {json} is no time; write it as \"2026-11-22T10:30:00Z\", or microseconds since 1970"
+    let time = json.as_str().and_then(Value::timestamp).and_then(|time| time.as_timestamp());
+    match json.as_i64().or(time) {
+        Some(micros) => Ok(micros),
+        None => bail!(
+            "{what}: {json} is no time; write it as \"2026-11-22\" or \"2026-11-22T10:30:00Z\", with six digits of a second at \
+             most, or as microseconds since 1970"
         ),
     }
 }
@@ -160,9 +160,9 @@ pub(crate) fn shown_value(value: &Value) -> Shown {
     })
 }
 
-/// A time as it is printed: as RFC 3339 writes it, unless it is too far off for that.
+/// A time as it is printed: as RFC 3339 writes it, unless it is too far off for that. It reads back as itself.
 pub(crate) fn shown_moment(micros: i64) -> Json {
-    match DateTime::from_timestamp_micros(micros) {
+    match DateTime::from_timestamp_micros(micros).filter(|time| (0..=9_999).contains(&time.year())) {
         Some(time) => json!(time.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
         None => json!(micros),
     }
@@ -213,7 +213,22 @@ mod tests {
         }
         let micros = of_type(&json!(1_500_000), Some(FieldType::Timestamp)).unwrap();
         assert_eq!(micros, Value::Timestamp(1_500_000));
-        assert_eq!(shown_moment(i64::MAX), json!(i64::MAX));
+        for micros in [i64::MAX, i64::MIN, 253_402_300_800_000_000, -62_167_219_200_000_001] {
+            assert_eq!(shown_moment(micros), json!(micros), "no year of four digits");
+        }
+        for micros in [0, -1, 1_714_559_400_250_000, 253_402_300_799_999_999, -62_167_219_200_000_000] {
+            assert_eq!(moment(&shown_moment(micros), "f").unwrap(), micros);
+        }
+        // As filters read them.
+        for (text, micros) in [
+            ("1970-01-02", 86_400_000_000),
+            ("1970-01-01 01:00:00.5+01:00", 500_000),
+            ("1970-01-01T00:00:00.000001000Z", 1),
+        ] {
+            assert_eq!(moment(&json!(text), "f").unwrap(), micros, "{text}");
+        }
+        let nanoseconds = moment(&json!("2026-11-22T10:30:00.123456789Z"), "f").unwrap_err().to_string();
+        assert!(nanoseconds.contains("six digits of a second at most"), "{nanoseconds}");
         for (field_type, json) in [
             (FieldType::Timestamp, json!("yesterday")),
             (FieldType::Strings, json!(["a", 1])),
