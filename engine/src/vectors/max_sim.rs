@@ -28,7 +28,7 @@ impl MaxSim {
         Self { query, dimension, floats, halves }
     }
 
-    /// The score of a row; larger is nearer, never NaN.
+    /// The score of a row; larger is nearer, never NaN, and no zero has a sign: rows of equal scores are in the order of their ids.
     pub(crate) fn score(&self, row: MultiRow<'_>) -> f32 {
         let mut nearest = vec![f32::INFINITY; self.query.len()];
         match row {
@@ -57,7 +57,7 @@ impl MaxSim {
             }
         }
         let sum: f32 = nearest.iter().map(|distance| -distance).sum();
-        if sum.is_nan() { f32::NEG_INFINITY } else { sum }
+        if sum.is_nan() { f32::NEG_INFINITY } else { sum + 0.0 }
     }
 
     /// Compares each vector of the query with some of the row's, and keeps the least distances.
@@ -120,6 +120,16 @@ mod tests {
                     "{score} {expected}"
                 );
             }
+        }
+    }
+
+    /// Zeros of both signs are equal, and yet not in the order by which rows are ranked: such a row came before or behind its equals.
+    #[test]
+    fn no_zero_has_a_sign() {
+        for (query, row) in [([0.0, 0.0], [1.0, 1.0]), ([1.0, -1.0], [2.0, 2.0]), ([-0.0, 0.0], [1.0, -1.0])]
+        {
+            let score = MaxSim::new(vec![query.to_vec()], 2).score(MultiRow::Floats(&row));
+            assert_eq!(score.to_bits(), 0.0f32.to_bits(), "{query:?} {row:?}");
         }
     }
 }

@@ -21,14 +21,14 @@ use ragstone::{
 };
 
 use oracle::Oracle;
-use support::{Random, Store, declare, of_read, of_rows, passes};
+use support::{CUSTOMER, Random, Store, TENANT, declare, of_read, of_rows, passes};
 
 const DIMENSION: usize = 8;
 
 struct Run {
     store: Store,
-    /// Whether the collection has a tenant key.
-    by_tenant: bool,
+    /// The collection's tenant key.
+    tenant: Option<&'static str>,
     oracle: Oracle,
     /// Requests that were done.
     requests: Vec<(String, WriteReceipt)>,
@@ -39,13 +39,13 @@ struct Run {
 }
 
 impl Run {
-    fn new(metric: Metric, seed: u64, by_tenant: bool) -> Self {
+    fn new(metric: Metric, seed: u64, tenant: Option<&'static str>) -> Self {
         let graph = GraphOptions { degree: 12, ef_construction: 60 };
-        let schema = declare(Schema::builder(DIMENSION).metric(metric).graph(graph), by_tenant);
+        let schema = declare(Schema::builder(DIMENSION).metric(metric).graph(graph), tenant);
         let mut random = Random(seed);
         Self {
             store: Store::new(schema.build().unwrap(), 150, &mut random),
-            by_tenant,
+            tenant,
             oracle: Oracle { metric, points: BTreeMap::new(), seq: 0 },
             requests: Vec::new(),
             random,
@@ -66,7 +66,7 @@ impl Run {
             }
             3 | 4 => self.store.crash(&mut self.random),
             5 | 6 => {
-                let filter = of_rows(&mut self.random, self.by_tenant);
+                let filter = of_rows(&mut self.random, self.tenant);
                 let before = self.oracle.points.len();
                 self.oracle.points.retain(|_, point| !passes(&filter, point));
                 let deleted = before - self.oracle.points.len();
@@ -78,7 +78,7 @@ impl Run {
                 // Whatever else is in it.
                 let (id, receipt) =
                     self.requests[self.random.below(self.requests.len() as u64) as usize].clone();
-                let batch = self.random.batch(self.by_tenant).request(id).expect(1, Expect::Etag(u64::MAX));
+                let batch = self.random.batch(self.tenant).request(id).expect(1, Expect::Etag(u64::MAX));
                 let mut expected = receipt;
                 expected.repeated = true;
                 assert_eq!(self.store.collection().write(batch).unwrap(), expected);
@@ -93,7 +93,7 @@ impl Run {
     }
 
     fn write(&mut self) {
-        let mut batch = self.random.batch(self.by_tenant);
+        let mut batch = self.random.batch(self.tenant);
         self.random.let_expire(&mut batch, self.store.now());
         for _ in 0..self.random.pick(&[0, 0, 0, 1, 3]) {
             let id = self.random.id();
@@ -122,7 +122,7 @@ impl Run {
 
     fn check_reads(&mut self) {
         let view = self.store.collection().view();
-        let filter = of_read(&mut self.random, self.by_tenant);
+        let filter = of_read(&mut self.random, self.tenant);
         let expected: Vec<Point> = self.oracle.matching(filter.as_ref()).cloned().collect();
         assert_eq!(view.count(filter.as_ref()).unwrap(), expected.len() as u64, "{filter:?}");
         let (mut found, mut after) = (Vec::new(), None);
@@ -151,7 +151,7 @@ impl Run {
 
     fn check_search(&mut self) {
         let view = self.store.collection().view();
-        let filter = of_read(&mut self.random, self.by_tenant);
+        let filter = of_read(&mut self.random, self.tenant);
         let k = 1 + self.random.below(20) as usize;
         let mut request = SearchRequest::new(self.random.vector(), k);
         request.filter = filter.clone();
@@ -178,7 +178,7 @@ impl Run {
 
     fn check_range(&mut self) {
         let view = self.store.collection().view();
-        let filter = of_read(&mut self.random, self.by_tenant);
+        let filter = of_read(&mut self.random, self.tenant);
         let vector = self.random.vector();
         let truth = self.oracle.scores(&vector, filter.as_ref());
         // A threshold between two rows that rounding cannot swap.
@@ -203,8 +203,8 @@ impl Run {
     }
 }
 
-fn run(metric: Metric, seed: u64, by_tenant: bool) {
-    let mut run = Run::new(metric, seed, by_tenant);
+fn run(metric: Metric, seed: u64, tenant: Option<&'static str>) {
+    let mut run = Run::new(metric, seed, tenant);
     for _ in 0..120 {
         run.step();
     }
@@ -214,26 +214,31 @@ fn run(metric: Metric, seed: u64, by_tenant: bool) {
 
 #[test]
 fn cosine() {
-    run(Metric::Cosine, 1, false);
-    run(Metric::Cosine, 2, false);
+    run(Metric::Cosine, 1, None);
+    run(Metric::Cosine, 2, None);
 }
 
 #[test]
 fn dot() {
-    run(Metric::Dot, 3, false);
-    run(Metric::Dot, 4, false);
+    run(Metric::Dot, 3, None);
+    run(Metric::Dot, 4, None);
 }
 
 #[test]
 fn l2() {
-    run(Metric::L2, 5, false);
-    run(Metric::L2, 6, false);
+    run(Metric::L2, 5, None);
+    run(Metric::L2, 6, None);
 }
 
 #[test]
 fn tenants() {
-    run(Metric::Cosine, 9, true);
-    run(Metric::L2, 10, true);
+    run(Metric::Cosine, 9, Some(TENANT));
+    run(Metric::L2, 10, Some(TENANT));
+}
+
+#[test]
+fn tenants_by_number() {
+    run(Metric::Dot, 11, Some(CUSTOMER));
 }
 
 /// Large enough for graphs to be walked, in sealed and growing segments, under filters of every strength.

@@ -10,12 +10,12 @@ impl Random {
         self.components(DIMENSION)
     }
 
-    fn point(&mut self, by_tenant: bool) -> Point {
+    fn point(&mut self, tenant: Option<&'static str>) -> Point {
         let mut point = Point::new(self.id(), self.vector());
         if self.is_one_in(8) {
             point.vector = None;
         }
-        Point { payload: payload(self, by_tenant), ..point }
+        Point { payload: payload(self, tenant), ..point }
     }
 
     /// Has some rows of a batch expire, soon or later, and others live longer.
@@ -43,14 +43,14 @@ impl Random {
         }
     }
 
-    pub(super) fn batch(&mut self, by_tenant: bool) -> Batch {
+    pub(super) fn batch(&mut self, tenant: Option<&'static str>) -> Batch {
         let size = self.pick(&[1, 1, 3, 40, 200]);
         let mut batch = Batch::new();
         for _ in 0..size {
             batch = match self.below(8) {
                 0 | 1 => batch.delete(self.id()),
-                2 | 3 => batch.update(update(self, by_tenant)),
-                _ => batch.upsert(self.point(by_tenant)),
+                2 | 3 => batch.update(update(self, tenant)),
+                _ => batch.upsert(self.point(tenant)),
             };
         }
         batch

@@ -1,108 +1,17 @@
-//! Random queries.
+//! Answers to random queries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ragstone::query::{
-    Example, Fuse, Fusion, Group, Names, Nearest, OrderBy, Query, QueryHit, Recommend, Rescore, Select,
-    Source, Strategy,
-};
-use ragstone::{Metric, Point, PointId, Value};
+use ragstone::query::{Group, Names, Query, QueryHit, Select};
+use ragstone::{Metric, Point, PointId, Value, Vector};
 
-use super::oracle::{Oracle, Row, is_smaller_better};
-use super::support::{ORDERED, by_value, passes};
+use super::leaves::has_scores;
+use super::oracle::{Row, is_smaller_better};
+use super::support::{by_value, passes};
 use super::world::{Numbers, World};
 
 impl World {
-    fn example(&mut self) -> Example {
-        let with_vector: Vec<&PointId> =
-            self.points.values().filter(|point| point.vector.is_some()).map(|point| &point.id).collect();
-        if with_vector.is_empty() || self.random.is_one_in(3) {
-            return Example::Vector(self.numbers.vector(&mut self.random));
-        }
-        Example::Id(self.random.pick(&with_vector).clone())
-    }
-
-    fn leaf(&mut self) -> Source {
-        match self.random.below(4) {
-            0 => {
-                let field = self.random.pick(&ORDERED).into();
-                OrderBy { field, descending: self.random.is_one_in(2) }.into()
-            }
-            1 => {
-                // One, two or none: averages of whole numbers that are exact.
-                let positive: Vec<Example> = (0..1 + self.random.below(2)).map(|_| self.example()).collect();
-                let negative: Vec<Example> = (0..self.random.below(3)).map(|_| self.example()).collect();
-                let strategy = self.random.pick(&[Strategy::AverageVector, Strategy::BestScore]);
-                let mut recommend = Recommend::like(positive).unlike(negative).strategy(strategy);
-                if strategy == Strategy::BestScore
-                    && !recommend.negative.is_empty()
-                    && self.random.is_one_in(3)
-                {
-                    recommend.positive.clear();
-                }
-                recommend.into()
-            }
-            _ => {
-                let nearest = Nearest::new(self.numbers.vector(&mut self.random));
-                if self.random.is_one_in(2) { nearest.exact().into() } else { nearest.into() }
-            }
-        }
-    }
-
-    /// A field by whose values rows are told apart.
-    fn told_apart(&mut self) -> &'static str {
-        if self.random.is_one_in(4) { "tags" } else { self.random.pick(&ORDERED) }
-    }
-
-    /// Few candidates only where no scores are equal: which of equal rows are among them is not said.
-    fn candidates(&mut self) -> usize {
-        match self.numbers {
-            Numbers::Whole => 10_000,
-            Numbers::Any(_) => 1 + self.random.below(60) as usize,
-        }
-    }
-
-    fn source(&mut self, depth: u64) -> Source {
-        match self.random.below(if depth == 0 { 1 } else { 4 }) {
-            0 | 1 => self.leaf(),
-            2 => {
-                let mut sources: Vec<(Source, f32)> = (0..1 + self.random.below(3))
-                    .map(|_| (self.source(depth - 1), self.random.below(3) as f32))
-                    .collect();
-                sources[0].1 = 1.5;
-                let mut method = Fusion::ReciprocalRank { k: self.random.pick(&[0.0, 60.0]) };
-                if self.random.is_one_in(2) {
-                    method = Fusion::Weighted;
-                    sources.retain(|(source, _)| has_scores(source));
-                    if sources.is_empty() {
-                        return self.source(depth);
-                    }
-                    sources[0].1 = 1.5;
-                }
-                Fuse { sources, method, candidates: self.candidates() }.into()
-            }
-            _ => {
-                let from = self.source(depth - 1);
-                let by = loop {
-                    let by = self.source(depth - 1);
-                    if !matches!(by, Source::Rescore(_)) {
-                        break by;
-                    }
-                };
-                Rescore::new(from, by).candidates(self.candidates()).into()
-            }
-        }
-    }
-
-    fn query(&mut self) -> Query {
-        let k = 1 + self.random.below(30) as usize;
-        let mut query = Query::new(self.source(2), k);
-        query.filter = self.any_filter();
-        query.explain = self.random.is_one_in(4);
-        query
-    }
-
-    fn check_query(&mut self) {
+    pub(crate) fn check_query(&mut self) {
         let mut query = self.query();
         let metric = self.numbers.metric();
         if has_scores(&query.source) && self.random.is_one_in(3) {
@@ -112,17 +21,10 @@ impl World {
             Select::default(),
             Select { fields: Names::of(["year", "title"]), vectors: Names::All },
             Select { fields: Names::None, vectors: Names::of([""]) },
+            Select { fields: Names::All, vectors: Names::of(["half", "words"]) },
         ]);
         let response = self.view().query(&query).unwrap();
-        let rows = self.points.values();
-        let oracle = Oracle {
-            metric,
-            rows: rows
-                .filter(|point| query.filter.as_ref().is_none_or(|filter| passes(filter, point)))
-                .collect(),
-            all: &self.points,
-        };
-        let mut expected = oracle.top(&query.source, query.k);
+        let mut expected = self.oracle(query.filter.as_ref()).top(&query.source, query.k);
         let is_smaller = is_smaller_better(metric, &query.source);
         if let Some(threshold) = query.threshold {
             expected.retain(|row| if is_smaller { row.1 <= threshold } else { row.1 >= threshold });
@@ -177,11 +79,18 @@ impl World {
             }
         };
         assert_eq!(found.payload, payload);
-        let is_wanted = select.vectors != Names::None;
-        assert_eq!(found.vector, stored.vector.clone().filter(|_| is_wanted));
+        let is_wanted = |name: &str| match &select.vectors {
+            Names::All => true,
+            Names::None => false,
+            Names::Only(names) => names.iter().any(|wanted| wanted == name),
+        };
+        assert_eq!(found.vector, stored.vector.clone().filter(|_| is_wanted("")));
+        let vectors: BTreeMap<String, Vector> =
+            stored.vectors.clone().into_iter().filter(|(name, _)| is_wanted(name)).collect();
+        assert_eq!(found.vectors, vectors);
     }
 
-    fn check_groups(&mut self) {
+    pub(crate) fn check_groups(&mut self) {
         let field = self.told_apart();
         let k = 1 + self.random.below(6) as usize;
         let group = Group { field: field.into(), per_group: 1 + self.random.below(5) as usize };
@@ -191,16 +100,8 @@ impl World {
         query.group = Some(group.clone());
         let response = self.view().query(&query).unwrap();
         assert!(response.hits.is_empty());
-        let rows = self.points.values();
-        let oracle = Oracle {
-            metric: self.numbers.metric(),
-            rows: rows
-                .filter(|point| query.filter.as_ref().is_none_or(|filter| passes(filter, point)))
-                .collect(),
-            all: &self.points,
-        };
         let mut expected: Vec<(Value, Vec<Row>)> = Vec::new();
-        for row in oracle.top(&query.source, 10_000) {
+        for row in self.oracle(query.filter.as_ref()).top(&query.source, 10_000) {
             for value in values(&self.points[&row.0], field) {
                 match expected.iter_mut().find(|group| by_value(&group.0, &value).is_eq()) {
                     Some(known) => known.1.push(row.clone()),
@@ -226,7 +127,7 @@ impl World {
         }
     }
 
-    fn check_facet(&mut self) {
+    pub(crate) fn check_facet(&mut self) {
         let (field, filter) = (self.told_apart(), self.any_filter());
         let limit = 1 + self.random.below(30) as usize;
         let facet = self.view().facet(field, filter.as_ref(), limit).unwrap();
@@ -282,14 +183,6 @@ fn ids(hits: &[QueryHit]) -> Vec<PointId> {
     hits.iter().map(|hit| hit.point.id.clone()).collect()
 }
 
-fn has_scores(source: &Source) -> bool {
-    match source {
-        Source::OrderBy(_) => false,
-        Source::Rescore(rescore) => has_scores(&rescore.by),
-        _ => true,
-    }
-}
-
 fn run(mut world: World) {
     for _ in 0..60 {
         world.step();
@@ -300,6 +193,11 @@ fn run(mut world: World) {
         }
         world.check_kinds();
         world.check_batch();
+        world.check_searches();
+        world.check_range();
+        if world.random.is_one_in(3) {
+            world.check_held();
+        }
     }
 }
 
@@ -311,6 +209,16 @@ fn whole_numbers() {
 #[test]
 fn whole_numbers_of_tenants() {
     (21..=22).for_each(|seed| run(World::of_tenants(Numbers::Whole, seed)));
+}
+
+#[test]
+fn whole_numbers_of_customers() {
+    run(World::of_customers(Numbers::Whole, 23));
+}
+
+#[test]
+fn whole_numbers_of_declared_fields() {
+    run(World::strict(Numbers::Whole, 24));
 }
 
 #[test]

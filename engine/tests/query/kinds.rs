@@ -2,20 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use ragstone::query::{Nearest, Query, Source, TextQuery};
-use ragstone::{Point, PointId, SparseVector, Value, Vector};
+use ragstone::query::{Nearest, Query, Source};
+use ragstone::{PointId, SparseVector, Vector};
 
-use super::support::{Random, WORDS, passes, words_of};
-use super::world::World;
+use super::support::{Random, passes};
+use super::world::{Numbers, World};
 
 /// A vector of a name.
-pub(crate) fn vector(random: &mut Random, name: &str) -> Vector {
+pub(crate) fn vector(numbers: Numbers, random: &mut Random, name: &str) -> Vector {
     match name {
-        "half" => random.components(4).into(),
-        "late" => Vector::Multi((0..1 + random.below(3)).map(|_| random.components(3)).collect()),
+        "half" => numbers.dense(random, name).into(),
+        "late" => Vector::Multi((0..1 + random.below(3)).map(|_| numbers.components(random, 3)).collect()),
         _ => {
             let indices: Vec<u32> = (0..30).filter(|_| random.is_one_in(5)).collect();
-            let values = random.components(indices.len());
+            let mut values = numbers.components(random, indices.len());
+            // An entry of nothing is none.
+            values.iter_mut().filter(|value| **value == 0.0).for_each(|value| *value = 1.0);
             Vector::Sparse(SparseVector { indices, values })
         }
     }
@@ -26,7 +28,7 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 }
 
 /// The score of a row, if it has one.
-fn score(query: &Vector, row: &Vector) -> Option<f64> {
+pub(crate) fn score(query: &Vector, row: &Vector) -> Option<f64> {
     match (query, row) {
         (Vector::Dense(query), Vector::Dense(row)) => Some(dot(query, row)),
         (Vector::Multi(query), Vector::Multi(rows)) => {
@@ -51,10 +53,7 @@ impl World {
     /// Asks by each kind of vector, and by word.
     pub(crate) fn check_kinds(&mut self) {
         for name in ["half", "late", "words"] {
-            let wanted = vector(&mut self.random, name);
-            if wanted == Vector::Sparse(SparseVector::default()) {
-                continue;
-            }
+            let wanted = self.wanted(name);
             let nearest = Nearest::new(wanted.clone()).by(name);
             let nearest = if self.random.is_one_in(2) { nearest.exact() } else { nearest };
             let scores = self.points.values();
@@ -63,15 +62,12 @@ impl World {
                 .collect();
             self.check_scores(nearest.into(), &scores);
         }
-        let words: Vec<&str> = (0..1 + self.random.below(3)).map(|_| self.random.pick(&WORDS)).collect();
-        let scores = self.by_words(&words);
-        self.check_scores(TextQuery::new(words.join(" ")).into(), &scores);
-        let mut having = scores;
-        having.retain(|id, _| {
-            let own = words_in(&self.points[id]);
-            words.iter().all(|word| own.contains(word))
-        });
-        self.check_scores(TextQuery::new(words.join(" ")).all_terms().into(), &having);
+        for _ in 0..2 {
+            let query = self.text_query();
+            let found = self.by_text(&query).into_iter().filter(|(_, (_, is_found))| *is_found);
+            let scores = found.map(|(id, (score, _))| (id, f64::from(score))).collect();
+            self.check_scores(query.into(), &scores);
+        }
     }
 
     /// The best rows have the scores that they should.
@@ -94,29 +90,4 @@ impl World {
             }
         }
     }
-
-    /// BM25 over all rows that there are; of rows with a word.
-    fn by_words(&self, words: &[&str]) -> BTreeMap<PointId, f64> {
-        let texts: Vec<(&PointId, Vec<&str>)> =
-            self.points.values().map(|point| (&point.id, words_in(point))).collect();
-        let rows = texts.iter().filter(|(_, text)| !text.is_empty()).count() as f64;
-        let average = texts.iter().map(|(_, text)| text.len()).sum::<usize>() as f64 / rows.max(1.0);
-        let mut scores = BTreeMap::new();
-        for word in words {
-            let with = texts.iter().filter(|(_, text)| text.contains(word)).count() as f64;
-            let idf = (1.0 + (rows - with + 0.5) / (with + 0.5)).ln();
-            for (id, text) in &texts {
-                let count = text.iter().filter(|own| *own == word).count() as f64;
-                if count > 0.0 {
-                    let norm = 1.2 * (0.25 + 0.75 * text.len() as f64 / average.max(1.0));
-                    *scores.entry((*id).clone()).or_default() += idf * count / (count + norm);
-                }
-            }
-        }
-        scores
-    }
-}
-
-fn words_in(point: &Point) -> Vec<&str> {
-    point.payload.get("title").and_then(Value::as_str).into_iter().flat_map(words_of).collect()
 }

@@ -1,34 +1,66 @@
 //! What the documentation of `ragstone::query` says, naively: every source ranks all rows of an ordered map.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use ragstone::query::{Example, Fuse, Fusion, OrderBy, Recommend, Source, Strategy};
-use ragstone::{Metric, Point, PointId, Vector};
+use ragstone::query::{Example, Fuse, Fusion, Nearest, OrderBy, Recommend, Source, Strategy};
+use ragstone::{Filter, Metric, Point, PointId, Vector};
 
-use super::support::{by_value, unit};
+use super::kinds;
+use super::support::{by_value, passes, unit};
+use super::world::World;
 
 /// A row and its score, which has 32 bits: what is made of scores, as a fusion is, is made of those.
 pub(crate) type Row = (PointId, f32);
 
-/// The rows that pass the filter, and all rows.
+/// What is there, and the rows that pass the filter.
 pub(crate) struct Oracle<'a> {
-    pub(crate) metric: Metric,
-    pub(crate) rows: Vec<&'a Point>,
-    pub(crate) all: &'a BTreeMap<PointId, Point>,
+    world: &'a World,
+    rows: Vec<&'a Point>,
+}
+
+/// The metric of a vector: named ones have the inner product.
+pub(crate) fn metric_of(metric: Metric, name: &str) -> Metric {
+    if name.is_empty() { metric } else { Metric::Dot }
+}
+
+/// A dense vector of a row, by its name.
+pub(crate) fn dense<'a>(point: &'a Point, name: &str) -> Option<&'a Vec<f32>> {
+    match point.vectors.get(name) {
+        _ if name.is_empty() => point.vector.as_ref(),
+        Some(Vector::Dense(vector)) => Some(vector),
+        _ => None,
+    }
 }
 
 /// Whether smaller scores of a source are better.
 pub(crate) fn is_smaller_better(metric: Metric, source: &Source) -> bool {
     match source {
-        Source::Nearest(_) => metric == Metric::L2,
-        Source::Recommend(recommend) => metric == Metric::L2 && recommend.strategy == Strategy::AverageVector,
+        Source::Nearest(nearest) => metric_of(metric, &nearest.vector) == Metric::L2,
+        Source::Recommend(recommend) => {
+            metric_of(metric, &recommend.vector) == Metric::L2
+                && recommend.strategy == Strategy::AverageVector
+        }
         Source::Rescore(rescore) => is_smaller_better(metric, &rescore.by),
         Source::Text(_) | Source::OrderBy(_) | Source::Fuse(_) => false,
     }
 }
 
+impl World {
+    /// What a filter leaves.
+    pub(crate) fn oracle<'a>(&'a self, filter: Option<&Filter>) -> Oracle<'a> {
+        let rows = self.points.values();
+        let rows = rows.filter(|point| filter.is_none_or(|filter| passes(filter, point))).collect();
+        Oracle { world: self, rows }
+    }
+}
+
 impl Oracle<'_> {
+    /// The metric of the default vector.
+    fn metric(&self) -> Metric {
+        self.world.numbers.metric()
+    }
+
     /// The best `n` rows of a source.
     pub(crate) fn top(&self, source: &Source, n: usize) -> Vec<Row> {
         let mut ranked = match source {
@@ -49,6 +81,14 @@ impl Oracle<'_> {
                     candidates *= 2;
                 }
             }
+            Source::Text(text) => {
+                let scores = self.world.by_text(text);
+                let found = self.rows.iter().filter_map(|point| {
+                    let (score, is_found) = scores[&point.id];
+                    is_found.then(|| (point.id.clone(), score))
+                });
+                sorted(found.collect(), false)
+            }
             leaf => {
                 let ids: Vec<&PointId> = self.rows.iter().map(|point| &point.id).collect();
                 self.rank(leaf, &ids)
@@ -60,16 +100,13 @@ impl Oracle<'_> {
 
     /// Some rows in the order of a source, without those that it cannot score.
     fn rank(&self, source: &Source, ids: &[&PointId]) -> Vec<Row> {
-        let points = ids.iter().map(|id| &self.all[*id]);
+        let points = ids.iter().map(|id| &self.world.points[*id]);
         let scored = |score: &dyn Fn(&Point) -> Option<f32>| -> Vec<Row> {
             let rows = points.clone().filter_map(|point| Some((point.id.clone(), score(point)?)));
-            sorted(rows.collect(), is_smaller_better(self.metric, source))
+            sorted(rows.collect(), is_smaller_better(self.metric(), source))
         };
         match source {
-            Source::Nearest(nearest) => {
-                let Vector::Dense(query) = &nearest.query else { panic!("no other is asked for") };
-                scored(&|point| Some(self.score(query, point.vector.as_ref()?)))
-            }
+            Source::Nearest(nearest) => scored(&|point| self.nearness(nearest, point)),
             Source::Recommend(recommend) => scored(&|point| self.recommended(recommend, point)),
             Source::OrderBy(by) => {
                 let mut points: Vec<&Point> = points.collect();
@@ -81,16 +118,27 @@ impl Oracle<'_> {
                 self.fused(fuse, lists)
             }
             Source::Rescore(_) => panic!("refused"),
-            Source::Text(_) => panic!("its own oracle asks by word"),
+            Source::Text(text) => {
+                let scores = self.world.by_text(text);
+                scored(&|point| Some(scores[&point.id].0))
+            }
         }
     }
 
-    /// The metric's score.
-    pub(crate) fn score(&self, query: &[f32], row: &[f32]) -> f32 {
+    fn nearness(&self, nearest: &Nearest, point: &Point) -> Option<f32> {
+        let name = nearest.vector.as_str();
+        match &nearest.query {
+            Vector::Dense(query) => Some(self.score(name, query, dense(point, name)?)),
+            query => kinds::score(query, point.vectors.get(name)?).map(|score| score as f32),
+        }
+    }
+
+    /// The score of a dense vector by its metric.
+    fn score(&self, name: &str, query: &[f32], row: &[f32]) -> f32 {
         let sum = |f: fn(f64, f64) -> f64, query: &[f32]| -> f64 {
             query.iter().zip(row).map(|(a, b)| f(f64::from(*a), f64::from(*b))).sum()
         };
-        let score = match self.metric {
+        let score = match metric_of(self.metric(), name) {
             Metric::Cosine => sum(|a, b| a * b, &unit(query)),
             Metric::Dot => sum(|a, b| a * b, query),
             Metric::L2 => sum(|a, b| (a - b).powi(2), query).sqrt(),
@@ -99,7 +147,9 @@ impl Oracle<'_> {
     }
 
     fn recommended(&self, recommend: &Recommend, point: &Point) -> Option<f32> {
-        let row = point.vector.as_ref()?;
+        let name = recommend.vector.as_str();
+        let row = dense(point, name)?;
+        let metric = metric_of(self.metric(), name);
         let examples = recommend.positive.iter().chain(&recommend.negative);
         if examples.clone().any(|example| *example == Example::Id(point.id.clone())) {
             return None;
@@ -107,10 +157,10 @@ impl Oracle<'_> {
         let vectors = |examples: &[Example]| -> Vec<Vec<f32>> {
             let vector = |example: &Example| {
                 let vector = match example {
-                    Example::Id(id) => self.all[id].vector.clone().unwrap(),
+                    Example::Id(id) => dense(&self.world.points[id], name).cloned().unwrap(),
                     Example::Vector(vector) => vector.clone(),
                 };
-                if self.metric == Metric::Cosine { unit(&vector) } else { vector }
+                if metric == Metric::Cosine { unit(&vector) } else { vector }
             };
             examples.iter().map(vector).collect()
         };
@@ -124,12 +174,12 @@ impl Oracle<'_> {
                 if negative.is_empty() { positive_at } else { 2.0 * positive_at - average(&negative, at) }
             };
             let target: Vec<f32> = (0..row.len()).map(|at| component(at) as f32).collect();
-            return Some(self.score(&target, row));
+            return Some(self.score(name, &target, row));
         }
         let likeness = |examples: &[Vec<f32>]| {
             let score = |example: &Vec<f32>| {
-                let score = self.score(example, row);
-                if self.metric == Metric::L2 { -score } else { score }
+                let score = self.score(name, example, row);
+                if metric == Metric::L2 { -score } else { score }
             };
             examples.iter().map(score).fold(f32::NEG_INFINITY, f32::max)
         };

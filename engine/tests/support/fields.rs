@@ -1,4 +1,5 @@
-//! Fields of every type and their values: few enough for conditions to be met, with a tenant of whom there are many.
+//! Fields of every type and their values: few enough for conditions to be met, the ends of what a type holds among them, with a tenant of
+//! whom there are many.
 
 use std::cmp::Ordering;
 
@@ -6,8 +7,8 @@ use ragstone::{Analyzer, FieldType, GeoPoint, Json, Payload, SchemaBuilder, Upda
 
 use super::Random;
 
-/// `title` is searched by word, and `tenant` may be the tenant key.
-pub(crate) const FIELDS: [(&str, FieldType); 10] = [
+/// `title` is searched by word, and `tenant` or `customer` may be the tenant key.
+pub(crate) const FIELDS: [(&str, FieldType); 11] = [
     ("title", FieldType::String),
     ("year", FieldType::Int),
     ("topic", FieldType::String),
@@ -18,33 +19,46 @@ pub(crate) const FIELDS: [(&str, FieldType); 10] = [
     ("place", FieldType::Geo),
     ("extra", FieldType::Json),
     (TENANT, FieldType::String),
+    (CUSTOMER, FieldType::Int),
 ];
 /// Those whose values have an order.
-pub(crate) const ORDERED: [&str; 7] = ["title", "year", "topic", "weight", "at", "draft", TENANT];
+pub(crate) const ORDERED: [&str; 8] = ["title", "year", "topic", "weight", "at", "draft", TENANT, CUSTOMER];
 pub(crate) const TENANT: &str = "tenant";
+pub(crate) const CUSTOMER: &str = "customer";
 pub(crate) const WORDS: [&str; 6] = ["tea", "sun", "rain", "snow", "moon", "hill"];
 pub(super) const TAGS: [&str; 6] = ["", "a", "ab", "b", "ü", "long enough to lie elsewhere"];
 
-/// The fields of a collection.
-pub(crate) fn declare(schema: SchemaBuilder, by_tenant: bool) -> SchemaBuilder {
+/// The fields of a collection, one of which may be the tenant key.
+pub(crate) fn declare(schema: SchemaBuilder, tenant: Option<&str>) -> SchemaBuilder {
     let schema = FIELDS.iter().fold(schema, |schema, (name, kind)| schema.field(*name, *kind));
     let schema = schema.text("title", Analyzer::Standard);
-    if by_tenant { schema.tenant(TENANT) } else { schema }
+    match tenant {
+        Some(field) => schema.tenant(field),
+        None => schema,
+    }
 }
 
 /// A value of a field.
 pub(super) fn value(random: &mut Random, field: &str) -> Value {
     match field {
         "title" => text(random).into(),
+        "year" if random.is_one_in(10) => Value::Int(random.pick(&[i64::MIN, i64::MAX])),
         "year" => Value::Int(random.below(20) as i64 - 10),
         "topic" => random.pick(&["tea", "sun", "rain", "snow", ""]).into(),
+        "weight" if random.is_one_in(10) => {
+            let least = f64::from_bits(1);
+            Value::Float(random.pick(&[f64::MAX, f64::MIN, f64::MIN_POSITIVE, least, -least]))
+        }
         // Both zeros, too.
         "weight" => Value::Float((random.below(9) as f64 - 4.0) / 2.0 * random.pick(&[1.0, -1.0])),
         "draft" => Value::Bool(random.is_one_in(2)),
+        "at" if random.is_one_in(10) => Value::Timestamp(random.pick(&[i64::MIN, i64::MAX])),
         "at" => Value::Timestamp(random.below(50) as i64 - 25),
         "tags" => Value::Strings((0..random.below(4)).map(|_| random.pick(&TAGS).to_owned()).collect()),
         "place" => place(random).into(),
         "extra" => Json::new(random.pick(&["null", "[1, {}]", "{\"a\": \"b\"}"])).unwrap().into(),
+        CUSTOMER if random.is_one_in(2) => Value::Int(i64::MIN),
+        CUSTOMER => Value::Int(random.below(40) as i64 - 20),
         // Some have so few rows that these are a list, and one has many.
         _ if random.is_one_in(2) => "large".into(),
         _ => format!("t{}", random.below(40)).into(),
@@ -69,10 +83,10 @@ pub(super) fn place(random: &mut Random) -> GeoPoint {
 }
 
 /// The fields of a row: any may be missing, but a tenant key.
-pub(crate) fn payload(random: &mut Random, by_tenant: bool) -> Payload {
+pub(crate) fn payload(random: &mut Random, tenant: Option<&str>) -> Payload {
     let mut payload = Payload::new();
     for (name, _) in FIELDS {
-        if (by_tenant && name == TENANT) || !random.is_one_in(4) {
+        if tenant == Some(name) || !random.is_one_in(4) {
             payload.insert(name.to_owned(), value(random, name));
         }
     }
@@ -80,12 +94,12 @@ pub(crate) fn payload(random: &mut Random, by_tenant: bool) -> Payload {
 }
 
 /// Changes some fields, takes others away.
-pub(crate) fn update(random: &mut Random, by_tenant: bool) -> Update {
-    let mut update = Update { set: payload(random, by_tenant), ..Update::new(random.id()) };
+pub(crate) fn update(random: &mut Random, tenant: Option<&str>) -> Update {
+    let mut update = Update { set: payload(random, tenant), ..Update::new(random.id()) };
     // A row whose words change is written anew; most are not.
     let keeps_words = !random.is_one_in(3);
     for field in FIELDS.map(|(name, _)| name).into_iter().chain(["nobody has it"]) {
-        let is_kept = (by_tenant && field == TENANT) || (keeps_words && field == "title");
+        let is_kept = tenant == Some(field) || (keeps_words && field == "title");
         match random.below(3) {
             0 => drop(update.set.remove(field)),
             _ if is_kept => drop(update.set.remove(field)),

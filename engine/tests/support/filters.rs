@@ -8,30 +8,28 @@ use super::fields::{TAGS, place, value};
 use super::{FIELDS, ORDERED, Random, TENANT, WORDS, by_value, words_of};
 
 /// The filter of a read, perhaps none; of a collection with a tenant key it says whose rows are meant.
-pub(crate) fn of_read(random: &mut Random, by_tenant: bool) -> Option<Filter> {
-    match by_tenant {
-        false if random.is_one_in(3) => None,
-        true if random.is_one_in(3) => Some(whose(random)),
-        _ => Some(of_rows(random, by_tenant)),
+pub(crate) fn of_read(random: &mut Random, tenant: Option<&str>) -> Option<Filter> {
+    match tenant {
+        None if random.is_one_in(3) => None,
+        Some(key) if random.is_one_in(3) => Some(whose(random, key)),
+        _ => Some(of_rows(random, tenant)),
     }
 }
 
 /// The same, and never none.
-pub(crate) fn of_rows(random: &mut Random, by_tenant: bool) -> Filter {
+pub(crate) fn of_rows(random: &mut Random, tenant: Option<&str>) -> Filter {
     let mut filters = vec![filter(random, 2)];
-    if !by_tenant {
-        return filters.remove(0);
-    }
+    let Some(key) = tenant else { return filters.remove(0) };
     let at = random.below(2) as usize;
-    filters.insert(at, whose(random));
+    filters.insert(at, whose(random, key));
     Filter::And(filters)
 }
 
-fn whose(random: &mut Random) -> Filter {
+fn whose(random: &mut Random, key: &str) -> Filter {
     match random.below(6) {
         0 => Filter::AllTenants,
-        1 => in_some(random, TENANT),
-        _ => Filter::Eq(TENANT.into(), value(random, TENANT)),
+        1 => in_some(random, key),
+        _ => Filter::Eq(key.into(), value(random, key)),
     }
 }
 
@@ -55,7 +53,8 @@ fn filter(random: &mut Random, depth: u64) -> Filter {
         7 => Filter::Exists(random.pick(&FIELDS).0.into()),
         8 => Filter::GeoRadius("place".into(), place(random), random.below(1 << 24) as f64),
         9 => {
-            let words: Vec<&str> = (0..1 + random.below(2)).map(|_| random.pick(&WORDS)).collect();
+            // Of no words, too.
+            let words: Vec<&str> = (0..random.below(3)).map(|_| random.pick(&WORDS)).collect();
             let text = words.join(" ");
             Filter::Match("title".into(), if random.is_one_in(2) { text } else { text.to_uppercase() })
         }
@@ -115,7 +114,9 @@ pub(crate) fn passes(filter: &Filter, point: &Point) -> bool {
         Filter::Match(field, text) => {
             let held: Vec<&str> =
                 value(field).and_then(Value::as_str).map(words_of).into_iter().flatten().collect();
-            words_of(&text.to_lowercase()).all(|word| held.contains(&word))
+            let wanted = text.to_lowercase();
+            let mut wanted = words_of(&wanted).peekable();
+            wanted.peek().is_some() && wanted.all(|word| held.contains(&word))
         }
         Filter::And(filters) => filters.iter().all(|filter| passes(filter, point)),
         Filter::Or(filters) => filters.iter().any(|filter| passes(filter, point)),

@@ -6,7 +6,9 @@ mod filters;
 mod random;
 mod store;
 
-pub(crate) use fields::{FIELDS, ORDERED, TENANT, WORDS, by_value, declare, payload, update, words_of};
+pub(crate) use fields::{
+    CUSTOMER, FIELDS, ORDERED, TENANT, WORDS, by_value, declare, payload, update, words_of,
+};
 pub(crate) use filters::{of_read, of_rows, passes};
 pub(crate) use random::Random;
 pub(crate) use store::Store;
