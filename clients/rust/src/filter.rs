@@ -32,7 +32,7 @@ pub enum Filter {
     Exists(String),
     /// The field, a place, lies within so many metres of another.
     GeoRadius(String, GeoPoint, f64),
-    /// Every term of this text occurs in the field, a string with a lexical index.
+    /// Every term of this text occurs in the field, a string with a lexical index. A text without terms matches nothing.
     Match(String, String),
     /// Every condition holds; of none, everything passes.
     And(Vec<Filter>),

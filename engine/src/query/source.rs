@@ -76,7 +76,7 @@ pub struct TextQuery {
     pub fields: Vec<(String, f32)>,
     /// Words, analysed as the field's texts are.
     pub query: String,
-    /// Only rows of which one field has all of them.
+    /// Only rows of which one field has all of them. Of others' rows, which it ranks, it leaves none out.
     pub all_terms: bool,
 }
 
