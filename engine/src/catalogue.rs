@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use crate::attributes::Attribute;
 use crate::codec::{Decoded, Decoder, Encoder};
-use crate::manifest::{CollectionEntry, Manifest};
+use crate::manifest::{COUNT_MAX, CollectionEntry, Manifest};
 use crate::replacement::{hidden_name, is_hidden};
 use crate::staged::staged_name;
 use crate::wal::Record;
@@ -129,7 +129,7 @@ impl CatalogueChange {
         let is_collection = |name: &String| root.collections.values().any(|entry| entry.name == *name);
         match self {
             Self::Create { id, entry } => {
-                *id >= root.next_collection
+                (root.next_collection..COUNT_MAX).contains(id)
                     && !is_collection(&entry.name)
                     && !root.aliases.contains_key(&entry.name)
             }
@@ -343,6 +343,8 @@ mod tests {
         };
         possible(&mut root, create(1, "a"));
         impossible(&mut root, create(1, "b"));
+        // There is no id behind it.
+        impossible(&mut root, create(u64::MAX, "b"));
         impossible(&mut root, create(2, "a"));
         impossible(&mut root, alias("x", Some("b")));
         impossible(&mut root, alias("a", Some("a")));

@@ -49,7 +49,7 @@ const VERSION: u32 = 5;
 const VERSION_WITHOUT_ATTRIBUTES: u32 = 4;
 const HEADER_BYTES: usize = 20;
 /// Nothing that is counted one by one comes this far, so whoever counts on need not look for the end of a u64.
-const COUNT_MAX: u64 = 1 << 62;
+pub(crate) const COUNT_MAX: u64 = 1 << 62;
 
 /// A segment that belongs to a collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

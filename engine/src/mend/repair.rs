@@ -12,7 +12,7 @@ use crate::catalogue::{CATALOGUE, CatalogueChange};
 use crate::dir::{Dir, corrupt, io_error};
 use crate::error::Result;
 use crate::lineage::Lineage;
-use crate::manifest::{MANIFEST_FILE, Manifest, ManifestStore};
+use crate::manifest::{COUNT_MAX, MANIFEST_FILE, Manifest, ManifestStore};
 use crate::replacement::SEQ_GAP;
 use crate::threads::Pools;
 use crate::verify::Damage;
@@ -41,9 +41,10 @@ pub(super) fn repair(dir: Arc<dyn Dir>, is_dry_run: bool) -> Result<RepairReport
         return Err(corrupt(&*dir, MANIFEST_FILE, damage.map_or(0, |damage| damage.offset), reason));
     };
     let is_root_damaged = damage.is_some();
-    // Ids that a crash left in use by files that no manifest names are not used again.
-    let on_disk =
-        dir.list()?.iter().filter_map(|name| crate::segment::parse_file(name)).map(|(id, _)| id).max();
+    // Ids that a crash left in use by files that no manifest names are not used again. Nobody comes to others that are beyond all counting.
+    let names = dir.list()?;
+    let ids = names.iter().filter_map(|name| crate::segment::parse_file(name)).map(|(id, _)| id);
+    let on_disk = ids.filter(|id| *id < COUNT_MAX).max();
     let next_segment = manifest.next_segment.max(on_disk.map_or(0, |id| id + 1));
     let pools = Pools::new(None, dir.path());
     let (report, obsolete) = (RepairReport::default(), Vec::new());
@@ -178,7 +179,9 @@ impl Repair {
             given_up += writes.len() as u64;
             let kind = format!("writes to a collection (number {log_id}) whose making cannot be read, out");
             self.note_writes("", &kind, writes);
-            manifest.next_collection = manifest.next_collection.max(log_id + 1);
+            if log_id < COUNT_MAX {
+                manifest.next_collection = manifest.next_collection.max(log_id + 1);
+            }
         }
         Ok(given_up)
     }

@@ -5,7 +5,11 @@
 //! sound blocks; codes, graph and the order of the ids are made again from the rows, so damage there costs nothing.
 //! A table that is damaged where a block is sound gives itself away: with the block's own checksum in that entry, the
 //! checksum of the table is right again.
+//!
+//! **Nothing read is trusted**, though its checksum holds: a file comes here because opening it failed, perhaps for what it says and not for its bytes.
+//! A row is read within the sections that the directory names, and saved if its vectors are such as could be written.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use fixedbitset::FixedBitSet;
@@ -29,6 +33,7 @@ use crate::mend::bits::{Flip, flipped};
 use crate::payload::{Column, FieldId};
 use crate::point::{PointId, SparseVector, Vector};
 use crate::schema::{DenseOptions, ElementType, MultiOptions, Schema, VectorId, VectorKind};
+use crate::validate;
 
 /// What can be said of a damaged file.
 pub(crate) struct Salvage {
@@ -45,6 +50,8 @@ pub(crate) struct Salvage {
 /// The parts that rows are made of.
 struct Parts {
     rows: u32,
+    /// Of each vector.
+    kinds: BTreeMap<VectorId, VectorKind>,
     dense: Vec<SavedDense>,
     sparse: Vec<SavedSparse>,
     multi: Vec<SavedMulti>,
@@ -120,7 +127,9 @@ impl Parts {
     /// Those of a segment of a collection; `None` if its directory is not one of that.
     fn of(meta: &Meta, schema: &Schema, bytes: usize) -> Option<Self> {
         let (mut dense, mut sparse, mut multi) = (Vec::new(), Vec::new(), Vec::new());
+        let mut kinds = BTreeMap::new();
         for (number, _, kind) in schema.numbered() {
+            kinds.insert(number, *kind);
             match kind {
                 VectorKind::Dense(options) => dense.push(SavedDense::of(meta, number, options)?),
                 VectorKind::Sparse(_) => sparse.push(SavedSparse::of(meta, number)?),
@@ -137,6 +146,7 @@ impl Parts {
         }
         Some(Self {
             rows: meta.rows,
+            kinds,
             dense,
             sparse,
             multi,
@@ -213,6 +223,15 @@ impl Salvage {
         self.blocks.of(&range).all(|block| !self.unsound.contains(block)).then_some(bytes)
     }
 
+    /// The bytes at a place of a section, if they are within it and can be vouched for.
+    fn within(&self, section: Section, start: usize, length: usize) -> Option<&[u8]> {
+        let end = start.checked_add(length)?;
+        if end as u64 > section.length_bytes {
+            return None;
+        }
+        self.sound(usize::try_from(section.offset).ok()?.checked_add(start)?, length)
+    }
+
     /// A row, if all of it can be vouched for.
     pub(crate) fn row(&self, slot: u32) -> Saved {
         let id = self.id(slot);
@@ -234,30 +253,26 @@ impl Salvage {
 
     /// The id of a row, if that can be vouched for.
     pub(crate) fn id(&self, slot: u32) -> Option<PointId> {
-        let end_of =
-            |slot: usize| Some(u64_at(self.sound(self.parts.id_ends.offset as usize + slot * 8, 8)?, 0));
-        let start = if slot == 0 { 0 } else { end_of(slot as usize - 1)? };
-        let length = end_of(slot as usize)?.checked_sub(start)? as usize;
-        let is_inside = start.checked_add(length as u64)? <= self.parts.ids.length_bytes;
-        let key = self.sound((self.parts.ids.offset + start) as usize, length)?;
+        let (start, length) = self.between(self.parts.id_ends, slot)?;
+        let key = self.within(self.parts.ids, start, length).filter(|key| key.len() <= 1 + ID_BYTES_MAX)?;
         let id = id_of_key(key);
-        (is_inside && length <= 1 + ID_BYTES_MAX && key_of_id(&id) == key).then_some(id)
+        (key_of_id(&id) == key).then_some(id)
     }
 
     /// The version of a row. One that is lost takes nothing with it: whoever compares it with an etag reads the row again.
     fn version(&self, slot: u32) -> u64 {
-        let start = self.parts.versions.offset as usize + slot as usize * VERSION_BYTES;
-        self.sound(start, VERSION_BYTES).map_or(versions::LOST, |bytes| u64_at(bytes, 0))
+        let version = self.within(self.parts.versions, slot as usize * VERSION_BYTES, VERSION_BYTES);
+        version.map_or(versions::LOST, |bytes| u64_at(bytes, 0))
     }
 
     /// When a row expires, if that can be vouched for: a row that is to be no more must not be for ever.
     fn expires_at(&self, slot: u32) -> Option<i64> {
         let Some(section) = self.parts.expiries else { return Some(NEVER) };
-        let start = section.offset as usize + slot as usize * EXPIRY_BYTES;
-        Some(u64_at(self.sound(start, EXPIRY_BYTES)?, 0).cast_signed())
+        let bytes = self.within(section, slot as usize * EXPIRY_BYTES, EXPIRY_BYTES)?;
+        Some(u64_at(bytes, 0).cast_signed())
     }
 
-    /// The vectors of a row; `None` if one of them cannot be vouched for.
+    /// The vectors of a row; `None` if one of them cannot be vouched for, or nobody could have written it.
     fn vectors(&self, slot: u32) -> Option<Vec<(VectorId, Vector)>> {
         let mut vectors = Vec::new();
         for dense in &self.parts.dense {
@@ -275,25 +290,23 @@ impl Salvage {
                 vectors.push((multi.number, Vector::Multi(self.many(multi, node)?)));
             }
         }
-        Some(vectors)
+        let is_one = |(number, vector): &(VectorId, Vector)| {
+            let kind = self.parts.kinds.get(number);
+            kind.is_some_and(|kind| validate::vector("", vector.clone(), kind).is_ok())
+        };
+        vectors.iter().all(is_one).then_some(vectors)
     }
 
     /// What lies between the end before and that of a node: the first, and how many.
     fn between(&self, ends: Section, node: u32) -> Option<(usize, usize)> {
-        let end_of = |node: u32| {
-            let at = ends.offset as usize + node as usize * 8;
-            usize::try_from(u64_at(self.sound(at, 8)?, 0)).ok()
-        };
+        let end_of = |node: u32| usize::try_from(u64_at(self.within(ends, node as usize * 8, 8)?, 0)).ok();
         let start = if node == 0 { 0 } else { end_of(node - 1)? };
         Some((start, end_of(node)?.checked_sub(start)?))
     }
 
     fn entries(&self, sparse: &SavedSparse, node: u32) -> Option<SparseVector> {
         let (start, count) = self.between(sparse.ends, node)?;
-        let part = |section: Section| {
-            let at = start.checked_mul(4)?.checked_add(section.offset as usize)?;
-            self.sound(at, count.checked_mul(4)?)
-        };
+        let part = |section: Section| self.within(section, start.checked_mul(4)?, count.checked_mul(4)?);
         let indices = part(sparse.indices)?.chunks_exact(4).map(|bytes| u32_at(bytes, 0)).collect();
         Some(SparseVector { indices, values: ElementType::F32.read(part(sparse.values)?) })
     }
@@ -301,8 +314,7 @@ impl Salvage {
     fn many(&self, multi: &SavedMulti, node: u32) -> Option<Vec<Vec<f32>>> {
         let (start, count) = self.between(multi.ends, node)?;
         let width = multi.info.vector_bytes();
-        let at = start.checked_mul(width)?.checked_add(multi.rows.offset as usize)?;
-        let bytes = self.sound(at, count.checked_mul(width)?)?;
+        let bytes = self.within(multi.rows, start.checked_mul(width)?, count.checked_mul(width)?)?;
         Some(bytes.chunks_exact(width).map(|row| multi.info.element.read(row)).collect())
     }
 
@@ -312,18 +324,18 @@ impl Salvage {
             return Some((slot < nodes.count).then_some(slot));
         }
         let (word, bit) = (slot as usize / 64, slot % 64);
-        let present = u64_at(self.sound(nodes.present.offset as usize + word * 8, 8)?, 0);
+        let present = u64_at(self.within(nodes.present, word * 8, 8)?, 0);
         if present >> bit & 1 == 0 {
             return Some(None);
         }
-        let before = u32_at(self.sound(nodes.before.offset as usize + word * 4, 4)?, 0);
+        let before = u32_at(self.within(nodes.before, word * 4, 4)?, 0);
         let node = before.checked_add((present & ((1 << bit) - 1)).count_ones())?;
         (node < nodes.count).then_some(Some(node))
     }
 
     fn components(&self, dense: &SavedDense, node: u32) -> Option<Vec<f32>> {
         let length = dense.info.dimension as usize * dense.info.element.size_bytes();
-        let bytes = self.sound(dense.rows.offset as usize + node as usize * length, length)?;
+        let bytes = self.within(dense.rows, node as usize * length, length)?;
         Some(dense.info.element.read(bytes))
     }
 

@@ -33,7 +33,7 @@ pub(super) const RECORD_HEADER_BYTES: usize = 24;
 /// A record whose length is damaged is looked for up to this length: each bit of it is tried.
 const OTHER_LENGTHS_BYTES_MAX: usize = 1 << 20;
 /// Positions are counted one by one, so nothing comes this far.
-const POSITION_MAX: u64 = 1 << 62;
+pub(super) const POSITION_MAX: u64 = 1 << 62;
 
 /// What the header of a frame says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::frame::{self, FRAME_HEADER_BYTES, FrameHeader, RECORD_HEADER_BYTES};
+use super::frame::{self, FRAME_HEADER_BYTES, FrameHeader, POSITION_MAX, RECORD_HEADER_BYTES};
 use super::names::{file_name, file_number};
 use super::{LogMark, Record, is_log_file, nothing};
 use crate::codec::{u32_at, u64_at};
@@ -16,6 +16,12 @@ use crate::mend::bits;
 
 /// Bytes of records that a frame is ended after.
 const FRAME_BYTES: usize = 1 << 20;
+/// As many writes may be missing between two records of a log id: more than the log of a collection holds, which is cut as its rows are
+/// sealed. What comes behind a larger gap has a number that nobody gave it.
+const MISSING_MAX: u64 = 1 << 20;
+/// Records of a frame that are tried with each of their bits turned, to no avail. Each may take as many steps as a megabyte has bits, and
+/// where so many are in vain, it is no single bit that is wrong.
+const UNMENDED_MAX: usize = 4;
 
 /// Where a record is.
 enum Source {
@@ -77,7 +83,8 @@ impl Salvaged {
             if frame::header_at(found, 0).is_none() && frame::looks_like_header(found) {
                 bits::correct(found);
             }
-            let Some(header) = frame::header_at(found, 0) else {
+            let header = frame::header_at(found, 0).filter(|header| header.position <= POSITION_MAX);
+            let Some(header) = header else {
                 offset += 1;
                 has_gap = true;
                 continue;
@@ -111,7 +118,7 @@ impl Salvaged {
         let unread = self.unread + self.last_frame.map_or(0, |last| last.unread);
         let gaps = self.log_ids().map(|log_id| {
             let first = self.numbers(log_id).next().unwrap_or_default();
-            self.missing(log_id, stored(log_id).min(first.saturating_sub(1))).len() as u64
+            self.gaps(log_id, stored(log_id).min(first.saturating_sub(1))).count() as u64
         });
         unread.saturating_sub(gaps.sum())
     }
@@ -121,7 +128,8 @@ impl Salvaged {
         let mut next = self.records.range(..).next().map(|((log_id, _), _)| *log_id);
         std::iter::from_fn(move || {
             let log_id = next?;
-            next = self.records.range((log_id + 1, 0)..).next().map(|((log_id, _), _)| *log_id);
+            let after = log_id.checked_add(1).and_then(|after| self.records.range((after, 0)..).next());
+            next = after.map(|((log_id, _), _)| *log_id);
             Some(log_id)
         })
     }
@@ -133,6 +141,7 @@ impl Salvaged {
 
     fn read_frame(&mut self, name: &str, bytes: &[u8], frame: Range<usize>) -> ReadFrame {
         let (mut at, mut found) = (frame.start, ReadFrame { position: 0, read: 0, unread: 0 });
+        let mut unmended = 0;
         while at + RECORD_HEADER_BYTES <= frame.end {
             let length = u32_at(&bytes[at + 16..], 0) as usize;
             let end = at.saturating_add(RECORD_HEADER_BYTES).saturating_add(length);
@@ -141,13 +150,15 @@ impl Salvaged {
                 let key = (u64_at(&bytes[at..], 0), u64_at(&bytes[at + 8..], 0));
                 let body = at + RECORD_HEADER_BYTES..end;
                 self.records.entry(key).or_insert(Source::File(name.to_owned(), body));
-            } else if let Some((record, consumed)) = frame::mended(&bytes[at..frame.end]) {
+            } else if unmended < UNMENDED_MAX
+                && let Some((record, consumed)) = frame::mended(&bytes[at..frame.end])
+            {
                 end_now = at + consumed;
                 self.mended += 1;
                 let key = (u64_at(&record, 0), u64_at(&record, 1));
                 self.records.entry(key).or_insert(Source::Mended(record[RECORD_HEADER_BYTES..].to_vec()));
             } else {
-                found.unread += 1;
+                (found.unread, unmended) = (found.unread + 1, unmended + 1);
                 at = end_now;
                 continue;
             }
@@ -159,20 +170,35 @@ impl Salvaged {
         found
     }
 
-    /// The highest number of a log id.
-    fn last(&self, log_id: u64) -> Option<u64> {
-        self.numbers(log_id).next_back()
+    /// The highest number of a log id that can follow on `stored`, with so many missing between.
+    fn last(&self, log_id: u64, stored: u64) -> u64 {
+        let mut last = stored;
+        for number in self.numbers(log_id).filter(|number| *number > stored) {
+            if number - last > MISSING_MAX {
+                break;
+            }
+            last = number;
+        }
+        last
     }
 
-    /// The numbers of a log id that are missing between `stored` and the last one there is.
+    /// The numbers of a log id that are missing between `stored` and the last one that can follow on it.
+    fn gaps(&self, log_id: u64, stored: u64) -> impl Iterator<Item = u64> + '_ {
+        let is_missing = move |seq: &u64| !self.records.contains_key(&(log_id, *seq));
+        (stored..self.last(log_id, stored)).map(|before| before + 1).filter(is_missing)
+    }
+
+    /// The writes of a log id that are lost: those missing behind `stored`, and those that cannot follow on what is there.
     pub(crate) fn missing(&self, log_id: u64, stored: u64) -> Vec<u64> {
-        let last = self.last(log_id).unwrap_or(stored);
-        (stored + 1..=last).filter(|seq| !self.records.contains_key(&(log_id, *seq))).collect()
+        let last = self.last(log_id, stored);
+        self.gaps(log_id, stored).chain(self.numbers(log_id).filter(|number| *number > last)).collect()
     }
 
-    /// The bodies of the records of a log id after one of them, as far as they are there.
+    /// The bodies of the records of a log id after one of them, as far as they are there and can follow on it.
     pub(crate) fn bodies(&self, dir: &dyn Dir, log_id: u64, stored: u64) -> Result<Vec<(u64, Vec<u8>)>> {
-        let of_id = self.records.range((log_id, stored.saturating_add(1))..=(log_id, u64::MAX));
+        let (after, last) = (stored.saturating_add(1), self.last(log_id, stored));
+        let of_id = self.records.range((log_id, after)..=(log_id, last.max(after)));
+        let of_id = of_id.filter(|((_, seq), _)| *seq <= last);
         let body = |source: &Source| -> Result<Vec<u8>> {
             match source {
                 Source::Mended(body) => Ok(body.clone()),
@@ -210,7 +236,7 @@ impl Salvaged {
         };
         for (&log_id, &stored) in stored {
             let nothing = nothing(log_id);
-            for seq in stored + 1..=self.last(log_id).unwrap_or(stored) {
+            for seq in (stored..self.last(log_id, stored)).map(|before| before + 1) {
                 let body = match self.records.get(&(log_id, seq)) {
                     None => &nothing[..],
                     Some(Source::Mended(body)) => body,
@@ -237,3 +263,6 @@ impl Salvaged {
         dir.sync()
     }
 }
+
+#[cfg(test)]
+mod tests;

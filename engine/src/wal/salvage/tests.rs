@@ -1,0 +1,69 @@
+//! Logs whose checksums hold and whose numbers make no sense, and damage that is much.
+
+use super::super::frame::{encode_record, file_header};
+use super::*;
+use crate::dir::memory::MemoryDir;
+
+fn record(log_id: u64, seq: u64) -> Vec<u8> {
+    encode_record(&Record { log_id, seq, body: b"body" })
+}
+
+/// A log of one file: of each frame the position, and the bytes of its records.
+fn log(frames: &[(u64, Vec<u8>)]) -> MemoryDir {
+    let dir = MemoryDir::new();
+    let mut file = dir.create(&file_name(1)).unwrap();
+    file.write(&file_header(1)).unwrap();
+    for (number, (position, records)) in (0..).zip(frames) {
+        let length_bytes = records.len() as u32;
+        let header = FrameHeader { number, position: *position, time_us: 7, length_bytes };
+        file.write(&header.encode()).unwrap();
+        file.write(records).unwrap();
+    }
+    drop(file);
+    dir
+}
+
+/// A record with a sound checksum had a repair write one for each number up to its own, until the disk was full.
+#[test]
+fn a_number_that_nobody_gave_is_lost_and_nothing_is_written_up_to_it() {
+    let records = [record(1, 1), record(1, 3), record(1, u64::MAX), record(u64::MAX, 1)].concat();
+    let dir = log(&[(1, records)]);
+    let salvaged = Salvaged::read(&dir).unwrap();
+    assert_eq!(salvaged.log_ids().collect::<Vec<_>>(), [1, u64::MAX]);
+    assert_eq!(salvaged.missing(1, 0), [2, u64::MAX]);
+    assert_eq!(salvaged.missing(1, 3), [u64::MAX]);
+    assert!(salvaged.missing(1, u64::MAX).is_empty());
+    let numbers: Vec<u64> = salvaged.bodies(&dir, 1, 0).unwrap().iter().map(|(seq, _)| *seq).collect();
+    assert_eq!(numbers, [1, 3]);
+    assert!(salvaged.bodies(&dir, 1, 3).unwrap().is_empty());
+    salvaged.write(&dir, &[(1, 0)].into(), salvaged.mark()).unwrap();
+    let again = Salvaged::read(&dir).unwrap();
+    assert_eq!(again.numbers(1).collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+/// The sum of such a position and of the records behind it was beyond all numbers.
+#[test]
+fn a_frame_at_a_position_that_nothing_comes_to_is_none() {
+    let dir = log(&[(1, record(1, 1)), (u64::MAX, record(1, 2)), (2, record(1, 3))]);
+    let salvaged = Salvaged::read(&dir).unwrap();
+    assert_eq!((salvaged.missing(1, 0), salvaged.mark().position), (vec![2], 2));
+}
+
+/// Each record of a few bytes was tried with each bit of the megabyte behind it turned: zeros in the place of a frame took a repair hours.
+#[test]
+fn damage_that_is_more_than_a_bit_is_not_taken_for_one_again_and_again() {
+    let (zeros, last) = (vec![0; 1 << 18], [record(1, 2), vec![0; 23]].concat());
+    let dir = log(&[(1, record(1, 1)), (2, zeros), (3, last)]);
+    let salvaged = Salvaged::read(&dir).unwrap();
+    assert_eq!((salvaged.numbers(1).collect::<Vec<_>>(), salvaged.mended), (vec![1, 2], 0));
+}
+
+/// As long as there are few that cannot be read, each is made good.
+#[test]
+fn flipped_bits_of_some_records_of_a_frame_are_all_turned_back() {
+    let mut records: Vec<u8> = (1..=20).flat_map(|seq| record(1, seq)).collect();
+    let record_bytes = record(1, 1).len();
+    (0..20).for_each(|at| records[at * record_bytes + at] ^= 1 << (at % 8));
+    let salvaged = Salvaged::read(&log(&[(1, records)])).unwrap();
+    assert_eq!((salvaged.numbers(1).collect::<Vec<_>>(), salvaged.mended), ((1..=20).collect(), 20));
+}
