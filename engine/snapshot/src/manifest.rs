@@ -16,6 +16,8 @@ use crate::names::{LogObject, object};
 
 /// Version of the format.
 const FORMAT: u32 = 1;
+/// No files have so many bytes together, so whoever counts them need not look for the end of a u64.
+const BYTES_MAX: u64 = 1 << 62;
 
 /// A snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +123,10 @@ impl Snapshot {
             let in_log = LogObject::parse(&file.object).is_some_and(|log| log.hash == file.sha256);
             in_log || file.object == object(&file.sha256)
         };
+        let bytes = files.iter().try_fold(0_u64, |sum, file| sum.checked_add(file.size_bytes));
+        if bytes.is_none_or(|bytes| bytes > BYTES_MAX) {
+            return Err(damaged("its files are larger than any can be"));
+        }
         match files.iter().find(|file| !is_sound(file)) {
             Some(file) => Err(damaged(&format!("{} cannot be at {}", file.name, file.object))),
             None if files.is_empty() => Err(damaged("it has no files")),
@@ -191,6 +197,8 @@ mod tests {
             ("objects/", "object/", "cannot be at"),
             ("\"position\"", "\"place\"", "unknown field"),
             ("0123456789abcdef", "0123456789abcdeg", "lineage"),
+            // The sum of both was beyond all numbers.
+            ("\"size_bytes\":7", "\"size_bytes\":18446744073709551615", "larger than any"),
         ] {
             let line = line.replacen(from, to, 1);
             let bytes = format!("{line}\n{}\n", Hash::of(line.as_bytes()));

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use ragstone::query::{Nearest, OrderBy, Query, Source, TextQuery};
 use ragstone::{
-    Collection, Db, Error, FieldType, Filter, GeoPoint, PointId, Range, ScrollRequest, SearchRequest,
-    SparseVector, Value, Vector, VectorKind,
+    Collection, Db, DbOptions, Error, FieldType, Filter, GeoPoint, PointId, Range, ScrollRequest,
+    SearchRequest, SparseVector, Value, Vector, VectorKind,
 };
 
 use crate::sample::{id_of, options, point, update};
@@ -31,18 +31,32 @@ pub enum Outcome {
 /// # Panics
 /// If the engine does, or if it refuses the files with an error that does not speak of files.
 pub fn exercise(directory: &Path, writes: bool) -> Outcome {
-    let db = match Db::open_with(directory, options()) {
-        Ok(db) => db,
-        Err(Error::Corrupt { .. } | Error::Io { .. }) => return Outcome::Refused,
+    match open(directory, options()) {
+        Some(db) => Outcome::Read(read_all(&db, writes)),
+        None => Outcome::Refused,
+    }
+}
+
+/// Opens damaged files, unless they are refused.
+pub(crate) fn open(directory: &Path, options: DbOptions) -> Option<Db> {
+    match Db::open_with(directory, options) {
+        Ok(db) => Some(db),
+        Err(Error::Corrupt { .. } | Error::Io { .. }) => None,
         Err(other) => panic!("opening damaged files: {other}"),
-    };
+    }
+}
+
+/// Reads and asks for everything, and writes, if so asked; the number of rows on pages.
+pub(crate) fn read_all(db: &Db, writes: bool) -> usize {
     let mut rows = 0;
+    let _ = (db.aliases(), db.attributes(""), db.stats(), db.pin_log(1));
     for info in db.collections() {
         let Ok(collection) = db.collection(&info.name) else { continue };
         rows += read(&collection);
         ask(&collection);
         if writes {
             // Any error is an answer.
+            let _ = db.set_alias("third", &info.name);
             let _ = collection.upsert((0..20).map(|id| point(id, 4)).collect());
             let _ = collection.delete(&[id_of(11), id_of(12)]);
             let _ = collection.update((12..18).map(update).collect());
@@ -51,14 +65,14 @@ pub fn exercise(directory: &Path, writes: bool) -> Outcome {
         }
     }
     if writes {
-        let _ = db.flush();
+        let _ = (db.set_attribute("fuzz.other", Some(b"1")), db.pin().map(drop), db.flush());
         db.collections().iter().filter_map(|info| db.collection(&info.name).ok()).for_each(|collection| {
             read(&collection);
         });
     }
     // Whatever it finds; nothing is read after it, as damage that is known keeps readers away.
     let _ = db.verify(|_| ControlFlow::Continue(()));
-    Outcome::Read(rows)
+    rows
 }
 
 /// Reads a collection; the number of its rows on pages.
@@ -66,7 +80,8 @@ fn read(collection: &Collection) -> usize {
     let filters = filters(collection);
     search(collection, &filters);
     let mut rows = 0;
-    let mut request = ScrollRequest { limit: PAGE, with_vectors: true, ..ScrollRequest::default() };
+    let filter = of_all_tenants(collection);
+    let mut request = ScrollRequest { limit: PAGE, with_vectors: true, filter, ..ScrollRequest::default() };
     for _ in 0..PAGES_MAX {
         let Ok(page) = collection.scroll(&request) else { break };
         rows += page.points.len();
@@ -97,8 +112,12 @@ fn search(collection: &Collection, filters: &[Filter]) {
         let VectorKind::Dense(options) = kind else { continue };
         let vector: Vec<f32> = (0..options.dimension).map(|component| 1.0 / (component + 1) as f32).collect();
         let request = |k| SearchRequest::new(vector.clone(), k).of(name);
+        let of_all = |request: SearchRequest| match of_all_tenants(collection) {
+            Some(filter) => request.filter(filter),
+            None => request,
+        };
         for k in [1, 10, 200] {
-            let _ = collection.search(&request(k));
+            let _ = collection.search(&of_all(request(k)));
         }
         for filter in filters {
             let _ = collection.search(&request(10).filter(filter.clone()));
@@ -126,7 +145,12 @@ fn ask(collection: &Collection) {
     }
 }
 
-/// A condition on every field that the collection says it has, of its type.
+/// What lets a read of a collection with a tenant key go over all of it.
+fn of_all_tenants(collection: &Collection) -> Option<Filter> {
+    collection.schema().tenant().map(|_| Filter::AllTenants)
+}
+
+/// A condition on every field that the collection says it has, of its type; beside one on its tenant key, of all tenants.
 fn filters(collection: &Collection) -> Vec<Filter> {
     let schema = collection.schema();
     let of_field = |(name, field_type): (&String, &FieldType)| match field_type {
@@ -144,5 +168,9 @@ fn filters(collection: &Collection) -> Vec<Filter> {
         FieldType::Geo => Filter::GeoRadius(name.clone(), GeoPoint::new(1.0, 1.0), 1e6),
         FieldType::Json => Filter::Exists(name.clone()),
     };
-    schema.fields().iter().map(of_field).collect()
+    let of_tenants = |(name, filter): (&String, Filter)| match schema.tenant() {
+        Some(tenant) if tenant != name => Filter::And(vec![filter, Filter::AllTenants]),
+        _ => filter,
+    };
+    schema.fields().iter().map(|field| of_tenants((field.0, of_field(field)))).collect()
 }

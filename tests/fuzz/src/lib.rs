@@ -17,14 +17,19 @@ mod damage;
 mod exercise;
 mod file;
 mod filter;
+mod random;
+mod repair;
 mod sample;
 
+use std::path::Path;
 use std::sync::LazyLock;
 
 pub use damage::damage;
 pub use exercise::{Outcome, exercise};
 pub use file::File;
 pub use filter::filter;
+pub use random::Random;
+pub use repair::{Repaired, exercise_repair};
 pub use sample::Sample;
 
 static SAMPLE: LazyLock<Sample> = LazyLock::new(Sample::write);
@@ -34,6 +39,19 @@ static SAMPLE: LazyLock<Sample> = LazyLock::new(Sample::write);
 /// # Panics
 /// If the engine does, or if it refuses a file without saying that it is damaged: that is what is looked for.
 pub fn run(input: &[u8]) -> Outcome {
+    damaged(input, exercise)
+}
+
+/// Damages the sample as `input` says, checks and repairs it, and reads what came of it.
+///
+/// # Panics
+/// If the engine does, or if it refuses a file without saying that it is damaged.
+pub fn run_repair(input: &[u8]) -> Repaired {
+    damaged(input, exercise_repair)
+}
+
+/// Does something with the sample, damaged as `input` says.
+fn damaged<T>(input: &[u8], exercise: fn(&Path, bool) -> T) -> T {
     let _named = NamedOnPanic(input);
     let (damaged, writes) = damage(&SAMPLE, input);
     let directory = tempfile::tempdir().expect("a scratch directory");

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use ragstone::{
-    Analyzer, Batch, Db, DbOptions, DenseOptions, ElementType, GeoPoint, GraphOptions, Json, Metric,
-    MultiOptions, Point, PointId, Schema, SparseVector, Update, Value,
+    Analyzer, Batch, Collection, Db, DbOptions, DenseOptions, ElementType, EncodingKind, FieldType, GeoPoint,
+    GraphOptions, Json, Metric, MultiOptions, Point, PointId, Schema, SchemaBuilder, SparseVector, Update,
+    Value,
 };
 
 /// The files of a database directory, by name.
@@ -16,6 +17,18 @@ pub struct Sample {
 
 /// Rows of the first segment of each collection: enough for a layer above the base.
 const ROWS: u64 = 80;
+/// The same, of the collection that has a vector of each encoding.
+const CODED_ROWS: u64 = 40;
+/// The graph of every vector: small, so that few bytes are many links.
+const GRAPH: GraphOptions = GraphOptions { degree: 4, ef_construction: 16 };
+/// The vectors of that collection; the walk of each is on what comes first of its components.
+const ENCODINGS: [(&str, EncodingKind, Option<usize>); 5] = [
+    ("bit1", EncodingKind::Bit1, None),
+    ("f16", EncodingKind::F16, Some(4)),
+    ("f32", EncodingKind::F32, None),
+    ("int4", EncodingKind::Int4, Some(4)),
+    ("int8", EncodingKind::Int8, Some(3)),
+];
 
 impl Sample {
     /// Writes the database and reads its files.
@@ -24,13 +37,18 @@ impl Sample {
     /// If the disk refuses.
     pub fn write() -> Self {
         let directory = tempfile::tempdir().expect("a scratch directory");
-        let db = Db::open_with(directory.path(), options()).expect("a fresh database opens");
+        let mut keeping = options();
+        keeping.keep_log_bytes = Some(1 << 20);
+        let db = Db::open_with(directory.path(), keeping).expect("a fresh database opens");
+        let coded = write_coded(&db);
+        db.set_alias("alias", "coded").expect("a name that is free");
+        db.set_attribute("fuzz.key", Some(b"\0value")).expect("the attribute is short");
         for (name, metric) in [("l2", Metric::L2), ("cosine", Metric::Cosine)] {
-            let graph = GraphOptions { degree: 4, ef_construction: 16 };
+            let half = DenseOptions::new(4).metric(metric).graph(GRAPH).element(ElementType::F16);
             let schema = Schema::builder(3)
                 .metric(metric)
-                .graph(graph)
-                .vector("half", DenseOptions::new(4).metric(metric).graph(graph).element(ElementType::F16))
+                .graph(GRAPH)
+                .vector("half", half)
                 .multi("late", MultiOptions::new(2))
                 .sparse("words")
                 .text("text", Analyzer::English)
@@ -53,7 +71,10 @@ impl Sample {
             let words = update(16).set("text", "tea");
             collection.update(vec![words]).expect("the log takes updates of texts");
         }
-        drop(db);
+        coded.upsert(vec![coded_point(CODED_ROWS)]).expect("the log takes rows of a tenant");
+        db.set_alias("another", "coded").expect("the log takes aliases");
+        db.set_attribute("fuzz.key", None).expect("the log takes attributes");
+        drop((coded, db));
         Self::read(directory.path())
     }
 
@@ -80,6 +101,32 @@ impl Sample {
             std::fs::write(directory.join(name), bytes).expect("a file can be written");
         }
     }
+}
+
+/// A collection with a vector of each encoding and a tenant key, and rows of it.
+fn write_coded(db: &Db) -> Collection {
+    let coded = |builder: SchemaBuilder, (name, encoding, walked): (&str, EncodingKind, Option<usize>)| {
+        let options = DenseOptions::new(6).graph(GRAPH).encoding(encoding);
+        builder.vector(name, walked.map_or(options, |components| options.walk_dimension(components)))
+    };
+    let builder = ENCODINGS.into_iter().fold(Schema::without_vector(), coded);
+    let schema = builder.field("n", FieldType::Int).tenant("whose").strict(true).build();
+    let collection = db.create_collection("coded", schema.expect("the schema is valid")).expect("coded");
+    collection.upsert((0..CODED_ROWS).map(coded_point).collect()).expect("rows are written");
+    db.flush().expect("a segment is sealed");
+    collection.delete(&[id_of(7)]).expect("a row is deleted");
+    collection.update(vec![Update::new(id_of(4)).set("n", -4)]).expect("a row is updated");
+    collection
+}
+
+/// A row with most of the vectors, of one tenant of four.
+fn coded_point(id: u64) -> Point {
+    let components = |place: usize| (0..6).map(move |n| ((id as f32 + 1.0) * (n + place) as f32).sin() + 0.1);
+    let names = ENCODINGS.iter().enumerate().filter(|(place, _)| !(id + *place as u64).is_multiple_of(6));
+    let point = names.fold(Point::without_vector(id_of(id)), |point, (place, (name, ..))| {
+        point.with_vector(*name, components(place).collect::<Vec<f32>>())
+    });
+    point.with("whose", format!("Grüße {}", id % 4)).with("n", id as i64)
 }
 
 /// Nothing runs beside the fuzzer.

@@ -2,16 +2,16 @@
 
 use std::sync::LazyLock;
 
-use ragstone_fuzz::{File, Outcome, Sample, damage, exercise, run};
+use ragstone_fuzz::{File, Outcome, Random, Sample, damage, exercise, run};
 
 static SAMPLE: LazyLock<Sample> = LazyLock::new(Sample::write);
 
-/// Rows of both collections together.
-const ROWS: usize = 2 * (80 + 1 - 3);
+/// Rows of the three collections together.
+const ROWS: usize = 2 * (80 + 1 - 3) + (40 + 1 - 1);
 
 #[test]
 fn the_sample_has_every_kind_of_file_and_opens() {
-    for kind in ["MANIFEST", "segment-", "dead-", "patch-", "words-", "requests-", "log-"] {
+    for kind in ["MANIFEST", "segment-", "dead-", "patch-", "words-", "requests-", "kept-", "log-"] {
         assert!(SAMPLE.files.iter().any(|(name, _)| name.starts_with(kind)), "{kind}");
     }
     for input in [&[0][..], &[1]] {
@@ -51,28 +51,15 @@ fn a_repaired_change_gets_past_the_checksums() {
 #[test]
 fn damaged_databases_are_refused_or_can_be_read() {
     const RUNS: usize = 1_000;
-    let mut random = SplitMix64(7);
+    let mut random = Random::new(7);
     let (mut refused, mut changed) = (0, 0);
     for _ in 0..RUNS {
-        let length = 4 + random.next() as usize % 28;
-        let input: Vec<u8> = std::iter::repeat_with(|| random.next() as u8).take(length).collect();
+        let length = 4 + random.below(28);
+        let input = random.bytes(length);
         changed += usize::from(damage(&SAMPLE, &input).0.files != SAMPLE.files);
         refused += usize::from(run(&input) == Outcome::Refused);
     }
     // Neither all that is damaged is refused at the door, nor does all of it come in.
     assert!(changed > RUNS * 9 / 10, "{changed} of {RUNS} were damaged");
     assert!((RUNS / 8..RUNS * 19 / 20).contains(&refused), "{refused} of {RUNS} were refused");
-}
-
-/// A small deterministic generator (Steele, Lea and Flood 2014).
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
 }

@@ -18,6 +18,11 @@ pub(crate) fn readers() -> Result<(), String> {
     fuzz("fuzz-readers", "corpus", "-max_len=64")
 }
 
+/// Damaged files, checked and repaired.
+pub(crate) fn repairs() -> Result<(), String> {
+    fuzz("fuzz-repairs", "corpus-repairs", "-max_len=64")
+}
+
 /// Filters as text.
 pub(crate) fn filters() -> Result<(), String> {
     fuzz("fuzz-filters", "corpus-filters", "-max_len=256")

@@ -42,6 +42,8 @@ Not part of `test`:
            the loom tests fail when an ordering or an order of stores is made wrong
   fuzz [SECONDS]
            damaged database files, led by coverage; 60 seconds unless told
+  fuzz-repairs [SECONDS]
+           checking and repairing such files, the same way
   fuzz-filters [SECONDS]
            filters as text, the same way
 ";
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         "asan" => &[asan::kernels, asan::engine],
         "asan-kernels" => &[asan::kernels],
         "fuzz" => &[fuzz::readers],
+        "fuzz-repairs" => &[fuzz::repairs],
         "fuzz-filters" => &[fuzz::filters],
         "" | "--help" | "-h" | "help" => {
             print!("{HELP}");
