@@ -17,6 +17,7 @@
 //! Anything else is refused, with all columns that are, before anything is written.
 
 use arrow_schema::{DataType, Field};
+use ragstone::limits::{LIST_STRINGS_MAX, MULTI_VECTORS_MAX, SPARSE_ENTRIES_MAX};
 use ragstone::{ElementType, FieldType, VectorKind};
 
 use crate::layout::Role;
@@ -56,6 +57,9 @@ pub(crate) fn infer(column: &Field) -> Result<Inferred, String> {
             match (parts.len(), part("lat"), part("lon"), part("indices"), part("values")) {
                 (2, Some(lat), Some(lon), ..) if lat.is_numeric() && lon.is_numeric() => FieldType::Geo,
                 (2, _, _, Some(indices), Some(values)) if has_items(indices) && has_items(values) => {
+                    for part in [indices, values] {
+                        within(items(part).and_then(|(_, length)| length), SPARSE_ENTRIES_MAX)?;
+                    }
                     return Ok(Inferred::Sparse);
                 }
                 _ => {
@@ -79,14 +83,29 @@ fn list(data_type: &DataType) -> Result<Inferred, String> {
         return Ok(Inferred::Dense(length, element));
     }
     if is_text(item) || matches!(item, DataType::Dictionary(_, values) if is_text(values)) {
+        within(length, LIST_STRINGS_MAX)?;
         return Ok(Inferred::Field(FieldType::Strings));
     }
-    match items(item).and_then(|(item, length)| Some((element(item)?, length))) {
-        Some((element, length)) => Ok(Inferred::Multi(length, element)),
+    match items(item).and_then(|(item, components)| Some((element(item)?, components))) {
+        Some((element, components)) => {
+            within(length, MULTI_VECTORS_MAX)?;
+            Ok(Inferred::Multi(components, element))
+        }
         None => {
             Err("lists are of floats (a vector), of lists of floats (a multi-vector) or of strings"
                 .to_owned())
         }
+    }
+}
+
+/// Checks the length that all lists of a column have, if there is one. A reader makes room for that many items of a row that has none,
+/// before anybody sees the row.
+fn within(length: Option<usize>, max: usize) -> Result<(), String> {
+    match length {
+        Some(length) if length > max => {
+            Err(format!("each of its lists has {length} items, and {max} are the most"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -177,5 +196,41 @@ fn named(kind: &VectorKind) -> String {
         VectorKind::Dense(options) => format!("a list of {} floats", options.dimension),
         VectorKind::Multi(options) => format!("a list of lists of {} floats", options.dimension),
         _ => "a struct of `indices` and `values`".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn lists(item: DataType, length: usize) -> DataType {
+        DataType::FixedSizeList(Arc::new(Field::new("item", item, true)), length as i32)
+    }
+
+    fn sparse(length: usize) -> DataType {
+        let part = |name, item| Field::new(name, lists(item, length), true);
+        DataType::Struct(vec![part("indices", DataType::UInt32), part("values", DataType::Float32)].into())
+    }
+
+    /// A file of a kilobyte said that its lists have two billion items, and a row without one took as many before it was looked at.
+    #[test]
+    fn lists_of_a_length_that_no_row_can_have_are_refused() {
+        let of = |data_type| infer(&Field::new("column", data_type, true));
+        let pairs = || lists(DataType::Float32, 2);
+        assert_eq!(of(lists(DataType::Utf8, LIST_STRINGS_MAX)), Ok(Inferred::Field(FieldType::Strings)));
+        let multi = Inferred::Multi(Some(2), ElementType::F32);
+        assert_eq!(of(lists(pairs(), MULTI_VECTORS_MAX)), Ok(multi));
+        assert_eq!(of(sparse(SPARSE_ENTRIES_MAX)), Ok(Inferred::Sparse));
+        for wrong in [
+            lists(DataType::Utf8, LIST_STRINGS_MAX + 1),
+            lists(pairs(), MULTI_VECTORS_MAX + 1),
+            lists(pairs(), i32::MAX as usize),
+            sparse(SPARSE_ENTRIES_MAX + 1),
+        ] {
+            let error = of(wrong).unwrap_err();
+            assert!(error.starts_with("each of its lists has "), "{error}");
+        }
     }
 }

@@ -146,7 +146,7 @@ fn ask(collection: &Collection) {
 }
 
 /// What lets a read of a collection with a tenant key go over all of it.
-fn of_all_tenants(collection: &Collection) -> Option<Filter> {
+pub(crate) fn of_all_tenants(collection: &Collection) -> Option<Filter> {
     collection.schema().tenant().map(|_| Filter::AllTenants)
 }
 

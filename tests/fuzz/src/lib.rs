@@ -14,9 +14,11 @@
 //! follows the coverage for as long as one likes: `cargo xtask fuzz`.
 
 mod damage;
+mod exchange;
 mod exercise;
 mod file;
 mod filter;
+mod input;
 mod random;
 mod repair;
 mod sample;
@@ -25,6 +27,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 pub use damage::damage;
+pub use exchange::exercise_exchange;
 pub use exercise::{Outcome, exercise};
 pub use file::File;
 pub use filter::filter;

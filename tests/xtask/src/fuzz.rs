@@ -23,6 +23,11 @@ pub(crate) fn repairs() -> Result<(), String> {
     fuzz("fuzz-repairs", "corpus-repairs", "-max_len=64")
 }
 
+/// Arrow and Parquet files.
+pub(crate) fn exchange() -> Result<(), String> {
+    fuzz("fuzz-exchange", "corpus-exchange", "-max_len=64")
+}
+
 /// Filters as text.
 pub(crate) fn filters() -> Result<(), String> {
     fuzz("fuzz-filters", "corpus-filters", "-max_len=256")

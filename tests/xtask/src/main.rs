@@ -44,6 +44,8 @@ Not part of `test`:
            damaged database files, led by coverage; 60 seconds unless told
   fuzz-repairs [SECONDS]
            checking and repairing such files, the same way
+  fuzz-exchange [SECONDS]
+           Arrow and Parquet files, the same way
   fuzz-filters [SECONDS]
            filters as text, the same way
 ";
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         "asan-kernels" => &[asan::kernels],
         "fuzz" => &[fuzz::readers],
         "fuzz-repairs" => &[fuzz::repairs],
+        "fuzz-exchange" => &[fuzz::exchange],
         "fuzz-filters" => &[fuzz::filters],
         "" | "--help" | "-h" | "help" => {
             print!("{HELP}");

@@ -14,7 +14,7 @@ use arrow_schema::Schema;
 
 use super::{Tried, told};
 
-/// Bytes that a compressed buffer may have, unpacked.
+/// Bytes that the compressed buffers of a batch may have together, unpacked: all of them are in memory at once.
 const UNPACKED_BYTES_MAX: u64 = 4 << 30;
 /// How much larger it may be than it is packed: zstd makes four bytes of a block of 128 KiB that repeats one.
 const UNPACKED_RATIO_MAX: u64 = 1 << 16;
@@ -144,13 +144,24 @@ fn check_lengths(file: &mut File, batch: &Batch) -> Tried<()> {
     if !batch.is_compressed {
         return Ok(());
     }
+    let mut all = 0_u64;
     for (start, length) in batch.buffers.iter().filter(|(_, length)| *length > 0) {
         let at = batch.body.start.checked_add(*start).ok_or("a buffer is beyond its batch")?;
         let prefix = bytes(file, at..at.saturating_add(8), batch.body.end)?;
         let unpacked = prefix.first_chunk().map_or(0, |bytes| i64::from_le_bytes(*bytes));
         let most = UNPACKED_BYTES_MAX.min(length.saturating_mul(UNPACKED_RATIO_MAX));
-        if unpacked != NOT_PACKED && unsigned(unpacked)? > most {
+        if unpacked == NOT_PACKED {
+            continue;
+        }
+        let unpacked = unsigned(unpacked)?;
+        all = all.saturating_add(unpacked);
+        if unpacked > most {
             return Err(format!("a buffer of {length} bytes says that it has {unpacked} when unpacked"));
+        }
+        if all > UNPACKED_BYTES_MAX {
+            return Err(format!(
+                "a batch says that it has more than {UNPACKED_BYTES_MAX} bytes when unpacked"
+            ));
         }
     }
     Ok(())
