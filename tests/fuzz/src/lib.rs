@@ -22,6 +22,7 @@ mod input;
 mod random;
 mod repair;
 mod sample;
+mod wire;
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -34,6 +35,7 @@ pub use filter::filter;
 pub use random::Random;
 pub use repair::{Repaired, exercise_repair};
 pub use sample::Sample;
+pub use wire::{Answered, exercise_wire};
 
 static SAMPLE: LazyLock<Sample> = LazyLock::new(Sample::write);
 

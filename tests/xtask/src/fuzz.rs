@@ -28,6 +28,11 @@ pub(crate) fn exchange() -> Result<(), String> {
     fuzz("fuzz-exchange", "corpus-exchange", "-max_len=64")
 }
 
+/// Requests to a server.
+pub(crate) fn wire() -> Result<(), String> {
+    fuzz("fuzz-wire", "corpus-wire", "-max_len=96")
+}
+
 /// Filters as text.
 pub(crate) fn filters() -> Result<(), String> {
     fuzz("fuzz-filters", "corpus-filters", "-max_len=256")

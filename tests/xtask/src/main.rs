@@ -46,6 +46,8 @@ Not part of `test`:
            checking and repairing such files, the same way
   fuzz-exchange [SECONDS]
            Arrow and Parquet files, the same way
+  fuzz-wire [SECONDS]
+           requests to a server of the process, the same way
   fuzz-filters [SECONDS]
            filters as text, the same way
 ";
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         "fuzz" => &[fuzz::readers],
         "fuzz-repairs" => &[fuzz::repairs],
         "fuzz-exchange" => &[fuzz::exchange],
+        "fuzz-wire" => &[fuzz::wire],
         "fuzz-filters" => &[fuzz::filters],
         "" | "--help" | "-h" | "help" => {
             print!("{HELP}");

@@ -7,6 +7,9 @@
 //! Parameters of generation that Ragstone knows are sent on, typed and bounded. Those whose answers it could not carry (tools, several
 //! answers, probabilities) are refused. All others are read past: with the operator's key, they could ask the model's service for
 //! what is not the caller's to ask (other models, plugins, addresses).
+//!
+//! What comes as a list takes several times its bytes once it is read, so no more of it is kept than may be: parts become one text while they are
+//! read, and messages beyond their limit are read past.
 
 use std::fmt;
 
@@ -15,7 +18,7 @@ use ragstone_rag::generate::{GenerateOptions, GenerateRequest};
 use ragstone_rag::prompt::{ChatMessage, ChatRole, EnrichRequest, TemplateChoice};
 use ragstone_rag::retrieve::RetrievalMode;
 use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -30,6 +33,7 @@ const DEFAULT_COLLECTION: &str = "default";
 pub(super) struct ChatBody {
     #[serde(default)]
     model: Option<String>,
+    #[serde(deserialize_with = "messages")]
     messages: Vec<Message>,
     #[serde(default)]
     stream: Option<bool>,
@@ -102,9 +106,35 @@ struct Message {
     content: Option<Content>,
 }
 
+/// The messages, and one more where there are more than may be.
+fn messages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Message>, D::Error> {
+    struct Messages;
+
+    impl<'de> Visitor<'de> for Messages {
+        type Value = Vec<Message>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list of messages")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Message>, A::Error> {
+            let mut messages = Vec::new();
+            while messages.len() <= CHAT_MESSAGES_MAX {
+                let Some(message) = list.next_element()? else { return Ok(messages) };
+                messages.push(message);
+            }
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(messages)
+        }
+    }
+
+    deserializer.deserialize_seq(Messages)
+}
+
 enum Content {
     Text(String),
-    Parts(Vec<Part>),
+    /// The part at this place is none of text.
+    WrongPart(usize),
 }
 
 impl<'de> Deserialize<'de> for Content {
@@ -126,12 +156,24 @@ impl<'de> Visitor<'de> for ContentVisitor {
         Ok(Content::Text(text.to_owned()))
     }
 
+    /// The texts of the parts, a line each.
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Content, A::Error> {
-        let mut parts = Vec::new();
-        while let Some(part) = list.next_element()? {
-            parts.push(part);
+        let (mut all, mut at) = (String::new(), 0);
+        while let Some(part) = list.next_element::<Part>()? {
+            let text = match (part.kind.as_str(), part.text, part.refusal) {
+                ("text", Some(text), _) | ("refusal", _, Some(text)) => text,
+                _ => {
+                    while list.next_element::<IgnoredAny>()?.is_some() {}
+                    return Ok(Content::WrongPart(at));
+                }
+            };
+            if at > 0 {
+                all.push('\n');
+            }
+            all.push_str(&text);
+            at += 1;
         }
-        Ok(Content::Parts(parts))
+        Ok(Content::Text(all))
     }
 }
 
@@ -313,18 +355,9 @@ impl Message {
         };
         let content = match self.content {
             Some(Content::Text(text)) => text,
-            Some(Content::Parts(parts)) => {
-                let mut texts = Vec::with_capacity(parts.len());
-                for (at, part) in parts.into_iter().enumerate() {
-                    match (part.kind.as_str(), part.text, part.refusal) {
-                        ("text", Some(text), _) | ("refusal", _, Some(text)) => texts.push(text),
-                        _ => {
-                            let reason = "only parts of text are taken, no images, sounds or files";
-                            return Err(ApiError::invalid(format!("{path}.content[{at}].type"), reason));
-                        }
-                    }
-                }
-                texts.join("\n")
+            Some(Content::WrongPart(at)) => {
+                let reason = "only parts of text are taken, no images, sounds or files";
+                return Err(ApiError::invalid(format!("{path}.content[{at}].type"), reason));
             }
             None => String::new(),
         };
