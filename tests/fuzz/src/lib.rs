@@ -1,5 +1,5 @@
-//! Fuzzing of the readers of Ragstone's files: whatever bytes a disk gives back, opening a database is an error with a
-//! name or a database that can be searched, never a panic.
+//! Fuzzing of what reads bytes of others: whatever a disk gives back, opening a database is an error with a
+//! name or a database that can be searched, never a panic; and so is whatever people and programs hand on.
 //!
 //! **Problem.** A byte that rots is caught by a checksum, so random changes test the checksum and nothing behind it.
 //! But the parsers behind it must not rely on it either: files come from other builds, from backups and from people,
@@ -10,8 +10,22 @@
 //! hold; now and then without repair, as a disk would do it. What opens is then read in every way
 //! ([`exercise`]). So most runs reach the parsers, and those that open reach the readers.
 //!
-//! Two things drive it: `tests/readers.rs`, a bounded number of seeded runs in `cargo test`, and libFuzzer, which
-//! follows the coverage for as long as one likes: `cargo xtask fuzz`.
+//! What else comes from others is reached in the same manner, each by a function that takes any bytes:
+//!
+//! | what | function | task |
+//! |---|---|---|
+//! | files of a database, read and written to | [`run`] | `fuzz` |
+//! | the same, checked and repaired, and opened only to be read | [`run_repair`] | `fuzz-repairs` |
+//! | the files of a copy, and places of snapshots | [`exercise_snapshot`] | `fuzz-snapshots` |
+//! | Arrow and Parquet files | [`exercise_exchange`] | `fuzz-exchange` |
+//! | frames, messages, tokens, credentials and JSON at a server's ports | [`exercise_wire`] | `fuzz-wire` |
+//! | filters as text | [`filter`] | `fuzz-filters` |
+//! | settings, grants, cursors, JSON, names | [`exercise_text`] | `fuzz-texts` |
+//!
+//! Two things drive each: a bounded number of seeded runs in `cargo test` (`tests/`), and libFuzzer, which
+//! follows the coverage for as long as one likes: `cargo xtask TASK`.
+//!
+//! Deliberately absent: HTTP/2 itself and the formats of documents, whose parsers are not ours and are fuzzed where they are.
 
 mod damage;
 mod exchange;
@@ -22,6 +36,8 @@ mod input;
 mod random;
 mod repair;
 mod sample;
+mod snapshot;
+mod texts;
 mod wire;
 
 use std::path::Path;
@@ -35,6 +51,8 @@ pub use filter::filter;
 pub use random::Random;
 pub use repair::{Repaired, exercise_repair};
 pub use sample::Sample;
+pub use snapshot::exercise_snapshot;
+pub use texts::exercise_text;
 pub use wire::{Answered, exercise_wire};
 
 static SAMPLE: LazyLock<Sample> = LazyLock::new(Sample::write);

@@ -1,8 +1,8 @@
-//! Fuzzing the readers of database files with libFuzzer (`tests/fuzz`): led by coverage, under AddressSanitizer.
+//! Fuzzing what reads bytes of others with libFuzzer (`tests/fuzz`): led by coverage, under AddressSanitizer.
 //!
 //! The flags are those of `cargo fuzz`, which this does without. What it found before is kept in the target directory
-//! and where it goes on; an input that breaks something is written there as `crash-*`, and its damage is repeated by
-//! `cargo xtask fuzz PATH-OF-THE-INPUT`.
+//! and where it goes on; an input that breaks something is written there as `crash-*`, and what it does is repeated by
+//! `cargo xtask fuzz PATH-OF-THE-INPUT`, or by the task of its target.
 
 use std::path::Path;
 use std::process::Command;
@@ -31,6 +31,16 @@ pub(crate) fn exchange() -> Result<(), String> {
 /// Requests to a server.
 pub(crate) fn wire() -> Result<(), String> {
     fuzz("fuzz-wire", "corpus-wire", "-max_len=96")
+}
+
+/// Damaged copies.
+pub(crate) fn snapshots() -> Result<(), String> {
+    fuzz("fuzz-snapshots", "corpus-snapshots", "-max_len=64")
+}
+
+/// Settings, grants, cursors, names.
+pub(crate) fn texts() -> Result<(), String> {
+    fuzz("fuzz-texts", "corpus-texts", "-max_len=256")
 }
 
 /// Filters as text.

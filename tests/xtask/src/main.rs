@@ -48,6 +48,10 @@ Not part of `test`:
            Arrow and Parquet files, the same way
   fuzz-wire [SECONDS]
            requests to a server of the process, the same way
+  fuzz-snapshots [SECONDS]
+           restoring damaged copies, the same way
+  fuzz-texts [SECONDS]
+           settings, grants, cursors and names, the same way
   fuzz-filters [SECONDS]
            filters as text, the same way
 ";
@@ -75,6 +79,8 @@ fn main() -> ExitCode {
         "fuzz-repairs" => &[fuzz::repairs],
         "fuzz-exchange" => &[fuzz::exchange],
         "fuzz-wire" => &[fuzz::wire],
+        "fuzz-snapshots" => &[fuzz::snapshots],
+        "fuzz-texts" => &[fuzz::texts],
         "fuzz-filters" => &[fuzz::filters],
         "" | "--help" | "-h" | "help" => {
             print!("{HELP}");

@@ -150,3 +150,46 @@ fn roles_are_where_providers_put_them() {
     assert_eq!(role_names(claims, "https://x.y/roles"), ["f"]);
     assert!(role_names(claims, "none").is_empty() && role_names(claims, "roles.a").is_empty());
 }
+
+/// Both come from elsewhere: keys from the provider, tokens from anybody.
+#[tokio::test]
+async fn no_bytes_of_keys_or_tokens_are_a_panic() {
+    const RUNS: usize = 400;
+    let (directory, signer) = (tempfile::tempdir().unwrap(), Signer::new("first"));
+    let others = [
+        json!({"kty": "EC", "crv": "P-256", "kid": "first", "x": "AAAA", "y": "AAAA"}),
+        json!({"kty": "RSA", "kid": "first", "n": "AQAB", "e": "AQAB", "alg": "RS256"}),
+        json!({"kty": "oct", "kid": "first", "k": "AAAA"}),
+    ];
+    let set = json!({"keys": [signer.jwk(), others[0], others[1], others[2]]}).to_string();
+    let token = signer.token(&claims());
+    let algorithms = ["EdDSA", "ES256", "RS256", "PS512"];
+    let mut state = 5_u64;
+    // A linear congruential generator (Knuth 1981), its upper bits.
+    let mut below = |bound: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % bound
+    };
+    let mut taken = 0;
+    for _ in 0..RUNS {
+        let mut keys = set.clone().into_bytes();
+        for _ in 0..below(4) {
+            let at = below(keys.len());
+            keys[at] = [b'"', b'0', b'[', b'A', 0xff, b'}'][below(6)];
+        }
+        let jwt = jwt(&directory, &[]);
+        std::fs::write(directory.path().join("keys.json"), &keys).unwrap();
+        let sent = match below(3) {
+            0 => signer.sign(&json!({"alg": algorithms[below(4)], "kid": "first"}), &claims()),
+            1 => {
+                let mut changed = token.clone().into_bytes();
+                let at = below(changed.len());
+                changed[at] = [b'.', b'-', b'A', b' '][below(4)];
+                String::from_utf8(changed).unwrap()
+            }
+            _ => token.clone(),
+        };
+        taken += usize::from(jwt.verify(&sent).await.is_ok());
+    }
+    assert!((1..RUNS).contains(&taken), "{taken} of {RUNS} were taken");
+}

@@ -105,3 +105,6 @@ fn nothing_left<'a>(mut left: impl Iterator<Item = &'a String>, what: &str, know
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,3 +127,25 @@ fn a_conversation_is_taken_as_it_is() {
     let many = vec![json!({"role": "user", "content": "x"}); CHAT_MESSAGES_MAX + 1];
     assert_eq!(refused(json!({"messages": many})), "messages");
 }
+
+/// Lists were kept as a whole, at several times their bytes, before anybody counted them.
+#[test]
+fn no_more_of_a_list_is_kept_than_may_be() {
+    let many = json!({"messages": vec![json!({"role": "user", "content": "x"}); 3 * CHAT_MESSAGES_MAX]});
+    let body = serde_json::from_str::<ChatBody>(&many.to_string()).unwrap();
+    assert_eq!(body.messages.len(), CHAT_MESSAGES_MAX + 1);
+    assert_eq!(refused(many), "messages");
+    let parts = json!([{"type": "text", "text": "a"}, {"type": "image_url"}, {"type": "text", "text": "b"}]);
+    let mixed = json!([{"role": "user", "content": parts}]);
+    assert_eq!(refused(json!({"messages": mixed})), "messages[0].content[1].type");
+    let none = understood(json!({"messages": [{"role": "user", "content": []}]})).unwrap();
+    assert_eq!(none.request.enrich.messages, [ChatMessage::user("")]);
+    // What is read past is JSON nevertheless.
+    let broken = many_messages_that_end_in("{\"role\": ]");
+    assert!(serde_json::from_str::<ChatBody>(&broken).is_err());
+}
+
+fn many_messages_that_end_in(end: &str) -> String {
+    let messages = "{\"role\": \"user\", \"content\": \"x\"},".repeat(CHAT_MESSAGES_MAX + 1);
+    format!("{{\"messages\": [{messages}{end}]}}")
+}
