@@ -19,7 +19,7 @@
 //! | the files of a copy, and places of snapshots | [`exercise_snapshot`] | `fuzz-snapshots` |
 //! | Arrow and Parquet files | [`exercise_exchange`] | `fuzz-exchange` |
 //! | frames, messages, tokens, credentials and JSON at a server's ports | [`exercise_wire`] | `fuzz-wire` |
-//! | filters as text | [`filter`] | `fuzz-filters` |
+//! | filters as text | [`filter()`] | `fuzz-filters` |
 //! | settings, grants, cursors, JSON, names | [`exercise_text`] | `fuzz-texts` |
 //!
 //! Two things drive each: a bounded number of seeded runs in `cargo test` (`tests/`), and libFuzzer, which

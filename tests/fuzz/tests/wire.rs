@@ -14,7 +14,7 @@ fn sound_requests_are_answered_also_in_pieces_and_compressed() {
     for how in [0, 1, 2, 3, 16, 16 + 1] {
         let answers = (0..24).map(|which| exercise_wire(&[0, which, how, WITH_KEY, 40]));
         let well = answers.filter(|answered| *answered == Answered::Grpc(0)).count();
-        assert!(well >= 12, "{how}: {well} of them");
+        assert!(well >= 10, "{how}: {well} of them");
     }
     let well =
         (0..24).filter(|which| exercise_wire(&[0, *which, 0, WITH_TOKEN, 40]) == Answered::Grpc(0)).count();
