@@ -52,10 +52,13 @@ fn no_text_is_a_panic() {
             shown_point(&point);
         }
         let _ = update(&raw, &types);
-        let _ = value(&raw, None, "value");
+        let _ = value::value(&raw, None, "value");
+        let _ = typed(raw.get(), Some(FieldType::Json), "value");
+        let _ = write(&format!("{{\"upsert\": {raw}}}\n{{\"update\": {raw}}}"), "lines", &types);
         if let Ok(read) = parsed(&raw, "text") {
             let _ = moment(&read, "moment");
             let _ = source(read.clone(), "source");
+            let _ = query(read.clone());
             let _ = vector(read, "vector");
         }
     }
