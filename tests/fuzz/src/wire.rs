@@ -131,7 +131,7 @@ fn http(server: &Server, input: &mut Input<'_>) -> Answered {
     let (path, body) = BODIES[usize::from(input.byte()) % BODIES.len()];
     let how = input.byte();
     let (key, mut body) = (credentials(server, input), body.as_bytes().to_vec());
-    let damages_head = how % 4 == 0;
+    let damages_head = how.is_multiple_of(4);
     if !damages_head {
         change(&mut body, input);
     }
