@@ -44,9 +44,9 @@ impl CollectionsService for Services {
         request: Request<GetCollectionRequest>,
     ) -> Result<Response<GetCollectionResponse>, Status> {
         let GetCollectionRequest { name, at_least } = request.into_inner();
-        let reading = self.reading();
+        let reading = self.reading(&name, &at_least).await?;
         let get = move |rag: &Rag| {
-            let info = reading.collection(rag, &name, &at_least)?.info();
+            let info = reading.collection(rag, &name)?.info();
             let model = rag.collection_model(&name)?;
             Ok(GetCollectionResponse { collection: Some(convert::collection((info, model))) })
         };

@@ -48,9 +48,9 @@ impl DocumentsService for Services {
         request: Request<GetDocumentRequest>,
     ) -> Result<Response<GetDocumentResponse>, Status> {
         let request = request.into_inner();
-        let reading = self.reading();
+        let reading = self.reading(&request.collection, &request.at_least).await?;
         let get = move |rag: &Rag| {
-            reading.collection(rag, &request.collection, &request.at_least)?;
+            reading.collection(rag, &request.collection)?;
             let document = rag.document(&request.collection, &request.id)?;
             Ok(GetDocumentResponse { document: Some(convert::document(document)) })
         };
@@ -66,9 +66,10 @@ impl DocumentsService for Services {
         parts.extend(request.source.as_deref());
         let list = page::List::new(&parts);
         let (size, after) = (page::size(request.page_size)?, list.key(&request.page_token)?);
-        let (mut budget, reading) = (self.budget(), self.reading());
+        let reading = self.reading(&request.collection, &request.at_least).await?;
+        let mut budget = self.budget();
         let get = move |rag: &Rag| {
-            reading.collection(rag, &request.collection, &request.at_least)?;
+            reading.collection(rag, &request.collection)?;
             let (collection, source) = (&request.collection, request.source.as_deref());
             let found = rag.documents(collection, source, after.as_deref(), size)?;
             let documents = found.documents.into_iter().map(|found| budget.spend(convert::document(found)));
@@ -110,9 +111,10 @@ impl DocumentsService for Services {
                 key.parse::<usize>().map_err(|_| status::invalid("page_token", "not a token of this list"))?
             }
         };
-        let (mut budget, reading) = (self.budget(), self.reading());
+        let reading = self.reading(&request.collection, &request.at_least).await?;
+        let mut budget = self.budget();
         let get = move |rag: &Rag| {
-            reading.collection(rag, &request.collection, &request.at_least)?;
+            reading.collection(rag, &request.collection)?;
             let chunks = rag.chunks(&request.collection, &request.document)?;
             let end = first.saturating_add(size);
             let next_page_token =

@@ -30,7 +30,7 @@ use prost::Message;
 use ragstone::{CancelOnDrop, CancelToken, Collection, WriteReceipt};
 use ragstone_rag::Rag;
 use ragstone_rag::answers::AnswerCache;
-use tonic::{Response, Status};
+use tonic::{Code, Response, Status};
 
 use self::answer::{Budget, Refused};
 pub(crate) use self::api::Api;
@@ -176,9 +176,9 @@ impl Services {
 
     /// Returns when a collection shows what the write token stands for.
     async fn wait_for(&self, collection: &str, at_least: String) -> Result<(), Status> {
-        let ((rag, _end_with_call), reading, name) =
-            (self.wanted_rag(), self.reading(), collection.to_owned());
-        self.shared.work.run(move || reading.collection(&rag, &name, &at_least).map(drop)).await?
+        let reading = self.reading(collection, &at_least).await?;
+        let ((rag, _end_with_call), name) = (self.wanted_rag(), collection.to_owned());
+        self.shared.work.run(move || reading.collection(&rag, &name).map(drop)).await?
     }
 
     /// Returns when the model of a collection, if it has one, is loaded; its name.
@@ -289,9 +289,23 @@ impl Services {
         message.map(|message| self.budget().hold(message, Place::current().as_ref())).transpose()
     }
 
-    /// How a read of this request finds the collection that it is about, at what it asks for at least.
-    fn reading(&self) -> Reading {
-        Reading { patience: self.shared.read_wait }
+    /// How a read of this request finds the collection that it is about, once the log has come to what it asks for at least. Who asks for a collection
+    /// that they do not see does not wait. To be called before any turn is taken.
+    async fn reading(&self, collection: &str, at_least: &str) -> Result<Reading, Status> {
+        let patience = self.shared.read_wait;
+        if at_least.is_empty() {
+            return Ok(Reading { reached: None, patience });
+        }
+        let rag = self.rag();
+        let is_shown = rag.db().collection(collection).is_ok();
+        let log_patience = if is_shown { patience } else { Duration::ZERO };
+        match token::reached(rag.db(), at_least, log_patience).await {
+            // What the read tells is that there is no such collection.
+            Err(status) if !is_shown && status.code() == Code::Unavailable => {
+                Ok(Reading { reached: None, patience })
+            }
+            reached => Ok(Reading { reached: reached?, patience }),
+        }
     }
 
     /// How long a caller may take nothing of an answer that streams.
@@ -316,13 +330,15 @@ impl Services {
 /// Finds collections for reads.
 #[derive(Clone, Copy, Debug)]
 struct Reading {
+    /// Where the log has come to, if the read asks for that.
+    reached: Option<u64>,
     patience: Duration,
 }
 
 impl Reading {
-    /// The collection, once it shows what the write token stands for.
-    fn collection(self, rag: &Rag, name: &str, at_least: &str) -> Result<Collection, Status> {
-        token::collection(rag.db(), name, at_least, self.patience)
+    /// The collection, which shows what the write token stands for.
+    fn collection(self, rag: &Rag, name: &str) -> Result<Collection, Status> {
+        token::collection(rag.db(), name, self.reached, self.patience)
     }
 }
 

@@ -80,10 +80,11 @@ impl PointsService for Services {
         request: Request<GetPointsRequest>,
     ) -> Result<Response<GetPointsResponse>, Status> {
         let request = request.into_inner();
-        let (mut budget, reading) = (self.budget(), self.reading());
+        let reading = self.reading(&request.collection, &request.at_least).await?;
+        let mut budget = self.budget();
         let get = move |rag: &Rag| {
             let ids = convert::ids_to_read(request.ids)?;
-            let view = reading.collection(rag, &request.collection, &request.at_least)?.view().as_of_now();
+            let view = reading.collection(rag, &request.collection)?.view().as_of_now();
             let mut points = Vec::new();
             for (slice, ids) in ids.chunks(READ_SLICE).enumerate() {
                 let found = view.get(ids).map_err(|error| in_slice(error, "ids", slice * READ_SLICE))?;
@@ -130,9 +131,10 @@ impl PointsService for Services {
         request: Request<ScrollPointsRequest>,
     ) -> Result<Response<ScrollPointsResponse>, Status> {
         let request = request.into_inner();
-        let (mut budget, reading) = (self.budget(), self.reading());
+        let reading = self.reading(&request.collection, &request.at_least).await?;
+        let mut budget = self.budget();
         let scroll = move |rag: &Rag| {
-            let view = reading.collection(rag, &request.collection, &request.at_least)?.view();
+            let view = reading.collection(rag, &request.collection)?.view();
             let (mut request, size, list) = convert::scroll(request)?;
             let with_vectors = request.with_vectors;
             let mut points = Vec::new();
@@ -158,11 +160,10 @@ impl PointsService for Services {
         request: Request<CountPointsRequest>,
     ) -> Result<Response<CountPointsResponse>, Status> {
         let request = request.into_inner();
-        let reading = self.reading();
+        let reading = self.reading(&request.collection, &request.at_least).await?;
         let count = move |rag: &Rag| {
             let filter = convert::filter_in(request.filter)?;
-            let count =
-                reading.collection(rag, &request.collection, &request.at_least)?.count(filter.as_ref())?;
+            let count = reading.collection(rag, &request.collection)?.count(filter.as_ref())?;
             Ok(CountPointsResponse { count })
         };
         self.answer(count).await
@@ -173,11 +174,11 @@ impl PointsService for Services {
         request: Request<FacetPointsRequest>,
     ) -> Result<Response<FacetPointsResponse>, Status> {
         let request = request.into_inner();
-        let reading = self.reading();
+        let reading = self.reading(&request.collection, &request.at_least).await?;
         let facet = move |rag: &Rag| {
             let filter = convert::filter_in(request.filter)?;
             let limit = request.limit.map_or(FACET_VALUES_DEFAULT, |limit| limit as usize);
-            let collection = reading.collection(rag, &request.collection, &request.at_least)?;
+            let collection = reading.collection(rag, &request.collection)?;
             Ok(convert::facet(collection.facet(&request.field, filter.as_ref(), limit)?))
         };
         self.answer(facet).await

@@ -36,12 +36,12 @@ impl Services {
             false => None,
         };
         let collection = std::mem::take(&mut request.collection);
+        let finding = self.reading(&collection, &std::mem::take(&mut request.at_least)).await?;
         let mut asked = Asked {
-            at_least: std::mem::take(&mut request.at_least),
             paths: QueryPaths::of(&request),
             stages: self.stages(Activity::Query, About { collection, embedder, ..About::default() }),
             budget: self.budget(),
-            finding: self.reading(),
+            finding,
             recall: self.metrics().recall().clone(),
             lately: self.work().lately().clone(),
             token: CancelToken::new(),
@@ -86,9 +86,8 @@ fn is_short(request: &QueryRequest) -> bool {
 
 /// A query with what is needed to answer it, perhaps twice.
 struct Asked {
-    /// But for the collection, which its stages name, and what is read for at least.
+    /// But for the collection, which its stages name, and what is read for at least, which has been waited for.
     request: QueryRequest,
-    at_least: String,
     paths: QueryPaths,
     /// How long embedding its texts took, if it had any.
     embed_ms: Option<f64>,
@@ -112,7 +111,7 @@ impl Asked {
 
     /// The collection that is queried, whose model has put vectors in the places of texts.
     fn begin(&mut self, rag: &Rag) -> Result<Collection, Refused> {
-        let rows = self.finding.collection(rag, self.stages.collection(), &self.at_least)?;
+        let rows = self.finding.collection(rag, self.stages.collection())?;
         let started = Instant::now();
         if self.tried.is_none() && embed(rag, &rows, [(String::new(), &mut self.request)])? {
             self.embed_ms = Some(milliseconds(started, Instant::now()));

@@ -32,7 +32,8 @@ impl RagService for Services {
             _ => self.require_model_of(&collection).await?,
         };
         self.require_reranker(request.rerank.as_mut()).await?;
-        let (mut budget, reading) = (self.budget(), self.reading());
+        let reading = self.reading(&collection, &at_least).await?;
+        let mut budget = self.budget();
         let stages = self.stages(
             Activity::Retrieve,
             About {
@@ -43,7 +44,7 @@ impl RagService for Services {
             },
         );
         self.answer(move |rag| {
-            reading.collection(rag, &collection, &at_least)?;
+            reading.collection(rag, &collection)?;
             let found = rag.retrieve(&collection, &request)?;
             let results = Some(found.chunks.len());
             stages.were(&found.timings_ms, Figures { results, ..Figures::default() });
@@ -59,9 +60,9 @@ impl RagService for Services {
         let at_least = std::mem::take(&mut request.at_least);
         let (collection, mut request) = convert::enrich_request(request)?;
         let stages = self.enriching(&collection, &mut request).await?;
-        let reading = self.reading();
+        let reading = self.reading(&collection, &at_least).await?;
         self.answer(move |rag| {
-            reading.collection(rag, &collection, &at_least)?;
+            reading.collection(rag, &collection)?;
             let enriched = rag.enrich(&collection, &request)?;
             let results = Some(enriched.citations.len());
             stages.were(&enriched.timings_ms, Figures { results, ..Figures::default() });

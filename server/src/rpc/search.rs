@@ -50,7 +50,8 @@ impl SearchService for Services {
             self.require_model_of(&collection).await?;
         }
         let may_wait = has_text || !at_least.is_empty();
-        let (mut budget, reading) = (self.budget(), self.reading());
+        let reading = self.reading(&collection, &at_least).await?;
+        let mut budget = self.budget();
         let recall = self.metrics().recall().clone();
         let token = CancelToken::new();
         let _end_with_call = token.cancel_on_drop();
@@ -65,7 +66,7 @@ impl SearchService for Services {
                     return Err(status::invalid(&field, "a batch has one of its own").into());
                 }
             }
-            let rows = reading.collection(rag, &collection, &at_least)?;
+            let rows = reading.collection(rag, &collection)?;
             let paths: Vec<QueryPaths> = queries.iter().map(QueryPaths::of).collect();
             let placed = queries.iter_mut().enumerate();
             embed(rag, &rows, placed.map(|(index, query)| (format!("queries[{index}]."), query)))?;
@@ -96,11 +97,12 @@ impl SearchService for Services {
             self.require_model_of(&request.collection).await?;
         }
         let may_wait = has_text || !request.at_least.is_empty();
-        let (mut budget, reading) = (self.budget(), self.reading());
+        let reading = self.reading(&request.collection, &request.at_least).await?;
+        let mut budget = self.budget();
         let token = CancelToken::new();
         let _end_with_call = token.cancel_on_drop();
         let begin = move |rag: &Rag| {
-            let rows = reading.collection(rag, &request.collection, &request.at_least)?;
+            let rows = reading.collection(rag, &request.collection)?;
             range::Asked::of(rag, rows, request)
         };
         let search = move |asked: range::Asked| asked.search(token, &mut budget);

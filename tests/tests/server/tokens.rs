@@ -95,6 +95,29 @@ async fn a_read_waits_for_the_write_that_it_is_to_find() {
     server.stop().await;
 }
 
+/// Whoever asked for what nobody writes had a thread of the reads for as long as that was waited for: a few of them, and nobody else read anything.
+#[tokio::test]
+async fn who_waits_for_a_write_takes_no_turn_of_others() {
+    let one_thread = ServerConfig { read_wait: Duration::from_secs(600), worker_threads_max: 1, ..config() };
+    let (server, client) = with_notes(one_thread).await;
+    let token = client.write_token().unwrap();
+    let wait = || {
+        let never = client.at_least(later(&token, 1_000));
+        tokio::spawn(async move { never.count_points("notes", None).await })
+    };
+    let waiting: Vec<_> = (0..8).map(|_| wait()).collect();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(client.get_points("notes", [1]).await.unwrap().len(), 1);
+    assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+    waiting.iter().for_each(|waiting| waiting.abort());
+    // What the log cannot come to meanwhile is not waited for, nor is what is not there for who asks.
+    let far = client.at_least(later(&token, u64::MAX / 2));
+    assert_eq!(far.count_points("notes", None).await.unwrap_err().reason(), Some("NOT_CAUGHT_UP"));
+    let absent = client.at_least(later(&token, 1)).count_points("absent", None).await.unwrap_err();
+    assert_eq!(absent.reason(), Some("COLLECTION_NOT_FOUND"));
+    server.stop().await;
+}
+
 /// Every write has a token, each greater than the one before, and reads by it find what was written.
 #[tokio::test]
 async fn every_write_has_a_token() {
