@@ -46,6 +46,9 @@ pub struct ServerConfig {
     pub large_requests_max: usize,
     /// Answers of language models that are under way; each takes a thread that waits.
     pub concurrent_generations_max: usize,
+    /// The part of the places of a kind, and of those of streams, that one caller may have at a time: above 0, and 1 at most; some
+    /// ([`CALLER_PLACES_MIN`](limits::CALLER_PLACES_MIN)) in any case. Where callers are not told apart ([`access`](Self::access)), one may have all.
+    pub caller_share_max: f64,
     /// How long a caller may take nothing of an answer before it is given up.
     pub answer_stall_timeout: Duration,
     /// Connections to the gRPC port at a time; a client waits for one to end.
@@ -94,6 +97,7 @@ impl Default for ServerConfig {
             worker_threads_max: (4 * cores).max(16),
             large_requests_max: cores.saturating_sub(1).max(1),
             concurrent_generations_max: limits::CONCURRENT_GENERATIONS_MAX,
+            caller_share_max: limits::CALLER_SHARE_MAX,
             answer_stall_timeout: Duration::from_secs(limits::ANSWER_STALL_SECONDS_MAX),
             grpc_connections_max: limits::GRPC_CONNECTIONS_MAX,
             http_connections_max: limits::HTTP_CONNECTIONS_MAX,
@@ -165,7 +169,9 @@ impl ServerConfig {
         let long = long.map(|(name, _)| (name, "is not below 4 GiB, as a message is"));
         let is_share = (0.0..=1.0).contains(&self.answer_cache.similarity_min);
         let similarity = (!is_share).then_some(("answer_cache.similarity_min", "is not between 0 and 1"));
-        let parts = [self.access.problem(), self.tls.problem(), self.telemetry.problem(), similarity];
+        let has_some = self.caller_share_max > 0.0 && self.caller_share_max <= 1.0;
+        let share = (!has_some).then_some(("caller_share_max", "is not above 0, and 1 at most"));
+        let parts = [self.access.problem(), self.tls.problem(), self.telemetry.problem(), similarity, share];
         zero.or(long).or_else(|| parts.into_iter().flatten().next())
     }
 }

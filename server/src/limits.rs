@@ -13,6 +13,8 @@
 //! | [`SHORT_READ_ROWS_MAX`] | 100 rows; reads of more, and of groups, batches and ranges, are worked on one fewer at a time than there are processors (by default, `large_requests_max`) | it waits |
 //! | [`SHORT_MESSAGE_BYTES_MAX`] | 1 MiB; longer requests are read, and longer answers written, in the same turns | it waits |
 //! | [`CONCURRENT_GENERATIONS_MAX`] | 64 answers (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`CALLER_SHARE_MAX`] | 0.25 of the places of a kind, and of those of streams, for a caller who is known (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`CALLER_PLACES_MIN`] | 8 of a kind, however small that share is | none |
 //! | [`ANSWER_STALL_SECONDS_MAX`] | 60 s (by default) | the answer is given up |
 //! | [`GRPC_CONNECTIONS_MAX`] | 1,024 of the gRPC port (by default) | the connection waits |
 //! | [`HTTP_CONNECTIONS_MAX`] | 1,024 of the HTTP port (by default) | the connection waits |
@@ -164,6 +166,10 @@ pub const FILE_NAME_BYTES_MAX: usize = 255;
 pub const OPERATIONS_KEPT_MAX: usize = 256;
 /// Answers of language models that are under way, by default; one more is refused.
 pub const CONCURRENT_GENERATIONS_MAX: usize = 64;
+/// The part of the places of a kind that one caller may have at a time, by default; of those of streams, likewise.
+pub const CALLER_SHARE_MAX: f64 = 0.25;
+/// Places of a kind that one caller may have at a time, however small their share is.
+pub const CALLER_PLACES_MIN: usize = 8;
 /// Seconds for which a caller may take nothing of an answer, by default.
 pub const ANSWER_STALL_SECONDS_MAX: u64 = 60;
 /// Connections to the gRPC port at a time, by default; a client waits for one to end.

@@ -40,7 +40,7 @@ use self::call::cancelled;
 pub(crate) use self::call::{
     answer_stalled, body_stalled, deadline_exceeded, decompressed_too_large, fault, malformed, messages_full,
     opening, request_too_large, response_too_large, shutting_down, stream_deadline_exceeded, stream_rested,
-    too_many_requests, unknown_compression, unknown_method,
+    too_many_of_caller, too_many_requests, unknown_compression, unknown_method,
 };
 pub(crate) use self::models::{model_loading, model_not_allowed};
 pub(crate) use self::operations::{

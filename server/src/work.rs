@@ -21,10 +21,13 @@
 //! An answer is little work and much waiting, streamed or not: what it computes (finding its evidence) takes a turn among the reads, and while it
 //! waits for its model it has a thread ([`Work::wait`]) and no turn, so its places bound those threads.
 //!
+//! No caller who is known has more than a share of the places (`shares.rs`).
+//!
 //! One thing is computed on a thread of the runtime all the same: short queries, within a millisecond, where they are (`here.rs`).
 
 mod here;
 mod place;
+mod shares;
 mod turns;
 
 use std::sync::Arc;
@@ -40,13 +43,14 @@ use crate::status;
 
 pub(crate) use here::{HERE, Lately};
 pub(crate) use place::Place;
+use shares::Shares;
 pub(crate) use turns::Turns;
 
 /// How often somebody who gives way looks whether there is little else to do.
 const SPARE_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a request does, which decides the gates that it passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Read,
     Write,
@@ -113,6 +117,7 @@ pub(crate) struct Work {
     fetches: Gates,
     generations: Gates,
     memory: Memory,
+    shares: Shares,
     lately: Lately,
     /// Of reads that ask for much, beside their own.
     large_reads: Turns,
@@ -151,6 +156,7 @@ impl Work {
             fetches,
             generations,
             memory: Memory::new(config.message_bytes_max),
+            shares: Shares::new(config.caller_share_max),
             lately: Lately::default(),
             large_messages: large_reads.shared_with("large_message"),
             large_answers: large_reads.shared_with("large_answer"),
@@ -214,7 +220,12 @@ impl Work {
         let gates = self.gates(kind);
         let gate = if streams { &gates.streams } else { &gates.admitted };
         match Arc::clone(gate).try_acquire_owned() {
-            Ok(permit) => Ok(Place::new(kind, streams, (permit, self.memory.clone()))),
+            Ok(permit) => {
+                // The places of streams, unless they are the same ones.
+                let of_streams = streams && kind != Kind::Generate;
+                let shares = (self.shares.clone(), of_streams, self.limit(kind, streams).1);
+                Ok(Place::new(kind, streams, (permit, self.memory.clone(), shares)))
+            }
             Err(_) => {
                 gates.refused.fetch_add(1, Ordering::Relaxed);
                 let (limit, max) = self.limit(kind, streams);

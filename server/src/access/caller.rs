@@ -7,11 +7,13 @@ use std::future::Future;
 use std::sync::Arc;
 
 use ragstone::{Filter, RowFilter, Scope, Sight};
+use tonic::Status;
 
 use super::action::Action;
 use super::audit;
 use super::grant::Bound;
 use super::rules::{Reach, Rule};
+use crate::work::Place;
 
 /// A caller who is known.
 #[derive(Clone, Debug)]
@@ -68,6 +70,8 @@ impl Caller {
 pub(crate) struct Call {
     pub(super) caller: Caller,
     pub(super) action: Action,
+    /// What is called.
+    pub(super) path: Arc<str>,
 }
 
 tokio::task_local! {
@@ -77,13 +81,23 @@ tokio::task_local! {
 
 impl Call {
     /// The call that this task answers, if it is known.
-    pub(super) fn current() -> Option<Call> {
+    pub(crate) fn current() -> Option<Call> {
         CALL.try_with(Call::clone).ok()
     }
 
+    /// Counts a place as one of the caller's.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED: they have as many as they may.
+    pub(crate) fn takes(&self, place: &Place) -> Result<(), Status> {
+        place.of_caller(&self.caller.name).inspect_err(|_| {
+            audit::denied(&self.caller.name, &self.path, "too many calls at a time");
+        })
+    }
+
     /// Notes that it was refused when it came to what it is about.
-    pub(crate) fn note_refused(&self, path: &str) {
-        audit::refused(&self.caller.name, path);
+    pub(crate) fn note_refused(&self) {
+        audit::refused(&self.caller.name, &self.path);
     }
 }
 
@@ -160,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_task_of_its_own_is_a_part_of_the_call_that_begins_it() {
-        let call = Call { caller: caller(&["read on a"]), action: Action::Read };
+        let call = Call { caller: caller(&["read on a"]), action: Action::Read, path: "/x".into() };
         let of = || Call::current().map(|call| call.caller.name.to_string());
         assert_eq!(of(), None);
         let (within_it, carried_on, lost) = within(Some(call), async {

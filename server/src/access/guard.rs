@@ -7,6 +7,7 @@ use tower::Service as _;
 
 use super::{Access, within};
 use crate::rpc::Api;
+use crate::work::Place;
 
 /// The services, and who may call them; cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,13 +23,18 @@ impl Guarded {
             Ok(call) => call,
             Err(refused) => return refused.into_http(),
         };
-        let begun = call.clone().map(|begun| (begun, request.uri().path().to_owned()));
+        if let (Some(call), Some(place)) = (&call, Place::current())
+            && let Err(refused) = call.takes(&place)
+        {
+            return refused.into_http();
+        }
+        let begun = call.clone();
         let Ok(response) = within(call, self.api.call(request)).await;
         let status = Status::from_header_map(response.headers());
-        if let Some((begun, path)) = begun
+        if let Some(begun) = begun
             && status.is_some_and(|status| status.code() == Code::PermissionDenied)
         {
-            begun.note_refused(&path);
+            begun.note_refused();
         }
         response
     }

@@ -121,7 +121,7 @@ impl Access {
         if !matches!(rule.action, Action::Read | Action::Observe) {
             audit::allowed(&caller.name, path, rule.action.name());
         }
-        Ok(Some(Call { caller, action: rule.action }))
+        Ok(Some(Call { caller, action: rule.action, path: path.into() }))
     }
 
     /// Who has these credentials, and what they may ask for in some time.

@@ -64,7 +64,7 @@ async fn the_log_names_who_was_refused_and_who_changes_something_and_no_secret()
     let lines = Lines::begin();
     assert_eq!(code(&access, COUNT, &headers).await, Code::Ok);
     let call = access.admit(UPSERT, &headers).await.unwrap().unwrap();
-    call.note_refused(UPSERT);
+    call.note_refused();
     assert_eq!(code(&access, DELETE, &headers).await, Code::PermissionDenied);
     assert_eq!(code(&access, DELETE, &bearer("rsk_0123456789abcdef_hush")).await, Code::Unauthenticated);
     let text = lines.text();

@@ -242,10 +242,10 @@ async fn work(State(front): State<Front>, request: Request) -> Response {
         Some(Opened { mut work, services, .. }) => {
             match services.access().admit(request.uri().path(), request.headers()).await {
                 Ok(call) => {
-                    let (begun, path) = (call.clone(), request.uri().path().to_owned());
+                    let begun = call.clone();
                     let Ok(response) = within(call, work.call(request)).await;
                     if let Some(begun) = begun.filter(|_| response.status() == StatusCode::FORBIDDEN) {
-                        begun.note_refused(&path);
+                        begun.note_refused();
                     }
                     response
                 }

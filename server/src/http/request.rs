@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::Stage;
 use super::answer::ApiError;
 use super::port::Port;
+use crate::access::Call;
 use crate::layer::patience;
 use crate::status;
 use crate::work::{Kind, Place};
@@ -28,6 +29,11 @@ impl Port {
             Ok(place) => place.until(std::time::Instant::now().checked_add(self.request_timeout)),
             Err(refused) => return ApiError::from(refused).into(),
         };
+        if let Some(call) = Call::current()
+            && let Err(refused) = call.takes(&place)
+        {
+            return ApiError::from(refused).into();
+        }
         let answered = tokio::select! {
             biased;
             answered = place.hold(handle) => answered,

@@ -288,6 +288,13 @@ const LIMITS: &[Setting] = &[
         "Answers of language models that are under way; each takes a thread that waits.",
     ),
     Setting::new(
+        "caller_share_max",
+        "SHARE",
+        Field::Share(|s| &mut s.server.caller_share_max),
+        "The part of the places of a kind (requests, streams and answers apart) that one key, or one subject of tokens, may have at a time: \
+         above 0, and 1 at most; 8 places in any case. Without `auth` or `jwt.keys` callers are not told apart, and one may have all.",
+    ),
+    Setting::new(
         "worker_threads_max",
         "COUNT",
         Field::Number(|s| &mut s.server.worker_threads_max),

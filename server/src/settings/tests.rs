@@ -152,7 +152,7 @@ fn other(setting: &Setting) -> String {
         Field::Texts(_) => "[\"other\"]".to_owned(),
         Field::Switch(_) => (setting.shown(&Settings::default()).as_deref() != Some("true")).to_string(),
         Field::Number(_) | Field::Bytes(_) | Field::CountIf { .. } => "7".to_owned(),
-        Field::Share(_) | Field::RateIf(_) => "0.25".to_owned(),
+        Field::Share(_) | Field::RateIf(_) => "0.75".to_owned(),
         Field::Lines { .. } => "[\"reader=read on a\"]".to_owned(),
         Field::Time(_) => "\"7s\"".to_owned(),
         Field::Choice { words, .. } => format!("{:?}", words[words.len() - 1]),

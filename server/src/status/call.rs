@@ -22,6 +22,19 @@ pub(crate) fn too_many_requests(limit: &'static str, max: usize) -> Status {
         .status()
 }
 
+/// The caller has as many of the places of a kind as one may.
+pub(crate) fn too_many_of_caller(max: usize) -> Status {
+    let message = format!(
+        "the caller has {max} calls of this kind under way, which is what CALLER_SHARE_MAX leaves one; try again"
+    );
+    Problem::new(Code::ResourceExhausted, ErrorReason::TooManyRequests, message.clone())
+        .with("limit", "CALLER_SHARE_MAX")
+        .with("max", max)
+        .quota("CALLER_SHARE_MAX", message)
+        .retry(BUSY_RETRY)
+        .status()
+}
+
 /// The messages that the server has already leave no room for this one.
 pub(crate) fn messages_full(max: usize) -> Status {
     let message = format!(

@@ -1,14 +1,15 @@
 //! What a request has of the server while it is answered: its place behind the gates, and memory for its messages.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
 use super::Kind;
+use super::shares::{Share, Shares};
 use crate::limits::SHORT_MESSAGE_BYTES_MAX;
 use crate::memory::Memory;
 
@@ -26,6 +27,10 @@ pub(crate) struct Place {
 #[derive(Debug)]
 struct Taken {
     _admitted: OwnedSemaphorePermit,
+    /// Of the caller, once that is known.
+    share: OnceLock<Share>,
+    /// Which shares those are, whether of the places of streams, and of how many.
+    shares: (Shares, bool, usize),
     memory: Memory,
     /// Of that.
     bytes: AtomicUsize,
@@ -46,9 +51,14 @@ tokio::task_local! {
 
 impl Place {
     /// The place that a permit gives, with nothing of the memory taken so far.
-    pub(super) fn new(kind: Kind, streams: bool, (permit, memory): (OwnedSemaphorePermit, Memory)) -> Place {
+    pub(super) fn new(
+        kind: Kind,
+        streams: bool,
+        (permit, memory, shares): (OwnedSemaphorePermit, Memory, (Shares, bool, usize)),
+    ) -> Place {
         let (bytes, answers_long) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let shared = Arc::new(Taken { _admitted: permit, memory, bytes, answers_long });
+        let share = OnceLock::new();
+        let shared = Arc::new(Taken { _admitted: permit, share, shares, memory, bytes, answers_long });
         Place { kind, streams, deadline: None, shared }
     }
 
@@ -65,6 +75,20 @@ impl Place {
     /// The same place, of a request that is given up then.
     pub(crate) fn until(self, deadline: Option<Instant>) -> Place {
         Place { deadline, ..self }
+    }
+
+    /// Counts it as one of a caller's, as long as it is taken: of the first who is told of it.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED: the caller has as many places of the kind as they may.
+    pub(crate) fn of_caller(&self, caller: &Arc<str>) -> Result<(), Status> {
+        if self.shared.share.get().is_none() {
+            let (shares, of_streams, places) = &self.shared.shares;
+            let share = shares.take((Arc::clone(caller), self.kind, *of_streams), *places)?;
+            // Told twice at once, it gives the second back.
+            let _ = self.shared.share.set(share);
+        }
+        Ok(())
     }
 
     /// Counts bytes of its messages, until the place is free or they are [given back](Self::give_back).

@@ -8,6 +8,7 @@ use ragstone_client::{
     Scroll,
 };
 use ragstone_server::access::{AccessConfig, Keys, NewKey};
+use ragstone_server::limits::CALLER_PLACES_MIN;
 use ragstone_server::{Listeners, ServeError, ServerConfig, bind, serve};
 use tempfile::TempDir;
 use tonic_health::pb::health_client::HealthClient;
@@ -217,6 +218,45 @@ async fn a_key_makes_as_many_calls_as_it_is_granted() {
     assert_eq!(error.reason(), Some("QUOTA_EXCEEDED"));
     assert!(error.retry_after().unwrap() <= Duration::from_secs(86_400));
     assert!(admin.list_collections().await.is_ok(), "others are not concerned");
+    server.stop().await;
+}
+
+/// Whoever began as many requests as there are places, and had them wait, had all of them, and nobody else was answered.
+#[tokio::test]
+async fn a_caller_has_a_share_of_the_places() {
+    let (directory, keys) = with_keys(&[&["admin"], &["read on *"]]);
+    let few_places = ServerConfig {
+        concurrent_requests_max: CALLER_PLACES_MIN + 2,
+        read_wait: Duration::from_secs(600),
+        ..asking()
+    };
+    let server = Server::start_over(directory, few_places).await;
+    let (admin, reader) = (client(&server, &keys[0]).await, client(&server, &keys[1]).await);
+    admin.create_collection(CreateCollection::with_dimension("c", 2)).await.unwrap();
+    let token = admin.write_token().unwrap();
+    let (database, position) = token.split_at(33);
+    // Of a write that nobody makes.
+    let later = format!("{database}{:016x}", u64::from_str_radix(position, 16).unwrap() + 1_000);
+    let wait = |_| {
+        let reader = reader.at_least(later.clone());
+        // One that was refused as another one asked just then comes again.
+        tokio::spawn(async move { while reader.count_points("c", None).await.is_err() {} })
+    };
+    let waiting: Vec<_> = (0..CALLER_PLACES_MIN).map(wait).collect();
+    let error = loop {
+        match reader.count_points("c", None).await {
+            Ok(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((error.code(), error.reason()), (Code::ResourceExhausted, Some("TOO_MANY_REQUESTS")));
+    assert_eq!(error.metadata()["limit"], "CALLER_SHARE_MAX");
+    assert!(error.retry_after().is_some());
+    assert_eq!(admin.count_points("c", None).await.unwrap(), 0, "another one");
+    waiting.iter().for_each(|waiting| waiting.abort());
+    while reader.count_points("c", None).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     server.stop().await;
 }
 
