@@ -10,7 +10,7 @@
 //! | more calls than are granted | RESOURCE_EXHAUSTED, with QuotaFailure and RetryInfo |
 //! | too much at once, too large, disk full | RESOURCE_EXHAUSTED, with QuotaFailure |
 //! | too much for a model's service (its 429) | RESOURCE_EXHAUSTED, with QuotaFailure, and RetryInfo if it says when |
-//! | not yet (database opening, model loading), no longer (shutting down) | UNAVAILABLE, with RetryInfo where nothing was begun |
+//! | not yet (database opening, model loading, keys of tokens not read), no longer (shutting down) | UNAVAILABLE, with RetryInfo where nothing was begun |
 //! | a model gives no answer | UNAVAILABLE; FAILED_PRECONDITION where it refuses the request |
 //! | too late | DEADLINE_EXCEEDED |
 //! | bytes on disk are damaged | DATA_LOSS |
@@ -35,7 +35,9 @@ use ragstone_proto::v1::{ERROR_DOMAIN, ErrorReason, RefusedItem};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-pub(crate) use self::access::{key, permission_denied, quota_exceeded, rate_limited, unauthenticated};
+pub(crate) use self::access::{
+    key, key_set_not_read, permission_denied, quota_exceeded, rate_limited, unauthenticated,
+};
 use self::call::cancelled;
 pub(crate) use self::call::{
     answer_stalled, body_stalled, deadline_exceeded, decompressed_too_large, fault, malformed, messages_full,

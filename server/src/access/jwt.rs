@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 
-use self::key_set::KeySet;
+use self::key_set::{KeySet, NotRead};
 use super::caller::Caller;
 use super::claims::Claims;
 use super::config::JwtConfig;
@@ -45,6 +45,8 @@ const ALGORITHMS: [Algorithm; 9] = [
 
 /// Why a token is not taken, for the log.
 pub(super) type Reason = &'static str;
+/// Nothing is known of its key: the one reason for which it may be taken a little later.
+pub(super) const NOT_READ: Reason = "keys of the provider not read";
 
 /// What checks tokens.
 #[derive(Debug)]
@@ -86,7 +88,8 @@ impl Jwt {
         if header.crit.is_some() || !ALGORITHMS.contains(&header.alg) {
             return Err("algorithm not taken");
         }
-        let jwk = self.keys.find(&header).await.ok_or("signing key not known")?;
+        let jwk =
+            self.keys.find(&header).await.map_err(|NotRead| NOT_READ)?.ok_or("signing key not known")?;
         let key = DecodingKey::from_jwk(&jwk).map_err(|_| "signing key not usable")?;
         let mut validation = Validation::new(header.alg);
         validation.leeway = LEEWAY_S;

@@ -94,7 +94,8 @@ impl Access {
     /// Whether a call, or a request to the HTTP port, may be begun, by its path; and as whose call. `None` where callers are not told apart.
     ///
     /// # Errors
-    /// UNIMPLEMENTED for what has no rule; UNAUTHENTICATED; PERMISSION_DENIED; RESOURCE_EXHAUSTED, with RetryInfo.
+    /// UNIMPLEMENTED for what has no rule; UNAUTHENTICATED; UNAVAILABLE, with RetryInfo, where the keys of tokens cannot be read; PERMISSION_DENIED;
+    /// RESOURCE_EXHAUSTED, with RetryInfo.
     pub(crate) async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Option<Call>, Status> {
         if !self.0.is_on {
             return Ok(None);
@@ -104,7 +105,10 @@ impl Access {
             Ok(known) => known,
             Err(reason) => {
                 audit::denied("", path, reason);
-                return Err(status::unauthenticated(reason == MISSING));
+                return Err(match reason {
+                    jwt::NOT_READ => status::key_set_not_read(),
+                    reason => status::unauthenticated(reason == MISSING),
+                });
             }
         };
         self.0.limiter.take(&caller.name, &limits, now()).map_err(|exceeded| {

@@ -8,6 +8,9 @@ use tonic::{Code, Status};
 use super::{Problem, beyond_limit, engine, fault, invalid};
 use crate::access::KeyError;
 
+/// When a call may come back whose token could not be checked.
+const KEY_SET_RETRY: Duration = Duration::from_secs(1);
+
 /// The caller is not known. Why that is so is not told: they may be anybody.
 pub(crate) fn unauthenticated(is_missing: bool) -> Status {
     let message = match is_missing {
@@ -15,6 +18,13 @@ pub(crate) fn unauthenticated(is_missing: bool) -> Status {
         false => "the API key or token is not good, or not any more",
     };
     Problem::new(Code::Unauthenticated, ErrorReason::Unauthenticated, message).status()
+}
+
+/// The caller has a token, and the keys of its provider cannot be had.
+pub(crate) fn key_set_not_read() -> Status {
+    let message =
+        "the keys of the identity provider, by which tokens are checked, cannot be read now; try again";
+    Problem::new(Code::Unavailable, ErrorReason::KeySetNotRead, message).retry(KEY_SET_RETRY).status()
 }
 
 /// The caller may not do this, to whatever it is done.

@@ -247,3 +247,7 @@ class QuotaExceeded(ResourceExhausted):
 
 class KeyNotFound(NotFound):
     """There is no such API key."""
+
+
+class KeySetNotRead(Unavailable):
+    """The keys of the identity provider, by which tokens are checked, cannot be read now."""

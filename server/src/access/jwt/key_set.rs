@@ -5,15 +5,18 @@
 //! **Idea.** The set is read when the first token comes, again once it is old, and when a token names a key that is not in it. The last at most every ten seconds,
 //! so that nobody can make the server ask the provider by sending nonsense. While the set cannot be had, the keys that are known go on.
 //!
-//! **Invariant.** One is reading at a time; those that need what is read wait for it, and others do not.
+//! **Invariants.** One is reading at a time. Who has a key that is known waits for nobody, though the set be old, but where nobody has asked for it for as
+//! long again: a key may have been taken back since. Who has another one waits for what is read, and is told that it could not be read rather than
+//! that their key is none. Few wait, as anybody can name a key that there is not.
 
 use std::io::Read as _;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::Header;
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
+use tokio::task::JoinHandle;
 
 use crate::limits::KEY_SET_BYTES_MAX;
 
@@ -21,6 +24,8 @@ use crate::limits::KEY_SET_BYTES_MAX;
 const PAUSE: Duration = Duration::from_secs(10);
 /// How long reading may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Calls that wait for what is read.
+const WAITING_MAX: usize = 64;
 
 /// What was read last, and when.
 #[derive(Debug, Default)]
@@ -30,64 +35,125 @@ struct State {
     read: Option<Instant>,
     /// When reading was last begun, whatever came of it.
     tried: Option<Instant>,
+    /// Whether nothing came of it.
+    has_failed: bool,
 }
+
+/// What is known of a token's key.
+struct Known {
+    key: Option<Arc<Jwk>>,
+    /// Whether the set is to be read again.
+    is_old: bool,
+    /// Whether it may be.
+    may_read: bool,
+    /// Whether nobody asked for it since it became old, for as long again.
+    has_rested: bool,
+    /// Whether it could not be read.
+    has_failed: bool,
+}
+
+/// The set could not be read, so that nothing is known of a key that is not in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotRead;
 
 /// The keys of a provider.
 #[derive(Debug)]
 pub(super) struct KeySet {
+    shared: Arc<Shared>,
+    /// Those who may wait.
+    waiting: Semaphore,
+}
+
+#[derive(Debug)]
+struct Shared {
     source: String,
     refresh: Duration,
     state: RwLock<State>,
     /// Held by who reads.
-    reading: Mutex<()>,
+    reading: Arc<Mutex<()>>,
 }
 
 impl KeySet {
     pub(super) fn new(source: String, refresh: Duration) -> KeySet {
-        KeySet { source, refresh, state: RwLock::default(), reading: Mutex::default() }
+        let shared = Shared { source, refresh, state: RwLock::default(), reading: Arc::default() };
+        KeySet { shared: Arc::new(shared), waiting: Semaphore::new(WAITING_MAX) }
     }
 
     /// The key that a token says it is signed by, if the set has it and it may sign so.
-    pub(super) async fn find(&self, header: &Header) -> Option<Arc<Jwk>> {
-        let (found, is_old, tried) = self.known(header);
-        let may_read = tried.is_none_or(|tried| tried.elapsed() >= PAUSE);
-        if (found.is_some() && !is_old) || !may_read {
-            return found;
+    ///
+    /// # Errors
+    /// It is not in the set that is known, and the provider's cannot be had, or too many wait for that.
+    pub(super) async fn find(&self, header: &Header) -> Result<Option<Arc<Jwk>>, NotRead> {
+        let known = self.shared.known(header);
+        if known.key.is_some() && !(known.is_old && known.has_rested) {
+            if known.is_old
+                && known.may_read
+                && let Ok(turn) = Arc::clone(&self.shared.reading).try_lock_owned()
+            {
+                // Nobody waits for it.
+                drop(Arc::clone(&self.shared).read(turn));
+            }
+            return Ok(known.key);
         }
-        let _reading = self.reading.lock().await;
+        let Ok(_waiting) = self.waiting.try_acquire() else { return known.key.map(Some).ok_or(NotRead) };
+        let turn = Arc::clone(&self.shared.reading).lock_owned().await;
         // Somebody else may have read it meanwhile.
-        let (found, _, tried_since) = self.known(header);
-        if tried_since != tried {
-            return found;
+        let known = self.shared.known(header);
+        if (known.key.is_none() || known.is_old) && known.may_read {
+            // What went wrong is in the state, and the log.
+            let _ = Arc::clone(&self.shared).read(turn).await;
         }
-        self.state.write().unwrap_or_else(PoisonError::into_inner).tried = Some(Instant::now());
-        let source = self.source.clone();
-        match tokio::task::spawn_blocking(move || read(&source)).await {
-            Ok(Ok(keys)) => {
-                let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-                (state.keys, state.read) = (Arc::new(keys), Some(Instant::now()));
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(%error, source = self.source, "the keys for tokens cannot be read")
-            }
-            Err(error) => tracing::error!(%error, "reading the keys for tokens"),
+        let known = self.shared.known(header);
+        match known.key {
+            None if known.has_failed => Err(NotRead),
+            key => Ok(key),
         }
-        self.known(header).0
+    }
+}
+
+impl Shared {
+    /// Reads the set, in a task of its own: who waits for it may leave.
+    fn read(self: Arc<Self>, turn: OwnedMutexGuard<()>) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            let _turn = turn;
+            self.state().tried = Some(Instant::now());
+            let source = self.source.clone();
+            let outcome = tokio::task::spawn_blocking(move || read(&source)).await;
+            let mut state = self.state();
+            state.has_failed = !matches!(outcome, Ok(Ok(_)));
+            match outcome {
+                Ok(Ok(keys)) => (state.keys, state.read) = (Arc::new(keys), Some(Instant::now())),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, source = self.source, "the keys for tokens cannot be read")
+                }
+                Err(error) => tracing::error!(%error, "reading the keys for tokens"),
+            }
+        })
     }
 
-    /// What is known: the key, whether the set is old, and when it was last tried to read it.
-    fn known(&self, header: &Header) -> (Option<Arc<Jwk>>, bool, Option<Instant>) {
+    fn known(&self, header: &Header) -> Known {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let is_old = state.read.is_none_or(|read| read.elapsed() >= self.refresh);
-        (of(&state.keys, header), is_old, state.tried)
+        let is_past =
+            |since: Option<Instant>, time: Duration| since.is_none_or(|since| since.elapsed() >= time);
+        Known {
+            key: of(&state.keys, header),
+            is_old: is_past(state.read, self.refresh),
+            may_read: is_past(state.tried, PAUSE),
+            has_rested: state.tried.is_some() && is_past(state.tried, self.refresh.saturating_mul(2)),
+            has_failed: state.has_failed,
+        }
+    }
+
+    fn state(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 impl KeySet {
     /// As after the pause.
-    pub(super) fn forget_the_pause(&mut self) {
-        self.state.get_mut().unwrap_or_else(PoisonError::into_inner).tried = None;
+    pub(super) fn forget_the_pause(&self) {
+        self.shared.state().tried = None;
     }
 }
 
@@ -112,21 +178,26 @@ fn may_sign(key: &Jwk, header: &Header) -> bool {
 /// Reads the set.
 fn read(source: &str) -> Result<Vec<Arc<Jwk>>, String> {
     let bytes = if source.starts_with("https://") || source.starts_with("http://") {
-        let config = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).max_redirects(0).build();
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(TIMEOUT))
+            .max_redirects(0)
+            .accept_encoding("identity")
+            .build();
         let response = ureq::Agent::new_with_config(config).get(source).call();
-        let mut body = response.map_err(|error| error.to_string())?.into_body();
-        let limited = body.with_config().limit(KEY_SET_BYTES_MAX as u64);
-        limited.read_to_vec().map_err(|error| error.to_string())?
+        limited(response.map_err(|error| error.to_string())?.into_body().into_reader())?
     } else {
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(source).map_err(|error| error.to_string())?;
-        let mut limited = file.take(KEY_SET_BYTES_MAX as u64 + 1);
-        limited.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        bytes
+        limited(std::fs::File::open(source).map_err(|error| error.to_string())?)?
     };
     if bytes.len() > KEY_SET_BYTES_MAX {
         return Err(format!("it is beyond the limit KEY_SET_BYTES_MAX = {KEY_SET_BYTES_MAX}"));
     }
     let set: JwkSet = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
     Ok(set.keys.into_iter().map(Arc::new).collect())
+}
+
+/// All of it, or one byte more than a set may have: of what it becomes, as a provider may compress what nobody asked it to.
+fn limited(reader: impl std::io::Read) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = reader.take(KEY_SET_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
+    read.map(|_| bytes).map_err(|error| error.to_string())
 }

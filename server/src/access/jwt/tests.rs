@@ -1,5 +1,9 @@
 //! Tokens that are taken and tokens that are not.
 
+mod provider;
+
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
@@ -55,12 +59,21 @@ fn with(name: &str, value: Value) -> Value {
     claims
 }
 
+fn set(keys: &[&Signer]) -> String {
+    let keys: Vec<Value> = keys.iter().map(|key| key.jwk()).collect();
+    json!({"keys": keys}).to_string()
+}
+
 fn jwt(directory: &tempfile::TempDir, keys: &[&Signer]) -> Jwt {
     let file = directory.path().join("keys.json");
-    let keys: Vec<Value> = keys.iter().map(|key| key.jwk()).collect();
-    std::fs::write(&file, json!({"keys": keys}).to_string()).unwrap();
+    std::fs::write(&file, set(keys)).unwrap();
+    jwt_of(file.to_str().unwrap(), Duration::from_secs(300))
+}
+
+fn jwt_of(keys: &str, refresh: Duration) -> Jwt {
     let reader = vec!["read on notes where tenant = $claims.tenant".parse().unwrap()];
-    let mut config = JwtConfig::new(file.to_str().unwrap(), "https://issuer", "ragstone");
+    let mut config = JwtConfig::new(keys, "https://issuer", "ragstone");
+    config.refresh = refresh;
     config.roles = BTreeMap::from([("reader".to_owned(), reader)]);
     assert_eq!(config.problem(), None);
     Jwt::new(&config).unwrap()
@@ -127,7 +140,7 @@ async fn what_is_wrong_with_a_token_is_found() {
 async fn another_key_is_found_when_the_set_has_it() {
     let directory = tempfile::tempdir().unwrap();
     let (first, second) = (Signer::new("first"), Signer::new("second"));
-    let mut jwt = jwt(&directory, &[&first]);
+    let jwt = jwt(&directory, &[&first]);
     assert!(jwt.verify(&first.token(&claims())).await.is_ok());
     let keys = json!({"keys": [second.jwk()]}).to_string();
     std::fs::write(directory.path().join("keys.json"), keys).unwrap();
