@@ -21,7 +21,7 @@ const TRIES_MAX: u32 = 3;
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
 /// A longer pause is not waited for, whatever the service asks.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// Bytes of an answer that is an error.
+/// Bytes of an answer that is an error, decompressed; what is behind them is not read.
 const REFUSAL_BYTES_MAX: u64 = 64 << 10;
 /// Characters of it that are repeated.
 const REFUSAL_CHARACTERS_MAX: usize = 500;
@@ -267,11 +267,12 @@ impl Request {
                 .headers()
                 .get("retry-after")
                 .and_then(|value| value.to_str().ok()?.trim().parse().ok());
-            let body = response.body_mut().with_config().limit(REFUSAL_BYTES_MAX).read_to_vec();
+            let mut body = Vec::new();
+            let _ = response.body_mut().as_reader().take(REFUSAL_BYTES_MAX).read_to_end(&mut body);
             return Err(refused(
                 status.as_u16(),
                 after,
-                &self.redact(String::from_utf8_lossy(&body.unwrap_or_default()).into_owned()),
+                &self.redact(String::from_utf8_lossy(&body).into_owned()),
             ));
         }
         let media =

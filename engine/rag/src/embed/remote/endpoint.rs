@@ -3,6 +3,7 @@
 //! Each request has a client of its own while it is under way, so that shutting that down, which ends a request whose caller has left, ends no
 //! other; clients are kept for the next requests, and with each its connection.
 
+use std::io::Read as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ const WAIT_FIRST: Duration = Duration::from_millis(500);
 const CLIENTS_KEPT_MAX: usize = 16;
 /// HTTP's word for a service that has no room now.
 const TOO_MANY_REQUESTS: u16 = 429;
-/// Bytes of a response.
+/// Bytes of a response, decompressed.
 pub(super) const RESPONSE_BYTES_MAX: u64 = 256 << 20;
 /// Components of a vector.
 pub(super) const DIMENSION_MAX: usize = 1 << 16;
@@ -177,7 +178,13 @@ impl Endpoint {
         let seconds =
             response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let bytes_max = self.response_bytes_max;
-        let bytes = response.body_mut().with_config().limit(bytes_max).read_to_vec().map_err(on_the_way)?;
+        // Of what it becomes: a service may compress what nobody asked it to, and the client's own limit is on what comes.
+        let mut bytes = Vec::new();
+        let read = response.body_mut().as_reader().take(bytes_max.saturating_add(1)).read_to_end(&mut bytes);
+        read.map_err(|error| on_the_way(error.into()))?;
+        if bytes.len() as u64 > bytes_max {
+            return Err(on_the_way(ureq::Error::BodyExceedsLimit(bytes_max)));
+        }
         if !status.is_success() {
             return Err(Failure {
                 reason: format!("HTTP {status}: {}", message(&bytes, self.key.as_deref())),

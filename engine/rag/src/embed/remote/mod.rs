@@ -129,6 +129,7 @@ impl RemoteEmbedder {
             .http_status_as_error(false)
             // The key is for one service, and so are the texts, wherever that would have them sent on.
             .max_redirects(0)
+            .accept_encoding("identity")
             .timeout_resolve(Some(Duration::from_secs(10)))
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_per_call(Some(Duration::from_secs(parsed.timeout as u64)))

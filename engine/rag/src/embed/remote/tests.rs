@@ -2,6 +2,10 @@
 
 mod callers;
 
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use super::endpoint::check;
@@ -192,6 +196,29 @@ fn an_answer_that_is_too_large_is_fetched_once_and_one_that_breaks_off_again() {
     let wide = json!({"data": [{"embedding": vec![0.5; 70_000]}]}).to_string();
     let error = check(serde_json::from_str(&wide).unwrap(), 1, None).unwrap_err();
     assert_eq!(error, "embedding 0 has 70000 components, beyond DIMENSION_MAX = 65536");
+}
+
+/// The limit was on what came: an answer of kilobytes, compressed though nobody had asked for that, became gigabytes.
+#[test]
+fn an_answer_that_is_compressed_is_limited_by_what_it_becomes() {
+    let server = StandIn::start(|request| {
+        let plain = answer(request);
+        let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+        packed.write_all(&plain.body).unwrap();
+        packed.write_all(&vec![b' '; 1 << 20]).unwrap();
+        let headers = vec![("content-encoding", "gzip".to_owned())];
+        Answer { headers, body: packed.finish().unwrap(), ..plain }
+    });
+    let name = format!("{}/v1?dimensions=3#small", server.url);
+    let connect = || RemoteEmbedder::connect_with_key(&name, None).unwrap();
+    assert!(connect().embed(&["a"], Role::Plain, Overflow::Error).is_ok());
+    let mut strict = connect();
+    Arc::get_mut(&mut strict.endpoint).unwrap().response_bytes_max = 64 << 10;
+    let refused = reason(strict.embed(&["a"], Role::Plain, Overflow::Error));
+    assert!(refused.ends_with("the answer is beyond RESPONSE_BYTES_MAX = 65536 bytes"), "{refused}");
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    assert!(requests.iter().all(|request| request.headers["accept-encoding"] == "identity"));
 }
 
 /// Whoever may name a URL could have the key sent there.
