@@ -12,6 +12,7 @@ use tonic::Status;
 use super::action::Action;
 use super::audit;
 use super::grant::Bound;
+use super::limiter::Limits;
 use super::rules::{Reach, Rule};
 use crate::work::Place;
 
@@ -21,6 +22,16 @@ pub(crate) struct Caller {
     /// `key:<id>`, or `jwt:<subject>`: what logs and limits name.
     pub(super) name: Arc<str>,
     pub(super) grants: Arc<[Bound]>,
+    pub(super) credentials: Credentials,
+}
+
+/// What they showed, for a call that lasts: whether it is good still.
+#[derive(Clone, Debug)]
+pub(super) enum Credentials {
+    /// A key, by its id and what is kept of its secret.
+    Key { id: Arc<str>, hash: Arc<str> },
+    /// A token, which is good until this moment (microseconds since 1970, UTC).
+    Token { until_us: u64 },
 }
 
 impl Caller {
@@ -70,6 +81,8 @@ impl Caller {
 pub(crate) struct Call {
     pub(super) caller: Caller,
     pub(super) action: Action,
+    /// What the caller may ask for in some time.
+    pub(super) limits: Limits,
     /// What is called.
     pub(super) path: Arc<str>,
 }
@@ -138,7 +151,8 @@ mod tests {
 
     fn caller(grants: &[&str]) -> Caller {
         let bind = |grant: &&str| grant.parse::<Grant>().unwrap().bind(&Claims::new()).unwrap();
-        Caller { name: "key:x".into(), grants: grants.iter().map(bind).collect() }
+        let grants = grants.iter().map(bind).collect();
+        Caller { name: "key:x".into(), grants, credentials: Credentials::Token { until_us: u64::MAX } }
     }
 
     fn rule(action: Action, reach: Reach) -> Rule {
@@ -174,7 +188,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_task_of_its_own_is_a_part_of_the_call_that_begins_it() {
-        let call = Call { caller: caller(&["read on a"]), action: Action::Read, path: "/x".into() };
+        let (caller, action) = (caller(&["read on a"]), Action::Read);
+        let call = Call { caller, action, limits: Limits::default(), path: "/x".into() };
         let of = || Call::current().map(|call| call.caller.name.to_string());
         assert_eq!(of(), None);
         let (within_it, carried_on, lost) = within(Some(call), async {

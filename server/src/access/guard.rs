@@ -5,7 +5,9 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::Service as _;
 
+use super::streaming::Streaming;
 use super::{Access, within};
+use crate::layer::Acknowledgements;
 use crate::rpc::Api;
 use crate::work::Place;
 
@@ -29,13 +31,18 @@ impl Guarded {
             return refused.into_http();
         }
         let begun = call.clone();
+        let streams = Place::current().is_some_and(|place| place.streams());
+        let takes_messages = request.extensions().get::<Acknowledgements>().is_some();
         let Ok(response) = within(call, self.api.call(request)).await;
+        let Some(call) = begun else { return response };
         let status = Status::from_header_map(response.headers());
-        if let Some(begun) = begun
-            && status.is_some_and(|status| status.code() == Code::PermissionDenied)
-        {
-            begun.note_refused();
+        if status.is_some_and(|status| status.code() == Code::PermissionDenied) {
+            call.note_refused();
         }
-        response
+        if !streams {
+            return response;
+        }
+        let (access, ends_with_key) = (self.access, !takes_messages);
+        response.map(|inner| Body::new(Streaming { inner, call, access, ends_with_key }))
     }
 }

@@ -20,7 +20,7 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 
 use self::key_set::{KeySet, NotRead};
-use super::caller::Caller;
+use super::caller::{Caller, Credentials};
 use super::claims::Claims;
 use super::config::JwtConfig;
 use super::grant::Grant;
@@ -111,7 +111,11 @@ impl Jwt {
         let roles = role_names(claims, &self.roles_claim);
         let granted = roles.into_iter().filter_map(|role| self.roles.get(role)).flatten();
         let grants = granted.filter_map(|grant| grant.bind(claims)).collect();
-        Ok(Caller { name: format!("jwt:{subject}").into(), grants })
+        // It was found to be a number that has not passed.
+        let exp = claims.get("exp").and_then(serde_json::Value::as_f64).unwrap_or_default();
+        let until_us = ((exp + LEEWAY_S as f64) * 1e6) as u64;
+        let (name, credentials) = (format!("jwt:{subject}").into(), Credentials::Token { until_us });
+        Ok(Caller { name, grants, credentials })
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ragstone::{Db, Expect};
 use serde::{Deserialize, Serialize};
 
+use super::caller::Credentials;
 use super::claims::Claims;
 use super::grant::{Bound, Grant, InvalidGrant};
 use super::key::{Key, KeyError, NewKey};
@@ -64,6 +65,16 @@ impl Known {
 pub(super) enum NoKey {
     Unknown,
     Expired,
+}
+
+impl NoKey {
+    /// For the log.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            NoKey::Unknown => "key not known",
+            NoKey::Expired => "key ended",
+        }
+    }
 }
 
 /// The keys of a database; cheap to clone.
@@ -133,7 +144,8 @@ impl Keys {
             .collect()
     }
 
-    /// Takes a key back. Calls that come from then on are refused; those that are under way come to their end.
+    /// Takes a key back. Calls that come from then on are refused, and streams end with their next message; other calls that are under way come to
+    /// their end.
     ///
     /// # Errors
     /// [`KeyError::NotFound`]; what the database refuses.
@@ -158,21 +170,27 @@ impl Keys {
         Ok((shown(id, record), key))
     }
 
-    /// The key that a text is, if it is good now.
-    pub(super) fn find(&self, key: &str, now_us: u64) -> Result<(String, Arc<Known>), NoKey> {
+    /// The key that a text is, if it is good now; and what is kept of its secret.
+    pub(super) fn find(&self, key: &str, now_us: u64) -> Result<(Credentials, Arc<Known>), NoKey> {
         // Of a key that there is not, as much is computed.
         let hash = secret::hash(key);
         let id = secret::id_of(key).ok_or(NoKey::Unknown)?;
+        let known = self.find_by(id, &hash, now_us)?;
+        Ok((Credentials::Key { id: id.into(), hash: hash.into() }, known))
+    }
+
+    /// The key of an id, if what is kept of its secret is this and it is good now.
+    pub(super) fn find_by(&self, id: &str, hash: &str, now_us: u64) -> Result<Arc<Known>, NoKey> {
         let known = self.look_up(id).ok_or(NoKey::Unknown)?;
         let record = &known.record;
         let previous = record.previous.as_ref().filter(|previous| previous.until_us > now_us);
-        let is_current = secret::is_same(&record.hash, &hash);
-        if !is_current && !previous.is_some_and(|previous| secret::is_same(&previous.hash, &hash)) {
+        let is_current = secret::is_same(&record.hash, hash);
+        if !is_current && !previous.is_some_and(|previous| secret::is_same(&previous.hash, hash)) {
             return Err(NoKey::Unknown);
         }
         match record.expires_us {
             Some(expires) if expires <= now_us => Err(NoKey::Expired),
-            _ => Ok((id.to_owned(), known)),
+            _ => Ok(known),
         }
     }
 
@@ -281,8 +299,10 @@ mod tests {
         let keys = keys();
         let (made, key) = keys.create(new()).unwrap();
         let (_, other) = keys.create(new()).unwrap();
-        let (id, known) = keys.find(&key, now_us()).unwrap();
-        assert_eq!((id.as_str(), known.grants.len()), (made.id.as_str(), 1));
+        let (credentials, known) = keys.find(&key, now_us()).unwrap();
+        let Credentials::Key { id, hash } = credentials else { panic!("it is a key") };
+        assert_eq!((&*id, known.grants.len()), (made.id.as_str(), 1));
+        assert!(keys.find_by(&id, &hash, now_us()).is_ok());
         let swapped = format!("rsk_{id}_{}", other.splitn(3, '_').last().unwrap());
         for wrong in ["", "rsk_", &key[..key.len() - 1], &format!("{key}x"), &swapped] {
             assert_eq!(keys.find(wrong, now_us()).map(drop), Err(NoKey::Unknown), "{wrong}");
@@ -290,6 +310,7 @@ mod tests {
         assert_eq!(keys.list().len(), 2);
         keys.revoke(&id).unwrap();
         assert_eq!(keys.find(&key, now_us()).map(drop), Err(NoKey::Unknown));
+        assert_eq!(keys.find_by(&id, &hash, now_us()).map(drop), Err(NoKey::Unknown));
         assert!(matches!(keys.revoke(&id), Err(KeyError::NotFound { .. })));
         assert!(keys.find(&other, now_us()).is_ok());
     }

@@ -1,7 +1,7 @@
 //! How much each caller may ask for: calls a second, and calls a day.
 //!
 //! A rate is a bucket of tokens that fills steadily; each call takes one. What is used is counted in memory, by who calls: a server that starts anew
-//! begins with full buckets, and days are those of UTC. A call that streams counts once, when it begins.
+//! begins with full buckets, and days are those of UTC. Of a call that streams each message counts that its caller sends.
 //!
 //! So many callers are remembered at most ([`CALLERS_REMEMBERED_MAX`]). Beyond, some are forgotten, and begin anew when they come back: first those to whom that
 //! makes no difference, then those who called the longest ago.
@@ -24,7 +24,7 @@ const DAY_S: u64 = 86_400;
 /// What somebody may ask for in some time; nothing that is not set is bounded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Calls a second, on average.
+    /// Calls a second, on average; of a call that streams each message that its caller sends counts as one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_second: Option<f64>,
     /// Calls that may come at once; as many as in a second, and one at least, if it is not set.

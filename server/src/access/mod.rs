@@ -19,7 +19,9 @@
 //! * Why credentials are refused is told to the log and to nobody else.
 //! * Neither keys nor tokens, nor claims or filters, are in any line of a log.
 //!
-//! What is begun goes on: an operation, or a stream, whose key is taken back meanwhile comes to its end.
+//! What is begun goes on: an operation whose key is taken back meanwhile comes to its end, and so does the answer to a single message. A stream does not:
+//! whether its key or token is good is asked for each of its messages, and each that the caller sends, but the first, takes of what they may ask for, and
+//! waits for it (`Access::next_message`).
 
 mod action;
 mod audit;
@@ -34,11 +36,12 @@ mod keys;
 mod limiter;
 mod rules;
 mod secret;
+mod streaming;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -48,7 +51,7 @@ use tonic::Status;
 
 pub use self::action::Action;
 pub(crate) use self::caller::{Call, carried, within};
-use self::caller::{Caller, Nothing};
+use self::caller::{Caller, Credentials, Nothing};
 pub use self::claims::Claims;
 pub use self::config::{AccessConfig, JwtConfig};
 pub use self::grant::{Grant, InvalidGrant};
@@ -56,7 +59,6 @@ pub(crate) use self::guard::Guarded;
 use self::jwt::Jwt;
 pub use self::key::{Key, KeyError, NewKey};
 pub use self::keys::Keys;
-use self::keys::NoKey;
 pub use self::limiter::Limits;
 use self::limiter::{Exceeded, Limiter, Moment};
 use crate::status;
@@ -113,10 +115,7 @@ impl Access {
         };
         self.0.limiter.take(&caller.name, &limits, now()).map_err(|exceeded| {
             audit::denied(&caller.name, path, "too many calls");
-            match exceeded {
-                Exceeded::Rate { per_second, retry } => status::rate_limited(per_second, retry),
-                Exceeded::Day { per_day, retry } => status::quota_exceeded(per_day, retry),
-            }
+            refused(exceeded)
         })?;
         if !caller.may(rule) {
             audit::denied(&caller.name, path, "action not granted");
@@ -125,7 +124,7 @@ impl Access {
         if !matches!(rule.action, Action::Read | Action::Observe) {
             audit::allowed(&caller.name, path, rule.action.name());
         }
-        Ok(Some(Call { caller, action: rule.action, path: path.into() }))
+        Ok(Some(Call { caller, action: rule.action, limits, path: path.into() }))
     }
 
     /// Who has these credentials, and what they may ask for in some time.
@@ -140,20 +139,61 @@ impl Access {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err("credentials of another scheme");
         }
-        let credentials = credentials.trim();
+        let shown = credentials.trim();
         match &self.0.jwt {
-            Some(jwt) if secret::id_of(credentials).is_none() => {
-                Ok((jwt.verify(credentials).await?, self.0.jwt_limits))
-            }
-            _ => match self.0.keys.find(credentials, keys::now_us()) {
-                Ok((id, known)) => {
-                    let grants = Arc::clone(&known.grants);
-                    Ok((Caller { name: format!("key:{id}").into(), grants }, known.limits()))
+            Some(jwt) if secret::id_of(shown).is_none() => Ok((jwt.verify(shown).await?, self.0.jwt_limits)),
+            _ => match self.0.keys.find(shown, keys::now_us()) {
+                Ok((credentials, known)) => {
+                    let id = secret::id_of(shown).unwrap_or_default();
+                    let (name, grants) = (format!("key:{id}").into(), Arc::clone(&known.grants));
+                    Ok((Caller { name, grants, credentials }, known.limits()))
                 }
-                Err(NoKey::Unknown) => Err("key not known"),
-                Err(NoKey::Expired) => Err("key ended"),
+                Err(no_key) => Err(no_key.reason()),
             },
         }
+    }
+
+    /// Returns when a further message of the stream that this task answers may be done, or its first one, which the call itself was counted for.
+    ///
+    /// # Errors
+    /// As [`goes_on`](Self::goes_on); RESOURCE_EXHAUSTED, with RetryInfo, beyond the quota of the day. A rate is waited for: nothing is read meanwhile,
+    /// which holds the caller back.
+    pub(crate) async fn next_message(&self, is_first: bool) -> Result<(), Status> {
+        let Some(call) = Call::current() else { return Ok(()) };
+        loop {
+            self.goes_on(&call)?;
+            if is_first {
+                return Ok(());
+            }
+            match self.0.limiter.take(&call.caller.name, &call.limits, now()) {
+                Ok(()) => return Ok(()),
+                Err(Exceeded::Rate { retry, .. }) => {
+                    tokio::time::sleep(retry.clamp(RATE_LOOK_MIN, RATE_LOOK_MAX)).await;
+                }
+                Err(exceeded) => {
+                    audit::denied(&call.caller.name, &call.path, "too many messages");
+                    return Err(refused(exceeded));
+                }
+            }
+        }
+    }
+
+    /// Whether the key or token that a call was begun with is good still. It costs as much as looking a key up.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED.
+    pub(crate) fn goes_on(&self, call: &Call) -> Result<(), Status> {
+        let now_us = keys::now_us();
+        let reason = match &call.caller.credentials {
+            Credentials::Token { until_us } if *until_us > now_us => return Ok(()),
+            Credentials::Token { .. } => "token ended",
+            Credentials::Key { id, hash } => match self.0.keys.find_by(id, hash, now_us) {
+                Ok(_) => return Ok(()),
+                Err(no_key) => no_key.reason(),
+            },
+        };
+        audit::denied(&call.caller.name, &call.path, reason);
+        Err(status::unauthenticated(false))
     }
 
     /// What the caller of this task sees.
@@ -183,6 +223,17 @@ impl Access {
 
 /// There are no credentials: the one reason that is told.
 const MISSING: &str = "no credentials";
+
+/// How long a stream waits for its rate before it looks again, also whether its key is good: at least, and at most.
+const RATE_LOOK_MIN: Duration = Duration::from_millis(1);
+const RATE_LOOK_MAX: Duration = Duration::from_secs(1);
+
+fn refused(exceeded: Exceeded) -> Status {
+    match exceeded {
+        Exceeded::Rate { per_second, retry } => status::rate_limited(per_second, retry),
+        Exceeded::Day { per_day, retry } => status::quota_exceeded(per_day, retry),
+    }
+}
 
 fn now() -> Moment {
     Moment { at: Instant::now(), unix_s: keys::now_us() / 1_000_000 }

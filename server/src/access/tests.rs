@@ -82,3 +82,47 @@ async fn the_log_names_who_was_refused_and_who_changes_something_and_no_secret()
     }
     assert!(!text.contains(secret.splitn(3, '_').last().unwrap()) && !text.contains("hush"), "{text}");
 }
+
+/// A stream was counted once, and went on for a day though its key had been taken back.
+#[tokio::test]
+async fn messages_of_a_stream_wait_for_their_rate_and_end_with_the_day_or_the_key() {
+    let config = AccessConfig { required: true, ..AccessConfig::default() };
+    let access = Access::new(&config, Db::in_memory().unwrap());
+    let limits = Limits { per_second: Some(100.0), burst: Some(1), per_day: Some(4) };
+    let new = NewKey {
+        name: "test".to_owned(),
+        grants: vec!["write on *".to_owned()],
+        limits,
+        ..NewKey::default()
+    };
+    let (key, secret) = access.keys().create(new).unwrap();
+    let began = Instant::now();
+    let call = access.admit(UPSERT, &bearer(&secret)).await.unwrap();
+    within(call, async {
+        access.next_message(true).await.unwrap();
+        for _ in 0..3 {
+            access.next_message(false).await.unwrap();
+        }
+        assert!(
+            began.elapsed() >= Duration::from_millis(29),
+            "the first is the call's own, and three come in 30 ms"
+        );
+        let status = access.next_message(false).await.unwrap_err();
+        assert_eq!(status.code(), Code::ResourceExhausted, "the day has four");
+        access.keys().revoke(&key.id).unwrap();
+        assert_eq!(access.next_message(true).await.unwrap_err().code(), Code::Unauthenticated);
+    })
+    .await;
+    assert!(access.next_message(false).await.is_ok(), "of nobody who is known");
+}
+
+#[tokio::test]
+async fn a_call_goes_on_until_its_key_or_token_ends() {
+    let (access, _, secret) = asking(&["read on *"]);
+    let mut call = access.admit(COUNT, &bearer(&secret)).await.unwrap().unwrap();
+    assert!(access.goes_on(&call).is_ok());
+    for (until_us, is_good) in [(keys::now_us() + 60_000_000, true), (keys::now_us(), false)] {
+        call.caller.credentials = Credentials::Token { until_us };
+        assert_eq!(access.goes_on(&call).is_ok(), is_good);
+    }
+}

@@ -27,7 +27,7 @@ use tonic::{Request, Response, Status, Streaming};
 use self::documents::DocumentStream;
 use self::points::PointStream;
 use super::Services;
-use crate::access::carried;
+use crate::access::{Access, carried};
 use crate::layer::{Acknowledgements, Owed, giving_way, is_compressed};
 use crate::limits::INGEST_DOCUMENTS_BYTES_MAX;
 use crate::status;
@@ -57,6 +57,9 @@ type Out<A> = mpsc::Sender<Result<A, Status>>;
 trait Store: Send + 'static {
     type Message: Send + 'static;
     type Answer: Send + 'static;
+
+    /// Where they are stored.
+    fn services(&self) -> &Services;
 
     /// Messages that are read ahead.
     const AHEAD: usize;
@@ -106,12 +109,13 @@ fn answer<S: Store>(request: Request<Streaming<S::Message>>, store: S) -> Respon
     let owed = request.extensions().get::<Acknowledgements>().cloned().unwrap_or_default();
     let is_compressed = is_compressed(request.metadata().as_ref());
     let messages = request.into_inner();
+    let access = store.services().access().clone();
     let (out, answers) = mpsc::channel(1);
     let (ahead, behind) = mpsc::channel(S::AHEAD);
     let told = owed.clone();
     // It is a task of its own, and goes on being the caller's.
     let both = carried(async move {
-        let read = giving_way(read::<S>(messages, ahead, owed), (is_compressed, told));
+        let read = giving_way(read::<S>(messages, ahead, (owed, access)), (is_compressed, told));
         tokio::join!(read, store_all(behind, out, store));
     });
     let both = Call::current().hold(both);
@@ -128,18 +132,20 @@ type Read<M> = Result<(M, UnderWay), Status>;
 async fn read<S: Store>(
     mut messages: Streaming<S::Message>,
     ahead: mpsc::Sender<Read<S::Message>>,
-    owed: Acknowledgements,
+    (owed, access): (Acknowledgements, Access),
 ) {
-    let room = Room::default();
+    let (room, mut is_first) = (Room::default(), true);
     loop {
         let read = match messages.message().await {
             Ok(Some(message)) => {
                 let (owed, bytes) = (owed.owe(), S::bytes(&message));
-                Ok((message, UnderWay { _owed: owed, _room: room.take(bytes).await }))
+                let under_way = UnderWay { _owed: owed, _room: room.take(bytes).await };
+                access.next_message(is_first).await.map(|()| (message, under_way))
             }
             Ok(None) => return,
             Err(status) => Err(status),
         };
+        is_first = false;
         let is_last = read.is_err();
         // Nobody listens any more once an error has ended the stream.
         if ahead.send(read).await.is_err() || is_last {

@@ -72,6 +72,11 @@ impl Place {
         PLACE.sync_scope(self.clone(), run)
     }
 
+    /// Whether it is of a call that streams.
+    pub(crate) fn streams(&self) -> bool {
+        self.streams
+    }
+
     /// The same place, of a request that is given up then.
     pub(crate) fn until(self, deadline: Option<Instant>) -> Place {
         Place { deadline, ..self }

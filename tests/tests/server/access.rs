@@ -11,6 +11,8 @@ use ragstone_server::access::{AccessConfig, Keys, NewKey};
 use ragstone_server::limits::CALLER_PLACES_MIN;
 use ragstone_server::{Listeners, ServeError, ServerConfig, bind, serve};
 use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::fixture::{MODEL, Server, config};
@@ -257,6 +259,29 @@ async fn a_caller_has_a_share_of_the_places() {
     while reader.count_points("c", None).await.is_err() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+    server.stop().await;
+}
+
+/// A stream went on writing for as long as a stream may last after its key had been taken back.
+#[tokio::test]
+async fn a_stream_ends_with_its_key() {
+    let (server, clients) = asked(&[]).await;
+    let admin = &clients[0];
+    admin.create_collection(CreateCollection::with_dimension("c", 2)).await.unwrap();
+    let (key, secret) = admin.create_key(CreateKey::new("x").grant("write on c")).await.unwrap();
+    let writer = client(&server, &secret).await;
+    let (send, batches) = mpsc::channel(1);
+    let (told, mut acknowledged) = mpsc::unbounded_channel();
+    let writing = tokio::spawn(async move {
+        let batches = ReceiverStream::new(batches);
+        writer.ingest_points("c", batches, |_| drop(told.send(()))).await
+    });
+    send.send(vec![Point::new(1, [1.0, 0.0])]).await.unwrap();
+    acknowledged.recv().await.unwrap();
+    admin.revoke_key(&key.id).await.unwrap();
+    send.send(vec![Point::new(2, [1.0, 0.0])]).await.unwrap();
+    assert_eq!(writing.await.unwrap().unwrap_err().code(), Code::Unauthenticated);
+    assert_eq!(admin.count_points("c", None).await.unwrap(), 1);
     server.stop().await;
 }
 

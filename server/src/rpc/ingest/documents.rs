@@ -44,6 +44,10 @@ impl Store for DocumentStream {
     const AHEAD: usize = INGEST_DOCUMENTS_MAX;
     const TOGETHER: usize = INGEST_DOCUMENTS_MAX;
 
+    fn services(&self) -> &Services {
+        &self.services
+    }
+
     fn bytes(message: &IngestDocumentsRequest) -> usize {
         // All of it: what a document has beside its content is refused only once it is looked at.
         message.encoded_len()

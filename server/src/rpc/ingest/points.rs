@@ -26,6 +26,10 @@ impl Store for PointStream {
     const AHEAD: usize = INGEST_AHEAD_MAX;
     const TOGETHER: usize = 1;
 
+    fn services(&self) -> &Services {
+        &self.services
+    }
+
     fn bytes(_: &IngestPointsRequest) -> usize {
         0
     }

@@ -1,0 +1,54 @@
+//! An answer that streams, which ends with the key of its caller.
+//!
+//! **Problem.** Whether a call may be made is asked when it begins, and a stream may last for a day: whose key was taken back, or has ended, would be told on
+//! and on. **Idea.** What comes behind the headers passes here, and the key is looked at for each piece. Where the caller sends messages as well that is
+//! done with those ([`Access::next_message`]): what was stored of them is acknowledged.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tonic::Status;
+use tonic::body::Body;
+
+use super::{Access, Call};
+
+/// The body of such an answer.
+pub(super) struct Streaming {
+    pub(super) inner: Body,
+    pub(super) call: Call,
+    pub(super) access: Access,
+    /// Whether its messages end with the key.
+    pub(super) ends_with_key: bool,
+}
+
+impl HttpBody for Streaming {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        let is_message = matches!(&frame, Some(Ok(frame)) if frame.is_data());
+        if is_message
+            && self.ends_with_key
+            && let Err(ended) = self.access.goes_on(&self.call)
+        {
+            // What makes it ends with it.
+            self.inner = Body::empty();
+            return Poll::Ready(Some(Err(ended)));
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
