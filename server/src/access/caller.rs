@@ -10,7 +10,7 @@ use ragstone::{Filter, RowFilter, Scope, Sight};
 use tonic::Status;
 
 use super::action::Action;
-use super::audit;
+use super::audit::Noted;
 use super::grant::Bound;
 use super::limiter::Limits;
 use super::rules::{Reach, Rule};
@@ -83,8 +83,8 @@ pub(crate) struct Call {
     pub(super) action: Action,
     /// What the caller may ask for in some time.
     pub(super) limits: Limits,
-    /// What is called.
-    pub(super) path: Arc<str>,
+    /// What the log is told of it.
+    pub(super) noted: Arc<Noted>,
 }
 
 tokio::task_local! {
@@ -104,18 +104,19 @@ impl Call {
     /// RESOURCE_EXHAUSTED: they have as many as they may.
     pub(crate) fn takes(&self, place: &Place) -> Result<(), Status> {
         place.of_caller(&self.caller.name).inspect_err(|_| {
-            audit::denied(&self.caller.name, &self.path, "too many calls at a time");
+            self.noted.not_begun("too many calls at a time");
         })
     }
 
     /// Notes that it was refused when it came to what it is about.
     pub(crate) fn note_refused(&self) {
-        audit::refused(&self.caller.name, &self.path);
+        self.noted.refused();
     }
 }
 
 impl Scope for Call {
     fn sight(&self, collection: &str) -> Sight {
+        self.noted.comes_to(collection);
         self.caller.sight(self.action, collection)
     }
 }
@@ -146,6 +147,7 @@ pub(crate) fn carried<F: Future>(future: F) -> impl Future<Output = F::Output> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::audit::Asked;
     use crate::access::claims::Claims;
     use crate::access::grant::Grant;
 
@@ -189,7 +191,9 @@ mod tests {
     #[tokio::test]
     async fn a_task_of_its_own_is_a_part_of_the_call_that_begins_it() {
         let (caller, action) = (caller(&["read on a"]), Action::Read);
-        let call = Call { caller, action, limits: Limits::default(), path: "/x".into() };
+        let asked = Asked { caller: "key:x", call: "/x", peer: None };
+        let noted = Arc::new(Noted::new(asked, action));
+        let call = Call { caller, action, limits: Limits::default(), noted };
         let of = || Call::current().map(|call| call.caller.name.to_string());
         assert_eq!(of(), None);
         let (within_it, carried_on, lost) = within(Some(call), async {

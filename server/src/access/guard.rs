@@ -2,6 +2,7 @@
 
 use http::{Request, Response};
 use tonic::body::Body;
+use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
 use tower::Service as _;
 
@@ -21,7 +22,8 @@ pub(crate) struct Guarded {
 impl Guarded {
     /// Makes a call, if it may be made.
     pub(crate) async fn call(mut self, request: Request<Body>) -> Response<Body> {
-        let call = match self.access.admit(request.uri().path(), request.headers()).await {
+        let peer = request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
+        let call = match self.access.admit(request.uri().path(), request.headers(), peer).await {
             Ok(call) => call,
             Err(refused) => return refused.into_http(),
         };

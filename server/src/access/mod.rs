@@ -40,6 +40,7 @@ mod streaming;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,7 @@ use ragstone_rag::Rag;
 use tonic::Status;
 
 pub use self::action::Action;
+use self::audit::{Asked, Noted};
 pub(crate) use self::caller::{Call, carried, within};
 use self::caller::{Caller, Credentials, Nothing};
 pub use self::claims::Claims;
@@ -93,12 +95,18 @@ impl Access {
         &self.0.keys
     }
 
-    /// Whether a call, or a request to the HTTP port, may be begun, by its path; and as whose call. `None` where callers are not told apart.
+    /// Whether a call, or a request to the HTTP port, may be begun, by its path; and as whose call. `None` where callers are not told apart. The address
+    /// that it comes from is for the log.
     ///
     /// # Errors
     /// UNIMPLEMENTED for what has no rule; UNAUTHENTICATED; UNAVAILABLE, with RetryInfo, where the keys of tokens cannot be read; PERMISSION_DENIED;
     /// RESOURCE_EXHAUSTED, with RetryInfo.
-    pub(crate) async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Option<Call>, Status> {
+    pub(crate) async fn admit(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        peer: Option<SocketAddr>,
+    ) -> Result<Option<Call>, Status> {
         if !self.0.is_on {
             return Ok(None);
         }
@@ -106,25 +114,24 @@ impl Access {
         let (caller, limits) = match self.authenticate(headers).await {
             Ok(known) => known,
             Err(reason) => {
-                audit::denied("", path, reason);
+                audit::denied(Asked { caller: "", call: path, peer }, reason);
                 return Err(match reason {
                     jwt::NOT_READ => status::key_set_not_read(),
                     reason => status::unauthenticated(reason == MISSING),
                 });
             }
         };
+        let asked = Asked { caller: &caller.name, call: path, peer };
         self.0.limiter.take(&caller.name, &limits, now()).map_err(|exceeded| {
-            audit::denied(&caller.name, path, "too many calls");
+            audit::denied(asked, "too many calls");
             refused(exceeded)
         })?;
         if !caller.may(rule) {
-            audit::denied(&caller.name, path, "action not granted");
+            audit::denied(asked, "action not granted");
             return Err(status::permission_denied(rule.action.name()));
         }
-        if !matches!(rule.action, Action::Read | Action::Observe) {
-            audit::allowed(&caller.name, path, rule.action.name());
-        }
-        Ok(Some(Call { caller, action: rule.action, limits, path: path.into() }))
+        let noted = Arc::new(Noted::new(asked, rule.action));
+        Ok(Some(Call { caller, action: rule.action, limits, noted }))
     }
 
     /// Who has these credentials, and what they may ask for in some time.
@@ -171,7 +178,7 @@ impl Access {
                     tokio::time::sleep(retry.clamp(RATE_LOOK_MIN, RATE_LOOK_MAX)).await;
                 }
                 Err(exceeded) => {
-                    audit::denied(&call.caller.name, &call.path, "too many messages");
+                    audit::denied(call.noted.asked(), "too many messages");
                     return Err(refused(exceeded));
                 }
             }
@@ -192,7 +199,7 @@ impl Access {
                 Err(no_key) => no_key.reason(),
             },
         };
-        audit::denied(&call.caller.name, &call.path, reason);
+        audit::denied(call.noted.asked(), reason);
         Err(status::unauthenticated(false))
     }
 

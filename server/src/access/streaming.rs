@@ -1,4 +1,4 @@
-//! An answer that streams, which ends with the key of its caller.
+//! An answer that streams, which ends with the key of its caller, and says at its end whether something was refused.
 //!
 //! **Problem.** Whether a call may be made is asked when it begins, and a stream may last for a day: whose key was taken back, or has ended, would be told on
 //! and on. **Idea.** What comes behind the headers passes here, and the key is looked at for each piece. Where the caller sends messages as well that is
@@ -9,8 +9,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tonic::Status;
 use tonic::body::Body;
+use tonic::{Code, Status};
 
 use super::{Access, Call};
 
@@ -32,7 +32,18 @@ impl HttpBody for Streaming {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
-        let is_message = matches!(&frame, Some(Ok(frame)) if frame.is_data());
+        // An answer's status is in its trailers, or is its error.
+        let (is_message, code) = match &frame {
+            Some(Ok(frame)) => {
+                let status = frame.trailers_ref().and_then(Status::from_header_map);
+                (frame.is_data(), status.map(|status| status.code()))
+            }
+            Some(Err(status)) => (false, Some(status.code())),
+            None => (false, None),
+        };
+        if code == Some(Code::PermissionDenied) {
+            self.call.note_refused();
+        }
         if is_message
             && self.ends_with_key
             && let Err(ended) = self.access.goes_on(&self.call)

@@ -1,11 +1,15 @@
 //! Who is let through, and what the log says of it.
 
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
 use tonic::Code;
+use tonic::body::Body;
 
 use super::*;
 use crate::logs::lines::Lines;
 
 const UPSERT: &str = "/ragstone.v1.PointsService/UpsertPoints";
+const INGEST: &str = "/ragstone.v1.PointsService/IngestPoints";
 const COUNT: &str = "/ragstone.v1.PointsService/CountPoints";
 const DELETE: &str = "/ragstone.v1.CollectionsService/DeleteCollection";
 const IMPORT: &str = "/ragstone.v1.AdminService/ImportCollection";
@@ -28,7 +32,7 @@ fn bearer(credentials: &str) -> HeaderMap {
 }
 
 async fn code(access: &Access, path: &str, headers: &HeaderMap) -> Code {
-    access.admit(path, headers).await.map_or_else(|refused| refused.code(), |_| Code::Ok)
+    access.admit(path, headers, None).await.map_or_else(|refused| refused.code(), |_| Code::Ok)
 }
 
 #[tokio::test]
@@ -63,16 +67,23 @@ async fn the_log_names_who_was_refused_and_who_changes_something_and_no_secret()
     let headers = bearer(&secret);
     let lines = Lines::begin();
     assert_eq!(code(&access, COUNT, &headers).await, Code::Ok);
-    let call = access.admit(UPSERT, &headers).await.unwrap().unwrap();
+    let peer = "192.0.2.7:4711".parse().unwrap();
+    let call = access.admit(UPSERT, &headers, Some(peer)).await.unwrap().unwrap();
+    // It comes to its collection, and another time.
+    assert_ne!(ragstone::Scope::sight(&call, "notes"), ragstone::Sight::Hidden);
+    assert_eq!(ragstone::Scope::sight(&call, "drafts"), ragstone::Sight::Hidden);
     call.note_refused();
+    // One that comes to none is told of when it ends.
+    drop(access.admit(UPSERT, &headers, None).await.unwrap());
     assert_eq!(code(&access, DELETE, &headers).await, Code::PermissionDenied);
     assert_eq!(code(&access, DELETE, &bearer("rsk_0123456789abcdef_hush")).await, Code::Unauthenticated);
     let text = lines.text();
     let told: Vec<&str> = text.lines().filter(|line| line.contains("ragstone::audit")).collect();
     let caller = format!("key:{id}");
-    let expected: [&[&str]; 4] = [
+    let expected: [&[&str]; 5] = [
+        &["allowed", &caller, UPSERT, "write", "\"notes\"", "192.0.2.7:4711"],
+        &["denied", &caller, UPSERT, "out of scope", "\"notes\"", "192.0.2.7:4711"],
         &["allowed", &caller, UPSERT, "write"],
-        &["denied", &caller, UPSERT, "out of scope"],
         &["denied", &caller, DELETE, "action not granted"],
         &["denied", DELETE, "key not known"],
     ];
@@ -97,7 +108,7 @@ async fn messages_of_a_stream_wait_for_their_rate_and_end_with_the_day_or_the_ke
     };
     let (key, secret) = access.keys().create(new).unwrap();
     let began = Instant::now();
-    let call = access.admit(UPSERT, &bearer(&secret)).await.unwrap();
+    let call = access.admit(UPSERT, &bearer(&secret), None).await.unwrap();
     within(call, async {
         access.next_message(true).await.unwrap();
         for _ in 0..3 {
@@ -119,10 +130,45 @@ async fn messages_of_a_stream_wait_for_their_rate_and_end_with_the_day_or_the_ke
 #[tokio::test]
 async fn a_call_goes_on_until_its_key_or_token_ends() {
     let (access, _, secret) = asking(&["read on *"]);
-    let mut call = access.admit(COUNT, &bearer(&secret)).await.unwrap().unwrap();
+    let mut call = access.admit(COUNT, &bearer(&secret), None).await.unwrap().unwrap();
     assert!(access.goes_on(&call).is_ok());
     for (until_us, is_good) in [(keys::now_us() + 60_000_000, true), (keys::now_us(), false)] {
         call.caller.credentials = Credentials::Token { until_us };
         assert_eq!(access.goes_on(&call).is_ok(), is_good);
     }
+}
+
+/// The answer to a stream has a good status in its headers, and what was refused in its trailers, where nobody looked.
+#[tokio::test]
+async fn what_is_refused_within_a_stream_is_in_the_log() {
+    let (access, _, secret) = asking(&["write on notes where tenant = 'a'"]);
+    let lines = Lines::begin();
+    let trailers = |code: Code| {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", (code as i32).into());
+        Ok::<_, Status>(Frame::<bytes::Bytes>::trailers(trailers))
+    };
+    for code in [Code::Ok, Code::PermissionDenied] {
+        let call = access.admit(INGEST, &bearer(&secret), None).await.unwrap().unwrap();
+        let frames = tokio_stream::once(trailers(code));
+        let inner = Body::new(StreamBody::new(frames));
+        let answer = streaming::Streaming { inner, call, access: access.clone(), ends_with_key: false };
+        assert!(answer.collect().await.unwrap().trailers().is_some());
+    }
+    let refused = lines.text().lines().filter(|line| line.contains("out of scope")).count();
+    assert_eq!(refused, 1, "{}", lines.text());
+}
+
+/// Whoever watched something went on being told after their key had been taken back.
+#[tokio::test]
+async fn an_answer_that_streams_ends_with_the_key() {
+    let (access, id, secret) = asking(&["read on *"]);
+    let call = access.admit(COUNT, &bearer(&secret), None).await.unwrap().unwrap();
+    let piece = || Ok::<_, Status>(Frame::data(bytes::Bytes::from_static(b"x")));
+    let inner = Body::new(StreamBody::new(tokio_stream::iter([piece(), piece(), piece()])));
+    let mut answer = streaming::Streaming { inner, call, access: access.clone(), ends_with_key: true };
+    assert!(answer.frame().await.unwrap().unwrap().is_data());
+    access.keys().revoke(&id).unwrap();
+    assert_eq!(answer.frame().await.unwrap().unwrap_err().code(), Code::Unauthenticated);
+    assert!(answer.frame().await.is_none());
 }

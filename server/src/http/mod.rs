@@ -212,7 +212,7 @@ async fn metrics(State(front): State<Front>, request: Request) -> Response {
         (true, None) => Some(status::opening()),
         (true, Some(opened)) => {
             let access = opened.services.access();
-            access.admit(request.uri().path(), request.headers()).await.err()
+            access.admit(request.uri().path(), request.headers(), None).await.err()
         }
     };
     if let Some(refused) = refused {
@@ -240,7 +240,7 @@ async fn work(State(front): State<Front>, request: Request) -> Response {
     }
     match front.opened.for_call().await {
         Some(Opened { mut work, services, .. }) => {
-            match services.access().admit(request.uri().path(), request.headers()).await {
+            match services.access().admit(request.uri().path(), request.headers(), None).await {
                 Ok(call) => {
                     let begun = call.clone();
                     let Ok(response) = within(call, work.call(request)).await;
