@@ -95,7 +95,8 @@ pub enum Error {
         /// Its revision; `None` if there is none.
         actual: Option<u64>,
     },
-    /// A filter or a strict write names a field that the collection does not have.
+    /// A filter or a strict write names a field that the collection does not have; or a write through a handle that shows some rows alone
+    /// ([`Db::within`](crate::Db::within)), which brings none.
     #[error("{field}: the collection has no such payload field")]
     UnknownField {
         /// The field, as a path in the request.

@@ -12,6 +12,8 @@
 //!   that the collection has with another type shows nothing.
 //! - No write through such a handle makes a row that does not pass, nor changes or replaces one. That an id is taken by a row that is not seen is
 //!   told to who wants to write it, as it must be.
+//! - Nor does one bring a field that the collection does not have: fields are of all rows, and the first who writes one says of which type it is. Those that
+//!   the filter itself asks for come with the first row that passes.
 //! - What is had through it goes on being restricted as it was when it was asked for.
 //!
 //! **What it does not hide.** The schema, how many segments there are, positions of the log, how long calls take; and scores of searches by word rest on how

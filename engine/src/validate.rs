@@ -18,6 +18,7 @@ use crate::limits::{
 use crate::payload::{FieldTable, FieldType, Payload, Value};
 use crate::point::{Batch, Op, Point, PointId, Precondition, Update, Vector};
 use crate::schema::{DEFAULT_VECTOR, Schema, VectorId, check_field_name};
+use crate::scope::RowFilter;
 use crate::text::Analyzer;
 
 pub(crate) use vectors::{dense, multi, sparse, vector};
@@ -65,14 +66,22 @@ pub(crate) fn prepare(batch: Batch, schema: &Schema) -> Result<PreparedBatch> {
 }
 
 /// The operations of a batch that do not fit, each with what writing it by itself would say: for the fields that there
-/// are, and those that the operations before it bring.
-pub(crate) fn refused(batch: &Batch, schema: &Schema, known: &FieldTable) -> Vec<(usize, Error)> {
+/// are, and those that the operations before it bring, where they may.
+pub(crate) fn refused(
+    batch: &Batch,
+    schema: &Schema,
+    known: &FieldTable,
+    rows: Option<&RowFilter>,
+) -> Vec<(usize, Error)> {
     let mut table = known.clone();
     let mut refused = Vec::new();
     for (index, op) in batch.ops.iter().enumerate() {
         let mut alone = Preparing { schema, fields: Vec::new(), numbers: HashMap::new() };
         let fits = alone.change(index, op.clone()).and_then(|change| {
             let brought = PreparedBatch { fields: alone.fields, ..PreparedBatch::default() };
+            if let Some(rows) = rows {
+                check_brought(&brought, known, rows)?;
+            }
             resolve_fields(&brought, &mut table, schema.strict)?;
             match &change {
                 Change::Update(changes) if schema.strict => {
@@ -217,6 +226,16 @@ fn check_payload_size(index: usize, payload: &Payload) -> Result<()> {
         check_limit(&format!("points[{index}].payload"), "PAYLOAD_BYTES_MAX", PAYLOAD_BYTES_MAX, size_bytes)?;
     }
     Ok(())
+}
+
+/// Refuses fields that the collection does not have, from a handle that shows some rows alone: they are of the whole collection, and whoever is the first to
+/// write one says of which type it is for everybody. But those that the filter itself asks for: without them no such row could be the first.
+pub(crate) fn check_brought(batch: &PreparedBatch, known: &FieldTable, rows: &RowFilter) -> Result<()> {
+    let is_new = |name: &String| known.find(name).is_none() && !rows.fields().contains(name);
+    match batch.fields.iter().find(|field| is_new(&field.name)) {
+        Some(BatchField { name, first, .. }) => Err(Error::UnknownField { field: field_path(*first, name) }),
+        None => Ok(()),
+    }
 }
 
 /// Checks the fields of a batch against those of the collection, and adds the new ones. An error adds none.

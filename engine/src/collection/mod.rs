@@ -190,7 +190,7 @@ impl Collection {
     /// # Ok::<(), ragstone::Error>(())
     /// ```
     pub fn refused(&self, batch: &Batch) -> Vec<(usize, crate::Error)> {
-        validate::refused(batch, &self.core.schema, &self.core.view().fields)
+        validate::refused(batch, &self.core.schema, &self.core.view().fields, self.rows.as_deref())
     }
 
     /// Applies a batch, all of it or nothing; durable when it returns. Of several operations on one id the last wins.

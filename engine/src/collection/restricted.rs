@@ -9,6 +9,8 @@
 //! | delete | nothing | as ever |
 //! | precondition | as if there were no row; what expects none is refused | as ever |
 //!
+//! None brings a field that the collection does not have, but those that the filter asks for (`validate::check_brought`).
+//!
 //! **Cost.** It is resolved like a batch that is made of rows (`resolving.rs`): a look-up for each row, after what was queued before is applied.
 
 use std::collections::HashMap;
@@ -22,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::payload::{Payload, Value};
 use crate::point::{PointId, Precondition};
 use crate::scope::RowFilter;
+use crate::validate;
 
 /// See the module's text.
 pub(super) struct Restricted<'a> {
@@ -134,6 +137,7 @@ impl Resolving for Restricted<'_> {
         let view = view.at(now);
         self.check_conditions(&view)?;
         let (changes, missing) = self.allowed(&view)?;
+        validate::check_brought(&self.batch, &view.fields, self.rows)?;
         (self.batch.changes, self.missing) = (changes, missing);
         // What has a name or conditions is queued even so: it is done, and they are to hold.
         let is_nothing =

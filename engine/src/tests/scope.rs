@@ -272,6 +272,35 @@ fn nothing_is_written_that_is_not_shown() {
     assert_eq!(whole.count(None).unwrap(), 400, "those of others are there");
 }
 
+/// Who wrote `level` as a text first kept others, who write it as a number, from writing; and there was an end to how many fields a collection has.
+#[test]
+fn no_write_brings_a_field_of_all_rows() {
+    let db = filled(|_| true);
+    let whole = db.collection("rows").unwrap();
+    let rows = within(&db, Filter::eq("tenant", "a")).collection("rows").unwrap();
+    let named = |result: Result<crate::WriteReceipt>| match result {
+        Err(Error::UnknownField { field }) => field,
+        other => panic!("{other:?}"),
+    };
+    let batch = Batch::new().upsert(of_a(7_000)).upsert(of_a(7_001).with("level", "high"));
+    assert_eq!(rows.refused(&batch).len(), 1);
+    assert_eq!(named(rows.write(batch)), "points[1].payload.level");
+    let update = vec![Update::new(0).set("level", "high")];
+    assert_eq!(named(rows.update(update)), "points[0].payload.level");
+    // Of a row that is not shown, which would come to nothing.
+    assert_eq!(named(rows.update(vec![Update::new(1).set("level", "high")])), "points[0].payload.level");
+    assert!(!whole.schema().fields().contains_key("level"));
+    whole.add_field("level", FieldType::Int).unwrap();
+    rows.upsert(vec![of_a(7_001).with("level", 3)]).unwrap();
+    assert!(matches!(rows.upsert(vec![of_a(7_002).with("level", "high")]), Err(Error::FieldType { .. })));
+
+    // The field of the filter itself comes with the first row.
+    let db = empty();
+    let rows = within(&db, Filter::eq("tenant", "a")).collection("rows").unwrap();
+    rows.upsert(vec![of_a(1)]).unwrap();
+    assert_eq!(named(rows.upsert(vec![of_a(2).with("level", 3)])), "points[0].payload.level");
+}
+
 /// Otherwise the second would be told that its write was done, and what the first one's came to.
 #[test]
 fn a_request_of_one_is_not_that_of_another() {

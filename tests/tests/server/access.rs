@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ragstone::Db;
 use ragstone_client::{
-    Client, Code, CreateCollection, CreateKey, Enrich, Error, Filter, IngestDocument, Point, Query, Retrieve,
-    Scroll,
+    Client, Code, CreateCollection, CreateKey, Enrich, Error, FieldType, Filter, IngestDocument, Point,
+    Query, Retrieve, Scroll,
 };
 use ragstone_server::access::{AccessConfig, Keys, NewKey};
 use ragstone_server::limits::CALLER_PLACES_MIN;
@@ -162,6 +162,13 @@ async fn a_tenant_finds_and_changes_its_own_rows_alone() {
     a.ingest_document(document("a9.md").metadata("tenant", "a")).await.unwrap();
     let wrong = Point::without_vector(7).with("tenant", "b");
     assert!(is_denied(&a.upsert_points("notes", [wrong]).await.unwrap_err()));
+    // Fields are of all tenants, and the first who writes one says of which type it is.
+    let point = || Point::without_vector(8).with("tenant", "a").with("level", "high");
+    let brought = a.upsert_points("notes", [point()]).await.unwrap_err();
+    let told = (brought.reason(), brought.field_violations()[0].field.as_str());
+    assert_eq!(told, (Some("UNKNOWN_PAYLOAD_FIELD"), "points[0].payload.level"));
+    admin.add_fields("notes", [("level", FieldType::String)]).await.unwrap();
+    a.upsert_points("notes", [point()]).await.unwrap();
     a.delete_points_where("notes", of_b.clone()).await.unwrap();
     assert_eq!(admin.count_points("notes", Some(of_b)).await.unwrap(), theirs);
     assert!(is_denied(&a.delete_collection("notes").await.unwrap_err()));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use ragstone::{Collection, Payload, Point, Value};
+use ragstone::{Collection, Payload, Point, Scope, Sight, Value};
 
 use super::super::documents::get;
 use super::super::timing::Stages;
@@ -20,6 +20,15 @@ use crate::ingest::{
 use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, METADATA_BYTES_MAX};
 use crate::prompt::check_max;
 use crate::reserved::{self, document_row};
+
+/// Shows everything.
+struct Whole;
+
+impl Scope for Whole {
+    fn sight(&self, _: &str) -> Sight {
+        Sight::Whole
+    }
+}
 
 /// What all documents of one call have in common.
 pub(super) struct Preparation {
@@ -77,13 +86,11 @@ impl Preparation {
         let (collection, model) = rag.text_collection(name)?;
         let chunking = contract::chunking(name, &collection.schema())?;
         for (field, kind) in reserved::FIELDS {
-            // A collection made before there was this field gets it; a strict one would refuse it otherwise.
+            // A collection made before there was this field gets it; a strict one would refuse it otherwise, and from who may write some rows
+            // alone any would. It is of what documents are, not of what somebody writes.
             if !collection.schema().fields().contains_key(field) {
-                let added = collection.add_field(field, kind);
-                // Who may write some rows alone brings it with the first of them.
-                if !matches!(added, Err(ragstone::Error::OutOfScope { .. })) {
-                    added?;
-                }
+                let whole = rag.db().within(Arc::new(Whole)).collection(name)?;
+                whole.add_field(field, kind)?;
             }
         }
         let pipeline = pipeline(&model, &chunking);
