@@ -95,6 +95,8 @@
 //! | [`RECORD_FAILURES_MAX`] | 100 records left out that an answer lists | the others are counted |
 //! | [`RECORD_FIELDS_MAX`] | 64 of a record's text | INVALID_ARGUMENT |
 //! | [`TEMPLATE_BYTES_MAX`] | 32 KiB | INVALID_ARGUMENT |
+//! | [`TEMPLATE_OPERATORS_MAX`] | 64 of a tag | INVALID_ARGUMENT |
+//! | [`TEMPLATE_NESTING_MAX`] | 64 statements inside one another, each `elif` a level more | INVALID_ARGUMENT |
 //! | [`TEMPLATE_NAME_BYTES_MAX`] | 128 bytes | INVALID_ARGUMENT |
 //! | [`TEMPLATES_MAX`] | 1,000 versions | INVALID_ARGUMENT |
 //! | [`PREVIEW_PASSAGES_MAX`] | 100 | INVALID_ARGUMENT |

@@ -36,6 +36,10 @@ pub const EXPANSION_CHUNKS_MAX: usize = 10_000;
 pub const RERANK_PASSAGES_MAX: usize = 1_000;
 /// Bytes of a prompt template.
 pub const TEMPLATE_BYTES_MAX: usize = 32 << 10;
+/// Operators of one tag of a prompt template: each is a level that its compiler recurses into. `.`, `[`, `(`, `|`, `not`, `if` and `else` count too.
+pub const TEMPLATE_OPERATORS_MAX: usize = 64;
+/// Statements of a prompt template inside one another, each `elif` a level more.
+pub const TEMPLATE_NESTING_MAX: usize = 64;
 /// Bytes of the name of a registered template.
 pub const TEMPLATE_NAME_BYTES_MAX: usize = 128;
 /// Versions of registered templates in one database, of all names together.

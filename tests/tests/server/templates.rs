@@ -114,6 +114,7 @@ async fn what_is_refused_names_the_field() {
         (register(&"x".repeat(129), "x"), "name", "TEMPLATE_NAME_BYTES_MAX"),
         (register("t", "{% user %}\nx\n{{ question"), "source", "line 3"),
         (register("t", "{% set x = 1 %}"), "source", "line 1"),
+        (register("t", &format!("{{{{ {}1 }}}}", "-".repeat(30_000))), "source", "TEMPLATE_OPERATORS_MAX"),
         (register("t", &"x".repeat(33 << 10)), "source", "TEMPLATE_BYTES_MAX"),
     ] {
         let status = service.register_template(request).await.unwrap_err();
@@ -130,6 +131,8 @@ async fn what_is_refused_names_the_field() {
     let preview = v1::PreviewTemplateRequest { question: "x".into(), ..Default::default() };
     let passage = v1::SamplePassage::default();
     let both = (Some("t".to_owned()), Some("x".to_owned()));
+    let signs = format!("{{{{ {}1 }}}}", "-".repeat(30_000));
+    let indexes = format!("{{{{ question{} }}}}", "[0]".repeat(10_000));
     for (request, expected) in [
         (
             v1::PreviewTemplateRequest { template: both.0, template_source: both.1, ..preview.clone() },
@@ -141,6 +144,9 @@ async fn what_is_refused_names_the_field() {
         ),
         (v1::PreviewTemplateRequest { passages: vec![passage; 101], ..preview.clone() }, "passages"),
         (v1::PreviewTemplateRequest { template_source: Some("{{ x".into()), ..preview.clone() }, "template"),
+        // Both overflowed the stack of the server's thread, and so ended the process.
+        (v1::PreviewTemplateRequest { template_source: Some(signs), ..preview.clone() }, "template"),
+        (v1::PreviewTemplateRequest { template_source: Some(indexes), ..preview.clone() }, "template"),
         (v1::PreviewTemplateRequest { question: String::new(), ..preview }, "question"),
     ] {
         let status = service.preview_template(request).await.unwrap_err();

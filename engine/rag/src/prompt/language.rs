@@ -1,13 +1,18 @@
 //! What a template's source may say.
 //!
 //! It has `for`, `if`, output, comparisons and a few filters, but nothing that assigns or concatenates: without doubling,
-//! no value is larger than the input. [`check`] enforces that on the tags of the source before it is compiled;
-//! a name that is not defined is an error, not an empty text.
+//! no value is larger than the input. [`check`] enforces that on the [`tags`] of the source before it is compiled, and
+//! bounds what the compiler recurses into; a name that is not defined is an error, not an empty text.
 
+use super::tags::{self, Kind, Token};
 use crate::error::{Error, Result};
+use crate::limits::{TEMPLATE_NESTING_MAX, TEMPLATE_OPERATORS_MAX};
 
 const SYSTEM_LINE: &str = "{% system %}";
 const USER_LINE: &str = "{% user %}";
+const STATEMENTS: [&str; 6] = ["for", "endfor", "if", "elif", "else", "endif"];
+/// The words among the operators.
+const OPERATOR_WORDS: [&str; 7] = ["not", "and", "or", "in", "is", "if", "else"];
 
 /// A part of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,20 +70,18 @@ pub(super) fn sections(source: &str) -> Result<Sections<'_>> {
 /// Refuses what could build values larger than the input: statements but `for` and `if`, and the operators and the comma
 /// that put values together. Outside of string literals these characters have no other use in the tags that are left.
 ///
+/// Refuses, too, what would exhaust the stack: minijinja's parser, its compiler and the destructor of its tree recurse into each
+/// operator, filter, test, index and attribute of a chain, and into each `elif`, while its own bound counts brackets and statements
+/// alone. So the operators of a tag are counted, and how deep statements are nested.
+///
 /// # Errors
 /// [`Error::Template`], with the line.
 pub(super) fn check(part: &Part<'_>) -> Result<()> {
-    const STATEMENTS: [&str; 6] = ["for", "endfor", "if", "elif", "else", "endif"];
     let source = part.source;
-    let refuse = |at: usize, what: String| {
-        let line = part.lines_before + source[..at].bytes().filter(|byte| *byte == b'\n').count() + 1;
-        let what =
-            format!("{what} is not available; templates have for, if, output, comparisons and filters");
-        Err(refused(line, &what))
-    };
+    let mut nesting = Nesting::default();
     let mut at = 0;
-    while let Some(open) = source[at..].find("{").map(|found| at + found) {
-        let close = match source.as_bytes().get(open + 1) {
+    while let Some(open) = source[at..].find('{').map(|found| at + found) {
+        let end = match source.as_bytes().get(open + 1) {
             Some(b'#') => {
                 let Some(end) = source[open + 2..].find("#}") else { return Ok(()) };
                 at = open + 2 + end + 2;
@@ -91,78 +94,104 @@ pub(super) fn check(part: &Part<'_>) -> Result<()> {
                 continue;
             }
         };
-        let inside = &source[open + 2..];
-        let tag = tag(inside, close);
-        if let Some((offset, c)) = tag.forbidden {
-            return refuse(open + 2 + offset, format!("`{c}`"));
-        }
-        let mut words = tag.text.trim_start_matches('-').split(|c: char| !(c.is_alphanumeric() || c == '_'));
-        let first = words.find(|word| !word.is_empty()).unwrap_or_default();
-        if close == "%}" && !STATEMENTS.contains(&first) {
-            return refuse(open, format!("statement `{first}`"));
-        }
-        // A search through a text costs one instruction, however long it is.
-        let searches = without_literals(tag.text);
-        let searches =
-            searches.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| *word == "in");
-        if searches.count() > usize::from(first == "for" && close == "%}") {
-            return refuse(open, "`in`".to_owned());
-        }
-        if first == "for" && words.any(|word| word == "recursive") {
-            return refuse(open, "`recursive`".to_owned());
-        }
-        at = open + 2 + tag.text.len();
+        let tag = tags::tag(&source[open + 2..], end);
+        check_tag(&tag.tokens, end == "%}", &mut nesting).map_err(|(at, what)| {
+            let before = &source[..open + 2 + at];
+            refused(part.lines_before + before.bytes().filter(|byte| *byte == b'\n').count() + 1, &what)
+        })?;
+        at = open + 2 + tag.bytes;
     }
     Ok(())
 }
 
-/// A tag's inside with spaces for what stands in quotes.
-fn without_literals(text: &str) -> String {
-    let (mut quote, mut escaped) = (None, false);
-    let bare = text.chars().map(|c| match quote {
-        Some(_) if escaped => {
-            escaped = false;
-            ' '
-        }
-        Some(_) if c == '\\' => {
-            escaped = true;
-            ' '
-        }
-        Some(open) => {
-            quote = Some(open).filter(|open| *open != c);
-            ' '
-        }
-        None if c == '"' || c == '\'' => {
-            quote = Some(c);
-            ' '
-        }
-        None => c,
-    });
-    bare.collect()
+/// Where a tag is refused, and why.
+type Refusal = (usize, String);
+
+fn check_tag(tokens: &[Token<'_>], is_statement: bool, nesting: &mut Nesting) -> Result<(), Refusal> {
+    let is_forbidden = |token: &&Token<'_>| {
+        token.kind == Kind::Operator && token.text.starts_with(['~', '+', '*', '%', ',', '{', '}'])
+    };
+    if let Some(token) = tokens.iter().find(is_forbidden) {
+        return Err(unavailable(token.at, &format!("`{}`", token.text)));
+    }
+    let (keyword, expression) = match tokens {
+        [first, expression @ ..] if is_statement => (first.text, expression),
+        _ => ("", tokens),
+    };
+    if is_statement && !STATEMENTS.contains(&keyword) {
+        return Err(unavailable(0, &format!("statement `{keyword}`")));
+    }
+    nesting.pass(keyword)?;
+    check_expression(keyword, expression)
 }
 
-struct Tag<'a> {
-    text: &'a str,
-    /// The first character that tags may not hold, and its place.
-    forbidden: Option<(usize, char)>,
-}
-
-/// The inside of a tag, up to its end outside of string literals.
-fn tag<'a>(inside: &'a str, close: &str) -> Tag<'a> {
-    let (mut quote, mut escaped) = (None, false);
-    for (at, c) in inside.char_indices() {
-        match quote {
-            Some(_) if escaped => escaped = false,
-            Some(_) if c == '\\' => escaped = true,
-            Some(open) if c == open => quote = None,
-            Some(_) => {}
-            None if inside[at..].starts_with(close) => return Tag { text: &inside[..at], forbidden: None },
-            None if c == '"' || c == '\'' => quote = Some(c),
-            None if "~+*%,{}".contains(c) => return Tag { text: &inside[..at], forbidden: Some((at, c)) },
-            None => {}
+fn check_expression(keyword: &str, expression: &[Token<'_>]) -> Result<(), Refusal> {
+    let (mut operators, mut brackets, mut searches) = (0, 0usize, 0);
+    for &Token { kind, at, text } in expression {
+        match (kind, text) {
+            (Kind::Closing, _) if brackets == 0 => return Err((at, format!("`{text}` closes nothing"))),
+            (Kind::Closing, _) => brackets -= 1,
+            (Kind::Operator, "(" | "[") => brackets += 1,
+            // A search through a text costs one instruction, however long it is.
+            (Kind::Word, "in") => searches += 1,
+            (Kind::Word, "recursive") if keyword == "for" => return Err(unavailable(at, "`recursive`")),
+            (Kind::Word, _) if is_odd_number(text) => {
+                return Err((at, format!("`{text}` is no number; numbers are written in decimal digits")));
+            }
+            _ => {}
+        }
+        if searches > usize::from(keyword == "for") {
+            return Err(unavailable(at, "`in`"));
+        }
+        operators += usize::from(kind == Kind::Operator || OPERATOR_WORDS.contains(&text));
+        if operators > TEMPLATE_OPERATORS_MAX {
+            let limit = format!("TEMPLATE_OPERATORS_MAX = {TEMPLATE_OPERATORS_MAX}");
+            return Err((at, format!("a tag has more operators than {limit}")));
         }
     }
-    Tag { text: inside, forbidden: None }
+    match expression.last() {
+        Some(last) if brackets > 0 => Err((last.at, "a bracket is not closed in its tag".to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a word begins as a number and goes on with what minijinja may take for a word of its own.
+fn is_odd_number(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_digit()) && !word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The statements that are open, and how many levels each of them is: one, and one more for each `elif`.
+#[derive(Default)]
+struct Nesting(Vec<usize>);
+
+impl Nesting {
+    /// Takes a tag's statement, none where it has none.
+    fn pass(&mut self, keyword: &str) -> Result<(), Refusal> {
+        match keyword {
+            "for" | "if" => self.0.push(1),
+            "elif" => {
+                if let Some(levels) = self.0.last_mut() {
+                    *levels += 1;
+                }
+            }
+            "endfor" | "endif" => {
+                self.0.pop();
+            }
+            _ => {}
+        }
+        if self.0.iter().sum::<usize>() > TEMPLATE_NESTING_MAX {
+            let limit = format!("TEMPLATE_NESTING_MAX = {TEMPLATE_NESTING_MAX}");
+            return Err((
+                0,
+                format!("`{keyword}` is nested deeper than {limit}; each `elif` is a level too"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn unavailable(at: usize, what: &str) -> Refusal {
+    (at, format!("{what} is not available; templates have for, if, output, comparisons and filters"))
 }
 
 fn refused(line: usize, what: &str) -> Error {

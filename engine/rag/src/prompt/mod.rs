@@ -20,6 +20,7 @@ pub(crate) mod preview;
 pub(crate) mod registry;
 mod request;
 mod response;
+mod tags;
 pub(crate) mod template;
 
 pub use chat::{ChatMessage, ChatRole};

@@ -6,7 +6,7 @@
 //!
 //! A template may come from whoever asks, so rendering is bounded: in time by minijinja's fuel, in memory by the prompt's
 //! size, and, since a template that builds strings could need far more memory than it prints, by its language
-//! ([`language`](super::language)).
+//! ([`language`](super::language)), which bounds the stack as well.
 
 use std::collections::BTreeMap;
 use std::io;

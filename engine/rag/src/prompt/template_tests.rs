@@ -211,6 +211,9 @@ fn what_a_template_lacks_is_an_error() {
         ("{% if 'x' in question %}{% endif %}", "`in`"),
         ("{% for c in citations if c.text in question %}{% endfor %}", "`in`"),
         ("{{ 'x' not in question }}", "`in`"),
+        ("{{ 1in question }}", "`1in` is no number"),
+        ("{{ (question }} in question", "a bracket is not closed"),
+        ("{{ question) }}", "`)` closes nothing"),
     ] {
         let reason = refused(template);
         assert!(reason.contains(part), "{template}: {reason}");
@@ -245,4 +248,79 @@ fn refused_for_reading(template: &str, long: &str) {
         matches!(&error, Error::Template { reason } if reason.contains("TEMPLATE_FILTER_BYTES_MAX")),
         "{error}"
     );
+}
+
+/// A caller who may only read could end the server's process: minijinja's parser recurses into signs, `not`, ternaries, targets of loops and
+/// `elif` without counting, and its compiler and the tree's destructor into chains of any kind.
+#[test]
+fn chains_and_nesting_are_bounded_before_the_parser_recurses() {
+    let output = |inside: String| format!("{{{{ {inside} }}}}");
+    for (before, link, after) in [
+        ("", "-", "1"),
+        ("", "not ", "1"),
+        ("", "-(", "1"),
+        ("", "(", "1"),
+        ("", "[", "1"),
+        ("question", "[0]", ""),
+        ("question", "[0:1]", ""),
+        ("question", ".a", ""),
+        ("question", ".0", ""),
+        ("question", "()", ""),
+        ("question", "|trim", ""),
+        ("1", " is odd", ""),
+        ("1", " is not odd", ""),
+        ("1", " is eq -", "1"),
+        ("1", " - 1", ""),
+        ("1", "/1", ""),
+        ("1", " // 1", ""),
+        ("1", " == 1", ""),
+        ("1", ">=1", ""),
+        ("1", " and 1", ""),
+        ("1", " or not 1", ""),
+        ("1", " if 1 else 1", ""),
+        ("1", " if 1", ""),
+        ("", "'a' if 'b' else ", "'c'"),
+    ] {
+        let chain = |links: usize| format!("{before}{}{after}", link.repeat(links));
+        for template in [
+            output(chain(4_000)),
+            format!("a\n{{%- if {} %}}x{{% endif %}}", chain(4_000)),
+            format!("{{% for a in {} -%}}x{{% endfor %}}", chain(4_000)),
+            format!("{{% for a in [] if {} %}}x{{% endfor %}}", chain(4_000)),
+            // Never closed: what stands before is parsed nevertheless.
+            format!("{{{{ {}", chain(4_000)),
+            format!("{{# {{{{ #}}{{{{ '}}}}' == {} }}}}", chain(4_000)),
+        ] {
+            let reason = refused(&template);
+            assert!(reason.contains("TEMPLATE_OPERATORS_MAX = 64"), "{link}: {reason}");
+        }
+        let _ = rendered(&output(chain(20)), &[]);
+    }
+    let reason = refused(&format!("a\n{{% for {}a in [] %}}{{% endfor %}}", "(".repeat(4_000)));
+    assert!(reason.starts_with("line 2: ") && reason.contains("TEMPLATE_OPERATORS_MAX"), "{reason}");
+    let text = rendered(&output(format!("{}1", "-".repeat(64))), &[]).unwrap();
+    assert_eq!(text, "1", "the limit itself is allowed");
+    for template in [
+        "{% if 1 %}".repeat(3_000),
+        "{% for a in [] %}".repeat(1_500),
+        format!("{{% if 1 %}}{}", "{% elif 1 %}".repeat(2_500)),
+        format!("{{% if 1 %}}{{% else %}}{}", "{% if 1 %}{% else %}".repeat(100)),
+    ] {
+        let reason = refused(&template);
+        assert!(reason.contains("TEMPLATE_NESTING_MAX = 64"), "{reason}");
+    }
+    let deepest = format!("{}x{}", "{% if 1 %}".repeat(64), "{% endif %}".repeat(64));
+    assert_eq!(rendered(&deepest, &[]).unwrap(), "x");
+    assert_eq!(rendered(&"{% if 1 %}x{% elif 1 %}{% endif %}".repeat(500), &[]).unwrap(), "x".repeat(500));
+}
+
+proptest! {
+    /// What any soup of tokens does to the parser, it does on a stack of the size that threads have.
+    #[test]
+    fn any_soup_of_tokens_gives_text_or_a_reason(pieces in proptest::collection::vec(prop::sample::select(vec![
+        "{{", "}}", "{%", "%}", "{{-", "-}}", "{#", "#}", "{% raw %}", "{% endraw %}", " for a in ", "if ", "elif ", "else", " endif ",
+        " endfor ", "not ", "-", "(", ")", "[", "]", ".", "|trim", " is ", " in ", "1", "1in ", "a", "'", "\"", "\\", ":", "\n",
+    ]), 0..60), times in 1usize..200) {
+        let _ = rendered(&pieces.concat().repeat(times), &[]);
+    }
 }
