@@ -81,6 +81,9 @@
 //! | [`FILTER_DEPTH_MAX`] | 32 levels | INVALID_ARGUMENT |
 //! | [`FILTER_TERMS_MAX`] | 10,000 nodes and values | INVALID_ARGUMENT |
 //! | [`DOCUMENT_BYTES_MAX`] | 16 MiB | INVALID_ARGUMENT |
+//! | [`PDF_PROCESSES_MAX`] | 2 PDFs read at a time, each in a process of its own | it waits |
+//! | [`PDF_PROCESS_BYTES_MAX`] | 512 MiB of memory of such a process | INVALID_ARGUMENT |
+//! | [`PDF_PROCESS_SECONDS_MAX`] | 45 s of a processor's time for a PDF; 30 s altogether | INVALID_ARGUMENT |
 //! | [`DOCUMENT_ID_BYTES_MAX`] | 400 bytes | INVALID_ARGUMENT |
 //! | [`TEXT_BYTES_MAX`] | 1 MiB | INVALID_ARGUMENT |
 //! | [`RECALL_COLLECTIONS_MAX`] | 64 with figures of their own | the others are counted together |
@@ -133,6 +136,12 @@
 //! handshake, of which there may be [`TLS_HANDSHAKES_MAX`] beside the connections. A part of a
 //! message counts for 256 bytes beside its own, since an empty one takes two on the wire. A compressed message counts for what it comes as and for what it
 //! becomes, parts included, while it does.
+//!
+//! PDFs are read in processes of their own, which take at most [`PDF_PROCESSES_MAX`] times [`PDF_PROCESS_BYTES_MAX`] (1 GiB) beside that, and
+//! end alone where a file was made to exhaust memory or stack. The server's program on Linux has this; on other systems the process is ended after its
+//! time, its memory is not bounded. A server that another program has in itself, as Python has, reads PDFs on a thread unless it is given a
+//! [`PdfProgram`](ragstone_rag::ingest::PdfProgram): what a file's streams hold is measured before as far as that can be known, but a file that was made
+//! for it can end that process. Such a server takes PDFs from those alone whom it trusts.
 
 use std::time::Duration;
 

@@ -2,6 +2,12 @@
 
 /// Bytes of one document as it is given, and of its text.
 pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
+/// Processes that read PDFs at a time, of a [program](crate::ingest::PdfProgram); further files wait.
+pub const PDF_PROCESSES_MAX: usize = 2;
+/// Bytes of memory that such a process of the server's program takes, its stack included.
+pub const PDF_PROCESS_BYTES_MAX: usize = 512 << 20;
+/// Seconds of processor time that such a process takes.
+pub const PDF_PROCESS_SECONDS_MAX: u64 = 45;
 /// Bytes of a document's id, and of the name of its source.
 pub const DOCUMENT_ID_BYTES_MAX: usize = 400;
 /// Bytes of the fields given with a document, names and values together: every chunk gets a copy of them.

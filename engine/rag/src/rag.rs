@@ -41,7 +41,7 @@ use crate::answers::AnswerCache;
 use crate::embed::{Embedder, ModelInfo, ModelOptions, Models, Overflow, Wanted};
 use crate::error::{Error, Result};
 use crate::generate::GenerateModels;
-use crate::ingest::ChunkOptions;
+use crate::ingest::{ChunkOptions, PdfProgram};
 use crate::prompt::{check_max, check_text};
 use crate::rerank::Reranker;
 use crate::reserved;
@@ -142,6 +142,7 @@ pub struct Rag {
     models: Models,
     reembedding: Arc<UnderWay>,
     generate_models: GenerateModels,
+    pdf_program: Option<PdfProgram>,
     watch: Option<Arc<Watch>>,
     answers: AnswerCache,
     /// Who asks, for the answers that are kept.
@@ -153,7 +154,14 @@ impl Rag {
     pub fn new(db: Db, models: Models) -> Rag {
         let (reembedding, generate_models) = (Arc::default(), GenerateModels::default());
         let (answers, caller) = (AnswerCache::default(), Arc::from(""));
-        Rag { db, deadline: None, models, reembedding, generate_models, watch: None, answers, caller }
+        let (deadline, pdf_program, watch) = (None, None, None);
+        Rag { db, deadline, models, reembedding, generate_models, pdf_program, watch, answers, caller }
+    }
+
+    /// The same, which has each PDF read in a process of its own: a file made to exhaust memory or stack ends that.
+    #[must_use]
+    pub fn with_pdf_program(self, program: PdfProgram) -> Rag {
+        Rag { pdf_program: Some(program), ..self }
     }
 
     /// Opens a directory, made if absent, with models from the default cache and sources.

@@ -13,12 +13,17 @@ mod command;
 mod json;
 mod moment;
 mod output;
+mod pdf;
 mod progress;
 
 use std::process::ExitCode;
 
 /// Parses the arguments and runs the command.
 pub(crate) fn main() -> ExitCode {
+    // Before anything is looked at that a user says: what is asked for here, this program asks of itself.
+    if std::env::args_os().nth(1).is_some_and(|first| first == pdf::COMMAND) {
+        return pdf::read();
+    }
     let arguments = args::Arguments::of_process();
     match command::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -144,3 +144,91 @@ fn interrupted_it_ends_between_documents_and_goes_on_later() {
     let [added, replaced, unchanged, removed] = counts(&rest);
     assert_eq!((added + unchanged, replaced, unchanged + removed), (20, 0, stored), "{rest}");
 }
+
+/// A PDF with one page that uses colour space C, which the function of object 5 makes, and these objects from the fifth on.
+fn hostile_pdf(contents: &str, filter: &str, further: &[String]) -> Vec<u8> {
+    let resources = "<</ColorSpace<</C[/Separation/A/DeviceGray 5 0 R]>>>>";
+    let mut objects = vec![
+        "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>".to_owned(),
+        format!("<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Contents 4 0 R/Resources{resources}>>"),
+        format!("<</Length {}{filter}>>stream\n{contents}\nendstream", contents.len()),
+    ];
+    objects.extend_from_slice(further);
+    let (mut file, mut table) = (String::from("%PDF-1.4\n"), String::new());
+    for (at, object) in objects.iter().enumerate() {
+        table += &format!("{:010} 00000 n \n", file.len());
+        file += &format!("{} 0 obj{object}\nendobj\n", at + 1);
+    }
+    let (count, begin) = (objects.len() + 1, file.len());
+    file += &format!("xref\n0 {count}\n0000000000 65535 f \n{table}trailer<</Size {count}/Root 1 0 R>>\n");
+    (file + &format!("startxref\n{begin}\n%%EOF")).into_bytes()
+}
+
+/// Runs of runs of runs of runs: 48 x 64^4 x 2 bytes, in hexadecimal so that the file is a text. The filters are named in an object of
+/// their own, where nobody looks before the file is read.
+fn runs_of_runs() -> Vec<u8> {
+    let (mut tail, mut levels) = (Vec::<u8>::new(), 4);
+    while levels > 0 {
+        let literal = if tail.is_empty() { vec![] } else { [&[tail.len() as u8 - 1][..], &tail].concat() };
+        tail = [&literal[..], &[0x80][..]].concat();
+        levels -= 1;
+    }
+    let bytes = [[0x81, 0x81].repeat(48), tail].concat();
+    let hexadecimal: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let filters = format!("[/ASCIIHexDecode{}]", "/RunLengthDecode".repeat(4));
+    hostile_pdf(&format!("{hexadecimal}>"), "/Filter 5 0 R", &[filters])
+}
+
+/// One caller could end a server, or take half a gigabyte for 500 bytes: a PDF is read in a process of its own, which ends alone.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pdf_that_exhausts_its_reader_exhausts_nothing_else() {
+    let braces = "{".repeat(3_000_000);
+    let function = "<</FunctionType 4/Domain[0 1]/Range[0 1]/Length 3000000>>stream\n";
+    let nested = [format!("{function}{braces}\nendstream")];
+    let chain = (5..60_005)
+        .map(|at| format!("<</FunctionType 3/Domain[0 1]/Functions[{} 0 R]/Bounds[]/Encode[0 1]>>", at + 1));
+    let chain: Vec<String> = chain.collect();
+    in_both_places(|scratch, place| {
+        scratch.write("docs/braces.pdf", &hostile_pdf("/C cs 1 sc", "", &nested));
+        scratch.write("docs/runs.pdf", &runs_of_runs());
+        scratch.write("docs/lease.pdf", LEASE_PDF);
+        let ingest = ["ingest", &scratch.path("docs"), "--model", model()];
+        let first = scratch.json_with_code(place, &ingest, 3);
+        assert_eq!(counts(&first), [1, 0, 0, 0], "{first}");
+        let skipped = first["skipped"].as_array().unwrap();
+        assert_eq!(skipped.len(), 2, "{first}");
+        for skipped in skipped {
+            assert!(skipped["reason"].as_str().unwrap().contains("more memory or stack"), "{skipped}");
+        }
+        // A chain of functions either fits in the stack of the process or does not: it has no text, and nobody is the worse for it.
+        scratch.write("docs/chain.pdf", &hostile_pdf("/C cs 1 sc", "", &chain));
+        let second = scratch.json_with_code(place, &ingest, 3);
+        assert_eq!(second["skipped"].as_array().unwrap().len(), 3, "{second}");
+        assert_eq!(counts(&second), [0, 0, 1, 0], "{second}");
+    });
+}
+
+/// What `ragstone` asks of itself answers in the form that it reads, and its memory is bounded.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_reader_of_pdfs_answers_and_ends() {
+    use std::io::Write;
+
+    let read = |content: &[u8]| {
+        let mut command = Command::new(binary());
+        command.arg("read-pdf").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(content);
+        child.wait_with_output().unwrap()
+    };
+    let whole = read(LEASE_PDF);
+    assert!(whole.status.success() && whole.stdout.starts_with(b"T"), "{whole:?}");
+    let length = u64::from_le_bytes(whole.stdout[1..9].try_into().unwrap());
+    assert_eq!(length as usize, whole.stdout.len() - 9);
+    let refused = read(b"no file");
+    assert!(refused.status.success() && refused.stdout.starts_with(b"R"), "{refused:?}");
+    let died = read(&runs_of_runs());
+    assert!(!died.status.success() && died.stdout.is_empty(), "{died:?}");
+}

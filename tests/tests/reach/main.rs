@@ -159,6 +159,7 @@ const APART: &[(&str, &str)] = &[
     ("Rag::watched_by", WATCHED),
     ("Rag::with_answer_cache", OPENED),
     ("Rag::with_generate_models", OPENED),
+    ("Rag::with_pdf_program", OPENED),
     ("View::as_of_now", HANDLE),
     ("View::detached", HANDLE),
     ("View::get_rows", TYPED),

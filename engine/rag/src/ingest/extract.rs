@@ -4,7 +4,7 @@
 //! fit. A byte order mark is not part of the text. A NUL byte is taken for proof that the file is binary. A PDF, which is binary, says
 //! by itself what its characters are (`pdf`).
 
-use super::{MediaType, html, pdf};
+use super::{MediaType, PdfProgram, html, pdf};
 use crate::error::{Error, Result};
 use crate::limits::DOCUMENT_BYTES_MAX;
 
@@ -15,9 +15,14 @@ pub(crate) const EXTRACT_VERSION: u32 = 2;
 ///
 /// # Errors
 /// [`Error::NotText`], naming the first offending byte; or why a PDF has no text; [`Error::Limit`], if HTML renders to too long a text.
-pub(crate) fn text(document: &str, media_type: MediaType, content: &[u8]) -> Result<String> {
+pub(crate) fn text(
+    document: &str,
+    media_type: MediaType,
+    content: &[u8],
+    pdf_program: Option<&PdfProgram>,
+) -> Result<String> {
     let text = match media_type {
-        MediaType::Pdf => pdf::to_text(content),
+        MediaType::Pdf => pdf::to_text(content, pdf_program),
         MediaType::Html => decode(content, media_type).and_then(html::to_markdown),
         MediaType::Text | MediaType::Markdown | MediaType::Code(_) => {
             decode(content, media_type).map(str::to_owned)
@@ -73,6 +78,10 @@ fn decode(content: &[u8], media_type: MediaType) -> Result<&str, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn text(document: &str, media_type: MediaType, content: &[u8]) -> Result<String> {
+        super::text(document, media_type, content, None)
+    }
 
     fn reason(media_type: MediaType, content: &[u8]) -> String {
         match text("d", media_type, content) {

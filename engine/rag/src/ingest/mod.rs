@@ -35,6 +35,7 @@ mod tokens;
 pub use chunking::ChunkOptions;
 pub use language::Language;
 pub use media::MediaType;
+pub use pdf::{PdfProgram, answer_pdf};
 use ragstone::Payload;
 use sha2::{Digest, Sha256};
 

@@ -34,7 +34,7 @@ use super::{
     TokenCountsView, Transfer, WriteView,
 };
 use crate::cli::args::Place;
-use crate::cli::json;
+use crate::cli::{json, pdf};
 
 /// Documents that one page of a listing has.
 const PAGE_DOCUMENTS: usize = 1_000;
@@ -69,7 +69,8 @@ impl Local {
             ),
             error => anyhow::Error::new(error).context(format!("--data {}", self.data.display())),
         })?;
-        Ok(self.rag.get_or_init(|| Rag::new(db, self.models.clone())))
+        let rag = || Rag::new(db, self.models.clone()).with_pdf_program(pdf::program());
+        Ok(self.rag.get_or_init(rag))
     }
 }
 

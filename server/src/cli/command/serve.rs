@@ -13,6 +13,7 @@ use ragstone_server::settings::{Origin, Resolved};
 use ragstone_server::{Listeners, ServeError, bind, init_logs, open_and_serve, shutdown_signal};
 
 use crate::cli::args::ServeArgs;
+use crate::cli::pdf;
 
 /// How long threads that are still busy are waited for at the end.
 const SHUTDOWN_WAIT: Duration = Duration::from_millis(200);
@@ -36,7 +37,8 @@ pub(super) fn run(args: ServeArgs) -> Result<()> {
         let data = settings.data.clone();
         let open = move || {
             let models = Models::new(options);
-            Db::open(data).map(|db| Rag::new(db, models).with_generate_models(generate_models))
+            let rag = |db| Rag::new(db, models).with_generate_models(generate_models);
+            Db::open(data).map(|db| rag(db).with_pdf_program(pdf::program()))
         };
         let served = open_and_serve(settings.server.clone(), open, Listeners { grpc, http }, shutdown).await;
         served.map_err(|error| explained(&resolved, error))

@@ -4,12 +4,16 @@
 //! ([`layout`]), in the order in which the page draws them, which is the order of reading in nearly all files. Pages end with form feeds,
 //! so that chunks know theirs. Text that is drawn invisibly, as over scanned pages, counts.
 //!
-//! Files that were made to exhaust a server are refused: what is compressed is measured before anything is parsed
+//! Files that were made to exhaust whoever reads them are refused: what is compressed is measured before anything is parsed
 //! ([`streams`]), a page is left as soon as time or text is beyond its bound, and the parser runs on a thread of its own, whose panics
-//! and stack are nobody else's. What cannot be read is an error that says why: a password, pages that are only pictures, fonts that do
-//! not say which characters their glyphs are.
+//! are nobody else's. That is no bound of memory, nor of the stack, since what streams hold is not always known before they are read, nor
+//! how long a chain of objects is: of both, a process of its own is the bound ([`program`]), which the server's program has. Where there is no such
+//! program, the thread has a stack that chains as long as files have them fit in, and a file that was made for it can still end the process.
+//! What cannot be read is an error that says why: a password, pages that are only pictures, fonts that do not say which characters
+//! their glyphs are.
 
 mod layout;
+mod program;
 mod streams;
 
 use std::time::{Duration, Instant};
@@ -23,19 +27,28 @@ use hayro_interpret::{
 };
 
 use self::layout::PageText;
+pub use self::program::{PdfProgram, answer_pdf};
 use super::outline::PAGE_END;
 use crate::limits::DOCUMENT_BYTES_MAX;
 
 /// Time to read a file in; a thousand pages take a second or two.
 const READ_TIME_MAX: Duration = Duration::from_secs(30);
-/// Bytes of stack for the parser, which recurses into what the file nests.
-const STACK_BYTES: usize = 16 << 20;
+/// Bytes of stack for the parser, which recurses into what the file nests: address space, of which memory is taken as it is needed.
+const STACK_BYTES: usize = if cfg!(target_pointer_width = "64") { 512 << 20 } else { 16 << 20 };
 
-/// The text of a PDF's pages, or why it has none.
-pub(super) fn to_text(content: &[u8]) -> Result<String, String> {
+/// The text of a PDF's pages, or why it has none; read by the program, if there is one.
+pub(super) fn to_text(content: &[u8], program: Option<&PdfProgram>) -> Result<String, String> {
+    match program {
+        Some(program) => program.to_text(content),
+        None => here(content, STACK_BYTES),
+    }
+}
+
+/// Reads it in this process.
+fn here(content: &[u8], stack_bytes: usize) -> Result<String, String> {
     streams::check(content)?;
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("ragstone-pdf".to_owned()).stack_size(STACK_BYTES);
+        let thread = std::thread::Builder::new().name("ragstone-pdf".to_owned()).stack_size(stack_bytes);
         let reading = thread
             .spawn_scoped(scope, || read(content))
             .map_err(|error| format!("no thread to read it with: {error}"))?;

@@ -4,6 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn to_text(content: &[u8]) -> Result<String, String> {
+    super::to_text(content, None)
+}
+
 fn fixture(name: &str) -> Vec<u8> {
     let path = format!("{}/tests/data/pdf/{name}.pdf", env!("CARGO_MANIFEST_DIR"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -11,6 +15,11 @@ fn fixture(name: &str) -> Vec<u8> {
 
 /// A file of pages with these content streams, in Helvetica.
 fn pdf(pages: &[&str]) -> Vec<u8> {
+    pdf_with(pages, "/Font << /F 3 0 R >>", &[])
+}
+
+/// The same with these resources, and further objects behind those of the pages.
+fn pdf_with(pages: &[&str], resources: &str, further: &[String]) -> Vec<u8> {
     let kids: String = (0..pages.len()).map(|at| format!("{} 0 R ", 4 + 2 * at)).collect();
     let mut objects = vec![
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
@@ -18,13 +27,13 @@ fn pdf(pages: &[&str]) -> Vec<u8> {
         "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_owned(),
     ];
     for (at, page) in pages.iter().enumerate() {
-        let resources = "<< /Font << /F 3 0 R >> >>";
         let contents = 5 + 2 * at;
         objects.push(format!(
-            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 400 600] /Resources {resources} /Contents {contents} 0 R >>"
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 400 600] /Resources << {resources} >> /Contents {contents} 0 R >>"
         ));
         objects.push(format!("<< /Length {} >>\nstream\n{page}\nendstream", page.len()));
     }
+    objects.extend_from_slice(further);
     let (mut file, mut offsets) = (String::from("%PDF-1.4\n"), Vec::new());
     for (at, object) in objects.iter().enumerate() {
         offsets.push(file.len());
@@ -88,6 +97,20 @@ fn a_file_that_never_ends_is_left() {
     assert!(
         stopped(reader(Instant::now(), DOCUMENT_BYTES_MAX + 1)).unwrap().0.contains("DOCUMENT_BYTES_MAX")
     );
+}
+
+/// Functions in PostScript, a brace in a brace: the parser recurses into each, and 16 MiB of stack were too few for these.
+#[test]
+fn functions_nested_deep_fit_in_the_stack() {
+    let spaces = "/ColorSpace << /C [/Separation /A /DeviceGray 6 0 R] >> /Font << /F 3 0 R >>";
+    let braces = "{".repeat(100_000) + &"}".repeat(100_000);
+    let function = format!(
+        "<< /FunctionType 4 /Domain [0 1] /Range [0 1] /Length {} >>\nstream\n{braces}\nendstream",
+        braces.len()
+    );
+    let page = "/C cs 1 sc BT /F 12 Tf 50 500 Td (Hello) Tj ET";
+    // Whatever it makes of the colour, this process is there to hear it.
+    let _ = to_text(&pdf_with(&[page], spaces, &[function]));
 }
 
 proptest! {

@@ -135,7 +135,8 @@ impl Preparation {
         if let Some(stored) = stored.as_ref().filter(|stored| self.is_unchanged(stored, &head)) {
             return Ok(Prepared::Unchanged(self.leave(stored, request.as_ref(), stages)?));
         }
-        head.text = extract::text(&head.id, media_type, &document.content)?;
+        let pdf_program = self.rag.pdf_program.as_ref();
+        head.text = extract::text(&head.id, media_type, &document.content, pdf_program)?;
         drop(document.content);
         stages.end("extract");
         let source = split::Source { document: &head.id, title: &head.title, text: &head.text, media_type };
