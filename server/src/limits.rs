@@ -81,6 +81,7 @@
 //! | [`FILTER_DEPTH_MAX`] | 32 levels | INVALID_ARGUMENT |
 //! | [`FILTER_TERMS_MAX`] | 10,000 nodes and values | INVALID_ARGUMENT |
 //! | [`DOCUMENT_BYTES_MAX`] | 16 MiB | INVALID_ARGUMENT |
+//! | [`HTML_NODES_MAX`] | 1,000,000 elements, texts and attributes of a page, which take about 200 MiB while it is read | INVALID_ARGUMENT |
 //! | [`PDF_PROCESSES_MAX`] | 2 PDFs read at a time, each in a process of its own | it waits |
 //! | [`PDF_PROCESS_BYTES_MAX`] | 512 MiB of memory of such a process | INVALID_ARGUMENT |
 //! | [`PDF_PROCESS_SECONDS_MAX`] | 45 s of a processor's time for a PDF; 30 s altogether | INVALID_ARGUMENT |

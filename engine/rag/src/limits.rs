@@ -2,6 +2,8 @@
 
 /// Bytes of one document as it is given, and of its text.
 pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
+/// Elements, texts and attributes of a page of HTML. Each takes some two hundred bytes while the page is read, whatever it takes in the page.
+pub const HTML_NODES_MAX: usize = 1_000_000;
 /// Processes that read PDFs at a time, of a [program](crate::ingest::PdfProgram); further files wait.
 pub const PDF_PROCESSES_MAX: usize = 2;
 /// Bytes of memory that such a process of the server's program takes, its stack included.

@@ -4,10 +4,16 @@
 //! title becomes a heading of the first level unless the page has one that says the same.
 //!
 //! HTML that was made to exhaust a server is refused. The parser's time grows with the square of the depth of nesting and
-//! of the number of an element's attributes; so the page is parsed in pieces, and between two of them depth and time are
-//! looked at. The converter walks the tree recursively and indents nested lists, so depth costs stack, and depth times
-//! lines costs memory; both are bounded before it is called. Real pages stay far below every bound.
+//! of the number of an element's attributes; so the page is parsed in pieces, and between two of them depth, nodes and time are
+//! looked at: a node takes two hundred bytes, and four of the page. The converter walks the tree recursively and indents nested lists, so depth
+//! costs stack, and depth times lines costs memory; and it pads [`tables`]. All are bounded before it is called. Like [`siblings`] it would join
+//! in quadratic time, so they are joined before; and it looks at the time at most elements, since it converts some of them twice, and what is nested in
+//! them twice as often each time. Real pages stay far below every bound.
 
+mod siblings;
+mod tables;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,7 +22,9 @@ use htmd::element_handler::Handlers;
 use htmd::{Element, HtmlToMarkdown, Node};
 use html5ever::tendril::{StrTendril, TendrilSink};
 use html5ever::{ParseOpts, parse_document};
-use markup5ever_rcdom::RcDom;
+use markup5ever_rcdom::{NodeData, RcDom};
+
+use crate::limits::HTML_NODES_MAX;
 
 /// Elements inside one another, at most.
 const DEPTH_MAX: usize = 256;
@@ -24,8 +32,8 @@ const DEPTH_MAX: usize = 256;
 const INDENTED_LINES_MAX: usize = 64 << 20;
 /// Bytes that are parsed between two looks at what it costs.
 const PIECE_BYTES: usize = 64 << 10;
-/// Time to parse a page in; a page of the largest size takes about a second.
-const PARSE_TIME_MAX: Duration = Duration::from_secs(20);
+/// Time to parse and to convert a page in; a page of the largest size takes a second or two.
+const TIME_MAX: Duration = Duration::from_secs(20);
 /// Where a page has to declare its encoding, by the HTML standard.
 const CHARSET_WITHIN_BYTES: usize = 1024;
 
@@ -35,8 +43,21 @@ const SKIPPED: [&str; 17] = [
     "audio", "video", "button", "select", "textarea", "input",
 ];
 
+/// Elements at which the time is looked at: those that the converter has a way of its own with, but for spans, which it takes in a shorter way as
+/// long as nobody else asks for them.
+const TIMED: &str = "a b blockquote body br caption code dd div dl dt em h1 h2 h3 h4 h5 h6 i li ol p pre section strong table td th tr \
+                     ul";
+
+/// Ends a conversion from within.
+struct Late;
+
 /// The page as Markdown, or why it is not converted.
 pub(super) fn to_markdown(html: &str) -> Result<String, String> {
+    to_markdown_within(html, TIME_MAX)
+}
+
+fn to_markdown_within(html: &str, time_max: Duration) -> Result<String, String> {
+    let began = Instant::now();
     let title = Arc::new(Mutex::new(None::<String>));
     let seen = Arc::clone(&title);
     let converter = HtmlToMarkdown::builder()
@@ -60,8 +81,22 @@ pub(super) fn to_markdown(html: &str) -> Result<String, String> {
             }
             handlers.fallback(element)
         })
+        .add_handler(TIMED.split(' ').collect(), move |handlers: &dyn Handlers, element: Element<'_>| {
+            if began.elapsed() > time_max {
+                // Not a panic: nothing is wrong, and nobody is told but who called.
+                resume_unwind(Box::new(Late));
+            }
+            handlers.fallback(element)
+        })
         .build();
-    let body = converter.tree_to_markdown(&parse(html)?);
+    let tree = parse(html, began, time_max)?;
+    siblings::join(&tree);
+    tables::check(&tree)?;
+    let body = catch_unwind(AssertUnwindSafe(|| converter.tree_to_markdown(&tree)));
+    let body = body.or_else(|panic| match panic.downcast::<Late>() {
+        Ok(_) => Err(format!("it takes more than {} s to convert; it is malformed", time_max.as_secs())),
+        Err(panic) => resume_unwind(panic),
+    })?;
     let title = title.lock().unwrap_or_else(PoisonError::into_inner).take();
     Ok(with_title(title.as_deref().unwrap_or_default(), body))
 }
@@ -75,16 +110,18 @@ fn with_title(title: &str, body: String) -> String {
     if body.is_empty() { format!("# {title}") } else { format!("# {title}\n\n{body}") }
 }
 
-fn parse(html: &str) -> Result<Rc<Node>, String> {
-    let began = Instant::now();
+fn parse(html: &str, began: Instant, time_max: Duration) -> Result<Rc<Node>, String> {
     let mut parser = parse_document(RcDom::default(), ParseOpts::default());
     let mut done = 0;
     while done < html.len() {
         let end = html.ceil_char_boundary(done + PIECE_BYTES);
         parser.process(StrTendril::from_slice(&html[done..end]));
         done = end;
-        shape(&parser.tokenizer.sink.sink.document)?;
-        if began.elapsed() > PARSE_TIME_MAX {
+        let dom = &parser.tokenizer.sink.sink;
+        // Nobody reads what is wrong with it, which can be more than it is.
+        dom.errors.borrow_mut().clear();
+        shape(&dom.document)?;
+        if began.elapsed() > time_max {
             return Err(format!(
                 "{done} of its {} bytes took too long to parse; it is malformed",
                 html.len()
@@ -102,15 +139,25 @@ fn parse(html: &str) -> Result<Rc<Node>, String> {
 
 /// How many nodes a tree has and how deep they are nested.
 fn shape(tree: &Rc<Node>) -> Result<(usize, usize), String> {
-    let (mut nodes, mut depth) = (0usize, 0usize);
+    let (mut nodes, mut attributes, mut depth) = (0usize, 0usize, 0usize);
     let mut open = vec![(Rc::clone(tree), 0usize)];
     while let Some((node, level)) = open.pop() {
         nodes += 1;
         depth = depth.max(level);
+        if let NodeData::Element { attrs, template_contents, .. } = &node.data {
+            attributes += attrs.borrow().len();
+            open.extend(template_contents.borrow().iter().map(|inside| (Rc::clone(inside), level + 1)));
+        }
         open.extend(node.children.borrow().iter().map(|child| (Rc::clone(child), level + 1)));
     }
     if depth > DEPTH_MAX {
         return Err(format!("its elements are nested {depth} deep; {DEPTH_MAX} is the limit"));
+    }
+    let held = nodes + attributes;
+    if held > HTML_NODES_MAX {
+        return Err(format!(
+            "it has {held} elements, texts and attributes, beyond the limit HTML_NODES_MAX = {HTML_NODES_MAX}"
+        ));
     }
     Ok((nodes, depth))
 }
@@ -171,6 +218,70 @@ let y = 2;</code></pre><footer>Imprint</footer></body></html>";
     fn indentation_times_lines_is_bounded() {
         let page = format!("{}{}", "<ul><li>".repeat(100), "<li>x".repeat(400_000));
         assert!(to_markdown(&page).unwrap_err().contains("too deep"));
+    }
+
+    /// A node takes many times the bytes that make it: 4 MiB of breaks took 216 MiB.
+    #[test]
+    fn nodes_are_bounded() {
+        for piece in ["<br>", "<p>", "<!---->", "</p>", "<p b c d>"] {
+            let reason = to_markdown(&piece.repeat(HTML_NODES_MAX + 2)).unwrap_err();
+            assert!(reason.contains("HTML_NODES_MAX"), "{piece}: {reason}");
+        }
+        let hidden = format!("<template>{}</template>", "<br>".repeat(HTML_NODES_MAX));
+        assert!(to_markdown(&hidden).unwrap_err().contains("HTML_NODES_MAX"));
+        assert!(to_markdown(&"<br>".repeat(100_000)).is_ok());
+    }
+
+    /// A megabyte of these took 3 s, and four more than a minute.
+    #[test]
+    fn like_siblings_are_joined_in_one_pass() {
+        let count = 250_000;
+        let joined = to_markdown(&"<b>a</b>".repeat(count)).unwrap();
+        assert_eq!(joined, format!("**{}**", "a".repeat(count)));
+        let mixed = to_markdown(&"<b>a</b><strong>b</strong><x>c</x><x>d</x>".repeat(2)).unwrap();
+        assert_eq!(mixed, "**ab**cd**ab**cd");
+    }
+
+    #[test]
+    fn siblings_are_joined_where_the_converter_does() {
+        for html in [
+            "<p><b>a</b><b>b</b> <i>c</i><em>d</em><u>e</u><u>f</u></p>",
+            "<p><b>a</b><b class=x>b</b><b class=x>c</b><b></b><b>d</b></p>",
+            "<p><b>a</b><b><i>b</i></b><a href=x>c</a><a href=x>d</a></p>",
+            "<ol><li>1</li><b>a</b><b>b</b><li>2</li></ol>",
+            "<ul><b>a</b><b>b</b></ul><div>a</div><div>b</div>",
+            "<table><tr><th><b>a</b><b>b</b></th></tr><tr><td><code>c</code><code>d</code></td></tr></table>",
+            "<pre><b>a</b><b>b</b></pre><code>a</code><code>b</code><span>a</span><span>b</span>",
+            "<x>a</x><x>b</x><y>c</y><x>d</x><svg>e</svg><svg>f</svg>",
+        ] {
+            let tree = || parse(html, Instant::now(), TIME_MAX).unwrap();
+            let (before, after) = (tree(), tree());
+            siblings::join(&after);
+            // Joins what is left.
+            let shown = |tree: &Rc<Node>| HtmlToMarkdown::new().tree_to_markdown(tree);
+            assert_eq!(shown(&after), shown(&before), "{html}");
+        }
+    }
+
+    /// Each cell is as wide as the widest of its column, in every row.
+    #[test]
+    fn tables_are_reckoned_before_they_are_written() {
+        let wide = format!("<table><tr><th>{}{}</table>", "x".repeat(1 << 20), "<tr><td>y".repeat(10_000));
+        assert!(to_markdown(&wide).unwrap_err().contains("tables"));
+        let square = format!("<table><tr>{}{}</table>", "<th>x".repeat(10_000), "<tr><td>y".repeat(10_000));
+        assert!(to_markdown(&square).unwrap_err().contains("tables"));
+        let usual = format!("<table><tr><th>Name<th>What{}</table>", "<tr><td>y<td>a|b".repeat(10_000));
+        assert!(to_markdown(&usual).unwrap().contains("| y    | a&#124;b |"));
+        let layout = format!("<table><tr><td>{}{}</table>", "x".repeat(1 << 20), "<tr><td>y".repeat(1_000));
+        assert!(to_markdown(&layout).is_ok(), "without headers nothing is padded");
+    }
+
+    /// A table of which there is nothing but its caption is converted twice, and so is a table in that: twice as often with each.
+    #[test]
+    fn a_conversion_that_does_not_end_is_ended() {
+        let nested = "<table><thead></thead><caption>".repeat(60);
+        let reason = to_markdown_within(&nested, Duration::from_millis(300)).unwrap_err();
+        assert!(reason.contains("to convert"), "{reason}");
     }
 
     #[test]
