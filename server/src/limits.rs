@@ -97,6 +97,7 @@
 //! | [`INGEST_AHEAD_BYTES_DEFAULT`] | 64 MiB under way, of a file of records or of a stream of documents | it waits |
 //! | [`INGEST_AHEAD_BYTES_MAX`] | 16384 MiB under way, of a library's call | none: the wire does not offer it |
 //! | [`RECORD_FAILURES_MAX`] | 100 records left out that an answer lists | the others are counted |
+//! | [`RECORD_NAMES_MAX`] | 4,096 fields of a record, or columns of a file in CSV | the record is left out, or the file |
 //! | [`RECORD_FIELDS_MAX`] | 64 of a record's text | INVALID_ARGUMENT |
 //! | [`TEMPLATE_BYTES_MAX`] | 32 KiB | INVALID_ARGUMENT |
 //! | [`TEMPLATE_OPERATORS_MAX`] | 64 of a tag | INVALID_ARGUMENT |

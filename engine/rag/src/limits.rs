@@ -12,6 +12,8 @@ pub const PDF_PROCESS_BYTES_MAX: usize = 512 << 20;
 pub const PDF_PROCESS_SECONDS_MAX: u64 = 45;
 /// Bytes of a document's id, and of the name of its source.
 pub const DOCUMENT_ID_BYTES_MAX: usize = 400;
+/// Fields of a record, those that are nothing too; columns of a file in CSV.
+pub const RECORD_NAMES_MAX: usize = 4_096;
 /// Bytes of the fields given with a document, names and values together: every chunk gets a copy of them.
 pub const METADATA_BYTES_MAX: usize = 16 << 10;
 /// Chunks of one document. A document is replaced in one atomic batch of the engine, which bounds them.

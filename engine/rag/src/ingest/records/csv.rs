@@ -8,7 +8,7 @@ use std::io::{BufRead, Read};
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
 use super::json_lines::broken;
-use super::{Field, Fields, at};
+use super::{Field, Fields, at, check_names};
 use crate::error::{Error, Result};
 use crate::limits::DOCUMENT_BYTES_MAX;
 
@@ -101,6 +101,8 @@ impl<R: BufRead> Rows<R> {
 }
 
 fn names(line: u64, row: &ByteRecord) -> Result<Vec<String>> {
+    // Each is compared with all before it.
+    check_names(line, row.len())?;
     let mut names: Vec<String> = Vec::with_capacity(row.len());
     for name in row {
         let name =

@@ -1,14 +1,26 @@
 //! Lines of JSON.
+//!
+//! A value takes thirty times its bytes once it is read. So a line is taken apart into its fields first, without copying them, and only then read: texts
+//! take what they are long, and what is no text can only be stored with each chunk, of which there is little.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{BufRead, Read};
 use std::path::PathBuf;
 
-use super::{Field, Fields, at};
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{Field, Fields, at, bad, check_names};
 use crate::error::{Error, Result};
-use crate::limits::DOCUMENT_BYTES_MAX;
+use crate::limits::{DOCUMENT_BYTES_MAX, METADATA_BYTES_MAX, RECORD_NAMES_MAX};
 
 /// A line, its end included, has at most so many bytes.
 const LINE_BYTES_MAX: u64 = DOCUMENT_BYTES_MAX as u64 + 2;
+
+/// Bytes that the fields of a line have that are no texts: more than can be stored, since there may be spaces in them.
+const OTHER_BYTES_MAX: usize = 4 * METADATA_BYTES_MAX;
 
 pub(super) struct JsonLines<R> {
     file: R,
@@ -74,10 +86,26 @@ impl<R: BufRead> JsonLines<R> {
     }
 
     fn fields(&self, line: &[u8]) -> Result<Fields> {
-        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(line)
-            .map_err(|error| at(self.line, &format!("it is no object of JSON: {error}")))?;
-        let fields = object.into_iter().map(|(name, value)| (name, Field::Json(value))).collect();
-        Ok(Fields { line: self.line, fields })
+        let wrong = |error: serde_json::Error| at(self.line, &format!("it is no object of JSON: {error}"));
+        let mut reader = serde_json::Deserializer::from_slice(line);
+        let (members, count) = reader.deserialize_map(Members).map_err(wrong)?;
+        reader.end().map_err(wrong)?;
+        check_names(self.line, count)?;
+        let others = members.values().map(|value| value.get()).filter(|value| !value.starts_with('"'));
+        let others: usize = others.map(str::len).sum();
+        if others > OTHER_BYTES_MAX {
+            return Err(Error::Limit {
+                field: format!("line {}, fields that are no texts", self.line),
+                limit: "METADATA_BYTES_MAX",
+                max: METADATA_BYTES_MAX as u64,
+                actual: others as u64,
+            });
+        }
+        let field = |(name, value): (String, &RawValue)| match serde_json::from_str(value.get()) {
+            Ok(value) => Ok((name, Field::Json(value))),
+            Err(error) => Err(bad(self.line, &name, &format!("it is no JSON: {error}"))),
+        };
+        Ok(Fields { line: self.line, fields: members.into_iter().map(field).collect::<Result<_>>()? })
     }
 
     fn broken(&mut self, error: std::io::Error) -> Error {
@@ -89,4 +117,29 @@ impl<R: BufRead> JsonLines<R> {
 pub(super) fn broken(is_over: &mut bool, source: std::io::Error) -> Error {
     *is_over = true;
     Error::Io { operation: "read the records of", path: PathBuf::from("the file"), source }
+}
+
+/// Takes an object apart: its fields as they are written, the last of each name, and how many there are, of which only so many are kept.
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = (BTreeMap<String, &'de RawValue>, usize);
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut members, mut count) = (BTreeMap::new(), 0);
+        while count < RECORD_NAMES_MAX
+            && let Some(name) = map.next_key::<String>()?
+        {
+            members.insert(name, map.next_value()?);
+            count += 1;
+        }
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok((members, count))
+    }
 }

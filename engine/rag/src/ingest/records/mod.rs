@@ -32,6 +32,8 @@ use ragstone::{FieldType, Payload, Schema};
 
 use super::{DocumentInput, MediaType};
 use crate::error::{Error, Result};
+use crate::limits::RECORD_NAMES_MAX;
+use crate::prompt::check_max;
 
 /// How a file of records is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -246,6 +248,11 @@ fn bad(line: u64, field: &str, reason: &str) -> Error {
 /// What is wrong with a record.
 fn at(line: u64, reason: &str) -> Error {
     Error::Invalid { field: format!("line {line}"), reason: reason.to_owned() }
+}
+
+/// Refuses more fields than a record may have.
+fn check_names(line: u64, count: usize) -> Result<()> {
+    check_max(&format!("line {line}, fields"), count, "RECORD_NAMES_MAX", RECORD_NAMES_MAX)
 }
 
 #[cfg(test)]

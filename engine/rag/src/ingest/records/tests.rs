@@ -165,6 +165,49 @@ fn a_record_takes_bounded_memory() {
     assert_eq!(limit(open.as_bytes(), RecordFormat::Csv), [true], "a quote that is never closed");
 }
 
+/// A line of 15 MiB took 542 MiB: lists of small numbers, which nothing could be stored of.
+#[test]
+fn what_a_line_holds_beside_texts_is_bounded_before_it_is_read() {
+    let numbers = |count: usize| format!("[{}0]", "0,".repeat(count));
+    let limit =
+        |line: &str| match read(line.as_bytes(), RecordFormat::JsonLines, RecordOptions::default()).next() {
+            Some(Err(Error::Limit { limit, field, .. })) => {
+                assert!(field.starts_with("line 1, "), "{field}");
+                Some(limit)
+            }
+            _ => None,
+        };
+    let one = format!("{{\"text\": \"x\", \"a\": {}}}", numbers(7_000_000));
+    assert_eq!(limit(&one), Some("METADATA_BYTES_MAX"));
+    let small = (0..200).map(|at| format!(", \"a{at}\": {}", numbers(1_000))).collect::<String>();
+    assert_eq!(limit(&format!("{{\"text\": \"x\"{small}}}")), Some("METADATA_BYTES_MAX"), "all together");
+    let many = (0..5_000).map(|at| format!(", \"a{at}\": null")).collect::<String>();
+    assert_eq!(limit(&format!("{{\"text\": \"x\"{many}}}")), Some("RECORD_NAMES_MAX"));
+    let header = (0..5_000).map(|at| format!(",a{at}")).collect::<String>();
+    let columns = read(header.as_bytes(), RecordFormat::Csv, RecordOptions::default()).next();
+    assert!(matches!(columns, Some(Err(Error::Limit { limit: "RECORD_NAMES_MAX", .. }))));
+
+    let long = "x".repeat(4 << 20);
+    let fine = format!("{{\"text\": \"{long}\", \"a\": {}, \"none\": null}}", numbers(1_000));
+    let record = jsonl(&fine).remove(0).unwrap();
+    assert_eq!((record.text.len(), record.metadata.len()), (long.len(), 1));
+}
+
+/// Fields are read one by one, so that an error names the field; what is written twice counts as it is written last.
+#[test]
+fn fields_of_a_line_are_read_one_by_one() {
+    let records =
+        jsonl("{\"text\": \"a\", \"text\": \"b\\n\"}\n{\"text\": \"\\ud800\"}\n{\"text\": \"c\"} 1\n");
+    assert_eq!(records[0].as_ref().unwrap().text, "b\n");
+    let half = records[1].as_ref().unwrap_err();
+    assert!(half.starts_with("line 2, field `text`: it is no JSON"), "{half}");
+    let more = records[2].as_ref().unwrap_err();
+    assert!(more.starts_with("line 3: it is no object of JSON: trailing characters"), "{more}");
+    let deep = format!("{{\"text\": \"x\", \"a\": {}{}}}", "[".repeat(1_000), "]".repeat(1_000));
+    let reason = jsonl(&deep).remove(0).unwrap_err();
+    assert!(reason.starts_with("line 1, field `a`: it is no JSON: recursion limit"), "{reason}");
+}
+
 proptest! {
     /// What a table or a list of objects says is what its records say.
     #[test]
