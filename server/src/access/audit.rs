@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-
 use super::action::Action;
 use crate::limits::COLLECTION_NAME_BYTES_MAX;
 

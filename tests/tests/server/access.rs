@@ -281,7 +281,11 @@ async fn a_stream_ends_with_its_key() {
     let (told, mut acknowledged) = mpsc::unbounded_channel();
     let writing = tokio::spawn(async move {
         let batches = ReceiverStream::new(batches);
-        writer.ingest_points("c", batches, |_| drop(told.send(()))).await
+        writer
+            .ingest_points("c", batches, |_| {
+                let _ = told.send(());
+            })
+            .await
     });
     send.send(vec![Point::new(1, [1.0, 0.0])]).await.unwrap();
     acknowledged.recv().await.unwrap();

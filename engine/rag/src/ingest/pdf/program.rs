@@ -172,7 +172,8 @@ pub fn answer_pdf(from: impl Read, mut to: impl Write) -> io::Result<()> {
     to.flush()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::time::Instant;
 
