@@ -9,7 +9,10 @@
 //! What is written is put together first: HTTP/2 writes the head of an answer, the answer and its trailers apart, and each write is a system call, and
 //! a packet that the caller wakes up for. It flushes where it has no more to say, so nothing waits.
 
+mod peer;
+
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,10 +25,18 @@ use tokio::time::Sleep;
 use tokio_stream::StreamExt as _;
 use tonic::transport::server::Connected;
 
+pub(crate) use self::peer::{HealthCall, Peer};
+
 /// Bytes that HTTP/2 begins with, whoever speaks it.
 const PREFACE_BYTES: usize = 24;
 /// Bytes that are put together to one write.
 const WRITE_BYTES: usize = 16 << 10;
+
+/// What knows where it comes from.
+pub(crate) trait Remote {
+    /// The address, if it is known.
+    fn remote(&self) -> Option<SocketAddr>;
+}
 
 /// Some connections, so many at a time at most, each of which begins within the patience.
 pub(crate) fn bounded<S, IO>(
@@ -35,7 +46,7 @@ pub(crate) fn bounded<S, IO>(
 ) -> impl Stream<Item = io::Result<Connection<IO>>> + Send
 where
     S: Stream<Item = io::Result<IO>> + Unpin + Send,
-    IO: AsyncWrite + Send,
+    IO: AsyncWrite + Remote + Send,
 {
     let places = Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
     futures_util::stream::unfold((incoming, places), move |(mut incoming, places)| async move {
@@ -51,6 +62,8 @@ pub(crate) struct Connection<IO> {
     inner: BufWriter<IO>,
     /// Gone once it has begun.
     beginning: Option<Beginning>,
+    /// What its calls know of it.
+    peer: Peer,
     _place: OwnedSemaphorePermit,
 }
 
@@ -60,19 +73,20 @@ struct Beginning {
     given_up: Pin<Box<Sleep>>,
 }
 
-impl<IO: AsyncWrite> Connection<IO> {
+impl<IO: AsyncWrite + Remote> Connection<IO> {
     fn new(inner: IO, place: OwnedSemaphorePermit, patience: Duration) -> Connection<IO> {
-        let given_up = Box::pin(tokio::time::sleep(patience));
+        let (peer, given_up) = (Peer::at(inner.remote()), Box::pin(tokio::time::sleep(patience)));
         let inner = BufWriter::with_capacity(WRITE_BYTES, inner);
-        Connection { inner, beginning: Some(Beginning { bytes: 0, given_up }), _place: place }
+        let beginning = Some(Beginning { bytes: 0, given_up });
+        Connection { inner, beginning, peer, _place: place }
     }
 }
 
-impl<IO: AsyncWrite + Connected> Connected for Connection<IO> {
-    type ConnectInfo = IO::ConnectInfo;
+impl<IO> Connected for Connection<IO> {
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> IO::ConnectInfo {
-        self.inner.get_ref().connect_info()
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
     }
 }
 
@@ -125,6 +139,12 @@ mod tests {
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(20);
+
+    impl Remote for DuplexStream {
+        fn remote(&self) -> Option<SocketAddr> {
+            None
+        }
+    }
 
     /// Both sides of some connections.
     fn pairs(count: usize) -> (Vec<DuplexStream>, Vec<io::Result<DuplexStream>>) {

@@ -13,12 +13,13 @@ use std::time::Duration;
 use http::{Request, Response};
 use tokio::sync::watch;
 use tonic::body::Body;
-use tonic::service::Routes;
 use tower::Service;
 
 use crate::access::Guarded;
 use crate::limits::OPEN_WAIT;
+use crate::open_calls::{OpenCalls, is_open};
 use crate::status;
+use crate::work::Kind;
 
 /// A value that comes when the database is open, and stays; clones are one.
 pub(crate) struct Late<T>(watch::Sender<Option<T>>);
@@ -75,26 +76,28 @@ impl<T> fmt::Debug for Late<T> {
 pub(crate) struct Port {
     pub(crate) calls: Late<Guarded>,
     /// Health and reflection.
-    pub(crate) others: Routes,
+    pub(crate) open: OpenCalls,
 }
-
-/// How the paths of these begin.
-const OTHERS: &str = "/grpc.";
 
 impl Service<Request<Body>> for Port {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Service::<Request<Body>>::poll_ready(&mut self.others, context)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if request.uri().path().starts_with(OTHERS) {
-            return Box::pin(self.others.call(request));
+        let (path, calls) = (request.uri().path(), self.calls.clone());
+        if is_open(path) {
+            let open = self.open.clone();
+            return Box::pin(async move { Ok(open.call(request, calls).await) });
         }
-        let calls = self.calls.clone();
+        // What the API does not have takes no place, and so waits for nothing.
+        if Kind::of(path).is_none() {
+            return Box::pin(async { Ok(status::unknown_method().into_http()) });
+        }
         Box::pin(async move {
             Ok(match calls.for_call().await {
                 Some(guarded) => guarded.call(request).await,

@@ -190,7 +190,7 @@ impl RequestLayer {
     {
         let bytes_max = match &place {
             Some(_) => self.request_bytes_max,
-            // Health and reflection, which take no place and so are in no bound of many: their requests are short.
+            // Health and reflection, whose bytes are not counted: their requests are short.
             None => self.request_bytes_max.min(UNPLACED_REQUEST_BYTES_MAX),
         };
         let scan = self.shapes.of_request(request.uri().path());
@@ -202,10 +202,9 @@ impl RequestLayer {
                 return refused.into_http();
             }
             let acknowledgements = Acknowledgements::default();
-            let pace = match &place {
-                None => Pace::Free,
-                Some(_) if shape.client_streams => Pace::Stream(acknowledgements.clone()),
-                Some(_) => Pace::Message,
+            let pace = match shape.client_streams {
+                true => Pace::Stream(acknowledgements.clone()),
+                false => Pace::Message,
             };
             let compression = Compression::of(request.headers());
             let mut request = request.map(|body| {

@@ -46,6 +46,7 @@ mod logs;
 mod memory;
 mod metrics;
 mod models;
+mod open_calls;
 mod operations;
 mod page;
 mod recall;

@@ -7,7 +7,9 @@
 //! | [`REQUEST_BYTES_MAX`] | 32 MiB (by default) | RESOURCE_EXHAUSTED |
 //! | [`RESPONSE_BYTES_MAX`] | 64 MiB (by default) | RESOURCE_EXHAUSTED |
 //! | [`MESSAGE_BYTES_MAX`] | 1,024 MiB of all messages together (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
-//! | [`UNPLACED_REQUEST_BYTES_MAX`] | 64 KiB of a request for health or reflection | RESOURCE_EXHAUSTED |
+//! | [`UNPLACED_REQUEST_BYTES_MAX`] | 4 KiB of a request for health or reflection | RESOURCE_EXHAUSTED |
+//! | [`REFLECTION_CALLS_MAX`] | 16 calls of reflection | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`HEALTH_CALLS_PER_CONNECTION_MAX`] | 16 calls for health of a connection | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CONCURRENT_REQUESTS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CONCURRENT_STREAMS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`SHORT_READ_ROWS_MAX`] | 100 rows; reads of more, and of groups, batches and ranges, are worked on one fewer at a time than there are processors (by default, `large_requests_max`) | it waits |
@@ -33,7 +35,7 @@
 //! | [`INGEST_DOCUMENTS_TOGETHER_BYTES`] | 128 KiB of these at a time, or one document | the others are stored after them |
 //! | [`INGEST_DOCUMENTS_BYTES_MAX`] | 16 MiB of these, or one document | the client waits |
 //! | [`HEADER_BYTES_MAX`] | 16 KiB | the HTTP/2 stream is refused |
-//! | [`STREAMS_PER_CONNECTION_MAX`] | 1,024 | the client waits |
+//! | [`STREAMS_PER_CONNECTION_MAX`] | 256 | the client waits |
 //! | [`PAGE_SIZE_DEFAULT`] | 100 where none is asked for | none |
 //! | [`PAGE_SIZE_MAX`] | 1,000 | INVALID_ARGUMENT |
 //! | [`CALLERS_REMEMBERED_MAX`] | 100,000 whose calls are counted | those who called the longest ago begin anew |
@@ -133,11 +135,18 @@
 //!
 //! # Memory
 //! Beside what the database and the models take, which their own options bound, what callers can make a server take is at most
-//! **twice [`MESSAGE_BYTES_MAX`] + 1 MiB for each place of a stream + 256 KiB for each connection** (by default 2 GiB + 768 MiB + 512 MiB): a message is
-//! there twice while it is read or written; what has come of a stream and was not asked for yet fills its window; and a connection has buffers, as has a TLS
-//! handshake, of which there may be [`TLS_HANDSHAKES_MAX`] beside the connections. A part of a
-//! message counts for 256 bytes beside its own, since an empty one takes two on the wire. A compressed message counts for what it comes as and for what it
-//! becomes, parts included, while it does.
+//! **twice [`MESSAGE_BYTES_MAX`] + 1.5 MiB for each place + 1 MiB for each connection of the gRPC port + 256 KiB for each of the HTTP port** (by default 2 GiB +
+//! 2.4 GiB + 1 GiB + 256 MiB):
+//!
+//! - a message is there twice while it is read or written. A part of it counts for 256 bytes beside its own, since an empty one takes two on the wire. A
+//!   compressed message counts for what it comes as and for what it becomes, parts included, while it does;
+//! - places are those of [`CONCURRENT_REQUESTS_MAX`] and [`CONCURRENT_STREAMS_MAX`] for reads, writes and fetches each, [`CONCURRENT_GENERATIONS_MAX`] and
+//!   [`REFLECTION_CALLS_MAX`]. What has come of a call and was not asked for yet fills its window of flow control (1 MiB; 4 MiB of a connection, whatever
+//!   its calls are); its headers take four times [`HEADER_BYTES_MAX`] once they are taken apart; and the transport has up to 400 KiB of an answer, which nobody
+//!   took;
+//! - what has no place is answered at once, and what comes behind such a call is thrown away. Its answer waits for a caller who takes nothing: some three kilobytes for each of
+//!   [`STREAMS_PER_CONNECTION_MAX`]. Beside these a connection has buffers, and so has a TLS handshake, of which there may be [`TLS_HANDSHAKES_MAX`] beside the
+//!   connections. Calls for health are begun without their headers, and have some kilobytes each.
 //!
 //! PDFs are read in processes of their own, which take at most [`PDF_PROCESSES_MAX`] times [`PDF_PROCESS_BYTES_MAX`] (1 GiB) beside that, and
 //! end alone where a file was made to exhaust memory or stack. The server's program on Linux has this; on other systems the process is ended after its
@@ -161,7 +170,11 @@ pub const RESPONSE_BYTES_MAX: usize = 64 << 20;
 /// Bytes of memory of the messages of all calls together, by default.
 pub const MESSAGE_BYTES_MAX: usize = 1_024 << 20;
 /// Bytes of a request that takes no place: for health, or reflection.
-pub const UNPLACED_REQUEST_BYTES_MAX: usize = 64 << 10;
+pub const UNPLACED_REQUEST_BYTES_MAX: usize = 4 << 10;
+/// Calls of reflection at a time.
+pub const REFLECTION_CALLS_MAX: usize = 16;
+/// Calls for health of one connection at a time.
+pub const HEALTH_CALLS_PER_CONNECTION_MAX: usize = 16;
 /// Requests of a kind (reads, writes, fetches of models) that arrive, wait for a thread or are being worked on, by default;
 /// one more is refused before its body is read.
 pub const CONCURRENT_REQUESTS_MAX: usize = 256;
@@ -221,7 +234,7 @@ pub const INGEST_DOCUMENTS_BYTES_MAX: usize = 16 << 20;
 /// Bytes of one request's headers.
 pub const HEADER_BYTES_MAX: u32 = 16 << 10;
 /// Requests of one connection at a time; a client keeps the others back.
-pub const STREAMS_PER_CONNECTION_MAX: u32 = 1_024;
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 /// Callers whose calls are counted for their limits; beyond, some are forgotten, and begin anew.
 pub const CALLERS_REMEMBERED_MAX: usize = 100_000;
 /// API keys of a database.

@@ -33,13 +33,15 @@ use crate::layer::{RequestLayer, Watching};
 use crate::limits::{HEADER_BYTES_MAX, STREAMS_PER_CONNECTION_MAX};
 use crate::listen::{Listeners, ServeError};
 use crate::metrics::{GrpcMetricsLayer, Metrics};
+use crate::open_calls::OpenCalls;
 use crate::recall::Recall;
 use crate::rpc::Services;
 use crate::telemetry::Traces;
 use crate::tls::{self, Tls};
 use crate::work::Work;
 
-/// Flow-control windows: a vector batch of megabytes should not wait for a round trip every 64 KiB.
+/// Flow-control windows: a vector batch of megabytes should not wait for a round trip every 64 KiB. Those of connections hold more than one stream fills that
+/// is not read for a while, and what is in them is in streams that have a place each.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 /// A peer that is gone without a word is noticed after this time, twice.
@@ -106,7 +108,7 @@ struct Server {
     front: Front,
     stage: watch::Sender<Stage>,
     /// What is answered without a database.
-    routes: Routes,
+    open_calls: OpenCalls,
     tls: Option<Tls>,
 }
 
@@ -129,7 +131,8 @@ impl Server {
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?)
             .prepare();
-        Ok(Server { config, work, metrics, traces, health, calls, front, stage, routes, tls })
+        let open_calls = OpenCalls::new(routes, config.access.is_on());
+        Ok(Server { config, work, metrics, traces, health, calls, front, stage, open_calls, tls })
     }
 
     /// What works, over an open database. Blocks for a moment.
@@ -163,7 +166,7 @@ impl Server {
             give_up,
             watching: Watching::start(),
         };
-        let port = Port { calls: self.calls.clone(), others: self.routes.clone() };
+        let port = Port { calls: self.calls.clone(), open: self.open_calls.clone() };
         let server = tonic::transport::Server::builder()
             .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
             .http2_max_header_list_size(HEADER_BYTES_MAX)

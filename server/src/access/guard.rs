@@ -2,12 +2,12 @@
 
 use http::{Request, Response};
 use tonic::body::Body;
-use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
 use tower::Service as _;
 
 use super::streaming::Streaming;
 use super::{Access, within};
+use crate::connections::Peer;
 use crate::layer::Acknowledgements;
 use crate::rpc::Api;
 use crate::work::Place;
@@ -22,7 +22,7 @@ pub(crate) struct Guarded {
 impl Guarded {
     /// Makes a call, if it may be made.
     pub(crate) async fn call(mut self, request: Request<Body>) -> Response<Body> {
-        let peer = request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
+        let peer = request.extensions().get::<Peer>().and_then(Peer::address);
         let call = match self.access.admit(request.uri().path(), request.headers(), peer).await {
             Ok(call) => call,
             Err(refused) => return refused.into_http(),

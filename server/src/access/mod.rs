@@ -11,8 +11,8 @@
 //! decision of its handler: that has a handle on the database that shows what the caller may see, and nothing else, in every way to a row. So a
 //! handler that is added cannot forget it.
 //!
-//! Without credentials, and whatever they are: gRPC health and reflection, `/healthz` and `/readyz`. They tell how the process is, and what anybody can
-//! read in the API's description. Metrics need `observe`.
+//! Without credentials, and whatever they are: gRPC health, `/healthz` and `/readyz`. They tell how the process is. Reflection tells what anybody can read
+//! in the API's description, and needs `read` on something all the same, as it costs more. Metrics need `observe`.
 //!
 //! Invariants:
 //! * What has no rule is not done. A task that does not know whose call it answers sees no collection.

@@ -103,9 +103,16 @@ pub(super) const CALLS: &[(&str, Rule)] = &[
     ("/ragstone.v1.TemplatesService/RegisterTemplate", DEFINE),
 ];
 
-/// Routes of the HTTP port that need something. The others either tell how the process is (`/healthz`, `/readyz`), or are none.
-pub(super) const ROUTES: &[(&str, Rule)] =
-    &[("/metrics", OBSERVE), ("/v1/chat/completions", READ), ("/v1/embeddings", USE), ("/v1/models", USE)];
+/// Routes of the HTTP port that need something, and reflection of the gRPC port. The others either tell how the process is (`/healthz`, `/readyz`, health),
+/// or are none.
+pub(super) const ROUTES: &[(&str, Rule)] = &[
+    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", USE),
+    ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", USE),
+    ("/metrics", OBSERVE),
+    ("/v1/chat/completions", READ),
+    ("/v1/embeddings", USE),
+    ("/v1/models", USE),
+];
 
 /// The rule of a call or of a route, by its path.
 pub(super) fn of(path: &str) -> Option<Rule> {

@@ -9,7 +9,7 @@
 //!
 //! A message goes out in pieces. The transport keeps what it was given until the caller takes it or the connection ends, and it asks as soon as the
 //! window is open for a byte: given a large message whole, it would have all of it for as long as the caller likes, whatever became of the
-//! answer here.
+//! answer here. Nor does it get slices of such a message, each of which would keep all of it, but copies.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -245,6 +245,7 @@ fn poll_live(live: &mut Live, context: &mut Context<'_>) -> std::thread::Result<
     Ok(polled.map(|frame| {
         frame.map(|frame| {
             frame.map(|frame| match frame.into_data() {
+                Ok(data) if data.len() <= PIECE_BYTES => Frame::data(data),
                 Ok(data) => {
                     *rest = data;
                     Frame::data(piece(rest))
@@ -255,9 +256,9 @@ fn poll_live(live: &mut Live, context: &mut Context<'_>) -> std::thread::Result<
     }))
 }
 
-/// The next piece of what is left.
+/// The next piece of what is left of a large message.
 fn piece(rest: &mut Bytes) -> Bytes {
-    rest.split_to(rest.len().min(PIECE_BYTES))
+    Bytes::copy_from_slice(&rest.split_to(rest.len().min(PIECE_BYTES)))
 }
 
 impl HttpBody for Answering {

@@ -2,7 +2,7 @@
 //!
 //! A message is refused as soon as its length is known, or with the first bytes that none may have ([`elements`](crate::elements)); those that came before
 //! it, if only in the same frame, are passed on first.
-//! A body that holds a place must also go on arriving: otherwise a few callers who begin requests and send nothing would hold every
+//! A body must also go on arriving: otherwise a few callers who begin requests and send nothing would hold every
 //! place for as long as a request may take. Within a message, and before the first, that is [`BODY_IDLE_SECONDS_MAX`]. Between the messages of a stream it is
 //! [`STREAM_IDLE_SECONDS_MAX`], and does not count while the server owes the caller an acknowledgement
 //! ([`Acknowledgements`]): who waits for it to go on has every right to rest.
@@ -122,8 +122,6 @@ impl Drop for Owed {
 /// What a body is allowed to do.
 #[derive(Clone, Debug)]
 pub(super) enum Pace {
-    /// Rest as it likes: calls that hold no place.
-    Free,
     /// A message, which keeps coming.
     Message,
     /// Messages, which may be apart.
@@ -216,13 +214,9 @@ impl Arriving {
         matches!(self.pace, Pace::Stream(_)) && self.frames.are_between_messages()
     }
 
-    /// How long it may rest now, if it has an end.
-    fn patience(&self) -> Option<Duration> {
-        match self.pace {
-            Pace::Free => None,
-            _ if self.rests() => Some(STREAM_IDLE),
-            Pace::Message | Pace::Stream(_) => Some(patience(self.waited, self.arrived)),
-        }
+    /// How long it may rest now.
+    fn patience(&self) -> Duration {
+        if self.rests() { STREAM_IDLE } else { patience(self.waited, self.arrived) }
     }
 
     /// More has come, or the end.
@@ -236,7 +230,7 @@ impl Arriving {
 
     /// Ready when it has rested for too long.
     fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<Status> {
-        let Some(patience) = self.patience() else { return Poll::Pending };
+        let patience = self.patience();
         let end = || Instant::now() + patience;
         let begin = || (Instant::now(), Box::pin(tokio::time::sleep_until(end())));
         let (_, given_up) = self.waiting.get_or_insert_with(begin);

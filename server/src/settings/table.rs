@@ -103,7 +103,7 @@ const ACCESS: &[Setting] = &[
         "auth",
         "BOOL",
         Field::Switch(|s| &mut s.server.access.required),
-        "Demand an API key (`ragstone key create`) or a token of every call, on both ports. Health, reflection, /healthz and /readyz are for \
+        "Demand an API key (`ragstone key create`) or a token of every call, on both ports. Health, /healthz and /readyz are for \
          everybody.",
     ),
     Setting::new(

@@ -1,6 +1,7 @@
 //! A connection to a port, with TLS or without: the same to whoever serves it.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tonic::transport::server::Connected;
 
+use crate::connections::Remote;
 use crate::limits::TLS_HANDSHAKE_SECONDS_MAX;
 
 /// The connection.
@@ -37,14 +38,13 @@ pub(crate) async fn handshake(acceptor: TlsAcceptor, stream: TcpStream) -> Optio
     }
 }
 
-impl Connected for Connection {
-    type ConnectInfo = <TcpStream as Connected>::ConnectInfo;
-
-    fn connect_info(&self) -> Self::ConnectInfo {
-        match self {
-            Connection::Plain(stream) => stream.connect_info(),
-            Connection::Tls(stream) => stream.get_ref().0.connect_info(),
-        }
+impl Remote for Connection {
+    fn remote(&self) -> Option<SocketAddr> {
+        let stream = match self {
+            Connection::Plain(stream) => stream,
+            Connection::Tls(stream) => stream.get_ref().0,
+        };
+        stream.peer_addr().ok()
     }
 }
 

@@ -24,6 +24,10 @@ const BYTE: Duration = Duration::from_millis(100);
 const SILENT: usize = 8;
 /// Streams of a bout of many.
 const STREAMS: usize = 1_000;
+/// What each of these asks at once, if it is one of reflection, which has room for one answer at a time.
+const QUESTIONS: usize = 4;
+/// Bytes that are asked to be sent beyond these, as many as a window may have.
+const WINDOW_BYTES: usize = 1 << 20;
 /// Bytes of a large message that is no message.
 const GARBAGE_BYTES: usize = 8 << 20;
 /// A field that no message has.
@@ -201,6 +205,32 @@ pub(crate) async fn many_streams(target: &Target) -> Result<(), Failure> {
         }
     }
     sleep(HOLD / 2).await;
+    Ok(())
+}
+
+/// Calls of reflection on a connection whose windows are shut: what is made for them is taken by nobody. Some go on asking, until the server's windows are full.
+pub(crate) async fn reflections(target: &Target) -> Result<(), Failure> {
+    let connection = Connection::with_window(target.grpc, 0).await?;
+    let mut message = Vec::new();
+    // `ServerReflectionRequest.file_containing_symbol`.
+    prost::encoding::string::encode(4, &"ragstone.v1.CollectionsService".to_owned(), &mut message);
+    let question = [&prefix(0, u32::try_from(message.len())?)[..], &message].concat();
+    let mut calls = Vec::new();
+    for _ in 0..STREAMS {
+        let begun = connection.begin("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", &[]);
+        let Ok(begun) = timeout(BYTE, begun).await else { break };
+        let (answer, mut body) = begun?;
+        body.send_data(question.repeat(QUESTIONS).into(), false)?;
+        calls.push((answer, body));
+    }
+    for (_, body) in &mut calls {
+        body.reserve_capacity(WINDOW_BYTES);
+        let free = timeout(BYTE / 10, std::future::poll_fn(|context| body.poll_capacity(context))).await;
+        // Refused, or there is no room any more.
+        let Ok(Some(Ok(free))) = free else { continue };
+        let _ = body.send_data(question.repeat(free / question.len()).into(), false);
+    }
+    sleep(HOLD).await;
     Ok(())
 }
 

@@ -46,7 +46,7 @@ impl Connection {
         Ok(Connection { sender, driver, address })
     }
 
-    /// Begins a call (`SearchService/Query`) with some headers beside those of every call.
+    /// Begins a call (`SearchService/Query`, or with its package where that is one of gRPC's own) with some headers beside those of every call.
     ///
     /// # Errors
     /// The server takes no more streams, or has hung up.
@@ -55,7 +55,8 @@ impl Connection {
         path: &str,
         headers: &[(&str, &str)],
     ) -> Result<(ResponseFuture, SendStream<Bytes>), Failure> {
-        let mut request = Request::post(format!("http://{}/ragstone.v1.{path}", self.address))
+        let package = if path.starts_with("grpc.") { "" } else { "ragstone.v1." };
+        let mut request = Request::post(format!("http://{}/{package}{path}", self.address))
             .header("content-type", "application/grpc")
             .header("te", "trailers");
         for (name, value) in headers {

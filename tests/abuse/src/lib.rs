@@ -48,6 +48,8 @@ pub enum Abuse {
     HugeMessages,
     /// Streams by the thousand, begun and given up.
     ManyStreams,
+    /// Streams of reflection by the thousand, which ask as much as they may and take nothing: without credentials, where a server lets them.
+    Reflections,
     /// Headers beyond every limit, and header blocks without end.
     HeaderFloods,
     /// Bytes that are no protocol, or stop being one.
@@ -56,12 +58,13 @@ pub enum Abuse {
 
 impl Abuse {
     /// Every kind.
-    pub const ALL: [Abuse; 7] = [
+    pub const ALL: [Abuse; 8] = [
         Abuse::SlowWriters,
         Abuse::SlowReaders,
         Abuse::Silent,
         Abuse::HugeMessages,
         Abuse::ManyStreams,
+        Abuse::Reflections,
         Abuse::HeaderFloods,
         Abuse::RandomBytes,
     ];
@@ -74,6 +77,7 @@ impl Abuse {
             Abuse::Silent => "silent",
             Abuse::HugeMessages => "huge_messages",
             Abuse::ManyStreams => "many_streams",
+            Abuse::Reflections => "reflections",
             Abuse::HeaderFloods => "header_floods",
             Abuse::RandomBytes => "random_bytes",
         }
@@ -90,6 +94,7 @@ impl Abuse {
             Abuse::Silent => bouts::silent(target).await,
             Abuse::HugeMessages => bouts::huge_messages(target, seed).await,
             Abuse::ManyStreams => bouts::many_streams(target).await,
+            Abuse::Reflections => bouts::reflections(target).await,
             Abuse::HeaderFloods => bouts::header_floods(target).await,
             Abuse::RandomBytes => bouts::random_bytes(target, seed).await,
         }

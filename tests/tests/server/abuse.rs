@@ -12,9 +12,12 @@ use ragstone_abuse::{Abuse, Target};
 use ragstone_client::{Client, CreateCollection, Point, Query};
 use ragstone_rag::Rag;
 use ragstone_rag::embed::{ModelOptions, Models};
+use ragstone_server::limits::REFLECTION_CALLS_MAX;
 use ragstone_server::{Listeners, ServerConfig, bind, serve};
 use tokio::io::AsyncReadExt as _;
 use tokio::task::JoinSet;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::by_hand::ByHand;
 use crate::fixture::{Server, config, details};
@@ -40,8 +43,10 @@ fn abused() -> ServerConfig {
         request_bytes_max: 16 << 20,
         response_bytes_max: 16 << 20,
         message_bytes_max: 64 << 20,
+        concurrent_requests_max: 64,
         concurrent_streams_max: 32,
-        grpc_connections_max: 256,
+        concurrent_generations_max: 4,
+        grpc_connections_max: 128,
         http_connections_max: 64,
         http_header_timeout: Duration::from_secs(2),
         answer_stall_timeout: Duration::from_secs(2),
@@ -52,9 +57,10 @@ fn abused() -> ServerConfig {
 /// The bound that the table of limits states.
 fn bound(config: &ServerConfig) -> u64 {
     // Of reads, writes and fetches each.
-    let streams = 3 * config.concurrent_streams_max as u64;
-    let connections = (config.grpc_connections_max + config.http_connections_max) as u64;
-    2 * config.message_bytes_max as u64 + streams * MIB + connections * MIB / 4
+    let worked = 3 * (config.concurrent_requests_max + config.concurrent_streams_max);
+    let places = (worked + config.concurrent_generations_max + REFLECTION_CALLS_MAX) as u64;
+    let connections = config.grpc_connections_max as u64 * MIB + config.http_connections_max as u64 * MIB / 4;
+    2 * config.message_bytes_max as u64 + places * 3 * MIB / 2 + connections
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,6 +172,37 @@ async fn others_are_answered_nothing_is_lost_and_memory_stays_under_its_bound() 
     let found = found.await.unwrap();
     assert_eq!(found.len() as u64, written);
     assert!(found.iter().all(Option::is_some), "what was acknowledged is lost");
+}
+
+/// Four such connections, without credentials, held 400 MiB: 96 KiB of answers for each of a thousand streams, and full windows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_reflection_tells_and_nobody_takes_costs_little_and_health_answers() {
+    let directory = tempfile::tempdir().unwrap();
+    let process = Process::start(&directory.path().join("data"));
+    let before = process.status_bytes("VmRSS:");
+    let mut bouts = JoinSet::new();
+    for seed in 0..4 {
+        let target = process.target.clone();
+        bouts.spawn(async move { Abuse::Reflections.once(&target, seed).await.is_ok() });
+    }
+    let url = format!("http://{}", process.target.grpc);
+    let channel = tonic::transport::Channel::from_shared(url).unwrap().connect().await.unwrap();
+    let mut health = HealthClient::new(channel);
+    let mut came_to_its_end = false;
+    loop {
+        health.check(HealthCheckRequest::default()).await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_millis(50), bouts.join_next()).await;
+        match ended {
+            Ok(Some(ended)) => came_to_its_end |= ended.unwrap(),
+            Ok(None) => break,
+            Err(_) => {}
+        }
+    }
+    assert!(came_to_its_end, "nobody misbehaved");
+    if let (Some(before), Some(peak)) = (before, process.status_bytes("VmHWM:")) {
+        let grown = peak.saturating_sub(before);
+        assert!(grown <= 96 * MIB, "{} MiB more", grown / MIB);
+    }
 }
 
 /// It had its place, and what it takes of the system, for as long as it liked.

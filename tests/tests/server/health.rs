@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ragstone_server::ServerConfig;
+use ragstone_server::limits::HEALTH_CALLS_PER_CONNECTION_MAX;
 use tokio_stream::StreamExt as _;
 use tonic::Code;
 use tonic::transport::Channel;
@@ -39,6 +40,24 @@ async fn everything_serves_but_inference_before_any_model_is_there() {
     server.models.insert(Arc::new(BagOfWords::new("tests/late", Arc::clone(&server.gate))));
     assert_eq!(watched.next().await.unwrap().unwrap().status(), ServingStatus::Serving);
     assert_eq!(check(&mut client, INFERENCE).await, ServingStatus::Serving);
+    server.stop().await;
+}
+
+/// Whoever reaches the port may ask, so that each connection has few calls at a time, and takes none of those of others.
+#[tokio::test]
+async fn a_connection_has_few_calls_at_a_time() {
+    let server = Server::start().await;
+    let mut client = HealthClient::new(server.channel().await);
+    let mut watched = Vec::new();
+    for _ in 0..HEALTH_CALLS_PER_CONNECTION_MAX {
+        watched.push(client.watch(HealthCheckRequest::default()).await.unwrap().into_inner());
+    }
+    let refused = client.check(HealthCheckRequest::default()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(refused.message().contains("HEALTH_CALLS_PER_CONNECTION_MAX"), "{refused:?}");
+    let mut other = HealthClient::new(server.channel().await);
+    assert_eq!(check(&mut other, "").await, ServingStatus::Serving);
+    drop(watched);
     server.stop().await;
 }
 

@@ -2,9 +2,18 @@
 
 use prost::Message as _;
 use prost_types::FileDescriptorProto;
+use ragstone_server::limits::REFLECTION_CALLS_MAX;
 use tokio_stream::StreamExt as _;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 
-use crate::fixture::{Server, services};
+use crate::access::{asking, with_keys};
+use crate::by_hand::ByHand;
+use crate::fixture::{Server, reason, services};
+use crate::health::check;
 
 /// The two versions differ in their package's name alone, and so in every type.
 macro_rules! reflect {
@@ -63,6 +72,64 @@ async fn v1alpha_describes_every_service() {
     server.stop().await;
 }
 
+fn question() -> ServerReflectionRequest {
+    let message_request = Some(MessageRequest::ListServices(String::new()));
+    ServerReflectionRequest { host: String::new(), message_request }
+}
+
+/// Streams of a connection that stay open, as many as there may be, and what is answered beside them.
+#[tokio::test]
+async fn so_many_look_around_at_a_time_and_health_answers_all_the_same() {
+    let server = Server::start().await;
+    let channel = server.channel().await;
+    let mut client = ServerReflectionClient::new(channel.clone());
+    let mut held = Vec::new();
+    for _ in 0..REFLECTION_CALLS_MAX {
+        let asking = tokio_stream::iter([question()]).chain(tokio_stream::pending());
+        let mut answers = client.server_reflection_info(asking).await.unwrap().into_inner();
+        assert!(answers.next().await.unwrap().is_ok());
+        held.push(answers);
+    }
+    let refused = client.server_reflection_info(tokio_stream::iter([question()])).await.unwrap_err();
+    assert_eq!(
+        (refused.code(), reason(&refused).as_str()),
+        (tonic::Code::ResourceExhausted, "TOO_MANY_REQUESTS")
+    );
+    assert!(refused.message().contains("REFLECTION_CALLS_MAX"), "{refused:?}");
+    assert_eq!(check(&mut HealthClient::new(channel), "").await, ServingStatus::Serving);
+    held.pop();
+    // Its end is heard of a moment later.
+    let mut again = client.server_reflection_info(tokio_stream::iter([question()])).await;
+    for _ in 0..4_000 {
+        if again.is_ok() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        again = client.server_reflection_info(tokio_stream::iter([question()])).await;
+    }
+    assert!(again.is_ok(), "{again:?}");
+    drop((held, again));
+    server.stop().await;
+}
+
+/// It was for everybody, and cost memory.
+#[tokio::test]
+async fn where_callers_are_told_apart_it_is_for_those_who_are_known() {
+    let (directory, keys) = with_keys(&[&["read on c"]]);
+    let server = Server::start_over(directory, asking()).await;
+    for version in ["v1", "v1alpha"] {
+        let path = format!("grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
+        let unknown = ByHand::begin(&server, &path, &[]).await.refused().await;
+        assert_eq!(unknown.code(), tonic::Code::Unauthenticated, "{version}: {unknown:?}");
+        let bearer = format!("Bearer {}", keys[0]);
+        let mut known = ByHand::begin(&server, &path, &[("authorization", bearer.as_str())]).await;
+        known.send(&question(), true);
+        let (_, mut body) = known.answer().await;
+        assert!(body.next().await.is_some(), "{version}");
+    }
+    server.stop().await;
+}
+
 /// Also what there is not is answered with details.
 #[tokio::test]
 async fn a_method_that_there_is_not_is_said() {
@@ -73,6 +140,6 @@ async fn a_method_that_there_is_not_is_said() {
     let codec = tonic_prost::ProstCodec::<(), ()>::default();
     let status = client.unary(tonic::Request::new(()), path, codec).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::Unimplemented);
-    assert_eq!(crate::fixture::reason(&status), "UNKNOWN_METHOD");
+    assert_eq!(reason(&status), "UNKNOWN_METHOD");
     server.stop().await;
 }

@@ -197,9 +197,3 @@ async fn only_waiting_counts() {
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     assert_eq!(fails(&mut body).await, RESTED, "counted from when more was asked for");
 }
-
-#[tokio::test(start_paused = true)]
-async fn what_holds_no_place_may_rest() {
-    let (_fill, mut body) = body(Pace::Free);
-    assert!(tokio::time::timeout(Duration::from_secs(86_400), fails(&mut body)).await.is_err());
-}
