@@ -21,6 +21,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::by_hand::ByHand;
 use crate::fixture::{Server, config, details};
+use crate::http::post_at;
 
 /// Tells the test that is a server where its database is; without it that test is none.
 const DATA: &str = "RAGSTONE_TEST_ABUSED_DATA";
@@ -199,6 +200,30 @@ async fn what_reflection_tells_and_nobody_takes_costs_little_and_health_answers(
         }
     }
     assert!(came_to_its_end, "nobody misbehaved");
+    if let (Some(before), Some(peak)) = (before, process.status_bytes("VmHWM:")) {
+        let grown = peak.saturating_sub(before);
+        assert!(grown <= 96 * MIB, "{} MiB more", grown / MIB);
+    }
+}
+
+/// Each part, of twelve bytes, was kept as a value of its own: twelve times the request, and as much for every one at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_by_the_million_of_a_conversation_are_not_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let process = Process::start(&directory.path().join("data"));
+    let before = process.status_bytes("VmRSS:");
+    let http = process.target.http.unwrap();
+    let refused = tokio::task::spawn_blocking(move || {
+        let list = |item: &str| vec![item; (15 << 20) / (item.len() + 1)].join(",");
+        let parts = format!(r#"{{"messages":[{{"role":"user","content":[{}]}}]}}"#, list(r#"{"type":""}"#));
+        let texts = list(r#"{"type":"text","text":""}"#);
+        let texts = format!(r#"{{"messages":[{{"role":"","content":[{texts}]}}]}}"#);
+        let messages = format!(r#"{{"messages":[{}]}}"#, list(r#"{"role":""}"#));
+        [parts, texts, messages].map(|body| post_at(http, "/v1/chat/completions", "application/json", &body))
+    });
+    for refused in refused.await.unwrap() {
+        assert_eq!(refused.status, 400, "{refused:?}");
+    }
     if let (Some(before), Some(peak)) = (before, process.status_bytes("VmHWM:")) {
         let grown = peak.saturating_sub(before);
         assert!(grown <= 96 * MIB, "{} MiB more", grown / MIB);
