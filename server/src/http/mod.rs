@@ -18,7 +18,8 @@
 //!
 //! Invariants:
 //! * Work passes the same gates, under the same limits of bytes and time, as that of gRPC, and ends when its caller leaves.
-//! * Who stops taking an answer for [`answer_stall_timeout`](ServerConfig::answer_stall_timeout) loses the connection, and the answer ends.
+//! * Answers are counted beside requests, and both hold their place until they have gone.
+//! * Who stops taking an answer for [`answer_stall_timeout`](ServerConfig::answer_stall_timeout), or takes it byte by byte, loses the connection, and the answer ends.
 //! * The connections are bounded ([`http_connections_max`](ServerConfig::http_connections_max)), and so is the time that headers and
 //!   a body may take to arrive.
 //! * A page in a browser cannot use it: a body must be declared as JSON, which other sites may not send without being allowed to, and
@@ -30,6 +31,7 @@ mod listen;
 mod openai;
 mod port;
 mod request;
+mod sending;
 mod stall;
 
 use std::net::SocketAddr;

@@ -18,6 +18,7 @@ pub(super) struct Port {
     pub(super) services: Services,
     pub(super) request_timeout: Duration,
     pub(super) request_bytes_max: usize,
+    pub(super) response_bytes_max: usize,
     pub(super) stage: watch::Receiver<Stage>,
 }
 
@@ -27,6 +28,7 @@ impl Port {
             services,
             request_timeout: config.request_timeout,
             request_bytes_max: config.request_bytes_max,
+            response_bytes_max: config.response_bytes_max,
             stage,
         }
     }

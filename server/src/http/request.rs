@@ -13,14 +13,15 @@ use serde::de::DeserializeOwned;
 use super::Stage;
 use super::answer::ApiError;
 use super::port::Port;
+use super::sending::placed;
 use crate::access::Call;
 use crate::layer::patience;
 use crate::status;
 use crate::work::{Kind, Place};
 
 impl Port {
-    /// Answers a request that works: it takes a place before its body is read, and is given up at its deadline and when the server
-    /// closes. A caller who leaves drops the future.
+    /// Answers a request that works: it takes a place before its body is read, until its answer has gone, and is given up at its deadline and when the
+    /// server closes. A caller who leaves drops the future.
     pub(super) async fn admitted<F>(&self, kind: Kind, handle: F) -> Response
     where
         F: Future<Output = Result<Response, ApiError>>,
@@ -36,13 +37,16 @@ impl Port {
         }
         let answered = tokio::select! {
             biased;
-            answered = place.hold(handle) => answered,
+            answered = place.clone().hold(handle) => answered,
             () = tokio::time::sleep(self.request_timeout) => {
                 Err(status::deadline_exceeded(self.request_timeout).into())
             }
             () = self.closing() => Err(status::shutting_down().into()),
         };
-        answered.unwrap_or_else(Response::from)
+        match answered {
+            Ok(response) => placed(response, place),
+            Err(error) => error.into(),
+        }
     }
 
     /// Completes when what is under way is to be given up.

@@ -3,6 +3,9 @@
 //! The problem: a client that stops reading lets the system's buffers fill, and then every write waits; the answer, and with it
 //! the connection's place and the thread that waits for a language model, would be held for as long as the client likes. So a write that
 //! waits for longer than it may fails, which ends the connection and drops the answer.
+//!
+//! Nor may a client take an answer byte by byte: who took one a minute held it as long as who takes nothing. All waiting wears the patience down, and
+//! what is taken restores it, a second for every [`BODY_BYTES_PER_SECOND_MIN`]; there is never more of it than at the beginning.
 
 use std::io;
 use std::pin::Pin;
@@ -10,30 +13,46 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
+
+use crate::limits::BODY_BYTES_PER_SECOND_MIN;
 
 /// The connection.
 pub(super) struct Stalling<S> {
     inner: S,
     patience: Duration,
-    /// When a write that waits now has waited for too long.
-    waiting: Option<Pin<Box<Sleep>>>,
+    /// What is left of it.
+    left: Duration,
+    /// Since when a write waits, if one does, and when that has been for too long.
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
 impl<S> Stalling<S> {
     pub(super) fn new(inner: S, patience: Duration) -> Stalling<S> {
-        Stalling { inner, patience, waiting: None }
+        Stalling { inner, patience, left: patience, waiting: None }
     }
 
-    /// A write's outcome, unless it waits and has waited for too long.
-    fn watch<T>(&mut self, outcome: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+    /// A write's outcome, by which so many bytes were taken, unless it waits and has waited for too long.
+    fn watch<T>(
+        &mut self,
+        outcome: Poll<io::Result<T>>,
+        bytes: usize,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.waiting = None;
+            if let Some((since, _)) = self.waiting.take() {
+                self.left = self.left.saturating_sub(since.elapsed());
+            }
+            if self.left < self.patience {
+                let earned = (bytes as u64).saturating_mul(1_000_000) / BODY_BYTES_PER_SECOND_MIN;
+                self.left = (self.left + Duration::from_micros(earned)).min(self.patience);
+            }
             return outcome;
         }
-        let patience = self.patience;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        match waiting.as_mut().poll(context) {
+        let left = self.left;
+        let begin = || (Instant::now(), Box::pin(tokio::time::sleep(left)));
+        let (_, given_up) = self.waiting.get_or_insert_with(begin);
+        match given_up.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
         }
@@ -57,17 +76,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stalling<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.inner).poll_write(context, bytes);
-        self.watch(outcome, context)
+        let taken = if let Poll::Ready(Ok(taken)) = outcome { taken } else { 0 };
+        self.watch(outcome, taken, context)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.inner).poll_flush(context);
-        self.watch(outcome, context)
+        self.watch(outcome, 0, context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.inner).poll_shutdown(context);
-        self.watch(outcome, context)
+        self.watch(outcome, 0, context)
     }
 }
 
@@ -90,5 +110,35 @@ mod tests {
         let mut server = Stalling::new(server, Duration::from_secs(60));
         server.write_all(b"9").await.unwrap();
         assert_eq!(client.read_u8().await.unwrap(), b'9');
+    }
+
+    /// After how long a large write fails whose other side takes so many bytes each ten seconds; none if it is taken.
+    async fn fails_after(bytes: usize) -> Option<Duration> {
+        let (mut client, server) = tokio::io::duplex(bytes);
+        let taking = tokio::spawn(async move {
+            let mut taken = vec![0; bytes];
+            while client.read_exact(&mut taken).await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+            }
+        });
+        let mut server = Stalling::new(server, Duration::from_secs(60));
+        let began = Instant::now();
+        let written = server.write_all(&vec![7; 100 * bytes]).await;
+        let after = began.elapsed();
+        taking.abort();
+        written.err().map(|error| {
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            after
+        })
+    }
+
+    /// Any byte that was taken gave it as long again.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_may_not_be_taken_byte_by_byte() {
+        let second = BODY_BYTES_PER_SECOND_MIN as usize;
+        assert_eq!(fails_after(1).await.map(|after| after.as_secs()), Some(60));
+        // Half as fast as it must be: every ten seconds take five.
+        assert_eq!(fails_after(5 * second).await.map(|after| after.as_secs() / 10), Some(11));
+        assert_eq!(fails_after(11 * second).await, None);
     }
 }

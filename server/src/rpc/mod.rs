@@ -313,14 +313,6 @@ impl Services {
         self.shared.answer_stall_timeout
     }
 
-    /// Refuses an answer that is larger than one may be.
-    pub(crate) fn check_response(&self, bytes: usize) -> Result<(), Status> {
-        match self.shared.response_bytes_max {
-            max if bytes > max => Err(status::response_too_large(max, bytes as u64)),
-            _ => Ok(()),
-        }
-    }
-
     /// What a response may hold.
     fn budget(&self) -> Budget {
         Budget::new(self.shared.response_bytes_max)

@@ -14,14 +14,14 @@ use ragstone_rag::Rag;
 use ragstone_rag::embed::{ModelOptions, Models};
 use ragstone_server::limits::REFLECTION_CALLS_MAX;
 use ragstone_server::{Listeners, ServerConfig, bind, serve};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::by_hand::ByHand;
-use crate::fixture::{Server, config, details};
-use crate::http::post_at;
+use crate::fixture::{Server, config, details, eventually};
+use crate::http::{metric_of, post_at};
 
 /// Tells the test that is a server where its database is; without it that test is none.
 const DATA: &str = "RAGSTONE_TEST_ABUSED_DATA";
@@ -228,6 +228,36 @@ async fn parts_by_the_million_of_a_conversation_are_not_kept() {
         let grown = peak.saturating_sub(before);
         assert!(grown <= 96 * MIB, "{} MiB more", grown / MIB);
     }
+}
+
+/// Their places ended with their handlers, and what they were answered was counted nowhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_over_http_that_nobody_takes_hold_their_place_until_they_are_given_up() {
+    let stall = Duration::from_secs(5);
+    let config = ServerConfig { concurrent_requests_max: 1, answer_stall_timeout: stall, ..config() };
+    let server = Server::start_with(config).await;
+    let (body, taken) =
+        (serde_json::json!({"input": vec!["a"; 2_048]}).to_string(), r#"ragstone_places_taken{kind="read"}"#);
+    let head = format!("host: localhost\r\ncontent-type: application/json\r\ncontent-length: {}", body.len());
+    let mut stream = tokio::net::TcpStream::connect(server.http_address).await.unwrap();
+    // More answers than the system's buffers hold, none of which is taken.
+    let requests = format!("POST /v1/embeddings HTTP/1.1\r\n{head}\r\n\r\n{body}").repeat(32);
+    stream.write_all(requests.as_bytes()).await.unwrap();
+    let mut in_a_row = 0;
+    eventually("an answer that is not taken has its place", || {
+        std::thread::sleep(Duration::from_millis(20));
+        in_a_row = if metric_of(&server, taken) == Some(1.0) { in_a_row + 1 } else { 0 };
+        in_a_row == 20
+    })
+    .await;
+    eventually("it is given up", || metric_of(&server, taken) == Some(0.0)).await;
+    let address = server.http_address;
+    let again = tokio::task::spawn_blocking(move || {
+        post_at(address, "/v1/embeddings", "application/json", r#"{"input": "a"}"#)
+    });
+    assert_eq!(again.await.unwrap().status, 200);
+    drop(stream);
+    server.stop().await;
 }
 
 /// It had its place, and what it takes of the system, for as long as it liked.

@@ -24,6 +24,7 @@ use super::chat_chunks::Frame;
 use crate::generation::Events;
 use crate::http::answer::{ApiError, answer as answer_of};
 use crate::http::port::Port;
+use crate::http::sending::{counted_json, json_within};
 use crate::status;
 use crate::work::Kind;
 
@@ -63,10 +64,9 @@ async fn whole(port: &Port, mut events: Events, frame: Frame) -> Result<Response
             GenerateEvent::Delta(_) => {}
             GenerateEvent::Done(answer) => {
                 // Written on a thread that may block: passages may be megabytes.
-                let write = move || frame.whole(&citations, &answer).to_string().into_bytes();
-                let bytes = port.services.work().run(write).await?;
-                port.services.check_response(bytes.len())?;
-                return Ok(answer_of(StatusCode::OK, "application/json", Body::from(bytes)));
+                let bytes_max = port.response_bytes_max;
+                let write = move || json_within(&frame.whole(&citations, &answer), bytes_max);
+                return counted_json(port.services.work().run(write).await??);
             }
         }
     }

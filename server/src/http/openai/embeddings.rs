@@ -10,14 +10,15 @@ use axum::extract::State;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{Request, StatusCode};
+use http::Request;
 use ragstone_rag::Rag;
 use ragstone_rag::embed::{Embeddings, Overflow, Role};
 use serde::{Deserialize, Serialize};
 
 use super::texts::Texts;
-use crate::http::answer::{ApiError, answer};
+use crate::http::answer::ApiError;
 use crate::http::port::Port;
+use crate::http::sending::{counted_json, json_within};
 use crate::limits::EMBED_TEXTS_MAX;
 use crate::models;
 use crate::telemetry::{About, Activity, Figures};
@@ -103,6 +104,7 @@ pub(in crate::http) async fn embed(State(port): State<Port>, request: Request<Bo
         loader.require(&model).await?;
         let about = About { embedder: Some(model.clone()), ..About::default() };
         let stages = port.services.stages(Activity::Embed, about);
+        let bytes_max = port.response_bytes_max;
         let embed = move |rag: &Rag| {
             let dimension = rag.models().load(&model)?.info().dimension;
             if dimensions.is_some_and(|wanted| wanted != dimension) {
@@ -114,12 +116,9 @@ pub(in crate::http) async fn embed(State(port): State<Port>, request: Request<Bo
             let embeddings = rag.embed(Some(&model), &texts, role, overflow)?;
             stages.was("embed", began.elapsed(), Figures::of(&embeddings));
             // Written here, on a thread that may block: there may be millions of numbers.
-            Ok(serde_json::to_vec(&answer_of(&model, embeddings, base64))
-                .map_err(|error| ApiError::malformed(&error)))
+            Ok(json_within(&answer_of(&model, embeddings, base64), bytes_max))
         };
-        let bytes = port.services.apply(embed).await??;
-        port.services.check_response(bytes.len())?;
-        Ok(answer(StatusCode::OK, "application/json", Body::from(bytes)))
+        counted_json(port.services.apply(embed).await??)
     })
     .await
 }
@@ -174,6 +173,7 @@ fn answer_of(model: &str, embeddings: Embeddings, base64: bool) -> EmbedAnswer<'
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
     use serde_json::json;
 
     use super::*;
