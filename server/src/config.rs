@@ -51,7 +51,7 @@ pub struct ServerConfig {
     pub caller_share_max: f64,
     /// How long a caller may take nothing of an answer before it is given up.
     pub answer_stall_timeout: Duration,
-    /// Connections to the gRPC port at a time; a client waits for one to end.
+    /// Connections to the gRPC port at a time; for one more that which has rested longest is closed, and where none rests it waits.
     pub grpc_connections_max: usize,
     /// Connections to the HTTP port at a time; a client waits for one to end.
     pub http_connections_max: usize,

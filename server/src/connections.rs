@@ -1,36 +1,41 @@
-//! Connections of the gRPC port: bounded in number, and given up when they do not begin to speak.
+//! Connections of the gRPC port: bounded in number, given up when they do not begin to speak, and closed for others when they rest.
 //!
 //! **Problem.** A connection costs memory and a file descriptor, and whoever connects and says nothing costs nobody else a byte: the keep-alive of
 //! HTTP/2 begins with HTTP/2, and that of TCP is answered by the system of a peer whose program sleeps.
-//! **Idea.** A connection takes a place before it is accepted, as on the HTTP port; whoever finds none waits in the system's queue. What HTTP/2
-//! begins with must come within the time that the headers of a request to the HTTP port may take. From then on pings find out who is gone.
+//! Nor does whoever speaks HTTP/2, answers pings and calls nothing, and a few of those would have all connections that there may be, for ever and without credentials.
+//! **Idea.** A connection takes a place; whoever finds none waits, one at a time accepted and the others in the system's queue. What HTTP/2
+//! begins with must come within the time that the headers of a request to the HTTP port may take. From then on pings find out who is gone. And for one that
+//! waits the connection ends that has rested longest, those first by which nothing was ever answered (`places.rs`, `peer.rs`): a client hears of it by GOAWAY and
+//! connects anew when it has something to ask.
 //! With TLS this begins behind the handshake, which has a bound and a time of its own ([`tls`](crate::tls)).
 //!
 //! What is written is put together first: HTTP/2 writes the head of an answer, the answer and its trailers apart, and each write is a system call, and
 //! a packet that the caller wakes up for. It flushes where it has no more to say, so nothing waits.
 
 mod peer;
+mod places;
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_stream::StreamExt as _;
 use tonic::transport::server::Connected;
 
-pub(crate) use self::peer::{HealthCall, Peer};
+pub(crate) use self::peer::{HealthCall, Peer, Working};
+use self::places::{Place, Places};
 
 /// Bytes that HTTP/2 begins with, whoever speaks it.
 const PREFACE_BYTES: usize = 24;
 /// Bytes that are put together to one write.
 const WRITE_BYTES: usize = 16 << 10;
+/// A frame of HTTP/2: the connection ends, for no error, and no call since the first is under way, so that whatever is on its way may be made anew elsewhere.
+const GO_AWAY: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// What knows where it comes from.
 pub(crate) trait Remote {
@@ -48,12 +53,15 @@ where
     S: Stream<Item = io::Result<IO>> + Unpin + Send,
     IO: AsyncWrite + Remote + Send,
 {
-    let places = Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
-    futures_util::stream::unfold((incoming, places), move |(mut incoming, places)| async move {
-        // The gate is never closed.
-        let place = Arc::clone(&places).acquire_owned().await.ok()?;
-        let accepted = incoming.next().await?;
-        Some((accepted.map(|inner| Connection::new(inner, place, patience)), (incoming, places)))
+    futures_util::stream::unfold((incoming, Places::new(max)), move |(mut incoming, places)| async move {
+        let accepted = match incoming.next().await? {
+            Ok(inner) => {
+                let place = places.take(inner.remote()).await;
+                Ok(Connection::new(inner, place, patience))
+            }
+            Err(error) => Err(error),
+        };
+        Some((accepted, (incoming, places)))
     })
 }
 
@@ -62,9 +70,10 @@ pub(crate) struct Connection<IO> {
     inner: BufWriter<IO>,
     /// Gone once it has begun.
     beginning: Option<Beginning>,
-    /// What its calls know of it.
-    peer: Peer,
-    _place: OwnedSemaphorePermit,
+    place: Place,
+    /// Whether it ended for another, of which its client has not heard this.
+    hung_up: bool,
+    goodbye: &'static [u8],
 }
 
 /// A connection of which little has come so far.
@@ -73,12 +82,22 @@ struct Beginning {
     given_up: Pin<Box<Sleep>>,
 }
 
-impl<IO: AsyncWrite + Remote> Connection<IO> {
-    fn new(inner: IO, place: OwnedSemaphorePermit, patience: Duration) -> Connection<IO> {
-        let (peer, given_up) = (Peer::at(inner.remote()), Box::pin(tokio::time::sleep(patience)));
+impl<IO: AsyncWrite> Connection<IO> {
+    fn new(inner: IO, place: Place, patience: Duration) -> Connection<IO> {
+        let given_up = Box::pin(tokio::time::sleep(patience));
         let inner = BufWriter::with_capacity(WRITE_BYTES, inner);
         let beginning = Some(Beginning { bytes: 0, given_up });
-        Connection { inner, beginning, peer, _place: place }
+        Connection { inner, beginning, place, hung_up: false, goodbye: &[] }
+    }
+}
+
+impl<IO> Connection<IO> {
+    /// A write's outcome, unless it waits and the connection is to end.
+    fn unless_it_ends<T>(&self, outcome: Poll<io::Result<T>>, context: &Context<'_>) -> Poll<io::Result<T>> {
+        match outcome.is_pending() && self.place.peer.is_told_to_end(context) {
+            true => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            false => outcome,
+        }
     }
 }
 
@@ -86,7 +105,7 @@ impl<IO> Connected for Connection<IO> {
     type ConnectInfo = Peer;
 
     fn connect_info(&self) -> Peer {
-        self.peer.clone()
+        self.place.peer.clone()
     }
 }
 
@@ -96,6 +115,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<IO> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.hung_up || self.place.peer.is_told_to_end(context) {
+            // As if the client had: HTTP/2 ends, and says nothing of why.
+            if !std::mem::replace(&mut self.hung_up, true) {
+                self.goodbye = GO_AWAY;
+            }
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.inner).poll_read(context, buffer);
         let Some(beginning) = &mut self.beginning else { return outcome };
@@ -118,14 +144,21 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Connection<IO> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(context, bytes)
+        let outcome = Pin::new(&mut self.inner).poll_write(context, bytes);
+        self.unless_it_ends(outcome, context)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
+        let outcome = Pin::new(&mut self.inner).poll_flush(context);
+        self.unless_it_ends(outcome, context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.goodbye.is_empty() {
+            let goodbye = self.goodbye;
+            let written = ready!(Pin::new(&mut self.inner).poll_write(context, goodbye))?;
+            self.goodbye = goodbye.get(written..).unwrap_or_default();
+        }
         Pin::new(&mut self.inner).poll_shutdown(context)
     }
 }
@@ -160,6 +193,47 @@ mod tests {
         assert!(tokio::time::timeout(10 * PATIENCE, incoming.next()).await.is_err(), "there is no place");
         drop(first);
         assert!(incoming.next().await.unwrap().is_ok());
+    }
+
+    /// Reads what HTTP/2 begins with, and then that there is no more; says goodbye.
+    async fn serve(mut connection: Connection<DuplexStream>) {
+        let mut read = [0; PREFACE_BYTES];
+        connection.read_exact(&mut read).await.unwrap();
+        assert_eq!(connection.read(&mut read).await.unwrap(), 0);
+        connection.shutdown().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_rests_ends_for_another_and_says_goodbye() {
+        let (mut clients, servers) = pairs(3);
+        let mut incoming = pin!(bounded(tokio_stream::iter(servers), 2, PATIENCE));
+        let mut served = Vec::new();
+        for client in &mut clients[..2] {
+            client.write_all(&[7; PREFACE_BYTES]).await.unwrap();
+            served.push(tokio::spawn(serve(incoming.next().await.unwrap().unwrap())));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(incoming.next().await.unwrap().is_ok());
+        let mut said = Vec::new();
+        clients[0].read_to_end(&mut said).await.unwrap();
+        assert_eq!(said, GO_AWAY, "the first has rested longer");
+        served.remove(0).await.unwrap();
+        assert!(!served[0].is_finished());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_works_is_let_be_until_it_rests() {
+        let (mut clients, servers) = pairs(2);
+        let mut incoming = pin!(bounded(tokio_stream::iter(servers), 1, PATIENCE));
+        clients[0].write_all(&[7; PREFACE_BYTES]).await.unwrap();
+        let first = incoming.next().await.unwrap().unwrap();
+        let mut working = first.connect_info().work();
+        working.is_answered();
+        let served = tokio::spawn(serve(first));
+        assert!(tokio::time::timeout(10 * PATIENCE, incoming.next()).await.is_err());
+        drop(working);
+        assert!(incoming.next().await.unwrap().is_ok());
+        served.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -53,6 +53,7 @@ use self::timeout::grpc_timeout;
 use self::written::written;
 use crate::calls::{Calls, Shape};
 use crate::columns::Beside;
+use crate::connections::Peer;
 use crate::elements::Shapes;
 use crate::limits::UNPLACED_REQUEST_BYTES_MAX;
 use crate::status;
@@ -146,8 +147,10 @@ impl RequestLayer {
         let place = Kind::of(path).map(|kind| self.work.admit(kind, shape.streams())).transpose();
         let place =
             place.map(|place| place.map(|place| place.until(started.into_std().checked_add(timeout))));
-        let (response, place) = match place {
+        let peer = request.extensions().get::<Peer>().cloned();
+        let (response, place, mut working) = match place {
             Ok(place) => {
+                let working = place.as_ref().and(peer).map(|peer| peer.work());
                 let handled = caught(self.handle(inner, request, (shape, place.clone())));
                 let given_up = give_up.wait_for(|give_up| *give_up);
                 let response = tokio::select! {
@@ -158,9 +161,9 @@ impl RequestLayer {
                     }
                     _ = given_up => status::shutting_down().into_http(),
                 };
-                (response, place)
+                (response, place, working)
             }
-            Err(refused) => (refused.into_http(), None),
+            Err(refused) => (refused.into_http(), None, None),
         };
         let (mut head, mut body) = response.into_parts();
         if is_compressed(&head.headers) {
@@ -171,11 +174,17 @@ impl RequestLayer {
             line.end(Code::from_bytes(code.as_bytes()));
             return Response::from_parts(head, body);
         }
+        if let Some(working) = &mut working {
+            working.is_answered();
+        }
         let deadline = started.checked_add(timeout.saturating_sub(ANSWER_AHEAD));
         let deadline = deadline.unwrap_or_else(|| started + FOREVER);
         let stall_timeout = self.answer_stall_timeout;
         let ends = Ends { deadline, timeout, stall_timeout, give_up };
-        Response::from_parts(head, Body::new(Answering::new(body, place, line, (ends, &self.watching))))
+        Response::from_parts(
+            head,
+            Body::new(Answering::new(body, (place, working), line, (ends, &self.watching))),
+        )
     }
 
     /// The handler's answer to a request that has come so far.

@@ -18,7 +18,7 @@
 //! | [`CALLER_SHARE_MAX`] | 0.25 of the places of a kind, and of those of streams, for a caller who is known (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CALLER_PLACES_MIN`] | 8 of a kind, however small that share is | none |
 //! | [`ANSWER_STALL_SECONDS_MAX`] | 60 s (by default) | the answer is given up |
-//! | [`GRPC_CONNECTIONS_MAX`] | 1,024 of the gRPC port (by default) | the connection waits |
+//! | [`GRPC_CONNECTIONS_MAX`] | 1,024 of the gRPC port (by default) | that which has rested longest is closed; where none rests, the connection waits |
 //! | [`HTTP_CONNECTIONS_MAX`] | 1,024 of the HTTP port (by default) | the connection waits |
 //! | [`HTTP_HEADER_SECONDS_MAX`] | 20 s (by default), of the gRPC port what HTTP/2 begins with | the connection is closed |
 //! | [`TLS_HANDSHAKES_MAX`] | 1,024 under way to the gRPC port | the connection waits |
@@ -198,7 +198,7 @@ pub const CALLER_SHARE_MAX: f64 = 0.25;
 pub const CALLER_PLACES_MIN: usize = 8;
 /// Seconds for which a caller may take nothing of an answer, by default.
 pub const ANSWER_STALL_SECONDS_MAX: u64 = 60;
-/// Connections to the gRPC port at a time, by default; a client waits for one to end.
+/// Connections to the gRPC port at a time, by default; for one more that which has rested longest is closed, and where none rests it waits.
 pub const GRPC_CONNECTIONS_MAX: usize = 1_024;
 /// Connections to the HTTP port at a time, by default; a client waits for one to end.
 pub const HTTP_CONNECTIONS_MAX: usize = 1_024;

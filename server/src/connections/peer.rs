@@ -1,32 +1,65 @@
 //! What a connection to the gRPC port is at: one side is the connection's, the other that of the calls that come by it.
 //!
 //! Calls learn of it from the extensions of their requests, where tonic puts it (`Connected`).
+//!
+//! ```text
+//! resting -> working -> resting -> told to end -> hung up
+//!                          ^            |
+//!                          +- working <-+  (a call that comes before it has heard)
+//! ```
+//! A call works while it has a place; one for health, or of reflection, does not. A connection rests while none works. Calls that are refused leave one as it
+//! was by which none was answered: whoever has no credentials would otherwise keep it from resting.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tonic::Status;
 
 use crate::limits::HEALTH_CALLS_PER_CONNECTION_MAX;
 use crate::status;
 
+/// A connection that was never of use is closed for another once it has rested for so long; by then who connects to call has called.
+const NEVER_USED: Duration = Duration::from_secs(1);
+/// One that was: what it was answered may still be on its way.
+const USED: Duration = Duration::from_secs(10);
+
 /// A connection that is open; clones are one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Peer {
     address: Option<SocketAddr>,
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// Calls for health that are under way.
     health_calls: usize,
+    /// Calls that work.
+    working: usize,
+    /// Whether any was answered.
+    is_used: bool,
+    /// When the last of these ended, or it was opened.
+    rests_since: Instant,
+    is_told_to_end: bool,
+    /// Who reads from it.
+    reader: Option<Waker>,
 }
 
 impl Peer {
-    /// Of a connection from an address.
+    /// One that is opened now, from an address.
     pub(super) fn at(address: Option<SocketAddr>) -> Peer {
-        Peer { address, ..Peer::default() }
+        let state = State {
+            health_calls: 0,
+            working: 0,
+            is_used: false,
+            rests_since: Instant::now(),
+            is_told_to_end: false,
+            reader: None,
+        };
+        Peer { address, state: Arc::new(Mutex::new(state)) }
     }
 
     /// Where it comes from, if that is known.
@@ -51,6 +84,52 @@ impl Peer {
         state.health_calls += 1;
         Ok(HealthCall(self.clone()))
     }
+
+    /// Begins a call that works until what is returned is dropped.
+    pub(crate) fn work(&self) -> Working {
+        let mut state = self.state();
+        state.working += 1;
+        state.is_told_to_end = false;
+        Working { peer: self.clone(), is_answered: false }
+    }
+
+    /// Whether it is to end, which who reads from it is woken for.
+    pub(super) fn is_told_to_end(&self, context: &Context<'_>) -> bool {
+        let mut state = self.state();
+        match &state.reader {
+            Some(reader) if reader.will_wake(context.waker()) => {}
+            _ => state.reader = Some(context.waker().clone()),
+        }
+        state.is_told_to_end
+    }
+
+    /// Whether it was of use, and since when it has rested, if it may be closed for another: those that are less come first.
+    pub(super) fn may_end(&self, now: Instant) -> Option<(bool, Instant)> {
+        let state = self.state();
+        let long = if state.is_used { USED } else { NEVER_USED };
+        let may_end = state.working == 0
+            && !state.is_told_to_end
+            && now.saturating_duration_since(state.rests_since) >= long;
+        may_end.then_some((state.is_used, state.rests_since))
+    }
+
+    /// Tells it to end, unless a call has come meanwhile.
+    pub(super) fn tell_to_end(&self) {
+        let mut state = self.state();
+        if state.working > 0 {
+            return;
+        }
+        state.is_told_to_end = true;
+        if let Some(reader) = state.reader.take() {
+            drop(state);
+            reader.wake();
+        }
+    }
+
+    /// Whether both are one.
+    pub(super) fn is(&self, other: &Peer) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+    }
 }
 
 /// A call for health that is under way.
@@ -63,6 +142,31 @@ impl Drop for HealthCall {
     }
 }
 
+/// A call that works.
+#[derive(Debug)]
+pub(crate) struct Working {
+    peer: Peer,
+    is_answered: bool,
+}
+
+impl Working {
+    /// It was not refused.
+    pub(crate) fn is_answered(&mut self) {
+        self.is_answered = true;
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        let mut state = self.peer.state();
+        state.working -= 1;
+        state.is_used |= self.is_answered;
+        if state.is_used {
+            state.rests_since = Instant::now();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tonic::Code;
@@ -71,12 +175,52 @@ mod tests {
 
     #[test]
     fn a_connection_has_few_calls_for_health_at_a_time() {
-        let (peer, other) = (Peer::default(), Peer::default());
+        let (peer, other) = (Peer::at(None), Peer::at(None));
         let mut calls: Vec<HealthCall> =
             (0..HEALTH_CALLS_PER_CONNECTION_MAX).map(|_| peer.health_call().unwrap()).collect();
         assert_eq!(peer.clone().health_call().unwrap_err().code(), Code::ResourceExhausted);
         assert!(other.health_call().is_ok(), "each has its own");
         calls.pop();
         assert!(peer.health_call().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_may_end_once_it_has_rested_and_while_nothing_works() {
+        let peer = Peer::at(None);
+        let opened = Instant::now();
+        let may_end = || peer.may_end(Instant::now());
+        assert_eq!(may_end(), None, "it was just opened");
+        tokio::time::advance(NEVER_USED).await;
+        assert_eq!(may_end(), Some((false, opened)));
+        // Refused, and health: it goes on resting.
+        drop(peer.work());
+        let _health = peer.health_call().unwrap();
+        assert_eq!(may_end(), Some((false, opened)));
+        let mut working = peer.work();
+        working.is_answered();
+        tokio::time::advance(USED).await;
+        assert_eq!(may_end(), None, "a call works");
+        drop(working);
+        let rests_since = Instant::now();
+        tokio::time::advance(NEVER_USED).await;
+        assert_eq!(may_end(), None, "its answer may be on its way");
+        tokio::time::advance(USED).await;
+        assert_eq!(may_end(), Some((true, rests_since)));
+        assert!((false, rests_since) < (true, opened), "one that was never of use comes first");
+    }
+
+    #[test]
+    fn a_call_that_comes_before_it_has_heard_keeps_it_open() {
+        let peer = Peer::at(None);
+        let context = Context::from_waker(Waker::noop());
+        peer.tell_to_end();
+        assert!(peer.is_told_to_end(&context) && peer.may_end(Instant::now()).is_none());
+        let working = peer.work();
+        assert!(!peer.is_told_to_end(&context));
+        peer.tell_to_end();
+        assert!(!peer.is_told_to_end(&context), "it works");
+        drop(working);
+        peer.tell_to_end();
+        assert!(peer.is_told_to_end(&context));
     }
 }

@@ -28,6 +28,7 @@ use tonic::{Code, Status};
 use super::giving_way::give_way;
 use super::line::Line;
 use super::{FOREVER, with_details};
+use crate::connections::Working;
 use crate::status;
 use crate::work::Place;
 
@@ -74,6 +75,7 @@ struct Live {
     /// What the transport was not given yet of the last frame.
     rest: Bytes,
     place: Option<Place>,
+    _working: Option<Working>,
     waker: Option<Waker>,
     /// Its end is the watching task's, if there is one.
     watched: Option<oneshot::Sender<()>>,
@@ -138,11 +140,12 @@ impl Begun {
 impl Answering {
     pub(super) fn new(
         inner: Body,
-        place: Option<Place>,
+        (place, working): (Option<Place>, Option<Working>),
         line: Line,
         (ends, watching): (Ends, &Watching),
     ) -> Answering {
-        let live = Live { inner, rest: Bytes::new(), place, waker: None, watched: None, taken: None };
+        let rest = Bytes::new();
+        let live = Live { inner, rest, place, _working: working, waker: None, watched: None, taken: None };
         let shared = Arc::new(Mutex::new(State::Live(live)));
         watching.watch(Begun { shared: Arc::clone(&shared), ends });
         Answering { shared, line: Some(line) }

@@ -313,7 +313,7 @@ const LIMITS: &[Setting] = &[
         "grpc_connections_max",
         "COUNT",
         Field::Number(|s| &mut s.server.grpc_connections_max),
-        "Connections to the gRPC port at a time; a client waits for one to end.",
+        "Connections to the gRPC port at a time; for one more that which has rested longest is closed, and where none rests it waits.",
     ),
     Setting::new(
         "http_connections_max",

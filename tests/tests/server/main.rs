@@ -11,6 +11,7 @@ mod cancel;
 mod circle;
 mod collector;
 mod compression;
+mod connections;
 mod documents;
 mod endings;
 mod enrichment;
