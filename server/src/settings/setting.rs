@@ -207,7 +207,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "RUST_LOG",
-        help: "What is logged, as `tracing` writes it: `info` by default, `ragstone_server=debug` for more of the server.",
+        help: "What is logged, as `tracing` writes it: `info` by default, `ragstone_server=debug` for more of the server. Other crates' level `trace`, which has what goes over the wire, never is.",
         is_secret: false,
     },
 ];

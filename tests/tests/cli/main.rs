@@ -9,6 +9,7 @@ mod exchange;
 mod inference;
 mod ingest;
 mod keys;
+mod logs;
 mod operator;
 mod points;
 mod search;

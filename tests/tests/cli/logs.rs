@@ -1,0 +1,55 @@
+//! What a server writes into its log, whatever it is asked to.
+
+use std::fs::File;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ragstone_tests::chat::{ChatService, Reply};
+use serde_json::Value;
+
+use crate::support::{Scratch, binary};
+
+const KEY: &str = "sk-hunter2hunter2hunter2hunter2";
+const TEXT: &str = "zanzibar quagmire xylophone vortex";
+
+/// With `RUST_LOG=trace` it had every byte that goes to a model's service: the operator's key, and texts.
+#[test]
+fn a_log_has_neither_keys_nor_texts() {
+    let scratch = Scratch::new();
+    let service = ChatService::start(|_| Reply::error(401, "not you"));
+    let log = scratch.path("log");
+    let mut child = Command::new(binary())
+        .args(["--data", &scratch.path("data"), "serve", "--listen", "127.0.0.1:0"])
+        .args(["--log-format", "json", "--load-default-model=false", "--allow-any-model"])
+        .env("RUST_LOG", "trace,ureq_proto::util=trace")
+        .env("RAGSTONE_EMBED_API_URL", service.base())
+        .env("RAGSTONE_EMBED_API_KEY", KEY)
+        .stdout(Stdio::null())
+        .stderr(File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let (began, read) = (Instant::now(), || std::fs::read_to_string(&log).unwrap());
+    let address = loop {
+        let text = read();
+        let mut entries = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let serving = entries.find(|entry| entry["message"] == "serving");
+        if let Some(address) = serving.as_ref().and_then(|entry| entry["address"].as_str()) {
+            break address.to_owned();
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "it does not serve: {text}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let model = format!("{}#m", service.base());
+    let failed = scratch.run(&["--url", &format!("http://{address}")], &["embed", "--model", &model, TEXT]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let asked = service.asked();
+    assert!(!asked.is_empty(), "{}", String::from_utf8_lossy(&failed.stderr));
+    assert_eq!(asked[0].headers["authorization"], format!("Bearer {KEY}"));
+    let text = read();
+    assert!(text.contains(r#""level":"DEBUG""#), "{text}");
+    // A line of a dump has sixteen bytes.
+    for secret in [&KEY[..8], &KEY[16..24], &TEXT[..8], &TEXT[16..24]] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+}
