@@ -110,7 +110,7 @@ impl Setting {
     /// What it is, as a file would have it, without secrets; none if it is unset.
     pub fn shown(&self, settings: &Settings) -> Option<String> {
         let shown = self.field.shown(settings)?;
-        Some(if self.is_secret { REDACTED.to_owned() } else { without_passwords(&shown) })
+        Some(if self.is_secret { REDACTED.to_owned() } else { without_secrets(&shown) })
     }
 
     /// What it is by default, for the documentation.
@@ -120,8 +120,8 @@ impl Setting {
     }
 }
 
-/// URLs without the user and the password that they may have before their host.
-fn without_passwords(text: &str) -> String {
+/// URLs without the user and the password that they may have before their host, and without the values of their queries, which may be tokens.
+fn without_secrets(text: &str) -> String {
     let mut parts = text.split("://");
     let mut shown = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -130,9 +130,25 @@ fn without_passwords(text: &str) -> String {
         let host = authority.rsplit_once('@').map(|(_, host)| format!("{REDACTED}@{host}"));
         shown.push_str("://");
         shown.push_str(host.as_deref().unwrap_or(authority));
-        shown.push_str(rest);
+        shown.push_str(&without_query_values(rest));
     }
     shown
+}
+
+/// What stands behind a URL's host, and behind the URL, without the values of its query.
+fn without_query_values(text: &str) -> String {
+    let ends = |c: char| matches!(c, '#' | '"') || c.is_whitespace();
+    let Some((path, query)) = text.split_once('?').filter(|(path, _)| !path.contains(ends)) else {
+        return text.to_owned();
+    };
+    let (query, rest) = query.split_at(query.find(ends).unwrap_or(query.len()));
+    let hidden = |part: &str| match part.split_once('=') {
+        Some((name, value)) if !value.is_empty() => format!("{name}={REDACTED}"),
+        None if !part.is_empty() => REDACTED.to_owned(),
+        _ => part.to_owned(),
+    };
+    let query: Vec<String> = query.split('&').map(hidden).collect();
+    format!("{path}?{}{rest}", query.join("&"))
 }
 
 /// What is read from the environment alone.
@@ -148,7 +164,7 @@ pub struct Variable {
 impl Variable {
     /// What it is, unless that is a secret.
     pub fn shown(&self, value: &str) -> String {
-        if self.is_secret { REDACTED.to_owned() } else { without_passwords(value) }
+        if self.is_secret { REDACTED.to_owned() } else { without_secrets(value) }
     }
 }
 
@@ -227,8 +243,14 @@ mod tests {
             ("a=https://u:pw@h:1/v1#m b=http://h/x@y", "a=https://(redacted)@h:1/v1#m b=http://h/x@y"),
             ("[\"s3://key:a@b@bucket\", \"dir\"]", "[\"s3://(redacted)@bucket\", \"dir\"]"),
             ("no url: a@b", "no url: a@b"),
+            (
+                "\"https://u:pw@h/jwks?token=a=b&v=&c#m\" why?x=y",
+                "\"https://(redacted)@h/jwks?token=(redacted)&v=&(redacted)#m\" why?x=y",
+            ),
+            ("http://h?a=b c", "http://h?a=(redacted) c"),
+            ("http://h/a is this?b=c", "http://h/a is this?b=c"),
         ] {
-            assert_eq!(without_passwords(text), shown);
+            assert_eq!(without_secrets(text), shown);
         }
         let key = VARIABLES.iter().find(|variable| variable.name == "RAGSTONE_EMBED_API_KEY");
         assert_eq!(key.map(|key| key.shown("sk-1")).as_deref(), Some(REDACTED));

@@ -52,12 +52,14 @@ fn check_tells_what_holds_and_from_where() {
 #[test]
 fn check_does_not_tell_what_is_secret() {
     let scratch = Scratch::new();
-    scratch.write("r.toml", b"generate_models = [\"m=http://me:hunter2@127.0.0.1:9/v1\"]\n");
+    let text = "generate_models = [\"m=http://me:hunter2@127.0.0.1:9/v1\"]\n[jwt]\nkeys = \"https://id.example/jwks?token=hunter3\"\n";
+    scratch.write("r.toml", text.as_bytes());
     let output = scratch.run(&[], &["config", "check", "--config", &scratch.path("r.toml")]);
     assert!(!output.status.success());
     let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(shown.contains("(redacted)@127.0.0.1") && shown.contains("key_env"), "{shown}");
-    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("https://id.example/jwks?token=(redacted)"), "{shown}");
+    assert!(!shown.contains("hunter"), "{shown}");
 }
 
 #[test]
