@@ -91,10 +91,21 @@ impl<IO: AsyncWrite> Connection<IO> {
     }
 }
 
+impl<IO: AsyncWrite + Unpin> Connection<IO> {
+    /// Says that it is over, if there is something to say, and ends.
+    fn poll_goodbye(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.goodbye.is_empty() {
+            let written = ready!(Pin::new(&mut self.inner).poll_write(context, self.goodbye))?;
+            self.goodbye = self.goodbye.get(written..).unwrap_or_default();
+        }
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
+
 impl<IO> Connection<IO> {
-    /// A write's outcome, unless it waits and the connection is to end.
+    /// A write's outcome, unless it waits and the connection is to end: who takes nothing would keep its place.
     fn unless_it_ends<T>(&self, outcome: Poll<io::Result<T>>, context: &Context<'_>) -> Poll<io::Result<T>> {
-        match outcome.is_pending() && self.place.peer.is_told_to_end(context) {
+        match outcome.is_pending() && (self.hung_up || self.place.peer.is_told_to_end(context)) {
             true => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             false => outcome,
         }
@@ -154,12 +165,8 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Connection<IO> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.goodbye.is_empty() {
-            let goodbye = self.goodbye;
-            let written = ready!(Pin::new(&mut self.inner).poll_write(context, goodbye))?;
-            self.goodbye = goodbye.get(written..).unwrap_or_default();
-        }
-        Pin::new(&mut self.inner).poll_shutdown(context)
+        let outcome = self.poll_goodbye(context);
+        self.unless_it_ends(outcome, context)
     }
 }
 
@@ -219,6 +226,26 @@ mod tests {
         assert_eq!(said, GO_AWAY, "the first has rested longer");
         served.remove(0).await.unwrap();
         assert!(!served[0].is_finished());
+    }
+
+    /// Its goodbye was waited for, for as long as its client took nothing, and its place with it.
+    #[tokio::test(start_paused = true)]
+    async fn one_that_takes_nothing_is_not_waited_for_when_it_ends() {
+        let (mut clients, servers) = pairs(2);
+        let mut incoming = pin!(bounded(tokio_stream::iter(servers), 1, PATIENCE));
+        clients[0].write_all(&[7; PREFACE_BYTES]).await.unwrap();
+        let mut first = incoming.next().await.unwrap().unwrap();
+        let served = tokio::spawn(async move {
+            let mut read = [0; PREFACE_BYTES];
+            first.read_exact(&mut read).await.unwrap();
+            // As much as there is room for on the way.
+            first.write_all(&[7; 64]).await.unwrap();
+            first.flush().await.unwrap();
+            assert_eq!(first.read(&mut read).await.unwrap(), 0);
+            first.shutdown().await.unwrap_err().kind()
+        });
+        assert!(incoming.next().await.unwrap().is_ok());
+        assert_eq!(served.await.unwrap(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test(start_paused = true)]
