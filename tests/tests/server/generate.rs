@@ -1,7 +1,7 @@
 //! Answers of language models, over gRPC: the order of events, what is refused, and what ends an answer.
 
 use ragstone_client::{
-    Code, CreateCollection, Enrich, FinishReason, Generate, GenerateEvent, IngestDocument, TokenUsage,
+    Client, Code, CreateCollection, Enrich, FinishReason, Generate, GenerateEvent, IngestDocument, TokenUsage,
 };
 use ragstone_proto::v1;
 use ragstone_proto::v1::rag_service_client::RagServiceClient;
@@ -20,7 +20,11 @@ pub(crate) fn answering() -> ChatService {
 
 /// Gives a server the collection `notes` of two documents.
 pub(crate) async fn with_notes(server: &Server) {
-    let client = server.client().await;
+    add_notes(&server.client().await).await;
+}
+
+/// The same by a client.
+pub(crate) async fn add_notes(client: &Client) {
     client.create_collection(CreateCollection::with_model("notes", MODEL)).await.unwrap();
     for (id, text) in [
         ("lease.md", "# Lease\n\nThe lease ends on 31 May."),

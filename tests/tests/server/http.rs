@@ -4,13 +4,15 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use ragstone_client::{Enrich, Generate};
+use ragstone_client::{CreateKey, Enrich, Generate};
 use ragstone_server::ServerConfig;
 use ragstone_tests::chat::{ChatService, Reply, Step, piece};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::access::{asking, client, with_keys};
 use crate::fixture::{MODEL, Server, WAIT, config, eventually};
-use crate::generate::{answering, with_notes};
+use crate::generate::{add_notes, answering, with_notes};
 
 /// An answer: status, headers as they came, body.
 #[derive(Debug)]
@@ -257,6 +259,42 @@ async fn an_answer_that_takes_too_long_is_given_up() {
     assert!(streamed.head.contains("text/event-stream"), "{streamed:?}");
     assert!(streamed.body.contains("deadline_exceeded") && !streamed.body.contains("[DONE]"), "{streamed:?}");
     tokio::task::block_in_place(|| service.wait_until_left(2));
+    server.stop().await;
+}
+
+/// Whose key had been taken back was told the rest all the same, as nobody is over gRPC.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_streams_ends_with_the_key() {
+    let rest = Reply::answer(&["never told"]).steps;
+    let service = ChatService::start(move |_| {
+        Reply::stream([piece("It "), Step::Wait].into_iter().chain(rest.clone()).collect())
+    });
+    let (directory, keys) = with_keys(&[&["admin"]]);
+    let server = Server::start_generating_over(directory, asking(), &[&service.named("small")]).await;
+    let admin = client(&server, &keys[0]).await;
+    add_notes(&admin).await;
+    let (key, secret) = admin.create_key(CreateKey::new("x").grant("read on *")).await.unwrap();
+    let chat =
+        json!({"model": "small@notes", "stream": true, "messages": [{"role": "user", "content": "When?"}]});
+    let body = chat.to_string();
+    let head = format!(
+        "host: localhost\r\nconnection: close\r\nauthorization: Bearer {secret}\r\n\
+         content-type: application/json\r\ncontent-length: {}",
+        body.len()
+    );
+    let mut stream = tokio::net::TcpStream::connect(server.http_address).await.unwrap();
+    let request = format!("POST /v1/chat/completions HTTP/1.1\r\n{head}\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut told = Vec::new();
+    while !String::from_utf8_lossy(&told).contains(r#""It ""#) {
+        assert!(stream.read_buf(&mut told).await.unwrap() > 0, "{}", String::from_utf8_lossy(&told));
+    }
+    admin.revoke_key(&key.id).await.unwrap();
+    service.open();
+    stream.read_to_end(&mut told).await.unwrap();
+    let told = String::from_utf8(told).unwrap();
+    assert!(told.contains("unauthenticated"), "{told}");
+    assert!(!told.contains("never told") && !told.contains("[DONE]"), "{told}");
     server.stop().await;
 }
 

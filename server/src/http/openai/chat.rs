@@ -21,6 +21,7 @@ use tonic::Status;
 
 use super::chat_body::{Chat, ChatBody};
 use super::chat_chunks::Frame;
+use crate::access::{Access, Call};
 use crate::generation::Events;
 use crate::http::answer::{ApiError, answer as answer_of};
 use crate::http::port::Port;
@@ -42,6 +43,7 @@ pub(in crate::http) async fn complete(State(port): State<Port>, request: Request
             return whole(&port, events, frame).await;
         }
         let closing = Box::pin(port.closing());
+        let caller = Call::current().map(|call| (port.services.access().clone(), call));
         Ok(streamed(Streaming {
             events,
             frame: Arc::new(frame),
@@ -49,6 +51,7 @@ pub(in crate::http) async fn complete(State(port): State<Port>, request: Request
             citations: Arc::default(),
             deadline,
             closing,
+            caller,
             over: false,
         }))
     })
@@ -81,6 +84,8 @@ struct Streaming {
     citations: Arc<[Citation]>,
     deadline: Instant,
     closing: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Whose it is, where callers are told apart.
+    caller: Option<(Access, Call)>,
     over: bool,
 }
 
@@ -108,7 +113,7 @@ impl Streaming {
             () = &mut self.closing => Err(status::shutting_down()),
             () = tokio::time::sleep(KEEP_ALIVE) => return ": keep-alive\n\n".to_owned(),
         };
-        match next {
+        match next.and_then(|event| self.goes_on().map(|()| event)) {
             Ok(GenerateEvent::Evidence(enriched)) => {
                 self.citations = enriched.citations.into();
                 let (frame, citations) = (Arc::clone(&self.frame), Arc::clone(&self.citations));
@@ -127,6 +132,11 @@ impl Streaming {
             }
             Err(status) => self.failed(status),
         }
+    }
+
+    /// Whether the key or token of its caller is good still: as over gRPC, it ends with that.
+    fn goes_on(&self) -> Result<(), Status> {
+        self.caller.as_ref().map_or(Ok(()), |(access, call)| access.goes_on(call))
     }
 
     /// What is written on a thread that may block: passages may be megabytes. Pieces of the answer are small.
