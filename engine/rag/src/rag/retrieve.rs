@@ -51,11 +51,11 @@ pub(super) struct Passages {
     pub(super) dropped: Vec<DroppedChunk>,
     pub(super) truncated: bool,
     pub(super) rerank_truncated: usize,
-    /// What was searched.
+    /// What was searched, in which nothing expires any more.
     pub(super) view: View,
 }
 
-/// Retrieves from the newest view of a collection; the model is asked for only if the mode needs it.
+/// Retrieves from the newest view of a collection, as it is when its search begins; the model is asked for only if the mode needs it.
 pub(super) fn passages(
     (rows, rag): (&Collection, &Rag),
     request: &RetrieveRequest,
@@ -74,7 +74,8 @@ pub(super) fn passages(
         nearest = Some(vector.values);
         stages.end("embed");
     }
-    let view = rows.view();
+    // Chunks are scored, read and added to in several steps, of which none is to lose what another found.
+    let view = rows.view().as_of_now();
     let filter = reserved::only_chunks(request.filter.clone());
     let searching = Searching { view: &view, filter, name: rows.name(), watch: rag.watch.as_deref() };
     let selection = request.selection();
@@ -130,7 +131,7 @@ fn words(rows: &Collection, question: &str) -> Result<TextQuery> {
 /// The chunks of some rows.
 fn read(view: &View, ranked: Vec<Scored>, with_vectors: bool) -> Result<Vec<Pooled>> {
     let ids: Vec<PointId> = ranked.iter().map(|(id, ..)| id.clone()).collect();
-    // All of them were found in this view; one that expired since is left out, with its scores.
+    // All of them were found in this view, in which nothing expires meanwhile.
     let points = view.get(&ids)?.into_iter().zip(ranked).filter_map(|(point, scored)| Some((point?, scored)));
     let chunk = |(mut point, (_, score, scores)): (Point, Scored)| {
         let vector = point.vector.take().filter(|_| with_vectors);
@@ -168,7 +169,7 @@ pub(super) fn beside(
     let ids: Vec<PointId> = added.iter().map(row).collect();
     check_wanted()?;
     let mut chunks = Vec::with_capacity(added.len());
-    // All of them passed the filter in this view; one that expired since is left out.
+    // All of them passed the filter in this view, in which nothing expires meanwhile.
     for (Added { hit, .. }, point) in added.into_iter().zip(view.get(&ids)?) {
         let Some(Point { id, payload, .. }) = point else { continue };
         let (chunk, gap) = rows::chunk(id, payload)?;

@@ -103,7 +103,6 @@ impl Searching<'_> {
         let scores: Vec<f32> = ranked.iter().map(|(score, _)| *score).take(HEARD).collect();
         let ids: Vec<PointId> = ranked.iter().map(|(_, candidate)| candidate.id.clone()).collect();
         let points = self.view.get(&ids[..HEARD.min(ids.len())])?;
-        // One that expired since says nothing, and its score is no other's.
         let best: Vec<(f32, Point)> =
             scores.iter().zip(points).filter_map(|(score, point)| Some((*score, point?))).collect();
         let texts: Vec<(f32, &str)> = best

@@ -1,5 +1,6 @@
 mod crash;
 mod enrichment;
+mod expiring;
 mod ingest;
 mod per_document;
 mod refusals;
