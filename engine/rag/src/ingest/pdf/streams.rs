@@ -2,14 +2,18 @@
 //!
 //! Sixteen megabytes of deflate can hold sixteen gigabytes, and a stream inside a stream more still; a reader that unpacks what it needs
 //! finds out too late. So everything that looks like a deflated stream is unpacked into the void first, and what it holds, by itself and
-//! together, is bounded. Costs a pass over the unpacked bytes, about a gigabyte a second.
+//! together, is bounded. Costs a pass over the unpacked bytes, about a gigabyte a second; since a stream may be made to hold nothing, and others
+//! begin within it, time is bounded too.
 //!
 //! This is no proof: what is encrypted, packed otherwise or named where it is not looked for stays unmeasured. Filters that unpack
 //! one another are refused as far as a stream's own dictionary names them; the rest is left to the process that reads.
 
 use std::io::{BufRead, BufReader};
+use std::time::{Duration, Instant};
 
 use flate2::bufread::{DeflateDecoder, ZlibDecoder};
+
+use super::READ_TIME_MAX;
 
 /// Bytes that the streams of a file may hold together.
 const UNPACKED_BYTES_MAX: u64 = 512 << 20;
@@ -20,13 +24,17 @@ const DICTIONARY_BYTES: usize = 2 << 10;
 
 /// Refuses a file whose streams hold too much.
 pub(super) fn check(content: &[u8]) -> Result<(), String> {
-    check_within(content, UNPACKED_BYTES_MAX)
+    check_within(content, UNPACKED_BYTES_MAX, READ_TIME_MAX)
 }
 
-fn check_within(content: &[u8], max: u64) -> Result<(), String> {
+fn check_within(content: &[u8], max: u64, time_max: Duration) -> Result<(), String> {
+    let began = Instant::now();
     let mut left = max;
     let mut at = 0;
     while let Some(found) = find(&content[at..], b"stream") {
+        if began.elapsed() > time_max {
+            return Err(format!("reading it takes more than {} s", time_max.as_secs()));
+        }
         let before = &content[..at + found];
         // Before the end of a stream stands what it holds, such as small pictures with filters of their own.
         if !before.ends_with(b"end") && is_packed_repeatedly(dictionary(before)) {
@@ -139,6 +147,10 @@ mod tests {
 
     use super::*;
 
+    fn check_within(content: &[u8], max: u64) -> Result<(), String> {
+        super::check_within(content, max, READ_TIME_MAX)
+    }
+
     fn packed(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(bytes).unwrap();
@@ -171,6 +183,16 @@ mod tests {
         let raw = encoder.finish().unwrap();
         assert_eq!(check_within(&file(&[&raw]), 3 << 20), Ok(()));
         assert!(check_within(&file(&[&raw, &raw]), 3 << 20).unwrap_err().contains("limit"));
+    }
+
+    /// Blocks that hold nothing are unpacked by every stream that begins before them, and cost the allowance nothing.
+    #[test]
+    fn time_is_bounded_where_nothing_is_unpacked() {
+        let empty = b"\0\0\0\xff\xff".repeat(2_000);
+        let file = file(&[empty.as_slice(); 100]);
+        assert_eq!(check_within(&file, 3 << 20), Ok(()));
+        let reason = super::check_within(&file, 3 << 20, Duration::ZERO).unwrap_err();
+        assert!(reason.contains("takes more than"), "{reason}");
     }
 
     /// 528 bytes took 460 MiB: runs of runs of runs of runs.
