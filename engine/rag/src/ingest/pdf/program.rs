@@ -100,6 +100,9 @@ impl Shared {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).env_clear().envs(kept);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        // What a terminal tells all its processes is told to this one, which ends its work first.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
     }
 
@@ -247,6 +250,17 @@ mod tests {
             drop(places);
             assert_eq!(waiting.join().unwrap(), Ok(String::new()));
         });
+    }
+
+    /// Ctrl-C, upon which a server finishes what it was at, ended the process, and the file was refused as damaged.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn it_is_not_interrupted_by_the_terminal() {
+        let program = script(
+            "read -r _ _ _ _ group _ </proc/$$/stat; \
+             test \"$group\" = $$ && printf 'T\\001\\000\\000\\000\\000\\000\\000\\000x'",
+        );
+        assert_eq!(program.to_text(LEASE), Ok("x".to_owned()));
     }
 
     #[test]
