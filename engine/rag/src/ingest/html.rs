@@ -274,6 +274,9 @@ let y = 2;</code></pre><footer>Imprint</footer></body></html>";
         assert!(to_markdown(&usual).unwrap().contains("| y    | a&#124;b |"));
         let layout = format!("<table><tr><td>{}{}</table>", "x".repeat(1 << 20), "<tr><td>y".repeat(1_000));
         assert!(to_markdown(&layout).is_ok(), "without headers nothing is padded");
+        let within = "<tr><td><table><tr><th>y</table>".repeat(1_000);
+        let page = format!("<table><tr><td>{}{within}</table>", "x".repeat(1 << 20));
+        assert!(to_markdown(&page).is_ok(), "headers of tables within it are none of its own");
     }
 
     /// A table of which there is nothing but its caption is converted twice, and so is a table in that: twice as often with each.

@@ -36,14 +36,15 @@ pub(super) fn check(tree: &Rc<Node>) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a table has headers: others are written as text.
+/// Whether a table has headers: others are written as text. Those of tables within it are theirs.
 fn has_headers(table: &Rc<Node>) -> bool {
-    let mut open = vec![Rc::clone(table)];
+    let mut open: Vec<Rc<Node>> = table.children.borrow().clone();
     while let Some(node) = open.pop() {
-        if matches!(name(&node), Some("th" | "thead")) {
-            return true;
+        match name(&node) {
+            Some("table") => {}
+            Some("th" | "thead") => return true,
+            _ => open.extend(node.children.borrow().iter().cloned()),
         }
-        open.extend(node.children.borrow().iter().cloned());
     }
     false
 }
