@@ -270,6 +270,18 @@ let y = 2;</code></pre><footer>Imprint</footer></body></html>";
         assert!(to_markdown(&wide).unwrap_err().contains("tables"));
         let square = format!("<table><tr>{}{}</table>", "<th>x".repeat(10_000), "<tr><td>y".repeat(10_000));
         assert!(to_markdown(&square).unwrap_err().contains("tables"));
+        let under = |wide: String, rows: usize| {
+            format!("<table><tr><th>x<tr><td>{wide}{}</table>", "<tr><td>y".repeat(rows))
+        };
+        for wide in [
+            under(format!("<pre>a{}b</pre>", "\n".repeat(1 << 20)), 1_000),
+            under(format!("{}{}", "<ul><li>".repeat(100), "<li>a".repeat(5_000)), 500),
+            under(format!("{}<pre>{}</pre>", "<blockquote>".repeat(200), "a\n".repeat(10_000)), 500),
+        ] {
+            assert!(to_markdown(&wide).unwrap_err().contains("tables"), "lines of a cell make it wide");
+        }
+        let few = "<ul><li>a<li>b</ul><blockquote><pre>c\n  d</pre></blockquote>".to_owned();
+        assert!(to_markdown(&under(few, 10_000)).is_ok());
         let usual = format!("<table><tr><th>Name<th>What{}</table>", "<tr><td>y<td>a|b".repeat(10_000));
         assert!(to_markdown(&usual).unwrap().contains("| y    | a&#124;b |"));
         let layout = format!("<table><tr><td>{}{}</table>", "x".repeat(1 << 20), "<tr><td>y".repeat(1_000));

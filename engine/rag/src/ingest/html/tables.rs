@@ -1,7 +1,8 @@
 //! What tables become, before they do.
 //!
 //! The converter writes each cell as wide as the widest of its column: a cell of a megabyte above ten thousand rows is ten gigabytes of
-//! spaces. So what a table will take is reckoned from its rows and columns before it is converted, a little too high rather than too low.
+//! spaces. A cell is as wide as all of its lines together, with what stands before each in lists and quotations. So what a table will take
+//! is reckoned from its rows and columns before it is converted, a little too high rather than too low.
 
 use std::rc::Rc;
 
@@ -14,6 +15,10 @@ const TABLES_BYTES_MAX: usize = 64 << 20;
 const ELEMENT_BYTES: usize = 8;
 /// Bytes between two cells.
 const CELL_BYTES: usize = 3;
+/// Bytes before each line within an item of a list: as many as the longest number has, and more than there usually are.
+const ITEM_BYTES: usize = 16;
+/// Bytes before the lines within a quotation that an element makes: two for each, of which up to four are empty.
+const QUOTE_BYTES: usize = 8;
 
 /// Refuses a page whose tables would become too much.
 pub(super) fn check(tree: &Rc<Node>) -> Result<(), String> {
@@ -65,7 +70,8 @@ fn bytes(table: &Node) -> usize {
             _ => {}
         }
     }
-    let row = widths.iter().fold(CELL_BYTES, |row, width| row.saturating_add(width + CELL_BYTES));
+    let row =
+        widths.iter().fold(CELL_BYTES, |row, width| row.saturating_add(*width).saturating_add(CELL_BYTES));
     rows.saturating_mul(row)
 }
 
@@ -87,33 +93,66 @@ fn measure(row: &Node, rows: &mut usize, widths: &mut Vec<usize>) {
     }
 }
 
+/// What stands around a part of a cell.
+#[derive(Clone, Copy, Default)]
+struct Around {
+    /// Bytes before each of its lines.
+    indent: usize,
+    /// Whether white space stays as it is.
+    is_kept: bool,
+}
+
+impl Around {
+    fn within(self, tag: Option<&str>) -> Self {
+        match tag {
+            Some("li") => Self { indent: self.indent + ITEM_BYTES, ..self },
+            Some("blockquote") => Self { indent: self.indent + QUOTE_BYTES, ..self },
+            Some("pre" | "code") => Self { is_kept: true, ..self },
+            _ => self,
+        }
+    }
+
+    /// What the lines of a text have before them.
+    fn before_lines(self, text: &str) -> usize {
+        self.indent.saturating_mul(1 + text.bytes().filter(|byte| *byte == b'\n').count())
+    }
+}
+
 /// Characters of a cell, those that are escaped as often as they may become.
 fn width(cell: &Rc<Node>) -> usize {
-    let (mut width, mut open) = (0, vec![Rc::clone(cell)]);
-    while let Some(node) = open.pop() {
-        match &node.data {
-            NodeData::Text { contents } => width += text_width(&contents.borrow()),
+    let (mut width, mut open) = (0usize, vec![(Rc::clone(cell), Around::default())]);
+    while let Some((node, around)) = open.pop() {
+        let around = around.within(name(&node));
+        let own = match &node.data {
+            NodeData::Text { contents } => {
+                let text = contents.borrow();
+                let before = if around.is_kept { around.before_lines(&text) } else { around.indent };
+                text_width(&text, around.is_kept).saturating_add(before)
+            }
             NodeData::Element { attrs, .. } => {
                 let shown = ["href", "src", "alt", "title"];
                 let attributes = attrs.borrow();
                 let attributes =
                     attributes.iter().filter(|attribute| shown.contains(&&*attribute.name.local));
-                width += ELEMENT_BYTES + attributes.map(|attribute| attribute.value.len()).sum::<usize>();
+                attributes.fold(ELEMENT_BYTES + around.indent, |own, attribute| {
+                    own.saturating_add(attribute.value.len() + around.before_lines(&attribute.value))
+                })
             }
-            _ => {}
-        }
-        open.extend(node.children.borrow().iter().cloned());
+            _ => 0,
+        };
+        width = width.saturating_add(own);
+        open.extend(node.children.borrow().iter().map(|child| (Rc::clone(child), around)));
     }
     width
 }
 
-/// White space counts as one; what is escaped becomes up to six characters.
-fn text_width(text: &str) -> usize {
+/// White space counts as one, unless it is kept; what is escaped becomes up to six characters.
+fn text_width(text: &str, is_kept: bool) -> usize {
     let (mut width, mut was_space) = (0, false);
     for c in text.chars() {
         let is_space = c.is_ascii_whitespace();
         width += match c {
-            _ if is_space => usize::from(!was_space),
+            _ if is_space => usize::from(is_kept || !was_space),
             '&' | '<' | '>' | '|' => 6,
             '\\' | '*' | '_' | '`' | '[' | ']' => 2,
             _ => 1,
