@@ -73,7 +73,8 @@ impl SearchService for Services {
             Ok((rows, queries, paths))
         };
         let search = move |(rows, queries, paths): (Collection, Vec<QueryRequest>, Vec<QueryPaths>)| {
-            let view = rows.view();
+            // They are answered some at a time, all of one state.
+            let view = rows.view().as_of_now();
             let convert =
                 |(index, query)| convert::query(query, &format!("queries[{index}]."), token.clone());
             let queries =

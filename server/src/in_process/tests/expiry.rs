@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use ragstone::limits::K_MAX;
 use ragstone::{Clock, DbOptions, Point, Schema};
 
 use super::*;
@@ -77,4 +78,17 @@ fn an_answer_is_of_one_moment_however_long_it_takes_to_read() {
     };
     let found = v1::GetPointsResponse::decode(call(&engine, "PointsService/GetPoints", &asked).unwrap());
     assert_of_one_moment(found.unwrap().points.into_iter().map(|point| point.id));
+
+    // So large that each is answered by itself.
+    let large = v1::QueryRequest { k: K_MAX as u32, ..query };
+    let batch = v1::BatchQueryRequest {
+        collection: "rows".to_owned(),
+        queries: vec![large; 3],
+        ..Default::default()
+    };
+    let found = v1::BatchQueryResponse::decode(call(&engine, "SearchService/BatchQuery", &batch).unwrap());
+    let hits = |of: v1::QueryResponse| of.hits.into_iter().map(|hit| hit.id).collect::<Vec<_>>();
+    let answers: Vec<_> = found.unwrap().responses.into_iter().map(hits).collect();
+    assert!(answers.len() == 3 && !answers[0].is_empty());
+    assert!(answers.iter().all(|answer| *answer == answers[0]));
 }
