@@ -9,13 +9,13 @@
 //! | [`MESSAGE_BYTES_MAX`] | 1,024 MiB of all messages together (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`UNPLACED_REQUEST_BYTES_MAX`] | 4 KiB of a request for health or reflection | RESOURCE_EXHAUSTED |
 //! | [`REFLECTION_CALLS_MAX`] | 16 calls of reflection | RESOURCE_EXHAUSTED, with RetryInfo |
-//! | [`HEALTH_CALLS_PER_CONNECTION_MAX`] | 16 calls for health of a connection | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`HEALTH_CALLS_PER_CONNECTION_MAX`] | 64 calls for health of a connection | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CONCURRENT_REQUESTS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CONCURRENT_STREAMS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`SHORT_READ_ROWS_MAX`] | 100 rows; reads of more, and of groups, batches and ranges, are worked on one fewer at a time than there are processors (by default, `large_requests_max`) | it waits |
 //! | [`SHORT_MESSAGE_BYTES_MAX`] | 1 MiB; longer requests are read, and longer answers written, in the same turns | it waits |
 //! | [`CONCURRENT_GENERATIONS_MAX`] | 64 answers (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
-//! | [`CALLER_SHARE_MAX`] | 0.25 of the places of a kind, and of those of streams, for a caller who is known (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`CALLER_SHARE_MAX`] | half of the places of a kind, and of those of streams, for a caller who is known (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CALLER_PLACES_MIN`] | 8 of a kind, however small that share is | none |
 //! | [`ANSWER_STALL_SECONDS_MAX`] | 60 s (by default) | the answer is given up |
 //! | [`GRPC_CONNECTIONS_MAX`] | 1,024 of the gRPC port (by default) | that which has rested longest is closed; where none rests, the connection waits |
@@ -174,7 +174,7 @@ pub const UNPLACED_REQUEST_BYTES_MAX: usize = 4 << 10;
 /// Calls of reflection at a time.
 pub const REFLECTION_CALLS_MAX: usize = 16;
 /// Calls for health of one connection at a time.
-pub const HEALTH_CALLS_PER_CONNECTION_MAX: usize = 16;
+pub const HEALTH_CALLS_PER_CONNECTION_MAX: usize = 64;
 /// Requests of a kind (reads, writes, fetches of models) that arrive, wait for a thread or are being worked on, by default;
 /// one more is refused before its body is read.
 pub const CONCURRENT_REQUESTS_MAX: usize = 256;
@@ -193,7 +193,7 @@ pub const OPERATIONS_KEPT_MAX: usize = 256;
 /// Answers of language models that are under way, by default; one more is refused.
 pub const CONCURRENT_GENERATIONS_MAX: usize = 64;
 /// The part of the places of a kind that one caller may have at a time, by default; of those of streams, likewise.
-pub const CALLER_SHARE_MAX: f64 = 0.25;
+pub const CALLER_SHARE_MAX: f64 = 0.5;
 /// Places of a kind that one caller may have at a time, however small their share is.
 pub const CALLER_PLACES_MIN: usize = 8;
 /// Seconds for which a caller may take nothing of an answer, by default.
