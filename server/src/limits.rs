@@ -15,7 +15,7 @@
 //! | [`SHORT_READ_ROWS_MAX`] | 100 rows; reads of more, and of groups, batches and ranges, are worked on one fewer at a time than there are processors (by default, `large_requests_max`) | it waits |
 //! | [`SHORT_MESSAGE_BYTES_MAX`] | 1 MiB; longer requests are read, and longer answers written, in the same turns | it waits |
 //! | [`CONCURRENT_GENERATIONS_MAX`] | 64 answers (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
-//! | [`CALLER_SHARE_MAX`] | half of the places of a kind, and of those of streams, for a caller who is known (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`CALLER_SHARE_MAX`] | 0.5 of the places of a kind, and of those of streams, for a caller who is known (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CALLER_PLACES_MIN`] | 8 of a kind, however small that share is | none |
 //! | [`ANSWER_STALL_SECONDS_MAX`] | 60 s (by default) | the answer is given up |
 //! | [`GRPC_CONNECTIONS_MAX`] | 1,024 of the gRPC port (by default) | that which has rested longest is closed; where none rests, the connection waits |

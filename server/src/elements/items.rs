@@ -132,6 +132,9 @@ mod tests {
             ".google.protobuf.Struct fields",
             "DeletePointsRequest ids",
             "DeletePointsRequest preconditions",
+            // Names of columns, which a file may have as many of as it likes.
+            "ImportCollectionRequest columns",
+            "ImportCollectionRequest except_columns",
             "IngestPointsRequest points",
             // Names of what to return: as many as one likes.
             "QueryRequest fields",

@@ -1,8 +1,70 @@
-//! `ragstone search`, beyond the sources that it has (`points.rs`).
+//! `ragstone search`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::points::{ids, papers};
+
+#[test]
+fn points_are_searched_by_every_source() {
+    crate::in_both_places_without_a_model(|scratch, place| {
+        papers(scratch, place);
+        let search = |more: &[&str]| scratch.json(place, &[&["search", "-c", "papers"], more].concat());
+        assert_eq!(ids(&search(&["--vector", "[1, 0]", "-k", "2"])), [json!(1), json!(2)]);
+        scratch.write("vector.json", b"[0.0, 1.0]");
+        assert_eq!(ids(&search(&["--vector", &scratch.path("vector.json"), "-k", "1"])), [json!("moon")]);
+        assert_eq!(ids(&search(&["--like", "moon", "-k", "1"])), [json!("sun")]);
+        assert_eq!(ids(&search(&["--order-by", "year:desc", "-k", "2"])), [json!("sun"), json!("moon")]);
+        let newest = search(&["--vector", "[1, 0]", "--order-by", "year:desc", "-k", "2"]);
+        assert_eq!(ids(&newest), [json!(2), json!(1)], "of the two nearest");
+        let filtered =
+            search(&["--vector", "[1, 0]", "--filter", "lang = \"en\" and year >= 2020", "--explain"]);
+        assert_eq!(ids(&filtered), [json!("sun"), json!("moon")]);
+        assert_eq!(filtered["exact"], true);
+        assert_eq!(filtered["explain"]["stages"][0]["path"], "source.nearest");
+        let both = search(&["--vector", "[1, 0]", "--filter", "year >= 2020", "--where", "lang=de"]);
+        assert_eq!(ids(&both), [json!(2)]);
+        let grouped = search(&["--vector", "[1, 0]", "--group-by", "lang", "--per-group", "2", "-k", "2"]);
+        assert_eq!(grouped["groups"][0]["value"], "en");
+        assert_eq!(grouped["groups"][0]["hits"].as_array().unwrap().len(), 2);
+        let few = search(&["--vector", "[1, 0]", "--threshold", "0.9", "--fields", "title"]);
+        assert_eq!(
+            (few["hits"].as_array().unwrap().len(), &few["hits"][1]["payload"]),
+            (2, &json!({"title": "Tee"}))
+        );
+        let tree = json!({"fuse": {"sources": [
+            {"nearest": {"query": [1, 0]}, "weight": 30},
+            {"nearest": {"query": [0, 1]}},
+        ], "weighted": {}}});
+        scratch.write("source.json", tree.to_string().as_bytes());
+        assert_eq!(ids(&search(&["--source", &scratch.path("source.json"), "-k", "1"])), [json!(1)]);
+        // By words of text fields, alone and together with a vector.
+        scratch
+            .json(place, &["collection", "create", "texts", "--dimension", "2", "--text", "title=english"]);
+        scratch.json(place, &["points", "upsert", "-c", "texts", &scratch.path("papers.jsonl")]);
+        let texts = |more: &[&str]| scratch.json(place, &[&["search", "-c", "texts"], more].concat());
+        assert_eq!(ids(&texts(&["--words", "moons"])), [json!("moon")]);
+        assert_eq!(ids(&texts(&["--words", "tea moon", "--all-words"])), [] as [Value; 0]);
+        let both = ["--vector", "[1, 0]", "--words", "sun", "--in", "title:2", "-k", "4"];
+        assert_eq!(ids(&texts(&both))[0], json!("sun"));
+        scratch.fails(place, &["search", "-c", "texts", "--vector", "[1, 0]", "--all-words"], &["--words"]);
+        scratch.fails(place, &["search", "-c", "papers", "--words", "moon"], &["text"]);
+        let near = search(&["--vector", "[1, 0]", "--all-within", "0.9"]);
+        assert_eq!((ids(&near), &near["truncated"]), (vec![json!(1), json!(2)], &json!(false)));
+        assert_eq!(near.get("explain"), None);
+        let near = search(&["--vector", "[1, 0]", "--all-within", "0.9", "--explain"]);
+        let stage = &near["explain"]["stages"][0];
+        assert_eq!(
+            (&stage["path"], &stage["rows"], &near["explain"]["exact"]),
+            (&json!("range"), &json!(2), &json!(true))
+        );
+        let nearest = search(&["--vector", "[1, 0]", "--all-within", "0.1", "--limit", "1"]);
+        assert_eq!((ids(&nearest), &nearest["truncated"]), (vec![json!(1)], &json!(true)));
+        // For people, too.
+        let shown = scratch.run(place, &["search", "-c", "papers", "--vector", "[1, 0]", "--explain"]);
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        assert!(shown.contains("\"title\":\"Tea\"") && shown.contains("Plan: exact"), "{shown}");
+    });
+}
 
 /// What a search found before its time was over was once printed as if it were all that there is.
 #[test]

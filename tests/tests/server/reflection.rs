@@ -4,6 +4,7 @@ use prost::Message as _;
 use prost_types::FileDescriptorProto;
 use ragstone_server::limits::REFLECTION_CALLS_MAX;
 use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::ServerReflectionRequest;
@@ -85,10 +86,12 @@ async fn so_many_look_around_at_a_time_and_health_answers_all_the_same() {
     let mut client = ServerReflectionClient::new(channel.clone());
     let mut held = Vec::new();
     for _ in 0..REFLECTION_CALLS_MAX {
-        let asking = tokio_stream::iter([question()]).chain(tokio_stream::pending());
+        let (ask, asking) = tokio::sync::mpsc::channel(1);
+        ask.send(question()).await.unwrap();
+        let asking = ReceiverStream::new(asking);
         let mut answers = client.server_reflection_info(asking).await.unwrap().into_inner();
         assert!(answers.next().await.unwrap().is_ok());
-        held.push(answers);
+        held.push((ask, answers));
     }
     let refused = client.server_reflection_info(tokio_stream::iter([question()])).await.unwrap_err();
     assert_eq!(
