@@ -36,7 +36,7 @@ fn operations_of_every_kind_are_written_together_or_not_at_all() {
         refused(&lines(&etag, "\"high\""), &["ops.jsonl, line 5: ", "set.score", "float"]);
         let short = lines(&etag, "4").replace("[1, 1]", "[1]");
         refused(&short, &["ops.jsonl, line 4: ", "2 components"]);
-        refused(&lines(&json!(1), "4"), &["ops.jsonl, line 1: ", "preconditions[0]", "etag"]);
+        refused(&lines(&json!(4_000), "4"), &["ops.jsonl, line 1: ", "preconditions[0]", "etag"]);
         refused(&lines(&etag, "4").replace("mars", "sun"), &["ops.jsonl, line 2: ", "sun"]);
         refused(&lines(&etag, "4").replace("moon", "doc:moon"), &["ops.jsonl, line 6: ", "doc:"]);
         refused("\n", &["ops.jsonl: there is no operation"]);
