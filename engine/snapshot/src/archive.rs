@@ -22,7 +22,8 @@ pub struct Archived {
     pub position: u64,
     /// Writes that no archive will have: they were removed before they were archived
     /// ([`DbOptions::keep_log_bytes`](ragstone::DbOptions::keep_log_bytes)). No moment between them and the next snapshot can
-    /// be restored. They are those since the log archived before; where there is none, since the first snapshot.
+    /// be restored. They are those since the log archived before, or since the first snapshot if that is later: no moment
+    /// before it can be restored anyway.
     pub gap: Option<Gap>,
 }
 
@@ -91,16 +92,19 @@ impl Repository {
         Ok(archived)
     }
 
-    /// The writes right before a position that are not archived, though what was before them is.
+    /// The writes right before a position that are neither archived nor in the first snapshot.
+    ///
+    /// A garbage collection beside this removes log up to the first snapshot, one object after another: a list of what is archived may
+    /// have what comes before an object that is gone.
     fn gap_before(&self, first: u64, lineage: Lineage, log: &[LogObject]) -> Result<Option<Gap>> {
-        let archived = log.iter().map(|object| object.last).filter(|last| *last < first).max();
-        let before = match archived {
-            Some(last) => Some(last),
-            // A database at rest has no log, nor has its snapshot.
-            None => self.first_snapshot(lineage)?,
-        };
-        let before = before.filter(|last| last.saturating_add(1) < first);
-        Ok(before.map(|last| Gap { from: last + 1, to: first - 1 }))
+        let archived = log.iter().map(|object| object.last).filter(|last| *last < first).max().unwrap_or(0);
+        if archived.saturating_add(1) >= first {
+            return Ok(None);
+        }
+        let last = self.first_snapshot(lineage)?.map(|position| position.max(archived));
+        Ok(last
+            .filter(|last| last.saturating_add(1) < first)
+            .map(|last| Gap { from: last + 1, to: first - 1 }))
     }
 
     /// The position of the first snapshot of a lineage. One whose manifest is damaged does not count: log is to be archived

@@ -43,8 +43,14 @@ impl CollectionCore {
     }
 
     fn try_commit(&self, store: &Store, stored_seq: u64) -> Result<()> {
-        let mut committed = lock(&self.committed);
+        let mut guard = lock(&self.committed);
         let view = self.view();
+        let Some(committed) = &*guard else {
+            // Of what was written meanwhile nobody else knows. Whoever copies the database may hold files of before, so none of
+            // their names is written again.
+            self.remove_obsolete(&*store.dir, &CommittedFiles::default(), &CommittedFiles::default(), &view);
+            return Ok(());
+        };
         let (mut entries, mut next) = (Vec::new(), CommittedFiles::default());
         for segment in &view.segments {
             let Some(sealed) = segment.as_sealed() else { continue };
@@ -63,7 +69,7 @@ impl CollectionCore {
             entries.push(state.entry(sealed.id));
             next.segments.insert(sealed.id, state);
         }
-        self.commit_requests(store, &committed, &mut next)?;
+        self.commit_requests(store, committed, &mut next)?;
         let requests = next.requests;
         faults::point("commit.tombstones");
         store.dir.sync()?;
@@ -98,10 +104,10 @@ impl CollectionCore {
             let written = std::mem::take(&mut next);
             self.remove_obsolete(&*store.dir, &written, &next, &view);
         }
-        self.remove_obsolete(&*store.dir, &committed, &next, &view);
+        self.remove_obsolete(&*store.dir, committed, &next, &view);
         faults::point("commit.removed");
-        *committed = next;
-        drop(committed);
+        *guard = is_there.then_some(next);
+        drop(guard);
         store.cut_log()
     }
 
@@ -125,9 +131,10 @@ impl CollectionCore {
 
     /// Removes the files of a collection that the manifest names no more, and forgets its memory.
     pub(crate) fn remove_files(&self, store: &Store) {
-        let mut committed = lock(&self.committed);
+        let mut guard = lock(&self.committed);
+        let committed = guard.take().unwrap_or_default();
         self.remove_obsolete(&*store.dir, &committed, &CommittedFiles::default(), &self.view());
-        *committed = CommittedFiles::default();
+        drop(guard);
         for view in &self.view().segments {
             match &view.segment {
                 Segment::Growing(segment) => segment.release(),

@@ -241,8 +241,8 @@ pub(crate) struct CollectionCore {
     pub(super) owed: AtomicU64,
     /// Whether it waits for its rows to become nodes.
     pub(crate) is_to_link: AtomicBool,
-    /// Held while the manifest is brought up to the view.
-    pub(super) committed: Mutex<CommittedFiles>,
+    /// Held while the manifest is brought up to the view; `None` once the collection is gone from it, for good.
+    pub(super) committed: Mutex<Option<CommittedFiles>>,
 }
 
 /// A lock whose value stays sound when its holder panics.
@@ -324,7 +324,7 @@ impl CollectionCore {
             is_settled: AtomicBool::new(true),
             owed: AtomicU64::new(0),
             is_to_link: AtomicBool::new(false),
-            committed: Mutex::new(committed),
+            committed: Mutex::new(Some(committed)),
         }
     }
 
@@ -346,7 +346,8 @@ impl CollectionCore {
     /// Compares the files beside segments that the manifest names with what they were when they were written or read.
     pub(crate) fn verify_beside(&self, dir: &dyn Dir) -> Result<()> {
         // Held, so that no commit replaces a file meanwhile.
-        let committed = lock(&self.committed);
+        let guard = lock(&self.committed);
+        let Some(committed) = &*guard else { return Ok(()) };
         for sealed in self.sealed_segments() {
             let Some(state) = committed.segments.get(&sealed.id) else { continue };
             if state.generation > 0 {

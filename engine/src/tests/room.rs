@@ -14,8 +14,10 @@ use crate::dir::memory::MemoryDir;
 use crate::dir::{Dir, io_error};
 use crate::limits::UNMERGED_SEGMENTS_MAX;
 use crate::segment::with_block_bytes;
+use crate::snapshot::Pin;
 use crate::store::Store;
-use crate::{Batch, Collection, Db, DbOptions, Error, OnDamage, Op, Verify};
+use crate::threads::Work;
+use crate::{Batch, Collection, Db, DbOptions, Error, OnDamage, Op, Update, Verify};
 
 /// Holds up whoever comes, until it is opened.
 #[derive(Clone, Default)]
@@ -358,4 +360,42 @@ fn a_commit_leaves_nothing_of_a_collection_that_is_deleted_meanwhile() {
     });
     let left = dir.list().unwrap();
     assert!(!left.iter().any(|name| name.starts_with("dead-") || name.starts_with("segment-")), "{left:?}");
+}
+
+/// A seal that ended after its collection was deleted began the generations anew: it wrote other bytes to files that a snapshot
+/// was copying.
+#[test]
+fn a_commit_of_a_deleted_collection_writes_over_nothing_that_is_held() {
+    let dir = MemoryDir::new();
+    let opened = Arc::new(Store::open(Arc::new(dir.clone()), options()).unwrap());
+    let core = opened.create_collection("a", schema()).unwrap();
+    let write = |ops: Vec<Op>| {
+        core.write(&opened, Batch::of(ops)).unwrap();
+    };
+    let update = |ids: std::ops::Range<u64>| {
+        let set = |id| Op::Update(Update::new(super::id_of(id)).set("version", 2));
+        write(ids.map(set).collect());
+    };
+    write((0..9).map(|id| Op::Upsert(point(id, 1))).collect());
+    opened.seal_due().unwrap();
+    update(0..1);
+    write(vec![Op::Delete(super::id_of(8))]);
+    core.flush(&opened, Work::Flush).unwrap();
+    let pin = Pin::new(&opened).unwrap();
+    let held: Vec<(String, Vec<u8>)> =
+        pin.files().iter().map(|file| (file.name().to_owned(), dir.read(file.name()).unwrap())).collect();
+    let beside = held.iter().filter(|(name, _)| name.starts_with("dead-") || name.starts_with("patch-"));
+    assert_eq!(beside.count(), 2);
+    update(0..5);
+    write(vec![Op::Delete(super::id_of(7)), Op::Upsert(point(30, 1))]);
+    core.freeze();
+    opened.delete_by_name("a", None).unwrap();
+    core.seal_frozen(&opened, Work::Seal).unwrap();
+    for (name, bytes) in held {
+        assert_eq!(dir.read(&name).unwrap(), bytes, "{name}");
+    }
+    drop(pin);
+    let left = dir.list().unwrap();
+    let prefixes = ["dead-", "patch-", "segment-"];
+    assert!(!left.iter().any(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))), "{left:?}");
 }
