@@ -31,7 +31,7 @@ const NONE: u32 = u32::MAX;
 /// filters on them, one query a call, one thread. Evaluating the filter is part of the time. Truth is the engine's own
 /// exact search under the same filter. Prints JSON lines: the index's cost; recall and latency without a filter for each
 /// width; for each kind and selectivity a line for every width up to the first that reaches the recall asked for
-/// ("chosen": true there) and one at the engine's default width (setting "default"). `ratio_to_unfiltered` compares the
+/// ("chosen": true there), or on to --recall-max, and one at the engine's default width (setting "default"). `ratio_to_unfiltered` compares the
 /// mean latency with the unfiltered one at that recall; `wrong_counts` counts the answers that do not have exactly
 /// min(k, matches) rows. With --out, the fields, the filters and the truth are written for other libraries.
 #[derive(Debug, Parser)]
@@ -44,6 +44,9 @@ struct Arguments {
     /// The recall to reach.
     #[arg(long, default_value_t = 0.95, value_name = "R")]
     recall: f64,
+    /// Goes on to a width that reaches this recall, for a comparison with who finds more than was asked for.
+    #[arg(long, default_value_t = 0.0, value_name = "R")]
+    recall_max: f64,
     /// Selectivities, as shares of the rows.
     #[arg(long, num_args = 1.., value_name = "SHARE", default_values_t = SELECTIVITIES)]
     selectivity: Vec<f64>,
@@ -176,15 +179,16 @@ impl Bench<'_> {
 
     fn measure(&self, collection: &Collection, case: &Case<'_>, unfiltered_s: f64) -> Result<(), Failure> {
         let requests = self.requests(case.selection);
-        let mut is_reached = false;
+        let (mut has_chosen, mut is_reached) = (false, false);
         for ef in self.arguments.ef.iter().map(|ef| Some(*ef)).chain([None]) {
             if ef.is_some() && is_reached {
                 continue;
             }
             let measured =
                 answers(collection, &with_ef(&requests, ef), &case.truth, &|query| case.counts[query])?;
-            let is_chosen = ef.is_some() && measured.recall >= self.arguments.recall;
-            is_reached |= is_chosen;
+            let is_chosen = ef.is_some() && !has_chosen && measured.recall >= self.arguments.recall;
+            has_chosen |= is_chosen;
+            is_reached |= has_chosen && measured.recall >= self.arguments.recall_max;
             let ratio = quantiles::mean(&measured.seconds).map(|seconds| rounded(seconds / unfiltered_s, 3));
             let mut line = self.line(&case.selection.name(), ef, measured);
             line["kind"] = case.selection.kind.name().into();
