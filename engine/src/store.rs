@@ -84,6 +84,10 @@ impl Store {
         }
         let store = Self::open_locked(dir, lock, options)?;
         store.remove_staged();
+        if !store.is_read_only() {
+            // What a crash kept from being removed, or somebody who held it. Of what came after that, some is gone.
+            store.cut_log()?;
+        }
         Ok(store)
     }
 
@@ -214,7 +218,9 @@ impl Store {
         self.signal.notify();
     }
 
-    /// Removes log files that no collection needs.
+    /// Removes log files that no collection needs. One with a record beyond what the manifest says of the log stays, if only that record
+    /// is a change of the catalogue, which is in the manifest itself: without it, positions would go on from before it at the next opening,
+    /// and two records would have one.
     pub(crate) fn cut_log(&self) -> Result<()> {
         if self.holds_log.load(Ordering::Relaxed) {
             return Ok(());
@@ -226,7 +232,8 @@ impl Store {
             None if log_id == CATALOGUE => manifest.catalogue_seq,
             None => u64::MAX,
         };
-        self.log.cut(manifest.log.next_file, &stored)
+        let stays = manifest.log.next_file.min(self.log.first_beyond(manifest.log.position));
+        self.log.cut(stays, &stored)
     }
 
     /// The last change of the catalogue that a full disk refused. Its number stands for nothing.

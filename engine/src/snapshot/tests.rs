@@ -1,5 +1,6 @@
 //! Pins hold what they name, and a restore may die at any call.
 
+mod cut;
 mod names;
 mod part;
 

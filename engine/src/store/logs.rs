@@ -83,6 +83,10 @@ impl Log for ReadOnlyLog {
         self.check()
     }
 
+    fn first_beyond(&self, position: u64) -> u64 {
+        self.read.first_beyond(position)
+    }
+
     fn mark(&self) -> LogMark {
         self.read.mark()
     }

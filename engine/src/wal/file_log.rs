@@ -371,25 +371,7 @@ impl Log for FileLog {
     }
 
     fn cut(&self, stays: u64, stored: &dyn Fn(u64) -> u64) -> Result<()> {
-        let mut removable = Vec::new();
-        {
-            let mut state = self.state();
-            while let Some(file) = state.files.front() {
-                let is_tail = state.files.len() == 1;
-                let is_needed = file.last.iter().any(|(&log_id, &seq)| seq > stored(log_id));
-                // The leader is appending to the last file.
-                if (is_tail && state.leading) || is_needed || file.number >= stays {
-                    break;
-                }
-                let number = file.number;
-                state.refused.torn = state.refused.torn.filter(|(torn, _)| *torn != number);
-                removable.extend(state.files.pop_front());
-                if is_tail {
-                    state.tail = None;
-                }
-            }
-        }
-        self.remove_or_keep(&removable)
+        self.cut_files(stays, stored)
     }
 
     fn keep(&self, bytes: u64) -> Result<()> {
@@ -399,6 +381,10 @@ impl Log for FileLog {
 
     fn release(&self, position: u64) -> Result<()> {
         self.release_kept(position)
+    }
+
+    fn first_beyond(&self, position: u64) -> u64 {
+        self.state().first_beyond(position)
     }
 
     fn mark(&self) -> LogMark {

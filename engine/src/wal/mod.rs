@@ -147,6 +147,11 @@ pub(crate) trait Log: Send + Sync + std::fmt::Debug {
         Ok(())
     }
 
+    /// The number of the oldest file with a record beyond a position; that of the next file if none has one.
+    fn first_beyond(&self, _position: u64) -> u64 {
+        u64::MAX
+    }
+
     /// Where it stands: at the last durable record.
     fn mark(&self) -> LogMark;
 

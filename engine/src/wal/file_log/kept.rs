@@ -55,6 +55,30 @@ fn read_first(dir: &dyn Dir, number: u64) -> Result<KeptFile> {
 }
 
 impl FileLog {
+    /// Removes files all of whose records are stored, but those from number `stays` on.
+    pub(super) fn cut_files(&self, stays: u64, stored: &dyn Fn(u64) -> u64) -> Result<()> {
+        let mut removable = Vec::new();
+        {
+            let mut state = self.state();
+            while let Some(file) = state.files.front() {
+                let is_tail = state.files.len() == 1;
+                let is_needed = file.last.iter().any(|(&log_id, &seq)| seq > stored(log_id));
+                // Whoever writes next cuts off what a full disk left at its end. Were it removed meanwhile, a crash might bring it
+                // back as it is, with other files after it.
+                let is_torn = state.refused.torn.is_some_and(|(torn, _)| torn == file.number);
+                // The leader is appending to the last file.
+                if (is_tail && state.leading) || is_torn || is_needed || file.number >= stays {
+                    break;
+                }
+                removable.extend(state.files.pop_front());
+                if is_tail {
+                    state.tail = None;
+                }
+            }
+        }
+        self.remove_or_keep(&removable)
+    }
+
     /// Removes files, or keeps them as far as that is wanted; and removes what is kept beyond that.
     pub(super) fn remove_or_keep(&self, cut: &[LogFile]) -> Result<()> {
         let mut changed = !cut.is_empty();
@@ -142,6 +166,14 @@ impl FileLog {
 }
 
 impl State {
+    /// The oldest file with a record beyond a position; the next one if none has.
+    pub(super) fn first_beyond(&self, position: u64) -> u64 {
+        // A file ends where the next one begins.
+        let ends = self.files.iter().skip(1).map(|file| file.first.saturating_sub(1)).chain([self.durable]);
+        let beyond = self.files.iter().zip(ends).find(|(_, end)| *end > position);
+        beyond.map_or(self.next_number, |(file, _)| file.number)
+    }
+
     /// What is in files below `ended_below`.
     fn closed(&self) -> ClosedLog {
         let open = self.files.iter().position(|file| file.number >= self.ended_below);

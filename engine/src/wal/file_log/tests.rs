@@ -86,6 +86,23 @@ fn who_was_told_of_a_refused_frame_is_not_told_again() {
     assert_eq!(open(&dir).1, [(1, 1), (1, 2), (1, 3), (1, 4)]);
 }
 
+/// Such a file could be removed while others were begun: where a crash undid that, its torn end was before theirs, which is damage.
+#[test]
+fn what_a_refused_frame_left_is_cut_off_before_its_file_is_removed() {
+    let dir = MemoryDir::new();
+    let (log, _) = open(&dir);
+    log.wait(submit(&log, 1, 1)).unwrap();
+    dir.full_from(0);
+    assert!(log.wait(submit(&log, 1, 2)).unwrap_err().is_full());
+    log.cut(u64::MAX, &|_| 1).unwrap();
+    assert_eq!(dir.list().unwrap(), [file_name(1)]);
+    dir.make_room();
+    log.fulfil().unwrap();
+    log.cut(u64::MAX, &|_| 1).unwrap();
+    assert_eq!(dir.list().unwrap(), [file_name(2)]);
+    assert_eq!(open(&dir).1, [(1, 2)]);
+}
+
 /// Two writers share a frame; while it is being synced, something else poisons the log. The frame succeeds, so both
 /// writes are durable: the first of them must not be told otherwise, or the second waits for it to be applied for ever.
 #[test]

@@ -1,0 +1,63 @@
+//! Which files of the log are there when it was cut, and which positions it goes on with.
+
+use super::*;
+
+fn logs(dir: &MemoryDir) -> Vec<String> {
+    let mut names = dir.list().unwrap();
+    names.retain(|name| name.starts_with("log-"));
+    names
+}
+
+/// The record that removed a collection was cut together with what was only of that one, and the manifest had been written before it: after the next
+/// opening another write had its position, which an archive took for one that it has.
+#[test]
+fn no_position_is_given_again_to_what_follows_the_removal_of_a_collection() {
+    let dir = MemoryDir::new();
+    let db = open(&dir).unwrap();
+    db.create_collection("a", schema()).unwrap();
+    write(&db, 0..2, 1);
+    db.delete_collection("a").unwrap();
+    let archived = db.pin_log(0).unwrap().position();
+    assert_eq!(archived, 3, "made, written and removed");
+    drop(db);
+    let db = open(&dir).unwrap();
+    assert_eq!(db.pin_log(0).unwrap().position(), archived);
+    db.create_collection("a", schema()).unwrap();
+    assert_eq!(write(&db, 0..2, 2), archived + 2);
+    let pinned = db.pin_log(0).unwrap();
+    let positions: Vec<(u64, u64)> = pinned.files().iter().map(|file| (file.first(), file.last())).collect();
+    assert_eq!(positions, [(1, 3), (4, 5)]);
+    pinned.files().iter().for_each(|file| file.file().verify().unwrap());
+    drop(pinned);
+    db.flush().unwrap();
+    assert!(logs(&dir).is_empty(), "the manifest is beyond all of it");
+}
+
+/// A file of the log that a copy held was there again after a crash, without those that came after it and that nobody held. It was taken for all that
+/// lay between it and the next one, and was damaged then: no copy could be made until something was sealed.
+#[test]
+fn log_that_was_held_in_a_crash_is_gone_after_the_next_opening() {
+    let dir = MemoryDir::new();
+    let unkept = |dir: &MemoryDir| {
+        Db::open_in(Arc::new(dir.clone()), DbOptions { keep_log_bytes: None, ..options() }).unwrap()
+    };
+    let db = unkept(&dir);
+    db.create_collection("a", schema()).unwrap();
+    write(&db, 0..2, 1);
+    let pin = db.pin().unwrap();
+    for version in 2..4 {
+        write(&db, 0..2, version);
+        db.flush().unwrap();
+    }
+    let last = write(&db, 0..2, 4);
+    assert_eq!(logs(&dir).len(), 2, "what is held, and the last write");
+    let crashed = dir.copied();
+    let expected = contents(&db);
+    drop((pin, db));
+    let db = unkept(&crashed);
+    assert_eq!(logs(&crashed).len(), 1);
+    assert_eq!(contents(&db), expected);
+    let pin = db.pin().unwrap();
+    assert_eq!(pin.position(), last);
+    pin.files().iter().for_each(|file| file.verify().unwrap());
+}
