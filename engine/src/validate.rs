@@ -80,7 +80,7 @@ pub(crate) fn refused(
         let fits = alone.change(index, op.clone()).and_then(|change| {
             let brought = PreparedBatch { fields: alone.fields, ..PreparedBatch::default() };
             if let Some(rows) = rows {
-                check_brought(&brought, known, rows)?;
+                check_brought(&brought, known, rows, |_| true)?;
             }
             resolve_fields(&brought, &mut table, schema.strict)?;
             match &change {
@@ -229,11 +229,21 @@ fn check_payload_size(index: usize, payload: &Payload) -> Result<()> {
 }
 
 /// Refuses fields that the collection does not have, from a handle that shows some rows alone: they are of the whole collection, and whoever is the first to
-/// write one says of which type it is for everybody. But those that the filter itself asks for: without them no such row could be the first.
-pub(crate) fn check_brought(batch: &PreparedBatch, known: &FieldTable, rows: &RowFilter) -> Result<()> {
-    let is_new = |name: &String| known.find(name).is_none() && !rows.fields().contains(name);
-    match batch.fields.iter().find(|field| is_new(&field.name)) {
-        Some(BatchField { name, first, .. }) => Err(Error::UnknownField { field: field_path(*first, name) }),
+/// write one says of which type it is for everybody. But those that the filter itself asks for, as far as they are set in rows that are shown, which `is_shown` says
+/// by their index: without them no such row could be the first.
+pub(crate) fn check_brought(
+    batch: &PreparedBatch,
+    known: &FieldTable,
+    rows: &RowFilter,
+    is_shown: impl Fn(usize) -> bool,
+) -> Result<()> {
+    let is_refused = |(index, field): &(usize, &BatchField)| {
+        known.find(&field.name).is_none() && !(rows.fields().contains(&field.name) && is_shown(*index))
+    };
+    match batch.fields.iter().enumerate().find(is_refused) {
+        Some((_, BatchField { name, first, .. })) => {
+            Err(Error::UnknownField { field: field_path(*first, name) })
+        }
         None => Ok(()),
     }
 }

@@ -9,11 +9,12 @@
 //! | delete | nothing | as ever |
 //! | precondition | as if there were no row; what expects none is refused | as ever |
 //!
-//! None brings a field that the collection does not have, but those that the filter asks for (`validate::check_brought`).
+//! None brings a field that the collection does not have, but those that the filter asks for, with a row that is shown: what passes has them of the right
+//! type (`validate::check_brought`).
 //!
 //! **Cost.** It is resolved like a batch that is made of rows (`resolving.rs`): a look-up for each row, after what was queued before is applied.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::resolving::Resolving;
@@ -36,6 +37,16 @@ pub(super) struct Restricted<'a> {
     batch: PreparedBatch,
     /// Updates of rows that are not shown.
     missing: usize,
+}
+
+/// What is left of a batch.
+#[derive(Default)]
+struct Allowed {
+    changes: Vec<Change>,
+    /// Updates that come to nothing.
+    missing: usize,
+    /// The fields, by their index in the batch, that are set in rows that are shown.
+    shown: HashSet<usize>,
 }
 
 /// A row as it is before an operation, with the values that the filter asks for.
@@ -107,9 +118,9 @@ impl<'a> Restricted<'a> {
         Ok(())
     }
 
-    /// What is left of the batch, and how many of its updates come to nothing.
-    fn allowed(&self, view: &ViewState) -> Result<(Vec<Change>, usize)> {
-        let (mut changes, mut missing) = (Vec::with_capacity(self.asked.len()), 0);
+    /// What is left of the batch.
+    fn allowed(&self, view: &ViewState) -> Result<Allowed> {
+        let mut allowed = Allowed::default();
         let mut rows: HashMap<&PointId, Before> = HashMap::new();
         for (index, change) in self.asked.iter().enumerate() {
             let before = match rows.remove(change.id()) {
@@ -118,17 +129,29 @@ impl<'a> Restricted<'a> {
             };
             let after = match self.after(index, change, &before)? {
                 Some(after) => {
-                    changes.push(change.clone());
+                    if matches!(after, Before::Shown(_)) {
+                        allowed.shown.extend(set_by(change).iter().map(|(field, _)| usize::from(*field)));
+                    }
+                    allowed.changes.push(change.clone());
                     after
                 }
                 None => {
-                    missing += usize::from(matches!(change, Change::Update(_)));
+                    allowed.missing += usize::from(matches!(change, Change::Update(_)));
                     before
                 }
             };
             rows.insert(change.id(), after);
         }
-        Ok((changes, missing))
+        Ok(allowed)
+    }
+}
+
+/// The values that a change sets.
+fn set_by(change: &Change) -> &[(u16, Value)] {
+    match change {
+        Change::Upsert(row) | Change::Rewrite(row) => &row.values,
+        Change::Update(changes) => &changes.set,
+        Change::Delete(_) => &[],
     }
 }
 
@@ -136,8 +159,8 @@ impl Resolving for Restricted<'_> {
     fn resolve(&mut self, view: &Arc<ViewState>, now: i64) -> Result<Option<i64>> {
         let view = view.at(now);
         self.check_conditions(&view)?;
-        let (changes, missing) = self.allowed(&view)?;
-        validate::check_brought(&self.batch, &view.fields, self.rows)?;
+        let Allowed { changes, missing, shown } = self.allowed(&view)?;
+        validate::check_brought(&self.batch, &view.fields, self.rows, |field| shown.contains(&field))?;
         (self.batch.changes, self.missing) = (changes, missing);
         // What has a name or conditions is queued even so: it is done, and they are to hold.
         let is_nothing =

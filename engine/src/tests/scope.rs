@@ -299,6 +299,15 @@ fn no_write_brings_a_field_of_all_rows() {
     let rows = within(&db, Filter::eq("tenant", "a")).collection("rows").unwrap();
     rows.upsert(vec![of_a(1)]).unwrap();
     assert_eq!(named(rows.upsert(vec![of_a(2).with("level", 3)])), "points[0].payload.level");
+
+    // And with nothing else: an update of a row that is not there made it a number, and nobody could write a row any more.
+    let db = empty();
+    let rows = within(&db, Filter::eq("tenant", "a")).collection("rows").unwrap();
+    assert_eq!(named(rows.update(vec![Update::new(1).set("tenant", 5)])), "points[0].payload.tenant");
+    let batch = Batch::new().delete(1).update(Update::new(1).set("tenant", "a"));
+    assert_eq!(named(rows.write(batch)), "points[1].payload.tenant");
+    rows.upsert(vec![of_a(1)]).unwrap();
+    assert_eq!(db.collection("rows").unwrap().schema().fields()["tenant"], FieldType::String);
 }
 
 /// Otherwise the second would be told that its write was done, and what the first one's came to.
