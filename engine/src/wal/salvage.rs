@@ -16,9 +16,9 @@ use crate::mend::bits;
 
 /// Bytes of records that a frame is ended after.
 const FRAME_BYTES: usize = 1 << 20;
-/// As many writes may be missing between two records of a log id: more than the log of a collection holds, which is cut as its rows are
-/// sealed. What comes behind a larger gap has a number that nobody gave it.
-const MISSING_MAX: u64 = 1 << 20;
+/// As many writes may be missing between two records of a log id: more of the smallest than a file of the log holds, which may be lost as a whole.
+/// What comes behind a larger gap is taken for a number that nobody gave it.
+const MISSING_MAX: u64 = 1 << 21;
 /// Records of a frame that are tried with each of their bits turned, to no avail. Each may take as many steps as a megabyte has bits, and
 /// where so many are in vain, it is no single bit that is wrong.
 const UNMENDED_MAX: usize = 4;

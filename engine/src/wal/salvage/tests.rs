@@ -1,8 +1,11 @@
 //! Logs whose checksums hold and whose numbers make no sense, and damage that is much.
 
+use super::super::LogOptions;
 use super::super::frame::{encode_record, file_header};
 use super::*;
+use crate::batch::{Change, PreparedBatch};
 use crate::dir::memory::MemoryDir;
+use crate::point::PointId;
 
 fn record(log_id: u64, seq: u64) -> Vec<u8> {
     encode_record(&Record { log_id, seq, body: b"body" })
@@ -39,6 +42,18 @@ fn a_number_that_nobody_gave_is_lost_and_nothing_is_written_up_to_it() {
     salvaged.write(&dir, &[(1, 0)].into(), salvaged.mark()).unwrap();
     let again = Salvaged::read(&dir).unwrap();
     assert_eq!(again.numbers(1).collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+/// Deletions of single rows fill a file with more than a million records. Where it was lost, those after it were given up as well.
+#[test]
+fn what_follows_on_a_lost_file_of_small_writes_is_none_of_nonsense() {
+    let changes = vec![Change::Delete(PointId::Num(1))];
+    let smallest = RECORD_HEADER_BYTES + PreparedBatch { changes, ..PreparedBatch::default() }.encode().len();
+    let lost = LogOptions::default().file_bytes / smallest as u64;
+    let dir = log(&[(1, record(1, 1)), (lost + 2, record(1, lost + 2))]);
+    let salvaged = Salvaged::read(&dir).unwrap();
+    assert_eq!(salvaged.missing(1, 0).len() as u64, lost);
+    assert_eq!(salvaged.bodies(&dir, 1, 0).unwrap().len(), 2);
 }
 
 /// The sum of such a position and of the records behind it was beyond all numbers.
