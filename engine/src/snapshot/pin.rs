@@ -140,7 +140,7 @@ impl Pin {
             let name = request_file(*collection, entry.requests);
             pinned.push(held.file(name, Kind::Requests { collection: *collection })?);
         }
-        pinned.extend(files.into_iter().map(|file| file.pinned(&held).file().clone()));
+        pinned.extend(files.iter().map(|file| log::pinned(file, &held).file().clone()));
         let seq = |id: &u64, entry: &CollectionEntry| {
             entry.stored_seq.max(closed.last.get(id).copied().unwrap_or_default())
         };

@@ -54,6 +54,8 @@ struct LogFile {
     size_bytes: u64,
     /// The position of its first record, 0 if it has none.
     first: u64,
+    /// The position of its last record.
+    end: u64,
     /// When the record before it was written.
     after_us: u64,
     /// The last sequence number of each log id in it.
@@ -135,7 +137,7 @@ impl FileLog {
             let is_last = index + 1 == numbers.len();
             files.extend(Self::open_file(&dir, (number, is_last), &mut mark, replay)?);
         }
-        let kept = kept::find(&*dir, &names);
+        let kept = kept::find(&*dir, &names, &files, mark);
         let used = kept.back().map(|file| file.number).into_iter().chain(numbers.last().copied()).max();
         let state = State {
             queue: Queue::default(),
@@ -170,11 +172,12 @@ impl FileLog {
         if is_last && faults::is(Mutant::DropLastFrame) {
             bytes.pop();
         }
-        let (mut first, mut last, after_us) = (0, BTreeMap::new(), mark.time_us);
+        let (mut first, mut end, mut last, after_us) = (0, 0, BTreeMap::new(), mark.time_us);
         let fault = frame::read_file(&bytes, number, |place, record| {
             if last.is_empty() {
                 first = place.position;
             }
+            end = place.position;
             mark.position = mark.position.max(place.position);
             mark.time_us = mark.time_us.max(place.time_us);
             last.insert(record.log_id, record.seq);
@@ -198,7 +201,7 @@ impl FileLog {
             dir.sync()?;
             return Ok(None);
         }
-        Ok(Some(LogFile { number, size_bytes, first, after_us, last }))
+        Ok(Some(LogFile { number, size_bytes, first, end, after_us, last }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -275,7 +278,7 @@ impl FileLog {
             Ok(tail) => {
                 let voids: Vec<(u64, u64)> = state.refused.voids.drain(..voids).collect();
                 state.refused.torn = None;
-                state.note_frame(&tail, voids.into_iter().chain(queue.numbers));
+                state.note_frame(&tail, up_to, voids.into_iter().chain(queue.numbers));
                 (state.durable, state.time_us) = (up_to, mark.time_us);
                 state.tail = Some(tail);
                 Ok(())
@@ -306,16 +309,16 @@ impl State {
         LogMark { next_file: self.next_number, position: self.durable, time_us: self.time_us }
     }
 
-    /// Counts a frame that was written after what is durable so far.
-    fn note_frame(&mut self, tail: &Tail, numbers: impl Iterator<Item = (u64, u64)>) {
+    /// Counts a frame that was written after what is durable so far, up to a position.
+    fn note_frame(&mut self, tail: &Tail, up_to: u64, numbers: impl Iterator<Item = (u64, u64)>) {
         if tail.number == self.next_number {
             self.next_number += 1;
             let first = self.durable + 1;
             let (number, after_us, last) = (tail.number, self.time_us, BTreeMap::new());
-            self.files.push_back(LogFile { number, size_bytes: 0, first, after_us, last });
+            self.files.push_back(LogFile { number, size_bytes: 0, first, end: up_to, after_us, last });
         }
         if let Some(file) = self.files.back_mut() {
-            file.size_bytes = tail.size_bytes;
+            (file.size_bytes, file.end) = (tail.size_bytes, up_to);
             file.last.extend(numbers);
         }
     }

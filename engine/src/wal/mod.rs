@@ -86,6 +86,8 @@ pub(crate) struct ClosedFile {
     pub(crate) size_bytes: u64,
     /// The position of its first record; 0 where the file does not tell.
     pub(crate) first: u64,
+    /// The position of its last record. What the next file begins with need not follow on it, where a crash left one of several.
+    pub(crate) last: u64,
     /// Whether it was cut, and is only kept for an archive.
     pub(crate) is_kept: bool,
 }

@@ -35,8 +35,8 @@ impl PinnedLog {
         let root = Arc::new(store.manifest.current());
         let lineage = root.lineage;
         let held = Arc::new(Held { _pins: vec![pins], store: store.clone(), root });
-        let wanted = files.into_iter().filter(|file| file.first > 0 && file.last >= from);
-        let files = wanted.map(|file| file.pinned(&held)).collect();
+        let wanted = files.iter().filter(|file| file.first > 0 && file.last >= from);
+        let files = wanted.map(|file| pinned(file, &held)).collect();
         Ok(Self { lineage, mark: closed.mark, files, _held: held })
     }
 
@@ -74,21 +74,13 @@ impl PinnedLogFile {
     }
 }
 
-/// A closed file with the positions of its records.
-pub(super) struct LogPart {
-    closed: ClosedFile,
-    first: u64,
-    last: u64,
-}
-
-impl LogPart {
-    pub(super) fn pinned(self, held: &Arc<Held>) -> PinnedLogFile {
-        let ClosedFile { number, size_bytes, is_kept, .. } = self.closed;
-        let name = if is_kept { wal::kept_name(number) } else { wal::file_name(number) };
-        let kind = Kind::Log { number, positions: (self.first, self.last) };
-        let file = PinnedFile { name, size_bytes, kind, held: held.clone() };
-        PinnedLogFile { first: self.first, last: self.last, file }
-    }
+/// The file, as somebody holds it.
+pub(super) fn pinned(closed: &ClosedFile, held: &Arc<Held>) -> PinnedLogFile {
+    let ClosedFile { number, size_bytes, first, last, is_kept } = *closed;
+    let name = if is_kept { wal::kept_name(number) } else { wal::file_name(number) };
+    let kind = Kind::Log { number, positions: (first, last) };
+    let file = PinnedFile { name, size_bytes, kind, held: held.clone() };
+    PinnedLogFile { first, last, file }
 }
 
 /// Holds closed files, under the names that they have and may get.
@@ -96,21 +88,11 @@ pub(super) fn pin_log_files(
     store: &Store,
     closed: &ClosedLog,
     wanted: impl Fn(&ClosedFile) -> bool,
-) -> (Vec<LogPart>, Pins) {
-    // A file ends where the next one begins.
-    let nexts = closed.files.iter().skip(1).map(|file| file.first).chain([closed.mark.position + 1]);
-    let parts: Vec<LogPart> = closed
-        .files
-        .iter()
-        .zip(nexts)
-        .filter(|(file, _)| wanted(file))
-        .map(|(file, next)| LogPart { closed: file.clone(), first: file.first, last: next.saturating_sub(1) })
-        .collect();
-    let names = parts
-        .iter()
-        .flat_map(|part| [wal::file_name(part.closed.number), wal::kept_name(part.closed.number)])
-        .collect();
-    store.pinned.pin(|| (parts, names))
+) -> (Vec<ClosedFile>, Pins) {
+    let files: Vec<ClosedFile> = closed.files.iter().filter(|file| wanted(file)).cloned().collect();
+    let names =
+        files.iter().flat_map(|file| [wal::file_name(file.number), wal::kept_name(file.number)]).collect();
+    store.pinned.pin(|| (files, names))
 }
 
 impl Store {

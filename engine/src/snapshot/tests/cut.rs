@@ -61,3 +61,30 @@ fn log_that_was_held_in_a_crash_is_gone_after_the_next_opening() {
     assert_eq!(pin.position(), last);
     pin.files().iter().for_each(|file| file.verify().unwrap());
 }
+
+/// So was what is kept for an archive: the archive was told of damage, and went no further.
+#[test]
+fn kept_log_that_was_held_in_a_crash_is_what_it_was() {
+    let dir = MemoryDir::new();
+    let db = open(&dir).unwrap();
+    db.create_collection("a", schema()).unwrap();
+    let write_and_flush = |version: i64| {
+        let position = write(&db, 0..2, version);
+        db.flush().unwrap();
+        position
+    };
+    write_and_flush(1);
+    let held = db.pin_log(0).unwrap();
+    db.release_log(write_and_flush(2)).unwrap();
+    let last = write_and_flush(3);
+    let crashed = dir.copied();
+    drop(held);
+    let db = open(&crashed).unwrap();
+    let pinned = db.pin_log(0).unwrap();
+    let positions: Vec<(u64, u64)> = pinned.files().iter().map(|file| (file.first(), file.last())).collect();
+    assert_eq!(positions, [(1, 2), (last, last)]);
+    pinned.files().iter().for_each(|file| file.file().verify().unwrap());
+    drop(pinned);
+    db.release_log(last).unwrap();
+    assert!(crashed.list().unwrap().iter().all(|name| !name.starts_with("kept-")));
+}

@@ -11,15 +11,16 @@
 //! **Cost.** Closing waits for the frame under way, and leaves a file that is smaller than others.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::io::Read;
 use std::sync::PoisonError;
 
-use super::super::frame::{self, FILE_HEADER_BYTES, FRAME_HEADER_BYTES};
+use super::super::frame::{self, FILE_HEADER_BYTES, FRAME_HEADER_BYTES, FrameHeader};
 use super::super::names::{file_name, kept_name, kept_number};
 use super::super::{ClosedFile, ClosedLog, LogMark};
 use super::{FileLog, LogFile, State};
 use crate::dir::{Dir, io_error};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::faults::{self, Mutant};
 
 /// A file that was cut.
@@ -29,17 +30,31 @@ pub(super) struct KeptFile {
     size_bytes: u64,
     /// The position of its first record.
     first: u64,
+    /// The position of its last record.
+    end: u64,
 }
 
-/// What earlier openings kept. A file that cannot be read is left alone, so that the archive finds a gap.
-pub(super) fn find(dir: &dyn Dir, names: &[String]) -> VecDeque<KeptFile> {
+/// What earlier openings kept, before these files of the log. A file that cannot be read is left alone, so that the archive finds a gap.
+pub(super) fn find(
+    dir: &dyn Dir,
+    names: &[String],
+    files: &VecDeque<LogFile>,
+    mark: LogMark,
+) -> VecDeque<KeptFile> {
+    let damaged =
+        |error: &Error| tracing::warn!(%error, "a log file that was kept for an archive is damaged");
     let numbers = names.iter().filter_map(|name| kept_number(name));
-    let found = numbers.filter_map(|number| {
-        read_first(dir, number)
-            .inspect_err(|error| tracing::warn!(%error, "a log file that was kept for an archive is damaged"))
-            .ok()
-    });
-    found.collect()
+    let mut found: VecDeque<KeptFile> =
+        numbers.filter_map(|number| read_first(dir, number).inspect_err(damaged).ok()).collect();
+    // The number and the first position of the file behind it.
+    let mut next =
+        files.front().map_or((mark.next_file, mark.position + 1), |file| (file.number, file.first));
+    for file in found.iter_mut().rev() {
+        let is_followed = file.number + 1 == next.0 && file.first < next.1;
+        file.end = if is_followed { next.1 - 1 } else { last_of(dir, file) };
+        next = (file.number, file.first);
+    }
+    found
 }
 
 fn read_first(dir: &dyn Dir, number: u64) -> Result<KeptFile> {
@@ -48,10 +63,24 @@ fn read_first(dir: &dyn Dir, number: u64) -> Result<KeptFile> {
     dir.reader(&name)?
         .read_exact(&mut start)
         .map_err(|source| io_error("read", &dir.file_path(&name), source))?;
-    match frame::first_frame(&start, number) {
-        Some(header) => Ok(KeptFile { number, size_bytes: dir.size_bytes(&name)?, first: header.position }),
-        None => Err(crate::dir::corrupt(dir, &name, 0, "the first frame of a log file is damaged")),
+    let Some(FrameHeader { position: first, .. }) = frame::first_frame(&start, number) else {
+        return Err(crate::dir::corrupt(dir, &name, 0, "the first frame of a log file is damaged"));
+    };
+    Ok(KeptFile { number, size_bytes: dir.size_bytes(&name)?, first, end: first })
+}
+
+/// The position of the last record of a file behind which one is missing, as a crash leaves those that a copy held; whoever archives it finds
+/// out if it is damaged.
+fn last_of(dir: &dyn Dir, file: &KeptFile) -> u64 {
+    let mut last = file.first;
+    if let Ok(bytes) = dir.read(&kept_name(file.number)) {
+        let read = frame::read_file(&bytes, file.number, |place, _| {
+            last = place.position;
+            Ok::<(), Infallible>(())
+        });
+        debug_assert!(read.is_ok(), "nothing stops it");
     }
+    last
 }
 
 impl FileLog {
@@ -93,9 +122,9 @@ impl FileLog {
                     self.dir.truncate(&name, file.size_bytes)?;
                 }
                 self.dir.rename(&name, &kept_name(file.number))?;
-                let LogFile { number, size_bytes, first, .. } = *file;
+                let LogFile { number, size_bytes, first, end, .. } = *file;
                 let mut state = self.state();
-                state.kept.push_back(KeptFile { number, size_bytes, first });
+                state.kept.push_back(KeptFile { number, size_bytes, first, end });
                 // Two may cut at once.
                 state.kept.make_contiguous().sort_unstable_by_key(|file| file.number);
             } else {
@@ -130,11 +159,7 @@ impl FileLog {
     pub(super) fn release_kept(&self, position: u64) -> Result<()> {
         let released: Vec<KeptFile> = {
             let mut state = self.state();
-            let firsts = state.kept.iter().map(|file| file.first).skip(1);
-            // A file ends where the next one begins.
-            let next = state.files.front().map(|file| file.first).filter(|first| *first > 0);
-            let ends = firsts.chain([next.unwrap_or(state.durable + 1)]).take(state.kept.len());
-            let count = ends.take_while(|end| *end <= position + 1).count();
+            let count = state.kept.iter().take_while(|file| file.end <= position).count();
             state.kept.drain(..count).collect()
         };
         for file in &released {
@@ -168,10 +193,7 @@ impl FileLog {
 impl State {
     /// The oldest file with a record beyond a position; the next one if none has.
     pub(super) fn first_beyond(&self, position: u64) -> u64 {
-        // A file ends where the next one begins.
-        let ends = self.files.iter().skip(1).map(|file| file.first.saturating_sub(1)).chain([self.durable]);
-        let beyond = self.files.iter().zip(ends).find(|(_, end)| *end > position);
-        beyond.map_or(self.next_number, |(file, _)| file.number)
+        self.files.iter().find(|file| file.end > position).map_or(self.next_number, |file| file.number)
     }
 
     /// What is in files below `ended_below`.
@@ -184,14 +206,20 @@ impl State {
         });
         let closed = self.files.iter().take(open.unwrap_or(self.files.len()));
         let last = closed.clone().flat_map(|file| &file.last).map(|(id, seq)| (*id, *seq)).collect();
-        let kept = self.kept.iter().map(|file| (file.number, file.size_bytes, file.first, true));
-        let live = closed.map(|file| (file.number, file.size_bytes, file.first, false));
-        let files = kept.chain(live).map(|(number, size_bytes, first, is_kept)| ClosedFile {
+        let kept = self.kept.iter().map(|&KeptFile { number, size_bytes, first, end }| ClosedFile {
             number,
             size_bytes,
             first,
-            is_kept,
+            last: end,
+            is_kept: true,
         });
-        ClosedLog { mark, files: files.collect(), last }
+        let live = closed.map(|&LogFile { number, size_bytes, first, end, .. }| ClosedFile {
+            number,
+            size_bytes,
+            first,
+            last: end,
+            is_kept: false,
+        });
+        ClosedLog { mark, files: kept.chain(live).collect(), last }
     }
 }
