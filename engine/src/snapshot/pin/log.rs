@@ -51,7 +51,8 @@ impl PinnedLog {
     }
 
     /// The files, oldest first. The first may begin before the position that was asked for, or after it, if what lies
-    /// between is no longer there; the others follow one another.
+    /// between is no longer there; the others follow one another, but behind one that was held when the machine died what came after it
+    /// may be missing.
     pub fn files(&self) -> &[PinnedLogFile] {
         &self.files
     }
