@@ -324,4 +324,32 @@ mod tests {
         core.flush(&store, Work::Flush).unwrap();
         assert!(lock(&core.apply).analyses.is_empty(), "those of what was sealed");
     }
+
+    /// Words take less memory once their runs are merged. What they had taken before stayed counted, also when their segment was sealed: with each
+    /// segment some more, until writers waited for memory that nobody had.
+    #[test]
+    fn memory_that_words_give_back_is_counted_no_more() {
+        let options = DbOptions { background: false, ..DbOptions::default() };
+        let store = Store::open(Arc::new(MemoryDir::new()), options).unwrap();
+        let schema = Schema::without_vector().text("t", Analyzer::Standard).build().unwrap();
+        let core = store.create_collection("c", schema).unwrap();
+        // Words that have no beginning in common take the most.
+        let word = |number: u64| -> String {
+            let hash = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            (0..8).map(|at| char::from(b'a' + (hash >> (60 - 4 * at) & 15) as u8)).collect()
+        };
+        let text = (1..=200).map(word).collect::<Vec<_>>().join(" ");
+        let (mut shrank, mut before) = (0, 0);
+        for id in 0..100_u64 {
+            let point = Point::without_vector(id).with("t", text.as_str());
+            core.write(&store, Batch::new().upsert(point)).unwrap();
+            let counted = store.growing_bytes.load(Ordering::Relaxed);
+            assert_eq!(counted, core.growing_bytes(), "{id}");
+            shrank += usize::from(counted < before);
+            before = counted;
+        }
+        assert!(shrank > 10, "{shrank} of a hundred writes merged runs");
+        core.flush(&store, Work::Flush).unwrap();
+        assert_eq!(store.growing_bytes.load(Ordering::Relaxed), 0);
+    }
 }

@@ -185,20 +185,25 @@ impl GrowingSegment {
         self.count_memory();
     }
 
-    /// Brings the common count up to what the segment takes now. Of two threads at once one is enough: the other's rows are
-    /// counted next time.
+    /// Brings the common count to what the segment takes now: more than before, or less, since words take less once their runs are merged. Of
+    /// two threads at once one is enough: the other's rows are counted next time.
     pub(crate) fn count_memory(&self) {
-        let (before, now) = (self.counted_bytes.load(Ordering::Relaxed), self.size_bytes());
-        let exchanged = before != RELEASED
-            && self.counted_bytes.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if exchanged {
-            self.total_bytes.fetch_add(now.saturating_sub(before), Ordering::Relaxed);
+        let (before, now) = (self.counted_bytes.load(Ordering::Acquire), self.size_bytes());
+        if before == RELEASED {
+            return;
         }
+        // The common count has what this one says before it says so, and until it says so no more: whoever takes something back finds it.
+        let more = now.saturating_sub(before);
+        self.total_bytes.fetch_add(more, Ordering::Relaxed);
+        let exchanged =
+            self.counted_bytes.compare_exchange(before, now, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let less = if exchanged { before.saturating_sub(now) } else { more };
+        self.total_bytes.fetch_sub(less, Ordering::Relaxed);
     }
 
     /// Counts its memory no longer: it is sealed or deleted, and lives only as long as views show it.
     pub(crate) fn release(&self) {
-        let counted = self.counted_bytes.swap(RELEASED, Ordering::Relaxed);
+        let counted = self.counted_bytes.swap(RELEASED, Ordering::AcqRel);
         if counted != RELEASED {
             self.total_bytes.fetch_sub(counted, Ordering::Relaxed);
         }
