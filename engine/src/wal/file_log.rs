@@ -1,5 +1,5 @@
-//! The log as files of the database directory: opening, group commit, rotation, cutting. What is kept of it after the cut,
-//! and closing it for a copy, are in `kept.rs`.
+//! The log as files of the database directory: opening, group commit, rotation. Cutting it, what is kept of it after that, and
+//! closing it for a copy, are in `kept.rs`.
 
 mod kept;
 mod queueing;
