@@ -1,5 +1,5 @@
-//! Compiles `ragstone/v1/*.proto` in pure Rust (no `protoc` on the machine) into messages, clients and servers, and keeps
-//! the descriptors for reflection.
+//! Compiles `ragstone/v1/*.proto` in pure Rust (no `protoc` on the machine) into messages, clients and servers with the
+//! crate's own codec, and keeps the descriptors for reflection.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_transport(false)
         .btree_map(".")
         .bytes(".")
+        .codec_path("crate::codec::ReservingCodec")
         .emit_rerun_if_changed(false)
         .compile_fds(descriptors)?;
     Ok(())

@@ -1,8 +1,11 @@
 //! The wire API of Ragstone: messages, clients and servers generated from `ragstone/v1/*.proto`, where every call and
 //! field is described with its shape, unit, limit and errors.
 //!
-//! Nothing here is written by hand, and nothing else in Ragstone names a wire type except the server's `convert/` and
-//! handlers and the inside of `ragstone-client`.
+//! Nothing here is written by hand but the codec of the generated clients and servers (`codec.rs`), which makes room for
+//! a whole message before it writes it; the bytes are those that prost writes, and it reads them. Nothing else in Ragstone
+//! names a wire type except the server's `convert/` and handlers and the inside of `ragstone-client`.
+
+mod codec;
 
 /// Package `ragstone.v1`.
 #[expect(
