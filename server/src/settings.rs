@@ -40,6 +40,7 @@ use crate::logs::LogFormat;
 pub use self::docs::markdown;
 pub use self::field::Field;
 pub use self::resolve::{Origin, Refusal, Resolved, SettingsError, Sources, resolve};
+pub(crate) use self::setting::without_secrets;
 pub use self::setting::{Setting, VARIABLES, Variable};
 pub use self::table::{GROUPS, Group};
 

@@ -121,7 +121,7 @@ impl Setting {
 }
 
 /// URLs without the user and the password that they may have before their host, and without the values of their queries, which may be tokens.
-fn without_secrets(text: &str) -> String {
+pub(crate) fn without_secrets(text: &str) -> String {
     let mut parts = text.split("://");
     let mut shown = parts.next().unwrap_or_default().to_owned();
     for part in parts {

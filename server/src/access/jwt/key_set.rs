@@ -19,6 +19,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::limits::KEY_SET_BYTES_MAX;
+use crate::settings::without_secrets;
 
 /// Between two readings for keys that are not in the set.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -124,7 +125,9 @@ impl Shared {
             match outcome {
                 Ok(Ok(keys)) => (state.keys, state.read) = (Arc::new(keys), Some(Instant::now())),
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, source = self.source, "the keys for tokens cannot be read")
+                    // A URL may have a token of the operator's in it.
+                    let (error, source) = (without_secrets(&error), without_secrets(&self.source));
+                    tracing::warn!(error, source, "the keys for tokens cannot be read");
                 }
                 Err(error) => tracing::error!(%error, "reading the keys for tokens"),
             }

@@ -11,6 +11,7 @@ use flate2::write::GzEncoder;
 
 use super::*;
 use crate::limits::KEY_SET_BYTES_MAX;
+use crate::logs::lines::Lines;
 
 /// A provider that answers when it is told to, and what.
 struct Provider {
@@ -85,6 +86,18 @@ async fn a_set_that_cannot_be_read_says_nothing_of_a_token() {
     jwt.keys.forget_the_pause();
     provider.answer("200 OK", "", set(&[&signer]).as_bytes());
     assert!(jwt.verify(&signer.token(&claims())).await.is_ok());
+}
+
+/// The token in the URL of the set was in the log whenever the provider was away.
+#[tokio::test]
+async fn a_set_that_cannot_be_read_is_told_of_without_secrets() {
+    let (log, provider, signer) = (Lines::begin(), Provider::start(), Signer::new("first"));
+    let jwt = jwt_of(&format!("{}?token=swordfish", provider.url), Duration::from_secs(300));
+    provider.answer("500 Broken", "", b"");
+    assert_eq!(jwt.verify(&signer.token(&claims())).await.map(drop), Err(NOT_READ));
+    let text = log.text();
+    assert!(text.contains(&format!("{}?token=(redacted)", provider.url)), "{text}");
+    assert!(!text.contains("swordfish"), "{text}");
 }
 
 /// One call waited for a provider that did not answer, though its key was known.
