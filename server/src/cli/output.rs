@@ -27,7 +27,7 @@ pub(crate) fn json(value: &impl Serialize) -> Result<()> {
 /// Prints an enriched prompt, its citations and its timings; explained, also the chunks that they consist of, with the scores of each stage.
 pub(crate) fn enriched(enriched: &EnrichedView, is_explained: bool) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{RULE}\n{}\n{RULE}", enriched.prompt.trim_end())?;
+    writeln!(out, "{RULE}\n{}\n{RULE}", harmless_lines(enriched.prompt.trim_end()))?;
     if enriched.citations.is_empty() {
         writeln!(out, "Citations: none; nothing stored fits the question")?;
     } else {
@@ -57,7 +57,7 @@ pub(crate) fn enriched(enriched: &EnrichedView, is_explained: bool) -> Result<()
 /// A chunk that was left out, and why.
 pub(crate) fn dropped(dropped: &DroppedView) -> String {
     let DroppedView { document, start, end, reason, score, .. } = dropped;
-    format!("left out ({reason}): {document} [{start}..{end}] score {score:.3}")
+    harmless(&format!("left out ({reason}): {document} [{start}..{end}] score {score:.3}"))
 }
 
 /// `score 0.812 (nearness 0.702, words 12.300, hybrid 0.812)`.
@@ -107,10 +107,10 @@ pub(crate) fn answered(answer: &AnswerView) -> Result<()> {
 fn citation_line(citation: &CitationView) -> String {
     let heading = if citation.heading.is_empty() { "(no heading)" } else { &citation.heading };
     let (index, document) = (citation.index, &citation.document);
-    format!(
+    harmless(&format!(
         "[{index}] {document} · {heading} · characters {}..{} · score {:.3}",
         citation.start, citation.end, citation.score
-    )
+    ))
 }
 
 /// `embed 2.1 ms, search 0.3 ms, total 2.6 ms`.

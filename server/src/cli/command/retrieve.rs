@@ -35,11 +35,12 @@ fn show(found: &RetrievedView) -> Result<()> {
     }
     for (at, chunk) in found.chunks.iter().enumerate() {
         let heading = if chunk.heading.is_empty() { "(no heading)" } else { &chunk.heading };
-        let (document, start, end) = (&chunk.document, chunk.start, chunk.end);
+        let (found, start, end) = (format!("{} · {heading}", chunk.document), chunk.start, chunk.end);
         writeln!(
             out,
-            "{}. {document} · {heading} · characters {start}..{end} · {}",
+            "{}. {} · characters {start}..{end} · {}",
             at + 1,
+            output::harmless(&found),
             output::scores(chunk.score, &chunk.scores)
         )?;
         writeln!(out, "   {}", output::snippet(&chunk.text))?;

@@ -182,9 +182,33 @@ fn show_hit(out: &mut impl Write, place: usize, hit: &HitView) -> Result<()> {
         }
         document => {
             let (start, end) = (number("_start"), number("_end"));
-            writeln!(out, "{:>2}. {score}{document} [{start}..{end}] {}", place + 1, text("_heading"))?;
+            let (document, heading) = (output::harmless(document), output::harmless(text("_heading")));
+            writeln!(out, "{:>2}. {score}{document} [{start}..{end}] {heading}", place + 1)?;
             writeln!(out, "      {}", output::snippet(text("_text")))?;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use ragstone::Point;
+    use ragstone::query::QueryHit;
+
+    use super::*;
+
+    /// Headings and names of documents were printed as they are, and are anybody's.
+    #[test]
+    fn what_a_document_says_does_not_steer_the_terminal() {
+        let point = Point::without_vector("chunk")
+            .with("_document", "name\u{1b}[2J")
+            .with("_heading", "heading\u{1b}[2J")
+            .with("_text", "text\u{1b}[2J");
+        let mut out = Vec::new();
+        show_hit(&mut out, 0, &QueryHit { score: None, point }.into()).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        for part in ["name", "heading", "text"] {
+            assert!(text.contains(&format!("{part}\u{fffd}[2J")), "{text:?}");
+        }
+    }
 }
