@@ -118,13 +118,14 @@ impl Place {
     /// # Errors
     /// As [`take`](Self::take).
     pub(crate) fn take_answer(&self, bytes: usize) -> Result<(), Status> {
+        if self.kind == Kind::Read && !self.streams {
+            self.take(bytes)?;
+        }
+        // One that is refused is short.
         if bytes as u64 > SHORT_MESSAGE_BYTES_MAX {
             self.shared.answers_long.store(true, Ordering::Relaxed);
         }
-        match self.kind {
-            Kind::Read if !self.streams => self.take(bytes),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Whether its answer takes long to write.

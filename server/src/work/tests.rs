@@ -6,6 +6,7 @@ use std::time::Duration;
 use tonic::Code;
 
 use super::*;
+use crate::limits::SHORT_MESSAGE_BYTES_MAX;
 
 fn work(concurrent_requests_max: usize, worker_threads_max: usize) -> Work {
     Work::new(&ServerConfig { concurrent_requests_max, worker_threads_max, ..ServerConfig::default() })
@@ -213,4 +214,15 @@ fn whatever_has_a_write_token_is_a_write() {
         }
     }
     assert!(writes >= 10, "{writes}");
+}
+
+/// The refusal waited for a turn among the long answers, just when there was memory for none.
+#[test]
+fn an_answer_that_is_refused_is_no_long_one() {
+    let bytes = 2 * SHORT_MESSAGE_BYTES_MAX as usize;
+    let work = Work::new(&ServerConfig { message_bytes_max: bytes, ..ServerConfig::default() });
+    let [first, second] = [Kind::Read, Kind::Read].map(|kind| work.admit(kind, false).unwrap());
+    first.take_answer(bytes).unwrap();
+    assert_eq!(second.take_answer(bytes).unwrap_err().code(), Code::ResourceExhausted);
+    assert!(first.answers_long() && !second.answers_long());
 }
