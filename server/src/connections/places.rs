@@ -63,9 +63,10 @@ impl Places {
     /// Tells the one to end that has rested longest, of those that were never of use first.
     fn end_one(&self) {
         let now = Instant::now();
-        let peers = self.peers();
-        let resting = peers.iter().filter_map(|peer| Some((peer.may_end(now)?, peer)));
-        if let Some((_, peer)) = resting.min_by_key(|(rest, _)| *rest) {
+        let resting = |peer: &Peer| Some((peer.may_end(now)?, peer.clone()));
+        // It is told once the list is free again: who wakes up may leave it.
+        let longest = self.peers().iter().filter_map(resting).min_by_key(|(rest, _)| *rest);
+        if let Some((_, peer)) = longest {
             peer.tell_to_end();
         }
     }
