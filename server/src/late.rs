@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,61 +23,78 @@ use crate::status;
 use crate::work::Kind;
 
 /// A value that comes when the database is open, and stays; clones are one.
-pub(crate) struct Late<T>(watch::Sender<Option<T>>);
+pub(crate) struct Late<T>(Arc<Coming<T>>);
 
-impl<T: Clone> Late<T> {
-    /// It is there from now on.
+struct Coming<T> {
+    /// Nearly every call finds it there, and waits for no lock.
+    value: OnceLock<T>,
+    is_there: watch::Sender<bool>,
+}
+
+impl<T> Late<T> {
+    /// It is there from now on; what comes first stays.
     pub(crate) fn come(&self, value: T) {
-        self.0.send_replace(Some(value));
+        let _ = self.0.value.set(value);
+        self.0.is_there.send_replace(true);
     }
 
     /// The value, if it is there.
-    pub(crate) fn now(&self) -> Option<T> {
-        self.0.borrow().clone()
+    pub(crate) fn now(&self) -> Option<&T> {
+        self.0.value.get()
     }
 
     /// The value, if it comes within so long.
-    async fn within(&self, wait: Duration) -> Option<T> {
-        // Nearly every call finds it there, and needs no receiver.
+    async fn within(&self, wait: Duration) -> Option<&T> {
         if let Some(value) = self.now() {
             return Some(value);
         }
-        let mut comes = self.0.subscribe();
-        let coming = tokio::time::timeout(wait, comes.wait_for(Option::is_some));
+        let mut comes = self.0.is_there.subscribe();
+        let coming = tokio::time::timeout(wait, comes.wait_for(|is_there| *is_there));
         // Either it took too long, or the sender is gone, which is `self`.
-        coming.await.ok()?.ok()?.clone()
+        drop(coming.await.ok()?.ok()?);
+        self.now()
     }
 
     /// The value for a call, which waits for it a little.
-    pub(crate) async fn for_call(&self) -> Option<T> {
+    pub(crate) async fn for_call(&self) -> Option<&T> {
         self.within(OPEN_WAIT).await
     }
 }
 
 impl<T> Default for Late<T> {
     fn default() -> Self {
-        Self(watch::Sender::new(None))
+        Self(Arc::new(Coming { value: OnceLock::new(), is_there: watch::Sender::new(false) }))
     }
 }
 
 impl<T> Clone for Late<T> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self(Arc::clone(&self.0))
     }
 }
 
 impl<T> fmt::Debug for Late<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Late").field("is_there", &self.0.borrow().is_some()).finish()
+        f.debug_struct("Late").field("is_there", &self.now().is_some()).finish()
     }
 }
 
-/// What the gRPC port answers: calls of services that need the database, and of those that do not.
+/// What the gRPC port answers: calls of services that need the database, and of those that do not. Clones are one, and cheap: the transport makes some for
+/// each request.
 #[derive(Clone, Debug)]
-pub(crate) struct Port {
-    pub(crate) calls: Late<Guarded>,
+pub(crate) struct Port(Arc<Answers>);
+
+#[derive(Debug)]
+struct Answers {
+    calls: Late<Guarded>,
     /// Health and reflection.
-    pub(crate) open: OpenCalls,
+    open: OpenCalls,
+}
+
+impl Port {
+    pub(crate) fn new(calls: Late<Guarded>, open: OpenCalls) -> Port {
+        Port(Arc::new(Answers { calls, open }))
+    }
 }
 
 impl Service<Request<Body>> for Port {
@@ -89,17 +107,16 @@ impl Service<Request<Body>> for Port {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let (path, calls) = (request.uri().path(), self.calls.clone());
+        let (path, answers) = (request.uri().path(), Arc::clone(&self.0));
         if is_open(path) {
-            let open = self.open.clone();
-            return Box::pin(async move { Ok(open.call(request, calls).await) });
+            return Box::pin(async move { Ok(answers.open.call(request, &answers.calls).await) });
         }
         // What the API does not have takes no place, and so waits for nothing.
         if Kind::of(path).is_none() {
             return Box::pin(async { Ok(status::unknown_method().into_http()) });
         }
         Box::pin(async move {
-            Ok(match calls.for_call().await {
+            Ok(match answers.calls.for_call().await {
                 Some(guarded) => guarded.call(request).await,
                 None => status::opening().into_http(),
             })
@@ -117,11 +134,11 @@ mod tests {
         assert_eq!((late.now(), late.for_call().await), (None, None));
         let waiting = tokio::spawn({
             let late = late.clone();
-            async move { late.for_call().await }
+            async move { late.for_call().await.copied() }
         });
         tokio::time::sleep(OPEN_WAIT / 2).await;
         late.come(7);
         assert_eq!(waiting.await.unwrap(), Some(7));
-        assert_eq!((late.now(), late.within(Duration::ZERO).await), (Some(7), Some(7)));
+        assert_eq!((late.now(), late.within(Duration::ZERO).await), (Some(&7), Some(&7)));
     }
 }

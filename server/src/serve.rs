@@ -166,7 +166,7 @@ impl Server {
             give_up,
             watching: Watching::start(),
         };
-        let port = Port { calls: self.calls.clone(), open: self.open_calls.clone() };
+        let port = Port::new(self.calls.clone(), self.open_calls.clone());
         let server = tonic::transport::Server::builder()
             .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
             .http2_max_header_list_size(HEADER_BYTES_MAX)

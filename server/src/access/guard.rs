@@ -21,7 +21,7 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     /// Makes a call, if it may be made.
-    pub(crate) async fn call(mut self, request: Request<Body>) -> Response<Body> {
+    pub(crate) async fn call(&self, request: Request<Body>) -> Response<Body> {
         let peer = request.extensions().get::<Peer>().and_then(Peer::address);
         let call = match self.access.admit(request.uri().path(), request.headers(), peer).await {
             Ok(call) => call,
@@ -35,7 +35,8 @@ impl Guarded {
         let begun = call.clone();
         let streams = Place::current().is_some_and(|place| place.streams());
         let takes_messages = request.extensions().get::<Acknowledgements>().is_some();
-        let Ok(response) = within(call, self.api.call(request)).await;
+        let answer = self.api.clone().call(request);
+        let Ok(response) = within(call, answer).await;
         let Some(call) = begun else { return response };
         let status = Status::from_header_map(response.headers());
         if status.is_some_and(|status| status.code() == Code::PermissionDenied) {
@@ -44,7 +45,7 @@ impl Guarded {
         if !streams {
             return response;
         }
-        let (access, ends_with_key) = (self.access, !takes_messages);
+        let (access, ends_with_key) = (self.access.clone(), !takes_messages);
         response.map(|inner| Body::new(Streaming { inner, call, access, ends_with_key }))
     }
 }
