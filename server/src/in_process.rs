@@ -142,8 +142,8 @@ impl InProcess {
             calls: Calls::of(&api).map_err(|error| Failed::internal(error.to_string()))?,
             shapes: Arc::new(Shapes::of(&api).map_err(|error| Failed::internal(error.to_string()))?),
             work: work.clone(),
+            watching: Watching::start(given_up.clone()),
             give_up: given_up,
-            watching: Watching::start(),
         };
         let service = layer.layer(services.api(&config));
         let open = Open { runtime, service, services, work, give_up, grace: config.shutdown_grace };

@@ -139,27 +139,31 @@ impl RequestLayer {
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
         let started = Instant::now();
-        let mut give_up = self.give_up.clone();
         let path = request.uri().path();
         let shape = self.calls.shape(path);
         let longest = if shape.streams() { self.stream_timeout } else { self.request_timeout };
         let timeout = grpc_timeout(request.headers()).unwrap_or(Duration::MAX).min(longest);
+        let deadline = started.checked_add(timeout.saturating_sub(ANSWER_AHEAD));
+        let deadline = deadline.unwrap_or_else(|| started + FOREVER);
         let place = Kind::of(path).map(|kind| self.work.admit(kind, shape.streams())).transpose();
         let place =
             place.map(|place| place.map(|place| place.until(started.into_std().checked_add(timeout))));
-        let peer = request.extensions().get::<Peer>().cloned();
         let (response, place, mut working) = match place {
             Ok(place) => {
-                let working = place.as_ref().and(peer).map(|peer| peer.work());
+                let peer = place.as_ref().and_then(|_| request.extensions().get::<Peer>());
+                let working = peer.map(Peer::work);
                 let handled = caught(self.handle(inner, request, (shape, place.clone())));
-                let given_up = give_up.wait_for(|give_up| *give_up);
+                // Made when they are first waited for: most calls are answered at once.
+                let passed = async { tokio::time::sleep_until(deadline).await };
+                let given_up = async {
+                    let mut give_up = self.give_up.clone();
+                    let _ = give_up.wait_for(|give_up| *give_up).await;
+                };
                 let response = tokio::select! {
                     biased;
                     outcome = handled => outcome.unwrap_or_else(|Panicked| status::fault().into_http()),
-                    () = tokio::time::sleep(timeout.saturating_sub(ANSWER_AHEAD)) => {
-                        status::deadline_exceeded(timeout).into_http()
-                    }
-                    _ = given_up => status::shutting_down().into_http(),
+                    () = passed => status::deadline_exceeded(timeout).into_http(),
+                    () = given_up => status::shutting_down().into_http(),
                 };
                 (response, place, working)
             }
@@ -177,10 +181,7 @@ impl RequestLayer {
         if let Some(working) = &mut working {
             working.is_answered();
         }
-        let deadline = started.checked_add(timeout.saturating_sub(ANSWER_AHEAD));
-        let deadline = deadline.unwrap_or_else(|| started + FOREVER);
-        let stall_timeout = self.answer_stall_timeout;
-        let ends = Ends { deadline, timeout, stall_timeout, give_up };
+        let ends = Ends { deadline, timeout, stall_timeout: self.answer_stall_timeout };
         Response::from_parts(
             head,
             Body::new(Answering::new(body, (place, working), line, (ends, &self.watching))),
@@ -193,7 +194,7 @@ impl RequestLayer {
         mut inner: S,
         request: Request<Body>,
         (shape, place): (Shape, Option<Place>),
-    ) -> impl Future<Output = Response<Body>> + use<S>
+    ) -> impl Future<Output = Response<Body>>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
@@ -203,7 +204,7 @@ impl RequestLayer {
             None => self.request_bytes_max.min(UNPLACED_REQUEST_BYTES_MAX),
         };
         let scan = self.shapes.of_request(request.uri().path());
-        let (turns, answers) = (self.work.large_messages().clone(), self.work.large_answers().clone());
+        let turns = self.work.large_messages().clone();
         async move {
             if let (Some(place), Some(beside)) = (&place, request.extensions().get::<Beside>())
                 && let Err(refused) = place.take(beside.bytes())
@@ -239,7 +240,7 @@ impl RequestLayer {
             };
             let Ok(response) = place.clone().hold(called).await;
             match place.answers_long() && !shape.server_streams {
-                true => written(response, &answers).await,
+                true => written(response, self.work.large_answers()).await,
                 false => response,
             }
         }

@@ -163,8 +163,8 @@ impl Server {
             calls: Calls::of(&DESCRIPTORS)?,
             shapes: Arc::new(Shapes::of(&DESCRIPTORS)?),
             work: self.work.clone(),
+            watching: Watching::start(give_up.clone()),
             give_up,
-            watching: Watching::start(),
         };
         let port = Port::new(self.calls.clone(), self.open_calls.clone());
         let server = tonic::transport::Server::builder()

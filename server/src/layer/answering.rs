@@ -48,8 +48,6 @@ pub(super) struct Ends {
     pub(super) timeout: Duration,
     /// For how long the caller may take nothing of what there is.
     pub(super) stall_timeout: Duration,
-    /// Becomes true when calls under way are to be given up.
-    pub(super) give_up: watch::Receiver<bool>,
 }
 
 /// The body of such an answer.
@@ -86,7 +84,11 @@ struct Live {
 /// Has those answers watched that are not sent at once: a task and its timers for each cost more than sending most of them takes. Clones are one, which
 /// ends with the last.
 #[derive(Clone, Debug)]
-pub(crate) struct Watching(mpsc::UnboundedSender<Begun>);
+pub(crate) struct Watching {
+    begun: mpsc::UnboundedSender<Begun>,
+    /// Becomes true when calls under way are to be given up.
+    give_up: watch::Receiver<bool>,
+}
 
 /// An answer that is being sent.
 #[derive(Debug)]
@@ -97,34 +99,35 @@ struct Begun {
 
 impl Watching {
     /// To be called on a thread of the runtime.
-    pub(crate) fn start() -> Watching {
+    pub(crate) fn start(give_up: watch::Receiver<bool>) -> Watching {
         let (send, mut begun) = mpsc::unbounded_channel::<Begun>();
+        let watching = Watching { begun: send, give_up: give_up.clone() };
         tokio::spawn(async move {
             let mut answers = Vec::new();
             while begun.recv_many(&mut answers, LOOK).await > 0 {
                 if answers.len() < LOOK {
                     tokio::time::sleep(SENT_AT_ONCE).await;
                 }
-                answers.drain(..).for_each(Begun::watch);
+                answers.drain(..).for_each(|begun| begun.watch(&give_up));
             }
         });
-        Watching(send)
+        watching
     }
 
     fn watch(&self, begun: Begun) {
         // It may come to those that are looked at next just after they were taken, and then waits for them, too.
         let is_due_soon = begun.ends.deadline.saturating_duration_since(Instant::now()) <= 2 * SENT_AT_ONCE;
         match is_due_soon {
-            true => begun.watch(),
+            true => begun.watch(&self.give_up),
             // The task ends with the runtime, and so do all answers.
-            false => drop(self.0.send(begun)),
+            false => drop(self.begun.send(begun)),
         }
     }
 }
 
 impl Begun {
     /// Has it watched, unless it is over.
-    fn watch(self) {
+    fn watch(self, give_up: &watch::Receiver<bool>) {
         let over = match &mut *lock(&self.shared) {
             State::Live(live) => {
                 let (watched, over) = oneshot::channel();
@@ -133,7 +136,7 @@ impl Begun {
             }
             State::Ended(_) | State::Over => return,
         };
-        tokio::spawn(watch_over(self.shared, self.ends, over));
+        tokio::spawn(watch_over(self, give_up.clone(), over));
     }
 }
 
@@ -173,14 +176,18 @@ impl Drop for Answering {
 }
 
 /// Ends the answer when its time has come.
-async fn watch_over(shared: Arc<Mutex<State>>, mut ends: Ends, over: oneshot::Receiver<()>) {
+async fn watch_over(
+    Begun { shared, ends }: Begun,
+    mut give_up: watch::Receiver<bool>,
+    over: oneshot::Receiver<()>,
+) {
     let mut over = std::pin::pin!(over);
     let status = loop {
         let stalls = stalls_at(&shared, ends.stall_timeout);
         tokio::select! {
             _ = &mut over => return,
             () = tokio::time::sleep_until(ends.deadline) => break status::deadline_exceeded(ends.timeout),
-            _ = ends.give_up.wait_for(|give_up| *give_up) => break status::shutting_down(),
+            _ = give_up.wait_for(|give_up| *give_up) => break status::shutting_down(),
             () = tokio::time::sleep_until(stalls) => {
                 if stalls_at(&shared, ends.stall_timeout) <= Instant::now() {
                     break status::answer_stalled(ends.stall_timeout);

@@ -79,8 +79,8 @@ impl Call {
             calls: Calls::with(PATH, shape),
             shapes: Arc::default(),
             work: work.clone(),
+            watching: Watching::start(give_up_seen.clone()),
             give_up: give_up_seen,
-            watching: Watching::start(),
         };
         let (next, answers) = mpsc::unbounded_channel();
         let answers = Arc::new(Mutex::new(Some(answers)));
