@@ -138,7 +138,7 @@ impl RequestLayer {
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
-        let started = Instant::now();
+        let started = line.started();
         let path = request.uri().path();
         let shape = self.calls.shape(path);
         let longest = if shape.streams() { self.stream_timeout } else { self.request_timeout };

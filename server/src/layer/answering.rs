@@ -281,7 +281,7 @@ impl HttpBody for Answering {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = self.get_mut();
         let Some(line) = &this.line else { return Poll::Ready(None) };
-        let entered = line.span().clone().entered();
+        let entered = line.span().enter();
         let mut state = lock(&this.shared);
         let polled = match &mut *state {
             State::Over => return Poll::Ready(None),

@@ -4,8 +4,9 @@
 //! takes, so these are there only where somebody asked for them (`RUST_LOG=ragstone_server=debug`). What failed, was refused or given up,
 //! or took long is told always.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tonic::Code;
 use tracing::Span;
 
@@ -26,6 +27,11 @@ impl Line {
         Line { method, started: Instant::now(), span, is_written: false }
     }
 
+    /// When the call began.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
     /// The span of the call, which outlives its handler: the answer is sent then.
     pub(super) fn span(&self) -> &Span {
         &self.span
@@ -38,16 +44,20 @@ impl Line {
 
     fn write(&mut self, code: Code) {
         self.is_written = true;
-        let _entered = self.span.enter();
-        let (method, latency) = (self.method.as_str(), self.started.elapsed());
+        // Named rather than entered, which would cost each of the many lines that are not written.
+        let (span, method, latency) = (&self.span, self.method.as_str(), self.started.elapsed());
         let latency_ms = latency.as_secs_f64() * 1e3;
         match code {
             Code::Internal | Code::DataLoss | Code::Unknown => {
-                tracing::error!(method, ?code, latency_ms, "request");
+                tracing::error!(parent: span, method, ?code, latency_ms, "request");
             }
-            Code::Ok if latency < LONG => tracing::debug!(method, ?code, latency_ms, "request"),
-            _ if method.starts_with("/grpc.health.") => tracing::debug!(method, ?code, latency_ms, "request"),
-            _ => tracing::info!(method, ?code, latency_ms, "request"),
+            Code::Ok if latency < LONG => {
+                tracing::debug!(parent: span, method, ?code, latency_ms, "request");
+            }
+            _ if method.starts_with("/grpc.health.") => {
+                tracing::debug!(parent: span, method, ?code, latency_ms, "request");
+            }
+            _ => tracing::info!(parent: span, method, ?code, latency_ms, "request"),
         }
     }
 }
