@@ -55,6 +55,8 @@ pub(super) struct Answering {
     shared: Arc<Mutex<State>>,
     /// Gone when the trailers are out.
     line: Option<Line>,
+    /// Whether a handler makes it while it is sent, and may log: one message was made before.
+    is_stream: bool,
 }
 
 #[derive(Debug)]
@@ -147,11 +149,11 @@ impl Answering {
         line: Line,
         (ends, watching): (Ends, &Watching),
     ) -> Answering {
-        let rest = Bytes::new();
+        let (rest, is_stream) = (Bytes::new(), place.as_ref().is_none_or(Place::streams));
         let live = Live { inner, rest, place, _working: working, waker: None, watched: None, taken: None };
         let shared = Arc::new(Mutex::new(State::Live(live)));
         watching.watch(Begun { shared: Arc::clone(&shared), ends });
-        Answering { shared, line: Some(line) }
+        Answering { shared, line: Some(line), is_stream }
     }
 
     /// The last frame: the trailers, which say how the call ended.
@@ -281,7 +283,7 @@ impl HttpBody for Answering {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = self.get_mut();
         let Some(line) = &this.line else { return Poll::Ready(None) };
-        let entered = line.span().enter();
+        let entered = this.is_stream.then(|| line.span().enter());
         let mut state = lock(&this.shared);
         let polled = match &mut *state {
             State::Over => return Poll::Ready(None),
