@@ -40,6 +40,7 @@ mod streaming;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -204,11 +205,11 @@ impl Access {
     }
 
     /// What the caller of this task sees.
-    pub(crate) fn seen(&self, rag: &Rag) -> Rag {
+    pub(crate) fn seen<'a>(&self, rag: &'a Rag) -> Cow<'a, Rag> {
         match Call::current() {
-            Some(call) => rag.asked_by(Arc::clone(&call.caller.name)).within(Arc::new(call)),
-            None if self.0.is_on => rag.within(Arc::new(Nothing)),
-            None => rag.clone(),
+            Some(call) => Cow::Owned(rag.asked_by(Arc::clone(&call.caller.name)).within(Arc::new(call))),
+            None if self.0.is_on => Cow::Owned(rag.within(Arc::new(Nothing))),
+            None => Cow::Borrowed(rag),
         }
     }
 

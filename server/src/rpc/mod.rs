@@ -102,7 +102,7 @@ impl Services {
 
     /// The library, over what the caller of this task may see of the database.
     pub(crate) fn rag(&self) -> Rag {
-        self.shared.access.seen(&self.shared.rag)
+        self.shared.access.seen(&self.shared.rag).into_owned()
     }
 
     /// The library over the whole database: for what the server does by itself, and for no call.
@@ -285,7 +285,7 @@ impl Services {
     ) -> Result<Option<M>, Status> {
         let Some(_turn) = self.shared.work.turn_here() else { return Ok(None) };
         // Nobody can leave before it returns.
-        let message = operation(&self.rag()).map_err(|refused| refused.0)?;
+        let message = operation(&self.shared.access.seen(&self.shared.rag)).map_err(|refused| refused.0)?;
         message.map(|message| self.budget().hold(message, Place::current().as_ref())).transpose()
     }
 
