@@ -49,6 +49,9 @@ struct Previous {
 /// A key as calls are measured by it.
 #[derive(Debug)]
 pub(super) struct Known {
+    id: Arc<str>,
+    /// What logs and limits name.
+    pub(super) caller: Arc<str>,
     revision: u64,
     record: Record,
     pub(super) grants: Arc<[Bound]>,
@@ -176,7 +179,7 @@ impl Keys {
         let hash = secret::hash(key);
         let id = secret::id_of(key).ok_or(NoKey::Unknown)?;
         let known = self.find_by(id, &hash, now_us)?;
-        Ok((Credentials::Key { id: id.into(), hash: hash.into() }, known))
+        Ok((Credentials::Key { id: Arc::clone(&known.id), hash: hash.into() }, known))
     }
 
     /// The key of an id, if what is kept of its secret is this and it is good now.
@@ -211,7 +214,8 @@ impl Keys {
         // A grant that an earlier or later version wrote and this one does not understand allows nothing.
         let grants = record.grants.iter().filter_map(|grant| grant.parse::<Grant>().ok());
         let grants: Arc<[Bound]> = grants.filter_map(|grant| grant.bind(&record.claims)).collect();
-        let known = Arc::new(Known { revision, record, grants });
+        let caller = format!("key:{id}").into();
+        let known = Arc::new(Known { id: id.into(), caller, revision, record, grants });
         self.known().insert(id.to_owned(), Arc::clone(&known));
         Some(known)
     }

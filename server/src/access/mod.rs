@@ -152,8 +152,7 @@ impl Access {
             Some(jwt) if secret::id_of(shown).is_none() => Ok((jwt.verify(shown).await?, self.0.jwt_limits)),
             _ => match self.0.keys.find(shown, keys::now_us()) {
                 Ok((credentials, known)) => {
-                    let id = secret::id_of(shown).unwrap_or_default();
-                    let (name, grants) = (format!("key:{id}").into(), Arc::clone(&known.grants));
+                    let (name, grants) = (Arc::clone(&known.caller), Arc::clone(&known.grants));
                     Ok((Caller { name, grants, credentials }, known.limits()))
                 }
                 Err(no_key) => Err(no_key.reason()),
