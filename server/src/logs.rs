@@ -3,13 +3,13 @@
 #[cfg(test)]
 pub(crate) mod lines;
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal as _};
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,19 +24,36 @@ pub enum LogFormat {
 /// Starts logging: level `info`, or what `RUST_LOG` says, but never what other crates tell at the level `trace`. Does nothing if the process logs
 /// already.
 pub fn init_logs(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Colours are for people at a terminal, not for files and collectors.
-    let builder = builder.with_ansi(std::io::stderr().is_terminal());
-    let started = match format {
-        LogFormat::Text => builder.finish().with(filter_fn(may_be_logged)).try_init(),
-        LogFormat::Json => {
-            builder.json().flatten_event(true).finish().with(filter_fn(may_be_logged)).try_init()
+    let lines = tracing_subscriber::fmt::layer::<Registry>()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        LogFormat::Text => Box::new(lines),
+        LogFormat::Json => Box::new(lines.json().flatten_event(true)),
+    };
+    let told = tracing_subscriber::registry().with(lines).with(filter_fn(may_be_logged));
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV);
+    let started = match targets_of(asked.as_deref().unwrap_or(USUAL)) {
+        Some(targets) => told.with(targets).try_init(),
+        None => {
+            let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL));
+            told.with(filter).try_init()
         }
     };
     if let Err(error) = started {
         tracing::debug!(%error, "the process logs already");
     }
+}
+
+/// What is logged where nobody says anything else.
+const USUAL: &str = "info";
+
+/// What is asked for, if that is a matter of targets and levels alone, as it mostly is. Then nobody looks at spans: to find those that a filter names
+/// takes locks whenever any is entered, which each call does.
+fn targets_of(asked: &str) -> Option<Targets> {
+    let is_plain = |part: &str| !part.is_empty() && !part.contains(['[', ' ']);
+    asked.split(',').all(is_plain).then(|| asked.parse().ok()).flatten()
 }
 
 /// Whether something may be in a log at all, whatever somebody who looks for a fault asks to see. At the level `trace`, libraries tell what goes over the
@@ -47,7 +64,6 @@ fn may_be_logged(metadata: &Metadata<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::{Arc, Mutex};
 
     use super::*;
@@ -81,5 +97,16 @@ mod tests {
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         assert!(text.contains("of ours") && text.contains("of theirs"), "{text}");
         assert!(!text.contains("sk-1"), "{text}");
+    }
+
+    #[test]
+    fn what_is_asked_for_by_targets_alone_is_told_from_what_names_spans() {
+        let targets = targets_of("warn,ragstone_server=debug").unwrap();
+        assert!(targets.would_enable("ragstone_server::layer", &Level::DEBUG));
+        assert!(targets.would_enable("h2", &Level::WARN) && !targets.would_enable("h2", &Level::INFO));
+        assert!(targets_of(USUAL).unwrap().would_enable("ragstone::audit", &Level::INFO));
+        for other in ["", "info,", "info, h2=off", "[rpc]=debug", "a[{b}]=trace", "a=loud"] {
+            assert!(targets_of(other).is_none(), "{other}");
+        }
     }
 }
