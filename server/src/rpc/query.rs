@@ -112,9 +112,12 @@ impl Asked {
     /// The collection that is queried, whose model has put vectors in the places of texts.
     fn begin(&mut self, rag: &Rag) -> Result<Collection, Refused> {
         let rows = self.finding.collection(rag, self.stages.collection())?;
-        let started = Instant::now();
-        if self.tried.is_none() && embed(rag, &rows, [(String::new(), &mut self.request)])? {
-            self.embed_ms = Some(milliseconds(started, Instant::now()));
+        // A short one has no text, nor a request any more where it was tried.
+        if !self.is_short {
+            let started = Instant::now();
+            if embed(rag, &rows, [(String::new(), &mut self.request)])? {
+                self.embed_ms = Some(milliseconds(started, Instant::now()));
+            }
         }
         Ok(rows)
     }
