@@ -27,17 +27,21 @@ impl Guarded {
             Ok(call) => call,
             Err(refused) => return refused.into_http(),
         };
-        if let (Some(call), Some(place)) = (&call, Place::current())
-            && let Err(refused) = call.takes(&place)
+        let takes_messages = request.extensions().get::<Acknowledgements>().is_some();
+        let answer = |request: Request<Body>| self.api.clone().call(request);
+        // Callers are not told apart.
+        let Some(call) = call else {
+            let Ok(response) = answer(request).await;
+            return response;
+        };
+        let place = Place::current();
+        if let Some(place) = &place
+            && let Err(refused) = call.takes(place)
         {
             return refused.into_http();
         }
-        let begun = call.clone();
-        let streams = Place::current().is_some_and(|place| place.streams());
-        let takes_messages = request.extensions().get::<Acknowledgements>().is_some();
-        let answer = self.api.clone().call(request);
-        let Ok(response) = within(call, answer).await;
-        let Some(call) = begun else { return response };
+        let streams = place.is_some_and(|place| place.streams());
+        let Ok(response) = within(Some(call.clone()), answer(request)).await;
         let status = Status::from_header_map(response.headers());
         if status.is_some_and(|status| status.code() == Code::PermissionDenied) {
             call.note_refused();
