@@ -31,7 +31,7 @@ struct Coming<T> {
     is_there: watch::Sender<bool>,
 }
 
-impl<T> Late<T> {
+impl<T: Clone> Late<T> {
     /// It is there from now on; what comes first stays.
     pub(crate) fn come(&self, value: T) {
         let _ = self.0.value.set(value);
@@ -39,12 +39,12 @@ impl<T> Late<T> {
     }
 
     /// The value, if it is there.
-    pub(crate) fn now(&self) -> Option<&T> {
-        self.0.value.get()
+    pub(crate) fn now(&self) -> Option<T> {
+        self.get().cloned()
     }
 
     /// The value, if it comes within so long.
-    async fn within(&self, wait: Duration) -> Option<&T> {
+    async fn within(&self, wait: Duration) -> Option<T> {
         if let Some(value) = self.now() {
             return Some(value);
         }
@@ -56,8 +56,15 @@ impl<T> Late<T> {
     }
 
     /// The value for a call, which waits for it a little.
-    pub(crate) async fn for_call(&self) -> Option<&T> {
+    pub(crate) async fn for_call(&self) -> Option<T> {
         self.within(OPEN_WAIT).await
+    }
+}
+
+impl<T> Late<T> {
+    /// The value itself, if it is there.
+    fn get(&self) -> Option<&T> {
+        self.0.value.get()
     }
 }
 
@@ -75,7 +82,7 @@ impl<T> Clone for Late<T> {
 
 impl<T> fmt::Debug for Late<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Late").field("is_there", &self.now().is_some()).finish()
+        f.debug_struct("Late").field("is_there", &self.get().is_some()).finish()
     }
 }
 
@@ -109,13 +116,17 @@ impl Service<Request<Body>> for Port {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (path, answers) = (request.uri().path(), Arc::clone(&self.0));
         if is_open(path) {
-            return Box::pin(async move { Ok(answers.open.call(request, &answers.calls).await) });
+            let (open, calls) = (answers.open.clone(), answers.calls.clone());
+            return Box::pin(async move { Ok(open.call(request, calls).await) });
         }
         // What the API does not have takes no place, and so waits for nothing.
         if Kind::of(path).is_none() {
             return Box::pin(async { Ok(status::unknown_method().into_http()) });
         }
         Box::pin(async move {
+            if let Some(guarded) = answers.calls.get() {
+                return Ok(guarded.call(request).await);
+            }
             Ok(match answers.calls.for_call().await {
                 Some(guarded) => guarded.call(request).await,
                 None => status::opening().into_http(),
@@ -134,11 +145,11 @@ mod tests {
         assert_eq!((late.now(), late.for_call().await), (None, None));
         let waiting = tokio::spawn({
             let late = late.clone();
-            async move { late.for_call().await.copied() }
+            async move { late.for_call().await }
         });
         tokio::time::sleep(OPEN_WAIT / 2).await;
         late.come(7);
         assert_eq!(waiting.await.unwrap(), Some(7));
-        assert_eq!((late.now(), late.within(Duration::ZERO).await), (Some(&7), Some(&7)));
+        assert_eq!((late.now(), late.within(Duration::ZERO).await), (Some(7), Some(7)));
     }
 }

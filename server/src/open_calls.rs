@@ -72,7 +72,7 @@ impl OpenCalls {
     }
 
     /// Makes a call; one that is for those alone who are known once there is a database, which knows them.
-    pub(crate) async fn call(&self, request: Request<Body>, database: &Late<Guarded>) -> Response<Body> {
+    pub(crate) async fn call(mut self, request: Request<Body>, database: Late<Guarded>) -> Response<Body> {
         // Before anything is waited for.
         let held = match self.take(&request) {
             Ok(held) => held,
@@ -86,8 +86,7 @@ impl OpenCalls {
                 return refused.into_http();
             }
         }
-        let answer = self.routes.clone().call(with_few_headers(request));
-        let Ok(response) = answer.await;
+        let Ok(response) = self.routes.call(with_few_headers(request)).await;
         response.map(|inner| Body::new(Holding { inner, _held: held }))
     }
 

@@ -37,7 +37,7 @@ impl Front {
             return Some("a failure has ended writing; the server is to be restarted".to_owned());
         }
         let model = services.loader().default_model();
-        if *needs_model && services.whole_rag().models().loaded(model).is_none() {
+        if needs_model && services.whole_rag().models().loaded(model).is_none() {
             return Some(format!("the default model {model} is not loaded"));
         }
         None

@@ -241,11 +241,11 @@ async fn work(State(front): State<Front>, request: Request) -> Response {
         return ApiError::from(status::shutting_down()).into();
     }
     match front.opened.for_call().await {
-        Some(Opened { work, services, .. }) => {
+        Some(Opened { mut work, services, .. }) => {
             match services.access().admit(request.uri().path(), request.headers(), None).await {
                 Ok(call) => {
                     let begun = call.clone();
-                    let Ok(response) = within(call, work.clone().call(request)).await;
+                    let Ok(response) = within(call, work.call(request)).await;
                     if let Some(begun) = begun.filter(|_| response.status() == StatusCode::FORBIDDEN) {
                         begun.note_refused();
                     }

@@ -291,11 +291,10 @@ impl HttpBody for Answering {
             State::Live(live) => {
                 live.taken = None;
                 let polled = poll_live(live, context);
-                match &polled {
-                    Ok(Poll::Pending) => live.waker = Some(context.waker().clone()),
-                    Ok(Poll::Ready(Some(Ok(frame)))) if frame.is_data() => live.taken = Some(Instant::now()),
-                    // It is over.
-                    _ => {}
+                if let Ok(Poll::Pending) = polled {
+                    live.waker = Some(context.waker().clone());
+                } else {
+                    live.taken = Some(Instant::now());
                 }
                 polled
             }

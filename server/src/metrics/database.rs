@@ -58,7 +58,7 @@ impl fmt::Debug for Database {
 impl Collector for Database {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         if let Some(rag) = self.rag.now() {
-            self.encode_database(rag, &mut encoder)?;
+            self.encode_database(&rag, &mut encoder)?;
         }
         encode_recall(&self.recall, &mut encoder)?;
         encode_process(&mut encoder)?;

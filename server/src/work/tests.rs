@@ -6,7 +6,6 @@ use std::time::Duration;
 use tonic::Code;
 
 use super::*;
-use crate::limits::SHORT_MESSAGE_BYTES_MAX;
 
 fn work(concurrent_requests_max: usize, worker_threads_max: usize) -> Work {
     Work::new(&ServerConfig { concurrent_requests_max, worker_threads_max, ..ServerConfig::default() })
@@ -37,6 +36,17 @@ async fn one_more_than_there_is_room_for_is_refused_and_the_rest_is_done() {
     assert_eq!(second.await.unwrap().unwrap(), 2);
     work.idle().await;
     assert_eq!(work.run(|| 4).await.unwrap(), 4);
+}
+
+/// The refusal waited for a turn among the long answers, just when there was memory for none.
+#[test]
+fn an_answer_that_is_refused_is_no_long_one() {
+    let bytes = 2 * crate::limits::SHORT_MESSAGE_BYTES_MAX as usize;
+    let work = Work::new(&ServerConfig { message_bytes_max: bytes, ..ServerConfig::default() });
+    let [first, second] = [Kind::Read, Kind::Read].map(|kind| work.admit(kind, false).unwrap());
+    first.take_answer(bytes).unwrap();
+    assert_eq!(second.take_answer(bytes).unwrap_err().code(), Code::ResourceExhausted);
+    assert!(first.answers_long() && !second.answers_long());
 }
 
 #[tokio::test]
@@ -214,15 +224,4 @@ fn whatever_has_a_write_token_is_a_write() {
         }
     }
     assert!(writes >= 10, "{writes}");
-}
-
-/// The refusal waited for a turn among the long answers, just when there was memory for none.
-#[test]
-fn an_answer_that_is_refused_is_no_long_one() {
-    let bytes = 2 * SHORT_MESSAGE_BYTES_MAX as usize;
-    let work = Work::new(&ServerConfig { message_bytes_max: bytes, ..ServerConfig::default() });
-    let [first, second] = [Kind::Read, Kind::Read].map(|kind| work.admit(kind, false).unwrap());
-    first.take_answer(bytes).unwrap();
-    assert_eq!(second.take_answer(bytes).unwrap_err().code(), Code::ResourceExhausted);
-    assert!(first.answers_long() && !second.answers_long());
 }
