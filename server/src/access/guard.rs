@@ -3,7 +3,6 @@
 use http::{Request, Response};
 use tonic::body::Body;
 use tonic::{Code, Status};
-use tower::Service as _;
 
 use super::streaming::Streaming;
 use super::{Access, within};
@@ -28,7 +27,7 @@ impl Guarded {
             Err(refused) => return refused.into_http(),
         };
         let takes_messages = request.extensions().get::<Acknowledgements>().is_some();
-        let answer = |request: Request<Body>| self.api.clone().call(request);
+        let answer = |request: Request<Body>| self.api.call(request);
         // Callers are not told apart.
         let Some(call) = call else {
             let Ok(response) = answer(request).await;

@@ -89,16 +89,9 @@ where
     server.clone().call(request)
 }
 
-impl Service<Request<Body>> for Api {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Answer;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Answer {
+impl Api {
+    /// Makes a call.
+    pub(crate) fn call(&self, request: Request<Body>) -> Answer {
         let servers = &*self.0;
         let service = service_of(request.uri().path());
         macro_rules! first_named {
@@ -120,6 +113,20 @@ impl Service<Request<Body>> for Api {
             operations: OperationsServiceServer,
             admin: AdminServiceServer,
         }
+    }
+}
+
+impl Service<Request<Body>> for Api {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answer {
+        Api::call(self, request)
     }
 }
 
@@ -156,8 +163,8 @@ mod tests {
         let (config, work) = (ServerConfig::default(), Work::new(&ServerConfig::default()));
         let metrics = Metrics::new(work.clone(), Recall::new(0.0, work.clone()));
         let services = Services::new(&config, Rag::in_memory().unwrap(), work, metrics);
-        let mut api = services.api(&config);
-        let mut code = async |path: String| {
+        let api = services.api(&config);
+        let code = async |path: String| {
             let Ok(answer) = api.call(Request::post(path).body(Body::empty()).unwrap()).await;
             Status::from_header_map(answer.headers()).map(|status| status.code())
         };

@@ -18,7 +18,6 @@ use super::paths::renamed;
 use super::{READ_SLICE, Reading as Finding, Services};
 use crate::convert::{self, QueryPaths};
 use crate::limits::{EMBED_TEXTS_MAX, SHORT_READ_ROWS_MAX, check_count};
-use crate::recall::Recall;
 use crate::status;
 use crate::telemetry::{About, Activity, Figures, Stages};
 use crate::work::{HERE, Lately};
@@ -42,7 +41,6 @@ impl Services {
             stages: self.stages(Activity::Query, About { collection, embedder, ..About::default() }),
             budget: self.budget(),
             finding,
-            recall: self.metrics().recall().clone(),
             lately: self.work().lately().clone(),
             token: CancelToken::new(),
             is_short,
@@ -96,7 +94,6 @@ struct Asked {
     stages: Stages,
     budget: Budget,
     finding: Finding,
-    recall: Recall,
     lately: Lately,
     token: CancelToken,
     is_short: bool,
@@ -148,7 +145,7 @@ impl Asked {
             self.tried = Some(Query { budget: None, at_once: false, ..query });
             return Ok(None);
         }
-        if let Some(drawn) = self.recall.draw(rows.name(), &query) {
+        if let Some(drawn) = self.stages.metrics().recall().draw(rows.name(), &query) {
             drawn.compare(&view, &found);
         }
         let reading = Reading { view: &view, later, budget: &mut self.budget };

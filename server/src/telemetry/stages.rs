@@ -98,6 +98,11 @@ impl Stages {
         Stages { metrics: metrics.clone(), call: Call::current(), activity, about }
     }
 
+    /// What counts and times.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// The collection that it is about.
     pub(crate) fn collection(&self) -> &str {
         &self.about.collection
