@@ -16,7 +16,8 @@
 //! of a processor only: so they wait for each other, too ([`Work::large_reads`]), but not
 //! while a model embeds their texts, which comes before. Likewise long messages, which take a processor for as long as they are taken
 //! apart, before any of this ([`Work::large_messages`]), and long answers, while they are put together as a message, behind it
-//! ([`Work::large_answers`]). These turns are the same ones, and nobody has two: what is left is for short calls alone.
+//! ([`Work::large_answers`]). These turns are the same ones, and nobody has two: what is left is for short calls alone. Reads, messages and answers
+//! have them by turns: otherwise as many large reads as there are places would keep everybody's messages waiting until these are given up.
 //!
 //! An answer is little work and much waiting, streamed or not: what it computes (finding its evidence) takes a turn among the reads, and while it
 //! waits for its model it has a thread ([`Work::wait`]) and no turn, so its places bound those threads.
@@ -149,7 +150,7 @@ impl Work {
             turns: reads.turns.shared_with(Kind::Generate.name()),
             refused: Arc::default(),
         };
-        let large_reads = Turns::new("large_read", config.large_requests_max);
+        let large_reads = Turns::for_several("large_read", config.large_requests_max);
         Work {
             reads,
             writes,

@@ -49,6 +49,30 @@ fn an_answer_that_is_refused_is_no_long_one() {
     assert!(first.answers_long() && !second.answers_long());
 }
 
+/// As many large reads as there are places were all before a message that came behind them, and it was given up meanwhile.
+#[tokio::test]
+async fn a_long_message_waits_for_few_of_the_large_reads_that_wait() {
+    let work = Work::new(&ServerConfig { large_requests_max: 1, ..ServerConfig::default() });
+    let running = work.large_reads().take().await.unwrap();
+    let waits = |turns: &Turns| {
+        let turns = turns.clone();
+        tokio::spawn(async move { turns.take().await.unwrap() })
+    };
+    let mut reads: Vec<_> = (0..10).map(|_| waits(work.large_reads())).collect();
+    while work.large_reads().waiting() < 10 {
+        tokio::task::yield_now().await;
+    }
+    let message = waits(work.large_messages());
+    while work.large_messages().waiting() < 1 {
+        tokio::task::yield_now().await;
+    }
+    drop(running);
+    // The one that was next when it came.
+    drop(reads.remove(0).await.unwrap());
+    let _turn = message.await.unwrap();
+    assert!(reads.iter().all(|read| !read.is_finished()));
+}
+
 #[tokio::test]
 async fn a_panic_is_an_error_and_gives_its_place_back() {
     let work = work(1, 1);

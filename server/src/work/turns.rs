@@ -21,22 +21,31 @@ struct Queue {
     /// What metrics and traces call the kind.
     name: &'static str,
     permits: Arc<Semaphore>,
+    /// Where several kinds share turns: one of each at a time stands among those who are next, and the others behind it.
+    line: Option<Semaphore>,
     waited: Histogram,
     waiting: AtomicU64,
 }
 
 impl Turns {
     pub(super) fn new(name: &'static str, max: usize) -> Turns {
-        Turns::among(name, Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))))
+        Turns::among(name, Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))), false)
+    }
+
+    /// Turns for several kinds, which have them by turns: however many of one wait, who is the first of another waits for few of them.
+    pub(super) fn for_several(name: &'static str, max: usize) -> Turns {
+        Turns::among(name, Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))), true)
     }
 
     /// The same turns for another kind, whose waiting is counted apart.
     pub(super) fn shared_with(&self, name: &'static str) -> Turns {
-        Turns::among(name, Arc::clone(&self.0.permits))
+        Turns::among(name, Arc::clone(&self.0.permits), self.0.line.is_some())
     }
 
-    fn among(name: &'static str, permits: Arc<Semaphore>) -> Turns {
-        Turns(Arc::new(Queue { name, permits, waited: Histogram::new(SECONDS), waiting: AtomicU64::new(0) }))
+    fn among(name: &'static str, permits: Arc<Semaphore>, in_line: bool) -> Turns {
+        let line = in_line.then(|| Semaphore::new(1));
+        let (waited, waiting) = (Histogram::new(SECONDS), AtomicU64::new(0));
+        Turns(Arc::new(Queue { name, permits, line, waited, waiting }))
     }
 
     /// Waits for a turn.
@@ -46,8 +55,13 @@ impl Turns {
     pub(crate) async fn take(&self) -> Result<OwnedSemaphorePermit, Status> {
         let began = Instant::now();
         let waiting = Waiting::begin(&self.0.waiting);
-        let turn = Arc::clone(&self.0.permits).acquire_owned().await.map_err(|_| status::shutting_down())?;
-        drop(waiting);
+        let closed = |_| status::shutting_down();
+        let first = match &self.0.line {
+            Some(line) => Some(line.acquire().await.map_err(closed)?),
+            None => None,
+        };
+        let turn = Arc::clone(&self.0.permits).acquire_owned().await.map_err(closed)?;
+        drop((first, waiting));
         self.had(began.elapsed());
         Ok(turn)
     }
