@@ -35,7 +35,6 @@ use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
