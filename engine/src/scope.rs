@@ -183,7 +183,11 @@ impl Db {
     pub(crate) fn seen(&self, name: &str) -> Result<(Arc<CollectionCore>, Option<Arc<RowFilter>>)> {
         match self.any_store().collection(name) {
             Ok(core) => {
-                let rows = self.rows_of(&core.name(), name)?;
+                // What it is called now is of account only to who does not see everything.
+                let rows = match self.scope {
+                    Some(_) => self.rows_of(&core.name(), name)?,
+                    None => None,
+                };
                 Ok((core, rows))
             }
             // What is hidden is not told to be damaged either.
