@@ -26,9 +26,9 @@ mod timeout;
 mod written;
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -38,7 +38,6 @@ use tokio::sync::watch;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
-use tracing::Instrument as _;
 use tracing::field::Empty;
 
 pub(crate) use self::answering::Watching;
@@ -128,7 +127,11 @@ where
             span.record("trace_id", trace_id.as_str());
         }
         let line = Line::begin(method, span.clone());
-        Box::pin(async move { Ok(rules.answer(inner, request, line).await) }.instrument(span))
+        Box::pin(async move {
+            let mut answer = pin!(rules.answer(inner, request, line));
+            // Not entered once more when it is over, as by a future that is instrumented.
+            Ok(poll_fn(|context| span.in_scope(|| answer.as_mut().poll(context))).await)
+        })
     }
 }
 
@@ -271,8 +274,8 @@ struct Panicked;
 
 /// Polls a future; a panic of it ends it with an error instead of ending the connection.
 async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = std::pin::pin!(future);
-    std::future::poll_fn(move |context| {
+    let mut future = pin!(future);
+    poll_fn(move |context| {
         // The future is not polled again after a panic, so no broken state of it is ever seen.
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
             Ok(poll) => poll.map(Ok),
