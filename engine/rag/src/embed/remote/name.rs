@@ -39,11 +39,17 @@ impl Name<'_> {
         let wrong =
             |reason: &str| Error::Invalid { field: "model".to_owned(), reason: format!("`{name}` {reason}") };
         let (url, model) = name.split_once('#').unwrap_or((name, ""));
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let host = base.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
+        if host.contains('@') {
+            // Not repeated: whoever is told of a model reads its name.
+            let reason = "a user or password in a remote model's name would be read by everybody who sees the model; its key is in a variable \
+                          of the environment";
+            return Err(Error::Invalid { field: "model".to_owned(), reason: reason.to_owned() });
+        }
         if model.is_empty() {
             return Err(wrong("names no model; a remote model is named https://host/v1#model-name"));
         }
-        let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        let host = base.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
         if !is_remote(base) || host.is_empty() {
             return Err(wrong("has no host"));
         }

@@ -263,6 +263,8 @@ fn names_are_understood_or_refused() {
         ("https://host/v1", "names no model"),
         ("https://host/v1#", "names no model"),
         ("https:///v1#m", "has no host"),
+        ("https://user:hunter2@host/v1#m", "a user or password"),
+        ("https://user:hunter2@host/v1", "a user or password"),
         ("https://host?dimensions=0#m", "no number from 1 to 65536 as dimensions"),
         ("https://host?dimensions=70000#m", "no number from 1 to 65536 as dimensions"),
         ("https://host?batch=2049#m", "no number from 1 to 2048 as batch"),
@@ -273,7 +275,7 @@ fn names_are_understood_or_refused() {
     ];
     for (name, words) in refused {
         let error = Name::parse(name).unwrap_err().to_string();
-        assert!(error.contains(words), "{name}: {error}");
+        assert!(error.contains(words) && !error.contains("hunter2"), "{name}: {error}");
     }
 }
 
