@@ -107,12 +107,13 @@ impl Rag {
         Ok(DocumentRemoval { deleted: receipt.deleted > 0, repeated: receipt.repeated })
     }
 
-    /// The chunks of a document, in order.
+    /// The chunks of a document, in order, all of one moment.
     ///
     /// # Errors
     /// [`Error::DocumentNotFound`]; the engine's errors.
     pub fn chunks(&self, collection: &str, id: &str) -> Result<Vec<Chunk>> {
-        let view = self.db().collection(collection)?.view();
+        // They are read in several steps, between which none is to expire.
+        let view = self.db().collection(collection)?.view().as_of_now();
         let count = rows::document(document_row_of(&view, collection, id)?)?.chunks;
         let ids: Vec<PointId> = (0..count).map(|ordinal| chunk_row(id, ordinal)).collect();
         let mut chunks = Vec::with_capacity(count);

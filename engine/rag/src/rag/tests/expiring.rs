@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicI64;
 
 use ragstone::{Clock, DbOptions, Update};
 
+use super::super::documents::READ_BATCH;
 use super::*;
 use crate::ingest::ChunkOptions;
 use crate::retrieve::{Expansion, RetrievalMode, RetrieveRequest};
@@ -11,8 +12,8 @@ use crate::retrieve::{Expansion, RetrievalMode, RetrieveRequest};
 /// When the chunks of one document expire.
 const MOMENT: i64 = 1_000;
 
-/// Two documents, of which the chunks of `brief.md` expire, and how often the clock is to be looked at before they do.
-fn passing() -> (Fixture, Arc<AtomicI64>) {
+/// Two documents, of which the chunks of `brief.md`, so many parts, expire, and how often the clock is to be looked at before they do.
+fn passing(parts: usize) -> (Fixture, Arc<AtomicI64>) {
     let (folder, left) = (tempfile::tempdir().unwrap(), Arc::new(AtomicI64::new(i64::MAX)));
     let looks = left.clone();
     let clock = Clock::new(move || if looks.fetch_sub(1, Ordering::SeqCst) > 0 { 0 } else { MOMENT });
@@ -22,8 +23,8 @@ fn passing() -> (Fixture, Arc<AtomicI64>) {
     let rag = Rag::new(db, models(folder.path(), [BagOfWords::new("words", 256)]));
     let chunks = ChunkOptions { tokens: 48, overlap: 0 };
     rag.create_collection(C, CollectionSpec { chunks, ..CollectionSpec::with_model("words") }).unwrap();
-    for (id, topic) in [("brief.md", "glaciers"), ("lasting.md", "volcanoes")] {
-        rag.ingest(C, document(id, &long(topic, 4))).unwrap();
+    for (id, topic, parts) in [("brief.md", "glaciers", parts), ("lasting.md", "volcanoes", 4)] {
+        rag.ingest(C, document(id, &long(topic, parts))).unwrap();
     }
     let expiring = |ordinal| Update::new(reserved::chunk_row("brief.md", ordinal)).expires_at(MOMENT);
     let brief = 0..rag.chunks(C, "brief.md").unwrap().len();
@@ -35,7 +36,7 @@ fn passing() -> (Fixture, Arc<AtomicI64>) {
 /// Chunks that were found and had expired when they were read were missing, and nothing came in their place.
 #[test]
 fn what_is_found_and_what_is_made_of_it_are_of_one_moment() {
-    let (Fixture { rag, folder: _folder }, left) = passing();
+    let (Fixture { rag, folder: _folder }, left) = passing(4);
     let question = "the glaciers and volcanoes of part 2";
     let retrieved = |mode: RetrievalMode| -> Vec<(String, usize)> {
         let found = rag.retrieve(C, &RetrieveRequest { mode, ..RetrieveRequest::new(question) }).unwrap();
@@ -63,5 +64,21 @@ fn what_is_found_and_what_is_made_of_it_are_of_one_moment() {
                 assert!(found == before || found == after, "{mode}, {looks} looks: {found:?}");
             }
         }
+    }
+}
+
+/// Those of a long document are read a thousand at a time, and half of it was there.
+#[test]
+fn the_chunks_of_a_document_are_of_one_moment() {
+    let (Fixture { rag, folder: _folder }, left) = passing(400);
+    let count = |looks: i64| {
+        left.store(looks, Ordering::SeqCst);
+        rag.chunks(C, "brief.md").unwrap().len()
+    };
+    let (before, after) = (count(i64::MAX), count(0));
+    assert!(before > READ_BATCH && after == 0, "{before} chunks, {after} later");
+    for looks in 1..6 {
+        let found = count(looks);
+        assert!(found == before || found == after, "{looks} looks: {found} of {before}");
     }
 }
