@@ -16,10 +16,13 @@ use crate::manifest::{COUNT_MAX, MANIFEST_FILE, Manifest, ManifestStore};
 use crate::replacement::SEQ_GAP;
 use crate::threads::Pools;
 use crate::verify::Damage;
-use crate::wal::{self, Salvaged};
+use crate::wal::{self, MISSING_MAX, Salvaged};
 
 /// Where damaged files are kept.
 const KEPT_FOLDER: &str = "damaged";
+
+/// What the log has of collections that were made, named and removed.
+const CHANGES: &str = "changes of the catalogue";
 
 /// A repair under way.
 pub(super) struct Repair {
@@ -124,9 +127,7 @@ impl Repair {
         let salvaged = Salvaged::read(&*self.dir)?;
         let (before, mut given_up) = (manifest.clone(), self.catalogue(&salvaged, manifest)?);
         for (id, entry) in &manifest.collections {
-            let writes = salvaged.missing(*id, entry.stored_seq);
-            given_up += writes.len() as u64;
-            self.note_writes(&entry.name, "writes", writes);
+            given_up += self.note_lost(&salvaged, (*id, entry.stored_seq), (&entry.name, "writes"));
         }
         // Records that are lost behind all others of their log id leave no gap among these.
         let entry = |log_id| before.collections.get(&log_id).or_else(|| manifest.collections.get(&log_id));
@@ -155,7 +156,8 @@ impl Repair {
     /// are given up for what cannot.
     fn catalogue(&mut self, salvaged: &Salvaged, manifest: &mut Manifest) -> Result<u64> {
         let (done, first_new) = (manifest.catalogue_seq, manifest.next_collection);
-        let (mut lost, mut made) = (salvaged.missing(CATALOGUE, done), BTreeSet::new());
+        let mut given_up = self.note_lost(salvaged, (CATALOGUE, done), ("", CHANGES));
+        let (mut lost, mut made) = (Vec::new(), BTreeSet::new());
         for (seq, body) in salvaged.bodies(&*self.dir, CATALOGUE, done)? {
             match CatalogueChange::decode(&body) {
                 Ok(change) if change.apply(seq, manifest).is_ok() => {
@@ -171,8 +173,8 @@ impl Repair {
                 }
             }
         }
-        let mut given_up = lost.len() as u64;
-        self.note_writes("", "changes of the catalogue", lost);
+        given_up += lost.len() as u64;
+        self.note_writes("", &format!("{CHANGES} that can be read, but not carried out, out"), lost);
         // Without the record that made it, nobody knows the dimension of a collection.
         for log_id in salvaged.log_ids().filter(|log_id| *log_id >= first_new && !made.contains(log_id)) {
             let writes: Vec<u64> = salvaged.numbers(log_id).collect();
@@ -184,6 +186,24 @@ impl Repair {
             }
         }
         Ok(given_up)
+    }
+
+    /// Notes the writes of a log id behind a number that are lost; how many there are.
+    fn note_lost(
+        &mut self,
+        salvaged: &Salvaged,
+        (log_id, stored): (u64, u64),
+        (collection, kind): (&str, &str),
+    ) -> u64 {
+        let (missing, too_far) = (salvaged.missing(log_id, stored), salvaged.too_far(log_id, stored));
+        let lost = missing.len() + too_far.len();
+        self.note_writes(collection, kind, missing);
+        let left_out = format!(
+            "{kind} that can be read, but have more missing before them than MISSING_MAX = {MISSING_MAX}, so that their numbers are \
+             taken for wrong, and they stay in the folder `{KEPT_FOLDER}` alone, out"
+        );
+        self.note_writes(collection, &left_out, too_far);
+        lost as u64
     }
 
     fn note_writes(&mut self, collection: &str, kind: &str, writes: Vec<u64>) {

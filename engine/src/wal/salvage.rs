@@ -16,9 +16,10 @@ use crate::mend::bits;
 
 /// Bytes of records that a frame is ended after.
 const FRAME_BYTES: usize = 1 << 20;
-/// As many writes may be missing between two records of a log id: more of the smallest than a file of the log holds, which may be lost as a whole.
-/// What comes behind a larger gap is taken for a number that nobody gave it.
-const MISSING_MAX: u64 = 1 << 21;
+/// As many writes of a log id may be missing, all gaps together: for each, the new log has a record that changes nothing. It is more of the smallest than a
+/// file of the log holds, which may be lost as a whole. What comes behind more has a number that nobody gave it, as far as can be told, and is
+/// [lost](Salvaged::too_far).
+pub(crate) const MISSING_MAX: u64 = 1 << 21;
 /// Records of a frame that are tried with each of their bits turned, to no avail. Each may take as many steps as a megabyte has bits, and
 /// where so many are in vain, it is no single bit that is wrong.
 const UNMENDED_MAX: usize = 4;
@@ -172,9 +173,10 @@ impl Salvaged {
 
     /// The highest number of a log id that can follow on `stored`, with so many missing between.
     fn last(&self, log_id: u64, stored: u64) -> u64 {
-        let mut last = stored;
+        let (mut last, mut missing) = (stored, 0u64);
         for number in self.numbers(log_id).filter(|number| *number > stored) {
-            if number - last > MISSING_MAX {
+            missing = missing.saturating_add(number - last - 1);
+            if missing > MISSING_MAX {
                 break;
             }
             last = number;
@@ -188,10 +190,15 @@ impl Salvaged {
         (stored..self.last(log_id, stored)).map(|before| before + 1).filter(is_missing)
     }
 
-    /// The writes of a log id that are lost: those missing behind `stored`, and those that cannot follow on what is there.
+    /// The writes of a log id that cannot be read: those missing behind `stored`, up to the last one that can follow on it.
     pub(crate) fn missing(&self, log_id: u64, stored: u64) -> Vec<u64> {
+        self.gaps(log_id, stored).collect()
+    }
+
+    /// The writes of a log id that can be read and are lost all the same: more than [`MISSING_MAX`] are missing before them.
+    pub(crate) fn too_far(&self, log_id: u64, stored: u64) -> Vec<u64> {
         let last = self.last(log_id, stored);
-        self.gaps(log_id, stored).chain(self.numbers(log_id).filter(|number| *number > last)).collect()
+        self.numbers(log_id).filter(|number| *number > last).collect()
     }
 
     /// The bodies of the records of a log id after one of them, as far as they are there and can follow on it.

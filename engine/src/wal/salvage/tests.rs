@@ -4,6 +4,8 @@ use super::super::LogOptions;
 use super::super::frame::{encode_record, file_header};
 use super::*;
 use crate::batch::{Change, PreparedBatch};
+use crate::catalogue::CATALOGUE;
+use crate::dir::RealDir;
 use crate::dir::memory::MemoryDir;
 use crate::point::PointId;
 
@@ -33,9 +35,10 @@ fn a_number_that_nobody_gave_is_lost_and_nothing_is_written_up_to_it() {
     let dir = log(&[(1, records)]);
     let salvaged = Salvaged::read(&dir).unwrap();
     assert_eq!(salvaged.log_ids().collect::<Vec<_>>(), [1, u64::MAX]);
-    assert_eq!(salvaged.missing(1, 0), [2, u64::MAX]);
-    assert_eq!(salvaged.missing(1, 3), [u64::MAX]);
-    assert!(salvaged.missing(1, u64::MAX).is_empty());
+    let lost = |stored| (salvaged.missing(1, stored), salvaged.too_far(1, stored));
+    assert_eq!(lost(0), (vec![2], vec![u64::MAX]));
+    assert_eq!(lost(3), (vec![], vec![u64::MAX]));
+    assert_eq!(lost(u64::MAX), (vec![], vec![]));
     let numbers: Vec<u64> = salvaged.bodies(&dir, 1, 0).unwrap().iter().map(|(seq, _)| *seq).collect();
     assert_eq!(numbers, [1, 3]);
     assert!(salvaged.bodies(&dir, 1, 3).unwrap().is_empty());
@@ -54,6 +57,55 @@ fn what_follows_on_a_lost_file_of_small_writes_is_none_of_nonsense() {
     let salvaged = Salvaged::read(&dir).unwrap();
     assert_eq!(salvaged.missing(1, 0).len() as u64, lost);
     assert_eq!(salvaged.bodies(&dir, 1, 0).unwrap().len(), 2);
+}
+
+/// Each gap was measured by itself, so that a record for every million writes had a repair write a million for each.
+#[test]
+fn as_many_writes_may_be_missing_in_all_gaps_together() {
+    let far = 2 + MISSING_MAX;
+    let sound: Vec<u8> = [1, far, far + 1].into_iter().flat_map(|seq| record(1, seq)).collect();
+    let salvaged = Salvaged::read(&log(&[(1, sound.clone())])).unwrap();
+    assert_eq!(salvaged.missing(1, 0).len() as u64, MISSING_MAX);
+    assert!(salvaged.too_far(1, 0).is_empty(), "the largest hole is no more than allowed");
+    let beyond: Vec<u8> = [far + 3, far + 4].into_iter().flat_map(|seq| record(1, seq)).collect();
+    let salvaged = Salvaged::read(&log(&[(1, [sound, beyond].concat())])).unwrap();
+    assert_eq!(salvaged.missing(1, 0).len() as u64, MISSING_MAX);
+    assert_eq!(salvaged.too_far(1, 0), [far + 3, far + 4], "one more is missing before them");
+    assert!(salvaged.too_far(1, 1 + far).is_empty(), "what is stored leaves no gap");
+}
+
+/// They were among the writes that cannot be read, as if nothing of them were there.
+#[test]
+fn a_repair_says_what_it_can_read_and_leaves_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = crate::Db::open(directory.path()).unwrap();
+    let notes = db.create_collection("notes", crate::Schema::new(2).unwrap()).unwrap();
+    notes.upsert(vec![crate::Point::new(1, [1.0, 0.0])]).unwrap();
+    drop((notes, db));
+    let dir = RealDir::open(directory.path()).unwrap();
+    let salvaged = Salvaged::read(&dir).unwrap();
+    let log_id = salvaged.log_ids().find(|log_id| *log_id != CATALOGUE).unwrap();
+    let last = salvaged.numbers(log_id).next_back().unwrap();
+    // Another file behind those that are there, whose only record has a number that nobody gave.
+    let LogMark { next_file: number, position, time_us } = salvaged.mark();
+    let seq = last + MISSING_MAX + 2;
+    let records = record(log_id, seq);
+    let length_bytes = records.len() as u32;
+    let header = FrameHeader { number: 0, position: position + 1, time_us, length_bytes };
+    let bytes = [file_header(number), header.encode(), records].concat();
+    std::fs::write(dir.file_path(&file_name(number)), bytes).unwrap();
+    drop(dir);
+    let plan = crate::repair(directory.path(), true).unwrap();
+    let report = crate::repair(directory.path(), false).unwrap();
+    assert_eq!(plan, report);
+    let [lost] = &*report.lost else { panic!("{report:?}") };
+    assert_eq!((&*lost.collection, &*lost.writes), ("notes", &[seq][..]));
+    assert!(lost.what.contains("can be read") && lost.what.contains("MISSING_MAX = 2097152"), "{lost:?}");
+    assert!(report.actions.iter().any(|action| action.contains("1 writes left out")), "{report:?}");
+    let kept = directory.path().join("damaged").join(file_name(number));
+    assert!(kept.exists(), "it stays there for whoever knows better");
+    let db = crate::Db::open(directory.path()).unwrap();
+    assert_eq!(db.collection("notes").unwrap().view().count(None).unwrap(), 1);
 }
 
 /// The sum of such a position and of the records behind it was beyond all numbers.
