@@ -85,6 +85,7 @@
 //! | [`DOCUMENT_BYTES_MAX`] | 16 MiB | INVALID_ARGUMENT |
 //! | [`HTML_NODES_MAX`] | 1,000,000 elements, texts and attributes of a page, which take about 200 MiB while it is read | INVALID_ARGUMENT |
 //! | [`PDF_PROCESSES_MAX`] | 2 PDFs read at a time, each in a process of its own | it waits |
+//! | [`PDF_PLACE_SECONDS_MAX`] | 120 s that one waits for its turn among these, and no longer than its call lasts | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`PDF_PROCESS_BYTES_MAX`] | 512 MiB of memory of such a process | INVALID_ARGUMENT |
 //! | [`PDF_PROCESS_SECONDS_MAX`] | 45 s of a processor's time for a PDF; 30 s altogether | INVALID_ARGUMENT |
 //! | [`DOCUMENT_ID_BYTES_MAX`] | 400 bytes | INVALID_ARGUMENT |
@@ -149,7 +150,8 @@
 //!   connections. Calls for health are begun without their headers, and have some kilobytes each.
 //!
 //! PDFs are read in processes of their own, which take at most [`PDF_PROCESSES_MAX`] times [`PDF_PROCESS_BYTES_MAX`] (1 GiB) beside that, and
-//! end alone where a file was made to exhaust memory or stack. The server's program on Linux has this; on other systems the process is ended after its
+//! end alone where a file was made to exhaust memory or stack. The server's program on Linux has this, which needs `/proc` to bound it and reads no PDF where
+//! it cannot (INTERNAL); on other systems the process is ended after its
 //! time, its memory is not bounded. A server that another program has in itself, as Python has, reads PDFs on a thread unless it is given a
 //! [`PdfProgram`](ragstone_rag::ingest::PdfProgram): what a file's streams hold is measured before as far as that can be known, but a file that was made
 //! for it can end that process. Such a server takes PDFs from those alone whom it trusts.

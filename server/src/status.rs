@@ -9,6 +9,7 @@
 //! | who asks is not known, or may not do that | UNAUTHENTICATED, PERMISSION_DENIED |
 //! | more calls than are granted | RESOURCE_EXHAUSTED, with QuotaFailure and RetryInfo |
 //! | too much at once, too large, disk full | RESOURCE_EXHAUSTED, with QuotaFailure |
+//! | other PDFs are being read, for longer than this one waits | RESOURCE_EXHAUSTED, with QuotaFailure and RetryInfo |
 //! | too much for a model's service (its 429) | RESOURCE_EXHAUSTED, with QuotaFailure, and RetryInfo if it says when |
 //! | not yet (database opening, model loading, keys of tokens not read), no longer (shutting down) | UNAVAILABLE, with RetryInfo where nothing was begun |
 //! | a model gives no answer | UNAVAILABLE; FAILED_PRECONDITION where it refuses the request |

@@ -106,6 +106,27 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// What reads PDFs failed: its program could not be started or bounded, was ended from outside, or ended without an answer. The document may be
+    /// sound.
+    #[error("document `{document}` was not read: {reason}")]
+    PdfReader {
+        /// The document's id.
+        document: String,
+        /// What failed.
+        reason: String,
+    },
+    /// Other PDFs were being read, [`PDF_PROCESSES_MAX`](crate::limits::PDF_PROCESSES_MAX) at a time, and this one was not waited for any longer. It may be
+    /// given again.
+    #[error(
+        "document `{document}` was not read: its turn among other PDFs did not come in {} s; try again",
+        waited.as_secs()
+    )]
+    PdfReaderBusy {
+        /// The document's id.
+        document: String,
+        /// How long it waited.
+        waited: Duration,
+    },
     /// It was cancelled before its end. What is done stays, and who begins it again goes on from there.
     #[error("the {operation} was interrupted; begun again, it goes on from where it was")]
     Interrupted {

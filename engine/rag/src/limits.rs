@@ -6,6 +6,8 @@ pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
 pub const HTML_NODES_MAX: usize = 1_000_000;
 /// Processes that read PDFs at a time, of a [program](crate::ingest::PdfProgram); further files wait.
 pub const PDF_PROCESSES_MAX: usize = 2;
+/// Seconds that a file waits for one of these, at most.
+pub const PDF_PLACE_SECONDS_MAX: u64 = 120;
 /// Bytes of memory that such a process of the server's program takes, its stack included.
 pub const PDF_PROCESS_BYTES_MAX: usize = 512 << 20;
 /// Seconds of processor time that such a process takes.

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How often whoever waits looks up: what a caller who has left costs at most.
-const LOOK: Duration = Duration::from_millis(10);
+pub(crate) const LOOK: Duration = Duration::from_millis(10);
 
 /// What a job gives that is done on a thread of its own, or what `over` gives, which is asked while it is waited for.
 ///

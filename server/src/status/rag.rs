@@ -6,7 +6,8 @@ use ragstone_proto::v1::ErrorReason;
 use ragstone_rag::GenerateFailure;
 use tonic::{Code, Status};
 
-use super::{Problem, beyond_limit, engine, invalid, invalid_with, io, operations, unknown};
+use super::{BUSY_RETRY, Problem, beyond_limit, engine, invalid, invalid_with, io, operations, unknown};
+use crate::limits::PDF_PROCESSES_MAX;
 
 /// Text, model or prompt: something between the request and the engine refused or failed.
 pub(crate) fn rag(error: ragstone_rag::Error) -> Status {
@@ -50,6 +51,19 @@ pub(crate) fn rag(error: ragstone_rag::Error) -> Status {
         }
         Error::NotText { document, reason } => {
             invalid_with(ErrorReason::NotText, "content", &reason).with("document", document).status()
+        }
+        Error::PdfReader { document, .. } => {
+            tracing::error!(error = %message, "what reads PDFs failed");
+            Problem::new(Code::Internal, ErrorReason::StoreIo, message).with("document", document).status()
+        }
+        Error::PdfReaderBusy { document, .. } => {
+            Problem::new(Code::ResourceExhausted, ErrorReason::TooManyRequests, message.as_str())
+                .with("document", document)
+                .with("limit", "PDF_PROCESSES_MAX")
+                .with("max", PDF_PROCESSES_MAX)
+                .quota("PDF_PROCESSES_MAX", message)
+                .retry(BUSY_RETRY)
+                .status()
         }
         Error::Template { reason } => {
             invalid_with(ErrorReason::TemplateInvalid, "template", &reason).status()

@@ -73,3 +73,23 @@ fn a_model_without_room_says_when_to_come_back_if_it_knows() {
         }
     }
 }
+
+/// A document was refused for what the server could not do, and its caller did not send it again.
+#[test]
+fn a_pdf_that_was_not_read_is_not_said_to_be_at_fault() {
+    let document = || "a.pdf".to_owned();
+    let failed = ragstone_rag::Error::PdfReader { document: document(), reason: "no process".to_owned() };
+    let busy = ragstone_rag::Error::PdfReaderBusy { document: document(), waited: Duration::from_secs(120) };
+    for (error, code, reason, may_come_back) in [
+        (failed, Code::Internal, "STORE_IO", false),
+        (busy, Code::ResourceExhausted, "TOO_MANY_REQUESTS", true),
+    ] {
+        assert!(!error.is_about_document(), "{error}");
+        let status = rag(error);
+        let details = status.get_error_details();
+        let info = details.error_info().unwrap();
+        assert_eq!((status.code(), info.reason.as_str()), (code, reason), "{status:?}");
+        assert_eq!(info.metadata["document"], "a.pdf");
+        assert_eq!(details.retry_info().is_some(), may_come_back);
+    }
+}

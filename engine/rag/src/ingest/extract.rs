@@ -5,6 +5,7 @@
 //! by itself what its characters are (`pdf`).
 
 use super::{MediaType, PdfProgram, html, pdf};
+use crate::embed::Wanted;
 use crate::error::{Error, Result};
 use crate::limits::DOCUMENT_BYTES_MAX;
 
@@ -14,21 +15,22 @@ pub(crate) const EXTRACT_VERSION: u32 = 2;
 /// The text that is stored for a document.
 ///
 /// # Errors
-/// [`Error::NotText`], naming the first offending byte; or why a PDF has no text; [`Error::Limit`], if HTML renders to too long a text.
+/// [`Error::NotText`], naming the first offending byte; or why a PDF has no text; [`Error::Limit`], if HTML renders to too long a text. Of a PDF,
+/// [`Error::PdfReader`] and [`Error::PdfReaderBusy`], and why nobody waits for it any more.
 pub(crate) fn text(
     document: &str,
     media_type: MediaType,
     content: &[u8],
-    pdf_program: Option<&PdfProgram>,
+    (pdf_program, wanted): (Option<&PdfProgram>, Wanted<'_>),
 ) -> Result<String> {
+    let refused = |reason| Error::NotText { document: document.to_owned(), reason };
     let text = match media_type {
-        MediaType::Pdf => pdf::to_text(content, pdf_program),
-        MediaType::Html => decode(content, media_type).and_then(html::to_markdown),
+        MediaType::Pdf => pdf::to_text(content, pdf_program, wanted).map_err(|unread| unread.of(document))?,
+        MediaType::Html => decode(content, media_type).and_then(html::to_markdown).map_err(refused)?,
         MediaType::Text | MediaType::Markdown | MediaType::Code(_) => {
-            decode(content, media_type).map(str::to_owned)
+            decode(content, media_type).map_err(refused)?.to_owned()
         }
     };
-    let text = text.map_err(|reason| Error::NotText { document: document.to_owned(), reason })?;
     if text.len() > DOCUMENT_BYTES_MAX {
         return Err(Error::Limit {
             field: "content (as text)".to_owned(),
@@ -80,7 +82,7 @@ mod tests {
     use super::*;
 
     fn text(document: &str, media_type: MediaType, content: &[u8]) -> Result<String> {
-        super::text(document, media_type, content, None)
+        super::text(document, media_type, content, (None, Wanted::always()))
     }
 
     fn reason(media_type: MediaType, content: &[u8]) -> String {

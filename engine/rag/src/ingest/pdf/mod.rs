@@ -16,6 +16,7 @@ mod layout;
 mod program;
 mod streams;
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use hayro_interpret::font::GlyphRun;
@@ -29,6 +30,8 @@ use hayro_interpret::{
 use self::layout::PageText;
 pub use self::program::{PdfProgram, answer_pdf};
 use super::outline::PAGE_END;
+use crate::embed::Wanted;
+use crate::error::Error;
 use crate::limits::DOCUMENT_BYTES_MAX;
 
 /// Time to read a file in; a thousand pages take a second or two.
@@ -36,28 +39,69 @@ const READ_TIME_MAX: Duration = Duration::from_secs(30);
 /// Bytes of stack for the parser, which recurses into what the file nests: address space, of which memory is taken as it is needed.
 const STACK_BYTES: usize = if cfg!(target_pointer_width = "64") { 512 << 20 } else { 16 << 20 };
 
-/// The text of a PDF's pages, or why it has none; read by the program, if there is one.
-pub(super) fn to_text(content: &[u8], program: Option<&PdfProgram>) -> Result<String, String> {
+/// Why there is no text of a PDF.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// For what the file is.
+    Refused(String),
+    /// What reads it failed; the file may be sound.
+    Failed(String),
+    /// For so long its turn did not come.
+    Busy(Duration),
+    /// Nobody waits for it any more.
+    Unwanted(Error),
+}
+
+impl Unread {
+    /// The error of the document that it is about.
+    pub(super) fn of(self, document: &str) -> Error {
+        let document = document.to_owned();
+        match self {
+            Unread::Refused(reason) => Error::NotText { document, reason },
+            Unread::Failed(reason) => Error::PdfReader { document, reason },
+            Unread::Busy(waited) => Error::PdfReaderBusy { document, waited },
+            Unread::Unwanted(error) => error,
+        }
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unread::Refused(reason) | Unread::Failed(reason) => f.write_str(reason),
+            Unread::Busy(waited) => write!(f, "its turn did not come in {} s", waited.as_secs()),
+            Unread::Unwanted(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+/// The text of a PDF's pages, or why there is none; read by the program, if there is one. Without one, whoever waits does so to the end.
+pub(super) fn to_text(
+    content: &[u8],
+    program: Option<&PdfProgram>,
+    wanted: Wanted<'_>,
+) -> Result<String, Unread> {
     match program {
-        Some(program) => program.to_text(content),
+        Some(program) => program.to_text(content, wanted),
         None => here(content, STACK_BYTES),
     }
 }
 
 /// Reads it in this process.
-fn here(content: &[u8], stack_bytes: usize) -> Result<String, String> {
-    streams::check(content)?;
+fn here(content: &[u8], stack_bytes: usize) -> Result<String, Unread> {
+    streams::check(content).map_err(Unread::Refused)?;
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("ragstone-pdf".to_owned()).stack_size(stack_bytes);
         let reading = thread
             .spawn_scoped(scope, || read(content))
-            .map_err(|error| format!("no thread to read it with: {error}"))?;
-        reading.join().unwrap_or_else(|panic| {
+            .map_err(|error| Unread::Failed(format!("there is no thread to read it with: {error}")))?;
+        let read = reading.join().unwrap_or_else(|panic| {
             Err(match panic.downcast::<Stop>() {
                 Ok(stop) => stop.0,
                 Err(_) => "it is damaged in a way that the reader of PDFs does not cope with".to_owned(),
             })
-        })
+        });
+        read.map_err(Unread::Refused)
     })
 }
 

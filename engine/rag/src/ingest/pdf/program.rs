@@ -4,22 +4,30 @@
 //! recurses into both. A thread isolates panics, not memory that runs out nor a stack that overflows, which end the process. So
 //! whoever has a program to start has each file read in a process of its own, which bounds itself before it reads
 //! ([`answer_pdf`] is all that it does then), and which is ended when it takes too long. Few are there at a time, and what they may
-//! take together is bounded by that: the others wait.
+//! take together is bounded by that: the others wait ([`places`]), for a time. Whoever waits looks up meanwhile: where nobody wants the
+//! text any more, the process is ended.
 //!
-//! The file goes to the program's standard input. Its answer comes from its standard output: `T` and the text or `R` and the reason why there is none, with
-//! the length between, in eight bytes, so that one that died in the middle is told from one that is done.
+//! The file goes to the program's standard input. Its answer comes from its standard output: `T` and the text, `R` and the reason why the file has none, or
+//! `F` and the reason why it was not read, with the length between, in eight bytes, so that one that died in the middle is told from one that is done.
+//! Why one died is told by its status and by its standard error ([`ended`]).
+
+mod ended;
+mod places;
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{READ_TIME_MAX, here};
-use crate::limits::{DOCUMENT_BYTES_MAX, PDF_PROCESSES_MAX};
+use self::places::Places;
+use super::{READ_TIME_MAX, Unread, here};
+use crate::embed::Wanted;
+use crate::limits::{DOCUMENT_BYTES_MAX, PDF_PLACE_SECONDS_MAX, PDF_PROCESSES_MAX};
+use crate::waiting::LOOK;
 
 /// What a process may take beyond the time after which it gives up by itself.
 const GRACE: Duration = Duration::from_secs(10);
@@ -27,13 +35,17 @@ const GRACE: Duration = Duration::from_secs(10);
 const STACK_BYTES: usize = 64 << 20;
 /// Bytes of an answer beside the text: what is longer is none.
 const ANSWER_BYTES_MAX: u64 = DOCUMENT_BYTES_MAX as u64 + (64 << 10);
+/// Bytes of its standard error that are looked at.
+const ERROR_BYTES_MAX: u64 = 16 << 10;
 const TEXT: u8 = b'T';
 const REASON: u8 = b'R';
+const FAILURE: u8 = b'F';
 /// What a process keeps of the environment: where its libraries are, and nothing that is secret.
 const KEPT_VARIABLES: [&str; 3] = ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SystemRoot"];
 
-/// A program that reads PDFs, each in a process of its own: it bounds itself and calls [`answer_pdf`]. Clones share
-/// the [`PDF_PROCESSES_MAX`] places.
+/// A program that reads PDFs, each in a process of its own: it calls [`answer_pdf`], which has it bound itself. Clones share
+/// the [`PDF_PROCESSES_MAX`] places; a file waits for one at most [`PDF_PLACE_SECONDS_MAX`] seconds, and no longer than its call is wanted, with
+/// which the process ends, too.
 ///
 /// Without one, PDFs are read on a thread of this process, which ends with it where a file was made to exhaust the stack
 /// or the memory.
@@ -47,8 +59,7 @@ struct Shared {
     variables: Vec<(OsString, OsString)>,
     /// How long an answer is waited for.
     patience: Duration,
-    busy: Mutex<usize>,
-    freed: Condvar,
+    places: Places,
 }
 
 impl PdfProgram {
@@ -64,37 +75,29 @@ impl PdfProgram {
             arguments: arguments.into_iter().map(Into::into).collect(),
             variables,
             patience: READ_TIME_MAX + GRACE,
-            busy: Mutex::new(0),
-            freed: Condvar::new(),
+            places: Places::new(PDF_PROCESSES_MAX, Duration::from_secs(PDF_PLACE_SECONDS_MAX)),
         }))
     }
 
-    /// The text of a PDF's pages, or why it has none.
-    pub(super) fn to_text(&self, content: &[u8]) -> Result<String, String> {
-        let _place = self.0.place();
-        let mut child = self.0.start().map_err(|error| format!("no process to read it with: {error}"))?;
-        let answer = self.0.answer(&mut child, content);
+    /// The text of a PDF's pages, or why there is none.
+    pub(super) fn to_text(&self, content: &[u8], wanted: Wanted<'_>) -> Result<String, Unread> {
+        let _place = self.0.places.take(wanted)?;
+        wanted.check().map_err(Unread::Unwanted)?;
+        let not_started = |error| {
+            let program = self.0.program.display();
+            Unread::Failed(format!("the program that reads PDFs, {program}, could not be started: {error}"))
+        };
+        let mut child = self.0.start().map_err(not_started)?;
+        let began = Instant::now();
+        let answer = self.0.answer(&mut child, content, wanted);
         // It has ended by itself, or was told to: either way it is waited for, so that nothing is left of it.
-        let _ = child.wait();
-        let answer = answer?;
-        understood(&answer).unwrap_or_else(|| {
-            Err("reading it takes more memory or stack than a document may: it is damaged, or made to"
-                .to_owned())
-        })
+        let status = child.wait();
+        let (answer, errors) = answer?;
+        understood(&answer).unwrap_or_else(|| Err(ended::why(status, &errors, began.elapsed())))
     }
 }
 
 impl Shared {
-    /// Waits for one of the places; those before take a bounded time.
-    fn place(&self) -> Place<'_> {
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        while *busy >= PDF_PROCESSES_MAX {
-            busy = self.freed.wait(busy).unwrap_or_else(PoisonError::into_inner);
-        }
-        *busy += 1;
-        Place(self)
-    }
-
     fn start(&self) -> io::Result<Child> {
         let kept = KEPT_VARIABLES.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
         let mut command = Command::new(&self.program);
@@ -103,71 +106,97 @@ impl Shared {
         // What a terminal tells all its processes is told to this one, which ends its work first.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 
-    /// All that a process answers; ends it.
-    fn answer(&self, child: &mut Child, content: &[u8]) -> Result<Vec<u8>, String> {
-        let (input, output) = (child.stdin.take(), child.stdout.take());
-        let no_thread = |error: io::Error| format!("no thread to read it with: {error}");
+    /// All that a process answers, and the first of what it says on its standard error; ends it.
+    fn answer(
+        &self,
+        child: &mut Child,
+        content: &[u8],
+        wanted: Wanted<'_>,
+    ) -> Result<(Vec<u8>, String), Unread> {
+        let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         thread::scope(|scope| {
             let named = |name: &str| thread::Builder::new().name(name.to_owned());
             // One that answers before it has read everything, or dies, breaks the pipe; what it answered counts.
             let write = move || input.map(|mut input| input.write_all(content));
-            let asked = named("ragstone-pdf-in").spawn_scoped(scope, write).map_err(no_thread);
             let (sender, receiver) = sync_channel(1);
             let read = move || {
                 let mut answer = Vec::new();
-                let read = output.map(|output| output.take(ANSWER_BYTES_MAX).read_to_end(&mut answer));
+                let _ = output.map(|output| output.take(ANSWER_BYTES_MAX).read_to_end(&mut answer));
                 // Nobody waits any more for what came too late.
-                let _ = sender.send(read.map(|_| answer));
+                let _ = sender.send(answer);
             };
-            let told = named("ragstone-pdf-out").spawn_scoped(scope, read).map_err(no_thread);
-            let answer = asked.and(told).and_then(|_| {
-                let late = |_| format!("reading it takes more than {} s", self.patience.as_secs());
-                receiver.recv_timeout(self.patience).map_err(late)
-            });
-            // Both threads end with it, whatever it was at.
+            let complain = move || errors.map(first_of).unwrap_or_default();
+            let complaining = named("ragstone-pdf-in")
+                .spawn_scoped(scope, write)
+                .and_then(|_| named("ragstone-pdf-out").spawn_scoped(scope, read))
+                .and_then(|_| named("ragstone-pdf-err").spawn_scoped(scope, complain));
+            let answer = match &complaining {
+                Ok(_) => self.wait_for(&receiver, wanted),
+                Err(error) => Err(Unread::Failed(format!("there is no thread to read it with: {error}"))),
+            };
+            // The threads end with it, whatever it was at.
             let _ = child.kill();
-            answer.map(Option::unwrap_or_default)
+            let errors = complaining.ok().and_then(|complaining| complaining.join().ok());
+            Ok((answer?, errors.unwrap_or_default()))
         })
+    }
+
+    /// Waits for an answer, as long as it may take and is wanted.
+    fn wait_for(&self, answer: &Receiver<Vec<u8>>, wanted: Wanted<'_>) -> Result<Vec<u8>, Unread> {
+        let began = Instant::now();
+        loop {
+            let left = self.patience.saturating_sub(began.elapsed());
+            match answer.recv_timeout(left.min(LOOK)) {
+                Ok(answer) => return Ok(answer),
+                Err(RecvTimeoutError::Disconnected) => return Ok(Vec::new()),
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => {
+                    let seconds = self.patience.as_secs();
+                    return Err(Unread::Refused(format!("reading it takes more than {seconds} s")));
+                }
+                Err(RecvTimeoutError::Timeout) => wanted.check().map_err(Unread::Unwanted)?,
+            }
+        }
     }
 }
 
-/// Room for one process.
-struct Place<'a>(&'a Shared);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        *self.0.busy.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        self.0.freed.notify_one();
-    }
+/// The first that a process says on its standard error. What comes behind is taken, so that it waits for nobody.
+fn first_of(mut errors: impl Read) -> String {
+    let mut said = Vec::new();
+    let _ = errors.by_ref().take(ERROR_BYTES_MAX).read_to_end(&mut said);
+    let _ = io::copy(&mut errors, &mut io::sink());
+    String::from_utf8_lossy(&said).into_owned()
 }
 
 /// What an answer says, if it is whole.
-fn understood(answer: &[u8]) -> Option<Result<String, String>> {
+fn understood(answer: &[u8]) -> Option<Result<String, Unread>> {
     let (kind, rest) = answer.split_first()?;
     let (length, said) = rest.split_first_chunk::<8>()?;
     let said =
         std::str::from_utf8(said).ok().filter(|said| said.len() as u64 == u64::from_le_bytes(*length))?;
     match *kind {
         TEXT => Some(Ok(said.to_owned())),
-        REASON => Some(Err(said.to_owned())),
+        REASON => Some(Err(Unread::Refused(said.to_owned()))),
+        FAILURE => Some(Err(Unread::Failed(said.to_owned()))),
         _ => None,
     }
 }
 
-/// What the program of [`PdfProgram`] does: reads a PDF and writes what becomes of it. Whoever calls this has bounded the
-/// memory and the time of the process before.
+/// What the program of [`PdfProgram`] does: bounds the memory and the time of its process, then reads a PDF, and writes what becomes of it. Where it
+/// cannot be bounded nothing is read, and that is what it answers.
 ///
 /// # Errors
-/// Those of reading and writing. What a PDF has no text for is no error, but an answer.
-pub fn answer_pdf(from: impl Read, mut to: impl Write) -> io::Result<()> {
-    let mut content = Vec::new();
-    from.take(DOCUMENT_BYTES_MAX as u64).read_to_end(&mut content)?;
-    let (kind, said) = match here(&content, STACK_BYTES) {
-        Ok(text) => (TEXT, text),
-        Err(reason) => (REASON, reason),
+/// Those of reading and writing. That there is no text is no error, but an answer.
+pub fn answer_pdf(
+    bound: impl FnOnce() -> io::Result<()>,
+    from: impl Read,
+    mut to: impl Write,
+) -> io::Result<()> {
+    let (kind, said) = match bound() {
+        Ok(()) => answer(from)?,
+        Err(error) => (FAILURE, format!("its reader could not be bounded: {error}")),
     };
     to.write_all(&[kind])?;
     to.write_all(&(said.len() as u64).to_le_bytes())?;
@@ -175,104 +204,16 @@ pub fn answer_pdf(from: impl Read, mut to: impl Write) -> io::Result<()> {
     to.flush()
 }
 
+fn answer(from: impl Read) -> io::Result<(u8, String)> {
+    let mut content = Vec::new();
+    from.take(DOCUMENT_BYTES_MAX as u64).read_to_end(&mut content)?;
+    Ok(match here(&content, STACK_BYTES) {
+        Ok(text) => (TEXT, text),
+        Err(Unread::Refused(reason)) => (REASON, reason),
+        Err(unread) => (FAILURE, unread.to_string()),
+    })
+}
+
 #[cfg(test)]
 #[cfg(unix)]
-mod tests {
-    use std::time::Instant;
-
-    use super::*;
-
-    const NO_VARIABLES: [(&str, &str); 0] = [];
-    const LEASE: &[u8] = include_bytes!("../../../tests/data/pdf/lease.pdf");
-
-    /// A program that is a script of the shell.
-    fn script(script: &str) -> PdfProgram {
-        PdfProgram::new("/bin/sh", ["-c", script], NO_VARIABLES)
-    }
-
-    fn answered(content: &[u8]) -> Vec<u8> {
-        let mut answer = Vec::new();
-        answer_pdf(content, &mut answer).unwrap();
-        answer
-    }
-
-    #[test]
-    fn what_is_answered_is_understood() {
-        let text = here(LEASE, STACK_BYTES).unwrap();
-        assert!(text.contains("The roses are cut in March."));
-        assert_eq!(understood(&answered(LEASE)), Some(Ok(text)));
-        assert!(understood(&answered(b"no file")).unwrap().unwrap_err().contains("no PDF"));
-        let whole = answered(LEASE);
-        for cut in [0, 1, 8, 9, whole.len() - 1] {
-            assert_eq!(understood(&whole[..cut]), None, "{cut} bytes");
-        }
-        assert_eq!(understood(&[whole.as_slice(), b"x"].concat()), None);
-        assert_eq!(understood(b"X\0\0\0\0\0\0\0\0"), None);
-        assert_eq!(understood(b"T\x01\0\0\0\0\0\0\0\xff"), None);
-    }
-
-    #[test]
-    fn a_program_is_asked_and_believed() {
-        let hello = r"cat >/dev/null; printf 'T\005\000\000\000\000\000\000\000hello'";
-        assert_eq!(script(hello).to_text(LEASE), Ok("hello".to_owned()));
-        let without_reading = r"printf 'R\003\000\000\000\000\000\000\000bad'";
-        assert_eq!(script(without_reading).to_text(&vec![b'x'; 4 << 20]), Err("bad".to_owned()));
-    }
-
-    #[test]
-    fn one_that_dies_leaves_a_reason() {
-        for died in ["kill -SEGV $$", "kill -ABRT $$", "exit 1", "true", r"printf 'T\377'", "exec cat"] {
-            let reason = script(died).to_text(LEASE).unwrap_err();
-            assert!(reason.contains("memory or stack"), "{died}: {reason}");
-        }
-        let absent = PdfProgram::new("/no/such/program", ["x"], NO_VARIABLES).to_text(LEASE).unwrap_err();
-        assert!(absent.contains("no process"), "{absent}");
-    }
-
-    #[test]
-    fn one_that_takes_too_long_is_ended() {
-        let mut slow = script("exec sleep 600");
-        Arc::get_mut(&mut slow.0).unwrap().patience = Duration::from_millis(50);
-        let began = Instant::now();
-        let reason = slow.to_text(&vec![b'x'; 4 << 20]).unwrap_err();
-        assert!(reason.contains("takes more than"), "{reason}");
-        assert!(began.elapsed() < Duration::from_secs(300), "it was not waited for to its own end");
-        assert_eq!(*slow.0.busy.lock().unwrap(), 0, "its place is free");
-    }
-
-    #[test]
-    fn few_are_there_at_a_time() {
-        let program = script(r"printf 'T\000\000\000\000\000\000\000\000'");
-        let places: Vec<Place<'_>> = (0..PDF_PROCESSES_MAX).map(|_| program.0.place()).collect();
-        thread::scope(|scope| {
-            let waiting = scope.spawn(|| program.to_text(LEASE));
-            assert!(!waiting.is_finished());
-            drop(places);
-            assert_eq!(waiting.join().unwrap(), Ok(String::new()));
-        });
-    }
-
-    /// Ctrl-C, upon which a server finishes what it was at, ended the process, and the file was refused as damaged.
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn it_is_not_interrupted_by_the_terminal() {
-        let program = script(
-            "read -r _ _ _ _ group _ </proc/$$/stat; \
-             test \"$group\" = $$ && printf 'T\\001\\000\\000\\000\\000\\000\\000\\000x'",
-        );
-        assert_eq!(program.to_text(LEASE), Ok("x".to_owned()));
-    }
-
-    #[test]
-    fn it_is_told_nothing_of_the_environment() {
-        let program = PdfProgram::new(
-            "/bin/sh",
-            [
-                "-c",
-                r#"cat >/dev/null; test -z "$HOME$CARGO_MANIFEST_DIR" && printf "T\001\000\000\000\000\000\000\000$SAID""#,
-            ],
-            [("SAID", "x")],
-        );
-        assert_eq!(program.to_text(LEASE), Ok("x".to_owned()));
-    }
-}
+mod tests;

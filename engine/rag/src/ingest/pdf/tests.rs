@@ -5,7 +5,10 @@ use proptest::prelude::*;
 use super::*;
 
 fn to_text(content: &[u8]) -> Result<String, String> {
-    super::to_text(content, None)
+    super::to_text(content, None, Wanted::always()).map_err(|unread| match unread {
+        Unread::Refused(reason) => reason,
+        other => panic!("{other:?}"),
+    })
 }
 
 fn fixture(name: &str) -> Vec<u8> {

@@ -99,13 +99,14 @@ impl Rag {
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) and [`Error::Limit`](crate::Error::Limit), naming the part of the document;
-    /// [`Error::NotText`](crate::Error::NotText); [`Error::NoModel`](crate::Error::NoModel);
+    /// [`Error::NotText`](crate::Error::NotText); of a PDF, [`Error::PdfReader`](crate::Error::PdfReader) and
+    /// [`Error::PdfReaderBusy`](crate::Error::PdfReaderBusy); [`Error::NoModel`](crate::Error::NoModel);
     /// [`Error::ModelMismatch`](crate::Error::ModelMismatch) and what else loading the model gives; the engine's errors. Then
     /// what was stored before is still there.
     pub fn ingest(&self, collection: &str, document: DocumentInput) -> Result<IngestReport> {
         let preparation = Preparation::of(self, collection)?;
-        let stages = Stages::begin();
-        match preparation.prepare(document, stages)? {
+        let check_wanted = || -> Result<()> { Ok(preparation.collection.check_wanted()?) };
+        match preparation.prepare(document, Stages::begin(), preparation.wanted(&check_wanted))? {
             Prepared::Unchanged(report) => Ok(report),
             Prepared::New(mut pending) => {
                 embed(&preparation, &mut pending)?;

@@ -154,13 +154,20 @@ impl Work<'_> {
                 return;
             };
             drop(documents);
-            let state = match self.preparation.prepare(document, Stages::begin()) {
+            let check_wanted = || self.check_wanted();
+            let wanted = self.preparation.wanted(&check_wanted);
+            let state = match self.preparation.prepare(document, Stages::begin(), wanted) {
                 Ok(Prepared::Unchanged(report)) => State::Over(Ok(report)),
                 Ok(Prepared::New(pending)) => {
                     taken.set(pending.bytes(self.preparation.dimension()));
                     State::Pending(pending)
                 }
                 Err(error) if error.is_about_document() => State::Over(Err(error)),
+                // Whoever is behind it in the order would wait for it.
+                Err(Error::Engine(ragstone::Error::Cancelled)) if self.options.cancel.is_cancelled() => {
+                    self.is_left.store(true, Ordering::Relaxed);
+                    return self.room.close();
+                }
                 Err(error) => return self.fail(error),
             };
             // The receiver is gone where the embedder ended, which closed the room.
@@ -212,13 +219,7 @@ impl Work<'_> {
     /// Embeds the next texts of all in one call.
     fn embed_batch<T>(&self, open: &mut VecDeque<Job<'_, T>>) -> Result<()> {
         let embedder = self.preparation.embedder()?;
-        let check_wanted = || -> Result<()> {
-            self.preparation.collection.check_wanted()?;
-            match self.options.cancel.is_cancelled() {
-                true => Err(ragstone::Error::Cancelled.into()),
-                false => Ok(()),
-            }
-        };
+        let check_wanted = || self.check_wanted();
         let wanted = self.preparation.wanted(&check_wanted);
         wanted.check()?;
         let texts: Vec<&str> =
@@ -279,6 +280,15 @@ impl Work<'_> {
                 outcome => State::Over(outcome),
             };
             report(Job { tag, state, taken }, reports);
+        }
+    }
+
+    /// Whether what is under way is still to be done.
+    fn check_wanted(&self) -> Result<()> {
+        self.preparation.collection.check_wanted()?;
+        match self.options.cancel.is_cancelled() || self.has_failed() {
+            true => Err(ragstone::Error::Cancelled.into()),
+            false => Ok(()),
         }
     }
 

@@ -108,7 +108,7 @@ impl Preparation {
         Ok(self.embedder.get_or_init(|| embedder).clone())
     }
 
-    /// Who waits for the vectors of its documents.
+    /// Who waits for the texts and the vectors of its documents.
     pub(super) fn wanted<'a>(&self, check: &'a dyn Fn() -> Result<()>) -> Wanted<'a> {
         self.rag.wanted(check)
     }
@@ -118,7 +118,13 @@ impl Preparation {
         self.model.dimension
     }
 
-    pub(super) fn prepare(&self, document: DocumentInput, mut stages: Stages) -> Result<Prepared> {
+    /// Checks a document, compares it with what is stored, and makes passages of it, as long as they are wanted.
+    pub(super) fn prepare(
+        &self,
+        document: DocumentInput,
+        mut stages: Stages,
+        wanted: Wanted<'_>,
+    ) -> Result<Prepared> {
         let media_type = validate(&document)?;
         let request = document.request_id.as_deref().map(|id| Request::new(&document.id, id));
         let mut head = Document {
@@ -135,8 +141,8 @@ impl Preparation {
         if let Some(stored) = stored.as_ref().filter(|stored| self.is_unchanged(stored, &head)) {
             return Ok(Prepared::Unchanged(self.leave(stored, request.as_ref(), stages)?));
         }
-        let pdf_program = self.rag.pdf_program.as_ref();
-        head.text = extract::text(&head.id, media_type, &document.content, pdf_program)?;
+        let reading = (self.rag.pdf_program.as_ref(), wanted);
+        head.text = extract::text(&head.id, media_type, &document.content, reading)?;
         drop(document.content);
         stages.end("extract");
         let source = split::Source { document: &head.id, title: &head.title, text: &head.text, media_type };
