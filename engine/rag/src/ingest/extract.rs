@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::limits::DOCUMENT_BYTES_MAX;
 
 /// Changes when the same bytes would give another text, so that stored documents are extracted anew.
-pub(crate) const EXTRACT_VERSION: u32 = 2;
+pub(crate) const EXTRACT_VERSION: u32 = 3;
 
 /// The text that is stored for a document.
 ///

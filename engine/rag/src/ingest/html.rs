@@ -1,7 +1,7 @@
 //! HTML to Markdown.
 //!
 //! The text of a page is what a reader reads: scripts, styles, navigation, footers and form controls are left out. The
-//! title becomes a heading of the first level unless the page has one that says the same.
+//! title becomes a heading of the first level unless the page has one that says the same. White space is what browsers show of it ([`spaces`]).
 //!
 //! HTML that was made to exhaust a server is refused. The parser's time grows with the square of the depth of nesting and
 //! of the number of an element's attributes; so the page is parsed in pieces, and between two of them depth, nodes and time are
@@ -11,6 +11,7 @@
 //! them twice as often each time. Real pages stay far below every bound.
 
 mod siblings;
+mod spaces;
 mod tables;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -91,6 +92,7 @@ fn to_markdown_within(html: &str, time_max: Duration) -> Result<String, String> 
         .build();
     let tree = parse(html, began, time_max)?;
     siblings::join(&tree);
+    spaces::collapse(&tree);
     tables::check(&tree)?;
     let body = catch_unwind(AssertUnwindSafe(|| converter.tree_to_markdown(&tree)));
     let body = body.or_else(|panic| match panic.downcast::<Late>() {

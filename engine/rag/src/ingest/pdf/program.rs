@@ -83,7 +83,7 @@ impl PdfProgram {
     pub(super) fn to_text(&self, content: &[u8], wanted: Wanted<'_>) -> Result<String, Unread> {
         let _place = self.0.places.take(wanted)?;
         wanted.check().map_err(Unread::Unwanted)?;
-        let not_started = |error| {
+        let not_started = |error: io::Error| {
             let program = self.0.program.display();
             Unread::Failed(format!("the program that reads PDFs, {program}, could not be started: {error}"))
         };
