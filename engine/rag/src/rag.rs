@@ -158,7 +158,8 @@ impl Rag {
         Rag { db, deadline, models, reembedding, generate_models, pdf_program, watch, answers, caller }
     }
 
-    /// The same, which has each PDF read in a process of its own: a file made to exhaust memory or stack ends that.
+    /// The same, which has each PDF read in a process of its own: a file made to exhaust memory or stack ends that, and a call that is not wanted any
+    /// more, too.
     #[must_use]
     pub fn with_pdf_program(self, program: PdfProgram) -> Rag {
         Rag { pdf_program: Some(program), ..self }
@@ -181,7 +182,7 @@ impl Rag {
     }
 
     /// The same, whose work ends when the token is cancelled: see [`Db::cancelled_by`]. Embedding many texts, and storing a
-    /// document, end between some texts and the next; what waits for a remote model ends at once.
+    /// document, end between some texts and the next; what waits for a remote model ends at once, and so does the process that reads a PDF.
     pub fn cancelled_by(&self, token: CancelToken) -> Rag {
         Rag { db: self.db.cancelled_by(token), ..self.clone() }
     }
@@ -193,9 +194,9 @@ impl Rag {
         Rag { db: self.db.within(scope), ..self.clone() }
     }
 
-    /// The same, for somebody who waits no longer than to this moment: a remote model is not waited for beyond it, and one whose service
-    /// asks for a pause that is longer fails at once ([`Error::RemoteBusy`], which says how long). All other work is ended by the token of
-    /// [`cancelled_by`](Rag::cancelled_by) alone.
+    /// The same, for somebody who waits no longer than to this moment: neither a program that reads a PDF nor a remote model is waited for beyond it, and
+    /// a model whose service asks for a pause that is longer fails at once ([`Error::RemoteBusy`], which says how long). All other work is ended by the
+    /// token of [`cancelled_by`](Rag::cancelled_by) alone.
     #[must_use]
     pub fn wanted_until(&self, deadline: Instant) -> Rag {
         Rag { deadline: Some(deadline), ..self.clone() }

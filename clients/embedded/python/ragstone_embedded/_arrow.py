@@ -101,7 +101,8 @@ def import_arrow(
 
     `data` is whatever has `__arrow_c_stream__`. The column `id` has the ids (or that which `id` names; `number_rows` numbers them instead), `vector` the
     default vector; other lists of floats are further vectors, all else fields. `columns` are the only ones that are taken, `without` those that are not.
-    Rows with the ids of others replace them, in batches that are durable one by one.
+    Rows with the ids of others replace them, in batches that are durable one by one. A reader is asked for batch after batch while earlier ones are written:
+    whoever makes them knows how far it is.
 
     Raises `InvalidArgument` for columns that have no place, before anything is written, and for a row, whose batch and those after it are not written.
     """

@@ -2,6 +2,8 @@ mod crash;
 mod enrichment;
 mod expiring;
 mod ingest;
+#[cfg(unix)]
+mod pdfs;
 mod per_document;
 mod refusals;
 mod requests;

@@ -35,7 +35,7 @@ pub struct IngestOptions {
     /// Bytes of documents that may be under way, their texts, chunks and vectors included: what is read ahead while others are embedded
     /// and stored. 1 to [`INGEST_AHEAD_BYTES_MAX`]; a document that is larger goes by itself.
     pub ahead_bytes: usize,
-    /// Ends the work between two documents.
+    /// Ends the work between two documents, and the process that reads a PDF ([`PdfProgram`](crate::ingest::PdfProgram)).
     pub cancel: CancelToken,
 }
 
