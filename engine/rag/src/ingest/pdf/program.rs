@@ -31,6 +31,8 @@ use crate::waiting::LOOK;
 
 /// What a process may take beyond the time after which it gives up by itself.
 const GRACE: Duration = Duration::from_secs(10);
+/// What it may take to end after its answer.
+const ENDING: Duration = Duration::from_secs(1);
 /// Bytes of stack in the process. They count against its memory, unlike those of a thread elsewhere, and who needs more is stopped.
 const STACK_BYTES: usize = 64 << 20;
 /// Bytes of an answer beside the text: what is longer is none.
@@ -93,7 +95,7 @@ impl PdfProgram {
         // It has ended by itself, or was told to: either way it is waited for, so that nothing is left of it.
         let status = child.wait();
         let (answer, errors) = answer?;
-        understood(&answer).unwrap_or_else(|| Err(ended::why(status, &errors, began.elapsed())))
+        answer.unwrap_or_else(|| Err(ended::why(status, &errors, began.elapsed())))
     }
 }
 
@@ -109,13 +111,13 @@ impl Shared {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 
-    /// All that a process answers, and the first of what it says on its standard error; ends it.
+    /// What a process answers, if that is whole, and the first of what it says on its standard error; ends it.
     fn answer(
         &self,
         child: &mut Child,
         content: &[u8],
         wanted: Wanted<'_>,
-    ) -> Result<(Vec<u8>, String), Unread> {
+    ) -> Result<(Option<Answer>, String), Unread> {
         let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         thread::scope(|scope| {
             let named = |name: &str| thread::Builder::new().name(name.to_owned());
@@ -134,9 +136,12 @@ impl Shared {
                 .and_then(|_| named("ragstone-pdf-out").spawn_scoped(scope, read))
                 .and_then(|_| named("ragstone-pdf-err").spawn_scoped(scope, complain));
             let answer = match &complaining {
-                Ok(_) => self.wait_for(&receiver, wanted),
+                Ok(_) => self.wait_for(&receiver, wanted).map(|answer| understood(&answer)),
                 Err(error) => Err(Unread::Failed(format!("there is no thread to read it with: {error}"))),
             };
+            if matches!(answer, Ok(None)) {
+                let_end(child);
+            }
             // The threads end with it, whatever it was at.
             let _ = child.kill();
             let errors = complaining.ok().and_then(|complaining| complaining.join().ok());
@@ -162,6 +167,14 @@ impl Shared {
     }
 }
 
+/// Lets a process end by itself that has closed its output: how it does tells why it gave no answer.
+fn let_end(child: &mut Child) {
+    let began = Instant::now();
+    while matches!(child.try_wait(), Ok(None)) && began.elapsed() < ENDING {
+        thread::sleep(LOOK);
+    }
+}
+
 /// The first that a process says on its standard error. What comes behind is taken, so that it waits for nobody.
 fn first_of(mut errors: impl Read) -> String {
     let mut said = Vec::new();
@@ -170,8 +183,11 @@ fn first_of(mut errors: impl Read) -> String {
     String::from_utf8_lossy(&said).into_owned()
 }
 
+/// What a process answers: the text, or why there is none.
+type Answer = Result<String, Unread>;
+
 /// What an answer says, if it is whole.
-fn understood(answer: &[u8]) -> Option<Result<String, Unread>> {
+fn understood(answer: &[u8]) -> Option<Answer> {
     let (kind, rest) = answer.split_first()?;
     let (length, said) = rest.split_first_chunk::<8>()?;
     let said =
