@@ -22,17 +22,18 @@
 //! An answer is little work and much waiting, streamed or not: what it computes (finding its evidence) takes a turn among the reads, and while it
 //! waits for its model it has a thread ([`Work::wait`]) and no turn, so its places bound those threads.
 //!
-//! No caller who is known has more than a share of the places (`shares.rs`).
+//! No caller who is known has more than a share of the places (`shares.rs`). What is refused for want of room is counted by what there was none in
+//! (`refused.rs`).
 //!
 //! One thing is computed on a thread of the runtime all the same: short queries, within a millisecond, where they are (`here.rs`).
 
 mod here;
 mod place;
+mod refused;
 mod shares;
 mod turns;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -44,6 +45,8 @@ use crate::status;
 
 pub(crate) use here::{HERE, Lately};
 pub(crate) use place::Place;
+pub(crate) use refused::Refusal;
+use refused::Refused;
 use shares::Shares;
 pub(crate) use turns::Turns;
 
@@ -100,7 +103,7 @@ struct Gates {
     /// As `admitted`, for calls that stream.
     streams: Arc<Semaphore>,
     turns: Turns,
-    refused: Arc<AtomicU64>,
+    refused: Arc<Refused>,
 }
 
 impl Gates {
@@ -202,9 +205,9 @@ impl Work {
         }
     }
 
-    /// How many requests of a kind were refused for want of a place, so far.
-    pub(crate) fn refused(&self, kind: Kind) -> u64 {
-        self.gates(kind).refused.load(Ordering::Relaxed)
+    /// How many requests of a kind were refused for want of room in something, so far.
+    pub(crate) fn refused(&self, kind: Kind, refusal: Refusal) -> u64 {
+        self.gates(kind).refused.so_far(refusal)
     }
 
     /// The turns that are waited for.
@@ -225,10 +228,11 @@ impl Work {
                 // The places of streams, unless they are the same ones.
                 let of_streams = streams && kind != Kind::Generate;
                 let shares = (self.shares.clone(), of_streams, self.limit(kind, streams).1);
-                Ok(Place::new(kind, streams, (permit, self.memory.clone(), shares)))
+                let memory = (self.memory.clone(), Arc::clone(&gates.refused));
+                Ok(Place::new(kind, streams, permit, memory, shares))
             }
             Err(_) => {
-                gates.refused.fetch_add(1, Ordering::Relaxed);
+                gates.refused.count(Refusal::Places);
                 let (limit, max) = self.limit(kind, streams);
                 Err(status::too_many_requests(limit, max))
             }

@@ -16,7 +16,7 @@ use ragstone_rag::Rag;
 use super::engine::{encode_embedded, encode_engine, encode_process, encode_recall};
 use crate::late::Late;
 use crate::recall::Recall;
-use crate::work::{Kind, Work};
+use crate::work::{Kind, Refusal, Work};
 
 /// The database, the models and the gates of a server.
 pub(super) struct Database {
@@ -92,10 +92,12 @@ impl Database {
 }
 
 fn encode_work(work: &Work, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-    let help = "Requests that were refused, as every place of their kind was taken";
+    let help = "Requests that were refused for want of room, by what there was none in";
     let mut family = encoder.encode_descriptor("requests_refused", help, None, MetricType::Counter)?;
-    for kind in Kind::ALL {
-        ConstCounter::new(work.refused(kind)).encode(family.encode_family(&[("kind", kind.name())])?)?;
+    for (kind, refusal) in Kind::ALL.into_iter().flat_map(|kind| Refusal::ALL.map(|refusal| (kind, refusal)))
+    {
+        let labels = [("kind", kind.name()), ("reason", refusal.name())];
+        ConstCounter::new(work.refused(kind, refusal)).encode(family.encode_family(&labels)?)?;
     }
     let help = "Requests that arrive, wait for a thread or are being worked on";
     let mut family = encoder.encode_descriptor("places_taken", help, None, MetricType::Gauge)?;

@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
 use super::Kind;
+use super::refused::{Refusal, Refused};
 use super::shares::{Share, Shares};
 use crate::limits::SHORT_MESSAGE_BYTES_MAX;
 use crate::memory::Memory;
@@ -34,6 +35,8 @@ struct Taken {
     memory: Memory,
     /// Of that.
     bytes: AtomicUsize,
+    /// What it is counted among if it is refused after all.
+    refused: Arc<Refused>,
     /// Whether its answer takes long to write.
     answers_long: AtomicBool,
 }
@@ -54,12 +57,14 @@ impl Place {
     pub(super) fn new(
         kind: Kind,
         streams: bool,
-        (permit, memory, shares): (OwnedSemaphorePermit, Memory, (Shares, bool, usize)),
+        permit: OwnedSemaphorePermit,
+        (memory, refused): (Memory, Arc<Refused>),
+        shares: (Shares, bool, usize),
     ) -> Place {
         let (bytes, answers_long) = (AtomicUsize::new(0), AtomicBool::new(false));
         let share = OnceLock::new();
-        let shared = Arc::new(Taken { _admitted: permit, share, shares, memory, bytes, answers_long });
-        Place { kind, streams, deadline: None, shared }
+        let taken = Taken { _admitted: permit, share, shares, memory, bytes, refused, answers_long };
+        Place { kind, streams, deadline: None, shared: Arc::new(taken) }
     }
 
     /// The future, its place held, and known to what it runs.
@@ -89,7 +94,8 @@ impl Place {
     pub(crate) fn of_caller(&self, caller: &Arc<str>) -> Result<(), Status> {
         if self.shared.share.get().is_none() {
             let (shares, of_streams, places) = &self.shared.shares;
-            let share = shares.take((Arc::clone(caller), self.kind, *of_streams), *places)?;
+            let share = shares.take((Arc::clone(caller), self.kind, *of_streams), *places);
+            let share = share.inspect_err(|_| self.shared.refused.count(Refusal::CallerShare))?;
             // Told twice at once, it gives the second back.
             let _ = self.shared.share.set(share);
         }
@@ -101,7 +107,8 @@ impl Place {
     /// # Errors
     /// RESOURCE_EXHAUSTED when the messages of all requests take too much.
     pub(crate) fn take(&self, bytes: usize) -> Result<(), Status> {
-        self.shared.memory.hold(bytes)?;
+        let held = self.shared.memory.hold(bytes);
+        held.inspect_err(|_| self.shared.refused.count(Refusal::Memory))?;
         self.shared.bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }

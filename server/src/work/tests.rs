@@ -6,6 +6,7 @@ use std::time::Duration;
 use tonic::Code;
 
 use super::*;
+use crate::limits::CALLER_PLACES_MIN;
 
 fn work(concurrent_requests_max: usize, worker_threads_max: usize) -> Work {
     Work::new(&ServerConfig { concurrent_requests_max, worker_threads_max, ..ServerConfig::default() })
@@ -117,6 +118,33 @@ async fn streams_leave_the_places_of_short_calls_alone() {
     assert!(work.admit(Kind::Read, true).is_ok());
 }
 
+/// Only those were counted that found every place taken.
+#[test]
+fn a_request_is_counted_once_among_the_refused_by_what_there_was_no_room_in() {
+    let work = Work::new(&ServerConfig {
+        concurrent_requests_max: CALLER_PLACES_MIN + 2,
+        message_bytes_max: 1_000,
+        caller_share_max: 0.1,
+        ..ServerConfig::default()
+    });
+    let refused = || Refusal::ALL.map(|refusal| work.refused(Kind::Write, refusal));
+    let of_caller = |caller: &str| {
+        let place = work.admit(Kind::Write, false)?;
+        place.of_caller(&caller.into()).map(|()| place)
+    };
+    let mut places: Vec<Place> = (0..CALLER_PLACES_MIN).map(|_| of_caller("a").unwrap()).collect();
+    assert_eq!(refused(), [0, 0, 0]);
+    assert!(of_caller("a").is_err());
+    assert_eq!(refused(), [0, 1, 0]);
+    places.extend([of_caller("b").unwrap(), of_caller("c").unwrap()]);
+    assert!(of_caller("b").is_err());
+    assert_eq!(refused(), [1, 1, 0]);
+    places[0].take(900).unwrap();
+    assert!(places[1].take(101).is_err());
+    assert_eq!(refused(), [1, 1, 1]);
+    assert_eq!(Refusal::ALL.map(|refusal| work.refused(Kind::Read, refusal)), [0, 0, 0], "another kind");
+}
+
 #[tokio::test]
 async fn a_place_is_kept_until_the_work_is_done_though_its_caller_has_left() {
     let work = work(1, 1);
@@ -178,10 +206,10 @@ async fn answers_that_wait_hold_a_place_and_no_turn() {
         async move { work.wait(move || assert!(held.recv().is_ok())) }
     };
     place.hold(waits).await.unwrap();
-    assert_eq!((work.places(Kind::Generate), work.refused(Kind::Generate)), ((1, 1), 0));
+    assert_eq!((work.places(Kind::Generate), work.refused(Kind::Generate, Refusal::Places)), ((1, 1), 0));
     let refused = work.admit(Kind::Generate, false).unwrap_err();
     assert!(refused.message().contains("CONCURRENT_GENERATIONS_MAX = 1"), "{refused}");
-    assert_eq!(work.refused(Kind::Generate), 1);
+    assert_eq!(work.refused(Kind::Generate, Refusal::Places), 1);
     assert_eq!(work.run(|| 1).await.unwrap(), 1, "the only turn is free");
     release.send(()).unwrap();
     work.idle().await;

@@ -262,6 +262,12 @@ async fn a_caller_has_a_share_of_the_places() {
     assert_eq!(error.metadata()["limit"], "CALLER_SHARE_MAX");
     assert!(error.retry_after().is_some());
     assert_eq!(admin.count_points("c", None).await.unwrap(), 0, "another one");
+    let (address, bearer) = (server.http_address, format!("authorization: Bearer {}\r\n", keys[0]));
+    let scrape = tokio::task::spawn_blocking(move || get_with(address, "/metrics", &bearer).body);
+    let counted = r#"ragstone_requests_refused_total{kind="read",reason="caller_share"} "#;
+    let scrape = scrape.await.unwrap();
+    let refused = scrape.lines().find_map(|line| line.strip_prefix(counted)).expect("it has a series");
+    assert_ne!(refused, "0", "it was counted as if there had been a place");
     waiting.iter().for_each(|waiting| waiting.abort());
     while reader.count_points("c", None).await.is_err() {
         tokio::time::sleep(Duration::from_millis(1)).await;

@@ -129,7 +129,7 @@ async fn metrics_count_what_happened() {
     assert_eq!(value(r#"ragstone_generation_tokens_total{model="small",kind="completion"}"#), 7.0);
     assert_eq!(value(r#"ragstone_generation_first_token_seconds_count{model="small"}"#), 1.0);
     assert_eq!(value(r#"ragstone_generation_duration_seconds_count{model="small"}"#), 1.0);
-    assert_eq!(value(r#"ragstone_requests_refused_total{kind="read"}"#), 0.0);
+    assert_eq!(value(r#"ragstone_requests_refused_total{kind="read",reason="places"}"#), 0.0);
     assert_eq!(value(r#"ragstone_places_max{kind="generate"}"#), 64.0);
     assert_eq!(value(&format!(r#"ragstone_build_info{{version="{}"}}"#, env!("CARGO_PKG_VERSION"))), 1.0);
     server.stop().await;
@@ -231,7 +231,10 @@ async fn one_request_too_many_is_refused_with_when_to_come_back() {
             let refused = post(&server, "/v1/embeddings", &waits);
             // Metrics and health answer however busy the server is.
             let text = get(&server, "/metrics").body;
-            assert_eq!(metric(&text, r#"ragstone_requests_refused_total{kind="read"}"#), Some(1.0));
+            assert_eq!(
+                metric(&text, r#"ragstone_requests_refused_total{kind="read",reason="places"}"#),
+                Some(1.0)
+            );
             assert_eq!(metric(&text, r#"ragstone_places_taken{kind="read"}"#), Some(1.0));
             assert_eq!(get(&server, "/healthz").status, 200);
             server.gate.open();
