@@ -9,6 +9,7 @@
 //! | [`MESSAGE_BYTES_MAX`] | 1,024 MiB of all messages together (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`UNPLACED_REQUEST_BYTES_MAX`] | 4 KiB of a request for health or reflection | RESOURCE_EXHAUSTED |
 //! | [`REFLECTION_CALLS_MAX`] | 16 calls of reflection | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`METRICS_ANSWERS_MAX`] | 16 answers of `/metrics` | 429, with Retry-After |
 //! | [`HEALTH_CALLS_PER_CONNECTION_MAX`] | 64 calls for health of a connection | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CONCURRENT_REQUESTS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CONCURRENT_STREAMS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
@@ -141,8 +142,8 @@
 //!
 //! - a message is there twice while it is read or written. A part of it counts for 256 bytes beside its own, since an empty one takes two on the wire. A
 //!   compressed message counts for what it comes as and for what it becomes, parts included, while it does;
-//! - places are those of [`CONCURRENT_REQUESTS_MAX`] and [`CONCURRENT_STREAMS_MAX`] for reads, writes and fetches each, [`CONCURRENT_GENERATIONS_MAX`] and
-//!   [`REFLECTION_CALLS_MAX`]. What has come of a call and was not asked for yet fills its window of flow control (1 MiB; 4 MiB of a connection, whatever
+//! - places are those of [`CONCURRENT_REQUESTS_MAX`] and [`CONCURRENT_STREAMS_MAX`] for reads, writes and fetches each, [`CONCURRENT_GENERATIONS_MAX`],
+//!   [`REFLECTION_CALLS_MAX`] and [`METRICS_ANSWERS_MAX`]. What has come of a call and was not asked for yet fills its window of flow control (1 MiB; 4 MiB of a connection, whatever
 //!   its calls are); its headers take four times [`HEADER_BYTES_MAX`] once they are taken apart; and the transport has up to 400 KiB of an answer, which nobody
 //!   took;
 //! - what has no place is answered at once, and what comes behind such a call is thrown away. Its answer waits for a caller who takes nothing: some three kilobytes for each of
@@ -175,6 +176,8 @@ pub const MESSAGE_BYTES_MAX: usize = 1_024 << 20;
 pub const UNPLACED_REQUEST_BYTES_MAX: usize = 4 << 10;
 /// Calls of reflection at a time.
 pub const REFLECTION_CALLS_MAX: usize = 16;
+/// Answers of `/metrics` at a time, until they have gone.
+pub const METRICS_ANSWERS_MAX: usize = 16;
 /// Calls for health of one connection at a time.
 pub const HEALTH_CALLS_PER_CONNECTION_MAX: usize = 64;
 /// Requests of a kind (reads, writes, fetches of models) that arrive, wait for a thread or are being worked on, by default;

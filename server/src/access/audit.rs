@@ -19,7 +19,7 @@ const TARGET: &str = "ragstone::audit";
 pub(super) struct Asked<'a> {
     pub(super) caller: &'a str,
     pub(super) call: &'a str,
-    /// Of the gRPC port.
+    /// The other side of the connection, if it is known.
     pub(super) peer: Option<SocketAddr>,
 }
 

@@ -18,7 +18,8 @@
 //!
 //! Invariants:
 //! * Work passes the same gates, under the same limits of bytes and time, as that of gRPC, and ends when its caller leaves.
-//! * Answers are counted beside requests, and both hold their place until they have gone.
+//! * Answers are counted beside requests, and both hold their place until they have gone. Those of `/metrics`, which have no place, are few at a time
+//!   ([`METRICS_ANSWERS_MAX`]).
 //! * Who stops taking an answer for [`answer_stall_timeout`](ServerConfig::answer_stall_timeout), or takes it byte by byte, loses the connection, and the answer ends.
 //! * The connections are bounded ([`http_connections_max`](ServerConfig::http_connections_max)), and so is the time that headers and
 //!   a body may take to arrive.
@@ -33,6 +34,8 @@ mod port;
 mod request;
 mod sending;
 mod stall;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,11 +52,13 @@ use tonic::Code;
 use tower::Service as _;
 
 use self::answer::{ApiError, measured, text};
-use self::listen::{Accepting, Connections};
+use self::listen::{Accepting, Connections, Origin};
 use self::port::{Port, other_method};
+use self::sending::holding;
 use crate::access::within;
 use crate::config::ServerConfig;
 use crate::late::Late;
+use crate::limits::METRICS_ANSWERS_MAX;
 use crate::metrics::Metrics;
 use crate::rpc::Services;
 use crate::status;
@@ -91,6 +96,8 @@ pub(crate) struct Front {
     connections: Connections,
     /// Who looks through the database for metrics: one at a time.
     scraping: Arc<Semaphore>,
+    /// Metrics that are asked for, or are being sent.
+    scrapes: Arc<Semaphore>,
     /// Whether callers are told apart.
     asks: bool,
     /// Whether the port is on the loopback interface.
@@ -126,6 +133,7 @@ impl Front {
                 write_timeout: config.answer_stall_timeout,
             },
             scraping: Arc::new(Semaphore::new(1)),
+            scrapes: Arc::new(Semaphore::new(METRICS_ANSWERS_MAX)),
             asks: config.access.is_on(),
             loopback: false,
             scheme: "http",
@@ -207,6 +215,11 @@ async fn every_request(State(front): State<Front>, request: Request, next: Next)
     measured(response, (counted, under_way), route)
 }
 
+/// The address that a request comes from, if it is known.
+fn origin_of(request: &Request) -> Option<SocketAddr> {
+    request.extensions().get::<Origin>().and_then(|Origin(address)| *address)
+}
+
 async fn metrics(State(front): State<Front>, request: Request) -> Response {
     // Without a database nobody can be told apart, and there is little to see.
     let refused = match (front.asks, front.opened.now()) {
@@ -214,12 +227,17 @@ async fn metrics(State(front): State<Front>, request: Request) -> Response {
         (true, None) => Some(status::opening()),
         (true, Some(opened)) => {
             let access = opened.services.access();
-            access.admit(request.uri().path(), request.headers(), None).await.err()
+            access.admit(request.uri().path(), request.headers(), origin_of(&request)).await.err()
         }
     };
     if let Some(refused) = refused {
         return ApiError::from(refused).into();
     }
+    // Until the answer has gone: as many as there are connections would be held by who takes none.
+    let Ok(scrape) = front.scrapes.clone().try_acquire_owned() else {
+        let refused = status::too_many_requests("METRICS_ANSWERS_MAX", METRICS_ANSWERS_MAX);
+        return ApiError::from(refused).into();
+    };
     let metrics = front.metrics.clone();
     let Ok(turn) = front.scraping.clone().acquire_owned().await else {
         return ApiError::from(status::shutting_down()).into();
@@ -230,7 +248,7 @@ async fn metrics(State(front): State<Front>, request: Request) -> Response {
         metrics.text()
     });
     match lines.await {
-        Ok(lines) => text(StatusCode::OK, crate::metrics::CONTENT_TYPE, lines),
+        Ok(lines) => holding(text(StatusCode::OK, crate::metrics::CONTENT_TYPE, lines), scrape),
         Err(_) => ApiError::from(status::fault()).into(),
     }
 }
@@ -242,7 +260,8 @@ async fn work(State(front): State<Front>, request: Request) -> Response {
     }
     match front.opened.for_call().await {
         Some(Opened { mut work, services, .. }) => {
-            match services.access().admit(request.uri().path(), request.headers(), None).await {
+            let origin = origin_of(&request);
+            match services.access().admit(request.uri().path(), request.headers(), origin).await {
                 Ok(call) => {
                     let begun = call.clone();
                     let Ok(response) = within(call, work.call(request)).await;

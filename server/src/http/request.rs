@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::Stage;
 use super::answer::ApiError;
 use super::port::Port;
-use super::sending::placed;
+use super::sending::holding;
 use crate::access::Call;
 use crate::layer::patience;
 use crate::status;
@@ -44,7 +44,7 @@ impl Port {
             () = self.closing() => Err(status::shutting_down().into()),
         };
         match answered {
-            Ok(response) => placed(response, place),
+            Ok(response) => holding(response, place),
             Err(error) => error.into(),
         }
     }

@@ -4,6 +4,7 @@
 //! each, which no bound of requests sees.
 //! **Idea.** The bytes of an answer are counted as those of a request are, and both until all of it has been handed to the connection, as is the place. The connection
 //! is given copies of pieces, so that of an answer that it was given whole it has a piece and no more ([`stall`](super::stall) ends those that nobody takes).
+//! What an answer of `/metrics` holds instead is one of few permits: metrics are wanted most where there is neither a place nor memory left.
 
 use std::io;
 use std::pin::Pin;
@@ -66,20 +67,20 @@ pub(super) fn counted_json(bytes: Vec<u8>) -> Result<Response, ApiError> {
     Ok(answer(StatusCode::OK, "application/json", Body::from(bytes)))
 }
 
-/// The answer, which has the place of its request until it has gone.
-pub(super) fn placed(response: Response, place: Place) -> Response {
-    response.map(|inner| Body::new(Sending { inner, rest: Bytes::new(), _place: place }))
+/// The answer, which holds something until it has gone: the place of its request.
+pub(super) fn holding(response: Response, held: impl Send + Unpin + 'static) -> Response {
+    response.map(|inner| Body::new(Sending { inner, rest: Bytes::new(), _held: held }))
 }
 
 /// The body of such an answer.
-struct Sending {
+struct Sending<T> {
     inner: Body,
     /// What the connection was not given yet of the last frame.
     rest: Bytes,
-    _place: Place,
+    _held: T,
 }
 
-impl Sending {
+impl<T> Sending<T> {
     /// The next piece of what is left.
     fn piece(&mut self) -> Frame<Bytes> {
         let piece = self.rest.split_to(self.rest.len().min(PIECE_BYTES));
@@ -87,7 +88,7 @@ impl Sending {
     }
 }
 
-impl HttpBody for Sending {
+impl<T: Unpin> HttpBody for Sending<T> {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -157,7 +158,7 @@ mod tests {
         let answered = |bytes: usize| {
             let place = work.admit(Kind::Read, false)?;
             let response = place.within(|| counted_json(vec![7; bytes]));
-            Ok::<_, tonic::Status>(response.map(|response| placed(response, place)))
+            Ok::<_, tonic::Status>(response.map(|response| holding(response, place)))
         };
         let mut body = answered(BYTES).unwrap().unwrap().into_body();
         assert!(answered(1).is_err(), "its place is taken");

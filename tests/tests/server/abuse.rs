@@ -12,7 +12,7 @@ use ragstone_abuse::{Abuse, Target};
 use ragstone_client::{Client, CreateCollection, Point, Query};
 use ragstone_rag::Rag;
 use ragstone_rag::embed::{ModelOptions, Models};
-use ragstone_server::limits::REFLECTION_CALLS_MAX;
+use ragstone_server::limits::{METRICS_ANSWERS_MAX, REFLECTION_CALLS_MAX};
 use ragstone_server::{Listeners, ServerConfig, bind, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
@@ -59,7 +59,8 @@ fn abused() -> ServerConfig {
 fn bound(config: &ServerConfig) -> u64 {
     // Of reads, writes and fetches each.
     let worked = 3 * (config.concurrent_requests_max + config.concurrent_streams_max);
-    let places = (worked + config.concurrent_generations_max + REFLECTION_CALLS_MAX) as u64;
+    let few = REFLECTION_CALLS_MAX + METRICS_ANSWERS_MAX;
+    let places = (worked + config.concurrent_generations_max + few) as u64;
     let connections = config.grpc_connections_max as u64 * MIB + config.http_connections_max as u64 * MIB / 4;
     2 * config.message_bytes_max as u64 + places * 3 * MIB / 2 + connections
 }

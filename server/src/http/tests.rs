@@ -1,0 +1,64 @@
+//! What the routes of the front hold, and what the audit log has of them.
+
+use axum::body::Body;
+use ragstone::Db;
+use ragstone_rag::Rag;
+use ragstone_rag::embed::{ModelOptions, Models};
+
+use super::*;
+use crate::access::AccessConfig;
+use crate::logs::lines::Lines;
+use crate::recall::Recall;
+use crate::work::Work;
+
+/// A port over an empty database.
+fn front(config: &ServerConfig) -> Front {
+    let work = Work::new(config);
+    let counted = Metrics::new(work.clone(), Recall::new(0.0, work.clone()));
+    let (_, stage) = watch::channel(Stage::default());
+    let front = Front::new((counted.clone(), Traces::default()), config, stage);
+    let models = Models::new(ModelOptions { offline: true, ..ModelOptions::default() });
+    let rag = Rag::new(Db::in_memory().unwrap(), models);
+    front.open(Services::new(config, rag, work, counted), config);
+    front
+}
+
+fn asked(path: &'static str) -> Request {
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = path.parse().unwrap();
+    request.extensions_mut().insert(Origin("192.0.2.7:4711".parse().ok()));
+    request
+}
+
+/// They were held by nothing: who took none of them had one of each connection.
+#[tokio::test]
+async fn few_answers_of_metrics_are_on_their_way_at_a_time() {
+    let front = front(&ServerConfig::default());
+    let scrape = || metrics(State(front.clone()), asked("/metrics"));
+    let mut on_their_way = Vec::new();
+    for _ in 0..METRICS_ANSWERS_MAX {
+        let answer = scrape().await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        on_their_way.push(answer);
+    }
+    assert_eq!(scrape().await.status(), StatusCode::TOO_MANY_REQUESTS);
+    on_their_way.pop();
+    assert_eq!(scrape().await.status(), StatusCode::OK);
+}
+
+/// The log told of callers of the gRPC port alone where they come from.
+#[tokio::test]
+async fn who_is_refused_is_logged_with_where_they_come_from() {
+    let access = AccessConfig { required: true, ..AccessConfig::default() };
+    let front = front(&ServerConfig { access, ..ServerConfig::default() });
+    let lines = Lines::begin();
+    for (path, answer) in [
+        ("/metrics", metrics(State(front.clone()), asked("/metrics")).await),
+        ("/v1/models", work(State(front.clone()), asked("/v1/models")).await),
+    ] {
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
+        let text = lines.text();
+        let line = text.lines().find(|line| line.contains("ragstone::audit") && line.contains(path));
+        assert!(line.is_some_and(|line| line.contains("192.0.2.7:4711")), "{path}: {text}");
+    }
+}
