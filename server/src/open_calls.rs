@@ -5,7 +5,7 @@
 //! without credentials, and so it must cost next to nothing: a thousand streams of a connection that took nothing of what reflection
 //! told them held a hundred mebibytes, and four such connections more than a server of a small machine has.
 //! **Idea.** Reflection is for people who look around: few have it at a time ([`REFLECTION_CALLS_MAX`]), and where callers are told apart it needs
-//! credentials, as all calls but health do. Calls for health are few of each connection
+//! credentials, as all calls but health do, and counts as one of these once they are known to be good: who has none keeps nobody from it. Calls for health are few of each connection
 //! ([`HEALTH_CALLS_PER_CONNECTION_MAX`](crate::limits::HEALTH_CALLS_PER_CONNECTION_MAX)), so that nobody takes those of another. Either is begun with the headers that it reads alone, and ends for the bounds when what makes its answer does.
 
 use std::pin::Pin;
@@ -73,32 +73,48 @@ impl OpenCalls {
 
     /// Makes a call; one that is for those alone who are known once there is a database, which knows them.
     pub(crate) async fn call(mut self, request: Request<Body>, database: Late<Guarded>) -> Response<Body> {
-        // Before anything is waited for.
-        let held = match self.take(&request) {
-            Ok(held) => held,
-            Err(refused) => return refused.into_http(),
-        };
         if self.asks_of(request.uri().path()) {
-            let Some(guarded) = database.for_call().await else { return status::opening().into_http() };
+            let guarded = match guarded(&self.reflections, &database).await {
+                Ok(guarded) => guarded,
+                Err(refused) => return refused.into_http(),
+            };
             let peer = request.extensions().get::<Peer>().and_then(Peer::address);
+            // It is known at once, but for the few calls that wait for the keys of tokens.
             let admitted = guarded.access.admit(request.uri().path(), request.headers(), peer).await;
             if let Err(refused) = admitted {
                 return refused.into_http();
             }
         }
+        let held = match self.take(&request) {
+            Ok(held) => held,
+            Err(refused) => return refused.into_http(),
+        };
         let Ok(response) = self.routes.call(with_few_headers(request)).await;
         response.map(|inner| Body::new(Holding { inner, _held: held }))
     }
 
     fn take(&self, request: &Request<Body>) -> Result<Held, Status> {
         if is_reflection(request.uri().path()) {
-            let permit = Arc::clone(&self.reflections).try_acquire_owned();
-            let full = |_| status::too_many_requests("REFLECTION_CALLS_MAX", REFLECTION_CALLS_MAX);
-            return Ok(Held::Reflection { _permit: permit.map_err(full)? });
+            return Ok(Held::Reflection { _permit: permit_of(&self.reflections)? });
         }
         let call = request.extensions().get::<Peer>().map(Peer::health_call).transpose()?;
         Ok(Held::Health { _call: call })
     }
+}
+
+/// A permit of reflection.
+fn permit_of(reflections: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Status> {
+    let full = |_| status::too_many_requests("REFLECTION_CALLS_MAX", REFLECTION_CALLS_MAX);
+    Arc::clone(reflections).try_acquire_owned().map_err(full)
+}
+
+/// What knows callers, which few wait for: until it is there nobody is known whom they could keep from anything.
+async fn guarded(reflections: &Arc<Semaphore>, database: &Late<Guarded>) -> Result<Guarded, Status> {
+    if let Some(guarded) = database.now() {
+        return Ok(guarded);
+    }
+    let _waiting = permit_of(reflections)?;
+    database.for_call().await.ok_or_else(status::opening)
 }
 
 /// The request without what nobody reads of its headers, which may be kilobytes, for as long as it lasts.
@@ -141,7 +157,56 @@ impl HttpBody for Holding {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::Waker;
+
+    use ragstone::Db;
+    use ragstone_rag::Rag;
+    use ragstone_rag::embed::{ModelOptions, Models};
+    use tonic::Code;
+
     use super::*;
+    use crate::access::{AccessConfig, JwtConfig};
+    use crate::config::ServerConfig;
+    use crate::metrics::Metrics;
+    use crate::recall::Recall;
+    use crate::rpc::Services;
+    use crate::work::Work;
+
+    /// The services of an empty database, which ask for a key, or for a token that is signed by a key of a set that cannot be read.
+    fn asking() -> Late<Guarded> {
+        let jwt = JwtConfig::new("/nowhere/keys.json", "issuer", "audience");
+        let access = AccessConfig { required: true, jwt, ..AccessConfig::default() };
+        let config = ServerConfig { access, ..ServerConfig::default() };
+        let work = Work::new(&config);
+        let metrics = Metrics::new(work.clone(), Recall::new(0.0, work.clone()));
+        let models = Models::new(ModelOptions { offline: true, ..ModelOptions::default() });
+        let rag = Rag::new(Db::in_memory().unwrap(), models);
+        let services = Services::new(&config, rag, work, metrics);
+        let database = Late::default();
+        database.come(Guarded { api: services.api(&config), access: services.access().clone() });
+        database
+    }
+
+    /// Permits were taken before anybody was asked who they are.
+    #[tokio::test]
+    async fn who_is_not_known_has_no_permit_of_reflection_and_needs_none_to_be_told_so() {
+        let (calls, database) = (OpenCalls::new(Routes::default(), true), asking());
+        let with = |credentials: &str| {
+            let request = Request::post("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+            request.header("authorization", credentials).body(Body::empty()).unwrap()
+        };
+        let all = Arc::clone(&calls.reflections).try_acquire_many_owned(REFLECTION_CALLS_MAX as u32).unwrap();
+        let refused = calls.clone().call(with("Bearer rsk_0123456789abcdef_x"), database.clone()).await;
+        let status = Status::from_header_map(refused.headers()).unwrap();
+        assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
+        drop(all);
+        // The key of this token is being looked for.
+        let token = "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.e30.AA";
+        let mut asked = pin!(calls.clone().call(with(token), database));
+        assert!(asked.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(calls.reflections.available_permits(), REFLECTION_CALLS_MAX);
+    }
 
     #[test]
     fn what_is_open_is_known_by_its_path() {
@@ -161,7 +226,7 @@ mod tests {
         let mut held: Vec<Held> =
             (0..REFLECTION_CALLS_MAX).map(|_| calls.take(&of(reflection)).unwrap()).collect();
         let refused = calls.clone().take(&of(reflection)).unwrap_err();
-        assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+        assert_eq!(refused.code(), Code::ResourceExhausted);
         assert!(calls.take(&of("/grpc.health.v1.Health/Check")).is_ok(), "health is not reflection");
         held.pop();
         assert!(calls.take(&of(reflection)).is_ok());
