@@ -54,6 +54,7 @@ use crate::columns::Beside;
 use crate::connections::Peer;
 use crate::elements::Shapes;
 use crate::limits::UNPLACED_REQUEST_BYTES_MAX;
+use crate::patience::Patience;
 use crate::status;
 use crate::telemetry::Call;
 use crate::work::{Kind, Place, Work};
@@ -183,7 +184,11 @@ impl RequestLayer {
         if let Some(working) = &mut working {
             working.is_answered();
         }
-        let ends = Ends { deadline, timeout, stall_timeout: self.answer_stall_timeout };
+        let patience = match shape.server_streams {
+            true => Patience::for_each(self.answer_stall_timeout),
+            false => Patience::by_bytes(self.answer_stall_timeout),
+        };
+        let ends = Ends { deadline, timeout, patience };
         Response::from_parts(
             head,
             Body::new(Answering::new(body, (place, working), line, (ends, &self.watching))),

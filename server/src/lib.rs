@@ -49,6 +49,7 @@ mod models;
 mod open_calls;
 mod operations;
 mod page;
+mod patience;
 mod recall;
 mod rpc;
 pub mod scratch;

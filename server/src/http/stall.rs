@@ -2,10 +2,7 @@
 //!
 //! The problem: a client that stops reading lets the system's buffers fill, and then every write waits; the answer, and with it
 //! the connection's place and the thread that waits for a language model, would be held for as long as the client likes. So a write that
-//! waits for longer than it may fails, which ends the connection and drops the answer.
-//!
-//! Nor may a client take an answer byte by byte: who took one a minute held it as long as who takes nothing. All waiting wears the patience down, and
-//! what is taken restores it, a second for every [`BODY_BYTES_PER_SECOND_MIN`]; there is never more of it than at the beginning.
+//! waits for longer than it may fails, which ends the connection and drops the answer. Nor may a client take an answer byte by byte ([`Patience`]).
 
 use std::io;
 use std::pin::Pin;
@@ -15,21 +12,19 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use crate::limits::BODY_BYTES_PER_SECOND_MIN;
+use crate::patience::Patience;
 
 /// The connection.
 pub(super) struct Stalling<S> {
     inner: S,
-    patience: Duration,
-    /// What is left of it.
-    left: Duration,
+    patience: Patience,
     /// Since when a write waits, if one does, and when that has been for too long.
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
 impl<S> Stalling<S> {
     pub(super) fn new(inner: S, patience: Duration) -> Stalling<S> {
-        Stalling { inner, patience, left: patience, waiting: None }
+        Stalling { inner, patience: Patience::by_bytes(patience), waiting: None }
     }
 
     /// A write's outcome, by which so many bytes were taken, unless it waits and has waited for too long.
@@ -40,16 +35,11 @@ impl<S> Stalling<S> {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            if let Some((since, _)) = self.waiting.take() {
-                self.left = self.left.saturating_sub(since.elapsed());
-            }
-            if self.left < self.patience {
-                let earned = (bytes as u64).saturating_mul(1_000_000) / BODY_BYTES_PER_SECOND_MIN;
-                self.left = (self.left + Duration::from_micros(earned)).min(self.patience);
-            }
+            let waited = self.waiting.take().map_or(Duration::ZERO, |(since, _)| since.elapsed());
+            self.patience.taken(bytes, waited);
             return outcome;
         }
-        let left = self.left;
+        let left = self.patience.left();
         let begin = || (Instant::now(), Box::pin(tokio::time::sleep(left)));
         let (_, given_up) = self.waiting.get_or_insert_with(begin);
         match given_up.as_mut().poll(context) {
@@ -96,6 +86,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+    use crate::limits::BODY_BYTES_PER_SECOND_MIN;
 
     #[tokio::test(start_paused = true)]
     async fn a_write_that_nobody_takes_fails_in_time() {

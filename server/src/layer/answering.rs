@@ -5,7 +5,11 @@
 //! end it, and its log line waits for the code in its trailers. A caller who takes nothing (whose flow-control window is
 //! shut) stops the transport from asking for more, so that nothing in the body itself would ever run: a task of its own
 //! watches the deadline, and for how long nothing was asked for, and drops what makes the answer, wherever that is, and its place with it.
-//! What remains to be told is told as soon as it is asked for. An answer that has nothing to say yet is asked all the while, so it may rest.
+//! What remains to be told is told as soon as it is asked for; to who never asks, nothing is, and the log has how it ended. An answer that has nothing to
+//! say yet is asked all the while, so it may rest.
+//!
+//! Nor may a caller take the one message of an answer byte by byte ([`Patience`]), who wants all of it. That of a stream may have something to do between
+//! two messages, which shuts the window within one: so each piece that is taken of it is waited for as long.
 //!
 //! A message goes out in pieces. The transport keeps what it was given until the caller takes it or the connection ends, and it asks as soon as the
 //! window is open for a byte: given a large message whole, it would have all of it for as long as the caller likes, whatever became of the
@@ -29,6 +33,7 @@ use super::giving_way::give_way;
 use super::line::Line;
 use super::{FOREVER, with_details};
 use crate::connections::Working;
+use crate::patience::Patience;
 use crate::status;
 use crate::work::Place;
 
@@ -46,8 +51,8 @@ pub(super) struct Ends {
     pub(super) deadline: Instant,
     /// What the deadline was set to, for who is told of it.
     pub(super) timeout: Duration,
-    /// For how long the caller may take nothing of what there is.
-    pub(super) stall_timeout: Duration,
+    /// For how long the caller may take nothing of what there is, at the beginning.
+    pub(super) patience: Patience,
 }
 
 /// The body of such an answer.
@@ -79,8 +84,9 @@ struct Live {
     waker: Option<Waker>,
     /// Its end is the watching task's, if there is one.
     watched: Option<oneshot::Sender<()>>,
-    /// When the last frame was taken, if none was asked for since.
-    taken: Option<Instant>,
+    /// When the transport was given something, and how many bytes, if it has asked for nothing since.
+    given: Option<(Instant, usize)>,
+    patience: Patience,
 }
 
 /// Has those answers watched that are not sent at once: a task and its timers for each cost more than sending most of them takes. Clones are one, which
@@ -150,7 +156,9 @@ impl Answering {
         (ends, watching): (Ends, &Watching),
     ) -> Answering {
         let (rest, is_stream) = (Bytes::new(), place.as_ref().is_none_or(Place::streams));
-        let live = Live { inner, rest, place, _working: working, waker: None, watched: None, taken: None };
+        let patience = ends.patience;
+        let live =
+            Live { inner, rest, place, _working: working, waker: None, watched: None, given: None, patience };
         let shared = Arc::new(Mutex::new(State::Live(live)));
         watching.watch(Begun { shared: Arc::clone(&shared), ends });
         Answering { shared, line: Some(line), is_stream }
@@ -173,7 +181,13 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        let _ended = std::mem::replace(&mut *lock(&self.shared), State::Over);
+        let ended = std::mem::replace(&mut *lock(&self.shared), State::Over);
+        // Its caller never asked how it ended.
+        if let State::Ended(status) = ended
+            && let Some(line) = self.line.take()
+        {
+            line.end(status.code());
+        }
     }
 }
 
@@ -185,14 +199,14 @@ async fn watch_over(
 ) {
     let mut over = std::pin::pin!(over);
     let status = loop {
-        let stalls = stalls_at(&shared, ends.stall_timeout);
+        let stalls = stalls_at(&shared, ends.patience);
         tokio::select! {
             _ = &mut over => return,
             () = tokio::time::sleep_until(ends.deadline) => break status::deadline_exceeded(ends.timeout),
             _ = give_up.wait_for(|give_up| *give_up) => break status::shutting_down(),
             () = tokio::time::sleep_until(stalls) => {
-                if stalls_at(&shared, ends.stall_timeout) <= Instant::now() {
-                    break status::answer_stalled(ends.stall_timeout);
+                if stalls_at(&shared, ends.patience) <= Instant::now() {
+                    break status::answer_stalled(ends.patience.whole());
                 }
             }
         }
@@ -209,15 +223,15 @@ async fn watch_over(
     }
 }
 
-/// When the caller will have taken nothing for too long, as far as can be said now.
-fn stalls_at(shared: &Mutex<State>, patience: Duration) -> Instant {
-    let since = match &*lock(shared) {
-        State::Live(live) => live.taken,
-        State::Ended(_) | State::Over => None,
+/// When the caller will have taken nothing for too long, as far as can be said now; with so much patience where nothing is known of them.
+fn stalls_at(shared: &Mutex<State>, patience: Patience) -> Instant {
+    let (given, patience) = match &*lock(shared) {
+        State::Live(live) => (live.given, live.patience),
+        State::Ended(_) | State::Over => (None, patience),
     };
     // Who has it asked for now may begin to stall right now.
-    let since = since.unwrap_or_else(Instant::now);
-    since.checked_add(patience).unwrap_or_else(|| since + FOREVER)
+    let since = given.map_or_else(Instant::now, |(since, _)| since);
+    since.checked_add(patience.left()).unwrap_or_else(|| since + FOREVER)
 }
 
 fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
@@ -268,6 +282,14 @@ fn poll_live(live: &mut Live, context: &mut Context<'_>) -> std::thread::Result<
     }))
 }
 
+/// Bytes of a frame, of which trailers have none.
+fn bytes_of(polled: &std::thread::Result<Polled>) -> usize {
+    match polled {
+        Ok(Poll::Ready(Some(Ok(frame)))) => frame.data_ref().map_or(0, Bytes::len),
+        _ => 0,
+    }
+}
+
 /// The next piece of what is left of a large message.
 fn piece(rest: &mut Bytes) -> Bytes {
     Bytes::copy_from_slice(&rest.split_to(rest.len().min(PIECE_BYTES)))
@@ -289,12 +311,14 @@ impl HttpBody for Answering {
             State::Over => return Poll::Ready(None),
             State::Ended(status) => Ok(Poll::Ready(Some(Err(status.clone())))),
             State::Live(live) => {
-                live.taken = None;
+                if let Some((since, bytes)) = live.given.take() {
+                    live.patience.taken(bytes, since.elapsed());
+                }
                 let polled = poll_live(live, context);
                 if let Ok(Poll::Pending) = polled {
                     live.waker = Some(context.waker().clone());
                 } else {
-                    live.taken = Some(Instant::now());
+                    live.given = Some((Instant::now(), bytes_of(&polled)));
                 }
                 polled
             }

@@ -68,14 +68,21 @@ impl Call {
     }
 
     async fn begin_under(timeout: Option<&str>, shape: Shape, stream_timeout: Duration) -> Call {
+        let request_timeout = Duration::from_secs(1);
+        Call::begin_within(timeout, shape, [request_timeout, stream_timeout, 2 * STREAM_TIMEOUT]).await
+    }
+
+    /// Within the longest times of a call of one message, and of one that streams, and with so long for who takes nothing.
+    async fn begin_within(timeout: Option<&str>, shape: Shape, times: [Duration; 3]) -> Call {
+        let [request_timeout, stream_timeout, answer_stall_timeout] = times;
         let config =
             ServerConfig { concurrent_streams_max: 1, concurrent_requests_max: 1, ..ServerConfig::default() };
         let work = Work::new(&config);
         let (give_up, give_up_seen) = watch::channel(false);
         let layer = RequestLayer {
-            request_timeout: Duration::from_secs(1),
+            request_timeout,
             stream_timeout,
-            answer_stall_timeout: 2 * STREAM_TIMEOUT,
+            answer_stall_timeout,
             request_bytes_max: 1_000,
             calls: Calls::with(PATH, shape),
             shapes: Arc::default(),
@@ -206,6 +213,38 @@ async fn what_nobody_takes_of_a_large_message_goes_with_its_answer() {
     assert!(!call.has_its_place());
 }
 
+/// After how many seconds a large answer has ended that is taken piece by piece, so many seconds after one another; none if all of it is taken.
+async fn ends_after(shape: Shape, pause_s: u64) -> Option<u64> {
+    let times = [STREAM_TIMEOUT, STREAM_TIMEOUT, Duration::from_secs(60)];
+    let mut call = Call::begin_within(None, shape, times).await;
+    let large: &'static str = "x".repeat(20 * (64 << 10)).leak();
+    call.next.send(Next::Data(large)).unwrap();
+    call.next.send(Next::End(Code::Ok)).unwrap();
+    let began = Instant::now();
+    let ended = loop {
+        match call.frame().await.unwrap() {
+            Ok(_) => tokio::time::sleep(Duration::from_secs(pause_s)).await,
+            Err(ended) => break ended,
+        }
+    };
+    assert!(!call.has_its_place());
+    (ended.code() != Code::Ok).then(|| {
+        assert!(ended.message().contains("BODY_BYTES_PER_SECOND_MIN"), "{ended:?}");
+        began.elapsed().as_secs()
+    })
+}
+
+/// Any piece that was taken gave it as long again, for as long as a call may take.
+#[tokio::test(start_paused = true)]
+async fn the_one_message_of_an_answer_may_not_be_taken_slowly_and_those_of_a_stream_may() {
+    // As fast as it must be: a piece has the bytes of four seconds.
+    assert_eq!(ends_after(Shape::default(), 4).await, None);
+    // Every ten seconds wear six down.
+    assert_eq!(ends_after(Shape::default(), 10).await, Some(100));
+    assert_eq!(ends_after(STREAM, 10).await, None);
+    assert_eq!(ends_after(STREAM, 61).await, Some(61));
+}
+
 /// A deadline that no clock reaches panicked, outside of what catches panics.
 #[tokio::test]
 async fn a_timeout_may_be_longer_than_clocks_count() {
@@ -262,6 +301,19 @@ async fn the_line_of_a_stream_comes_with_its_last_code() {
     drop(call.answer);
     assert!(lines.text().contains("code=Cancelled"), "{}", lines.text());
     assert_eq!(lines.text().lines().count(), 2);
+}
+
+/// The log had it that its caller had left.
+#[tokio::test(start_paused = true)]
+async fn the_line_of_an_answer_that_nobody_takes_says_how_it_ended() {
+    let lines = Lines::begin();
+    let mut call = Call::begin(Some("5S")).await;
+    call.next.send(Next::Data("one")).unwrap();
+    call.says("one").await;
+    call.next.closed().await;
+    drop(call.answer);
+    assert!(lines.text().contains("code=DeadlineExceeded"), "{}", lines.text());
+    assert_eq!(lines.text().lines().count(), 1);
 }
 
 #[test]

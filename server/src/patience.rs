@@ -1,0 +1,83 @@
+//! For how long is waited until something is taken of an answer.
+//!
+//! **Problem.** Who takes nothing of an answer has what it takes of the server for as long as they like, and who takes a byte a minute has it as long.
+//! **Idea.** All waiting wears patience down, and what is taken restores it, a second for every [`BODY_BYTES_PER_SECOND_MIN`]; there is never more of it
+//! than at the beginning. Where messages are wanted one by one, by who may have something to do in between, each that is taken restores all of it.
+
+use std::time::Duration;
+
+use crate::limits::BODY_BYTES_PER_SECOND_MIN;
+
+/// Patience with who takes an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    whole: Duration,
+    left: Duration,
+    /// Whether it is restored by what is taken, and not by that anything is.
+    by_bytes: bool,
+}
+
+impl Patience {
+    /// So much, with who is to take a whole.
+    pub(crate) fn by_bytes(whole: Duration) -> Patience {
+        Patience { whole, left: whole, by_bytes: true }
+    }
+
+    /// So much, with who takes one thing after the other.
+    pub(crate) fn for_each(whole: Duration) -> Patience {
+        Patience { whole, left: whole, by_bytes: false }
+    }
+
+    /// What there was of it at the beginning.
+    pub(crate) fn whole(&self) -> Duration {
+        self.whole
+    }
+
+    /// What is left of it.
+    pub(crate) fn left(&self) -> Duration {
+        self.left
+    }
+
+    /// So many bytes were taken after they had waited for so long.
+    pub(crate) fn taken(&mut self, bytes: usize, waited: Duration) {
+        let earned = match self.by_bytes {
+            true => {
+                Duration::from_micros((bytes as u64).saturating_mul(1_000_000) / BODY_BYTES_PER_SECOND_MIN)
+            }
+            false => self.whole,
+        };
+        self.left = self.left.saturating_sub(waited).saturating_add(earned).min(self.whole);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: usize = BODY_BYTES_PER_SECOND_MIN as usize;
+
+    #[test]
+    fn what_is_taken_restores_what_waiting_wore_down() {
+        let of = Duration::from_secs;
+        let mut patience = Patience::by_bytes(of(60));
+        patience.taken(100 * SECOND, Duration::ZERO);
+        assert_eq!(patience.left(), of(60), "there is never more");
+        patience.taken(4 * SECOND, of(14));
+        assert_eq!((patience.left(), patience.whole()), (of(50), of(60)));
+        patience.taken(SECOND / 2, of(50));
+        assert_eq!(patience.left(), Duration::from_millis(500));
+        patience.taken(1_000 * SECOND, of(1_000));
+        assert_eq!(patience.left(), of(60));
+        patience.taken(usize::MAX, Duration::MAX);
+        assert_eq!(patience.left(), of(60));
+    }
+
+    #[test]
+    fn each_of_many_is_waited_for_as_long() {
+        let mut patience = Patience::for_each(Duration::from_secs(60));
+        for _ in 0..10 {
+            patience.taken(1, Duration::from_secs(59));
+            assert_eq!(patience.left(), Duration::from_secs(60));
+        }
+    }
+}
