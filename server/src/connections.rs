@@ -34,7 +34,9 @@ use self::places::{Place, Places};
 const PREFACE_BYTES: usize = 24;
 /// Bytes that are put together to one write.
 const WRITE_BYTES: usize = 16 << 10;
-/// A frame of HTTP/2: the connection ends, for no error, and no call since the first is under way, so that whatever is on its way may be made anew elsewhere.
+/// A frame of HTTP/2: the connection ends, for no error, and of no call was anything begun that its client waits for, so that whatever is on its way may be made
+/// anew elsewhere: those that were answered have been for long, and none begins from now on. The end that HTTP/2 has of itself says the same by the number of
+/// the last call, and is tonic's to begin, of all connections at once.
 const GO_AWAY: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// What knows where it comes from.
@@ -126,7 +128,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<IO> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.hung_up || self.place.peer.is_told_to_end(context) {
+        if self.hung_up || self.place.peer.hangs_up(context) {
             // As if the client had: HTTP/2 ends, and says nothing of why.
             if !std::mem::replace(&mut self.hung_up, true) {
                 self.goodbye = GO_AWAY;
@@ -254,7 +256,7 @@ mod tests {
         let mut incoming = pin!(bounded(tokio_stream::iter(servers), 1, PATIENCE));
         clients[0].write_all(&[7; PREFACE_BYTES]).await.unwrap();
         let first = incoming.next().await.unwrap().unwrap();
-        let mut working = first.connect_info().work();
+        let mut working = first.connect_info().work().unwrap();
         working.is_answered();
         let served = tokio::spawn(serve(first));
         assert!(tokio::time::timeout(10 * PATIENCE, incoming.next()).await.is_err());

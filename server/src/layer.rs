@@ -151,10 +151,13 @@ impl RequestLayer {
         let place = Kind::of(path).map(|kind| self.work.admit(kind, shape.streams())).transpose();
         let place =
             place.map(|place| place.map(|place| place.until(started.into_std().checked_add(timeout))));
-        let (response, place, mut working) = match place {
-            Ok(place) => {
-                let peer = place.as_ref().and_then(|_| request.extensions().get::<Peer>());
-                let working = peer.map(Peer::work);
+        let begun = place.and_then(|place| {
+            let peer = place.as_ref().and_then(|_| request.extensions().get::<Peer>());
+            let working = peer.map(Peer::work).transpose()?;
+            Ok((place, working))
+        });
+        let (response, place, mut working) = match begun {
+            Ok((place, working)) => {
                 let handled = caught(self.handle(inner, request, (shape, place.clone())));
                 // Made when they are first waited for: most calls are answered at once.
                 let passed = async { tokio::time::sleep_until(deadline).await };

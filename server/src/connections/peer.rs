@@ -9,6 +9,9 @@
 //! ```
 //! A call works while it has a place; one for health, or of reflection, does not. A connection rests while none works. Calls that are refused leave one as it
 //! was by which none was answered: whoever has no credentials would otherwise keep it from resting.
+//!
+//! Once it is hung up on no call works any more: a client is told then that what it asked for last was not begun, and asks for it anew elsewhere. Both are
+//! decided under one lock, as a call may come in just that moment.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,8 +47,19 @@ struct State {
     /// When the last of these ended, or it was opened.
     rests_since: Instant,
     is_told_to_end: bool,
+    is_hung_up: bool,
     /// Who reads from it.
     reader: Option<Waker>,
+}
+
+impl State {
+    fn is_told_to_end(&mut self, context: &Context<'_>) -> bool {
+        match &self.reader {
+            Some(reader) if reader.will_wake(context.waker()) => {}
+            _ => self.reader = Some(context.waker().clone()),
+        }
+        self.is_told_to_end
+    }
 }
 
 impl Peer {
@@ -57,6 +71,7 @@ impl Peer {
             is_used: false,
             rests_since: Instant::now(),
             is_told_to_end: false,
+            is_hung_up: false,
             reader: None,
         };
         Peer { address, state: Arc::new(Mutex::new(state)) }
@@ -86,21 +101,30 @@ impl Peer {
     }
 
     /// Begins a call that works until what is returned is dropped.
-    pub(crate) fn work(&self) -> Working {
+    ///
+    /// # Errors
+    /// CANCELLED where the connection was hung up on, which nobody hears of.
+    pub(crate) fn work(&self) -> Result<Working, Status> {
         let mut state = self.state();
+        if state.is_hung_up {
+            return Err(status::cancelled());
+        }
         state.working += 1;
         state.is_told_to_end = false;
-        Working { peer: self.clone(), is_answered: false }
+        Ok(Working { peer: self.clone(), is_answered: false })
     }
 
     /// Whether it is to end, which who reads from it is woken for.
     pub(super) fn is_told_to_end(&self, context: &Context<'_>) -> bool {
+        self.state().is_told_to_end(context)
+    }
+
+    /// The same, and it is hung up on if it is: no call works from then on.
+    pub(super) fn hangs_up(&self, context: &Context<'_>) -> bool {
         let mut state = self.state();
-        match &state.reader {
-            Some(reader) if reader.will_wake(context.waker()) => {}
-            _ => state.reader = Some(context.waker().clone()),
-        }
-        state.is_told_to_end
+        let is_told = state.is_told_to_end(context);
+        state.is_hung_up |= is_told;
+        state.is_hung_up
     }
 
     /// Whether it was of use, and since when it has rested, if it may be closed for another: those that are less come first.
@@ -193,10 +217,10 @@ mod tests {
         tokio::time::advance(NEVER_USED).await;
         assert_eq!(may_end(), Some((false, opened)));
         // Refused, and health: it goes on resting.
-        drop(peer.work());
+        drop(peer.work().unwrap());
         let _health = peer.health_call().unwrap();
         assert_eq!(may_end(), Some((false, opened)));
-        let mut working = peer.work();
+        let mut working = peer.work().unwrap();
         working.is_answered();
         tokio::time::advance(USED).await;
         assert_eq!(may_end(), None, "a call works");
@@ -215,12 +239,24 @@ mod tests {
         let context = Context::from_waker(Waker::noop());
         peer.tell_to_end();
         assert!(peer.is_told_to_end(&context) && peer.may_end(Instant::now()).is_none());
-        let working = peer.work();
-        assert!(!peer.is_told_to_end(&context));
+        let working = peer.work().unwrap();
+        assert!(!peer.is_told_to_end(&context) && !peer.hangs_up(&context));
         peer.tell_to_end();
         assert!(!peer.is_told_to_end(&context), "it works");
         drop(working);
         peer.tell_to_end();
         assert!(peer.is_told_to_end(&context));
+    }
+
+    /// It was begun, and its client was told that it was not.
+    #[test]
+    fn a_call_that_comes_after_it_is_not_begun() {
+        let peer = Peer::at(None);
+        let context = Context::from_waker(Waker::noop());
+        assert!(!peer.hangs_up(&context) && peer.work().is_ok());
+        peer.tell_to_end();
+        assert!(peer.hangs_up(&context));
+        assert_eq!(peer.work().unwrap_err().code(), Code::Cancelled);
+        assert!(peer.hangs_up(&context), "that changes nothing");
     }
 }

@@ -159,7 +159,7 @@ pub(crate) fn opening() -> Status {
 }
 
 /// The caller left before the work was done; nobody reads this, but for who calls the engine by other ways.
-pub(super) fn cancelled() -> Status {
+pub(crate) fn cancelled() -> Status {
     Problem::new(Code::Cancelled, ErrorReason::Cancelled, "the call was cancelled").status()
 }
 
