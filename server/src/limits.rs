@@ -26,9 +26,9 @@
 //! | [`TLS_HANDSHAKE_SECONDS_MAX`] | 10 s | the connection is closed |
 //! | [`REQUEST_SECONDS_MAX`] | 1,800 s (by default) | DEADLINE_EXCEEDED |
 //! | [`STREAM_SECONDS_MAX`] | 86,400 s (by default) | DEADLINE_EXCEEDED |
-//! | [`BODY_IDLE_SECONDS_MAX`] | 20 s | DEADLINE_EXCEEDED |
+//! | [`BODY_IDLE_SECONDS_MAX`] | 20 s in which nothing comes of a request's message | DEADLINE_EXCEEDED |
 //! | [`BODY_BYTES_PER_SECOND_MIN`] | 16,384 bytes, of a message that is waited for longer than that, and of an answer of one message, or of the HTTP port, that waits to be taken | DEADLINE_EXCEEDED; of the HTTP port the connection is closed |
-//! | [`STREAM_IDLE_SECONDS_MAX`] | 300 s | DEADLINE_EXCEEDED |
+//! | [`STREAM_IDLE_SECONDS_MAX`] | 300 s between two messages of a stream | DEADLINE_EXCEEDED |
 //! | [`READ_WAIT_SECONDS_MAX`] | 5 s (by default) | UNAVAILABLE, with RetryInfo |
 //! | [`INGEST_REFUSED_MAX`] | 1,000 points of a message of a stream | INVALID_ARGUMENT |
 //! | [`INGEST_AHEAD_MAX`] | 1 message of a stream of points | the client waits |

@@ -80,6 +80,11 @@ impl ApiError {
         self.status
     }
 
+    /// The reason for programs, as the gRPC API has it.
+    pub(super) fn reason(&self) -> String {
+        self.code.to_ascii_uppercase()
+    }
+
     /// The error as clients of the protocol expect it, be it a whole answer or an event of a stream.
     pub(super) fn body(&self) -> Value {
         let kind = match self.status.as_u16() {
@@ -139,7 +144,7 @@ struct Reason(String);
 impl From<ApiError> for Response {
     fn from(error: ApiError) -> Response {
         let mut response = json_answer(error.status, &error.body());
-        response.extensions_mut().insert(Reason(error.code.to_ascii_uppercase()));
+        response.extensions_mut().insert(Reason(error.reason()));
         if error.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

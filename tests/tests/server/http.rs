@@ -261,6 +261,8 @@ async fn an_answer_that_takes_too_long_is_given_up() {
     assert_eq!(streamed.status, 200);
     assert!(streamed.head.contains("text/event-stream"), "{streamed:?}");
     assert!(streamed.body.contains("deadline_exceeded") && !streamed.body.contains("[DONE]"), "{streamed:?}");
+    let counted = metric_of(&server, r#"ragstone_errors_total{reason="DEADLINE_EXCEEDED"}"#);
+    assert_eq!(counted, Some(2.0), "both, whatever the status was that the second began with");
     tokio::task::block_in_place(|| service.wait_until_left(2));
     server.stop().await;
 }

@@ -26,6 +26,7 @@ use crate::generation::Events;
 use crate::http::answer::{ApiError, answer as answer_of};
 use crate::http::port::Port;
 use crate::http::sending::{counted_json, json_within};
+use crate::metrics::Metrics;
 use crate::status;
 use crate::work::Kind;
 
@@ -52,6 +53,7 @@ pub(in crate::http) async fn complete(State(port): State<Port>, request: Request
             deadline,
             closing,
             caller,
+            metrics: port.services.metrics().clone(),
             over: false,
         }))
     })
@@ -86,6 +88,7 @@ struct Streaming {
     closing: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Whose it is, where callers are told apart.
     caller: Option<(Access, Call)>,
+    metrics: Metrics,
     over: bool,
 }
 
@@ -147,10 +150,14 @@ impl Streaming {
         }
     }
 
-    /// The last event of a stream that fails.
+    /// The last event of a stream that fails, which is counted and logged now: the status that is counted with its headers was a good one.
     fn failed(&mut self, status: Status) -> String {
         self.over = true;
-        event(&ApiError::from(status).body())
+        let error = ApiError::from(status);
+        let reason = error.reason();
+        tracing::info!(route = "/v1/chat/completions", reason, "the stream of an answer failed");
+        self.metrics.failed(&reason);
+        event(&error.body())
     }
 }
 
