@@ -221,13 +221,14 @@ fn origin_of(request: &Request) -> Option<SocketAddr> {
 }
 
 async fn metrics(State(front): State<Front>, request: Request) -> Response {
+    let origin = origin_of(&request);
     // Without a database nobody can be told apart, and there is little to see.
     let refused = match (front.asks, front.opened.now()) {
         (false, _) => None,
         (true, None) => Some(status::opening()),
         (true, Some(opened)) => {
             let access = opened.services.access();
-            access.admit(request.uri().path(), request.headers(), origin_of(&request)).await.err()
+            access.admit(request.uri().path(), request.headers(), origin).await.err()
         }
     };
     if let Some(refused) = refused {

@@ -229,9 +229,12 @@ fn stalls_at(shared: &Mutex<State>, patience: Patience) -> Instant {
         State::Live(live) => (live.given, live.patience),
         State::Ended(_) | State::Over => (None, patience),
     };
-    // Who has it asked for now may begin to stall right now.
-    let since = given.map_or_else(Instant::now, |(since, _)| since);
-    since.checked_add(patience.left()).unwrap_or_else(|| since + FOREVER)
+    let (since, left) = match given {
+        Some((since, _)) => (since, patience.left()),
+        // Who has it asked for now has taken all there was, and may begin to stall right now: that is not yet, however little patience is left.
+        None => (Instant::now(), patience.left().max(SENT_AT_ONCE)),
+    };
+    since.checked_add(left).unwrap_or_else(|| since + FOREVER)
 }
 
 fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
