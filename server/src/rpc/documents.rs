@@ -115,13 +115,12 @@ impl DocumentsService for Services {
         let mut budget = self.budget();
         let get = move |rag: &Rag| {
             reading.collection(rag, &request.collection)?;
-            let chunks = rag.chunks(&request.collection, &request.document)?;
-            let end = first.saturating_add(size);
-            let next_page_token =
-                if chunks.len() > end { list.token(&end.to_string()) } else { String::new() };
-            let page = chunks.into_iter().skip(first).take(size);
-            let chunks = page.map(|chunk| budget.spend(convert::chunk(chunk))).collect::<Result<_, _>>()?;
-            Ok(ListChunksResponse { chunks, next_page_token })
+            let found = rag.chunk_page(&request.collection, &request.document, first, size)?;
+            let chunks = found.chunks.into_iter().map(|chunk| budget.spend(convert::chunk(chunk)));
+            Ok(ListChunksResponse {
+                chunks: chunks.collect::<Result<_, _>>()?,
+                next_page_token: found.next.map(|next| list.token(&next.to_string())).unwrap_or_default(),
+            })
         };
         self.answer(get).await
     }

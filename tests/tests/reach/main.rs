@@ -57,6 +57,7 @@ const REACHED: &[(&str, &[&str])] = &[
     ("Rag::cancelled_by", &["RagService.Enrich"]),
     ("Rag::check_generate", &["RagService.Generate"]),
     ("Rag::check_reembed", &["CollectionsService.ReembedCollection"]),
+    ("Rag::chunk_page", &["DocumentsService.ListChunks"]),
     ("Rag::chunks", &["DocumentsService.ListChunks"]),
     ("Rag::collection_model", &["CollectionsService.GetCollection"]),
     ("Rag::count_tokens", &["InferenceService.CountTokens"]),

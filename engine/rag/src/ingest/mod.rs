@@ -169,6 +169,15 @@ pub struct Chunk {
     pub content_sha256: String,
 }
 
+/// Chunks of a document, in their order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChunkPage {
+    /// The chunks.
+    pub chunks: Vec<Chunk>,
+    /// The place where the next page starts, if there are more.
+    pub next: Option<usize>,
+}
+
 /// Documents in the order of their ids.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DocumentPage {

@@ -1,14 +1,16 @@
 //! Reading and removing documents; [`ingest`](super::ingest) stores them.
 
+use std::ops::Range;
+
 use ragstone::limits::K_MAX;
 use ragstone::{Batch, Filter, Point, PointId, ScrollRequest, View};
 
 use super::ingest::{Asked, check_request_id, engine_id};
 use super::{Rag, rows};
 use crate::error::{Error, Result};
-use crate::ingest::{Chunk, Document, DocumentPage, DocumentRemoval};
+use crate::ingest::{Chunk, ChunkPage, Document, DocumentPage, DocumentRemoval};
 use crate::limits::DOCUMENT_ID_BYTES_MAX;
-use crate::prompt::check_max;
+use crate::prompt::check_range;
 use crate::reserved::{CONTENT, KIND, KIND_DOCUMENT, SOURCE, chunk_row, document_row};
 
 /// Rows that are read at a time.
@@ -38,13 +40,7 @@ impl Rag {
     ) -> Result<DocumentPage> {
         let rows = self.db().collection(collection)?;
         let schema = rows.schema();
-        if limit == 0 {
-            return Err(Error::Invalid {
-                field: "limit".to_owned(),
-                reason: format!("it must be 1 to {K_MAX}"),
-            });
-        }
-        check_max("limit", limit, "K_MAX", K_MAX)?;
+        check_range("limit", limit, "K_MAX", K_MAX)?;
         if !schema.fields().contains_key(KIND) {
             // Nothing was ever ingested, and the engine knows no such field to filter by.
             return Ok(DocumentPage { documents: Vec::new(), next: None });
@@ -115,15 +111,33 @@ impl Rag {
         // They are read in several steps, between which none is to expire.
         let view = self.db().collection(collection)?.view().as_of_now();
         let count = rows::document(document_row_of(&view, collection, id)?)?.chunks;
-        let ids: Vec<PointId> = (0..count).map(|ordinal| chunk_row(id, ordinal)).collect();
-        let mut chunks = Vec::with_capacity(count);
-        for ids in ids.chunks(READ_BATCH) {
-            for point in view.get(ids)?.into_iter().flatten() {
-                chunks.push(rows::chunk(point.id, point.payload)?.0);
-            }
-        }
-        Ok(chunks)
+        chunks_at(&view, id, 0..count)
     }
+
+    /// Some of the chunks of a document, in order: those of `limit` places, 1 to [`K_MAX`], from `first` on. No others are read.
+    ///
+    /// # Errors
+    /// [`Error::DocumentNotFound`]; [`Error::Invalid`] and [`Error::Limit`], naming `limit`; the engine's errors.
+    pub fn chunk_page(&self, collection: &str, id: &str, first: usize, limit: usize) -> Result<ChunkPage> {
+        check_range("limit", limit, "K_MAX", K_MAX)?;
+        let view = self.db().collection(collection)?.view();
+        let count = rows::document(document_row_of(&view, collection, id)?)?.chunks;
+        let end = first.saturating_add(limit).min(count);
+        let chunks = chunks_at(&view, id, first.min(end)..end)?;
+        Ok(ChunkPage { chunks, next: Some(end).filter(|end| *end < count) })
+    }
+}
+
+/// The chunks of a document that have these places.
+fn chunks_at(view: &View, id: &str, places: Range<usize>) -> Result<Vec<Chunk>> {
+    let ids: Vec<PointId> = places.map(|ordinal| chunk_row(id, ordinal)).collect();
+    let mut chunks = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(READ_BATCH) {
+        for point in view.get(ids)?.into_iter().flatten() {
+            chunks.push(rows::chunk(point.id, point.payload)?.0);
+        }
+    }
+    Ok(chunks)
 }
 
 pub(super) fn get(view: &View, id: PointId) -> Result<Option<Point>> {

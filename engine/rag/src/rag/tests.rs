@@ -20,7 +20,7 @@ use ragstone::{Payload, Point, Value};
 use self::refusals::field_of;
 use super::*;
 use crate::embed::{Overflow, Role};
-use crate::ingest::{DocumentInput, IngestStatus, MediaType};
+use crate::ingest::{ChunkPage, DocumentInput, IngestStatus, MediaType};
 use crate::prompt::{ChatRole, EnrichRequest, TemplateChoice};
 use crate::retrieve::DropReason;
 use crate::testing::{BagOfWords, DIMENSION};
@@ -77,6 +77,13 @@ fn check_slices(rag: &Rag, id: &str) {
         assert_eq!((chunk.document.as_str(), chunk.ordinal), (id, ordinal));
         assert_eq!(chunk.text, text[chunk.start..chunk.end].iter().collect::<String>());
     }
+    let (mut paged, mut next) = (Vec::new(), Some(0));
+    while let Some(first) = next {
+        let page = rag.chunk_page(C, id, first, 2).unwrap();
+        assert!(page.chunks.len() == 2 || page.next.is_none(), "{page:?}");
+        (paged, next) = ([paged, page.chunks].concat(), page.next);
+    }
+    assert_eq!(paged, chunks);
 }
 
 #[test]
@@ -108,6 +115,7 @@ fn a_document_is_added_left_alone_replaced_and_removed() {
     assert_eq!(rag.db().collection(C).unwrap().info().points, 0);
     assert!(matches!(rag.document(C, "a.md"), Err(Error::DocumentNotFound { .. })));
     assert!(matches!(rag.chunks(C, "a.md"), Err(Error::DocumentNotFound { .. })));
+    assert!(matches!(rag.chunk_page(C, "a.md", 0, 2), Err(Error::DocumentNotFound { .. })));
 }
 
 #[test]
@@ -147,6 +155,13 @@ fn an_empty_document_is_stored_without_chunks() {
     assert_eq!((report.status, report.chunks), (IngestStatus::Added, 0));
     assert_eq!(rag.document(C, "empty.txt").unwrap().text, "");
     assert!(rag.chunks(C, "empty.txt").unwrap().is_empty());
+    // Behind the end there is nothing, and no page is without a bound.
+    let page = |first, limit| rag.chunk_page(C, "empty.txt", first, limit);
+    assert_eq!(page(7, 1).unwrap(), ChunkPage { chunks: Vec::new(), next: None });
+    for limit in [0, K_MAX + 1] {
+        let error = page(0, limit).unwrap_err().to_string();
+        assert!(error.starts_with("limit: "), "{error}");
+    }
 }
 
 #[test]
