@@ -125,6 +125,16 @@ impl IngestReport {
     }
 }
 
+/// What became of a request to remove a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DocumentRemoval {
+    /// Whether there was one.
+    pub deleted: bool,
+    /// Whether the request was done before, and nothing was removed now: then `deleted` is of the first time.
+    pub repeated: bool,
+}
+
 /// A document as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

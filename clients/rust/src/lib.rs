@@ -73,7 +73,9 @@ pub use client::{
     RestoreCollection,
 };
 pub use collection::{ChunkOptions, Collection, CreateCollection, Metric};
-pub use document::{Chunk, Document, IngestDocument, IngestReport, IngestStatus, ListChunks, ListDocuments};
+pub use document::{
+    Chunk, Document, DocumentRemoval, IngestDocument, IngestReport, IngestStatus, ListChunks, ListDocuments,
+};
 pub use enrich::{ChatMessage, ChatRole, Citation, CitedChunk, DataMarking, Enrich, Enriched, TokenReport};
 pub use error::{Code, Error, FieldViolation, Result};
 pub use exchange::{ExportCollection, FileCompression, FileFormat, ImportCollection};

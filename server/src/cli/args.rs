@@ -5,10 +5,12 @@ mod admin;
 mod ask;
 mod collection;
 mod conditions;
+mod documents;
 mod eval;
 mod exchange;
 mod inference;
 mod ingest;
+mod paging;
 mod points;
 mod search;
 mod serve;
@@ -30,10 +32,14 @@ pub(crate) use admin::{AdminCommand, AliasCommand, OperationCommand, ReembedArgs
 pub(crate) use ask::{AskArgs, RetrieveArgs};
 pub(crate) use collection::{CollectionCommand, CreateArgs};
 pub(crate) use conditions::Conditions;
+pub(crate) use documents::{
+    ChunksArgs, DeleteDocumentArgs, DocumentsCommand, GetDocumentArgs, ListDocumentsArgs,
+};
 pub(crate) use eval::EvalArgs;
 pub(crate) use exchange::{ExportArgs, ExportHow, ImportArgs, ImportHow};
 pub(crate) use inference::{CountTokensArgs, RerankArgs};
 pub(crate) use ingest::IngestArgs;
+pub(crate) use paging::Paging;
 pub(crate) use points::{
     CountArgs, DeleteArgs, FacetArgs, GetArgs, OperationsArgs, PointsCommand, ScrollArgs, UpdateArgs,
     UpsertArgs, WriteArgs,
@@ -184,6 +190,9 @@ pub(crate) enum Command {
     CountTokens(CountTokensArgs),
     /// Store documents (Markdown, text, HTML, PDF, source code, JSON Lines, CSV): split, embedded and indexed.
     Ingest(IngestArgs),
+    /// List documents, read their texts and chunks, and remove them.
+    #[command(subcommand)]
+    Documents(DocumentsCommand),
     /// Find chunks and points: by meaning, by a vector, by likeness, in the order of a field.
     Search(SearchArgs),
     /// Write, read, count and remove points.

@@ -1,6 +1,6 @@
 //! How answers look to a person, and as JSON.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, Result};
 use ragstone::CancelToken;
@@ -183,6 +183,17 @@ pub(crate) fn harmless(text: &str) -> String {
 pub(crate) fn harmless_lines(text: &str) -> String {
     let harmless = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c };
     text.chars().map(harmless).collect()
+}
+
+/// Prints a text of somebody else's: to a terminal so that it does not steer it, to all else as it is, to the byte.
+pub(crate) fn text(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    if out.is_terminal() {
+        writeln!(out, "{}", harmless_lines(text).trim_end())?;
+    } else {
+        out.write_all(text.as_bytes())?;
+    }
+    Ok(out.flush()?)
 }
 
 /// What a command did but for a part, and the code that says so.

@@ -4,6 +4,7 @@
 
 mod answers;
 mod config;
+mod documents;
 mod eval;
 mod exchange;
 mod inference;

@@ -93,6 +93,17 @@ fn points_are_counted_paged_and_faceted() {
         let second =
             points(&["scroll", "--order-by", "year:desc", "--fields", "year", "--page-token", token]);
         assert_eq!((years(&second), &second["next_page_token"]), (vec![2019], &Value::Null));
+        // Behind an id, which need not be there: numbers come before texts.
+        for (after, wanted) in
+            [("1", json!([2, "moon", "sun"])), ("rook", json!(["sun"])), ("sun", json!([]))]
+        {
+            let rest = points(&["scroll", "--after", after, "--without-payload", "--limit", "1", "--all"]);
+            let rest = rest["points"].as_array().unwrap();
+            assert_eq!(Value::from_iter(rest.iter().map(|point| point["id"].clone())), wanted);
+            assert!(rest.iter().all(|point| point["payload"] == json!({})), "{rest:?}");
+        }
+        let both = ["points", "scroll", "-c", "papers", "--after", "1", "--order-by", "year"];
+        assert_eq!(scratch.run(place, &both).status.code(), Some(2));
     });
 }
 

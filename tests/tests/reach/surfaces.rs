@@ -39,13 +39,17 @@ const SURFACES: &[(&str, &[&str], &[&str])] = &[
     ("CollectionsService.ReembedCollection", &["reembed_collection"], &["collection reembed"]),
     ("CollectionsService.SetAlias", &["set_alias"], &["alias set"]),
     ("CollectionsService.UpdateCollection", &["add_fields", "add_texts"], &["collection add-field"]),
-    ("DocumentsService.DeleteDocument", &["delete_document"], &["ingest"]),
-    ("DocumentsService.GetDocument", &["get_document"], &[]),
+    (
+        "DocumentsService.DeleteDocument",
+        &["delete_document", "delete_document_once"],
+        &["documents delete", "ingest"],
+    ),
+    ("DocumentsService.GetDocument", &["get_document"], &["documents get"]),
     ("DocumentsService.IngestDocument", &["ingest_document"], &[]),
     ("DocumentsService.IngestDocuments", &["ingest_documents"], &["ingest"]),
     ("DocumentsService.IngestRecords", &["ingest_records"], &[]),
-    ("DocumentsService.ListChunks", &["list_chunks"], &[]),
-    ("DocumentsService.ListDocuments", &["list_documents"], &["ingest"]),
+    ("DocumentsService.ListChunks", &["list_chunks"], &["documents chunks"]),
+    ("DocumentsService.ListDocuments", &["list_documents"], &["documents list", "ingest"]),
     ("InferenceService.CountTokens", &["count_tokens"], &["count-tokens"]),
     ("InferenceService.Embed", &["embed"], &["embed"]),
     ("InferenceService.ListModels", &["list_models"], &["model list"]),
@@ -81,18 +85,14 @@ const SURFACES: &[(&str, &[&str], &[&str])] = &[
 
 /// The calls that no command makes, and why.
 const WITHOUT_COMMAND: &[(&str, &str)] = &[
-    ("DocumentsService.GetDocument", DOCUMENTS),
     ("DocumentsService.IngestDocument", "`ingest` streams documents, one too: IngestDocuments"),
     ("DocumentsService.IngestRecords", "`ingest` reads records where it runs, and streams them as documents"),
-    ("DocumentsService.ListChunks", DOCUMENTS),
     (
         "PointsService.UpdatePoints",
         "`points update` has preconditions for all of its kinds of operation: WritePoints",
     ),
     ("SearchService.Explain", "`search --explain` tells the answer, too: Query"),
 ];
-
-const DOCUMENTS: &str = "documents are files of a folder to the command line: who wants their text has it there, and passages are what `search` and `retrieve` find";
 
 /// Methods of the Rust client that are no call.
 const NO_CALL: &[(&str, &str)] = &[

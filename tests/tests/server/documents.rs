@@ -112,6 +112,12 @@ async fn a_request_with_an_id_stores_or_removes_once() {
     let again = raw.delete_document(remove("monday")).await.unwrap().into_inner();
     assert!(again.deleted && again.repeated, "{again:?}");
     assert_eq!(client.get_document("docs", "a.md").await.unwrap().text, "# Sun\n\nNear.");
+    // The client has the same, under an id of the caller's or one of its own.
+    let again = client.delete_document_once("docs", "a.md", "monday").await.unwrap();
+    assert!(again.deleted && again.repeated, "{again:?}");
+    let removed = client.delete_document_once("docs", "a.md", "").await.unwrap();
+    assert!(removed.deleted && !removed.repeated, "{removed:?}");
+    assert!(!client.delete_document("docs", "a.md").await.unwrap());
 
     let too_long = "x".repeat(129);
     let status = raw.delete_document(remove(&too_long)).await.unwrap_err();

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ragstone_client::{
-    Client, Code, CreateCollection, Enrich, FieldType, IngestDocument, ListChunks, ListDocuments, Point,
-    Query, RangeSearch, Retrieve, Scroll, Write,
+    Client, Code, CreateCollection, Enrich, FieldType, IngestDocument, IngestRecords, ListChunks,
+    ListDocuments, Point, Query, RangeSearch, RecordFormat, Retrieve, Scroll, Write,
 };
 use ragstone_proto::v1;
 use ragstone_proto::v1::collections_service_client::CollectionsServiceClient;
@@ -147,8 +147,13 @@ async fn every_write_has_a_token() {
     let documents = tokio_stream::iter([IngestDocument::new("notes", "b.txt", "b")]);
     client.ingest_documents(documents, |_| {}).await.unwrap();
     newer("ingest_documents");
+    let records = IngestRecords::new("notes", "r", RecordFormat::JsonLines, "{\"text\": \"One.\"}\n");
+    client.ingest_records(records).await.unwrap();
+    newer("ingest_records");
     client.delete_document("notes", "a.txt").await.unwrap();
     newer("delete_document");
+    client.delete_document_once("notes", "b.txt", "monday").await.unwrap();
+    newer("delete_document_once");
     client.delete_collection("c").await.unwrap();
     newer("delete_collection");
     server.stop().await;

@@ -5,7 +5,9 @@ use ragstone_proto::v1::documents_service_client::DocumentsServiceClient;
 
 use super::{Calling, Client, service};
 use crate::call::{call, methods};
-use crate::document::{Chunk, Document, IngestDocument, IngestReport, ListChunks, ListDocuments};
+use crate::document::{
+    Chunk, Document, DocumentRemoval, IngestDocument, IngestReport, ListChunks, ListDocuments,
+};
 use crate::error::{Error, Result};
 use crate::point::Page;
 use crate::records::{IngestRecords, IngestedRecords};
@@ -45,6 +47,7 @@ impl Client {
             async move { service.ingest_records(request).await }
         })
         .await?;
+        self.written.note(response.write_token.clone());
         Ok(IngestedRecords::from_wire(response))
     }
 
@@ -87,19 +90,41 @@ impl Client {
     /// # Errors
     /// `Code::NotFound` (no such collection).
     pub async fn delete_document(&self, collection: &str, id: &str) -> Result<bool> {
+        Ok(self.remove_document(collection, id, request_id()).await?.deleted)
+    }
+
+    /// The same under a request id of the caller's, 1 to 128 bytes: sent again under it, nothing is removed of what was stored under the
+    /// document's id since, and the answer is the first one. Without one (empty) it gets one of its own. 60 s by default.
+    ///
+    /// # Errors
+    /// `Code::NotFound` (no such collection); `Code::InvalidArgument` (a request id that is too long).
+    pub async fn delete_document_once(
+        &self,
+        collection: &str,
+        id: &str,
+        request_id: impl Into<String>,
+    ) -> Result<DocumentRemoval> {
+        let given: String = request_id.into();
+        let request_id = if given.is_empty() { self::request_id() } else { given };
+        self.remove_document(collection, id, request_id).await
+    }
+
+    async fn remove_document(
+        &self,
+        collection: &str,
+        id: &str,
+        request_id: String,
+    ) -> Result<DocumentRemoval> {
         let service = self.documents();
-        let request = v1::DeleteDocumentRequest {
-            collection: collection.to_owned(),
-            id: id.to_owned(),
-            request_id: request_id(),
-        };
+        let request =
+            v1::DeleteDocumentRequest { collection: collection.to_owned(), id: id.to_owned(), request_id };
         let response = call(self.policy, methods::DELETE_DOCUMENT, request, |request| {
             let mut service = service.clone();
             async move { service.delete_document(request).await }
         })
         .await?;
         self.written.note(response.write_token);
-        Ok(response.deleted)
+        Ok(DocumentRemoval { deleted: response.deleted, repeated: response.repeated })
     }
 
     /// Lists a page of a document's chunks, in their order. 30 s by default.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::InCollection;
 use super::conditions::Conditions;
+use super::{InCollection, Paging};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PointsCommand {
@@ -168,18 +168,17 @@ pub(crate) struct ScrollArgs {
     /// In the order of a field, else of the ids.
     #[arg(long, value_name = "FIELD[:desc]")]
     pub(crate) order_by: Option<String>,
-    /// Points of the page, 1 to 1,000.
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub(crate) limit: usize,
-    /// The page that the one before named as the next.
-    #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
-    pub(crate) page_token: String,
-    /// Turn page after page, to the end.
-    #[arg(long)]
-    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) paging: Paging,
+    /// Begin behind this id, whether or not there is such a point: numbers come before texts. Later pages begin by their token.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["order_by", "page_token"])]
+    pub(crate) after: Option<String>,
     /// Return only these fields; may be repeated, or given as A,B.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) fields: Vec<String>,
+    /// Return no fields.
+    #[arg(long, conflicts_with = "fields")]
+    pub(crate) without_payload: bool,
     /// Return vectors, too.
     #[arg(long)]
     pub(crate) with_vectors: bool,

@@ -1,5 +1,6 @@
 //! The backend over a local directory.
 
+mod documents;
 mod enrich;
 mod exchange;
 mod generate;
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use ragstone::query::FacetCount;
+use ragstone::query::{Cursor, FacetCount, Names};
 use ragstone::{Batch, Db, Filter, Point, PointId, ScrollRequest};
 use ragstone_exchange::{ExportOptions, Exported, ImportOptions, Imported};
 use ragstone_rag::embed::{DEFAULT_MODEL, ModelOptions, Models, Overflow, Role};
@@ -26,18 +27,15 @@ use ragstone_rag::prompt::{
 use ragstone_rag::retrieve::RetrieveRequest;
 use ragstone_rag::{CollectionSpec, Ended, IngestOptions, Rag, reserved};
 
-use self::views::{reranked, stored, written};
+use self::views::{reranked, written};
 use super::{
     Backend, CollectionView, Documents, Done, EmbeddingsView, EnrichedView, FacetCountView, FacetView,
-    Ingested, MessageView, ModelView, NewFields, NextBatch, OnPoints, PointView, PulledView, QueryAsk,
-    RangeAsk, RerankAsk, RerankedView, RetrievedView, ScrollAsk, SearchView, StoredDocument, TemplateView,
+    Ingested, MessageView, ModelView, NewFields, NextBatch, OnPoints, Page, PageAsk, PointView, PulledView,
+    QueryAsk, RangeAsk, RerankAsk, RerankedView, RetrievedView, ScrollAsk, SearchView, TemplateView,
     TokenCountsView, Transfer, WriteView,
 };
 use crate::cli::args::Place;
 use crate::cli::{json, pdf};
-
-/// Documents that one page of a listing has.
-const PAGE_DOCUMENTS: usize = 1_000;
 
 /// A directory, opened at the first operation that needs it: embedding a text locks no database.
 pub(super) struct Local {
@@ -141,24 +139,6 @@ impl Backend for Local {
         Ok(self.rag(true)?.ingest_all(collection, documents, options, report)?)
     }
 
-    fn documents(&self, collection: &str) -> Result<Vec<StoredDocument>> {
-        let rag = self.rag(false)?;
-        let (mut all, mut after) = (Vec::new(), None::<String>);
-        loop {
-            let page = rag.documents(collection, None, after.as_deref(), PAGE_DOCUMENTS)?;
-            all.extend(page.documents.into_iter().map(stored));
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(all),
-            }
-        }
-    }
-
-    fn delete_document(&self, collection: &str, id: &str) -> Result<()> {
-        self.rag(false)?.delete_document(collection, id)?;
-        Ok(())
-    }
-
     fn query(&self, collection: &str, ask: &QueryAsk) -> Result<SearchView> {
         search::query(self.rag(false)?, collection, ask)
     }
@@ -196,18 +176,23 @@ impl Backend for Local {
         Ok(found.into_iter().flatten().map(shown).collect())
     }
 
-    fn scroll(&self, collection: &str, ask: &ScrollAsk) -> Result<(Vec<PointView>, Option<String>)> {
-        let after = match ask.page_token.as_str() {
-            "" => None,
+    fn scroll(&self, collection: &str, ask: &ScrollAsk, page: &PageAsk<'_>) -> Result<Page<PointView>> {
+        let after = match page.token {
+            "" => ask.after.clone().map(Cursor::from),
             token => Some(token.parse().context("--page-token")?),
+        };
+        let fields = match &ask.fields {
+            Names::All => None,
+            Names::None => Some(Vec::new()),
+            Names::Only(names) => Some(names.clone()),
         };
         let request = ScrollRequest {
             filter: ask.filter.clone(),
             order: ask.order.clone(),
             after,
-            limit: ask.limit,
+            limit: page.limit,
             with_vectors: ask.with_vectors,
-            fields: Some(ask.fields.clone()).filter(|fields| !fields.is_empty()),
+            fields,
         };
         let page = self.rag(false)?.db().collection(collection)?.scroll(&request)?;
         let next = page.next.map(|next| next.to_string());

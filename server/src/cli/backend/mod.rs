@@ -2,6 +2,7 @@
 //!
 //! Calls block. What goes in are the engine's types, what comes out are those that the commands print.
 
+pub(crate) mod documents;
 mod enriched;
 pub(crate) mod keys;
 mod local;
@@ -14,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use ragstone::query::OrderBy;
+use ragstone::query::{Names, OrderBy};
 use ragstone::{Analyzer, Batch, FieldType, Filter, Point, PointId};
 use ragstone_exchange::{Callback, ExportOptions, Exported, ImportOptions, Imported};
 use ragstone_rag::embed::{Overflow, Role};
@@ -34,22 +35,31 @@ pub(crate) use self::search::{FuseAsk, NearestText, QueryAsk, RangeAsk, RescoreA
 pub(crate) use self::views::{
     AnswerView, ChunksView, CollectionView, EmbeddingsView, ExplainView, FacetCountView, FacetView,
     Generated, GroupView, HitView, Ingested, ModelView, PointView, PulledView, RerankedPassageView,
-    RerankedView, SearchView, SegmentView, StageView, StoredDocument, Timings, TokenCountsView, WriteView,
+    RerankedView, SearchView, SegmentView, StageView, Timings, TokenCountsView, WriteView,
 };
 use super::args::Place;
 
-/// Asks for a page of points.
+/// Asks for points, page by page.
 #[derive(Debug)]
 pub(crate) struct ScrollAsk {
     pub(crate) filter: Option<Filter>,
     pub(crate) order: Option<OrderBy>,
+    /// The first page begins behind this id.
+    pub(crate) after: Option<PointId>,
+    pub(crate) with_vectors: bool,
+    pub(crate) fields: Names,
+}
+
+/// Which page of a list.
+#[derive(Debug)]
+pub(crate) struct PageAsk<'a> {
     pub(crate) limit: usize,
     /// Empty for the first page.
-    pub(crate) page_token: String,
-    pub(crate) with_vectors: bool,
-    /// All if empty.
-    pub(crate) fields: Vec<String>,
+    pub(crate) token: &'a str,
 }
+
+/// Items of a list, and what asks for the next page, if there is one.
+pub(crate) type Page<T> = (Vec<T>, Option<String>);
 
 /// Asks for passages by their scores.
 pub(crate) struct RerankAsk<'a> {
@@ -117,7 +127,9 @@ pub(crate) type Loaded = ragstone_rag::Result<DocumentInput>;
 pub(crate) type Done<'a> = &'a mut dyn FnMut(Origin, std::result::Result<Ingested, String>);
 
 /// The operations that commands are made of.
-pub(crate) trait Backend: operator::Operator + keys::KeyKeeper + Answering {
+pub(crate) trait Backend:
+    operator::Operator + keys::KeyKeeper + documents::DocumentKeeper + Answering
+{
     /// Names the place, for messages: a directory or a URL.
     fn place(&self) -> String;
     /// Makes a collection; an empty model name is the default model of the place.
@@ -139,10 +151,6 @@ pub(crate) trait Backend: operator::Operator + keys::KeyKeeper + Answering {
         options: &IngestOptions,
         done: Done<'_>,
     ) -> Result<Ended>;
-    /// Every document, without its text.
-    fn documents(&self, collection: &str) -> Result<Vec<StoredDocument>>;
-    /// Removes a document.
-    fn delete_document(&self, collection: &str, id: &str) -> Result<()>;
     /// Answers a query.
     fn query(&self, collection: &str, ask: &QueryAsk) -> Result<SearchView>;
     /// Answers queries on one state of the collection, in their order. Errors name them as `queries[3]`.
@@ -158,8 +166,8 @@ pub(crate) trait Backend: operator::Operator + keys::KeyKeeper + Answering {
     fn delete_where(&self, collection: &str, filter: Filter) -> Result<WriteView>;
     /// Points by id; those that exist.
     fn get(&self, collection: &str, ids: &[PointId], with_vectors: bool) -> Result<Vec<PointView>>;
-    /// A page of points, and what asks for the next one.
-    fn scroll(&self, collection: &str, ask: &ScrollAsk) -> Result<(Vec<PointView>, Option<String>)>;
+    /// A page of points.
+    fn scroll(&self, collection: &str, ask: &ScrollAsk, page: &PageAsk<'_>) -> Result<Page<PointView>>;
     /// How many points pass.
     fn count(&self, collection: &str, filter: Option<&Filter>) -> Result<u64>;
     /// How many points have each value of a field.

@@ -73,13 +73,6 @@ pub(crate) struct Ingested {
     pub(crate) tokens: u64,
 }
 
-/// A stored document, as folder sync needs it.
-#[derive(Debug)]
-pub(crate) struct StoredDocument {
-    pub(crate) id: String,
-    pub(crate) source: String,
-}
-
 /// A point.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]

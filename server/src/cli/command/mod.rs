@@ -9,6 +9,7 @@ mod conditions;
 mod config;
 mod count_tokens;
 mod demo;
+mod documents;
 mod embed;
 mod eval;
 mod exchange;
@@ -16,6 +17,7 @@ mod ingest;
 mod key;
 mod model;
 mod operation;
+mod paging;
 mod points;
 mod repair;
 mod rerank;
@@ -81,6 +83,7 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
         Command::Rerank(args) => rerank::run(&session, &args),
         Command::CountTokens(args) => count_tokens::run(&session, &args),
         Command::Ingest(args) => ingest::run(&session, &args),
+        Command::Documents(command) => documents::run(&session, command),
         Command::Search(args) => search::run(&session, args),
         Command::Points(args) => points::run(&session, args),
         Command::Retrieve(args) => retrieve::run(&session, args),

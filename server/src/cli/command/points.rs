@@ -6,9 +6,9 @@ mod write;
 
 use std::io::Write;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use ragstone::PointId;
-use ragstone_server::limits::PAGE_SIZE_MAX;
+use ragstone::query::Names;
 use serde::Serialize;
 use serde_json::json;
 
@@ -24,19 +24,10 @@ pub(super) fn run(session: &Session, command: PointsCommand) -> Result<()> {
         PointsCommand::Delete(args) => write::delete(session, &args),
         PointsCommand::Write(args) => operations::run(session, args),
         PointsCommand::Get(args) => get(session, &args),
-        PointsCommand::Scroll(args) => scroll(session, args),
+        PointsCommand::Scroll(args) => scroll(session, &args),
         PointsCommand::Count(args) => count(session, &args),
         PointsCommand::Facet(args) => facet(session, &args),
     }
-}
-
-/// Points, as they are printed.
-#[derive(Serialize)]
-struct Page<'a> {
-    points: &'a [PointView],
-    /// Of pages, where the next one begins, if there is one.
-    #[serde(rename = "next_page_token", skip_serializing_if = "Option::is_none")]
-    next: Option<Option<String>>,
 }
 
 /// A point a line.
@@ -49,48 +40,33 @@ fn lines(points: &[PointView]) -> Result<()> {
     Ok(())
 }
 
+/// Points, as one JSON document.
+#[derive(Serialize)]
+struct Points<'a> {
+    points: &'a [PointView],
+}
+
 fn get(session: &Session, args: &GetArgs) -> Result<()> {
     let ids: Vec<PointId> = args.ids.iter().map(|id| json::parse_id(id)).collect();
     let points = session.backend.get(&args.collection.collection, &ids, args.with_vectors)?;
-    if session.json { output::json(&Page { points: &points, next: None }) } else { lines(&points) }
+    if session.json { output::json(&Points { points: &points }) } else { lines(&points) }
 }
 
-fn scroll(session: &Session, args: ScrollArgs) -> Result<()> {
-    ensure!(args.limit > 0, "--limit: a page has at least one row");
-    ensure!(
-        args.limit <= PAGE_SIZE_MAX,
-        "--limit: {} is beyond the limit PAGE_SIZE_MAX = {PAGE_SIZE_MAX}; --all turns page after page",
-        args.limit
-    );
-    let mut ask = ScrollAsk {
-        filter: args.conditions.filter(session, &args.collection.collection)?,
-        order: args.order_by.as_deref().map(super::order),
-        limit: args.limit,
-        page_token: args.page_token,
-        with_vectors: args.with_vectors,
-        fields: args.fields,
+fn scroll(session: &Session, args: &ScrollArgs) -> Result<()> {
+    let collection = args.collection.collection.as_str();
+    let fields = match args.fields.as_slice() {
+        _ if args.without_payload => Names::None,
+        [] => Names::All,
+        names => Names::Only(names.to_vec()),
     };
-    let mut all = Vec::new();
-    loop {
-        let (points, next) = session.backend.scroll(&args.collection.collection, &ask)?;
-        if session.json {
-            all.extend(points);
-        } else {
-            lines(&points)?;
-        }
-        match next {
-            Some(token) if args.all => ask.page_token = token,
-            next => {
-                if session.json {
-                    return output::json(&Page { points: &all, next: Some(next) });
-                }
-                if let Some(token) = next {
-                    eprintln!("there are more: --page-token {token}");
-                }
-                return Ok(());
-            }
-        }
-    }
+    let ask = ScrollAsk {
+        filter: args.conditions.filter(session, collection)?,
+        order: args.order_by.as_deref().map(super::order),
+        after: args.after.as_deref().map(json::parse_id),
+        with_vectors: args.with_vectors,
+        fields,
+    };
+    args.paging.print(session, "points", |page| session.backend.scroll(collection, &ask, page), lines)
 }
 
 fn count(session: &Session, args: &CountArgs) -> Result<()> {

@@ -21,7 +21,7 @@ pub(crate) use places::Places;
 pub(crate) use point::{parse_id, point, shown_point, update, vector};
 pub(crate) use query::{query, source};
 pub(crate) use shown::{Shown, ShownPoint};
-pub(crate) use value::{Types, moment, shown_value, typed, types};
+pub(crate) use value::{Types, moment, shown_payload, shown_value, typed, types};
 pub(crate) use write::write;
 
 use anyhow::{Context, Result, bail};

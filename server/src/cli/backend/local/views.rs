@@ -3,18 +3,13 @@
 use anyhow::Result;
 use ragstone::query::{Explain, SegmentReport};
 use ragstone::{CollectionInfo, ElementType, EncodingKind, VectorKind, WriteReceipt};
-use ragstone_rag::ingest::Document;
 use ragstone_rag::rerank::Scores;
 use ragstone_rag::{Rag, TextOptions};
 
 use crate::cli::backend::{
     ChunksView, CollectionView, ExplainView, RerankedPassageView, RerankedView, SegmentView, StageView,
-    StoredDocument, WriteView,
+    WriteView,
 };
-
-pub(super) fn stored(document: Document) -> StoredDocument {
-    StoredDocument { id: document.id, source: document.source }
-}
 
 pub(super) fn written(receipt: WriteReceipt) -> WriteView {
     WriteView {

@@ -135,7 +135,7 @@ fn request(collection: &str, document: DocumentInput) -> client::IngestDocument 
     request
 }
 
-fn media_type_out(media_type: MediaType) -> client::MediaType {
+pub(super) fn media_type_out(media_type: MediaType) -> client::MediaType {
     match media_type {
         MediaType::Text => client::MediaType::Text,
         MediaType::Markdown => client::MediaType::Markdown,

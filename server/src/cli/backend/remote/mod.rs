@@ -1,5 +1,6 @@
 //! The backend over a server.
 
+mod documents;
 mod enrich;
 mod exchange;
 mod generate;
@@ -17,6 +18,7 @@ mod views;
 use std::future::Future;
 
 use anyhow::{Context, Result, bail};
+use ragstone::query::Names;
 use ragstone::{Analyzer, Batch, Filter, PointId};
 use ragstone_client as client;
 use ragstone_client::{Client, Code};
@@ -34,15 +36,12 @@ use self::types::field_type;
 use self::views::{collection, written};
 use super::{
     Backend, CollectionView, Documents, Done, EmbeddingsView, EnrichedView, FacetCountView, FacetView,
-    MessageView, ModelView, NewFields, NextBatch, OnPoints, PointView, PulledView, QueryAsk, RangeAsk,
-    RerankAsk, RerankedView, RetrievedView, ScrollAsk, SearchView, StoredDocument, TemplateView,
-    TokenCountsView, Transfer, WriteView,
+    MessageView, ModelView, NewFields, NextBatch, OnPoints, Page, PageAsk, PointView, PulledView, QueryAsk,
+    RangeAsk, RerankAsk, RerankedView, RetrievedView, ScrollAsk, SearchView, TemplateView, TokenCountsView,
+    Transfer, WriteView,
 };
 use crate::cli::args::Place;
 use crate::cli::json;
-
-/// Documents that one page of a listing has.
-const PAGE_DOCUMENTS: u32 = 1_000;
 
 /// A server, and the runtime that calls to it run on.
 pub(super) struct Remote {
@@ -150,26 +149,6 @@ impl Backend for Remote {
         ingest::ingest_all(self, collection, documents, options, done)
     }
 
-    fn documents(&self, collection: &str) -> Result<Vec<StoredDocument>> {
-        let (mut all, mut token) = (Vec::new(), String::new());
-        loop {
-            let request = client::ListDocuments::new(collection).page_size(PAGE_DOCUMENTS).page_token(token);
-            let page = self.call(self.client.list_documents(request))?;
-            let stored =
-                |document: client::Document| StoredDocument { id: document.id, source: document.source };
-            all.extend(page.items.into_iter().map(stored));
-            match page.next_page_token {
-                Some(next) => token = next,
-                None => return Ok(all),
-            }
-        }
-    }
-
-    fn delete_document(&self, collection: &str, id: &str) -> Result<()> {
-        self.call(self.client.delete_document(collection, id))?;
-        Ok(())
-    }
-
     fn query(&self, collection: &str, ask: &QueryAsk) -> Result<SearchView> {
         search::found(self.call(self.client.query(search::query(collection, ask)))?)
     }
@@ -211,11 +190,18 @@ impl Backend for Remote {
         found.into_iter().map(shown).collect()
     }
 
-    fn scroll(&self, collection: &str, ask: &ScrollAsk) -> Result<(Vec<PointView>, Option<String>)> {
-        let mut request = client::Scroll::new(collection)
-            .page_size(wire_size(ask.limit))
-            .page_token(ask.page_token.as_str())
-            .fields(ask.fields.iter().cloned());
+    fn scroll(&self, collection: &str, ask: &ScrollAsk, page: &PageAsk<'_>) -> Result<Page<PointView>> {
+        let mut request =
+            client::Scroll::new(collection).page_size(wire_size(page.limit)).page_token(page.token);
+        // Later pages begin by their token alone.
+        if let (Some(id), "") = (&ask.after, page.token) {
+            request = request.after(types::id_out(id.clone()));
+        }
+        request = match &ask.fields {
+            Names::All => request,
+            Names::None => request.without_payload(),
+            Names::Only(names) => request.fields(names.iter().cloned()),
+        };
         if let Some(filter) = &ask.filter {
             request = request.filter(types::filter(filter));
         }

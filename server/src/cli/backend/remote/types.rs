@@ -62,7 +62,7 @@ pub(super) fn value_in(value: client::Value) -> Result<Value> {
     })
 }
 
-fn payload_in(payload: client::Payload) -> Result<Payload> {
+pub(super) fn payload_in(payload: client::Payload) -> Result<Payload> {
     payload.into_iter().map(|(name, value)| Ok((name, value_in(value)?))).collect()
 }
 

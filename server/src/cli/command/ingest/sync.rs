@@ -10,9 +10,10 @@ use ragstone_rag::ingest::IngestStatus;
 use ragstone_rag::ingest::folder::{FileDocuments, FileEntry, FileKind, Scan, SkipReason};
 use ragstone_rag::ingest::records::{ID_SEPARATOR, RecordOptions};
 use ragstone_rag::{CollectionSpec, Ended, IngestOptions};
+use ragstone_server::limits::PAGE_SIZE_MAX;
 
 use super::{Skipped, Summary};
-use crate::cli::backend::{Ingested, Loaded, Origin};
+use crate::cli::backend::{Ingested, Loaded, Origin, PageAsk};
 use crate::cli::command::Session;
 use crate::cli::output;
 
@@ -42,11 +43,7 @@ impl Sync<'_> {
                 backend.create_collection(collection, CollectionSpec::with_model(self.model))?;
             }
         }
-        let stored: HashMap<String, String> = backend
-            .documents(collection)?
-            .into_iter()
-            .map(|document| (document.id, document.source))
-            .collect();
+        let stored = stored(session, collection)?;
         settle_ids(&mut scan, &stored)?;
         let mut run = Run {
             session,
@@ -131,7 +128,7 @@ impl Run<'_> {
     ) -> Result<()> {
         let broken: Vec<&FileEntry> = self.broken.iter().map(|at| &self.scan.files[*at]).collect();
         for id in vanished(self.scan, seen, &broken, stored) {
-            let removed = self.session.backend.delete_document(collection, id);
+            let removed = self.session.backend.delete_document(collection, id, None);
             removed.with_context(|| format!("removing `{id}`"))?;
             self.summary.removed += 1;
         }
@@ -184,6 +181,20 @@ impl Iterator for FolderDocuments<'_> {
                     return Some((origin, Err(error)));
                 }
             }
+        }
+    }
+}
+
+/// The sources of all documents that are stored, by their ids.
+fn stored(session: &Session, collection: &str) -> Result<HashMap<String, String>> {
+    let (mut all, mut token) = (HashMap::new(), String::new());
+    loop {
+        let page = PageAsk { limit: PAGE_SIZE_MAX, token: &token };
+        let (documents, next) = session.backend.documents(collection, None, &page)?;
+        all.extend(documents.into_iter().map(|document| (document.id, document.source)));
+        match next {
+            Some(next) => token = next,
+            None => return Ok(all),
         }
     }
 }
