@@ -20,7 +20,9 @@ fn an_answer_is_streamed_and_its_citations_are_checked() {
     scratch.json_with_code(&place, &["ingest", &folder, "--model", model()], 3);
     let service = answering();
     let small = format!("{}#large", service.named("small"));
-    let ask = ["ask", "When?", "--max-tokens", "50", "--temperature", "0.5", "--generate", &small];
+    let options =
+        ["--max-tokens", "50", "--temperature", "0.5", "--top-p", "0.25", "--stop", "END", "--seed", "-7"];
+    let ask = [&["ask", "When?", "--generate", &small], &options[..]].concat();
     let asked = scratch.json(&place, &ask);
     assert_eq!(asked["answer"], "It ends on 31 May [1], as [9] says.");
     let generated = &asked["generated"];
@@ -31,7 +33,8 @@ fn an_answer_is_streamed_and_its_citations_are_checked() {
     assert_eq!(generated["cached"], false);
     let request = &service.asked()[0].body;
     assert_eq!((&request["model"], &request["max_tokens"]), (&"large".into(), &50.into()));
-    assert_eq!(request["temperature"], 0.5);
+    assert_eq!((&request["temperature"], &request["top_p"]), (&0.5.into(), &0.25.into()));
+    assert_eq!((&request["stop"], &request["seed"]), (&serde_json::json!(["END"]), &(-7).into()));
 
     let printed = scratch.run(&place, &ask);
     let text = String::from_utf8_lossy(&printed.stdout).into_owned();
@@ -78,6 +81,13 @@ fn a_server_asks_the_models_that_its_operator_listed() {
         assert_eq!(asked["answer"], "It ends on 31 May [1], as [9] says.");
         assert_eq!(asked["generated"]["cited"][0], 1);
     }
+    let options = ["--top-p", "0.25", "--stop", "END", "--stop", "FIN", "--seed", "7"];
+    scratch.json(&place, &[&["ask", "When?", "--generate", "small"], &options[..]].concat());
+    let request = &service.asked()[2].body;
+    assert_eq!((&request["top_p"], &request["seed"]), (&0.25.into(), &7.into()));
+    assert_eq!(request["stop"], serde_json::json!(["END", "FIN"]));
+    let beyond = ["ask", "When?", "--generate", "small", "--top-p", "2"];
+    scratch.fails(&place, &beyond, &["top_p", "above 0"]);
     scratch.fails(&place, &["ask", "When?", "--generate", "absent"], &["`absent`", "small"]);
     scratch.fails(&place, &["ask", "When?", "--generate", &small], &["--generate", "give a NAME"]);
 

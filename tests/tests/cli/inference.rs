@@ -15,6 +15,9 @@ fn rerank_prints_passages_by_their_scores() {
     assert_eq!(passages.len(), 3);
     let scores: Vec<f64> = passages.iter().map(|passage| passage["score"].as_f64().unwrap()).collect();
     assert!(scores.is_sorted_by(|one, other| one >= other) && scores[0] > scores[2], "{printed}");
+    let best = scratch.json(&[], &[&rerank[..], &["--top-k", "2"]].concat());
+    assert_eq!(best["passages"].as_array().unwrap(), &passages[..2]);
+    scratch.fails(&[], &[&rerank[..], &["--top-k", "0"]].concat(), &["--top-k"]);
     let long = "fox ".repeat(100);
     scratch.fails(&[], &["rerank", "--model", RERANKER, "fox", &long], &["passages[0]", "tokens"]);
     let cut = ["rerank", "--model", RERANKER, "--on-overflow", "truncate", "fox", &long];

@@ -31,6 +31,9 @@ fn points_are_searched_by_every_source() {
             (few["hits"].as_array().unwrap().len(), &few["hits"][1]["payload"]),
             (2, &json!({"title": "Tee"}))
         );
+        let bare = search(&["--vector", "[1, 0]", "-k", "1", "--without-payload", "--vectors", ""]);
+        let hit = &bare["hits"][0];
+        assert_eq!((&hit["payload"], &hit["vector"]), (&json!({}), &json!([1.0, 0.0])));
         let tree = json!({"fuse": {"sources": [
             {"nearest": {"query": [1, 0]}, "weight": 30},
             {"nearest": {"query": [0, 1]}},
@@ -51,6 +54,11 @@ fn points_are_searched_by_every_source() {
         let near = search(&["--vector", "[1, 0]", "--all-within", "0.9"]);
         assert_eq!((ids(&near), &near["truncated"]), (vec![json!(1), json!(2)], &json!(false)));
         assert_eq!(near.get("explain"), None);
+        let bare = search(&["--vector", "[1, 0]", "--all-within", "0.9", "--without-payload"]);
+        assert_eq!((ids(&bare), &bare["hits"][0]["payload"]), (ids(&near), &json!({})));
+        let some =
+            ["search", "-c", "papers", "--vector", "[1, 0]", "--all-within", "0.9", "--fields", "title"];
+        assert_eq!(scratch.run(place, &some).status.code(), Some(2), "a range has all fields or none");
         let near = search(&["--vector", "[1, 0]", "--all-within", "0.9", "--explain"]);
         let stage = &near["explain"]["stages"][0];
         assert_eq!(

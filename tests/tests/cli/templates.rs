@@ -29,6 +29,11 @@ fn templates_are_registered_listed_tried_and_removed() {
         );
         let given = scratch.json(place, &["template", "preview", "--file", &one, "--question", "How?"]);
         assert_eq!(given["messages"][0]["content"], "one How?");
+        let chat = r#"[{"role": "user", "content": "One?"}, {"role": "assistant", "content": "1"}]"#;
+        let chatted = ["template", "preview", "answer", "--messages", chat, "--question", "Two?"];
+        let chatted = scratch.json(place, &chatted);
+        let said = chatted["messages"].as_array().unwrap().iter().map(|message| &message["content"]);
+        assert_eq!(said.collect::<Vec<_>>(), ["Told.", "One?", "1", "two Two?"], "{chatted}");
         let built_in = scratch.run(place, &["template", "preview", "--passage", "Tea is green."]);
         assert!(String::from_utf8(built_in.stdout).unwrap().contains("Tea is green."));
         assert_eq!(scratch.json(place, &["template", "delete", "answer@1"])["deleted"], 1);

@@ -110,6 +110,15 @@ pub(crate) struct AskArgs {
     /// How much of the answer is left to chance, 0 to 2.
     #[arg(long, value_name = "T", requires = "generate")]
     pub(crate) temperature: Option<f32>,
+    /// Only the likeliest tokens that have this probability together, above 0 to 1.
+    #[arg(long, value_name = "P", requires = "generate")]
+    pub(crate) top_p: Option<f32>,
+    /// End the answer before this text; may be repeated.
+    #[arg(long, value_name = "TEXT", requires = "generate")]
+    pub(crate) stop: Vec<String>,
+    /// The same seed gives the same answer, as far as the model can.
+    #[arg(long, value_name = "SEED", requires = "generate", allow_negative_numbers = true)]
+    pub(crate) seed: Option<i64>,
 }
 
 /// `2` for so many on either side, `0/2` for each.

@@ -82,7 +82,8 @@ pub(crate) struct SearchArgs {
     /// All results whose vector is at least so near, however many: a cosine or inner product of at least this, or a Euclidean distance
     /// of at most this.
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true,
-          conflicts_with_all = ["like", "unlike", "words", "hybrid", "order_by", "source", "group_by", "threshold", "ef"])]
+          conflicts_with_all = ["like", "unlike", "words", "hybrid", "order_by", "source", "group_by", "threshold", "ef", "fields",
+                                "with_vectors", "vectors"])]
     pub(crate) all_within: Option<f32>,
     /// With --all-within, so many results at most, the nearest ones.
     #[arg(long, value_name = "N", default_value_t = ragstone::limits::RANGE_ROWS_MAX, requires = "all_within")]
@@ -90,9 +91,15 @@ pub(crate) struct SearchArgs {
     /// Return only these fields; may be repeated, or given as A,B.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) fields: Vec<String>,
+    /// Return no fields.
+    #[arg(long, conflicts_with = "fields")]
+    pub(crate) without_payload: bool,
     /// Return vectors, too.
     #[arg(long)]
     pub(crate) with_vectors: bool,
+    /// Return the vectors of these names, too; may be repeated, or given as A,B. That of the model, or of --dimension, has the name ''.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "with_vectors")]
+    pub(crate) vectors: Vec<String>,
     /// Width of the graph walk; larger finds more of the true neighbours and takes longer.
     #[arg(long)]
     pub(crate) ef: Option<usize>,

@@ -52,9 +52,12 @@ pub(crate) struct PreviewArgs {
     /// The template in this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// The question.
-    #[arg(long, value_name = "QUESTION", default_value = "When does the lease end?")]
-    pub(crate) question: String,
+    /// The question; without one, and without a conversation, when the lease ends.
+    #[arg(long, value_name = "QUESTION")]
+    pub(crate) question: Option<String>,
+    /// Ask at the end of this conversation, as `ask --messages` has it; with a question, that comes last.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) messages: Option<String>,
     /// A passage; may be repeated.
     #[arg(long = "passage", value_name = "TEXT", default_value = "The lease ends on 31 May 2027.")]
     pub(crate) passages: Vec<String>,

@@ -290,7 +290,9 @@ impl Backend for Local {
     fn rerank(&self, ask: &RerankAsk<'_>) -> Result<RerankedView> {
         let reranker = self.models.reranker(ask.model)?;
         let scores = reranker.score_within(ask.query, ask.passages, ask.overflow)?;
-        Ok(reranked(reranker.info().name.clone(), scores))
+        let mut reranked = reranked(reranker.info().name.clone(), scores);
+        reranked.passages.truncate(ask.top_k);
+        Ok(reranked)
     }
 
     fn count_tokens(&self, model: Option<&str>, texts: &[&str]) -> Result<TokenCountsView> {

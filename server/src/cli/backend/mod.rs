@@ -66,6 +66,8 @@ pub(crate) struct RerankAsk<'a> {
     pub(crate) model: &'a str,
     pub(crate) query: &'a str,
     pub(crate) passages: &'a [&'a str],
+    /// The best so many of them.
+    pub(crate) top_k: usize,
     pub(crate) overflow: Overflow,
 }
 

@@ -54,8 +54,15 @@ pub(super) fn run(session: &Session, args: AskArgs) -> Result<()> {
             false => output::enriched(&enriched, args.explain),
         };
     };
-    let (max_tokens, temperature) = (args.max_tokens, args.temperature);
-    let options = GenerateOptions { model, max_tokens, temperature, ..GenerateOptions::default() };
+    let options = GenerateOptions {
+        model,
+        max_tokens: args.max_tokens,
+        temperature: args.temperature,
+        top_p: args.top_p,
+        stop: args.stop,
+        seed: args.seed,
+        ..GenerateOptions::default()
+    };
     let request = GenerateRequest { enrich: request, options };
     match session.json {
         true => answer_as_json(session, collection, &request),

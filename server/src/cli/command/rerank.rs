@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::Session;
 use crate::cli::args::RerankArgs;
@@ -11,8 +11,14 @@ use crate::cli::output;
 
 pub(super) fn run(session: &Session, args: &RerankArgs) -> Result<()> {
     let passages: Vec<&str> = args.passages.iter().map(String::as_str).collect();
-    let (model, query, overflow) = (args.model.as_str(), args.query.as_str(), args.on_overflow.into());
-    let reranked = session.backend.rerank(&RerankAsk { model, query, passages: &passages, overflow })?;
+    ensure!(args.top_k != Some(0), "--top-k: it must be 1 or more");
+    let reranked = session.backend.rerank(&RerankAsk {
+        model: &args.model,
+        query: &args.query,
+        passages: &passages,
+        top_k: args.top_k.unwrap_or(passages.len()),
+        overflow: args.on_overflow.into(),
+    })?;
     if session.json {
         return output::json(&reranked);
     }

@@ -113,6 +113,7 @@ fn range(source: SourceAsk, threshold: f32, filter: Option<Filter>, args: &Searc
     let mut request = RangeRequest::new(vector, threshold).of(name).limit(args.limit);
     request.filter = filter;
     request.exact = exact;
+    request.with_payload = !args.without_payload;
     request.budget = args.budget_ms.map(Duration::from_millis);
     request.explain = args.explain;
     Ok(RangeAsk { text, request })
@@ -125,8 +126,16 @@ fn query(source: SourceAsk, filter: Option<Filter>, args: &SearchArgs) -> QueryA
         filter,
         group: args.group_by.clone().map(|field| Group { field, per_group: args.per_group }),
         select: Select {
-            fields: if args.fields.is_empty() { Names::All } else { Names::Only(args.fields.clone()) },
-            vectors: if args.with_vectors { Names::All } else { Names::None },
+            fields: match args.fields.as_slice() {
+                _ if args.without_payload => Names::None,
+                [] => Names::All,
+                names => Names::Only(names.to_vec()),
+            },
+            vectors: match args.vectors.as_slice() {
+                _ if args.with_vectors => Names::All,
+                [] => Names::None,
+                names => Names::Only(names.to_vec()),
+            },
         },
         threshold: args.threshold,
         budget: args.budget_ms.map(Duration::from_millis),

@@ -4,13 +4,16 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use ragstone_rag::prompt::{ChatMessage, SamplePassage, TemplateChoice, default_template};
+use ragstone_rag::prompt::{SamplePassage, TemplateChoice, default_template};
 use serde_json::json;
 
 use super::Session;
 use crate::cli::args::{PreviewArgs, TemplateCommand};
 use crate::cli::backend::TemplateView;
 use crate::cli::output;
+
+/// What is asked where nothing else is.
+const SAMPLE_QUESTION: &str = "When does the lease end?";
 
 pub(super) fn run(session: &Session, command: TemplateCommand) -> Result<()> {
     match command {
@@ -77,7 +80,11 @@ fn preview(session: &Session, args: PreviewArgs) -> Result<()> {
         text,
     };
     let passages: Vec<SamplePassage> = args.passages.into_iter().enumerate().map(passage).collect();
-    let messages = [ChatMessage::user(args.question)];
+    let question = match (args.question, &args.messages) {
+        (None, None) => Some(SAMPLE_QUESTION.to_owned()),
+        (question, _) => question,
+    };
+    let messages = super::ask::messages(args.messages.as_deref(), question)?;
     let shown = session.backend.preview_template(&template, &messages, &passages, args.data_marking)?;
     if session.json {
         return output::json(&json!({ "messages": shown }));

@@ -29,6 +29,13 @@ impl Answering for Remote {
         if let Some(temperature) = options.temperature {
             wire = wire.temperature(temperature);
         }
+        if let Some(top_p) = options.top_p {
+            wire = wire.top_p(top_p);
+        }
+        if let Some(seed) = options.seed {
+            wire = wire.seed(seed);
+        }
+        wire = options.stop.iter().fold(wire, client::Generate::stop);
         let mut generation = self.call(self.client.generate(wire))?;
         // Each event is printed before the next one is waited for.
         while let Some(event) = self.call(async { generation.next().await.transpose() })? {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use ragstone_client as client;
 use ragstone_rag::embed::{Overflow, Role};
 
-use super::Remote;
+use super::{Remote, wire_size};
 use crate::cli::backend::{
     EmbeddingsView, ModelView, RerankAsk, RerankedPassageView, RerankedView, TokenCountsView,
 };
@@ -43,6 +43,7 @@ impl Remote {
 
     pub(super) fn rerank_now(&self, ask: &RerankAsk<'_>) -> Result<RerankedView> {
         let request = client::Rerank::new(ask.model, ask.query, ask.passages.iter().copied())
+            .top_k(wire_size(ask.top_k))
             .on_overflow(on_overflow(ask.overflow));
         let reranked = self.call(self.client.rerank(request))?;
         let view = |passage: client::RerankedPassage| RerankedPassageView {

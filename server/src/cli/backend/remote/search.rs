@@ -49,6 +49,9 @@ pub(super) fn range(collection: &str, ask: &RangeAsk) -> client::RangeSearch {
     if let Some(budget) = request.budget {
         wire = wire.budget(budget);
     }
+    if !request.with_payload {
+        wire = wire.without_payload();
+    }
     if request.explain { wire.explain() } else { wire }
 }
 
