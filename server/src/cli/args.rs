@@ -19,6 +19,7 @@ mod template;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
@@ -103,6 +104,13 @@ impl Arguments {
         }
         // A variable that is set to nothing is as good as unset.
         self.place.url = self.place.url.filter(|url| !url.is_empty());
+        let of_calls =
+            [("--at-least", self.place.at_least.is_some()), ("--timeout", self.place.timeout.is_some())];
+        if self.place.url.is_none()
+            && let Some((flag, _)) = of_calls.into_iter().find(|(_, is_given)| *is_given)
+        {
+            return conflict(&format!("{flag} is about calls to a server: give --url"));
+        }
         let typed = ["tls_ca", "tls_cert", "tls_key"].into_iter().find(|&name| is_typed(name));
         match (&mut self.command, typed) {
             (Command::Serve(_) | Command::Config(_), Some("tls_ca")) => {
@@ -152,6 +160,12 @@ pub(crate) struct Place {
     /// The API key, or the token, for the server; better in the environment, which is not in the list of processes.
     #[arg(long, global = true, value_name = "KEY", env = "RAGSTONE_API_KEY", hide_env_values = true)]
     pub(crate) api_key: Option<String>,
+    /// Read from the server only what includes the write of this token, `write_token` in what a command that writes prints with --json.
+    #[arg(long, global = true, value_name = "TOKEN")]
+    pub(crate) at_least: Option<String>,
+    /// Give a call to the server up after so long, its retries included: a number with s, m, h or d. Each call has a default of its own.
+    #[arg(long, global = true, value_name = "TIME", value_parser = access::time)]
+    pub(crate) timeout: Option<Duration>,
     /// Fetch no model: use only what the cache or a directory has.
     #[arg(long, global = true, env = "RAGSTONE_OFFLINE", value_parser = FalseyValueParser::new())]
     pub(crate) offline: bool,

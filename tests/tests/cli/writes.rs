@@ -68,3 +68,42 @@ fn operations_of_every_kind_are_written_together_or_not_at_all() {
         scratch.fails(place, &write(&["absent.json"]), &["absent.json"]);
     });
 }
+
+fn count<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["points", "count", "-c", "papers"], more].concat()
+}
+
+/// A server tells by what reads find a write, whichever server is asked; a directory has all that was written.
+#[test]
+fn reads_ask_for_what_was_written() {
+    crate::in_both_places_without_a_model(|scratch, place| {
+        papers(scratch, place);
+        let update = ["points", "update", "-c", "papers", "1", "--set", "score=5"];
+        let written = scratch.json(place, &update);
+        let Some(token) = written["write_token"].as_str() else {
+            assert_eq!(place[0], "--data", "{written}");
+            for option in [["--at-least", "1"], ["--timeout", "5s"]] {
+                assert_eq!(scratch.run(place, &count(&option)).status.code(), Some(2), "{option:?}");
+            }
+            return;
+        };
+        assert_eq!(place[0], "--url");
+        assert_eq!(scratch.json(place, &count(&["--at-least", token, "--timeout", "30s"]))["count"], 4);
+        let foreign = format!("1{}{}", "0".repeat(32), &token[33..]);
+        scratch.fails(place, &count(&["--at-least", &foreign]), &["at_least", "another database"]);
+        scratch.fails(place, &count(&["--at-least", "x"]), &["at_least", "no write token"]);
+        scratch.fails(place, &count(&["--timeout", "0s"]), &[]);
+        // Every kind of write tells it.
+        scratch.write("more.jsonl", b"{\"id\": 9}\n");
+        let more = scratch.path("more.jsonl");
+        for write in [
+            &["collection", "add-field", "papers", "pages=int"][..],
+            &["points", "upsert", "-c", "papers", &more],
+            &["points", "delete", "-c", "papers", "9"],
+            &["collection", "delete", "papers"],
+        ] {
+            let written = scratch.json(place, write);
+            assert!(written["write_token"].as_str().is_some_and(|next| next > token), "{written}");
+        }
+    });
+}

@@ -94,7 +94,7 @@ impl CreateKeyArgs {
 }
 
 /// `90d`, `12h`, `30m`, `10s`.
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     let wrong = || "write it as a number with s, m, h or d, such as 90d".to_owned();
     let unit = text.chars().last().ok_or_else(wrong)?;
     let seconds: u64 = match unit {

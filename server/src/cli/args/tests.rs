@@ -38,6 +38,15 @@ fn one_place_is_meant() {
     assert!(parsed(&["serve", "--url", "http://a:1"]).unwrap_err().to_string().contains("--data"));
 }
 
+#[test]
+fn what_is_asked_of_calls_is_asked_of_a_server() {
+    for words in [["--at-least", "x", "model", "list"], ["model", "list", "--timeout", "5s"]] {
+        assert!(parsed(&words).unwrap_err().to_string().contains("give --url"), "{words:?}");
+        assert!(parsed(&[&words[..], &["--url", "http://a:1"]].concat()).is_ok(), "{words:?}");
+    }
+    assert!(parsed(&["model", "list", "--timeout", "5", "--url", "http://a:1"]).is_err());
+}
+
 /// A setting of a server whose flag every command has is one setting: the same flag, the same variable.
 #[test]
 fn global_flags_are_the_settings_of_a_server() {

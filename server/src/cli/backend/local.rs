@@ -77,6 +77,10 @@ impl Backend for Local {
         self.data.display().to_string()
     }
 
+    fn write_token(&self) -> Option<String> {
+        None
+    }
+
     fn create_collection(&self, name: &str, spec: CollectionSpec) -> Result<CollectionView> {
         let rag = self.rag(true)?;
         let model = spec.model.map(|model| or_default(&model).to_owned());

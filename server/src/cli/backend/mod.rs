@@ -134,6 +134,8 @@ pub(crate) trait Backend:
 {
     /// Names the place, for messages: a directory or a URL.
     fn place(&self) -> String;
+    /// Has reads find what was written last, whichever server answers them; none of a directory, which has all that was written.
+    fn write_token(&self) -> Option<String>;
     /// Makes a collection; an empty model name is the default model of the place.
     fn create_collection(&self, name: &str, spec: CollectionSpec) -> Result<CollectionView>;
     /// Adds fields to a collection, and has fields searched by word.

@@ -24,7 +24,7 @@ pub(super) fn run(session: &Session, command: CollectionCommand) -> Result<()> {
         CollectionCommand::AddField { name, fields, texts } => {
             let fields = fields.iter().map(|text| field(text)).collect::<Result<Vec<_>>>()?;
             let texts = texts.iter().map(|name| text(name)).collect::<Result<Vec<_>>>()?;
-            show(session, &session.backend.add_fields(&name, NewFields { fields, texts })?)
+            made(session, &session.backend.add_fields(&name, NewFields { fields, texts })?)
         }
         CollectionCommand::Reembed(args) => reembed::run(session, &args),
         CollectionCommand::Restore(args) => restore::run(session, &args),
@@ -81,16 +81,21 @@ fn create(session: &Session, args: CreateArgs) -> Result<()> {
         analyzer: args.analyzer.unwrap_or_default(),
         request_id: None,
     };
-    show(session, &session.backend.create_collection(&args.name, spec)?)
+    made(session, &session.backend.create_collection(&args.name, spec)?)
 }
 
 fn delete(session: &Session, name: &str) -> Result<()> {
     session.backend.delete_collection(name)?;
     if session.json {
-        return output::json(&json!({ "deleted": name }));
+        return session.acknowledge(&json!({ "deleted": name }));
     }
     println!("deleted collection {name}");
     Ok(())
+}
+
+/// Shows a collection that was made or changed.
+fn made(session: &Session, collection: &CollectionView) -> Result<()> {
+    if session.json { session.acknowledge(collection) } else { show(session, collection) }
 }
 
 fn show(session: &Session, collection: &CollectionView) -> Result<()> {

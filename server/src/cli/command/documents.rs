@@ -6,7 +6,6 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::Session;
-use super::alias::tell;
 use crate::cli::args::{
     ChunksArgs, DeleteDocumentArgs, DocumentsCommand, GetDocumentArgs, ListDocumentsArgs,
 };
@@ -71,9 +70,12 @@ fn chunks(session: &Session, args: &ChunksArgs) -> Result<()> {
 fn delete(session: &Session, args: &DeleteDocumentArgs) -> Result<()> {
     let (collection, id) = (args.collection.collection.as_str(), args.id.as_str());
     let removed = session.backend.delete_document(collection, id, args.request_id.as_deref())?;
+    if session.json {
+        return session.acknowledge(&json!({ "deleted": removed.deleted, "repeated": removed.repeated }));
+    }
     let done =
         if removed.deleted { format!("deleted document {id}") } else { format!("there is no document {id}") };
     let before = if removed.repeated { " (by this request before)" } else { "" };
-    let json = json!({ "deleted": removed.deleted, "repeated": removed.repeated });
-    tell(session, &json, &format!("{}{before}", output::harmless(&done)))
+    writeln!(std::io::stdout(), "{}{before}", output::harmless(&done))?;
+    Ok(())
 }

@@ -41,7 +41,7 @@ pub(super) fn import(session: &Session, args: ImportArgs) -> Result<()> {
     let seconds = started.elapsed().as_secs_f64();
     if session.json {
         let columns = done.columns.iter().map(|(column, what)| json!({ "column": column, "is": what }));
-        return output::json(&json!({
+        return session.acknowledge(&json!({
             "collection": collection,
             "created": done.created,
             "rows": done.rows,

@@ -113,7 +113,7 @@ pub(super) fn run(session: &Session, args: &IngestArgs) -> Result<()> {
     let scan = folder::scan_as(&args.paths, args.format, session.progress.as_ref())?;
     let summary = sync.run(session, scan)?;
     if session.json {
-        output::json(&summary)?;
+        session.acknowledge(&summary)?;
     } else {
         println!("{collection} in {}: {}", session.backend.place(), summary.line());
     }

@@ -36,10 +36,12 @@ use anyhow::{Context, Result, bail};
 use ragstone::Value;
 use ragstone::query::OrderBy;
 use ragstone_rag::progress::Progress;
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::args::{Arguments, Command};
 use super::backend::{self, Backend};
+use super::output;
 use super::progress::Bars;
 
 /// What every command gets.
@@ -47,6 +49,22 @@ pub(super) struct Session {
     pub(super) backend: Box<dyn Backend>,
     pub(super) progress: Arc<dyn Progress>,
     pub(super) json: bool,
+}
+
+/// What a write did, and what has reads find it.
+#[derive(Serialize)]
+struct Acknowledged<'a, T> {
+    #[serde(flatten)]
+    done: &'a T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    write_token: Option<String>,
+}
+
+impl Session {
+    /// Prints what a write did as JSON, with what has reads find it.
+    pub(super) fn acknowledge(&self, done: &impl Serialize) -> Result<()> {
+        output::json(&Acknowledged { done, write_token: self.backend.write_token() })
+    }
 }
 
 /// Runs the command that the arguments name.

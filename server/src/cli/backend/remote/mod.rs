@@ -56,7 +56,12 @@ impl Remote {
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("the runtime")?;
         let builder = place.api_key.iter().fold(Client::builder(url), client::ClientBuilder::api_key);
         let builder = tls::with_certificates(builder, url, place)?;
+        let builder = place.timeout.into_iter().fold(builder, client::ClientBuilder::timeout);
         let client = runtime.block_on(builder.build()).context("--url")?;
+        let client = match &place.at_least {
+            Some(token) => client.at_least(token.as_str()),
+            None => client,
+        };
         Ok(Self { url: url.to_owned(), client, runtime })
     }
 
@@ -73,6 +78,10 @@ impl Remote {
 impl Backend for Remote {
     fn place(&self) -> String {
         self.url.clone()
+    }
+
+    fn write_token(&self) -> Option<String> {
+        self.client.write_token()
     }
 
     fn create_collection(&self, name: &str, spec: CollectionSpec) -> Result<CollectionView> {

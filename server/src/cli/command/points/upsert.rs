@@ -14,7 +14,7 @@ use super::write::{told, types};
 use crate::cli::args::UpsertArgs;
 use crate::cli::backend::{PointsDone, WriteView};
 use crate::cli::command::{Session, lines};
-use crate::cli::{json, output};
+use crate::cli::json;
 
 /// Refused points that are told of one by one.
 const REFUSED_SHOWN: usize = 20;
@@ -71,7 +71,7 @@ pub(super) fn run(session: &Session, args: &UpsertArgs) -> Result<()> {
     };
     session.backend.upsert_all(collection, &mut next, &mut done)?;
     if session.json {
-        output::json(&Upserted { written: &total, refused: &refused })?;
+        session.acknowledge(&Upserted { written: &total, refused: &refused })?;
     } else {
         told(session, &total, "written")?;
     }

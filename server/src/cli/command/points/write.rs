@@ -10,7 +10,6 @@ use crate::cli::args::{DeleteArgs, UpdateArgs, WriteArgs};
 use crate::cli::backend::WriteView;
 use crate::cli::command::{Session, lines};
 use crate::cli::json::{self, Types};
-use crate::cli::output;
 
 pub(super) fn update(session: &Session, args: &UpdateArgs) -> Result<()> {
     let collection = args.collection.collection.as_str();
@@ -115,7 +114,7 @@ impl WriteView {
 
 pub(super) fn told(session: &Session, written: &WriteView, what: &str) -> Result<()> {
     if session.json {
-        return output::json(written);
+        return session.acknowledge(written);
     }
     let mut out = std::io::stdout().lock();
     write!(out, "{} points {what}", written.points)?;
