@@ -32,6 +32,7 @@ mod columns;
 mod config;
 mod connections;
 mod convert;
+pub mod definition;
 mod elements;
 pub mod exchange;
 mod generation;

@@ -97,6 +97,16 @@ pub(crate) struct Policy {
     pub(crate) retries: u32,
 }
 
+/// The longest deadline: a longer one is this one. A moment that is centuries off cannot be told.
+const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 86_400);
+
+impl Policy {
+    /// The same with this deadline for every call.
+    pub(crate) fn within(self, timeout: Duration) -> Policy {
+        Policy { timeout: Some(timeout.min(TIMEOUT_MAX)), ..self }
+    }
+}
+
 /// Makes a call until it succeeds, fails for good, or its deadline would pass.
 pub(crate) async fn call<Wire, Answer, Send, Sent>(
     policy: Policy,
@@ -168,6 +178,14 @@ mod tests {
         assert_eq!((result.unwrap_err().code(), calls), (Code::Unavailable, 4));
         let (result, calls) = failing(9, 3, || Status::internal("broken")).await;
         assert_eq!((result.unwrap_err().code(), calls), (Code::Internal, 1));
+    }
+
+    /// The end of such a call was beyond all moments, and reckoning it ended the program.
+    #[tokio::test]
+    async fn a_deadline_may_be_as_far_off_as_a_duration_is_long() {
+        let policy = Policy { timeout: None, retries: 0 }.within(Duration::MAX);
+        let answer = call(policy, METHOD, (), |_request| async { Ok(Response::new(1)) });
+        assert_eq!(answer.await.unwrap(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,18 +12,6 @@ use crate::vector::{ElementType, Encoding, VectorKind, VectorOptions};
 /// What is wrong with a name that is in a request again.
 const DECLARED_TWICE: &str = "it is declared twice";
 
-/// A map of what has names, none of them twice; `path` is the map's.
-pub(crate) fn once<V>(path: &str, items: impl Iterator<Item = (String, V)>) -> Result<BTreeMap<String, V>> {
-    let mut map = BTreeMap::new();
-    for (name, value) in items {
-        if map.contains_key(&name) {
-            return Err(Error::invalid(format!("{path}.{name}"), DECLARED_TWICE));
-        }
-        map.insert(name, value);
-    }
-    Ok(map)
-}
-
 /// How near two vectors are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -292,6 +280,62 @@ impl CreateCollection {
     }
 
     pub(crate) fn into_wire(self) -> Result<v1::CreateCollectionRequest> {
+        match self.twice {
+            Some(field) => Err(Error::invalid(field, DECLARED_TWICE)),
+            None => Ok(self.wire),
+        }
+    }
+}
+
+/// What to add to a collection: fields, and words of fields. Each is declared once.
+///
+/// ```
+/// use ragstone_client::{FieldType, UpdateCollection};
+///
+/// let update = UpdateCollection::new("notes").field("year", FieldType::Int).text("title", "english");
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpdateCollection {
+    wire: v1::UpdateCollectionRequest,
+    twice: Option<String>,
+}
+
+impl UpdateCollection {
+    /// Nothing yet.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { wire: v1::UpdateCollectionRequest { name: name.into(), ..Default::default() }, twice: None }
+    }
+
+    /// Declares a payload field; one that is there already with its type is passed over.
+    #[must_use]
+    pub fn field(mut self, name: impl Into<String>, field_type: FieldType) -> Self {
+        let name = name.into();
+        if self.wire.fields.insert(name.clone(), field_type.into_wire().into()).is_some() {
+            self.twice.get_or_insert(format!("fields.{name}"));
+        }
+        self
+    }
+
+    /// Has a string field searched by word, a new one or one that points have: `standard`, `code`, or a language, `english` (also if it
+    /// is empty), `german` … One that is already, with this analyser, is passed over.
+    #[must_use]
+    pub fn text(mut self, field: impl Into<String>, analyzer: impl Into<String>) -> Self {
+        let field = field.into();
+        let index = v1::TextIndex { analyzer: analyzer.into() };
+        if self.wire.texts.insert(field.clone(), index).is_some() {
+            self.twice.get_or_insert(format!("texts.{field}"));
+        }
+        self
+    }
+
+    /// Only if the collection still has this etag ([`Collection::etag`]); whatever it has by default.
+    #[must_use]
+    pub fn etag(mut self, etag: impl Into<String>) -> Self {
+        self.wire.etag = etag.into();
+        self
+    }
+
+    pub(crate) fn into_wire(self) -> Result<v1::UpdateCollectionRequest> {
         match self.twice {
             Some(field) => Err(Error::invalid(field, DECLARED_TWICE)),
             None => Ok(self.wire),

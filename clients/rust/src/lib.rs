@@ -72,7 +72,7 @@ pub use client::{
     Alias, Client, ClientBuilder, Compression, DEFAULT_URL, MESSAGE_BYTES_MAX, OperationWatch,
     RestoreCollection,
 };
-pub use collection::{ChunkOptions, Collection, CreateCollection, Metric};
+pub use collection::{ChunkOptions, Collection, CreateCollection, Metric, UpdateCollection};
 pub use document::{
     Chunk, Document, DocumentRemoval, IngestDocument, IngestReport, IngestStatus, ListChunks, ListDocuments,
 };

@@ -175,7 +175,23 @@ fn collections_are_made_listed_described_and_deleted() {
         let shown = String::from_utf8(shown.stdout).unwrap();
         assert!(shown.contains("\n  strict     writes add no fields\n"), "{shown}");
         scratch.fails(place, &["search", "a text", "-c", "vectors"], &["vectors", "model"]);
-        scratch.json(place, &["collection", "delete", "vectors"]);
+        let etag = made["etag"].as_str().unwrap();
+        let grow = |field: &str, etag: &str| {
+            let arguments = ["collection", "add-field", "vectors", field, "--if-etag", etag];
+            scratch.run(place, &[&["--json"], &arguments[..]].concat())
+        };
+        let grown: Value = serde_json::from_slice(&grow("year=int", etag).stdout).unwrap();
+        let now = grown["etag"].as_str().unwrap();
+        assert_ne!(now, etag);
+        let refused = grow("day=int", etag);
+        let reason = String::from_utf8(refused.stderr).unwrap();
+        assert!(
+            refused.status.code() == Some(1) && reason.contains(&format!("the etag {now} now")),
+            "{reason}"
+        );
+        scratch.fails(place, &["collection", "delete", "vectors", "--if-etag", etag], &[now]);
+        assert_eq!(scratch.json(place, &["collection", "info", "vectors"])["etag"], now);
+        scratch.json(place, &["collection", "delete", "vectors", "--if-etag", now]);
         scratch.fails(place, &["collection", "info", "vectors"], &["vectors", "does not exist"]);
         scratch.fails(place, &["collection", "delete", "vectors"], &["vectors", "does not exist"]);
     });

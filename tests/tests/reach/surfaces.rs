@@ -38,7 +38,11 @@ const SURFACES: &[(&str, &[&str], &[&str])] = &[
     ("CollectionsService.ListCollections", &["list_collections"], &["collection list"]),
     ("CollectionsService.ReembedCollection", &["reembed_collection"], &["collection reembed"]),
     ("CollectionsService.SetAlias", &["set_alias"], &["alias set"]),
-    ("CollectionsService.UpdateCollection", &["add_fields", "add_texts"], &["collection add-field"]),
+    (
+        "CollectionsService.UpdateCollection",
+        &["add_fields", "add_texts", "update_collection"],
+        &["collection add-field"],
+    ),
     (
         "DocumentsService.DeleteDocument",
         &["delete_document", "delete_document_once"],

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ragstone_client::{
     Client, Code, CreateCollection, Enrich, FieldType, IngestDocument, IngestRecords, ListChunks,
-    ListDocuments, Point, Query, RangeSearch, RecordFormat, Retrieve, Scroll, Write,
+    ListDocuments, Point, Query, RangeSearch, RecordFormat, Retrieve, Scroll, UpdateCollection, Write,
 };
 use ragstone_proto::v1;
 use ragstone_proto::v1::collections_service_client::CollectionsServiceClient;
@@ -183,6 +183,9 @@ async fn a_collection_is_changed_and_removed_only_as_it_was_read() {
     assert_ne!(changed, made.etag);
     let status = raw.update_collection(update(&made.etag, "b")).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (tonic::Code::Aborted, "PRECONDITION_FAILED"));
+    let stale = UpdateCollection::new("c").field("b", FieldType::Int).etag(&made.etag);
+    let error = client.update_collection(stale).await.unwrap_err();
+    assert_eq!((error.code(), error.reason()), (Code::Aborted, Some("PRECONDITION_FAILED")));
     assert!(!client.get_collection("c").await.unwrap().fields.contains_key("b"));
 
     let error = client.delete_collection_if(&made).await.unwrap_err();

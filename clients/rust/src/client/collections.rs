@@ -5,7 +5,7 @@ use ragstone_proto::v1::collections_service_client::CollectionsServiceClient;
 
 use super::{Calling, Client, LIST_PAGE_SIZE, service};
 use crate::call::{call, methods};
-use crate::collection::{Collection, CreateCollection, once};
+use crate::collection::{Collection, CreateCollection, UpdateCollection};
 use crate::error::Result;
 use crate::point::FieldType;
 use crate::retry::request_id;
@@ -53,14 +53,8 @@ impl Client {
         name: &str,
         fields: impl IntoIterator<Item = (N, FieldType)>,
     ) -> Result<Collection> {
-        let field = |(name, kind): (N, FieldType)| (name.into(), kind.into_wire().into());
-        let fields = once("fields", fields.into_iter().map(field))?;
-        self.update_collection(v1::UpdateCollectionRequest {
-            name: name.to_owned(),
-            fields,
-            ..Default::default()
-        })
-        .await
+        let field = |request: UpdateCollection, (name, kind): (N, FieldType)| request.field(name, kind);
+        self.update_collection(fields.into_iter().fold(UpdateCollection::new(name), field)).await
     }
 
     /// Has fields of a collection searched by word, new ones or string fields that points have, each with an analyser: `standard`,
@@ -75,19 +69,19 @@ impl Client {
         name: &str,
         texts: impl IntoIterator<Item = (N, A)>,
     ) -> Result<Collection> {
-        let text = |(name, analyzer): (N, A)| (name.into(), v1::TextIndex { analyzer: analyzer.into() });
-        let texts = once("texts", texts.into_iter().map(text))?;
-        self.update_collection(v1::UpdateCollectionRequest {
-            name: name.to_owned(),
-            texts,
-            ..Default::default()
-        })
-        .await
+        let text = |request: UpdateCollection, (name, analyzer): (N, A)| request.text(name, analyzer);
+        self.update_collection(texts.into_iter().fold(UpdateCollection::new(name), text)).await
     }
 
-    async fn update_collection(&self, request: v1::UpdateCollectionRequest) -> Result<Collection> {
+    /// The same of fields and words together, and if that is asked for only if the collection is still what it was when it was read. 60 s by
+    /// default.
+    ///
+    /// # Errors
+    /// Those of [`add_fields`](Self::add_fields) and [`add_texts`](Self::add_texts); `Code::Aborted`, with the reason
+    /// `PRECONDITION_FAILED`, if it has another etag by now.
+    pub async fn update_collection(&self, request: UpdateCollection) -> Result<Collection> {
         let service = self.collections();
-        let response = call(self.policy, methods::UPDATE_COLLECTION, request, |request| {
+        let response = call(self.policy, methods::UPDATE_COLLECTION, request.into_wire()?, |request| {
             let mut service = service.clone();
             async move { service.update_collection(request).await }
         })

@@ -107,10 +107,10 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// The deadline of every call, its retries included, instead of each call's own default.
+    /// The deadline of every call, its retries included, instead of each call's own default; a year at most.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.policy.timeout = Some(timeout);
+        self.policy = self.policy.within(timeout);
         self
     }
 
@@ -248,10 +248,10 @@ impl Client {
         }
     }
 
-    /// The same connection with another deadline for every call, retries included.
+    /// The same connection with another deadline for every call, retries included; a year at most.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Client {
-        Client { policy: Policy { timeout: Some(timeout), ..self.policy }, ..self.clone() }
+        Client { policy: self.policy.within(timeout), ..self.clone() }
     }
 
     /// Has what is read through the client find what a write wrote, and all writes before it: the token is that of the write

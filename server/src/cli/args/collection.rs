@@ -1,5 +1,6 @@
 //! The arguments of `ragstone collection`.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use ragstone::{Analyzer, Metric};
 use ragstone_rag::ingest::ChunkOptions;
@@ -20,6 +21,9 @@ pub(crate) enum CollectionCommand {
         /// A string field, a new one or one that points have, to be searched by word; may be repeated. ANALYSER as for `create`.
         #[arg(long = "text", value_name = "FIELD[=ANALYSER]")]
         texts: Vec<String>,
+        /// Only if the collection is still what it was when it was read with this etag, which `info` shows.
+        #[arg(long, value_name = "ETAG", value_parser = NonEmptyStringValueParser::new())]
+        if_etag: Option<String>,
     },
     /// Move a collection to another model, while it serves: its texts are embedded anew, then it has the new vectors from one moment to
     /// the next. Begun again after an interruption, it goes on from where it was.
@@ -30,6 +34,9 @@ pub(crate) enum CollectionCommand {
     Delete {
         /// Its name.
         name: String,
+        /// Only if the collection is still what it was when it was read with this etag, which `info` shows.
+        #[arg(long, value_name = "ETAG", value_parser = NonEmptyStringValueParser::new())]
+        if_etag: Option<String>,
     },
     /// Describe a collection.
     Info {

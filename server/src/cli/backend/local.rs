@@ -14,9 +14,9 @@ use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use ragstone::query::{Cursor, FacetCount, Names};
-use ragstone::{Batch, Db, Filter, Point, PointId, ScrollRequest};
+use ragstone::{Batch, Collection, Db, Filter, Point, PointId, ScrollRequest};
 use ragstone_exchange::{ExportOptions, Exported, ImportOptions, Imported};
 use ragstone_rag::embed::{DEFAULT_MODEL, ModelOptions, Models, Overflow, Role};
 use ragstone_rag::ingest::IngestReport;
@@ -26,6 +26,7 @@ use ragstone_rag::prompt::{
 };
 use ragstone_rag::retrieve::RetrieveRequest;
 use ragstone_rag::{CollectionSpec, Ended, IngestOptions, Rag, reserved};
+use ragstone_server::definition;
 
 use self::views::{reranked, written};
 use super::{
@@ -91,6 +92,9 @@ impl Backend for Local {
     fn add_fields(&self, name: &str, new: NewFields) -> Result<CollectionView> {
         let rag = self.rag(false)?;
         let rows = rag.db().collection(name)?;
+        if let Some(etag) = &new.if_etag {
+            expect(rag, &rows, etag)?;
+        }
         for (field, kind) in new.fields {
             reserved::check_field("fields", &field)?;
             rows.add_field(&field, kind).with_context(|| format!("field {field}"))?;
@@ -119,8 +123,12 @@ impl Backend for Local {
         }
     }
 
-    fn delete_collection(&self, name: &str) -> Result<()> {
-        Ok(self.rag(false)?.db().delete_collection(name)?)
+    fn delete_collection(&self, name: &str, if_etag: Option<&str>) -> Result<()> {
+        let rag = self.rag(false)?;
+        match if_etag {
+            Some(etag) => rag.delete_collection(name, None, |rows| expect(rag, rows, etag)),
+            None => Ok(rag.db().delete_collection(name)?),
+        }
     }
 
     fn ingest_all(
@@ -330,6 +338,19 @@ impl Backend for Local {
             sha256: pulled.sha256,
         })
     }
+}
+
+/// Whether a collection is what it was when it was read with this etag.
+fn expect(rag: &Rag, rows: &Collection, etag: &str) -> Result<()> {
+    let info = rows.info();
+    let model = rag.collection_model(&info.name)?;
+    let now = definition::etag(info, model);
+    ensure!(
+        now == etag,
+        "collection `{}` has the etag {now} now: read it again, and decide anew",
+        rows.name()
+    );
+    Ok(())
 }
 
 fn or_default(model: &str) -> &str {

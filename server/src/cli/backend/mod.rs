@@ -83,6 +83,8 @@ pub(crate) struct NewFields {
     pub(crate) fields: Vec<(String, FieldType)>,
     /// Those that are searched by word.
     pub(crate) texts: Vec<(String, Analyzer)>,
+    /// What the collection has to be still.
+    pub(crate) if_etag: Option<String>,
 }
 
 /// Gives the next points to be written together; none after the last.
@@ -144,8 +146,8 @@ pub(crate) trait Backend:
     fn collections(&self) -> Result<Vec<CollectionView>>;
     /// One collection; `None` if it does not exist.
     fn collection(&self, name: &str) -> Result<Option<CollectionView>>;
-    /// Removes a collection.
-    fn delete_collection(&self, name: &str) -> Result<()>;
+    /// Removes a collection, if it has this etag where one is given.
+    fn delete_collection(&self, name: &str, if_etag: Option<&str>) -> Result<()>;
     /// Stores documents, several at a time. Each is reported, with the reason where it was refused or could not be had; an error is not
     /// about any of them.
     fn ingest_all(

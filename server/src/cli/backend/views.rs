@@ -50,6 +50,8 @@ pub(crate) struct CollectionView {
     pub(crate) strict: bool,
     /// Fields with their types.
     pub(crate) fields: BTreeMap<String, String>,
+    /// Stands for what it is, and not for what it holds.
+    pub(crate) etag: String,
 }
 
 /// How documents are split.

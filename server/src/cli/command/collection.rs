@@ -21,14 +21,14 @@ pub(super) fn run(session: &Session, command: CollectionCommand) -> Result<()> {
     match command {
         CollectionCommand::List => list(session),
         CollectionCommand::Create(args) => create(session, args),
-        CollectionCommand::AddField { name, fields, texts } => {
+        CollectionCommand::AddField { name, fields, texts, if_etag } => {
             let fields = fields.iter().map(|text| field(text)).collect::<Result<Vec<_>>>()?;
             let texts = texts.iter().map(|name| text(name)).collect::<Result<Vec<_>>>()?;
-            made(session, &session.backend.add_fields(&name, NewFields { fields, texts })?)
+            made(session, &session.backend.add_fields(&name, NewFields { fields, texts, if_etag })?)
         }
         CollectionCommand::Reembed(args) => reembed::run(session, &args),
         CollectionCommand::Restore(args) => restore::run(session, &args),
-        CollectionCommand::Delete { name } => delete(session, &name),
+        CollectionCommand::Delete { name, if_etag } => delete(session, &name, if_etag.as_deref()),
         CollectionCommand::Info { name } => {
             let found = session.backend.collection(&name)?;
             show(session, &found.with_context(|| format!("collection `{name}` does not exist"))?)
@@ -84,8 +84,8 @@ fn create(session: &Session, args: CreateArgs) -> Result<()> {
     made(session, &session.backend.create_collection(&args.name, spec)?)
 }
 
-fn delete(session: &Session, name: &str) -> Result<()> {
-    session.backend.delete_collection(name)?;
+fn delete(session: &Session, name: &str, if_etag: Option<&str>) -> Result<()> {
+    session.backend.delete_collection(name, if_etag)?;
     if session.json {
         return session.acknowledge(&json!({ "deleted": name }));
     }
@@ -123,6 +123,7 @@ fn show(session: &Session, collection: &CollectionView) -> Result<()> {
     if collection.strict {
         writeln!(out, "  strict     writes add no fields")?;
     }
+    writeln!(out, "  etag       {}", collection.etag)?;
     // Fields of Ragstone's own are an implementation matter; `--json` has them.
     for (name, kind) in collection.fields.iter().filter(|(name, _)| !name.starts_with('_')) {
         writeln!(out, "  field      {name}: {kind}")?;

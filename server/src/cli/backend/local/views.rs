@@ -5,6 +5,7 @@ use ragstone::query::{Explain, SegmentReport};
 use ragstone::{CollectionInfo, ElementType, EncodingKind, VectorKind, WriteReceipt};
 use ragstone_rag::rerank::Scores;
 use ragstone_rag::{Rag, TextOptions};
+use ragstone_server::definition;
 
 use crate::cli::backend::{
     ChunksView, CollectionView, ExplainView, RerankedPassageView, RerankedView, SegmentView, StageView,
@@ -82,11 +83,13 @@ pub(super) fn reranked(model: String, scores: Scores) -> RerankedView {
 /// A collection and what it holds.
 pub(super) fn collection(rag: &Rag, info: CollectionInfo) -> Result<CollectionView> {
     let texts_of = TextOptions::of(&info)?;
+    let model = rag.collection_model(&info.name)?;
     Ok(CollectionView {
         chunks: texts_of
             .map(|of| ChunksView { tokens: of.chunks.tokens as u64, overlap: of.chunks.overlap as u64 }),
         analyzer: texts_of.map(|of| of.analyzer.to_string()),
-        model: rag.collection_model(&info.name)?.map(|model| model.name),
+        etag: definition::etag(info.clone(), model.clone()),
+        model: model.map(|model| model.name),
         name: info.name,
         points: info.points,
         vectors: info.vectors,

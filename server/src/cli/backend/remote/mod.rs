@@ -123,13 +123,17 @@ impl Backend for Remote {
     }
 
     fn add_fields(&self, name: &str, new: NewFields) -> Result<CollectionView> {
-        let fields = new.fields.into_iter().map(|(name, kind)| (name, field_type(kind)));
-        let added = self.call(self.client.add_fields(name, fields))?;
-        if new.texts.is_empty() {
-            return Ok(collection(added));
+        let mut request = client::UpdateCollection::new(name);
+        for (field, kind) in new.fields {
+            request = request.field(field, field_type(kind));
         }
-        let texts = new.texts.into_iter().map(|(name, analyzer)| (name, analyzer.name()));
-        self.call(self.client.add_texts(name, texts)).map(collection)
+        for (field, analyzer) in new.texts {
+            request = request.text(field, analyzer.name());
+        }
+        if let Some(etag) = new.if_etag {
+            request = request.etag(etag);
+        }
+        self.call(self.client.update_collection(request)).map(collection)
     }
 
     fn collections(&self) -> Result<Vec<CollectionView>> {
@@ -144,8 +148,14 @@ impl Backend for Remote {
         }
     }
 
-    fn delete_collection(&self, name: &str) -> Result<()> {
-        self.call(self.client.delete_collection(name))
+    fn delete_collection(&self, name: &str, if_etag: Option<&str>) -> Result<()> {
+        let Some(etag) = if_etag else {
+            return self.call(self.client.delete_collection(name));
+        };
+        // The server compares, with what the collection is when it is removed.
+        let mut read = self.call(self.client.get_collection(name))?;
+        (read.name, read.etag) = (name.to_owned(), etag.to_owned());
+        self.call(self.client.delete_collection_if(&read))
     }
 
     fn ingest_all(

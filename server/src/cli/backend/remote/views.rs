@@ -28,6 +28,7 @@ pub(super) fn collection(collection: client::Collection) -> CollectionView {
         tenant: collection.tenant,
         strict: collection.strict,
         fields: collection.fields.into_iter().map(|(name, kind)| (name, kind.to_string())).collect(),
+        etag: collection.etag,
     }
 }
 
