@@ -67,7 +67,7 @@ const SURFACES: &[(&str, &[&str], &[&str])] = &[
     ("PointsService.CountPoints", &["count_points"], &["points count"]),
     ("PointsService.DeletePoints", &["delete_points", "delete_points_where"], &["points delete"]),
     ("PointsService.FacetPoints", &["facet_points"], &["points facet"]),
-    ("PointsService.GetPoints", &["get_points"], &["points get"]),
+    ("PointsService.GetPoints", &["get_points", "get_points_without_vectors"], &["points get"]),
     ("PointsService.IngestPoints", &["ingest_points"], &["points upsert"]),
     ("PointsService.ScrollPoints", &["scroll_points"], &["points scroll", "export"]),
     ("PointsService.UpdatePoints", &["update_points"], &[]),

@@ -45,6 +45,10 @@ async fn pages_go_through_everything_once_in_any_order() {
     let page = client.scroll_points(Scroll::new("c").filter(recent).with_vectors()).await.unwrap();
     assert_eq!(page.items.len(), 2);
     assert!(page.items.iter().all(|point| point.vector.is_some() && point.payload.len() == 2));
+    let bare = client.get_points_without_vectors("c", [3]).await.unwrap();
+    let whole = client.get_points("c", [3]).await.unwrap();
+    assert!(bare[0].vector.is_none() && whole[0].vector.is_some(), "{bare:?}");
+    assert_eq!((bare[0].payload.len(), &bare[0].payload), (2, &whole[0].payload));
     let page = client.scroll_points(Scroll::new("c").without_payload()).await.unwrap();
     assert!(page.items.iter().all(|point| point.vector.is_none() && point.payload.is_empty()));
     server.stop().await;

@@ -102,13 +102,30 @@ impl Client {
         collection: &str,
         ids: impl IntoIterator<Item = I>,
     ) -> Result<Vec<Point>> {
+        self.read_points(collection, ids_into_wire(ids), true).await
+    }
+
+    /// The same without their vectors, which of a point that has some are most of its bytes. 30 s by default.
+    ///
+    /// # Errors
+    /// As [`get_points`](Self::get_points).
+    pub async fn get_points_without_vectors<I: Into<PointId>>(
+        &self,
+        collection: &str,
+        ids: impl IntoIterator<Item = I>,
+    ) -> Result<Vec<Point>> {
+        self.read_points(collection, ids_into_wire(ids), false).await
+    }
+
+    async fn read_points(
+        &self,
+        collection: &str,
+        ids: Vec<v1::PointId>,
+        with_vectors: bool,
+    ) -> Result<Vec<Point>> {
         let service = self.points();
-        let request = v1::GetPointsRequest {
-            collection: collection.to_owned(),
-            ids: ids_into_wire(ids),
-            with_vectors: true,
-            at_least: self.written.at_least(),
-        };
+        let at_least = self.written.at_least();
+        let request = v1::GetPointsRequest { collection: collection.to_owned(), ids, with_vectors, at_least };
         let response = call(self.policy, methods::GET_POINTS, request, |request| {
             let mut service = service.clone();
             async move { service.get_points(request).await }

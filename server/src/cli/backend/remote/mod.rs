@@ -197,16 +197,11 @@ impl Backend for Remote {
 
     fn get(&self, collection: &str, ids: &[PointId], with_vectors: bool) -> Result<Vec<PointView>> {
         let ids = ids.iter().cloned().map(types::id_out);
-        let found = self.call(self.client.get_points(collection, ids))?;
-        let shown = |point: client::Point| {
-            let mut point = types::point_in(point)?;
-            if !with_vectors {
-                point.vector = None;
-                point.vectors.clear();
-            }
-            Ok(point.into())
+        let found = match with_vectors {
+            true => self.call(self.client.get_points(collection, ids))?,
+            false => self.call(self.client.get_points_without_vectors(collection, ids))?,
         };
-        found.into_iter().map(shown).collect()
+        found.into_iter().map(|point| types::point_in(point).map(PointView::from)).collect()
     }
 
     fn scroll(&self, collection: &str, ask: &ScrollAsk, page: &PageAsk<'_>) -> Result<Page<PointView>> {
