@@ -54,6 +54,7 @@ const EXAMPLES: &str = "\
 Examples:
   ragstone demo                                    the whole path on this project's own Markdown
   ragstone ingest docs/                            keep a folder's documents in step with the store
+  ragstone documents list                          what is stored; `get` prints the text of one, `chunks` where it is divided
   ragstone ask 'How are snapshots restored?'       print the prompt, enriched with cited context
   ragstone serve --data /var/lib/ragstone          serve gRPC on 127.0.0.1:6733
   ragstone export notes notes.parquet              rows, vectors and fields as Parquet; `import` reads them

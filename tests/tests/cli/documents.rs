@@ -89,5 +89,16 @@ fn documents_are_listed_read_and_removed() {
         assert_eq!(documents(&["delete", "lease.md"]), json!({ "deleted": false, "repeated": false }));
         assert_eq!(shown(&["delete", "lease.md"]).0, "there is no document lease.md\n");
         assert_eq!(ids(&documents(&["list"])), ["long.md", "sub/garden.html"]);
+
+        // A file that is given alone may have a title.
+        scratch.write("other/deed.md", b"The house has two floors.");
+        let titled = |path: &str| ["ingest", path, "--title", "The deed"].map(str::to_owned);
+        let ingest = titled(&scratch.path("other/deed.md"));
+        scratch.json(place, &ingest.each_ref().map(String::as_str));
+        assert_eq!(documents(&["get", "deed.md"])["title"], "The deed");
+        assert_eq!(documents(&["chunks", "deed.md"])["chunks"][0]["heading"], "The deed");
+        assert!(shown(&["list"]).0.contains("deed.md: 1 chunks, markdown, The deed\n"));
+        let folder = titled(&folder);
+        scratch.fails(place, &folder.each_ref().map(String::as_str), &["--title", "one document"]);
     });
 }

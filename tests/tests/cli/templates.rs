@@ -36,6 +36,14 @@ fn templates_are_registered_listed_tried_and_removed() {
         assert_eq!(said.collect::<Vec<_>>(), ["Told.", "One?", "1", "two Two?"], "{chatted}");
         let built_in = scratch.run(place, &["template", "preview", "--passage", "Tea is green."]);
         assert!(String::from_utf8(built_in.stdout).unwrap().contains("Tea is green."));
+        let placed = r#"{"document": "tea.md", "heading": "Tea > Green", "text": "Steep it."}"#;
+        let shown =
+            scratch.run(place, &["template", "preview", "--passage", placed, "--passage", "Stir it."]);
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        for part in ["tea.md", "Steep it.", "document-2.md", "Stir it."] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        scratch.fails(place, &["template", "preview", "--passage", "{\"text\": 1}"], &["--passage {"]);
         assert_eq!(scratch.json(place, &["template", "delete", "answer@1"])["deleted"], 1);
         scratch.fails(place, &["template", "show", "answer@1"], &["answer@1", "not registered"]);
         assert_eq!(scratch.json(place, &["template", "delete", "answer"])["deleted"], 1);

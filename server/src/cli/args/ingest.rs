@@ -32,6 +32,9 @@ pub(crate) struct IngestArgs {
     /// A field that every chunk gets, for filters; may be repeated. true, false and numbers are typed.
     #[arg(long = "field", value_name = "NAME=VALUE")]
     pub(crate) fields: Vec<String>,
+    /// What a document is called, of which the file is given alone: embedded and found by word with each of its chunks. Records have titles of their own.
+    #[arg(long, value_name = "TITLE")]
+    pub(crate) title: Option<String>,
     /// What all files are, whatever their extensions say: markdown, text, html, pdf, jsonl, csv, tsv, a media type such as
     /// text/markdown, code, or a language: rust, python, javascript, typescript, tsx, go, java, c, cpp.
     #[arg(long, value_name = "FORMAT", value_parser = kind)]

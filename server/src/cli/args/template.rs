@@ -58,7 +58,7 @@ pub(crate) struct PreviewArgs {
     /// Ask at the end of this conversation, as `ask --messages` has it; with a question, that comes last.
     #[arg(long, value_name = "FILE")]
     pub(crate) messages: Option<String>,
-    /// A passage; may be repeated.
+    /// A passage: a text, or {"document": "…", "heading": "…", "text": "…"}; may be repeated.
     #[arg(long = "passage", value_name = "TEXT", default_value = "The lease ends on 31 May 2027.")]
     pub(crate) passages: Vec<String>,
     /// How passages are marked as quoted: off, lines or words.

@@ -59,6 +59,7 @@ pub(super) fn run(session: &Session, args: DemoArgs) -> Result<()> {
     let sync = Sync {
         collection,
         model: &args.model,
+        title: None,
         fields: Default::default(),
         records: Default::default(),
         options: Default::default(),

@@ -4,9 +4,9 @@ mod sync;
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use ragstone::{CancelToken, Payload};
-use ragstone_rag::ingest::folder;
+use ragstone_rag::ingest::folder::{self, FileKind};
 use ragstone_rag::ingest::records::RecordOptions;
 use ragstone_rag::{IngestOptions, reserved};
 use serde::Serialize;
@@ -109,8 +109,14 @@ pub(super) fn run(session: &Session, args: &IngestArgs) -> Result<()> {
     output::on_interrupt(cancel.clone())?;
     let options = IngestOptions { ahead_bytes: (args.ahead_mb as usize) << 20, cancel };
     let accept = |_: &Path| true;
-    let sync = Sync { collection, model: &args.model, fields, records, options, accept };
+    let title = args.title.as_deref();
+    let sync = Sync { collection, model: &args.model, title, fields, records, options, accept };
     let scan = folder::scan_as(&args.paths, args.format, session.progress.as_ref())?;
+    let is_one = matches!(scan.files.as_slice(), [file] if matches!(file.kind, FileKind::Document(_)));
+    ensure!(
+        title.is_none() || (is_one && scan.sources.is_empty()),
+        "--title is that of one document: give its file alone, not a folder and not a file of records"
+    );
     let summary = sync.run(session, scan)?;
     if session.json {
         session.acknowledge(&summary)?;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use ragstone_rag::prompt::{SamplePassage, TemplateChoice, default_template};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::Session;
@@ -74,12 +75,8 @@ fn preview(session: &Session, args: PreviewArgs) -> Result<()> {
         (None, Some(file)) => TemplateChoice::Source(read("--file", file)?),
         (None, None) => TemplateChoice::BuiltIn,
     };
-    let passage = |(at, text): (usize, String)| SamplePassage {
-        document: format!("document-{}.md", at + 1),
-        heading: "Heading".to_owned(),
-        text,
-    };
-    let passages: Vec<SamplePassage> = args.passages.into_iter().enumerate().map(passage).collect();
+    let passages = args.passages.into_iter().enumerate().map(|(at, text)| passage(at, text));
+    let passages: Vec<SamplePassage> = passages.collect::<Result<_>>()?;
     let question = match (args.question, &args.messages) {
         (None, None) => Some(SAMPLE_QUESTION.to_owned()),
         (question, _) => question,
@@ -90,6 +87,26 @@ fn preview(session: &Session, args: PreviewArgs) -> Result<()> {
         return output::json(&json!({ "messages": shown }));
     }
     shown.iter().try_for_each(|message| print(&format!("{}:\n{}\n", message.role, message.content)))
+}
+
+/// A passage that tells where it stands.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Placed {
+    document: String,
+    #[serde(default)]
+    heading: String,
+    text: String,
+}
+
+fn passage(at: usize, text: String) -> Result<SamplePassage> {
+    if text.starts_with('{') {
+        let placed = serde_json::from_str(&text).with_context(|| format!("--passage {text}"))?;
+        let Placed { document, heading, text } = placed;
+        return Ok(SamplePassage { document, heading, text });
+    }
+    let document = format!("document-{}.md", at + 1);
+    Ok(SamplePassage { document, heading: "Heading".to_owned(), text })
 }
 
 fn print(text: &str) -> Result<()> {

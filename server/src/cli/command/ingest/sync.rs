@@ -21,6 +21,8 @@ use crate::cli::output;
 pub(in crate::cli::command) struct Sync<'a> {
     pub(in crate::cli::command) collection: &'a str,
     pub(in crate::cli::command) model: &'a str,
+    /// What every document is called that has no title of its own.
+    pub(in crate::cli::command) title: Option<&'a str>,
     /// Fields that every document gets.
     pub(in crate::cli::command) fields: Payload,
     /// Which fields of records are what; their types are the collection's.
@@ -58,7 +60,7 @@ impl Sync<'_> {
             run.skip(path, reason.to_string());
         }
         run.summary.other_files = scan.unknown_kinds() as u64;
-        let mut documents = FolderDocuments::new(&scan, &self.fields, &records);
+        let mut documents = FolderDocuments::new(&scan, self, &records);
         let bytes = scan.files.iter().map(|file| file.bytes).sum();
         session.progress.begin("Ingesting", Some(bytes), "B");
         let ended = backend.ingest_all(collection, &mut documents, &self.options, &mut |origin, outcome| {
@@ -139,6 +141,7 @@ impl Run<'_> {
 /// The documents of all files, read as they are asked for.
 struct FolderDocuments<'a> {
     scan: &'a Scan,
+    title: Option<&'a str>,
     fields: &'a Payload,
     records: &'a RecordOptions,
     /// The next file to open.
@@ -149,8 +152,9 @@ struct FolderDocuments<'a> {
 }
 
 impl<'a> FolderDocuments<'a> {
-    fn new(scan: &'a Scan, fields: &'a Payload, records: &'a RecordOptions) -> Self {
-        Self { scan, fields, records, next: 0, open: None, seen: BTreeSet::new() }
+    fn new(scan: &'a Scan, sync: &'a Sync<'_>, records: &'a RecordOptions) -> Self {
+        let Sync { title, fields, .. } = sync;
+        Self { scan, title: *title, fields, records, next: 0, open: None, seen: BTreeSet::new() }
     }
 }
 
@@ -163,6 +167,9 @@ impl Iterator for FolderDocuments<'_> {
                 let is_last = self.open.as_mut().is_none_or(|open| open.peek().is_none());
                 let document = loaded.document.map(|mut document| {
                     self.seen.insert(document.id.clone());
+                    if let (Some(title), true) = (self.title, document.title.is_empty()) {
+                        title.clone_into(&mut document.title);
+                    }
                     for (name, value) in self.fields {
                         document.metadata.insert(name.clone(), value.clone());
                     }
