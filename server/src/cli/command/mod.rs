@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use ragstone::Value;
-use ragstone::query::OrderBy;
+use ragstone::query::{Names, OrderBy};
 use ragstone_rag::progress::Progress;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -145,6 +145,15 @@ fn order(text: &str) -> OrderBy {
         Some((field, "desc")) => OrderBy::descending(field),
         Some((field, "asc")) => OrderBy::ascending(field),
         _ => OrderBy::ascending(text),
+    }
+}
+
+/// The fields that are returned: those of these names, all where none is named, or none.
+fn fields(names: &[String], without_payload: bool) -> Names {
+    match names {
+        _ if without_payload => Names::None,
+        [] => Names::All,
+        names => Names::Only(names.to_vec()),
     }
 }
 

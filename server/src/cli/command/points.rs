@@ -8,7 +8,6 @@ use std::io::Write;
 
 use anyhow::Result;
 use ragstone::PointId;
-use ragstone::query::Names;
 use serde::Serialize;
 use serde_json::json;
 
@@ -54,17 +53,12 @@ fn get(session: &Session, args: &GetArgs) -> Result<()> {
 
 fn scroll(session: &Session, args: &ScrollArgs) -> Result<()> {
     let collection = args.collection.collection.as_str();
-    let fields = match args.fields.as_slice() {
-        _ if args.without_payload => Names::None,
-        [] => Names::All,
-        names => Names::Only(names.to_vec()),
-    };
     let ask = ScrollAsk {
         filter: args.conditions.filter(session, collection)?,
         order: args.order_by.as_deref().map(super::order),
         after: args.after.as_deref().map(json::parse_id),
         with_vectors: args.with_vectors,
-        fields,
+        fields: super::fields(&args.fields, args.without_payload),
     };
     args.paging.print(session, "points", |page| session.backend.scroll(collection, &ask, page), lines)
 }

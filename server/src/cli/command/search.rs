@@ -126,11 +126,7 @@ fn query(source: SourceAsk, filter: Option<Filter>, args: &SearchArgs) -> QueryA
         filter,
         group: args.group_by.clone().map(|field| Group { field, per_group: args.per_group }),
         select: Select {
-            fields: match args.fields.as_slice() {
-                _ if args.without_payload => Names::None,
-                [] => Names::All,
-                names => Names::Only(names.to_vec()),
-            },
+            fields: super::fields(&args.fields, args.without_payload),
             vectors: match args.vectors.as_slice() {
                 _ if args.with_vectors => Names::All,
                 [] => Names::None,
