@@ -21,7 +21,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -162,7 +162,7 @@ pub(crate) struct Place {
     #[arg(long, global = true, value_name = "KEY", env = "RAGSTONE_API_KEY", hide_env_values = true)]
     pub(crate) api_key: Option<String>,
     /// Read from the server only what includes the write of this token, `write_token` in what a command that writes prints with --json.
-    #[arg(long, global = true, value_name = "TOKEN")]
+    #[arg(long, global = true, value_name = "TOKEN", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) at_least: Option<String>,
     /// Give a call to the server up after so long, its retries included: a number with s, m, h or d. Each call has a default of its own.
     #[arg(long, global = true, value_name = "TIME", value_parser = access::time)]

@@ -1,5 +1,6 @@
 //! The arguments of `ragstone documents`.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use super::{InCollection, Paging};
@@ -60,6 +61,6 @@ pub(crate) struct DeleteDocumentArgs {
     #[command(flatten)]
     pub(crate) collection: InCollection,
     /// Names the removal: sent again under the same name it is not done again, whatever was stored since, and gets the first answer.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) request_id: Option<String>,
 }

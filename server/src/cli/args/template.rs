@@ -52,7 +52,7 @@ pub(crate) struct PreviewArgs {
     /// The template in this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// The question; without one, and without a conversation, when the lease ends.
+    /// The question; "When does the lease end?" where there is no conversation either.
     #[arg(long, value_name = "QUESTION")]
     pub(crate) question: Option<String>,
     /// Ask at the end of this conversation, as `ask --messages` has it; with a question, that comes last.

@@ -45,6 +45,9 @@ fn what_is_asked_of_calls_is_asked_of_a_server() {
         assert!(parsed(&[&words[..], &["--url", "http://a:1"]].concat()).is_ok(), "{words:?}");
     }
     assert!(parsed(&["model", "list", "--timeout", "5", "--url", "http://a:1"]).is_err());
+    // A variable of a script that is set to nothing asks for no write: whatever were read would do.
+    assert!(parsed(&["model", "list", "--at-least", "", "--url", "http://a:1"]).is_err());
+    assert!(parsed(&["documents", "delete", "a.md", "--request-id", ""]).is_err());
 }
 
 /// A setting of a server whose flag every command has is one setting: the same flag, the same variable.
