@@ -391,11 +391,11 @@ fn a_commit_of_a_deleted_collection_writes_over_nothing_that_is_held() {
     core.freeze();
     opened.delete_by_name("a", None).unwrap();
     core.seal_frozen(&opened, Work::Seal).unwrap();
-    for (name, bytes) in held {
-        assert_eq!(dir.read(&name).unwrap(), bytes, "{name}");
-    }
+    held.iter().for_each(|(name, bytes)| assert_eq!(dir.read(name).unwrap(), *bytes, "{name}"));
     drop(pin);
     let left = dir.list().unwrap();
-    let prefixes = ["dead-", "patch-", "segment-"];
-    assert!(!left.iter().any(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))), "{left:?}");
+    assert!(
+        left.iter().all(|name| ["dead-", "patch-", "segment-"].iter().all(|of| !name.starts_with(of))),
+        "{left:?}"
+    );
 }

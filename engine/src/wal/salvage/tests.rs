@@ -53,7 +53,7 @@ fn what_follows_on_a_lost_file_of_small_writes_is_none_of_nonsense() {
     let changes = vec![Change::Delete(PointId::Num(1))];
     let smallest = RECORD_HEADER_BYTES + PreparedBatch { changes, ..PreparedBatch::default() }.encode().len();
     let lost = LogOptions::default().file_bytes / smallest as u64;
-    let dir = log(&[(1, record(1, 1)), (lost + 2, record(1, lost + 2))]);
+    let dir = log(&[(1, [record(1, 1), record(1, lost + 2)].concat())]);
     let salvaged = Salvaged::read(&dir).unwrap();
     assert_eq!(salvaged.missing(1, 0).len() as u64, lost);
     assert_eq!(salvaged.bodies(&dir, 1, 0).unwrap().len(), 2);
