@@ -362,8 +362,7 @@ fn a_commit_leaves_nothing_of_a_collection_that_is_deleted_meanwhile() {
     assert!(!left.iter().any(|name| name.starts_with("dead-") || name.starts_with("segment-")), "{left:?}");
 }
 
-/// A seal that ended after its collection was deleted began the generations anew: it wrote other bytes to files that a snapshot
-/// was copying.
+/// A seal that ended after its collection was deleted wrote other bytes to files that a snapshot was copying.
 #[test]
 fn a_commit_of_a_deleted_collection_writes_over_nothing_that_is_held() {
     let dir = MemoryDir::new();
