@@ -52,8 +52,18 @@ const USUAL: &str = "info";
 /// What is asked for, if that is a matter of targets and levels alone, as it mostly is. Then nobody looks at spans: to find those that a filter names
 /// takes locks whenever any is entered, which each call does.
 fn targets_of(asked: &str) -> Option<Targets> {
-    let is_plain = |part: &str| !part.is_empty() && !part.contains(['[', ' ']);
     asked.split(',').all(is_plain).then(|| asked.parse().ok()).flatten()
+}
+
+/// Whether a part of a filter is a level, a target, or a target with its level, which [`Targets`] and [`EnvFilter`] read alike. Of all else they do not:
+/// `*=debug` is a target that nothing has to the one, so that nothing would be logged, and a mistake to the other.
+fn is_plain(part: &str) -> bool {
+    let is_name =
+        |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_:-".contains(c));
+    match part.split_once('=') {
+        Some((target, level)) => is_name(target) && is_name(level),
+        None => is_name(part),
+    }
 }
 
 /// Whether something may be in a log at all, whatever somebody who looks for a fault asks to see. At the level `trace`, libraries tell what goes over the
@@ -65,6 +75,8 @@ fn may_be_logged(metadata: &Metadata<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::filter::LevelFilter;
 
     use super::*;
 
@@ -105,7 +117,26 @@ mod tests {
         assert!(targets.would_enable("ragstone_server::layer", &Level::DEBUG));
         assert!(targets.would_enable("h2", &Level::WARN) && !targets.would_enable("h2", &Level::INFO));
         assert!(targets_of(USUAL).unwrap().would_enable("ragstone::audit", &Level::INFO));
-        for other in ["", "info,", "info, h2=off", "[rpc]=debug", "a[{b}]=trace", "a=loud"] {
+        for other in ["", "info,", "info, h2=off", "info,\th2=off", "[rpc]=debug", "a[{b}]=trace", "a=loud"] {
+            assert!(targets_of(other).is_none(), "{other}");
+        }
+    }
+
+    /// `RUST_LOG=*=debug` logged nothing at all, and `h2=` errors alone.
+    #[test]
+    fn what_is_taken_for_targets_alone_means_the_same_to_a_filter_of_spans() {
+        for (asked, target, level) in [
+            ("INFO", "h2", Level::INFO),
+            ("3", "h2", Level::INFO),
+            ("h2", "h2::frame", Level::TRACE),
+            ("h2=0,warn", "ragstone_server", Level::WARN),
+            ("ragstone::audit=off,debug", "ragstone_server", Level::DEBUG),
+        ] {
+            assert!(targets_of(asked).unwrap().would_enable(target, &level), "{asked}");
+            let filter: EnvFilter = asked.parse().unwrap();
+            assert_eq!(filter.max_level_hint(), Some(LevelFilter::from(level)), "{asked}");
+        }
+        for other in ["*", "*=debug", "=debug", "h2=", "info,h2=", "a.b=info"] {
             assert!(targets_of(other).is_none(), "{other}");
         }
     }
