@@ -5,6 +5,7 @@
 //! - `arriving.rs`: the request's body, bounded in size and in rest, and decompressed;
 //! - `answering.rs`: an answer that is sent, one message or many, for which all this holds to its last byte;
 //! - `giving_way.rs`: compressing, decompressing and long messages, off the runtime's threads;
+//! - `in_span.rs`: what runs, and ends, in the span;
 //! - `line.rs`: the log line.
 //!
 //! The place comes before the body: a request that is refused costs no memory but its headers and what flow control lets
@@ -19,6 +20,7 @@
 mod answering;
 mod arriving;
 mod giving_way;
+mod in_span;
 mod line;
 #[cfg(test)]
 mod tests;
@@ -46,6 +48,7 @@ pub(crate) use self::arriving::{Acknowledgements, Owed, patience};
 use self::arriving::{Arriving, Compression, Decompressing, Pace};
 use self::giving_way::Compressed;
 pub(crate) use self::giving_way::{giving_way, is_compressed};
+use self::in_span::InSpan;
 use self::line::Line;
 use self::timeout::grpc_timeout;
 use self::written::written;
@@ -105,6 +108,9 @@ pub(crate) struct RequestService<S> {
     rules: Arc<RequestLayer>,
 }
 
+/// The answer to come.
+type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
 impl<S> Service<Request<Body>> for RequestService<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
@@ -112,7 +118,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+    type Future = InSpan<Answer>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(context)
@@ -128,11 +134,8 @@ where
             span.record("trace_id", trace_id.as_str());
         }
         let line = Line::begin(method, span.clone());
-        Box::pin(async move {
-            let mut answer = pin!(rules.answer(inner, request, line));
-            // Not entered once more when it is over, as by a future that is instrumented.
-            Ok(poll_fn(|context| span.in_scope(|| answer.as_mut().poll(context))).await)
-        })
+        let answer: Answer = Box::pin(async move { Ok(rules.answer(inner, request, line).await) });
+        InSpan::new(span, answer)
     }
 }
 

@@ -172,19 +172,28 @@ impl Answering {
     }
 
     fn end(&mut self, code: Code) {
-        // Dropped once the lock is free: a handler's stream may do anything when it ends.
-        let _ended = std::mem::replace(&mut *lock(&self.shared), State::Over);
+        self.over();
         if let Some(line) = self.line.take() {
             line.end(code);
+        }
+    }
+
+    /// Nothing more comes. How it ended from outside, if it did and its caller was not told yet.
+    fn over(&self) -> Option<Status> {
+        let _entered = self.line.as_ref().filter(|_| self.is_stream).map(|line| line.span().enter());
+        // Dropped once the lock is free, and in the span of the call: a handler's stream may do anything when it ends, and log.
+        let ended = std::mem::replace(&mut *lock(&self.shared), State::Over);
+        match ended {
+            State::Ended(status) => Some(status),
+            State::Live(_) | State::Over => None,
         }
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        let ended = std::mem::replace(&mut *lock(&self.shared), State::Over);
         // Its caller never asked how it ended.
-        if let State::Ended(status) = ended
+        if let Some(status) = self.over()
             && let Some(line) = self.line.take()
         {
             line.end(status.code());

@@ -23,9 +23,22 @@ enum Next {
     Panic,
     /// Yields the kind of the place that it runs under.
     Tell,
+    /// Yields nothing, and logs when it goes.
+    LogItsEnd,
 }
 
-struct Channel(mpsc::UnboundedReceiver<Next>);
+struct Channel {
+    next: mpsc::UnboundedReceiver<Next>,
+    logs_its_end: bool,
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        if self.logs_its_end {
+            tracing::info!("the stream goes");
+        }
+    }
+}
 
 impl HttpBody for Channel {
     type Data = Bytes;
@@ -35,7 +48,7 @@ impl HttpBody for Channel {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        self.0.poll_recv(context).map(|next| {
+        self.next.poll_recv(context).map(|next| {
             Some(Ok(match next? {
                 Next::Data(text) => Frame::data(text.into()),
                 Next::Tell => Frame::data(format!("{:?}", Place::current().is_some()).into()),
@@ -45,6 +58,10 @@ impl HttpBody for Channel {
                     Frame::trailers(trailers)
                 }
                 Next::Panic => panic!("deliberate"),
+                Next::LogItsEnd => {
+                    self.logs_its_end = true;
+                    Frame::data(Bytes::new())
+                }
             }))
         })
     }
@@ -94,7 +111,8 @@ impl Call {
         let answers = Arc::new(Mutex::new(Some(answers)));
         let inner = service_fn(move |_: Request<Body>| {
             let answers = answers.lock().unwrap().take().expect("it is called once");
-            async move { Ok::<_, Infallible>(Response::new(Body::new(Channel(answers)))) }
+            let channel = Channel { next: answers, logs_its_end: false };
+            async move { Ok::<_, Infallible>(Response::new(Body::new(channel))) }
         });
         let mut request = Request::post(PATH);
         if let Some(timeout) = timeout {
@@ -301,6 +319,27 @@ async fn the_line_of_a_stream_comes_with_its_last_code() {
     drop(call.answer);
     assert!(lines.text().contains("code=Cancelled"), "{}", lines.text());
     assert_eq!(lines.text().lines().count(), 2);
+}
+
+/// What it logged had neither the method nor the trace of its call.
+#[tokio::test]
+async fn a_stream_goes_in_the_span_of_its_call_whoever_ends_it() {
+    let lines = Lines::begin();
+    for is_left in [true, false] {
+        let mut call = Call::begin(None).await;
+        call.next.send(Next::LogItsEnd).unwrap();
+        call.says("").await;
+        if is_left {
+            drop(call.answer);
+        } else {
+            call.next.send(Next::End(Code::Ok)).unwrap();
+            call.ends(Code::Ok).await;
+        }
+    }
+    let text = lines.text();
+    let told: Vec<&str> = text.lines().filter(|line| line.contains("the stream goes")).collect();
+    assert_eq!(told.len(), 2, "{text}");
+    assert!(told.iter().all(|line| line.contains(&format!("rpc{{method={PATH:?}"))), "{text}");
 }
 
 /// The log had it that its caller had left.
