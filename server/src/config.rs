@@ -50,7 +50,8 @@ pub struct ServerConfig {
     /// ([`CALLER_PLACES_MIN`](limits::CALLER_PLACES_MIN)) in any case. Where callers are not told apart ([`access`](Self::access)), one may have all.
     pub caller_share_max: f64,
     /// How long a caller may take nothing of an answer before it is given up. Of an answer of one message over gRPC, and of all answers of the HTTP port, all
-    /// waiting counts, and each [`BODY_BYTES_PER_SECOND_MIN`](limits::BODY_BYTES_PER_SECOND_MIN) that are taken make up for a second of it.
+    /// waiting counts, and each [`BODY_BYTES_PER_SECOND_MIN`](limits::BODY_BYTES_PER_SECOND_MIN) that the connection takes, of whatever answer, make up for
+    /// a second of it.
     pub answer_stall_timeout: Duration,
     /// Connections to the gRPC port at a time; for one more that which has rested longest is closed, and where none rests it waits.
     pub grpc_connections_max: usize,

@@ -158,6 +158,9 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Connection<IO> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.inner).poll_write(context, bytes);
+        if let Poll::Ready(Ok(taken)) = &outcome {
+            self.place.peer.takes(*taken);
+        }
         self.unless_it_ends(outcome, context)
     }
 
@@ -284,8 +287,10 @@ mod tests {
         clients[2].write_all(&[7; PREFACE_BYTES]).await.unwrap();
         begun.read_exact(&mut read).await.unwrap();
         assert!(tokio::time::timeout(10 * PATIENCE, begun.read_u8()).await.is_err(), "it rests");
+        let working = begun.connect_info().work().unwrap();
         begun.write_all(b"8").await.unwrap();
         begun.flush().await.unwrap();
         assert_eq!(clients[2].read_u8().await.unwrap(), b'8');
+        assert_eq!(working.taken(), 1);
     }
 }

@@ -27,7 +27,7 @@
 //! | [`REQUEST_SECONDS_MAX`] | 1,800 s (by default) | DEADLINE_EXCEEDED |
 //! | [`STREAM_SECONDS_MAX`] | 86,400 s (by default) | DEADLINE_EXCEEDED |
 //! | [`BODY_IDLE_SECONDS_MAX`] | 20 s in which nothing comes of a request's message | DEADLINE_EXCEEDED |
-//! | [`BODY_BYTES_PER_SECOND_MIN`] | 16,384 bytes, of a message that is waited for longer than that, and of an answer of one message, or of the HTTP port, that waits to be taken | DEADLINE_EXCEEDED; of the HTTP port the connection is closed |
+//! | [`BODY_BYTES_PER_SECOND_MIN`] | 16,384 bytes, of a message that is waited for longer than that, and of all answers that a connection takes while one of one message, or of the HTTP port, waits | DEADLINE_EXCEEDED; of the HTTP port the connection is closed |
 //! | [`STREAM_IDLE_SECONDS_MAX`] | 300 s between two messages of a stream | DEADLINE_EXCEEDED |
 //! | [`READ_WAIT_SECONDS_MAX`] | 5 s (by default) | UNAVAILABLE, with RetryInfo |
 //! | [`INGEST_REFUSED_MAX`] | 1,000 points of a message of a stream | INVALID_ARGUMENT |
@@ -219,8 +219,8 @@ pub const REQUEST_SECONDS_MAX: u64 = 1_800;
 pub const STREAM_SECONDS_MAX: u64 = 86_400;
 /// Seconds for which the body of a request may rest while it arrives; that of a stream, within a message or before the first.
 pub const BODY_IDLE_SECONDS_MAX: u64 = 20;
-/// Bytes that a message must bring for each second that it is waited for beyond [`BODY_IDLE_SECONDS_MAX`], and that must be taken of an answer of one
-/// message over gRPC, or of any of the HTTP port, for each second that it waits beyond [`ANSWER_STALL_SECONDS_MAX`].
+/// Bytes that a message must bring for each second that it is waited for beyond [`BODY_IDLE_SECONDS_MAX`], and that a connection must take, of all its
+/// answers together, for each second that one of one message over gRPC, or any of the HTTP port, waits beyond [`ANSWER_STALL_SECONDS_MAX`].
 pub const BODY_BYTES_PER_SECOND_MIN: u64 = 16_384;
 /// Seconds for which a stream may rest between messages, while it is owed no acknowledgement.
 pub const STREAM_IDLE_SECONDS_MAX: u64 = 300;

@@ -14,6 +14,7 @@
 //! decided under one lock, as a call may come in just that moment.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -31,9 +32,14 @@ const USED: Duration = Duration::from_secs(10);
 
 /// A connection that is open; clones are one.
 #[derive(Clone, Debug)]
-pub(crate) struct Peer {
+pub(crate) struct Peer(Arc<Open>);
+
+#[derive(Debug)]
+struct Open {
     address: Option<SocketAddr>,
-    state: Arc<Mutex<State>>,
+    /// Bytes that it has taken so far of what there was to write.
+    taken: AtomicU64,
+    state: Mutex<State>,
 }
 
 #[derive(Debug)]
@@ -64,7 +70,7 @@ impl State {
 
 impl Peer {
     /// One that is opened now, from an address.
-    pub(super) fn at(address: Option<SocketAddr>) -> Peer {
+    pub(crate) fn at(address: Option<SocketAddr>) -> Peer {
         let state = State {
             health_calls: 0,
             working: 0,
@@ -74,16 +80,22 @@ impl Peer {
             is_hung_up: false,
             reader: None,
         };
-        Peer { address, state: Arc::new(Mutex::new(state)) }
+        Peer(Arc::new(Open { address, taken: AtomicU64::new(0), state: Mutex::new(state) }))
     }
 
     /// Where it comes from, if that is known.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
-        self.address
+        self.0.address
+    }
+
+    /// It has taken so many bytes more.
+    pub(crate) fn takes(&self, bytes: usize) {
+        // Nothing is handed over with the count, so no order is needed.
+        self.0.taken.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins a call for health, which is under way until what is returned is dropped.
@@ -152,7 +164,7 @@ impl Peer {
 
     /// Whether both are one.
     pub(super) fn is(&self, other: &Peer) -> bool {
-        Arc::ptr_eq(&self.state, &other.state)
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -177,6 +189,11 @@ impl Working {
     /// It was not refused.
     pub(crate) fn is_answered(&mut self) {
         self.is_answered = true;
+    }
+
+    /// Bytes that its connection has taken so far, of all that there was to write.
+    pub(crate) fn taken(&self) -> u64 {
+        self.peer.0.taken.load(Ordering::Relaxed)
     }
 }
 

@@ -36,10 +36,10 @@ impl<S> Stalling<S> {
     ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             let waited = self.waiting.take().map_or(Duration::ZERO, |(since, _)| since.elapsed());
-            self.patience.taken(bytes, waited);
+            self.patience.taken(bytes as u64, waited);
             return outcome;
         }
-        let left = self.patience.left();
+        let left = self.patience.lasts(0);
         let begin = || (Instant::now(), Box::pin(tokio::time::sleep(left)));
         let (_, given_up) = self.waiting.get_or_insert_with(begin);
         match given_up.as_mut().poll(context) {

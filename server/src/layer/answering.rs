@@ -9,7 +9,8 @@
 //! say yet is asked all the while, so it may rest.
 //!
 //! Nor may a caller take the one message of an answer byte by byte ([`Patience`]), who wants all of it. That of a stream may have something to do between
-//! two messages, which shuts the window within one: so each piece that is taken of it is waited for as long.
+//! two messages, which shuts the window within one: so each piece that is taken of it is waited for as long. Answers share a connection, and what that takes
+//! of the others counts for one that waits meanwhile: a hundred large ones over a slow network have each a hundredth of it.
 //!
 //! A message goes out in pieces. The transport keeps what it was given until the caller takes it or the connection ends, and it asks as soon as the
 //! window is open for a byte: given a large message whole, it would have all of it for as long as the caller likes, whatever became of the
@@ -81,13 +82,42 @@ struct Live {
     /// What the transport was not given yet of the last frame.
     rest: Bytes,
     place: Option<Place>,
-    _working: Option<Working>,
+    /// At its connection, if it has one.
+    working: Option<Working>,
     waker: Option<Waker>,
     /// Its end is the watching task's, if there is one.
     watched: Option<oneshot::Sender<()>>,
-    /// When the transport was given something, and how many bytes, if it has asked for nothing since.
-    given: Option<(Instant, usize)>,
+    given: Option<Given>,
     patience: Patience,
+}
+
+/// What the transport was given, if it has asked for nothing since.
+#[derive(Clone, Copy, Debug)]
+struct Given {
+    at: Instant,
+    bytes: u64,
+    /// What the connection had taken by then.
+    taken: u64,
+}
+
+impl Live {
+    /// Bytes that the connection has taken so far, of all its answers.
+    fn taken(&self) -> u64 {
+        self.working.as_ref().map_or(0, Working::taken)
+    }
+
+    /// The transport was given so many bytes.
+    fn give(&mut self, bytes: usize) {
+        self.given = Some(Given { at: Instant::now(), bytes: bytes as u64, taken: self.taken() });
+    }
+
+    /// The transport asks for more.
+    fn ask(&mut self) {
+        if let Some(given) = self.given.take() {
+            let meanwhile = self.taken().saturating_sub(given.taken);
+            self.patience.taken(meanwhile.max(given.bytes), given.at.elapsed());
+        }
+    }
 }
 
 /// Has those answers watched that are not sent at once: a task and its timers for each cost more than sending most of them takes. Clones are one, which
@@ -158,8 +188,7 @@ impl Answering {
     ) -> Answering {
         let (rest, is_stream) = (Bytes::new(), place.as_ref().is_none_or(Place::streams));
         let patience = ends.patience;
-        let live =
-            Live { inner, rest, place, _working: working, waker: None, watched: None, given: None, patience };
+        let live = Live { inner, rest, place, working, waker: None, watched: None, given: None, patience };
         let shared = Arc::new(Mutex::new(State::Live(live)));
         watching.watch(Begun { shared: Arc::clone(&shared), ends });
         Answering { shared, line: Some(line), is_stream }
@@ -209,7 +238,8 @@ async fn watch_over(
 ) {
     let mut over = std::pin::pin!(over);
     let status = loop {
-        let stalls = stalls_at(&shared, ends.patience);
+        // What its connection takes of other answers puts it off, for a moment or two each time.
+        let stalls = stalls_at(&shared, ends.patience).max(Instant::now() + SENT_AT_ONCE);
         tokio::select! {
             _ = &mut over => return,
             () = tokio::time::sleep_until(ends.deadline) => break status::deadline_exceeded(ends.timeout),
@@ -235,16 +265,17 @@ async fn watch_over(
 
 /// When the caller will have taken nothing for too long, as far as can be said now; with so much patience where nothing is known of them.
 fn stalls_at(shared: &Mutex<State>, patience: Patience) -> Instant {
-    let (given, patience) = match &*lock(shared) {
-        State::Live(live) => (live.given, live.patience),
-        State::Ended(_) | State::Over => (None, patience),
+    let now = Instant::now();
+    let (since, lasts) = match &*lock(shared) {
+        State::Live(live) => match live.given {
+            Some(given) => (given.at, live.patience.lasts(live.taken().saturating_sub(given.taken))),
+            // Who has it asked for now has taken all there was, and may begin to stall right now.
+            None => (now, live.patience.lasts(0)),
+        },
+        State::Ended(_) | State::Over => (now, patience.lasts(0)),
     };
-    let (since, left) = match given {
-        Some((since, _)) => (since, patience.left()),
-        // Who has it asked for now has taken all there was, and may begin to stall right now: that is not yet, however little patience is left.
-        None => (Instant::now(), patience.left().max(SENT_AT_ONCE)),
-    };
-    since.checked_add(left).unwrap_or_else(|| since + FOREVER)
+    // That is not yet, however little patience is left.
+    since.checked_add(lasts.max(SENT_AT_ONCE)).unwrap_or_else(|| since + FOREVER)
 }
 
 fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
@@ -324,14 +355,12 @@ impl HttpBody for Answering {
             State::Over => return Poll::Ready(None),
             State::Ended(status) => Ok(Poll::Ready(Some(Err(status.clone())))),
             State::Live(live) => {
-                if let Some((since, bytes)) = live.given.take() {
-                    live.patience.taken(bytes, since.elapsed());
-                }
+                live.ask();
                 let polled = poll_live(live, context);
                 if let Ok(Poll::Pending) = polled {
                     live.waker = Some(context.waker().clone());
                 } else {
-                    live.given = Some((Instant::now(), bytes_of(&polled)));
+                    live.give(bytes_of(&polled));
                 }
                 polled
             }

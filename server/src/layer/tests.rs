@@ -86,11 +86,12 @@ impl Call {
 
     async fn begin_under(timeout: Option<&str>, shape: Shape, stream_timeout: Duration) -> Call {
         let request_timeout = Duration::from_secs(1);
-        Call::begin_within(timeout, shape, [request_timeout, stream_timeout, 2 * STREAM_TIMEOUT]).await
+        let times = [request_timeout, stream_timeout, 2 * STREAM_TIMEOUT];
+        Call::begin_at(&Peer::at(None), timeout, shape, times).await
     }
 
-    /// Within the longest times of a call of one message, and of one that streams, and with so long for who takes nothing.
-    async fn begin_within(timeout: Option<&str>, shape: Shape, times: [Duration; 3]) -> Call {
+    /// By a connection, within the longest times of a call of one message, and of one that streams, and with so long for who takes nothing.
+    async fn begin_at(peer: &Peer, timeout: Option<&str>, shape: Shape, times: [Duration; 3]) -> Call {
         let [request_timeout, stream_timeout, answer_stall_timeout] = times;
         let config =
             ServerConfig { concurrent_streams_max: 1, concurrent_requests_max: 1, ..ServerConfig::default() };
@@ -114,7 +115,7 @@ impl Call {
             let channel = Channel { next: answers, logs_its_end: false };
             async move { Ok::<_, Infallible>(Response::new(Body::new(channel))) }
         });
-        let mut request = Request::post(PATH);
+        let mut request = Request::post(PATH).extension(peer.clone());
         if let Some(timeout) = timeout {
             request = request.header("grpc-timeout", timeout);
         }
@@ -231,17 +232,23 @@ async fn what_nobody_takes_of_a_large_message_goes_with_its_answer() {
     assert!(!call.has_its_place());
 }
 
-/// After how many seconds a large answer has ended that is taken piece by piece, so many seconds after one another; none if all of it is taken.
-async fn ends_after(shape: Shape, pause_s: u64) -> Option<u64> {
-    let times = [STREAM_TIMEOUT, STREAM_TIMEOUT, Duration::from_secs(60)];
-    let mut call = Call::begin_within(None, shape, times).await;
+/// After how many seconds a large answer has ended that is taken piece by piece, so many seconds after one another; none if all of it is taken. Its connection
+/// takes so many bytes of others in each of these.
+async fn ends_after(shape: Shape, pause_s: u64, others: usize) -> Option<u64> {
+    let (peer, times) = (Peer::at(None), [STREAM_TIMEOUT, STREAM_TIMEOUT, Duration::from_secs(60)]);
+    let mut call = Call::begin_at(&peer, None, shape, times).await;
     let large: &'static str = "x".repeat(20 * (64 << 10)).leak();
     call.next.send(Next::Data(large)).unwrap();
     call.next.send(Next::End(Code::Ok)).unwrap();
     let began = Instant::now();
     let ended = loop {
         match call.frame().await.unwrap() {
-            Ok(_) => tokio::time::sleep(Duration::from_secs(pause_s)).await,
+            Ok(_) => {
+                for _ in 0..pause_s {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    peer.takes(others);
+                }
+            }
             Err(ended) => break ended,
         }
     };
@@ -256,11 +263,22 @@ async fn ends_after(shape: Shape, pause_s: u64) -> Option<u64> {
 #[tokio::test(start_paused = true)]
 async fn the_one_message_of_an_answer_may_not_be_taken_slowly_and_those_of_a_stream_may() {
     // As fast as it must be: a piece has the bytes of four seconds.
-    assert_eq!(ends_after(Shape::default(), 4).await, None);
+    assert_eq!(ends_after(Shape::default(), 4, 0).await, None);
     // Every ten seconds wear six down.
-    assert_eq!(ends_after(Shape::default(), 10).await, Some(100));
-    assert_eq!(ends_after(STREAM, 10).await, None);
-    assert_eq!(ends_after(STREAM, 61).await, Some(61));
+    assert_eq!(ends_after(Shape::default(), 10, 0).await, Some(100));
+    assert_eq!(ends_after(STREAM, 10, 0).await, None);
+    assert_eq!(ends_after(STREAM, 61, 0).await, Some(61));
+}
+
+/// Of a hundred large answers over a slow network, each was given up for the part of it that the others had.
+#[tokio::test(start_paused = true)]
+async fn what_its_connection_takes_of_others_counts_for_an_answer_of_which_something_is_taken() {
+    let second = crate::limits::BODY_BYTES_PER_SECOND_MIN as usize;
+    assert_eq!(ends_after(Shape::default(), 10, second).await, None);
+    assert_eq!(ends_after(Shape::default(), 45, second).await, None);
+    // Half of what it must be: of its patience, sixty seconds, none is left after twice as many.
+    assert_eq!(ends_after(Shape::default(), 25, second / 2).await, Some(125));
+    assert_eq!(ends_after(Shape::default(), 61, 100 * second).await, Some(61));
 }
 
 /// A deadline that no clock reaches panicked, outside of what catches panics.

@@ -340,8 +340,8 @@ const TIMES: &[Setting] = &[
         "answer_stall_timeout",
         "TIME",
         Field::Time(|s| &mut s.server.answer_stall_timeout),
-        "How long a caller may take nothing of an answer before it is given up; of one that is not streamed, and of all of the HTTP port, beyond that \
-         16,384 bytes for each second.",
+        "How long a caller may take nothing of an answer before it is given up; of one that is not streamed, and of all of the HTTP port, its connection \
+         must take 16,384 bytes for each second beyond that.",
     ),
     Setting::new(
         "http_header_timeout",

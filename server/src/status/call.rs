@@ -125,11 +125,11 @@ pub(crate) fn stream_rested(after: Duration) -> Status {
     Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
 }
 
-/// The caller of an answer took nothing of it for too long, or too little.
+/// The caller of an answer took nothing of it for too long, or too little of it and of all else.
 pub(crate) fn answer_stalled(after: Duration) -> Status {
     let message = format!(
-        "nothing of the answer was taken for ANSWER_STALL_SECONDS_MAX = {} s, or of one that is not streamed less than \
-         BODY_BYTES_PER_SECOND_MIN = {BODY_BYTES_PER_SECOND_MIN} for each second beyond these",
+        "nothing of the answer was taken for ANSWER_STALL_SECONDS_MAX = {} s, or of one that is not streamed, and of others by its connection, less \
+         than BODY_BYTES_PER_SECOND_MIN = {BODY_BYTES_PER_SECOND_MIN} for each second that it waited beyond these",
         after.as_secs_f64()
     );
     Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message).status()
