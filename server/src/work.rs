@@ -47,7 +47,7 @@ pub(crate) use here::{HERE, Lately};
 pub(crate) use place::Place;
 pub(crate) use refused::Refusal;
 use refused::Refused;
-use shares::Shares;
+use shares::{Share, Shares};
 pub(crate) use turns::Turns;
 
 /// How often somebody who gives way looks whether there is little else to do.
@@ -97,25 +97,28 @@ impl Kind {
 }
 
 /// The gates of a kind.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Gates {
     admitted: Arc<Semaphore>,
     /// As `admitted`, for calls that stream.
     streams: Arc<Semaphore>,
     turns: Turns,
-    refused: Arc<Refused>,
+    refused: Refused,
 }
 
 impl Gates {
     fn new(admitted: usize, streams: usize, turns: Turns) -> Gates {
         let [admitted, streams] = [admitted, streams].map(|permits| Arc::new(Semaphore::new(permits)));
-        Gates { admitted, streams, turns, refused: Arc::default() }
+        Gates { admitted, streams, turns, refused: Refused::default() }
     }
 }
 
-/// The gates; cheap to clone.
+/// The gates; clones are one.
 #[derive(Clone, Debug)]
-pub(crate) struct Work {
+pub(crate) struct Work(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     reads: Gates,
     writes: Gates,
     fetches: Gates,
@@ -151,10 +154,10 @@ impl Work {
             admitted,
             // What an answer computes is reading.
             turns: reads.turns.shared_with(Kind::Generate.name()),
-            refused: Arc::default(),
+            refused: Refused::default(),
         };
         let large_reads = Turns::for_several("large_read", config.large_requests_max);
-        Work {
+        Work(Arc::new(Shared {
             reads,
             writes,
             fetches,
@@ -169,24 +172,24 @@ impl Work {
             concurrent_streams_max,
             concurrent_generations_max,
             running_max,
-        }
+        }))
     }
 
     fn gates(&self, kind: Kind) -> &Gates {
         match kind {
-            Kind::Read => &self.reads,
-            Kind::Write => &self.writes,
-            Kind::Fetch => &self.fetches,
-            Kind::Generate => &self.generations,
+            Kind::Read => &self.0.reads,
+            Kind::Write => &self.0.writes,
+            Kind::Fetch => &self.0.fetches,
+            Kind::Generate => &self.0.generations,
         }
     }
 
     /// The limit of a kind's places, and its value.
     fn limit(&self, kind: Kind, streams: bool) -> (&'static str, usize) {
         match (kind, streams) {
-            (Kind::Generate, _) => ("CONCURRENT_GENERATIONS_MAX", self.concurrent_generations_max),
-            (_, false) => ("CONCURRENT_REQUESTS_MAX", self.concurrent_requests_max),
-            (_, true) => ("CONCURRENT_STREAMS_MAX", self.concurrent_streams_max),
+            (Kind::Generate, _) => ("CONCURRENT_GENERATIONS_MAX", self.0.concurrent_generations_max),
+            (_, false) => ("CONCURRENT_REQUESTS_MAX", self.0.concurrent_requests_max),
+            (_, true) => ("CONCURRENT_STREAMS_MAX", self.0.concurrent_streams_max),
         }
     }
 
@@ -213,7 +216,7 @@ impl Work {
     /// The turns that are waited for.
     pub(crate) fn queues(&self) -> [&Turns; 7] {
         let [read, write, fetch, generate] = Kind::ALL.map(|kind| &self.gates(kind).turns);
-        [read, write, fetch, generate, &self.large_reads, &self.large_messages, &self.large_answers]
+        [read, write, fetch, generate, &self.0.large_reads, &self.0.large_messages, &self.0.large_answers]
     }
 
     /// Takes a place, of a call that streams or of one that does not.
@@ -224,19 +227,39 @@ impl Work {
         let gates = self.gates(kind);
         let gate = if streams { &gates.streams } else { &gates.admitted };
         match Arc::clone(gate).try_acquire_owned() {
-            Ok(permit) => {
-                // The places of streams, unless they are the same ones.
-                let of_streams = streams && kind != Kind::Generate;
-                let shares = (self.shares.clone(), of_streams, self.limit(kind, streams).1);
-                let memory = (self.memory.clone(), Arc::clone(&gates.refused));
-                Ok(Place::new(kind, streams, permit, memory, shares))
-            }
+            Ok(permit) => Ok(Place::new(kind, streams, permit, self.clone())),
             Err(_) => {
                 gates.refused.count(Refusal::Places);
                 let (limit, max) = self.limit(kind, streams);
                 Err(status::too_many_requests(limit, max))
             }
         }
+    }
+
+    /// Counts a place that is taken as one of a caller's.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED: they have as many of the kind as they may.
+    fn share(&self, caller: &Arc<str>, kind: Kind, streams: bool) -> Result<Share, Status> {
+        // The places of streams, unless they are the same ones.
+        let of_streams = streams && kind != Kind::Generate;
+        let (_, places) = self.limit(kind, streams);
+        let share = self.0.shares.take((Arc::clone(caller), kind, of_streams), places);
+        share.inspect_err(|_| self.gates(kind).refused.count(Refusal::CallerShare))
+    }
+
+    /// Counts bytes of messages of a call of a kind.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED when the messages of all calls take too much.
+    fn hold(&self, kind: Kind, bytes: usize) -> Result<(), Status> {
+        let held = self.0.memory.hold(bytes);
+        held.inspect_err(|_| self.gates(kind).refused.count(Refusal::Memory))
+    }
+
+    /// Counts them no more.
+    fn release(&self, bytes: usize) {
+        self.0.memory.release(bytes);
     }
 
     /// Does the job on a thread that may block; the request's place ([`Place::hold`]) is held until it is done.
@@ -284,28 +307,28 @@ impl Work {
     /// A turn among the reads for a job that is done here, on this thread of the runtime: none where such jobs are not short, or there is no turn
     /// free.
     pub(crate) fn turn_here(&self) -> Option<OwnedSemaphorePermit> {
-        if self.lately.are_short() { self.reads.turns.take_now() } else { None }
+        if self.0.lately.are_short() { self.0.reads.turns.take_now() } else { None }
     }
 
     /// Turns of the reads that ask for much, which are fewer at a time than there are processors, so that others are answered meanwhile. One is
     /// taken before the read's own.
     pub(crate) fn large_reads(&self) -> &Turns {
-        &self.large_reads
+        &self.0.large_reads
     }
 
     /// The same turns for messages that take long to read, each for as long as that takes.
     pub(crate) fn large_messages(&self) -> &Turns {
-        &self.large_messages
+        &self.0.large_messages
     }
 
     /// The same turns for answers that take long to write, likewise.
     pub(crate) fn large_answers(&self) -> &Turns {
-        &self.large_answers
+        &self.0.large_answers
     }
 
     /// How long jobs took lately that may be done where they are asked for.
     pub(crate) fn lately(&self) -> &Lately {
-        &self.lately
+        &self.0.lately
     }
 
     /// A turn among the reads for something that nobody waits for, once fewer than so many are taken; none if that takes too long.
@@ -314,9 +337,9 @@ impl Work {
         fewer_than: usize,
         patience: Duration,
     ) -> Option<OwnedSemaphorePermit> {
-        let (turns, began) = (&self.reads.turns, Instant::now());
+        let (turns, began) = (&self.0.reads.turns, Instant::now());
         loop {
-            let taken = self.running_max.saturating_sub(turns.free());
+            let taken = self.0.running_max.saturating_sub(turns.free());
             if taken < fewer_than
                 && let Some(turn) = turns.take_spare()
             {

@@ -8,11 +8,9 @@ use std::time::Instant;
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
-use super::Kind;
-use super::refused::{Refusal, Refused};
-use super::shares::{Share, Shares};
+use super::shares::Share;
+use super::{Kind, Work};
 use crate::limits::SHORT_MESSAGE_BYTES_MAX;
-use crate::memory::Memory;
 
 /// A request's place. Work that has begun shares it, so that it is free when the last of both has ended.
 #[derive(Clone, Debug)]
@@ -28,22 +26,18 @@ pub(crate) struct Place {
 #[derive(Debug)]
 struct Taken {
     _admitted: OwnedSemaphorePermit,
+    work: Work,
     /// Of the caller, once that is known.
     share: OnceLock<Share>,
-    /// Which shares those are, whether of the places of streams, and of how many.
-    shares: (Shares, bool, usize),
-    memory: Memory,
-    /// Of that.
+    /// Of the memory of messages.
     bytes: AtomicUsize,
-    /// What it is counted among if it is refused after all.
-    refused: Arc<Refused>,
     /// Whether its answer takes long to write.
     answers_long: AtomicBool,
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.memory.release(*self.bytes.get_mut());
+        self.work.release(*self.bytes.get_mut());
     }
 }
 
@@ -54,16 +48,9 @@ tokio::task_local! {
 
 impl Place {
     /// The place that a permit gives, with nothing of the memory taken so far.
-    pub(super) fn new(
-        kind: Kind,
-        streams: bool,
-        permit: OwnedSemaphorePermit,
-        (memory, refused): (Memory, Arc<Refused>),
-        shares: (Shares, bool, usize),
-    ) -> Place {
+    pub(super) fn new(kind: Kind, streams: bool, permit: OwnedSemaphorePermit, work: Work) -> Place {
         let (bytes, answers_long) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let share = OnceLock::new();
-        let taken = Taken { _admitted: permit, share, shares, memory, bytes, refused, answers_long };
+        let taken = Taken { _admitted: permit, work, share: OnceLock::new(), bytes, answers_long };
         Place { kind, streams, deadline: None, shared: Arc::new(taken) }
     }
 
@@ -93,9 +80,7 @@ impl Place {
     /// RESOURCE_EXHAUSTED: the caller has as many places of the kind as they may.
     pub(crate) fn of_caller(&self, caller: &Arc<str>) -> Result<(), Status> {
         if self.shared.share.get().is_none() {
-            let (shares, of_streams, places) = &self.shared.shares;
-            let share = shares.take((Arc::clone(caller), self.kind, *of_streams), *places);
-            let share = share.inspect_err(|_| self.shared.refused.count(Refusal::CallerShare))?;
+            let share = self.shared.work.share(caller, self.kind, self.streams)?;
             // Told twice at once, it gives the second back.
             let _ = self.shared.share.set(share);
         }
@@ -107,8 +92,7 @@ impl Place {
     /// # Errors
     /// RESOURCE_EXHAUSTED when the messages of all requests take too much.
     pub(crate) fn take(&self, bytes: usize) -> Result<(), Status> {
-        let held = self.shared.memory.hold(bytes);
-        held.inspect_err(|_| self.shared.refused.count(Refusal::Memory))?;
+        self.shared.work.hold(self.kind, bytes)?;
         self.shared.bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
@@ -116,7 +100,7 @@ impl Place {
     /// Counts them no more; at most as many as were taken.
     pub(crate) fn give_back(&self, bytes: usize) {
         self.shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.shared.memory.release(bytes);
+        self.shared.work.release(bytes);
     }
 
     /// Counts bytes of its answer. Those of a write are never refused, as it is done by then, and are few; nor are those of a stream, which

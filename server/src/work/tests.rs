@@ -20,14 +20,14 @@ async fn one_more_than_there_is_room_for_is_refused_and_the_rest_is_done() {
         let work = work.clone();
         async move { work.run(move || held.recv().is_ok()).await }
     });
-    while work.reads.admitted.available_permits() > 1 {
+    while work.0.reads.admitted.available_permits() > 1 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let second = tokio::spawn({
         let work = work.clone();
         async move { work.run(|| 2).await }
     });
-    while work.reads.admitted.available_permits() > 0 {
+    while work.0.reads.admitted.available_permits() > 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let refused = work.run(|| 3).await.unwrap_err();
