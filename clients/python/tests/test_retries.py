@@ -102,6 +102,18 @@ async def test_reads_are_repeated_and_the_rest_is_not(kind: str, failing: Failin
         assert len(failing.calls) == 1
 
 
+async def test_what_rests_on_an_etag_is_not_repeated(kind: str, failing: Failing) -> None:
+    """The second time it failed for what it had done the first time."""
+    failing.answer = lambda _: (UNAVAILABLE, b"")
+    async with connect(kind, failing.url) as client:
+        notes = client.with_options(retries=1).collection("notes")
+        for etag, calls in ((None, 2), ("x", 1)):
+            failing.calls.clear()
+            with pytest.raises(Unavailable):
+                await notes.add_fields({"year": "int"}, etag=etag)
+            assert len(failing.calls) == calls
+
+
 async def test_a_write_is_repeated_under_its_request_id(kind: str, failing: Failing) -> None:
     answer = v1.UpsertPointsResponse(upserted=1, repeated=True).SerializeToString()
     failing.answer = lambda number: answer if number == 1 else (UNAVAILABLE, b"")

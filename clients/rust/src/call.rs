@@ -33,6 +33,7 @@ pub(crate) mod methods {
     pub(crate) const CREATE_COLLECTION: Method = Method::new("CreateCollection", 60, Repeat::Safe);
     pub(crate) const GET_COLLECTION: Method = Method::new("GetCollection", 30, Repeat::Safe);
     pub(crate) const UPDATE_COLLECTION: Method = Method::new("UpdateCollection", 60, Repeat::Safe);
+    pub(crate) const UPDATE_COLLECTION_IF: Method = Method::new("UpdateCollection", 60, Repeat::IfNotBegun);
     pub(crate) const LIST_COLLECTIONS: Method = Method::new("ListCollections", 30, Repeat::Safe);
     pub(crate) const DELETE_COLLECTION: Method = Method::new("DeleteCollection", 60, Repeat::Safe);
     pub(crate) const SET_ALIAS: Method = Method::new("SetAlias", 60, Repeat::Safe);

@@ -38,6 +38,7 @@ _ONCE = Repeat.IF_NOT_BEGUN
 CREATE_COLLECTION = _method("CollectionsService", "CreateCollection", 60)
 GET_COLLECTION = _method("CollectionsService", "GetCollection", 30)
 UPDATE_COLLECTION = _method("CollectionsService", "UpdateCollection", 60)
+UPDATE_COLLECTION_IF = _method("CollectionsService", "UpdateCollection", 60, _ONCE)
 LIST_COLLECTIONS = _method("CollectionsService", "ListCollections", 30)
 DELETE_COLLECTION = _method("CollectionsService", "DeleteCollection", 60)
 SET_ALIAS = _method("CollectionsService", "SetAlias", 60)

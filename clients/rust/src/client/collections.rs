@@ -4,7 +4,7 @@ use ragstone_proto::v1;
 use ragstone_proto::v1::collections_service_client::CollectionsServiceClient;
 
 use super::{Calling, Client, LIST_PAGE_SIZE, service};
-use crate::call::{call, methods};
+use crate::call::{Method, call, methods};
 use crate::collection::{Collection, CreateCollection, UpdateCollection};
 use crate::error::Result;
 use crate::point::FieldType;
@@ -81,7 +81,8 @@ impl Client {
     /// `PRECONDITION_FAILED`, if it has another etag by now.
     pub async fn update_collection(&self, request: UpdateCollection) -> Result<Collection> {
         let service = self.collections();
-        let response = call(self.policy, methods::UPDATE_COLLECTION, request.into_wire()?, |request| {
+        let request = request.into_wire()?;
+        let response = call(self.policy, updating(&request), request, |request| {
             let mut service = service.clone();
             async move { service.update_collection(request).await }
         })
@@ -145,5 +146,26 @@ impl Client {
 
     pub(super) fn collections(&self) -> CollectionsServiceClient<Calling> {
         service!(self, CollectionsServiceClient)
+    }
+}
+
+/// How a collection is updated. Made twice under an etag, the call would fail for what it did the first time.
+fn updating(request: &v1::UpdateCollectionRequest) -> Method {
+    match request.etag.is_empty() {
+        true => methods::UPDATE_COLLECTION,
+        false => methods::UPDATE_COLLECTION_IF,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::retry::Repeat;
+
+    #[test]
+    fn an_update_that_rests_on_an_etag_is_not_made_twice() {
+        let request = UpdateCollection::new("notes").field("year", FieldType::Int);
+        assert_eq!(updating(&request.clone().into_wire().unwrap()).repeat, Repeat::Safe);
+        assert_eq!(updating(&request.etag("x").into_wire().unwrap()).repeat, Repeat::IfNotBegun);
     }
 }

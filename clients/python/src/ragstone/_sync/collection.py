@@ -56,7 +56,9 @@ class Collection(Points, Search, Documents, Questions):
         request = v1.UpdateCollectionRequest(
             name=self.name, fields=field_types(fields), texts=text_indexes(texts), etag=etag or ""
         )
-        answer = self._core.call(methods.UPDATE_COLLECTION, request, v1.UpdateCollectionResponse, timeout)
+        # Made twice under an etag, it would fail for what it did the first time.
+        method = methods.UPDATE_COLLECTION_IF if etag else methods.UPDATE_COLLECTION
+        answer = self._core.call(method, request, v1.UpdateCollectionResponse, timeout)
         self._core.written.note(answer.write_token)
         return read_collection(answer.collection)
 
