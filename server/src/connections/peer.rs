@@ -12,6 +12,8 @@
 //!
 //! Once it is hung up on no call works any more: a client is told then that what it asked for last was not begun, and asks for it anew elsewhere. Both are
 //! decided under one lock, as a call may come in just that moment.
+//!
+//! What it takes of what is written is counted, as all its answers share it: none of them waits alone ([`patience`](crate::patience)).
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};

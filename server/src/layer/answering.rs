@@ -65,7 +65,6 @@ pub(super) struct Answering {
     is_stream: bool,
 }
 
-#[expect(clippy::large_enum_variant, reason = "it lies on the heap already, and is nearly always live")]
 #[derive(Debug)]
 enum State {
     /// Made by a handler's stream, or by the codec of its one message.
