@@ -95,6 +95,11 @@ fn documents_are_listed_read_and_removed() {
         assert_eq!(shown(&["delete", "lease.md"]).0, "there is no document lease.md\n");
         assert_eq!(ids(&documents(&["list"])), ["long.md", "sub/garden.html"]);
 
+        // Behind the last document there are none, but that is not to say that there are none.
+        let behind = documents(&["list", "--limit", "1"])["next_page_token"].as_str().unwrap().to_owned();
+        assert_eq!(removed(&["delete", "sub/garden.html"]), (true, false));
+        assert_eq!(shown(&["list", "--page-token", &behind]).0, "");
+
         // A file that is given alone may have a title.
         scratch.write("other/deed.md", b"The house has two floors.");
         let titled = |path: &str| ["ingest", path, "--title", "The deed"].map(str::to_owned);

@@ -29,7 +29,8 @@ impl Paging {
             let (items, next) = page(&PageAsk { limit: self.limit, token: &token })?;
             if session.json {
                 all.extend(items);
-            } else {
+            } else if !items.is_empty() || token.is_empty() {
+                // Only of the first page does it say anything that there is nothing.
                 show(&items)?;
             }
             match next {
