@@ -218,9 +218,8 @@ impl Store {
         self.signal.notify();
     }
 
-    /// Removes log files that no collection needs. One with a record beyond what the manifest says of the log stays, if only that record
-    /// is a change of the catalogue, which is in the manifest itself: without it, positions would go on from before it at the next opening,
-    /// and two records would have one.
+    /// Removes log files that no collection needs. One with a record beyond what the manifest says of the log stays, though that record be
+    /// a change of the catalogue, which is in the manifest itself.
     pub(crate) fn cut_log(&self) -> Result<()> {
         if self.holds_log.load(Ordering::Relaxed) {
             return Ok(());
@@ -232,8 +231,7 @@ impl Store {
             None if log_id == CATALOGUE => manifest.catalogue_seq,
             None => u64::MAX,
         };
-        let stays = manifest.log.next_file.min(self.log.first_beyond(manifest.log.position));
-        self.log.cut(stays, &stored)
+        self.log.cut(manifest.log, &stored)
     }
 
     /// The last change of the catalogue that a full disk refused. Its number stands for nothing.

@@ -77,7 +77,7 @@ impl CollectionCore {
             let manifest = store.manifest.current();
             let of_others = |id| manifest.collections.get(&id).map_or(u64::MAX, |entry| entry.stored_seq);
             let stored = |id| if id == self.id { stored_seq } else { of_others(id) };
-            store.log.cut(u64::MAX, &stored)?;
+            store.log.cut(store.log.mark(), &stored)?;
         }
         faults::point("commit.files");
         let void = store.catalogue_void();

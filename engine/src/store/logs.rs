@@ -71,7 +71,7 @@ impl Log for ReadOnlyLog {
         Err(Error::ReadOnly { path: self.path.clone() })
     }
 
-    fn cut(&self, _: u64, _: &dyn Fn(u64) -> u64) -> Result<()> {
+    fn cut(&self, _: LogMark, _: &dyn Fn(u64) -> u64) -> Result<()> {
         self.check()
     }
 
@@ -81,10 +81,6 @@ impl Log for ReadOnlyLog {
 
     fn release(&self, _: u64) -> Result<()> {
         self.check()
-    }
-
-    fn first_beyond(&self, position: u64) -> u64 {
-        self.read.first_beyond(position)
     }
 
     fn mark(&self) -> LogMark {

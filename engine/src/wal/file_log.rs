@@ -373,8 +373,8 @@ impl Log for FileLog {
         Self::refusal(&self.state())
     }
 
-    fn cut(&self, stays: u64, stored: &dyn Fn(u64) -> u64) -> Result<()> {
-        self.cut_files(stays, stored)
+    fn cut(&self, noted: LogMark, stored: &dyn Fn(u64) -> u64) -> Result<()> {
+        self.cut_files(noted, stored)
     }
 
     fn keep(&self, bytes: u64) -> Result<()> {
@@ -384,10 +384,6 @@ impl Log for FileLog {
 
     fn release(&self, position: u64) -> Result<()> {
         self.release_kept(position)
-    }
-
-    fn first_beyond(&self, position: u64) -> u64 {
-        self.state().first_beyond(position)
     }
 
     fn mark(&self) -> LogMark {

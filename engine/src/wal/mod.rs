@@ -134,8 +134,9 @@ pub(crate) trait Log: Send + Sync + std::fmt::Debug {
     fn check(&self) -> Result<()>;
 
     /// Removes files all of whose records are stored elsewhere: those with a sequence number up to
-    /// `stored(log_id)`. Files from number `stays` on stay. With [`keep`](Self::keep), what is cut is kept.
-    fn cut(&self, _stays: u64, _stored: &dyn Fn(u64) -> u64) -> Result<()> {
+    /// `stored(log_id)`. What is beyond `noted`, which the manifest says of the log, stays: without it, positions would go on from before
+    /// it at the next opening, and two records would have one. With [`keep`](Self::keep), what is cut is kept.
+    fn cut(&self, _noted: LogMark, _stored: &dyn Fn(u64) -> u64) -> Result<()> {
         Ok(())
     }
 
@@ -147,11 +148,6 @@ pub(crate) trait Log: Send + Sync + std::fmt::Debug {
     /// Forgets what is kept of the records up to a position.
     fn release(&self, _position: u64) -> Result<()> {
         Ok(())
-    }
-
-    /// The number of the oldest file with a record beyond a position; that of the next file if none has one.
-    fn first_beyond(&self, _position: u64) -> u64 {
-        u64::MAX
     }
 
     /// Where it stands: at the last durable record.

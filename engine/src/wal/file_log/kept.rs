@@ -84,8 +84,9 @@ fn last_of(dir: &dyn Dir, file: &KeptFile) -> u64 {
 }
 
 impl FileLog {
-    /// Removes files all of whose records are stored, but those from number `stays` on.
-    pub(super) fn cut_files(&self, stays: u64, stored: &dyn Fn(u64) -> u64) -> Result<()> {
+    /// Removes files all of whose records are stored, but what is beyond `noted`. That is asked under the lock with which frames are counted:
+    /// one that comes meanwhile may have records that nobody needs any more, of a collection that is gone, and its positions are given all the same.
+    pub(super) fn cut_files(&self, noted: LogMark, stored: &dyn Fn(u64) -> u64) -> Result<()> {
         let mut removable = Vec::new();
         {
             let mut state = self.state();
@@ -95,8 +96,9 @@ impl FileLog {
                 // Whoever writes next cuts off what a full disk left at its end. Were it removed meanwhile, a crash might bring it
                 // back as it is, with other files after it.
                 let is_torn = state.refused.torn.is_some_and(|(torn, _)| torn == file.number);
+                let is_beyond = file.number >= noted.next_file || file.end > noted.position;
                 // The leader is appending to the last file.
-                if (is_tail && state.leading) || is_torn || is_needed || file.number >= stays {
+                if (is_tail && state.leading) || is_torn || is_needed || is_beyond {
                     break;
                 }
                 removable.extend(state.files.pop_front());
@@ -191,11 +193,6 @@ impl FileLog {
 }
 
 impl State {
-    /// The oldest file with a record beyond a position; the next one if none has.
-    pub(super) fn first_beyond(&self, position: u64) -> u64 {
-        self.files.iter().find(|file| file.end > position).map_or(self.next_number, |file| file.number)
-    }
-
     /// What is in files below `ended_below`.
     fn closed(&self) -> ClosedLog {
         let open = self.files.iter().position(|file| file.number >= self.ended_below);

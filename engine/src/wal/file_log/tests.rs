@@ -41,13 +41,13 @@ fn files_rotate_and_are_cut_when_all_of_them_is_stored() {
         log.wait(submit(&log, seq % 2, seq.div_ceil(2))).unwrap();
     }
     assert_eq!(dir.list().unwrap().len(), 3);
-    log.cut(u64::MAX, &|log_id| if log_id == 0 { 3 } else { 1 }).unwrap();
+    log.cut(log.mark(), &|log_id| if log_id == 0 { 3 } else { 1 }).unwrap();
     assert_eq!(dir.list().unwrap().len(), 2, "the second file has write 2 of log id 1");
     assert_eq!(log.oldest(), [(0, 2), (1, 2)]);
     drop(log);
     let (log, seen) = open(&dir);
     assert_eq!(seen, [(1, 2), (0, 2), (1, 3), (0, 3)]);
-    log.cut(u64::MAX, &|_| 3).unwrap();
+    log.cut(log.mark(), &|_| 3).unwrap();
     assert!(dir.list().unwrap().is_empty());
     log.wait(submit(&log, 1, 4)).unwrap();
     assert_eq!(open(&dir).1, [(1, 4)]);
@@ -86,6 +86,27 @@ fn who_was_told_of_a_refused_frame_is_not_told_again() {
     assert_eq!(open(&dir).1, [(1, 1), (1, 2), (1, 3), (1, 4)]);
 }
 
+/// Their positions would be given again at the next opening.
+#[test]
+fn records_beyond_what_is_noted_stay_though_they_are_stored() {
+    let dir = MemoryDir::new();
+    let (log, _) = open(&dir);
+    let write = |seq| {
+        log.wait(submit(&log, 1, seq)).unwrap();
+        log.mark()
+    };
+    // Two frames fill a file.
+    let marks = [1, 2, 3, 4].map(write);
+    let files_left = |noted: LogMark| {
+        log.cut(noted, &|_| u64::MAX).unwrap();
+        dir.list().unwrap().len()
+    };
+    assert_eq!(files_left(marks[0]), 2, "the second record is beyond");
+    assert_eq!(files_left(marks[2]), 1, "the fourth is");
+    assert_eq!(files_left(LogMark { next_file: 2, ..marks[3] }), 1, "the manifest does not know of its file");
+    assert_eq!(files_left(marks[3]), 0);
+}
+
 /// Such a file could be removed while others were begun: where a crash undid that, its torn end was before theirs, which is damage.
 #[test]
 fn what_a_refused_frame_left_is_cut_off_before_its_file_is_removed() {
@@ -94,11 +115,11 @@ fn what_a_refused_frame_left_is_cut_off_before_its_file_is_removed() {
     log.wait(submit(&log, 1, 1)).unwrap();
     dir.full_from(0);
     assert!(log.wait(submit(&log, 1, 2)).unwrap_err().is_full());
-    log.cut(u64::MAX, &|_| 1).unwrap();
+    log.cut(log.mark(), &|_| 1).unwrap();
     assert_eq!(dir.list().unwrap(), [file_name(1)]);
     dir.make_room();
     log.fulfil().unwrap();
-    log.cut(u64::MAX, &|_| 1).unwrap();
+    log.cut(log.mark(), &|_| 1).unwrap();
     assert_eq!(dir.list().unwrap(), [file_name(2)]);
     assert_eq!(open(&dir).1, [(1, 2)]);
 }
