@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use ragstone::snapshot::PinnedLog;
 use ragstone::{Db, Lineage};
 
 use crate::error::{Error, Result};
@@ -23,7 +24,7 @@ pub struct Archived {
     /// Writes that no archive will have: they were removed before they were archived
     /// ([`DbOptions::keep_log_bytes`](ragstone::DbOptions::keep_log_bytes)). No moment between them and the next snapshot can
     /// be restored. They are those since the log archived before, or since the first snapshot if that is later: no moment
-    /// before it can be restored anyway.
+    /// before it can be restored anyway. Of several gaps, which damage to what is kept may leave, it is the first.
     pub gap: Option<Gap>,
 }
 
@@ -55,13 +56,7 @@ impl Repository {
         let there = self.archived_log(pinned.lineage())?;
         let total = pinned.files().iter().map(|file| file.file().size_bytes()).sum();
         let mut meter = Meter::new(total, &mut progress);
-        // A file that is there was reported when it was archived.
-        let oldest =
-            pinned.files().first().filter(|file| !there.iter().any(|object| object.first == file.first()));
-        let gap = match oldest {
-            Some(file) => self.gap_before(file.first(), pinned.lineage(), &there)?,
-            None => None,
-        };
+        let gap = self.first_gap(&pinned, &there)?;
         let position = pinned.position();
         let mut archived = Archived { uploaded: 0, uploaded_bytes: 0, position, gap };
         for log_file in pinned.files() {
@@ -92,12 +87,33 @@ impl Repository {
         Ok(archived)
     }
 
-    /// The writes right before a position that are neither archived nor in the first snapshot.
+    /// The first writes that are missing before a file of the log. They follow on one another, but where one cannot be read or a crash left
+    /// only some of several. What is missing before one that is archived was said when it was.
+    fn first_gap(&self, pinned: &PinnedLog, there: &[LogObject]) -> Result<Option<Gap>> {
+        let mut before = 0;
+        for file in pinned.files() {
+            if !there.iter().any(|object| object.first == file.first())
+                && let Some(gap) = self.gap_between(before, file.first(), (pinned.lineage(), there))?
+            {
+                return Ok(Some(gap));
+            }
+            before = file.last();
+        }
+        Ok(None)
+    }
+
+    /// The writes right before a position that are neither archived, nor up to a position that is about to be, nor in the first snapshot.
     ///
     /// A garbage collection beside this removes log up to the first snapshot, one object after another: a list of what is archived may
     /// have what comes before an object that is gone.
-    fn gap_before(&self, first: u64, lineage: Lineage, log: &[LogObject]) -> Result<Option<Gap>> {
-        let archived = log.iter().map(|object| object.last).filter(|last| *last < first).max().unwrap_or(0);
+    fn gap_between(
+        &self,
+        before: u64,
+        first: u64,
+        (lineage, log): (Lineage, &[LogObject]),
+    ) -> Result<Option<Gap>> {
+        let archived = log.iter().map(|object| object.last).filter(|last| *last < first);
+        let archived = archived.max().unwrap_or(0).max(before);
         if archived.saturating_add(1) >= first {
             return Ok(None);
         }
