@@ -5,7 +5,7 @@
 //! change one of them.
 //!
 //! **Idea.** Look at the view that has every write queued before the call, without a lock. Then, under `submit`, see
-//! whether a write queued since is about a row of the batch; if so, look again. A call that is unlucky a few times keeps others from
+//! whether a write queued since is about a row that it rests on; if so, look again. A call that is unlucky a few times keeps others from
 //! queueing while it waits for what is queued, looks, and queues its own.
 //!
 //! **Cost.** What is looked for, once, and a look at what was written meanwhile. Only who loses every time holds up other writers of
@@ -37,6 +37,11 @@ pub(super) trait Resolving {
 
     /// What was made last.
     fn batch(&self) -> &PreparedBatch;
+
+    /// The rows that it was made by: after a write about one of them it is made anew.
+    fn rests_on(&self) -> HashSet<&PointId> {
+        self.batch().changes.iter().map(Change::id).collect()
+    }
 }
 
 impl CollectionCore {
@@ -67,19 +72,19 @@ impl CollectionCore {
             // What had expired when it was looked at has for this write.
             submit.time_us = submit.time_us.max(now);
             let refusals = store.log.refusals();
-            match self.decide(&submit, refusals, batch, conditions) {
-                Ok(None) => {}
+            let decided = self.decide(&submit, refusals, batch, conditions);
+            let is_outdated = || submit.time_us >= until || since.is_about(&resolving.rests_on(), view.seq);
+            match decided {
                 Ok(Some(receipt)) => return Ok(Outcome::Repeated(receipt)),
-                Err(Unknown::Failed(error)) => return Err(error),
                 Err(Unknown::Undecided(seq)) => {
                     drop(submit);
                     self.wait_applied(store, seq)?;
                     continue;
                 }
-            }
-            let ids: HashSet<&PointId> = batch.changes.iter().map(Change::id).collect();
-            if submit.time_us >= until || since.is_about(&ids, view.seq) {
-                continue;
+                // Nor is it told how a condition failed by a row that may have been hidden since.
+                Ok(None) | Err(Unknown::Failed(_)) if is_outdated() => continue,
+                Err(Unknown::Failed(error)) => return Err(error),
+                Ok(None) => {}
             }
             sizes?;
             validate::resolve_fields(batch, &mut submit.fields, self.schema.strict)?;

@@ -171,4 +171,10 @@ impl Resolving for Restricted<'_> {
     fn batch(&self) -> &PreparedBatch {
         &self.batch
     }
+
+    /// Also on rows that it leaves alone, as they are not shown, and on those of its conditions.
+    fn rests_on(&self) -> HashSet<&PointId> {
+        let of_conditions = self.conditions.iter().map(|condition| &condition.id);
+        self.asked.iter().map(Change::id).chain(of_conditions).collect()
+    }
 }

@@ -1,11 +1,11 @@
 //! Handles that show some rows: whatever is asked through one is answered as by a database that has no other rows.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::query::{Nearest, OrderBy, Query, Recommend, Select, Source};
 use crate::{
-    Collection, Error, Expect, FieldType, Range, RangeRequest, RowFilter, Scope, SearchRequest, Sight,
+    Clock, Collection, Error, Expect, FieldType, Range, RangeRequest, RowFilter, Scope, SearchRequest, Sight,
 };
 
 const ROWS: u64 = 600;
@@ -270,6 +270,44 @@ fn nothing_is_written_that_is_not_shown() {
     let shown = rows.count(None).unwrap();
     assert_eq!(rows.delete_where(&everything).unwrap().deleted as u64, shown);
     assert_eq!(whole.count(None).unwrap(), 400, "those of others are there");
+}
+
+/// A write between the look at a row and the turn of a write that rests on it hid the row: the etag that it had got was told, or a condition held of it.
+#[test]
+fn a_row_that_is_hidden_meanwhile_is_none_for_conditions() {
+    type Meanwhile = Box<dyn FnOnce() + Send>;
+    let meanwhile: Arc<Mutex<Option<Meanwhile>>> = Arc::default();
+    let due = meanwhile.clone();
+    // It is asked once a write has its view of the rows, and before it has its turn.
+    let clock = Clock::new(move || {
+        let write = due.lock().unwrap().take();
+        if let Some(write) = write {
+            write();
+        }
+        0
+    });
+    let db = Db::in_memory_with(DbOptions { background: false, clock, ..DbOptions::default() }).unwrap();
+    let whole = db.create_collection("rows", Schema::new(2).unwrap()).unwrap();
+    let rows = within(&db, Filter::eq("tenant", "a")).collection("rows").unwrap();
+    let refused_by = |expect: fn(u64) -> Expect| {
+        let etag = whole.upsert(vec![of_a(1)]).unwrap().seq;
+        let hiding = whole.clone();
+        let hide = move || {
+            hiding.update(vec![Update::new(1).set("tenant", "b")]).unwrap();
+        };
+        *meanwhile.lock().unwrap() = Some(Box::new(hide));
+        let refused = rows.write(Batch::new().upsert(of_a(7)).expect(1, expect(etag))).unwrap_err();
+        assert!(meanwhile.lock().unwrap().is_none() && rows.get(&[1.into()]).unwrap() == [None], "{refused}");
+        refused
+    };
+    let ways: [fn(u64) -> Expect; 2] = [Expect::Etag, |_| Expect::Present];
+    for expect in ways {
+        let refused = refused_by(expect);
+        assert!(matches!(refused, Error::Precondition { actual: None, .. }), "{refused:?}");
+    }
+    let refused = refused_by(|_| Expect::Absent);
+    assert!(matches!(refused, Error::OutOfScope { .. }), "{refused:?}");
+    assert_eq!(whole.get(&[7.into()]).unwrap(), [None]);
 }
 
 /// Who wrote `level` as a text first kept others, who write it as a number, from writing; and there was an end to how many fields a collection has.
