@@ -42,7 +42,7 @@ const BATCH_BYTES: usize = 8 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CollectionRestore {
-    /// The snapshot; without it the newest.
+    /// The snapshot; without it the [newest](Repository::newest).
     pub snapshot: Option<String>,
     /// The collection in it.
     pub collection: String,
@@ -204,12 +204,12 @@ impl Repository {
     /// [`restore_collection`](Self::restore_collection) would later, and changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::NoSnapshot`]; [`Error::NoCollection`] if the snapshot has no such collection; [`Error::Engine`] if the name
+    /// [`Error::NotFound`], [`Error::NoSnapshot`], [`Error::Undecided`]; [`Error::NoCollection`] if the snapshot has no such collection; [`Error::Engine`] if the name
     /// is taken or none that a collection can have; [`Error::Damaged`] and [`Error::Store`].
     pub fn check_collection_restore(&self, db: &Db, request: &CollectionRestore) -> Result<Snapshot> {
         let snapshot = match &request.snapshot {
             Some(name) => self.snapshot(name)?,
-            None => self.list()?.pop().ok_or(Error::NoSnapshot { until: None })?,
+            None => self.newest()?,
         };
         if !snapshot.collections.iter().any(|(name, _)| *name == request.collection) {
             let (snapshot, collection) = (snapshot.name, request.collection.clone());

@@ -64,6 +64,16 @@ pub enum Error {
         /// What was asked for.
         until: Option<Until>,
     },
+    /// No snapshot was named, and one that cannot be read may be the one that is meant: of the newest moment, say. Nothing but a name decides.
+    #[error("snapshot `{name}` cannot be read and may be the one that is meant ({reason}); name the one to take{}", others(.readable.as_deref()))]
+    Undecided {
+        /// The one that cannot be read.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+        /// The one that would be taken if it were not there, if there is such a one.
+        readable: Option<String>,
+    },
     /// An object is not what was uploaded.
     #[error("{object} is damaged: {reason}")]
     Damaged {
@@ -125,6 +135,14 @@ pub enum Error {
     /// The progress callback ended the work.
     #[error("cancelled")]
     Cancelled,
+}
+
+/// What there is beside a snapshot that cannot be read, in words.
+fn others(readable: Option<&str>) -> String {
+    match readable {
+        Some(name) => format!(": of those that can be read it would be `{name}`"),
+        None => "; of those that can be read none will do".to_owned(),
+    }
 }
 
 /// A moment in words.

@@ -60,6 +60,7 @@
 //! Deliberately absent: encryption and compression. Stores encrypt at rest, and vectors do not compress.
 
 mod archive;
+mod choose;
 mod collect;
 mod collection;
 mod error;

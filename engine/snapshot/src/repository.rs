@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::error::{Error, Result};
 use crate::hash::{Hash, Hasher, was_cut};
 use crate::manifest::Snapshot;
-use crate::names::{SNAPSHOTS, last_part};
+use crate::names::SNAPSHOTS;
 use crate::place::{self, Place};
 use crate::progress::Meter;
 
@@ -89,24 +89,6 @@ impl Repository {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| Error::File { file: "the runtime".into(), source })?;
         Ok(Self { store, prefix, directory, runtime })
-    }
-
-    /// Every snapshot, oldest first.
-    ///
-    /// # Errors
-    /// [`Error::Store`], and [`Error::Damaged`] if one cannot be read.
-    pub fn list(&self) -> Result<Vec<Snapshot>> {
-        let found = self.list_objects(SNAPSHOTS)?;
-        let names = found.iter().map(|meta| last_part(&meta.location));
-        let mut snapshots = names
-            .filter_map(|name| match self.snapshot(&name) {
-                // It was deleted meanwhile.
-                Err(Error::NotFound { .. }) => None,
-                result => Some(result),
-            })
-            .collect::<Result<Vec<_>>>()?;
-        snapshots.sort_by(|a, b| (a.created_us, &a.name).cmp(&(b.created_us, &b.name)));
-        Ok(snapshots)
     }
 
     /// One snapshot.

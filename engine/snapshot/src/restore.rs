@@ -19,7 +19,8 @@ use crate::take::DATABASE_MANIFEST;
 pub struct RestoreRequest {
     /// The snapshot to begin with; without it the newest that is not beyond the moment, of the database of which the newest
     /// snapshot is. Of a write of a collection, the newest that has the collection with that write yet to come; if no snapshot
-    /// has the collection so, the newest before the collection was made.
+    /// has the collection so, the newest before the collection was made. One that cannot be read is passed over, with a warning in the log, if that
+    /// changes nothing of this.
     pub snapshot: Option<String>,
     /// The moment; without it that of the snapshot, and no archived log is used.
     pub until: Option<Until>,
@@ -42,32 +43,6 @@ impl RestoreRequest {
     }
 }
 
-/// The snapshot of one lineage to begin with: the newest from which the moment can be reached.
-///
-/// A snapshot without the collection of a write may be of before the collection was made, or of after it was deleted, which
-/// only those beside it tell.
-fn to_begin_with(mut snapshots: Vec<Snapshot>, until: Option<&Until>) -> Option<Snapshot> {
-    match until {
-        Some(Until::Position(position)) => snapshots.retain(|snapshot| snapshot.position <= *position),
-        Some(Until::TimeUs(time_us)) => snapshots.retain(|snapshot| snapshot.time_us <= *time_us),
-        Some(Until::Write { collection, seq }) => {
-            let of = |snapshot: &Snapshot| {
-                snapshot.collections.iter().find(|(name, _)| name == collection).map(|(_, found)| *found)
-            };
-            if snapshots.iter().any(|snapshot| of(snapshot).is_some_and(|found| found <= *seq)) {
-                snapshots.retain(|snapshot| of(snapshot).is_some_and(|found| found <= *seq));
-            } else {
-                // Those that have it are beyond the write; the collection was made before the newest of them.
-                let with_it = snapshots.iter().filter(|snapshot| of(snapshot).is_some());
-                let end = with_it.map(|snapshot| snapshot.position).max().unwrap_or(u64::MAX);
-                snapshots.retain(|snapshot| of(snapshot).is_none() && snapshot.position <= end);
-            }
-        }
-        _ => {}
-    }
-    snapshots.into_iter().max_by_key(|snapshot| (snapshot.position, snapshot.created_us))
-}
-
 impl Repository {
     /// Restores into an empty directory, made if absent. Every object is compared with its hash, then everything with the
     /// checksums of its file; until all is done nothing can open the directory. Interrupted, it goes on where it was when it
@@ -76,16 +51,20 @@ impl Repository {
     /// The restored database has a [`Lineage`](ragstone::Lineage) of its own.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::NoSnapshot`]; [`Error::Damaged`] and [`Error::Missing`] name the object;
-    /// [`Error::MissingLog`], [`Error::NotReached`], [`Error::Diverged`]; [`Error::Engine`] if the directory is not empty, what
-    /// an interruption left is damaged, or the disk refuses; [`Error::Store`], [`Error::Cancelled`].
+    /// [`Error::NotFound`], [`Error::NoSnapshot`]; [`Error::Undecided`] if one that cannot be read may be the one to begin with;
+    /// [`Error::Damaged`] and [`Error::Missing`] name the object; [`Error::MissingLog`], [`Error::NotReached`], [`Error::Diverged`];
+    /// [`Error::Engine`] if the directory is not empty, what an interruption left is damaged, or the disk refuses; [`Error::Store`],
+    /// [`Error::Cancelled`].
     pub fn restore(
         &self,
         request: &RestoreRequest,
         path: impl AsRef<Path>,
         mut progress: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Restored> {
-        let snapshot = self.choose(request)?;
+        let snapshot = match &request.snapshot {
+            Some(name) => self.snapshot(name)?,
+            None => self.choose(request.until.as_ref())?,
+        };
         let moment = request.until.as_ref().map_or_else(|| "its end".to_owned(), describe);
         let source = format!("{} of {} until {moment}", snapshot.name, Hash::of(&snapshot.encode()));
         let mut meter = Meter::new(snapshot.size_bytes(), &mut progress);
@@ -97,18 +76,6 @@ impl Repository {
             None => opened,
         };
         Ok(opened.finish()?)
-    }
-
-    /// The snapshot to begin with.
-    fn choose(&self, request: &RestoreRequest) -> Result<Snapshot> {
-        if let Some(name) = &request.snapshot {
-            return self.snapshot(name);
-        }
-        let mut snapshots = self.list()?;
-        let newest = snapshots.last().map(|newest| newest.lineage);
-        snapshots.retain(|snapshot| Some(snapshot.lineage) == newest);
-        let found = to_begin_with(snapshots, request.until.as_ref());
-        found.ok_or_else(|| Error::NoSnapshot { until: request.until.clone() })
     }
 
     fn restore_files(

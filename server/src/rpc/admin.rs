@@ -191,12 +191,10 @@ fn key(snapshot: &Snapshot) -> String {
 
 /// The name of a snapshot that is there: the one asked for, or the newest.
 fn named(store: &str, name: String) -> Result<String, Status> {
-    if name.is_empty() {
-        let newest = snapshots(store)?.pop();
-        return newest.map(|newest| newest.name).ok_or_else(|| {
-            status::snapshot(ragstone_snapshot::Error::NotFound { name: "the newest".to_owned() })
-        });
-    }
-    let found = Repository::open(store).and_then(|repository| repository.snapshot(&name));
+    let found = match name.is_empty() {
+        // One that nobody wrote to yet has none.
+        true => Repository::open_or_make(store).and_then(|repository| repository.newest()),
+        false => Repository::open(store).and_then(|repository| repository.snapshot(&name)),
+    };
     Ok(found.map_err(status::snapshot)?.name)
 }

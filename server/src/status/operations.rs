@@ -147,7 +147,7 @@ pub(crate) fn snapshot(error: ragstone_snapshot::Error) -> Status {
         Error::NotFound { .. } | Error::NoSnapshot { .. } => {
             Problem::new(Code::NotFound, ErrorReason::SnapshotNotFound, message).status()
         }
-        Error::Damaged { .. } | Error::Missing { .. } => {
+        Error::Damaged { .. } | Error::Missing { .. } | Error::Undecided { .. } => {
             Problem::new(Code::DataLoss, ErrorReason::SnapshotDamaged, message).status()
         }
         // Of this machine, and no failure of the store: the disk that a restore fetches to may be full.

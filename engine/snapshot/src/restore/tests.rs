@@ -1,56 +1,9 @@
-//! Which snapshot a restore begins with, and log of any size.
+//! Log of any size.
 
 use ragstone::{Db, Point, Schema};
 
 use super::*;
 use crate::progress::quietly;
-
-/// Snapshots at positions 10, 20 … with this number of the last write of `notes`, if they have the collection.
-fn snapshots(seqs: &[Option<u64>]) -> Vec<Snapshot> {
-    let snapshot = |(number, seq): (u64, &Option<u64>)| Snapshot {
-        name: number.to_string(),
-        lineage: "0123456789abcdef0123456789abcdef".parse().unwrap(),
-        position: 10 * number,
-        time_us: 1_000 * number,
-        created_us: number,
-        collections: seq.iter().map(|seq| ("notes".to_owned(), *seq)).collect(),
-        files: Vec::new(),
-    };
-    (1..).zip(seqs).map(snapshot).collect()
-}
-
-/// What snapshots have of the collection, the moment, and the snapshot to begin with.
-type Row<'a> = (&'a [Option<u64>], Option<Until>, Option<&'a str>);
-
-#[test]
-fn the_newest_that_leads_to_the_moment_is_begun_with() {
-    let write = |seq| Until::Write { collection: "notes".into(), seq };
-    let rows: &[Row<'_>] = &[
-        (&[None, Some(5)], None, Some("2")),
-        (&[None, Some(5)], Some(Until::End), Some("2")),
-        (&[None, None, None], Some(Until::Position(20)), Some("2")),
-        (&[None, None], Some(Until::Position(9)), None),
-        (&[None, None, None], Some(Until::TimeUs(2_999)), Some("2")),
-        // It has the write to come, or has it just now.
-        (&[None, Some(5), Some(8)], Some(write(7)), Some("2")),
-        (&[None, Some(5), Some(8)], Some(write(8)), Some("3")),
-        // Deleted afterwards, or made anew.
-        (&[None, Some(5), None], Some(write(6)), Some("2")),
-        (&[Some(5), None, Some(2)], Some(write(6)), Some("3")),
-        // All that have it are beyond.
-        (&[None, Some(5)], Some(write(4)), Some("1")),
-        (&[None, Some(5), None], Some(write(4)), Some("1")),
-        (&[Some(5), None, Some(7), None], Some(write(4)), Some("2")),
-        (&[Some(5), None], Some(write(4)), None),
-        // None has it: it was made since, or between two of them.
-        (&[None, None], Some(write(1)), Some("2")),
-        (&[], Some(write(1)), None),
-    ];
-    for (seqs, until, expected) in rows {
-        let found = to_begin_with(snapshots(seqs), until.as_ref()).map(|snapshot| snapshot.name);
-        assert_eq!(found.as_deref(), *expected, "{seqs:?} {until:?}");
-    }
-}
 
 /// Files of the log were read as a whole, up to a bound that no option of the database knew: what was archived, and then
 /// released, could not be restored.

@@ -219,19 +219,3 @@ fn nothing_is_collected_while_a_snapshot_cannot_be_read() {
     assert!(matches!(copies.repository.collect_garbage(quietly), Err(Error::Damaged { .. })));
     assert_eq!(copies.objects("objects"), before);
 }
-
-/// Whoever took the next one was told of the damage of the one before, and had none.
-#[test]
-fn a_snapshot_is_taken_beside_one_that_cannot_be_read() {
-    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
-    let db = open_still(data.path());
-    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
-    notes.upsert(vec![version_of(1, 1)]).unwrap();
-    db.flush().unwrap();
-    copies.repository.take(&db, Some("s"), quietly).unwrap();
-    copies.write("snapshots/s", b"{}\n");
-    let taken = copies.repository.take(&db, Some("t"), quietly).unwrap();
-    assert_eq!(copies.repository.snapshot("t").unwrap(), taken.snapshot);
-    let (found, _keep) = restored(&copies.repository, &RestoreRequest::snapshot("t"));
-    assert_eq!(contents(&found)["notes"][&1], 1);
-}

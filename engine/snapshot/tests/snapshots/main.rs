@@ -4,6 +4,7 @@
 
 mod collecting;
 mod collections;
+mod damaged;
 mod interrupted;
 mod moments;
 mod support;

@@ -210,38 +210,6 @@ fn what_was_never_archived_is_missing_from_the_first_snapshot_on() {
     assert_eq!(contents(&found), contents(&db));
 }
 
-/// What could not be read of kept log was left out, and nobody was told: the files before and after it were archived as if they followed on
-/// one another.
-#[test]
-fn kept_log_that_cannot_be_read_is_missing() {
-    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
-    let db = open_still(data.path());
-    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
-    copies.repository.take(&db, Some("s"), quietly).unwrap();
-    let positions = [1, 2, 3].map(|version| {
-        let position = notes.upsert(vec![version_of(1, version)]).unwrap().position;
-        db.flush().unwrap();
-        position
-    });
-    drop((notes, db));
-    let names = std::fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().path());
-    let mut kept: Vec<_> =
-        names.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("kept-")).collect();
-    kept.sort();
-    // The first is of the snapshot; then comes one of each write.
-    assert_eq!(kept.len(), 4);
-    std::fs::write(&kept[2], b"damaged").unwrap();
-    let db = open_still(data.path());
-    let archive = || copies.repository.archive(&db, quietly).unwrap();
-    let gap = archive().gap.unwrap();
-    assert_eq!((gap.from, gap.to), (positions[1], positions[1]));
-    assert_eq!(archive().gap, None, "it was said");
-    let directory = tempfile::tempdir().unwrap();
-    let request = RestoreRequest::until(Until::Position(positions[2]));
-    let error = copies.repository.restore(&request, directory.path(), quietly).unwrap_err();
-    assert!(matches!(error, Error::MissingLog { from, to } if (from, to) == (gap.from, gap.to)), "{error}");
-}
-
 /// A garbage collection removes log up to the first snapshot, and whoever archives meanwhile may find what came before an object
 /// that is gone already. That was said to be missing.
 #[test]

@@ -123,10 +123,9 @@ fn list(work: &Work<'_>, place: &InPlace) -> Result<()> {
 
 fn verify(work: &Work<'_>, place: &InPlace, name: Option<String>) -> Result<()> {
     let repository = Repository::open(&place.at)?;
-    let newest = || repository.list().map(|snapshots| snapshots.last().map(|newest| newest.name.clone()));
     let name = match name {
         Some(name) => name,
-        None => newest()?.with_context(|| format!("no snapshots at {}", place.at))?,
+        None => repository.newest().with_context(|| place.at.clone())?.name,
     };
     let found = work.show("verifying", |progress| repository.verify(&name, progress))?;
     let gap = found.gap.map(|gap| json!({ "from": gap.from, "to": gap.to }));

@@ -1,0 +1,109 @@
+//! What cannot be read is said, and keeps nobody from what can.
+
+use std::fs::File;
+use std::time::{Duration, SystemTime};
+
+use ragstone::Schema;
+use ragstone_snapshot::{CollectionRestore, Error, RestoreRequest, Until, quietly};
+
+use super::support::{Copies, contents, open_still, restored, version_of};
+
+/// Whoever took the next one was told of the damage of the one before, and had none.
+#[test]
+fn a_snapshot_is_taken_beside_one_that_cannot_be_read() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    notes.upsert(vec![version_of(1, 1)]).unwrap();
+    db.flush().unwrap();
+    copies.repository.take(&db, Some("s"), quietly).unwrap();
+    copies.write("snapshots/s", b"{}\n");
+    let taken = copies.repository.take(&db, Some("t"), quietly).unwrap();
+    assert_eq!(copies.repository.snapshot("t").unwrap(), taken.snapshot);
+    let (found, _keep) = restored(&copies.repository, &RestoreRequest::snapshot("t"));
+    assert_eq!(contents(&found)["notes"][&1], 1);
+}
+
+/// Why nothing is restored.
+fn refused(copies: &Copies, request: &RestoreRequest) -> Error {
+    let directory = tempfile::tempdir().unwrap();
+    copies.repository.restore(request, directory.path(), quietly).unwrap_err()
+}
+
+/// Nothing was restored beside one that was damaged, however old, unless a snapshot was named.
+#[test]
+fn a_snapshot_is_restored_beside_an_older_one_that_cannot_be_read() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    let write = |version: i64| notes.upsert(vec![version_of(1, version)]).unwrap();
+    let take = |name: &str| copies.repository.take(&db, Some(name), quietly).unwrap().snapshot;
+    let first = write(1);
+    take("s");
+    write(2);
+    let newest = take("t");
+    let last = write(3);
+    copies.repository.archive(&db, quietly).unwrap();
+    copies.write("snapshots/s", b"{}\n");
+    let of_last = Until::Write { collection: "notes".into(), seq: last.seq };
+    let moments = [None, Some(Until::End), Some(Until::Position(last.position)), Some(of_last)];
+    let requests = moments.map(|until| RestoreRequest { snapshot: None, until });
+    // As the store says, it was written after the other was begun: so it may be the newest.
+    for request in &requests {
+        let error = refused(&copies, request);
+        let Error::Undecided { name, readable, .. } = &error else { panic!("{error}") };
+        assert_eq!((name.as_str(), readable.as_deref()), ("s", Some("t")), "{request:?}");
+        assert!(error.to_string().ends_with("of those that can be read it would be `t`"), "{error}");
+    }
+    let (again, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let other = open_still(again.path());
+    let restore = || {
+        copies.repository.restore_collection(&other, &CollectionRestore::new("notes"), scratch.path(), |_| {
+            std::ops::ControlFlow::Continue(())
+        })
+    };
+    assert!(matches!(restore(), Err(Error::Undecided { .. })));
+    let hour_before =
+        SystemTime::UNIX_EPOCH + Duration::from_micros(newest.created_us) - Duration::from_secs(3_600);
+    let damaged = File::options().write(true).open(copies.path("snapshots/s")).unwrap();
+    damaged.set_modified(hour_before).unwrap();
+    for (request, version) in requests.iter().zip([2, 3, 3, 3]) {
+        let (found, _keep) = restored(&copies.repository, request);
+        assert_eq!(contents(&found)["notes"][&1], version, "{request:?}");
+    }
+    assert_eq!(restore().unwrap().snapshot, "t");
+    // What only the damaged one may lead to is not said to be led to by none.
+    let error = refused(&copies, &RestoreRequest::until(Until::Position(first.position)));
+    assert!(matches!(&error, Error::Undecided { readable: None, .. }), "{error}");
+    assert!(matches!(copies.repository.list(), Err(Error::Damaged { .. })));
+}
+
+/// What could not be read of kept log was left out, and nobody was told: the files before and after it were archived as if they followed on
+/// one another.
+#[test]
+fn kept_log_that_cannot_be_read_is_missing() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    copies.repository.take(&db, Some("s"), quietly).unwrap();
+    let positions = [1, 2, 3].map(|version| {
+        let position = notes.upsert(vec![version_of(1, version)]).unwrap().position;
+        db.flush().unwrap();
+        position
+    });
+    drop((notes, db));
+    let names = std::fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().path());
+    let mut kept: Vec<_> =
+        names.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("kept-")).collect();
+    kept.sort();
+    // The first is of the snapshot; then comes one of each write.
+    assert_eq!(kept.len(), 4);
+    std::fs::write(&kept[2], b"damaged").unwrap();
+    let db = open_still(data.path());
+    let archive = || copies.repository.archive(&db, quietly).unwrap();
+    let gap = archive().gap.unwrap();
+    assert_eq!((gap.from, gap.to), (positions[1], positions[1]));
+    assert_eq!(archive().gap, None, "it was said");
+    let error = refused(&copies, &RestoreRequest::until(Until::Position(positions[2])));
+    assert!(matches!(error, Error::MissingLog { from, to } if (from, to) == (gap.from, gap.to)), "{error}");
+}
