@@ -114,13 +114,14 @@ impl Rag {
         chunks_at(&view, id, 0..count)
     }
 
-    /// Some of the chunks of a document, in order: those of `limit` places, 1 to [`K_MAX`], from `first` on. No others are read.
+    /// Some of the chunks of a document, in order: those of `limit` places, 1 to [`K_MAX`], from `first` on, all of one moment. No others are read.
     ///
     /// # Errors
     /// [`Error::DocumentNotFound`]; [`Error::Invalid`] and [`Error::Limit`], naming `limit`; the engine's errors.
     pub fn chunk_page(&self, collection: &str, id: &str, first: usize, limit: usize) -> Result<ChunkPage> {
         check_range("limit", limit, "K_MAX", K_MAX)?;
-        let view = self.db().collection(collection)?.view();
+        // A long page is read in several steps, too.
+        let view = self.db().collection(collection)?.view().as_of_now();
         let count = rows::document(document_row_of(&view, collection, id)?)?.chunks;
         let end = first.saturating_add(limit).min(count);
         let chunks = chunks_at(&view, id, first.min(end)..end)?;
