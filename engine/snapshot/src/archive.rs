@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 use ragstone::snapshot::PinnedLog;
 use ragstone::{Db, Lineage};
 
+use crate::choose::Unreadable;
 use crate::error::{Error, Result};
 use crate::hash::Hash;
-use crate::names::{LOG, LogObject, SNAPSHOTS, contradicted, last_part};
+use crate::names::{LOG, LogObject, contradicted};
 use crate::progress::{Meter, Progress};
 use crate::repository::{Repository, Upload};
 
@@ -126,21 +127,12 @@ impl Repository {
     /// The position of the first snapshot of a lineage. One whose manifest is damaged does not count: log is to be archived
     /// all the more.
     fn first_snapshot(&self, lineage: Lineage) -> Result<Option<u64>> {
-        let mut first: Option<u64> = None;
-        for meta in self.list_objects(SNAPSHOTS)? {
-            match self.snapshot(&last_part(&meta.location)) {
-                Ok(snapshot) if snapshot.lineage == lineage => {
-                    first = Some(first.map_or(snapshot.position, |first| first.min(snapshot.position)));
-                }
-                // It is another database's, or was deleted meanwhile.
-                Ok(_) | Err(Error::NotFound { .. }) => {}
-                Err(error @ Error::Damaged { .. }) => {
-                    tracing::warn!(%error, "whether log is missing after this snapshot is not known");
-                }
-                Err(error) => return Err(error),
-            }
+        let (snapshots, unreadable) = self.look()?;
+        for Unreadable { why, .. } in unreadable {
+            tracing::warn!(error = %why, "whether log is missing after this snapshot is not known");
         }
-        Ok(first)
+        let of_lineage = snapshots.iter().filter(|snapshot| snapshot.lineage == lineage);
+        Ok(of_lineage.map(|snapshot| snapshot.position).min())
     }
 
     /// The archived log of a lineage, in the order of positions.

@@ -19,11 +19,11 @@ use crate::repository::Repository;
 const CLOCKS_APART_US: u64 = 60_000_000;
 
 /// A snapshot whose manifest cannot be read.
-struct Unreadable {
+pub(crate) struct Unreadable {
     name: String,
     /// When it was written last, as the store says: microseconds since 1970.
     written_us: u64,
-    why: Error,
+    pub(crate) why: Error,
 }
 
 impl Repository {
@@ -68,7 +68,7 @@ impl Repository {
     }
 
     /// Every snapshot, oldest first, and what stands among them and cannot be read.
-    fn look(&self) -> Result<(Vec<Snapshot>, Vec<Unreadable>)> {
+    pub(crate) fn look(&self) -> Result<(Vec<Snapshot>, Vec<Unreadable>)> {
         let (mut snapshots, mut unreadable) = (Vec::new(), Vec::new());
         for meta in self.list_objects(SNAPSHOTS)? {
             let name = last_part(&meta.location);

@@ -7,11 +7,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ragstone::Db;
 use ragstone::snapshot::{Pin, PinnedFile};
 
+use crate::choose::Unreadable;
 use crate::error::{Error, Result};
 use crate::guard::Mark;
 use crate::hash::Hash;
 use crate::manifest::{Snapshot, SnapshotFile};
-use crate::names::{self, LOG, LogObject, OBJECTS, SNAPSHOTS, last_part, object};
+use crate::names::{self, LOG, LogObject, OBJECTS, SNAPSHOTS, object};
 use crate::progress::{Meter, Progress};
 use crate::repository::{Repository, Upload};
 
@@ -48,24 +49,17 @@ impl There {
             let found = repository.list_objects(below)?;
             objects.extend(found.into_iter().map(|meta| (repository.name_of(&meta.location), meta.size)));
         }
-        let mut segments = BTreeMap::new();
-        for meta in repository.list_objects(SNAPSHOTS)? {
-            match repository.snapshot(&last_part(&meta.location)) {
-                Ok(earlier) if earlier.lineage == pin.lineage() => {
-                    let named = earlier.files.into_iter();
-                    segments.extend(
-                        named.filter_map(|file| Some(((file.name.clone(), file.checksums_sha256?), file))),
-                    );
-                }
-                // It is another database's, or was deleted meanwhile.
-                Ok(_) | Err(Error::NotFound { .. }) => {}
-                // One that nobody can read is no reason to have none that can be read.
-                Err(error @ Error::Damaged { .. }) => {
-                    tracing::warn!(%error, "what only this snapshot has is read and compared again");
-                }
-                Err(error) => return Err(error),
-            }
+        let (earlier, unreadable) = repository.look()?;
+        // One that nobody can read is no reason to have none that can be read.
+        for Unreadable { why, .. } in unreadable {
+            tracing::warn!(error = %why, "what only this snapshot has is read and compared again");
         }
+        let segments = earlier
+            .into_iter()
+            .filter(|snapshot| snapshot.lineage == pin.lineage())
+            .flat_map(|snapshot| snapshot.files)
+            .filter_map(|file| Some(((file.name.clone(), file.checksums_sha256?), file)))
+            .collect();
         let log = objects.keys().filter_map(|object| LogObject::parse(object)).collect();
         Ok(Self { objects, segments, log })
     }
