@@ -10,7 +10,7 @@ use chrono::{DateTime, SecondsFormat};
 use indicatif::HumanBytes;
 use ragstone::Db;
 use ragstone_rag::progress::Progress;
-use ragstone_snapshot::{Repository, RestoreRequest, Snapshot};
+use ragstone_snapshot::{Error, Repository, RestoreRequest, Snapshot};
 use serde_json::{Value, json};
 
 use crate::cli::args::{InPlace, RestoreArgs, SnapshotArgs, SnapshotCommand};
@@ -125,7 +125,7 @@ fn verify(work: &Work<'_>, place: &InPlace, name: Option<String>) -> Result<()> 
     let repository = Repository::open(&place.at)?;
     let name = match name {
         Some(name) => name,
-        None => repository.newest().with_context(|| place.at.clone())?.name,
+        None => repository.newest().with_context(|| format!("--at {}", place.at))?.name,
     };
     let found = work.show("verifying", |progress| repository.verify(&name, progress))?;
     let gap = found.gap.map(|gap| json!({ "from": gap.from, "to": gap.to }));
@@ -182,6 +182,10 @@ pub(super) fn restore(work: &Work<'_>, args: RestoreArgs) -> Result<()> {
     let request = RestoreRequest { snapshot: args.snapshot, until: args.until };
     let restored = work
         .show("restoring", |progress| repository.restore(&request, work.data, progress))
+        .map_err(|error| match error {
+            Error::Undecided { .. } => anyhow::Error::new(error).context("--snapshot"),
+            error => error.into(),
+        })
         .with_context(|| format!("--data {}", work.data.display()))?;
     if work.json {
         return output::json(&json!({
