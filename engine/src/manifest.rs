@@ -26,6 +26,7 @@ mod store;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attributes::Attribute;
+use crate::catalogue::CATALOGUE;
 use crate::codec::{Decoded, Decoder, Encoder};
 use crate::collection::request_file;
 use crate::lineage::{LINEAGE_BYTES, Lineage};
@@ -241,6 +242,15 @@ impl Manifest {
             self.aliases.insert(alias, collection);
         }
         Ok(())
+    }
+
+    /// The last record of a log id that has its effect here, or in segments; of what is gone, all have.
+    pub(crate) fn stored(&self, log_id: u64) -> u64 {
+        match self.collections.get(&log_id) {
+            Some(entry) => entry.stored_seq,
+            None if log_id == CATALOGUE => self.catalogue_seq,
+            None => u64::MAX,
+        }
     }
 
     /// Remembers where the log stands, before any of what it holds is cut.

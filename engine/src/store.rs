@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::attributes::Attributes;
-use crate::catalogue::CATALOGUE;
 use crate::collection::CollectionCore;
 use crate::db::DbOptions;
 use crate::dir::{Dir, DirLock, Lifetime, PinnedDir};
@@ -226,12 +225,23 @@ impl Store {
         }
         let _cutting = self.cutting.lock().unwrap_or_else(PoisonError::into_inner);
         let manifest = self.manifest.current();
-        let stored = |log_id| match manifest.collections.get(&log_id) {
-            Some(entry) => entry.stored_seq,
-            None if log_id == CATALOGUE => manifest.catalogue_seq,
-            None => u64::MAX,
-        };
-        self.log.cut(manifest.log, &stored)
+        self.log.cut(manifest.log, &|log_id| manifest.stored(log_id))
+    }
+
+    /// Has the manifest say how far the log is, if its oldest file is kept by that alone: no collection that is sealed would have it go.
+    pub(crate) fn free_log(&self) -> Result<()> {
+        if self.holds_log.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (manifest, mark) = (self.manifest.current(), self.log.mark());
+        if self.log.oldest().into_iter().any(|(log_id, last)| manifest.stored(log_id) < last) {
+            return Ok(());
+        }
+        let noted = self.manifest.update(|manifest| {
+            manifest.note_log(mark);
+            Ok(())
+        });
+        self.poison_on_error(noted.and_then(|()| self.cut_log()))
     }
 
     /// The last change of the catalogue that a full disk refused. Its number stands for nothing.

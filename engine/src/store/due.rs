@@ -92,6 +92,7 @@ impl Store {
             self.signal.notify_waiters();
         }
         if self.is_log_long() {
+            self.free_log()?;
             let oldest = self.log.oldest();
             for core in self.sound_collections() {
                 // What is stored does not hold it up; of a collection that could not be opened nothing will be.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::schema;
+use crate::dir::Dir;
 use crate::dir::memory::MemoryDir;
 use crate::{Batch, Db, DbOptions, Error, Filter, Op, Point, PointId, SearchRequest, Value};
 
@@ -149,12 +150,33 @@ fn a_long_log_is_cut() {
     for number in 0..50 {
         busy.write(round(0, number)).unwrap();
     }
-    let log_bytes: usize = {
-        use crate::dir::Dir;
-        dir.list().unwrap().iter().filter(|name| name.starts_with("log-")).map(|name| dir.length(name)).sum()
-    };
+    let log_bytes = log_bytes(&dir);
     assert!(log_bytes < 12_000, "the quiet collection does not hold up the log: {log_bytes} bytes");
     assert_eq!(quiet.info().points, GROUP);
+}
+
+fn log_bytes(dir: &MemoryDir) -> usize {
+    let names = dir.list().unwrap();
+    names.iter().filter(|name| name.starts_with("log-")).map(|name| dir.length(name)).sum()
+}
+
+/// The record that removed a collection stays until the manifest is beyond it, and what came behind it stayed as well, however long that became: it is
+/// of no collection that could be sealed.
+#[test]
+fn a_long_log_is_cut_behind_a_collection_that_is_gone() {
+    let dir = MemoryDir::new();
+    // Each frame has a file of its own.
+    let options =
+        DbOptions { log_bytes_max: 8_000, log_file_bytes: 1, background: false, ..DbOptions::default() };
+    let db = Db::open_in(Arc::new(dir.clone()), options).unwrap();
+    let kept = db.create_collection("kept", schema()).unwrap();
+    db.create_collection("gone", schema()).unwrap();
+    db.delete_collection("gone").unwrap();
+    for number in 0..50 {
+        kept.write(round(0, number)).unwrap();
+    }
+    let log_bytes = log_bytes(&dir);
+    assert!(log_bytes < 12_000, "the removal does not hold up the log: {log_bytes} bytes");
 }
 
 /// A log may hold several segments' worth of rows. Replayed, they are frozen at once, and a writer waits for them to be
