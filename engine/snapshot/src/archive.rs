@@ -93,7 +93,9 @@ impl Repository {
     fn first_gap(&self, pinned: &PinnedLog, there: &[LogObject]) -> Result<Option<Gap>> {
         let mut before = 0;
         for file in pinned.files() {
-            if !there.iter().any(|object| object.first == file.first())
+            // Of files that follow on one another nothing is looked for.
+            if before.saturating_add(1) < file.first()
+                && !there.iter().any(|object| object.first == file.first())
                 && let Some(gap) = self.gap_between(before, file.first(), (pinned.lineage(), there))?
             {
                 return Ok(Some(gap));
@@ -127,12 +129,16 @@ impl Repository {
     /// The position of the first snapshot of a lineage. One whose manifest is damaged does not count: log is to be archived
     /// all the more.
     fn first_snapshot(&self, lineage: Lineage) -> Result<Option<u64>> {
-        let (snapshots, unreadable) = self.look()?;
+        let mut first: Option<u64> = None;
+        let unreadable = self.look(|snapshot| {
+            if snapshot.lineage == lineage {
+                first = Some(first.map_or(snapshot.position, |first| first.min(snapshot.position)));
+            }
+        })?;
         for Unreadable { why, .. } in unreadable {
             tracing::warn!(error = %why, "whether log is missing after this snapshot is not known");
         }
-        let of_lineage = snapshots.iter().filter(|snapshot| snapshot.lineage == lineage);
-        Ok(of_lineage.map(|snapshot| snapshot.position).min())
+        Ok(first)
     }
 
     /// The archived log of a lineage, in the order of positions.

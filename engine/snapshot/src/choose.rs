@@ -32,7 +32,7 @@ impl Repository {
     /// # Errors
     /// [`Error::Store`], and [`Error::Damaged`] if one cannot be read.
     pub fn list(&self) -> Result<Vec<Snapshot>> {
-        let (snapshots, unreadable) = self.look()?;
+        let (snapshots, unreadable) = self.all()?;
         match unreadable.into_iter().next() {
             Some(Unreadable { why, .. }) => Err(why),
             None => Ok(snapshots),
@@ -50,7 +50,7 @@ impl Repository {
 
     /// The snapshot to begin with for a moment; without one, the newest.
     pub(crate) fn choose(&self, until: Option<&Until>) -> Result<Snapshot> {
-        let (mut snapshots, unreadable) = self.look()?;
+        let (mut snapshots, unreadable) = self.all()?;
         let newest = snapshots.last().map(|newest| (newest.lineage, newest.created_us));
         snapshots.retain(|snapshot| newest.is_some_and(|(lineage, _)| snapshot.lineage == lineage));
         let chosen = to_begin_with(snapshots, until);
@@ -68,12 +68,20 @@ impl Repository {
     }
 
     /// Every snapshot, oldest first, and what stands among them and cannot be read.
-    pub(crate) fn look(&self) -> Result<(Vec<Snapshot>, Vec<Unreadable>)> {
-        let (mut snapshots, mut unreadable) = (Vec::new(), Vec::new());
+    fn all(&self) -> Result<(Vec<Snapshot>, Vec<Unreadable>)> {
+        let mut snapshots = Vec::new();
+        let unreadable = self.look(|snapshot| snapshots.push(snapshot))?;
+        snapshots.sort_by(|a, b| (a.created_us, &a.name).cmp(&(b.created_us, &b.name)));
+        Ok((snapshots, unreadable))
+    }
+
+    /// Looks at every snapshot, one after the other, in no order: each may name very many files. Those that cannot be read.
+    pub(crate) fn look(&self, mut see: impl FnMut(Snapshot)) -> Result<Vec<Unreadable>> {
+        let mut unreadable = Vec::new();
         for meta in self.list_objects(SNAPSHOTS)? {
             let name = last_part(&meta.location);
             match self.snapshot(&name) {
-                Ok(snapshot) => snapshots.push(snapshot),
+                Ok(snapshot) => see(snapshot),
                 // It was deleted meanwhile.
                 Err(Error::NotFound { .. }) => {}
                 Err(why @ Error::Damaged { .. }) => {
@@ -83,8 +91,7 @@ impl Repository {
                 Err(error) => return Err(error),
             }
         }
-        snapshots.sort_by(|a, b| (a.created_us, &a.name).cmp(&(b.created_us, &b.name)));
-        Ok((snapshots, unreadable))
+        Ok(unreadable)
     }
 }
 

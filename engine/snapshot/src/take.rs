@@ -49,17 +49,19 @@ impl There {
             let found = repository.list_objects(below)?;
             objects.extend(found.into_iter().map(|meta| (repository.name_of(&meta.location), meta.size)));
         }
-        let (earlier, unreadable) = repository.look()?;
+        let mut segments = BTreeMap::new();
+        let unreadable = repository.look(|earlier| {
+            if earlier.lineage == pin.lineage() {
+                let named = earlier.files.into_iter();
+                segments.extend(
+                    named.filter_map(|file| Some(((file.name.clone(), file.checksums_sha256?), file))),
+                );
+            }
+        })?;
         // One that nobody can read is no reason to have none that can be read.
         for Unreadable { why, .. } in unreadable {
             tracing::warn!(error = %why, "what only this snapshot has is read and compared again");
         }
-        let segments = earlier
-            .into_iter()
-            .filter(|snapshot| snapshot.lineage == pin.lineage())
-            .flat_map(|snapshot| snapshot.files)
-            .filter_map(|file| Some(((file.name.clone(), file.checksums_sha256?), file)))
-            .collect();
         let log = objects.keys().filter_map(|object| LogObject::parse(object)).collect();
         Ok(Self { objects, segments, log })
     }
