@@ -237,10 +237,15 @@ impl Store {
         if self.log.oldest().into_iter().any(|(log_id, last)| manifest.stored(log_id) < last) {
             return Ok(());
         }
-        let noted = self.manifest.update(|manifest| {
-            manifest.note_log(mark);
-            Ok(())
-        });
+        // What is kept for another reason, as what a full disk left at its end, has no manifest written each time that somebody looks.
+        let is_noted = mark.next_file <= manifest.log.next_file && mark.position <= manifest.log.position;
+        let noted = match is_noted {
+            true => Ok(()),
+            false => self.manifest.update(|manifest| {
+                manifest.note_log(mark);
+                Ok(())
+            }),
+        };
         self.poison_on_error(noted.and_then(|()| self.cut_log()))
     }
 
