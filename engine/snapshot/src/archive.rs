@@ -91,7 +91,7 @@ impl Repository {
     /// The first writes that are missing before a file of the log. They follow on one another, but where one cannot be read or a crash left
     /// only some of several. What is missing before one that is archived was said when it was.
     fn first_gap(&self, pinned: &PinnedLog, there: &[LogObject]) -> Result<Option<Gap>> {
-        let mut before = 0;
+        let mut before = 0u64;
         for file in pinned.files() {
             // Of files that follow on one another nothing is looked for.
             if before.saturating_add(1) < file.first()
