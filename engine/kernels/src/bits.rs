@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Rows of a grid have two bytes, which *strip* of it and which column of the strip. What is wanted of a grid is a run of columns of each
-//! strip, so two tables of 32 bytes say it of thousands of cells: where the run of a strip begins, and how many columns it has.
+//! strip, so two tables of 64 bytes say it of thousands of cells: where the run of a strip begins, and how many columns it has.
 
 use crate::isa::Isa;
 
@@ -44,13 +44,19 @@ impl ByteSet {
 }
 
 /// Strips of a grid.
-pub const STRIPS: usize = 32;
+pub const STRIPS: usize = 64;
 
 /// A run of columns of each strip of a grid, which may begin anew behind the last column.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Runs {
     first: [u8; STRIPS],
     count: [u8; STRIPS],
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self { first: [0; STRIPS], count: [0; STRIPS] }
+    }
 }
 
 impl Runs {

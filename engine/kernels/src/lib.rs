@@ -15,6 +15,7 @@ mod distance;
 mod halves;
 mod isa;
 pub mod matrix;
+mod points;
 mod pool;
 mod prefetch;
 mod sketch;
@@ -29,6 +30,7 @@ pub use codes::{
 pub use distance::{DistanceF32, KernelF32, norm};
 pub use halves::{KernelF16, pack_f16, unpack_f16};
 pub use isa::{ISA_VARIABLE, Isa};
+pub use points::{KernelPoints, Near, POINTS, Points, Squares};
 pub use pool::{CandidatePool, POOL_NODES_MAX};
 pub use prefetch::prefetch;
 pub use sketch::{

@@ -62,8 +62,8 @@ pub(crate) trait FieldSource {
     }
 
     /// What lets through all rows of [`select`](Self::select) and few others, if the condition is not asked for so often that the set is worth
-    /// making. What it reads is put into an order as for [`count`](Self::count).
-    fn screen(&self, _: FieldId, _: &Test, _: &Watch) -> Option<Screen<'_>> {
+    /// making, and about so many rows pass at least. What it reads is put into an order as for [`count`](Self::count).
+    fn screen(&self, _: (FieldId, &Test), _least: usize, _: &Watch) -> Option<Screen<'_>> {
         None
     }
 

@@ -51,10 +51,10 @@ impl FieldIndex {
         }
     }
 
-    /// What tells of rows one by one whether they may pass, if there is something that does.
-    pub(crate) fn screen(&self, test: &Test) -> Option<Screen<'_>> {
+    /// What tells of rows one by one whether they may pass, if there is something that does and about so many do.
+    pub(crate) fn screen(&self, test: &Test, least: usize) -> Option<Screen<'_>> {
         match self {
-            FieldIndex::Places(index) => index.screen(test),
+            FieldIndex::Places(index) => index.screen(test, least),
             FieldIndex::Values(_) | FieldIndex::Elements(_) => None,
         }
     }

@@ -23,7 +23,7 @@ mod tiles;
 use std::ops::Range;
 
 use fixedbitset::FixedBitSet;
-use ragstone_kernels::prefetch;
+use ragstone_kernels::{POINTS, Points, prefetch};
 
 use self::cells::Cells;
 use self::circle::{Circle, point, sides};
@@ -37,21 +37,18 @@ const WORD_BITS: usize = usize::BITS as usize;
 /// Rows of a band for each band.
 const SHAPE: usize = 64;
 /// Places of a band that are taken or left together.
-const STEP: usize = 32;
+const STEP: usize = POINTS;
 /// Steps of a rim that are asked for before their turn.
-const AHEAD: usize = 4;
+const AHEAD: usize = 8;
 /// Rows that are tested for each that may be listed, at most: a list is to cost what its length does.
 const TESTS_A_ROW: usize = 8;
-
-/// Places of a step, as points: `x`, `y` and `z` of each.
-type Points = [[f32; STEP]; 3];
 
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct PlaceIndex {
     /// By bands, and by longitude within each; a band begins with a step, so that there are some of no meaning before it.
     rows: Vec<u32>,
-    /// Of each step; those of no meaning are infinitely far.
+    /// Of each step, on a sphere of radius one; those of no meaning are infinitely far.
     points: Vec<Points>,
     /// Where each step of a band begins, by longitude, and where the last one ends.
     longitudes: Vec<f32>,
@@ -96,6 +93,28 @@ struct Found {
 }
 
 impl Found {
+    /// Those that are certain, and of the others that are possible some that are marked, as the rim is set by tests whatever is said of it.
+    fn with(&self, marked: &[Range<usize>; 2]) -> [Range<usize>; 2] {
+        let parts = || self.possible.iter().zip(&self.certain);
+        let is_within = |(possible, certain): (&Range<usize>, &Range<usize>)| {
+            certain.is_empty() || (possible.start <= certain.start && certain.end <= possible.end)
+        };
+        // Not where the wider goes across the meridian at which degrees jump and the other does not: their parts are not of the same sides.
+        if !parts().all(is_within) {
+            return self.certain.clone();
+        }
+        let mut with = self.certain.clone();
+        for (part, (possible, marked)) in with.iter_mut().zip(self.possible.iter().zip(marked)) {
+            let marked = marked.start.max(possible.start)..marked.end.min(possible.end);
+            if part.start == part.end {
+                *part = marked.start..marked.end.max(marked.start);
+            } else if !marked.is_empty() {
+                *part = marked.start.min(part.start)..marked.end.max(part.end);
+            }
+        }
+        with
+    }
+
     /// Those that are to be tested, in whole steps.
     fn rim(&self) -> impl Iterator<Item = Range<usize>> {
         differing(&self.possible, &self.certain)
@@ -171,31 +190,34 @@ impl PlaceIndex {
             }
         }
         self.each_band(&circle, |found| {
-            let set_already = marked.as_ref().map(|marked| self.cells.places(marked, found.band));
-            for places in differing(&found.certain, &set_already.unwrap_or_default()) {
+            let marked = marked.as_ref().map(|marked| self.cells.places(marked, found.band));
+            let marked = marked.unwrap_or_default();
+            let set = found.with(&marked);
+            for places in differing(&set, &marked) {
                 self.toggle(places, words);
             }
-            rim.extend(found.rim().flat_map(steps_of));
+            rim.extend(found.rim().flat_map(steps_of).map(|step| (step, bits_of(step, &set))));
             true
         });
-        for (at, step) in rim.iter().enumerate() {
+        for (at, (step, is_set)) in rim.iter().enumerate() {
             // They lie apart, in memory that is rarely in the processor's cache.
-            if let Some(later) = rim.get(at + AHEAD) {
+            if let Some((later, _)) = rim.get(at + AHEAD) {
                 prefetch(&self.points[*later..=*later]);
                 prefetch(self.rows_of(*later));
             }
-            // Whether they pass is anybody's guess, so nothing is made to depend on it but a bit.
-            self.test(*step, &circle, (column, file, test), |row, passes| {
-                words[row as usize / WORD_BITS] |= usize::from(passes) << (row as usize % WORD_BITS);
-            });
+            let rows = self.rows_of(*step);
+            for place in ones(self.passing(*step, &circle, (column, file, test)) ^ is_set) {
+                toggle(rows[place], words);
+            }
         }
         set
     }
 
-    /// Lets through the rows that may be within the distance, and few others; `None` if there are few rows, or that cannot be told.
-    pub(crate) fn screen(&self, test: &Test) -> Option<Screen<'_>> {
+    /// Lets through the rows that may be within the distance, and few others; `None` if these are not about so many, there are few rows at all, or
+    /// it cannot be told.
+    pub(crate) fn screen(&self, test: &Test, least: usize) -> Option<Screen<'_>> {
         let Test::Within(center, metres) = *test else { return None };
-        self.tiles.as_ref()?.screen(&Circle::new(center, metres))
+        self.tiles.as_ref()?.screen(&Circle::new(center, metres), least)
     }
 
     /// The rows of a step, and of no meaning before and behind those of its band.
@@ -230,11 +252,8 @@ impl PlaceIndex {
             tests -= tested;
             found.certain.iter().for_each(|places| rows.extend_from_slice(&self.rows[places.clone()]));
             for step in found.rim().flat_map(steps_of) {
-                self.test(step, &circle, (column, file, test), |row, passes| {
-                    if passes {
-                        rows.push(row);
-                    }
-                });
+                let passing = self.passing(step, &circle, (column, file, test));
+                rows.extend(ones(passing).map(|place| self.rows_of(step)[place]));
             }
             is_over = rows.len() > max;
             !is_over
@@ -244,33 +263,18 @@ impl PlaceIndex {
 
     /// Takes the rows at some places into a set, and out of it those that are there.
     fn toggle(&self, places: Range<usize>, words: &mut [usize]) {
-        for row in &self.rows[places] {
-            words[*row as usize / WORD_BITS] ^= 1 << (*row as usize % WORD_BITS);
-        }
+        self.rows[places].iter().for_each(|row| toggle(*row, words));
     }
 
-    /// Gives the row of each place of a step with whether it is within a circle: by the chord, else by what the column says. What has no meaning
-    /// is not.
+    /// Which of the rows of a step are within a circle, a bit for each: by the chord, else by what the column says.
     #[inline]
-    fn test(
-        &self,
-        step: usize,
-        circle: &Circle,
-        (column, file, test): (&Column, &[u8], &Test),
-        mut each: impl FnMut(u32, bool),
-    ) {
-        let rows = self.rows_of(step);
-        let mut squares = circle.squares(&self.points[step]);
-        if squares.iter().fold(false, |any, square| any | circle.doubts(*square)) {
-            for (square, row) in squares.iter_mut().zip(rows) {
-                if circle.doubts(*square) {
-                    let value = column.get(file, *row as usize);
-                    let passes = value.is_some_and(|value| test.passes(value));
-                    *square = if passes { f32::NEG_INFINITY } else { f32::INFINITY };
-                }
-            }
-        }
-        rows.iter().zip(squares).for_each(|(row, square)| each(*row, circle.holds(square)));
+    fn passing(&self, step: usize, circle: &Circle, (column, file, test): (&Column, &[u8], &Test)) -> u32 {
+        let near = circle.near(&self.points[step]);
+        let in_doubt = ones(near.in_doubt).map(|place| {
+            let value = column.get(file, self.rows_of(step)[place] as usize);
+            u32::from(value.is_some_and(|value| test.passes(value))) << place
+        });
+        in_doubt.fold(near.within, |passing, bit| passing | bit)
     }
 
     /// The bands that a circle reaches.
@@ -329,13 +333,41 @@ impl PlaceIndex {
 
 /// What is in the ranges of one pair and not in those of the other: from every other one of all their ends to the next.
 fn differing(a: &[Range<usize>; 2], b: &[Range<usize>; 2]) -> impl Iterator<Item = Range<usize>> {
-    let ranges = [&a[0], &a[1], &b[0], &b[1]];
-    let mut ends = [0; 8];
-    for (pair, range) in ends.chunks_exact_mut(2).zip(ranges) {
-        pair.copy_from_slice(&[range.start, range.end]);
+    let mut ends = [a[0].start, a[0].end, b[0].start, b[0].end, a[1].start, a[1].end, b[1].start, b[1].end];
+    if a[1].is_empty() && b[1].is_empty() {
+        // As most are: without the comparisons of a sort, which cannot be predicted.
+        let (first, last) = (ends[0].min(ends[2]), ends[1].max(ends[3]));
+        let (start, end) = (ends[0].max(ends[2]), ends[1].min(ends[3]));
+        ends = [first, start.min(end), start.max(end), last, 0, 0, 0, 0];
+    } else {
+        ends.sort_unstable();
     }
-    ends.sort_unstable();
     (0..ends.len()).step_by(2).map(move |at| ends[at]..ends[at + 1])
+}
+
+#[inline]
+fn toggle(row: u32, words: &mut [usize]) {
+    words[row as usize / WORD_BITS] ^= 1 << (row as usize % WORD_BITS);
+}
+
+/// The places of the bits that are one.
+#[inline]
+fn ones(mut bits: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = bits.trailing_zeros() as usize;
+        (bits != 0).then(|| {
+            bits &= bits - 1;
+            place
+        })
+    })
+}
+
+/// A bit for each place of a step that is one of some.
+#[inline]
+fn bits_of(step: usize, places: &[Range<usize>; 2]) -> u32 {
+    // Of the places of the step those before one.
+    let before = |place: usize| (1_u64 << place.saturating_sub(step * STEP).min(STEP)) - 1;
+    places.iter().fold(0, |bits, places| bits | (before(places.end) & !before(places.start)) as u32)
 }
 
 /// The steps of places that are in whole steps.

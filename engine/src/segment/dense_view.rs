@@ -185,12 +185,17 @@ impl<'a> DenseView<'a> {
         Some(self.segment.few(filter, watch)?.into_iter().filter_map(node_of).collect())
     }
 
-    /// What lets through the live nodes that pass and few others, if there is such a thing and nodes are rows.
-    pub(crate) fn screened(&self, filter: Option<&CompiledFilter>, watch: &Watch) -> Option<Screened<'a>> {
+    /// What lets through the live nodes that pass and few others, if there is such a thing for about so many rows, and nodes are rows.
+    pub(crate) fn screened(
+        &self,
+        filter: Option<&CompiledFilter>,
+        least: usize,
+        watch: &Watch,
+    ) -> Option<Screened<'a>> {
         let Of::Sealed(dense) = self.of else { return None };
         let filter = filter.filter(|_| dense.nodes.are_slots())?;
         // Rows without the vector come after those that have it.
-        let mut screened = filter.screened(self.segment, watch)?.of_first(dense.vectors() as usize);
+        let mut screened = filter.screened(self.segment, least, watch)?.of_first(dense.vectors() as usize);
         let dead = &self.segment.dead;
         if dead.count > 0 {
             screened.refuse(&dead.bits);

@@ -311,9 +311,9 @@ impl SealedSegment {
         self.columns.list(self.bytes(), asked, max, watch)
     }
 
-    /// What lets through all of these and few others, if there is such a thing and the condition is asked for the first time.
-    pub(super) fn screen(&self, asked: (FieldId, &Test), watch: &Watch) -> Option<Screen<'_>> {
-        self.columns.screen(self.bytes(), asked, watch)
+    /// What lets through all of these and few others, if there is such a thing, the condition is asked for the first time, and about so many pass.
+    pub(super) fn screen(&self, asked: (FieldId, &Test), least: usize, watch: &Watch) -> Option<Screen<'_>> {
+        self.columns.screen(self.bytes(), (asked, least), watch)
     }
 
     /// Whether every column is of a field that the collection has.

@@ -116,12 +116,13 @@ impl FieldSource for SegmentView {
         (rows.len() <= max).then_some(rows)
     }
 
-    fn screen(&self, field: FieldId, test: &Test, watch: &Watch) -> Option<Screen<'_>> {
+    fn screen(&self, asked: (FieldId, &Test), least: usize, watch: &Watch) -> Option<Screen<'_>> {
         let segment = self.as_sealed()?;
-        if !self.patches.is_about(field) {
-            return segment.screen((field, test), watch);
+        let screen = segment.screen(asked, least, watch)?;
+        if !self.patches.is_about(asked.0) {
+            return Some(screen);
         }
-        let (screen, patched) = (segment.screen((field, test), watch)?, self.patches.count());
+        let patched = self.patches.count();
         (patched * PATCHED_ONE_IN <= screen.count()).then(|| screen.and_moved(self.patches.slots(), patched))
     }
 

@@ -3,7 +3,7 @@
 use std::arch::is_x86_feature_detected as has;
 use std::arch::x86_64::*;
 
-use super::{ByteSet, Cells, Count, KernelBits, Runs, WORD_BITS};
+use super::{ByteSet, Cells, Count, KernelBits, Runs, STRIPS, WORD_BITS, Within};
 use crate::isa::Isa;
 
 /// For AVX2 or more.
@@ -15,12 +15,13 @@ pub(super) fn kernel(isa: Isa, plain: KernelBits) -> KernelBits {
     match isa {
         Isa::Scalar => plain,
         Isa::Avx2 => KernelBits { select: select_avx2, within: within_avx2, ..counting },
-        Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx if has!("avx512vpopcntdq") => {
-            let (ones, blocks) = (ones_avx512 as Count, blocks_avx512 as Count);
-            KernelBits { ones, blocks, select: select_avx512, within: within_avx512 }
-        }
         Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx => {
-            KernelBits { select: select_avx512, within: within_avx512, ..counting }
+            let (ones, blocks) = match has!("avx512vpopcntdq") {
+                true => (ones_avx512 as Count, blocks_avx512 as Count),
+                false => (counting.ones, counting.blocks),
+            };
+            let within = if has!("avx512vbmi") { within_avx512_vbmi as Within } else { within_avx512 };
+            KernelBits { ones, blocks, select: select_avx512, within }
         }
     }
 }
@@ -110,20 +111,19 @@ fn select_avx512(bytes: &[[u8; WORD_BITS]], wanted: &ByteSet, out: &mut [usize])
     unsafe { inner(bytes, wanted, out) }
 }
 
+/// Entries of a quarter of a table: as many as a shuffle looks up.
+const QUARTER: usize = 16;
+/// Added to a place in a table with saturation, it leaves those of the first quarter below 128, which a shuffle takes the entry of; of all others it makes zero.
+const OUTSIDE: i8 = 0x70;
+
 fn within_avx2((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
-    /// The entry of each strip, by halves of a table.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn entries([lower, upper]: [__m256i; 2], strips: __m256i) -> __m256i {
-        // A strip's bit of the value 16 becomes the highest of its byte.
-        let is_upper = _mm256_slli_epi16::<3>(strips);
-        _mm256_blendv_epi8(_mm256_shuffle_epi8(lower, strips), _mm256_shuffle_epi8(upper, strips), is_upper)
-    }
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn half(table: &[u8; 16]) -> __m256i {
-        // SAFETY: it has sixteen bytes.
-        unsafe { _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast())) }
+    fn quarters(table: &[u8; STRIPS]) -> [__m256i; STRIPS / QUARTER] {
+        // SAFETY: a quarter has sixteen bytes.
+        std::array::from_fn(|at| unsafe {
+            _mm256_broadcastsi128_si256(_mm_loadu_si128(table[at * QUARTER..][..QUARTER].as_ptr().cast()))
+        })
     }
     #[inline]
     #[target_feature(enable = "avx2")]
@@ -133,16 +133,20 @@ fn within_avx2((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
     }
     #[target_feature(enable = "avx2")]
     fn inner((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
-        let ([first_low, first_high], _) = runs.first.as_chunks() else { return };
-        let ([count_low, count_high], _) = runs.count.as_chunks() else { return };
-        let (first, count) = ([half(first_low), half(first_high)], [half(count_low), half(count_high)]);
+        let (firsts, counts) = (quarters(&runs.first), quarters(&runs.count));
         for ((strips, columns), word) in strips.iter().zip(columns).zip(out) {
             let (strips, columns) = (strips.as_chunks().0, columns.as_chunks().0);
             *word = 0;
             for (at, (strip, column)) in strips.iter().zip(columns).enumerate() {
                 let strip = load(strip);
-                let from_first = _mm256_sub_epi8(load(column), entries(first, strip));
-                let left = _mm256_subs_epu8(entries(count, strip), from_first);
+                let (mut first, mut count) = (_mm256_setzero_si256(), _mm256_setzero_si256());
+                for (quarter, (firsts, counts)) in firsts.iter().zip(&counts).enumerate() {
+                    let place = _mm256_xor_si256(strip, _mm256_set1_epi8((quarter * QUARTER) as i8));
+                    let place = _mm256_adds_epu8(place, _mm256_set1_epi8(OUTSIDE));
+                    first = _mm256_or_si256(first, _mm256_shuffle_epi8(*firsts, place));
+                    count = _mm256_or_si256(count, _mm256_shuffle_epi8(*counts, place));
+                }
+                let left = _mm256_subs_epu8(count, _mm256_sub_epi8(load(column), first));
                 let is_beyond = _mm256_cmpeq_epi8(left, _mm256_setzero_si256());
                 *word |= (!_mm256_movemask_epi8(is_beyond) as u32 as usize) << (32 * at);
             }
@@ -152,39 +156,53 @@ fn within_avx2((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
     unsafe { inner((strips, columns), runs, out) }
 }
 
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn load_avx512(bytes: &[u8; 64]) -> __m512i {
+    // SAFETY: they are 64.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
 fn within_avx512((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
-    /// The entry of each strip, by halves of a table.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn entries([lower, upper]: [__m512i; 2], strips: __m512i) -> __m512i {
-        // A strip's bit of the value 16 becomes the highest of its byte.
-        let is_upper = _mm512_movepi8_mask(_mm512_slli_epi16::<3>(strips));
-        let lower = _mm512_shuffle_epi8(lower, strips);
-        _mm512_mask_shuffle_epi8(lower, is_upper, upper, strips)
-    }
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw")]
-    fn half(table: &[u8; 16]) -> __m512i {
-        // SAFETY: it has sixteen bytes.
-        unsafe { _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().cast())) }
-    }
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw")]
-    fn load(bytes: &[u8; WORD_BITS]) -> __m512i {
-        // SAFETY: they are 64.
-        unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+    fn quarters(table: &[u8; STRIPS]) -> [__m512i; STRIPS / QUARTER] {
+        // SAFETY: a quarter has sixteen bytes.
+        std::array::from_fn(|at| unsafe {
+            _mm512_broadcast_i32x4(_mm_loadu_si128(table[at * QUARTER..][..QUARTER].as_ptr().cast()))
+        })
     }
     #[target_feature(enable = "avx512f,avx512bw")]
     fn inner((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
-        let ([first_low, first_high], _) = runs.first.as_chunks() else { return };
-        let ([count_low, count_high], _) = runs.count.as_chunks() else { return };
-        let (first, count) = ([half(first_low), half(first_high)], [half(count_low), half(count_high)]);
+        let (firsts, counts) = (quarters(&runs.first), quarters(&runs.count));
         for ((strips, columns), word) in strips.iter().zip(columns).zip(out) {
-            let strip = load(strips);
-            let from_first = _mm512_sub_epi8(load(columns), entries(first, strip));
-            *word = _mm512_cmplt_epu8_mask(from_first, entries(count, strip)) as usize;
+            let strip = load_avx512(strips);
+            let (mut first, mut count) = (_mm512_setzero_si512(), _mm512_setzero_si512());
+            for (quarter, (firsts, counts)) in firsts.iter().zip(&counts).enumerate() {
+                let place = _mm512_xor_si512(strip, _mm512_set1_epi8((quarter * QUARTER) as i8));
+                let place = _mm512_adds_epu8(place, _mm512_set1_epi8(OUTSIDE));
+                first = _mm512_or_si512(first, _mm512_shuffle_epi8(*firsts, place));
+                count = _mm512_or_si512(count, _mm512_shuffle_epi8(*counts, place));
+            }
+            let from_first = _mm512_sub_epi8(load_avx512(columns), first);
+            *word = _mm512_cmplt_epu8_mask(from_first, count) as usize;
         }
     }
     // SAFETY: the level has AVX-512 BW.
+    unsafe { inner((strips, columns), runs, out) }
+}
+
+/// With the instruction that looks up a whole table.
+fn within_avx512_vbmi((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    fn inner((strips, columns): Cells<'_>, runs: &Runs, out: &mut [usize]) {
+        let (firsts, counts) = (load_avx512(&runs.first), load_avx512(&runs.count));
+        for ((strips, columns), word) in strips.iter().zip(columns).zip(out) {
+            let strip = load_avx512(strips);
+            let from_first = _mm512_sub_epi8(load_avx512(columns), _mm512_permutexvar_epi8(strip, firsts));
+            *word = _mm512_cmplt_epu8_mask(from_first, _mm512_permutexvar_epi8(strip, counts)) as usize;
+        }
+    }
+    // SAFETY: `kernel` has asked the processor.
     unsafe { inner((strips, columns), runs, out) }
 }

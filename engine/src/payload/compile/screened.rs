@@ -27,10 +27,16 @@ pub(crate) struct Screened<'a> {
 }
 
 impl CompiledFilter {
-    /// The filter with a screen; `None` if it has no condition that gets one, or the watch ended finding the rows of the others.
-    pub(crate) fn screened<'a>(&self, source: &'a dyn FieldSource, watch: &Watch) -> Option<Screened<'a>> {
+    /// The filter with a screen; `None` if it has no condition that gets one and that about so many rows pass, or the watch ended finding the rows
+    /// of the others.
+    pub(crate) fn screened<'a>(
+        &self,
+        source: &'a dyn FieldSource,
+        least: usize,
+        watch: &Watch,
+    ) -> Option<Screened<'a>> {
         let (field, test) = self.root.circle()?;
-        let screen = source.screen(field, test, watch)?;
+        let screen = source.screen((field, test), least, watch)?;
         let others = self.root.without(test, source, watch);
         watch.interrupted().is_none().then(|| Screened { field, test: test.clone(), screen, others })
     }

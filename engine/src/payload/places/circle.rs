@@ -9,7 +9,8 @@
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
-use super::{Points, STEP};
+use ragstone_kernels::{KernelPoints, Near, Points, Squares};
+
 use crate::payload::GeoPoint;
 use crate::payload::geo::{EARTH_RADIUS_M, haversine};
 
@@ -80,8 +81,8 @@ pub(super) struct Circle {
     /// Where a meridian touches it, which is where it is widest: a little nearer to the pole than its centre. `None` where it holds a pole.
     widest: Option<f64>,
     /// What the square of a chord is below if it is within whatever rounding did, and above if it is beyond.
-    surely_within: f32,
-    surely_beyond: f32,
+    squares: Squares,
+    kernel: KernelPoints,
 }
 
 /// A parallel, and where it leaves a circle.
@@ -110,35 +111,15 @@ impl Circle {
             haversine,
             height: angle.to_degrees() + SLACK_DEGREES,
             widest: (sine.abs() < 1.0).then(|| sine.asin().to_degrees()),
-            surely_within: (square - slack) as f32,
-            surely_beyond: (square + slack) as f32,
+            squares: Squares { within: (square - slack) as f32, beyond: (square + slack) as f32 },
+            kernel: KernelPoints::new(),
         }
     }
 
-    /// The squares of the chords from the centre to some places.
+    /// Which of some places are within it, by the squares of the chords from the centre, as far as coordinates that are rounded tell.
     #[inline]
-    pub(super) fn squares(&self, points: &Points) -> [f32; STEP] {
-        let mut squares = [0.0; STEP];
-        for (axis, center) in points.iter().zip(self.point) {
-            for (square, at) in squares.iter_mut().zip(axis) {
-                let apart = at - center;
-                *square += apart * apart;
-            }
-        }
-        squares
-    }
-
-    /// Whether a place is within it, by the square of the chord from the centre, if that does not leave it [in doubt](Self::doubts).
-    #[inline]
-    pub(super) fn holds(&self, square: f32) -> bool {
-        square < self.surely_within
-    }
-
-    /// Whether the square of a chord does not tell if the place is within, as coordinates are rounded.
-    #[inline]
-    pub(super) fn doubts(&self, square: f32) -> bool {
-        // Without a branch, so that several are asked at a time.
-        (square >= self.surely_within) & (square <= self.surely_beyond)
+    pub(super) fn near(&self, points: &Points) -> Near {
+        self.kernel.near(points, self.point, self.squares)
     }
 
     /// Whether longitudes say anywhere what is within it.
@@ -200,8 +181,10 @@ pub(super) fn sides(longitude: f64, width: f64) -> [Option<(f64, f64)>; 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+    use ragstone_kernels::POINTS;
+
+    use super::*;
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
@@ -229,13 +212,14 @@ mod tests {
             let distance = center.distance_m(place);
             let metres = (distance + off).max(0.0);
             let circle = Circle::new(center, metres);
-            let sides = point(place).into_iter().zip(circle.point).map(|(a, b)| (a - b) * (a - b));
-            let square: f32 = sides.sum();
-            if circle.doubts(square) {
+            let near = circle.near(&point(place).map(|axis| [axis; POINTS]));
+            if near.in_doubt != 0 {
+                prop_assert_eq!(near.in_doubt, u32::MAX);
                 let is_near = (distance - metres).abs() < 20.0;
                 prop_assert!(is_near || distance.max(metres) > 1.5e7, "{distance} {metres}");
             } else {
-                prop_assert_eq!(circle.holds(square), distance <= metres, "{} {}", distance, metres);
+                let expected = if distance <= metres { u32::MAX } else { 0 };
+                prop_assert_eq!(near.within, expected, "{} {}", distance, metres);
             }
         }
     }

@@ -35,7 +35,7 @@ impl Indexed {
         let expected: Vec<u32> = tested.ones().map(|row| row as u32).collect();
         assert_eq!(listed, Some(expected), "{metres} around {center:?}");
         assert!(count == 0 || index.list(column, file, &test, count - 1).is_none());
-        if let Some(screen) = index.screen(&test) {
+        if let Some(screen) = index.screen(&test, 0) {
             assert!(tested.ones().all(|row| screen.admits(row as u32)), "{metres} around {center:?}");
         }
         (count, index.cells.mark(&Circle::new(center, metres)).is_some())
@@ -92,8 +92,11 @@ fn screens_let_few_others_through() {
         let indexed = Indexed::new((0..rows).map(|row| (row % 9 != 5).then(&mut place)));
         for metres in [1e5, 2e5] {
             let (count, _) = indexed.check(middle, metres);
-            let screen = indexed.index.screen(&Test::Within(middle, metres)).unwrap();
+            let screen = indexed.index.screen(&Test::Within(middle, metres), 0).unwrap();
             let through = (0..rows).filter(|row| screen.admits(*row)).count();
+            // By a quarter of the strips.
+            let is_told = |least: usize| indexed.index.screen(&Test::Within(middle, metres), least).is_some();
+            assert!(is_told(count * 2 / 3) && !is_told(count * 3 / 2), "{count} {metres} {lat}");
             assert!(through >= count && through * 3 < count * 4, "{through} for {count} {metres} {lat}");
             assert!(
                 screen.count() * 4 > count * 3 && screen.count() < through * 2,
@@ -108,7 +111,7 @@ fn screens_let_few_others_through() {
             assert!(failing * 2.0 < estimated * 3.0 && estimated < most, "{failing} {estimated} {lat}");
         }
         // Nowhere near, around the pole, and of more than half of the earth.
-        let screen = |center: GeoPoint, metres: f64| indexed.index.screen(&Test::Within(center, metres));
+        let screen = |center: GeoPoint, metres: f64| indexed.index.screen(&Test::Within(center, metres), 0);
         assert_eq!(screen(GeoPoint::new(lat / 2.0 + 30.0, lon - 90.0), 1e3).unwrap().count(), 0);
         assert!(screen(GeoPoint::new(88.0, lon), 3e5).is_none());
         assert!(screen(middle, 1.2e7).is_none());
@@ -116,7 +119,7 @@ fn screens_let_few_others_through() {
     let few = Indexed::new((0..5_000).map(|_| Some(near(&mut random, GeoPoint::new(0.0, 0.0), 5.0))));
     let Indexed { column, file, rows, .. } = &few;
     let index = PlaceIndex::new(column, file, (*rows, &Watch::default())).unwrap();
-    assert!(index.screen(&Test::Within(GeoPoint::new(0.0, 0.0), 1e5)).is_none());
+    assert!(index.screen(&Test::Within(GeoPoint::new(0.0, 0.0), 1e5), 0).is_none());
 }
 
 /// Bands of one latitude, steps of one longitude, and both.

@@ -6,7 +6,8 @@
 //!
 //! Circles that hold a pole or are wider than half of the earth have no screen: their columns are not a run that says anything.
 //!
-//! **Cost.** Two bytes a row and 4 KiB a strip. A screen takes an arc sine and two binary searches for each strip that the circle reaches.
+//! **Cost.** Two bytes a row and 4 KiB a strip. A screen takes an arc sine and two binary searches for each strip that the circle reaches; whether
+//! it is worth it is told by one strip in [`SAMPLE`].
 
 use super::Band;
 use super::cells::edges;
@@ -18,6 +19,8 @@ const COLUMNS: usize = 1 << 10;
 const STRIPS: usize = TILES / COLUMNS - 1;
 /// In place of a tile: no column of the last strip is ever wanted.
 const NOWHERE: u16 = u16::MAX;
+/// One strip in so many tells about how many rows a circle has.
+const SAMPLE: usize = 4;
 /// Of fewer rows the set of those within a circle takes no longer than a screen.
 pub(super) const ROWS_MIN: usize = 1 << 14;
 
@@ -69,9 +72,21 @@ impl Tiles {
         tiles
     }
 
-    /// Lets through what may be within a circle.
-    pub(super) fn screen(&self, circle: &Circle) -> Option<Screen<'_>> {
-        if !circle.has_half_widths() || circle.holds_pole() {
+    /// About how many places a circle has.
+    fn about(&self, circle: &Circle) -> usize {
+        let mut places = 0;
+        for strip in self.strips.iter().skip(SAMPLE / 2).step_by(SAMPLE) {
+            let width = circle.edge(f64::midpoint(strip.south, strip.north)).half_width;
+            let parts = sides(circle.center.lon, width.unwrap_or(0.0)).into_iter().flatten();
+            let columns: usize = parts.map(|(west, east)| strip.column(east) - strip.column(west)).sum();
+            places += columns * strip.places * SAMPLE / COLUMNS;
+        }
+        places
+    }
+
+    /// Lets through what may be within a circle, if that is about so many rows at least.
+    pub(super) fn screen(&self, circle: &Circle, least: usize) -> Option<Screen<'_>> {
+        if !circle.has_half_widths() || circle.holds_pole() || self.about(circle) < least {
             return None;
         }
         let mut screen = Screen::new(&self.of_rows);

@@ -115,7 +115,7 @@ impl World {
         let state = view.state.current();
         let compiled = CompiledFilter::new(filter, &state.fields).unwrap();
         let sealed = state.segments.iter().find(|segment| segment.as_sealed().is_some()).unwrap();
-        sealed.dense(0).screened(Some(&compiled), &watch).is_some()
+        sealed.dense(0).screened(Some(&compiled), 0, &watch).is_some()
     }
 
     /// Compares a search with testing every row: how many of the right rows it gives, of how many; the rows that match, and the ways that were

@@ -314,15 +314,16 @@ impl SealedColumns {
         self.of_index(file, asked, watch, list).map_or_else(|| Some(Vec::new()), Option::flatten)
     }
 
-    /// What lets through all of these and few others, if the column has such a thing and the condition is asked for the first time.
+    /// What lets through all of these and few others, if the column has such a thing, the condition is asked for the first time, and about so many
+    /// pass.
     pub(in crate::segment) fn screen<'a>(
         &'a self,
         file: &'a [u8],
-        (field, test): (FieldId, &Test),
+        ((field, test), least): ((FieldId, &Test), usize),
         watch: &Watch,
     ) -> Option<Screen<'a>> {
         let screen = |index: &'a FieldIndex, _: Indexed<'a>, test: &Test| {
-            if self.filters.is_first(field, test) { index.screen(test) } else { None }
+            if self.filters.is_first(field, test) { index.screen(test, least) } else { None }
         };
         self.of_index(file, (field, test), watch, screen)?.flatten()
     }
