@@ -142,6 +142,7 @@ impl Call {
         attributes.push(KeyValue::new(names::OPERATION, "chat"));
         attributes.push(KeyValue::new(names::PROVIDER, names::BY_PROTOCOL));
         attributes.push(KeyValue::new(names::MODEL, told.model.to_owned()));
+        attributes.push(KeyValue::new(names::IS_STREAMED, true));
         let tokens = told.usage.into_iter().flat_map(|usage| {
             [(names::INPUT_TOKENS, usage.prompt_tokens), (names::OUTPUT_TOKENS, usage.completion_tokens)]
         });

@@ -21,6 +21,10 @@ pub(super) const MODEL: &str = "gen_ai.request.model";
 pub(super) const INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
 pub(super) const OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
 pub(super) const FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
+/// Whether the service is asked for its answer piece by piece, which it always is.
+pub(super) const IS_STREAMED: &str = "gen_ai.request.stream";
+/// Seconds from asking the service to the first piece of its answer.
+pub(super) const FIRST_TOKEN: &str = "gen_ai.response.time_to_first_chunk";
 /// The collection.
 pub(super) const DATA_SOURCE: &str = "gen_ai.data_source.id";
 pub(super) const TOP_K: &str = "gen_ai.retrieval.top_k";
@@ -34,8 +38,6 @@ pub(super) const DB_OPERATION: &str = "db.operation.name";
 pub(super) const STAGE: &str = "ragstone.stage";
 /// Hits, chunks, vectors: what came of it.
 pub(super) const RESULTS: &str = "ragstone.results";
-/// Seconds from the evidence to the first piece of an answer.
-pub(super) const FIRST_TOKEN: &str = "ragstone.first_token_seconds";
 /// The kind of turns of which a request waits for one.
 pub(super) const KIND: &str = "ragstone.kind";
 /// Where the answers that are kept had one for the question: `hit`.

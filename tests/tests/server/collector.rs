@@ -133,6 +133,7 @@ fn shown(value: Option<&AnyValue>) -> String {
     match value.and_then(|value| value.value.as_ref()) {
         Some(Value::StringValue(text)) => text.clone(),
         Some(Value::IntValue(number)) => number.to_string(),
+        Some(Value::BoolValue(is_so)) => is_so.to_string(),
         Some(Value::ArrayValue(array)) => {
             format!("{:?}", array.values.iter().map(|value| shown(Some(value))).collect::<Vec<_>>())
         }

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
 use ragstone_client::{Enrich, Query};
+use ragstone_proto::v1::{self, ErrorReason};
 use ragstone_rag::answers::AnswerCacheOptions;
 use ragstone_server::{ServerConfig, TelemetryConfig};
 use serde_json::{Value, json};
@@ -135,6 +138,59 @@ async fn the_table_has_every_metric_with_its_labels_and_no_other() {
     server.stop().await;
 }
 
+/// The codes of gRPC.
+const CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// What an expression compares labels with, each alternative by itself: `code=~"A|B"` is `code`, `A` and `code`, `B`. Of patterns of other
+/// kinds, and of variables, nothing is told.
+fn compared(expression: &str) -> Vec<(String, String)> {
+    let parts: Vec<&str> = expression.split('"').collect();
+    let mut found = Vec::new();
+    for pair in parts.chunks_exact(2) {
+        let (before, values) = (pair[0].trim_end_matches(['=', '!', '~']), pair[1]);
+        let label =
+            before.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
+        let is_word =
+            |value: &&str| value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
+        let words = values.split('|').filter(is_word).filter(|value| !value.contains(".."));
+        found.extend(words.map(|value| (label.to_owned(), value.to_owned())));
+    }
+    found
+}
+
+/// Whether a label may have a value: one of the API's, or one that the README names.
+fn may_be(label: &str, value: &str) -> bool {
+    let files = FileDescriptorSet::decode(v1::FILE_DESCRIPTOR_SET).unwrap().file;
+    let services = || files.iter().flat_map(|file| file.service.iter().map(move |service| (file, service)));
+    match label {
+        "code" => CODES.contains(&value),
+        "service" => {
+            services().any(|(file, service)| format!("{}.{}", file.package(), service.name()) == value)
+        }
+        "method" => services().any(|(_, service)| service.method.iter().any(|method| method.name() == value)),
+        "reason" if ErrorReason::from_str_name(&format!("ERROR_REASON_{value}")).is_some() => true,
+        _ => read("README.md").contains(&format!("`{value}`")),
+    }
+}
+
 /// What is wrong with an expression, and with the labels that a text beside it shows.
 fn wrong_in(expression: &str, shown: &[String]) -> Vec<String> {
     let table = table();
@@ -152,6 +208,11 @@ fn wrong_in(expression: &str, shown: &[String]) -> Vec<String> {
         labels.extend(OF_EVERY_SERIES.into_iter().chain(further).map(str::to_owned));
         wrong.extend(asked.difference(&labels).map(|label| format!("{name} has no label {label}")));
         known.extend(labels);
+    }
+    for (label, value) in compared(expression) {
+        if !may_be(&label, &value) {
+            wrong.push(format!("{label} is never {value}: {expression}"));
+        }
     }
     let grouped = expression.split("by (").skip(1).filter_map(|rest| rest.split_once(')'));
     let grouped = grouped.flat_map(|(labels, _)| labels.split(',')).map(|label| label.trim().to_owned());
@@ -218,7 +279,8 @@ fn alerts_are_about_metrics_that_there_are() {
         assert!(names.insert(name), "{name} is there twice");
         assert!(["warning", "critical"].contains(&alert["labels"]["severity"].as_str().unwrap()), "{name}");
         let told = alert["annotations"].as_object().unwrap();
-        assert!(told.contains_key("summary"), "{name}");
+        // Who is woken reads what has happened and what to do.
+        assert!(told.contains_key("summary") && told.contains_key("description"), "{name}");
         let shown: Vec<String> = told.values().flat_map(|text| shown_in(text.as_str().unwrap())).collect();
         wrong.extend(wrong_in(alert["expr"].as_str().unwrap(), &shown));
         let opened = |bracket: char| alert["expr"].as_str().unwrap().matches(bracket).count();
@@ -226,6 +288,17 @@ fn alerts_are_about_metrics_that_there_are() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(alerts.len() >= 10, "{names:?}");
+    // What a server fails for, by whichever of its ports, and one that is no more, wakes somebody: a full disk fails writes by
+    // RESOURCE_EXHAUSTED, which is in no alert about codes, and the HTTP port has series of its own.
+    let all: String = alerts.iter().map(|alert| format!("{}\n", alert["expr"].as_str().unwrap())).collect();
+    let asked = compared(&all);
+    let is_asked = |label: &str, value: &str| asked.contains(&(label.to_owned(), value.to_owned()));
+    assert!(is_asked("reason", "STORE_IO") && is_asked("code", "INTERNAL"), "{asked:?}");
+    let named: BTreeSet<String> = series(&all).into_iter().map(|(name, _)| name).collect();
+    assert!(
+        named.contains("ragstone_http_requests_total") && named.contains("ragstone_build_info"),
+        "{named:?}"
+    );
 }
 
 #[test]
@@ -235,6 +308,9 @@ fn the_checks_themselves_see_what_they_look_for() {
     let expected =
         [("ragstone_a_bucket".to_owned(), labels(&["b", "c"])), ("ragstone_e".to_owned(), labels(&[]))];
     assert_eq!(named, expected);
+    let values = compared(r#"a{b="c",d=~"E|F.*|5..",g!="$h"} > 0 and i{j!~"k.L"}"#);
+    let pairs = [("b", "c"), ("d", "E"), ("j", "k.L")];
+    assert_eq!(values, pairs.map(|(label, value)| (label.to_owned(), value.to_owned())));
     assert_eq!(shown_in("{{method}} of {{ $labels.kind }}: {{ $value | humanize }}"), ["method", "kind"]);
     assert!(wrong_in("sum by (kind) (ragstone_places_taken)", &["kind".to_owned()]).is_empty());
     for (expression, shown) in [
@@ -243,6 +319,9 @@ fn the_checks_themselves_see_what_they_look_for() {
         ("sum by (model) (ragstone_points)", ""),
         ("ragstone_points", "model"),
         ("ragstone_points_sum", ""),
+        (r#"ragstone_places_taken{kind="raed"}"#, ""),
+        (r#"ragstone_grpc_requests_total{service="ragstone.v1.SearchService", method="Qery"}"#, ""),
+        (r#"ragstone_grpc_requests_total{code=~"INTERNAL|UNAVAILBLE"}"#, ""),
         ("rate(ragstone_log_sync_seconds_bucket[5m]) > up", "stage"),
         ("up", ""),
     ] {
