@@ -163,7 +163,10 @@ impl ServerConfig {
             ("request_timeout", self.request_timeout.as_millis().min(1) as usize),
             ("stream_timeout", self.stream_timeout.as_millis().min(1) as usize),
         ];
-        let zero = positive.into_iter().find(|(_, value)| *value == 0).map(|(name, _)| (name, "is 0"));
+        let zero = positive
+            .into_iter()
+            .find(|(_, value)| *value == 0)
+            .map(|(name, _)| (name, "is 0 and must be above it"));
         // A message of gRPC tells its length in 32 bits.
         let messages =
             [("request_bytes_max", self.request_bytes_max), ("response_bytes_max", self.response_bytes_max)];

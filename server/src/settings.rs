@@ -89,9 +89,22 @@ impl Settings {
     /// a moment.
     ///
     /// # Errors
-    /// As [`ServerConfig::check`]; [`ServeError::Insecure`] with the address as it is written.
+    /// As [`ServerConfig::check`]; [`ServeError::Address`] for one that is not `HOST:PORT`, and [`ServeError::Insecure`], each with the address as
+    /// it is written.
     pub fn check(&self) -> Result<(), ServeError> {
         self.server.check()?;
+        let mut written = [Some(&self.listen), self.http_listen.as_ref()].into_iter().flatten();
+        if let Some(address) = written.find(|address| !has_port(address)) {
+            return Err(ServeError::Address {
+                address: address.clone(),
+                reason: "a host and a port belong to it".to_owned(),
+            });
+        }
+        // Port 0 is another one each time.
+        if self.http_listen.as_ref() == Some(&self.listen) && !self.listen.ends_with(":0") {
+            let reason = "is the same address as listen: each port needs its own";
+            return Err(ServeError::Config { field: "http_listen", reason });
+        }
         let is_elsewhere =
             |address: &&String| address.parse::<SocketAddr>().is_ok_and(|at| !at.ip().is_loopback());
         let mut addresses = [Some(&self.listen), self.http_listen.as_ref()].into_iter().flatten();
@@ -102,6 +115,11 @@ impl Settings {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether it is `HOST:PORT`; whether there is such a host is found out by listening.
+fn has_port(address: &str) -> bool {
+    address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 /// Every setting, in the order of the documentation.

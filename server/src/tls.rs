@@ -64,7 +64,7 @@ impl TlsFiles {
         if self.cert.is_none() && self.client_ca.is_some() {
             return Some(("tls.cert", "is needed beside tls.client_ca"));
         }
-        self.reload_interval.is_zero().then_some(("tls.reload_interval", "is 0"))
+        self.reload_interval.is_zero().then_some(("tls.reload_interval", "is 0 and must be above it"))
     }
 }
 

@@ -108,9 +108,9 @@ impl JwtConfig {
         let given = [("jwt.issuer", &self.issuer), ("jwt.audience", &self.audience)];
         let is_empty = |text: &Option<String>| text.as_ref().is_none_or(String::is_empty);
         match &self.keys {
-            None if !self.roles.is_empty() || given.iter().any(|(_, text)| text.is_some()) => {
-                return Some(("jwt.keys", "is needed beside what else is said of tokens"));
-            }
+            None if self.issuer.is_some() => return Some(("jwt.keys", "is needed beside jwt.issuer")),
+            None if self.audience.is_some() => return Some(("jwt.keys", "is needed beside jwt.audience")),
+            None if !self.roles.is_empty() => return Some(("jwt.keys", "is needed beside jwt.roles")),
             None => {}
             Some(keys) if keys.is_empty() => return Some(("jwt.keys", "is empty")),
             Some(keys) if is_in_the_clear(keys) => {
@@ -126,7 +126,7 @@ impl JwtConfig {
             return Some(("jwt.roles_claim", "is empty"));
         }
         if self.refresh.is_zero() {
-            return Some(("jwt.refresh", "is 0"));
+            return Some(("jwt.refresh", "is 0 and must be above it"));
         }
         match self.limits.check() {
             Ok(()) => None,

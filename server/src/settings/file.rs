@@ -55,18 +55,44 @@ fn is_section(key: &str) -> bool {
 
 fn entry(key: &str, value: &DeValue<'_>) -> Entry {
     let Some(setting) = find(key) else {
-        return Err(match nearest(key) {
-            Some(nearest) => format!("`{key}` is no setting; the nearest is `{nearest}`"),
-            None => format!("`{key}` is no setting"),
+        return Err(match value {
+            DeValue::Table(_) => format!(
+                "`{key}` is no section; settings stand above all sections, or in {}",
+                sections().join(", ")
+            ),
+            _ => format!("`{key}` is no setting{}", meant(key)),
         });
     };
     let written = written(setting.field(), value).map_err(|what| format!("{key} {what}"))?;
     Ok((setting, written))
 }
 
-/// The key that takes the fewest changes to come to.
-fn nearest(key: &str) -> Option<&'static str> {
-    all().map(Setting::key).min_by_key(|known| strsim::damerau_levenshtein(known, key))
+/// The sections that settings stand in, as a file has them.
+fn sections() -> Vec<String> {
+    let mut sections: Vec<&str> =
+        all().filter_map(|setting| Some(setting.key().rsplit_once('.')?.0)).collect();
+    sections.dedup();
+    sections.into_iter().map(|section| format!("[{section}]")).collect()
+}
+
+/// The last part of a key.
+fn without_section(key: &str) -> &str {
+    key.rsplit_once('.').map_or(key, |(_, name)| name)
+}
+
+/// What may have been meant by a key that is none. In TOML whatever stands below `[tls]` is in that section, so a setting of this name elsewhere comes
+/// first; then the key that takes the fewest changes to come to.
+fn meant(key: &str) -> String {
+    let own = without_section(key);
+    let elsewhere = all().map(Setting::key).find(|known| without_section(known) == own);
+    match elsewhere.map(|known| known.rsplit_once('.')) {
+        Some(Some((section, _))) => format!("; `{own}` is one of the section [{section}]"),
+        Some(None) => format!("; `{own}` stands above all sections"),
+        None => {
+            let nearest = all().map(Setting::key).min_by_key(|known| strsim::damerau_levenshtein(known, key));
+            nearest.map_or_else(String::new, |nearest| format!("; the nearest is `{nearest}`"))
+        }
+    }
 }
 
 /// A value of the type that the setting has, as a flag would have it.

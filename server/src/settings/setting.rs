@@ -202,6 +202,11 @@ pub const VARIABLES: &[Variable] = &[
         is_secret: true,
     },
     Variable {
+        name: "OTEL_EXPORTER_OTLP_COMPRESSION",
+        help: "`gzip` compresses what the collector is told; nothing does by default.",
+        is_secret: false,
+    },
+    Variable {
         name: "OTEL_EXPORTER_OTLP_TIMEOUT",
         help: "How many milliseconds the collector has for what is told at a time; 10,000 by default.",
         is_secret: false,

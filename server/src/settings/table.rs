@@ -374,8 +374,8 @@ const TELEMETRY: &[Setting] = &[
         "otlp_endpoint",
         "URL",
         Field::TextIf(|s| &mut s.server.telemetry.otlp_endpoint),
-        "Tell traces to the OTLP collector (gRPC) at this URL, http://127.0.0.1:4317 for instance, or https://…. Off unless given. Spans \
-         hold names, numbers and durations, never texts or prompts.",
+        "Tell traces to the OTLP collector (gRPC) at this URL, http://127.0.0.1:4317 for instance, or https://…, whose certificate a public \
+         authority must vouch for. Off unless given. Spans hold names, numbers and durations, never texts or prompts.",
     )
     .variable_too("OTEL_EXPORTER_OTLP_ENDPOINT"),
     Setting::new(

@@ -93,7 +93,10 @@ fn every_mistake_is_told_with_its_place() {
         ("r.toml:3: ", "offline is true or false, not a text"),
         ("r.toml:4: ", "read_wait `soon` is no time"),
         ("r.toml:7: ", "`tls.certt` is no setting; the nearest is `tls.cert`"),
-        ("r.toml:9: ", "`limits` is no setting"),
+        (
+            "r.toml:9: ",
+            "`limits` is no section; settings stand above all sections, or in [tls], [jwt], [answer_cache]",
+        ),
         ("r.toml:12: ", "jwt.roles grant `fly`"),
         ("RAGSTONE_HTTP_CONNECTIONS_MAX: ", "http_connections_max `many` is no number"),
         ("--log-format: ", "`xml` is not one of text, json"),
@@ -102,6 +105,36 @@ fn every_mistake_is_told_with_its_place() {
     for (mistake, (place, what)) in mistakes.iter().zip(expected) {
         assert!(mistake.starts_with(place) && mistake.contains(what), "{mistake}");
     }
+}
+
+/// `listen` below `[tls]` is `tls.listen`, of which the nearest key is one of TLS, which sends the reader the wrong way.
+#[test]
+fn a_setting_in_the_wrong_place_is_told_its_own() {
+    let file = "cert = \"c\"\n[tls]\nkey = \"k\"\nlisten = \"a:1\"\n[jwt]\nlifetime = \"1h\"\n";
+    let mistakes = resolved(file, &[], &[]).unwrap_err();
+    let expected = [
+        "r.toml:1: `cert` is no setting; `cert` is one of the section [tls]",
+        "r.toml:4: `tls.listen` is no setting; `listen` stands above all sections",
+        "r.toml:6: `jwt.lifetime` is no setting; `lifetime` is one of the section [answer_cache]",
+    ];
+    assert_eq!(mistakes, expected);
+}
+
+#[test]
+fn an_address_without_a_port_and_one_for_both_ports_are_refused() {
+    let checked =
+        |file: &str| resolved(file, &[], &[]).unwrap().settings.check().map_err(|error| error.to_string());
+    for wrong in
+        ["127.0.0.1", "6733", ":6733", "localhost", "[::1]", "127.0.0.1:65536", "http://127.0.0.1:1/"]
+    {
+        for key in ["listen", "http_listen"] {
+            let refused = checked(&format!("{key} = \"{wrong}\"")).unwrap_err();
+            assert!(refused.contains(wrong) && refused.contains("HOST:PORT"), "{wrong}: {refused}");
+        }
+    }
+    let refused = checked("listen = \"127.0.0.1:1\"\nhttp_listen = \"127.0.0.1:1\"").unwrap_err();
+    assert!(refused.starts_with("http_listen is the same address as listen"), "{refused}");
+    assert_eq!(checked("listen = \"127.0.0.1:0\"\nhttp_listen = \"127.0.0.1:0\""), Ok(()));
 }
 
 #[test]
@@ -122,8 +155,8 @@ fn what_strangers_would_reach_is_refused_unless_they_are_asked_or_it_is_insisted
         Err(ServeError::Insecure { address }) => Some(address),
         Err(other) => panic!("{file}: {other}"),
     };
-    for here in ["127.0.0.1:1", "127.1.2.3:1", "[::1]:1", "localhost:1"] {
-        assert_eq!(checked(&format!("listen = \"{here}\"\nhttp_listen = \"{here}\"")), None, "{here}");
+    for here in ["127.0.0.1", "127.1.2.3", "[::1]", "localhost"] {
+        assert_eq!(checked(&format!("listen = \"{here}:1\"\nhttp_listen = \"{here}:2\"")), None, "{here}");
     }
     for elsewhere in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1"] {
         for key in ["listen", "http_listen"] {

@@ -88,6 +88,17 @@ fn check_tells_every_mistake_with_its_place() {
     }
     let long = ["config", "check", "--message-bytes-max", "8GiB", "--request-bytes-max", "4GiB"];
     scratch.fails(&[], &long, &["--request-bytes-max", "is not below 4 GiB"]);
+    // What is missing stands nowhere; the line that asks for it does.
+    scratch.write("u.toml", b"\n[tls]\ncert = \"absent.pem\"\n");
+    let file = scratch.path("u.toml");
+    scratch.fails(&[], &["config", "check", "--config", &file], &[&format!("{file}:3"), "tls.key is needed"]);
+    scratch.write("v.toml", b"http_listen = \"6734\"\n");
+    let file = scratch.path("v.toml");
+    scratch.fails(
+        &[],
+        &["config", "check", "--config", &file],
+        &[&format!("{file}:1"), "`6734`", "HOST:PORT"],
+    );
     let alone = ["config", "check", "--tls-cert", "absent.pem"];
     scratch.fails(&[], &alone, &["tls.key", "beside tls.cert"]);
     let absent = ["config", "check", "--tls-cert", "absent.pem", "--tls-key", "absent.key"];

@@ -72,10 +72,12 @@ fn at(
 /// Why a server did not start or did not end well, with the place of the setting that is to blame.
 pub(super) fn explained(resolved: &Resolved, error: ServeError) -> anyhow::Error {
     let key = match &error {
-        ServeError::Config { field, .. } => *field,
+        &ServeError::Config { field, reason } => written(resolved, field, reason),
         ServeError::Tls(error) => error.setting,
         ServeError::Telemetry(_) => "otlp_endpoint",
-        ServeError::Insecure { address } => listening_on(resolved, address),
+        ServeError::Insecure { address } | ServeError::Address { address, .. } => {
+            listening_on(resolved, address)
+        }
         _ => "",
     };
     match error {
@@ -85,6 +87,13 @@ pub(super) fn explained(resolved: &Resolved, error: ServeError) -> anyhow::Error
         }
         error => at(resolved, key, error),
     }
+}
+
+/// The setting that is to blame; where that is written nowhere, as it is missing (`tls.key is needed beside tls.cert`), the one that asks for it.
+fn written(resolved: &Resolved, field: &'static str, reason: &'static str) -> &'static str {
+    let is_written = |key: &&str| *resolved.origin(key) != Origin::Default;
+    let named = reason.split_whitespace().map(|word| word.trim_end_matches([':', ',']));
+    std::iter::once(field).chain(named).find(is_written).unwrap_or(field)
 }
 
 /// The setting that has this address; none if the system chose a part of it.
