@@ -100,7 +100,7 @@ pub(crate) fn open_collections(
             Ok(core) => drop(cores.insert(id, core)),
             Err(damage) => {
                 let (name, damage) = (root.collections[&id].name.clone(), damage?);
-                tracing::error!(collection = %name, error = %Error::from(damage.clone()), "a collection is not opened");
+                tracing::error!(collection = %name, error = %Error::from(damage.clone()), "a collection is not opened; `ragstone check` names what is damaged, `ragstone repair` or a snapshot mends it");
                 damaged.insert(name, (id, damage));
             }
         }

@@ -247,7 +247,7 @@ impl Server {
         let drained = match timeout_at(grace, &mut served).await {
             Ok(ended) => ended,
             Err(_) => {
-                tracing::warn!("the grace period is over; requests under way are given up");
+                tracing::warn!("the grace period (shutdown_grace) is over; requests under way are given up");
                 give_up.send_replace(true);
                 self.stage.send_replace(Stage::Closing);
                 // Streams that a client keeps open (reflection) end with the process.

@@ -284,12 +284,12 @@ pub(crate) fn engine(error: ragstone::Error) -> Status {
             Problem::new(Code::FailedPrecondition, ErrorReason::StoreLocked, message).status()
         }
         Error::Corrupt { offset, .. } => {
-            tracing::error!(error = %message, "stored data is damaged");
+            tracing::error!(error = %message, "stored data is damaged: `ragstone check` names every place, `ragstone repair` or a snapshot mends it");
             Problem::new(Code::DataLoss, ErrorReason::StoreCorrupt, message).with("offset", offset).status()
         }
         Error::Io { source, .. } => io(source.kind(), message),
         Error::Poisoned { .. } => {
-            tracing::error!(error = %message, "the store accepts no writes");
+            tracing::error!(error = %message, "the store accepts no writes: restart the server once the disk is sound");
             Problem::new(Code::FailedPrecondition, ErrorReason::StorePoisoned, message).status()
         }
         _ => unknown(message),
@@ -297,14 +297,17 @@ pub(crate) fn engine(error: ragstone::Error) -> Status {
 }
 
 fn io(kind: ErrorKind, message: String) -> Status {
-    tracing::error!(error = %message, "the operating system refused an operation");
     match kind {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            tracing::error!(error = %message, "the disk is full: writes are taken again once there is room");
             Problem::new(Code::ResourceExhausted, ErrorReason::StoreIo, message.clone())
                 .quota("disk", message)
                 .status()
         }
-        _ => Problem::new(Code::Internal, ErrorReason::StoreIo, message).status(),
+        _ => {
+            tracing::error!(error = %message, "the operating system refused an operation");
+            Problem::new(Code::Internal, ErrorReason::StoreIo, message).status()
+        }
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) async fn serve(
         let (stream, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "the HTTP port cannot accept a connection");
+                tracing::warn!(%error, "the HTTP port cannot accept a connection; of too many open files, raise the limit (ulimit -n)");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }

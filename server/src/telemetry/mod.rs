@@ -184,7 +184,7 @@ impl Traces {
         let ended =
             tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(LAST_EXPORT_WAIT)).await;
         if let Ok(Err(error)) = ended {
-            tracing::warn!(%error, "the last spans were not told");
+            tracing::warn!(%error, "the last spans did not reach the collector");
         }
     }
 }

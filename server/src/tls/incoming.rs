@@ -47,7 +47,7 @@ async fn accept_all(mut incoming: TcpIncoming, tls: Tls, ready: mpsc::Sender<io:
         let (stream, place) = match accepted {
             Some(Ok(accepted)) => accepted,
             Some(Err(error)) => {
-                tracing::warn!(%error, "the gRPC port cannot accept a connection");
+                tracing::warn!(%error, "the gRPC port cannot accept a connection; of too many open files, raise the limit (ulimit -n)");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }

@@ -127,7 +127,11 @@ impl Shared {
                 Ok(Err(error)) => {
                     // A URL may have a token of the operator's in it.
                     let (error, source) = (without_secrets(&error), without_secrets(&self.source));
-                    tracing::warn!(error, source, "the keys for tokens cannot be read");
+                    tracing::warn!(
+                        error,
+                        source,
+                        "the keys for tokens cannot be read; those that are known hold on"
+                    );
                 }
                 Err(error) => tracing::error!(%error, "reading the keys for tokens"),
             }
