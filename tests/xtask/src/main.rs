@@ -20,7 +20,7 @@ use command::{cargo, need, run};
 const HELP: &str = "\
 cargo xtask TASK
 
-  test     the next nine, in this order; what CI runs
+  test     the next nine, in this order: the whole check
   fmt      the code is formatted
   clippy   no lint warns
   doc      the documentation builds without a warning

@@ -207,7 +207,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// One loop over one server.
 async fn measure(arguments: &Arguments) -> Result<(), Failure> {
     let place = Place::of(arguments).await?;
-    let measured = measured(arguments, place.load(arguments).await?).await;
+    // Whatever fails, what was made on the server is removed.
+    let measured = async { measured(arguments, place.load(arguments).await?).await }.await;
     place.leave().await?;
     let measured = measured?;
     show(arguments, &measured);

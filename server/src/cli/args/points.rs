@@ -154,9 +154,9 @@ pub(crate) struct GetArgs {
 
 const SCROLL_EXAMPLES: &str = "\
 Examples:
-  ragstone points scroll -c notes --all > notes.jsonl             every point
-  ragstone points scroll -c notes --order-by year:desc --limit 20 the newest twenty
-  ragstone points scroll -c notes --page-token TOKEN              the page after the last one";
+  ragstone points scroll -c notes --all > notes.jsonl              every point
+  ragstone points scroll -c notes --order-by year:desc --limit 20  the newest twenty
+  ragstone points scroll -c notes --page-token TOKEN               the page after the last one";
 
 #[derive(Debug, Args)]
 #[command(after_help = SCROLL_EXAMPLES)]

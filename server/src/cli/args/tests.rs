@@ -104,3 +104,53 @@ fn certificates_are_for_whom_they_can_be_shown_to() {
     assert!(refused(&["model", "list", "--tls-cert", "a", "--url", "http://a:1"]).contains("https"));
     assert!(parsed(&["model", "list", "--tls-ca", "a", "--url", "https://a:1"]).is_ok());
 }
+
+/// The words of a command as a shell has them: quotes hold words together, and a comment, a pipe or another file than the standard ones ends it.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None::<char>);
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(end), c) if c == end => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, '#') if word.is_none() => break,
+            (None, '|' | '<' | '>') => break,
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// The help behind the arguments of a command and of those in it.
+fn help_behind(command: &clap::Command) -> String {
+    let own = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    command.get_subcommands().map(help_behind).fold(own, |help, further| help + "\n" + &further)
+}
+
+/// Whoever copies a line out of the documents or of a help text is not told that it makes no sense.
+#[test]
+fn commands_of_the_documents_and_of_help_are_taken() {
+    let documents = [
+        include_str!("../../../../README.md"),
+        include_str!("../../../CONFIGURATION.md"),
+        include_str!("../../../monitoring/README.md"),
+        include_str!("../../../../clients/python/README.md"),
+    ];
+    let text = documents.join("\n") + "\n" + &help_behind(&Arguments::command());
+    let mut taken = 0;
+    for line in text.lines().map(str::trim_start) {
+        let command = line.strip_prefix("ragstone ").or_else(|| line.strip_prefix("cargo run --release -- "));
+        let Some(command) = command else { continue };
+        // In a help text two spaces come before what is said of the line.
+        let words = words(command.split("  ").next().unwrap_or(command));
+        match parsed(&words.iter().map(String::as_str).collect::<Vec<_>>()) {
+            Ok(_) => taken += 1,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::DisplayHelp, "{line}: {error}"),
+        }
+    }
+    assert!(taken > 60, "{taken}");
+}
