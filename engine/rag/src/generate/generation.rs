@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::stream::{Heard, Stream};
+use super::connection::Heard;
+use super::stream::Stream;
 use super::wire::{self, Turn};
 use super::{
     Answer, CheckedCitations, FinishReason, GenerateEvent, GenerateModels, GenerateOptions, Stopper,

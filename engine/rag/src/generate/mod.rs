@@ -17,6 +17,7 @@
 //! * Neither keys nor questions nor answers are logged.
 
 mod cite;
+mod connection;
 mod generation;
 mod models;
 mod sse;
