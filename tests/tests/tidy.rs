@@ -14,8 +14,6 @@ const FILE_LINES_QUESTIONED: usize = 400;
 const LONG_FILES: &[(&str, usize)] = &[
     // Many small tests of one subject; splitting them would hide their common fixture.
     ("engine/src/graph/tests.rs", 455),
-    // One state machine under one lock: group commit and rotation.
-    ("engine/src/wal/file_log.rs", 450),
     // A row for every refusal of the API.
     ("tests/tests/server/errors.rs", 470),
 ];

@@ -1,4 +1,16 @@
 //! A segment as one view shows it: so many rows, these of them dead.
+//!
+//! **Problem.** Segments are shared by all views, and only grow or stay as they are; what a view shows of one must not change under a reader.
+//!
+//! **Idea.** A [`SegmentView`] is a pointer to the segment and, beside it, all that differs from view to view: up to where rows count, which died, what updates
+//! changed, whose words moved, when rows expire. Each of these is shared as well, and copied by the write that changes it, so a view costs a few pointers.
+//! `SegmentView` answers for a row whatever the segment is; what it is asked for in many ways has files of its own (`dense_view.rs`, `indexed.rs`,
+//! `moved.rs`, `expiry.rs`, `selecting.rs`).
+//!
+//! Invariants:
+//! * Rows are numbered by slot, from 0; those at [`rows`](SegmentView::rows) and beyond may be there already and are not shown.
+//! * Whoever is asked about a row of the view takes the patch first, then the segment.
+//! * `gone` has every row of `dead`, and those whose words are found elsewhere.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -35,41 +47,49 @@ pub(crate) enum Segment {
 #[derive(Clone, Debug)]
 pub(crate) struct SegmentView {
     pub(crate) segment: Segment,
+
+    // Which rows are shown, and how they are found.
     /// Rows that the view counts; later ones are not there.
     pub(crate) rows: u32,
-    /// Rows below this belong to another of its [`Parts`].
+    /// Rows below this belong to another of its [`Parts`](super::Parts).
     pub(crate) from: u32,
+    /// When the segment took its last row, if it takes no more: the number of the last write before.
+    pub(crate) frozen_at: Option<u64>,
     /// Whether its rows can be walked to.
     pub(crate) has_graph: bool,
     /// The ids of a growing segment's rows.
     pub(crate) ids: IdRuns,
     /// Its rows by their tenants, if the collection keeps these apart.
     pub(super) tenants: TenantRuns,
+    /// Rows of a growing segment without a dense vector, for each.
+    pub(super) lacking: Lacking,
+
+    // What became of rows since they were written.
+    pub(crate) dead: Arc<DeadRows>,
+    /// How many of the dead rows have a dense vector, for each.
+    pub(super) dead_vectors: Arc<[usize]>,
+    /// What updates changed of its rows.
+    pub(crate) patches: Patches,
+
+    // Their words.
     /// The words of a growing segment's rows.
     pub(crate) runs: Runs,
     /// Fields whose words `runs` does not have, as they were not searched by word when its rows came.
     pub(super) late: Vec<FieldId>,
     /// Rows that the segment had then; it took no more.
     pub(super) late_rows: u32,
-    pub(crate) dead: Arc<DeadRows>,
-    /// Rows whose words are not in the indexes of the segment: the dead, and those whose words moved.
-    pub(super) gone: Arc<DeadRows>,
     /// The words that moved.
     pub(crate) moved: MovedWords,
-    /// How many of the dead rows have a dense vector, for each.
-    pub(super) dead_vectors: Arc<[usize]>,
-    /// Rows of a growing segment without a dense vector, for each.
-    pub(super) lacking: Lacking,
-    /// What updates changed of its rows.
-    pub(crate) patches: Patches,
-    /// How many of the dead are only those because they have expired.
-    pub(crate) expired: usize,
+    /// Rows whose words are not in the indexes of the segment: the dead, and those whose words moved.
+    pub(super) gone: Arc<DeadRows>,
+
+    // When they expire.
     /// When rows of a growing segment expire.
     pub(crate) expiring: ExpiryRuns,
+    /// How many of the dead are only those because they have expired.
+    pub(crate) expired: usize,
     /// What has expired, as far as somebody asked; another one once a write changes when rows expire.
     pub(crate) known_expired: Arc<ExpiredCache>,
-    /// When the segment took its last row, if it takes no more: the number of the last write before.
-    pub(crate) frozen_at: Option<u64>,
 }
 
 impl Segment {
@@ -97,54 +117,40 @@ impl SegmentView {
         fields: &FieldTable,
     ) -> Self {
         let dead_vectors = segment.dense.iter().map(|dense| dense.nodes.count_of(&dead.bits)).collect();
-        let dead = Arc::new(dead);
-        let mut view = Self {
-            rows: segment.rows(),
-            from: 0,
-            has_graph: true,
-            segment: Segment::Sealed(segment),
-            ids: IdRuns::default(),
-            tenants: TenantRuns::default(),
-            runs: Runs::default(),
-            late: Vec::new(),
-            late_rows: 0,
-            gone: dead.clone(),
-            dead,
-            moved: MovedWords::default(),
-            dead_vectors,
-            lacking: Lacking::default(),
-            patches,
-            expired: 0,
-            expiring: ExpiryRuns::default(),
-            known_expired: Arc::default(),
-            frozen_at: None,
-        };
+        let (rows, dead) = (segment.rows(), Arc::new(dead));
+        let without = Self::without_rows(Segment::Sealed(segment), dead_vectors);
+        let mut view = Self { rows, gone: dead.clone(), dead, patches, ..without };
         view.move_patched(fields);
         view
     }
 
     /// A growing segment without rows.
     pub(crate) fn growing(segment: Arc<GrowingSegment>) -> Self {
+        let dead_vectors = vec![0; segment.dense.len()].into();
+        Self::without_rows(Segment::Growing(segment), dead_vectors)
+    }
+
+    fn without_rows(segment: Segment, dead_vectors: Arc<[usize]>) -> Self {
         Self {
+            segment,
             rows: 0,
             from: 0,
+            frozen_at: None,
             has_graph: true,
-            dead_vectors: vec![0; segment.dense.len()].into(),
-            segment: Segment::Growing(segment),
             ids: IdRuns::default(),
             tenants: TenantRuns::default(),
+            lacking: Lacking::default(),
+            dead: Arc::default(),
+            dead_vectors,
+            patches: Patches::default(),
             runs: Runs::default(),
             late: Vec::new(),
             late_rows: 0,
-            dead: Arc::default(),
-            gone: Arc::default(),
             moved: MovedWords::default(),
-            lacking: Lacking::default(),
-            patches: Patches::default(),
-            expired: 0,
+            gone: Arc::default(),
             expiring: ExpiryRuns::default(),
+            expired: 0,
             known_expired: Arc::default(),
-            frozen_at: None,
         }
     }
 

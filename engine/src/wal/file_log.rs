@@ -1,7 +1,23 @@
-//! The log as files of the database directory: opening, group commit, rotation. Cutting it, what is kept of it after that, and
-//! closing it for a copy, are in `kept.rs`.
+//! The log as files of the database directory.
+//!
+//! **Group commit.** A writer queues its record ([`Log::submit`]), which gives it a ticket, and then waits for that ticket ([`Log::wait`]). Of those who
+//! wait one becomes the *leader*: it takes all that is queued, lets go of the lock, writes and syncs it as one frame, and wakes the others, whose records were
+//! in that frame or are led by the next leader. So there is one frame on its way at a time, and nobody holds the lock while the disk works.
+//!
+//! ```text
+//! submit: queued --lead--> in a frame on its way --synced--> durable         wait returns
+//!                                  |--disk is full---------> refused         wait says so; its number becomes a void (`refused.rs`)
+//!                                  |--any other failure----> poisoned        nothing more is written until the log is opened anew
+//! ```
+//!
+//! **Files.** Frames are appended to the *tail*. Once that has [`LogOptions::file_bytes`], or somebody closes the log for a copy, the next frame begins another
+//! file. Only the last file can end in a torn frame, so a file is begun only behind one that is whole.
+//!
+//! `opening.rs` reads the files back; `queueing.rs` has what waits for a frame; `refused.rs` what a full disk refused; `kept.rs` cutting, what is kept after that,
+//! and closing for a copy.
 
 mod kept;
+mod opening;
 mod queueing;
 mod refused;
 
@@ -11,8 +27,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use self::kept::KeptFile;
 use self::refused::Refused;
-use super::frame::{self, Fault, FrameHeader};
-use super::names::{file_name, file_number};
+use super::frame::{self, FrameHeader};
+use super::names::file_name;
 use super::{ClosedLog, Log, LogMark, Place, Record, Ticket, check_file};
 use crate::dir::{Dir, DirFile, corrupt};
 use crate::error::{Error, Result};
@@ -78,6 +94,7 @@ struct Tail {
     frames: u64,
 }
 
+/// Where the log stands: what is queued, what is on its way, and what is on disk.
 struct State {
     queue: Queue,
     /// The position of the last record queued.
@@ -97,8 +114,11 @@ struct State {
     /// What was cut and is kept, oldest first.
     kept: VecDeque<KeptFile>,
     keep_bytes: u64,
+    /// That of the next file.
     next_number: u64,
+    /// Why nothing more is written, if nothing is.
     poison: Option<String>,
+    /// What a full disk refused, and what is to be written in its place.
     refused: Refused,
     /// How often anything was.
     refusals: u64,
@@ -121,89 +141,6 @@ impl std::fmt::Debug for FileLog {
 }
 
 impl FileLog {
-    /// Reads every record, oldest first, cuts a torn tail, and is then ready for new ones, which come after `mark`.
-    ///
-    /// `replay` gets each record with the name of its file and its place there.
-    pub(crate) fn open(
-        dir: Arc<dyn Dir>,
-        options: LogOptions,
-        mut mark: LogMark,
-        replay: &mut Replay<'_>,
-    ) -> Result<Self> {
-        let names = dir.list()?;
-        let numbers: Vec<u64> = names.iter().filter_map(|name| file_number(name)).collect();
-        let mut files = VecDeque::new();
-        for (index, &number) in numbers.iter().enumerate() {
-            let is_last = index + 1 == numbers.len();
-            files.extend(Self::open_file(&dir, (number, is_last), &mut mark, replay)?);
-        }
-        let kept = kept::find(&*dir, &names, &files, mark);
-        let used = kept.back().map(|file| file.number).into_iter().chain(numbers.last().copied()).max();
-        let state = State {
-            queue: Queue::default(),
-            submitted: mark.position,
-            durable: mark.position,
-            time_us: mark.time_us,
-            leading: false,
-            tail: None,
-            ends_file: false,
-            ended_below: 0,
-            files,
-            kept,
-            keep_bytes: options.keep_bytes,
-            next_number: used.map_or(1, |last| last + 1).max(mark.next_file),
-            poison: None,
-            refused: Refused::default(),
-            refusals: 0,
-        };
-        let (state, changed, syncs) = (Mutex::new(state), Condvar::new(), Durations::default());
-        Ok(Self { dir, options, state, changed, syncs })
-    }
-
-    /// Replays one file; `None` if it held nothing and was removed.
-    fn open_file(
-        dir: &Arc<dyn Dir>,
-        (number, is_last): (u64, bool),
-        mark: &mut LogMark,
-        replay: &mut Replay<'_>,
-    ) -> Result<Option<LogFile>> {
-        let name = file_name(number);
-        let mut bytes = dir.read(&name)?;
-        if is_last && faults::is(Mutant::DropLastFrame) {
-            bytes.pop();
-        }
-        let (mut first, mut end, mut last, after_us) = (0, 0, BTreeMap::new(), mark.time_us);
-        let fault = frame::read_file(&bytes, number, |place, record| {
-            if last.is_empty() {
-                first = place.position;
-            }
-            end = place.position;
-            mark.position = mark.position.max(place.position);
-            mark.time_us = mark.time_us.max(place.time_us);
-            last.insert(record.log_id, record.seq);
-            replay(&name, place, record)
-        })?;
-        let mut size_bytes = bytes.len() as u64;
-        match fault {
-            None => {}
-            Some(Fault { offset, torn: true, reason }) if is_last => {
-                tracing::warn!(file = %name, offset, reason, "cut the torn tail of the log");
-                size_bytes = offset as u64;
-                faults::point("recovery.torn");
-                if offset >= frame::FILE_HEADER_BYTES {
-                    dir.truncate(&name, size_bytes)?;
-                }
-            }
-            Some(Fault { offset, reason, .. }) => return Err(corrupt(&**dir, &name, offset as u64, reason)),
-        }
-        if last.is_empty() {
-            dir.remove(&name)?;
-            dir.sync()?;
-            return Ok(None);
-        }
-        Ok(Some(LogFile { number, size_bytes, first, end, after_us, last }))
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while the lock was held would have to come from the book-keeping below, which does not panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

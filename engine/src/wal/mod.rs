@@ -17,7 +17,8 @@
 //! - The sequence numbers of one log id are 1, 2, 3 … without a gap; a gap at opening is damage.
 //! - Only the last frame of the last file can be torn by a crash (`frame.rs` tells torn from damaged).
 //! - After a failed write or sync nothing more is written: what the disk holds of the tail is unknown until the log
-//!   is read again. The log is *poisoned*.
+//!   is read again. The log is *poisoned*. Only a disk that is full is known to hold nothing of a frame: that one is refused, what is left of it
+//!   is cut off, and writing goes on once there is room (`file_log/refused.rs`).
 //!
 //! **Cost.** A record is copied once and checksummed once; a write waits for one or two syncs.
 
