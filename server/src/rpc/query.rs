@@ -35,10 +35,12 @@ impl Services {
             false => None,
         };
         let collection = std::mem::take(&mut request.collection);
+        // Where it is unset the query is refused.
+        let top_k = (request.k > 0).then_some(request.k as usize);
         let finding = self.reading(&collection, &std::mem::take(&mut request.at_least)).await?;
         let mut asked = Asked {
             paths: QueryPaths::of(&request),
-            stages: self.stages(Activity::Query, About { collection, embedder, ..About::default() }),
+            stages: self.stages(Activity::Query, About { collection, embedder, top_k, reranker: None }),
             budget: self.budget(),
             finding,
             lately: self.work().lately().clone(),
@@ -154,15 +156,17 @@ impl Asked {
         if self.is_short {
             self.lately.took(took);
         }
-        let mut timings = vec![("search", took.as_secs_f64() * 1e3)];
-        if let Some(embed_ms) = self.embed_ms {
-            timings.insert(0, ("embed", embed_ms));
-        }
+        let timings = stages_of(self.embed_ms, took.as_secs_f64() * 1e3);
         let of_groups = found.groups.iter().map(|group| group.hits.len()).sum::<usize>();
         let results = Some(found.hits.len() + of_groups);
         self.stages.were(&timings, Figures { results, ..Figures::default() });
         Ok(Some(QueryResponse { timings: convert::timings_out(timings), ..found }))
     }
+}
+
+/// The stages of a search, one after the other, in milliseconds.
+pub(super) fn stages_of(embed_ms: Option<f64>, search_ms: f64) -> Vec<(&'static str, f64)> {
+    embed_ms.map(|embed_ms| ("embed", embed_ms)).into_iter().chain([("search", search_ms)]).collect()
 }
 
 pub(super) fn milliseconds(from: Instant, to: Instant) -> f64 {

@@ -10,8 +10,9 @@ use ragstone_rag::Rag;
 use super::READ_SLICE;
 use super::answer::{Budget, Refused};
 use super::paths::renamed;
-use super::query::milliseconds;
+use super::query::{milliseconds, stages_of};
 use crate::convert;
+use crate::telemetry::{Figures, Stages};
 
 /// A search whose text, if it had one, is a vector.
 pub(super) struct Asked {
@@ -19,11 +20,17 @@ pub(super) struct Asked {
     request: SearchRangeRequest,
     /// How long that took.
     embed_ms: Option<f64>,
+    stages: Stages,
 }
 
 impl Asked {
     /// Embeds the text with the model of the rows that are searched.
-    pub(super) fn of(rag: &Rag, rows: Collection, mut request: SearchRangeRequest) -> Result<Asked, Refused> {
+    pub(super) fn of(
+        rag: &Rag,
+        rows: Collection,
+        mut request: SearchRangeRequest,
+        stages: Stages,
+    ) -> Result<Asked, Refused> {
         let started = Instant::now();
         let mut embed_ms = None;
         if let Some(text) = convert::take_range_text(&mut request)? {
@@ -31,7 +38,7 @@ impl Asked {
             convert::put_range_vector(&mut request, embedded.into_iter().next().unwrap_or_default());
             embed_ms = Some(milliseconds(started, Instant::now()));
         }
-        Ok(Asked { rows, request, embed_ms })
+        Ok(Asked { rows, request, embed_ms, stages })
     }
 
     pub(super) fn search(
@@ -39,7 +46,7 @@ impl Asked {
         token: CancelToken,
         budget: &mut Budget,
     ) -> Result<SearchRangeResponse, Refused> {
-        let Asked { rows, request, embed_ms } = self;
+        let Asked { rows, request, embed_ms, stages } = self;
         // Hits are read after they were found, as they were then.
         let view = rows.view().as_of_now();
         let started = Instant::now();
@@ -48,10 +55,8 @@ impl Asked {
         let found = view.search_range(&request).map_err(|error| {
             renamed(error, |field| if field == "vector_name" { "by".to_owned() } else { field.to_owned() })
         })?;
-        let mut timings = vec![("search", milliseconds(started, Instant::now()))];
-        if let Some(embed_ms) = embed_ms {
-            timings.insert(0, ("embed", embed_ms));
-        }
+        let timings = stages_of(embed_ms, milliseconds(started, Instant::now()));
+        stages.were(&timings, Figures { results: Some(found.hits.len()), ..Figures::default() });
         Ok(SearchRangeResponse {
             hits: read(&view, found.hits, is_full, budget)?,
             truncated: found.truncated,

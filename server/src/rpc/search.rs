@@ -1,5 +1,7 @@
 //! SearchService.
 
+use std::time::Instant;
+
 use ragstone::query::Query;
 use ragstone::{CancelToken, Collection, View};
 use ragstone_proto::v1::search_service_server::SearchService;
@@ -12,11 +14,16 @@ use tonic::{Request, Response, Status};
 
 use super::answer::{Budget, Refused};
 use super::paths::{in_slice, renamed};
-use super::query::{Failed, Reading, embed, rows_of};
+use super::query::{Failed, Reading, embed, milliseconds, rows_of, stages_of};
 use super::{Services, range};
 use crate::convert::{self, QueryPaths};
 use crate::limits::{K_MAX, SEARCH_BATCH_MAX, check_count};
 use crate::status;
+use crate::telemetry::{About, Activity, Figures};
+
+/// The rows that a batch is about, its queries without texts and with what the caller calls their parts, and how many milliseconds embedding took, if there
+/// were any texts.
+type BegunBatch = (Collection, (Vec<QueryRequest>, Vec<QueryPaths>), Option<f64>);
 
 #[tonic::async_trait]
 impl SearchService for Services {
@@ -46,13 +53,16 @@ impl SearchService for Services {
         let BatchQueryRequest { collection, mut queries, at_least } = request.into_inner();
         check_count("queries", queries.len(), ("SEARCH_BATCH_MAX", SEARCH_BATCH_MAX))?;
         let has_text = queries.iter().any(convert::has_text);
-        if has_text {
-            self.require_model_of(&collection).await?;
-        }
+        let embedder = match has_text {
+            true => self.require_model_of(&collection).await?,
+            false => None,
+        };
         let may_wait = has_text || !at_least.is_empty();
         let reading = self.reading(&collection, &at_least).await?;
         let mut budget = self.budget();
         let recall = self.metrics().recall().clone();
+        let about = About { collection: collection.clone(), embedder, ..About::default() };
+        let stages = self.stages(Activity::BatchQuery, about);
         let token = CancelToken::new();
         let _end_with_call = token.cancel_on_drop();
         let begin = move |rag: &Rag| {
@@ -68,11 +78,14 @@ impl SearchService for Services {
             }
             let rows = reading.collection(rag, &collection)?;
             let paths: Vec<QueryPaths> = queries.iter().map(QueryPaths::of).collect();
-            let placed = queries.iter_mut().enumerate();
-            embed(rag, &rows, placed.map(|(index, query)| (format!("queries[{index}]."), query)))?;
-            Ok((rows, queries, paths))
+            let (placed, started) = (queries.iter_mut().enumerate(), Instant::now());
+            let embedded =
+                embed(rag, &rows, placed.map(|(index, query)| (format!("queries[{index}]."), query)))?;
+            let embed_ms = embedded.then(|| milliseconds(started, Instant::now()));
+            Ok((rows, (queries, paths), embed_ms))
         };
-        let search = move |(rows, queries, paths): (Collection, Vec<QueryRequest>, Vec<QueryPaths>)| {
+        let search = move |(rows, (queries, paths), embed_ms): BegunBatch| {
+            let started = Instant::now();
             // They are answered some at a time, all of one state.
             let view = rows.view().as_of_now();
             let convert =
@@ -83,6 +96,9 @@ impl SearchService for Services {
                 drawn.measure(&view);
             }
             let responses = run_all(&view, &queries, &paths, &mut budget)?;
+            let results = Some(responses.iter().map(|response| response.hits.len()).sum::<usize>());
+            let timings = stages_of(embed_ms, milliseconds(started, Instant::now()));
+            stages.were(&timings, Figures { results, ..Figures::default() });
             Ok(BatchQueryResponse { responses })
         };
         self.answered_large(may_wait, begin, search).await.map(Response::new)
@@ -94,9 +110,12 @@ impl SearchService for Services {
     ) -> Result<Response<SearchRangeResponse>, Status> {
         let request = request.into_inner();
         let has_text = convert::range_has_text(&request);
-        if has_text {
-            self.require_model_of(&request.collection).await?;
-        }
+        let embedder = match has_text {
+            true => self.require_model_of(&request.collection).await?,
+            false => None,
+        };
+        let about = About { collection: request.collection.clone(), embedder, ..About::default() };
+        let stages = self.stages(Activity::SearchRange, about);
         let may_wait = has_text || !request.at_least.is_empty();
         let reading = self.reading(&request.collection, &request.at_least).await?;
         let mut budget = self.budget();
@@ -104,7 +123,7 @@ impl SearchService for Services {
         let _end_with_call = token.cancel_on_drop();
         let begin = move |rag: &Rag| {
             let rows = reading.collection(rag, &request.collection)?;
-            range::Asked::of(rag, rows, request)
+            range::Asked::of(rag, rows, request, stages)
         };
         let search = move |asked: range::Asked| asked.search(token, &mut budget);
         self.answered_large(may_wait, begin, search).await.map(Response::new)

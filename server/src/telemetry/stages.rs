@@ -15,6 +15,8 @@ use crate::metrics::Metrics;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activity {
     Query,
+    BatchQuery,
+    SearchRange,
     Retrieve,
     Enrich,
     Ingest,
@@ -27,6 +29,8 @@ impl Activity {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Activity::Query => "query",
+            Activity::BatchQuery => "batch_query",
+            Activity::SearchRange => "search_range",
             Activity::Retrieve => "retrieve",
             Activity::Enrich => "enrich",
             Activity::Ingest => "ingest",
@@ -38,7 +42,9 @@ impl Activity {
     /// The span that its stages are parts of, and the first stage behind it. Without one they are parts of the call.
     fn span(self) -> Option<(&'static str, Option<&'static str>)> {
         match self {
-            Activity::Query | Activity::Retrieve => Some(("retrieval", None)),
+            Activity::Query | Activity::BatchQuery | Activity::SearchRange | Activity::Retrieve => {
+                Some(("retrieval", None))
+            }
             Activity::Enrich => Some(("retrieval", Some("assemble"))),
             Activity::Ingest => Some(("ingest", None)),
             Activity::Embed | Activity::Rerank => None,

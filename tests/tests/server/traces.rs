@@ -1,6 +1,8 @@
 //! Traces as a collector gets them.
 
-use ragstone_client::{CreateCollection, Embed, Enrich, Generate, IngestDocument, Query, Rerank};
+use ragstone_client::{
+    CreateCollection, Embed, Enrich, Generate, IngestDocument, Query, RangeSearch, Rerank,
+};
 use ragstone_proto::v1;
 use ragstone_proto::v1::rag_service_client::RagServiceClient;
 use ragstone_proto::v1::search_service_client::SearchServiceClient;
@@ -173,6 +175,11 @@ async fn storing_embedding_and_reranking_are_told_too() {
         concat!(env!("CARGO_MANIFEST_DIR"), "/../engine/rag/tests/data/tiny-rerankers/bert-one-sigmoid");
     client.rerank(Rerank::new(reranker, "what is far?", ["the moon", "the sea"])).await.unwrap();
     client.query(Query::text("notes", "far", 2)).await.unwrap();
+    client
+        .query_batch("notes", [Query::text("notes", "far", 2), Query::text("notes", "moon", 1)])
+        .await
+        .unwrap();
+    client.search_range(RangeSearch::text("notes", "far", -1.0)).await.unwrap();
     assert!(client.get_collection("absent").await.is_err());
     server.stop().await;
 
@@ -201,6 +208,14 @@ async fn storing_embedding_and_reranking_are_told_too() {
     let trace = collector.trace(call).await;
     let expected = [(call, "retrieval"), ("retrieval", EMBEDDINGS), ("retrieval", "search")];
     assert_eq!(trace.tree(), pairs(&expected));
+    assert_eq!(attribute(trace.span("retrieval"), "gen_ai.retrieval.top_k").as_deref(), Some("2"));
+    // Batches and ranges were spans without a part.
+    for call in ["ragstone.v1.SearchService/BatchQuery", "ragstone.v1.SearchService/SearchRange"] {
+        let trace = collector.trace(call).await;
+        let expected = [(call, "retrieval"), ("retrieval", EMBEDDINGS), ("retrieval", "search")];
+        assert_eq!(trace.tree(), pairs(&expected), "{call}");
+        assert_eq!(attribute(trace.span("retrieval"), "gen_ai.data_source.id").as_deref(), Some("notes"));
+    }
 
     let failed = collector.trace("ragstone.v1.CollectionsService/GetCollection").await.root;
     assert_eq!(attribute(&failed, "rpc.response.status_code").as_deref(), Some("NOT_FOUND"));
