@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::Arguments;
 use super::calls::Calls;
@@ -122,8 +122,7 @@ impl Place {
     /// Removes what was made, and ends what was started.
     pub(crate) async fn leave(self) -> Result<(), Failure> {
         if let Some(name) = self.made {
-            let request = v1::DeleteCollectionRequest { name, ..Default::default() };
-            self.calls.collections().delete_collection(request).await?;
+            remove(&self.calls, name).await?;
         }
         match self.own {
             Some(own) => own.end().await,
@@ -161,9 +160,8 @@ async fn fill(calls: &Calls, arguments: &Arguments) -> Result<(usize, bool), Fai
         Err(status) if status.code() == Code::NotFound => {}
         Err(status) => return Err(status.into()),
     }
-    let retrieves = arguments.mix.has(Kind::Retrieve);
     // Files that do not fit are refused before anything is made; what a model's vectors are is known afterwards.
-    let (of, known) = match retrieves {
+    let (of, known) = match arguments.mix.has(Kind::Retrieve) {
         true => (create_collection_request::Vectors::Model(arguments.model.clone()), None),
         false => (
             create_collection_request::Vectors::Dimension(u32::try_from(arguments.dimension)?),
@@ -173,6 +171,29 @@ async fn fill(calls: &Calls, arguments: &Arguments) -> Result<(usize, bool), Fai
     let make = v1::CreateCollectionRequest { name: name.clone(), vectors: Some(of), ..Default::default() };
     let made = calls.collections().create_collection(make).await?.into_inner();
     let dimension = made.collection.map_or(arguments.dimension, |made| made.dimension as usize);
+    if let Err(error) = fill_made(calls, arguments, known, dimension).await {
+        // The next run would take it for whole.
+        if let Err(status) = remove(calls, name.clone()).await {
+            eprintln!("`{name}` is not filled and cannot be removed: {status}");
+        }
+        return Err(error);
+    }
+    Ok((dimension, true))
+}
+
+async fn remove(calls: &Calls, name: String) -> Result<(), Status> {
+    let request = v1::DeleteCollectionRequest { name, ..Default::default() };
+    calls.collections().delete_collection(request).await.map(drop)
+}
+
+/// Fills a collection that was made just now, by vectors that may be known already.
+async fn fill_made(
+    calls: &Calls,
+    arguments: &Arguments,
+    known: Option<Vectors>,
+    dimension: usize,
+) -> Result<(), Failure> {
+    let name = &arguments.collection;
     let vectors = match known {
         Some(vectors) => vectors,
         None => Vectors::of(arguments, dimension)?,
@@ -192,7 +213,7 @@ async fn fill(calls: &Calls, arguments: &Arguments) -> Result<(usize, bool), Fai
         };
         points.upsert_points(upsert).await?;
     }
-    if retrieves {
+    if arguments.mix.has(Kind::Retrieve) {
         let (mut documents, mut random) = (calls.documents(), Random::new(DOCUMENTS_SEED));
         for number in 0..arguments.documents {
             let ingest = v1::IngestDocumentRequest {
@@ -204,7 +225,7 @@ async fn fill(calls: &Calls, arguments: &Arguments) -> Result<(usize, bool), Fai
             documents.ingest_document(ingest).await?;
         }
     }
-    Ok((dimension, true))
+    Ok(())
 }
 
 /// A server in a process of its own: tells its addresses in a line of JSON, and serves until standard input ends, as it does when the
@@ -217,4 +238,26 @@ pub(crate) async fn serve_for_parent(arguments: &Arguments) -> Result<(), Failur
     let mut nothing = Vec::new();
     tokio::io::stdin().read_to_end(&mut nothing).await?;
     place.leave().await
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    /// A collection of a model is made before it is known whether the files fit: it stayed, empty, and the next run measured searches of nothing.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_collection_that_cannot_be_filled_does_not_stay() {
+        let words = ["load", "--mix", "retrieve", "--base", "absent.npy", "--query", "absent.npy"];
+        let arguments = Arguments::try_parse_from(words).unwrap();
+        let own = Own::start(&arguments).await.unwrap();
+        let calls = Calls::connect(&own.url, &[]).await.unwrap();
+        assert!(fill(&calls, &arguments).await.is_err());
+        let get = v1::GetCollectionRequest { name: arguments.collection.clone(), ..Default::default() };
+        let status = calls.collections().get_collection(get).await.unwrap_err();
+        assert_eq!(status.code(), Code::NotFound);
+        drop(calls);
+        own.end().await.unwrap();
+    }
 }
