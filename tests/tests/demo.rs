@@ -7,7 +7,7 @@
 #[expect(dead_code, reason = "the command line's tests use the rest")]
 mod support;
 
-use support::Scratch;
+use support::{Scratch, binary};
 
 const LEASE: &str = "# House\n\n## Lease\n\nThe tenancy of the house ends on 31 May 2027.\n\n## Garden\n\nThe roses are cut in March.\n";
 const SPACE: &str = "<h1>Space</h1><p>The probe reached Saturn's largest moon, Titan, in January 2005 and landed by parachute.</p>";
@@ -50,6 +50,9 @@ fn the_demo_indexes_answers_and_reuses() {
         assert!(first.contains(words), "{first}");
     }
     assert!(first.contains("3 added") && first.contains("embed") && first.contains("search"), "{first}");
+
+    // As it is called here: whoever runs the demo from a fresh clone has no `ragstone` in their path.
+    assert!(first.contains(&format!("{} ask -c default", binary().display())), "{first}");
 
     let second = demo(&data);
     assert!(second.contains("3 unchanged") && second.contains("0 added"), "{second}");

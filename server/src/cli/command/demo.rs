@@ -96,10 +96,17 @@ pub(super) fn run(session: &Session, args: DemoArgs) -> Result<()> {
         return output::json(&json!({ "model": pulled, "documents": summary, "answers": answers }));
     }
     say(format!(
-        "\nDone in {:.1} s. Ask on: ragstone ask -c {collection} 'YOUR QUESTION'",
-        started.elapsed().as_secs_f64()
+        "\nDone in {:.1} s. Ask on: {} ask -c {collection} 'YOUR QUESTION'",
+        started.elapsed().as_secs_f64(),
+        program()
     ));
     Ok(())
+}
+
+/// What this program was called by: whoever runs it by `cargo run` has no `ragstone` in their path.
+fn program() -> String {
+    let named = std::env::args_os().next();
+    named.map_or_else(|| "ragstone".to_owned(), |program| program.to_string_lossy().into_owned())
 }
 
 fn is_markdown(path: &Path) -> bool {
