@@ -267,7 +267,7 @@ pub(crate) struct RepairArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Index this folder of Markdown, text and HTML instead of the project's own Markdown.
+    /// Index this folder, of all that `ingest` takes, instead of the project's own Markdown.
     #[arg(long, value_name = "DIR")]
     pub(crate) docs: Option<PathBuf>,
     /// Ask this instead of the demo's own three questions; may be repeated.

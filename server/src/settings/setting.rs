@@ -187,7 +187,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "RAGSTONE_CACHE",
-        help: "The folder in which `models` keeps fetched models; `~/.cache/ragstone` by default.",
+        help: "The folder in which `models` keeps fetched models; by default `$XDG_CACHE_HOME/ragstone`, or `~/.cache/ragstone`.",
         is_secret: false,
     },
     Variable {
@@ -196,6 +196,16 @@ pub const VARIABLES: &[Variable] = &[
         is_secret: false,
     },
     Variable { name: "HF_TOKEN", help: "Who asks the hub.", is_secret: true },
+    Variable {
+        name: "HTTPS_PROXY",
+        help: "The proxy that models are fetched and asked through, with their keys; ALL_PROXY wins over it, and where neither is set HTTP_PROXY is taken.",
+        is_secret: false,
+    },
+    Variable {
+        name: "NO_PROXY",
+        help: "Hosts that are asked without it, with commas between them.",
+        is_secret: false,
+    },
     Variable {
         name: "OTEL_EXPORTER_OTLP_HEADERS",
         help: "Headers that the collector of `otlp_endpoint` wants, such as its key.",
@@ -224,6 +234,11 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "OTEL_RESOURCE_ATTRIBUTES",
         help: "What else traces tell of the server: `key=value,…`.",
+        is_secret: false,
+    },
+    Variable {
+        name: "RAGSTONE_ISA",
+        help: "Computes with fewer of the processor's instructions than it has: `scalar`, `avx2`, `avx512`, `avx512vnni` or `amx`.",
         is_secret: false,
     },
     Variable {
