@@ -1,20 +1,27 @@
-//! An answer that is sent: a call is over with its trailers, behind its last message, not with the answer's headers. One of a single
-//! message is large, too, and its caller may be slow to take it.
+//! An answer that is sent: a call is over with its trailers, behind its last message, not with the answer's headers.
 //!
-//! Until then it holds its place, a panic in it is an error of the call alone, its deadline and the end of the server's grace
-//! end it, and its log line waits for the code in its trailers. A caller who takes nothing (whose flow-control window is
-//! shut) stops the transport from asking for more, so that nothing in the body itself would ever run: a task of its own
-//! watches the deadline, and for how long nothing was asked for, and drops what makes the answer, wherever that is, and its place with it.
-//! What remains to be told is told as soon as it is asked for; to who never asks, nothing is, and the log has how it ended. An answer that has nothing to
-//! say yet is asked all the while, so it may rest.
+//! **Problem.** Once a handler has returned, its answer is still to be sent, for as long as the caller takes. Until then the call holds its place, may panic,
+//! has a deadline and waits for its log line. And a caller who takes nothing (whose flow-control window is shut) stops the transport from asking for more, so that
+//! nothing in the body itself would ever run.
 //!
-//! Nor may a caller take the one message of an answer byte by byte ([`Patience`]), who wants all of it. That of a stream may have something to do between
-//! two messages, which shuts the window within one: so each piece that is taken of it is waited for as long. Answers share a connection, and what that takes
-//! of the others counts for one that waits meanwhile: a hundred large ones over a slow network have each a hundredth of it.
+//! **Idea.** The body is wrapped as [`Answering`], and what makes it lies in a [`State`] that a task of its own can end from outside, wherever the answer is:
 //!
-//! A message goes out in pieces. The transport keeps what it was given until the caller takes it or the connection ends, and it asks as soon as the
-//! window is open for a byte: given a large message whole, it would have all of it for as long as the caller likes, whatever became of the
-//! answer here. Nor does it get slices of such a message, each of which would keep all of it, but copies.
+//! ```text
+//! Live --asked for a frame---------------------------------------> Live
+//!  |-----trailers, the end, or a panic of what makes it------------> Over      the log line has the code
+//!  |-----deadline, shutdown, or nothing was taken for too long----> Ended     place and handler's stream are gone
+//!                                                                    |--asked----> Over     the caller is told why
+//!                                                                    |--dropped--> Over     who never asks is told nothing; the log has it
+//! ```
+//!
+//! **When a caller is too slow.** An answer that has nothing to say yet is asked all the while, so it may rest. The one message of an answer must not be taken
+//! byte by byte either ([`Patience`]). A stream may have something to do between two messages, which shuts the window within one: so each piece that is
+//! taken of it is waited for as long. Answers share a connection, and what that takes of the others counts for one that waits meanwhile: a hundred large
+//! ones over a slow network have each a hundredth of it.
+//!
+//! **Pieces.** A message goes out in pieces, as copies. The transport keeps what it was given until the caller takes it or the connection ends, and it asks as
+//! soon as the window is open for a byte: given a large message whole, or slices of it, it would have all of it for as long as the caller likes, whatever
+//! became of the answer here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
