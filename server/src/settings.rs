@@ -16,7 +16,7 @@
 //!
 //! Invariants:
 //! * What is written wrongly is refused, even where something wins over it, with the place that it stands at; all of it at once.
-//! * A key that nobody knows is refused: a typing error must not leave a default in its place.
+//! * A key that nobody knows is refused: a typing error must not leave a default in its place. A variable that is nearly one of ours is told.
 //! * What a setting is shown as has no secret in it.
 //!
 //! To add one: a field of [`Settings`] or of [`ServerConfig`], a row in `table`, and the line that the test of the documentation prints.
@@ -24,6 +24,7 @@
 mod docs;
 mod field;
 mod file;
+mod misspelt;
 mod resolve;
 mod setting;
 mod table;
@@ -39,6 +40,7 @@ use crate::logs::LogFormat;
 
 pub use self::docs::markdown;
 pub use self::field::Field;
+pub use self::misspelt::misspelt;
 pub use self::resolve::{Origin, Refusal, Resolved, SettingsError, Sources, resolve};
 pub(crate) use self::setting::without_secrets;
 pub use self::setting::{Setting, VARIABLES, Variable};

@@ -1,9 +1,11 @@
 //! A server that runs from a file, what `config check` says of it, and TLS by flags.
 
+use std::process::Command;
+
 use ragstone_tests::certificates::Authority;
 use serde_json::Value;
 
-use crate::support::{Scratch, Server};
+use crate::support::{Scratch, Server, binary};
 
 /// A setting of what `config check` printed.
 fn setting<'a>(checked: &'a Value, key: &str) -> &'a Value {
@@ -60,6 +62,24 @@ fn check_does_not_tell_what_is_secret() {
     assert!(shown.contains("(redacted)@127.0.0.1") && shown.contains("key_env"), "{shown}");
     assert!(shown.contains("https://id.example/jwks?token=(redacted)"), "{shown}");
     assert!(!shown.contains("hunter"), "{shown}");
+}
+
+/// The flag is `--generate-model`, the variable `RAGSTONE_GENERATE_MODELS`: the singular was nothing to anybody.
+#[test]
+fn check_tells_a_variable_that_is_nearly_a_setting() {
+    let command = |json: &[&str]| {
+        let mut command = Command::new(binary());
+        command
+            .args(json)
+            .args(["config", "check"])
+            .env("RAGSTONE_GENERATE_MODEL", "m=http://127.0.0.1:9/v1");
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let shown = command(&[]);
+    let told = "# RAGSTONE_GENERATE_MODEL is no setting; the nearest is RAGSTONE_GENERATE_MODELS";
+    assert!(shown.lines().any(|line| line == told), "{shown}");
+    let checked: Value = serde_json::from_str(&command(&["--json"])).unwrap();
+    assert_eq!(checked["misspelt"][0]["nearest"], "RAGSTONE_GENERATE_MODELS");
 }
 
 #[test]

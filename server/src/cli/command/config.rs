@@ -53,6 +53,9 @@ fn print(resolved: &Resolved) -> Result<()> {
     for (name, value) in variables() {
         writeln!(out, "# {name}: {}", output::harmless(&value))?;
     }
+    for (name, nearest) in serve::misspelt_variables() {
+        writeln!(out, "# {} is no setting; the nearest is {nearest}", output::harmless(&name))?;
+    }
     Ok(())
 }
 
@@ -68,6 +71,10 @@ fn print_json(resolved: &Resolved) -> Result<()> {
         .collect();
     let variables: Vec<Value> =
         variables().map(|(name, value)| json!({ "variable": name, "value": value })).collect();
+    let misspelt: Vec<Value> = serve::misspelt_variables()
+        .into_iter()
+        .map(|(name, nearest)| json!({ "variable": name, "nearest": nearest }))
+        .collect();
     let file = resolved.file.as_ref().map(|file| file.display().to_string());
-    output::json(&json!({ "file": file, "settings": settings, "variables": variables }))
+    output::json(&json!({ "file": file, "settings": settings, "variables": variables, "misspelt": misspelt }))
 }

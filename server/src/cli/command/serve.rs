@@ -9,7 +9,7 @@ use ragstone_rag::Rag;
 use ragstone_rag::embed::{ModelOptions, Models};
 use ragstone_rag::generate::{GenerateModel, GenerateModels};
 use ragstone_rag::progress::Progress;
-use ragstone_server::settings::{Origin, Resolved};
+use ragstone_server::settings::{Origin, Resolved, misspelt};
 use ragstone_server::{Listeners, ServeError, bind, init_logs, open_and_serve, shutdown_signal};
 
 use crate::cli::args::ServeArgs;
@@ -22,6 +22,9 @@ pub(super) fn run(args: ServeArgs) -> Result<()> {
     let resolved = args.resolve()?;
     let settings = &resolved.settings;
     init_logs(settings.log_format);
+    for (variable, nearest) in misspelt_variables() {
+        tracing::warn!(variable, nearest, "a variable of the environment is no setting, but nearly");
+    }
     let generate_models = generate_models(&resolved)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime")?;
     let served = runtime.block_on(async {
@@ -47,6 +50,11 @@ pub(super) fn run(args: ServeArgs) -> Result<()> {
     // fetch that is cut off leaves nothing in the cache.
     runtime.shutdown_timeout(SHUTDOWN_WAIT);
     served
+}
+
+/// Variables of this process's environment that are nearly settings, each with the one that is.
+pub(super) fn misspelt_variables() -> Vec<(String, String)> {
+    misspelt(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
 }
 
 /// The language models that the settings list.
