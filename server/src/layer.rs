@@ -49,6 +49,7 @@ use self::arriving::{Arriving, Compression, Decompressing, Pace};
 use self::giving_way::Compressed;
 pub(crate) use self::giving_way::{giving_way, is_compressed};
 use self::in_span::InSpan;
+pub(crate) use self::line::LONG;
 use self::line::Line;
 use self::timeout::grpc_timeout;
 use self::written::written;

@@ -16,6 +16,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::UnderWay;
+use super::line::Line;
 use crate::metrics::HttpRequest;
 
 /// Why a request to the HTTP port failed: `{"error": {"message", "type", "param", "code"}}`.
@@ -184,21 +185,15 @@ pub(super) fn answer(status: StatusCode, media: &'static str, body: Body) -> Res
 pub(super) fn measured(
     response: Response,
     (counted, under_way): (HttpRequest, Option<UnderWay>),
-    route: &'static str,
+    line: Option<Line>,
 ) -> Response {
-    let status = response.status();
+    let status = response.status().as_u16();
     if let Some(Reason(reason)) = response.extensions().get() {
         counted.failed(reason);
     }
-    match status.as_u16() {
-        500.. => tracing::error!(route, status = status.as_u16(), "request"),
-        // Probes and scrapes come every few seconds.
-        _ if !route.starts_with("/v1/") => tracing::debug!(route, status = status.as_u16(), "request"),
-        _ => tracing::info!(route, status = status.as_u16(), "request"),
-    }
     response.map(|body| {
-        let (counted, status) = (Some(counted), status.as_u16());
-        let mut measured = Measured { inner: body, counted, status, _under_way: under_way };
+        let counted = Some(counted);
+        let mut measured = Measured { inner: body, counted, line, status, _under_way: under_way };
         if measured.inner.is_end_stream() {
             measured.end();
         }
@@ -210,6 +205,7 @@ pub(super) fn measured(
 struct Measured {
     inner: Body,
     counted: Option<HttpRequest>,
+    line: Option<Line>,
     status: u16,
     /// Ends with the body, which goes when all of it has been taken or the connection has.
     _under_way: Option<UnderWay>,
@@ -219,6 +215,9 @@ impl Measured {
     fn end(&mut self) {
         if let Some(mut counted) = self.counted.take() {
             counted.answered(self.status);
+        }
+        if let Some(line) = self.line.take() {
+            line.end(self.status);
         }
     }
 }

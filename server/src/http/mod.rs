@@ -28,6 +28,7 @@
 
 mod answer;
 mod health;
+mod line;
 mod listen;
 mod openai;
 mod port;
@@ -50,8 +51,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tonic::Code;
 use tower::Service as _;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use self::answer::{ApiError, measured, text};
+use self::line::Line;
 use self::listen::{Accepting, Connections, Origin};
 use self::port::{Port, other_method};
 use self::sending::holding;
@@ -200,19 +204,26 @@ async fn every_request(State(front): State<Front>, request: Request, next: Next)
         true => front.traces.http(&request, (route, front.scheme)),
         false => Call::default(),
     };
+    let span = tracing::info_span!("http", route, trace_id = Empty);
+    if let Some(trace_id) = call.trace_id() {
+        span.record("trace_id", trace_id.as_str());
+    }
     let mut counted = front.metrics.http(route, call.clone());
+    let mut line = Some(Line::begin(route, span.clone()));
     let under_way = (!PROBES.contains(&route)).then(|| UnderWay::begin(&front.under_way));
     let is_head = request.method() == http::Method::HEAD;
     let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
     let response = match host {
         Some(host) if front.loopback && !request::is_own_host(host) => ApiError::foreign_host().into(),
-        _ => call.hold(next.run(request)).await,
+        _ => call.hold(next.run(request)).instrument(span).await,
     };
     if is_head {
         // Nobody asks for the body that such an answer does not have.
-        counted.answered(response.status().as_u16());
+        let status = response.status().as_u16();
+        counted.answered(status);
+        line.take().into_iter().for_each(|line| line.end(status));
     }
-    measured(response, (counted, under_way), route)
+    measured(response, (counted, under_way), line)
 }
 
 /// The address that a request comes from, if it is known.

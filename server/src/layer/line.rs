@@ -11,7 +11,7 @@ use tonic::Code;
 use tracing::Span;
 
 /// A call that takes so long is told of, however it ends.
-const LONG: Duration = Duration::from_secs(1);
+pub(crate) const LONG: Duration = Duration::from_secs(1);
 
 /// A call under way. Dropped before it was [told](Line::end) how it ended, its caller has left.
 #[derive(Debug)]

@@ -301,7 +301,7 @@ impl Metrics {
 }
 
 /// What a request is counted under whose caller left before the answer's end; nginx has the number.
-const STATUS_LEFT: u16 = 499;
+pub(crate) const STATUS_LEFT: u16 = 499;
 
 /// A request to the HTTP port; it ends with the value.
 pub(crate) struct HttpRequest {
