@@ -17,6 +17,10 @@
 //! `https://` URLs are called over TLS. Whom the system trusts is trusted, or whom [`ClientBuilder::tls_ca`] names;
 //! [`ClientBuilder::tls_identity`] is what the client shows of itself to a server that asks.
 //!
+//! # Credentials
+//! [`ClientBuilder::api_key`] takes an API key (`ragstone key create`) or a token of an identity provider, sent with each call as
+//! `authorization: Bearer KEY`: to a server on another machine over TLS, or whoever is on the way can read it.
+//!
 //! # Deadlines
 //! Every call has one, told to the server (`grpc-timeout`) and kept here too, its retries included:
 //! [`ClientBuilder::timeout`] or [`Client::with_timeout`], else the call's own default, stated in its description. A
