@@ -75,6 +75,9 @@ impl Scan<'_> {
 }
 
 /// Gives the distances of a list of rows to `each`, until all are compared or the watch says to end. Returns how many were.
+///
+/// Codes are asked for ahead. Exact rows are not (`vectors/exact.rs`): those of a tenant follow one another, and the processor reads on by
+/// itself. A loop over a hundred rows that are in no cache takes 1.8 µs of 64 components and 7.3 of 384; asked for ahead they took 2.1 and 7.7.
 pub(crate) fn compare(
     scorer: &dyn Scorer,
     watch: &Watch,

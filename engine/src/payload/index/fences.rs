@@ -1,22 +1,26 @@
 //! Some values of the order, close together, to search it by.
 //!
 //! **Problem.** The values themselves lie in the column's file, in the order of the rows: each step of a binary search is two or
-//! three reads from anywhere, twenty steps for a million values. **Idea.** Every [`EVERY`]th value is kept beside the order, so
+//! three reads from anywhere, twenty steps for a million values. **Idea.** One value for every [`EVERY`] rows is kept beside the order, so
 //! that all steps but the last three are in a small part of them; as an index of keys over blocks does in any table of sorted strings.
+//! Values that have so many rows each, as those of a tenant key do, are all kept: then nothing is read from the column, whose lines and
+//! pages are rarely at hand for the next of ten thousand tenants.
 
 use std::ops::Range;
 
 use super::super::{Column, FieldType, ValueRef};
 use super::{SIGN, order_key};
 
-/// Values from a fence to the next.
+/// Rows for which a value is kept, and so values from a fence to the next at most.
 const EVERY: usize = 8;
 /// Fewer are searched as they are.
 const VALUES_MIN: usize = 16 * EVERY;
 
-/// Every [`EVERY`]th value of an order.
+/// Some values of an order.
 #[derive(Debug, Default)]
 pub(super) struct Fences {
+    /// Values from a fence to the next; zero where there are none.
+    every: usize,
     /// Of values that have a key.
     keys: Vec<u64>,
     /// Texts, one after the other, and where each ends.
@@ -25,15 +29,18 @@ pub(super) struct Fences {
 }
 
 impl Fences {
-    /// Of an order of `runs` values, of each of which `row_of` gives a row.
-    pub(super) fn new(column: &Column, file: &[u8], runs: usize, row_of: impl Fn(usize) -> u32) -> Self {
-        let mut fences = Self::default();
+    /// Of an order of values, where the rows of each begin among `rows`, and the end.
+    pub(super) fn new(column: &Column, file: &[u8], (rows, starts): (&[u32], &[u32])) -> Self {
+        let runs = starts.len() - 1;
         if runs < VALUES_MIN {
-            return fences;
+            return Self::default();
         }
-        for run in (0..runs).step_by(EVERY) {
+        // A value has a row at least.
+        let every = (runs * EVERY).div_ceil(rows.len().max(1)).min(EVERY);
+        let mut fences = Self { every, ..Self::default() };
+        for run in (0..runs).step_by(every) {
             // The order was made of the same values a moment ago.
-            match column.get(file, row_of(run) as usize) {
+            match column.get(file, rows[starts[run] as usize] as usize) {
                 Some(ValueRef::Text(text)) => fences.texts.extend_from_slice(text),
                 Some(value) => fences.keys.push(order_key(value)),
                 None => return Self::default(),
@@ -55,15 +62,22 @@ impl Fences {
         let (mut low, mut high) = (0, self.ends.len());
         while low < high {
             let middle = low + (high - low) / 2;
-            if is_before(self.value(field_type, middle)) { low = middle + 1 } else { high = middle }
+            if is_before(self.fence(field_type, middle)) { low = middle + 1 } else { high = middle }
         }
         // The fence before is before it, this one is not.
-        let start = low.checked_sub(1).map_or(0, |fence| fence * EVERY + 1).clamp(within.start, within.end);
-        let end = if low < self.ends.len() { low * EVERY } else { within.end };
+        let start =
+            low.checked_sub(1).map_or(0, |fence| fence * self.every + 1).clamp(within.start, within.end);
+        let end = if low < self.ends.len() { low * self.every } else { within.end };
         start..end.clamp(start, within.end)
     }
 
-    fn value(&self, field_type: FieldType, fence: usize) -> ValueRef<'_> {
+    /// The value of a run, if it is one of those that are kept.
+    pub(super) fn value(&self, field_type: FieldType, run: usize) -> Option<ValueRef<'_>> {
+        let fence = run.checked_div(self.every).filter(|fence| fence * self.every == run)?;
+        (fence < self.ends.len()).then(|| self.fence(field_type, fence))
+    }
+
+    fn fence(&self, field_type: FieldType, fence: usize) -> ValueRef<'_> {
         if field_type == FieldType::String {
             let start = fence.checked_sub(1).map_or(0, |before| self.ends[before]);
             return ValueRef::Text(&self.texts[start as usize..self.ends[fence] as usize]);
@@ -75,6 +89,70 @@ impl Fences {
             }
             FieldType::Timestamp => ValueRef::Timestamp((key ^ SIGN).cast_signed()),
             _ => ValueRef::Int((key ^ SIGN).cast_signed()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ColumnIndex;
+    use super::*;
+    use crate::interrupt::Watch;
+    use crate::payload::column::tests::column_of;
+    use crate::payload::{Test, Value};
+
+    const ROWS: usize = 4_000;
+
+    fn indexed(value: impl Fn(usize) -> Value) -> (ColumnIndex, Column, Vec<u8>) {
+        let values: Vec<Option<Value>> = (0..ROWS).map(|row| Some(value(row))).collect();
+        let field_type = value(0).field_type();
+        let (entry, batch_rows, file) = column_of(&values, field_type, 700);
+        let column = Column::open(&entry, &batch_rows, file.len()).unwrap();
+        let index = ColumnIndex::new(&column, &file, (ROWS, &Watch::default())).unwrap();
+        (index, column, file)
+    }
+
+    fn name(value: usize) -> String {
+        format!("tenant-{value:04}")
+    }
+
+    /// A value is kept for every eight rows, and found whether it is kept or not.
+    #[test]
+    fn the_more_rows_a_value_has_the_more_values_are_kept() {
+        for (values, kept) in
+            [(VALUES_MIN - 1, 0), (400, 400), (500, 500), (501, 251), (1_000, 500), (ROWS, 500)]
+        {
+            let (texts, of_texts, file) = indexed(|row| Value::String(name(row % values)));
+            let (ints, of_ints, int_file) = indexed(|row| Value::Int((row % values) as i64));
+            assert_eq!([texts.fences.ends.len(), ints.fences.ends.len()], [kept; 2], "of {values}");
+            for value in 0..values {
+                let own: Vec<u32> = (value as u32..ROWS as u32).step_by(values).collect();
+                let text = Test::TextIn(vec![name(value).into_bytes().into()]);
+                assert_eq!(
+                    texts.list(&of_texts, &file, &text, ROWS).as_ref(),
+                    Some(&own),
+                    "{value} of {values}"
+                );
+                let int = Test::IntIn(vec![value as i64]);
+                assert_eq!(ints.list(&of_ints, &int_file, &int, ROWS), Some(own), "{value} of {values}");
+            }
+            for absent in ["", "tenant-", "tenant-0007x", "u"] {
+                let test = Test::TextIn(vec![absent.as_bytes().into()]);
+                assert_eq!(texts.list(&of_texts, &file, &test, ROWS), Some(Vec::new()), "{absent:?}");
+            }
+        }
+    }
+
+    /// There is no column to read here.
+    #[test]
+    fn a_value_of_many_rows_is_found_without_the_column() {
+        let (texts, of_texts, _) = indexed(|row| Value::String(name(row % 500)));
+        let (ints, of_ints, _) = indexed(|row| Value::Int((row % 500) as i64));
+        for value in [0, 7, 8, 250, 499] {
+            let own: Vec<u32> = (value as u32..ROWS as u32).step_by(500).collect();
+            let test = Test::TextIn(vec![name(value).into_bytes().into()]);
+            assert_eq!(texts.list(&of_texts, &[], &test, 8).as_ref(), Some(&own));
+            assert_eq!(ints.list(&of_ints, &[], &Test::IntIn(vec![value as i64]), 8), Some(own));
         }
     }
 }
