@@ -16,9 +16,13 @@ use serde_json::json;
 /// Rows of one batch.
 const BATCH: usize = 10_000;
 
-/// Compares the searches of one tenant among many in a collection with those of a collection that has the tenant's rows alone, and with
-/// those of one whose rows are not sealed yet; then makes many collections in one database, opens it anew and says what memory each
-/// takes.
+/// Compares the searches of one tenant among many in a collection with those of tenants that have a collection of their own each, with
+/// those of one collection that is searched all the time, and with those of tenants whose rows are not sealed yet; then makes many
+/// collections in one database, opens it anew and says what memory each takes.
+///
+/// Places are searched in turn, so that whatever else the machine does meets them alike, and each tenant twice in a row: what a search
+/// takes whose rows are in the processor's cache is `again`. Rows of tenants that wait for their turn are not, wherever they lie, so
+/// `many` compares with `apart`, and `alone`, whose rows always are, with what `many` takes again.
 ///
 /// Prints JSON lines: `tenants` with microseconds of a search in each, and `collections` with resident bytes of each at rest.
 #[derive(Debug, Parser)]
@@ -30,14 +34,17 @@ struct Arguments {
     /// Rows of each.
     #[arg(long, default_value_t = 100, value_name = "N")]
     rows: usize,
+    /// Tenants with a collection of their own each; 0 for none.
+    #[arg(long, default_value_t = 2_000, value_name = "N")]
+    apart: usize,
     /// Rows of all these tenants together that are not sealed; 0 for none.
     #[arg(long, default_value_t = 50_000, value_name = "N")]
     unsealed_rows: usize,
     /// Components of a vector.
     #[arg(long, default_value_t = 64, value_name = "N")]
     dimension: usize,
-    /// Searches, each of another tenant.
-    #[arg(long, default_value_t = 2_000, value_name = "N")]
+    /// Searches in each place, each of another tenant.
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
     searches: usize,
     /// Collections in one database; 0 for none.
     #[arg(long, default_value_t = 4_000, value_name = "N")]
@@ -64,56 +71,137 @@ fn name(tenant: usize) -> String {
     format!("tenant-{tenant:06}")
 }
 
+fn schema(arguments: &Arguments) -> Result<Schema, Failure> {
+    Ok(Schema::builder(arguments.dimension).tenant("tenant").build()?)
+}
+
+/// Where tenants are searched, and what that took.
+struct Place {
+    name: &'static str,
+    /// One of all tenants, or one of each.
+    collections: Vec<Collection>,
+    tenants: usize,
+    /// Of each tenant.
+    rows: usize,
+    /// Microseconds.
+    times: Vec<f64>,
+    /// Of the same tenants at once once more.
+    again: Vec<f64>,
+}
+
+impl Place {
+    fn new(name: &'static str, collections: Vec<Collection>, (tenants, rows): (usize, usize)) -> Self {
+        Self { name, collections, tenants, rows, times: Vec::new(), again: Vec::new() }
+    }
+
+    /// Searches among the rows of a tenant, and says how many microseconds that took.
+    fn search(&self, tenant: usize, vector: Vec<f32>) -> Result<f64, Failure> {
+        let request = SearchRequest::new(vector, 10).filter(Filter::eq("tenant", name(tenant)));
+        let collection = &self.collections[tenant % self.collections.len()];
+        let begun = Instant::now();
+        let response = collection.search(&request)?;
+        let took = begun.elapsed().as_secs_f64() * 1e6;
+        assert_eq!(response.hits.len(), self.rows.min(10), "no row of the tenant is missed");
+        Ok(took)
+    }
+
+    /// The first search of a collection sorts its column.
+    fn warm(&self, random: &mut Random, arguments: &Arguments) -> Result<(), Failure> {
+        for search in 0..arguments.searches.max(self.collections.len()) {
+            self.search(search % self.tenants, vector(random, arguments.dimension))?;
+        }
+        Ok(())
+    }
+
+    fn measure(&mut self, random: &mut Random, arguments: &Arguments) -> Result<(), Failure> {
+        let tenant = random.below(self.tenants);
+        let [first, second] = [(); 2].map(|()| vector(random, arguments.dimension));
+        let took = self.search(tenant, first)?;
+        self.times.push(took);
+        let took = self.search(tenant, second)?;
+        self.again.push(took);
+        Ok(())
+    }
+
+    fn report(&mut self, line: &mut serde_json::Value) {
+        let name = self.name;
+        line[format!("{name}_mean_us")] = rounded(mean(&self.times).unwrap_or_default(), 2).into();
+        let quantiles = [("p50", &mut self.times, 0.5), ("again_p50", &mut self.again, 0.5)];
+        for (quantity, times, share) in quantiles {
+            let found = quantile(times, share).unwrap_or_default();
+            line[format!("{name}_{quantity}_us")] = rounded(found, 2).into();
+        }
+        let p99 = quantile(&mut self.times, 0.99).unwrap_or_default();
+        line[format!("{name}_p99_us")] = rounded(p99, 2).into();
+    }
+}
+
 fn tenants(arguments: &Arguments) -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
-    let db = Db::open(directory.path())?;
-    let schema = || Schema::builder(arguments.dimension).tenant("tenant").build();
-    let (many, one) = (db.create_collection("many", schema()?)?, db.create_collection("one", schema()?)?);
+    let db = Db::open(directory.path().join("together"))?;
+    let many = db.create_collection("many", schema(arguments)?)?;
+    let one = db.create_collection("one", schema(arguments)?)?;
     let mut random = Random::new(1);
     write_in_turn(&many, arguments.tenants * arguments.rows, arguments, &mut random)?;
-    let alone =
-        |row: usize| Point::new(row as u64, vector(&mut random, arguments.dimension)).with("tenant", name(0));
-    one.upsert((0..arguments.rows).map(alone).collect())?;
+    one.upsert(rows_of(0, arguments, &mut random))?;
     db.flush()?;
     db.compact()?;
-    let mut random = Random::new(2);
-    let mut times = |collection: &Collection, tenants: usize, rows: usize| -> Result<Vec<f64>, Failure> {
-        let mut times = Vec::with_capacity(arguments.searches);
-        for _ in 0..arguments.searches {
-            let filter = Filter::eq("tenant", name(random.below(tenants)));
-            let request = SearchRequest::new(vector(&mut random, arguments.dimension), 10).filter(filter);
-            let begun = Instant::now();
-            let response = collection.search(&request)?;
-            times.push(begun.elapsed().as_secs_f64() * 1e6);
-            assert_eq!(response.hits.len(), rows.min(10), "no row of the tenant is missed");
-        }
-        Ok(times)
-    };
-    // The first search of each sorts the column.
-    times(&many, arguments.tenants, arguments.rows)?;
-    times(&one, 1, arguments.rows)?;
     let mut line = json!({
         "measured": "tenants",
         "tenants": arguments.tenants,
         "rows_each": arguments.rows,
         "segments": many.info().segments,
     });
-    let mut places =
-        vec![("many", many, (arguments.tenants, arguments.rows)), ("alone", one, (1, arguments.rows))];
+    let mut places = vec![
+        Place::new("many", vec![many], (arguments.tenants, arguments.rows)),
+        Place::new("alone", vec![one], (1, arguments.rows)),
+    ];
+    let own = Db::open_with(directory.path().join("apart"), without_background())?;
+    if arguments.apart > 0 {
+        line["apart"] = arguments.apart.into();
+        let collections = apart(&own, arguments, &mut random)?;
+        places.push(Place::new("apart", collections, (arguments.apart, arguments.rows)));
+    }
     let unsealed_rows = arguments.unsealed_rows / arguments.tenants * arguments.tenants;
     if unsealed_rows > 0 {
         line["unsealed_rows"] = unsealed_rows.into();
-        let of_each = (arguments.tenants, arguments.unsealed_rows / arguments.tenants);
-        places.push(("unsealed", unsealed(unsealed_rows, arguments, &mut Random::new(1))?, of_each));
+        let collection = unsealed(unsealed_rows, arguments, &mut Random::new(1))?;
+        let of_each = (arguments.tenants, unsealed_rows / arguments.tenants);
+        places.push(Place::new("unsealed", vec![collection], of_each));
     }
-    for (place, collection, (tenants, rows)) in &places {
-        let mut found = times(collection, *tenants, *rows)?;
-        line[format!("{place}_mean_us")] = rounded(mean(&found).unwrap_or_default(), 2).into();
-        line[format!("{place}_p50_us")] = rounded(quantile(&mut found, 0.5).unwrap_or_default(), 2).into();
-        line[format!("{place}_p99_us")] = rounded(quantile(&mut found, 0.99).unwrap_or_default(), 2).into();
+    let mut random = Random::new(2);
+    places.iter().try_for_each(|place| place.warm(&mut random, arguments))?;
+    for _ in 0..arguments.searches {
+        places.iter_mut().try_for_each(|place| place.measure(&mut random, arguments))?;
     }
+    places.iter_mut().for_each(|place| place.report(&mut line));
     println!("{line}");
     Ok(())
+}
+
+fn rows_of(tenant: usize, arguments: &Arguments, random: &mut Random) -> Vec<Point> {
+    let row =
+        |row: usize| Point::new(row as u64, vector(random, arguments.dimension)).with("tenant", name(tenant));
+    (0..arguments.rows).map(row).collect()
+}
+
+/// Nothing goes on but what is asked for.
+fn without_background() -> DbOptions {
+    let mut options = DbOptions::default();
+    options.background = false;
+    options
+}
+
+/// A sealed collection for each tenant.
+fn apart(db: &Db, arguments: &Arguments, random: &mut Random) -> Result<Vec<Collection>, Failure> {
+    let mut collections = Vec::with_capacity(arguments.apart);
+    for tenant in 0..arguments.apart {
+        let collection = db.create_collection(&name(tenant), schema(arguments)?)?;
+        collection.upsert(rows_of(tenant, arguments, random))?;
+        collections.push(collection);
+    }
+    db.flush()?;
+    Ok(collections)
 }
 
 /// Tenants write in turn, so that none's rows come together.
@@ -135,13 +223,11 @@ fn write_in_turn(
 
 /// A collection whose rows are in memory and in the log, and in the graph: nothing goes on while it is searched.
 fn unsealed(rows: usize, arguments: &Arguments, random: &mut Random) -> Result<Collection, Failure> {
-    let mut options = DbOptions::default();
-    options.background = false;
+    let mut options = without_background();
     options.seal_rows = options.seal_rows.max(rows + 1);
     options.seal_bytes = u64::MAX;
     let db = Db::in_memory_with(options)?;
-    let collection =
-        db.create_collection("unsealed", Schema::builder(arguments.dimension).tenant("tenant").build()?)?;
+    let collection = db.create_collection("unsealed", schema(arguments)?)?;
     write_in_turn(&collection, rows, arguments, random)?;
     assert_eq!(collection.info().growing, rows as u64, "no row is sealed");
     Ok(collection)
@@ -149,12 +235,7 @@ fn unsealed(rows: usize, arguments: &Arguments, random: &mut Random) -> Result<C
 
 fn collections(arguments: &Arguments) -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
-    let options = || {
-        let mut options = DbOptions::default();
-        options.background = false;
-        options
-    };
-    let db = Db::open_with(directory.path(), options())?;
+    let db = Db::open_with(directory.path(), without_background())?;
     let mut random = Random::new(3);
     for number in 0..arguments.collections {
         let collection = db.create_collection(&format!("c{number}"), Schema::new(arguments.dimension)?)?;
@@ -167,7 +248,7 @@ fn collections(arguments: &Arguments) -> Result<(), Failure> {
     drop(db);
     let before = resident_bytes();
     let begun = Instant::now();
-    let db = Db::open_with(directory.path(), options())?;
+    let db = Db::open_with(directory.path(), without_background())?;
     let open_s = begun.elapsed().as_secs_f64();
     let bytes = resident_bytes().saturating_sub(before);
     let line = json!({
