@@ -107,6 +107,8 @@ pub(crate) struct PreparedBatch {
     pub(crate) request_id: Option<String>,
     pub(crate) fields: Vec<BatchField>,
     pub(crate) changes: Vec<Change>,
+    /// Updates that were asked for and are not among the changes, as they are of rows that are not shown; not logged.
+    pub(crate) passed_over: usize,
 }
 
 impl PreparedBatch {
@@ -187,7 +189,7 @@ impl PreparedBatch {
             });
         }
         decoder.finish()?;
-        Ok(Self { time_us, request_id, fields, changes })
+        Ok(Self { time_us, request_id, fields, changes, passed_over: 0 })
     }
 
     /// Writes the time into a body that was encoded before it was known.
@@ -320,6 +322,7 @@ mod tests {
         let batch = PreparedBatch {
             time_us: 0,
             request_id: Some("r".into()),
+            passed_over: 0,
             fields,
             changes: vec![
                 Change::Upsert(Row {

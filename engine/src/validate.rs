@@ -62,7 +62,8 @@ pub(crate) fn prepare(batch: Batch, schema: &Schema) -> Result<PreparedBatch> {
     let mut prepared = Preparing { schema, fields: Vec::new(), numbers: HashMap::new() };
     let ops = batch.ops.into_iter().enumerate();
     let changes = ops.map(|(index, op)| prepared.change(index, op)).collect::<Result<Vec<_>>>()?;
-    Ok(PreparedBatch { time_us: 0, request_id: batch.request_id, fields: prepared.fields, changes })
+    let (request_id, fields) = (batch.request_id, prepared.fields);
+    Ok(PreparedBatch { request_id, fields, changes, ..PreparedBatch::default() })
 }
 
 /// The operations of a batch that do not fit, each with what writing it by itself would say: for the fields that there

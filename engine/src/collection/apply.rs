@@ -36,7 +36,8 @@ impl CollectionCore {
         let numbers = number_fields(&batch.fields, &mut next.fields);
         begin_texts(&batch.fields, &numbers, &mut next);
         let outcome = Outcome::of(&batch.changes, &next, batch.time_us);
-        let Outcome { upserted, deleted, updated, missing, .. } = outcome;
+        let Outcome { upserted, deleted, updated, .. } = outcome;
+        let missing = outcome.missing + batch.passed_over;
         let receipt = WriteReceipt { seq, position, upserted, deleted, updated, missing, repeated: false };
         for (index, slots) in outcome.deaths {
             next.segments[index].kill(&slots);

@@ -15,6 +15,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::queued::Unknown;
+use super::requests::Known;
 use super::row_sizes;
 use super::state::{CollectionCore, ViewState, lock};
 use super::write::Outcome;
@@ -63,11 +64,22 @@ impl CollectionCore {
             let view = self.view();
             let now =
                 held.as_ref().map_or_else(|| self.clock.now_us().max(view.time_us), |submit| submit.time_us);
-            let Some(until) = resolving.resolve(&view, now)? else { return Ok(Outcome::Nothing) };
+            let (until, mut body) = match resolved(resolving, &view, now) {
+                Ok(Some(resolved)) => resolved,
+                Ok(None) => return Ok(Outcome::Nothing),
+                // What the rows are by now is of no account to a request that was done.
+                Err(error) => match self.known(resolving.batch(), next_seq) {
+                    Some(Known::Done(receipt)) => return Ok(Outcome::Repeated(receipt)),
+                    Some(Known::Queued(seq)) => {
+                        drop(held);
+                        self.wait_applied(store, seq)?;
+                        continue;
+                    }
+                    None => return Err(error),
+                },
+            };
             let batch = resolving.batch();
             let sizes = row_sizes::check(batch, &view, now);
-            let mut body = batch.encode();
-            check_limit("points", "BATCH_BYTES_MAX", BATCH_BYTES_MAX, body.len())?;
             let mut submit = held.map_or_else(|| self.lock_submit(store, token), Ok)?;
             // What had expired when it was looked at has for this write.
             submit.time_us = submit.time_us.max(now);
@@ -95,4 +107,16 @@ impl CollectionCore {
         }
         unreachable!("who holds up all others comes to an end")
     }
+}
+
+/// Makes a batch of the rows of a view; until when it is right, and the body of its record.
+fn resolved(
+    resolving: &mut dyn Resolving,
+    view: &Arc<ViewState>,
+    now: i64,
+) -> Result<Option<(i64, Vec<u8>)>> {
+    let Some(until) = resolving.resolve(view, now)? else { return Ok(None) };
+    let body = resolving.batch().encode();
+    check_limit("points", "BATCH_BYTES_MAX", BATCH_BYTES_MAX, body.len())?;
+    Ok(Some((until, body)))
 }

@@ -35,8 +35,6 @@ pub(super) struct Restricted<'a> {
     asked: Vec<Change>,
     /// What is left of it.
     batch: PreparedBatch,
-    /// Updates of rows that are not shown.
-    missing: usize,
 }
 
 /// What is left of a batch.
@@ -64,12 +62,12 @@ impl<'a> Restricted<'a> {
     ) -> Restricted<'a> {
         batch.request_id = batch.request_id.map(|id| rows.request_id(&id));
         let asked = std::mem::take(&mut batch.changes);
-        Restricted { rows, conditions, asked, batch, missing: 0 }
+        Restricted { rows, conditions, asked, batch }
     }
 
-    /// The batch that was queued, and how many updates came to nothing.
-    pub(super) fn finish(self) -> (PreparedBatch, usize) {
-        (self.batch, self.missing)
+    /// The batch that was queued.
+    pub(super) fn finish(self) -> PreparedBatch {
+        self.batch
     }
 
     fn stored(&self, view: &ViewState, id: &PointId) -> Result<Before> {
@@ -161,7 +159,7 @@ impl Resolving for Restricted<'_> {
         self.check_conditions(&view)?;
         let Allowed { changes, missing, shown } = self.allowed(&view)?;
         validate::check_brought(&self.batch, &view.fields, self.rows, |field| shown.contains(&field))?;
-        (self.batch.changes, self.missing) = (changes, missing);
+        (self.batch.changes, self.batch.passed_over) = (changes, missing);
         // What has a name or conditions is queued even so: it is done, and they are to hold.
         let is_nothing =
             self.batch.changes.is_empty() && self.batch.request_id.is_none() && self.conditions.is_empty();
@@ -176,5 +174,67 @@ impl Resolving for Restricted<'_> {
     fn rests_on(&self) -> HashSet<&PointId> {
         let of_conditions = self.conditions.iter().map(|condition| &condition.id);
         self.asked.iter().map(Change::id).chain(of_conditions).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Batch, Collection, Db, Expect, Filter, Point, Schema, Scope, Sight, Update, WriteReceipt};
+
+    struct Own(Arc<RowFilter>);
+
+    impl Scope for Own {
+        fn sight(&self, _: &str) -> Sight {
+            Sight::Rows(self.0.clone())
+        }
+    }
+
+    /// A collection, and a handle on it that shows the rows of `a`.
+    fn shared() -> (Collection, Collection) {
+        let db = Db::in_memory().unwrap();
+        let all = db.create_collection("c", Schema::new(2).unwrap()).unwrap();
+        let rows = Arc::new(RowFilter::new(Filter::eq("tenant", "a")).unwrap());
+        let own = db.within(Arc::new(Own(rows))).collection("c").unwrap();
+        (all, own)
+    }
+
+    fn point(id: u64, tenant: &str) -> Point {
+        Point::new(id, [1.0, 0.0]).with("tenant", tenant)
+    }
+
+    /// A request that was done was refused when it was sent again, where its id had become that of a row that is not shown.
+    #[test]
+    fn a_request_that_was_done_is_told_so_whatever_became_of_its_rows() {
+        let (all, own) = shared();
+        let upsert = |id: u64| Batch::new().upsert(point(id, "a"));
+        for batch in [upsert(1).request("plain"), upsert(2).expect(2, Expect::Absent).request("conditional")]
+        {
+            let first = own.write(batch.clone()).unwrap();
+            assert!(!first.repeated);
+            all.upsert(vec![point(1, "b"), point(2, "b")]).unwrap();
+            assert_eq!(own.write(batch).unwrap(), WriteReceipt { repeated: true, ..first });
+            all.delete(&[2.into()]).unwrap();
+        }
+        let another = own.write(upsert(1).request("another"));
+        assert!(matches!(another, Err(Error::OutOfScope { .. })), "{another:?}");
+        assert_eq!(all.count(None).unwrap(), 1);
+    }
+
+    /// Updates of rows that are not shown counted as missing the first time alone.
+    #[test]
+    fn a_repeated_request_counts_what_it_passed_over() {
+        let (all, own) = shared();
+        all.upsert(vec![point(1, "b"), point(2, "a")]).unwrap();
+        let update = |id: u64| Update::new(id).set("tenant", "a");
+        let hidden = || Batch::new().update(update(1));
+        for (batch, updated) in [(hidden().update(update(2)), 1), (hidden(), 0)] {
+            let batch = batch.request(format!("{updated} updated"));
+            let first = own.write(batch.clone()).unwrap();
+            assert_eq!((first.updated, first.missing, first.repeated), (updated, 1, false));
+            assert_eq!(own.write(batch).unwrap(), WriteReceipt { repeated: true, ..first });
+        }
+        let nothing = own.write(hidden()).unwrap();
+        assert_eq!((nothing.updated, nothing.missing), (0, 1));
     }
 }

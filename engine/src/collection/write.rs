@@ -69,7 +69,6 @@ impl CollectionCore {
         if !prepared.changes.is_empty() {
             store.wait_for_room(self)?;
         }
-        let mut passed_over = 0;
         let submitted = match rows {
             Some(_) => None,
             None => self.submit(store, &prepared, &conditions, token)?,
@@ -85,16 +84,15 @@ impl CollectionCore {
             (None, Some(rows)) => {
                 let mut restricted = Restricted::new(rows, prepared, &conditions);
                 let outcome = self.submit_resolved(store, &mut restricted, &conditions, token)?;
-                (prepared, passed_over) = restricted.finish();
+                prepared = restricted.finish();
                 outcome
             }
         };
-        let receipt = match outcome {
-            Outcome::Queued(submitted) => self.finish(store, submitted, prepared)?,
-            Outcome::Repeated(receipt) => return Ok(WriteReceipt { repeated: true, ..receipt }),
-            Outcome::Nothing => self.unchanged(store),
-        };
-        Ok(WriteReceipt { missing: receipt.missing + passed_over, ..receipt })
+        match outcome {
+            Outcome::Queued(submitted) => self.finish(store, submitted, prepared),
+            Outcome::Repeated(receipt) => Ok(WriteReceipt { repeated: true, ..receipt }),
+            Outcome::Nothing => Ok(WriteReceipt { missing: prepared.passed_over, ..self.unchanged(store) }),
+        }
     }
 
     /// A write that somebody always wants.
@@ -191,6 +189,11 @@ impl CollectionCore {
         }
     }
 
+    /// What is known of the request of a batch, if it is one, by a write that would get the number `next`.
+    pub(super) fn known(&self, batch: &PreparedBatch, next: u64) -> Option<Known> {
+        self.requests.find(batch.request_id.as_deref()?, next)
+    }
+
     /// Whether a batch may be queued; if its request was done before, the receipt.
     pub(super) fn decide(
         &self,
@@ -199,12 +202,10 @@ impl CollectionCore {
         prepared: &PreparedBatch,
         conditions: &[Precondition],
     ) -> Result<Option<WriteReceipt>, Unknown> {
-        if let Some(id) = &prepared.request_id {
-            match self.requests.find(id, submit.next_seq) {
-                Some(Known::Done(receipt)) => return Ok(Some(receipt)),
-                Some(Known::Queued(seq)) => return Err(Unknown::Undecided(seq)),
-                None => {}
-            }
+        match self.known(prepared, submit.next_seq) {
+            Some(Known::Done(receipt)) => return Ok(Some(receipt)),
+            Some(Known::Queued(seq)) => return Err(Unknown::Undecided(seq)),
+            None => {}
         }
         let ids = conditions.iter().map(|condition| &condition.id);
         let etags = self.queued.etags(ids, (refusals, submit.time_us), || self.view())?;
