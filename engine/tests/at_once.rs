@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::ops::Range;
 use std::time::Duration;
 
 use ragstone::query::{Query, Source, TextQuery};
@@ -17,16 +18,20 @@ fn rows() -> (Db, Collection) {
     let db = Db::in_memory_with(options).unwrap();
     let schema = Schema::builder(2).text("title", Analyzer::Standard).field("note", FieldType::String);
     let notes = db.create_collection("notes", schema.build().unwrap()).unwrap();
+    write(&notes, 0..200);
+    db.flush().unwrap();
+    (db, notes)
+}
+
+fn write(notes: &Collection, ids: Range<u64>) {
     let title = |id: u64| if id.is_multiple_of(3) { "tea" } else { "sun" };
     let point = |id: u64| {
         let point = Point::new(id, [id as f32, 1.0]).with("title", title(id)).with("note", title(id));
         point.with("year", (id % 7) as i64)
     };
-    for first in (0..200).step_by(20) {
-        notes.upsert((first..first + 20).map(point).collect()).unwrap();
+    for first in ids.clone().step_by(20) {
+        notes.upsert((first..ids.end.min(first + 20)).map(point).collect()).unwrap();
     }
-    db.flush().unwrap();
-    (db, notes)
 }
 
 fn tried(query: &Query) -> Query {
@@ -53,6 +58,23 @@ fn no_index_is_made_for_them_and_one_that_is_there_is_used() {
     assert!(is_found_at_once(&notes, &Query::nearest([1.0, 0.0], 5)), "it needs none");
     assert!(!is_found_at_once(&notes, &filtered), "the index of the field is not there yet");
     assert!(is_found_at_once(&notes, &filtered), "the other query made it");
+}
+
+/// Searches had to sort the column again after each seal and each merge.
+#[test]
+fn new_segments_come_with_the_indexes_that_are_in_use() {
+    let (db, notes) = rows();
+    let by_year = Query::nearest([1.0, 0.0], 5).filter(Filter::eq("year", 3));
+    assert!(!is_found_at_once(&notes, &by_year), "nobody has asked before");
+    write(&notes, 200..360);
+    db.flush().unwrap();
+    assert!(is_found_at_once(&notes, &by_year), "beside those that were sealed");
+    write(&notes, 100..130);
+    db.compact().unwrap();
+    assert_eq!(notes.info().segments, 1);
+    assert!(is_found_at_once(&notes, &by_year), "of all that were merged");
+    let by_note = Query::nearest([1.0, 0.0], 5).filter(Filter::eq("note", "tea"));
+    assert!(!is_found_at_once(&notes, &by_note), "of this field nobody has asked");
 }
 
 #[test]

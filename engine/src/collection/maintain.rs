@@ -17,6 +17,7 @@
 //! at T (an update of a row that a later write deleted finds nothing): nobody reads before the end. Patch files are of a view like
 //! tombstones, and all that is true of these is true of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -27,6 +28,7 @@ use crate::clock::NEVER;
 use crate::db::Store;
 use crate::error::Result;
 use crate::faults::{self, Mutant};
+use crate::payload::FieldId;
 use crate::segment::merge_policy::{self, Aim, EARNED, deaths_left};
 use crate::segment::{DeadRows, Patches, SealRequest, SealedFrom, Segment, SegmentView, seal};
 use crate::threads::Work;
@@ -225,6 +227,8 @@ impl CollectionCore {
     /// everything is as it was.
     fn rewrite(&self, store: &Store, work: Work, sources: &[SegmentView], view: &ViewState) -> Result<()> {
         view.verify_deaths()?;
+        let indexed: BTreeSet<FieldId> = view.sealed().flat_map(|sealed| sealed.indexed()).collect();
+        let indexed: Vec<FieldId> = indexed.into_iter().collect();
         let request = SealRequest {
             id: store.next_segment_id(),
             sources,
@@ -234,6 +238,7 @@ impl CollectionCore {
             storage: store.options.storage,
             stop: store.signal.closing(),
             filter_cache_bytes: store.options.filter_cache_bytes,
+            indexed: &indexed,
         };
         let began = Instant::now();
         let sealed = store.pools.run(work, || seal(&*store.dir, &request))??;

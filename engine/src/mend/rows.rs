@@ -264,6 +264,7 @@ impl Repair {
                 storage: Storage::Mapped,
                 stop: Closing::NEVER,
                 filter_cache_bytes: 0,
+                indexed: &[],
             };
             self.pools.run(Work::Flush, || seal(&*self.dir, &request))??;
         }

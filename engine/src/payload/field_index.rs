@@ -83,7 +83,8 @@ impl FieldIndex {
     }
 }
 
-/// The index of a column, made by the first search that asks for it; those that come meanwhile do not wait.
+/// The index of a column, made by the first search that asks for it; those that come meanwhile do not wait. A segment that is made when others have
+/// theirs comes with it (`segment/writer.rs`).
 ///
 /// A search whose caller leaves, or whose time is spent, gives it up once. The next one makes it to the end, whatever becomes of its caller: else
 /// there would never be one where nobody waits for as long as it takes. Who asks [at once](Watch::may_make) makes none, and ends here.
@@ -95,6 +96,11 @@ pub(crate) struct Sorted {
 }
 
 impl Sorted {
+    /// Whether the index is there.
+    pub(crate) fn is_made(&self) -> bool {
+        self.index.get().is_some()
+    }
+
     /// The index; `None` while another thread makes it, or if the watch ended making it.
     pub(crate) fn get(
         &self,

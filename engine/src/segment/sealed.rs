@@ -266,6 +266,11 @@ impl SealedSegment {
         self.columns.select(self.bytes(), (field, test), watch)
     }
 
+    /// The fields that were filtered or ordered by, so that their columns are in order.
+    pub(crate) fn indexed(&self) -> impl Iterator<Item = FieldId> {
+        self.columns.indexed()
+    }
+
     /// A column in the order of its values.
     pub(super) fn sorted(&self, field: FieldId, watch: &Watch) -> InOrder<'_> {
         self.columns.sorted(self.bytes(), field, watch)

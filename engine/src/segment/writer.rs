@@ -17,7 +17,7 @@ use crate::dir::{Dir, io_error};
 use crate::error::{Error, Result};
 use crate::faults::{self, Mutant};
 use crate::interrupt::Watch;
-use crate::payload::FieldTable;
+use crate::payload::{FieldId, FieldTable};
 use crate::schema::{Schema, VectorKind};
 use crate::signal::Closing;
 use crate::vectors::Encodings;
@@ -38,6 +38,9 @@ pub(crate) struct SealRequest<'a> {
     pub(crate) stop: Closing<'a>,
     /// Of the new segment, at most.
     pub(crate) filter_cache_bytes: usize,
+    /// Fields by which searches filter: their columns are put in order before the new segment is searched, so that none waits for that, or goes
+    /// through all rows meanwhile.
+    pub(crate) indexed: &'a [FieldId],
 }
 
 /// A segment and where its rows come from.
@@ -153,7 +156,12 @@ impl Writing<'_> {
         let SealRequest { id, schema, encodings, storage, filter_cache_bytes, .. } = *self.request;
         let check = Check::Written;
         let opening = Opening { schema, encodings, storage, check, filter_cache_bytes };
-        Ok(Arc::new(SealedSegment::open(self.dir, id, &opening)?))
+        let segment = Arc::new(SealedSegment::open(self.dir, id, &opening)?);
+        for field in self.request.indexed {
+            self.go_on()?;
+            segment.sorted(*field, &Watch::default());
+        }
+        Ok(segment)
     }
 
     fn write(&self) -> Result<()> {

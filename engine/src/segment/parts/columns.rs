@@ -292,6 +292,11 @@ impl SealedColumns {
         }
     }
 
+    /// The fields that have an index by now.
+    pub(in crate::segment) fn indexed(&self) -> impl Iterator<Item = FieldId> {
+        self.indexes.iter().filter(|(_, sorted)| sorted.is_made()).map(|(field, _)| *field)
+    }
+
     /// At most how many rows have a field whose value passes, if the column has an index.
     pub(in crate::segment) fn count(
         &self,
