@@ -3,7 +3,6 @@
 //!
 //! **Cost.** A segment without patches of a field pays nothing for those of others; with some, each is tested.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
@@ -106,12 +105,14 @@ impl FieldSource for SegmentView {
             Segment::Sealed(segment) => segment.list((field, test), max, watch)?,
         };
         if self.patches.is_about(field) {
-            // The last that is said of a row counts.
-            let patched: BTreeMap<u32, Option<ValueRef<'_>>> = self.patches.values(field).collect();
-            rows.retain(|row| !patched.contains_key(row));
             let passes = |value: Option<ValueRef<'_>>| value.is_some_and(|value| test.passes(value));
-            rows.extend(patched.into_iter().filter(|(_, value)| passes(*value)).map(|(row, _)| row));
+            // The newest patch of a row counts, which says again what those before it said.
+            let patched = |row: u32| self.patches.get(row)?.value(field);
+            rows.retain(|row| patched(*row).is_none_or(passes));
+            let passed = self.patches.values(field).filter(|(_, value)| passes(*value)).map(|(row, _)| row);
+            rows.extend(passed.filter(|row| patched(*row).is_some_and(passes)));
             rows.sort_unstable();
+            rows.dedup();
         }
         (rows.len() <= max).then_some(rows)
     }
