@@ -121,7 +121,7 @@ impl CollectionCore {
             seq: view.seq,
             is_being_replaced,
         };
-        for segment in &view.segments {
+        for segment in &*view.segments {
             match &segment.segment {
                 Segment::Sealed(sealed) => {
                     stats.sealed_segments += 1;

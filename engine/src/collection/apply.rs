@@ -40,11 +40,11 @@ impl CollectionCore {
         let missing = outcome.missing + batch.passed_over;
         let receipt = WriteReceipt { seq, position, upserted, deleted, updated, missing, repeated: false };
         for (index, slots) in outcome.deaths {
-            next.segments[index].kill(&slots);
+            Arc::make_mut(&mut next.segments)[index].kill(&slots);
         }
         let made = Made::of(batch.changes, &outcome.actions, &next, &numbers);
         for (index, patches) in made.patches {
-            let view = &mut next.segments[index];
+            let view = &mut Arc::make_mut(&mut next.segments)[index];
             view.segment.count_patches(&patches);
             if patches.iter().any(|(_, patch)| patch.expires_at.is_some()) {
                 view.known_expired = Arc::default();
@@ -85,7 +85,7 @@ impl CollectionCore {
         }
         let total = store.growing_bytes.clone();
         let segment = Arc::new(GrowingSegment::new(&self.schema, &next.fields, &self.encodings, total));
-        next.segments.push(SegmentView::growing(segment.clone()));
+        Arc::make_mut(&mut next.segments).push(SegmentView::growing(segment.clone()));
         segment
     }
 
@@ -98,7 +98,8 @@ impl CollectionCore {
         let mut apply = super::state::lock(&self.apply);
         apply.links = true;
         let mut next = ViewState::clone(&self.view.load());
-        let Some(view) = next.segments.last_mut().filter(|view| view.frozen_at.is_none()) else { return };
+        let last = Arc::make_mut(&mut next.segments).last_mut();
+        let Some(view) = last.filter(|view| view.frozen_at.is_none()) else { return };
         let Segment::Growing(segment) = view.segment.clone() else { return };
         if view.rows <= LINKED_AT_OPENING_MAX {
             link_all(&next, store);
@@ -221,7 +222,7 @@ fn each_change(
 fn append(segment: &GrowingSegment, next: &mut ViewState, rows: Vec<NewRow>) {
     let mut appending = Appending::new(segment);
     rows.into_iter().for_each(|NewRow { stored, vectors }| appending.push(stored, vectors));
-    if let Some(view) = next.segments.last_mut() {
+    if let Some(view) = Arc::make_mut(&mut next.segments).last_mut() {
         appending.finish(view);
     }
 }
@@ -235,7 +236,8 @@ fn index_rows(segment: &GrowingSegment, next: &mut ViewState, analyses: &mut Ana
         .map(|(number, ..)| number)
         .collect();
     let has_indexes = next.fields.texts().next().is_some() || !sparse.is_empty();
-    let Some(view) = next.segments.last_mut().filter(|_| has_indexes) else { return };
+    let last = Arc::make_mut(&mut next.segments).last_mut();
+    let Some(view) = last.filter(|_| has_indexes) else { return };
     let (first, rows) = (view.runs.end(), view.rows - view.runs.end());
     let text = |slot: u32, field: FieldId| match segment.rows.get(first + slot)?.value(field)? {
         ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok(),
@@ -272,7 +274,7 @@ fn begin_texts(batch: &[BatchField], numbers: &[FieldId], next: &mut ViewState) 
             continue;
         }
         Arc::make_mut(&mut next.fields).set_text(field, analyzer, next.seq);
-        for view in &mut next.segments {
+        for view in Arc::make_mut(&mut next.segments) {
             if view.as_sealed().is_none() {
                 view.frozen_at.get_or_insert(next.seq);
                 view.index_later(field);
@@ -285,7 +287,7 @@ fn begin_texts(batch: &[BatchField], numbers: &[FieldId], next: &mut ViewState) 
 /// Freezes the growing segment if it reached its bounds.
 fn freeze_if_large(next: &mut ViewState, store: &Store) {
     let seq = next.seq;
-    if let Some(view) = next.segments.last_mut()
+    if let Some(view) = Arc::make_mut(&mut next.segments).last_mut()
         && let Segment::Growing(segment) = &view.segment
         && view.frozen_at.is_none()
         && (view.rows as usize >= store.options.seal_rows || segment.size_bytes() >= store.options.seal_bytes)

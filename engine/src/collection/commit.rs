@@ -52,7 +52,7 @@ impl CollectionCore {
             return Ok(());
         };
         let (mut entries, mut next) = (Vec::new(), CommittedFiles::default());
-        for segment in &view.segments {
+        for segment in &*view.segments {
             let Some(sealed) = segment.as_sealed() else { continue };
             let mut state = committed.segments.get(&sealed.id).copied().unwrap_or_default();
             if state.dead < segment.dead.count {
@@ -135,7 +135,7 @@ impl CollectionCore {
         let committed = guard.take().unwrap_or_default();
         self.remove_obsolete(&*store.dir, &committed, &CommittedFiles::default(), &self.view());
         drop(guard);
-        for view in &self.view().segments {
+        for view in &*self.view().segments {
             match &view.segment {
                 Segment::Growing(segment) => segment.release(),
                 Segment::Sealed(segment) => segment.remove_words(&*store.dir),

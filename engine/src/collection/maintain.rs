@@ -44,7 +44,7 @@ impl CollectionCore {
     pub(crate) fn freeze(&self) -> u64 {
         let apply = lock(&self.apply);
         let mut next = ViewState::clone(&self.view.load());
-        if let Some(view) = next.segments.last_mut()
+        if let Some(view) = Arc::make_mut(&mut next.segments).last_mut()
             && matches!(view.segment, Segment::Growing(_))
             && view.frozen_at.is_none()
         {
@@ -281,7 +281,8 @@ fn replace(next: &mut ViewState, sources: &[SegmentView], sealed: Option<&Sealed
     let now = |source: &SegmentView| next.segments.iter().find(|segment| segment.is_same(source)).cloned();
     let sources_now: Vec<SegmentView> = sources.iter().filter_map(now).collect();
     let place = next.segments.iter().position(|segment| sources.iter().any(|source| source.is_same(segment)));
-    next.segments.retain(|segment| !sources.iter().any(|source| source.is_same(segment)));
+    let segments = Arc::make_mut(&mut next.segments);
+    segments.retain(|segment| !sources.iter().any(|source| source.is_same(segment)));
     if let Some(sealed) = sealed {
         let mut dead: DeadRows = sealed.carried_over(&sources_now);
         if faults::is(Mutant::ForgetTombstonesOnMerge) {
@@ -292,7 +293,7 @@ fn replace(next: &mut ViewState, sources: &[SegmentView], sealed: Option<&Sealed
             patches = Patches::default();
         }
         let view = SegmentView::sealed(sealed.segment.clone(), (dead, patches), &next.fields);
-        next.segments.insert(place.unwrap_or(0), view);
+        segments.insert(place.unwrap_or(0), view);
     }
 }
 

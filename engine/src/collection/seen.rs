@@ -15,7 +15,7 @@ use crate::segment::SegmentView;
 impl ViewState {
     /// The same state, of which these rows alone are shown.
     pub(crate) fn restricted(&self, rows: &Arc<RowFilter>) -> Arc<Self> {
-        Arc::new(Self { rows: Some(Arc::clone(rows)), ..self.clone() })
+        Arc::new(Self { rows: Some(Arc::clone(rows)), current: self.current.of_copy(), ..self.clone() })
     }
 
     /// The filter of a read, as it is to be run: without a restriction, that which the caller gave. There is no other way to it.

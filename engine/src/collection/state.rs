@@ -56,8 +56,8 @@ pub(crate) struct ViewState {
     pub(crate) fields: Arc<FieldTable>,
     /// By dense vector.
     pub(crate) encodings: Arc<[Encodings]>,
-    /// Oldest first. A live id is in one of them.
-    pub(crate) segments: Vec<SegmentView>,
+    /// Oldest first. A live id is in one of them. Shared with copies of the state, until one of them comes to have others.
+    pub(crate) segments: Arc<Vec<SegmentView>>,
     /// The time of the last write in it.
     pub(crate) time_us: i64,
     pub(crate) clock: Clock,
@@ -282,7 +282,7 @@ impl CollectionCore {
             schema: schema.clone(),
             fields: Arc::new(entry.fields.clone()),
             encodings: encodings.clone(),
-            segments: segments.into_iter().map(|(segment, _)| segment).collect(),
+            segments: Arc::new(segments.into_iter().map(|(segment, _)| segment).collect()),
             time_us: entry.time_us,
             clock: clock.clone(),
             rows: None,

@@ -18,7 +18,7 @@ impl CollectionCore {
     /// collection does.
     pub(super) fn write_words(&self, store: &Store, work: Work) -> Result<()> {
         let view = self.view();
-        'segments: for segment in &view.segments {
+        'segments: for segment in &*view.segments {
             for (field, analyzer) in view.fields.texts() {
                 let Some(sealed) = segment.as_sealed().filter(|_| segment.lacks_words(field, analyzer))
                 else {
