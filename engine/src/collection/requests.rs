@@ -8,7 +8,8 @@
 //! decided under `submit`, so of two at once one is written, and the other waits for it.
 //!
 //! **After a crash** the log says the ids of its writes, and a file those of the writes before. A receipt that is made when a
-//! write is replayed may count other rows, as its rows may be there already; so the file, which is written at each commit that
+//! write is replayed may count other rows, as its rows may be there already, and counts no updates that were passed over, which the log does not
+//! have; so the file, which is written at each commit that
 //! has something new, has the receipts of all writes up to its moment, and what it has is not replaced.
 //!
 //! ```text
