@@ -11,6 +11,7 @@
 //! * A port with TLS answers nobody without: a connection begins with a handshake, which has a time-out
 //!   ([`TLS_HANDSHAKE_SECONDS_MAX`]), and of which so many are under way at most ([`TLS_HANDSHAKES_MAX`]).
 //! * Slow handshakes keep nobody else waiting: each has a task of its own.
+//! * Where clients must show certificates, every connection begins with one that is good then: no session is resumed.
 //!
 //! TLS 1.2 and 1.3 by rustls, with the cryptography of ring. Deliberately absent: lists of revoked client certificates; those of a short life
 //! do without, and an authority that is taken out of [`TlsFiles::client_ca`] is refused from the next reload on.
@@ -40,7 +41,7 @@ pub struct TlsFiles {
     pub cert: Option<PathBuf>,
     /// The key of the certificate (PKCS #8, PKCS #1 or SEC 1).
     pub key: Option<PathBuf>,
-    /// Authorities whose clients alone are let in. Without it, clients are asked for no certificate.
+    /// Authorities whose clients alone are let in, by a whole handshake each time. Without it, clients are asked for no certificate.
     pub client_ca: Option<PathBuf>,
     /// How often the files are looked at anew.
     pub reload_interval: Duration,

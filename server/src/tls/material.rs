@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 
 use super::TlsError;
@@ -68,9 +68,15 @@ impl Material {
             _ => versions.with_no_client_auth(),
         };
         // This also compares the key with the certificate.
-        let config = builder
+        let mut config = builder
             .with_single_cert(chain, key)
             .map_err(|error| problem("tls.key", &files.key, format!("with tls.cert: {error}")))?;
+        if self.client_ca.is_some() {
+            // Nobody looks at the certificate of a session that is resumed, and each resumption brings the means for the next one: whose
+            // certificate has ended would go on for as long as they come back.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         let speaking = |protocol: &[u8]| {
             let mut config = config.clone();
             config.alpn_protocols = vec![protocol.to_vec()];

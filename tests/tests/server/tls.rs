@@ -11,6 +11,7 @@ use ragstone_rag::Rag;
 use ragstone_rag::embed::{ModelOptions, Models};
 use ragstone_server::{ServeError, ServerConfig, TlsFiles, bind, serve};
 use ragstone_tests::certificates::{Authority, Issued};
+use rustls::HandshakeKind;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tempfile::TempDir;
@@ -84,6 +85,11 @@ async fn works(builder: ClientBuilder) -> bool {
 
 /// What the HTTP port answers over TLS to who trusts an authority, and shows a certificate or none.
 async fn get(server: &Server, path: &str, trusted: &Authority, shown: Option<&Issued>) -> io::Result<String> {
+    Ok(get_as(server, path, &who_trusts(trusted, shown)).await?.0)
+}
+
+/// A client who trusts an authority, shows a certificate or none, and remembers sessions.
+fn who_trusts(trusted: &Authority, shown: Option<&Issued>) -> Arc<rustls::ClientConfig> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(trusted.pem().as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -91,22 +97,30 @@ async fn get(server: &Server, path: &str, trusted: &Authority, shown: Option<&Is
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots);
-    let config = match shown {
+    Arc::new(match shown {
         Some(Issued { cert, key }) => {
             let chain = vec![CertificateDer::from_pem_slice(cert.as_bytes()).unwrap()];
             let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
             builder.with_client_auth_cert(chain, key).unwrap()
         }
         None => builder.with_no_client_auth(),
-    };
+    })
+}
+
+/// What the HTTP port answers to a client, and what kind of handshake came before.
+async fn get_as(
+    server: &Server,
+    path: &str,
+    client: &Arc<rustls::ClientConfig>,
+) -> io::Result<(String, Option<HandshakeKind>)> {
     let stream = TcpStream::connect(server.http_address).await?;
     let name = ServerName::try_from("127.0.0.1").unwrap();
-    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    let mut stream = TlsConnector::from(Arc::clone(client)).connect(name, stream).await?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
-    Ok(answer)
+    Ok((answer, stream.get_ref().1.handshake_kind()))
 }
 
 /// Waits for something to come about, at most 20 s.
@@ -175,6 +189,26 @@ async fn only_clients_that_the_authority_vouches_for_are_let_in() {
         assert!(answer.is_err(), "{answer:?}");
     }
     server.stop().await;
+}
+
+/// Whose certificate had ended came back by the session of a connection before, and by the one after that, and nobody looked.
+#[tokio::test]
+async fn a_session_stands_for_no_certificate() {
+    let (authority, clients) = (Authority::new("servers"), Authority::new("clients"));
+    let files = Files::new(&authority.issue("server"));
+    let one = clients.issue("one");
+    let cases = [
+        (files.config(), who_trusts(&authority, None), HandshakeKind::Resumed),
+        (files.config_for(&clients), who_trusts(&authority, Some(&one)), HandshakeKind::Full),
+    ];
+    for (config, client, expected) in cases {
+        let server = Server::start_with(config).await;
+        let first = get_as(&server, "/healthz", &client).await.unwrap();
+        let second = get_as(&server, "/healthz", &client).await.unwrap();
+        assert_eq!((first.1, second.1), (Some(HandshakeKind::Full), Some(expected)));
+        assert!(second.0.starts_with("HTTP/1.1 200"), "{}", second.0);
+        server.stop().await;
+    }
 }
 
 #[tokio::test]
