@@ -141,7 +141,8 @@
 //! 2.4 GiB + 1 GiB + 256 MiB):
 //!
 //! - a message is there twice while it is read or written. A part of it counts for 256 bytes beside its own, since an empty one takes two on the wire. A
-//!   compressed message counts for what it comes as and for what it becomes, parts included, while it does;
+//!   compressed message counts for what it comes as and for what it becomes, parts included, while it does; what decompresses it keeps no more than that, of zstd 8 MiB
+//!   at most;
 //! - places are those of [`CONCURRENT_REQUESTS_MAX`] and [`CONCURRENT_STREAMS_MAX`] for reads, writes and fetches each, [`CONCURRENT_GENERATIONS_MAX`],
 //!   [`REFLECTION_CALLS_MAX`] and [`METRICS_ANSWERS_MAX`]. What has come of a call and was not asked for yet fills its window of flow control (1 MiB; 4 MiB of a connection, whatever
 //!   its calls are); its headers take four times [`HEADER_BYTES_MAX`] once they are taken apart; and the transport has up to 400 KiB of an answer, which nobody

@@ -27,6 +27,9 @@ use crate::status;
 const PREFIX_BYTES: usize = 5;
 /// Bytes that are decompressed before they are counted.
 const PIECE_BYTES: usize = 16 << 10;
+/// The window of a message in zstd, as a power of two: what a decoder has room made for before it has read anything, and 128 MiB if a few bytes say so. 8 MiB
+/// are what HTTP has (RFC 9659), and more than all but the slowest levels of compression ask for.
+const WINDOW_LOG_MAX: u32 = 23;
 
 /// What messages may be compressed with: as much as the services accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +53,11 @@ impl Compression {
         let compressed = compressed.reader();
         Ok(match self {
             Compression::Gzip => Box::new(flate2::bufread::GzDecoder::new(compressed)),
-            Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(compressed)?),
+            Compression::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed)?;
+                decoder.window_log_max(WINDOW_LOG_MAX)?;
+                Box::new(decoder)
+            }
         })
     }
 }

@@ -128,6 +128,26 @@ async fn what_it_becomes_is_looked_through_and_bounded() {
     }
 }
 
+/// Sixteen bytes had 128 MiB asked of the system, and that for each place.
+#[tokio::test]
+async fn a_window_of_zstd_is_bounded() {
+    let text = b"short";
+    // A frame (RFC 8878) that says nothing of its length: magic, descriptor, window, and one raw block, which is its last.
+    let frame = |window_log: u8| {
+        let head = [0x28, 0xb5, 0x2f, 0xfd, 0, (window_log - 10) << 3];
+        let block = ((u32::try_from(text.len()).unwrap() << 3) | 1).to_le_bytes();
+        framed(1, &[&head[..], &block[..3], text].concat())
+    };
+    for (window_log, is_taken) in [(10, true), (23, true), (24, false), (27, false), (31, false)] {
+        let sent = frame(window_log);
+        let outcome = all(Decompressing::new(arriving(&[&sent], None), Compression::Zstd)).await;
+        match is_taken {
+            true => assert_eq!(outcome.unwrap(), framed(0, text), "{window_log}"),
+            false => assert_eq!(outcome.unwrap_err().code(), Code::InvalidArgument, "{window_log}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_is_damaged_or_cut_short_is_no_message() {
     for compression in [Compression::Gzip, Compression::Zstd] {
