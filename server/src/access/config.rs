@@ -28,7 +28,7 @@ pub struct AccessConfig {
 #[derive(Clone, Debug)]
 pub struct JwtConfig {
     /// Where the public keys of the identity provider are: a file or a URL of a JSON Web Key Set. Without it no tokens are taken. A URL is https, or http of
-    /// this machine: whoever could put keys there on the way could make tokens.
+    /// this machine, which is asked for without a proxy: whoever could put keys there on the way could make tokens.
     pub keys: Option<String>,
     /// What tokens name as their issuer (`iss`).
     pub issuer: Option<String>,

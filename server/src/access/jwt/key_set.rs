@@ -17,6 +17,7 @@ use jsonwebtoken::Header;
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 use tokio::task::JoinHandle;
+use ureq::{Agent, Proxy};
 
 use crate::limits::KEY_SET_BYTES_MAX;
 use crate::settings::without_secrets;
@@ -182,15 +183,23 @@ fn may_sign(key: &Jwk, header: &Header) -> bool {
     is_public && is_for_signatures && algorithm.is_none_or(|known| known == KeyAlgorithm::from(header.alg))
 }
 
+/// Who asks for a set at a URL. One without TLS is of this machine (`JwtConfig::keys`), and is asked for here: through a proxy it would be the proxy's machine, and
+/// whoever answers there makes tokens.
+fn agent(source: &str, proxy: Option<Proxy>) -> Agent {
+    let proxy = proxy.filter(|_| source.starts_with("https://"));
+    let config = Agent::config_builder()
+        .timeout_global(Some(TIMEOUT))
+        .max_redirects(0)
+        .accept_encoding("identity")
+        .proxy(proxy)
+        .build();
+    Agent::new_with_config(config)
+}
+
 /// Reads the set.
 fn read(source: &str) -> Result<Vec<Arc<Jwk>>, String> {
     let bytes = if source.starts_with("https://") || source.starts_with("http://") {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(TIMEOUT))
-            .max_redirects(0)
-            .accept_encoding("identity")
-            .build();
-        let response = ureq::Agent::new_with_config(config).get(source).call();
+        let response = agent(source, Proxy::try_from_env()).get(source).call();
         limited(response.map_err(|error| error.to_string())?.into_body().into_reader())?
     } else {
         limited(std::fs::File::open(source).map_err(|error| error.to_string())?)?
@@ -207,4 +216,22 @@ fn limited(reader: impl std::io::Read) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let read = reader.take(KEY_SET_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
     read.map(|_| bytes).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With `HTTPS_PROXY` in the environment, the proxy was asked to connect to its own 127.0.0.1, and could say which keys there are.
+    #[test]
+    fn a_set_of_this_machine_is_asked_for_without_a_proxy() {
+        let goes_through_proxy = |source: &str| {
+            let proxy = Proxy::new("http://192.0.2.1:3128").unwrap();
+            agent(source, Some(proxy)).config().proxy().is_some()
+        };
+        assert!(
+            !goes_through_proxy("http://127.0.0.1:8080/keys") && !goes_through_proxy("http://localhost/keys")
+        );
+        assert!(goes_through_proxy("https://id.example/keys"));
+    }
 }
