@@ -13,6 +13,7 @@ use crate::db::{Db, Store};
 use crate::error::{Error, Result};
 use crate::faults;
 use crate::limits::{ALIASES_MAX, check_limit};
+use crate::scope::out_of_scope;
 use crate::validate;
 
 impl Db {
@@ -38,8 +39,10 @@ impl Db {
     pub fn set_alias(&self, alias: &str, collection: &str) -> Result<()> {
         self.check_whole(alias)?;
         self.check_whole(collection)?;
-        if let Some(named) = self.named_by(alias) {
-            self.check_whole(&named)?;
+        match self.named_by(alias) {
+            Some(named) if !self.shows(&named) => return Err(out_of_scope(alias)),
+            Some(named) => self.check_whole(&named)?,
+            None => {}
         }
         self.any_store().set_alias(alias, collection)
     }
@@ -113,5 +116,57 @@ impl Store {
         self.change_catalogue(&CatalogueChange::Alias { alias: alias.to_owned(), collection: None })?;
         self.write_names().aliases.remove(alias);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{Schema, Scope, Sight};
+
+    /// Nothing of the collection `secret`, and all of the rest.
+    struct ButOne;
+
+    impl Scope for ButOne {
+        fn sight(&self, collection: &str) -> Sight {
+            if collection == "secret" { Sight::Hidden } else { Sight::Whole }
+        }
+    }
+
+    /// Each of these refusals named the collection.
+    #[test]
+    fn what_an_alias_names_is_told_to_who_sees_it() {
+        let schema = || Schema::new(2).unwrap();
+        let db = Db::in_memory().unwrap();
+        for (alias, name) in [("a", "secret"), ("b", "plain")] {
+            db.create_collection(name, schema()).unwrap();
+            db.set_alias(alias, name).unwrap();
+        }
+        let scoped = db.within(Arc::new(ButOne));
+        let refusals = |alias: &str| {
+            let refused = [
+                scoped.create_collection(alias, schema()).map(drop),
+                scoped.stage_collection(alias, schema()).map(drop),
+                scoped.check_new_name(alias),
+                scoped.delete_collection(alias),
+            ];
+            refused.map(Result::unwrap_err)
+        };
+        for refused in refusals("b") {
+            assert!(
+                matches!(&refused, Error::AliasExists { collection, .. } if collection == "plain"),
+                "{refused}"
+            );
+        }
+        let moved = scoped.set_alias("a", "plain").unwrap_err();
+        for refused in refusals("a").into_iter().chain([moved]) {
+            assert!(
+                matches!(&refused, Error::OutOfScope { field } if field == "collection `a`"),
+                "{refused}"
+            );
+        }
+        assert_eq!(db.collection("a").unwrap().name(), "secret");
     }
 }

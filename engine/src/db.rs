@@ -250,7 +250,8 @@ impl Db {
     /// [`Error::Limit`] for the name or for one collection too many.
     pub fn create_collection(&self, name: &str, schema: Schema) -> Result<Collection> {
         self.check_whole(name)?;
-        Ok(self.handle_of(self.handle.store.create_collection(name, schema)?))
+        let made = self.handle.store.create_collection(name, schema).map_err(|error| self.veiled(error))?;
+        Ok(self.handle_of(made))
     }
 
     /// Finds a collection by its name or an [alias](Self::set_alias).
@@ -288,7 +289,7 @@ impl Db {
     /// [`Error::CollectionNotFound`]; [`Error::CollectionAliased`] while an alias names it, [`Error::AliasExists`] for an alias.
     pub fn delete_collection(&self, name: &str) -> Result<()> {
         self.check_whole(name)?;
-        self.handle.store.delete_collection(name, None)
+        self.handle.store.delete_collection(name, None).map_err(|error| self.veiled(error))
     }
 
     /// Removes a collection as [`delete_collection`](Self::delete_collection) does, if it is still this one that has its name: not

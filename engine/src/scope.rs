@@ -8,8 +8,8 @@
 //! ids (`ViewState::visible`). Writes are resolved against the rows that are seen (`collection/restricted.rs`).
 //!
 //! **Invariants.**
-//! - A row that does not pass reads as not there, and so does a collection that is hidden. What cannot be told is taken for no: a filter on a field
-//!   that the collection has with another type shows nothing.
+//! - A row that does not pass reads as not there, and so does a collection that is hidden, whose name no error tells either. What cannot be told is taken for
+//!   no: a filter on a field that the collection has with another type shows nothing.
 //! - No write through such a handle makes a row that does not pass, nor changes or replaces one. That an id is taken by a row that is not seen is
 //!   told to who wants to write it, as it must be.
 //! - Nor does one bring a field that the collection does not have: fields are of all rows, and the first who writes one says of which type it is. Those that
@@ -214,6 +214,14 @@ impl Db {
         let collection = self.collection(name)?;
         self.check_whole(collection.name())?;
         Ok(collection)
+    }
+
+    /// What is refused for an alias that has the name, without the collection that it names where that is not shown.
+    pub(crate) fn veiled(&self, error: Error) -> Error {
+        match error {
+            Error::AliasExists { alias, collection } if !self.shows(&collection) => out_of_scope(&alias),
+            error => error,
+        }
     }
 
     /// Whether anything of a collection is shown.

@@ -95,11 +95,12 @@ impl Db {
     pub fn check_new_name(&self, name: &str) -> Result<()> {
         validate::collection_name(name)?;
         self.check_whole(name)?;
-        self.any_store().check_free(name)
+        self.any_store().check_free(name).map_err(|error| self.veiled(error))
     }
 
     fn stage(&self, name: String, original: Option<Collection>, schema: Schema) -> Result<Staged> {
-        let core = self.any_store().stage(&name, original.as_ref().map(Collection::core), schema)?;
+        let staged = self.any_store().stage(&name, original.as_ref().map(Collection::core), schema);
+        let core = staged.map_err(|error| self.veiled(error))?;
         let collection = self.handle_of(core);
         Ok(Staged { db: self.clone(), name, original, collection, is_published: false })
     }
@@ -128,7 +129,8 @@ impl Staged {
         let original = self.original.as_ref().map(Collection::core);
         let held = original.map(|original| original.hold_writes_in_turn(store)).transpose()?;
         faults::point("write.name");
-        store.name_staged(self.collection.core(), &self.name, original)?;
+        let named = store.name_staged(self.collection.core(), &self.name, original);
+        named.map_err(|error| self.db.veiled(error))?;
         drop(held);
         self.is_published = true;
         // A handle tells the name that there was when it was made.

@@ -108,6 +108,16 @@ async fn a_key_is_for_its_collections_and_actions() {
     let free = manager.create_collection(CreateCollection::with_dimension("other", 2)).await.unwrap_err();
     assert!(is_denied(&taken) && is_denied(&free), "whether there is one is not told");
     assert!(is_denied(&manager.set_alias("mine", "secret").await.unwrap_err()));
+    // Of an alias that may be theirs by its name they are not told what it names.
+    admin.set_alias("mine-alias", "secret").await.unwrap();
+    let spec = CreateCollection::with_dimension("mine-alias", 2);
+    for refused in [
+        manager.create_collection(spec).await.map(drop),
+        manager.set_alias("mine-alias", "mine-1").await.map(drop),
+    ] {
+        let refused = refused.unwrap_err();
+        assert!(is_denied(&refused) && !format!("{refused:?}").contains("secret"), "{refused:?}");
+    }
     assert!(is_denied(&manager.register_template("t", "{{ question }}").await.unwrap_err()));
     assert!(is_denied(&manager.stats().await.unwrap_err()));
     manager.delete_collection("mine-1").await.unwrap();
