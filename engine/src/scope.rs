@@ -224,8 +224,8 @@ impl Db {
         }
     }
 
-    /// Whether anything of a collection is shown.
-    pub(crate) fn shows(&self, collection: &str) -> bool {
+    /// Whether this handle shows anything of a collection, be there one of this name or not.
+    pub fn shows(&self, collection: &str) -> bool {
         self.scope.as_ref().is_none_or(|scope| scope.sight(collection) != Sight::Hidden)
     }
 

@@ -149,6 +149,7 @@ const APART: &[(&str, &str)] = &[
     ("Db::replacement", STEPS),
     ("Db::set_attribute", STEPS),
     ("Db::set_attribute_if", STEPS),
+    ("Db::shows", STEPS),
     ("Db::stage_collection", STEPS),
     ("Db::stage_in_place_of", STEPS),
     ("Db::verify", BACKGROUND),

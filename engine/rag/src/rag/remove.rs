@@ -74,6 +74,9 @@ impl Rag {
                 Ok(there) if Some(there.id()) == meant => {
                     Ok(self.db().delete_this_collection(&there).map_err(engine)?)
                 }
+                // Who may not know of the collection is not told either that it was removed once, by whoever chose the same word.
+                Err(error @ EngineError::OutOfScope { .. }) => Err(engine(error).into()),
+                Err(error) if !self.db().shows(name) => Err(engine(error).into()),
                 _ => Ok(()),
             };
         }
@@ -106,6 +109,10 @@ fn engine(error: EngineError) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use ragstone::{Scope, Sight};
+
     use super::*;
     use crate::CollectionSpec;
 
@@ -147,6 +154,35 @@ mod tests {
         let (name, id) = ("n".repeat(128), "x".repeat(REQUEST_ID_BYTES_MAX));
         rag.create_collection(&name, CollectionSpec::with_dimension(2)).unwrap();
         rag.delete_collection::<Error>(&name, Some(&id), |_| Ok(())).unwrap();
+    }
+
+    /// Who may not know of a collection was told that it had been removed, if they guessed by what id.
+    #[test]
+    fn what_another_asked_for_is_told_to_who_sees_the_collection() {
+        struct Only(Sight);
+        impl Scope for Only {
+            fn sight(&self, _: &str) -> Sight {
+                self.0.clone()
+            }
+        }
+        let rag = with_a_collection();
+        delete(&rag, "first").unwrap();
+        let again = |sight: Sight| delete(&rag.within(Arc::new(Only(sight))), "first");
+        again(Sight::Whole).unwrap();
+        // While there is none, and of another one.
+        for is_another_there in [false, true] {
+            if is_another_there {
+                rag.create_collection("c", CollectionSpec::with_dimension(2)).unwrap();
+            }
+            let hidden = again(Sight::Hidden);
+            assert!(
+                matches!(hidden, Err(Error::Engine(EngineError::CollectionNotFound { .. }))),
+                "{hidden:?}"
+            );
+            let refused = again(Sight::Refused);
+            assert!(matches!(refused, Err(Error::Engine(EngineError::OutOfScope { .. }))), "{refused:?}");
+        }
+        assert!(rag.db().collection("c").is_ok());
     }
 
     /// It stopped between the two writes, as a process that is killed there does: what was meant is there.
