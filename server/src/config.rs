@@ -55,7 +55,7 @@ pub struct ServerConfig {
     pub answer_stall_timeout: Duration,
     /// Connections to the gRPC port at a time; for one more that which has rested longest is closed, and where none rests it waits.
     pub grpc_connections_max: usize,
-    /// Connections to the HTTP port at a time; a client waits for one to end.
+    /// Connections to the HTTP port at a time; for one more that which has rested longest is closed, and where none rests it waits.
     pub http_connections_max: usize,
     /// How long the headers of a request to the HTTP port may take, and on the gRPC port what HTTP/2 begins with.
     pub http_header_timeout: Duration,

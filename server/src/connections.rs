@@ -9,6 +9,8 @@
 //! connects anew when it has something to ask.
 //! With TLS this begins behind the handshake, which has a bound and a time of its own ([`tls`](crate::tls)).
 //!
+//! The HTTP port has places of its own, and ends connections that rest likewise ([`http`](crate::http)).
+//!
 //! What is written is put together first: HTTP/2 writes the head of an answer, the answer and its trailers apart, and each write is a system call, and
 //! a packet that the caller wakes up for. It flushes where it has no more to say, so nothing waits.
 
@@ -28,7 +30,7 @@ use tokio_stream::StreamExt as _;
 use tonic::transport::server::Connected;
 
 pub(crate) use self::peer::{HealthCall, Peer, Working};
-use self::places::{Place, Places};
+pub(crate) use self::places::{Place, Places};
 
 /// Bytes that HTTP/2 begins with, whoever speaks it.
 const PREFACE_BYTES: usize = 24;

@@ -20,7 +20,7 @@
 //! | [`CALLER_PLACES_MIN`] | 8 of a kind, however small that share is | none |
 //! | [`ANSWER_STALL_SECONDS_MAX`] | 60 s (by default) | the answer is given up |
 //! | [`GRPC_CONNECTIONS_MAX`] | 1,024 of the gRPC port (by default) | that which has rested longest is closed; where none rests, the connection waits |
-//! | [`HTTP_CONNECTIONS_MAX`] | 1,024 of the HTTP port (by default) | the connection waits |
+//! | [`HTTP_CONNECTIONS_MAX`] | 1,024 of the HTTP port (by default) | that which has rested longest is closed; where none rests, the connection waits |
 //! | [`HTTP_HEADER_SECONDS_MAX`] | 20 s (by default), of the gRPC port what HTTP/2 begins with | the connection is closed |
 //! | [`TLS_HANDSHAKES_MAX`] | 1,024 under way to the gRPC port | the connection waits |
 //! | [`TLS_HANDSHAKE_SECONDS_MAX`] | 10 s | the connection is closed |
@@ -206,7 +206,7 @@ pub const CALLER_PLACES_MIN: usize = 8;
 pub const ANSWER_STALL_SECONDS_MAX: u64 = 60;
 /// Connections to the gRPC port at a time, by default; for one more that which has rested longest is closed, and where none rests it waits.
 pub const GRPC_CONNECTIONS_MAX: usize = 1_024;
-/// Connections to the HTTP port at a time, by default; a client waits for one to end.
+/// Connections to the HTTP port at a time, by default; for one more that which has rested longest is closed, and where none rests it waits.
 pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
 /// Seconds that the headers of a request to the HTTP port may take, by default, and that what HTTP/2 begins with may take on the gRPC port.
 pub const HTTP_HEADER_SECONDS_MAX: u64 = 20;

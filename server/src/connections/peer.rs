@@ -1,6 +1,6 @@
-//! What a connection to the gRPC port is at: one side is the connection's, the other that of the calls that come by it.
+//! What a connection to a port is at: one side is the connection's, the other that of the calls that come by it.
 //!
-//! Calls learn of it from the extensions of their requests, where tonic puts it (`Connected`).
+//! Calls of gRPC learn of it from the extensions of their requests, where tonic puts it (`Connected`).
 //!
 //! ```text
 //! resting -> working -> resting -> told to end -> hung up
@@ -15,10 +15,11 @@
 //!
 //! What it takes of what is written is counted, as all its answers share it: none of them waits alone ([`patience`](crate::patience)).
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -139,6 +140,11 @@ impl Peer {
         let is_told = state.is_told_to_end(context);
         state.is_hung_up |= is_told;
         state.is_hung_up
+    }
+
+    /// Returns once it is to end for another, and is hung up on. For who serves it: one waits at a time.
+    pub(crate) async fn ends(&self) {
+        poll_fn(|context| if self.hangs_up(context) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
     /// Whether it was of use, and since when it has rested, if it may be closed for another: those that are less come first.

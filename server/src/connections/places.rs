@@ -14,16 +14,16 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The places, and who has them; clones are one.
 #[derive(Clone, Debug)]
-pub(super) struct Places {
+pub(crate) struct Places {
     free: Arc<Semaphore>,
     peers: Arc<Mutex<Vec<Peer>>>,
 }
 
 /// A place of a connection, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     places: Places,
-    pub(super) peer: Peer,
+    pub(crate) peer: Peer,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -34,7 +34,7 @@ impl Drop for Place {
 }
 
 impl Places {
-    pub(super) fn new(max: usize) -> Places {
+    pub(crate) fn new(max: usize) -> Places {
         Places { free: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))), peers: Arc::default() }
     }
 
@@ -43,7 +43,7 @@ impl Places {
     }
 
     /// A place for one from an address, once there is one; of those that rest one ends for it.
-    pub(super) async fn take(&self, address: Option<SocketAddr>) -> Place {
+    pub(crate) async fn take(&self, address: Option<SocketAddr>) -> Place {
         let free = || Arc::clone(&self.free);
         let permit = loop {
             if let Ok(permit) = free().try_acquire_owned() {

@@ -1,28 +1,36 @@
 //! Connections of the HTTP port: accepted, bounded, ended.
+//!
+//! Whoever connects and asks for nothing, or asks now and then how the server is, which needs no credentials, would have all connections that there may be, and
+//! nobody could be told that it lives. So for one that waits the one ends that has rested longest, as at the gRPC port ([`connections`](crate::connections)).
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tower::Service as _;
 
 use super::Stage;
+use super::sending::holding;
 use super::stall::Stalling;
-use crate::connections::Remote as _;
+use crate::connections::{Peer, Place, Places};
 use crate::tls::{Connection, Tls, handshake};
 
 /// Bytes that a connection buffers, and so the most that a request's headers may have.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
 /// How long nothing is accepted after the system refused to (no file descriptors are left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What is for everybody, and so makes a connection of no use.
+const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
 /// What holds for the connections.
 #[derive(Clone, Copy, Debug)]
@@ -52,9 +60,7 @@ pub(super) async fn serve(
     mut stage: watch::Receiver<Stage>,
 ) {
     let connections = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(rules.max));
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(rules.header_timeout).max_buf_size(BUFFER_BYTES_MAX);
+    let (places, answers) = (Places::new(rules.max), Answers::new(router, rules));
     loop {
         let accepted = tokio::select! {
             _ = stage.wait_for(|stage| *stage >= Stage::Ending) => break,
@@ -70,28 +76,27 @@ pub(super) async fn serve(
         };
         // Pieces of an answer are small, and each is wanted at once. Where that cannot be set, they come together.
         let _ = stream.set_nodelay(true);
-        let (builder, router, acceptor) = (builder.clone(), router.clone(), tls.as_ref().map(Tls::http));
+        let (answers, acceptor) = (answers.clone(), tls.as_ref().map(Tls::http));
         let (watcher, mut stage) = (connections.watcher(), stage.clone());
         tokio::spawn(async move {
-            let stream = match acceptor {
-                None => Some(Connection::Plain(stream)),
-                // The port ends without waiting for handshakes.
-                Some(acceptor) => tokio::select! {
-                    _ = stage.wait_for(|stage| *stage >= Stage::Ending) => None,
-                    stream = handshake(acceptor, stream) => stream,
-                },
-            };
-            if let Some(stream) = stream {
-                let origin = Origin(stream.remote());
-                let answered = service_fn(move |mut request: http::Request<Incoming>| {
-                    request.extensions_mut().insert(origin);
-                    router.clone().call(request)
-                });
-                let stream = TokioIo::new(Stalling::new(stream, rules.write_timeout));
-                let connection = builder.serve_connection(stream, answered);
-                if let Err(error) = watcher.watch(connection).await {
-                    tracing::debug!(%error, "a connection to the HTTP port broke");
+            let peer = place.peer.clone();
+            let served = async {
+                let stream = match acceptor {
+                    None => Some(Connection::Plain(stream)),
+                    // The port ends without waiting for handshakes.
+                    Some(acceptor) => tokio::select! {
+                        _ = stage.wait_for(|stage| *stage >= Stage::Ending) => None,
+                        stream = handshake(acceptor, stream) => stream,
+                    },
+                };
+                if let Some(stream) = stream {
+                    answers.serve(stream, peer.clone(), watcher).await;
                 }
+            };
+            tokio::select! {
+                () = served => {}
+                // For another one. What its client asked for last was not begun.
+                () = peer.ends() => {}
             }
             drop(place);
         });
@@ -101,20 +106,69 @@ pub(super) async fn serve(
 }
 
 /// The next connection, once there is a place for it.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> std::io::Result<(tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+async fn accept(listener: &TcpListener, places: &Places) -> std::io::Result<(TcpStream, Place)> {
+    let (stream, address) = listener.accept().await?;
+    Ok((stream, places.take(Some(address)).await))
+}
+
+/// What answers the requests of a connection.
+#[derive(Clone)]
+struct Answers {
+    builder: http1::Builder,
+    router: Router,
+    write_timeout: Duration,
+}
+
+impl Answers {
+    fn new(router: Router, rules: Connections) -> Answers {
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(rules.header_timeout);
+        builder.max_buf_size(BUFFER_BYTES_MAX);
+        Answers { builder, router, write_timeout: rules.write_timeout }
+    }
+
+    /// Answers what comes by a connection, until it ends.
+    async fn serve<S>(self, stream: S, peer: Peer, watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let (router, origin) = (self.router, Origin(peer.address()));
+        let service = service_fn(move |mut request: http::Request<Incoming>| {
+            request.extensions_mut().insert(origin);
+            answered(router.clone(), peer.clone(), request)
+        });
+        let stream = TokioIo::new(Stalling::new(stream, self.write_timeout));
+        let connection = self.builder.serve_connection(stream, service);
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(%error, "a connection to the HTTP port broke");
+        }
+    }
+}
+
+/// The answer to a request, for which its connection works until that has gone.
+async fn answered(
+    mut router: Router,
+    peer: Peer,
+    request: http::Request<Incoming>,
+) -> Result<Response, Infallible> {
+    // It is refused to one that was hung up on, which nobody hears from any more.
+    let mut working = peer.work().ok();
+    let is_open = OPEN.contains(&request.uri().path());
+    let response = router.call(request).await?;
+    if let Some(working) = &mut working
+        && !is_open
+        && response.status().is_success()
+    {
+        working.is_answered();
+    }
+    Ok(holding(response, working))
 }
 
 #[cfg(test)]
 mod tests {
     use axum::extract::Request;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpStream;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+    use tokio::time::{Instant, sleep};
 
     use super::*;
 
@@ -137,5 +191,51 @@ mod tests {
         assert!(answer.ends_with(&format!("{origin:?}")), "{answer}");
         stage.send_replace(Stage::Ending);
         served.await.unwrap();
+    }
+
+    /// How long work takes.
+    const WORK: Duration = Duration::from_secs(100);
+
+    /// A connection that has a place, and its client, who asked for something and was told so much.
+    async fn asked(places: &Places, path: &str, told: &str) -> DuplexStream {
+        let place = places.take(None).await;
+        let work = |request: Request| async move {
+            if request.uri().path() == "/work" {
+                sleep(WORK).await;
+            }
+        };
+        let long = Duration::from_secs(10_000);
+        let rules = Connections { max: 1, header_timeout: long, write_timeout: long };
+        let answers = Answers::new(Router::new().fallback(work), rules);
+        let (mut client, server) = tokio::io::duplex(1 << 10);
+        tokio::spawn(async move {
+            let connections = GracefulShutdown::new();
+            tokio::select! {
+                () = answers.serve(server, place.peer.clone(), connections.watcher()) => {}
+                () = place.peer.ends() => {}
+            }
+            drop(place);
+        });
+        client.write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = vec![0; told.len()];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer), told);
+        client
+    }
+
+    /// Whoever asked now and then how the server is had its place for as long as they liked, and as many as there were places kept everybody out.
+    #[tokio::test(start_paused = true)]
+    async fn one_that_rests_ends_for_another_and_one_that_works_does_not() {
+        let places = Places::new(1);
+        let mut probing = asked(&places, "/healthz", "HTTP/1.1 200").await;
+        let began = Instant::now();
+        let mut working = asked(&places, "/work", "").await;
+        assert!(began.elapsed() < WORK / 10, "{:?}", began.elapsed());
+        probing.read_to_end(&mut Vec::new()).await.unwrap();
+        let _another = asked(&places, "/readyz", "HTTP/1.1 200").await;
+        assert!(began.elapsed() >= WORK, "{:?}", began.elapsed());
+        let mut answer = Vec::new();
+        working.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200"));
     }
 }

@@ -22,7 +22,7 @@
 //!   ([`METRICS_ANSWERS_MAX`]).
 //! * Who stops taking an answer for [`answer_stall_timeout`](ServerConfig::answer_stall_timeout), or takes it byte by byte, loses the connection, and the answer ends.
 //! * The connections are bounded ([`http_connections_max`](ServerConfig::http_connections_max)), and so is the time that headers and
-//!   a body may take to arrive.
+//!   a body may take to arrive. Where all are taken the one that has rested longest ends for another: who asks for nothing keeps nobody out.
 //! * A page in a browser cannot use it: a body must be declared as JSON, which other sites may not send without being allowed to, and
 //!   a port on the loopback interface answers to no name but the machine's own (DNS rebinding).
 

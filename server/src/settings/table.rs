@@ -319,7 +319,7 @@ const LIMITS: &[Setting] = &[
         "http_connections_max",
         "COUNT",
         Field::Number(|s| &mut s.server.http_connections_max),
-        "Connections to the HTTP port at a time; a client waits for one to end.",
+        "Connections to the HTTP port at a time; for one more that which has rested longest is closed, and where none rests it waits.",
     ),
 ];
 
