@@ -176,7 +176,44 @@ impl ServerConfig {
         let similarity = (!is_share).then_some(("answer_cache.similarity_min", "is not between 0 and 1"));
         let has_some = self.caller_share_max > 0.0 && self.caller_share_max <= 1.0;
         let share = (!has_some).then_some(("caller_share_max", "is not above 0, and 1 at most"));
-        let parts = [self.access.problem(), self.tls.problem(), self.telemetry.problem(), similarity, share];
+        // Logs, operations and whoever sees what the server holds name the store, which has its credentials from the environment.
+        let has_password = self.snapshot_stores.iter().any(|store| has_password(store));
+        let reason = "has a password in a URL, which goes into the environment";
+        let store = has_password.then_some(("snapshot_stores", reason));
+        let parts =
+            [self.access.problem(), self.tls.problem(), self.telemetry.problem(), similarity, share, store];
         zero.or(long).or_else(|| parts.into_iter().flatten().next())
+    }
+}
+
+/// Whether a URL has a password before its host; a name alone stands there in those of Azure.
+fn has_password(url: &str) -> bool {
+    let authority = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+    authority.and_then(|authority| authority.rsplit_once('@')).is_some_and(|(user, _)| user.contains(':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It was in the line of the log that each snapshot has, and `observe` was told of it.
+    #[test]
+    fn a_store_has_no_password_in_its_url() {
+        let refused = |store: &str| {
+            let config = ServerConfig { snapshot_stores: vec![store.to_owned()], ..ServerConfig::default() };
+            match config.check() {
+                Ok(()) => false,
+                Err(ServeError::Config { field, .. }) => field == "snapshot_stores",
+                Err(other) => panic!("{other}"),
+            }
+        };
+        for sound in
+            ["/backups", "a:b@c", "s3://bucket/a:b@c", "abfss://container@account.dfs.core.windows.net/x"]
+        {
+            assert!(!refused(sound), "{sound}");
+        }
+        for wrong in ["s3://key:secret@bucket/prefix", "gs://key:a@b@bucket", "s3://key:@bucket?x=y"] {
+            assert!(refused(wrong), "{wrong}");
+        }
     }
 }
