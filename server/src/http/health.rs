@@ -38,7 +38,9 @@ impl Front {
         }
         let model = services.loader().default_model();
         if needs_model && services.whole_rag().models().loaded(model).is_none() {
-            return Some(format!("the default model {model} is not loaded"));
+            // A directory of this machine or an address of another may be its name, and everybody may ask.
+            let named = if self.asks { String::new() } else { format!(" {model}") };
+            return Some(format!("the default model{named} is not loaded"));
         }
         None
     }

@@ -62,3 +62,20 @@ async fn who_is_refused_is_logged_with_where_they_come_from() {
         assert!(line.is_some_and(|line| line.contains("192.0.2.7:4711")), "{path}: {text}");
     }
 }
+
+/// Who had no credentials was told where it lies.
+#[tokio::test]
+async fn the_default_model_is_named_where_callers_are_not_told_apart() {
+    for (required, named) in [(false, " /srv/model"), (true, "")] {
+        let access = AccessConfig { required, ..AccessConfig::default() };
+        let default_model = "/srv/model".to_owned();
+        let front = front(&ServerConfig { access, default_model, ..ServerConfig::default() });
+        let answer = health::ready(State(front)).await;
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let told = axum::body::to_bytes(answer.into_body(), 1_000).await.unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&told),
+            format!("not ready: the default model{named} is not loaded\n")
+        );
+    }
+}
