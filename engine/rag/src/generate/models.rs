@@ -173,13 +173,16 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 fn key_of(name: &str, variable: &str, value: Option<String>) -> Result<Key> {
+    // Who takes it for the place of the key itself should not find that in a log either.
+    let is_name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let shown = if variable.bytes().all(is_name) { variable } else { "a variable" };
     let value = value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
     match value {
         Some(key) if key.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Key(key)),
         Some(_) => {
-            Err(invalid(name, &format!("has in {variable} a key with characters that no header can carry")))
+            Err(invalid(name, &format!("has in {shown} a key with characters that no header can carry")))
         }
-        None => Err(invalid(name, &format!("has its key in {variable}, which is not set"))),
+        None => Err(invalid(name, &format!("has its key in {shown}, which is not set (key_env)"))),
     }
 }
 
@@ -289,6 +292,8 @@ mod tests {
             ("a@b=http://host/v1", "has a name"),
             ("small=http://host?key=sk-secret", "unknown setting key"),
             ("small=http://host?key_env=ABSENT", "ABSENT, which is not set"),
+            // The key stood in the error, and so in the log.
+            ("small=http://host?key_env=sk-secret", "in a variable, which is not set"),
             ("small=http://host?total_s=0", "no whole number of seconds"),
             ("small=http://host?total_s=soon", "no whole number of seconds"),
             ("small=http://host?total_s=86401", "GENERATE_SECONDS_MAX = 86400"),
