@@ -352,3 +352,35 @@ async fn no_call_tells_or_changes_what_is_another_tenants() {
     }
     server.stop().await;
 }
+
+/// The request, about another name of as many letters.
+fn about(name: &[u8; 5], mut request: Vec<u8>) -> Vec<u8> {
+    while let Some(at) = request.windows(name.len()).position(|window| window == b"notes") {
+        request[at..at + name.len()].copy_from_slice(name);
+    }
+    request
+}
+
+/// Whoever may manage an alias by its name was told the collection that it names, which they may not see.
+#[tokio::test]
+async fn no_call_tells_what_an_alias_names() {
+    let (directory, keys) = with_keys(&[&["admin"], &["manage on mine*"]]);
+    let server = Server::start_over(directory, asking()).await;
+    let [operator, manager] = keys.as_slice() else { panic!("two keys") };
+    let admin = client(&server, operator).await;
+    admin.create_collection(CreateCollection::with_model(HUSH, MODEL)).await.unwrap();
+    admin.set_alias("mine1", HUSH).await.unwrap();
+    let api = Api::read();
+    for call in &api.calls {
+        for variant in 0..VARIANTS {
+            let request = about(b"mine1", api.request(&call.request, variant));
+            let told = match make(&server, Some(manager), &call.path, request).await {
+                Ok(bytes) => bytes,
+                Err(status) => [status.message().as_bytes(), status.details()].concat(),
+            };
+            assert!(!has_word(&told), "{} in way {variant}", call.path);
+        }
+    }
+    assert_eq!(admin.count_points("mine1", None).await.unwrap(), 0, "it is there still");
+    server.stop().await;
+}
