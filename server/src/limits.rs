@@ -22,7 +22,7 @@
 //! | [`GRPC_CONNECTIONS_MAX`] | 1,024 of the gRPC port (by default) | that which has rested longest is closed; where none rests, the connection waits |
 //! | [`HTTP_CONNECTIONS_MAX`] | 1,024 of the HTTP port (by default) | that which has rested longest is closed; where none rests, the connection waits |
 //! | [`HTTP_HEADER_SECONDS_MAX`] | 20 s (by default), of the gRPC port what HTTP/2 begins with | the connection is closed |
-//! | [`TLS_HANDSHAKES_MAX`] | 1,024 under way to the gRPC port | the connection waits |
+//! | [`TLS_HANDSHAKES_MAX`] | 1,024 under way to the gRPC port | that which has lasted the longest is closed; where none has for a second, the connection waits |
 //! | [`TLS_HANDSHAKE_SECONDS_MAX`] | 10 s | the connection is closed |
 //! | [`REQUEST_SECONDS_MAX`] | 1,800 s (by default) | DEADLINE_EXCEEDED |
 //! | [`STREAM_SECONDS_MAX`] | 86,400 s (by default) | DEADLINE_EXCEEDED |

@@ -10,7 +10,7 @@
 //!   was served before is, and the log says once what is wrong. Only a server that starts with such files does not start.
 //! * A port with TLS answers nobody without: a connection begins with a handshake, which has a time-out
 //!   ([`TLS_HANDSHAKE_SECONDS_MAX`]), and of which so many are under way at most ([`TLS_HANDSHAKES_MAX`]).
-//! * Slow handshakes keep nobody else waiting: each has a task of its own.
+//! * Slow handshakes keep nobody else waiting: each has a task of its own, and where there are as many as may be the longest ends for another.
 //! * Where clients must show certificates, every connection begins with one that is good then: no session is resumed.
 //!
 //! TLS 1.2 and 1.3 by rustls, with the cryptography of ring. Deliberately absent: lists of revoked client certificates; those of a short life
