@@ -56,6 +56,9 @@ use crate::limits::{ERROR_DETAIL_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX};
 /// When a refused request may come back.
 const BUSY_RETRY: Duration = Duration::from_millis(100);
 
+/// The limit by which PDFs wait for their turns.
+const PDF_TURNS: &str = "PDF_PROCESSES_MAX";
+
 /// Limits of the whole server rather than of one request.
 const SERVER_LIMITS: [&str; 6] = [
     "COLLECTIONS_MAX",
@@ -219,14 +222,17 @@ pub(crate) fn collection_changed(name: &str, etag: &str) -> Status {
         .status()
 }
 
-/// What a stream says of a part that is not acceptable, if that is about the part alone: its field, its limit, its form. Of
+/// What a stream says of a part that is not acceptable, if that is about the part alone: its field, its limit, its form, or its turn among the PDFs. Of
 /// whatever else fails the status is returned as it is, for the stream as a whole.
 pub(crate) fn refused_item(status: Status, index: usize) -> Result<RefusedItem, Status> {
-    if status.code() != Code::InvalidArgument {
+    let details = status.get_error_details();
+    let info = details.error_info();
+    let waited_for_its_turn =
+        info.and_then(|info| info.metadata.get("limit")).is_some_and(|limit| limit == PDF_TURNS);
+    if status.code() != Code::InvalidArgument && !waited_for_its_turn {
         return Err(status);
     }
-    let details = status.get_error_details();
-    let reason = details.error_info().map(|info| format!("ERROR_REASON_{}", info.reason));
+    let reason = info.map(|info| format!("ERROR_REASON_{}", info.reason));
     let reason = reason.and_then(|name| ErrorReason::from_str_name(&name)).unwrap_or_default();
     let violations = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
     Ok(RefusedItem {

@@ -72,7 +72,8 @@ impl Window<v1::IngestDocumentsRequest, v1::IngestDocumentsResponse> {
 pub struct RefusedItem {
     /// Its place among those of its message, from 0.
     pub index: usize,
-    /// Why, for programs: `INVALID_FIELD`, `LIMIT_EXCEEDED` …
+    /// Why, for programs: `INVALID_FIELD`, `LIMIT_EXCEEDED` … With `TOO_MANY_REQUESTS` it is a PDF whose turn among others did not come in time, and may be
+    /// sent again.
     pub reason: String,
     /// The field that is wrong, as in `points[3].vector`; empty if it is no field.
     pub field: String,

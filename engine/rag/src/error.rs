@@ -224,11 +224,13 @@ fn no_generate_model(model: &str, known: &[String]) -> String {
 
 impl Error {
     /// Whether it is about the document, row or text that was given, and others may be stored all the same; not about the collection, the
-    /// model or the system.
+    /// model or the system. Most of these come again with the same document; [`PdfReaderBusy`](Error::PdfReaderBusy), of which only the turn did not
+    /// come, need not.
     pub fn is_about_document(&self) -> bool {
         use ragstone::Error::{FieldType, Invalid, Limit, UnknownField};
         match self {
             Error::NotText { .. }
+            | Error::PdfReaderBusy { .. }
             | Error::Invalid { .. }
             | Error::Limit { .. }
             | Error::TokenLimit { .. } => true,

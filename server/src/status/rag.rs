@@ -6,7 +6,9 @@ use ragstone_proto::v1::ErrorReason;
 use ragstone_rag::GenerateFailure;
 use tonic::{Code, Status};
 
-use super::{BUSY_RETRY, Problem, beyond_limit, engine, invalid, invalid_with, io, operations, unknown};
+use super::{
+    BUSY_RETRY, PDF_TURNS, Problem, beyond_limit, engine, invalid, invalid_with, io, operations, unknown,
+};
 use crate::limits::PDF_PROCESSES_MAX;
 
 /// Text, model or prompt: something between the request and the engine refused or failed.
@@ -59,9 +61,9 @@ pub(crate) fn rag(error: ragstone_rag::Error) -> Status {
         Error::PdfReaderBusy { document, .. } => {
             Problem::new(Code::ResourceExhausted, ErrorReason::TooManyRequests, message.as_str())
                 .with("document", document)
-                .with("limit", "PDF_PROCESSES_MAX")
+                .with("limit", PDF_TURNS)
                 .with("max", PDF_PROCESSES_MAX)
-                .quota("PDF_PROCESSES_MAX", message)
+                .quota(PDF_TURNS, message)
                 .retry(BUSY_RETRY)
                 .status()
         }

@@ -84,12 +84,23 @@ fn a_pdf_that_was_not_read_is_not_said_to_be_at_fault() {
         (failed, Code::Internal, "STORE_IO", false),
         (busy, Code::ResourceExhausted, "TOO_MANY_REQUESTS", true),
     ] {
-        assert!(!error.is_about_document(), "{error}");
+        // Its turn is about the one document, and the others of a stream go on; a reader that fails is about all of them.
+        assert_eq!(error.is_about_document(), may_come_back, "{error}");
         let status = rag(error);
         let details = status.get_error_details();
         let info = details.error_info().unwrap();
         assert_eq!((status.code(), info.reason.as_str()), (code, reason), "{status:?}");
         assert_eq!(info.metadata["document"], "a.pdf");
         assert_eq!(details.retry_info().is_some(), may_come_back);
+        match refused_item(status, 7) {
+            Ok(refused) => {
+                assert!(may_come_back, "{refused:?}");
+                assert_eq!((refused.index, refused.reason()), (7, ErrorReason::TooManyRequests));
+                assert!(refused.message.ends_with("try again"), "{refused:?}");
+            }
+            Err(status) => assert!(!may_come_back, "{status:?}"),
+        }
     }
+    // What the server as a whole has no room for ends a stream, as ever.
+    assert!(refused_item(too_many_requests("CONCURRENT_REQUESTS_MAX", 8), 0).is_err());
 }

@@ -155,7 +155,7 @@ class RefusedItem:
     index: int
     """Which of those that were given, from 0."""
     reason: str
-    """Why, for programs: `INVALID_FIELD`, `LIMIT_EXCEEDED` …"""
+    """Why, for programs: `INVALID_FIELD`, `LIMIT_EXCEEDED` … With `TOO_MANY_REQUESTS` it is a PDF whose turn did not come, and may be sent again."""
     field: str
     """The field that is wrong; empty if it is no field."""
     message: str

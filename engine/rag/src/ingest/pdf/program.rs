@@ -81,6 +81,13 @@ impl PdfProgram {
         }))
     }
 
+    /// With so many places, each of which is waited for so long.
+    #[cfg(all(test, unix))]
+    pub(crate) fn with_places(mut self, max: usize, patience: Duration) -> PdfProgram {
+        Arc::get_mut(&mut self.0).expect("it has no clones").places = Places::new(max, patience);
+        self
+    }
+
     /// The text of a PDF's pages, or why there is none.
     pub(super) fn to_text(&self, content: &[u8], wanted: Wanted<'_>) -> Result<String, Unread> {
         let _place = self.0.places.take(wanted)?;

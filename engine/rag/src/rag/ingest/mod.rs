@@ -121,8 +121,9 @@ impl Rag {
     /// What is under way is bounded ([`IngestOptions::ahead_bytes`]): an iterator that is ahead is not asked for more.
     ///
     /// Every document comes with something of the caller's, its file for instance, which `done` is called with, on this thread: a
-    /// document that could not be had, or is refused for what it is ([`Error::is_about_document`](crate::Error::is_about_document)), is
-    /// reported, and the others go on. Documents of one id are stored in the order of the iterator. A report's `embed` is the time from
+    /// document that could not be had, or of which an error is ([`Error::is_about_document`](crate::Error::is_about_document)), is
+    /// reported, and the others go on; so is a PDF whose turn did not come in time, which may be given again
+    /// ([`Error::PdfReaderBusy`](crate::Error::PdfReaderBusy)). Documents of one id are stored in the order of the iterator. A report's `embed` is the time from
     /// the document's being split to its being embedded, others before it included.
     ///
     /// ```

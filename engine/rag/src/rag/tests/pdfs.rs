@@ -58,6 +58,25 @@ fn a_pdf_that_is_being_read_is_left_with_its_call() {
     assert!(began.elapsed() < Duration::from_secs(300), "nobody waited for the end of the program");
 }
 
+/// Where other calls had the places for two minutes, one PDF ended a whole folder, and nothing behind it was stored.
+#[test]
+fn a_pdf_whose_turn_does_not_come_is_left_out_and_the_others_go_on() {
+    let program = PdfProgram::new("/no/such/program", ["x"], []).with_places(0, Duration::ZERO);
+    let rag = in_memory(BagOfWords::new("words", 256)).with_pdf_program(program);
+    let documents = ["a.md", "b.pdf", "c.md"].map(|id| (id, Ok(document(id, "It is far."))));
+    let mut stored = Vec::new();
+    let mut left = Vec::new();
+    let ended =
+        rag.ingest_all(C, documents.into_iter(), &IngestOptions::default(), |id, report| match report {
+            Ok(_) => stored.push(id),
+            Err(error) => left.push((id, error)),
+        });
+    stored.sort_unstable();
+    assert_eq!((ended.unwrap(), stored), (Ended::Complete, vec!["a.md", "c.md"]));
+    let [("b.pdf", error @ Error::PdfReaderBusy { .. })] = &left[..] else { panic!("{left:?}") };
+    assert!(error.to_string().ends_with("try again"), "{error}");
+}
+
 /// It was an error of the document, which was left out, and the others were stored.
 #[test]
 fn what_fails_for_every_pdf_is_no_error_of_one() {
