@@ -5,13 +5,14 @@
 //! whoever has a program to start has each file read in a process of its own, which bounds itself before it reads
 //! ([`answer_pdf`] is all that it does then), and which is ended when it takes too long. Few are there at a time, and what they may
 //! take together is bounded by that: the others wait ([`places`]), for a time. Whoever waits looks up meanwhile: where nobody wants the
-//! text any more, the process is ended.
+//! text any more, the process is ended, and with it whatever it has started itself ([`group`]).
 //!
 //! The file goes to the program's standard input. Its answer comes from its standard output: `T` and the text, `R` and the reason why the file has none, or
 //! `F` and the reason why it was not read, with the length between, in eight bytes, so that one that died in the middle is told from one that is done.
 //! Why one died is told by its status and by its standard error ([`ended`]).
 
 mod ended;
+mod group;
 mod places;
 
 use std::ffi::OsString;
@@ -47,7 +48,7 @@ const KEPT_VARIABLES: [&str; 3] = ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "Syst
 
 /// A program that reads PDFs, each in a process of its own: it calls [`answer_pdf`], which has it bound itself. Clones share
 /// the [`PDF_PROCESSES_MAX`] places; a file waits for one at most [`PDF_PLACE_SECONDS_MAX`] seconds, and no longer than its call is wanted, with
-/// which the process ends, too.
+/// which the process ends, too, and on Unix whatever it has started.
 ///
 /// Without one, PDFs are read on a thread of this process, which ends with it where a file was made to exhaust the stack
 /// or the memory.
@@ -113,8 +114,7 @@ impl Shared {
         command.args(&self.arguments).env_clear().envs(kept);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         // What a terminal tells all its processes is told to this one, which ends its work first.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        group::of_its_own(&mut command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 
@@ -149,8 +149,8 @@ impl Shared {
             if matches!(answer, Ok(None)) {
                 let_end(child);
             }
-            // The threads end with it, whatever it was at.
-            let _ = child.kill();
+            // The threads end with it, whatever it was at: with all who could hold the other ends of its pipes.
+            group::kill(child);
             let errors = complaining.ok().and_then(|complaining| complaining.join().ok());
             Ok((answer?, errors.unwrap_or_default()))
         })
@@ -177,7 +177,7 @@ impl Shared {
 /// Lets a process end by itself that has closed its output: how it does tells why it gave no answer.
 fn let_end(child: &mut Child) {
     let began = Instant::now();
-    while matches!(child.try_wait(), Ok(None)) && began.elapsed() < ENDING {
+    while group::is_running(child) && began.elapsed() < ENDING {
         thread::sleep(LOOK);
     }
 }

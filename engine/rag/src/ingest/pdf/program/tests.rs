@@ -134,6 +134,23 @@ fn one_whose_call_is_cancelled_is_ended() {
     assert!(!is_there.status().unwrap().success(), "process {process} is left");
 }
 
+/// What a program had started was left when that was ended, or had ended, and held who waited for the text for as long as it liked.
+#[test]
+fn what_it_has_started_ends_with_it() {
+    let began = Instant::now();
+    let ended =
+        script(r"cat >/dev/null; sleep 600 >/dev/null & printf 'T\005\000\000\000\000\000\000\000hello'");
+    assert_eq!(text(&ended, LEASE).unwrap(), "hello");
+    let folder = tempfile::tempdir().unwrap();
+    let begun = folder.path().join("begun");
+    let waits = script(&format!("sleep 600 & echo >'{}'; wait", begun.display()));
+    let check =
+        || -> Result<()> { if begun.exists() { Err(ragstone::Error::Cancelled.into()) } else { Ok(()) } };
+    let read = waits.to_text(LEASE, Wanted::while_ok(&check));
+    assert!(matches!(read, Err(Unread::Unwanted(_))), "{read:?}");
+    assert!(began.elapsed() < Duration::from_secs(300), "it was not waited for to its own end");
+}
+
 #[test]
 fn few_are_there_at_a_time() {
     let program = script(r"printf 'T\000\000\000\000\000\000\000\000'");
