@@ -132,6 +132,18 @@ impl Arguments {
     }
 }
 
+/// The longest time that a call may be given.
+const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 86_400);
+
+/// How long a call may take. None at all would be of no use, and is not how "no limit" is written here.
+fn timeout(text: &str) -> Result<Duration, String> {
+    let time = access::time(text)?;
+    match time.is_zero() || time > TIMEOUT_MAX {
+        true => Err("it must be 1s to 365d; leave it out, and each call has its own default".to_owned()),
+        false => Ok(time),
+    }
+}
+
 /// Where a global argument's value comes from, be it given before or after the command.
 fn source(matches: &ArgMatches, name: &str) -> Option<ValueSource> {
     let own = matches.value_source(name);
@@ -164,8 +176,8 @@ pub(crate) struct Place {
     /// Read from the server only what includes the write of this token, `write_token` in what a command that writes prints with --json.
     #[arg(long, global = true, value_name = "TOKEN", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) at_least: Option<String>,
-    /// Give a call to the server up after so long, its retries included: a number with s, m, h or d. Each call has a default of its own.
-    #[arg(long, global = true, value_name = "TIME", value_parser = access::time)]
+    /// Give a call to the server up after so long, its retries included: a number with s, m, h or d, 1s to 365d. Each call has a default of its own.
+    #[arg(long, global = true, value_name = "TIME", value_parser = timeout)]
     pub(crate) timeout: Option<Duration>,
     /// Fetch no model: use only what the cache or a directory has.
     #[arg(long, global = true, env = "RAGSTONE_OFFLINE", value_parser = FalseyValueParser::new())]

@@ -45,6 +45,14 @@ fn what_is_asked_of_calls_is_asked_of_a_server() {
         assert!(parsed(&[&words[..], &["--url", "http://a:1"]].concat()).is_ok(), "{words:?}");
     }
     assert!(parsed(&["model", "list", "--timeout", "5", "--url", "http://a:1"]).is_err());
+    // Each call was given up before it was made, or in a year, whatever was asked for.
+    for (timeout, is_taken) in [("0s", false), ("0d", false), ("1s", true), ("365d", true), ("366d", false)] {
+        let parsed = parsed(&["model", "list", "--timeout", timeout, "--url", "http://a:1"]);
+        let told = parsed.err().map(|error| error.to_string());
+        assert_eq!(told.is_none(), is_taken, "{timeout}: {told:?}");
+        let names_both = |told: &str| told.contains("--timeout") && told.contains("1s to 365d");
+        assert!(told.is_none_or(|told| names_both(&told)), "{timeout}");
+    }
     // A variable of a script that is set to nothing asks for no write: whatever were read would do.
     assert!(parsed(&["model", "list", "--at-least", "", "--url", "http://a:1"]).is_err());
     assert!(parsed(&["documents", "delete", "a.md", "--request-id", ""]).is_err());
