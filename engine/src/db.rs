@@ -364,7 +364,7 @@ impl Db {
         self.handle.store.release_log(position)
     }
 
-    /// Reads every file and compares it with its checksums: manifest, log, tombstones and segments. It goes on beside
+    /// Reads every file and compares it with its checksums: manifest, log, what is kept of it for an archive, tombstones and segments. It goes on beside
     /// reads and writes and covers what was there when it began.
     ///
     /// `progress` is called before segments are read, and after about each megabyte; when it returns `Break`, the verification ends early and the

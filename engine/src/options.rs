@@ -80,7 +80,9 @@ pub struct DbOptions {
     /// Nothing is written, and nothing may be: see [`Db::open_read_only`].
     pub read_only: bool,
     /// Bytes of the log that stay on disk after segments hold its writes, for an archive to fetch them
-    /// ([`Db::pin_log`]): 0 keeps nothing, and beyond the bound the oldest goes, whether it was fetched or not. The database
+    /// ([`Db::pin_log`]): 0 keeps nothing, and beyond the bound the oldest goes, whether it was fetched or not. A file
+    /// of it that is damaged where it begins is a gap: it is named in the log at each opening and by [`Db::verify`], counts for nothing here, and stays
+    /// until [`repair`](crate::repair) puts it away. The database
     /// remembers it; `None` leaves it as it is, at first 0.
     pub keep_log_bytes: Option<u64>,
     /// Whether threads of the database seal and merge. Without them, a write that fills a segment seals it, and

@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::segment::{Check, SealedSegment};
 use crate::signal::Signal;
 use crate::store::Store;
+use crate::wal;
 
 /// When the segments of a database are compared with their checksums. The headers always are, and so are manifest, log
 /// and tombstones, when it is opened.
@@ -111,7 +112,7 @@ const REPORT_STEPS: usize = 16;
 const WORKED: Duration = Duration::from_millis(2);
 
 impl Store {
-    /// Verifies manifest, log, tombstones and segments, as of now.
+    /// Verifies manifest, log, what is kept of it, tombstones and segments, as of now.
     pub(crate) fn verify(
         &self,
         progress: &mut dyn FnMut(VerifyProgress) -> ControlFlow<()>,
@@ -119,6 +120,7 @@ impl Store {
         let mut report = VerifyReport::default();
         report.note(self.manifest.verify())?;
         report.note(self.log.verify())?;
+        report.damaged.extend(wal::damaged_kept(&*self.dir)?);
         report.damaged.extend(self.damaged().into_iter().map(|(_, damage)| damage));
         let cores = self.collections();
         let mut segments = Vec::new();

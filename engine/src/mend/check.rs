@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::manifest::{MANIFEST_COPY_FILE, Manifest};
 use crate::opening::is_unnamed;
 use crate::segment::{FileKind, damaged_blocks, parse_file, segment_file};
+use crate::wal;
 
 /// Checks a locked directory.
 pub(super) fn check(dir: &dyn Dir) -> Result<CheckReport> {
@@ -27,7 +28,7 @@ pub(super) fn check(dir: &dyn Dir) -> Result<CheckReport> {
     report.damaged.extend(super::words::check(dir, &names)?);
     let (damaged, notes) = files::log(dir, manifest.as_ref())?;
     report.damaged.extend(damaged);
-    report.damaged.extend(files::kept(dir)?);
+    report.damaged.extend(wal::damaged_kept(dir)?);
     report.notes.extend(notes);
     Ok(report)
 }

@@ -167,17 +167,6 @@ pub(super) fn requests(dir: &dyn Dir, id: u64, entry: &CollectionEntry) -> Resul
     read.err().map(damage).transpose()
 }
 
-/// Verifies what is kept of the log for an archive: every frame.
-pub(super) fn kept(dir: &dyn Dir) -> Result<Vec<Damage>> {
-    let mut damaged = Vec::new();
-    for name in dir.list()?.into_iter().filter(|name| Kind::of(name) == Some(Kind::Kept)) {
-        if let Some(fault) = wal::read_log_file(&dir.read(&name)?, &name, |_, _| ()) {
-            damaged.push(damage(corrupt(dir, &name, fault.offset as u64, fault.reason))?);
-        }
-    }
-    Ok(damaged)
-}
-
 /// Verifies the log: every frame, and that no write of a collection is missing. Without a manifest, the frames alone.
 pub(super) fn log(dir: &dyn Dir, manifest: Option<&Manifest>) -> Result<(Vec<Damage>, Vec<String>)> {
     let (mut damaged, mut notes) = (Vec::new(), Vec::new());

@@ -216,7 +216,7 @@ impl Repair {
     /// Puts away what is kept of the log for an archive: up to the last damaged file, or all if another log takes the place
     /// of the one that it continues in. The archive has a gap there.
     fn kept(&mut self, is_log_new: bool) -> Result<()> {
-        let damaged = files::kept(&*self.dir)?;
+        let damaged = wal::damaged_kept(&*self.dir)?;
         self.keep(&damaged)?;
         let names = self.dir.list()?;
         let of_name = |name: &str| wal::kept_number(name);

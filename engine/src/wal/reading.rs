@@ -7,6 +7,9 @@ use super::frame::{self, FILE_HEADER_BYTES, FRAME_HEADER_BYTES, Fault, RECORD_HE
 use super::names::{file_number, kept_number};
 use super::{Place, Record};
 use crate::codec::{u32_at, u64_at};
+use crate::dir::Dir;
+use crate::error::Error;
+use crate::verify::Damage;
 
 /// Bytes that are read at once.
 const STEP_BYTES: usize = 1 << 20;
@@ -121,6 +124,22 @@ pub(crate) fn read_log_file(
         Ok::<(), std::convert::Infallible>(())
     });
     visited.unwrap_or_else(|never| match never {})
+}
+
+/// What is damaged of the files that were cut and are kept for an archive: of each, the first place.
+pub(crate) fn damaged_kept(dir: &dyn Dir) -> Result<Vec<Damage>, Error> {
+    let mut damaged = Vec::new();
+    for name in dir.list()?.into_iter().filter(|name| kept_number(name).is_some()) {
+        let bytes = match dir.read(&name) {
+            // It was archived meanwhile.
+            Err(_) if !dir.list()?.contains(&name) => continue,
+            read => read?,
+        };
+        if let Some(Fault { offset, reason, .. }) = read_log_file(&bytes, &name, |_, _| ()) {
+            damaged.push(Damage { file: dir.file_path(&name), offset: offset as u64, reason });
+        }
+    }
+    Ok(damaged)
 }
 
 #[cfg(test)]

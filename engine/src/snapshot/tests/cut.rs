@@ -88,3 +88,34 @@ fn kept_log_that_was_held_in_a_crash_is_what_it_was() {
     db.release_log(last).unwrap();
     assert!(crashed.list().unwrap().iter().all(|name| !name.starts_with("kept-")));
 }
+
+/// A database that was open found nothing wrong with it, though its archive had a gap.
+#[test]
+fn kept_log_that_cannot_be_read_is_told_of_and_left_alone() {
+    let dir = MemoryDir::new();
+    let kept = || -> Vec<String> {
+        dir.list().unwrap().into_iter().filter(|name| name.starts_with("kept-")).collect()
+    };
+    let db = open(&dir).unwrap();
+    db.create_collection("a", schema()).unwrap();
+    for version in 1..4 {
+        write(&db, 0..2, version);
+        db.flush().unwrap();
+    }
+    drop(db);
+    let files = kept();
+    assert_eq!(files.len(), 3);
+    // In the header of the first frame.
+    dir.flip(&files[1], 30);
+    let db = open(&dir).unwrap();
+    let report = db.verify(|_| std::ops::ControlFlow::Continue(())).unwrap();
+    let [damage] = &report.damaged[..] else { panic!("{report:?}") };
+    assert!(damage.file.ends_with(&files[1]), "{damage:?}");
+    let pinned = db.pin_log(0).unwrap();
+    let positions: Vec<(u64, u64)> = pinned.files().iter().map(|file| (file.first(), file.last())).collect();
+    assert_eq!(positions, [(1, 2), (4, 4)], "there is a gap");
+    drop(pinned);
+    db.release_log(4).unwrap();
+    assert_eq!(kept(), files[1..2], "nobody knows what is in it");
+    assert_eq!(contents(&db), [("a".to_owned(), vec![3, 3])]);
+}

@@ -34,15 +34,20 @@ pub(super) struct KeptFile {
     end: u64,
 }
 
-/// What earlier openings kept, before these files of the log. A file that cannot be read is left alone, so that the archive finds a gap.
+/// What earlier openings kept, before these files of the log. A file whose beginning cannot be read is left alone, so that the archive finds a gap: where in
+/// the log it belongs is not known, so neither is when it is archived, and somebody may still read the rest of it. That is told at each opening.
 pub(super) fn find(
     dir: &dyn Dir,
     names: &[String],
     files: &VecDeque<LogFile>,
     mark: LogMark,
 ) -> VecDeque<KeptFile> {
-    let damaged =
-        |error: &Error| tracing::warn!(%error, "a log file that was kept for an archive is damaged");
+    let damaged = |error: &Error| {
+        tracing::warn!(
+            %error,
+            "a log file that is kept for an archive cannot be read: the archive has a gap there, and the file stays until a repair puts it away"
+        );
+    };
     let numbers = names.iter().filter_map(|name| kept_number(name));
     let mut found: VecDeque<KeptFile> =
         numbers.filter_map(|number| read_first(dir, number).inspect_err(damaged).ok()).collect();
