@@ -153,12 +153,12 @@ impl RequestLayer {
         let deadline = started.checked_add(timeout.saturating_sub(ANSWER_AHEAD));
         let deadline = deadline.unwrap_or_else(|| started + FOREVER);
         let place = Kind::of(path).map(|kind| self.work.admit(kind, shape.streams())).transpose();
-        let place =
-            place.map(|place| place.map(|place| place.until(started.into_std().checked_add(timeout))));
+        let peer = request.extensions().get::<Peer>().cloned();
+        let given_up = started.into_std().checked_add(timeout);
         let begun = place.and_then(|place| {
-            let peer = place.as_ref().and_then(|_| request.extensions().get::<Peer>());
-            let working = peer.map(Peer::work).transpose()?;
-            Ok((place, working))
+            let Some(place) = place else { return Ok((None, None)) };
+            let working = peer.as_ref().map(Peer::work).transpose()?;
+            Ok((Some(place.until(given_up).by(peer)), working))
         });
         let (response, place, mut working) = match begun {
             Ok((place, working)) => {
@@ -252,11 +252,14 @@ impl RequestLayer {
                 let Ok(response) = called.await;
                 return response;
             };
-            let Ok(response) = place.clone().hold(called).await;
-            match place.answers_long() && !shape.server_streams {
-                true => written(response, self.work.large_answers()).await,
-                false => response,
-            }
+            let answered = async {
+                let Ok(response) = called.await;
+                match place.answers_long() && !shape.server_streams {
+                    true => written(response, self.work.large_answers()).await,
+                    false => response,
+                }
+            };
+            place.clone().hold(answered).await
         }
     }
 }

@@ -13,7 +13,7 @@
 //! | [`HEALTH_CALLS_PER_CONNECTION_MAX`] | 64 calls for health of a connection | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CONCURRENT_REQUESTS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CONCURRENT_STREAMS_MAX`] | 256 of a kind (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
-//! | [`SHORT_READ_ROWS_MAX`] | 100 rows; reads of more, and of groups, batches and ranges, are worked on one fewer at a time than there are processors (by default, `large_requests_max`) | it waits |
+//! | [`SHORT_READ_ROWS_MAX`] | 100 rows; reads of more, and of groups, batches and ranges, are worked on one fewer at a time than there are processors (by default, `large_requests_max`), callers one after the other | it waits |
 //! | [`SHORT_MESSAGE_BYTES_MAX`] | 1 MiB; longer requests are read, and longer answers written, in the same turns | it waits |
 //! | [`CONCURRENT_GENERATIONS_MAX`] | 64 answers (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CALLER_SHARE_MAX`] | 0.5 of the places of a kind, and of those of streams, for a caller who is known (by default) | RESOURCE_EXHAUSTED, with RetryInfo |

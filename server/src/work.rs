@@ -17,7 +17,8 @@
 //! while a model embeds their texts, which comes before. Likewise long messages, which take a processor for as long as they are taken
 //! apart, before any of this ([`Work::large_messages`]), and long answers, while they are put together as a message, behind it
 //! ([`Work::large_answers`]). These turns are the same ones, and nobody has two: what is left is for short calls alone. Reads, messages and answers
-//! have them by turns: otherwise as many large reads as there are places would keep everybody's messages waiting until these are given up.
+//! have them by turns: otherwise as many large reads as there are places would keep everybody's messages waiting until these are given up. So have the callers
+//! of each (`line.rs`): one who asks for much again and again does not keep another's single request waiting behind all of that.
 //!
 //! An answer is little work and much waiting, streamed or not: what it computes (finding its evidence) takes a turn among the reads, and while it
 //! waits for its model it has a thread ([`Work::wait`]) and no turn, so its places bound those threads.
@@ -28,6 +29,7 @@
 //! One thing is computed on a thread of the runtime all the same: short queries, within a millisecond, where they are (`here.rs`).
 
 mod here;
+mod line;
 mod place;
 mod refused;
 mod shares;

@@ -170,6 +170,11 @@ impl Peer {
         }
     }
 
+    /// What tells it from all others that are open.
+    pub(crate) fn number(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// Whether both are one.
     pub(super) fn is(&self, other: &Peer) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

@@ -306,7 +306,8 @@ const LIMITS: &[Setting] = &[
         "COUNT",
         Field::Number(|s| &mut s.server.large_requests_max),
         "Reads that ask for much (more than 100 rows, groups, batches, ranges) that are worked on, requests of more than 1 MiB that are read, \
-         and answers of as much that are written, together at a time: others are answered meanwhile.",
+         and answers of as much that are written, together at a time: others are answered meanwhile. Callers have these turns one after the other, \
+         and where they are not told apart, connections have.",
     )
     .default_is("1 fewer than cores, 1 at least"),
     Setting::new(

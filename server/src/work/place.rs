@@ -8,8 +8,10 @@ use std::time::Instant;
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
+use super::line::Whose;
 use super::shares::Share;
 use super::{Kind, Work};
+use crate::connections::Peer;
 use crate::limits::SHORT_MESSAGE_BYTES_MAX;
 
 /// A request's place. Work that has begun shares it, so that it is free when the last of both has ended.
@@ -19,6 +21,8 @@ pub(crate) struct Place {
     streams: bool,
     /// When its request is given up.
     deadline: Option<Instant>,
+    /// By which connection it came, if that is known.
+    peer: Option<Peer>,
     shared: Arc<Taken>,
 }
 
@@ -51,7 +55,7 @@ impl Place {
     pub(super) fn new(kind: Kind, streams: bool, permit: OwnedSemaphorePermit, work: Work) -> Place {
         let (bytes, answers_long) = (AtomicUsize::new(0), AtomicBool::new(false));
         let taken = Taken { _admitted: permit, work, share: OnceLock::new(), bytes, answers_long };
-        Place { kind, streams, deadline: None, shared: Arc::new(taken) }
+        Place { kind, streams, deadline: None, peer: None, shared: Arc::new(taken) }
     }
 
     /// The future, its place held, and known to what it runs.
@@ -72,6 +76,20 @@ impl Place {
     /// The same place, of a request that is given up then.
     pub(crate) fn until(self, deadline: Option<Instant>) -> Place {
         Place { deadline, ..self }
+    }
+
+    /// The same place, of a request that came by this connection.
+    pub(crate) fn by(self, peer: Option<Peer>) -> Place {
+        Place { peer, ..self }
+    }
+
+    /// Whose it is, as far as that is known.
+    pub(super) fn whose(&self) -> Whose {
+        match (self.shared.share.get(), &self.peer) {
+            (Some(share), _) => Whose::Caller(Arc::clone(share.caller())),
+            (None, Some(peer)) => Whose::Connection(peer.number()),
+            (None, None) => Whose::Nobody,
+        }
     }
 
     /// Counts it as one of a caller's, as long as it is taken: of the first who is told of it.

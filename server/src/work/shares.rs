@@ -65,6 +65,13 @@ impl Shares {
     }
 }
 
+impl Share {
+    /// Whose place it is.
+    pub(super) fn caller(&self) -> &Arc<str> {
+        &self.holder.0
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
         let mut all = self.shares.taken();

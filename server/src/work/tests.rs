@@ -6,6 +6,7 @@ use std::time::Duration;
 use tonic::Code;
 
 use super::*;
+use crate::connections::Peer;
 use crate::limits::CALLER_PLACES_MIN;
 
 fn work(concurrent_requests_max: usize, worker_threads_max: usize) -> Work {
@@ -72,6 +73,38 @@ async fn a_long_message_waits_for_few_of_the_large_reads_that_wait() {
     drop(reads.remove(0).await.unwrap());
     let _turn = message.await.unwrap();
     assert!(reads.iter().all(|read| !read.is_finished()));
+}
+
+/// All of one caller's large reads, as many as may wait, were before the single one of another.
+#[tokio::test]
+async fn a_large_read_waits_for_few_of_another_callers() {
+    let work = Work::new(&ServerConfig { large_requests_max: 1, ..ServerConfig::default() });
+    let connection = Peer::at(None);
+    let waits = |caller: Option<&str>| {
+        let place = work.admit(Kind::Read, false).unwrap().by(Some(connection.clone()));
+        if let Some(caller) = caller {
+            place.of_caller(&caller.into()).unwrap();
+        }
+        let turns = work.large_reads().clone();
+        tokio::spawn(place.hold(async move { turns.take().await.unwrap() }))
+    };
+    for (one, other) in [(Some("a"), Some("b")), (None, Some("a"))] {
+        let running = work.large_reads().take().await.unwrap();
+        let mut reads: Vec<_> = (0..10).map(|_| waits(one)).collect();
+        let single = waits(other);
+        while work.large_reads().waiting() < 11 {
+            tokio::task::yield_now().await;
+        }
+        drop(running);
+        // The one that was next when the single one came.
+        drop(reads.remove(0).await.unwrap());
+        let turn = single.await.unwrap();
+        assert!(reads.iter().all(|read| !read.is_finished()));
+        drop(turn);
+        for read in reads {
+            drop(read.await.unwrap());
+        }
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
+use super::Place;
+use super::line::{Line, Whose};
 use crate::metrics::SECONDS;
 use crate::status;
 use crate::telemetry::Call;
@@ -21,8 +23,8 @@ struct Queue {
     /// What metrics and traces call the kind.
     name: &'static str,
     permits: Arc<Semaphore>,
-    /// Where several kinds share turns: one of each at a time stands among those who are next, and the others behind it.
-    line: Option<Semaphore>,
+    /// Where several kinds share turns, and have them by turns of their callers: the first of each kind's line stands among those who are next.
+    line: Option<Line>,
     waited: Histogram,
     waiting: AtomicU64,
 }
@@ -32,7 +34,8 @@ impl Turns {
         Turns::among(name, Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))), false)
     }
 
-    /// Turns for several kinds, which have them by turns: however many of one wait, who is the first of another waits for few of them.
+    /// Turns for several kinds, which have them by turns, and so have the callers of each: however many of one wait, who is the first of another waits for
+    /// few of them.
     pub(super) fn for_several(name: &'static str, max: usize) -> Turns {
         Turns::among(name, Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))), true)
     }
@@ -43,12 +46,12 @@ impl Turns {
     }
 
     fn among(name: &'static str, permits: Arc<Semaphore>, in_line: bool) -> Turns {
-        let line = in_line.then(|| Semaphore::new(1));
+        let line = in_line.then(Line::new);
         let (waited, waiting) = (Histogram::new(SECONDS), AtomicU64::new(0));
         Turns(Arc::new(Queue { name, permits, line, waited, waiting }))
     }
 
-    /// Waits for a turn.
+    /// Waits for a turn, for the request whose place this task has.
     ///
     /// # Errors
     /// UNAVAILABLE when the server is shut down.
@@ -57,7 +60,10 @@ impl Turns {
         let waiting = Waiting::begin(&self.0.waiting);
         let closed = |_| status::shutting_down();
         let first = match &self.0.line {
-            Some(line) => Some(line.acquire().await.map_err(closed)?),
+            Some(line) => {
+                let whose = Place::current().map_or(Whose::Nobody, |place| place.whose());
+                Some(line.first(whose).await?)
+            }
             None => None,
         };
         let turn = Arc::clone(&self.0.permits).acquire_owned().await.map_err(closed)?;
