@@ -16,7 +16,7 @@
 //! | [`SHORT_READ_ROWS_MAX`] | 100 rows; reads of more, and of groups, batches and ranges, are worked on one fewer at a time than there are processors (by default, `large_requests_max`), callers one after the other | it waits |
 //! | [`SHORT_MESSAGE_BYTES_MAX`] | 1 MiB; longer requests are read, and longer answers written, in the same turns | it waits |
 //! | [`CONCURRENT_GENERATIONS_MAX`] | 64 answers (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
-//! | [`CALLER_SHARE_MAX`] | 0.5 of the places of a kind, and of those of streams, for a caller who is known (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`CALLER_SHARE_MAX`] | 0.5 of the places of a kind, and of those of streams, for a caller who is known (by default); and of [`MESSAGE_BYTES_MAX`], for long answers of a caller, or of a connection, that have not gone | RESOURCE_EXHAUSTED, with RetryInfo |
 //! | [`CALLER_PLACES_MIN`] | 8 of a kind, however small that share is | none |
 //! | [`ANSWER_STALL_SECONDS_MAX`] | 60 s (by default) | the answer is given up |
 //! | [`GRPC_CONNECTIONS_MAX`] | 1,024 of the gRPC port (by default) | that which has rested longest is closed; where none rests, the connection waits |
@@ -198,7 +198,8 @@ pub const FILE_NAME_BYTES_MAX: usize = 255;
 pub const OPERATIONS_KEPT_MAX: usize = 256;
 /// Answers of language models that are under way, by default; one more is refused.
 pub const CONCURRENT_GENERATIONS_MAX: usize = 64;
-/// The part of the places of a kind that one caller may have at a time, by default; of those of streams, likewise.
+/// The part of the places of a kind that one caller may have at a time, by default; of those of streams, likewise; and of the memory of messages, what the
+/// caller's answers of more than [`SHORT_MESSAGE_BYTES_MAX`] have until they have gone.
 pub const CALLER_SHARE_MAX: f64 = 0.5;
 /// Places of a kind that one caller may have at a time, however small their share is.
 pub const CALLER_PLACES_MIN: usize = 8;

@@ -292,7 +292,9 @@ const LIMITS: &[Setting] = &[
         "SHARE",
         Field::Share(|s| &mut s.server.caller_share_max),
         "The part of the places of a kind (requests, streams and answers apart) that one key, or one subject of tokens, may have at a time: \
-         above 0, and 1 at most; 8 places in any case. Without `auth` or `jwt.keys` callers are not told apart, and one may have all.",
+         above 0, and 1 at most; 8 places in any case. Without `auth` or `jwt.keys` callers are not told apart, and one may have all. The same part of \
+         `message_bytes_max` is the most that answers of more than 1 MiB may have of one caller, or where callers are not told apart of one connection, \
+         until they have gone; one alone is always answered.",
     ),
     Setting::new(
         "worker_threads_max",

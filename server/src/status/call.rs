@@ -48,6 +48,20 @@ pub(crate) fn messages_full(max: usize) -> Status {
         .status()
 }
 
+/// The long answers of the caller, or of the connection, that have not gone leave no room for this one.
+pub(crate) fn answers_not_taken(max: usize) -> Status {
+    let message = format!(
+        "with this one, the long answers that the caller has not taken yet would have more than the {max} bytes that CALLER_SHARE_MAX leaves one of \
+         MESSAGE_BYTES_MAX; try again when some are taken"
+    );
+    Problem::new(Code::ResourceExhausted, ErrorReason::TooManyRequests, message.clone())
+        .with("limit", "CALLER_SHARE_MAX")
+        .with("max", max)
+        .quota("CALLER_SHARE_MAX", message)
+        .retry(BUSY_RETRY)
+        .status()
+}
+
 /// The request's message is larger than the server takes.
 pub(crate) fn request_too_large(max: usize, actual: u64) -> Status {
     too_large(

@@ -10,6 +10,7 @@ use tonic::Status;
 
 use super::line::Whose;
 use super::shares::Share;
+use super::unread::Held;
 use super::{Kind, Work};
 use crate::connections::Peer;
 use crate::limits::SHORT_MESSAGE_BYTES_MAX;
@@ -35,6 +36,8 @@ struct Taken {
     share: OnceLock<Share>,
     /// Of the memory of messages.
     bytes: AtomicUsize,
+    /// Of that memory, what a long answer has until it has gone.
+    unread: OnceLock<Held>,
     /// Whether its answer takes long to write.
     answers_long: AtomicBool,
 }
@@ -54,7 +57,8 @@ impl Place {
     /// The place that a permit gives, with nothing of the memory taken so far.
     pub(super) fn new(kind: Kind, streams: bool, permit: OwnedSemaphorePermit, work: Work) -> Place {
         let (bytes, answers_long) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let taken = Taken { _admitted: permit, work, share: OnceLock::new(), bytes, answers_long };
+        let (share, unread) = (OnceLock::new(), OnceLock::new());
+        let taken = Taken { _admitted: permit, work, share, bytes, unread, answers_long };
         Place { kind, streams, deadline: None, peer: None, shared: Arc::new(taken) }
     }
 
@@ -125,13 +129,22 @@ impl Place {
     /// go one by one.
     ///
     /// # Errors
-    /// As [`take`](Self::take).
+    /// As [`take`](Self::take); of a long one also when those of its caller that have not gone have as much as they may.
     pub(crate) fn take_answer(&self, bytes: usize) -> Result<(), Status> {
+        let is_long = bytes as u64 > SHORT_MESSAGE_BYTES_MAX;
         if self.kind == Kind::Read && !self.streams {
+            let unread = match is_long {
+                true => self.shared.work.hold_unread(self.kind, self.whose(), bytes)?,
+                false => None,
+            };
             self.take(bytes)?;
+            if let Some(unread) = unread {
+                // A call has one, which is counted once.
+                let _ = self.shared.unread.set(unread);
+            }
         }
         // One that is refused is short.
-        if bytes as u64 > SHORT_MESSAGE_BYTES_MAX {
+        if is_long {
             self.shared.answers_long.store(true, Ordering::Relaxed);
         }
         Ok(())

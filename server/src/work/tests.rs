@@ -51,6 +51,24 @@ fn an_answer_that_is_refused_is_no_long_one() {
     assert!(first.answers_long() && !second.answers_long());
 }
 
+/// One connection that took its answers slowly had all the memory of messages for as long as a request may last.
+#[test]
+fn long_answers_of_a_connection_leave_memory_to_others() {
+    let short = crate::limits::SHORT_MESSAGE_BYTES_MAX as usize;
+    let work = Work::new(&ServerConfig { message_bytes_max: 8 * short, ..ServerConfig::default() });
+    let [slow, other] = [Peer::at(None), Peer::at(None)];
+    let place = |peer: &Peer| work.admit(Kind::Read, false).unwrap().by(Some(peer.clone()));
+    let mut unread = vec![place(&slow), place(&slow)];
+    unread.iter().for_each(|place| place.take_answer(2 * short).unwrap());
+    let third = place(&slow);
+    assert_eq!(third.take_answer(2 * short).unwrap_err().code(), Code::ResourceExhausted);
+    assert_eq!(work.refused(Kind::Read, Refusal::CallerShare), 1);
+    assert!(!third.answers_long() && third.take_answer(short).is_ok(), "a short one is not counted");
+    place(&other).take_answer(2 * short).unwrap();
+    unread.pop();
+    place(&slow).take_answer(2 * short).unwrap();
+}
+
 /// As many large reads as there are places were all before a message that came behind them, and it was given up meanwhile.
 #[tokio::test]
 async fn a_long_message_waits_for_few_of_the_large_reads_that_wait() {
