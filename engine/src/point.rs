@@ -305,6 +305,29 @@ impl std::fmt::Display for Expect {
 }
 
 /// Changes that are applied together, in order, or not at all.
+///
+/// What is removed is named by ids: [`Collection::delete_where`](crate::Collection::delete_where) is a write of its own. In a batch it would have to meet each row as all
+/// writes before it leave it, those that are only queued included, or something could stay beside what replaces it; and which rows pass is known only when they are
+/// applied, so that every writer of the collection would wait. Who replaces a set of rows that others replace, too, has a row for the set, and expects and changes it:
+///
+/// ```
+/// use ragstone::{Batch, Db, Expect, Filter, Point, Schema, ScrollRequest, Update};
+///
+/// let db = Db::in_memory()?;
+/// let lines = db.create_collection("lines", Schema::new(2)?)?;
+/// let line = |id: u64, order: i64| Point::new(id, [1.0, 0.0]).with("order", order);
+/// lines.upsert(vec![Point::without_vector("order-7"), line(1, 7), line(2, 7), line(3, 8)])?;
+///
+/// // First the row of the set, then what is in the set.
+/// let etag = lines.get(&["order-7".into()])?[0].as_ref().and_then(|row| row.etag).unwrap();
+/// let filter = Some(Filter::eq("order", 7_i64));
+/// let old = lines.scroll(&ScrollRequest { filter, limit: 100, ..ScrollRequest::default() })?.points;
+/// let batch = Batch::new().expect("order-7", Expect::Etag(etag)).update(Update::new("order-7"));
+/// let batch = old.iter().fold(batch, |batch, row| batch.delete(row.id.clone())).upsert(line(4, 7));
+/// assert_eq!(lines.write(batch.clone())?.deleted, 2);
+/// assert!(lines.write(batch).is_err(), "another was faster");
+/// # Ok::<(), ragstone::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// The changes, in order.

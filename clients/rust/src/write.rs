@@ -58,6 +58,9 @@ impl Update {
 
 /// A batch of changes, done in order, all of them or none, and only if what it expects holds.
 ///
+/// What is removed is named by ids; [`delete_points_where`](crate::Client::delete_points_where) is a write of its own. To replace a set of rows that others replace,
+/// too, have a row for the set: read that, then the ids, and have the batch expect the row's etag and update it.
+///
 /// ```
 /// use ragstone_client::{Point, Update, Write};
 ///

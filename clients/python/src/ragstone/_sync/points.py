@@ -162,6 +162,9 @@ class Points:
     ) -> WriteReceipt:
         """Writes a batch in order: upserts, updates and removals, at most 100,000 of them, all or none. Durable when it returns.
 
+        What is removed is named by ids; `delete(filter=…)` is a write of its own. To replace a set of rows that others replace, too, have a row
+        for the set, expect its etag and update it in the batch.
+
         Raises `CollectionNotFound`; `PreconditionFailed`; `InvalidArgument`, naming the field (`operations[3].upsert.vector`).
         """
         head = v1.WritePointsRequest(
