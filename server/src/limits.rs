@@ -86,7 +86,7 @@
 //! | [`DOCUMENT_BYTES_MAX`] | 16 MiB | INVALID_ARGUMENT |
 //! | [`HTML_NODES_MAX`] | 1,000,000 elements, texts and attributes of a page, which take about 200 MiB while it is read | INVALID_ARGUMENT |
 //! | [`PDF_PROCESSES_MAX`] | 2 PDFs read at a time, each in a process of its own | it waits |
-//! | [`PDF_PLACE_SECONDS_MAX`] | 120 s that one waits for its turn among these, and no longer than its call lasts | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`PDF_PLACE_SECONDS_MAX`] | 120 s that one waits for its turn among these, and no longer than its call lasts | RESOURCE_EXHAUSTED, with RetryInfo; of a stream of documents this one is refused, and the others go on |
 //! | [`PDF_PROCESS_BYTES_MAX`] | 512 MiB of memory of such a process | INVALID_ARGUMENT |
 //! | [`PDF_PROCESS_SECONDS_MAX`] | 45 s of a processor's time for a PDF; 30 s altogether | INVALID_ARGUMENT |
 //! | [`DOCUMENT_ID_BYTES_MAX`] | 400 bytes | INVALID_ARGUMENT |
