@@ -155,13 +155,21 @@ pub(crate) fn mutants() -> Result<(), String> {
     }
 }
 
+/// The tests take seconds as they are; to optimise all that is compiled for them takes minutes. What runs them is worth it.
+const OPT_LEVELS: [&str; 5] = [
+    "profile.dev.opt-level=0",
+    "profile.dev.package.ragstone.opt-level=0",
+    "profile.dev.package.ragstone-kernels.opt-level=0",
+    "profile.dev.package.loom.opt-level=1",
+    "profile.dev.package.generator.opt-level=1",
+];
+
 /// The tests of a workspace: the modules named `interleavings`.
 fn tests(workspace: &Path) -> Command {
     let mut command = Command::new("cargo");
     command.env("RUSTFLAGS", "--cfg ragstone_loom").current_dir(workspace);
     command.args(["test", "--locked", "--target-dir"]).arg(target("loom"));
-    // The tests take seconds as they are; to optimise the engine for them takes minutes.
-    command.args(["--config", "profile.dev.package.ragstone.opt-level=0"]);
+    command.args(OPT_LEVELS.iter().flat_map(|&level| ["--config", level]));
     command.args(["-p", "ragstone-kernels", "-p", "ragstone", "--lib", "interleavings"]);
     command
 }
