@@ -117,9 +117,14 @@ fn doc() -> Result<(), String> {
     run(&mut command)
 }
 
-/// The binaries first: tests run them as processes, and find them beside themselves in the target directory.
+/// All that is tested, in one build: where it were several, a processor would wait for the last crate of each. Tests run the programs as processes, and find
+/// them beside themselves in the target directory; those of Python load the engine's module from there.
+fn build() -> Result<(), String> {
+    cargo(&["build", "--workspace", "--lib", "--bin", "ragstone", "--bin", "torture", "--tests", "--locked"])
+}
+
 fn unit() -> Result<(), String> {
     need("pip3", "python3-pip")?;
-    cargo(&["build", "--workspace", "--bin", "ragstone", "--bin", "torture", "--locked"])?;
+    build()?;
     cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])
 }
