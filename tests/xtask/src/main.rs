@@ -10,17 +10,18 @@ mod fuzz;
 mod loom;
 mod proto;
 mod python;
+mod steps;
 mod torture;
 
 use std::process::{Command, ExitCode};
-use std::time::Instant;
 
 use command::{cargo, need, run};
+use steps::{Step, beside, in_order, seconds};
 
 const HELP: &str = "\
 cargo xtask TASK
 
-  test     the next nine, in this order: the whole check
+  test     the next nine: the whole check
   fmt      the code is formatted
   clippy   no lint warns
   doc      the documentation builds without a warning
@@ -58,17 +59,15 @@ Not part of `test`:
 
 fn main() -> ExitCode {
     let task = std::env::args().nth(1).unwrap_or_default();
-    let steps: &[fn() -> Result<(), String>] = match task.as_str() {
-        "test" => {
-            &[fmt, clippy, doc, proto::check, unit, python::check, torture::check, loom::check, asan::kernels]
-        }
+    let steps: &[Step] = match task.as_str() {
+        "test" => &[test],
         "fmt" => &[fmt],
         "clippy" => &[clippy],
         "doc" => &[doc],
         "proto" => &[proto::check],
         "proto-baseline" => &[proto::baseline],
         "unit" => &[unit],
-        "python" => &[python::check],
+        "python" => &[python::prepare, python::check],
         "wheel" => &[python::wheel],
         "torture" => &[torture::check],
         "loom" => &[loom::check],
@@ -91,16 +90,19 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let started = Instant::now();
-    for step in steps {
-        if let Err(reason) = step() {
-            eprintln!("\nxtask: FAILED: {reason}");
-            return ExitCode::FAILURE;
-        }
-        println!("xtask: {:.0} s so far", started.elapsed().as_secs_f64());
+    if let Err(reason) = in_order(steps) {
+        eprintln!("\nxtask: FAILED: {reason}");
+        return ExitCode::FAILURE;
     }
-    println!("\nxtask: {task} passed in {:.0} s", started.elapsed().as_secs_f64());
+    println!("\nxtask: {task} passed in {:.0} s", seconds());
     ExitCode::SUCCESS
+}
+
+/// Every check. What is fetched and installed comes while cargo compiles, and has ended when the tests begin, which have the machine to themselves.
+fn test() -> Result<(), String> {
+    in_order(&[fmt])?;
+    beside(&[proto::check, python::prepare], &[clippy, doc, build])?;
+    in_order(&[unit, python::check, torture::check, loom::check, asan::kernels])
 }
 
 fn fmt() -> Result<(), String> {

@@ -27,11 +27,15 @@ const EMBEDDED: &str = "clients/embedded";
 /// What its tests and its packing need.
 const EMBEDDED_NEEDS: [&str; 2] = ["maturin==1.16.0", "pyarrow>=17"];
 
-/// Everything that a change of the packages, of the wire API, of the engine or of the server must pass.
+/// The environment, with the packages and what they, their linters and their tests need. Nothing of this waits for what cargo builds.
+pub(crate) fn prepare() -> Result<(), String> {
+    install(&environment("python")?)
+}
+
+/// Everything that a change of the packages, of the wire API, of the engine or of the server must pass, in the environment that [`prepare`] has made.
 pub(crate) fn check() -> Result<(), String> {
     cargo(&["build", "--workspace", "--bin", "ragstone", "--lib", "--locked"])?;
     let python = environment("python")?;
-    install(&python)?;
     lay_module(&python)?;
     for (folder, _) in PACKAGES {
         let package = root().join(folder);
