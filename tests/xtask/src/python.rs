@@ -75,9 +75,10 @@ pub(crate) fn wheel() -> Result<(), String> {
     tests(&installed, &root().join(EMBEDDED), "embedded")
 }
 
+/// Nothing is compiled: Python does that with what is imported, which is a part of ten thousand modules.
 fn pip_install(python: &Path) -> Command {
     let mut install = Command::new(python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    install.args(["-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]);
     install
 }
 
