@@ -10,6 +10,7 @@
 //! decides whether it is kept: a process that is killed instead loses nothing either, it only opens more slowly.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +50,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// How long closing waits for connections whose requests have been given up, and at least for work on threads.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
+/// What ends a server. Of one type, whatever the caller has: what is generic is compiled in each crate that calls it, once for each type, and from here on that
+/// is nearly all of the server.
+type Shutdown<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+/// A server that runs; boxed for the same reason, as a future is compiled where it is first used by its type.
+type Serving<'a> = Pin<Box<dyn Future<Output = Result<(), ServeError>> + Send + 'a>>;
+/// What opens a database.
+type Open = Box<dyn FnOnce() -> ragstone::Result<Rag> + Send>;
+
 /// Serves `ragstone.v1`, health and reflection, and the HTTP port if there is one, until `shutdown` completes, then ends cleanly; returns when
 /// everything is closed and flushed.
 ///
@@ -60,11 +69,7 @@ pub async fn serve(
     listeners: impl Into<Listeners>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    let server = Server::new(config).await?;
-    let services = server.services(rag);
-    // Before anything is accepted: whoever comes finds it open.
-    server.open(&services).await;
-    server.run(Database::Open(services), listeners.into(), shutdown).await
+    serving(config, rag, listeners.into(), Box::pin(shutdown)).await
 }
 
 /// The same over a database that is opened meanwhile, on a thread that may block: until it is open, health says that the server is not ready,
@@ -82,11 +87,28 @@ pub async fn open_and_serve<F>(
 where
     F: FnOnce() -> ragstone::Result<Rag> + Send + 'static,
 {
-    let server = Server::new(config).await?;
-    let opened = server.clone();
-    let opening =
-        tokio::task::spawn_blocking(move || open().map(|rag| opened.services(rag)).map_err(ServeError::Open));
-    server.run(Database::Opening(opening), listeners.into(), shutdown).await
+    opening(config, Box::new(open), listeners.into(), Box::pin(shutdown)).await
+}
+
+fn serving(config: ServerConfig, rag: Rag, listeners: Listeners, shutdown: Shutdown<'_>) -> Serving<'_> {
+    Box::pin(async move {
+        let server = Server::new(config).await?;
+        let services = server.services(rag);
+        // Before anything is accepted: whoever comes finds it open.
+        server.open(&services).await;
+        server.run(Database::Open(services), listeners, shutdown).await
+    })
+}
+
+fn opening(config: ServerConfig, open: Open, listeners: Listeners, shutdown: Shutdown<'_>) -> Serving<'_> {
+    Box::pin(async move {
+        let server = Server::new(config).await?;
+        let opened = server.clone();
+        let opening = tokio::task::spawn_blocking(move || {
+            open().map(|rag| opened.services(rag)).map_err(ServeError::Open)
+        });
+        server.run(Database::Opening(opening), listeners, shutdown).await
+    })
 }
 
 /// A database on its way to a server.
@@ -189,7 +211,7 @@ impl Server {
         self,
         database: Database,
         listeners: Listeners,
-        shutdown: impl Future<Output = ()> + Send,
+        mut shutdown: Shutdown<'_>,
     ) -> Result<(), ServeError> {
         if self.config.is_for_this_machine_alone()
             && let Some(address) = listeners.beyond_loopback()
@@ -209,7 +231,6 @@ impl Server {
                 front.serve(listener, tls).await;
             }
         }));
-        let mut shutdown = std::pin::pin!(shutdown);
         let database = match database {
             Database::Opening(mut opening) => {
                 tracing::info!(address, http_address, "opening the database");
