@@ -5,6 +5,7 @@
 //! - `arriving.rs`: the request's body, bounded in size and in rest, and decompressed;
 //! - `answering.rs`: an answer that is sent, one message or many, for which all this holds to its last byte;
 //! - `giving_way.rs`: compressing, decompressing and long messages, off the runtime's threads;
+//! - `headers.rs`: names of headers;
 //! - `in_span.rs`: what runs, and ends, in the span;
 //! - `line.rs`: the log line.
 //!
@@ -20,6 +21,7 @@
 mod answering;
 mod arriving;
 mod giving_way;
+mod headers;
 mod in_span;
 mod line;
 #[cfg(test)]
@@ -48,6 +50,7 @@ pub(crate) use self::arriving::{Acknowledgements, Owed, patience};
 use self::arriving::{Arriving, Compression, Decompressing, Pace};
 use self::giving_way::Compressed;
 pub(crate) use self::giving_way::{giving_way, is_compressed};
+pub(crate) use self::headers::code_in;
 use self::in_span::InSpan;
 pub(crate) use self::line::LONG;
 use self::line::Line;
@@ -183,9 +186,9 @@ impl RequestLayer {
         if is_compressed(&head.headers) {
             body = Body::new(Compressed(body));
         }
-        head.headers = with_details(head.headers);
-        if let Some(code) = head.headers.get("grpc-status") {
-            line.end(Code::from_bytes(code.as_bytes()));
+        if head.headers.contains_key(&headers::STATUS) {
+            head.headers = with_details(head.headers);
+            line.end(code_in(&head.headers).unwrap_or(Code::Unknown));
             return Response::from_parts(head, body);
         }
         if let Some(working) = &mut working {
@@ -230,7 +233,8 @@ impl RequestLayer {
                 true => Pace::Stream(acknowledgements.clone()),
                 false => Pace::Message,
             };
-            let compression = Compression::of(request.headers());
+            let is_compressed = is_compressed(request.headers());
+            let compression = if is_compressed { Compression::of(request.headers()) } else { None };
             let mut request = request.map(|body| {
                 let arriving = Arriving::new(body, bytes_max, pace).counted(place.clone(), scan);
                 let arriving = arriving.taking_turns(turns, acknowledgements.clone());
@@ -242,10 +246,9 @@ impl RequestLayer {
             if shape.client_streams {
                 request.extensions_mut().insert(acknowledgements.clone());
             }
-            let is_compressed = is_compressed(request.headers());
             if !is_compressed {
                 // Many clients accept what they never asked for; compressing costs more time than it saves on most networks.
-                request.headers_mut().remove("grpc-accept-encoding");
+                request.headers_mut().remove(&headers::ACCEPT_ENCODING);
             }
             let called = giving_way(inner.call(request), (is_compressed, acknowledgements));
             let Some(place) = place else {
@@ -267,7 +270,10 @@ impl RequestLayer {
 /// Gives details to what tonic answers by itself, in headers or trailers: a method that there is not, a message that is no
 /// message of its type (or a filter so deep that it is not even read), or one that is compressed in a way that is not known.
 fn with_details(mut headers: HeaderMap) -> HeaderMap {
-    if !headers.contains_key("grpc-status") || headers.contains_key("grpc-status-details-bin") {
+    // Of what went well nothing is made: a status takes a copy of all headers along.
+    if !matches!(code_in(&headers), Some(Code::Unimplemented | Code::Internal))
+        || headers.contains_key(&headers::STATUS_DETAILS)
+    {
         return headers;
     }
     let Some(status) = Status::from_header_map(&headers) else { return headers };

@@ -38,6 +38,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::giving_way::give_way;
+use super::headers::{STATUS, code_in};
 use super::line::Line;
 use super::{FOREVER, with_details};
 use crate::connections::Working;
@@ -290,13 +291,13 @@ fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
 
 /// The code in the trailers; without one, the call broke off.
 fn code_of(trailers: &HeaderMap) -> Code {
-    trailers.get("grpc-status").map_or(Code::Unknown, |code| Code::from_bytes(code.as_bytes()))
+    code_in(trailers).unwrap_or(Code::Unknown)
 }
 
 fn trailers_of(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::new();
     if status.add_header(&mut trailers).is_err() {
-        trailers.insert("grpc-status", (Code::Unknown as i32).into());
+        trailers.insert(STATUS.clone(), (Code::Unknown as i32).into());
     }
     trailers
 }

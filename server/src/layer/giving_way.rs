@@ -17,10 +17,11 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::Acknowledgements;
+use super::headers::ENCODING;
 
 /// Whether the messages under these headers may be compressed.
 pub(crate) fn is_compressed(headers: &HeaderMap) -> bool {
-    headers.get("grpc-encoding").is_some_and(|encoding| encoding != "identity")
+    headers.get(&ENCODING).is_some_and(|encoding| encoding != "identity")
 }
 
 /// Does something long, on a thread that no other task waits for.

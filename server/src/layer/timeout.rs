@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use super::headers::TIMEOUT;
+
 /// `grpc-timeout`: up to eight digits and a unit, as the gRPC protocol writes it.
 pub(super) fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let text = headers.get(&TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

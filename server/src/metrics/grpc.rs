@@ -24,6 +24,7 @@ use tonic_types::StatusExt as _;
 use tower::{Layer, Service};
 
 use super::{Families, Method, MethodCode, Metrics};
+use crate::layer::code_in;
 use crate::status::code_name;
 use crate::telemetry::{Call, Traces};
 
@@ -167,8 +168,8 @@ struct Rpc {
 impl Rpc {
     /// Looks for the status among headers or trailers.
     fn see(&mut self, headers: &HeaderMap) {
-        if let Some(status) = headers.get("grpc-status") {
-            self.code = Code::from_bytes(status.as_bytes());
+        if let Some(code) = code_in(headers) {
+            self.code = code;
             if self.code != Code::Ok {
                 let details = Status::from_header_map(headers).map(|status| status.get_error_details());
                 let reason = details.as_ref().and_then(|details| details.error_info());

@@ -20,6 +20,7 @@ use tonic::Status;
 use super::frames::refusal;
 use super::{Arriving, Turn, turn_of};
 use crate::elements::Scan;
+use crate::layer::headers::ENCODING;
 use crate::limits::SHORT_MESSAGE_BYTES_MAX;
 use crate::status;
 
@@ -41,7 +42,7 @@ pub(in crate::layer) enum Compression {
 impl Compression {
     /// That of the messages under these headers; of one that is not known the codec tells the caller.
     pub(in crate::layer) fn of(headers: &HeaderMap) -> Option<Compression> {
-        match headers.get("grpc-encoding")?.as_bytes() {
+        match headers.get(&ENCODING)?.as_bytes() {
             b"gzip" => Some(Compression::Gzip),
             b"zstd" => Some(Compression::Zstd),
             _ => None,
