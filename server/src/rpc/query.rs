@@ -150,7 +150,9 @@ impl Asked {
         if let Some(drawn) = self.stages.metrics().recall().draw(rows.name(), &query) {
             drawn.compare(&view, &found);
         }
-        let reading = Reading { view: &view, later, budget: &mut self.budget };
+        // What is there already is measured once, with the whole answer.
+        let budget = later.is_some().then_some(&mut self.budget);
+        let reading = Reading { view: &view, later, budget };
         let found = reading.answer(found).map_err(|refused| refused.at(&paths))?;
         let took = started.elapsed();
         if self.is_short {
@@ -214,7 +216,8 @@ pub(super) struct Reading<'a> {
     pub(super) view: &'a View,
     /// What is still to be read of them.
     pub(super) later: Option<Select>,
-    pub(super) budget: &'a mut Budget,
+    /// What counts hits as they come, where not all of them are there before the first is answered with.
+    pub(super) budget: Option<&'a mut Budget>,
 }
 
 impl Reading<'_> {
@@ -235,19 +238,28 @@ impl Reading<'_> {
 
     fn hits(&mut self, mut found: Vec<QueryHit>) -> Result<Vec<v1::Hit>, Failed> {
         let mut hits = Vec::with_capacity(found.len());
-        let Some(select) = &self.later else {
+        let Some(select) = self.later.clone() else {
             for hit in found {
-                hits.push(self.budget.spend(convert::hit(hit))?);
+                hits.push(self.hit(hit)?);
             }
             return Ok(hits);
         };
         while !found.is_empty() {
             let slice = found.drain(..found.len().min(READ_SLICE)).collect();
-            for hit in self.read(select, slice)? {
-                hits.push(self.budget.spend(convert::hit(hit))?);
+            for hit in self.read(&select, slice)? {
+                hits.push(self.hit(hit)?);
             }
         }
         Ok(hits)
+    }
+
+    /// A hit, if it still fits.
+    fn hit(&mut self, hit: QueryHit) -> Result<v1::Hit, Status> {
+        let hit = convert::hit(hit);
+        match &mut self.budget {
+            Some(budget) => budget.spend(hit),
+            None => Ok(hit),
+        }
     }
 
     /// Fetches what is still to be read, of a view in which nothing expires meanwhile.

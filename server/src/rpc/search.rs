@@ -153,7 +153,7 @@ fn run_all(
             renamed(error, |field| in_batch(field, paths))
         })?;
         for found in found {
-            let answered = Reading { view, later: None, budget }.answer(found);
+            let answered = Reading { view, later: None, budget: Some(&mut *budget) }.answer(found);
             responses.push(answered.map_err(Failed::refused)?);
         }
     }
