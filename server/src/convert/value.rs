@@ -50,7 +50,12 @@ pub(super) fn payload_in(wire: BTreeMap<String, v1::Value>, path: &str) -> Resul
 }
 
 pub(super) fn payload_out(payload: Payload) -> BTreeMap<String, v1::Value> {
-    payload.into_iter().map(|(name, value)| (name, value_out(value))).collect()
+    // One by one, in their order: a row has few fields, and to collect a map gathers and sorts them first.
+    let mut fields = BTreeMap::new();
+    for (name, value) in payload {
+        fields.insert(name, value_out(value));
+    }
+    fields
 }
 
 pub(super) fn field_type_out(field_type: FieldType) -> v1::FieldType {
