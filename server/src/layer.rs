@@ -165,7 +165,9 @@ impl RequestLayer {
         });
         let (response, place, mut working) = match begun {
             Ok((place, working)) => {
-                let handled = caught(self.handle(inner, request, (shape, place.clone())));
+                // In its place from the beginning: what is handed on is copied, and it is large.
+                let mut handled = pin!(self.handle(inner, request, (shape, place.clone())));
+                let handled = poll_fn(|context| caught(handled.as_mut(), context));
                 // Made when they are first waited for: most calls are answered at once.
                 let passed = async { tokio::time::sleep_until(deadline).await };
                 let given_up = async {
@@ -294,14 +296,10 @@ fn with_details(mut headers: HeaderMap) -> HeaderMap {
 struct Panicked;
 
 /// Polls a future; a panic of it ends it with an error instead of ending the connection.
-async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = pin!(future);
-    poll_fn(move |context| {
-        // The future is not polled again after a panic, so no broken state of it is ever seen.
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(poll) => poll.map(Ok),
-            Err(_) => Poll::Ready(Err(Panicked)),
-        }
-    })
-    .await
+fn caught<F: Future>(future: Pin<&mut F>, context: &mut Context<'_>) -> Poll<Result<F::Output, Panicked>> {
+    // The future is not polled again after a panic, so no broken state of it is ever seen.
+    match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
+        Ok(poll) => poll.map(Ok),
+        Err(_) => Poll::Ready(Err(Panicked)),
+    }
 }

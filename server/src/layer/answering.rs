@@ -311,13 +311,16 @@ fn poll_live(live: &mut Live, context: &mut Context<'_>) -> std::thread::Result<
     if !rest.is_empty() {
         return Ok(Poll::Ready(Some(Ok(Frame::data(piece(rest))))));
     }
+    let (place, poll) = (place.as_ref(), || Pin::new(inner).poll_frame(context));
+    // One message was made before, and its codec asks for no place.
+    let poll = || match place {
+        Some(place) if place.streams() => place.within(poll),
+        _ => poll(),
+    };
     // The stream is not polled again after a panic, so no broken state of it is ever seen.
     let polled = catch_unwind(AssertUnwindSafe(|| match place {
-        Some(place) if place.answers_long() => {
-            give_way(|| place.within(|| Pin::new(inner).poll_frame(context)))
-        }
-        Some(place) => place.within(|| Pin::new(inner).poll_frame(context)),
-        None => Pin::new(inner).poll_frame(context),
+        Some(place) if place.answers_long() => give_way(poll),
+        _ => poll(),
     }))?;
     Ok(polled.map(|frame| {
         frame.map(|frame| {
@@ -331,14 +334,6 @@ fn poll_live(live: &mut Live, context: &mut Context<'_>) -> std::thread::Result<
             })
         })
     }))
-}
-
-/// Bytes of a frame, of which trailers have none.
-fn bytes_of(polled: &std::thread::Result<Polled>) -> usize {
-    match polled {
-        Ok(Poll::Ready(Some(Ok(frame)))) => frame.data_ref().map_or(0, Bytes::len),
-        _ => 0,
-    }
 }
 
 /// The next piece of what is left of a large message.
@@ -364,10 +359,13 @@ impl HttpBody for Answering {
             State::Live(live) => {
                 live.ask();
                 let polled = poll_live(live, context);
-                if let Ok(Poll::Pending) = polled {
-                    live.waker = Some(context.waker().clone());
-                } else {
-                    live.give(bytes_of(&polled));
+                match &polled {
+                    Ok(Poll::Pending) => live.waker = Some(context.waker().clone()),
+                    Ok(Poll::Ready(Some(Ok(frame)))) => {
+                        frame.data_ref().into_iter().for_each(|data| live.give(data.len()))
+                    }
+                    // It is over, as it is with trailers: nothing is waited for.
+                    _ => {}
                 }
                 polled
             }

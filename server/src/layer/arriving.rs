@@ -142,9 +142,8 @@ pub(super) struct Arriving {
     arrived: u64,
     /// Whose memory it takes.
     place: Option<Place>,
-    /// Told when a long message is to be read, which has a turn of these.
-    told: Acknowledgements,
-    turns: Option<Turns>,
+    /// Of what long messages have turns, and who is told when one is to be read.
+    turns: Option<(Turns, Acknowledgements)>,
     last: Last,
 }
 
@@ -178,7 +177,6 @@ impl Arriving {
             waited: Duration::ZERO,
             arrived: 0,
             place: None,
-            told: Acknowledgements::default(),
             turns: None,
             last: Last::Nothing,
         }
@@ -193,8 +191,15 @@ impl Arriving {
 
     /// The same, in which messages that take long to read have turns, which who polls it is told of.
     pub(super) fn taking_turns(mut self, turns: Turns, told: Acknowledgements) -> Arriving {
-        (self.turns, self.told) = (Some(turns), told);
+        self.turns = Some((turns, told));
         self
+    }
+
+    /// A long message has its turn, and is what comes next.
+    fn has_turn(&self, turn: OwnedSemaphorePermit) {
+        if let Some((_, told)) = &self.turns {
+            told.comes(turn);
+        }
     }
 
     /// Counts bytes that have come, and the parts that begin in them.
@@ -258,7 +263,7 @@ impl Arriving {
                 }
                 Poll::Ready(Err(status)) => Poll::Ready(Err(status)),
                 Poll::Ready(Ok(turn)) => {
-                    self.told.comes(turn);
+                    self.has_turn(turn);
                     self.last = Last::Next(data);
                     // Who polls it looks whether that takes long before it does so again.
                     context.waker().wake_by_ref();
@@ -305,9 +310,10 @@ impl HttpBody for Arriving {
                 (self.waited, self.arrived) = (Duration::ZERO, 0);
             }
             if std::mem::take(&mut self.frames.long_ended)
-                && let Some(turns) = self.turns.clone()
+                && let Some((turns, _)) = &self.turns
             {
-                self.last = Last::Waiting(data.clone(), turn_of(turns));
+                let turn = turn_of(turns.clone());
+                self.last = Last::Waiting(data.clone(), turn);
                 return self.poll_frame(context);
             }
         }

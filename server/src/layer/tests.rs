@@ -317,8 +317,10 @@ async fn a_panic_in_a_stream_is_an_error_of_it() {
 
 #[tokio::test]
 async fn a_panic_becomes_an_error() {
-    assert!(caught(async { 1 }).await.is_ok());
-    assert!(caught(async { panic!("deliberate") }).await.is_err());
+    let mut well = pin!(async { 1 });
+    assert!(poll_fn(|context| caught(well.as_mut(), context)).await.is_ok());
+    let mut badly = pin!(async { panic!("deliberate") });
+    assert!(poll_fn(|context| caught(badly.as_mut(), context)).await.is_err());
 }
 
 #[tokio::test]

@@ -147,12 +147,13 @@ impl Decompressing {
         if let Some(turn) = &mut unpacking.turn {
             let turn = ready!(turn.as_mut().poll(context));
             unpacking.turn = None;
-            self.inner.told.comes(turn?);
+            self.inner.has_turn(turn?);
             // Who polls it looks whether that takes long before it does so again.
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let turns = self.inner.turns.clone().filter(|_| !self.inner.told.takes_long());
+        let turns = self.inner.turns.as_ref().filter(|(_, told)| !told.takes_long());
+        let turns = turns.map(|(turns, _)| turns.clone());
         let pause = if turns.is_some() { SHORT_MESSAGE_BYTES_MAX as usize } else { usize::MAX };
         if !self.unpack(unpacking, pause)?
             && let Some(turns) = turns
