@@ -1,4 +1,5 @@
-//! What is known of a call before its handler is reached: whether its messages stream, either way.
+//! What is known of a call before its handler is reached: whether its messages stream, either way, what it does, what its requests consist of, and what
+//! it is counted by. It is looked up once, by its path.
 //!
 //! It is read off the descriptors that reflection serves, so that no list has to be kept in step with the API; so is which
 //! services there are, each of which has a health status.
@@ -8,6 +9,13 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
+
+use crate::elements::{Scan, Shapes};
+use crate::metrics::Series;
+use crate::work::Kind;
+
+/// What a method is counted under that the server does not have: callers may name any.
+const UNKNOWN: &str = "unknown";
 
 /// Which of a call's sides are streams of messages; by default neither is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,9 +33,66 @@ impl Shape {
     }
 }
 
-/// The calls that stream, by path; cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Calls(Arc<HashMap<String, Shape>>);
+/// A method; one stands for all that there are not.
+#[derive(Debug)]
+struct Method {
+    path: String,
+    shape: Shape,
+    kind: Option<Kind>,
+    /// What counts the parts of its requests.
+    scan: Option<Scan>,
+    series: Series,
+}
+
+/// The method of a call.
+#[derive(Clone, Debug)]
+pub(crate) struct Called {
+    method: Arc<Method>,
+    /// What the caller named, where there is no such method.
+    other: Option<String>,
+}
+
+impl Called {
+    /// Its path, as the caller named it.
+    pub(crate) fn path(&self) -> &str {
+        self.other.as_deref().unwrap_or(&self.method.path)
+    }
+
+    /// Its path, if there is such a method.
+    pub(crate) fn known(&self) -> Option<&str> {
+        self.other.is_none().then_some(self.method.path.as_str())
+    }
+
+    /// Which of its sides are streams; of one that there is not, it is a question and its answer.
+    pub(crate) fn shape(&self) -> Shape {
+        self.method.shape
+    }
+
+    /// What it does, if it takes a place for that.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        self.other.as_deref().map_or(self.method.kind, Kind::of)
+    }
+
+    /// What counts the parts of its requests, if they have any.
+    pub(crate) fn scan(&self) -> Option<Scan> {
+        self.method.scan.clone()
+    }
+
+    /// What it is counted by.
+    pub(crate) fn series(&self) -> &Series {
+        &self.method.series
+    }
+}
+
+/// The methods that there are, by path; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Calls(Arc<Methods>);
+
+#[derive(Debug)]
+struct Methods {
+    known: HashMap<String, Arc<Method>>,
+    unknown: Arc<Method>,
+}
 
 /// The services of an encoded `FileDescriptorSet`, with their package.
 ///
@@ -47,32 +112,52 @@ impl Calls {
     /// # Errors
     /// One of them is none.
     pub(crate) fn of(descriptors: &[&[u8]]) -> Result<Calls, prost::DecodeError> {
-        let mut shapes = HashMap::new();
+        let shapes = Arc::new(Shapes::of(descriptors)?);
+        let mut methods = Vec::new();
         for encoded in descriptors {
             for file in FileDescriptorSet::decode(*encoded)?.file {
                 for service in &file.service {
-                    let streaming = service.method.iter().map(|method| {
-                        let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
+                    let name = format!("{}.{}", file.package(), service.name());
+                    methods.extend(service.method.iter().map(|method| {
+                        let path = format!("/{name}/{}", method.name());
                         let (client_streams, server_streams) =
                             (method.client_streaming(), method.server_streaming());
-                        (path, Shape { client_streams, server_streams })
-                    });
-                    shapes.extend(streaming.filter(|(_, shape)| shape.streams()));
+                        let (kind, scan) = (Kind::of(&path), shapes.of_request(&path));
+                        let shape = Shape { client_streams, server_streams };
+                        let series = Series::new(&name, method.name());
+                        Method { path, shape, kind, scan, series }
+                    }));
                 }
             }
         }
-        Ok(Calls(Arc::new(shapes)))
+        Ok(Calls::all(methods))
+    }
+
+    fn all(methods: Vec<Method>) -> Calls {
+        let known = methods.into_iter().map(|method| (method.path.clone(), Arc::new(method))).collect();
+        let unknown = Method {
+            path: String::new(),
+            shape: Shape::default(),
+            kind: None,
+            scan: None,
+            series: Series::new(UNKNOWN, UNKNOWN),
+        };
+        Calls(Arc::new(Methods { known, unknown: Arc::new(unknown) }))
     }
 
     /// One call of a shape.
     #[cfg(test)]
     pub(crate) fn with(path: &str, shape: Shape) -> Calls {
-        Calls(Arc::new(HashMap::from([(path.to_owned(), shape)])))
+        let (kind, series) = (Kind::of(path), Series::new(UNKNOWN, UNKNOWN));
+        Calls::all(vec![Method { path: path.to_owned(), shape, kind, scan: None, series }])
     }
 
-    /// The shape of a call; of one that is not known, a question and its answer.
-    pub(crate) fn shape(&self, path: &str) -> Shape {
-        self.0.get(path).copied().unwrap_or_default()
+    /// The method of a call.
+    pub(crate) fn method(&self, path: &str) -> Called {
+        match self.0.known.get(path) {
+            Some(method) => Called { method: Arc::clone(method), other: None },
+            None => Called { method: Arc::clone(&self.0.unknown), other: Some(path.to_owned()) },
+        }
     }
 }
 
@@ -81,19 +166,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn streams_are_known_by_their_path() {
+    fn methods_are_known_by_their_path() {
         let calls = Calls::of(&[
+            ragstone_proto::v1::FILE_DESCRIPTOR_SET,
             tonic_health::pb::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
         ])
         .unwrap();
+        let shape = |path: &str| calls.method(path).shape();
         let watch = Shape { client_streams: false, server_streams: true };
         let both = Shape { client_streams: true, server_streams: true };
-        assert_eq!(calls.shape("/grpc.health.v1.Health/Watch"), watch);
-        assert_eq!(calls.shape("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"), both);
+        assert_eq!(shape("/grpc.health.v1.Health/Watch"), watch);
+        assert_eq!(shape("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"), both);
         for one in ["/grpc.health.v1.Health/Check", "/nobody/knows", ""] {
-            assert_eq!(calls.shape(one), Shape::default(), "{one}");
+            assert_eq!(shape(one), Shape::default(), "{one}");
         }
+        let upsert = calls.method("/ragstone.v1.PointsService/UpsertPoints");
+        assert_eq!((upsert.known(), upsert.kind()), (Some(upsert.path()), Some(Kind::Write)));
+        assert!(upsert.scan().is_some());
+        // It takes a place until it is known to be none, as it may be of who is not known either.
+        let other = calls.method("/ragstone.v1.NoService/Query");
+        assert_eq!((other.known(), other.kind()), (None, Some(Kind::Read)));
+        assert_eq!((other.path(), other.scan().is_none()), ("/ragstone.v1.NoService/Query", true));
+        assert_eq!(calls.method("/nobody/knows").kind(), None);
         assert!(Calls::of(&[b"\xff"]).is_err());
     }
 }

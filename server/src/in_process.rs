@@ -27,7 +27,7 @@ use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::process;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -46,7 +46,6 @@ use crate::calls::Calls;
 use crate::columns::Beside;
 pub use crate::columns::Columns;
 use crate::config::ServerConfig;
-use crate::elements::Shapes;
 use crate::layer::{RequestLayer, RequestService, Watching};
 use crate::metrics::Metrics;
 use crate::recall::Recall;
@@ -140,7 +139,7 @@ impl InProcess {
             answer_stall_timeout: config.answer_stall_timeout,
             request_bytes_max: config.request_bytes_max,
             calls: Calls::of(&api).map_err(|error| Failed::internal(error.to_string()))?,
-            shapes: Arc::new(Shapes::of(&api).map_err(|error| Failed::internal(error.to_string()))?),
+            counts: None,
             work: work.clone(),
             watching: Watching::start(given_up.clone()),
             give_up: given_up,

@@ -1,5 +1,5 @@
 //! What happens to every request, whatever its service: a span, a place (see [`crate::work`]), a deadline, a limit on its
-//! size, panics caught, a log line.
+//! size, panics caught, a log line, and on the server's port a count.
 //!
 //! - `timeout.rs`: the deadline that the caller sets;
 //! - `arriving.rs`: the request's body, bounded in size and in rest, and decompressed;
@@ -7,7 +7,7 @@
 //! - `giving_way.rs`: compressing, decompressing and long messages, off the runtime's threads;
 //! - `headers.rs`: names of headers;
 //! - `in_span.rs`: what runs, and ends, in the span;
-//! - `line.rs`: the log line.
+//! - `line.rs`: the log line, and the count.
 //!
 //! The place comes before the body: a request that is refused costs no memory but its headers and what flow control lets
 //! through, whatever it announces. Calls that stream have places of their own, as they may last. What comes beside a message, in the process
@@ -56,15 +56,14 @@ pub(crate) use self::line::LONG;
 use self::line::Line;
 use self::timeout::grpc_timeout;
 use self::written::written;
-use crate::calls::{Calls, Shape};
+use crate::calls::{Called, Calls};
 use crate::columns::Beside;
 use crate::connections::Peer;
-use crate::elements::Shapes;
 use crate::limits::UNPLACED_REQUEST_BYTES_MAX;
+use crate::metrics::GrpcMetrics;
 use crate::patience::Patience;
 use crate::status;
-use crate::telemetry::Call;
-use crate::work::{Kind, Place, Work};
+use crate::work::{Place, Work};
 
 /// The answer is sent so long before the deadline, for the caller to have it in time.
 const ANSWER_AHEAD: Duration = Duration::from_millis(2);
@@ -86,8 +85,8 @@ pub(crate) struct RequestLayer {
     pub(crate) answer_stall_timeout: Duration,
     pub(crate) request_bytes_max: usize,
     pub(crate) calls: Calls,
-    /// What the messages of the API consist of.
-    pub(crate) shapes: Arc<Shapes>,
+    /// What counts and traces calls, if anything does.
+    pub(crate) counts: Option<GrpcMetrics>,
     /// Where a request takes its place, before its body is read.
     pub(crate) work: Work,
     /// Becomes true when requests under way are to be given up.
@@ -132,30 +131,37 @@ where
         let spare = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, spare);
         let rules = Arc::clone(&self.rules);
-        let method = request.uri().path().to_owned();
-        let span = tracing::info_span!("rpc", method = method.as_str(), trace_id = Empty);
-        if let Some(trace_id) = Call::current().trace_id() {
-            span.record("trace_id", trace_id.as_str());
-        }
-        let line = Line::begin(method, span.clone());
+        let line = rules.begin(&request);
+        let (span, call) = (line.span().clone(), line.call());
         let answer: Answer = Box::pin(async move { Ok(rules.answer(inner, request, line).await) });
+        // Its handler finds a call that is traced in its task.
+        let answer: Answer = if call.is_recorded() { Box::pin(call.hold(answer)) } else { answer };
         InSpan::new(span, answer)
     }
 }
 
 impl RequestLayer {
+    /// A call begins: what is known of it is found here, once.
+    fn begin(&self, request: &Request<Body>) -> Line {
+        let called = self.calls.method(request.uri().path());
+        let counted = self.counts.as_ref().map(|counts| counts.begin(called.known(), request.headers()));
+        let span = tracing::info_span!("rpc", method = called.path(), trace_id = Empty);
+        if let Some(trace_id) = counted.as_ref().and_then(|counted| counted.call().trace_id()) {
+            span.record("trace_id", trace_id.as_str());
+        }
+        Line::begin(called, span, counted)
+    }
+
     async fn answer<S>(&self, inner: S, request: Request<Body>, line: Line) -> Response<Body>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
-        let started = line.started();
-        let path = request.uri().path();
-        let shape = self.calls.shape(path);
+        let (started, shape) = (line.started(), line.called().shape());
         let longest = if shape.streams() { self.stream_timeout } else { self.request_timeout };
         let timeout = grpc_timeout(request.headers()).unwrap_or(Duration::MAX).min(longest);
         let deadline = started.checked_add(timeout.saturating_sub(ANSWER_AHEAD));
         let deadline = deadline.unwrap_or_else(|| started + FOREVER);
-        let place = Kind::of(path).map(|kind| self.work.admit(kind, shape.streams())).transpose();
+        let place = line.called().kind().map(|kind| self.work.admit(kind, shape.streams())).transpose();
         let peer = request.extensions().get::<Peer>().cloned();
         let given_up = started.into_std().checked_add(timeout);
         let begun = place.and_then(|place| {
@@ -166,7 +172,7 @@ impl RequestLayer {
         let (response, place, mut working) = match begun {
             Ok((place, working)) => {
                 // In its place from the beginning: what is handed on is copied, and it is large.
-                let mut handled = pin!(self.handle(inner, request, (shape, place.clone())));
+                let mut handled = pin!(self.handle(inner, request, line.called(), place.clone()));
                 let handled = poll_fn(|context| caught(handled.as_mut(), context));
                 // Made when they are first waited for: most calls are answered at once.
                 let passed = async { tokio::time::sleep_until(deadline).await };
@@ -190,7 +196,7 @@ impl RequestLayer {
         }
         if head.headers.contains_key(&headers::STATUS) {
             head.headers = with_details(head.headers);
-            line.end(code_in(&head.headers).unwrap_or(Code::Unknown));
+            line.end_with(code_in(&head.headers).unwrap_or(Code::Unknown), &head.headers);
             return Response::from_parts(head, body);
         }
         if let Some(working) = &mut working {
@@ -212,7 +218,8 @@ impl RequestLayer {
         &self,
         mut inner: S,
         request: Request<Body>,
-        (shape, place): (Shape, Option<Place>),
+        called: &Called,
+        place: Option<Place>,
     ) -> impl Future<Output = Response<Body>>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -222,7 +229,7 @@ impl RequestLayer {
             // Health and reflection, whose bytes are not counted: their requests are short.
             None => self.request_bytes_max.min(UNPLACED_REQUEST_BYTES_MAX),
         };
-        let scan = self.shapes.of_request(request.uri().path());
+        let (shape, scan) = (called.shape(), called.scan());
         let turns = self.work.large_messages().clone();
         async move {
             if let (Some(place), Some(beside)) = (&place, request.extensions().get::<Beside>())

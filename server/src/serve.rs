@@ -11,7 +11,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ragstone_rag::Rag;
@@ -26,14 +25,13 @@ use crate::access::Guarded;
 use crate::calls::{self, Calls};
 use crate::config::ServerConfig;
 use crate::connections;
-use crate::elements::Shapes;
 use crate::health::Health;
 use crate::http::{Front, Stage};
 use crate::late::{Late, Port};
 use crate::layer::{RequestLayer, Watching};
 use crate::limits::{HEADER_BYTES_MAX, STREAMS_PER_CONNECTION_MAX};
 use crate::listen::{Listeners, ServeError};
-use crate::metrics::{GrpcMetricsLayer, Metrics};
+use crate::metrics::{GrpcMetrics, Metrics};
 use crate::open_calls::OpenCalls;
 use crate::recall::Recall;
 use crate::rpc::Services;
@@ -183,7 +181,7 @@ impl Server {
             answer_stall_timeout: self.config.answer_stall_timeout,
             request_bytes_max: self.config.request_bytes_max,
             calls: Calls::of(&DESCRIPTORS)?,
-            shapes: Arc::new(Shapes::of(&DESCRIPTORS)?),
+            counts: Some(GrpcMetrics::new(self.metrics.clone(), self.traces.clone())),
             work: self.work.clone(),
             watching: Watching::start(give_up.clone()),
             give_up,
@@ -195,7 +193,6 @@ impl Server {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .http2_keepalive_interval(Some(KEEP_ALIVE))
-            .layer(GrpcMetricsLayer::new(self.metrics.clone(), self.traces.clone(), &DESCRIPTORS))
             .layer(layer);
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEP_ALIVE));
         let incoming = tls::incoming(incoming, self.tls.clone());

@@ -203,7 +203,10 @@ impl Answering {
 
     /// The last frame: the trailers, which say how the call ended.
     fn last(&mut self, trailers: HeaderMap) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        self.end(code_of(&trailers));
+        self.over();
+        if let Some(line) = self.line.take() {
+            line.end_with(code_in(&trailers).unwrap_or(Code::Unknown), &trailers);
+        }
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
 
@@ -289,11 +292,6 @@ fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The code in the trailers; without one, the call broke off.
-fn code_of(trailers: &HeaderMap) -> Code {
-    code_in(trailers).unwrap_or(Code::Unknown)
-}
-
 fn trailers_of(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::new();
     if status.add_header(&mut trailers).is_err() {
@@ -362,7 +360,9 @@ impl HttpBody for Answering {
                 match &polled {
                     Ok(Poll::Pending) => live.waker = Some(context.waker().clone()),
                     Ok(Poll::Ready(Some(Ok(frame)))) => {
-                        frame.data_ref().into_iter().for_each(|data| live.give(data.len()))
+                        if let Some(data) = frame.data_ref() {
+                            live.give(data.len());
+                        }
                     }
                     // It is over, as it is with trailers: nothing is waited for.
                     _ => {}

@@ -9,8 +9,10 @@ use tokio::time::Instant;
 use tower::service_fn;
 
 use super::*;
+use crate::calls::Shape;
 use crate::config::ServerConfig;
 use crate::logs::lines::Lines;
+use crate::work::Kind;
 
 const PATH: &str = "/ragstone.v1.TestService/Watch";
 
@@ -103,7 +105,7 @@ impl Call {
             answer_stall_timeout,
             request_bytes_max: 1_000,
             calls: Calls::with(PATH, shape),
-            shapes: Arc::default(),
+            counts: None,
             work: work.clone(),
             watching: Watching::start(give_up_seen.clone()),
             give_up: give_up_seen,

@@ -30,7 +30,7 @@ use ragstone_rag::Rag;
 
 use self::database::Database;
 pub(crate) use self::generating::Generating;
-pub(crate) use self::grpc::GrpcMetricsLayer;
+pub(crate) use self::grpc::{GrpcMetrics, Rpc, Series};
 use crate::late::Late;
 use crate::recall::Recall;
 use crate::telemetry::{Activity, Call};
