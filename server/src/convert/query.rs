@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use ragstone::CancelToken;
 use ragstone::query::{Group, Names, Nearest, Query, Select};
 use ragstone_proto::v1;
 use ragstone_proto::v1::query_request;
@@ -15,8 +14,8 @@ use super::filter::filter_at;
 use super::source::{Text, source_at, source_texts};
 use crate::status;
 
-/// A query, but for what may end it.
-pub(crate) fn query(wire: v1::QueryRequest, path: &str, cancel: CancelToken) -> Result<Query, Status> {
+/// A query. What ends it with its call is the handle that it is asked of.
+pub(crate) fn query(wire: v1::QueryRequest, path: &str) -> Result<Query, Status> {
     let within = |field: &str| format!("{path}{field}");
     let (ef, exact) = (wire.ef.map(|ef| ef as usize), wire.exact);
     let source = match wire.query {
@@ -34,7 +33,7 @@ pub(crate) fn query(wire: v1::QueryRequest, path: &str, cancel: CancelToken) -> 
             return Err(status::invalid(&within("query"), "no query is set; set vector, text or source"));
         }
     };
-    let mut query = Query::new(source, wire.k as usize).cancel(cancel);
+    let mut query = Query::new(source, wire.k as usize);
     query.filter = wire.filter.map(|filter| filter_at(filter, &within("filter"), 1)).transpose()?;
     query.group = wire.group.map(|group| Group { field: group.field, per_group: group.per_group as usize });
     let some = |names: Vec<String>, default| if names.is_empty() { default } else { Names::Only(names) };

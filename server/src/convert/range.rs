@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use ragstone::RangeRequest;
 use ragstone::limits::RANGE_ROWS_MAX;
-use ragstone::{CancelToken, RangeRequest};
 use ragstone_proto::v1;
 use ragstone_proto::v1::search_range_request::Query;
 use tonic::Status;
@@ -33,12 +33,12 @@ pub(crate) fn put_range_vector(wire: &mut v1::SearchRangeRequest, values: Vec<f3
     wire.query = Some(Query::Vector(v1::Vector { values }));
 }
 
-/// A range search, without fields.
-pub(crate) fn range(wire: v1::SearchRangeRequest, cancel: CancelToken) -> Result<RangeRequest, Status> {
+/// A range search, without fields. What ends it with its call is the handle that it is asked of.
+pub(crate) fn range(wire: v1::SearchRangeRequest) -> Result<RangeRequest, Status> {
     let Some(Query::Vector(vector)) = wire.query else {
         return Err(status::invalid("query", "no query is set; set vector or text"));
     };
-    let mut request = RangeRequest::new(vector.values, wire.threshold).of(wire.by).cancel(cancel);
+    let mut request = RangeRequest::new(vector.values, wire.threshold).of(wire.by);
     request.filter = filter_in(wire.filter)?;
     request.limit = wire.limit.map_or(RANGE_ROWS_MAX, |limit| limit as usize);
     request.exact = wire.exact;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use prost::Message as _;
 use ragstone::query::{Names, Query, QueryHit, QueryResponse as Found, Select};
-use ragstone::{CancelToken, Collection, Interrupted, PointId, View};
+use ragstone::{Collection, Interrupted, PointId, View};
 use ragstone_proto::v1::{self, QueryRequest, QueryResponse};
 use ragstone_rag::Rag;
 use tonic::Status;
@@ -44,14 +44,11 @@ impl Services {
             budget: self.budget(),
             finding,
             lately: self.work().lately().clone(),
-            token: CancelToken::new(),
             is_short,
             request,
             embed_ms: None,
             tried: None,
         };
-        // Dropped with this future: when the caller leaves, or the deadline passes.
-        let _end_with_call = asked.token.cancel_on_drop();
         if is_short && let Some(answer) = self.answered_here(|rag| asked.answer(rag, Some(HERE)))? {
             return Ok(answer);
         }
@@ -97,7 +94,6 @@ struct Asked {
     budget: Budget,
     finding: Finding,
     lately: Lately,
-    token: CancelToken,
     is_short: bool,
 }
 
@@ -132,7 +128,7 @@ impl Asked {
         let started = Instant::now();
         let mut query = match self.tried.take() {
             Some(query) => query,
-            None => convert::query(std::mem::take(&mut self.request), "", self.token.clone())?,
+            None => convert::query(std::mem::take(&mut self.request), "")?,
         };
         if let Some(limit) = limit {
             query = query.budget(limit).at_once();

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use ragstone::query::QueryHit;
-use ragstone::{CancelToken, Collection, Hit, PointId, View};
+use ragstone::{Collection, Hit, PointId, View};
 use ragstone_proto::v1::{self, SearchRangeRequest, SearchRangeResponse};
 use ragstone_rag::Rag;
 
@@ -41,17 +41,13 @@ impl Asked {
         Ok(Asked { rows, request, embed_ms, stages })
     }
 
-    pub(super) fn search(
-        self,
-        token: CancelToken,
-        budget: &mut Budget,
-    ) -> Result<SearchRangeResponse, Refused> {
+    pub(super) fn search(self, budget: &mut Budget) -> Result<SearchRangeResponse, Refused> {
         let Asked { rows, request, embed_ms, stages } = self;
         // Hits are read after they were found, as they were then.
         let view = rows.view().as_of_now();
         let started = Instant::now();
         let is_full = !request.without_payload;
-        let request = convert::range(request, token)?;
+        let request = convert::range(request)?;
         let found = view.search_range(&request).map_err(|error| {
             renamed(error, |field| if field == "vector_name" { "by".to_owned() } else { field.to_owned() })
         })?;

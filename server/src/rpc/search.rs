@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use ragstone::query::Query;
-use ragstone::{CancelToken, Collection, View};
+use ragstone::{Collection, View};
 use ragstone_proto::v1::search_service_server::SearchService;
 use ragstone_proto::v1::{
     BatchQueryRequest, BatchQueryResponse, ExplainRequest, ExplainResponse, QueryRequest, QueryResponse,
@@ -63,8 +63,6 @@ impl SearchService for Services {
         let recall = self.metrics().recall().clone();
         let about = About { collection: collection.clone(), embedder, ..About::default() };
         let stages = self.stages(Activity::BatchQuery, about);
-        let token = CancelToken::new();
-        let _end_with_call = token.cancel_on_drop();
         let begin = move |rag: &Rag| {
             for (index, query) in queries.iter().enumerate() {
                 if !matches!(&query.collection, name if name.is_empty() || *name == collection) {
@@ -88,8 +86,7 @@ impl SearchService for Services {
             let started = Instant::now();
             // They are answered some at a time, all of one state.
             let view = rows.view().as_of_now();
-            let convert =
-                |(index, query)| convert::query(query, &format!("queries[{index}]."), token.clone());
+            let convert = |(index, query)| convert::query(query, &format!("queries[{index}]."));
             let queries =
                 queries.into_iter().enumerate().map(convert).collect::<Result<Vec<Query>, Status>>()?;
             for drawn in queries.iter().filter_map(|query| recall.draw(rows.name(), query)) {
@@ -119,13 +116,11 @@ impl SearchService for Services {
         let may_wait = has_text || !request.at_least.is_empty();
         let reading = self.reading(&request.collection, &request.at_least).await?;
         let mut budget = self.budget();
-        let token = CancelToken::new();
-        let _end_with_call = token.cancel_on_drop();
         let begin = move |rag: &Rag| {
             let rows = reading.collection(rag, &request.collection)?;
             range::Asked::of(rag, rows, request, stages)
         };
-        let search = move |asked: range::Asked| asked.search(token, &mut budget);
+        let search = move |asked: range::Asked| asked.search(&mut budget);
         self.answered_large(may_wait, begin, search).await.map(Response::new)
     }
 }
