@@ -97,45 +97,49 @@ impl<'a> Resolving<'a> {
         check_limit(path, "QUERY_DEPTH_MAX", QUERY_DEPTH_MAX, depth)?;
         self.sources += 1;
         check_limit("source", "QUERY_SOURCES_MAX", QUERY_SOURCES_MAX, self.sources)?;
-        let within = |kind: &str| format!("{path}.{kind}");
-        let (path, kind) = match source {
-            Source::Nearest(nearest) => (within("nearest"), self.nearest(nearest, &within("nearest"))?),
-            Source::Text(text) => (within("text"), self.text(text, &within("text"))?),
-            Source::Recommend(recommend) => {
-                (within("recommend"), self.recommend(recommend, &within("recommend"))?)
-            }
-            Source::OrderBy(by) => {
-                (within("order_by"), Kind::Order(order(self.view, &within("order_by"), by)?.0))
-            }
-            Source::Fuse(fuse) => (within("fuse"), self.fuse(fuse, &within("fuse"), depth)?),
-            Source::Rescore(rescore) => {
-                (within("rescore"), self.rescore(rescore, &within("rescore"), depth)?)
-            }
+        let named = match source {
+            Source::Nearest(_) => "nearest",
+            Source::Text(_) => "text",
+            Source::Recommend(_) => "recommend",
+            Source::OrderBy(_) => "order_by",
+            Source::Fuse(_) => "fuse",
+            Source::Rescore(_) => "rescore",
+        };
+        let path = [path, ".", named].concat();
+        let kind = match source {
+            Source::Nearest(nearest) => self.nearest(nearest).map_err(|error| error.within(&path))?,
+            Source::Text(text) => self.text(text, &path)?,
+            Source::Recommend(recommend) => self.recommend(recommend, &path)?,
+            Source::OrderBy(by) => Kind::Order(order(self.view, &path, by)?.0),
+            Source::Fuse(fuse) => self.fuse(fuse, &path, depth)?,
+            Source::Rescore(rescore) => self.rescore(rescore, &path, depth)?,
         };
         Ok(Node { path, kind })
     }
 
-    fn nearest(&self, nearest: &Nearest, path: &str) -> Result<Kind<'a>> {
+    /// Errors name a place within it: its path is put before that once there is one, as most sources have none.
+    fn nearest(&self, nearest: &Nearest) -> Result<Kind<'a>> {
         let Nearest { vector: name, query, ef, exact } = nearest;
-        check_ef(path, *ef)?;
-        let (view, at, name_at) = (self.view, format!("{path}.query"), format!("{path}.vector"));
-        let (number, kind) = view.schema.vector(&name_at, name)?;
+        check_ef(*ef)?;
+        let view = self.view;
+        let (number, kind) = view.schema.vector("vector", name)?;
         match (kind, query.clone()) {
             (VectorKind::Dense(options), Vector::Dense(vector)) => {
-                let place = view.schema.dense_place(&name_at, name)?;
-                let vector = validate::dense(&at, vector, options)?;
+                let place = view.schema.dense_place("vector", name)?;
+                let vector = validate::dense("query", vector, options)?;
                 Ok(Kind::Near(Near { place, vector, ef: *ef, exact: *exact, excluded: Vec::new() }))
             }
             (VectorKind::Multi(_), Vector::Multi(vectors)) => {
-                let query = MultiQuery::new(view, (&name_at, name), (&at, vectors))?;
+                let query = MultiQuery::new(view, ("vector", name), ("query", vectors))?;
                 Ok(Kind::Scored(Scored::Multi(query)))
             }
             (VectorKind::Sparse(_), Vector::Sparse(vector)) => {
-                Ok(Kind::Scored(Scored::Sparse(number, validate::sparse(&at, vector)?)))
+                Ok(Kind::Scored(Scored::Sparse(number, validate::sparse("query", vector)?)))
             }
-            (kind, other) => {
-                Err(Error::invalid(at, format!("the vector is {}, this is {}", kind.name(), other.kind())))
-            }
+            (kind, other) => Err(Error::invalid(
+                "query",
+                format!("the vector is {}, this is {}", kind.name(), other.kind()),
+            )),
         }
     }
 
@@ -149,7 +153,7 @@ impl<'a> Resolving<'a> {
     fn recommend(&self, recommend: &Recommend, path: &str) -> Result<Kind<'a>> {
         let Recommend { vector, positive, negative, strategy, ef, exact } = recommend;
         let place = self.view.schema.dense_place(&format!("{path}.vector"), vector)?;
-        check_ef(path, *ef)?;
+        check_ef(*ef).map_err(|error| error.within(path))?;
         check_limit(path, "EXAMPLES_MAX", EXAMPLES_MAX, positive.len() + negative.len())?;
         let needed = match strategy {
             Strategy::AverageVector => positive.is_empty().then_some("an average needs a positive example"),
@@ -267,11 +271,10 @@ fn target(positive: &[Vec<f32>], negative: &[Vec<f32>]) -> Vec<f32> {
     positive.iter().zip(&negative).map(|(positive, negative)| (2.0 * positive - negative) as f32).collect()
 }
 
-fn check_ef(path: &str, ef: Option<usize>) -> Result<()> {
-    let path = format!("{path}.ef");
+fn check_ef(ef: Option<usize>) -> Result<()> {
     match ef {
-        Some(0) => Err(Error::invalid(path, "a walk has a width of at least one")),
-        ef => check_limit(&path, "EF_MAX", EF_MAX, ef.unwrap_or_default()),
+        Some(0) => Err(Error::invalid("ef", "a walk has a width of at least one")),
+        ef => check_limit("ef", "EF_MAX", EF_MAX, ef.unwrap_or_default()),
     }
 }
 

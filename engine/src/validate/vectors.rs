@@ -32,9 +32,11 @@ fn components(path: &str, mut vector: Vec<f32>, (dimension, metric): (usize, Met
             format!("the collection has vectors of {dimension} components, this has {}", vector.len());
         return Err(Error::invalid(path, reason));
     }
-    finite(path, &vector)?;
-    // In 64 bits no sum of squares of 32-bit floats overflows or vanishes.
+    // In 64 bits no sum of squares of 32-bit floats overflows or vanishes: the length is finite where all components are.
     let length = squared_length(&vector).sqrt();
+    if !length.is_finite() {
+        finite(path, &vector)?;
+    }
     if metric == Metric::Cosine {
         if length == 0.0 {
             let reason = "a zero vector has no direction, which the cosine metric needs";
