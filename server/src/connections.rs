@@ -13,6 +13,8 @@
 //!
 //! What is written is put together first: HTTP/2 writes the head of an answer, the answer and its trailers apart, and each write is a system call, and
 //! a packet that the caller wakes up for. It flushes where it has no more to say, so nothing waits.
+//! But for this: a connection is polled as soon as one of its calls is answered, before others that came with it have run. What these are about to be answered is
+//! worth a turn of the runtime's: it is polled behind them, and all of it is one write. Where there are threads enough, calls run as they come, and none is waited for.
 
 mod peer;
 mod places;
@@ -36,6 +38,8 @@ pub(crate) use self::places::{Place, Places};
 const PREFACE_BYTES: usize = 24;
 /// Bytes that are put together to one write.
 const WRITE_BYTES: usize = 16 << 10;
+/// How often a flush waits for calls that are about to run, of which none begins: in a turn of the runtime's it is asked for once for each call that has come.
+const TURNS_MAX: u32 = 16;
 /// A frame of HTTP/2: the connection ends, for no error, and of no call was anything begun that its client waits for, so that whatever is on its way may be made
 /// anew elsewhere: those that were answered have been for long, and none begins from now on. The end that HTTP/2 has of itself says the same by the number of
 /// the last call, and is tonic's to begin, of all connections at once.
@@ -75,6 +79,8 @@ pub(crate) struct Connection<IO> {
     /// Gone once it has begun.
     beginning: Option<Beginning>,
     place: Place,
+    /// While a flush waits for calls that are about to run: how many had begun by then, and how often it was asked for.
+    gathering: Option<(u64, u32)>,
     /// Whether it ended for another, of which its client has not heard this.
     hung_up: bool,
     goodbye: &'static [u8],
@@ -91,11 +97,26 @@ impl<IO: AsyncWrite> Connection<IO> {
         let given_up = Box::pin(tokio::time::sleep(patience));
         let inner = BufWriter::with_capacity(WRITE_BYTES, inner);
         let beginning = Some(Beginning { bytes: 0, given_up });
-        Connection { inner, beginning, place, hung_up: false, goodbye: &[] }
+        Connection { inner, beginning, place, gathering: None, hung_up: false, goodbye: &[] }
     }
 }
 
 impl<IO: AsyncWrite + Unpin> Connection<IO> {
+    /// Whether what there is to flush waits for what other calls are about to be answered. Who polls it is woken then, behind these.
+    fn gathers(&mut self, context: &Context<'_>) -> bool {
+        if self.hung_up || self.inner.buffer().is_empty() {
+            return false;
+        }
+        let (begun, coming) = self.place.peer.calls();
+        let (since, times) = self.gathering.unwrap_or((begun, 0));
+        let gathers = coming > 0 && begun == since && times < TURNS_MAX;
+        if gathers {
+            self.gathering = Some((since, times + 1));
+            context.waker().wake_by_ref();
+        }
+        gathers
+    }
+
     /// Says that it is over, if there is something to say, and ends.
     fn poll_goodbye(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.goodbye.is_empty() {
@@ -167,7 +188,13 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Connection<IO> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.gathers(context) {
+            return Poll::Pending;
+        }
         let outcome = Pin::new(&mut self.inner).poll_flush(context);
+        if outcome.is_ready() {
+            self.gathering = None;
+        }
         self.unless_it_ends(outcome, context)
     }
 
@@ -268,6 +295,35 @@ mod tests {
         drop(working);
         assert!(incoming.next().await.unwrap().is_ok());
         served.await.unwrap();
+    }
+
+    /// Each answer was a write of its own, though others were a moment away.
+    #[tokio::test(start_paused = true)]
+    async fn what_calls_that_are_about_to_run_are_answered_is_waited_for_once() {
+        let (mut clients, servers) = pairs(1);
+        let mut incoming = pin!(bounded(tokio_stream::iter(servers), 1, PATIENCE));
+        let mut connection = incoming.next().await.unwrap().unwrap();
+        let peer = connection.connect_info();
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let [first, second] = [peer.comes(), peer.comes()];
+        connection.write_all(b"1").await.unwrap();
+        assert!(Pin::new(&mut connection).poll_flush(&mut context).is_pending());
+        drop(first);
+        connection.write_all(b"2").await.unwrap();
+        // One of them has run since, and there is something to say.
+        assert!(Pin::new(&mut connection).poll_flush(&mut context).is_ready());
+        let mut read = [0; 2];
+        clients[0].read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"12");
+
+        // The other one does not begin, and who polls is woken nevertheless, until that is enough.
+        connection.write_all(b"3").await.unwrap();
+        tokio::time::timeout(PATIENCE, connection.flush()).await.unwrap().unwrap();
+        drop(second);
+        connection.write_all(b"4").await.unwrap();
+        assert!(Pin::new(&mut connection).poll_flush(&mut context).is_ready(), "nothing is about to run");
+        clients[0].read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"34");
     }
 
     #[tokio::test(start_paused = true)]

@@ -42,6 +42,9 @@ struct Open {
     address: Option<SocketAddr>,
     /// Bytes that it has taken so far of what there was to write.
     taken: AtomicU64,
+    /// Calls that have come so far, and those of them that have begun to run.
+    came: AtomicU64,
+    begun: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -83,7 +86,8 @@ impl Peer {
             is_hung_up: false,
             reader: None,
         };
-        Peer(Arc::new(Open { address, taken: AtomicU64::new(0), state: Mutex::new(state) }))
+        let (taken, came, begun) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        Peer(Arc::new(Open { address, taken, came, begun, state: Mutex::new(state) }))
     }
 
     /// Where it comes from, if that is known.
@@ -95,6 +99,18 @@ impl Peer {
     pub(crate) fn takes(&self, bytes: usize) {
         // Nothing is handed over with the count, so no order is needed.
         self.0.taken.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A call has come, and runs as soon as a thread is free: when what is returned is dropped.
+    pub(crate) fn comes(&self) -> Coming {
+        self.0.came.fetch_add(1, Ordering::Relaxed);
+        Coming(self.clone())
+    }
+
+    /// How many calls have begun to run so far, and how many have come that have not.
+    pub(crate) fn calls(&self) -> (u64, u64) {
+        let begun = self.0.begun.load(Ordering::Relaxed);
+        (begun, self.0.came.load(Ordering::Relaxed).saturating_sub(begun))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -188,6 +204,16 @@ pub(crate) struct HealthCall(Peer);
 impl Drop for HealthCall {
     fn drop(&mut self) {
         self.0.state().health_calls -= 1;
+    }
+}
+
+/// A call that has come, and does not run yet.
+#[derive(Debug)]
+pub(crate) struct Coming(Peer);
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.0.0.begun.fetch_add(1, Ordering::Relaxed);
     }
 }
 

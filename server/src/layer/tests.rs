@@ -11,8 +11,9 @@ use tower::service_fn;
 use super::*;
 use crate::calls::Shape;
 use crate::config::ServerConfig;
-use crate::logs::lines::Lines;
 use crate::work::Kind;
+
+mod lines;
 
 const PATH: &str = "/ragstone.v1.TestService/Watch";
 
@@ -121,7 +122,10 @@ impl Call {
         if let Some(timeout) = timeout {
             request = request.header("grpc-timeout", timeout);
         }
-        let response = layer.layer(inner).call(request.body(Body::empty()).unwrap()).await.unwrap();
+        let answer = layer.layer(inner).call(request.body(Body::empty()).unwrap());
+        assert_eq!(peer.calls().1, 1, "it has come, and is about to run");
+        let response = answer.await.unwrap();
+        assert_eq!(peer.calls().1, 0);
         assert!(response.headers().get("grpc-status").is_none());
         Call { shape, work, give_up, next, answer: response.into_body() }
     }
@@ -323,58 +327,6 @@ async fn a_panic_becomes_an_error() {
     assert!(poll_fn(|context| caught(well.as_mut(), context)).await.is_ok());
     let mut badly = pin!(async { panic!("deliberate") });
     assert!(poll_fn(|context| caught(badly.as_mut(), context)).await.is_err());
-}
-
-#[tokio::test]
-async fn the_line_of_a_stream_comes_with_its_last_code() {
-    let lines = Lines::begin();
-
-    let mut call = Call::begin(None).await;
-    call.next.send(Next::Data("one")).unwrap();
-    call.says("one").await;
-    assert_eq!(lines.text(), "", "the call is not over");
-    call.next.send(Next::End(Code::NotFound)).unwrap();
-    call.ends(Code::NotFound).await;
-    assert!(lines.text().contains("code=NotFound"), "{}", lines.text());
-
-    let call = Call::begin(None).await;
-    drop(call.answer);
-    assert!(lines.text().contains("code=Cancelled"), "{}", lines.text());
-    assert_eq!(lines.text().lines().count(), 2);
-}
-
-/// What it logged had neither the method nor the trace of its call.
-#[tokio::test]
-async fn a_stream_goes_in_the_span_of_its_call_whoever_ends_it() {
-    let lines = Lines::begin();
-    for is_left in [true, false] {
-        let mut call = Call::begin(None).await;
-        call.next.send(Next::LogItsEnd).unwrap();
-        call.says("").await;
-        if is_left {
-            drop(call.answer);
-        } else {
-            call.next.send(Next::End(Code::Ok)).unwrap();
-            call.ends(Code::Ok).await;
-        }
-    }
-    let text = lines.text();
-    let told: Vec<&str> = text.lines().filter(|line| line.contains("the stream goes")).collect();
-    assert_eq!(told.len(), 2, "{text}");
-    assert!(told.iter().all(|line| line.contains(&format!("rpc{{method={PATH:?}"))), "{text}");
-}
-
-/// The log had it that its caller had left.
-#[tokio::test(start_paused = true)]
-async fn the_line_of_an_answer_that_nobody_takes_says_how_it_ended() {
-    let lines = Lines::begin();
-    let mut call = Call::begin(Some("5S")).await;
-    call.next.send(Next::Data("one")).unwrap();
-    call.says("one").await;
-    call.next.closed().await;
-    drop(call.answer);
-    assert!(lines.text().contains("code=DeadlineExceeded"), "{}", lines.text());
-    assert_eq!(lines.text().lines().count(), 1);
 }
 
 #[test]
