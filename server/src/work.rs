@@ -40,7 +40,7 @@ mod unread;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tonic::Status;
 
 use crate::config::ServerConfig;
@@ -313,7 +313,7 @@ impl Work {
 
     /// A turn among the reads for a job that is done here, on this thread of the runtime: none where such jobs are not short, or there is no turn
     /// free.
-    pub(crate) fn turn_here(&self) -> Option<OwnedSemaphorePermit> {
+    pub(crate) fn turn_here(&self) -> Option<SemaphorePermit<'_>> {
         if self.0.lately.are_short() { self.0.reads.turns.take_now() } else { None }
     }
 

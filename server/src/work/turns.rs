@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::histogram::Histogram;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tonic::Status;
 
 use super::Place;
@@ -73,8 +73,8 @@ impl Turns {
     }
 
     /// A turn if one is free.
-    pub(super) fn take_now(&self) -> Option<OwnedSemaphorePermit> {
-        let turn = Arc::clone(&self.0.permits).try_acquire_owned().ok()?;
+    pub(super) fn take_now(&self) -> Option<SemaphorePermit<'_>> {
+        let turn = self.0.permits.try_acquire().ok()?;
         self.had(Duration::ZERO);
         Some(turn)
     }
