@@ -5,10 +5,11 @@
 //! services there are, each of which has a health status.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
+use tracing::Span;
 
 use crate::elements::{Scan, Shapes};
 use crate::metrics::Series;
@@ -42,6 +43,14 @@ struct Method {
     /// What counts the parts of its requests.
     scan: Option<Scan>,
     series: Series,
+    /// The span that its calls are logged in, once somebody logs.
+    span: OnceLock<Span>,
+}
+
+impl Method {
+    fn new(path: String, shape: Shape, scan: Option<Scan>, series: Series) -> Method {
+        Method { kind: Kind::of(&path), path, shape, scan, series, span: OnceLock::new() }
+    }
 }
 
 /// The method of a call.
@@ -76,6 +85,22 @@ impl Called {
     /// What counts the parts of its requests, if they have any.
     pub(crate) fn scan(&self) -> Option<Scan> {
         self.method.scan.clone()
+    }
+
+    /// The span that it is logged in: one for all calls of a method, as it says nothing else of them. To make one for each, and to write the method into it,
+    /// takes a microsecond, and few of them log anything.
+    pub(crate) fn span(&self) -> Span {
+        let made = || tracing::info_span!("rpc", method = self.path());
+        // A part of another span is that of one call.
+        if self.other.is_some() || !Span::current().is_none() {
+            return made();
+        }
+        if let Some(span) = self.method.span.get() {
+            return span.clone();
+        }
+        let span = made();
+        // Where nobody logs yet, somebody may later.
+        if span.is_disabled() { span } else { self.method.span.get_or_init(|| span).clone() }
     }
 
     /// What it is counted by.
@@ -122,10 +147,9 @@ impl Calls {
                         let path = format!("/{name}/{}", method.name());
                         let (client_streams, server_streams) =
                             (method.client_streaming(), method.server_streaming());
-                        let (kind, scan) = (Kind::of(&path), shapes.of_request(&path));
                         let shape = Shape { client_streams, server_streams };
-                        let series = Series::new(&name, method.name());
-                        Method { path, shape, kind, scan, series }
+                        let (scan, series) = (shapes.of_request(&path), Series::new(&name, method.name()));
+                        Method::new(path, shape, scan, series)
                     }));
                 }
             }
@@ -135,21 +159,16 @@ impl Calls {
 
     fn all(methods: Vec<Method>) -> Calls {
         let known = methods.into_iter().map(|method| (method.path.clone(), Arc::new(method))).collect();
-        let unknown = Method {
-            path: String::new(),
-            shape: Shape::default(),
-            kind: None,
-            scan: None,
-            series: Series::new(UNKNOWN, UNKNOWN),
-        };
+        let series = Series::new(UNKNOWN, UNKNOWN);
+        let unknown = Method::new(String::new(), Shape::default(), None, series);
         Calls(Arc::new(Methods { known, unknown: Arc::new(unknown) }))
     }
 
     /// One call of a shape.
     #[cfg(test)]
     pub(crate) fn with(path: &str, shape: Shape) -> Calls {
-        let (kind, series) = (Kind::of(path), Series::new(UNKNOWN, UNKNOWN));
-        Calls::all(vec![Method { path: path.to_owned(), shape, kind, scan: None, series }])
+        let series = Series::new(UNKNOWN, UNKNOWN);
+        Calls::all(vec![Method::new(path.to_owned(), shape, None, series)])
     }
 
     /// The method of a call.
@@ -164,6 +183,7 @@ impl Calls {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logs::lines::Lines;
 
     #[test]
     fn methods_are_known_by_their_path() {
@@ -190,5 +210,21 @@ mod tests {
         assert_eq!((other.path(), other.scan().is_none()), ("/ragstone.v1.NoService/Query", true));
         assert_eq!(calls.method("/nobody/knows").kind(), None);
         assert!(Calls::of(&[b"\xff"]).is_err());
+    }
+
+    #[test]
+    fn calls_of_a_method_are_logged_in_one_span_unless_they_are_part_of_another() {
+        let lines = Lines::begin();
+        let calls = Calls::with("/x/Y", Shape::default());
+        let span = calls.method("/x/Y").span();
+        assert_eq!(calls.method("/x/Y").span().id(), span.id());
+        assert_ne!(calls.method("/x/Z").span().id(), span.id());
+        span.in_scope(|| {
+            assert_ne!(calls.method("/x/Y").span().id(), span.id());
+            tracing::info!("one");
+        });
+        calls.method("/x/Z").span().in_scope(|| tracing::info!("other"));
+        let text = lines.text();
+        assert!(text.contains(r#"rpc{method="/x/Y"}"#) && text.contains(r#"rpc{method="/x/Z"}"#), "{text}");
     }
 }

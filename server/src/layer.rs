@@ -42,7 +42,6 @@ use tokio::sync::watch;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
-use tracing::field::Empty;
 
 pub(crate) use self::answering::Watching;
 use self::answering::{Answering, Ends};
@@ -149,10 +148,12 @@ impl RequestLayer {
     fn begin(&self, request: &Request<Body>) -> Line {
         let called = self.calls.method(request.uri().path());
         let counted = self.counts.as_ref().map(|counts| counts.begin(called.known(), request.headers()));
-        let span = tracing::info_span!("rpc", method = called.path(), trace_id = Empty);
-        if let Some(trace_id) = counted.as_ref().and_then(|counted| counted.call().trace_id()) {
-            span.record("trace_id", trace_id.as_str());
-        }
+        let span = match counted.as_ref().and_then(|counted| counted.call().trace_id()) {
+            Some(trace_id) => {
+                tracing::info_span!("rpc", method = called.path(), trace_id = trace_id.as_str())
+            }
+            None => called.span(),
+        };
         Line::begin(called, span, counted)
     }
 
