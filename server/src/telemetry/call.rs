@@ -80,11 +80,6 @@ impl Call {
         CALL.scope(self, future)
     }
 
-    /// What the closure returns; it finds the call.
-    pub(crate) fn within<T>(&self, run: impl FnOnce() -> T) -> T {
-        CALL.sync_scope(self.clone(), run)
-    }
-
     /// Whether anybody will see it.
     pub(crate) fn is_recorded(&self) -> bool {
         self.0.is_some()
