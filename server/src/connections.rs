@@ -14,7 +14,8 @@
 //! What is written is put together first: HTTP/2 writes the head of an answer, the answer and its trailers apart, and each write is a system call, and
 //! a packet that the caller wakes up for. It flushes where it has no more to say, so nothing waits.
 //! But for this: a connection is polled as soon as one of its calls is answered, before others that came with it have run. What these are about to be answered is
-//! worth a turn of the runtime's: it is polled behind them, and all of it is one write. Where there are threads enough, calls run as they come, and none is waited for.
+//! worth a turn of the runtime's: it is polled behind them, and all of it is one write. A call has run once it is answered, or waits for something, be it a thread:
+//! none that lasts is waited for.
 
 mod peer;
 mod places;
@@ -31,14 +32,14 @@ use tokio::time::Sleep;
 use tokio_stream::StreamExt as _;
 use tonic::transport::server::Connected;
 
-pub(crate) use self::peer::{HealthCall, Peer, Working};
+pub(crate) use self::peer::{Coming, HealthCall, Peer, Working};
 pub(crate) use self::places::{Place, Places};
 
 /// Bytes that HTTP/2 begins with, whoever speaks it.
 const PREFACE_BYTES: usize = 24;
 /// Bytes that are put together to one write.
 const WRITE_BYTES: usize = 16 << 10;
-/// How often a flush waits for calls that are about to run, of which none begins: in a turn of the runtime's it is asked for once for each call that has come.
+/// How often a flush that waits for calls to run is asked for at most, which is once in a turn of the runtime's, and once more for each call that comes in it.
 const TURNS_MAX: u32 = 16;
 /// A frame of HTTP/2: the connection ends, for no error, and of no call was anything begun that its client waits for, so that whatever is on its way may be made
 /// anew elsewhere: those that were answered have been for long, and none begins from now on. The end that HTTP/2 has of itself says the same by the number of
@@ -79,7 +80,7 @@ pub(crate) struct Connection<IO> {
     /// Gone once it has begun.
     beginning: Option<Beginning>,
     place: Place,
-    /// While a flush waits for calls that are about to run: how many had begun by then, and how often it was asked for.
+    /// While a flush waits for calls to run: how many will have run then, and how often it was asked for.
     gathering: Option<(u64, u32)>,
     /// Whether it ended for another, of which its client has not heard this.
     hung_up: bool,
@@ -107,11 +108,11 @@ impl<IO: AsyncWrite + Unpin> Connection<IO> {
         if self.hung_up || self.inner.buffer().is_empty() {
             return false;
         }
-        let (begun, coming) = self.place.peer.calls();
-        let (since, times) = self.gathering.unwrap_or((begun, 0));
-        let gathers = coming > 0 && begun == since && times < TURNS_MAX;
+        let (ran, came) = self.place.peer.calls();
+        let (wanted, times) = self.gathering.unwrap_or((came, 0));
+        let gathers = ran < wanted && times < TURNS_MAX;
         if gathers {
-            self.gathering = Some((since, times + 1));
+            self.gathering = Some((wanted, times + 1));
             context.waker().wake_by_ref();
         }
         gathers
@@ -299,29 +300,31 @@ mod tests {
 
     /// Each answer was a write of its own, though others were a moment away.
     #[tokio::test(start_paused = true)]
-    async fn what_calls_that_are_about_to_run_are_answered_is_waited_for_once() {
+    async fn what_calls_are_answered_that_run_now_goes_along() {
         let (mut clients, servers) = pairs(1);
         let mut incoming = pin!(bounded(tokio_stream::iter(servers), 1, PATIENCE));
         let mut connection = incoming.next().await.unwrap().unwrap();
         let peer = connection.connect_info();
         let mut context = Context::from_waker(std::task::Waker::noop());
         let [first, second] = [peer.comes(), peer.comes()];
-        connection.write_all(b"1").await.unwrap();
-        assert!(Pin::new(&mut connection).poll_flush(&mut context).is_pending());
-        drop(first);
-        connection.write_all(b"2").await.unwrap();
-        // One of them has run since, and there is something to say.
+        for (said, runs) in [(b"1", first), (b"2", second)] {
+            connection.write_all(said).await.unwrap();
+            assert!(Pin::new(&mut connection).poll_flush(&mut context).is_pending());
+            drop(runs);
+        }
+        // One that came later is not waited for.
+        let third = peer.comes();
         assert!(Pin::new(&mut connection).poll_flush(&mut context).is_ready());
         let mut read = [0; 2];
         clients[0].read_exact(&mut read).await.unwrap();
         assert_eq!(&read, b"12");
 
-        // The other one does not begin, and who polls is woken nevertheless, until that is enough.
+        // One that does not run is not waited for long, and who polls is woken for it.
         connection.write_all(b"3").await.unwrap();
         tokio::time::timeout(PATIENCE, connection.flush()).await.unwrap().unwrap();
-        drop(second);
+        drop(third);
         connection.write_all(b"4").await.unwrap();
-        assert!(Pin::new(&mut connection).poll_flush(&mut context).is_ready(), "nothing is about to run");
+        assert!(Pin::new(&mut connection).poll_flush(&mut context).is_ready(), "nothing is to run");
         clients[0].read_exact(&mut read).await.unwrap();
         assert_eq!(&read, b"34");
     }

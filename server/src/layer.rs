@@ -133,13 +133,10 @@ where
         let line = rules.begin(&request);
         let (span, call) = (line.span().clone(), line.call());
         let coming = request.extensions().get::<Peer>().map(Peer::comes);
-        let answer: Answer = Box::pin(async move {
-            drop(coming);
-            Ok(rules.answer(inner, request, line).await)
-        });
+        let answer: Answer = Box::pin(async move { Ok(rules.answer(inner, request, line).await) });
         // Its handler finds a call that is traced in its task.
         let answer: Answer = if call.is_recorded() { Box::pin(call.hold(answer)) } else { answer };
-        InSpan::new(span, answer)
+        InSpan::new(span, answer, coming)
     }
 }
 
