@@ -14,8 +14,8 @@
 //! What is written is put together first: HTTP/2 writes the head of an answer, the answer and its trailers apart, and each write is a system call, and
 //! a packet that the caller wakes up for. It flushes where it has no more to say, so nothing waits.
 //! But for this: a connection is polled as soon as one of its calls is answered, before others that came with it have run. What these are about to be answered is
-//! worth a turn of the runtime's: it is polled behind them, and all of it is one write. A call has run once it is answered, or waits for something, be it a thread:
-//! none that lasts is waited for.
+//! worth a turn of the runtime's: it is polled behind them, and all of it is one write. Where threads are free, calls run as they come, and those that run are not
+//! waited for.
 
 mod peer;
 mod places;
@@ -80,7 +80,7 @@ pub(crate) struct Connection<IO> {
     /// Gone once it has begun.
     beginning: Option<Beginning>,
     place: Place,
-    /// While a flush waits for calls to run: how many will have run then, and how often it was asked for.
+    /// While a flush waits for calls to run: how many will have begun then, and how often it was asked for.
     gathering: Option<(u64, u32)>,
     /// Whether it ended for another, of which its client has not heard this.
     hung_up: bool,
@@ -108,9 +108,9 @@ impl<IO: AsyncWrite + Unpin> Connection<IO> {
         if self.hung_up || self.inner.buffer().is_empty() {
             return false;
         }
-        let (ran, came) = self.place.peer.calls();
+        let (begun, came) = self.place.peer.calls();
         let (wanted, times) = self.gathering.unwrap_or((came, 0));
-        let gathers = ran < wanted && times < TURNS_MAX;
+        let gathers = begun < wanted && times < TURNS_MAX;
         if gathers {
             self.gathering = Some((wanted, times + 1));
             context.waker().wake_by_ref();

@@ -3,7 +3,7 @@
 //! Unlike one that is instrumented, it does not enter the span once more when it is over, which nearly every call is by then: only where it is given up,
 //! as what ends with it may log (`ragstone::audit` has who asked for what at the latest when the call ends).
 //!
-//! The connection that it came by is told once it was polled: it is answered then, or waits for something.
+//! The connection that it came by is told when it begins to run: it is polled for the first time.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ pub(crate) struct InSpan<F> {
     span: Span,
     /// Gone once it is over.
     future: Option<F>,
-    /// Until it was polled, if it came by a connection.
+    /// Until it is polled, if it came by a connection.
     coming: Option<Coming>,
 }
 
@@ -36,9 +36,8 @@ impl<F: Future + Unpin> Future for InSpan<F> {
         let _entered = this.span.enter();
         // Nobody polls what is over.
         let Some(future) = &mut this.future else { return Poll::Pending };
-        let polled = Pin::new(future).poll(context);
         this.coming = None;
-        let output = ready!(polled);
+        let output = ready!(Pin::new(future).poll(context));
         this.future = None;
         Poll::Ready(output)
     }
