@@ -133,7 +133,7 @@ where
         let line = rules.begin(&request);
         let (span, call) = (line.span().clone(), line.call());
         let coming = request.extensions().get::<Peer>().map(Peer::comes);
-        let answer: Answer = Box::pin(async move { Ok(rules.answer(inner, request, line).await) });
+        let answer: Answer = Box::pin(rules.answer(inner, request, line));
         // Its handler finds a call that is traced in its task.
         let answer: Answer = if call.is_recorded() { Box::pin(call.hold(answer)) } else { answer };
         InSpan::new(span, answer, coming)
@@ -154,7 +154,12 @@ impl RequestLayer {
         Line::begin(called, span, counted)
     }
 
-    async fn answer<S>(&self, inner: S, request: Request<Body>, line: Line) -> Response<Body>
+    async fn answer<S>(
+        self: Arc<Self>,
+        inner: S,
+        request: Request<Body>,
+        line: Line,
+    ) -> Result<Response<Body>, Infallible>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
@@ -199,7 +204,7 @@ impl RequestLayer {
         if head.headers.contains_key(&headers::STATUS) {
             head.headers = with_details(head.headers);
             line.end_with(code_in(&head.headers).unwrap_or(Code::Unknown), &head.headers);
-            return Response::from_parts(head, body);
+            return Ok(Response::from_parts(head, body));
         }
         if let Some(working) = &mut working {
             working.is_answered();
@@ -209,10 +214,8 @@ impl RequestLayer {
             false => Patience::by_bytes(self.answer_stall_timeout),
         };
         let ends = Ends { deadline, timeout, patience };
-        Response::from_parts(
-            head,
-            Body::new(Answering::new(body, (place, working), line, (ends, &self.watching))),
-        )
+        let answering = Answering::new(body, (place, working), line, (ends, &self.watching));
+        Ok(Response::from_parts(head, Body::new(answering)))
     }
 
     /// The handler's answer to a request that has come so far.
@@ -266,14 +269,12 @@ impl RequestLayer {
                 let Ok(response) = called.await;
                 return response;
             };
-            let answered = async {
-                let Ok(response) = called.await;
-                match place.answers_long() && !shape.server_streams {
-                    true => written(response, self.work.large_answers()).await,
-                    false => response,
-                }
-            };
-            place.clone().hold(answered).await
+            let Ok(response) = place.clone().hold(called).await;
+            match place.answers_long() && !shape.server_streams {
+                // Few are, and the others' futures have no room for it. In its place: turns are had by callers.
+                true => Box::pin(place.clone().hold(written(response, self.work.large_answers()))).await,
+                false => response,
+            }
         }
     }
 }

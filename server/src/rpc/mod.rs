@@ -299,7 +299,8 @@ impl Services {
         let rag = self.rag();
         let is_shown = rag.db().collection(collection).is_ok();
         let log_patience = if is_shown { patience } else { Duration::ZERO };
-        match token::reached(rag.db(), at_least, log_patience).await {
+        // Few reads wait, and none of the others has room for it.
+        match Box::pin(token::reached(rag.db(), at_least, log_patience)).await {
             // What the read tells is that there is no such collection.
             Err(status) if !is_shown && status.code() == Code::Unavailable => {
                 Ok(Reading { reached: None, patience })

@@ -3,6 +3,8 @@
 //! A query that is likely to take less time than handing it to another thread does is tried where it was asked ([`turn_here`](crate::work::Work::turn_here)), under a time
 //! budget of its own; one that was not done then is asked anew, on a thread that may block. Only what is short besides is tried ([`is_short`]), and
 //! the engine ends it where it would have to make something first that lasts ([`Query::at_once`]).
+//!
+//! What such a query does not wait for is waited for on the heap: a future has room for all that it may wait for, and is made, and copied, for each call.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +33,7 @@ impl Services {
         let has_text = convert::has_text(&request);
         let may_wait = has_text || !request.at_least.is_empty();
         let embedder = match has_text {
-            true => self.require_model_of(&request.collection).await?,
+            true => Box::pin(self.require_model_of(&request.collection)).await?,
             false => None,
         };
         let collection = std::mem::take(&mut request.collection);
@@ -54,7 +56,7 @@ impl Services {
         }
         let unlimited = |answer: Option<QueryResponse>| answer.ok_or_else(|| status::fault().into());
         if !is_large {
-            return self.answered(move |rag| asked.answer(rag, None).and_then(unlimited)).await;
+            return Box::pin(self.answered(move |rag| asked.answer(rag, None).and_then(unlimited))).await;
         }
         let begin = move |rag: &Rag| {
             let rows = asked.begin(rag)?;
@@ -62,7 +64,7 @@ impl Services {
         };
         let search =
             move |(mut asked, rows): (Asked, Collection)| asked.search(&rows, None).and_then(unlimited);
-        self.answered_large(may_wait, begin, search).await
+        Box::pin(self.answered_large(may_wait, begin, search)).await
     }
 }
 
