@@ -1,7 +1,7 @@
 //! The Ragstone server: `ragstone.v1` over gRPC, in front of one [`Rag`](ragstone_rag::Rag).
 //!
 //! ```text
-//! request -> layer   : span, deadline, size limit, panics caught, one log line
+//! request -> layer   : span, deadline, size limit, panics caught, one log line, counted
 //!         -> access  : who asks, whether they may, and what they see of the database
 //!         -> rpc/    : a file a service; parse -> apply -> respond
 //!         -> convert : the only place where wire and engine types meet
