@@ -3,9 +3,38 @@
 mod cli;
 
 /// Calls begin on one thread and end on another, which costs allocators that think in threads less than those that lock.
+///
+/// It asks for no huge pages. The system clears one, two megabytes, when its first byte is written, and whoever else wants that processor waits: beside
+/// clients that send much, that was more than half of the time for which threads were at work for longer than a millisecond at a stretch. Rows and segments in memory are no
+/// allocator's, and ask for huge pages themselves.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
     cli::main()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    /// Whether what the system says of a mapping that holds an address has a flag.
+    fn has_flag(mappings: &str, address: usize, flag: &str) -> bool {
+        let bounds = |line: &str| {
+            let (start, end) = line.split(' ').next()?.split_once('-')?;
+            let bound = |digits| usize::from_str_radix(digits, 16).ok();
+            Some(bound(start)?..bound(end)?)
+        };
+        let within = mappings.lines().skip_while(|line| bounds(line).is_none_or(|at| !at.contains(&address)));
+        let flags = within.skip(1).find_map(|line| line.strip_prefix("VmFlags:"));
+        flags.expect("what is allocated is mapped").split(' ').any(|other| other == flag)
+    }
+
+    /// A call that touched a page waited until two megabytes were cleared.
+    #[test]
+    fn what_is_allocated_is_on_no_huge_pages() {
+        let memory = std::hint::black_box(vec![1_u8; 8 << 20]);
+        let mappings = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let address = memory.as_ptr().addr();
+        assert!(has_flag(&mappings, address, "wr"), "{mappings}");
+        assert!(!has_flag(&mappings, address, "hg"), "{mappings}");
+    }
 }
