@@ -220,6 +220,10 @@ pub(super) struct Reading<'a> {
 
 impl Reading<'_> {
     pub(super) fn answer(mut self, found: Found) -> Result<QueryResponse, Failed> {
+        if self.later.is_some() {
+            // The search for so many rows took a while.
+            self.budget.stand_back();
+        }
         let hits = self.hits(found.hits)?;
         let mut groups = Vec::with_capacity(found.groups.len());
         for group in found.groups {
