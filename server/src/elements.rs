@@ -217,7 +217,8 @@ impl Scan {
         *parts += 1;
         self.count(field)?;
         Ok(match part {
-            Field::Message(shape) if self.open.len() < DEPTH_MAX => {
+            // One without bytes has ended already: nobody is to open and leave a hundred thousand of them.
+            Field::Message(shape) if length > 0 && self.open.len() < DEPTH_MAX => {
                 self.open.push(Open { field, shape: Some(shape), end });
                 State::default()
             }

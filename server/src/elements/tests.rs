@@ -68,6 +68,9 @@ fn parts_are_counted_through_any_cut_of_the_bytes() {
 fn what_takes_two_bytes_is_a_part() {
     let empty = [0x12, 0x00].repeat(1_000);
     assert_eq!(parts_of(UPSERT, &empty), Ok(1_000));
+    // What comes behind one is of the message that it is in.
+    let behind = [vec![0x12, 0x00], request().encode_to_vec()].concat();
+    assert_eq!(parts_of(UPSERT, &behind), Ok(1 + PARTS));
     // The same bytes as a text are one.
     let text = v1::GetCollectionRequest { name: String::from_utf8(empty).unwrap(), ..Default::default() };
     let path = "/ragstone.v1.CollectionsService/GetCollection";
