@@ -177,6 +177,10 @@ impl Decompressing {
             if length > pause {
                 return Ok(false);
             }
+            if length > 0 {
+                // No task waits for this thread (`giving_way.rs`), but other threads may for its processor.
+                std::thread::yield_now();
+            }
             let read = unpacking.reader.read(&mut piece).map_err(|error| undecompressible(&error))?;
             if read == 0 {
                 return Ok(true);
