@@ -34,6 +34,7 @@ use tonic::transport::server::Connected;
 
 pub(crate) use self::peer::{Coming, HealthCall, Peer, Working};
 pub(crate) use self::places::{Place, Places};
+use crate::at_once::AtOnce;
 
 /// Bytes that HTTP/2 begins with, whoever speaks it.
 const PREFACE_BYTES: usize = 24;
@@ -79,6 +80,8 @@ pub(crate) struct Connection<IO> {
     inner: BufWriter<IO>,
     /// Gone once it has begun.
     beginning: Option<Beginning>,
+    /// What was read of it since other tasks were looked at.
+    at_once: AtOnce,
     place: Place,
     /// While a flush waits for calls to run: how many will have begun then, and how often it was asked for.
     gathering: Option<(u64, u32)>,
@@ -98,7 +101,8 @@ impl<IO: AsyncWrite> Connection<IO> {
         let given_up = Box::pin(tokio::time::sleep(patience));
         let inner = BufWriter::with_capacity(WRITE_BYTES, inner);
         let beginning = Some(Beginning { bytes: 0, given_up });
-        Connection { inner, beginning, place, gathering: None, hung_up: false, goodbye: &[] }
+        let at_once = AtOnce::default();
+        Connection { inner, beginning, at_once, place, gathering: None, hung_up: false, goodbye: &[] }
     }
 }
 
@@ -159,14 +163,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<IO> {
             }
             return Poll::Ready(Ok(()));
         }
+        ready!(self.at_once.poll_more(context));
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.inner).poll_read(context, buffer);
+        let read = buffer.filled().len() - before;
+        match outcome.is_pending() {
+            true => self.at_once.waits(),
+            false => self.at_once.takes(read),
+        }
         let Some(beginning) = &mut self.beginning else { return outcome };
         if outcome.is_pending() {
             let given_up = beginning.given_up.as_mut().poll(context);
             return given_up.map(|()| Err(io::ErrorKind::TimedOut.into()));
         }
-        beginning.bytes += buffer.filled().len() - before;
+        beginning.bytes += read;
         if beginning.bytes >= PREFACE_BYTES {
             self.beginning = None;
         }
@@ -353,5 +363,27 @@ mod tests {
         begun.flush().await.unwrap();
         assert_eq!(clients[2].read_u8().await.unwrap(), b'8');
         assert_eq!(working.taken(), 1);
+    }
+    #[tokio::test]
+    async fn others_are_looked_at_while_much_is_read() {
+        const BYTES: usize = 256 << 10;
+        let (mut client, server) = tokio::io::duplex(BYTES);
+        let mut incoming = pin!(bounded(tokio_stream::iter([Ok(server)]), 1, PATIENCE));
+        let mut connection = incoming.next().await.unwrap().unwrap();
+        client.write_all(&vec![7_u8; BYTES]).await.unwrap();
+        let mut room = vec![0; BYTES / 8];
+        let (mut bytes, mut pauses) = (0, 0);
+        while bytes < BYTES {
+            let mut buffer = ReadBuf::new(&mut room);
+            let read = |context: &mut Context<'_>| {
+                Poll::Ready(Pin::new(&mut connection).poll_read(context, &mut buffer))
+            };
+            match std::future::poll_fn(read).await {
+                Poll::Pending => pauses += 1,
+                Poll::Ready(read) => read.unwrap(),
+            }
+            bytes += buffer.filled().len();
+        }
+        assert_eq!(pauses, 3, "behind each quarter but the last");
     }
 }

@@ -27,6 +27,7 @@
 //! callers are told apart ([`access`]) or show certificates, or if its operator insists.
 
 pub mod access;
+mod at_once;
 mod calls;
 mod columns;
 mod config;

@@ -36,6 +36,7 @@ use tonic::body::Body;
 
 pub(super) use self::compressed::{Compression, Decompressing};
 use self::frames::Frames;
+use crate::at_once::AtOnce;
 use crate::elements::Scan;
 use crate::limits::{BODY_BYTES_PER_SECOND_MIN, BODY_IDLE_SECONDS_MAX, STREAM_IDLE_SECONDS_MAX};
 use crate::memory::PART_BYTES;
@@ -140,6 +141,8 @@ pub(super) struct Arriving {
     /// For how long the message was waited for that is arriving, and what came of it.
     waited: Duration,
     arrived: u64,
+    /// What came of it since other tasks were looked at.
+    at_once: AtOnce,
     /// Whose memory it takes.
     place: Option<Place>,
     /// Of what long messages have turns, and who is told when one is to be read.
@@ -176,6 +179,7 @@ impl Arriving {
             waiting: None,
             waited: Duration::ZERO,
             arrived: 0,
+            at_once: AtOnce::default(),
             place: None,
             turns: None,
             last: Last::Nothing,
@@ -288,7 +292,9 @@ impl HttpBody for Arriving {
         if let Some(status) = self.refused.take() {
             return Poll::Ready(Some(Err(status)));
         }
+        ready!(self.at_once.poll_more(context));
         let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) else {
+            self.at_once.waits();
             return self.poll_rest(context).map(|status| Some(Err(status)));
         };
         self.come();
@@ -305,6 +311,7 @@ impl HttpBody for Arriving {
             if let Err(status) = self.count(data.len()) {
                 return Poll::Ready(Some(Err(status)));
             }
+            self.at_once.takes(data.len());
             self.arrived += data.len() as u64;
             if self.rests() {
                 (self.waited, self.arrived) = (Duration::ZERO, 0);

@@ -122,6 +122,29 @@ async fn the_end_of_a_long_message_waits_for_its_turn_and_is_told_of_first() {
     assert!(!told.takes_long() && turns.take().await.is_ok());
 }
 
+/// All that had come was looked through and copied in one go, and other tasks of the thread waited.
+#[tokio::test]
+async fn others_are_looked_at_between_the_pieces_of_much_that_has_come() {
+    const PIECE: usize = 16 << 10;
+    const PIECES: usize = 64;
+    let (fill, filled) = mpsc::unbounded_channel();
+    let whole = Bytes::from(message(PIECES * PIECE - 5));
+    for piece in 0..PIECES {
+        fill.send(whole.slice(piece * PIECE..(piece + 1) * PIECE)).unwrap();
+    }
+    drop(fill);
+    let mut body = Arriving::new(Body::new(Filled(filled)), PIECES * PIECE, Pace::Message);
+    let (mut pieces, mut pauses) = (0, 0);
+    loop {
+        match poll_fn(|context| Poll::Ready(Pin::new(&mut body).poll_frame(context))).await {
+            Poll::Pending => pauses += 1,
+            Poll::Ready(Some(frame)) => pieces += frame.map(|_| 1).unwrap(),
+            Poll::Ready(None) => break,
+        }
+    }
+    assert_eq!((pieces, pauses), (PIECES, PIECES / 4));
+}
+
 const STALLED: (Code, u64) = (Code::DeadlineExceeded, BODY_IDLE_SECONDS_MAX);
 const RESTED: (Code, u64) = (Code::DeadlineExceeded, STREAM_IDLE_SECONDS_MAX);
 
