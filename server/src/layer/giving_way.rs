@@ -3,7 +3,8 @@
 //! **Problem.** Megabytes take milliseconds, or tens of these, on a thread of the runtime, which other calls wait for.
 //! **Idea.** Where a message may be compressed, or a long one comes next, the runtime is told that this thread is about to be busy, and moves its other tasks to
 //! another one ([`tokio::task::block_in_place`]). That costs some microseconds for each poll, and other calls do
-//! not pay them. A runtime of one thread has nowhere to move them to.
+//! not pay them. A runtime of one thread has nowhere to move them to. The system may have that other thread run on this one's processor, where it would wait for the
+//! next tick: so this one stands back for it.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -27,7 +28,11 @@ pub(crate) fn is_compressed(headers: &HeaderMap) -> bool {
 /// Does something long, on a thread that no other task waits for.
 pub(super) fn give_way<T>(long: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(long),
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(|| {
+            // The thread that the tasks were moved to was just woken, and may wait for this processor.
+            std::thread::yield_now();
+            long()
+        }),
         _ => long(),
     }
 }
