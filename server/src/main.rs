@@ -16,15 +16,19 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    /// Whether what the system says of a mapping that holds an address has a flag.
+    use std::ops::Range;
+
+    /// The addresses of a mapping, if that is what a line of the system's list begins with.
+    fn addresses(line: &str) -> Option<Range<usize>> {
+        let (start, end) = line.split(' ').next()?.split_once('-')?;
+        Some(usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?)
+    }
+
+    /// Whether the mapping that holds an address has a flag.
     fn has_flag(mappings: &str, address: usize, flag: &str) -> bool {
-        let bounds = |line: &str| {
-            let (start, end) = line.split(' ').next()?.split_once('-')?;
-            let bound = |digits| usize::from_str_radix(digits, 16).ok();
-            Some(bound(start)?..bound(end)?)
-        };
-        let within = mappings.lines().skip_while(|line| bounds(line).is_none_or(|at| !at.contains(&address)));
-        let flags = within.skip(1).find_map(|line| line.strip_prefix("VmFlags:"));
+        let is_before = |line: &&str| addresses(line).is_none_or(|within| !within.contains(&address));
+        let mut lines = mappings.lines().skip_while(is_before).skip(1);
+        let flags = lines.find_map(|line| line.strip_prefix("VmFlags:"));
         flags.expect("what is allocated is mapped").split(' ').any(|other| other == flag)
     }
 
