@@ -53,7 +53,7 @@ impl<'a> Rows<'a> {
                 if let Err(reason) = walk.view.check().and_then(|()| walk.watch.check()) {
                     return Some(Err(reason));
                 }
-                let found = walk.next()?;
+                let Some(found) = walk.next() else { return walk.watch.went_on().err().map(Err) };
                 let item = read(&walk, found);
                 self.state = State::Walking(walk);
                 Some(item)

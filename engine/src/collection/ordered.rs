@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::ViewState;
 use super::read::Found;
 use crate::error::{Error, Result};
+use crate::interrupt::Watch;
 use crate::payload::{Passing, Value};
 use crate::point::PointId;
 use crate::query::{Cursor, OrderBy, Ordering, resolve_order};
@@ -44,9 +45,10 @@ impl<'a> Ordered<'a> {
         Ok(Self { view, by: by.clone(), ordering, passing, ahead: VecDeque::new(), after, step })
     }
 
-    pub(super) fn next(&mut self) -> Option<Found> {
+    /// The next row; none after an interruption, which its caller is to look for.
+    pub(super) fn next(&mut self, watch: &Watch) -> Option<Found> {
         if self.ahead.is_empty() {
-            self.fetch();
+            self.fetch(watch);
         }
         let (segment, slot) = self.ahead.pop_front()?;
         Some(Found { id: self.view.segments[segment].id(slot), segment, slot })
@@ -62,10 +64,14 @@ impl<'a> Ordered<'a> {
         value.map(|value| value.to_value())
     }
 
-    fn fetch(&mut self) {
+    fn fetch(&mut self, watch: &Watch) {
         let after = self.after.as_ref();
         let place = after.map(|(value, id)| Place { value: value.as_ref().map(Value::as_ref), id });
-        let rows = self.ordering.after(self.view, &self.passing, place, self.step);
+        let rows = self.ordering.after(self.view, &self.passing, place, (self.step, watch));
+        // Without those that are missing, others would be taken for the next.
+        if watch.interrupted().is_some() {
+            return;
+        }
         if let Some(last) = rows.last() {
             self.after = Some((self.value(*last), self.view.segments[last.0].id(last.1)));
         }

@@ -117,6 +117,7 @@ pub(super) fn scroll(view: &ViewState, request: &ScrollRequest, watch: Watch) ->
         points.push(walk.point(found));
     }
     let next = if walk.next().is_some() { last } else { None };
+    walk.watch.went_on()?;
     Ok(Page { points, next })
 }
 
@@ -186,12 +187,12 @@ impl<'a> Walk<'a> {
         Ok(Self { view, rows, fields: None, with_vectors: false, has_expiring, watch })
     }
 
-    /// The next row.
+    /// The next row; none either where the watch ended putting rows in the order of a field.
     pub(super) fn next(&mut self) -> Option<Found> {
         loop {
             let found = match &mut self.rows {
                 InOrder::OfIds(rows) => rows.next(),
-                InOrder::OfField(rows) => rows.next(),
+                InOrder::OfField(rows) => rows.next(&self.watch),
             }?;
             if !self.has_expiring || !self.has_expired(&found) {
                 return Some(found);

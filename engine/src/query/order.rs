@@ -50,18 +50,17 @@ impl Ordering {
         self.merged(run.view, found, rows.len()).into_iter().map(ranked).collect()
     }
 
-    /// The rows behind a place, of those that pass, by segment; segment and slot.
+    /// The rows behind a place, of those that pass, by segment; segment and slot. After an interruption some are missing.
     pub(crate) fn after(
         &self,
         view: &ViewState,
         passing: &[Passing],
         after: Option<Place<'_>>,
-        limit: usize,
+        (limit, watch): (usize, &Watch),
     ) -> Vec<(usize, u32)> {
-        let watch = Watch::default();
         let mut found = Vec::new();
         for ((index, segment), passing) in view.segments.iter().enumerate().zip(passing) {
-            let (slots, _) = segment.ordered(&self.request(passing, after, (limit, &watch)));
+            let (slots, _) = segment.ordered(&self.request(passing, after, (limit, watch)));
             found.extend(slots.into_iter().map(|slot| (index, slot)));
         }
         self.merged(view, found, limit)
