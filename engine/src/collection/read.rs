@@ -14,7 +14,7 @@ use crate::interrupt::Watch;
 use crate::limits::{BATCH_OPS_MAX, K_MAX, check_limit};
 use crate::payload::{CompiledFilter, FieldId, Filter, Passing, Payload};
 use crate::point::{Point, PointId, Vector};
-use crate::query::Cursor;
+use crate::query::{Cursor, each_once};
 use crate::schema::{DEFAULT_VECTOR, VectorId, VectorKind};
 use crate::segment::{Expiring, SegmentView};
 use crate::validate;
@@ -231,14 +231,11 @@ impl<'a> Walk<'a> {
 }
 
 fn wanted_fields(view: &ViewState, names: &[String]) -> Result<Vec<FieldId>> {
-    names
-        .iter()
-        .enumerate()
-        .map(|(index, name)| match view.fields.find(name) {
-            Some((field, _)) => Ok(field),
-            None => Err(Error::UnknownField { field: format!("fields[{index}].{name}") }),
-        })
-        .collect()
+    let number = |(index, name): (usize, &String)| match view.fields.find(name) {
+        Some((field, _)) => Ok(field),
+        None => Err(Error::UnknownField { field: format!("fields[{index}].{name}") }),
+    };
+    Ok(each_once(names.iter().enumerate().map(number).collect::<Result<_>>()?))
 }
 
 /// The head of a walk: its next matching row, and which walk it is of.

@@ -177,7 +177,9 @@ impl Selected {
         let fields = match &select.fields {
             Names::All => None,
             Names::None => Some(Vec::new()),
-            Names::Only(names) => Some(names.iter().enumerate().map(number).collect::<Result<_>>()?),
+            Names::Only(names) => {
+                Some(each_once(names.iter().enumerate().map(number).collect::<Result<_>>()?))
+            }
         };
         let vector = |(index, name): (usize, &String)| {
             Ok(view.schema.vector(&format!("select.vectors[{index}]"), name)?.0)
@@ -185,7 +187,9 @@ impl Selected {
         let vectors = match &select.vectors {
             Names::All => Vectors::All,
             Names::None => Vectors::Only(Vec::new()),
-            Names::Only(names) => Vectors::Only(names.iter().enumerate().map(vector).collect::<Result<_>>()?),
+            Names::Only(names) => {
+                Vectors::Only(each_once(names.iter().enumerate().map(vector).collect::<Result<_>>()?))
+            }
         };
         Ok(Self { fields, vectors })
     }
@@ -216,5 +220,36 @@ impl Selected {
         let place = (row.segment, row.slot.0);
         let point = with_vectors(with_marks(point, run.view, place), run.view, place, is_wanted);
         QueryHit { score: (scores != Scores::Absent).then_some(row.score), point }
+    }
+}
+
+/// Numbers of fields or vectors, each once: every row is read for each of them, so a name that is said a thousand times is to cost what it costs once.
+pub(crate) fn each_once(mut numbers: Vec<u16>) -> Vec<u16> {
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Db, Schema};
+
+    /// Ten thousand hits were each read a hundred thousand times for a request that named one field so often.
+    #[test]
+    fn a_name_that_is_said_often_is_read_once() {
+        let schema = Schema::builder(2).sparse("words").build().unwrap();
+        let db = Db::in_memory().unwrap();
+        let rows = db.create_collection("rows", schema).unwrap();
+        rows.upsert(vec![Point::new(1, [1.0, 0.0]).with("b", 1_i64).with("a", 2_i64)]).unwrap();
+        let view = rows.view();
+        let select =
+            Select { fields: Names::of(["b", "a", "b", "b"]), vectors: Names::of(["words", "words"]) };
+        let selected = Selected::new(&view.state, &select).unwrap();
+        assert_eq!(selected.fields.map(|fields| fields.len()), Some(2));
+        assert!(matches!(selected.vectors, Vectors::Only(numbers) if numbers.len() == 1));
+        let select = Select { fields: Names::of(["a", "c"]), ..Select::default() };
+        let error = Selected::new(&view.state, &select).map(drop).unwrap_err().to_string();
+        assert!(error.contains("select.fields[1].c"), "{error}");
     }
 }

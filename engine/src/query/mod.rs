@@ -72,7 +72,7 @@ mod source;
 mod tests;
 mod words;
 
-pub(crate) use answer::{query, query_batch};
+pub(crate) use answer::{each_once, query, query_batch};
 pub use cursor::Cursor;
 pub(crate) use facet::facet;
 pub use facet::{Facet, FacetCount};
