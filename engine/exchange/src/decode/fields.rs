@@ -106,7 +106,7 @@ pub(super) fn moments(array: &ArrayRef, set: Set<'_>) -> Read<()> {
         DataType::Timestamp(TimeUnit::Nanosecond, _) => {
             moment::<TimestampNanosecondType>(array, |value| Some(value.div_euclid(1_000)), set)
         }
-        DataType::Date32 => moment::<Date32Type>(array, |days| Some(i64::from(days) * DAY_US), set),
+        DataType::Date32 => moment::<Date32Type>(array, |days| i64::from(days).checked_mul(DAY_US), set),
         DataType::Date64 => moment::<Date64Type>(array, |value| value.checked_mul(1_000), set),
         other => wrong(0, format!("a value of type {other} is no moment")),
     }
@@ -156,4 +156,31 @@ fn places(array: &ArrayRef, set: Set<'_>) -> Read<()> {
         set(at, GeoPoint { lat: lat.value(at), lon: lon.value(at) }.into());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::Date32Array;
+
+    use super::*;
+
+    /// A day of the year 300,000 became another one, or ended the import in a panic.
+    #[test]
+    fn a_day_that_microseconds_do_not_reach_is_wrong() {
+        let read = |days: Vec<i32>| {
+            let mut found = Vec::new();
+            let array: ArrayRef = Arc::new(Date32Array::from(days));
+            let read = moments(&array, &mut |_, moment| found.push(moment));
+            read.map(|()| found)
+        };
+        assert_eq!(read(vec![1, -1]).unwrap(), [Value::Timestamp(DAY_US), Value::Timestamp(-DAY_US)]);
+        let last = (i64::MAX / DAY_US) as i32;
+        assert_eq!(read(vec![last]).unwrap(), [Value::Timestamp(i64::from(last) * DAY_US)]);
+        for days in [last + 1, i32::MAX, i32::MIN] {
+            let wrong = read(vec![0, days]).unwrap_err();
+            assert_eq!((wrong.at, wrong.reason), (1, format!("{days} is too far from 1970")));
+        }
+    }
 }
