@@ -15,7 +15,7 @@ use crate::engine::ViewSource;
 use crate::error::{Error, RefusedColumn, Result};
 use crate::import::{Coming, Imported};
 use crate::layout::{self, Column};
-use crate::options::{AHEAD_BYTES_MAX, ExportOptions, ImportOptions};
+use crate::options::{AHEAD_BYTES_MAX, BatchSize, ExportOptions, ImportOptions};
 use crate::progress::Callback;
 use crate::seam::{Sink, Source as _};
 use crate::write::Head;
@@ -23,7 +23,7 @@ use crate::{decode, metadata};
 
 /// What errors call a stream, which has no name of its own.
 const NAME: &str = "the Arrow stream";
-/// Rows of a batch, unless the options say less.
+/// Rows of a batch, unless the options say less, or it has as many bytes as they say before.
 const ROWS_AT_ONCE: usize = 1_024;
 
 /// The rows of one state of a collection, batch by batch, as they are asked for. It does not keep the database open: what is asked of it once that is
@@ -31,13 +31,14 @@ const ROWS_AT_ONCE: usize = 1_024;
 pub struct ExportStream {
     view: View,
     request: ScrollRequest,
+    size: BatchSize,
     columns: Vec<Column>,
     schema: SchemaRef,
     is_over: bool,
 }
 
 /// A collection, as it is now, as a stream: rows, vectors, fields and, in the metadata of its schema, the schema that [`import_stream`] makes it
-/// again of. Format, compression and `overwrite` of the options are those of files.
+/// again of. Format, compression and `overwrite` of the options are those of files; a batch has a thousand rows at most, whatever more they say.
 ///
 /// ```
 /// use ragstone::{Db, Point, Schema};
@@ -66,17 +67,28 @@ pub fn export_stream(collection: &Collection, options: &ExportOptions) -> Result
     let schema = Head { columns: &columns, text: metadata::write(source.schema(), &columns) }.schema();
     let filter = source.filter();
     drop(source);
-    let limit = size.rows.min(ROWS_AT_ONCE);
-    let request = ScrollRequest { filter, limit, with_vectors: true, ..ScrollRequest::default() };
-    Ok(ExportStream { view, request, columns, schema, is_over: false })
+    let size = BatchSize { rows: size.rows.min(ROWS_AT_ONCE), ..size };
+    let request = ScrollRequest { filter, with_vectors: true, ..ScrollRequest::default() };
+    Ok(ExportStream { view, request, size, columns, schema, is_over: false })
 }
 
 impl ExportStream {
     fn batch(&mut self) -> Result<RecordBatch> {
-        let page = self.view.scroll(&self.request)?;
-        self.is_over = page.next.is_none();
-        self.request.after = page.next;
-        encode::batch(&page.points, &self.columns, &self.schema)
+        let mut rows = self.view.rows(&self.request)?;
+        let (mut points, mut bytes) = (Vec::new(), 0);
+        // One row more than the batch has tells whether there are more.
+        let mut next = rows.next().transpose()?;
+        while points.len() < self.size.rows
+            && bytes < self.size.bytes
+            && let Some(point) = next.take()
+        {
+            bytes += point.size_bytes();
+            points.push(point);
+            next = rows.next().transpose()?;
+        }
+        self.is_over = next.is_none();
+        self.request.after = points.last().map(|last| last.id.clone().into());
+        encode::batch(&points, &self.columns, &self.schema)
     }
 }
 

@@ -4,11 +4,14 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt64Type;
 use arrow_array::{ArrayRef, ListArray, RecordBatch, RecordBatchReader, StringArray, UInt64Array};
 use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
-use ragstone::{Db, DenseOptions, Schema};
+use ragstone::{Db, DenseOptions, Point, Schema};
 use ragstone_exchange::{
-    AHEAD_BYTES_MAX, DbSink, ImportOptions, Imported, Progress, Result, import_stream, quietly,
+    AHEAD_BYTES_MAX, BatchSize, DbSink, ExportOptions, ImportOptions, Imported, Progress, Result,
+    export_stream, import_stream, quietly,
 };
 
 /// A row whose list `v` is not there, again and again.
@@ -92,4 +95,30 @@ fn what_is_left_out_or_known_is_not_looked_for() {
         assert_eq!(import_stream(&mut sink, stream, &options, &mut told).unwrap().rows, 3);
         assert_eq!(before.get(), Some(0), "batches that were read before the first was written");
     }
+}
+
+/// A batch had a thousand rows however many bytes they have, which of long texts is a gigabyte.
+#[test]
+fn a_batch_that_is_read_ends_with_its_bytes_too() {
+    let db = Db::in_memory().unwrap();
+    let from = db.create_collection("from", Schema::new(2).unwrap()).unwrap();
+    let point = |id: u64| Point::new(id, [1.0, 0.0]).with("text", "x".repeat(10_000));
+    from.upsert((0..10).map(point).collect()).unwrap();
+    // bytes, rows of each batch
+    let cases: [(usize, &[usize]); 4] =
+        [(1, &[1; 10]), (35_000, &[4, 4, 2]), (95_000, &[10]), (1 << 20, &[10])];
+    for (bytes, expected) in cases {
+        let batch = BatchSize { bytes, ..BatchSize::default() };
+        let stream = export_stream(&from, &ExportOptions { batch, ..ExportOptions::default() }).unwrap();
+        let batches: Vec<RecordBatch> = stream.collect::<Result<_, _>>().unwrap();
+        let rows: Vec<usize> = batches.iter().map(RecordBatch::num_rows).collect();
+        assert_eq!(rows, expected, "{bytes}");
+        let ids = batches.iter().flat_map(|batch| batch["id"].as_primitive::<UInt64Type>().values().to_vec());
+        assert!(ids.eq(0..10), "{bytes}");
+    }
+    assert_eq!(export_stream(&empty(&db), &ExportOptions::default()).unwrap().count(), 1, "its schema alone");
+}
+
+fn empty(db: &Db) -> ragstone::Collection {
+    db.create_collection("empty", Schema::new(2).unwrap()).unwrap()
 }
