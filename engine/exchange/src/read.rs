@@ -121,16 +121,8 @@ impl Opened {
                     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(told)?;
                     let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
                     let groups = builder.metadata().row_groups();
-                    let bytes = groups
-                        .iter()
-                        .map(|group| group.total_byte_size().max(0) as u64)
-                        .fold(0, u64::saturating_add);
-                    let rows = groups
-                        .iter()
-                        .map(|group| group.num_rows().max(0) as u64)
-                        .fold(0, u64::saturating_add);
-                    let row_bytes = (bytes / rows.max(1)).max(1);
-                    let size = (BYTES_AT_ONCE / row_bytes).clamp(1, ROWS_AT_ONCE);
+                    let size =
+                        rows_at_once(groups.iter().map(|group| (group.total_byte_size(), group.num_rows())));
                     let builder = builder.with_projection(mask).with_batch_size(size as usize);
                     Box::new(builder.build().map_err(told)?.map(|batch| batch.map_err(told)))
                 }
@@ -156,6 +148,14 @@ impl Iterator for Batches {
     }
 }
 
+/// Rows that are read at once from a file of such groups, each its bytes and its rows: as few as the group with the largest rows asks for, and not as the mean
+/// of all does. Of two thousand long texts behind a million of short ones, all would be in memory together.
+fn rows_at_once(groups: impl Iterator<Item = (i64, i64)>) -> u64 {
+    let row_bytes = |(bytes, rows): (i64, i64)| bytes.max(0).unsigned_abs() / rows.max(1).unsigned_abs();
+    let largest = groups.map(row_bytes).max().unwrap_or_default();
+    (BYTES_AT_ONCE / largest.max(1)).clamp(1, ROWS_AT_ONCE)
+}
+
 fn open(path: &Path) -> Result<File> {
     File::open(path).map_err(Error::io("open", path))
 }
@@ -176,5 +176,27 @@ fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, String>) -> Result<T
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(read) => read.map_err(|reason| Error::unreadable(path, reason)),
         Err(_) => Err(Error::unreadable(path, "its bytes make no sense")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_with_the_largest_rows_says_how_many_are_read_at_once() {
+        // bytes and rows of each group
+        type Case = (&'static [(i64, i64)], u64);
+        let cases: [Case; 6] = [
+            (&[], ROWS_AT_ONCE),
+            (&[(100_000, 1_000)], ROWS_AT_ONCE),
+            (&[(8 << 20, 1_024)], 1_024),
+            (&[(32 << 20, 1_000_000), (2_000 << 20, 2_000)], 8),
+            (&[(i64::MAX, 1), (i64::MIN, 7)], 1),
+            (&[(1 << 40, 0), (5, -1)], 1),
+        ];
+        for (groups, expected) in cases {
+            assert_eq!(rows_at_once(groups.iter().copied()), expected, "{groups:?}");
+        }
     }
 }
