@@ -101,12 +101,42 @@ impl ElementIndex {
             Test::ListAny(wanted) => wanted.as_slice(),
             _ => &[],
         };
-        let text_at = |&(row, place): &(u32, u32)| match column.get(file, row as usize) {
-            Some(ValueRef::Strings(list)) => list.get(place as usize),
-            _ => &[],
-        };
+        let text_at = move |at: &(u32, u32)| text_at(column, file, *at);
         wanted
             .iter()
             .filter_map(move |wanted| self.stands.binary_search_by(|at| text_at(at).cmp(wanted)).ok())
+    }
+}
+
+/// The string at a place of a row's list; empty where the file does not give it.
+fn text_at<'a>(column: &Column, file: &'a [u8], (row, place): (u32, u32)) -> &'a [u8] {
+    match column.get(file, row as usize) {
+        Some(ValueRef::Strings(list)) => list.get(place as usize),
+        _ => &[],
+    }
+}
+
+/// A sealed column of lists in the order of the strings that they hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ListedColumn<'a> {
+    pub(crate) index: &'a ElementIndex,
+    pub(crate) column: &'a Column,
+    pub(crate) file: &'a [u8],
+}
+
+impl<'a> ListedColumn<'a> {
+    /// How many strings there are.
+    pub(crate) fn texts(&self) -> usize {
+        self.index.stands.len()
+    }
+
+    /// A string.
+    pub(crate) fn text(&self, text: usize) -> &'a [u8] {
+        text_at(self.column, self.file, self.index.stands[text])
+    }
+
+    /// The rows that hold it, ascending.
+    pub(crate) fn rows_of(&self, text: usize) -> &'a [u32] {
+        self.index.rows_of(text)
     }
 }

@@ -37,6 +37,7 @@ pub(crate) use cache::FilterCache;
 pub(crate) use column::{Column, ColumnEntry, buffers_of};
 pub(crate) use compile::{CompiledFilter, FieldSource, Screened};
 pub(crate) use condition::Test;
+pub(crate) use elements::ListedColumn;
 pub(crate) use encoded::{decode_value, encode_value};
 pub(crate) use field_index::{FieldIndex, Indexed, Sorted};
 pub(crate) use fields::{FieldId, FieldTable};

@@ -1,8 +1,8 @@
 //! How often each value of a field occurs among some rows of a segment, in the order of the values.
 //!
 //! A sealed column is kept in that order, so counting is looking up which rows of each run are among them, or, where they are few,
-//! which run each of them is in. Of a growing segment the values are sorted, and so are those of lists, which have no order. So segments can be merged value by value, in
-//! the memory of the largest growing one, however many values there are.
+//! which run each of them is in; of lists, the rows of each string. Of a growing segment the values are sorted. So segments can be merged value by value, in the memory of what
+//! is in memory already, and of a sixteenth of the sealed rows at most, however many values there are.
 //!
 //! The order is of the values that the segment was written with. Rows that were updated since are left out of it and counted like those
 //! of a growing segment, in a list of their own.
@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use super::parts::columns::InOrder;
 use super::{Segment, SegmentView};
 use crate::interrupt::{POLL_DISTANCES, Watch};
-use crate::payload::{FieldId, Passing, SortedColumn, ValueRef};
+use crate::payload::{FieldId, ListedColumn, Passing, SortedColumn, ValueRef};
 
 /// Of so many rows with the field one at least must match for going through all to be worth it.
 const SPARSE: usize = 16;
@@ -54,7 +54,10 @@ impl SegmentView {
                         return by_runs(column, among, watch);
                     }
                 }
-                InOrder::Unknown => {}
+                InOrder::Lists(column) if among.count() * SPARSE >= self.rows as usize => {
+                    return by_texts(column, among, watch);
+                }
+                InOrder::Lists(_) | InOrder::Unknown => {}
             }
         }
         self.by_rows(field, &among, watch)
@@ -115,4 +118,23 @@ fn by_run_of_rows<'a>(column: SortedColumn<'a>, runs: &[u8], among: &Passing, wa
     let counted =
         move |run: usize| (counts[run] > 0).then(|| Some((column.value(run)?, counts[run]))).flatten();
     Box::new((0..column.runs()).filter_map(counted))
+}
+
+/// By the rows of each string that lists hold.
+fn by_texts<'a>(column: ListedColumn<'a>, among: Cow<'a, Passing>, watch: &'a Watch) -> Counted<'a> {
+    let counted = move |text: usize| {
+        let count = column.rows_of(text).iter().filter(|row| among.contains(**row)).count();
+        if count == 0 { None } else { Some((ValueRef::Text(column.text(text)), count as u64)) }
+    };
+    // A string may be in every row, or in one.
+    let mut passed = 0;
+    let goes_on = move |text: &usize| {
+        passed += 1 + column.rows_of(*text).len() as u64;
+        if passed < POLL_DISTANCES {
+            return true;
+        }
+        passed = 0;
+        !watch.poll()
+    };
+    Box::new((0..column.texts()).take_while(goes_on).filter_map(counted))
 }

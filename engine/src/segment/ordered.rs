@@ -86,7 +86,8 @@ impl SegmentView {
         };
         let walk = Ordered { view: self, segment, request, matching };
         match segment.sorted(request.field, request.watch) {
-            InOrder::Unknown => (self.sorted(request), false),
+            // Lists have no order, if their strings do.
+            InOrder::Unknown | InOrder::Lists(_) => (self.sorted(request), false),
             InOrder::Absent => (walk.last(None), true),
             InOrder::Ready(column) => (walk.run(column), true),
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use proptest::prelude::*;
 
 use crate::dir::memory::MemoryDir;
-use crate::interrupt::cancelled_at;
+use crate::interrupt::{Watch, cancelled_at};
 use crate::query::{Cursor, OrderBy, Query, SegmentPlan};
 use crate::random::SplitMix64;
 use crate::{
@@ -345,4 +345,25 @@ fn a_query_that_ends_while_updated_rows_are_put_in_order_gives_no_wrong_ones() {
     };
     assert_eq!((whole.len(), &whole[0].point.id), (20, &PointId::Num(1_019)));
     assert!(ended.len() > 3 && ended.iter().all(|hits| whole.starts_with(hits)), "{ended:?}");
+}
+
+/// The strings of all lists of all segments were gathered and sorted by every facet, at forty bytes each.
+#[test]
+fn strings_of_sealed_lists_are_counted_where_they_lie() {
+    let (db, collection) = database(Clock::default());
+    let tags = |id: u64| vec!["all".to_owned(), format!("t{}", id % 7), "all".to_owned()];
+    let point = |id: u64| Point::without_vector(id).with(TAGS, tags(id));
+    collection.upsert((0..700).map(point).collect()).unwrap();
+    db.flush().unwrap();
+    let facet = collection.facet(TAGS, None, 2).unwrap();
+    let counts: Vec<(Value, u64)> = facet.counts.into_iter().map(|of| (of.value, of.count)).collect();
+    assert_eq!((facet.rows, facet.values), (700, 8));
+    assert_eq!(counts, [("all".into(), 700), ("t0".into(), 100)]);
+    let (view, watch) = (collection.view(), Watch::default());
+    let segment = view.state.segments.iter().find(|segment| segment.as_sealed().is_some()).unwrap();
+    let (field, _) = view.state.fields.find(TAGS).unwrap();
+    let passing = segment.passing(None, &watch);
+    for counted in segment.counted(field, &passing, &watch) {
+        assert_eq!(counted.size_hint(), (0, Some(8)), "found as they are asked for");
+    }
 }

@@ -25,7 +25,7 @@ use crate::interrupt::Watch;
 use crate::pace::{Halt, Pace, Steps};
 use crate::payload::{
     ArrowColumns, Column, ColumnEntry, FieldId, FieldIndex, FieldTable, FieldType, FilterCache, Indexed,
-    Layout, Screen, Sorted, SortedColumn, Test, ValueRef, buffers_of, layout,
+    Layout, ListedColumn, Screen, Sorted, SortedColumn, Test, ValueRef, buffers_of, layout,
 };
 use crate::schema_codes::decode_field_type;
 use crate::segment::blocks::{BlockWriter, Fault};
@@ -189,6 +189,7 @@ pub(in crate::segment) enum InOrder<'a> {
     /// No row has the field.
     Absent,
     Ready(SortedColumn<'a>),
+    Lists(ListedColumn<'a>),
     /// Its values have no order, or another thread is putting them into it, or the watch ended that.
     Unknown,
 }
@@ -288,6 +289,7 @@ impl SealedColumns {
             Some(FieldIndex::Values(index)) => {
                 InOrder::Ready(SortedColumn { index, column, file, rows: self.rows })
             }
+            Some(FieldIndex::Elements(index)) => InOrder::Lists(ListedColumn { index, column, file }),
             _ => InOrder::Unknown,
         }
     }
