@@ -21,7 +21,7 @@ use crate::schema::{DEFAULT_VECTOR, Schema, VectorId, check_field_name};
 use crate::scope::RowFilter;
 use crate::text::Analyzer;
 
-pub(crate) use vectors::{dense, multi, sparse, vector};
+pub(crate) use vectors::{dense, multi_query, sparse, vector};
 
 /// Checks the name of a collection: `[A-Za-z0-9][A-Za-z0-9_.-]*`.
 pub(crate) fn collection_name(name: &str) -> Result<()> {

@@ -77,6 +77,9 @@ async def test_sources_are_fused_rescored_and_ordered(client: Any, name: str) ->
     fused = await notes.query(Fuse([near.weighted(10.0), far.weighted(0.1)], "weighted", candidates=4))
     assert ids(fused) == [0, 1, 2, 3]
     assert ids(await notes.query(Fuse([near, TextQuery("bread")], rrf_k=0.5), k=1)) == [1]
+    # It was passed over without a word.
+    with pytest.raises(ValueError, match="`rrf_k` is of reciprocal ranks"):
+        await notes.query(Fuse([near, far], "weighted", rrf_k=0.5), k=1)
     assert ids(await notes.query(Rescore(near, by=far, candidates=2), k=2)) == [1, 0]
     assert ids(await notes.recommend([0], k=2)) == [1, 2]
     assert ids(await notes.recommend([[1.0, 0.0]], [3], k=1, strategy="best_score")) == [0]

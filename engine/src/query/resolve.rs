@@ -28,6 +28,12 @@ use crate::search::{WordsRequest, WordsSearch};
 use crate::validate;
 use crate::vectors::Slot;
 
+/// Weights of a fusion are within these, or 0: scores are of 32 bits, and beyond them sums have no end or vanish, and rows no order.
+const WEIGHT_MIN: f32 = 1e-30;
+const WEIGHT_MAX: f32 = 1e30;
+/// Beyond it the scores of two places that follow each other are one in 32 bits.
+const RANK_K_MAX: f32 = 1e6;
+
 /// Checks a source against a view.
 pub(super) fn resolve<'a>(view: &'a ViewState, source: &Source) -> Result<Node<'a>> {
     resolve_at(view, source, "source")
@@ -216,18 +222,16 @@ impl<'a> Resolving<'a> {
         check_limit(&at, "FUSE_SOURCES_MAX", FUSE_SOURCES_MAX, fuse.sources.len())?;
         check_candidates(path, fuse.candidates)?;
         if let Fusion::ReciprocalRank { k } = fuse.method
-            && !(k.is_finite() && k >= 0.0)
+            && !(0.0..=RANK_K_MAX).contains(&k)
         {
-            return Err(Error::invalid(
-                format!("{path}.method.k"),
-                format!("{k} is not 0 or a number above"),
-            ));
+            let reason = format!("it is a number from 0 to {RANK_K_MAX}, not {k}");
+            return Err(Error::invalid(format!("{path}.method.k"), reason));
         }
         let mut nodes = Vec::with_capacity(fuse.sources.len());
         for (index, (source, weight)) in fuse.sources.iter().enumerate() {
             let at = format!("{at}[{index}]");
-            if !(weight.is_finite() && *weight >= 0.0) {
-                let reason = format!("a weight of {weight} is not 0 or a number above");
+            if *weight != 0.0 && !(WEIGHT_MIN..=WEIGHT_MAX).contains(weight) {
+                let reason = format!("a weight is 0, or from {WEIGHT_MIN:e} to {WEIGHT_MAX:e}, not {weight}");
                 return Err(Error::invalid(format!("{at}.weight"), reason));
             }
             let node = self.node(source, &at, depth + 1)?;

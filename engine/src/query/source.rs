@@ -223,7 +223,7 @@ pub enum Fusion {
     /// where it is not; the sum counts (Cormack, Clarke and Büttcher, "Reciprocal rank fusion outperforms Condorcet and
     /// individual rank learning methods", 2009). Rows that a source scores alike have their places in the order of their ids.
     ReciprocalRank {
-        /// How little first places count above others; 60 in the paper.
+        /// How little first places count above others, 0 to a million; 60 in the paper.
         k: f32,
     },
     /// By scores: those of a source's candidates are stretched to 0 for the worst and 1 for the best of them, and the
@@ -235,8 +235,8 @@ pub enum Fusion {
 /// One ranking of several sources.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fuse {
-    /// The sources, 1 to [`FUSE_SOURCES_MAX`](crate::limits::FUSE_SOURCES_MAX), and how much each counts: a finite number, at
-    /// least 0, and not 0 for all.
+    /// The sources, 1 to [`FUSE_SOURCES_MAX`](crate::limits::FUSE_SOURCES_MAX), and how much each counts: 0, or a number from 1e-30 to
+    /// 1e30, and not 0 for all.
     pub sources: Vec<(Source, f32)>,
     /// How one score is made of theirs.
     pub method: Fusion,

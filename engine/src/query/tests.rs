@@ -70,6 +70,10 @@ fn errors_name_the_place_and_the_limit() {
         deep = fuse(vec![deep]);
     }
     let many = vec![fuse(vec![near(); FUSE_SOURCES_MAX]); 4];
+    let weighing = |weight: f32| Source::from(Fuse::weighted([(near(), 1.0), (near(), weight)]));
+    let by_rank = |k: f32| {
+        Source::from(Fuse { method: Fusion::ReciprocalRank { k }, ..Fuse::reciprocal_rank([near()]) })
+    };
     let recommend = |strategy| Source::from(Recommend::like(Vec::<u64>::new()).strategy(strategy));
     let cases = [
         (Query::nearest([1.0, 0.0], 0), "k: "),
@@ -89,18 +93,16 @@ fn errors_name_the_place_and_the_limit() {
         (query(deep), "source.fuse.sources[0].fuse.sources[0].fuse.sources[0]"),
         (query(fuse(many)), "source: 65 is beyond the limit QUERY_SOURCES_MAX"),
         (query(Fuse::weighted([(near(), -1.0)]).into()), "source.fuse.sources[0].weight: "),
+        // Two such made every sum infinite, and no sum of such as the other is above 0: rows came in the order of their ids.
+        (query(weighing(f32::MAX)), "source.fuse.sources[1].weight: a weight is 0, or from 1e-30 to 1e30"),
+        (query(weighing(1e-44)), "source.fuse.sources[1].weight: a weight is 0, or from 1e-30 to 1e30"),
+        (query(by_rank(1e9)), "source.fuse.method.k: it is a number from 0 to 1000000, not 1000000000"),
         (query(Fuse::weighted([(near(), 0.0)]).into()), "source.fuse.sources: one weight"),
         (
             query(Fuse::weighted([(OrderBy::ascending("id"), 1.0)]).into()),
             "source.fuse.sources[0].order_by: it gives an order and no scores",
         ),
-        (
-            query(
-                Fuse { method: Fusion::ReciprocalRank { k: f32::NAN }, ..Fuse::reciprocal_rank([near()]) }
-                    .into(),
-            ),
-            "source.fuse.method.k: ",
-        ),
+        (query(by_rank(f32::NAN)), "source.fuse.method.k: "),
         (
             query(Fuse::reciprocal_rank([near()]).candidates(CANDIDATES_MAX + 1).into()),
             "source.fuse.candidates: 10001 is beyond the limit CANDIDATES_MAX",

@@ -26,7 +26,7 @@ impl MultiQuery {
     ) -> Result<Self> {
         match view.schema.vector(name_path, name)? {
             (number, VectorKind::Multi(options)) => {
-                let query = validate::multi(path, query, options)?;
+                let query = validate::multi_query(path, query, options)?;
                 Ok(Self { number, max_sim: MaxSim::new(query, options.dimension) })
             }
             (_, kind) => {

@@ -116,6 +116,23 @@ pub(crate) fn multi(path: &str, vectors: Vec<Vec<f32>>, options: &MultiOptions) 
     vectors.into_iter().enumerate().map(checked).collect()
 }
 
+/// The same of those that are asked for: their products are added up, and so no vector's length alone keeps a score finite.
+pub(crate) fn multi_query(
+    path: &str,
+    vectors: Vec<Vec<f32>>,
+    options: &MultiOptions,
+) -> Result<Vec<Vec<f32>>> {
+    let vectors = multi(path, vectors, options)?;
+    let length: f64 = vectors.iter().map(|vector| squared_length(vector).sqrt()).sum();
+    if length > LENGTH_MAX {
+        let reason = format!(
+            "its vectors have a length of {length:.1e} together, beyond {LENGTH_MAX:e}, where sums of products overflow"
+        );
+        return Err(Error::invalid(path, reason));
+    }
+    Ok(vectors)
+}
+
 /// Checks a vector of some kind and brings it to the form that is stored.
 pub(crate) fn vector(path: &str, vector: Vector, kind: &VectorKind) -> Result<Vector> {
     Ok(match (vector, kind) {
@@ -161,6 +178,19 @@ mod tests {
             assert!(dense("query", vec![4e18, -4e18], &options).is_ok());
         }
         assert!((4.0 * LENGTH_MAX * LENGTH_MAX) < f64::from(f32::MAX) / 2.0);
+    }
+
+    /// Two rows with infinite scores have no order, and a weighted fusion of infinite scores is no number.
+    #[test]
+    fn a_multi_vector_whose_sums_overflow_is_not_asked_for() {
+        let options = MultiOptions::new(2).metric(Metric::Dot);
+        let long = || vec![vec![4e18, 0.0], vec![0.0, 4e18]];
+        assert!(multi("v", long(), &options).is_ok(), "each is compared by itself");
+        let error = multi_query("query", long(), &options).unwrap_err().to_string();
+        assert!(error.starts_with("query: its vectors have a length of 8.0e18 together"), "{error}");
+        let unit = MultiOptions::new(2).metric(Metric::Cosine);
+        assert!(multi_query("query", long(), &unit).is_ok());
+        assert!(multi_query("query", vec![vec![1.0, 0.0]; MULTI_VECTORS_MAX], &options).is_ok());
     }
 
     #[test]

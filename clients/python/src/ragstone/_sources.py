@@ -137,13 +137,15 @@ class Fuse(Source):
     method: Literal["rrf", "weighted"] = "rrf"
     """By reciprocal ranks: `weight / (rrf_k + place)` in each source; or by scores, stretched to 0 … 1 in each, times its weight."""
     rrf_k: float | None = None
-    """How little first places count above others, 0 or more; 60 if None."""
+    """How little first places count above others, 0 to a million; 60 if None. Of reciprocal ranks alone."""
     candidates: int | None = None
     """How many points each source is asked for, at most 10,000; 100 if None."""
 
     def _fill(self, wire: v1.Source) -> None:
         wire.fuse.sources.extend(source.wire() for source in self.sources)
         if self.method == "weighted":
+            if self.rrf_k is not None:
+                raise ValueError("`rrf_k` is of reciprocal ranks, and `method` is weighted")
             wire.fuse.weighted.SetInParent()
         elif self.method != "rrf":
             raise ValueError(f"`method` is one of rrf, weighted, and not {self.method!r}")
