@@ -95,6 +95,9 @@ def test_what_would_lose_a_condition_is_refused() -> None:
         F.a.exists() & "b exists"  # type: ignore[operator]
     with pytest.raises(AttributeError):
         F.__wrapped__  # noqa: B018
+    # It asked for "e" or "n".
+    with pytest.raises(TypeError, match="`lang`: the letters of a text are no values"):
+        F.lang.in_("en")
 
 
 async def test_the_server_passes_what_a_filter_says(client: Any, name: str) -> None:

@@ -159,6 +159,8 @@ class Field:
 
     def in_(self, values: Iterable[Any]) -> Filter:
         """It has one of these values; of none, nothing passes."""
+        if isinstance(values, (str, bytes)):
+            raise TypeError(f"`{self._name}`: the letters of a text are no values: write in_([{values!r}])")
 
         def fill(wire: v1.Filter) -> None:
             for value in values:
