@@ -52,7 +52,7 @@ impl Scored {
             let mut begun = reports.begin(index, segment, &mut stats);
             stats.segments += 1;
             let slots: Vec<u32> = segment.passing(run.filter.as_deref(), run.watch).iter().collect();
-            begun.takes(SegmentPlan::ScanRows, slots.len());
+            begun.takes(SegmentPlan::ScanRows, 0);
             let mut found = 0;
             for slots in slots.chunks(ROWS_AT_ONCE) {
                 if run.watch.poll() {
@@ -66,6 +66,8 @@ impl Scored {
                     kept.offer((-score, index, Slot(*slot)));
                 }
             }
+            // Which have the vector is known by now.
+            begun.counts(|| found);
             reports.end(begun, found, &mut stats, run.watch);
         }
         run.count(stats);

@@ -52,9 +52,9 @@ pub struct SegmentReport {
     pub sealed: bool,
     /// Rows, dead ones included.
     pub rows: u64,
-    /// Live rows that the stage may return: those that pass the filter and have what it looks at. Not counted where all
-    /// rows were left out without a look, nor where the search was interrupted before: 0 of what is not [`exact`](Self::exact)
-    /// says that, and not that none matches.
+    /// Live rows that the stage may return: those that pass the filter and have the vector that it looks at; where lists of an inverted index
+    /// are read, or values put in order, all that pass. Not counted where all rows were left out without a look, nor where the search was
+    /// interrupted before: 0 of what is not [`exact`](Self::exact) says that, and not that none matches.
     pub matching: u64,
     /// The ways taken, in order; a second one follows where the first gave fewer rows than there are, and in a range a wider walk where
     /// one was not wide enough.

@@ -61,8 +61,11 @@ fn the_nearest_by_max_sim_are_those_of_brute_force() {
                 live.iter().map(|(id, row)| (max_sim(&query, row, metric), *id)).collect();
             truth.sort_by(|a, b| b.0.total_cmp(&a.0));
             let nearest = Nearest::new(query).by("late");
-            let found = rows.query(&Query::new(nearest.clone(), 7)).unwrap();
+            let found = rows.query(&Query::new(nearest.clone(), 7).explain()).unwrap();
             assert!(found.stats.exact && found.hits.len() == 7);
+            // Rows without the vector, which no answer has, were counted with these.
+            let segments = &found.explain.as_ref().unwrap().stages[0].segments;
+            assert_eq!(segments.iter().map(|segment| segment.matching).sum::<u64>(), live.len() as u64);
             for (hit, (expected, id)) in found.hits.iter().zip(&truth) {
                 assert!((hit.score.unwrap() - expected).abs() < 2e-2, "{hit:?} {expected}");
                 assert_eq!(hit.point.id, PointId::Num(*id));
