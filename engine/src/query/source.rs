@@ -72,7 +72,8 @@ impl Nearest {
 /// ([`Rescore`]), it scores those without any of the words 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TextQuery {
-    /// Which fields, each with how much its score counts; all that are searched by word if there are none.
+    /// Which fields, at most [`FIELDS_MAX`](crate::limits::FIELDS_MAX), each with how much its score counts, from a thousandth to a thousand; all that
+    /// are searched by word if there are none.
     pub fields: Vec<(String, f32)>,
     /// Words, analysed as the field's texts are.
     pub query: String,

@@ -124,6 +124,10 @@ fn errors_name_the_place_and_the_limit() {
             query(Recommend::like(vec![1; EXAMPLES_MAX + 1]).into()),
             "source.recommend: 257 is beyond the limit EXAMPLES_MAX",
         ),
+        (
+            query(TextQuery { fields: vec![("id".into(), 1.0); 257], ..TextQuery::new("the") }.into()),
+            "source.text.fields: 257 is beyond the limit FIELDS_MAX",
+        ),
         (query(near()).filter(Filter::eq("no", 1)), "filter.no: "),
         (query(near()).threshold(f32::NAN), "threshold: NaN"),
         (query(OrderBy::ascending("id").into()).threshold(1.0), "threshold: the source gives an order"),

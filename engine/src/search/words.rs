@@ -7,7 +7,7 @@ use super::pieces::{Piece, Pieces, PostingsFound};
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
 use crate::interrupt::Watch;
-use crate::limits::{QUERY_TERMS_MAX, check_limit};
+use crate::limits::{FIELDS_MAX, QUERY_TERMS_MAX, check_limit};
 use crate::payload::{CompiledFilter, FieldId};
 use crate::segment::{SegmentView, TextPart};
 use crate::text::{Analysis, Analyzer, FieldQuery, TextSearch};
@@ -40,6 +40,8 @@ impl<'a> WordsSearch<'a> {
     /// # Errors
     /// [`Error::UnknownField`], [`Error::Invalid`] or [`Error::Limit`], naming the field or the part of the query.
     pub(crate) fn new(view: &'a ViewState, request: &WordsRequest<'_>) -> Result<Self> {
+        // A query that is of stop words alone has no terms that would be too many.
+        check_limit("fields", "FIELDS_MAX", FIELDS_MAX, request.fields.len())?;
         let asked = fields_of(view, request.fields)?;
         let query = |(_, analyzer, boost): &(FieldId, Analyzer, f32)| FieldQuery {
             boost: *boost,

@@ -358,7 +358,7 @@ fn strings_of_sealed_lists_are_counted_where_they_lie() {
     let facet = collection.facet(TAGS, None, 2).unwrap();
     let counts: Vec<(Value, u64)> = facet.counts.into_iter().map(|of| (of.value, of.count)).collect();
     assert_eq!((facet.rows, facet.values), (700, 8));
-    assert_eq!(counts, [("all".into(), 700), ("t0".into(), 100)]);
+    assert_eq!(counts, [(Value::from("all"), 700), (Value::from("t0"), 100)]);
     let (view, watch) = (collection.view(), Watch::default());
     let segment = view.state.segments.iter().find(|segment| segment.as_sealed().is_some()).unwrap();
     let (field, _) = view.state.fields.find(TAGS).unwrap();

@@ -20,7 +20,7 @@ class Source:
     """What points are ranked by; the classes derived from it."""
 
     weight: float | None = None
-    """In a `Fuse`, how much the source counts: 0 or more; 1 if None."""
+    """In a `Fuse`, how much the source counts: 0, or from 1e-30 to 1e30, and not 0 for all; 1 if None."""
 
     def weighted(self, weight: float) -> Source:
         """The same source with this weight."""
