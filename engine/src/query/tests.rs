@@ -381,6 +381,7 @@ fn rows_that_are_given_are_read_if_they_pass() {
         points.into_iter().map(|point| point.map(|point| point.payload)).collect()
     };
     assert_eq!(read(None), [of_id(4), of_id(5), of_id(2_002), None, of_id(-1), of_id(4)]);
+    assert_eq!(read(Some(&Filter::AllTenants)), read(None));
     let third = Filter::eq("third", 1);
     assert_eq!(read(Some(&third)), [of_id(4), None, of_id(2_002), None, None, of_id(4)]);
     let whole = view.select(&ids, None, &Select { vectors: Names::All, ..Select::default() }).unwrap();

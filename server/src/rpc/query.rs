@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use prost::Message as _;
 use ragstone::query::{Names, Query, QueryHit, QueryResponse as Found, Select};
-use ragstone::{Collection, Interrupted, PointId, View};
+use ragstone::{Collection, Filter, Interrupted, Point, PointId, View};
 use ragstone_proto::v1::{self, QueryRequest, QueryResponse};
 use ragstone_rag::Rag;
 use tonic::Status;
@@ -138,6 +138,7 @@ impl Asked {
         let later = later(&mut query);
         // What is read later is there as it was found.
         let view = if later.is_some() { view.as_of_now() } else { view };
+        check_later(&view, later.as_ref()).map_err(|error| Failed::Engine(error).at(&paths))?;
         let found = view.query(&query).map_err(|error| Failed::Engine(error).at(&paths))?;
         if limit.is_some() && found.stats.interrupted == Some(Interrupted::OutOfTime) {
             self.lately.was_cut();
@@ -199,14 +200,22 @@ pub(super) fn rows_of(query: &Query) -> usize {
     query.group.as_ref().map_or(query.k, |group| query.k.saturating_mul(group.per_group))
 }
 
-/// Many hits are first found without their payload, which is then fetched by slices, so that an answer that becomes too large is noticed before
+/// Many hits are first found without what is wanted of them, which is then fetched by slices, so that an answer that becomes too large is noticed before
 /// all of it has been read: what is to be fetched so.
-fn later(query: &mut Query) -> Option<Select> {
-    let Select { fields, vectors } = &query.select;
-    let is_large = rows_of(query) > READ_SLICE;
-    let is_later = is_large && *fields == Names::All && !matches!(vectors, Names::Only(_));
+pub(super) fn later(query: &mut Query) -> Option<Select> {
     let nothing = Select { fields: Names::None, vectors: Names::None };
+    let is_later = rows_of(query) > READ_SLICE && query.select != nothing;
     is_later.then(|| std::mem::replace(&mut query.select, nothing))
+}
+
+/// Names of what is fetched later are refused before anything is searched, and though nothing be found.
+pub(super) fn check_later(view: &View, later: Option<&Select>) -> ragstone::Result<()> {
+    later.map_or(Ok(()), |select| selected(view, &[], select).map(drop))
+}
+
+/// What is wanted of hits. Whose they are was asked when they were searched.
+fn selected(view: &View, ids: &[PointId], select: &Select) -> ragstone::Result<Vec<Option<Point>>> {
+    view.select(ids, Some(&Filter::AllTenants), select)
 }
 
 /// Hits on their way into the answer.
@@ -267,16 +276,9 @@ impl Reading<'_> {
     /// Fetches what is still to be read, of a view in which nothing expires meanwhile.
     fn read(&self, select: &Select, hits: Vec<QueryHit>) -> Result<Vec<QueryHit>, Failed> {
         let ids: Vec<PointId> = hits.iter().map(|hit| hit.point.id.clone()).collect();
-        let points = self.view.get(&ids).map_err(Failed::Engine)?;
-        let there = hits.into_iter().zip(points).filter_map(|(hit, point)| {
-            let mut point = point?;
-            if select.vectors == Names::None {
-                point.vector = None;
-                point.vectors.clear();
-            }
-            Some(QueryHit { point, ..hit })
-        });
-        Ok(there.collect())
+        let points = selected(self.view, &ids, select).map_err(Failed::Engine)?;
+        let there = hits.into_iter().zip(points);
+        Ok(there.filter_map(|(hit, point)| Some(QueryHit { point: point?, ..hit })).collect())
     }
 }
 
@@ -318,6 +320,28 @@ mod tests {
     fn request() -> QueryRequest {
         let query = Some(Asks::Vector(v1::Vector { values: vec![0.5; 1_536] }));
         QueryRequest { collection: "c".to_owned(), query, k: 10, ..QueryRequest::default() }
+    }
+
+    /// Ten thousand long texts were read before the first of them was counted, where they were asked for by their field's name.
+    #[test]
+    fn what_many_hits_have_is_read_later_whatever_is_wanted_of_them() {
+        let nothing = Select { fields: Names::None, vectors: Names::None };
+        let some = [
+            Select::default(),
+            Select { fields: Names::of(["text"]), ..nothing.clone() },
+            Select { vectors: Names::of([""]), ..nothing.clone() },
+            Select { vectors: Names::All, ..nothing.clone() },
+        ];
+        for select in some {
+            let mut few = Query::nearest([1.0], READ_SLICE).select(select.clone());
+            assert_eq!((later(&mut few), &few.select), (None, &select));
+            let mut groups = Query::nearest([1.0], READ_SLICE).group("by", 2).select(select.clone());
+            let mut many = Query::nearest([1.0], READ_SLICE + 1).select(select.clone());
+            for query in [&mut groups, &mut many] {
+                assert_eq!((later(query), &query.select), (Some(select.clone()), &nothing));
+            }
+        }
+        assert_eq!(later(&mut Query::nearest([1.0], READ_SLICE + 1).select(nothing)), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ragstone::query::Query;
+use ragstone::query::{Query, Select};
 use ragstone::{Collection, View};
 use ragstone_proto::v1::search_service_server::SearchService;
 use ragstone_proto::v1::{
@@ -14,8 +14,8 @@ use tonic::{Request, Response, Status};
 
 use super::answer::{Budget, Refused};
 use super::paths::{in_slice, renamed};
-use super::query::{Failed, Reading, embed, milliseconds, rows_of, stages_of};
-use super::{Services, range};
+use super::query::{Failed, Reading, check_later, embed, later, milliseconds, rows_of, stages_of};
+use super::{READ_SLICE, Services, range};
 use crate::convert::{self, QueryPaths};
 use crate::limits::{K_MAX, SEARCH_BATCH_MAX, check_count};
 use crate::status;
@@ -92,7 +92,7 @@ impl SearchService for Services {
             for drawn in queries.iter().filter_map(|query| recall.draw(rows.name(), query)) {
                 drawn.measure(&view);
             }
-            let responses = run_all(&view, &queries, &paths, &mut budget)?;
+            let responses = run_all(&view, queries, &paths, &mut budget)?;
             let results = Some(responses.iter().map(|response| response.hits.len()).sum::<usize>());
             let timings = stages_of(embed_ms, milliseconds(started, Instant::now()));
             stages.were(&timings, Figures { results, ..Figures::default() });
@@ -125,30 +125,39 @@ impl SearchService for Services {
     }
 }
 
-/// What many queries find. So many at a time as ask for [`K_MAX`] rows together: what was found and does not fit the response
-/// is at most so much.
+/// Rows of small queries that are read before they are counted; enough for some threads.
+const READ_AT_ONCE: usize = 20 * READ_SLICE;
+
+/// What many queries find. So many at a time as ask for [`K_MAX`] rows together, and read [`READ_AT_ONCE`]: what was found and does not fit the
+/// response is at most so much.
 fn run_all(
     view: &View,
-    queries: &[Query],
+    mut queries: Vec<Query>,
     paths: &[QueryPaths],
     budget: &mut Budget,
 ) -> Result<Vec<QueryResponse>, Refused> {
+    let laters: Vec<Option<Select>> = queries.iter_mut().map(later).collect();
+    for (index, later) in laters.iter().enumerate() {
+        check_later(view, later.as_ref())
+            .map_err(|error| renamed(error, |field| in_batch(&format!("queries[{index}].{field}"), paths)))?;
+    }
     let mut responses = Vec::with_capacity(queries.len());
     while responses.len() < queries.len() {
         let first = responses.len();
-        let mut rows = 0;
-        let more = |query: &&Query| {
+        let (mut rows, mut read) = (0, 0);
+        let more = |(query, later): &(&Query, &Option<Select>)| {
             rows += rows_of(query);
-            rows <= K_MAX
+            read += if later.is_some() { 0 } else { rows_of(query) };
+            rows <= K_MAX && read <= READ_AT_ONCE
         };
-        let count = queries[first..].iter().take_while(more).count().max(1);
+        let count = queries[first..].iter().zip(&laters[first..]).take_while(more).count().max(1);
         let chunk = &queries[first..first + count];
         let found = view.query_batch(chunk).map_err(|error| {
             let error = in_slice(error, "queries", first);
             renamed(error, |field| in_batch(field, paths))
         })?;
-        for found in found {
-            let answered = Reading { view, later: None, budget: Some(&mut *budget) }.answer(found);
+        for (found, later) in found.into_iter().zip(&laters[first..]) {
+            let answered = Reading { view, later: later.clone(), budget: Some(&mut *budget) }.answer(found);
             responses.push(answered.map_err(Failed::refused)?);
         }
     }

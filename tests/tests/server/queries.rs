@@ -159,6 +159,15 @@ async fn batches_are_answered_in_their_order() {
     let wrong = Query::vector("", [1.0], 1);
     let error = client.query_batch("c", [large(), large(), wrong]).await.unwrap_err();
     assert_eq!(error.field_violations()[0].field, "queries[2].vector");
+    // What is read of so many later is what is read of few at once, and names that are wrong are told before.
+    let few = || Query::vector("", [1.0, 0.0], 12);
+    let one = |query: Query| query.fields(["year"]).vectors([""]);
+    let answers = client.query_batch("c", [one(few()), one(large())]).await.unwrap();
+    assert!(answers[0].hits == answers[1].hits && answers[0].hits[0].payload.len() == 1);
+    let alone = client.query(one(Query::vector("c", [1.0, 0.0], 9_000))).await.unwrap();
+    assert_eq!(alone.hits, answers[0].hits);
+    let error = client.query_batch("c", [few(), large().fields(["year", "colour"])]).await.unwrap_err();
+    assert_eq!(error.field_violations()[0].field, "queries[1].fields[1].colour");
     server.stop().await;
 }
 
