@@ -68,6 +68,8 @@ pub const GROUPS_MAX: usize = 1_000;
 pub const GROUP_ROWS_MAX: usize = 1_000;
 /// Values that one facet lists.
 pub const FACET_VALUES_MAX: usize = 10_000;
+/// Bytes of the values that one facet lists, together.
+pub const FACET_BYTES_MAX: usize = 64 << 20;
 /// Width of a graph walk (`ef`).
 pub const EF_MAX: usize = 100_000;
 /// Links of a graph node on the base layer.

@@ -79,6 +79,7 @@
 //! | [`GROUP_ROWS_MAX`] | 1,000 of a group | INVALID_ARGUMENT |
 //! | [`FACET_VALUES_DEFAULT`] | 10 where no number is asked for | none |
 //! | [`FACET_VALUES_MAX`] | 10,000 | INVALID_ARGUMENT |
+//! | [`FACET_BYTES_MAX`] | 64 MiB of these values together | INVALID_ARGUMENT |
 //! | [`SEARCH_BATCH_MAX`] | 10,000 queries | INVALID_ARGUMENT |
 //! | [`SEARCH_BATCH_ROWS_MAX`] | 1,000,000 of a batch | INVALID_ARGUMENT |
 //! | [`FILTER_DEPTH_MAX`] | 32 levels | INVALID_ARGUMENT |

@@ -160,7 +160,8 @@ impl View {
     ///
     /// # Errors
     /// [`Error::UnknownField`](crate::Error::UnknownField); [`Error::Invalid`](crate::Error::Invalid) or
-    /// [`Error::Limit`](crate::Error::Limit) name `limit`. Filters fail as in [`search`](Self::search).
+    /// [`Error::Limit`](crate::Error::Limit) name `limit`, the latter also where so many values have more than
+    /// [`FACET_BYTES_MAX`](crate::limits::FACET_BYTES_MAX) together. Filters fail as in [`search`](Self::search).
     pub fn facet(&self, field: &str, filter: Option<&Filter>, limit: usize) -> Result<Facet> {
         query::facet(&self.state.current(), field, filter, limit, &self.watch())
     }

@@ -11,7 +11,7 @@ use super::resolve::kinds;
 use crate::collection::ViewState;
 use crate::error::{Error, Result};
 use crate::interrupt::Watch;
-use crate::limits::{FACET_VALUES_MAX, check_limit};
+use crate::limits::{FACET_BYTES_MAX, FACET_VALUES_MAX, check_limit};
 use crate::payload::{CompiledFilter, FieldType, Filter, Passing, Value, ValueRef};
 use crate::segment::{Counted, SegmentView};
 
@@ -104,6 +104,7 @@ pub(crate) fn facet(
         rows = view.segments.iter().zip(&passing).map(having).sum();
         watch.went_on()?;
     }
+    check_bytes(kept.iter().map(|Reverse((_, _, value))| value.0))?;
     let listed = kept.into_sorted_vec().into_iter();
     let counts =
         listed.map(|Reverse((count, _, value))| FacetCount { value: value.0.to_value(), count }).collect();
@@ -119,4 +120,24 @@ fn least<'a>(counted: &mut [Peekable<Counted<'a>>]) -> Option<(ValueRef<'a>, u64
         total += list.next_if(|(next, _)| next.order(value).is_eq()).map_or(0, |(_, count)| count);
     }
     Some((value, total))
+}
+
+/// Refuses values that would be too much in memory together. Until they are listed they lie where they are, and each may be a whole text.
+fn check_bytes<'a>(values: impl Iterator<Item = ValueRef<'a>>) -> Result<()> {
+    let bytes: usize = values.map(ValueRef::size_bytes).sum();
+    check_limit("limit", "FACET_BYTES_MAX", FACET_BYTES_MAX, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_are_whole_texts_are_not_all_listed() {
+        let text = vec![b'x'; 1 << 20];
+        let of = |count: usize| check_bytes(std::iter::repeat_n(ValueRef::Text(&text), count));
+        assert!(of(FACET_BYTES_MAX >> 20).is_ok());
+        let error = of((FACET_BYTES_MAX >> 20) + 1).unwrap_err().to_string();
+        assert_eq!(error, "limit: 68157440 is beyond the limit FACET_BYTES_MAX = 67108864");
+    }
 }
