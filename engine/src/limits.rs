@@ -78,9 +78,9 @@ pub const GRAPH_DEGREE_MAX: usize = 256;
 pub const FILTER_DEPTH_MAX: usize = 32;
 /// Nodes and values of a filter tree.
 pub const FILTER_TERMS_MAX: usize = 10_000;
-/// Bytes of a filter as text ([`Filter::parse`](crate::Filter::parse)).
+/// Bytes of a filter as text ([`Filter::parse`](crate::Filter::parse)), and of the text of a [`Filter::Match`](crate::Filter::Match).
 pub const FILTER_TEXT_BYTES_MAX: usize = 1 << 20;
-/// Distinct terms of one search by word, of all its fields together.
+/// Distinct terms of one search by word, of all its fields together, and of one [`Filter::Match`](crate::Filter::Match).
 pub const QUERY_TERMS_MAX: usize = 1_024;
 /// Bytes of one schema attribute's value.
 pub const ATTRIBUTE_BYTES_MAX: usize = 64 << 10;

@@ -69,7 +69,7 @@
 //! | [`K_MAX`] | 10,000 | INVALID_ARGUMENT |
 //! | [`RANGE_ROWS_MAX`] | 100,000 | INVALID_ARGUMENT |
 //! | [`EF_MAX`] | 100,000 | INVALID_ARGUMENT |
-//! | [`QUERY_TERMS_MAX`] | 1,024 words | INVALID_ARGUMENT |
+//! | [`QUERY_TERMS_MAX`] | 1,024 words, also of a filter's `match` | INVALID_ARGUMENT |
 //! | [`QUERY_DEPTH_MAX`] | 8 levels | INVALID_ARGUMENT |
 //! | [`QUERY_SOURCES_MAX`] | 64 in a query | INVALID_ARGUMENT |
 //! | [`FUSE_SOURCES_MAX`] | 16 in a fusion | INVALID_ARGUMENT |
@@ -84,6 +84,7 @@
 //! | [`SEARCH_BATCH_ROWS_MAX`] | 1,000,000 of a batch | INVALID_ARGUMENT |
 //! | [`FILTER_DEPTH_MAX`] | 32 levels | INVALID_ARGUMENT |
 //! | [`FILTER_TERMS_MAX`] | 10,000 nodes and values | INVALID_ARGUMENT |
+//! | [`FILTER_TEXT_BYTES_MAX`] | 1 MiB of the text of a `match` | INVALID_ARGUMENT |
 //! | [`DOCUMENT_BYTES_MAX`] | 16 MiB | INVALID_ARGUMENT |
 //! | [`HTML_NODES_MAX`] | 1,000,000 elements, texts and attributes of a page, which take about 200 MiB while it is read | INVALID_ARGUMENT |
 //! | [`PDF_PROCESSES_MAX`] | 2 PDFs read at a time, each in a process of its own | it waits |

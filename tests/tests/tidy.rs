@@ -333,14 +333,13 @@ fn normalised(path: &Path) -> String {
 }
 
 /// Limits of what the wire does not offer.
-const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 16] = [
+const LIMITS_OF_THE_LIBRARY_ALONE: [&str; 15] = [
     "ATTRIBUTES_MAX",
     "ATTRIBUTE_BYTES_MAX",
     "DB_ATTRIBUTES_BYTES_MAX",
     "DB_ATTRIBUTES_MAX",
     "DB_ATTRIBUTE_BYTES_MAX",
     "DB_ATTRIBUTE_KEY_BYTES_MAX",
-    "FILTER_TEXT_BYTES_MAX",
     "GRAPH_DEGREE_MAX",
     "GRAPH_DEGREE_MIN",
     "LOG_FILE_BYTES_MAX",

@@ -17,10 +17,12 @@ use super::condition::{Test, contains_test, in_test, range_test};
 use super::{FieldId, FieldTable, FieldType, Filter, GeoPoint, Range, Screen, Value, ValueRef};
 use crate::error::{Error, Result};
 use crate::interrupt::Watch;
-use crate::limits::{FILTER_DEPTH_MAX, FILTER_TERMS_MAX, check_limit};
+use crate::limits::{
+    FILTER_DEPTH_MAX, FILTER_TERMS_MAX, FILTER_TEXT_BYTES_MAX, QUERY_TERMS_MAX, check_limit,
+};
 use crate::schema::Schema;
 use crate::scope::RowFilter;
-use crate::text::Analyzer;
+use crate::text::{Analysis, Analyzer};
 
 pub(crate) use screened::Screened;
 
@@ -320,6 +322,10 @@ impl Compiler<'_> {
         let Some(analyzer) = self.fields.text(field) else {
             return Err(Error::invalid(path, "the field has no lexical index, which `match` needs"));
         };
+        // Its terms are found anew in every segment, and looked up in each.
+        check_limit(&path, "FILTER_TEXT_BYTES_MAX", FILTER_TEXT_BYTES_MAX, text.len())?;
+        let terms = Analysis::new(analyzer).query(text).terms.len();
+        check_limit(&path, "QUERY_TERMS_MAX", QUERY_TERMS_MAX, terms)?;
         Ok(Node::Text(field, analyzer, text.into()))
     }
 

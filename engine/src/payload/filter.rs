@@ -37,7 +37,8 @@ pub enum Filter {
     /// The field, a place, lies within so many metres of another.
     GeoRadius(String, GeoPoint, f64),
     /// Every term of this text occurs in the field, a string with a lexical index. A text without terms, empty or of nothing but
-    /// spaces and marks, matches nothing.
+    /// spaces and marks, matches nothing. It has at most [`QUERY_TERMS_MAX`](crate::limits::QUERY_TERMS_MAX) of them, in
+    /// [`FILTER_TEXT_BYTES_MAX`](crate::limits::FILTER_TEXT_BYTES_MAX) bytes.
     Match(String, String),
     /// Every condition holds; of none, everything passes.
     And(Vec<Filter>),

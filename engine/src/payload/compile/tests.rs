@@ -33,6 +33,25 @@ fn errors_name_the_path() {
     assert!(error(Filter::eq("score", f64::NAN)).contains("not a finite number"));
 }
 
+/// Words by the million were analysed for each segment.
+#[test]
+fn the_words_of_a_match_are_bounded() {
+    let mut fields = fields();
+    let (field, _) = fields.find("text").unwrap();
+    fields.set_text(field, Analyzer::Standard, 0);
+    let words = |count: usize| (0..count).map(|number| format!("w{number} ")).collect::<String>();
+    let compiled = |text: String| {
+        let filter = Filter::And(vec![Filter::Match("text".into(), text)]);
+        CompiledFilter::new(&filter, &fields).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(compiled(words(QUERY_TERMS_MAX)), Ok(()));
+    let error = compiled(words(QUERY_TERMS_MAX + 1)).unwrap_err();
+    assert_eq!(error, "filter.and[0].text: 1025 is beyond the limit QUERY_TERMS_MAX = 1024");
+    assert_eq!(compiled("x ".repeat(FILTER_TEXT_BYTES_MAX / 2)), Ok(()));
+    let error = compiled("x".repeat(FILTER_TEXT_BYTES_MAX + 1)).unwrap_err();
+    assert_eq!(error, "filter.and[0].text: 1048577 is beyond the limit FILTER_TEXT_BYTES_MAX = 1048576");
+}
+
 #[test]
 fn conditions_are_on_types_that_have_them() {
     let cases = [
