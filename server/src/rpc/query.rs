@@ -229,9 +229,9 @@ pub(super) struct Reading<'a> {
 
 impl Reading<'_> {
     pub(super) fn answer(mut self, found: Found) -> Result<QueryResponse, Failed> {
-        if self.later.is_some() {
+        if let (Some(_), Some(budget)) = (&self.later, &mut self.budget) {
             // The search for so many rows took a while.
-            self.budget.stand_back();
+            budget.stand_back();
         }
         let hits = self.hits(found.hits)?;
         let mut groups = Vec::with_capacity(found.groups.len());

@@ -1,5 +1,6 @@
 //! Rows that expire while an answer is made of them, by a clock that goes on whenever it is looked at.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use ragstone::limits::K_MAX;
