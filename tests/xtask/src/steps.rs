@@ -25,16 +25,28 @@ pub(crate) fn in_order(steps: &[Step]) -> Result<(), String> {
     })
 }
 
-/// Takes steps on this thread and others beside them, each in their order. Fails with what is first seen to fail, once the others have ended: they may be
-/// installing something.
+/// Takes steps on this thread and others beside them, each in their order. No step of this thread begins once one is seen to have failed; what is under way
+/// ends first, as it may be installing something. What failed on either side is told, as one of two messages may be far up in the log.
 pub(crate) fn beside(others: &[Step], steps: &[Step]) -> Result<(), String> {
     std::thread::scope(|scope| {
         let mut thread = Some(scope.spawn(|| in_order(others)));
+        let (mut here, mut there) = (Ok(()), Ok(()));
         for step in steps {
-            in_order(&[*step])?;
-            thread.take_if(|thread| thread.is_finished()).map_or(Ok(()), ended)?;
+            here = in_order(&[*step]);
+            if let Some(thread) = thread.take_if(|thread| thread.is_finished()) {
+                there = ended(thread);
+            }
+            if here.is_err() || there.is_err() {
+                break;
+            }
         }
-        thread.map_or(Ok(()), ended)
+        if let Some(thread) = thread {
+            there = ended(thread);
+        }
+        match (here, there) {
+            (Err(here), Err(there)) => Err(format!("{here}\n{there}")),
+            (here, there) => here.and(there),
+        }
     })
 }
 
@@ -79,5 +91,7 @@ mod tests {
         assert_eq!(beside(&[works, fails], &[works]), Err("it fails".to_owned()));
         assert_eq!(beside(&[fails], &[]), Err("it fails".to_owned()));
         assert_eq!(beside(&[panics], &[works]), Err("a step panicked".to_owned()));
+        assert_eq!(beside(&[fails], &[fails, works]), Err("it fails\nit fails".to_owned()));
+        assert_eq!(beside(&[panics], &[fails]), Err("it fails\na step panicked".to_owned()));
     }
 }
