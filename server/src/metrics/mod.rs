@@ -251,6 +251,10 @@ impl Metrics {
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
         families.register(&mut registry);
+        // What an alert asks the rate of is there from the first scrape: a counter that comes into being at 1 has none until it is 2.
+        for reason in ["STORE_IO", "STORE_CORRUPT"] {
+            families.errors.get_or_create(&Reason { reason: reason.to_owned() }).inc_by(0);
+        }
         registry.register_collector(Box::new(Database::new(database.clone(), work, recall.clone())));
         Metrics { shared: Arc::new(Shared { registry, families, database, recall }) }
     }

@@ -127,6 +127,10 @@ async fn the_table_has_every_metric_with_its_labels_and_no_other() {
     let found = value(r#"ragstone_recall_rows_found_total{collection="notes"}"#);
     assert!(found >= 2.0 && found == value(wanted), "of two chunks none is missed: {found}");
     assert_eq!(value(r#"ragstone_errors_total{reason="COLLECTION_NOT_FOUND"}"#), 1.0);
+    // Of a counter that begins at 1 an alert about its rate misses the first.
+    for reason in ["STORE_IO", "STORE_CORRUPT"] {
+        assert_eq!(value(&format!(r#"ragstone_errors_total{{reason="{reason}"}}"#)), 0.0);
+    }
     let search = r#"ragstone_stage_duration_seconds_count{activity="query",stage="search"}"#;
     assert_eq!(value(search), 1.0);
     let assemble = r#"ragstone_stage_duration_seconds_count{activity="enrich",stage="assemble"}"#;
