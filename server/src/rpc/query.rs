@@ -158,11 +158,15 @@ impl Asked {
             self.lately.took(took);
         }
         let timings = stages_of(self.embed_ms, took.as_secs_f64() * 1e3);
-        let of_groups = found.groups.iter().map(|group| group.hits.len()).sum::<usize>();
-        let results = Some(found.hits.len() + of_groups);
+        let results = Some(hits_in(&found));
         self.stages.were(&timings, Figures { results, ..Figures::default() });
         Ok(Some(QueryResponse { timings: convert::timings_out(timings), ..found }))
     }
+}
+
+/// How many points an answer has, those of groups included.
+pub(super) fn hits_in(answer: &QueryResponse) -> usize {
+    answer.hits.len() + answer.groups.iter().map(|group| group.hits.len()).sum::<usize>()
 }
 
 /// The stages of a search, one after the other, in milliseconds.

@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 
 use super::answer::{Budget, Refused};
 use super::paths::{in_slice, renamed};
-use super::query::{Failed, Reading, check_later, embed, later, milliseconds, rows_of, stages_of};
+use super::query::{Failed, Reading, check_later, embed, hits_in, later, milliseconds, rows_of, stages_of};
 use super::{READ_SLICE, Services, range};
 use crate::convert::{self, QueryPaths};
 use crate::limits::{K_MAX, SEARCH_BATCH_MAX, check_count};
@@ -37,9 +37,8 @@ impl SearchService for Services {
         // What is returned of its points is of no account here.
         let query = QueryRequest { explain: true, without_payload: true, ..query };
         let answer = self.answer_query(query).await?;
-        let of_groups = answer.groups.iter().map(|group| group.hits.len()).sum::<usize>();
         Ok(Response::new(ExplainResponse {
-            hits: convert::count(answer.hits.len() + of_groups),
+            hits: convert::count(hits_in(&answer)),
             explain: answer.explain,
             stats: answer.stats,
             timings: answer.timings,
@@ -93,7 +92,7 @@ impl SearchService for Services {
                 drawn.measure(&view);
             }
             let responses = run_all(&view, queries, &paths, &mut budget)?;
-            let results = Some(responses.iter().map(|response| response.hits.len()).sum::<usize>());
+            let results = Some(responses.iter().map(hits_in).sum());
             let timings = stages_of(embed_ms, milliseconds(started, Instant::now()));
             stages.were(&timings, Figures { results, ..Figures::default() });
             Ok(BatchQueryResponse { responses })

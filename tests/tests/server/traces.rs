@@ -175,10 +175,8 @@ async fn storing_embedding_and_reranking_are_told_too() {
         concat!(env!("CARGO_MANIFEST_DIR"), "/../engine/rag/tests/data/tiny-rerankers/bert-one-sigmoid");
     client.rerank(Rerank::new(reranker, "what is far?", ["the moon", "the sea"])).await.unwrap();
     client.query(Query::text("notes", "far", 2)).await.unwrap();
-    client
-        .query_batch("notes", [Query::text("notes", "far", 2), Query::text("notes", "moon", 1)])
-        .await
-        .unwrap();
+    let by_document = Query::text("notes", "moon", 1).group("_document", 2);
+    client.query_batch("notes", [Query::text("notes", "far", 2), by_document]).await.unwrap();
     client.search_range(RangeSearch::text("notes", "far", -1.0)).await.unwrap();
     assert!(client.get_collection("absent").await.is_err());
     server.stop().await;
@@ -214,7 +212,11 @@ async fn storing_embedding_and_reranking_are_told_too() {
         let trace = collector.trace(call).await;
         let expected = [(call, "retrieval"), ("retrieval", EMBEDDINGS), ("retrieval", "search")];
         assert_eq!(trace.tree(), pairs(&expected), "{call}");
-        assert_eq!(attribute(trace.span("retrieval"), "gen_ai.data_source.id").as_deref(), Some("notes"));
+        let retrieval = trace.span("retrieval");
+        assert_eq!(attribute(retrieval, "gen_ai.data_source.id").as_deref(), Some("notes"));
+        // There is one chunk; what a batch found in groups counts, too.
+        let found = if call.ends_with("BatchQuery") { "2" } else { "1" };
+        assert_eq!(attribute(retrieval, "ragstone.results").as_deref(), Some(found), "{call}");
     }
 
     let failed = collector.trace("ragstone.v1.CollectionsService/GetCollection").await.root;
