@@ -14,7 +14,7 @@ use crate::source::Source;
 /// use ragstone_client::{Filter, OrderBy, Query};
 ///
 /// let query = Query::vector("images", [0.1, 0.7, 0.2], 10).filter(Filter::eq("year", 2026)).exact(true);
-/// let query = Query::text("notes", "how far is the moon", 5).group("document", 2).explain();
+/// let query = Query::text("notes", "how far is the moon", 5).group("_document", 2).explain();
 /// let query = Query::by("notes", OrderBy::descending("year"), 20).fields(["title", "year"]);
 /// ```
 #[derive(Clone, Debug, PartialEq)]

@@ -16,7 +16,7 @@ Examples:
   ragstone search --vector '[0.1, 0.9]' -c images --all-within 0.97    all near copies
   ragstone search --like 17 --unlike draft-3 -c images      like one point, unlike another
   ragstone search --order-by year:desc -c papers            the newest
-  ragstone search 'moon' --group-by document --per-group 2  the best chunks of the best documents
+  ragstone search 'sea' --group-by _document --per-group 2  the best chunks of the best documents
   ragstone search --source query.json -c papers             any source, as the wire API has it
   ragstone search --batch queries.jsonl -c papers -k 5      many at once, each line a source as {\"nearest\": {\"text\": \"moon\"}},
                                                             or {\"source\": {…}, \"k\": 3, \"filter\": \"year > 2000\"}";
