@@ -51,8 +51,8 @@ fn the_demo_indexes_answers_and_reuses() {
     }
     assert!(first.contains("3 added") && first.contains("embed") && first.contains("search"), "{first}");
 
-    // As it is called here: whoever runs the demo from a fresh clone has no `ragstone` in their path.
-    assert!(first.contains(&format!("{} ask -c default", binary().display())), "{first}");
+    // As it is called here, as whoever runs the demo from a fresh clone has no `ragstone` in their path, and where it has indexed.
+    assert!(first.contains(&format!("{} --data {data} ask -c default", binary().display())), "{first}");
 
     let second = demo(&data);
     assert!(second.contains("3 unchanged") && second.contains("0 added"), "{second}");

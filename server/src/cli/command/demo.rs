@@ -6,11 +6,12 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use ragstone_rag::ingest::folder;
 use ragstone_rag::prompt::EnrichRequest;
+use ragstone_server::settings::DEFAULT_DATA;
 use serde_json::json;
 
 use super::Session;
 use super::ingest::Sync;
-use crate::cli::args::DemoArgs;
+use crate::cli::args::{DemoArgs, Place};
 use crate::cli::output;
 
 /// What the demo asks this project's own Markdown.
@@ -29,7 +30,7 @@ const GENERAL_QUESTIONS: [&str; 3] = [
 const CHUNKS: usize = 4;
 const TOKEN_BUDGET: usize = 1_000;
 
-pub(super) fn run(session: &Session, args: DemoArgs) -> Result<()> {
+pub(super) fn run(session: &Session, place: &Place, args: DemoArgs) -> Result<()> {
     let started = Instant::now();
     let (docs, own) = match &args.docs {
         Some(docs) => (docs.clone(), false),
@@ -98,15 +99,25 @@ pub(super) fn run(session: &Session, args: DemoArgs) -> Result<()> {
     say(format!(
         "\nDone in {:.1} s. Ask on: {} ask -c {collection} 'YOUR QUESTION'",
         started.elapsed().as_secs_f64(),
-        program()
+        program_at(place)
     ));
     Ok(())
 }
 
-/// What this program was called by: whoever runs it by `cargo run` has no `ragstone` in their path.
-fn program() -> String {
+/// What this program was called by, as whoever runs it by `cargo run` has no `ragstone` in their path, and where it has indexed.
+fn program_at(place: &Place) -> String {
     let named = std::env::args_os().next();
-    named.map_or_else(|| "ragstone".to_owned(), |program| program.to_string_lossy().into_owned())
+    let program = named.map_or_else(|| "ragstone".to_owned(), |program| word(&program.to_string_lossy()));
+    match &place.url {
+        Some(url) => format!("{program} --url {}", word(url)),
+        None if place.data == Path::new(DEFAULT_DATA) => program,
+        None => format!("{program} --data {}", word(&place.data.to_string_lossy())),
+    }
+}
+
+/// A word of a command as a shell takes it.
+fn word(text: &str) -> String {
+    if text.contains(char::is_whitespace) { format!("'{text}'") } else { text.to_owned() }
 }
 
 fn is_markdown(path: &Path) -> bool {

@@ -96,7 +96,7 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
         | Command::Snapshot(_)
         | Command::Restore(_)
         | Command::Eval(_) => unreachable!("done above"),
-        Command::Demo(args) => demo::run(&session, args),
+        Command::Demo(args) => demo::run(&session, &place, args),
         Command::Embed(args) => embed::run(&session, &args),
         Command::Rerank(args) => rerank::run(&session, &args),
         Command::CountTokens(args) => count_tokens::run(&session, &args),
