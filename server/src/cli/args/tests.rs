@@ -147,6 +147,9 @@ fn commands_of_the_documents_and_of_help_are_taken() {
         include_str!("../../../CONFIGURATION.md"),
         include_str!("../../../monitoring/README.md"),
         include_str!("../../../../clients/python/README.md"),
+        include_str!("../../../../clients/langchain/README.md"),
+        include_str!("../../../../clients/llamaindex/README.md"),
+        include_str!("../../../../benches/record/retrieval.md"),
     ];
     let text = documents.join("\n") + "\n" + &help_behind(&Arguments::command());
     let mut taken = 0;
