@@ -164,7 +164,12 @@ pub struct Variable {
 impl Variable {
     /// What it is, unless that is a secret.
     pub fn shown(&self, value: &str) -> String {
-        if self.is_secret { REDACTED.to_owned() } else { without_secrets(value) }
+        match value.rsplit_once('@') {
+            _ if self.is_secret => REDACTED.to_owned(),
+            // A proxy may be written without a scheme.
+            Some((_, host)) if !value.contains("://") => format!("{REDACTED}@{host}"),
+            _ => without_secrets(value),
+        }
     }
 }
 
@@ -272,7 +277,16 @@ mod tests {
         ] {
             assert_eq!(without_secrets(text), shown);
         }
-        let key = VARIABLES.iter().find(|variable| variable.name == "RAGSTONE_EMBED_API_KEY");
-        assert_eq!(key.map(|key| key.shown("sk-1")).as_deref(), Some(REDACTED));
+        let shown = |name: &str, value: &str| {
+            VARIABLES
+                .iter()
+                .find(|variable| variable.name == name)
+                .map(|variable| variable.shown(value))
+                .unwrap()
+        };
+        assert_eq!(shown("RAGSTONE_EMBED_API_KEY", "sk-1"), REDACTED);
+        assert_eq!(shown("HTTPS_PROXY", "http://me:pw@proxy:3128"), "http://(redacted)@proxy:3128");
+        assert_eq!(shown("HTTPS_PROXY", "me:pw@proxy:3128"), "(redacted)@proxy:3128");
+        assert_eq!(shown("HTTPS_PROXY", "proxy:3128"), "proxy:3128");
     }
 }
