@@ -35,7 +35,7 @@ cargo xtask TASK
 
 Not part of `test`:
 
-  wheel    the engine for Python as it is published: built with optimisation, installed, and tried
+  wheel    the engine for Python, for machines without Rust: built with optimisation, installed, and tried
   proto-baseline
            the wire API as it is now becomes what clients rely on: for a release, or a break that is meant
   asan     asan-kernels, and the engine's graph, vectors and segments on each instruction set

@@ -5,7 +5,7 @@
 //! that pip makes for each build. That what they say they are built with is enough is seen by [`wheel`], where pip does.
 //!
 //! The engine's module is built with the rest of the workspace, so that nothing is compiled twice, and laid beside its Python sources, as `maturin
-//! develop` would. maturin compiles for itself, with features of its own: it makes the wheel that is published ([`wheel`]), and here the sdist alone.
+//! develop` would. maturin compiles for itself, with features of its own: it makes the wheel ([`wheel`]), and here the sdist alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ pub(crate) fn check() -> Result<(), String> {
     run(pack.args(["-m", "maturin", "sdist", "--out"]).arg(target("python-dist")).current_dir(&embedded))
 }
 
-/// The wheel of the engine as it is published, installed beside the client into an environment of its own, and its tests there.
+/// The wheel of the engine for machines without Rust, optimised, installed beside the client into an environment of its own, and its tests there.
 pub(crate) fn wheel() -> Result<(), String> {
     let (python, out) = (environment("python")?, target("python-wheel"));
     let mut install = pip_install(&python);
