@@ -145,23 +145,24 @@ impl Answers {
     }
 }
 
-/// The answer to a request, for which its connection works until that has gone.
+/// The answer to a request, for which its connection works until it is there; and until it has gone where it is of use.
 async fn answered(
     mut router: Router,
     peer: Peer,
     request: http::Request<Incoming>,
 ) -> Result<Response, Infallible> {
     // It is refused to one that was hung up on, which nobody hears from any more.
-    let mut working = peer.work().ok();
+    let working = peer.work().ok();
     let is_open = OPEN.contains(&request.uri().path());
     let response = router.call(request).await?;
-    if let Some(working) = &mut working
-        && !is_open
-        && response.status().is_success()
-    {
-        working.is_answered();
-    }
-    Ok(holding(response, working))
+    Ok(match working {
+        Some(mut working) if !is_open && response.status().is_success() => {
+            working.is_answered();
+            holding(response, working)
+        }
+        // A refusal, or what is for everybody: it is short. Who asks on and on and takes none of it would have the connection work for as long as it may stall.
+        _ => response,
+    })
 }
 
 #[cfg(test)]
@@ -203,6 +204,7 @@ mod tests {
             if request.uri().path() == "/work" {
                 sleep(WORK).await;
             }
+            "told"
         };
         let long = Duration::from_secs(10_000);
         let rules = Connections { max: 1, header_timeout: long, write_timeout: long };
@@ -237,5 +239,20 @@ mod tests {
         let mut answer = Vec::new();
         working.read_to_end(&mut answer).await.unwrap();
         assert!(answer.starts_with(b"HTTP/1.1 200"));
+    }
+
+    /// Its last answers waited to be taken, and it worked until it was given up: without credentials, and once more then.
+    #[tokio::test(start_paused = true)]
+    async fn one_that_takes_nothing_of_what_is_for_everybody_ends_for_another() {
+        let places = Places::new(1);
+        let mut probing = asked(&places, "/healthz", "HTTP/1.1 200").await;
+        let asking = tokio::spawn(async move {
+            // Until it is hung up on: the answers fill all room that there is on the way.
+            while probing.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.is_ok() {}
+        });
+        let began = Instant::now();
+        let _another = asked(&places, "/work", "").await;
+        assert!(began.elapsed() < WORK / 10, "{:?}", began.elapsed());
+        asking.await.unwrap();
     }
 }
