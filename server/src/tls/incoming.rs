@@ -32,19 +32,14 @@ pub(crate) fn incoming(
         None => accepted.map(|accepted| accepted.map(Connection::Plain)).left_stream(),
         Some(tls) => {
             let (ready, taken) = mpsc::channel(READY_MAX);
-            tokio::spawn(accept_all(accepted, tls, ready, TLS_HANDSHAKES_MAX));
+            tokio::spawn(accept_all(accepted, tls, ready));
             ReceiverStream::new(taken).right_stream()
         }
     }
 }
 
-async fn accept_all(
-    mut incoming: TcpIncoming,
-    tls: Tls,
-    ready: mpsc::Sender<io::Result<Connection>>,
-    max: usize,
-) {
-    let places = Places::new(max);
+async fn accept_all(mut incoming: TcpIncoming, tls: Tls, ready: mpsc::Sender<io::Result<Connection>>) {
+    let places = Places::new(TLS_HANDSHAKES_MAX);
     loop {
         let accepted = tokio::select! {
             () = ready.closed() => break,
@@ -59,25 +54,30 @@ async fn accept_all(
             }
             None => break,
         };
-        let (acceptor, ready) = (tls.grpc(), ready.clone());
-        tokio::spawn(async move {
-            // A server that ends waits for no handshake.
-            let connection = tokio::select! {
-                () = ready.closed() => None,
-                // For another one.
-                () = place.peer.ends() => None,
-                connection = handshake(acceptor, stream) => connection,
-            };
-            if let Some(connection) = connection {
-                // It waits for nothing that its client is to do, and ends for nobody any more.
-                let _working = place.peer.work().ok();
-                // Nobody takes it any more if the server ends.
-                let _ = ready.send(Ok(connection)).await;
-            }
-            // Not before somebody has taken it: where connections wait to be taken, no more of them are made.
-            drop(place);
-        });
+        tokio::spawn(hand_over(handshake(tls.grpc(), stream), place, ready.clone()));
     }
+}
+
+/// Hands over what comes of a handshake, unless that ends for another one, which is to have its place.
+async fn hand_over<C>(
+    handshake: impl Future<Output = Option<C>>,
+    place: Place,
+    ready: mpsc::Sender<io::Result<C>>,
+) {
+    let connection = tokio::select! {
+        // A server that ends waits for no handshake.
+        () = ready.closed() => None,
+        () = place.peer.ends() => None,
+        connection = handshake => connection,
+    };
+    if let Some(connection) = connection {
+        // It waits for nothing that its client is to do, and ends for nobody any more.
+        let _working = place.peer.work().ok();
+        // Nobody takes it any more if the server ends.
+        let _ = ready.send(Ok(connection)).await;
+    }
+    // Not before somebody has taken it: where connections wait to be taken, no more of them are made.
+    drop(place);
 }
 
 /// The next connection, once there is a place for its handshake; none after the last.
@@ -93,60 +93,36 @@ async fn accept(incoming: &mut TcpIncoming, places: &Places) -> Option<io::Resul
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::future::{pending, ready};
 
-    use rustls::ServerConfig;
-    use rustls::server::{ClientHello, ResolvesServerCert};
-    use rustls::sign::CertifiedKey;
-    use tokio::io::AsyncReadExt as _;
-    use tokio::net::TcpListener;
-    use tokio::sync::watch;
-    use tokio::time::Instant;
+    use tokio::time::timeout;
 
-    use super::super::material::{Configs, Files, Material};
     use super::*;
     use crate::limits::TLS_HANDSHAKE_SECONDS_MAX;
 
-    /// No handshake comes so far.
-    #[derive(Debug)]
-    struct NoCertificate;
-
-    impl ResolvesServerCert for NoCertificate {
-        fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-            None
-        }
-    }
-
-    fn tls() -> Tls {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let files = Files { cert: file.path().to_owned(), key: file.path().to_owned(), client_ca: None };
-        let first = Material::read(&files).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(NoCertificate));
-        let grpc = Arc::new(config);
-        let configs = watch::Sender::new(Configs { http: Arc::clone(&grpc), grpc });
-        Tls { files: Arc::new(files), reload_interval: Duration::MAX, first: Arc::new(first), configs }
-    }
+    /// Longer than who waits for a place looks for one that may end, and shorter than a handshake may take.
+    const HALF: Duration = Duration::from_secs(TLS_HANDSHAKE_SECONDS_MAX / 2);
 
     /// As many as there were places kept everybody out for as long as a handshake may take, and then the next ones did.
     #[tokio::test(start_paused = true)]
     async fn a_handshake_that_lasts_ends_for_another() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        // Both are there before anything is accepted.
-        let connect = || std::net::TcpStream::connect(address).unwrap();
-        let (silent, _another) = (connect(), connect());
-        silent.set_nonblocking(true).unwrap();
-        let mut silent = TcpStream::from_std(silent).unwrap();
-        let (ready, _taken) = mpsc::channel(READY_MAX);
-        tokio::spawn(accept_all(TcpIncoming::from(listener), tls(), ready, 1));
-        let began = Instant::now();
-        // It may also be reset.
-        assert_eq!(silent.read(&mut [0]).await.unwrap_or_default(), 0);
-        let half = Duration::from_secs(TLS_HANDSHAKE_SECONDS_MAX) / 2;
-        assert!(began.elapsed() < half, "{:?}", began.elapsed());
+        let (places, (sender, mut taken)) = (Places::new(1), mpsc::channel::<io::Result<u8>>(READY_MAX));
+        let silent = tokio::spawn(hand_over(pending(), places.take(None).await, sender));
+        assert!(timeout(HALF, places.take(None)).await.is_ok());
+        silent.await.unwrap();
+        assert!(taken.recv().await.is_none(), "nothing came of it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_waits_to_be_taken_ends_for_no_other() {
+        let (places, (sender, mut taken)) = (Places::new(1), mpsc::channel(1));
+        sender.send(Ok(1)).await.unwrap();
+        let waiting = tokio::spawn(hand_over(ready(Some(2)), places.take(None).await, sender));
+        assert!(timeout(HALF, places.take(None)).await.is_err(), "it has the place until it is taken");
+        for number in [1, 2] {
+            assert_eq!(taken.recv().await.unwrap().unwrap(), number);
+        }
+        waiting.await.unwrap();
+        assert!(timeout(HALF, places.take(None)).await.is_ok());
     }
 }
