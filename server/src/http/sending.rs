@@ -59,10 +59,10 @@ impl io::Write for Bounded {
     }
 }
 
-/// The answer of these bytes of JSON, counted as the request's that this task answers.
+/// The answer of these bytes of JSON, counted as the request's that this task answers, and a long one as one of its caller's, if that is known.
 pub(super) fn counted_json(bytes: Vec<u8>) -> Result<Response, ApiError> {
     if let Some(place) = Place::current() {
-        place.take(bytes.len())?;
+        place.take_unread(bytes.len())?;
     }
     Ok(answer(StatusCode::OK, "application/json", Body::from(bytes)))
 }
@@ -133,6 +133,7 @@ mod tests {
 
     use super::*;
     use crate::config::ServerConfig;
+    use crate::limits::SHORT_MESSAGE_BYTES_MAX;
     use crate::work::{Kind, Work};
 
     #[test]
@@ -175,5 +176,24 @@ mod tests {
         let refused = answered(2 * BYTES).unwrap().unwrap_err();
         assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS, "of memory there is less");
         assert!(answered(BYTES).unwrap().is_ok(), "what was counted is not any more");
+    }
+
+    /// Whoever was known had a share of the memory at most for what came by the other port, and all of it for what came by this one.
+    #[test]
+    fn long_answers_of_a_caller_leave_memory_to_others() {
+        let long = SHORT_MESSAGE_BYTES_MAX as usize + 1;
+        let work = Work::new(&ServerConfig { message_bytes_max: 4 * long, ..ServerConfig::default() });
+        let answered = |caller: &str| {
+            let place = work.admit(Kind::Read, false).unwrap();
+            place.of_caller(&caller.into()).unwrap();
+            let response = place.within(|| counted_json(vec![7; long]));
+            response.map(|response| holding(response, place))
+        };
+        let [first, second] = ["a", "a"].map(|caller| answered(caller).unwrap());
+        let refused = answered("a").unwrap_err();
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS, "{refused:?}");
+        drop(answered("b").unwrap());
+        drop(first);
+        drop((answered("a").unwrap(), second));
     }
 }

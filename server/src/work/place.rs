@@ -125,26 +125,34 @@ impl Place {
         self.shared.work.release(bytes);
     }
 
-    /// Counts bytes of its answer. Those of a write are never refused, as it is done by then, and are few; nor are those of a stream, which
-    /// go one by one.
+    /// Counts bytes of its answer, until it has gone.
     ///
     /// # Errors
     /// As [`take`](Self::take); of a long one also when those of its caller that have not gone have as much as they may.
+    pub(crate) fn take_unread(&self, bytes: usize) -> Result<(), Status> {
+        let unread = match is_long(bytes) {
+            true => self.shared.work.hold_unread(self.kind, self.whose(), bytes)?,
+            false => None,
+        };
+        self.take(bytes)?;
+        if let Some(unread) = unread {
+            // A call has one, which is counted once.
+            let _ = self.shared.unread.set(unread);
+        }
+        Ok(())
+    }
+
+    /// The same, and that a long one takes long to write. Those of a write are never refused, as it is done by then, and are few; nor are those of a
+    /// stream, which go one by one.
+    ///
+    /// # Errors
+    /// As [`take_unread`](Self::take_unread).
     pub(crate) fn take_answer(&self, bytes: usize) -> Result<(), Status> {
-        let is_long = bytes as u64 > SHORT_MESSAGE_BYTES_MAX;
         if self.kind == Kind::Read && !self.streams {
-            let unread = match is_long {
-                true => self.shared.work.hold_unread(self.kind, self.whose(), bytes)?,
-                false => None,
-            };
-            self.take(bytes)?;
-            if let Some(unread) = unread {
-                // A call has one, which is counted once.
-                let _ = self.shared.unread.set(unread);
-            }
+            self.take_unread(bytes)?;
         }
         // One that is refused is short.
-        if is_long {
+        if is_long(bytes) {
             self.shared.answers_long.store(true, Ordering::Relaxed);
         }
         Ok(())
@@ -164,4 +172,9 @@ impl Place {
     pub(crate) fn current() -> Option<Place> {
         PLACE.try_with(Place::clone).ok()
     }
+}
+
+/// Whether an answer of so many bytes is a long one.
+fn is_long(bytes: usize) -> bool {
+    bytes as u64 > SHORT_MESSAGE_BYTES_MAX
 }

@@ -6,8 +6,8 @@
 //! **Idea.** Long answers of a caller have the share of that memory at most that a caller has of the places; where callers are not told apart, those of a connection.
 //! One more is refused, with a pause after which it may come again. One alone never is, however large it is beside that share.
 //!
-//! Short answers are not counted: as many as there are places take less than is worth a look-up for each. Where callers are not told apart, what comes by the
-//! HTTP port, where a connection has one answer at a time, has no such bound, nor has what comes by no connection at all.
+//! What comes by the HTTP port is counted likewise where callers are told apart. Where they are not, it has no such bound, as a connection has one answer at a
+//! time there; nor has what comes by no connection at all. Short answers are not counted: as many as there are places take less than is worth a look-up for each.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
