@@ -367,8 +367,8 @@ impl Db {
     /// Reads every file and compares it with its checksums: manifest, log, what is kept of it for an archive, tombstones and segments. It goes on beside
     /// reads and writes and covers what was there when it began.
     ///
-    /// `progress` is called before segments are read, and after about each megabyte; when it returns `Break`, the verification ends early and the
-    /// report says so.
+    /// `progress` is called before segments are read, behind each file of the log that is kept, and after about each megabyte of segments; when it
+    /// returns `Break`, the verification ends early and the report says so.
     ///
     /// Damage is in the report. Of a collection with a damaged segment, searches, pages, counts and writes fail from then
     /// on, until the database is opened again with sound files; rows by id are still read from the sound segments.

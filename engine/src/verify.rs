@@ -120,7 +120,6 @@ impl Store {
         let mut report = VerifyReport::default();
         report.note(self.manifest.verify())?;
         report.note(self.log.verify())?;
-        report.damaged.extend(wal::damaged_kept(&*self.dir)?);
         report.damaged.extend(self.damaged().into_iter().map(|(_, damage)| damage));
         let cores = self.collections();
         let mut segments = Vec::new();
@@ -133,6 +132,14 @@ impl Store {
         if progress(VerifyProgress { bytes: 0, bytes_total }).is_break() {
             report.cancelled = true;
             return Ok(report);
+        }
+        // An archive that is behind leaves as much of them as may be kept.
+        for name in wal::kept_files(&*self.dir)? {
+            report.damaged.extend(wal::damage_of_kept(&*self.dir, &name)?);
+            if progress(VerifyProgress { bytes: 0, bytes_total }).is_break() {
+                report.cancelled = true;
+                return Ok(report);
+            }
         }
         // Of all of them together: whoever may end it is asked as often where they are many and small.
         let mut steps = 0;

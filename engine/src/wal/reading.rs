@@ -126,20 +126,29 @@ pub(crate) fn read_log_file(
     visited.unwrap_or_else(|never| match never {})
 }
 
-/// What is damaged of the files that were cut and are kept for an archive: of each, the first place.
+/// The names of the files that were cut and are kept for an archive.
+pub(crate) fn kept_files(dir: &dyn Dir) -> Result<Vec<String>, Error> {
+    Ok(dir.list()?.into_iter().filter(|name| kept_number(name).is_some()).collect())
+}
+
+/// What is damaged of one of them, if anything is: the first place.
+pub(crate) fn damage_of_kept(dir: &dyn Dir, name: &str) -> Result<Option<Damage>, Error> {
+    let bytes = match dir.read(name) {
+        // It was archived meanwhile.
+        Err(_) if !dir.list()?.iter().any(|other| other == name) => return Ok(None),
+        read => read?,
+    };
+    let fault = read_log_file(&bytes, name, |_, _| ());
+    Ok(fault.map(|Fault { offset, reason, .. }| Damage {
+        file: dir.file_path(name),
+        offset: offset as u64,
+        reason,
+    }))
+}
+
+/// The same of all of them.
 pub(crate) fn damaged_kept(dir: &dyn Dir) -> Result<Vec<Damage>, Error> {
-    let mut damaged = Vec::new();
-    for name in dir.list()?.into_iter().filter(|name| kept_number(name).is_some()) {
-        let bytes = match dir.read(&name) {
-            // It was archived meanwhile.
-            Err(_) if !dir.list()?.contains(&name) => continue,
-            read => read?,
-        };
-        if let Some(Fault { offset, reason, .. }) = read_log_file(&bytes, &name, |_, _| ()) {
-            damaged.push(Damage { file: dir.file_path(&name), offset: offset as u64, reason });
-        }
-    }
-    Ok(damaged)
+    kept_files(dir)?.into_iter().filter_map(|name| damage_of_kept(dir, &name).transpose()).collect()
 }
 
 #[cfg(test)]
