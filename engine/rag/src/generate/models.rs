@@ -173,9 +173,10 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 fn key_of(name: &str, variable: &str, value: Option<String>) -> Result<Key> {
-    // Who takes it for the place of the key itself should not find that in a log either.
+    // Who takes it for the place of the key itself should not find that in a log either. There are keys of capitals and digits, and few such names.
     let is_name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    let shown = if variable.bytes().all(is_name) { variable } else { "a variable" };
+    let is_of_words = variable.contains('_') || !variable.bytes().any(|byte| byte.is_ascii_digit());
+    let shown = if variable.bytes().all(is_name) && is_of_words { variable } else { "a variable" };
     let value = value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
     match value {
         Some(key) if key.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Key(key)),
@@ -294,6 +295,8 @@ mod tests {
             ("small=http://host?key_env=ABSENT", "ABSENT, which is not set"),
             // The key stood in the error, and so in the log.
             ("small=http://host?key_env=sk-secret", "in a variable, which is not set"),
+            ("small=http://host?key_env=AKIA7SECRET", "in a variable, which is not set"),
+            ("small=http://host?key_env=THE_KEY_2", "THE_KEY_2, which is not set"),
             ("small=http://host?total_s=0", "no whole number of seconds"),
             ("small=http://host?total_s=soon", "no whole number of seconds"),
             ("small=http://host?total_s=86401", "GENERATE_SECONDS_MAX = 86400"),
