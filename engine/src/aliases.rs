@@ -60,7 +60,7 @@ impl Db {
     }
 
     /// The collection that an alias names.
-    fn named_by(&self, alias: &str) -> Option<String> {
+    pub(crate) fn named_by(&self, alias: &str) -> Option<String> {
         self.any_store().read_names().aliases.get(alias).cloned()
     }
 
@@ -124,7 +124,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{Schema, Scope, Sight};
+    use crate::{Point, Schema, Scope, Sight};
 
     /// Nothing of the collection `secret`, and all of the rest.
     struct ButOne;
@@ -168,5 +168,32 @@ mod tests {
             );
         }
         assert_eq!(db.collection("a").unwrap().name(), "secret");
+    }
+
+    /// It was found to be hidden by its own name alone.
+    #[test]
+    fn what_an_alias_names_is_not_told_to_be_damaged_either() {
+        let directory = tempfile::tempdir().unwrap();
+        let db = Db::open(directory.path()).unwrap();
+        let secret = db.create_collection("secret", Schema::new(2).unwrap()).unwrap();
+        secret.upsert(vec![Point::new(1, [1.0, 0.0])]).unwrap();
+        db.set_alias("a", "secret").unwrap();
+        db.flush().unwrap();
+        drop((secret, db));
+        let files = std::fs::read_dir(directory.path()).unwrap();
+        let segment = files.map(Result::unwrap).find(|entry| {
+            let name = entry.file_name().into_string().unwrap();
+            name.starts_with("segment-")
+        });
+        let segment = segment.unwrap().path();
+        let mut bytes = std::fs::read(&segment).unwrap();
+        // In its header, which opening looks at.
+        bytes[3] ^= 1;
+        std::fs::write(&segment, bytes).unwrap();
+        let db = Db::open(directory.path()).unwrap();
+        let whole = db.collection("a").map(drop);
+        assert!(matches!(whole, Err(Error::Corrupt { .. })), "{whole:?}");
+        let hidden = db.within(Arc::new(ButOne)).collection("a").map(drop);
+        assert!(matches!(&hidden, Err(Error::CollectionNotFound { name }) if name == "a"), "{hidden:?}");
     }
 }

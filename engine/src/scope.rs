@@ -191,7 +191,10 @@ impl Db {
                 Ok((core, rows))
             }
             // What is hidden is not told to be damaged either.
-            Err(error) => Err(self.rows_of(name, name).err().unwrap_or(error)),
+            Err(error) => {
+                let named = self.named_by(name);
+                Err(self.rows_of(named.as_deref().unwrap_or(name), name).err().unwrap_or(error))
+            }
         }
     }
 
