@@ -77,6 +77,8 @@ impl Rag {
                 // Who may not know of the collection is not told either that it was removed once, by whoever chose the same word.
                 Err(error @ EngineError::OutOfScope { .. }) => Err(engine(error).into()),
                 Err(error) if !self.db().shows(name) => Err(engine(error).into()),
+                // Which one that is cannot be told.
+                Err(error @ EngineError::Corrupt { .. }) => Err(engine(error).into()),
                 _ => Ok(()),
             };
         }
@@ -109,9 +111,10 @@ fn engine(error: EngineError) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
     use std::sync::Arc;
 
-    use ragstone::{Scope, Sight};
+    use ragstone::{Point, Scope, Sight};
 
     use super::*;
     use crate::CollectionSpec;
@@ -193,6 +196,32 @@ mod tests {
         rag.db().set_attribute(&key_of("c", "first"), Some(&id.to_le_bytes())).unwrap();
         delete(&rag, "first").unwrap();
         assert!(rag.db().collection("c").is_err());
+    }
+
+    /// It was said to be removed, and was there for a repair to make good.
+    #[test]
+    fn what_was_begun_and_is_damaged_is_not_said_to_be_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let rag = Rag::open(directory.path()).unwrap();
+        rag.create_collection("c", CollectionSpec::with_dimension(2)).unwrap();
+        let collection = rag.db().collection("c").unwrap();
+        collection.upsert(vec![Point::new(1, [1.0, 0.0])]).unwrap();
+        rag.db().set_attribute(&key_of("c", "first"), Some(&collection.id().to_le_bytes())).unwrap();
+        rag.db().flush().unwrap();
+        drop((collection, rag));
+        let mut files = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path());
+        let name = |file: &PathBuf| file.file_name().unwrap().to_string_lossy().into_owned();
+        let segment = files.find(|file| name(file).starts_with("segment-")).unwrap();
+        let mut bytes = std::fs::read(&segment).unwrap();
+        // In its header, which opening looks at.
+        bytes[3] ^= 1;
+        std::fs::write(&segment, bytes).unwrap();
+        let rag = Rag::open(directory.path()).unwrap();
+        let again = delete(&rag, "first");
+        assert!(matches!(again, Err(Error::Engine(EngineError::Corrupt { .. }))), "{again:?}");
+        // Without an id it is whatever has the name.
+        rag.delete_collection::<Error>("c", None, |_| Ok(())).unwrap();
+        delete(&rag, "first").unwrap();
     }
 
     #[test]
