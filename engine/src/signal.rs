@@ -1,20 +1,20 @@
 //! What threads of a database tell each other: that there may be work, that there may be room, that it is over.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::dir::io_error;
 use crate::error::{Error, Result};
+use crate::interrupt::{CancelToken, Watch};
 
 /// Wakes background threads for work, and writers that wait for room.
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
     state: Mutex<State>,
     changed: Condvar,
-    /// Set under the lock of the state, so that nobody who waits misses it; looked at without.
-    is_stopping: AtomicBool,
+    /// Cancelled under the lock of the state, so that nobody who waits misses it; looked at without.
+    stopping: CancelToken,
 }
 
 #[derive(Debug, Default)]
@@ -123,36 +123,41 @@ impl Signal {
     /// Ends the background threads at their next pause, and what they are at at its next step.
     pub(crate) fn stop(&self) {
         let state = self.lock();
-        self.is_stopping.store(true, Ordering::SeqCst);
+        self.stopping.cancel();
         drop(state);
         self.changed.notify_all();
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        self.is_stopping.load(Ordering::SeqCst)
+        self.stopping.is_cancelled()
     }
 
     /// What long work looks at to learn whether to go on.
     pub(crate) fn closing(&self) -> Closing<'_> {
-        Closing(Some(&self.is_stopping))
+        Closing(Some(&self.stopping))
     }
 }
 
 /// Whether the result of some work is still wanted.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Closing<'a>(Option<&'a AtomicBool>);
+pub(crate) struct Closing<'a>(Option<&'a CancelToken>);
 
 impl<'a> Closing<'a> {
     /// For whoever is never told to stop.
     pub(crate) const NEVER: Closing<'static> = Closing(None);
 
-    /// As soon as this is set it is not.
+    /// As soon as this is cancelled it is not.
     #[cfg(test)]
-    pub(crate) fn by(flag: &'a AtomicBool) -> Self {
-        Self(Some(flag))
+    pub(crate) fn by(token: &'a CancelToken) -> Self {
+        Self(Some(token))
     }
 
     pub(crate) fn is_set(self) -> bool {
-        self.0.is_some_and(|flag| flag.load(Ordering::Relaxed))
+        self.0.is_some_and(CancelToken::is_cancelled)
+    }
+
+    /// For work that looks at a watch.
+    pub(crate) fn watch(self) -> Watch {
+        Watch::new(None, self.0)
     }
 }

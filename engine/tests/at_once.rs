@@ -75,6 +75,11 @@ fn new_segments_come_with_the_indexes_that_are_in_use() {
     assert!(is_found_at_once(&notes, &by_year), "of all that were merged");
     let by_note = Query::nearest([1.0, 0.0], 5).filter(Filter::eq("note", "tea"));
     assert!(!is_found_at_once(&notes, &by_note), "of this field nobody has asked");
+    for _ in 0..10 {
+        write(&notes, 0..20);
+        db.compact().unwrap();
+    }
+    assert!(!is_found_at_once(&notes, &by_year), "nobody has asked for a long time");
 }
 
 #[test]

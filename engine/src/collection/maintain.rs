@@ -17,7 +17,7 @@
 //! at T (an update of a row that a later write deleted finds nothing): nobody reads before the end. Patch files are of a view like
 //! tombstones, and all that is true of these is true of them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -227,8 +227,12 @@ impl CollectionCore {
     /// everything is as it was.
     fn rewrite(&self, store: &Store, work: Work, sources: &[SegmentView], view: &ViewState) -> Result<()> {
         view.verify_deaths()?;
-        let indexed: BTreeSet<FieldId> = view.sealed().flat_map(|sealed| sealed.indexed()).collect();
-        let indexed: Vec<FieldId> = indexed.into_iter().collect();
+        let mut indexed: BTreeMap<FieldId, u8> = BTreeMap::new();
+        for (field, unasked) in view.sealed().flat_map(|sealed| sealed.indexed()) {
+            let least = indexed.entry(field).or_insert(unasked);
+            *least = unasked.min(*least);
+        }
+        let indexed: Vec<(FieldId, u8)> = indexed.into_iter().collect();
         let request = SealRequest {
             id: store.next_segment_id(),
             sources,

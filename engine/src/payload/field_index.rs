@@ -1,7 +1,7 @@
 //! The index of a sealed column, whatever its type: made by itself when the column is first filtered by.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use fixedbitset::FixedBitSet;
 
@@ -83,8 +83,12 @@ impl FieldIndex {
     }
 }
 
+/// So many segments in succession come with an index that nobody asks for.
+const SUCCESSORS: u8 = 8;
+
 /// The index of a column, made by the first search that asks for it; those that come meanwhile do not wait. A segment that is made when others have
-/// theirs comes with it (`segment/writer.rs`).
+/// theirs comes with it (`segment/writer.rs`), but not for ever: of a field that was filtered by once no index is made and kept any more when the
+/// segments that had it asked for, and [some of their successors](SUCCESSORS), are gone.
 ///
 /// A search whose caller leaves, or whose time is spent, gives it up once. The next one makes it to the end, whatever becomes of its caller: else
 /// there would never be one where nobody waits for as long as it takes. Who asks [at once](Watch::may_make) makes none, and ends here.
@@ -93,12 +97,26 @@ pub(crate) struct Sorted {
     index: OnceLock<FieldIndex>,
     is_begun: AtomicBool,
     is_given_up: AtomicBool,
+    /// How many segments in succession, with this one, came with the index; zero once somebody asked for this one.
+    unasked: AtomicU8,
 }
 
 impl Sorted {
-    /// Whether the index is there.
-    pub(crate) fn is_made(&self) -> bool {
-        self.index.get().is_some()
+    /// If the index is there, how many segments in succession came with it, unless so many did that the next one is not to.
+    pub(crate) fn unasked(&self) -> Option<u8> {
+        self.index.get()?;
+        Some(self.unasked.load(Ordering::Relaxed)).filter(|unasked| *unasked < SUCCESSORS)
+    }
+
+    /// Makes the index of a new segment before anybody asks for it, as the successor of those of others, one that so many came with.
+    pub(crate) fn make_ahead(
+        &self,
+        unasked: u8,
+        watch: &Watch,
+        make: impl FnOnce(&Watch) -> Option<FieldIndex>,
+    ) {
+        self.unasked.store(unasked.saturating_add(1), Ordering::Relaxed);
+        self.made(watch, make);
     }
 
     /// The index; `None` while another thread makes it, or if the watch ended making it.
@@ -107,6 +125,14 @@ impl Sorted {
         watch: &Watch,
         make: impl FnOnce(&Watch) -> Option<FieldIndex>,
     ) -> Option<&FieldIndex> {
+        // Looked at first: who only reads shares it with other threads.
+        if self.unasked.load(Ordering::Relaxed) != 0 {
+            self.unasked.store(0, Ordering::Relaxed);
+        }
+        self.made(watch, make)
+    }
+
+    fn made(&self, watch: &Watch, make: impl FnOnce(&Watch) -> Option<FieldIndex>) -> Option<&FieldIndex> {
         let is_wanted = self.index.get().is_none() && watch.interrupted().is_none() && watch.may_make();
         // Flags that say who makes it; what is made is handed over by the cell.
         if is_wanted && !self.is_begun.swap(true, Ordering::Relaxed) {
@@ -231,6 +257,38 @@ mod tests {
         assert!(made.is_some());
         assert!(sorted.get(&watch, |_| panic!("it is there")).is_some());
         assert_eq!(column.get(&file, 2), Some(ValueRef::Int(2)));
+    }
+
+    /// The index of a field that was filtered by once was made for each segment to come.
+    #[test]
+    fn successors_that_nobody_asks_are_the_last_ones() {
+        let (column, file) = open(&[Some(Value::Int(1))], FieldType::Int).unwrap();
+        let make = |watch: &Watch| FieldIndex::new(Indexed { column: &column, file: &file, rows: 1 }, watch);
+        let (first, watch) = (Sorted::default(), Watch::default());
+        assert_eq!(first.unasked(), None, "it is not there");
+        assert!(first.get(&watch, make).is_some());
+        let successors = std::iter::successors(first.unasked(), |unasked| {
+            let next = Sorted::default();
+            next.make_ahead(*unasked, &watch, make);
+            assert!(next.index.get().is_some());
+            next.unasked()
+        });
+        assert!(successors.eq(0..SUCCESSORS));
+        let asked = Sorted::default();
+        asked.make_ahead(5, &watch, make);
+        assert_eq!(asked.unasked(), Some(6));
+        assert!(asked.get(&watch, |_| panic!("it is there")).is_some());
+        assert_eq!(asked.unasked(), Some(0));
+        // Whoever closes the database waits for none.
+        let token = CancelToken::new();
+        token.cancel();
+        let closed = Sorted::default();
+        closed.make_ahead(
+            0,
+            &Watch::new(None, Some(&token)),
+            |watch| if watch.poll() { None } else { make(watch) },
+        );
+        assert_eq!(closed.unasked(), None);
     }
 
     /// However short everybody's patience is, it comes to be there.

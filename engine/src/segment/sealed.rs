@@ -266,9 +266,20 @@ impl SealedSegment {
         self.columns.select(self.bytes(), (field, test), watch)
     }
 
-    /// The fields that were filtered or ordered by, so that their columns are in order.
-    pub(crate) fn indexed(&self) -> impl Iterator<Item = FieldId> {
+    /// The fields that were filtered or ordered by, so that their columns are in order, and for each how many segments in succession
+    /// came with that and were not asked for it.
+    pub(crate) fn indexed(&self) -> impl Iterator<Item = (FieldId, u8)> {
         self.columns.indexed()
+    }
+
+    /// Puts columns of a new segment in order, each as the successor of one of these.
+    pub(super) fn make_ahead(&self, indexed: &[(FieldId, u8)], watch: &Watch) {
+        for successor in indexed {
+            if watch.poll() {
+                return;
+            }
+            self.columns.make_ahead(self.bytes(), *successor, watch);
+        }
     }
 
     /// A column in the order of its values.

@@ -38,9 +38,9 @@ pub(crate) struct SealRequest<'a> {
     pub(crate) stop: Closing<'a>,
     /// Of the new segment, at most.
     pub(crate) filter_cache_bytes: usize,
-    /// Fields by which searches filter: their columns are put in order before the new segment is searched, so that none waits for that, or goes
-    /// through all rows meanwhile.
-    pub(crate) indexed: &'a [FieldId],
+    /// [Fields by which searches filter](SealedSegment::indexed): their columns are put in order before the new segment is searched, so that none
+    /// waits for that, or goes through all rows meanwhile.
+    pub(crate) indexed: &'a [(FieldId, u8)],
 }
 
 /// A segment and where its rows come from.
@@ -157,10 +157,8 @@ impl Writing<'_> {
         let check = Check::Written;
         let opening = Opening { schema, encodings, storage, check, filter_cache_bytes };
         let segment = Arc::new(SealedSegment::open(self.dir, id, &opening)?);
-        for field in self.request.indexed {
-            self.go_on()?;
-            segment.sorted(*field, &Watch::default());
-        }
+        // Whoever closes the database does not wait for it; the segment is whole without.
+        segment.make_ahead(self.request.indexed, &self.request.stop.watch());
         Ok(segment)
     }
 

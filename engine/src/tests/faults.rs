@@ -1,7 +1,7 @@
 //! What fails or panics in the background, and what writers hear of it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
@@ -10,7 +10,11 @@ use super::{Step, contents, options, schema};
 use crate::dir::hooked::HookedDir;
 use crate::dir::memory::MemoryDir;
 use crate::dir::{Dir, io_error};
-use crate::{Db, DbOptions, Error, Point, PointId};
+use crate::interrupt::Watch;
+use crate::payload::CompiledFilter;
+use crate::store::Store;
+use crate::threads::Work;
+use crate::{Batch, Db, DbOptions, Error, Filter, Point, PointId, Schema};
 
 /// A disk that has no room for segments while the switch is on.
 pub(super) fn full_for_segments() -> (HookedDir, Arc<AtomicBool>) {
@@ -200,4 +204,37 @@ fn a_first_load_is_sealed_when_it_is_over() {
         let info = collection.info();
         (info.segments, info.growing, info.points) == (1, 0, 5_000)
     });
+}
+
+/// Closing waited for a column to be put in order, and a merge whose file was written failed for those that were not.
+#[test]
+fn a_segment_that_is_written_when_the_database_is_closed_comes_without_indexes() {
+    let opened: Arc<OnceLock<Weak<Store>>> = Arc::default();
+    let is_closing = Arc::new(AtomicBool::new(false));
+    let (of_hook, closing) = (opened.clone(), is_closing.clone());
+    let dir = HookedDir::new(move |operation, name| {
+        if closing.load(Ordering::SeqCst) && operation == "sync" && name.starts_with("segment-") {
+            of_hook.get().and_then(Weak::upgrade).unwrap().stop();
+        }
+        Ok(())
+    });
+    let options = DbOptions { background: false, ..DbOptions::default() };
+    let store = Arc::new(Store::open(Arc::new(dir), options).unwrap());
+    opened.set(Arc::downgrade(&store)).unwrap();
+    let core = store.create_collection("c", Schema::new(2).unwrap()).unwrap();
+    let seal = |id: u64| {
+        let point = Point::new(id, [1.0, 0.0]).with("n", id as i64);
+        core.write(&store, Batch::new().upsert(point)).unwrap();
+        core.flush(&store, Work::Flush).unwrap();
+    };
+    let indexed = || core.view().sealed().map(|sealed| sealed.indexed().count()).collect::<Vec<_>>();
+    seal(1);
+    let view = core.view();
+    let filter = CompiledFilter::new(&Filter::eq("n", 1), &view.fields).unwrap();
+    assert_eq!(view.segments[0].passing(Some(&filter), &Watch::default()).count(), 1);
+    seal(2);
+    assert_eq!(indexed(), [1, 1]);
+    is_closing.store(true, Ordering::SeqCst);
+    core.compact(&store).unwrap();
+    assert_eq!(indexed(), [0]);
 }

@@ -2,7 +2,6 @@
 //! finds what the rows have; whatever happens to the files of words, they cost no answer.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::{open, options};
 use crate::dir::Dir;
@@ -257,9 +256,9 @@ fn texts_that_do_not_fit_a_builder_are_indexed_in_pieces() {
     segment.as_sealed().unwrap().open_words(&dir, field, (Storage::Mapped, Check::Everything)).unwrap();
     assert!(check(&collection, "in pieces"));
     // Closed meanwhile, it leaves nothing behind.
-    let closing = std::sync::atomic::AtomicBool::new(false);
+    let closing = crate::CancelToken::new();
     let stop = Closing::by(&closing);
-    closing.store(true, Ordering::Relaxed);
+    closing.cancel();
     write_words(&dir, &WordsRequest { view: segment, field, analyzer, builder_bytes: 1, stop }).unwrap_err();
     assert!(!dir.list().unwrap().iter().any(|name| name.contains('.') && name.starts_with("words-")));
 }

@@ -1,8 +1,7 @@
 //! How building and sealing end: early, or with proof.
 
-use std::sync::atomic::AtomicBool;
-
 use super::*;
+use crate::CancelToken;
 
 /// Sealing proves that every node can be reached, and does not trust that it could.
 #[test]
@@ -27,13 +26,13 @@ fn a_node_that_nothing_leads_to_is_linked_when_a_graph_is_sealed() {
 struct Stopping<'a> {
     pairs: &'a dyn PairScorer,
     left: AtomicUsize,
-    stop: &'a AtomicBool,
+    stop: &'a CancelToken,
 }
 
 impl PairScorer for Stopping<'_> {
     fn score(&self, from: Slot, slots: &[Slot], out: &mut [f32]) {
         if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.stop.store(true, Ordering::Relaxed);
+            self.stop.cancel();
         }
         self.pairs.score(from, slots, out);
     }
@@ -50,7 +49,7 @@ fn building_ends_soon_after_it_is_stopped() {
     let numbers: Vec<Option<u32>> = (0..1_000).map(Some).collect();
     for is_resumed in [false, true] {
         let calls = |calls: usize| {
-            let stop = AtomicBool::new(false);
+            let stop = CancelToken::new();
             let request = BuildRequest { rows: 4_000, stop: Closing::by(&stop), ..request };
             let stopping = Stopping { pairs: &*pairs, left: AtomicUsize::new(calls), stop: &stop };
             let built = match is_resumed {

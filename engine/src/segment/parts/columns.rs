@@ -258,18 +258,13 @@ impl SealedColumns {
     ) -> Option<Arc<FixedBitSet>> {
         self.filters.get(field, test, || {
             let column = self.columns.get(&field).filter(|column| test.is_of(column.field_type()));
-            let (Some(column), Some(sorted)) = (column, self.indexes.get(&field)) else {
-                return Some(FixedBitSet::with_capacity(self.rows));
-            };
+            let Some(column) = column else { return Some(FixedBitSet::with_capacity(self.rows)) };
             if **test == Test::Exists {
                 return Some(column.present(file, self.rows));
             }
             let indexed = Indexed { column, file, rows: self.rows };
-            let sorted = FieldIndex::is_for(column.field_type()).then_some(sorted);
-            match sorted.and_then(|sorted| sorted.get(watch, |watch| FieldIndex::new(indexed, watch))) {
-                Some(index) => Some(index.select(indexed, test)),
-                None => column.tested_by(file, test, (self.rows, watch)),
-            }
+            let selected = self.index(field, indexed, watch).map(|index| index.select(indexed, test));
+            selected.or_else(|| column.tested_by(file, test, (self.rows, watch)))
         })
     }
 
@@ -280,23 +275,31 @@ impl SealedColumns {
         field: FieldId,
         watch: &Watch,
     ) -> InOrder<'a> {
-        let (Some(column), Some(sorted)) = (self.columns.get(&field), self.indexes.get(&field)) else {
-            return InOrder::Absent;
-        };
-        let sorted = FieldIndex::is_for(column.field_type()).then_some(sorted);
-        let indexed = Indexed { column, file, rows: self.rows };
-        match sorted.and_then(|sorted| sorted.get(watch, |watch| FieldIndex::new(indexed, watch))) {
-            Some(FieldIndex::Values(index)) => {
-                InOrder::Ready(SortedColumn { index, column, file, rows: self.rows })
-            }
+        let Some(column) = self.columns.get(&field) else { return InOrder::Absent };
+        let rows = self.rows;
+        match self.index(field, Indexed { column, file, rows }, watch) {
+            Some(FieldIndex::Values(index)) => InOrder::Ready(SortedColumn { index, column, file, rows }),
             Some(FieldIndex::Elements(index)) => InOrder::Lists(ListedColumn { index, column, file }),
             _ => InOrder::Unknown,
         }
     }
 
-    /// The fields that have an index by now.
-    pub(in crate::segment) fn indexed(&self) -> impl Iterator<Item = FieldId> {
-        self.indexes.iter().filter(|(_, sorted)| sorted.is_made()).map(|(field, _)| *field)
+    /// The index of a column, if there is one for its type, as [`Sorted::get`] has it.
+    fn index(&self, field: FieldId, indexed: Indexed<'_>, watch: &Watch) -> Option<&FieldIndex> {
+        let sorted = self.indexes.get(&field).filter(|_| FieldIndex::is_for(indexed.column.field_type()))?;
+        sorted.get(watch, |watch| FieldIndex::new(indexed, watch))
+    }
+
+    /// The fields that have an index by now, each as [`Sorted::unasked`] says.
+    pub(in crate::segment) fn indexed(&self) -> impl Iterator<Item = (FieldId, u8)> {
+        self.indexes.iter().filter_map(|(field, sorted)| Some((*field, sorted.unasked()?)))
+    }
+
+    /// [Makes](Sorted::make_ahead) such an index before anybody asks.
+    pub(in crate::segment) fn make_ahead(&self, file: &[u8], (field, unasked): (FieldId, u8), watch: &Watch) {
+        let Some((column, sorted)) = self.columns.get(&field).zip(self.indexes.get(&field)) else { return };
+        let indexed = Indexed { column, file, rows: self.rows };
+        sorted.make_ahead(unasked, watch, |watch| FieldIndex::new(indexed, watch));
     }
 
     /// At most how many rows have a field whose value passes, if the column has an index.
@@ -348,9 +351,7 @@ impl SealedColumns {
             return Some(None);
         }
         let indexed = Indexed { column, file, rows: self.rows };
-        let sorted = self.indexes.get(&field);
-        let index = sorted.and_then(|sorted| sorted.get(watch, |watch| FieldIndex::new(indexed, watch)));
-        Some(index.map(|index| ask(index, indexed, test)))
+        Some(self.index(field, indexed, watch).map(|index| ask(index, indexed, test)))
     }
 
     /// Whether every column is of a field that the collection has.
@@ -383,9 +384,8 @@ impl SealedColumns {
         let agrees =
             self.columns.values().zip(&layout.buffers).all(|(column, buffers)| column.lies_in(buffers));
         if !agrees {
-            return Err(found(
-                "the Arrow file's buffers are not where the segment's directory has them".into(),
-            ));
+            let reason = "the Arrow file's buffers are not where the segment's directory has them";
+            return Err(found(reason.into()));
         }
         // The counts of a column are a few bits for each row.
         let mut columns = Steps::new(pace, 1);
