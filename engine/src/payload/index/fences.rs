@@ -13,6 +13,8 @@ use super::{SIGN, order_key};
 
 /// Rows for which a value is kept, and so values from a fence to the next at most.
 const EVERY: usize = 8;
+/// Bytes of texts for each row, at most. Of longer ones none are kept: a column may have megabytes a row, which its file has already.
+const TEXT_BYTES_A_ROW: usize = 32;
 /// Fewer are searched as they are.
 const VALUES_MIN: usize = 16 * EVERY;
 
@@ -37,16 +39,18 @@ impl Fences {
         }
         // A value has a row at least.
         let every = (runs * EVERY).div_ceil(rows.len().max(1)).min(EVERY);
+        let texts_max = (rows.len() * TEXT_BYTES_A_ROW).min(u32::MAX as usize);
         let mut fences = Self { every, ..Self::default() };
         for run in (0..runs).step_by(every) {
             // The order was made of the same values a moment ago.
             match column.get(file, rows[starts[run] as usize] as usize) {
-                Some(ValueRef::Text(text)) => fences.texts.extend_from_slice(text),
+                Some(ValueRef::Text(text)) if fences.texts.len() + text.len() <= texts_max => {
+                    fences.texts.extend_from_slice(text);
+                }
+                None | Some(ValueRef::Text(_)) => return Self::default(),
                 Some(value) => fences.keys.push(order_key(value)),
-                None => return Self::default(),
             }
-            let Ok(end) = u32::try_from(fences.texts.len()) else { return Self::default() };
-            fences.ends.push(end);
+            fences.ends.push(fences.texts.len() as u32);
         }
         fences
     }
@@ -139,6 +143,21 @@ mod tests {
             for absent in ["", "tenant-", "tenant-0007x", "u"] {
                 let test = Test::TextIn(vec![absent.as_bytes().into()]);
                 assert_eq!(texts.list(&of_texts, &file, &test, ROWS), Some(Vec::new()), "{absent:?}");
+            }
+        }
+    }
+
+    /// Gigabytes of texts were copied into memory, each time that a segment came with the index of their column.
+    #[test]
+    fn of_long_texts_none_are_kept() {
+        for (bytes, kept) in [(200, 500), (600, 0)] {
+            let long = |value: usize| format!("{value:04}{}", "x".repeat(bytes - 4));
+            let (texts, of_texts, file) = indexed(|row| Value::String(long(row % 500)));
+            assert_eq!((texts.fences.ends.len(), texts.fences.texts.len()), (kept, kept * bytes));
+            for value in [0, 7, 8, 250, 499] {
+                let own: Vec<u32> = (value as u32..ROWS as u32).step_by(500).collect();
+                let test = Test::TextIn(vec![long(value).into_bytes().into()]);
+                assert_eq!(texts.list(&of_texts, &file, &test, ROWS), Some(own), "{value} of {bytes} bytes");
             }
         }
     }
