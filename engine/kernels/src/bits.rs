@@ -131,8 +131,8 @@ impl KernelBits {
         }
     }
 
-    /// Writes the set of rows whose cell of a grid is in some runs, by the strips and the columns of all rows, as words of which the last is
-    /// filled up with zeros.
+    /// Writes the set of rows whose cell of a grid is in some runs, by the strips, each below [`STRIPS`], and the columns of all rows, as words of
+    /// which the last is filled up with zeros.
     ///
     /// # Panics
     /// If there are fewer columns than strips, or fewer words than they take.
@@ -194,6 +194,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Of each level, and without what not every processor of a level has.
+    fn kernels() -> Vec<KernelBits> {
+        let kernels = Isa::available().map(KernelBits::with_isa);
+        #[cfg(target_arch = "x86_64")]
+        let kernels = kernels.chain(x86::least_avx512(KernelBits { ones, blocks, select, within }));
+        kernels.collect()
+    }
+
     proptest! {
         /// Against their definitions, on every level.
         #[test]
@@ -216,9 +224,9 @@ mod tests {
             let mut runs = Runs::default();
             wanted.iter().for_each(|(strip, first, count)| runs.set(*strip, *first, *count));
             let (strips, columns): (Vec<u8>, Vec<u8>) = cells.iter().copied().unzip();
-            for isa in Isa::available() {
+            for kernel in kernels() {
                 let mut found = vec![usize::MAX; cells.len().div_ceil(WORD_BITS)];
-                KernelBits::with_isa(isa).select_within((&strips, &columns), &runs, &mut found);
+                kernel.select_within((&strips, &columns), &runs, &mut found);
                 for bit in 0..found.len() * WORD_BITS {
                     // The last one for its strip counts, column by column.
                     let is_wanted = cells.get(bit).is_some_and(|(strip, column)| {
@@ -227,7 +235,8 @@ mod tests {
                             (0..*count).any(|at| first.wrapping_add(at) == *column)
                         })
                     });
-                    prop_assert_eq!(found[bit / WORD_BITS] >> (bit % WORD_BITS) & 1 == 1, is_wanted, "{}", bit);
+                    let is_found = found[bit / WORD_BITS] >> (bit % WORD_BITS) & 1 == 1;
+                    prop_assert_eq!(is_found, is_wanted, "{} {:?}", bit, kernel);
                 }
             }
         }

@@ -26,6 +26,12 @@ pub(super) fn kernel(isa: Isa, plain: KernelBits) -> KernelBits {
     }
 }
 
+/// For a processor that has AVX-512 without what `kernel` asks for besides, if this one has that much.
+#[cfg(test)]
+pub(super) fn least_avx512(plain: KernelBits) -> Option<KernelBits> {
+    (Isa::detected() >= Isa::Avx512).then_some(KernelBits { within: within_avx512, ..plain })
+}
+
 fn ones_counting(words: &[usize]) -> usize {
     #[target_feature(enable = "popcnt")]
     fn inner(words: &[usize]) -> usize {
