@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -122,6 +124,35 @@ fn screens_let_few_others_through() {
     assert!(index.screen(&Test::Within(GeoPoint::new(0.0, 0.0), 1e5), 0).is_none());
 }
 
+/// The rim of a circle goes along the meridian at which degrees jump: what may be within is across it, and what is marked or certain is or not.
+#[test]
+fn circles_may_end_where_degrees_jump() {
+    let mut random = SplitMix64(17);
+    let middle = GeoPoint::new(10.0, 180.0);
+    let indexed = Indexed::new((0..20_000).map(|_| Some(near(&mut random, middle, 8.0))));
+    let metres = 3e5;
+    let degrees = metres / 111_195.0 / middle.lat.to_radians().cos();
+    let is_across = |pair: &[Range<usize>; 2]| pair.iter().all(|places| !places.is_empty());
+    let mut ways = BTreeSet::new();
+    for fiftieths in [-16, -12, -8, -5, -3, -2, -1, 0, 1, 2] {
+        let lon = 180.0 - degrees * (1.0 + f64::from(fiftieths) / 50.0);
+        for lon in [lon, -lon] {
+            let center = GeoPoint::new(middle.lat, lon);
+            indexed.check(center, metres);
+            let (index, circle) = (&indexed.index, Circle::new(center, metres));
+            let marked = index.cells.mark(&circle).unwrap();
+            index.each_band(&circle, |found| {
+                let marked = index.cells.places(&marked, found.band);
+                ways.insert([&found.possible, &marked, &found.certain].map(is_across));
+                true
+            });
+        }
+    }
+    for across in 0..=3 {
+        assert!(ways.contains(&[0, 1, 2].map(|at| at < across)), "{across} {ways:?}");
+    }
+}
+
 /// Bands of one latitude, steps of one longitude, and both.
 #[test]
 fn places_may_lie_on_top_of_each_other() {
@@ -225,17 +256,61 @@ fn lists_end_when_they_are_too_long() {
     assert_eq!(polar.index.list(&polar.column, &polar.file, &test, 20_000), Some(Vec::new()));
 }
 
+/// Two ranges of which the second comes after the first, of four ends in any order.
+fn pair(ends: &[usize]) -> [Range<usize>; 2] {
+    let mut ends = ends.to_vec();
+    ends.sort_unstable();
+    [ends[0]..ends[1], ends[2]..ends[3]]
+}
+
+fn holds(pair: &[Range<usize>; 2], at: usize) -> bool {
+    pair.iter().any(|range| range.contains(&at))
+}
+
 proptest! {
+    /// What is set before the rim is tested has all that is certain, and nothing that is not possible; and it has what is marked, unless the parts are of
+    /// other sides of the meridian at which degrees jump.
+    #[test]
+    fn marked_places_are_set_within_what_is_possible(
+        possible in prop::collection::vec(0_usize..40, 4),
+        certain in prop::collection::vec(0_usize..40, 4),
+        marked in prop::collection::vec(0_usize..40, 4),
+        only in prop::option::of(0_usize..2),
+    ) {
+        let (possible, certain, marked) = (pair(&possible), pair(&certain), pair(&marked));
+        let sides = [0, 1].map(|side: usize| {
+            let Range { start, end } = possible[side];
+            let first = certain[side].start.clamp(start, end);
+            first..certain[side].end.clamp(first, end)
+        });
+        // What goes across the meridian has two parts, what does not has one.
+        let certain = only.map_or(sides.clone(), |side| [sides[side].clone(), 0..0]);
+        let is_of_sides = only != Some(1) || sides[1].is_empty();
+        let found = Found { band: 0, possible, certain };
+        let set = found.with(&marked);
+        for at in 0..40 {
+            prop_assert!(holds(&set, at) || !holds(&found.certain, at), "{} {:?}", at, set);
+            prop_assert!(holds(&found.possible, at) || !holds(&set, at), "{} {:?}", at, set);
+            prop_assert!(!set.iter().all(|part| part.contains(&at)), "{} is twice in {:?}", at, set);
+            let is_marked = (0..2).any(|side| marked[side].contains(&at) && found.possible[side].contains(&at));
+            prop_assert!(holds(&set, at) || !is_marked || !is_of_sides, "{} {:?}", at, set);
+        }
+    }
+
+    /// Against their definition, place by place.
+    #[test]
+    fn bits_are_of_places(ends in prop::collection::vec(0..4 * STEP, 4)) {
+        let places = pair(&ends);
+        for at in 0..4 * STEP {
+            let bits = bits_of(at / STEP, &places);
+            prop_assert_eq!(bits >> (at % STEP) & 1 == 1, holds(&places, at), "{} {:?}", at, places);
+        }
+    }
+
     /// Against its definition, number by number.
     #[test]
     fn pairs_of_ranges_differ_where_one_has_what_the_other_has_not(ends in prop::collection::vec(0_usize..20, 8)) {
-        let pair = |ends: &[usize]| {
-            let mut ends = ends.to_vec();
-            ends.sort_unstable();
-            [ends[0]..ends[1], ends[2]..ends[3]]
-        };
         let (a, b) = (pair(&ends[..4]), pair(&ends[4..]));
-        let holds = |pair: &[Range<usize>; 2], at: usize| pair.iter().any(|range| range.contains(&at));
         let found: Vec<usize> = differing(&a, &b).flatten().collect();
         let expected = (0..20).filter(|at| holds(&a, *at) != holds(&b, *at));
         prop_assert!(found.into_iter().eq(expected), "{:?} {:?}", a, b);
