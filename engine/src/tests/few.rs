@@ -51,6 +51,8 @@ fn change(collection: &Collection) {
     };
     collection.update((0..4_000).step_by(50).map(code).collect()).unwrap();
     collection.update((0..4_000).step_by(200).map(|id| Update::new(id).set("year", 6)).collect()).unwrap();
+    // What was said of them before counts no more.
+    collection.update(vec![Update::new(50).set("code", 7), Update::new(100).unset("code")]).unwrap();
     collection.delete(&(0..4_000).step_by(17).map(PointId::Num).collect::<Vec<_>>()).unwrap();
 }
 
