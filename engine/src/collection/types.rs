@@ -43,7 +43,8 @@ pub struct WriteReceipt {
     pub updated: usize,
     /// Updates of points that are not there, which changed nothing.
     pub missing: usize,
-    /// Whether its [request](crate::Batch::request_id) was done before, and nothing was written now: all else is of the first time.
+    /// Whether its [request](crate::Batch::request_id) was done before, and nothing was written now: all else is of the first time, but for the
+    /// counts of a write that was last read from the log after a crash, which may be of other rows, and lack updates of rows that were not shown.
     pub repeated: bool,
 }
 

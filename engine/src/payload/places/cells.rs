@@ -6,7 +6,7 @@
 //! (`ragstone_kernels::KernelBits`). Marked are those whose middle is in the circle, which are mostly within it by more than half: so what remains
 //! is a half of the cells along the rim, and less, whose rows are set or taken out again one by one. Which cells are marked is a matter of speed alone.
 //!
-//! **Cost.** Two bytes a row, and a kilobyte a band. The go through the bytes takes as long as setting one in [`SHARE`] of the rows or so: where
+//! **Cost.** Two bytes a row, a kilobyte a band and four a strip. The go through the bytes takes as long as setting one in [`SHARE`] of the rows or so: where
 //! the marked cells have fewer, all are set one by one.
 
 use std::ops::Range;
