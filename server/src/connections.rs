@@ -13,9 +13,6 @@
 //!
 //! What is written is put together first: HTTP/2 writes the head of an answer, the answer and its trailers apart, and each write is a system call, and
 //! a packet that the caller wakes up for. It flushes where it has no more to say, so nothing waits.
-//! But for this: a connection is polled as soon as one of its calls is answered, before others that came with it have run. What these are about to be answered is
-//! worth a turn of the runtime's: it is polled behind them, and all of it is one write. Where threads are free, calls run as they come, and those that run are not
-//! waited for.
 
 mod peer;
 mod places;
@@ -32,7 +29,7 @@ use tokio::time::Sleep;
 use tokio_stream::StreamExt as _;
 use tonic::transport::server::Connected;
 
-pub(crate) use self::peer::{Coming, HealthCall, Peer, Working};
+pub(crate) use self::peer::{HealthCall, Peer, Working};
 pub(crate) use self::places::{Place, Places};
 use crate::at_once::AtOnce;
 
@@ -40,8 +37,6 @@ use crate::at_once::AtOnce;
 const PREFACE_BYTES: usize = 24;
 /// Bytes that are put together to one write.
 const WRITE_BYTES: usize = 16 << 10;
-/// How often a flush that waits for calls to run is asked for at most, which is once in a turn of the runtime's, and once more for each call that comes in it.
-const TURNS_MAX: u32 = 16;
 /// A frame of HTTP/2: the connection ends, for no error, and of no call was anything begun that its client waits for, so that whatever is on its way may be made
 /// anew elsewhere: those that were answered have been for long, and none begins from now on. The end that HTTP/2 has of itself says the same by the number of
 /// the last call, and is tonic's to begin, of all connections at once.
@@ -83,8 +78,6 @@ pub(crate) struct Connection<IO> {
     /// What was read of it since other tasks were looked at.
     at_once: AtOnce,
     place: Place,
-    /// While a flush waits for calls to run: how many will have begun then, and how often it was asked for.
-    gathering: Option<(u64, u32)>,
     /// Whether it ended for another, of which its client has not heard this.
     hung_up: bool,
     goodbye: &'static [u8],
@@ -102,26 +95,11 @@ impl<IO: AsyncWrite> Connection<IO> {
         let inner = BufWriter::with_capacity(WRITE_BYTES, inner);
         let beginning = Some(Beginning { bytes: 0, given_up });
         let at_once = AtOnce::default();
-        Connection { inner, beginning, at_once, place, gathering: None, hung_up: false, goodbye: &[] }
+        Connection { inner, beginning, at_once, place, hung_up: false, goodbye: &[] }
     }
 }
 
 impl<IO: AsyncWrite + Unpin> Connection<IO> {
-    /// Whether what there is to flush waits for what other calls are about to be answered. Who polls it is woken then, behind these.
-    fn gathers(&mut self, context: &Context<'_>) -> bool {
-        if self.hung_up || self.inner.buffer().is_empty() {
-            return false;
-        }
-        let (begun, came) = self.place.peer.calls();
-        let (wanted, times) = self.gathering.unwrap_or((came, 0));
-        let gathers = begun < wanted && times < TURNS_MAX;
-        if gathers {
-            self.gathering = Some((wanted, times + 1));
-            context.waker().wake_by_ref();
-        }
-        gathers
-    }
-
     /// Says that it is over, if there is something to say, and ends.
     fn poll_goodbye(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.goodbye.is_empty() {
@@ -199,13 +177,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Connection<IO> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.gathers(context) {
-            return Poll::Pending;
-        }
         let outcome = Pin::new(&mut self.inner).poll_flush(context);
-        if outcome.is_ready() {
-            self.gathering = None;
-        }
         self.unless_it_ends(outcome, context)
     }
 
@@ -308,37 +280,6 @@ mod tests {
         served.await.unwrap();
     }
 
-    /// Each answer was a write of its own, though others were a moment away.
-    #[tokio::test(start_paused = true)]
-    async fn what_calls_are_answered_that_run_now_goes_along() {
-        let (mut clients, servers) = pairs(1);
-        let mut incoming = pin!(bounded(tokio_stream::iter(servers), 1, PATIENCE));
-        let mut connection = incoming.next().await.unwrap().unwrap();
-        let peer = connection.connect_info();
-        let mut context = Context::from_waker(std::task::Waker::noop());
-        let [first, second] = [peer.comes(), peer.comes()];
-        for (said, runs) in [(b"1", first), (b"2", second)] {
-            connection.write_all(said).await.unwrap();
-            assert!(Pin::new(&mut connection).poll_flush(&mut context).is_pending());
-            drop(runs);
-        }
-        // One that came later is not waited for.
-        let third = peer.comes();
-        assert!(Pin::new(&mut connection).poll_flush(&mut context).is_ready());
-        let mut read = [0; 2];
-        clients[0].read_exact(&mut read).await.unwrap();
-        assert_eq!(&read, b"12");
-
-        // One that does not run is not waited for long, and who polls is woken for it.
-        connection.write_all(b"3").await.unwrap();
-        tokio::time::timeout(PATIENCE, connection.flush()).await.unwrap().unwrap();
-        drop(third);
-        connection.write_all(b"4").await.unwrap();
-        assert!(Pin::new(&mut connection).poll_flush(&mut context).is_ready(), "nothing is to run");
-        clients[0].read_exact(&mut read).await.unwrap();
-        assert_eq!(&read, b"34");
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_connection_must_begin_in_time_and_may_rest_then() {
         let (mut clients, servers) = pairs(3);
@@ -364,6 +305,7 @@ mod tests {
         assert_eq!(clients[2].read_u8().await.unwrap(), b'8');
         assert_eq!(working.taken(), 1);
     }
+
     #[tokio::test]
     async fn others_are_looked_at_while_much_is_read() {
         const BYTES: usize = 256 << 10;

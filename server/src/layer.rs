@@ -132,11 +132,10 @@ where
         let rules = Arc::clone(&self.rules);
         let line = rules.begin(&request);
         let (span, call) = (line.span().clone(), line.call());
-        let coming = request.extensions().get::<Peer>().map(Peer::comes);
         let answer: Answer = Box::pin(rules.answer(inner, request, line));
         // Its handler finds a call that is traced in its task.
         let answer: Answer = if call.is_recorded() { Box::pin(call.hold(answer)) } else { answer };
-        InSpan::new(span, answer, coming)
+        InSpan::new(span, answer)
     }
 }
 

@@ -42,9 +42,6 @@ struct Open {
     address: Option<SocketAddr>,
     /// Bytes that it has taken so far of what there was to write.
     taken: AtomicU64,
-    /// Calls that have come so far, and those of them that have begun to run.
-    came: AtomicU64,
-    begun: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -86,8 +83,7 @@ impl Peer {
             is_hung_up: false,
             reader: None,
         };
-        let (taken, came, begun) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        Peer(Arc::new(Open { address, taken, came, begun, state: Mutex::new(state) }))
+        Peer(Arc::new(Open { address, taken: AtomicU64::new(0), state: Mutex::new(state) }))
     }
 
     /// Where it comes from, if that is known.
@@ -99,17 +95,6 @@ impl Peer {
     pub(crate) fn takes(&self, bytes: usize) {
         // Nothing is handed over with the count, so no order is needed.
         self.0.taken.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    /// A call has come, and runs as soon as a thread is free: when what is returned is dropped.
-    pub(crate) fn comes(&self) -> Coming {
-        self.0.came.fetch_add(1, Ordering::Relaxed);
-        Coming(self.clone())
-    }
-
-    /// How many calls have begun to run so far, and how many have come.
-    pub(crate) fn calls(&self) -> (u64, u64) {
-        (self.0.begun.load(Ordering::Relaxed), self.0.came.load(Ordering::Relaxed))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -203,16 +188,6 @@ pub(crate) struct HealthCall(Peer);
 impl Drop for HealthCall {
     fn drop(&mut self) {
         self.0.state().health_calls -= 1;
-    }
-}
-
-/// A call that has come, and does not run yet.
-#[derive(Debug)]
-pub(crate) struct Coming(Peer);
-
-impl Drop for Coming {
-    fn drop(&mut self) {
-        self.0.0.begun.fetch_add(1, Ordering::Relaxed);
     }
 }
 

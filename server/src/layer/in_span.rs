@@ -2,8 +2,6 @@
 //!
 //! Unlike one that is instrumented, it does not enter the span once more when it is over, which nearly every call is by then: only where it is given up,
 //! as what ends with it may log (`ragstone::audit` has who asked for what at the latest when the call ends).
-//!
-//! The connection that it came by is told when it begins to run: it is polled for the first time.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,20 +9,16 @@ use std::task::{Context, Poll, ready};
 
 use tracing::Span;
 
-use crate::connections::Coming;
-
 /// A future in a span.
 pub(crate) struct InSpan<F> {
     span: Span,
     /// Gone once it is over.
     future: Option<F>,
-    /// Until it is polled, if it came by a connection.
-    coming: Option<Coming>,
 }
 
 impl<F> InSpan<F> {
-    pub(super) fn new(span: Span, future: F, coming: Option<Coming>) -> InSpan<F> {
-        InSpan { span, future: Some(future), coming }
+    pub(super) fn new(span: Span, future: F) -> InSpan<F> {
+        InSpan { span, future: Some(future) }
     }
 }
 
@@ -36,7 +30,6 @@ impl<F: Future + Unpin> Future for InSpan<F> {
         let _entered = this.span.enter();
         // Nobody polls what is over.
         let Some(future) = &mut this.future else { return Poll::Pending };
-        this.coming = None;
         let output = ready!(Pin::new(future).poll(context));
         this.future = None;
         Poll::Ready(output)
@@ -82,7 +75,6 @@ mod tests {
                         pending::<()>().await;
                     }
                 }),
-                None,
             );
             assert_eq!(Pin::new(&mut call).poll(&mut context).is_ready(), is_over);
         }

@@ -122,10 +122,7 @@ impl Call {
         if let Some(timeout) = timeout {
             request = request.header("grpc-timeout", timeout);
         }
-        let answer = layer.layer(inner).call(request.body(Body::empty()).unwrap());
-        assert_eq!(peer.calls(), (0, 1), "it has come, and is to run");
-        let response = answer.await.unwrap();
-        assert_eq!(peer.calls(), (1, 1));
+        let response = layer.layer(inner).call(request.body(Body::empty()).unwrap()).await.unwrap();
         assert!(response.headers().get("grpc-status").is_none());
         Call { shape, work, give_up, next, answer: response.into_body() }
     }
