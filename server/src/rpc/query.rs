@@ -149,8 +149,8 @@ impl Asked {
         if let Some(drawn) = self.stages.metrics().recall().draw(rows.name(), &query) {
             drawn.compare(&view, &found);
         }
-        // What is there already is measured once, with the whole answer.
-        let budget = later.is_some().then_some(&mut self.budget);
+        // A few, which are there already, are measured once, with the whole answer.
+        let budget = are_many(&query).then_some(&mut self.budget);
         let reading = Reading { view: &view, later, budget };
         let found = reading.answer(found).map_err(|refused| refused.at(&paths))?;
         let took = started.elapsed();
@@ -204,11 +204,16 @@ pub(super) fn rows_of(query: &Query) -> usize {
     query.group.as_ref().map_or(query.k, |group| query.k.saturating_mul(group.per_group))
 }
 
+/// Whether a query may have so many hits that they are counted as they come, and others have the processor between some of them.
+fn are_many(query: &Query) -> bool {
+    rows_of(query) > READ_SLICE
+}
+
 /// Many hits are first found without what is wanted of them, which is then fetched by slices, so that an answer that becomes too large is noticed before
 /// all of it has been read: what is to be fetched so.
 pub(super) fn later(query: &mut Query) -> Option<Select> {
     let nothing = Select { fields: Names::None, vectors: Names::None };
-    let is_later = rows_of(query) > READ_SLICE && query.select != nothing;
+    let is_later = are_many(query) && query.select != nothing;
     is_later.then(|| std::mem::replace(&mut query.select, nothing))
 }
 
@@ -227,7 +232,7 @@ pub(super) struct Reading<'a> {
     pub(super) view: &'a View,
     /// What is still to be read of them.
     pub(super) later: Option<Select>,
-    /// What counts hits as they come, where not all of them are there before the first is answered with.
+    /// What counts hits as they come, where they [are many](are_many).
     pub(super) budget: Option<&'a mut Budget>,
 }
 
@@ -339,13 +344,15 @@ mod tests {
         for select in some {
             let mut few = Query::nearest([1.0], READ_SLICE).select(select.clone());
             assert_eq!((later(&mut few), &few.select), (None, &select));
+            assert!(!are_many(&few));
             let mut groups = Query::nearest([1.0], READ_SLICE).group("by", 2).select(select.clone());
             let mut many = Query::nearest([1.0], READ_SLICE + 1).select(select.clone());
             for query in [&mut groups, &mut many] {
                 assert_eq!((later(query), &query.select), (Some(select.clone()), &nothing));
             }
         }
-        assert_eq!(later(&mut Query::nearest([1.0], READ_SLICE + 1).select(nothing)), None);
+        let mut many = Query::nearest([1.0], READ_SLICE + 1).select(nothing);
+        assert!(later(&mut many).is_none() && are_many(&many), "they are counted nevertheless");
     }
 
     #[test]
