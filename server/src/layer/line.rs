@@ -98,3 +98,48 @@ impl Drop for Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic::Status;
+
+    use super::*;
+    use crate::calls::{Calls, Shape};
+    use crate::config::ServerConfig;
+    use crate::metrics::{GrpcMetrics, Metrics};
+    use crate::recall::Recall;
+    use crate::telemetry::Traces;
+    use crate::work::Work;
+
+    #[tokio::test]
+    async fn a_call_is_counted_once_however_it_ends() {
+        let work = Work::new(&ServerConfig::default());
+        let metrics = Metrics::new(work.clone(), Recall::new(0.0, work));
+        let counts = GrpcMetrics::new(metrics.clone(), Traces::default());
+        let calls = Calls::with("/x/Y", Shape::default());
+        let begin =
+            || Line::begin(calls.method("/x/Y"), Span::none(), Some(counts.begin(None, &HeaderMap::new())));
+        let value = |name: &str| {
+            let text = metrics.text();
+            text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok())
+        };
+        let ended = |code: &str| {
+            let labels = format!(r#"service="unknown",method="unknown",code="{code}""#);
+            value(&format!("ragstone_grpc_requests_total{{{labels}}}"))
+        };
+        let under_way = || value("ragstone_grpc_requests_in_flight");
+
+        let [answered, refused, given_up, left] = [begin(), begin(), begin(), begin()];
+        assert_eq!(under_way(), Some(4.0));
+        answered.end_with(Code::Ok, &HeaderMap::new());
+        let mut headers = HeaderMap::new();
+        Status::not_found("there is none").add_header(&mut headers).unwrap();
+        refused.end_with(Code::NotFound, &headers);
+        assert_eq!((ended("OK"), ended("NOT_FOUND"), under_way()), (Some(1.0), Some(1.0), Some(2.0)));
+        // Its caller was not told.
+        given_up.end(Code::DeadlineExceeded);
+        drop(left);
+        assert_eq!((ended("CANCELLED"), ended("DEADLINE_EXCEEDED")), (Some(2.0), None));
+        assert_eq!((under_way(), value("ragstone_errors_total{reason=\"OTHER\"}")), (Some(0.0), Some(1.0)));
+    }
+}
