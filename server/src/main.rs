@@ -6,7 +6,7 @@ mod cli;
 ///
 /// It asks for no huge pages. The system clears one, two megabytes, when its first byte is written, and whoever else wants that processor waits: beside
 /// clients that send much, that was more than half of the time for which threads were at work for longer than a millisecond at a stretch. Rows and segments in memory are no
-/// allocator's, and ask for huge pages themselves.
+/// allocator's, and ask for huge pages themselves. Where the system gives them to whoever does not ask (`transparent_hugepage/enabled` is `always`), it gives them here, too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
