@@ -144,11 +144,6 @@ impl CompiledFilter {
         })
     }
 
-    /// Whether it asks for nothing, so that every row passes.
-    pub(crate) fn passes_all(&self) -> bool {
-        matches!(&self.root, Node::And(nodes) if nodes.is_empty())
-    }
-
     /// The rows that pass. The watch is looked at before each condition, and while rows are gone through for one; after an interruption
     /// the set is of no use.
     pub(crate) fn run(&self, source: &dyn FieldSource, watch: &Watch) -> Arc<FixedBitSet> {

@@ -73,11 +73,12 @@ pub(crate) fn select(
 ) -> Result<Vec<Option<Point>>> {
     view.check()?;
     check_limit("ids", "BATCH_OPS_MAX", BATCH_OPS_MAX, ids.len())?;
-    let filter = view.compiled(filter)?;
+    let compiled = view.compiled(filter)?;
     let selected = Selected::new(view, select)?;
-    // Of few rows that are read time after time, a set of all would be most of the work.
-    let filter = filter.filter(|filter| !filter.passes_all());
-    let passing = filter.map(|filter| view.passing(Some(&filter), watch)).transpose()?;
+    // Which rows the handle shows is asked of each by itself (`ViewState::visible`), so a set of all that pass is made for what the caller asks
+    // alone: of few rows that are read time after time it would be most of the work.
+    let asked = compiled.filter(|_| filter.is_some_and(|filter| !filter.passes_all()));
+    let passing = asked.map(|asked| view.passing(Some(&asked), watch)).transpose()?;
     let journal = Journal::new(false);
     let run = Run::of_given(view, watch, &journal);
     let passes =
@@ -101,4 +102,53 @@ fn places(view: &ViewState, ids: &[PointId], watch: &Watch) -> Result<Vec<Option
         Ok(view.visible(id)?.map(|(segment, slot)| (segment, Slot(slot))))
     };
     ids.iter().enumerate().map(place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::{CancelToken, Db, RowFilter, Schema, Scope, Sight};
+
+    struct Of(Arc<RowFilter>);
+
+    impl Scope for Of {
+        fn sight(&self, _: &str) -> Sight {
+            Sight::Rows(self.0.clone())
+        }
+    }
+
+    /// Through a handle that shows some rows alone, each slice of hits had the rows of all segments looked through.
+    #[test]
+    fn what_asks_for_nothing_costs_what_the_ids_cost_whoever_asks() {
+        let db = Db::in_memory().unwrap();
+        let rows = db.create_collection("rows", Schema::builder(2).tenant("of").build().unwrap()).unwrap();
+        let point = |id: u64, of: &str| Point::new(id, [1.0, 0.0]).with("of", of);
+        rows.upsert(vec![point(1, "a"), point(2, "b"), point(3, "a")]).unwrap();
+        let looks = Arc::new(AtomicU64::new(0));
+        let counted = looks.clone();
+        let token = CancelToken::polled(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        let scope = Of(Arc::new(RowFilter::new(Filter::eq("of", "a")).unwrap()));
+        let view = db.within(Arc::new(scope)).cancelled_by(token).collection("rows").unwrap().view();
+        let ids = [1, 2, 3, 4].map(PointId::Num);
+        let all = Filter::And(vec![Filter::AllTenants]);
+        let asked = |filter: Option<&Filter>| -> (Vec<Option<PointId>>, u64) {
+            let before = looks.load(Ordering::Relaxed);
+            let points = view.select(&ids, filter, &Select::default()).unwrap();
+            let ids = points.into_iter().map(|point| point.map(|point| point.id)).collect();
+            (ids, looks.load(Ordering::Relaxed) - before)
+        };
+        let shown = vec![Some(PointId::Num(1)), None, Some(PointId::Num(3)), None];
+        // One look for where each is, and one for reading it.
+        for filter in [None, Some(&Filter::AllTenants), Some(&all)] {
+            assert_eq!(asked(filter), (shown.clone(), 8), "{filter:?}");
+        }
+        let (passing, looks) = asked(Some(&Filter::Or(vec![all.clone()])));
+        assert!(passing == shown && looks > 8, "{looks}");
+        assert!(asked(Some(&Filter::eq("of", "b"))).0.iter().all(Option::is_none));
+    }
 }
