@@ -135,10 +135,10 @@ impl Asked {
         if let Some(limit) = limit {
             query = query.budget(limit).at_once();
         }
-        let later = later(&mut query);
+        let mut later = later(&mut query);
         // What is read later is there as it was found.
         let view = if later.is_some() { view.as_of_now() } else { view };
-        check_later(&view, later.as_ref()).map_err(|error| Failed::Engine(error).at(&paths))?;
+        check_later(&view, later.as_mut()).map_err(|error| Failed::Engine(error).at(&paths))?;
         let found = view.query(&query).map_err(|error| Failed::Engine(error).at(&paths))?;
         if limit.is_some() && found.stats.interrupted == Some(Interrupted::OutOfTime) {
             self.lately.was_cut();
@@ -151,7 +151,7 @@ impl Asked {
         }
         // A few, which are there already, are measured once, with the whole answer.
         let budget = are_many(&query).then_some(&mut self.budget);
-        let reading = Reading { view: &view, later, budget };
+        let reading = Reading { view: &view, later: later.as_ref(), budget };
         let found = reading.answer(found).map_err(|refused| refused.at(&paths))?;
         let took = started.elapsed();
         if self.is_short {
@@ -212,14 +212,30 @@ fn are_many(query: &Query) -> bool {
 /// Many hits are first found without what is wanted of them, which is then fetched by slices, so that an answer that becomes too large is noticed before
 /// all of it has been read: what is to be fetched so.
 pub(super) fn later(query: &mut Query) -> Option<Select> {
-    let nothing = Select { fields: Names::None, vectors: Names::None };
-    let is_later = are_many(query) && query.select != nothing;
-    is_later.then(|| std::mem::replace(&mut query.select, nothing))
+    let is_later = are_many(query) && reads(query);
+    is_later.then(|| std::mem::replace(&mut query.select, NOTHING))
 }
 
-/// Names of what is fetched later are refused before anything is searched, and though nothing be found.
-pub(super) fn check_later(view: &View, later: Option<&Select>) -> ragstone::Result<()> {
-    later.map_or(Ok(()), |select| selected(view, &[], select).map(drop))
+/// Nothing but ids and scores.
+const NOTHING: Select = Select { fields: Names::None, vectors: Names::None };
+
+/// Whether the search itself reads something of the rows that it finds.
+pub(super) fn reads(query: &Query) -> bool {
+    query.select != NOTHING
+}
+
+/// Names of what is fetched later are refused before anything is searched, and though nothing be found. Each is there once after that, as all are looked
+/// up for every slice.
+pub(super) fn check_later(view: &View, later: Option<&mut Select>) -> ragstone::Result<()> {
+    let Some(select) = later else { return Ok(()) };
+    selected(view, &[], select)?;
+    for names in [&mut select.fields, &mut select.vectors] {
+        if let Names::Only(names) = names {
+            names.sort_unstable();
+            names.dedup();
+        }
+    }
+    Ok(())
 }
 
 /// What is wanted of hits. Whose they are was asked when they were searched.
@@ -231,7 +247,7 @@ fn selected(view: &View, ids: &[PointId], select: &Select) -> ragstone::Result<V
 pub(super) struct Reading<'a> {
     pub(super) view: &'a View,
     /// What is still to be read of them.
-    pub(super) later: Option<Select>,
+    pub(super) later: Option<&'a Select>,
     /// What counts hits as they come, where they [are many](are_many).
     pub(super) budget: Option<&'a mut Budget>,
 }
@@ -258,7 +274,7 @@ impl Reading<'_> {
 
     fn hits(&mut self, mut found: Vec<QueryHit>) -> Result<Vec<v1::Hit>, Failed> {
         let mut hits = Vec::with_capacity(found.len());
-        let Some(select) = self.later.clone() else {
+        let Some(select) = self.later else {
             for hit in found {
                 hits.push(self.hit(hit)?);
             }
@@ -266,7 +282,7 @@ impl Reading<'_> {
         };
         while !found.is_empty() {
             let slice = found.drain(..found.len().min(READ_SLICE)).collect();
-            for hit in self.read(&select, slice)? {
+            for hit in self.read(select, slice)? {
                 hits.push(self.hit(hit)?);
             }
         }
@@ -334,12 +350,11 @@ mod tests {
     /// Ten thousand long texts were read before the first of them was counted, where they were asked for by their field's name.
     #[test]
     fn what_many_hits_have_is_read_later_whatever_is_wanted_of_them() {
-        let nothing = Select { fields: Names::None, vectors: Names::None };
         let some = [
             Select::default(),
-            Select { fields: Names::of(["text"]), ..nothing.clone() },
-            Select { vectors: Names::of([""]), ..nothing.clone() },
-            Select { vectors: Names::All, ..nothing.clone() },
+            Select { fields: Names::of(["text"]), ..NOTHING },
+            Select { vectors: Names::of([""]), ..NOTHING },
+            Select { vectors: Names::All, ..NOTHING },
         ];
         for select in some {
             let mut few = Query::nearest([1.0], READ_SLICE).select(select.clone());
@@ -348,11 +363,30 @@ mod tests {
             let mut groups = Query::nearest([1.0], READ_SLICE).group("by", 2).select(select.clone());
             let mut many = Query::nearest([1.0], READ_SLICE + 1).select(select.clone());
             for query in [&mut groups, &mut many] {
-                assert_eq!((later(query), &query.select), (Some(select.clone()), &nothing));
+                assert_eq!((later(query), &query.select), (Some(select.clone()), &NOTHING));
             }
         }
-        let mut many = Query::nearest([1.0], READ_SLICE + 1).select(nothing);
+        let mut many = Query::nearest([1.0], READ_SLICE + 1).select(NOTHING);
         assert!(later(&mut many).is_none() && are_many(&many), "they are counted nevertheless");
+    }
+
+    /// A hundred thousand names of one field were looked up for each slice, and copied for each group.
+    #[test]
+    fn names_of_what_is_read_later_are_looked_up_once() {
+        let db = ragstone::Db::in_memory().unwrap();
+        let schema = ragstone::Schema::builder(2).sparse("words").build().unwrap();
+        let rows = db.create_collection("rows", schema).unwrap();
+        rows.upsert(vec![Point::new(1, [1.0, 0.0]).with("b", 1_i64).with("a", 2_i64)]).unwrap();
+        let view = rows.view();
+        let mut select =
+            Select { fields: Names::of(["b", "a", "b", "b"]), vectors: Names::of(["words", "", "words"]) };
+        check_later(&view, Some(&mut select)).unwrap();
+        assert_eq!(select.fields, Names::of(["a", "b"]));
+        assert_eq!(select.vectors, Names::of(["", "words"]));
+        // They are named in errors as the caller has them.
+        let mut select = Select { fields: Names::of(["b", "b", "c"]), ..NOTHING };
+        let error = check_later(&view, Some(&mut select)).unwrap_err().to_string();
+        assert!(error.contains("select.fields[2].c"), "{error}");
     }
 
     #[test]

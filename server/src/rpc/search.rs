@@ -14,7 +14,9 @@ use tonic::{Request, Response, Status};
 
 use super::answer::{Budget, Refused};
 use super::paths::{in_slice, renamed};
-use super::query::{Failed, Reading, check_later, embed, hits_in, later, milliseconds, rows_of, stages_of};
+use super::query::{
+    Failed, Reading, check_later, embed, hits_in, later, milliseconds, reads, rows_of, stages_of,
+};
 use super::{READ_SLICE, Services, range};
 use crate::convert::{self, QueryPaths};
 use crate::limits::{K_MAX, SEARCH_BATCH_MAX, check_count};
@@ -127,36 +129,41 @@ impl SearchService for Services {
 /// Rows of small queries that are read before they are counted; enough for some threads.
 const READ_AT_ONCE: usize = 20 * READ_SLICE;
 
-/// What many queries find. So many at a time as ask for [`K_MAX`] rows together, and read [`READ_AT_ONCE`]: what was found and does not fit the
-/// response is at most so much.
+/// How many of some queries are answered at a time, by the first of them, one at least: as many as ask for [`K_MAX`] rows together, and read
+/// [`READ_AT_ONCE`] of these. What was found and does not fit the response is at most so much.
+fn at_once(queries: &[Query]) -> usize {
+    let (mut rows, mut read) = (0, 0);
+    let fits = |query: &&Query| {
+        rows += rows_of(query);
+        // Of those that ask for many nothing is read yet, nor of those that want their ids alone.
+        read += if reads(query) { rows_of(query) } else { 0 };
+        rows <= K_MAX && read <= READ_AT_ONCE
+    };
+    queries.iter().take_while(fits).count().max(1)
+}
+
+/// What many queries find.
 fn run_all(
     view: &View,
     mut queries: Vec<Query>,
     paths: &[QueryPaths],
     budget: &mut Budget,
 ) -> Result<Vec<QueryResponse>, Refused> {
-    let laters: Vec<Option<Select>> = queries.iter_mut().map(later).collect();
-    for (index, later) in laters.iter().enumerate() {
-        check_later(view, later.as_ref())
+    let mut laters: Vec<Option<Select>> = queries.iter_mut().map(later).collect();
+    for (index, later) in laters.iter_mut().enumerate() {
+        check_later(view, later.as_mut())
             .map_err(|error| renamed(error, |field| in_batch(&format!("queries[{index}].{field}"), paths)))?;
     }
     let mut responses = Vec::with_capacity(queries.len());
     while responses.len() < queries.len() {
         let first = responses.len();
-        let (mut rows, mut read) = (0, 0);
-        let more = |(query, later): &(&Query, &Option<Select>)| {
-            rows += rows_of(query);
-            read += if later.is_some() { 0 } else { rows_of(query) };
-            rows <= K_MAX && read <= READ_AT_ONCE
-        };
-        let count = queries[first..].iter().zip(&laters[first..]).take_while(more).count().max(1);
-        let chunk = &queries[first..first + count];
+        let chunk = &queries[first..first + at_once(&queries[first..])];
         let found = view.query_batch(chunk).map_err(|error| {
             let error = in_slice(error, "queries", first);
             renamed(error, |field| in_batch(field, paths))
         })?;
         for (found, later) in found.into_iter().zip(&laters[first..]) {
-            let answered = Reading { view, later: later.clone(), budget: Some(&mut *budget) }.answer(found);
+            let answered = Reading { view, later: later.as_ref(), budget: Some(&mut *budget) }.answer(found);
             responses.push(answered.map_err(Failed::refused)?);
         }
     }
@@ -170,5 +177,38 @@ fn in_batch(field: &str, paths: &[QueryPaths]) -> String {
     match known {
         Some((index, paths, rest)) => format!("queries[{index}].{}", paths.wire(rest)),
         None => field.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ragstone::query::Names;
+
+    use super::*;
+
+    /// Queries for ids alone, of which nothing is read, were answered a few at a time, by as few threads.
+    #[test]
+    fn as_many_are_answered_at_once_as_find_and_read_so_much() {
+        let nothing = Select { fields: Names::None, vectors: Names::None };
+        let whole = |k: usize| Query::nearest([1.0], k);
+        let ids = |k: usize| whole(k).select(nothing.clone());
+        let many = |queries: Vec<Query>| vec![queries; 100].concat();
+        let cases = [
+            (many(vec![whole(1)]), 100),
+            (many(vec![whole(100)]), 20),
+            (many(vec![whole(50), ids(100)]), 80),
+            (many(vec![ids(100)]), 100),
+            (many(vec![ids(1_000)]), 10),
+            (many(vec![ids(K_MAX)]), 1),
+            (vec![whole(K_MAX)], 1),
+            (vec![whole(usize::MAX)], 1),
+        ];
+        for (index, (queries, expected)) in cases.iter().enumerate() {
+            assert_eq!(at_once(queries), *expected, "{index}");
+        }
+        // What many hits have is read later.
+        let mut large = many(vec![whole(101)]);
+        assert!(large.iter_mut().all(|query| later(query).is_some()));
+        assert_eq!(at_once(&large), 99);
     }
 }
