@@ -76,9 +76,9 @@ pub const EF_MAX: usize = 100_000;
 pub const GRAPH_DEGREE_MAX: usize = 256;
 /// Levels of a filter tree.
 pub const FILTER_DEPTH_MAX: usize = 32;
-/// Nodes and values of a filter tree.
+/// Nodes and values of a filter tree, the terms of its texts among these.
 pub const FILTER_TERMS_MAX: usize = 10_000;
-/// Bytes of a filter as text ([`Filter::parse`](crate::Filter::parse)), and of the text of a [`Filter::Match`](crate::Filter::Match).
+/// Bytes of a filter as text ([`Filter::parse`](crate::Filter::parse)), and of the texts of all its [`Filter::Match`](crate::Filter::Match) together.
 pub const FILTER_TEXT_BYTES_MAX: usize = 1 << 20;
 /// Distinct terms of one search by word, of all its fields together, and of one [`Filter::Match`](crate::Filter::Match).
 pub const QUERY_TERMS_MAX: usize = 1_024;

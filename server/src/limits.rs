@@ -83,8 +83,8 @@
 //! | [`SEARCH_BATCH_MAX`] | 10,000 queries | INVALID_ARGUMENT |
 //! | [`SEARCH_BATCH_ROWS_MAX`] | 1,000,000 of a batch | INVALID_ARGUMENT |
 //! | [`FILTER_DEPTH_MAX`] | 32 levels | INVALID_ARGUMENT |
-//! | [`FILTER_TERMS_MAX`] | 10,000 nodes and values | INVALID_ARGUMENT |
-//! | [`FILTER_TEXT_BYTES_MAX`] | 1 MiB of the text of a `match` | INVALID_ARGUMENT |
+//! | [`FILTER_TERMS_MAX`] | 10,000 nodes and values, the terms of its texts among these | INVALID_ARGUMENT |
+//! | [`FILTER_TEXT_BYTES_MAX`] | 1 MiB of the texts of all its `match` together | INVALID_ARGUMENT |
 //! | [`DOCUMENT_BYTES_MAX`] | 16 MiB | INVALID_ARGUMENT |
 //! | [`HTML_NODES_MAX`] | 1,000,000 elements, texts and attributes of a page, which take about 200 MiB while it is read | INVALID_ARGUMENT |
 //! | [`PDF_PROCESSES_MAX`] | 2 PDFs read at a time, each in a process of its own | it waits |

@@ -33,6 +33,7 @@ pub enum Filter {
     /// The field, a place, lies within so many metres of another.
     GeoRadius(String, GeoPoint, f64),
     /// Every term of this text occurs in the field, a string with a lexical index. A text without terms matches nothing.
+    /// It has at most 1,024 different ones, which count as values of the filter; all texts of a filter have 1 MiB together.
     Match(String, String),
     /// Every condition holds; of none, everything passes.
     And(Vec<Filter>),

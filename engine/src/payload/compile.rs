@@ -92,7 +92,7 @@ impl CompiledFilter {
     /// [`Error::UnknownField`], [`Error::FieldType`], [`Error::Invalid`] or [`Error::Limit`], with the path of the
     /// condition: `filter.and[1].year`.
     pub(crate) fn new(filter: &Filter, fields: &FieldTable) -> Result<Self> {
-        let mut compiler = Compiler { fields, terms: 0, passes_over_absent: false };
+        let mut compiler = Compiler { fields, terms: 0, text_bytes: 0, passes_over_absent: false };
         Ok(Self { root: compiler.node(filter, "filter", 1)? })
     }
 
@@ -108,7 +108,7 @@ impl CompiledFilter {
     /// What passes, of the rows that a handle shows. A field that no row has fails its conditions, as it does in a row that lacks it; where
     /// there is no telling (the field is of another type), no row is shown.
     pub(crate) fn shown(filter: Option<Self>, rows: &RowFilter, fields: &FieldTable) -> Self {
-        let mut compiler = Compiler { fields, terms: 0, passes_over_absent: true };
+        let mut compiler = Compiler { fields, terms: 0, text_bytes: 0, passes_over_absent: true };
         let root = compiler.node(rows.filter(), "filter", 1).unwrap_or_else(|_| Node::Or(Vec::new()));
         match filter {
             Some(filter) => Self { root: Node::And(vec![filter.root, root]) },
@@ -217,6 +217,8 @@ impl Node {
 struct Compiler<'a> {
     fields: &'a FieldTable,
     terms: usize,
+    /// Of the texts that are matched, so far.
+    text_bytes: usize,
     /// Whether a condition on a field that is not there fails, rather than being an error.
     passes_over_absent: bool,
 }
@@ -312,15 +314,17 @@ impl Compiler<'_> {
         self.of_type(name, FieldType::Geo, path, Test::Within(center, metres))
     }
 
-    fn text(&self, name: &str, text: &str, path: &str) -> Result<Node> {
+    fn text(&mut self, name: &str, text: &str, path: &str) -> Result<Node> {
         let (field, _, path) = self.field(name, path)?;
         let Some(analyzer) = self.fields.text(field) else {
             return Err(Error::invalid(path, "the field has no lexical index, which `match` needs"));
         };
-        // Its terms are found anew in every segment, and looked up in each.
-        check_limit(&path, "FILTER_TEXT_BYTES_MAX", FILTER_TEXT_BYTES_MAX, text.len())?;
+        // Its terms are found anew in every segment, and looked up in each, and so are those of all other texts of the filter.
+        self.text_bytes += text.len();
+        check_limit(&path, "FILTER_TEXT_BYTES_MAX", FILTER_TEXT_BYTES_MAX, self.text_bytes)?;
         let terms = Analysis::new(analyzer).query(text).terms.len();
         check_limit(&path, "QUERY_TERMS_MAX", QUERY_TERMS_MAX, terms)?;
+        self.count(terms)?;
         Ok(Node::Text(field, analyzer, text.into()))
     }
 

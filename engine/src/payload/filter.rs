@@ -6,7 +6,7 @@ use super::{GeoPoint, Value};
 ///
 /// Values and bounds are of the field's type; a field that the collection does not have is an error, not an empty result.
 /// A tree has at most [`FILTER_DEPTH_MAX`](crate::limits::FILTER_DEPTH_MAX) levels and
-/// [`FILTER_TERMS_MAX`](crate::limits::FILTER_TERMS_MAX) nodes and values.
+/// [`FILTER_TERMS_MAX`](crate::limits::FILTER_TERMS_MAX) nodes and values, the terms of its texts among these.
 ///
 /// ```
 /// use ragstone::{Filter, Range};
@@ -37,8 +37,8 @@ pub enum Filter {
     /// The field, a place, lies within so many metres of another.
     GeoRadius(String, GeoPoint, f64),
     /// Every term of this text occurs in the field, a string with a lexical index. A text without terms, empty or of nothing but
-    /// spaces and marks, matches nothing. It has at most [`QUERY_TERMS_MAX`](crate::limits::QUERY_TERMS_MAX) of them, in
-    /// [`FILTER_TEXT_BYTES_MAX`](crate::limits::FILTER_TEXT_BYTES_MAX) bytes.
+    /// spaces and marks, matches nothing. It has at most [`QUERY_TERMS_MAX`](crate::limits::QUERY_TERMS_MAX) different ones, and all such texts of
+    /// a filter together [`FILTER_TEXT_BYTES_MAX`](crate::limits::FILTER_TEXT_BYTES_MAX) bytes.
     Match(String, String),
     /// Every condition holds; of none, everything passes.
     And(Vec<Filter>),

@@ -182,7 +182,10 @@ class Field:
         return self._with(lambda wire: wire.contains.values.extend(several), "contains")
 
     def match(self, text: str) -> Filter:
-        """Every term of this text occurs in the field, a string with a text index."""
+        """Every term of this text occurs in the field, a string with a text index.
+
+        It has at most 1,024 different ones, which count as values of the filter; all texts of a filter have 1 MiB together.
+        """
         return self._with(lambda wire: setattr(wire.match, "text", text), "match")
 
     def within(self, lat: float, lon: float, metres: float) -> Filter:

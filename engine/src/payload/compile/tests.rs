@@ -50,6 +50,19 @@ fn the_words_of_a_match_are_bounded() {
     assert_eq!(compiled("x ".repeat(FILTER_TEXT_BYTES_MAX / 2)), Ok(()));
     let error = compiled("x".repeat(FILTER_TEXT_BYTES_MAX + 1)).unwrap_err();
     assert_eq!(error, "filter.and[0].text: 1048577 is beyond the limit FILTER_TEXT_BYTES_MAX = 1048576");
+
+    // Thousands of such conditions were within the limits, each by itself.
+    let all = |texts: Vec<String>| {
+        let filter = Filter::Or(texts.into_iter().map(|text| Filter::Match("text".into(), text)).collect());
+        CompiledFilter::new(&filter, &fields).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(all(vec![words(QUERY_TERMS_MAX); 9]), Ok(()));
+    let error = all(vec![words(QUERY_TERMS_MAX); 10]).unwrap_err();
+    assert_eq!(error, "filter: 10251 is beyond the limit FILTER_TERMS_MAX = 10000");
+    let half = "x ".repeat(FILTER_TEXT_BYTES_MAX / 4);
+    assert_eq!(all(vec![half.clone(); 2]), Ok(()));
+    let error = all(vec![half.clone(), half, "x".into()]).unwrap_err();
+    assert_eq!(error, "filter.or[2].text: 1048577 is beyond the limit FILTER_TEXT_BYTES_MAX = 1048576");
 }
 
 #[test]
