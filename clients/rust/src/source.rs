@@ -216,7 +216,7 @@ impl OrderBy {
     }
 }
 
-/// One ranking of several sources, 1 to 16 of them.
+/// One ranking of several sources, 1 to 16 of them. A weight is 0, or from 1e-30 to 1e30, and not 0 for all.
 ///
 /// ```
 /// use ragstone_client::{Fuse, Nearest, Query};
@@ -248,7 +248,7 @@ impl Fuse {
         Self::of(sources, Some(fuse::Method::Weighted(fuse::WeightedScores {})))
     }
 
-    /// By places, each source with its weight; `k` is how little first places count above others.
+    /// By places, each source with its weight; `k` is how little first places count above others, 0 to a million.
     pub fn weighted_ranks<S: Into<Source>>(sources: impl IntoIterator<Item = (S, f32)>, k: f32) -> Self {
         Self::of(sources, Some(fuse::Method::ReciprocalRank(fuse::ReciprocalRank { k: Some(k) })))
     }

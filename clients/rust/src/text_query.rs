@@ -27,7 +27,7 @@ impl TextQuery {
         Self { wire: v1::TextQuery { query: query.into(), ..Default::default() } }
     }
 
-    /// In this field too, whose score is multiplied by so much, 0.001 to 1,000.
+    /// In this field too, of 256 at most, whose score is multiplied by so much, 0.001 to 1,000.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>, boost: f32) -> Self {
         self.wire.fields.push(v1::BoostedField { field: field.into(), boost: Some(boost) });

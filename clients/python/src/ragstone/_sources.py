@@ -73,7 +73,7 @@ class TextQuery(Source):
     text: str
     """The words, analysed as each field is."""
     fields: Sequence[str] | Mapping[str, float] | None = None
-    """The text fields to look into, with what each counts (0.001 to 1,000) if it is a mapping; all if None."""
+    """The text fields to look into, 256 at most, with what each counts (0.001 to 1,000) if it is a mapping; all if None."""
     all_terms: bool = False
     """Whether one field must have all words; else one of them is enough."""
 

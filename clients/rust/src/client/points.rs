@@ -213,8 +213,8 @@ impl Client {
         Ok(response.count)
     }
 
-    /// Counts the points, of those that pass, that have each value of a field: the `limit` most frequent values, 1 to 10,000. 30 s
-    /// by default.
+    /// Counts the points, of those that pass, that have each value of a field: the `limit` most frequent values, 1 to 10,000, of 64 MiB
+    /// together. 30 s by default.
     ///
     /// # Errors
     /// `Code::NotFound`; `Code::InvalidArgument`, naming `limit`, the field or the place in the filter.

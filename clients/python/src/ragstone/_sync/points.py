@@ -371,7 +371,7 @@ class Points:
         return answer.count
 
     def facet(self, field: str, *, filter: FilterLike = None, limit: int = 10, timeout: float | None = None) -> Facet:
-        """Counts the points, of those that pass, that have each value of a field: the most frequent values, 1 to 10,000 of them.
+        """Counts the points, of those that pass, that have each value of a field: the most frequent values, 1 to 10,000, of 64 MiB together.
 
         Raises `CollectionNotFound`; `InvalidArgument`, naming `limit`, the field or the place in the filter.
         """
