@@ -239,7 +239,11 @@ pub(super) fn check_later(view: &View, later: Option<&mut Select>) -> ragstone::
 }
 
 /// What is wanted of hits. Whose they are was asked when they were searched.
-fn selected(view: &View, ids: &[PointId], select: &Select) -> ragstone::Result<Vec<Option<Point>>> {
+pub(super) fn selected(
+    view: &View,
+    ids: &[PointId],
+    select: &Select,
+) -> ragstone::Result<Vec<Option<Point>>> {
     view.select(ids, Some(&Filter::AllTenants), select)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ragstone::query::QueryHit;
+use ragstone::query::{Names, QueryHit, Select};
 use ragstone::{Collection, Hit, PointId, View};
 use ragstone_proto::v1::{self, SearchRangeRequest, SearchRangeResponse};
 use ragstone_rag::Rag;
@@ -10,7 +10,7 @@ use ragstone_rag::Rag;
 use super::READ_SLICE;
 use super::answer::{Budget, Refused};
 use super::paths::renamed;
-use super::query::{milliseconds, stages_of};
+use super::query::{milliseconds, selected, stages_of};
 use crate::convert;
 use crate::telemetry::{Figures, Stages};
 
@@ -63,18 +63,15 @@ impl Asked {
     }
 }
 
-/// The hits with their fields, by slices, so that an answer that becomes too large is noticed before all of it was read.
+/// The hits, with their fields if they are wanted, by slices, so that an answer that becomes too large is noticed before all of it was read.
 fn read(view: &View, found: Vec<Hit>, is_full: bool, budget: &mut Budget) -> Result<Vec<v1::Hit>, Refused> {
+    let select = Select { fields: if is_full { Names::All } else { Names::None }, vectors: Names::None };
     let mut hits = Vec::with_capacity(found.len());
     for slice in found.chunks(READ_SLICE) {
         let ids: Vec<PointId> = slice.iter().map(|hit| hit.id.clone()).collect();
-        let there = slice.iter().zip(view.get(&ids)?).filter_map(|(hit, point)| Some((hit, point?)));
-        for (hit, mut point) in there {
-            point.vector = None;
-            point.vectors.clear();
-            if !is_full {
-                point.payload.clear();
-            }
+        let points = selected(view, &ids, &select)?;
+        let there = slice.iter().zip(points).filter_map(|(hit, point)| Some((hit, point?)));
+        for (hit, point) in there {
             hits.push(budget.spend(convert::hit(QueryHit { score: Some(hit.score), point }))?);
         }
     }
