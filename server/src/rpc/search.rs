@@ -19,7 +19,7 @@ use super::query::{
 };
 use super::{READ_SLICE, Services, range};
 use crate::convert::{self, QueryPaths};
-use crate::limits::{K_MAX, SEARCH_BATCH_MAX, check_count};
+use crate::limits::{K_MAX, SEARCH_BATCH_MAX, SEARCH_BATCH_ROWS_MAX, check_count};
 use crate::status;
 use crate::telemetry::{About, Activity, Figures};
 
@@ -90,6 +90,9 @@ impl SearchService for Services {
             let convert = |(index, query)| convert::query(query, &format!("queries[{index}]."));
             let queries =
                 queries.into_iter().enumerate().map(convert).collect::<Result<Vec<Query>, Status>>()?;
+            // The engine is given some of them at a time.
+            let asked = queries.iter().fold(0_usize, |rows, query| rows.saturating_add(rows_of(query)));
+            check_count("queries", asked, ("SEARCH_BATCH_ROWS_MAX", SEARCH_BATCH_ROWS_MAX))?;
             for drawn in queries.iter().filter_map(|query| recall.draw(rows.name(), query)) {
                 drawn.measure(&view);
             }

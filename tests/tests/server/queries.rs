@@ -159,6 +159,12 @@ async fn batches_are_answered_in_their_order() {
     let wrong = Query::vector("", [1.0], 1);
     let error = client.query_batch("c", [large(), large(), wrong]).await.unwrap_err();
     assert_eq!(error.field_violations()[0].field, "queries[2].vector");
+    // The limit is of all parts together.
+    let error = client.query_batch("c", vec![large(); 112]).await.unwrap_err();
+    assert_eq!(
+        (error.code(), error.field_violations()[0].field.as_str()),
+        (Code::InvalidArgument, "queries")
+    );
     // What is read of so many later is what is read of few at once, and names that are wrong are told before.
     let few = || Query::vector("", [1.0, 0.0], 12);
     let one = |query: Query| query.fields(["year"]).vectors([""]);
