@@ -2,7 +2,7 @@
 //!
 //! A sealed column is kept in that order, so counting is looking up which rows of each run are among them, or, where they are few,
 //! which run each of them is in; of lists, the rows of each string. Of a growing segment the values are sorted. So segments can be merged value by value, in the memory of what
-//! is in memory already, and of a sixteenth of the sealed rows at most, however many values there are.
+//! is in memory already, and of a sixteenth of the sealed rows at most, however many values there are; all of a column are sorted only while another thread is putting it in order.
 //!
 //! The order is of the values that the segment was written with. Rows that were updated since are left out of it and counted like those
 //! of a growing segment, in a list of their own.

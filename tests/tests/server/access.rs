@@ -150,6 +150,9 @@ async fn a_tenant_finds_and_changes_its_own_rows_alone() {
     let found = a.query(Query::text("notes", "The tea of b", 50)).await.unwrap();
     assert!(!found.hits.is_empty());
     assert!(found.hits.iter().all(|hit| hit.payload["tenant"].as_str() == Some("a")));
+    // Of many their fields are read once they were found, and are as of few.
+    let many = a.query(Query::text("notes", "The tea of b", 150)).await.unwrap();
+    assert_eq!(many.hits, found.hits);
     let retrieved = a.retrieve(Retrieve::new("notes", "The tea of b")).await.unwrap();
     assert!(
         !retrieved.chunks.is_empty()

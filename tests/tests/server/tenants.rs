@@ -1,7 +1,8 @@
 //! Collections whose points belong to tenants.
 
 use ragstone_client::{
-    Code, CreateCollection, Enrich, Filter, IngestDocument, OrderBy, Point, PointId, Query, Scroll, Update,
+    Code, CreateCollection, Enrich, Filter, IngestDocument, OrderBy, Point, PointId, Query, RangeSearch,
+    Scroll, Update,
 };
 
 use crate::fixture::{MODEL, Server};
@@ -23,6 +24,14 @@ async fn a_read_names_its_tenant_or_says_that_it_means_all() {
     assert_eq!(found.hits.len(), 10);
     assert!(found.hits.iter().all(|hit| hit.payload["customer"].as_str() == Some("t1")));
     assert_eq!(client.query(nearest().filter(Filter::AllTenants)).await.unwrap().hits.len(), 30);
+    // What more than a hundred points have is read by their ids, once they were found.
+    let many = Query::vector("c", [1.0, 0.0], 101).filter(own());
+    assert_eq!(client.query(many.clone()).await.unwrap().hits, found.hits);
+    let some = client.query(many.fields(["customer", "n"])).await.unwrap();
+    assert_eq!(some.hits, found.hits);
+    let near = RangeSearch::vector("c", [1.0, 0.0], -1.0).filter(own());
+    let near = client.search_range(near).await.unwrap().hits;
+    assert!(near.len() == 10 && near.iter().all(|hit| hit.payload.len() == 2 && hit.vector.is_none()));
     assert_eq!(client.count_points("c", Some(own())).await.unwrap(), 10);
     assert_eq!(client.facet_points("c", "n", Some(own()), 100).await.unwrap().values, 10);
     assert_eq!(client.scroll_points(Scroll::new("c").filter(own())).await.unwrap().items.len(), 10);
