@@ -28,7 +28,7 @@ impl Client {
         QueryResult::from_wire(response)
     }
 
-    /// Answers many queries of one collection, on one state of it, in their order. What collection they name themselves is not
+    /// Answers many queries of one collection, at most 10,000 that ask for 1,000,000 points together, on one state of it, in their order. What collection they name themselves is not
     /// looked at. 120 s by default.
     ///
     /// # Errors

@@ -173,7 +173,7 @@ class Search:
         return read_groups(self._core.call(methods.QUERY, request, v1.QueryResponse, timeout))
 
     def query_batch(self, queries: Sequence[Query], *, timeout: float | None = None) -> list[QueryResult]:
-        """Answers many queries, at most 10,000, on one state of the collection, in their order.
+        """Answers many queries, at most 10,000 that ask for 1,000,000 points together, on one state of the collection, in their order.
 
         Raises what `search` does, naming `queries[3].source` and so on; one that is wrong refuses all.
         """
