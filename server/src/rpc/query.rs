@@ -6,18 +6,23 @@
 //!
 //! What such a query does not wait for is waited for on the heap: a future has room for all that it may wait for, and is made, and copied, for each call.
 
+mod reading;
+
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
-use ragstone::query::{Names, Query, QueryHit, QueryResponse as Found, Select};
-use ragstone::{Collection, Filter, Interrupted, Point, PointId, View};
-use ragstone_proto::v1::{self, QueryRequest, QueryResponse};
+use ragstone::query::Query;
+use ragstone::{Collection, Interrupted};
+use ragstone_proto::v1::{QueryRequest, QueryResponse};
 use ragstone_rag::Rag;
 use tonic::Status;
 
+pub(super) use self::reading::{Reading, check_later, hits_in, later, reads, rows_of, selected};
+
+use self::reading::are_many;
 use super::answer::{Budget, Refused};
 use super::paths::renamed;
-use super::{READ_SLICE, Reading as Finding, Services};
+use super::{Reading as Finding, Services};
 use crate::convert::{self, QueryPaths};
 use crate::limits::{EMBED_TEXTS_MAX, SHORT_READ_ROWS_MAX, check_count};
 use crate::status;
@@ -164,11 +169,6 @@ impl Asked {
     }
 }
 
-/// How many points an answer has, those of groups included.
-pub(super) fn hits_in(answer: &QueryResponse) -> usize {
-    answer.hits.len() + answer.groups.iter().map(|group| group.hits.len()).sum::<usize>()
-}
-
 /// The stages of a search, one after the other, in milliseconds.
 pub(super) fn stages_of(embed_ms: Option<f64>, search_ms: f64) -> Vec<(&'static str, f64)> {
     embed_ms.map(|embed_ms| ("embed", embed_ms)).into_iter().chain([("search", search_ms)]).collect()
@@ -197,118 +197,6 @@ pub(super) fn embed<'a>(
     let vectors = rag.embed_queries(collection, &named)?;
     texts.into_iter().zip(vectors).for_each(|(text, vector)| (text.put)(vector));
     Ok(true)
-}
-
-/// Rows that a query returns at most.
-pub(super) fn rows_of(query: &Query) -> usize {
-    query.group.as_ref().map_or(query.k, |group| query.k.saturating_mul(group.per_group))
-}
-
-/// Whether a query may have so many hits that they are counted as they come, and others have the processor between some of them.
-fn are_many(query: &Query) -> bool {
-    rows_of(query) > READ_SLICE
-}
-
-/// Many hits are first found without what is wanted of them, which is then fetched by slices, so that an answer that becomes too large is noticed before
-/// all of it has been read: what is to be fetched so.
-pub(super) fn later(query: &mut Query) -> Option<Select> {
-    let is_later = are_many(query) && reads(query);
-    is_later.then(|| std::mem::replace(&mut query.select, NOTHING))
-}
-
-/// Nothing but ids and scores.
-const NOTHING: Select = Select { fields: Names::None, vectors: Names::None };
-
-/// Whether the search itself reads something of the rows that it finds.
-pub(super) fn reads(query: &Query) -> bool {
-    query.select != NOTHING
-}
-
-/// Names of what is fetched later are refused before anything is searched, and though nothing be found. Each is there once after that, as all are looked
-/// up for every slice.
-pub(super) fn check_later(view: &View, later: Option<&mut Select>) -> ragstone::Result<()> {
-    let Some(select) = later else { return Ok(()) };
-    selected(view, &[], select)?;
-    for names in [&mut select.fields, &mut select.vectors] {
-        if let Names::Only(names) = names {
-            names.sort_unstable();
-            names.dedup();
-        }
-    }
-    Ok(())
-}
-
-/// What is wanted of hits. Whose they are was asked when they were searched.
-pub(super) fn selected(
-    view: &View,
-    ids: &[PointId],
-    select: &Select,
-) -> ragstone::Result<Vec<Option<Point>>> {
-    view.select(ids, Some(&Filter::AllTenants), select)
-}
-
-/// Hits on their way into the answer.
-pub(super) struct Reading<'a> {
-    pub(super) view: &'a View,
-    /// What is still to be read of them.
-    pub(super) later: Option<&'a Select>,
-    /// What counts hits as they come, where they [are many](are_many).
-    pub(super) budget: Option<&'a mut Budget>,
-}
-
-impl Reading<'_> {
-    pub(super) fn answer(mut self, found: Found) -> Result<QueryResponse, Failed> {
-        if let (Some(_), Some(budget)) = (&self.later, &mut self.budget) {
-            // The search for so many rows took a while.
-            budget.stand_back();
-        }
-        let hits = self.hits(found.hits)?;
-        let mut groups = Vec::with_capacity(found.groups.len());
-        for group in found.groups {
-            groups.push(convert::hit_group(group.value, self.hits(group.hits)?));
-        }
-        Ok(QueryResponse {
-            hits,
-            groups,
-            stats: Some(convert::query_stats(found.stats)),
-            timings: Vec::new(),
-            explain: found.explain.map(convert::explain),
-        })
-    }
-
-    fn hits(&mut self, mut found: Vec<QueryHit>) -> Result<Vec<v1::Hit>, Failed> {
-        let mut hits = Vec::with_capacity(found.len());
-        let Some(select) = self.later else {
-            for hit in found {
-                hits.push(self.hit(hit)?);
-            }
-            return Ok(hits);
-        };
-        while !found.is_empty() {
-            let slice = found.drain(..found.len().min(READ_SLICE)).collect();
-            for hit in self.read(select, slice)? {
-                hits.push(self.hit(hit)?);
-            }
-        }
-        Ok(hits)
-    }
-
-    /// A hit, if it still fits.
-    fn hit(&mut self, hit: QueryHit) -> Result<v1::Hit, Status> {
-        let hit = convert::hit(hit);
-        match &mut self.budget {
-            Some(budget) => budget.spend(hit),
-            None => Ok(hit),
-        }
-    }
-
-    /// Fetches what is still to be read, of a view in which nothing expires meanwhile.
-    fn read(&self, select: &Select, hits: Vec<QueryHit>) -> Result<Vec<QueryHit>, Failed> {
-        let ids: Vec<PointId> = hits.iter().map(|hit| hit.point.id.clone()).collect();
-        let points = selected(self.view, &ids, select).map_err(Failed::Engine)?;
-        let there = hits.into_iter().zip(points);
-        Ok(there.filter_map(|(hit, point)| Some(QueryHit { point: point?, ..hit })).collect())
-    }
 }
 
 /// Why a query has no answer.
@@ -342,6 +230,7 @@ impl Failed {
 
 #[cfg(test)]
 mod tests {
+    use ragstone_proto::v1;
     use ragstone_proto::v1::query_request::Query as Asks;
 
     use super::*;
@@ -349,48 +238,6 @@ mod tests {
     fn request() -> QueryRequest {
         let query = Some(Asks::Vector(v1::Vector { values: vec![0.5; 1_536] }));
         QueryRequest { collection: "c".to_owned(), query, k: 10, ..QueryRequest::default() }
-    }
-
-    /// Ten thousand long texts were read before the first of them was counted, where they were asked for by their field's name.
-    #[test]
-    fn what_many_hits_have_is_read_later_whatever_is_wanted_of_them() {
-        let some = [
-            Select::default(),
-            Select { fields: Names::of(["text"]), ..NOTHING },
-            Select { vectors: Names::of([""]), ..NOTHING },
-            Select { vectors: Names::All, ..NOTHING },
-        ];
-        for select in some {
-            let mut few = Query::nearest([1.0], READ_SLICE).select(select.clone());
-            assert_eq!((later(&mut few), &few.select), (None, &select));
-            assert!(!are_many(&few));
-            let mut groups = Query::nearest([1.0], READ_SLICE).group("by", 2).select(select.clone());
-            let mut many = Query::nearest([1.0], READ_SLICE + 1).select(select.clone());
-            for query in [&mut groups, &mut many] {
-                assert_eq!((later(query), &query.select), (Some(select.clone()), &NOTHING));
-            }
-        }
-        let mut many = Query::nearest([1.0], READ_SLICE + 1).select(NOTHING);
-        assert!(later(&mut many).is_none() && are_many(&many), "they are counted nevertheless");
-    }
-
-    /// A hundred thousand names of one field were looked up for each slice, and copied for each group.
-    #[test]
-    fn names_of_what_is_read_later_are_looked_up_once() {
-        let db = ragstone::Db::in_memory().unwrap();
-        let schema = ragstone::Schema::builder(2).sparse("words").build().unwrap();
-        let rows = db.create_collection("rows", schema).unwrap();
-        rows.upsert(vec![Point::new(1, [1.0, 0.0]).with("b", 1_i64).with("a", 2_i64)]).unwrap();
-        let view = rows.view();
-        let mut select =
-            Select { fields: Names::of(["b", "a", "b", "b"]), vectors: Names::of(["words", "", "words"]) };
-        check_later(&view, Some(&mut select)).unwrap();
-        assert_eq!(select.fields, Names::of(["a", "b"]));
-        assert_eq!(select.vectors, Names::of(["", "words"]));
-        // They are named in errors as the caller has them.
-        let mut select = Select { fields: Names::of(["b", "b", "c"]), ..NOTHING };
-        let error = check_later(&view, Some(&mut select)).unwrap_err().to_string();
-        assert!(error.contains("select.fields[2].c"), "{error}");
     }
 
     #[test]
