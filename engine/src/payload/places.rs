@@ -2,10 +2,10 @@
 //!
 //! **Problem.** A distance takes some 40 ns, and half of a million rows may be within one. **Idea.** Bands of latitude with about as
 //! many rows each, and the rows of each band in the order of their longitudes (sort-tile-recursive packing, Leutenegger et al.,
-//! ICDE 1997), in *steps* of [`STEP`]. A circle takes from each band the steps between two longitudes, and of those the ones between two
-//! others are within it for certain, as both edges of the band are there: a cap of a sphere holds all of a meridian between two points
-//! that it holds, if it is no more than half of it. Only steps between the one and the other, along the rim, are tested: by the lengths of
-//! straight lines through the sphere (`circle.rs`).
+//! ICDE 1997), in *steps* of [`STEP`]. A circle takes from each band the steps between two longitudes, as far as it reaches anywhere in the
+//! band, and of those the ones between two others are within it for certain, as far as it reaches everywhere. Only steps between the one
+//! and the other, along the rim, are tested: by the lengths of straight lines through the sphere. How far it reaches and how long they are
+//! is for `circle.rs` to say.
 //!
 //! A search by vector asks of the rows that it comes to alone, by the tiles of a finer grid (`tiles.rs`). For all others,
 //! where a circle holds much, coarse cells that are mostly within it (`cells.rs`) are found together, and only where these and
@@ -99,7 +99,8 @@ impl Found {
         let is_within = |(possible, certain): (&Range<usize>, &Range<usize>)| {
             certain.is_empty() || (possible.start <= certain.start && certain.end <= possible.end)
         };
-        // Not where the wider goes across the meridian at which degrees jump and the other does not: their parts are not of the same sides.
+        // Not where one goes across the meridian at which degrees jump and the other does not, or all the way round: their parts are not of the same
+        // sides.
         if !parts().all(is_within) {
             return self.certain.clone();
         }

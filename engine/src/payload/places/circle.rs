@@ -4,6 +4,11 @@
 //! three differences of coordinates and no sine, and 32 bits tell a metre at any distance, as what is rounded is not the square but
 //! the coordinates. Only nearly opposite of the centre do chords hardly grow any more, and more is left in doubt.
 //!
+//! How far a circle reaches to both sides of its centre along a parallel, from nothing to half a turn, is told by the haversine formula turned
+//! round. From one parallel to the next it grows or shrinks all the way, but where a meridian touches the rim: so between two parallels it is
+//! between what it is at them and there. There it turns in circles of less than half of the sphere that hold no pole, which are widest there,
+//! and in those of more than half that hold both, which are narrowest there, as what they leave out is such a circle on the other side.
+//!
 //! **Cost.** An edge of a band takes a root and an arc sine, a place eight additions and multiplications, several places at a time. Sines
 //! and cosines are short series here, as calls for them took longer than all else.
 
@@ -78,8 +83,8 @@ pub(super) struct Circle {
     haversine: f64,
     /// The angle in degrees, and a little more.
     height: f64,
-    /// Where a meridian touches it, which is where it is widest: a little nearer to the pole than its centre. `None` where it holds a pole.
-    widest: Option<f64>,
+    /// The latitude at which meridians touch it. `None` where it holds one pole and not the other.
+    touched: Option<f64>,
     /// What the square of a chord is below if it is within whatever rounding did, and above if it is beyond.
     squares: Squares,
     kernel: KernelPoints,
@@ -110,7 +115,7 @@ impl Circle {
             angle,
             haversine,
             height: angle.to_degrees() + SLACK_DEGREES,
-            widest: (sine.abs() < 1.0).then(|| sine.asin().to_degrees()),
+            touched: (sine.abs() < 1.0).then(|| sine.asin().to_degrees()),
             squares: Squares { within: (square - slack) as f32, beyond: (square + slack) as f32 },
             kernel: KernelPoints::new(),
         }
@@ -124,12 +129,12 @@ impl Circle {
 
     /// Whether longitudes say anywhere what is within it.
     pub(super) fn has_half_widths(&self) -> bool {
-        self.angle < FRAC_PI_2 && self.center.lat.abs() <= POLE_DEGREES
+        self.center.lat.abs() <= POLE_DEGREES
     }
 
-    /// Whether it holds a pole, so that it has places at all longitudes.
-    pub(super) fn holds_pole(&self) -> bool {
-        self.widest.is_none()
+    /// Whether longitudes say it of all of it: it lies between two meridians, as it is less than half of the sphere and holds no pole.
+    pub(super) fn is_between_meridians(&self) -> bool {
+        self.has_half_widths() && self.angle < FRAC_PI_2 && self.touched.is_some()
     }
 
     /// Between which latitudes all of it lies.
@@ -144,17 +149,18 @@ impl Circle {
         if near_pole || !self.has_half_widths() {
             return (None, 180.0);
         }
-        let inside = self.widest.filter(|latitude| (south.latitude..=north.latitude).contains(latitude));
-        let at_widest = inside.and_then(|latitude| self.edge(latitude).half_width);
-        let slack = SLACK_DEGREES / south.cosine.min(north.cosine);
+        let inside = self.touched.filter(|latitude| (south.latitude..=north.latitude).contains(latitude));
+        let touched = inside.and_then(|latitude| self.edge(latitude).half_width);
+        // Near nothing and near half a turn what is rounded shows the more in a width, the nearer the centre or the band is to a pole.
+        let slack = SLACK_DEGREES / south.cosine.min(north.cosine).min(self.cosine);
+        let widths = [south.half_width, north.half_width, touched];
         let certain = south
             .half_width
             .zip(north.half_width)
-            .map(|(south, north)| south.min(north) - slack)
+            .map(|_| widths.into_iter().flatten().fold(180.0, f64::min) - slack)
             .filter(|width| *width > 0.0);
-        let widths = [south.half_width, north.half_width, at_widest];
         let possible = widths.into_iter().flatten().fold(0.0, f64::max) + slack;
-        (certain, if self.widest.is_some() { possible } else { 180.0 })
+        (certain, possible)
     }
 
     /// The parallel at a latitude.
@@ -196,6 +202,47 @@ mod tests {
             prop_assert!((found - wanted).abs() <= 16.0 * f64::EPSILON * wanted, "{radians}: {found} {wanted}");
             prop_assert!((cosine(radians) - radians.cos()).abs() <= 16.0 * f64::EPSILON, "{radians}");
             prop_assert!((sine(radians) - radians.sin()).abs() <= 2e-11, "{radians}");
+        }
+
+        /// Against distances, of circles and bands of any size and anywhere: what lies as far to the side as is certain, and half as far, is within;
+        /// what lies farther than is possible is beyond. Rims go just by an edge of the band, too, on this side of the earth and on the other.
+        #[test]
+        fn half_widths_tell_what_is_within(
+            lat in prop_oneof![-POLE_DEGREES..=POLE_DEGREES, 88.9..=POLE_DEGREES, Just(POLE_DEGREES), Just(-POLE_DEGREES)],
+            lon in -180.0_f64..=180.0,
+            metres in prop_oneof![0.0_f64..=2.1e7, 1e7_f64..=1.002e7, 2e7_f64..=2.0016e7],
+            rim in prop_oneof![Just(None), Just(Some(0.0_f64)), Just(Some(180.0_f64))],
+            off in prop_oneof![-1.0_f64..=1.0, -1e-6_f64..=1e-6, Just(0.0_f64)],
+            south in -POLE_DEGREES..=POLE_DEGREES,
+            height in prop_oneof![0.0_f64..=1.0, 0.0_f64..=180.0, Just(0.0_f64)],
+            share in prop_oneof![0.0_f64..=1.0, Just(0.0_f64), Just(1.0_f64)],
+            opposite in any::<bool>(),
+        ) {
+            let center = GeoPoint::new(lat, lon);
+            let aside = |latitude: f64, width: f64| {
+                let lon = center.lon + width;
+                GeoPoint::new(latitude, if lon.abs() > 180.0 { lon - 360.0 * lon.signum() } else { lon })
+            };
+            // What a circle of nearly all leaves out is then in the band.
+            let south = if opposite { (-center.lat - height * share).max(-POLE_DEGREES) } else { south };
+            let north = (south + height).min(POLE_DEGREES);
+            let metres = rim.map_or(metres, |width| (center.distance_m(aside(south, width)) + off).max(0.0));
+            let circle = Circle::new(center, metres);
+            let (certain, possible) = circle.half_widths(&circle.edge(south), &circle.edge(north));
+            let latitudes = [south, north, south + (north - south) * share, (-center.lat).clamp(south, north)];
+            for latitude in latitudes.into_iter().chain(circle.touched.map(|at| at.clamp(south, north))) {
+                for side in [-1.0, 1.0] {
+                    let is_within = |width: f64| center.distance_m(aside(latitude, side * width)) <= metres;
+                    if let Some(certain) = certain {
+                        let is_in = is_within(certain) && is_within(certain / 2.0) && is_within(0.0);
+                        prop_assert!(is_in, "{certain} at {latitude} of {metres}");
+                    }
+                    if possible < 180.0 {
+                        let is_out = !is_within(possible) && !is_within(f64::midpoint(possible, 180.0));
+                        prop_assert!(is_out && !is_within(180.0), "{possible} at {latitude} of {metres}");
+                    }
+                }
+            }
         }
 
         /// Against distances: places anywhere, and those a few metres from the rim of a circle of any size.

@@ -84,6 +84,38 @@ fn circles_hold_what_is_within_them() {
     }
 }
 
+/// Half of the earth and more, or a pole: few rows are tested, and cells are marked.
+#[test]
+fn circles_of_any_size_are_told_by_longitudes() {
+    let mut random = SplitMix64(19);
+    // As many everywhere.
+    let mut place = || {
+        let [height, around] = [(); 2].map(|()| 2.0 * f64::from(random.uniform()) - 1.0);
+        GeoPoint::new(height.asin().to_degrees(), 180.0 * around)
+    };
+    let indexed = Indexed::new((0..30_000).map(|row| (row % 7 != 3).then(&mut place)));
+    let half = std::f64::consts::FRAC_PI_2 * crate::payload::geo::EARTH_RADIUS_M;
+    for metres in [6e6, 8e6, half - 1.0, half, half + 1.0, 1.1e7, 1.5e7, 1.9e7, 2e7, 2.0015e7] {
+        for _ in 0..6 {
+            let mut center = place();
+            center.lat = center.lat.clamp(-89.0, 89.0);
+            let (count, is_marked) = indexed.check(center, metres);
+            assert!(is_marked, "{metres} around {center:?}");
+            let mut tested = 0;
+            indexed.index.each_band(&Circle::new(center, metres), |found| {
+                tested += found.rim().map(|places| places.len()).sum::<usize>();
+                true
+            });
+            let others = indexed.index.count(&Test::Within(center, metres)) - count;
+            assert!(tested < 4_000 && others < 2_000, "{tested} {others}: {metres} around {center:?}");
+        }
+        for (lat, lon) in [(0.0, 0.0), (0.0, 180.0), (0.0, -180.0), (89.0, 180.0), (-89.0, 3.0), (89.1, 3.0)]
+        {
+            indexed.check(GeoPoint::new(lat, lon), metres);
+        }
+    }
+}
+
 /// Of a circle in the middle of rows that lie everywhere, about as many as are half of the tiles along the rim.
 #[test]
 fn screens_let_few_others_through() {

@@ -4,7 +4,7 @@
 //! each strip a circle takes the columns that it reaches between the strip's edges, so that its table is a run of bits a strip. What it takes too much is a
 //! half of the tiles along its rim: of a tenth of a million rows in a square some 6 % more, of a half of them 3 %.
 //!
-//! Circles that hold a pole or are wider than half of the earth have no screen: their columns are not a run that says anything.
+//! Circles that hold a pole or are more than half of the earth have no screen: their columns are not a run that says anything.
 //!
 //! **Cost.** Two bytes a row and 4 KiB a strip. A screen takes an arc sine and two binary searches for each strip that the circle reaches; whether
 //! it is worth it is told by one strip in [`SAMPLE`].
@@ -86,7 +86,7 @@ impl Tiles {
 
     /// Lets through what may be within a circle, if that is about so many rows at least.
     pub(super) fn screen(&self, circle: &Circle, least: usize) -> Option<Screen<'_>> {
-        if !circle.has_half_widths() || circle.holds_pole() || self.about(circle) < least {
+        if !circle.is_between_meridians() || self.about(circle) < least {
             return None;
         }
         let mut screen = Screen::new(&self.of_rows);
