@@ -260,8 +260,9 @@ fn rows_that_an_interrupted_search_has_not_counted_are_told_from_none() {
     assert!(uncounted_with_hits > 0, "an interruption comes between a walk and the count");
 }
 
+/// Explain says the same of a walk by the set and of one among what a screen lets through: but this one is wider, and compares other rows.
 #[test]
-fn a_circle_that_is_asked_for_again_has_its_set_kept() {
+fn a_circle_that_is_asked_for_again_or_widely_is_walked_by_its_set() {
     let world = World::new(EncodingKind::F32, 4 << 20);
     let circle = world.circle(2, 0.5);
     let request = SearchRequest::new(queries(2)[1].clone(), 10).filter(circle.clone());
@@ -275,4 +276,18 @@ fn a_circle_that_is_asked_for_again_has_its_set_kept() {
     let same = ids(&first).iter().filter(|id| ids(&second).contains(id)).count();
     assert!(same >= 9, "{same} of ten are the same");
     assert!(world.is_screened(&world.circle(2, 0.6)), "another is asked for the first time");
+    for (share, ef, is_by_set_at_once) in [(0.7, 64, false), (0.85, 1_550, true)] {
+        let (mut at_first, mut again) = (Vec::new(), Vec::new());
+        for (number, query) in (0_u8..4).zip(&queries(5)[1..]) {
+            // Each another one.
+            let circle = world.circle(0, share + f64::from(number) / 200.0);
+            let request = SearchRequest::new(query.clone(), 10).filter(circle).ef(ef);
+            let distances = || world.rows.search(&request).unwrap().stats.distances;
+            at_first.push(distances());
+            again.push(distances());
+            let (.., plans) = world.check(&request);
+            assert_eq!(plans, [SegmentPlan::FilteredWalk]);
+        }
+        assert_eq!(at_first == again, is_by_set_at_once, "{ef}: {at_first:?} {again:?}");
+    }
 }
