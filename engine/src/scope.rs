@@ -22,7 +22,8 @@
 //! **Cost.** A read's filter has one more condition, so a field that is asked for this way should be the collection's tenant key, or be
 //! indexed as such. A write looks its rows up before it is queued, and waits for those queued before it.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+mod tag;
+
 use std::sync::Arc;
 
 use crate::collection::{Collection, CollectionCore, CollectionInfo};
@@ -37,7 +38,7 @@ pub struct RowFilter {
     filter: Filter,
     /// The fields that it asks for.
     fields: Vec<String>,
-    /// Tells its requests from those of others.
+    /// Tells its requests from those of others, also after a restart.
     tag: String,
 }
 
@@ -49,16 +50,11 @@ impl RowFilter {
     pub fn new(filter: Filter) -> Result<RowFilter> {
         let mut terms = 0;
         check(&filter, 1, &mut terms)?;
-        let (mut fields, mut tag) = (Vec::new(), String::new());
+        let mut fields = Vec::new();
         filter.fields(&mut fields);
         fields.sort_unstable();
         fields.dedup();
-        let shown = format!("{filter:?}");
-        for seed in [0_u8, 1] {
-            let mut hasher = DefaultHasher::new();
-            (seed, &shown).hash(&mut hasher);
-            tag.push_str(&format!("{:016x}", hasher.finish()));
-        }
+        let tag = tag::of(&filter);
         Ok(RowFilter { filter, fields, tag })
     }
 
