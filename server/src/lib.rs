@@ -37,6 +37,7 @@ pub mod definition;
 mod elements;
 pub mod exchange;
 mod generation;
+mod hash;
 mod health;
 mod http;
 pub mod in_process;

@@ -1,15 +1,13 @@
 //! Page sizes and page tokens.
 //!
 //! A token says where the next page starts: the last key of the page before, after a hash of what was listed, so that a
-//! token of another list is refused instead of answered with nonsense. In hex: it travels in JSON and in URLs. The hash has
-//! fixed keys: tokens outlive a restart, though not necessarily another version of the server.
-
-use std::hash::{DefaultHasher, Hasher as _};
+//! token of another list is refused instead of answered with nonsense. In hex: it travels in JSON and in URLs. The hash is the same
+//! in every process: tokens outlive a restart, and another version of the server where what its list is made of is the same.
 
 use tonic::Status;
 
 use crate::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
-use crate::status;
+use crate::{hash, status};
 
 /// The number of items to give.
 pub(crate) fn size(page_size: u32) -> Result<usize, Status> {
@@ -34,12 +32,7 @@ impl List {
 
     /// The same, of parts that need not be text.
     pub(crate) fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> List {
-        let mut hasher = DefaultHasher::new();
-        for part in parts {
-            hasher.write(&(part.len() as u64).to_le_bytes());
-            hasher.write(part);
-        }
-        List(hasher.finish())
+        List(hash::of(parts))
     }
 
     /// The token of the page after `key`.

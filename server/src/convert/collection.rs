@@ -1,7 +1,6 @@
 //! Collections.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hasher as _};
 
 use prost::Message as _;
 use ragstone::{Analyzer, CollectionInfo, FieldType};
@@ -16,7 +15,7 @@ use super::model::model_info;
 use super::value::{field_type_in, field_type_out};
 use super::vector::{element_in, encoding_in, graph_in, kind_in, kind_out, metric_in, metric_out};
 use crate::limits::{FIELDS_MAX, VECTORS_MAX, check_count};
-use crate::status;
+use crate::{hash, status};
 
 /// The name and what the collection is to hold; an empty model's name stands for the default one.
 pub(crate) fn collection_spec(wire: v1::CreateCollectionRequest) -> Result<(String, CollectionSpec), Status> {
@@ -158,10 +157,8 @@ pub(crate) fn collection((info, model): (CollectionInfo, Option<ModelInfo>)) -> 
 }
 
 /// The hash of what a collection is: which of all that had its name, and its definition. Maps are in the order of their keys, and
-/// the hash has fixed keys, so it outlives a restart, though not necessarily another version of the server.
+/// the hash is the same in every process, so it outlives a restart, and another version of the server that tells no more of a definition.
 fn etag(id: u64, definition: &v1::Collection) -> String {
-    let mut hasher = DefaultHasher::new();
-    hasher.write_u64(id);
-    hasher.write(&definition.encode_to_vec());
-    format!("{:016x}", hasher.finish())
+    let hash = hash::of([&id.to_le_bytes()[..], definition.encode_to_vec().as_slice()]);
+    format!("{hash:016x}")
 }
