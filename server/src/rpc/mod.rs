@@ -36,6 +36,7 @@ use self::answer::{Budget, Refused};
 pub(crate) use self::api::Api;
 use crate::access::Access;
 use crate::config::ServerConfig;
+use crate::limits::SHORT_READ_ROWS_MAX;
 use crate::metrics::Metrics;
 use crate::models::Loader;
 use crate::operations::{Asked, Operation, Operations, Outcome, Report};
@@ -43,8 +44,9 @@ use crate::telemetry::{About, Activity, Stages};
 use crate::work::{Place, Work};
 use crate::{scratch, status, token};
 
-/// Rows fetched at a time where many are asked for: what is fetched and does not fit the response is at most so much.
-const READ_SLICE: usize = 100;
+/// Rows fetched at a time where many are asked for: what is fetched and does not fit the response is at most so much. As many as a short read has at
+/// most: between slices others may have the processor, and a short read, which may be answered on a thread of the runtime, is to have one alone.
+const READ_SLICE: usize = SHORT_READ_ROWS_MAX;
 
 /// How much later than the server the library takes a call's deadline to be: it is the server that says that it has passed.
 const DEADLINE_SLACK: Duration = Duration::from_secs(1);

@@ -11,6 +11,7 @@ use ragstone_rag::Rag;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::paths::{OperationKinds, in_ids, in_page, in_slice, in_updates};
+use super::query::each_once;
 use super::{READ_SLICE, Services, ingest, token_of};
 use crate::columns::Beside;
 use crate::convert::{self, Terms};
@@ -149,6 +150,9 @@ impl PointsService for Services {
                 let next_page_token = next.map(|after| list.marked(&after.to_string())).unwrap_or_default();
                 if next_page_token.is_empty() || points.len() >= size {
                     return Ok(ScrollPointsResponse { points, next_page_token });
+                }
+                if let Some(fields) = &mut request.fields {
+                    each_once(fields);
                 }
             }
         };

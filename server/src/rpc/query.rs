@@ -17,7 +17,7 @@ use ragstone_proto::v1::{QueryRequest, QueryResponse};
 use ragstone_rag::Rag;
 use tonic::Status;
 
-pub(super) use self::reading::{Reading, check_later, hits_in, later, reads, rows_of, selected};
+pub(super) use self::reading::{Reading, check_later, each_once, hits_in, later, reads, rows_of, selected};
 
 use self::reading::are_many;
 use super::answer::{Budget, Refused};
@@ -238,6 +238,13 @@ mod tests {
     fn request() -> QueryRequest {
         let query = Some(Asks::Vector(v1::Vector { values: vec![0.5; 1_536] }));
         QueryRequest { collection: "c".to_owned(), query, k: 10, ..QueryRequest::default() }
+    }
+
+    /// On a thread of the runtime nobody stands back for others between slices.
+    #[test]
+    fn what_is_tried_is_read_in_one_slice() {
+        let most = QueryRequest { k: SHORT_READ_ROWS_MAX as u32, ..request() };
+        assert!(is_short(&most) && !are_many(&Query::nearest([0.5], SHORT_READ_ROWS_MAX)));
     }
 
     #[test]

@@ -37,15 +37,20 @@ pub(in crate::rpc) fn reads(query: &Query) -> bool {
     query.select != NOTHING
 }
 
-/// Names of what is fetched later are refused before anything is searched, and though nothing be found. Each is there once after that, as all are looked
-/// up for every slice.
+/// Names that are looked up for every slice, each once. Errors name them by their places among those that the caller has, so that they are looked up
+/// as they are before that.
+pub(in crate::rpc) fn each_once(names: &mut Vec<String>) {
+    names.sort_unstable();
+    names.dedup();
+}
+
+/// Names of what is fetched later are refused before anything is searched, and though nothing be found.
 pub(in crate::rpc) fn check_later(view: &View, later: Option<&mut Select>) -> ragstone::Result<()> {
     let Some(select) = later else { return Ok(()) };
     selected(view, &[], select)?;
     for names in [&mut select.fields, &mut select.vectors] {
         if let Names::Only(names) = names {
-            names.sort_unstable();
-            names.dedup();
+            each_once(names);
         }
     }
     Ok(())
