@@ -13,7 +13,7 @@ use crate::db::{Db, Store};
 use crate::error::{Error, Result};
 use crate::faults;
 use crate::limits::{ALIASES_MAX, check_limit};
-use crate::scope::out_of_scope;
+use crate::scope::{Scope, out_of_scope};
 use crate::validate;
 
 impl Db {
@@ -44,7 +44,7 @@ impl Db {
             Some(named) => self.check_whole(&named)?,
             None => {}
         }
-        self.any_store().set_alias(alias, collection)
+        self.any_store().set_alias(alias, collection, self.scope.as_deref())
     }
 
     /// Removes an alias; the collection stays. Durable when it returns.
@@ -73,7 +73,7 @@ impl Db {
 }
 
 impl Store {
-    fn set_alias(&self, alias: &str, collection: &str) -> Result<()> {
+    fn set_alias(&self, alias: &str, collection: &str, scope: Option<&dyn Scope>) -> Result<()> {
         validate::collection_name(alias).map_err(|error| error.renamed("name", "alias"))?;
         self.log.check()?;
         let _changing = self.lock_changing();
@@ -88,7 +88,8 @@ impl Store {
             ));
         }
         let others = names.aliases.keys().filter(|other| *other != alias).count();
-        let is_set = names.aliases.get(alias).is_some_and(|named| named == collection);
+        let named = names.aliases.get(alias);
+        let (is_new, is_set) = (named.is_none(), named.is_some_and(|named| named == collection));
         drop(names);
         check_limit("aliases", "ALIASES_MAX", ALIASES_MAX, others + 1)?;
         match self.collection(collection) {
@@ -98,6 +99,9 @@ impl Store {
         }
         if is_set {
             return Ok(());
+        }
+        if is_new {
+            self.read_names().check_new(alias, scope)?;
         }
         faults::point("write.alias");
         let (alias, named) = (alias.to_owned(), Some(collection.to_owned()));
@@ -124,7 +128,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{Point, Schema, Scope, Sight};
+    use crate::{Point, Schema, Sight};
 
     /// Nothing of the collection `secret`, and all of the rest.
     struct ButOne;

@@ -250,8 +250,8 @@ impl Db {
     /// [`Error::Limit`] for the name or for one collection too many.
     pub fn create_collection(&self, name: &str, schema: Schema) -> Result<Collection> {
         self.check_whole(name)?;
-        let made = self.handle.store.create_collection(name, schema).map_err(|error| self.veiled(error))?;
-        Ok(self.handle_of(made))
+        let made = self.handle.store.create_collection(name, schema, self.scope.as_deref());
+        Ok(self.handle_of(made.map_err(|error| self.veiled(error))?))
     }
 
     /// Finds a collection by its name or an [alias](Self::set_alias).

@@ -122,6 +122,19 @@ pub enum Sight {
 pub trait Scope: Send + Sync {
     /// What is shown of the collection.
     fn sight(&self, collection: &str) -> Sight;
+
+    /// Refuses a name for one more collection or alias, where as many are there as the handle may make: by default the limits of the database are all there is.
+    /// `taken` are the names of all collections and aliases, seen or not.
+    ///
+    /// It is asked again when a [staged](crate::Staged) collection gets its name, and not for what takes the place of a collection or repoints an alias. The
+    /// names are locked meanwhile: it must not call the database.
+    ///
+    /// # Errors
+    /// [`Error::Limit`], which whoever makes it gets.
+    fn check_new_name(&self, name: &str, taken: &[&str]) -> Result<()> {
+        let _ = (name, taken);
+        Ok(())
+    }
 }
 
 impl Db {

@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::faults;
 use crate::replacement::begins_at;
 use crate::schema::Schema;
+use crate::scope::Scope;
 use crate::validate;
 
 /// No collection's name begins so.
@@ -95,11 +96,12 @@ impl Db {
     pub fn check_new_name(&self, name: &str) -> Result<()> {
         validate::collection_name(name)?;
         self.check_whole(name)?;
-        self.any_store().check_free(name).map_err(|error| self.veiled(error))
+        self.any_store().check_free(name, self.scope.as_deref()).map_err(|error| self.veiled(error))
     }
 
     fn stage(&self, name: String, original: Option<Collection>, schema: Schema) -> Result<Staged> {
-        let staged = self.any_store().stage(&name, original.as_ref().map(Collection::core), schema);
+        let place = (name.as_str(), original.as_ref().map(Collection::core));
+        let staged = self.any_store().stage(place, schema, self.scope.as_deref());
         let core = staged.map_err(|error| self.veiled(error))?;
         let collection = self.handle_of(core);
         Ok(Staged { db: self.clone(), name, original, collection, is_published: false })
@@ -129,7 +131,8 @@ impl Staged {
         let original = self.original.as_ref().map(Collection::core);
         let held = original.map(|original| original.hold_writes_in_turn(store)).transpose()?;
         faults::point("write.name");
-        let named = store.name_staged(self.collection.core(), &self.name, original);
+        let place = (self.name.as_str(), original);
+        let named = store.name_staged(self.collection.core(), place, self.db.scope.as_deref());
         named.map_err(|error| self.db.veiled(error))?;
         drop(held);
         self.is_published = true;
@@ -146,26 +149,29 @@ impl Drop for Staged {
     }
 }
 
+/// The name that one is to have, and whose place it takes.
+type Place<'a> = (&'a str, Option<&'a Arc<CollectionCore>>);
+
 impl Store {
     fn stage(
         &self,
-        name: &str,
-        original: Option<&Arc<CollectionCore>>,
+        place: Place<'_>,
         schema: Schema,
+        scope: Option<&dyn Scope>,
     ) -> Result<Arc<CollectionCore>> {
         self.log.check()?;
         let _changing = self.lock_changing();
-        self.check_place(name, original)?;
+        self.check_place(place, scope)?;
         let staged = staged_name(self.manifest.next_collection());
-        self.make_collection(&staged, schema, original.map_or(0, |original| begins_at(original)))
+        self.make_collection(&staged, schema, place.1.map_or(0, |original| begins_at(original)))
     }
 
-    /// The name is free, or still that of the one whose place is to be taken.
-    fn check_place(&self, name: &str, original: Option<&Arc<CollectionCore>>) -> Result<()> {
+    /// The name is free, and the handle may give one more, or still that of the one whose place is to be taken.
+    fn check_place(&self, (name, original): Place<'_>, scope: Option<&dyn Scope>) -> Result<()> {
         match original {
             Some(original) if self.is_current(original) => Ok(()),
             Some(_) => Err(Error::CollectionNotFound { name: name.to_owned() }),
-            None => self.check_free(name),
+            None => self.check_free(name, scope),
         }
     }
 
@@ -173,11 +179,11 @@ impl Store {
     fn name_staged(
         &self,
         staged: &Arc<CollectionCore>,
-        name: &str,
-        original: Option<&Arc<CollectionCore>>,
+        (name, original): Place<'_>,
+        scope: Option<&dyn Scope>,
     ) -> Result<()> {
         let _changing = self.lock_changing();
-        self.check_place(name, original)?;
+        self.check_place((name, original), scope)?;
         let change = CatalogueChange::Name {
             id: staged.id,
             name: name.to_owned(),

@@ -315,7 +315,7 @@ mod tests {
         let options = DbOptions { background: false, ..DbOptions::default() };
         let store = Store::open(Arc::new(MemoryDir::new()), options).unwrap();
         let schema = Schema::builder(2).text("t", Analyzer::English).build().unwrap();
-        let core = store.create_collection("c", schema).unwrap();
+        let core = store.create_collection("c", schema, None).unwrap();
         let write = |id: u64| {
             let point = Point::new(id, [1.0, 0.0]).with("t", "walking to the sea");
             core.write(&store, Batch::new().upsert(point)).unwrap();
@@ -342,7 +342,7 @@ mod tests {
         let options = DbOptions { background: false, ..DbOptions::default() };
         let store = Store::open(Arc::new(MemoryDir::new()), options).unwrap();
         let schema = Schema::without_vector().text("t", Analyzer::Standard).build().unwrap();
-        let core = store.create_collection("c", schema).unwrap();
+        let core = store.create_collection("c", schema, None).unwrap();
         // Words that have no beginning in common take the most.
         let word = |number: u64| -> String {
             let hash = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);

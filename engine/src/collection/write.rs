@@ -360,7 +360,7 @@ mod tests {
     fn opened(dir: &MemoryDir) -> (Store, Arc<CollectionCore>) {
         let options = DbOptions { background: false, ..DbOptions::default() };
         let store = Store::open(Arc::new(dir.clone()), options).unwrap();
-        let core = store.create_collection("c", Schema::new(2).unwrap()).unwrap();
+        let core = store.create_collection("c", Schema::new(2).unwrap(), None).unwrap();
         (store, core)
     }
 

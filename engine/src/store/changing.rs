@@ -13,6 +13,7 @@ use crate::manifest::CollectionEntry;
 use crate::payload::FieldTable;
 use crate::replacement::{hidden_name, is_hidden};
 use crate::schema::Schema;
+use crate::scope::Scope;
 use crate::validate;
 
 /// Names and what they stand for. Under one lock, so that who asks for an alias finds what it names at that moment.
@@ -21,6 +22,16 @@ pub(crate) struct Names {
     pub(crate) collections: BTreeMap<String, Arc<CollectionCore>>,
     /// The collection that each names.
     pub(crate) aliases: BTreeMap<String, String>,
+}
+
+impl Names {
+    /// Refuses a name that is free, where a handle has made as many as it may.
+    pub(crate) fn check_new(&self, name: &str, scope: Option<&dyn Scope>) -> Result<()> {
+        let Some(scope) = scope else { return Ok(()) };
+        let collections = self.collections.keys().filter(|name| !is_hidden(name));
+        let taken: Vec<&str> = collections.chain(self.aliases.keys()).map(String::as_str).collect();
+        scope.check_new_name(name, &taken)
+    }
 }
 
 impl Store {
@@ -74,24 +85,30 @@ impl Store {
         self.read_names().collections.values().cloned().collect()
     }
 
-    pub(crate) fn create_collection(&self, name: &str, schema: Schema) -> Result<Arc<CollectionCore>> {
+    pub(crate) fn create_collection(
+        &self,
+        name: &str,
+        schema: Schema,
+        scope: Option<&dyn Scope>,
+    ) -> Result<Arc<CollectionCore>> {
         validate::collection_name(name)?;
         self.log.check()?;
         let _changing = self.lock_changing();
-        self.check_free(name)?;
+        self.check_free(name, scope)?;
         self.make_collection(name, schema, 0)
     }
 
-    /// Refuses a name that a collection has, or an alias.
-    pub(crate) fn check_free(&self, name: &str) -> Result<()> {
+    /// Refuses a name that a collection has, or an alias, or that is one too many of a handle's.
+    pub(crate) fn check_free(&self, name: &str, scope: Option<&dyn Scope>) -> Result<()> {
         if matches!(self.by_name(name), Ok(_) | Err(Error::Corrupt { .. })) {
             return Err(Error::CollectionExists { name: name.to_owned() });
         }
-        match self.read_names().aliases.get(name) {
+        let names = self.read_names();
+        match names.aliases.get(name) {
             Some(collection) => {
                 Err(Error::AliasExists { alias: name.to_owned(), collection: collection.clone() })
             }
-            None => Ok(()),
+            None => names.check_new(name, scope),
         }
     }
 
@@ -185,5 +202,59 @@ impl Store {
         drop(damaged);
         self.forget_replacement(id);
         self.poison_on_error(self.cut_log())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Db, Sight};
+
+    /// Sees everything, and may have two names that begin with `mine`.
+    struct Two;
+
+    impl Scope for Two {
+        fn sight(&self, _: &str) -> Sight {
+            Sight::Whole
+        }
+
+        fn check_new_name(&self, _: &str, taken: &[&str]) -> Result<()> {
+            let there = taken.iter().filter(|name| name.starts_with("mine")).count();
+            check_limit("names", "TWO", 2, there + 1)
+        }
+    }
+
+    fn is_refused(result: Result<()>) -> bool {
+        matches!(result, Err(Error::Limit { limit: "TWO", max: 2, actual: 3, .. }))
+    }
+
+    /// Whoever could make collections of some names could make as many as the database takes, and nobody else any more.
+    #[test]
+    fn a_handle_gives_as_many_names_as_its_scope_says_in_every_way_to_one() {
+        let schema = || Schema::new(2).unwrap();
+        let db = Db::in_memory().unwrap();
+        db.create_collection("other", schema()).unwrap();
+        let scoped = db.within(Arc::new(Two));
+        scoped.create_collection("mine-1", schema()).unwrap();
+        // Both begin before either has its name.
+        let [first, second] =
+            ["mine-2", "mine-3"].map(|name| scoped.stage_collection(name, schema()).unwrap());
+        first.publish().unwrap();
+        assert!(is_refused(second.publish().map(drop)));
+        assert!(is_refused(scoped.stage_collection("mine-3", schema()).map(drop)));
+        assert!(is_refused(scoped.create_collection("mine-3", schema()).map(drop)));
+        assert!(is_refused(scoped.check_new_name("mine-3")));
+        assert!(is_refused(scoped.set_alias("mine-3", "mine-1")));
+        assert_eq!(db.collections().len(), 3, "what was refused is not there");
+        // What is there goes on.
+        scoped.stage_in_place_of("mine-1", schema()).unwrap().publish().unwrap();
+        scoped.begin_replacement("mine-1", schema()).unwrap();
+        scoped.delete_collection("mine-2").unwrap();
+        scoped.set_alias("mine-3", "mine-1").unwrap();
+        scoped.set_alias("mine-3", "other").unwrap();
+        assert!(is_refused(scoped.create_collection("mine-2", schema()).map(drop)));
+        scoped.delete_alias("mine-3").unwrap();
+        scoped.create_collection("mine-2", schema()).unwrap();
+        db.create_collection("mine-3", schema()).unwrap();
     }
 }

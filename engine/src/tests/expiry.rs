@@ -80,7 +80,7 @@ fn what_expires_while_nobody_writes_gives_its_space_back() {
 fn somebody_looks_when_enough_may_have_expired() {
     let (options, now) = clocked();
     let store = Store::open(Arc::new(MemoryDir::new()), options).unwrap();
-    let core = store.create_collection("a", Schema::new(2).unwrap()).unwrap();
+    let core = store.create_collection("a", Schema::new(2).unwrap(), None).unwrap();
     let write = |core: &Arc<CollectionCore>, batch: Batch| {
         core.write(&store, batch).unwrap();
     };

@@ -221,7 +221,7 @@ fn a_segment_that_is_written_when_the_database_is_closed_comes_without_indexes()
     let options = DbOptions { background: false, ..DbOptions::default() };
     let store = Arc::new(Store::open(Arc::new(dir), options).unwrap());
     opened.set(Arc::downgrade(&store)).unwrap();
-    let core = store.create_collection("c", Schema::new(2).unwrap()).unwrap();
+    let core = store.create_collection("c", Schema::new(2).unwrap(), None).unwrap();
     let seal = |id: u64| {
         let point = Point::new(id, [1.0, 0.0]).with("n", id as i64);
         core.write(&store, Batch::new().upsert(point)).unwrap();

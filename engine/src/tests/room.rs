@@ -212,7 +212,7 @@ fn full_once() -> (HookedDir, Arc<AtomicBool>) {
 fn a_merge_without_room_holds_up_no_other_collection() {
     let (dir, is_full) = full_once();
     let store = Arc::new(Store::open(Arc::new(dir), options()).unwrap());
-    let cores = ["a", "b"].map(|name| store.create_collection(name, schema()).unwrap());
+    let cores = ["a", "b"].map(|name| store.create_collection(name, schema(), None).unwrap());
     for core in &cores {
         for number in 0..4 {
             let ops = (number * 9..number * 9 + 9).map(|id| Op::Upsert(point(id, 1))).collect();

@@ -61,7 +61,7 @@ fn rows_are_found_before_they_are_nodes() {
     let options = DbOptions { background: true, ..DbOptions::default() };
     let store = Store::open(Arc::new(MemoryDir::new()), options).unwrap();
     let schema = schema(Metric::L2, EncodingKind::Int4).build().unwrap();
-    let core = store.create_collection("rows", schema).unwrap();
+    let core = store.create_collection("rows", schema, None).unwrap();
     let mut random = Random(7);
     let rows: Live = (0..3_500).map(|id| (id, random.vector())).collect();
     for batch in rows.chunks(500) {
@@ -98,7 +98,7 @@ fn an_older_view_goes_on_walking_while_linked_rows_die() {
     let options = DbOptions { background: true, ..DbOptions::default() };
     let store = Store::open(Arc::new(MemoryDir::new()), options).unwrap();
     let schema = schema(Metric::L2, EncodingKind::Int4).build().unwrap();
-    let core = store.create_collection("rows", schema).unwrap();
+    let core = store.create_collection("rows", schema, None).unwrap();
     let mut random = Random(7);
     let mut write = |ids: std::ops::Range<u64>| {
         let ops = ids.map(|id| Op::Upsert(Point::new(id, random.vector()))).collect();
@@ -128,7 +128,7 @@ fn without_threads_rows_are_linked_all_the_same() {
     let none = |_: &str, _: NonZero<usize>| Err(std::io::ErrorKind::WouldBlock.into());
     store.pools = Arc::new(Pools::started_by(none, None, store.dir.path()));
     let schema = schema(Metric::L2, EncodingKind::Int4).build().unwrap();
-    let core = store.create_collection("rows", schema).unwrap();
+    let core = store.create_collection("rows", schema, None).unwrap();
     let mut random = Random(8);
     let rows: Live = (0..1_500).map(|id| (id, random.vector())).collect();
     let write = |store: &Store, rows: &[(u64, Vec<f32>)]| {
