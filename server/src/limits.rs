@@ -44,6 +44,7 @@
 //! | [`KEY_NAME_BYTES_MAX`] | 128 bytes | INVALID_ARGUMENT |
 //! | [`GRANTS_MAX`] | 32 of a key | INVALID_ARGUMENT |
 //! | [`GRANT_BYTES_MAX`] | 1,024 bytes | INVALID_ARGUMENT |
+//! | `GRANT_NAMES_MAX` | the `max` of a grant to manage: collections and aliases whose names it fits (by default not bounded) | RESOURCE_EXHAUSTED |
 //! | [`CLAIMS_BYTES_MAX`] | 16 KiB of a key | INVALID_ARGUMENT |
 //! | [`TOKEN_BYTES_MAX`] | 8 KiB | UNAUTHENTICATED |
 //! | [`KEY_SET_BYTES_MAX`] | 1 MiB of an identity provider | its tokens are refused |

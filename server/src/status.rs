@@ -60,10 +60,11 @@ const BUSY_RETRY: Duration = Duration::from_millis(100);
 /// The limit by which PDFs wait for their turns.
 const PDF_TURNS: &str = "PDF_PROCESSES_MAX";
 
-/// Limits of the whole server rather than of one request.
-const SERVER_LIMITS: [&str; 6] = [
+/// Limits of the whole server, or of what a caller has of it, rather than of one request.
+const SERVER_LIMITS: [&str; 7] = [
     "COLLECTIONS_MAX",
     "ALIASES_MAX",
+    "GRANT_NAMES_MAX",
     "DB_ATTRIBUTES_MAX",
     "KEYS_MAX",
     "DB_ATTRIBUTES_BYTES_MAX",

@@ -54,6 +54,21 @@ impl Caller {
         self.grants.iter().any(|grant| grant.action == Action::Admin)
     }
 
+    /// Whether a collection or an alias of this name may be made by who does this, beside those that are there.
+    ///
+    /// # Errors
+    /// Everything that allows it has its number of them.
+    fn check_room(&self, action: Action, name: &str, taken: &[&str]) -> ragstone::Result<()> {
+        let mut refused = Ok(());
+        for grant in self.grants.iter().filter(|grant| grant.action.covers(action) && grant.is_on(name)) {
+            refused = grant.check_room(taken);
+            if refused.is_ok() {
+                break;
+            }
+        }
+        refused
+    }
+
     /// What is seen of a collection by who does this.
     fn sight(&self, action: Action, collection: &str) -> Sight {
         let on = || self.grants.iter().filter(move |grant| grant.is_on(collection));
@@ -119,6 +134,10 @@ impl Scope for Call {
         self.noted.comes_to(collection);
         self.caller.sight(self.action, collection)
     }
+
+    fn check_new_name(&self, name: &str, taken: &[&str]) -> ragstone::Result<()> {
+        self.caller.check_room(self.action, name, taken)
+    }
 }
 
 /// Sees nothing.
@@ -175,6 +194,20 @@ mod tests {
         let Sight::Rows(rows) = sight(Action::Write, "ab") else { panic!("some rows") };
         assert_eq!(rows.filter(), &Filter::Or(vec![Filter::eq("t", 1), Filter::eq("t", 2)]));
         assert!(!caller.is_admin() && caller.has_whole(Action::Manage, "m"));
+    }
+
+    #[test]
+    fn a_name_is_given_where_some_grant_has_room_for_it() {
+        let caller =
+            caller(&["manage on a* max 1", "manage on ab* max 2", "write on a* where t = 1", "read on *"]);
+        let check = |name: &str, taken: &[&str]| caller.check_room(Action::Manage, name, taken);
+        assert!(check("a", &["b", "c"]).is_ok() && check("ab", &["a", "ab-1"]).is_ok());
+        let full = check("a", &["ab"]).unwrap_err().to_string();
+        assert!(full.contains("GRANT_NAMES_MAX = 1"), "{full}");
+        let full = check("ab", &["ab-1", "ab-2"]).unwrap_err().to_string();
+        assert!(full.contains("GRANT_NAMES_MAX = 2"), "{full}");
+        let other = self::caller(&["manage on a* max 1", "manage on *"]);
+        assert!(other.check_room(Action::Manage, "a", &["ab"]).is_ok(), "another grant has no number");
     }
 
     #[test]

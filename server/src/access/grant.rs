@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! grant    = ("read" | "write") "on" patterns ["where" filter]
-//!          | "manage" "on" patterns
+//!          | "manage" "on" patterns ["max" number]
 //!          | "admin" | "observe"
 //! patterns = pattern ("," pattern)*        pattern = the name of a collection, in which `*` stands for anything
 //! ```
 //! A pattern is of collections' own names: an alias gives nobody what its collection does not. Several grants add up. Whoever manages a collection has all
-//! of it, so that such a grant has no filter.
+//! of it, so that such a grant has no filter. It may have a number: while so many collections and aliases have names that its patterns fit, whoever made
+//! them, it allows no further one. So those who share a database do not use up what it has of them for everybody.
 
 use std::fmt;
 use std::str::FromStr;
@@ -26,6 +27,7 @@ pub struct Grant {
     /// Of collections' names; none where all are meant.
     patterns: Vec<String>,
     rows: Option<RowRule>,
+    names_max: Option<usize>,
     text: String,
 }
 
@@ -45,6 +47,8 @@ pub(super) struct Bound {
     pub(super) action: Action,
     patterns: Vec<String>,
     pub(super) rows: Option<Arc<RowFilter>>,
+    /// How many collections and aliases there are at most of which it allows to make one more.
+    names_max: Option<usize>,
 }
 
 impl FromStr for Grant {
@@ -66,7 +70,11 @@ impl FromStr for Grant {
             return Err(invalid("it begins with read, write, manage, admin or observe".to_owned()));
         };
         let on = words.next();
-        let named: String = words.collect::<Vec<_>>().join(" ");
+        let named: Vec<&str> = words.collect();
+        let (named, max) = match named.as_slice() {
+            [named @ .., "max", max] if !named.is_empty() => (named.join(" "), Some(*max)),
+            named => (named.join(" "), None),
+        };
         let patterns: Vec<String> = match (on, action.is_of_collections()) {
             (None, false) => Vec::new(),
             (Some("on"), true) => named.split(',').map(|pattern| pattern.trim().to_owned()).collect(),
@@ -80,8 +88,13 @@ impl FromStr for Grant {
         if rows.is_some() && !matches!(action, Action::Read | Action::Write) {
             return Err(invalid(format!("`{name}` is of all rows, and takes no `where`")));
         }
+        if max.is_some() && action != Action::Manage {
+            return Err(invalid(format!("`{name}` makes no collections, and takes no `max`")));
+        }
+        let number = |max: &str| max.parse::<usize>().map_err(|_| format!("`max {max}` has no number"));
+        let names_max = max.map(number).transpose().map_err(invalid)?;
         let rows = rows.map(RowRule::parse).transpose().map_err(invalid)?;
-        Ok(Grant { action, patterns, rows, text: text.to_owned() })
+        Ok(Grant { action, patterns, rows, names_max, text: text.to_owned() })
     }
 }
 
@@ -98,7 +111,8 @@ impl Grant {
             Some(rule) => Some(rule.bind(claims)?),
             None => None,
         };
-        Some(Bound { action: self.action, patterns: self.patterns.clone(), rows })
+        let (patterns, names_max) = (self.patterns.clone(), self.names_max);
+        Some(Bound { action: self.action, patterns, rows, names_max })
     }
 }
 
@@ -106,6 +120,20 @@ impl Bound {
     /// Whether it is about a collection.
     pub(super) fn is_on(&self, collection: &str) -> bool {
         !self.action.is_of_collections() || self.patterns.iter().any(|pattern| fits(pattern, collection))
+    }
+
+    /// Whether it allows to make one more collection or alias whose name it is about, beside those that are there.
+    ///
+    /// # Errors
+    /// It has a number, and so many are there.
+    pub(super) fn check_room(&self, taken: &[&str]) -> ragstone::Result<()> {
+        let Some(max) = self.names_max else { return Ok(()) };
+        let there = taken.iter().filter(|name| self.is_on(name)).count();
+        if there < max {
+            return Ok(());
+        }
+        let (field, limit) = ("names".to_owned(), "GRANT_NAMES_MAX");
+        Err(ragstone::Error::Limit { field, limit, max: max as u64, actual: there as u64 + 1 })
     }
 
     /// Whether it is about all rows of every collection, whatever it is called.
@@ -174,6 +202,9 @@ mod tests {
         let of = |text: &str| text.parse::<Grant>().unwrap().bind(&Claims::new()).unwrap();
         assert!(of("admin").is_on("x") && of("admin").is_on_all() && of("manage on *").is_on_all());
         assert!(!of("read on * where a = 1").is_on_all() && !of("write on a*").is_on_all());
+        let bounded = of("manage on notes-*, max max 2");
+        assert!(bounded.is_on("notes-1") && bounded.is_on("max") && !bounded.is_on("2"));
+        assert!(of("manage on * max 2").is_on_all());
         // The filter may have the word itself.
         assert!("read on a where title = ' where '".parse::<Grant>().is_ok());
         for wrong in [
@@ -187,6 +218,14 @@ mod tests {
             "read on a where",
             "read on a where b",
             "manage on a where b = 1",
+            "manage on a max",
+            "manage on max 1",
+            "manage on a max -1",
+            "manage on a max many",
+            "manage on a max 1 max 2",
+            "manage on a max 1, b",
+            "write on a max 1",
+            "admin max 1",
             "admin on a",
             "observe where a = 1",
             "read on ä",
@@ -194,5 +233,16 @@ mod tests {
             assert!(wrong.parse::<Grant>().is_err(), "{wrong}");
         }
         assert!(format!("read on {}", "a".repeat(GRANT_BYTES_MAX)).parse::<Grant>().is_err());
+    }
+
+    #[test]
+    fn a_grant_with_a_number_has_room_for_so_many_names_of_its_own() {
+        let of = |text: &str| text.parse::<Grant>().unwrap().bind(&Claims::new()).unwrap();
+        let (taken, grant) = (["a-1", "a-2", "b"], of("manage on a-*, c max 3"));
+        assert!(grant.check_room(&taken).is_ok());
+        let full = grant.check_room(&["a-1", "a-2", "b", "c"]).unwrap_err();
+        assert_eq!(full.to_string(), "names: 4 is beyond the limit GRANT_NAMES_MAX = 3");
+        assert!(of("manage on d max 0").check_room(&taken).is_err(), "what is there is theirs, and no more");
+        assert!(of("manage on *").check_room(&taken).is_ok());
     }
 }

@@ -15,6 +15,7 @@ fn corpus() -> Vec<(u8, Vec<u8>)> {
         "read on notes-*, drafts where tenant = $claims.tenant",
         "write on * where year in (1, $claims.years) and not (a prefix \"$claims.b\")",
         "manage on a",
+        "manage on a-*, max max 12",
         "admin",
     ];
     let cursors = [Cursor::from(PointId::Num(7)), Cursor::from(PointId::from("ü"))];

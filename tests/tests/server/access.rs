@@ -124,6 +124,32 @@ async fn a_key_is_for_its_collections_and_actions() {
     server.stop().await;
 }
 
+/// Whoever could make collections of some names could make as many as the server takes, and nobody else any more.
+#[tokio::test]
+async fn who_manages_some_names_makes_as_many_as_the_grant_says() {
+    let (server, clients) = asked(&[&["manage on mine* max 2"], &["manage on mine*"]]).await;
+    let [admin, bounded, free] = clients.as_slice() else { panic!("three clients") };
+    let spec = |name: &str| CreateCollection::with_dimension(name, 2);
+    admin.create_collection(spec("other")).await.unwrap();
+    bounded.create_collection(spec("mine-1")).await.unwrap();
+    bounded.set_alias("mine", "mine-1").await.unwrap();
+    for refused in [
+        bounded.create_collection(spec("mine-2")).await.map(drop),
+        bounded.set_alias("mine-2", "mine-1").await.map(drop),
+    ] {
+        let refused = refused.unwrap_err();
+        assert_eq!((refused.code(), refused.reason()), (Code::ResourceExhausted, Some("LIMIT_EXCEEDED")));
+        assert!(refused.message().contains("GRANT_NAMES_MAX = 2"), "{refused:?}");
+    }
+    // The number is of that grant alone, and what it counts is of everybody.
+    free.create_collection(spec("mine-2")).await.unwrap();
+    bounded.delete_alias("mine").await.unwrap();
+    assert!(bounded.create_collection(spec("mine-3")).await.is_err());
+    bounded.delete_collection("mine-2").await.unwrap();
+    bounded.create_collection(spec("mine-3")).await.unwrap();
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_tenant_finds_and_changes_its_own_rows_alone() {
     let of_a: &[&str] = &["write on * where tenant = 'a'"];

@@ -11,9 +11,11 @@ Examples:
   ragstone key create operator --grant admin
   ragstone key create shop --grant 'read on products-*' --expires 90d --per-second 50
   ragstone key create acme --grant 'write on notes where tenant = $claims.tenant' --claim tenant=acme
+  ragstone key create team --grant 'manage on team-* max 20'
   ragstone key rotate 0123456789abcdef --keep 1d
 
 A grant is ACTION on COLLECTIONS [where FILTER]: read, write or manage; `*` in a name stands for anything, manage has no filter.
+manage may end with `max N`: it makes no further collection or alias while N have names that it fits.
 admin is everything; observe is metrics and what the database holds in numbers.
 The key is printed once: what is kept is a hash of it. On a directory, no server may have it open: make the first key so, before `serve --auth`.";
 
