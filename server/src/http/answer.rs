@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+use tracing::Span;
 
 use super::UnderWay;
 use super::line::Line;
@@ -181,9 +182,11 @@ pub(super) fn answer(status: StatusCode, media: &'static str, body: Body) -> Res
     response
 }
 
-/// The answer, counted and logged when all of it has gone, and under way until then if it is of work.
+/// The answer, which is made in the request's span while it is sent, counted and logged when all of it has gone, and under way until then if it is of
+/// work.
 pub(super) fn measured(
     response: Response,
+    span: Span,
     (counted, under_way): (HttpRequest, Option<UnderWay>),
     line: Option<Line>,
 ) -> Response {
@@ -193,7 +196,7 @@ pub(super) fn measured(
     }
     response.map(|body| {
         let counted = Some(counted);
-        let mut measured = Measured { inner: body, counted, line, status, _under_way: under_way };
+        let mut measured = Measured { inner: body, span, counted, line, status, _under_way: under_way };
         if measured.inner.is_end_stream() {
             measured.end();
         }
@@ -204,6 +207,8 @@ pub(super) fn measured(
 /// A body that knows when all of it has gone.
 struct Measured {
     inner: Body,
+    /// Outlives the line: what is left of a stream ends behind it, and may log.
+    span: Span,
     counted: Option<HttpRequest>,
     line: Option<Line>,
     status: u16,
@@ -222,18 +227,30 @@ impl Measured {
     }
 }
 
+impl Drop for Measured {
+    fn drop(&mut self) {
+        // A stream that is given up may log, as one that goes on may.
+        let given_up = std::mem::take(&mut self.inner);
+        self.span.in_scope(|| drop(given_up));
+    }
+}
+
 impl HttpBody for Measured {
     type Data = Bytes;
     type Error = axum::Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        let this = self.get_mut();
+        let entered = this.span.enter();
+        let polled = Pin::new(&mut this.inner).poll_frame(context);
+        drop(entered);
+        let frame = ready!(polled);
         // Nobody asks a body of known length for what comes behind its last frame.
-        if frame.is_none() || self.inner.is_end_stream() {
-            self.end();
+        if frame.is_none() || this.inner.is_end_stream() {
+            this.end();
         }
         Poll::Ready(frame)
     }

@@ -18,6 +18,7 @@
 //!
 //! Invariants:
 //! * Work passes the same gates, under the same limits of bytes and time, as that of gRPC, and ends when its caller leaves.
+//! * What is logged of a request has its span (and so its `trace_id`, where it is traced), also by a stream while it is sent and when it is given up.
 //! * Answers are counted beside requests, and both hold their place until they have gone. Those of `/metrics`, which have no place, are few at a time
 //!   ([`METRICS_ANSWERS_MAX`]).
 //! * Who stops taking an answer for [`answer_stall_timeout`](ServerConfig::answer_stall_timeout), or takes it byte by byte, loses the connection, and the answer ends.
@@ -215,7 +216,7 @@ async fn every_request(State(front): State<Front>, request: Request, next: Next)
     let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
     let response = match host {
         Some(host) if front.loopback && !request::is_own_host(host) => ApiError::foreign_host().into(),
-        _ => call.hold(next.run(request)).instrument(span).await,
+        _ => call.hold(next.run(request)).instrument(span.clone()).await,
     };
     if is_head {
         // Nobody asks for the body that such an answer does not have.
@@ -223,7 +224,7 @@ async fn every_request(State(front): State<Front>, request: Request, next: Next)
         counted.answered(status);
         line.take().into_iter().for_each(|line| line.end(status));
     }
-    measured(response, (counted, under_way), line)
+    measured(response, span, (counted, under_way), line)
 }
 
 /// The address that a request comes from, if it is known.

@@ -1,6 +1,10 @@
 //! What the routes of the front hold, and what the audit log has of them.
 
+use std::convert::Infallible;
+
 use axum::body::Body;
+use futures_util::stream;
+use http_body_util::BodyExt as _;
 use ragstone::Db;
 use ragstone_rag::Rag;
 use ragstone_rag::embed::{ModelOptions, Models};
@@ -77,5 +81,43 @@ async fn the_default_model_is_named_where_callers_are_not_told_apart() {
             String::from_utf8_lossy(&told),
             format!("not ready: the default model{named} is not loaded\n")
         );
+    }
+}
+
+/// It logs when it ends.
+struct Tells;
+
+impl Drop for Tells {
+    fn drop(&mut self) {
+        tracing::info!("it ends");
+    }
+}
+
+/// A stream that logs each of its two pieces, and its end.
+async fn telling() -> Response {
+    let pieces = stream::unfold((Tells, 0), |(tells, piece)| async move {
+        tracing::info!(piece, "a piece");
+        (piece < 2).then_some((Ok::<_, Infallible>("a piece"), (tells, piece + 1)))
+    });
+    Response::new(Body::from_stream(pieces))
+}
+
+/// What a stream of events logged once its headers had gone, as why it failed, had neither a route nor a trace.
+#[tokio::test]
+async fn what_makes_an_answer_while_it_is_sent_logs_in_its_span() {
+    const PATH: &str = "/v1/chat/completions";
+    let layer = middleware::from_fn_with_state(front(&ServerConfig::default()), every_request);
+    let mut router: Router = Router::new().route(PATH, get(telling)).layer(layer);
+    for (is_left, asked_for) in [(false, 3), (true, 1)] {
+        let lines = Lines::begin();
+        let Ok(answer) = router.call(asked(PATH)).await;
+        let mut body = answer.into_body();
+        while body.frame().await.is_some() && !is_left {}
+        drop(body);
+        let text = lines.text();
+        assert!(text.matches("a piece").count() == asked_for && text.contains("it ends"), "{text}");
+        // Of a caller who left there is a line of the request, too.
+        assert_eq!(text.lines().count(), asked_for + 1 + usize::from(is_left), "{text}");
+        assert!(text.lines().all(|line| line.contains(&format!("http{{route={PATH:?}}}"))), "{text}");
     }
 }
