@@ -14,10 +14,11 @@
 //! | any other in `Running` | `Failed`, ABORTED: it was cut off |
 //!
 //! **Invariants.** At most one operation of a kind runs on a target. What has ended never changes. The last [`OPERATIONS_KEPT_MAX`] that
-//! ended are kept.
+//! ended are kept. Each that ends is told: to whoever watches it, to the log, and counted for metrics ([`Tallies`]).
 
 mod job;
 mod record;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,7 @@ use tonic::{Code, Status};
 
 pub(crate) use self::job::Report;
 pub(crate) use self::record::{Asked, Failure, Kind, Operation, Problem, Progress, State};
+pub(crate) use self::tally::Tallies;
 use crate::limits::{OPERATIONS_KEPT_MAX, OPERATIONS_RUNNING_MAX};
 use crate::status;
 
@@ -75,6 +77,8 @@ impl Drop for Counted {
 struct Known {
     /// By id, so the oldest first.
     operations: BTreeMap<String, Entry>,
+    /// How those ended that are over.
+    tallies: Tallies,
     /// No operation is begun any more, and the state of those that end for it stays as it is.
     is_stopping: bool,
 }
@@ -105,8 +109,11 @@ impl Operations {
                     };
                     operation.end(Err(failure), now_us());
                     keep(&db, &operation);
+                    tell(&operation);
+                    known.tallies.count(&operation);
                 }
             }
+            known.tallies.remember(&operation);
             let (id, cancel) = (operation.id.clone(), CancelToken::new());
             if operation.cancel_requested {
                 cancel.cancel();
@@ -198,6 +205,11 @@ impl Operations {
     /// All of them, the oldest first.
     pub(crate) fn list(&self) -> Vec<Operation> {
         self.known().list().collect()
+    }
+
+    /// How those of each kind ended.
+    pub(crate) fn tallies(&self) -> Tallies {
+        self.known().tallies.clone()
     }
 
     /// Asks an operation to end; as it is now.
@@ -302,7 +314,9 @@ impl Operations {
         let mut ended = sender.borrow().clone();
         ended.end(outcome, now_us());
         keep(&self.shared.db, &ended);
-        tracing::info!(id = ended.id, kind = ended.asked.kind.name(), target = ended.asked.target, state = ?ended.state, "operation");
+        tell(&ended);
+        // Before anybody can see that it has ended.
+        self.known().tallies.count(&ended);
         sender.send_replace(ended);
     }
 
@@ -339,6 +353,18 @@ fn key(id: &str) -> String {
 fn keep(db: &Db, operation: &Operation) {
     if let Err(error) = db.set_attribute(&key(&operation.id), Some(&operation.write())) {
         tracing::warn!(%error, id = operation.id, "an operation's end is not kept");
+    }
+}
+
+/// The line that the log has of how an operation ended. What it failed for may have words of the caller's: they are in the operation.
+fn tell(ended: &Operation) {
+    let (id, kind, state) = (&ended.id, ended.asked.kind.name(), ended.state);
+    match &ended.error {
+        Some(Problem { code, .. }) => {
+            let code = Code::from_i32(*code);
+            tracing::warn!(id, kind, target = ended.asked.target, ?state, ?code, "operation");
+        }
+        None => tracing::info!(id, kind, target = ended.asked.target, ?state, "operation"),
     }
 }
 

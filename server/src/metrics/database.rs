@@ -13,14 +13,15 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 use ragstone_rag::Rag;
 
-use super::engine::{encode_embedded, encode_engine, encode_process, encode_recall};
+use super::Opened;
+use super::engine::{encode_embedded, encode_engine, encode_operations, encode_process, encode_recall};
 use crate::late::Late;
 use crate::recall::Recall;
 use crate::work::{Kind, Refusal, Work};
 
 /// The database, the models and the gates of a server.
 pub(super) struct Database {
-    rag: Late<Rag>,
+    opened: Late<Opened>,
     work: Work,
     recall: Recall,
     /// The last sum of the files, and when it was made: there may be tens of thousands of them. Locked while they are summed, so that
@@ -32,8 +33,8 @@ pub(super) struct Database {
 const DATA_BYTES_KEPT: Duration = Duration::from_secs(5);
 
 impl Database {
-    pub(super) fn new(rag: Late<Rag>, work: Work, recall: Recall) -> Database {
-        Database { rag, work, recall, data_bytes: Mutex::new(None) }
+    pub(super) fn new(opened: Late<Opened>, work: Work, recall: Recall) -> Database {
+        Database { opened, work, recall, data_bytes: Mutex::new(None) }
     }
 
     fn data_bytes(&self, directory: &Path) -> u64 {
@@ -57,8 +58,9 @@ impl fmt::Debug for Database {
 
 impl Collector for Database {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        if let Some(rag) = self.rag.now() {
+        if let Some(Opened { rag, operations }) = self.opened.now() {
             self.encode_database(&rag, &mut encoder)?;
+            encode_operations(&operations, &mut encoder)?;
         }
         encode_recall(&self.recall, &mut encoder)?;
         encode_process(&mut encoder)?;

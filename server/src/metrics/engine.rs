@@ -1,4 +1,4 @@
-//! What the database, the models and the process tell when they are asked.
+//! What the database, the models, operations and the process tell when they are asked.
 
 use std::fmt;
 
@@ -11,6 +11,7 @@ use ragstone::{Db, DbStats, Latencies};
 use ragstone_rag::Rag;
 use ragstone_rag::embed::Embedded;
 
+use crate::operations::Operations;
 use crate::recall::{Measured, Recall};
 
 type Encoded = Result<(), fmt::Error>;
@@ -92,6 +93,31 @@ pub(super) fn encode_embedded(rag: &Rag, encoder: &mut DescriptorEncoder<'_>) ->
     for model in &models {
         let labels = [("model", model.model.as_str())];
         ConstCounter::new(model.seconds).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+/// How operations ended, and when one last did what it was to do.
+pub(super) fn encode_operations(operations: &Operations, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+    let tallies = operations.tallies();
+    let help = "Operations that have ended";
+    let mut family = encoder.encode_descriptor("operations", help, None, MetricType::Counter)?;
+    for (kind, tally) in tallies.by_kind() {
+        for (outcome, ended) in
+            [("succeeded", tally.succeeded), ("failed", tally.failed), ("cancelled", tally.cancelled)]
+        {
+            let labels = [("kind", kind.name()), ("outcome", outcome)];
+            ConstCounter::new(ended).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    let (name, help) = ("operation_last_success_timestamp", "When an operation last succeeded, since 1970");
+    let seconds = Unit::Seconds;
+    let mut family = encoder.encode_descriptor(name, help, Some(&seconds), MetricType::Gauge)?;
+    for (kind, tally) in tallies.by_kind() {
+        if let Some(ended_us) = tally.last_success_us {
+            let labels = [("kind", kind.name())];
+            ConstGauge::new(ended_us / 1_000_000).encode(family.encode_family(&labels)?)?;
+        }
     }
     Ok(())
 }

@@ -7,7 +7,7 @@
 //!
 //! `server/monitoring/README.md` has the table of all metrics, which a test compares with what is there, a dashboard and alerts.
 //!
-//! - `database.rs`, `engine.rs`: what is read off the database, the gates and the process when somebody asks;
+//! - `database.rs`, `engine.rs`: what is read off the database, operations, the gates and the process when somebody asks;
 //! - `grpc.rs`, `generating.rs`: what requests and answers add to.
 
 mod database;
@@ -32,6 +32,7 @@ use self::database::Database;
 pub(crate) use self::generating::Generating;
 pub(crate) use self::grpc::{GrpcMetrics, Rpc, Series};
 use crate::late::Late;
+use crate::operations::Operations;
 use crate::recall::Recall;
 use crate::telemetry::{Activity, Call};
 use crate::work::Work;
@@ -124,8 +125,15 @@ pub(crate) struct Metrics {
 struct Shared {
     registry: Registry,
     families: Families,
-    database: Late<Rag>,
+    opened: Late<Opened>,
     recall: Recall,
+}
+
+/// What metrics tell of once the database is open.
+#[derive(Clone)]
+struct Opened {
+    rag: Rag,
+    operations: Operations,
 }
 
 /// What requests add to; what is read off the server's state when it is asked for is [`Database`]'s.
@@ -243,7 +251,7 @@ impl Families {
 impl Metrics {
     /// Without a database, of which nothing is told until it has [come](Self::open).
     pub(crate) fn new(work: Work, recall: Recall) -> Metrics {
-        let (families, database) = (Families::default(), Late::default());
+        let (families, opened) = (Families::default(), Late::default());
         let mut registry = Registry::with_prefix("ragstone");
         registry.register(
             "build",
@@ -255,13 +263,13 @@ impl Metrics {
         for reason in ["STORE_IO", "STORE_CORRUPT"] {
             families.errors.get_or_create(&Reason { reason: reason.to_owned() }).inc_by(0);
         }
-        registry.register_collector(Box::new(Database::new(database.clone(), work, recall.clone())));
-        Metrics { shared: Arc::new(Shared { registry, families, database, recall }) }
+        registry.register_collector(Box::new(Database::new(opened.clone(), work, recall.clone())));
+        Metrics { shared: Arc::new(Shared { registry, families, opened, recall }) }
     }
 
-    /// The database is open.
-    pub(crate) fn open(&self, rag: Rag) {
-        self.shared.database.come(rag);
+    /// The database is open, and it is known what it remembers of operations.
+    pub(crate) fn open(&self, rag: Rag, operations: Operations) {
+        self.shared.opened.come(Opened { rag, operations });
     }
 
     /// What measures queries.

@@ -8,7 +8,7 @@ use tonic::Status;
 use super::Outcome;
 
 /// What an operation does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
     Reembed,
@@ -20,12 +20,22 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub(super) const ALL: [Kind; 6] = [
+        Kind::Reembed,
+        Kind::TakeSnapshot,
+        Kind::VerifySnapshot,
+        Kind::Export,
+        Kind::Import,
+        Kind::RestoreCollection,
+    ];
+
     /// Whether it goes on after the server was restarted.
     pub(super) fn resumes(self) -> bool {
         self == Self::Reembed
     }
 
-    pub(super) fn name(self) -> &'static str {
+    /// Its name, as the log and metrics have it.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Reembed => "reembed",
             Self::TakeSnapshot => "take_snapshot",

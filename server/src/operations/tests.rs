@@ -5,12 +5,21 @@ use std::sync::mpsc;
 use ragstone::{CancelToken, Db};
 use tonic::{Code, Status};
 
+use super::tally::Tally;
 use super::{Asked, Kind, Operation, Operations, Outcome, State};
 use crate::limits::{OPERATIONS_KEPT_MAX, OPERATIONS_RUNNING_MAX};
+use crate::logs::lines::Lines;
 use crate::status;
 
 fn asked(kind: Kind, target: &str) -> Asked {
     Asked { kind, target: target.to_owned(), arguments: [("model".to_owned(), "m".to_owned())].into() }
+}
+
+/// How those of a kind ended, as metrics tell it; every kind is there.
+fn tally(operations: &Operations, kind: Kind) -> Tally {
+    let tallies = operations.tallies();
+    let tally = tallies.by_kind().find_map(|(of, tally)| (of == kind).then_some(tally));
+    tally.unwrap_or_else(|| panic!("{kind:?}"))
 }
 
 async fn end(operations: &Operations, id: &str) -> Operation {
@@ -74,6 +83,11 @@ async fn each_ends_once_and_is_kept_over_a_restart() {
     // What has ended stays as it is.
     assert_eq!(operations.cancel(&succeeds.id).unwrap(), done);
     assert!(succeeds.id < fails.id && fails.id < cancelled.id, "later ids are higher");
+    let last_success_us = Some(done.updated_us);
+    let taken = Tally { succeeded: 1, cancelled: 1, last_success_us, ..Tally::default() };
+    assert_eq!(tally(&operations, Kind::TakeSnapshot), taken);
+    assert_eq!(tally(&operations, Kind::VerifySnapshot), Tally { failed: 2, ..Tally::default() });
+    assert_eq!(tally(&operations, Kind::Export), Tally::default());
 
     operations.delete(&fails.id).unwrap();
     assert_eq!(operations.delete(&fails.id).unwrap_err().code(), Code::NotFound);
@@ -81,6 +95,10 @@ async fn each_ends_once_and_is_kept_over_a_restart() {
     let (again, interrupted) = Operations::open(db);
     assert_eq!(again.list(), before);
     assert!(interrupted.is_empty());
+    // Counts begin anew; how old the last snapshot is stays known.
+    let taken = Tally { last_success_us, ..Tally::default() };
+    assert_eq!(tally(&again, Kind::TakeSnapshot), taken);
+    assert_eq!(tally(&again, Kind::VerifySnapshot), Tally::default());
 }
 
 #[tokio::test]
@@ -111,8 +129,13 @@ async fn what_ran_when_the_server_stopped_goes_on_or_was_cut_off() {
     for kind in kinds {
         let (_held, job) = waiting();
         let dies = operations.begin(asked(kind, "c"), job).unwrap();
+        let lines = Lines::begin();
         let (later, interrupted) = Operations::open(db.clone());
         assert!(interrupted.is_empty());
+        assert_eq!(tally(&later, kind), Tally { failed: 1, ..Tally::default() }, "{kind:?}");
+        let text = lines.text();
+        let line = text.lines().find(|line| line.contains(&dies.id));
+        assert!(line.is_some_and(|line| line.contains("WARN") && line.contains("code=Aborted")), "{text}");
         let cut_off = later.get(&dies.id).unwrap();
         let problem = cut_off.error.unwrap();
         assert_eq!((cut_off.state, problem.code), (State::Failed, Code::Aborted as i32), "{kind:?}");

@@ -79,9 +79,9 @@ impl Services {
             Some(watch) => rag.watched_by(watch),
             None => rag,
         };
-        metrics.open(rag.clone());
         let loader = Loader::new(rag.models().clone(), config);
         let (operations, interrupted) = Operations::open(rag.db().clone());
+        metrics.open(rag.clone(), operations.clone());
         scratch::clear(rag.db());
         let access = Access::new(&config.access, rag.db().clone());
         let shared = Shared {

@@ -1,10 +1,11 @@
 //! What operators go by: the table of metrics, the dashboard and the alerts have what a server gives out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
-use ragstone_client::{Enrich, Query};
+use ragstone_client::{Enrich, ExportCollection, OperationState, Query};
 use ragstone_proto::v1::{self, ErrorReason};
 use ragstone_rag::answers::AnswerCacheOptions;
 use ragstone_server::{ServerConfig, TelemetryConfig};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use crate::fixture::{Server, config, eventually};
 use crate::generate::{answering, with_notes};
 use crate::http::{get_at, metric_of, post_at};
+use crate::operations::ended;
 
 /// Labels that Prometheus puts to every series of a server.
 const OF_EVERY_SERIES: [&str; 2] = ["instance", "job"];
@@ -84,13 +86,20 @@ async fn the_table_has_every_metric_with_its_labels_and_no_other() {
     let service = answering();
     let telemetry = TelemetryConfig { recall_sample: 1.0, ..TelemetryConfig::default() };
     let answer_cache = AnswerCacheOptions { entries_max: 8, ..AnswerCacheOptions::default() };
-    let config = ServerConfig { telemetry, answer_cache, ..config() };
+    let folder = tempfile::tempdir().unwrap();
+    let exchange_dir = Some(folder.path().to_owned());
+    let config = ServerConfig { telemetry, answer_cache, exchange_dir, ..config() };
     let server = Server::start_generating(config, &[&service.named("small")]).await;
     with_notes(&server).await;
     let client = server.client().await;
     client.enrich(Enrich::new("notes", "When does the lease end?")).await.unwrap();
     client.query(Query::text("notes", "lease", 2)).await.unwrap();
     assert!(client.get_collection("absent").await.is_err());
+    // The file is there already for the second one.
+    for state in [OperationState::Succeeded, OperationState::Failed] {
+        let begun = client.export_collection(ExportCollection::new("notes", "notes.parquet")).await.unwrap();
+        assert_eq!(ended(&client, &begun.id).await.state, state);
+    }
     let chat = json!({"model": "small@notes", "messages": [{"role": "user", "content": "When?"}]});
     let answer = post_at(server.http_address, "/v1/chat/completions", "application/json", &chat.to_string());
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -131,6 +140,18 @@ async fn the_table_has_every_metric_with_its_labels_and_no_other() {
     for reason in ["STORE_IO", "STORE_CORRUPT"] {
         assert_eq!(value(&format!(r#"ragstone_errors_total{{reason="{reason}"}}"#)), 0.0);
     }
+    for (kind, outcome, count) in [
+        ("export", "succeeded", 1.0),
+        ("export", "failed", 1.0),
+        ("export", "cancelled", 0.0),
+        ("take_snapshot", "failed", 0.0),
+    ] {
+        let name = format!(r#"ragstone_operations_total{{kind="{kind}",outcome="{outcome}"}}"#);
+        assert_eq!(value(&name), count, "{name}");
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    let exported = value(r#"ragstone_operation_last_success_timestamp_seconds{kind="export"}"#);
+    assert!((now - 600.0..=now).contains(&exported), "{exported} of {now}");
     let search = r#"ragstone_stage_duration_seconds_count{activity="query",stage="search"}"#;
     assert_eq!(value(search), 1.0);
     let assemble = r#"ragstone_stage_duration_seconds_count{activity="enrich",stage="assemble"}"#;
@@ -298,11 +319,16 @@ fn alerts_are_about_metrics_that_there_are() {
     let asked = compared(&all);
     let is_asked = |label: &str, value: &str| asked.contains(&(label.to_owned(), value.to_owned()));
     assert!(is_asked("reason", "STORE_IO") && is_asked("code", "INTERNAL"), "{asked:?}");
+    assert!(is_asked("kind", "take_snapshot") && is_asked("outcome", "failed"), "{asked:?}");
     let named: BTreeSet<String> = series(&all).into_iter().map(|(name, _)| name).collect();
-    assert!(
-        named.contains("ragstone_http_requests_total") && named.contains("ragstone_build_info"),
-        "{named:?}"
-    );
+    for name in [
+        "ragstone_build_info",
+        "ragstone_http_requests_total",
+        "ragstone_operations_total",
+        "ragstone_operation_last_success_timestamp_seconds",
+    ] {
+        assert!(named.contains(name), "{name}: {named:?}");
+    }
 }
 
 #[test]
