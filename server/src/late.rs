@@ -22,7 +22,7 @@ use crate::open_calls::{OpenCalls, is_open};
 use crate::status;
 use crate::work::Kind;
 
-/// A value that comes when the database is open, and stays; clones are one.
+/// A value that comes when the database is open, or before, and stays; clones are one.
 pub(crate) struct Late<T>(Arc<Coming<T>>);
 
 struct Coming<T> {

@@ -139,6 +139,9 @@ impl Server {
         let work = Work::new(&config);
         let recall = Recall::new(config.telemetry.recall_sample, work.clone());
         let metrics = Metrics::new(work.clone(), recall);
+        if let Some(tls) = &tls {
+            metrics.shown(tls.clone());
+        }
         let traces = Traces::start(&config.telemetry)?;
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let names = calls::services(ragstone_proto::v1::FILE_DESCRIPTOR_SET)?;

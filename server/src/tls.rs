@@ -114,6 +114,11 @@ impl Tls {
         TlsAcceptor::from(Arc::clone(&self.configs.borrow().http))
     }
 
+    /// When the first of the certificates ends that connections are shown from now on, in seconds since 1970; none where that cannot be told.
+    pub(crate) fn ends_at(&self) -> Option<u64> {
+        self.configs.borrow().ends_at
+    }
+
     /// Looks at the files again and again; ends never.
     pub(crate) async fn reload(self) {
         let mut seen = Ok(Material::clone(&self.first));

@@ -4,7 +4,7 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, date_time_ymd,
 };
 
 /// An authority.
@@ -33,11 +33,17 @@ impl Authority {
         self.0.pem()
     }
 
-    /// A certificate for a server on the loopback interface, or for a client.
+    /// A certificate for a server on the loopback interface, or for a client. It ends in 4096.
     pub fn issue(&self, name: &str) -> Issued {
+        self.issue_until(name, 4096)
+    }
+
+    /// The same, which ends at the beginning of a year.
+    pub fn issue_until(&self, name: &str, year: i32) -> Issued {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
+        params.not_after = date_time_ymd(year, 1, 1);
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().unwrap();

@@ -14,14 +14,18 @@ use prometheus_client::registry::Unit;
 use ragstone_rag::Rag;
 
 use super::Opened;
-use super::engine::{encode_embedded, encode_engine, encode_operations, encode_process, encode_recall};
+use super::engine::{
+    encode_certificates, encode_embedded, encode_engine, encode_operations, encode_process, encode_recall,
+};
 use crate::late::Late;
 use crate::recall::Recall;
+use crate::tls::Tls;
 use crate::work::{Kind, Refusal, Work};
 
-/// The database, the models and the gates of a server.
+/// The database, the models, the certificates and the gates of a server.
 pub(super) struct Database {
     opened: Late<Opened>,
+    tls: Late<Tls>,
     work: Work,
     recall: Recall,
     /// The last sum of the files, and when it was made: there may be tens of thousands of them. Locked while they are summed, so that
@@ -33,8 +37,8 @@ pub(super) struct Database {
 const DATA_BYTES_KEPT: Duration = Duration::from_secs(5);
 
 impl Database {
-    pub(super) fn new(opened: Late<Opened>, work: Work, recall: Recall) -> Database {
-        Database { opened, work, recall, data_bytes: Mutex::new(None) }
+    pub(super) fn new((opened, tls): (Late<Opened>, Late<Tls>), work: Work, recall: Recall) -> Database {
+        Database { opened, tls, work, recall, data_bytes: Mutex::new(None) }
     }
 
     fn data_bytes(&self, directory: &Path) -> u64 {
@@ -61,6 +65,9 @@ impl Collector for Database {
         if let Some(Opened { rag, operations }) = self.opened.now() {
             self.encode_database(&rag, &mut encoder)?;
             encode_operations(&operations, &mut encoder)?;
+        }
+        if let Some(ends_at) = self.tls.now().and_then(|tls| tls.ends_at()) {
+            encode_certificates(ends_at, &mut encoder)?;
         }
         encode_recall(&self.recall, &mut encoder)?;
         encode_process(&mut encoder)?;

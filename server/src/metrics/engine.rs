@@ -1,4 +1,4 @@
-//! What the database, the models, operations and the process tell when they are asked.
+//! What the database, the models, operations, certificates and the process tell when they are asked.
 
 use std::fmt;
 
@@ -120,6 +120,14 @@ pub(super) fn encode_operations(operations: &Operations, encoder: &mut Descripto
         }
     }
     Ok(())
+}
+
+/// When the first of the certificates ends that both ports show, in seconds since 1970.
+pub(super) fn encode_certificates(ends_at: u64, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+    let (name, seconds) = ("certificate_expiration_timestamp", Unit::Seconds);
+    let help = "When the first of the certificates ends that the ports show, since 1970";
+    let metric = encoder.encode_descriptor(name, help, Some(&seconds), MetricType::Gauge)?;
+    ConstGauge::new(ends_at).encode(metric)
 }
 
 /// How many of the right rows queries found.

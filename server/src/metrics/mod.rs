@@ -7,7 +7,7 @@
 //!
 //! `server/monitoring/README.md` has the table of all metrics, which a test compares with what is there, a dashboard and alerts.
 //!
-//! - `database.rs`, `engine.rs`: what is read off the database, operations, the gates and the process when somebody asks;
+//! - `database.rs`, `engine.rs`: what is read off the database, operations, certificates, the gates and the process when somebody asks;
 //! - `grpc.rs`, `generating.rs`: what requests and answers add to.
 
 mod database;
@@ -35,6 +35,7 @@ use crate::late::Late;
 use crate::operations::Operations;
 use crate::recall::Recall;
 use crate::telemetry::{Activity, Call};
+use crate::tls::Tls;
 use crate::work::Work;
 
 /// What a scrape is answered with.
@@ -126,6 +127,7 @@ struct Shared {
     registry: Registry,
     families: Families,
     opened: Late<Opened>,
+    tls: Late<Tls>,
     recall: Recall,
 }
 
@@ -251,7 +253,7 @@ impl Families {
 impl Metrics {
     /// Without a database, of which nothing is told until it has [come](Self::open).
     pub(crate) fn new(work: Work, recall: Recall) -> Metrics {
-        let (families, opened) = (Families::default(), Late::default());
+        let (families, opened, tls) = (Families::default(), Late::default(), Late::default());
         let mut registry = Registry::with_prefix("ragstone");
         registry.register(
             "build",
@@ -263,13 +265,19 @@ impl Metrics {
         for reason in ["STORE_IO", "STORE_CORRUPT"] {
             families.errors.get_or_create(&Reason { reason: reason.to_owned() }).inc_by(0);
         }
-        registry.register_collector(Box::new(Database::new(opened.clone(), work, recall.clone())));
-        Metrics { shared: Arc::new(Shared { registry, families, opened, recall }) }
+        let read = Database::new((opened.clone(), tls.clone()), work, recall.clone());
+        registry.register_collector(Box::new(read));
+        Metrics { shared: Arc::new(Shared { registry, families, opened, tls, recall }) }
     }
 
     /// The database is open, and it is known what it remembers of operations.
     pub(crate) fn open(&self, rag: Rag, operations: Operations) {
         self.shared.opened.come(Opened { rag, operations });
+    }
+
+    /// The ports have TLS, of whose certificates is told from now on.
+    pub(crate) fn shown(&self, tls: Tls) {
+        self.shared.tls.come(tls);
     }
 
     /// What measures queries.

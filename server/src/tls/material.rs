@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
+use rustls::{CertificateError, Error, RootCertStore, ServerConfig};
 
 use super::TlsError;
 
@@ -32,6 +34,8 @@ pub(super) struct Material {
 pub(super) struct Configs {
     pub(super) grpc: Arc<ServerConfig>,
     pub(super) http: Arc<ServerConfig>,
+    /// When the first of the certificates ends that both show, in seconds since 1970; none where that cannot be told.
+    pub(super) ends_at: Option<u64>,
 }
 
 impl Material {
@@ -49,6 +53,7 @@ impl Material {
     pub(super) fn configs(&self, files: &Files) -> Result<Configs, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let chain = certificates("tls.cert", &files.cert, &self.cert)?;
+        let ends_at = first_end(&chain);
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| {
             let reason = match error {
                 rustls::pki_types::pem::Error::NoItemsFound => "no private key is in it".to_owned(),
@@ -82,7 +87,7 @@ impl Material {
             config.alpn_protocols = vec![protocol.to_vec()];
             Arc::new(config)
         };
-        Ok(Configs { grpc: speaking(b"h2"), http: speaking(b"http/1.1") })
+        Ok(Configs { grpc: speaking(b"h2"), http: speaking(b"http/1.1"), ends_at })
     }
 }
 
@@ -104,6 +109,25 @@ fn certificates(
     Ok(certificates)
 }
 
+/// When the first of these certificates ends: clients take none of a chain of which one has ended.
+fn first_end(chain: &[CertificateDer<'_>]) -> Option<u64> {
+    chain.iter().filter_map(end_of).min()
+}
+
+/// When a certificate ends, in seconds since 1970. No crate that we have reads that for others, but rustls says it of one that has ended, which it looks at
+/// before anything else: so it is asked about the last moment of all.
+fn end_of(certificate: &CertificateDer<'_>) -> Option<u64> {
+    let parsed = ParsedCertificate::try_from(certificate).ok()?;
+    let last_moment = UnixTime::since_unix_epoch(Duration::MAX);
+    let roots = RootCertStore::empty();
+    match verify_server_cert_signed_by_trust_anchor(&parsed, &roots, &[], last_moment, &[]) {
+        Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
+            Some(not_after.as_secs())
+        }
+        _ => None,
+    }
+}
+
 fn authorities(file: &Path, pem: &[u8]) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates("tls.client_ca", file, pem)? {
@@ -120,4 +144,38 @@ fn verifier(
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()
         .map_err(|error| problem("tls.client_ca", file, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server's certificate until 2100, and that of the authority between it and its root, until 2040: the first year is written with four digits,
+    /// the second with two.
+    const CHAIN: &str = "\
+-----BEGIN CERTIFICATE-----
+MIHRMIGEoAMCAQICAQcwBQYDK2VwMBIxEDAOBgNVBAMMB2JldHdlZW4wIBcNMjAw
+MTAxMDAwMDAwWhgPMjEwMDAxMDEwMDAwMDBaMBExDzANBgNVBAMMBnNlcnZlcjAq
+MAUGAytlcAMhAMySfsiDGBYNWGpxVNzr27fUNUz9PC7iuCMzLsFmVJ2EMAUGAytl
+cANBAM7LASu2mrBhT7KwhJaL/S0Vy28jBARxE1wPq8RVYQioJsB435Tz83ZEEe0m
+QARRBpvslXP7EVmmiEGEJodougE=
+-----END CERTIFICATE-----
+-----BEGIN CERTIFICATE-----
+MIHiMIGVoAMCAQICAQcwBQYDK2VwMA8xDTALBgNVBAMMBHJvb3QwHhcNMjAwMTAx
+MDAwMDAwWhcNNDAwMTAxMDAwMDAwWjASMRAwDgYDVQQDDAdiZXR3ZWVuMCowBQYD
+K2VwAyEACEbXIQGmH28uIn0z6GGHjsK148VH3yzW5Ofh0uBrgNSjEzARMA8GA1Ud
+EwEB/wQFMAMBAf8wBQYDK2VwA0EAtgIqVpMS2Ta2yhJABK0ISTM2QkmnCcKHYdOX
+u3I1uhyb3P+RfmcfCTL0qE1DvpilpAdcK3VshLpiMXuQGEFdAw==
+-----END CERTIFICATE-----
+";
+
+    /// Clients turn away with the first that ends, and that need not be the server's own.
+    #[test]
+    fn the_first_certificate_of_a_chain_to_end_is_the_one_that_counts() {
+        let chain = certificates("tls.cert", Path::new("chain.pem"), CHAIN.as_bytes()).unwrap();
+        assert_eq!(chain.iter().map(end_of).collect::<Vec<_>>(), [Some(4_102_444_800), Some(2_208_988_800)]);
+        assert_eq!(first_end(&chain), Some(2_208_988_800));
+        assert_eq!(first_end(&chain[..1]), Some(4_102_444_800));
+        assert_eq!(first_end(&[CertificateDer::from(vec![0])]), None);
+    }
 }

@@ -123,6 +123,14 @@ async fn get_as(
     Ok((answer, stream.get_ref().1.handshake_kind()))
 }
 
+/// When the certificates end, as metrics tell it to who trusts an authority.
+async fn told_end(server: &Server, trusted: &Authority) -> Option<u64> {
+    let answer = get(server, "/metrics", trusted, None).await.unwrap();
+    let name = "ragstone_certificate_expiration_timestamp_seconds";
+    assert!(answer.contains(&format!("# TYPE {name} gauge")), "{answer}");
+    answer.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
 /// Waits for something to come about, at most 20 s.
 async fn until(what: &str, mut comes: impl AsyncFnMut() -> bool) {
     for _ in 0..1_000 {
@@ -218,11 +226,12 @@ async fn new_files_hold_for_new_connections_and_broken_ones_for_none() {
     let server = Server::start_with(files.config()).await;
     let open = at(&server).tls_ca(before.pem()).build().await.unwrap();
     open.list_collections().await.unwrap();
+    assert_eq!(told_end(&server, &before).await, Some(67_090_118_400));
 
-    files.replace(&after.issue("server"));
+    files.replace(&after.issue_until("server", 2100));
     until("the new certificate", async || works(at(&server).tls_ca(after.pem())).await).await;
     assert!(!works(at(&server).tls_ca(before.pem())).await, "whom nobody has any more is not shown any more");
-    assert!(get(&server, "/healthz", &after, None).await.is_ok());
+    assert_eq!(told_end(&server, &after).await, Some(4_102_444_800));
     open.list_collections().await.expect("a connection that was open stays as it is");
 
     for broken in ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
@@ -233,6 +242,7 @@ async fn new_files_hold_for_new_connections_and_broken_ones_for_none() {
     std::fs::remove_file(files.path("key.pem")).unwrap();
     tokio::time::sleep(RELOAD_INTERVAL * 5).await;
     assert!(works(at(&server).tls_ca(after.pem())).await);
+    assert_eq!(told_end(&server, &after).await, Some(4_102_444_800), "of those that are shown still");
 
     files.replace(&before.issue("server"));
     until("a certificate that is whole again", async || works(at(&server).tls_ca(before.pem())).await).await;
