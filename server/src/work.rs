@@ -47,7 +47,7 @@ use crate::config::ServerConfig;
 use crate::memory::Memory;
 use crate::status;
 
-pub(crate) use here::{HERE, Lately};
+pub(crate) use here::{HERE, Lately, Trial};
 pub(crate) use place::Place;
 pub(crate) use refused::Refusal;
 use refused::Refused;

@@ -27,7 +27,7 @@ use crate::convert::{self, QueryPaths};
 use crate::limits::{EMBED_TEXTS_MAX, SHORT_READ_ROWS_MAX, check_count};
 use crate::status;
 use crate::telemetry::{About, Activity, Figures, Stages};
-use crate::work::{HERE, Lately};
+use crate::work::{HERE, Lately, Trial};
 
 /// A query of more bytes takes a while to be read: that is a filter of thousands of values, or a vector beyond any model's.
 const SHORT_BYTES: usize = 32 << 10;
@@ -133,6 +133,7 @@ impl Asked {
         let paths = self.paths;
         let view = rows.view();
         let started = Instant::now();
+        let trial = limit.map(|_| Trial::begin());
         let mut query = match self.tried.take() {
             Some(query) => query,
             None => convert::query(std::mem::take(&mut self.request), "")?,
@@ -145,8 +146,10 @@ impl Asked {
         let view = if later.is_some() { view.as_of_now() } else { view };
         check_later(&view, later.as_mut()).map_err(|error| Failed::Engine(error).at(&paths))?;
         let found = view.query(&query).map_err(|error| Failed::Engine(error).at(&paths))?;
-        if limit.is_some() && found.stats.interrupted == Some(Interrupted::OutOfTime) {
-            self.lately.was_cut();
+        if let Some(trial) = trial
+            && found.stats.interrupted == Some(Interrupted::OutOfTime)
+        {
+            self.lately.was_cut(trial);
             // One that is tried has no budget of its own, and nothing to fetch later.
             self.tried = Some(Query { budget: None, at_once: false, ..query });
             return Ok(None);
