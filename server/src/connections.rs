@@ -13,6 +13,9 @@
 //!
 //! What is written is put together first: HTTP/2 writes the head of an answer, the answer and its trailers apart, and each write is a system call, and
 //! a packet that the caller wakes up for. It flushes where it has no more to say, so nothing waits.
+//! But for this: a connection is polled as soon as one of its calls is answered, before others that came with it have run. What these are about to be answered is
+//! worth a turn of the runtime's: it is polled behind them, as any task is that another thread wakes, and all of it is one write. Where threads are free, calls
+//! run as they come, and those that run are not waited for.
 
 mod peer;
 mod places;
@@ -37,6 +40,8 @@ use crate::at_once::AtOnce;
 const PREFACE_BYTES: usize = 24;
 /// Bytes that are put together to one write.
 const WRITE_BYTES: usize = 16 << 10;
+/// How often a flush is put off at most for calls that are to run: once in a turn of the runtime's, and once more for each call that comes in it.
+const TURNS_MAX: u32 = 4;
 /// A frame of HTTP/2: the connection ends, for no error, and of no call was anything begun that its client waits for, so that whatever is on its way may be made
 /// anew elsewhere: those that were answered have been for long, and none begins from now on. The end that HTTP/2 has of itself says the same by the number of
 /// the last call, and is tonic's to begin, of all connections at once.
@@ -78,6 +83,8 @@ pub(crate) struct Connection<IO> {
     /// What was read of it since other tasks were looked at.
     at_once: AtOnce,
     place: Place,
+    /// How often the flush that is wanted was put off.
+    put_off: u32,
     /// Whether it ended for another, of which its client has not heard this.
     hung_up: bool,
     goodbye: &'static [u8],
@@ -95,11 +102,24 @@ impl<IO: AsyncWrite> Connection<IO> {
         let inner = BufWriter::with_capacity(WRITE_BYTES, inner);
         let beginning = Some(Beginning { bytes: 0, given_up });
         let at_once = AtOnce::default();
-        Connection { inner, beginning, at_once, place, hung_up: false, goodbye: &[] }
+        Connection { inner, beginning, at_once, place, put_off: 0, hung_up: false, goodbye: &[] }
     }
 }
 
 impl<IO: AsyncWrite + Unpin> Connection<IO> {
+    /// Whether what there is to flush waits for calls to run. Who polls it is woken then, behind these.
+    fn puts_off(&mut self, context: &Context<'_>) -> bool {
+        let puts_off = !self.hung_up
+            && self.put_off < TURNS_MAX
+            && !self.inner.buffer().is_empty()
+            && self.place.peer.has_calls_to_run();
+        if puts_off {
+            self.put_off += 1;
+            context.waker().wake_by_ref();
+        }
+        puts_off
+    }
+
     /// Says that it is over, if there is something to say, and ends.
     fn poll_goodbye(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.goodbye.is_empty() {
@@ -124,7 +144,7 @@ impl<IO> Connected for Connection<IO> {
     type ConnectInfo = Peer;
 
     fn connect_info(&self) -> Peer {
-        self.place.peer.clone()
+        self.place.peer.of_service()
     }
 }
 
@@ -177,7 +197,13 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Connection<IO> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.puts_off(context) {
+            return Poll::Pending;
+        }
         let outcome = Pin::new(&mut self.inner).poll_flush(context);
+        if outcome.is_ready() {
+            self.put_off = 0;
+        }
         self.unless_it_ends(outcome, context)
     }
 
@@ -188,144 +214,4 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Connection<IO> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::pin::pin;
-
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
-
-    use super::*;
-
-    const PATIENCE: Duration = Duration::from_secs(20);
-
-    impl Remote for DuplexStream {
-        fn remote(&self) -> Option<SocketAddr> {
-            None
-        }
-    }
-
-    /// Both sides of some connections.
-    fn pairs(count: usize) -> (Vec<DuplexStream>, Vec<io::Result<DuplexStream>>) {
-        (0..count).map(|_| tokio::io::duplex(64)).map(|(client, server)| (client, Ok(server))).unzip()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_too_many_waits_for_another_to_end() {
-        let (_clients, servers) = pairs(3);
-        let mut incoming = pin!(bounded(tokio_stream::iter(servers), 2, PATIENCE));
-        let first = incoming.next().await.unwrap().unwrap();
-        let _second = incoming.next().await.unwrap().unwrap();
-        assert!(tokio::time::timeout(10 * PATIENCE, incoming.next()).await.is_err(), "there is no place");
-        drop(first);
-        assert!(incoming.next().await.unwrap().is_ok());
-    }
-
-    /// Reads what HTTP/2 begins with, and then that there is no more; says goodbye.
-    async fn serve(mut connection: Connection<DuplexStream>) {
-        let mut read = [0; PREFACE_BYTES];
-        connection.read_exact(&mut read).await.unwrap();
-        assert_eq!(connection.read(&mut read).await.unwrap(), 0);
-        connection.shutdown().await.unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_that_rests_ends_for_another_and_says_goodbye() {
-        let (mut clients, servers) = pairs(3);
-        let mut incoming = pin!(bounded(tokio_stream::iter(servers), 2, PATIENCE));
-        let mut served = Vec::new();
-        for client in &mut clients[..2] {
-            client.write_all(&[7; PREFACE_BYTES]).await.unwrap();
-            served.push(tokio::spawn(serve(incoming.next().await.unwrap().unwrap())));
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        assert!(incoming.next().await.unwrap().is_ok());
-        let mut said = Vec::new();
-        clients[0].read_to_end(&mut said).await.unwrap();
-        assert_eq!(said, GO_AWAY, "the first has rested longer");
-        served.remove(0).await.unwrap();
-        assert!(!served[0].is_finished());
-    }
-
-    /// Its goodbye was waited for, for as long as its client took nothing, and its place with it.
-    #[tokio::test(start_paused = true)]
-    async fn one_that_takes_nothing_is_not_waited_for_when_it_ends() {
-        let (mut clients, servers) = pairs(2);
-        let mut incoming = pin!(bounded(tokio_stream::iter(servers), 1, PATIENCE));
-        clients[0].write_all(&[7; PREFACE_BYTES]).await.unwrap();
-        let mut first = incoming.next().await.unwrap().unwrap();
-        let served = tokio::spawn(async move {
-            let mut read = [0; PREFACE_BYTES];
-            first.read_exact(&mut read).await.unwrap();
-            // As much as there is room for on the way.
-            first.write_all(&[7; 64]).await.unwrap();
-            first.flush().await.unwrap();
-            assert_eq!(first.read(&mut read).await.unwrap(), 0);
-            first.shutdown().await.unwrap_err().kind()
-        });
-        assert!(incoming.next().await.unwrap().is_ok());
-        assert_eq!(served.await.unwrap(), io::ErrorKind::TimedOut);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_that_works_is_let_be_until_it_rests() {
-        let (mut clients, servers) = pairs(2);
-        let mut incoming = pin!(bounded(tokio_stream::iter(servers), 1, PATIENCE));
-        clients[0].write_all(&[7; PREFACE_BYTES]).await.unwrap();
-        let first = incoming.next().await.unwrap().unwrap();
-        let mut working = first.connect_info().work().unwrap();
-        working.is_answered();
-        let served = tokio::spawn(serve(first));
-        assert!(tokio::time::timeout(10 * PATIENCE, incoming.next()).await.is_err());
-        drop(working);
-        assert!(incoming.next().await.unwrap().is_ok());
-        served.await.unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_must_begin_in_time_and_may_rest_then() {
-        let (mut clients, servers) = pairs(3);
-        let mut incoming = pin!(bounded(tokio_stream::iter(servers), 3, PATIENCE));
-        let mut read = [0; PREFACE_BYTES];
-
-        let mut silent = incoming.next().await.unwrap().unwrap();
-        let error = silent.read_exact(&mut read).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-
-        let mut slow = incoming.next().await.unwrap().unwrap();
-        clients[1].write_all(&[7; PREFACE_BYTES - 1]).await.unwrap();
-        let error = slow.read_exact(&mut read).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-
-        let mut begun = incoming.next().await.unwrap().unwrap();
-        clients[2].write_all(&[7; PREFACE_BYTES]).await.unwrap();
-        begun.read_exact(&mut read).await.unwrap();
-        assert!(tokio::time::timeout(10 * PATIENCE, begun.read_u8()).await.is_err(), "it rests");
-        let working = begun.connect_info().work().unwrap();
-        begun.write_all(b"8").await.unwrap();
-        begun.flush().await.unwrap();
-        assert_eq!(clients[2].read_u8().await.unwrap(), b'8');
-        assert_eq!(working.taken(), 1);
-    }
-
-    #[tokio::test]
-    async fn others_are_looked_at_while_much_is_read() {
-        const BYTES: usize = 256 << 10;
-        let (mut client, server) = tokio::io::duplex(BYTES);
-        let mut incoming = pin!(bounded(tokio_stream::iter([Ok(server)]), 1, PATIENCE));
-        let mut connection = incoming.next().await.unwrap().unwrap();
-        client.write_all(&vec![7_u8; BYTES]).await.unwrap();
-        let mut room = vec![0; BYTES / 8];
-        let (mut bytes, mut pauses) = (0, 0);
-        while bytes < BYTES {
-            let mut buffer = ReadBuf::new(&mut room);
-            let read = |context: &mut Context<'_>| {
-                Poll::Ready(Pin::new(&mut connection).poll_read(context, &mut buffer))
-            };
-            match std::future::poll_fn(read).await {
-                Poll::Pending => pauses += 1,
-                Poll::Ready(read) => read.unwrap(),
-            }
-            bytes += buffer.filled().len();
-        }
-        assert_eq!(pauses, 3, "behind each quarter but the last");
-    }
-}
+mod tests;

@@ -126,7 +126,10 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if let Some(peer) = request.extensions_mut().get_mut::<Peer>() {
+            peer.runs();
+        }
         let spare = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, spare);
         let rules = Arc::clone(&self.rules);

@@ -14,10 +14,14 @@
 //! decided under one lock, as a call may come in just that moment.
 //!
 //! What it takes of what is written is counted, as all its answers share it: none of them waits alone ([`patience`](crate::patience)).
+//!
+//! **Calls that have come and do not run yet** are known by what the transport makes for them. It has a service for each connection, with what that says of
+//! itself (`Connected`), and clones both for a call as soon as that has come; once the call runs its clone is dropped. So clones of that are counted
+//! ([`Peer::of_service`]), and no others. If it ever kept one more, there would always seem to be such a call, for which nobody waits for long.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -34,14 +38,20 @@ const NEVER_USED: Duration = Duration::from_secs(1);
 const USED: Duration = Duration::from_secs(10);
 
 /// A connection that is open; clones are one.
-#[derive(Clone, Debug)]
-pub(crate) struct Peer(Arc<Open>);
+#[derive(Debug)]
+pub(crate) struct Peer {
+    open: Arc<Open>,
+    /// Whether it is its service's, or that of a call that has come and does not run yet.
+    is_of_service: bool,
+}
 
 #[derive(Debug)]
 struct Open {
     address: Option<SocketAddr>,
     /// Bytes that it has taken so far of what there was to write.
     taken: AtomicU64,
+    /// Its service, and those of calls that have come and do not run yet.
+    services: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -83,22 +93,43 @@ impl Peer {
             is_hung_up: false,
             reader: None,
         };
-        Peer(Arc::new(Open { address, taken: AtomicU64::new(0), state: Mutex::new(state) }))
+        let (taken, services) = (AtomicU64::new(0), AtomicUsize::new(0));
+        let open = Arc::new(Open { address, taken, services, state: Mutex::new(state) });
+        Peer { open, is_of_service: false }
+    }
+
+    /// The same for its service, whose clones are those of calls.
+    pub(super) fn of_service(&self) -> Peer {
+        // Nothing is handed over with the count, so no order is needed.
+        self.open.services.fetch_add(1, Ordering::Relaxed);
+        Peer { open: Arc::clone(&self.open), is_of_service: true }
+    }
+
+    /// The call runs that this came with.
+    pub(crate) fn runs(&mut self) {
+        if std::mem::take(&mut self.is_of_service) {
+            self.open.services.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether calls have come that do not run yet.
+    pub(super) fn has_calls_to_run(&self) -> bool {
+        self.open.services.load(Ordering::Relaxed) > 1
     }
 
     /// Where it comes from, if that is known.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
-        self.0.address
+        self.open.address
     }
 
     /// It has taken so many bytes more.
     pub(crate) fn takes(&self, bytes: usize) {
         // Nothing is handed over with the count, so no order is needed.
-        self.0.taken.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.open.taken.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins a call for health, which is under way until what is returned is dropped.
@@ -172,12 +203,27 @@ impl Peer {
 
     /// What tells it from all others that are open.
     pub(crate) fn number(&self) -> usize {
-        Arc::as_ptr(&self.0).addr()
+        Arc::as_ptr(&self.open).addr()
     }
 
     /// Whether both are one.
     pub(super) fn is(&self, other: &Peer) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.open, &other.open)
+    }
+}
+
+impl Clone for Peer {
+    fn clone(&self) -> Peer {
+        match self.is_of_service {
+            true => self.of_service(),
+            false => Peer { open: Arc::clone(&self.open), is_of_service: false },
+        }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.runs();
     }
 }
 
@@ -206,7 +252,7 @@ impl Working {
 
     /// Bytes that its connection has taken so far, of all that there was to write.
     pub(crate) fn taken(&self) -> u64 {
-        self.peer.0.taken.load(Ordering::Relaxed)
+        self.peer.open.taken.load(Ordering::Relaxed)
     }
 }
 
@@ -236,6 +282,25 @@ mod tests {
         assert!(other.health_call().is_ok(), "each has its own");
         calls.pop();
         assert!(peer.health_call().is_ok());
+    }
+
+    #[test]
+    fn calls_are_known_to_have_come_until_they_run_or_are_gone() {
+        let peer = Peer::at(None);
+        let service = peer.of_service();
+        assert!(!peer.has_calls_to_run());
+        let comes = service.clone();
+        let mut call = comes.clone();
+        assert!(peer.has_calls_to_run());
+        call.runs();
+        drop(comes);
+        let _others = [peer.clone(), call.clone()];
+        assert!(!peer.has_calls_to_run(), "it runs, and what it takes along is no other");
+        call.runs();
+        let gone = service.clone();
+        assert!(peer.has_calls_to_run(), "it runs only once");
+        drop(gone);
+        assert!(!peer.has_calls_to_run());
     }
 
     #[tokio::test(start_paused = true)]
