@@ -41,6 +41,16 @@ impl Json {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The text, which is not copied.
+    ///
+    /// ```
+    /// let json = ragstone::Json::new(r#"{"pages": [1, 2]}"#).unwrap();
+    /// assert_eq!(json.into_string(), r#"{"pages": [1, 2]}"#);
+    /// ```
+    pub fn into_string(self) -> String {
+        self.0
+    }
 }
 
 impl std::fmt::Display for Json {

@@ -35,7 +35,7 @@ pub(super) fn value_out(value: Value) -> v1::Value {
         Value::Timestamp(value) => v1::value::Kind::TimestampValue(value),
         Value::Strings(values) => v1::value::Kind::StringsValue(v1::Strings { values }),
         Value::Geo(GeoPoint { lat, lon }) => v1::value::Kind::GeoValue(v1::GeoPoint { lat, lon }),
-        Value::Json(json) => v1::value::Kind::JsonValue(json.as_str().to_owned()),
+        Value::Json(json) => v1::value::Kind::JsonValue(json.into_string()),
     };
     v1::Value { kind: Some(kind) }
 }

@@ -44,7 +44,7 @@ pub(super) fn value_out(value: Value) -> client::Value {
         Value::Timestamp(micros) => client::Value::Timestamp(micros),
         Value::Strings(values) => client::Value::Strings(values),
         Value::Geo(GeoPoint { lat, lon }) => client::Value::Geo(client::GeoPoint { lat, lon }),
-        Value::Json(json) => client::Value::Json(json.as_str().to_owned()),
+        Value::Json(json) => client::Value::Json(json.into_string()),
     }
 }
 
