@@ -22,8 +22,6 @@ pub(crate) struct Place {
     streams: bool,
     /// When its request is given up.
     deadline: Option<Instant>,
-    /// By which connection it came, if that is known.
-    peer: Option<Peer>,
     shared: Arc<Taken>,
 }
 
@@ -32,6 +30,8 @@ pub(crate) struct Place {
 struct Taken {
     _admitted: OwnedSemaphorePermit,
     work: Work,
+    /// By which connection it came, if that is known. All calls of one share it, so the place is cloned without it.
+    peer: OnceLock<Peer>,
     /// Of the caller, once that is known.
     share: OnceLock<Share>,
     /// Of the memory of messages.
@@ -57,9 +57,9 @@ impl Place {
     /// The place that a permit gives, with nothing of the memory taken so far.
     pub(super) fn new(kind: Kind, streams: bool, permit: OwnedSemaphorePermit, work: Work) -> Place {
         let (bytes, answers_long) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let (share, unread) = (OnceLock::new(), OnceLock::new());
-        let taken = Taken { _admitted: permit, work, share, bytes, unread, answers_long };
-        Place { kind, streams, deadline: None, peer: None, shared: Arc::new(taken) }
+        let (peer, share, unread) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let taken = Taken { _admitted: permit, work, peer, share, bytes, unread, answers_long };
+        Place { kind, streams, deadline: None, shared: Arc::new(taken) }
     }
 
     /// The future, its place held, and known to what it runs.
@@ -84,12 +84,16 @@ impl Place {
 
     /// The same place, of a request that came by this connection.
     pub(crate) fn by(self, peer: Option<Peer>) -> Place {
-        Place { peer, ..self }
+        if let Some(peer) = peer {
+            // A request comes by one.
+            let _ = self.shared.peer.set(peer);
+        }
+        self
     }
 
     /// Whose it is, as far as that is known.
     pub(super) fn whose(&self) -> Whose {
-        match (self.shared.share.get(), &self.peer) {
+        match (self.shared.share.get(), self.shared.peer.get()) {
             (Some(share), _) => Whose::Caller(Arc::clone(share.caller())),
             (None, Some(peer)) => Whose::Connection(peer.number()),
             (None, None) => Whose::Nobody,
