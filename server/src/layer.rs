@@ -128,6 +128,7 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         if let Some(peer) = request.extensions_mut().get_mut::<Peer>() {
+            // Answers of the connection wait for it no longer.
             peer.runs();
         }
         let spare = self.inner.clone();

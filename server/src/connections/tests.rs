@@ -125,7 +125,7 @@ async fn what_calls_are_answered_that_are_about_to_run_goes_along() {
 }
 
 /// Calls were known to have come once they ran only, and nothing was ever put off but by chance.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_transport_makes_a_service_for_a_call_when_it_comes_and_drops_it_when_it_runs() {
     // How HTTP/2 begins, with settings as by default, and two calls: streams 1 and 3, each of which POSTs / over http and has no body.
     const PREFACE: &[u8; PREFACE_BYTES] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -147,7 +147,8 @@ async fn the_transport_makes_a_service_for_a_call_when_it_comes_and_drops_it_whe
     });
     let incoming = bounded(tokio_stream::iter([Ok(server)]), 1, PATIENCE);
     tonic::transport::Server::builder().serve_with_incoming(service, incoming).await.unwrap();
-    assert_eq!([told.recv().await, told.recv().await], [Some(true), Some(false)]);
+    let mut next = async || tokio::time::timeout(PATIENCE, told.recv()).await.unwrap();
+    assert_eq!([next().await, next().await], [Some(true), Some(false)]);
 }
 
 #[tokio::test(start_paused = true)]
