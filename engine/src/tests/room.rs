@@ -308,7 +308,7 @@ fn closing_ends_a_rewrite_at_its_next_step_and_leaves_nothing() {
     let open = || Arc::new(Store::open(Arc::new(dir.clone()), options()).unwrap());
     let opened = open();
     store.set(Arc::downgrade(&opened)).unwrap();
-    let core = opened.create_collection("a", schema()).unwrap();
+    let core = opened.create_collection("a", schema(), None).unwrap();
     let write = |core: &Arc<_>, ids: std::ops::Range<u64>| {
         let ops = ids.map(|id| Op::Upsert(point(id, 1))).collect();
         crate::collection::CollectionCore::write(core, &opened, Batch::of(ops)).unwrap();
@@ -367,7 +367,7 @@ fn a_commit_leaves_nothing_of_a_collection_that_is_deleted_meanwhile() {
 fn a_commit_of_a_deleted_collection_writes_over_nothing_that_is_held() {
     let dir = MemoryDir::new();
     let opened = Arc::new(Store::open(Arc::new(dir.clone()), options()).unwrap());
-    let core = opened.create_collection("a", schema()).unwrap();
+    let core = opened.create_collection("a", schema(), None).unwrap();
     let write = |ops: Vec<Op>| {
         core.write(&opened, Batch::of(ops)).unwrap();
     };
