@@ -97,7 +97,7 @@ pub(super) fn encode_embedded(rag: &Rag, encoder: &mut DescriptorEncoder<'_>) ->
     Ok(())
 }
 
-/// How operations ended, and when one last did what it was to do.
+/// How operations ended, and when one last did what it was to do, or failed.
 pub(super) fn encode_operations(operations: &Operations, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
     let tallies = operations.tallies();
     let help = "Operations that have ended";
@@ -110,13 +110,18 @@ pub(super) fn encode_operations(operations: &Operations, encoder: &mut Descripto
             ConstCounter::new(ended).encode(family.encode_family(&labels)?)?;
         }
     }
-    let (name, help) = ("operation_last_success_timestamp", "When an operation last succeeded, since 1970");
     let seconds = Unit::Seconds;
-    let mut family = encoder.encode_descriptor(name, help, Some(&seconds), MetricType::Gauge)?;
-    for (kind, tally) in tallies.by_kind() {
-        if let Some(ended_us) = tally.last_success_us {
-            let labels = [("kind", kind.name())];
-            ConstGauge::new(ended_us / 1_000_000).encode(family.encode_family(&labels)?)?;
+    for (name, help, is_of_failure) in [
+        ("operation_last_success_timestamp", "When an operation last succeeded, since 1970", false),
+        ("operation_last_failure_timestamp", "When an operation last failed, since 1970", true),
+    ] {
+        let mut family = encoder.encode_descriptor(name, help, Some(&seconds), MetricType::Gauge)?;
+        for (kind, tally) in tallies.by_kind() {
+            let last_us = if is_of_failure { tally.last_failure_us } else { tally.last_success_us };
+            if let Some(ended_us) = last_us {
+                let labels = [("kind", kind.name())];
+                ConstGauge::new(ended_us / 1_000_000).encode(family.encode_family(&labels)?)?;
+            }
         }
     }
     Ok(())

@@ -1,7 +1,8 @@
 //! How operations ended, counted by kind, for metrics: most are begun by a timer, so nobody watches the one that fails.
 //!
-//! Counts begin with the server, and those that the end of the server before cut off are among the failed. When one last succeeded is known of those that the
-//! database keeps, too: or after a restart nobody could tell how old the last snapshot is.
+//! Counts begin with the server, and those that a crash of the server before cut off are among the failed. When one last succeeded, and when one last failed, is known of
+//! those that the database keeps, too: or after a restart nobody could tell how old the last snapshot is, nor that the stop cut one off, which a server that ends
+//! counts for nobody. Nor does a counter tell more that is at 1 once it has begun anew, and was at 1 before.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,8 @@ pub(crate) struct Tally {
     pub(crate) cancelled: u64,
     /// When the last one that succeeded ended, in microseconds since 1970.
     pub(crate) last_success_us: Option<u64>,
+    /// The same of the last one that failed.
+    pub(crate) last_failure_us: Option<u64>,
 }
 
 /// The same of every kind: of one that nobody has asked for yet, too, as a counter that comes into being at 1 has no rate.
@@ -42,10 +45,13 @@ impl Tallies {
 
     /// One ended, now or before the server began.
     pub(super) fn remember(&mut self, ended: &Operation) {
-        if ended.state == State::Succeeded {
-            let tally = self.0.entry(ended.asked.kind).or_default();
-            tally.last_success_us = tally.last_success_us.max(Some(ended.updated_us));
-        }
+        let tally = self.0.entry(ended.asked.kind).or_default();
+        let last = match ended.state {
+            State::Succeeded => &mut tally.last_success_us,
+            State::Failed => &mut tally.last_failure_us,
+            State::Running | State::Cancelled => return,
+        };
+        *last = (*last).max(Some(ended.updated_us));
     }
 
     /// Of each kind.

@@ -74,6 +74,7 @@ async fn each_ends_once_and_is_kept_over_a_restart() {
 
     let panics = operations.begin(asked(Kind::VerifySnapshot, "b"), |_, _| panic!("deliberate")).unwrap();
     let panicked = end(&operations, &panics.id).await;
+    let last_failure_us = Some(panicked.updated_us);
     assert_eq!(panicked.error.unwrap().code, Code::Internal as i32);
 
     let (_held, job) = waiting();
@@ -86,7 +87,8 @@ async fn each_ends_once_and_is_kept_over_a_restart() {
     let last_success_us = Some(done.updated_us);
     let taken = Tally { succeeded: 1, cancelled: 1, last_success_us, ..Tally::default() };
     assert_eq!(tally(&operations, Kind::TakeSnapshot), taken);
-    assert_eq!(tally(&operations, Kind::VerifySnapshot), Tally { failed: 2, ..Tally::default() });
+    let verified = Tally { failed: 2, last_failure_us, ..Tally::default() };
+    assert_eq!(tally(&operations, Kind::VerifySnapshot), verified);
     assert_eq!(tally(&operations, Kind::Export), Tally::default());
 
     operations.delete(&fails.id).unwrap();
@@ -95,10 +97,11 @@ async fn each_ends_once_and_is_kept_over_a_restart() {
     let (again, interrupted) = Operations::open(db);
     assert_eq!(again.list(), before);
     assert!(interrupted.is_empty());
-    // Counts begin anew; how old the last snapshot is stays known.
+    // Counts begin anew; how old the last snapshot is stays known, and when one failed.
     let taken = Tally { last_success_us, ..Tally::default() };
     assert_eq!(tally(&again, Kind::TakeSnapshot), taken);
-    assert_eq!(tally(&again, Kind::VerifySnapshot), Tally::default());
+    let verified = Tally { last_failure_us, ..Tally::default() };
+    assert_eq!(tally(&again, Kind::VerifySnapshot), verified);
 }
 
 #[tokio::test]
@@ -119,6 +122,9 @@ async fn what_ran_when_the_server_stopped_goes_on_or_was_cut_off() {
     assert_eq!(interrupted.iter().map(|of| &of.id).collect::<Vec<_>>(), [&reembed.id]);
     assert_eq!(interrupted[0].asked, reembed.asked);
     let cut_off = operations.get(&snapshot.id).unwrap();
+    // Who ended with it counted it, and was asked no more.
+    let cut = Tally { last_failure_us: Some(cut_off.updated_us), ..Tally::default() };
+    assert_eq!(tally(&operations, Kind::TakeSnapshot), cut);
     assert_eq!((cut_off.state, cut_off.error.unwrap().code), (State::Failed, Code::Aborted as i32));
     operations.resume(&reembed.id, |_, _| Ok(Outcome::new()));
     assert_eq!(end(&operations, &reembed.id).await.state, State::Succeeded);
@@ -132,11 +138,12 @@ async fn what_ran_when_the_server_stopped_goes_on_or_was_cut_off() {
         let lines = Lines::begin();
         let (later, interrupted) = Operations::open(db.clone());
         assert!(interrupted.is_empty());
-        assert_eq!(tally(&later, kind), Tally { failed: 1, ..Tally::default() }, "{kind:?}");
+        let cut_off = later.get(&dies.id).unwrap();
+        let cut = Tally { failed: 1, last_failure_us: Some(cut_off.updated_us), ..Tally::default() };
+        assert_eq!(tally(&later, kind), cut, "{kind:?}");
         let text = lines.text();
         let line = text.lines().find(|line| line.contains(&dies.id));
         assert!(line.is_some_and(|line| line.contains("WARN") && line.contains("code=Aborted")), "{text}");
-        let cut_off = later.get(&dies.id).unwrap();
         let problem = cut_off.error.unwrap();
         assert_eq!((cut_off.state, problem.code), (State::Failed, Code::Aborted as i32), "{kind:?}");
         assert!(problem.message.starts_with("the server stopped while"), "{}", problem.message);
