@@ -109,7 +109,7 @@ fn certificates(
     Ok(certificates)
 }
 
-/// When the first of these certificates ends: clients take none of a chain of which one has ended.
+/// When the first of these certificates ends: a client that needs it takes none of the chain then, and whether it knows of another way is not seen from here.
 fn first_end(chain: &[CertificateDer<'_>]) -> Option<u64> {
     chain.iter().filter_map(end_of).min()
 }
