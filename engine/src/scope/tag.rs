@@ -19,7 +19,9 @@
 //! bound   = 0 u8 | 1 u8 typed        typed = type u8 | value, as `payload/encoded.rs` has it
 //! ```
 //!
-//! Filters that mean the same and are not written the same have tags of their own.
+//! Where a grammar says `*`, order means nothing: what stands there is in the order of its bytes, and each once. A token's roles and the lists of its claims,
+//! which make a filter, are in whatever order their issuer has them that time. Else, filters that mean the same and are not written the same have
+//! tags of their own.
 
 use sha2::{Digest as _, Sha256};
 
@@ -47,8 +49,7 @@ fn encode(filter: &Filter, out: &mut Encoder) {
         }
         Filter::In(field, values) => {
             begin(1, field, out);
-            out.u32(values.len() as u32);
-            values.iter().for_each(|value| typed(value, out));
+            in_any_order(values, typed, out);
         }
         Filter::Range(field, range) => {
             begin(2, field, out);
@@ -65,8 +66,7 @@ fn encode(filter: &Filter, out: &mut Encoder) {
         }
         Filter::Contains(field, texts) => {
             begin(4, field, out);
-            out.u32(texts.len() as u32);
-            texts.iter().for_each(|text| out.str(text));
+            in_any_order(texts, |text: &String, out: &mut Encoder| out.str(text), out);
         }
         Filter::Exists(field) => begin(5, field, out),
         Filter::GeoRadius(field, place, metres) => {
@@ -77,8 +77,14 @@ fn encode(filter: &Filter, out: &mut Encoder) {
             begin(7, field, out);
             out.str(text);
         }
-        Filter::And(filters) => all(8, filters, out),
-        Filter::Or(filters) => all(9, filters, out),
+        Filter::And(filters) => {
+            out.u8(8);
+            in_any_order(filters, encode, out);
+        }
+        Filter::Or(filters) => {
+            out.u8(9);
+            in_any_order(filters, encode, out);
+        }
         Filter::Not(filter) => {
             out.u8(10);
             encode(filter, out);
@@ -92,10 +98,18 @@ fn begin(kind: u8, field: &str, out: &mut Encoder) {
     out.str(field);
 }
 
-fn all(kind: u8, filters: &[Filter], out: &mut Encoder) {
-    out.u8(kind);
-    out.u32(filters.len() as u32);
-    filters.iter().for_each(|filter| encode(filter, out));
+/// Their number, and each of them once, in the order of their bytes.
+fn in_any_order<T>(items: &[T], encode: impl Fn(&T, &mut Encoder), out: &mut Encoder) {
+    let bytes = |item: &T| {
+        let mut out = Encoder::new();
+        encode(item, &mut out);
+        out.into_bytes()
+    };
+    let mut items: Vec<Vec<u8>> = items.iter().map(bytes).collect();
+    items.sort_unstable();
+    items.dedup();
+    out.u32(items.len() as u32);
+    items.iter().for_each(|item| out.raw(item));
 }
 
 fn typed(value: &Value, out: &mut Encoder) {
@@ -124,7 +138,28 @@ mod tests {
                 Filter::GeoRadius("g".into(), GeoPoint::new(52.5, -13.25), 1000.0),
             ]))),
         ]);
-        assert_eq!(of(&every_kind), "4be6fa62e8b73238a0d1f20fb1490a74");
+        assert_eq!(of(&every_kind), "33e8b09e01974b426950b01a1b68460c");
+    }
+
+    /// A repeat that came with a token whose roles or claims were in another order was not known, and done twice.
+    #[test]
+    fn what_may_stand_in_any_order_has_one_tag() {
+        let of_numbers = |numbers: &[i64]| {
+            Filter::In("f".into(), numbers.iter().map(|number| Value::Int(*number)).collect())
+        };
+        let of_texts =
+            |texts: &[&str]| Filter::Contains("f".into(), texts.iter().map(|text| (*text).into()).collect());
+        let (a, b) = (Filter::eq("f", 1), of_numbers(&[1, 2]));
+        let (ways, turned) = (vec![a.clone(), b.clone()], vec![b.clone(), a, of_numbers(&[2, 1, 2])]);
+        for (filter, same) in [
+            (b, of_numbers(&[2, 1, 2])),
+            (of_texts(&["a", "bc"]), of_texts(&["bc", "bc", "a"])),
+            (Filter::And(ways.clone()), Filter::And(turned.clone())),
+            (Filter::Not(Box::new(Filter::Or(ways))), Filter::Not(Box::new(Filter::Or(turned)))),
+        ] {
+            assert_eq!(of(&filter), of(&same), "{filter:?}");
+        }
+        assert_ne!(of(&of_numbers(&[1])), of(&of_numbers(&[1, 2])));
     }
 
     #[test]
