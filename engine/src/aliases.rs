@@ -101,7 +101,7 @@ impl Store {
             return Ok(());
         }
         if is_new {
-            self.read_names().check_new(alias, scope)?;
+            self.check_new(alias, scope)?;
         }
         faults::point("write.alias");
         let (alias, named) = (alias.to_owned(), Some(collection.to_owned()));

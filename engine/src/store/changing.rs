@@ -24,16 +24,6 @@ pub(crate) struct Names {
     pub(crate) aliases: BTreeMap<String, String>,
 }
 
-impl Names {
-    /// Refuses a name that is free, where a handle has made as many as it may.
-    pub(crate) fn check_new(&self, name: &str, scope: Option<&dyn Scope>) -> Result<()> {
-        let Some(scope) = scope else { return Ok(()) };
-        let collections = self.collections.keys().filter(|name| !is_hidden(name));
-        let taken: Vec<&str> = collections.chain(self.aliases.keys()).map(String::as_str).collect();
-        scope.check_new_name(name, &taken)
-    }
-}
-
 impl Store {
     pub(crate) fn read_names(&self) -> RwLockReadGuard<'_, Names> {
         self.names.read().unwrap_or_else(PoisonError::into_inner)
@@ -103,13 +93,21 @@ impl Store {
         if matches!(self.by_name(name), Ok(_) | Err(Error::Corrupt { .. })) {
             return Err(Error::CollectionExists { name: name.to_owned() });
         }
-        let names = self.read_names();
-        match names.aliases.get(name) {
-            Some(collection) => {
-                Err(Error::AliasExists { alias: name.to_owned(), collection: collection.clone() })
-            }
-            None => names.check_new(name, scope),
+        let named = self.read_names().aliases.get(name).cloned();
+        match named {
+            Some(collection) => Err(Error::AliasExists { alias: name.to_owned(), collection }),
+            None => self.check_new(name, scope),
         }
+    }
+
+    /// Refuses a name that is free, where a handle has made as many as it may. What could not be opened has its name, too.
+    pub(crate) fn check_new(&self, name: &str, scope: Option<&dyn Scope>) -> Result<()> {
+        let Some(scope) = scope else { return Ok(()) };
+        let names = self.read_names();
+        let damaged = self.damaged.read().unwrap_or_else(PoisonError::into_inner);
+        let collections = names.collections.keys().chain(damaged.keys()).filter(|name| !is_hidden(name));
+        let taken: Vec<&str> = collections.chain(names.aliases.keys()).map(String::as_str).collect();
+        scope.check_new_name(name, &taken)
     }
 
     /// Makes a collection whose writes count on from a number. Nobody else changes the catalogue meanwhile.
@@ -208,9 +206,10 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::Damage;
     use crate::{Db, Sight};
 
-    /// Sees everything, and may have two names that begin with `mine`.
+    /// Sees everything, and may have two names that begin with `mine`, or that no user can give.
     struct Two;
 
     impl Scope for Two {
@@ -219,7 +218,7 @@ mod tests {
         }
 
         fn check_new_name(&self, _: &str, taken: &[&str]) -> Result<()> {
-            let there = taken.iter().filter(|name| name.starts_with("mine")).count();
+            let there = taken.iter().filter(|name| name.starts_with("mine") || is_hidden(name)).count();
             check_limit("names", "TWO", 2, there + 1)
         }
     }
@@ -256,5 +255,21 @@ mod tests {
         scoped.delete_alias("mine-3").unwrap();
         scoped.create_collection("mine-2", schema()).unwrap();
         db.create_collection("mine-3", schema()).unwrap();
+    }
+
+    /// It was not counted, and is there again when its files are.
+    #[test]
+    fn what_could_not_be_opened_has_its_name_still() {
+        let schema = || Schema::new(2).unwrap();
+        let db = Db::in_memory().unwrap();
+        let damage = Damage { file: "segment".into(), offset: 0, reason: "it is damaged".to_owned() };
+        let mut damaged = db.any_store().damaged.write().unwrap();
+        damaged.insert("mine-1".to_owned(), (9, damage.clone()));
+        damaged.insert(hidden_name(7), (8, damage));
+        drop(damaged);
+        let scoped = db.within(Arc::new(Two));
+        scoped.create_collection("mine-2", schema()).unwrap();
+        assert!(is_refused(scoped.create_collection("mine-3", schema()).map(drop)));
+        assert!(is_refused(scoped.set_alias("mine-3", "mine-2")));
     }
 }
