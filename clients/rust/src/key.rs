@@ -63,7 +63,8 @@ impl CreateKey {
         Self(v1::CreateKeyRequest { name: name.into(), ..Default::default() })
     }
 
-    /// Allows this as well, such as `read on notes-*`, `write on * where tenant = "a"`, `manage on notes`, `admin`.
+    /// Allows this as well, such as `read on notes-*`, `write on * where tenant = "a"`, `manage on notes`, `admin`. While so many
+    /// collections and aliases have names that it fits, `manage on notes-* max 20` makes no further one.
     #[must_use]
     pub fn grant(mut self, grant: impl Into<String>) -> Self {
         self.0.grants.push(grant.into());

@@ -15,7 +15,8 @@ impl Client {
     ///
     /// # Errors
     /// `Code::AlreadyExists`; `Code::InvalidArgument`, also where something is declared twice; of its model: `Code::NotFound`, `Code::FailedPrecondition`,
-    /// `Code::PermissionDenied`, `Code::Unavailable` while it is being loaded.
+    /// `Code::PermissionDenied`, `Code::Unavailable` while it is being loaded; `Code::ResourceExhausted` beyond the collections that a server
+    /// takes, or the number in the caller's grant.
     pub async fn create_collection(&self, request: CreateCollection) -> Result<Collection> {
         let service = self.collections();
         let request = v1::CreateCollectionRequest { request_id: request_id(), ..request.into_wire()? };

@@ -232,7 +232,8 @@ class AsyncOperator:
     ) -> NewKey:
         """Makes an API key, whose secret is told once. `$claims.NAME` in a grant stands for what `claims` has under the name.
 
-        A grant is `read on notes-*, drafts where tenant = $claims.tenant`, `write on *`, `manage on notes`, `admin` or `observe`. Raises
+        A grant is `read on notes-*, drafts where tenant = $claims.tenant`, `write on *`, `manage on notes`, `admin` or `observe`;
+        `manage on notes-* max 20` makes no further collection or alias while so many have names that it fits. Raises
         `InvalidArgument`, naming the field (`grants[1]`).
         """
         request = create_key_request(name, list(grants), claims, limits, expires_at)
