@@ -35,7 +35,8 @@ impl Db {
     ///
     /// # Errors
     /// [`Error::CollectionNotFound`]; [`Error::CollectionExists`] if a collection has that name; [`Error::Invalid`] or
-    /// [`Error::Limit`] for the name, for an alias as the collection or beyond [`ALIASES_MAX`]; as a write, what the disk refuses.
+    /// [`Error::Limit`] for the name, for an alias as the collection or beyond [`ALIASES_MAX`]; what the handle's [scope](crate::Scope) refuses a new
+    /// name with; as a write, what the disk refuses.
     pub fn set_alias(&self, alias: &str, collection: &str) -> Result<()> {
         self.check_whole(alias)?;
         self.check_whole(collection)?;

@@ -124,7 +124,8 @@ impl Staged {
     ///
     /// # Errors
     /// [`Error::CollectionExists`] or [`Error::AliasExists`] if something has the name meanwhile; [`Error::CollectionNotFound`] or
-    /// [`Error::CollectionReplaced`] if what it takes the place of is not there any more; what the disk refuses. Then it is removed.
+    /// [`Error::CollectionReplaced`] if what it takes the place of is not there any more; what the handle's [scope](crate::Scope) refuses a new name
+    /// with; what the disk refuses. Then it is removed.
     pub fn publish(mut self) -> Result<Collection> {
         let store = self.db.any_store();
         store.log.check()?;
