@@ -33,6 +33,14 @@ class Silent(http.server.BaseHTTPRequestHandler):
         """Says nothing."""
 
 
+@pytest.fixture(autouse=True)
+def interrupts() -> Iterator[None]:
+    """Ctrl-C is heard, as at a terminal: what a shell begins in the background ignores it, and so does Python there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def silent() -> Iterator[str]:
     """The URL of such a model: a call that has no other end than being given up."""
