@@ -22,17 +22,22 @@ pub(crate) fn too_many_requests(limit: &'static str, max: usize) -> Status {
         .status()
 }
 
+/// What is under way leaves no room for it within a limit, for the moment.
+fn no_room(limit: &'static str, max: usize, message: String) -> Status {
+    Problem::new(Code::ResourceExhausted, ErrorReason::TooManyRequests, message.clone())
+        .with("limit", limit)
+        .with("max", max)
+        .quota(limit, message)
+        .retry(BUSY_RETRY)
+        .status()
+}
+
 /// The caller has as many of the places of a kind as one may.
 pub(crate) fn too_many_of_caller(max: usize) -> Status {
     let message = format!(
         "the caller has {max} calls of this kind under way, which is what CALLER_SHARE_MAX leaves one; try again"
     );
-    Problem::new(Code::ResourceExhausted, ErrorReason::TooManyRequests, message.clone())
-        .with("limit", "CALLER_SHARE_MAX")
-        .with("max", max)
-        .quota("CALLER_SHARE_MAX", message)
-        .retry(BUSY_RETRY)
-        .status()
+    no_room("CALLER_SHARE_MAX", max, message)
 }
 
 /// The messages that the server has already leave no room for this one.
@@ -40,12 +45,7 @@ pub(crate) fn messages_full(max: usize) -> Status {
     let message = format!(
         "the messages of all calls would take more than MESSAGE_BYTES_MAX = {max} bytes of memory; try again, or send or ask for less at once"
     );
-    Problem::new(Code::ResourceExhausted, ErrorReason::TooManyRequests, message.clone())
-        .with("limit", "MESSAGE_BYTES_MAX")
-        .with("max", max)
-        .quota("MESSAGE_BYTES_MAX", message)
-        .retry(BUSY_RETRY)
-        .status()
+    no_room("MESSAGE_BYTES_MAX", max, message)
 }
 
 /// The long answers of the caller, or of the connection, that have not gone leave no room for this one.
@@ -54,12 +54,7 @@ pub(crate) fn answers_not_taken(max: usize) -> Status {
         "with this one, the long answers that the caller has not taken yet would have more than the {max} bytes that CALLER_SHARE_MAX leaves one of \
          MESSAGE_BYTES_MAX; try again when some are taken"
     );
-    Problem::new(Code::ResourceExhausted, ErrorReason::TooManyRequests, message.clone())
-        .with("limit", "CALLER_SHARE_MAX")
-        .with("max", max)
-        .quota("CALLER_SHARE_MAX", message)
-        .retry(BUSY_RETRY)
-        .status()
+    no_room("CALLER_SHARE_MAX", max, message)
 }
 
 /// The request's message is larger than the server takes.
