@@ -3,7 +3,8 @@
 //! **Problem.** A search by vector looks at some thousand rows of a million, and to set a bit for each of half a million that pass takes a
 //! third of its time. **Idea.** Every row has a number that says roughly what its value is, its *tile* (`places/tiles.rs`), and a condition a
 //! table of the tiles that it may be met in. So a *screen* refuses no row that passes and lets a few through that do not: those in tiles that
-//! are met in part. Of what a walk came to between screens, the dozens that it would return are asked by their values (`search/screened.rs`).
+//! are met in part. A second table says in which it is met for certain: of the dozens of rows that a walk would return, only those of other
+//! tiles are asked by their values (`search/screened.rs`).
 //!
 //! **Cost.** The table takes some microseconds; a row two reads that depend on each other, of which the first is rarely in the processor's
 //! cache: hence [`prefetch`](Screen::prefetch).
@@ -16,13 +17,17 @@ use fixedbitset::FixedBitSet;
 pub(super) const TILES: usize = 1 << u16::BITS;
 const WORD_BITS: usize = usize::BITS as usize;
 
+/// A bit for each tile.
+type Bits = [usize; TILES / WORD_BITS];
+
 /// See the module's text.
 #[derive(Clone, Debug)]
 pub(crate) struct Screen<'a> {
     /// Of each row.
     tiles: &'a [u16],
-    /// A bit for each tile.
-    wanted: Box<[usize; TILES / WORD_BITS]>,
+    wanted: Box<Bits>,
+    /// All of whose rows pass.
+    certain: Box<Bits>,
     /// Rows that are let through wherever their tiles say they are.
     moved: Option<&'a FixedBitSet>,
     count: usize,
@@ -32,23 +37,20 @@ pub(crate) struct Screen<'a> {
 impl<'a> Screen<'a> {
     /// Lets no row through.
     pub(super) fn new(tiles: &'a [u16]) -> Self {
-        Self { tiles, wanted: Box::new([0; TILES / WORD_BITS]), moved: None, count: 0, failing: 0 }
+        let none = || Box::new([0; TILES / WORD_BITS]);
+        Self { tiles, wanted: none(), certain: none(), moved: None, count: 0, failing: 0 }
     }
 
     /// Lets the rows of some tiles through, about so many, of which about so many do not pass.
     pub(super) fn want(&mut self, tiles: Range<usize>, (count, failing): (usize, usize)) {
-        if tiles.is_empty() {
-            return;
-        }
-        let first = tiles.start / WORD_BITS;
-        let words = &mut self.wanted[first..tiles.end.div_ceil(WORD_BITS)];
-        for (word, at) in words.iter_mut().zip(first..) {
-            let before = at * WORD_BITS;
-            let (low, high) = (tiles.start.saturating_sub(before), (tiles.end - before).min(WORD_BITS));
-            *word |= usize::MAX >> (WORD_BITS - (high - low)) << low;
-        }
+        set(&mut self.wanted, tiles);
         self.count += count;
         self.failing += failing;
+    }
+
+    /// Says of some tiles that are wanted that all of their rows pass.
+    pub(super) fn is_certain_of(&mut self, tiles: Range<usize>) {
+        set(&mut self.certain, tiles);
     }
 
     /// Lets so many rows through besides, whose values may be others than their tiles say; how many of them pass is not known.
@@ -67,14 +69,17 @@ impl<'a> Screen<'a> {
     /// Whether a row is let through.
     #[inline]
     pub(crate) fn admits(&self, row: u32) -> bool {
-        let is_wanted = |tile: u16| {
-            let tile = usize::from(tile);
-            self.wanted[tile / WORD_BITS] >> (tile % WORD_BITS) & 1 == 1
-        };
-        self.tiles.get(row as usize).is_some_and(|tile| {
-            let is_moved = self.moved.is_some_and(|moved| moved.contains(row as usize));
-            is_wanted(*tile) | is_moved
-        })
+        self.tiles.get(row as usize).is_some_and(|tile| is_set(&self.wanted, *tile) | self.is_moved(row))
+    }
+
+    /// Whether a row that is let through passes whatever its value is.
+    pub(crate) fn is_certain(&self, row: u32) -> bool {
+        self.tiles.get(row as usize).is_some_and(|tile| is_set(&self.certain, *tile) && !self.is_moved(row))
+    }
+
+    #[inline]
+    fn is_moved(&self, row: u32) -> bool {
+        self.moved.is_some_and(|moved| moved.contains(row as usize))
     }
 
     /// Asks for what [`admits`](Self::admits) reads.
@@ -112,6 +117,26 @@ impl<'a> Screen<'a> {
     }
 }
 
+/// Sets the bits of some tiles.
+fn set(bits: &mut Bits, tiles: Range<usize>) {
+    if tiles.is_empty() {
+        return;
+    }
+    let first = tiles.start / WORD_BITS;
+    let words = &mut bits[first..tiles.end.div_ceil(WORD_BITS)];
+    for (word, at) in words.iter_mut().zip(first..) {
+        let before = at * WORD_BITS;
+        let (low, high) = (tiles.start.saturating_sub(before), (tiles.end - before).min(WORD_BITS));
+        *word |= usize::MAX >> (WORD_BITS - (high - low)) << low;
+    }
+}
+
+#[inline]
+fn is_set(bits: &Bits, tile: u16) -> bool {
+    let tile = usize::from(tile);
+    bits[tile / WORD_BITS] >> (tile % WORD_BITS) & 1 == 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +167,7 @@ mod tests {
             let moved: Option<FixedBitSet> = moved.map(|rows| rows.into_iter().collect());
             let mut screen = Screen::new(&tiles);
             ranges.iter().for_each(|range| screen.want(range.clone(), (range.len(), 0)));
+            ranges.iter().step_by(2).for_each(|range| screen.is_certain_of(range.clone()));
             if let Some(moved) = &moved {
                 screen = screen.and_moved(moved, moved.count_ones(..));
             }
@@ -151,8 +177,13 @@ mod tests {
             for row in 0..TILES {
                 screen.prefetch(row as u32);
                 prop_assert_eq!(screen.admits(row as u32), is_wanted(row), "{}", row);
+                let is_moved = moved.as_ref().is_some_and(|rows| rows.contains(row));
+                let is_certain = !is_moved && ranges.iter().step_by(2).any(|range| range.contains(&row));
+                prop_assert_eq!(screen.is_certain(row as u32), is_certain, "{}", row);
             }
-            prop_assert!(!screen.admits(TILES as u32) && !screen.admits(u32::MAX));
+            for row in [TILES as u32, u32::MAX] {
+                prop_assert!(!screen.admits(row) && !screen.is_certain(row));
+            }
             prop_assert!(screen.count() >= (0..TILES).filter(|row| is_wanted(*row)).count());
         }
     }

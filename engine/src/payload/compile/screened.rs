@@ -45,7 +45,8 @@ impl CompiledFilter {
 impl Screened<'_> {
     /// Whether a row that is let through passes.
     pub(crate) fn passes(&self, source: &dyn FieldSource, row: u32) -> bool {
-        source.value_of(row, self.field).is_some_and(|value| self.test.passes(value))
+        self.screen.is_certain(row)
+            || source.value_of(row, self.field).is_some_and(|value| self.test.passes(value))
     }
 
     /// Keeps to the first rows.

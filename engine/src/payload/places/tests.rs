@@ -39,6 +39,8 @@ impl Indexed {
         assert!(count == 0 || index.list(column, file, &test, count - 1).is_none());
         if let Some(screen) = index.screen(&test, 0) {
             assert!(tested.ones().all(|row| screen.admits(row as u32)), "{metres} around {center:?}");
+            let are_told = (0..*rows).all(|row| !screen.is_certain(row as u32) || tested.contains(row));
+            assert!(are_told, "{metres} around {center:?}");
         }
         (count, index.cells.mark(&Circle::new(center, metres)).is_some())
     }
@@ -137,6 +139,8 @@ fn screens_let_few_others_through() {
                 "{} {lat}",
                 screen.count()
             );
+            let certain = (0..rows).filter(|row| screen.is_certain(*row)).count();
+            assert!(certain * 3 > count * 2, "{certain} of {count} {metres} {lat}");
             assert!((5..rows).step_by(9).all(|row| !screen.admits(row)), "what has no place is refused");
             // Near a pole a strip's edges are shorter than what is between them, on the safe side.
             let (failing, estimated) =
