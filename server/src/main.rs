@@ -1,5 +1,8 @@
 //! The `ragstone` binary: the server and the command line.
 
+// Both panic where nobody reads what they print: `cli::output` has what does not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 
 /// Calls begin on one thread and end on another, which costs allocators that think in threads less than those that lock.

@@ -70,7 +70,7 @@ pub(crate) struct Arguments {
     /// Print one JSON document instead of text.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Show no progress.
+    /// Show no progress; what is left out, and why, is told nevertheless.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
     #[command(subcommand)]

@@ -30,7 +30,8 @@ pub(crate) fn main() -> ExitCode {
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let incomplete = error.downcast_ref::<output::Incomplete>().map(|incomplete| incomplete.code);
-            eprintln!("ragstone: {}", output::causes(&error));
+            // It may tell what others wrote: values, names, the words of a server.
+            output::note(format_args!("ragstone: {}", output::harmless_lines(&output::causes(&error))));
             incomplete.map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }

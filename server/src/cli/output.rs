@@ -1,6 +1,7 @@
 //! How answers look to a person, and as JSON.
 
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::fmt::Display;
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, Result};
 use ragstone::CancelToken;
@@ -15,6 +16,17 @@ use super::backend::{
 const SNIPPET_CHARS: usize = 160;
 /// A line between parts.
 const RULE: &str = "────────────────────────────────────────────────────────────────────────────";
+
+/// Prints a line. That nobody reads it, or that the disk is full, is an error of the command; `println!` panics.
+pub(crate) fn line(text: impl Display) -> Result<()> {
+    Ok(writeln!(io::stdout(), "{text}")?)
+}
+
+/// Tells a line on standard error, where that can be had: no work ends because nobody listens there (`ragstone … 2>&1 | head`), as it does
+/// with `eprintln!`, which panics.
+pub(crate) fn note(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
 
 /// Prints one JSON document and a line break.
 pub(crate) fn json(value: &impl Serialize) -> Result<()> {
@@ -221,7 +233,7 @@ pub(crate) fn on_interrupt(cancel: CancelToken) -> Result<()> {
             }
             let _ = heard.send(());
             if cancel.is_cancelled() || first.await.is_ok() {
-                eprintln!("ragstone: finishing what is under way; once more to stop at once");
+                note("ragstone: finishing what is under way; once more to stop at once");
                 cancel.cancel();
             }
             if tokio::signal::ctrl_c().await.is_ok() {
@@ -234,12 +246,13 @@ pub(crate) fn on_interrupt(cancel: CancelToken) -> Result<()> {
 }
 
 /// Whether the reader of our output went away (`ragstone … | head`): the end of the work, not a failure of it.
+///
+/// What fails to be printed is the error itself. As the cause of another one it is a connection that broke (to an object store, to a
+/// model's service), and the work is not done.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        let json = cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
-        io.or(json) == Some(ErrorKind::BrokenPipe)
-    })
+    let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    let json = error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+    io.or(json) == Some(ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]
@@ -260,6 +273,20 @@ mod tests {
         assert_eq!(causes(&error), "ingesting f: cannot write f: no space");
         assert_eq!(snippet("a\u{1b}[2Jb"), "a\u{fffd}[2Jb");
         assert_eq!(harmless_lines("a\n\tb\u{1b}[2J"), "a\n\tb\u{fffd}[2J");
+    }
+
+    /// A copy to an object store whose connection broke ended with exit code 0 and without a word: there was none.
+    #[test]
+    fn only_what_is_printed_may_go_unread() {
+        let broken = || io::Error::from(ErrorKind::BrokenPipe);
+        assert!(is_broken_pipe(&broken().into()));
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        assert!(is_broken_pipe(&serde_json::to_writer(writer, &1).unwrap_err().into()));
+        let file = "objects/1".to_owned();
+        let stored = ragstone_snapshot::Error::File { file, source: broken() };
+        assert!(!is_broken_pipe(&stored.into()));
+        assert!(!is_broken_pipe(&io::Error::from(ErrorKind::StorageFull).into()));
     }
 
     /// Interrupted before its rows were counted, a search was told as one that no row matches.

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use ragstone_rag::progress::Progress;
 
+use super::output;
+
 /// Shows the progress of the task in hand.
 pub(crate) struct Bars {
     quiet: bool,
@@ -47,7 +49,8 @@ impl Progress for Bars {
         bar.set_message(what.to_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
         if !self.terminal {
-            eprintln!("{what}{}", total.map_or(String::new(), |total| format!(" ({})", amount(total, unit))));
+            let size = total.map_or(String::new(), |total| format!(" ({})", amount(total, unit)));
+            output::note(format_args!("{what}{size}"));
         }
         *self.task() = Some(Task { bar, what: what.to_owned(), unit, started: Instant::now() });
     }
@@ -69,17 +72,15 @@ impl Progress for Bars {
         task.bar.finish_and_clear();
         let (done, seconds) = (task.bar.position(), task.started.elapsed().as_secs_f64());
         if done > 0 {
-            eprintln!("{}: {} in {seconds:.1} s", task.what, amount(done, task.unit));
+            output::note(format_args!("{}: {} in {seconds:.1} s", task.what, amount(done, task.unit)));
         }
     }
 
     fn note(&self, line: &str) {
-        if self.quiet {
-            return;
-        }
+        // Not how far the work is, but what it left out or met: whoever wants no progress is told that, too.
         match self.task().as_ref() {
-            Some(task) if self.terminal => task.bar.suspend(|| eprintln!("{line}")),
-            _ => eprintln!("{line}"),
+            Some(task) if self.terminal => task.bar.suspend(|| output::note(line)),
+            _ => output::note(line),
         }
     }
 }

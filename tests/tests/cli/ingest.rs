@@ -73,6 +73,18 @@ fn files_of_every_kind_go_in_and_broken_ones_are_named() {
     });
 }
 
+/// Whoever wanted no progress was told how many documents were left out, and not which.
+#[test]
+fn what_is_left_out_is_named_without_progress_too() {
+    let scratch = Scratch::new();
+    let (folder, data) = (super::notes(&scratch), scratch.path("data"));
+    let output = scratch.run(&["--data", &data, "--quiet"], &["ingest", &folder, "--model", model()]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{error}");
+    assert!(error.contains("skipped ") && error.contains("broken.txt: "), "{error}");
+    assert!(!error.contains("Ingesting"), "{error}");
+}
+
 #[test]
 fn formats_and_fields_are_said_where_names_do_not_say_them() {
     in_both_places(|scratch, place| {

@@ -14,6 +14,7 @@ mod logs;
 mod operator;
 mod points;
 mod search;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 mod templates;

@@ -42,13 +42,18 @@ impl Scratch {
         std::fs::write(path, bytes).unwrap();
     }
 
-    pub(crate) fn run(&self, place: &[&str], arguments: &[&str]) -> Output {
+    /// The program with these arguments, whatever the environment says.
+    pub(crate) fn command(&self, place: &[&str], arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command.current_dir(self.0.path()).args(place).args(arguments);
         for variable in ["RAGSTONE_URL", "RAGSTONE_DATA", "RAGSTONE_OFFLINE", "RAGSTONE_API_KEY"] {
             command.env_remove(variable);
         }
-        command.output().unwrap()
+        command
+    }
+
+    pub(crate) fn run(&self, place: &[&str], arguments: &[&str]) -> Output {
+        self.command(place, arguments).output().unwrap()
     }
 
     /// Runs with `--json`; the one document that it prints.

@@ -75,8 +75,7 @@ fn answer(session: &Session, collection: &str, request: &GenerateRequest, explai
     session.backend.generate(collection, request, &mut |event| match event {
         Generated::Evidence(enriched) => {
             output::enriched(&enriched, explain)?;
-            println!("\nAnswer:");
-            Ok(())
+            output::line("\nAnswer:")
         }
         Generated::Delta(text) => {
             let mut out = std::io::stdout().lock();

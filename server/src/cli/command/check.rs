@@ -38,7 +38,7 @@ pub(super) fn run(place: &Place, json: bool) -> Result<()> {
 
 /// A damaged place as JSON.
 pub(super) fn damage(damage: &Damage) -> Value {
-    json!({ "file": damage.file, "offset": damage.offset, "reason": damage.reason })
+    json!({ "file": damage.file.display().to_string(), "offset": damage.offset, "reason": damage.reason })
 }
 
 /// A damaged place for people.

@@ -89,8 +89,7 @@ fn delete(session: &Session, name: &str, if_etag: Option<&str>) -> Result<()> {
     if session.json {
         return session.acknowledge(&json!({ "deleted": name }));
     }
-    println!("deleted collection {name}");
-    Ok(())
+    output::line(format_args!("deleted collection {name}"))
 }
 
 /// Shows a collection that was made or changed.

@@ -39,20 +39,16 @@ pub(super) fn run(session: &Session, place: &Place, args: DemoArgs) -> Result<()
     if !docs.is_dir() {
         bail!("--docs {}: there is no such folder", docs.display());
     }
-    let say = |line: String| {
-        if !session.json {
-            println!("{line}");
-        }
-    };
+    let say = |line: String| if session.json { Ok(()) } else { output::line(line) };
     // A model behind a URL has no files to fetch.
     let pulled =
         if args.model.contains("://") { None } else { Some(session.backend.pull_model(&args.model)?) };
     match &pulled {
         Some(pulled) => {
             let short: String = pulled.sha256.chars().take(12).collect();
-            say(format!("Model      {} from {}, SHA-256 {short}… verified", pulled.name, pulled.source));
+            say(format!("Model      {} from {}, SHA-256 {short}… verified", pulled.name, pulled.source))?;
         }
-        None => say(format!("Model      {}", args.model)),
+        None => say(format!("Model      {}", args.model))?,
     }
 
     let collection = args.collection.as_deref().unwrap_or(if own { "demo" } else { "default" });
@@ -71,10 +67,10 @@ pub(super) fn run(session: &Session, place: &Place, args: DemoArgs) -> Result<()
     if summary.chunks == 0 {
         bail!("{}: no document with anything in it", docs.display());
     }
-    say(format!("Store      {}, collection {collection}", session.backend.place()));
-    say(format!("Documents  {}: {}", docs.display(), summary.line()));
+    say(format!("Store      {}, collection {collection}", session.backend.place()))?;
+    say(format!("Documents  {}: {}", docs.display(), summary.line()))?;
     if summary.added + summary.replaced == 0 {
-        say("           every document is stored already and is re-used".to_owned());
+        say("           every document is stored already and is re-used".to_owned())?;
     }
 
     let questions: Vec<String> = match (args.questions.is_empty(), own) {
@@ -86,7 +82,7 @@ pub(super) fn run(session: &Session, place: &Place, args: DemoArgs) -> Result<()
     for question in &questions {
         let request = EnrichRequest { k: CHUNKS, token_budget: TOKEN_BUDGET, ..EnrichRequest::new(question) };
         let enriched = session.backend.enrich(collection, &request)?;
-        say(format!("\nQuestion   {question}"));
+        say(format!("\nQuestion   {question}"))?;
         if session.json {
             answers.push(json!({ "question": question, "enriched": enriched }));
         } else {
@@ -100,8 +96,7 @@ pub(super) fn run(session: &Session, place: &Place, args: DemoArgs) -> Result<()
         "\nDone in {:.1} s. Ask on: {} ask -c {collection} 'YOUR QUESTION'",
         started.elapsed().as_secs_f64(),
         program_at(place)
-    ));
-    Ok(())
+    ))
 }
 
 /// What this program was called by, as whoever runs it by `cargo run` has no `ragstone` in their path, and where it has indexed.

@@ -1,5 +1,6 @@
 //! `ragstone eval`.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -44,7 +45,7 @@ pub(super) fn run(place: &Place, args: &EvalArgs, progress: Arc<dyn Progress>, j
     // What a measurement finds must not depend on what the database is at meanwhile.
     rag.db().flush()?;
     if !json {
-        show_set(args, &set, &ingested);
+        show_set(args, &set, &ingested)?;
     }
     let candidates = args.rerank_candidates;
     let rerank = args.rerank.as_ref().map(|model| Rerank { candidates, ..Rerank::new(model.as_str()) });
@@ -54,7 +55,7 @@ pub(super) fn run(place: &Place, args: &EvalArgs, progress: Arc<dyn Progress>, j
         if json {
             output::json(&object(args, (&set, &ingested), &measured))?;
         } else {
-            show(&measured);
+            show(&measured)?;
         }
     }
     Ok(())
@@ -91,23 +92,30 @@ fn object(args: &EvalArgs, (set, ingested): (&JudgedSet, &Ingested), measured: &
     })
 }
 
-fn show_set(args: &EvalArgs, set: &JudgedSet, ingested: &Ingested) {
+fn show_set(args: &EvalArgs, set: &JudgedSet, ingested: &Ingested) -> Result<()> {
+    let mut out = std::io::stdout().lock();
     let Ingested { documents, chunks, tokens, seconds } = ingested;
-    println!("{documents} documents in {chunks} chunks of {tokens} tokens, ingested in {seconds:.1} s");
-    println!("{} questions\n", set.queries.len());
-    println!(
+    writeln!(out, "{documents} documents in {chunks} chunks of {tokens} tokens, ingested in {seconds:.1} s")?;
+    writeln!(out, "{} questions\n", set.queries.len())?;
+    writeln!(
+        out,
         "mode     nDCG@10  {:>9}  recall@100   MRR@10    p50 ms    p95 ms    p99 ms",
         format!("recall@{}", args.k)
-    );
+    )?;
+    Ok(())
 }
 
-fn show(measured: &Measured) {
+fn show(measured: &Measured) -> Result<()> {
+    let mut out = std::io::stdout().lock();
     let Measured { mode, ndcg_at_10, recall_at_k, recall_at_100, mrr_at_10, .. } = measured;
     let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|part| measured.latency_ms(part));
-    println!(
+    writeln!(
+        out,
         "{mode:<8} {ndcg_at_10:>7.4} {recall_at_k:>10.4} {recall_at_100:>11.4} {mrr_at_10:>8.4} {p50:>9.2} {p95:>9.2} {p99:>9.2}"
-    );
-    if measured.queries_truncated > 0 {
-        println!("         {} questions were cut at the model's token limit", measured.queries_truncated);
+    )?;
+    let cut = measured.queries_truncated;
+    if cut > 0 {
+        writeln!(out, "         {cut} questions were cut at the model's token limit")?;
     }
+    Ok(())
 }

@@ -23,12 +23,11 @@ pub(super) fn export(session: &Session, args: ExportArgs) -> Result<()> {
     let seconds = started.elapsed().as_secs_f64();
     if session.json {
         return output::json(&json!({
-            "file": file, "rows": done.rows, "bytes": done.bytes, "seconds": seconds,
+            "file": file.display().to_string(), "rows": done.rows, "bytes": done.bytes, "seconds": seconds,
         }));
     }
     let bytes = HumanBytes(done.bytes);
-    println!("{}: {}, {bytes}", file.display(), rate(done.rows, seconds));
-    Ok(())
+    output::line(format_args!("{}: {}, {bytes}", file.display(), rate(done.rows, seconds)))
 }
 
 pub(super) fn import(session: &Session, args: ImportArgs) -> Result<()> {
@@ -51,10 +50,10 @@ pub(super) fn import(session: &Session, args: ImportArgs) -> Result<()> {
         }));
     }
     let made = if done.created { ", which is new" } else { "" };
-    println!("{collection}{made}: {}", rate(done.rows, seconds));
-    done.columns.iter().for_each(|(column, what)| println!("  {column}: {what}"));
-    done.notes.iter().for_each(|note| println!("  {note}"));
-    Ok(())
+    output::line(format_args!("{collection}{made}: {}", rate(done.rows, seconds)))?;
+    let columns = done.columns.iter().map(|(column, what)| format!("{column}: {what}"));
+    // Columns are called as the file has them.
+    columns.chain(done.notes).try_for_each(|line| output::line(format_args!("  {}", output::harmless(&line))))
 }
 
 /// What is asked of an export.

@@ -121,7 +121,7 @@ pub(super) fn run(session: &Session, args: &IngestArgs) -> Result<()> {
     if session.json {
         session.acknowledge(&summary)?;
     } else {
-        println!("{collection} in {}: {}", session.backend.place(), summary.line());
+        output::line(format_args!("{collection} in {}: {}", session.backend.place(), summary.line()))?;
     }
     summary.outcome()
 }

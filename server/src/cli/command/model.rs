@@ -47,6 +47,6 @@ fn pull(session: &Session, name: &str) -> Result<()> {
         return output::json(&pulled);
     }
     let path = pulled.path.map_or(String::new(), |path| format!("  {path}\n"));
-    println!("{} from {}\n{path}  weights SHA-256 {}", pulled.name, pulled.source, pulled.sha256);
-    Ok(())
+    let (name, source, sha256) = (pulled.name, pulled.source, pulled.sha256);
+    output::line(format_args!("{name} from {source}\n{path}  weights SHA-256 {sha256}"))
 }

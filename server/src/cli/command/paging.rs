@@ -40,7 +40,7 @@ impl Paging {
                         return output::json(&Pages { name, items: &all, next });
                     }
                     if let Some(token) = next {
-                        eprintln!("there are more: --page-token {token}");
+                        output::note(format_args!("there are more: --page-token {token}"));
                     }
                     return Ok(());
                 }

@@ -79,8 +79,8 @@ fn take(work: &Work<'_>, to: &str, name: Option<&str>) -> Result<()> {
         return output::json(&shown);
     }
     let (all, new) = (HumanBytes(snapshot.size_bytes()), HumanBytes(taken.uploaded_bytes));
-    println!("{}: {} files, {all}; {uploaded} of them uploaded, {new}", snapshot.name, snapshot.files.len());
-    Ok(())
+    let (name, files) = (&snapshot.name, snapshot.files.len());
+    output::line(format_args!("{name}: {files} files, {all}; {uploaded} of them uploaded, {new}"))
 }
 
 fn archive(work: &Work<'_>, to: &str) -> Result<()> {
@@ -97,9 +97,11 @@ fn archive(work: &Work<'_>, to: &str) -> Result<()> {
         }));
     }
     let bytes = HumanBytes(archived.uploaded_bytes);
-    println!("archived up to position {}: {} files, {bytes}", archived.position, archived.uploaded);
+    let (position, uploaded) = (archived.position, archived.uploaded);
+    output::line(format_args!("archived up to position {position}: {uploaded} files, {bytes}"))?;
     if let Some(gap) = archived.gap {
-        println!("  writes {} to {} were gone before: take a snapshot", gap.from, gap.to);
+        let (from, to) = (gap.from, gap.to);
+        output::line(format_args!("  writes {from} to {to} were gone before: take a snapshot"))?;
     }
     Ok(())
 }
@@ -144,13 +146,14 @@ fn verify(work: &Work<'_>, place: &InPlace, name: Option<String>) -> Result<()> 
             "damaged": damaged,
         }))?;
     } else {
-        let bytes = HumanBytes(found.bytes);
-        println!("{name}: {} objects, {bytes}; restorable up to position {}", found.objects, found.position);
+        let (objects, bytes, position) = (found.objects, HumanBytes(found.bytes), found.position);
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{name}: {objects} objects, {bytes}; restorable up to position {position}")?;
         for damaged in &found.damaged {
-            println!("  {}: {}", damaged.object, damaged.reason);
+            writeln!(out, "  {}: {}", damaged.object, damaged.reason)?;
         }
         if let Some(gap) = found.gap {
-            println!("  the archived log lacks the writes {} to {}", gap.from, gap.to);
+            writeln!(out, "  the archived log lacks the writes {} to {}", gap.from, gap.to)?;
         }
     }
     if damaged.is_empty() { Ok(()) } else { bail!("snapshot {name} is damaged") }
@@ -172,9 +175,9 @@ fn collect(work: &Work<'_>, repository: &Repository, deleted: &[String]) -> Resu
             "kept": collected.kept,
         }));
     }
-    deleted.iter().for_each(|name| println!("deleted snapshot {name}"));
-    println!("{} objects removed, {}", collected.removed, HumanBytes(collected.removed_bytes));
-    Ok(())
+    deleted.iter().try_for_each(|name| output::line(format_args!("deleted snapshot {name}")))?;
+    let (removed, bytes) = (collected.removed, HumanBytes(collected.removed_bytes));
+    output::line(format_args!("{removed} objects removed, {bytes}"))
 }
 
 pub(super) fn restore(work: &Work<'_>, args: RestoreArgs) -> Result<()> {
@@ -189,15 +192,15 @@ pub(super) fn restore(work: &Work<'_>, args: RestoreArgs) -> Result<()> {
         .with_context(|| format!("--data {}", work.data.display()))?;
     if work.json {
         return output::json(&json!({
-            "data": work.data,
+            "data": work.data.display().to_string(),
             "position": restored.position,
             "time": time(restored.time_us),
             "lineage": restored.lineage.to_string(),
         }));
     }
     let at = time(restored.time_us);
-    println!("restored {} as of position {}, written {at}", work.data.display(), restored.position);
-    Ok(())
+    let (data, position) = (work.data.display(), restored.position);
+    output::line(format_args!("restored {data} as of position {position}, written {at}"))
 }
 
 fn described(snapshot: &Snapshot) -> Value {
