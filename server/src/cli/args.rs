@@ -21,7 +21,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
+use clap::builder::{
+    FalseyValueParser, NonEmptyStringValueParser, OsStringValueParser, TypedValueParser as _,
+};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -103,8 +105,19 @@ impl Arguments {
             (false, true, _) => self.place.url = None,
             _ => {}
         }
-        // A variable that is set to nothing is as good as unset.
+        // What is typed as nothing is a script's variable that is not set: it was to name a place, and not the one that is meant without it.
+        if is_typed("url") && self.place.url.as_deref() == Some("") {
+            return conflict("--url is empty: name a server, or leave it out to work on a directory");
+        }
+        let is_unnamed = self.place.data.as_os_str().is_empty();
+        if is_typed("data") && is_unnamed {
+            return conflict("--data is empty: name a directory");
+        }
+        // A variable of the environment that is set to nothing is as good as unset.
         self.place.url = self.place.url.filter(|url| !url.is_empty());
+        if is_unnamed {
+            self.place.data = DEFAULT_DATA.into();
+        }
         let of_calls =
             [("--at-least", self.place.at_least.is_some()), ("--timeout", self.place.timeout.is_some())];
         if self.place.url.is_none()
@@ -155,7 +168,8 @@ fn source(matches: &ArgMatches, name: &str) -> Option<ValueSource> {
 #[derive(Args)]
 pub(crate) struct Place {
     /// Work on this local directory.
-    #[arg(long, global = true, value_name = "DIR", env = "RAGSTONE_DATA", default_value = DEFAULT_DATA)]
+    #[arg(long, global = true, value_name = "DIR", env = "RAGSTONE_DATA", default_value = DEFAULT_DATA,
+          value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub(crate) data: PathBuf,
     /// Work on this server instead, for instance http://127.0.0.1:6733, or https://host:6733.
     #[arg(long, global = true, value_name = "URL", env = "RAGSTONE_URL")]

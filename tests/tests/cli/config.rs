@@ -50,6 +50,22 @@ fn check_tells_what_holds_and_from_where() {
     assert!(output.status.success() && shown.contains("request_timeout = \"90s\"  # line 3"), "{shown}");
 }
 
+/// `RAGSTONE_DATA=` in a file of variables refused every command, as if `--data` were typed without a directory.
+#[test]
+fn a_variable_that_is_set_to_nothing_is_unset() {
+    let scratch = Scratch::new();
+    let run = |arguments: &[&str]| {
+        let mut command = scratch.command(&[], arguments);
+        let output = command.env("RAGSTONE_DATA", "").env("RAGSTONE_URL", "").output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    run(&["collection", "create", "notes", "--dimension", "2"]);
+    assert!(std::path::Path::new(&scratch.path("ragstone-data")).is_dir());
+    let checked: Value = serde_json::from_slice(&run(&["--json", "config", "check"])).unwrap();
+    assert_eq!(setting(&checked, "data")["from"], "default");
+}
+
 /// A key in a URL is refused, and not told to whoever reads along.
 #[test]
 fn check_does_not_tell_what_is_secret() {

@@ -34,6 +34,11 @@ fn one_place_is_meant() {
         assert!(parsed(&words).unwrap_err().to_string().contains("two places"));
     }
     assert!(parsed(&["check", "--url", "http://a:1"]).unwrap_err().to_string().contains("--data"));
+    // `--url "$SERVER"` of a script that did not set it worked on the directory beside it.
+    for place in ["--url", "--data"] {
+        let refused = parsed(&[place, "", "collection", "delete", "notes"]).unwrap_err().to_string();
+        assert!(refused.contains(&format!("{place} is empty")), "{refused}");
+    }
     assert!(parsed(&["restore", "--from", "x", "--url", "http://a:1"]).is_err());
     assert!(parsed(&["serve", "--url", "http://a:1"]).unwrap_err().to_string().contains("--data"));
 }
