@@ -11,6 +11,7 @@ mod upsert;
 mod views;
 
 use std::cell::OnceCell;
+use std::io::{Error, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -51,16 +52,20 @@ impl Local {
         Self { data: place.data.clone(), models: Models::new(options), rag: OnceCell::new() }
     }
 
-    /// The open database. Only operations that write may make the directory: a mistyped `--data` is an error.
+    /// Whether the directory has a database, be it damaged or half restored. What may not be looked at may have one: opening it says why.
+    fn has_database(&self) -> bool {
+        let may_be_there = |error: Error| error.kind() != ErrorKind::NotADirectory;
+        ["MANIFEST", "LOCK"].iter().any(|name| self.data.join(name).try_exists().unwrap_or_else(may_be_there))
+    }
+
+    /// The open database. Only operations that write may make one: a mistyped `--data` is an error, be there no directory or another.
     fn rag(&self, create: bool) -> Result<&Rag> {
         if let Some(rag) = self.rag.get() {
             return Ok(rag);
         }
-        if !create && !self.data.is_dir() {
-            bail!(
-                "--data {}: there is no such directory; `ragstone ingest PATH` makes one",
-                self.data.display()
-            );
+        if !create && !self.has_database() {
+            let what = if self.data.is_dir() { "database in it" } else { "such directory" };
+            bail!("--data {}: there is no {what}; `ragstone ingest PATH` makes one", self.data.display());
         }
         let db = Db::open(&self.data).map_err(|error| match error {
             ragstone::Error::Locked { .. } => anyhow::Error::new(error).context(
@@ -112,7 +117,7 @@ impl Backend for Local {
     }
 
     fn collection(&self, name: &str) -> Result<Option<CollectionView>> {
-        if self.rag.get().is_none() && !self.data.is_dir() {
+        if self.rag.get().is_none() && !self.has_database() {
             return Ok(None);
         }
         let rag = self.rag(false)?;
