@@ -216,6 +216,14 @@ pub(crate) struct Incomplete {
     pub(crate) message: String,
 }
 
+/// Exit code of what was interrupted, as shells have it.
+const EXIT_INTERRUPTED: u8 = 130;
+
+/// That a command was interrupted, and what that means for its work.
+pub(crate) fn interrupted(message: impl Into<String>) -> anyhow::Error {
+    Incomplete { code: EXIT_INTERRUPTED, message: message.into() }.into()
+}
+
 /// Cancels a token at the first interruption (Ctrl-C); the second one ends the process at once.
 pub(crate) fn on_interrupt(cancel: CancelToken) -> Result<()> {
     let runtime =

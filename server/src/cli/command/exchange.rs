@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 use indicatif::{HumanBytes, HumanCount};
-use ragstone_exchange::{BatchSize, ColumnNames, ExportOptions, ImportOptions, Progress};
+use ragstone::CancelToken;
+use ragstone_exchange::{BatchSize, ColumnNames, Error, ExportOptions, ImportOptions, Progress};
 use serde_json::json;
 
 use super::Session;
@@ -17,7 +18,10 @@ pub(super) fn export(session: &Session, args: ExportArgs) -> Result<()> {
     let (collection, file) = (args.collection.as_str(), args.file.as_path());
     let options = export_options(session, collection, args.how)?;
     let started = Instant::now();
-    let done = show(session, "Exporting", |progress| {
+    let cancel = CancelToken::new();
+    output::on_interrupt(cancel.clone())?;
+    let left = |_| "interrupted: no file was written".to_owned();
+    let done = show((session.progress.as_ref(), &cancel), ("Exporting", left), |progress| {
         session.backend.export(Transfer { collection, file, progress }, &options)
     })?;
     let seconds = started.elapsed().as_secs_f64();
@@ -34,7 +38,10 @@ pub(super) fn import(session: &Session, args: ImportArgs) -> Result<()> {
     let (collection, file) = (args.collection.as_str(), args.file.as_path());
     let options = import_options(args.how);
     let started = Instant::now();
-    let done = show(session, "Importing", |progress| {
+    let cancel = CancelToken::new();
+    output::on_interrupt(cancel.clone())?;
+    let left = |rows| format!("interrupted: {} rows are in; the same command writes all", HumanCount(rows));
+    let done = show((session.progress.as_ref(), &cancel), ("Importing", left), |progress| {
         session.backend.import(Transfer { collection, file, progress }, &options)
     })?;
     let seconds = started.elapsed().as_secs_f64();
@@ -88,24 +95,61 @@ fn rate(rows: u64, seconds: f64) -> String {
     format!("{} rows in {seconds:.1} s, {rate} a second", HumanCount(rows))
 }
 
-/// Does it, and shows how far it is.
+/// Does it, and shows how far it is. Cancelled, it ends behind the batch that is under way, and tells what is left of so many rows. Killed, as
+/// Ctrl-C would do it, it leaves the beginning of a file.
 fn show<T>(
-    session: &Session,
-    what: &str,
+    (bars, cancel): (&dyn ragstone_rag::progress::Progress, &CancelToken),
+    (what, left): (&str, impl FnOnce(u64) -> String),
     run: impl FnOnce(&mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<T>,
 ) -> Result<T> {
     let mut shown = None;
     let result = run(&mut |progress| {
         let before = *shown.get_or_insert_with(|| {
-            session.progress.begin(what, progress.rows_total, "rows");
+            bars.begin(what, progress.rows_total, "rows");
             0
         });
-        session.progress.advance(progress.rows.saturating_sub(before));
+        bars.advance(progress.rows.saturating_sub(before));
         shown = Some(progress.rows);
-        ControlFlow::Continue(())
+        if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     if shown.is_some() {
-        session.progress.end();
+        bars.end();
     }
-    result
+    result.map_err(|error| match error.downcast_ref::<Error>() {
+        Some(Error::Cancelled) => output::interrupted(left(shown.unwrap_or_default())),
+        _ => error,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ragstone::{Db, Schema};
+    use ragstone_rag::progress::Silent;
+
+    use super::*;
+    use crate::cli::output::Incomplete;
+
+    /// Ctrl-C left the beginning of the file behind, under a name with a dot.
+    #[test]
+    fn interrupted_an_export_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rows.parquet");
+        let db = Db::in_memory().unwrap();
+        let rows = db.create_collection("rows", Schema::new(2).unwrap()).unwrap();
+        let export = |cancel: &CancelToken| {
+            show((&Silent, cancel), ("Exporting", |rows| format!("{rows} rows")), |progress| {
+                Ok(ragstone_exchange::export(&rows, &file, &ExportOptions::default(), progress)?)
+            })
+        };
+        let cancel = CancelToken::new();
+        cancel.cancel();
+        let ended = export(&cancel).unwrap_err();
+        let incomplete = ended.downcast_ref::<Incomplete>().unwrap();
+        assert_eq!((incomplete.code, incomplete.message.as_str()), (130, "0 rows"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(export(&CancelToken::new()).unwrap().rows, 0);
+        assert!(file.is_file());
+        let failed = export(&CancelToken::new()).unwrap_err();
+        assert!(failed.downcast_ref::<Incomplete>().is_none(), "{failed}");
+    }
 }

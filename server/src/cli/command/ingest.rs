@@ -18,8 +18,6 @@ use crate::cli::output::{self, Incomplete};
 
 /// Exit code of a run that left documents out.
 const EXIT_SKIPPED: u8 = 3;
-/// Exit code of a run that was interrupted, as shells have it.
-const EXIT_INTERRUPTED: u8 = 130;
 
 /// What a sync did.
 #[derive(Debug, Default, Serialize)]
@@ -83,7 +81,7 @@ impl Summary {
         let (skipped, done) = (self.skipped.len(), self.added + self.replaced + self.unchanged);
         if self.interrupted {
             let message = format!("interrupted: {done} documents are stored; the same command goes on");
-            return Err(Incomplete { code: EXIT_INTERRUPTED, message }.into());
+            return Err(output::interrupted(message));
         }
         if skipped > 0 {
             let message = format!("{skipped} documents were left out, {done} are stored");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, SecondsFormat};
 use indicatif::HumanBytes;
-use ragstone::Db;
+use ragstone::{CancelToken, Db};
 use ragstone_rag::progress::Progress;
 use ragstone_snapshot::{Error, Repository, RestoreRequest, Snapshot};
 use serde_json::{Value, json};
@@ -44,12 +44,24 @@ impl Work<'_> {
         Db::open(self.data).with_context(|| format!("--data {place}"))
     }
 
-    /// Does something long, and shows how far it is.
-    fn show<T, E>(
+    /// Does something long, and shows how far it is, until it is interrupted.
+    fn show<T>(
         &self,
         what: &str,
-        run: impl FnOnce(&mut dyn FnMut(ragstone_snapshot::Progress) -> ControlFlow<()>) -> Result<T, E>,
-    ) -> Result<T, E> {
+        run: impl FnOnce(&mut dyn FnMut(ragstone_snapshot::Progress) -> ControlFlow<()>) -> Result<T, Error>,
+    ) -> Result<T> {
+        let cancel = CancelToken::new();
+        output::on_interrupt(cancel.clone())?;
+        self.show_until(&cancel, what, run)
+    }
+
+    /// The same, until it is cancelled. A process that is killed leaves its mark at the place, which holds up those who come next for an hour.
+    fn show_until<T>(
+        &self,
+        cancel: &CancelToken,
+        what: &str,
+        run: impl FnOnce(&mut dyn FnMut(ragstone_snapshot::Progress) -> ControlFlow<()>) -> Result<T, Error>,
+    ) -> Result<T> {
         let (mut begun, mut shown) = (false, 0);
         let result = run(&mut |progress| {
             if !begun {
@@ -58,12 +70,15 @@ impl Work<'_> {
             }
             self.progress.advance(progress.bytes.saturating_sub(shown));
             shown = progress.bytes;
-            ControlFlow::Continue(())
+            if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         if begun {
             self.progress.end();
         }
-        result
+        result.map_err(|error| match error {
+            Error::Cancelled => output::interrupted("interrupted; the same command does the rest"),
+            error => error.into(),
+        })
     }
 }
 
@@ -185,9 +200,9 @@ pub(super) fn restore(work: &Work<'_>, args: RestoreArgs) -> Result<()> {
     let request = RestoreRequest { snapshot: args.snapshot, until: args.until };
     let restored = work
         .show("restoring", |progress| repository.restore(&request, work.data, progress))
-        .map_err(|error| match error {
-            Error::Undecided { .. } => anyhow::Error::new(error).context("--snapshot"),
-            error => error.into(),
+        .map_err(|error| match error.downcast_ref::<Error>() {
+            Some(Error::Undecided { .. }) => error.context("--snapshot"),
+            _ => error,
         })
         .with_context(|| format!("--data {}", work.data.display()))?;
     if work.json {
@@ -221,4 +236,32 @@ fn described(snapshot: &Snapshot) -> Value {
 fn time(time_us: u64) -> String {
     let time = i64::try_from(time_us).ok().and_then(DateTime::from_timestamp_micros);
     time.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use ragstone_rag::progress::Silent;
+
+    use super::*;
+
+    /// After Ctrl-C, garbage could not be collected for an hour, as of a snapshot that is being taken.
+    #[test]
+    fn interrupted_a_snapshot_holds_up_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let db = Db::open(&data).unwrap();
+        let repository = Repository::open_or_make(folder.path().join("copies").to_str().unwrap()).unwrap();
+        let work = Work { data: &data, progress: Arc::new(Silent), json: false };
+        let take = |cancel: &CancelToken| {
+            work.show_until(cancel, "taking a snapshot", |progress| repository.take(&db, Some("a"), progress))
+        };
+        let cancel = CancelToken::new();
+        cancel.cancel();
+        let ended = take(&cancel).err().unwrap();
+        assert_eq!(ended.downcast_ref::<output::Incomplete>().unwrap().code, 130, "{ended}");
+        assert!(repository.list().unwrap().is_empty());
+        repository.collect_garbage(ragstone_snapshot::quietly).unwrap();
+        take(&CancelToken::new()).unwrap();
+        assert_eq!(repository.list().unwrap().len(), 1);
+    }
 }
