@@ -42,13 +42,19 @@ pub(super) fn show(session: &Session, operation: &OperationView) -> Result<()> {
     Ok(())
 }
 
-/// Shows how far an operation is, until it has ended, and how it ended; that it failed is a failure of the command.
+/// Shows how far an operation is, until it has ended, and how it ended; that it did not succeed is a failure of the command.
 pub(super) fn follow(session: &Session, id: &str) -> Result<()> {
     let ended = session.backend.watch(id, session.progress.as_ref())?;
     show(session, &ended)?;
-    match (ended.state, &ended.error) {
-        ("failed", Some(error)) => bail!("operation `{id}` failed: {error}"),
-        _ => Ok(()),
+    outcome(&ended)
+}
+
+fn outcome(ended: &OperationView) -> Result<()> {
+    let OperationView { id, state, .. } = ended;
+    match (*state, &ended.error) {
+        ("succeeded", _) => Ok(()),
+        (_, Some(error)) => bail!("operation `{id}` {state}: {error}"),
+        (_, None) => bail!("operation `{id}` {state}"),
     }
 }
 
@@ -65,4 +71,34 @@ fn line(operation: &OperationView) -> String {
         line += &format!(", {error}");
     }
     result.iter().fold(line, |line, (name, value)| format!("{line}, {name} {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A snapshot that somebody cancelled ended with exit code 0, as one that was taken.
+    #[test]
+    fn what_was_cancelled_did_not_succeed() {
+        let ended = |state, error: Option<&str>| {
+            outcome(&OperationView {
+                id: "o1".to_owned(),
+                kind: "snapshot",
+                target: String::new(),
+                state,
+                stage: String::new(),
+                done: 0,
+                total: None,
+                unit: "B".to_owned(),
+                error: error.map(str::to_owned),
+                started: String::new(),
+                updated: String::new(),
+                result: Default::default(),
+            })
+            .map_err(|error| error.to_string())
+        };
+        assert_eq!(ended("succeeded", None), Ok(()));
+        assert_eq!(ended("failed", Some("no space")), Err("operation `o1` failed: no space".to_owned()));
+        assert_eq!(ended("cancelled", None), Err("operation `o1` cancelled".to_owned()));
+    }
 }
