@@ -112,7 +112,8 @@ fn program_at(place: &Place) -> String {
 
 /// A word of a command as a shell takes it.
 fn word(text: &str) -> String {
-    if text.contains(char::is_whitespace) { format!("'{text}'") } else { text.to_owned() }
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-:@%+=,".contains(c);
+    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn is_markdown(path: &Path) -> bool {
@@ -127,4 +128,18 @@ fn project_root() -> Result<PathBuf> {
         .find(|folder| folder.join("engine/FORMAT.md").is_file() && folder.join("README.md").is_file());
     root.map(Path::to_path_buf)
         .context("the working directory is in no checkout of Ragstone: name a folder with --docs DIR")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the demo ends with is there to be copied.
+    #[test]
+    fn a_word_is_one_word_to_a_shell() {
+        assert_eq!(word("target/release/ragstone"), "target/release/ragstone");
+        assert_eq!(word("my notes"), "'my notes'");
+        assert_eq!(word("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(word("~/a;b"), "'~/a;b'");
+    }
 }
