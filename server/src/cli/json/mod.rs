@@ -14,6 +14,7 @@ mod shown;
 mod value;
 mod write;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -29,13 +30,16 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 
+/// Characters of a text that an error shows.
+const SHOWN_CHARS: usize = 120;
+
 /// The parts of an object, each as it was written.
 pub(crate) type RawObject = BTreeMap<String, Box<RawValue>>;
 
 /// The object that a JSON text is. A name that stands twice is refused: nobody knows which of the two is meant.
 fn raw_object(raw: &RawValue, what: &str) -> Result<RawObject> {
     if !raw.get().starts_with('{') {
-        bail!("{what}: {raw} is no object");
+        bail!("{what}: {} is no object", beginning(raw.get()));
     }
     let Entries(entries) = serde_json::from_str(raw.get()).with_context(|| what.to_owned())?;
     let mut object = RawObject::new();
@@ -77,7 +81,15 @@ impl<'de> Visitor<'de> for EntriesVisitor {
 
 /// What a JSON text says, where nothing of it is kept as it was written.
 fn parsed(raw: &RawValue, what: &str) -> Result<Json> {
-    serde_json::from_str(raw.get()).with_context(|| format!("{what}: {raw}"))
+    serde_json::from_str(raw.get()).with_context(|| format!("{what}: {}", beginning(raw.get())))
+}
+
+/// The beginning of a text, for an error: a line may be a whole file.
+fn beginning(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((cut, _)) => format!("{}…", &text[..cut]).into(),
+        None => text.into(),
+    }
 }
 
 /// Whether it stands for nothing.
@@ -89,7 +101,7 @@ fn is_null(raw: &RawValue) -> bool {
 fn object(json: Json, what: &str) -> Result<Map<String, Json>> {
     match json {
         Json::Object(object) => Ok(object),
-        other => bail!("{what}: {other} is no object"),
+        other => bail!("{what}: {} is no object", beginning(&other.to_string())),
     }
 }
 

@@ -13,6 +13,21 @@ const CORPUS: [&str; 6] = [
     r#"{"id": 9223372036854775808, "payload": {"i": 9223372036854775808, "t": -62135596800000001, "f": 123456789012345678901234567890}}"#,
 ];
 
+/// Whoever gave a list of points in place of a point a line got the whole file back, as the error.
+#[test]
+fn an_error_shows_the_beginning_of_what_is_wrong() {
+    let list = format!("[{}]", vec!["{\"id\": \"ä\"}"; 100].join(", "));
+    let raw: Box<RawValue> = serde_json::from_str(&list).unwrap();
+    let refused = [
+        point(&raw, &Types::new()).unwrap_err(),
+        value::value(&raw, Some(FieldType::Bool), "value").unwrap_err(),
+        source(parsed(&raw, "source").unwrap(), "source").unwrap_err(),
+    ];
+    for error in refused.map(|error| error.to_string()) {
+        assert!(error.contains("[{\"id\":") && error.contains('…') && error.len() < 250, "{error}");
+    }
+}
+
 #[test]
 fn no_text_is_a_panic() {
     const RUNS: usize = 6_000;

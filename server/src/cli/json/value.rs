@@ -8,7 +8,7 @@ use ragstone::{FieldType, GeoPoint, Payload, Value};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value as Json, json};
 
-use super::{RawObject, Shown, is_null, parsed, raw_object};
+use super::{RawObject, Shown, beginning, is_null, parsed, raw_object};
 
 /// The fields of a collection, as far as they are known.
 pub(crate) type Types = BTreeMap<String, FieldType>;
@@ -43,7 +43,7 @@ pub(crate) fn value(raw: &RawValue, field_type: Option<FieldType>, what: &str) -
         ),
         (Some(FieldType::Geo), _) => Value::Geo(place(raw, what)?),
         (Some(FieldType::Json), _) => Value::Json(json(raw, what)?),
-        (Some(field_type), _) => bail!("{what}: the field is {field_type}, the value is {raw}"),
+        (Some(field_type), _) => bail!("{what}: the field is {field_type}, the value is {}", beginning(text)),
         (None, _) => looks_like(raw, what)?,
     })
 }
@@ -120,7 +120,10 @@ fn place(raw: &RawValue, what: &str) -> Result<GeoPoint> {
     };
     match raw_object(raw, what).ok().and_then(of_parts) {
         Some(place) => Ok(place),
-        None => bail!("{what}: {raw} is no place; write it as {{\"lat\": 52.5, \"lon\": 13.4}}"),
+        None => bail!(
+            "{what}: {} is no place; write it as {{\"lat\": 52.5, \"lon\": 13.4}}",
+            beginning(raw.get())
+        ),
     }
 }
 
