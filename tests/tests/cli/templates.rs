@@ -20,6 +20,9 @@ fn templates_are_registered_listed_tried_and_removed() {
         let listed = scratch.json(place, &["template", "list"]);
         assert_eq!(listed["templates"].as_array().unwrap().len(), 2, "{listed}");
         assert_eq!(scratch.json(place, &["template", "show", "answer@1"])["source"], "one {{ question }}");
+        // To the byte: registered again, it is no other version.
+        let shown = scratch.run(place, &["template", "show", "answer@1"]);
+        assert_eq!(String::from_utf8(shown.stdout).unwrap(), "one {{ question }}");
         let shown = scratch.json(place, &["template", "show"]);
         assert!(shown["source"].as_str().unwrap().contains("{% system %}"), "the built-in one: {shown}");
         let preview = scratch.json(place, &["template", "preview", "answer", "--question", "Why?"]);

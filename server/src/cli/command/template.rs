@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::Session;
 use crate::cli::args::{PreviewArgs, TemplateCommand};
-use crate::cli::backend::TemplateView;
+use crate::cli::backend::{MessageView, TemplateView};
 use crate::cli::output;
 
 /// What is asked where nothing else is.
@@ -28,11 +28,11 @@ pub(super) fn run(session: &Session, command: TemplateCommand) -> Result<()> {
             if session.json {
                 return output::json(&json!({ "name": "built-in", "source": default_template() }));
             }
-            print(default_template())
+            output::text(default_template())
         }
         TemplateCommand::Show { template: Some(name) } => {
             let template = session.backend.template(&name)?;
-            if session.json { output::json(&template) } else { print(&template.source) }
+            if session.json { output::json(&template) } else { output::text(&template.source) }
         }
         TemplateCommand::Preview(args) => preview(session, args),
         TemplateCommand::Delete { template } => {
@@ -86,7 +86,8 @@ fn preview(session: &Session, args: PreviewArgs) -> Result<()> {
     if session.json {
         return output::json(&json!({ "messages": shown }));
     }
-    shown.iter().try_for_each(|message| print(&format!("{}:\n{}\n", message.role, message.content)))
+    let text = |message: &MessageView| format!("{}:\n{}\n", message.role, message.content.trim_end());
+    shown.iter().try_for_each(|message| output::text(&text(message)))
 }
 
 /// A passage that tells where it stands.
