@@ -67,6 +67,25 @@ fn points_are_written_read_and_come_back_as_they_were() {
     });
 }
 
+/// What is written on Windows begins with a mark, which was taken for a broken line.
+#[test]
+fn files_may_begin_with_a_byte_order_mark() {
+    crate::in_both_places_without_a_model(|scratch, place| {
+        scratch.json(place, &["collection", "create", "papers", "--dimension", "2"]);
+        scratch.write("papers.jsonl", format!("\u{feff}{}", PAPERS.trim_start()).as_bytes());
+        scratch.write("write.jsonl", "\u{feff}{\"delete\": 2}\n".as_bytes());
+        scratch.write("vector.json", "\u{feff}[0.0, 1.0]".as_bytes());
+        let (papers, write) = (scratch.path("papers.jsonl"), scratch.path("write.jsonl"));
+        assert_eq!(scratch.json(place, &["points", "upsert", "-c", "papers", &papers])["points"], 4);
+        scratch.json(place, &["points", "write", "-c", "papers", "--file", &write]);
+        let vector = scratch.path("vector.json");
+        let found = scratch.json(place, &["search", "-c", "papers", "--vector", &vector]);
+        assert_eq!(ids(&found).len(), 3, "{found}");
+        let typed = ["search", "-c", "papers", "--vector", "0.0, 1.0"];
+        scratch.fails(place, &typed, &["--vector 0.0, 1.0: neither JSON", "nor a file"]);
+    });
+}
+
 #[test]
 fn points_are_counted_paged_and_faceted() {
     crate::in_both_places_without_a_model(|scratch, place| {

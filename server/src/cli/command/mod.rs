@@ -162,8 +162,15 @@ fn json_or_file(flag: &str, text: &str) -> Result<serde_json::Value> {
     if text.trim_start().starts_with(['[', '{']) {
         return serde_json::from_str(text).with_context(|| format!("{flag}: no JSON"));
     }
-    let bytes = std::fs::read(text).with_context(|| format!("{flag} {text}"))?;
-    serde_json::from_slice(&bytes).with_context(|| format!("{flag} {text}: no JSON"))
+    let read = std::fs::read_to_string(text).with_context(|| {
+        format!("{flag} {text}: neither JSON, which begins with [ or {{, nor a file that can be read")
+    })?;
+    serde_json::from_str(unmarked(&read)).with_context(|| format!("{flag} {text}: no JSON"))
+}
+
+/// What a file says behind its byte order mark, with which editors and shells of Windows begin it.
+fn unmarked(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// JSON lines, each with where it stands; empty lines are passed over.
@@ -176,8 +183,13 @@ fn lines(file: &Path) -> Result<impl Iterator<Item = Result<(String, Box<RawValu
     let read = move |(index, line): (usize, std::io::Result<String>)| {
         let place = format!("{name}, line {}", index + 1);
         let raw = match line {
-            Ok(line) if line.trim().is_empty() => return None,
-            Ok(line) => serde_json::from_str(&line).map_err(anyhow::Error::from),
+            Ok(line) => {
+                let text = if index == 0 { unmarked(&line) } else { &line };
+                if text.trim().is_empty() {
+                    return None;
+                }
+                serde_json::from_str(text).map_err(anyhow::Error::from)
+            }
             Err(error) => Err(error.into()),
         };
         Some(raw.context(place.clone()).map(|raw| (place, raw)))
