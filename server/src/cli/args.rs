@@ -61,7 +61,10 @@ Examples:
   ragstone serve --data /var/lib/ragstone          serve gRPC on 127.0.0.1:6733
   ragstone export notes notes.parquet              rows, vectors and fields as Parquet; `import` reads them
   ragstone snapshot --to s3://bucket/ragstone      copy the data directory, while nothing serves it
-  ragstone --url http://127.0.0.1:6733 search 'node pools'   the same commands, on a server";
+  ragstone --url http://127.0.0.1:6733 search 'node pools'   the same commands, on a server
+
+Exit codes: 0 done; 1 failed, and why is on standard error; 2 arguments that make no sense; 3 done but for documents that were left out;
+130 interrupted.";
 
 /// The vector database for retrieval-augmented generation.
 #[derive(Debug, Parser)]
