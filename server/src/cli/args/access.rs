@@ -49,7 +49,8 @@ pub(crate) struct CreateKeyArgs {
     /// What it allows; may be repeated.
     #[arg(long = "grant", value_name = "GRANT", required = true)]
     pub(crate) grants: Vec<String>,
-    /// What `$claims.NAME` stands for in its grants: true, false, a number or a text; several values of one name are a list. May be repeated.
+    /// What `$claims.NAME` stands for in its grants: true, false, a number or a text, which a number is, too, if it is quoted twice
+    /// ('tenant="42"'); several values of one name are a list. May be repeated.
     #[arg(long = "claim", value_name = "NAME=VALUE")]
     pub(crate) claims: Vec<String>,
     /// End it after so long: a number with s, m, h or d.
@@ -73,7 +74,9 @@ impl CreateKeyArgs {
         for text in &self.claims {
             let (name, value) =
                 text.split_once('=').with_context(|| format!("--claim {text}: write it as NAME=VALUE"))?;
+            let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
             let value: serde_json::Value = match (value, value.parse::<i64>(), value.parse::<f64>()) {
+                _ if quoted.is_some() => quoted.into(),
                 ("true", ..) => true.into(),
                 ("false", ..) => false.into(),
                 (_, Ok(number), _) => number.into(),
@@ -125,9 +128,11 @@ mod tests {
         }
     }
 
+    /// A tenant whose name is a number in a string field could have no key: quotes were a part of the claim.
     #[test]
     fn claims_are_typed_as_they_look() {
-        let claims = ["a=x", "n=3", "f=0.5", "b=true", "l=x", "l=3", "l=y", "e=", "s=a=b"];
+        let claims =
+            ["a=x", "n=3", "f=0.5", "b=true", "l=x", "l=3", "l=y", "e=", "s=a=b", "q=\"042\"", "o=\""];
         let args = CreateKeyArgs {
             name: String::new(),
             grants: Vec::new(),
@@ -137,8 +142,9 @@ mod tests {
             burst: None,
             per_day: None,
         };
-        let expected =
-            json!({"a": "x", "n": 3, "f": 0.5, "b": true, "l": ["x", 3, "y"], "e": "", "s": "a=b"});
+        let expected = json!({
+            "a": "x", "n": 3, "f": 0.5, "b": true, "l": ["x", 3, "y"], "e": "", "s": "a=b", "q": "042", "o": "\"",
+        });
         assert_eq!(serde_json::Value::from(args.claims().unwrap()), expected);
     }
 }
