@@ -275,6 +275,8 @@ fn a_mistyped_data_directory_is_not_made() {
     let scratch = Scratch::new();
     let absent = scratch.path("absent");
     scratch.fails(&["--data", &absent], &["search", "x"], &["absent"]);
+    let import = ["import", &scratch.path("no.parquet"), "rows"];
+    scratch.fails(&["--data", &absent], &import, &["cannot open", "no.parquet"]);
     assert!(!std::path::Path::new(&absent).exists());
     // A folder of something else became a database, of which was said that it had no collections.
     scratch.write("photos/moon.png", b"\x89PNG");

@@ -1,6 +1,6 @@
 //! Files from and to a local directory.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ragstone_exchange::{ExportOptions, Exported, ImportOptions, Imported};
 use ragstone_server::exchange;
 
@@ -13,5 +13,7 @@ pub(super) fn export(local: &Local, transfer: Transfer<'_>, options: &ExportOpti
 
 pub(super) fn import(local: &Local, transfer: Transfer<'_>, options: &ImportOptions) -> Result<Imported> {
     let Transfer { collection, file, progress } = transfer;
+    // A file that is mistyped makes no database.
+    std::fs::metadata(file).with_context(|| format!("cannot open {}", file.display()))?;
     Ok(exchange::import(local.rag(true)?, collection, file, options, progress)?)
 }
