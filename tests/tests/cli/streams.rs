@@ -64,6 +64,28 @@ fn work_goes_on_where_nobody_reads_of_its_progress() {
     ended(&scratch.command(&place, &["collection", "info", "absent"]).stderr(unread()).output().unwrap(), 1);
 }
 
+/// A million points went in without a word until they were there.
+#[test]
+fn many_writes_tell_how_far_they_are() {
+    crate::in_both_places_without_a_model(|scratch, place| {
+        rows(scratch, place);
+        let line = |id: u64| json!({"id": id, "vector": [1.0, 0.0]}).to_string();
+        let mut lines: Vec<String> = (0..5).map(line).collect();
+        scratch.write("more.jsonl", lines.join("\n").as_bytes());
+        let more = scratch.path("more.jsonl");
+        let upsert = ["points", "upsert", "-c", "rows", &more];
+        let told = |more: &[&str]| ended(&scratch.run(place, &[&upsert[..], more].concat()), 0);
+        assert_eq!(told(&[]), "");
+        let told = told(&["--batch", "2"]);
+        assert!(told.contains("Writing\n") && told.contains("Writing: 5 points in "), "{told}");
+        // What ends it does not say how far it was.
+        lines.push("{".to_owned());
+        scratch.write("more.jsonl", lines.join("\n").as_bytes());
+        let broken = [&upsert[..], &["--batch", "2"]].concat();
+        scratch.fails(place, &broken, &["4 points are written; then: ", "more.jsonl, line 6: "]);
+    });
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn what_a_full_disk_does_not_take_is_an_error() {

@@ -61,15 +61,34 @@ pub(super) fn run(session: &Session, args: &UpsertArgs) -> Result<()> {
         lock().push_back(stand);
         Ok(Some(batch).filter(|batch| !batch.is_empty()))
     };
+    let (progress, mut writes) = (&*session.progress, 0_u64);
     let mut done = |done: PointsDone| {
         let stand = lock().pop_front().unwrap_or_default();
         refused.extend(done.refused.into_iter().map(|(index, reason)| {
             let place = stand.get(index).cloned().unwrap_or_default();
             Refused { place, reason }
         }));
+        let points = done.written.points;
         total.add(done.written);
+        // Of one write alone there is no way to show.
+        writes += 1;
+        match writes {
+            1 => {}
+            2 => {
+                progress.begin("Writing", None, "points");
+                progress.advance(total.points);
+            }
+            _ => progress.advance(points),
+        }
     };
-    session.backend.upsert_all(collection, &mut next, &mut done)?;
+    let written = session.backend.upsert_all(collection, &mut next, &mut done);
+    if writes > 1 {
+        progress.end();
+    }
+    written.map_err(|error| match total.points {
+        0 => error,
+        points => error.context(format!("{points} points are written; then")),
+    })?;
     if session.json {
         session.acknowledge(&Upserted { written: &total, refused: &refused })?;
     } else {
