@@ -21,7 +21,7 @@ pub(super) fn export(session: &Session, args: ExportArgs) -> Result<()> {
     let cancel = CancelToken::new();
     output::on_interrupt(cancel.clone())?;
     let left = |_| "interrupted: no file was written".to_owned();
-    let done = show((session.progress.as_ref(), &cancel), ("Exporting", left), |progress| {
+    let done = show((&*session.progress, &cancel), ("Exporting", left), |progress| {
         session.backend.export(Transfer { collection, file, progress }, &options)
     })?;
     let seconds = started.elapsed().as_secs_f64();
@@ -41,7 +41,7 @@ pub(super) fn import(session: &Session, args: ImportArgs) -> Result<()> {
     let cancel = CancelToken::new();
     output::on_interrupt(cancel.clone())?;
     let left = |rows| format!("interrupted: {} rows are in; the same command writes all", HumanCount(rows));
-    let done = show((session.progress.as_ref(), &cancel), ("Importing", left), |progress| {
+    let done = show((&*session.progress, &cancel), ("Importing", left), |progress| {
         session.backend.import(Transfer { collection, file, progress }, &options)
     })?;
     let seconds = started.elapsed().as_secs_f64();
