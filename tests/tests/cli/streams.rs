@@ -50,6 +50,26 @@ fn what_is_printed_and_not_read_is_the_end_of_the_work() {
     assert_eq!(names, [(&json!("copy"), &json!(1))]);
 }
 
+/// Where nobody read what is wrong, nothing was: `set -o pipefail; ragstone check | head -1` let a script go on.
+#[test]
+fn a_failure_is_one_whether_or_not_it_is_read_of() {
+    let scratch = Scratch::new();
+    let data = scratch.path("data");
+    let place = ["--data", &*data];
+    rows(&scratch, &place);
+    scratch.write("unfit.jsonl", b"{\"id\": 2, \"vector\": [1.0]}\n");
+    let upsert = ["points", "upsert", "-c", "rows", &scratch.path("unfit.jsonl")];
+    ended(&scratch.command(&place, &upsert).stdout(unread()).output().unwrap(), 1);
+    let manifest = std::path::Path::new(&data).join("MANIFEST");
+    let mut bytes = std::fs::read(&manifest).unwrap();
+    bytes[30] ^= 4;
+    std::fs::write(&manifest, bytes).unwrap();
+    let commands: [&[&str]; 2] = [&["check"], &["check", "--json"]];
+    for check in commands {
+        ended(&scratch.command(&place, check).stdout(unread()).output().unwrap(), 1);
+    }
+}
+
 /// `ragstone … 2>&1 | head` ended the work half way, in a panic that nobody read.
 #[test]
 fn work_goes_on_where_nobody_reads_of_its_progress() {

@@ -14,14 +14,10 @@ pub(super) fn run(command: ConfigCommand, json: bool) -> Result<()> {
     match command {
         ConfigCommand::Check(args) => {
             let resolved = args.resolve()?;
-            if json {
-                print_json(&resolved)?
-            } else {
-                print(&resolved)?
-            }
             // What holds is of use also to those who are then told what is wrong with it.
+            let told = if json { print_json(&resolved) } else { print(&resolved) };
             serve::generate_models(&resolved)?;
-            resolved.settings.check().map_err(|error| serve::explained(&resolved, error))
+            resolved.settings.check().map_err(|error| serve::explained(&resolved, error)).and(told)
         }
     }
 }

@@ -116,10 +116,10 @@ pub(super) fn run(session: &Session, args: &IngestArgs) -> Result<()> {
         "--title is that of one document: give its file alone, not a folder and not a file of records"
     );
     let summary = sync.run(session, scan)?;
-    if session.json {
-        session.acknowledge(&summary)?;
+    let told = if session.json {
+        session.acknowledge(&summary)
     } else {
-        output::line(format_args!("{collection} in {}: {}", session.backend.place(), summary.line()))?;
-    }
-    summary.outcome()
+        output::line(format_args!("{collection} in {}: {}", session.backend.place(), summary.line()))
+    };
+    summary.outcome().and(told)
 }

@@ -45,8 +45,8 @@ pub(super) fn show(session: &Session, operation: &OperationView) -> Result<()> {
 /// Shows how far an operation is, until it has ended, and how it ended; that it did not succeed is a failure of the command.
 pub(super) fn follow(session: &Session, id: &str) -> Result<()> {
     let ended = session.backend.watch(id, session.progress.as_ref())?;
-    show(session, &ended)?;
-    outcome(&ended)
+    let told = show(session, &ended);
+    outcome(&ended).and(told)
 }
 
 fn outcome(ended: &OperationView) -> Result<()> {

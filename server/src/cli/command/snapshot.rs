@@ -10,7 +10,7 @@ use chrono::{DateTime, SecondsFormat};
 use indicatif::HumanBytes;
 use ragstone::{CancelToken, Db};
 use ragstone_rag::progress::Progress;
-use ragstone_snapshot::{Error, Repository, RestoreRequest, Snapshot};
+use ragstone_snapshot::{DamagedObject, Error, Repository, RestoreRequest, Snapshot, VerifiedSnapshot};
 use serde_json::{Value, json};
 
 use crate::cli::args::{InPlace, RestoreArgs, SnapshotArgs, SnapshotCommand};
@@ -145,33 +145,33 @@ fn verify(work: &Work<'_>, place: &InPlace, name: Option<String>) -> Result<()> 
         None => repository.newest().with_context(|| format!("--at {}", place.at))?.name,
     };
     let found = work.show("verifying", |progress| repository.verify(&name, progress))?;
+    let told = verified(work, &name, &found);
+    if found.damaged.is_empty() { told } else { bail!("snapshot {name} is damaged") }
+}
+
+fn verified(work: &Work<'_>, name: &str, found: &VerifiedSnapshot) -> Result<()> {
     let gap = found.gap.map(|gap| json!({ "from": gap.from, "to": gap.to }));
-    let damaged: Vec<Value> = found
-        .damaged
-        .iter()
-        .map(|damaged| json!({ "object": damaged.object, "reason": damaged.reason }))
-        .collect();
     if work.json {
-        output::json(&json!({
+        let damaged = |of: &DamagedObject| json!({ "object": of.object, "reason": of.reason });
+        return output::json(&json!({
             "name": name,
             "objects": found.objects,
             "bytes": found.bytes,
             "restorable_until": found.position,
             "gap": gap,
-            "damaged": damaged,
-        }))?;
-    } else {
-        let (objects, bytes, position) = (found.objects, HumanBytes(found.bytes), found.position);
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{name}: {objects} objects, {bytes}; restorable up to position {position}")?;
-        for damaged in &found.damaged {
-            writeln!(out, "  {}: {}", damaged.object, damaged.reason)?;
-        }
-        if let Some(gap) = found.gap {
-            writeln!(out, "  the archived log lacks the writes {} to {}", gap.from, gap.to)?;
-        }
+            "damaged": found.damaged.iter().map(damaged).collect::<Vec<_>>(),
+        }));
     }
-    if damaged.is_empty() { Ok(()) } else { bail!("snapshot {name} is damaged") }
+    let (objects, bytes, position) = (found.objects, HumanBytes(found.bytes), found.position);
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{name}: {objects} objects, {bytes}; restorable up to position {position}")?;
+    for damaged in &found.damaged {
+        writeln!(out, "  {}: {}", damaged.object, damaged.reason)?;
+    }
+    if let Some(gap) = found.gap {
+        writeln!(out, "  the archived log lacks the writes {} to {}", gap.from, gap.to)?;
+    }
+    Ok(())
 }
 
 fn delete(work: &Work<'_>, place: &InPlace, names: &[String]) -> Result<()> {

@@ -89,13 +89,13 @@ pub(super) fn run(session: &Session, args: &UpsertArgs) -> Result<()> {
         0 => error,
         points => error.context(format!("{points} points are written; then")),
     })?;
-    if session.json {
-        session.acknowledge(&Upserted { written: &total, refused: &refused })?;
+    let told = if session.json {
+        session.acknowledge(&Upserted { written: &total, refused: &refused })
     } else {
-        told(session, &total, "written")?;
-    }
+        told(session, &total, "written")
+    };
     if refused.is_empty() {
-        return Ok(());
+        return told;
     }
     let shown =
         refused.iter().take(REFUSED_SHOWN).map(|point| format!("\n  {}: {}", point.place, point.reason));
