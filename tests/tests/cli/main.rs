@@ -312,6 +312,27 @@ fn damage_is_named_repaired_and_told() {
     assert_eq!(scratch.json(&place, &["collection", "list"])["collections"][0]["name"], "notes");
 }
 
+/// It was in no list, and nobody said why.
+#[test]
+fn a_damaged_collection_is_named_by_whatever_leaves_it_out() {
+    let scratch = Scratch::new();
+    let data = scratch.path("data");
+    let db = ragstone::Db::open(&data).unwrap();
+    let notes = db.create_collection("notes", ragstone::Schema::new(2).unwrap()).unwrap();
+    notes.upsert(vec![ragstone::Point::new(1, [1.0, 0.0])]).unwrap();
+    db.flush().unwrap();
+    drop((notes, db));
+    let is_segment = |file: &std::fs::DirEntry| file.file_name().to_str().unwrap().starts_with("segment-");
+    let mut files = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap());
+    let segment = files.find(is_segment).unwrap().path();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[3] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let listed = scratch.run(&["--data", &data], &["collection", "list"]);
+    let told = String::from_utf8(listed.stderr).unwrap();
+    assert!(listed.status.success() && told.contains("collection `notes` is left out"), "{told}");
+}
+
 #[test]
 fn a_directory_that_a_server_has_open_says_so() {
     let scratch = Scratch::new();

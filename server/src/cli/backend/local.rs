@@ -37,7 +37,7 @@ use super::{
     TokenCountsView, Transfer, WriteView,
 };
 use crate::cli::args::Place;
-use crate::cli::{json, pdf};
+use crate::cli::{json, output, pdf};
 
 /// A directory, opened at the first operation that needs it: embedding a text locks no database.
 pub(super) struct Local {
@@ -73,6 +73,11 @@ impl Local {
             ),
             error => anyhow::Error::new(error).context(format!("--data {}", self.data.display())),
         })?;
+        // It stands in a log, which a command has not: nobody would know why it is in no list.
+        for (name, damage) in db.damaged() {
+            let damage = ragstone::Error::from(damage);
+            output::note(format_args!("collection `{name}` is left out, see `ragstone check`: {damage}"));
+        }
         let rag = || Rag::new(db, self.models.clone()).with_pdf_program(pdf::program());
         Ok(self.rag.get_or_init(rag))
     }
