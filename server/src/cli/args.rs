@@ -108,7 +108,7 @@ impl Arguments {
             (false, true, _) => self.place.url = None,
             _ => {}
         }
-        // What is typed as nothing is a script's variable that is not set: it was to name a place, and not the one that is meant without it.
+        // What is typed as nothing is a script's variable that is not set. It was to name a place, and not that which is meant without it.
         if is_typed("url") && self.place.url.as_deref() == Some("") {
             return conflict("--url is empty: name a server, or leave it out to work on a directory");
         }

@@ -22,8 +22,8 @@ pub(crate) fn line(text: impl Display) -> Result<()> {
     Ok(writeln!(io::stdout(), "{text}")?)
 }
 
-/// Tells a line on standard error, where that can be had: no work ends because nobody listens there (`ragstone … 2>&1 | head`), as it does
-/// with `eprintln!`, which panics.
+/// Tells a line on standard error, if that can be: no work ends because nobody listens there (`ragstone … 2>&1 | head`), as it does with
+/// `eprintln!`, which panics.
 pub(crate) fn note(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }

@@ -27,7 +27,8 @@ pub(crate) struct EvalArgs {
     /// Which documents answer which questions, as tab-separated values.
     #[arg(long, value_name = "FILE")]
     pub(crate) qrels: PathBuf,
-    /// How chunks are found: dense (by meaning), text (by word) or hybrid (by both); of several, with commas between them, each is measured, and with --json a line of its own.
+    /// How chunks are found: dense (by meaning), text (by word) or hybrid (by both); of several, with commas between them, each is
+    /// measured, and with --json is a line of its own.
     #[arg(long, default_value = "hybrid", value_delimiter = ',', value_name = "MODE")]
     pub(crate) mode: Vec<RetrievalMode>,
     /// How many chunks users ask for: finding so many is what is timed, and recall is counted among so many documents, too.

@@ -29,7 +29,8 @@ pub(crate) struct IngestArgs {
     /// The model of the collection, if it is made by this command; all-MiniLM-L6-v2, or the server's own, by default.
     #[arg(long, value_name = "MODEL", default_value = "", hide_default_value = true)]
     pub(crate) model: String,
-    /// A field that every chunk gets, for filters; may be repeated. true, false and numbers are typed, unless they are quoted twice: 'code="007"'.
+    /// A field that every chunk gets, for filters; may be repeated. true, false and numbers are typed, unless they are quoted twice:
+    /// 'code="007"'.
     #[arg(long = "field", value_name = "NAME=VALUE")]
     pub(crate) fields: Vec<String>,
     /// What a document is called, of which the file is given alone: embedded and found by word with each of its chunks. Records have titles of their own.

@@ -95,8 +95,8 @@ fn rate(rows: u64, seconds: f64) -> String {
     format!("{} rows in {seconds:.1} s, {rate} a second", HumanCount(rows))
 }
 
-/// Does it, and shows how far it is. Cancelled, it ends behind the batch that is under way, and tells what is left of so many rows. Killed, as
-/// Ctrl-C would do it, it leaves the beginning of a file.
+/// Does it, and shows how far it is. Cancelled, it ends behind the batch that is under way, and tells what is left, of so many rows. A
+/// process that Ctrl-C kills would leave the beginning of a file.
 fn show<T>(
     (bars, cancel): (&dyn ragstone_rag::progress::Progress, &CancelToken),
     (what, left): (&str, impl FnOnce(u64) -> String),

@@ -55,7 +55,7 @@ impl Work<'_> {
         self.show_until(&cancel, what, run)
     }
 
-    /// The same, until it is cancelled. A process that is killed leaves its mark at the place, which holds up those who come next for an hour.
+    /// The same, until it is cancelled. A process that is killed leaves its mark at the place, which holds up others for an hour.
     fn show_until<T>(
         &self,
         cancel: &CancelToken,
