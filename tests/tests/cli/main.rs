@@ -280,12 +280,13 @@ fn a_mistyped_data_directory_is_not_made() {
     assert!(!std::path::Path::new(&absent).exists());
     // A folder of something else became a database, of which was said that it had no collections.
     scratch.write("photos/moon.png", b"\x89PNG");
+    scratch.write("photos/LOCK", b"");
     let photos = scratch.path("photos");
     scratch.fails(&["--data", &photos], &["collection", "list"], &["photos", "no database"]);
     scratch.fails(&["--data", &photos], &["points", "count"], &["photos", "no database"]);
     let picture = scratch.path("photos/moon.png");
     scratch.fails(&["--data", &picture], &["collection", "list"], &["moon.png", "no such directory"]);
-    assert_eq!(std::fs::read_dir(&photos).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(&photos).unwrap().count(), 2);
 }
 
 #[test]

@@ -53,9 +53,11 @@ impl Local {
     }
 
     /// Whether the directory has a database, be it damaged or half restored. What may not be looked at may have one: opening it says why.
+    /// `LOCK` is no sign of one: a restore that is refused leaves it in any folder, and other stores have such a file.
     fn has_database(&self) -> bool {
         let may_be_there = |error: Error| error.kind() != ErrorKind::NotADirectory;
-        ["MANIFEST", "LOCK"].iter().any(|name| self.data.join(name).try_exists().unwrap_or_else(may_be_there))
+        let mut signs = ["MANIFEST", "MANIFEST.copy", "RESTORE"].map(|name| self.data.join(name)).into_iter();
+        signs.any(|sign| sign.try_exists().unwrap_or_else(may_be_there))
     }
 
     /// The open database. Only operations that write may make one: a mistyped `--data` is an error, be there no directory or another.
