@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 use crate::cli::args::{InPlace, RestoreArgs, SnapshotArgs, SnapshotCommand};
 use crate::cli::output;
 
+/// What is told of the rest of most work that is interrupted.
+const REST: &str = "the same command does the rest";
+
 /// What these commands work with.
 pub(super) struct Work<'a> {
     pub(super) data: &'a Path,
@@ -44,22 +47,22 @@ impl Work<'_> {
         Db::open(self.data).with_context(|| format!("--data {place}"))
     }
 
-    /// Does something long, and shows how far it is, until it is interrupted.
+    /// Does something long, and shows how far it is, until it is interrupted. Then it tells what becomes of the rest.
     fn show<T>(
         &self,
-        what: &str,
+        (what, rest): (&str, &str),
         run: impl FnOnce(&mut dyn FnMut(ragstone_snapshot::Progress) -> ControlFlow<()>) -> Result<T, Error>,
     ) -> Result<T> {
         let cancel = CancelToken::new();
         output::on_interrupt(cancel.clone())?;
-        self.show_until(&cancel, what, run)
+        self.show_until(&cancel, (what, rest), run)
     }
 
     /// The same, until it is cancelled. A process that is killed leaves its mark at the place, which holds up others for an hour.
     fn show_until<T>(
         &self,
         cancel: &CancelToken,
-        what: &str,
+        (what, rest): (&str, &str),
         run: impl FnOnce(&mut dyn FnMut(ragstone_snapshot::Progress) -> ControlFlow<()>) -> Result<T, Error>,
     ) -> Result<T> {
         let (mut begun, mut shown) = (false, 0);
@@ -76,7 +79,7 @@ impl Work<'_> {
             self.progress.end();
         }
         result.map_err(|error| match error {
-            Error::Cancelled => output::interrupted("interrupted; the same command does the rest"),
+            Error::Cancelled => output::interrupted(format!("interrupted: {rest}")),
             error => error.into(),
         })
     }
@@ -85,7 +88,7 @@ impl Work<'_> {
 fn take(work: &Work<'_>, to: &str, name: Option<&str>) -> Result<()> {
     let db = work.database()?;
     let repository = Repository::open_or_make(to)?;
-    let taken = work.show("taking a snapshot", |progress| repository.take(&db, name, progress))?;
+    let taken = work.show(("taking a snapshot", REST), |progress| repository.take(&db, name, progress))?;
     let (snapshot, uploaded) = (&taken.snapshot, taken.uploaded);
     if work.json {
         let mut shown = described(snapshot);
@@ -101,7 +104,7 @@ fn take(work: &Work<'_>, to: &str, name: Option<&str>) -> Result<()> {
 fn archive(work: &Work<'_>, to: &str) -> Result<()> {
     let db = work.database()?;
     let repository = Repository::open_or_make(to)?;
-    let archived = work.show("archiving the log", |progress| repository.archive(&db, progress))?;
+    let archived = work.show(("archiving the log", REST), |progress| repository.archive(&db, progress))?;
     let gap = archived.gap.map(|gap| json!({ "from": gap.from, "to": gap.to }));
     if work.json {
         return output::json(&json!({
@@ -144,7 +147,8 @@ fn verify(work: &Work<'_>, place: &InPlace, name: Option<String>) -> Result<()> 
         Some(name) => name,
         None => repository.newest().with_context(|| format!("--at {}", place.at))?.name,
     };
-    let found = work.show("verifying", |progress| repository.verify(&name, progress))?;
+    let what = ("verifying", "the same command begins anew");
+    let found = work.show(what, |progress| repository.verify(&name, progress))?;
     let told = verified(work, &name, &found);
     if found.damaged.is_empty() { told } else { bail!("snapshot {name} is damaged") }
 }
@@ -181,7 +185,9 @@ fn delete(work: &Work<'_>, place: &InPlace, names: &[String]) -> Result<()> {
 }
 
 fn collect(work: &Work<'_>, repository: &Repository, deleted: &[String]) -> Result<()> {
-    let collected = work.show("removing", |progress| repository.collect_garbage(progress))?;
+    // Run again, `snapshot delete` would find nothing of that name.
+    let what = ("removing", "`ragstone snapshot collect` does the rest");
+    let collected = work.show(what, |progress| repository.collect_garbage(progress))?;
     if work.json {
         return output::json(&json!({
             "deleted": deleted,
@@ -199,7 +205,7 @@ pub(super) fn restore(work: &Work<'_>, args: RestoreArgs) -> Result<()> {
     let repository = Repository::open(&args.from)?;
     let request = RestoreRequest { snapshot: args.snapshot, until: args.until };
     let restored = work
-        .show("restoring", |progress| repository.restore(&request, work.data, progress))
+        .show(("restoring", REST), |progress| repository.restore(&request, work.data, progress))
         .map_err(|error| match error.downcast_ref::<Error>() {
             Some(Error::Undecided { .. }) => error.context("--snapshot"),
             _ => error,
@@ -253,7 +259,9 @@ mod tests {
         let repository = Repository::open_or_make(folder.path().join("copies").to_str().unwrap()).unwrap();
         let work = Work { data: &data, progress: Arc::new(Silent), json: false };
         let take = |cancel: &CancelToken| {
-            work.show_until(cancel, "taking a snapshot", |progress| repository.take(&db, Some("a"), progress))
+            work.show_until(cancel, ("taking a snapshot", REST), |progress| {
+                repository.take(&db, Some("a"), progress)
+            })
         };
         let cancel = CancelToken::new();
         cancel.cancel();
