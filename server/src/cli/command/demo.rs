@@ -112,7 +112,7 @@ fn program_at(place: &Place) -> String {
 
 /// A word of a command as a shell takes it.
 fn word(text: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-:@%+=,".contains(c);
+    let is_plain = |c: char| c.is_alphanumeric() || std::path::is_separator(c) || "._-:@%+=,".contains(c);
     if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 

@@ -70,7 +70,7 @@ pub(super) fn run(session: &Session, args: &UpsertArgs) -> Result<()> {
         }));
         let points = done.written.points;
         total.add(done.written);
-        // Of one write alone there is no way to show.
+        // A single write shows no progress.
         writes += 1;
         match writes {
             1 => {}
