@@ -134,7 +134,7 @@ fn a_file_may_have_a_name_that_is_no_text() {
     let place = ["--data", &*data];
     rows(&scratch, &place);
     let file = std::path::Path::new(&data).with_file_name(OsStr::from_bytes(b"\xff.parquet"));
-    let export = scratch.command(&place, &["--json", "export", "rows"]).arg(&file).output().unwrap();
+    let export = scratch.command(&place, &["--json", "export", "rows"]).arg(file).output().unwrap();
     ended(&export, 0);
     let told: serde_json::Value = serde_json::from_slice(&export.stdout).unwrap();
     assert!(told["file"].as_str().unwrap().ends_with("\u{fffd}.parquet"), "{told}");
