@@ -13,6 +13,9 @@
 //! | a re-embedding in `Running` | runs on: the database knows how far it is |
 //! | any other in `Running` | `Failed`, ABORTED: it was cut off |
 //!
+//! A snapshot has the operation that takes it in `Running`. In what is restored from it that one is `Failed` as well, but nothing failed there: by
+//! the [lineage](ragstone::Lineage) that each keeps, what came with a copy is in no count of failures, and wakes nobody.
+//!
 //! **Invariants.** At most one operation of a kind runs on a target. What has ended never changes. The last [`OPERATIONS_KEPT_MAX`] that
 //! ended are kept. Each that ends is told: to whoever watches it, to the log, and counted for metrics ([`Tallies`]).
 
@@ -50,6 +53,7 @@ pub(crate) struct Operations {
 
 struct Shared {
     db: Db,
+    lineage: String,
     /// Held for moments: whoever asks for an operation may be on a thread of the runtime.
     known: Mutex<Known>,
     changing: Mutex<()>,
@@ -94,26 +98,33 @@ impl Operations {
     pub(crate) fn open(db: Db) -> (Operations, Vec<Operation>) {
         let mut known = Known::default();
         let mut resumable = Vec::new();
+        let lineage = db.lineage().to_string();
         for (key, attribute) in db.attributes(PREFIX) {
             let Some(mut operation) = Operation::read(&attribute.value) else {
                 tracing::warn!(key, "an operation that cannot be read is passed over");
                 continue;
             };
+            let is_copied = operation.is_copied(&lineage);
             if operation.state == State::Running {
                 if operation.asked.kind.resumes() {
+                    // It is this database's from here on.
+                    operation.lineage = Some(lineage.clone());
                     resumable.push(operation.clone());
                 } else {
-                    let failure = match operation.cancel_requested {
-                        true => Failure::Cancelled,
-                        false => status::operation_cut_off().into(),
-                    };
-                    operation.end(Err(failure), now_us());
+                    operation.cut_off(is_copied, now_us());
                     keep(&db, &operation);
-                    tell(&operation);
-                    known.tallies.count(&operation);
+                    if is_copied {
+                        let (id, kind) = (&operation.id, operation.asked.kind.name());
+                        tracing::info!(id, kind, "an operation came with the copy, and does not go on");
+                    } else {
+                        tell(&operation);
+                        known.tallies.count(&operation);
+                    }
                 }
             }
-            known.tallies.remember(&operation);
+            if !is_copied || operation.state == State::Succeeded {
+                known.tallies.remember(&operation);
+            }
             let (id, cancel) = (operation.id.clone(), CancelToken::new());
             if operation.cancel_requested {
                 cancel.cancel();
@@ -122,7 +133,7 @@ impl Operations {
             known.operations.insert(id, entry);
         }
         let (known, changing, running) = (Mutex::new(known), Mutex::new(()), watch::Sender::new(0));
-        (Operations { shared: Arc::new(Shared { db, known, changing, running }) }, resumable)
+        (Operations { shared: Arc::new(Shared { db, lineage, known, changing, running }) }, resumable)
     }
 
     /// Begins an operation. The job gets what it reports to, and ends early when its token is cancelled; what it fails with is
@@ -171,7 +182,8 @@ impl Operations {
         let now = now_us();
         let last = known.operations.last_key_value().and_then(|(id, _)| u64::from_str_radix(id, 16).ok());
         let id = format!("{:016x}", now.max(last.map_or(0, |last| last + 1)));
-        Ok((Operation::begun(id, asked, now), Counted::new(&self.shared)))
+        let lineage = self.shared.lineage.clone();
+        Ok((Operation::begun(id, asked, lineage, now), Counted::new(&self.shared)))
     }
 
     /// Goes on with an operation that ran when the last server stopped.

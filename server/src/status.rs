@@ -47,7 +47,7 @@ pub(crate) use self::call::{
 };
 pub(crate) use self::models::{model_loading, model_not_allowed};
 pub(crate) use self::operations::{
-    exchange, no_exchange_folder, operation_cancelled, operation_cut_off, operation_exists,
+    exchange, no_exchange_folder, operation_cancelled, operation_copied, operation_cut_off, operation_exists,
     operation_not_found, operation_running, snapshot, snapshot_damaged, store_not_allowed,
     too_many_operations,
 };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tonic::Status;
 
 use super::Outcome;
+use crate::status;
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -116,6 +117,10 @@ pub(crate) struct Operation {
     /// Whether it was asked to end: kept before that is answered, so that no stop of the server forgets it.
     #[serde(default)]
     pub(crate) cancel_requested: bool,
+    /// The [lineage](ragstone::Lineage) of the database that it runs in. One that was restored from a copy has another than what came with the copy.
+    /// None of what was kept by a release that did not note it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lineage: Option<String>,
     pub(crate) progress: Progress,
     pub(crate) error: Option<Problem>,
     pub(crate) started_us: u64,
@@ -124,12 +129,13 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
-    pub(super) fn begun(id: String, asked: Asked, now_us: u64) -> Self {
+    pub(super) fn begun(id: String, asked: Asked, lineage: String, now_us: u64) -> Self {
         Self {
             id,
             asked,
             state: State::Running,
             cancel_requested: false,
+            lineage: Some(lineage),
             progress: Progress::default(),
             error: None,
             started_us: now_us,
@@ -140,6 +146,21 @@ impl Operation {
 
     pub(crate) fn has_ended(&self) -> bool {
         self.state != State::Running
+    }
+
+    /// Whether it came with the copy that the database of this lineage was restored from.
+    pub(super) fn is_copied(&self, lineage: &str) -> bool {
+        self.lineage.as_deref().is_some_and(|of| of != lineage)
+    }
+
+    /// Ends one that a start of the server found under way, and nothing goes on with.
+    pub(super) fn cut_off(&mut self, is_copied: bool, now_us: u64) {
+        let failure = match (self.cancel_requested, is_copied) {
+            (true, _) => Failure::Cancelled,
+            (false, true) => status::operation_copied().into(),
+            (false, false) => status::operation_cut_off().into(),
+        };
+        self.end(Err(failure), now_us);
     }
 
     /// Ends it. What has ended stays as it is.

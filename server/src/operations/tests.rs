@@ -152,6 +152,67 @@ async fn what_ran_when_the_server_stopped_goes_on_or_was_cut_off() {
     }
 }
 
+/// A snapshot has the operation that takes it as one that runs. A server that was restored from it once began with a failure, and woke
+/// somebody for an hour.
+#[tokio::test]
+async fn what_came_with_a_copy_is_shown_and_wakes_nobody() {
+    use ragstone_snapshot::{Repository, RestoreRequest, quietly};
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (store, data) = (place("snapshots"), place("restored"));
+    let db = Db::open(place("data")).unwrap();
+    let (operations, _) = Operations::open(db.clone());
+    let broken = |_: &super::Report, _: &CancelToken| Err(status::snapshot_damaged("broken".into()));
+    let fails = operations.begin(asked(Kind::VerifySnapshot, "a"), broken).unwrap();
+    end(&operations, &fails.id).await;
+    let (_held, job) = waiting();
+    let reembed = operations.begin(asked(Kind::Reembed, "a"), job).unwrap();
+    let (to, from) = (store.clone(), db.clone());
+    let takes = operations.begin(asked(Kind::TakeSnapshot, &store), move |_, _| {
+        let repository = Repository::open_or_make(&to).map_err(status::snapshot)?;
+        repository.take(&from, None, quietly).map_err(status::snapshot)?;
+        Ok(Outcome::new())
+    });
+    let takes = takes.unwrap();
+    assert_eq!(end(&operations, &takes.id).await.state, State::Succeeded);
+    operations.cancel(&reembed.id).unwrap();
+
+    let restoring = tokio::task::spawn_blocking(move || {
+        Repository::open(&store).unwrap().restore(&RestoreRequest::newest(), &data, quietly).unwrap();
+        Db::open(&data).unwrap()
+    });
+    let restored = restoring.await.unwrap();
+    // A restart finds the same.
+    for _ in 0..2 {
+        let lines = Lines::begin();
+        let (copy, resumable) = Operations::open(restored.clone());
+        let cut_off = copy.get(&takes.id).unwrap();
+        let problem = cut_off.error.unwrap();
+        assert_eq!((cut_off.state, problem.code), (State::Failed, Code::Aborted as i32));
+        assert!(problem.message.contains("when the copy was made"), "{}", problem.message);
+        assert_eq!(copy.get(&fails.id).unwrap().state, State::Failed);
+        for kind in [Kind::TakeSnapshot, Kind::VerifySnapshot] {
+            assert_eq!(tally(&copy, kind), Tally::default(), "{kind:?}");
+        }
+        assert!(!lines.text().contains("WARN"), "{}", lines.text());
+        assert_eq!(resumable.iter().map(|of| &of.id).collect::<Vec<_>>(), [&reembed.id]);
+    }
+    // What goes on here, or is begun, is told of as ever.
+    let (copy, _) = Operations::open(restored.clone());
+    copy.resume(&reembed.id, |_, _| Err(status::snapshot_damaged("broken".into())));
+    let failed = end(&copy, &reembed.id).await;
+    let (_held, job) = waiting();
+    let dies = copy.begin(asked(Kind::Import, "c"), job).unwrap();
+    let (later, _) = Operations::open(restored);
+    let reembedded = Tally { last_failure_us: Some(failed.updated_us), ..Tally::default() };
+    assert_eq!(tally(&later, Kind::Reembed), reembedded);
+    let cut_off = later.get(&dies.id).unwrap();
+    let imported = Tally { failed: 1, last_failure_us: Some(cut_off.updated_us), ..Tally::default() };
+    assert_eq!(tally(&later, Kind::Import), imported);
+    copy.cancel(&dies.id).unwrap();
+    end(&copy, &dies.id).await;
+}
+
 /// An answer that it is being cancelled was once forgotten by a server that stopped at that moment, and the collection moved after all.
 #[tokio::test]
 async fn a_cancellation_that_was_answered_survives_a_stop_and_a_crash() {

@@ -54,6 +54,14 @@ pub(crate) fn operation_cut_off() -> Status {
     interrupted("the server stopped while the operation was under way; begin it again")
 }
 
+/// The database was restored from a copy that was made while the operation ran, or was repaired since.
+pub(crate) fn operation_copied() -> Status {
+    interrupted(
+        "the operation was under way when the copy was made that this database was restored from, or before its repair; begin it again if it \
+         is still wanted",
+    )
+}
+
 /// A job saw that it is to end.
 pub(crate) fn operation_cancelled() -> Status {
     interrupted("the operation was asked to end")
