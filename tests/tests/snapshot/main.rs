@@ -120,10 +120,15 @@ fn copies_and_moments(place: &Place<'_>) {
     let archived = place.json(&["snapshot", "archive", "--data", &data, "--to", "URL"]);
     assert!(archived["uploaded"].as_u64().unwrap() > 0 && archived["gap"].is_null(), "{archived}");
 
-    let names = place.json(&["snapshot", "list", "--at", "URL"]);
-    let names: Vec<&str> =
-        names["snapshots"].as_array().unwrap().iter().map(|found| found["name"].as_str().unwrap()).collect();
+    let listed = place.json(&["snapshot", "list", "--at", "URL"]);
+    let each = |key: &str| -> Vec<&str> {
+        listed["snapshots"].as_array().unwrap().iter().map(|found| found[key].as_str().unwrap()).collect()
+    };
+    let names = each("name");
     assert_eq!(names, ["first", same["name"].as_str().unwrap()]);
+    // Of one length, so that the last of them as texts is the newest: operators tell the age of the last copy by it.
+    let created = each("created");
+    assert!(created[0] < created[1] && created.iter().all(|at| at.len() == 27), "{created:?}");
     let verified = place.json(&["snapshot", "verify", "first", "--at", "URL"]);
     assert_eq!(verified["restorable_until"], archived["position"]);
     assert!(verified["damaged"].as_array().unwrap().is_empty(), "{verified}");
