@@ -5,6 +5,7 @@
 
 mod fields;
 mod lists;
+mod texts;
 mod vectors;
 
 use arrow_array::cast::AsArray;
@@ -17,6 +18,7 @@ use ragstone::{DEFAULT_VECTOR, Point, PointId, Vector};
 use crate::layout::{Column, Role};
 
 pub(crate) use lists::{first_length, size_bytes};
+pub(crate) use texts::rows_at_once;
 
 /// What is wrong with a row.
 #[derive(Debug)]

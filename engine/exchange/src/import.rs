@@ -22,9 +22,6 @@ use crate::progress::{Callback, Progress, tell};
 use crate::read::Opened;
 use crate::seam::Sink;
 
-/// Rows that are decoded at once.
-const ROWS_AT_ONCE: usize = 1_024;
-
 /// What an import did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -120,8 +117,10 @@ impl Coming<'_> {
         let mut seen = 0;
         for batch in batches {
             let batch = batch.map_err(|error| import.failed(error))?;
-            for from in (0..batch.num_rows()).step_by(ROWS_AT_ONCE) {
-                let slice = batch.slice(from, ROWS_AT_ONCE.min(batch.num_rows() - from));
+            let mut from = 0;
+            while from < batch.num_rows() {
+                let slice = batch.slice(from, decode::rows_at_once(&batch, from));
+                from += slice.num_rows();
                 let first = Some(seen).filter(|_| options.number_rows);
                 let points =
                     decode::rows(&slice, &columns, first).map_err(|wrong| import.wrong(seen, wrong))?;

@@ -3,10 +3,12 @@
 //! A file comes from anybody. What its reader says of a damaged one is an error here; where it panics instead, which happens, the panic
 //! is caught and is an error, too.
 //!
-//! **Memory.** Of Parquet a page of each column is in memory, of Arrow a batch as it is in the file, or a part of a large one (`sliced.rs`).
+//! **Memory.** Of Parquet a page of each column is in memory, with its texts as they are in it (`texts.rs`), of Arrow a batch as it is in the
+//! file, or a part of a large one (`sliced.rs`).
 
 mod blocks;
 mod sliced;
+mod texts;
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
@@ -18,6 +20,8 @@ use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_schema::SchemaRef;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Type as PhysicalType;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
 use crate::error::{Error, Result};
 use crate::format::Format;
@@ -118,11 +122,13 @@ impl Opened {
                     Box::new(reader.map(|batch| batch.map_err(told)))
                 }
                 Kind::Parquet => {
-                    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(told)?;
+                    let read = ArrowReaderMetadata::load(&file, Default::default()).map_err(told)?;
+                    let builder =
+                        ParquetRecordBatchReaderBuilder::new_with_metadata(file, texts::as_views(read));
                     let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
                     let groups = builder.metadata().row_groups();
                     let size =
-                        rows_at_once(groups.iter().map(|group| (group.total_byte_size(), group.num_rows())));
+                        rows_at_once(groups.iter().map(|group| (value_bytes(group), group.num_rows())));
                     let builder = builder.with_projection(mask).with_batch_size(size as usize);
                     Box::new(builder.build().map_err(told)?.map(|batch| batch.map_err(told)))
                 }
@@ -156,6 +162,23 @@ fn rows_at_once(groups: impl Iterator<Item = (i64, i64)>) -> u64 {
     (BYTES_AT_ONCE / largest.max(1)).clamp(1, ROWS_AT_ONCE)
 }
 
+/// Bytes of a group's values, about: as they are in the file, or each by itself, as equal ones may be there as one: a million vectors of zeros
+/// are some kilobytes.
+fn value_bytes(group: &RowGroupMetaData) -> i64 {
+    let width = |column: &ColumnChunkMetaData| match column.column_type() {
+        PhysicalType::BOOLEAN => 1,
+        PhysicalType::INT32 | PhysicalType::FLOAT => 4,
+        PhysicalType::INT64 | PhysicalType::DOUBLE => 8,
+        PhysicalType::INT96 => 12,
+        // A view of it.
+        PhysicalType::BYTE_ARRAY => 16,
+        PhysicalType::FIXED_LEN_BYTE_ARRAY => i64::from(column.column_descr().type_length()),
+    };
+    let bytes = |column: &ColumnChunkMetaData| column.num_values().saturating_mul(width(column));
+    let each = group.columns().iter().map(bytes).fold(0, i64::saturating_add);
+    group.total_byte_size().max(each)
+}
+
 fn open(path: &Path) -> Result<File> {
     File::open(path).map_err(Error::io("open", path))
 }
@@ -181,7 +204,33 @@ fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, String>) -> Result<T
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array};
+    use arrow_schema::{DataType, Field};
+    use parquet::arrow::ArrowWriter;
+
     use super::*;
+
+    /// A dictionary has equal numbers once, and what they become was read thousands of rows at a time.
+    #[test]
+    fn vectors_that_are_nothing_in_the_file_are_counted_as_they_become() {
+        const DIMENSION: usize = 4_096;
+        const ROWS: usize = 1_000;
+        let item = Arc::new(Field::new("item", DataType::Float32, true));
+        let values: ArrayRef = Arc::new(Float32Array::from(vec![0.5; ROWS * DIMENSION]));
+        let vectors: ArrayRef = Arc::new(FixedSizeListArray::new(item, DIMENSION as i32, values, None));
+        let batch = RecordBatch::try_from_iter([("vector", vectors)]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vectors.parquet");
+        let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        assert!(std::fs::metadata(&path).unwrap().len() < 1 << 20);
+        let batches = Opened::open(&path, Format::Parquet).unwrap().batches(&[0]).unwrap();
+        let rows: Vec<usize> = batches.map(|batch| batch.unwrap().num_rows()).collect();
+        assert_eq!(rows, [512, 488]);
+    }
 
     #[test]
     fn the_group_with_the_largest_rows_says_how_many_are_read_at_once() {

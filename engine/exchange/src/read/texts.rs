@@ -1,0 +1,118 @@
+//! Texts of Parquet files, read as views of their pages.
+//!
+//! **Problem.** A dictionary's page has a text once, however many rows have it. A reader that writes the text of each row out makes gigabytes of a
+//! file of megabytes, before anybody sees a row.
+//!
+//! **Idea.** As views, the texts of a batch take sixteen bytes each, and beside them are the pages, as they are in the file. What becomes rows of
+//! it at once is counted with the texts (`decode/texts.rs`).
+//!
+//! Texts that the file codes by what they share with the one before (`DELTA_BYTE_ARRAY`) are written out all the same. So are those of columns
+//! that only the Arrow schema in the file calls texts: of what views are made of, the reader checks only what the file itself says is UTF-8.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, FieldRef, Fields, Schema};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::basic::ConvertedType;
+use parquet::schema::types::{Type, TypePtr};
+
+/// A file whose texts are read so, if its reader takes that.
+pub(super) fn as_views(read: ArrowReaderMetadata) -> ArrowReaderMetadata {
+    let columns = read.parquet_schema().root_schema().get_fields();
+    let fields: Fields = read.schema().fields().iter().zip(columns).map(column).collect();
+    if fields == *read.schema().fields() {
+        return read;
+    }
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields)));
+    ArrowReaderMetadata::try_new(read.metadata().clone(), options).unwrap_or(read)
+}
+
+fn column((field, column): (&FieldRef, &TypePtr)) -> FieldRef {
+    match viewed(field.data_type()).filter(|_| is_utf8(column)) {
+        Some(data_type) => Arc::new(field.as_ref().clone().with_data_type(data_type)),
+        None => field.clone(),
+    }
+}
+
+/// The type with views in it; none if it is of no texts.
+fn viewed(data_type: &DataType) -> Option<DataType> {
+    let of =
+        |item: &FieldRef| Some(Arc::new(item.as_ref().clone().with_data_type(viewed(item.data_type())?)));
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(DataType::Utf8View),
+        DataType::Dictionary(_, values) => viewed(values),
+        DataType::List(item) => of(item).map(DataType::List),
+        DataType::LargeList(item) => of(item).map(DataType::LargeList),
+        _ => None,
+    }
+}
+
+/// Whether what a column is of, or its lists, is UTF-8 by the file's own schema.
+fn is_utf8(column: &Type) -> bool {
+    match column {
+        Type::PrimitiveType { basic_info, .. } => basic_info.converted_type() == ConvertedType::UTF8,
+        Type::GroupType { fields, .. } => matches!(fields.as_slice(), [only] if is_utf8(only)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Int32Type;
+    use arrow_array::{Array, ArrayRef, DictionaryArray, ListArray, RecordBatch, StringViewArray};
+    use arrow_buffer::OffsetBuffer;
+    use arrow_schema::Field;
+    use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_writer::ArrowWriterOptions;
+
+    use super::*;
+    use crate::format::Format;
+    use crate::read::Opened;
+
+    const ROWS: usize = 2_000;
+    const TEXT_BYTES: usize = 10_000;
+
+    /// Three columns whose rows have one text, which the file has once for each.
+    fn write(path: &Path, skip_arrow_metadata: bool) {
+        let text = "x".repeat(TEXT_BYTES);
+        let texts = || std::iter::repeat_n(text.as_str(), ROWS);
+        let views: ArrayRef = Arc::new(StringViewArray::from_iter_values(texts()));
+        let item = Arc::new(Field::new("item", DataType::Utf8View, true));
+        let lists = ListArray::new(item, OffsetBuffer::from_lengths([1; ROWS]), views.clone(), None);
+        let category: DictionaryArray<Int32Type> = texts().collect();
+        let (tags, category): (ArrayRef, ArrayRef) = (Arc::new(lists), Arc::new(category));
+        let columns = [("text", views), ("tags", tags), ("category", category)];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let options = ArrowWriterOptions::new().with_skip_arrow_metadata(skip_arrow_metadata);
+        let file = std::fs::File::create(path).unwrap();
+        let mut writer = ArrowWriter::try_new_with_options(file, batch.schema(), options).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    }
+
+    /// A file of some kilobytes took twenty megabytes for each of its columns, and gigabytes where texts were longer.
+    #[test]
+    fn a_text_that_rows_share_is_in_memory_once() {
+        let folder = tempfile::tempdir().unwrap();
+        for skip_arrow_metadata in [true, false] {
+            let path = folder.path().join(format!("{skip_arrow_metadata}.parquet"));
+            write(&path, skip_arrow_metadata);
+            assert!(std::fs::metadata(&path).unwrap().len() < 200_000);
+            let opened = Opened::open(&path, Format::Parquet).unwrap();
+            let mut rows = 0;
+            for batch in opened.batches(&[0, 1, 2]).unwrap() {
+                let batch = batch.unwrap();
+                rows += batch.num_rows();
+                for column in batch.columns() {
+                    let bytes = column.get_array_memory_size();
+                    assert!(bytes < 400_000, "{bytes} of {}", column.data_type());
+                }
+                let last = batch.column(0).as_string_view().value(batch.num_rows() - 1).len();
+                assert_eq!(last, TEXT_BYTES);
+            }
+            assert_eq!(rows, ROWS);
+        }
+    }
+}
