@@ -29,8 +29,8 @@ use std::sync::Arc;
 use crate::collection::{Collection, CollectionCore, CollectionInfo};
 use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::limits::{FILTER_DEPTH_MAX, FILTER_TERMS_MAX, check_limit};
-use crate::payload::{Filter, Payload};
+use crate::limits::{FILTER_DEPTH_MAX, FILTER_TERMS_MAX, PAYLOAD_BYTES_MAX, check_limit};
+use crate::payload::{Filter, Payload, Value};
 
 /// The rows that a handle shows of a collection: those that pass a filter.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,6 +91,7 @@ fn check(filter: &Filter, depth: usize, terms: &mut usize) -> Result<()> {
         _ => 1,
     };
     check_limit("filter", "FILTER_TERMS_MAX", FILTER_TERMS_MAX, *terms)?;
+    check_limit("filter", "PAYLOAD_BYTES_MAX", PAYLOAD_BYTES_MAX, longest_bytes(filter))?;
     match filter {
         Filter::Match(..) => {
             Err(Error::invalid("filter", "a row by itself is not searched by word: take another condition"))
@@ -101,6 +102,23 @@ fn check(filter: &Filter, depth: usize, terms: &mut usize) -> Result<()> {
         }
         Filter::Not(filter) => check(filter, depth + 1, terms),
         _ => Ok(()),
+    }
+}
+
+/// Bytes of the longest name or value that a condition has of its own. No row has one beyond the limit of payloads; and what tells the filter from
+/// others is made of all of them, which has four bytes for the length of each.
+fn longest_bytes(filter: &Filter) -> usize {
+    match filter {
+        Filter::Eq(field, value) => field.len().max(value.size_bytes()),
+        Filter::In(field, values) => values.iter().map(Value::size_bytes).fold(field.len(), usize::max),
+        Filter::Range(field, range) => {
+            let bounds = [&range.gt, &range.gte, &range.lt, &range.lte].into_iter().flatten();
+            bounds.map(Value::size_bytes).fold(field.len(), usize::max)
+        }
+        Filter::Prefix(field, text) | Filter::Match(field, text) => field.len().max(text.len()),
+        Filter::Contains(field, texts) => texts.iter().map(String::len).fold(field.len(), usize::max),
+        Filter::Exists(field) | Filter::GeoRadius(field, ..) => field.len(),
+        Filter::And(_) | Filter::Or(_) | Filter::Not(_) | Filter::AllTenants => 0,
     }
 }
 
@@ -257,4 +275,33 @@ impl Db {
 /// The refusal of what is done to a collection.
 pub(crate) fn out_of_scope(collection: &str) -> Error {
     Error::OutOfScope { field: format!("collection `{collection}`") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payload::Range;
+
+    /// A text of four gigabytes once ended the program that made a filter of it.
+    #[test]
+    fn a_text_that_no_row_can_have_is_refused() {
+        let text = "x".repeat(crate::limits::PAYLOAD_BYTES_MAX + 1);
+        let range = Range { lt: Some(text.as_str().into()), ..Range::default() };
+        for filter in [
+            Filter::eq("tenant", text.as_str()),
+            Filter::In("tenant".into(), vec!["a".into(), text.as_str().into()]),
+            Filter::Range("tenant".into(), range),
+            Filter::Prefix("tenant".into(), text.clone()),
+            Filter::Not(Box::new(Filter::contains("tags", text.as_str()))),
+            Filter::Or(vec![Filter::eq("tenant", "a"), Filter::Exists(text.clone())]),
+        ] {
+            match RowFilter::new(filter).unwrap_err() {
+                Error::Limit { field, limit, .. } => {
+                    assert_eq!((field.as_str(), limit), ("filter", "PAYLOAD_BYTES_MAX"));
+                }
+                other => panic!("{other}"),
+            }
+        }
+        RowFilter::new(Filter::eq("tenant", &text[1_000..])).unwrap();
+    }
 }
