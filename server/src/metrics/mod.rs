@@ -16,7 +16,7 @@ mod generating;
 mod grpc;
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::{EncodeLabelSet, prometheus_text};
 use prometheus_client::metrics::counter::Counter;
@@ -259,6 +259,15 @@ impl Metrics {
             "build",
             "The version that runs",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        let began: Gauge = Gauge::default();
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        began.set(i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX));
+        registry.register_with_unit(
+            "start_timestamp",
+            "When the server began, since 1970",
+            Unit::Seconds,
+            began,
         );
         families.register(&mut registry);
         // What an alert asks the rate of is there from the first scrape: a counter that comes into being at 1 has none until it is 2.

@@ -158,6 +158,8 @@ async fn the_table_has_every_metric_with_its_labels_and_no_other() {
         let told = value(&format!(r#"ragstone_operation_last_{last}_timestamp_seconds{{kind="export"}}"#));
         assert!((now - 600.0..=now).contains(&told), "{last}: {told} of {now}");
     }
+    let began = value("ragstone_start_timestamp_seconds");
+    assert!((now - 600.0..=now).contains(&began), "{began} of {now}");
     let search = r#"ragstone_stage_duration_seconds_count{activity="query",stage="search"}"#;
     assert_eq!(value(search), 1.0);
     let assemble = r#"ragstone_stage_duration_seconds_count{activity="enrich",stage="assemble"}"#;
@@ -335,6 +337,7 @@ fn alerts_are_about_metrics_that_there_are() {
         "ragstone_http_requests_total",
         "ragstone_operation_last_failure_timestamp_seconds",
         "ragstone_operation_last_success_timestamp_seconds",
+        "ragstone_start_timestamp_seconds",
         OF_TLS,
     ] {
         assert!(named.contains(name), "{name}: {named:?}");
