@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ragstone_rag::answers::AnswerCacheOptions;
 use ragstone_rag::embed::DEFAULT_MODEL;
+use ragstone_snapshot::Repository;
 
 use crate::access::AccessConfig;
 use crate::limits;
@@ -182,6 +183,10 @@ impl ServerConfig {
         let has_password = self.snapshot_stores.iter().any(|store| has_password(store));
         let reason = "has a password in a URL, which goes into the environment";
         let store = has_password.then_some(("snapshot_stores", reason));
+        let is_no_place = self.snapshot_stores.iter().any(|store| Repository::check_url(store).is_err());
+        let reason =
+            "has a store that cannot be one: it is a directory, s3://bucket/prefix, gs://… or az://…";
+        let store = store.or(is_no_place.then_some(("snapshot_stores", reason)));
         let parts =
             [self.access.problem(), self.tls.problem(), self.telemetry.problem(), similarity, share, store];
         zero.or(long).or_else(|| parts.into_iter().flatten().next())
@@ -216,6 +221,24 @@ mod tests {
         }
         for wrong in ["s3://key:secret@bucket/prefix", "gs://key:a@b@bucket", "s3://key:@bucket?x=y"] {
             assert!(refused(wrong), "{wrong}");
+        }
+    }
+
+    /// A server ran with it, and the first snapshot at night was the first to say so.
+    #[test]
+    fn a_store_is_a_place_that_can_be_one() {
+        for (store, can_be) in [
+            ("/backups", true),
+            ("file:///backups", true),
+            ("s3://bucket/prefix", true),
+            ("az://container", true),
+            ("s4://bucket/prefix", false),
+            ("s3:/bucket/prefix", false),
+            ("ftp://host/prefix", false),
+        ] {
+            let config = ServerConfig { snapshot_stores: vec![store.to_owned()], ..ServerConfig::default() };
+            let refused = matches!(config.check(), Err(ServeError::Config { field: "snapshot_stores", .. }));
+            assert_eq!(refused, !can_be, "{store}");
         }
     }
 }

@@ -27,19 +27,57 @@ pub(crate) struct Place {
     pub(crate) directory: Option<PathBuf>,
 }
 
-/// The store that a URL names. A directory is made if `makes` says so.
-pub(crate) fn open(url: &str, makes: bool) -> Result<Place> {
+/// Schemes of stores that are mistyped with one slash, or none, behind the colon.
+const SCHEMES: [&str; 9] = ["s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "file"];
+
+/// What a URL names, by its form alone.
+enum Named {
+    Directory(PathBuf),
+    Store(Url, ObjectStoreScheme, Path),
+}
+
+/// Finds out whether a URL can name a place. Nothing is looked for, and nothing asked.
+pub(crate) fn check(url: &str) -> Result<()> {
+    named(url).map(drop)
+}
+
+fn named(url: &str) -> Result<Named> {
     let refused = |reason: String| Error::Place { url: url.to_owned(), reason };
     // `C:\copies` is no URL of scheme `c` either.
     let parsed = match Url::parse(url) {
         Ok(parsed) if url.contains("://") => parsed,
-        _ => return directory(url, PathBuf::from(url), makes),
+        // A directory `s3:` would be made, on the very disk that copies are to outlive.
+        _ => match url.split_once(':') {
+            Some((scheme, _)) if SCHEMES.iter().any(|known| known.eq_ignore_ascii_case(scheme)) => {
+                return Err(refused(format!("behind `{scheme}:` two slashes belong")));
+            }
+            _ => return Ok(Named::Directory(PathBuf::from(url))),
+        },
     };
     let (scheme, prefix) = ObjectStoreScheme::parse(&parsed).map_err(|error| refused(error.to_string()))?;
-    if matches!(scheme, ObjectStoreScheme::Local) {
-        let path = parsed.to_file_path().map_err(|()| refused("it is not a path of this machine".into()))?;
-        return directory(url, path, makes);
+    match scheme {
+        ObjectStoreScheme::Local => {
+            let path = parsed.to_file_path();
+            Ok(Named::Directory(path.map_err(|()| refused("it is not a path of this machine".into()))?))
+        }
+        ObjectStoreScheme::AmazonS3
+        | ObjectStoreScheme::GoogleCloudStorage
+        | ObjectStoreScheme::MicrosoftAzure => Ok(Named::Store(parsed, scheme, prefix)),
+        _ => Err(refused(cannot_be_kept(&parsed))),
     }
+}
+
+fn cannot_be_kept(url: &Url) -> String {
+    format!("snapshots cannot be kept at {}://", url.scheme())
+}
+
+/// The store that a URL names. A directory is made if `makes` says so.
+pub(crate) fn open(url: &str, makes: bool) -> Result<Place> {
+    let refused = |reason: String| Error::Place { url: url.to_owned(), reason };
+    let (parsed, scheme, prefix) = match named(url)? {
+        Named::Directory(path) => return directory(url, path, makes),
+        Named::Store(parsed, scheme, prefix) => (parsed, scheme, prefix),
+    };
     let built = match scheme {
         ObjectStoreScheme::AmazonS3 => amazon(&parsed),
         ObjectStoreScheme::GoogleCloudStorage => google(&parsed),
@@ -51,7 +89,7 @@ pub(crate) fn open(url: &str, makes: bool) -> Result<Place> {
             let store = store.map_err(|error| refused(error.to_string()))?;
             Ok(Place { store, prefix, directory: None })
         }
-        None => Err(refused(format!("snapshots cannot be kept at {}://", parsed.scheme()))),
+        None => Err(refused(cannot_be_kept(&parsed))),
     }
 }
 
@@ -134,10 +172,26 @@ mod tests {
         open(Url::from_file_path(&path).unwrap().as_str(), false).unwrap();
     }
 
+    /// `s3:/bucket` was a directory of this name beside the data: the copies were there, and nobody saw it before the disk was gone.
+    #[test]
+    fn a_store_with_a_slash_too_few_is_no_directory() {
+        for url in ["s3:/bucket/a", "s3:bucket", "S3:/bucket", "gs:/bucket", "az:container", "file:/a"] {
+            assert!(matches!(check(url), Err(Error::Place { .. })), "{url}");
+            assert!(matches!(open(url, true), Err(Error::Place { .. })), "{url}");
+            assert!(!PathBuf::from(url).exists(), "{url}");
+        }
+        for url in
+            ["/a", "a b", "a:b", "C:\\a", "s3", "./s3:/a", "s3://bucket/a", "gs://bucket", "az://container/a"]
+        {
+            assert!(check(url).is_ok(), "{url}");
+        }
+    }
+
     #[test]
     fn other_places_are_refused() {
         for url in ["ftp://host/a", "memory:///", "https://host/a"] {
             assert!(matches!(open(url, true), Err(Error::Place { .. })), "{url}");
+            assert!(matches!(check(url), Err(Error::Place { .. })), "{url}");
         }
     }
 }

@@ -68,6 +68,14 @@ impl Repository {
         Self::at(place::open(url, false)?)
     }
 
+    /// Finds out whether a URL can name a place, before anything is to be done there. Nothing is looked for, and nothing asked.
+    ///
+    /// # Errors
+    /// [`Error::Place`].
+    pub fn check_url(url: &str) -> Result<()> {
+        place::check(url)
+    }
+
     /// As [`open`](Self::open), but a directory that does not exist is made.
     ///
     /// # Errors
