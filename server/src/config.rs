@@ -134,10 +134,21 @@ impl ServerConfig {
 
     /// The same, and the certificates, if there are any.
     pub(crate) fn checked(&self) -> Result<Option<Tls>, ServeError> {
-        match self.problem() {
+        match self.problems().next() {
             Some((field, reason)) => Err(ServeError::Config { field, reason }),
             None => Ok(Tls::load(&self.tls)?),
         }
+    }
+
+    /// All of it at once: what [`check`](Self::check) finds once the one before is mended.
+    pub(crate) fn all_problems(&self) -> Vec<ServeError> {
+        let of_parts = self.problems().map(|(field, reason)| ServeError::Config { field, reason });
+        // Where one of the files is not named, that is among the parts.
+        let of_files = match self.tls.problem() {
+            None => Tls::load(&self.tls).err().map(ServeError::Tls),
+            Some(_) => None,
+        };
+        of_parts.chain(of_files).collect()
     }
 
     /// Whether no other machine may reach the ports: whoever reaches them may do everything, and the operator has not insisted on that.
@@ -145,11 +156,9 @@ impl ServerConfig {
         !self.access.is_on() && self.tls.client_ca.is_none() && !self.access.insecure_listen
     }
 
-    /// The first part that is not acceptable, and why.
-    fn problem(&self) -> Option<(&'static str, &'static str)> {
-        if self.default_model.is_empty() {
-            return Some(("default_model", "is empty"));
-        }
+    /// The parts that are not acceptable, and why.
+    fn problems(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let nameless = self.default_model.is_empty().then_some(("default_model", "is empty"));
         let positive = [
             ("request_bytes_max", self.request_bytes_max),
             ("response_bytes_max", self.response_bytes_max),
@@ -168,12 +177,12 @@ impl ServerConfig {
         ];
         let zero = positive
             .into_iter()
-            .find(|(_, value)| *value == 0)
+            .filter(|(_, value)| *value == 0)
             .map(|(name, _)| (name, "is 0 and must be above it"));
         // A message of gRPC tells its length in 32 bits.
         let messages =
             [("request_bytes_max", self.request_bytes_max), ("response_bytes_max", self.response_bytes_max)];
-        let long = messages.into_iter().find(|(_, bytes)| u32::try_from(*bytes).is_err());
+        let long = messages.into_iter().filter(|(_, bytes)| u32::try_from(*bytes).is_err());
         let long = long.map(|(name, _)| (name, "is not below 4 GiB, as a message is"));
         let is_share = (0.0..=1.0).contains(&self.answer_cache.similarity_min);
         let similarity = (!is_share).then_some(("answer_cache.similarity_min", "is not between 0 and 1"));
@@ -189,7 +198,7 @@ impl ServerConfig {
         let store = store.or(is_no_place.then_some(("snapshot_stores", reason)));
         let parts =
             [self.access.problem(), self.tls.problem(), self.telemetry.problem(), similarity, share, store];
-        zero.or(long).or_else(|| parts.into_iter().flatten().next())
+        nameless.into_iter().chain(zero).chain(long).chain(parts.into_iter().flatten())
     }
 }
 

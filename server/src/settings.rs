@@ -94,28 +94,29 @@ impl Settings {
     /// As [`ServerConfig::check`]; [`ServeError::Address`] for one that is not `HOST:PORT`, and [`ServeError::Insecure`], each with the address as
     /// it is written.
     pub fn check(&self) -> Result<(), ServeError> {
-        self.server.check()?;
-        let mut written = [Some(&self.listen), self.http_listen.as_ref()].into_iter().flatten();
-        if let Some(address) = written.find(|address| !has_port(address)) {
-            return Err(ServeError::Address {
-                address: address.clone(),
-                reason: "a host and a port belong to it".to_owned(),
-            });
-        }
+        self.problems().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// All of it at once: what [`check`](Self::check) finds once the one before is mended; nothing where it finds nothing.
+    pub fn problems(&self) -> Vec<ServeError> {
+        let addresses = || [Some(&self.listen), self.http_listen.as_ref()].into_iter().flatten();
+        let mut problems = self.server.all_problems();
+        problems.extend(addresses().filter(|address| !has_port(address)).map(|address| {
+            let reason = "a host and a port belong to it".to_owned();
+            ServeError::Address { address: address.clone(), reason }
+        }));
         // Port 0 is another one each time.
         if self.http_listen.as_ref() == Some(&self.listen) && !self.listen.ends_with(":0") {
             let reason = "is the same address as listen: each port needs its own";
-            return Err(ServeError::Config { field: "http_listen", reason });
+            problems.push(ServeError::Config { field: "http_listen", reason });
         }
-        let is_elsewhere =
-            |address: &&String| address.parse::<SocketAddr>().is_ok_and(|at| !at.ip().is_loopback());
-        let mut addresses = [Some(&self.listen), self.http_listen.as_ref()].into_iter().flatten();
-        match addresses.find(is_elsewhere) {
-            Some(address) if self.server.is_for_this_machine_alone() => {
-                Err(ServeError::Insecure { address: address.clone() })
-            }
-            _ => Ok(()),
+        if self.server.is_for_this_machine_alone() {
+            let is_elsewhere =
+                |address: &&String| address.parse::<SocketAddr>().is_ok_and(|at| !at.ip().is_loopback());
+            let reached = addresses().filter(is_elsewhere);
+            problems.extend(reached.map(|address| ServeError::Insecure { address: address.clone() }));
         }
+        problems
     }
 }
 

@@ -137,6 +137,25 @@ fn an_address_without_a_port_and_one_for_both_ports_are_refused() {
     assert_eq!(checked("listen = \"127.0.0.1:0\"\nhttp_listen = \"127.0.0.1:0\""), Ok(()));
 }
 
+/// Each was told once the one before was mended.
+#[test]
+fn all_that_a_server_would_not_start_for_is_told_at_once() {
+    let file = "request_timeout = \"0s\"\nhttp_listen = \"6734\"\ncaller_share_max = 0.0\nlisten = \"0.0.0.0:1\"\n[tls]\ncert = \"absent.pem\"\n";
+    let settings = resolved(file, &[], &[]).unwrap().settings;
+    let problems: Vec<String> = settings.problems().iter().map(ToString::to_string).collect();
+    let expected =
+        ["request_timeout is 0", "tls.key is needed", "caller_share_max is not", "`6734`", "0.0.0.0:1"];
+    assert_eq!(problems.len(), expected.len(), "{problems:?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.contains(expected), "{problem}: {expected}");
+    }
+    assert!(settings.check().unwrap_err().to_string().contains(expected[0]));
+    let absent = resolved("[tls]\ncert = \"absent.pem\"\nkey = \"absent.key\"\n", &[], &[]).unwrap().settings;
+    let problems: Vec<String> = absent.problems().iter().map(ToString::to_string).collect();
+    assert!(matches!(problems.as_slice(), [only] if only.contains("absent.pem")), "{problems:?}");
+    assert!(Settings::default().problems().is_empty());
+}
+
 #[test]
 fn what_is_no_toml_is_told_with_its_line() {
     for (file, line) in [("listen = \"a:1\"\nmodel = nonsense\n", 2), ("a = 1\n\na = 2\n", 3), ("[tls\n", 1)]

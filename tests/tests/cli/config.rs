@@ -135,6 +135,12 @@ fn check_tells_every_mistake_with_its_place() {
         &["config", "check", "--config", &file],
         &[&format!("{file}:1"), "`6734`", "HOST:PORT"],
     );
+    let several = b"caller_share_max = 0.0\nrequest_timeout = \"0s\"\nhttp_listen = \"6734\"\ngenerate_models = [\"m\"]\n";
+    scratch.write("w.toml", several);
+    let file = scratch.path("w.toml");
+    let places: Vec<String> = (1..=4).map(|line| format!("{file}:{line}")).collect();
+    let places: Vec<&str> = places.iter().map(String::as_str).collect();
+    scratch.fails(&[], &["config", "check", "--config", &file], &places);
     let alone = ["config", "check", "--tls-cert", "absent.pem"];
     scratch.fails(&[], &alone, &["tls.key", "beside tls.cert"]);
     let absent = ["config", "check", "--tls-cert", "absent.pem", "--tls-key", "absent.key"];

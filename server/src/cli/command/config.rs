@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use ragstone_server::settings::{self, Origin, Resolved, VARIABLES};
 use serde_json::{Value, json};
 
@@ -15,11 +15,23 @@ pub(super) fn run(command: ConfigCommand, json: bool) -> Result<()> {
         ConfigCommand::Check(args) => {
             let resolved = args.resolve()?;
             // What holds is of use also to those who are then told what is wrong with it.
-            let told = if json { print_json(&resolved) } else { print(&resolved) };
-            serve::generate_models(&resolved)?;
-            resolved.settings.check().map_err(|error| serve::explained(&resolved, error)).and(told)
+            let shown = if json { print_json(&resolved) } else { print(&resolved) };
+            told(mistakes(&resolved)).and(shown)
         }
     }
+}
+
+/// Everything that a server would not start for, each with its place: whoever mends a file at night wants to run this twice, and not once for each.
+fn mistakes(resolved: &Resolved) -> Vec<Error> {
+    let models = serve::generate_models(resolved).err();
+    let problems = resolved.settings.problems().into_iter();
+    models.into_iter().chain(problems.map(|error| serve::explained(resolved, error))).collect()
+}
+
+/// All of them as one, a line each.
+fn told(mistakes: Vec<Error>) -> Result<()> {
+    let lines: Vec<String> = mistakes.iter().map(output::causes).collect();
+    if lines.is_empty() { Ok(()) } else { Err(Error::msg(lines.join("\n"))) }
 }
 
 /// Variables that are set and are no settings, without secrets.
