@@ -123,14 +123,16 @@ impl Opened {
                 }
                 Kind::Parquet => {
                     let read = ArrowReaderMetadata::load(&file, Default::default()).map_err(told)?;
-                    let builder =
-                        ParquetRecordBatchReaderBuilder::new_with_metadata(file, texts::as_views(read));
+                    let read = texts::as_views(read);
+                    let unchecked = texts::unchecked(&read, &columns);
+                    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, read);
                     let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
                     let groups = builder.metadata().row_groups();
                     let size =
                         rows_at_once(groups.iter().map(|group| (value_bytes(group), group.num_rows())));
                     let builder = builder.with_projection(mask).with_batch_size(size as usize);
-                    Box::new(builder.build().map_err(told)?.map(|batch| batch.map_err(told)))
+                    let batches = builder.build().map_err(told)?;
+                    Box::new(batches.map(move |batch| texts::checked(batch.map_err(told)?, &unchecked)))
                 }
             })
         })?;

@@ -7,14 +7,18 @@
 //! it at once is counted with the texts (`decode/texts.rs`).
 //!
 //! Texts that the file codes by what they share with the one before (`DELTA_BYTE_ARRAY`) are written out all the same. So are those of columns
-//! that only the Arrow schema in the file calls texts: of what views are made of, the reader checks only what the file itself says is UTF-8.
+//! that only the Arrow schema in the file calls texts. Whether they are, the reader does not look: what reads them as UTF-8 is told so by a type, and
+//! may read whatever lies behind them. So we look ([`checked`]).
 
 use std::sync::Arc;
 
+use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, FieldRef, Fields, Schema};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::ConvertedType;
 use parquet::schema::types::{Type, TypePtr};
+
+use super::Tried;
 
 /// A file whose texts are read so, if its reader takes that.
 pub(super) fn as_views(read: ArrowReaderMetadata) -> ArrowReaderMetadata {
@@ -47,6 +51,38 @@ fn viewed(data_type: &DataType) -> Option<DataType> {
     }
 }
 
+/// Which of these columns of a file are texts that its reader takes at their word, by their places among them.
+pub(super) fn unchecked(read: &ArrowReaderMetadata, columns: &[usize]) -> Vec<usize> {
+    let (fields, roots) = (read.schema().fields(), read.parquet_schema().root_schema().get_fields());
+    let is_unchecked = |at: usize| match (fields.get(at), roots.get(at)) {
+        (Some(field), Some(root)) => has_texts(field.data_type()) && !is_utf8(root),
+        _ => false,
+    };
+    let places = columns.iter().enumerate().filter(|(_, at)| is_unchecked(**at));
+    places.map(|(place, _)| place).collect()
+}
+
+/// A batch that has texts where it says so, of the columns at these places, too.
+pub(super) fn checked(batch: RecordBatch, unchecked: &[usize]) -> Tried<RecordBatch> {
+    for place in unchecked {
+        let name = batch.schema_ref().field(*place).name();
+        let checked = batch.column(*place).to_data().validate_full();
+        checked.map_err(|error| format!("column `{name}`: {error}"))?;
+    }
+    Ok(batch)
+}
+
+fn has_texts(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, values) => has_texts(values),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            has_texts(item.data_type())
+        }
+        _ => false,
+    }
+}
+
 /// Whether what a column is of, or its lists, is UTF-8 by the file's own schema.
 fn is_utf8(column: &Type) -> bool {
     match column {
@@ -57,15 +93,18 @@ fn is_utf8(column: &Type) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::path::Path;
 
     use arrow_array::cast::AsArray;
     use arrow_array::types::Int32Type;
-    use arrow_array::{Array, ArrayRef, DictionaryArray, ListArray, RecordBatch, StringViewArray};
+    use arrow_array::{ArrayRef, BinaryArray, DictionaryArray, ListArray, StringViewArray};
     use arrow_buffer::OffsetBuffer;
     use arrow_schema::Field;
-    use parquet::arrow::ArrowWriter;
     use parquet::arrow::arrow_writer::ArrowWriterOptions;
+    use parquet::arrow::{ARROW_SCHEMA_META_KEY, ArrowWriter, encode_arrow_schema};
+    use parquet::file::metadata::KeyValue;
+    use parquet::file::properties::WriterProperties;
 
     use super::*;
     use crate::format::Format;
@@ -84,12 +123,46 @@ mod tests {
         let category: DictionaryArray<Int32Type> = texts().collect();
         let (tags, category): (ArrayRef, ArrayRef) = (Arc::new(lists), Arc::new(category));
         let columns = [("text", views), ("tags", tags), ("category", category)];
-        let batch = RecordBatch::try_from_iter(columns).unwrap();
         let options = ArrowWriterOptions::new().with_skip_arrow_metadata(skip_arrow_metadata);
-        let file = std::fs::File::create(path).unwrap();
+        write_with(path, RecordBatch::try_from_iter(columns).unwrap(), options);
+    }
+
+    fn write_with(path: &Path, batch: RecordBatch, options: ArrowWriterOptions) {
+        let file = File::create(path).unwrap();
         let mut writer = ArrowWriter::try_new_with_options(file, batch.schema(), options).unwrap();
         writer.write(&batch).unwrap();
         writer.close().unwrap();
+    }
+
+    fn unchecked_in(path: &Path, columns: &[usize]) -> Vec<usize> {
+        let read = ArrowReaderMetadata::load(&File::open(path).unwrap(), Default::default()).unwrap();
+        unchecked(&read, columns)
+    }
+
+    /// Bytes that only the Arrow schema calls texts became texts as they were.
+    #[test]
+    fn what_the_file_itself_does_not_call_a_text_is_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        for (bytes, is_text) in [(&b"a text"[..], true), (&b"\xff\xfe"[..], false)] {
+            let path = folder.path().join(format!("{is_text}.parquet"));
+            let other: ArrayRef = Arc::new(BinaryArray::from_vec(vec![&b"0"[..]]));
+            let texts: ArrayRef = Arc::new(BinaryArray::from_vec(vec![bytes]));
+            let batch = RecordBatch::try_from_iter([("bytes", other), ("text", texts)]).unwrap();
+            let claimed = [("bytes", DataType::Binary), ("text", DataType::Utf8)];
+            let claimed = claimed.map(|(name, data_type)| Field::new(name, data_type, false));
+            let claim = encode_arrow_schema(&Schema::new(claimed.to_vec()));
+            let claim = KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), claim);
+            let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![claim])).build();
+            let options =
+                ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+            write_with(&path, batch, options);
+            assert_eq!(unchecked_in(&path, &[0, 1]), [1]);
+            assert_eq!(unchecked_in(&path, &[1]), [0]);
+            let opened = Opened::open(&path, Format::Parquet).unwrap();
+            assert_eq!(*opened.schema.field(1).data_type(), DataType::Utf8);
+            let read = opened.batches(&[1]).unwrap().next().unwrap();
+            assert_eq!(read.is_ok(), is_text, "{read:?}");
+        }
     }
 
     /// A file of some kilobytes took twenty megabytes for each of its columns, and gigabytes where texts were longer.
@@ -100,6 +173,7 @@ mod tests {
             let path = folder.path().join(format!("{skip_arrow_metadata}.parquet"));
             write(&path, skip_arrow_metadata);
             assert!(std::fs::metadata(&path).unwrap().len() < 200_000);
+            assert!(unchecked_in(&path, &[0, 1, 2]).is_empty());
             let opened = Opened::open(&path, Format::Parquet).unwrap();
             let mut rows = 0;
             for batch in opened.batches(&[0, 1, 2]).unwrap() {
