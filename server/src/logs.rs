@@ -33,16 +33,32 @@ pub fn init_logs(format: LogFormat) {
         LogFormat::Json => Box::new(lines.json().flatten_event(true)),
     };
     let told = tracing_subscriber::registry().with(lines).with(filter_fn(may_be_logged));
-    let asked = std::env::var(EnvFilter::DEFAULT_ENV);
-    let started = match targets_of(asked.as_deref().unwrap_or(USUAL)) {
-        Some(targets) => told.with(targets).try_init(),
+    let asked = asked_for(std::env::var(EnvFilter::DEFAULT_ENV).ok());
+    let (started, misread) = match targets_of(&asked) {
+        Some(targets) => (told.with(targets).try_init(), None),
         None => {
-            let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL));
-            told.with(filter).try_init()
+            let (filter, misread) = filter_of(&asked);
+            (told.with(filter).try_init(), misread)
         }
     };
     if let Err(error) = started {
         tracing::debug!(%error, "the process logs already");
+    }
+    if let Some(error) = misread {
+        tracing::warn!(asked, error, "RUST_LOG is not understood; what is logged is info");
+    }
+}
+
+/// What a variable asks for. Set to nothing, as composed files of containers do, it is as good as unset; a filter takes that for errors alone.
+fn asked_for(variable: Option<String>) -> String {
+    variable.filter(|asked| !asked.trim().is_empty()).unwrap_or_else(|| USUAL.to_owned())
+}
+
+/// The filter that is asked for; the usual one, and why, if that is not understood.
+fn filter_of(asked: &str) -> (EnvFilter, Option<String>) {
+    match EnvFilter::try_new(asked) {
+        Ok(filter) => (filter, None),
+        Err(error) => (EnvFilter::new(USUAL), Some(error.to_string())),
     }
 }
 
@@ -120,6 +136,22 @@ mod tests {
         for other in ["", "info,", "info, h2=off", "info,\th2=off", "[rpc]=debug", "a[{b}]=trace", "a=loud"] {
             assert!(targets_of(other).is_none(), "{other}");
         }
+    }
+
+    /// Set to nothing, it had a server log errors alone; a slip in it had it log as ever, without a word.
+    #[test]
+    fn what_asks_for_nothing_or_is_not_understood_is_as_if_it_were_unset() {
+        for unset in [None, Some(""), Some(" ")] {
+            assert_eq!(asked_for(unset.map(str::to_owned)), USUAL);
+        }
+        assert_eq!(asked_for(Some("h2=off".to_owned())), "h2=off");
+        for wrong in ["ragstone_server=debgu", "info,a=loud", "[rpc"] {
+            assert!(targets_of(wrong).is_none(), "{wrong}");
+            let (filter, misread) = filter_of(wrong);
+            assert!(misread.is_some(), "{wrong}");
+            assert_eq!(filter.max_level_hint(), Some(LevelFilter::INFO), "{wrong}");
+        }
+        assert!(filter_of("[rpc]=debug").1.is_none());
     }
 
     /// `RUST_LOG=*=debug` logged nothing at all, and `h2=` errors alone.
