@@ -77,7 +77,9 @@ impl Default for TelemetryConfig {
 impl TelemetryConfig {
     /// The first part that is not acceptable, and why.
     pub(crate) fn problem(&self) -> Option<(&'static str, &'static str)> {
-        let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+        let has_host = |url: &String| url.parse::<http::Uri>().is_ok_and(|uri| uri.host().is_some());
+        let is_url =
+            |url: &String| (url.starts_with("http://") || url.starts_with("https://")) && has_host(url);
         if self.otlp_endpoint.as_ref().is_some_and(|endpoint| !is_url(endpoint)) {
             return Some(("otlp_endpoint", "is no URL that begins with http:// or https://"));
         }
@@ -225,7 +227,10 @@ mod tests {
         assert_eq!(TelemetryConfig::default().problem(), None);
         let named = |config: TelemetryConfig| config.problem().map(|(name, _)| name);
         let endpoint = |url: &str| TelemetryConfig { otlp_endpoint: Some(url.into()), ..Default::default() };
-        assert_eq!(named(endpoint("localhost:4317")), Some("otlp_endpoint"));
+        // The last two were found out by the server that did not start with them.
+        for wrong in ["localhost:4317", "http://", "http://the collector:4317"] {
+            assert_eq!(named(endpoint(wrong)), Some("otlp_endpoint"), "{wrong}");
+        }
         assert_eq!(named(endpoint("http://localhost:4317")), None);
         for share in [-0.1, 1.1, f64::NAN] {
             let config = TelemetryConfig { trace_sample: share, ..Default::default() };
