@@ -37,6 +37,9 @@ fn wrong<T>(at: usize, reason: impl Into<String>) -> Read<T> {
 
 /// The rows of a batch, whose columns are these. Rows without a column of ids are numbered from `first` on.
 pub(crate) fn rows(batch: &RecordBatch, columns: &[Column], first: Option<u64>) -> Read<Vec<Point>> {
+    for (column, array) in columns.iter().zip(batch.columns()) {
+        texts::check(array).map_err(|wrong| Wrong { column: Some(column.name.clone()), ..wrong })?;
+    }
     let mut points: Vec<Point> = match first {
         Some(first) => (first..).take(batch.num_rows()).map(Point::without_vector).collect(),
         None => ids(batch, columns)?.into_iter().map(Point::without_vector).collect(),

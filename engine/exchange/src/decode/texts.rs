@@ -1,12 +1,15 @@
 //! How many rows of a batch are decoded at once.
 //!
 //! Views and dictionaries have a text once for all rows that share it, and as rows each has its own: a batch of megabytes may be gigabytes of rows.
+//! One row may be that, too, as a list of one text many times: it is refused before it is written out.
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
+use ragstone::limits::PAYLOAD_BYTES_MAX;
 
 use super::lists::Lists;
+use super::{Read, wrong};
 
 /// Rows, at most.
 const ROWS_AT_ONCE: usize = 1_024;
@@ -27,6 +30,20 @@ fn within(batch: &RecordBatch, from: usize, bytes_max: usize) -> usize {
         rows /= 2;
     }
     rows
+}
+
+/// Refuses the texts of a single row that no row may have. Of several, [`rows_at_once`] has seen to it.
+pub(super) fn check(array: &ArrayRef) -> Read<()> {
+    if array.len() != 1 {
+        return Ok(());
+    }
+    match shared_bytes(array) {
+        bytes if bytes > PAYLOAD_BYTES_MAX => wrong(
+            0,
+            format!("its texts are {bytes} bytes, beyond the limit PAYLOAD_BYTES_MAX of {PAYLOAD_BYTES_MAX}"),
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Bytes of texts that rows may share, once each row has its own.
@@ -99,5 +116,20 @@ mod tests {
         assert_eq!(within(&batch, 0, 1), 100);
         let batch = RecordBatch::try_from_iter([("none", none)]).unwrap();
         assert_eq!((within(&batch, 0, 1), rows_at_once(&batch, 1_500)), (ROWS_AT_ONCE, 500));
+    }
+
+    /// A row with a list of one text, ten thousand times, was gigabytes, and beyond two of them the end of the program.
+    #[test]
+    fn a_row_alone_with_more_than_any_has_is_refused() {
+        let text = "x".repeat(1 << 20);
+        let row = |items: usize| -> ArrayRef {
+            let items: DictionaryArray<Int32Type> = std::iter::repeat_n(text.as_str(), items).collect();
+            let item = Arc::new(Field::new("item", items.data_type().clone(), true));
+            Arc::new(ListArray::new(item, OffsetBuffer::from_lengths([items.len()]), Arc::new(items), None))
+        };
+        let most = PAYLOAD_BYTES_MAX >> 20;
+        check(&row(most)).unwrap();
+        let wrong = check(&row(most + 1)).unwrap_err();
+        assert!(wrong.reason.contains("PAYLOAD_BYTES_MAX of 33554432"), "{}", wrong.reason);
     }
 }

@@ -6,9 +6,10 @@
 //! **Idea.** As views, the texts of a batch take sixteen bytes each, and beside them are the pages, as they are in the file. What becomes rows of
 //! it at once is counted with the texts (`decode/texts.rs`).
 //!
-//! Texts that the file codes by what they share with the one before (`DELTA_BYTE_ARRAY`) are written out all the same. So are those of columns
-//! that only the Arrow schema in the file calls texts. Whether they are, the reader does not look: what reads them as UTF-8 is told so by a type, and
-//! may read whatever lies behind them. So we look ([`checked`]).
+//! **Exception.** Texts that the file codes by what they share with the one before (`DELTA_BYTE_ARRAY`) are written out all the same.
+//!
+//! **Invariant.** What is called a text is UTF-8. The reader looks at that only where the file's own schema says UTF-8, and takes its word where it
+//! says JSON, or where only the Arrow schema in the file says so. There we look ourselves ([`checked`]).
 
 use std::sync::Arc;
 
@@ -16,14 +17,13 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, FieldRef, Fields, Schema};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::ConvertedType;
-use parquet::schema::types::{Type, TypePtr};
+use parquet::schema::types::Type;
 
 use super::Tried;
 
 /// A file whose texts are read so, if its reader takes that.
 pub(super) fn as_views(read: ArrowReaderMetadata) -> ArrowReaderMetadata {
-    let columns = read.parquet_schema().root_schema().get_fields();
-    let fields: Fields = read.schema().fields().iter().zip(columns).map(column).collect();
+    let fields: Fields = read.schema().fields().iter().map(as_view).collect();
     if fields == *read.schema().fields() {
         return read;
     }
@@ -31,8 +31,8 @@ pub(super) fn as_views(read: ArrowReaderMetadata) -> ArrowReaderMetadata {
     ArrowReaderMetadata::try_new(read.metadata().clone(), options).unwrap_or(read)
 }
 
-fn column((field, column): (&FieldRef, &TypePtr)) -> FieldRef {
-    match viewed(field.data_type()).filter(|_| is_utf8(column)) {
+fn as_view(field: &FieldRef) -> FieldRef {
+    match viewed(field.data_type()) {
         Some(data_type) => Arc::new(field.as_ref().clone().with_data_type(data_type)),
         None => field.clone(),
     }
@@ -47,6 +47,7 @@ fn viewed(data_type: &DataType) -> Option<DataType> {
         DataType::Dictionary(_, values) => viewed(values),
         DataType::List(item) => of(item).map(DataType::List),
         DataType::LargeList(item) => of(item).map(DataType::LargeList),
+        DataType::FixedSizeList(item, length) => of(item).map(|item| DataType::FixedSizeList(item, *length)),
         _ => None,
     }
 }
@@ -55,7 +56,7 @@ fn viewed(data_type: &DataType) -> Option<DataType> {
 pub(super) fn unchecked(read: &ArrowReaderMetadata, columns: &[usize]) -> Vec<usize> {
     let (fields, roots) = (read.schema().fields(), read.parquet_schema().root_schema().get_fields());
     let is_unchecked = |at: usize| match (fields.get(at), roots.get(at)) {
-        (Some(field), Some(root)) => has_texts(field.data_type()) && !is_utf8(root),
+        (Some(field), Some(root)) => viewed(field.data_type()).is_some() && !is_utf8(root),
         _ => false,
     };
     let places = columns.iter().enumerate().filter(|(_, at)| is_unchecked(**at));
@@ -70,17 +71,6 @@ pub(super) fn checked(batch: RecordBatch, unchecked: &[usize]) -> Tried<RecordBa
         checked.map_err(|error| format!("column `{name}`: {error}"))?;
     }
     Ok(batch)
-}
-
-fn has_texts(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        DataType::Dictionary(_, values) => has_texts(values),
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-            has_texts(item.data_type())
-        }
-        _ => false,
-    }
 }
 
 /// Whether what a column is of, or its lists, is UTF-8 by the file's own schema.
@@ -98,7 +88,9 @@ mod tests {
 
     use arrow_array::cast::AsArray;
     use arrow_array::types::Int32Type;
-    use arrow_array::{ArrayRef, BinaryArray, DictionaryArray, ListArray, StringViewArray};
+    use arrow_array::{
+        ArrayRef, BinaryArray, DictionaryArray, FixedSizeListArray, ListArray, StringViewArray,
+    };
     use arrow_buffer::OffsetBuffer;
     use arrow_schema::Field;
     use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -113,16 +105,18 @@ mod tests {
     const ROWS: usize = 2_000;
     const TEXT_BYTES: usize = 10_000;
 
-    /// Three columns whose rows have one text, which the file has once for each.
+    /// Columns whose rows have one text, which the file has once for each.
     fn write(path: &Path, skip_arrow_metadata: bool) {
         let text = "x".repeat(TEXT_BYTES);
         let texts = || std::iter::repeat_n(text.as_str(), ROWS);
         let views: ArrayRef = Arc::new(StringViewArray::from_iter_values(texts()));
         let item = Arc::new(Field::new("item", DataType::Utf8View, true));
-        let lists = ListArray::new(item, OffsetBuffer::from_lengths([1; ROWS]), views.clone(), None);
+        let lengths = OffsetBuffer::from_lengths([1; ROWS]);
+        let tags: ArrayRef = Arc::new(ListArray::new(item.clone(), lengths, views.clone(), None));
+        let fixed: ArrayRef = Arc::new(FixedSizeListArray::new(item, 1, views.clone(), None));
         let category: DictionaryArray<Int32Type> = texts().collect();
-        let (tags, category): (ArrayRef, ArrayRef) = (Arc::new(lists), Arc::new(category));
-        let columns = [("text", views), ("tags", tags), ("category", category)];
+        let category: ArrayRef = Arc::new(category);
+        let columns = [("text", views), ("tags", tags), ("fixed", fixed), ("category", category)];
         let options = ArrowWriterOptions::new().with_skip_arrow_metadata(skip_arrow_metadata);
         write_with(path, RecordBatch::try_from_iter(columns).unwrap(), options);
     }
@@ -172,16 +166,16 @@ mod tests {
         for skip_arrow_metadata in [true, false] {
             let path = folder.path().join(format!("{skip_arrow_metadata}.parquet"));
             write(&path, skip_arrow_metadata);
-            assert!(std::fs::metadata(&path).unwrap().len() < 200_000);
-            assert!(unchecked_in(&path, &[0, 1, 2]).is_empty());
+            assert!(std::fs::metadata(&path).unwrap().len() < 1_000_000);
+            assert!(unchecked_in(&path, &[0, 1, 2, 3]).is_empty());
             let opened = Opened::open(&path, Format::Parquet).unwrap();
             let mut rows = 0;
-            for batch in opened.batches(&[0, 1, 2]).unwrap() {
+            for batch in opened.batches(&[0, 1, 2, 3]).unwrap() {
                 let batch = batch.unwrap();
                 rows += batch.num_rows();
                 for column in batch.columns() {
                     let bytes = column.get_array_memory_size();
-                    assert!(bytes < 400_000, "{bytes} of {}", column.data_type());
+                    assert!(bytes < ROWS * TEXT_BYTES / 10, "{bytes} of {}", column.data_type());
                 }
                 let last = batch.column(0).as_string_view().value(batch.num_rows() - 1).len();
                 assert_eq!(last, TEXT_BYTES);
