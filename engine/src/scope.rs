@@ -105,8 +105,8 @@ fn check(filter: &Filter, depth: usize, terms: &mut usize) -> Result<()> {
     }
 }
 
-/// Bytes of the longest name or value that a condition has of its own. No row has one beyond the limit of payloads; and what tells the filter from
-/// others is made of all of them, which has four bytes for the length of each.
+/// Bytes of the longest name or value that a condition has of its own. No row has one beyond the limit of payloads; and what tells the
+/// filter from others is made of all of them, which has four bytes for the length of each.
 fn longest_bytes(filter: &Filter) -> usize {
     match filter {
         Filter::Eq(field, value) => field.len().max(value.size_bytes()),
@@ -285,7 +285,7 @@ mod tests {
     /// A text of four gigabytes once ended the program that made a filter of it.
     #[test]
     fn a_text_that_no_row_can_have_is_refused() {
-        let text = "x".repeat(crate::limits::PAYLOAD_BYTES_MAX + 1);
+        let text = "x".repeat(PAYLOAD_BYTES_MAX + 1);
         let range = Range { lt: Some(text.as_str().into()), ..Range::default() };
         for filter in [
             Filter::eq("tenant", text.as_str()),

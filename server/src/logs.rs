@@ -49,7 +49,7 @@ pub fn init_logs(format: LogFormat) {
     }
 }
 
-/// What a variable asks for. Set to nothing, as composed files of containers do, it is as good as unset; a filter takes that for errors alone.
+/// What a variable asks for. Set to nothing, as files for containers often do, it is as good as unset; a filter takes that for errors alone.
 fn asked_for(variable: Option<String>) -> String {
     variable.filter(|asked| !asked.trim().is_empty()).unwrap_or_else(|| USUAL.to_owned())
 }

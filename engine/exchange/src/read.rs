@@ -164,8 +164,8 @@ fn rows_at_once(groups: impl Iterator<Item = (i64, i64)>) -> u64 {
     (BYTES_AT_ONCE / largest.max(1)).clamp(1, ROWS_AT_ONCE)
 }
 
-/// Bytes of a group's values, about: as they are in the file, or each by itself, as equal ones may be there as one: a million vectors of zeros
-/// are some kilobytes.
+/// Bytes of a group's values, about: as they are in the file, or each by itself, as equal ones may be there as one: a million vectors of
+/// zeros are some kilobytes.
 fn value_bytes(group: &RowGroupMetaData) -> i64 {
     let width = |column: &ColumnChunkMetaData| match column.column_type() {
         PhysicalType::BOOLEAN => 1,

@@ -81,6 +81,11 @@ fn points(path: &Path) -> Vec<Point> {
     }
 }
 
+/// What each of the snapshots that were listed has under a key.
+fn of_each<'a>(listed: &'a Value, key: &str) -> Vec<&'a str> {
+    listed["snapshots"].as_array().unwrap().iter().map(|found| found[key].as_str().unwrap()).collect()
+}
+
 /// The whole path, at one place.
 fn copies_and_moments(place: &Place<'_>) {
     let scratch = tempfile::tempdir().unwrap();
@@ -121,13 +126,10 @@ fn copies_and_moments(place: &Place<'_>) {
     assert!(archived["uploaded"].as_u64().unwrap() > 0 && archived["gap"].is_null(), "{archived}");
 
     let listed = place.json(&["snapshot", "list", "--at", "URL"]);
-    let each = |key: &str| -> Vec<&str> {
-        listed["snapshots"].as_array().unwrap().iter().map(|found| found[key].as_str().unwrap()).collect()
-    };
-    let names = each("name");
+    let names = of_each(&listed, "name");
     assert_eq!(names, ["first", same["name"].as_str().unwrap()]);
     // Of one length, so that the last of them as texts is the newest: operators tell the age of the last copy by it.
-    let created = each("created");
+    let created = of_each(&listed, "created");
     assert!(created[0] < created[1] && created.iter().all(|at| at.len() == 27), "{created:?}");
     let verified = place.json(&["snapshot", "verify", "first", "--at", "URL"]);
     assert_eq!(verified["restorable_until"], archived["position"]);

@@ -1,7 +1,7 @@
 //! How many rows of a batch are decoded at once.
 //!
-//! Views and dictionaries have a text once for all rows that share it, and as rows each has its own: a batch of megabytes may be gigabytes of rows.
-//! One row may be that, too, as a list of one text many times: it is refused before it is written out.
+//! Views and dictionaries have a text once for all rows that share it, and as rows each has its own: a batch of megabytes may be gigabytes
+//! of rows. One row may be that, too, as a list of one text many times: it is refused before it is written out.
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
@@ -56,7 +56,9 @@ fn shared_bytes(array: &ArrayRef) -> usize {
             if values.is_empty() {
                 return 0;
             }
-            dictionary.normalized_keys().into_iter().map(|at| text_bytes(values, at)).sum()
+            // Where nothing is, a key may be any.
+            let keys = dictionary.normalized_keys().into_iter().enumerate();
+            keys.filter(|(row, _)| array.is_valid(*row)).map(|(_, at)| text_bytes(values, at)).sum()
         }
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _)
             if matches!(item.data_type(), DataType::Utf8View | DataType::Dictionary(..)) =>
@@ -112,6 +114,11 @@ mod tests {
         // What each row has by itself is as large in the batch.
         let own: ArrayRef = Arc::new(StringArray::from_iter_values(texts()));
         let none: ArrayRef = Arc::new(DictionaryArray::<Int32Type>::from_iter([None::<&str>; 2_000]));
+        let one = std::iter::once(Some(text.as_str())).chain(std::iter::repeat_n(None, 99));
+        let one: DictionaryArray<Int32Type> = one.collect();
+        let one: ArrayRef = Arc::new(one);
+        let batch = RecordBatch::try_from_iter([("one", one)]).unwrap();
+        assert_eq!(within(&batch, 0, 1_000), 100);
         let batch = RecordBatch::try_from_iter([("own", own)]).unwrap();
         assert_eq!(within(&batch, 0, 1), 100);
         let batch = RecordBatch::try_from_iter([("none", none)]).unwrap();

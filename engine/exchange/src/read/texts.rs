@@ -1,15 +1,16 @@
 //! Texts of Parquet files, read as views of their pages.
 //!
-//! **Problem.** A dictionary's page has a text once, however many rows have it. A reader that writes the text of each row out makes gigabytes of a
-//! file of megabytes, before anybody sees a row.
+//! **Problem.** A dictionary's page has a text once, however many rows have it. A reader that writes the text of each row out makes
+//! gigabytes of a file of megabytes, before anybody sees a row.
 //!
-//! **Idea.** As views, the texts of a batch take sixteen bytes each, and beside them are the pages, as they are in the file. What becomes rows of
-//! it at once is counted with the texts (`decode/texts.rs`).
+//! **Idea.** As views, the texts of a batch take sixteen bytes each, and beside them are the pages, as they are in the file. What becomes
+//! rows of it at once is counted with the texts (`decode/texts.rs`). Texts are copied no more often than they were: out of the page when they
+//! become rows, and not before.
 //!
 //! **Exception.** Texts that the file codes by what they share with the one before (`DELTA_BYTE_ARRAY`) are written out all the same.
 //!
-//! **Invariant.** What is called a text is UTF-8. The reader looks at that only where the file's own schema says UTF-8, and takes its word where it
-//! says JSON, or where only the Arrow schema in the file says so. There we look ourselves ([`checked`]).
+//! **Invariant.** What is called a text is UTF-8. The reader looks at that only where the file's own schema says UTF-8, and takes its word
+//! where it says JSON, or where only the Arrow schema in the file says so. There we look ourselves ([`checked`]).
 
 use std::sync::Arc;
 
@@ -156,6 +157,9 @@ mod tests {
             assert_eq!(*opened.schema.field(1).data_type(), DataType::Utf8);
             let read = opened.batches(&[1]).unwrap().next().unwrap();
             assert_eq!(read.is_ok(), is_text, "{read:?}");
+            if let Ok(batch) = read {
+                assert_eq!(*batch.column(0).data_type(), DataType::Utf8View);
+            }
         }
     }
 

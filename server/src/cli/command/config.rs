@@ -21,7 +21,8 @@ pub(super) fn run(command: ConfigCommand, json: bool) -> Result<()> {
     }
 }
 
-/// Everything that a server would not start for, each with its place: whoever mends a file at night wants to run this twice, and not once for each.
+/// Everything that a server would not start for, each with its place: whoever mends a file at night wants to run this twice, and not once
+/// for each.
 fn mistakes(resolved: &Resolved) -> Vec<Error> {
     let models = serve::generate_models(resolved).err();
     let problems = resolved.settings.problems().into_iter();
