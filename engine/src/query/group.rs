@@ -6,18 +6,22 @@
 //! **Idea.** A leaf ranks a row by that row alone, so its order is the same under a narrower filter. What is missing is asked
 //! for again: rows of no group found so far, until there are `k` groups; then rows of each group that is not full. That takes a
 //! few searches under a filter, however the rows lie. A fusion or a rescoring ranks rows among candidates; of these more
-//! and more are fetched, until the groups are full, or all rows that match were seen.
+//! and more are fetched, until the groups are full, or have all rows that there are of them and there are no others: filters tell that, where
+//! most documents have fewer rows than are wanted of each, or a field has few values. So all rows are fetched only if some row of a group that
+//! is not full is among the last.
 //!
 //! **Invariants.** The groups are those of the best rows, in their order; each has its best rows. A row beyond the
 //! threshold is in none: it ends the list.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::node::Node;
 use super::request::Group;
 use super::run::{Found, Ranked, Run};
 use crate::error::Result;
+use crate::interrupt::POLL_DISTANCES;
 use crate::payload::{FieldId, FieldType, Filter, Value};
+use crate::vectors::Slot;
 
 /// Rows that are asked for at least, where it is not known how many it takes.
 const ROWS_MIN: usize = 64;
@@ -89,7 +93,7 @@ impl<'a> Grouping<'a> {
             while self.more_groups()? {}
             self.fill()?;
         } else {
-            self.widen();
+            self.widen()?;
         }
         Ok((self.groups.into_iter().map(|group| (group.value, group.rows)).collect(), self.exact))
     }
@@ -173,8 +177,8 @@ impl<'a> Grouping<'a> {
         Ok(())
     }
 
-    /// Fetches more and more rows, until the groups are full or all were seen.
-    fn widen(&mut self) {
+    /// Fetches more and more rows, until the groups are full or more would add nothing to them.
+    fn widen(&mut self) -> Result<()> {
         let Asked { group, k, .. } = self.asked;
         let run = self.run;
         let mut n = (k * group.per_group * 2).max(ROWS_MIN);
@@ -185,10 +189,114 @@ impl<'a> Grouping<'a> {
             self.add(&rows, is_all);
             let is_full =
                 self.groups.len() == k && self.groups.iter().all(|found| found.rows.len() == group.per_group);
-            if is_all || is_full || n >= run.live() {
-                return;
+            if is_all || is_full || n >= run.live() || self.is_exhausted(&rows)? {
+                return Ok(());
             }
             n *= 2;
         }
+    }
+
+    /// Whether the groups have all rows that there are of them, if they are not full, and there are no other groups, if one is missing. They were
+    /// made of these rows.
+    fn is_exhausted(&self, fetched: &[Ranked]) -> Result<bool> {
+        let Asked { filter, group, field, k, .. } = self.asked;
+        let fetched: HashSet<(usize, Slot)> = fetched.iter().map(Ranked::key).collect();
+        let is_list = field.1 == FieldType::Strings;
+        let name = || group.field.clone();
+        let of_group = |found: &Filling| match &found.value {
+            Value::String(text) if is_list => Filter::contains(name(), text.as_str()),
+            value => Filter::Eq(name(), value.clone()),
+        };
+        let lacking = self.groups.iter().filter(|found| found.rows.len() < group.per_group);
+        let mut more: Vec<Vec<Filter>> = lacking.map(|found| vec![of_group(found)]).collect();
+        if self.groups.len() < k {
+            let mut others = vec![Filter::Exists(name())];
+            // A row with a list may be of a known group and of another one.
+            if !is_list && !self.groups.is_empty() {
+                let known = self.groups.iter().map(|found| found.value.clone()).collect();
+                others.push(Filter::Not(Box::new(Filter::In(name(), known))));
+            }
+            more.push(others);
+        }
+        for more in more {
+            let run = self.run.narrowed(filter, &more)?;
+            if self.may_give_others(&run, &fetched) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the source may give a row of a run that was not fetched.
+    fn may_give_others(&self, run: &Run<'_>, fetched: &HashSet<(usize, Slot)>) -> bool {
+        let mut others: Vec<(usize, u32)> = Vec::new();
+        for (index, segment) in run.view.segments.iter().enumerate() {
+            let passing = segment.passing(run.filter.as_deref(), run.watch);
+            for slot in passing.iter().filter(|slot| !fetched.contains(&(index, Slot(*slot)))) {
+                others.push((index, slot));
+                if others.len() as u64 == POLL_DISTANCES {
+                    if run.watch.poll() || self.node.may_give(run, &others) {
+                        return true;
+                    }
+                    others.clear();
+                }
+            }
+        }
+        self.node.may_give(run, &others)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::query::{Fuse, Nearest, Query, QueryResponse, Source, TextQuery};
+    use crate::{Analyzer, Db, Metric, Point, Schema};
+
+    /// Two rows a document, and one for it that no source gives.
+    const DOCUMENTS: u64 = 1_000;
+
+    fn row(id: u64) -> Point {
+        let title = if id.is_multiple_of(2) { "tea" } else { "rain" };
+        let point = Point::new(id, [id as f32, 0.0]).with("title", title).with("kind", (id % 3) as i64);
+        point.with("document", (id / 2) as i64)
+    }
+
+    fn ids(response: &QueryResponse) -> Vec<Vec<String>> {
+        let groups = response.groups.iter();
+        groups.map(|group| group.hits.iter().map(|hit| hit.point.id.to_string()).collect()).collect()
+    }
+
+    /// How often the fusion ran.
+    fn runs(response: &QueryResponse) -> u64 {
+        response.explain.as_ref().and_then(|explain| explain.stages.last()).map_or(0, |stage| stage.runs)
+    }
+
+    /// Grouping what words and vectors find fetched every row wherever a document had fewer rows than were wanted of it, or a field fewer
+    /// values than groups were wanted.
+    #[test]
+    fn groups_that_have_all_their_rows_are_not_filled_up_with_all_rows() {
+        let db = Db::in_memory().unwrap();
+        let schema = Schema::builder(2).metric(Metric::L2).text("title", Analyzer::English).build().unwrap();
+        let rows = db.create_collection("rows", schema).unwrap();
+        rows.upsert((0..2 * DOCUMENTS).map(row).collect()).unwrap();
+        let bare = |at: u64| Point::without_vector(10_000 + at).with("document", at as i64);
+        rows.upsert((0..DOCUMENTS).map(bare).collect()).unwrap();
+        let ask = |k: usize, field: &str, per_group: usize| {
+            let sources: [Source; 2] =
+                [Nearest::new([0.0, 0.0]).exact().into(), TextQuery::new("tea").into()];
+            let query = Query::new(Fuse::reciprocal_rank(sources), k).group(field, per_group);
+            rows.query(&query.explain()).unwrap()
+        };
+        let found = ask(3, "document", 3);
+        assert_eq!(ids(&found), [["0", "1"], ["2", "3"], ["4", "5"]]);
+        assert_eq!(runs(&found), 1);
+        let found = ask(10, "kind", 2);
+        assert_eq!(ids(&found), [["0", "6"], ["2", "8"], ["4", "10"]]);
+        assert_eq!(runs(&found), 1);
+        // What lies behind all others is found nevertheless: a row of a group, and a group.
+        rows.upsert(vec![Point::new(9_000, [1e6, 0.0]).with("document", 0), row(9_001).with("kind", 7)])
+            .unwrap();
+        let found = ask(3, "document", 3);
+        assert_eq!(ids(&found), [vec!["0", "1", "9000"], vec!["2", "3"], vec!["4", "5"]]);
+        assert_eq!(ids(&ask(10, "kind", 2))[3], ["9001"]);
     }
 }

@@ -49,7 +49,8 @@
 //!
 //! # Cost
 //! That of its sources: a fusion of two takes as long as both. Grouping asks leaves again, under a narrower filter, until groups
-//! are full, and fetches more and more candidates of fusions and rescorings, up to all rows that match.
+//! are full, and fetches more and more candidates of fusions and rescorings, until groups are full or have all their rows, which may be the last ones
+//! of all that match.
 
 mod answer;
 mod best;

@@ -11,6 +11,7 @@ use super::source::Fusion;
 use super::words::Words;
 use super::{fuse, rescore};
 use crate::collection::ViewState;
+use crate::vectors::Slot;
 
 /// A source.
 #[derive(Debug)]
@@ -102,6 +103,27 @@ impl Node<'_> {
         let found = Found { rows: ranked, is_whole: false, exact: run.watch.interrupted().is_none() };
         run.end(self, begun, rows.len(), &found, run.reports());
         found
+    }
+
+    /// Whether it may give one of some rows, each a segment and a slot, once it is asked for enough. It may be said of one that it does not give,
+    /// and is never denied of one that it does.
+    pub(super) fn may_give(&self, run: &Run<'_>, rows: &[(usize, u32)]) -> bool {
+        let has_vector = |place: usize, excluded: &[(usize, Slot)]| {
+            rows.iter().any(|(segment, slot)| {
+                run.view.segments[*segment].dense(place).has(*slot)
+                    && !excluded.contains(&(*segment, Slot(*slot)))
+            })
+        };
+        match &self.kind {
+            Kind::Near(near) => has_vector(near.place, &near.excluded),
+            Kind::Best(best) => has_vector(best.place, &best.excluded),
+            Kind::Scored(scored) => rows.iter().any(|row| scored.gives(run, *row)),
+            Kind::Words(words) => words.0.scores(rows).iter().any(Option::is_some),
+            Kind::Order(_) => !rows.is_empty(),
+            Kind::Fuse(fusing) => fusing.nodes.iter().any(|(node, _)| node.may_give(run, rows)),
+            // What it cannot score is left out, which is not looked at here.
+            Kind::Rescore(rescoring) => rescoring.from.may_give(run, rows),
+        }
     }
 
     /// Which of its scores are better.

@@ -38,6 +38,11 @@ impl Scored {
         }
     }
 
+    /// Whether it gives a row, a segment and a slot, if it is asked for enough.
+    pub(super) fn gives(&self, run: &Run<'_>, (segment, slot): (usize, u32)) -> bool {
+        self.scores(&run.view.segments[segment], &[slot]).iter().any(Option::is_some)
+    }
+
     pub(super) fn top(&self, run: &Run<'_>, n: usize, reports: &mut Reports) -> Found {
         let n = n.min(run.live());
         if n == 0 {
