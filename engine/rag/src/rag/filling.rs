@@ -1,11 +1,12 @@
-//! Enough chunks to choose from, where documents have their share.
+//! Enough chunks to choose from, where documents have their share, or what is said twice is left out.
 //!
-//! **Problem.** The best chunks may all be of a few documents, and of each of these so many are wanted and no more: four times as many as are wanted give
-//! fewer than that, though other documents match.
+//! **Problem.** The best chunks may all be of a few documents, and of each of these so many are wanted and no more; or they are all copies of a few. So four
+//! times as many as are wanted give fewer than that, though others match.
 //!
 //! **Idea.** What would be kept of the pool tells how many are missing, and which documents have their share. So more of the ranking is looked at, four times as
 //! much each time, and of it chunks of the other documents join the pool, as many times as many as are missing, and each time twice that. It
-//! ends when `k` would be kept, when no more match, at [`K_MAX`] chunks of the ranking, or at as many chunks as the pool may have.
+//! ends when `k` would be kept, when no more match, at [`K_MAX`] chunks of the ranking, or at as many chunks as the pool may have. Which chunks are copies is
+//! told by reading them, so for those alone the pool is smaller ([`Selection::pool_max`]).
 //!
 //! **Cost.** A trial of the choice in the usual case, where the first pool is enough. Else a search each time, six at most, and the chunks of the pool are read
 //! anew, of which there are no more than twice as many each time. A re-ranker sees the pool in the end, once: it reads
@@ -43,16 +44,19 @@ impl Filling<'_> {
     pub(super) fn pool(&self, wanted: usize) -> Result<Vec<Pooled>> {
         let (mut reach, mut ranking) = (wanted, (self.ranked)(wanted)?);
         let mut pool = (self.read)(ranking.clone())?;
-        if self.selection.per_document.is_none() {
+        if self.selection.per_document.is_none() && !self.selection.distinct {
             return Ok(pool);
         }
         let mut taken: HashSet<PointId> = ranking.iter().map(|(id, ..)| id.clone()).collect();
         let mut factor = POOL_FACTOR;
         loop {
+            let room = self.most.saturating_sub(taken.len());
+            if room == 0 {
+                return Ok(pool);
+            }
             let Trial { kept, full } = self.selection.trial(&mut pool, self.check_wanted)?;
             let missing = self.selection.k.saturating_sub(kept);
-            let room = self.most.saturating_sub(taken.len());
-            if missing == 0 || room == 0 {
+            if missing == 0 {
                 return Ok(pool);
             }
             let is_open = |(id, score, _): &&Scored| {
@@ -144,6 +148,41 @@ mod tests {
             let of: HashSet<&str> = found.iter().map(|it| it.found.chunk.document.as_str()).collect();
             assert_eq!((found.len(), of.len()), (pool, documents), "{wanted} up to {most}");
             assert!(found.is_sorted_by(|a, b| a.found.score >= b.found.score));
+        }
+    }
+
+    /// The same, where the long document says one thing over and over, and each other something else.
+    fn read_copies(ranked: Vec<Scored>) -> Result<Vec<Pooled>> {
+        let mut pool = read(ranked)?;
+        for Pooled { found, .. } in &mut pool {
+            let document = &found.chunk.document;
+            let is_long = document == "long";
+            let said = if is_long {
+                "the lease ends in May".to_owned()
+            } else {
+                format!("{document} tells its own")
+            };
+            found.chunk.text = said;
+        }
+        Ok(pool)
+    }
+
+    #[test]
+    fn a_pool_of_copies_is_filled_up_to_its_bound_and_no_further() {
+        let distinct = Selection { k: 10, distinct: true, ..Selection::default() };
+        // The bound, how many there are in the end, and how many of them are kept.
+        for (selection, most, pool, kept) in [
+            // Nine are missing each time: four times as many come, then eight times.
+            (distinct, distinct.pool_max(), 40 + 36 + 72, 10),
+            (distinct, AHEAD, AHEAD, 1),
+            (distinct, 40, 40, 1),
+            (Selection { distinct: false, ..distinct }, K_MAX, 40, 10),
+        ] {
+            let filling =
+                Filling { selection, most, ranked: &ranked, read: &read_copies, check_wanted: &|| Ok(()) };
+            let found = filling.pool(40).unwrap();
+            assert_eq!(found.len(), pool, "up to {most}");
+            assert_eq!(selection.of(found, &|| Ok(())).unwrap().chunks.len(), kept, "up to {most}");
         }
     }
 }

@@ -98,7 +98,12 @@ pub(super) fn passages(
     let filling = Filling {
         // The re-ranker has yet to say which are too low.
         selection: Selection { min_score: selection.min_score.filter(|_| reranker.is_none()), ..selection },
-        most: if reranker.is_some() { RERANK_PASSAGES_MAX } else { selection.pool_max() },
+        most: match (&reranker, request.per_document) {
+            (None, _) => selection.pool_max(),
+            (Some(_), Some(_)) => RERANK_PASSAGES_MAX,
+            // It is too dear for copies.
+            (Some(_), None) => wanted,
+        },
         ranked: &ranked,
         read: &|ranked| read(&view, ranked, selection.needs_vectors()),
         check_wanted: &check_wanted,

@@ -88,7 +88,8 @@ pub struct RetrieveRequest {
     pub rerank: Option<Rerank>,
     /// Leaves out chunks whose score is less.
     pub min_score: Option<f32>,
-    /// Leaves out chunks that say what a better one says already.
+    /// Leaves out chunks that say what a better one says already. Where the best are copies of few, more are looked at, 64 times as many as are wanted at
+    /// most, until there are `k`; a re-ranker is given no more for that.
     pub distinct: bool,
     /// Chooses by maximal marginal relevance: how much relevance counts, 1 for relevance alone, 0 for novelty alone; `k` is
     /// [`MMR_CHUNKS_MAX`](crate::limits::MMR_CHUNKS_MAX) at most then, and they are chosen from the best

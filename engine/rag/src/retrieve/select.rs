@@ -7,7 +7,7 @@
 //! asked for, is chosen by maximal marginal relevance (Carbonell and Goldstein, "The use of MMR", 1998): each time the chunk whose
 //! relevance, less its likeness to what is kept, is greatest.
 //!
-//! Where documents have their share and too few are left, more are found (`rag/filling.rs`), by a trial of this.
+//! Where documents have their share, or what is found are copies, and too few are left, more are found (`rag/filling.rs`), by a trial of this.
 //!
 //! What is left out is told if it stood among the first `k`, or before one that was kept.
 //!
@@ -27,6 +27,8 @@ use ragstone::limits::K_MAX;
 
 /// How many times as many chunks as are wanted are looked at, where some may be left out.
 pub(crate) const POOL_FACTOR: usize = 4;
+/// The same at most where copies alone leave too few: each has to be read to know it for one.
+const COPIES_FACTOR: usize = 64;
 
 /// What is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -88,9 +90,13 @@ impl Selection {
         if is_plain { self.k } else { self.k.saturating_mul(POOL_FACTOR).min(K_MAX) }
     }
 
-    /// Up to how many chunks the pool is filled where some documents have their share.
+    /// Up to how many chunks the pool is filled where some documents have their share, or chunks are copies.
     pub(crate) fn pool_max(&self) -> usize {
-        if self.mmr.is_some() { MMR_POOL_MAX } else { K_MAX }
+        let most = if self.mmr.is_some() { MMR_POOL_MAX } else { K_MAX };
+        match self.per_document {
+            Some(_) => most,
+            None => most.min(self.k.saturating_mul(COPIES_FACTOR)),
+        }
     }
 
     /// Whether chunks are needed with their vectors.

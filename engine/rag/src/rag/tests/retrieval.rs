@@ -143,6 +143,30 @@ fn one_search_of_each_side_ranks_as_a_search_for_each_score_does() {
     }
 }
 
+/// A question whose nearest chunks are copies got one of them and nothing else, though others match.
+#[test]
+fn copies_do_not_keep_others_out() {
+    let Fixture { rag, folder: _folder } = fixture();
+    for at in 0..60 {
+        let copy = "Glaciers, glaciers, glaciers and nothing else but glaciers.";
+        rag.ingest(C, document(&format!("copy-{at}.txt"), copy)).unwrap();
+    }
+    for at in 0..12 {
+        let note = format!("Note {at} is about glaciers, rivers and lakes.");
+        rag.ingest(C, document(&format!("note-{at}.txt"), &note)).unwrap();
+    }
+    // Rows that are being linked meanwhile would be found or not.
+    rag.db().compact().unwrap();
+    for mode in RetrievalMode::ALL {
+        let request = RetrieveRequest { k: 8, distinct: true, ..ask(mode, "glaciers") };
+        let found = rag.retrieve(C, &request).unwrap().chunks;
+        let copies = found.iter().filter(|found| found.chunk.document.starts_with("copy")).count();
+        assert_eq!((found.len(), copies), (8, 1), "{mode}");
+        let all = rag.retrieve(C, &RetrieveRequest { k: 40, ..request }).unwrap().chunks;
+        assert_eq!(all.len(), 1 + 12, "{mode}: more are not there");
+    }
+}
+
 #[test]
 fn filters_hold_in_every_mode() {
     let Fixture { rag, folder: _folder } = fixture();
